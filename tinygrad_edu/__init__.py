@@ -1,0 +1,1 @@
+"""A small NumPy tensor with reverse-mode automatic differentiation."""
