@@ -1,0 +1,628 @@
+"""The engine: tensors, the graph that their ops record, and the walk back through it. No mathematics here.
+
+Read it in this order: a `Tensor` is a handle on an array and on the `Node` that made it; a `Node` remembers, for
+each input that needs a gradient, one rule and the values that the rule asked for; `walk` takes the nodes from the
+newest to the oldest and hands each its gradient. How an op records a node is in the next file, `recorder.py`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any, NoReturn, final
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.errors import (
+    DTypeError,
+    GraphFreedError,
+    IntegerGradientError,
+    LeafInPlaceError,
+    MissingRuleError,
+    NoGraphError,
+    NonScalarBackwardError,
+    ShapeError,
+    StaleValueError,
+    WrongGradientError,
+)
+
+if TYPE_CHECKING:
+    from tinygrad_edu.recorder import Op, Rule
+    from tinygrad_edu.surface import Surface
+else:
+    Surface = object
+
+FLOAT32 = np.dtype(np.float32)
+
+# A cell belongs to a piece of memory, and is shared by its views: [tick of the last in-place change, is it shared].
+# One clock for nodes and in-place changes: a saved value is stale when it changed at a later tick than its node's.
+tick: Callable[[], int] = itertools.count(1).__next__
+last_change = [0]
+
+_recording = ContextVar("tinygrad_edu_recording", default=True)
+is_grad_enabled: Callable[[], bool] = _recording.get
+
+
+@contextmanager
+def _gradient_mode(recording: bool) -> Iterator[None]:
+    token = _recording.set(recording)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+def no_grad() -> Any:
+    """Record nothing inside: ``with no_grad():``, or ``@no_grad()`` on a function.
+
+    The mode belongs to the thread or task that set it, and is restored after an exception.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> with tg.no_grad():
+    ...     w -= 0.5
+    >>> w.numpy()
+    array([0.5, 1.5], dtype=float32)
+    """
+    return _gradient_mode(False)
+
+
+def enable_grad() -> Any:
+    """Record inside, also where `no_grad` surrounds it: the opposite of `no_grad`, used in the same two ways."""
+    return _gradient_mode(True)
+
+
+class Node:
+    """One recorded op, or a leaf. It points at older nodes and at arrays, never at a Tensor: no reference cycles.
+
+    Attributes
+    ----------
+    number : int
+        When it was made. Inputs are older than what is made of them, so this order is a topological order.
+    op : Op or None
+        None for a leaf.
+    parents : tuple of (Node or None)
+        The node of each input; None where the input has no gradient.
+    edges : tuple of (Node, Rule or None, tuple), or None
+        For each input that needs a gradient: its node, its rule, and what the rule saved. None once freed.
+    cells : tuple
+        When each input, and last the result, was changed in place: shared with the tensors and their views.
+    shape, dtype
+        Of the result, and so of its gradient.
+    grad : ndarray or None
+        What the backward walks left here, on a leaf.
+    """
+
+    __slots__ = ("cells", "dtype", "edges", "grad", "number", "op", "parents", "shape")
+
+    number: int
+    op: Op | None
+    parents: tuple[Node | None, ...]
+    edges: Any
+    cells: tuple[Any, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    grad: ndarray | None
+
+
+def leaf(array: ndarray) -> Node:
+    """Make the node of an input that a gradient is wanted for."""
+    if array.dtype.kind != "f":
+        raise IntegerGradientError(
+            f"a tensor of dtype {array.dtype} cannot require a gradient: derivatives need floating-point values. "
+            f"Make it Tensor(values, dtype=np.float32, requires_grad=True)."
+        )
+    node = Node()
+    node.number, node.op, node.grad = tick(), None, None
+    node.parents, node.edges, node.cells = (), (), ()
+    node.shape, node.dtype = array.shape, array.dtype
+    return node
+
+
+def as_array(data: Any, dtype: Any = None) -> ndarray:
+    """Copy `data` into a fresh array: Python numbers and lists become float32, arrays keep their dtype."""
+    if isinstance(data, Tensor):
+        data = data.numpy()
+    array = np.array(data, dtype=dtype)
+    if dtype is None and not isinstance(data, ndarray | np.generic) and array.dtype.kind in "iuf":
+        array = array.astype(np.float32)
+    if array.dtype.kind not in "fiub":
+        raise DTypeError(
+            f"a Tensor holds real numbers or booleans; {type(data).__name__} gave an array of dtype {array.dtype}."
+        )
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+@final
+class Tensor(Surface):
+    """An array that remembers how it was computed.
+
+    The operators, and the methods named like NumPy's (``sum``, ``reshape``, ``tanh``, ...), are attached by
+    `tinygrad_edu.ops`; each is described there.
+
+    Parameters
+    ----------
+    data : array_like
+        Copied. Python numbers and lists become float32; arrays keep their dtype. See `from_numpy` to borrow.
+    requires_grad : bool
+        Whether `backward` shall leave a gradient in ``grad``.
+    dtype : dtype, optional
+        Of the tensor, instead of the above.
+
+    Raises
+    ------
+    IntegerGradientError
+        For ``requires_grad=True`` on values that are not floating point.
+    DTypeError
+        For values that are neither real numbers nor booleans.
+
+    Examples
+    --------
+    >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> y
+    Tensor(14., shape=(), dtype=float32, op=sum)
+    >>> y.backward()
+    >>> x.grad
+    array([2., 4., 6.], dtype=float32)
+    """
+
+    __slots__ = ("_cell", "_data", "_node")
+
+    _data: ndarray
+    _node: Node | None
+    _cell: list[int]
+
+    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
+        self._data = as_array(data, dtype)
+        self._cell = [0, 0]
+        self._node = leaf(self._data) if requires_grad else None
+
+    @property
+    def data(self) -> ndarray:
+        """The array itself. Assigning writes into its memory and is noticed: ``p.data -= 0.1 * p.grad``."""
+        return self._data
+
+    @data.setter
+    def data(self, values: Any) -> None:
+        self.assign(values)
+
+    @property
+    def grad(self) -> ndarray | None:
+        """What `backward` accumulated on this leaf: an array of its shape and dtype. None on any other tensor."""
+        return self._node.grad if self._node is not None and self._node.op is None else None
+
+    @grad.setter
+    def grad(self, values: Any) -> None:
+        if self._node is None or self._node.op is not None:
+            raise NoGraphError("only a leaf that requires a gradient has a .grad; this tensor is not one.")
+        if values is not None:
+            values = np.asarray(values, dtype=self.dtype)
+            _demand_shape("assigning .grad", values.shape, self.shape)
+        self._node.grad = values
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient flows to this tensor. Can be set on a leaf."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if not self.is_leaf:
+            raise NoGraphError("requires_grad can be set on a leaf only; take .detach() of this tensor for a leaf.")
+        if value != self.requires_grad:
+            self._node = leaf(self._data) if value else None
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded op made this tensor."""
+        return self._node is None or self._node.op is None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype of the elements."""
+        return self._data.dtype
+
+    def item(self) -> Any:
+        """Return the only element as a Python number; ValueError where there are more."""
+        return self._data.item()
+
+    def numpy(self) -> ndarray:
+        """Return the values as a read-only view; ``.numpy().copy()`` is yours to change."""
+        view = self._data.view()
+        view.flags.writeable = False
+        return view
+
+    def detach(self) -> Tensor:
+        """Return a tensor on the same memory, through which no gradient flows."""
+        self._cell[1] = 1
+        return wrap(self._data, None, self._cell)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient: ``grad`` becomes None."""
+        if self._node is not None and self._node.op is None:
+            self._node.grad = None
+
+    def assign(self, values: Any) -> None:
+        """Write `values` into this tensor's memory, unrecorded. Its views see them; stale saved values will raise.
+
+        Parameters
+        ----------
+        values : array_like
+            Of this tensor's shape exactly; cast to its dtype.
+
+        Raises
+        ------
+        ShapeError
+            For any other shape.
+        """
+        if values is not self._data:
+            values = np.asarray(values.numpy() if isinstance(values, Tensor) else values)
+            _demand_shape("assigning to a tensor in place", values.shape, self.shape)
+            self._data[...] = values
+        changed(self)
+
+    def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
+        """Walk back from here and add to ``grad`` of each leaf the derivative of this tensor with respect to it.
+
+        Parameters
+        ----------
+        gradient : array_like, optional
+            The cotangent: the derivative of the final scalar with respect to this tensor, of its shape. May be left
+            out for a tensor of one element, where it is 1.
+        retain_graph : bool
+            Keep what the graph saved, so that it can be walked once more.
+
+        Raises
+        ------
+        NoGraphError, NonScalarBackwardError, ShapeError
+            Where there is nothing to walk, no cotangent, or one of another shape.
+        GraphFreedError, StaleValueError, MissingRuleError, WrongGradientError
+            Where a node on the way cannot answer.
+        """
+        if self._node is None:
+            raise NoGraphError(
+                "backward() on a tensor that no recorded op made: no input had requires_grad=True, "
+                "or it was computed under no_grad() or detached."
+            )
+        seed = _cotangent(self, gradient)
+        for node, grad in walk([(self._node, seed)], retain_graph=retain_graph).items():
+            node.grad = grad if node.grad is None else node.grad + grad
+
+    def __len__(self) -> int:
+        if not self._data.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __float__(self) -> float:
+        return float(self._data.item())
+
+    def __int__(self) -> int:
+        return int(self._data.item())
+
+    def __bool__(self) -> bool:
+        if self._data.size != 1:
+            raise ValueError(
+                f"a tensor of shape {self.shape} is neither true nor false: compare elements and use "
+                f"(t > 0).any() or .all()."
+            )
+        return bool(self._data.item())
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        values = np.array2string(self._data, prefix="Tensor(", separator=", ", threshold=100, edgeitems=2)
+        made_by = "" if self._node is None else ", requires_grad=True"
+        if self._node is not None and self._node.op is not None:
+            made_by = f", op={self._node.op.name}"
+        return f"Tensor({values}, shape={self.shape}, dtype={self.dtype}{made_by})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The graph is not pickled: a copy of a computed tensor is a constant, a copy of a leaf is a leaf.
+        return Tensor, (self._data, self.requires_grad and self.is_leaf)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
+        if self._node is not None:
+            raise DTypeError(
+                "NumPy asked for the values of a tensor that requires a gradient, and would lose the gradient: "
+                "use a tinygrad_edu op, or .numpy() if the values are what you want."
+            )
+        return np.array(self._data, dtype=dtype, copy=copy)
+
+
+def wrap(array: ndarray, node: Node | None, cell: list[int]) -> Tensor:
+    """Make a Tensor of its three parts, copying nothing."""
+    tensor = Tensor.__new__(Tensor)
+    tensor._data, tensor._node, tensor._cell = array, node, cell
+    return tensor
+
+
+def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
+    """Make a Tensor that borrows the memory of `array`: nothing is copied.
+
+    Changing `array` afterwards changes the tensor, and is not noticed; ``t.assign(values)`` is.
+
+    Examples
+    --------
+    >>> a = np.zeros(2)
+    >>> t = from_numpy(a)
+    >>> a[0] = 7.0
+    >>> t
+    Tensor([7., 0.], shape=(2,), dtype=float64)
+    """
+    if not isinstance(array, ndarray) or array.dtype.kind not in "fiub" or not array.dtype.isnative:
+        raise DTypeError(f"from_numpy borrows an array of real numbers or booleans, not {type(array).__name__}.")
+    return wrap(array, leaf(array) if requires_grad else None, [0, 1])
+
+
+def changed(tensor: Tensor) -> None:
+    """Note that the memory of `tensor`, and of every view that shares its cell, was changed just now."""
+    tensor._cell[0] = last_change[0] = tick()
+
+
+def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
+    """Make of a binary op the operator that writes its result into the first operand, as ``+=`` does.
+
+    A recorded one keeps the old values for its rule, and gives the tensor the new node; views of it that were
+    recorded before are stale from then on, and say so when they are used.
+    """
+
+    def operator(tensor: Tensor, other: Any) -> Tensor:
+        recording = is_grad_enabled()
+        if recording:
+            _refuse_leaf(op, tensor)
+            refuse_stale(op, op.inputs[0], tensor)
+        old = wrap(tensor._data.copy(), tensor._node, [0, 0]) if recording else tensor
+        result = op.call(old, other)
+        _demand_shape(f"{op.name} in place", result.shape, tensor.shape)
+        if not np.can_cast(result.dtype, tensor.dtype, "same_kind"):
+            raise DTypeError(f"{op.name} in place would squeeze {result.dtype} into {tensor.dtype}.")
+        if result._node is not None:
+            _refuse_shared_constant(op, tensor)
+            result = result.astype(tensor.dtype) if result.dtype != tensor.dtype else result
+        tensor._data[...] = result._data
+        changed(tensor)
+        if result._node is not None:
+            tensor._node = result._node
+            tensor._node.number = tensor._cell[0]
+        return tensor
+
+    return operator
+
+
+def _refuse_leaf(op: Op, tensor: Tensor) -> None:
+    node = tensor._node
+    while node is not None and node.op is not None and node.cells[0] is tensor._cell:
+        node = node.parents[0]  # a view of something older
+    if node is not None and node.op is None:
+        raise LeafInPlaceError(
+            f"{op.name} in place on a leaf that requires a gradient, or on a view of one, would change what the "
+            f"gradient is taken of: wrap it in no_grad(), or work on .data."
+        )
+
+
+def _refuse_shared_constant(op: Op, tensor: Tensor) -> None:
+    if tensor._node is None and tensor._cell[1]:
+        raise StaleValueError(
+            f"{op.name} in place would give a gradient to a constant of shape {tensor.shape} whose memory others "
+            f"share, and they would not know of it: write t = t + other, which makes a tensor of its own."
+        )
+
+
+def refuse_stale(op: Op, argument: str, tensor: Tensor) -> None:
+    """Raise if the memory of a computed tensor changed after it was computed: its history is no longer its own."""
+    node = tensor._node
+    if node is not None and node.op is not None and tensor._cell[0] > node.number:
+        raise StaleValueError(
+            f"op {op.name}: its argument {argument} (made by {node.op.name}, shape {node.shape}) shares memory that "
+            f"was changed in place after it was computed, so its gradient would belong to other values. "
+            f"Compute it again after the change, or change a copy."
+        )
+
+
+def _demand_shape(where: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    if found != wanted:
+        raise ShapeError(f"{where} needs shape {wanted}, and got {found}.")
+
+
+def _cotangent(tensor: Tensor, gradient: Any) -> ndarray:
+    if gradient is None:
+        if tensor.size != 1:
+            raise NonScalarBackwardError(
+                f"backward() on a tensor of shape {tensor.shape} needs a gradient of that shape; "
+                f"or reduce it to one number first, with .sum() or .mean()."
+            )
+        return np.ones(tensor.shape, tensor.dtype)
+    values = gradient.numpy() if isinstance(gradient, Tensor) else gradient
+    array = np.asarray(values, dtype=tensor.dtype)
+    _demand_shape("the gradient given to backward()", array.shape, tensor.shape)
+    return array
+
+
+def walk(
+    seeds: Iterable[tuple[Node, Any]],
+    targets: frozenset[Node] | None = None,
+    *,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+) -> dict[Node, Any]:
+    """Carry gradients from the seeds back to the leaves, or to the targets: the one backward pass there is.
+
+    Parameters
+    ----------
+    seeds : iterable of (Node, ndarray or Tensor)
+        Where to begin, each with its cotangent.
+    targets : frozenset of Node, optional
+        Where to stop. Without them the walk goes to every leaf.
+    retain_graph : bool
+        Keep the saved values of the nodes that were passed.
+    create_graph : bool
+        Run the rules on Tensors, so that they record in their turn; it retains the graph.
+
+    Returns
+    -------
+    dict
+        The gradient of each leaf or target that was reached: arrays that nobody else holds, or Tensors.
+    """
+    grads: dict[Node, Any] = {}
+    borrowed: set[Node] = set()  # whose gradient so far may be somebody else's array
+    found: dict[Node, Any] = {}
+    heap: list[tuple[int, Node]] = []
+    oldest = min((node.number for node in targets), default=0) if targets is not None else 0
+    for root, g in seeds:
+        if root in grads:
+            grads[root] = grads[root] + g
+        else:
+            grads[root] = g
+            borrowed.add(root)
+            heappush(heap, (-root.number, root))
+    while heap:
+        node = heappop(heap)[1]
+        g = grads.pop(node)
+        if node in targets if targets is not None else node.op is None:
+            found[node] = g if create_graph else np.array(g) if node in borrowed else np.asarray(g)
+            continue
+        if node.op is None:
+            continue  # a leaf that nobody asked for
+        edges = node.edges
+        if edges is None:
+            _freed(node)
+        if last_change[0] > node.number:
+            _refuse_stale_saved(node)
+        for parent, rule, saved in edges:
+            if parent.number < oldest:
+                continue  # older than every target: no path leads from it to one
+            if create_graph:
+                saved = _lift(node, rule, saved)
+            try:
+                contribution = rule.function(g, *saved) if rule is not None else _missing(node, parent)
+            except Exception as error:
+                error.add_note(f"In op {node.op.name}, in the rule of {rule.argument if rule else '?'}.")
+                raise
+            if (
+                contribution.__class__ is not ndarray
+                or contribution.shape != parent.shape
+                or contribution.dtype is not parent.dtype
+            ):
+                contribution = _fit(node, parent, rule, contribution)
+            if parent not in grads:
+                grads[parent] = contribution
+                heappush(heap, (-parent.number, parent))
+                if contribution is g or create_graph or contribution.base is not None:
+                    borrowed.add(parent)
+            elif parent in borrowed:
+                grads[parent] = grads[parent] + contribution
+                if not create_graph:
+                    borrowed.discard(parent)
+            else:
+                grads[parent] += contribution
+        if not retain_graph and not create_graph:
+            node.edges = None
+    return found
+
+
+def _lift(node: Node, rule: Rule | None, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Turn saved arrays back into the Tensors that they were, so that a rule records what it does with them."""
+    if rule is None:
+        return saved
+    nodes = (*node.parents, node)
+    return tuple(
+        value if source is None or node.cells[source] is None else wrap(value, nodes[source], node.cells[source])
+        for value, source in zip(saved, rule.sources, strict=True)
+    )
+
+
+def _fit(node: Node, parent: Node, rule: Rule, contribution: Any) -> Any:
+    """Undo broadcasting and promotion for an op that does them; demand the exact shape and dtype of any other."""
+    op = node.op
+    assert op is not None
+    if isinstance(contribution, np.generic):
+        contribution = np.asarray(contribution)
+    where = f"op {op.name}: the rule of {rule.argument}"
+    if not isinstance(contribution, ndarray | Tensor):
+        raise WrongGradientError(f"{where} returned a {type(contribution).__name__}, and must return an array.")
+    found: tuple[int, ...] = contribution.shape
+    if found != parent.shape:
+        if not op.broadcasts or not _reduces(found, parent.shape):
+            hint = "" if op.broadcasts else " If the op broadcasts, declare it with @op(broadcasts=True)."
+            raise WrongGradientError(
+                f"{where} returned shape {found}; the gradient of {rule.argument} has its shape, {parent.shape}.{hint}"
+            )
+        contribution = unbroadcast(contribution, parent.shape)
+    if contribution.dtype != parent.dtype:
+        if not op.broadcasts or contribution.dtype != node.dtype:
+            raise WrongGradientError(
+                f"{where} returned dtype {contribution.dtype}; the gradient of {rule.argument} has its dtype, "
+                f"{parent.dtype}."
+            )
+        contribution = contribution.astype(parent.dtype)
+    return contribution
+
+
+def _reduces(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    tail = shape[len(shape) - len(to) :]
+    return len(shape) >= len(to) and all(n in (1, m) for n, m in zip(to, tail, strict=True))
+
+
+def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum `g` (array or Tensor) over the axes along which `shape` was broadcast: the transpose of broadcasting."""
+    extra = g.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1)
+    return g.sum(axis=axes).reshape(shape)
+
+
+def _refuse_stale_saved(node: Node) -> None:
+    op = node.op
+    assert op is not None
+    for _, rule, _ in node.edges:
+        for source in rule.sources if rule is not None else ():
+            if source is not None and node.cells[source] is not None and node.cells[source][0] > node.number:
+                value = (*op.names(len(node.parents)), "its result")[source]
+                raise StaleValueError(
+                    f"op {op.name}: the rule of {rule.argument} saved {value}, which was changed in place since. "
+                    f"Call backward() before the change, or change a copy: t = t + 1 makes one, t += 1 does not."
+                )
+
+
+def _missing(node: Node, parent: Node) -> NoReturn:
+    op = node.op
+    assert op is not None
+    argument = op.names(len(node.parents))[node.parents.index(parent)]
+    raise MissingRuleError(
+        f"op {op.name} has no rule for its argument {argument} (shape {parent.shape}): "
+        f"define one with {op.name}.vjps({argument}=lambda g, ...: ...), or detach() the argument."
+    )
+
+
+def _freed(node: Node) -> NoReturn:
+    op = node.op
+    assert op is not None
+    raise GraphFreedError(
+        f"backward() a second time through op {op.name} (shape {node.shape}): its saved values were freed by the "
+        f"first. Pass retain_graph=True to the first call, or compute the result again."
+    )

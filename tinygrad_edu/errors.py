@@ -1,0 +1,61 @@
+"""One class per mistake. Each is also the built-in exception that people would catch."""
+
+
+class TinygradError(Exception):
+    """The base of every error that this package raises on purpose."""
+
+
+class ShapeError(TinygradError, ValueError):
+    """Shapes that do not broadcast, multiply or fit the op that got them."""
+
+
+class DTypeError(TinygradError, TypeError):
+    """A dtype, or a kind of value, that cannot be used here."""
+
+
+class IntegerGradientError(DTypeError):
+    """A gradient was asked of a tensor that is not floating point."""
+
+
+class RuleDefinitionError(TinygradError, TypeError):
+    """A rule names an argument or a saved value that its op does not have."""
+
+
+class MissingRuleError(TinygradError, NotImplementedError):
+    """A gradient reached an argument for which its op has no rule."""
+
+
+class WrongGradientError(TinygradError, ValueError):
+    """A rule returned a gradient of the wrong type, shape or dtype."""
+
+
+class NoGraphError(TinygradError, RuntimeError):
+    """backward() on a tensor that no recorded op made."""
+
+
+class NonScalarBackwardError(TinygradError, RuntimeError):
+    """backward() without a gradient on a tensor of more than one element."""
+
+
+class GraphFreedError(TinygradError, RuntimeError):
+    """A second backward() through a graph whose saved values are gone."""
+
+
+class StaleValueError(TinygradError, RuntimeError):
+    """A value that a gradient needs was changed in place after it was saved."""
+
+
+class LeafInPlaceError(TinygradError, RuntimeError):
+    """A recorded in-place operation on a leaf that requires a gradient."""
+
+
+class StateDictError(TinygradError, ValueError):
+    """Keys or shapes of a state dict that do not fit the module."""
+
+
+class DataError(TinygradError, ValueError):
+    """A dataset or a file that is not what it should be."""
+
+
+class MissingExtraError(TinygradError, ImportError):
+    """An optional package is not installed; the message names the extra that brings it."""

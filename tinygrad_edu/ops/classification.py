@@ -1,0 +1,138 @@
+"""Softmax, its logarithm, and the cross entropy of a classification, each in one step and without overflow."""
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.ops.elementwise import exp
+from tinygrad_edu.ops.reduction import mean, sum
+from tinygrad_edu.ops.shape import expand_dims
+from tinygrad_edu.recorder import Array, op
+
+
+def _shifted(x: ndarray, axis: int) -> ndarray:
+    """Move the greatest element to 0: softmax does not change, and nothing overflows."""
+    return x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+
+
+@op
+def softmax(x: Array, /, axis: int = -1) -> Array:
+    """Return exp(x) / sum(exp(x)) along `axis`: positive numbers that add up to 1."""
+    e = np.exp(_shifted(x, axis))
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+
+softmax.vjps(x=lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)))
+
+
+@op
+def log_softmax(x: Array, /, axis: int = -1) -> Array:
+    """Return log(softmax(x)) along `axis`."""
+    shifted = _shifted(x, axis)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+
+
+log_softmax.vjps(x=lambda g, out, axis: g - exp(out) * sum(g, axis, keepdims=True))
+
+
+@op
+def softmax_cross_entropy(logits: Array, targets: Array) -> Array:
+    """Return -sum(targets * log_softmax(logits)) along axis 1: one number for each sample (and position).
+
+    Parameters
+    ----------
+    logits : (N, C, ...) floating
+    targets : (N, ...) integer labels, or (N, C, ...) floating probabilities
+
+    Returns
+    -------
+    (N, ...)
+    """
+    log_p = log_softmax(logits, 1)
+    if targets.dtype.kind == "f":
+        return -np.sum(targets * log_p, axis=1)
+    return -np.take_along_axis(log_p, np.expand_dims(targets, 1), axis=1)[:, 0]
+
+
+def _probabilities(targets: Any, like: Any) -> Any:
+    """Return labels as one-hot rows; leave probabilities as they are."""
+    if targets.dtype.kind == "f":
+        return targets
+    classes = np.arange(like.shape[1]).reshape(1, -1, *[1] * (like.ndim - 2))
+    return (np.expand_dims(_labels(targets), 1) == classes).astype(like.dtype)
+
+
+def _labels(targets: Any) -> ndarray:
+    return targets.numpy() if hasattr(targets, "numpy") else targets
+
+
+def _cross_entropy_logits(g: Any, logits: Any, targets: Any) -> Any:
+    p = _probabilities(targets, logits)
+    return expand_dims(g, 1) * (softmax(logits, 1) * sum(p, 1, keepdims=True) - p)
+
+
+softmax_cross_entropy.vjps(
+    logits=_cross_entropy_logits,
+    targets=lambda g, logits: -expand_dims(g, 1) * log_softmax(logits, 1),
+)
+
+
+def cross_entropy(logits: Any, targets: Any, reduction: str = "mean") -> Any:
+    """Return the cross entropy of softmax(logits) against the targets, fused: exact for logits of any size.
+
+    Parameters
+    ----------
+    logits : (N, C, ...) floating Tensor
+        Scores before the softmax.
+    targets : array_like
+        Integer labels of shape (N, ...), each in [0, C); or probabilities of the shape of the logits.
+    reduction : {"mean", "sum", "none"}
+        Over the samples.
+
+    Raises
+    ------
+    ShapeError, DTypeError, ValueError
+        For targets that do not fit the logits, labels out of range, or another reduction.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> logits = tg.Tensor([[2.0, 0.0], [0.0, 0.0]], requires_grad=True)
+    >>> loss = cross_entropy(logits, [0, 1])
+    >>> loss.backward()
+    >>> logits.grad.round(3)
+    array([[-0.06,  0.06],
+           [ 0.25, -0.25]], dtype=float32)
+    """
+    targets = targets if hasattr(targets, "dtype") else np.asarray(targets)
+    _check_targets(np.shape(logits), targets)
+    losses = softmax_cross_entropy(logits, targets)
+    if reduction == "none":
+        return losses
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f"cross_entropy: reduction is 'mean', 'sum' or 'none', not {reduction!r}.")
+    return mean(losses) if reduction == "mean" else sum(losses)
+
+
+def _check_targets(shape: tuple[int, ...], targets: Any) -> None:
+    if len(shape) < 2:
+        raise ShapeError(f"cross_entropy: logits have a shape (N, C, ...), not {shape}.")
+    if targets.dtype.kind == "f":
+        if targets.shape != shape:
+            raise ShapeError(f"cross_entropy: probabilities of shape {targets.shape} for logits of shape {shape}.")
+        return
+    if targets.dtype.kind not in "iu":
+        raise DTypeError(f"cross_entropy: targets are integer labels or probabilities, not {targets.dtype}.")
+    if targets.shape != (shape[0], *shape[2:]):
+        raise ShapeError(
+            f"cross_entropy: labels of shape {targets.shape} for logits of shape {shape}; "
+            f"they need {(shape[0], *shape[2:])}."
+        )
+    labels = _labels(targets)
+    if labels.size and not (labels.min() >= 0 and labels.max() < shape[1]):
+        raise ValueError(
+            f"cross_entropy: labels from {labels.min()} to {labels.max()}; "
+            f"with {shape[1]} classes they lie in 0..{shape[1] - 1}."
+        )

@@ -1,0 +1,263 @@
+"""Ops on one element at a time: arithmetic, powers, exponentials, and the functions with a kink."""
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.recorder import Array, op
+
+
+def _zero(g: Any, x_shape: tuple[int, ...], x_dtype: Any) -> ndarray:
+    """Return the gradient of a function that is constant between its jumps."""
+    return np.zeros(x_shape, x_dtype)
+
+
+@op(broadcasts=True)
+def where(condition: Array, x: Array, y: Array) -> Array:
+    """Return x where `condition` holds, and y elsewhere. No gradient flows to the condition."""
+    return np.where(condition, x, y)
+
+
+where.vjps(x=lambda g, condition: where(condition, g, 0.0), y=lambda g, condition: where(condition, 0.0, g))
+
+
+@op(broadcasts=True)
+def add(x: Array, y: Array) -> Array:
+    """Return x + y."""
+    return np.add(x, y)
+
+
+add.vjps(x=lambda g: g, y=lambda g: g)
+
+
+@op(broadcasts=True)
+def subtract(x: Array, y: Array) -> Array:
+    """Return x - y."""
+    return np.subtract(x, y)
+
+
+subtract.vjps(x=lambda g: g, y=lambda g: -g)
+
+
+@op(broadcasts=True)
+def multiply(x: Array, y: Array) -> Array:
+    """Return x * y."""
+    return np.multiply(x, y)
+
+
+multiply.vjps(x=lambda g, y: g * y, y=lambda g, x: g * x)
+
+
+@op(broadcasts=True)
+def divide(x: Array, y: Array) -> Array:
+    """Return x / y."""
+    return np.divide(x, y)
+
+
+divide.vjps(x=lambda g, y: g / y, y=lambda g, out, y: -g * out / y)
+
+
+@op(broadcasts=True)
+def floor_divide(x: Array, y: Array) -> Array:
+    """Return x // y, rounded down. Its derivatives are 0 wherever they exist."""
+    return np.floor_divide(x, y)
+
+
+floor_divide.vjps(
+    x=lambda g, x_shape, x_dtype: _zero(g, x_shape, x_dtype),
+    y=lambda g, y_shape, y_dtype: _zero(g, y_shape, y_dtype),
+)
+
+
+@op(broadcasts=True)
+def remainder(x: Array, y: Array) -> Array:
+    """Return x % y = x - y * (x // y), of the sign of y."""
+    return np.remainder(x, y)
+
+
+remainder.vjps(x=lambda g: g, y=lambda g, x, y: -g * floor_divide(x, y))
+
+
+@op(broadcasts=True)
+def power(x: Array, y: Array) -> Array:
+    """Return x ** y.
+
+    At a zero base and a zero exponent the derivatives are 0, as in PyTorch; a negative base has a NaN derivative with
+    respect to its exponent.
+    """
+    return x**y
+
+
+def _power_x(g: Any, x: Any, y: Any) -> Any:
+    # 0 ** 0 is 1 whatever x is near by in the limit of whole exponents: the exponent 1 makes y * x ** 1 the zero it is.
+    below = where((x == 0) & (y == 0), 1.0, y - 1) if np.any(y == 0) else y - 1
+    return g * (y * x**below)
+
+
+def _power_y(g: Any, x: Any, y: Any, out: Any) -> Any:
+    return g * (out * log(where((x == 0) & (y >= 0), 1.0, x)))
+
+
+power.vjps(x=_power_x, y=_power_y)
+
+
+@op
+def negative(x: Array) -> Array:
+    """Return -x."""
+    return np.negative(x)
+
+
+negative.vjps(x=lambda g: -g)
+
+
+@op
+def exp(x: Array) -> Array:
+    """Return e ** x."""
+    return np.exp(x)
+
+
+exp.vjps(x=lambda g, out: g * out)
+
+
+@op
+def log(x: Array) -> Array:
+    """Return the natural logarithm of x."""
+    return np.log(x)
+
+
+log.vjps(x=lambda g, x: g / x)
+
+
+@op
+def sqrt(x: Array) -> Array:
+    """Return the square root of x."""
+    return np.sqrt(x)
+
+
+sqrt.vjps(x=lambda g, out: g / (2 * out))
+
+
+@op
+def square(x: Array) -> Array:
+    """Return x * x."""
+    return np.square(x)
+
+
+square.vjps(x=lambda g, x: g * (2 * x))
+
+
+@op
+def sin(x: Array) -> Array:
+    """Return the sine of x, in radians."""
+    return np.sin(x)
+
+
+@op
+def cos(x: Array) -> Array:
+    """Return the cosine of x, in radians."""
+    return np.cos(x)
+
+
+sin.vjps(x=lambda g, x: g * cos(x))
+cos.vjps(x=lambda g, x: -g * sin(x))
+
+
+@op
+def tanh(x: Array) -> Array:
+    """Return the hyperbolic tangent of x."""
+    return np.tanh(x)
+
+
+tanh.vjps(x=lambda g, out: g * (1 - out * out))
+
+
+@op
+def sigmoid(x: Array) -> Array:
+    """Return 1 / (1 + exp(-x)), without overflow at either end."""
+    e = np.exp(-np.abs(x))
+    return np.where(np.greater_equal(x, 0), 1, e) / (1 + e)
+
+
+sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
+
+
+@op
+def sign(x: Array) -> Array:
+    """Return -1, 0 or 1, the sign of x. Its derivative is 0."""
+    return np.sign(x)
+
+
+sign.vjps(x=_zero)
+
+
+@op
+def abs(x: Array) -> Array:
+    """Return |x|. Its derivative at 0 is 0."""
+    return np.abs(x)
+
+
+abs.vjps(x=lambda g, x: g * sign(x))
+
+
+@op
+def relu(x: Array) -> Array:
+    """Return max(x, 0). Its derivative at 0 is 0."""
+    return np.maximum(x, 0)
+
+
+relu.vjps(x=lambda g, out: g * (out > 0))
+
+
+@op(broadcasts=True)
+def maximum(x: Array, y: Array) -> Array:
+    """Return the greater of x and y. Where they are equal, each gets half of the gradient."""
+    return np.maximum(x, y)
+
+
+maximum.vjps(
+    x=lambda g, x, y: where(x == y, g * 0.5, g * (x > y)),
+    y=lambda g, x, y: where(x == y, g * 0.5, g * (y > x)),
+)
+
+
+@op(broadcasts=True)
+def minimum(x: Array, y: Array) -> Array:
+    """Return the smaller of x and y. Where they are equal, each gets half of the gradient."""
+    return np.minimum(x, y)
+
+
+minimum.vjps(
+    x=lambda g, x, y: where(x == y, g * 0.5, g * (x < y)),
+    y=lambda g, x, y: where(x == y, g * 0.5, g * (y < x)),
+)
+
+
+@op
+def clip(x: Array, /, min: float | None = None, max: float | None = None) -> Array:
+    """Return x held between `min` and `max` (numbers, or None for no bound).
+
+    The gradient passes where min <= x <= max, the bounds included, and is 0 outside.
+    """
+    return np.clip(x, min, max)
+
+
+def _inside(x: Any, min: Any, max: Any) -> ndarray:
+    inside = np.ones(x.shape, bool)
+    if min is not None:
+        inside &= x >= min
+    if max is not None:
+        inside &= x <= max
+    return inside
+
+
+clip.vjps(x=lambda g, x, min, max: g * _inside(x, min, max))
+
+
+@op
+def astype(x: Array, /, dtype: Any) -> Array:
+    """Return a copy of x of another dtype. A gradient flows back only from a floating-point one."""
+    return np.array(x, dtype=dtype)
+
+
+astype.vjps(x=lambda g, x_dtype: astype(g, x_dtype))

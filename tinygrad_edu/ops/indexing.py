@@ -1,0 +1,43 @@
+"""Taking elements by index, and its transpose: adding them up where they were taken from."""
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.recorder import Array, op
+
+
+@op(views=True)
+def getitem(x: Array, /, index: Any) -> Array:
+    """Return x[index], for every kind of index that NumPy has: slices, integers, arrays, masks, and mixtures."""
+    return x[index]
+
+
+@op
+def scatter_add(x: Array, /, index: Any, shape: Any) -> Array:
+    """Return zeros of `shape` with the elements of x added at `index`: an element taken twice gets two."""
+    out = np.zeros(shape, x.dtype)
+    if _is_basic(index):
+        out[index] = x
+    else:
+        np.add.at(out, index, x)
+    return out
+
+
+getitem.vjps(x=lambda g, x_shape, index: scatter_add(g, index, x_shape))
+scatter_add.vjps(x=lambda g, index: getitem(g, index))
+
+
+def _is_basic(index: Any) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(isinstance(part, int | np.integer | slice | type(None) | type(...)) for part in parts)
+
+
+def frozen(index: Any) -> Any:
+    """Return an index that its owner cannot change any more: arrays, lists and Tensors in it are copied."""
+    if isinstance(index, tuple):
+        return tuple(frozen(part) for part in index)
+    if isinstance(index, Tensor):
+        return index.numpy().copy()
+    return np.array(index) if isinstance(index, np.ndarray | list) else index

@@ -1,0 +1,57 @@
+"""How NumPy's own functions reach our ops: ``np.sum(t, axis=0)`` is ``t.sum(axis=0)``."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.ops import elementwise, linalg, reduction, shape
+
+DIFFERENTIABLE: dict[Any, Callable[..., Any]] = {
+    np.add: elementwise.add, np.subtract: elementwise.subtract, np.multiply: elementwise.multiply,
+    np.divide: elementwise.divide, np.floor_divide: elementwise.floor_divide, np.remainder: elementwise.remainder,
+    np.power: elementwise.power, np.negative: elementwise.negative, np.exp: elementwise.exp, np.log: elementwise.log,
+    np.sqrt: elementwise.sqrt, np.square: elementwise.square, np.sin: elementwise.sin, np.cos: elementwise.cos,
+    np.tanh: elementwise.tanh, np.sign: elementwise.sign, np.absolute: elementwise.abs,
+    np.maximum: elementwise.maximum, np.minimum: elementwise.minimum, np.clip: elementwise.clip,
+    np.where: elementwise.where, np.matmul: linalg.matmul,
+    np.sum: reduction.sum, np.mean: reduction.mean, np.var: reduction.var, np.std: reduction.std,
+    np.max: reduction.max, np.min: reduction.min,
+    np.reshape: shape.reshape, np.transpose: shape.transpose, np.swapaxes: shape.swapaxes,
+    np.expand_dims: shape.expand_dims, np.squeeze: shape.squeeze, np.broadcast_to: shape.broadcast_to,
+    np.flip: shape.flip, np.concatenate: shape.concatenate, np.stack: shape.stack,
+}  # fmt: skip
+
+# Answers that no derivative goes through: booleans and positions. They come as plain arrays.
+QUESTIONS: frozenset[Any] = frozenset({
+    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, np.isnan, np.isinf, np.isfinite,
+    np.signbit, np.argmax, np.argmin, np.argsort, np.any, np.all, np.allclose, np.isclose, np.array_equal,
+    np.shape, np.ndim, np.size, np.count_nonzero, np.result_type, np.can_cast,
+})  # fmt: skip
+
+
+def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
+    """Answer a NumPy ufunc that met a Tensor."""
+    if method != "__call__" or "out" in settings or "where" in settings:
+        raise DTypeError(f"np.{ufunc.__name__}: only the plain call has a derivative here, without out= or where=.")
+    return _dispatch(ufunc, inputs, settings)
+
+
+def array_function(
+    self: Tensor, function: Callable[..., Any], types: Any, inputs: tuple[Any, ...], settings: dict[str, Any]
+) -> Any:
+    """Answer any other NumPy function that met a Tensor."""
+    return _dispatch(function, inputs, settings)
+
+
+def _dispatch(function: Callable[..., Any], inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+    if function in DIFFERENTIABLE:
+        return DIFFERENTIABLE[function](*inputs, **settings)
+    if function in QUESTIONS:
+        return function(*(x.numpy() if isinstance(x, Tensor) else x for x in inputs), **settings)
+    raise DTypeError(
+        f"np.{function.__name__} has no op of ours, and would lose the gradient: compose it of the ops of "
+        f"tinygrad_edu, or give it the values alone, with .numpy()."
+    )
