@@ -1,12 +1,15 @@
 """A small NumPy tensor with reverse-mode automatic differentiation."""
 
-from tinygrad_edu import data, ops
+from tinygrad_edu import data, nn, ops, optim
+from tinygrad_edu.allocator import keep_large_buffers as _keep_large_buffers
 from tinygrad_edu.engine import Tensor, enable_grad, from_numpy, is_grad_enabled, no_grad
 from tinygrad_edu.ops import *
 from tinygrad_edu.recorder import op
 from tinygrad_edu.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __all__ = [
-    "Tensor", "data", "enable_grad", "from_numpy", "grad", "hessian", "hvp", "is_grad_enabled", "jacobian", "jvp",
-    "no_grad", "op", "value_and_grad", "vjp", *ops.__all__,
+    "Tensor", "data", "enable_grad", "from_numpy", "grad", "hessian", "hvp", "is_grad_enabled", "jacobian", "jvp", "nn",
+    "no_grad", "op", "optim", "value_and_grad", "vjp", *ops.__all__,
 ]  # fmt: skip
+
+_keep_large_buffers()

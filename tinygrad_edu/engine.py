@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from functools import wraps
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any, NoReturn, final
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, final
 
 import numpy as np
 from numpy import ndarray
@@ -22,9 +24,9 @@ from tinygrad_edu.errors import (
     GraphFreedError,
     IntegerGradientError,
     LeafInPlaceError,
-    MissingRuleError,
     NoGraphError,
     NonScalarBackwardError,
+    ReadOnlyError,
     ShapeError,
     StaleValueError,
     WrongGradientError,
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 else:
     Surface = object
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 FLOAT32 = np.dtype(np.float32)
 
 # A cell belongs to a piece of memory, and is shared by its views: [tick of the last in-place change, is it shared].
@@ -43,20 +48,41 @@ FLOAT32 = np.dtype(np.float32)
 tick: Callable[[], int] = itertools.count(1).__next__
 last_change = [0]
 
+_accumulating = Lock()
 _recording = ContextVar("tinygrad_edu_recording", default=True)
 is_grad_enabled: Callable[[], bool] = _recording.get
 
 
-@contextmanager
-def _gradient_mode(recording: bool) -> Iterator[None]:
-    token = _recording.set(recording)
-    try:
-        yield
-    finally:
-        _recording.reset(token)
+class GradientMode:
+    """A gradient mode, as a context manager or as a decorator of a function."""
+
+    def __init__(self, recording: bool) -> None:
+        self._mode = recording
+        self._tokens: list[Token[bool]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_recording.set(self._mode))
+
+    def __exit__(self, *error: object) -> None:
+        _recording.reset(self._tokens.pop())
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Wrap a function, so that each call of it runs in this mode."""
+        if isgeneratorfunction(function) or iscoroutinefunction(function) or isasyncgenfunction(function):
+            raise DTypeError(
+                f"a gradient mode cannot decorate {function.__name__}: its body runs after the call, when the mode "
+                f"is over. Write the `with` inside it, around what it computes between two yields or awaits."
+            )
+
+        @wraps(function)
+        def in_mode(*args: P.args, **settings: P.kwargs) -> R:
+            with GradientMode(self._mode):
+                return function(*args, **settings)
+
+        return in_mode
 
 
-def no_grad() -> Any:
+def no_grad() -> GradientMode:
     """Record nothing inside: ``with no_grad():``, or ``@no_grad()`` on a function.
 
     The mode belongs to the thread or task that set it, and is restored after an exception.
@@ -70,12 +96,12 @@ def no_grad() -> Any:
     >>> w.numpy()
     array([0.5, 1.5], dtype=float32)
     """
-    return _gradient_mode(False)
+    return GradientMode(False)
 
 
-def enable_grad() -> Any:
+def enable_grad() -> GradientMode:
     """Record inside, also where `no_grad` surrounds it: the opposite of `no_grad`, used in the same two ways."""
-    return _gradient_mode(True)
+    return GradientMode(True)
 
 
 class Node:
@@ -89,7 +115,7 @@ class Node:
         None for a leaf.
     parents : tuple of (Node or None)
         The node of each input; None where the input has no gradient.
-    edges : tuple of (Node, Rule or None, tuple), or None
+    edges : list of (Node, Rule, tuple), or None
         For each input that needs a gradient: its node, its rule, and what the rule saved. None once freed.
     cells : tuple
         When each input, and last the result, was changed in place: shared with the tensors and their views.
@@ -280,6 +306,7 @@ class Tensor(Surface):
         if values is not self._data:
             values = np.asarray(values.numpy() if isinstance(values, Tensor) else values)
             _demand_shape("assigning to a tensor in place", values.shape, self.shape)
+            refuse_read_only("assign", self)
             self._data[...] = values
         changed(self)
 
@@ -306,9 +333,11 @@ class Tensor(Surface):
                 "backward() on a tensor that no recorded op made: no input had requires_grad=True, "
                 "or it was computed under no_grad() or detached."
             )
-        seed = _cotangent(self, gradient)
-        for node, grad in walk([(self._node, seed)], retain_graph=retain_graph).items():
-            node.grad = grad if node.grad is None else node.grad + grad
+        refuse_stale("backward()", "tensor", self)
+        gradients = walk([(self._node, _cotangent(self, gradient))], retain_graph=retain_graph)
+        with _accumulating:
+            for node, grad in gradients.items():
+                node.grad = grad if node.grad is None else node.grad + grad
 
     def __len__(self) -> int:
         if not self._data.ndim:
@@ -352,7 +381,7 @@ class Tensor(Surface):
                 "NumPy asked for the values of a tensor that requires a gradient, and would lose the gradient: "
                 "use a tinygrad_edu op, or .numpy() if the values are what you want."
             )
-        return np.array(self._data, dtype=dtype, copy=copy)
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
 
 
 def wrap(array: ndarray, node: Node | None, cell: list[int]) -> Tensor:
@@ -376,7 +405,11 @@ def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
     Tensor([7., 0.], shape=(2,), dtype=float64)
     """
     if not isinstance(array, ndarray) or array.dtype.kind not in "fiub" or not array.dtype.isnative:
-        raise DTypeError(f"from_numpy borrows an array of real numbers or booleans, not {type(array).__name__}.")
+        what = f"an array of dtype {array.dtype!r}" if isinstance(array, ndarray) else f"a {type(array).__name__}"
+        raise DTypeError(
+            f"from_numpy borrows the memory of an ndarray of real numbers or booleans in native byte order, not of "
+            f"{what}; Tensor(values) copies, and takes more."
+        )
     return wrap(array, leaf(array) if requires_grad else None, [0, 1])
 
 
@@ -394,10 +427,13 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
 
     def operator(tensor: Tensor, other: Any) -> Tensor:
         recording = is_grad_enabled()
+        refuse_read_only(op.name, tensor)
+        old = tensor
         if recording:
             _refuse_leaf(op, tensor)
-            refuse_stale(op, op.inputs[0], tensor)
-        old = wrap(tensor._data.copy(), tensor._node, [0, 0]) if recording else tensor
+            old = _snapshot(op, op.inputs[0], tensor)
+            if isinstance(other, Tensor) and other._cell is tensor._cell:
+                other = _snapshot(op, op.inputs[1], other)
         result = op.call(old, other)
         _demand_shape(f"{op.name} in place", result.shape, tensor.shape)
         if not np.can_cast(result.dtype, tensor.dtype, "same_kind"):
@@ -413,6 +449,21 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
         return tensor
 
     return operator
+
+
+def _snapshot(op: Op, argument: str, tensor: Tensor) -> Tensor:
+    """Copy an operand that is about to be overwritten, for the rules that save it."""
+    refuse_stale(f"op {op.name}", argument, tensor)
+    return wrap(tensor._data.copy(), tensor._node, [0, 0])
+
+
+def refuse_read_only(where: str, tensor: Tensor) -> None:
+    """Raise if the memory of a tensor cannot be written to."""
+    if not tensor._data.flags.writeable:
+        raise ReadOnlyError(
+            f"{where} in place on a tensor of shape {tensor.shape} whose memory is read-only, as that of broadcast_to "
+            f"is: change a copy, Tensor(t.numpy())."
+        )
 
 
 def _refuse_leaf(op: Op, tensor: Tensor) -> None:
@@ -434,12 +485,12 @@ def _refuse_shared_constant(op: Op, tensor: Tensor) -> None:
         )
 
 
-def refuse_stale(op: Op, argument: str, tensor: Tensor) -> None:
+def refuse_stale(where: str, argument: str, tensor: Tensor) -> None:
     """Raise if the memory of a computed tensor changed after it was computed: its history is no longer its own."""
     node = tensor._node
     if node is not None and node.op is not None and tensor._cell[0] > node.number:
         raise StaleValueError(
-            f"op {op.name}: its argument {argument} (made by {node.op.name}, shape {node.shape}) shares memory that "
+            f"{where}: its {argument} (made by {node.op.name}, shape {node.shape}) shares memory that "
             f"was changed in place after it was computed, so its gradient would belong to other values. "
             f"Compute it again after the change, or change a copy."
         )
@@ -490,7 +541,7 @@ def walk(
         The gradient of each leaf or target that was reached: arrays that nobody else holds, or Tensors.
     """
     grads: dict[Node, Any] = {}
-    borrowed: set[Node] = set()  # whose gradient so far may be somebody else's array
+    owned: set[Node] = set()  # whose gradient so far is a sum made here; any other may be somebody else's array
     found: dict[Node, Any] = {}
     heap: list[tuple[int, Node]] = []
     oldest = min((node.number for node in targets), default=0) if targets is not None else 0
@@ -499,57 +550,50 @@ def walk(
             grads[root] = grads[root] + g
         else:
             grads[root] = g
-            borrowed.add(root)
             heappush(heap, (-root.number, root))
     while heap:
         node = heappop(heap)[1]
         g = grads.pop(node)
         if node in targets if targets is not None else node.op is None:
-            found[node] = g if create_graph else np.array(g) if node in borrowed else np.asarray(g)
+            found[node] = g if create_graph or node in owned else np.array(g)
             continue
-        if node.op is None:
-            continue  # a leaf that nobody asked for
         edges = node.edges
         if edges is None:
             _freed(node)
         if last_change[0] > node.number:
             _refuse_stale_saved(node)
         for parent, rule, saved in edges:
-            if parent.number < oldest:
-                continue  # older than every target: no path leads from it to one
+            if targets is not None and (parent.number < oldest or (parent.op is None and parent not in targets)):
+                continue  # no path leads from it to a target
             if create_graph:
                 saved = _lift(node, rule, saved)
             try:
-                contribution = rule.function(g, *saved) if rule is not None else _missing(node, parent)
+                contribution = rule.function(g, *saved)
             except Exception as error:
-                error.add_note(f"In op {node.op.name}, in the rule of {rule.argument if rule else '?'}.")
+                error.add_note(f"In the rule of {node.op!r} for its argument {rule.argument}.")
                 raise
             if (
                 contribution.__class__ is not ndarray
                 or contribution.shape != parent.shape
                 or contribution.dtype is not parent.dtype
             ):
-                contribution = _fit(node, parent, rule, contribution)
+                contribution = _fit(node, parent, rule, contribution, create_graph)
             if parent not in grads:
                 grads[parent] = contribution
                 heappush(heap, (-parent.number, parent))
-                if contribution is g or create_graph or contribution.base is not None:
-                    borrowed.add(parent)
-            elif parent in borrowed:
-                grads[parent] = grads[parent] + contribution
-                if not create_graph:
-                    borrowed.discard(parent)
-            else:
+            elif parent in owned:
                 grads[parent] += contribution
+            else:
+                grads[parent] = grads[parent] + contribution
+                if not create_graph and contribution.ndim:
+                    owned.add(parent)
         if not retain_graph and not create_graph:
             node.edges = None
     return found
 
 
-def _lift(node: Node, rule: Rule | None, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+def _lift(node: Node, rule: Rule, saved: tuple[Any, ...]) -> tuple[Any, ...]:
     """Turn saved arrays back into the Tensors that they were, so that a rule records what it does with them."""
-    if rule is None:
-        return saved
     nodes = (*node.parents, node)
     return tuple(
         value if source is None or node.cells[source] is None else wrap(value, nodes[source], node.cells[source])
@@ -557,15 +601,17 @@ def _lift(node: Node, rule: Rule | None, saved: tuple[Any, ...]) -> tuple[Any, .
     )
 
 
-def _fit(node: Node, parent: Node, rule: Rule, contribution: Any) -> Any:
+def _fit(node: Node, parent: Node, rule: Rule, contribution: Any, create_graph: bool) -> Any:
     """Undo broadcasting and promotion for an op that does them; demand the exact shape and dtype of any other."""
     op = node.op
     assert op is not None
     if isinstance(contribution, np.generic):
         contribution = np.asarray(contribution)
     where = f"op {op.name}: the rule of {rule.argument}"
-    if not isinstance(contribution, ndarray | Tensor):
-        raise WrongGradientError(f"{where} returned a {type(contribution).__name__}, and must return an array.")
+    if not isinstance(contribution, ndarray) and not (create_graph and isinstance(contribution, Tensor)):
+        raise WrongGradientError(
+            f"{where} returned a {type(contribution).__name__}; of arrays it must make an array, of Tensors a Tensor."
+        )
     found: tuple[int, ...] = contribution.shape
     if found != parent.shape:
         if not op.broadcasts or not _reduces(found, parent.shape):
@@ -600,23 +646,13 @@ def _refuse_stale_saved(node: Node) -> None:
     op = node.op
     assert op is not None
     for _, rule, _ in node.edges:
-        for source in rule.sources if rule is not None else ():
+        for source in rule.sources:
             if source is not None and node.cells[source] is not None and node.cells[source][0] > node.number:
                 value = (*op.names(len(node.parents)), "its result")[source]
                 raise StaleValueError(
                     f"op {op.name}: the rule of {rule.argument} saved {value}, which was changed in place since. "
                     f"Call backward() before the change, or change a copy: t = t + 1 makes one, t += 1 does not."
                 )
-
-
-def _missing(node: Node, parent: Node) -> NoReturn:
-    op = node.op
-    assert op is not None
-    argument = op.names(len(node.parents))[node.parents.index(parent)]
-    raise MissingRuleError(
-        f"op {op.name} has no rule for its argument {argument} (shape {parent.shape}): "
-        f"define one with {op.name}.vjps({argument}=lambda g, ...: ...), or detach() the argument."
-    )
 
 
 def _freed(node: Node) -> NoReturn:

@@ -49,6 +49,10 @@ class LeafInPlaceError(TinygradError, RuntimeError):
     """A recorded in-place operation on a leaf that requires a gradient."""
 
 
+class ReadOnlyError(TinygradError, ValueError):
+    """An in-place operation on memory that cannot be written to."""
+
+
 class StateDictError(TinygradError, ValueError):
     """Keys or shapes of a state dict that do not fit the module."""
 

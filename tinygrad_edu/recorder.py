@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import linecache
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import update_wrapper
 from inspect import Parameter
 from typing import Any, NoReturn, overload
@@ -20,7 +20,7 @@ from numpy import ndarray
 from numpy.typing import NDArray
 
 from tinygrad_edu.engine import FLOAT32, Node, Tensor, is_grad_enabled, refuse_stale, tick
-from tinygrad_edu.errors import DTypeError, RuleDefinitionError, ShapeError, TinygradError
+from tinygrad_edu.errors import DTypeError, MissingRuleError, RuleDefinitionError, ShapeError, TinygradError
 
 Array = NDArray[Any]
 
@@ -69,20 +69,17 @@ class Op:
         The other parameters, with their defaults: plain values that no gradient flows to.
     broadcasts : bool
         Whether the engine sums a gradient back to its input's shape, and casts it back to its dtype.
-    views : bool
-        Whether the result may share the memory of the first input.
     """
 
     name: str
     __name__: str
     __wrapped__: Callable[..., Any]
 
-    def __init__(self, forward: Callable[..., Any], broadcasts: bool = False, views: bool = False) -> None:
+    def __init__(self, forward: Callable[..., Any], broadcasts: bool = False) -> None:
         update_wrapper(self, forward)
         self.name = forward.__name__
         self.forward = forward
         self.broadcasts = broadcasts
-        self.views = views
         parameters = inspect.signature(forward).parameters.values()
         kinds = {p.kind for p in parameters}
         self.variadic = Parameter.VAR_POSITIONAL in kinds
@@ -90,6 +87,7 @@ class Op:
         self.inputs = tuple(p.name for p in parameters if self._is_input(p))
         self.settings = {p.name: p.default for p in parameters if not self._is_input(p)}
         self.functions: dict[str, Callable[..., Any]] = {}
+        self._check_names(kinds)
         self._rebuild()
 
     def vjps(self, **functions: Callable[..., Any]) -> None:
@@ -137,6 +135,19 @@ class Op:
         """The written-out call (of a variadic op: with two inputs)."""
         return _source(self, self.names(2), self._rules(self.names(2)))
 
+    def _check_names(self, kinds: Set[Any]) -> None:
+        """Refuse names that the written-out call, or a rule, could not tell from its own."""
+        names = {*self.inputs, *self.settings}
+        taken = {"out", *(f"{x}_{what}" for x in self.inputs for what in ("shape", "dtype", "shapes"))}
+        if self.variadic:
+            taken.add("k")
+        faults = sorted(name for name in names if name in taken or name.startswith("_"))
+        if faults or not self.name.isidentifier() or Parameter.VAR_KEYWORD in kinds or not self.inputs:
+            raise RuleDefinitionError(
+                f"an op is a named function of at least one input, with settings by name and no **: {self.name!r} with "
+                f"the parameters {sorted(names)}. Its names do not begin with _, and are none of {sorted(taken)}."
+            )
+
     def _is_input(self, parameter: Parameter) -> bool:
         if self.slash or self.variadic:
             return parameter.kind in (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
@@ -158,16 +169,14 @@ class Op:
 
         self.call = call
 
-    def _rules(self, names: tuple[str, ...]) -> list[Rule | None]:
+    def _rules(self, names: tuple[str, ...]) -> list[Rule]:
         if self.variadic:
             return [self._rule(self.inputs[0], name, names, k) for k, name in enumerate(names)]
         return [self._rule(name, name, names, k) for k, name in enumerate(names)]
 
-    def _rule(self, argument: str, name: str, names: tuple[str, ...], k: int) -> Rule | None:
+    def _rule(self, argument: str, name: str, names: tuple[str, ...], k: int) -> Rule:
         """Translate what the rule's parameters ask for into expressions of the written-out call."""
-        if argument not in self.functions:
-            return None
-        function = self.functions[argument]
+        function = self.functions.get(argument, _missing_rule(self.name, argument))
         wanted = inspect.signature(function).parameters
         offered = self._offers(names, k)
         saves: list[tuple[str, int | None]] = []
@@ -175,7 +184,7 @@ class Op:
         for parameter in list(wanted.values())[1:]:
             if parameter.kind is Parameter.VAR_KEYWORD:
                 keywords = [setting for setting in self.settings if setting not in wanted]
-                saves += [(setting, None) for setting in keywords]
+                saves += [offered[setting] for setting in keywords]
             elif parameter.name in offered:
                 saves.append(offered[parameter.name])
             else:
@@ -186,21 +195,33 @@ class Op:
 
     def _offers(self, names: tuple[str, ...], k: int) -> dict[str, tuple[str, int | None]]:
         """Return what a rule may name: the expression that gives it, and which input it is."""
-        offered: dict[str, tuple[str, int | None]] = {"out": ("out", len(names))}
+        offered: dict[str, tuple[str, int | None]] = {"out": ("_out", len(names))}
         for i, name in enumerate(names):
             # A plain array is copied when it is saved: nobody would notice if its owner changed it.
-            offered[name] = (f"({name}_data if {name}_cell else kept({name}_data))", i)
-            offered[f"{name}_shape"] = (f"shape_of({name}_data)", None)
-            offered[f"{name}_dtype"] = (f"{name}_data.dtype", None)
+            offered[name] = (f"(_{name}_data if _{name}_cell else _kept(_{name}_data))", i)
+            offered[f"{name}_shape"] = (f"_shape_of(_{name}_data)", None)
+            offered[f"{name}_dtype"] = (f"_{name}_data.dtype", None)
         if self.variadic:
-            shapes = "".join(f"shape_of({name}_data), " for name in names)
+            shapes = "".join(f"_shape_of(_{name}_data), " for name in names)
             offered |= {"k": (str(k), None), f"{self.inputs[0]}_shapes": (f"({shapes})", None)}
-        return offered | {setting: (setting, None) for setting in self.settings}
+        return offered | {setting: (f"_kept({setting})", None) for setting in self.settings}
 
     def _unknown(self, name: str, where: str, offered: tuple[str, ...]) -> NoReturn:
         close = difflib.get_close_matches(name, offered, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"it can name {', '.join(offered)}."
         raise RuleDefinitionError(f"{where}: op {self.name} has nothing named {name!r}; {hint}")
+
+
+def _missing_rule(name: str, argument: str) -> Callable[..., NoReturn]:
+    """Return the rule of an argument that has none: it says so when a gradient reaches it."""
+
+    def rule(g: Any) -> NoReturn:
+        raise MissingRuleError(
+            f"op {name} has no rule for its argument {argument} (a gradient of shape {g.shape} reached it): define one "
+            f"with {name}.vjps({argument}=lambda g, ...: ...), or detach() the argument."
+        )
+
+    return rule
 
 
 def _pass_by_keyword(function: Callable[..., Any], positional: int, keywords: list[str]) -> Callable[..., Any]:
@@ -213,8 +234,8 @@ def _pass_by_keyword(function: Callable[..., Any], positional: int, keywords: li
 @overload
 def op(forward: Callable[..., Any]) -> Op: ...
 @overload
-def op(*, broadcasts: bool = ..., views: bool = ...) -> Callable[[Callable[..., Any]], Op]: ...
-def op(forward: Any = None, *, broadcasts: bool = False, views: bool = False) -> Any:
+def op(*, broadcasts: bool = ...) -> Callable[[Callable[..., Any]], Op]: ...
+def op(forward: Any = None, *, broadcasts: bool = False) -> Any:
     """Make an `Op` of a function of arrays: ``@op``, or ``@op(broadcasts=True)``. Its rules come with `Op.vjps`.
 
     The parameters before a ``/`` are the inputs, those after it settings; without a ``/``, the inputs are the
@@ -224,92 +245,93 @@ def op(forward: Any = None, *, broadcasts: bool = False, views: bool = False) ->
     ----------
     broadcasts : bool
         The inputs broadcast against each other: the engine undoes it in their gradients.
-    views : bool
-        The result may share memory with the first input.
     """
     if forward is None:
-        return lambda function: Op(function, broadcasts, views)
+        return lambda function: Op(function, broadcasts)
     return Op(forward)
 
 
 def _header(op: Op, names: tuple[str, ...]) -> str:
     mark = ["/"] if op.slash else ["*"] if op.settings else []
     settings = [
-        name if default is Parameter.empty else f"{name}=default_{name}" for name, default in op.settings.items()
+        name if default is Parameter.empty else f"{name}=_default_{name}" for name, default in op.settings.items()
     ]
     return f"def {op.name}({', '.join([*names, *mark, *settings])}):"
 
 
-def _source(op: Op, names: tuple[str, ...], rules: list[Rule | None]) -> str:
-    """Write the call of `op` with inputs `names` as Python source."""
-    given = "".join(f", {setting}={setting}" for setting in op.settings)
-    tensors = "".join(f"{name}, " for name in names)
-    datas = "".join(f"{name}_data, " for name in names)
+def _source(op: Op, names: tuple[str, ...], rules: list[Rule]) -> str:
+    """Write the call of `op` with inputs `names` as Python source. What it names itself begins with an underscore."""
+
+    def each(form: str, between: str = "") -> str:
+        return between.join(form.format(x=name) for name in names)
+
+    given = ", ".join(f"{setting}={setting}" for setting in op.settings)
     lines = [_header(op, names)]
     for x in names:
         lines += [
-            f"    if {x}.__class__ is Tensor:",
-            f"        {x}_data = {x}._data; {x}_node = {x}._node; {x}_cell = {x}._cell",
+            f"    if {x}.__class__ is _Tensor:",
+            f"        _{x}_data = {x}._data; _{x}_node = {x}._node; _{x}_cell = {x}._cell",
             "    else:",
-            f"        {x}_data = {x} if {x}.__class__ in KEPT_AS_GIVEN else plain(op, {x!r}, {x})",
-            f"        {x}_node = {x}_cell = None",
+            f"        _{x}_data = {x} if {x}.__class__ in _KEPT_AS_GIVEN else _plain(_op, {x!r}, {x})",
+            f"        _{x}_node = _{x}_cell = None",
         ]
+    for setting in op.settings:
+        lines.append(f"    if {setting}.__class__ is _Tensor: {setting} = _setting(_op, {setting!r}, {setting})")
     lines += [
         "    try:",
-        f"        out = forward({datas}{given[2:]})",
+        f"        _out = _forward({each('_{x}_data, ')}{given})",
         "    except Exception as error:",
-        f"        explain(op, error, ({datas}))",
+        f"        _explain(_op, error, ({each('_{x}_data, ')}))",
         "        raise",
-        f"    if {' and '.join(f'{x}_cell is None' for x in names) or 'True'}:",
-        "        return out",
-        "    if out.__class__ is not ndarray:",
-        "        out = asarray(out)",
-        "    if out.dtype is not FLOAT32:",
-        f"        {datas}out = follow(forward, ({tensors}), ({datas}), out, dict({given[2:]}))",
-        "    tensor = make(Tensor)",
-        "    tensor._data = out",
-        f"    tensor._cell = cell = {_cell(op, names)}",
-        f"    if ({' and '.join(f'{x}_node is None' for x in names) or 'True'}) or not is_grad_enabled()"
-        " or (out.dtype is not FLOAT32 and out.dtype.kind != 'f'):",
-        "        tensor._node = None",
-        "        return tensor",
-        "    edges = []",
+        f"    if {each('_{x}_cell is None', ' and ') or 'True'}:",
+        "        return _out",
+        "    if _out.__class__ is not _ndarray:",
+        "        _out = _whole(_op, _out)",
+        "    if _out.dtype is not _FLOAT32:",
+        f"        {each('_{x}_data, ')}_out = _follow(_op, ({each('{x}, ')}), ({each('_{x}_data, ')}), _out, dict({given}))",
+        "    _tensor = _make(_Tensor)",
+        "    _tensor._data = _out",
+        f"    if _out.base is None and {each('_out is not _{x}_data', ' and ')}:",
+        "        _cell = [0, 0]",
+        "    else:",
+        f"        _cell = _cell_of(_out, ({each('{x}, ')}))",
+        "    _tensor._cell = _cell",
+        f"    if ({each('_{x}_node is None', ' and ')}) or not _is_grad_enabled()"
+        " or (_out.dtype is not _FLOAT32 and _out.dtype.kind != 'f'):",
+        "        _tensor._node = None",
+        "        return _tensor",
+        "    _edges = []",
     ]
     for k, (x, rule) in enumerate(zip(names, rules, strict=True)):
-        saved = "" if rule is None else "".join(f"{save}, " for save in rule.saves)
+        saved = "".join(f"{save}, " for save in rule.saves)
         lines += [
-            f"    if {x}_node is not None:",
-            f"        if {x}_cell[0] > {x}_node.number: refuse_stale(op, {x!r}, {x})",
-            f"        edges.append(({x}_node, rules[{k}], ({saved})))",
+            f"    if _{x}_node is not None:",
+            f"        if _{x}_cell[0] > _{x}_node.number: _refuse_stale('op {op.name}', 'argument {x}', {x})",
+            f"        _edges.append((_{x}_node, _rules[{k}], ({saved})))",
         ]
     lines += [
-        "    tensor._node = node = make(Node)",
-        "    node.number = tick(); node.op = op; node.edges = edges",
-        f"    node.parents = ({''.join(f'{x}_node, ' for x in names)})",
-        f"    node.cells = ({''.join(f'{x}_cell, ' for x in names)}cell)",
-        "    node.shape = out.shape; node.dtype = out.dtype",
-        "    return tensor",
+        "    _tensor._node = _node = _make(_Node)",
+        "    _node.number = _tick(); _node.op = _op; _node.edges = _edges",
+        f"    _node.parents = ({each('_{x}_node, ')})",
+        f"    _node.cells = ({each('_{x}_cell, ')}_cell)",
+        "    _node.shape = _out.shape; _node.dtype = _out.dtype",
+        "    return _tensor",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _cell(op: Op, names: tuple[str, ...]) -> str:
-    x = names[0] if names else ""
-    return f"share({x}_cell) if shares_memory(out, {x}_data) else [0, 0]" if op.views else "[0, 0]"
-
-
-def _write_call(op: Op, names: tuple[str, ...], rules: list[Rule | None]) -> Callable[..., Any]:
+def _write_call(op: Op, names: tuple[str, ...], rules: list[Rule]) -> Callable[..., Any]:
     """Compile the source, and show it in tracebacks."""
     source = _source(op, names, rules)
     filename = f"<op {op.name}, {len(names)} inputs>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     space: dict[str, Any] = {
-        **{f"default_{name}": default for name, default in op.settings.items()},
-        "op": op, "forward": op.forward, "rules": rules,
-        "Tensor": Tensor, "Node": Node, "make": object.__new__, "tick": tick, "is_grad_enabled": is_grad_enabled,
-        "ndarray": ndarray, "asarray": np.asarray, "shape_of": np.shape, "shares_memory": np.may_share_memory,
-        "FLOAT32": FLOAT32, "KEPT_AS_GIVEN": _KEPT_AS_GIVEN, "plain": _plain, "kept": _kept, "follow": _follow,
-        "explain": _explain, "share": _share, "refuse_stale": refuse_stale,
+        **{f"_default_{name}": default for name, default in op.settings.items()},
+        "_op": op, "_forward": op.forward, "_rules": rules,
+        "_Tensor": Tensor, "_Node": Node, "_make": object.__new__, "_tick": tick, "_is_grad_enabled": is_grad_enabled,
+        "_ndarray": ndarray, "_shape_of": np.shape, "_FLOAT32": FLOAT32, "_KEPT_AS_GIVEN": _KEPT_AS_GIVEN,
+        "_plain": _plain, "_kept": _kept, "_whole": _whole, "_follow": _follow, "_explain": _explain,
+        "_cell_of": _cell_of, "_refuse_stale": refuse_stale, "_setting": _setting,
     }  # fmt: skip
     exec(compile(source, filename, "exec"), space)
     call: Callable[..., Any] = space[op.name]
@@ -319,6 +341,8 @@ def _write_call(op: Op, names: tuple[str, ...], rules: list[Rule | None]) -> Cal
 
 def _plain(op: Op, argument: str, value: Any) -> Any:
     """Make an array of an operand that is no Tensor, or refuse it."""
+    if isinstance(value, float):
+        return float(value)  # NumPy's float64 scalar is a Python float, and follows like one
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
         raise DTypeError(
@@ -328,21 +352,42 @@ def _plain(op: Op, argument: str, value: Any) -> Any:
     return array
 
 
-def _share(cell: list[int]) -> list[int]:
-    cell[1] = 1
-    return cell
+def _setting(op: Op, name: str, value: Tensor) -> ndarray:
+    """Read a setting that came as a Tensor, unless that would lose a gradient."""
+    if value.requires_grad:
+        raise DTypeError(
+            f"op {op.name}: {name} is a setting, to which no gradient flows, and it is a Tensor that requires one: "
+            f"detach() it."
+        )
+    return value.numpy()
+
+
+def _whole(op: Op, out: Any) -> ndarray:
+    """Make an array of a NumPy scalar, which is what a 0-d result comes as."""
+    if not isinstance(out, np.generic | int | float):
+        raise DTypeError(f"op {op.name}: its forward returned a {type(out).__name__}, and must return one array.")
+    return np.asarray(out)
+
+
+def _cell_of(out: ndarray, inputs: tuple[Any, ...]) -> list[int]:
+    """Return the cell of the input whose memory the result is a view of, or a new one."""
+    for x in inputs:
+        if x.__class__ is Tensor and np.may_share_memory(out, x._data):
+            x._cell[1] = 1
+            cell: list[int] = x._cell
+            return cell
+    return [0, 0]
 
 
 def _kept(value: Any) -> Any:
-    return value.copy() if value.__class__ is ndarray else value
+    """Copy what is saved of a plain value, if its owner could change it."""
+    if value.__class__ is ndarray:
+        return value.copy()
+    return type(value)(map(_kept, value)) if value.__class__ in (tuple, list) else value
 
 
 def _follow(
-    forward: Callable[..., Any],
-    inputs: tuple[Any, ...],
-    arrays: tuple[Any, ...],
-    out: ndarray,
-    settings: dict[str, Any],
+    op: Op, inputs: tuple[Any, ...], arrays: tuple[Any, ...], out: ndarray, settings: dict[str, Any]
 ) -> tuple[Any, ...]:
     """Keep a float dtype that no Tensor asked for out of the result: plain operands follow the tensors they meet.
 
@@ -351,16 +396,15 @@ def _follow(
     if out.dtype.kind in "iub":
         return *arrays, out
     if out.dtype.kind != "f":
-        raise DTypeError(f"a Tensor holds real numbers or booleans; this would be {out.dtype}.")
+        raise DTypeError(f"op {op.name}: a Tensor holds real numbers or booleans; this would be {out.dtype}.")
     floats = [a.dtype for x, a in zip(inputs, arrays, strict=True) if x.__class__ is Tensor and a.dtype.kind == "f"]
     wanted = np.result_type(*floats) if floats else FLOAT32
-    if out.dtype != wanted and not settings.get("dtype"):
-        arrays = tuple(
-            np.asarray(a, dtype=wanted) if np.asarray(a).dtype.kind in "fiu" and a.__class__ is not bool else a
-            for a in arrays
-        )
-        out = np.asarray(forward(*arrays, **settings)).astype(wanted, copy=False)
-    return *arrays, out
+    if out.dtype == wanted or settings.get("dtype"):
+        return *arrays, out
+    # Integers that are operands become floats; those beside an operand, as labels are, stay what they are.
+    kinds = "fiub" if op.broadcasts or len(inputs) == 1 else "f"
+    arrays = tuple(np.asarray(a, wanted) if np.asarray(a).dtype.kind in kinds else a for a in arrays)
+    return *arrays, np.asarray(op.forward(*arrays, **settings)).astype(wanted, copy=False)
 
 
 def _explain(op: Op, error: Exception, arrays: tuple[Any, ...]) -> None:

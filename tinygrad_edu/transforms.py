@@ -1,17 +1,27 @@
 """Functions of functions: gradients, products with Jacobians, and second derivatives. All stand on the one walk.
 
-Arguments and results may be Tensors, arrays and numbers, and lists, tuples and dicts of them. While gradients are
-recorded, so is what a transform returns: ``grad(grad(f))`` is the second derivative, and ``.backward()`` goes through
-a gradient. Under `no_grad` only the values are computed, on bare arrays, and nothing is kept.
+Arguments and results may be Tensors, arrays and numbers, and lists, tuples and dicts of them. What a transform returns
+is recorded where somebody outside can ask for a gradient of it: ``grad(grad(f))`` is the second derivative, and
+``.backward()`` goes through a gradient. Where nobody can, the rules run on bare arrays and nothing is kept.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Node, Tensor, enable_grad, from_numpy, is_grad_enabled, leaf, walk, wrap
-from tinygrad_edu.errors import NonScalarBackwardError, ShapeError
+from tinygrad_edu.engine import (
+    Node,
+    Tensor,
+    enable_grad,
+    from_numpy,
+    is_grad_enabled,
+    leaf,
+    refuse_stale,
+    walk,
+    wrap,
+)
+from tinygrad_edu.errors import DTypeError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.ops import reshape, stack
 from tinygrad_edu.ops.shape import identity
 
@@ -23,11 +33,14 @@ Function = Callable[..., Any]
 def tree_map(function: Function, tree: Any, *others: Any) -> Any:
     """Apply `function` to each leaf of nested lists, tuples and dicts, and to the leaves at its place in `others`."""
     if isinstance(tree, dict):
+        if any(not isinstance(other, dict) or other.keys() != tree.keys() for other in others):
+            raise ShapeError(f"nested arguments differ: a dict of {sorted(tree)} stands beside {others}.")
         return {key: tree_map(function, tree[key], *(other[key] for other in others)) for key in tree}
     if isinstance(tree, list | tuple):
         if any(len(other) != len(tree) for other in others):
-            raise ShapeError(f"nested arguments of {len(tree)} and of {[len(other) for other in others]} parts.")
-        return type(tree)([tree_map(function, *parts) for parts in zip(tree, *others, strict=True)])
+            raise ShapeError(f"nested arguments differ: {len(tree)} parts stand beside {others}.")
+        parts = [tree_map(function, *parts) for parts in zip(tree, *others, strict=True)]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
     return function(tree, *others)
 
 
@@ -40,23 +53,40 @@ def tree_leaves(tree: Any) -> Iterator[Any]:
         yield tree
 
 
-def _input(x: Any) -> Tensor:
+def _as_tensors(x: Any) -> Any:
+    """Read nested lists of plain numbers as one tensor, and nests of tensors and arrays as several."""
+    leaves = list(tree_leaves(x)) if isinstance(x, list | tuple) else []
+    plain = leaves and all(isinstance(leaf, int | float) for leaf in leaves)
+    return Tensor(x) if plain else tree_map(lambda leaf: leaf if isinstance(leaf, Tensor) else Tensor(leaf), x)
+
+
+def _input(tensor: Tensor) -> Tensor:
     """Give an argument a node of its own, which the walk can stop at; what it was computed from stays behind it."""
-    tensor = x if isinstance(x, Tensor) else Tensor(x)
-    if tensor.requires_grad:
-        with enable_grad():
-            result: Tensor = identity(tensor)
-            return result
-    return wrap(tensor.data, leaf(tensor.data), tensor._cell)
-
-
-def _unrecorded(x: Any) -> Any:
-    return x.detach() if isinstance(x, Tensor) and not is_grad_enabled() else x
+    if not tensor.requires_grad:
+        return wrap(tensor.data, leaf(tensor.data), tensor._cell)
+    with enable_grad():
+        copy: Tensor = identity(tensor)
+        return copy
 
 
 def _node(x: Tensor) -> Node:
     assert x._node is not None
     return x._node
+
+
+def _reaches_outside(roots: Iterable[Node], targets: frozenset[Node]) -> bool:
+    """Whether results depend on tensors outside: an argument that was itself computed, or a captured leaf."""
+    stack, seen = [*roots, *targets], set(targets)
+    if any(target.op is not None for target in targets):
+        return True
+    while stack:
+        node = stack.pop()
+        if node.op is None and node not in targets:
+            return True
+        new = [parent for parent, _, _ in node.edges if parent not in seen]
+        seen.update(new)
+        stack.extend(new)
+    return False
 
 
 def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
@@ -67,7 +97,7 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
     f : callable
         Of tensors, to tensors; both may be nested.
     *args
-        Floating point.
+        Floating point. A list of plain numbers is one tensor.
 
     Returns
     -------
@@ -82,35 +112,51 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
     >>> [float(g) for g in pullback(1.0)]
     [4.0, 3.0]
     """
-    inputs = tree_map(_input, args)
+    inputs = tuple(tree_map(_input, _as_tensors(x)) for x in args)
+    nodes = tree_map(_node, inputs)
+    targets = frozenset(tree_leaves(nodes))
     with enable_grad():
         out = f(*inputs)
-    targets = frozenset(_node(x) for x in tree_leaves(inputs))
+    roots = [x._node for x in tree_leaves(out) if isinstance(x, Tensor) and x._node is not None]
+    outside = _reaches_outside(roots, targets)
 
     def pullback(cotangents: Any) -> Any:
-        record = is_grad_enabled()
-        seeds: list[tuple[Node, Any]] = []
-        tree_map(lambda result, g: seeds.extend(_seed(result, g, record)), out, cotangents)
-        found = walk(seeds, targets, retain_graph=True, create_graph=record)
-        return tree_map(lambda x: _gradient(found, x), inputs)
+        seeds: list[tuple[Tensor, Tensor]] = []
+        tree_map(lambda result, g: seeds.extend(_seed(result, g)), out, cotangents)
+        record = is_grad_enabled() and (outside or any(g.requires_grad for _, g in seeds))
+        found = walk(
+            [(_node(result), g if record else g.data) for result, g in seeds],
+            targets,
+            retain_graph=True,
+            create_graph=record,
+        )
+        return tree_map(lambda node: _gradient(found.get(node), node), nodes)
 
-    return tree_map(_unrecorded, out), pullback
+    return tree_map(lambda x: _result(x, outside), out), pullback
 
 
-def _seed(result: Any, g: Any, record: bool) -> list[tuple[Node, Any]]:
+def _result(x: Any, outside: bool) -> Any:
+    """Cut a result off from the arguments, unless somebody outside can still ask for a gradient through them."""
+    return x.detach() if isinstance(x, Tensor) and not (outside and is_grad_enabled()) else x
+
+
+def _seed(result: Any, g: Any) -> list[tuple[Tensor, Tensor]]:
+    """Pair a result with its cotangent, in its shape and dtype; a result that does not depend on the arguments not."""
     if not isinstance(result, Tensor) or result._node is None:
         return []
+    refuse_stale("the pullback", "result", result)
     cotangent = g if isinstance(g, Tensor) else Tensor(g, dtype=result.dtype)
     if cotangent.shape != result.shape:
         raise ShapeError(f"a cotangent of shape {cotangent.shape} for a result of shape {result.shape}.")
-    return [(result._node, cotangent if record else cotangent.data)]
+    return [(result, cotangent if cotangent.dtype == result.dtype else cotangent.astype(result.dtype))]
 
 
-def _gradient(found: dict[Node, Any], x: Tensor) -> Tensor:
-    g = found.get(_node(x))
-    if g is None:
-        return from_numpy(np.zeros(x.shape, x.dtype))
-    return g if isinstance(g, Tensor) else from_numpy(g)
+def _gradient(g: Any, node: Node) -> Tensor:
+    """Return a gradient in memory of its own; zeros where the result does not depend on the argument."""
+    if isinstance(g, Tensor):
+        copy: Tensor = identity(g)
+        return copy
+    return from_numpy(np.zeros(node.shape, node.dtype) if g is None else np.array(g))
 
 
 def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -122,17 +168,16 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     >>> float(value), gradient.numpy()
     (5.0, array([2., 4.], dtype=float32))
     """
+    positions = [argnums] if isinstance(argnums, int) else list(argnums)
 
-    def function(*args: Any) -> tuple[Any, Any]:
-        positions = [argnums] if isinstance(argnums, int) else list(argnums)
-
+    def function(*args: Any, **settings: Any) -> tuple[Any, Any]:
         def of_selected(*selected: Any) -> Any:
             replaced = list(args)
             for position, x in zip(positions, selected, strict=True):
                 replaced[position] = x
-            return f(*replaced)
+            return f(*replaced, **settings)
 
-        out, pullback = vjp(of_selected, *(_as_tensors(args[i]) for i in positions))
+        out, pullback = vjp(of_selected, *(args[i] for i in positions))
         if not isinstance(out, Tensor) or out.size != 1:
             raise NonScalarBackwardError(
                 f"the gradient is taken of a function to one number; this one returned {out!r}. Use jacobian or vjp."
@@ -141,12 +186,6 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
         return out, gradients[0] if isinstance(argnums, int) else gradients
 
     return function
-
-
-def _as_tensors(x: Any) -> Any:
-    """Read a plain list of numbers as one tensor, and a list of tensors or arrays as several."""
-    plain = isinstance(x, list | tuple) and all(isinstance(leaf, int | float) for leaf in tree_leaves(x))
-    return Tensor(x) if plain else x
 
 
 def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -166,7 +205,7 @@ def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     (12.0, 12.0, 6.0)
     """
     both = value_and_grad(f, argnums)
-    return lambda *args: both(*args)[1]
+    return lambda *args, **settings: both(*args, **settings)[1]
 
 
 def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -183,10 +222,14 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
     """
     with enable_grad():
         out, pullback = vjp(f, *args)
-        zeros = tree_map(lambda x: Tensor(np.zeros(x.shape, x.dtype)), out)
-        _, transposed = vjp(pullback, zeros)
-    (direction,) = transposed(tuple(tangents))
-    return tree_map(_unrecorded, out), direction
+        _, transposed = vjp(pullback, tree_map(_zero_cotangent, out))
+    (direction,) = transposed(tuple(_as_tensors(t) for t in tangents))
+    return tree_map(lambda x: _result(x, is_grad_enabled()), out), direction
+
+
+def _zero_cotangent(x: Any) -> Tensor:
+    dtype = getattr(x, "dtype", None)
+    return Tensor(np.zeros(np.shape(x), dtype if dtype is not None and dtype.kind == "f" else np.float32))
 
 
 def hvp(f: Function, x: Any, v: Any) -> Any:
@@ -198,8 +241,8 @@ def hvp(f: Function, x: Any, v: Any) -> Any:
     array([ 6., 12.], dtype=float32)
     """
     with enable_grad():
-        _, pullback = vjp(grad(f), _as_tensors(x))
-    (product,) = pullback(v)
+        _, pullback = vjp(grad(f), x)
+    (product,) = pullback(_as_tensors(v))
     return product
 
 
@@ -213,12 +256,15 @@ def jacobian(f: Function, argnums: int = 0) -> Function:
            [0., 4.]], dtype=float32)
     """
 
-    def function(*args: Any) -> Any:
+    def function(*args: Any, **settings: Any) -> Any:
         def of_one(x: Any) -> Any:
-            return f(*args[:argnums], x, *args[argnums + 1 :])
+            replaced = list(args)
+            replaced[argnums] = x
+            return f(*replaced, **settings)
 
-        x = _as_tensors(args[argnums])
-        out, pullback = vjp(of_one, x)
+        out, pullback = vjp(of_one, args[argnums])
+        if not isinstance(out, Tensor):
+            raise DTypeError(f"jacobian: the function must return one tensor, and returned a {type(out).__name__}.")
         basis = np.eye(out.size, dtype=out.dtype).reshape(out.size, *out.shape)
         rows = [pullback(direction)[0] for direction in basis] or [pullback(np.zeros(out.shape, out.dtype))[0]]
         return tree_map(lambda first, *rest: reshape(stack([first, *rest])[: out.size], out.shape + first.shape), *rows)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor, changed, in_place, is_grad_enabled
+from tinygrad_edu.engine import Tensor, changed, in_place, is_grad_enabled, refuse_read_only
 from tinygrad_edu.errors import LeafInPlaceError
 from tinygrad_edu.ops import (
     classification,
@@ -48,7 +48,7 @@ from tinygrad_edu.ops.elementwise import (
     tanh,
     where,
 )
-from tinygrad_edu.ops.indexing import frozen, getitem, scatter_add
+from tinygrad_edu.ops.indexing import getitem, plain_index, scatter_add
 from tinygrad_edu.ops.linalg import matmul
 from tinygrad_edu.ops.reduction import logsumexp, max, mean, min, std, sum, var
 from tinygrad_edu.ops.shape import (
@@ -104,12 +104,12 @@ for _name, _op in {"neg": negative, "abs": abs}.items():
     setattr(Tensor, f"__{_name}__", _op.call)
 
 for _op in (
-    clip, cos, exp, expand_dims, flip, log, log_softmax, logsumexp, max, min, relu, sigmoid, sin, softmax, sqrt,
+    clip, cos, exp, expand_dims, flip, log, log_softmax, logsumexp, max, mean, min, relu, sigmoid, sin, softmax, sqrt,
     square, squeeze, sum, swapaxes, tanh, astype,
 ):  # fmt: skip
     setattr(Tensor, _op.name, _op.call)
 
-for _function in (mean, std, var):
+for _function in (std, var):
     setattr(Tensor, _function.__name__, _function)
 
 
@@ -140,12 +140,13 @@ def _setitem(self: Tensor, index: Any, values: Any) -> None:
             f"assigning to elements of a tensor of shape {self.shape} cannot be recorded: build the result with "
             f"where() or concatenate(), or assign under no_grad() where no gradient is wanted."
         )
-    self._data[frozen(index)] = values.numpy() if isinstance(values, Tensor) else values
+    refuse_read_only("assigning elements", self)
+    self._data[plain_index(index)] = values.numpy() if isinstance(values, Tensor) else values
     changed(self)
 
 
 _METHODS: dict[str, Any] = {
-    "__getitem__": lambda self, index: getitem.call(self, frozen(index)),
+    "__getitem__": lambda self, index: getitem.call(self, plain_index(index)),
     "__setitem__": _setitem,
     "__array_ufunc__": numpy_protocol.array_ufunc,
     "__array_function__": numpy_protocol.array_function,

@@ -14,11 +14,12 @@ from tinygrad_edu.recorder import Array, op
 Pair = int | tuple[int, int]
 
 
-def _pair(value: Any, name: str, least: int) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int | np.integer) else tuple(value)
-    if len(pair) != 2 or any(not isinstance(n, int | np.integer) or n < least for n in pair):
+def pair(value: Any, name: str, least: int) -> tuple[int, int]:
+    """Read a setting that is a whole number, or a pair of them (vertical, horizontal)."""
+    both = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(both) != 2 or any(not isinstance(n, int | np.integer) or n < least for n in both):
         raise ShapeError(f"{name} is a whole number of at least {least}, or a pair of them, not {value!r}.")
-    return int(pair[0]), int(pair[1])
+    return int(both[0]), int(both[1])
 
 
 def output_size(
@@ -28,8 +29,8 @@ def output_size(
 
     (size + 2 padding - dilation (kernel - 1) - 1) // stride + 1, in each direction.
     """
-    k, s = _pair(kernel_size, "kernel_size", 1), _pair(stride, "stride", 1)
-    p, d = _pair(padding, "padding", 0), _pair(dilation, "dilation", 1)
+    k, s = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
+    p, d = pair(padding, "padding", 0), pair(dilation, "dilation", 1)
     rows, columns = ((size[i] + 2 * p[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in (0, 1))
     if rows < 1 or columns < 1:
         raise ShapeError(
@@ -43,8 +44,8 @@ def _taps(
     padded: ndarray, size: tuple[int, int], kernel_size: Pair, stride: Pair, dilation: Pair
 ) -> list[list[ndarray]]:
     """Return, for each place in the kernel, the strided view of the pixels that it meets: (N, C, rows, columns)."""
-    (kh, kw), (sh, sw) = _pair(kernel_size, "kernel_size", 1), _pair(stride, "stride", 1)
-    dh, dw = _pair(dilation, "dilation", 1)
+    (kh, kw), (sh, sw) = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
+    dh, dw = pair(dilation, "dilation", 1)
     rows, columns = size
     return [
         [
@@ -69,7 +70,7 @@ def im2col(x: Array, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, 
     if x.ndim != 4:
         raise ShapeError(f"images have the shape (N, C, H, W), not {x.shape}.")
     n, c, h, w = x.shape
-    (kh, kw), (ph, pw) = _pair(kernel_size, "kernel_size", 1), _pair(padding, "padding", 0)
+    (kh, kw), (ph, pw) = pair(kernel_size, "kernel_size", 1), pair(padding, "padding", 0)
     rows, columns = output_size((h, w), kernel_size, stride, padding, dilation)
     padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw))) if ph or pw else x
     out = np.empty((n, c, kh, kw, rows, columns), x.dtype)
@@ -90,7 +91,7 @@ def col2im(
     dilation: Pair = 1,
 ) -> Array:
     """Add columns up into images of `output_size` (H, W): the transpose of `im2col`, PyTorch's ``fold``."""
-    (kh, kw), (ph, pw) = _pair(kernel_size, "kernel_size", 1), _pair(padding, "padding", 0)
+    (kh, kw), (ph, pw) = pair(kernel_size, "kernel_size", 1), pair(padding, "padding", 0)
     h, w = output_size
     size = _output_size((h, w), kernel_size, stride, padding, dilation)
     if columns.ndim != 3 or columns.shape[1] % (kh * kw) or columns.shape[2] != size[0] * size[1]:
@@ -167,7 +168,7 @@ def _shape4(name: str, x: Any) -> tuple[int, int, int, int]:
 def _windows(x: Any, kernel_size: Pair, stride: Pair | None, padding: Pair, border: float) -> Any:
     """Return the windows of each channel: (N, C, kh * kw, rows, columns), with `border` around the image."""
     n, c, h, w = _shape4("x", x)
-    (kh, kw), (ph, pw) = _pair(kernel_size, "kernel_size", 1), _pair(padding, "padding", 0)
+    (kh, kw), (ph, pw) = pair(kernel_size, "kernel_size", 1), pair(padding, "padding", 0)
     if 2 * ph > kh or 2 * pw > kw:
         raise ShapeError(f"pooling: padding {ph}x{pw} is more than half of the window {kh}x{kw}.")
     stride = kernel_size if stride is None else stride

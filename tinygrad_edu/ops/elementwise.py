@@ -89,13 +89,20 @@ def power(x: Array, y: Array) -> Array:
     return x**y
 
 
+def _floating(value: Any, g: Any) -> Any:
+    """Give a plain number or array of whole numbers the dtype of the gradient."""
+    return value if getattr(value, "dtype", None) == g.dtype else np.asarray(value, g.dtype)
+
+
 def _power_x(g: Any, x: Any, y: Any) -> Any:
+    x, y = _floating(x, g), _floating(y, g)
     # 0 ** 0 is 1 whatever x is near by in the limit of whole exponents: the exponent 1 makes y * x ** 1 the zero it is.
     below = where((x == 0) & (y == 0), 1.0, y - 1) if np.any(y == 0) else y - 1
     return g * (y * x**below)
 
 
 def _power_y(g: Any, x: Any, y: Any, out: Any) -> Any:
+    x, y = _floating(x, g), _floating(y, g)
     return g * (out * log(where((x == 0) & (y >= 0), 1.0, x)))
 
 
@@ -135,7 +142,7 @@ def sqrt(x: Array) -> Array:
     return np.sqrt(x)
 
 
-sqrt.vjps(x=lambda g, out: g / (2 * out))
+sqrt.vjps(x=lambda g, out: g / (out + out))
 
 
 @op
@@ -144,7 +151,7 @@ def square(x: Array) -> Array:
     return np.square(x)
 
 
-square.vjps(x=lambda g, x: g * (2 * x))
+square.vjps(x=lambda g, x: g * (x + x))
 
 
 @op
@@ -169,7 +176,7 @@ def tanh(x: Array) -> Array:
     return np.tanh(x)
 
 
-tanh.vjps(x=lambda g, out: g * (1 - out * out))
+tanh.vjps(x=lambda g, out: g - g * out * out)
 
 
 @op
@@ -179,7 +186,7 @@ def sigmoid(x: Array) -> Array:
     return np.where(np.greater_equal(x, 0), 1, e) / (1 + e)
 
 
-sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
+sigmoid.vjps(x=lambda g, out: g * (out - out * out))
 
 
 @op
@@ -206,7 +213,7 @@ def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
 
-relu.vjps(x=lambda g, out: g * (out > 0))
+relu.vjps(x=lambda g, out: where(out > 0, g, 0.0))
 
 
 @op(broadcasts=True)
@@ -216,8 +223,8 @@ def maximum(x: Array, y: Array) -> Array:
 
 
 maximum.vjps(
-    x=lambda g, x, y: where(x == y, g * 0.5, g * (x > y)),
-    y=lambda g, x, y: where(x == y, g * 0.5, g * (y > x)),
+    x=lambda g, x, y: where(x == y, g * 0.5, where(x > y, g, 0.0)),
+    y=lambda g, x, y: where(x == y, g * 0.5, where(y > x, g, 0.0)),
 )
 
 
@@ -228,8 +235,8 @@ def minimum(x: Array, y: Array) -> Array:
 
 
 minimum.vjps(
-    x=lambda g, x, y: where(x == y, g * 0.5, g * (x < y)),
-    y=lambda g, x, y: where(x == y, g * 0.5, g * (y < x)),
+    x=lambda g, x, y: where(x == y, g * 0.5, where(x < y, g, 0.0)),
+    y=lambda g, x, y: where(x == y, g * 0.5, where(y < x, g, 0.0)),
 )
 
 
@@ -251,7 +258,7 @@ def _inside(x: Any, min: Any, max: Any) -> ndarray:
     return inside
 
 
-clip.vjps(x=lambda g, x, min, max: g * _inside(x, min, max))
+clip.vjps(x=lambda g, x, min, max: where(_inside(x, min, max), g, 0.0))
 
 
 @op

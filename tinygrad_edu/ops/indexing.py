@@ -8,7 +8,7 @@ from tinygrad_edu.engine import Tensor
 from tinygrad_edu.recorder import Array, op
 
 
-@op(views=True)
+@op
 def getitem(x: Array, /, index: Any) -> Array:
     """Return x[index], for every kind of index that NumPy has: slices, integers, arrays, masks, and mixtures."""
     return x[index]
@@ -34,10 +34,10 @@ def _is_basic(index: Any) -> bool:
     return all(isinstance(part, int | np.integer | slice | type(None) | type(...)) for part in parts)
 
 
-def frozen(index: Any) -> Any:
-    """Return an index that its owner cannot change any more: arrays, lists and Tensors in it are copied."""
+def plain_index(index: Any) -> Any:
+    """Return an index with arrays for the lists and Tensors in it."""
     if isinstance(index, tuple):
-        return tuple(frozen(part) for part in index)
+        return tuple(plain_index(part) for part in index)
     if isinstance(index, Tensor):
-        return index.numpy().copy()
-    return np.array(index) if isinstance(index, np.ndarray | list) else index
+        return index.numpy()
+    return (np.array(index) if index else np.empty(0, np.intp)) if isinstance(index, list) else index

@@ -1,5 +1,6 @@
 """The matrix product, of vectors, matrices and stacks of matrices."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,9 @@ def _matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
         return expand_dims(g, -1) * x
     if x.ndim == 1:
         return expand_dims(x, -1) * expand_dims(g, -2)
-    if len(y_shape) == 2:  # one product for the whole stack
-        x, g = reshape(x, (-1, x.shape[-1])), reshape(g, (-1, g.shape[-1]))
+    if len(y_shape) == 2 and x.ndim > 2:  # one product for the whole stack
+        rows = math.prod(x.shape[:-1])
+        x, g = reshape(x, (rows, x.shape[-1])), reshape(g, (rows, g.shape[-1]))
     return matmul(swapaxes(x, -1, -2), g)
 
 

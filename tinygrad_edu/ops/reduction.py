@@ -14,17 +14,16 @@ Axis = int | tuple[int, ...] | None
 
 def _kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     """Return the shape of a reduction over `axis` that keeps its axes, with length 1."""
+    if not shape:
+        return ()  # NumPy allows the axes 0 and -1 of a 0-d array
     axes = range(len(shape)) if axis is None else (axis,) if isinstance(axis, int | np.integer) else axis
     reduced = {a % len(shape) for a in axes}
     return tuple(1 if i in reduced else n for i, n in enumerate(shape))
 
 
-def _count(x: Any, axis: Axis) -> int:
-    return math.prod(np.shape(x)) // math.prod(_kept(np.shape(x), axis)) if np.size(x) else _empty_count(x, axis)
-
-
-def _empty_count(x: Any, axis: Axis) -> int:
-    return math.prod(n for n, kept in zip(np.shape(x), _kept(np.shape(x), axis), strict=True) if kept == 1 != n)
+def _count(shape: tuple[int, ...], axis: Axis) -> int:
+    """Return how many elements each result of a reduction over `axis` is made of."""
+    return math.prod(n for n, kept in zip(shape, _kept(shape, axis), strict=True) if kept != n)
 
 
 @op
@@ -36,15 +35,20 @@ def sum(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
 sum.vjps(x=lambda g, x_shape, axis: broadcast_to(reshape(g, _kept(x_shape, axis)), x_shape))
 
 
-def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+@op
+def mean(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the mean over `axis`. The mean of nothing is NaN, as in NumPy."""
-    return sum(x, axis, keepdims) / _count(x, axis)
+    return np.mean(x, axis=axis, keepdims=keepdims)
+
+
+mean.vjps(x=lambda g, x_shape, axis: broadcast_to(reshape(g / _count(x_shape, axis), _kept(x_shape, axis)), x_shape))
 
 
 def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any:
     """Return the variance over `axis`, of divisor n - ddof: NumPy's, where PyTorch's default is ddof=1."""
     deviation = x - mean(x, axis, keepdims=True)
-    return sum(square(deviation), axis, keepdims) / np.maximum(_count(x, axis) - ddof, 0)
+    divisor = _count(np.shape(x), axis) - ddof
+    return sum(square(deviation), axis, keepdims) / (divisor if divisor > 0 else 0)
 
 
 def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any:

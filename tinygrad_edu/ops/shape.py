@@ -9,16 +9,16 @@ from tinygrad_edu.engine import unbroadcast
 from tinygrad_edu.recorder import Array, op
 
 
-@op(views=True)
+@op
 def identity(x: Array) -> Array:
-    """Return x itself, as a tensor with a node of its own."""
-    return x
+    """Return a copy of x: the same values in memory, and with a node, of its own."""
+    return np.array(x)
 
 
 identity.vjps(x=lambda g: g)
 
 
-@op(views=True)
+@op
 def reshape(x: Array, /, shape: Any) -> Array:
     """Return x with the same elements in another shape; one length may be -1, and is worked out."""
     return np.reshape(x, shape)
@@ -27,7 +27,7 @@ def reshape(x: Array, /, shape: Any) -> Array:
 reshape.vjps(x=lambda g, x_shape: reshape(g, x_shape))
 
 
-@op(views=True)
+@op
 def transpose(x: Array, /, axes: Sequence[int] | None = None) -> Array:
     """Return x with its axes in the order `axes`, or reversed."""
     return np.transpose(x, axes)
@@ -40,7 +40,7 @@ def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argsort([axis % len(axes) for axis in axes]))
 
 
-@op(views=True)
+@op
 def swapaxes(x: Array, /, axis1: int, axis2: int) -> Array:
     """Return x with two of its axes exchanged."""
     return np.swapaxes(x, axis1, axis2)
@@ -49,7 +49,7 @@ def swapaxes(x: Array, /, axis1: int, axis2: int) -> Array:
 swapaxes.vjps(x=lambda g, axis1, axis2: swapaxes(g, axis1, axis2))
 
 
-@op(views=True)
+@op
 def expand_dims(x: Array, /, axis: Any) -> Array:
     """Return x with new axes of length 1 at the positions `axis` of the result."""
     return np.expand_dims(x, axis)
@@ -58,7 +58,7 @@ def expand_dims(x: Array, /, axis: Any) -> Array:
 expand_dims.vjps(x=lambda g, x_shape: reshape(g, x_shape))
 
 
-@op(views=True)
+@op
 def squeeze(x: Array, /, axis: Any = None) -> Array:
     """Return x without its axes of length 1: all of them, or those in `axis`."""
     return np.squeeze(x, axis)
@@ -67,7 +67,7 @@ def squeeze(x: Array, /, axis: Any = None) -> Array:
 squeeze.vjps(x=lambda g, x_shape: reshape(g, x_shape))
 
 
-@op(views=True)
+@op
 def broadcast_to(x: Array, /, shape: Any) -> Array:
     """Return x repeated along new axes and axes of length 1, as a read-only view."""
     return np.broadcast_to(x, shape)
@@ -76,7 +76,7 @@ def broadcast_to(x: Array, /, shape: Any) -> Array:
 broadcast_to.vjps(x=lambda g, x_shape: unbroadcast(g, x_shape))
 
 
-@op(views=True)
+@op
 def flip(x: Array, /, axis: Any = None) -> Array:
     """Return x in reversed order along `axis`: all axes, one, or several."""
     return np.flip(x, axis)

@@ -1,0 +1,226 @@
+"""The seed's MNIST network on the engine: a 3x3 convolution with 16 kernels, tanh, dropout, and a linear layer."""
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from models import report
+from tinygrad_edu import data, nn, optim
+from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.training import Batches, Epoch, fit, predict
+
+LINEAR_INPUTS = 16 * 26 * 26
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the network is initialized and trained.
+
+    Attributes
+    ----------
+    epochs, batch_size : int
+    learning_rate : float
+        At the first step.
+    momentum : float
+    schedule : {"cosine", "constant"}
+        Of the learning rate.
+    kernel_bound, weight_bound : float
+        Kernels and weights are drawn evenly from [-bound, bound).
+    shift : int
+        Each training image is moved by up to so many pixels, anew in each epoch.
+    shuffle : bool
+        Whether the order of the images changes from epoch to epoch.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    momentum: float
+    schedule: str
+    kernel_bound: float
+    weight_bound: float
+    shift: int
+    shuffle: bool
+
+
+RECIPES = {
+    # Kernels of about 1 drive tanh out of its straight middle; with small ones the network stays linear for long.
+    "tuned": Recipe(40, 32, 0.1, 0.9, "cosine", 1.0, 1 / math.sqrt(LINEAR_INPUTS), 2, True),
+    # The seed divides the gradient of the summed loss by 128 twice: its learning rate is 2 / 128 on the mean loss.
+    "seed": Recipe(300, 128, 2 / 128, 0.0, "constant", 0.01, 0.1, 0, False),
+}
+
+
+def build(recipe: Recipe, rng: np.random.Generator) -> nn.Sequential:
+    """Return the network, from images (N, 1, 28, 28) to logits (N, 10); softmax is part of the loss."""
+    convolution = nn.Conv2D(1, 16, 3, bias=False, rng=rng)
+    linear = nn.Linear(LINEAR_INPUTS, 10, bias=False, rng=rng)
+    convolution.weight = nn.init.uniform(convolution.weight.shape, recipe.kernel_bound, rng)
+    linear.weight = nn.init.uniform(linear.weight.shape, recipe.weight_bound, rng)
+    return nn.Sequential(convolution, nn.Tanh(), nn.Dropout(0.5, rng=rng), nn.Flatten(), linear)
+
+
+def epoch_batches(digits: data.Digits, recipe: Recipe, rng: np.random.Generator) -> Batches:
+    """Yield one epoch's batches, shuffled and shifted as the recipe says. A remainder is left out, as in the seed."""
+    order = rng if recipe.shuffle else None
+    for x, y in data.batches(digits.x_train, digits.y_train, recipe.batch_size, rng=order, drop_last=True):
+        yield data.to_float(data.random_shift(x, recipe.shift, rng) if recipe.shift else x), y
+
+
+def schedule(recipe: Recipe, digits: data.Digits) -> Callable[[int], float]:
+    """Return the learning rate as a function of the step."""
+    if recipe.schedule == "constant":
+        return optim.schedules.constant(recipe.learning_rate)
+    return optim.schedules.cosine(recipe.learning_rate, recipe.epochs * (len(digits.x_train) // recipe.batch_size))
+
+
+def train(recipe: Recipe, digits: data.Digits, seed: int) -> tuple[nn.Sequential, Iterator[Epoch]]:
+    """Return a fresh network and its training, epoch by epoch. One seed gives the same bits on the same machine."""
+    rng = np.random.default_rng(seed)
+    model = build(recipe, rng)
+    optimizer = optim.SGD(model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum)
+    epochs = fit(
+        model,
+        optimizer,
+        recipe.epochs,
+        lambda: epoch_batches(digits, recipe, rng),
+        schedule(recipe, digits),
+        train=(data.to_float(digits.x_train), digits.y_train),
+        test=(data.to_float(digits.x_test), digits.y_test),
+    )
+    return model, epochs
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def _positive(kind: type[Any]) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = 0
+        if not 0 < value < math.inf:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a positive {'whole ' * (kind is int)}number")
+        return value
+
+    return read
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = _Parser("models.mnist_conv", description=__doc__)
+    add = parser.add_argument
+    add("--recipe", choices=RECIPES, default="tuned", help="our recipe, or the seed's own (default: %(default)s)")
+    add("--epochs", type=_positive(int), help="passes over the training images (default: the recipe's, 40 or 300)")
+    add("--batch-size", type=_positive(int), help="images a step (default: the recipe's, 32 or 128)")
+    add("--learning-rate", type=_positive(float), help="of the first step (default: the recipe's, 0.1 or 2/128)")
+    add("--train-size", type=_positive(int), default=1000, help="how many training images (default: %(default)s)")
+    add("--data", default="embedded", metavar="SOURCE",
+        help="embedded (the 1,000 + 10,000 images in the package), keras, or a path to an mnist.npz "
+             "(default: %(default)s)")  # fmt: skip
+    add("--seed", type=_seed, default=0, help="of every random number (default: %(default)s)")
+    add("--output", type=Path, default=Path("runs/mnist_conv"), help="folder for the results (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+def load(source: str, train_size: int) -> data.Digits:
+    """Load the digits from where the option says."""
+    loaders = {"embedded": data.load_embedded, "keras": data.load_keras}
+    digits = loaders[source]() if source in loaders else data.load_file(source)
+    return digits.take(train_size)
+
+
+def choose(options: argparse.Namespace) -> Recipe:
+    """Return the recipe with what the options change of it."""
+    changes = {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")}
+    recipe = replace(RECIPES[options.recipe], **{name: value for name, value in changes.items() if value is not None})
+    if recipe.batch_size > options.train_size:
+        raise ValueError(f"a batch of {recipe.batch_size} is larger than the {options.train_size} training images")
+    return recipe
+
+
+def run(recipe: Recipe, digits: data.Digits, seed: int) -> tuple[nn.Sequential, list[Epoch], str]:
+    """Train with a progress bar. Return the network, the history, and why it ended: done, stopped, or diverged."""
+    from tqdm import tqdm
+
+    model, epochs = train(recipe, digits, seed)
+    history: list[Epoch] = []
+    with tqdm(epochs, total=recipe.epochs, unit="epoch", disable=not sys.stderr.isatty()) as bar:
+        try:
+            for epoch in bar:
+                history.append(epoch)
+                bar.set_postfix_str(
+                    f"loss {epoch.loss:.3f}, train {epoch.train_accuracy:.2%}, test {epoch.test_accuracy:.2%}"
+                )
+                if not math.isfinite(epoch.loss):
+                    return model, history, "diverged: the loss is no number any more; try a smaller --learning-rate"
+        except KeyboardInterrupt:
+            return model, history, "stopped"
+    return model, history, "done"
+
+
+def summarize(history: list[Epoch], seconds: float, options: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
+    """Return the content of ``summary.json``. Accuracies are those after the last whole epoch."""
+    last = history[-1] if history else None
+    steps = sum(epoch.steps for epoch in history)
+    return {
+        "test_accuracy": last.test_accuracy if last else None,
+        "train_accuracy": last.train_accuracy if last else None,
+        "epochs": len(history),
+        "seconds": round(seconds, 3),
+        "step_milliseconds": round(1000 * sum(epoch.seconds for epoch in history) / steps, 3) if steps else None,
+        "seed": options.seed,
+        "options": {**{k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()}, **asdict(recipe)},
+    }
+
+
+def save(folder: Path, model: nn.Sequential, history: list[Epoch], summary: dict[str, Any], digits: data.Digits) -> None:
+    """Write all results into the folder."""
+    report.write_summary(folder, summary)
+    report.write_history(folder, history)
+    report.write_weights(folder, model.state_dict())
+    report.draw_curves(folder, history)
+    report.draw_kernels(folder, model.state_dict()["0.weight"])
+    report.draw_mistakes(folder, digits.x_test, digits.y_test, predict(model, data.to_float(digits.x_test)))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program, and return its exit code: 0, 1 where training failed, 2 for wrong options, 130 after Ctrl-C."""
+    options = parse(arguments)
+    begin = time.perf_counter()
+    try:
+        report.require_extra()
+        recipe = choose(options)
+        digits = load(options.data, options.train_size)
+        options.output.mkdir(parents=True, exist_ok=True)
+    except (TinygradError, ValueError, OSError) as error:
+        print(f"models.mnist_conv: {error}", file=sys.stderr)
+        return 2
+    model, history, end = run(recipe, digits, options.seed)
+    summary = summarize(history, time.perf_counter() - begin, options, recipe)
+    save(options.output, model, history, summary, digits)
+    figures = {key: summary[key] for key in ("test_accuracy", "train_accuracy", "epochs", "seconds")}
+    print(f"{end}: {json.dumps(figures)} -> {options.output}")
+    return {"done": 0, "stopped": 130}.get(end, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""What a training run leaves behind: its numbers, its pictures, and its weights, in one folder."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.training import Epoch
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def require_extra() -> None:
+    """Fail early, and name the extra, if a package that the report needs is missing."""
+    try:
+        import matplotlib  # noqa: F401, ICN001
+        import safetensors  # noqa: F401
+        import tqdm  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            f"this program shows and saves its results with {error.name}, which is not installed: "
+            f"pip install 'tinygrad-edu[models]'"
+        ) from error
+
+
+def write_summary(folder: Path, summary: dict[str, Any]) -> None:
+    """Write ``summary.json``."""
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+
+
+def write_history(folder: Path, history: Sequence[Epoch]) -> None:
+    """Write ``history.csv``: a line for each epoch."""
+    with (folder / "history.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Epoch)])
+        writer.writeheader()
+        writer.writerows(asdict(epoch) for epoch in history)
+
+
+def write_weights(folder: Path, weights: dict[str, ndarray]) -> None:
+    """Write ``model.safetensors``, which PyTorch's safetensors reader opens too."""
+    from safetensors.numpy import save_file
+
+    save_file({name: np.ascontiguousarray(array) for name, array in weights.items()}, folder / "model.safetensors")
+
+
+def _figure(width: float, height: float) -> "Figure":
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
+    """Draw ``curves.png``: loss and accuracies over the epochs."""
+    figure = _figure(9, 3.6)
+    loss, accuracy = figure.subplots(1, 2)
+    epochs = [epoch.epoch for epoch in history]
+    marker = "o" if len(history) < 3 else ""
+    loss.plot(epochs, [epoch.loss for epoch in history], color="tab:gray", marker=marker)
+    loss.set(xlabel="epoch", ylabel="loss in training (log scale)", yscale="log")
+    for name, color in (("train", "tab:orange"), ("test", "tab:blue")):
+        values = [100 * getattr(epoch, f"{name}_accuracy") for epoch in history]
+        label = f"{name}: {values[-1]:.2f} %" if values else name
+        accuracy.plot(epochs, values, color=color, marker=marker, label=label)
+    accuracy.set(xlabel="epoch", ylabel="accuracy [%]")
+    accuracy.legend(loc="lower right", title="after the last epoch")
+    for axes in (loss, accuracy):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(folder / "curves.png", dpi=150)
+
+
+def draw_kernels(folder: Path, kernels: ndarray) -> None:
+    """Draw ``kernels.png``: the learned kernels (out, 1, kh, kw) on one scale of colours, white at zero."""
+    columns = 8
+    rows = -(-len(kernels) // columns)
+    figure = _figure(columns, rows + 0.3)
+    bound = float(np.abs(kernels).max()) or 1.0
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for number, axes in enumerate(grid):
+        axes.axis("off")
+        if number < len(kernels):
+            image = axes.imshow(kernels[number, 0], cmap="RdBu_r", vmin=-bound, vmax=bound)
+            axes.set_title(str(number), fontsize=8)
+    figure.colorbar(image, ax=list(grid), shrink=0.8)
+    figure.savefig(folder / "kernels.png", dpi=150)
+
+
+def draw_mistakes(folder: Path, images: ndarray, labels: ndarray, predicted: ndarray, most: int = 24) -> None:
+    """Draw ``mistakes.png``: the first misread digits of images (N, 28, 28), with what they are and what was read."""
+    wrong = np.flatnonzero(labels != predicted)
+    columns = 8
+    rows = max(1, -(-min(most, len(wrong)) // columns))
+    figure = _figure(columns, 1.3 * rows + 0.4)
+    figure.suptitle(f"{len(wrong)} of {len(labels)} digits misread" + (": the first" if len(wrong) > most else ""))
+    for number, axes in enumerate(figure.subplots(rows, columns, squeeze=False).ravel()):
+        axes.axis("off")
+        if number < min(most, len(wrong)):
+            axes.imshow(images[wrong[number]], cmap="gray_r")
+            axes.set_title(f"{labels[wrong[number]]}, read {predicted[wrong[number]]}", fontsize=9)
+    figure.savefig(folder / "mistakes.png", dpi=150)

@@ -1,0 +1,420 @@
+"""Changing tensors in place: a gradient that would be wrong is refused by name, and every other one is right."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import assume, event, given, settings
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu import Tensor
+from tinygrad_edu.errors import DTypeError, LeafInPlaceError, ShapeError, StaleValueError, TinygradError
+
+IN_PLACE = {
+    "+=": lambda t: t.__iadd__(2.0),
+    "-=": lambda t: t.__isub__(2.0),
+    "*=": lambda t: t.__imul__(2.0),
+    "/=": lambda t: t.__itruediv__(2.0),
+    "//=": lambda t: t.__ifloordiv__(2.0),
+    "%=": lambda t: t.__imod__(2.0),
+    "**=": lambda t: t.__ipow__(2.0),
+    "@=": lambda t: t.__imatmul__(2 * np.eye(2)),
+}
+UNRECORDED = {
+    "data -=": lambda t: setattr(t, "data", t.data.__isub__(1.0)),
+    "data =": lambda t: setattr(t, "data", np.full((2, 2), 7.0)),
+    "assign": lambda t: t.assign(np.full((2, 2), 7.0)),
+}
+VIEWS = {
+    "itself": lambda t: t,
+    "T": lambda t: t.T,
+    "a slice": lambda t: t[:, :],
+    "a reversed slice": lambda t: t[::-1],
+    "reshape": lambda t: t.reshape(2, 2),
+    "expand_dims and squeeze": lambda t: tg.squeeze(tg.expand_dims(t, 0), 0),
+    "swapaxes": lambda t: t.swapaxes(0, 1),
+    "flip": lambda t: t.flip(0),
+    "detach": lambda t: t.detach(),
+    "a view of a view": lambda t: t.T[::-1].T,
+}
+
+
+def values():
+    return np.array([[1.5, 2.5], [3.5, 4.5]])
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("change", [*IN_PLACE, *UNRECORDED, "setitem"])
+def test_every_way_to_change_a_saved_leaf_is_caught(view, change):
+    w = Tensor(values(), requires_grad=True)
+    loss = (w * w).sum()
+    with tg.no_grad():
+        seen = VIEWS[view](w)
+        if change == "setitem":
+            seen[0] = 9.0
+        else:
+            (IN_PLACE | UNRECORDED)[change](seen)
+    with pytest.raises(StaleValueError, match=r"op multiply: the rule of [xy] saved [xy]"):
+        loss.backward()
+    assert w.grad is None
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("change", [*UNRECORDED, "setitem"])
+def test_every_way_to_change_a_saved_constant_is_caught(view, change):
+    w, c = Tensor(values(), requires_grad=True), Tensor(values())
+    loss = (w * c).sum()
+    seen = VIEWS[view](c)
+    if change == "setitem":
+        seen[0] = 9.0
+    else:
+        UNRECORDED[change](seen)
+    with pytest.raises(StaleValueError, match="op multiply: the rule of x saved y"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("change", IN_PLACE)
+def test_an_operator_on_a_saved_constant_is_caught(change):
+    w, c = Tensor(values(), requires_grad=True), Tensor(values())
+    loss = (w * c).sum()
+    IN_PLACE[change](c)
+    with pytest.raises(StaleValueError, match="op multiply: the rule of x saved y"):
+        loss.backward()
+
+
+def test_a_saved_result_is_caught():
+    h = tg.tanh(Tensor(values(), requires_grad=True))
+    loss = h.sum()
+    h += 1
+    with pytest.raises(StaleValueError, match="op tanh: the rule of x saved its result"):
+        (loss + h.sum()).backward()
+
+
+def test_a_result_that_no_rule_saved_may_change():
+    w = Tensor(values(), requires_grad=True)
+    h = w + 1
+    loss = h.sum()
+    h += 1
+    loss.backward()
+    np.testing.assert_array_equal(w.grad, np.ones((2, 2)))
+
+
+@pytest.mark.parametrize("change", ["+=", "-=", "*=", "/=", "**=", "@="])
+def test_an_operator_in_place_has_the_gradient_of_the_operator(change):
+    w, cotangent = Tensor(values(), requires_grad=True), np.array([[0.3, -1.2], [2.0, 0.7]])
+    h = tg.sin(w)
+    IN_PLACE[change](h)
+    (h * 1.5).backward(cotangent)
+    wanted = Tensor(values(), requires_grad=True)
+    apart = {"+=": tg.add, "-=": tg.subtract, "*=": tg.multiply, "/=": tg.divide, "**=": tg.power, "@=": tg.matmul}
+    (apart[change](tg.sin(wanted), 2 * np.eye(2) if change == "@=" else 2.0) * 1.5).backward(cotangent)
+    np.testing.assert_allclose(w.grad, wanted.grad, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [lambda a: a, lambda a: a.T, lambda a: a[::-1], lambda a: a[0], lambda a: a.detach(), lambda a: a.detach().T],
+    ids=["itself", "T", "reversed", "a row", "detach", "detach.T"],
+)
+@pytest.mark.parametrize("operator", ["iadd", "isub", "imul", "itruediv", "ipow"])
+def test_an_operand_that_shares_the_memory_is_read_before_it_changes(operator, other):
+    w, cotangent = Tensor(values(), requires_grad=True), np.array([[0.3, -1.2], [2.0, 0.7]])
+    a = w * 1.0
+    getattr(a, f"__{operator}__")(other(a))
+    a.backward(cotangent)
+    v = Tensor(values(), requires_grad=True)
+    b = v * 1.0
+    getattr(b, f"__{operator[1:]}__")(other(b)).backward(cotangent)
+    np.testing.assert_allclose(w.grad, v.grad, rtol=1e-12)
+
+
+def test_a_recorded_change_of_a_leaf_is_refused():
+    w = Tensor(values(), requires_grad=True)
+    with pytest.raises(LeafInPlaceError, match=r"add in place on a leaf .* no_grad\(\)"):
+        w += 1
+    np.testing.assert_array_equal(w.numpy(), values())
+
+
+@pytest.mark.parametrize("view", [name for name in VIEWS if name != "detach"])
+def test_a_recorded_change_of_a_view_of_a_leaf_is_refused(view):
+    w = Tensor(values(), requires_grad=True)
+    seen = VIEWS[view](w)
+    with pytest.raises(LeafInPlaceError, match="view of one"):
+        seen *= 2
+    np.testing.assert_array_equal(w.numpy(), values())
+
+
+def test_a_recorded_change_of_elements_is_refused():
+    w, c = Tensor(values(), requires_grad=True), Tensor(values())
+    with pytest.raises(LeafInPlaceError, match=r"where\(\) or concatenate\(\)"):
+        w[0] = 1.0
+    with pytest.raises(LeafInPlaceError, match="cannot be recorded"):
+        (w * 2)[0] = 1.0
+    with pytest.raises(LeafInPlaceError, match="cannot be recorded"):
+        c[0] = w[0]
+    np.testing.assert_array_equal(c.numpy(), values())
+
+
+def test_a_gradient_does_not_enter_a_constant_that_others_see():
+    w, c = Tensor(values(), requires_grad=True), Tensor(values())
+    seen = c.T
+    with pytest.raises(StaleValueError, match=r"add in place would give a gradient to a constant .* t = t \+ other"):
+        c += w
+    np.testing.assert_array_equal(seen.numpy(), values().T)
+
+
+def test_a_gradient_enters_a_constant_that_nobody_else_sees():
+    w, total = Tensor(values(), requires_grad=True), Tensor(np.zeros((2, 2)))
+    for k in range(1, 4):
+        total += w * k
+    total.sum().backward()
+    np.testing.assert_array_equal(w.grad, np.full((2, 2), 6.0))
+
+
+@pytest.mark.parametrize("view", [name for name in VIEWS if name not in ("itself", "detach")])
+def test_a_view_made_before_a_recorded_change_is_refused_after_it(view):
+    a = Tensor(values(), requires_grad=True) * 1.0
+    seen = VIEWS[view](a)
+    a *= 10
+    with pytest.raises(StaleValueError, match=r"op sum: its argument x \(made by .*changed in place"):
+        seen.sum()
+
+
+@pytest.mark.parametrize("view", [name for name in VIEWS if name not in ("itself", "detach")])
+def test_a_tensor_whose_view_changed_is_refused_after_it(view):
+    a = Tensor(values(), requires_grad=True) * 1.0
+    seen = VIEWS[view](a)
+    seen *= 10
+    with pytest.raises(StaleValueError, match=r"op sum: its argument x \(made by multiply"):
+        a.sum()
+
+
+@pytest.mark.parametrize("change", UNRECORDED)
+def test_backward_from_a_tensor_that_was_changed_unrecorded_is_refused(change):
+    y = Tensor(values(), requires_grad=True) * 2
+    UNRECORDED[change](y)
+    with pytest.raises(StaleValueError, match="multiply"):
+        y.backward(np.ones((2, 2)))
+
+
+def test_backward_from_a_stale_view_is_refused():
+    y = Tensor(values(), requires_grad=True) * 2
+    seen = y.T
+    y *= 10
+    with pytest.raises(StaleValueError, match="transpose"):
+        seen.backward(np.ones((2, 2)))
+
+
+def test_a_change_before_the_forward_is_no_mistake():
+    w = Tensor(values(), requires_grad=True)
+    w.data -= 0.5
+    with tg.no_grad():
+        w += 1
+        w[0] = 3.0
+    (w * w).sum().backward()
+    np.testing.assert_allclose(w.grad, 2 * w.numpy())
+
+
+def test_training_by_data_assignment_and_by_no_grad_agree():
+    def train(step):
+        w = Tensor(values(), requires_grad=True)
+        for _ in range(3):
+            w.zero_grad()
+            (w * w * w).sum().backward()
+            step(w)
+        return w.numpy()
+
+    def by_data(w):
+        w.data -= 0.01 * w.grad
+
+    @tg.no_grad()
+    def by_operator(w):
+        w -= 0.01 * w.grad
+
+    np.testing.assert_array_equal(train(by_data), train(by_operator))
+
+
+def test_a_copied_reshape_is_no_view():
+    w = Tensor(values(), requires_grad=True)
+    loss = (w * w).sum()
+    flat = w.T.reshape(4).detach()
+    flat += 1
+    loss.backward()
+    np.testing.assert_allclose(w.grad, 2 * values())
+
+
+def test_retained_saved_values_are_watched_until_the_last_walk():
+    w = Tensor(values(), requires_grad=True)
+    loss = (w * w).sum()
+    loss.backward(retain_graph=True)
+    w.data -= 1
+    with pytest.raises(StaleValueError):
+        loss.backward()
+
+
+def test_only_the_rules_that_run_mind():
+    w, c = Tensor(values(), requires_grad=True), Tensor(values())
+    loss = (w * c).sum()
+    w.data -= 1  # only the rule of c would want w, and c needs no gradient
+    loss.backward()
+    np.testing.assert_array_equal(w.grad, values())
+
+
+def test_shape_and_dtype_of_a_tensor_do_not_change_in_place():
+    a, i = Tensor(np.ones(2)), Tensor(np.ones(2, int))
+    with pytest.raises(ShapeError, match=re.escape("add in place needs shape (2,), and got (3, 2).")):
+        a += np.ones((3, 2))
+    with pytest.raises(DTypeError, match="divide in place would squeeze float32 into int64"):
+        i /= 2
+    with pytest.raises(ShapeError, match=re.escape("needs shape (2,), and got (1,).")):
+        a.assign([1.0])
+    with pytest.raises(ShapeError, match=re.escape("needs shape (2,), and got ().")):
+        a.data = 3.0
+    assert a.numpy().tolist() == [1, 1]
+    assert i.numpy().tolist() == [1, 1]
+
+
+def test_in_place_keeps_the_dtype_of_the_tensor_and_of_its_gradient():
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    h = w * 1
+    h *= Tensor(np.array([3.0, 4.0]))  # float64
+    assert h.dtype == np.float32
+    h.sum().backward()
+    assert w.grad.dtype == np.float32
+    np.testing.assert_array_equal(w.grad, [3, 4])
+
+
+def test_saved_values_of_an_in_place_operator_are_its_own():
+    w, h0 = Tensor(values(), requires_grad=True), Tensor(values(), requires_grad=True)
+    h = h0 * 1.0
+    for _ in range(4):
+        h *= w
+        h += w
+    h.sum().backward()
+
+    def apart(w, h):
+        for _ in range(4):
+            h = h * w + w
+        return h.sum()
+
+    for t, g in zip((w, h0), tg.grad(apart, (0, 1))(Tensor(values()), Tensor(values())), strict=True):
+        np.testing.assert_allclose(t.grad, g.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("f", [lambda w, c: (w * w * w * c).sum(), lambda w, c: (c * w * w * w).sum()])
+def test_a_second_derivative_after_a_change_is_right_or_refused(f):
+    w, c = Tensor(values(), requires_grad=True), Tensor(values())
+    gradient = tg.grad(f)(w, c)
+    c += 1
+    try:
+        gradient.sum().backward()
+    except StaleValueError:
+        return
+    np.testing.assert_allclose(w.grad, 6 * values() * values())
+
+
+class Dual:
+    """A tensor of the engine, next to its value and its tangent in plain memory, changed by plain NumPy."""
+
+    def __init__(self, tensor, value, tangent):
+        self.tensor, self.value, self.tangent = tensor, value, tangent
+
+
+VIEW_OPS = [lambda a: a.T, lambda a: a[::-1], lambda a: a[:, ::-1], lambda a: a[0:1], lambda a: a[:, -1:]]
+BINARY = {
+    "add": (np.add, lambda x, y, dx, dy: dx + dy),
+    "sub": (np.subtract, lambda x, y, dx, dy: dx - dy),
+    "mul": (np.multiply, lambda x, y, dx, dy: dx * y + x * dy),
+}
+UNARY = {
+    "sin": (tg.sin, np.sin, lambda x, dx: np.cos(x) * dx),
+    "square": (tg.square, np.square, lambda x, dx: 2 * x * dx),
+    "tanh": (tg.tanh, np.tanh, lambda x, dx: (1 - np.tanh(x) ** 2) * dx),
+}
+index = st.integers(0, 1000)
+steps = st.one_of(
+    st.tuples(st.just("binary"), st.sampled_from(sorted(BINARY)), index, index),
+    st.tuples(st.just("unary"), st.sampled_from(sorted(UNARY)), index, index),
+    st.tuples(st.just("view"), st.integers(0, len(VIEW_OPS) - 1), index, index),
+    st.tuples(st.just("detach"), st.none(), index, index),
+    st.tuples(st.just("in place"), st.sampled_from(sorted(BINARY)), index, index),
+    st.tuples(st.just("in place unrecorded"), st.sampled_from(sorted(BINARY)), index, index),
+    st.tuples(st.just("assign"), st.none(), index, index),
+    st.tuples(st.just("setitem"), st.none(), index, index),
+)
+
+
+def take(step, pool, rng):
+    """Do one step both ways; what the engine refuses is left undone."""
+    kind, which, i, j = step
+    a, b = pool[i % len(pool)], pool[j % len(pool)]
+    if kind == "unary":
+        ours, theirs, rule = UNARY[which]
+        pool.append(Dual(ours(a.tensor), theirs(a.value), rule(a.value, a.tangent)))
+    elif kind == "view":
+        view = VIEW_OPS[which]
+        pool.append(Dual(view(a.tensor), view(a.value), view(a.tangent)))
+    elif kind == "detach":
+        pool.append(Dual(a.tensor.detach(), a.value, None))
+        pool[-1].tangent = np.zeros_like(a.tangent)
+    elif kind == "binary":
+        f, rule = BINARY[which]
+        tensor = getattr(a.tensor, f"__{which}__")(b.tensor)
+        pool.append(Dual(tensor, f(a.value, b.value), rule(a.value, b.value, a.tangent, b.tangent)))
+    elif np.broadcast_shapes(a.value.shape, b.value.shape) == a.value.shape:
+        if kind == "in place":
+            f, rule = BINARY[which]
+            value, tangent = f(a.value, b.value), rule(a.value, b.value, a.tangent, b.tangent)
+            getattr(a.tensor, f"__i{which}__")(b.tensor)
+            a.value[...], a.tangent[...] = value, np.broadcast_to(tangent, value.shape)
+        elif kind == "in place unrecorded":
+            value = BINARY[which][0](a.value, b.value)
+            with tg.no_grad():
+                getattr(a.tensor, f"__i{which}__")(b.tensor)
+            a.value[...] = value
+        elif kind == "assign":
+            values = rng.normal(size=a.value.shape)
+            a.tensor.data = values
+            a.value[...] = values
+        elif kind == "setitem":
+            with tg.no_grad():
+                a.tensor[0] = 0.5
+            a.value[0] = 0.5
+
+
+@settings(max_examples=300)
+@given(st.lists(steps, min_size=1, max_size=12), st.integers(0, 2**32 - 1), st.booleans())
+def test_random_programs_have_the_right_gradient_or_raise(program, seed, twice):
+    rng = np.random.default_rng(seed)
+    pool = []
+    for requires_grad in (True, True, False):
+        value = rng.normal(size=(2, 2))
+        tangent = rng.normal(size=(2, 2)) * requires_grad
+        pool.append(Dual(Tensor(value, requires_grad=requires_grad), value.copy(), tangent))
+    leaves = pool[:2]
+    directions = [leaf.tangent.copy() for leaf in leaves]
+    refused = 0
+    for step in program:
+        try:
+            take(step, pool, rng)
+        except (StaleValueError, LeafInPlaceError):
+            refused += 1
+    assume(all(np.abs(dual.value).max() < 1e6 for dual in pool))
+    for dual in pool:
+        np.testing.assert_allclose(dual.tensor.numpy(), dual.value, rtol=1e-9, atol=1e-12)
+    root = next((dual for dual in reversed(pool) if dual.tensor.requires_grad), pool[0])
+    cotangent = rng.normal(size=root.value.shape)
+    try:
+        root.tensor.backward(cotangent, retain_graph=twice)
+        if twice:
+            root.tensor.backward(cotangent)
+    except TinygradError as error:
+        assert isinstance(error, StaleValueError)  # noqa: PT017
+        event("backward refused")
+        return
+    event("steps refused" if refused else "nothing refused")
+    ours = sum((leaf.tensor.grad * d).sum() for leaf, d in zip(leaves, directions, strict=True)
+               if leaf.tensor.grad is not None)  # fmt: skip
+    wanted = (cotangent * root.tangent).sum() * (2 if twice else 1)
+    np.testing.assert_allclose(ours, wanted, rtol=1e-7, atol=1e-9 * (1 + np.abs(cotangent * root.tangent).sum()))

@@ -1,0 +1,261 @@
+"""The seed by hand: its log to the last digit, its gradients against differences, and each fault on its own."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import mnist_by_hand as by_hand
+from models.mnist_by_hand import CORRECT, SEED, Faults, Floats
+from tinygrad_edu.data import load_embedded
+
+LOG = Path(__file__).with_name("seed_log_300_epochs.txt").read_text().splitlines()
+GRADIENT_FAULTS = ["double_division", "climbing_kernels", "slope_of_dropped", "undoubled_backward"]
+IMAGES = 3
+
+
+def alone(fault: str) -> Faults:
+    return replace(CORRECT, **{fault: True})
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_embedded()
+
+
+class Problem:
+    """A few images, a fixed dropout mask, and parameters large enough for tanh to bend."""
+
+    def __init__(self) -> None:
+        digits, random = load_embedded(), np.random.default_rng(0)
+        self.patches = by_hand.patches(digits.x_train[:IMAGES] / 255, CORRECT)
+        self.labels = digits.y_train[:IMAGES]
+        self.kernels = random.normal(0, 0.4, (9, by_hand.KERNELS))
+        self.weights = random.normal(0, 0.02, (676 * by_hand.KERNELS, by_hand.DIGITS))
+        self.mask = random.integers(0, 2, (IMAGES, 676 * by_hand.KERNELS)).astype(np.float64)
+
+    def loss(self, kernels: Floats, weights: Floats) -> float:
+        _, probabilities = by_hand.forward(self.patches, kernels, weights, self.mask, CORRECT)
+        return float(-np.log(probabilities[np.arange(IMAGES), self.labels]).mean())
+
+    def steps(self, faults: Faults) -> tuple[Floats, Floats]:
+        hidden, probabilities = by_hand.forward(self.patches, self.kernels, self.weights, self.mask, faults)
+        error = by_hand.output_error(probabilities, self.labels, IMAGES, faults)
+        return by_hand.backward(self.patches, hidden, error, self.weights, self.mask, faults)
+
+
+@pytest.fixture(scope="module")
+def problem() -> Problem:
+    return Problem()
+
+
+def slope_at_zero(function: Callable[[float], float], step: float = 1e-3) -> float:
+    """The derivative of a function of one number: central differences, Richardson extrapolation."""
+
+    def central(h: float) -> float:
+        return (function(h) - function(-h)) / (2 * h)
+
+    return (4 * central(step / 2) - central(step)) / 3
+
+
+def relative_distance(a: Floats, b: Floats) -> float:
+    return float(np.linalg.norm(a - b) / np.linalg.norm(b))
+
+
+# The log
+
+
+def first_lines(digits, count: int) -> list[str]:
+    reports = by_hand.train(digits.x_train, digits.y_train, digits.x_test, digits.y_test, count)
+    return [by_hand.log_line(*report) for report in reports]
+
+
+def test_the_first_epochs_print_the_log_of_the_seed(digits):
+    assert first_lines(digits, 12) == LOG[:12]
+
+
+@pytest.mark.slow
+def test_all_epochs_print_the_log_of_the_seed(digits):
+    assert len(LOG) == 300
+    assert first_lines(digits, 300) == LOG
+
+
+# The correct gradient
+
+
+def test_without_faults_the_kernel_step_is_minus_the_gradient(problem):
+    kernel_step, _ = problem.steps(CORRECT)
+    for index in np.ndindex(*problem.kernels.shape):
+        unit = np.zeros_like(problem.kernels)
+        unit[index] = 1
+        numeric = slope_at_zero(lambda t, unit=unit: problem.loss(problem.kernels + t * unit, problem.weights))
+        assert -kernel_step[index] == pytest.approx(numeric, rel=1e-7, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_without_faults_the_weight_step_is_minus_the_gradient(problem, seed):
+    _, weight_step = problem.steps(CORRECT)
+    direction = np.random.default_rng(seed).normal(size=weight_step.shape)
+    numeric = slope_at_zero(lambda t: problem.loss(problem.kernels, problem.weights + t * direction), 1e-4)
+    assert -np.sum(weight_step * direction) == pytest.approx(numeric, rel=1e-7)
+
+
+def test_a_batch_taken_in_pieces_takes_the_step_of_the_whole(problem, monkeypatch):
+    def steps(size: int):
+        monkeypatch.setattr(by_hand, "TRAIN_PIECE", size)
+        random = np.random.RandomState(5)
+        return by_hand.batch_steps(problem.patches, problem.labels, problem.kernels, problem.weights, random, SEED)
+
+    for in_pieces, whole in zip(steps(2), steps(IMAGES), strict=True):
+        np.testing.assert_allclose(in_pieces, whole, rtol=1e-12, atol=1e-18)
+
+
+def test_the_correct_network_learns(digits):
+    reports = by_hand.train(digits.x_train, digits.y_train, digits.x_test, digits.y_test, 5, CORRECT, 0.1)
+    accuracies = [test_accuracy for _, test_accuracy, _ in reports]
+    assert accuracies == sorted(accuracies)
+    assert accuracies[-1] > 0.75
+
+
+# Each fault on its own
+
+
+@pytest.mark.parametrize("fault", GRADIENT_FAULTS)
+def test_each_fault_of_the_gradient_breaks_the_kernel_step(problem, fault):
+    correct, _ = problem.steps(CORRECT)
+    faulty, _ = problem.steps(alone(fault))
+    assert relative_distance(faulty, correct) > 0.4
+
+
+@pytest.mark.parametrize("fault", [*GRADIENT_FAULTS[1:], "short_count", "bare_exponential"])
+def test_only_the_double_division_reaches_the_weight_step(problem, fault):
+    np.testing.assert_allclose(problem.steps(alone(fault))[1], problem.steps(CORRECT)[1], rtol=1e-9, atol=1e-15)
+
+
+def test_double_division_divides_both_steps_by_the_batch_size(problem):
+    for faulty, correct in zip(problem.steps(alone("double_division")), problem.steps(CORRECT), strict=True):
+        np.testing.assert_allclose(faulty, correct / IMAGES, rtol=1e-12)
+
+
+def test_double_division_is_a_learning_rate_128_times_smaller(digits):
+    data = digits.x_train, digits.y_train, digits.x_test[:500], digits.y_test[:500]
+    repaired = replace(SEED, double_division=False)
+    assert list(by_hand.train(*data, 3, repaired, 2 / 128)) == list(by_hand.train(*data, 3))
+
+
+def test_climbing_kernels_go_the_other_way(problem):
+    np.testing.assert_array_equal(problem.steps(alone("climbing_kernels"))[0], -problem.steps(CORRECT)[0])
+
+
+def test_undoubled_backward_halves_the_kernel_step(problem):
+    np.testing.assert_array_equal(problem.steps(alone("undoubled_backward"))[0], problem.steps(CORRECT)[0] / 2)
+
+
+def test_slope_of_dropped_activations_is_negative_above_a_half():
+    activations = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
+    correct, faulty = (by_hand.tanh_slope(2 * activations, faults) for faults in (CORRECT, SEED))
+    np.testing.assert_array_equal(correct, [1, 0.9375, 0.75, 0.4375, 0])
+    np.testing.assert_array_equal(faulty, [1, 0.75, 0, -1.25, -3])
+
+
+def test_the_short_grid_misses_the_last_row_and_column(digits):
+    images = digits.x_train[:2] / 255
+    short, full = (by_hand.patches(images, faults) for faults in (SEED, CORRECT))
+    assert short.shape == (2, 625, 9)
+    assert full.shape == (2, 676, 9)
+    np.testing.assert_array_equal(short.reshape(2, 25, 25, 9), full.reshape(2, 26, 26, 9)[:, :25, :25])
+
+
+def test_short_count_divides_by_images_that_were_not_seen(digits):
+    data = digits.x_train, digits.y_train, digits.x_test[:10], digits.y_test[:10]
+    ((_, _, faulty),) = by_hand.train(*data, 1)
+    ((_, _, repaired),) = by_hand.train(*data, 1, replace(SEED, short_count=False))
+    assert faulty * 1000 == pytest.approx(repaired * 896)
+
+
+def test_bare_exponential_overflows():
+    logits = np.array([[0.0, 710.0]])
+    np.testing.assert_array_equal(by_hand.softmax(logits, CORRECT), [[np.exp(-710.0), 1.0]])
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert np.isnan(by_hand.softmax(logits, SEED)[0, 1])
+    ordinary = np.array([[1.0, 2.0, 3.0]])
+    np.testing.assert_allclose(by_hand.softmax(ordinary, SEED), by_hand.softmax(ordinary, CORRECT), rtol=1e-15)
+
+
+# The pieces
+
+
+def test_patches_are_windows_in_reading_order(digits):
+    image = digits.x_train[:1] / 255
+    windows = [image[0, r : r + 3, c : c + 3].ravel() for r in range(26) for c in range(26)]
+    np.testing.assert_array_equal(by_hand.patches(image, CORRECT)[0], windows)
+
+
+def test_hidden_units_are_ordered_by_position_then_kernel(problem):
+    activations = by_hand.convolve(problem.patches, problem.kernels)
+    one = np.tanh(problem.patches[1, 40] @ problem.kernels[:, 7])
+    assert activations[1, 40 * by_hand.KERNELS + 7] == pytest.approx(one, rel=1e-14)
+
+
+def test_masks_come_from_one_stream_however_they_are_cut():
+    whole, cut = np.random.RandomState(1), np.random.RandomState(1)
+    parts = [cut.randint(2, size=(2, 7)) for _ in range(3)]
+    np.testing.assert_array_equal(whole.randint(2, size=(6, 7)), np.concatenate(parts))
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
+def test_predictions_are_those_of_float64(digits, scale):
+    random = np.random.default_rng(1)
+    images = digits.x_test[:600] / 255
+    kernels = scale * random.normal(size=(9, by_hand.KERNELS))
+    weights = scale * random.normal(size=(676 * by_hand.KERNELS, by_hand.DIGITS))
+    weights[:, 1] = weights[:, 0] + 1e-9 * random.normal(size=len(weights))  # rivals float32 cannot part
+    wanted = by_hand.evaluation_logits(images, kernels, weights, CORRECT).argmax(axis=1)
+    np.testing.assert_array_equal(by_hand.predict(images, kernels, weights, CORRECT), wanted)
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
+def test_float32_logits_are_off_by_less_than_the_doubt(digits, scale):
+    random = np.random.default_rng(2)
+    images = digits.x_test[:600] / 255
+    kernels = scale * random.normal(size=(9, by_hand.KERNELS))
+    weights = scale * random.normal(size=(676 * by_hand.KERNELS, by_hand.DIGITS))
+    exact = by_hand.evaluation_logits(images, kernels, weights, CORRECT)
+    quick = by_hand.evaluation_logits(*(a.astype(np.float32) for a in (images, kernels, weights)), CORRECT)
+    bound = by_hand.FLOAT32_DOUBT * np.abs(weights).sum(axis=0).max()
+    assert 2 * np.abs(quick - exact).max() < bound
+
+
+# The command line
+
+
+def test_the_program_prints_lines_as_they_come(capsys):
+    by_hand.main(["--epochs", "1"])
+    assert capsys.readouterr().out.splitlines() == LOG[:1]
+
+
+@pytest.mark.parametrize("wrong", ["0", "-3", "many", "1.5", ""])
+def test_wrong_epochs_are_one_line_of_error(capsys, wrong):
+    with pytest.raises(SystemExit) as stop:
+        by_hand.main(["--epochs", wrong])
+    assert stop.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert f"at least 1, not {wrong!r}" in captured.err
+
+
+def test_it_runs_as_a_module():
+    command = [sys.executable, "-m", "models.mnist_by_hand", "--help"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    assert "--epochs" in run.stdout
+
+
+def test_training_is_lazy(digits):
+    endless = by_hand.train(digits.x_train, digits.y_train, digits.x_test[:10], digits.y_test[:10], 10**9)
+    assert [epoch for epoch, *_ in islice(endless, 2)] == [0, 1]

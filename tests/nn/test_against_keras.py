@@ -1,0 +1,240 @@
+"""Layers and losses against Keras's own on the JAX backend: values, and gradients under random cotangents.
+
+JAX computes in float32, and adds up in another order: the tolerance is that of float32.
+"""
+
+import os
+
+os.environ["KERAS_BACKEND"] = "jax"
+
+import jax
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers as theirs
+
+from tinygrad_edu import Tensor, nn
+
+# JAX compiles every op anew for each shape: few examples, and no deadline.
+few = settings(max_examples=10, deadline=None)
+seeds = st.integers(0, 2**32 - 1)
+sizes = st.integers(1, 4)
+pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+def agree(ours, theirs, arrays, seed, parameters=(), translate=lambda gradients: gradients):
+    """Compare values, and the gradients of the arrays and of the parameters.
+
+    ours
+        A function of tensors; `parameters` are the tensors that it reads besides.
+    theirs
+        The same function of JAX arrays, of the arrays and then of the parameters of Keras.
+    translate
+        From the gradients of the parameters of Keras to the layouts of ours.
+    """
+    inputs = [Tensor(array, requires_grad=True) for array in arrays]
+    out = ours(*inputs)
+    cotangent = np.random.default_rng(seed).standard_normal(out.shape).astype(np.float32)
+    out.backward(cotangent)
+    found = [x.grad for x in inputs] + list(translate([parameter.grad for parameter in parameters]))
+
+    @jax.jit  # one compilation, where op by op there would be dozens
+    def expect(*values):
+        result, pullback = jax.vjp(theirs, *values)
+        return result, pullback(cotangent)
+
+    expected, gradients = expect(*arrays, *translate([parameter.numpy() for parameter in parameters]))
+    assert out.shape == expected.shape
+    np.testing.assert_allclose(out.numpy(), expected, rtol=1e-4, atol=1e-5)
+    for mine, other in zip(found, gradients, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-4)
+
+
+def stateless(layer, shape):
+    """Return a layer of Keras as a function of its input and its parameters."""
+    layer.build(shape)
+    return lambda x, *parameters: layer.stateless_call(list(parameters), [], x)[0]
+
+
+def drawn(shape, seed):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+# --- layers with parameters ---
+
+
+@few
+@given(st.lists(sizes, max_size=2), sizes, sizes, st.booleans(), seeds)
+def test_linear_is_dense(batch, n_in, n_out, bias, seed):
+    x = drawn((*batch, n_in), seed) if batch else drawn((1, n_in), seed)
+    layer = nn.Linear(n_in, n_out, bias, rng=np.random.default_rng(seed))
+    agree(
+        layer,
+        stateless(theirs.Dense(n_out, use_bias=bias), x.shape),
+        [x],
+        seed,
+        layer.parameters(),
+        lambda ours: [ours[0].T, *ours[1:]],
+    )
+
+
+@st.composite
+def convolutions(draw):
+    """Draw the settings of a convolution and an image that it fits; Keras has no stride and dilation at once."""
+    kernel, stride, dilation = draw(pairs), draw(pairs), (1, 1)
+    if draw(st.booleans()):
+        stride, dilation = (1, 1), draw(pairs)
+    groups = draw(st.integers(1, 3))
+    options = {"kernel_size": kernel, "stride": stride, "dilation": dilation, "groups": groups}
+    options["padding"] = (draw(st.integers(0, 2)), draw(st.integers(0, 2)))
+    reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    image = [r + draw(st.integers(0, 4)) for r in reach]
+    channels = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
+    return channels, options | {"bias": draw(st.booleans())}, (draw(st.integers(1, 2)), channels[0], *image)
+
+
+@settings(max_examples=25, deadline=None)
+@given(convolutions(), seeds)
+def test_conv2d_is_conv2d_with_strides_padding_dilation_and_groups(drawn_convolution, seed):
+    (channels_in, channels_out), options, shape = drawn_convolution
+    layer = nn.Conv2D(channels_in, channels_out, **options, rng=np.random.default_rng(seed))
+    (top, left), channels_last = options["padding"], (0, 2, 3, 1)
+    keras_layer = stateless(
+        theirs.Conv2D(
+            channels_out,
+            options["kernel_size"],
+            strides=options["stride"],
+            dilation_rate=options["dilation"],
+            groups=options["groups"],
+            use_bias=options["bias"],
+            data_format="channels_last",
+        ),
+        (shape[0], shape[2] + 2 * top, shape[3] + 2 * left, channels_in),
+    )
+
+    def padded(images, *parameters):
+        images = jax.numpy.pad(images, ((0, 0), (0, 0), (top, top), (left, left)))
+        return keras_layer(images.transpose(channels_last), *parameters).transpose(0, 3, 1, 2)
+
+    def translate(ours):  # (out, in, kh, kw) -> (kh, kw, in, out)
+        return [ours[0].transpose(2, 3, 1, 0), *ours[1:]]
+
+    agree(layer, padded, [drawn(shape, seed)], seed, layer.parameters(), translate)
+
+
+# --- layers without parameters ---
+
+
+@few
+@given(pairs, st.none() | pairs, st.tuples(sizes, sizes, st.integers(0, 3), st.integers(0, 3)), seeds)
+@pytest.mark.parametrize(
+    ("ours", "keras_layer"),
+    [(nn.MaxPool2D, theirs.MaxPooling2D), (nn.AvgPool2D, theirs.AveragePooling2D)],
+)
+def test_pooling_is_pooling(ours, keras_layer, kernel, stride, image, seed):
+    n, c, extra_rows, extra_columns = image
+    x = drawn((n, c, kernel[0] + extra_rows, kernel[1] + extra_columns), seed)
+    pool = keras_layer(kernel, strides=stride, data_format="channels_last")
+    agree(
+        ours(kernel, stride),
+        lambda images: pool(images.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
+        [x],
+        seed,
+    )
+
+
+@few
+@given(st.lists(st.integers(2, 4), min_size=2, max_size=3).map(tuple), st.sampled_from([0, 1, -1, -2]), seeds)
+@pytest.mark.parametrize(
+    ("ours", "function"),
+    [
+        (nn.Softmax, lambda axis: lambda x: keras.ops.softmax(x, axis)),
+        (nn.LogSoftmax, lambda axis: lambda x: keras.ops.log_softmax(x, axis)),
+    ],
+)
+def test_softmax_along_any_axis(ours, function, shape, axis, seed):
+    agree(ours(axis), function(axis), [3 * drawn(shape, seed)], seed)
+
+
+@few
+@given(st.lists(sizes, min_size=1, max_size=4).map(tuple), seeds)
+@pytest.mark.parametrize(
+    ("ours", "function"),
+    [
+        (nn.Tanh(), keras.activations.tanh),
+        (nn.ReLU(), keras.activations.relu),
+        (nn.Sigmoid(), keras.activations.sigmoid),
+        (nn.Flatten(), lambda x: theirs.Flatten()(x)),
+        (nn.Dropout(0.5).eval(), lambda x: theirs.Dropout(0.5)(x, training=False)),
+    ],
+)
+def test_functions_of_each_element_and_flatten(ours, function, shape, seed):
+    agree(ours, function, [3 * drawn(shape, seed)], seed)
+
+
+# --- losses ---
+
+# How Keras names what we name "mean", "sum" and "none".
+reductions = st.sampled_from([("mean", "sum_over_batch_size"), ("sum", "sum"), ("none", None)])
+
+
+@few
+@given(st.integers(1, 5), st.integers(2, 5), reductions, seeds)
+def test_cross_entropy_of_labels_and_of_probabilities(n, classes, reduction, seed):
+    x = 3 * drawn((n, classes), seed)
+    labels = np.random.default_rng(seed).integers(classes, size=n)
+    sparse = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction[1])
+    agree(lambda x: nn.cross_entropy(x, labels, reduction[0]), lambda x: sparse(labels, x), [x], seed)
+    agree(lambda x: nn.nll_loss(nn.LogSoftmax(1)(x), labels, reduction[0]), lambda x: sparse(labels, x), [x], seed)
+    p = np.random.default_rng(seed).dirichlet(np.ones(classes), n).astype(np.float32)
+    full = keras.losses.CategoricalCrossentropy(from_logits=True, reduction=reduction[1])
+    agree(lambda x: nn.cross_entropy(x, p, reduction[0]), lambda x: full(p, x), [x], seed)
+
+
+@few
+@given(st.lists(sizes, min_size=2, max_size=3).map(tuple), seeds)
+@pytest.mark.parametrize(
+    ("ours", "loss"),
+    [
+        (nn.MSELoss(), keras.losses.MeanSquaredError()),
+        (nn.L1Loss(), keras.losses.MeanAbsoluteError()),
+        (nn.BCEWithLogitsLoss(), keras.losses.BinaryCrossentropy(from_logits=True)),
+    ],
+)
+def test_losses_of_each_element(ours, loss, shape, seed):
+    target = np.random.default_rng(seed).random(shape).astype(np.float32)
+    agree(lambda x: ours(x, target), lambda x: loss(target, x), [3 * drawn(shape, seed)], seed)
+
+
+# --- a whole network ---
+
+
+def test_a_network_and_its_loss():
+    rng = np.random.default_rng(0)
+    conv, linear = nn.Conv2D(1, 4, 3, padding=1, rng=rng), nn.Linear(4 * 4 * 4, 10, rng=rng)
+    model = nn.Sequential(conv, nn.ReLU(), nn.MaxPool2D(2), nn.Tanh(), nn.Flatten(), linear)
+    twin = keras.Sequential([
+        theirs.Conv2D(4, 3, padding="same", activation="relu", data_format="channels_first"),
+        theirs.MaxPooling2D(2, data_format="channels_first"),
+        theirs.Activation("tanh"),
+        theirs.Flatten(),
+        theirs.Dense(10),
+    ])  # fmt: skip
+    x, labels = drawn((6, 1, 8, 8), 1), rng.integers(10, size=6)
+    function = stateless(twin, x.shape)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def translate(ours):
+        kernel, bias, weight, offset = ours
+        return [kernel.transpose(2, 3, 1, 0), bias, weight.T, offset]
+
+    agree(
+        lambda x: nn.cross_entropy(model(x), labels),
+        lambda x, *parameters: loss(labels, function(x, *parameters)),
+        [x],
+        2,
+        model.parameters(),
+        translate,
+    )

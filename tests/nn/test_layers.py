@@ -1,0 +1,194 @@
+"""Layers beyond what Keras can judge: Dropout's randomness, dtypes, and the errors of wrong sizes."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinygrad_edu import Tensor, no_grad, tanh
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.nn import AvgPool2D, Conv2D, Dropout, Flatten, Linear, MaxPool2D, ReLU, Sequential, Softmax, Tanh
+
+seeds = st.integers(0, 2**32 - 1)
+shapes = st.lists(st.integers(0, 5), max_size=4).map(tuple)
+floats = st.sampled_from([np.float16, np.float32, np.float64])
+
+
+# --- Sequential ---
+
+
+def test_sequential_takes_functions_and_modules_and_is_a_sequence():
+    layer = Linear(2, 2)
+    model = Sequential(layer, tanh, lambda x: x * 2)
+    x = np.ones((1, 2), np.float32)
+    np.testing.assert_array_equal(model(x).numpy(), 2 * np.tanh(layer(x).numpy()))
+    assert len(model) == 3
+    assert list(model) == model.layers
+    assert model[1] is tanh
+
+
+def test_an_empty_sequential_is_the_identity():
+    x = Tensor([1.0])
+    assert Sequential()(x) is x
+
+
+def test_sequential_refuses_what_cannot_be_called():
+    with pytest.raises(DTypeError, match="layer 1 is a int, which cannot be called"):
+        Sequential(Tanh(), 3)
+    with pytest.raises(DTypeError, match=r"layer 0 is a list.*Write Sequential\(\*layers\)"):
+        Sequential([Tanh(), Tanh()])
+
+
+def test_a_subclass_of_sequential_may_hold_more():
+    class Scaled(Sequential):
+        def __init__(self, *layers):
+            super().__init__(*layers)
+            self.scale = Tensor(2.0, requires_grad=True)
+
+    assert [name for name, _ in Scaled(Linear(1, 1)).named_parameters()] == ["0.weight", "0.bias", "scale"]
+
+
+# --- layers with parameters ---
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_dtype_of_the_parameters_is_that_of_the_result(dtype):
+    model = Sequential(Conv2D(1, 2, 2, dtype=dtype), Flatten(), Linear(8, 3, dtype=dtype))
+    out = model(np.ones((2, 1, 3, 3)))
+    out.sum().backward()
+    assert out.dtype == dtype
+    assert {parameter.grad.dtype for parameter in model.parameters()} == {np.dtype(dtype)}
+
+
+def test_one_generator_makes_every_bit_repeatable():
+    def first_output(seed):
+        rng = np.random.default_rng(seed)
+        model = Sequential(Conv2D(1, 2, 2, rng=rng), Dropout(0.3, rng), Flatten(), Linear(8, 3, rng=rng))
+        return model(np.ones((2, 1, 3, 3))).numpy()
+
+    np.testing.assert_array_equal(first_output(1), first_output(1))
+    assert np.any(first_output(1) != first_output(2))
+
+
+def test_without_a_generator_layers_differ():
+    assert np.any(Linear(4, 4).weight.numpy() != Linear(4, 4).weight.numpy())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Linear(0, 1), "Linear: in_features is a whole number of at least 1, not 0"),
+        (lambda: Linear(1, 2.0), "Linear: out_features is a whole number of at least 1, not 2.0"),
+        (lambda: Conv2D(1, -1, 3), "Conv2D: out_channels is a whole number of at least 1, not -1"),
+        (lambda: Conv2D(2, 3, 3, groups=2), "Conv2D: groups=2 must divide 2 and 3 channels"),
+        (lambda: Conv2D(1, 1, 0), "kernel_size is a whole number of at least 1"),
+        (lambda: Conv2D(1, 1, 3, stride=(1, 0)), "stride is a whole number of at least 1"),
+        (lambda: Conv2D(1, 1, 3, padding=-1), "padding is a whole number of at least 0"),
+        (lambda: MaxPool2D((2, 2, 2)), "kernel_size is a whole number of at least 1, or a pair"),
+        (lambda: Linear(3, 2)(np.ones((4, 5))), r"Linear\(3, 2\): the input has shape \(4, 5\).*needs the length 3"),
+        (lambda: Linear(3, 2)(1.0), r"the input has shape \(\)"),
+        (lambda: Conv2D(3, 2, 1)(np.ones((4, 1, 5, 5))), "images with 1 channels and weight"),
+        (lambda: Conv2D(1, 2, 3)(np.ones((28, 28))), r"x needs 4 axes, and has the shape \(28, 28\)"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_explained(make, message):
+    with pytest.raises(ShapeError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("make", [lambda rng: Linear(1, 1, rng=rng), lambda rng: Dropout(0.5, rng)])
+def test_a_seed_is_not_a_generator(make):
+    with pytest.raises(DTypeError, match=r"rng is a numpy.random.Generator, not 0.*default_rng\(seed\)"):
+        make(0)
+
+
+def test_images_need_no_gradient_and_get_none():
+    x = Tensor(np.ones((1, 1, 4, 4), np.float32))
+    Conv2D(1, 2, 3)(x).sum().backward()
+    assert x.grad is None
+
+
+# --- Flatten ---
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=4).map(tuple))
+def test_flatten_makes_rows_also_of_nothing(shape):
+    x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    flat = Flatten()(Tensor(x)).numpy()
+    assert flat.shape == (shape[0], int(np.prod(shape[1:])))
+    np.testing.assert_array_equal(flat.ravel(), x.ravel())
+
+
+# --- layers of plain arrays are plain NumPy ---
+
+
+@pytest.mark.parametrize("layer", [Tanh(), ReLU(), Softmax(axis=1), Flatten(), MaxPool2D(2), AvgPool2D(2)])
+def test_a_layer_without_parameters_maps_arrays_to_arrays(layer):
+    x = np.random.default_rng(0).standard_normal((2, 3, 4, 4))
+    out = layer(x)
+    assert isinstance(out, np.ndarray)
+    np.testing.assert_array_equal(out, layer(Tensor(x)).numpy())
+
+
+# --- Dropout ---
+
+
+@given(shapes, st.floats(0, 0.99), floats, seeds)
+def test_dropout_zeroes_or_scales_and_its_gradient_is_its_mask(shape, p, dtype, seed):
+    x = Tensor(np.full(shape, 0.5, dtype), requires_grad=True)
+    out = Dropout(p, np.random.default_rng(seed))(x)
+    kept = out.numpy() != 0
+    np.testing.assert_array_equal(out.numpy()[kept], dtype(0.5) * dtype(1 / (1 - p)))
+    assert out.dtype == dtype
+    cotangent = np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+    out.backward(cotangent)
+    np.testing.assert_array_equal(x.grad, cotangent * (kept * dtype(1 / (1 - p))))
+
+
+@pytest.mark.parametrize("p", [0.5, 0.25, 0.1, 0.3, 1 / 3, 0.9, 0.001, 0.9995])
+def test_the_probability_is_exact_whatever_the_number_of_bits(p):
+    n, size = 40, 100_000
+    dropout = Dropout(p, np.random.default_rng(1))
+    ones = np.ones(size, np.float32)
+    kept = sum(np.count_nonzero(dropout(ones).numpy()) for _ in range(n))
+    deviation = (kept - n * size * (1 - p)) / np.sqrt(n * size * p * (1 - p))
+    # With a probability rounded to 1/256, 0.1 would be off by 10 deviations, 0.001 by 60.
+    assert abs(deviation) < 4
+
+
+@pytest.mark.parametrize("p", [0.5, 0.3])
+def test_neighbours_are_dropped_independently(p):
+    kept = Dropout(p, np.random.default_rng(2))(np.ones(2**20, np.float32)).numpy() > 0
+    for lag in (1, 2, 7, 8, 64, 1000):
+        assert abs(np.corrcoef(kept[:-lag], kept[lag:])[0, 1]) < 4 / 2**10
+
+
+def test_every_call_draws_a_new_mask():
+    dropout = Dropout(0.5, np.random.default_rng(3))
+    x = np.ones(64, np.float32)
+    assert np.any(dropout(x).numpy() != dropout(x).numpy())
+
+
+@pytest.mark.parametrize("dropout", [Dropout(0.5).eval(), Dropout(0.0)])
+def test_dropout_that_drops_nothing_returns_its_input_and_draws_nothing(dropout):
+    before = dropout.rng.bit_generator.state
+    x = Tensor([1.0], requires_grad=True)
+    assert dropout(x) is x
+    assert dropout.rng.bit_generator.state == before
+
+
+def test_dropout_is_a_matter_of_mode_not_of_gradients():
+    with no_grad():
+        out = Dropout(0.5, np.random.default_rng(0))(np.ones(64, np.float32))
+    assert np.count_nonzero(out.numpy()) < 64
+
+
+@pytest.mark.parametrize("p", [1, -0.1, 1.5, float("nan")])
+def test_dropout_refuses_other_probabilities(p):
+    with pytest.raises(ValueError, match="Dropout: p is the part to drop, at least 0 and less than 1"):
+        Dropout(p)
+
+
+def test_dropout_refuses_integers():
+    with pytest.raises(DTypeError, match="Dropout scales what it keeps: it needs floating-point values, not int64"):
+        Dropout(0.3)(np.ones(3, np.int64))

@@ -1,0 +1,326 @@
+"""Modules find what their attributes hold, by PyTorch's names; a state dict is loaded whole or not at all."""
+
+import ast
+import copy
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_edu.nn
+from tinygrad_edu import Tensor, from_numpy
+from tinygrad_edu.errors import StaleValueError, StateDictError
+from tinygrad_edu.nn import Conv2D, Dropout, Flatten, Linear, Module, Sequential, Tanh
+from tinygrad_edu.optim import SGD
+
+# A model of torch 2.13: Sequential(Conv2d(2, 2, (1, 2), groups=2), Tanh(), Flatten(), Linear(4, 2)); its state dict,
+# with the values rounded, and what it makes of one image.
+TORCH_STATE = {
+    "0.weight": np.array([-0.01, 0.38, -0.58, -0.52], np.float32).reshape(2, 1, 1, 2),
+    "0.bias": np.array([-0.27, 0.19], np.float32),
+    "3.weight": np.array([[-0.01, 0.4, -0.04, 0.13], [-0.15, -0.1, -0.48, -0.33]], np.float32),
+    "3.bias": np.array([-0.21, 0.02], np.float32),
+}
+TORCH_IMAGE = np.array([1, -1, 0.5, 2, 0, -2], np.float32).reshape(1, 2, 1, 3)
+TORCH_OUT = [[-0.092687, 0.195070]]
+
+
+def torch_twin():
+    return Sequential(Conv2D(2, 2, (1, 2), groups=2), Tanh(), Flatten(), Linear(4, 2))
+
+
+def weight(*shape):
+    return Tensor(np.ones(shape), requires_grad=True)
+
+
+class Holder(Module):
+    """Holds what it is given."""
+
+    def __init__(self, **attributes):
+        vars(self).update(attributes)
+
+
+def names(module):
+    return [name for name, _ in module.named_parameters()]
+
+
+# --- what a module holds ---
+
+
+def test_names_are_pytorchs_in_nested_containers():
+    # torch 2.13 names the parameters of the same model, of Parameters, ModuleList and ModuleDict, just so.
+    block = Holder(
+        scale=weight(1),
+        blocks=[Linear(1, 1), Sequential(Linear(1, 1, bias=False))],
+        heads={"a": Linear(1, 1, bias=False)},
+    )
+    block.again = block.blocks[0]
+    first = ["scale", "blocks.0.weight", "blocks.0.bias", "blocks.1.0.weight", "heads.a.weight"]
+    assert names(block) == first
+    assert list(block.state_dict()) == [*first, "again.weight", "again.bias"]
+
+
+# A plan of a module: a weight of its own ("shared" is one for all), or nested containers of plans.
+plans = st.recursive(
+    st.sampled_from(["weight", "shared", "number"]),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+        st.dictionaries(st.sampled_from("pqr"), inner, max_size=3).map(lambda parts: ("module", parts)),
+    ),
+    max_leaves=12,
+)
+
+
+def build(plan, name, shared, expected):
+    """Build what a plan says, and note the name of each weight where it is made."""
+    if plan == "number":
+        return 3.0
+    if isinstance(plan, str):
+        made = shared if plan == "shared" else weight()
+        expected.append((name, made))
+        return made
+    if isinstance(plan, tuple) and plan[:1] == ("module",):
+        return Holder(**{key: build(part, f"{name}.{key}", shared, expected) for key, part in plan[1].items()})
+    if isinstance(plan, dict):
+        return {key: build(part, f"{name}.{key}", shared, expected) for key, part in plan.items()}
+    return type(plan)([build(part, f"{name}.{k}", shared, expected) for k, part in enumerate(plan)])
+
+
+@given(plans)
+def test_the_walk_finds_everything_in_the_order_of_definition_and_shared_ones_once(plan):
+    shared, expected = weight(), []
+    module = Holder(root=build(plan, "root", shared, expected))
+    assert list(module.state_dict()) == [name for name, _ in expected]
+    first = {}
+    for name, made in expected:
+        first.setdefault(id(made), name)
+    assert names(module) == list(first.values())
+    assert len({id(parameter) for parameter in module.parameters()}) == len(module.parameters()) == len(first)
+
+
+def test_cycles_end():
+    child = Holder(weight=weight(1))
+    parent = Holder(children=[child], bias=weight(2))
+    child.parent = parent
+    parent.children.append(parent.children)
+    assert names(parent) == ["children.0.weight", "bias"]
+    assert names(child) == ["weight", "parent.bias"]
+    assert parent.modules() == [parent, child]
+    assert repr(parent) == "Holder(\n  (children.0): Holder(\n    (parent): ...\n  )\n)"
+    parent.eval()
+    assert not child.training
+
+
+def test_named_modules_begin_with_the_module_itself():
+    model = Sequential(Tanh(), Sequential(Linear(1, 1)))
+    assert [name for name, _ in model.named_modules()] == ["", "0", "1", "1.0"]
+    assert model.modules() == [model, model[0], model[1], model[1][0]]
+
+
+def test_what_requires_no_gradient_is_state_but_no_parameter():
+    model = Linear(2, 1)
+    model.weight.requires_grad = False
+    model.scale = Tensor([2.0])
+    model.computed = model.bias * 2
+    assert names(model) == ["bias"]
+    assert list(model.state_dict()) == ["weight", "bias", "scale"]
+
+
+def test_a_misspelt_attribute_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="wieght"):
+        _ = Linear(1, 1).wieght
+
+
+def test_a_module_needs_no_super_init_and_no_registration():
+    class Double(Module):
+        def forward(self, x, times=2):
+            return x * times
+
+    assert float(Double()(Tensor(2.0))) == 4
+    assert float(Double()(Tensor(2.0), times=5)) == 10
+    assert vars(Double()) == {}
+
+
+def test_a_module_without_forward_says_so():
+    with pytest.raises(NotImplementedError, match=r"Holder has no forward: define forward\(self, x\)"):
+        Holder()(1.0)
+
+
+def test_train_and_eval_reach_every_module_and_return_the_model():
+    model = Sequential(Dropout(0.5), Sequential(Dropout(0.5)))
+    assert all(module.training for module in model.modules())
+    assert model.eval() is model
+    assert not any(module.training for module in model.modules())
+    assert model.train() is model
+    assert all(module.training for module in model.modules())
+
+
+def test_zero_grad_forgets_every_gradient():
+    model = Linear(2, 1)
+    model(np.ones((3, 2))).sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    model.zero_grad()
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_repr_is_nested():
+    model = Sequential(Conv2D(1, 2, 3, padding=1, bias=False), Sequential(Tanh(), Flatten()), np.tanh)
+    assert repr(model) == (
+        "Sequential(\n"
+        "  (0): Conv2D(1, 2, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), bias=False)\n"
+        "  (1): Sequential(\n"
+        "    (0): Tanh()\n"
+        "    (1): Flatten()\n"
+        "  )\n"
+        ")"
+    )
+
+
+# --- state dicts ---
+
+
+def test_a_pytorch_state_dict_loads_unchanged():
+    model = torch_twin()
+    assert [(name, array.shape) for name, array in model.state_dict().items()] == [
+        (name, array.shape) for name, array in TORCH_STATE.items()
+    ]
+    model.load_state_dict(TORCH_STATE)
+    np.testing.assert_allclose(model(TORCH_IMAGE).numpy(), TORCH_OUT, atol=1e-6)
+
+
+def test_a_state_dict_is_a_copy():
+    model = Linear(2, 2)
+    state = model.state_dict()
+    state["weight"][...] = 7
+    assert not np.any(model.weight.numpy() == 7)
+    model.weight.data += 1
+    assert np.all(state["weight"] == 7)
+
+
+def test_loading_writes_in_place_and_is_noticed():
+    model = Linear(2, 1, bias=False)
+    optimizer = SGD(model.parameters(), lr=1.0)
+    parameter, memory = model.weight, model.weight.data
+    needs_old_weight = model(Tensor(np.ones((1, 2)), requires_grad=True)).sum()
+    model.load_state_dict({"weight": Tensor([[1.0, 2.0]], requires_grad=True)})
+    assert model.weight is parameter
+    assert model.weight.data is memory
+    np.testing.assert_array_equal(memory, [[1, 2]])
+    with pytest.raises(StaleValueError, match="changed in place"):
+        needs_old_weight.backward()
+    model(np.ones((1, 2))).sum().backward()
+    optimizer.step()
+    np.testing.assert_array_equal(model.weight.numpy(), [[0, 1]])
+
+
+def test_loading_names_every_fault_and_writes_nothing():
+    model = torch_twin()
+    before = model.state_dict()
+    state = {
+        "0.weight": np.ones((2, 1, 2, 1)),
+        "0.bias": np.ones(2),
+        "3.bias": np.ones(2, complex),
+        "3.wieght": np.ones((2, 4)),
+    }
+    with pytest.raises(StateDictError) as caught:
+        model.load_state_dict(state)
+    assert str(caught.value).splitlines() == [
+        "this state dict does not fit Sequential, and nothing was loaded:",
+        "  missing: 3.weight, of shape (2, 4)",
+        "  unexpected: 3.wieght, of shape (2, 4)",
+        "  wrong: 0.weight has shape (2, 1, 2, 1), and needs (2, 1, 1, 2)",
+        "  wrong: 3.bias has dtype complex128, and needs float32",
+        "Build the module as the saved one was built, or rename, reshape or leave out entries.",
+    ]
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+class Unreadable:
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("not here.")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (Unreadable(), "NumPy cannot read bias, a Unreadable: not here. Nothing was loaded."),
+        (np.array(["a"]), "wrong: bias has dtype <U1, and needs float32"),
+        (None, r"wrong: bias has shape \(\), and needs \(1,\)"),
+        ([None], "wrong: bias has dtype object, and needs float32"),
+    ],
+)
+def test_a_value_that_is_no_array_of_numbers_is_refused_before_anything_is_written(value, message):
+    model = Linear(1, 1)
+    before = model.state_dict()
+    with pytest.raises(StateDictError, match=message):
+        model.load_state_dict({"weight": [[5.0]], "bias": value})
+    assert model.state_dict() == before
+
+
+def test_read_only_memory_is_refused_before_anything_is_written():
+    locked = np.zeros(1)
+    locked.flags.writeable = False
+    model = Holder(a=weight(1), b=from_numpy(locked))
+    with pytest.raises(StateDictError, match="wrong: b belongs to a tensor that borrows read-only memory"):
+        model.load_state_dict({"a": [5.0], "b": [6.0]})
+    assert model.a.item() == 1
+
+
+def test_a_shared_tensor_cannot_take_two_values():
+    model = Holder(a=weight(1))
+    model.b = model.a
+    model.load_state_dict({"a": [2.0], "b": [2.0]})
+    with pytest.raises(StateDictError, match="wrong: b and a are one tensor here, and have different values"):
+        model.load_state_dict({"a": [3.0], "b": [4.0]})
+    assert model.a.item() == 2
+
+
+def test_views_of_the_memory_that_is_written_are_read_first():
+    model = Holder(a=Tensor([1.0]), b=Tensor([2.0]))
+    model.load_state_dict({"a": model.b.data, "b": model.a.data})
+    assert (model.a.item(), model.b.item()) == (2, 1)
+
+
+def test_values_are_cast_but_not_to_integers():
+    model = Holder(a=Tensor([1.0]), steps=Tensor(np.array(3)))
+    model.load_state_dict({"a": np.array([2], np.int64), "steps": np.array(7, np.int8)})
+    assert (model.a.dtype, model.a.item(), model.steps.item()) == (np.float32, 2, 7)
+    with pytest.raises(StateDictError, match="wrong: steps has dtype float64, and needs int64"):
+        model.load_state_dict({"a": [2.0], "steps": 7.5})
+
+
+# --- copies ---
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))])
+def test_copies_compute_the_same_share_no_memory_and_keep_what_is_shared(duplicate):
+    rng = np.random.default_rng(0)
+    shared = Linear(4, 4, rng=rng)
+    model = Sequential(shared, Dropout(0.3, rng), shared, Linear(4, 2, rng=rng))
+    x = rng.standard_normal((3, 4)).astype(np.float32)
+    twin = duplicate(model)
+    assert twin[0] is twin[2]
+    assert len(twin.parameters()) == 4
+    for mine, other in zip(model.parameters(), twin.parameters(), strict=True):
+        assert other.requires_grad
+        assert not np.shares_memory(mine.data, other.data)
+    np.testing.assert_array_equal(model(x).numpy(), twin(x).numpy())
+
+
+# --- the house rule ---
+
+
+def test_no_derivative_is_written_in_nn():
+    for path in Path(tinygrad_edu.nn.__file__).parent.glob("*.py"):
+        tree = ast.parse(path.read_text())
+        attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        plain = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert not {"vjps", "op", "Op", "Node", "_node"} & (attributes | plain), path.name
+        assert not {"tinygrad_edu.recorder", "tinygrad_edu.transforms"} & imported, path.name

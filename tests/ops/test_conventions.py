@@ -1,0 +1,169 @@
+"""What is promised where a derivative does not exist, and at the edges: ties, bounds, kinks, zeros, nothing at all."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu.testing.strategies import arrays
+
+EXTREMA = [tg.max, tg.min]
+
+
+def gradient(f, *values):
+    """Return the gradients of the sum of f."""
+    inputs = [tg.Tensor(np.array(v, np.float64), requires_grad=True) for v in values]
+    out = f(*inputs)
+    out.backward(np.ones(out.shape))
+    return [x.grad for x in inputs] if len(inputs) > 1 else inputs[0].grad
+
+
+# --- Ties share evenly ---
+
+
+@pytest.mark.parametrize("op", EXTREMA)
+def test_ties_in_a_reduction_share_evenly(op):
+    x = np.array([[1.0, 1.0, 1.0], [0.0, 5.0, 5.0]]) * (1 if op is tg.max else -1)
+    np.testing.assert_allclose(gradient(lambda x: op(x, axis=1), x), [[1 / 3, 1 / 3, 1 / 3], [0, 0.5, 0.5]])
+    np.testing.assert_allclose(gradient(op, x), [[0, 0, 0], [0, 0.5, 0.5]])
+
+
+@pytest.mark.parametrize("op", EXTREMA)
+@given(data=st.data())
+def test_the_shares_of_a_reduction_add_up_to_the_gradient(op, data):
+    x = np.round(data.draw(arrays((3, 4))))
+    np.testing.assert_allclose(gradient(lambda x: op(x, axis=1), x).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("op", [tg.maximum, tg.minimum])
+def test_ties_of_two_operands_share_evenly(op):
+    x, y = gradient(op, [1.0, 2.0, 3.0], [1.0, 3.0, 2.0])
+    np.testing.assert_array_equal(x + y, 1)
+    assert x[0] == y[0] == 0.5
+
+
+def test_ties_in_a_pooling_window_share_evenly():
+    np.testing.assert_allclose(gradient(lambda x: tg.max_pool2d(x, 2), np.zeros((1, 1, 2, 2))), 0.25)
+
+
+# --- Kinks and bounds ---
+
+
+def test_relu_and_abs_have_slope_0_at_0():
+    np.testing.assert_array_equal(gradient(tg.relu, [-1.0, -0.0, 0.0, 1.0]), [0, 0, 0, 1])
+    np.testing.assert_array_equal(gradient(tg.abs, [-1.0, -0.0, 0.0, 1.0]), [-1, 0, 0, 1])
+
+
+def test_clip_passes_the_gradient_at_its_bounds():
+    x = [-1.5, -1.0, 0.0, 1.0, 1.5]
+    np.testing.assert_array_equal(gradient(lambda x: tg.clip(x, -1.0, 1.0), x), [0, 1, 1, 1, 0])
+    np.testing.assert_array_equal(gradient(lambda x: tg.clip(x, None, 1.0), x), [1, 1, 1, 1, 0])
+    np.testing.assert_array_equal(gradient(lambda x: tg.clip(x, -1.0), x), [0, 1, 1, 1, 1])
+
+
+@pytest.mark.parametrize("op", [tg.sign, lambda x: tg.floor_divide(x, 1.0)])
+def test_steps_have_slope_0_everywhere(op):
+    np.testing.assert_array_equal(gradient(op, [-1.0, 0.0, 0.5, 1.0]), 0)
+
+
+# --- Powers at zero: what PyTorch 2.13 prints for a = tensor(x), b = tensor(y), (a ** b).backward(), in float64 ---
+
+POWERS = [  # base, exponent, derivative by the base, derivative by the exponent
+    (0.0, 0.0, 0.0, 0.0),
+    (0.0, 1.0, 1.0, 0.0),
+    (0.0, 2.0, 0.0, 0.0),
+    (0.0, 0.5, np.inf, 0.0),
+    (0.0, 3.0, 0.0, 0.0),
+    (0.0, -1.0, -np.inf, -np.inf),
+    (-0.0, 0.0, 0.0, 0.0),
+    (-0.0, 1.0, 1.0, 0.0),
+    (-0.0, 2.0, -0.0, 0.0),
+    (-0.0, 0.5, np.inf, 0.0),
+    (-0.0, 3.0, 0.0, 0.0),
+    (-0.0, -1.0, -np.inf, np.inf),
+    (2.0, 0.0, 0.0, 0.6931471805599453),
+    (2.0, -1.0, -0.25, 0.34657359027997264),
+    (-2.0, 0.0, 0.0, np.nan),
+    (-2.0, 2.0, -4.0, np.nan),
+    (-2.0, 3.0, 12.0, np.nan),
+    (-2.0, -1.0, -0.25, np.nan),
+    (-2.0, 0.5, np.nan, np.nan),
+]
+
+
+@pytest.mark.parametrize(("x", "y", "by_x", "by_y"), POWERS)
+def test_power_is_pytorchs(x, y, by_x, by_y):
+    with np.errstate(all="ignore"):
+        found = gradient(tg.power, x, y)
+        alone = gradient(lambda a: tg.power(a, y), x), gradient(lambda b: tg.power(x, b), y)
+    np.testing.assert_allclose(found, [by_x, by_y], rtol=1e-15)
+    np.testing.assert_allclose(alone, [by_x, by_y], rtol=1e-15)
+
+
+def test_power_with_a_zero_exponent_among_others():
+    x, y = gradient(tg.power, [0.0, 0.0, 2.0], [0.0, 1.0, 0.0])
+    np.testing.assert_allclose(x, [0, 1, 0])
+    np.testing.assert_allclose(y, [0, 0, np.log(2)])
+
+
+def test_whole_powers_of_negative_bases_at_every_order():
+    cube = tg.grad(tg.grad(tg.grad(lambda x: x**3)))
+    assert cube(np.float64(-2.0)).item() == 6
+    square_at_0 = tg.grad(tg.grad(lambda x: x**2))
+    assert square_at_0(np.float64(0.0)).item() == 2
+
+
+# --- Windows drop the remainder ---
+
+
+@pytest.mark.parametrize(("pool", "share"), [(tg.avg_pool2d, 0.25), (tg.max_pool2d, 0.25)])
+def test_strided_windows_drop_the_remainder(pool, share):
+    x = np.ones((1, 1, 5, 5))
+    assert pool(x, 2).shape == (1, 1, 2, 2)
+    expected = np.zeros((5, 5))
+    expected[:4, :4] = share
+    np.testing.assert_allclose(gradient(lambda x: pool(x, 2), x)[0, 0], expected)
+
+
+def test_a_strided_convolution_drops_the_remainder():
+    x, weight = np.ones((1, 1, 6, 6)), np.ones((1, 1, 3, 3))
+    assert tg.conv2d(x, weight, stride=2).shape == (1, 1, 2, 2)
+    np.testing.assert_array_equal(gradient(lambda x: tg.conv2d(x, weight, stride=2), x)[0, 0, 5], 0)
+
+
+# --- Nothing at all ---
+
+
+def test_the_empty_sum_is_0():
+    assert tg.sum(tg.Tensor(np.zeros((0, 3)))).item() == 0
+    np.testing.assert_array_equal(tg.sum(tg.Tensor(np.zeros((0, 3))), axis=0).numpy(), [0, 0, 0])
+    assert gradient(tg.sum, np.zeros((0, 3))).shape == (0, 3)
+
+
+def test_the_mean_of_nothing_is_nan():
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(tg.mean(tg.Tensor(np.zeros(0))).item())
+        assert np.isnan(tg.mean(tg.Tensor(np.zeros((0, 2))), axis=0).numpy()).all()
+        assert np.isnan(tg.var(tg.Tensor(np.zeros(0))).item())
+
+
+@pytest.mark.parametrize("op", EXTREMA)
+def test_an_extremum_of_nothing_is_refused(op):
+    with pytest.raises(ValueError, match="zero-size"):
+        op(tg.Tensor(np.zeros(0)))
+
+
+def test_logsumexp_of_nothing_is_minus_infinity():
+    with np.errstate(divide="ignore"):
+        assert tg.logsumexp(tg.Tensor(np.zeros(0))).item() == -np.inf
+
+
+# --- NaN travels as in NumPy ---
+
+
+def test_nan_travels_through_extrema_and_relu():
+    x = np.array([1.0, np.nan])
+    assert np.isnan(tg.max(x))
+    assert np.isnan(tg.maximum(x, 0.0)[1])
+    assert np.isnan(tg.relu(x)[1])

@@ -1,0 +1,85 @@
+"""Every rule of every op, over drawn shapes, values, axes, strides and layouts, against finite differences."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu.testing import Call, check_jvp, check_linear, check_vjp
+from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, shapes
+
+SMOOTH = [
+    "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos", "tanh",
+    "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "matmul", "where",
+]  # fmt: skip
+
+# Linear in all their inputs together.
+LINEAR = [
+    "add", "subtract", "negative", "where", "identity", "astype", "reshape", "transpose", "swapaxes", "expand_dims",
+    "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter_add", "sum", "mean", "im2col", "col2im",
+    "avg_pool2d",
+]  # fmt: skip
+
+# Linear in each input alone.
+BILINEAR = ["multiply", "matmul", "conv2d"]
+
+
+@pytest.mark.parametrize("name", OP_CALLS)
+@given(data=st.data())
+def test_first_and_second_derivative(name, data):
+    call = data.draw(calls(name))
+    check_vjp(call, *call.arrays, order=2)
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+@given(data=st.data())
+def test_third_derivative(name, data):
+    call = data.draw(calls(name))
+    check_vjp(call, *call.arrays, order=3)
+
+
+@pytest.mark.parametrize("name", OP_CALLS)
+@given(data=st.data())
+def test_forward_derivative(name, data):
+    call = data.draw(calls(name))
+    check_jvp(call, *call.arrays)
+
+
+@pytest.mark.parametrize("name", LINEAR)
+@given(data=st.data())
+def test_linear_ops_have_exact_transposes(name, data):
+    call = data.draw(calls(name))
+    if name == "pad":
+        call.settings["constant_values"] = 0
+    check_linear(call, *call.arrays)
+
+
+@pytest.mark.parametrize("name", BILINEAR)
+@given(data=st.data())
+def test_products_are_linear_in_each_argument(name, data):
+    call = data.draw(calls(name))
+    inputs = call.inputs[:2]
+    for k in range(2):
+        alone = Call(call.function, inputs, differentiable=[k], **call.settings)
+        check_linear(alone, inputs[k])
+
+
+@given(st.data(), shapes(1, 3), st.integers(1, 3))
+def test_functions_of_a_list(data, shape, count):
+    parts = [data.draw(arrays(shape)) for _ in range(count)]
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    check_vjp(lambda *x: tg.stack(x, axis), *parts)
+    check_vjp(lambda *x: tg.concatenate(x, axis), *parts)
+    check_vjp(lambda *x: tg.concatenate(x, None), *parts)
+    check_linear(lambda *x: tg.stack(x, -axis - 1), *parts)
+
+
+@pytest.mark.parametrize("name", ["multiply", "divide", "power", "maximum", "matmul", "where"])
+def test_one_tensor_as_both_operands(name):
+    x = np.array([[0.5, 1.25], [2.0, 0.75]])
+    op = tg.ops.registry[name]
+    if name == "where":
+        check_vjp(lambda x: tg.where(np.array([True, False]), x, x), x)
+    else:
+        check_vjp(lambda x: op(x, x * 2.0 if name == "maximum" else x), x)

@@ -1,0 +1,257 @@
+"""The forward of every op: NumPy's values, dtypes, shapes and errors; the rest against naive formulas and loops."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
+from tinygrad_edu.testing.laws import forward_is_plain
+from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
+
+# --- Oracles: in extended precision, with no care for overflow; and plain loops over pixels ---
+
+
+def exact(formula):
+    """Compute in extended precision, and round once."""
+
+    def reference(x, *rest, **settings):
+        return np.asarray(formula(x.astype(np.longdouble), *rest, **settings)).astype(x.dtype)
+
+    return reference
+
+
+def naive_softmax(x, axis=-1):
+    e = np.exp(x)
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def naive_cross_entropy(logits, targets):
+    log_p = np.log(naive_softmax(logits, 1))
+    if targets.dtype.kind == "f":
+        return -np.sum(targets * log_p, axis=1)
+    out = np.empty(targets.shape, np.longdouble)
+    for position in np.ndindex(targets.shape):
+        out[position] = -log_p[(position[0], targets[position], *position[1:])]
+    return out
+
+
+def scatter_by_loop(x, index, shape):
+    places = np.arange(np.prod(shape, dtype=int)).reshape(shape)[index]
+    out = np.zeros(np.prod(shape, dtype=int))
+    for place, value in zip(np.ravel(places), np.ravel(x), strict=True):
+        out[place] += value
+    return out.reshape(shape)
+
+
+def windows_by_loop(x, kernel_size, stride, padding, dilation, border=0.0):
+    """Yield (row, column, window (N, C, kh, kw)) for each place of the window, pixel by pixel."""
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel_size, stride, padding, dilation
+    h, w = x.shape[2:]
+
+    def pixel(i, j):
+        return x[:, :, i, j] if 0 <= i < h and 0 <= j < w else np.full(x.shape[:2], border)
+
+    rows = range(0, h + 2 * ph - dh * (kh - 1), sh)
+    columns = range(0, w + 2 * pw - dw * (kw - 1), sw)
+    for (r, top), (c, left) in itertools.product(enumerate(rows), enumerate(columns)):
+        window = np.empty((*x.shape[:2], kh, kw))
+        for i, j in np.ndindex(kh, kw):
+            window[:, :, i, j] = pixel(top - ph + i * dh, left - pw + j * dw)
+        yield r, c, window
+
+
+def pool_by_loop(reduce, border):
+    def reference(x, kernel_size, stride, padding):
+        found = {
+            (r, c): reduce(window, axis=(2, 3))
+            for r, c, window in windows_by_loop(x, kernel_size, stride or kernel_size, padding, (1, 1), border)
+        }
+        rows, columns = max(found)
+        return np.stack(
+            [np.stack([found[r, c] for c in range(columns + 1)], axis=-1) for r in range(rows + 1)], axis=-2
+        )
+
+    return reference
+
+
+def im2col_by_loop(x, kernel_size, stride, padding, dilation):
+    n = len(x)
+    columns = [w.reshape(n, -1) for _, _, w in windows_by_loop(x, kernel_size, stride, padding, dilation)]
+    return np.stack(columns, axis=-1)
+
+
+def col2im_by_loop(columns, output_size, kernel_size, **settings):
+    """Count where each pixel of a numbered image goes, and add up what comes from there."""
+    n, c = columns.shape[0], columns.shape[1] // (kernel_size[0] * kernel_size[1])
+    numbers = np.arange(1, n * c * output_size[0] * output_size[1] + 1).reshape(n, c, *output_size)
+    places = im2col_by_loop(numbers, kernel_size, **settings).astype(int)
+    out = np.zeros(numbers.size + 1)
+    for place, value in zip(places.ravel(), np.ravel(columns), strict=True):
+        out[place] += value
+    return out[1:].reshape(numbers.shape)
+
+
+def conv2d_by_loop(x, weight, bias=None, *, stride, padding, dilation, groups):
+    out_channels, per_group = weight.shape[:2]
+    found = {}
+    for r, c, window in windows_by_loop(x, weight.shape[2:], stride, padding, dilation):
+        pixels = np.empty((len(x), out_channels))
+        for k in range(out_channels):
+            first = k // (out_channels // groups) * per_group
+            pixels[:, k] = (window[:, first : first + per_group] * weight[k]).sum(axis=(1, 2, 3))
+        found[r, c] = pixels if bias is None else pixels + bias
+    rows, columns = max(found)
+    return np.stack([np.stack([found[r, c] for c in range(columns + 1)], axis=-1) for r in range(rows + 1)], axis=-2)
+
+
+REFERENCES = {
+    **{name: getattr(np, name) for name in (
+        "add", "subtract", "multiply", "divide", "floor_divide", "remainder", "power", "maximum", "minimum", "where",
+        "negative", "exp", "log", "sqrt", "square", "sin", "cos", "tanh", "sign", "abs", "clip", "reshape",
+        "transpose", "swapaxes", "expand_dims", "squeeze", "broadcast_to", "flip", "pad", "sum", "max", "min", "mean",
+        "var", "std", "matmul",
+    )},
+    "identity": lambda x: x,
+    "astype": lambda x, dtype: x.astype(dtype),
+    "relu": lambda x: np.where(x > 0, x, 0.0),
+    "sigmoid": exact(lambda x: 1 / (1 + np.exp(-x))),
+    "getitem": lambda x, index: x[index],
+    "scatter_add": scatter_by_loop,
+    "concat": lambda *arrays, axis: np.concatenate(arrays, axis),
+    "logsumexp": exact(lambda x, **along: np.log(np.sum(np.exp(x), **along))),
+    "softmax": exact(naive_softmax),
+    "log_softmax": exact(lambda x, axis: np.log(naive_softmax(x, axis))),
+    "softmax_cross_entropy": exact(naive_cross_entropy),
+    "cross_entropy": exact(lambda logits, targets: naive_cross_entropy(logits, targets).mean()),
+    "im2col": im2col_by_loop, "col2im": col2im_by_loop, "conv2d": conv2d_by_loop,
+    "max_pool2d": pool_by_loop(np.max, -np.inf), "avg_pool2d": pool_by_loop(np.mean, 0.0),
+}  # fmt: skip
+
+
+def test_every_op_has_a_reference():
+    assert set(REFERENCES) == set(OP_CALLS)
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+@given(data=st.data())
+def test_forward_is_the_reference(name, data):
+    forward_is_plain(data.draw(calls(name)), REFERENCES[name])
+
+
+FLOAT32 = sorted(set(REFERENCES) - {"astype"})  # whose dtype is a setting
+
+
+@pytest.mark.parametrize("name", FLOAT32)
+@given(data=st.data())
+def test_float32_stays_float32(name, data):
+    call = data.draw(calls(name))
+    narrow = call.map_arrays(lambda x: x.astype(np.float32) if x.dtype.kind == "f" else x)
+    out = narrow(*(tg.Tensor(x) for x in narrow.arrays))
+    expected = np.asarray(call(*call.arrays))
+    assert out.dtype == np.float32
+    np.testing.assert_allclose(out.numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+# --- Functions of a list ---
+
+
+@given(st.data(), shapes(1, 3), st.integers(1, 3))
+def test_stack_and_concatenate_are_numpys(data, shape, count):
+    parts = [data.draw(arrays(shape)) for _ in range(count)]
+    axis = data.draw(st.integers(-len(shape), len(shape) - 1))
+    np.testing.assert_array_equal(tg.stack(parts, axis), np.stack(parts, axis))
+    for where in (axis, None):
+        np.testing.assert_array_equal(tg.concatenate(parts, where), np.concatenate(parts, where))
+
+
+# --- Stable where the naive formula is not ---
+
+
+def test_softmax_of_large_logits():
+    x = np.array([[1e4, 0.0, -1e4], [1e4, 1e4, 1e4]])
+    np.testing.assert_allclose(tg.softmax(x), [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3]])
+    np.testing.assert_allclose(tg.log_softmax(x), [[0, -1e4, -2e4], [-np.log(3)] * 3])
+    np.testing.assert_allclose(tg.logsumexp(x, axis=1), [1e4, 1e4 + np.log(3)])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cross_entropy_of_large_logits(dtype):
+    logits = tg.Tensor(np.array([[1e4, -1e4], [1e4, -1e4]], dtype), requires_grad=True)
+    loss = tg.cross_entropy(logits, np.array([0, 1]), reduction="sum")
+    loss.backward()
+    assert loss.item() == 2e4
+    np.testing.assert_array_equal(logits.grad, [[0, 0], [1, -1]])
+
+
+def test_sigmoid_of_large_numbers():
+    x = tg.Tensor([-1e4, 1e4], requires_grad=True)
+    y = tg.sigmoid(x)
+    y.backward([1.0, 1.0])
+    np.testing.assert_array_equal(y.numpy(), [0, 1])
+    np.testing.assert_array_equal(x.grad, [0, 0])
+
+
+@pytest.mark.parametrize("op", [tg.softmax, tg.log_softmax, tg.logsumexp, tg.max, tg.sigmoid, tg.sum, tg.exp])
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_nan_and_infinities_travel(op, value):
+    x = np.array([1.0, value, 2.0])
+    kept = {tg.softmax: naive_softmax, tg.log_softmax: lambda x: np.log(naive_softmax(x)),
+            tg.logsumexp: lambda x: np.log(np.exp(x).sum()), tg.max: np.max, tg.sum: np.sum, tg.exp: np.exp,
+            tg.sigmoid: lambda x: 1 / (1 + np.exp(-x))}[op]  # fmt: skip
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(op(x), kept(x))
+
+
+# --- Errors ---
+
+A, B = np.zeros((2, 3)), np.zeros((4, 3))
+IMAGES = np.zeros((1, 2, 4, 4))
+
+SHAPE_ERRORS = {
+    "add": lambda t: tg.add(t(A), t(B)),
+    "where": lambda t: tg.where(A > 0, t(A), t(B)),
+    "matmul": lambda t: tg.matmul(t(A), t(B)),
+    "reshape": lambda t: tg.reshape(t(A), (4, 2)),
+    "broadcast_to": lambda t: tg.broadcast_to(t(A), (3, 2)),
+    "concatenate": lambda t: tg.concatenate([t(A), t(B)], axis=1),
+    "im2col of a matrix": lambda t: tg.im2col(t(A), 2),
+    "col2im": lambda t: tg.col2im(t(np.zeros((1, 4, 8))), (4, 4), 2),
+    "conv2d channels": lambda t: tg.conv2d(t(IMAGES), t(np.zeros((1, 3, 2, 2)))),
+    "conv2d groups": lambda t: tg.conv2d(t(IMAGES), t(np.zeros((3, 1, 2, 2))), groups=2),
+    "conv2d bias": lambda t: tg.conv2d(t(IMAGES), t(np.zeros((1, 2, 2, 2))), t(np.zeros(2))),
+    "max_pool2d padding": lambda t: tg.max_pool2d(t(IMAGES), 2, padding=2),
+    "kernel of zero": lambda t: tg.avg_pool2d(t(IMAGES), 0),
+    "cross_entropy": lambda t: tg.cross_entropy(t(A), np.array([0, 1, 2])),
+}
+
+
+@pytest.mark.parametrize("what", SHAPE_ERRORS)
+def test_shapes_that_do_not_fit_are_shape_errors(what):
+    with pytest.raises(ShapeError):
+        SHAPE_ERRORS[what](tg.Tensor)
+
+
+@given(illegal_windows())
+def test_a_window_that_does_not_fit_is_refused(window):
+    image = tg.Tensor(np.zeros((1, 1, *window.size)))
+    with pytest.raises(ShapeError, match="does not fit"):
+        tg.im2col(image, **window.settings)
+
+
+def test_labels_out_of_range_and_of_the_wrong_kind():
+    logits = tg.Tensor(A)
+    with pytest.raises(ValueError, match=r"labels from 0 to 3"):
+        tg.cross_entropy(logits, np.array([0, 3]))
+    with pytest.raises(DTypeError):
+        tg.cross_entropy(logits, np.array([True, False]))
+
+
+@pytest.mark.parametrize("call", [lambda t: tg.sum(t, axis=5), lambda t: tg.max(t, axis=(0, 0)), lambda t: t[7]])
+def test_numpys_own_errors_come_through_and_name_the_op(call):
+    with pytest.raises((IndexError, ValueError)) as caught:
+        call(tg.Tensor(A))
+    assert "op " in "".join(getattr(caught.value, "__notes__", ())) or isinstance(caught.value, TinygradError)

@@ -1,0 +1,40 @@
+"""No op lands untested: each has a strategy, and a rule for every floating-point input that the strategy draws."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinygrad_edu import ops
+from tinygrad_edu.ops import registry
+from tinygrad_edu.testing.strategies import OP_CALLS, calls
+
+# Functions of a list of tensors; they are composed of ops, and test_derivatives.py has a test for each.
+OF_A_LIST = {"concatenate", "stack"}
+
+
+def test_every_op_has_a_strategy():
+    assert set(registry) <= set(OP_CALLS)
+
+
+def test_every_public_function_has_a_strategy():
+    assert set(ops.__all__) - OF_A_LIST <= set(OP_CALLS)
+
+
+def test_every_strategy_is_of_an_op_or_function_that_exists():
+    assert set(OP_CALLS) <= set(registry) | set(ops.__all__)
+
+
+def test_an_op_without_a_strategy_is_named():
+    with pytest.raises(LookupError, match="op cube has no strategy"):
+        calls("cube")
+
+
+@pytest.mark.parametrize("name", registry)
+@given(data=st.data())
+def test_every_floating_point_input_has_a_rule(name, data):
+    op = registry[name]
+    call = data.draw(calls(name))
+    for k, x in enumerate(call.inputs):
+        argument = op.inputs[0] if op.variadic else op.inputs[k]
+        assert np.asarray(x).dtype.kind != "f" or argument in op.functions, argument

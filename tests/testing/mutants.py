@@ -1,0 +1,322 @@
+"""Mutants: every rule of every op, broken on purpose in many ways, and the count of those that the checks kill.
+
+Run as a command, ``python tests/testing/mutants.py``, it prints the score and every survivor that is not listed in
+`EQUIVALENT`. A rule is broken in two ways: from outside, by wrappers that change what it returns or touches; and
+inside, by changing one place of its source (an operator, an operand, a call, a sign, a name).
+"""
+
+import ast
+import copy
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
+
+from tinygrad_edu import ops
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.recorder import Op
+from tinygrad_edu.testing import Call, check_op, check_vjp
+from tinygrad_edu.testing.strategies import calls
+
+EXAMPLES = 100
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """An op with one rule broken."""
+
+    op: str
+    argument: str
+    kind: str
+    rule: Callable
+
+    def __str__(self):
+        return f"{self.op}.{self.argument}: {self.kind}"
+
+
+# --- From outside: wrappers of a rule, of (g, *saved) -> gradient ---
+
+
+def plain(value):
+    return value.numpy() if isinstance(value, Tensor) else value
+
+
+def data_of(value):
+    return value.data if isinstance(value, Tensor) else value
+
+
+def after(change):
+    """Change what the rule returns."""
+    return lambda rule: lambda g, *saved, **settings: change(rule(g, *saved, **settings))
+
+
+def cut(gradient):
+    """Lose the last element."""
+    keep = np.ones(gradient.shape, gradient.dtype)
+    keep.reshape(-1)[-1:] = 0
+    return gradient * keep
+
+
+def turned(gradient):
+    same = gradient.ndim > 1 and gradient.shape[-1] == gradient.shape[-2]
+    return ops.swapaxes(gradient, -1, -2) if same else gradient
+
+
+def by_memory(gradient):
+    values = plain(gradient)
+    return np.frombuffer(values.tobytes("A"), values.dtype).reshape(values.shape) * 1
+
+
+def nonlinear(rule):
+    return lambda g, *saved, **settings: rule(g * (1 + 1e-3 * abs(g)), *saved, **settings)
+
+
+def mutate_g(rule):
+    def wrong(g, *saved, **settings):
+        out = rule(g, *saved, **settings) * 1
+        data_of(g)[...] *= 1.5
+        return out
+
+    return wrong
+
+
+def mutate_saved(rule):
+    def wrong(g, *saved, **settings):
+        out = rule(g, *saved, **settings) * 1
+        for value in saved:
+            if isinstance(data_of(value), np.ndarray) and data_of(value).dtype.kind == "f":
+                with_writing(data_of(value))[...] *= 1.5
+        return out
+
+    return wrong
+
+
+def with_writing(array):
+    return array if array.flags.writeable else array.copy()
+
+
+def buffered(rule):
+    """Return the same memory every time."""
+    buffers = {}
+
+    def wrong(g, *saved, **settings):
+        out = plain(rule(g, *saved, **settings))
+        buffer = buffers.setdefault((out.shape, out.dtype), np.empty_like(out))
+        buffer[...] = out
+        return buffer
+
+    return wrong
+
+
+def stale(rule):
+    """Use the saved values of the first call of each kind."""
+    first = {}
+
+    def wrong(g, *saved, **settings):
+        key = tuple(np.shape(value) if hasattr(value, "shape") else repr(value) for value in (g, *saved))
+        return rule(g, *first.setdefault(key, copied(saved)), **settings)
+
+    return wrong
+
+
+def copied(saved):
+    return tuple(plain(v).copy() if hasattr(v, "shape") else v for v in saved)
+
+
+def constant_saved(rule):
+    """Hold the saved values fixed: right at first order, wrong at second."""
+    return lambda g, *saved, **settings: rule(g, *(plain(v) if isinstance(v, Tensor) else v for v in saved), **settings)
+
+
+def kept_alive(rule):
+    cellar = []
+
+    def wrong(g, *saved, **settings):
+        cellar.append(saved)
+        return rule(g, *saved, **settings)
+
+    return wrong
+
+
+def identity_rule(rule):
+    return lambda g, *saved, **settings: g
+
+
+WRAPPERS = {
+    "sign flipped": after(lambda out: -out), "factor 2": after(lambda out: out * 2.0),
+    "factor 0.999": after(lambda out: out * 0.999), "factor 1.0001": after(lambda out: out * 1.0001),
+    "zero": after(lambda out: out * 0.0), "a constant too much": after(lambda out: out + 1e-4),
+    "the last element lost": after(cut), "transposed": after(turned), "reversed": after(ops.flip),
+    "dtype widened": after(lambda out: ops.astype(out, np.float64)),
+    "dtype narrowed": after(lambda out: ops.astype(out, np.float32)),
+    "by order of memory": after(by_memory), "a view of g": identity_rule, "not linear in g": nonlinear,
+    "g mutated": mutate_g, "saved value mutated": mutate_saved, "one buffer for all": buffered,
+    "stale saved value": stale, "saved values as constants": constant_saved, "saved values kept alive": kept_alive,
+    "g as a constant": lambda rule: lambda g, *saved, **settings: rule(plain(g), *saved, **settings),
+}  # fmt: skip
+
+
+# --- Inside: one place of the source of a rule changed ---
+
+
+class Change(ast.NodeTransformer):
+    """Make the n-th possible change, and note what it was."""
+
+    def __init__(self, n, names):
+        self.n, self.names, self.count, self.made = n, names, 0, ""
+
+    def options(self, node):
+        """Yield (description, replacement) for each way to break this node."""
+        if isinstance(node, ast.BinOp):
+            yield f"only the left of {ast.unparse(node)}", node.left
+            yield f"only the right of {ast.unparse(node)}", node.right
+            swaps = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
+            if type(node.op) in swaps:
+                other = copy.copy(node)
+                other.op = swaps[type(node.op)]()
+                yield f"{ast.unparse(other)} for {ast.unparse(node)}", other
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            yield f"{ast.unparse(node.operand)} for {ast.unparse(node)}", node.operand
+        if isinstance(node, ast.Call) and node.args:
+            yield f"{ast.unparse(node.args[0])} for {ast.unparse(node)}", node.args[0]
+        if isinstance(node, ast.Compare):
+            flips = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE, ast.Eq: ast.NotEq}
+            if type(node.ops[0]) in flips:
+                other = copy.copy(node)
+                other.ops = [flips[type(node.ops[0])]()]
+                yield f"{ast.unparse(other)} for {ast.unparse(node)}", other
+        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+            yield f"{node.value + 1} for {node.value}", ast.Constant(node.value + 1)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in self.names:
+            for name in self.names:
+                if name != node.id:
+                    yield f"{name} for {node.id}", ast.Name(name, ast.Load())
+
+    def visit(self, node):
+        for what, replacement in self.options(node):
+            if self.count == self.n:
+                self.count, self.made = self.count + 1, what
+                return replacement
+            self.count += 1
+        return self.generic_visit(node)
+
+
+@functools.cache
+def rules_in(module):
+    """Return the lambdas and functions in a module's calls of vjps, by op and argument."""
+    tree = ast.parse(inspect.getsource(module))
+    defined = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "vjps":
+            for keyword in node.keywords:
+                value = keyword.value
+                source = defined.get(value.id) if isinstance(value, ast.Name) else value
+                found[node.func.value.id, keyword.arg] = source
+    return found
+
+
+def changed_sources(op, argument):
+    """Yield (what was changed, the changed rule), for every single change of the source of a rule."""
+    module = sys.modules[op.forward.__module__]
+    source = rules_in(module).get((op.name, argument))
+    if source is None:
+        return
+    parameters = [a.arg for a in source.args.args]
+    offered = [*op.inputs, "out", "g"] if not op.variadic else ["g"]
+    taken = [p for p in parameters if p in offered]
+    for n in range(200):
+        tree = copy.deepcopy(source)
+        change = Change(n, tuple(dict.fromkeys([*taken, *(o for o in offered if not op.variadic)])))
+        body = tree.body
+        tree.body = [change.visit(line) for line in body] if isinstance(body, list) else change.visit(body)
+        if not change.made:
+            return
+        for name in change.names:  # what the change names has to be saved too
+            if name not in parameters and any(isinstance(m, ast.Name) and m.id == name for m in ast.walk(tree)):
+                tree.args.args.append(ast.arg(name))
+        rule = compiled(tree, vars(module))
+        if rule is not None:
+            yield change.made, rule
+
+
+def compiled(tree, space):
+    space = dict(space)
+    if isinstance(tree, ast.Lambda):
+        return eval(compile(ast.fix_missing_locations(ast.Expression(tree)), "<mutant>", "eval"), space)
+    module = ast.fix_missing_locations(ast.Module([tree], []))
+    exec(compile(module, "<mutant>", "exec"), space)
+    return space[tree.name]
+
+
+# --- The hunt ---
+
+
+def mutants() -> Iterator[Mutant]:
+    """Yield every mutant of every rule of every op."""
+    for name, op in ops.registry.items():
+        for argument, rule in op.functions.items():
+            for kind, wrapper in WRAPPERS.items():
+                yield Mutant(name, argument, kind, functools.wraps(rule)(wrapper(rule)))
+            for kind, changed in changed_sources(op, argument):
+                yield Mutant(name, argument, f"source: {kind}", changed)
+
+
+def op_of(mutant: Mutant) -> Op:
+    right = ops.registry[mutant.op]
+    wrong = Op(right.forward, right.broadcasts, right.views)
+    wrong.vjps(**{**right.functions, mutant.argument: mutant.rule})
+    return wrong
+
+
+def killer(mutant: Mutant) -> str:
+    """Return what kills the mutant: the name of an error, or nothing if it survives all examples."""
+    try:
+        wrong = op_of(mutant)
+    except Exception as error:
+        return type(error).__name__
+
+    @settings(max_examples=EXAMPLES, database=None, deadline=None, derandomize=True, phases=[Phase.generate],
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(calls(mutant.op))
+    def hunt(call):
+        broken = Call(wrong, call.inputs, call._given, **call.settings)
+        with np.errstate(all="ignore"):
+            check_vjp(broken, *broken.arrays, order=2)
+            check_op(broken)
+
+    try:
+        hunt()
+    except Exception as error:
+        return type(error).__name__
+    return ""
+
+
+# Mutants that compute what the rule computes: no check can, or should, tell them from it.
+EQUIVALENT: dict[str, str] = {}
+
+
+def main() -> None:
+    import time
+
+    start, killed, survivors = time.perf_counter(), 0, []
+    everything = list(mutants())
+    for mutant in everything:
+        if killer(mutant):
+            killed += 1
+        elif str(mutant) not in EQUIVALENT:
+            survivors.append(mutant)
+    for mutant in survivors:
+        print("SURVIVED", mutant)
+    equivalent = len(everything) - killed - len(survivors)
+    print(f"{killed} of {len(everything)} mutants killed, {equivalent} equivalent, {len(survivors)} survived, "
+          f"in {time.perf_counter() - start:.0f} s")  # fmt: skip
+    sys.exit(bool(survivors))
+
+
+if __name__ == "__main__":
+    main()

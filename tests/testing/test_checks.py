@@ -1,0 +1,370 @@
+"""The checker itself: it catches wrong rules and says what is wrong, raises no false alarm, and knows a kink."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import Verbosity, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+
+import tinygrad_edu as tg
+from tinygrad_edu.errors import DTypeError, WrongGradientError
+from tinygrad_edu.recorder import Op
+from tinygrad_edu.testing import (
+    Call,
+    GradientMismatch,
+    LawBroken,
+    NotDifferentiableHere,
+    check_gradient,
+    check_jvp,
+    check_linear,
+    check_op,
+    check_vjp,
+    directional_derivative,
+)
+from tinygrad_edu.testing.differences import SAFETY
+
+RNG = np.random.default_rng(7)
+X, Y = RNG.uniform(0.5, 2.0, (3, 3)), RNG.uniform(0.5, 2.0, (3, 3))
+
+
+def broken(name, **rules):
+    """Return the op with other rules."""
+    right = tg.ops.registry[name]
+    wrong = Op(right.forward, right.broadcasts, right.views)
+    wrong.vjps(**{**right.functions, **rules})
+    return wrong
+
+
+# --- Wrong values: what check_vjp raises, and the words for it ---
+
+shared = {}
+WRONG = {
+    "sign flipped": (broken("sin", x=lambda g, x: -g * tg.cos(x)), [X], {}, "its sign is flipped"),
+    "factor 2": (broken("exp", x=lambda g, out: 2 * g * out), [X], {}, "it is twice"),
+    "factor 1/2": (broken("square", x=lambda g, x: g * x), [X], {}, "it is half"),
+    "factor 0.999": (broken("tanh", x=lambda g, out: 0.999 * g * (1 - out * out)), [X], {}, "it is 0.999 times"),
+    "factor 1.0001": (broken("log", x=lambda g, x: 1.0001 * g / x), [X], {}, "it is 1.0001 times"),
+    "operands swapped": (
+        broken("multiply", x=lambda g, x: g * x, y=lambda g, y: g * y), [X, Y], {}, "the inputs are swapped"),
+    "transposition dropped": (
+        broken("matmul", x=lambda g, y: g @ y), [X, Y], {}, "a transposition of y is dropped"),
+    "transposed": (broken("transpose", x=lambda g: g * 1.0), [X], {}, "it is transposed"),
+    "in reverse": (broken("flip", x=lambda g: g * 1.0), [X], {"axis": 1}, "in reversed order along axis 1"),
+    "out for x": (broken("square", x=lambda g, out: g * 2 * out), [X], {}, "the result is used where the input"),
+    "term dropped": (
+        broken("softmax", x=lambda g, out: g * out), [X], {"axis": 1}, "a term that is summed over axis 1 is missing"),
+    "wrong axis": (
+        broken("sum", x=lambda g, x_shape: tg.broadcast_to(tg.reshape(g, (3, 1)), x_shape)), [X], {"axis": 0},
+        "it is transposed"),
+    "term too much": (broken("exp", x=lambda g, out: g * out + g), [X], {}, "a term is too much"),
+    "zero": (broken("abs", x=lambda g: g * 0), [X], {}, "it is zero"),
+    "case missing": (
+        broken("relu", x=lambda g: g * 1.0), [X - 1.25], {}, "elements are right: a term or a case is missing"),
+    "nan": (broken("sqrt", x=lambda g: g * np.nan), [X], {}, "it holds nan"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_wrong_rule_is_caught_and_explained(kind):
+    op, inputs, settings, words = WRONG[kind]
+    call = Call(op, inputs, **settings)
+    with pytest.raises(GradientMismatch, match=words) as caught:
+        check_vjp(call, *call.arrays, order=1)
+    assert str(caught.value).startswith(f"op {op.name}: the gradient of {op.inputs[0]} is wrong")
+
+
+@pytest.mark.parametrize("kind", sorted(set(WRONG) - {"nan"}))
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=10)
+def test_a_wrong_rule_is_caught_at_every_point(kind, seed):
+    op, inputs, given_settings, _ = WRONG[kind]
+    rng = np.random.default_rng(seed)
+    signed = -1 if kind == "case missing" else 1
+    call = Call(op, [signed * rng.uniform(0.5, 2.0, x.shape) for x in inputs], **given_settings)
+    with pytest.raises(GradientMismatch):
+        check_vjp(call, *call.arrays, order=1, rng=rng)
+
+
+def test_a_rule_that_is_right_once_and_wrong_twice_is_caught_at_order_2():
+    once = broken("sin", x=lambda g, x: g * np.cos(x.numpy() if isinstance(x, tg.Tensor) else x))
+    check_vjp(once, X, order=1)
+    with pytest.raises(GradientMismatch, match="op sin, derivative 2: the gradient of x is wrong: it is zero"):
+        check_vjp(once, X, order=2)
+
+
+def test_one_wrong_element_of_many():
+    x = RNG.uniform(0.5, 2.0, 1000)
+
+    def wrong(x):
+        g = 2 * x
+        g[417] *= 1.01
+        return g
+
+    with pytest.raises(GradientMismatch):
+        check_gradient(lambda x: np.sum(x * x), wrong, x)
+    with pytest.raises(GradientMismatch, match=r"worst at x\[41\].*\n  wrong in 1 of 100 elements"):
+        check_gradient(lambda x: np.sum(x * x), lambda x: 2 * x * (1 + 0.01 * (np.arange(100) == 41)), x[:100])
+
+
+# --- Broken laws: what check_op raises ---
+
+
+def mutate_g(g, y):
+    g *= y
+    return g
+
+
+def mutate_x(g, x):
+    x *= 1.5
+    return g * 1.0
+
+
+def alias(g):
+    shared.setdefault(id(g), g * 1.0)
+    return shared.pop(id(g)) if len(shared) > 1 else shared[id(g)]
+
+
+def by_memory(g):
+    """Copy an array in the order of its memory, as if that were always the order of its elements."""
+    return np.frombuffer(g.tobytes("A"), g.dtype).reshape(g.shape)
+
+
+LAWLESS = {
+    "dtype widened": (broken("exp", x=lambda g, out: g.astype(np.float64) * out), [X], "float64"),
+    "g mutated": (broken("multiply", x=mutate_g), [X, Y], "writes into the gradient that it is given"),
+    "input mutated": (broken("identity", x=mutate_x), [X], "writes into"),
+    "not linear in g": (broken("negative", x=lambda g: -abs(g)), [X], "not linear in g"),
+    "not zero for zero": (broken("negative", x=lambda g: -g + 1e-3), [X], "not linear in g|zero for g = 0"),
+    "aliasing": (broken("add", x=alias, y=alias), [X, X], "shares memory"),
+    "layout": (broken("negative", x=lambda g: by_memory(-g)), [X], "with .* inputs and gradient"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LAWLESS)
+def test_a_broken_law_is_named(kind):
+    op, inputs, words = LAWLESS[kind]
+    shared.clear()
+    with pytest.raises(LawBroken, match=words):
+        check_op(op, *(x.copy() for x in inputs))
+
+
+def test_a_wrong_forward_is_caught_by_its_reference():
+    check_op(tg.sin, X, reference=np.sin)
+    with pytest.raises(LawBroken, match="not that of its reference"):
+        check_op(tg.sin, X, reference=np.cos)
+
+
+def test_values_kept_alive_are_caught():
+    kept = []
+    leaking = broken("exp", x=lambda g, x, out: kept.append(x) or g * out)
+    with pytest.raises(LawBroken, match="still kept alive"):
+        check_op(leaking, X)
+
+
+def test_a_rule_that_computes_something_else_on_tensors_is_caught():
+    two_faced = broken("exp", x=lambda g, out: g * out * (2.0 if isinstance(g, tg.Tensor) else 1.0))
+    check_vjp(two_faced, X, order=1)
+    with pytest.raises(LawBroken, match="something else on Tensors"):
+        check_op(two_faced, X)
+    with pytest.raises(GradientMismatch, match="recorded"):
+        check_vjp(two_faced, X, order=2)
+
+
+# --- The other checks ---
+
+
+def test_check_linear_refuses_what_is_not_linear_or_not_transposed():
+    check_linear(lambda x: tg.sum(x, axis=1), X)
+    with pytest.raises(GradientMismatch, match="is not linear"):
+        check_linear(tg.square, X)
+    with pytest.raises(GradientMismatch, match="differ"):
+        check_linear(Call(broken("transpose", x=lambda g: g * 1.0), [X]), X)
+
+
+def test_check_jvp_refuses_a_wrong_rule():
+    check_jvp(lambda x, y: tg.tanh(x @ y), X, Y)
+    with pytest.raises(GradientMismatch, match="numerically"):
+        check_jvp(broken("exp", x=lambda g, out: 1.001 * g * out), X)
+
+
+def test_several_inputs_and_a_cotangent():
+    check_gradient(lambda x, y: np.sum(x * y), lambda x, y: (y, x), X, Y)
+    check_gradient(lambda x, y: x @ y, lambda x, y, v: (v @ y.T, x.T @ v), X, Y)
+    with pytest.raises(GradientMismatch, match="gradient of y"):
+        check_gradient(lambda x, y: x @ y, lambda x, y, v: (v @ y.T, x @ v), X, Y)
+    with pytest.raises(GradientMismatch, match="1 gradients for 2 inputs"):
+        check_gradient(lambda x, y: np.sum(x * y), lambda x, y: y, X, Y)
+
+
+def test_a_gradient_of_another_shape():
+    def f(x):
+        return np.sum(np.broadcast_to(x, (4, 3)) ** 2)
+
+    with pytest.raises(GradientMismatch, match="not summed over the broadcast axes"):
+        check_gradient(f, lambda x: np.broadcast_to(2 * x, (4, 3)), X[0])
+    with pytest.raises(GradientMismatch, match="It is transposed"):
+        check_gradient(lambda x: np.sum(x**2), lambda x: 2 * x.T, X[:2])
+
+
+def test_a_function_in_float32_is_judged_by_float32():
+    def f(x):
+        return np.sum(np.tanh(x.astype(np.float32)))
+
+    x = RNG.normal(size=20)
+    check_gradient(f, lambda x: (1 - np.tanh(x) ** 2).astype(np.float32), x)
+    with pytest.raises(GradientMismatch):
+        check_gradient(f, lambda x: 0.99 * (1 - np.tanh(x) ** 2), x)
+
+
+def test_structured_results():
+    check_vjp(lambda x, y: {"sum": x + y, "list": [x * y, tg.exp(x)]}, X, Y)
+
+
+def test_complex_and_boolean_points_are_refused():
+    with pytest.raises(DTypeError, match="real numbers"):
+        check_vjp(tg.exp, np.array([True]))
+
+
+def test_errors_of_the_function_itself_come_through():
+    with pytest.raises(WrongGradientError):
+        check_vjp(broken("sum", x=lambda g: g * 1.0), X)
+
+
+def test_the_lines_of_a_mismatch_reproduce_it():
+    call = Call("multiply", [X[::-1], np.asfortranarray(Y)])
+    claim = "the gradient of x is wrong"
+    wrong = broken("multiply", x=lambda g, y: -g * y)
+    with pytest.raises(GradientMismatch, match=claim) as caught:
+        check_vjp(Call(wrong, call.inputs), *call.arrays)
+    lines = str(caught.value).split("To reproduce:\n")[1]
+    space = {"check_vjp": check_vjp, "Call": Call, "multiply": wrong, "strided": None}
+    program = "\n".join(line.strip() for line in lines.splitlines()).replace("'multiply'", "multiply")
+    with pytest.raises(GradientMismatch, match=claim) as again:
+        exec(program, space)
+    assert str(again.value).splitlines()[1] == str(caught.value).splitlines()[1]
+
+
+def test_the_same_in_every_run():
+    messages = set()
+    for _ in range(2):
+        with pytest.raises(GradientMismatch) as caught:
+            check_vjp(WRONG["factor 0.999"][0], X)
+        messages.add(str(caught.value))
+    assert len(messages) == 1
+
+
+# --- No false alarms, and an honest error estimate ---
+
+SMOOTH = {
+    "sin": (np.sin, np.cos), "exp": (np.exp, np.exp), "log": (np.log, lambda x: 1 / x),
+    "tanh": (np.tanh, lambda x: 1 - np.tanh(x) ** 2), "square": (np.square, lambda x: 2 * x),
+    "fifth power": (lambda x: x**5, lambda x: 5 * x**4), "line": (lambda x: 3 * x + 100, lambda x: 3 + 0 * x),
+    "wave on a hill": (lambda x: np.cos(7 * x) + 100, lambda x: -7 * np.sin(7 * x)),
+    "logistic": (lambda x: 1 / (1 + np.exp(-x)), lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", [1e-3, 0.1, 1.0, 30.0])
+@pytest.mark.parametrize("name", SMOOTH)
+def test_the_estimate_is_honest_and_sees_no_kink_in_a_smooth_function(name, scale):
+    f, slope = SMOOTH[name]
+    x = scale * np.random.default_rng(3).uniform(0.05, 1.0, 500)
+    found = directional_derivative(f, x, np.ones_like(x))
+    assert not found.kinks.any()
+    assert np.all(np.abs(found.value - slope(x)) <= SAFETY * found.error + 1e-12 * np.abs(slope(x)))
+    assert np.median(found.error) <= 1e-7 * np.max(np.abs(slope(x)))
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_no_false_alarm_and_no_excuse_in_200_draws(name):
+    f, slope = SMOOTH[name]
+    excused = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(0.05, 2.0, rng.integers(1, 6)) * 10.0 ** rng.integers(-1, 1)
+        try:
+            check_gradient(lambda x: np.sum(f(x)), slope, x, rng=rng)
+        except NotDifferentiableHere:
+            excused += 1
+        with pytest.raises(GradientMismatch):
+            check_gradient(lambda x: np.sum(f(x)), lambda x: 1.001 * slope(x), x, rng=rng)
+    assert excused <= 1
+
+
+# --- Kinks ---
+
+KINKS = {
+    "abs": (np.abs, 0.0), "relu": (lambda x: np.maximum(x, 0), 0.0), "max": (lambda x: np.maximum(x, 1.0), 1.0),
+    "a small kink on a hill": (lambda x: np.exp(x) + 0.001 * np.abs(x), 0.0),
+    "clip": (lambda x: np.clip(x, -1, 1), -1.0), "step": (np.floor, 2.0), "sign": (np.sign, 0.0),
+    "nan": (lambda x: np.log(x - 1.0), 0.5), "infinite": (lambda x: 1 / x, 0.0), "root": (np.sqrt, 0.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINKS)
+def test_a_kink_is_not_differentiable(name):
+    f, at = KINKS[name]
+    with np.errstate(all="ignore"), pytest.raises(NotDifferentiableHere):
+        check_gradient(f, lambda x: 0 * x, at)
+
+
+@pytest.mark.parametrize("away", [1e-1, 1e-3, 1e-5])
+def test_beside_a_kink_the_derivative_is_checked(away):
+    check_gradient(lambda x: np.sum(np.abs(x)), np.sign, [away, -away])
+    with pytest.raises(GradientMismatch):
+        check_gradient(lambda x: np.sum(np.abs(x)), lambda x: -np.sign(x), [away, -away])
+
+
+def test_inside_hypothesis_a_kink_is_rejected_and_the_rest_is_checked():
+    seen = []
+
+    @settings(database=None, verbosity=Verbosity.quiet)
+    @given(st.sampled_from([0.0, 1.0, -2.0]))
+    def test(x):
+        seen.append(x)
+        check_gradient(np.abs, np.sign, x)
+
+    test()
+    assert 0.0 in seen
+
+    @settings(database=None, verbosity=Verbosity.quiet)
+    @given(st.sampled_from([0.0, 1.0, -2.0]))
+    def wrong(x):
+        check_gradient(np.abs, lambda x: 0.999 * np.sign(x), x)
+
+    with pytest.raises(GradientMismatch):
+        wrong()
+
+
+def test_inside_hypothesis_nothing_but_kinks_is_no_success():
+    @settings(database=None, verbosity=Verbosity.quiet)
+    @given(st.just(0.0))
+    def test(x):
+        check_gradient(np.abs, np.sign, x)
+
+    with pytest.raises(Unsatisfiable):
+        test()
+
+
+# --- Without Hypothesis ---
+
+
+def test_the_checks_need_no_hypothesis_and_the_strategies_say_what_they_need():
+    program = """
+import sys
+sys.modules["hypothesis"] = None
+import numpy as np
+from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.testing import check_gradient
+check_gradient(lambda x: np.sum(x * x), lambda x: 2 * x, [1.0, 2.0])
+try:
+    import tinygrad_edu.testing.strategies
+except MissingExtraError as error:
+    assert "tinygrad-edu[testing]" in str(error), error
+else:
+    raise SystemExit("no error")
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

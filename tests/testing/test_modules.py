@@ -1,0 +1,105 @@
+"""check_module: it passes right modules, random nests of layers among them, and names what a wrong one breaks."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn
+from tinygrad_edu.recorder import op
+from tinygrad_edu.testing import GradientMismatch, LawBroken, check_module
+from tinygrad_edu.testing.strategies import arrays, modules
+
+X = np.random.default_rng(5).normal(size=(4, 3))
+
+
+@given(modules())
+def test_random_nests_of_layers(drawn):
+    module, x = drawn
+    check_module(module, x)
+
+
+def test_a_strategy_of_inputs():
+    check_module(nn.Linear(3, 2), arrays((2, 3), layouts=False))
+    check_module(nn.Tanh(), st.tuples(arrays((2, 3), layouts=False)))
+
+
+def test_the_module_is_left_as_it_was():
+    dropout = nn.Dropout(0.5, rng=np.random.default_rng(0))
+    module = nn.Sequential(nn.Linear(3, 2), dropout)
+    before = module.state_dict()
+    check_module(module, X)
+    assert module.training
+    for name, values in module.state_dict().items():
+        np.testing.assert_array_equal(values, before[name])
+        assert values.dtype == np.float32
+    assert dropout.rng.random() == np.random.default_rng(0).random()
+
+
+@op
+def wrong_tanh(x):
+    return np.tanh(x)
+
+
+wrong_tanh.vjps(x=lambda g, out: g * (1 - out))
+
+
+class Wrong(nn.Module):
+    def __init__(self):
+        self.scale = tg.Tensor(np.ones(3, np.float32), requires_grad=True)
+
+    def forward(self, x):
+        return wrong_tanh(x * self.scale)
+
+
+def test_a_wrong_gradient_names_the_input_or_parameter():
+    with pytest.raises(GradientMismatch, match=r"module Wrong \(train\): the gradient of x is wrong"):
+        check_module(Wrong(), X)
+
+
+class Detached(Wrong):
+    def forward(self, x):
+        return x * tg.Tensor(self.scale.data)
+
+
+def test_a_forgotten_parameter_is_named():
+    with pytest.raises(GradientMismatch, match=r"gradient of scale is wrong: it is zero"):
+        check_module(Detached(), X)
+
+
+class Mixing(nn.Module):
+    def forward(self, x):
+        return x - tg.mean(x, axis=0, keepdims=True)
+
+
+def test_samples_that_depend_on_each_other():
+    with pytest.raises(LawBroken, match="samples depend on each other"):
+        check_module(Mixing(), X)
+    check_module(Mixing(), X, per_sample=False)
+
+
+class Forgetful(Wrong):
+    def forward(self, x):
+        return x * self.scale
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+def test_a_state_that_does_not_come_back():
+    with pytest.raises(LawBroken, match="does not bring back"):
+        check_module(Forgetful(), X)
+
+
+class Widening(nn.Module):
+    def forward(self, x):
+        return x.astype(np.float64)
+
+
+def test_a_module_that_widens_its_dtype():
+    with pytest.raises(LawBroken, match="a result of float64"):
+        check_module(Widening(), X)

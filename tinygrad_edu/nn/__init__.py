@@ -1,0 +1,37 @@
+"""Modules, layers, losses and where parameters begin: compositions of ops. No derivative is ever written here."""
+
+from tinygrad_edu.nn import init
+from tinygrad_edu.nn.layers import (
+    AvgPool2D,
+    Conv2D,
+    Dropout,
+    Flatten,
+    Linear,
+    LogSoftmax,
+    MaxPool2D,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from tinygrad_edu.nn.losses import (
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+)
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.summary import Summary, summary
+
+__all__ = [
+    "AvgPool2D", "BCEWithLogitsLoss", "Conv2D", "CrossEntropyLoss", "Dropout", "Flatten", "L1Loss", "Linear",
+    "LogSoftmax", "MSELoss", "MaxPool2D", "Module", "NLLLoss", "ReLU", "Sequential", "Sigmoid", "Softmax", "Summary",
+    "Tanh", "binary_cross_entropy_with_logits", "cross_entropy", "init", "l1_loss", "mse_loss", "nll_loss", "summary",
+]  # fmt: skip

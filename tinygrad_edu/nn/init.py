@@ -1,0 +1,136 @@
+"""Where parameters begin: random tensors whose scale suits the layer. Every draw comes from the Generator given.
+
+To begin elsewhere than a layer does, give it another tensor: ``layer.weight = init.kaiming_normal(shape, rng)``.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.errors import DTypeError, ShapeError
+
+__all__ = ["fans", "generator", "kaiming_normal", "kaiming_uniform", "uniform", "xavier_uniform"]
+
+
+def generator(rng: Any) -> np.random.Generator:
+    """Return `rng`, or for None a new Generator that differs from run to run.
+
+    Raises
+    ------
+    DTypeError
+        For anything else: a number would start every layer with the same values.
+    """
+    if rng is None:
+        return np.random.default_rng()
+    if not isinstance(rng, np.random.Generator):
+        raise DTypeError(
+            f"rng is a numpy.random.Generator, not {rng!r}: make one for the whole program, "
+            f"rng = numpy.random.default_rng(seed), and pass it to every layer."
+        )
+    return rng
+
+
+def fans(shape: Sequence[int]) -> tuple[int, int]:
+    """Return how many inputs meet in one output of a layer, and how many outputs one input reaches.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of a weight: (out, in) of a linear layer, (out, in, kh, kw) of a convolution.
+
+    Raises
+    ------
+    ShapeError
+        For fewer than two axes: a bias has no fans of its own.
+
+    Examples
+    --------
+    >>> fans((16, 3, 5, 5))
+    (75, 400)
+    """
+    if len(shape) < 2:
+        raise ShapeError(f"a weight has the shape (out, in, ...), not {tuple(shape)}; use init.uniform for a bias.")
+    window = math.prod(shape[2:])
+    return shape[1] * window, shape[0] * window
+
+
+def uniform(shape: Sequence[int], a: float, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Tensor:
+    """Return a parameter drawn evenly from [-a, a).
+
+    Parameters
+    ----------
+    shape : sequence of int
+    a : float
+        The bound.
+    rng : numpy.random.Generator
+    dtype : float32 or float64
+
+    Returns
+    -------
+    Tensor, requiring a gradient
+
+    Examples
+    --------
+    >>> uniform((2, 2), 0.01, np.random.default_rng(0)).numpy()
+    array([[ 0.00701248,  0.00273923],
+           [ 0.00022273, -0.00460427]], dtype=float32)
+    """
+    values = _precise(dtype, generator(rng).random, shape)
+    values *= 2 * a
+    values -= a
+    return Tensor(values, requires_grad=True)
+
+
+def xavier_uniform(shape: Sequence[int], rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Tensor:
+    """Return a weight drawn from [-a, a) with a = sqrt(6 / (fan_in + fan_out)): for tanh and its like.
+
+    A compromise between keeping the variance of the values on the way forward and that of the gradients on the way
+    back. Formula 16 of X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward neural
+    networks", AISTATS 2010.
+
+    Examples
+    --------
+    >>> weight = xavier_uniform((100, 200), np.random.default_rng(0))
+    >>> bool(abs(weight.numpy()).max() <= (6 / 300) ** 0.5)
+    True
+    """
+    return uniform(shape, math.sqrt(6 / sum(fans(shape))), rng, dtype)
+
+
+def kaiming_uniform(shape: Sequence[int], rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Tensor:
+    """Return a weight drawn from [-a, a) with a = sqrt(6 / fan_in): for ReLU, with the variance of `kaiming_normal`.
+
+    Examples
+    --------
+    >>> weight = kaiming_uniform((100, 200), np.random.default_rng(0))
+    >>> bool(abs(weight.numpy()).max() <= (6 / 200) ** 0.5)
+    True
+    """
+    return uniform(shape, math.sqrt(6 / fans(shape)[0]), rng, dtype)
+
+
+def kaiming_normal(shape: Sequence[int], rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Tensor:
+    """Return a weight drawn from the normal distribution of variance 2 / fan_in: for ReLU.
+
+    ReLU halves the mean square of what passes; the 2 makes up for it. Formula 10 of K. He, X. Zhang, S. Ren and
+    J. Sun, "Delving deep into rectifiers", ICCV 2015.
+
+    Examples
+    --------
+    >>> weight = kaiming_normal((100, 200), np.random.default_rng(0))
+    >>> round(float(weight.numpy().var()) * 200, 1)
+    2.0
+    """
+    values = _precise(dtype, generator(rng).standard_normal, shape)
+    values *= math.sqrt(2 / fans(shape)[0])
+    return Tensor(values, requires_grad=True)
+
+
+def _precise(dtype: DTypeLike, draw: Any, shape: Sequence[int]) -> Any:
+    if dtype not in (np.float32, np.float64):
+        raise DTypeError(f"parameters are drawn as float32 or float64, not {dtype!r}; use .astype for another.")
+    return draw(tuple(shape), dtype=dtype)

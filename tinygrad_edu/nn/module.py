@@ -1,0 +1,215 @@
+"""Module: what layers and models are. Its parameters are found by walking its plain attributes; nothing is magic."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from reprlib import recursive_repr
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.errors import StateDictError
+
+Part = TypeVar("Part")
+
+
+class Module:
+    """A function with parameters: write `forward`, and keep tensors and other modules in attributes.
+
+    Whatever is in an attribute, also inside nested lists, tuples and dicts, is found, in the order of definition.
+    Its name is the path that leads to it: ``model.blocks[0].weight`` is ``"blocks.0.weight"``, as in PyTorch. What
+    is reached twice is one thing with several names. A module that refers back to one that holds it is not walked
+    again.
+
+    Attributes
+    ----------
+    training : bool
+        Whether layers such as `Dropout` behave as in training. Set by `train` and `eval`.
+
+    Notes
+    -----
+    A tensor with ``requires_grad`` is a parameter. A tensor without it, a frozen parameter say, is none, but belongs
+    to the state that `state_dict` saves. The result of a recorded op is neither.
+
+    Examples
+    --------
+    >>> class Line(Module):
+    ...     def __init__(self):
+    ...         self.slope = Tensor(2.0, requires_grad=True)
+    ...         self.offsets = [Tensor(1.0, requires_grad=True)]
+    ...
+    ...     def forward(self, x):
+    ...         return self.slope * x + self.offsets[0]
+    >>> line = Line()
+    >>> float(line(3.0))
+    7.0
+    >>> [name for name, parameter in line.named_parameters()]
+    ['slope', 'offsets.0']
+    """
+
+    training: bool = True
+
+    def __call__(self, *inputs: Any, **settings: Any) -> Any:
+        """Compute `forward`."""
+        return self.forward(*inputs, **settings)
+
+    def forward(self, *inputs: Any, **settings: Any) -> Any:
+        """Compute the result. Every module defines its own."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward: define forward(self, x) in it.")
+
+    def parameters(self) -> list[Tensor]:
+        """Return the tensors that require a gradient, each once."""
+        return [tensor for _, tensor in self.named_parameters()]
+
+    def named_parameters(self) -> list[tuple[str, Tensor]]:
+        """Return the parameters with their names; a shared one once, under the first of its names."""
+        return [(name, tensor) for name, tensor in _once(self._named_tensors()) if tensor.requires_grad]
+
+    def modules(self) -> list[Module]:
+        """Return this module and all modules in it, each once."""
+        return [module for _, module in self.named_modules()]
+
+    def named_modules(self) -> list[tuple[str, Module]]:
+        """Return this module, under the name ``""``, and all modules in it with their names, each once."""
+        return _once([(name, part) for name, part in self._walk() if isinstance(part, Module)])
+
+    def train(self, mode: bool = True) -> Self:
+        """Set ``training`` here and in all modules inside, and return this module."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Set ``training`` to False here and in all modules inside, and return this module."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient of each parameter: ``grad`` becomes None."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Return a copy of the values of each tensor, by name: what to save. A shared one appears under each name.
+
+        The names and shapes are those of the same model in PyTorch, so that each loads what the other saved.
+        """
+        return {name: tensor.numpy().copy() for name, tensor in self._named_tensors()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Write saved values into the tensors, in place: an optimizer that holds them goes on.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to array_like
+            Exactly the names of `state_dict`, each with an array, a Tensor or a PyTorch tensor of its shape; cast to
+            its dtype.
+
+        Raises
+        ------
+        StateDictError
+            Naming every missing, unexpected and unfitting entry. Then nothing was written.
+
+        Examples
+        --------
+        >>> from tinygrad_edu.nn import Linear
+        >>> layer = Linear(2, 1)
+        >>> layer.load_state_dict({"weight": [[1.0, 2.0]], "bias": [3.0]})
+        >>> layer.weight.numpy()
+        array([[1., 2.]], dtype=float32)
+        >>> layer.load_state_dict({"weight": [1.0, 2.0]})
+        Traceback (most recent call last):
+            ...
+        tinygrad_edu.errors.StateDictError: this state dict does not fit Linear, and nothing was loaded:
+          missing: bias, of shape (1,)
+          wrong: weight has shape (2,), and needs (1, 2)
+        Build the module as the saved one was built, or rename, reshape or leave out entries.
+        """
+        tensors = dict(self._named_tensors())
+        arrays = {name: _read(name, value) for name, value in dict(state_dict).items()}
+        faults = [f"missing: {name}, of shape {tensors[name].shape}" for name in tensors if name not in arrays]
+        faults += [f"unexpected: {name}, of shape {arrays[name].shape}" for name in arrays if name not in tensors]
+        faults += [f"wrong: {name} {fault}" for name in tensors if (fault := _misfit(name, tensors, arrays))]
+        if faults:
+            raise StateDictError(
+                f"this state dict does not fit {type(self).__name__}, and nothing was loaded:\n  "
+                + "\n  ".join(faults)
+                + "\nBuild the module as the saved one was built, or rename, reshape or leave out entries."
+            )
+        for name, array in arrays.items():
+            tensors[name].assign(array)
+
+    def extra_repr(self) -> str:
+        """Return what the printed form shows between the parentheses."""
+        return ""
+
+    @recursive_repr("...")
+    def __repr__(self) -> str:
+        children = "\n".join(f"({name}): {part!r}" for name, part in self._parts() if isinstance(part, Module))
+        body = f"\n{textwrap.indent(children, '  ')}\n" if children else ""
+        return f"{type(self).__name__}({self.extra_repr()}{body})"
+
+    def _parts(self) -> Iterator[tuple[str, Module | Tensor]]:
+        """Yield what this module holds itself, by name."""
+        for name, value in vars(self).items():
+            yield from _held(name, value)
+
+    def _walk(self, name: str = "", above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Module | Tensor]]:
+        """Yield this module and all in it, once for each path that leads there."""
+        yield name, self
+        above |= {id(self)}
+        for part_name, part in self._parts():
+            path = f"{name}.{part_name}" if name else part_name
+            if isinstance(part, Tensor):
+                yield path, part
+            elif id(part) not in above:
+                yield from part._walk(path, above)
+
+    def _named_tensors(self) -> list[tuple[str, Tensor]]:
+        return [(name, part) for name, part in self._walk() if isinstance(part, Tensor) and part.is_leaf]
+
+
+def _held(name: str, value: Any, above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Module | Tensor]]:
+    """Yield the modules and tensors in `value`: itself, or what nested lists, tuples and dicts hold."""
+    if isinstance(value, Module | Tensor):
+        yield name, value
+    elif isinstance(value, list | tuple | dict) and id(value) not in above:
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _held(f"{name}.{key}", part, above | {id(value)})
+
+
+def _once(named: list[tuple[str, Part]]) -> list[tuple[str, Part]]:
+    """Keep the first name of each thing."""
+    first: dict[int, tuple[str, Part]] = {}
+    for name, part in named:
+        first.setdefault(id(part), (name, part))
+    return list(first.values())
+
+
+def _read(name: str, value: Any) -> NDArray[Any]:
+    """Copy a saved value: it may be a view of the very memory that is to be written."""
+    try:
+        return np.asarray(value.numpy() if isinstance(value, Tensor) else value).copy()
+    except Exception as error:
+        raise StateDictError(
+            f"load_state_dict: NumPy cannot read {name}, a {type(value).__name__}: {error} Nothing was loaded."
+        ) from error
+
+
+def _misfit(name: str, tensors: dict[str, Tensor], arrays: dict[str, NDArray[Any]]) -> str | None:
+    """Say why the array of that name cannot be written into its tensor."""
+    if name not in arrays:
+        return None
+    tensor, array = tensors[name], arrays[name]
+    if array.shape != tensor.shape:
+        return f"has shape {array.shape}, and needs {tensor.shape}"
+    if not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
+        return f"has dtype {array.dtype}, and needs {tensor.dtype}"
+    if not tensor.data.flags.writeable:
+        return "belongs to a tensor that borrows read-only memory; make it Tensor(array), which copies"
+    first = next(other for other in tensors if tensors[other] is tensor)
+    if first in arrays and not np.array_equal(array, arrays[first], equal_nan=True):
+        return f"and {first} are one tensor here, and have different values"
+    return None

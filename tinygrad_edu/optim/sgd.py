@@ -1,0 +1,124 @@
+"""Stochastic gradient descent, in place: no graph, and no memory beyond a velocity and one scratch buffer."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Tensor, changed
+from tinygrad_edu.errors import DTypeError, NoGraphError
+
+
+class SGD:
+    """Gradient descent with momentum, Nesterov's momentum and weight decay; the formulas are PyTorch's.
+
+    With g = grad + weight_decay * p and velocity = momentum * velocity + g (beginning at 0), a step is
+    p -= lr * velocity, or with Nesterov's momentum p -= lr * (g + momentum * velocity).
+
+    Parameters
+    ----------
+    parameters : iterable of Tensor
+        Leaves that require a gradient; ``model.parameters()``.
+    lr : float
+        The learning rate. The attribute ``lr`` may be set between steps: see `schedules`.
+    momentum : float
+        How much of the velocity remains from one step to the next.
+    nesterov : bool
+        Look ahead along the velocity.
+    weight_decay : float
+        Pulls every parameter towards 0.
+
+    Raises
+    ------
+    ValueError
+        For a negative setting, Nesterov without momentum, no parameters or one given twice.
+    DTypeError, NoGraphError
+        For a parameter that is no Tensor, or not a leaf that requires a gradient.
+
+    Examples
+    --------
+    >>> w = Tensor([1.0, -2.0], requires_grad=True)
+    >>> optimizer = SGD([w], lr=0.25)
+    >>> for _ in range(3):
+    ...     optimizer.zero_grad()
+    ...     (w * w).sum().backward()
+    ...     optimizer.step()
+    >>> w.numpy()
+    array([ 0.125, -0.25 ], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        for name, value in (("lr", lr), ("momentum", momentum), ("weight_decay", weight_decay)):
+            if not value >= 0:
+                raise ValueError(f"SGD: {name} is a number of at least 0, not {value!r}.")
+        if nesterov and not momentum:
+            raise ValueError("SGD: nesterov=True looks ahead along the velocity: give it a momentum, such as 0.9.")
+        self.lr, self.momentum, self.nesterov, self.weight_decay = lr, momentum, nesterov, weight_decay
+        self.parameters = _checked(parameters)
+        self._velocities = [np.zeros(p.shape, p.dtype) for p in self.parameters] if momentum else []
+        # One buffer for all: each parameter in its turn uses the beginning of it.
+        buffer = np.empty(max(p.data.nbytes for p in self.parameters), np.uint8)
+        self._scratch = [buffer[: p.data.nbytes].view(p.dtype).reshape(p.shape) for p in self.parameters]
+
+    def step(self) -> None:
+        """Move every parameter that has a gradient down along it."""
+        for k, p in enumerate(self.parameters):
+            g, data, scratch = p.grad, p.data, self._scratch[k]
+            if g is None:
+                continue
+            if self.weight_decay:
+                np.multiply(data, self.weight_decay, out=scratch)
+                g = np.add(scratch, g, out=scratch)
+            if not self.momentum:
+                _descend(data, g, self.lr, scratch)
+            else:
+                velocity = self._velocities[k]
+                velocity *= self.momentum
+                velocity += g
+                if self.nesterov:
+                    _descend(data, g, self.lr, scratch)
+                _descend(data, velocity, self.lr * self.momentum if self.nesterov else self.lr, scratch)
+            changed(p)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient of each parameter: ``grad`` becomes None."""
+        for p in self.parameters:
+            p.zero_grad()
+
+
+def _descend(data: Any, direction: Any, rate: float, scratch: Any) -> None:
+    # A NumPy scalar, from a schedule say, would compute in its own precision.
+    np.multiply(direction, float(rate), out=scratch)
+    np.subtract(data, scratch, out=data)
+
+
+def _checked(parameters: Any) -> list[Tensor]:
+    """Return a list of different leaves that require a gradient, or say what is wrong."""
+    if isinstance(parameters, Tensor) or not isinstance(parameters, Iterable):
+        raise DTypeError(
+            f"SGD: parameters is a list of tensors, not one {type(parameters).__name__}: pass model.parameters(), or "
+            f"[w] for a single tensor."
+        )
+    found = list(parameters)
+    if not found:
+        raise ValueError("SGD: there are no parameters to optimize: the model has no tensor that requires a gradient.")
+    for k, p in enumerate(found):
+        if not isinstance(p, Tensor):
+            raise DTypeError(f"SGD: parameter {k} is a {type(p).__name__}, and must be a Tensor.")
+        if not p.requires_grad:
+            raise NoGraphError(f"SGD: parameter {k}, of shape {p.shape}, does not require a gradient.")
+        if not p.is_leaf:
+            raise NoGraphError(
+                f"SGD: parameter {k}, of shape {p.shape}, was computed by an op: changing it would be lost at the "
+                f"next forward. Optimize the leaves that it was computed from."
+            )
+        if any(p is other for other in found[:k]):
+            raise ValueError(f"SGD: parameter {k}, of shape {p.shape}, is there twice, and would move twice a step.")
+    return found

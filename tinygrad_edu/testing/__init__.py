@@ -1,0 +1,17 @@
+"""Prove that a derivative is right: of an op of this project, of your own op, of a model, or of any function.
+
+`check_gradient` needs nothing but plain arrays; the other checks take functions of Tensors. The strategies for
+Hypothesis are in ``tinygrad_edu.testing.strategies``, and need the extra ``tinygrad-edu[testing]``.
+"""
+
+from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.checks import check_gradient, check_jvp, check_linear, check_vjp
+from tinygrad_edu.testing.differences import Estimate, NotDifferentiableHere, directional_derivative
+from tinygrad_edu.testing.laws import LawBroken, check_op
+from tinygrad_edu.testing.mismatch import GradientMismatch
+from tinygrad_edu.testing.modules import check_module
+
+__all__ = [
+    "Call", "Estimate", "GradientMismatch", "LawBroken", "NotDifferentiableHere", "check_gradient", "check_jvp",
+    "check_linear", "check_module", "check_op", "check_vjp", "directional_derivative",
+]  # fmt: skip

@@ -1,0 +1,351 @@
+"""The checks of a derivative: against finite differences, of vjp against jvp, and of linear functions exactly.
+
+The cotangent and the direction are random and have no tiny entries: an all-ones cotangent cannot see a wrong softmax.
+Everything runs in float64. Two numbers may differ by what the error estimate of the differences allows, and no more.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tinygrad_edu.engine import Tensor, from_numpy, no_grad
+from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.recorder import Op
+from tinygrad_edu.testing.calls import Call, argument_names
+from tinygrad_edu.testing.differences import SAFETY, Array, NotDifferentiableHere, directional_derivative
+from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, array_lines, element_by_element, wrong_shape
+from tinygrad_edu.transforms import jvp, tree_leaves, vjp
+
+Function = Callable[..., Any]
+Rng = np.random.Generator
+
+SEED = 20240229
+_EXACT = 1e-10  # what remains of a float64 computation of a few thousand terms
+_NOISE = 1e-8  # what differences of a constant may leave, relative to its value
+_UNSETTLED = 1e-4  # a numeric derivative less certain than this proves nothing
+
+
+def check_gradient(f: Function, grad: Function, *arrays: Any, rng: Rng | None = None) -> None:
+    """Check a claimed gradient of any function of plain arrays: hand-written, or another framework's.
+
+    Parameters
+    ----------
+    f : callable
+        Of float64 arrays, to a number or an array.
+    grad : callable
+        Of the same arrays, to the gradient of f: one array of each input's shape (a tuple, for several inputs). If f
+        returns an array v, it is the gradient of ``sum(cotangent * v)``, and `grad` takes the cotangent last.
+    *arrays : array_like, floating
+        The point.
+    rng : numpy.random.Generator, optional
+        Draws the cotangent and the directions; without it they are the same in every run.
+
+    Raises
+    ------
+    GradientMismatch
+        Where the gradient is wrong.
+    NotDifferentiableHere
+        Where f has a kink or a jump at this point. Inside a Hypothesis test the example is rejected and counted.
+
+    Examples
+    --------
+    >>> check_gradient(lambda x: np.sum(x**3), lambda x: 3 * x**2, [1.0, -2.0])
+    >>> check_gradient(lambda x: np.sum(x**3), lambda x: -3 * x**2, [1.0, -2.0])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.testing.mismatch.GradientMismatch: <lambda>: the gradient of x is wrong: its sign is flipped.
+      worst at x[1]: analytic -12, numeric 12 (to within ...), ratio -1
+      wrong in 2 of 2 elements
+    To reproduce:
+        import numpy as np
+        x = np.array([1.0, -2.0])
+        check_gradient(f, grad, x)
+    """
+    rng = _generator(rng)
+    points = _float64(arrays)
+    names = argument_names(f, len(points))
+    out = np.asarray(f(*points))
+    cotangent = np.ones(out.shape) if out.size == 1 else draw_signed(rng, out.shape)
+    claimed = grad(*points) if out.size == 1 else grad(*points, cotangent)
+    gradients = claimed if isinstance(claimed, tuple | list) and len(points) > 1 else (claimed,)
+    repeat = (*array_lines(names, points), f"check_gradient(f, grad, {', '.join(names)})")
+    name = getattr(f, "__name__", repr(f))
+    compare(Claim(name, f, points, names, cotangent, tuple(np.asarray(g) for g in gradients), repeat), rng)
+
+
+def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None) -> None:
+    """Check the derivatives of a function of Tensors against finite differences, up to the given order.
+
+    The derivative of order n + 1 is checked as that of the function (inputs, cotangent) -> gradients of order n.
+
+    Parameters
+    ----------
+    f : callable
+        Of Tensors, to a Tensor, or to nested lists, tuples and dicts of them. A `Call` and an `Op` are such functions.
+    *arrays : array_like, floating
+        The point; turned into float64.
+    order : int
+        1, 2 or 3.
+    rng : numpy.random.Generator, optional
+        As in `check_gradient`.
+
+    Raises
+    ------
+    GradientMismatch, NotDifferentiableHere
+        As in `check_gradient`.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> check_vjp(lambda x, y: tg.tanh(x @ y), np.ones((2, 3)), np.ones(3), order=3)
+    """
+    rng = _generator(rng)
+    points, names = _float64(arrays), _names(f, len(arrays))
+    repeat = (*array_lines(names, points), f"check_vjp(f, {', '.join(names)}, order={order})")
+    if isinstance(f, Call):
+        repeat = ("import numpy as np", f"call = {f!r}", f"check_vjp(call, *call.arrays, order={order})")
+    title = f"op {f.name}" if isinstance(f, Op | Call) else getattr(f, "__name__", repr(f))
+    for n in range(1, order + 1):
+        cotangents = _check_once(f, points, names, f"{title}, derivative {n}" if n > 1 else title, repeat, rng)
+        f, points = _pullback_of(f, len(points)), points + cotangents
+        names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
+
+
+def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
+    """Check the forward derivative of a function of Tensors: against differences, and against the reverse one.
+
+    The second is the identity <v, J u> = <J' v, u>, for a random direction u and cotangent v.
+
+    Parameters
+    ----------
+    f, *arrays, rng
+        As in `check_vjp`.
+
+    Raises
+    ------
+    GradientMismatch, NotDifferentiableHere
+        As in `check_gradient`.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> check_jvp(lambda x: tg.softmax(x), np.array([0.5, 1.0, -2.0]))
+    """
+    rng = _generator(rng)
+    points = _float64(arrays)
+    value = _value_of(f)
+    directions = [draw_signed(rng, x.shape) for x in points]
+    with no_grad():
+        forward = _join(_floating(jvp(f, points, directions)[1]))
+        out, pullback = vjp(f, *points)
+        cotangents = _cotangents(out, rng)
+        backward = pullback(_like(out, cotangents))
+    total, error = np.zeros(forward.shape), np.full(forward.shape, _EXACT * np.max(np.abs(forward), initial=0))
+    for k, (x, u) in enumerate(zip(points, directions, strict=True)):
+        slope = _settled(partial(_at, value, points, k), x, u)
+        total, error = total + slope.value, error + SAFETY * slope.error
+    where = f"jvp of {getattr(f, '__name__', repr(f))}"
+    if not np.all(np.abs(forward - total) <= error):
+        worst = np.unravel_index(np.argmax(np.abs(forward - total) - error), total.shape)
+        raise GradientMismatch(
+            f"{where}: element {tuple(map(int, worst))} of the result is {forward[worst]}, "
+            f"and numerically {total[worst]}."
+        )
+    sides = _inner([forward], [_join(cotangents)]), _inner(backward, directions)
+    _demand_equal(f"{where}: <v, J u> and <J' v, u>", *sides)
+
+
+def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
+    """Check a linear function of Tensors exactly, with no differences: <f(u), v> = <u, vjp(v)>, and linearity itself.
+
+    Parameters
+    ----------
+    f : callable
+        Linear in all its inputs together: ``f(a u + b w) = a f(u) + b f(w)``.
+    *arrays : array_like
+        Only their shapes matter.
+    rng : numpy.random.Generator, optional
+        As in `check_gradient`.
+
+    Raises
+    ------
+    GradientMismatch
+        Where f is not linear, or its vjp is not its transpose.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> check_linear(lambda x: tg.sum(x, axis=0), np.zeros((3, 2)))
+    """
+    rng = _generator(rng)
+    value = _value_of(f)
+    shapes = [np.shape(a) for a in arrays]
+    u, w = ([draw_signed(rng, shape) for shape in shapes] for _ in range(2))
+    out, pullback = vjp(f, *u)
+    cotangents = _cotangents(out, rng)
+    with no_grad():
+        back = pullback(_like(out, cotangents))
+    name = f"op {f.name}" if isinstance(f, Op | Call) else getattr(f, "__name__", repr(f))
+    mixed = value(*(2 * a - 3 * b for a, b in zip(u, w, strict=True)))
+    parts = 2 * value(*u), 3 * value(*w)
+    if not np.all(np.abs(mixed - (parts[0] - parts[1])) <= _EXACT * np.max(np.abs(parts), initial=1)):
+        raise GradientMismatch(f"{name} is not linear: f(2 u - 3 w) is not 2 f(u) - 3 f(w).")
+    _demand_equal(f"{name}: <f(u), v> and <u, vjp(v)>", _inner(_floating(out), cotangents), _inner(back, u))
+
+
+# --- The parts ---
+
+
+def _generator(rng: Rng | None) -> Rng:
+    return np.random.default_rng(SEED) if rng is None else rng
+
+
+def draw_signed(rng: Rng, shape: tuple[int, ...]) -> Array:
+    """Draw numbers of both signs between 0.5 and 1.5 in size: none of them tiny."""
+    return np.asarray(rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape))
+
+
+def _float64(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
+    points = [np.asarray(a.numpy() if isinstance(a, Tensor) else a) for a in arrays]
+    for a in points:
+        if a.dtype.kind not in "fiu":
+            raise DTypeError(f"a derivative is taken at real numbers, not at an array of dtype {a.dtype}.")
+    return tuple(a.astype(np.float64, copy=False) for a in points)
+
+
+def _names(f: Function, count: int) -> tuple[str, ...]:
+    return f.names if isinstance(f, Call) else f.names(count) if isinstance(f, Op) else argument_names(f, count)
+
+
+def _floating(out: Any) -> list[Tensor]:
+    """Return the floating-point tensors (and arrays) among results."""
+    return [t for t in map(_as_tensor, tree_leaves(out)) if t.dtype.kind == "f"]
+
+
+def _as_tensor(x: Any) -> Tensor:
+    return x if isinstance(x, Tensor) else Tensor(x)
+
+
+def _ravel(a: Any) -> Array:
+    values: Array = (a.numpy() if isinstance(a, Tensor) else np.asarray(a)).reshape(-1)
+    return values
+
+
+def _join(parts: Sequence[Any]) -> Array:
+    """Return several arrays in one row; one alone as it is."""
+    if len(parts) == 1:
+        return parts[0].numpy() if isinstance(parts[0], Tensor) else np.asarray(parts[0])
+    return np.concatenate([np.zeros(0), *map(_ravel, parts)])
+
+
+def _value_of(f: Function) -> Function:
+    """Return f as a function of arrays, to one array."""
+
+    def value(*arrays: Array) -> Array:
+        with no_grad():
+            return _join(_floating(f(*map(from_numpy, map(np.asarray, arrays)))))
+
+    return value
+
+
+def _cotangents(out: Any, rng: Rng) -> tuple[Array, ...]:
+    return tuple(draw_signed(rng, t.shape).astype(t.dtype, copy=False) for t in _floating(out))
+
+
+def _like(out: Any, cotangents: Any) -> Any:
+    """Put cotangents in the places of the floating-point results of `out`; zeros in the other places."""
+    remaining = iter(cotangents)
+
+    def rebuild(tree: Any) -> Any:
+        if isinstance(tree, dict):
+            return {key: rebuild(part) for key, part in tree.items()}
+        if isinstance(tree, list | tuple):
+            return type(tree)([rebuild(part) for part in tree])
+        return next(remaining) if _as_tensor(tree).dtype.kind == "f" else np.zeros(np.shape(tree))
+
+    return rebuild(out)
+
+
+def _pullback_of(f: Function, count: int) -> Function:
+    """Return the function (inputs, cotangents) -> gradients: a function of Tensors, to be differentiated in turn."""
+
+    def pulled(*inputs: Any) -> Any:
+        out, pullback = vjp(f, *inputs[:count])
+        return pullback(_like(out, inputs[count:]))
+
+    return pulled
+
+
+def _check_once(
+    f: Function, points: tuple[Array, ...], names: tuple[str, ...], title: str, repeat: tuple[str, ...], rng: Rng
+) -> tuple[Array, ...]:
+    """Check the first derivative of f, and return the cotangents that it was checked with."""
+    value = _value_of(f)
+    out, pullback = vjp(f, *points)
+    cotangents = _cotangents(out, rng)
+    with no_grad():
+        gradients = tuple(g.numpy() for g in pullback(_like(out, cotangents)))
+    plain = value(*points)
+    if not np.allclose(_join(_floating(out)), plain, rtol=_EXACT, atol=_EXACT, equal_nan=True):
+        raise GradientMismatch(f"{title}: its value is another when it is recorded than under no_grad().")
+    compare(Claim(title, value, points, names, _join(cotangents), gradients, repeat), rng)
+    return cotangents
+
+
+def compare(claim: Claim, rng: Rng) -> None:
+    """Compare each input's gradient with the differences along one random direction."""
+    if len(claim.gradients) != len(claim.arrays):
+        raise GradientMismatch(f"{claim.name}: {len(claim.gradients)} gradients for {len(claim.arrays)} inputs.")
+    for k, (x, g) in enumerate(zip(claim.arrays, claim.gradients, strict=True)):
+        if g.shape != x.shape:
+            raise wrong_shape(claim, k)
+        direction = draw_signed(rng, x.shape)
+        slope = _settled(claim.of_input(k), x, direction)
+        numeric, analytic = np.sum(claim.cotangent * slope.value), np.sum(g * direction)
+        error = SAFETY * np.sum(np.abs(claim.cotangent) * slope.error)
+        rounding = _EXACT if g.dtype == np.float64 else 64 * float(np.finfo(g.dtype).eps)
+        scale = np.sum(np.abs(g * direction))
+        if not np.abs(numeric - analytic) <= error + rounding * scale:
+            found = f"along a random direction it is {analytic:.10g}, and numerically {numeric:.10g}"
+            raise element_by_element(claim, k, found, rng)
+        size = np.sum(np.abs(claim.cotangent * slope.value)) + scale
+        if error > 1e-200 + _UNSETTLED * size + _NOISE * np.sum(np.abs(claim.cotangent * slope.result)):
+            _not_differentiable(f"{claim.name}: the differences by {claim.names[k]} do not settle, at any step.")
+
+
+def _settled(f: Callable[[Array], Any], x: Array, direction: Array) -> Any:
+    try:
+        slope = directional_derivative(f, x, direction)
+    except NotDifferentiableHere as error:
+        _not_differentiable(str(error))
+    if slope.kinks.any():
+        at = tuple(int(i) for i in np.argwhere(slope.kinks)[0])
+        _not_differentiable(f"the slope of element {at} of the result jumps at this very point: it has a kink there.")
+    return slope
+
+
+def _not_differentiable(message: str) -> NoReturn:
+    """Raise; inside a running Hypothesis test reject the example instead, and count it among the events."""
+    hypothesis = sys.modules.get("hypothesis")
+    if hypothesis is not None and hypothesis.currently_in_test_context():
+        hypothesis.event("not differentiable here")
+        hypothesis.reject()
+    raise NotDifferentiableHere(f"{message} Move the point, or test what your convention promises there directly.")
+
+
+def _at(value: Function, points: tuple[Array, ...], k: int, x: Array) -> Any:
+    return value(*points[:k], x, *points[k + 1 :])
+
+
+def _inner(a: Any, b: Any) -> tuple[float, float]:
+    """Return the inner product of two lists of arrays, and the sum of the absolute values of its terms."""
+    terms = np.concatenate([np.zeros(0), *(_ravel(x) * _ravel(y) for x, y in zip(a, b, strict=True))])
+    return float(np.sum(terms)), float(np.sum(np.abs(terms)))
+
+
+def _demand_equal(what: str, left: tuple[float, float], right: tuple[float, float]) -> None:
+    if not abs(left[0] - right[0]) <= _EXACT * max(left[1], right[1]):
+        raise GradientMismatch(f"{what} differ: {left[0]} and {right[0]}.")

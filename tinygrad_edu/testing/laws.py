@@ -1,0 +1,254 @@
+"""check_op: the laws that a differentiable op keeps, beyond the value of its derivative. Nothing numeric here.
+
+Each law is a function of a `Call` and of a random cotangent, and raises `LawBroken`, naming the op and the law.
+"""
+
+import gc
+import itertools
+import weakref
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Tensor, from_numpy, no_grad
+from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.checks import SEED, draw_signed
+from tinygrad_edu.testing.literals import LAYOUTS, Array
+from tinygrad_edu.transforms import vjp
+
+_ROUNDING = 1e-11  # relative: sums in another order of memory round differently
+
+
+class LawBroken(TinygradError, AssertionError):  # noqa: N818 - what was found, as pytest and users read it
+    """An op does not keep one of the laws of `check_op`."""
+
+
+def check_op(
+    op: Any, *inputs: Any, reference: Callable[..., Any] | None = None, rng: Any = None, **settings: Any
+) -> None:
+    """Check the laws of an op at the given inputs: everything that is right or wrong without a numeric derivative.
+
+    A rule is linear in g and gives zero for zero; gradients have the shape and the dtype of their inputs, in float32
+    and in mixed precision; nothing is mutated; no two gradients share memory; strided, reversed, Fortran and stride-0
+    arrays give what contiguous ones give; a gradient does not depend on which other inputs require one; what is used
+    k times gets k times the gradient; `no_grad` records nothing; on plain arrays the op is its forward; and after
+    ``backward()`` nothing that was saved is kept alive.
+
+    Parameters
+    ----------
+    op : Op, callable, or Call
+        A `Call` brings its inputs and settings with it.
+    *inputs : array_like
+        Floating-point ones that have a rule are differentiated.
+    reference : callable, optional
+        What the forward must equal: a function of arrays, with the same settings.
+    rng : numpy.random.Generator, optional
+        Draws the cotangents; without it they are the same in every run.
+    **settings
+        What else the op is called with.
+
+    Raises
+    ------
+    LawBroken
+        Naming the op, the law and the input.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> check_op(tg.multiply, np.ones((2, 3)), np.ones(3), reference=np.multiply)
+    """
+    call = op if isinstance(op, Call) else Call(op, [np.asarray(x) for x in inputs], **settings)
+    rng = np.random.default_rng(SEED) if rng is None else rng
+    forward_is_plain(call, reference)
+    records_nothing_under_no_grad(call)
+    out = np.asarray(call(*call.arrays))
+    if out.dtype.kind != "f" or not call.arrays:
+        return
+    g = draw_signed(rng, out.shape).astype(out.dtype, copy=False)
+    with np.errstate(all="ignore"):  # of repeated values the deviation is 0, and the slope of its root infinite
+        for law in LAWS:
+            law(call, g)
+        linear_in_g(call, g, draw_signed(rng, out.shape).astype(out.dtype, copy=False))
+
+
+def pull(call: Call, g: Array, wanted: Sequence[int] | None = None) -> list[Array]:
+    """Return the gradients that ``backward(g)`` leaves on the inputs, all or those at the positions `wanted`."""
+    wanted = range(len(call.arrays)) if wanted is None else wanted
+    leaves = [_leaf(x, k in wanted) for k, x in enumerate(call.arrays)]
+    call(*leaves).backward(g)
+    return [_gradient(leaves[k]) for k in wanted]
+
+
+def _leaf(x: Array, requires_grad: bool = True) -> Tensor:
+    """Return a leaf on the very memory of x, so that its layout reaches the op."""
+    return from_numpy(x, requires_grad)
+
+
+def _gradient(leaf: Tensor) -> Array:
+    return np.zeros(leaf.shape, leaf.dtype) if leaf.grad is None else leaf.grad
+
+
+def _demand(holds: bool, call: Call, law: str) -> None:
+    if not holds:
+        raise LawBroken(f"op {call.name}: {law}.\nTo reproduce:\n    check_op({call!r})")
+
+
+def _close(a: Array, b: Array, rounding: float = _ROUNDING) -> bool:
+    scale = np.max(np.abs(b), initial=0, where=np.isfinite(b))
+    return a.shape == b.shape and bool(np.allclose(a, b, rtol=rounding, atol=rounding * scale, equal_nan=True))
+
+
+def _same(a: Array, b: Array) -> bool:
+    return a.dtype == b.dtype and a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
+
+
+# --- The laws of the forward ---
+
+
+def forward_is_plain(call: Call, reference: Callable[..., Any] | None = None) -> None:
+    """On arrays an op is its forward function; on Tensors it computes the same; and both equal the reference."""
+    plain = np.asarray(call(*call.arrays))
+    recorded = call(*(_leaf(x) for x in call.arrays))
+    _demand(_same(recorded.numpy(), plain), call, "on Tensors it computes something else than on plain arrays")
+    if reference is not None:
+        expected = np.asarray(reference(*call.inputs, **call.settings))
+        _demand(plain.dtype == expected.dtype, call, f"its dtype is {plain.dtype}, its reference's {expected.dtype}")
+        _demand(_close(plain, expected), call, "its value is not that of its reference")
+
+
+def records_nothing_under_no_grad(call: Call) -> None:
+    """Under no_grad the result requires no gradient."""
+    with no_grad():
+        out = call(*(_leaf(x) for x in call.arrays))
+    _demand(not out.requires_grad, call, "it records under no_grad()")
+
+
+# --- The laws of the rules, each of (call, cotangent) ---
+
+
+def nothing_is_mutated(call: Call, g: Array) -> None:
+    """Neither forward nor backward write into the inputs, the result or the cotangent."""
+    leaves = [_leaf(x) for x in call.arrays]
+    before = [x.copy() for x in call.arrays]
+    out = call(*leaves)
+    value, given = out.numpy().copy(), g.copy()
+    for k, name in enumerate(call.names):
+        _demand(_same(call.arrays[k], before[k]), call, f"its forward writes into {name}")
+    out.backward(g)
+    _demand(_same(g, given), call, "a rule writes into the gradient that it is given")
+    _demand(_same(out.numpy(), value), call, "a rule writes into the result")
+    for k, name in enumerate(call.names):
+        _demand(_same(call.arrays[k], before[k]), call, f"a rule writes into {name}")
+
+
+def gradients_share_no_memory(call: Call, g: Array) -> None:
+    """No gradient shares memory with another, with an input or with the cotangent."""
+    gradients = pull(call, g)
+    others = [*zip(call.names, call.arrays, strict=True), ("the gradient that the rule is given", g)]
+    for k, (name, gradient) in enumerate(zip(call.names, gradients, strict=True)):
+        for other, array in [*others, *zip(call.names[:k], gradients[:k], strict=True)]:
+            _demand(not np.may_share_memory(gradient, array), call, f"the gradient of {name} shares memory of {other}")
+
+
+def dtypes_are_kept(call: Call, g: Array) -> None:
+    """In float32, and in every mixture with float64, each gradient has its input's dtype; and the values agree."""
+    truth = pull(call, g)
+    choices: list[Any] = [np.float32, np.float64]
+    mixtures = itertools.product(choices, repeat=len(call.arrays)) if len(call.arrays) < 3 else [[np.float32] * 9]
+    for dtypes in mixtures:
+        narrow = call.replaced([x.astype(t) for x, t in zip(call.arrays, dtypes, strict=False)])
+        out = narrow(*(_leaf(x) for x in narrow.arrays))
+        if "dtype" not in call.settings:
+            wanted = np.result_type(*narrow.arrays)
+            _demand(out.dtype == wanted, narrow, f"its result is {out.dtype}, and its tensors are {wanted}")
+        for k, gradient in enumerate(_pull_or_name(narrow, g.astype(out.dtype))):
+            x, name = narrow.arrays[k], call.names[k]
+            _demand(gradient.shape == x.shape, narrow, f"the gradient of {name} has shape {gradient.shape}")
+            _demand(gradient.dtype == x.dtype, narrow, f"the gradient of {name} is {gradient.dtype}, not {x.dtype}")
+            _demand(_close(gradient, truth[k], 2e-3), narrow, f"the gradient of {name} is another in float32")
+
+
+def _pull_or_name(call: Call, g: Array) -> list[Array]:
+    try:
+        return pull(call, g)
+    except TinygradError as error:
+        raise LawBroken(f"{error}\nTo reproduce:\n    check_op({call!r})") from error
+
+
+def layouts_agree(call: Call, g: Array) -> None:
+    """Arrays and cotangents of any memory layout give what their contiguous copies give."""
+    for layout, arrange in LAYOUTS.items():
+        arranged = call.map_arrays(partial(_arranged, arrange))
+        contiguous = arranged.map_arrays(lambda x: np.array(x, order="C"))
+        seed = _arranged(arrange, g)
+        what = f"with {layout} inputs and gradient"
+        _demand(_close(np.asarray(arranged(*arranged.arrays)), np.asarray(contiguous(*contiguous.arrays))), call,
+                f"{what}, its value is another")  # fmt: skip
+        pairs = zip(call.names, pull(arranged, seed), pull(contiguous, np.array(seed, order="C")), strict=True)
+        for name, found, wanted in pairs:
+            _demand(_close(found, wanted), call, f"{what}, the gradient of {name} is another")
+
+
+def _arranged(arrange: Callable[[Array], Array], x: Array) -> Array:
+    return arrange(x) if x.ndim and x.size else x
+
+
+def inputs_are_independent(call: Call, g: Array) -> None:
+    """Whichever other inputs require a gradient, that of an input is the same."""
+    truth = pull(call, g)
+    for k, name in enumerate(call.names):
+        (alone,) = pull(call, g, [k])
+        _demand(_same(alone, truth[k]), call, f"the gradient of {name} depends on which other inputs require one")
+
+
+def used_k_times(call: Call, g: Array) -> None:
+    """Give an input that is used three times three times the gradient."""
+    leaves = [_leaf(x) for x in call.arrays]
+    (call(*leaves) + call(*leaves) + call(*leaves)).backward(g)
+    for name, leaf, once in zip(call.names, leaves, pull(call, g), strict=True):
+        _demand(_close(_gradient(leaf), 3 * once), call, f"used three times, {name} does not get 3 times the gradient")
+
+
+def tensors_as_arrays(call: Call, g: Array) -> None:
+    """On Tensors, where it can be differentiated once more, a rule computes the same as on bare arrays."""
+    _, pullback = vjp(call, *call.arrays)
+    for name, recorded, plain in zip(call.names, pullback(Tensor(g)), pull(call, g), strict=True):
+        _demand(_close(recorded.numpy(), plain), call, f"the rule of {name} computes something else on Tensors")
+
+
+def memory_is_freed(call: Call, g: Array) -> None:
+    """After backward() the arrays of dropped inputs are freed, by reference counts alone."""
+    leaves = [_leaf(x.copy()) for x in call.arrays]
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        out = call(*leaves)
+        out.backward(g)
+        if getattr(call.function, "views", False) or any(np.may_share_memory(out.data, x.data) for x in leaves):
+            return  # the result itself keeps them alive
+        alive = [weakref.ref(x.data) for x in leaves]
+        del leaves
+        for name, array in zip(call.names, alive, strict=True):
+            _demand(array() is None, call, f"after backward(), {name} is still kept alive")
+    finally:
+        if collected:
+            gc.enable()
+
+
+LAWS: tuple[Callable[[Call, Array], None], ...] = (
+    nothing_is_mutated, gradients_share_no_memory, dtypes_are_kept, layouts_agree, inputs_are_independent,
+    used_k_times, tensors_as_arrays, memory_is_freed,
+)  # fmt: skip
+
+
+def linear_in_g(call: Call, g: Array, h: Array) -> None:
+    """Of the gradient that it is given, a rule is a linear function; of zero it makes zero."""
+    mixed = pull(call, (2 * g - 3 * h).astype(g.dtype))
+    for name, m, a, b in zip(call.names, mixed, pull(call, g), pull(call, h), strict=True):
+        scale = _ROUNDING * (2 * np.abs(a) + 3 * np.abs(b)).max(initial=0)
+        _demand(bool(np.all(np.abs(m - (2 * a - 3 * b)) <= scale)), call, f"the rule of {name} is not linear in g")
+    for name, zero in zip(call.names, pull(call, np.zeros_like(g)), strict=True):
+        _demand(not np.any(zero), call, f"the rule of {name} does not give zero for g = 0")

@@ -1,0 +1,215 @@
+"""check_module: the derivatives of a module by every parameter and input, and what else a module promises.
+
+A module is whatever has ``named_parameters``, ``state_dict``, ``load_state_dict``, ``train`` and ``eval``.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Tensor, from_numpy, leaf, no_grad
+from tinygrad_edu.testing.calls import argument_names
+from tinygrad_edu.testing.checks import SEED, compare, draw_signed
+from tinygrad_edu.testing.laws import LawBroken
+from tinygrad_edu.testing.literals import Array, code
+from tinygrad_edu.testing.mismatch import Claim
+
+_ROUNDING = 1e-9
+
+
+def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.random.Generator | None = None) -> None:
+    """Check the gradients of a module by all its parameters and floating-point inputs, in training and evaluation.
+
+    Also: its float32 results and gradients are float32; what `state_dict` saves brings the module back after its
+    parameters were changed; and in evaluation each sample is computed alone. The module is left as it was. Masks of
+    dropout are the same in every run of it: the state of each Generator in the module is set back.
+
+    Parameters
+    ----------
+    module : Module
+    *inputs : array_like
+        A batch; integer inputs (labels, say) are held fixed. Or one Hypothesis strategy, of a batch or of a tuple of
+        inputs: then a number of examples is drawn and checked.
+    per_sample : bool
+        Whether, in evaluation, a sample's result may depend on that sample alone (axis 0 of inputs and result).
+    rng : numpy.random.Generator, optional
+        Draws the cotangent and the directions; without it they are the same in every run.
+
+    Raises
+    ------
+    GradientMismatch, NotDifferentiableHere
+        As in `check_gradient`; the message names the parameter.
+    LawBroken
+        For the rest.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> check_module(tg.nn.Linear(3, 2), np.ones((4, 3)))
+    """
+    if len(inputs) == 1 and hasattr(inputs[0], "example"):
+        _for_all(module, inputs[0], per_sample)
+        return
+    arrays = [np.asarray(x.numpy() if isinstance(x, Tensor) else x) for x in inputs]
+    training = getattr(module, "training", True)
+    rng = np.random.default_rng(SEED) if rng is None else rng
+    try:
+        for mode in ("train", "eval"):
+            getattr(module, mode)()
+            _dtypes_are_kept(module, arrays)
+            with _in_float64(module):
+                _gradients_are_right(module, arrays, mode, rng)
+        _state_comes_back(module, arrays)
+        if per_sample:
+            _samples_are_independent(module, arrays)
+    finally:
+        module.train() if training else module.eval()
+
+
+def _for_all(module: Any, strategy: Any, per_sample: bool) -> None:
+    from hypothesis import given
+
+    @given(strategy)
+    def every(inputs: Any) -> None:
+        check_module(module, *(inputs if isinstance(inputs, tuple) else (inputs,)), per_sample=per_sample)
+
+    every()
+
+
+def _title(module: Any) -> str:
+    return f"module {type(module).__name__}"
+
+
+def _demand(holds: bool, module: Any, law: str) -> None:
+    if not holds:
+        raise LawBroken(f"{_title(module)}: {law}.\n{module!r}")
+
+
+# --- Running a module many times ---
+
+
+def _generators(thing: Any, seen: set[int]) -> Iterator[np.random.Generator]:
+    """Find the Generators in an object's attributes, lists and dicts."""
+    if id(thing) in seen or isinstance(thing, np.ndarray | Tensor | str | type):
+        return
+    seen.add(id(thing))
+    if isinstance(thing, np.random.Generator):
+        yield thing
+    elif isinstance(thing, list | tuple):
+        for part in thing:
+            yield from _generators(part, seen)
+    else:
+        for part in (thing if isinstance(thing, dict) else getattr(thing, "__dict__", {})).values():
+            yield from _generators(part, seen)
+
+
+@contextmanager
+def _same_randomness(module: Any) -> Iterator[None]:
+    """Set every Generator in the module back to where it was."""
+    generators = list(_generators(module, set()))
+    states = [copy.deepcopy(generator.bit_generator.state) for generator in generators]
+    yield
+    for generator, state in zip(generators, states, strict=True):
+        generator.bit_generator.state = state
+
+
+@contextmanager
+def _in_float64(module: Any) -> Iterator[None]:
+    """Let the parameters be float64 for a while; and what else the module keeps be as it was afterwards."""
+    parameters = [p for _, p in module.named_parameters()]
+    kept = [(p._data, p._node, p._cell) for p in parameters]
+    state = module.state_dict()
+    try:
+        for p in parameters:
+            p._data, p._cell = p._data.astype(np.float64), [0, 0]
+            p._node = leaf(p._data)
+        yield
+    finally:
+        for p, (data, node, cell) in zip(parameters, kept, strict=True):
+            p._data, p._node, p._cell = data, node, cell
+        module.load_state_dict(state)
+
+
+def _run(module: Any, inputs: Sequence[Any]) -> Any:
+    with _same_randomness(module):
+        return module(*inputs)
+
+
+def _evaluate(module: Any, arrays: Sequence[Array]) -> Array:
+    with no_grad():
+        values: Array = _run(module, [from_numpy(np.asarray(x)) for x in arrays]).numpy()
+    return values
+
+
+# --- The laws ---
+
+
+def _gradients_are_right(module: Any, arrays: Sequence[Array], mode: str, rng: np.random.Generator) -> None:
+    """Compare the gradient by each input and parameter with differences."""
+    names, parameters = zip(*module.named_parameters(), strict=True) if list(module.named_parameters()) else ((), ())
+    wide = [x.astype(np.float64) if x.dtype.kind == "f" else x for x in arrays]
+    floats = [k for k, x in enumerate(wide) if x.dtype.kind == "f"]
+
+    def value(*points: Array) -> Array:
+        given = list(wide)
+        for k, x in zip(floats, points, strict=False):
+            given[k] = x
+        for p, x in zip(parameters, points[len(floats) :], strict=True):
+            p._data[...] = x
+        return _evaluate(module, given)
+
+    points = (*(wide[k] for k in floats), *(p._data.copy() for p in parameters))
+    cotangent = draw_signed(rng, value(*points).shape)
+    leaves = [from_numpy(x, requires_grad=x.dtype.kind == "f") for x in wide]
+    out = _run(module, leaves)
+    if out.requires_grad:
+        out.backward(cotangent)
+    gradients = [np.zeros(t.shape) if t.grad is None else t.grad for t in (*(leaves[k] for k in floats), *parameters)]
+    arguments = argument_names(module.forward, len(arrays) + 1)[1:] if hasattr(module, "forward") else ()
+    labels = (*(arguments[k] if k < len(arguments) else f"x{k}" for k in floats), *names)
+    repeat = ("import numpy as np", f"# in {mode} mode, of", *repr(module).splitlines(),
+              f"check_module(module, {', '.join(code(x) for x in arrays)})")  # fmt: skip
+    title = f"{_title(module)} ({mode})"
+    compare(Claim(title, value, points, labels, cotangent, tuple(gradients), repeat), rng)
+    value(*points)
+
+
+def _dtypes_are_kept(module: Any, arrays: Sequence[Array]) -> None:
+    """In float32, results and gradients are float32."""
+    if any(p.dtype != np.float32 for _, p in module.named_parameters()):
+        return
+    leaves = [from_numpy(x.astype(np.float32), True) if x.dtype.kind == "f" else from_numpy(x) for x in arrays]
+    state = module.state_dict()
+    out = _run(module, leaves)
+    module.load_state_dict(state)
+    _demand(out.dtype == np.float32, module, f"float32 inputs and parameters give a result of {out.dtype}")
+
+
+def _state_comes_back(module: Any, arrays: Sequence[Array]) -> None:
+    """Bring back what the module computed from a saved state, which does not change with the module."""
+    before, saved = _evaluate(module, arrays), module.state_dict()
+    kept = {name: np.array(values) for name, values in saved.items()}
+    for _, p in module.named_parameters():
+        p.assign(p.data + 1)
+    for name, values in saved.items():
+        _demand(np.array_equal(values, kept[name]), module, f"what state_dict saved of {name} changes with the module")
+    module.load_state_dict(saved)
+    after = _evaluate(module, arrays)
+    _demand(np.array_equal(before, after, equal_nan=True), module, "load_state_dict does not bring back what was saved")
+
+
+def _samples_are_independent(module: Any, arrays: Sequence[Array]) -> None:
+    """In evaluation, turning the batch around turns the result around, and one sample alone gives its row."""
+    lengths = {x.shape[:1] for x in arrays}
+    whole = _evaluate(module, arrays)
+    if lengths != {whole.shape[:1]} or whole.ndim == 0 or len(whole) < 2:
+        return
+    for what, part in {"in another order": slice(None, None, -1), "alone": slice(0, 1)}.items():
+        found = _evaluate(module, [np.ascontiguousarray(x[part]) for x in arrays])
+        scale = np.max(np.abs(whole), initial=0)
+        rounding = 1e-5 if whole.dtype == np.float32 else _ROUNDING
+        alike = np.allclose(found, whole[part], rtol=rounding, atol=rounding * scale, equal_nan=True)
+        _demand(alike, module, f"in evaluation, a sample {what} gives another result: samples depend on each other")

@@ -1,0 +1,22 @@
+"""Hypothesis strategies for everything that a gradient test draws. They need the extra ``tinygrad-edu[testing]``."""
+
+from tinygrad_edu.errors import MissingExtraError
+
+try:
+    import hypothesis  # noqa: F401
+except ImportError as error:
+    raise MissingExtraError(
+        "tinygrad_edu.testing.strategies draws with Hypothesis: pip install 'tinygrad-edu[testing]'."
+    ) from error
+
+from tinygrad_edu.testing.strategies.arrays import arrays, axes, broadcastable, indices, labels, masks, shapes, tensors
+from tinygrad_edu.testing.strategies.calls import OP_CALLS, SETTINGS, calls, one_input, two_inputs
+from tinygrad_edu.testing.strategies.modules import modules
+from tinygrad_edu.testing.strategies.programs import STEPS, Program, programs
+from tinygrad_edu.testing.strategies.windows import Window, illegal_windows, windows
+
+__all__ = [
+    "OP_CALLS", "SETTINGS", "STEPS", "Program", "Window", "arrays", "axes", "broadcastable", "calls",
+    "illegal_windows", "indices", "labels", "masks", "modules", "one_input", "programs", "shapes", "tensors",
+    "two_inputs", "windows",
+]  # fmt: skip

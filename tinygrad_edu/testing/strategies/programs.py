@@ -1,0 +1,216 @@
+"""Programs: random graphs of ops, with shared subexpressions, views, in-place steps and several results.
+
+A program is Python source that works on arrays and on tensors alike. It is drawn line by line: each line is run on
+the arrays as it is drawn, so that the next one knows shapes and values, and keeps them tame and away from kinks.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu.testing.literals import LAYOUTS, Array, code
+from tinygrad_edu.testing.strategies.arrays import arrays, broadcastable, masks
+from tinygrad_edu.testing.strategies.calls import SETTINGS
+
+_MOST_ELEMENTS = 48
+_LARGEST = 20.0
+_KINK_MARGIN = 0.05
+
+
+class Program:
+    r"""A function of tensors, given as source, and the arrays to call it with. Its repr is code.
+
+    Examples
+    --------
+    >>> program = Program([np.array([1.0, 2.0])], "def f(x0):\n    return tg.sum(x0 * x0)")
+    >>> float(program(*program.arrays))
+    5.0
+    """
+
+    def __init__(self, arrays: Sequence[Array], source: str) -> None:
+        self.arrays, self.source = tuple(arrays), source
+        space: dict[str, Any] = {"tg": tg, "np": np, **LAYOUTS}
+        exec(compile(source, "<program>", "exec"), space)
+        self._function = space["f"]
+        self.__name__ = "program"
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Run the source on arrays or tensors."""
+        return self._function(*inputs)
+
+    def __repr__(self) -> str:
+        return f'Program({code(list(self.arrays))}, """{self.source}""")'
+
+
+class _Draft:
+    """A program that is being drawn: its lines so far, and the value of each name."""
+
+    def __init__(self, draw: Any, inputs: Sequence[Array]) -> None:
+        self.draw = draw
+        self.values: dict[str, Array] = {f"x{k}": x for k, x in enumerate(inputs)}
+        self.lines: list[str] = []
+
+    def name(self, fits: Callable[[Array], bool] = lambda value: True) -> str:
+        """Draw one of the names whose value fits; the newest come first."""
+        names = [name for name, value in self.values.items() if fits(value)]
+        return str(self.draw(st.sampled_from(names[::-1]))) if names else ""
+
+    def try_lines(self, lines: Sequence[str]) -> None:
+        """Append lines that define a new name, unless the value is too large, not finite, or cannot be computed."""
+        name = f"v{len(self.values)}"
+        written = [line.replace("NEW", name) for line in lines]
+        space: dict[str, Any] = {"tg": tg, "np": np, **LAYOUTS, **self.values}
+        with np.errstate(all="ignore"):
+            exec("\n".join(written), space)
+        value = np.asarray(space[name])
+        if value.size <= _MOST_ELEMENTS and np.all(np.isfinite(value)) and np.max(np.abs(value), initial=0) < _LARGEST:
+            self.values[name] = value
+            self.lines += written
+
+
+# --- The steps: each draws the expression for one more value, or nothing where none fits ---
+
+Step = Callable[[_Draft], Sequence[str]]
+
+
+def _expression(text: str, fits: Callable[[Array], bool] = lambda value: True) -> Step:
+    """Make a step of an expression in which V stands for an earlier value."""
+
+    def step(draft: _Draft) -> Sequence[str]:
+        name = draft.name(fits)
+        return [f"NEW = {text.replace('V', name)}"] if name else []
+
+    return step
+
+
+def _pair(text: str, fits: Callable[[Array, Array], bool] = lambda x, y: True) -> Step:
+    """Make a step of an expression of two earlier values V and W that broadcast."""
+
+    def step(draft: _Draft) -> Sequence[str]:
+        v = draft.name()
+        w = draft.name(lambda y: _broadcasts(draft.values[v], y) and fits(draft.values[v], y))
+        return [f"NEW = {text.replace('V', v).replace('W', w)}"] if w else []
+
+    return step
+
+
+def _broadcasts(*values: Array) -> bool:
+    try:
+        np.broadcast_shapes(*(value.shape for value in values))
+    except ValueError:
+        return False
+    return True
+
+
+def _with_settings(name: str, fits: Callable[[Array], bool] = lambda value: True) -> Step:
+    """Make a step of an op of one input, with settings drawn for the shape of the value."""
+
+    def step(draft: _Draft) -> Sequence[str]:
+        v = draft.name(fits)
+        if not v:
+            return []
+        settings = draft.draw(SETTINGS[name](draft.values[v].shape))
+        return [f"NEW = tg.{name}({v}, {', '.join(f'{key}={code(value)}' for key, value in settings.items())})"]
+
+    return step
+
+
+def _where(draft: _Draft) -> Sequence[str]:
+    v = draft.name()
+    w = draft.name(lambda y: _broadcasts(draft.values[v], y))
+    mask = draft.draw(masks(np.broadcast_shapes(draft.values[v].shape, draft.values[w].shape)))
+    return [f"NEW = tg.where({code(mask)}, {v}, {w})"]
+
+
+def _index(draft: _Draft) -> Sequence[str]:
+    v = draft.name()
+    return [f"NEW = {v}[{code(draft.draw(SETTINGS['getitem'](draft.values[v].shape))['index'])}]"]
+
+
+def _in_place(operator: str) -> Step:
+    """Make a step that copies a value and changes the copy in place."""
+
+    def step(draft: _Draft) -> Sequence[str]:
+        v = draft.name()
+        shape = draft.values[v].shape
+        w = draft.name(lambda y: _broadcasts(draft.values[v], y) and np.broadcast_shapes(shape, y.shape) == shape)
+        return [f"NEW = {v} * 1.0", f"NEW {operator} {w}"]
+
+    return step
+
+
+def _not_empty(value: Array) -> bool:
+    return value.size > 0
+
+
+def _matrix(value: Array) -> bool:
+    return value.ndim >= 2
+
+
+def _has_axes(value: Array) -> bool:
+    return value.ndim >= 1 and value.size > 0
+
+
+def _away_from_0(value: Array) -> bool:
+    return bool(np.all(np.abs(value) > _KINK_MARGIN))
+
+
+def _away_from_1(value: Array) -> bool:
+    return bool(np.all(np.abs(np.abs(value) - 1) > _KINK_MARGIN))
+
+
+def _distinct(value: Array) -> bool:
+    return value.size > 0 and bool(np.all(np.diff(np.sort(value, axis=None)) > _KINK_MARGIN))
+
+
+def _apart(x: Array, y: Array) -> bool:
+    return bool(np.all(np.abs(x - y) > _KINK_MARGIN))
+
+
+STEPS: dict[str, Step] = {
+    **{name: _expression(f"tg.{name}(V)") for name in ("tanh", "sin", "cos", "sigmoid", "negative", "square")},
+    "exp": _expression("tg.exp(tg.tanh(V))"), "log": _expression("tg.log(V * V + 0.5)"),
+    "sqrt": _expression("tg.sqrt(V * V + 0.5)"),
+    "abs": _expression("tg.abs(V)", _away_from_0), "relu": _expression("tg.relu(V)", _away_from_0),
+    "sign": _expression("tg.sign(V)", _away_from_0), "clip": _expression("tg.clip(V, -1.0, 1.0)", _away_from_1),
+    **{name: _pair(f"tg.{name}(V, W)") for name in ("add", "subtract", "multiply")},
+    "divide": _pair("tg.divide(V, W * W + 0.5)"), "power": _pair("tg.power(V * V + 0.5, tg.tanh(W))"),
+    **{name: _pair(f"tg.{name}(V, W)", _apart) for name in ("maximum", "minimum")}, "where": _where,
+    **{name: _with_settings(name) for name in (
+        "reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "flip", "sum",
+    )},
+    **{name: _with_settings(name, _has_axes) for name in ("softmax", "log_softmax", "swapaxes", "pad")},
+    **{name: _with_settings(name, _not_empty) for name in ("mean", "logsumexp")},
+    "var": _with_settings("var", lambda value: min((*value.shape, 2)) > 1 and value.ndim > 0),
+    **{name: _with_settings(name, _distinct) for name in ("max", "min")},
+    "getitem": _index, "scatter_add": _expression("tg.scatter_add(V, (..., 0), (*V.shape, 2))"),
+    "matmul": _expression("tg.matmul(V, tg.swapaxes(V, -1, -2))", _matrix),
+    "matmul with a vector": _expression("tg.matmul(V, tg.sum(V, axis=tuple(range(V.ndim - 1))))", _has_axes),
+    "concat": _expression("tg.concatenate([V, V * 2.0], axis=-1)", _has_axes),
+    "stack": _pair("tg.stack([V, W], axis=-1)", lambda x, y: x.shape == y.shape),
+    "softmax_cross_entropy": _expression("tg.cross_entropy(tg.reshape(V, (1, -1)), np.array([0]))", _not_empty),
+    "im2col": _expression("tg.im2col(tg.reshape(V, (1, 1, 1, -1)), (1, 2), padding=(0, 1))", _not_empty),
+    "avg_pool2d": _expression("tg.avg_pool2d(tg.reshape(V, (1, 1, -1, 1)), (2, 1), 1, (1, 0))", _not_empty),
+    "+=": _in_place("+="), "-=": _in_place("-="), "*=": _in_place("*="),
+}  # fmt: skip
+
+
+@st.composite
+def programs(draw: Any, max_steps: int = 8) -> Program:
+    """Draw a program of one to three inputs and up to `max_steps` steps; what no step uses is its result."""
+    shapes = draw(broadcastable(draw(st.integers(1, 3)), max_dims=2))
+    inputs = [draw(arrays(shape, -2.0, 2.0, layouts=False)) for shape in shapes]
+    draft = _Draft(draw, inputs)
+    for _ in range(draw(st.integers(1, max_steps))):
+        lines = STEPS[draw(st.sampled_from(sorted(STEPS)))](draft)
+        if lines:
+            draft.try_lines(lines)
+    body = "".join(f"    {line}\n" for line in draft.lines)
+    used = set(re.findall(r"\w+", re.sub(r"\w+ [-+*]?= ", "", body)))
+    results = ", ".join(name for name in draft.values if name not in used)
+    names = ", ".join(f"x{k}" for k in range(len(inputs)))
+    return Program(inputs, f"def f({names}):\n{body}    return {results}\n")

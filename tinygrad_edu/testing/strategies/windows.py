@@ -1,0 +1,63 @@
+"""Problems of convolution and pooling: legal combinations of size, kernel, stride, padding, dilation, and one-off ones.
+
+Everything is drawn so that it fits; `illegal_windows` then makes the image one pixel too small.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hypothesis import strategies as st
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window that slides over an image: a convolution or pooling without its values."""
+
+    size: Pair
+    kernel_size: Pair
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All but the size of the image, as keywords of `im2col`."""
+        return {key: value for key, value in asdict(self).items() if key != "size"}
+
+    @property
+    def output(self) -> Pair:
+        """How many windows fit, by rows and columns."""
+        rows, columns = (
+            (n + 2 * p - d * (k - 1) - 1) // s + 1
+            for n, k, s, p, d in zip(self.size, self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
+        )
+        return rows, columns
+
+
+def _pairs(low: int, high: int) -> st.SearchStrategy[Pair]:
+    return st.tuples(st.integers(low, high), st.integers(low, high))
+
+
+@st.composite
+def windows(draw: Any, dilated: bool = True, max_padding: int = 2) -> Window:
+    """Draw a window that fits into its image at least once, with a remainder or without."""
+    kernel, stride = draw(_pairs(1, 3)), draw(_pairs(1, 3))
+    padding, dilation = draw(_pairs(0, max_padding)), draw(_pairs(1, 2)) if dilated else (1, 1)
+    extra = draw(_pairs(0, 3))
+    reach = (d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+    height, width = (max(n - 2 * p, 1) + e for n, p, e in zip(reach, padding, extra, strict=True))
+    return Window((height, width), kernel, stride, padding, dilation)
+
+
+@st.composite
+def illegal_windows(draw: Any) -> Window:
+    """Draw a window that is one pixel too large for its padded image, in one direction or both."""
+    padding, dilation, size = draw(_pairs(0, 1)), draw(_pairs(1, 2)), draw(_pairs(1, 4))
+    room = tuple(n + 2 * p for n, p in zip(size, padding, strict=True))
+    # the smallest kernel that no longer fits: dilation * (kernel - 1) + 1 > room
+    too_large = tuple(-(-n // d) + 1 for n, d in zip(room, dilation, strict=True))
+    which = draw(st.sampled_from([(True, False), (False, True), (True, True)]))
+    kernel = tuple(k if bad else 1 for k, bad in zip(too_large, which, strict=True))
+    return Window(size, (kernel[0], kernel[1]), (1, 1), padding, dilation)

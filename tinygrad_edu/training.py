@@ -1,0 +1,143 @@
+"""The training loop: one function for an epoch, one for the accuracy, one that runs epochs and reports them."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import Tensor, from_numpy, no_grad
+from tinygrad_edu.nn import Module
+from tinygrad_edu.ops import cross_entropy
+from tinygrad_edu.optim import SGD
+from tinygrad_edu.parallel import map_shards, shards, single_threaded_blas
+
+__all__ = ["Epoch", "accuracy", "fit", "predict", "train_epoch"]
+
+Batches = Iterable[tuple[ndarray, ndarray]]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch came to.
+
+    Attributes
+    ----------
+    epoch : int
+        From 1.
+    loss : float
+        The mean over the epoch's batches, as trained on: with dropout and augmentation.
+    train_accuracy, test_accuracy : float
+        In [0, 1], after the epoch, without dropout and augmentation.
+    learning_rate : float
+        Of the epoch's last step.
+    steps : int
+        How many batches there were.
+    seconds : float
+        Spent on training steps, without evaluation.
+    """
+
+    epoch: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float
+    learning_rate: float
+    steps: int
+    seconds: float
+
+
+def train_epoch(
+    model: Module, optimizer: SGD, batches: Batches, learning_rate: Callable[[int], float], step: int = 0
+) -> list[float]:
+    """Take one step of the optimizer for each batch, and return the loss of each.
+
+    Parameters
+    ----------
+    model : Module
+        From images to logits.
+    optimizer : SGD
+        Over the model's parameters.
+    batches : iterable of (x, y)
+        Images as the model takes them, and integer labels (N,).
+    learning_rate : callable
+        From the number of the step to its learning rate.
+    step : int
+        The number of the first step.
+    """
+    model.train()
+    losses = []
+    for number, (x, y) in enumerate(batches, step):
+        optimizer.lr = learning_rate(number)
+        optimizer.zero_grad()
+        loss: Tensor = cross_entropy(model(from_numpy(x)), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def predict(model: Module, x: ndarray, threads: int | None = None) -> ndarray:
+    """Return the most likely class of each of the images x, as integers (N,). The model is left in its mode.
+
+    Parameters
+    ----------
+    model : Module
+        From images to logits.
+    x : (N, ...)
+        Images as the model takes them.
+    threads : int, optional
+        As many as there are cores, unless given.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        with no_grad():
+            parts = map_shards(lambda part: model(from_numpy(x[part])).data.argmax(axis=1), shards(len(x), 32), threads)
+    finally:
+        model.train(was_training)
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+def accuracy(model: Module, x: ndarray, y: ndarray) -> float:
+    """Return the share of the images x (N, ...) whose most likely class is their label y (N,)."""
+    return float(np.mean(predict(model, x) == y))
+
+
+def fit(
+    model: Module,
+    optimizer: SGD,
+    epochs: int,
+    batches: Callable[[], Batches],
+    learning_rate: Callable[[int], float],
+    train: tuple[ndarray, ndarray],
+    test: tuple[ndarray, ndarray],
+) -> Iterator[Epoch]:
+    """Train for `epochs`, and yield each as it ends: a loop over it can show it, keep it, or stop.
+
+    Parameters
+    ----------
+    model, optimizer, learning_rate
+        As in `train_epoch`.
+    epochs : int
+    batches : callable
+        Returns the batches of one epoch; called once for each.
+    train, test : (x, y)
+        What the accuracies are measured on.
+    """
+    step = 0
+    for epoch in range(1, epochs + 1):
+        begin = time.perf_counter()
+        with single_threaded_blas():
+            losses = train_epoch(model, optimizer, batches(), learning_rate, step)
+        seconds = time.perf_counter() - begin
+        step += len(losses)
+        yield Epoch(
+            epoch=epoch,
+            loss=float(np.mean(losses)),
+            train_accuracy=accuracy(model, *train),
+            test_accuracy=accuracy(model, *test),
+            learning_rate=optimizer.lr,
+            steps=len(losses),
+            seconds=seconds,
+        )
