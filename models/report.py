@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def require_extra() -> None:
     """Fail early, and name the extra, if a package that the report needs is missing."""
     try:
-        import matplotlib  # noqa: F401, ICN001
+        import matplotlib  # noqa: F401
         import safetensors  # noqa: F401
         import tqdm  # noqa: F401
     except ImportError as error:
@@ -63,7 +63,7 @@ def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
     epochs = [epoch.epoch for epoch in history]
     marker = "o" if len(history) < 3 else ""
     loss.plot(epochs, [epoch.loss for epoch in history], color="tab:gray", marker=marker)
-    loss.set(xlabel="epoch", ylabel="loss in training (log scale)", yscale="log")
+    loss.set(xlabel="epoch", ylabel="loss in training", ylim=(0, None))
     for name, color in (("train", "tab:orange"), ("test", "tab:blue")):
         values = [100 * getattr(epoch, f"{name}_accuracy") for epoch in history]
         label = f"{name}: {values[-1]:.2f} %" if values else name
@@ -97,8 +97,9 @@ def draw_mistakes(folder: Path, images: ndarray, labels: ndarray, predicted: nda
     wrong = np.flatnonzero(labels != predicted)
     columns = 8
     rows = max(1, -(-min(most, len(wrong)) // columns))
-    figure = _figure(columns, 1.3 * rows + 0.4)
-    figure.suptitle(f"{len(wrong)} of {len(labels)} digits misread" + (": the first" if len(wrong) > most else ""))
+    figure = _figure(columns, 1.3 * rows + 0.5)
+    shown = f"; the first {most}" if len(wrong) > most else ""
+    figure.suptitle(f"{len(wrong)} of {len(labels):,} digits misread{shown}")
     for number, axes in enumerate(figure.subplots(rows, columns, squeeze=False).ravel()):
         axes.axis("off")
         if number < min(most, len(wrong)):

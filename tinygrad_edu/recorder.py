@@ -265,6 +265,7 @@ def _source(op: Op, names: tuple[str, ...], rules: list[Rule]) -> str:
     def each(form: str, between: str = "") -> str:
         return between.join(form.format(x=name) for name in names)
 
+    datas = each("_{x}_data, ")
     given = ", ".join(f"{setting}={setting}" for setting in op.settings)
     lines = [_header(op, names)]
     for x in names:
@@ -279,16 +280,16 @@ def _source(op: Op, names: tuple[str, ...], rules: list[Rule]) -> str:
         lines.append(f"    if {setting}.__class__ is _Tensor: {setting} = _setting(_op, {setting!r}, {setting})")
     lines += [
         "    try:",
-        f"        _out = _forward({each('_{x}_data, ')}{given})",
+        f"        _out = _forward({datas}{given})",
         "    except Exception as error:",
-        f"        _explain(_op, error, ({each('_{x}_data, ')}))",
+        f"        _explain(_op, error, ({datas}))",
         "        raise",
         f"    if {each('_{x}_cell is None', ' and ') or 'True'}:",
         "        return _out",
         "    if _out.__class__ is not _ndarray:",
         "        _out = _whole(_op, _out)",
         "    if _out.dtype is not _FLOAT32:",
-        f"        {each('_{x}_data, ')}_out = _follow(_op, ({each('{x}, ')}), ({each('_{x}_data, ')}), _out, dict({given}))",
+        f"        {datas}_out = _follow(_op, ({each('{x}, ')}), ({datas}), _out, dict({given}))",
         "    _tensor = _make(_Tensor)",
         "    _tensor._data = _out",
         f"    if _out.base is None and {each('_out is not _{x}_data', ' and ')}:",

@@ -44,7 +44,7 @@ def test_a_gradient_is_not_the_array_that_a_rule_saved():
 
 
 @pytest.mark.parametrize("axis", [0, -1, ()])
-@pytest.mark.parametrize("name", ["sum", "max", "min", "mean", "logsumexp"])
+@pytest.mark.parametrize("name", ["sum", "max", "min", "logsumexp"])  # NumPy's mean takes only ()
 def test_a_reduction_of_one_number_over_the_axis_that_numpy_lends_it(name, axis):
     x = Tensor(3.0, requires_grad=True)
     getattr(x, name)(axis=axis).backward()

@@ -2,7 +2,10 @@
 
 import asyncio
 
+import pytest
+
 import tinygrad_edu as tg
+from tinygrad_edu.errors import DTypeError
 
 
 def test_one_no_grad_can_be_entered_twice():
@@ -13,20 +16,35 @@ def test_one_no_grad_can_be_entered_twice():
         assert tg.is_grad_enabled()
 
 
-def test_the_decorator_reaches_into_a_generator():
-    @tg.no_grad()
-    def modes():
-        yield tg.is_grad_enabled()
-        yield tg.is_grad_enabled()
-
-    seen = [(inside, tg.is_grad_enabled()) for inside in modes()]
-    assert seen == [(False, True), (False, True)]
+def generator():
+    yield tg.is_grad_enabled()
 
 
-def test_the_decorator_reaches_into_a_coroutine():
-    @tg.no_grad()
-    async def mode():
-        await asyncio.sleep(0)
-        return tg.is_grad_enabled()
+async def coroutine():
+    return tg.is_grad_enabled()
 
-    assert asyncio.run(mode()) is False
+
+async def asynchronous_generator():
+    yield tg.is_grad_enabled()
+
+
+@pytest.mark.parametrize("function", [generator, coroutine, asynchronous_generator])
+def test_the_decorator_refuses_what_runs_after_the_call(function):
+    with pytest.raises(DTypeError, match=f"cannot decorate {function.__name__}"):
+        tg.no_grad()(function)
+
+
+def test_a_coroutine_has_a_mode_of_its_own():
+    async def main():
+        async def inside():
+            with tg.no_grad():
+                await asyncio.sleep(0)
+                return tg.is_grad_enabled()
+
+        async def outside():
+            await asyncio.sleep(0)
+            return tg.is_grad_enabled()
+
+        return await asyncio.gather(inside(), outside())
+
+    assert asyncio.run(main()) == [False, True]

@@ -5,10 +5,10 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.errors import MissingRuleError, WrongGradientError
+from tinygrad_edu.errors import MissingRuleError, RuleDefinitionError, WrongGradientError
 
 LOCALS_OF_THE_WRITTEN_OUT_CALL = [
-    "out", "node", "cell", "tensor", "op", "forward", "rules", "edges", "tick", "kept", "Tensor", "Node", "make",
+    "node", "cell", "tensor", "op", "forward", "rules", "edges", "tick", "kept", "Tensor", "Node", "make",
     "ndarray", "asarray", "shape_of", "error", "plain", "follow", "explain", "share", "FLOAT32", "is_grad_enabled",
 ]  # fmt: skip
 
@@ -41,6 +41,12 @@ def test_a_setting_may_have_any_name(name):
     x.zero_grad()
     f(x, **{name: 4}).backward()
     assert x.grad == [4.0]
+
+
+@pytest.mark.parametrize("parameters", ["out", "x, x_shape", "x, _y", "x, **k"])
+def test_a_name_that_a_rule_could_not_tell_apart_is_refused(parameters):
+    with pytest.raises(RuleDefinitionError, match="'f'"):
+        declare(f"def f({parameters}): ...")
 
 
 def test_a_rule_that_returns_a_tensor_to_the_walk_on_arrays_is_named():
