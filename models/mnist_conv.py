@@ -93,6 +93,7 @@ def train(recipe: Recipe, digits: data.Digits, seed: int) -> tuple[nn.Sequential
         recipe.epochs,
         lambda: epoch_batches(digits, recipe, rng),
         schedule(recipe, digits),
+        rng,
         train=(data.to_float(digits.x_train), digits.y_train),
         test=(data.to_float(digits.x_test), digits.y_test),
     )

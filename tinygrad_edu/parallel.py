@@ -13,9 +13,14 @@ from contextvars import copy_context
 from functools import cache
 from typing import Any, TypeVar
 
-from tinygrad_edu.errors import MissingExtraError
+import numpy as np
+from numpy import ndarray
 
-__all__ = ["available_cores", "map_shards", "shards", "single_threaded_blas"]
+from tinygrad_edu.engine import enable_grad, from_numpy, walk
+from tinygrad_edu.errors import MissingExtraError, NonScalarBackwardError, ShapeError
+from tinygrad_edu.nn import Module, random_stream
+
+__all__ = ["available_cores", "map_shards", "shards", "single_threaded_blas", "value_and_grad"]
 
 Result = TypeVar("Result")
 
@@ -68,14 +73,14 @@ def shards(count: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def map_shards(function: Callable[[slice], Result], slices: list[slice], threads: int | None = None) -> list[Result]:
-    """Apply `function` to each slice, on several threads, and return the results in the order of the slices.
+def map_shards(function: Callable[[int], Result], count: int, threads: int | None = None) -> Iterator[Result]:
+    """Apply `function` to the numbers of `count` shards, on several threads, and yield the results in their order.
 
     Parameters
     ----------
     function : callable
-        Of a slice. It runs in a copy of the caller's context: gradients are recorded as they are outside.
-    slices : list of slice
+        Of the number of a shard. It runs in a copy of the caller's context: gradients are recorded as they are outside.
+    count : int
     threads : int, optional
         As many as there are cores, unless given.
 
@@ -84,9 +89,101 @@ def map_shards(function: Callable[[slice], Result], slices: list[slice], threads
     MissingExtraError
         Where threadpoolctl is not installed.
     """
-    threads = min(threads or available_cores(), len(slices))
+    threads = min(threads or available_cores(), count)
     with single_threaded_blas():
         if threads <= 1:
-            return [function(part) for part in slices]
-        tasks = [_pool(threads).submit(copy_context().run, function, part) for part in slices]
-        return [task.result() for task in tasks]
+            yield from map(function, range(count))
+        else:
+            tasks = [_pool(threads).submit(copy_context().run, function, k) for k in range(count)]
+            yield from (task.result() for task in tasks)
+
+
+def value_and_grad(
+    model: Module,
+    loss: Callable[[Any, ndarray], Any],
+    x: ndarray,
+    y: ndarray,
+    rng: np.random.Generator,
+    *,
+    shard_size: int = 32,
+    threads: int | None = None,
+) -> tuple[float, list[ndarray | None]]:
+    """Return the mean loss of a batch and its gradient, computed shard by shard.
+
+    Each shard's forward and backward run to the end before its thread begins the next. The gradients are added in the
+    order of the shards, and every shard draws from a random stream of its own, so the bits do not depend on the number
+    of threads. They do depend on the size of the shards.
+
+    Parameters
+    ----------
+    model : Module
+        A model of which one module has ``couples_samples`` set runs unsharded.
+    loss : callable
+        Of the model's output and the labels of a shard: the mean over its samples, as a tensor of one element.
+    x, y : (N, ...)
+        The batch, N at least 1.
+    rng : numpy.random.Generator
+        Seeds the streams that `nn.Dropout` draws from.
+    shard_size : int
+        How many samples make a shard.
+    threads : int, optional
+        As many as there are cores, unless given.
+
+    Returns
+    -------
+    value : float
+    gradients : list of (ndarray or None)
+        One for each of ``model.parameters()``; None where the loss does not depend on it.
+
+    Raises
+    ------
+    ShapeError
+        Where x and y are empty or of different lengths.
+    NonScalarBackwardError
+        Where the loss is not one element.
+    MissingExtraError
+        Where threadpoolctl is not installed.
+
+    Examples
+    --------
+    >>> from tinygrad_edu import nn
+    >>> rng = np.random.default_rng(0)
+    >>> model = nn.Linear(3, 2, rng=rng)
+    >>> x, y = rng.random((64, 3)).astype(np.float32), rng.integers(0, 2, 64)
+    >>> value, (weight, bias) = value_and_grad(model, nn.cross_entropy, x, y, rng)
+    >>> whole = nn.cross_entropy(model(x), y)
+    >>> whole.backward()
+    >>> bool(np.allclose(weight, model.weight.grad)), bool(np.allclose(value, whole.item()))
+    (True, True)
+    """
+    if len(x) != len(y) or not len(x):
+        raise ShapeError(f"value_and_grad: a batch of {len(x)} samples with {len(y)} labels; it needs one for each.")
+    coupled = any(module.couples_samples for module in model.modules())
+    slices = shards(len(x), len(x) if coupled else shard_size)
+    streams = rng.spawn(len(slices))
+    leaves = [parameter._node for parameter in model.parameters()]
+
+    def of_shard(k: int) -> tuple[float, list[ndarray | None]]:
+        part = slices[k]
+        with random_stream(streams[k]), enable_grad():
+            result = loss(model(from_numpy(x[part])), y[part])
+        if result.size != 1:
+            raise NonScalarBackwardError(
+                f"value_and_grad: the loss of a shard has shape {result.shape}, not one element."
+            )
+        share = (part.stop - part.start) / len(x)
+        found = walk([(result._node, np.full(result.shape, share, result.dtype))]) if result.requires_grad else {}
+        return share * result.item(), [found.get(leaf) for leaf in leaves]
+
+    value, total = 0.0, [None] * len(leaves)
+    for part_value, gradients in map_shards(of_shard, len(slices), threads):
+        value += part_value
+        total = [_added(a, b) for a, b in zip(total, gradients, strict=True)]
+    return value, total
+
+
+def _added(total: ndarray | None, part: ndarray | None) -> ndarray | None:
+    if total is None or part is None:
+        return total if part is None else part
+    total += part
+    return total

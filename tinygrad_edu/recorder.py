@@ -113,11 +113,15 @@ class Op:
         >>> float(x.grad)
         12.0
         """
-        for argument, function in functions.items():
+        for argument in functions:
             if argument not in self.inputs:
                 self._unknown(argument, f"{self.name}.vjps", self.inputs)
-            self.functions[argument] = function
-        self._rebuild()
+        before, self.functions = self.functions, self.functions | functions
+        try:
+            self._rebuild()
+        except RuleDefinitionError:
+            self.functions = before
+            raise
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         """Apply the op: to arrays, for an array; to Tensors, for a Tensor."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Tensor, from_numpy, no_grad
+from tinygrad_edu.engine import from_numpy, no_grad
 from tinygrad_edu.nn import Module
 from tinygrad_edu.ops import cross_entropy
 from tinygrad_edu.optim import SGD
-from tinygrad_edu.parallel import map_shards, shards, single_threaded_blas
+from tinygrad_edu.parallel import map_shards, shards, value_and_grad
 
 __all__ = ["Epoch", "accuracy", "fit", "predict", "train_epoch"]
 
@@ -48,7 +48,12 @@ class Epoch:
 
 
 def train_epoch(
-    model: Module, optimizer: SGD, batches: Batches, learning_rate: Callable[[int], float], step: int = 0
+    model: Module,
+    optimizer: SGD,
+    batches: Batches,
+    learning_rate: Callable[[int], float],
+    rng: np.random.Generator,
+    step: int = 0,
 ) -> list[float]:
     """Take one step of the optimizer for each batch, and return the loss of each.
 
@@ -62,18 +67,20 @@ def train_epoch(
         Images as the model takes them, and integer labels (N,).
     learning_rate : callable
         From the number of the step to its learning rate.
+    rng : numpy.random.Generator
+        Seeds what dropout draws.
     step : int
         The number of the first step.
     """
     model.train()
-    losses = []
+    parameters, losses = model.parameters(), []
     for number, (x, y) in enumerate(batches, step):
         optimizer.lr = learning_rate(number)
-        optimizer.zero_grad()
-        loss: Tensor = cross_entropy(model(from_numpy(x)), y)
-        loss.backward()
+        value, gradients = value_and_grad(model, cross_entropy, x, y, rng)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
         optimizer.step()
-        losses.append(loss.item())
+        losses.append(value)
     return losses
 
 
@@ -93,10 +100,12 @@ def predict(model: Module, x: ndarray, threads: int | None = None) -> ndarray:
     model.eval()
     try:
         with no_grad():
-            parts = map_shards(lambda part: model(from_numpy(x[part])).data.argmax(axis=1), shards(len(x), 32), threads)
+            slices = shards(len(x), 64)
+            parts = map_shards(lambda k: model(from_numpy(x[slices[k]])).data.argmax(axis=1), len(slices), threads)
+            classes = list(parts)
     finally:
         model.train(was_training)
-    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+    return np.concatenate(classes) if classes else np.zeros(0, np.int64)
 
 
 def accuracy(model: Module, x: ndarray, y: ndarray) -> float:
@@ -110,6 +119,7 @@ def fit(
     epochs: int,
     batches: Callable[[], Batches],
     learning_rate: Callable[[int], float],
+    rng: np.random.Generator,
     train: tuple[ndarray, ndarray],
     test: tuple[ndarray, ndarray],
 ) -> Iterator[Epoch]:
@@ -117,7 +127,7 @@ def fit(
 
     Parameters
     ----------
-    model, optimizer, learning_rate
+    model, optimizer, learning_rate, rng
         As in `train_epoch`.
     epochs : int
     batches : callable
@@ -128,8 +138,7 @@ def fit(
     step = 0
     for epoch in range(1, epochs + 1):
         begin = time.perf_counter()
-        with single_threaded_blas():
-            losses = train_epoch(model, optimizer, batches(), learning_rate, step)
+        losses = train_epoch(model, optimizer, batches(), learning_rate, rng, step)
         seconds = time.perf_counter() - begin
         step += len(losses)
         yield Epoch(

@@ -12,6 +12,7 @@ from tinygrad_edu.engine import Tensor, from_numpy
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.randomness import current_stream
 from tinygrad_edu.ops.convolution import Pair, pair
 
 __all__ = [
@@ -294,7 +295,7 @@ class Dropout(Module):
             return x
         if x.dtype.kind != "f":
             raise DTypeError(f"Dropout scales what it keeps: it needs floating-point values, not {x.dtype}.")
-        mask = _keep(x.shape, self.p, self.rng).astype(x.dtype)
+        mask = _keep(x.shape, self.p, current_stream(self.rng)).astype(x.dtype)
         mask *= 1 / (1 - self.p)
         return ops.multiply(x, from_numpy(mask))
 

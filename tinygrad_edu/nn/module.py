@@ -28,6 +28,9 @@ class Module:
     ----------
     training : bool
         Whether layers such as `Dropout` behave as in training. Set by `train` and `eval`.
+    couples_samples : bool
+        Whether the result for one sample of a batch depends on the others, as in batch normalization. A module that
+        does so says it here, in its class, and its batch is not cut into shards.
 
     Notes
     -----
@@ -51,6 +54,7 @@ class Module:
     """
 
     training: bool = True
+    couples_samples: bool = False
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         """Compute `forward`."""

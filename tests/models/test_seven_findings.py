@@ -1,0 +1,50 @@
+"""The study of the seven findings: its page shows what its program computed."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from models.mnist_by_hand import SEED, Faults
+from models.seven_findings import NAMES, Outcome, outcome, outcomes, variants
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def recorded() -> list[Outcome]:
+    with (DOCS / "seven_findings.csv").open() as file:
+        return [
+            Outcome(row["variant"], int(row["epochs"]), *(float(row[k]) for k in list(row)[2:]))
+            for row in csv.DictReader(file)
+        ]
+
+
+def test_the_page_shows_every_recorded_number():
+    page = (DOCS / "seven_findings.md").read_text()
+    for row in recorded():
+        numbers = " | ".join(
+            f"{100 * n:.2f} %" for n in (row.test_accuracy, row.best_test_accuracy, row.train_accuracy)
+        )
+        assert f"| {row.variant.replace('_', ' ')} | {numbers} |" in page
+
+
+def test_every_variant_is_recorded_for_300_epochs():
+    assert [(row.variant, row.epochs) for row in recorded()] == [(name, 300) for name in variants()]
+
+
+def test_a_variant_differs_in_one_fault():
+    for name, faults in variants().items():
+        if "with" in name:
+            base = SEED if name.startswith("seed") else Faults(**dict.fromkeys(NAMES, False))
+            assert sum(getattr(faults, fault) != getattr(base, fault) for fault in NAMES) == 1
+
+
+def test_the_seed_begins_as_recorded_in_its_log():
+    log = Path(__file__).with_name("seed_log_300_epochs.txt").read_text().splitlines()
+    row = outcome("seed", 2)
+    assert log[1] == f"I:1 Test-Acc:{row.test_accuracy} Train-Acc:{row.train_accuracy}"
+
+
+@pytest.mark.slow
+def test_a_new_run_of_300_epochs_gives_the_recorded_numbers():
+    assert list(outcomes(list(variants()), 300)) == recorded()
