@@ -161,7 +161,7 @@ def value_and_grad(
     coupled = any(module.couples_samples for module in model.modules())
     slices = shards(len(x), len(x) if coupled else shard_size)
     streams = rng.spawn(len(slices))
-    leaves = [parameter._node for parameter in model.parameters()]
+    leaves = [node for parameter in model.parameters() if (node := parameter._node)]
 
     def of_shard(k: int) -> tuple[float, list[ndarray | None]]:
         part = slices[k]
@@ -175,7 +175,8 @@ def value_and_grad(
         found = walk([(result._node, np.full(result.shape, share, result.dtype))]) if result.requires_grad else {}
         return share * result.item(), [found.get(leaf) for leaf in leaves]
 
-    value, total = 0.0, [None] * len(leaves)
+    value = 0.0
+    total: list[ndarray | None] = [None] * len(leaves)
     for part_value, gradients in map_shards(of_shard, len(slices), threads):
         value += part_value
         total = [_added(a, b) for a, b in zip(total, gradients, strict=True)]

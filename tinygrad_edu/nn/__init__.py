@@ -34,6 +34,6 @@ from tinygrad_edu.nn.summary import Summary, summary
 __all__ = [
     "AvgPool2D", "BCEWithLogitsLoss", "Conv2D", "CrossEntropyLoss", "Dropout", "Flatten", "L1Loss", "Linear",
     "LogSoftmax", "MSELoss", "MaxPool2D", "Module", "NLLLoss", "ReLU", "Sequential", "Sigmoid", "Softmax", "Summary",
-    "Tanh", "binary_cross_entropy_with_logits", "cross_entropy", "init", "l1_loss", "mse_loss", "nll_loss", "random_stream",
-    "summary",
+    "Tanh", "binary_cross_entropy_with_logits", "cross_entropy", "init", "l1_loss", "mse_loss", "nll_loss",
+    "random_stream", "summary",
 ]  # fmt: skip
