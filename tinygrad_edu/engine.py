@@ -23,7 +23,6 @@ from tinygrad_edu.errors import (
     DTypeError,
     GraphFreedError,
     IntegerGradientError,
-    LeafInPlaceError,
     NoGraphError,
     NonScalarBackwardError,
     ReadOnlyError,
@@ -230,7 +229,7 @@ class Tensor(Surface):
             raise NoGraphError("only a leaf that requires a gradient has a .grad; this tensor is not one.")
         if values is not None:
             values = np.asarray(values, dtype=self.dtype)
-            _demand_shape("assigning .grad", values.shape, self.shape)
+            demand_shape("assigning .grad", values.shape, self.shape)
         self._node.grad = values
 
     @property
@@ -305,7 +304,7 @@ class Tensor(Surface):
         """
         if values is not self._data:
             values = np.asarray(values.numpy() if isinstance(values, Tensor) else values)
-            _demand_shape("assigning to a tensor in place", values.shape, self.shape)
+            demand_shape("assigning to a tensor in place", values.shape, self.shape)
             refuse_read_only("assign", self)
             self._data[...] = values
         changed(self)
@@ -418,70 +417,12 @@ def changed(tensor: Tensor) -> None:
     tensor._cell[0] = last_change[0] = tick()
 
 
-def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
-    """Make of a binary op the operator that writes its result into the first operand, as ``+=`` does.
-
-    A recorded one keeps the old values for its rule, and gives the tensor the new node; views of it that were
-    recorded before are stale from then on, and say so when they are used.
-    """
-
-    def operator(tensor: Tensor, other: Any) -> Tensor:
-        recording = is_grad_enabled()
-        refuse_read_only(op.name, tensor)
-        old = tensor
-        if recording:
-            _refuse_leaf(op, tensor)
-            old = _snapshot(op, op.inputs[0], tensor)
-            if isinstance(other, Tensor) and other._cell is tensor._cell:
-                other = _snapshot(op, op.inputs[1], other)
-        result = op.call(old, other)
-        _demand_shape(f"{op.name} in place", result.shape, tensor.shape)
-        if not np.can_cast(result.dtype, tensor.dtype, "same_kind"):
-            raise DTypeError(f"{op.name} in place would squeeze {result.dtype} into {tensor.dtype}.")
-        if result._node is not None:
-            _refuse_shared_constant(op, tensor)
-            result = result.astype(tensor.dtype) if result.dtype != tensor.dtype else result
-        tensor._data[...] = result._data
-        changed(tensor)
-        if result._node is not None:
-            tensor._node = result._node
-            tensor._node.number = tensor._cell[0]
-        return tensor
-
-    return operator
-
-
-def _snapshot(op: Op, argument: str, tensor: Tensor) -> Tensor:
-    """Copy an operand that is about to be overwritten, for the rules that save it."""
-    refuse_stale(f"op {op.name}", argument, tensor)
-    return wrap(tensor._data.copy(), tensor._node, [0, 0])
-
-
 def refuse_read_only(where: str, tensor: Tensor) -> None:
     """Raise if the memory of a tensor cannot be written to."""
     if not tensor._data.flags.writeable:
         raise ReadOnlyError(
             f"{where} in place on a tensor of shape {tensor.shape} whose memory is read-only, as that of broadcast_to "
             f"is: change a copy, Tensor(t.numpy())."
-        )
-
-
-def _refuse_leaf(op: Op, tensor: Tensor) -> None:
-    node = tensor._node
-    while node is not None and node.op is not None and node.cells[0] is tensor._cell:
-        node = node.parents[0]  # a view of something older
-    if node is not None and node.op is None:
-        raise LeafInPlaceError(
-            f"{op.name} in place on a leaf that requires a gradient, or on a view of one, would change what the "
-            f"gradient is taken of: wrap it in no_grad(), or work on .data."
-        )
-
-
-def _refuse_shared_constant(op: Op, tensor: Tensor) -> None:
-    if tensor._node is None and tensor._cell[1]:
-        raise StaleValueError(
-            f"{op.name} in place would give a gradient to a constant of shape {tensor.shape} whose memory others "
-            f"share, and they would not know of it: write t = t + other, which makes a tensor of its own."
         )
 
 
@@ -496,7 +437,8 @@ def refuse_stale(where: str, argument: str, tensor: Tensor) -> None:
         )
 
 
-def _demand_shape(where: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+def demand_shape(where: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """Raise if a shape is not the one that is needed."""
     if found != wanted:
         raise ShapeError(f"{where} needs shape {wanted}, and got {found}.")
 
@@ -511,7 +453,7 @@ def _cotangent(tensor: Tensor, gradient: Any) -> ndarray:
         return np.ones(tensor.shape, tensor.dtype)
     values = gradient.numpy() if isinstance(gradient, Tensor) else gradient
     array = np.asarray(values, dtype=tensor.dtype)
-    _demand_shape("the gradient given to backward()", array.shape, tensor.shape)
+    demand_shape("the gradient given to backward()", array.shape, tensor.shape)
     return array
 
 

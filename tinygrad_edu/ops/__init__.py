@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor, changed, in_place, is_grad_enabled, refuse_read_only
+from tinygrad_edu.engine import Tensor, changed, is_grad_enabled, refuse_read_only
 from tinygrad_edu.errors import LeafInPlaceError
+from tinygrad_edu.in_place import in_place
 from tinygrad_edu.ops import (
     classification,
     convolution,

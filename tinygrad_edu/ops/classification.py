@@ -6,7 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.ops.elementwise import exp
+from tinygrad_edu.ops.elementwise import astype, exp
 from tinygrad_edu.ops.reduction import mean, sum
 from tinygrad_edu.ops.shape import expand_dims
 from tinygrad_edu.recorder import Array, op
@@ -48,18 +48,22 @@ def softmax_cross_entropy(logits: Array, targets: Array) -> Array:
 
     Returns
     -------
-    (N, ...)
+    (N, ...), of the dtype of the logits
     """
     log_p = log_softmax(logits, 1)
     if targets.dtype.kind == "f":
-        return -np.sum(targets * log_p, axis=1)
+        return -np.sum(_to(targets, logits.dtype) * log_p, axis=1)
     return -np.take_along_axis(log_p, np.expand_dims(targets, 1), axis=1)[:, 0]
 
 
+def _to(x: Any, dtype: Any) -> Any:
+    return x if x.dtype == dtype else astype(x, dtype)
+
+
 def _probabilities(targets: Any, like: Any) -> Any:
-    """Return labels as one-hot rows; leave probabilities as they are."""
+    """Return labels as one-hot rows, and probabilities as they are, in the dtype of the logits."""
     if targets.dtype.kind == "f":
-        return targets
+        return _to(targets, like.dtype)
     classes = np.arange(like.shape[1]).reshape(1, -1, *[1] * (like.ndim - 2))
     return (np.expand_dims(_labels(targets), 1) == classes).astype(like.dtype)
 
@@ -75,7 +79,7 @@ def _cross_entropy_logits(g: Any, logits: Any, targets: Any) -> Any:
 
 softmax_cross_entropy.vjps(
     logits=_cross_entropy_logits,
-    targets=lambda g, logits: -expand_dims(g, 1) * log_softmax(logits, 1),
+    targets=lambda g, logits, targets_dtype: _to(-expand_dims(g, 1) * log_softmax(logits, 1), targets_dtype),
 )
 
 

@@ -17,7 +17,7 @@ def getitem(x: Array, /, index: Any) -> Array:
 @op
 def scatter_add(x: Array, /, index: Any, shape: Any) -> Array:
     """Return zeros of `shape` with the elements of x added at `index`: an element taken twice gets two."""
-    out = np.zeros(shape, x.dtype)
+    out = np.zeros(shape, np.asarray(x).dtype)
     if _is_basic(index):
         out[index] = x
     else:

@@ -1,0 +1,76 @@
+"""In-place operators: what ``t += other`` does to a graph that has seen t, and where it is refused."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import (
+    Tensor,
+    changed,
+    demand_shape,
+    is_grad_enabled,
+    refuse_read_only,
+    refuse_stale,
+    wrap,
+)
+from tinygrad_edu.errors import DTypeError, LeafInPlaceError, StaleValueError
+from tinygrad_edu.recorder import Op
+
+
+def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
+    """Make of a binary op the operator that writes its result into the first operand, as ``+=`` does.
+
+    A recorded one keeps the old values for its rule, and gives the tensor the new node; views of it that were
+    recorded before are stale from then on, and say so when they are used.
+    """
+
+    def operator(tensor: Tensor, other: Any) -> Tensor:
+        recording = is_grad_enabled()
+        refuse_read_only(op.name, tensor)
+        old = tensor
+        if recording:
+            _refuse_leaf(op, tensor)
+            old = _snapshot(op, op.inputs[0], tensor)
+            if isinstance(other, Tensor) and other._cell is tensor._cell:
+                other = _snapshot(op, op.inputs[1], other)
+        result = op.call(old, other)
+        demand_shape(f"{op.name} in place", result.shape, tensor.shape)
+        if not np.can_cast(result.dtype, tensor.dtype, "same_kind"):
+            raise DTypeError(f"{op.name} in place would squeeze {result.dtype} into {tensor.dtype}.")
+        if result._node is not None:
+            _refuse_shared_constant(op, tensor)
+            result = result.astype(tensor.dtype) if result.dtype != tensor.dtype else result
+        tensor._data[...] = result._data
+        changed(tensor)
+        if result._node is not None:
+            tensor._node = result._node
+            tensor._node.number = tensor._cell[0]
+        return tensor
+
+    return operator
+
+
+def _snapshot(op: Op, argument: str, tensor: Tensor) -> Tensor:
+    """Copy an operand that is about to be overwritten, for the rules that save it."""
+    refuse_stale(f"op {op.name}", argument, tensor)
+    return wrap(tensor._data.copy(), tensor._node, [0, 0])
+
+
+def _refuse_leaf(op: Op, tensor: Tensor) -> None:
+    node = tensor._node
+    while node is not None and node.op is not None and node.cells[0] is tensor._cell:
+        node = node.parents[0]  # a view of something older
+    if node is not None and node.op is None:
+        raise LeafInPlaceError(
+            f"{op.name} in place on a leaf that requires a gradient, or on a view of one, would change what the "
+            f"gradient is taken of: wrap it in no_grad(), or work on .data."
+        )
+
+
+def _refuse_shared_constant(op: Op, tensor: Tensor) -> None:
+    if tensor._node is None and tensor._cell[1]:
+        raise StaleValueError(
+            f"{op.name} in place would give a gradient to a constant of shape {tensor.shape} whose memory others "
+            f"share, and they would not know of it: write t = t + other, which makes a tensor of its own."
+        )
