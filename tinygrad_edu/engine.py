@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from functools import wraps
 from heapq import heappop, heappush
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
@@ -49,6 +49,7 @@ last_change = [0]
 
 _accumulating = Lock()
 _recording = ContextVar("tinygrad_edu_recording", default=True)
+_outer_modes: ContextVar[tuple[bool, ...]] = ContextVar("tinygrad_edu_outer_modes", default=())
 is_grad_enabled: Callable[[], bool] = _recording.get
 
 
@@ -57,13 +58,15 @@ class GradientMode:
 
     def __init__(self, recording: bool) -> None:
         self._mode = recording
-        self._tokens: list[Token[bool]] = []
 
     def __enter__(self) -> None:
-        self._tokens.append(_recording.set(self._mode))
+        _outer_modes.set((*_outer_modes.get(), _recording.get()))
+        _recording.set(self._mode)
 
     def __exit__(self, *error: object) -> None:
-        _recording.reset(self._tokens.pop())
+        *outer, mode = _outer_modes.get()
+        _outer_modes.set(tuple(outer))
+        _recording.set(mode)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Wrap a function, so that each call of it runs in this mode."""
@@ -409,6 +412,7 @@ def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
             f"from_numpy borrows the memory of an ndarray of real numbers or booleans in native byte order, not of "
             f"{what}; Tensor(values) copies, and takes more."
         )
+    array = np.asarray(array)  # of a subclass, such as a memory map, the plain array on the same memory
     return wrap(array, leaf(array) if requires_grad else None, [0, 1])
 
 

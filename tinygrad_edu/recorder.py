@@ -86,6 +86,7 @@ class Op:
         self.slash = Parameter.POSITIONAL_ONLY in kinds
         self.inputs = tuple(p.name for p in parameters if self._is_input(p))
         self.settings = {p.name: p.default for p in parameters if not self._is_input(p)}
+        self.by_keyword = frozenset(p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY)
         self.functions: dict[str, Callable[..., Any]] = {}
         self._check_names(kinds)
         self._rebuild()
@@ -166,6 +167,8 @@ class Op:
 
         def call(*inputs: Any, **settings: Any) -> Any:
             count = len(inputs)
+            if not count:
+                return self.forward(**settings)  # which says what it thinks of that
             if count not in written:
                 names = self.names(count)
                 written[count] = _write_call(self, names, self._rules(names))
@@ -256,11 +259,12 @@ def op(forward: Any = None, *, broadcasts: bool = False) -> Any:
 
 
 def _header(op: Op, names: tuple[str, ...]) -> str:
-    mark = ["/"] if op.slash else ["*"] if op.settings else []
-    settings = [
-        name if default is Parameter.empty else f"{name}=_default_{name}" for name, default in op.settings.items()
-    ]
-    return f"def {op.name}({', '.join([*names, *mark, *settings])}):"
+    parts = [*names, "/"] if op.slash else [*names]
+    for name, default in op.settings.items():
+        if name in op.by_keyword and "*" not in parts:
+            parts.append("*")
+        parts.append(name if default is Parameter.empty else f"{name}=_default_{name}")
+    return f"def {op.name}({', '.join(parts)}):"
 
 
 def _source(op: Op, names: tuple[str, ...], rules: list[Rule]) -> str:
@@ -292,8 +296,10 @@ def _source(op: Op, names: tuple[str, ...], rules: list[Rule]) -> str:
         "        return _out",
         "    if _out.__class__ is not _ndarray:",
         "        _out = _whole(_op, _out)",
-        "    if _out.dtype is not _FLOAT32:",
+        "    _dtype = _out.dtype",
+        f"    if {each('(_{x}_cell is not None and _{x}_data.dtype is not _dtype)', ' or ')}:",
         f"        {datas}_out = _follow(_op, ({each('{x}, ')}), ({datas}), _out, dict({given}))",
+        "        _dtype = _out.dtype",
         "    _tensor = _make(_Tensor)",
         "    _tensor._data = _out",
         f"    if _out.base is None and {each('_out is not _{x}_data', ' and ')}:",
@@ -302,7 +308,7 @@ def _source(op: Op, names: tuple[str, ...], rules: list[Rule]) -> str:
         f"        _cell = _cell_of(_out, ({each('{x}, ')}))",
         "    _tensor._cell = _cell",
         f"    if ({each('_{x}_node is None', ' and ')}) or not _is_grad_enabled()"
-        " or (_out.dtype is not _FLOAT32 and _out.dtype.kind != 'f'):",
+        " or (_dtype is not _FLOAT32 and _dtype.kind != 'f'):",
         "        _tensor._node = None",
         "        return _tensor",
         "    _edges = []",
@@ -319,7 +325,7 @@ def _source(op: Op, names: tuple[str, ...], rules: list[Rule]) -> str:
         "    _node.number = _tick(); _node.op = _op; _node.edges = _edges",
         f"    _node.parents = ({each('_{x}_node, ')})",
         f"    _node.cells = ({each('_{x}_cell, ')}_cell)",
-        "    _node.shape = _out.shape; _node.dtype = _out.dtype",
+        "    _node.shape = _out.shape; _node.dtype = _dtype",
         "    return _tensor",
     ]
     return "\n".join(lines) + "\n"

@@ -264,7 +264,7 @@ clip.vjps(x=lambda g, x, min, max: where(_inside(x, min, max), g, 0.0))
 @op
 def astype(x: Array, /, dtype: Any) -> Array:
     """Return a copy of x of another dtype. A gradient flows back only from a floating-point one."""
-    return np.array(x, dtype=dtype)
+    return np.array(x, dtype=np.dtype(dtype).newbyteorder("="))
 
 
 astype.vjps(x=lambda g, x_dtype: astype(g, x_dtype))

@@ -67,9 +67,9 @@ def check_gradient(f: Function, grad: Function, *arrays: Any, rng: Rng | None = 
     rng = _generator(rng)
     points = _float64(arrays)
     names = argument_names(f, len(points))
-    out = np.asarray(f(*points))
+    out = np.asarray(f(*copies(points)))
     cotangent = np.ones(out.shape) if out.size == 1 else draw_signed(rng, out.shape)
-    claimed = grad(*points) if out.size == 1 else grad(*points, cotangent)
+    claimed = grad(*copies(points)) if out.size == 1 else grad(*copies(points), cotangent.copy())
     gradients = claimed if isinstance(claimed, tuple | list) and len(points) > 1 else (claimed,)
     repeat = (*array_lines(names, points), f"check_gradient(f, grad, {', '.join(names)})")
     name = getattr(f, "__name__", repr(f))
@@ -216,6 +216,11 @@ def _float64(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
     return tuple(a.astype(np.float64, copy=False) for a in points)
 
 
+def copies(arrays: Sequence[Array]) -> list[Array]:
+    """Copy the arrays that a function of the user's is called with: it may write into them."""
+    return [x.copy() for x in arrays]
+
+
 def _names(f: Function, count: int) -> tuple[str, ...]:
     return f.names if isinstance(f, Call) else f.names(count) if isinstance(f, Op) else argument_names(f, count)
 
@@ -242,11 +247,11 @@ def _join(parts: Sequence[Any]) -> Array:
 
 
 def _value_of(f: Function) -> Function:
-    """Return f as a function of arrays, to one array."""
+    """Return f as a function of arrays (copied: f may write into its own), to one array."""
 
     def value(*arrays: Array) -> Array:
         with no_grad():
-            return _join(_floating(f(*map(from_numpy, map(np.asarray, arrays)))))
+            return _join(_floating(f(*(from_numpy(np.array(a)) for a in arrays))))
 
     return value
 

@@ -87,7 +87,7 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any) ->
     x, direction = np.asarray(x, np.float64), np.asarray(direction, np.float64)
     if x.shape != direction.shape:
         raise ShapeError(f"a direction of shape {direction.shape} at a point of shape {x.shape}.")
-    center, eps = _evaluate(f, x)
+    center, eps = _evaluate(f, x.copy())
     if not np.all(np.isfinite(center)):
         raise NotDifferentiableHere(f"the function is not finite at this point: {center[~np.isfinite(center)][0]}.")
     steps, central, second, rounding = _ladder(x), [], [], []

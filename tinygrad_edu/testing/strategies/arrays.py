@@ -25,13 +25,17 @@ def shapes(draw: Any, min_dims: int = 0, max_dims: int = 3, empty: bool = True) 
     """Draw a shape: 0-d, with axes of length 1, and now and then (unless ``empty=False``) with an axis of length 0."""
     sides = st.sampled_from(_SIDES * 4 + (0,) * empty)
     ndim = draw(st.integers(min_dims, max_dims))
+    if draw(st.integers(0, 2)) == 2:  # all alike: only these show a forgotten transposition
+        sides = st.just(draw(sides))
     return tuple(draw(sides) for _ in range(ndim))
 
 
 @st.composite
 def broadcastable(draw: Any, count: int = 2, max_dims: int = 3, empty: bool = True) -> tuple[Shape, ...]:
-    """Draw `count` shapes that broadcast: each is a common shape with axes of length 1 put in and left out."""
+    """Draw `count` shapes that broadcast: each is a common shape with axes of length 1 put in and left out, or not."""
     common = draw(shapes(0, max_dims, empty))
+    if draw(st.integers(0, 2)) == 2:
+        return (common,) * count
 
     def one() -> Shape:
         left_out = min(draw(st.sampled_from((0, 0, 0, 1, 2))), len(common))

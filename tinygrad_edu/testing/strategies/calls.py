@@ -153,8 +153,11 @@ def one_input(draw: Any, /, name: Any, **values: Any) -> Call:
 
 @st.composite
 def two_inputs(draw: Any, name: Any, x: Settings | None = None, y: Settings | None = None) -> Call:
-    """Draw a call of an op of two inputs that broadcast."""
+    """Draw a call of an op of two inputs that broadcast; now and then one is a Python number, that is held fixed."""
     of_x, of_y = draw(broadcastable())
+    if draw(st.integers(0, 5)) == 5:
+        inputs: list[Any] = [draw(arrays(of_x, **(x or {}))), draw(arrays((), **(y or {}))).item()]
+        return Call(name, inputs, differentiable=(0,))
     return Call(name, [draw(arrays(of_x, **(x or {}))), draw(arrays(of_y, **(y or {})))])
 
 
@@ -183,12 +186,17 @@ def _divisions(draw: Any, name: str) -> Call:
 
 @st.composite
 def _powers(draw: Any) -> Call:
-    """Draw a positive base and any exponent; or any base but 0, and whole exponents that are held fixed."""
+    """Draw a positive base and any exponent; or any base but 0 and whole exponents, held fixed; or a number as one."""
     of_x, of_y = draw(broadcastable())
-    if draw(st.booleans()):
+    kind = draw(st.sampled_from(("any exponent", "whole exponents", "a number as exponent", "a number as base")))
+    if kind == "a number as exponent":
+        return Call("power", [draw(arrays(of_x, 0.25, 3.0)), draw(st.sampled_from((2, 3, -1, 0.5)))], (0,))
+    if kind == "a number as base":
+        return Call("power", [draw(st.sampled_from((2, 0.5))), draw(arrays(of_y, -2.0, 2.0))], (1,))
+    if kind == "any exponent":
         return Call("power", [draw(arrays(of_x, 0.25, 3.0)), draw(arrays(of_y, -2.0, 2.0))])
     x, y = draw(arrays(of_x, away_from=(0.0,))), np.round(draw(arrays(of_y)))
-    return Call("power", [x, y], differentiable=(0,))
+    return Call("power", [x, y.astype(draw(st.sampled_from((np.float64, np.int64))))], differentiable=(0,))
 
 
 @st.composite
@@ -220,8 +228,8 @@ def _scatters(draw: Any) -> Call:
 def _products(draw: Any) -> Call:
     """Draw vectors, matrices and stacks of them, whose inner lengths agree."""
     n, k, m = (draw(st.integers(1, 3)) for _ in range(3))
-    k = draw(st.sampled_from([k, k, k, 0]))
-    stack_x, stack_y = draw(broadcastable(max_dims=2))
+    k = draw(st.sampled_from([k, k, k, k, 0]))
+    stack_x, stack_y = draw(broadcastable(max_dims=2).filter(all))
     of_x = draw(st.sampled_from([(n, k), (k,), (*stack_x, n, k)]))
     of_y = draw(st.sampled_from([(k, m), (k,), (*stack_y, k, m)]))
     return Call("matmul", [draw(arrays(of_x)), draw(arrays(of_y))])
