@@ -9,8 +9,9 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from functools import cache
+from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,6 +24,11 @@ from tinygrad_edu.nn import Module, random_stream
 __all__ = ["available_cores", "map_shards", "shards", "single_threaded_blas", "value_and_grad"]
 
 Result = TypeVar("Result")
+
+# The number of BLAS threads belongs to the process: the first that limits it sets it, the last that ends puts it back.
+_limiting, _limited = Lock(), 0
+_limit: Any = None
+_in_shard = ContextVar("tinygrad_edu_in_shard", default=False)
 
 
 def available_cores() -> int:
@@ -53,8 +59,18 @@ def single_threaded_blas() -> Iterator[None]:
     MissingExtraError
         Where threadpoolctl is not installed.
     """
-    with _blas().limit(limits=1, user_api="blas"):
+    global _limited, _limit
+    with _limiting:
+        if not _limited:
+            _limit = _blas().limit(limits=1, user_api="blas")
+        _limited += 1
+    try:
         yield
+    finally:
+        with _limiting:
+            _limited -= 1
+            if not _limited:
+                _limit.restore_original_limits()
 
 
 @cache
@@ -89,13 +105,19 @@ def map_shards(function: Callable[[int], Result], count: int, threads: int | Non
     MissingExtraError
         Where threadpoolctl is not installed.
     """
-    threads = min(threads or available_cores(), count)
+    # A shard that maps in its turn would wait for threads that wait for it.
+    threads = 1 if _in_shard.get() else min(threads or available_cores(), count)
     with single_threaded_blas():
         if threads <= 1:
             yield from map(function, range(count))
         else:
-            tasks = [_pool(threads).submit(copy_context().run, function, k) for k in range(count)]
+            tasks = [_pool(threads).submit(copy_context().run, _run_shard, function, k) for k in range(count)]
             yield from (task.result() for task in tasks)
+
+
+def _run_shard(function: Callable[[int], Result], k: int) -> Result:
+    _in_shard.set(True)
+    return function(k)
 
 
 def value_and_grad(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,16 +97,22 @@ def predict(model: Module, x: ndarray, threads: int | None = None) -> ndarray:
     threads : int, optional
         As many as there are cores, unless given.
     """
-    was_training = model.training
+    slices = shards(len(x), 64)
+    with no_grad(), _evaluating(model):
+        classes = list(map_shards(lambda k: model(from_numpy(x[slices[k]])).data.argmax(axis=1), len(slices), threads))
+    return np.concatenate(classes) if classes else np.zeros(0, np.int64)
+
+
+@contextmanager
+def _evaluating(model: Module) -> Iterator[None]:
+    """Put a model into evaluation mode inside, and each of its modules back into its own mode afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        with no_grad():
-            slices = shards(len(x), 64)
-            parts = map_shards(lambda k: model(from_numpy(x[slices[k]])).data.argmax(axis=1), len(slices), threads)
-            classes = list(parts)
+        yield
     finally:
-        model.train(was_training)
-    return np.concatenate(classes) if classes else np.zeros(0, np.int64)
+        for module, mode in modes:
+            module.training = mode
 
 
 def accuracy(model: Module, x: ndarray, y: ndarray) -> float:

@@ -1,13 +1,20 @@
 """The walk back: each gradient once and right, nobody's array changed, and nothing kept that is not needed."""
 
+import gc
+import subprocess
 import sys
 import threading
+import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu import Tensor
+from tinygrad_edu import Tensor, nn, optim
+from tinygrad_edu.errors import GraphFreedError, NoGraphError, WrongGradientError
 
 
 def test_threads_that_share_a_leaf_lose_no_gradient():
@@ -88,3 +95,469 @@ def test_matrix_products_of_empty_stacks_have_gradients(product):
     out = product(x)
     out.backward(np.ones(out.shape))
     assert x.grad.shape == (0, 3)
+
+
+# --- What backward() takes and leaves ---
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_one_element_needs_no_gradient(shape):
+    x = Tensor(np.full(shape, 3.0), requires_grad=True)
+    (x * x).backward()
+    assert x.grad.shape == shape
+    assert x.grad.item() == 6
+
+
+@pytest.mark.parametrize("gradient", [[1.0, 2.0], (1, 2), np.array([1, 2]), Tensor([1.0, 2.0]), np.array([1.0, 2.0])])
+def test_a_gradient_may_be_anything_of_the_right_shape(gradient):
+    x = Tensor([3.0, 4.0], requires_grad=True)
+    (x * x).backward(gradient)
+    assert (x.grad.dtype, x.grad.tolist()) == (np.float32, [6, 16])
+
+
+def test_a_leaf_is_its_own_derivative():
+    x, g = Tensor([1.0, 2.0], requires_grad=True), np.array([3.0, 4.0], np.float32)
+    x.backward(g)
+    np.testing.assert_array_equal(x.grad, g)
+    assert not np.shares_memory(x.grad, g)
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (0, 3)])
+def test_the_gradient_of_a_leaf_is_a_plain_array_of_its_own(shape):
+    x, y = Tensor(np.ones(shape), requires_grad=True), Tensor(np.ones(shape), requires_grad=True)
+    g = np.ones(shape)
+    (x + y).backward(g)
+    assert [type(a) for a in (x.grad, y.grad)] == [np.ndarray] * 2
+    assert x.grad is not y.grad
+    assert not any(np.may_share_memory(a, b) for a, b in ((x.grad, y.grad), (x.grad, g), (y.grad, g)))
+
+
+def test_gradients_add_up_from_call_to_call():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    for k in range(1, 4):
+        (x * 2).sum().backward()
+        assert x.grad.tolist() == [2 * k, 2 * k]
+
+
+def test_a_gradient_that_was_taken_away_is_not_added_to():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    (x * 2).sum().backward()
+    taken = x.grad
+    (x * 2).sum().backward()
+    assert taken.tolist() == [2, 2]
+
+
+def test_the_cotangent_is_not_written_into():
+    x, g = Tensor([1.0, 2.0], requires_grad=True), np.ones(2, np.float32)
+    y = x * 1
+    (y + y + y + y).backward(g)
+    assert g.tolist() == [1, 1]
+    assert x.grad.tolist() == [4, 4]
+
+
+def test_a_sum_of_contributions_is_made_once_and_then_added_to_in_place():
+    contribution = np.ones(100_000, np.float32)
+
+    @tg.op
+    def total(x):
+        return np.sum(x)
+
+    total.vjps(x=lambda g: contribution)  # allocates nothing
+    x = Tensor(np.zeros_like(contribution), requires_grad=True)
+    loss = total(x) + total(x) + total(x) + total(x) + total(x)
+    tracemalloc.start()
+    try:
+        loss.backward()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(x.grad, np.full_like(contribution, 5))
+    assert peak < 1.5 * contribution.nbytes
+
+
+# --- Once, and again ---
+
+
+def test_a_second_backward_raises_unless_the_graph_was_retained():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    loss = (x * x).sum()
+    for k in range(1, 4):
+        loss.backward(retain_graph=k < 3)
+        assert x.grad.tolist() == [2 * k, 4 * k]
+    with pytest.raises(GraphFreedError):
+        loss.backward()
+    assert x.grad.tolist() == [6, 12]
+
+
+def test_a_part_that_another_backward_freed_raises_and_names_it():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    shared = tg.tanh(x)
+    one, other = shared.sum(), (shared * 2).sum()
+    one.backward()
+    with pytest.raises(GraphFreedError, match="op tanh"):
+        other.backward()
+
+
+def test_a_part_that_another_backward_retained_is_walked_again():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    shared = x * x
+    one, other = shared.sum(), (shared * 2).sum()
+    one.backward(retain_graph=True)
+    other.backward()
+    assert x.grad.tolist() == [6, 12]
+
+
+# --- Order ---
+
+
+def test_a_node_waits_for_all_its_gradient():
+    """Depth first, `middle` would be passed before the long way round has arrived."""
+    runs = []
+
+    @tg.op
+    def watched(x):
+        return x * 3
+
+    watched.vjps(x=lambda g: runs.append(1) or g * 3)
+    x = Tensor(2.0, requires_grad=True)
+    middle = watched(x)
+    around = middle
+    for _ in range(5):
+        around = around * 2
+    (around + middle).backward()
+    assert x.grad == 3 * (32 + 1)
+    assert len(runs) == 1
+
+
+FUNCTIONS = {
+    "add": (tg.add, lambda x, y: x + y, lambda x, y: (1.0, 1.0)),
+    "subtract": (tg.subtract, lambda x, y: x - y, lambda x, y: (1.0, -1.0)),
+    "multiply": (tg.multiply, lambda x, y: x * y, lambda x, y: (y, x)),
+    "sin": (lambda x, y: tg.sin(x), lambda x, y: np.sin(x), lambda x, y: (np.cos(x), 0.0)),
+    "halve": (lambda x, y: x / 2, lambda x, y: x / 2, lambda x, y: (0.5, 0.0)),
+}
+places = st.integers(0, 1000)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(sorted(FUNCTIONS)), places, places), min_size=1, max_size=30),
+    st.lists(places, min_size=1, max_size=3),
+    st.lists(st.floats(-1, 1), min_size=9, max_size=9),
+)
+def test_random_graphs_have_the_gradient_that_scalars_have(program, roots, numbers):
+    """Against the chain rule, element by element, over a list: one leaf is a scalar that broadcasts."""
+    cotangent = np.array(numbers[:3])
+    values = [np.array(numbers[3:6]), np.array(numbers[6:9]), np.full(3, numbers[4])]
+    tensors = [Tensor(values[0], requires_grad=True), Tensor(values[1]), Tensor(values[2][0], requires_grad=True)]
+    parents = [(), (), ()]
+    for name, i, j in program:
+        i, j = i % len(values), j % len(values)
+        ours, plain, slopes = FUNCTIONS[name]
+        tensors.append(ours(tensors[i], tensors[j]))
+        values.append(plain(values[i], values[j]))
+        parents.append(tuple(zip((i, j), slopes(values[i], values[j]), strict=True)))
+    wanted = [np.zeros(3) for _ in values]
+    for root in roots:
+        root %= len(values)
+        if not tensors[root].requires_grad:
+            continue
+        tensors[root].backward(cotangent if tensors[root].shape else cotangent.sum(), retain_graph=True)
+        adjoint = [np.zeros(3) for _ in values]
+        adjoint[root] = cotangent.copy()
+        for k in reversed(range(len(values))):
+            for parent, slope in parents[k]:
+                adjoint[parent] += adjoint[k] * slope
+        wanted = [total + part for total, part in zip(wanted, adjoint, strict=True)]
+    for k, total in ((0, wanted[0]), (2, wanted[2].sum())):
+        found = np.zeros(tensors[k].shape) if tensors[k].grad is None else tensors[k].grad
+        np.testing.assert_allclose(found, total, rtol=1e-10, atol=1e-10)
+
+
+# --- Only what is needed ---
+
+
+def counted(name, runs):
+    """Make a product whose rules say when they run."""
+
+    def product(x, y):
+        return x * y
+
+    product.__name__ = name
+    made = tg.op(broadcasts=True)(product)
+    made.vjps(x=lambda g, y: runs.append(f"{name}.x") or g * y, y=lambda g, x: runs.append(f"{name}.y") or g * x)
+    return made
+
+
+def test_only_the_rules_of_inputs_that_need_a_gradient_run():
+    runs = []
+    first, second = counted("first", runs), counted("second", runs)
+    x, c, w = Tensor([2.0]), Tensor([3.0]), Tensor([4.0], requires_grad=True)
+    second(first(x, c), w).backward()
+    assert runs == ["second.y"]
+    assert w.grad == [6]
+
+
+def test_the_first_convolution_does_not_compute_the_gradient_of_its_images():
+    images, kernels = Tensor(np.ones((2, 1, 4, 4))), Tensor(np.ones((3, 1, 2, 2)), requires_grad=True)
+    assert {node.op.name for node in graph(tg.conv2d(images, kernels)) if node.op} == {"reshape", "matmul"}
+
+
+def test_a_gradient_walks_only_towards_its_argument():
+    runs = []
+    product = counted("product", runs)
+    outside = Tensor([2.0], requires_grad=True)
+    early = product(outside, outside)
+    assert tg.grad(lambda x: (product(x, early) * outside).sum())([3.0]).item() == 8
+    assert runs == ["product.x"]
+    assert outside.grad is None
+
+
+def test_nothing_is_recorded_where_nothing_needs_a_gradient():
+    out = Tensor([1.0]) * Tensor([2.0]) + 1
+    assert (out.requires_grad, out.is_leaf, out._node) == (False, True, None)
+
+
+def test_whole_numbers_carry_no_gradient():
+    x = Tensor([1.5, 2.5], requires_grad=True)
+    position = x.astype(int)
+    assert not position.requires_grad
+    with pytest.raises(NoGraphError):
+        (position * 2).sum().backward()
+
+
+# --- Only what the rules name is kept, and no longer than it is needed ---
+
+
+@pytest.fixture
+def uncollected():
+    """Without the cycle collector: what is not dropped by its reference count stays."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def fresh():
+    return Tensor(np.linspace(0.5, 1.5, 6).reshape(2, 3), requires_grad=True) * 1.0
+
+
+@pytest.mark.parametrize(
+    ("f", "keeps_x", "keeps_out"),
+    [
+        (lambda x: x + 1, False, False), (lambda x: -x, False, False), (lambda x: x * 2, False, False),
+        (tg.sum, False, False), (lambda x: tg.mean(x, axis=0), False, False), (tg.exp, False, True),
+        (tg.tanh, False, True), (tg.softmax, False, True), (tg.sqrt, False, True), (tg.relu, False, True),
+        (tg.sin, True, False), (tg.square, True, False), (tg.log, True, False), (lambda x: x * x, True, False),
+        (tg.max, True, True), (lambda x: x[[0, 0]], False, False), (lambda x: x @ np.ones((3, 2)), False, False),
+        (lambda x: x.astype(np.float32), False, False), (lambda x: tg.pad(x, 1), False, False),
+        (lambda x: tg.concatenate([x, x]), False, False), (lambda x: x**2, True, False),
+    ],
+)  # fmt: skip
+def test_only_what_the_rules_name_stays_alive_after_the_forward(f, keeps_x, keeps_out, uncollected):
+    x = fresh()
+    out = f(x)
+    after = out + 1  # keeps the graph, and not the result
+    arrays = weakref.ref(x.data), weakref.ref(out.data)
+    del x, out
+    assert [array() is not None for array in arrays] == [keeps_x, keeps_out]
+    after.backward(np.ones(after.shape))
+    assert [array() for array in arrays] == [None, None]
+
+
+def test_a_graph_that_is_dropped_without_backward_is_gone_at_once(uncollected):
+    x = fresh()
+    out = tg.softmax(tg.tanh(x * x) @ tg.exp(x).T)
+    saved = [array for node in graph(out) for array in arrays_saved_by(node)]
+    assert len(saved) > 4
+    kept = [weakref.ref(array) for array in saved]
+    del saved, x, out
+    assert [array() for array in kept] == [None] * len(kept)
+
+
+def test_a_saved_value_is_dropped_before_the_next_rule_runs(uncollected):
+    alive = []
+
+    @tg.op
+    def watch(x):
+        return x * 1.0
+
+    watch.vjps(x=lambda g: alive.append(late() is not None) or g)
+    e = tg.exp(watch(Tensor([1.0, 2.0], requires_grad=True)))
+    late = weakref.ref(e.data)
+    loss = e.sum()
+    del e
+    assert late() is not None
+    loss.backward()
+    assert alive == [False]
+
+
+def test_a_backward_that_fails_keeps_nothing_once_the_result_is_dropped(uncollected):
+    def once_more():
+        x = fresh()
+        loss = tg.exp(x * x).sum()
+        arrays.append(weakref.ref(x.data))
+        loss.backward()
+        with pytest.raises(GraphFreedError):
+            loss.backward()
+
+    arrays = []
+    once_more()
+    assert arrays[0]() is None
+
+
+def network(rng):
+    return nn.Sequential(
+        nn.Conv2D(1, 4, 3, bias=False, rng=rng), nn.Tanh(), nn.Dropout(0.5, rng), nn.MaxPool2D(2), nn.Flatten(),
+        nn.Linear(4 * 13 * 13, 10, rng=rng),
+    )  # fmt: skip
+
+
+def digits(rng, count=8):
+    return rng.random((count, 1, 28, 28), np.float32), rng.integers(0, 10, count)
+
+
+def test_a_training_step_and_its_derivatives_leave_no_reference_cycle(uncollected):
+    rng = np.random.default_rng(0)
+    model, (x, y) = network(rng), digits(rng)
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+    def step():
+        loss = nn.cross_entropy(model(Tensor(x)), y)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        tg.hvp(lambda x: tg.tanh(x * x).sum(), [1.0, 2.0], [1.0, 0.0])
+        tg.hessian(lambda x: tg.tanh(x * x).sum())([1.0, 2.0])
+
+    step()  # what is made once, at the first call, does not count
+    gc.collect()
+    step()
+    assert gc.collect() == 0
+
+
+# --- float32 in, float32 everywhere ---
+
+
+def graph(tensor):
+    """Return every node that a tensor's gradient reaches."""
+    stack, seen = [tensor._node], set()
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack.extend(parent for parent, _, _ in node.edges)
+    return seen
+
+
+def arrays_in(value):
+    if isinstance(value, np.ndarray | np.generic):
+        yield value
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from arrays_in(part)
+
+
+def arrays_saved_by(node):
+    return [array for _, _, saved in node.edges for array in arrays_in(saved)]
+
+
+@pytest.mark.parametrize("weights", [np.float32, np.float64])
+def test_a_float32_program_holds_no_float64(weights):
+    rng = np.random.default_rng(0)
+    model, (x, y) = network(rng), digits(rng)
+    for p in model.parameters():
+        assert p.dtype == np.float32
+        p.data = np.asarray(p.numpy(), weights)  # assigning keeps the tensor's dtype
+    loss = nn.cross_entropy(model(Tensor(x) / 255 - np.float64(0.5)), y)
+    loss = loss + 1e-4 * sum((p * p).sum() for p in model.parameters()) * np.ones(1) / np.sqrt(2)
+    nodes = graph(loss)
+    dtypes = [node.dtype for node in nodes] + [array.dtype for node in nodes for array in arrays_saved_by(node)]
+    assert len(dtypes) > 40
+    assert dtypes.count(np.float64) == 0
+    assert {dtype for dtype in dtypes if dtype.kind == "f"} == {np.dtype(np.float32)}
+    loss.backward()
+    assert {p.grad.dtype for p in model.parameters()} == {np.dtype(np.float32)}
+
+
+# --- Shapes and dtypes of what a rule returns ---
+
+
+def broken(broadcasts, rule):
+    def double(x, y):
+        return x * 2 + y * 0
+
+    made = tg.op(broadcasts=broadcasts)(double)
+    made.vjps(x=rule)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("broadcasts", "rule"),
+    [
+        (False, lambda g: np.ones((4, 3), np.float32)),  # which would broadcast back
+        (False, lambda g: np.ones((1, 3), np.float32)),
+        (False, lambda g: np.ones((), np.float32)),
+        (True, lambda g: np.ones((), np.float32)),  # smaller than the input: nothing to sum
+        (True, lambda g: np.ones(4, np.float32)),
+        (True, lambda g: np.ones((3, 1), np.float32)),
+        (False, lambda g: np.ones(3, np.float64)),
+        (True, lambda g: np.ones(3, np.float64)),  # nor the dtype of the result
+        (True, lambda g: np.ones(3, np.float16)),
+        (False, lambda g: np.ones(3, np.int32)),
+        (True, lambda g: [1.0, 1.0, 1.0]),
+    ],
+)
+def test_what_is_not_the_gradient_of_the_input_is_refused(broadcasts, rule):
+    x = Tensor(np.ones(3, np.float32), requires_grad=True)
+    with pytest.raises(WrongGradientError, match="op double: the rule of x returned"):
+        broken(broadcasts, rule)(x, 0.0).sum().backward()
+    assert x.grad is None
+
+
+@pytest.mark.parametrize("shape", [(3,), (1,), (), (2, 3), (2, 1), (1, 1), (1, 3), (4, 1, 1), (4, 2, 3)])
+def test_broadcasting_is_undone_by_summing_where_the_op_declares_it(shape):
+    x, y = Tensor(np.ones(shape), requires_grad=True), Tensor(np.ones((4, 2, 3)))
+    (x * y).sum().backward()
+    assert x.grad.shape == shape
+    np.testing.assert_array_equal(x.grad, np.full(shape, 24 / x.size))
+
+
+def test_promotion_is_undone_where_the_op_declares_it():
+    x, y = Tensor([1.0, 2.0], requires_grad=True), Tensor(np.array([3.0, 4.0]))
+    for out in (x * y, tg.concatenate([x, y]), tg.where(np.array([True, False]), x, y)):
+        assert out.dtype == np.float64
+        out.sum().backward()
+        assert x.grad.dtype == np.float32
+        x.zero_grad()
+
+
+# --- 200,000 ops ---
+
+IN_A_SMALL_STACK = """
+import sys, threading
+import tinygrad_edu as tg
+
+def chain(x, length):
+    for _ in range(length // 2):
+        x = -(x * 1.0)
+    return x
+
+def work():
+    x = tg.Tensor(1.0, requires_grad=True)
+    chain(x, 200_000).backward()  # and is dropped after it
+    print(x.grad)
+    chain(x, 200_000)  # is dropped without it
+    print(float(tg.grad(tg.grad(lambda x: chain(x, 4_000) * x))(3.0)))
+
+threading.stack_size(256 * 1024)
+sys.setrecursionlimit(60)
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+
+
+def test_200_000_ops_need_neither_recursion_nor_stack():
+    program = [sys.executable, "-c", IN_A_SMALL_STACK]
+    result = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "1.0\n2.0\n", "")

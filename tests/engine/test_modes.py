@@ -1,10 +1,13 @@
 """Gradient mode: a context manager and a decorator, of one thread or task, restored after exceptions."""
 
 import asyncio
+import contextvars
+import threading
 
 import pytest
 
 import tinygrad_edu as tg
+from tinygrad_edu import Tensor
 from tinygrad_edu.errors import DTypeError
 
 
@@ -48,3 +51,211 @@ def test_a_coroutine_has_a_mode_of_its_own():
         return await asyncio.gather(inside(), outside())
 
     assert asyncio.run(main()) == [False, True]
+
+
+# --- What a mode does ---
+
+
+def records():
+    return (Tensor([1.0], requires_grad=True) * 2).requires_grad
+
+
+def test_under_no_grad_nothing_is_recorded():
+    with tg.no_grad():
+        assert not records()
+    assert records()
+
+
+def test_a_leaf_made_under_no_grad_is_a_leaf():
+    with tg.no_grad():
+        w = Tensor([2.0], requires_grad=True)
+    (w * w).backward()
+    assert w.grad == [4]
+
+
+def test_backward_through_an_earlier_graph_works_under_no_grad():
+    w = Tensor([2.0], requires_grad=True)
+    loss = w * w
+    with tg.no_grad():
+        loss.backward()
+    assert w.grad == [4]
+
+
+def test_modes_nest():
+    seen = []
+    with tg.no_grad():
+        seen.append(records())
+        with tg.enable_grad():
+            seen.append(records())
+            with tg.no_grad():
+                seen.append(records())
+            seen.append(records())
+        seen.append(records())
+    seen.append(records())
+    assert seen == [False, True, False, True, False, True]
+
+
+@pytest.mark.parametrize("mode", [tg.no_grad, tg.enable_grad])
+def test_an_exception_restores_the_mode(mode):
+    outside = tg.is_grad_enabled()
+    for around in (tg.no_grad(), tg.enable_grad()):
+        with around:
+            before = tg.is_grad_enabled()
+            with pytest.raises(ZeroDivisionError), mode():
+                raise ZeroDivisionError
+            assert tg.is_grad_enabled() == before
+    assert tg.is_grad_enabled() == outside
+
+
+def test_an_instance_can_be_entered_again_inside_itself():
+    quiet = tg.no_grad()
+    with quiet, tg.enable_grad(), quiet:
+        assert not tg.is_grad_enabled()
+    assert tg.is_grad_enabled()
+    with quiet:
+        with quiet:
+            pass
+        assert not tg.is_grad_enabled()
+    assert tg.is_grad_enabled()
+
+
+# --- As a decorator ---
+
+
+def test_a_decorated_function_runs_in_the_mode_and_keeps_its_name():
+    @tg.no_grad()
+    def quiet(x, *, y):
+        """Say hello."""
+        return tg.is_grad_enabled(), x, y
+
+    assert quiet(1, y=2) == (False, 1, 2)
+    assert tg.is_grad_enabled()
+    assert (quiet.__name__, quiet.__doc__) == ("quiet", "Say hello.")
+
+
+def test_a_decorated_function_restores_the_mode_after_an_exception_and_calls_itself():
+    @tg.no_grad()
+    def countdown(n):
+        assert not tg.is_grad_enabled()
+        return countdown(n - 1) if n else 1 // 0
+
+    with pytest.raises(ZeroDivisionError):
+        countdown(3)
+    assert tg.is_grad_enabled()
+
+
+def test_enable_grad_decorates_too():
+    @tg.enable_grad()
+    def loud():
+        return records()
+
+    with tg.no_grad():
+        assert loud()
+        assert not records()
+
+
+# --- Threads and tasks ---
+
+
+def in_a_thread(function):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(function()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def test_a_new_thread_records_whatever_others_do():
+    with tg.no_grad():
+        assert in_a_thread(records)
+        assert in_a_thread(lambda: tg.no_grad()(records)()) is False
+        assert not records()
+
+
+def test_a_thread_in_a_copied_context_has_the_mode_of_the_context():
+    with tg.no_grad():
+        context = contextvars.copy_context()
+    assert in_a_thread(lambda: context.run(records)) is False
+
+
+def test_threads_switch_their_modes_at_the_same_time():
+    inside, outside, seen = threading.Event(), threading.Event(), []
+
+    def quiet():
+        with tg.no_grad():
+            inside.set()
+            outside.wait(10)
+            seen.append(records())
+        seen.append(records())
+
+    thread = threading.Thread(target=quiet)
+    thread.start()
+    inside.wait(10)
+    with tg.no_grad(), tg.enable_grad():
+        seen.append(records())
+    outside.set()
+    thread.join()
+    assert seen == [True, False, True]
+
+
+def test_one_instance_serves_two_threads():
+    quiet, seen = tg.no_grad(), {}
+    first_in, second_in, first_out = threading.Event(), threading.Event(), threading.Event()
+
+    def work(name, before, entered, after, left):
+        before.wait(10)
+        try:
+            with quiet:
+                entered.set()
+                after.wait(10)
+                inside = records()
+            seen[name] = inside, records()
+        except Exception as error:
+            seen[name] = error
+        finally:
+            left.set()
+
+    ready = threading.Event()
+    ready.set()
+    threads = [
+        threading.Thread(target=work, args=("first", ready, first_in, second_in, first_out)),
+        threading.Thread(target=work, args=("second", first_in, second_in, first_out, threading.Event())),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == {"first": (False, True), "second": (False, True)}
+
+
+def test_a_task_inherits_the_mode_and_does_not_change_its_parents():
+    async def child():
+        before = tg.is_grad_enabled()
+        with tg.enable_grad():
+            await asyncio.sleep(0)
+            return before, tg.is_grad_enabled()
+
+    async def main():
+        with tg.no_grad():
+            task = asyncio.create_task(child())
+            await asyncio.sleep(0)
+            during = tg.is_grad_enabled()
+        return during, await task, tg.is_grad_enabled()
+
+    assert asyncio.run(main()) == (False, (False, True), True)
+
+
+def test_one_instance_serves_two_tasks():
+    quiet = tg.no_grad()
+
+    async def work(turns):
+        with quiet:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            inside = tg.is_grad_enabled()
+        return inside, tg.is_grad_enabled()
+
+    async def main():
+        return await asyncio.gather(work(1), work(2))
+
+    assert asyncio.run(main()) == [(False, True), (False, True)]

@@ -1,5 +1,7 @@
 """Declaring an op: a few lines from outside the package, and a mistake in them is named at once or at backward."""
 
+import traceback
+
 import numpy as np
 import pytest
 
@@ -133,3 +135,315 @@ def test_a_forward_with_open_keywords_is_no_op_and_the_error_says_so():
 
     with pytest.raises(tg.errors.RuleDefinitionError, match="settings"):
         tg.op(f)
+
+
+# --- Inputs and settings ---
+
+
+@tg.op
+def scale(x, /, by=2.0, *, shift=0.0):
+    return x * by + shift
+
+
+scale.vjps(x=lambda g, by: g * by)
+
+
+@tg.op
+def weighted(x, y, *, weight, power=1):
+    return x * weight + y**power
+
+
+weighted.vjps(x=lambda g, weight: g * weight, y=lambda g, y, power: g * power * y ** (power - 1))
+
+
+@pytest.mark.parametrize(
+    ("call", "value", "slope"),
+    [
+        (lambda x: scale(x), 6, 2),
+        (lambda x: scale(x, 5.0), 15, 5),
+        (lambda x: scale(x, by=5.0), 15, 5),
+        (lambda x: scale(x, 5.0, shift=1.0), 16, 5),
+        (lambda x: scale(x, shift=1.0), 7, 2),
+    ],
+)
+def test_settings_after_a_slash_go_by_position_or_by_keyword(call, value, slope):
+    x = Tensor([3.0], requires_grad=True)
+    out = call(x)
+    out.backward()
+    assert (out.item(), x.grad) == (value, [slope])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: scale(x=Tensor(1.0)),  # before the slash
+        lambda: scale(Tensor(1.0), 2.0, 3.0),
+        lambda: scale(Tensor(1.0), bye=2.0),
+        lambda: scale(),
+        lambda: weighted(Tensor(1.0), Tensor(1.0)),  # a setting without a default
+        lambda: weighted(Tensor(1.0), weight=2.0),
+        lambda: weighted(Tensor(1.0), Tensor(1.0), 2.0),
+    ],
+)
+def test_a_call_that_python_would_refuse_is_refused_as_python_does(call):
+    with pytest.raises(TypeError, match=r"(scale|weighted)\(\) (takes|got|missing)"):
+        call()
+
+
+def test_inputs_and_required_settings_by_keyword():
+    x, y = Tensor([3.0], requires_grad=True), Tensor([4.0], requires_grad=True)
+    weighted(y=y, x=x, weight=5.0, power=2).backward()
+    assert (x.grad, y.grad) == ([5], [8])
+
+
+def test_what_an_op_is_made_of():
+    assert (scale.inputs, scale.settings) == (("x",), {"by": 2.0, "shift": 0.0})
+    assert weighted.inputs == ("x", "y")
+    assert set(weighted.settings) == {"weight", "power"}
+    assert (scale.name, scale.__name__, repr(scale), scale.broadcasts) == ("scale", "scale", "<op scale>", False)
+
+
+def test_an_op_keeps_the_docstring_of_its_forward():
+    @tg.op
+    def described(x):
+        """Return x."""
+        return x
+
+    assert described.__doc__ == described.call.__doc__ == "Return x."
+
+
+def test_a_mutable_setting_is_saved_inside_tuples_and_lists_too():
+    inside = [0, 1]
+
+    @tg.op
+    def pick(x, /, index):
+        return x[tuple(index)]
+
+    pick.vjps(x=lambda g, x_shape, index: tg.scatter_add(g, tuple(index), x_shape))
+    x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    out = pick(x, ([1, 0], inside))
+    inside[:] = [1, 1]
+    out.backward(np.array([5.0, 7.0]))
+    assert x.grad.tolist() == [[0, 7], [5, 0]]
+
+
+# --- What a rule may ask for ---
+
+
+def test_a_rule_gets_what_its_parameters_name():
+    seen = {}
+
+    @tg.op
+    def f(x, y, *, a=1, b="two"):
+        return x + y
+
+    f.vjps(
+        x=lambda g, out, y, x_shape, y_dtype, a, b: seen.update(x=(out, y, x_shape, y_dtype, a, b)) or g,
+        y=lambda g, b, y_shape, x_dtype, x: seen.update(y=(b, y_shape, x_dtype, x)) or g,
+    )
+    x, y = Tensor([[1.0, 2.0]], requires_grad=True), Tensor([[3.0, 4.0]], requires_grad=True)
+    f(x, y, a=7).sum().backward()
+    out, given_y, *rest = seen["x"]
+    assert (out.tolist(), given_y.tolist()) == ([[4, 6]], [[3, 4]])
+    assert rest == [(1, 2), np.dtype(np.float32), 7, "two"]
+    b, *rest, given_x = seen["y"]
+    assert (b, rest, given_x.tolist()) == ("two", [(1, 2), np.dtype(np.float32)], [[1, 2]])
+
+
+def test_open_keywords_of_a_rule_are_the_settings_that_it_does_not_name():
+    seen = []
+
+    @tg.op
+    def f(x, /, a=1, b=2, c=3):
+        return x * 1
+
+    f.vjps(x=lambda g, x, b, **rest: seen.append((b, rest)) or g)
+    x = Tensor([1.0], requires_grad=True)
+    f(x).backward()
+    f(x, 4, c=6).backward()
+    assert seen == [(2, {"a": 1, "c": 3}), (2, {"a": 4, "c": 6})]
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"z": lambda g: g}, r"f\.vjps: op f has nothing named 'z'; it can name x, y\.$"),
+        ({"xx": lambda g: g}, r"f\.vjps: op f has nothing named 'xx'; did you mean 'x'\?"),
+        ({"x": lambda g, ot: g}, r"f\.vjps\(x=\.\.\.\): .*'ot'; did you mean 'out'\?"),
+        ({"x": lambda g, y_shap: g}, r"'y_shap'; did you mean 'y_shape'\?"),
+        ({"y": lambda g, x_dtyp: g}, r"f\.vjps\(y=\.\.\.\): .*'x_dtyp'; did you mean 'x_dtype'\?"),
+        ({"x": lambda g, axes: g}, r"'axes'; did you mean 'axis'\?"),
+        ({"x": lambda g, q: g}, r"'q'; it can name out, x, x_shape, x_dtype, y, y_shape, y_dtype, axis\."),
+    ],
+)
+def test_a_misspelt_name_is_refused_with_the_right_one_and_leaves_the_op_as_it_was(rules, message):
+    @tg.op
+    def f(x, y, *, axis=0):
+        return x * y
+
+    f.vjps(x=lambda g, y: g * y, y=lambda g, x: g * x)
+    with pytest.raises(RuleDefinitionError, match=message):
+        f.vjps(**rules)
+    x, y = Tensor([3.0], requires_grad=True), Tensor([5.0], requires_grad=True)
+    f(x, y).backward()
+    assert (x.grad, y.grad) == ([5], [3])
+
+
+def test_rules_can_be_given_one_by_one_and_given_again():
+    @tg.op
+    def f(x, y):
+        return x * y
+
+    x, y = Tensor([3.0], requires_grad=True), Tensor([5.0], requires_grad=True)
+    f.vjps(x=lambda g, y: g * y)
+    f.vjps(y=lambda g, x: g * x * 100)
+    f.vjps(y=lambda g, x: g * x)
+    f(x, y).backward()
+    assert (x.grad, y.grad) == ([5], [3])
+
+
+# --- Any number of inputs ---
+
+
+@tg.op
+def total(*arrays, weight=1.0):
+    return sum(arrays[1:], arrays[0]) * weight
+
+
+total.vjps(arrays=lambda g, k, arrays_shapes, weight: g * weight * (1.0 if len(arrays_shapes[k]) == 1 else 0.0))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_an_op_of_any_number_of_inputs(count):
+    xs = [Tensor([float(k)], requires_grad=True) for k in range(count)]
+    out = total(*xs, weight=3.0)
+    out.backward()
+    assert out.item() == 3 * sum(range(count))
+    assert [x.grad for x in xs] == [[3.0]] * count
+
+
+def test_a_rule_of_any_number_of_inputs_knows_its_place_and_all_shapes():
+    seen = []
+
+    @tg.op
+    def last(*arrays):
+        return arrays[-1] * 1.0
+
+    with pytest.raises(RuleDefinitionError, match="'arrays_shape'; did you mean 'arrays_shapes'"):
+        last.vjps(arrays=lambda g, k, arrays_shape: g)
+    last.vjps(arrays=lambda g, k, arrays_shapes: seen.append((k, arrays_shapes)) or np.zeros(arrays_shapes[k]))
+    xs = [Tensor(np.ones(n), requires_grad=n != 2) for n in (1, 2, 3)]
+    last(*xs).sum().backward()
+    assert seen == [(0, ((1,), (2,), (3,))), (2, ((1,), (2,), (3,)))]
+
+
+def test_the_inputs_of_any_number_are_numbered_in_errors():
+    with pytest.raises(tg.errors.ShapeError, match=r"arrays0 float32 of shape \(2,\), arrays1 float32 of shape \(3,\)"):
+        total(Tensor([1.0, 2.0]), Tensor([1.0, 2.0, 3.0]))
+
+
+@pytest.mark.parametrize("join", [tg.concatenate, tg.stack])
+def test_nothing_cannot_be_joined_and_the_error_is_numpys(join):
+    with pytest.raises(ValueError, match="at least one array"):
+        join([])
+
+
+# --- Broadcasting ---
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_broadcasting_is_undone_only_where_it_is_declared(declared):
+    def product(x, y):
+        return x * y
+
+    made = tg.op(broadcasts=declared)(product)
+    made.vjps(x=lambda g, y: g * y)
+    x, y = Tensor([1.0, 2.0], requires_grad=True), np.ones((3, 2), np.float32)
+    if declared:
+        made(x, y).sum().backward()
+        assert x.grad.tolist() == [3, 3]
+    else:
+        with pytest.raises(WrongGradientError, match=r"declare it with @op\(broadcasts=True\)"):
+            made(x, y).sum().backward()
+
+
+# --- The written-out call ---
+
+
+def test_the_source_of_an_op_is_the_code_that_runs():
+    assert scale.source.startswith("def scale(x, /, by=_default_by, *, shift=_default_shift):")
+    assert "for " not in scale.source  # nothing is looped over
+    compile(total.source, "total", "exec")
+
+
+def test_a_traceback_shows_the_line_of_the_written_out_call():
+    @tg.op
+    def fails(x):
+        raise ZeroDivisionError("inside")
+
+    with pytest.raises(ZeroDivisionError, match="inside") as caught:
+        fails(Tensor([1.0, 2.0]))
+    text = "".join(traceback.format_exception(caught.value))
+    assert "<op fails, 1 inputs>" in text
+    assert "_out = _forward(_x_data, )" in text
+    assert "In op fails, with x float32 of shape (2,)." in text
+
+
+# --- A user's op at every order ---
+
+
+@tg.op
+def cube(x):
+    return x * x * x
+
+
+cube.vjps(x=lambda g, x: 3 * g * x * x)
+
+
+@tg.op(broadcasts=True)
+def hypotenuse(x, y):
+    return np.sqrt(x * x + y * y)
+
+
+hypotenuse.vjps(x=lambda g, x, out: g * x / out, y=lambda g, y, out: g * y / out)
+
+
+def test_a_users_op_has_derivatives_of_every_order():
+    x, derivative, found = np.float64(2.0), cube, []
+    for _ in range(4):
+        derivative = tg.grad(derivative)
+        found.append(float(derivative(x)))
+    assert found == [12, 12, 6, 0]
+
+
+def test_a_users_op_of_two_inputs_has_its_hessian():
+    x, y = np.float64(3.0), np.float64(4.0)
+    by_x, by_y = tg.grad(hypotenuse, (0, 1))(x, y)
+    by_x_and_y = tg.grad(lambda x, y: tg.grad(hypotenuse, 0)(x, y), 1)(x, y)
+    by_x_x_y = tg.grad(lambda x, y: tg.grad(tg.grad(hypotenuse, 0), 0)(x, y), 1)(x, y)
+    np.testing.assert_allclose([float(by_x), float(by_y)], [0.6, 0.8])
+    np.testing.assert_allclose(float(by_x_and_y), -12 / 125)
+    np.testing.assert_allclose(float(by_x_x_y), (2 * 9 * 4 - 64) / 5**5)  # d/dy of y^2 / r^3
+
+
+def test_an_op_that_works_on_bare_arrays_alone_never_gives_a_wrong_second_derivative():
+    """Without a rule of its own, an array-only kernel must raise, not return a constant."""
+
+    @tg.op
+    def kernel(x):
+        return np.cosh(x)
+
+    @tg.op
+    def slope(x):
+        return np.sinh(x)
+
+    kernel.vjps(x=lambda g, x: g * slope(x))
+    assert float(tg.grad(kernel)(1.0)) == pytest.approx(np.sinh(1.0), rel=1e-6)
+    with pytest.raises(MissingRuleError, match="op slope has no rule for its argument x"):
+        tg.grad(tg.grad(kernel))(1.0)
+
+
+def test_an_op_on_plain_arrays_is_its_forward():
+    a = np.array([1.0, 2.0])
+    assert type(cube(a)) is np.ndarray
+    assert cube(2) == 8

@@ -1,11 +1,19 @@
 """Tensor: what it is made of, which dtype it has, and what NumPy may do with it."""
 
+import ast
+import copy
+import inspect
+import operator
+import pickle
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.errors import DTypeError, NoGraphError, ReadOnlyError
+from tinygrad_edu.ops import numpy_protocol
 
 
 def test_numpy_cannot_change_a_tensor_behind_its_back():
@@ -57,3 +65,507 @@ def test_a_read_only_tensor_says_why_it_cannot_change():
     seen = tg.broadcast_to(Tensor([1.0, 2.0]), (3, 2))
     with pytest.raises(tg.errors.TinygradError, match="read-only"):
         seen += 1
+
+
+# --- The constructor ---
+
+
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        (3, np.float32), (3.0, np.float32), ([1, 2], np.float32), ((1.0, 2), np.float32), ([[1], [2]], np.float32),
+        (range(3), np.float32), ([], np.float32), ([np.float64(1)], np.float32), (True, np.bool_),
+        ([True, False], np.bool_), *((np.ones(2, t), t) for t in "fdebBhHiIlL?"),
+        (np.float64(2), np.float64), (np.int8(2), np.int8),
+    ],
+)  # fmt: skip
+def test_python_numbers_become_float32_and_arrays_keep_their_dtype(data, dtype):
+    t = Tensor(data)
+    assert t.dtype == dtype
+    np.testing.assert_array_equal(t.numpy(), np.array(data))
+    assert not t.requires_grad
+    assert t.is_leaf
+
+
+@pytest.mark.parametrize("data", [[1, 2], np.array([1.0, 2.0]), np.array([1, 2], np.int8)])
+@pytest.mark.parametrize("dtype", [np.float16, "float64", int, ">f4"])
+def test_a_dtype_that_is_given_is_taken_in_native_byte_order(data, dtype):
+    t = Tensor(data, dtype=dtype)
+    assert t.dtype == np.dtype(dtype).newbyteorder("=")
+    assert t.numpy().tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", ">i4", ">u2"])
+def test_the_other_byte_order_is_read_and_has_gradients(dtype):
+    values = np.array([1, 2, 3], dtype)
+    assert Tensor(values).dtype == np.dtype(dtype).newbyteorder("=")
+    assert Tensor(values).numpy().tolist() == [1, 2, 3]
+    x = Tensor([2.0, 2.0, 2.0], requires_grad=True)
+    (x * values + tg.maximum(x, values)).sum().backward(np.array(1, ">f8"))
+    assert x.grad.tolist() == [2, 2.5, 3]
+    x.grad = values
+    assert x.grad.dtype == np.float32
+
+
+def test_astype_to_the_other_byte_order_is_a_tensor_like_any_other():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    x.astype(">f4").exp().sum().backward()
+    np.testing.assert_allclose(x.grad, np.exp([1, 2]), rtol=1e-6)
+
+
+def test_data_is_copied():
+    a = np.array([1.0, 2.0])
+    t, u = Tensor(a), Tensor(Tensor(a))
+    a[0] = 9
+    assert t.numpy().tolist() == u.numpy().tolist() == [1, 2]
+    assert not np.shares_memory(t.data, u.data)
+
+
+@pytest.mark.parametrize("of", [lambda x: x, lambda x: x * 2, lambda x: x.detach()])
+def test_a_tensor_of_a_tensor_is_a_copy_without_its_history(of):
+    x = of(Tensor([1.0, 2.0], requires_grad=True))
+    t = Tensor(x)
+    assert (t.requires_grad, t.is_leaf, t.dtype) == (False, True, x.dtype)
+    assert not np.shares_memory(t.data, x.data)
+
+
+class Subclass(np.ndarray):
+    """An array of somebody else's."""
+
+
+def test_a_subclass_of_ndarray_becomes_a_plain_array():
+    a = np.ones((2, 2)).view(Subclass)
+    t = Tensor(a, requires_grad=True)
+    out = (t * a) @ a + tg.concatenate([a, t])[:2]
+    out.sum().backward(np.array(1.0).view(Subclass))
+    assert [type(x) for x in (t.data, out.data, t.grad)] == [np.ndarray] * 3
+
+
+# --- from_numpy borrows ---
+
+
+def test_from_numpy_borrows_the_memory_both_ways():
+    a = np.array([1.0, 2.0])
+    t = tg.from_numpy(a, requires_grad=True)
+    assert t.data is a or np.shares_memory(t.data, a)
+    a[0] = 5.0
+    assert t.numpy().tolist() == [5, 2]
+    t.data -= 1.0
+    assert a.tolist() == [4, 1]
+    (t * t).sum().backward()
+    assert t.grad.tolist() == [8, 2]
+
+
+def test_from_numpy_of_read_only_memory_computes_but_does_not_change():
+    a = np.array([1.0, 2.0])
+    a.flags.writeable = False
+    t = tg.from_numpy(a, requires_grad=True)
+    (t * t).sum().backward()
+    assert t.grad.tolist() == [2, 4]
+    with pytest.raises(ReadOnlyError):
+        t.data = [1.0, 1.0]
+
+
+def test_from_numpy_borrows_a_memory_map(tmp_path):
+    """As ``np.load(..., mmap_mode="r")`` gives, for a set that is larger than the memory."""
+    images = np.memmap(tmp_path / "images", np.float32, "w+", shape=(4, 3))
+    images[:] = 2
+    t = tg.from_numpy(images, requires_grad=True)
+    assert np.shares_memory(t.data, images)
+    (t[1:3].T @ t.reshape(3, 4)[:2]).sum().backward()
+    assert type(t.grad) is np.ndarray
+
+
+# --- Plain operands follow the tensor that they meet ---
+
+OPERATORS = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
+    "%": operator.mod, "**": operator.pow,
+}  # fmt: skip
+PLAIN = {
+    "int": 2, "float": 2.5, "float64 scalar": np.float64(2.5), "float32 scalar": np.float32(2.5),
+    "int64 scalar": np.int64(2), "list": [1.0, 2.0], "list of int": [1, 2], "bool": True,
+    **{f"{np.dtype(t)} array": np.array([1, 2], t) for t in "fdebBhil?"}, "0-d array": np.array(2.5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("plain", PLAIN)
+@pytest.mark.parametrize("symbol", OPERATORS)
+def test_a_plain_operand_on_either_side_follows_the_tensor(symbol, plain, dtype):
+    apply, other = OPERATORS[symbol], PLAIN[plain]
+    followed = np.asarray(other, dtype)
+    for swapped in (False, True):
+        x = Tensor(np.array([1.5, 3.0], dtype), requires_grad=True)
+        out = apply(other, x) if swapped else apply(x, other)
+        wanted = apply(followed, x.numpy()) if swapped else apply(x.numpy(), followed)
+        assert isinstance(out, Tensor)
+        assert out.dtype == dtype
+        np.testing.assert_allclose(out.numpy(), wanted, rtol=np.finfo(dtype).eps * 8)
+        out.sum().backward()
+        assert (x.grad.dtype, type(x.grad)) == (dtype, np.ndarray)
+
+
+@pytest.mark.parametrize("plain", [np.eye(2), np.eye(2, dtype=int), [[1.0, 0.0], [0.0, 1.0]], np.eye(2, dtype=bool)])
+def test_a_plain_matrix_follows_the_tensor_that_it_multiplies(plain):
+    x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    for out in (x @ plain, plain @ x):
+        assert out.dtype == np.float32
+        np.testing.assert_array_equal(out.numpy(), x.numpy())
+        out.sum().backward()
+    np.testing.assert_array_equal(x.grad, np.full((2, 2), 2.0))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "dtype"),
+    [
+        ("f", "d", np.float64), ("d", "f", np.float64), ("e", "f", np.float32), ("f", "i", np.float32),
+        ("l", "f", np.float32), ("?", "f", np.float32), ("e", "l", np.float16), ("i", "l", np.int64),
+        ("?", "i", np.int32),
+    ],
+)  # fmt: skip
+def test_of_two_tensors_the_widest_float_wins_and_whole_numbers_follow(left, right, dtype):
+    assert (Tensor(np.ones(2, left)) * Tensor(np.ones(2, right))).dtype == dtype
+
+
+@pytest.mark.parametrize("other", [2.5, np.float64(2.5), np.array([2.5, 2.5])])
+def test_whole_numbers_that_meet_a_plain_float_become_float32(other):
+    whole = Tensor(np.array([1, 2]))
+    assert [(f(whole, other)).dtype for f in OPERATORS.values()] == [np.float32] * len(OPERATORS)
+    assert (whole / 2).dtype == np.float32
+    assert (whole + 2).dtype == np.int64
+
+
+def test_each_gradient_has_the_dtype_of_its_own_tensor():
+    x, y = Tensor([1.0, 2.0], requires_grad=True), Tensor(np.array([3.0, 4.0]), requires_grad=True)
+    (x * y + x @ y).sum().backward()
+    assert (x.grad.dtype, y.grad.dtype) == (np.float32, np.float64)
+
+
+def test_an_op_on_plain_arrays_is_plain_numpy():
+    a = np.array([1.0, 2.0])
+    for out in (tg.tanh(a), tg.multiply(a, a), tg.softmax(a), tg.concatenate([a, a])):
+        assert type(out) is np.ndarray
+        assert out.dtype == np.float64
+
+
+# --- Properties and conversions ---
+
+
+def test_what_a_tensor_says_of_itself():
+    t = Tensor(np.arange(6, dtype=np.float32).reshape(2, 3))
+    assert (t.shape, t.ndim, t.size, t.dtype, len(t)) == ((2, 3), 2, 6, np.float32, 2)
+    assert t.T.shape == (3, 2)
+    assert (t.requires_grad, t.is_leaf, t.grad) == (False, True, None)
+
+
+@pytest.mark.parametrize("name", ["shape", "ndim", "size", "dtype", "T", "is_leaf"])
+def test_what_a_tensor_is_cannot_be_assigned(name):
+    with pytest.raises(AttributeError):
+        setattr(Tensor(1.0), name, 1)
+
+
+def test_a_misspelt_attribute_is_an_attribute_error():
+    with pytest.raises(AttributeError):
+        Tensor(1.0).gradd = 1
+
+
+def test_requires_grad_can_be_switched_on_a_leaf():
+    t = Tensor([1.0, 2.0])
+    t.requires_grad = True
+    (t * t).sum().backward()
+    assert t.grad.tolist() == [2, 4]
+    t.requires_grad = True  # which changes nothing
+    assert t.grad.tolist() == [2, 4]
+    t.requires_grad = False
+    assert t.grad is None
+    with pytest.raises(NoGraphError):
+        (t * t).sum().backward()
+
+
+def test_grad_can_be_assigned_and_forgotten():
+    t = Tensor([1.0, 2.0], requires_grad=True)
+    t.grad = [3.0, 4.0]
+    assert (t.grad.dtype, t.grad.tolist()) == (np.float32, [3, 4])
+    (t * 1).sum().backward()
+    assert t.grad.tolist() == [4, 5]
+    t.zero_grad()
+    assert t.grad is None
+    t.grad = None
+    (t * 2).zero_grad()  # a result has none to forget
+
+
+def test_only_a_leaf_has_a_gradient():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    y.sum().backward()
+    assert y.grad is None
+    assert (x.is_leaf, y.is_leaf, y.requires_grad) == (True, False, True)
+
+
+def test_item_is_a_python_number():
+    assert [type(Tensor(value).item()) for value in (1.5, np.array([[2]]), True)] == [float, int, bool]
+    with pytest.raises(ValueError, match="size 1"):
+        Tensor([1.0, 2.0]).item()
+
+
+def test_numpy_is_a_read_only_view():
+    t = Tensor([1.0, 2.0], requires_grad=True)
+    assert np.shares_memory(t.numpy(), t.data)
+    with pytest.raises(ValueError, match="read-only"):
+        t.numpy()[0] = 1
+
+
+def test_detach_shares_the_memory_and_stops_the_gradient():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    fixed = (x * 3).detach()
+    assert (fixed.requires_grad, fixed.is_leaf) == (False, True)
+    (x * fixed).sum().backward()
+    assert x.grad.tolist() == [3, 6]
+    assert np.shares_memory(x.detach().data, x.data)
+
+
+def test_astype_copies_and_carries_the_gradient_back():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    wide = x.astype(np.float64)
+    assert wide.dtype == np.float64
+    assert not np.shares_memory(x.astype(np.float32).data, x.data)
+    (wide * wide).sum().backward()
+    assert (x.grad.dtype, x.grad.tolist()) == (np.float32, [2, 4])
+    assert not x.astype(int).requires_grad
+
+
+def test_iterating_gives_tensors_with_gradients():
+    x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    first, second = x
+    (first * second).sum().backward()
+    assert x.grad.tolist() == [[3, 4], [1, 2]]
+    for function in (len, list, iter):
+        with pytest.raises(TypeError, match="0-d"):
+            function(Tensor(1.0))
+
+
+def test_one_element_is_a_float_an_int_and_true_or_false():
+    one = Tensor([[2.5]], requires_grad=True)
+    assert (float(one), int(one), bool(one)) == (2.5, 2, True)
+    assert not Tensor(0.0)
+    for function in (float, int):
+        with pytest.raises(ValueError, match="size 1"):
+            function(Tensor([1.0, 2.0]))
+    with pytest.raises(ValueError, match=r"shape \(2,\) is neither true nor false.*\.any\(\) or \.all\(\)"):
+        bool(Tensor([1.0, 2.0]))
+
+
+def test_a_tensor_can_be_a_key():
+    a, b = Tensor([1.0, 2.0]), Tensor([1.0, 2.0])
+    assert {a: 1, b: 2}[a] == 1
+    assert len({a, b, a}) == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: Tensor(1.5), "Tensor(1.5, shape=(), dtype=float32)"),
+        (lambda: Tensor(np.array([1, 2])), "Tensor([1, 2], shape=(2,), dtype=int64)"),
+        (lambda: Tensor([True]), "Tensor([ True], shape=(1,), dtype=bool)"),
+        (lambda: Tensor([]), "Tensor([], shape=(0,), dtype=float32)"),
+        (lambda: Tensor([1.0], requires_grad=True), "Tensor([1.], shape=(1,), dtype=float32, requires_grad=True)"),
+        (lambda: Tensor([1.0], requires_grad=True) * 2, "Tensor([2.], shape=(1,), dtype=float32, op=multiply)"),
+        (lambda: Tensor([1.0]) * 2, "Tensor([2.], shape=(1,), dtype=float32)"),
+        (lambda: Tensor([[1.0, 2.0], [3.0, 4.0]]).astype(float),
+         "Tensor([[1., 2.],\n        [3., 4.]], shape=(2, 2), dtype=float64)"),
+    ],
+)  # fmt: skip
+def test_repr_shows_values_shape_dtype_and_the_op(make, text):
+    assert repr(make()) == text
+
+
+def test_repr_of_many_values_is_short():
+    text = repr(Tensor(np.zeros((1000, 1000))))
+    assert len(text) < 300
+    assert "..." in text
+    assert "shape=(1000, 1000)" in text
+
+
+# --- Copies and pickles ---
+
+COPIES = {
+    "pickle": lambda t: pickle.loads(pickle.dumps(t)),
+    "deepcopy": copy.deepcopy,
+    "copy": copy.copy,
+}
+
+
+@pytest.mark.parametrize("duplicate", COPIES)
+@pytest.mark.parametrize("requires_grad", [True, False])
+def test_the_copy_of_a_leaf_is_a_leaf_of_its_own(duplicate, requires_grad):
+    x = Tensor(np.array([1.0, 2.0]), requires_grad=requires_grad)
+    y = COPIES[duplicate](x)
+    assert (y.requires_grad, y.is_leaf, y.dtype) == (requires_grad, True, np.float64)
+    y.assign([5.0, 6.0])
+    assert x.numpy().tolist() == [1, 2]
+    if requires_grad:
+        (y * y).sum().backward()
+        assert (x.grad, y.grad.tolist()) == (None, [10, 12])
+
+
+def test_copies_of_the_end_of_200_000_ops_are_constants():
+    y = Tensor(1.0, requires_grad=True)
+    for _ in range(200_000):
+        y = -y
+    for duplicate in COPIES.values():
+        z = duplicate(y)
+        assert (z.item(), z.requires_grad, z.is_leaf) == (1, False, True)
+
+
+def test_a_tensor_that_is_held_twice_is_copied_once():
+    w = Tensor([1.0])
+    first, second = copy.deepcopy([w, w])
+    assert first is second is not w
+
+
+# --- Comparisons ---
+
+COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
+
+
+@pytest.mark.parametrize("compare", COMPARISONS)
+@pytest.mark.parametrize("other", [Tensor([3.0, 2.0, 1.0]), np.array([3.0, 2.0, 1.0]), 2, 2.0, [3, 2, 1]])
+def test_comparisons_give_boolean_arrays(compare, other):
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    values = other.numpy() if isinstance(other, Tensor) else other
+    for found, wanted in (
+        (compare(x, other), compare(x.numpy(), values)), (compare(other, x), compare(np.asarray(values), x.numpy())),
+    ):  # fmt: skip
+        assert type(found) is np.ndarray
+        assert found.dtype == bool
+        np.testing.assert_array_equal(found, wanted)
+
+
+# --- NumPy's functions ---
+
+A, B = np.array([[0.5, 1.5, 2.5], [3.5, 4.5, 5.5]]), np.array([[2.0, 1.0, 2.5], [0.5, 4.5, 1.0]])
+NUMPY_CALLS = {
+    **{f: [lambda f, a, b: f(a, b), lambda f, a, b: f(a, B), lambda f, a, b: f(A, b), lambda f, a, b: f(a, 2.0)]
+       for f in (np.add, np.subtract, np.multiply, np.divide, np.floor_divide, np.remainder, np.power, np.maximum,
+                 np.minimum)},
+    **{f: [lambda f, a, b: f(a)] for f in (np.negative, np.exp, np.log, np.sqrt, np.square, np.sin, np.cos, np.tanh,
+                                           np.sign, np.absolute)},
+    **{f: [lambda f, a, b: f(a), lambda f, a, b: f(a, 0), lambda f, a, b: f(a, axis=(0, 1)),
+           lambda f, a, b: f(a, axis=-1, keepdims=True)] for f in (np.sum, np.mean, np.max, np.min)},
+    **{f: [lambda f, a, b: f(a), lambda f, a, b: f(a, 0), lambda f, a, b: f(a, axis=1, ddof=1, keepdims=True)]
+       for f in (np.var, np.std)},
+    np.clip: [lambda f, a, b: f(a, 1.0, 3.0), lambda f, a, b: f(a, 1.0, None)],
+    np.where: [lambda f, a, b: f(A > 2, a, b), lambda f, a, b: f(A > 2, a, 0.0)],
+    np.matmul: [lambda f, a, b: f(a, b.T), lambda f, a, b: f(A.T, b)],
+    np.reshape: [lambda f, a, b: f(a, (3, 2)), lambda f, a, b: f(a, -1)],
+    np.transpose: [lambda f, a, b: f(a), lambda f, a, b: f(a, (1, 0)), lambda f, a, b: f(a, axes=(1, 0))],
+    np.swapaxes: [lambda f, a, b: f(a, 0, 1)],
+    np.expand_dims: [lambda f, a, b: f(a, 1), lambda f, a, b: f(a, axis=(0, 2))],
+    np.squeeze: [lambda f, a, b: f(a[:1]), lambda f, a, b: f(a[:1], axis=0)],
+    np.broadcast_to: [lambda f, a, b: f(a, (4, 2, 3))],
+    np.flip: [lambda f, a, b: f(a), lambda f, a, b: f(a, 0), lambda f, a, b: f(a, axis=(0, 1))],
+    np.concatenate: [lambda f, a, b: f([a, b]), lambda f, a, b: f((a, B), axis=1), lambda f, a, b: f([A, b], None)],
+    np.stack: [lambda f, a, b: f([a, b]), lambda f, a, b: f((a, B), axis=-1)],
+}  # fmt: skip
+
+
+def test_every_numpy_function_of_ours_has_a_call():
+    assert set(NUMPY_CALLS) == set(numpy_protocol.DIFFERENTIABLE)
+
+
+@pytest.mark.parametrize("function", NUMPY_CALLS, ids=lambda f: f.__name__)
+def test_a_numpy_function_of_a_tensor_is_recorded_and_computes_what_numpy_does(function):
+    for call in NUMPY_CALLS[function]:
+        a, b = Tensor(A, requires_grad=True), Tensor(B, requires_grad=True)
+        out = call(function, a, b)
+        assert isinstance(out, Tensor)
+        assert out.requires_grad
+        np.testing.assert_allclose(out.numpy(), call(function, A, B), rtol=1e-14)
+
+
+def test_numpy_functions_have_gradients():
+    x = Tensor(A, requires_grad=True)
+    np.sum(np.tanh(x) * np.ones(3), axis=0).sum().backward()
+    np.testing.assert_allclose(x.grad, 1 - np.tanh(A) ** 2)
+
+
+def test_an_array_on_the_left_gives_a_tensor():
+    x = Tensor(A, requires_grad=True)
+    for out in (A * x, A @ x.T, A - x, A / x, np.float64(2) * x, np.float64(2) ** x):
+        assert isinstance(out, Tensor)
+        assert out.requires_grad
+
+
+@pytest.mark.parametrize("question", numpy_protocol.QUESTIONS, ids=lambda f: f.__name__)
+def test_a_question_is_answered_by_plain_numpy(question):
+    a = np.array([1.0, 0.0, 2.0])
+    two = question in (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, np.isclose,
+                       np.allclose, np.array_equal)  # fmt: skip
+    rest = (a[::-1],) if two else (np.float64,) if question is np.can_cast else ()
+    if question in (np.result_type, np.can_cast):
+        assert np.result_type(Tensor(a)) == np.float64
+        return
+    found = question(Tensor(a, requires_grad=True), *rest)
+    np.testing.assert_array_equal(found, question(a, *rest))
+    assert not isinstance(found, Tensor)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        np.sort, np.cumsum, np.linalg.norm, np.median, np.sinh, np.fft.fft, np.copy, np.add.reduce,
+        lambda t: np.exp(t, out=np.empty((2, 3))), lambda t: np.exp(t, where=A > 1), lambda t: np.add.outer(t, t),
+    ],
+)  # fmt: skip
+def test_a_numpy_function_without_an_op_raises(call):
+    with pytest.raises(DTypeError, match=r"^np\.\w+"):
+        call(Tensor(A, requires_grad=True))
+
+
+def test_numpy_reads_a_constant():
+    c = Tensor(A)
+    np.testing.assert_array_equal(np.asarray(c), A)
+    assert np.asarray(c, np.float32).dtype == np.float32
+    assert np.shares_memory(np.asarray(c), c.data)
+    assert not np.shares_memory(np.array(c), c.data)
+
+
+# --- The surface that type checkers see ---
+
+
+def parameters(arguments):
+    """Return the parameters that a `def` lists, but for self: ("*shape",) or ("axis=None", ...)."""
+    names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
+    plain = [None] * (len(names) - len(arguments.defaults))
+    defaults = plain + [ast.literal_eval(default) for default in arguments.defaults]
+    listed = [name if d is None and k < len(plain) else f"{name}={d}" for k, (name, d) in enumerate(
+        zip(names, defaults, strict=True))]  # fmt: skip
+    return tuple(listed[1:]) + ((f"*{arguments.vararg.arg}",) if arguments.vararg else ())
+
+
+def stub():
+    tree = ast.parse(Path(tg.__file__).with_name("surface.pyi").read_text())
+    (surface,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    return {node.name: node for node in surface.body if isinstance(node, ast.FunctionDef)}
+
+
+def written_in_the_engine():
+    tree = ast.parse(Path(tg.engine.__file__).read_text())
+    (body,) = (node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Tensor")
+    return {node.name for node in body if isinstance(node, ast.FunctionDef)}
+
+
+def test_surface_lists_exactly_what_ops_attach():
+    of_python = {"__module__", "__doc__", "__slots__", "__final__", "_cell", "_data", "_node", "__annotations__"}
+    assert set(stub()) == set(vars(Tensor)) - written_in_the_engine() - of_python
+
+
+@pytest.mark.parametrize("name", [name for name in stub() if not name.startswith("__") and name != "T"])
+def test_surface_has_the_parameters_of_the_methods(name):
+    found = inspect.signature(getattr(Tensor, name)).parameters.values()
+    shown = tuple(
+        f"*{p.name}" if p.kind is p.VAR_POSITIONAL else p.name if p.default is p.empty else f"{p.name}={p.default}"
+        for p in found
+    )
+    assert parameters(stub()[name].args) == shown[1:]

@@ -9,7 +9,13 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.errors import LeafInPlaceError, TinygradError
+from tinygrad_edu.errors import (
+    IntegerGradientError,
+    LeafInPlaceError,
+    NonScalarBackwardError,
+    ShapeError,
+    TinygradError,
+)
 
 
 @pytest.mark.parametrize("requires_grad", [False, True])
@@ -126,3 +132,307 @@ def test_an_op_without_a_rule_on_a_path_that_nobody_asked_for_does_no_harm():
         return (x * without_a_rule(Tensor([3.0], requires_grad=True))).sum()
 
     assert tg.grad(f)(Tensor([2.0])).item() == 3
+
+
+# --- Closed forms ---
+
+RNG = np.random.default_rng(0)
+M = RNG.normal(size=(3, 3))
+X, V = RNG.normal(size=3), RNG.normal(size=3)
+
+
+def quadratic(x):
+    return (x * (M @ x)).sum()
+
+
+def wave(x):
+    return tg.sin(x).sum()
+
+
+def test_gradient_hessian_and_hvp_of_a_quadratic_form():
+    both = M + M.T
+    np.testing.assert_allclose(tg.grad(quadratic)(X).numpy(), both @ X, rtol=1e-12)
+    np.testing.assert_allclose(tg.hessian(quadratic)(X).numpy(), both, rtol=1e-12)
+    np.testing.assert_allclose(tg.hvp(quadratic, X, V).numpy(), both @ V, rtol=1e-12)
+
+
+def test_jacobian_vjp_and_jvp_of_a_linear_map():
+    def f(x):
+        return M[:2] @ x
+
+    np.testing.assert_allclose(tg.jacobian(f)(X).numpy(), M[:2], rtol=1e-12)
+    np.testing.assert_allclose(tg.vjp(f, X)[1](V[:2])[0].numpy(), M[:2].T @ V[:2], rtol=1e-12)
+    np.testing.assert_allclose(tg.jvp(f, (X,), (V,))[1].numpy(), M[:2] @ V, rtol=1e-12)
+
+
+def test_values_come_with_their_derivatives():
+    value, gradient = tg.value_and_grad(quadratic)(X)
+    np.testing.assert_allclose(float(value), X @ M @ X)
+    np.testing.assert_allclose(gradient.numpy(), (M + M.T) @ X)
+    np.testing.assert_allclose(tg.jvp(tg.sin, (X,), (V,))[0].numpy(), np.sin(X))
+    np.testing.assert_allclose(tg.vjp(tg.sin, X)[0].numpy(), np.sin(X))
+
+
+@pytest.mark.parametrize(("order", "wanted"), [(1, np.cos), (2, lambda x: -np.sin(x)), (3, lambda x: -np.cos(x)),
+                                               (4, np.sin), (5, np.cos)])  # fmt: skip
+def test_derivatives_of_any_order(order, wanted):
+    f = tg.sin
+    for _ in range(order):
+        f = tg.grad(f)
+    np.testing.assert_allclose(float(f(X[0])), wanted(X[0]), rtol=1e-12)
+
+
+def test_the_third_derivative_of_a_vector_function_is_a_tensor_of_three_axes():
+    def f(x):
+        return (x[0] * x[1] * x[2] * x[2]).sum()
+
+    found = tg.jacobian(tg.hessian(f))(X).numpy()
+    wanted = np.zeros((3, 3, 3))
+    for i, j, k, value in ((0, 1, 2, 2 * X[2]), (0, 2, 2, 2 * X[1]), (1, 2, 2, 2 * X[0])):
+        for place in {(i, j, k), (i, k, j), (j, i, k), (j, k, i), (k, i, j), (k, j, i)}:
+            wanted[place] = value
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(("shape", "out"), [((), ()), ((2,), (2,)), ((2, 3), ()), ((2, 3), (3,)), ((0,), (0,))])
+def test_a_jacobian_has_the_shape_of_the_result_and_then_of_the_argument(shape, out):
+    x = Tensor(np.ones(shape))
+    found = tg.jacobian(lambda x: tg.reshape(x, -1)[: int(np.prod(out))].reshape(out) * 2)(x)
+    assert found.shape == (*out, *shape)
+    flat = found.numpy().reshape(int(np.prod(out)), x.size)
+    np.testing.assert_array_equal(flat, 2 * np.eye(x.size)[: len(flat)])
+
+
+# --- Nested and composed: a derivative inside a function of the outer variable ---
+
+
+def test_derivatives_of_a_closure_over_the_outer_variable_are_not_confused():
+    """The inner derivative must not see the outer one's variable, and the outer must see through the inner."""
+    sum_of_both = tg.grad(lambda x: x * tg.grad(lambda y: x + y)(1.0))
+    product = tg.grad(lambda x: x * tg.grad(lambda y: x * y)(2.0))
+    cube = tg.grad(lambda x: tg.grad(lambda y: x * x * y * y)(x))
+    assert float(sum_of_both(5.0)) == 1
+    assert float(product(3.0)) == 6
+    assert float(cube(2.0)) == 3 * 2 * 4
+
+
+def test_three_nested_derivatives_keep_their_variables_apart():
+    def outer(x):
+        def middle(y):
+            return y * tg.grad(lambda z: x * y * z * z)(y)
+
+        return tg.grad(middle)(x * x)
+
+    # d/dz at y: 2 x y y; times y: 2 x y^3; d/dy: 6 x y^2 at y = x^2: 6 x^5; d/dx: 30 x^4
+    assert float(tg.grad(outer)(2.0)) == 30 * 16
+
+
+@pytest.mark.parametrize(
+    "derivative",
+    [
+        lambda f: tg.grad(f),
+        lambda f: lambda x: tg.jvp(f, (x,), (1.0,))[1],
+        lambda f: lambda x: tg.vjp(f, x)[1](1.0)[0],
+        lambda f: tg.jacobian(f),
+        lambda f: lambda x: tg.value_and_grad(f)(x)[1],
+    ],
+    ids=["grad", "jvp", "vjp", "jacobian", "value_and_grad"],
+)
+@pytest.mark.parametrize(
+    "outer",
+    [
+        lambda f: tg.grad(f),
+        lambda f: lambda x: tg.jvp(f, (x,), (1.0,))[1],
+        lambda f: lambda x: tg.vjp(f, x)[1](1.0)[0],
+        lambda f: tg.jacobian(f),
+    ],
+    ids=["grad", "jvp", "vjp", "jacobian"],
+)
+def test_every_derivative_of_every_derivative(outer, derivative):
+    second = outer(derivative(lambda x: x * x * x * x))
+    assert float(second(2.0)) == 48
+    confused = outer(lambda x: x * derivative(lambda y: x * x * y * y)(1.0))  # x * 2 x^2
+    assert float(confused(2.0)) == 24
+
+
+def test_hvp_is_the_hessian_times_the_vector_where_it_is_not_constant():
+    def f(x):
+        return (tg.exp(x) * (M @ tg.sin(x))).sum()
+
+    np.testing.assert_allclose(tg.hvp(f, X, V).numpy(), tg.hessian(f)(X).numpy() @ V, rtol=1e-10)
+    np.testing.assert_allclose(tg.hessian(f)(X).numpy(), tg.jacobian(tg.grad(f))(X).numpy(), rtol=1e-10)
+    third = tg.grad(lambda x: (tg.hvp(f, x, V) * V).sum())(X)
+    wanted = np.einsum("ijk,i,j->k", tg.jacobian(tg.hessian(f))(X).numpy(), V, V)
+    np.testing.assert_allclose(third.numpy(), wanted, rtol=1e-9)
+
+
+# --- Arguments ---
+
+
+def test_structured_arguments_give_gradients_of_their_structure():
+    parameters = {"w": [Tensor([1.0, 2.0]), Tensor([3.0, 4.0])], "b": (Tensor(5.0),), "more": {}}
+
+    def f(p, scale):
+        first, second = p["w"]
+        return ((first * second).sum() + p["b"][0] * 2) * scale
+
+    gradient = tg.grad(f)(parameters, 10.0)
+    assert gradient.keys() == parameters.keys()
+    assert [g.numpy().tolist() for g in gradient["w"]] == [[30, 40], [10, 20]]
+    assert (type(gradient["b"]), gradient["b"][0].item(), gradient["more"]) == (tuple, 20, {})
+
+
+def test_jacobian_and_hvp_of_structured_arguments():
+    x = {"a": Tensor([1.0, 2.0]), "b": Tensor([[3.0]])}
+    v = {"a": Tensor([1.0, 0.0]), "b": Tensor([[0.0]])}
+    found = tg.jacobian(lambda x: x["a"] * x["b"][0])(x)
+    assert (found["a"].numpy().tolist(), found["b"].shape) == ([[3, 0], [0, 3]], (2, 1, 1))
+    product = tg.hvp(lambda x: (x["a"] * x["a"] * x["b"]).sum(), x, v)
+    assert (product["a"].numpy().tolist(), product["b"].item()) == ([6, 0], 2)
+
+
+def test_structured_results_of_vjp_and_jvp():
+    out, pullback = tg.vjp(lambda x: {"square": x * x, "pair": (x, 3 * x)}, Tensor([2.0]))
+    assert [t.item() for t in (out["square"], *out["pair"])] == [4, 2, 6]
+    (g,) = pullback({"square": [1.0], "pair": (np.array([10.0]), Tensor([100.0]))})
+    assert g.item() == 4 + 10 + 300
+    _, direction = tg.jvp(lambda x, y: (x * y, [x + y]), (2.0, 3.0), (1.0, 10.0))
+    assert (float(direction[0]), float(direction[1][0])) == (23, 11)
+
+
+@pytest.mark.parametrize(
+    ("argnums", "wanted"), [(0, 15), (1, 10), (2, 6), (-1, 6), ((0,), [15]), ((2, 0), [6, 15]), ([-1, 1], [6, 10])]
+)
+def test_argnums_choose_the_arguments_and_their_order(argnums, wanted):
+    gradient = tg.grad(lambda x, y, z: x * y * z, argnums)(2.0, 3.0, 5.0)
+    assert isinstance(gradient, Tensor if isinstance(argnums, int) else tuple)
+    assert (float(gradient) if isinstance(argnums, int) else [float(g) for g in gradient]) == wanted
+
+
+def test_keywords_reach_the_function():
+    assert float(tg.grad(lambda x, *, power: x**power)(2.0, power=3)) == 12
+    assert tg.jacobian(lambda x, *, by: x * by)([1.0, 2.0], by=3.0).numpy().tolist() == [[3, 0], [0, 3]]
+
+
+def test_arguments_that_are_not_asked_for_may_be_anything():
+    gradient = tg.grad(lambda x, name, labels: x * len(name) + int(labels[0]))(2.0, "four", np.array([7]))
+    assert float(gradient) == 4
+
+
+@pytest.mark.parametrize("x", [Tensor(np.array([1, 2])), np.array([1, 2]), np.array([True])])
+def test_integers_have_no_derivative(x):
+    for transform in (tg.grad(tg.sum), tg.jacobian(tg.sum), lambda x: tg.vjp(tg.sum, x)):
+        with pytest.raises(IntegerGradientError):
+            transform(x)
+
+
+@pytest.mark.parametrize("result", [lambda x: x, lambda x: (x.sum(),), lambda x: None, lambda x: 3.0])
+def test_the_gradient_is_of_one_number(result):
+    with pytest.raises(NonScalarBackwardError, match="one number"):
+        tg.grad(result)(Tensor([1.0, 2.0]))
+
+
+def test_a_structure_of_another_shape_is_a_shape_error():
+    x = {"a": Tensor([1.0]), "b": Tensor([2.0])}
+    with pytest.raises(ShapeError, match="a dict of"):
+        tg.jvp(lambda x: x["a"] * x["b"], (x,), ({"a": [1.0]},))
+    with pytest.raises(ShapeError, match="2 parts"):
+        tg.vjp(lambda x: (x, x), 1.0)[1]((1.0,))
+
+
+# --- Independent arguments ---
+
+
+def test_the_gradient_by_an_argument_that_does_not_matter_is_zero():
+    gradients = tg.grad(lambda x, y, z: (x * x).sum(), (0, 1, 2))(Tensor([3.0]), Tensor(np.ones((2, 2))), Tensor(1.0))
+    assert [g.numpy().tolist() for g in gradients] == [[6], [[0, 0], [0, 0]], 0]
+    assert [g.dtype for g in gradients] == [np.float32, np.float64, np.float32]
+
+
+def test_second_derivatives_that_vanish_are_zero():
+    assert tg.hessian(lambda x: (x * 3).sum())([1.0, 2.0]).numpy().tolist() == [[0, 0], [0, 0]]
+    assert tg.hvp(lambda x: (x * 3).sum(), [1.0, 2.0], [1.0, 1.0]).numpy().tolist() == [0, 0]
+    assert float(tg.grad(tg.grad(tg.grad(lambda x: x * x)))(2.0)) == 0
+    assert tg.jacobian(lambda x: tg.floor_divide(x, 1.0))([1.5]).numpy().tolist() == [[0]]
+
+
+def test_of_a_constant_function_every_derivative_is_zero():
+    constant = Tensor([7.0, 8.0])
+    assert tg.jacobian(lambda x: constant)([1.0, 2.0, 3.0]).numpy().tolist() == np.zeros((2, 3)).tolist()
+    assert tg.jvp(lambda x: constant, (1.0,), (1.0,))[1].numpy().tolist() == [0, 0]
+    assert tg.grad(lambda x: constant.sum())([1.0]).numpy().tolist() == [0]
+
+
+# --- Beside backward() and gradient modes ---
+
+
+def test_backward_goes_through_a_gradient():
+    w, x = Tensor([2.0, 3.0], requires_grad=True), Tensor([5.0, 7.0])
+    slope = tg.grad(lambda x: (w * x * x).sum())(x)  # 2 w x
+    penalty = (slope * slope).sum()  # 4 w^2 x^2
+    penalty.backward()
+    np.testing.assert_array_equal(w.grad, 8 * w.numpy() * x.numpy() ** 2)
+    assert x.grad is None
+
+
+def test_backward_goes_through_a_computed_argument():
+    w = Tensor([2.0], requires_grad=True)
+    slope = tg.grad(lambda x: (x * x * x).sum())(w * 2)  # 3 (2 w)^2
+    slope.backward()
+    assert w.grad == [24 * 2]
+
+
+def test_backward_goes_through_a_value_a_jvp_and_a_jacobian():
+    w = Tensor([2.0], requires_grad=True)
+    value, _ = tg.value_and_grad(lambda x: (w * x).sum())(3.0)
+    value.backward()
+    assert w.grad == [3]
+    w.zero_grad()
+    _, direction = tg.jvp(lambda x: w * x * x, (3.0,), (1.0,))
+    direction.backward()
+    assert w.grad == [6]
+    w.zero_grad()
+    tg.jacobian(lambda x: w * w * x)(3.0).sum().backward()
+    assert w.grad == [4]
+
+
+def test_a_transform_leaves_no_gradient_on_anything():
+    w, x = Tensor([2.0], requires_grad=True), Tensor([3.0], requires_grad=True)
+    tg.grad(lambda x: (w * x * x).sum())(x)
+    tg.hessian(lambda x: (w * x * x).sum())(x)
+    assert (w.grad, x.grad) == (None, None)
+
+
+def test_a_transform_works_under_no_grad_and_what_it_returns_is_not_recorded():
+    w = Tensor([2.0], requires_grad=True)
+    with tg.no_grad():
+        value, slope = tg.value_and_grad(lambda x: (w * x * x).sum())(w)
+        second = tg.grad(lambda x: tg.grad(lambda x: x * x * x)(x) * 2)(3.0)
+        product, (_, direction) = tg.hvp(lambda x: (w * x * x).sum(), w, [1.0]), tg.jvp(lambda x: w * x, (1.0,), (1.0,))
+        matrix = tg.hessian(lambda x: (w * x * x * x).sum())(w)
+    assert [t.item() for t in (value, slope, second, product, direction, matrix)] == [8, 8, 36, 4, 2, 24]
+    assert not any(t.requires_grad for t in (value, slope, second, product, direction, matrix))
+
+
+def test_no_grad_inside_the_function_makes_a_constant():
+    def f(x):
+        with tg.no_grad():
+            fixed = x * x
+        return fixed * x
+
+    assert float(tg.grad(f)(3.0)) == 9
+
+
+def test_detach_inside_the_function_makes_a_constant():
+    assert float(tg.grad(lambda x: x.detach() * x)(3.0)) == 3
+
+
+def test_a_pullback_can_be_called_again_and_again():
+    _, pullback = tg.vjp(lambda x: x * x, Tensor([3.0]))
+    assert [pullback([float(k)])[0].item() for k in (1, 2, 1)] == [6, 12, 6]
+
+
+def test_an_argument_is_not_changed_and_stays_what_it_was():
+    x = Tensor([1.0, 2.0])
+    tg.hessian(lambda x: (x * x).sum())(x)
+    assert (x.requires_grad, x.is_leaf, x.numpy().tolist()) == (False, True, [1, 2])

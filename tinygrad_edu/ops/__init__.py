@@ -146,14 +146,29 @@ def _setitem(self: Tensor, index: Any, values: Any) -> None:
     changed(self)
 
 
+def _getitem(self: Tensor, index: Any) -> Any:
+    """Return ``self[index]``, as `getitem`."""
+    return getitem.call(self, plain_index(index))
+
+
+def _reshape(self: Tensor, *shape: Any) -> Any:
+    """Return the same elements in another shape, as `reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
+    return reshape.call(self, _whole(shape))
+
+
+def _transpose(self: Tensor, *axes: Any) -> Any:
+    """Return the axes in another order, as `transpose`: ``t.transpose(1, 0)``, or reversed: ``t.transpose()``."""
+    return transpose.call(self, _whole(axes) if axes else None)
+
+
 _METHODS: dict[str, Any] = {
-    "__getitem__": lambda self, index: getitem.call(self, plain_index(index)),
+    "__getitem__": _getitem,
     "__setitem__": _setitem,
     "__array_ufunc__": numpy_protocol.array_ufunc,
     "__array_function__": numpy_protocol.array_function,
-    "reshape": lambda self, *shape: reshape.call(self, _whole(shape)),
-    "transpose": lambda self, *axes: transpose.call(self, _whole(axes) if axes else None),
-    "T": property(lambda self: transpose.call(self)),
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "T": property(transpose.call, doc="The tensor with its axes reversed, as a view."),
 }
 for _name, _method in _METHODS.items():
     setattr(Tensor, _name, _method)

@@ -190,9 +190,10 @@ def _powers(draw: Any) -> Call:
     of_x, of_y = draw(broadcastable())
     kind = draw(st.sampled_from(("any exponent", "whole exponents", "a number as exponent", "a number as base")))
     if kind == "a number as exponent":
-        return Call("power", [draw(arrays(of_x, 0.25, 3.0)), draw(st.sampled_from((2, 3, -1, 0.5)))], (0,))
+        return Call("power", [draw(arrays(of_x, 0.25, 3.0)), draw(st.sampled_from((2, 3, -1, 0.5, 0)))], (0,))
     if kind == "a number as base":
-        return Call("power", [draw(st.sampled_from((2, 0.5))), draw(arrays(of_y, -2.0, 2.0))], (1,))
+        base = draw(st.sampled_from((2, 0.5, np.array(3), np.array([1, 2, 3]))))
+        return Call("power", [base, draw(arrays((*of_y[:-1], 1), -2.0, 2.0))], (1,))
     if kind == "any exponent":
         return Call("power", [draw(arrays(of_x, 0.25, 3.0)), draw(arrays(of_y, -2.0, 2.0))])
     x, y = draw(arrays(of_x, away_from=(0.0,))), np.round(draw(arrays(of_y)))

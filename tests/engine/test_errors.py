@@ -1,0 +1,234 @@
+"""Every mistake has a class of its own, and a message that says what happened, where, and what to do."""
+
+import re
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import Tensor, errors
+
+BUILT_INS = {
+    "TinygradError": Exception,
+    "ShapeError": ValueError,
+    "DTypeError": TypeError,
+    "IntegerGradientError": TypeError,
+    "RuleDefinitionError": TypeError,
+    "MissingRuleError": NotImplementedError,
+    "WrongGradientError": ValueError,
+    "NoGraphError": RuntimeError,
+    "NonScalarBackwardError": RuntimeError,
+    "GraphFreedError": RuntimeError,
+    "StaleValueError": RuntimeError,
+    "LeafInPlaceError": RuntimeError,
+    "ReadOnlyError": ValueError,
+    "StateDictError": ValueError,
+    "DataError": ValueError,
+    "MissingExtraError": ImportError,
+}
+OF_OTHER_ROOMS = {"StateDictError", "DataError", "MissingExtraError"}
+
+
+def leaf(shape=(2, 3), dtype=np.float32):
+    return Tensor(np.ones(shape, dtype), requires_grad=True)
+
+
+@tg.op
+def third(x):
+    return x / 3
+
+
+def third_with(rule):
+    made = tg.op(third.forward)
+    made.vjps(x=rule)
+    return made(leaf())
+
+
+def twice():
+    loss = tg.exp(leaf()).sum()
+    loss.backward()
+    loss.backward()
+
+
+def changed_after_it_was_saved():
+    w, c = leaf(), Tensor(np.ones((2, 3)))
+    loss = (w * c).sum()
+    c += 1
+    loss.backward()
+
+
+def in_place_on_a_leaf():
+    w = leaf()
+    w += 1
+
+
+def in_place(t, other):
+    t += other
+
+
+def elements_of(t):
+    t[0] = 5.0
+
+
+def new_gradient(t, values):
+    t.grad = values
+
+
+def new_requires_grad(t, value):
+    t.requires_grad = value
+
+
+# What is done; the class of its error; and what the message says, in this order.
+MISTAKES = {
+    "adding": (lambda: leaf() + leaf((4, 3)), "ShapeError",
+               ["op add", "(2,3) (4,3)", "x float32 of shape (2, 3)", "y float32 of shape (4, 3)"]),
+    "adding a plain array": (lambda: leaf() + np.ones((4, 3)), "ShapeError",
+                             ["op add", "x float32 of shape (2, 3)", "y float64 of shape (4, 3)"]),
+    "multiplying matrices": (lambda: leaf() @ leaf((2, 3)), "ShapeError",
+                             ["op matmul", "x float32 of shape (2, 3)", "y float32 of shape (2, 3)"]),
+    "multiplying a matrix by a number": (lambda: leaf() @ 2, "ShapeError", ["op matmul", "y int of shape ()"]),
+    "reshaping": (lambda: leaf().reshape(4, 2), "ShapeError", ["op reshape", "x float32 of shape (2, 3)"]),
+    "joining": (lambda: tg.concatenate([leaf((1, 2)), leaf((1, 3))]), "ShapeError",
+                ["op concat", "arrays0 float32 of shape (1, 2)", "arrays1 float32 of shape (1, 3)"]),
+    "backward with a gradient of another shape": (lambda: (leaf() * 1).backward(np.ones(3)), "ShapeError",
+                                                  ["the gradient given to backward()", "(2, 3)", "(3,)"]),
+    "a grad of another shape": (lambda: new_gradient(leaf(), np.ones(3)), "ShapeError", [".grad", "(2, 3)", "(3,)"]),
+    "assigning another shape": (lambda: leaf().assign(np.ones(3)), "ShapeError", ["in place", "(2, 3)", "(3,)"]),
+    "in place into a smaller shape": (lambda: in_place(Tensor(np.ones(3)), np.ones((2, 3))), "ShapeError",
+                                      ["add in place", "(3,)", "(2, 3)"]),
+    "a pullback of another shape": (lambda: tg.vjp(tg.exp, leaf())[1](np.ones(3)), "ShapeError", ["(3,)", "(2, 3)"]),
+
+    "words": (lambda: Tensor(["one", "two"]), "DTypeError", ["real numbers or booleans", "list", "<U3"]),
+    "complex numbers": (lambda: Tensor(1j), "DTypeError", ["real numbers or booleans", "complex", "complex128"]),
+    "nothing": (lambda: Tensor(None), "DTypeError", ["real numbers or booleans", "NoneType"]),
+    "borrowing a list": (lambda: tg.from_numpy([1.0]), "DTypeError", ["a list", "Tensor(values) copies"]),
+    "borrowing another byte order": (lambda: tg.from_numpy(np.ones(2, ">f4")), "DTypeError",
+                                     ["native byte order", ">f4", "Tensor(values) copies"]),
+    "an operand that is no number": (lambda: leaf() * "two", "DTypeError",
+                                     ["op multiply", "argument y", "str", "a Tensor, an array"]),
+    "a reflected operand that is no number": (lambda: None / leaf(), "DTypeError",
+                                              ["op divide", "argument x", "NoneType"]),
+    "a complex operand": (lambda: leaf() * np.ones(3, complex), "DTypeError", ["op multiply", "complex128"]),
+    "a setting with a gradient": (lambda: tg.clip(leaf(), min=leaf(())), "DTypeError",
+                                  ["op clip", "min is a setting", "detach()"]),
+    "floats into integers": (lambda: in_place(Tensor(np.ones(3, int)), 0.5), "DTypeError",
+                             ["add in place", "float32", "int64"]),
+    "NumPy reading a tensor with a gradient": (lambda: np.asarray(leaf()), "DTypeError",
+                                               ["lose the gradient", ".numpy()"]),
+    "a NumPy function that is not ours": (lambda: np.sort(leaf()), "DTypeError",
+                                          ["np.sort", "lose the gradient", ".numpy()"]),
+    "a NumPy ufunc that is not ours": (lambda: np.arctan(leaf()), "DTypeError", ["np.arctan", ".numpy()"]),
+    "a ufunc's method": (lambda: np.add.reduce(leaf()), "DTypeError", ["np.add", "plain call"]),
+    "into a plain array": (lambda: in_place(np.ones((2, 3)), leaf()), "DTypeError", ["np.add", "out="]),
+    "a forward that returns two": (lambda: tg.op(lambda_named("pair", lambda x: (x, x)))(leaf()), "DTypeError",
+                                   ["op pair", "tuple", "one array"]),
+    "a forward that returns complex numbers": (lambda: tg.op(lambda_named("turn", lambda x: x * 1j))(leaf()),
+                                               "DTypeError", ["op turn", "complex64"]),
+    "a mode around a generator": (lambda: tg.no_grad()(counting), "DTypeError", ["decorate counting", "`with` inside"]),
+    "the jacobian of two": (lambda: tg.jacobian(lambda x: (x, x))(leaf()), "DTypeError", ["jacobian", "tuple"]),
+
+    "a gradient of integers": (lambda: Tensor(np.arange(3), requires_grad=True), "IntegerGradientError",
+                               ["int64", "floating-point", "dtype=np.float32"]),
+    "a gradient of booleans": (lambda: Tensor([True], requires_grad=True), "IntegerGradientError", ["bool"]),
+    "asking it later": (lambda: new_requires_grad(Tensor(np.arange(3)), True), "IntegerGradientError", ["int64"]),
+    "a transform of integers": (lambda: tg.grad(tg.sum)(np.arange(3)), "IntegerGradientError", ["int64"]),
+
+    "a rule for an unknown argument": (lambda: third.vjps(y=lambda g: g), "RuleDefinitionError",
+                                       ["third.vjps", "nothing named 'y'", "x"]),
+    "a rule that saves an unknown value": (lambda: third.vjps(x=lambda g, x_shap: g), "RuleDefinitionError",
+                                           ["third.vjps(x=...)", "'x_shap'", "did you mean 'x_shape'?"]),
+    "a nameless op": (lambda: tg.op(lambda x: x), "RuleDefinitionError", ["named function", "<lambda>"]),
+    "an op of nothing": (lambda: tg.op(lambda_named("one", lambda *, k=1: k)), "RuleDefinitionError",
+                         ["at least one input", "'one'"]),
+
+    "no rule": (lambda: third(leaf()).sum().backward(), "MissingRuleError",
+                ["op third", "argument x", "(2, 3)", "third.vjps(x=", "detach()"]),
+
+    "a gradient of another shape": (lambda: third_with(lambda g: g.sum(axis=0)).sum().backward(), "WrongGradientError",
+                                    ["op third", "rule of x", "(3,)", "(2, 3)", "broadcasts=True"]),
+    "a gradient of another dtype": (lambda: third_with(lambda g: g.astype(np.float64)).sum().backward(),
+                                    "WrongGradientError", ["op third", "rule of x", "float64", "float32"]),
+    "a gradient that is none": (lambda: third_with(lambda g: None).sum().backward(), "WrongGradientError",
+                                ["op third", "rule of x", "NoneType", "array"]),
+
+    "backward of a constant": (lambda: Tensor(1.0).backward(), "NoGraphError",
+                               ["requires_grad=True", "no_grad()", "detached"]),
+    "a grad of a constant": (lambda: new_gradient(Tensor(1.0), 1.0), "NoGraphError", ["leaf", ".grad"]),
+    "a grad of a result": (lambda: new_gradient(leaf() * 1, np.ones((2, 3))), "NoGraphError", ["leaf", ".grad"]),
+    "a result that requires no gradient": (lambda: new_requires_grad(leaf() * 1, False), "NoGraphError",
+                                           ["leaf only", ".detach()"]),
+
+    "backward of many": (lambda: (leaf() * 1).backward(), "NonScalarBackwardError",
+                         ["(2, 3)", "needs a gradient", ".sum()"]),
+    "the gradient of many": (lambda: tg.grad(lambda x: x * 1)(leaf()), "NonScalarBackwardError",
+                             ["one number", "shape=(2, 3)", "jacobian or vjp"]),
+    "the gradient of no tensor": (lambda: tg.grad(lambda x: 3.0)(leaf()), "NonScalarBackwardError", ["3.0"]),
+
+    "backward twice": (twice, "GraphFreedError", ["second time", "op sum", "()", "retain_graph=True"]),
+
+    "a saved value that changed": (changed_after_it_was_saved, "StaleValueError",
+                                   ["op multiply", "rule of x", "saved y", "in place", "t = t + 1"]),
+
+    "in place on a leaf": (in_place_on_a_leaf, "LeafInPlaceError", ["add in place", "leaf", "no_grad()", ".data"]),
+    "elements of a leaf": (lambda: elements_of(leaf()), "LeafInPlaceError",
+                           ["(2, 3)", "where() or concatenate()", "no_grad()"]),
+
+    "in place on read-only memory": (lambda: in_place(tg.broadcast_to(Tensor(1.0), (3,)), 1.0), "ReadOnlyError",
+                                     ["add in place", "(3,)", "read-only", "Tensor(t.numpy())"]),
+    "assigning to read-only memory": (lambda: tg.broadcast_to(Tensor(1.0), (3,)).assign(np.ones(3)), "ReadOnlyError",
+                                      ["assign in place", "read-only"]),
+    "elements of read-only memory": (lambda: elements_of(tg.broadcast_to(Tensor(1.0), (3,))), "ReadOnlyError",
+                                     ["elements in place", "read-only"]),
+}  # fmt: skip
+
+
+def lambda_named(name, function):
+    function.__name__ = name
+    return function
+
+
+def counting():
+    yield 1
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_has_its_class_and_its_words(mistake):
+    make, name, words = MISTAKES[mistake]
+    with pytest.raises(errors.TinygradError, match="(?s)" + ".*".join(map(re.escape, words))) as caught:
+        make()
+    assert type(caught.value) is getattr(errors, name)
+    assert isinstance(caught.value, BUILT_INS[name])
+
+
+def test_every_class_has_a_mistake_that_leads_to_it():
+    assert {name for _, name, _ in MISTAKES.values()} == set(BUILT_INS) - OF_OTHER_ROOMS - {"TinygradError"}
+
+
+def test_every_class_is_a_built_in_that_people_would_catch():
+    defined = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
+    assert set(defined) == set(BUILT_INS)
+    for name, kind in defined.items():
+        assert issubclass(kind, errors.TinygradError)
+        assert issubclass(kind, BUILT_INS[name]), name
+
+
+def test_an_error_inside_a_rule_says_whose_rule_it_is():
+    with pytest.raises(ZeroDivisionError) as caught:
+        third_with(lambda g: g * (1 // 0)).sum().backward()
+    assert caught.value.__notes__ == ["In the rule of <op third> for its argument x."]
+
+
+def test_a_walk_that_fails_leaves_every_gradient_as_it_was():
+    w = leaf()
+    (w * 2).sum().backward()
+    before = w.grad.copy()
+    with pytest.raises(errors.MissingRuleError):
+        (third(w) + tg.exp(w) * 3).sum().backward()
+    np.testing.assert_array_equal(w.grad, before)
+
+
+def test_in_place_that_is_refused_leaves_the_values_as_they_were():
+    t = Tensor(np.ones(3, int))
+    with pytest.raises(TypeError, match="squeeze"):
+        t += 0.5
+    assert t.numpy().tolist() == [1, 1, 1]

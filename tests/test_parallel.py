@@ -1,0 +1,262 @@
+"""One batch in many shards: the results of the whole, in order, in the same bits on any number of threads."""
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import threadpoolctl
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn, parallel
+from tinygrad_edu.errors import MissingExtraError, NonScalarBackwardError, ShapeError
+from tinygrad_edu.parallel import map_shards, shards, single_threaded_blas, value_and_grad
+
+THREADS = [1, 2, 5]
+
+
+def blas_threads():
+    """Return to how many threads each BLAS library is set."""
+    return [library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+
+
+@pytest.fixture
+def two_blas_threads():
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        yield blas_threads()
+
+
+# --- Cutting ---
+
+
+@pytest.mark.parametrize(("count", "size"), [(0, 32), (1, 32), (32, 32), (33, 32), (70, 32), (5, 1)])
+def test_shards_cover_every_sample_once_in_order(count, size):
+    parts = shards(count, size)
+    assert [i for part in parts for i in range(count)[part]] == list(range(count))
+    assert all(part.stop - part.start == size for part in parts[:-1])
+    assert all(0 < part.stop - part.start <= size for part in parts)
+
+
+# --- Mapping ---
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_results_come_in_the_order_of_the_shards(threads):
+    first_may_end = threading.Event()
+
+    def square(k):
+        if k == 0 and threads > 1:
+            assert first_may_end.wait(10)  # the first ends after the second
+        if k == 1:
+            first_may_end.set()
+        return k * k
+
+    assert list(map_shards(square, 7, threads)) == [k * k for k in range(7)]
+    assert list(map_shards(square, 0, threads)) == []
+
+
+def test_shards_run_on_so_many_threads_at_the_same_time():
+    together = threading.Barrier(3)
+    assert sorted(map_shards(lambda k: together.wait(10), 3, 3)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_an_exception_comes_out_and_the_next_call_works(threads, two_blas_threads):
+    with pytest.raises(ZeroDivisionError):
+        list(map_shards(lambda k: 1 // (k - 3), 7, threads))
+    assert blas_threads() == two_blas_threads
+    assert list(map_shards(lambda k: k, 3, threads)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_the_gradient_mode_of_the_caller_holds_in_every_thread(threads):
+    for mode, wanted in ((tg.no_grad, False), (tg.enable_grad, True)):
+        with mode():
+            assert list(map_shards(lambda k: tg.is_grad_enabled(), 4, threads)) == [wanted] * 4
+    assert tg.is_grad_enabled()
+
+
+def test_a_mode_that_a_shard_sets_stays_in_it():
+    def work(k):
+        if k:
+            return tg.is_grad_enabled()
+        tg.no_grad().__enter__()
+        return tg.is_grad_enabled()
+
+    assert list(map_shards(work, 4, 2)) == [False, True, True, True]
+    assert tg.is_grad_enabled()
+
+
+def test_a_map_inside_a_shard_ends():
+    """Threads that wait for threads of their own pool would wait for ever; in a process of its own, to be ended."""
+    program = """
+from tinygrad_edu.parallel import map_shards
+print(list(map_shards(lambda k: sum(map_shards(lambda j: 10 * k + j, 4, 2)), 4, 2)))
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=10)
+    assert result.stdout == "[6, 46, 86, 126]\n"
+
+
+# --- Matrix products ---
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_matrix_products_are_single_threaded_inside_and_as_before_afterwards(threads, two_blas_threads):
+    inside = list(map_shards(lambda k: blas_threads(), 2, threads))
+    assert {n for libraries in inside for n in libraries} == {1}
+    assert blas_threads() == two_blas_threads
+
+
+def test_a_map_that_is_left_early_puts_the_threads_back(two_blas_threads):
+    results = map_shards(lambda k: k, 5, 2)
+    assert next(results) == 0
+    results.close()
+    assert blas_threads() == two_blas_threads
+
+
+def test_an_exception_puts_the_threads_back(two_blas_threads):
+    with pytest.raises(ZeroDivisionError), single_threaded_blas():
+        raise ZeroDivisionError
+    assert blas_threads() == two_blas_threads
+
+
+def test_two_that_overlap_put_the_threads_back(two_blas_threads):
+    """As when two programs train in two threads: the first to begin is the first to end."""
+    first, second = single_threaded_blas(), single_threaded_blas()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert set(blas_threads()) == {1}  # the second is still inside
+    second.__exit__(None, None, None)
+    assert blas_threads() == two_blas_threads
+
+
+def test_without_threadpoolctl_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    parallel._blas.cache_clear()
+    try:
+        with pytest.raises(MissingExtraError, match=r"pip install 'tinygrad-edu\[parallel\]'"):
+            list(map_shards(lambda k: k, 2))
+    finally:
+        parallel._blas.cache_clear()
+
+
+# --- The gradient of a batch ---
+
+
+def batch(count=70):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(count, 6)).astype(np.float32), rng.integers(0, 3, count)
+
+
+def network(dropout=0.0):
+    rng = np.random.default_rng(1)
+    return nn.Sequential(nn.Linear(6, 5, rng=rng), nn.Tanh(), nn.Dropout(dropout, rng), nn.Linear(5, 3, rng=rng))
+
+
+def gradient(threads=None, dropout=0.0, shard_size=32, seed=3, count=70):
+    return value_and_grad(
+        network(dropout), nn.cross_entropy, *batch(count), np.random.default_rng(seed), shard_size=shard_size,
+        threads=threads,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("shard_size", [1, 7, 32, 70, 100])
+def test_it_is_the_gradient_of_the_mean_over_the_whole_batch(shard_size):
+    model = network()
+    x, y = batch()
+    whole = nn.cross_entropy(model(x), y)
+    whole.backward()
+    value, gradients = gradient(shard_size=shard_size)
+    assert value == pytest.approx(whole.item(), rel=1e-5)
+    for found, p in zip(gradients, model.parameters(), strict=True):
+        np.testing.assert_allclose(found, p.grad, rtol=1e-4, atol=1e-6)
+        assert found.dtype == p.dtype
+
+
+def bits(result):
+    value, gradients = result
+    return value, [g.tobytes() for g in gradients]
+
+
+def test_the_bits_do_not_depend_on_the_number_of_threads():
+    results = [bits(gradient(threads, dropout=0.5, shard_size=8)) for threads in (1, 2, 3, None)]
+    assert all(result == results[0] for result in results)
+
+
+def test_the_same_generator_draws_the_same_and_another_draws_others():
+    assert bits(gradient(dropout=0.5)) == bits(gradient(dropout=0.5))
+    assert bits(gradient(dropout=0.5)) != bits(gradient(dropout=0.5, seed=4))
+
+
+def test_every_shard_draws_for_itself():
+    x = np.ones((4, 50), np.float32)
+    seen = []
+
+    class Watch(nn.Module):
+        def __init__(self):
+            self.dropout, self.w = nn.Dropout(0.5, np.random.default_rng(0)), tg.Tensor(1.0, requires_grad=True)
+
+        def forward(self, x):
+            kept = self.dropout(x)
+            seen.append(kept.numpy().copy())
+            return kept * self.w
+
+    value_and_grad(Watch(), lambda out, y: out.mean(), x, x, np.random.default_rng(0), shard_size=2, threads=1)
+    assert len(seen) == 2
+    assert (seen[0] != seen[1]).any()
+
+
+def test_what_couples_samples_is_not_cut():
+    class Centre(nn.Module):
+        couples_samples = True
+
+        def forward(self, x):
+            return x - x.mean(axis=0)
+
+    sizes = []
+    model = nn.Sequential(nn.Linear(6, 3, rng=np.random.default_rng(0)), Centre())
+
+    def loss(out, y):
+        sizes.append(len(y))
+        return nn.cross_entropy(out, y)
+
+    value_and_grad(model, loss, *batch(), np.random.default_rng(0), shard_size=8)
+    assert sizes == [70]
+
+
+def test_it_leaves_no_gradient_on_the_parameters_and_works_under_no_grad():
+    model = network()
+    with tg.no_grad():
+        _, gradients = value_and_grad(model, nn.cross_entropy, *batch(), np.random.default_rng(0))
+    assert all(np.any(g != 0) for g in gradients)
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_parameter_that_does_not_matter_has_no_gradient():
+    model = network()
+    model.spare = tg.Tensor([1.0], requires_grad=True)
+    _, gradients = value_and_grad(model, nn.cross_entropy, *batch(), np.random.default_rng(0))
+    assert [g is None for g in gradients] == [p is model.spare for p in model.parameters()]
+    value, gradients = value_and_grad(model, lambda out, y: tg.Tensor(2.0), *batch(), np.random.default_rng(0))
+    assert (value, gradients) == (pytest.approx(2.0), [None] * 5)
+
+
+def test_gradients_share_no_memory_with_each_other_or_the_model():
+    model = network()
+    _, first = value_and_grad(model, nn.cross_entropy, *batch(20), np.random.default_rng(0))
+    _, second = value_and_grad(model, nn.cross_entropy, *batch(20), np.random.default_rng(0))
+    arrays = [*first, *second, *(p.data for p in model.parameters())]
+    assert not any(np.shares_memory(a, b) for k, a in enumerate(arrays) for b in arrays[:k])
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (3, 2), (2, 3)])
+def test_a_batch_that_does_not_fit_is_refused(x, y):
+    with pytest.raises(ShapeError, match=f"a batch of {x} samples with {y} labels"):
+        value_and_grad(network(), nn.cross_entropy, batch(x)[0], batch(y)[1], np.random.default_rng(0))
+
+
+def test_a_loss_of_many_numbers_is_refused():
+    with pytest.raises(NonScalarBackwardError, match=r"has shape \(32, 3\), not one element"):
+        value_and_grad(network(), lambda out, y: out * 1.0, *batch(), np.random.default_rng(0))
