@@ -400,9 +400,9 @@ def _kept(value: Any) -> Any:
 def _follow(
     op: Op, inputs: tuple[Any, ...], arrays: tuple[Any, ...], out: ndarray, settings: dict[str, Any]
 ) -> tuple[Any, ...]:
-    """Keep a float dtype that no Tensor asked for out of the result: plain operands follow the tensors they meet.
+    """Keep a float dtype that no Tensor has out of the result: plain operands follow the tensors they meet.
 
-    The result's float dtype is the widest of the floating Tensors among the inputs, and float32 if there is none.
+    Where the op gave another, it gets its inputs in the widest dtype of the floating Tensors, or in float32.
     """
     if out.dtype.kind in "iub":
         return *arrays, out
@@ -410,7 +410,7 @@ def _follow(
         raise DTypeError(f"op {op.name}: a Tensor holds real numbers or booleans; this would be {out.dtype}.")
     floats = [a.dtype for x, a in zip(inputs, arrays, strict=True) if x.__class__ is Tensor and a.dtype.kind == "f"]
     wanted = np.result_type(*floats) if floats else FLOAT32
-    if out.dtype == wanted or settings.get("dtype"):
+    if out.dtype in (*floats, wanted) or settings.get("dtype"):
         return *arrays, out
     # Integers that are operands become floats; those beside an operand, as labels are, stay what they are.
     kinds = "fiub" if op.broadcasts or len(inputs) == 1 else "f"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
@@ -50,6 +50,8 @@ def test_forward_derivative(name, data):
 @given(data=st.data())
 def test_linear_ops_have_exact_transposes(name, data):
     call = data.draw(calls(name))
+    if name in ("add", "subtract"):
+        assume(len(call.arrays) == 2)  # with a number held fixed it is not linear
     if name == "pad":
         call.settings["constant_values"] = 0
     check_linear(call, *call.arrays)
