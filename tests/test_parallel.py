@@ -243,6 +243,22 @@ def test_a_parameter_that_does_not_matter_has_no_gradient():
     assert (value, gradients) == (pytest.approx(2.0), [None] * 5)
 
 
+@pytest.mark.parametrize("used_by", [0, 1, 2])
+def test_a_parameter_that_matters_to_one_shard_alone_has_its_gradient(used_by):
+    class Expert(nn.Module):
+        def __init__(self):
+            self.w = [tg.Tensor(1.0, requires_grad=True), tg.Tensor(1.0, requires_grad=True)]
+
+        def forward(self, x):
+            return x * self.w[0] * (self.w[1] if x[0].item() == used_by else 1.0)
+
+    x = np.repeat(np.arange(3, dtype=np.float32), 2)
+    _, gradients = value_and_grad(
+        Expert(), lambda out, y: out.mean(), x, x, np.random.default_rng(0), shard_size=2, threads=1
+    )
+    np.testing.assert_allclose(gradients, [1.0, used_by / 3], rtol=1e-6)
+
+
 def test_gradients_share_no_memory_with_each_other_or_the_model():
     model = network()
     _, first = value_and_grad(model, nn.cross_entropy, *batch(20), np.random.default_rng(0))

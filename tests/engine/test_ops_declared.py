@@ -82,6 +82,15 @@ def test_a_saved_index_is_no_longer_its_owners():
     np.testing.assert_array_equal(x.grad, [5, 7, 0])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+def test_a_saved_operand_is_no_longer_its_owners(dtype):
+    x, plain = Tensor([1.0, 2.0], requires_grad=True), np.array([3, 4], dtype)
+    out = x * plain + plain @ x
+    plain[:] = 100
+    out.sum().backward()
+    np.testing.assert_array_equal(x.grad, [3 + 2 * 3, 4 + 2 * 4])
+
+
 def test_a_saved_setting_is_no_longer_its_owners():
     x, axes, cotangent = Tensor(np.zeros((2, 2, 2)), requires_grad=True), [1, 2, 0], np.arange(8.0).reshape(2, 2, 2)
     turned = tg.transpose(x, axes)
@@ -284,6 +293,7 @@ def test_a_misspelt_name_is_refused_with_the_right_one_and_leaves_the_op_as_it_w
     f.vjps(x=lambda g, y: g * y, y=lambda g, x: g * x)
     with pytest.raises(RuleDefinitionError, match=message):
         f.vjps(**rules)
+    f.vjps(y=lambda g, x: x * g)  # nothing is left of the refused one that this would stumble over
     x, y = Tensor([3.0], requires_grad=True), Tensor([5.0], requires_grad=True)
     f(x, y).backward()
     assert (x.grad, y.grad) == ([5], [3])

@@ -47,6 +47,17 @@ def test_no_two_gradients_share_memory(f, recording):
         gx *= 10  # and may be changed
 
 
+def test_no_two_recorded_gradients_share_memory():
+    w = Tensor([2.0, 2.0], requires_grad=True)
+    gx, gy = tg.grad(lambda x, y: (w * (x + y)).sum(), (0, 1))(Tensor([1.0, 2.0]), Tensor([3.0, 4.0]))
+    assert gx.requires_grad
+    with tg.no_grad():
+        gx *= 10
+    assert gy.numpy().tolist() == [2, 2]
+    gy.sum().backward()
+    assert w.grad.tolist() == [1, 1]
+
+
 def test_a_pulled_back_cotangent_is_not_the_cotangent_itself():
     _, pullback = tg.vjp(lambda x: x + 1, Tensor([1.0, 2.0]))
     cotangent = Tensor([1.0, 1.0])

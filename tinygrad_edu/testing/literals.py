@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-_TOO_LARGE = 400
+_TOO_LARGE = 2000
 
 
 def fortran(x: Array) -> Array:
