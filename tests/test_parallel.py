@@ -230,7 +230,7 @@ def test_it_leaves_no_gradient_on_the_parameters_and_works_under_no_grad():
     model = network()
     with tg.no_grad():
         _, gradients = value_and_grad(model, nn.cross_entropy, *batch(), np.random.default_rng(0))
-    assert all(np.any(g != 0) for g in gradients)
+    assert all(isinstance(g, np.ndarray) and g.any() for g in gradients)
     assert all(p.grad is None for p in model.parameters())
 
 

@@ -156,7 +156,7 @@ def _gradient(g: Any, node: Node) -> Tensor:
     if isinstance(g, Tensor):
         copy: Tensor = identity(g)
         return copy
-    return from_numpy(np.zeros(node.shape, node.dtype) if g is None else np.array(g))
+    return from_numpy(np.zeros(node.shape, node.dtype) if g is None else np.asarray(g))
 
 
 def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -220,11 +220,10 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any,
     >>> float(out), float(direction)
     (9.0, 6.0)
     """
-    with enable_grad():
-        out, pullback = vjp(f, *args)
-        _, transposed = vjp(pullback, tree_map(_zero_cotangent, out))
+    out, pullback = vjp(f, *args)
+    _, transposed = vjp(pullback, tree_map(_zero_cotangent, out))
     (direction,) = transposed(tuple(_as_tensors(t) for t in tangents))
-    return tree_map(lambda x: _result(x, is_grad_enabled()), out), direction
+    return out, direction
 
 
 def _zero_cotangent(x: Any) -> Tensor:
@@ -240,8 +239,7 @@ def hvp(f: Function, x: Any, v: Any) -> Any:
     >>> hvp(lambda x: (x * x * x).sum(), [1.0, 2.0], [1.0, 1.0]).numpy()
     array([ 6., 12.], dtype=float32)
     """
-    with enable_grad():
-        _, pullback = vjp(grad(f), x)
+    _, pullback = vjp(grad(f), x)
     (product,) = pullback(_as_tensors(v))
     return product
 
