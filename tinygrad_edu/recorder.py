@@ -351,10 +351,8 @@ def _write_call(op: Op, names: tuple[str, ...], rules: list[Rule]) -> Callable[.
 
 
 def _plain(op: Op, argument: str, value: Any) -> Any:
-    """Make an array of an operand that is no Tensor, or refuse it."""
-    if isinstance(value, float):
-        return float(value)  # NumPy's float64 scalar is a Python float, and follows like one
-    array = np.asarray(value)
+    """Make an array of a list or the like, leave NumPy's scalars as they are, and refuse what holds no numbers."""
+    array = value if isinstance(value, np.generic) else np.asarray(value)
     if array.dtype.kind not in "fiub":
         raise DTypeError(
             f"op {op.name}: its argument {argument} is a {type(value).__name__}; "

@@ -85,3 +85,8 @@ def test_one_tensor_as_both_operands(name):
         check_vjp(lambda x: tg.where(np.array([True, False]), x, x), x)
     else:
         check_vjp(lambda x: op(x, x * 2.0 if name == "maximum" else x), x)
+
+
+@pytest.mark.parametrize("mask", [True, False])
+def test_second_derivative_through_a_mask_of_a_0d_tensor(mask):
+    check_vjp(lambda x: (x * x)[np.array(mask)], np.array(0.5), order=2)

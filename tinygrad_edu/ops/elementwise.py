@@ -95,14 +95,14 @@ def _floating(value: Any, g: Any) -> Any:
 
 
 def _power_x(g: Any, x: Any, y: Any) -> Any:
-    x, y = _floating(x, g), _floating(y, g)
+    y = _floating(y, g)
     # 0 ** 0 is 1 whatever x is near by in the limit of whole exponents: the exponent 1 makes y * x ** 1 the zero it is.
     below = where((x == 0) & (y == 0), 1.0, y - 1) if np.any(y == 0) else y - 1
     return g * (y * x**below)
 
 
 def _power_y(g: Any, x: Any, y: Any, out: Any) -> Any:
-    x, y = _floating(x, g), _floating(y, g)
+    x = _floating(x, g)
     return g * (out * log(where((x == 0) & (y >= 0), 1.0, x)))
 
 
