@@ -1,0 +1,52 @@
+"""At a kink, every convention of ours is a subgradient; and a number that is none is found."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu.testing import GradientMismatch, check_subgradient
+
+TIED = np.array([[1.0, 1.0, -2.0], [3.0, 3.0, 3.0]])
+
+
+@pytest.mark.parametrize(
+    ("f", "arrays"),
+    [
+        (tg.relu, [np.array([-1.0, 0.0, 2.0])]),
+        (tg.abs, [np.array([-1.0, 0.0, 2.0])]),
+        (tg.maximum, [np.array([1.0, 2.0]), np.array([1.0, 3.0])]),
+        (tg.minimum, [np.array([1.0, 2.0]), np.array([1.0, 3.0])]),
+        (lambda x: tg.max(x, 1), [TIED]),
+        (lambda x: tg.min(x, 1), [TIED]),
+        (lambda x: tg.max(x), [TIED]),
+        (lambda x: tg.clip(x, -1.0, 1.0), [np.array([-1.0, 0.0, 1.0, 2.0])]),
+        (lambda x: tg.max_pool2d(x, 2), [np.ones((1, 1, 4, 4))]),
+        (lambda x, w: tg.relu(x @ w), [np.zeros((2, 3)), np.ones((3, 2))]),
+        (tg.tanh, [np.array([0.5, -0.5])]),
+    ],
+    ids=str,
+)
+def test_our_conventions_are_subgradients(f, arrays):
+    for seed in range(5):
+        check_subgradient(f, *arrays, rng=np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("slope_at_zero", [-0.01, 1.01, 2.0])
+def test_a_number_outside_the_two_slopes_is_found(slope_at_zero):
+    @tg.op
+    def kinked(x):
+        return np.maximum(x, 0)
+
+    kinked.vjps(x=lambda g, x: g * np.where(x == 0, slope_at_zero, x > 0))
+    with pytest.raises(GradientMismatch, match=r"kinked: the gradient of input 0 at \[1\] .* no subgradient"):
+        check_subgradient(kinked, [1.0, 0.0])
+
+
+def test_where_the_function_is_smooth_it_must_be_the_derivative():
+    @tg.op
+    def cube(x):
+        return x**3
+
+    cube.vjps(x=lambda g, x: g * 3.0003 * x * x)
+    with pytest.raises(GradientMismatch):
+        check_subgradient(cube, [1.0])
