@@ -497,7 +497,9 @@ def test_an_array_on_the_left_gives_a_tensor():
         assert out.requires_grad
 
 
-@pytest.mark.parametrize("question", numpy_protocol.QUESTIONS, ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "question", sorted(numpy_protocol.QUESTIONS, key=lambda f: f.__name__), ids=lambda f: f.__name__
+)
 def test_a_question_is_answered_by_plain_numpy(question):
     a = np.array([1.0, 0.0, 2.0])
     two = question in (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, np.isclose,

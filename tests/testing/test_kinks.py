@@ -24,7 +24,19 @@ TIED = np.array([[1.0, 1.0, -2.0], [3.0, 3.0, 3.0]])
         (lambda x, w: tg.relu(x @ w), [np.zeros((2, 3)), np.ones((3, 2))]),
         (tg.tanh, [np.array([0.5, -0.5])]),
     ],
-    ids=str,
+    ids=[
+        "relu",
+        "abs",
+        "maximum",
+        "minimum",
+        "max",
+        "min",
+        "max of all",
+        "clip",
+        "max_pool2d",
+        "relu of x @ w",
+        "tanh",
+    ],
 )
 def test_our_conventions_are_subgradients(f, arrays):
     for seed in range(5):
