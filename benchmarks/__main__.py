@@ -1,0 +1,138 @@
+"""The command: measure what the options choose, print it, and write it where they say."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from benchmarks import rounds, table
+from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer
+from benchmarks.workloads import GROWTH, WORKLOADS, Sizes, Workload
+
+GROWTH_PEERS = (OURS, "PyTorch")
+PACKAGES = ("numpy", "torch", "jax", "keras", "mygrad", "autograd", "tinygrad", "micrograd")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    keys = [workload.key for workload in WORKLOADS] + list(GROWTH)
+    parser = argparse.ArgumentParser("python -m benchmarks", description="The same work here and in other frameworks.")
+    add = parser.add_argument
+    add("--only", type=_names, metavar="KEYS", help=f"workloads to measure, of {','.join(keys)} (8 means 8b and 8d)")
+    add("--peers", type=_names, metavar="NAMES", help=f"of {', '.join(p.name for p in PEERS)} (ours is always there)")
+    add("--cores", choices=("one", "all", "both"), default="both", help="default: %(default)s")
+    add("--rounds", type=int, default=7, help="how often each peer is asked (default: %(default)s)")
+    add("--seconds", type=float, default=0.15, help="how long it runs each time (default: %(default)s)")
+    add("--budget", type=float, default=20.0, help="seconds a peer may spend on a workload (default: %(default)s)")
+    add("--json", type=Path, metavar="PATH", help="write the numbers")
+    add("--picture", type=Path, metavar="PATH", help="draw the ratios, .png or .svg")
+    options = parser.parse_args(arguments)
+    chosen = [key for key in keys if options.only is None or key in options.only or key[0] in options.only]
+    if not chosen or (options.only and not all(any(k == o or k[0] == o for k in keys) for o in options.only)):
+        parser.error(f"--only takes of {','.join(keys)}")
+    if options.peers and (unknown := {*options.peers} - {peer.name for peer in PEERS}):
+        parser.error(f"--peers: no {', '.join(sorted(unknown))}; there are {', '.join(p.name for p in PEERS)}")
+    options.only = chosen
+    return options
+
+
+def machine() -> dict[str, Any]:
+    """Return what was measured on."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {"processor": _processor(), "cores": _cores(), "python": platform.python_version(), **versions}
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _processor() -> str:
+    try:
+        found = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    except OSError:
+        found = []
+    return found[0].split(":")[1].strip() if found else platform.processor()
+
+
+def core_sets(choice: str) -> list[set[int]]:
+    """Return which cores to measure with: the last one, all, or first the one and then all."""
+    cores = sorted(os.sched_getaffinity(0))
+    one, everything = {cores[-1]}, set(cores)
+    both = [one, everything] if len(cores) > 1 else [one]
+    return {"one": [one], "all": [everything], "both": both}[choice]
+
+
+def measure(
+    keys: Sequence[str],
+    peers: Sequence[Peer],
+    cores: Sequence[set[int]],
+    plan: rounds.Plan,
+    sizes: dict[str, Sizes] | None = None,
+    say: rounds.Say = lambda text: None,
+) -> dict[str, Any]:
+    """Measure, and return the report that is printed, drawn and written.
+
+    Parameters
+    ----------
+    keys : sequence of str
+        Of the workloads.
+    peers : sequence of Peer
+    cores : sequence of set of int
+        One run for each set.
+    plan : Plan
+    sizes : dict, optional
+        For some workloads, by key, sizes that replace the usual ones.
+    say : callable
+        Gets a line about what is going on.
+    """
+    chosen: list[Workload] = [w for w in WORKLOADS if w.key in keys]
+    chosen = [replace(w, sizes={**w.sizes, **(sizes or {}).get(w.key, {})}) for w in chosen]
+    growing = [peer for peer in peers if peer.name in GROWTH_PEERS]
+    return {
+        "machine": machine(),
+        "when": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "rounds": plan.rounds,
+        "lower_bound": LOWER_BOUND,
+        "runs": [rounds.measure(chosen, peers, some, plan, say) for some in cores] if chosen else [],
+        "growth": [rounds.growth(key, growing, cores[0], plan, say) for key in GROWTH if key in keys],
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    options = parse(arguments)
+    peers = [p for p in PEERS if options.peers is None or p.name == OURS or p.name in options.peers]
+    plan = rounds.Plan(options.rounds, options.seconds, options.budget)
+    report = measure(options.only, peers, core_sets(options.cores), plan, say=_say)
+    print("\n".join(table.lines(report)))
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    if options.picture:
+        from benchmarks.picture import draw
+
+        draw(report, options.picture)
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""Our side of each workload, as a maker writes it: modules, a loss, backward, an optimizer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import tinygrad_edu as tg
+from benchmarks import workloads
+from tinygrad_edu import data, nn, optim
+from tinygrad_edu.parallel import available_cores, single_threaded_blas, value_and_grad
+from tinygrad_edu.training import accuracy, train_epoch
+
+Run = Callable[[], tuple[float, ...]]
+
+
+def threads() -> str:
+    """Say how many threads may compute."""
+    return f"shards on {available_cores()}, BLAS 1"
+
+
+class FixedMask(nn.Module):
+    """Dropout whose mask does not change: it makes the losses comparable."""
+
+    def __init__(self, mask: Any) -> None:
+        self.mask = tg.from_numpy(mask)
+
+    def forward(self, x: Any) -> Any:
+        """Multiply with the mask."""
+        return x * self.mask
+
+
+def _trainer(model: nn.Module, x: Any, y: Any) -> Run:
+    """Return one training step on a whole batch at once."""
+    optimizer = optim.SGD(model.parameters(), lr=workloads.LEARNING_RATE)
+
+    def step() -> tuple[float, ...]:
+        with single_threaded_blas():
+            optimizer.zero_grad()
+            loss = tg.cross_entropy(model(tg.from_numpy(x)), y)
+            loss.backward()
+            optimizer.step()
+        return (loss.item(),)
+
+    return step
+
+
+def _sharded_trainer(model: nn.Module, x: Any, y: Any) -> Run:
+    """Return one training step on a batch in shards, as the training loop takes it."""
+    parameters, rng = model.parameters(), np.random.default_rng(0)
+    optimizer = optim.SGD(parameters, lr=workloads.LEARNING_RATE)
+
+    def step() -> tuple[float, ...]:
+        loss, gradients = value_and_grad(model, tg.cross_entropy, x, y, rng)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+        return (loss,)
+
+    return step
+
+
+def _mnist(kernels: Any, weights: Any, dropout: nn.Module) -> nn.Sequential:
+    convolution = nn.Conv2D(1, 16, 3, bias=False)
+    linear = nn.Linear(16 * 26 * 26, 10, bias=False)
+    convolution.weight.data, linear.weight.data = kernels, weights
+    return nn.Sequential(convolution, nn.Tanh(), dropout, nn.Flatten(), linear)
+
+
+def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 1."""
+    m = workloads.mnist(sizes)
+    dropout = FixedMask(m["mask"]) if fixed else nn.Dropout(0.5, np.random.default_rng(0))
+    return _sharded_trainer(_mnist(m["kernels"], m["weights"], dropout), m["x"], m["y"])
+
+
+def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 2; the comparison leaves dropout out."""
+    x, y, x_test, y_test = workloads.digits(sizes)
+    dropout = nn.Dropout(0.0 if fixed else 0.5, np.random.default_rng(0))
+    model = _mnist(*workloads.epoch_weights(), dropout)
+    optimizer = optim.SGD(model.parameters(), lr=sizes["rate"], momentum=sizes["momentum"])
+    rates, streams = workloads.rates(sizes), np.random.default_rng(0)
+
+    def run() -> tuple[float, ...]:
+        rng = np.random.default_rng(0)
+        batches = data.batches(x, y, sizes["batch"], rng=rng, drop_last=True)
+        moved = ((data.to_float(data.random_shift(part, sizes["shift"], rng)), labels) for part, labels in batches)
+        losses = train_epoch(model, optimizer, moved, rates.__getitem__, streams)
+        return (
+            float(np.mean(losses)),
+            accuracy(model, data.to_float(x), y),
+            accuracy(model, data.to_float(x_test), y_test),
+        )
+
+    return run
+
+
+def lenet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 3."""
+    x, y, parameters = workloads.lenet(sizes)
+    (one, two), k, hidden = sizes["channels"], sizes["kernel"], sizes["hidden"]
+    model = nn.Sequential(
+        nn.Conv2D(1, one, k), nn.ReLU(), nn.MaxPool2D(2),
+        nn.Conv2D(one, two, k), nn.ReLU(), nn.MaxPool2D(2), nn.Flatten(),
+        nn.Linear(parameters[4].shape[1], hidden), nn.ReLU(), nn.Linear(hidden, 10),
+    )  # fmt: skip
+    return _sharded_trainer(_loaded(model, parameters), x, y)
+
+
+def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 5."""
+    x, y, parameters = workloads.mlp(sizes)
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip(sizes["layers"][:-1], sizes["layers"][1:], strict=True):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return _trainer(_loaded(nn.Sequential(*layers[:-1]), parameters), x, y)
+
+
+def _loaded(model: nn.Module, parameters: list[Any]) -> nn.Module:
+    for parameter, values in zip(model.parameters(), parameters, strict=True):
+        parameter.data = values
+    return model
+
+
+def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 4: with the gradient of the images, as in the middle of a network."""
+    a = workloads.convolution(sizes)
+    x, w = tg.Tensor(a["x"], requires_grad=True), tg.Tensor(a["w"], requires_grad=True)
+
+    def run() -> tuple[float, ...]:
+        x.grad = w.grad = None
+        with single_threaded_blas():
+            maps = tg.conv2d(x, w, padding=1)
+            maps.backward(a["c"])
+        if not fixed:
+            return (float(w.grad[0, 0, 0, 0]),)
+        gradients = workloads.along(x.grad, a["along_x"]) + workloads.along(w.grad, a["along_w"])
+        return (float(np.vdot(maps.data, a["c"])), *gradients)
+
+    return run
+
+
+def chain(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workloads 6 and 7."""
+    *arrays, turns = workloads.chain(sizes)
+    x0, w, b, v = leaves = [tg.Tensor(a, requires_grad=True) for a in arrays]
+
+    def run() -> tuple[float, ...]:
+        for leaf in leaves:
+            leaf.grad = None
+        x = x0
+        for _ in range(turns):
+            x = tg.relu(x * w + b) * v
+        loss = x.sum()
+        loss.backward()
+        return (loss.item(), *(float(leaf.grad.sum()) for leaf in leaves))
+
+    return run

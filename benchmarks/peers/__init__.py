@@ -1,0 +1,53 @@
+"""Who takes part: each peer's module, the packages it needs, and what its process must be told before it starts."""
+
+import importlib.util
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One side of the comparison.
+
+    Attributes
+    ----------
+    name : str
+    module : str
+        Offers a function for each workload that the peer can do, and ``threads``.
+    needs : tuple of str
+        The packages that must be installed.
+    environment : dict
+        For its process. ``{cores}`` stands for how many it may use.
+    is_peer : bool
+        False for ourselves and for the limits that no framework is: they do not count as the fastest peer.
+    """
+
+    name: str
+    module: str
+    needs: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    is_peer: bool = True
+
+    def missing(self) -> list[str]:
+        """Return which packages are not installed."""
+        return [name for name in self.needs if importlib.util.find_spec(name) is None]
+
+
+OURS = "ours"
+LOWER_BOUND = "NumPy by hand"
+# Shards on threads, each with a BLAS of its own: our program sees to that itself, the one by hand is told here.
+_ONE_BLAS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+PEERS = [
+    Peer(OURS, "benchmarks.ours", is_peer=False),
+    Peer(LOWER_BOUND, "benchmarks.peers.by_hand", environment=_ONE_BLAS, is_peer=False),
+    Peer("PyTorch", "benchmarks.peers.pytorch", ("torch",)),
+    Peer("torch.compile", "benchmarks.peers.pytorch", ("torch",), {"BENCHMARK_COMPILE": "1"}),
+    Peer("JAX", "benchmarks.peers.jax", ("jax",)),
+    Peer("Keras on JAX", "benchmarks.peers.keras", ("keras", "jax"), {"KERAS_BACKEND": "jax"}),
+    Peer("Keras on PyTorch", "benchmarks.peers.keras", ("keras", "torch"), {"KERAS_BACKEND": "torch"}),
+    Peer("MyGrad", "benchmarks.peers.mygrad", ("mygrad",)),
+    Peer("autograd", "benchmarks.peers.autograd", ("autograd",)),
+    Peer("tinygrad", "benchmarks.peers.tinygrad", ("tinygrad",), {"DEV": "CPU", "NUM_CPU_THREADS": "{cores}"}),
+    Peer("micrograd", "benchmarks.peers.micrograd", ("micrograd",)),
+    Peer("the seed", "benchmarks.peers.seed", environment=_ONE_BLAS, is_peer=False),
+]

@@ -1,0 +1,203 @@
+"""The lower bound: the MNIST network's forward, backward and update by hand, in shards, in buffers that are kept."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from numpy.lib.stride_tricks import sliding_window_view
+
+from benchmarks import workloads
+
+SHARD = 32
+COLUMNS = 2704  # of the weights at a time: what they meet stays in the cache
+POSITIONS = 26 * 26
+# The eight elements of a mask that each byte stands for.
+EIGHT = 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32)
+
+Run = Callable[[], tuple[float, ...]]
+
+
+def threads() -> str:
+    """Say how many threads may compute."""
+    return f"shards on {len(os.sched_getaffinity(0))}, BLAS 1"
+
+
+class Shard:
+    """The buffers of one shard of images, and the steps through the network in them."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.patches = np.empty((count, 3, 3, 26, 26), np.float32)
+        self.flat_patches = self.patches.reshape(count, 9, POSITIONS)
+        self.hidden = np.empty((count, 16, POSITIONS), np.float32)
+        self.slope = np.empty_like(self.hidden)
+        self.mask = np.empty(self.hidden.shape, np.float32)
+        self.back = np.empty_like(self.hidden)
+        self.weights_gradient, self.addend = (np.empty((10, 16 * POSITIONS), np.float32) for _ in range(2))
+        self.kernels_gradient = np.zeros((16, 9), np.float32)
+        self.first = True
+        self.rng = np.random.default_rng(seed)
+
+    def maps(self, x: ndarray, kernels: ndarray) -> None:
+        """Fill `hidden` with tanh of the convolution of images (N, 28, 28)."""
+        np.copyto(self.patches, sliding_window_view(x, (26, 26), axis=(1, 2)))
+        np.matmul(kernels, self.flat_patches, out=self.hidden)
+        np.tanh(self.hidden, out=self.hidden)
+
+    def forget(self) -> None:
+        """Begin new sums of gradients."""
+        self.first = True
+        self.kernels_gradient[...] = 0
+
+    def logits(self, weights: ndarray) -> ndarray:
+        """Return `hidden` times the weights: kernel by kernel, which takes a third of the time of one long product."""
+        by_kernel = weights.reshape(10, 16, POSITIONS).transpose(1, 2, 0)
+        return np.matmul(self.hidden.swapaxes(0, 1), by_kernel).sum(axis=0)
+
+    def draw(self) -> None:
+        """Draw a mask of 0 and 2 from one random bit for each element."""
+        count = self.mask.size // 8
+        drawn = self.rng.integers(2**64, size=-(-count // 8), dtype=np.uint64).view(np.uint8)[:count]
+        np.take(EIGHT, drawn, axis=0, out=self.mask.reshape(count, 8), mode="clip")  # "clip" does without a copy
+
+    def step(
+        self, x: ndarray, y: ndarray, kernels: ndarray, weights: ndarray, batch: int, mask: ndarray | None
+    ) -> tuple[float, ndarray, ndarray]:
+        """Add to the gradients of kernels (16, 9) and weights (10, 10816); return the summed loss and both."""
+        self.maps(x, kernels)
+        if mask is None:
+            self.draw()
+            mask = self.mask
+        # Of h = mask * t with t = tanh(z): dh/dz = mask * (1 - t * t) = mask - h * t.
+        np.multiply(self.hidden, mask, out=self.back)
+        self.hidden *= self.back
+        np.subtract(mask, self.hidden, out=self.slope)
+        self.hidden, self.back = self.back, self.hidden
+        logits = self.logits(weights)
+        logits -= logits.max(axis=1, keepdims=True)
+        here = np.arange(len(y)), y
+        right = logits[here]
+        np.exp(logits, out=logits)
+        total = logits.sum(axis=1)
+        loss = float(np.sum(np.log(total)) - np.sum(right))
+        logits /= total[:, None]
+        logits[here] -= 1
+        logits /= batch
+        target = self.weights_gradient if self.first else self.addend
+        rows, back = self.hidden.reshape(len(y), -1), self.back.reshape(len(y), -1)
+        for start in range(0, rows.shape[1], COLUMNS):
+            part = slice(start, start + COLUMNS)
+            np.matmul(logits.T, rows[:, part], out=target[:, part])
+            np.matmul(logits, weights[:, part], out=back[:, part])
+        self.back *= self.slope
+        if not self.first:
+            self.weights_gradient += self.addend
+        self.first = False
+        self.kernels_gradient += np.matmul(self.back, self.flat_patches.swapaxes(1, 2)).sum(axis=0)
+        return loss, self.kernels_gradient, self.weights_gradient
+
+
+class Network:
+    """The parameters, and for each thread a set of buffers, which all of its shards go through one after the other."""
+
+    def __init__(self, kernels: ndarray, weights: ndarray, batch: int, momentum: float = 0.0) -> None:
+        cores = len(os.sched_getaffinity(0))
+        self.kernels, self.weights, self.momentum = kernels.reshape(16, 9).copy(), weights.copy(), momentum
+        self.velocities = [np.zeros_like(self.kernels), np.zeros_like(self.weights)]
+        self.size = max(1, min(SHARD, batch // cores))
+        assert batch % self.size == 0, "each shard of a batch has the same size here"
+        self.shards = [Shard(self.size, k) for k in range(cores)]
+        self.pool = ThreadPoolExecutor(cores) if cores > 1 else None
+
+    def each(self, function: Callable[[Shard, slice], Any], count: int) -> list[list[Any]]:
+        """Apply a function to the shards of `count` samples; return the results of each thread."""
+
+        def turn(k: int) -> list[Any]:
+            found = []
+            for start in range(k * self.size, count, self.size * len(self.shards)):
+                part = slice(start, min(start + self.size, count))
+                shard = self.shards[k] if part.stop - start == self.size else Shard(part.stop - start, k)
+                found.append(function(shard, part))
+            return found
+
+        return list((self.pool.map if self.pool else map)(turn, range(len(self.shards))))
+
+    def step(self, x: ndarray, y: ndarray, rate: float, mask: ndarray | None) -> float:
+        """Take one training step, and return the mean loss. A mask of all images may be given, or 1 for no dropout."""
+        for shard in self.shards:
+            shard.forget()
+
+        def one(shard: Shard, part: slice) -> tuple[float, ndarray, ndarray]:
+            return shard.step(x[part, 0], y[part], self.kernels, self.weights, len(x), mask)
+
+        threads = [parts for parts in self.each(one, len(x)) if parts]
+        (_, kernels_gradient, weights_gradient), *others = [parts[-1] for parts in threads]
+        for _, kernels_part, weights_part in others:
+            kernels_gradient += kernels_part
+            weights_gradient += weights_part
+        self.update(self.kernels, self.velocities[0], kernels_gradient, rate)
+        self.update(self.weights, self.velocities[1], weights_gradient, rate)
+        return sum(loss for parts in threads for loss, _, _ in parts) / len(x)
+
+    def update(self, parameter: ndarray, velocity: ndarray, gradient: ndarray, rate: float) -> None:
+        """Move a parameter down; the gradient's memory is scratch from here on."""
+        if self.momentum:
+            velocity *= self.momentum
+            velocity += gradient
+            np.multiply(velocity, rate, out=gradient)
+        else:
+            gradient *= rate
+        parameter -= gradient
+
+    def accuracy(self, x: ndarray, y: ndarray) -> float:
+        """Return the share of right answers, for bytes (N, 28, 28)."""
+        x = workloads.to_float(x)[:, 0]
+
+        def right(shard: Shard, part: slice) -> int:
+            shard.maps(x[part], self.kernels)
+            return int(np.count_nonzero(shard.logits(self.weights).argmax(axis=1) == y[part]))
+
+        return sum(map(sum, self.each(right, len(x)))) / len(x)
+
+
+def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 1."""
+    m = workloads.mnist(sizes)
+    network = Network(m["kernels"], m["weights"], sizes["batch"])
+    mask = m["mask"].reshape(16, POSITIONS) if fixed else None
+    return lambda: (network.step(m["x"], m["y"], workloads.LEARNING_RATE, mask),)
+
+
+def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 2; the comparison leaves dropout out."""
+    x, y, x_test, y_test = workloads.digits(sizes)
+    network = Network(*workloads.epoch_weights(), sizes["batch"], sizes["momentum"])
+    mask, rates = np.ones((), np.float32) if fixed else None, workloads.rates(sizes)
+
+    def run() -> tuple[float, ...]:
+        batches = workloads.epoch_batches(x, y, sizes, np.random.default_rng(0))
+        losses = [network.step(*batch, rate, mask) for batch, rate in zip(batches, rates, strict=True)]
+        return float(np.mean(losses)), network.accuracy(x, y), network.accuracy(x_test, y_test)
+
+    return run
+
+
+def convolution(sizes: workloads.Sizes, fixed: bool) -> Run | None:
+    """Workload 4: its three matrix products alone, on patches that are there already."""
+    if fixed:
+        return None
+    a = workloads.convolution(sizes)
+    w = a["w"].reshape(len(a["w"]), -1)
+    c = np.ascontiguousarray(a["c"].swapaxes(0, 1)).reshape(len(w), -1)
+    patches = np.random.default_rng(0).standard_normal((w.shape[1], c.shape[1]), dtype=np.float32)
+    maps, back, gradient = np.empty_like(c), np.empty_like(patches), np.empty_like(w)
+
+    def run() -> tuple[float, ...]:
+        np.matmul(w, patches, out=maps)
+        np.matmul(c, patches.T, out=gradient)
+        np.matmul(w.T, c, out=back)
+        return (0.0,)
+
+    return run

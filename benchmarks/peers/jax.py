@@ -1,0 +1,186 @@
+"""JAX's side of each workload: one jitted function for a whole step, its parameters donated."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from benchmarks import workloads
+
+Run = Callable[[], tuple[float, ...]]
+
+
+def threads() -> str:
+    """Say how many threads may compute."""
+    return f"XLA {1 if 'multi_thread_eigen=false' in os.environ.get('XLA_FLAGS', '') else len(os.sched_getaffinity(0))}"
+
+
+def _convolve(x: Any, w: Any, padding: str = "VALID") -> Any:
+    return lax.conv_general_dilated(x, w, (1, 1), padding)
+
+
+def _cross_entropy(logits: Any, y: Any) -> Any:
+    log_p = jax.nn.log_softmax(logits)
+    return -jnp.mean(jnp.take_along_axis(log_p, y[:, None], axis=1))
+
+
+def _pool(x: Any) -> Any:
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+
+
+def _trainer(loss_of: Callable[..., Any], parameters: Any, x: Any, y: Any) -> Run:
+    """Return one jitted step of gradient descent on loss_of(parameters, key, x, y)."""
+
+    @partial(jax.jit, donate_argnums=(0, 1))
+    def step(parameters: Any, key: Any, x: Any, y: Any) -> Any:
+        key, here = jax.random.split(key)
+        loss, gradients = jax.value_and_grad(loss_of)(parameters, here, x, y)
+        return jax.tree.map(lambda p, g: p - workloads.LEARNING_RATE * g, parameters, gradients), key, loss
+
+    state = jax.device_put(parameters), jax.random.key(0, impl="unsafe_rbg")
+    x, y = jax.device_put(x), jax.device_put(y.astype(np.int32))
+
+    def run() -> tuple[float, ...]:
+        nonlocal state
+        *rest, loss = step(*state, x, y)
+        state = tuple(rest)
+        return (float(loss),)
+
+    return run
+
+
+def _mnist_logits(parameters: Any, x: Any, mask: Any) -> Any:
+    kernels, weights = parameters
+    hidden = jnp.tanh(_convolve(x, kernels))
+    hidden = hidden if mask is None else hidden * mask
+    return hidden.reshape(len(x), -1) @ weights.T
+
+
+def _dropout(key: Any, count: int) -> Any:
+    return 2.0 * jax.random.bernoulli(key, 0.5, (count, 16, 26, 26))
+
+
+def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 1."""
+    m = workloads.mnist(sizes)
+
+    def loss_of(parameters: Any, key: Any, x: Any, y: Any) -> Any:
+        mask = jnp.asarray(m["mask"]) if fixed else _dropout(key, len(x))
+        return _cross_entropy(_mnist_logits(parameters, x, mask), y)
+
+    return _trainer(loss_of, [m["kernels"], m["weights"]], m["x"], m["y"])
+
+
+def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 2; the comparison leaves dropout out."""
+    x, y, x_test, y_test = workloads.digits(sizes)
+
+    @partial(jax.jit, donate_argnums=(0, 1, 2))
+    def step(parameters: Any, velocities: Any, key: Any, rate: Any, x: Any, y: Any) -> Any:
+        key, here = jax.random.split(key)
+
+        def loss_of(parameters: Any) -> Any:
+            return _cross_entropy(_mnist_logits(parameters, x, None if fixed else _dropout(here, len(x))), y)
+
+        loss, gradients = jax.value_and_grad(loss_of)(parameters)
+        velocities = jax.tree.map(lambda v, g: sizes["momentum"] * v + g, velocities, gradients)
+        return jax.tree.map(lambda p, v: p - rate * v, parameters, velocities), velocities, key, loss
+
+    @jax.jit
+    def predict(parameters: Any, x: Any) -> Any:
+        return _mnist_logits(parameters, x, None).argmax(axis=1)
+
+    def accuracy(parameters: Any, images: Any, labels: Any) -> float:
+        images, n = workloads.to_float(images), workloads.EVALUATE
+        found = [predict(parameters, images[i : i + n]) for i in range(0, len(images), n)]
+        return float(np.mean(np.concatenate(found) == labels))
+
+    parameters = jax.device_put(list(workloads.epoch_weights()))
+    velocities, key = jax.tree.map(jnp.zeros_like, parameters), jax.random.key(0, impl="unsafe_rbg")
+    rates = workloads.rates(sizes)
+
+    def run() -> tuple[float, ...]:
+        nonlocal parameters, velocities, key
+        losses = []
+        batches = workloads.epoch_batches(x, y, sizes, np.random.default_rng(0))
+        for rate, (images, labels) in zip(rates, batches, strict=True):
+            labels = labels.astype(np.int32)
+            parameters, velocities, key, loss = step(parameters, velocities, key, rate, images, labels)
+            losses.append(loss)
+        mean = float(np.mean([float(loss) for loss in losses]))
+        return mean, accuracy(parameters, x, y), accuracy(parameters, x_test, y_test)
+
+    return run
+
+
+def lenet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 3."""
+    x, y, parameters = workloads.lenet(sizes)
+
+    def loss_of(parameters: Any, key: Any, x: Any, y: Any) -> Any:
+        w1, b1, w2, b2, w3, b3, w4, b4 = parameters
+        x = _pool(jax.nn.relu(_convolve(x, w1) + b1[:, None, None]))
+        x = _pool(jax.nn.relu(_convolve(x, w2) + b2[:, None, None]))
+        x = jax.nn.relu(x.reshape(len(x), -1) @ w3.T + b3)
+        return _cross_entropy(x @ w4.T + b4, y)
+
+    return _trainer(loss_of, parameters, x, y)
+
+
+def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 5."""
+    x, y, parameters = workloads.mlp(sizes)
+
+    def loss_of(parameters: Any, key: Any, x: Any, y: Any) -> Any:
+        *hidden, (w, b) = zip(parameters[::2], parameters[1::2], strict=True)
+        for weight, bias in hidden:
+            x = jax.nn.relu(x @ weight.T + bias)
+        return _cross_entropy(x @ w.T + b, y)
+
+    return _trainer(loss_of, parameters, x, y)
+
+
+def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 4."""
+    a = workloads.convolution(sizes)
+    x, w, c = (jax.device_put(a[name]) for name in "xwc")
+
+    @jax.jit
+    def both(x: Any, w: Any, c: Any) -> Any:
+        maps, pullback = jax.vjp(partial(_convolve, padding="SAME"), x, w)
+        return maps, *pullback(c)
+
+    def run() -> tuple[float, ...]:
+        maps, dx, dw = jax.block_until_ready(both(x, w, c))
+        if not fixed:
+            return (0.0,)
+        gradients = [*workloads.along(np.asarray(dx), a["along_x"]), *workloads.along(np.asarray(dw), a["along_w"])]
+        return (float(jnp.vdot(maps, c)), *gradients)
+
+    return run
+
+
+def chain(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workloads 6 and 7, as JAX writes a loop: a scan, compiled once."""
+    *arrays, turns = workloads.chain(sizes)
+
+    @jax.jit
+    def both(x: Any, w: Any, b: Any, v: Any) -> Any:
+        def loss_of(x: Any, w: Any, b: Any, v: Any) -> Any:
+            x, _ = lax.scan(lambda x, _: (jax.nn.relu(x * w + b) * v, None), x, length=turns)
+            return x.sum()
+
+        return jax.value_and_grad(loss_of, (0, 1, 2, 3))(x, w, b, v)
+
+    leaves = jax.device_put(arrays)
+
+    def run() -> tuple[float, ...]:
+        loss, gradients = both(*leaves)
+        return (float(loss), *(float(np.asarray(g).sum()) for g in gradients))
+
+    return run

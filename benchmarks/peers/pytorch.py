@@ -1,0 +1,171 @@
+"""PyTorch's side of each workload, eager; with BENCHMARK_COMPILE set, its steps go through torch.compile."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 (everybody's name for it)
+
+from benchmarks import workloads
+
+Run = Callable[[], tuple[float, ...]]
+
+torch.set_num_threads(len(os.sched_getaffinity(0)))
+COMPILE = bool(os.environ.get("BENCHMARK_COMPILE"))
+
+
+def threads() -> str:
+    """Say how many threads may compute."""
+    return f"torch {torch.get_num_threads()}"
+
+
+class FixedMask(nn.Module):
+    """Dropout whose mask does not change: it makes the losses comparable."""
+
+    def __init__(self, mask: Any) -> None:
+        super().__init__()
+        self.mask = torch.from_numpy(mask)
+
+    def forward(self, x: Any) -> Any:
+        """Multiply with the mask."""
+        return x * self.mask
+
+
+def _load(model: nn.Module, parameters: list[Any]) -> nn.Module:
+    with torch.no_grad():
+        for parameter, values in zip(model.parameters(), parameters, strict=True):
+            parameter.copy_(torch.from_numpy(values))
+    return model
+
+
+def _stepper(model: nn.Module, optimizer: Any) -> Callable[[Any, Any], Any]:
+    """Return one training step: forward and loss compiled if wanted, backward with them, then the update."""
+
+    def loss_of(x: Any, y: Any) -> Any:
+        return F.cross_entropy(model(x), y)
+
+    forward = torch.compile(loss_of) if COMPILE else loss_of
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = forward(x, y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def _trainer(model: nn.Module, x: Any, y: Any) -> Run:
+    step = _stepper(model, torch.optim.SGD(model.parameters(), lr=workloads.LEARNING_RATE))
+    x, y = torch.from_numpy(x), torch.from_numpy(y)
+    return lambda: (step(x, y).item(),)
+
+
+def _mnist(kernels: Any, weights: Any, dropout: nn.Module) -> nn.Module:
+    layers = (nn.Conv2d(1, 16, 3, bias=False), nn.Tanh(), dropout, nn.Flatten(), nn.Linear(10816, 10, bias=False))
+    return _load(nn.Sequential(*layers), [kernels, weights])
+
+
+def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 1."""
+    m = workloads.mnist(sizes)
+    model = _mnist(m["kernels"], m["weights"], FixedMask(m["mask"]) if fixed else nn.Dropout(0.5))
+    return _trainer(model, m["x"], m["y"])
+
+
+def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 2; the comparison leaves dropout out."""
+    x, y, x_test, y_test = workloads.digits(sizes)
+    model = _mnist(*workloads.epoch_weights(), nn.Dropout(0.0 if fixed else 0.5))
+    optimizer = torch.optim.SGD(model.parameters(), lr=sizes["rate"], momentum=sizes["momentum"])
+    step, predict, rates = (
+        _stepper(model, optimizer),
+        torch.compile(model) if COMPILE else model,
+        workloads.rates(sizes),
+    )
+
+    @torch.no_grad()
+    def accuracy(images: Any, labels: Any) -> float:
+        parts = torch.from_numpy(workloads.to_float(images)).split(workloads.EVALUATE)
+        return float(np.mean(torch.cat([predict(part).argmax(1) for part in parts]).numpy() == labels))
+
+    def run() -> tuple[float, ...]:
+        losses = []
+        model.train()
+        batches = workloads.epoch_batches(x, y, sizes, np.random.default_rng(0))
+        for rate, (images, labels) in zip(rates, batches, strict=True):
+            optimizer.param_groups[0]["lr"] = rate
+            losses.append(step(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))).item())
+        model.eval()
+        return float(np.mean(losses)), accuracy(x, y), accuracy(x_test, y_test)
+
+    return run
+
+
+def lenet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 3."""
+    x, y, parameters = workloads.lenet(sizes)
+    (one, two), k, hidden = sizes["channels"], sizes["kernel"], sizes["hidden"]
+    model = nn.Sequential(
+        nn.Conv2d(1, one, k), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(one, two, k), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+        nn.Linear(parameters[4].shape[1], hidden), nn.ReLU(), nn.Linear(hidden, 10),
+    )  # fmt: skip
+    return _trainer(_load(model, parameters), x, y)
+
+
+def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 5."""
+    x, y, parameters = workloads.mlp(sizes)
+    layers: list[nn.Module] = []
+    for inputs, outputs in zip(sizes["layers"][:-1], sizes["layers"][1:], strict=True):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return _trainer(_load(nn.Sequential(*layers[:-1]), parameters), x, y)
+
+
+def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 4."""
+    a = workloads.convolution(sizes)
+    x, w, c = (torch.from_numpy(a[name]) for name in "xwc")
+    x.requires_grad_()
+    w.requires_grad_()
+
+    def convolve(x: Any, w: Any) -> Any:
+        return F.conv2d(x, w, padding=1)
+
+    forward = torch.compile(convolve) if COMPILE else convolve
+
+    def run() -> tuple[float, ...]:
+        x.grad = w.grad = None
+        maps = forward(x, w)
+        maps.backward(c)
+        if not fixed:
+            return (float(w.grad[0, 0, 0, 0]),)
+        gradients = [*workloads.along(x.grad.numpy(), a["along_x"]), *workloads.along(w.grad.numpy(), a["along_w"])]
+        return (float((maps.detach() * c).sum()), *gradients)
+
+    return run
+
+
+def chain(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workloads 6 and 7. Compiled, a thousand ops unroll into one kernel: that is no time per op, and is left out."""
+    if COMPILE:
+        raise NotImplementedError("a compiled chain is one kernel, with no time per op")
+    *arrays, turns = workloads.chain(sizes)
+    x0, w, b, v = leaves = [torch.from_numpy(a).requires_grad_() for a in arrays]
+
+    def run() -> tuple[float, ...]:
+        for leaf in leaves:
+            leaf.grad = None
+        x = x0
+        for _ in range(turns):
+            x = torch.relu(x * w + b) * v
+        loss = x.sum()
+        loss.backward()
+        return (loss.item(), *(float(leaf.grad.sum()) for leaf in leaves))
+
+    return run

@@ -1,0 +1,62 @@
+"""The seed's own loop over one epoch, restated: patches cut out one position at a time, test images one by one."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy import ndarray
+
+from benchmarks import workloads
+
+SEED_BATCH = 128
+SIDE = 25  # the seed stops one position short of each edge
+
+
+def threads() -> str:
+    """Say how many threads may compute."""
+    return "BLAS 1"
+
+
+def _patches(images: ndarray) -> ndarray:
+    """Cut (N, 28, 28) into (N * 625, 9), with one slice for each position."""
+    cuts = []
+    for top in range(SIDE):
+        for left in range(SIDE):
+            cuts.append(images[:, top : top + 3, left : left + 3].reshape(len(images), 1, 3, 3))  # noqa: PERF401
+    return np.concatenate(cuts, axis=1).reshape(len(images) * SIDE * SIDE, 9)
+
+
+def epoch(sizes: workloads.Sizes, fixed: bool) -> Callable[[], tuple[float, ...]] | None:
+    """Workload 2, as the seed does it: 7 batches of 128, float64, then 10,000 images one at a time."""
+    if fixed:
+        return None
+    x, y, x_test, y_test = workloads.digits(sizes)
+    images, test, targets = x / 255, x_test / 255, np.eye(10)[y]
+    random = np.random.RandomState(1)
+    kernels = 0.02 * random.random_sample((9, 16)) - 0.01
+    weights = 0.2 * random.random_sample((SIDE * SIDE * 16, 10)) - 0.1
+
+    def train(batch: ndarray, wanted: ndarray) -> int:
+        nonlocal kernels, weights
+        patches = _patches(batch)
+        hidden = np.tanh((patches @ kernels).reshape(len(batch), -1))
+        mask = random.randint(2, size=hidden.shape)
+        hidden *= mask * 2
+        e = np.exp(hidden @ weights)
+        found = e / e.sum(axis=1, keepdims=True)
+        right = sum(int(np.argmax(found[k]) == np.argmax(wanted[k])) for k in range(len(batch)))
+        error = (wanted - found) / (len(batch) * SEED_BATCH)
+        back = error @ weights.T * (1 - hidden**2) * mask
+        weights += 2 * (hidden.T @ error)
+        kernels -= 2 * (patches.T @ back.reshape(-1, 16))
+        return right
+
+    def run() -> tuple[float, ...]:
+        stops = range(SEED_BATCH, len(images) + 1, SEED_BATCH)
+        right = sum(train(images[s - SEED_BATCH : s], targets[s - SEED_BATCH : s]) for s in stops)
+        found = 0
+        for k in range(len(test)):
+            hidden = np.tanh((_patches(test[k : k + 1]) @ kernels).reshape(1, -1))
+            found += int(np.argmax(hidden @ weights) == y_test[k])
+        return 0.0, right / len(images), found / len(test)
+
+    return run

@@ -1,0 +1,40 @@
+"""The report as a picture: for each workload the time of each peer as a multiple of ours, on a logarithmic scale."""
+
+from pathlib import Path
+from typing import Any
+
+
+def draw(report: dict[str, Any], path: Path) -> None:
+    """Write the picture; its format follows the path's suffix."""
+    from matplotlib.figure import Figure
+
+    panels = [(run["cores"], workload) for run in report["runs"] for workload in run["workloads"]]
+    panels = [(cores, workload) for cores, workload in panels if any(r["ratio"] for r in workload["results"])]
+    columns = min(2, len(panels)) or 1
+    rows = -(-len(panels) // columns) or 1
+    figure = Figure(figsize=(7.5 * columns, 2.9 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, (cores, workload) in zip(grid, panels, strict=False):
+        _panel(axes, cores, workload)
+    for axes in grid[len(panels) :]:
+        axes.axis("off")
+    figure.suptitle("Time as a multiple of ours (less is faster; bars: medians, whiskers: quartiles)")
+    figure.savefig(path, dpi=130)
+
+
+def _panel(axes: Any, cores: int, workload: dict[str, Any]) -> None:
+    ours = next(r["median"] for r in workload["results"] if r["ratio"] == 1)
+    shown = sorted((r for r in workload["results"] if r["ratio"]), key=lambda r: -r["ratio"])
+    for place, result in enumerate(shown):
+        color = "tab:orange" if result["peer"] == "ours" else "tab:blue" if result["is_peer"] else "tab:gray"
+        low, high = (q / ours for q in result["quartiles"])
+        spread = [[max(0.0, result["ratio"] - low)], [max(0.0, high - result["ratio"])]]
+        axes.barh(place, result["ratio"], color=color if result["status"] == "ok" else "tab:red", alpha=0.85)
+        axes.errorbar(result["ratio"], place, xerr=spread, color="black", linewidth=1, capsize=2)
+        axes.annotate(f" {result['ratio']:.2f}", (max(result["ratio"], high), place), va="center", fontsize=8)
+    axes.set_yticks(range(len(shown)), [r["peer"] for r in shown], fontsize=8)
+    axes.set_xscale("log")
+    axes.margins(x=0.12)
+    axes.axvline(1, color="tab:orange", linewidth=1)
+    axes.set_title(f"{workload['key']}. {workload['title']} ({cores} core{'s' * (cores > 1)})", fontsize=9, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)

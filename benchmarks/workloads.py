@@ -1,0 +1,200 @@
+"""What is measured: each workload's sizes, its inputs and its first weights. Plain NumPy, the same for every peer."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from numpy.lib.stride_tricks import sliding_window_view
+
+Sizes = dict[str, Any]
+
+LEARNING_RATE = 0.05
+EVALUATE = 500  # images at a time, where a framework has no size of its own
+DIGITS = Path(__file__).parents[1] / "tinygrad_edu" / "data" / "mnist_embedded.npz"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One kind of work.
+
+    Attributes
+    ----------
+    key : str
+        Its number in the list of the README.
+    function : str
+        What the peers that offer it call it.
+    title : str
+    sizes : dict
+    unit : {"ms", "s", "us/op"}
+    steps : int
+        After how many steps the losses are compared: later ones depend on the gradients and updates of earlier ones.
+    tolerance : float
+        How far two peers' numbers may be apart, absolutely and relatively.
+    fresh : bool
+        Whether it runs in a process of its own, and its memory is measured.
+    """
+
+    key: str
+    function: str
+    title: str
+    sizes: Sizes = field(default_factory=dict)
+    unit: str = "ms"
+    steps: int = 3
+    tolerance: float = 1e-4
+    fresh: bool = False
+
+    @property
+    def count(self) -> int:
+        """What the time is divided by: how many ops there are, or 1."""
+        return int(self.sizes.get("ops", 1))
+
+
+LENET = {"batch": 128, "channels": (6, 16), "kernel": 5, "hidden": 120}
+TINY = 4  # ops in one turn of the chain: relu(x * w + b) * v
+
+WORKLOADS = [
+    Workload("1", "mnist_step", "MNIST conv net: one training step, batch 128", {"batch": 128}),
+    Workload("2", "epoch", "MNIST conv net: one epoch of the default job, evaluated on 10,000 images",
+             {"batch": 32, "train": 1000, "test": 10_000, "momentum": 0.9, "rate": 0.03, "shift": 2},
+             unit="s", steps=1, tolerance=2e-3),
+    Workload("3", "lenet_step", "LeNet: one training step, batch 128", LENET),
+    Workload("4", "convolution", "Convolution, 32 to 64 channels, 3x3 on 28x28, batch 32: forward and backward",
+             {"batch": 32, "inputs": 32, "outputs": 64, "side": 28}, steps=1, tolerance=1e-3),
+    Workload("5", "mlp_step", "MLP 784-512-512-10: one training step, batch 128",
+             {"batch": 128, "layers": (784, 512, 512, 10)}),
+    Workload("6", "chain", "1,000 tiny ops of 10 elements, forward and backward",
+             {"ops": 1000, "elements": 10}, unit="us/op", steps=1),
+    Workload("6s", "chain", "1,000 ops of one element, forward and backward",
+             {"ops": 1000, "elements": 1}, unit="us/op", steps=1),
+    Workload("7", "chain", "A chain of 100,000 ops of 10 elements: time and peak memory",
+             {"ops": 100_000, "elements": 10}, unit="us/op", steps=1, fresh=True),
+]  # fmt: skip
+
+BATCHES = (32, 128, 512, 2048, 4096)
+DEPTHS = (10, 32, 100, 316, 1000)
+GROWTH = {
+    "8b": ("batch", [Workload("8b", "mnist_step", f"MNIST step, batch {n}", {"batch": n}, steps=1, fresh=True)
+                     for n in BATCHES]),
+    "8d": ("depth", [Workload("8d", "mlp_step", f"MLP step, {n} layers of 64, batch 32",
+                              {"batch": 32, "layers": (64,) * n + (10,)}, steps=1, fresh=True) for n in DEPTHS]),
+}  # fmt: skip
+
+
+def _uniform(rng: np.random.Generator, bound: float, *shape: int) -> ndarray:
+    return rng.uniform(-bound, bound, shape).astype(np.float32)
+
+
+def _labels(rng: np.random.Generator, count: int) -> ndarray:
+    return rng.integers(0, 10, count)
+
+
+def mnist(sizes: Sizes) -> dict[str, ndarray]:
+    """Return images x, labels y, kernels, weights (10, 10816), and for the comparison one dropout mask for all."""
+    rng, n = np.random.default_rng(1), sizes["batch"]
+    return {
+        "x": rng.random((n, 1, 28, 28), dtype=np.float32),
+        "y": _labels(rng, n),
+        "kernels": _uniform(rng, 0.5, 16, 1, 3, 3),
+        "weights": _uniform(rng, 1 / math.sqrt(10816), 10, 10816),
+        "mask": (2 * rng.integers(0, 2, (1, 16, 26, 26))).astype(np.float32),
+    }
+
+
+def lenet(sizes: Sizes) -> tuple[ndarray, ndarray, list[ndarray]]:
+    """Return images, labels, and weight and bias of two convolutions and two linear layers."""
+    rng, (one, two), k, hidden = np.random.default_rng(3), sizes["channels"], sizes["kernel"], sizes["hidden"]
+    side = ((28 - k + 1) // 2 - k + 1) // 2
+    shapes = [(one, 1, k, k), (two, one, k, k), (hidden, two * side * side), (10, hidden)]
+    return (
+        rng.random((sizes["batch"], 1, 28, 28), dtype=np.float32),
+        _labels(rng, sizes["batch"]),
+        list(_affine(rng, shapes)),
+    )
+
+
+def mlp(sizes: Sizes) -> tuple[ndarray, ndarray, list[ndarray]]:
+    """Return rows, labels, and weight (out, in) and bias of each layer."""
+    rng, layers = np.random.default_rng(5), sizes["layers"]
+    shapes = list(zip(layers[1:], layers[:-1], strict=True))
+    x = rng.random((sizes["batch"], layers[0]), dtype=np.float32)
+    return x, _labels(rng, sizes["batch"]), list(_affine(rng, shapes))
+
+
+def _affine(rng: np.random.Generator, shapes: list[tuple[int, ...]]) -> Iterator[ndarray]:
+    for shape in shapes:
+        fan_in = math.prod(shape[1:])
+        yield _uniform(rng, math.sqrt(6 / fan_in), *shape)
+        yield _uniform(rng, 1 / math.sqrt(fan_in), shape[0])
+
+
+def convolution(sizes: Sizes) -> dict[str, ndarray]:
+    """Return images x, kernels w, the cotangent c of the maps, and directions to measure the gradients along."""
+    rng, n, side = np.random.default_rng(4), sizes["batch"], sizes["side"]
+    x_shape, w_shape = (n, sizes["inputs"], side, side), (sizes["outputs"], sizes["inputs"], 3, 3)
+    return {
+        "x": rng.standard_normal(x_shape, dtype=np.float32),
+        "w": _uniform(rng, 0.06, *w_shape),
+        "c": rng.standard_normal((n, sizes["outputs"], side, side), dtype=np.float32),
+        "along_x": rng.standard_normal(x_shape, dtype=np.float32),
+        "along_w": rng.standard_normal(w_shape, dtype=np.float32),
+    }
+
+
+def along(gradient: ndarray, direction: ndarray) -> list[float]:
+    """Return two numbers that tell whether gradients are equal: the length, and the cosine, scaled to about 1."""
+    g, d = gradient.ravel().astype(np.float64), direction.ravel().astype(np.float64)
+    length = float(np.linalg.norm(g))
+    return [length, float(g @ d) / (length * float(np.linalg.norm(d))) * math.sqrt(g.size)]
+
+
+def chain(sizes: Sizes) -> tuple[ndarray, ndarray, ndarray, ndarray, int]:
+    """Return x, w, b, v, and how often to take x = relu(x * w + b) * v: four ops. Nothing is negative."""
+    rng, n = np.random.default_rng(6), sizes["elements"]
+    x, b = rng.uniform(1, 2, n), rng.uniform(0.001, 0.002, n)
+    w, v = rng.uniform(0.95, 1.05, n), rng.uniform(0.9, 1.0, n)
+    v = 0.999 / w * (1 - 0.001 * v)
+    return *(a.astype(np.float32) for a in (x, w, b, v)), sizes["ops"] // TINY  # type: ignore[return-value]
+
+
+def digits(sizes: Sizes) -> tuple[ndarray, ndarray, ndarray, ndarray]:
+    """Return MNIST's first training images and labels, and test images and labels: bytes (N, 28, 28) and (N,)."""
+    with np.load(DIGITS) as file:
+        train, test = slice(sizes["train"]), slice(sizes["test"])
+        return file["x_train"][train], file["y_train"][train], file["x_test"][test], file["y_test"][test]
+
+
+def to_float(images: ndarray) -> ndarray:
+    """Return bytes (N, 28, 28) as float32 (N, 1, 28, 28) from 0 to 1."""
+    return np.divide(images[:, None], np.float32(255), dtype=np.float32)
+
+
+def rates(sizes: Sizes, epochs: int = 40) -> list[float]:
+    """Return the learning rate of each step of the first epoch: a cosine over the whole job."""
+    steps = sizes["train"] // sizes["batch"]
+    return [0.5 * sizes["rate"] * (1 + math.cos(math.pi * k / (epochs * steps))) for k in range(steps)]
+
+
+def epoch_batches(x: ndarray, y: ndarray, sizes: Sizes, rng: np.random.Generator) -> Iterator[tuple[ndarray, ndarray]]:
+    """Yield an epoch's batches as the default job takes them: in a random order, each image moved by up to 2 pixels.
+
+    The peers use this copy of `tinygrad_edu.data`'s functions because importing the package changes the allocator's
+    settings, which is ours to profit from.
+    """
+    n, far = sizes["batch"], sizes["shift"]
+    order = rng.permutation(len(x))
+    for start in range(0, len(x) - len(x) % n, n):
+        part = order[start : start + n]
+        padded = np.zeros((n, 28 + 2 * far, 28 + 2 * far), x.dtype)
+        padded[:, far : far + 28, far : far + 28] = x[part]
+        top, left = rng.integers(0, 2 * far, size=(2, n), endpoint=True)
+        yield to_float(sliding_window_view(padded, (28, 28), axis=(1, 2))[np.arange(n), top, left]), y[part]
+
+
+def epoch_weights() -> tuple[ndarray, ndarray]:
+    """Return the kernels and weights that the epoch begins with."""
+    rng = np.random.default_rng(2)
+    return _uniform(rng, 1.0, 16, 1, 3, 3), _uniform(rng, 1 / math.sqrt(10816), 10, 10816)
