@@ -11,6 +11,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
@@ -309,6 +310,15 @@ class Engine(RuleBasedStateMachine):
     def backward_with_retain_graph(self, root, cotangent):
         self.backward(root, cotangent, retain=True, again=True)
 
+    @rule(cotangent=numbers)
+    def backward_from_all(self, cotangent):
+        for root in self.live:
+            self.backward(root, cotangent, retain=True, again=False)
+            self.gradients_agree()
+
+    def teardown(self):
+        self.backward_from_all(1.3)
+
     @rule(x=tensors)
     def zero_grad(self, x):
         x.tensor.zero_grad()
@@ -342,3 +352,4 @@ class Engine(RuleBasedStateMachine):
 
 
 TestEngine = Engine.TestCase
+TestEngine.settings = settings(max_examples=max(100, settings.default.max_examples))

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 PROFILES: dict[str, dict[str, Any]] = {
-    "dev": {"max_examples": 25},
+    "dev": {"max_examples": 25, "derandomize": False},
     "ci": {"max_examples": 100, "derandomize": True, "print_blob": True},
-    "nightly": {"max_examples": 2000, "print_blob": True},
+    "nightly": {"max_examples": 2000, "derandomize": False, "print_blob": True},
 }
 
 
