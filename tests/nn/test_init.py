@@ -25,7 +25,12 @@ def test_uniform_never_reaches_its_upper_bound(a, dtype):
     assert np.all(values.numpy() < dtype(a))
 
 
-@given(st.lists(st.integers(0, 5), max_size=3).map(tuple), st.floats(0, 100, width=32, allow_subnormal=False), dtypes, seeds)
+@given(
+    st.lists(st.integers(0, 5), max_size=3).map(tuple),
+    st.floats(0, 100, width=32, allow_subnormal=False),
+    dtypes,
+    seeds,
+)
 def test_uniform_lies_within_its_bounds(shape, a, dtype, seed):
     values = init.uniform(shape, a, np.random.default_rng(seed), dtype)
     assert (values.shape, values.dtype, values.requires_grad, values.is_leaf) == (shape, dtype, True, True)
