@@ -369,3 +369,15 @@ else:
     raise SystemExit("no error")
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("x", [4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 40.0])
+def test_no_false_alarm_where_tanh_is_saturated(x):
+    for seed in range(20):
+        check_vjp(tg.tanh, np.array([x]), order=3, rng=np.random.default_rng(seed))
+    check_op(tg.tanh, np.array([x]))
+
+
+def test_a_wrong_slope_of_a_small_gradient_is_found_all_the_same():
+    with pytest.raises(GradientMismatch):
+        check_vjp(broken("tanh", x=lambda g, out: g - 0.999 * g * out * out), np.array([6.0]))

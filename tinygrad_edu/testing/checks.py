@@ -108,8 +108,11 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
     if isinstance(f, Call):
         repeat = ("import numpy as np", f"call = {f!r}", f"check_vjp(call, *call.arrays, order={order})")
     title = f"op {f.name}" if isinstance(f, Op | Call) else getattr(f, "__name__", repr(f))
+    scale = 0.0
     for n in range(1, order + 1):
-        cotangents = _check_once(f, points, names, f"{title}, derivative {n}" if n > 1 else title, repeat, rng)
+        cotangents = _check_once(f, points, names, f"{title}, derivative {n}" if n > 1 else title, repeat, rng, scale)
+        # A gradient is a sum of terms as large as its cotangent, however small it is: that of a saturated tanh.
+        scale = max(scale, *(float(np.max(np.abs(g), initial=0)) for g in cotangents), 0.0)
         f, points = _pullback_of(f, len(points)), points + cotangents
         names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
 
@@ -285,7 +288,13 @@ def _pullback_of(f: Function, count: int) -> Function:
 
 
 def _check_once(
-    f: Function, points: tuple[Array, ...], names: tuple[str, ...], title: str, repeat: tuple[str, ...], rng: Rng
+    f: Function,
+    points: tuple[Array, ...],
+    names: tuple[str, ...],
+    title: str,
+    repeat: tuple[str, ...],
+    rng: Rng,
+    scale: float,
 ) -> tuple[Array, ...]:
     """Check the first derivative of f, and return the cotangents that it was checked with."""
     value = _value_of(f)
@@ -296,7 +305,7 @@ def _check_once(
     plain = value(*points)
     if not np.allclose(_join(_floating(out)), plain, rtol=_EXACT, atol=_EXACT, equal_nan=True):
         raise GradientMismatch(f"{title}: its value is another when it is recorded than under no_grad().")
-    compare(Claim(title, value, points, names, _join(cotangents), gradients, repeat), rng)
+    compare(Claim(title, value, points, names, _join(cotangents), gradients, repeat, scale), rng)
     return cotangents
 
 
@@ -308,7 +317,7 @@ def compare(claim: Claim, rng: Rng) -> None:
         if g.shape != x.shape:
             raise wrong_shape(claim, k)
         direction = draw_signed(rng, x.shape)
-        slope = _settled(claim.of_input(k), x, direction)
+        slope = _settled(claim.of_input(k), x, direction, claim.scale)
         numeric, analytic = np.sum(claim.cotangent * slope.value), np.sum(g * direction)
         error = SAFETY * np.sum(np.abs(claim.cotangent) * slope.error)
         rounding = _EXACT if g.dtype == np.float64 else 64 * float(np.finfo(g.dtype).eps)
@@ -317,13 +326,14 @@ def compare(claim: Claim, rng: Rng) -> None:
             found = f"along a random direction it is {analytic:.10g}, and numerically {numeric:.10g}"
             raise element_by_element(claim, k, found, rng)
         size = np.sum(np.abs(claim.cotangent * slope.value)) + scale
-        if error > 1e-200 + _UNSETTLED * size + _NOISE * np.sum(np.abs(claim.cotangent * slope.result)):
+        result = np.maximum(np.abs(slope.result), claim.scale)
+        if error > 1e-200 + _UNSETTLED * size + _NOISE * np.sum(np.abs(claim.cotangent) * result):
             _not_differentiable(f"{claim.name}: the differences by {claim.names[k]} do not settle, at any step.")
 
 
-def _settled(f: Callable[[Array], Any], x: Array, direction: Array) -> Any:
+def _settled(f: Callable[[Array], Any], x: Array, direction: Array, scale: float = 0.0) -> Any:
     try:
-        slope = directional_derivative(f, x, direction)
+        slope = directional_derivative(f, x, direction, scale)
     except NotDifferentiableHere as error:
         _not_differentiable(str(error))
     if slope.kinks.any():

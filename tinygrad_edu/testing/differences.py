@@ -53,7 +53,7 @@ class Estimate:
     result: Array
 
 
-def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any) -> Estimate:
+def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, scale: float = 0.0) -> Estimate:
     """Return the derivative of `f` at `x` along `direction`, by central differences in float64.
 
     Parameters
@@ -63,6 +63,8 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any) ->
     x : array_like, floating
     direction : array_like
         Of the shape of `x`.
+    scale : float
+        The size of the numbers that f adds up, where they may be larger than their sum: f rounds as they do.
 
     Returns
     -------
@@ -97,7 +99,8 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any) ->
             ahead, behind = _evaluate(f, x + h * direction)[0], _evaluate(f, x - h * direction)[0]
             central.append((ahead - behind) / (2 * h))
             second.append((ahead - center + (behind - center)) / h)
-            rounding.append(4 * eps / h * (np.maximum(np.abs(ahead), np.abs(behind)) + np.abs(center) + _TINY))
+            size = np.maximum(np.abs(ahead), np.abs(behind)) + np.abs(center)
+            rounding.append(4 * eps / h * (np.maximum(size, scale) + _TINY))
         if len(central) >= 4:
             estimate = _best_rung(np.array(central), np.array(second), np.array(rounding), center)
             wanted = _SETTLED * np.max(np.abs(estimate.value), initial=0) + 4 * rounding[-1]

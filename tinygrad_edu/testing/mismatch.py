@@ -37,6 +37,8 @@ class Claim:
         Of the shape of f(*arrays).
     repeat : tuple of str
         Lines of code.
+    scale : float
+        As in `directional_derivative`: 0 for a function as it was given.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Claim:
     cotangent: Array
     gradients: tuple[Array, ...]
     repeat: tuple[str, ...]
+    scale: float = 0.0
 
     def of_input(self, k: int) -> Callable[[Array], Any]:
         """Return f as a function of its input `k` alone."""
@@ -109,7 +112,7 @@ def _numeric_gradient(claim: Claim, k: int, elements: list[tuple[int, ...]]) -> 
     for index in elements:
         one = np.zeros(claim.arrays[k].shape)
         one[index] = 1
-        slope = directional_derivative(claim.of_input(k), claim.arrays[k], one)
+        slope = directional_derivative(claim.of_input(k), claim.arrays[k], one, claim.scale)
         values.append(np.sum(claim.cotangent * slope.value))
         errors.append(np.sum(np.abs(claim.cotangent) * slope.error))
     return np.array(values), np.array(errors)
