@@ -176,7 +176,7 @@ def tanh(x: Array) -> Array:
     return np.tanh(x)
 
 
-tanh.vjps(x=lambda g, out: g - g * out * out)
+tanh.vjps(x=lambda g, out: g * (1 - out * out))
 
 
 @op
@@ -186,7 +186,7 @@ def sigmoid(x: Array) -> Array:
     return np.where(np.greater_equal(x, 0), 1, e) / (1 + e)
 
 
-sigmoid.vjps(x=lambda g, out: g * (out - out * out))
+sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
 
 
 @op
