@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import platform
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import rounds, table
+from benchmarks.cores import available
 from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer
 from benchmarks.workloads import GROWTH, WORKLOADS, Sizes, Workload
 
@@ -59,7 +59,7 @@ def machine() -> dict[str, Any]:
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0))
+    return len(available())
 
 
 def _processor() -> str:
@@ -72,7 +72,7 @@ def _processor() -> str:
 
 def core_sets(choice: str) -> list[set[int]]:
     """Return which cores to measure with: the last one, all, or first the one and then all."""
-    cores = sorted(os.sched_getaffinity(0))
+    cores = available()
     one, everything = {cores[-1]}, set(cores)
     both = [one, everything] if len(cores) > 1 else [one]
     return {"one": [one], "all": [everything], "both": both}[choice]

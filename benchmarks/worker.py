@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from benchmarks.cores import available, pin
+
 
 def _answers() -> IO[str]:
     """Keep the pipe to the parent for answers: whatever a library prints goes to standard error."""
@@ -68,7 +70,7 @@ class Worker:
 
     def threads(self) -> dict[str, Any]:
         """Say what may compute at the same time."""
-        return {"cores": len(os.sched_getaffinity(0)), "threads": self._peer.threads()}
+        return {"cores": len(available()), "threads": self._peer.threads()}
 
     def prepare(self, function: str, sizes: dict[str, Any], fixed: bool) -> dict[str, Any]:
         """Set up a workload."""
@@ -99,7 +101,7 @@ class Worker:
 def main() -> None:
     """Answer until the input ends."""
     answers = _answers()
-    os.sched_setaffinity(0, map(int, sys.argv[2:]))
+    pin(map(int, sys.argv[2:]))
     worker = None
     for line in sys.stdin:
         command = json.loads(line)

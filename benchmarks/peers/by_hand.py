@@ -1,6 +1,5 @@
 """The lower bound: the MNIST network's forward, backward and update by hand, in shards, in buffers that are kept."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,6 +9,7 @@ from numpy import ndarray
 from numpy.lib.stride_tricks import sliding_window_view
 
 from benchmarks import workloads
+from benchmarks.cores import available
 
 SHARD = 32
 COLUMNS = 2704  # of the weights at a time: what they meet stays in the cache
@@ -22,7 +22,7 @@ Run = Callable[[], tuple[float, ...]]
 
 def threads() -> str:
     """Say how many threads may compute."""
-    return f"shards on {len(os.sched_getaffinity(0))}, BLAS 1"
+    return f"shards on {len(available())}, BLAS 1"
 
 
 class Shard:
@@ -103,7 +103,7 @@ class Network:
     """The parameters, and for each thread a set of buffers, which all of its shards go through one after the other."""
 
     def __init__(self, kernels: ndarray, weights: ndarray, batch: int, momentum: float = 0.0) -> None:
-        cores = len(os.sched_getaffinity(0))
+        cores = len(available())
         self.kernels, self.weights, self.momentum = kernels.reshape(16, 9).copy(), weights.copy(), momentum
         self.velocities = [np.zeros_like(self.kernels), np.zeros_like(self.weights)]
         self.size = max(1, min(SHARD, batch // cores))

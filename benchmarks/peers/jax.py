@@ -11,13 +11,14 @@ import numpy as np
 from jax import lax
 
 from benchmarks import workloads
+from benchmarks.cores import available
 
 Run = Callable[[], tuple[float, ...]]
 
 
 def threads() -> str:
     """Say how many threads may compute."""
-    return f"XLA {1 if 'multi_thread_eigen=false' in os.environ.get('XLA_FLAGS', '') else len(os.sched_getaffinity(0))}"
+    return f"XLA {1 if 'multi_thread_eigen=false' in os.environ.get('XLA_FLAGS', '') else len(available())}"
 
 
 def _convolve(x: Any, w: Any, padding: str = "VALID") -> Any:

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from benchmarks import workloads
+from benchmarks.cores import available
 
 Run = Callable[[], tuple[float, ...]]
 
@@ -20,14 +21,14 @@ keras.config.set_image_data_format("channels_last" if LAST else "channels_first"
 if BACKEND == "torch":
     import torch
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(len(available()))
 
 
 def threads() -> str:
     """Say how many threads may compute."""
     if BACKEND == "torch":
         return f"torch {torch.get_num_threads()}"
-    return f"XLA {1 if 'multi_thread_eigen=false' in os.environ.get('XLA_FLAGS', '') else len(os.sched_getaffinity(0))}"
+    return f"XLA {1 if 'multi_thread_eigen=false' in os.environ.get('XLA_FLAGS', '') else len(available())}"
 
 
 class FixedMask(keras.layers.Layer):

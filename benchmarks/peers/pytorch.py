@@ -10,10 +10,11 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 (everybody's name for it)
 
 from benchmarks import workloads
+from benchmarks.cores import available
 
 Run = Callable[[], tuple[float, ...]]
 
-torch.set_num_threads(len(os.sched_getaffinity(0)))
+torch.set_num_threads(len(available()))
 COMPILE = bool(os.environ.get("BENCHMARK_COMPILE"))
 
 
