@@ -11,18 +11,21 @@ from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, shapes
 
 SMOOTH = [
     "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos", "tanh",
-    "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "matmul", "where",
+    "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "matmul", "linear", "where", "keep",
+    "tanh_gradient", "correlate",
 ]  # fmt: skip
 
 # Linear in all their inputs together.
 LINEAR = [
     "add", "subtract", "negative", "where", "identity", "astype", "reshape", "transpose", "swapaxes", "expand_dims",
     "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter_add", "sum", "mean", "im2col", "col2im",
-    "avg_pool2d",
+    "avg_pool2d", "keep",
 ]  # fmt: skip
 
 # Linear in each input alone.
-BILINEAR = ["multiply", "matmul", "conv2d"]
+BILINEAR = [
+    "multiply", "matmul", "linear", "conv2d", "correlate", "correlate_images", "correlate_kernels",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OP_CALLS)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
+from tinygrad_edu.ops import convolution
 from tinygrad_edu.testing.laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
 
@@ -108,6 +109,21 @@ def conv2d_by_loop(x, weight, bias=None, *, stride, padding, dilation, groups):
     return np.stack([np.stack([found[r, c] for c in range(columns + 1)], axis=-1) for r in range(rows + 1)], axis=-2)
 
 
+def correlate_images_by_loop(maps, weight, size, **settings):
+    """Each pixel of the images is what a correlation of that pixel alone has in common with the maps."""
+    images = np.zeros((len(maps), weight.shape[1] * settings["groups"], *size))
+    pixels = np.eye(images.size).reshape(-1, *images.shape)
+    images.ravel()[:] = [np.sum(maps * conv2d_by_loop(pixel, weight, **settings)) for pixel in pixels]
+    return images
+
+
+def correlate_kernels_by_loop(maps, x, kernel_size, **settings):
+    kernels = np.zeros((maps.shape[1], x.shape[1] // settings["groups"], *kernel_size))
+    weights = np.eye(kernels.size).reshape(-1, *kernels.shape)
+    kernels.ravel()[:] = [np.sum(maps * conv2d_by_loop(x, weight, **settings)) for weight in weights]
+    return kernels
+
+
 REFERENCES = {
     **{name: getattr(np, name) for name in (
         "add", "subtract", "multiply", "divide", "floor_divide", "remainder", "power", "maximum", "minimum", "where",
@@ -116,6 +132,9 @@ REFERENCES = {
         "var", "std", "matmul",
     )},
     "identity": lambda x: x,
+    "keep": lambda x, mask: np.where(mask, x, 0.0),
+    "tanh_gradient": lambda cotangent, t: cotangent * (1 - t**2),
+    "linear": lambda x, weight: np.einsum("...k,ok->...o", x, weight),
     "astype": lambda x, dtype: x.astype(dtype),
     "relu": lambda x: np.where(x > 0, x, 0.0),
     "sigmoid": exact(lambda x: 1 / (1 + np.exp(-x))),
@@ -128,6 +147,8 @@ REFERENCES = {
     "softmax_cross_entropy": exact(naive_cross_entropy),
     "cross_entropy": exact(lambda logits, targets: naive_cross_entropy(logits, targets).mean()),
     "im2col": im2col_by_loop, "col2im": col2im_by_loop, "conv2d": conv2d_by_loop,
+    "correlate": conv2d_by_loop, "correlate_images": correlate_images_by_loop,
+    "correlate_kernels": correlate_kernels_by_loop,
     "max_pool2d": pool_by_loop(np.max, -np.inf), "avg_pool2d": pool_by_loop(np.mean, 0.0),
 }  # fmt: skip
 
@@ -255,3 +276,24 @@ def test_numpys_own_errors_come_through_and_name_the_op(call):
     with pytest.raises((IndexError, ValueError)) as caught:
         call(tg.Tensor(A))
     assert "op " in "".join(getattr(caught.value, "__notes__", ())) or isinstance(caught.value, TinygradError)
+
+
+# --- Cut into pieces where that is faster ---
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(3, 120_000, 5), (120_000, 3, 5), (3, 5, 120_000), (16, 250, 300)])
+def test_long_and_thin_products(m, k, n):
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((m, k)), rng.standard_normal((k, n))
+    np.testing.assert_allclose(tg.matmul(x, y), x @ y, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(tg.matmul(x[:, ::2], y[::2]), x[:, ::2] @ y[::2], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["correlate", "correlate_images", "correlate_kernels"])
+@given(data=st.data())
+def test_correlations_one_image_at_a_time(name, data):
+    call = data.draw(calls(name))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convolution, "_WINDOWS_AT_A_TIME", 1)
+        each = call(*call.arrays)
+    np.testing.assert_allclose(each, call(*call.arrays), rtol=1e-9, atol=1e-9)

@@ -6,7 +6,7 @@ from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.ops.convolution import output_size
+from tinygrad_edu.ops.convolution import window as lay
 from tinygrad_edu.testing import Call
 from tinygrad_edu.testing.hypothesis_hook import _hypothesis_setup_hook
 from tinygrad_edu.testing.literals import LAYOUTS, code
@@ -102,14 +102,14 @@ def test_labels_are_in_range(found):
 
 @given(windows())
 def test_windows_fit(window):
-    assert output_size(window.size, **window.settings) == window.output
+    assert lay(window.size, **window.settings).size == window.output
 
 
 @given(illegal_windows())
 def test_illegal_windows_are_illegal_by_one_pixel(window):
     with pytest.raises(tg.errors.ShapeError):
-        output_size(window.size, **window.settings)
-    output_size((window.size[0] + 2, window.size[1] + 2), **window.settings)
+        lay(window.size, **window.settings)
+    lay((window.size[0] + 2, window.size[1] + 2), **window.settings)
 
 
 # --- Reprs that are code ---

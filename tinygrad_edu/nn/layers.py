@@ -14,6 +14,7 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import current_stream
 from tinygrad_edu.ops.convolution import Pair, pair
+from tinygrad_edu.ops.linalg import linear
 
 __all__ = [
     "AvgPool2D", "Conv2D", "Dropout", "Flatten", "Linear", "LogSoftmax", "MaxPool2D", "ReLU", "Sequential", "Sigmoid",
@@ -125,7 +126,7 @@ class Linear(Module):
                 f"Linear({self.in_features}, {self.out_features}): the input has shape {np.shape(x)}, and its last "
                 f"axis needs the length {self.in_features}. Images become rows with Flatten()."
             )
-        product = ops.matmul(x, self.weight.T)
+        product = linear(x, self.weight)
         return product if self.bias is None else product + self.bias
 
     def extra_repr(self) -> str:
@@ -295,8 +296,7 @@ class Dropout(Module):
             return x
         if x.dtype.kind != "f":
             raise DTypeError(f"Dropout scales what it keeps: it needs floating-point values, not {x.dtype}.")
-        mask = _keep(x.shape, self.p, current_stream(self.rng)).astype(x.dtype)
-        mask *= 1 / (1 - self.p)
+        mask = _mask(x.shape, self.p, x.dtype.type(1 / (1 - self.p)), current_stream(self.rng))
         return ops.multiply(x, from_numpy(mask))
 
     def extra_repr(self) -> str:
@@ -373,21 +373,25 @@ def _affine(
     return weight, init.uniform(shape[:1], bound, rng, dtype) if bias else None
 
 
-def _keep(shape: tuple[int, ...], p: float, rng: np.random.Generator) -> NDArray[Any]:
-    """Draw for each element whether to keep it, with probability 1 - p exactly, from as few random bits as it takes.
+# What the eight bits of each byte say.
+_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+
+
+def _mask(shape: tuple[int, ...], p: float, kept: np.floating[Any], rng: np.random.Generator) -> NDArray[Any]:
+    """Draw 0 with probability p exactly, and otherwise `kept`, for each element, from as few random bits as it takes.
 
     One bit each decides when p is 1/2. Otherwise one byte does, as the first 8 binary digits of a number in [0, 1):
     above those of p it is kept, below them dropped. One in 256 ties, and gets the remaining digits.
     """
     size = math.prod(shape)
-    if p == 0.5:
-        return np.unpackbits(_random_bytes(-(-size // 8), rng), count=size).reshape(shape)
+    if p == 0.5:  # eight elements at a time, from a table
+        return np.take(_BITS * kept, _random_bytes(-(-size // 8), rng), axis=0).ravel()[:size].reshape(shape)
     drawn = _random_bytes(size, rng)
     digits, remaining = divmod(256 * p, 1)
     keep = drawn > int(digits)
     ties = np.flatnonzero(drawn == int(digits))
     keep[ties] = rng.random(len(ties)) >= remaining
-    return keep.reshape(shape)
+    return (keep * kept).reshape(shape)
 
 
 def _random_bytes(count: int, rng: np.random.Generator) -> NDArray[np.uint8]:

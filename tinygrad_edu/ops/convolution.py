@@ -1,64 +1,130 @@
 """Windows over images: im2col and its transpose col2im, and the convolution and pooling made of them."""
 
-from typing import Any
+import builtins
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.linalg import matmul
 from tinygrad_edu.ops.reduction import max, mean
 from tinygrad_edu.ops.shape import pad, reshape
 from tinygrad_edu.recorder import Array, op
 
 Pair = int | tuple[int, int]
+_Two = tuple[int, int]
+
+# So many bytes of windows are made at a time: with what they are multiplied with they stay in a core's cache.
+_WINDOWS_AT_A_TIME = 2**20
 
 
 def pair(value: Any, name: str, least: int) -> tuple[int, int]:
     """Read a setting that is a whole number, or a pair of them (vertical, horizontal)."""
+    if value.__class__ is int and value >= least:
+        return value, value
     both = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(both) != 2 or any(not isinstance(n, int | np.integer) or n < least for n in both):
         raise ShapeError(f"{name} is a whole number of at least {least}, or a pair of them, not {value!r}.")
     return int(both[0]), int(both[1])
 
 
-def output_size(
-    size: tuple[int, int], kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
-) -> tuple[int, int]:
-    """Return how many windows fit into an image, by rows and by columns. A remainder is dropped.
+class Window(NamedTuple):
+    """Where a kernel meets an image.
 
-    (size + 2 padding - dilation (kernel - 1) - 1) // stride + 1, in each direction.
+    Attributes
+    ----------
+    padded : (int, int)
+        The size of the image with its padding.
+    inside : (slice, slice)
+        Where in that the image lies.
+    rows, columns : tuple of slice
+        For each row of the kernel the rows of the padded image that it meets, from window to window; and its columns.
+    size : (int, int)
+        How many windows there are, by rows and by columns.
     """
-    k, s = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
-    p, d = pair(padding, "padding", 0), pair(dilation, "dilation", 1)
+
+    padded: tuple[int, int]
+    inside: tuple[slice, slice]
+    rows: tuple[slice, ...]
+    columns: tuple[slice, ...]
+    size: tuple[int, int]
+
+
+def window(size: tuple[int, int], kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Window:
+    """Lay a kernel over images of a size (H, W): (size + 2 padding - dilation (kernel - 1) - 1) // stride + 1 windows.
+
+    A remainder is dropped.
+    """
+    kernel, step = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
+    return _window(size, kernel, step, pair(padding, "padding", 0), pair(dilation, "dilation", 1))
+
+
+@lru_cache(256)
+def _window(size: _Two, k: _Two, s: _Two, p: _Two, d: _Two) -> Window:
     rows, columns = ((size[i] + 2 * p[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in (0, 1))
     if rows < 1 or columns < 1:
         raise ShapeError(
             f"a window of {k[0]}x{k[1]} (dilation {d[0]}x{d[1]}) does not fit into an image of "
             f"{size[0]}x{size[1]} with padding {p[0]}x{p[1]}."
         )
-    return rows, columns
+    return Window(
+        padded=(size[0] + 2 * p[0], size[1] + 2 * p[1]),
+        inside=(slice(p[0], p[0] + size[0]), slice(p[1], p[1] + size[1])),
+        rows=tuple(slice(i * d[0], i * d[0] + (rows - 1) * s[0] + 1, s[0]) for i in range(k[0])),
+        columns=tuple(slice(j * d[1], j * d[1] + (columns - 1) * s[1] + 1, s[1]) for j in range(k[1])),
+        size=(rows, columns),
+    )
 
 
-def _taps(
-    padded: ndarray, size: tuple[int, int], kernel_size: Pair, stride: Pair, dilation: Pair
-) -> list[list[ndarray]]:
-    """Return, for each place in the kernel, the strided view of the pixels that it meets: (N, C, rows, columns)."""
-    (kh, kw), (sh, sw) = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
-    dh, dw = pair(dilation, "dilation", 1)
-    rows, columns = size
-    return [
-        [
-            padded[
-                :,
-                :,
-                i * dh : i * dh + (rows - 1) * sh + 1 : sh,
-                j * dw : j * dw + (columns - 1) * sw + 1 : sw,
-            ]
-            for j in range(kw)
-        ]
-        for i in range(kh)
-    ]
+def _unfold(x: ndarray, laid: Window) -> ndarray:
+    """Return the windows of images (N, C, H, W) as (N, C, kh, kw, rows, columns).
+
+    In two steps: the columns of the kernel by strided copies, then its rows, which are whole blocks of those.
+    """
+    n, c, *size = x.shape
+    rows, columns = laid.size
+    if tuple(size) != laid.padded:
+        padded = np.zeros((n, c, *laid.padded), x.dtype)
+        padded[:, :, *laid.inside] = x
+        x = padded
+    if len(laid.columns) == 1:
+        strips = x[:, :, None, :, laid.columns[0]]
+    else:
+        strips = np.empty((n, c, len(laid.columns), laid.padded[0], columns), x.dtype)
+        for j, met in enumerate(laid.columns):
+            strips[:, :, j] = x[:, :, :, met]
+    if len(laid.rows) == 1:
+        return strips[:, :, None, :, laid.rows[0]]
+    out = np.empty((n, c, len(laid.rows), len(laid.columns), rows, columns), x.dtype)
+    for i, met in enumerate(laid.rows):
+        out[:, :, i] = strips[:, :, :, met]
+    return out
+
+
+def _fold(parts: ndarray, laid: Window) -> ndarray:
+    """Add windows (N, C, kh, kw, rows, columns) up into images (N, C, H, W): the transpose of `_unfold`."""
+    n, c = parts.shape[:2]
+    strips = np.zeros((n, c, len(laid.columns), laid.padded[0], laid.size[1]), parts.dtype)
+    _add_up([strips[:, :, :, met] for met in laid.rows], np.moveaxis(parts, 2, 0), _apart(laid.rows))
+    padded = np.zeros((n, c, *laid.padded), parts.dtype)
+    _add_up([padded[:, :, :, met] for met in laid.columns], np.moveaxis(strips, 2, 0), _apart(laid.columns))
+    return padded[:, :, *laid.inside]
+
+
+def _add_up(places: list[ndarray], values: ndarray, apart: bool) -> None:
+    """Add to each place, which holds zeros, its value. What nothing was added to yet is written without being read."""
+    for k, (place, value) in enumerate(zip(places, values, strict=True)):
+        if apart or not k:
+            place[...] = value
+        else:
+            place += value
+
+
+def _apart(met: tuple[slice, ...]) -> bool:
+    """Whether no two windows meet the same row, or column."""
+    return met[-1].start < met[0].step
 
 
 @op
@@ -69,15 +135,9 @@ def im2col(x: Array, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, 
     """
     if x.ndim != 4:
         raise ShapeError(f"images have the shape (N, C, H, W), not {x.shape}.")
-    n, c, h, w = x.shape
-    (kh, kw), (ph, pw) = pair(kernel_size, "kernel_size", 1), pair(padding, "padding", 0)
-    rows, columns = output_size((h, w), kernel_size, stride, padding, dilation)
-    padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw))) if ph or pw else x
-    out = np.empty((n, c, kh, kw, rows, columns), x.dtype)
-    for i, row in enumerate(_taps(padded, (rows, columns), kernel_size, stride, dilation)):
-        for j, tap in enumerate(row):
-            out[:, :, i, j] = tap
-    return out.reshape(n, c * kh * kw, rows * columns)
+    windows = _unfold(x, window(x.shape[2:], kernel_size, stride, padding, dilation))
+    n, c, kh, kw, rows, columns = windows.shape
+    return windows.reshape(n, c * kh * kw, rows * columns)
 
 
 @op
@@ -91,26 +151,105 @@ def col2im(
     dilation: Pair = 1,
 ) -> Array:
     """Add columns up into images of `output_size` (H, W): the transpose of `im2col`, PyTorch's ``fold``."""
-    (kh, kw), (ph, pw) = pair(kernel_size, "kernel_size", 1), pair(padding, "padding", 0)
     h, w = output_size
-    size = _output_size((h, w), kernel_size, stride, padding, dilation)
-    if columns.ndim != 3 or columns.shape[1] % (kh * kw) or columns.shape[2] != size[0] * size[1]:
+    laid = window((h, w), kernel_size, stride, padding, dilation)
+    kh, kw = len(laid.rows), len(laid.columns)
+    if columns.ndim != 3 or columns.shape[1] % (kh * kw) or columns.shape[2] != laid.size[0] * laid.size[1]:
         raise ShapeError(
             f"columns of shape {columns.shape} for images of {h}x{w}; "
-            f"they need (N, C * {kh * kw}, {size[0] * size[1]})."
+            f"they need (N, C * {kh * kw}, {laid.size[0] * laid.size[1]})."
         )
     n, c = columns.shape[0], columns.shape[1] // (kh * kw)
-    parts = columns.reshape(n, c, kh, kw, *size)
-    padded = np.zeros((n, c, h + 2 * ph, w + 2 * pw), columns.dtype)
-    for i, row in enumerate(_taps(padded, size, kernel_size, stride, dilation)):
-        for j, tap in enumerate(row):
-            tap += parts[:, :, i, j]
-    return padded[:, :, ph : ph + h, pw : pw + w]
+    return _fold(columns.reshape(n, c, kh, kw, *laid.size), laid)
 
 
-_output_size = output_size  # col2im has a setting of that name
 im2col.vjps(x=lambda g, x_shape, **window: col2im(g, x_shape[2:], **window))
 col2im.vjps(columns=lambda g, kernel_size, stride, padding, dilation: im2col(g, kernel_size, stride, padding, dilation))
+
+
+@op(broadcasts=True)
+def correlate(
+    x: Array, weight: Array, /, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
+) -> Array:
+    """Return how well each kernel fits each window: (N, C, H, W), (out, C / groups, kh, kw) -> (N, out, rows, columns).
+
+    Through im2col and one matrix product, for as many images at a time as the cache holds.
+    """
+    laid = window(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    kernels = weight.reshape(groups, len(weight) // groups, -1)
+    maps = np.empty((len(x), *kernels.shape[:2], laid.size[0] * laid.size[1]), np.result_type(x, weight))
+    for part in _parts(x, laid):
+        np.matmul(kernels, _patches(x[part], laid, groups), out=maps[part])
+    return maps.reshape(len(x), len(weight), *laid.size)
+
+
+def _parts(images: ndarray, laid: Window) -> list[slice]:
+    """Cut a batch of images into parts whose windows are few enough."""
+    each = images[:1].nbytes * len(laid.rows) * len(laid.columns)
+    count = builtins.max(1, _WINDOWS_AT_A_TIME // builtins.max(1, each))
+    return [slice(start, start + count) for start in range(0, len(images), count)]
+
+
+def _patches(x: ndarray, laid: Window, groups: int) -> ndarray:
+    """Return the windows of images as a matrix for each image and group: (n, groups, C / groups * kh * kw, L)."""
+    return _unfold(x, laid).reshape(len(x), groups, -1, laid.size[0] * laid.size[1])
+
+
+def _by_group(maps: ndarray, groups: int) -> ndarray:
+    """Return maps as a matrix for each image and group: (n, groups, out / groups, L)."""
+    n, out, rows, columns = maps.shape
+    return np.ascontiguousarray(maps).reshape(n, groups, out // groups, rows * columns)
+
+
+@op(broadcasts=True)
+def correlate_images(
+    maps: Array, weight: Array, /, size: tuple[int, int], stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
+    """Return the images of `size` (H, W) for which <images, x> = <maps, correlate(x, weight)> whatever x is.
+
+    (N, out, rows, columns), (out, C / groups, kh, kw) -> (N, C, H, W): PyTorch's transposed convolution.
+    """
+    laid = window(size, weight.shape[2:], stride, padding, dilation)
+    kernels = weight.reshape(groups, len(weight) // groups, -1).swapaxes(1, 2)
+    images = np.empty((len(maps), groups * weight.shape[1], *size), np.result_type(maps, weight))
+    for part in _parts(images, laid):
+        windows = np.matmul(kernels, _by_group(maps[part], groups))
+        images[part] = _fold(windows.reshape(len(windows), -1, *weight.shape[2:], *laid.size), laid)
+    return images
+
+
+@op(broadcasts=True)
+def correlate_kernels(
+    maps: Array, x: Array, /, kernel_size: tuple[int, int], stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
+    """Return the kernels for which <kernels, weight> = <maps, correlate(x, weight)> whatever weight is.
+
+    (N, out, rows, columns), (N, C, H, W) -> (out, C / groups, kh, kw)
+    """
+    laid = window(x.shape[2:], kernel_size, stride, padding, dilation)
+    out, per_group = maps.shape[1], x.shape[1] // groups
+    total = np.zeros((groups, per_group * math.prod(kernel_size), out // groups), np.result_type(maps, x))
+    for part in _parts(x, laid):
+        # The longer factor first, which takes three quarters of the time.
+        products = np.matmul(_patches(x[part], laid, groups), _by_group(maps[part], groups).swapaxes(2, 3))
+        total += products.sum(axis=0)
+    return total.swapaxes(1, 2).reshape(out, per_group, *kernel_size)
+
+
+# <maps, correlate(x, weight)> is linear in each of the three, so its derivative with respect to any one of them is a
+# function of the other two, one of these ops; and that is so again for the derivatives of those.
+correlate.vjps(
+    x=lambda g, x_shape, weight, **window: correlate_images(g, weight, x_shape[2:], **window),
+    weight=lambda g, x, weight_shape, **window: correlate_kernels(g, x, weight_shape[2:], **window),
+)
+correlate_images.vjps(
+    maps=lambda g, weight, size, **window: correlate(g, weight, **window),
+    weight=lambda g, maps, weight_shape, size, **window: correlate_kernels(maps, g, weight_shape[2:], **window),
+)
+correlate_kernels.vjps(
+    maps=lambda g, x, kernel_size, **window: correlate(x, g, **window),
+    x=lambda g, maps, x_shape, kernel_size, **window: correlate_images(maps, g, x_shape[2:], **window),
+)
 
 
 def conv2d(
@@ -135,15 +274,15 @@ def conv2d(
 
     Returns
     -------
-    (N, out, rows, columns), see `output_size`
+    (N, out, rows, columns), see `window`
 
     Raises
     ------
     ShapeError
         Where channels, groups, kernel or bias do not fit.
     """
-    n, c, h, w = _shape4("x", x)
-    out, per_group, kh, kw = _shape4("weight", weight)
+    _, c, _, _ = _shape4("x", x)
+    out, per_group, _, _ = _shape4("weight", weight)
     if groups < 1 or c % groups or out % groups or per_group * groups != c:
         raise ShapeError(
             f"conv2d: images with {c} channels and weight {weight.shape} in {groups} groups: the weight needs the "
@@ -151,10 +290,7 @@ def conv2d(
         )
     if bias is not None and bias.shape != (out,):
         raise ShapeError(f"conv2d: bias of shape {bias.shape} for {out} kernels; it needs ({out},).")
-    rows, columns = output_size((h, w), (kh, kw), stride, padding, dilation)
-    patches = reshape(im2col(x, (kh, kw), stride, padding, dilation), (n, groups, per_group * kh * kw, rows * columns))
-    kernels = reshape(weight, (groups, out // groups, per_group * kh * kw))
-    maps = reshape(matmul(kernels, patches), (n, out, rows, columns))
+    maps = correlate(x, weight, stride, padding, dilation, groups)
     return maps if bias is None else maps + reshape(bias, (out, 1, 1))
 
 
@@ -172,7 +308,7 @@ def _windows(x: Any, kernel_size: Pair, stride: Pair | None, padding: Pair, bord
     if 2 * ph > kh or 2 * pw > kw:
         raise ShapeError(f"pooling: padding {ph}x{pw} is more than half of the window {kh}x{kw}.")
     stride = kernel_size if stride is None else stride
-    rows, columns = output_size((h, w), kernel_size, stride, padding)
+    rows, columns = window((h + 2 * ph, w + 2 * pw), kernel_size, stride, 0, 1).size
     padded = pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), border) if ph or pw else x
     return reshape(im2col(padded, kernel_size, stride), (n, c, kh * kw, rows, columns))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.ops.elementwise import exp, sqrt, square
+from tinygrad_edu.ops.elementwise import exp, keep, sqrt, square
 from tinygrad_edu.ops.shape import broadcast_to, reshape
 from tinygrad_edu.recorder import Array, op
 
@@ -59,7 +59,10 @@ def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any
 def _share(g: Any, x: Any, out: Any, axis: Axis) -> Any:
     """Give the gradient of an extremum to the elements that attain it, in equal parts."""
     kept = _kept(x.shape, axis)
-    attains = (x == reshape(out, kept)).astype(x.dtype)
+    attains = x == reshape(out, kept)
+    if np.count_nonzero(attains) == out.size and not (out != out).any():
+        return keep(reshape(g, kept), attains)  # no ties, and no NaN, which equals nothing
+    attains = attains.astype(x.dtype)
     return reshape(g, kept) * (attains / attains.sum(axis=axis, keepdims=True))
 
 

@@ -176,6 +176,18 @@ def _where(draw: Any) -> Call:
 
 
 @st.composite
+def _keeps(draw: Any) -> Call:
+    of_x, of_mask = draw(broadcastable())
+    return Call("keep", [draw(arrays(of_x)), draw(masks(of_mask))])
+
+
+@st.composite
+def _tanh_gradients(draw: Any) -> Call:
+    shape = draw(shapes())
+    return Call("tanh_gradient", [draw(arrays(shape)), draw(arrays(shape))])
+
+
+@st.composite
 def _divisions(draw: Any, name: str) -> Call:
     """Draw operands whose quotients are all away from whole numbers, where floor jumps."""
     of_x, of_y = draw(broadcastable())
@@ -237,6 +249,12 @@ def _products(draw: Any) -> Call:
 
 
 @st.composite
+def _linears(draw: Any) -> Call:
+    of_x, out = (*draw(shapes(0, 2)), draw(st.integers(0, 3))), draw(st.integers(1, 3))
+    return Call("linear", [draw(arrays(of_x)), draw(arrays((out, of_x[-1])))])
+
+
+@st.composite
 def _classifications(draw: Any, name: str) -> Call:
     """Draw logits with labels, or with probabilities, which are differentiated too."""
     samples, classes = draw(st.integers(1, 3)), draw(st.integers(1, 4))
@@ -269,14 +287,22 @@ def _col2ims(draw: Any) -> Call:
 
 
 @st.composite
-def _convolutions(draw: Any) -> Call:
+def _correlations(draw: Any, name: str) -> Call:
+    """Draw a correlation, or one of the two ops that are its rules; or a convolution, now and then with a bias."""
     window, groups = draw(windows()), draw(st.integers(1, 2))
     per_group, out = draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
-    inputs = [draw(_images(window, groups * per_group)), draw(arrays((out, per_group, *window.kernel_size)))]
-    if draw(st.booleans()):
-        inputs.append(draw(arrays((out,))))
-    settings = {key: value for key, value in window.settings.items() if key != "kernel_size"}
-    return Call("conv2d", inputs, groups=groups, **settings)
+    images = draw(_images(window, groups * per_group))
+    kernels = draw(arrays((out, per_group, *window.kernel_size)))
+    settings = window.settings | {"groups": groups}
+    kernel_size = settings.pop("kernel_size")
+    if name == "conv2d":
+        return Call(name, [images, kernels, *draw(st.sampled_from([[], [draw(arrays((out,)))]]))], **settings)
+    if name == "correlate":
+        return Call(name, [images, kernels], **settings)
+    maps = draw(arrays((len(images), out, *window.output)))
+    if name == "correlate_images":
+        return Call(name, [maps, kernels], size=window.size, **settings)
+    return Call(name, [maps, images], kernel_size=kernel_size, **settings)
 
 
 @st.composite
@@ -296,6 +322,7 @@ OP_CALLS: dict[str, Strategy[Call]] = {
     # one element at a time
     **{name: two_inputs(name) for name in ("add", "subtract", "multiply")},
     "divide": two_inputs("divide", y=_NO_ZERO), "power": _powers(), "where": _where(),
+    "keep": _keeps(), "tanh_gradient": _tanh_gradients(),
     **{name: _divisions(name) for name in ("floor_divide", "remainder")},
     **{name: _extrema(name) for name in ("maximum", "minimum")},
     **{name: one_input(name) for name in ("negative", "exp", "square", "sin", "cos", "tanh", "sigmoid")},
@@ -312,8 +339,10 @@ OP_CALLS: dict[str, Strategy[Call]] = {
     **{name: one_input(name) for name in ("sum", "logsumexp", "mean", "var")},
     **{name: one_input(name, **_DISTINCT) for name in ("max", "min", "std")},
     # products, classification, images
-    "matmul": _products(), "softmax": one_input("softmax"), "log_softmax": one_input("log_softmax"),
+    "matmul": _products(), "linear": _linears(),
+    "softmax": one_input("softmax"), "log_softmax": one_input("log_softmax"),
     **{name: _classifications(name) for name in ("softmax_cross_entropy", "cross_entropy")},
-    "im2col": _im2cols(), "col2im": _col2ims(), "conv2d": _convolutions(),
+    "im2col": _im2cols(), "col2im": _col2ims(),
+    **{name: _correlations(name) for name in ("conv2d", "correlate", "correlate_images", "correlate_kernels")},
     "max_pool2d": _poolings("max_pool2d", **_DISTINCT), "avg_pool2d": _poolings("avg_pool2d"),
 }  # fmt: skip
