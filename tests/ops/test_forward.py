@@ -124,6 +124,26 @@ def correlate_kernels_by_loop(maps, x, kernel_size, **settings):
     return kernels
 
 
+def share_out_by_loop(values, chosen, size, kernel_size, stride):
+    kh, kw = kernel_size
+    images = np.zeros((*values.shape[:2], *size))
+    for n, c, row, column in np.ndindex(values.shape):
+        here = chosen[:, n, c, row, column].reshape(kh, kw)
+        top, left = row * stride[0], column * stride[1]
+        images[n, c, top : top + kh, left : left + kw] += here * values[n, c, row, column] / here.sum()
+    return images
+
+
+def mean_of_chosen_by_loop(images, chosen, kernel_size, stride):
+    kh, kw = kernel_size
+    out = np.empty(chosen.shape[1:])
+    for n, c, row, column in np.ndindex(out.shape):
+        top, left = row * stride[0], column * stride[1]
+        here = chosen[:, n, c, row, column].reshape(kh, kw)
+        out[n, c, row, column] = images[n, c, top : top + kh, left : left + kw][here].mean()
+    return out
+
+
 REFERENCES = {
     **{name: getattr(np, name) for name in (
         "add", "subtract", "multiply", "divide", "floor_divide", "remainder", "power", "maximum", "minimum", "where",
@@ -149,6 +169,8 @@ REFERENCES = {
     "im2col": im2col_by_loop, "col2im": col2im_by_loop, "conv2d": conv2d_by_loop,
     "correlate": conv2d_by_loop, "correlate_images": correlate_images_by_loop,
     "correlate_kernels": correlate_kernels_by_loop,
+    "greatest": lambda x, **window: pool_by_loop(np.max, -np.inf)(x, padding=(0, 0), **window),
+    "share_out": share_out_by_loop, "mean_of_chosen": mean_of_chosen_by_loop,
     "max_pool2d": pool_by_loop(np.max, -np.inf), "avg_pool2d": pool_by_loop(np.mean, 0.0),
 }  # fmt: skip
 

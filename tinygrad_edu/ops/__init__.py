@@ -18,11 +18,12 @@ from tinygrad_edu.ops import (
     indexing,
     linalg,
     numpy_protocol,
+    pooling,
     reduction,
     shape,
 )
 from tinygrad_edu.ops.classification import cross_entropy, log_softmax, softmax
-from tinygrad_edu.ops.convolution import avg_pool2d, col2im, conv2d, im2col, max_pool2d
+from tinygrad_edu.ops.convolution import col2im, conv2d, im2col
 from tinygrad_edu.ops.elementwise import (
     abs,
     add,
@@ -51,6 +52,7 @@ from tinygrad_edu.ops.elementwise import (
 )
 from tinygrad_edu.ops.indexing import getitem, plain_index, scatter_add
 from tinygrad_edu.ops.linalg import matmul
+from tinygrad_edu.ops.pooling import avg_pool2d, max_pool2d
 from tinygrad_edu.ops.reduction import logsumexp, max, mean, min, std, sum, var
 from tinygrad_edu.ops.shape import (
     broadcast_to,
@@ -76,7 +78,7 @@ __all__ = [
 
 registry: dict[str, Op] = {
     value.name: value
-    for module in (elementwise, shape, indexing, reduction, linalg, classification, convolution)
+    for module in (elementwise, shape, indexing, reduction, linalg, classification, convolution, pooling)
     for value in vars(module).values()
     if isinstance(value, Op)
 }

@@ -1,6 +1,5 @@
-"""Windows over images: im2col and its transpose col2im, and the convolution and pooling made of them."""
+"""Windows over images: im2col and its transpose col2im, and the convolution made of them."""
 
-import builtins
 import math
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -9,8 +8,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.reduction import max, mean
-from tinygrad_edu.ops.shape import pad, reshape
+from tinygrad_edu.ops.shape import reshape
 from tinygrad_edu.recorder import Array, op
 
 Pair = int | tuple[int, int]
@@ -107,9 +105,9 @@ def _fold(parts: ndarray, laid: Window) -> ndarray:
     """Add windows (N, C, kh, kw, rows, columns) up into images (N, C, H, W): the transpose of `_unfold`."""
     n, c = parts.shape[:2]
     strips = np.zeros((n, c, len(laid.columns), laid.padded[0], laid.size[1]), parts.dtype)
-    _add_up([strips[:, :, :, met] for met in laid.rows], np.moveaxis(parts, 2, 0), _apart(laid.rows))
+    _add_up([strips[:, :, :, met] for met in laid.rows], np.moveaxis(parts, 2, 0), apart(laid.rows))
     padded = np.zeros((n, c, *laid.padded), parts.dtype)
-    _add_up([padded[:, :, :, met] for met in laid.columns], np.moveaxis(strips, 2, 0), _apart(laid.columns))
+    _add_up([padded[:, :, :, met] for met in laid.columns], np.moveaxis(strips, 2, 0), apart(laid.columns))
     return padded[:, :, *laid.inside]
 
 
@@ -122,7 +120,7 @@ def _add_up(places: list[ndarray], values: ndarray, apart: bool) -> None:
             place += value
 
 
-def _apart(met: tuple[slice, ...]) -> bool:
+def apart(met: tuple[slice, ...]) -> bool:
     """Whether no two windows meet the same row, or column."""
     return met[-1].start < met[0].step
 
@@ -184,10 +182,10 @@ def correlate(
 
 
 def _parts(images: ndarray, laid: Window) -> list[slice]:
-    """Cut a batch of images into parts whose windows are few enough."""
-    each = images[:1].nbytes * len(laid.rows) * len(laid.columns)
-    count = builtins.max(1, _WINDOWS_AT_A_TIME // builtins.max(1, each))
-    return [slice(start, start + count) for start in range(0, len(images), count)]
+    """Cut a batch of images into even parts whose windows are few enough."""
+    count = -(-images.nbytes * len(laid.rows) * len(laid.columns) // _WINDOWS_AT_A_TIME)
+    each = -(-len(images) // max(1, count)) or 1
+    return [slice(start, start + each) for start in range(0, len(images), each)]
 
 
 def _patches(x: ndarray, laid: Window, groups: int) -> ndarray:
@@ -281,8 +279,8 @@ def conv2d(
     ShapeError
         Where channels, groups, kernel or bias do not fit.
     """
-    _, c, _, _ = _shape4("x", x)
-    out, per_group, _, _ = _shape4("weight", weight)
+    c = four_axes("x", x)[1]
+    out, per_group, _, _ = four_axes("weight", weight)
     if groups < 1 or c % groups or out % groups or per_group * groups != c:
         raise ShapeError(
             f"conv2d: images with {c} channels and weight {weight.shape} in {groups} groups: the weight needs the "
@@ -294,33 +292,10 @@ def conv2d(
     return maps if bias is None else maps + reshape(bias, (out, 1, 1))
 
 
-def _shape4(name: str, x: Any) -> tuple[int, int, int, int]:
-    if len(np.shape(x)) != 4:
-        raise ShapeError(f"conv2d and pooling: {name} needs 4 axes, and has the shape {np.shape(x)}.")
-    a, b, c, d = np.shape(x)
+def four_axes(name: str, x: Any) -> tuple[int, int, int, int]:
+    """Return the shape of a batch of images or kernels, or say that it is none."""
+    shape = getattr(x, "shape", None) or np.shape(x)
+    if len(shape) != 4:
+        raise ShapeError(f"conv2d and pooling: {name} needs 4 axes, and has the shape {shape}.")
+    a, b, c, d = shape
     return a, b, c, d
-
-
-def _windows(x: Any, kernel_size: Pair, stride: Pair | None, padding: Pair, border: float) -> Any:
-    """Return the windows of each channel: (N, C, kh * kw, rows, columns), with `border` around the image."""
-    n, c, h, w = _shape4("x", x)
-    (kh, kw), (ph, pw) = pair(kernel_size, "kernel_size", 1), pair(padding, "padding", 0)
-    if 2 * ph > kh or 2 * pw > kw:
-        raise ShapeError(f"pooling: padding {ph}x{pw} is more than half of the window {kh}x{kw}.")
-    stride = kernel_size if stride is None else stride
-    rows, columns = window((h + 2 * ph, w + 2 * pw), kernel_size, stride, 0, 1).size
-    padded = pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), border) if ph or pw else x
-    return reshape(im2col(padded, kernel_size, stride), (n, c, kh * kw, rows, columns))
-
-
-def max_pool2d(x: Any, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Any:
-    """Return the greatest pixel of each window: (N, C, H, W) -> (N, C, rows, columns). Ties share the gradient.
-
-    The stride is that of the kernel unless given; a remainder is dropped; the padding never wins.
-    """
-    return max(_windows(x, kernel_size, stride, padding, -np.inf), 2)
-
-
-def avg_pool2d(x: Any, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Any:
-    """Return the mean of each window, the zeros of the padding included: (N, C, H, W) -> (N, C, rows, columns)."""
-    return mean(_windows(x, kernel_size, stride, padding, 0), 2)

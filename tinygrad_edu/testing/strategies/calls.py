@@ -314,6 +314,27 @@ def _poolings(draw: Any, /, name: str, **values: Any) -> Call:
     return Call(name, [image], kernel_size=window.kernel_size, stride=stride, padding=padding)
 
 
+@st.composite
+def _greatests(draw: Any) -> Call:
+    window = draw(windows(dilated=False, max_padding=0))
+    image = draw(_images(window, distinct=True))
+    return Call("greatest", [image], kernel_size=window.kernel_size, stride=window.stride)
+
+
+@st.composite
+def _choices(draw: Any, name: str) -> Call:
+    """Draw what pooling's rule is made of, with at least one chosen pixel in each window."""
+    window = draw(windows(dilated=False, max_padding=0))
+    images = draw(_images(window))
+    maps = (*images.shape[:2], *window.output)
+    chosen = draw(masks((prod(window.kernel_size), *maps)))
+    chosen = np.concatenate([chosen[:-1], chosen[-1:] | ~chosen[:-1].any(axis=0)])
+    settings = {"chosen": chosen, "kernel_size": window.kernel_size, "stride": window.stride}
+    if name == "mean_of_chosen":
+        return Call(name, [images], **settings)
+    return Call(name, [draw(arrays(maps))], size=window.size, **settings)
+
+
 _POSITIVE = {"low": 0.25}
 _NO_ZERO: Settings = {"away_from": (0.0,)}
 _DISTINCT = {"distinct": True}
@@ -344,5 +365,6 @@ OP_CALLS: dict[str, Strategy[Call]] = {
     **{name: _classifications(name) for name in ("softmax_cross_entropy", "cross_entropy")},
     "im2col": _im2cols(), "col2im": _col2ims(),
     **{name: _correlations(name) for name in ("conv2d", "correlate", "correlate_images", "correlate_kernels")},
+    "greatest": _greatests(), **{name: _choices(name) for name in ("share_out", "mean_of_chosen")},
     "max_pool2d": _poolings("max_pool2d", **_DISTINCT), "avg_pool2d": _poolings("avg_pool2d"),
 }  # fmt: skip

@@ -1,0 +1,96 @@
+"""Pooling: the greatest pixel of each window over images, and the mean."""
+
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.convolution import Pair, Window, apart, four_axes, im2col, pair, window
+from tinygrad_edu.ops.elementwise import keep
+from tinygrad_edu.ops.reduction import mean
+from tinygrad_edu.ops.shape import pad, reshape
+from tinygrad_edu.recorder import Array, op
+
+
+@op
+def greatest(x: Array, /, kernel_size: Pair, stride: Pair) -> Array:
+    """Return the greatest pixel of each window: (N, C, H, W) -> (N, C, rows, columns)."""
+    laid = window(x.shape[2:], kernel_size, stride, 0, 1)
+    of_columns = reduce(np.maximum, (x[:, :, met] for met in laid.rows))
+    return reduce(np.maximum, (of_columns[:, :, :, met] for met in laid.columns))
+
+
+@op
+def share_out(values: Array, /, chosen: Array, size: tuple[int, int], kernel_size: Pair, stride: Pair) -> Array:
+    """Share each value out evenly to the chosen pixels of its window: (N, C, rows, columns) -> (N, C, H, W).
+
+    `chosen`, (kh * kw, N, C, rows, columns), says for each place in the window whether its pixel gets a share.
+    """
+    laid = window(size, kernel_size, stride, 0, 1)
+    share = values / _count(chosen, values.dtype)
+    images = np.zeros((*values.shape[:2], *size), values.dtype)
+    overlap = not (apart(laid.rows) and apart(laid.columns))
+    for place, here in zip(_pixels(images, laid), chosen, strict=True):
+        place[...] = place + keep(share, here) if overlap else keep(share, here)
+    return images
+
+
+@op
+def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: Pair) -> Array:
+    """Return the mean over the chosen pixels of each window: the transpose of `share_out`."""
+    total = np.zeros(chosen.shape[1:], images.dtype)
+    for pixels, here in zip(_pixels(images, window(images.shape[2:], kernel_size, stride, 0, 1)), chosen, strict=True):
+        total += keep(pixels, here)
+    return total / _count(chosen, images.dtype)
+
+
+def _pixels(x: Any, laid: Window) -> list[Any]:
+    """Return for each place in the window the pixels that stand there, from window to window: (N, C, rows, columns)."""
+    return [x[:, :, row, column] for row in laid.rows for column in laid.columns]
+
+
+def _count(chosen: ndarray, dtype: Any) -> ndarray:
+    return np.add.reduce(chosen, axis=0, dtype=np.uint16).astype(dtype)
+
+
+def _greatest_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair) -> Any:
+    laid = window(x.shape[2:], kernel_size, stride, 0, 1)
+    chosen = np.stack([~(pixels < out) for pixels in _pixels(x, laid)])  # where there is a NaN, each of its window
+    return share_out(g, chosen, x.shape[2:], kernel_size, stride)
+
+
+greatest.vjps(x=_greatest_x)
+share_out.vjps(values=lambda g, chosen, kernel_size, stride: mean_of_chosen(g, chosen, kernel_size, stride))
+mean_of_chosen.vjps(
+    images=lambda g, images_shape, chosen, kernel_size, stride: share_out(
+        g, chosen, images_shape[2:], kernel_size, stride
+    )
+)
+
+
+def max_pool2d(x: Any, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Any:
+    """Return the greatest pixel of each window: (N, C, H, W) -> (N, C, rows, columns). Ties share the gradient.
+
+    The stride is that of the kernel unless given; a remainder is dropped; the padding never wins.
+    """
+    return greatest(_padded(x, kernel_size, padding, -np.inf), kernel_size, kernel_size if stride is None else stride)
+
+
+def avg_pool2d(x: Any, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Any:
+    """Return the mean of each window, the zeros of the padding included: (N, C, H, W) -> (N, C, rows, columns)."""
+    x, stride = _padded(x, kernel_size, padding, 0), kernel_size if stride is None else stride
+    n, c, h, w = x.shape
+    kh, kw = pair(kernel_size, "kernel_size", 1)
+    rows, columns = window((h, w), kernel_size, stride, 0, 1).size
+    return mean(reshape(im2col(x, kernel_size, stride), (n, c, kh * kw, rows, columns)), 2)
+
+
+def _padded(x: Any, kernel_size: Pair, padding: Pair, border: float) -> Any:
+    """Put a border around images, of at most half of the window."""
+    four_axes("x", x)
+    (kh, kw), (ph, pw) = pair(kernel_size, "kernel_size", 1), pair(padding, "padding", 0)
+    if 2 * ph > kh or 2 * pw > kw:
+        raise ShapeError(f"pooling: padding {ph}x{pw} is more than half of the window {kh}x{kw}.")
+    return pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), border) if ph or pw else x
