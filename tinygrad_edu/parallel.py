@@ -1,27 +1,30 @@
 """One batch in many shards: each stays in the cache from its forward to the end of its backward, on any thread.
 
-The cost of a small network is memory traffic, not arithmetic. A shard of about 32 images whose activations stay in a
-core's cache runs more than twice as fast as a batch that does not, and shards on threads are the same idea on more
+The cost of a small network is memory traffic, not arithmetic. A shard whose activations stay in a core's cache runs
+faster than a batch whose activations do not, and shards on threads are the same idea on more
 cores: NumPy lets go of the interpreter lock while it computes.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import cache
+from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import enable_grad, from_numpy, walk
+from tinygrad_edu.engine import Tensor, enable_grad, from_numpy, walk
 from tinygrad_edu.errors import MissingExtraError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module, random_stream
 
-__all__ = ["available_cores", "map_shards", "shards", "single_threaded_blas", "value_and_grad"]
+__all__ = ["available_cores", "default_shard_size", "map_shards", "shards", "single_threaded_blas", "value_and_grad"]
 
 Result = TypeVar("Result")
 
@@ -78,6 +81,67 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="tinygrad_edu")
 
 
+@cache
+def _cache_bytes() -> int:
+    """Return the size of a core's second-level cache, or 1 MiB where the system does not tell."""
+    for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
+        if (index / "level").read_text().strip() == "2":
+            return 1024 * int((index / "size").read_text().strip().removesuffix("K"))
+    return 2**20
+
+
+# Of each model, by the shape and dtype of its samples, the bytes of the largest activation of one sample.
+_activations: WeakKeyDictionary[Module, dict[Any, float]] = WeakKeyDictionary()
+
+
+def default_shard_size(model: Module, x: ndarray, run: Callable[[slice], Any]) -> int:
+    """Return how many samples make a shard: so many that the largest activation just fits into a core's cache.
+
+    A batch of 32 or more is cut into a power of two of shards, at least two, so that cores share it evenly. Shards of
+    fewer than 16 samples are left to those who ask for them.
+
+    Parameters
+    ----------
+    model : Module
+        The first time that it gets samples of a shape, `run` is called with three of them, to see how large they grow.
+    x : (N, ...)
+        The batch.
+    run : callable
+        Of a slice of the samples; returns what the model makes of them.
+    """
+    if len(x) < 2 * _FEWEST:
+        return len(x)
+    known = _activations.setdefault(model, {})
+    key = x.shape[1:], x.dtype, model.training
+    if key not in known:
+        with random_stream(np.random.default_rng(0)), enable_grad():
+            known[key] = _largest_activation(run(slice(_PROBED)), _PROBED)
+    fitting = max(_FEWEST, _cache_bytes() // max(1, known[key]))
+    count = 2
+    while count * fitting < len(x):
+        count *= 2
+    return max(_FEWEST, -(-len(x) // count))
+
+
+_FEWEST, _PROBED = 16, 3
+
+
+def _largest_activation(result: Any, samples: int) -> float:
+    """Return the bytes of one sample's share in the largest array that a result was made of."""
+    nodes = [result._node] if isinstance(result, Tensor) else []
+    seen, largest = set(nodes), 0.0
+    while nodes:
+        node = nodes.pop()
+        if node is None:
+            continue
+        if node.shape[:1] == (samples,):
+            largest = max(largest, math.prod(node.shape[1:]) * node.dtype.itemsize)
+        parents = set(node.parents) - seen
+        seen |= parents
+        nodes += parents
+    return largest
+
+
 def shards(count: int, size: int) -> list[slice]:
     """Cut `count` samples into slices of `size`; the last may be shorter.
 
@@ -127,7 +191,7 @@ def value_and_grad(
     y: ndarray,
     rng: np.random.Generator,
     *,
-    shard_size: int = 32,
+    shard_size: int | None = None,
     threads: int | None = None,
 ) -> tuple[float, list[ndarray | None]]:
     """Return the mean loss of a batch and its gradient, computed shard by shard.
@@ -146,8 +210,8 @@ def value_and_grad(
         The batch, N at least 1.
     rng : numpy.random.Generator
         Seeds the streams that `nn.Dropout` draws from.
-    shard_size : int
-        How many samples make a shard.
+    shard_size : int, optional
+        How many samples make a shard; see `default_shard_size`.
     threads : int, optional
         As many as there are cores, unless given.
 
@@ -180,15 +244,20 @@ def value_and_grad(
     """
     if len(x) != len(y) or not len(x):
         raise ShapeError(f"value_and_grad: a batch of {len(x)} samples with {len(y)} labels; it needs one for each.")
-    coupled = any(module.couples_samples for module in model.modules())
-    slices = shards(len(x), len(x) if coupled else shard_size)
+
+    def run(part: slice) -> Any:
+        return loss(model(from_numpy(x[part])), y[part])
+
+    if any(module.couples_samples for module in model.modules()):
+        shard_size = len(x)
+    slices = shards(len(x), shard_size or default_shard_size(model, x, run))
     streams = rng.spawn(len(slices))
     leaves = [node for parameter in model.parameters() if (node := parameter._node)]
 
     def of_shard(k: int) -> tuple[float, list[ndarray | None]]:
         part = slices[k]
         with random_stream(streams[k]), enable_grad():
-            result = loss(model(from_numpy(x[part])), y[part])
+            result = run(part)
         if result.size != 1:
             raise NonScalarBackwardError(
                 f"value_and_grad: the loss of a shard has shape {result.shape}, not one element."
