@@ -60,7 +60,7 @@ def _sharded_trainer(model: nn.Module, x: Any, y: Any) -> Run:
     return step
 
 
-def _mnist(kernels: Any, weights: Any, dropout: nn.Module) -> nn.Sequential:
+def mnist_network(kernels: Any, weights: Any, dropout: nn.Module) -> nn.Sequential:
     convolution = nn.Conv2D(1, 16, 3, bias=False)
     linear = nn.Linear(16 * 26 * 26, 10, bias=False)
     convolution.weight.data, linear.weight.data = kernels, weights
@@ -71,14 +71,14 @@ def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workload 1."""
     m = workloads.mnist(sizes)
     dropout = FixedMask(m["mask"]) if fixed else nn.Dropout(0.5, np.random.default_rng(0))
-    return _sharded_trainer(_mnist(m["kernels"], m["weights"], dropout), m["x"], m["y"])
+    return _sharded_trainer(mnist_network(m["kernels"], m["weights"], dropout), m["x"], m["y"])
 
 
 def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workload 2; the comparison leaves dropout out."""
     x, y, x_test, y_test = workloads.digits(sizes)
     dropout = nn.Dropout(0.0 if fixed else 0.5, np.random.default_rng(0))
-    model = _mnist(*workloads.epoch_weights(), dropout)
+    model = mnist_network(*workloads.epoch_weights(), dropout)
     optimizer = optim.SGD(model.parameters(), lr=sizes["rate"], momentum=sizes["momentum"])
     rates, streams = workloads.rates(sizes), np.random.default_rng(0)
 

@@ -14,7 +14,11 @@ from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.training import Epoch
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+COLUMNS = 8
 
 
 def require_extra() -> None:
@@ -78,31 +82,34 @@ def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
 
 def draw_kernels(folder: Path, kernels: ndarray) -> None:
     """Draw ``kernels.png``: the learned kernels (out, 1, kh, kw) on one scale of colours, white at zero."""
-    columns = 8
-    rows = -(-len(kernels) // columns)
-    figure = _figure(columns, rows + 0.3)
     bound = float(np.abs(kernels).max()) or 1.0
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for number, axes in enumerate(grid):
-        axes.axis("off")
-        if number < len(kernels):
-            image = axes.imshow(kernels[number, 0], cmap="RdBu_r", vmin=-bound, vmax=bound)
-            axes.set_title(str(number), fontsize=8)
-    figure.colorbar(image, ax=list(grid), shrink=0.8)
+    figure = _figure(8, 1.2 * -(-len(kernels) // COLUMNS))
+    titles = [str(number) for number in range(len(kernels))]
+    image = _tiles(figure.subplots(), kernels[:, 0], titles, cmap="RdBu_r", vmin=-bound, vmax=bound)
+    figure.colorbar(image, shrink=0.8)
     figure.savefig(folder / "kernels.png", dpi=150)
 
 
 def draw_mistakes(folder: Path, images: ndarray, labels: ndarray, predicted: ndarray, most: int = 24) -> None:
     """Draw ``mistakes.png``: the first misread digits of images (N, 28, 28), with what they are and what was read."""
     wrong = np.flatnonzero(labels != predicted)
-    columns = 8
-    rows = max(1, -(-min(most, len(wrong)) // columns))
-    figure = _figure(columns, 1.3 * rows + 0.5)
-    shown = f"; the first {most}" if len(wrong) > most else ""
-    figure.suptitle(f"{len(wrong)} of {len(labels):,} digits misread{shown}")
-    for number, axes in enumerate(figure.subplots(rows, columns, squeeze=False).ravel()):
-        axes.axis("off")
-        if number < min(most, len(wrong)):
-            axes.imshow(images[wrong[number]], cmap="gray_r")
-            axes.set_title(f"{labels[wrong[number]]}, read {predicted[wrong[number]]}", fontsize=9)
+    shown = wrong[:most]
+    figure = _figure(8, 0.5 + 1.15 * -(-len(shown) // COLUMNS))
+    note = f"; the first {most}" if len(wrong) > most else ""
+    figure.suptitle(f"{len(wrong)} of {len(labels):,} digits misread{note}")
+    titles = [f"{labels[k]}, read {predicted[k]}" for k in shown]
+    _tiles(figure.subplots(), images[shown], titles, cmap="gray_r", vmin=0, vmax=255)
     figure.savefig(folder / "mistakes.png", dpi=150)
+
+
+def _tiles(axes: "Axes", images: ndarray, titles: Sequence[str], **colours: Any) -> "AxesImage":
+    """Show images (N, H, W) in rows of eight, a title above each, on one pair of axes: many take ten times as long."""
+    n, height, width = images.shape
+    tall, wide = height + -(-height // 3), width + -(-width // 6)
+    canvas = np.full((max(1, -(-n // COLUMNS)) * tall, COLUMNS * wide), np.nan)
+    for number, (image, title) in enumerate(zip(images, titles, strict=True)):
+        bottom, left = (number // COLUMNS + 1) * tall, number % COLUMNS * wide
+        canvas[bottom - height : bottom, left : left + width] = image
+        axes.text(left + width / 2 - 0.5, bottom - height - 0.6, title, ha="center", va="bottom", fontsize=8)
+    axes.axis("off")
+    return axes.imshow(canvas, **colours)

@@ -195,13 +195,13 @@ def activations_of(width):
     ("count", "width", "cache", "wanted"),
     [
         (128, 100, 2**30, 64),  # all would fit, and half of them goes to another core
-        (128, 100, 400 * 40, 32),  # 40 fit: four even shards
-        (128, 100, 400 * 32, 32),
-        (128, 100, 400 * 31, 16),
+        (128, 100, 400 * 64, 64),
+        (128, 100, 400 * 40, 32),  # 40 fit: four even shards are nearer to that than two
+        (128, 100, 400 * 50, 64),  # and here two are
         (1000, 100, 400 * 300, 250),
-        (128, 100, 1, 16),  # even one is too large for the cache: no fewer than 16
-        (31, 100, 1, 31),  # too few to be cut
-        (32, 100, 2**30, 16),
+        (1000, 100, 1, 32),  # even one is too large for the cache: no fewer than 32
+        (63, 100, 1, 63),  # too few to be cut
+        (64, 100, 2**30, 32),
     ],
 )
 def test_a_shard_fills_the_cache_and_shards_divide_evenly(count, width, cache, wanted, monkeypatch):
@@ -214,7 +214,7 @@ def test_a_shard_fills_the_cache_and_shards_divide_evenly(count, width, cache, w
         return nn.cross_entropy(out, labels)
 
     value_and_grad(model, loss, x, y, np.random.default_rng(0), threads=1)
-    probes = [3] if count >= 32 else []
+    probes = [3] if count >= 64 else []
     assert sizes == probes + [part.stop - part.start for part in shards(count, wanted)]
     sizes.clear()
     value_and_grad(model, loss, x, y, np.random.default_rng(0), threads=1)

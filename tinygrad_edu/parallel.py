@@ -95,10 +95,10 @@ _activations: WeakKeyDictionary[Module, dict[Any, float]] = WeakKeyDictionary()
 
 
 def default_shard_size(model: Module, x: ndarray, run: Callable[[slice], Any]) -> int:
-    """Return how many samples make a shard: so many that the largest activation just fits into a core's cache.
+    """Return how many samples make a shard: so many that the largest activation about fills a core's cache.
 
-    A batch of 32 or more is cut into a power of two of shards, at least two, so that cores share it evenly. Shards of
-    fewer than 16 samples are left to those who ask for them.
+    A batch of 64 or more is cut into a power of two of shards, at least two, so that cores share it evenly. Shards of
+    fewer than 32 samples are left to those who ask for them: what each shard costs whatever its size begins to count.
 
     Parameters
     ----------
@@ -117,13 +117,11 @@ def default_shard_size(model: Module, x: ndarray, run: Callable[[slice], Any]) -
         with random_stream(np.random.default_rng(0)), enable_grad():
             known[key] = _largest_activation(run(slice(_PROBED)), _PROBED)
     fitting = max(_FEWEST, _cache_bytes() // max(1, known[key]))
-    count = 2
-    while count * fitting < len(x):
-        count *= 2
+    count: int = 2 ** max(1, round(math.log2(len(x) / fitting)))
     return max(_FEWEST, -(-len(x) // count))
 
 
-_FEWEST, _PROBED = 16, 3
+_FEWEST, _PROBED = 32, 3
 
 
 def _largest_activation(result: Any, samples: int) -> float:

@@ -320,8 +320,13 @@ def killer(mutant: Mutant) -> str:
 CONVENTIONS = {
     "maximum": [([[4.0, 2.0, 5.0], [4.0, 5.0, 2.0]], {}, [[0.5, 0, 1], [0.5, 1, 0]])],
     "minimum": [([[4.0, 2.0, 5.0], [4.0, 5.0, 2.0]], {}, [[0.5, 1, 0], [0.5, 0, 1]])],
-    "max": [([[[2.0, 2.0, 2.0], [0.0, 5.0, 5.0]]], {"axis": 1}, [[[1 / 3] * 3, [0, 0.5, 0.5]]])],
-    "min": [([[[2.0, 2.0, 2.0], [9.0, 5.0, 5.0]]], {"axis": 1}, [[[1 / 3] * 3, [0, 0.5, 0.5]]])],
+    **{
+        name: [
+            ([[[2.0, 2.0, 2.0], [other, 5.0, 5.0]]], {"axis": 1}, [[1 / 3] * 3, [0, 0.5, 0.5]]),
+            ([[[np.nan, 1.0], [2.0, 2.0]]], {"axis": 1}, [[np.nan, np.nan], [0.5, 0.5]]),
+        ]
+        for name, other in (("max", 0.0), ("min", 9.0))
+    },
     "abs": [([[0.0, -1.0]], {}, [[0, -1]])],
     "relu": [([[0.0, -1.0, 2.0]], {}, [[0, 0, 1]])],
     "clip": [([[-1.0, 1.0, 2.0]], {"min": -1.0, "max": 1.0}, [[1, 1, 0]])],
@@ -353,10 +358,12 @@ EQUIVALENT = {
     r"(add\..|subtract\.x|remainder\.x|identity\.x): a view of g": "the derivative is 1",
     r"relu\.x: source: x for out": "x > 0 where max(x, 0) > 0",
     r"(max|min)\.x: source: (g|out) for x": "of that place only the dtype is taken",
+    r"(max|min)\.x: source: (g|x) for out": "of that place only the size is taken, or the slower way to the same",
     r"power\.x: source: (x|out) for g|power\.y: source: (x|y|out) for g": "of the place that survives only the dtype "
     "is taken",
     r"power\.x: source: x for y": "at the place that survives: some y is 0 where it matters, and then some x is too",
-    r"(where|abs|relu|maximum|minimum|max|min|clip|remainder)\..*: saved values as constants": "it only compares them",
+    r"(where|keep|abs|relu|maximum|minimum|max|min|greatest|clip|remainder)\..*: saved values as "
+    "constants": "it only compares them",
     r"power\.x: source: 2.0 for 1.0": "the power of 0 is multiplied with the exponent 0, whatever it is",
     r"power\.(x: source: x for _floating\(x, g\)|y: source: y for _floating\(y, g\))": "what requires a gradient is "
     "floating-point already",
@@ -367,7 +374,7 @@ EQUIVALENT = {
     "the engine sums over it",
     r"matmul\.y: source: (g|out) for x|matmul\.y: source: (x|y|out) for g": "of the places that survive only "
     "lengths of the stack are taken",
-    r"where\.[xy]: saved value mutated": "a condition holds no numbers",
+    r"(where\.[xy]|keep\.x): saved value mutated": "a condition holds no numbers",
     r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y where x == y or y is greater",
 }
 

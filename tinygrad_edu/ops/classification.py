@@ -6,7 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.ops.elementwise import astype, exp
+from tinygrad_edu.ops.elementwise import astype, exp, keep
 from tinygrad_edu.ops.reduction import mean, sum
 from tinygrad_edu.ops.shape import expand_dims
 from tinygrad_edu.recorder import Array, op
@@ -74,7 +74,17 @@ def _labels(targets: Any) -> ndarray:
 
 def _cross_entropy_logits(g: Any, logits: Any, targets: Any) -> Any:
     p = _probabilities(targets, logits)
-    return expand_dims(g, 1) * (softmax(logits, 1) * sum(p, 1, keepdims=True) - p)
+    return expand_dims(g, 1) * (_far_from_subnormal(softmax(logits, 1)) * sum(p, 1, keepdims=True) - p)
+
+
+def _far_from_subnormal(p: Any) -> Any:
+    """Take probabilities below 1e-31 (float64: 1e-292) for 0.
+
+    A well-trained network gives many. What is computed of them on the way back falls below the smallest normal number,
+    and processors multiply such numbers a hundred times slower than others.
+    """
+    limits = np.finfo(p.dtype)
+    return keep(p, p >= limits.tiny / limits.eps)
 
 
 softmax_cross_entropy.vjps(

@@ -1,0 +1,239 @@
+"""``python -m benchmarks.steps``: what made the MNIST network fast, each step as it was before and as it is now.
+
+Each line times two ways to the same numbers, in turn, in one process and on one core, and first compares what they
+compute. The last lines are training steps in processes of their own.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from benchmarks import workloads
+from benchmarks.cores import available, pin
+from benchmarks.statistics import median
+
+Pair = tuple[Callable[[], Any], Callable[[], Any]]
+SHARD = (32, 16, 26, 26)  # the maps of one shard of 32 images
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the report: milliseconds before and now."""
+
+    name: str
+    before: float
+    now: float
+
+
+def _draw(*shape: int) -> ndarray:
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+
+def rule_of_relu() -> Pair:
+    """Choose between two values, or keep bits."""
+    from tinygrad_edu.ops.elementwise import keep
+
+    g, mask = _draw(*SHARD), _draw(*SHARD)[::-1] > 0
+    return lambda: np.where(mask, g, 0.0), lambda: keep(g, mask)
+
+
+def rule_of_tanh() -> Pair:
+    """Make three temporary arrays, or one."""
+    from tinygrad_edu.ops.elementwise import tanh_gradient
+
+    g, out = _draw(*SHARD), np.tanh(_draw(*SHARD))
+    return lambda: g * (1 - out * out), lambda: tanh_gradient(g, out)
+
+
+def dropout_mask() -> Pair:
+    """Draw a random number for each element, or a random bit."""
+    from tinygrad_edu.nn.layers import _mask
+
+    rng, two = np.random.default_rng(0), np.float32(2)
+    return lambda: (rng.random(SHARD) >= 0.5) * two, lambda: _mask(SHARD, 0.5, two, rng)
+
+
+def logits() -> Pair:
+    """Take a long and thin product at once, or in pieces that OpenBLAS does not copy first."""
+    from tinygrad_edu.ops.linalg import linear
+
+    x, weight = _draw(32, 10816), _draw(10, 10816)
+    return lambda: x @ weight.T, lambda: linear(x, weight)
+
+
+def gradient_of_weights() -> Pair:
+    """Do the same on the way back, to a gradient of (10, 10816)."""
+    from tinygrad_edu.ops.linalg import matmul
+
+    g, x = _draw(32, 10), _draw(32, 10816)
+    return lambda: g.T @ x, lambda: matmul(g.T, x)
+
+
+def layout_of_a_gradient() -> Pair:
+    """Move the weights along a gradient that is a transposed view, or in their own layout."""
+    weight, g = _draw(512, 784), _draw(512, 784)
+    turned = np.asfortranarray(g)
+
+    def descend(gradient: ndarray) -> ndarray:
+        np.subtract(weight, gradient * np.float32(0), out=weight)
+        return weight
+
+    return lambda: descend(turned), lambda: descend(g)
+
+
+def windows_of_images() -> Pair:
+    """Copy the windows of 3x3 kernels on 32 channels: place by place of the kernel, or by its columns and then rows."""
+    from tinygrad_edu.ops import im2col
+
+    x = _draw(1, 32, 30, 30)
+
+    def place_by_place() -> ndarray:
+        out = np.empty((1, 32, 3, 3, 28, 28), np.float32)
+        for i, j in np.ndindex(3, 3):
+            out[:, :, i, j] = x[:, :, i : i + 28, j : j + 28]
+        return out.reshape(1, 288, 784)
+
+    return place_by_place, lambda: im2col(x, 3)
+
+
+def convolution_in_the_cache() -> Pair:
+    """Convolve 32 to 64 channels: with the windows of all 32 images at once, or of as many as the cache holds."""
+    from tinygrad_edu.ops import conv2d, im2col
+
+    x, weight = _draw(32, 32, 28, 28), _draw(64, 32, 3, 3)
+
+    def at_once() -> ndarray:
+        return np.matmul(weight.reshape(64, 288), im2col(x, 3)).reshape(32, 64, 26, 26)
+
+    return at_once, lambda: conv2d(x, weight)
+
+
+def max_pooling() -> Pair:
+    """Take the greatest of 2x2 pixels: through im2col, or over strided views of the image."""
+    from tinygrad_edu.ops import im2col, max_pool2d
+
+    x = _draw(32, 6, 24, 24)
+    return lambda: im2col(x, 2, 2).reshape(32, 6, 4, 12, 12).max(axis=2), lambda: max_pool2d(x, 2)
+
+
+KERNELS = [
+    rule_of_relu, rule_of_tanh, dropout_mask, logits, gradient_of_weights, layout_of_a_gradient, windows_of_images,
+    convolution_in_the_cache, max_pooling,
+]  # fmt: skip
+
+
+def time_pair(pair: Pair, rounds: int) -> tuple[float, float]:
+    """Return the median milliseconds of two functions that take turns."""
+    found: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for function, times in zip(pair, found, strict=True):
+            function()
+            begin = time.perf_counter()
+            for _ in range(5):
+                function()
+            times.append(1000 * (time.perf_counter() - begin) / 5)
+    return median(found[0]), median(found[1])
+
+
+def same(pair: Pair) -> bool:
+    """Whether both compute the same: of random masks, as many elements on average."""
+    before, now = (function() for function in pair)
+    return bool(np.allclose(before, now, atol=1e-3) or abs(before.mean() - now.mean()) < 0.01)
+
+
+# --- Whole training steps, in processes of their own: what is decided at import, or for a whole batch ---
+
+
+def training_step(shard_size: int | None, rounds: int) -> dict[str, float]:
+    """Return the median milliseconds and page faults of a training step of 128 images."""
+    import resource
+
+    import tinygrad_edu as tg
+    from benchmarks import ours
+    from tinygrad_edu import nn, optim
+    from tinygrad_edu.parallel import value_and_grad
+
+    m = workloads.mnist({"batch": 128})
+    model = ours.mnist_network(m["kernels"], m["weights"], nn.Dropout(0.5, np.random.default_rng(0)))
+    parameters, rng = model.parameters(), np.random.default_rng(0)
+    optimizer = optim.SGD(parameters, lr=0.05)
+    times = []
+    for k in range(rounds + 3):
+        if k == 3:
+            faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        begin = time.perf_counter()
+        _, gradients = value_and_grad(model, tg.cross_entropy, m["x"], m["y"], rng, shard_size=shard_size, threads=1)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+        times.append(1000 * (time.perf_counter() - begin))
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
+    return {"milliseconds": median(times[3:]), "page_faults": faults / rounds}
+
+
+def _in_a_process(shard_size: int | None, rounds: int, **environment: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.steps", "--training-step", str(shard_size or 0), str(rounds)]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[1], env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def training_steps(rounds: int) -> Iterator[Step]:
+    """Yield what the allocator and the size of the shards do to a whole training step."""
+    # With a threshold that is fixed, glibc maps each large array anew, as it does without our hint.
+    mapped = _in_a_process(None, rounds, MALLOC_MMAP_THRESHOLD_="131072")
+    now, whole = _in_a_process(None, rounds), _in_a_process(128, rounds)
+    faults = f"{mapped['page_faults']:.0f} page faults a step, now {now['page_faults']:.0f}"
+    yield Step(f"large arrays are used again ({faults})", mapped["milliseconds"], now["milliseconds"])
+    yield Step("a batch of 128 in shards", whole["milliseconds"], now["milliseconds"])
+
+
+def measure(rounds: int) -> Iterator[Step]:
+    """Yield each step."""
+    for make in KERNELS:
+        pair = make()
+        assert same(pair), make.__name__
+        yield Step(make.__name__.replace("_", " "), *time_pair(pair, rounds))
+    yield from training_steps(rounds)
+
+
+def main() -> None:
+    """Print the table; write it where the option says."""
+    parser = argparse.ArgumentParser("python -m benchmarks.steps", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=31, help="how often each is timed (default: %(default)s)")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser.add_argument("--training-step", type=int, nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    pin(available()[:1])
+    if options.training_step:
+        size, rounds = options.training_step
+        print(json.dumps(training_step(size or None, rounds)))
+        return
+    import tinygrad_edu.parallel as parallel
+
+    found = []
+    print(f"{'':<72} {'before':>9} {'now':>9} {'ratio':>6}")
+    with parallel.single_threaded_blas():
+        for step in measure(options.rounds):
+            found.append(asdict(step))
+            print(
+                f"{step.name:<72} {step.before:>6.3f} ms {step.now:>6.3f} ms {step.before / step.now:>6.2f}", flush=True
+            )
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
