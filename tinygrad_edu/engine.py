@@ -488,21 +488,19 @@ def walk(
     """
     grads: dict[Node, Any] = {}
     owned: set[Node] = set()  # whose gradient so far is a sum made here; any other may be somebody else's array
-    found: dict[Node, Any] = {}
-    heap: list[tuple[int, Node]] = []
-    oldest = min((node.number for node in targets), default=0) if targets is not None else 0
+    heap: list[tuple[int, Node]] = []  # of what is to be passed; where the walk ends, gradients only gather
+    ends = frozenset() if targets is None else targets
+    oldest = min((node.number for node in ends), default=0)
     for root, g in seeds:
         if root in grads:
             grads[root] = grads[root] + g
         else:
             grads[root] = g
-            heappush(heap, (-root.number, root))
+            if root.op is not None and root not in ends:
+                heappush(heap, (-root.number, root))
     while heap:
         node = heappop(heap)[1]
         g = grads.pop(node)
-        if node in targets if targets is not None else node.op is None:
-            found[node] = g if create_graph or node in owned else np.array(g)
-            continue
         edges = node.edges
         if edges is None:
             _freed(node)
@@ -524,17 +522,23 @@ def walk(
                 or contribution.dtype is not parent.dtype
             ):
                 contribution = _fit(node, parent, rule, contribution, create_graph)
-            if parent not in grads:
+            so_far = grads.get(parent)
+            if so_far is None:
                 grads[parent] = contribution
-                heappush(heap, (-parent.number, parent))
+                if parent.op is not None and parent not in ends:
+                    heappush(heap, (-parent.number, parent))
             elif parent in owned:
-                grads[parent] += contribution
+                so_far += contribution
             else:
-                grads[parent] = grads[parent] + contribution
+                grads[parent] = so_far + contribution
                 if not create_graph and contribution.ndim:
                     owned.add(parent)
         if not retain_graph and not create_graph:
             node.edges = None
+    found: dict[Node, Any] = {}
+    while grads:  # one by one, so that no gradient is held twice for longer than it takes to copy it
+        node, g = grads.popitem()
+        found[node] = g if create_graph or node in owned else np.array(g)
     return found
 
 
