@@ -32,7 +32,7 @@ from tinygrad_edu.errors import (
 )
 
 if TYPE_CHECKING:
-    from tinygrad_edu.recorder import Op, Rule
+    from tinygrad_edu.recorder import Op, Rules
     from tinygrad_edu.surface import Surface
 else:
     Surface = object
@@ -115,10 +115,12 @@ class Node:
         When it was made. Inputs are older than what is made of them, so this order is a topological order.
     op : Op or None
         None for a leaf.
+    rules : Rules
+        Those that the op had when it was called.
     parents : tuple of (Node or None)
         The node of each input; None where the input has no gradient.
-    edges : list of (Node, Rule, tuple), or None
-        For each input that needs a gradient: its node, its rule, and what the rule saved. None once freed.
+    saved : tuple, or None
+        What the rules asked for, where their inputs need a gradient. None once freed.
     cells : tuple
         When each input, and last the result, was changed in place: shared with the tensors and their views.
     shape, dtype
@@ -127,12 +129,13 @@ class Node:
         What the backward walks left here, on a leaf.
     """
 
-    __slots__ = ("cells", "dtype", "edges", "grad", "number", "op", "parents", "shape")
+    __slots__ = ("cells", "dtype", "grad", "number", "op", "parents", "rules", "saved", "shape")
 
     number: int
     op: Op | None
+    rules: Rules
     parents: tuple[Node | None, ...]
-    edges: Any
+    saved: Any
     cells: tuple[Any, ...]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -148,7 +151,7 @@ def leaf(array: ndarray) -> Node:
         )
     node = Node()
     node.number, node.op, node.grad = tick(), None, None
-    node.parents, node.edges, node.cells = (), (), ()
+    node.parents, node.saved, node.cells = (), (), ()
     node.shape, node.dtype = array.shape, array.dtype
     return node
 
@@ -501,27 +504,30 @@ def walk(
     while heap:
         node = heappop(heap)[1]
         g = grads.pop(node)
-        edges = node.edges
-        if edges is None:
+        saved, parents = node.saved, node.parents
+        if saved is None:
             _freed(node)
         if last_change[0] > node.number:
             _refuse_stale_saved(node)
-        for parent, rule, saved in edges:
+        if create_graph:
+            saved = _lift(node)
+        for k, rule in node.rules.functions:
+            parent = parents[k]
+            if parent is None:
+                continue
             if targets is not None and (parent.number < oldest or (parent.op is None and parent not in targets)):
                 continue  # no path leads from it to a target
-            if create_graph:
-                saved = _lift(node, rule, saved)
             try:
-                contribution = rule.function(g, *saved)
+                contribution = rule(g, saved)
             except Exception as error:
-                error.add_note(f"In the rule of {node.op!r} for its argument {rule.argument}.")
+                error.add_note(f"In the rule of {node.op!r} for its argument {node.rules.names[k]}.")
                 raise
             if (
                 contribution.__class__ is not ndarray
                 or contribution.shape != parent.shape
                 or contribution.dtype is not parent.dtype
             ):
-                contribution = _fit(node, parent, rule, contribution, create_graph)
+                contribution = _fit(node, k, contribution, create_graph)
             so_far = grads.get(parent)
             if so_far is None:
                 grads[parent] = contribution
@@ -534,7 +540,7 @@ def walk(
                 if not create_graph and contribution.ndim:
                     owned.add(parent)
         if not retain_graph and not create_graph:
-            node.edges = None
+            node.saved = None
     found: dict[Node, Any] = {}
     while grads:  # one by one, so that no gradient is held twice for longer than it takes to copy it
         node, g = grads.popitem()
@@ -542,22 +548,23 @@ def walk(
     return found
 
 
-def _lift(node: Node, rule: Rule, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+def _lift(node: Node) -> tuple[Any, ...]:
     """Turn saved arrays back into the Tensors that they were, so that a rule records what it does with them."""
-    nodes = (*node.parents, node)
+    nodes, cells = (*node.parents, node), node.cells
     return tuple(
-        value if source is None or node.cells[source] is None else wrap(value, nodes[source], node.cells[source])
-        for value, source in zip(saved, rule.sources, strict=True)
+        value if value is None or source is None or not cells[source] else wrap(value, nodes[source], cells[source])
+        for value, (_, source) in zip(node.saved, node.rules.saves, strict=True)
     )
 
 
-def _fit(node: Node, parent: Node, rule: Rule, contribution: Any, create_graph: bool) -> Any:
+def _fit(node: Node, k: int, contribution: Any, create_graph: bool) -> Any:
     """Undo broadcasting and promotion for an op that does them; demand the exact shape and dtype of any other."""
-    op = node.op
+    op, parent, argument = node.op, node.parents[k], node.rules.names[k]
     assert op is not None
+    assert parent is not None
     if isinstance(contribution, np.generic):
         contribution = np.asarray(contribution)
-    where = f"op {op.name}: the rule of {rule.argument}"
+    where = f"op {op.name}: the rule of {argument}"
     if not isinstance(contribution, ndarray) and not (create_graph and isinstance(contribution, Tensor)):
         raise WrongGradientError(
             f"{where} returned a {type(contribution).__name__}; of arrays it must make an array, of Tensors a Tensor."
@@ -567,13 +574,13 @@ def _fit(node: Node, parent: Node, rule: Rule, contribution: Any, create_graph: 
         if not op.broadcasts or not _reduces(found, parent.shape):
             hint = "" if op.broadcasts else " If the op broadcasts, declare it with @op(broadcasts=True)."
             raise WrongGradientError(
-                f"{where} returned shape {found}; the gradient of {rule.argument} has its shape, {parent.shape}.{hint}"
+                f"{where} returned shape {found}; the gradient of {argument} has its shape, {parent.shape}.{hint}"
             )
         contribution = unbroadcast(contribution, parent.shape)
     if contribution.dtype != parent.dtype:
         if not op.broadcasts or contribution.dtype != node.dtype:
             raise WrongGradientError(
-                f"{where} returned dtype {contribution.dtype}; the gradient of {rule.argument} has its dtype, "
+                f"{where} returned dtype {contribution.dtype}; the gradient of {argument} has its dtype, "
                 f"{parent.dtype}."
             )
         contribution = contribution.astype(parent.dtype)
@@ -593,16 +600,16 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _refuse_stale_saved(node: Node) -> None:
-    op = node.op
+    op, rules = node.op, node.rules
     assert op is not None
-    for _, rule, _ in node.edges:
-        for source in rule.sources:
-            if source is not None and node.cells[source] is not None and node.cells[source][0] > node.number:
-                value = (*op.names(len(node.parents)), "its result")[source]
-                raise StaleValueError(
-                    f"op {op.name}: the rule of {rule.argument} saved {value}, which was changed in place since. "
-                    f"Call backward() before the change, or change a copy: t = t + 1 makes one, t += 1 does not."
-                )
+    for (_, source), askers in rules.saves.items():
+        asking = [rules.names[k] for k in askers if node.parents[k] is not None]
+        if asking and source is not None and node.cells[source] and node.cells[source][0] > node.number:
+            value = (*rules.names, "its result")[source]
+            raise StaleValueError(
+                f"op {op.name}: the rule of {asking[0]} saved {value}, which was changed in place since. "
+                f"Call backward() before the change, or change a copy: t = t + 1 makes one, t += 1 does not."
+            )
 
 
 def _freed(node: Node) -> NoReturn:
