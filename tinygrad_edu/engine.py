@@ -117,29 +117,36 @@ class Node:
         None for a leaf.
     rules : Rules
         Those that the op had when it was called.
-    parents : tuple of (Node or None)
-        The node of each input; None where the input has no gradient.
+    links : tuple
+        The `parents`, then the `cells`: one tuple, because each is one more object for Python's collector to visit.
     saved : tuple, or None
         What the rules asked for, where their inputs need a gradient. None once freed.
-    cells : tuple
-        When each input, and last the result, was changed in place: shared with the tensors and their views.
     shape, dtype
         Of the result, and so of its gradient.
     grad : ndarray or None
         What the backward walks left here, on a leaf.
     """
 
-    __slots__ = ("cells", "dtype", "grad", "number", "op", "parents", "rules", "saved", "shape")
+    __slots__ = ("dtype", "grad", "links", "number", "op", "rules", "saved", "shape")
 
     number: int
     op: Op | None
     rules: Rules
-    parents: tuple[Node | None, ...]
+    links: tuple[Any, ...]
     saved: Any
-    cells: tuple[Any, ...]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     grad: ndarray | None
+
+    @property
+    def parents(self) -> tuple[Node | None, ...]:
+        """The node of each input; None where the input has no gradient."""
+        return self.links[: len(self.links) // 2]
+
+    @property
+    def cells(self) -> tuple[Any, ...]:
+        """When each input, and last the result, was changed in place: shared with the tensors and their views."""
+        return self.links[len(self.links) // 2 :]
 
 
 def leaf(array: ndarray) -> Node:
@@ -151,7 +158,7 @@ def leaf(array: ndarray) -> Node:
         )
     node = Node()
     node.number, node.op, node.grad = tick(), None, None
-    node.parents, node.saved, node.cells = (), (), ()
+    node.links, node.saved = (), ()
     node.shape, node.dtype = array.shape, array.dtype
     return node
 
@@ -504,7 +511,7 @@ def walk(
     while heap:
         node = heappop(heap)[1]
         g = grads.pop(node)
-        saved, parents = node.saved, node.parents
+        saved, links = node.saved, node.links
         if saved is None:
             _freed(node)
         if last_change[0] > node.number:
@@ -512,7 +519,7 @@ def walk(
         if create_graph:
             saved = _lift(node)
         for k, rule in node.rules.functions:
-            parent = parents[k]
+            parent = links[k]
             if parent is None:
                 continue
             if targets is not None and (parent.number < oldest or (parent.op is None and parent not in targets)):

@@ -315,8 +315,7 @@ def _source(op: Op, rules: Rules) -> str:
     lines += [
         "    _tensor._node = _node = _Node()",
         f"    _node.saved = ({_saved(rules)})",
-        f"    _node.parents = ({each('_{x}_node, ')})",
-        f"    _node.cells = ({each('_{x}_cell, ')}_cell)",
+        f"    _node.links = ({each('_{x}_node, ')}{each('_{x}_cell, ')}_cell)",
         "    _node.shape = _out.shape; _node.dtype = _dtype",
         "    _node.number = _tick(); _node.op = _op; _node.rules = _rules",
         "    return _tensor",
