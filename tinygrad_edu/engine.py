@@ -499,14 +499,13 @@ def walk(
     grads: dict[Node, Any] = {}
     owned: set[Node] = set()  # whose gradient so far is a sum made here; any other may be somebody else's array
     heap: list[tuple[int, Node]] = []  # of what is to be passed; where the walk ends, gradients only gather
-    ends = frozenset() if targets is None else targets
-    oldest = min((node.number for node in ends), default=0)
+    oldest = min((node.number for node in targets), default=0) if targets is not None else 0
     for root, g in seeds:
         if root in grads:
             grads[root] = grads[root] + g
         else:
             grads[root] = g
-            if root.op is not None and root not in ends:
+            if root.op is not None and (targets is None or root not in targets):
                 heappush(heap, (-root.number, root))
     while heap:
         node = heappop(heap)[1]
@@ -538,7 +537,7 @@ def walk(
             so_far = grads.get(parent)
             if so_far is None:
                 grads[parent] = contribution
-                if parent.op is not None and parent not in ends:
+                if parent.op is not None and (targets is None or parent not in targets):
                     heappush(heap, (-parent.number, parent))
             elif parent in owned:
                 so_far += contribution
