@@ -42,7 +42,9 @@ R = TypeVar("R")
 
 FLOAT32 = np.dtype(np.float32)
 
-# A cell belongs to a piece of memory, and is shared by its views: [tick of the last in-place change, is it shared].
+# A cell belongs to a piece of memory, and is common to its views. It is empty, but for "changed", the tick of the last
+# in-place change, and "shared", where others may hold the memory. Python's collector does not visit such a dict.
+Cell = dict[str, int]
 # One clock for nodes and in-place changes: a saved value is stale when it changed at a later tick than its node's.
 tick: Callable[[], int] = itertools.count(1).__next__
 last_change = [0]
@@ -215,11 +217,11 @@ class Tensor(Surface):
 
     _data: ndarray
     _node: Node | None
-    _cell: list[int]
+    _cell: Cell
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         self._data = as_array(data, dtype)
-        self._cell = [0, 0]
+        self._cell = {}
         self._node = leaf(self._data) if requires_grad else None
 
     @property
@@ -294,7 +296,7 @@ class Tensor(Surface):
 
     def detach(self) -> Tensor:
         """Return a tensor on the same memory, through which no gradient flows."""
-        self._cell[1] = 1
+        self._cell["shared"] = True
         return wrap(self._data, None, self._cell)
 
     def zero_grad(self) -> None:
@@ -396,7 +398,7 @@ class Tensor(Surface):
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
 
-def wrap(array: ndarray, node: Node | None, cell: list[int]) -> Tensor:
+def wrap(array: ndarray, node: Node | None, cell: Cell) -> Tensor:
     """Make a Tensor of its three parts, copying nothing."""
     tensor = Tensor.__new__(Tensor)
     tensor._data, tensor._node, tensor._cell = array, node, cell
@@ -423,12 +425,12 @@ def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
             f"{what}; Tensor(values) copies, and takes more."
         )
     array = np.asarray(array)  # of a subclass, such as a memory map, the plain array on the same memory
-    return wrap(array, leaf(array) if requires_grad else None, [0, 1])
+    return wrap(array, leaf(array) if requires_grad else None, {"shared": True})
 
 
 def changed(tensor: Tensor) -> None:
     """Note that the memory of `tensor`, and of every view that shares its cell, was changed just now."""
-    tensor._cell[0] = last_change[0] = tick()
+    tensor._cell["changed"] = last_change[0] = tick()
 
 
 def refuse_read_only(where: str, tensor: Tensor) -> None:
@@ -443,7 +445,7 @@ def refuse_read_only(where: str, tensor: Tensor) -> None:
 def refuse_stale(where: str, argument: str, tensor: Tensor) -> None:
     """Raise if the memory of a computed tensor changed after it was computed: its history is no longer its own."""
     node = tensor._node
-    if node is not None and node.op is not None and tensor._cell[0] > node.number:
+    if node is not None and node.op is not None and tensor._cell.get("changed", 0) > node.number:
         raise StaleValueError(
             f"{where}: its {argument} (made by {node.op.name}, shape {node.shape}) shares memory that "
             f"was changed in place after it was computed, so its gradient would belong to other values. "
@@ -558,7 +560,7 @@ def _lift(node: Node) -> tuple[Any, ...]:
     """Turn saved arrays back into the Tensors that they were, so that a rule records what it does with them."""
     nodes, cells = (*node.parents, node), node.cells
     return tuple(
-        value if value is None or source is None or not cells[source] else wrap(value, nodes[source], cells[source])
+        value if value is None or source is None or cells[source] is None else wrap(value, nodes[source], cells[source])
         for value, (_, source) in zip(node.saved, node.rules.saves, strict=True)
     )
 
@@ -606,16 +608,18 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _refuse_stale_saved(node: Node) -> None:
-    op, rules = node.op, node.rules
+    op, names, parents, cells = node.op, node.rules.names, node.parents, node.cells
     assert op is not None
-    for (_, source), askers in rules.saves.items():
-        asking = [rules.names[k] for k in askers if node.parents[k] is not None]
-        if asking and source is not None and node.cells[source] and node.cells[source][0] > node.number:
-            value = (*rules.names, "its result")[source]
-            raise StaleValueError(
-                f"op {op.name}: the rule of {asking[0]} saved {value}, which was changed in place since. "
-                f"Call backward() before the change, or change a copy: t = t + 1 makes one, t += 1 does not."
-            )
+    for (_, source), askers in node.rules.saves.items():
+        if source is None or not cells[source] or cells[source].get("changed", 0) <= node.number:
+            continue
+        for k in askers:
+            if parents[k] is not None:
+                raise StaleValueError(
+                    f"op {op.name}: the rule of {names[k]} saved {(*names, 'its result')[source]}, which was changed "
+                    f"in place since. "
+                    f"Call backward() before the change, or change a copy: t = t + 1 makes one, t += 1 does not."
+                )
 
 
 def _freed(node: Node) -> NoReturn:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import NDArray
 
-from tinygrad_edu.engine import FLOAT32, Node, Tensor, is_grad_enabled, refuse_stale, tick
+from tinygrad_edu.engine import FLOAT32, Cell, Node, Tensor, is_grad_enabled, refuse_stale, tick
 from tinygrad_edu.errors import DTypeError, MissingRuleError, RuleDefinitionError, ShapeError, TinygradError
 
 Array = NDArray[Any]
@@ -206,7 +206,7 @@ class Op:
         offered: dict[str, tuple[str, int | None]] = {"out": ("_out", len(names))}
         for i, name in enumerate(names):
             # A plain array is copied when it is saved: nobody would notice if its owner changed it.
-            offered[name] = (f"(_{name}_data if _{name}_cell else _kept(_{name}_data))", i)
+            offered[name] = (f"(_{name}_data if _{name}_cell is not None else _kept(_{name}_data))", i)
             offered[f"{name}_shape"] = (f"_shape_of(_{name}_data)", None)
             offered[f"{name}_dtype"] = (f"_{name}_data.dtype", None)
         if self.variadic:
@@ -298,7 +298,7 @@ def _source(op: Op, rules: Rules) -> str:
         "    _tensor = _make(_Tensor)",
         "    _tensor._data = _out",
         f"    if _out.base is None and {each('_out is not _{x}_data', ' and ')}:",
-        "        _cell = [0, 0]",
+        "        _cell = {}",
         "    else:",
         f"        _cell = _cell_of(_out, ({each('{x}, ')}))",
         "    _tensor._cell = _cell",
@@ -309,7 +309,7 @@ def _source(op: Op, rules: Rules) -> str:
     ]
     for x in names:
         lines += [
-            f"    if _{x}_node is not None and _{x}_cell[0] > _{x}_node.number:",
+            f"    if _{x}_node is not None and 'changed' in _{x}_cell:",
             f"        _refuse_stale('op {op.name}', 'argument {x}', {x})",
         ]
     lines += [
@@ -383,14 +383,14 @@ def _whole(op: Op, out: Any) -> ndarray:
     return np.asarray(out)
 
 
-def _cell_of(out: ndarray, inputs: tuple[Any, ...]) -> list[int]:
+def _cell_of(out: ndarray, inputs: tuple[Any, ...]) -> Cell:
     """Return the cell of the input whose memory the result is a view of, or a new one."""
     for x in inputs:
         if x.__class__ is Tensor and np.may_share_memory(out, x._data):
-            x._cell[1] = 1
-            cell: list[int] = x._cell
+            cell: Cell = x._cell
+            cell["shared"] = True
             return cell
-    return [0, 0]
+    return {}
 
 
 def _kept(value: Any) -> Any:
