@@ -72,9 +72,16 @@ class Op:
         The other parameters, with their defaults: plain values that no gradient flows to.
     broadcasts : bool
         Whether the engine sums a gradient back to its input's shape, and casts it back to its dtype.
+    call : callable
+        The written-out call: of arrays, an array; of Tensors, a Tensor. Calling the op calls it.
     """
 
+    # A method __call__ would cost a call of its own; Python finds this slot's content instead.
+    __slots__ = ("__call__", "__dict__", "__weakref__")
+
     name: str
+    call: Callable[..., Any]
+    __call__: Callable[..., Any]
     __name__: str
     __wrapped__: Callable[..., Any]
 
@@ -127,10 +134,6 @@ class Op:
             self.functions = before
             raise
 
-    def __call__(self, *inputs: Any, **settings: Any) -> Any:
-        """Apply the op: to arrays, for an array; to Tensors, for a Tensor."""
-        return self.call(*inputs, **settings)
-
     def __repr__(self) -> str:
         return f"<op {self.name}>"
 
@@ -163,7 +166,7 @@ class Op:
 
     def _rebuild(self) -> None:
         if not self.variadic:
-            self.call = _write_call(self, self._rules(self.inputs))
+            self.call = self.__call__ = _write_call(self, self._rules(self.inputs))
             return
         written: dict[int, Callable[..., Any]] = {}
         self._rules(self.names(1))
@@ -176,7 +179,7 @@ class Op:
                 written[count] = _write_call(self, self._rules(self.names(count)))
             return written[count](*inputs, **settings)
 
-        self.call = call
+        self.call = self.__call__ = call
 
     def _rules(self, names: tuple[str, ...]) -> Rules:
         rules = Rules(names)
