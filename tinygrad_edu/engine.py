@@ -159,9 +159,8 @@ def leaf(array: ndarray) -> Node:
             f"Make it Tensor(values, dtype=np.float32, requires_grad=True)."
         )
     node = Node()
-    node.number, node.op, node.grad = tick(), None, None
-    node.links, node.saved = (), ()
-    node.shape, node.dtype = array.shape, array.dtype
+    node.number, node.op, node.links, node.saved = tick(), None, (), ()
+    node.shape, node.dtype, node.grad = array.shape, array.dtype, None
     return node
 
 
@@ -503,12 +502,9 @@ def walk(
     heap: list[tuple[int, Node]] = []  # of what is to be passed; where the walk ends, gradients only gather
     oldest = min((node.number for node in targets), default=0) if targets is not None else 0
     for root, g in seeds:
-        if root in grads:
-            grads[root] = grads[root] + g
-        else:
-            grads[root] = g
-            if root.op is not None and (targets is None or root not in targets):
-                heappush(heap, (-root.number, root))
+        if root not in grads and root.op is not None and (targets is None or root not in targets):
+            heappush(heap, (-root.number, root))
+        grads[root] = grads[root] + g if root in grads else g
     while heap:
         node = heappop(heap)[1]
         g = grads.pop(node)
@@ -567,9 +563,8 @@ def _lift(node: Node) -> tuple[Any, ...]:
 
 def _fit(node: Node, k: int, contribution: Any, create_graph: bool) -> Any:
     """Undo broadcasting and promotion for an op that does them; demand the exact shape and dtype of any other."""
-    op, parent, argument = node.op, node.parents[k], node.rules.names[k]
+    op, parent, argument = node.op, node.links[k], node.rules.names[k]
     assert op is not None
-    assert parent is not None
     if isinstance(contribution, np.generic):
         contribution = np.asarray(contribution)
     where = f"op {op.name}: the rule of {argument}"
