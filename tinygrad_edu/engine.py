@@ -42,11 +42,11 @@ R = TypeVar("R")
 
 FLOAT32 = np.dtype(np.float32)
 
-# A cell belongs to a piece of memory, and is common to its views. It is empty, but for "changed", the tick of the last
+# A cell belongs to a piece of memory, and is common to its views. It is empty, but for "changed", the time of the last
 # in-place change, and "shared", where others may hold the memory. Python's collector does not visit such a dict.
 Cell = dict[str, int]
-# One clock for nodes and in-place changes: a saved value is stale when it changed at a later tick than its node's.
-tick: Callable[[], int] = itertools.count(1).__next__
+# One clock for nodes and in-place changes: a saved value is stale when it changed at a later time than its node's.
+clock = itertools.count(1)
 last_change = [0]
 
 _accumulating = Lock()
@@ -159,7 +159,7 @@ def leaf(array: ndarray) -> Node:
             f"Make it Tensor(values, dtype=np.float32, requires_grad=True)."
         )
     node = Node()
-    node.number, node.op, node.links, node.saved = tick(), None, (), ()
+    node.number, node.op, node.links, node.saved = next(clock), None, (), ()
     node.shape, node.dtype, node.grad = array.shape, array.dtype, None
     return node
 
@@ -429,7 +429,7 @@ def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
 
 def changed(tensor: Tensor) -> None:
     """Note that the memory of `tensor`, and of every view that shares its cell, was changed just now."""
-    tensor._cell["changed"] = last_change[0] = tick()
+    tensor._cell["changed"] = last_change[0] = next(clock)
 
 
 def refuse_read_only(where: str, tensor: Tensor) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import NDArray
 
-from tinygrad_edu.engine import FLOAT32, Cell, Node, Tensor, is_grad_enabled, refuse_stale, tick
+from tinygrad_edu.engine import FLOAT32, Cell, Node, Tensor, clock, is_grad_enabled, refuse_stale
 from tinygrad_edu.errors import DTypeError, MissingRuleError, RuleDefinitionError, ShapeError, TinygradError
 
 Array = NDArray[Any]
@@ -320,7 +320,7 @@ def _source(op: Op, rules: Rules) -> str:
         f"    _node.saved = ({_saved(rules)})",
         f"    _node.links = ({each('_{x}_node, ')}{each('_{x}_cell, ')}_cell)",
         "    _node.shape = _out.shape; _node.dtype = _dtype",
-        "    _node.number = _tick(); _node.op = _op; _node.rules = _rules",
+        "    _node.number = _next(_clock); _node.op = _op; _node.rules = _rules",
         "    return _tensor",
     ]
     for x, (_, given) in zip(names, rules.calls, strict=True):
@@ -345,8 +345,8 @@ def _write_call(op: Op, rules: Rules) -> Callable[..., Any]:
     space: dict[str, Any] = {
         **{f"_default_{name}": default for name, default in op.settings.items()},
         **{f"_vjp_{name}": function for name, (function, _) in zip(rules.names, rules.calls, strict=True)},
-        "_op": op, "_forward": op.forward, "_rules": rules,
-        "_Tensor": Tensor, "_Node": Node, "_make": object.__new__, "_tick": tick, "_is_grad_enabled": is_grad_enabled,
+        "_op": op, "_forward": op.forward, "_rules": rules, "_next": next, "_clock": clock,
+        "_Tensor": Tensor, "_Node": Node, "_make": object.__new__, "_is_grad_enabled": is_grad_enabled,
         "_ndarray": ndarray, "_shape_of": np.shape, "_FLOAT32": FLOAT32, "_KEPT_AS_GIVEN": _KEPT_AS_GIVEN,
         "_plain": _plain, "_kept": _kept, "_whole": _whole, "_follow": _follow, "_explain": _explain,
         "_cell_of": _cell_of, "_refuse_stale": refuse_stale, "_setting": _setting,
