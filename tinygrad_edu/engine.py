@@ -540,16 +540,15 @@ def walk(
             elif parent in owned:
                 so_far += contribution
             else:
-                grads[parent] = so_far + contribution
+                grads[parent] = so_far = so_far + contribution  # and so the borrowed one is let go
                 if not create_graph and contribution.ndim:
                     owned.add(parent)
         if not retain_graph and not create_graph:
             node.saved = None
-    found: dict[Node, Any] = {}
-    while grads:  # one by one, so that no gradient is held twice for longer than it takes to copy it
-        node, g = grads.popitem()
-        found[node] = g if create_graph or node in owned else np.array(g)
-    return found
+    for node, g in grads.items():  # all that is left: where the walk ended
+        if not create_graph and node not in owned:
+            grads[node] = np.array(g)
+    return grads
 
 
 def _lift(node: Node) -> tuple[Any, ...]:
