@@ -32,7 +32,7 @@ from tinygrad_edu.errors import (
 )
 
 if TYPE_CHECKING:
-    from tinygrad_edu.recorder import Op, Rule
+    from tinygrad_edu.recorder import Op, Rules
     from tinygrad_edu.surface import Surface
 else:
     Surface = object
@@ -42,9 +42,11 @@ R = TypeVar("R")
 
 FLOAT32 = np.dtype(np.float32)
 
-# A cell belongs to a piece of memory, and is shared by its views: [tick of the last in-place change, is it shared].
-# One clock for nodes and in-place changes: a saved value is stale when it changed at a later tick than its node's.
-tick: Callable[[], int] = itertools.count(1).__next__
+# A cell belongs to a piece of memory, and is common to its views. It is empty, but for "changed", the time of the last
+# in-place change, and "shared", where others may hold the memory. Python's collector does not visit such a dict.
+Cell = dict[str, int]
+# One clock for nodes and in-place changes: a saved value is stale when it changed at a later time than its node's.
+clock = itertools.count(1)
 last_change = [0]
 
 _accumulating = Lock()
@@ -115,28 +117,38 @@ class Node:
         When it was made. Inputs are older than what is made of them, so this order is a topological order.
     op : Op or None
         None for a leaf.
-    parents : tuple of (Node or None)
-        The node of each input; None where the input has no gradient.
-    edges : list of (Node, Rule, tuple), or None
-        For each input that needs a gradient: its node, its rule, and what the rule saved. None once freed.
-    cells : tuple
-        When each input, and last the result, was changed in place: shared with the tensors and their views.
+    rules : Rules
+        Those that the op had when it was called.
+    links : tuple
+        The `parents`, then the `cells`: one tuple, because each is one more object for Python's collector to visit.
+    saved : tuple, or None
+        What the rules asked for, where their inputs need a gradient. None once freed.
     shape, dtype
         Of the result, and so of its gradient.
     grad : ndarray or None
         What the backward walks left here, on a leaf.
     """
 
-    __slots__ = ("cells", "dtype", "edges", "grad", "number", "op", "parents", "shape")
+    __slots__ = ("dtype", "grad", "links", "number", "op", "rules", "saved", "shape")
 
     number: int
     op: Op | None
-    parents: tuple[Node | None, ...]
-    edges: Any
-    cells: tuple[Any, ...]
+    rules: Rules
+    links: tuple[Any, ...]
+    saved: Any
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     grad: ndarray | None
+
+    @property
+    def parents(self) -> tuple[Node | None, ...]:
+        """The node of each input; None where the input has no gradient."""
+        return self.links[: len(self.links) // 2]
+
+    @property
+    def cells(self) -> tuple[Any, ...]:
+        """When each input, and last the result, was changed in place: shared with the tensors and their views."""
+        return self.links[len(self.links) // 2 :]
 
 
 def leaf(array: ndarray) -> Node:
@@ -147,9 +159,8 @@ def leaf(array: ndarray) -> Node:
             f"Make it Tensor(values, dtype=np.float32, requires_grad=True)."
         )
     node = Node()
-    node.number, node.op, node.grad = tick(), None, None
-    node.parents, node.edges, node.cells = (), (), ()
-    node.shape, node.dtype = array.shape, array.dtype
+    node.number, node.op, node.links, node.saved = next(clock), None, (), ()
+    node.shape, node.dtype, node.grad = array.shape, array.dtype, None
     return node
 
 
@@ -205,11 +216,11 @@ class Tensor(Surface):
 
     _data: ndarray
     _node: Node | None
-    _cell: list[int]
+    _cell: Cell
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         self._data = as_array(data, dtype)
-        self._cell = [0, 0]
+        self._cell = {}
         self._node = leaf(self._data) if requires_grad else None
 
     @property
@@ -284,7 +295,7 @@ class Tensor(Surface):
 
     def detach(self) -> Tensor:
         """Return a tensor on the same memory, through which no gradient flows."""
-        self._cell[1] = 1
+        self._cell["shared"] = True
         return wrap(self._data, None, self._cell)
 
     def zero_grad(self) -> None:
@@ -386,7 +397,7 @@ class Tensor(Surface):
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
 
-def wrap(array: ndarray, node: Node | None, cell: list[int]) -> Tensor:
+def wrap(array: ndarray, node: Node | None, cell: Cell) -> Tensor:
     """Make a Tensor of its three parts, copying nothing."""
     tensor = Tensor.__new__(Tensor)
     tensor._data, tensor._node, tensor._cell = array, node, cell
@@ -413,12 +424,12 @@ def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
             f"{what}; Tensor(values) copies, and takes more."
         )
     array = np.asarray(array)  # of a subclass, such as a memory map, the plain array on the same memory
-    return wrap(array, leaf(array) if requires_grad else None, [0, 1])
+    return wrap(array, leaf(array) if requires_grad else None, {"shared": True})
 
 
 def changed(tensor: Tensor) -> None:
     """Note that the memory of `tensor`, and of every view that shares its cell, was changed just now."""
-    tensor._cell[0] = last_change[0] = tick()
+    tensor._cell["changed"] = last_change[0] = next(clock)
 
 
 def refuse_read_only(where: str, tensor: Tensor) -> None:
@@ -433,7 +444,7 @@ def refuse_read_only(where: str, tensor: Tensor) -> None:
 def refuse_stale(where: str, argument: str, tensor: Tensor) -> None:
     """Raise if the memory of a computed tensor changed after it was computed: its history is no longer its own."""
     node = tensor._node
-    if node is not None and node.op is not None and tensor._cell[0] > node.number:
+    if node is not None and node.op is not None and tensor._cell.get("changed", 0) > node.number:
         raise StaleValueError(
             f"{where}: its {argument} (made by {node.op.name}, shape {node.shape}) shares memory that "
             f"was changed in place after it was computed, so its gradient would belong to other values. "
@@ -488,72 +499,74 @@ def walk(
     """
     grads: dict[Node, Any] = {}
     owned: set[Node] = set()  # whose gradient so far is a sum made here; any other may be somebody else's array
-    found: dict[Node, Any] = {}
-    heap: list[tuple[int, Node]] = []
+    heap: list[tuple[int, Node]] = []  # of what is to be passed; where the walk ends, gradients only gather
     oldest = min((node.number for node in targets), default=0) if targets is not None else 0
     for root, g in seeds:
-        if root in grads:
-            grads[root] = grads[root] + g
-        else:
-            grads[root] = g
+        if root not in grads and root.op is not None and (targets is None or root not in targets):
             heappush(heap, (-root.number, root))
+        grads[root] = grads[root] + g if root in grads else g
     while heap:
         node = heappop(heap)[1]
         g = grads.pop(node)
-        if node in targets if targets is not None else node.op is None:
-            found[node] = g if create_graph or node in owned else np.array(g)
-            continue
-        edges = node.edges
-        if edges is None:
+        saved, links = node.saved, node.links
+        if saved is None:
             _freed(node)
         if last_change[0] > node.number:
             _refuse_stale_saved(node)
-        for parent, rule, saved in edges:
+        if create_graph:
+            saved = _lift(node)
+        for k, rule in node.rules.functions:
+            parent = links[k]
+            if parent is None:
+                continue
             if targets is not None and (parent.number < oldest or (parent.op is None and parent not in targets)):
                 continue  # no path leads from it to a target
-            if create_graph:
-                saved = _lift(node, rule, saved)
             try:
-                contribution = rule.function(g, *saved)
+                contribution = rule(g, saved)
             except Exception as error:
-                error.add_note(f"In the rule of {node.op!r} for its argument {rule.argument}.")
+                error.add_note(f"In the rule of {node.op!r} for its argument {node.rules.names[k]}.")
                 raise
             if (
                 contribution.__class__ is not ndarray
                 or contribution.shape != parent.shape
                 or contribution.dtype is not parent.dtype
             ):
-                contribution = _fit(node, parent, rule, contribution, create_graph)
-            if parent not in grads:
+                contribution = _fit(node, k, contribution, create_graph)
+            so_far = grads.get(parent)
+            if so_far is None:
                 grads[parent] = contribution
-                heappush(heap, (-parent.number, parent))
+                if parent.op is not None and (targets is None or parent not in targets):
+                    heappush(heap, (-parent.number, parent))
             elif parent in owned:
-                grads[parent] += contribution
+                so_far += contribution
             else:
-                grads[parent] = grads[parent] + contribution
+                grads[parent] = so_far = so_far + contribution  # and so the borrowed one is let go
                 if not create_graph and contribution.ndim:
                     owned.add(parent)
         if not retain_graph and not create_graph:
-            node.edges = None
-    return found
+            node.saved = None
+    for node, g in grads.items():  # all that is left: where the walk ended
+        if not create_graph and node not in owned:
+            grads[node] = np.array(g)
+    return grads
 
 
-def _lift(node: Node, rule: Rule, saved: tuple[Any, ...]) -> tuple[Any, ...]:
+def _lift(node: Node) -> tuple[Any, ...]:
     """Turn saved arrays back into the Tensors that they were, so that a rule records what it does with them."""
-    nodes = (*node.parents, node)
+    nodes, cells = (*node.parents, node), node.cells
     return tuple(
-        value if source is None or node.cells[source] is None else wrap(value, nodes[source], node.cells[source])
-        for value, source in zip(saved, rule.sources, strict=True)
+        value if value is None or source is None or cells[source] is None else wrap(value, nodes[source], cells[source])
+        for value, (_, source) in zip(node.saved, node.rules.saves, strict=True)
     )
 
 
-def _fit(node: Node, parent: Node, rule: Rule, contribution: Any, create_graph: bool) -> Any:
+def _fit(node: Node, k: int, contribution: Any, create_graph: bool) -> Any:
     """Undo broadcasting and promotion for an op that does them; demand the exact shape and dtype of any other."""
-    op = node.op
+    op, parent, argument = node.op, node.links[k], node.rules.names[k]
     assert op is not None
     if isinstance(contribution, np.generic):
         contribution = np.asarray(contribution)
-    where = f"op {op.name}: the rule of {rule.argument}"
+    where = f"op {op.name}: the rule of {argument}"
     if not isinstance(contribution, ndarray) and not (create_graph and isinstance(contribution, Tensor)):
         raise WrongGradientError(
             f"{where} returned a {type(contribution).__name__}; of arrays it must make an array, of Tensors a Tensor."
@@ -563,13 +576,13 @@ def _fit(node: Node, parent: Node, rule: Rule, contribution: Any, create_graph: 
         if not op.broadcasts or not _reduces(found, parent.shape):
             hint = "" if op.broadcasts else " If the op broadcasts, declare it with @op(broadcasts=True)."
             raise WrongGradientError(
-                f"{where} returned shape {found}; the gradient of {rule.argument} has its shape, {parent.shape}.{hint}"
+                f"{where} returned shape {found}; the gradient of {argument} has its shape, {parent.shape}.{hint}"
             )
         contribution = unbroadcast(contribution, parent.shape)
     if contribution.dtype != parent.dtype:
         if not op.broadcasts or contribution.dtype != node.dtype:
             raise WrongGradientError(
-                f"{where} returned dtype {contribution.dtype}; the gradient of {rule.argument} has its dtype, "
+                f"{where} returned dtype {contribution.dtype}; the gradient of {argument} has its dtype, "
                 f"{parent.dtype}."
             )
         contribution = contribution.astype(parent.dtype)
@@ -589,14 +602,16 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _refuse_stale_saved(node: Node) -> None:
-    op = node.op
+    op, names, parents, cells = node.op, node.rules.names, node.parents, node.cells
     assert op is not None
-    for _, rule, _ in node.edges:
-        for source in rule.sources:
-            if source is not None and node.cells[source] is not None and node.cells[source][0] > node.number:
-                value = (*op.names(len(node.parents)), "its result")[source]
+    for (_, source), askers in node.rules.saves.items():
+        if source is None or not cells[source] or cells[source].get("changed", 0) <= node.number:
+            continue
+        for k in askers:
+            if parents[k] is not None:
                 raise StaleValueError(
-                    f"op {op.name}: the rule of {rule.argument} saved {value}, which was changed in place since. "
+                    f"op {op.name}: the rule of {names[k]} saved {(*names, 'its result')[source]}, which was changed "
+                    f"in place since. "
                     f"Call backward() before the change, or change a copy: t = t + 1 makes one, t += 1 does not."
                 )
 

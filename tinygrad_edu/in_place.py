@@ -45,7 +45,7 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
         changed(tensor)
         if result._node is not None:
             tensor._node = result._node
-            tensor._node.number = tensor._cell[0]
+            tensor._node.number = tensor._cell["changed"]
         return tensor
 
     return operator
@@ -54,7 +54,7 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
 def _snapshot(op: Op, argument: str, tensor: Tensor) -> Tensor:
     """Copy an operand that is about to be overwritten, for the rules that save it."""
     refuse_stale(f"op {op.name}", argument, tensor)
-    return wrap(tensor._data.copy(), tensor._node, [0, 0])
+    return wrap(tensor._data.copy(), tensor._node, {})
 
 
 def _refuse_leaf(op: Op, tensor: Tensor) -> None:
@@ -69,7 +69,7 @@ def _refuse_leaf(op: Op, tensor: Tensor) -> None:
 
 
 def _refuse_shared_constant(op: Op, tensor: Tensor) -> None:
-    if tensor._node is None and tensor._cell[1]:
+    if tensor._node is None and "shared" in tensor._cell:
         raise StaleValueError(
             f"{op.name} in place would give a gradient to a constant of shape {tensor.shape} whose memory others "
             f"share, and they would not know of it: write t = t + other, which makes a tensor of its own."

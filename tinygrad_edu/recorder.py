@@ -19,7 +19,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import NDArray
 
-from tinygrad_edu.engine import FLOAT32, Node, Tensor, is_grad_enabled, refuse_stale, tick
+from tinygrad_edu.engine import FLOAT32, Cell, Node, Tensor, clock, is_grad_enabled, refuse_stale
 from tinygrad_edu.errors import DTypeError, MissingRuleError, RuleDefinitionError, ShapeError, TinygradError
 
 Array = NDArray[Any]
@@ -27,31 +27,34 @@ Array = NDArray[Any]
 _KEPT_AS_GIVEN = frozenset({ndarray, float, int, bool})
 
 
-class Rule:
-    """The derivative of an op with respect to one input: ``function(g, *saved)`` is the gradient of `argument`.
+class Rules:
+    """The derivatives of an op with respect to each input, and what they need saved. Nodes of one op share them.
 
     Attributes
     ----------
-    argument : str
-        The input's name.
-    function : callable
-        Of the incoming gradient and the saved values; arrays in, array out, and Tensors in, Tensor out.
-    saves : tuple of str
-        What is saved, as expressions of the written-out call.
-    sources : tuple of (int or None)
-        Which input each saved value is, by position; the number of inputs for the result; None for a plain value.
+    names : tuple of str
+        The inputs' names.
+    saves : dict
+        What a node saves. The key is its expression in the written-out call, and which input it is, by position (the
+        number of inputs for the result, None for a plain value). The value lists the inputs whose rules ask for it.
+    calls : list of (callable, str)
+        For each input, the function that `Op.vjps` was given, and its arguments in the written-out rule.
+    functions : tuple of (int, callable)
+        For each input, its position and its written-out rule: ``rule(g, saved)`` is its gradient.
     """
 
-    __slots__ = ("argument", "function", "saves", "sources")
+    __slots__ = ("calls", "functions", "names", "saves")
 
-    def __init__(
-        self,
-        argument: str,
-        function: Callable[..., Any],
-        saves: tuple[str, ...],
-        sources: tuple[int | None, ...],
-    ) -> None:
-        self.argument, self.function, self.saves, self.sources = argument, function, saves, sources
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self.saves: dict[tuple[str, int | None], list[int]] = {}
+        self.calls: list[tuple[Callable[..., Any], str]] = []
+        self.functions: tuple[tuple[int, Callable[[Any, Any], Any]], ...] = ()
+
+    def save(self, value: tuple[str, int | None], k: int) -> str:
+        """Note that the rule of input `k` asks for a value, and return where it will find it."""
+        self.saves.setdefault(value, []).append(k)
+        return f"_saved[{list(self.saves).index(value)}]"
 
 
 class Op:
@@ -69,9 +72,16 @@ class Op:
         The other parameters, with their defaults: plain values that no gradient flows to.
     broadcasts : bool
         Whether the engine sums a gradient back to its input's shape, and casts it back to its dtype.
+    call : callable
+        The written-out call: of arrays, an array; of Tensors, a Tensor. Calling the op calls it.
     """
 
+    # A method __call__ would cost a call of its own; Python finds this slot's content instead.
+    __slots__ = ("__call__", "__dict__", "__weakref__")
+
     name: str
+    call: Callable[..., Any]
+    __call__: Callable[..., Any]
     __name__: str
     __wrapped__: Callable[..., Any]
 
@@ -124,10 +134,6 @@ class Op:
             self.functions = before
             raise
 
-    def __call__(self, *inputs: Any, **settings: Any) -> Any:
-        """Apply the op: to arrays, for an array; to Tensors, for a Tensor."""
-        return self.call(*inputs, **settings)
-
     def __repr__(self) -> str:
         return f"<op {self.name}>"
 
@@ -137,8 +143,8 @@ class Op:
 
     @property
     def source(self) -> str:
-        """The written-out call (of a variadic op: with two inputs)."""
-        return _source(self, self.names(2), self._rules(self.names(2)))
+        """The written-out call and rules (of a variadic op: with two inputs)."""
+        return _source(self, self._rules(self.names(2)))
 
     def _check_names(self, kinds: Set[Any]) -> None:
         """Refuse names that the written-out call, or a rule, could not tell from its own."""
@@ -160,7 +166,7 @@ class Op:
 
     def _rebuild(self) -> None:
         if not self.variadic:
-            self.call = _write_call(self, self.inputs, self._rules(self.inputs))
+            self.call = self.__call__ = _write_call(self, self._rules(self.inputs))
             return
         written: dict[int, Callable[..., Any]] = {}
         self._rules(self.names(1))
@@ -170,42 +176,40 @@ class Op:
             if not count:
                 return self.forward(**settings)  # which says what it thinks of that
             if count not in written:
-                names = self.names(count)
-                written[count] = _write_call(self, names, self._rules(names))
+                written[count] = _write_call(self, self._rules(self.names(count)))
             return written[count](*inputs, **settings)
 
-        self.call = call
+        self.call = self.__call__ = call
 
-    def _rules(self, names: tuple[str, ...]) -> list[Rule]:
-        if self.variadic:
-            return [self._rule(self.inputs[0], name, names, k) for k, name in enumerate(names)]
-        return [self._rule(name, name, names, k) for k, name in enumerate(names)]
+    def _rules(self, names: tuple[str, ...]) -> Rules:
+        rules = Rules(names)
+        for k in range(len(names)):
+            self._add_rule(rules, k)
+        return rules
 
-    def _rule(self, argument: str, name: str, names: tuple[str, ...], k: int) -> Rule:
+    def _add_rule(self, rules: Rules, k: int) -> None:
         """Translate what the rule's parameters ask for into expressions of the written-out call."""
+        argument = self.inputs[0] if self.variadic else self.inputs[k]
         function = self.functions.get(argument, _missing_rule(self.name, argument))
         wanted = inspect.signature(function).parameters
-        offered = self._offers(names, k)
-        saves: list[tuple[str, int | None]] = []
-        keywords: list[str] = []
+        offered = self._offers(rules.names, k)
+        given = ["_g"]
         for parameter in list(wanted.values())[1:]:
             if parameter.kind is Parameter.VAR_KEYWORD:
-                keywords = [setting for setting in self.settings if setting not in wanted]
-                saves += [offered[setting] for setting in keywords]
+                others = [setting for setting in self.settings if setting not in wanted]
+                given += [f"{setting}={rules.save(offered[setting], k)}" for setting in others]
             elif parameter.name in offered:
-                saves.append(offered[parameter.name])
+                given.append(rules.save(offered[parameter.name], k))
             else:
                 self._unknown(parameter.name, f"{self.name}.vjps({argument}=...)", tuple(offered))
-        if keywords:
-            function = _pass_by_keyword(function, len(saves) - len(keywords), keywords)
-        return Rule(name, function, tuple(s for s, _ in saves), tuple(source for _, source in saves))
+        rules.calls.append((function, ", ".join(given)))
 
     def _offers(self, names: tuple[str, ...], k: int) -> dict[str, tuple[str, int | None]]:
         """Return what a rule may name: the expression that gives it, and which input it is."""
         offered: dict[str, tuple[str, int | None]] = {"out": ("_out", len(names))}
         for i, name in enumerate(names):
             # A plain array is copied when it is saved: nobody would notice if its owner changed it.
-            offered[name] = (f"(_{name}_data if _{name}_cell else _kept(_{name}_data))", i)
+            offered[name] = (f"(_{name}_data if _{name}_cell is not None else _kept(_{name}_data))", i)
             offered[f"{name}_shape"] = (f"_shape_of(_{name}_data)", None)
             offered[f"{name}_dtype"] = (f"_{name}_data.dtype", None)
         if self.variadic:
@@ -227,13 +231,6 @@ def _missing_rule(name: str, argument: str) -> Callable[..., NoReturn]:
             f"op {name} has no rule for its argument {argument} (a gradient of shape {g.shape} reached it): define one "
             f"with {name}.vjps({argument}=lambda g, ...: ...), or detach() the argument."
         )
-
-    return rule
-
-
-def _pass_by_keyword(function: Callable[..., Any], positional: int, keywords: list[str]) -> Callable[..., Any]:
-    def rule(g: Any, *saved: Any) -> Any:
-        return function(g, *saved[:positional], **dict(zip(keywords, saved[positional:], strict=True)))
 
     return rule
 
@@ -267,8 +264,9 @@ def _header(op: Op, names: tuple[str, ...]) -> str:
     return f"def {op.name}({', '.join(parts)}):"
 
 
-def _source(op: Op, names: tuple[str, ...], rules: list[Rule]) -> str:
-    """Write the call of `op` with inputs `names` as Python source. What it names itself begins with an underscore."""
+def _source(op: Op, rules: Rules) -> str:
+    """Write the call of `op`, and its rules, as Python source. What it names itself begins with an underscore."""
+    names = rules.names
 
     def each(form: str, between: str = "") -> str:
         return between.join(form.format(x=name) for name in names)
@@ -303,7 +301,7 @@ def _source(op: Op, names: tuple[str, ...], rules: list[Rule]) -> str:
         "    _tensor = _make(_Tensor)",
         "    _tensor._data = _out",
         f"    if _out.base is None and {each('_out is not _{x}_data', ' and ')}:",
-        "        _cell = [0, 0]",
+        "        _cell = {}",
         "    else:",
         f"        _cell = _cell_of(_out, ({each('{x}, ')}))",
         "    _tensor._cell = _cell",
@@ -311,40 +309,50 @@ def _source(op: Op, names: tuple[str, ...], rules: list[Rule]) -> str:
         " or (_dtype is not _FLOAT32 and _dtype.kind != 'f'):",
         "        _tensor._node = None",
         "        return _tensor",
-        "    _edges = []",
     ]
-    for k, (x, rule) in enumerate(zip(names, rules, strict=True)):
-        saved = "".join(f"{save}, " for save in rule.saves)
+    for x in names:
         lines += [
-            f"    if _{x}_node is not None:",
-            f"        if _{x}_cell[0] > _{x}_node.number: _refuse_stale('op {op.name}', 'argument {x}', {x})",
-            f"        _edges.append((_{x}_node, _rules[{k}], ({saved})))",
+            f"    if _{x}_node is not None and 'changed' in _{x}_cell:",
+            f"        _refuse_stale('op {op.name}', 'argument {x}', {x})",
         ]
     lines += [
-        "    _tensor._node = _node = _make(_Node)",
-        "    _node.number = _tick(); _node.op = _op; _node.edges = _edges",
-        f"    _node.parents = ({each('_{x}_node, ')})",
-        f"    _node.cells = ({each('_{x}_cell, ')}_cell)",
+        "    _tensor._node = _node = _Node()",
+        f"    _node.saved = ({_saved(rules)})",
+        f"    _node.links = ({each('_{x}_node, ')}{each('_{x}_cell, ')}_cell)",
         "    _node.shape = _out.shape; _node.dtype = _dtype",
+        "    _node.number = _next(_clock); _node.op = _op; _node.rules = _rules",
         "    return _tensor",
     ]
+    for x, (_, given) in zip(names, rules.calls, strict=True):
+        lines += ["", "", f"def _rule_{x}(_g, _saved):", f"    return _vjp_{x}({given})"]
     return "\n".join(lines) + "\n"
 
 
-def _write_call(op: Op, names: tuple[str, ...], rules: list[Rule]) -> Callable[..., Any]:
+def _saved(rules: Rules) -> str:
+    """Write what a node saves: all that the rules of inputs with a gradient ask for. At least one input has one."""
+    saved = ""
+    for (expression, _), askers in rules.saves.items():
+        wanted = " or ".join(f"_{rules.names[k]}_node is not None" for k in askers)
+        saved += f"{expression}, " if len(askers) == len(rules.names) else f"{expression} if {wanted} else None, "
+    return saved
+
+
+def _write_call(op: Op, rules: Rules) -> Callable[..., Any]:
     """Compile the source, and show it in tracebacks."""
-    source = _source(op, names, rules)
-    filename = f"<op {op.name}, {len(names)} inputs>"
+    source = _source(op, rules)
+    filename = f"<op {op.name}, {len(rules.names)} inputs>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     space: dict[str, Any] = {
         **{f"_default_{name}": default for name, default in op.settings.items()},
-        "_op": op, "_forward": op.forward, "_rules": rules,
-        "_Tensor": Tensor, "_Node": Node, "_make": object.__new__, "_tick": tick, "_is_grad_enabled": is_grad_enabled,
+        **{f"_vjp_{name}": function for name, (function, _) in zip(rules.names, rules.calls, strict=True)},
+        "_op": op, "_forward": op.forward, "_rules": rules, "_next": next, "_clock": clock,
+        "_Tensor": Tensor, "_Node": Node, "_make": object.__new__, "_is_grad_enabled": is_grad_enabled,
         "_ndarray": ndarray, "_shape_of": np.shape, "_FLOAT32": FLOAT32, "_KEPT_AS_GIVEN": _KEPT_AS_GIVEN,
         "_plain": _plain, "_kept": _kept, "_whole": _whole, "_follow": _follow, "_explain": _explain,
         "_cell_of": _cell_of, "_refuse_stale": refuse_stale, "_setting": _setting,
     }  # fmt: skip
     exec(compile(source, filename, "exec"), space)
+    rules.functions = tuple((k, space[f"_rule_{name}"]) for k, name in enumerate(rules.names))
     call: Callable[..., Any] = space[op.name]
     call.__doc__, call.__module__ = op.forward.__doc__, op.forward.__module__
     return call
@@ -378,14 +386,14 @@ def _whole(op: Op, out: Any) -> ndarray:
     return np.asarray(out)
 
 
-def _cell_of(out: ndarray, inputs: tuple[Any, ...]) -> list[int]:
+def _cell_of(out: ndarray, inputs: tuple[Any, ...]) -> Cell:
     """Return the cell of the input whose memory the result is a view of, or a new one."""
     for x in inputs:
         if x.__class__ is Tensor and np.may_share_memory(out, x._data):
-            x._cell[1] = 1
-            cell: list[int] = x._cell
+            cell: Cell = x._cell
+            cell["shared"] = True
             return cell
-    return [0, 0]
+    return {}
 
 
 def _kept(value: Any) -> Any:

@@ -83,7 +83,7 @@ def _reaches_outside(roots: Iterable[Node], targets: frozenset[Node]) -> bool:
         node = stack.pop()
         if node.op is None and node not in targets:
             return True
-        new = [parent for parent, _, _ in node.edges if parent not in seen]
+        new = [parent for parent in node.parents if parent is not None and parent not in seen]
         seen.update(new)
         stack.extend(new)
     return False

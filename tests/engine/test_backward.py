@@ -445,7 +445,7 @@ def graph(tensor):
         node = stack.pop()
         if node not in seen:
             seen.add(node)
-            stack.extend(parent for parent, _, _ in node.edges)
+            stack.extend(parent for parent in node.parents if parent is not None)
     return seen
 
 
@@ -458,7 +458,7 @@ def arrays_in(value):
 
 
 def arrays_saved_by(node):
-    return [array for _, _, saved in node.edges for array in arrays_in(saved)]
+    return list(arrays_in(node.saved))
 
 
 @pytest.mark.parametrize("weights", [np.float32, np.float64])

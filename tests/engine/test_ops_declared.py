@@ -10,8 +10,9 @@ from tinygrad_edu import Tensor
 from tinygrad_edu.errors import MissingRuleError, RuleDefinitionError, WrongGradientError
 
 LOCALS_OF_THE_WRITTEN_OUT_CALL = [
-    "node", "cell", "tensor", "op", "forward", "rules", "edges", "tick", "kept", "Tensor", "Node", "make",
-    "ndarray", "asarray", "shape_of", "error", "plain", "follow", "explain", "share", "FLOAT32", "is_grad_enabled",
+    "node", "cell", "tensor", "op", "forward", "rules", "links", "saved", "next", "clock", "kept", "Tensor", "Node",
+    "make", "ndarray", "asarray", "shape_of", "error", "plain", "follow", "explain", "share", "FLOAT32", "rule", "vjp",
+    "is_grad_enabled", "data",
 ]  # fmt: skip
 
 

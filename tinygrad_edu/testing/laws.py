@@ -242,9 +242,7 @@ def memory_is_freed(call: Call, g: Array) -> None:
         out = call(*leaves)
         node = out._node
         names, alive = ("the result", *call.names), [weakref.ref(t.data) for t in (out, *leaves)]
-        alive += [
-            weakref.ref(x) for _, _, saved in node.edges for x in saved if type(x) is np.ndarray and x.base is None
-        ]
+        alive += [weakref.ref(x) for x in node.saved if type(x) is np.ndarray and x.base is None]
         out.backward(g)
         del out, leaves
         names += ("a saved value",) * (len(alive) - len(names))
