@@ -201,3 +201,25 @@ def convolution(sizes: workloads.Sizes, fixed: bool) -> Run | None:
         return (0.0,)
 
     return run
+
+
+def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run | None:
+    """Workload 5: its eight matrix products alone."""
+    if fixed:
+        return None
+    x, _, parameters = workloads.mlp(sizes)
+    weights = parameters[::2]
+    inputs = [x, *(np.empty((len(x), len(w)), np.float32) for w in weights[:-1])]
+    back = [np.ones((len(x), len(w)), np.float32) for w in weights]
+    gradients = [np.empty_like(w) for w in weights]
+
+    def run() -> tuple[float, ...]:
+        for w, h, out in zip(weights, inputs, [*inputs[1:], back[-1]], strict=True):
+            np.matmul(h, w.T, out=out)
+        for k, w in reversed(list(enumerate(weights))):
+            np.matmul(back[k].T, inputs[k], out=gradients[k])
+            if k:
+                np.matmul(back[k], w, out=back[k - 1])
+        return (0.0,)
+
+    return run

@@ -458,3 +458,18 @@ def test_an_op_on_plain_arrays_is_its_forward():
     a = np.array([1.0, 2.0])
     assert type(cube(a)) is np.ndarray
     assert cube(2) == 8
+
+
+def test_inputs_and_settings_may_have_the_names_of_builtins():
+    @tg.op
+    def scaled(dict, /, Exception, error=1.0):
+        return dict * Exception * error
+
+    scaled.vjps(dict=lambda g, Exception, error: g * Exception * error)
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    scaled(x, 2, error=3).sum().backward()
+    assert x.grad.tolist() == [6.0, 6.0]
+    assert scaled(np.float64([1.0]), 2).tolist() == [2.0]
+    with pytest.raises(TypeError, match="ufunc .multiply. did not") as caught:
+        scaled(x, "word", error=None)
+    assert "In op scaled" in caught.value.__notes__[0]

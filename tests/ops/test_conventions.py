@@ -116,6 +116,26 @@ def test_whole_powers_of_negative_bases_at_every_order():
     assert square_at_0(np.float64(0.0)).item() == 2
 
 
+# --- Numbers near the smallest ---
+
+
+@pytest.mark.parametrize(("dtype", "seen", "unseen"), [(np.float32, 70.0, 75.0), (np.float64, 670.0, 680.0)])
+def test_a_probability_near_the_smallest_numbers_has_no_gradient(dtype, seen, unseen):
+    """Below 1e-31, which is exp(-71.4), and in float64 below 1e-292, exp(-672)."""
+    logits = tg.Tensor(np.array([[0.0, -seen, -unseen]], dtype), requires_grad=True)
+    tg.cross_entropy(logits, np.array([0])).backward()
+    np.testing.assert_allclose(logits.grad[0, 1:], [np.exp(dtype(-seen)), 0], rtol=1e-5, atol=0)
+    assert tg.softmax(logits).numpy()[0, 2] > 0
+
+
+# --- NaN ---
+
+
+def test_a_window_with_a_nan_is_shared_by_all_its_pixels():
+    x = np.array([[1.0, np.nan, 3.0, 4.0]]).reshape(1, 1, 1, 4)
+    assert gradient(lambda x: tg.max_pool2d(x, (1, 2)), x).ravel().tolist() == [0.5, 0.5, 0.0, 1.0]
+
+
 # --- Windows drop the remainder ---
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
-from tinygrad_edu.ops import convolution
+from tinygrad_edu.ops import convolution, elementwise
 from tinygrad_edu.testing.laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
 
@@ -300,7 +300,19 @@ def test_numpys_own_errors_come_through_and_name_the_op(call):
     assert "op " in "".join(getattr(caught.value, "__notes__", ())) or isinstance(caught.value, TinygradError)
 
 
-# --- Cut into pieces where that is faster ---
+# --- Done in another way where that is faster ---
+
+
+@given(data=st.data(), dtype=st.sampled_from([np.float16, np.float32, np.float64, np.longdouble]))
+def test_bits_are_kept_of_large_arrays(data, dtype):
+    call = data.draw(calls("keep"))
+    x, mask = call.inputs[0].astype(dtype), call.inputs[1]
+    x[(x > 0) & (x < 1)], x[x < -1] = np.nan, -np.inf
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(elementwise, "_LARGE", 0)
+        kept = elementwise.keep(x, mask)
+    assert kept.dtype == dtype
+    np.testing.assert_array_equal(kept, np.where(mask, x, dtype(0)))
 
 
 @pytest.mark.parametrize(("m", "k", "n"), [(3, 120_000, 5), (120_000, 3, 5), (3, 5, 120_000), (16, 250, 300)])

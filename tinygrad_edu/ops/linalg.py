@@ -38,7 +38,7 @@ def _product(x: Array, y: Array) -> Array:
 
 
 def _is_long_and_thin(x: Array, y: Array) -> bool:
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != len(y):
+    if np.ndim(x) != 2 or np.ndim(y) != 2 or x.shape[1] != len(y):
         return False
     thin, narrow, length = sorted((*x.shape, y.shape[1]))
     return thin * narrow * length > _WITHOUT_COPY and thin <= _THIN and narrow <= _NARROW
