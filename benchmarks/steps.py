@@ -79,6 +79,12 @@ def gradient_of_weights() -> Pair:
     return lambda: g.T @ x, lambda: matmul(g.T, x)
 
 
+def unlikely_classes() -> Pair:
+    """Go back through probabilities of 1e-40, which are below the smallest normal number, or take them for 0."""
+    weight, g = _draw(10, 10816), np.full((32, 10), 1e-40, np.float32)
+    return lambda: g @ weight, lambda: np.zeros_like(g) @ weight
+
+
 def layout_of_a_gradient() -> Pair:
     """Move the weights along a gradient that is a transposed view, or in their own layout."""
     weight, g = _draw(512, 784), _draw(512, 784)
@@ -127,8 +133,8 @@ def max_pooling() -> Pair:
 
 
 KERNELS = [
-    rule_of_relu, rule_of_tanh, dropout_mask, logits, gradient_of_weights, layout_of_a_gradient, windows_of_images,
-    convolution_in_the_cache, max_pooling,
+    rule_of_relu, rule_of_tanh, dropout_mask, logits, gradient_of_weights, unlikely_classes, layout_of_a_gradient,
+    windows_of_images, convolution_in_the_cache, max_pooling,
 ]  # fmt: skip
 
 
