@@ -34,6 +34,8 @@ def _panel(axes: Any, cores: int, workload: dict[str, Any]) -> None:
         axes.annotate(f" {result['ratio']:.2f}", (max(result["ratio"], high), place), va="center", fontsize=8)
     axes.set_yticks(range(len(shown)), [r["peer"] for r in shown], fontsize=8)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
     axes.margins(x=0.12)
     axes.axvline(1, color="tab:orange", linewidth=1)
     axes.set_title(f"{workload['key']}. {workload['title']} ({cores} core{'s' * (cores > 1)})", fontsize=9, loc="left")

@@ -315,12 +315,14 @@ def test_bits_are_kept_of_large_arrays(data, dtype):
     np.testing.assert_array_equal(kept, np.where(mask, x, dtype(0)))
 
 
-@pytest.mark.parametrize(("m", "k", "n"), [(3, 120_000, 5), (120_000, 3, 5), (3, 5, 120_000), (16, 250, 300)])
-def test_long_and_thin_products(m, k, n):
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int32, bool])
+@pytest.mark.parametrize(("m", "k", "n"), [(3, 120_000, 5), (120_000, 3, 5), (3, 5, 120_000), (16, 90, 800)])
+def test_long_and_thin_products(m, k, n, dtype):
     rng = np.random.default_rng(0)
-    x, y = rng.standard_normal((m, k)), rng.standard_normal((k, n))
-    np.testing.assert_allclose(tg.matmul(x, y), x @ y, rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(tg.matmul(x[:, ::2], y[::2]), x[:, ::2] @ y[::2], rtol=1e-9, atol=1e-9)
+    x, y = (rng.integers(-2, 3, shape).astype(dtype) for shape in ((m, k), (k, n)))
+    assert tg.matmul(x, y).dtype == dtype
+    np.testing.assert_array_equal(tg.matmul(x, y), x @ y)  # whole numbers: no order of the sums rounds
+    np.testing.assert_array_equal(tg.matmul(x[:, ::2], y[::2]), x[:, ::2] @ y[::2])
 
 
 @pytest.mark.parametrize("name", ["correlate", "correlate_images", "correlate_kernels"])

@@ -25,7 +25,8 @@ def _product(x: Array, y: Array) -> Array:
     count = length // each
     cut = count * each  # the rest is a product of its own
     if k == length:
-        out = np.matmul(_split_columns(x[:, :cut], count), y[:cut].reshape(count, each, n)).sum(axis=0)
+        products = np.matmul(_split_columns(x[:, :cut], count), y[:cut].reshape(count, each, n))
+        out = products.sum(axis=0, dtype=products.dtype)
         return out if cut == k else out + np.matmul(x[:, cut:], y[cut:])
     out = np.empty((m, n), np.result_type(x, y))
     if m == length:

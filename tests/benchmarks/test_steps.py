@@ -1,0 +1,20 @@
+"""The steps that made it fast compute what they computed before. Nothing depends on how long anything takes."""
+
+import pytest
+
+from benchmarks.steps import KERNELS, same, time_pair, training_step
+
+
+@pytest.mark.parametrize("make", KERNELS)
+def test_both_ways_compute_the_same(make):
+    pair = make()
+    assert same(pair)
+    before, now = time_pair(pair, rounds=1)
+    assert before > 0
+    assert now > 0
+
+
+def test_a_training_step_is_timed():
+    found = training_step(shard_size=None, rounds=1)
+    assert found["milliseconds"] > 0
+    assert found["page_faults"] >= 0
