@@ -24,6 +24,7 @@ from benchmarks.statistics import median
 
 Pair = tuple[Callable[[], Any], Callable[[], Any]]
 SHARD = (32, 16, 26, 26)  # the maps of one shard of 32 images
+SHARD_SIZE = 64  # of a training step
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def same(pair: Pair) -> bool:
 # --- Whole training steps, in processes of their own: what is decided at import, or for a whole batch ---
 
 
-def training_step(shard_size: int | None, rounds: int) -> dict[str, float]:
+def training_step(shard_size: int, rounds: int) -> dict[str, float]:
     """Return the median milliseconds and page faults of a training step of 128 images."""
     import resource
 
@@ -189,8 +190,8 @@ def training_step(shard_size: int | None, rounds: int) -> dict[str, float]:
     return {"milliseconds": median(times[3:]), "page_faults": faults / rounds}
 
 
-def _in_a_process(shard_size: int | None, rounds: int, **environment: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.steps", "--training-step", str(shard_size or 0), str(rounds)]
+def _in_a_process(shard_size: int, rounds: int, **environment: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.steps", "--training-step", str(shard_size), str(rounds)]
     done = subprocess.run(
         command, cwd=Path(__file__).parents[1], env=os.environ | environment, capture_output=True, text=True, check=True
     )
@@ -201,8 +202,8 @@ def _in_a_process(shard_size: int | None, rounds: int, **environment: str) -> di
 def training_steps(rounds: int) -> Iterator[Step]:
     """Yield what the allocator and the size of the shards do to a whole training step."""
     # With a threshold that is fixed, glibc maps each large array anew, as it does without our hint.
-    mapped = _in_a_process(None, rounds, MALLOC_MMAP_THRESHOLD_="131072")
-    now, whole = _in_a_process(None, rounds), _in_a_process(128, rounds)
+    mapped = _in_a_process(SHARD_SIZE, rounds, MALLOC_MMAP_THRESHOLD_="131072")
+    now, whole = _in_a_process(SHARD_SIZE, rounds), _in_a_process(128, rounds)
     faults = f"{mapped['page_faults']:.0f} page faults a step, now {now['page_faults']:.0f}"
     yield Step(f"large arrays are used again ({faults})", mapped["milliseconds"], now["milliseconds"])
     yield Step("a batch of 128 in shards", whole["milliseconds"], now["milliseconds"])
@@ -227,7 +228,7 @@ def main() -> None:
     pin(available()[:1])
     if options.training_step:
         size, rounds = options.training_step
-        print(json.dumps(training_step(size or None, rounds)))
+        print(json.dumps(training_step(size, rounds)))
         return
     import tinygrad_edu.parallel as parallel
 

@@ -185,53 +185,6 @@ def test_the_bits_do_not_depend_on_the_number_of_threads():
     assert all(result == results[0] for result in results)
 
 
-def activations_of(width):
-    """Return a model whose largest activation takes 4 * width bytes a sample, in spite of its larger weights."""
-    rng = np.random.default_rng(0)
-    return nn.Sequential(nn.Linear(6, width, rng=rng), nn.Tanh(), nn.Linear(width, 3, rng=rng))
-
-
-@pytest.mark.parametrize(
-    ("count", "width", "cache", "wanted"),
-    [
-        (128, 100, 2**30, 64),  # all would fit, and half of them goes to another core
-        (128, 100, 400 * 64, 64),
-        (128, 100, 400 * 40, 32),  # 40 fit: four even shards are nearer to that than two
-        (128, 100, 400 * 50, 64),  # and here two are
-        (1000, 100, 400 * 300, 250),
-        (1000, 100, 1, 32),  # even one is too large for the cache: no fewer than 32
-        (63, 100, 1, 63),  # too few to be cut
-        (64, 100, 2**30, 32),
-    ],
-)
-def test_a_shard_fills_the_cache_and_shards_divide_evenly(count, width, cache, wanted, monkeypatch):
-    monkeypatch.setattr(parallel, "_cache_bytes", lambda: cache)
-    model, (x, y) = activations_of(width), batch(count)
-    sizes = []
-
-    def loss(out, labels):
-        sizes.append(len(labels))
-        return nn.cross_entropy(out, labels)
-
-    value_and_grad(model, loss, x, y, np.random.default_rng(0), threads=1)
-    probes = [3] if count >= 64 else []
-    assert sizes == probes + [part.stop - part.start for part in shards(count, wanted)]
-    sizes.clear()
-    value_and_grad(model, loss, x, y, np.random.default_rng(0), threads=1)
-    assert len(sizes) == len(shards(count, wanted)), "a second batch needs no second look"
-
-
-def test_a_look_at_the_activations_draws_nothing_from_the_models_generators():
-    model = network(dropout=0.5)
-    before = model[2].rng.bit_generator.state
-    value_and_grad(model, nn.cross_entropy, *batch(), np.random.default_rng(0))
-    assert model[2].rng.bit_generator.state == before
-
-
-def test_the_size_of_the_cache_is_believable():
-    assert 2**17 <= parallel._cache_bytes() <= 2**28
-
-
 def test_the_same_generator_draws_the_same_and_another_draws_others():
     assert bits(gradient(dropout=0.5)) == bits(gradient(dropout=0.5))
     assert bits(gradient(dropout=0.5)) != bits(gradient(dropout=0.5, seed=4))
@@ -321,5 +274,25 @@ def test_a_batch_that_does_not_fit_is_refused(x, y):
 
 
 def test_a_loss_of_many_numbers_is_refused():
-    with pytest.raises(NonScalarBackwardError, match=r"has shape \(\d+, 3\), not one element"):
+    with pytest.raises(NonScalarBackwardError, match=r"has shape \(64, 3\); it is a Tensor"):
         value_and_grad(network(), lambda out, y: out * 1.0, *batch(), np.random.default_rng(0))
+
+
+def test_a_loss_that_is_a_plain_number_is_refused():
+    with pytest.raises(NonScalarBackwardError, match="is a float; it is a Tensor of one element"):
+        value_and_grad(network(), lambda out, y: out.mean().item(), *batch(), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("size", [0, -5])
+def test_a_shard_of_nothing_is_refused(size):
+    with pytest.raises(ValueError, match=f"at least one sample, not {size}"):
+        gradient(shard_size=size)
+
+
+def test_the_model_sees_each_sample_once():
+    seen = []
+    value_and_grad(
+        network(), lambda out, y: seen.append(len(y)) or nn.cross_entropy(out, y), *batch(150),
+        np.random.default_rng(0), threads=1,
+    )  # fmt: skip
+    assert seen == [64, 64, 22]

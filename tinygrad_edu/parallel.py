@@ -5,17 +5,14 @@ faster than a batch whose activations do not, and shards on threads are the same
 cores: NumPy lets go of the interpreter lock while it computes.
 """
 
-import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import cache
-from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy import ndarray
@@ -24,7 +21,7 @@ from tinygrad_edu.engine import Tensor, enable_grad, from_numpy, walk
 from tinygrad_edu.errors import MissingExtraError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module, random_stream
 
-__all__ = ["available_cores", "default_shard_size", "map_shards", "shards", "single_threaded_blas", "value_and_grad"]
+__all__ = ["available_cores", "map_shards", "shards", "single_threaded_blas", "value_and_grad"]
 
 Result = TypeVar("Result")
 
@@ -81,73 +78,16 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="tinygrad_edu")
 
 
-@cache
-def _cache_bytes() -> int:
-    """Return the size of a core's second-level cache, or 1 MiB where the system does not tell."""
-    for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
-        if (index / "level").read_text().strip() == "2":
-            return 1024 * int((index / "size").read_text().strip().removesuffix("K"))
-    return 2**20
-
-
-# Of each model, by the shape and dtype of its samples, the bytes of the largest activation of one sample.
-_activations: WeakKeyDictionary[Module, dict[Any, float]] = WeakKeyDictionary()
-
-
-def default_shard_size(model: Module, x: ndarray, run: Callable[[slice], Any]) -> int:
-    """Return how many samples make a shard: so many that the largest activation about fills a core's cache.
-
-    A batch of 64 or more is cut into a power of two of shards, at least two, so that cores share it evenly. Shards of
-    fewer than 32 samples are left to those who ask for them: what each shard costs whatever its size begins to count.
-
-    Parameters
-    ----------
-    model : Module
-        The first time that it gets samples of a shape, `run` is called with three of them, to see how large they grow.
-    x : (N, ...)
-        The batch.
-    run : callable
-        Of a slice of the samples; returns what the model makes of them.
-    """
-    if len(x) < 2 * _FEWEST:
-        return len(x)
-    known = _activations.setdefault(model, {})
-    key = x.shape[1:], x.dtype, model.training
-    if key not in known:
-        with random_stream(np.random.default_rng(0)), enable_grad():
-            known[key] = _largest_activation(run(slice(_PROBED)), _PROBED)
-    fitting = max(_FEWEST, _cache_bytes() // max(1, known[key]))
-    count: int = 2 ** max(1, round(math.log2(len(x) / fitting)))
-    return max(_FEWEST, -(-len(x) // count))
-
-
-_FEWEST, _PROBED = 32, 3
-
-
-def _largest_activation(result: Any, samples: int) -> float:
-    """Return the bytes of one sample's share in the largest array that a result was made of."""
-    nodes = [result._node] if isinstance(result, Tensor) else []
-    seen, largest = set(nodes), 0.0
-    while nodes:
-        node = nodes.pop()
-        if node is None:
-            continue
-        if node.shape[:1] == (samples,):
-            largest = max(largest, math.prod(node.shape[1:]) * node.dtype.itemsize)
-        parents = set(node.parents) - seen
-        seen |= parents
-        nodes += parents
-    return largest
-
-
 def shards(count: int, size: int) -> list[slice]:
-    """Cut `count` samples into slices of `size`; the last may be shorter.
+    """Cut `count` samples into slices of `size`, at least 1; the last may be shorter.
 
     Examples
     --------
     >>> shards(70, 32)
     [slice(0, 32, None), slice(32, 64, None), slice(64, 70, None)]
     """
+    if size < 1:
+        raise ValueError(f"a shard has at least one sample, not {size!r}.")
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
@@ -189,7 +129,7 @@ def value_and_grad(
     y: ndarray,
     rng: np.random.Generator,
     *,
-    shard_size: int | None = None,
+    shard_size: int = 64,
     threads: int | None = None,
 ) -> tuple[float, list[ndarray | None]]:
     """Return the mean loss of a batch and its gradient, computed shard by shard.
@@ -208,8 +148,8 @@ def value_and_grad(
         The batch, N at least 1.
     rng : numpy.random.Generator
         Seeds the streams that `nn.Dropout` draws from.
-    shard_size : int, optional
-        How many samples make a shard; see `default_shard_size`.
+    shard_size : int
+        How many samples make a shard. Smaller ones stay nearer by in memory; each costs some time whatever its size.
     threads : int, optional
         As many as there are cores, unless given.
 
@@ -242,26 +182,22 @@ def value_and_grad(
     """
     if len(x) != len(y) or not len(x):
         raise ShapeError(f"value_and_grad: a batch of {len(x)} samples with {len(y)} labels; it needs one for each.")
-
-    def run(part: slice) -> Any:
-        return loss(model(from_numpy(x[part])), y[part])
-
     if any(module.couples_samples for module in model.modules()):
         shard_size = len(x)
-    slices = shards(len(x), shard_size or default_shard_size(model, x, run))
+    slices = shards(len(x), shard_size)
     streams = rng.spawn(len(slices))
     leaves = [node for parameter in model.parameters() if (node := parameter._node)]
 
     def of_shard(k: int) -> tuple[float, list[ndarray | None]]:
         part = slices[k]
         with random_stream(streams[k]), enable_grad():
-            result = run(part)
-        if result.size != 1:
-            raise NonScalarBackwardError(
-                f"value_and_grad: the loss of a shard has shape {result.shape}, not one element."
-            )
+            result = loss(model(from_numpy(x[part])), y[part])
+        if not isinstance(result, Tensor) or result.size != 1:
+            what = f"has shape {result.shape}" if isinstance(result, Tensor) else f"is a {type(result).__name__}"
+            raise NonScalarBackwardError(f"value_and_grad: the loss of a shard {what}; it is a Tensor of one element.")
         share = (part.stop - part.start) / len(x)
-        found = walk([(result._node, np.full(result.shape, share, result.dtype))]) if result.requires_grad else {}
+        node = result._node
+        found = walk([(node, np.full(result.shape, share, result.dtype))]) if node is not None else {}
         return share * result.item(), [found.get(leaf) for leaf in leaves]
 
     value = 0.0

@@ -128,12 +128,34 @@ def test_a_probability_near_the_smallest_numbers_has_no_gradient(dtype, seen, un
     assert tg.softmax(logits).numpy()[0, 2] > 0
 
 
+def test_float16_knows_no_probability_that_is_too_small():
+    logits = tg.Tensor(np.zeros((1, 20), np.float16), requires_grad=True)
+    tg.cross_entropy(logits, np.array([0])).backward()
+    np.testing.assert_allclose(logits.grad, [[-0.95] + [0.05] * 19], rtol=2e-3)
+
+
 # --- NaN ---
 
 
 def test_a_window_with_a_nan_is_shared_by_all_its_pixels():
     x = np.array([[1.0, np.nan, 3.0, 4.0]]).reshape(1, 1, 1, 4)
     assert gradient(lambda x: tg.max_pool2d(x, (1, 2)), x).ravel().tolist() == [0.5, 0.5, 0.0, 1.0]
+
+
+# --- Pooling: any number of ties, any dtype ---
+
+
+def test_a_window_of_many_ties():
+    x = np.zeros((1, 1, 300, 300))
+    np.testing.assert_allclose(gradient(lambda x: tg.max_pool2d(x, 300), x), 1 / 300**2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.uint8, bool])
+def test_padding_never_wins(dtype):
+    x = np.zeros((1, 1, 2, 2), dtype)
+    pooled = tg.max_pool2d(x, 2, 1, 1)
+    assert pooled.dtype == dtype
+    assert not pooled.any()
 
 
 # --- Windows drop the remainder ---

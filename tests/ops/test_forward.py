@@ -333,3 +333,41 @@ def test_correlations_one_image_at_a_time(name, data):
         patch.setattr(convolution, "_WINDOWS_AT_A_TIME", 1)
         each = call(*call.arrays)
     np.testing.assert_allclose(each, call(*call.arrays), rtol=1e-9, atol=1e-9)
+
+
+# --- What a caller may do with arguments and results ---
+
+
+@pytest.mark.parametrize("window", [tg.max_pool2d, tg.avg_pool2d, tg.im2col])
+def test_a_window_of_one_pixel_is_a_copy(window):
+    x = np.zeros((1, 1, 2, 2))
+    out = window(x, 1)
+    assert not np.shares_memory(out, x)
+    constant = tg.Tensor(x)
+    out = window(constant, 1)
+    out += 1
+    assert not constant.numpy().any()
+
+
+def test_images_may_be_nested_lists():
+    images = [[[[1.0, 2.0], [3.0, 4.0]]]]
+    assert tg.avg_pool2d(images, 2).tolist() == [[[[2.5]]]]
+    assert tg.max_pool2d(images, 2).tolist() == [[[[4.0]]]]
+    assert tg.conv2d(np.array(images), np.ones((1, 1, 1, 1)), [1.0]).tolist() == [[[[2.0, 3.0], [4.0, 5.0]]]]
+
+
+def test_a_convolution_with_no_kernels():
+    assert tg.conv2d(np.ones((1, 1, 3, 3)), np.ones((0, 1, 2, 2))).shape == (1, 0, 2, 2)
+
+
+def test_a_refused_size_spoils_no_later_call():
+    with pytest.raises(ShapeError, match="output_size is a whole number"):
+        tg.col2im(np.ones((1, 4, 9)), (8 / 2, 8 / 2), 2)
+    assert tg.max_pool2d(np.ones((1, 1, 4, 4)), 2, 1).shape == (1, 1, 3, 3)
+    assert tg.conv2d(np.ones((1, 1, 4, 4)), np.ones((1, 1, 2, 2))).shape == (1, 1, 3, 3)
+
+
+def test_relu_and_sigmoid_of_whole_numbers():
+    assert tg.relu(np.array([True])).dtype == np.maximum(np.array([True]), 0).dtype
+    assert tg.relu(-2.0) == 0
+    np.testing.assert_allclose(tg.sigmoid(np.array([1, 2], np.uint8)), 1 / (1 + np.exp([-1.0, -2.0])))

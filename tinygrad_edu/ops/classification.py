@@ -78,13 +78,13 @@ def _cross_entropy_logits(g: Any, logits: Any, targets: Any) -> Any:
 
 
 def _far_from_subnormal(p: Any) -> Any:
-    """Take probabilities below 1e-31 (float64: 1e-292) for 0.
+    """Take probabilities below 1e-31 (float64: 1e-292) for 0. Those of float16 stay as they are.
 
     A well-trained network gives many. What is computed of them on the way back falls below the smallest normal number,
     and processors multiply such numbers a hundred times slower than others.
     """
     limits = np.finfo(p.dtype)
-    return keep(p, p >= limits.tiny / limits.eps)
+    return p if p.dtype == np.float16 else keep(p, p >= limits.tiny / limits.eps)
 
 
 softmax_cross_entropy.vjps(

@@ -135,7 +135,8 @@ def im2col(x: Array, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, 
         raise ShapeError(f"images have the shape (N, C, H, W), not {x.shape}.")
     windows = _unfold(x, window(x.shape[2:], kernel_size, stride, padding, dilation))
     n, c, kh, kw, rows, columns = windows.shape
-    return windows.reshape(n, c * kh * kw, rows * columns)
+    out = windows.reshape(n, c * kh * kw, rows * columns)
+    return out.copy() if np.may_share_memory(out, x) else out  # a kernel of one pixel
 
 
 @op
@@ -149,7 +150,7 @@ def col2im(
     dilation: Pair = 1,
 ) -> Array:
     """Add columns up into images of `output_size` (H, W): the transpose of `im2col`, PyTorch's ``fold``."""
-    h, w = output_size
+    h, w = pair(output_size, "output_size", 1)
     laid = window((h, w), kernel_size, stride, padding, dilation)
     kh, kw = len(laid.rows), len(laid.columns)
     if columns.ndim != 3 or columns.shape[1] % (kh * kw) or columns.shape[2] != laid.size[0] * laid.size[1]:
@@ -174,7 +175,7 @@ def correlate(
     Through im2col and one matrix product, for as many images at a time as the cache holds.
     """
     laid = window(x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    kernels = weight.reshape(groups, len(weight) // groups, -1)
+    kernels = weight.reshape(groups, len(weight) // groups, math.prod(weight.shape[1:]))
     maps = np.empty((len(x), *kernels.shape[:2], laid.size[0] * laid.size[1]), np.result_type(x, weight))
     for part in _parts(x, laid):
         np.matmul(kernels, _patches(x[part], laid, groups), out=maps[part])
@@ -190,7 +191,8 @@ def _parts(images: ndarray, laid: Window) -> list[slice]:
 
 def _patches(x: ndarray, laid: Window, groups: int) -> ndarray:
     """Return the windows of images as a matrix for each image and group: (n, groups, C / groups * kh * kw, L)."""
-    return _unfold(x, laid).reshape(len(x), groups, -1, laid.size[0] * laid.size[1])
+    windows = _unfold(x, laid)
+    return windows.reshape(len(x), groups, math.prod(windows.shape[1:4]) // groups, math.prod(laid.size))
 
 
 def _by_group(maps: ndarray, groups: int) -> ndarray:
@@ -208,11 +210,11 @@ def correlate_images(
     (N, out, rows, columns), (out, C / groups, kh, kw) -> (N, C, H, W): PyTorch's transposed convolution.
     """
     laid = window(size, weight.shape[2:], stride, padding, dilation)
-    kernels = weight.reshape(groups, len(weight) // groups, -1).swapaxes(1, 2)
+    kernels = weight.reshape(groups, len(weight) // groups, math.prod(weight.shape[1:])).swapaxes(1, 2)
     images = np.empty((len(maps), groups * weight.shape[1], *size), np.result_type(maps, weight))
     for part in _parts(images, laid):
         windows = np.matmul(kernels, _by_group(maps[part], groups))
-        images[part] = _fold(windows.reshape(len(windows), -1, *weight.shape[2:], *laid.size), laid)
+        images[part] = _fold(windows.reshape(len(windows), images.shape[1], *weight.shape[2:], *laid.size), laid)
     return images
 
 
@@ -286,8 +288,8 @@ def conv2d(
             f"conv2d: images with {c} channels and weight {weight.shape} in {groups} groups: the weight needs the "
             f"shape (out, {c} / groups, kh, kw), and groups must divide {c} and {out}."
         )
-    if bias is not None and bias.shape != (out,):
-        raise ShapeError(f"conv2d: bias of shape {bias.shape} for {out} kernels; it needs ({out},).")
+    if bias is not None and np.shape(bias) != (out,):
+        raise ShapeError(f"conv2d: bias of shape {np.shape(bias)} for {out} kernels; it needs ({out},).")
     maps = correlate(x, weight, stride, padding, dilation, groups)
     return maps if bias is None else maps + reshape(bias, (out, 1, 1))
 

@@ -222,7 +222,7 @@ tanh_gradient.vjps(
 @op
 def sigmoid(x: Array) -> Array:
     """Return 1 / (1 + exp(-x)), without overflow at either end."""
-    e = np.exp(-np.abs(x))
+    e = np.exp(-1.0 * np.abs(x))  # not -np.abs(x), which wraps around for unsigned numbers
     return np.where(np.greater_equal(x, 0), 1, e) / (1 + e)
 
 
@@ -250,7 +250,8 @@ abs.vjps(x=lambda g, x: g * sign(x))
 @op
 def relu(x: Array) -> Array:
     """Return max(x, 0). Its derivative at 0 is 0."""
-    return np.maximum(x, _number(0, np.asarray(x).dtype))
+    dtype = np.asarray(x).dtype
+    return np.maximum(x, _number(0, dtype) if dtype.kind == "f" else 0)
 
 
 relu.vjps(x=lambda g, out: keep(g, out > _number(0, out.dtype)))

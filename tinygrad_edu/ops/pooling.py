@@ -1,5 +1,6 @@
 """Pooling: the greatest pixel of each window over images, and the mean."""
 
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
@@ -19,7 +20,8 @@ def greatest(x: Array, /, kernel_size: Pair, stride: Pair) -> Array:
     """Return the greatest pixel of each window: (N, C, H, W) -> (N, C, rows, columns)."""
     laid = window(x.shape[2:], kernel_size, stride, 0, 1)
     of_columns = reduce(np.maximum, (x[:, :, met] for met in laid.rows))
-    return reduce(np.maximum, (of_columns[:, :, :, met] for met in laid.columns))
+    out = reduce(np.maximum, (of_columns[:, :, :, met] for met in laid.columns))
+    return out.copy() if np.may_share_memory(out, x) else out  # a window of one pixel
 
 
 @op
@@ -52,7 +54,7 @@ def _pixels(x: Any, laid: Window) -> list[Any]:
 
 
 def _count(chosen: ndarray, dtype: Any) -> ndarray:
-    return np.add.reduce(chosen, axis=0, dtype=np.uint16).astype(dtype)
+    return np.add.reduce(chosen, axis=0, dtype=np.uint32).astype(dtype)
 
 
 def _greatest_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair) -> Any:
@@ -75,22 +77,28 @@ def max_pool2d(x: Any, kernel_size: Pair, stride: Pair | None = None, padding: P
 
     The stride is that of the kernel unless given; a remainder is dropped; the padding never wins.
     """
-    return greatest(_padded(x, kernel_size, padding, -np.inf), kernel_size, kernel_size if stride is None else stride)
+    return greatest(_padded(x, kernel_size, padding, _least), kernel_size, kernel_size if stride is None else stride)
 
 
 def avg_pool2d(x: Any, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Any:
     """Return the mean of each window, the zeros of the padding included: (N, C, H, W) -> (N, C, rows, columns)."""
-    x, stride = _padded(x, kernel_size, padding, 0), kernel_size if stride is None else stride
+    x, stride = _padded(x, kernel_size, padding, lambda dtype: 0), kernel_size if stride is None else stride
     n, c, h, w = x.shape
     kh, kw = pair(kernel_size, "kernel_size", 1)
     rows, columns = window((h, w), kernel_size, stride, 0, 1).size
     return mean(reshape(im2col(x, kernel_size, stride), (n, c, kh * kw, rows, columns)), 2)
 
 
-def _padded(x: Any, kernel_size: Pair, padding: Pair, border: float) -> Any:
+def _least(dtype: Any) -> float:
+    """Return what is never greater than another number of a dtype."""
+    return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min if dtype.kind in "iu" else False
+
+
+def _padded(x: Any, kernel_size: Pair, padding: Pair, border: Callable[[Any], float]) -> Any:
     """Put a border around images, of at most half of the window."""
+    x = x if hasattr(x, "dtype") else np.asarray(x)
     four_axes("x", x)
     (kh, kw), (ph, pw) = pair(kernel_size, "kernel_size", 1), pair(padding, "padding", 0)
     if 2 * ph > kh or 2 * pw > kw:
         raise ShapeError(f"pooling: padding {ph}x{pw} is more than half of the window {kh}x{kw}.")
-    return pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), border) if ph or pw else x
+    return pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), border(x.dtype)) if ph or pw else x
