@@ -371,6 +371,15 @@ else:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def test_no_false_alarm_where_all_terms_cancel():
+    """What is left is rounding, and another in each layout."""
+    settings = {"kernel_size": (1, 1), "stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+    maps = np.array([[[[2.5625]], [[-2.5625]]]])
+    call = Call("correlate_kernels", [maps, np.zeros((1, 1, 1, 1))], **settings)
+    for seed in range(20):
+        check_op(call, rng=np.random.default_rng(seed))
+
+
 @pytest.mark.parametrize("x", [4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 40.0])
 def test_no_false_alarm_where_tanh_is_saturated(x):
     for seed in range(20):
