@@ -148,6 +148,9 @@ def test_a_window_with_a_nan_is_shared_by_all_its_pixels():
 def test_a_window_of_many_ties():
     x = np.zeros((1, 1, 300, 300))
     np.testing.assert_allclose(gradient(lambda x: tg.max_pool2d(x, 300), x), 1 / 300**2)
+    half = tg.Tensor(x, dtype=np.float16, requires_grad=True)
+    tg.max_pool2d(half, 300).sum().backward()
+    np.testing.assert_allclose(half.grad, np.float16(1 / 300**2))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, np.uint8, bool])

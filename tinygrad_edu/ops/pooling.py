@@ -31,7 +31,7 @@ def share_out(values: Array, /, chosen: Array, size: tuple[int, int], kernel_siz
     `chosen`, (kh * kw, N, C, rows, columns), says for each place in the window whether its pixel gets a share.
     """
     laid = window(size, kernel_size, stride, 0, 1)
-    share = values / _count(chosen, values.dtype)
+    share = (values / _count(chosen)).astype(values.dtype, copy=False)
     images = np.zeros((*values.shape[:2], *size), values.dtype)
     overlap = not (apart(laid.rows) and apart(laid.columns))
     for place, here in zip(_pixels(images, laid), chosen, strict=True):
@@ -45,7 +45,7 @@ def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: P
     total = np.zeros(chosen.shape[1:], images.dtype)
     for pixels, here in zip(_pixels(images, window(images.shape[2:], kernel_size, stride, 0, 1)), chosen, strict=True):
         total += keep(pixels, here)
-    return total / _count(chosen, images.dtype)
+    return (total / _count(chosen)).astype(images.dtype, copy=False)
 
 
 def _pixels(x: Any, laid: Window) -> list[Any]:
@@ -53,8 +53,8 @@ def _pixels(x: Any, laid: Window) -> list[Any]:
     return [x[:, :, row, column] for row in laid.rows for column in laid.columns]
 
 
-def _count(chosen: ndarray, dtype: Any) -> ndarray:
-    return np.add.reduce(chosen, axis=0, dtype=np.uint32).astype(dtype)
+def _count(chosen: ndarray) -> ndarray:
+    return np.add.reduce(chosen, axis=0, dtype=np.uint32).astype(np.float32)
 
 
 def _greatest_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair) -> Any:
