@@ -45,13 +45,13 @@ def _trainer(model: nn.Module, x: Any, y: Any) -> Run:
     return step
 
 
-def _sharded_trainer(model: nn.Module, x: Any, y: Any) -> Run:
+def sharded_trainer(model: nn.Module, x: Any, y: Any, shard_size: int = 64) -> Run:
     """Return one training step on a batch in shards, as the training loop takes it."""
     parameters, rng = model.parameters(), np.random.default_rng(0)
     optimizer = optim.SGD(parameters, lr=workloads.LEARNING_RATE)
 
     def step() -> tuple[float, ...]:
-        loss, gradients = value_and_grad(model, tg.cross_entropy, x, y, rng)
+        loss, gradients = value_and_grad(model, tg.cross_entropy, x, y, rng, shard_size=shard_size)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         optimizer.step()
@@ -71,7 +71,7 @@ def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workload 1."""
     m = workloads.mnist(sizes)
     dropout = FixedMask(m["mask"]) if fixed else nn.Dropout(0.5, np.random.default_rng(0))
-    return _sharded_trainer(mnist_network(m["kernels"], m["weights"], dropout), m["x"], m["y"])
+    return sharded_trainer(mnist_network(m["kernels"], m["weights"], dropout), m["x"], m["y"])
 
 
 def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
@@ -105,7 +105,7 @@ def lenet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
         nn.Conv2D(one, two, k), nn.ReLU(), nn.MaxPool2D(2), nn.Flatten(),
         nn.Linear(parameters[4].shape[1], hidden), nn.ReLU(), nn.Linear(hidden, 10),
     )  # fmt: skip
-    return _sharded_trainer(_loaded(model, parameters), x, y)
+    return sharded_trainer(_loaded(model, parameters), x, y)
 
 
 def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:

@@ -70,8 +70,7 @@ class Result:
 
     def failed(self, error: Exception) -> None:
         """Note an error."""
-        text = str(error)
-        self.status, self.note = ("not offered" if text.startswith("NotImplementedError") else "error"), text
+        self.status, self.note = "error", str(error)
 
 
 def _prepare(process: Process, workload: Workload, result: Result, plan: Plan) -> bool:
@@ -80,7 +79,7 @@ def _prepare(process: Process, workload: Workload, result: Result, plan: Plan) -
     try:
         offer = process.ask("prepare", fixed=True, **given)
         if not offer["offered"]:
-            result.status = "not offered"
+            result.status, result.note = "not offered", offer["note"]
             return False
         if offer["comparable"]:
             result.values = process.ask("values", plan.timeout, times=workload.steps)["values"]
@@ -171,7 +170,7 @@ def _one_fresh(process: Process, workload: Workload, result: Result, plan: Plan)
         warm = {**workload.sizes, "ops": 100} if "ops" in workload.sizes else workload.sizes
         offer = process.ask("prepare", plan.timeout, function=workload.function, sizes=warm, fixed=False)
         if not offer["offered"]:
-            result.status = "not offered"
+            result.status, result.note = "not offered", offer["note"]
             return
         if warm is not workload.sizes:  # what is made once, at the first op, is not the chain's
             process.ask("values", plan.timeout, times=1)

@@ -7,6 +7,7 @@ compute. The last lines are training steps in processes of their own.
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -18,9 +19,15 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from benchmarks import workloads
+from benchmarks import ours, workloads
 from benchmarks.cores import available, pin
 from benchmarks.statistics import median
+from tinygrad_edu import nn
+from tinygrad_edu.nn.layers import _mask
+from tinygrad_edu.ops import conv2d, im2col, matmul, max_pool2d
+from tinygrad_edu.ops.elementwise import keep, tanh_gradient
+from tinygrad_edu.ops.linalg import linear
+from tinygrad_edu.parallel import single_threaded_blas
 
 Pair = tuple[Callable[[], Any], Callable[[], Any]]
 SHARD = (32, 16, 26, 26)  # the maps of one shard of 32 images
@@ -42,40 +49,30 @@ def _draw(*shape: int) -> ndarray:
 
 def rule_of_relu() -> Pair:
     """Choose between two values, or keep bits."""
-    from tinygrad_edu.ops.elementwise import keep
-
     g, mask = _draw(*SHARD), _draw(*SHARD)[::-1] > 0
     return lambda: np.where(mask, g, 0.0), lambda: keep(g, mask)
 
 
 def rule_of_tanh() -> Pair:
     """Make three temporary arrays, or one."""
-    from tinygrad_edu.ops.elementwise import tanh_gradient
-
     g, out = _draw(*SHARD), np.tanh(_draw(*SHARD))
     return lambda: g * (1 - out * out), lambda: tanh_gradient(g, out)
 
 
 def dropout_mask() -> Pair:
     """Draw a random number for each element, or a random bit."""
-    from tinygrad_edu.nn.layers import _mask
-
     rng, two = np.random.default_rng(0), np.float32(2)
     return lambda: (rng.random(SHARD) >= 0.5) * two, lambda: _mask(SHARD, 0.5, two, rng)
 
 
 def logits() -> Pair:
     """Take a long and thin product at once, or in pieces that OpenBLAS does not copy first."""
-    from tinygrad_edu.ops.linalg import linear
-
     x, weight = _draw(32, 10816), _draw(10, 10816)
     return lambda: x @ weight.T, lambda: linear(x, weight)
 
 
 def gradient_of_weights() -> Pair:
     """Do the same on the way back, to a gradient of (10, 10816)."""
-    from tinygrad_edu.ops.linalg import matmul
-
     g, x = _draw(32, 10), _draw(32, 10816)
     return lambda: g.T @ x, lambda: matmul(g.T, x)
 
@@ -100,8 +97,6 @@ def layout_of_a_gradient() -> Pair:
 
 def windows_of_images() -> Pair:
     """Copy the windows of 3x3 kernels on 32 channels: place by place of the kernel, or by its columns and then rows."""
-    from tinygrad_edu.ops import im2col
-
     x = _draw(1, 32, 30, 30)
 
     def place_by_place() -> ndarray:
@@ -115,8 +110,6 @@ def windows_of_images() -> Pair:
 
 def convolution_in_the_cache() -> Pair:
     """Convolve 32 to 64 channels: with the windows of all 32 images at once, or of as many as the cache holds."""
-    from tinygrad_edu.ops import conv2d, im2col
-
     x, weight = _draw(32, 32, 28, 28), _draw(64, 32, 3, 3)
 
     def at_once() -> ndarray:
@@ -127,8 +120,6 @@ def convolution_in_the_cache() -> Pair:
 
 def max_pooling() -> Pair:
     """Take the greatest of 2x2 pixels: through im2col, or over strided views of the image."""
-    from tinygrad_edu.ops import im2col, max_pool2d
-
     x = _draw(32, 6, 24, 24)
     return lambda: im2col(x, 2, 2).reshape(32, 6, 4, 12, 12).max(axis=2), lambda: max_pool2d(x, 2)
 
@@ -165,29 +156,18 @@ def same(pair: Pair) -> bool:
 
 def training_step(shard_size: int, rounds: int) -> dict[str, float]:
     """Return the median milliseconds and page faults of a training step of 128 images."""
-    import resource
-
-    import tinygrad_edu as tg
-    from benchmarks import ours
-    from tinygrad_edu import nn, optim
-    from tinygrad_edu.parallel import value_and_grad
-
     m = workloads.mnist({"batch": 128})
     model = ours.mnist_network(m["kernels"], m["weights"], nn.Dropout(0.5, np.random.default_rng(0)))
-    parameters, rng = model.parameters(), np.random.default_rng(0)
-    optimizer = optim.SGD(parameters, lr=0.05)
-    times = []
-    for k in range(rounds + 3):
-        if k == 3:
-            faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    step = ours.sharded_trainer(model, m["x"], m["y"], shard_size)
+    for _ in range(3):
+        step()
+    times, faults = [], resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(rounds):
         begin = time.perf_counter()
-        _, gradients = value_and_grad(model, tg.cross_entropy, m["x"], m["y"], rng, shard_size=shard_size, threads=1)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
-        optimizer.step()
+        step()
         times.append(1000 * (time.perf_counter() - begin))
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
-    return {"milliseconds": median(times[3:]), "page_faults": faults / rounds}
+    return {"milliseconds": median(times), "page_faults": faults / rounds}
 
 
 def _in_a_process(shard_size: int, rounds: int, **environment: str) -> dict[str, float]:
@@ -230,11 +210,9 @@ def main() -> None:
         size, rounds = options.training_step
         print(json.dumps(training_step(size, rounds)))
         return
-    import tinygrad_edu.parallel as parallel
-
     found = []
     print(f"{'':<72} {'before':>9} {'now':>9} {'ratio':>6}")
-    with parallel.single_threaded_blas():
+    with single_threaded_blas():
         for step in measure(options.rounds):
             found.append(asdict(step))
             print(

@@ -77,8 +77,11 @@ class Worker:
         self._run = lambda: None
         factory = getattr(self._peer, function, None)
         if factory is None:
-            return {"offered": False}
-        run = factory(sizes, fixed)
+            return {"offered": False, "note": ""}
+        try:
+            run = factory(sizes, fixed)
+        except NotImplementedError as error:
+            return {"offered": False, "note": str(error)}
         if run is None:
             return {"offered": True, "comparable": False}
         self._run = run

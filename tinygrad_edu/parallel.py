@@ -1,8 +1,8 @@
 """One batch in many shards: each stays in the cache from its forward to the end of its backward, on any thread.
 
-The cost of a small network is memory traffic, not arithmetic. A shard whose activations stay in a core's cache runs
-faster than a batch whose activations do not, and shards on threads are the same idea on more
-cores: NumPy lets go of the interpreter lock while it computes.
+The cost of a small network is memory traffic, not arithmetic: activations that stay in a core's cache are nearer by,
+and memory does not grow with the batch. Shards on threads are the same idea on more cores: NumPy lets go of the
+interpreter lock while it computes.
 """
 
 import os

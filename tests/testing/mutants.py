@@ -358,7 +358,7 @@ ZERO = {"floor_divide", "sign"}  # whose derivative is 0, whatever it is multipl
 EQUIVALENT = {
     r"(add\..|subtract\.x|remainder\.x|identity\.x): a view of g": "the derivative is 1",
     r"relu\.x: source: x for out": "x > 0 where max(x, 0) > 0",
-    r"relu\.x: source: (0 for _number\(0, out\.dtype\)|g for out)": "the zero is the same number of the same dtype",
+    r"relu\.x: source: g for out": "of that place only the dtype is taken",
     r"(max|min)\.x: source: (g|out) for x": "of that place only the dtype is taken",
     r"(max|min)\.x: source: (g|x) for out": "of that place only the size is taken, or the slower way to the same",
     r"power\.x: source: (x|out) for g|power\.y: source: (x|y|out) for g": "of the place that survives only the dtype "

@@ -11,8 +11,8 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.shape import reshape
 from tinygrad_edu.recorder import Array, op
 
-Pair = int | tuple[int, int]
-_Two = tuple[int, int]
+Size = tuple[int, int]
+Pair = int | Size
 
 # So many bytes of windows are made at a time: with what they are multiplied with they stay in a core's cache.
 _WINDOWS_AT_A_TIME = 2**20
@@ -43,14 +43,14 @@ class Window(NamedTuple):
         How many windows there are, by rows and by columns.
     """
 
-    padded: tuple[int, int]
+    padded: Size
     inside: tuple[slice, slice]
     rows: tuple[slice, ...]
     columns: tuple[slice, ...]
-    size: tuple[int, int]
+    size: Size
 
 
-def window(size: tuple[int, int], kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Window:
+def window(size: Size, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Window:
     """Lay a kernel over images of a size (H, W): (size + 2 padding - dilation (kernel - 1) - 1) // stride + 1 windows.
 
     A remainder is dropped.
@@ -60,7 +60,7 @@ def window(size: tuple[int, int], kernel_size: Pair, stride: Pair, padding: Pair
 
 
 @lru_cache(256)
-def _window(size: _Two, k: _Two, s: _Two, p: _Two, d: _Two) -> Window:
+def _window(size: Size, k: Size, s: Size, p: Size, d: Size) -> Window:
     rows, columns = ((size[i] + 2 * p[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in (0, 1))
     if rows < 1 or columns < 1:
         raise ShapeError(
@@ -81,21 +81,20 @@ def _unfold(x: ndarray, laid: Window) -> ndarray:
 
     In two steps: the columns of the kernel by strided copies, then its rows, which are whole blocks of those.
     """
-    n, c, *size = x.shape
-    rows, columns = laid.size
-    if tuple(size) != laid.padded:
+    n, c = x.shape[:2]
+    if x.shape[2:] != laid.padded:
         padded = np.zeros((n, c, *laid.padded), x.dtype)
         padded[:, :, *laid.inside] = x
         x = padded
     if len(laid.columns) == 1:
         strips = x[:, :, None, :, laid.columns[0]]
     else:
-        strips = np.empty((n, c, len(laid.columns), laid.padded[0], columns), x.dtype)
+        strips = np.empty((n, c, len(laid.columns), laid.padded[0], laid.size[1]), x.dtype)
         for j, met in enumerate(laid.columns):
             strips[:, :, j] = x[:, :, :, met]
     if len(laid.rows) == 1:
         return strips[:, :, None, :, laid.rows[0]]
-    out = np.empty((n, c, len(laid.rows), len(laid.columns), rows, columns), x.dtype)
+    out = np.empty((n, c, len(laid.rows), len(laid.columns), *laid.size), x.dtype)
     for i, met in enumerate(laid.rows):
         out[:, :, i] = strips[:, :, :, met]
     return out
@@ -105,24 +104,24 @@ def _fold(parts: ndarray, laid: Window) -> ndarray:
     """Add windows (N, C, kh, kw, rows, columns) up into images (N, C, H, W): the transpose of `_unfold`."""
     n, c = parts.shape[:2]
     strips = np.zeros((n, c, len(laid.columns), laid.padded[0], laid.size[1]), parts.dtype)
-    _add_up([strips[:, :, :, met] for met in laid.rows], np.moveaxis(parts, 2, 0), apart(laid.rows))
+    _add_up([strips[:, :, :, met] for met in laid.rows], np.moveaxis(parts, 2, 0), overlap(laid.rows))
     padded = np.zeros((n, c, *laid.padded), parts.dtype)
-    _add_up([padded[:, :, :, met] for met in laid.columns], np.moveaxis(strips, 2, 0), apart(laid.columns))
+    _add_up([padded[:, :, :, met] for met in laid.columns], np.moveaxis(strips, 2, 0), overlap(laid.columns))
     return padded[:, :, *laid.inside]
 
 
-def _add_up(places: list[ndarray], values: ndarray, apart: bool) -> None:
+def _add_up(places: list[ndarray], values: ndarray, overlap: bool) -> None:
     """Add to each place, which holds zeros, its value. What nothing was added to yet is written without being read."""
     for k, (place, value) in enumerate(zip(places, values, strict=True)):
-        if apart or not k:
+        if not k or not overlap:
             place[...] = value
         else:
             place += value
 
 
-def apart(met: tuple[slice, ...]) -> bool:
-    """Whether no two windows meet the same row, or column."""
-    return met[-1].start < met[0].step
+def overlap(met: tuple[slice, ...]) -> bool:
+    """Whether several windows meet the same row, or column."""
+    return bool(met[-1].start >= met[0].step)
 
 
 @op
@@ -143,7 +142,7 @@ def im2col(x: Array, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, 
 def col2im(
     columns: Array,
     /,
-    output_size: tuple[int, int],
+    output_size: Size,
     kernel_size: Pair,
     stride: Pair = 1,
     padding: Pair = 0,
@@ -175,7 +174,7 @@ def correlate(
     Through im2col and one matrix product, for as many images at a time as the cache holds.
     """
     laid = window(x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    kernels = weight.reshape(groups, len(weight) // groups, math.prod(weight.shape[1:]))
+    kernels = _kernels(weight, groups)
     maps = np.empty((len(x), *kernels.shape[:2], laid.size[0] * laid.size[1]), np.result_type(x, weight))
     for part in _parts(x, laid):
         np.matmul(kernels, _patches(x[part], laid, groups), out=maps[part])
@@ -187,6 +186,11 @@ def _parts(images: ndarray, laid: Window) -> list[slice]:
     count = -(-images.nbytes * len(laid.rows) * len(laid.columns) // _WINDOWS_AT_A_TIME)
     each = -(-len(images) // max(1, count)) or 1
     return [slice(start, start + each) for start in range(0, len(images), each)]
+
+
+def _kernels(weight: ndarray, groups: int) -> ndarray:
+    """Return kernels as the rows of a matrix for each group: (groups, out / groups, C / groups * kh * kw)."""
+    return weight.reshape(groups, len(weight) // groups, math.prod(weight.shape[1:]))
 
 
 def _patches(x: ndarray, laid: Window, groups: int) -> ndarray:
@@ -203,14 +207,14 @@ def _by_group(maps: ndarray, groups: int) -> ndarray:
 
 @op(broadcasts=True)
 def correlate_images(
-    maps: Array, weight: Array, /, size: tuple[int, int], stride: Pair, padding: Pair, dilation: Pair, groups: int
+    maps: Array, weight: Array, /, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
     """Return the images of `size` (H, W) for which <images, x> = <maps, correlate(x, weight)> whatever x is.
 
     (N, out, rows, columns), (out, C / groups, kh, kw) -> (N, C, H, W): PyTorch's transposed convolution.
     """
     laid = window(size, weight.shape[2:], stride, padding, dilation)
-    kernels = weight.reshape(groups, len(weight) // groups, math.prod(weight.shape[1:])).swapaxes(1, 2)
+    kernels = _kernels(weight, groups).swapaxes(1, 2)
     images = np.empty((len(maps), groups * weight.shape[1], *size), np.result_type(maps, weight))
     for part in _parts(images, laid):
         windows = np.matmul(kernels, _by_group(maps[part], groups))
@@ -220,7 +224,7 @@ def correlate_images(
 
 @op(broadcasts=True)
 def correlate_kernels(
-    maps: Array, x: Array, /, kernel_size: tuple[int, int], stride: Pair, padding: Pair, dilation: Pair, groups: int
+    maps: Array, x: Array, /, kernel_size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
     """Return the kernels for which <kernels, weight> = <maps, correlate(x, weight)> whatever weight is.
 
@@ -274,7 +278,8 @@ def conv2d(
 
     Returns
     -------
-    (N, out, rows, columns), see `window`
+    (N, out, rows, columns)
+        (size + 2 padding - dilation (kernel - 1) - 1) // stride + 1 in each direction: a remainder is dropped.
 
     Raises
     ------

@@ -10,11 +10,11 @@ from tinygrad_edu.recorder import Array, op
 
 
 @cache
-def _number(value: float, dtype: Any) -> ndarray:
-    """Return a number as an array of a dtype: on small arrays NumPy takes twice as long with a Python number."""
-    array = np.array(value, dtype)
-    array.flags.writeable = False
-    return array
+def _zero_of(dtype: Any) -> ndarray:
+    """Return 0 as an array of a dtype: with a Python number NumPy takes twice as long on small arrays."""
+    zero = np.zeros((), dtype)
+    zero.flags.writeable = False
+    return zero
 
 
 def _zero(g: Any, x_shape: tuple[int, ...], x_dtype: Any) -> ndarray:
@@ -36,7 +36,7 @@ def keep(x: Array, mask: Array) -> Array:
     """
     x = np.asarray(x)
     if x.size < _LARGE or x.itemsize not in _INTEGERS:
-        return np.where(mask, x, _number(0, x.dtype))
+        return np.where(mask, x, _zero_of(x.dtype))
     integers = _INTEGERS[x.itemsize]
     ones = np.negative(np.asarray(mask, bool).view(np.int8))  # -1: every bit is set
     return np.bitwise_and(x.view(integers), ones, dtype=integers).view(x.dtype)
@@ -251,10 +251,10 @@ abs.vjps(x=lambda g, x: g * sign(x))
 def relu(x: Array) -> Array:
     """Return max(x, 0). Its derivative at 0 is 0."""
     dtype = np.asarray(x).dtype
-    return np.maximum(x, _number(0, dtype) if dtype.kind == "f" else 0)
+    return np.maximum(x, _zero_of(dtype) if dtype.kind == "f" else 0)
 
 
-relu.vjps(x=lambda g, out: keep(g, out > _number(0, out.dtype)))
+relu.vjps(x=lambda g, out: keep(g, out > _zero_of(out.dtype)))
 
 
 @op(broadcasts=True)

@@ -1,6 +1,5 @@
 """Pooling: the greatest pixel of each window over images, and the mean."""
 
-from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.convolution import Pair, Window, apart, four_axes, im2col, pair, window
+from tinygrad_edu.ops.convolution import Pair, Size, Window, four_axes, im2col, overlap, pair, window
 from tinygrad_edu.ops.elementwise import keep
 from tinygrad_edu.ops.reduction import mean
 from tinygrad_edu.ops.shape import pad, reshape
@@ -25,7 +24,7 @@ def greatest(x: Array, /, kernel_size: Pair, stride: Pair) -> Array:
 
 
 @op
-def share_out(values: Array, /, chosen: Array, size: tuple[int, int], kernel_size: Pair, stride: Pair) -> Array:
+def share_out(values: Array, /, chosen: Array, size: Size, kernel_size: Pair, stride: Pair) -> Array:
     """Share each value out evenly to the chosen pixels of its window: (N, C, rows, columns) -> (N, C, H, W).
 
     `chosen`, (kh * kw, N, C, rows, columns), says for each place in the window whether its pixel gets a share.
@@ -33,9 +32,9 @@ def share_out(values: Array, /, chosen: Array, size: tuple[int, int], kernel_siz
     laid = window(size, kernel_size, stride, 0, 1)
     share = (values / _count(chosen)).astype(values.dtype, copy=False)
     images = np.zeros((*values.shape[:2], *size), values.dtype)
-    overlap = not (apart(laid.rows) and apart(laid.columns))
+    add_up = overlap(laid.rows) or overlap(laid.columns)
     for place, here in zip(_pixels(images, laid), chosen, strict=True):
-        place[...] = place + keep(share, here) if overlap else keep(share, here)
+        place[...] = place + keep(share, here) if add_up else keep(share, here)
     return images
 
 
@@ -77,12 +76,14 @@ def max_pool2d(x: Any, kernel_size: Pair, stride: Pair | None = None, padding: P
 
     The stride is that of the kernel unless given; a remainder is dropped; the padding never wins.
     """
-    return greatest(_padded(x, kernel_size, padding, _least), kernel_size, kernel_size if stride is None else stride)
+    x = _images(x)
+    padded = _padded(x, kernel_size, padding, _least(x.dtype))
+    return greatest(padded, kernel_size, kernel_size if stride is None else stride)
 
 
 def avg_pool2d(x: Any, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Any:
     """Return the mean of each window, the zeros of the padding included: (N, C, H, W) -> (N, C, rows, columns)."""
-    x, stride = _padded(x, kernel_size, padding, lambda dtype: 0), kernel_size if stride is None else stride
+    x, stride = _padded(_images(x), kernel_size, padding, 0), kernel_size if stride is None else stride
     n, c, h, w = x.shape
     kh, kw = pair(kernel_size, "kernel_size", 1)
     rows, columns = window((h, w), kernel_size, stride, 0, 1).size
@@ -94,11 +95,15 @@ def _least(dtype: Any) -> float:
     return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min if dtype.kind in "iu" else False
 
 
-def _padded(x: Any, kernel_size: Pair, padding: Pair, border: Callable[[Any], float]) -> Any:
-    """Put a border around images, of at most half of the window."""
-    x = x if hasattr(x, "dtype") else np.asarray(x)
+def _images(x: Any) -> Any:
+    """Return images as an array or Tensor (N, C, H, W)."""
     four_axes("x", x)
+    return x if hasattr(x, "dtype") else np.asarray(x)
+
+
+def _padded(x: Any, kernel_size: Pair, padding: Pair, border: float) -> Any:
+    """Put a border around images, of at most half of the window."""
     (kh, kw), (ph, pw) = pair(kernel_size, "kernel_size", 1), pair(padding, "padding", 0)
     if 2 * ph > kh or 2 * pw > kw:
         raise ShapeError(f"pooling: padding {ph}x{pw} is more than half of the window {kh}x{kw}.")
-    return pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), border(x.dtype)) if ph or pw else x
+    return pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), border) if ph or pw else x
