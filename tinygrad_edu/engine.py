@@ -166,8 +166,7 @@ def leaf(array: ndarray) -> Node:
 
 def as_array(data: Any, dtype: Any = None) -> ndarray:
     """Copy `data` into a fresh array: Python numbers and lists become float32, arrays keep their dtype."""
-    if isinstance(data, Tensor):
-        data = data.numpy()
+    data = values_of(data)
     array = np.array(data, dtype=dtype)
     if dtype is None and not isinstance(data, ndarray | np.generic) and array.dtype.kind in "iuf":
         array = array.astype(np.float32)
@@ -317,7 +316,7 @@ class Tensor(Surface):
             For any other shape.
         """
         if values is not self._data:
-            values = np.asarray(values.numpy() if isinstance(values, Tensor) else values)
+            values = np.asarray(values_of(values))
             demand_shape("assigning to a tensor in place", values.shape, self.shape)
             refuse_read_only("assign", self)
             self._data[...] = values
@@ -397,6 +396,11 @@ class Tensor(Surface):
         return np.array(self.numpy(), dtype=dtype, copy=copy)
 
 
+def values_of(x: Any) -> Any:
+    """Return the values of a Tensor as a read-only view, and anything else as it is."""
+    return x.numpy() if isinstance(x, Tensor) else x
+
+
 def wrap(array: ndarray, node: Node | None, cell: Cell) -> Tensor:
     """Make a Tensor of its three parts, copying nothing."""
     tensor = Tensor.__new__(Tensor)
@@ -466,8 +470,7 @@ def _cotangent(tensor: Tensor, gradient: Any) -> ndarray:
                 f"or reduce it to one number first, with .sum() or .mean()."
             )
         return np.ones(tensor.shape, tensor.dtype)
-    values = gradient.numpy() if isinstance(gradient, Tensor) else gradient
-    array = np.asarray(values, dtype=tensor.dtype)
+    array = np.asarray(values_of(gradient), dtype=tensor.dtype)
     demand_shape("the gradient given to backward()", array.shape, tensor.shape)
     return array
 

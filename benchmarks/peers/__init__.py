@@ -34,12 +34,11 @@ class Peer:
 
 OURS = "ours"
 LOWER_BOUND = "NumPy by hand"
-# Shards on threads, each with a BLAS of its own: our program sees to that itself, the one by hand is told here.
 _ONE_BLAS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 PEERS = [
     Peer(OURS, "benchmarks.ours", is_peer=False),
-    Peer(LOWER_BOUND, "benchmarks.peers.by_hand", environment=_ONE_BLAS, is_peer=False),
+    Peer(LOWER_BOUND, "benchmarks.peers.by_hand", is_peer=False),
     Peer("PyTorch", "benchmarks.peers.pytorch", ("torch",)),
     Peer("torch.compile", "benchmarks.peers.pytorch", ("torch",), {"BENCHMARK_COMPILE": "1"}),
     Peer("JAX", "benchmarks.peers.jax", ("jax",)),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 from numpy.lib.stride_tricks import sliding_window_view
+from threadpoolctl import threadpool_limits
 
 from benchmarks import workloads
 from benchmarks.cores import available
@@ -22,7 +23,7 @@ Run = Callable[[], tuple[float, ...]]
 
 def threads() -> str:
     """Say how many threads may compute."""
-    return f"shards on {len(available())}, BLAS 1"
+    return f"shards on {len(available())} with BLAS 1; products alone with BLAS {len(available())}"
 
 
 class Shard:
@@ -106,6 +107,7 @@ class Network:
         cores = len(available())
         self.kernels, self.weights, self.momentum = kernels.reshape(16, 9).copy(), weights.copy(), momentum
         self.velocities = [np.zeros_like(self.kernels), np.zeros_like(self.weights)]
+        threadpool_limits(1, "blas")
         self.size = max(1, min(SHARD, batch // cores))
         assert batch % self.size == 0, "each shard of a batch has the same size here"
         self.shards = [Shard(self.size, k) for k in range(cores)]
@@ -188,6 +190,7 @@ def convolution(sizes: workloads.Sizes, fixed: bool) -> Run | None:
     """Workload 4: its three matrix products alone, on patches that are there already."""
     if fixed:
         return None
+    threadpool_limits(len(available()), "blas")
     a = workloads.convolution(sizes)
     w = a["w"].reshape(len(a["w"]), -1)
     c = np.ascontiguousarray(a["c"].swapaxes(0, 1)).reshape(len(w), -1)
@@ -207,6 +210,7 @@ def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run | None:
     """Workload 5: its eight matrix products alone."""
     if fixed:
         return None
+    threadpool_limits(len(available()), "blas")
     x, _, parameters = workloads.mlp(sizes)
     weights = parameters[::2]
     inputs = [x, *(np.empty((len(x), len(w)), np.float32) for w in weights[:-1])]

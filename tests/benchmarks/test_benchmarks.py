@@ -39,7 +39,9 @@ def test_report(report):
     (run,) = report["runs"]
     assert run["cores"] == 1
     assert [w["key"] for w in run["workloads"]] == ["1", "2", "6", "7"]
-    assert all(run["threads"][name] == {"cores": 1, "threads": "shards on 1, BLAS 1"} for name in (OURS, LOWER_BOUND))
+    for name in (OURS, LOWER_BOUND):
+        assert run["threads"][name]["cores"] == 1
+        assert run["threads"][name]["threads"].startswith("shards on 1 with BLAS 1; ")
 
 
 @pytest.mark.parametrize("key", ["1", "2"])

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor
+from tinygrad_edu.engine import Tensor, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import abs, cross_entropy, getitem, mean, negative, reshape, square, stack, sum
@@ -77,7 +77,7 @@ def nll_loss(log_probabilities: Any, labels: Any, reduction: Reduction = "mean")
     >>> nll_loss(Tensor([[-1.0, -5.0], [-7.0, -2.0]]), [0, 1])
     Tensor(1.5, shape=(), dtype=float32)
     """
-    y = labels.numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    y = np.asarray(values_of(labels))
     _require_labels(np.shape(log_probabilities), y)
     samples, *positions = np.ogrid[tuple(slice(n) for n in y.shape)]
     return _reduce("nll_loss", negative(getitem(log_probabilities, (samples, y, *positions))), reduction)

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.engine import Tensor
+from tinygrad_edu.engine import Tensor, values_of
 from tinygrad_edu.errors import StateDictError
 
 Part = TypeVar("Part")
@@ -177,9 +177,9 @@ class Module:
 
 def _held(name: str, value: Any, above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Module | Tensor]]:
     """Yield the modules and tensors in `value`: itself, or what nested lists, tuples and dicts hold."""
-    if isinstance(value, Module | Tensor):
+    if isinstance(value, (Module, Tensor)):
         yield name, value
-    elif isinstance(value, list | tuple | dict) and id(value) not in above:
+    elif isinstance(value, (list, tuple, dict)) and id(value) not in above:
         for key, part in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _held(f"{name}.{key}", part, above | {id(value)})
 
@@ -195,7 +195,7 @@ def _once(named: list[tuple[str, Part]]) -> list[tuple[str, Part]]:
 def _read(name: str, value: Any) -> NDArray[Any]:
     """Copy a saved value: it may be a view of the very memory that is to be written."""
     try:
-        return np.asarray(value.numpy() if isinstance(value, Tensor) else value).copy()
+        return np.asarray(values_of(value)).copy()
     except Exception as error:
         raise StateDictError(
             f"load_state_dict: NumPy cannot read {name}, a {type(value).__name__}: {error} Nothing was loaded."

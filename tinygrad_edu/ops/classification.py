@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.elementwise import astype, exp, keep
 from tinygrad_edu.ops.reduction import mean, sum
@@ -14,14 +15,14 @@ from tinygrad_edu.recorder import Array, op
 
 def _shifted(x: ndarray, axis: int) -> ndarray:
     """Move the greatest element to 0: softmax does not change, and nothing overflows."""
-    return x - np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    return x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
 
 
 @op
 def softmax(x: Array, /, axis: int = -1) -> Array:
     """Return exp(x) / sum(exp(x)) along `axis`: positive numbers that add up to 1."""
     e = np.exp(_shifted(x, axis))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    return e / np.add.reduce(e, axis=axis, keepdims=True)
 
 
 softmax.vjps(x=lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)))
@@ -31,7 +32,7 @@ softmax.vjps(x=lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)
 def log_softmax(x: Array, /, axis: int = -1) -> Array:
     """Return log(softmax(x)) along `axis`."""
     shifted = _shifted(x, axis)
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
 
 
 log_softmax.vjps(x=lambda g, out, axis: g - exp(out) * sum(g, axis, keepdims=True))
@@ -53,7 +54,13 @@ def softmax_cross_entropy(logits: Array, targets: Array) -> Array:
     log_p = log_softmax(logits, 1)
     if targets.dtype.kind == "f":
         return -np.sum(_to(targets, logits.dtype) * log_p, axis=1)
-    return -np.take_along_axis(log_p, np.expand_dims(targets, 1), axis=1)[:, 0]
+    return -log_p[_places(targets)]
+
+
+def _places(labels: ndarray) -> tuple[ndarray, ...]:
+    """Return where in an array (N, C, ...) the labels (N, ...) point to, as an index."""
+    n, *others = (np.arange(n).reshape(-1, *[1] * (labels.ndim - 1 - i)) for i, n in enumerate(labels.shape))
+    return n, labels, *others
 
 
 def _to(x: Any, dtype: Any) -> Any:
@@ -64,17 +71,16 @@ def _probabilities(targets: Any, like: Any) -> Any:
     """Return labels as one-hot rows, and probabilities as they are, in the dtype of the logits."""
     if targets.dtype.kind == "f":
         return _to(targets, like.dtype)
-    classes = np.arange(like.shape[1]).reshape(1, -1, *[1] * (like.ndim - 2))
-    return (np.expand_dims(_labels(targets), 1) == classes).astype(like.dtype)
-
-
-def _labels(targets: Any) -> ndarray:
-    return targets.numpy() if hasattr(targets, "numpy") else targets
+    one_hot = np.zeros(like.shape, like.dtype)
+    one_hot[_places(values_of(targets))] = 1
+    return one_hot
 
 
 def _cross_entropy_logits(g: Any, logits: Any, targets: Any) -> Any:
-    p = _probabilities(targets, logits)
-    return expand_dims(g, 1) * (_far_from_subnormal(softmax(logits, 1)) * sum(p, 1, keepdims=True) - p)
+    wanted, p = _probabilities(targets, logits), _far_from_subnormal(softmax(logits, 1))
+    if targets.dtype.kind == "f":  # they need not add up to 1
+        p = p * sum(wanted, 1, keepdims=True)
+    return expand_dims(g, 1) * (p - wanted)
 
 
 def _far_from_subnormal(p: Any) -> Any:
@@ -144,7 +150,7 @@ def _check_targets(shape: tuple[int, ...], targets: Any) -> None:
             f"cross_entropy: labels of shape {targets.shape} for logits of shape {shape}; "
             f"they need {(shape[0], *shape[2:])}."
         )
-    labels = _labels(targets)
+    labels = values_of(targets)
     if labels.size and not (labels.min() >= 0 and labels.max() < shape[1]):
         raise ValueError(
             f"cross_entropy: labels from {labels.min()} to {labels.max()}; "

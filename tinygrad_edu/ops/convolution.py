@@ -14,18 +14,20 @@ from tinygrad_edu.recorder import Array, op
 Size = tuple[int, int]
 Pair = int | Size
 
+_WHOLE = (int, np.integer)
+
 # So many bytes of windows are made at a time: with what they are multiplied with they stay in a core's cache.
 _WINDOWS_AT_A_TIME = 2**20
 
 
 def pair(value: Any, name: str, least: int) -> tuple[int, int]:
     """Read a setting that is a whole number, or a pair of them (vertical, horizontal)."""
-    if value.__class__ is int and value >= least:
-        return value, value
-    both = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(both) != 2 or any(not isinstance(n, int | np.integer) or n < least for n in both):
-        raise ShapeError(f"{name} is a whole number of at least {least}, or a pair of them, not {value!r}.")
-    return int(both[0]), int(both[1])
+    both = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(both) == 2:
+        a, b = both
+        if isinstance(a, _WHOLE) and isinstance(b, _WHOLE) and a >= least and b >= least:
+            return int(a), int(b)
+    raise ShapeError(f"{name} is a whole number of at least {least}, or a pair of them, not {value!r}.")
 
 
 class Window(NamedTuple):
@@ -81,23 +83,23 @@ def _unfold(x: ndarray, laid: Window) -> ndarray:
 
     In two steps: the columns of the kernel by strided copies, then its rows, which are whole blocks of those.
     """
-    n, c = x.shape[:2]
     if x.shape[2:] != laid.padded:
-        padded = np.zeros((n, c, *laid.padded), x.dtype)
+        padded = np.zeros((*x.shape[:2], *laid.padded), x.dtype)
         padded[:, :, *laid.inside] = x
         x = padded
-    if len(laid.columns) == 1:
-        strips = x[:, :, None, :, laid.columns[0]]
-    else:
-        strips = np.empty((n, c, len(laid.columns), laid.padded[0], laid.size[1]), x.dtype)
-        for j, met in enumerate(laid.columns):
-            strips[:, :, j] = x[:, :, :, met]
-    if len(laid.rows) == 1:
-        return strips[:, :, None, :, laid.rows[0]]
-    out = np.empty((n, c, len(laid.rows), len(laid.columns), *laid.size), x.dtype)
-    for i, met in enumerate(laid.rows):
-        out[:, :, i] = strips[:, :, :, met]
-    return out
+    return _slide(_slide(x, laid.columns, laid.size[1]), laid.rows, laid.size[0])
+
+
+def _slide(x: ndarray, met: tuple[slice, ...], count: int) -> ndarray:
+    """Cut axis 3 into `count` windows: (N, C, a, length, ...) -> (N, C, kernel, a, count, ...)."""
+    if len(met) == 1:
+        return x[:, :, None, :, met[0]]
+    x = np.ascontiguousarray(x)
+    n, c, a, _, *others = x.shape
+    by_n, by_c, by_a, by_pixel, *by_others = x.strides
+    apart, step = met[1].start * by_pixel, met[0].step * by_pixel
+    strides = (by_n, by_c, apart, by_a, step, *by_others)
+    return ndarray((n, c, len(met), a, count, *others), x.dtype, x, 0, strides).copy()
 
 
 def _fold(parts: ndarray, laid: Window) -> ndarray:

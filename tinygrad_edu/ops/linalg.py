@@ -93,7 +93,7 @@ def linear(x: Array, weight: Array) -> Array:
 
 def _rows(x: Any) -> Any:
     """Return the vectors along the last axis as the rows of one matrix."""
-    return reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+    return x if x.ndim == 2 else reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 linear.vjps(x=lambda g, weight: matmul(g, weight), weight=lambda g, x: matmul(transpose(_rows(g)), _rows(x)))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor
+from tinygrad_edu.engine import Tensor, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.ops import elementwise, linalg, reduction, shape
 
@@ -50,7 +50,7 @@ def _dispatch(function: Callable[..., Any], inputs: tuple[Any, ...], settings: d
     if function in DIFFERENTIABLE:
         return DIFFERENTIABLE[function](*inputs, **settings)
     if function in QUESTIONS:
-        return function(*(x.numpy() if isinstance(x, Tensor) else x for x in inputs), **settings)
+        return function(*map(values_of, inputs), **settings)
     raise DTypeError(
         f"np.{function.__name__} has no op of ours, and would lose the gradient: compose it of the ops of "
         f"tinygrad_edu, or give it the values alone, with .numpy()."

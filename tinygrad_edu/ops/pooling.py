@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.convolution import Pair, Size, Window, four_axes, im2col, overlap, pair, window
 from tinygrad_edu.ops.elementwise import keep
@@ -30,21 +31,19 @@ def share_out(values: Array, /, chosen: Array, size: Size, kernel_size: Pair, st
     `chosen`, (kh * kw, N, C, rows, columns), says for each place in the window whether its pixel gets a share.
     """
     laid = window(size, kernel_size, stride, 0, 1)
-    share = (values / _count(chosen)).astype(values.dtype, copy=False)
+    shares = keep((values / _count(chosen)).astype(values.dtype, copy=False), chosen)
     images = np.zeros((*values.shape[:2], *size), values.dtype)
     add_up = overlap(laid.rows) or overlap(laid.columns)
-    for place, here in zip(_pixels(images, laid), chosen, strict=True):
-        place[...] = place + keep(share, here) if add_up else keep(share, here)
+    for place, share in zip(_pixels(images, laid), shares, strict=True):
+        place[...] = place + share if add_up else share
     return images
 
 
 @op
 def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: Pair) -> Array:
     """Return the mean over the chosen pixels of each window: the transpose of `share_out`."""
-    total = np.zeros(chosen.shape[1:], images.dtype)
-    for pixels, here in zip(_pixels(images, window(images.shape[2:], kernel_size, stride, 0, 1)), chosen, strict=True):
-        total += keep(pixels, here)
-    return (total / _count(chosen)).astype(images.dtype, copy=False)
+    pixels = _in_windows(images, window(images.shape[2:], kernel_size, stride, 0, 1))
+    return (np.add.reduce(keep(pixels, chosen), axis=0) / _count(chosen)).astype(images.dtype, copy=False)
 
 
 def _pixels(x: Any, laid: Window) -> list[Any]:
@@ -52,13 +51,24 @@ def _pixels(x: Any, laid: Window) -> list[Any]:
     return [x[:, :, row, column] for row in laid.rows for column in laid.columns]
 
 
+def _in_windows(x: Any, laid: Window) -> ndarray:
+    """Copy images (N, C, H, W) into (kh * kw, N, C, rows, columns), what `_pixels` returns."""
+    places = _pixels(x, laid)
+    out = np.empty((len(places), *places[0].shape), x.dtype)
+    for k, place in enumerate(places):
+        out[k] = place
+    return out
+
+
 def _count(chosen: ndarray) -> ndarray:
-    return np.add.reduce(chosen, axis=0, dtype=np.uint32).astype(np.float32)
+    """Count what is chosen of each window, in the smallest integers that hold it: a quotient by them stays float32."""
+    return np.add.reduce(chosen, axis=0, dtype=np.min_scalar_type(len(chosen)))
 
 
 def _greatest_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair) -> Any:
-    laid = window(x.shape[2:], kernel_size, stride, 0, 1)
-    chosen = np.stack([~(pixels < out) for pixels in _pixels(x, laid)])  # where there is a NaN, each of its window
+    pixels = _in_windows(values_of(x), window(x.shape[2:], kernel_size, stride, 0, 1))
+    chosen = np.less(pixels, values_of(out))
+    np.logical_not(chosen, out=chosen)  # and so, where there is a NaN, each pixel of its window
     return share_out(g, chosen, x.shape[2:], kernel_size, stride)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor, from_numpy, no_grad
+from tinygrad_edu.engine import Tensor, from_numpy, no_grad, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.recorder import Op
 from tinygrad_edu.testing.calls import Call, argument_names
@@ -212,7 +212,7 @@ def draw_signed(rng: Rng, shape: tuple[int, ...]) -> Array:
 
 
 def _float64(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-    points = [np.asarray(a.numpy() if isinstance(a, Tensor) else a) for a in arrays]
+    points = [np.asarray(values_of(a)) for a in arrays]
     for a in points:
         if a.dtype.kind not in "fiu":
             raise DTypeError(f"a derivative is taken at real numbers, not at an array of dtype {a.dtype}.")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor, from_numpy, leaf, no_grad
+from tinygrad_edu.engine import Tensor, from_numpy, leaf, no_grad, values_of
 from tinygrad_edu.testing.calls import argument_names
 from tinygrad_edu.testing.checks import SEED, compare, draw_signed
 from tinygrad_edu.testing.laws import LawBroken
@@ -53,7 +53,7 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
     if len(inputs) == 1 and hasattr(inputs[0], "example"):
         _for_all(module, inputs[0], per_sample)
         return
-    arrays = [np.asarray(x.numpy() if isinstance(x, Tensor) else x) for x in inputs]
+    arrays = [np.asarray(values_of(x)) for x in inputs]
     training = getattr(module, "training", True)
     rng = np.random.default_rng(SEED) if rng is None else rng
     try:
