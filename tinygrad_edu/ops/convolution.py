@@ -17,7 +17,7 @@ Pair = int | Size
 _WHOLE = (int, np.integer)
 
 # So many bytes of windows are made at a time: with what they are multiplied with they stay in a core's cache.
-_WINDOWS_AT_A_TIME = 2**20
+_WINDOWS_AT_A_TIME = 2**21
 
 
 def pair(value: Any, name: str, least: int) -> tuple[int, int]:

@@ -42,7 +42,7 @@ def share_out(values: Array, /, chosen: Array, size: Size, kernel_size: Pair, st
 @op
 def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: Pair) -> Array:
     """Return the mean over the chosen pixels of each window: the transpose of `share_out`."""
-    pixels = _in_windows(images, window(images.shape[2:], kernel_size, stride, 0, 1))
+    pixels = np.stack(_pixels(images, window(images.shape[2:], kernel_size, stride, 0, 1)))
     return (np.add.reduce(keep(pixels, chosen), axis=0) / _count(chosen)).astype(images.dtype, copy=False)
 
 
@@ -51,22 +51,13 @@ def _pixels(x: Any, laid: Window) -> list[Any]:
     return [x[:, :, row, column] for row in laid.rows for column in laid.columns]
 
 
-def _in_windows(x: Any, laid: Window) -> ndarray:
-    """Copy images (N, C, H, W) into (kh * kw, N, C, rows, columns), what `_pixels` returns."""
-    places = _pixels(x, laid)
-    out = np.empty((len(places), *places[0].shape), x.dtype)
-    for k, place in enumerate(places):
-        out[k] = place
-    return out
-
-
 def _count(chosen: ndarray) -> ndarray:
     """Count what is chosen of each window, in the smallest integers that hold it: a quotient by them stays float32."""
     return np.add.reduce(chosen, axis=0, dtype=np.min_scalar_type(len(chosen)))
 
 
 def _greatest_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair) -> Any:
-    pixels = _in_windows(values_of(x), window(x.shape[2:], kernel_size, stride, 0, 1))
+    pixels = np.stack(_pixels(values_of(x), window(x.shape[2:], kernel_size, stride, 0, 1)))
     chosen = np.less(pixels, values_of(out))
     np.logical_not(chosen, out=chosen)  # and so, where there is a NaN, each pixel of its window
     return share_out(g, chosen, x.shape[2:], kernel_size, stride)
