@@ -77,10 +77,8 @@ def _probabilities(targets: Any, like: Any) -> Any:
 
 
 def _cross_entropy_logits(g: Any, logits: Any, targets: Any) -> Any:
-    wanted, p = _probabilities(targets, logits), _far_from_subnormal(softmax(logits, 1))
-    if targets.dtype.kind == "f":  # they need not add up to 1
-        p = p * sum(wanted, 1, keepdims=True)
-    return expand_dims(g, 1) * (p - wanted)
+    p = _probabilities(targets, logits)
+    return expand_dims(g, 1) * (_far_from_subnormal(softmax(logits, 1)) * sum(p, 1, keepdims=True) - p)
 
 
 def _far_from_subnormal(p: Any) -> Any:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.convolution import Pair, Size, Window, four_axes, im2col, overlap, pair, window
 from tinygrad_edu.ops.elementwise import keep
@@ -57,8 +56,8 @@ def _count(chosen: ndarray) -> ndarray:
 
 
 def _greatest_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair) -> Any:
-    pixels = np.stack(_pixels(values_of(x), window(x.shape[2:], kernel_size, stride, 0, 1)))
-    chosen = np.less(pixels, values_of(out))
+    pixels = np.stack(_pixels(x, window(x.shape[2:], kernel_size, stride, 0, 1)))
+    chosen = np.less(pixels, out)
     np.logical_not(chosen, out=chosen)  # and so, where there is a NaN, each pixel of its window
     return share_out(g, chosen, x.shape[2:], kernel_size, stride)
 
