@@ -108,6 +108,22 @@ def windows_of_images() -> Pair:
     return place_by_place, lambda: im2col(x, 3)
 
 
+def calls_for_windows() -> Pair:
+    """Copy the windows of 5x5 kernels on small images: with ten calls, one for each strip and row, or with two."""
+    x = _draw(64, 6, 12, 12)
+
+    def ten_calls() -> ndarray:
+        strips = np.empty((64, 6, 5, 12, 8), np.float32)
+        for j in range(5):
+            strips[:, :, j] = x[:, :, :, j : j + 8]
+        out = np.empty((64, 6, 5, 5, 8, 8), np.float32)
+        for i in range(5):
+            out[:, :, i] = strips[:, :, :, i : i + 8]
+        return out.reshape(64, 150, 64)
+
+    return ten_calls, lambda: im2col(x, 5)
+
+
 def convolution_in_the_cache() -> Pair:
     """Convolve 32 to 64 channels: with the windows of all 32 images at once, or of as many as the cache holds."""
     x, weight = _draw(32, 32, 28, 28), _draw(64, 32, 3, 3)
@@ -126,7 +142,7 @@ def max_pooling() -> Pair:
 
 KERNELS = [
     rule_of_relu, rule_of_tanh, dropout_mask, logits, gradient_of_weights, unlikely_classes, layout_of_a_gradient,
-    windows_of_images, convolution_in_the_cache, max_pooling,
+    windows_of_images, calls_for_windows, convolution_in_the_cache, max_pooling,
 ]  # fmt: skip
 
 
