@@ -59,8 +59,8 @@ def softmax_cross_entropy(logits: Array, targets: Array) -> Array:
 
 def _places(labels: ndarray) -> tuple[ndarray, ...]:
     """Return where in an array (N, C, ...) the labels (N, ...) point to, as an index."""
-    n, *others = (np.arange(n).reshape(-1, *[1] * (labels.ndim - 1 - i)) for i, n in enumerate(labels.shape))
-    return n, labels, *others
+    sample, *others = (np.arange(n).reshape(-1, *[1] * (labels.ndim - 1 - i)) for i, n in enumerate(labels.shape))
+    return sample, labels, *others
 
 
 def _to(x: Any, dtype: Any) -> Any:

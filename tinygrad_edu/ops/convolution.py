@@ -98,7 +98,7 @@ def _slide(x: ndarray, met: tuple[slice, ...], count: int) -> ndarray:
     n, c, a, _, *others = x.shape
     by_n, by_c, by_a, by_pixel, *by_others = x.strides
     apart, step = met[1].start * by_pixel, met[0].step * by_pixel
-    strides = (by_n, by_c, apart, by_a, step, *by_others)
+    strides = (by_n, by_c, apart, by_a, step, *by_others)  # a pixel is visited once for each window that it is in
     return ndarray((n, c, len(met), a, count, *others), x.dtype, x, 0, strides).copy()
 
 
