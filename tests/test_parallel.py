@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -67,6 +68,31 @@ def test_an_exception_comes_out_and_the_next_call_works(threads, two_blas_thread
         list(map_shards(lambda k: 1 // (k - 3), 7, threads))
     assert blas_threads() == two_blas_threads
     assert list(map_shards(lambda k: k, 3, threads)) == [0, 1, 2]
+
+
+def test_the_calling_thread_works_too():
+    both = threading.Barrier(2, timeout=10)
+
+    def who(k):
+        both.wait()
+        return threading.current_thread()
+
+    assert threading.current_thread() in list(map_shards(who, 2, threads=2))
+
+
+def test_nothing_runs_on_after_a_map_that_is_left_early():
+    begun = []
+
+    def slow(k):
+        begun.append(k)
+        time.sleep(0.001)
+
+    results = map_shards(slow, 1000, threads=2)
+    next(results)
+    results.close()
+    count = len(begun)
+    time.sleep(0.05)
+    assert len(begun) == count < 1000
 
 
 @pytest.mark.parametrize("threads", THREADS)

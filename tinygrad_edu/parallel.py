@@ -6,8 +6,9 @@ interpreter lock while it computes.
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import cache
@@ -113,13 +114,38 @@ def map_shards(function: Callable[[int], Result], count: int, threads: int | Non
         if threads <= 1:
             yield from map(function, range(count))
         else:
-            tasks = [_pool(threads).submit(copy_context().run, _run_shard, function, k) for k in range(count)]
-            yield from (task.result() for task in tasks)
+            yield from _map_together(function, count, threads - 1)
 
 
-def _run_shard(function: Callable[[int], Result], k: int) -> Result:
+def _map_together(function: Callable[[int], Result], count: int, helpers: int) -> Iterator[Result]:
+    """Share the work with other threads: this one works too, wherever it would wait for the next result."""
+    results: list[Future[Result]] = [Future() for _ in range(count)]
+    left = deque(range(count))
+    tasks = [_pool(helpers).submit(copy_context().run, _work, function, left, results) for _ in range(helpers)]
+    try:
+        for result in results:
+            while left and not result.done():
+                copy_context().run(_work, function, left, results, 1)
+            yield result.result()
+    finally:
+        left.clear()  # who fails or stops early wants no more
+        wait([task for task in tasks if not task.cancel()])
+
+
+def _work(
+    function: Callable[[int], Result], left: deque[int], results: list[Future[Result]], most: int | None = None
+) -> None:
+    """Compute the shards that nobody has taken yet, one after the other."""
     _in_shard.set(True)
-    return function(k)
+    for _ in range(len(left) if most is None else most):
+        try:
+            k = left.popleft()
+        except IndexError:  # another thread was faster
+            return
+        try:
+            results[k].set_result(function(k))
+        except BaseException as error:  # raised again where the result is asked for
+            results[k].set_exception(error)
 
 
 def value_and_grad(
