@@ -4,6 +4,8 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
+from contextvars import ContextVar
 
 import numpy as np
 import pytest
@@ -78,6 +80,28 @@ def test_the_calling_thread_works_too():
         return threading.current_thread()
 
     assert threading.current_thread() in list(map_shards(who, 2, threads=2))
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_results_are_let_go_as_they_are_taken(threads):
+    taken = []
+    for result in map_shards(lambda k: np.zeros(1), 20, threads):
+        taken.append(weakref.ref(result))
+        del result
+    assert sum(ref() is not None for ref in taken) <= threads  # a thread may still be handing its last one over
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_every_shard_begins_in_the_context_of_the_caller(threads):
+    name = ContextVar("name", default="of the caller")
+
+    def rename(k):
+        found = name.get()
+        name.set(f"of shard {k}")
+        return found
+
+    assert list(map_shards(rename, 7, threads)) == ["of the caller"] * 7
+    assert name.get() == "of the caller"
 
 
 def test_nothing_runs_on_after_a_map_that_is_left_early():

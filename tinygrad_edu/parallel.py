@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
 from functools import cache
 from threading import Lock
 from typing import Any, TypeVar
@@ -29,7 +29,6 @@ Result = TypeVar("Result")
 # The number of BLAS threads belongs to the process: the first that limits it sets it, the last that ends puts it back.
 _limiting, _limited = Lock(), 0
 _limit: Any = None
-_in_shard = ContextVar("tinygrad_edu_in_shard", default=False)
 
 
 def available_cores() -> int:
@@ -108,44 +107,39 @@ def map_shards(function: Callable[[int], Result], count: int, threads: int | Non
     MissingExtraError
         Where threadpoolctl is not installed.
     """
-    # A shard that maps in its turn would wait for threads that wait for it.
-    threads = 1 if _in_shard.get() else min(threads or available_cores(), count)
     with single_threaded_blas():
-        if threads <= 1:
-            yield from map(function, range(count))
-        else:
-            yield from _map_together(function, count, threads - 1)
+        yield from _map_together(function, count, helpers=min(threads or available_cores(), count) - 1)
 
 
 def _map_together(function: Callable[[int], Result], count: int, helpers: int) -> Iterator[Result]:
-    """Share the work with other threads: this one works too, wherever it would wait for the next result."""
-    results: list[Future[Result]] = [Future() for _ in range(count)]
+    """Share the work with other threads: this one works too, wherever it would wait for the next result.
+
+    So it ends even where the others never begin, because all of them are busy with the shard that this is called in.
+    """
+    context = copy_context()
     left = deque(range(count))
-    tasks = [_pool(helpers).submit(copy_context().run, _work, function, left, results) for _ in range(helpers)]
+    results: dict[int, Future[Result]] = {k: Future() for k in range(count)}
+
+    def work(until: int | None = None) -> None:
+        """Compute shards that nobody has taken yet: all of them, or until that one is done."""
+        while left and (until is None or not results[until].done()):
+            try:
+                k = left.popleft()
+            except IndexError:  # another thread was faster
+                return
+            try:
+                results[k].set_result(context.copy().run(function, k))
+            except BaseException as error:  # raised again where the result is asked for
+                results[k].set_exception(error)
+
+    tasks = [_pool(helpers).submit(work) for _ in range(helpers)]
     try:
-        for result in results:
-            while left and not result.done():
-                copy_context().run(_work, function, left, results, 1)
-            yield result.result()
+        for k in range(count):
+            work(until=k)
+            yield results.pop(k).result()
     finally:
         left.clear()  # who fails or stops early wants no more
         wait([task for task in tasks if not task.cancel()])
-
-
-def _work(
-    function: Callable[[int], Result], left: deque[int], results: list[Future[Result]], most: int | None = None
-) -> None:
-    """Compute the shards that nobody has taken yet, one after the other."""
-    _in_shard.set(True)
-    for _ in range(len(left) if most is None else most):
-        try:
-            k = left.popleft()
-        except IndexError:  # another thread was faster
-            return
-        try:
-            results[k].set_result(function(k))
-        except BaseException as error:  # raised again where the result is asked for
-            results[k].set_exception(error)
 
 
 def value_and_grad(
