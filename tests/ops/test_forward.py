@@ -124,6 +124,14 @@ def correlate_kernels_by_loop(maps, x, kernel_size, **settings):
     return kernels
 
 
+def dropout_by_element(x, bits, scale, axes):
+    out = x.transpose(axes).copy()
+    for k, place in enumerate(np.ndindex(out.shape)):
+        kept = bits[k // 8] >> (7 - k % 8) & 1
+        out[place] = out[place] * scale if kept else 0
+    return out.transpose(np.argsort(axes))
+
+
 def share_out_by_loop(values, chosen, size, kernel_size, stride):
     kh, kw = kernel_size
     images = np.zeros((*values.shape[:2], *size))
@@ -156,6 +164,7 @@ REFERENCES = {
     "tanh_gradient": lambda cotangent, t: cotangent * (1 - t**2),
     "linear": lambda x, weight: np.einsum("...k,ok->...o", x, weight),
     "astype": lambda x, dtype: x.astype(dtype),
+    "dropout": dropout_by_element,
     "relu": lambda x: np.where(x > 0, x, 0.0),
     "sigmoid": exact(lambda x: 1 / (1 + np.exp(-x))),
     "getitem": lambda x, index: x[index],
@@ -327,10 +336,11 @@ def test_long_and_thin_products(m, k, n, dtype):
 
 @pytest.mark.parametrize("name", ["correlate", "correlate_images", "correlate_kernels"])
 @given(data=st.data())
-def test_correlations_one_image_at_a_time(name, data):
+def test_correlations_one_row_at_a_time(name, data):
     call = data.draw(calls(name))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convolution, "_WINDOWS_AT_A_TIME", 1)
+        patch.setattr(convolution, "_READ_AT_A_TIME", 1)
+        patch.setattr(convolution, "_ADDED_AT_A_TIME", 1)
         each = call(*call.arrays)
     np.testing.assert_allclose(each, call(*call.arrays), rtol=1e-9, atol=1e-9)
 

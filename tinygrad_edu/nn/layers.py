@@ -5,15 +5,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Tensor, from_numpy
+from tinygrad_edu.engine import Tensor, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import current_stream
 from tinygrad_edu.ops.convolution import Pair, pair
+from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
 from tinygrad_edu.ops.linalg import linear
 
 __all__ = [
@@ -278,7 +279,7 @@ class Dropout(Module):
     Examples
     --------
     >>> dropout = Dropout(0.5, np.random.default_rng(0))
-    >>> dropout(np.ones(8, np.float32)).numpy()
+    >>> dropout(np.ones(8, np.float32))
     array([0., 2., 0., 2., 2., 2., 2., 2.], dtype=float32)
     >>> dropout.eval()(np.ones(3, np.float32))
     array([1., 1., 1.], dtype=float32)
@@ -291,13 +292,13 @@ class Dropout(Module):
         self.rng = init.generator(rng)
 
     def forward(self, x: Any) -> Any:
-        """Multiply with a new mask of 0 and 1 / (1 - p), of the dtype of `x`."""
+        """Draw a bit for each element, in the order of memory, and keep and scale those whose bit is set."""
         if not self.training or self.p == 0:
             return x
         if x.dtype.kind != "f":
             raise DTypeError(f"Dropout scales what it keeps: it needs floating-point values, not {x.dtype}.")
-        mask = _mask(x.shape, self.p, x.dtype.type(1 / (1 - self.p)), current_stream(self.rng))
-        return ops.multiply(x, from_numpy(mask))
+        bits = draw_bits(x.size, self.p, current_stream(self.rng))
+        return dropout(x, bits, 1 / (1 - self.p), memory_order(values_of(x)))
 
     def extra_repr(self) -> str:
         """Return p."""
@@ -371,29 +372,3 @@ def _affine(
     bound = 1 / math.sqrt(init.fans(shape)[0])
     weight = init.uniform(shape, bound, rng, dtype)
     return weight, init.uniform(shape[:1], bound, rng, dtype) if bias else None
-
-
-# What the eight bits of each byte say.
-_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
-
-
-def _mask(shape: tuple[int, ...], p: float, kept: np.floating[Any], rng: np.random.Generator) -> NDArray[Any]:
-    """Draw 0 with probability p exactly, and otherwise `kept`, for each element, from as few random bits as it takes.
-
-    One bit each decides when p is 1/2. Otherwise one byte does, as the first 8 binary digits of a number in [0, 1):
-    above those of p it is kept, below them dropped. One in 256 ties, and gets the remaining digits.
-    """
-    size = math.prod(shape)
-    if p == 0.5:  # eight elements at a time, from a table
-        return np.take(_BITS * kept, _random_bytes(-(-size // 8), rng), axis=0).ravel()[:size].reshape(shape)
-    drawn = _random_bytes(size, rng)
-    digits, remaining = divmod(256 * p, 1)
-    keep = drawn > int(digits)
-    ties = np.flatnonzero(drawn == int(digits))
-    keep[ties] = rng.random(len(ties)) >= remaining
-    return (keep * kept).reshape(shape)
-
-
-def _random_bytes(count: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    # rng.integers(256, dtype=np.uint8) takes 2.6 times as long, and rng.bytes 6 times.
-    return rng.integers(2**64, size=-(-count // 8), dtype=np.uint64).view(np.uint8)[:count]

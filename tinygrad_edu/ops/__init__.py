@@ -14,6 +14,7 @@ from tinygrad_edu.in_place import in_place
 from tinygrad_edu.ops import (
     classification,
     convolution,
+    dropout,
     elementwise,
     indexing,
     linalg,
@@ -78,7 +79,7 @@ __all__ = [
 
 registry: dict[str, Op] = {
     value.name: value
-    for module in (elementwise, shape, indexing, reduction, linalg, classification, convolution, pooling)
+    for module in (elementwise, shape, indexing, reduction, linalg, classification, dropout, convolution, pooling)
     for value in vars(module).values()
     if isinstance(value, Op)
 }

@@ -71,7 +71,7 @@ def _probabilities(targets: Any, like: Any) -> Any:
     """Return labels as one-hot rows, and probabilities as they are, in the dtype of the logits."""
     if targets.dtype.kind == "f":
         return _to(targets, like.dtype)
-    one_hot = np.zeros(like.shape, like.dtype)
+    one_hot = np.zeros_like(values_of(like))
     one_hot[_places(values_of(targets))] = 1
     return one_hot
 

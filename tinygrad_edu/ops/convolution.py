@@ -1,6 +1,7 @@
 """Windows over images: im2col and its transpose col2im, and the convolution made of them."""
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.linalg import product
 from tinygrad_edu.ops.shape import reshape
 from tinygrad_edu.recorder import Array, op
 
@@ -16,8 +18,9 @@ Pair = int | Size
 
 _WHOLE = (int, np.integer)
 
-# So many bytes of windows are made at a time: with what they are multiplied with they stay in a core's cache.
-_WINDOWS_AT_A_TIME = 2**21
+# So many bytes of windows are made at a time: with what they are multiplied with they stay in a core's cache. Where they
+# are added up to images, each part costs calls of its own, and more are better.
+_READ_AT_A_TIME, _ADDED_AT_A_TIME = 2**19, 2**22
 
 
 def pair(value: Any, name: str, least: int) -> tuple[int, int]:
@@ -78,47 +81,53 @@ def _window(size: Size, k: Size, s: Size, p: Size, d: Size) -> Window:
     )
 
 
-def _unfold(x: ndarray, laid: Window) -> ndarray:
-    """Return the windows of images (N, C, H, W) as (N, C, kh, kw, rows, columns).
+def samples_last(x: ndarray, axis: int = 0) -> ndarray:
+    """Return images (N, C, H, W) as (C, H, W, N), one block of memory: a view of those that this file made.
 
-    In two steps: the columns of the kernel by strided copies, then its rows, which are whole blocks of those.
+    The pixels of a place in all images are then neighbours, so that rows are long however small the images are.
     """
-    if x.shape[2:] != laid.padded:
-        padded = np.zeros((*x.shape[:2], *laid.padded), x.dtype)
-        padded[:, :, *laid.inside] = x
-        x = padded
-    return _slide(_slide(x, laid.columns, laid.size[1]), laid.rows, laid.size[0])
+    return np.ascontiguousarray(x.transpose((*range(axis), *range(axis + 1, x.ndim), axis)))
 
 
-def _slide(x: ndarray, met: tuple[slice, ...], count: int) -> ndarray:
-    """Cut axis 3 into `count` windows: (N, C, a, length, ...) -> (N, C, kernel, a, count, ...)."""
-    if len(met) == 1:
-        return x[:, :, None, :, met[0]]
-    x = np.ascontiguousarray(x)
-    n, c, a, _, *others = x.shape
-    by_n, by_c, by_a, by_pixel, *by_others = x.strides
-    apart, step = met[1].start * by_pixel, met[0].step * by_pixel
-    strides = (by_n, by_c, apart, by_a, step, *by_others)  # a pixel is visited once for each window that it is in
-    return ndarray((n, c, len(met), a, count, *others), x.dtype, x, 0, strides).copy()
+def samples_first(x: ndarray, axis: int = 0) -> ndarray:
+    """Return (C, H, W, N) as (N, C, H, W), a view: the opposite of `samples_last`."""
+    return x.transpose((*range(axis), x.ndim - 1, *range(axis, x.ndim - 1)))
 
 
-def _fold(parts: ndarray, laid: Window) -> ndarray:
-    """Add windows (N, C, kh, kw, rows, columns) up into images (N, C, H, W): the transpose of `_unfold`."""
-    n, c = parts.shape[:2]
-    strips = np.zeros((n, c, len(laid.columns), laid.padded[0], laid.size[1]), parts.dtype)
-    _add_up([strips[:, :, :, met] for met in laid.rows], np.moveaxis(parts, 2, 0), overlap(laid.rows))
-    padded = np.zeros((n, c, *laid.padded), parts.dtype)
-    _add_up([padded[:, :, :, met] for met in laid.columns], np.moveaxis(strips, 2, 0), overlap(laid.columns))
-    return padded[:, :, *laid.inside]
+def _bordered(x: ndarray, laid: Window) -> ndarray:
+    """Return images (N, C, H, W) as (C, H, W, N) with their padding."""
+    x = samples_last(x)
+    if x.shape[1:3] == laid.padded:
+        return x
+    padded = np.zeros((len(x), *laid.padded, x.shape[3]), x.dtype)
+    padded[:, *laid.inside] = x
+    return padded
 
 
-def _add_up(places: list[ndarray], values: ndarray, overlap: bool) -> None:
-    """Add to each place, which holds zeros, its value. What nothing was added to yet is written without being read."""
-    for k, (place, value) in enumerate(zip(places, values, strict=True)):
-        if not k or not overlap:
-            place[...] = value
-        else:
-            place += value
+def _unfold(x: ndarray, laid: Window, part: slice) -> ndarray:
+    """Return the windows of some rows of images (C, H, W, N) as (C, kh, kw, rows, columns, N), in one copy."""
+    rows, columns, size = laid.rows, laid.columns, (part.stop - part.start, laid.size[1])
+    by_c, by_row, by_column, by_n = x.strides
+    apart = [(met[1].start if len(met) > 1 else 0) * by for met, by in ((rows, by_row), (columns, by_column))]
+    step = rows[0].step * by_row, columns[0].step * by_column
+    # A view in which a pixel is visited once for each window that it is in.
+    shape, strides = (len(x), len(rows), len(columns), *size, x.shape[3]), (by_c, *apart, *step, by_n)
+    return ndarray(shape, x.dtype, x, part.start * step[0], strides).copy()
+
+
+def _fold(windows: ndarray, laid: Window, part: slice, images: ndarray) -> None:
+    """Add windows (C, kh, kw, rows, columns, N) to the images (C, H, W, N) they lie in: the transpose of `_unfold`.
+
+    In two steps, rows and then columns, which are fewer and longer additions than place by place.
+    """
+    step = laid.rows[0].step
+    band = slice(part.start * step, (part.stop - 1) * step + laid.rows[-1].start + 1)
+    c, _, kw, _, columns, n = windows.shape
+    strips = np.zeros((c, kw, band.stop - band.start, columns, n), windows.dtype)
+    for row, met in enumerate(laid.rows):
+        strips[:, :, met.start : met.start + (part.stop - part.start - 1) * step + 1 : step] += windows[:, row]
+    for column, met in enumerate(laid.columns):
+        images[:, band, met] += strips[:, column]
 
 
 def overlap(met: tuple[slice, ...]) -> bool:
@@ -134,10 +143,10 @@ def im2col(x: Array, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, 
     """
     if x.ndim != 4:
         raise ShapeError(f"images have the shape (N, C, H, W), not {x.shape}.")
-    windows = _unfold(x, window(x.shape[2:], kernel_size, stride, padding, dilation))
-    n, c, kh, kw, rows, columns = windows.shape
-    out = windows.reshape(n, c * kh * kw, rows * columns)
-    return out.copy() if np.may_share_memory(out, x) else out  # a kernel of one pixel
+    laid = window(x.shape[2:], kernel_size, stride, padding, dilation)
+    windows = _unfold(_bordered(x, laid), laid, slice(0, laid.size[0]))
+    c, kh, kw, rows, columns, n = windows.shape
+    return samples_first(windows.reshape(c * kh * kw, rows * columns, n))
 
 
 @op
@@ -160,7 +169,9 @@ def col2im(
             f"they need (N, C * {kh * kw}, {laid.size[0] * laid.size[1]})."
         )
     n, c = columns.shape[0], columns.shape[1] // (kh * kw)
-    return _fold(columns.reshape(n, c, kh, kw, *laid.size), laid)
+    images = np.zeros((c, *laid.padded, n), columns.dtype)
+    _fold(samples_last(columns).reshape(c, kh, kw, *laid.size, n), laid, slice(0, laid.size[0]), images)
+    return samples_first(images[:, *laid.inside])
 
 
 im2col.vjps(x=lambda g, x_shape, **window: col2im(g, x_shape[2:], **window))
@@ -173,21 +184,15 @@ def correlate(
 ) -> Array:
     """Return how well each kernel fits each window: (N, C, H, W), (out, C / groups, kh, kw) -> (N, out, rows, columns).
 
-    Through im2col and one matrix product, for as many images at a time as the cache holds.
+    Through im2col and a matrix product, for as many rows at a time as the cache holds.
     """
     laid = window(x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    kernels = _kernels(weight, groups)
-    maps = np.empty((len(x), *kernels.shape[:2], laid.size[0] * laid.size[1]), np.result_type(x, weight))
-    for part in _parts(x, laid):
-        np.matmul(kernels, _patches(x[part], laid, groups), out=maps[part])
-    return maps.reshape(len(x), len(weight), *laid.size)
-
-
-def _parts(images: ndarray, laid: Window) -> list[slice]:
-    """Cut a batch of images into even parts whose windows are few enough."""
-    count = -(-images.nbytes * len(laid.rows) * len(laid.columns) // _WINDOWS_AT_A_TIME)
-    each = -(-len(images) // max(1, count)) or 1
-    return [slice(start, start + each) for start in range(0, len(images), each)]
+    images, kernels = _bordered(x, laid), _kernels(weight, groups)
+    maps = np.empty((len(weight), *laid.size, len(x)), np.result_type(x, weight))
+    flat = _matrices(maps, groups, axes=1)
+    for part, columns in _parts(images, laid, _READ_AT_A_TIME):
+        product(kernels, _matrices(_unfold(images, laid, part), groups, axes=3), out=flat[..., columns])
+    return samples_first(maps)
 
 
 def _kernels(weight: ndarray, groups: int) -> ndarray:
@@ -195,16 +200,19 @@ def _kernels(weight: ndarray, groups: int) -> ndarray:
     return weight.reshape(groups, len(weight) // groups, math.prod(weight.shape[1:]))
 
 
-def _patches(x: ndarray, laid: Window, groups: int) -> ndarray:
-    """Return the windows of images as a matrix for each image and group: (n, groups, C / groups * kh * kw, L)."""
-    windows = _unfold(x, laid)
-    return windows.reshape(len(x), groups, math.prod(windows.shape[1:4]) // groups, math.prod(laid.size))
+def _matrices(x: ndarray, groups: int, axes: int) -> ndarray:
+    """Return windows or maps as a matrix for each group, of which the first `axes` axes of `x` make the rows."""
+    return x.reshape(groups, math.prod(x.shape[:axes]) // groups, math.prod(x.shape[axes:]))
 
 
-def _by_group(maps: ndarray, groups: int) -> ndarray:
-    """Return maps as a matrix for each image and group: (n, groups, out / groups, L)."""
-    n, out, rows, columns = maps.shape
-    return np.ascontiguousarray(maps).reshape(n, groups, out // groups, rows * columns)
+def _parts(images: ndarray, laid: Window, size: int) -> Iterator[tuple[slice, slice]]:
+    """Cut the rows of the maps into even parts, with windows of `size` bytes at most; and where each lies in a map."""
+    rows, length = laid.size[0], laid.size[1] * images.shape[3]
+    row = len(images) * len(laid.rows) * len(laid.columns) * length * images.itemsize
+    each = -(-rows // max(1, min(rows, -(-rows * row // size))))
+    for start in range(0, rows, each):
+        stop = min(start + each, rows)
+        yield slice(start, stop), slice(start * length, stop * length)
 
 
 @op(broadcasts=True)
@@ -216,12 +224,13 @@ def correlate_images(
     (N, out, rows, columns), (out, C / groups, kh, kw) -> (N, C, H, W): PyTorch's transposed convolution.
     """
     laid = window(size, weight.shape[2:], stride, padding, dilation)
-    kernels = _kernels(weight, groups).swapaxes(1, 2)
-    images = np.empty((len(maps), groups * weight.shape[1], *size), np.result_type(maps, weight))
-    for part in _parts(images, laid):
-        windows = np.matmul(kernels, _by_group(maps[part], groups))
-        images[part] = _fold(windows.reshape(len(windows), images.shape[1], *weight.shape[2:], *laid.size), laid)
-    return images
+    kernels, flat = _kernels(weight, groups).swapaxes(1, 2), _matrices(samples_last(maps), groups, axes=1)
+    images = np.zeros((groups * weight.shape[1], *laid.padded, len(maps)), np.result_type(maps, weight))
+    for part, columns in _parts(images, laid, _ADDED_AT_A_TIME):
+        windows = product(kernels, flat[..., columns])
+        rows = part.stop - part.start
+        _fold(windows.reshape(len(images), *weight.shape[2:], rows, laid.size[1], len(maps)), laid, part, images)
+    return samples_first(images[:, *laid.inside])
 
 
 @op(broadcasts=True)
@@ -233,12 +242,12 @@ def correlate_kernels(
     (N, out, rows, columns), (N, C, H, W) -> (out, C / groups, kh, kw)
     """
     laid = window(x.shape[2:], kernel_size, stride, padding, dilation)
+    images, flat = _bordered(x, laid), _matrices(samples_last(maps), groups, axes=1).swapaxes(1, 2)
     out, per_group = maps.shape[1], x.shape[1] // groups
     total = np.zeros((groups, per_group * math.prod(kernel_size), out // groups), np.result_type(maps, x))
-    for part in _parts(x, laid):
+    for part, columns in _parts(images, laid, _READ_AT_A_TIME):
         # The longer factor first, which takes three quarters of the time.
-        products = np.matmul(_patches(x[part], laid, groups), _by_group(maps[part], groups).swapaxes(2, 3))
-        total += products.sum(axis=0)
+        total += product(_matrices(_unfold(images, laid, part), groups, axes=3), flat[:, columns])
     return total.swapaxes(1, 2).reshape(out, per_group, *kernel_size)
 
 

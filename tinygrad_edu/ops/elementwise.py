@@ -206,7 +206,7 @@ def tanh(x: Array) -> Array:
 @op(broadcasts=True)
 def tanh_gradient(cotangent: Array, t: Array) -> Array:
     """Return cotangent * (1 - t * t), the rule of t = tanh(x), in one buffer instead of three."""
-    slope = np.multiply(t, t, out=np.empty(t.shape, np.result_type(cotangent, t)))
+    slope = np.multiply(t, t, out=np.empty_like(t, dtype=np.result_type(cotangent, t)))
     np.subtract(1, slope, out=slope)
     slope *= cotangent
     return slope

@@ -11,43 +11,60 @@ from tinygrad_edu.recorder import Array, op
 # OpenBLAS copies what it multiplies into an order of its own, unless there are at most a million multiplications. In a
 # long and thin product that copy is most of the work.
 _WITHOUT_COPY = 1_000_000
-_THIN, _NARROW = 16, 96
+_LONGEST_PIECE = 512
+# How large the small factor may be for that to pay, where the pieces stand side by side and where they are added up.
+_THIN, _THIN_SUM = 5000, 1500
 
 
-def _product(x: Array, y: Array) -> Array:
-    """Return x @ y; a long and thin product as a stack of short ones, in half of the time or less."""
-    if not _is_long_and_thin(x, y):
-        return np.matmul(x, y)
-    (m, k), n = x.shape, y.shape[1]
-    length = max(m, k, n)
-    count = 2 * -(-m * k * n // _WITHOUT_COPY)
-    each = max(16, length // count // 16 * 16)
-    count = length // each
-    cut = count * each  # the rest is a product of its own
-    if k == length:
-        products = np.matmul(_split_columns(x[:, :cut], count), y[:cut].reshape(count, each, n))
-        out = products.sum(axis=0, dtype=products.dtype)
-        return out if cut == k else out + np.matmul(x[:, cut:], y[cut:])
-    out = np.empty((m, n), np.result_type(x, y))
-    if m == length:
-        np.matmul(x[:cut].reshape(count, each, k), y, out=out[:cut].reshape(count, each, n))
-        np.matmul(x[cut:], y, out=out[cut:])
+def product(x: Array, y: Array, out: Array | None = None) -> Array:
+    """Return x @ y, of matrices or stacks of them; a long and thin product as a stack of short ones, in half the time.
+
+    Parameters
+    ----------
+    x, y : (..., m, k), (..., k, n)
+    out : (..., m, n), optional
+        Where the result goes.
+    """
+    (m, k), n = x.shape[-2:], y.shape[-1]
+    each = _piece(m, k, n) if x.shape[:-2] == y.shape[:-2] and k == y.shape[-2] else 0
+    if not each:
+        return np.matmul(x, y, out=out)
+    if out is None:
+        out = np.empty((*x.shape[:-2], m, n), np.result_type(x, y))
+    if m > max(k, n):
+        product(y.swapaxes(-1, -2), x.swapaxes(-1, -2), out.swapaxes(-1, -2))
+    elif k > n:
+        _add_up_pieces(x, y.swapaxes(-1, -2), each, out)
     else:
-        np.matmul(x, _split_columns(y[:, :cut], count), out=_split_columns(out[:, :cut], count))
-        np.matmul(x, y[:, cut:], out=out[:, cut:])
+        if y.strides[-2] < y.strides[-1]:  # OpenBLAS wants both by columns
+            x = np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2)
+        cut = n - n % each  # the rest is a product of its own
+        np.matmul(x[..., None, :, :], _pieces(y[..., :cut], each), out=_pieces(out[..., :cut], each))
+        np.matmul(x, y[..., cut:], out=out[..., cut:])
     return out
 
 
-def _is_long_and_thin(x: Array, y: Array) -> bool:
-    if np.ndim(x) != 2 or np.ndim(y) != 2 or x.shape[1] != len(y):
-        return False
-    thin, narrow, length = sorted((*x.shape, y.shape[1]))
-    return thin * narrow * length > _WITHOUT_COPY and thin <= _THIN and narrow <= _NARROW
+def _piece(m: int, k: int, n: int) -> int:
+    """Return how long the pieces of a product are; 0 for one that is better left whole."""
+    thin, narrow, length = sorted((m, k, n))
+    area = thin * narrow
+    if area * length <= _WITHOUT_COPY or area > (_THIN_SUM if k == length else _THIN):
+        return 0
+    return min(_LONGEST_PIECE, _WITHOUT_COPY // area // 16 * 16)
 
 
-def _split_columns(x: Array, count: int) -> Array:
-    """Return a matrix as a stack of `count` matrices that were side by side, as a view."""
-    return x.reshape(len(x), count, x.shape[1] // count).swapaxes(0, 1)
+def _pieces(x: Array, each: int) -> Array:
+    """Return matrices (..., m, n) as a stack of those that were side by side (..., n / each, m, each), as a view."""
+    return x.reshape(*x.shape[:-1], -1, each).swapaxes(-3, -2)
+
+
+def _add_up_pieces(x: Array, y: Array, each: int, out: Array) -> None:
+    """Write x @ y.T, with both cut along their common length."""
+    cut = x.shape[-1] - x.shape[-1] % each
+    products = np.matmul(_pieces(x[..., :cut], each), _pieces(y[..., :cut], each).swapaxes(-1, -2))
+    np.add.reduce(products, axis=-3, dtype=out.dtype, out=out)
+    if cut < x.shape[-1]:
+        out += np.matmul(x[..., cut:], y[..., cut:].swapaxes(-1, -2))
 
 
 @op(broadcasts=True)
@@ -57,7 +74,7 @@ def matmul(x: Array, y: Array) -> Array:
     Shapes (n, k) @ (k, m) -> (n, m); a 1-d operand is a row on the left and a column on the right, and its axis is
     left out of the result.
     """
-    return _product(x, y)
+    return product(x, y) if np.ndim(x) > 1 and np.ndim(y) > 1 else np.matmul(x, y)
 
 
 def _matmul_x(g: Any, x_shape: tuple[int, ...], y: Any) -> Any:
@@ -86,9 +103,15 @@ matmul.vjps(x=_matmul_x, y=_matmul_y)
 def linear(x: Array, weight: Array) -> Array:
     """Return x @ weight.T: (..., in), (out, in) -> (..., out).
 
-    The gradient of the weight comes out in the weight's own layout, so that the optimizer reads both in one direction.
+    The result is laid out in memory like the rows of x, which may be columns there: those of images that `conv2d` made
+    are, and so their gradients will be. The gradient of the weight has the weight's own layout, so that the optimizer
+    reads both in one direction.
     """
-    return _product(_rows(x), weight.T).reshape(*x.shape[:-1], len(weight))
+    rows = _rows(x)
+    shape, dtype = (len(rows), len(weight)), np.result_type(x, weight)
+    by_columns = rows.strides[0] < rows.strides[1]
+    out = np.empty(shape[::-1], dtype).T if by_columns else np.empty(shape, dtype)
+    return product(rows, weight.T, out).reshape(*x.shape[:-1], len(weight))
 
 
 def _rows(x: Any) -> Any:
@@ -96,4 +119,7 @@ def _rows(x: Any) -> Any:
     return x if x.ndim == 2 else reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
-linear.vjps(x=lambda g, weight: matmul(g, weight), weight=lambda g, x: matmul(transpose(_rows(g)), _rows(x)))
+linear.vjps(
+    x=lambda g, weight: linear(g, transpose(weight)),
+    weight=lambda g, x: matmul(transpose(_rows(g)), _rows(x)),
+)

@@ -6,8 +6,20 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.convolution import Pair, Size, Window, four_axes, im2col, overlap, pair, window
+from tinygrad_edu.ops.convolution import (
+    Pair,
+    Size,
+    Window,
+    four_axes,
+    im2col,
+    overlap,
+    pair,
+    samples_first,
+    samples_last,
+    window,
+)
 from tinygrad_edu.ops.elementwise import keep
 from tinygrad_edu.ops.reduction import mean
 from tinygrad_edu.ops.shape import pad, reshape
@@ -18,8 +30,9 @@ from tinygrad_edu.recorder import Array, op
 def greatest(x: Array, /, kernel_size: Pair, stride: Pair) -> Array:
     """Return the greatest pixel of each window: (N, C, H, W) -> (N, C, rows, columns)."""
     laid = window(x.shape[2:], kernel_size, stride, 0, 1)
-    of_columns = reduce(np.maximum, (x[:, :, met] for met in laid.rows))
-    out = reduce(np.maximum, (of_columns[:, :, :, met] for met in laid.columns))
+    images = samples_last(x)
+    of_columns = reduce(np.maximum, (images[:, met] for met in laid.rows))
+    out = samples_first(reduce(np.maximum, (of_columns[:, :, met] for met in laid.columns)))
     return out.copy() if np.may_share_memory(out, x) else out  # a window of one pixel
 
 
@@ -30,24 +43,28 @@ def share_out(values: Array, /, chosen: Array, size: Size, kernel_size: Pair, st
     `chosen`, (kh * kw, N, C, rows, columns), says for each place in the window whether its pixel gets a share.
     """
     laid = window(size, kernel_size, stride, 0, 1)
-    shares = keep((values / _count(chosen)).astype(values.dtype, copy=False), chosen)
-    images = np.zeros((*values.shape[:2], *size), values.dtype)
+    values, chosen = samples_last(values), samples_last(chosen, axis=1)
+    shares = (values / _count(chosen)).astype(values.dtype, copy=False)
+    images = np.zeros((len(values), *size, values.shape[-1]), values.dtype)
     add_up = overlap(laid.rows) or overlap(laid.columns)
-    for place, share in zip(_pixels(images, laid), shares, strict=True):
+    for place, its in zip(_pixels(images, laid), chosen, strict=True):
+        share = keep(shares, its)
         place[...] = place + share if add_up else share
-    return images
+    return samples_first(images)
 
 
 @op
 def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: Pair) -> Array:
     """Return the mean over the chosen pixels of each window: the transpose of `share_out`."""
-    pixels = np.stack(_pixels(images, window(images.shape[2:], kernel_size, stride, 0, 1)))
-    return (np.add.reduce(keep(pixels, chosen), axis=0) / _count(chosen)).astype(images.dtype, copy=False)
+    pixels = _pixels(samples_last(images), window(images.shape[2:], kernel_size, stride, 0, 1))
+    chosen = samples_last(chosen, axis=1)
+    total = reduce(np.add, (keep(pixel, its) for pixel, its in zip(pixels, chosen, strict=True)))
+    return samples_first((total / _count(chosen)).astype(images.dtype, copy=False))
 
 
-def _pixels(x: Any, laid: Window) -> list[Any]:
-    """Return for each place in the window the pixels that stand there, from window to window: (N, C, rows, columns)."""
-    return [x[:, :, row, column] for row in laid.rows for column in laid.columns]
+def _pixels(x: ndarray, laid: Window) -> list[ndarray]:
+    """Return for each place in the window the pixels of (C, H, W, N) that stand there: (C, rows, columns, N)."""
+    return [x[:, row, column] for row in laid.rows for column in laid.columns]
 
 
 def _count(chosen: ndarray) -> ndarray:
@@ -56,10 +73,13 @@ def _count(chosen: ndarray) -> ndarray:
 
 
 def _greatest_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair) -> Any:
-    pixels = np.stack(_pixels(x, window(x.shape[2:], kernel_size, stride, 0, 1)))
-    chosen = np.less(pixels, out)
+    pixels = _pixels(samples_last(values_of(x)), window(x.shape[2:], kernel_size, stride, 0, 1))
+    greatest_pixels = samples_last(values_of(out))
+    chosen = np.empty((len(pixels), *greatest_pixels.shape), bool)
+    for pixel, its in zip(pixels, chosen, strict=True):
+        np.less(pixel, greatest_pixels, out=its)
     np.logical_not(chosen, out=chosen)  # and so, where there is a NaN, each pixel of its window
-    return share_out(g, chosen, x.shape[2:], kernel_size, stride)
+    return share_out(g, samples_first(chosen, axis=1), x.shape[2:], kernel_size, stride)
 
 
 greatest.vjps(x=_greatest_x)

@@ -33,11 +33,13 @@ def transpose(x: Array, /, axes: Sequence[int] | None = None) -> Array:
     return np.transpose(x, axes)
 
 
-transpose.vjps(x=lambda g, axes: transpose(g, None if axes is None else _inverse(axes)))
+transpose.vjps(x=lambda g, axes: transpose(g, None if axes is None else inverse(axes)))
 
 
-def _inverse(axes: Sequence[int]) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.argsort([axis % len(axes) for axis in axes]))
+def inverse(axes: Sequence[int]) -> tuple[int, ...]:
+    """Return the axes that undo a transposition."""
+    places = [axis % len(axes) for axis in axes]
+    return tuple(places.index(axis) for axis in range(len(axes)))
 
 
 @op

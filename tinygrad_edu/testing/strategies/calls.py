@@ -273,6 +273,13 @@ def _images(draw: Any, /, window: Window, channels: int | None = None, **values:
 
 
 @st.composite
+def _dropouts(draw: Any) -> Call:
+    x = draw(arrays())
+    bits = np.array(draw(st.lists(st.integers(0, 255), min_size=-(-x.size // 8), max_size=-(-x.size // 8))), np.uint8)
+    return Call("dropout", [x], bits=bits, scale=draw(st.floats(1, 4)), axes=tuple(draw(st.permutations(range(x.ndim)))))
+
+
+@st.composite
 def _im2cols(draw: Any) -> Call:
     window = draw(windows())
     return Call("im2col", [draw(_images(window))], **window.settings)
@@ -361,7 +368,7 @@ OP_CALLS: dict[str, Strategy[Call]] = {
     **{name: one_input(name, **_DISTINCT) for name in ("max", "min", "std")},
     # products, classification, images
     "matmul": _products(), "linear": _linears(),
-    "softmax": one_input("softmax"), "log_softmax": one_input("log_softmax"),
+    "dropout": _dropouts(), "softmax": one_input("softmax"), "log_softmax": one_input("log_softmax"),
     **{name: _classifications(name) for name in ("softmax_cross_entropy", "cross_entropy")},
     "im2col": _im2cols(), "col2im": _col2ims(),
     **{name: _correlations(name) for name in ("conv2d", "correlate", "correlate_images", "correlate_kernels")},

@@ -1,0 +1,67 @@
+"""Dropout, from one random bit for each element."""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.ops.shape import inverse
+from tinygrad_edu.recorder import Array, op
+
+# What the eight bits of each byte say, the highest first; and how many bytes are looked up at a time, so that what they
+# say stays in the cache until it is multiplied with.
+_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
+_AT_A_TIME = 8192
+
+
+@lru_cache(16)
+def _factors(scale: float, dtype: Any) -> Array:
+    """Return what each byte multiplies its eight elements with: (256, 8)."""
+    return _BITS * dtype.type(scale)
+
+
+@op
+def dropout(x: Array, /, bits: Array, scale: float, axes: tuple[int, ...]) -> Array:
+    """Return scale * x where the bit of an element is set, and 0 * x elsewhere.
+
+    `bits` are bytes of eight each, for the elements of ``transpose(x, axes)`` one after the other.
+    """
+    ordered = np.ascontiguousarray(x.transpose(axes)) if axes else x.copy()
+    out = np.empty_like(ordered)
+    factors, mask = _factors(scale, x.dtype), np.empty((_AT_A_TIME, 8), x.dtype)
+    elements, results = ordered.reshape(-1), out.reshape(-1)
+    for start in range(0, len(bits), _AT_A_TIME):
+        some = bits[start : start + _AT_A_TIME]
+        np.take(factors, some, axis=0, out=mask[: len(some)], mode="clip")  # "clip" does without a copy of its own
+        part = slice(8 * start, min(8 * (start + len(some)), len(elements)))
+        np.multiply(elements[part], mask.reshape(-1)[: part.stop - part.start], out=results[part])
+    return out.transpose(inverse(axes))
+
+
+dropout.vjps(x=lambda g, bits, scale, axes: dropout(g, bits, scale, axes))
+
+
+def memory_order(x: Array) -> tuple[int, ...]:
+    """Return the axes of an array from the one along which neighbours are furthest apart in memory to the nearest."""
+    return tuple(sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis])))
+
+
+def draw_bits(count: int, p: float, rng: np.random.Generator) -> Array:
+    """Draw `count` bits, each 0 with probability p exactly, as bytes of eight, from as few random bits as it takes.
+
+    One bit each decides when p is 1/2. Otherwise one byte does, as the first 8 binary digits of a number in [0, 1):
+    above those of p it is kept, below them dropped. One in 256 ties, and gets the remaining digits.
+    """
+    if p == 0.5:
+        return _random_bytes(-(-count // 8), rng)
+    drawn = _random_bytes(count, rng)
+    digits, remaining = divmod(256 * p, 1)
+    keep = drawn > int(digits)
+    ties = np.flatnonzero(drawn == int(digits))
+    keep[ties] = rng.random(len(ties)) >= remaining
+    return np.packbits(keep)
+
+
+def _random_bytes(count: int, rng: np.random.Generator) -> Any:
+    # rng.integers(256, dtype=np.uint8) takes 2.6 times as long, and rng.bytes 6 times.
+    return rng.integers(2**64, size=-(-count // 8), dtype=np.uint64).view(np.uint8)[:count]
