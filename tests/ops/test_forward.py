@@ -136,7 +136,7 @@ def share_out_by_loop(values, chosen, size, kernel_size, stride):
     kh, kw = kernel_size
     images = np.zeros((*values.shape[:2], *size))
     for n, c, row, column in np.ndindex(values.shape):
-        here = chosen[:, n, c, row, column].reshape(kh, kw)
+        here = chosen[:, :, n, c, row, column]
         top, left = row * stride[0], column * stride[1]
         images[n, c, top : top + kh, left : left + kw] += here * values[n, c, row, column] / here.sum()
     return images
@@ -144,10 +144,10 @@ def share_out_by_loop(values, chosen, size, kernel_size, stride):
 
 def mean_of_chosen_by_loop(images, chosen, kernel_size, stride):
     kh, kw = kernel_size
-    out = np.empty(chosen.shape[1:])
+    out = np.empty(chosen.shape[2:])
     for n, c, row, column in np.ndindex(out.shape):
         top, left = row * stride[0], column * stride[1]
-        here = chosen[:, n, c, row, column].reshape(kh, kw)
+        here = chosen[:, :, n, c, row, column]
         out[n, c, row, column] = images[n, c, top : top + kh, left : left + kw][here].mean()
     return out
 

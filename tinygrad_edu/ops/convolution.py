@@ -18,9 +18,9 @@ Pair = int | Size
 
 _WHOLE = (int, np.integer)
 
-# So many bytes of windows are made at a time: with what they are multiplied with they stay in a core's cache. Where they
-# are added up to images, each part costs calls of its own, and more are better.
-_READ_AT_A_TIME, _ADDED_AT_A_TIME = 2**19, 2**22
+# So many bytes of windows are made at a time: with what they are multiplied with they stay in a core's cache. Where
+# they are added up to images, each part costs calls of its own, and more bytes are better.
+_READ_AT_A_TIME, _ADDED_AT_A_TIME = 2**20, 2**22
 
 
 def pair(value: Any, name: str, least: int) -> tuple[int, int]:
@@ -104,19 +104,20 @@ def _bordered(x: ndarray, laid: Window) -> ndarray:
     return padded
 
 
-def _unfold(x: ndarray, laid: Window, part: slice) -> ndarray:
-    """Return the windows of some rows of images (C, H, W, N) as (C, kh, kw, rows, columns, N), in one copy."""
-    rows, columns, size = laid.rows, laid.columns, (part.stop - part.start, laid.size[1])
+def windows_of(x: ndarray, laid: Window, part: slice) -> ndarray:
+    """Return the windows of some rows of images (C, H, W, N) as (C, kh, kw, rows, columns, N).
+
+    A view, in which a pixel is visited once for each window that it is in.
+    """
+    (di, si), (dj, sj) = ((met[-1].start // max(len(met) - 1, 1), met[0].step) for met in (laid.rows, laid.columns))
     by_c, by_row, by_column, by_n = x.strides
-    apart = [(met[1].start if len(met) > 1 else 0) * by for met, by in ((rows, by_row), (columns, by_column))]
-    step = rows[0].step * by_row, columns[0].step * by_column
-    # A view in which a pixel is visited once for each window that it is in.
-    shape, strides = (len(x), len(rows), len(columns), *size, x.shape[3]), (by_c, *apart, *step, by_n)
-    return ndarray(shape, x.dtype, x, part.start * step[0], strides).copy()
+    shape = (len(x), len(laid.rows), len(laid.columns), part.stop - part.start, laid.size[1], x.shape[3])
+    strides = (by_c, di * by_row, dj * by_column, si * by_row, sj * by_column, by_n)
+    return ndarray(shape, x.dtype, x, part.start * si * by_row, strides)
 
 
 def _fold(windows: ndarray, laid: Window, part: slice, images: ndarray) -> None:
-    """Add windows (C, kh, kw, rows, columns, N) to the images (C, H, W, N) they lie in: the transpose of `_unfold`.
+    """Add windows (C, kh, kw, rows, columns, N) to the images (C, H, W, N) they lie in: the transpose of `windows_of`.
 
     In two steps, rows and then columns, which are fewer and longer additions than place by place.
     """
@@ -144,7 +145,7 @@ def im2col(x: Array, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, 
     if x.ndim != 4:
         raise ShapeError(f"images have the shape (N, C, H, W), not {x.shape}.")
     laid = window(x.shape[2:], kernel_size, stride, padding, dilation)
-    windows = _unfold(_bordered(x, laid), laid, slice(0, laid.size[0]))
+    windows = windows_of(_bordered(x, laid), laid, slice(0, laid.size[0])).copy()
     c, kh, kw, rows, columns, n = windows.shape
     return samples_first(windows.reshape(c * kh * kw, rows * columns, n))
 
@@ -191,7 +192,7 @@ def correlate(
     maps = np.empty((len(weight), *laid.size, len(x)), np.result_type(x, weight))
     flat = _matrices(maps, groups, axes=1)
     for part, columns in _parts(images, laid, _READ_AT_A_TIME):
-        product(kernels, _matrices(_unfold(images, laid, part), groups, axes=3), out=flat[..., columns])
+        product(kernels, _matrices(windows_of(images, laid, part), groups, axes=3), out=flat[..., columns])
     return samples_first(maps)
 
 
@@ -201,7 +202,7 @@ def _kernels(weight: ndarray, groups: int) -> ndarray:
 
 
 def _matrices(x: ndarray, groups: int, axes: int) -> ndarray:
-    """Return windows or maps as a matrix for each group, of which the first `axes` axes of `x` make the rows."""
+    """Return windows (a copy) or maps as a matrix for each group; the first `axes` axes of `x` make its rows."""
     return x.reshape(groups, math.prod(x.shape[:axes]) // groups, math.prod(x.shape[axes:]))
 
 
@@ -247,7 +248,7 @@ def correlate_kernels(
     total = np.zeros((groups, per_group * math.prod(kernel_size), out // groups), np.result_type(maps, x))
     for part, columns in _parts(images, laid, _READ_AT_A_TIME):
         # The longer factor first, which takes three quarters of the time.
-        total += product(_matrices(_unfold(images, laid, part), groups, axes=3), flat[:, columns])
+        total += product(_matrices(windows_of(images, laid, part), groups, axes=3), flat[:, columns])
     return total.swapaxes(1, 2).reshape(out, per_group, *kernel_size)
 
 

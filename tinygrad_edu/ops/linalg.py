@@ -55,7 +55,7 @@ def _piece(m: int, k: int, n: int) -> int:
 
 def _pieces(x: Array, each: int) -> Array:
     """Return matrices (..., m, n) as a stack of those that were side by side (..., n / each, m, each), as a view."""
-    return x.reshape(*x.shape[:-1], -1, each).swapaxes(-3, -2)
+    return x.reshape(*x.shape[:-1], x.shape[-1] // each, each).swapaxes(-3, -2)
 
 
 def _add_up_pieces(x: Array, y: Array, each: int, out: Array) -> None:

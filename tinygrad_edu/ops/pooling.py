@@ -1,5 +1,6 @@
 """Pooling: the greatest pixel of each window over images, and the mean."""
 
+import math
 from functools import reduce
 from typing import Any
 
@@ -19,6 +20,7 @@ from tinygrad_edu.ops.convolution import (
     samples_first,
     samples_last,
     window,
+    windows_of,
 )
 from tinygrad_edu.ops.elementwise import keep
 from tinygrad_edu.ops.reduction import mean
@@ -40,16 +42,18 @@ def greatest(x: Array, /, kernel_size: Pair, stride: Pair) -> Array:
 def share_out(values: Array, /, chosen: Array, size: Size, kernel_size: Pair, stride: Pair) -> Array:
     """Share each value out evenly to the chosen pixels of its window: (N, C, rows, columns) -> (N, C, H, W).
 
-    `chosen`, (kh * kw, N, C, rows, columns), says for each place in the window whether its pixel gets a share.
+    `chosen`, (kh, kw, N, C, rows, columns), says for each place in the window whether its pixel gets a share.
     """
     laid = window(size, kernel_size, stride, 0, 1)
-    values, chosen = samples_last(values), samples_last(chosen, axis=1)
-    shares = (values / _count(chosen)).astype(values.dtype, copy=False)
+    values, chosen = samples_last(values), samples_last(chosen, axis=2)
+    shares = keep((values / _count(chosen)).astype(values.dtype, copy=False), chosen)
     images = np.zeros((len(values), *size, values.shape[-1]), values.dtype)
-    add_up = overlap(laid.rows) or overlap(laid.columns)
-    for place, its in zip(_pixels(images, laid), chosen, strict=True):
-        share = keep(shares, its)
-        place[...] = place + share if add_up else share
+    pixels = _pixels(images, laid)
+    if overlap(laid.rows) or overlap(laid.columns):
+        for place in np.ndindex(chosen.shape[:2]):
+            pixels[place] += shares[place]
+    else:
+        pixels[...] = shares
     return samples_first(images)
 
 
@@ -57,29 +61,28 @@ def share_out(values: Array, /, chosen: Array, size: Size, kernel_size: Pair, st
 def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: Pair) -> Array:
     """Return the mean over the chosen pixels of each window: the transpose of `share_out`."""
     pixels = _pixels(samples_last(images), window(images.shape[2:], kernel_size, stride, 0, 1))
-    chosen = samples_last(chosen, axis=1)
-    total = reduce(np.add, (keep(pixel, its) for pixel, its in zip(pixels, chosen, strict=True)))
+    chosen = samples_last(chosen, axis=2)
+    total = np.add.reduce(keep(pixels, chosen), axis=(0, 1))
     return samples_first((total / _count(chosen)).astype(images.dtype, copy=False))
 
 
-def _pixels(x: ndarray, laid: Window) -> list[ndarray]:
-    """Return for each place in the window the pixels of (C, H, W, N) that stand there: (C, rows, columns, N)."""
-    return [x[:, row, column] for row in laid.rows for column in laid.columns]
+def _pixels(x: ndarray, laid: Window) -> ndarray:
+    """Return a view of images (C, H, W, N) by the places in the window: (kh, kw, C, rows, columns, N)."""
+    return windows_of(x, laid, slice(0, laid.size[0])).transpose(1, 2, 0, 3, 4, 5)
 
 
 def _count(chosen: ndarray) -> ndarray:
     """Count what is chosen of each window, in the smallest integers that hold it: a quotient by them stays float32."""
-    return np.add.reduce(chosen, axis=0, dtype=np.min_scalar_type(len(chosen)))
+    places = math.prod(chosen.shape[:2])
+    each = chosen.reshape(places, *chosen.shape[2:])
+    return np.add.reduce(each, axis=0, dtype=np.min_scalar_type(places))
 
 
 def _greatest_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair) -> Any:
     pixels = _pixels(samples_last(values_of(x)), window(x.shape[2:], kernel_size, stride, 0, 1))
-    greatest_pixels = samples_last(values_of(out))
-    chosen = np.empty((len(pixels), *greatest_pixels.shape), bool)
-    for pixel, its in zip(pixels, chosen, strict=True):
-        np.less(pixel, greatest_pixels, out=its)
+    chosen = np.less(pixels, samples_last(values_of(out)), out=np.empty(pixels.shape, bool))
     np.logical_not(chosen, out=chosen)  # and so, where there is a NaN, each pixel of its window
-    return share_out(g, samples_first(chosen, axis=1), x.shape[2:], kernel_size, stride)
+    return share_out(g, samples_first(chosen, axis=2), x.shape[2:], kernel_size, stride)
 
 
 greatest.vjps(x=_greatest_x)

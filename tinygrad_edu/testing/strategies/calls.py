@@ -275,8 +275,9 @@ def _images(draw: Any, /, window: Window, channels: int | None = None, **values:
 @st.composite
 def _dropouts(draw: Any) -> Call:
     x = draw(arrays())
-    bits = np.array(draw(st.lists(st.integers(0, 255), min_size=-(-x.size // 8), max_size=-(-x.size // 8))), np.uint8)
-    return Call("dropout", [x], bits=bits, scale=draw(st.floats(1, 4)), axes=tuple(draw(st.permutations(range(x.ndim)))))
+    bits = np.packbits(draw(masks((x.size,))))
+    axes = tuple(draw(st.permutations(range(x.ndim))))
+    return Call("dropout", [x], bits=bits, scale=draw(st.floats(1, 4)), axes=axes)
 
 
 @st.composite
@@ -334,8 +335,8 @@ def _choices(draw: Any, name: str) -> Call:
     window = draw(windows(dilated=False, max_padding=0))
     images = draw(_images(window))
     maps = (*images.shape[:2], *window.output)
-    chosen = draw(masks((prod(window.kernel_size), *maps)))
-    chosen = np.concatenate([chosen[:-1], chosen[-1:] | ~chosen[:-1].any(axis=0)])
+    chosen = draw(masks((*window.kernel_size, *maps)))
+    chosen[-1, -1] |= ~chosen.any(axis=(0, 1))
     settings = {"chosen": chosen, "kernel_size": window.kernel_size, "stride": window.stride}
     if name == "mean_of_chosen":
         return Call(name, [images], **settings)
