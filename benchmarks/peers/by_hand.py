@@ -187,20 +187,21 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def convolution(sizes: workloads.Sizes, fixed: bool) -> Run | None:
-    """Workload 4: its three matrix products alone, on patches that are there already."""
+    """Workload 4: its three matrix products alone, image by image, on patches of one image that stay in the cache."""
     if fixed:
         return None
     threadpool_limits(len(available()), "blas")
     a = workloads.convolution(sizes)
     w = a["w"].reshape(len(a["w"]), -1)
-    c = np.ascontiguousarray(a["c"].swapaxes(0, 1)).reshape(len(w), -1)
-    patches = np.random.default_rng(0).standard_normal((w.shape[1], c.shape[1]), dtype=np.float32)
-    maps, back, gradient = np.empty_like(c), np.empty_like(patches), np.empty_like(w)
+    c = a["c"].reshape(len(a["c"]), len(w), -1)
+    patches = np.random.default_rng(0).standard_normal((w.shape[1], c.shape[2]), dtype=np.float32)
+    maps, back, gradient = np.empty_like(c[0]), np.empty_like(patches), np.empty_like(w.T)
 
     def run() -> tuple[float, ...]:
-        np.matmul(w, patches, out=maps)
-        np.matmul(c, patches.T, out=gradient)
-        np.matmul(w.T, c, out=back)
+        for image in c:
+            np.matmul(w, patches, out=maps)
+            np.matmul(patches, image.T, out=gradient)
+            np.matmul(w.T, image, out=back)
         return (0.0,)
 
     return run
