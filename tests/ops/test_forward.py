@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
-from tinygrad_edu.ops import convolution, elementwise
+from tinygrad_edu.ops import convolution, dropout, elementwise
 from tinygrad_edu.testing.laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
 
@@ -332,6 +332,18 @@ def test_long_and_thin_products(m, k, n, dtype):
     assert tg.matmul(x, y).dtype == dtype
     np.testing.assert_array_equal(tg.matmul(x, y), x @ y)  # whole numbers: no order of the sums rounds
     np.testing.assert_array_equal(tg.matmul(x[:, ::2], y[::2]), x[:, ::2] @ y[::2])
+    x, y = np.asfortranarray(x), np.asfortranarray(y)
+    np.testing.assert_array_equal(tg.matmul(x, y), x @ y)
+
+
+@pytest.mark.parametrize("stack", [0, 1, 2])
+@pytest.mark.parametrize(("m", "k", "n"), [(2, 6000, 90), (6000, 2, 90), (90, 2, 6000)])
+def test_long_and_thin_products_of_stacks(m, k, n, stack):
+    rng = np.random.default_rng(0)
+    x, y = (rng.integers(-2, 3, (stack, *shape)).astype(np.float32) for shape in ((m, k), (k, n)))
+    np.testing.assert_array_equal(tg.matmul(x, y), x @ y)
+    with pytest.raises(ShapeError, match="op matmul"):
+        tg.matmul(x, y[:, 1:])
 
 
 @pytest.mark.parametrize("name", ["correlate", "correlate_images", "correlate_kernels"])
@@ -343,6 +355,15 @@ def test_correlations_one_row_at_a_time(name, data):
         patch.setattr(convolution, "_ADDED_AT_A_TIME", 1)
         each = call(*call.arrays)
     np.testing.assert_allclose(each, call(*call.arrays), rtol=1e-9, atol=1e-9)
+
+
+@given(data=st.data())
+def test_dropout_eight_elements_at_a_time(data):
+    call = data.draw(calls("dropout"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dropout, "_AT_A_TIME", 1)
+        each = call(*call.arrays)
+    np.testing.assert_array_equal(each, call(*call.arrays))
 
 
 # --- What a caller may do with arguments and results ---

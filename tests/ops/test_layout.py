@@ -1,0 +1,67 @@
+"""Images stay laid out with the samples innermost, from a convolution to the loss and back: nothing is turned around.
+
+A transposition between two layers changes no number, and costs more than the layers.
+"""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn
+from tinygrad_edu.engine import values_of
+
+
+def samples_innermost(array):
+    return array.strides[0] == array.itemsize == min(array.strides)
+
+
+def layers(rng):
+    return {
+        "Conv2D": nn.Conv2D(3, 4, 3, rng=rng), "strided, padded Conv2D": nn.Conv2D(3, 4, 3, 2, 1, rng=rng),
+        "Conv2D of one pixel": nn.Conv2D(3, 4, 1, rng=rng), "grouped Conv2D": nn.Conv2D(3, 3, 3, groups=3, rng=rng),
+        "MaxPool2D": nn.MaxPool2D(2), "overlapping MaxPool2D": nn.MaxPool2D(3, 2, 1), "AvgPool2D": nn.AvgPool2D(2),
+        "Tanh": nn.Tanh(), "ReLU": nn.ReLU(), "Sigmoid": nn.Sigmoid(), "Dropout": nn.Dropout(0.5, rng),
+        "Dropout in bytes": nn.Dropout(0.3, rng),
+        "Flatten and Linear": nn.Sequential(nn.Flatten(), nn.Linear(192, 7, rng=rng)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", layers(np.random.default_rng(0)))
+def test_a_layer_keeps_the_samples_innermost_both_ways(name):
+    rng = np.random.default_rng(0)
+    layer = layers(rng)[name]
+    x = tg.from_numpy(rng.standard_normal((3, 8, 8, 5), np.float32).transpose(3, 0, 1, 2), requires_grad=True)
+    out = layer(x)
+    assert samples_innermost(out.numpy())
+    cotangent = rng.standard_normal((*out.shape[1:], 5), np.float32)
+    out.backward(np.moveaxis(cotangent, -1, 0))
+    assert samples_innermost(x.grad)
+
+
+def test_cross_entropy_and_its_mean_keep_the_layout_of_logits():
+    rng = np.random.default_rng(0)
+    logits = tg.from_numpy(rng.standard_normal((10, 5), np.float32).T, requires_grad=True)
+    nn.cross_entropy(logits, rng.integers(0, 10, 5)).backward()
+    assert samples_innermost(logits.grad)
+
+
+def test_images_that_come_with_the_samples_outermost_leave_a_convolution_with_them_innermost():
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((5, 3, 8, 8), np.float32)
+    for layer in (nn.Conv2D(3, 4, 3, rng=rng), nn.MaxPool2D(2), nn.AvgPool2D(2)):
+        assert samples_innermost(values_of(layer(images)))
+
+
+def test_flatten_of_such_images_is_a_view():
+    maps = np.zeros((3, 8, 8, 5), np.float32).transpose(3, 0, 1, 2)
+    assert np.shares_memory(nn.Flatten()(maps), maps)
+
+
+def test_the_gradient_of_a_weight_has_the_layout_of_the_weight():
+    rng = np.random.default_rng(0)
+    layer = nn.Linear(12, 7, rng=rng)
+    for x in (rng.standard_normal((5, 12), np.float32), rng.standard_normal((12, 5), np.float32).T):
+        layer.weight.grad = None
+        out = layer(x)
+        out.backward(rng.standard_normal(out.shape, np.float32))
+        assert layer.weight.grad.flags.c_contiguous
