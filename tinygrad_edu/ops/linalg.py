@@ -40,7 +40,8 @@ def product(x: Array, y: Array, out: Array | None = None) -> Array:
             x = np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2)
         cut = n - n % each  # the rest is a product of its own
         np.matmul(x[..., None, :, :], _pieces(y[..., :cut], each), out=_pieces(out[..., :cut], each))
-        np.matmul(x, y[..., cut:], out=out[..., cut:])
+        if cut < n:
+            np.matmul(x, y[..., cut:], out=out[..., cut:])
     return out
 
 
