@@ -20,7 +20,8 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor, enable_grad, from_numpy, walk
 from tinygrad_edu.errors import MissingExtraError, NonScalarBackwardError, ShapeError
-from tinygrad_edu.nn import Module, random_stream
+from tinygrad_edu.nn import Module
+from tinygrad_edu.nn.randomness import independent_streams, random_stream
 
 __all__ = ["available_cores", "map_shards", "shards", "single_threaded_blas", "value_and_grad"]
 
@@ -167,7 +168,7 @@ def value_and_grad(
     x, y : (N, ...)
         The batch, N at least 1.
     rng : numpy.random.Generator
-        Seeds the streams that `nn.Dropout` draws from.
+        Draws the seeds of the streams that `nn.Dropout` draws from.
     shard_size : int
         How many samples make a shard. Smaller ones stay nearer by in memory; each costs some time whatever its size.
     threads : int, optional
@@ -205,7 +206,7 @@ def value_and_grad(
     if any(module.couples_samples for module in model.modules()):
         shard_size = len(x)
     slices = shards(len(x), shard_size)
-    streams = rng.spawn(len(slices))
+    streams = independent_streams(rng, len(slices))
     leaves = [node for parameter in model.parameters() if (node := parameter._node)]
 
     def of_shard(k: int) -> tuple[float, list[ndarray | None]]:

@@ -137,6 +137,13 @@ def test_float16_knows_no_probability_that_is_too_small():
 # --- NaN ---
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_nan_among_the_logits_reaches_the_gradient_of_its_sample_alone(dtype):
+    logits = tg.Tensor(np.array([[0, np.nan, 1], [0, 0, 0]], dtype), requires_grad=True)
+    tg.cross_entropy(logits, np.array([0, 1]), "sum").backward()
+    np.testing.assert_allclose(logits.grad, [[np.nan] * 3, [1 / 3, -2 / 3, 1 / 3]], rtol=1e-3)
+
+
 def test_a_window_with_a_nan_is_shared_by_all_its_pixels():
     x = np.array([[1.0, np.nan, 3.0, 4.0]]).reshape(1, 1, 1, 4)
     assert gradient(lambda x: tg.max_pool2d(x, (1, 2)), x).ravel().tolist() == [0.5, 0.5, 0.0, 1.0]

@@ -1,9 +1,11 @@
 """The laws of `check_op`, for every op and every function of ops."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tinygrad_edu as tg
 from tinygrad_edu.testing import check_op
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
 
@@ -12,3 +14,13 @@ from tinygrad_edu.testing.strategies import OP_CALLS, calls
 @given(data=st.data())
 def test_laws(name, data):
     check_op(data.draw(calls(name)))
+
+
+@pytest.mark.parametrize("positions", [(), (4, 5)])
+@pytest.mark.parametrize("of_labels", [True, False])
+def test_the_gradient_of_a_cross_entropy_has_the_memory_order_of_the_logits(positions, of_labels):
+    rng = np.random.default_rng(0)
+    logits, probabilities = (np.moveaxis(rng.random((3, *positions, 6)), -1, 0) for _ in range(2))
+    x = tg.Tensor(logits, requires_grad=True)
+    tg.cross_entropy(x, rng.integers(0, 3, (6, *positions)) if of_labels else tg.from_numpy(probabilities)).backward()
+    assert x.grad.strides == x.data.strides == logits.strides  # the samples are innermost

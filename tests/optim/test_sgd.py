@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_edu import Tensor
+from tinygrad_edu import Tensor, from_numpy
 from tinygrad_edu.errors import DTypeError, NoGraphError, StaleValueError
 from tinygrad_edu.nn import Linear
-from tinygrad_edu.optim import SGD
+from tinygrad_edu.optim import SGD, sgd
 
 seeds = st.integers(0, 2**32 - 1)
 rates = st.floats(0, 1)
@@ -87,6 +87,26 @@ def test_parameters_of_different_shapes_and_dtypes_do_not_disturb_each_other(opt
 
     for mine, other in zip(descend(range(5)), descend(rng.permutation(5)), strict=True):
         np.testing.assert_array_equal(mine, other)
+
+
+@given(settings, st.sampled_from([np.float16, np.float32, np.float64]), st.integers(1, 200), seeds)
+def test_the_bits_do_not_depend_on_the_size_of_the_parts(options, dtype, size, seed):
+    def descend():
+        rng = np.random.default_rng(seed)
+        values = [rng.standard_normal(shape).astype(dtype) for shape in [(), (7,), (6, 5), (5, 4, 3), (8, 6), (1, 90)]]
+        values[-2] = values[-2][::2, ::-1].T  # neither in order nor contiguous
+        parameters = [from_numpy(array, requires_grad=True) for array in values]
+        optimizer = SGD(parameters, lr=0.25, **options)
+        for _ in range(2):
+            for p in parameters:
+                p.grad = rng.standard_normal(p.shape)
+            optimizer.step()
+        return [p.numpy().tobytes() for p in parameters]
+
+    whole = descend()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sgd, "_BYTES", size)
+        assert descend() == whole
 
 
 @pytest.mark.parametrize("options", [options for options, _ in TORCH])

@@ -157,8 +157,7 @@ class Module:
 
     def _parts(self) -> Iterator[tuple[str, Module | Tensor]]:
         """Yield what this module holds itself, by name."""
-        for name, value in vars(self).items():
-            yield from _held(name, value)
+        return _held(vars(self))
 
     def _walk(self, name: str = "", above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Module | Tensor]]:
         """Yield this module and all in it, once for each path that leads there."""
@@ -175,13 +174,15 @@ class Module:
         return [(name, part) for name, part in self._walk() if isinstance(part, Tensor) and part.is_leaf]
 
 
-def _held(name: str, value: Any, above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Module | Tensor]]:
-    """Yield the modules and tensors in `value`: itself, or what nested lists, tuples and dicts hold."""
-    if isinstance(value, (Module, Tensor)):
-        yield name, value
-    elif isinstance(value, (list, tuple, dict)) and id(value) not in above:
-        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _held(f"{name}.{key}", part, above | {id(value)})
+def _held(
+    container: Any, prefix: str = "", above: frozenset[int] = frozenset()
+) -> Iterator[tuple[str, Module | Tensor]]:
+    """Yield the modules and tensors in a list, tuple or dict, and in those inside it, with the paths to them."""
+    for key, part in container.items() if isinstance(container, dict) else enumerate(container):
+        if isinstance(part, (Module, Tensor)):
+            yield f"{prefix}{key}", part
+        elif isinstance(part, (list, tuple, dict)) and id(part) not in above:
+            yield from _held(part, f"{prefix}{key}.", above | {id(part)})
 
 
 def _once(named: list[tuple[str, Part]]) -> list[tuple[str, Part]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor, changed
 from tinygrad_edu.errors import DTypeError, NoGraphError
@@ -63,29 +64,30 @@ class SGD:
         self.lr, self.momentum, self.nesterov, self.weight_decay = lr, momentum, nesterov, weight_decay
         self.parameters = _checked(parameters)
         self._velocities = [np.zeros(p.shape, p.dtype) for p in self.parameters] if momentum else []
-        # One buffer for all: each parameter in its turn uses the beginning of it.
-        buffer = np.empty(max(p.data.nbytes for p in self.parameters), np.uint8)
-        self._scratch = [buffer[: p.data.nbytes].view(p.dtype).reshape(p.shape) for p in self.parameters]
+        self._parts = _parts([p.data for p in self.parameters])
 
     def step(self) -> None:
         """Move every parameter that has a gradient down along it."""
         for k, p in enumerate(self.parameters):
-            g, data, scratch = p.grad, p.data, self._scratch[k]
+            g, data = p.grad, p.data
             if g is None:
                 continue
-            if self.weight_decay:
-                np.multiply(data, self.weight_decay, out=scratch)
-                g = np.add(scratch, g, out=scratch)
-            if not self.momentum:
-                _descend(data, g, self.lr, scratch)
-            else:
-                velocity = self._velocities[k]
-                velocity *= self.momentum
-                velocity += g
-                if self.nesterov:
-                    _descend(data, g, self.lr, scratch)
-                _descend(data, velocity, self.lr * self.momentum if self.nesterov else self.lr, scratch)
+            for part, scratch in self._parts[k]:
+                self._move(data[part], g[part], self._velocities[k][part] if self.momentum else None, scratch)
             changed(p)
+
+    def _move(self, data: Any, g: Any, velocity: Any, scratch: Any) -> None:
+        if self.weight_decay:
+            np.multiply(data, self.weight_decay, out=scratch)
+            g = np.add(scratch, g, out=scratch)
+        if velocity is None:
+            _descend(data, g, self.lr, scratch)
+            return
+        velocity *= self.momentum
+        velocity += g
+        if self.nesterov:
+            _descend(data, g, self.lr, scratch)
+        _descend(data, velocity, self.lr * self.momentum if self.nesterov else self.lr, scratch)
 
     def zero_grad(self) -> None:
         """Forget the gradient of each parameter: ``grad`` becomes None."""
@@ -97,6 +99,30 @@ def _descend(data: Any, direction: Any, rate: float, scratch: Any) -> None:
     # A NumPy scalar, from a schedule say, would compute in its own precision.
     np.multiply(direction, float(rate), out=scratch)
     np.subtract(data, scratch, out=data)
+
+
+# A step passes over its arrays two to seven times: parts of this size stay in the cache meanwhile.
+_BYTES = 128 * 1024
+
+
+def _parts(arrays: list[ndarray]) -> list[list[tuple[Any, ndarray]]]:
+    """Return where the parts of each array are, each with a scratch array of its shape."""
+    cuts = [[(index, array[index]) for index in _cut(array)] for array in arrays]
+    # One buffer for all: each part in its turn uses the beginning of it.
+    buffer = np.empty(max((part.nbytes for cut in cuts for _, part in cut), default=0), np.uint8)
+
+    def scratch(part: ndarray) -> ndarray:
+        return buffer[: part.nbytes].view(part.dtype).reshape(part.shape)
+
+    return [[(index, scratch(part)) for index, part in cut] for cut in cuts]
+
+
+def _cut(array: ndarray) -> list[Any]:
+    """Return the indices of the parts: as many rows each as `_BYTES` hold, and at least one."""
+    if not array.ndim:
+        return [...]
+    rows = max(1, _BYTES * len(array) // max(1, array.nbytes))
+    return [slice(start, start + rows) for start in range(0, len(array), rows)]
 
 
 def _checked(parameters: Any) -> list[Tensor]:

@@ -259,10 +259,9 @@ def _classifications(draw: Any, name: str) -> Call:
     """Draw logits with labels, or with probabilities, which are differentiated too."""
     samples, classes = draw(st.integers(1, 3)), draw(st.integers(1, 4))
     positions = draw(shapes(0, 1, empty=False))
-    logits = draw(arrays((samples, classes, *positions)))
-    if draw(st.booleans()):
-        return Call(name, [logits, draw(labels((samples, *positions), classes))])
-    return Call(name, [logits, draw(arrays(logits.shape, 0.0, 1.0))])
+    logits, reduction = draw(arrays((samples, classes, *positions))), draw(st.sampled_from(["none", "mean", "sum"]))
+    target = labels((samples, *positions), classes) if draw(st.booleans()) else arrays(logits.shape, 0.0, 1.0)
+    return Call(name, [logits, draw(target)], reduction=reduction)
 
 
 @st.composite

@@ -1,0 +1,39 @@
+"""The streams that layers draw from."""
+
+import numpy as np
+
+from tinygrad_edu.nn.randomness import current_stream, independent_streams, random_stream
+
+
+def test_layers_draw_from_the_stream_that_is_set_and_otherwise_from_their_own():
+    own, other = np.random.default_rng(0), np.random.default_rng(1)
+    assert current_stream(own) is own
+    with random_stream(other):
+        assert current_stream(own) is other
+    assert current_stream(own) is own
+
+
+def drawn(streams):
+    return np.array([stream.random(1000) for stream in streams])
+
+
+def test_streams_follow_from_the_state_of_their_generator():
+    rng = np.random.default_rng(0)
+    state = rng.bit_generator.state
+    first, second = drawn(independent_streams(rng, 3)), drawn(independent_streams(rng, 3))
+    assert (first != second).all()
+    rng.bit_generator.state = state
+    np.testing.assert_array_equal(drawn(independent_streams(rng, 3)), first)
+
+
+def test_streams_begin_apart_and_follow_sequences_of_their_own():
+    states = [stream.bit_generator.state["state"] for stream in independent_streams(np.random.default_rng(0), 1000)]
+    assert len({state["state"] for state in states}) == len({state["inc"] for state in states}) == 1000
+
+
+def test_streams_are_uniform_and_uncorrelated():
+    streams = drawn(independent_streams(np.random.default_rng(0), 100))
+    for along in (streams, streams.T):  # within a stream, and what all of them draw at the same place
+        assert abs(along.mean(axis=1) - 0.5).max() < 6 * np.sqrt(1 / 12 / along.shape[1])
+    correlations = np.corrcoef(streams) - np.eye(100)
+    assert abs(correlations).max() < 6 / np.sqrt(1000)
