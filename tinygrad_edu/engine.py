@@ -13,8 +13,10 @@ from contextvars import ContextVar
 from functools import wraps
 from heapq import heappop, heappush, heappushpop
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from sys import getrefcount
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, final
+from weakref import getweakrefcount
 
 import numpy as np
 from numpy import ndarray
@@ -555,10 +557,27 @@ def walk(
                     owned.add(parent)
         if not retain_graph and not create_graph:
             node.saved = None
-    for node, g in grads.items():  # all that is left: where the walk ended
-        if not create_graph and node not in owned:
-            grads[node] = np.array(g)
+    saved = g = contribution = so_far = None  # so that these names hold no gradient
+    for node in grads:  # all that is left: where the walk ended
+        if not create_graph and node not in owned and not _is_free(grads, node):
+            grads[node] = np.array(grads[node])
     return grads
+
+
+def _is_free(grads: dict[Node, Any], node: Node) -> bool:
+    """Whether a gradient has memory of its own, and nobody refers to it but `grads`: then it need not be copied."""
+    return _owns_memory(grads[node]) and not getweakrefcount(grads[node]) and _references(grads, node) == _ONE
+
+
+def _owns_memory(g: Any) -> bool:
+    return g.__class__ is ndarray and g.base is None and g.flags.owndata and g.flags.writeable
+
+
+def _references(arrays: dict[Any, ndarray], key: Any) -> int:
+    return getrefcount(arrays[key])
+
+
+_ONE = _references({0: np.empty(0)}, 0)  # what Python counts here for an array that only the dict refers to
 
 
 def _lift(node: Node) -> tuple[Any, ...]:
