@@ -11,10 +11,12 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from functools import wraps
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heappushpop
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from sys import getrefcount
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, final
+from weakref import getweakrefcount
 
 import numpy as np
 from numpy import ndarray
@@ -503,13 +505,18 @@ def walk(
     grads: dict[Node, Any] = {}
     owned: set[Node] = set()  # whose gradient so far is a sum made here; any other may be somebody else's array
     heap: list[tuple[int, Node]] = []  # of what is to be passed; where the walk ends, gradients only gather
+    held: Node | None = None  # the latest of them, not on the heap yet: in a chain it is the only one
     oldest = min((node.number for node in targets), default=0) if targets is not None else 0
     for root, g in seeds:
         if root not in grads and root.op is not None and (targets is None or root not in targets):
             heappush(heap, (-root.number, root))
         grads[root] = grads[root] + g if root in grads else g
-    while heap:
-        node = heappop(heap)[1]
+    while held or heap:
+        if held is None:
+            node = heappop(heap)[1]
+        else:
+            node = heappushpop(heap, (-held.number, held))[1] if heap else held
+            held = None
         g = grads.pop(node)
         saved, links = node.saved, node.links
         if saved is None:
@@ -539,7 +546,9 @@ def walk(
             if so_far is None:
                 grads[parent] = contribution
                 if parent.op is not None and (targets is None or parent not in targets):
-                    heappush(heap, (-parent.number, parent))
+                    if held is not None:
+                        heappush(heap, (-held.number, held))
+                    held = parent
             elif parent in owned:
                 so_far += contribution
             else:
@@ -548,10 +557,27 @@ def walk(
                     owned.add(parent)
         if not retain_graph and not create_graph:
             node.saved = None
-    for node, g in grads.items():  # all that is left: where the walk ended
-        if not create_graph and node not in owned:
-            grads[node] = np.array(g)
+    saved = g = contribution = so_far = None  # so that these names hold no gradient
+    for node in grads:  # all that is left: where the walk ended
+        if not create_graph and node not in owned and not _is_free(grads, node):
+            grads[node] = np.array(grads[node])
     return grads
+
+
+def _is_free(grads: dict[Node, Any], node: Node) -> bool:
+    """Whether a gradient has memory of its own, and nobody refers to it but `grads`: then it need not be copied."""
+    return _owns_memory(grads[node]) and not getweakrefcount(grads[node]) and _references(grads, node) == _ONE
+
+
+def _owns_memory(g: Any) -> bool:
+    return g.__class__ is ndarray and g.base is None and g.flags.owndata and g.flags.writeable
+
+
+def _references(arrays: dict[Any, ndarray], key: Any) -> int:
+    return getrefcount(arrays[key])
+
+
+_ONE = _references({0: np.empty(0)}, 0)  # what Python counts here for an array that only the dict refers to
 
 
 def _lift(node: Node) -> tuple[Any, ...]:

@@ -175,6 +175,71 @@ def test_a_sum_of_contributions_is_made_once_and_then_added_to_in_place():
     assert peak < 1.5 * contribution.nbytes
 
 
+def scaled(rule):
+    """Return a leaf that an op with this rule has walked back to: the gradient of 2x, which is twos."""
+
+    @tg.op
+    def double(x):
+        return x * 2
+
+    double.vjps(x=rule)
+    x = Tensor(np.ones((2, 3)), requires_grad=True)
+    double(x).backward(np.ones((2, 3)))
+    return x
+
+
+def test_a_gradient_that_nobody_else_holds_is_not_copied():
+    where = []
+    x = scaled(lambda g: [made := np.asfortranarray(g * 2), where.append(made.ctypes.data)][0])
+    assert where == [x.grad.ctypes.data]
+    assert x.grad.flags.f_contiguous
+
+
+def read_only(array):
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize("part", [lambda buffer: buffer, lambda buffer: buffer[:]])
+def test_a_gradient_that_somebody_else_holds_is_copied(part):
+    buffer = np.full((2, 3), 2.0)
+    x = scaled(lambda g: part(buffer))
+    assert not np.shares_memory(x.grad, buffer)
+    np.testing.assert_array_equal(x.grad, buffer)
+
+
+def test_a_gradient_is_a_plain_array_whatever_the_rule_makes():
+    assert type(scaled(lambda g: (g * 2).view(np.matrix).copy()).grad) is np.ndarray
+
+
+def test_a_gradient_that_is_held_weakly_or_cannot_be_written_to_is_copied():
+    cache, where = weakref.WeakValueDictionary(), []
+
+    def remember(g):
+        made = cache["twos"] = g * 2
+        where.append(made.ctypes.data)
+        return made
+
+    assert where != [scaled(remember).grad.ctypes.data]
+    assert "twos" not in cache
+    assert scaled(lambda g: read_only(g * 2)).grad.flags.writeable
+    assert scaled(lambda g: np.broadcast_to(2.0, g.shape)).grad.strides == (24, 8)
+
+
+def test_a_gradient_that_a_retained_graph_still_holds_is_copied():
+    @tg.op
+    def growth(x):
+        return np.exp(x)
+
+    growth.vjps(x=lambda g, out: out)
+    x = Tensor(np.zeros(3), requires_grad=True)
+    total = growth(x).sum()
+    total.backward(retain_graph=True)
+    x.grad += 1
+    total.backward()
+    np.testing.assert_array_equal(x.grad, np.full(3, 3.0))
+
+
 # --- Once, and again ---
 
 

@@ -1,6 +1,5 @@
 """Ops on one element at a time: arithmetic, powers, exponentials, and the functions with a kink."""
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,12 +8,16 @@ from numpy import ndarray
 from tinygrad_edu.recorder import Array, op
 
 
-@cache
-def _zero_of(dtype: Any) -> ndarray:
-    """Return 0 as an array of a dtype: with a Python number NumPy takes twice as long on small arrays."""
-    zero = np.zeros((), dtype)
-    zero.flags.writeable = False
-    return zero
+class _Zeros(dict[Any, ndarray]):
+    """By dtype, 0 as an array: with a Python number NumPy takes twice as long on small arrays."""
+
+    def __missing__(self, dtype: Any) -> ndarray:
+        zero = self[dtype] = np.zeros((), dtype)
+        zero.flags.writeable = False
+        return zero
+
+
+_ZEROS = _Zeros()
 
 
 def _zero(g: Any, x_shape: tuple[int, ...], x_dtype: Any) -> ndarray:
@@ -36,7 +39,7 @@ def keep(x: Array, mask: Array) -> Array:
     """
     x = np.asarray(x)
     if x.size < _LARGE or x.itemsize not in _INTEGERS:
-        return np.where(mask, x, _zero_of(x.dtype))
+        return np.where(mask, x, _ZEROS[x.dtype])
     integers = _INTEGERS[x.itemsize]
     ones = np.negative(np.asarray(mask, bool).view(np.int8))  # -1: every bit is set
     return np.bitwise_and(x.view(integers), ones, dtype=integers).view(x.dtype)
@@ -259,10 +262,10 @@ abs.vjps(x=lambda g, x: g * sign(x))
 def relu(x: Array) -> Array:
     """Return max(x, 0). Its derivative at 0 is 0."""
     dtype = np.asarray(x).dtype
-    return np.maximum(x, _zero_of(dtype) if dtype.kind == "f" else 0)
+    return np.maximum(x, _ZEROS[dtype] if dtype.kind == "f" else 0)
 
 
-relu.vjps(x=lambda g, out: keep(g, out > _zero_of(out.dtype)))
+relu.vjps(x=lambda g, out: keep(g, out > _ZEROS[out.dtype]))
 
 
 @op(broadcasts=True)
