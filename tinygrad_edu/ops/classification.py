@@ -72,15 +72,15 @@ def _to(x: Any, dtype: Any) -> Any:
     return x if x.dtype == dtype else astype(x, dtype)
 
 
-def _one_hot(labels: ndarray, like: ndarray) -> ndarray:
+def _one_hot(labels: Any, like: Any) -> ndarray:
     """Return labels as probabilities: 1 for the class of the label, in the dtype and memory order of the logits."""
-    one_hot = np.zeros_like(like)
-    one_hot[_places(labels)] = 1
+    one_hot = np.zeros_like(values_of(like))
+    one_hot[_places(values_of(labels))] = 1
     return one_hot
 
 
 def _for_each_class(g: Any, reduction: str, shape: tuple[int, ...]) -> Any:
-    """Return the gradient of each sample's loss as a factor of the logits, which have that shape."""
+    """Return the gradient of each loss as a factor of an array of that shape, which is (N, C, ...)."""
     if reduction == "none":
         return g[:, None]
     return g / math.prod((shape[0], *shape[2:])) if reduction == "mean" else g
@@ -90,13 +90,15 @@ def _cross_entropy_logits(g: Any, logits: Any, targets: Any, reduction: str) -> 
     g = _for_each_class(g, reduction, logits.shape)
     p = _far_from_subnormal(softmax(logits, 1))
     if targets.dtype.kind != "f":  # one-hot rows add up to 1
-        return g * (p - _one_hot(values_of(targets), values_of(logits)))
-    targets = _to(targets, logits.dtype)
+        return g * (p - _one_hot(targets, logits))
+    targets = _to(targets, p.dtype)
     return g * (p * sum(targets, 1, keepdims=True) - targets)
 
 
-def _cross_entropy_targets(g: Any, logits: Any, targets_dtype: Any, reduction: str) -> Any:
-    return _to(-_for_each_class(g, reduction, logits.shape) * log_softmax(logits, 1), targets_dtype)
+def _cross_entropy_targets(
+    g: Any, logits: Any, targets_shape: tuple[int, ...], targets_dtype: Any, reduction: str
+) -> Any:
+    return _to(-_for_each_class(g, reduction, targets_shape) * log_softmax(logits, 1), targets_dtype)
 
 
 def _far_from_subnormal(p: Any) -> Any:
