@@ -399,7 +399,7 @@ def _cell_of(out: ndarray, inputs: tuple[Any, ...]) -> Cell:
 def _kept(value: Any) -> Any:
     """Copy what is saved of a plain value, if its owner could change it."""
     if value.__class__ is ndarray:
-        return value.copy()
+        return value.copy("K")
     return type(value)(map(_kept, value)) if value.__class__ in (tuple, list) else value
 
 
