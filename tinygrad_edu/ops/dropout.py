@@ -11,7 +11,7 @@ from tinygrad_edu.recorder import Array, op
 # What the eight bits of each byte say, the highest first; and how many bytes are looked up at a time, so that what they
 # say stays in the cache until it is multiplied with.
 _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
-_AT_A_TIME = 8192
+_AT_A_TIME = 16_384
 
 
 @lru_cache(16)

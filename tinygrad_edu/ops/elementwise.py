@@ -46,7 +46,6 @@ def keep(x: Array, mask: Array) -> Array:
 
 
 _LARGE = 1000
-_PIECE = 2**15
 _INTEGERS = {2: np.int16, 4: np.int32, 8: np.int64}
 
 keep.vjps(x=lambda g, mask: keep(g, mask))
@@ -209,18 +208,11 @@ def tanh(x: Array) -> Array:
 
 @op(broadcasts=True)
 def tanh_gradient(cotangent: Array, t: Array) -> Array:
-    """Return cotangent * (1 - t * t), the rule of t = tanh(x), piece by piece: what is between stays in the cache."""
-    with np.nditer(
-        [cotangent, t, None],
-        ["external_loop", "buffered", "zerosize_ok"],
-        [["readonly"], ["readonly"], ["writeonly", "allocate"]],
-        buffersize=_PIECE,
-    ) as pieces:
-        for g, y, slope in pieces:
-            np.multiply(y, y, out=slope)
-            np.subtract(1, slope, out=slope)
-            np.multiply(slope, g, out=slope)
-        return pieces.operands[2]
+    """Return cotangent * (1 - t * t), the rule of t = tanh(x), in one buffer instead of three."""
+    slope = np.multiply(t, t, out=np.empty_like(t, dtype=np.result_type(cotangent, t)))
+    np.subtract(1, slope, out=slope)
+    slope *= cotangent
+    return slope
 
 
 tanh.vjps(x=lambda g, out: tanh_gradient(g, out))
