@@ -23,7 +23,7 @@ from benchmarks import ours, workloads
 from benchmarks.cores import available, pin
 from benchmarks.statistics import median
 from tinygrad_edu import nn
-from tinygrad_edu.ops import col2im, conv2d, im2col, matmul, max_pool2d
+from tinygrad_edu.ops import col2im, conv2d, im2col, matmul
 from tinygrad_edu.ops.convolution import samples_first, samples_last
 from tinygrad_edu.ops.dropout import draw_bits, dropout
 from tinygrad_edu.ops.elementwise import keep, tanh_gradient
@@ -145,21 +145,9 @@ def convolution_in_the_cache() -> Pair:
     return at_once, lambda: conv2d(x, weight)
 
 
-def max_pooling() -> Pair:
-    """Take the greatest of 2x2 pixels: image by image, or in all images at once."""
-    x = _draw(32, 6, 24, 24)
-    last = _samples_last(x)
-
-    def image_by_image() -> ndarray:
-        rows = np.maximum(x[:, :, ::2], x[:, :, 1::2])
-        return np.maximum(rows[..., ::2], rows[..., 1::2])
-
-    return image_by_image, lambda: max_pool2d(last, 2)
-
-
 KERNELS = [
     rule_of_relu, rule_of_tanh, dropout_of_bits, logits, gradient_of_weights, unlikely_classes, layout_of_a_gradient,
-    windows_of_images, windows_added_up, max_pooling, convolution_in_the_cache,
+    windows_of_images, windows_added_up, convolution_in_the_cache,
 ]  # fmt: skip
 
 

@@ -377,7 +377,6 @@ EQUIVALENT = {
     r"matmul\.y: source: (g|out) for x|matmul\.y: source: (x|y|out) for g": "of the places that survive only "
     "lengths of the stack are taken",
     r"(where\.[xy]|keep\.x): saved value mutated": "a condition holds no numbers",
-    r"greatest\.x: source: _pixels\(.*\) for np\.stack\(.*\)": "np.less makes the same array of a list",
     r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y where x == y or y is greater",
 }
 

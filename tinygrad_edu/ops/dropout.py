@@ -28,7 +28,7 @@ def dropout(x: Array, /, bits: Array, scale: float, axes: tuple[int, ...]) -> Ar
     """
     ordered = np.ascontiguousarray(x.transpose(axes)) if axes else x.copy()
     out = np.empty_like(ordered)
-    factors, mask = _factors(scale, x.dtype), np.empty((_AT_A_TIME, 8), x.dtype)
+    factors, mask = _factors(scale, x.dtype), np.empty((min(len(bits), _AT_A_TIME), 8), x.dtype)
     elements, results = ordered.reshape(-1), out.reshape(-1)
     for start in range(0, len(bits), _AT_A_TIME):
         some = bits[start : start + _AT_A_TIME]
