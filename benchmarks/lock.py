@@ -6,7 +6,6 @@ share no lock, take a step of one shard each at the same time.
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -15,25 +14,16 @@ from threading import Semaphore, Thread
 
 from benchmarks import ours, workloads
 from benchmarks.cores import available, pin
-from benchmarks.statistics import median
+from benchmarks.timing import timed
 
 SHARD_SIZE = 64
 NETWORKS = {"MNIST net": "mnist_step", "LeNet": "lenet_step"}
 
 
-def timed(network: str, batch: int, rounds: int) -> dict[str, float]:
+def training_step(network: str, batch: int, rounds: int) -> dict[str, float]:
     """Return the median milliseconds of a training step, and how often one of its threads had to sleep."""
     sizes = {"mnist_step": {}, "lenet_step": workloads.LENET}[network]
-    step = getattr(ours, network)({**sizes, "batch": batch}, False)
-    for _ in range(rounds // 4):
-        step()
-    times, before = [], resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        step()
-        times.append(1000 * (time.perf_counter() - begin))
-    sleeps = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before
-    return {"milliseconds": median(times), "sleeps": sleeps / rounds}
+    return timed(getattr(ours, network)({**sizes, "batch": batch}, False), rounds)
 
 
 def handing_over(times: int = 3000) -> float:
@@ -73,7 +63,7 @@ def main() -> None:
     if options.step:
         network, batch, rounds, *cores = options.step
         pin(map(int, cores))
-        print(json.dumps(timed(network, int(batch), int(rounds))))
+        print(json.dumps(training_step(network, int(batch), int(rounds))))
         return
     one, two = available()[:2]
     print(f"a sleeping thread goes on after {handing_over():.0f} us")

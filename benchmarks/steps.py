@@ -7,7 +7,6 @@ compute. The last lines are training steps in processes of their own.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from numpy import ndarray
 from benchmarks import ours, workloads
 from benchmarks.cores import available, pin
 from benchmarks.statistics import median
+from benchmarks.timing import timed
 from tinygrad_edu import nn
 from tinygrad_edu.ops import col2im, conv2d, im2col, matmul
 from tinygrad_edu.ops.convolution import samples_first, samples_last
@@ -179,16 +179,7 @@ def training_step(shard_size: int, rounds: int) -> dict[str, float]:
     """Return the median milliseconds and page faults of a training step of 128 images."""
     m = workloads.mnist({"batch": 128})
     model = ours.mnist_network(m["kernels"], m["weights"], nn.Dropout(0.5, np.random.default_rng(0)))
-    step = ours.sharded_trainer(model, m["x"], m["y"], shard_size)
-    for _ in range(3):
-        step()
-    times, faults = [], resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        step()
-        times.append(1000 * (time.perf_counter() - begin))
-    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
-    return {"milliseconds": median(times), "page_faults": faults / rounds}
+    return timed(ours.sharded_trainer(model, m["x"], m["y"], shard_size), rounds)
 
 
 def _in_a_process(shard_size: int, rounds: int, **environment: str) -> dict[str, float]:

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from functools import wraps
-from heapq import heappop, heappush, heappushpop
+from heapq import heappop, heappush
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from sys import getrefcount
 from threading import Lock
@@ -505,18 +505,13 @@ def walk(
     grads: dict[Node, Any] = {}
     owned: set[Node] = set()  # whose gradient so far is a sum made here; any other may be somebody else's array
     heap: list[tuple[int, Node]] = []  # of what is to be passed; where the walk ends, gradients only gather
-    held: Node | None = None  # the latest of them, not on the heap yet: in a chain it is the only one
     oldest = min((node.number for node in targets), default=0) if targets is not None else 0
     for root, g in seeds:
         if root not in grads and root.op is not None and (targets is None or root not in targets):
             heappush(heap, (-root.number, root))
         grads[root] = grads[root] + g if root in grads else g
-    while held or heap:
-        if held is None:
-            node = heappop(heap)[1]
-        else:
-            node = heappushpop(heap, (-held.number, held))[1] if heap else held
-            held = None
+    while heap:
+        node = heappop(heap)[1]
         g = grads.pop(node)
         saved, links = node.saved, node.links
         if saved is None:
@@ -546,9 +541,7 @@ def walk(
             if so_far is None:
                 grads[parent] = contribution
                 if parent.op is not None and (targets is None or parent not in targets):
-                    if held is not None:
-                        heappush(heap, (-held.number, held))
-                    held = parent
+                    heappush(heap, (-parent.number, parent))
             elif parent in owned:
                 so_far += contribution
             else:
@@ -577,7 +570,8 @@ def _references(arrays: dict[Any, ndarray], key: Any) -> int:
     return getrefcount(arrays[key])
 
 
-_ONE = _references({0: np.empty(0)}, 0)  # what Python counts here for an array that only the dict refers to
+# What that is for an array that only the dict refers to: counted here, because it differs between Pythons.
+_ONE = _references({0: np.empty(0)}, 0)
 
 
 def _lift(node: Node) -> tuple[Any, ...]:

@@ -97,7 +97,7 @@ def predict(model: Module, x: ndarray, threads: int | None = None) -> ndarray:
     threads : int, optional
         As many as there are cores, unless given.
     """
-    slices = shards(len(x), 128)
+    slices = shards(len(x), 128)  # larger than in training: there is no way back that wants them in the cache
     with no_grad(), _evaluating(model):
         classes = list(map_shards(lambda k: model(from_numpy(x[slices[k]])).data.argmax(axis=1), len(slices), threads))
     return np.concatenate(classes) if classes else np.zeros(0, np.int64)

@@ -9,6 +9,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
+from tinygrad_edu.ops import convolution
 
 
 def samples_innermost(array):
@@ -50,6 +51,13 @@ def test_images_that_come_with_the_samples_outermost_leave_a_convolution_with_th
     images = rng.standard_normal((5, 3, 8, 8), np.float32)
     for layer in (nn.Conv2D(3, 4, 3, rng=rng), nn.MaxPool2D(2), nn.AvgPool2D(2)):
         assert samples_innermost(values_of(layer(images)))
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_the_windows_of_one_pixel_are_the_images_themselves(groups):
+    images, laid = np.zeros((3, 8, 8, 5)), convolution.window((8, 8), 1, 1, 0, 1)
+    windows = convolution.windows_of(images, laid, slice(2, 4))
+    assert np.shares_memory(convolution._matrices(windows, groups, axes=3), images)
 
 
 def test_flatten_of_such_images_is_a_view():

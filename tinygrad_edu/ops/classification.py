@@ -59,7 +59,9 @@ def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none"
         losses = -np.sum(_to(targets, logits.dtype) * log_p, axis=1)
     else:
         losses = -log_p[_places(targets)]
-    return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
+    if reduction == "none":
+        return losses
+    return losses.mean() if reduction == "mean" else losses.sum()
 
 
 def _places(labels: ndarray) -> tuple[ndarray, ...]:

@@ -44,6 +44,8 @@ class Window(NamedTuple):
         Where in that the image lies.
     rows, columns : tuple of slice
         For each row of the kernel the rows of the padded image that it meets, from window to window; and its columns.
+    stride, dilation : (int, int)
+        How far the next window is, and the next pixel in a window.
     size : (int, int)
         How many windows there are, by rows and by columns.
     """
@@ -52,7 +54,15 @@ class Window(NamedTuple):
     inside: tuple[slice, slice]
     rows: tuple[slice, ...]
     columns: tuple[slice, ...]
+    stride: Size
+    dilation: Size
     size: Size
+
+    @property
+    def overlap(self) -> bool:
+        """Whether several windows meet the same pixel."""
+        kernel = len(self.rows), len(self.columns)
+        return any(d * (k - 1) >= s for d, k, s in zip(self.dilation, kernel, self.stride, strict=True))
 
 
 def window(size: Size, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Window:
@@ -77,6 +87,8 @@ def _window(size: Size, k: Size, s: Size, p: Size, d: Size) -> Window:
         inside=(slice(p[0], p[0] + size[0]), slice(p[1], p[1] + size[1])),
         rows=tuple(slice(i * d[0], i * d[0] + (rows - 1) * s[0] + 1, s[0]) for i in range(k[0])),
         columns=tuple(slice(j * d[1], j * d[1] + (columns - 1) * s[1] + 1, s[1]) for j in range(k[1])),
+        stride=s,
+        dilation=d,
         size=(rows, columns),
     )
 
@@ -109,7 +121,7 @@ def windows_of(x: ndarray, laid: Window, part: slice) -> ndarray:
 
     A view, in which a pixel is visited once for each window that it is in.
     """
-    (di, si), (dj, sj) = ((met[-1].start // max(len(met) - 1, 1), met[0].step) for met in (laid.rows, laid.columns))
+    (si, sj), (di, dj) = laid.stride, laid.dilation
     by_c, by_row, by_column, by_n = x.strides
     shape = (len(x), len(laid.rows), len(laid.columns), part.stop - part.start, laid.size[1], x.shape[3])
     strides = (by_c, di * by_row, dj * by_column, si * by_row, sj * by_column, by_n)
@@ -121,7 +133,7 @@ def _fold(windows: ndarray, laid: Window, part: slice, images: ndarray) -> None:
 
     In two steps, rows and then columns, which are fewer and longer additions than place by place.
     """
-    step = laid.rows[0].step
+    step = laid.stride[0]
     band = slice(part.start * step, (part.stop - 1) * step + laid.rows[-1].start + 1)
     c, _, kw, _, columns, n = windows.shape
     strips = np.zeros((c, kw, band.stop - band.start, columns, n), windows.dtype)
@@ -129,11 +141,6 @@ def _fold(windows: ndarray, laid: Window, part: slice, images: ndarray) -> None:
         strips[:, :, met.start : met.start + (part.stop - part.start - 1) * step + 1 : step] += windows[:, row]
     for column, met in enumerate(laid.columns):
         images[:, band, met] += strips[:, column]
-
-
-def overlap(met: tuple[slice, ...]) -> bool:
-    """Whether several windows meet the same row, or column."""
-    return bool(met[-1].start >= met[0].step)
 
 
 @op

@@ -15,7 +15,6 @@ from tinygrad_edu.ops.convolution import (
     Window,
     four_axes,
     im2col,
-    overlap,
     pair,
     samples_first,
     samples_last,
@@ -49,7 +48,7 @@ def share_out(values: Array, /, chosen: Array, size: Size, kernel_size: Pair, st
     shares = keep((values / _count(chosen)).astype(values.dtype, copy=False), chosen)
     images = np.zeros((len(values), *size, values.shape[-1]), values.dtype)
     pixels = _pixels(images, laid)
-    if overlap(laid.rows) or overlap(laid.columns):
+    if laid.overlap:
         for place in np.ndindex(chosen.shape[:2]):
             pixels[place] += shares[place]
     else:

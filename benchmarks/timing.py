@@ -1,0 +1,25 @@
+"""A step that is taken over and over: how long it takes, and what the system counts meanwhile."""
+
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.statistics import median
+
+
+def timed(step: Callable[[], Any], rounds: int) -> dict[str, float]:
+    """Return the median milliseconds of a step, and for each its page faults and how often a thread went to sleep."""
+    for _ in range(max(3, rounds // 4)):
+        step()
+    times, before = [], resource.getrusage(resource.RUSAGE_SELF)
+    for _ in range(rounds):
+        begin = time.perf_counter()
+        step()
+        times.append(1000 * (time.perf_counter() - begin))
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "milliseconds": median(times),
+        "page_faults": (after.ru_minflt - before.ru_minflt) / rounds,
+        "sleeps": (after.ru_nvcsw - before.ru_nvcsw) / rounds,
+    }
