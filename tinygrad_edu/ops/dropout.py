@@ -11,7 +11,7 @@ from tinygrad_edu.recorder import Array, op
 # What the eight bits of each byte say, the highest first; and how many bytes are looked up at a time, so that what they
 # say stays in the cache until it is multiplied with.
 _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
-_AT_A_TIME = 16_384
+_AT_A_TIME = 16384
 
 
 @lru_cache(16)
@@ -26,16 +26,15 @@ def dropout(x: Array, /, bits: Array, scale: float, axes: tuple[int, ...]) -> Ar
 
     `bits` are bytes of eight each, for the elements of ``transpose(x, axes)`` one after the other.
     """
-    ordered = np.ascontiguousarray(x.transpose(axes)) if axes else x.copy()
-    out = np.empty_like(ordered)
-    factors, mask = _factors(scale, x.dtype), np.empty((min(len(bits), _AT_A_TIME), 8), x.dtype)
-    elements, results = ordered.reshape(-1), out.reshape(-1)
+    ordered = np.ascontiguousarray(x.transpose(axes)) if axes else x
+    factors, mask = _factors(scale, x.dtype), np.empty((len(bits), 8), x.dtype)
+    elements, out = ordered.reshape(-1), mask.reshape(-1)[: x.size]  # the result is where its mask was
     for start in range(0, len(bits), _AT_A_TIME):
-        some = bits[start : start + _AT_A_TIME]
-        np.take(factors, some, axis=0, out=mask[: len(some)], mode="clip")  # "clip" does without a copy of its own
-        part = slice(8 * start, min(8 * (start + len(some)), len(elements)))
-        np.multiply(elements[part], mask.reshape(-1)[: part.stop - part.start], out=results[part])
-    return out.transpose(inverse(axes))
+        part = slice(8 * start, 8 * (start + _AT_A_TIME))
+        looked_up = mask[start : start + _AT_A_TIME]
+        np.take(factors, bits[start : start + _AT_A_TIME], axis=0, out=looked_up, mode="clip")  # without a copy
+        np.multiply(out[part], elements[part], out=out[part])
+    return out.reshape(ordered.shape).transpose(inverse(axes))
 
 
 dropout.vjps(x=lambda g, bits, scale, axes: dropout(g, bits, scale, axes))

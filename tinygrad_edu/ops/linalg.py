@@ -1,6 +1,7 @@
 """The matrix product, of vectors, matrices and stacks of matrices."""
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -45,13 +46,16 @@ def product(x: Array, y: Array, out: Array | None = None) -> Array:
     return out
 
 
+@lru_cache(1024)
 def _piece(m: int, k: int, n: int) -> int:
-    """Return how long the pieces of a product are; 0 for one that is better left whole."""
+    """Return how long the pieces of a product are, without a rest if that can be; 0 for one better left whole."""
     thin, narrow, length = sorted((m, k, n))
     area = thin * narrow
     if area * length <= _WITHOUT_COPY or area > (_THIN_SUM if k == length else _THIN):
         return 0
-    return min(_LONGEST_PIECE, _WITHOUT_COPY // area // 16 * 16)
+    longest = min(_LONGEST_PIECE, _WITHOUT_COPY // area)
+    even = (each for each in range(longest, longest // 2, -1) if length % each == 0)
+    return next(even, longest // 16 * 16)
 
 
 def _pieces(x: Array, each: int) -> Array:
