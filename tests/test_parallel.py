@@ -17,6 +17,8 @@ from tinygrad_edu.errors import MissingExtraError, NonScalarBackwardError, Shape
 from tinygrad_edu.parallel import map_shards, shards, single_threaded_blas, value_and_grad
 
 THREADS = [1, 2, 5]
+# Without Python's lock an array of another thread is freed when that thread next runs, not with its last reference.
+THREADS_THAT_FREE_AT_ONCE = THREADS if getattr(sys, "_is_gil_enabled", lambda: True)() else [1]
 
 
 def blas_threads():
@@ -82,13 +84,13 @@ def test_the_calling_thread_works_too():
     assert threading.current_thread() in list(map_shards(who, 2, threads=2))
 
 
-@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("threads", THREADS_THAT_FREE_AT_ONCE)
 def test_results_are_let_go_as_they_are_taken(threads):
     taken = []
     for result in map_shards(lambda k: np.zeros(1), 20, threads):
         taken.append(weakref.ref(result))
         del result
-    assert sum(ref() is not None for ref in taken) <= threads  # a thread may still be handing its last one over
+        assert sum(ref() is not None for ref in taken) < threads  # another may still be handing its last one over
 
 
 @pytest.mark.parametrize("threads", THREADS)

@@ -51,7 +51,7 @@ Cell = dict[str, int]
 clock = itertools.count(1)
 last_change = [0]
 
-_accumulating = Lock()
+_changing, _accumulating = Lock(), Lock()
 _recording = ContextVar("tinygrad_edu_recording", default=True)
 _outer_modes: ContextVar[tuple[bool, ...]] = ContextVar("tinygrad_edu_outer_modes", default=())
 is_grad_enabled: Callable[[], bool] = _recording.get
@@ -435,7 +435,8 @@ def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
 
 def changed(tensor: Tensor) -> None:
     """Note that the memory of `tensor`, and of every view that shares its cell, was changed just now."""
-    tensor._cell["changed"] = last_change[0] = next(clock)
+    with _changing:  # or a thread that is slow to write its time here would take back the later time of another
+        tensor._cell["changed"] = last_change[0] = next(clock)
 
 
 def refuse_read_only(where: str, tensor: Tensor) -> None:

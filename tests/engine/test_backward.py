@@ -615,7 +615,7 @@ def work():
     chain(x, 200_000)  # is dropped without it
     print(float(tg.grad(tg.grad(lambda x: chain(x, 4_000) * x))(3.0)))
 
-threading.stack_size(256 * 1024)
+threading.stack_size(2 * 1024 * 1024)  # Python 3.13 needs one of it to drop any long chain of objects
 sys.setrecursionlimit(60)
 thread = threading.Thread(target=work)
 thread.start()

@@ -1,6 +1,7 @@
 """Changing tensors in place: a gradient that would be wrong is refused by name, and every other one is right."""
 
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu import Tensor
+from tinygrad_edu import Tensor, engine
 from tinygrad_edu.errors import DTypeError, LeafInPlaceError, ShapeError, StaleValueError, TinygradError
 
 IN_PLACE = {
@@ -259,6 +260,31 @@ def test_only_the_rules_that_run_mind():
     w.data -= 1  # only the rule of c would want w, and c needs no gradient
     loss.backward()
     np.testing.assert_array_equal(w.grad, values())
+
+
+def test_a_thread_that_is_slow_to_note_a_change_does_not_hide_the_later_one_of_another(monkeypatch):
+    slow_has_its_time, slow_may_go_on = threading.Event(), threading.Event()
+    times = iter([10**9, 10**9 + 1])
+
+    class Clock:
+        def __next__(self):
+            time = next(times)
+            if time == 10**9:
+                slow_has_its_time.set()
+                slow_may_go_on.wait(10)
+            return time
+
+    monkeypatch.setattr(engine, "clock", Clock())
+    monkeypatch.setattr(engine, "last_change", [0])
+    slow, quick = (threading.Thread(target=engine.changed, args=(Tensor(0.0),)) for _ in range(2))
+    slow.start()
+    slow_has_its_time.wait(10)
+    quick.start()
+    quick.join(0.1)
+    slow_may_go_on.set()
+    slow.join()
+    quick.join()
+    assert engine.last_change == [10**9 + 1]
 
 
 def test_shape_and_dtype_of_a_tensor_do_not_change_in_place():

@@ -329,7 +329,10 @@ def test_bits_are_kept_of_large_arrays(data, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int32, bool])
-@pytest.mark.parametrize(("m", "k", "n"), [(3, 120_000, 5), (120_000, 3, 5), (3, 5, 120_000), (16, 90, 800)])
+# Of 120,000 all pieces can be of one length; 120,011 is a prime number.
+@pytest.mark.parametrize(
+    ("m", "k", "n"), [(3, 120_000, 5), (3, 120_011, 5), (120_000, 3, 5), (3, 5, 120_011), (16, 90, 800)]
+)
 def test_long_and_thin_products(m, k, n, dtype):
     rng = np.random.default_rng(0)
     x, y = (rng.integers(-2, 3, shape).astype(dtype) for shape in ((m, k), (k, n)))
@@ -341,7 +344,7 @@ def test_long_and_thin_products(m, k, n, dtype):
 
 
 @pytest.mark.parametrize("stack", [0, 1, 2])
-@pytest.mark.parametrize(("m", "k", "n"), [(2, 6000, 90), (6000, 2, 90), (90, 2, 6000)])
+@pytest.mark.parametrize(("m", "k", "n"), [(2, 6007, 90), (6007, 2, 90), (90, 2, 6000)])
 def test_long_and_thin_products_of_stacks(m, k, n, stack):
     rng = np.random.default_rng(0)
     x, y = (rng.integers(-2, 3, (stack, *shape)).astype(np.float32) for shape in ((m, k), (k, n)))
@@ -368,6 +371,25 @@ def test_dropout_eight_elements_at_a_time(data):
         patch.setattr(dropout, "_AT_A_TIME", 1)
         each = call(*call.arrays)
     np.testing.assert_array_equal(each, call(*call.arrays))
+
+
+@given(data=st.data(), size=st.integers(1, 5))
+def test_the_rule_of_tanh_in_parts(data, size):
+    call = data.draw(calls("tanh_gradient"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(elementwise, "_PART", size)
+        parts = call(*call.arrays)
+    np.testing.assert_array_equal(parts, call(*call.arrays))
+    assert parts.dtype == call(*call.arrays).dtype
+
+
+def test_the_rule_of_tanh_in_parts_keeps_the_layout():
+    g, t = np.ones((2, 2, 5, 30)).transpose(3, 0, 1, 2), np.zeros((2, 2, 5, 30)).transpose(3, 0, 1, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(elementwise, "_PART", 100)
+        parts = elementwise.tanh_gradient(g, t)
+    assert parts.strides == t.strides
+    assert np.array_equal(parts, g)
 
 
 # --- What a caller may do with arguments and results ---
