@@ -113,10 +113,9 @@ def linear(x: Array, weight: Array) -> Array:
     reads both in one direction.
     """
     rows = _rows(x)
-    shape, dtype = (len(rows), len(weight)), np.result_type(x, weight)
     by_columns = rows.strides[0] < rows.strides[1]
-    out = np.empty(shape[::-1], dtype).T if by_columns else np.empty(shape, dtype)
-    return product(rows, weight.T, out).reshape(*x.shape[:-1], len(weight))
+    out = product(weight, rows.T).T if by_columns else product(rows, weight.T)
+    return out.reshape(*x.shape[:-1], len(weight))
 
 
 def _rows(x: Any) -> Any:
