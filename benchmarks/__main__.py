@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import rounds, table
 from benchmarks.cores import available
-from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer
+from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer, ours_on
 from benchmarks.workloads import GROWTH, WORKLOADS, Sizes, Workload
 
 GROWTH_PEERS = (OURS, "PyTorch")
@@ -35,6 +35,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--rounds", type=int, default=7, help="how often each peer is asked (default: %(default)s)")
     add("--seconds", type=float, default=0.15, help="how long it runs each time (default: %(default)s)")
     add("--budget", type=float, default=20.0, help="seconds a peer may spend on a workload (default: %(default)s)")
+    add("--python", metavar="PATH", help="measure ours with this interpreter, too")
     add("--json", type=Path, metavar="PATH", help="write the numbers")
     add("--picture", type=Path, metavar="PATH", help="draw the ratios, .png or .svg")
     options = parser.parse_args(arguments)
@@ -43,6 +44,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f"--only takes of {','.join(keys)}")
     if options.peers and (unknown := {*options.peers} - {peer.name for peer in PEERS}):
         parser.error(f"--peers: no {', '.join(sorted(unknown))}; there are {', '.join(p.name for p in PEERS)}")
+    try:
+        options.python = ours_on(options.python) if options.python else None
+    except ValueError as error:
+        parser.error(f"--python: {error}")
     options.only = chosen
     return options
 
@@ -118,6 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     options = parse(arguments)
     peers = [p for p in PEERS if options.peers is None or p.name == OURS or p.name in options.peers]
+    if options.python:
+        peers.insert(1, options.python)
     plan = rounds.Plan(options.rounds, options.seconds, options.budget)
     report = measure(options.only, peers, core_sets(options.cores), plan, say=_say)
     print("\n".join(table.lines(report)))

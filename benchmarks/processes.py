@@ -5,7 +5,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ class Process:
 
     def __init__(self, peer: Peer, cores: set[int]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", peer.module, *map(str, sorted(cores))],
+            [peer.python, "-m", "benchmarks.worker", peer.module, *map(str, sorted(cores))],
             cwd=ROOT,
             env=environment(peer, len(cores)),
             stdin=subprocess.PIPE,

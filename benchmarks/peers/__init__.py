@@ -1,6 +1,8 @@
 """Who takes part: each peer's module, the packages it needs, and what its process must be told before it starts."""
 
 import importlib.util
+import subprocess
+import sys
 from dataclasses import dataclass, field
 
 
@@ -19,6 +21,8 @@ class Peer:
         For its process. ``{cores}`` stands for how many it may use.
     is_peer : bool
         False for ourselves and for the limits that no framework is: they do not count as the fastest peer.
+    python : str
+        The interpreter that runs it.
     """
 
     name: str
@@ -26,6 +30,7 @@ class Peer:
     needs: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     is_peer: bool = True
+    python: str = sys.executable
 
     def missing(self) -> list[str]:
         """Return which packages are not installed."""
@@ -50,3 +55,19 @@ PEERS = [
     Peer("micrograd", "benchmarks.peers.micrograd", ("micrograd",)),
     Peer("the seed", "benchmarks.peers.seed", environment=_ONE_BLAS, is_peer=False),
 ]
+
+
+def ours_on(python: str) -> Peer:
+    """Return our side on another interpreter, that of a Python without a lock, say. It needs NumPy and threadpoolctl.
+
+    Raises
+    ------
+    ValueError
+        Where it is none, or lacks one of them.
+    """
+    ask = "import numpy, sys, threadpoolctl; print('{}.{}'.format(*sys.version_info) + sys.abiflags)"
+    try:
+        version = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ValueError(f"{python} runs no Python with numpy and threadpoolctl: {error}") from error
+    return Peer(f"{OURS} on {version}", "benchmarks.ours", is_peer=False, python=python)

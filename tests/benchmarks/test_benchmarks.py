@@ -1,12 +1,13 @@
 """The benchmark's machinery, on sizes so small that it takes seconds. Nothing depends on how long anything takes."""
 
 import json
+import sys
 
 import pytest
 
 from benchmarks import table
 from benchmarks.__main__ import core_sets, measure, parse
-from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer
+from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer, ours_on
 from benchmarks.rounds import Plan
 from benchmarks.statistics import exponent, quartiles
 
@@ -19,9 +20,12 @@ SIZES = {
 ABSENT = Peer("nobody", "benchmarks.peers.nobody", ("no_such_package",))
 
 
+ELSEWHERE = ours_on(sys.executable)  # the same interpreter, as if it were another
+
+
 @pytest.fixture(scope="module")
 def report():
-    peers = [peer for peer in PEERS if peer.name in (OURS, LOWER_BOUND)]
+    peers = [*(peer for peer in PEERS if peer.name in (OURS, LOWER_BOUND)), ELSEWHERE]
     plan = Plan(rounds=1, seconds=0.001, timeout=60.0)
     found = measure(["1", "2", "6", "7"], [*peers, ABSENT], core_sets("one"), plan, SIZES)
     return json.loads(json.dumps(found, allow_nan=False))
@@ -61,6 +65,14 @@ def test_times(report, key):
     assert (ours["bytes"] is not None) == (key == "7")
 
 
+def test_ours_on_another_interpreter(report):
+    found = results(report, "1")[ELSEWHERE.name]
+    assert ELSEWHERE.name.startswith("ours on 3.")
+    assert found["status"] == "ok"
+    assert not found["is_peer"]
+    assert found["values"] == results(report, "1")[OURS]["values"]
+
+
 def test_who_does_not_take_part(report):
     assert results(report, "1")["nobody"]["status"] == "not installed"
     assert results(report, "6")[LOWER_BOUND]["status"] == "not offered"
@@ -79,6 +91,8 @@ def test_options():
         parse(["--only", "9"])
     with pytest.raises(SystemExit):
         parse(["--peers", "nobody"])
+    with pytest.raises(SystemExit):
+        parse(["--python", "no_such_python"])
 
 
 def test_statistics():
