@@ -354,12 +354,12 @@ def test_long_and_thin_products_of_stacks(m, k, n, stack):
 
 
 @pytest.mark.parametrize("name", ["correlate", "correlate_images", "correlate_kernels"])
-@given(data=st.data())
-def test_correlations_one_row_at_a_time(name, data):
+@given(data=st.data(), long_row=st.sampled_from([0, 10**6]))
+def test_correlations_one_row_at_a_time_with_the_rows_apart_or_together(name, data, long_row):
     call = data.draw(calls(name))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convolution, "_READ_AT_A_TIME", 1)
-        patch.setattr(convolution, "_ADDED_AT_A_TIME", 1)
+        patch.setattr(convolution, "_AT_A_TIME", 1)
+        patch.setattr(convolution, "_LONG_ROW", long_row)
         each = call(*call.arrays)
     np.testing.assert_allclose(each, call(*call.arrays), rtol=1e-9, atol=1e-9)
 

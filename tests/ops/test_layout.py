@@ -10,6 +10,7 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.ops import convolution
+from tinygrad_edu.ops.windows import window
 
 
 def samples_innermost(array):
@@ -54,22 +55,14 @@ def test_images_that_come_with_the_samples_outermost_leave_a_convolution_with_th
 
 
 @pytest.mark.parametrize("groups", [1, 3])
-def test_the_windows_of_one_pixel_are_the_images_themselves(groups):
-    images, laid = np.zeros((3, 8, 8, 5)), convolution.window((8, 8), 1, 1, 0, 1)
-    windows = convolution.windows_of(images, laid, slice(2, 4))
-    assert np.shares_memory(convolution._matrices(windows, groups, axes=3), images)
+@pytest.mark.parametrize("n", [5, 50])
+def test_the_windows_of_one_pixel_are_the_images_themselves(groups, n):
+    images, laid = np.zeros((3, 8, 8, n)), window((8, 8), 1, 1, 0, 1)
+    assert np.shares_memory(convolution._windows(images, laid, slice(2, 4), groups), images)
 
 
-def test_flatten_of_such_images_is_a_view():
-    maps = np.zeros((3, 8, 8, 5), np.float32).transpose(3, 0, 1, 2)
-    assert np.shares_memory(nn.Flatten()(maps), maps)
-
-
-def test_the_gradient_of_a_weight_has_the_layout_of_the_weight():
-    rng = np.random.default_rng(0)
-    layer = nn.Linear(12, 7, rng=rng)
-    for x in (rng.standard_normal((5, 12), np.float32), rng.standard_normal((12, 5), np.float32).T):
-        layer.weight.grad = None
-        out = layer(x)
-        out.backward(rng.standard_normal(out.shape, np.float32))
-        assert layer.weight.grad.flags.c_contiguous
+def test_windows_share_their_rows():
+    images, laid = np.zeros((3, 8, 8, 50)), window((8, 8), 3, 1, 0, 1)
+    windows = convolution._windows(images, laid, slice(0, 6), 1)
+    assert windows.shape == (1, 6, 27, 300)
+    assert np.shares_memory(windows[:, 0], windows[:, 2])

@@ -6,7 +6,7 @@ from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.ops.convolution import window as lay
+from tinygrad_edu.ops.windows import window as lay
 from tinygrad_edu.testing import Call
 from tinygrad_edu.testing.hypothesis_hook import _hypothesis_setup_hook
 from tinygrad_edu.testing.literals import LAYOUTS, code

@@ -13,9 +13,9 @@ from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import current_stream
-from tinygrad_edu.ops.convolution import Pair, pair
 from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
 from tinygrad_edu.ops.linalg import linear
+from tinygrad_edu.ops.windows import Pair, pair
 
 __all__ = [
     "AvgPool2D", "Conv2D", "Dropout", "Flatten", "Linear", "LogSoftmax", "MaxPool2D", "ReLU", "Sequential", "Sigmoid",

@@ -22,9 +22,10 @@ from tinygrad_edu.ops import (
     pooling,
     reduction,
     shape,
+    windows,
 )
 from tinygrad_edu.ops.classification import cross_entropy, log_softmax, softmax
-from tinygrad_edu.ops.convolution import col2im, conv2d, im2col
+from tinygrad_edu.ops.convolution import conv2d
 from tinygrad_edu.ops.elementwise import (
     abs,
     add,
@@ -67,6 +68,7 @@ from tinygrad_edu.ops.shape import (
     swapaxes,
     transpose,
 )
+from tinygrad_edu.ops.windows import col2im, im2col
 from tinygrad_edu.recorder import Op
 
 __all__ = [
@@ -79,7 +81,18 @@ __all__ = [
 
 registry: dict[str, Op] = {
     value.name: value
-    for module in (elementwise, shape, indexing, reduction, linalg, classification, dropout, convolution, pooling)
+    for module in (
+        elementwise,
+        shape,
+        indexing,
+        reduction,
+        linalg,
+        classification,
+        dropout,
+        windows,
+        convolution,
+        pooling,
+    )
     for value in vars(module).values()
     if isinstance(value, Op)
 }

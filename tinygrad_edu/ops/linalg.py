@@ -23,15 +23,17 @@ def product(x: Array, y: Array, out: Array | None = None) -> Array:
     Parameters
     ----------
     x, y : (..., m, k), (..., k, n)
+        The axes before the last two broadcast.
     out : (..., m, n), optional
         Where the result goes.
     """
     (m, k), n = x.shape[-2:], y.shape[-1]
-    each = _piece(m, k, n) if x.shape[:-2] == y.shape[:-2] and k == y.shape[-2] else 0
+    each = _piece(m, k, n) if k == y.shape[-2] else 0
     if not each:
         return np.matmul(x, y, out=out)
     if out is None:
-        out = np.empty((*x.shape[:-2], m, n), np.result_type(x, y))
+        stack = x.shape[:-2] if x.shape[:-2] == y.shape[:-2] else np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+        out = np.empty((*stack, m, n), np.result_type(x, y))
     if m > max(k, n):
         product(y.swapaxes(-1, -2), x.swapaxes(-1, -2), out.swapaxes(-1, -2))
     elif k > n:

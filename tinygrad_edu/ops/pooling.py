@@ -9,7 +9,10 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.convolution import (
+from tinygrad_edu.ops.elementwise import keep
+from tinygrad_edu.ops.reduction import mean
+from tinygrad_edu.ops.shape import pad, reshape
+from tinygrad_edu.ops.windows import (
     Pair,
     Size,
     Window,
@@ -21,9 +24,6 @@ from tinygrad_edu.ops.convolution import (
     window,
     windows_of,
 )
-from tinygrad_edu.ops.elementwise import keep
-from tinygrad_edu.ops.reduction import mean
-from tinygrad_edu.ops.shape import pad, reshape
 from tinygrad_edu.recorder import Array, op
 
 
@@ -67,7 +67,7 @@ def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: P
 
 def _pixels(x: ndarray, laid: Window) -> ndarray:
     """Return a view of images (C, H, W, N) by the places in the window: (kh, kw, C, rows, columns, N)."""
-    return windows_of(x, laid, slice(0, laid.size[0])).transpose(1, 2, 0, 3, 4, 5)
+    return windows_of(x, laid).transpose(1, 2, 0, 3, 4, 5)
 
 
 def _count(chosen: ndarray) -> ndarray:

@@ -1,0 +1,185 @@
+"""Windows over images: where they lie, and im2col and its transpose col2im, which copy them and add them up."""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.recorder import Array, op
+
+Size = tuple[int, int]
+Pair = int | Size
+
+_WHOLE = (int, np.integer)
+
+
+def pair(value: Any, name: str, least: int) -> tuple[int, int]:
+    """Read a setting that is a whole number, or a pair of them (vertical, horizontal)."""
+    both = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(both) == 2:
+        a, b = both
+        if isinstance(a, _WHOLE) and isinstance(b, _WHOLE) and a >= least and b >= least:
+            return int(a), int(b)
+    raise ShapeError(f"{name} is a whole number of at least {least}, or a pair of them, not {value!r}.")
+
+
+class Window(NamedTuple):
+    """Where a kernel meets an image.
+
+    Attributes
+    ----------
+    padded : (int, int)
+        The size of the image with its padding.
+    inside : (slice, slice)
+        Where in that the image lies.
+    rows, columns : tuple of slice
+        For each row of the kernel the rows of the padded image that it meets, from window to window; and its columns.
+    stride, dilation : (int, int)
+        How far the next window is, and the next pixel in a window.
+    size : (int, int)
+        How many windows there are, by rows and by columns.
+    """
+
+    padded: Size
+    inside: tuple[slice, slice]
+    rows: tuple[slice, ...]
+    columns: tuple[slice, ...]
+    stride: Size
+    dilation: Size
+    size: Size
+
+    @property
+    def overlap(self) -> bool:
+        """Whether several windows meet the same pixel."""
+        kernel = len(self.rows), len(self.columns)
+        return any(d * (k - 1) >= s for d, k, s in zip(self.dilation, kernel, self.stride, strict=True))
+
+
+def window(size: Size, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Window:
+    """Lay a kernel over images of a size (H, W): (size + 2 padding - dilation (kernel - 1) - 1) // stride + 1 windows.
+
+    A remainder is dropped.
+    """
+    kernel, step = pair(kernel_size, "kernel_size", 1), pair(stride, "stride", 1)
+    return _window(size, kernel, step, pair(padding, "padding", 0), pair(dilation, "dilation", 1))
+
+
+@lru_cache(256)
+def _window(size: Size, k: Size, s: Size, p: Size, d: Size) -> Window:
+    rows, columns = ((size[i] + 2 * p[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in (0, 1))
+    if rows < 1 or columns < 1:
+        raise ShapeError(
+            f"a window of {k[0]}x{k[1]} (dilation {d[0]}x{d[1]}) does not fit into an image of "
+            f"{size[0]}x{size[1]} with padding {p[0]}x{p[1]}."
+        )
+    return Window(
+        padded=(size[0] + 2 * p[0], size[1] + 2 * p[1]),
+        inside=(slice(p[0], p[0] + size[0]), slice(p[1], p[1] + size[1])),
+        rows=tuple(slice(i * d[0], i * d[0] + (rows - 1) * s[0] + 1, s[0]) for i in range(k[0])),
+        columns=tuple(slice(j * d[1], j * d[1] + (columns - 1) * s[1] + 1, s[1]) for j in range(k[1])),
+        stride=s,
+        dilation=d,
+        size=(rows, columns),
+    )
+
+
+def samples_last(x: ndarray, axis: int = 0) -> ndarray:
+    """Return images (N, C, H, W) as (C, H, W, N), one block of memory: a view of those that this file made.
+
+    The pixels of a place in all images are then neighbours, so that rows are long however small the images are.
+    """
+    return np.ascontiguousarray(x.transpose((*range(axis), *range(axis + 1, x.ndim), axis)))
+
+
+def samples_first(x: ndarray, axis: int = 0) -> ndarray:
+    """Return (C, H, W, N) as (N, C, H, W), a view: the opposite of `samples_last`."""
+    return x.transpose((*range(axis), x.ndim - 1, *range(axis, x.ndim - 1)))
+
+
+def bordered(x: ndarray, laid: Window) -> ndarray:
+    """Return images (N, C, H, W) as (C, H, W, N) with their padding."""
+    x = samples_last(x)
+    if x.shape[1:3] == laid.padded:
+        return x
+    padded = np.zeros((len(x), *laid.padded, x.shape[3]), x.dtype)
+    padded[:, *laid.inside] = x
+    return padded
+
+
+def windows_of(x: ndarray, laid: Window) -> ndarray:
+    """Return the windows of images (C, H, W, N) as (C, kh, kw, rows, columns, N).
+
+    A view, in which a pixel is visited once for each window that it is in.
+    """
+    (si, sj), (di, dj) = laid.stride, laid.dilation
+    by_c, by_row, by_column, by_n = x.strides
+    shape = (len(x), len(laid.rows), len(laid.columns), *laid.size, x.shape[3])
+    return ndarray(shape, x.dtype, x, 0, (by_c, di * by_row, dj * by_column, si * by_row, sj * by_column, by_n))
+
+
+def _fold(windows: ndarray, laid: Window) -> ndarray:
+    """Add windows (C, kh, kw, rows, columns, N) up to images (C, H, W, N): the transpose of `windows_of`.
+
+    In two steps, rows and then columns, which are fewer and longer additions than place by place.
+    """
+    c, _, kw, _, columns, n = windows.shape
+    strips = np.zeros((c, kw, laid.padded[0], columns, n), windows.dtype)
+    for row, met in enumerate(laid.rows):
+        strips[:, :, met] += windows[:, row]
+    images = np.zeros((c, *laid.padded, n), windows.dtype)
+    for column, met in enumerate(laid.columns):
+        images[:, :, met] += strips[:, column]
+    return images
+
+
+@op
+def im2col(x: Array, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Array:
+    """Return the windows of images as columns: (N, C, H, W) -> (N, C * kh * kw, L), for L windows, row by row.
+
+    The layout of PyTorch's ``unfold``. Each setting is a whole number or a pair (vertical, horizontal).
+    """
+    if x.ndim != 4:
+        raise ShapeError(f"images have the shape (N, C, H, W), not {x.shape}.")
+    laid = window(x.shape[2:], kernel_size, stride, padding, dilation)
+    windows = windows_of(bordered(x, laid), laid).copy()
+    c, kh, kw, rows, columns, n = windows.shape
+    return samples_first(windows.reshape(c * kh * kw, rows * columns, n))
+
+
+@op
+def col2im(
+    columns: Array,
+    /,
+    output_size: Size,
+    kernel_size: Pair,
+    stride: Pair = 1,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+) -> Array:
+    """Add columns up into images of `output_size` (H, W): the transpose of `im2col`, PyTorch's ``fold``."""
+    h, w = pair(output_size, "output_size", 1)
+    laid = window((h, w), kernel_size, stride, padding, dilation)
+    kh, kw = len(laid.rows), len(laid.columns)
+    if columns.ndim != 3 or columns.shape[1] % (kh * kw) or columns.shape[2] != laid.size[0] * laid.size[1]:
+        raise ShapeError(
+            f"columns of shape {columns.shape} for images of {h}x{w}; "
+            f"they need (N, C * {kh * kw}, {laid.size[0] * laid.size[1]})."
+        )
+    n, c = columns.shape[0], columns.shape[1] // (kh * kw)
+    images = _fold(samples_last(columns).reshape(c, kh, kw, *laid.size, n), laid)
+    return samples_first(images[:, *laid.inside])
+
+
+im2col.vjps(x=lambda g, x_shape, **window: col2im(g, x_shape[2:], **window))
+col2im.vjps(columns=lambda g, kernel_size, stride, padding, dilation: im2col(g, kernel_size, stride, padding, dilation))
+
+
+def four_axes(name: str, x: Any) -> tuple[int, int, int, int]:
+    """Return the shape of a batch of images or kernels, or say that it is none."""
+    shape = getattr(x, "shape", None) or np.shape(x)
+    if len(shape) != 4:
+        raise ShapeError(f"conv2d and pooling: {name} needs 4 axes, and has the shape {shape}.")
+    a, b, c, d = shape
+    return a, b, c, d
