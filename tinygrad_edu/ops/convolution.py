@@ -119,7 +119,7 @@ def _row_by_row(maps: ndarray, laid: Window, groups: int, above: int) -> ndarray
     """Return maps (N, out, rows, columns) as (groups, rows, out / groups, columns, N), with zeros above and below."""
     n, out, rows, columns = maps.shape
     tall = np.zeros((groups, rows + 2 * above + 1, out // groups, columns, n), maps.dtype)
-    by_group = samples_last(maps).reshape(groups, out // groups, rows, columns, n)
+    by_group = maps.transpose(1, 2, 3, 0).reshape(groups, out // groups, rows, columns, n)
     tall[:, above : above + rows] = by_group.swapaxes(1, 2)
     return tall
 

@@ -100,11 +100,10 @@ def samples_first(x: ndarray, axis: int = 0) -> ndarray:
 
 def bordered(x: ndarray, laid: Window) -> ndarray:
     """Return images (N, C, H, W) as (C, H, W, N) with their padding."""
-    x = samples_last(x)
-    if x.shape[1:3] == laid.padded:
-        return x
-    padded = np.zeros((len(x), *laid.padded, x.shape[3]), x.dtype)
-    padded[:, *laid.inside] = x
+    if x.shape[2:] == laid.padded:
+        return samples_last(x)
+    padded = np.zeros((x.shape[1], *laid.padded, len(x)), x.dtype)
+    padded[:, *laid.inside] = x.transpose(1, 2, 3, 0)
     return padded
 
 
