@@ -24,9 +24,10 @@ from benchmarks.statistics import median
 from benchmarks.timing import timed
 from tinygrad_edu import nn
 from tinygrad_edu.ops import col2im, conv2d, im2col, matmul
+from tinygrad_edu.ops.convolution import correlate_images
 from tinygrad_edu.ops.dropout import draw_bits, dropout
 from tinygrad_edu.ops.elementwise import keep, tanh_gradient
-from tinygrad_edu.ops.linalg import linear
+from tinygrad_edu.ops.linalg import linear, product
 from tinygrad_edu.ops.windows import samples_first, samples_last
 from tinygrad_edu.parallel import single_threaded_blas
 
@@ -55,13 +56,13 @@ def rule_of_relu() -> Pair:
 
 
 def rule_of_tanh() -> Pair:
-    """Make three temporary arrays, or one."""
+    """Make three temporary arrays, or one in parts that stay in the cache."""
     g, out = _draw(*SHARD), np.tanh(_draw(*SHARD))
     return lambda: g * (1 - out * out), lambda: tanh_gradient(g, out)
 
 
 def dropout_of_bits() -> Pair:
-    """Draw a random number for each element and multiply with a mask, or draw a bit and multiply in pieces."""
+    """Draw a random number for each element and multiply with a mask, or draw a bit and look its factor up."""
     rng, x, two = np.random.default_rng(0), np.ones(SHARD, np.float32), np.float32(2)
     return (
         lambda: x * ((rng.random(SHARD) >= 0.5) * two),
@@ -134,20 +135,41 @@ def windows_added_up() -> Pair:
     return image_by_image, lambda: col2im(last, (12, 12), 5)
 
 
-def convolution_in_the_cache() -> Pair:
-    """Convolve 32 to 64 channels: with the windows of all 28 rows at once, or of as many as the cache holds."""
+def _of_all_windows(x: ndarray, weight: ndarray) -> ndarray:
+    """Convolve with every window copied, all of them at once."""
+    out, _, k, _ = weight.shape
+    columns = samples_last(im2col(x, k))
+    maps = product(weight.reshape(out, -1), columns.reshape(len(columns), -1))
+    return samples_first(maps.reshape(out, x.shape[2] - k + 1, x.shape[3] - k + 1, len(x)))
+
+
+def convolution_of_one_channel() -> Pair:
+    """Convolve, as LeNet does first, with every window copied or with windows that share their rows."""
+    x, weight = _samples_last(_draw(64, 1, 28, 28)), _draw(6, 1, 5, 5)
+    return lambda: _of_all_windows(x, weight), lambda: conv2d(x, weight)
+
+
+def convolution_of_32_channels() -> Pair:
+    """Do the same where there is much to multiply."""
     x, weight = _samples_last(_draw(32, 32, 30, 30)), _draw(64, 32, 3, 3)
+    return lambda: _of_all_windows(x, weight), lambda: conv2d(x, weight)
 
-    def at_once() -> ndarray:
-        maps = np.matmul(weight.reshape(64, 288), samples_last(im2col(x, 3)).reshape(288, -1))
-        return samples_first(maps.reshape(64, 28, 28, 32))
 
-    return at_once, lambda: conv2d(x, weight)
+def its_gradient_of_the_images() -> Pair:
+    """Make what each window gets and add it up, or make what each column of the kernels gives, the rows added up."""
+    g, weight = _samples_last(_draw(32, 64, 28, 28)), _draw(64, 32, 3, 3)
+
+    def of_all_windows() -> ndarray:
+        windows = product(weight.reshape(64, 288).T, samples_last(g).reshape(64, -1))
+        return col2im(samples_first(windows.reshape(288, 784, 32)), (30, 30), 3)
+
+    return of_all_windows, lambda: correlate_images(g, weight, (30, 30), 1, 0, 1, 1)
 
 
 KERNELS = [
     rule_of_relu, rule_of_tanh, dropout_of_bits, logits, gradient_of_weights, unlikely_classes, layout_of_a_gradient,
-    windows_of_images, windows_added_up, convolution_in_the_cache,
+    windows_of_images, windows_added_up, convolution_of_one_channel, convolution_of_32_channels,
+    its_gradient_of_the_images,
 ]  # fmt: skip
 
 
