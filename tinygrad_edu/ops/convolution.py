@@ -1,8 +1,8 @@
 """Convolution: three ops that are each other's derivatives, through windows that share their rows, and matrix products.
 
-A window of a 3x3 kernel and the one below it have two rows in common. Laid out row by row, with the channels inside,
-both are a piece of the same memory, and a matrix product can read them there: only what differs from column to column
-is copied.
+Of a 3x3 kernel, a window and the one below it have two rows in common. In images laid out row by row, with the
+channels inside, the three rows of either are one piece of memory, and a matrix product can read both where they are:
+only windows side by side need copies of their own.
 """
 
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ from tinygrad_edu.ops.shape import reshape
 from tinygrad_edu.ops.windows import Pair, Size, Window, bordered, four_axes, samples_first, samples_last, window
 from tinygrad_edu.recorder import Array, op
 
-# So many bytes of windows are made at a time: then they are still near by when they are multiplied.
+# So many bytes of windows are made at a time: they are still near by when they are multiplied.
 _AT_A_TIME = 2**22
-# Where a row of the maps has fewer numbers than this, all rows are multiplied at once.
+# Shorter rows of maps than this are multiplied all at once, from copies of all that their windows hold.
 _LONG_ROW = 128
 
 
@@ -43,16 +43,17 @@ def correlate(
 
 
 def _windows(x: ndarray, laid: Window, part: slice, groups: int) -> ndarray:
-    """Return the windows of some rows of images (C, H, W, N) as matrices, (groups, rows, kh * c * kw, columns * N).
+    """Return the windows of some rows of images (C, H, W, N) as matrices (groups, rows, kh * c * kw, columns * N).
 
-    Of undilated kernels a copy of the columns, in which the rows overlap.
+    As a view, in which a number is visited once for each window of a column that it is in, of a copy that has a place
+    for each window of a row that it is in.
     """
     (si, sj), (di, dj) = laid.stride, laid.dilation
     kh, rows, c, n = len(laid.rows), part.stop - part.start, len(x) // groups, x.shape[3]
     by_c, by_row, by_column, by_n = x.strides
     inside, steps = (c, len(laid.columns), laid.size[1], n), (by_c, dj * by_column, sj * by_column, by_n)
     by_group, start = c * by_c, part.start * si * by_row
-    if di == 1 < kh and laid.size[1] * n >= _LONG_ROW:
+    if di == 1 < kh and laid.size[1] * n >= _LONG_ROW:  # or else there is no such view, or nothing to share
         height = (rows - 1) * si + kh
         strips = ndarray((groups, height, *inside), x.dtype, x, start, (by_group, by_row, *steps))
         x, start = np.ascontiguousarray(strips), 0
@@ -64,7 +65,7 @@ def _windows(x: ndarray, laid: Window, part: slice, groups: int) -> ndarray:
 def _matrices(windows: ndarray) -> ndarray:
     """Return windows (groups, rows, kh, c, kw, columns, N) as matrices (groups, rows, kh * c * kw, columns * N).
 
-    Short rows side by side, as (groups, 1, kh * c * kw, rows * columns * N). A view, where that is possible.
+    A view where the strides allow it. Short rows side by side in one matrix, (groups, 1, ..., rows * columns * N).
     """
     groups, rows, kh, c, kw, columns, n = windows.shape
     if columns * n >= _LONG_ROW:
@@ -79,12 +80,12 @@ def _beside(maps: ndarray, windows: ndarray) -> ndarray:
 
 
 def _row_of_windows(images: ndarray, laid: Window) -> int:
-    """Return how many bytes the windows of a row take, when they share their rows."""
+    """Return how many bytes `_windows` copies for a row of the maps."""
     return laid.stride[0] * len(images) * len(laid.columns) * laid.size[1] * images.shape[3] * images.itemsize
 
 
 def _parts(rows: int, row: int) -> Iterator[slice]:
-    """Cut rows of so many bytes into even parts, each with about as many bytes as stay near by."""
+    """Cut a number of rows, each of `row` bytes, into even parts that stay near by."""
     each = -(-rows // max(1, min(rows, -(-rows * row // _AT_A_TIME))))
     return (slice(start, min(start + each, rows)) for start in range(0, rows, each))
 
@@ -96,8 +97,8 @@ def correlate_images(
     """Return the images of `size` (H, W) for which <images, x> = <maps, correlate(x, weight)> whatever x is.
 
     (N, out, rows, columns), (out, C / groups, kh, kw) -> (N, C, H, W): PyTorch's transposed convolution. Each row of
-    the images is the product of some rows of the kernels with the rows of the maps that saw it, for each column of the
-    kernels; and those are added up.
+    the images is the product of the kernels with the rows of the maps whose windows it was in, which share rows as
+    windows do; only the columns of the kernels are added up one by one.
     """
     laid = window(size, weight.shape[2:], stride, padding, dilation)
     (step, _), (apart, _), inside = laid.stride, laid.dilation, laid.inside[0]
@@ -105,13 +106,13 @@ def correlate_images(
     above = apart * (kh - 1) // step
     tall = _row_by_row(maps, laid, groups, above)
     images = np.zeros((groups, c, *laid.padded, len(maps)), np.result_type(maps, weight))
-    for phase in range(step):  # of a row: from which rows of the kernels it was seen
+    for phase in range(step):  # with a stride of 2, rows 0, 2, ... meet other rows of the kernels than rows 1, 3, ...
         rows = range(inside.start + (phase - inside.start) % step, inside.stop, step)
-        seen_from = [i for i in reversed(range(kh)) if (phase - apart * i) % step == 0]
-        if rows and seen_from:
-            kernels = weight.reshape(groups, out // groups, c, kh, kw)[:, :, :, seen_from].transpose(0, 2, 4, 3, 1)
-            by = [above + (rows.start - apart * i) // step for i in seen_from]
-            _add_rows(images[:, :, rows.start : rows.stop : step], kernels, tall, by, laid)
+        met = [i for i in reversed(range(kh)) if (phase - apart * i) % step == 0]
+        if rows and met:
+            kernels = weight.reshape(groups, out // groups, c, kh, kw)[:, :, :, met].transpose(0, 2, 4, 3, 1)
+            first = [above + (rows.start - apart * i) // step for i in met]
+            _add_rows(images[:, :, rows.start : rows.stop : step], kernels, tall, first, laid)
     return samples_first(images.reshape(groups * c, *laid.padded, len(maps))[:, *laid.inside])
 
 
@@ -125,9 +126,9 @@ def _row_by_row(maps: ndarray, laid: Window, groups: int, above: int) -> ndarray
 
 
 def _add_rows(images: ndarray, kernels: ndarray, tall: ndarray, first: list[int], laid: Window) -> None:
-    """Add to rows of images (groups, C / groups, rows, W, N) what kernels (groups, C / groups, kw, kh, out) say.
+    """Add products of kernels (groups, c, kw, kh, out) and maps `tall` to rows of images (groups, c, rows, W, N).
 
-    `first` are the rows of the maps that meet the kernels' rows in the first row of the images.
+    `first` says which row of `tall` each of the kernels' rows is multiplied with for the first row of the images.
     """
     groups, c, rows, _, n = images.shape
     kw, kh, out = kernels.shape[2:]
