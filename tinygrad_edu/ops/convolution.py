@@ -51,7 +51,7 @@ def _windows(x: ndarray, laid: Window, part: slice, groups: int) -> ndarray:
     (si, sj), (di, dj) = laid.stride, laid.dilation
     kh, rows, c, n = len(laid.rows), part.stop - part.start, len(x) // groups, x.shape[3]
     by_c, by_row, by_column, by_n = x.strides
-    inside, steps = (c, len(laid.columns), laid.size[1], n), (by_c, dj * by_column, sj * by_column, by_n)
+    inside, steps = (c, len(laid.columns), laid.size[1], n), [by_c, dj * by_column, sj * by_column, by_n]
     by_group, start = c * by_c, part.start * si * by_row
     if di == 1 < kh and laid.size[1] * n >= _LONG_ROW:  # or else there is no such view, or nothing to share
         height = (rows - 1) * si + kh

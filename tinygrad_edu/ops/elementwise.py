@@ -215,8 +215,9 @@ def tanh_gradient(cotangent: Array, t: Array) -> Array:
     """Return cotangent * (1 - t * t), the rule of t = tanh(x); of large arrays in parts that stay in the cache."""
     if t.size <= _PART:
         return cotangent * (1 - t * t)
-    new = ["writeonly", "allocate"]
-    parts = np.nditer([cotangent, t, None], ["external_loop", "buffered"], [["readonly"]] * 2 + [new], buffersize=_PART)
+    operands: list[Any] = [cotangent, t, None]
+    access: Any = [["readonly"], ["readonly"], ["writeonly", "allocate"]]  # NumPy's type says one list for all
+    parts = np.nditer(operands, ["external_loop", "buffered"], access, buffersize=_PART)
     with parts:
         for g, some, slope in parts:
             np.multiply(some, some, out=slope)
