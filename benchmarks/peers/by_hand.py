@@ -187,44 +187,48 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def convolution(sizes: workloads.Sizes, fixed: bool) -> Run | None:
-    """Workload 4: its three matrix products alone, image by image, on patches of one image that stay in the cache."""
+    """Workload 4: its three matrix products alone, row by row, on one row's windows, which stay in the cache."""
     if fixed:
         return None
     threadpool_limits(len(available()), "blas")
-    a = workloads.convolution(sizes)
-    w = a["w"].reshape(len(a["w"]), -1)
-    c = a["c"].reshape(len(a["c"]), len(w), -1)
-    patches = np.random.default_rng(0).standard_normal((w.shape[1], c.shape[2]), dtype=np.float32)
-    maps, back, gradient = np.empty_like(c[0]), np.empty_like(patches), np.empty_like(w.T)
+    inputs, outputs, rows, row = sizes["inputs"], sizes["outputs"], sizes["side"], sizes["side"] * sizes["batch"]
+    rng = np.random.default_rng(0)
+    kernels, by_column = (
+        rng.random((outputs, 9 * inputs), np.float32),
+        rng.random((3 * inputs, 3 * outputs), np.float32),
+    )
+    windows, seen = rng.random((9 * inputs, row), np.float32), rng.random((3 * outputs, row), np.float32)
+    maps = rng.random((outputs, row), np.float32)
+    out, gradient, back = np.empty_like(maps), np.empty_like(kernels.T), np.empty((3 * inputs, row), np.float32)
 
     def run() -> tuple[float, ...]:
-        for image in c:
-            np.matmul(w, patches, out=maps)
-            np.matmul(patches, image.T, out=gradient)
-            np.matmul(w.T, image, out=back)
+        for _ in range(rows):
+            np.matmul(kernels, windows, out=out)
+            np.matmul(windows, maps.T, out=gradient)
+            np.matmul(by_column, seen, out=back)
         return (0.0,)
 
     return run
 
 
 def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run | None:
-    """Workload 5: its eight matrix products alone."""
+    """Workload 5: its eight matrix products alone, samples innermost."""
     if fixed:
         return None
     threadpool_limits(len(available()), "blas")
     x, _, parameters = workloads.mlp(sizes)
     weights = parameters[::2]
-    inputs = [x, *(np.empty((len(x), len(w)), np.float32) for w in weights[:-1])]
-    back = [np.ones((len(x), len(w)), np.float32) for w in weights]
+    inputs = [x.T, *(np.empty((len(w), len(x)), np.float32) for w in weights[:-1])]
+    back = [np.ones((len(w), len(x)), np.float32) for w in weights]
     gradients = [np.empty_like(w) for w in weights]
 
     def run() -> tuple[float, ...]:
         for w, h, out in zip(weights, inputs, [*inputs[1:], back[-1]], strict=True):
-            np.matmul(h, w.T, out=out)
+            np.matmul(w, h, out=out)
         for k, w in reversed(list(enumerate(weights))):
-            np.matmul(back[k].T, inputs[k], out=gradients[k])
+            np.matmul(back[k], inputs[k].T, out=gradients[k])
             if k:
-                np.matmul(back[k], w, out=back[k - 1])
+                np.matmul(w.T, back[k], out=back[k - 1])
         return (0.0,)
 
     return run

@@ -47,11 +47,12 @@ def test_cross_entropy_and_its_mean_keep_the_layout_of_logits():
     assert samples_innermost(logits.grad)
 
 
-def test_images_that_come_with_the_samples_outermost_leave_a_convolution_with_them_innermost():
+def test_what_comes_with_the_samples_outermost_leaves_with_them_innermost():
     rng = np.random.default_rng(0)
     images = rng.standard_normal((5, 3, 8, 8), np.float32)
     for layer in (nn.Conv2D(3, 4, 3, rng=rng), nn.MaxPool2D(2), nn.AvgPool2D(2)):
         assert samples_innermost(values_of(layer(images)))
+    assert samples_innermost(values_of(nn.Linear(8, 4, rng=rng)(images[:, 0, 0])))
 
 
 @pytest.mark.parametrize("groups", [1, 3])

@@ -110,14 +110,11 @@ matmul.vjps(x=_matmul_x, y=_matmul_y)
 def linear(x: Array, weight: Array) -> Array:
     """Return x @ weight.T: (..., in), (out, in) -> (..., out).
 
-    The result is laid out in memory like the rows of x, which may be columns there: those of images that `conv2d` made
-    are, and so their gradients will be. The gradient of the weight has the weight's own layout, so that the optimizer
-    reads both in one direction.
+    The samples are innermost in memory, as in the images that `conv2d` makes: OpenBLAS is faster that way round, twice
+    as fast for few samples, and elementwise ops, the loss and the gradients keep the layout. The gradient of the weight
+    has the weight's own, so that the optimizer reads both in one direction.
     """
-    rows = _rows(x)
-    by_columns = rows.strides[0] < rows.strides[1]
-    out = product(weight, rows.T).T if by_columns else product(rows, weight.T)
-    return out.reshape(*x.shape[:-1], len(weight))
+    return product(weight, _rows(x).T).T.reshape(*x.shape[:-1], len(weight))
 
 
 def _rows(x: Any) -> Any:
