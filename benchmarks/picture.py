@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers import OURS
+
 
 def draw(report: dict[str, Any], path: Path) -> None:
     """Write the picture; its format follows the path's suffix."""
@@ -26,7 +28,7 @@ def _panel(axes: Any, cores: int, workload: dict[str, Any]) -> None:
     ours = next(r["median"] for r in workload["results"] if r["ratio"] == 1)
     shown = sorted((r for r in workload["results"] if r["ratio"]), key=lambda r: -r["ratio"])
     for place, result in enumerate(shown):
-        color = "tab:orange" if result["peer"] == "ours" else "tab:blue" if result["is_peer"] else "tab:gray"
+        color = "tab:orange" if result["peer"].startswith(OURS) else "tab:blue" if result["is_peer"] else "tab:gray"
         low, high = (q / ours for q in result["quartiles"])
         spread = [[max(0.0, result["ratio"] - low)], [max(0.0, high - result["ratio"])]]
         axes.barh(place, result["ratio"], color=color if result["status"] == "ok" else "tab:red", alpha=0.85)
