@@ -1,5 +1,6 @@
 """One batch in many shards: the results of the whole, in order, in the same bits on any number of threads."""
 
+import signal
 import subprocess
 import sys
 import threading
@@ -72,6 +73,47 @@ def test_an_exception_comes_out_and_the_next_call_works(threads, two_blas_thread
         list(map_shards(lambda k: 1 // (k - 3), 7, threads))
     assert blas_threads() == two_blas_threads
     assert list(map_shards(lambda k: k, 3, threads)) == [0, 1, 2]
+
+
+def called() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_comes_out_of_a_shard_and_the_next_call_works(threads):
+    interrupted = threading.Event()
+
+    def shard(k):
+        if not called():
+            return interrupted.wait(10)
+        interrupted.set()
+        return signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(map_shards(shard, 4, threads))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert list(map_shards(lambda k: k, 4, threads)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_comes_out_even_where_a_result_is_handed_over(monkeypatch, threads):
+    interrupted = threading.Event()
+
+    class Interrupted(parallel.SimpleQueue):
+        def put(self, item):
+            super().put(item)
+            if item is None and called():
+                interrupted.set()
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parallel, "SimpleQueue", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(map_shards(lambda k: called() or interrupted.wait(10), 4, threads))
+    assert list(map_shards(lambda k: k, 4, threads)) == [0, 1, 2, 3]
 
 
 def test_the_calling_thread_works_too():

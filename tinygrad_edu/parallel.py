@@ -8,11 +8,11 @@ interpreter lock while it computes.
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import cache
-from threading import Lock
+from queue import SimpleQueue
+from threading import Lock, Thread
 from typing import Any, TypeVar
 
 import numpy as np
@@ -75,8 +75,18 @@ def single_threaded_blas() -> Iterator[None]:
 
 
 @cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="tinygrad_edu")
+def _helpers(threads: int) -> SimpleQueue[Callable[[], None]]:
+    """Start so many threads, and return the queue that they take their calls from."""
+    # Futures have locks in Python, which Ctrl-C can leave locked; this queue has none.
+    calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
+
+    def serve() -> None:
+        while True:
+            calls.get()()
+
+    for _ in range(threads):
+        Thread(target=serve, name="tinygrad_edu", daemon=True).start()
+    return calls
 
 
 def shards(count: int, size: int) -> list[slice]:
@@ -119,28 +129,42 @@ def _map_together(function: Callable[[int], Result], count: int, helpers: int) -
     """
     context = copy_context()
     left = deque(range(count))
-    results: dict[int, Future[Result]] = {k: Future() for k in range(count)}
+    results: dict[int, Result] = {}
+    errors: dict[int, BaseException] = {}
+    begun: list[None] = []
+    done, ended = SimpleQueue[None](), SimpleQueue[None]()
 
-    def work(until: int | None = None) -> None:
-        """Compute shards that nobody has taken yet: all of them, or until that one is done."""
-        while left and (until is None or not results[until].done()):
-            try:
-                k = left.popleft()
-            except IndexError:  # another thread was faster
-                return
-            try:
-                results[k].set_result(context.copy().run(function, k))
-            except BaseException as error:  # raised again where the result is asked for
-                results[k].set_exception(error)
+    def work() -> None:
+        """Compute the next shard, if there is one that nobody has taken yet."""
+        try:
+            k = left.popleft()
+        except IndexError:  # another thread was faster
+            return
+        try:
+            results[k] = context.copy().run(function, k)
+        except BaseException as error:  # raised again where the result is asked for
+            errors[k] = error
+        done.put(None)
 
-    tasks = [_pool(helpers).submit(work) for _ in range(helpers)]
+    def help() -> None:
+        begun.append(None)
+        while left:
+            work()
+        ended.put(None)
+
+    for _ in range(helpers):
+        _helpers(helpers).put(help)
     try:
         for k in range(count):
-            work(until=k)
-            yield results.pop(k).result()
+            while k not in results and k not in errors:
+                work() if left else done.get()
+            if k in errors:
+                raise errors.pop(k)
+            yield results.pop(k)
     finally:
         left.clear()  # who fails or stops early wants no more
-        wait([task for task in tasks if not task.cancel()])
+        for _ in range(len(begun)):  # who begins from here on finds nothing left
+            ended.get()
 
 
 def value_and_grad(
