@@ -182,17 +182,18 @@ class Op:
         self.call = self.__call__ = call
 
     def _rules(self, names: tuple[str, ...]) -> Rules:
-        rules = Rules(names)
+        rules, offered = Rules(names), self._offers(names)
         for k in range(len(names)):
-            self._add_rule(rules, k)
+            if self.variadic:
+                offered["k"] = (str(k), None)
+            self._add_rule(rules, k, offered)
         return rules
 
-    def _add_rule(self, rules: Rules, k: int) -> None:
+    def _add_rule(self, rules: Rules, k: int, offered: dict[str, tuple[str, int | None]]) -> None:
         """Translate what the rule's parameters ask for into expressions of the written-out call."""
         argument = self.inputs[0] if self.variadic else self.inputs[k]
         function = self.functions.get(argument, _missing_rule(self.name, argument))
         wanted = inspect.signature(function).parameters
-        offered = self._offers(rules.names, k)
         given = ["_g"]
         for parameter in list(wanted.values())[1:]:
             if parameter.kind is Parameter.VAR_KEYWORD:
@@ -204,8 +205,8 @@ class Op:
                 self._unknown(parameter.name, f"{self.name}.vjps({argument}=...)", tuple(offered))
         rules.calls.append((function, ", ".join(given)))
 
-    def _offers(self, names: tuple[str, ...], k: int) -> dict[str, tuple[str, int | None]]:
-        """Return what a rule may name: the expression that gives it, and which input it is."""
+    def _offers(self, names: tuple[str, ...]) -> dict[str, tuple[str, int | None]]:
+        """Return what the rule of any input may name: the expression that gives it, and which input it is."""
         offered: dict[str, tuple[str, int | None]] = {"out": ("_out", len(names))}
         for i, name in enumerate(names):
             # A plain array is copied when it is saved: nobody would notice if its owner changed it.
@@ -214,7 +215,7 @@ class Op:
             offered[f"{name}_dtype"] = (f"_{name}_data.dtype", None)
         if self.variadic:
             shapes = "".join(f"_shape_of(_{name}_data), " for name in names)
-            offered |= {"k": (str(k), None), f"{self.inputs[0]}_shapes": (f"({shapes})", None)}
+            offered[f"{self.inputs[0]}_shapes"] = (f"({shapes})", None)
         return offered | {setting: (f"_kept({setting})", None) for setting in self.settings}
 
     def _unknown(self, name: str, where: str, offered: tuple[str, ...]) -> NoReturn:
