@@ -1,5 +1,6 @@
 """One batch in many shards: the results of the whole, in order, in the same bits on any number of threads."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -75,8 +76,21 @@ def test_an_exception_comes_out_and_the_next_call_works(threads, two_blas_thread
     assert list(map_shards(lambda k: k, 3, threads)) == [0, 1, 2]
 
 
-def called() -> bool:
+def in_the_main_thread():
     return threading.current_thread() is threading.main_thread()
+
+
+def test_what_ends_a_program_comes_out_of_another_thread_too():
+    both = threading.Barrier(2, timeout=10)
+
+    def shard(k):
+        both.wait()
+        if not in_the_main_thread():
+            sys.exit(3)
+
+    with pytest.raises(SystemExit):
+        list(map_shards(shard, 2, threads=2))
+    assert list(map_shards(lambda k: k, 4, threads=2)) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -84,7 +98,7 @@ def test_ctrl_c_comes_out_of_a_shard_and_the_next_call_works(threads):
     interrupted = threading.Event()
 
     def shard(k):
-        if not called():
+        if not in_the_main_thread():
             return interrupted.wait(10)
         interrupted.set()
         return signal.raise_signal(signal.SIGINT)
@@ -105,14 +119,14 @@ def test_ctrl_c_comes_out_even_where_a_result_is_handed_over(monkeypatch, thread
     class Interrupted(parallel.SimpleQueue):
         def put(self, item):
             super().put(item)
-            if item is None and called():
+            if isinstance(item, int) and in_the_main_thread():  # and so not with the call of a helper
                 interrupted.set()
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(parallel, "SimpleQueue", Interrupted)
         with pytest.raises(KeyboardInterrupt):
-            list(map_shards(lambda k: called() or interrupted.wait(10), 4, threads))
+            list(map_shards(lambda k: in_the_main_thread() or interrupted.wait(10), 4, threads))
     assert list(map_shards(lambda k: k, 4, threads)) == [0, 1, 2, 3]
 
 
@@ -163,6 +177,22 @@ def test_nothing_runs_on_after_a_map_that_is_left_early():
     assert len(begun) == count < 1000
 
 
+def test_a_map_that_is_left_early_waits_for_what_others_have_begun():
+    begun, ended = threading.Event(), []
+
+    def shard(k):
+        if in_the_main_thread():
+            return begun.wait(10)
+        begun.set()
+        time.sleep(0.1)
+        return ended.append(k)
+
+    results = map_shards(shard, 2, threads=2)
+    next(results)
+    results.close()
+    assert len(ended) == 1
+
+
 @pytest.mark.parametrize("threads", THREADS)
 def test_the_gradient_mode_of_the_caller_holds_in_every_thread(threads):
     for mode, wanted in ((tg.no_grad, False), (tg.enable_grad, True)):
@@ -190,6 +220,22 @@ print(list(map_shards(lambda k: sum(map_shards(lambda j: 10 * k + j, 4, 2)), 4, 
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=10)
     assert result.stdout == "[6, 46, 86, 126]\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_process_has_threads_of_its_own():
+    program = """
+import os, threading
+from tinygrad_edu.parallel import map_shards
+list(map_shards(lambda k: k, 4, 2))
+if not os.fork():
+    both = threading.Barrier(2, timeout=10)
+    print(list(map_shards(lambda k: both.wait() < 2, 2, 2)))
+else:
+    os.wait()
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30)
+    assert result.stdout == "[True, True]\n"
 
 
 # --- Matrix products ---

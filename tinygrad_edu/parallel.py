@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from functools import cache
+from functools import cache, partial
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy import ndarray
@@ -89,6 +89,10 @@ def _helpers(threads: int) -> SimpleQueue[Callable[[], None]]:
     return calls
 
 
+if hasattr(os, "register_at_fork"):  # a forked process has none of these threads: it starts its own
+    os.register_at_fork(after_in_child=_helpers.cache_clear)
+
+
 def shards(count: int, size: int) -> list[slice]:
     """Cut `count` samples into slices of `size`, at least 1; the last may be shorter.
 
@@ -127,44 +131,58 @@ def _map_together(function: Callable[[int], Result], count: int, helpers: int) -
 
     So it ends even where the others never begin, because all of them are busy with the shard that this is called in.
     """
-    context = copy_context()
-    left = deque(range(count))
-    results: dict[int, Result] = {}
-    errors: dict[int, BaseException] = {}
-    begun: list[None] = []
-    done, ended = SimpleQueue[None](), SimpleQueue[None]()
+    work = _Work(function, count)
+    busy = [Lock() for _ in range(helpers)]
+    for lock in busy:
+        _helpers(helpers).put(partial(work.help, lock))
+    try:
+        for k in range(count):
+            yield work.result(k)
+    finally:
+        work.left.clear()  # who fails or stops early wants no more
+        for lock in busy:
+            with lock:  # once its helper has ended; one that begins later finds nothing left
+                pass
 
-    def work() -> None:
+
+class _Work(Generic[Result]):
+    """The shards that are left, which several threads take from, and what came of the others."""
+
+    def __init__(self, function: Callable[[int], Result], count: int) -> None:
+        self.function, self.context = function, copy_context()
+        self.left = deque(range(count))
+        self.results: dict[int, Result] = {}
+        self.errors: dict[int, BaseException] = {}
+        self.done: SimpleQueue[int] = SimpleQueue()
+
+    def take(self) -> None:
         """Compute the next shard, if there is one that nobody has taken yet."""
         try:
-            k = left.popleft()
+            k = self.left.popleft()
         except IndexError:  # another thread was faster
             return
         try:
-            results[k] = context.copy().run(function, k)
+            self.results[k] = self.context.copy().run(self.function, k)
         except BaseException as error:  # raised again where the result is asked for
-            errors[k] = error
-        done.put(None)
+            self.errors[k] = error
+        self.done.put(k)
 
-    def help() -> None:
-        begun.append(None)
-        while left:
-            work()
-        ended.put(None)
+    def help(self, busy: Lock) -> None:
+        """Compute shards for as long as there are any, and hold the lock meanwhile."""
+        with busy:
+            while self.left:
+                self.take()
 
-    for _ in range(helpers):
-        _helpers(helpers).put(help)
-    try:
-        for k in range(count):
-            while k not in results and k not in errors:
-                work() if left else done.get()
-            if k in errors:
-                raise errors.pop(k)
-            yield results.pop(k)
-    finally:
-        left.clear()  # who fails or stops early wants no more
-        for _ in range(len(begun)):  # who begins from here on finds nothing left
-            ended.get()
+    def result(self, k: int) -> Result:
+        """Return what came of a shard; until it is there, compute others or wait."""
+        while k not in self.results and k not in self.errors:
+            if self.left:
+                self.take()
+            else:
+                self.done.get()
+        if k in self.errors:
+            raise self.errors.pop(k)
+        return self.results.pop(k)
 
 
 def value_and_grad(
