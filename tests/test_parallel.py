@@ -272,6 +272,24 @@ def test_two_that_overlap_put_the_threads_back(two_blas_threads):
     assert blas_threads() == two_blas_threads
 
 
+def test_ctrl_c_just_when_the_threads_are_set_puts_them_back(monkeypatch, two_blas_threads):
+    class Interrupted(threadpoolctl.ThreadpoolController):
+        def limit(self, **settings):
+            limited = super().limit(**settings)
+            if set(blas_threads()) == {1}:
+                raise KeyboardInterrupt
+            return limited
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parallel, "_blas", Interrupted)
+        with pytest.raises(KeyboardInterrupt), single_threaded_blas():
+            pass
+    assert blas_threads() == two_blas_threads
+    with single_threaded_blas():
+        assert set(blas_threads()) == {1}
+    assert blas_threads() == two_blas_threads
+
+
 def test_without_threadpoolctl_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "threadpoolctl", None)
     parallel._blas.cache_clear()

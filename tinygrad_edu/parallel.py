@@ -27,9 +27,10 @@ __all__ = ["available_cores", "map_shards", "shards", "single_threaded_blas", "v
 
 Result = TypeVar("Result")
 
-# The number of BLAS threads belongs to the process: the first that limits it sets it, the last that ends puts it back.
-_limiting, _limited = Lock(), 0
-_limit: Any = None
+# The number of BLAS threads belongs to the process: who limits it first notes what it was, the last puts it back.
+_limiting = Lock()
+_limited_by: set[object] = set()
+_before: Any = None
 
 
 def available_cores() -> int:
@@ -60,18 +61,20 @@ def single_threaded_blas() -> Iterator[None]:
     MissingExtraError
         Where threadpoolctl is not installed.
     """
-    global _limited, _limit
-    with _limiting:
-        if not _limited:
-            _limit = _blas().limit(limits=1, user_api="blas")
-        _limited += 1
+    global _before
+    this = object()
     try:
-        yield
-    finally:
         with _limiting:
-            _limited -= 1
-            if not _limited:
-                _limit.restore_original_limits()
+            _before = _before or _blas().limit(limits=None)
+            _limited_by.add(this)
+            _blas().limit(limits=1, user_api="blas")
+        yield
+    finally:  # also after a Ctrl-C half way through the above
+        with _limiting:
+            _limited_by.discard(this)
+            if _before and not _limited_by:
+                _before.restore_original_limits()
+                _before = None
 
 
 @cache
