@@ -65,7 +65,7 @@ def single_threaded_blas() -> Iterator[None]:
     this = object()
     try:
         with _limiting:
-            _before = _before or _blas().limit(limits=None)
+            _before = _before or _blas().limit(limits=None)  # limits nothing, and notes what is set
             _limited_by.add(this)
             _blas().limit(limits=1, user_api="blas")
         yield

@@ -191,7 +191,7 @@ def conv2d(
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Any:
-    """Return the cross-correlation of images with kernels, row of maps by row of maps: see `correlate`.
+    """Return the cross-correlation of images with kernels, plus a bias: `correlate`, with its inputs checked.
 
     Parameters
     ----------
