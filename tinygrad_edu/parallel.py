@@ -136,9 +136,9 @@ def _map_together(function: Callable[[int], Result], count: int, helpers: int) -
     """
     work = _Work(function, count)
     busy = [Lock() for _ in range(helpers)]
-    for lock in busy:
-        _helpers(helpers).put(partial(work.help, lock))
     try:
+        for lock in busy:
+            _helpers(helpers).put(partial(work.help, lock))
         for k in range(count):
             yield work.result(k)
     finally:
@@ -156,7 +156,7 @@ class _Work(Generic[Result]):
         self.left = deque(range(count))
         self.results: dict[int, Result] = {}
         self.errors: dict[int, BaseException] = {}
-        self.done: SimpleQueue[int] = SimpleQueue()
+        self.done: SimpleQueue[int] = SimpleQueue()  # wakes who waits for a shard that another thread computes
 
     def take(self) -> None:
         """Compute the next shard, if there is one that nobody has taken yet."""
