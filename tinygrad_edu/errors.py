@@ -29,6 +29,10 @@ class WrongGradientError(TinygradError, ValueError):
     """A rule returned a gradient of the wrong type, shape or dtype."""
 
 
+class LostGradientWarning(UserWarning):
+    """A value leaves the graph where nobody said that it should; the message says how to say it."""
+
+
 class NoGraphError(TinygradError, RuntimeError):
     """backward() on a tensor that no recorded op made."""
 
@@ -51,6 +55,10 @@ class LeafInPlaceError(TinygradError, RuntimeError):
 
 class ReadOnlyError(TinygradError, ValueError):
     """An in-place operation on memory that cannot be written to."""
+
+
+class CoupledSamplesError(TinygradError, ValueError):
+    """Samples of a batch that are not computed each alone, where the batch is cut."""
 
 
 class StateDictError(TinygradError, ValueError):

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import (
+    Cell,
     Tensor,
-    changed,
     demand_shape,
     is_grad_enabled,
     refuse_read_only,
     refuse_stale,
     wrap,
+    writing,
 )
 from tinygrad_edu.errors import DTypeError, LeafInPlaceError, StaleValueError
 from tinygrad_edu.recorder import Op
@@ -41,11 +42,12 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
         if result._node is not None:
             _refuse_shared_constant(op, tensor)
             result = result.astype(tensor.dtype) if result.dtype != tensor.dtype else result
-        tensor._data[...] = result._data
-        changed(tensor)
+        with writing(tensor._cell) as write:
+            if result._node is not None:
+                tensor._node = result._node  # older than this write, and so stale, until the write is whole
+            tensor._data[...] = result._data
         if result._node is not None:
-            tensor._node = result._node
-            tensor._node.number = tensor._cell["changed"]
+            result._node.number = write.time
         return tensor
 
     return operator
@@ -54,7 +56,7 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
 def _snapshot(op: Op, argument: str, tensor: Tensor) -> Tensor:
     """Copy an operand that is about to be overwritten, for the rules that save it."""
     refuse_stale(f"op {op.name}", argument, tensor)
-    return wrap(tensor._data.copy(), tensor._node, {})
+    return wrap(tensor._data.copy(), tensor._node, Cell())
 
 
 def _refuse_leaf(op: Op, tensor: Tensor) -> None:
@@ -69,7 +71,7 @@ def _refuse_leaf(op: Op, tensor: Tensor) -> None:
 
 
 def _refuse_shared_constant(op: Op, tensor: Tensor) -> None:
-    if tensor._node is None and "shared" in tensor._cell:
+    if tensor._node is None and tensor._cell.shared:
         raise StaleValueError(
             f"{op.name} in place would give a gradient to a constant of shape {tensor.shape} whose memory others "
             f"share, and they would not know of it: write t = t + other, which makes a tensor of its own."

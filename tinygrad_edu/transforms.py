@@ -63,7 +63,7 @@ def _as_tensors(x: Any) -> Any:
 def _input(tensor: Tensor) -> Tensor:
     """Give an argument a node of its own, which the walk can stop at; what it was computed from stays behind it."""
     if not tensor.requires_grad:
-        return wrap(tensor.data, leaf(tensor.data), tensor._cell)
+        return wrap(tensor._data, leaf(tensor._data), tensor._cell)
     with enable_grad():
         copy: Tensor = identity(tensor)
         return copy
@@ -125,10 +125,10 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
         tree_map(lambda result, g: seeds.extend(_seed(result, g)), out, cotangents)
         record = is_grad_enabled() and (outside or any(g.requires_grad for _, g in seeds))
         found = walk(
-            [(_node(result), g if record else g.data) for result, g in seeds],
+            [(_node(result), g if record else g._data) for result, g in seeds],
             targets,
             retain_graph=True,
-            create_graph=record,
+            lift=wrap if record else None,
         )
         return tree_map(lambda node: _gradient(found.get(node), node), nodes)
 
@@ -168,9 +168,11 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     >>> float(value), gradient.numpy()
     (5.0, array([2., 4.], dtype=float32))
     """
-    positions = [argnums] if isinstance(argnums, int) else list(argnums)
+    one = not isinstance(argnums, Sequence)
 
     def function(*args: Any, **settings: Any) -> tuple[Any, Any]:
+        positions = _positions([argnums] if one else argnums, len(args))
+
         def of_selected(*selected: Any) -> Any:
             replaced = list(args)
             for position, x in zip(positions, selected, strict=True):
@@ -183,9 +185,23 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
                 f"the gradient is taken of a function to one number; this one returned {out!r}. Use jacobian or vjp."
             )
         gradients = pullback(np.ones(out.shape, out.dtype))
-        return out, gradients[0] if isinstance(argnums, int) else gradients
+        return out, gradients[0] if one else gradients
 
     return function
+
+
+def _positions(argnums: Any, count: int) -> list[int]:
+    """Return which of `count` arguments are meant, each once; as in Python, -1 is the last."""
+    for i in argnums:
+        if not isinstance(i, int | np.integer) or not -count <= i < count:
+            raise ValueError(
+                f"argnums: {i!r} is no position of an argument: the function was called with {count}, and positions go "
+                f"from {-count} to {count - 1}. Arguments given by name are not differentiated by."
+            )
+    positions = [int(i) % count for i in argnums]
+    if len(set(positions)) < len(positions):
+        raise ValueError(f"argnums: {argnums!r} names an argument twice, and its gradient would be in one place only.")
+    return positions
 
 
 def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -196,7 +212,14 @@ def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     f : callable
         Of floating-point tensors (in the positions `argnums`), to a tensor of one element.
     argnums : int or sequence of int
-        Which arguments to differentiate by; several give a tuple of gradients.
+        Which arguments to differentiate by, each once; -1 is the last. Several give a tuple of gradients.
+
+    Raises
+    ------
+    ValueError
+        When it is called, for a position that is out of range or named twice.
+    NonScalarBackwardError
+        When it is called, if f does not return a tensor of one element.
 
     Examples
     --------
@@ -255,12 +278,14 @@ def jacobian(f: Function, argnums: int = 0) -> Function:
     """
 
     def function(*args: Any, **settings: Any) -> Any:
+        (position,) = _positions([argnums], len(args))
+
         def of_one(x: Any) -> Any:
             replaced = list(args)
-            replaced[argnums] = x
+            replaced[position] = x
             return f(*replaced, **settings)
 
-        out, pullback = vjp(of_one, args[argnums])
+        out, pullback = vjp(of_one, args[position])
         if not isinstance(out, Tensor):
             raise DTypeError(f"jacobian: the function must return one tensor, and returned a {type(out).__name__}.")
         basis = np.eye(out.size, dtype=out.dtype).reshape(out.size, *out.shape)

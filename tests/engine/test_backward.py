@@ -423,7 +423,7 @@ def test_only_what_the_rules_name_stays_alive_after_the_forward(f, keeps_x, keep
     x = fresh()
     out = f(x)
     after = out + 1  # keeps the graph, and not the result
-    arrays = weakref.ref(x.data), weakref.ref(out.data)
+    arrays = weakref.ref(x._data), weakref.ref(out._data)
     del x, out
     assert [array() is not None for array in arrays] == [keeps_x, keeps_out]
     after.backward(np.ones(after.shape))
@@ -449,7 +449,7 @@ def test_a_saved_value_is_dropped_before_the_next_rule_runs(uncollected):
 
     watch.vjps(x=lambda g: alive.append(late() is not None) or g)
     e = tg.exp(watch(Tensor([1.0, 2.0], requires_grad=True)))
-    late = weakref.ref(e.data)
+    late = weakref.ref(e._data)
     loss = e.sum()
     del e
     assert late() is not None
@@ -461,7 +461,7 @@ def test_a_backward_that_fails_keeps_nothing_once_the_result_is_dropped(uncollec
     def once_more():
         x = fresh()
         loss = tg.exp(x * x).sum()
-        arrays.append(weakref.ref(x.data))
+        arrays.append(weakref.ref(x._data))
         loss.backward()
         with pytest.raises(GraphFreedError):
             loss.backward()

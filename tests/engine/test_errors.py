@@ -25,8 +25,9 @@ BUILT_INS = {
     "StateDictError": ValueError,
     "DataError": ValueError,
     "MissingExtraError": ImportError,
+    "CoupledSamplesError": ValueError,
 }
-OF_OTHER_ROOMS = {"StateDictError", "DataError", "MissingExtraError"}
+OF_OTHER_ROOMS = {"StateDictError", "DataError", "MissingExtraError", "CoupledSamplesError"}
 
 
 def leaf(shape=(2, 3), dtype=np.float32):
@@ -206,6 +207,7 @@ def test_every_class_has_a_mistake_that_leads_to_it():
 
 def test_every_class_is_a_built_in_that_people_would_catch():
     defined = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
+    assert issubclass(defined.pop("LostGradientWarning"), UserWarning)
     assert set(defined) == set(BUILT_INS)
     for name, kind in defined.items():
         assert issubclass(kind, errors.TinygradError)

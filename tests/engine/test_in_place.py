@@ -9,7 +9,8 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu import Tensor, engine
+from tinygrad_edu import Tensor
+from tinygrad_edu.engine import memory
 from tinygrad_edu.errors import DTypeError, LeafInPlaceError, ShapeError, StaleValueError, TinygradError
 
 IN_PLACE = {
@@ -274,9 +275,9 @@ def test_a_thread_that_is_slow_to_note_a_change_does_not_hide_the_later_one_of_a
                 slow_may_go_on.wait(10)
             return time
 
-    monkeypatch.setattr(engine, "clock", Clock())
-    monkeypatch.setattr(engine, "last_change", [0])
-    slow, quick = (threading.Thread(target=engine.changed, args=(Tensor(0.0),)) for _ in range(2))
+    monkeypatch.setattr(memory, "clock", Clock())
+    monkeypatch.setattr(memory, "last_change", [0])
+    slow, quick = (threading.Thread(target=memory.writing(memory.Cell()).note) for _ in range(2))
     slow.start()
     slow_has_its_time.wait(10)
     quick.start()
@@ -284,7 +285,7 @@ def test_a_thread_that_is_slow_to_note_a_change_does_not_hide_the_later_one_of_a
     slow_may_go_on.set()
     slow.join()
     quick.join()
-    assert engine.last_change == [10**9 + 1]
+    assert memory.last_change == [10**9 + 1]
 
 
 def test_shape_and_dtype_of_a_tensor_do_not_change_in_place():

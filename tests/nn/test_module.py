@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu.nn
 from tinygrad_edu import Tensor, from_numpy
-from tinygrad_edu.errors import StaleValueError, StateDictError
+from tinygrad_edu.errors import DTypeError, StaleValueError, StateDictError
 from tinygrad_edu.nn import Conv2D, Dropout, Flatten, Linear, Module, Sequential, Tanh
 from tinygrad_edu.optim import SGD
 
@@ -279,6 +279,49 @@ def test_a_shared_tensor_cannot_take_two_values():
     with pytest.raises(StateDictError, match="wrong: b and a are one tensor here, and have different values"):
         model.load_state_dict({"a": [3.0], "b": [4.0]})
     assert model.a.item() == 2
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int8])
+@pytest.mark.parametrize("raises", [True, False])
+def test_numbers_that_the_dtype_cannot_hold_are_named_before_anything_is_written(dtype, raises):
+    model = Holder(a=weight(1), b=Tensor(np.zeros(2, dtype)), c=weight(1))
+    large = np.array([1, 300]) if dtype is np.int8 else np.array([1, 1e300])
+    with (
+        np.errstate(all="raise" if raises else "warn"),
+        pytest.raises(StateDictError, match=r"wrong: b has .*300, and"),
+    ):
+        model.load_state_dict({"a": [5.0], "b": large, "c": [5.0]})
+    assert (model.a.item(), model.b.numpy().tolist(), model.c.item()) == (1, [0, 0], 1)
+    held = [1, -2] if dtype is np.int8 else [1e-300, np.inf]
+    with np.errstate(all="raise"):
+        model.load_state_dict({"a": [5.0], "b": np.array(held), "c": [np.nan]})
+    np.testing.assert_array_equal(model.b.numpy(), np.array(held, model.b.dtype))
+
+
+def test_tensors_of_one_name_are_refused():
+    model = Holder(parts={1: weight(1), "1": weight(1)})
+    for act in (model.state_dict, lambda: model.load_state_dict({"parts.1": [2.0]})):
+        with pytest.raises(StateDictError, match=r"two tensors of Holder have the name parts\.1"):
+            act()
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [(lambda w: w * 2, "computed tensor"), (lambda w: w.numpy() * 2, "ndarray"), (lambda w: 2.0, "float")],
+)
+def test_what_would_drop_a_tensor_out_of_the_state_is_refused(value, what):
+    model = Holder(w=weight(2))
+    with pytest.raises(DTypeError, match=f"Holder.w belongs to the state, and a {what} in its place"):
+        model.w = value(model.w)
+    model.w = (model.w * 2).detach()
+    assert model.state_dict()["w"].tolist() == [2, 2]
+    model.w = None
+    assert model.state_dict() == {}
+    model.w = weight(2)
+    computed = value(model.w)
+    del model.w
+    model.w = computed
+    assert model.state_dict() == {}
 
 
 def test_views_of_the_memory_that_is_written_are_read_first():

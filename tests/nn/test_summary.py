@@ -25,6 +25,12 @@ def test_the_table_reads_well():
     ]
 
 
+def test_a_model_that_keeps_its_last_activation_has_a_summary():
+    model = small_net()
+    model.last = model(np.ones((1, 1, 4, 4)))
+    assert summary(model, (1, 4, 4)).total == 45
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_the_model_stays_as_it_was(training):
     model = small_net().train(training)

@@ -134,7 +134,26 @@ def test_float16_knows_no_probability_that_is_too_small():
     np.testing.assert_allclose(logits.grad, [[-0.95] + [0.05] * 19], rtol=2e-3)
 
 
-# --- NaN ---
+# --- NaN: what PyTorch 2.13 gives for the same ---
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "derivative"),
+    [
+        (tg.relu, [np.nan, -1.0, 1.0], [1, 0, 1]),
+        (lambda x: tg.maximum(x, 0.0), [np.nan, -1.0, 1.0], [1, 0, 1]),
+        (lambda x: tg.minimum(0.0, x), [np.nan, -1.0, 1.0], [1, 1, 0]),
+        (lambda x: tg.maximum(x, np.nan), [1.0], [1]),
+        (tg.max, [np.nan, 1.0], [np.nan, np.nan]),
+        (lambda x: tg.clip(x, 0.0, 1.0), [np.nan, 0.5, 2.0], [0, 1, 0]),
+        (tg.std, [3.0, 3.0], [0, 0]),
+        (lambda x: tg.std(x, axis=0), [[3.0, 1.0], [3.0, 2.0]], [[0, -0.5], [0, 0.5]]),
+        (lambda x: x**0.0, [5e-324, 0.0, np.inf, np.nan, 2.0], [0, 0, 0, 0, 0]),
+    ],
+)
+def test_what_hides_nothing_and_invents_nothing(f, x, derivative):
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(gradient(f, x), derivative)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -149,7 +168,36 @@ def test_a_window_with_a_nan_is_shared_by_all_its_pixels():
     assert gradient(lambda x: tg.max_pool2d(x, (1, 2)), x).ravel().tolist() == [0.5, 0.5, 0.0, 1.0]
 
 
+# --- Cross entropies at their ends: logit, target, loss and derivative, of PyTorch 2.13 in float32 ---
+
+
+@pytest.mark.parametrize(
+    ("logit", "target", "loss", "derivative"),
+    [
+        (20.0, 1.0, 2.0611537e-09, -2.0611537e-09), (-20.0, 0.0, 2.0611537e-09, 2.0611537e-09),
+        (np.inf, 1.0, 0, 0), (-np.inf, 0.0, 0, 0), (np.inf, 0.0, np.inf, 1), (1e4, 0.25, 7500, 0.75),
+        (np.nan, 1.0, np.nan, np.nan),
+    ],
+)  # fmt: skip
+def test_binary_cross_entropy_at_its_ends(logit, target, loss, derivative):
+    x = tg.Tensor([logit], requires_grad=True)
+    with np.errstate(invalid="ignore"):
+        found = tg.nn.binary_cross_entropy_with_logits(x, [target])
+        found.backward()
+    np.testing.assert_allclose([found.item(), x.grad[0]], [loss, derivative], rtol=1e-6)
+    assert found.item() != 0 or not np.signbit(found.numpy())
+
+
 # --- Pooling: any number of ties, any dtype ---
+
+
+@pytest.mark.parametrize("value", [0.0, -np.inf, np.nan])
+def test_the_padding_gets_no_gradient_whatever_the_image_is(value):
+    x = np.full((1, 1, 2, 2), value)
+    pooled = lambda x: tg.max_pool2d(x, 2, 2, 1)  # noqa: E731 (four windows, of one pixel each)
+    np.testing.assert_array_equal(gradient(pooled, x), np.ones_like(x))
+    _, tangent = tg.jvp(pooled, (x,), (np.arange(4.0).reshape(x.shape),))
+    np.testing.assert_array_equal(tangent.numpy().ravel(), np.arange(4))
 
 
 def test_a_window_of_many_ties():

@@ -11,8 +11,8 @@ from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, shapes
 
 SMOOTH = [
     "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos", "tanh",
-    "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "matmul", "linear", "where", "keep",
-    "tanh_gradient", "correlate",
+    "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "sigmoid_cross_entropy", "matmul",
+    "linear", "where", "keep", "tanh_gradient", "correlate",
 ]  # fmt: skip
 
 # Linear in all their inputs together.

@@ -219,7 +219,7 @@ def test_with_a_constant_learning_rate_it_is_also_keras_sgd(nesterov):
         (lambda w: SGD(iter([w, w]), 0.1), ValueError, r"parameter 1, of shape \(2,\), is there twice"),
         (lambda w: SGD(w, 0.1), DTypeError, r"not one Tensor: pass model.parameters\(\), or \[w\]"),
         (lambda w: SGD(Linear(1, 1), 0.1), DTypeError, r"not one Linear: pass model.parameters\(\)"),
-        (lambda w: SGD([w, w.data], 0.1), DTypeError, "parameter 1 is a ndarray, and must be a Tensor"),
+        (lambda w: SGD([w, w.numpy()], 0.1), DTypeError, "parameter 1 is a ndarray, and must be a Tensor"),
         (lambda w: SGD([w.detach()], 0.1), NoGraphError, "parameter 0, .* does not require a gradient"),
         (lambda w: SGD([w * 2], 0.1), NoGraphError, "parameter 0, .* was computed by an op"),
     ],

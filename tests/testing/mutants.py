@@ -49,12 +49,12 @@ def plain(value):
 
 
 def data_of(value):
-    return value.data if isinstance(value, Tensor) else value
+    return value._data if isinstance(value, Tensor) else value
 
 
 def after(change):
     """Change what the rule returns."""
-    return lambda rule: lambda g, *saved, **settings: change(rule(g, *saved, **settings))
+    return lambda rule: lambda g, **saved: change(rule(g, **saved))
 
 
 def cut(gradient):
@@ -75,12 +75,12 @@ def by_memory(gradient):
 
 
 def nonlinear(rule):
-    return lambda g, *saved, **settings: rule(g * (1 + 1e-3 * abs(g)), *saved, **settings)
+    return lambda g, **saved: rule(g * (1 + 1e-3 * abs(g)), **saved)
 
 
 def mutate_g(rule):
-    def wrong(g, *saved, **settings):
-        out = rule(g, *saved, **settings) * 1
+    def wrong(g, **saved):
+        out = rule(g, **saved) * 1
         data_of(g)[...] *= 1.5
         return out
 
@@ -88,9 +88,9 @@ def mutate_g(rule):
 
 
 def mutate_saved(rule):
-    def wrong(g, *saved, **settings):
-        out = rule(g, *saved, **settings) * 1
-        for value in saved:
+    def wrong(g, **saved):
+        out = rule(g, **saved) * 1
+        for value in saved.values():
             if isinstance(data_of(value), np.ndarray) and data_of(value).dtype.kind == "f":
                 with_writing(data_of(value))[...] *= 1.5
         return out
@@ -106,8 +106,8 @@ def buffered(rule):
     """Return the same memory every time."""
     buffers = {}
 
-    def wrong(g, *saved, **settings):
-        out = plain(rule(g, *saved, **settings))
+    def wrong(g, **saved):
+        out = plain(rule(g, **saved))
         buffer = buffers.setdefault((out.shape, out.dtype), np.empty_like(out))
         buffer[...] = out
         return buffer
@@ -119,34 +119,34 @@ def stale(rule):
     """Use the saved values of the first call of each kind."""
     first = {}
 
-    def wrong(g, *saved, **settings):
-        key = tuple(np.shape(value) if hasattr(value, "shape") else repr(value) for value in (g, *saved))
-        return rule(g, *first.setdefault(key, copied(saved)), **settings)
+    def wrong(g, **saved):
+        key = tuple(np.shape(value) if hasattr(value, "shape") else repr(value) for value in (g, *saved.values()))
+        return rule(g, **first.setdefault(key, copied(saved)))
 
     return wrong
 
 
 def copied(saved):
-    return tuple(plain(v).copy() if hasattr(v, "shape") else v for v in saved)
+    return {name: plain(v).copy() if hasattr(v, "shape") else v for name, v in saved.items()}
 
 
 def constant_saved(rule):
     """Hold the saved values fixed: right at first order, wrong at second."""
-    return lambda g, *saved, **settings: rule(g, *(plain(v) if isinstance(v, Tensor) else v for v in saved), **settings)
+    return lambda g, **saved: rule(g, **{name: plain(v) for name, v in saved.items()})
 
 
 def kept_alive(rule):
     cellar = []
 
-    def wrong(g, *saved, **settings):
+    def wrong(g, **saved):
         cellar.append(saved)
-        return rule(g, *saved, **settings)
+        return rule(g, **saved)
 
     return wrong
 
 
 def identity_rule(rule):
-    return lambda g, *saved, **settings: g
+    return lambda g, **saved: g
 
 
 WRAPPERS = {
@@ -159,7 +159,7 @@ WRAPPERS = {
     "by order of memory": after(by_memory), "a view of g": identity_rule, "not linear in g": nonlinear,
     "g mutated": mutate_g, "saved value mutated": mutate_saved, "one buffer for all": buffered,
     "stale saved value": stale, "saved values as constants": constant_saved, "saved values kept alive": kept_alive,
-    "g as a constant": lambda rule: lambda g, *saved, **settings: rule(plain(g), *saved, **settings),
+    "g as a constant": lambda rule: lambda g, **saved: rule(plain(g), **saved),
 }  # fmt: skip
 
 
@@ -280,7 +280,7 @@ def saves_arrays(op, rule):
 
 def op_of(mutant: Mutant) -> Op:
     right = ops.registry[mutant.op]
-    wrong = Op(right.forward, right.broadcasts)
+    wrong = Op(right.forward, right.broadcasts, right.promotes)
     wrong.vjps(**{**right.functions, mutant.argument: mutant.rule})
     return wrong
 

@@ -2,6 +2,7 @@
 
 import collections
 import gc
+import re
 import weakref
 
 import numpy as np
@@ -318,6 +319,47 @@ def test_argnums_choose_the_arguments_and_their_order(argnums, wanted):
     gradient = tg.grad(lambda x, y, z: x * y * z, argnums)(2.0, 3.0, 5.0)
     assert isinstance(gradient, Tensor if isinstance(argnums, int) else tuple)
     assert (float(gradient) if isinstance(argnums, int) else [float(g) for g in gradient]) == wanted
+
+
+@pytest.mark.parametrize("of", [tg.grad, tg.value_and_grad])
+@pytest.mark.parametrize("argnums", [(0, 0), (0, -2), [1, -1], (np.int64(1), 1)])
+def test_an_argument_that_is_named_twice_is_refused(of, argnums):
+    with pytest.raises(ValueError, match="names an argument twice"):
+        of(lambda x, y: x * y, argnums)(2.0, 3.0)
+
+
+@pytest.mark.parametrize("of", [tg.grad, tg.value_and_grad, tg.jacobian, tg.hessian])
+@pytest.mark.parametrize("argnums", [2, -3, 0.0, "x"])
+def test_a_position_of_no_argument_is_named(of, argnums):
+    with pytest.raises(ValueError, match=re.escape(f"argnums: {argnums!r} is no position of an argument")):
+        of(lambda x, y: x * y, argnums)(2.0, 3.0)
+
+
+@pytest.mark.parametrize("of", [tg.grad, tg.jacobian])
+def test_a_negative_position_counts_from_the_end(of):
+    assert float(of(lambda x, y: x * y, np.int64(-1))(2.0, 3.0)) == 2
+    assert float(tg.hessian(lambda x, y: x * y * y, -1)(2.0, 3.0)) == 4
+
+
+MIXED = [
+    lambda x, w: (x**w).sum(), lambda x, w: (w * x) ** 2.0, lambda x, w: tg.where(x > 0, w, x) ** w,
+    lambda x, w: tg.maximum(x, w) / x, lambda x, w: tg.stack([x, w]).mean() * w, lambda x, w: x.astype(w.dtype) ** x,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("f", MIXED)
+@pytest.mark.parametrize("dtypes", [(np.float32, np.float64), (np.float64, np.float32)])
+@pytest.mark.parametrize("k", [0, 1])
+def test_both_floats_in_one_function_have_every_product(f, dtypes, k):
+    def products(dtypes):
+        args = [Tensor(np.array(v, t)) for v, t in zip((1.25, 2.5), dtypes, strict=True)]
+        one = lambda v: f(*(v if i == k else a for i, a in enumerate(args))).sum()  # noqa: E731
+        return tg.jvp(one, (args[k],), (Tensor(1.0),))[1], tg.grad(one)(args[k]), tg.hvp(one, args[k], Tensor(1.0))
+
+    direction, gradient, second = products(dtypes)
+    assert (gradient.dtype, second.dtype) == (dtypes[k], dtypes[k])
+    for found, wanted in zip((direction, gradient, second), products((np.float64, np.float64)), strict=True):
+        np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-5)
 
 
 def test_keywords_reach_the_function():

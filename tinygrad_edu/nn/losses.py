@@ -8,7 +8,8 @@ import numpy as np
 from tinygrad_edu.engine import Tensor, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops import abs, cross_entropy, getitem, mean, negative, reshape, square, stack, sum
+from tinygrad_edu.ops import abs, cross_entropy, getitem, mean, negative, square, sum
+from tinygrad_edu.ops.classification import sigmoid_cross_entropy
 
 __all__ = [
     "BCEWithLogitsLoss", "CrossEntropyLoss", "L1Loss", "MSELoss", "NLLLoss", "binary_cross_entropy_with_logits",
@@ -86,10 +87,6 @@ def nll_loss(log_probabilities: Any, labels: Any, reduction: Reduction = "mean")
 def binary_cross_entropy_with_logits(logits: Any, targets: Any, reduction: Reduction = "mean") -> Any:
     """Return the cross entropy of sigmoid(logits) against the targets, stable for logits of any size.
 
-    It is the cross entropy of two classes with the logits 0 and x, since softmax of (0, x) is (1 - sigmoid(x),
-    sigmoid(x)). (The usual max(x, 0) - x * target + log(1 + exp(-abs(x))) has two kinks at 0; they cancel in the
-    value, but not in derivatives taken term by term.)
-
     Parameters
     ----------
     logits : array_like, floating
@@ -103,6 +100,8 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any, reduction: Reduc
     ------
     ShapeError
         For different shapes.
+    DTypeError
+        For logits that are not floating point.
     ValueError
         For targets outside of [0, 1].
 
@@ -116,9 +115,9 @@ def binary_cross_entropy_with_logits(logits: Any, targets: Any, reduction: Reduc
     _require_same_shape(name, x, t)
     if t.size and not np.all((t >= 0) & (t <= 1)):
         raise ValueError(f"{name}: targets are probabilities, or labels 0 and 1; these are not all from 0 to 1.")
-    x, t = reshape(x, (-1,)), reshape(t.astype(x.dtype), (-1,))
-    losses = cross_entropy(stack([np.zeros(x.shape, x.dtype), x], 1), stack([1 - t, t], 1), "none")
-    return _reduce(name, reshape(losses, np.shape(logits)), reduction)
+    if x.dtype.kind != "f":
+        raise DTypeError(f"{name}: logits are floating-point numbers, not {x.dtype}.")
+    return _reduce(name, sigmoid_cross_entropy(x, t.astype(x.dtype)), reduction)
 
 
 class _Loss(Module):

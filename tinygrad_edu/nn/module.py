@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import textwrap
+from collections import deque
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from itertools import repeat
 from reprlib import recursive_repr
 from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu.engine import Tensor, values_of
-from tinygrad_edu.errors import StateDictError
+from tinygrad_edu.engine import Tensor, values_of, writing
+from tinygrad_edu.errors import DTypeError, StateDictError
 
 Part = TypeVar("Part")
 
@@ -60,6 +63,17 @@ class Module:
         """Compute `forward`."""
         return self.forward(*inputs, **settings)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        before = vars(self).get(name)
+        if isinstance(before, Tensor) and before.is_leaf and not _stays_in_the_state(value):
+            what = "computed tensor" if isinstance(value, Tensor) else type(value).__name__
+            raise DTypeError(
+                f"{type(self).__name__}.{name} belongs to the state, and a {what} in its place would not: write into "
+                f"it, with .assign(values), or give it a Tensor of its own, such as values.detach(). Where it shall be "
+                f"no part of the state any more, delete it first."
+            )
+        super().__setattr__(name, value)
+
     def forward(self, *inputs: Any, **settings: Any) -> Any:
         """Compute the result. Every module defines its own."""
         raise NotImplementedError(f"{type(self).__name__} has no forward: define forward(self, x) in it.")
@@ -98,9 +112,10 @@ class Module:
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Return a copy of the values of each tensor, by name: what to save. A shared one appears under each name.
 
-        The names and shapes are those of the same model in PyTorch, so that each loads what the other saved.
+        The names and shapes are those of the same model in PyTorch, so that each loads what the other saved. Where two
+        tensors have one name, it raises `StateDictError`.
         """
-        return {name: tensor.numpy().copy() for name, tensor in self._named_tensors()}
+        return {name: tensor.numpy().copy() for name, tensor in self._state().items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Write saved values into the tensors, in place: an optimizer that holds them goes on.
@@ -114,7 +129,8 @@ class Module:
         Raises
         ------
         StateDictError
-            Naming every missing, unexpected and unfitting entry. Then nothing was written.
+            Naming every missing, unexpected and unfitting entry, and those with numbers that are finite and too large
+            for the dtype. Then nothing was written.
 
         Examples
         --------
@@ -131,7 +147,7 @@ class Module:
           wrong: weight has shape (2,), and needs (1, 2)
         Build the module as the saved one was built, or rename, reshape or leave out entries.
         """
-        tensors = dict(self._named_tensors())
+        tensors = self._state()
         arrays = {name: _read(name, value) for name, value in dict(state_dict).items()}
         faults = [f"missing: {name}, of shape {tensors[name].shape}" for name in tensors if name not in arrays]
         faults += [f"unexpected: {name}, of shape {arrays[name].shape}" for name in arrays if name not in tensors]
@@ -142,8 +158,11 @@ class Module:
                 + "\n  ".join(faults)
                 + "\nBuild the module as the saved one was built, or rename, reshape or leave out entries."
             )
-        for name, array in arrays.items():
-            tensors[name].assign(array)
+        memories = [tensors[name]._data for name in arrays]
+        values = [_cast(array, tensors[name].dtype) for name, array in arrays.items()]
+        with writing(*(tensor._cell for tensor in tensors.values())):
+            # In one call from C: no Ctrl-C comes between two tensors.
+            deque(map(np.ndarray.__setitem__, memories, repeat(...), values), maxlen=0)
 
     def extra_repr(self) -> str:
         """Return what the printed form shows between the parentheses."""
@@ -172,6 +191,27 @@ class Module:
 
     def _named_tensors(self) -> list[tuple[str, Tensor]]:
         return [(name, part) for name, part in self._walk() if isinstance(part, Tensor) and part.is_leaf]
+
+    def _state(self) -> dict[str, Tensor]:
+        """Return the tensors of the state by name, or say which two have one name."""
+        state: dict[str, Tensor] = {}
+        for name, tensor in self._named_tensors():
+            if state.setdefault(name, tensor) is not tensor:
+                raise StateDictError(
+                    f"two tensors of {type(self).__name__} have the name {name}, of which a state dict holds one: "
+                    f'rename an attribute or a key, such as 1 beside "1".'
+                )
+        return state
+
+
+def duplicate(module: Module) -> Module:
+    """Return a deep copy, which holds the same computed tensors: activations that a module keeps to look at, say."""
+    computed = [part for _, part in module._walk() if isinstance(part, Tensor) and not part.is_leaf]
+    return deepcopy(module, {id(tensor): tensor for tensor in computed})
+
+
+def _stays_in_the_state(value: Any) -> bool:
+    return value is None or (isinstance(value, Tensor) and value.is_leaf) or isinstance(value, Module)
 
 
 def _held(
@@ -203,6 +243,18 @@ def _read(name: str, value: Any) -> NDArray[Any]:
         ) from error
 
 
+def _cast(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    with np.errstate(all="ignore"):
+        return array.astype(dtype)
+
+
+def _lost_in(dtype: np.dtype[Any], array: NDArray[Any]) -> Any:
+    """Return a number of an array that overflows in a dtype; None if there is none."""
+    cast = _cast(array, dtype)
+    lost = np.isfinite(array) & ~np.isfinite(cast) if dtype.kind == "f" else cast != array
+    return array[lost][0] if lost.any() else None
+
+
 def _misfit(name: str, tensors: dict[str, Tensor], arrays: dict[str, NDArray[Any]]) -> str | None:
     """Say why the array of that name cannot be written into its tensor."""
     if name not in arrays:
@@ -212,8 +264,10 @@ def _misfit(name: str, tensors: dict[str, Tensor], arrays: dict[str, NDArray[Any
         return f"has shape {array.shape}, and needs {tensor.shape}"
     if not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
         return f"has dtype {array.dtype}, and needs {tensor.dtype}"
-    if not tensor.data.flags.writeable:
+    if not tensor._data.flags.writeable:
         return "belongs to a tensor that borrows read-only memory; make it Tensor(array), which copies"
+    if lost := _lost_in(tensor.dtype, array):
+        return f"has {lost}, and {tensor.dtype} cannot hold it"
     first = next(other for other in tensors if tensors[other] is tensor)
     if first in arrays and not np.array_equal(array, arrays[first], equal_nan=True):
         return f"and {first} are one tensor here, and have different values"

@@ -1,7 +1,6 @@
 """What a model is made of: a table of its layers, the shapes they return and how many parameters they hold."""
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor, from_numpy, no_grad
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.module import Module, duplicate
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,7 +77,7 @@ def summary(model: Module, input_shape: Sequence[int]) -> Summary:
         raise ShapeError(f"input_shape is the shape of one sample, such as (784,), not {input_shape!r}.")
     counted: set[int] = set()
     rows = []
-    for name, module, shapes in _run(deepcopy(model).eval(), input_shape):
+    for name, module, shapes in _run(duplicate(model).eval(), input_shape):
         parts = [part for _, part in module._parts()]
         tensors = {id(part): part for part in parts if isinstance(part, Tensor) and part.is_leaf}
         if tensors or not any(isinstance(part, Module) for part in parts):

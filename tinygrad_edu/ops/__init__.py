@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor, changed, is_grad_enabled, refuse_read_only, values_of
+from tinygrad_edu.engine import Tensor, is_grad_enabled, real_numbers, refuse_read_only, writing
 from tinygrad_edu.errors import LeafInPlaceError
 from tinygrad_edu.in_place import in_place
 from tinygrad_edu.ops import (
@@ -158,8 +158,9 @@ def _setitem(self: Tensor, index: Any, values: Any) -> None:
             f"where() or concatenate(), or assign under no_grad() where no gradient is wanted."
         )
     refuse_read_only("assigning elements", self)
-    self._data[plain_index(index)] = values_of(values)
-    changed(self)
+    index, values = plain_index(index), real_numbers("assigning elements", values)
+    with writing(self._cell):
+        self._data[index] = values
 
 
 def _getitem(self: Tensor, index: Any) -> Any:

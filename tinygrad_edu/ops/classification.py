@@ -1,4 +1,4 @@
-"""Softmax, its logarithm, and the cross entropy of a classification, each in one step and without overflow."""
+"""Softmax, its logarithm, and the cross entropies of a classification, each in one step and without overflow."""
 
 import math
 from functools import cache
@@ -9,8 +9,8 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.ops.elementwise import astype, exp, keep
-from tinygrad_edu.ops.reduction import sum
+from tinygrad_edu.ops.elementwise import astype, exp, keep, sigmoid
+from tinygrad_edu.ops.reduction import in_equal_parts, log_of_sum, sum
 from tinygrad_edu.recorder import Array, op
 
 
@@ -23,7 +23,8 @@ def _shifted(x: ndarray, axis: int) -> ndarray:
 def softmax(x: Array, /, axis: int = -1) -> Array:
     """Return exp(x) / sum(exp(x)) along `axis`: positive numbers that add up to 1."""
     e = np.exp(_shifted(x, axis))
-    return e / np.add.reduce(e, axis=axis, keepdims=True)
+    total = np.add.reduce(e, axis=axis, keepdims=True, dtype=np.result_type(e.dtype, np.float32))
+    return np.divide(e, total).astype(e.dtype, copy=False)
 
 
 softmax.vjps(x=lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)))
@@ -33,13 +34,13 @@ softmax.vjps(x=lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)
 def log_softmax(x: Array, /, axis: int = -1) -> Array:
     """Return log(softmax(x)) along `axis`."""
     shifted = _shifted(x, axis)
-    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+    return shifted - log_of_sum(np.exp(shifted), axis)
 
 
 log_softmax.vjps(x=lambda g, out, axis: g - exp(out) * sum(g, axis, keepdims=True))
 
 
-@op
+@op(promotes=("logits",))
 def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none") -> Array:
     """Return -sum(targets * log_softmax(logits)) along axis 1: one number for each sample (and position).
 
@@ -85,7 +86,7 @@ def _for_each_class(g: Any, reduction: str, shape: tuple[int, ...]) -> Any:
     """Return the gradient of each loss as a factor of an array of that shape, which is (N, C, ...)."""
     if reduction == "none":
         return g[:, None]
-    return g / math.prod((shape[0], *shape[2:])) if reduction == "mean" else g
+    return in_equal_parts(g, math.prod((shape[0], *shape[2:]))) if reduction == "mean" else g
 
 
 def _cross_entropy_logits(g: Any, logits: Any, targets: Any, reduction: str) -> Any:
@@ -122,6 +123,24 @@ def _least_probability(dtype: Any) -> ndarray:
 softmax_cross_entropy.vjps(logits=_cross_entropy_logits, targets=_cross_entropy_targets)
 
 
+@op
+def sigmoid_cross_entropy(logits: Array, targets: Array) -> Array:
+    """Return the cross entropy of sigmoid(logits) against probabilities, element by element.
+
+    That is -targets log(sigmoid(logits)) - (1 - targets) log(1 - sigmoid(logits)), with -log(sigmoid(x)) =
+    log(1 + exp(-x)) and 1 - sigmoid(x) = sigmoid(-x), so that neither end loses digits. What is multiplied with a
+    target of 0 counts as 0, also where it is infinite.
+    """
+    missed, false = np.logaddexp(0, -logits), np.logaddexp(0, logits)
+    return targets * keep(missed, targets != 0) + (1 - targets) * keep(false, targets != 1)
+
+
+sigmoid_cross_entropy.vjps(
+    logits=lambda g, logits, targets: g * ((1 - targets) * sigmoid(logits) - targets * sigmoid(-logits)),
+    targets=lambda g, logits: -g * logits,
+)
+
+
 def cross_entropy(logits: Any, targets: Any, reduction: str = "mean") -> Any:
     """Return the cross entropy of softmax(logits) against the targets, fused: exact for logits of any size.
 
@@ -150,6 +169,8 @@ def cross_entropy(logits: Any, targets: Any, reduction: str = "mean") -> Any:
            [ 0.25, -0.25]], dtype=float32)
     """
     logits, targets = (x if hasattr(x, "dtype") else np.asarray(x) for x in (logits, targets))
+    if logits.dtype.kind != "f":
+        raise DTypeError(f"cross_entropy: logits are floating-point numbers, not {logits.dtype}.")
     _check_targets(logits.shape, targets)
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"cross_entropy: reduction is 'mean', 'sum' or 'none', not {reduction!r}.")

@@ -23,7 +23,7 @@ _AT_A_TIME = 2**22
 _LONG_ROW = 128
 
 
-@op(broadcasts=True)
+@op
 def correlate(
     x: Array, weight: Array, /, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
 ) -> Array:
@@ -90,7 +90,7 @@ def _parts(rows: int, row: int) -> Iterator[slice]:
     return (slice(start, min(start + each, rows)) for start in range(0, rows, each))
 
 
-@op(broadcasts=True)
+@op
 def correlate_images(
     maps: Array, weight: Array, /, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
@@ -146,7 +146,7 @@ def _add_rows(images: ndarray, kernels: ndarray, tall: ndarray, first: list[int]
             images[:, :, part, met] += column
 
 
-@op(broadcasts=True)
+@op
 def correlate_kernels(
     maps: Array, x: Array, /, kernel_size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:

@@ -25,13 +25,13 @@ def _zero(g: Any, x_shape: tuple[int, ...], x_dtype: Any) -> ndarray:
     return np.zeros(x_shape, x_dtype)
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, promotes=("x", "y"))
 def where(condition: Array, x: Array, y: Array) -> Array:
     """Return x where `condition` holds, and y elsewhere. No gradient flows to the condition."""
     return np.where(condition, x, y)
 
 
-@op(broadcasts=True)
+@op(broadcasts=True, promotes=("x",))
 def keep(x: Array, mask: Array) -> Array:
     """Return x where `mask` holds and 0 elsewhere, also in place of a NaN. No gradient flows to the mask.
 
@@ -110,29 +110,35 @@ remainder.vjps(x=lambda g: g, y=lambda g, x, y: -g * floor_divide(x, y))
 
 
 @op(broadcasts=True)
-def power(x: Array, y: Array) -> Array:
+def power(x: Any, y: Any) -> Array:
     """Return x ** y.
 
-    At a zero base and a zero exponent the derivatives are 0, as in PyTorch; a negative base has a NaN derivative with
-    respect to its exponent.
+    At a zero exponent the derivative with respect to the base is 0 for every base, as in PyTorch, and at a zero base so
+    is the one with respect to the exponent; a negative base has a NaN derivative with respect to its exponent.
     """
-    return x**y
+    # NumPy's scalars have a power of their own, which may differ from that of arrays in the last digit.
+    return np.asarray(x) ** y if isinstance(x, np.generic) else x**y
 
 
-def _floating(value: Any, g: Any) -> Any:
-    """Give a plain number or array of whole numbers the dtype of the gradient."""
-    return value if getattr(value, "dtype", None) == g.dtype else np.asarray(value, g.dtype)
+def in_dtype_of(g: Any, value: Any) -> Any:
+    """Return a number, array or Tensor in the dtype of a gradient."""
+    if getattr(value, "dtype", None) == g.dtype:
+        return value
+    return astype(value, g.dtype)
 
 
 def _power_x(g: Any, x: Any, y: Any) -> Any:
-    y = _floating(y, g)
-    # 0 ** 0 is 1 whatever x is near by in the limit of whole exponents: the exponent 1 makes y * x ** 1 the zero it is.
-    below = where((x == 0) & (y == 0), 1.0, y - 1) if np.any(y == 0) else y - 1
-    return g * (y * x**below)
+    y = in_dtype_of(g, y)
+    if not np.any(y == 0):
+        return g * (y * x ** (y - 1))
+    # Where 1 / x is not finite, 0 * x ** -1 is no 0; the exponent 0 makes it one.
+    with np.errstate(all="ignore"):
+        lost = (y == 0) & ~np.isfinite(1 / x)
+    return g * (y * where(lost, 1.0, x) ** where(lost, 0.0, y - 1))
 
 
 def _power_y(g: Any, x: Any, y: Any, out: Any) -> Any:
-    x = _floating(x, g)
+    x = in_dtype_of(g, x)
     return g * (out * log(where((x == 0) & (y >= 0), 1.0, x)))
 
 
@@ -210,7 +216,7 @@ def tanh(x: Array) -> Array:
 _PART = 2**18
 
 
-@op(broadcasts=True)
+@op
 def tanh_gradient(cotangent: Array, t: Array) -> Array:
     """Return cotangent * (1 - t * t), the rule of t = tanh(x); of large arrays in parts that stay in the cache."""
     if t.size <= _PART:
@@ -263,35 +269,35 @@ abs.vjps(x=lambda g, x: g * sign(x))
 
 @op
 def relu(x: Array) -> Array:
-    """Return max(x, 0). Its derivative at 0 is 0."""
+    """Return max(x, 0). Its derivative at 0 is 0; a NaN lets the gradient through."""
     dtype = np.asarray(x).dtype
     return np.maximum(x, _ZEROS[dtype] if dtype.kind == "f" else 0)
 
 
-relu.vjps(x=lambda g, out: keep(g, out > _ZEROS[out.dtype]))
+relu.vjps(x=lambda g, out: keep(g, out != _ZEROS[out.dtype]))
 
 
 @op(broadcasts=True)
 def maximum(x: Array, y: Array) -> Array:
-    """Return the greater of x and y. Where they are equal, each gets half of the gradient."""
+    """Return the greater of x and y. Where they are equal, each gets half of the gradient; beside a NaN, all of it."""
     return np.maximum(x, y)
 
 
 maximum.vjps(
-    x=lambda g, x, y: where(x == y, g * 0.5, keep(g, x > y)),
-    y=lambda g, x, y: where(x == y, g * 0.5, keep(g, y > x)),
+    x=lambda g, x, y: where(x == y, g * 0.5, keep(g, ~(x < y))),
+    y=lambda g, x, y: where(x == y, g * 0.5, keep(g, ~(y < x))),
 )
 
 
 @op(broadcasts=True)
 def minimum(x: Array, y: Array) -> Array:
-    """Return the smaller of x and y. Where they are equal, each gets half of the gradient."""
+    """Return the smaller of x and y. Where they are equal, each gets half of the gradient; beside a NaN, all of it."""
     return np.minimum(x, y)
 
 
 minimum.vjps(
-    x=lambda g, x, y: where(x == y, g * 0.5, keep(g, x < y)),
-    y=lambda g, x, y: where(x == y, g * 0.5, keep(g, y < x)),
+    x=lambda g, x, y: where(x == y, g * 0.5, keep(g, ~(x > y))),
+    y=lambda g, x, y: where(x == y, g * 0.5, keep(g, ~(y > x))),
 )
 
 
@@ -316,7 +322,7 @@ def _inside(x: Any, min: Any, max: Any) -> ndarray:
 clip.vjps(x=lambda g, x, min, max: keep(g, _inside(x, min, max)))
 
 
-@op
+@op(promotes=False)
 def astype(x: Array, /, dtype: Any) -> Array:
     """Return a copy of x of another dtype. A gradient flows back only from a floating-point one."""
     return np.array(x, dtype=np.dtype(dtype).newbyteorder("="))

@@ -106,7 +106,7 @@ def _matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
 matmul.vjps(x=_matmul_x, y=_matmul_y)
 
 
-@op(broadcasts=True)
+@op
 def linear(x: Array, weight: Array) -> Array:
     """Return x @ weight.T: (..., in), (out, in) -> (..., out).
 

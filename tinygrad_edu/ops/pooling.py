@@ -28,8 +28,12 @@ from tinygrad_edu.recorder import Array, op
 
 
 @op
-def greatest(x: Array, /, kernel_size: Pair, stride: Pair) -> Array:
-    """Return the greatest pixel of each window: (N, C, H, W) -> (N, C, rows, columns)."""
+def greatest(x: Array, /, kernel_size: Pair, stride: Pair, border: Size = (0, 0)) -> Array:
+    """Return the greatest pixel of each window: (N, C, H, W) -> (N, C, rows, columns).
+
+    `border` says how many pixels at either end, vertically and horizontally, are none of the image's: numbers that are
+    greater than no other, and whose gradient is 0 even in a window of nothing else.
+    """
     laid = window(x.shape[2:], kernel_size, stride, 0, 1)
     images = samples_last(x)
     of_columns = reduce(np.maximum, (images[:, met] for met in laid.rows))
@@ -70,6 +74,14 @@ def _pixels(x: ndarray, laid: Window) -> ndarray:
     return windows_of(x, laid).transpose(1, 2, 0, 3, 4, 5)
 
 
+def _inside(size: Size, border: Size) -> ndarray:
+    """Say of the pixels (1, H, W, 1) of an image whether they lie inside of its border."""
+    inside = np.zeros((1, *size, 1), bool)
+    (h, w), (ph, pw) = size, border
+    inside[:, ph : h - ph, pw : w - pw] = True
+    return inside
+
+
 def _count(chosen: ndarray) -> ndarray:
     """Count what is chosen of each window, in the smallest integers that hold it: a quotient by them stays float32."""
     places = math.prod(chosen.shape[:2])
@@ -77,10 +89,13 @@ def _count(chosen: ndarray) -> ndarray:
     return np.add.reduce(each, axis=0, dtype=np.min_scalar_type(places))
 
 
-def _greatest_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair) -> Any:
-    pixels = _pixels(samples_last(values_of(x)), window(x.shape[2:], kernel_size, stride, 0, 1))
+def _greatest_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair, border: Size) -> Any:
+    laid = window(x.shape[2:], kernel_size, stride, 0, 1)
+    pixels = _pixels(samples_last(values_of(x)), laid)
     chosen = np.less(pixels, samples_last(values_of(out)), out=np.empty(pixels.shape, bool))
     np.logical_not(chosen, out=chosen)  # and so, where there is a NaN, each pixel of its window
+    if any(border):
+        chosen &= _pixels(_inside(x.shape[2:], border), laid)
     return share_out(g, samples_first(chosen, axis=2), x.shape[2:], kernel_size, stride)
 
 
@@ -100,7 +115,8 @@ def max_pool2d(x: Any, kernel_size: Pair, stride: Pair | None = None, padding: P
     """
     x = _images(x)
     padded = _padded(x, kernel_size, padding, _least(x.dtype))
-    return greatest(padded, kernel_size, kernel_size if stride is None else stride)
+    stride = kernel_size if stride is None else stride
+    return greatest(padded, kernel_size, stride, pair(padding, "padding", 0))
 
 
 def avg_pool2d(x: Any, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Any:

@@ -1,15 +1,21 @@
 """Reductions over axes. A rule spreads the gradient of the result over the elements that made it."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.ops.elementwise import exp, keep, sqrt, square
+from tinygrad_edu.ops.elementwise import astype, exp, keep, sqrt, square, where
 from tinygrad_edu.ops.shape import broadcast_to, reshape
 from tinygrad_edu.recorder import Array, op
 
-Axis = int | tuple[int, ...] | None
+Axis = int | Sequence[int] | None
+
+
+def _axes(axis: Axis) -> Any:
+    """Return an axis as NumPy takes it: a tuple of several, but no list."""
+    return tuple(axis) if isinstance(axis, list) else axis
 
 
 def _kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
@@ -26,10 +32,17 @@ def _count(shape: tuple[int, ...], axis: Axis) -> int:
     return math.prod(n for n, kept in zip(shape, _kept(shape, axis), strict=True) if kept != n)
 
 
+def in_equal_parts(g: Any, count: Any) -> Any:
+    """Return g / count. In float16 a count beyond 65,504 is infinite: that is divided in float32."""
+    if g.dtype == np.float16:
+        return astype(astype(g, np.float32) / np.asarray(count, np.float32), g.dtype)
+    return g / np.asarray(count, g.dtype)
+
+
 @op
 def sum(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the sum over `axis`: all axes, one, or several. The sum of nothing is 0."""
-    return np.sum(x, axis=axis, keepdims=keepdims)
+    return np.sum(x, axis=_axes(axis), keepdims=keepdims)
 
 
 sum.vjps(x=lambda g, x_shape, axis: broadcast_to(reshape(g, _kept(x_shape, axis)), x_shape))
@@ -38,22 +51,34 @@ sum.vjps(x=lambda g, x_shape, axis: broadcast_to(reshape(g, _kept(x_shape, axis)
 @op
 def mean(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the mean over `axis`. The mean of nothing is NaN, as in NumPy."""
-    return np.mean(x, axis=axis, keepdims=keepdims)
+    return np.mean(x, axis=_axes(axis), keepdims=keepdims)
 
 
-mean.vjps(x=lambda g, x_shape, axis: broadcast_to(reshape(g / _count(x_shape, axis), _kept(x_shape, axis)), x_shape))
+def _mean_x(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
+    share = in_equal_parts(g, _count(x_shape, axis))
+    return broadcast_to(reshape(share, _kept(x_shape, axis)), x_shape)
+
+
+mean.vjps(x=_mean_x)
 
 
 def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """Return the variance over `axis`, of divisor n - ddof: NumPy's, where PyTorch's default is ddof=1."""
+    """Return the variance over `axis`, of divisor n - ddof: NumPy's, where PyTorch's default is ddof=1.
+
+    Of float16 it is computed in float32, as in NumPy: the sum soon has no place in float16.
+    """
+    if getattr(x, "dtype", None) == np.float16:
+        return astype(var(astype(x, np.float32), axis, ddof, keepdims), np.float16)
     deviation = x - mean(x, axis, keepdims=True)
     divisor = _count(np.shape(x), axis) - ddof
     return sum(square(deviation), axis, keepdims) / (divisor if divisor > 0 else 0)
 
 
 def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """Return the standard deviation over `axis`, the square root of `var`."""
-    return sqrt(var(x, axis, ddof, keepdims))
+    """Return the standard deviation over `axis`, the square root of `var`. Where it is 0, its derivative is 0."""
+    variance = var(x, axis, ddof, keepdims)
+    constant = np.equal(variance, 0)
+    return keep(sqrt(where(constant, 1, variance)), ~constant) if np.any(constant) else sqrt(variance)
 
 
 def _share(g: Any, x: Any, out: Any, axis: Axis) -> Any:
@@ -62,14 +87,14 @@ def _share(g: Any, x: Any, out: Any, axis: Axis) -> Any:
     attains = x == reshape(out, kept)
     if np.count_nonzero(attains) == out.size and not (out != out).any():
         return keep(reshape(g, kept), attains)  # no ties, and no NaN, which equals nothing
-    attains = attains.astype(x.dtype)
-    return reshape(g, kept) * (attains / attains.sum(axis=axis, keepdims=True))
+    ties = np.count_nonzero(attains, axis=_axes(axis), keepdims=True)
+    return in_equal_parts(keep(reshape(g, kept), attains), ties)  # with a NaN, 0 / 0 for all
 
 
 @op
 def max(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the greatest element over `axis`. Equal ones share the gradient evenly."""
-    return np.max(x, axis=axis, keepdims=keepdims)
+    return np.max(x, axis=_axes(axis), keepdims=keepdims)
 
 
 max.vjps(x=_share)
@@ -78,19 +103,26 @@ max.vjps(x=_share)
 @op
 def min(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the smallest element over `axis`. Equal ones share the gradient evenly."""
-    return np.min(x, axis=axis, keepdims=keepdims)
+    return np.min(x, axis=_axes(axis), keepdims=keepdims)
 
 
 min.vjps(x=_share)
 
 
+def log_of_sum(x: Array, axis: Any) -> Array:
+    """Return log(sum(x)) over `axis`, keeping it. The sum of very many float16 has no place in float16."""
+    total = np.add.reduce(x, axis=axis, keepdims=True, dtype=np.result_type(x.dtype, np.float32))
+    return np.log(total).astype(x.dtype, copy=False)
+
+
 @op
 def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return log(sum(exp(x))) over `axis`, without overflow: the greatest element is taken out first."""
-    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+    axes = _axes(axis)
+    top = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0)
-    out = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
-    return out if keepdims else out.reshape(np.sum(x, axis=axis).shape)
+    out = log_of_sum(np.exp(x - top), axes) + top
+    return out if keepdims else out.squeeze(axes)
 
 
 logsumexp.vjps(x=lambda g, x, out, axis: reshape(g, _kept(x.shape, axis)) * exp(x - reshape(out, _kept(x.shape, axis))))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_edu.engine import unbroadcast
 from tinygrad_edu.recorder import Array, op
@@ -89,11 +90,14 @@ flip.vjps(x=lambda g, axis: flip(g, axis))
 
 @op
 def pad(x: Array, /, pad_width: Any, constant_values: float = 0) -> Array:
-    """Return x surrounded by a constant: `pad_width` as in NumPy, per axis a pair (before, after)."""
+    """Return x surrounded by a constant; `pad_width` is NumPy's: for each axis a pair (before, after), or a dict."""
     return np.pad(x, pad_width, constant_values=constant_values)
 
 
 def _core(pad_width: Any, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    if isinstance(pad_width, dict):  # by axis; the others have no border
+        by_axis = {axis % len(shape): width for axis, width in pad_width.items()}
+        pad_width = [np.broadcast_to(by_axis.get(axis, 0), 2) for axis in range(len(shape))]
     widths = np.broadcast_to(pad_width, (len(shape), 2))
     return tuple(slice(int(before), int(before) + n) for (before, _), n in zip(widths, shape, strict=True))
 
@@ -101,29 +105,32 @@ def _core(pad_width: Any, shape: tuple[int, ...]) -> tuple[slice, ...]:
 pad.vjps(x=lambda g, x_shape, pad_width: g[_core(pad_width, x_shape)])
 
 
-@op(broadcasts=True)
-def concat(*arrays: Array, axis: Any) -> Array:
-    """Return the arrays one after the other along `axis`; of several dtypes, in the widest."""
+@op
+def concat(*arrays: Array, axis: int, ends: ndarray) -> Array:
+    """Return the arrays one after the other along `axis`; of several dtypes, in the widest.
+
+    `ends` says where along the axis each of them ends.
+    """
     return np.concatenate(arrays, axis)
 
 
-def _part(g: Any, k: int, shapes: tuple[tuple[int, ...], ...], axis: int) -> Any:
-    before = sum(shape[axis] for shape in shapes[:k])
+def _part(g: Any, k: int, axis: int, ends: ndarray) -> Any:
     index = [slice(None)] * g.ndim
-    index[axis] = slice(before, before + shapes[k][axis])
+    index[axis] = slice(int(ends[k - 1]) if k else 0, int(ends[k]))
     return g[tuple(index)]
 
 
-concat.vjps(arrays=lambda g, k, arrays_shapes, axis: _part(g, k, arrays_shapes, axis))
+concat.vjps(arrays=_part)
 
 
 def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
     """Return a list of arrays one after the other along an existing axis; flattened first if `axis` is None."""
-    if axis is None:
-        return concat(*(reshape(a, -1) for a in arrays), axis=0)
-    return concat(*arrays, axis=axis)
+    arrays = [reshape(a, -1) for a in arrays] if axis is None else list(arrays)
+    along = 0 if axis is None else axis
+    lengths = [np.shape(a)[along] if -np.ndim(a) <= along < np.ndim(a) else 0 for a in arrays]
+    return concat(*arrays, axis=along, ends=np.cumsum(lengths))
 
 
 def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     """Return a list of arrays of one shape side by side along a new axis."""
-    return concat(*(expand_dims(a, axis) for a in arrays), axis=axis)
+    return concatenate([expand_dims(a, axis) for a in arrays], axis)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Tensor, changed
+from tinygrad_edu.engine import Tensor, refuse_read_only, writing
 from tinygrad_edu.errors import DTypeError, NoGraphError
 
 
@@ -21,7 +21,7 @@ class SGD:
     parameters : iterable of Tensor
         Leaves that require a gradient; ``model.parameters()``.
     lr : float
-        The learning rate. The attribute ``lr`` may be set between steps: see `schedules`.
+        The learning rate. It, like each of the settings, may be set between steps: see `schedules`.
     momentum : float
         How much of the velocity remains from one step to the next.
     nesterov : bool
@@ -32,9 +32,9 @@ class SGD:
     Raises
     ------
     ValueError
-        For a negative setting, Nesterov without momentum, no parameters or one given twice.
-    DTypeError, NoGraphError
-        For a parameter that is no Tensor, or not a leaf that requires a gradient.
+        For a setting that is negative or not finite, Nesterov without momentum, no parameters or one given twice.
+    DTypeError, NoGraphError, ReadOnlyError
+        For a parameter that is no Tensor, not a leaf that requires a gradient, or in memory that cannot be written to.
 
     Examples
     --------
@@ -56,25 +56,34 @@ class SGD:
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
-        for name, value in (("lr", lr), ("momentum", momentum), ("weight_decay", weight_decay)):
-            if not value >= 0:
-                raise ValueError(f"SGD: {name} is a number of at least 0, not {value!r}.")
-        if nesterov and not momentum:
-            raise ValueError("SGD: nesterov=True looks ahead along the velocity: give it a momentum, such as 0.9.")
         self.lr, self.momentum, self.nesterov, self.weight_decay = lr, momentum, nesterov, weight_decay
+        self._check_settings()
         self.parameters = _checked(parameters)
-        self._velocities = [np.zeros(p.shape, p.dtype) for p in self.parameters] if momentum else []
-        self._parts = _parts([p.data for p in self.parameters])
+        self._velocities: list[ndarray | None] = [None] * len(self.parameters)
+        self._parts = _parts([p._data for p in self.parameters])
 
     def step(self) -> None:
         """Move every parameter that has a gradient down along it."""
-        for k, p in enumerate(self.parameters):
-            g, data = p.grad, p.data
-            if g is None:
-                continue
-            for part, scratch in self._parts[k]:
-                self._move(data[part], g[part], self._velocities[k][part] if self.momentum else None, scratch)
-            changed(p)
+        self._check_settings()
+        with writing(*(p._cell for p in self.parameters if p.grad is not None)):
+            for k, p in enumerate(self.parameters):
+                if p.grad is not None:
+                    self._move_in_parts(k, p._data, p.grad)
+
+    def _check_settings(self) -> None:
+        for name in ("lr", "momentum", "weight_decay"):
+            value = getattr(self, name)
+            if isinstance(value, str) or not 0 <= value < np.inf:
+                raise ValueError(f"SGD: {name} is a number of at least 0, not {value!r}, and finite.")
+        if self.nesterov and not self.momentum:
+            raise ValueError("SGD: nesterov=True looks ahead along the velocity: give it a momentum, such as 0.9.")
+
+    def _move_in_parts(self, k: int, data: ndarray, g: ndarray) -> None:
+        velocity = self._velocities[k]
+        if self.momentum and velocity is None:
+            velocity = self._velocities[k] = np.zeros(data.shape, data.dtype)
+        for part, scratch in self._parts[k]:
+            self._move(data[part], g[part], velocity[part] if velocity is not None else None, scratch)
 
     def _move(self, data: Any, g: Any, velocity: Any, scratch: Any) -> None:
         if self.weight_decay:
@@ -140,6 +149,7 @@ def _checked(parameters: Any) -> list[Tensor]:
             raise DTypeError(f"SGD: parameter {k} is a {type(p).__name__}, and must be a Tensor.")
         if not p.requires_grad:
             raise NoGraphError(f"SGD: parameter {k}, of shape {p.shape}, does not require a gradient.")
+        refuse_read_only(f"SGD moves parameter {k}", p)
         if not p.is_leaf:
             raise NoGraphError(
                 f"SGD: parameter {k}, of shape {p.shape}, was computed by an op: changing it would be lost at the "

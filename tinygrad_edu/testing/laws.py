@@ -248,7 +248,7 @@ def memory_is_freed(call: Call, g: Array) -> None:
     try:
         out = call(*leaves)
         node = out._node
-        names, alive = ("the result", *call.names), [weakref.ref(t.data) for t in (out, *leaves)]
+        names, alive = ("the result", *call.names), [weakref.ref(t._data) for t in (out, *leaves)]
         alive += [weakref.ref(x) for x in node.saved if type(x) is np.ndarray and x.base is None]
         out.backward(g)
         del out, leaves

@@ -70,8 +70,8 @@ def _array(x: Array) -> str:
     if x.size and any(n > 1 and s == 0 for n, s in zip(x.shape, x.strides, strict=True)):
         kept = x[tuple(slice(None) if n == 1 or m else slice(1) for n, m in zip(x.shape, moved, strict=True))]
         return f"np.broadcast_to({_array(kept)}, {x.shape})"
-    if any(m and s < 0 for m, s in zip(moved, x.strides, strict=True)):
-        turned = tuple(slice(None, None, -1 if m and s < 0 else None) for m, s in zip(moved, x.strides, strict=True))
+    if any(s < 0 for s in x.strides):  # of a single element, too: NumPy may round it otherwise
+        turned = tuple(slice(None, None, -1 if s < 0 else None) for s in x.strides)
         return f"{_array(x[turned])}[{', '.join('::-1' if part.step else ':' for part in turned)}]"
     if not (x.flags.c_contiguous or x.flags.f_contiguous):
         return f"strided({_contiguous(x)})"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor, from_numpy, leaf, no_grad, values_of
+from tinygrad_edu.engine import Cell, Tensor, from_numpy, leaf, no_grad, values_of
 from tinygrad_edu.testing.calls import argument_names
 from tinygrad_edu.testing.checks import SEED, compare, draw_signed
 from tinygrad_edu.testing.laws import LawBroken
@@ -124,7 +124,7 @@ def _in_float64(module: Any) -> Iterator[None]:
     state = module.state_dict()
     try:
         for p in parameters:
-            p._data, p._cell = p._data.astype(np.float64), {}
+            p._data, p._cell = p._data.astype(np.float64), Cell()
             p._node = leaf(p._data)
         yield
     finally:

@@ -227,7 +227,7 @@ def _concats(draw: Any) -> Call:
     for _ in range(draw(st.integers(1, 3))):
         length = draw(st.integers(0, 3))
         parts.append(draw(arrays(tuple(length if a == axis % len(shape) else n for a, n in enumerate(shape)))))
-    return Call("concat", parts, axis=axis)
+    return Call("concat", parts, axis=axis, ends=np.cumsum([part.shape[axis] for part in parts]))
 
 
 @st.composite
@@ -262,6 +262,12 @@ def _classifications(draw: Any, name: str) -> Call:
     logits, reduction = draw(arrays((samples, classes, *positions))), draw(st.sampled_from(["none", "mean", "sum"]))
     target = labels((samples, *positions), classes) if draw(st.booleans()) else arrays(logits.shape, 0.0, 1.0)
     return Call(name, [logits, draw(target)], reduction=reduction)
+
+
+@st.composite
+def _binary_classifications(draw: Any) -> Call:
+    logits = draw(arrays())
+    return Call("sigmoid_cross_entropy", [logits, draw(arrays(logits.shape, 0.0, 1.0))])
 
 
 @st.composite
@@ -324,8 +330,9 @@ def _poolings(draw: Any, /, name: str, **values: Any) -> Call:
 @st.composite
 def _greatests(draw: Any) -> Call:
     window = draw(windows(dilated=False, max_padding=0))
-    image = draw(_images(window, distinct=True))
-    return Call("greatest", [image], kernel_size=window.kernel_size, stride=window.stride)
+    ph, pw = border = tuple(draw(st.integers(0, k // 2)) for k in window.kernel_size)
+    image = np.pad(draw(_images(window, distinct=True)), ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=-100.0)
+    return Call("greatest", [image], kernel_size=window.kernel_size, stride=window.stride, border=border)
 
 
 @st.composite
@@ -370,7 +377,7 @@ OP_CALLS: dict[str, Strategy[Call]] = {
     "matmul": _products(), "linear": _linears(),
     "dropout": _dropouts(), "softmax": one_input("softmax"), "log_softmax": one_input("log_softmax"),
     **{name: _classifications(name) for name in ("softmax_cross_entropy", "cross_entropy")},
-    "im2col": _im2cols(), "col2im": _col2ims(),
+    "sigmoid_cross_entropy": _binary_classifications(), "im2col": _im2cols(), "col2im": _col2ims(),
     **{name: _correlations(name) for name in ("conv2d", "correlate", "correlate_images", "correlate_kernels")},
     "greatest": _greatests(), **{name: _choices(name) for name in ("share_out", "mean_of_chosen")},
     "max_pool2d": _poolings("max_pool2d", **_DISTINCT), "avg_pool2d": _poolings("avg_pool2d"),

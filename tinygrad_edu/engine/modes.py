@@ -1,0 +1,106 @@
+"""Gradient modes: whether ops are recorded, in this thread or task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import wraps
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from typing import NamedTuple, ParamSpec, TypeVar
+
+from tinygrad_edu.errors import DTypeError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Block(NamedTuple):
+    """A `with` that is open: the mode that it set, what opened it, and the block around it."""
+
+    recording: bool
+    mode: GradientMode
+    outer: Block | None
+
+
+_innermost: ContextVar[Block | None] = ContextVar("tinygrad_edu_gradient_mode", default=None)
+# The written-out call of an op asks this directly: None, outside of all blocks, is a mode that records.
+innermost_block: Callable[[], Block | None] = _innermost.get
+
+
+def is_grad_enabled() -> bool:
+    """Return whether ops are recorded here: in this thread or task, inside the blocks that are open."""
+    block = innermost_block()
+    return block is None or block.recording
+
+
+class GradientMode:
+    """A gradient mode, as a context manager or as a decorator of a function."""
+
+    def __init__(self, recording: bool) -> None:
+        self._recording = recording
+
+    def __enter__(self) -> None:
+        before = innermost_block()
+        try:
+            _innermost.set(Block(self._recording, self, before))
+        except BaseException:  # a Ctrl-C in here: there will be no exit
+            _innermost.set(before)
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            _innermost.set(_without(self, innermost_block()))
+        except BaseException:  # a Ctrl-C in here: nobody calls this again
+            _innermost.set(_without(self, innermost_block()))
+            raise
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Wrap a function, so that each call of it runs in this mode."""
+        if isgeneratorfunction(function) or iscoroutinefunction(function) or isasyncgenfunction(function):
+            raise DTypeError(
+                f"a gradient mode cannot decorate {function.__name__}: its body runs after the call, when the mode "
+                f"is over. Write the `with` inside it, around what it computes between two yields or awaits."
+            )
+
+        @wraps(function)
+        def in_mode(*args: P.args, **settings: P.kwargs) -> R:
+            with GradientMode(self._recording):
+                return function(*args, **settings)
+
+        return in_mode
+
+
+def _without(mode: GradientMode, block: Block | None) -> Block | None:
+    """Close the last block that a mode opened. A generator may close it late, or in a thread that never opened it."""
+    inside: list[Block] = []
+    while block is not None and block.mode is not mode:
+        inside.append(block)
+        block = block.outer
+    if block is None:
+        return innermost_block()
+    block = block.outer
+    for each in reversed(inside):
+        block = each._replace(outer=block)
+    return block
+
+
+def no_grad() -> GradientMode:
+    """Record nothing inside: ``with no_grad():``, or ``@no_grad()`` on a function.
+
+    The mode belongs to the thread or task that set it, and is restored after an exception.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> with tg.no_grad():
+    ...     w -= 0.5
+    >>> w.numpy()
+    array([0.5, 1.5], dtype=float32)
+    """
+    return GradientMode(False)
+
+
+def enable_grad() -> GradientMode:
+    """Record inside, also where `no_grad` surrounds it: the opposite of `no_grad`, used in the same two ways."""
+    return GradientMode(True)

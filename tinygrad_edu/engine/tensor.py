@@ -1,0 +1,387 @@
+"""Tensor: a handle on an array, on the cell of its memory, and on the node that made it. No mathematics here."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import memory
+from tinygrad_edu.engine.dropped import warn_of_a_lost_gradient, warn_of_a_plain_number
+from tinygrad_edu.engine.memory import Cell, Data, lend, writing
+from tinygrad_edu.engine.modes import is_grad_enabled
+from tinygrad_edu.engine.node import Node, leaf
+from tinygrad_edu.engine.walk import walk
+from tinygrad_edu.errors import (
+    DTypeError,
+    NoGraphError,
+    NonScalarBackwardError,
+    ReadOnlyError,
+    ShapeError,
+    StaleValueError,
+)
+
+if TYPE_CHECKING:
+    from tinygrad_edu.surface import Surface
+else:
+    Surface = object
+
+
+def as_array(data: Any, dtype: Any = None) -> ndarray:
+    """Copy `data` into a fresh array: Python numbers and lists become float32, arrays keep their dtype."""
+    data = values_of(data)
+    found = real_numbers("a Tensor", data)
+    if dtype is None and not isinstance(data, ndarray | np.generic) and found.dtype.kind in "iuf":
+        dtype = np.float32
+    array = np.array(data if dtype is not None else found, dtype=dtype)
+    real_numbers("a Tensor", array)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def real_numbers(where: str, values: Any) -> ndarray:
+    """Return `values` as an array, or say that they are no real numbers or booleans."""
+    array = np.asarray(values_of(values))
+    if array.dtype.kind not in "fiub":
+        raise DTypeError(
+            f"{where} holds real numbers or booleans; a {type(values).__name__} gave an array of dtype {array.dtype}."
+        )
+    return array
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return a setting that is either true or false, or say that it is neither."""
+    if not isinstance(value, bool | np.bool_):
+        raise DTypeError(f"{name} is True or False, not {value!r}.")
+    return bool(value)
+
+
+@final
+class Tensor(Surface):
+    """An array that remembers how it was computed.
+
+    The operators, and the methods named like NumPy's (``sum``, ``reshape``, ``tanh``, ...), are attached by
+    `tinygrad_edu.ops`; each is described there.
+
+    Parameters
+    ----------
+    data : array_like
+        Copied. Python numbers and lists become float32; arrays keep their dtype. See `from_numpy` to borrow.
+    requires_grad : bool
+        Whether `backward` shall leave a gradient in ``grad``.
+    dtype : dtype, optional
+        Of the tensor, instead of the above.
+
+    Raises
+    ------
+    IntegerGradientError
+        For ``requires_grad=True`` on values that are not floating point.
+    DTypeError
+        For values that are neither real numbers nor booleans.
+
+    Examples
+    --------
+    >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> y
+    Tensor(14., shape=(), dtype=float32, op=sum)
+    >>> y.backward()
+    >>> x.grad
+    array([2., 4., 6.], dtype=float32)
+    """
+
+    __slots__ = ("_cell", "_data", "_lent", "_node")
+
+    _data: ndarray
+    _node: Node | None
+    _cell: Cell
+    _lent: Data
+
+    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
+        if isinstance(data, Tensor) and data.requires_grad and is_grad_enabled():
+            warn_of_a_lost_gradient(
+                "Tensor(t) copies the values of t alone, and no gradient flows back to t: use t itself, or say that "
+                "you mean its values, with Tensor(t.detach()).",
+                depth=1,
+            )
+        self._data = as_array(data, dtype)
+        self._cell = Cell()
+        self._node = leaf(self._data) if flag("requires_grad", requires_grad) else None
+
+    @property
+    def data(self) -> ndarray:
+        """The values, as an array on the tensor's memory. Writing into it is noticed: ``p.data -= 0.1 * p.grad``."""
+        lent = getattr(self, "_lent", None)
+        if lent is None or lent.lent is not self._data:
+            lent = self._lent = lend(self._data, self._cell)
+        return lent
+
+    @data.setter
+    def data(self, values: Any) -> None:
+        self.assign(values)
+
+    @property
+    def grad(self) -> ndarray | None:
+        """What `backward` accumulated on this leaf: an array of its shape and dtype. None on any other tensor."""
+        if self._node is None:
+            return None
+        if self._node.op is not None:
+            warn_of_a_lost_gradient(
+                f"a tensor that an op made ({self._node.op.name}) has no .grad, which backward() leaves on leaves "
+                f"alone: ask for the gradient of a leaf, or use tg.grad or tg.vjp.",
+                depth=1,
+            )
+            return None
+        return self._node.grad
+
+    @grad.setter
+    def grad(self, values: Any) -> None:
+        if self._node is None or self._node.op is not None:
+            raise NoGraphError("only a leaf that requires a gradient has a .grad; this tensor is not one.")
+        if values is not None:
+            values = real_numbers("a gradient", values).astype(self.dtype, copy=False)
+            demand_shape("assigning .grad", values.shape, self.shape)
+        self._node.grad = values
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient flows to this tensor. Can be set on a leaf."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if not self.is_leaf:
+            raise NoGraphError("requires_grad can be set on a leaf only; take .detach() of this tensor for a leaf.")
+        if flag("requires_grad", value) != self.requires_grad:
+            self._node = leaf(self._data) if value else None
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded op made this tensor."""
+        return self._node is None or self._node.op is None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The NumPy dtype of the elements."""
+        return self._data.dtype
+
+    def item(self) -> Any:
+        """Return the only element as a Python number; ValueError where there are more."""
+        return self._data.item()
+
+    def numpy(self) -> ndarray:
+        """Return the values as a read-only view; ``.numpy().copy()`` is yours to change."""
+        view = self._data.view()
+        view.flags.writeable = False
+        return view
+
+    def detach(self) -> Tensor:
+        """Return a tensor on the same memory, through which no gradient flows."""
+        self._cell.shared = True
+        return wrap(self._data, None, self._cell)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient: ``grad`` becomes None."""
+        if self._node is not None and self._node.op is None:
+            self._node.grad = None
+
+    def assign(self, values: Any) -> None:
+        """Write `values` into this tensor's memory, unrecorded. Its views see them; stale saved values will raise.
+
+        Parameters
+        ----------
+        values : array_like
+            Of this tensor's shape exactly; cast to its dtype.
+
+        Raises
+        ------
+        ShapeError
+            For any other shape.
+        """
+        values = real_numbers("a Tensor", values)
+        demand_shape("assigning to a tensor in place", values.shape, self.shape)
+        refuse_read_only("assign", self)
+        with writing(self._cell):
+            self._data[...] = values
+
+    def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
+        """Walk back from here and add to ``grad`` of each leaf the derivative of this tensor with respect to it.
+
+        Parameters
+        ----------
+        gradient : array_like, optional
+            The cotangent: the derivative of the final scalar with respect to this tensor, of its shape. May be left
+            out for a tensor of one element, where it is 1.
+        retain_graph : bool
+            Keep what the graph saved, so that it can be walked once more.
+
+        Raises
+        ------
+        NoGraphError, NonScalarBackwardError, ShapeError
+            Where there is nothing to walk, no cotangent, or one of another shape.
+        GraphFreedError, StaleValueError, MissingRuleError, WrongGradientError
+            Where a node on the way cannot answer.
+        """
+        if self._node is None:
+            raise NoGraphError(
+                "backward() on a tensor that no recorded op made: no input had requires_grad=True, "
+                "or it was computed under no_grad() or detached."
+            )
+        refuse_stale("backward()", "tensor", self)
+        gradients = walk([(self._node, _cotangent(self, gradient))], retain_graph=retain_graph)
+        with memory.lock:
+            sums = [g if node.grad is None else np.asarray(node.grad + g) for node, g in gradients.items()]
+            # In one call from C: no Ctrl-C comes between two leaves.
+            deque(map(setattr, gradients, repeat("grad"), sums), maxlen=0)
+
+    def __len__(self) -> int:
+        if not self._data.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __float__(self) -> float:
+        if self._node is not None and is_grad_enabled():
+            warn_of_a_plain_number()
+        return float(self._data.item())
+
+    def __int__(self) -> int:
+        return int(self._data.item())
+
+    def __bool__(self) -> bool:
+        if self._data.size != 1:
+            raise ValueError(
+                f"a tensor of shape {self.shape} is neither true nor false: compare elements and use "
+                f"(t > 0).any() or .all()."
+            )
+        return bool(self._data.item())
+
+    def __format__(self, form: str) -> str:
+        return format(self._data.item() if form and self.size == 1 else str(self), form)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        values = np.array2string(self._data, prefix="Tensor(", separator=", ", threshold=100, edgeitems=2)
+        made_by = "" if self._node is None else ", requires_grad=True"
+        if self._node is not None and self._node.op is not None:
+            made_by = f", op={self._node.op.name}"
+        return f"Tensor({values}, shape={self.shape}, dtype={self.dtype}{made_by})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The graph is not pickled: a copy of a computed tensor is a constant, a copy of a leaf is a leaf.
+        return Tensor, (self._data, self.requires_grad and self.is_leaf)
+
+    def __copy__(self) -> Tensor:
+        if not self.is_leaf:
+            raise NoGraphError(
+                f"a copy of a tensor of shape {self.shape} that an op made would not be part of its graph: use the "
+                f"tensor itself, or copy its values, with copy(t.detach())."
+            )
+        return Tensor(self._data, self.requires_grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        return self.__copy__()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
+        if self._node is not None:
+            raise DTypeError(
+                "NumPy asked for the values of a tensor that requires a gradient, and would lose the gradient: "
+                "use a tinygrad_edu op, or .numpy() if the values are what you want."
+            )
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+
+def values_of(x: Any) -> Any:
+    """Return the values of a Tensor as a read-only view, and anything else as it is."""
+    return x.numpy() if isinstance(x, Tensor) else x
+
+
+def wrap(array: ndarray, node: Node | None, cell: Cell) -> Tensor:
+    """Make a Tensor of its three parts, copying nothing."""
+    tensor = Tensor.__new__(Tensor)
+    tensor._data, tensor._node, tensor._cell = array, node, cell
+    return tensor
+
+
+def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
+    """Make a Tensor that borrows the memory of `array`: nothing is copied.
+
+    Changing `array` afterwards changes the tensor, and is not noticed; ``t.assign(values)`` is.
+
+    Examples
+    --------
+    >>> a = np.zeros(2)
+    >>> t = from_numpy(a)
+    >>> a[0] = 7.0
+    >>> t
+    Tensor([7., 0.], shape=(2,), dtype=float64)
+    """
+    if not isinstance(array, ndarray) or array.dtype.kind not in "fiub" or not array.dtype.isnative:
+        what = f"an array of dtype {array.dtype!r}" if isinstance(array, ndarray) else f"a {type(array).__name__}"
+        raise DTypeError(
+            f"from_numpy borrows the memory of an ndarray of real numbers or booleans in native byte order, not of "
+            f"{what}; Tensor(values) copies, and takes more."
+        )
+    array = np.asarray(array)  # of a subclass, such as a memory map, the plain array on the same memory
+    return wrap(array, leaf(array) if flag("requires_grad", requires_grad) else None, Cell(shared=True))
+
+
+def refuse_read_only(where: str, tensor: Tensor) -> None:
+    """Raise if the memory of a tensor cannot be written to."""
+    if not tensor._data.flags.writeable:
+        raise ReadOnlyError(
+            f"{where} in place on a tensor of shape {tensor.shape} whose memory is read-only, as that of broadcast_to "
+            f"is: change a copy, Tensor(t.numpy())."
+        )
+
+
+def refuse_stale(where: str, argument: str, tensor: Tensor) -> None:
+    """Raise if the memory of a computed tensor changed after it was computed: its history is no longer its own."""
+    node = tensor._node
+    if node is not None and node.op is not None and tensor._cell.changed > node.number:
+        raise StaleValueError(
+            f"{where}: its {argument} (made by {node.op.name}, shape {node.shape}) shares memory that "
+            f"was changed in place after it was computed, so its gradient would belong to other values. "
+            f"Compute it again after the change, or change a copy."
+        )
+
+
+def demand_shape(where: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """Raise if a shape is not the one that is needed."""
+    if found != wanted:
+        raise ShapeError(f"{where} needs shape {wanted}, and got {found}.")
+
+
+def _cotangent(tensor: Tensor, gradient: Any) -> ndarray:
+    if gradient is None:
+        if tensor.size != 1:
+            raise NonScalarBackwardError(
+                f"backward() on a tensor of shape {tensor.shape} needs a gradient of that shape; "
+                f"or reduce it to one number first, with .sum() or .mean()."
+            )
+        return np.ones(tensor.shape, tensor.dtype)
+    array = real_numbers("a gradient", gradient).astype(tensor.dtype, copy=False)
+    demand_shape("the gradient given to backward()", array.shape, tensor.shape)
+    return array
