@@ -551,7 +551,8 @@ def _follow(
         return *arrays, out
     if out.dtype.kind != "f":
         raise DTypeError(f"op {op.name}: a Tensor holds real numbers or booleans; this would be {out.dtype}.")
-    floats = [a.dtype for x, a in zip(inputs, arrays, strict=True) if x.__class__ is Tensor and a.dtype.kind == "f"]
+    numbers = [a.dtype for k, a in enumerate(arrays) if inputs[k].__class__ is Tensor and op.promoted(k)]
+    floats = [dtype for dtype in numbers if dtype.kind == "f"]
     wanted = np.result_type(*floats) if floats else FLOAT32
     if not op.promotes or out.dtype in (*floats, wanted):
         return *arrays, out

@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -51,6 +52,36 @@ def test_a_coroutine_has_a_mode_of_its_own():
         return await asyncio.gather(inside(), outside())
 
     assert asyncio.run(main()) == [False, True]
+
+
+@pytest.mark.parametrize("elsewhere", ["begun", "closed"])
+def test_a_block_in_a_generator_that_another_thread_begins_or_closes_is_no_error(elsewhere):
+    def quiet():
+        with tg.no_grad():
+            yield
+
+    def here():
+        steps = quiet()
+        with ThreadPoolExecutor(1) as pool:
+            with tg.enable_grad():
+                _ = pool.submit(next, steps).result() if elsewhere == "begun" else next(steps)
+                _ = pool.submit(steps.close).result() if elsewhere == "closed" else steps.close()
+            assert pool.submit(tg.is_grad_enabled).result() == (elsewhere == "closed")
+        return tg.is_grad_enabled()
+
+    assert contextvars.copy_context().run(here) == (elsewhere == "begun")
+
+
+def test_blocks_may_end_in_another_order_than_they_began():
+    a, b = tg.no_grad(), tg.enable_grad()
+    a.__enter__()
+    b.__enter__()
+    a.__exit__()
+    assert tg.is_grad_enabled()
+    b.__exit__()
+    assert tg.is_grad_enabled()
+    a.__exit__()  # of nothing
+    assert tg.is_grad_enabled()
 
 
 # --- What a mode does ---

@@ -378,6 +378,77 @@ def test_broadcasting_is_undone_only_where_it_is_declared(declared):
             made(x, y).sum().backward()
 
 
+def test_a_rule_of_a_wrong_shape_is_refused_though_the_op_promotes():
+    @tg.op
+    def product(x, weight):
+        return x @ weight
+
+    product.vjps(x=lambda g, weight: g @ weight.T + np.zeros((3, 1, 1)))
+    x = Tensor(np.ones((2, 3)), requires_grad=True)
+    with pytest.raises(WrongGradientError, match=r"the rule of x returned shape \(3, 2, 3\)"):
+        product(x, np.ones((3, 4))).sum().backward()
+
+
+def test_no_op_is_declared_to_broadcast_that_does_not():
+    broadcasting = {name for name, op in tg.ops.registry.items() if op.broadcasts}
+    assert broadcasting == {
+        "where", "keep", "add", "subtract", "multiply", "divide", "power", "floor_divide", "remainder", "maximum",
+        "minimum", "matmul",
+    }  # fmt: skip
+
+
+# --- Promotion ---
+
+
+@pytest.mark.parametrize("promotes", [True, ("x", "y"), ["x"], False, []])
+def test_what_follows_the_dtype_of_the_tensors_is_declared(promotes):
+    seen = []
+
+    @tg.op(promotes=promotes)
+    def note(x, y):
+        seen.append(y.dtype)
+        return x * y
+
+    note.vjps(x=lambda g, y: g * y)
+    out = note(Tensor([1.0, 2.0], requires_grad=True), np.array([1.5, 2.5]))
+    follows = promotes is True or (promotes and "y" in promotes)
+    assert (seen[-1], out.dtype) == (np.float32 if follows else np.float64, np.float32 if promotes else np.float64)
+
+
+def test_an_input_that_does_not_exist_cannot_promote():
+    with pytest.raises(RuleDefinitionError, match="z"):
+
+        @tg.op(promotes=["z"])
+        def f(x):
+            return x
+
+
+def test_a_gradient_of_another_dtype_says_how_to_declare_it():
+    @tg.op(promotes=False)
+    def widen(x):
+        return x.astype(np.float64)
+
+    widen.vjps(x=lambda g: g)
+    with pytest.raises(WrongGradientError, match=r"name it in @op\(promotes=\.\.\.\)"):
+        widen(Tensor([1.0], requires_grad=True)).sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("f", "wanted"),
+    [
+        (lambda w: tg.where(np.array([1e-60, 0.0]), w, 5.0), [1, 5]),
+        (lambda w: tg.where(np.array([1e300, 0.0]), 5.0, w), [5, 2]),
+        (lambda w: tg.where(Tensor(np.array([1e-60, 0.0])), w, np.array([7, 7])), [1, 7]),
+        (lambda w: tg.cross_entropy(w.reshape(2, 1), np.array([0, 0]), "none"), [0, 0]),
+        (lambda w: w[np.array([1, 0])], [2, 1]),
+    ],
+)
+def test_a_condition_a_label_and_an_index_follow_no_dtype(f, wanted):
+    with np.errstate(all="raise"):
+        out = f(Tensor([1.0, 2.0], requires_grad=True))
+    assert (out.dtype, out.numpy().tolist()) == (np.float32, wanted)
+
+
 # --- The written-out call ---
 
 

@@ -429,6 +429,44 @@ def test_a_tensor_that_is_held_twice_is_copied_once():
     assert first is second is not w
 
 
+# --- Gradients that are given and found ---
+
+
+@pytest.mark.parametrize(
+    "gradient", [1 + 2j, [1j], ["1"], "1", np.array(["2"]), None, {}, np.array([object()]), np.datetime64("2020")],
+)  # fmt: skip
+def test_a_gradient_holds_real_numbers(gradient):
+    x = Tensor([1.0], requires_grad=True)
+    if gradient is not None:
+        with pytest.raises(DTypeError, match="holds real numbers or booleans"):
+            (x * x).backward(gradient)
+        with pytest.raises(DTypeError, match="holds real numbers or booleans"):
+            x.grad = gradient
+    assert x.grad is None
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("f", [lambda x: x * x, lambda x: x + 0.0, lambda x: x * x + x])
+def test_the_gradient_of_one_number_is_an_array_that_can_be_filled(times, f):
+    x = Tensor(3.0, requires_grad=True)
+    for _ in range(times):
+        f(x).backward()
+    assert type(x.grad) is np.ndarray
+    x.grad.fill(0)
+    assert x.grad == 0
+
+
+@pytest.mark.parametrize("value", ["no", 1, None, 0.0, np.array([True])])
+def test_requires_grad_is_true_or_false(value):
+    x = Tensor([1.0])
+    for act in (lambda: setattr(x, "requires_grad", value), lambda: Tensor([1.0], requires_grad=value)):
+        with pytest.raises(DTypeError, match="requires_grad is True or False, not"):
+            act()
+    assert not x.requires_grad
+    x.requires_grad = np.True_
+    assert x.requires_grad
+
+
 # --- Comparisons ---
 
 COMPARISONS = [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]

@@ -134,6 +134,38 @@ def test_float16_knows_no_probability_that_is_too_small():
     np.testing.assert_allclose(logits.grad, [[-0.95] + [0.05] * 19], rtol=2e-3)
 
 
+COUNT = 70_000  # more than float16 can count to
+
+
+@pytest.mark.parametrize(
+    ("f", "share"),
+    [
+        (lambda x: x.mean(), 1 / COUNT), (lambda x: x.max(), 1 / COUNT), (lambda x: x.min(), 1 / COUNT),
+        (lambda x: x.reshape(1, COUNT).mean(axis=1).sum(), 1 / COUNT), (lambda x: x.logsumexp(), 1 / COUNT),
+        (lambda x: tg.cross_entropy(x.reshape(COUNT, 1) * np.ones(2), np.zeros(COUNT, int)), 0),
+        (lambda x: tg.softmax(x)[0], 0), (lambda x: x.var(), 0), (lambda x: x.std(), 0),
+    ],
+)  # fmt: skip
+def test_float16_divides_by_counts_that_it_cannot_hold(f, share):
+    x = tg.Tensor(np.ones(COUNT, np.float16), requires_grad=True)
+    out = f(x)
+    out.backward(np.float16(1000))
+    assert (out.dtype, x.grad.dtype) == (np.float16, np.float16)
+    assert np.isfinite(out.numpy())
+    np.testing.assert_allclose(x.grad[1:], 1000 * share, rtol=0.01, atol=1e-4)
+
+
+@pytest.mark.parametrize(("f", "wanted"), [(tg.mean, 0.5), (tg.var, 0.25), (tg.std, 0.5)])
+def test_float16_statistics_of_many_numbers(f, wanted):
+    x = tg.Tensor(np.arange(COUNT) % 2, dtype=np.float16, requires_grad=True)
+    out = f(x)
+    assert out.item() == pytest.approx(wanted, rel=1e-3)
+    out.backward(np.float16(1000))
+    wide = tg.Tensor(x.numpy(), dtype=np.float64, requires_grad=True)
+    f(wide).backward(1000.0)
+    np.testing.assert_allclose(x.grad, wide.grad, rtol=0.02)
+
+
 # --- NaN: what PyTorch 2.13 gives for the same ---
 
 

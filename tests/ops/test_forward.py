@@ -1,6 +1,7 @@
 """The forward of every op: NumPy's values, dtypes, shapes and errors; the rest against naive formulas and loops."""
 
 import itertools
+import linecache
 
 import numpy as np
 import pytest
@@ -223,6 +224,45 @@ def test_stack_and_concatenate_are_numpys(data, shape, count):
     np.testing.assert_array_equal(tg.stack(parts, axis), np.stack(parts, axis))
     for where in (axis, None):
         np.testing.assert_array_equal(tg.concatenate(parts, where), np.concatenate(parts, where))
+
+
+@pytest.mark.parametrize("join", [tg.stack, tg.concatenate])
+@pytest.mark.parametrize("count", [15, 16, 17, 40])
+def test_very_many_parts_are_joined_as_few_are(join, count):
+    parts = [tg.Tensor([float(k)], requires_grad=k % 3 > 0) for k in range(count)]
+    out = join(parts)
+    np.testing.assert_array_equal(out.numpy().ravel(), range(count))
+    out.backward(np.arange(1.0, count + 1).reshape(out.shape))
+    assert [p.grad for p in parts if p.requires_grad] == [k + 1 for k in range(count) if k % 3]
+    twice = tg.grad(lambda x: (join([x * float(k) for k in range(count)]) ** 2).sum())
+    np.testing.assert_allclose(
+        tg.jvp(twice, (np.ones(1),), (np.ones(1),))[1].numpy(), 2 * sum(k * k for k in range(count))
+    )
+
+
+def test_100_000_parts_are_joined_in_a_moment_and_leave_nothing_behind():
+    parts = [tg.Tensor([1.0], requires_grad=True) for _ in range(100_000)]
+    calls = len(linecache.cache)
+    tg.stack(parts).sum().backward()
+    assert len(linecache.cache) == calls
+    assert all(p.grad == 1 for p in parts)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "var", "std", "logsumexp"])
+def test_axes_may_be_a_list(name):
+    x = tg.Tensor(np.random.default_rng(0).random((2, 3, 4)), requires_grad=True)
+    y = tg.Tensor(x.numpy(), requires_grad=True)
+    for t, axes in ((x, [0, 2]), (y, (0, 2))):
+        getattr(t, name)(axis=axes).backward(np.arange(3.0))
+    np.testing.assert_array_equal(x.grad, y.grad)
+
+
+def test_a_padding_may_be_a_dict_as_in_numpy():
+    x = tg.Tensor(np.ones((2, 3)), requires_grad=True)
+    out = tg.pad(x, {-1: (1, 2), 0: 1})
+    np.testing.assert_array_equal(out.numpy(), np.pad(x.numpy(), {-1: (1, 2), 0: 1}))
+    out.backward(np.arange(out.size).reshape(out.shape))
+    np.testing.assert_array_equal(x.grad, np.arange(out.size).reshape(out.shape)[1:3, 1:4])
 
 
 # --- Stable where the naive formula is not ---

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinygrad_edu import Tensor, from_numpy
-from tinygrad_edu.errors import DTypeError, NoGraphError, StaleValueError
+from tinygrad_edu.errors import DTypeError, NoGraphError, ReadOnlyError, StaleValueError
 from tinygrad_edu.nn import Linear
 from tinygrad_edu.optim import SGD, sgd
 
@@ -207,11 +207,47 @@ def test_with_a_constant_learning_rate_it_is_also_keras_sgd(nesterov):
     np.testing.assert_allclose(p.numpy(), variable.numpy(), rtol=1e-6)
 
 
+def locked():
+    array = np.ones(2)
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize("settings", [{"momentum": 0.9}, {"momentum": 0.5, "nesterov": True}, {"weight_decay": 0.1}])
+def test_every_setting_may_be_set_between_steps(settings):
+    at_once, later = leaf([1.0, 2.0]), leaf([1.0, 2.0])
+    optimizers = SGD([at_once], lr=0.5, **settings), SGD([later], lr=0.5)
+    vars(optimizers[1]).update(settings)
+    for optimizer, p in zip(optimizers, (at_once, later), strict=True):
+        for _ in range(3):
+            p.grad = [1.0, -1.0]
+            optimizer.step()
+    np.testing.assert_array_equal(at_once.numpy(), later.numpy())
+
+
+@pytest.mark.parametrize(("name", "value"), [("lr", np.nan), ("momentum", -0.5), ("weight_decay", np.inf)])
+def test_a_wrong_setting_between_steps_is_refused_before_anything_moves(name, value):
+    p = leaf([1.0, 2.0])
+    p.grad = [1.0, 1.0]
+    optimizer = SGD([p], lr=0.5)
+    setattr(optimizer, name, value)
+    with pytest.raises(ValueError, match=f"SGD: {name} is a number of at least 0"):
+        optimizer.step()
+    assert p.numpy().tolist() == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
         (lambda w: SGD([w], lr=-0.1), ValueError, "SGD: lr is a number of at least 0, not -0.1"),
         (lambda w: SGD([w], lr=float("nan")), ValueError, "SGD: lr is a number of at least 0, not nan"),
+        (lambda w: SGD([w], lr=np.inf), ValueError, "SGD: lr is a number of at least 0, not inf, and finite"),
+        (lambda w: SGD([w], lr="0.1"), ValueError, "SGD: lr is a number of at least 0, not '0.1'"),
+        (
+            lambda w: SGD([from_numpy(locked(), True)], 0.1),
+            ReadOnlyError,
+            "SGD moves parameter 0 in place .* read-only",
+        ),
         (lambda w: SGD([w], 0.1, momentum=-1), ValueError, "SGD: momentum is a number of at least 0"),
         (lambda w: SGD([w], 0.1, weight_decay=-1), ValueError, "SGD: weight_decay is a number of at least 0"),
         (lambda w: SGD([w], 0.1, nesterov=True), ValueError, "nesterov=True.*give it a momentum, such as 0.9"),

@@ -87,7 +87,8 @@ def _without(mode: GradientMode, block: Block | None) -> Block | None:
 def no_grad() -> GradientMode:
     """Record nothing inside: ``with no_grad():``, or ``@no_grad()`` on a function.
 
-    The mode belongs to the thread or task that set it, and is restored after an exception.
+    The mode belongs to the thread or task that set it, and is restored after an exception. A block in a generator has
+    to end in the thread where it began.
 
     Examples
     --------
