@@ -18,6 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from models.console import program
 from tinygrad_edu.data import load_embedded
 
 Floats = NDArray[np.floating[Any]]
@@ -351,7 +352,7 @@ def positive(text: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the seed's log."""
+    """Print the seed's log. Ctrl-C ends it at once: the lines that are there are all that it leaves."""
     parser = OneLineParser(
         prog="python -m models.mnist_by_hand",
         description="Train the seed, faults included, on 1,000 digits and print its log line by line.",
@@ -364,4 +365,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    program("models.mnist_by_hand", main)

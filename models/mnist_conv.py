@@ -4,6 +4,7 @@ import argparse
 import json
 import math
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -12,12 +13,18 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from models import report
-from tinygrad_edu import data, nn, optim
+from models import STOPPED, report, results, stopping
+from models.console import complain, one_line, program, say
+from models.outcome import Outcome
+from tinygrad_edu import cross_entropy, data, nn, no_grad, optim
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.training import Batches, Epoch, fit, predict
 
+NAME = "models.mnist_conv"
+BEST = "best.safetensors"
+FILES = (results.SUMMARY, results.WEIGHTS, BEST, "history.csv", "curves.png", "kernels.png", "mistakes.png")
 LINEAR_INPUTS = 16 * 26 * 26
+ROOM = 2 * 4 * (16 * 9 + 10 * LINEAR_INPUTS) + (2 << 20)  # bytes: the weights twice, and 2 MiB for all the rest
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,7 @@ def epoch_batches(digits: data.Digits, recipe: Recipe, rng: np.random.Generator)
     """Yield one epoch's batches, shuffled and shifted as the recipe says. A remainder is left out, as in the seed."""
     order = rng if recipe.shuffle else None
     for x, y in data.batches(digits.x_train, digits.y_train, recipe.batch_size, rng=order, drop_last=True):
+        stopping.check()
         yield data.to_float(data.random_shift(x, recipe.shift, rng) if recipe.shift else x), y
 
 
@@ -103,7 +111,7 @@ def train(recipe: Recipe, digits: data.Digits, seed: int) -> tuple[nn.Sequential
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line."""
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, f"{self.prog}: {one_line(message)}\n")
 
 
 def _positive(kind: type[Any]) -> Callable[[str], Any]:
@@ -125,9 +133,15 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("a folder needs a name; '.' is the one you are in")
+    return Path(text)
+
+
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = _Parser("models.mnist_conv", description=__doc__)
+    parser = _Parser(NAME, description=__doc__)
     add = parser.add_argument
     add("--recipe", choices=RECIPES, default="tuned", help="our recipe, or the seed's own (default: %(default)s)")
     add("--epochs", type=_positive(int), help="passes over the training images (default: the recipe's, 40 or 300)")
@@ -138,7 +152,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="embedded (the 1,000 + 10,000 images in the package), keras, or a path to an mnist.npz "
              "(default: %(default)s)")  # fmt: skip
     add("--seed", type=_seed, default=0, help="of every random number (default: %(default)s)")
-    add("--output", type=Path, default=Path("runs/mnist_conv"), help="folder for the results (default: %(default)s)")
+    add("--output", type=_folder, default=Path("runs/mnist_conv"), help="folder for the results (default: %(default)s)")
     return parser.parse_args(arguments)
 
 
@@ -158,72 +172,135 @@ def choose(options: argparse.Namespace) -> Recipe:
     return recipe
 
 
-def run(recipe: Recipe, digits: data.Digits, seed: int) -> tuple[nn.Sequential, list[Epoch], str]:
-    """Train with a progress bar. Return the network, the history, and why it ended: done, stopped, or diverged."""
+def run(recipe: Recipe, digits: data.Digits, seed: int) -> tuple[nn.Sequential, Outcome]:
+    """Train with a progress bar, until the end, a signal or a number that is not finite."""
     from tqdm import tqdm
 
     model, epochs = train(recipe, digits, seed)
-    history: list[Epoch] = []
-    with tqdm(epochs, total=recipe.epochs, unit="epoch", disable=not sys.stderr.isatty()) as bar:
+    outcome = Outcome.begin(model.state_dict(), evaluated_loss(model, digits))
+    watched = sys.stderr is not None and sys.stderr.isatty()
+    with tqdm(epochs, total=recipe.epochs, unit="epoch", disable=not watched) as bar:
         try:
             for epoch in bar:
-                history.append(epoch)
                 bar.set_postfix_str(
                     f"loss {epoch.loss:.3f}, train {epoch.train_accuracy:.2%}, test {epoch.test_accuracy:.2%}"
                 )
-                if not math.isfinite(epoch.loss):
-                    return model, history, "diverged: the loss is no number any more; try a smaller --learning-rate"
+                if not outcome.add(epoch, model.state_dict()):
+                    break
         except KeyboardInterrupt:
-            return model, history, "stopped"
-    return model, history, "done"
+            outcome.end = "stopped"
+    model.load_state_dict(outcome.last.arrays)
+    outcome.judge(evaluated_loss(model, digits))
+    return model, outcome
 
 
-def summarize(history: list[Epoch], seconds: float, options: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
-    """Return the content of ``summary.json``. Accuracies are those after the last whole epoch."""
-    last = history[-1] if history else None
-    steps = sum(epoch.steps for epoch in history)
+def evaluated_loss(model: nn.Sequential, digits: data.Digits) -> float:
+    """Return the loss on training images, without dropout. A thousand of them tell."""
+    with no_grad():
+        logits = model.eval()(data.to_float(digits.x_train[:1000]))
+    model.train()
+    return float(cross_entropy(logits, digits.y_train[:1000]).item())
+
+
+def summarize(outcome: Outcome, seconds: float, options: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:
+    """Return the content of ``summary.json``. Accuracies are those of ``model.safetensors``."""
+    last = outcome.history[outcome.last.epoch - 1] if outcome.last.epoch else None
+    steps = sum(epoch.steps for epoch in outcome.history)
     return {
+        "end": outcome.end,
+        "reason": outcome.reason,
         "test_accuracy": last.test_accuracy if last else None,
         "train_accuracy": last.train_accuracy if last else None,
-        "epochs": len(history),
+        "epochs": len(outcome.history),
+        "model_epoch": outcome.last.epoch,
+        "best_epoch": outcome.best.epoch,
         "seconds": round(seconds, 3),
-        "step_milliseconds": round(1000 * sum(epoch.seconds for epoch in history) / steps, 3) if steps else None,
+        "step_milliseconds": round(1000 * sum(epoch.seconds for epoch in outcome.history) / steps, 3),
         "seed": options.seed,
         "options": {**{k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()}, **asdict(recipe)},
     }
 
 
-def save(
-    folder: Path, model: nn.Sequential, history: list[Epoch], summary: dict[str, Any], digits: data.Digits
-) -> None:
-    """Write all results into the folder."""
-    report.write_summary(folder, summary)
-    report.write_history(folder, history)
-    report.write_weights(folder, model.state_dict())
-    report.draw_curves(folder, history)
-    report.draw_kernels(folder, model.state_dict()["0.weight"])
+def write_numbers(folder: Path, outcome: Outcome) -> None:
+    """Write the weights and the history into the folder."""
+    report.write_history(folder, outcome.history)
+    report.write_weights(folder / results.WEIGHTS, outcome.last.arrays)
+    report.write_weights(folder / BEST, outcome.best.arrays)
+
+
+def write(folder: Path, model: nn.Sequential, outcome: Outcome, digits: data.Digits) -> None:
+    """Write all results but the summary into the folder."""
+    write_numbers(folder, outcome)
+    report.draw_curves(folder, outcome.history)
+    report.draw_kernels(folder, outcome.last.arrays["0.weight"])
     report.draw_mistakes(folder, digits.x_test, digits.y_test, predict(model, data.to_float(digits.x_test)))
 
 
+def place(folder: Path, end: str) -> Path:
+    """Return where the results go: those of a run that diverged never where there are others."""
+    earlier = any((folder / name).exists() for name in (results.SUMMARY, results.WEIGHTS))
+    if end == "diverged" and earlier and results.read_summary(folder).get("end") != "diverged":
+        return folder / "diverged"
+    return folder
+
+
+def rescue(outcome: Outcome, summary: dict[str, Any]) -> Path | None:
+    """Save the numbers alone where temporary files go. Return the folder, if there is room."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f"{NAME}-"))
+        results.save(folder, lambda staged: write_numbers(staged, outcome), summary)
+    except OSError:
+        return None
+    return folder
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code: 0, 1 where training failed, 2 for wrong options, 130 after Ctrl-C."""
+    """Run the program, and return its exit code.
+
+    It is 0, 1 where training diverged or its results could not be saved, 2 for wrong options, 130 after Ctrl-C.
+    """
     options = parse(arguments)
     begin = time.perf_counter()
     try:
         report.require_extra()
         recipe = choose(options)
         digits = load(options.data, options.train_size)
-        options.output.mkdir(parents=True, exist_ok=True)
+        results.prepare(options.output, FILES, ROOM)
     except (TinygradError, ValueError, OSError) as error:
-        print(f"models.mnist_conv: {' '.join(str(error).split())}", file=sys.stderr)
+        complain(NAME, " ".join(str(error).split()))
         return 2
-    model, history, end = run(recipe, digits, options.seed)
-    summary = summarize(history, time.perf_counter() - begin, options, recipe)
-    save(options.output, model, history, summary, digits)
+    # What overflows in a run that diverges is said once, at its end.
+    with stopping.noted(), np.errstate(all="ignore"):
+        model, outcome = run(recipe, digits, options.seed)
+        if not outcome.history:
+            say("stopped: before the end of the first epoch, so nothing is saved")
+            return STOPPED
+        summary = summarize(outcome, time.perf_counter() - begin, options, recipe)
+        return finish(model, outcome, digits, summary, options.output)
+
+
+def finish(model: nn.Sequential, outcome: Outcome, digits: data.Digits, summary: dict[str, Any], output: Path) -> int:
+    """Save what the run came to, say so in one line, and return the exit code."""
+    folder, code = place(output, outcome.end), {"done": 0, "stopped": STOPPED, "diverged": 1}[outcome.end]
+    try:
+        results.save(folder, lambda staged: write(staged, model, outcome, digits), summary)
+    except Exception as error:  # whatever it is, the weights are not to be lost with it
+        saved, code = rescue(outcome, summary), 1
+        where = f"the weights are in {saved}" if saved else "nor where temporary files go"
+        complain(NAME, f"cannot save in {folder}: {getattr(error, 'strerror', None) or error}; {where}")
+    else:
+        saved = folder
+    say(closing_line(outcome, summary, output, saved))
+    return code
+
+
+def closing_line(outcome: Outcome, summary: dict[str, Any], output: Path, folder: Path | None) -> str:
+    """Return in one line how the run ended, what it reached, and where its results are."""
     figures = {key: summary[key] for key in ("test_accuracy", "train_accuracy", "epochs", "seconds")}
-    print(f"{end}: {json.dumps(figures)} -> {options.output}")
-    return {"done": 0, "stopped": 130}.get(end, 1)
+    advice = f"{outcome.reason}; try a smaller --learning-rate: " if outcome.end == "diverged" else ""
+    kept = f" (what was in {output} is kept)" if folder == output / "diverged" else ""
+    return f"{outcome.end}: {advice}{json.dumps(figures)} -> {folder or 'nowhere'}{kept}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program(NAME, main)

@@ -1,7 +1,6 @@
-"""What a training run leaves behind: its numbers, its pictures, and its weights, in one folder."""
+"""The files that a training run leaves behind: its history, its pictures, and its weights."""
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -22,21 +21,17 @@ COLUMNS = 8
 
 
 def require_extra() -> None:
-    """Fail early, and name the extra, if a package that the report needs is missing."""
+    """Import early what the report needs, and name the extra if it is missing."""
     try:
-        import matplotlib  # noqa: F401
-        import safetensors  # noqa: F401
+        import matplotlib.backends.backend_agg
+        import matplotlib.figure  # noqa: F401
+        import safetensors.numpy  # noqa: F401
         import tqdm  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
             f"this program shows and saves its results with {error.name}, which is not installed: "
             f"pip install 'tinygrad-edu[models]'"
         ) from error
-
-
-def write_summary(folder: Path, summary: dict[str, Any]) -> None:
-    """Write ``summary.json``."""
-    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
 
 
 def write_history(folder: Path, history: Sequence[Epoch]) -> None:
@@ -47,11 +42,11 @@ def write_history(folder: Path, history: Sequence[Epoch]) -> None:
         writer.writerows(asdict(epoch) for epoch in history)
 
 
-def write_weights(folder: Path, weights: dict[str, ndarray]) -> None:
-    """Write ``model.safetensors``, which PyTorch's safetensors reader opens too."""
-    from safetensors.numpy import save_file
+def write_weights(path: Path, weights: dict[str, ndarray]) -> None:
+    """Write a safetensors file, which PyTorch's reader opens too."""
+    from safetensors.numpy import save
 
-    save_file({name: np.ascontiguousarray(array) for name, array in weights.items()}, folder / "model.safetensors")
+    path.write_bytes(save({name: np.ascontiguousarray(array) for name, array in weights.items()}))
 
 
 def _figure(width: float, height: float) -> "Figure":

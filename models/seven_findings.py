@@ -1,14 +1,17 @@
 """What each of the seed's seven faults costs: the by-hand network trained with and without each, side by side."""
 
-import argparse
 import csv
+import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields, replace
 from itertools import islice
+from multiprocessing import connection, parent_process
+from threading import Thread
 
-from models.mnist_by_hand import CORRECT, LEARNING_RATE, SEED, Faults, train
+from models.console import program
+from models.mnist_by_hand import CORRECT, LEARNING_RATE, SEED, Faults, OneLineParser, positive, train
 from tinygrad_edu.data import load_embedded
 from tinygrad_edu.parallel import available_cores, single_threaded_blas
 
@@ -59,16 +62,30 @@ def outcome(variant: str, epochs: int) -> Outcome:
     return Outcome(variant, epochs, history[-1][1], history[-1][2], max(test for _, test, _ in history))
 
 
+def end_with_parent() -> None:
+    """Let this process end when the one that started it does, however that ends."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
 def outcomes(names: list[str], epochs: int) -> Iterator[Outcome]:
     """Train several variants, one on each core."""
-    with ProcessPoolExecutor(available_cores()) as pool:
+    with ProcessPoolExecutor(available_cores(), initializer=end_with_parent) as pool:
         yield from pool.map(outcome, names, [epochs] * len(names))
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Print the outcomes as CSV, as they come."""
-    parser = argparse.ArgumentParser("python -m models.seven_findings", description=__doc__)
-    parser.add_argument("--epochs", type=int, default=300, help="epochs to train each variant (default: %(default)s)")
+    parser = OneLineParser("python -m models.seven_findings", description=__doc__)
+    parser.add_argument(
+        "--epochs", type=positive, default=300, help="epochs to train each variant (default: %(default)s)"
+    )
     epochs: int = parser.parse_args(arguments).epochs
     writer = csv.writer(sys.stdout)
     writer.writerow(field.name for field in fields(Outcome))
@@ -78,4 +95,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    program("models.seven_findings", main)

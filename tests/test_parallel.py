@@ -15,7 +15,7 @@ import threadpoolctl
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn, parallel
-from tinygrad_edu.errors import MissingExtraError, NonScalarBackwardError, ShapeError
+from tinygrad_edu.errors import DataError, DTypeError, MissingExtraError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.parallel import map_shards, shards, single_threaded_blas, value_and_grad
 
 THREADS = [1, 2, 5]
@@ -222,20 +222,139 @@ print(list(map_shards(lambda k: sum(map_shards(lambda j: 10 * k + j, 4, 2)), 4, 
     assert result.stdout == "[6, 46, 86, 126]\n"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_forked_process_has_threads_of_its_own():
-    program = """
-import os, threading
-from tinygrad_edu.parallel import map_shards
-list(map_shards(lambda k: k, 4, 2))
-if not os.fork():
-    both = threading.Barrier(2, timeout=10)
-    print(list(map_shards(lambda k: both.wait() < 2, 2, 2)))
-else:
-    os.wait()
+# --- Forks ---
+
+FORKS = """
+import os, signal, threading, time
+import numpy as np
+import threadpoolctl
+from tinygrad_edu import nn
+from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.parallel import map_shards, single_threaded_blas, value_and_grad
+
+def forked(child):
+    pid = os.fork()
+    if not pid:
+        signal.alarm(20)
+        print(child(), flush=True)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+def beside(work, child):
+    def for_ever():
+        while True:
+            work()
+    for _ in range(2):
+        threading.Thread(target=for_ever, daemon=True).start()
+    for _ in range(20):
+        assert forked(child) == 0
+    os._exit(0)
+
+def squares():
+    return list(map_shards(lambda k: k * k, 4, 2))
+
+def refused(call):
+    try:
+        return call()
+    except TinygradError as error:
+        return error
+
+def blas_threads():
+    return {library["num_threads"] for library in threadpoolctl.threadpool_info()}
+
+rng = np.random.default_rng(0)
+dropout, ones, x = nn.Dropout(0.5), np.ones(100_000, np.float32), rng.normal(size=(50, 6)).astype(np.float32)
+model = nn.Sequential(nn.Linear(6, 2), nn.Dropout(0.5))
+
+def step():
+    return len(value_and_grad(model, nn.cross_entropy, x, np.zeros(50, int), rng, shard_size=8, threads=2)[1])
+
 """
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30)
-    assert result.stdout == "[True, True]\n"
+OWN_THREADS = """
+squares()
+both = threading.Barrier(2, timeout=10)
+def child():
+    thread = threading.Thread(target=squares)
+    thread.start()
+    thread.join()
+    return list(map_shards(lambda k: both.wait() < 2, 2, 2))
+forked(child)
+"""
+BEGUN_BEFORE = """
+computed = []
+results = map_shards(lambda k: computed.append(k), 9, {})
+next(results)
+while {} and len(computed) < 9:
+    time.sleep(0.001)
+forked(lambda: refused(lambda: next(results)))
+"""
+DROPPED = """
+begun, goes_on = threading.Event(), threading.Event()
+def shard(k):
+    if threading.current_thread() is threading.main_thread():
+        return begun.wait(10)
+    begun.set()
+    return goes_on.wait(10)
+results = map_shards(shard, 2, 2)
+next(results)
+forked(lambda: (results.close(), squares()))
+goes_on.set()
+"""
+RENEWED_ONCE = """
+def child():
+    dropout(ones)
+    with dropout.rng.bit_generator.lock:
+        return dropout(ones).size
+forked(child)
+"""
+BY_A_HELPER = """
+both = threading.Barrier(2, timeout=10)
+def shard(k):
+    both.wait()
+    if threading.current_thread() is threading.main_thread():
+        return 0
+    pid = os.fork()
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) if pid else signal.alarm(20)
+print(sorted(map_shards(shard, 2, 2)))
+"""
+LIMITED_ELSEWHERE = """
+threadpoolctl.threadpool_limits(2)
+limited, goes_on = threading.Event(), threading.Event()
+def limit():
+    with single_threaded_blas():
+        limited.set()
+        goes_on.wait()
+threading.Thread(target=limit).start()
+limited.wait()
+forked(blas_threads)
+with single_threaded_blas():
+    forked(blas_threads)
+goes_on.set()
+"""
+GO_ON = "map_shards goes on in a forked process, without the threads that compute its other shards"
+FORKED = {
+    "has threads of its own": (OWN_THREADS, "[True, True]"),
+    "beside maps": ("beside(squares, squares)", "[0, 1, 4, 9]"),
+    "beside training": ("beside(step, step)", "2"),
+    "beside draws of the same generator": ("beside(lambda: dropout(ones), lambda: dropout(ones).size)", "100000"),
+    "with draws of its own": (RENEWED_ONCE, "100000"),
+    "in a map": (BEGUN_BEFORE.format(1, False), GO_ON),
+    "in a map of which all is computed": (BEGUN_BEFORE.format(2, True), GO_ON),
+    "in a map that it drops": (DROPPED, "(None, [0, 1, 4, 9])"),
+    "in a shard": ("print(list(map_shards(lambda k: k or forked(squares), 2, 2)))", "[0, 1, 4, 9]\n[0, 1]"),
+    "in a shard of a helper": (BY_A_HELPER, "[0, 1]"),
+    "while another thread limits": (LIMITED_ELSEWHERE, "{2}\n{1}"),
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize(("program", "shown"), FORKED.values(), ids=FORKED)
+def test_a_forked_process_goes_on_without_the_threads_that_it_has_not(program, shown):
+    result = subprocess.run(
+        [sys.executable, "-c", FORKS + program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+    assert shown in result.stdout, result.stderr
 
 
 # --- Matrix products ---
@@ -269,6 +388,29 @@ def test_two_that_overlap_put_the_threads_back(two_blas_threads):
     first.__exit__(None, None, None)
     assert set(blas_threads()) == {1}  # the second is still inside
     second.__exit__(None, None, None)
+    assert blas_threads() == two_blas_threads
+
+
+def test_any_thread_sets_them_and_any_puts_them_back(two_blas_threads):
+    """Whichever thread set them first, and is alive: threadpoolctl would let that one alone set them."""
+    entered, may_leave = threading.Event(), threading.Event()
+
+    def other():
+        with single_threaded_blas():
+            seen.append(blas_threads())
+            entered.set()
+            may_leave.wait(10)
+
+    seen, thread = [], threading.Thread(target=other)
+    with single_threaded_blas():
+        pass
+    thread.start()
+    entered.wait(10)
+    with single_threaded_blas():
+        may_leave.set()
+        thread.join()
+        seen.append(blas_threads())
+    assert {n for libraries in seen for n in libraries} == {1}
     assert blas_threads() == two_blas_threads
 
 
@@ -441,16 +583,35 @@ def test_a_loss_that_is_a_plain_number_is_refused():
         value_and_grad(network(), lambda out, y: out.mean().item(), *batch(), np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("size", [0, -5])
-def test_a_shard_of_nothing_is_refused(size):
-    with pytest.raises(ValueError, match=f"at least one sample, not {size}"):
-        gradient(shard_size=size)
+@pytest.mark.parametrize("number", ["shard_size", "threads"])
+@pytest.mark.parametrize(
+    ("value", "error"), [(0, DataError), (-3, DataError), (1.5, DTypeError), ("2", DTypeError), (True, DTypeError)]
+)
+def test_sizes_and_numbers_of_threads_are_whole_numbers_of_at_least_one(number, value, error):
+    with pytest.raises(error, match=f"{number} must be"):
+        gradient(**{number: value})
+    with pytest.raises(error, match=f"{number.removeprefix('shard_')} must be"):  # by the call, not at the first result
+        shards(5, value) if number == "shard_size" else map_shards(abs, 5, value)
+
+
+def test_they_may_be_numbers_of_numpy():
+    assert bits(gradient(np.int64(2), shard_size=np.uint8(32))) == bits(gradient(2))
+
+
+@pytest.mark.parametrize("rng", [None, 0, np.random.RandomState(0), np.random])
+def test_what_is_no_generator_is_refused(rng):
+    with pytest.raises(DTypeError, match=r"rng is a numpy\.random\.Generator, not .*default_rng\(seed\)"):
+        value_and_grad(network(), nn.cross_entropy, *batch(), rng)
 
 
 def test_the_model_sees_each_sample_once():
-    seen = []
-    value_and_grad(
-        network(), lambda out, y: seen.append(len(y)) or nn.cross_entropy(out, y), *batch(150),
-        np.random.default_rng(0), threads=1,
-    )  # fmt: skip
+    seen, model = [], network()
+
+    def loss(out, y):
+        seen.append(len(y))
+        return nn.cross_entropy(out, y)
+
+    for _ in range(2):  # the first time some are tried out before
+        seen.clear()
+        value_and_grad(model, loss, *batch(150), np.random.default_rng(0), threads=1)
     assert seen == [64, 64, 22]

@@ -101,6 +101,14 @@ class Modes(nn.Module):
         return out
 
 
+class Reshape(nn.Module):
+    def __init__(self, shape):
+        self.shape = shape
+
+    def forward(self, x):
+        return x.reshape(self.shape)
+
+
 ROWS = np.eye(5, dtype=np.float32)[np.arange(200) % 5]
 
 
@@ -133,6 +141,20 @@ def test_a_model_that_fails_is_left_in_its_mode():
 def test_predictions_of_nothing_are_none():
     classes = predict(Modes(), ROWS[:0])
     assert (classes.shape, classes.dtype.kind) == ((0,), "i")
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
+def test_one_logit_is_that_of_class_1_against_class_0(shape):
+    model = Reshape(shape)
+    logits = np.array([[-2.0], [0.5], [3.0], [-0.1]], np.float32)
+    assert predict(model, logits).tolist() == [0, 1, 1, 0]
+    assert accuracy(model, logits, np.array([0, 1, 0, 0])) == 0.75
+    assert accuracy(model, logits[:1], np.array([0])) == 1.0
+
+
+def test_labels_that_would_broadcast_are_refused():
+    with pytest.raises(tg.errors.ShapeError, match=r"labels of shape \(200, 1\) for classes of shape \(200,\)"):
+        accuracy(Modes(), ROWS, np.zeros((200, 1), int))
 
 
 def test_accuracy_is_the_share_of_right_labels():

@@ -65,6 +65,10 @@ class StateDictError(TinygradError, ValueError):
     """Keys or shapes of a state dict that do not fit the module."""
 
 
+class ForkedError(TinygradError, RuntimeError):
+    """Work on several threads goes on in a forked process, where those threads are not."""
+
+
 class DataError(TinygradError, ValueError):
     """A dataset or a file that is not what it should be."""
 

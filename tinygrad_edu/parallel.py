@@ -6,21 +6,24 @@ interpreter lock while it computes.
 """
 
 import os
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import cache, partial
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, RLock, Thread, get_ident
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu._checks import generator, whole_number
 from tinygrad_edu.engine import Tensor, enable_grad, from_numpy, walk
-from tinygrad_edu.errors import MissingExtraError, NonScalarBackwardError, ShapeError
+from tinygrad_edu.errors import ForkedError, MissingExtraError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
+from tinygrad_edu.nn.coupling import can_be_cut
 from tinygrad_edu.nn.randomness import independent_streams, random_stream
 
 __all__ = ["available_cores", "map_shards", "shards", "single_threaded_blas", "value_and_grad"]
@@ -28,8 +31,8 @@ __all__ = ["available_cores", "map_shards", "shards", "single_threaded_blas", "v
 Result = TypeVar("Result")
 
 # The number of BLAS threads belongs to the process: who limits it first notes what it was, the last puts it back.
-_limiting = Lock()
-_limited_by: set[object] = set()
+_limiting = RLock()  # a signal handler may come while its own thread holds it
+_limited_by: dict[object, int] = {}  # who limits it, each with its thread
 _before: Any = None
 
 
@@ -66,15 +69,33 @@ def single_threaded_blas() -> Iterator[None]:
     try:
         with _limiting:
             _before = _before or _blas().limit(limits=None)  # limits nothing, and notes what is set
-            _limited_by.add(this)
-            _blas().limit(limits=1, user_api="blas")
+            _limited_by[this] = get_ident()
+            _set_from_here(lambda: _blas().limit(limits=1, user_api="blas"))
         yield
     finally:  # also after a Ctrl-C half way through the above
         with _limiting:
-            _limited_by.discard(this)
-            if _before and not _limited_by:
-                _before.restore_original_limits()
-                _before = None
+            _limited_by.pop(this, None)
+            _put_back()
+
+
+def _put_back() -> None:
+    global _before
+    if _before and not _limited_by:
+        _set_from_here(_before.restore_original_limits)
+        _before = None
+
+
+def _set_from_here(set_limits: Callable[[], Any]) -> None:
+    """Call what sets the limits. From threadpoolctl 3.8 on, only the thread that first did can, until it lets go."""
+
+    def let_go() -> None:
+        for library in _blas().lib_controllers:
+            if hasattr(library, "clear_controlling_thread"):
+                library.clear_controlling_thread(force=True)
+
+    let_go()
+    set_limits()
+    let_go()
 
 
 @cache
@@ -84,28 +105,46 @@ def _helpers(threads: int) -> SimpleQueue[Callable[[], None]]:
     calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
     def serve() -> None:
-        while True:
-            calls.get()()
+        try:
+            while True:
+                calls.get()()
+        except ForkedError:  # of a shard that forked, in the child: nobody is there to raise it to
+            traceback.print_exc()
+            os._exit(1)
 
     for _ in range(threads):
         Thread(target=serve, name="tinygrad_edu", daemon=True).start()
     return calls
 
 
-if hasattr(os, "register_at_fork"):  # a forked process has none of these threads: it starts its own
-    os.register_at_fork(after_in_child=_helpers.cache_clear)
+def _begin_again() -> None:
+    """Forget, in a forked process, the threads that are not there: their limits, and the helpers."""
+    for this, thread in list(_limited_by.items()):
+        if thread != get_ident():
+            del _limited_by[this]
+    _put_back()
+    _helpers.cache_clear()
+    _limiting.release()
+
+
+if hasattr(os, "register_at_fork"):  # no fork while another thread sets the limit, and so holds locks of the library
+    os.register_at_fork(before=_limiting.acquire, after_in_parent=_limiting.release, after_in_child=_begin_again)
 
 
 def shards(count: int, size: int) -> list[slice]:
     """Cut `count` samples into slices of `size`, at least 1; the last may be shorter.
+
+    Raises
+    ------
+    DTypeError, DataError
+        Where `size` is not a whole number, or less than 1.
 
     Examples
     --------
     >>> shards(70, 32)
     [slice(0, 32, None), slice(32, 64, None), slice(64, 70, None)]
     """
-    if size < 1:
-        raise ValueError(f"a shard has at least one sample, not {size!r}.")
+    size = whole_number("size", size, 1)
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
@@ -124,9 +163,18 @@ def map_shards(function: Callable[[int], Result], count: int, threads: int | Non
     ------
     MissingExtraError
         Where threadpoolctl is not installed.
+    DTypeError, DataError
+        Where `threads` is not a whole number, or less than 1.
+    ForkedError
+        In a process that was forked since the first result: the other shards are computed in the one that forked.
     """
+    together = available_cores() if threads is None else whole_number("threads", threads, 1)
+    return _map_single_threaded(function, count, helpers=min(together, count) - 1)
+
+
+def _map_single_threaded(function: Callable[[int], Result], count: int, helpers: int) -> Iterator[Result]:
     with single_threaded_blas():
-        yield from _map_together(function, count, helpers=min(threads or available_cores(), count) - 1)
+        yield from _map_together(function, count, helpers)
 
 
 def _map_together(function: Callable[[int], Result], count: int, helpers: int) -> Iterator[Result]:
@@ -143,7 +191,7 @@ def _map_together(function: Callable[[int], Result], count: int, helpers: int) -
             yield work.result(k)
     finally:
         work.left.clear()  # who fails or stops early wants no more
-        for lock in busy:
+        for lock in busy if work.is_of_this_process() else ():
             with lock:  # once its helper has ended; one that begins later finds nothing left
                 pass
 
@@ -152,7 +200,7 @@ class _Work(Generic[Result]):
     """The shards that are left, which several threads take from, and what came of the others."""
 
     def __init__(self, function: Callable[[int], Result], count: int) -> None:
-        self.function, self.context = function, copy_context()
+        self.function, self.context, self.process = function, copy_context(), os.getpid()
         self.left = deque(range(count))
         self.results: dict[int, Result] = {}
         self.errors: dict[int, BaseException] = {}
@@ -168,6 +216,7 @@ class _Work(Generic[Result]):
             self.results[k] = self.context.copy().run(self.function, k)
         except BaseException as error:  # raised again where the result is asked for
             self.errors[k] = error
+        self.refuse_fork()
         self.done.put(k)
 
     def help(self, busy: Lock) -> None:
@@ -178,14 +227,28 @@ class _Work(Generic[Result]):
 
     def result(self, k: int) -> Result:
         """Return what came of a shard; until it is there, compute others or wait."""
-        while k not in self.results and k not in self.errors:
+        while True:
+            self.refuse_fork()
+            if k in self.errors:
+                raise self.errors.pop(k)
+            if k in self.results:
+                return self.results.pop(k)
             if self.left:
                 self.take()
             else:
                 self.done.get()
-        if k in self.errors:
-            raise self.errors.pop(k)
-        return self.results.pop(k)
+
+    def is_of_this_process(self) -> bool:
+        """Return whether this is not the copy of it in a forked process."""
+        return self.process == os.getpid()
+
+    def refuse_fork(self) -> None:
+        """Raise in a forked process, where the results of the other threads never arrive."""
+        if not self.is_of_this_process():
+            raise ForkedError(
+                "map_shards goes on in a forked process, without the threads that compute its other shards: begin it "
+                "anew there, or fork when it has ended. A shard that forks ends its child with os._exit()."
+            )
 
 
 def value_and_grad(
@@ -207,7 +270,8 @@ def value_and_grad(
     Parameters
     ----------
     model : Module
-        A model of which one module has ``couples_samples`` set runs unsharded.
+        A model of which one module has ``couples_samples`` set runs unsharded. That no other one couples samples is
+        tried out, the first time, on copies of the model; one that cannot be copied runs unsharded, with a warning.
     loss : callable
         Of the model's output and the labels of a shard: the mean over its samples, as a tensor of one element.
     x, y : (N, ...)
@@ -229,8 +293,12 @@ def value_and_grad(
     ------
     ShapeError
         Where x and y are empty or of different lengths.
+    CoupledSamplesError
+        Where the batch would be cut, and a module couples samples and does not say so, or the loss is not a mean.
     NonScalarBackwardError
         Where the loss is not one element.
+    DTypeError, DataError
+        Where `rng` is not a Generator, or `shard_size` or `threads` is not a whole number, or less than 1.
     MissingExtraError
         Where threadpoolctl is not installed.
 
@@ -248,9 +316,11 @@ def value_and_grad(
     """
     if len(x) != len(y) or not len(x):
         raise ShapeError(f"value_and_grad: a batch of {len(x)} samples with {len(y)} labels; it needs one for each.")
-    if any(module.couples_samples for module in model.modules()):
-        shard_size = len(x)
+    shard_size = whole_number("shard_size", shard_size, 1)
+    generator(rng)
     slices = shards(len(x), shard_size)
+    if len(slices) > 1 and not can_be_cut(model, loss, x, y, shard_size, single_threaded_blas()):
+        slices = shards(len(x), len(x))
     streams = independent_streams(rng, len(slices))
     leaves = [node for parameter in model.parameters() if (node := parameter._node)]
 

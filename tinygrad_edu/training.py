@@ -9,6 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import from_numpy, no_grad
+from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.ops import cross_entropy
 from tinygrad_edu.optim import SGD
@@ -91,7 +92,7 @@ def predict(model: Module, x: ndarray, threads: int | None = None) -> ndarray:
     Parameters
     ----------
     model : Module
-        From images to logits.
+        From images to logits. One logit an image, (N,) or (N, 1), is that of class 1 against class 0.
     x : (N, ...)
         Images as the model takes them.
     threads : int, optional
@@ -99,8 +100,15 @@ def predict(model: Module, x: ndarray, threads: int | None = None) -> ndarray:
     """
     slices = shards(len(x), 128)  # larger than in training: there is no way back that wants them in the cache
     with no_grad(), _evaluating(model):
-        classes = list(map_shards(lambda k: model(from_numpy(x[slices[k]])).data.argmax(axis=1), len(slices), threads))
+        classes = list(map_shards(lambda k: _classes(model(from_numpy(x[slices[k]])).data), len(slices), threads))
     return np.concatenate(classes) if classes else np.zeros(0, np.int64)
+
+
+def _classes(logits: ndarray) -> ndarray:
+    if logits.size == len(logits):  # one each, with which argmax would find the class 0 for all
+        return (logits.reshape(-1) > 0).astype(np.int64)
+    classes: ndarray = logits.argmax(axis=1)
+    return classes
 
 
 @contextmanager
@@ -117,7 +125,13 @@ def _evaluating(model: Module) -> Iterator[None]:
 
 def accuracy(model: Module, x: ndarray, y: ndarray) -> float:
     """Return the share of the images x (N, ...) whose most likely class is their label y (N,)."""
-    return float(np.mean(predict(model, x) == y))
+    classes = predict(model, x)
+    if np.shape(y) != classes.shape:
+        raise ShapeError(
+            f"accuracy() got labels of shape {np.shape(y)} for classes of shape {classes.shape}: each image needs one; "
+            "reshape the labels."
+        )
+    return float(np.mean(classes == y))
 
 
 def fit(

@@ -89,7 +89,7 @@ def test_no_samples_make_no_batches():
         ({"batch_size": -3}, DataError, "batch_size must be 1 or more; got -3"),
         ({"batch_size": 2.0}, DTypeError, "batch_size must be a whole number, 1 or more; got 2.0, a float"),
         ({"batch_size": True}, DTypeError, "batch_size must be a whole number, 1 or more; got True, a bool"),
-        ({"rng": 7}, DTypeError, r"rng must be a numpy.random.Generator; got 7. Make one with .*default_rng"),
+        ({"rng": 7}, DTypeError, r"rng is a numpy.random.Generator, not 7: make one .*default_rng"),
     ],
 )
 def test_a_wrong_call_of_batches_says_what_is_wrong_before_the_first_batch(change, error, message):
@@ -189,7 +189,7 @@ def test_an_image_can_leave_the_frame():
         ({"images": np.zeros((1, 1, 1, 2, 2))}, ShapeError, r"\(1, 1, 1, 2, 2\)"),
         ({"max_shift": -1}, DataError, "max_shift must be 0 or more; got -1"),
         ({"max_shift": 1.5}, DTypeError, "max_shift must be a whole number, 0 or more; got 1.5, a float"),
-        ({"rng": np.random}, DTypeError, "rng must be a numpy.random.Generator"),
+        ({"rng": np.random}, DTypeError, "rng is a numpy.random.Generator, not"),
     ],
 )
 def test_a_wrong_call_of_random_shift_says_what_is_wrong(change, error, message):

@@ -26,8 +26,9 @@ BUILT_INS = {
     "DataError": ValueError,
     "MissingExtraError": ImportError,
     "CoupledSamplesError": ValueError,
+    "ForkedError": RuntimeError,
 }
-OF_OTHER_ROOMS = {"StateDictError", "DataError", "MissingExtraError", "CoupledSamplesError"}
+OF_OTHER_ROOMS = {"StateDictError", "DataError", "MissingExtraError", "CoupledSamplesError", "ForkedError"}
 
 
 def leaf(shape=(2, 3), dtype=np.float32):

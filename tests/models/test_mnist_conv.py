@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,12 +15,11 @@ import pytest
 from safetensors.numpy import load_file
 
 import tinygrad_edu as tg
-from models import mnist_conv
+from models import mnist_conv, results
 from tinygrad_edu.testing import check_vjp
 
 PROJECT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "models.mnist_conv"]
-SHORT = ["--epochs", "2", "--train-size", "320"]
 
 
 def job(*options: object) -> subprocess.CompletedProcess[str]:
@@ -53,8 +54,11 @@ def test_the_default_job_reads_93_percent_of_the_test_images(full):
 def test_the_summary_says_how_it_was_made(full):
     summary = json.loads((full[0] / "summary.json").read_text())
     assert summary.keys() == {
-        "test_accuracy", "train_accuracy", "epochs", "seconds", "step_milliseconds", "seed", "options",
+        "end", "reason", "test_accuracy", "train_accuracy", "epochs", "model_epoch", "best_epoch", "seconds",
+        "step_milliseconds", "seed", "options", "files",
     }  # fmt: skip
+    assert (summary["end"], summary["model_epoch"]) == ("done", 40)
+    assert {*summary["files"], "summary.json"} == {*mnist_conv.FILES}
     assert 0 < summary["step_milliseconds"] < 1000 * summary["seconds"]
     assert summary["options"]["recipe"] == "tuned"
     assert summary["options"]["batch_size"] == 32
@@ -83,20 +87,20 @@ def test_the_saved_weights_give_the_accuracy_that_was_reported(full):
     assert float(np.mean(read == digits.y_test)) == summary["test_accuracy"]
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_gives_others(tmp_path):
+def test_the_same_seed_gives_the_same_bits_and_another_gives_others(small, tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        assert job(*SHORT, "--seed", seed, "--output", tmp_path / name).returncode == 0
+        assert job(*small, "--seed", seed, "--output", tmp_path / name).returncode == 0
     a, b, c = ((tmp_path / name / "model.safetensors").read_bytes() for name in "abc")
     assert a == b != c
     a, b = ([{**row, "seconds": 0} for row in history(tmp_path / name)] for name in "ab")
     assert a == b
 
 
-def test_the_bits_do_not_depend_on_the_number_of_cores(tmp_path):
+def test_the_bits_do_not_depend_on_the_number_of_cores(small, tmp_path):
     one = ["taskset", "-c", "0"] if sys.platform == "linux" else []
-    result = subprocess.run([*one, *COMMAND, *SHORT, "--output", tmp_path / "one"], cwd=PROJECT, check=False)
+    result = subprocess.run([*one, *COMMAND, *small, "--output", tmp_path / "one"], cwd=PROJECT, check=False)
     assert result.returncode == 0
-    assert job(*SHORT, "--output", tmp_path / "all").returncode == 0
+    assert job(*small, "--output", tmp_path / "all").returncode == 0
     assert (tmp_path / "one/model.safetensors").read_bytes() == (tmp_path / "all/model.safetensors").read_bytes()
 
 
@@ -104,7 +108,7 @@ def test_a_local_file_in_keras_format_is_data_too(tmp_path):
     digits = tg.data.load_embedded()
     np.savez(tmp_path / "mnist.npz", **{k: getattr(digits, k) for k in ("x_train", "y_train", "x_test", "y_test")})
     for name, source in (("file", tmp_path / "mnist.npz"), ("embedded", "embedded")):
-        assert job(*SHORT, "--data", source, "--output", tmp_path / name).returncode == 0
+        assert job("--epochs", 1, "--train-size", 64, "--data", source, "--output", tmp_path / name).returncode == 0
     file, embedded = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("file", "embedded"))
     assert file == embedded
 
@@ -121,7 +125,11 @@ def test_a_local_file_in_keras_format_is_data_too(tmp_path):
         (["--train-size", "1001"], "1001"),
         (["--data", "/no/such/file.npz"], "/no/such/file.npz"),
         (["--recipe", "other"], "argument --recipe: invalid choice: 'other'"),
-        (["--output", "/dev/null/x"], "/dev/null"),
+        (["--data", "/dev/zero"], "Cannot read MNIST from /dev/zero: it is not a regular file."),
+        (["--output", "/dev/null/x"], "results to /dev/null/x: Not a directory; choose another folder."),
+        (["--output", "/dev/null"], "results to /dev/null: File exists; choose another folder."),
+        (["--output", ""], "argument --output: a folder needs a name"),
+        (["--epochs", "1", "a\nb"], r"unrecognized arguments: a\nb"),
     ],
 )
 def test_a_wrong_option_is_one_message_and_no_traceback(options, message):
@@ -133,35 +141,92 @@ def test_a_wrong_option_is_one_message_and_no_traceback(options, message):
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_loss_that_runs_away_is_said_and_what_is_there_is_saved(tmp_path):
-    result = job(*SHORT, "--learning-rate", "1e39", "--output", tmp_path)
-    assert result.returncode == 1
-    assert result.stdout.startswith("diverged: ")
-    assert len(history(tmp_path)) == 1
+# Where numbers overflow, where they only grow, and where what was learned is of no use.
+RATES = ["1e38", "1e30", "1e3"]
 
 
-def test_ctrl_c_ends_cleanly_with_what_is_there(tmp_path):
-    folder = tmp_path / "run"
+@pytest.mark.parametrize("rate", RATES)
+def test_a_run_that_diverges_is_said_and_saves_its_last_and_best_finite_weights(rate, small, tmp_path, capsys):
+    assert mnist_conv.main([*small, "--learning-rate", rate, "--output", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("diverged: the loss ")
+    assert "try a smaller --learning-rate" in out
+    assert (out.count("\n"), err) == (1, "")
+    summary = results.read_summary(tmp_path)
+    assert summary["end"] == "diverged"
+    assert summary["reason"] in out
+    for name in (results.WEIGHTS, mnist_conv.BEST):
+        assert all(np.isfinite(array).all() for array in results.read_weights(tmp_path, name).values())
+    assert 0 < len(history(tmp_path)) <= 2
+
+
+def test_a_run_that_diverges_leaves_earlier_results_where_they_are(small, tmp_path, capsys):
+    assert mnist_conv.main([*small, "--output", str(tmp_path)]) == 0
+    good = (tmp_path / results.WEIGHTS).read_bytes()
+    for rate in RATES[:2]:
+        assert mnist_conv.main([*small, "--learning-rate", rate, "--output", str(tmp_path)]) == 1
+        assert f"-> {tmp_path}/diverged (what was in {tmp_path} is kept)" in capsys.readouterr().out
+        assert results.read_summary(tmp_path / "diverged")["options"]["learning_rate"] == float(rate)
+        assert (tmp_path / results.WEIGHTS).read_bytes() == good
+    assert results.read_summary(tmp_path)["end"] == "done"
+    assert mnist_conv.main([*small, "--output", str(tmp_path / "diverged")]) == 0  # a better run may take its place
+    assert results.read_summary(tmp_path / "diverged")["end"] == "done"
+
+
+def stopped(folder, options, number, spoil=lambda process: None):
+    """Run a job without end, and stop it once it trains, after something was done to it."""
+    command = [*COMMAND, *options, "--epochs", "1000000", "--output", folder]
     # A job in the background of a shell script ignores Ctrl-C, and so would what it starts.
-    program = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from models import mnist_conv; "
-        "sys.exit(mnist_conv.main(sys.argv[1:]))"
-    )
-    command = [sys.executable, "-c", program, "--epochs", "100000", "--output", folder]
-    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
-    try:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    environment = os.environ | {"TMPDIR": str(folder.parent)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=PROJECT, env=environment, text=True, **pipes) as process:
+        signal.signal(signal.SIGINT, before)
         while not folder.exists():  # it is made when the training begins
             time.sleep(0.1)
-        time.sleep(3)
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=120)
-    finally:
-        process.kill()
-    assert process.returncode == 130
+        time.sleep(2)
+        spoil(process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_cleanly_with_what_is_there(number, small, tmp_path):
+    code, out, err = stopped(tmp_path / "run", small, number)
+    assert (code, err) == (130, "")
     assert out.startswith("stopped: ")
-    summary = json.loads((folder / "summary.json").read_text())
-    assert summary["epochs"] == len(history(folder)) > 0
-    assert (folder / "model.safetensors").stat().st_size > 400_000
+    summary = results.read_summary(tmp_path / "run")
+    assert summary["end"] == "stopped"
+    assert summary["epochs"] == summary["model_epoch"] == len(history(tmp_path / "run")) > 0
+    assert results.read_weights(tmp_path / "run")
+
+
+def test_results_that_cannot_be_saved_in_their_folder_are_saved_elsewhere(small, tmp_path):
+    folder = tmp_path / "run"
+    code, out, err = stopped(folder, small, signal.SIGINT, lambda process: folder.rmdir() or folder.write_text("mine"))
+    refuge = next(tmp_path.glob("models.mnist_conv-*"))
+    assert code == 1
+    assert err == f"models.mnist_conv: cannot save in {folder}: File exists; the weights are in {refuge}\n"
+    assert out.startswith("stopped: ")
+    assert out.endswith(f"-> {refuge}\n")
+    assert results.read_weights(refuge)
+    assert folder.read_text() == "mine"
+
+
+def test_where_nothing_can_be_saved_one_line_says_so_and_the_old_results_stay(small, tmp_path):
+    folder = tmp_path / "run"
+
+    def fill(process):
+        assert mnist_conv.main([*small, "--output", str(folder)]) == 0
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    code, out, err = stopped(folder, small, signal.SIGTERM, fill)
+    assert code == 1
+    assert err == f"models.mnist_conv: cannot save in {folder}: File too large; nor where temporary files go\n"
+    assert out.endswith("-> nowhere\n")
+    assert results.read_summary(folder)["end"] == "done"
+    assert results.read_weights(folder)
 
 
 def test_help_names_every_option():

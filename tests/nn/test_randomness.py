@@ -1,7 +1,12 @@
 """The streams that layers draw from."""
 
-import numpy as np
+import itertools
 
+import numpy as np
+import pytest
+
+from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.nn import Conv2D, Dropout, Linear, init
 from tinygrad_edu.nn.randomness import current_stream, independent_streams, random_stream
 
 
@@ -11,6 +16,30 @@ def test_layers_draw_from_the_stream_that_is_set_and_otherwise_from_their_own():
     with random_stream(other):
         assert current_stream(own) is other
     assert current_stream(own) is own
+
+
+def set_stream(rng):
+    with random_stream(rng):
+        pass
+
+
+LAYERS = [lambda rng: Dropout(0.5, rng), lambda rng: Linear(1, 1, rng=rng), lambda rng: Conv2D(1, 1, 1, rng=rng)]
+DRAWS = [
+    set_stream,
+    lambda rng: init.uniform((2, 2), 1.0, rng),
+    lambda rng: init.xavier_uniform((2, 2), rng),
+    lambda rng: init.kaiming_uniform((2, 2), rng),
+    lambda rng: init.kaiming_normal((2, 2), rng),
+]
+NO_GENERATORS = [0, np.random.RandomState(0), np.random, np.random.PCG64(0)]
+
+
+@pytest.mark.parametrize(
+    ("draw", "rng"), [*itertools.product(LAYERS, NO_GENERATORS), *itertools.product(DRAWS, [None, *NO_GENERATORS])]
+)
+def test_what_is_no_generator_is_refused(draw, rng):
+    with pytest.raises(DTypeError, match=r"rng is a numpy\.random\.Generator, not .*default_rng\(seed\)"):
+        draw(rng)
 
 
 def drawn(streams):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from tinygrad_edu.data._checks import generator, whole_number
+from tinygrad_edu._checks import generator, whole_number
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
 
 X = TypeVar("X", bound=np.generic)

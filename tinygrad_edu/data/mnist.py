@@ -1,22 +1,32 @@
 """MNIST, the handwritten digits: the part that ships with the package, a local file, or Keras's download."""
 
 import io
+import math
 import os
+import stat
+import struct
 import sys
+import textwrap
+import warnings
 import zipfile
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from tinygrad_edu.data._checks import whole_number
+from tinygrad_edu._checks import whole_number
 from tinygrad_edu.errors import DataError, MissingExtraError
 
 EMBEDDED = "mnist_embedded.npz"
 KEYS = ("x_train", "y_train", "x_test", "y_test")
+# Bytes of one array: five times what MNIST's largest has. A small archive can unpack to any number of them.
+LARGEST = 1 << 28
+# Bytes of an archive's list of members: 50 are enough for each.
+LARGEST_LIST = 1 << 16
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,7 +63,8 @@ class Digits:
             images, labels = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
             _check_array(f"x_{part}", images, (28, 28))
             _check_array(f"y_{part}", labels, ())
-            _check_labels(part, labels, len(images))
+            _check_lengths(part, len(images), len(labels))
+            _check_labels(part, labels)
 
     def __repr__(self) -> str:
         return f"Digits({len(self.x_train)} training images, {len(self.x_test)} test images)"
@@ -113,8 +124,8 @@ def load_file(path: str | os.PathLike[str]) -> Digits:
     Parameters
     ----------
     path : str or path-like
-        An .npz archive with the keys of Keras's mnist.npz: x_train, y_train, x_test, y_test. Pickled
-        objects in it are never loaded.
+        An .npz archive with the keys of Keras's mnist.npz: x_train, y_train, x_test, y_test, of up to 256 MiB
+        each. Pickled objects in it are never loaded, and no array is before all of them say that they are digits.
 
     Returns
     -------
@@ -123,7 +134,8 @@ def load_file(path: str | os.PathLike[str]) -> Digits:
     Raises
     ------
     DataError
-        The file is missing, damaged or not an .npz, lacks a key, or holds something other than digits.
+        The file is missing, damaged, not a regular file or not an .npz, lacks a key, or holds something other
+        than digits.
 
     Examples
     --------
@@ -136,7 +148,7 @@ def load_file(path: str | os.PathLike[str]) -> Digits:
     Digits(10 training images, 10000 test images)
     """
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             return _read(file)
     # A damaged archive fails in a dozen ways: OSError, BadZipFile, zlib.error, EOFError, ValueError, ...
     except Exception as error:
@@ -193,41 +205,125 @@ def load_keras() -> Digits:
     return Digits(x_train, y_train, x_test, y_test)
 
 
+def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Open a file to read its bytes, if it is one: pipes and devices may never end.
+
+    Raises
+    ------
+    DataError
+        It is something else.
+    OSError
+        It cannot be opened.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise DataError("it is not a regular file.")
+    return Path(path).open("rb")
+
+
 def _read(file: IO[bytes]) -> Digits:
-    # NumPy would take anything but a zip for a pickle, and advise to trust it.
-    if not zipfile.is_zipfile(file):
-        raise DataError("it is not an .npz archive, or only a part of one.")
-    file.seek(0)
-    with np.load(file, allow_pickle=False) as archive:
-        missing = [key for key in KEYS if key not in archive]
+    _check_end(file)
+    with zipfile.ZipFile(file) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's and Python's, about headers that are wrong anyhow
+        held = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        missing = [key for key in KEYS if key not in held]
         if missing:
-            raise DataError(f"it has no {', '.join(missing)}; it holds {', '.join(archive) or 'nothing'}.")
-        return Digits(*(archive[key] for key in KEYS))
+            raise DataError(f"it has no {', '.join(missing)}; it holds {', '.join(held) or 'nothing'}.")
+        lengths = {key: _length(archive, key) for key in KEYS}
+        for part in ("train", "test"):
+            _check_lengths(part, lengths[f"x_{part}"], lengths[f"y_{part}"])
+        return Digits(*(_array(archive, key) for key in KEYS))
+
+
+def _check_end(file: IO[bytes]) -> None:
+    """Refuse what does not end as the archives that NumPy writes, and lists of members that would fill the memory."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - 42))
+    end = file.read(42)
+    # The end of a zip, without a comment; before it would be that of a zip64, for more than 4 GiB.
+    if end[-22:-18] != b"PK\5\6" or end[-2:] != b"\0\0" or end[:4] == b"PK\6\7":
+        raise DataError("it is not an .npz archive, or only a part of one.")
+    (listed,) = struct.unpack("<I", end[-10:-6])
+    if listed > LARGEST_LIST:
+        raise DataError(f"its list of members has {listed:,} bytes, more than the {LARGEST_LIST:,} that are read.")
+
+
+def _length(archive: zipfile.ZipFile, key: str) -> int:
+    """Return how many images or labels there are, from headers alone, if they are what they should be."""
+    member = _member(archive, f"{key}.npy")
+    with archive.open(member) as file:
+        shape, dtype = _header(member.filename, file)
+        begin = file.tell()
+    _check_form(key, dtype, shape, (28, 28) if key.startswith("x") else ())
+    if begin + math.prod(shape) * dtype.itemsize != member.file_size:
+        raise DataError(f"{member.filename} is damaged: its size is not the one that its header gives.")
+    return shape[0]
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    """Return what the archive says of a member, if it can be read and is not too large."""
+    if archive.namelist().count(name) > 1:
+        raise DataError(f"it has more than one {name}.")
+    member = archive.getinfo(name)
+    if member.flag_bits & 1:
+        raise DataError(f"{name} is encrypted.")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(f"{name} is compressed in a way that NumPy does not write.")
+    if member.file_size > LARGEST:
+        raise DataError(f"{name} unpacks to {member.file_size:,} bytes, more than the {LARGEST:,} that are read.")
+    return member
+
+
+def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    try:
+        shape, _, dtype = readers[npy.read_magic(file)](file)
+    except (ValueError, KeyError) as error:  # NumPy's message would advise to allow pickles
+        raise DataError(f"{name} is damaged: it does not begin as an array that NumPy wrote.") from error
+    if dtype.hasobject:
+        raise DataError(f"{name} holds Python objects, which may be programs and are never loaded.")
+    return shape, dtype
+
+
+def _array(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
+    with archive.open(f"{key}.npy") as file:
+        array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
+    return array
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, DataError):
-        return str(error)
-    if isinstance(error, OSError):
-        return f"{error.strerror or error}."
-    return f"it is damaged ({type(error).__name__}: {error})."
+        reason = str(error)
+    elif isinstance(error, OSError):
+        reason = f"{error.strerror or error}."
+    else:
+        reason = f"it is damaged ({type(error).__name__}: {error})."
+    reason = textwrap.shorten(reason, 300, placeholder=" ...")  # a damaged header can be long, and hold anything
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in reason)
 
 
 def _check_array(name: str, array: object, tail: tuple[int, ...]) -> None:
-    wanted = f"uint8 of shape (N, {', '.join(map(str, tail))})" if tail else "uint8 of shape (N,)"
     if not isinstance(array, np.ndarray):
-        raise DataError(f"{name} is a {type(array).__name__}; it must be an array, {wanted}.")
-    if array.dtype != np.uint8:
-        raise DataError(f"{name} is {array.dtype}; it must be {wanted}. Convert it with astype(numpy.uint8).")
-    if array.ndim != 1 + len(tail) or array.shape[1:] != tail or not len(array):
-        raise DataError(f"{name} has shape {array.shape}; it must be {wanted}, with N of 1 or more.")
+        raise DataError(f"{name} is a {type(array).__name__}; it must be an array, {_wanted(tail)}.")
+    _check_form(name, array.dtype, array.shape, tail)
 
 
-def _check_labels(part: str, labels: NDArray[np.uint8], images: int) -> None:
-    if len(labels) != images:
-        raise DataError(
-            f"x_{part} has {images} images and y_{part} has {len(labels)} labels; each image needs one label."
-        )
+def _check_form(name: str, dtype: np.dtype[Any], shape: tuple[int, ...], tail: tuple[int, ...]) -> None:
+    if dtype != np.uint8:
+        raise DataError(f"{name} is {dtype}; it must be {_wanted(tail)}. Convert it with astype(numpy.uint8).")
+    if len(shape) != 1 + len(tail) or shape[1:] != tail or shape[0] < 1:
+        raise DataError(f"{name} has shape {shape}; it must be {_wanted(tail)}, with N of 1 or more.")
+
+
+def _wanted(tail: tuple[int, ...]) -> str:
+    return f"uint8 of shape (N, {', '.join(map(str, tail))})" if tail else "uint8 of shape (N,)"
+
+
+def _check_lengths(part: str, images: int, labels: int) -> None:
+    if labels != images:
+        raise DataError(f"x_{part} has {images} images and y_{part} has {labels} labels; each image needs one label.")
+
+
+def _check_labels(part: str, labels: NDArray[np.uint8]) -> None:
     wrong = np.flatnonzero(labels > 9)
     if wrong.size:
         raise DataError(

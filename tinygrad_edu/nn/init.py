@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from tinygrad_edu import _checks
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError, ShapeError
 
@@ -22,16 +23,9 @@ def generator(rng: Any) -> np.random.Generator:
     Raises
     ------
     DTypeError
-        For anything else: a number would start every layer with the same values.
+        For anything else.
     """
-    if rng is None:
-        return np.random.default_rng()
-    if not isinstance(rng, np.random.Generator):
-        raise DTypeError(
-            f"rng is a numpy.random.Generator, not {rng!r}: make one for the whole program, "
-            f"rng = numpy.random.default_rng(seed), and pass it to every layer."
-        )
-    return rng
+    return np.random.default_rng() if rng is None else _checks.generator(rng)
 
 
 def fans(shape: Sequence[int]) -> tuple[int, int]:
@@ -79,7 +73,7 @@ def uniform(shape: Sequence[int], a: float, rng: np.random.Generator, dtype: DTy
     array([[ 0.00701248,  0.00273923],
            [ 0.00022273, -0.00460427]], dtype=float32)
     """
-    values = _precise(dtype, generator(rng).random, shape)
+    values = _precise(dtype, _checks.generator(rng).random, shape)
     values *= 2 * a
     values -= a
     return Tensor(values, requires_grad=True)
@@ -125,7 +119,7 @@ def kaiming_normal(shape: Sequence[int], rng: np.random.Generator, dtype: DTypeL
     >>> round(float(weight.numpy().var()) * 200, 1)
     2.0
     """
-    values = _precise(dtype, generator(rng).standard_normal, shape)
+    values = _precise(dtype, _checks.generator(rng).standard_normal, shape)
     values *= math.sqrt(2 / fans(shape)[0])
     return Tensor(values, requires_grad=True)
 

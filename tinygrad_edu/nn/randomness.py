@@ -1,21 +1,50 @@
 """Which random stream a layer draws from: its own, or that of the shard it is working on."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from numpy.random.bit_generator import ISeedSequence
 
+from tinygrad_edu._checks import generator
+
 _stream: ContextVar[np.random.Generator | None] = ContextVar("tinygrad_edu_random_stream", default=None)
+
+
+# In a forked process, the ids of the generators whose locks are renewed; who holds the others may not be there.
+_renewed: set[int] | None = None
+_renewing = Lock()
+
+
+def _forget_threads() -> None:
+    global _renewed, _renewing
+    _renewed, _renewing = set(), Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
+
+
+def _unlocked(rng: np.random.Generator) -> np.random.Generator:
+    """Return `rng`, at its first use in a forked process with a new lock, as Python's own modules do with theirs."""
+    if _renewed is not None and id(rng) not in _renewed:
+        with _renewing:
+            if id(rng) not in _renewed:
+                lock: Any = rng.bit_generator.lock
+                lock._at_fork_reinit()
+                _renewed.add(id(rng))
+    return rng
 
 
 @contextmanager
 def random_stream(rng: np.random.Generator) -> Iterator[None]:
     """Make every layer draw from `rng` inside, in this thread or task, instead of from its own generator."""
-    token = _stream.set(rng)
+    token = _stream.set(generator(rng))
     try:
         yield
     finally:
@@ -25,7 +54,7 @@ def random_stream(rng: np.random.Generator) -> Iterator[None]:
 def current_stream(own: np.random.Generator) -> np.random.Generator:
     """Return the generator that a layer is to draw from now."""
     stream = _stream.get()
-    return own if stream is None else stream
+    return _unlocked(own if stream is None else stream)
 
 
 class _Words(ISeedSequence):
@@ -45,5 +74,6 @@ def independent_streams(rng: np.random.Generator, count: int) -> list[np.random.
     They say where its PCG64 begins and which of 2**127 sequences it follows: two streams as good as never meet. All
     depends on nothing but the state of `rng`, and takes a fifth of the time of ``rng.spawn(count)``.
     """
-    seeds: list[Any] = [_Words(words) for words in rng.integers(2**64, size=(count, 4), dtype=np.uint64)]
+    drawn = _unlocked(rng).integers(2**64, size=(count, 4), dtype=np.uint64)
+    seeds: list[Any] = [_Words(words) for words in drawn]
     return [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]

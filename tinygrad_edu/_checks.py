@@ -1,11 +1,13 @@
-"""Checks of arguments that several functions of this room share."""
+"""Checks of arguments that several rooms share: whole numbers, and generators of random numbers."""
+
+from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.errors import DataError, DTypeError
 
 
-def whole_number(name: str, value: object, low: int, high: int | None = None) -> int:
+def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
     """Return `value` as an int, or say which whole numbers `name` may be."""
     wanted = f"{low} or more" if high is None else f"from {low} to {high}"
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
@@ -15,10 +17,11 @@ def whole_number(name: str, value: object, low: int, high: int | None = None) ->
     return int(value)
 
 
-def generator(rng: object) -> np.random.Generator:
-    """Return `rng` if it is a NumPy Generator, or say how to make one."""
+def generator(rng: Any) -> np.random.Generator:
+    """Return `rng` if it is a NumPy Generator, or say how to make one. A seed would start every layer alike."""
     if isinstance(rng, np.random.Generator):
         return rng
     raise DTypeError(
-        f"rng must be a numpy.random.Generator; got {rng!r}. Make one with numpy.random.default_rng(seed)."
+        f"rng is a numpy.random.Generator, not {rng!r}: make one for the whole program, "
+        f"rng = numpy.random.default_rng(seed), and pass it to whatever draws."
     )

@@ -1,0 +1,246 @@
+"""Results in a folder that changes as a whole: killed at any moment, it shows the old set of files or the new one.
+
+A set is a folder of its own inside, whose summary is written last and names the other files with their checksums. What
+the folder shows are links that all lead through one more link, ``.results``, to the set: a new set takes the place of
+the old one when that link does, in a single step. Where a system has no links, the files are moved one by one, and a
+folder without a summary is one that was interrupted.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from numpy import ndarray
+
+from tinygrad_edu.data.mnist import open_regular
+from tinygrad_edu.errors import DataError
+
+__all__ = ["SUMMARY", "WEIGHTS", "prepare", "read_summary", "read_weights", "save"]
+
+SUMMARY = "summary.json"
+WEIGHTS = "model.safetensors"
+CURRENT = ".results"
+SET = ".results-"
+HOUR = 3600
+LARGEST_SUMMARY = 1 << 20
+
+
+def prepare(folder: Path, names: Iterable[str], room: int) -> None:
+    """Make the folder, and try now what `save` will do at the end.
+
+    Parameters
+    ----------
+    folder : Path
+    names : iterable of str
+        Of the files to save.
+    room : int
+        How many bytes they will need.
+
+    Raises
+    ------
+    DataError
+        The folder cannot be made or written to, or its disk is full.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(os.urandom(room))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise DataError(
+            f"cannot write {room:,} bytes of results to {folder}: {error.strerror}; choose another folder."
+        ) from error
+    for name in names:
+        if (folder / name).is_dir():
+            raise DataError(f"cannot write results to {folder}: {name} is a folder in it; choose another folder.")
+
+
+def save(folder: Path, write: Callable[[Path], None], summary: dict[str, Any]) -> None:
+    """Replace the results in a folder, all at once. Whatever else is in the folder stays.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is missing.
+    write : callable
+        Writes the files, without the summary, into the folder that it is given.
+    summary : dict
+        What ``summary.json`` says. The size and the checksum of every other file are added to it, as ``"files"``.
+
+    Raises
+    ------
+    OSError
+        The results cannot be written. Those that were there before are as they were, unless it was the move of a file
+        that failed, on a system without links.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    staged = _new_set(folder)
+    done = {staged}
+    try:
+        write(staged)
+        names = _seal(staged, summary)
+        if _has_links(staged):
+            done.add(_current(folder) or _adopt(folder, names))
+            _show(folder, staged, names)
+        else:
+            _replace_each(folder, staged, names)
+    finally:
+        with suppress(OSError):
+            _tidy(folder, done)
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Return what ``summary.json`` says; an empty dict where there is none, or none that can be read."""
+    try:
+        with open_regular(folder / SUMMARY) as file:
+            summary = json.loads(file.read(LARGEST_SUMMARY))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return summary if isinstance(summary, dict) and isinstance(summary.get("files"), dict) else {}
+
+
+def read_weights(folder: Path, name: str = WEIGHTS) -> dict[str, ndarray]:
+    """Return the arrays of a file of weights, once its size and its checksum are those in the summary.
+
+    Parameters
+    ----------
+    folder : Path
+        Of results.
+    name : str
+        ``model.safetensors`` or ``best.safetensors``.
+
+    Raises
+    ------
+    DataError
+        The file, or the summary, is missing, cut, damaged or not of this set of results.
+    """
+    from safetensors.numpy import load
+
+    told = read_summary(folder).get("files", {}).get(name)
+    if told is None:
+        raise DataError(f"{folder / SUMMARY} is missing, damaged or says nothing of {name}: train again.")
+    try:
+        with open_regular(folder / name) as file:
+            content = file.read() if os.fstat(file.fileno()).st_size == told["bytes"] else b""
+        if _entry(content) != told:
+            raise DataError(f"it is not the file that {SUMMARY} names.")
+        return load(content)
+    # What was not written by safetensors fails in several ways: SafetensorError, KeyError, ValueError, ...
+    except Exception as error:
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise DataError(f"cannot read the weights in {folder / name}: {reason} Train again.") from error
+
+
+def _entry(content: bytes) -> dict[str, Any]:
+    """Return what the summary says of a file."""
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def _new_set(folder: Path) -> Path:
+    staged = folder / f"{SET}{secrets.token_hex(8)}"
+    staged.mkdir()
+    return staged
+
+
+def _seal(staged: Path, summary: dict[str, Any]) -> list[str]:
+    """Bring the files to the disk, then the summary that names them. Return the names of all, the summary last."""
+    files = {path.name: _entry(path.read_bytes()) for path in sorted(staged.iterdir())}
+    for name in files:
+        _sync(staged / name)
+    (staged / SUMMARY).write_text(json.dumps({**summary, "files": files}, indent=2) + "\n")
+    _sync(staged / SUMMARY)
+    _sync(staged)
+    return [*files, SUMMARY]
+
+
+def _current(folder: Path) -> Path | None:
+    """Return the set that the folder shows."""
+    link = folder / CURRENT
+    return folder / os.readlink(link) if link.is_symlink() else None
+
+
+def _adopt(folder: Path, names: Iterable[str]) -> Path:
+    """Make a set of the files that are there, and let the folder show it: then it can be exchanged in one step."""
+    old = _new_set(folder)
+    for name in names:
+        if (folder / name).is_file():
+            shutil.copy2(folder / name, old / name)
+            _sync(old / name)
+    _sync(old)
+    if (folder / CURRENT).is_dir() and not (folder / CURRENT).is_symlink():  # a copy, made by what follows links
+        os.rename(folder / CURRENT, _new_set(folder))
+    _link(folder / CURRENT, old.name, old)
+    return old
+
+
+def _show(folder: Path, staged: Path, names: Iterable[str]) -> None:
+    """Let the folder show the new set. Until the last step each name still leads to the old one."""
+    for name in names:
+        if not _leads(folder / name):
+            _link(folder / name, f"{CURRENT}/{name}", staged)
+    _sync(folder)
+    _link(folder / CURRENT, staged.name, staged)
+    _sync(folder)
+
+
+def _leads(path: Path) -> bool:
+    """Whether a path is a link that leads through the one to the set."""
+    return path.is_symlink() and os.readlink(path) == f"{CURRENT}/{path.name}"
+
+
+def _link(path: Path, target: str, workshop: Path) -> None:
+    """Put a link in the place of whatever a path is, in one step."""
+    os.symlink(target, workshop / CURRENT)
+    os.replace(workshop / CURRENT, path)
+
+
+def _has_links(folder: Path) -> bool:
+    try:
+        os.symlink(SUMMARY, folder / CURRENT)
+    except (OSError, NotImplementedError):
+        return False
+    os.unlink(folder / CURRENT)
+    return True
+
+
+def _replace_each(folder: Path, staged: Path, names: list[str]) -> None:
+    """Move the files one by one: the old summary goes first and the new one comes last."""
+    (folder / SUMMARY).unlink(missing_ok=True)
+    _sync(folder)
+    for name in names[:-1]:
+        os.replace(staged / name, folder / name)
+    _sync(folder)
+    os.replace(staged / SUMMARY, folder / SUMMARY)
+    _sync(folder)
+
+
+def _tidy(folder: Path, done: Collection[Path]) -> None:
+    """Remove the sets that are done with, those that killed runs have left, and links to what is no more."""
+    shown, now = _current(folder), time.time()
+    for path in folder.glob(f"{SET}*"):
+        # A younger one may belong to a run that is just saving.
+        if path != shown and (path in done or path.stat().st_mtime < now - HOUR):
+            shutil.rmtree(path, ignore_errors=True)
+    for path in folder.iterdir():
+        if _leads(path) and not path.exists():
+            path.unlink()
+
+
+def _sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk."""
+    if os.name != "posix" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,48 @@
+"""The command: attack the package at random, as long as is asked for, and print what came of it."""
+
+import argparse
+import sys
+import time
+
+from tests.campaign import files, forks, kills, programs
+from tinygrad_edu.parallel import available_cores
+
+# Of each part: its campaign, how often it tries unless told, the figures that must be 0, and its other options.
+PARTS = {
+    "programs": (programs.campaign, 100_000, ("silent wrong gradients", "other failures"), ("processes",)),
+    "kills": (kills.campaign, 200, ("mixtures", "broken files", "tracebacks", "other failures"), ("processes",)),
+    "files": (files.campaign, 10_000, ("wrong data", "obscure errors"), ()),
+    "forks": (forks.campaign, 200, ("hangs", "other failures"), ()),
+}
+
+
+def parse(arguments=None):
+    """Read the command line."""
+    parser = argparse.ArgumentParser("python -m tests.campaign", description=__doc__)
+    parts = parser.add_subparsers(dest="part", required=True)
+    for name, (campaign, count, _, others) in PARTS.items():
+        part = parts.add_parser(name, help=sys.modules[campaign.__module__].__doc__)
+        part.add_argument("--count", type=int, default=count, help="how many (default: %(default)s)")
+        part.add_argument("--seed", type=int, default=0, help="of the first (default: %(default)s)")
+        if "processes" in others:
+            part.add_argument("--processes", type=int, default=available_cores(), help="at once (default: the cores)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Run one part, and return 0 if nothing went wrong."""
+    options = parse(arguments)
+    campaign, _, faults, others = PARTS[options.part]
+    begin = time.perf_counter()
+    settings = {name: getattr(options, name) for name in ("count", "seed", *others)}
+    figures = campaign(**settings, say=lambda line: print(line, flush=True))
+    seconds = time.perf_counter() - begin
+    wrong = [f"{figures[fault]:,} {fault}" for fault in faults]
+    more = [f"{count:,} {what}" for what, count in sorted(figures.items()) if what not in faults]
+    print(f"{options.part}, {options.count:,} from seed {options.seed}, {seconds:.0f} s: {', '.join(wrong)}")
+    print(f"({', '.join(more)})")
+    return int(any(figures[fault] for fault in faults))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""Files: each damaged archive and file of weights is refused, in a line that says why, or gives the right data."""
+
+import hashlib
+import json
+import struct
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections import Counter
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from random import Random
+from zipfile import ZipFile
+
+import numpy as np
+from safetensors.numpy import save
+
+from models import results
+from tests.campaign import damages
+from tinygrad_edu import data
+from tinygrad_edu.errors import DataError
+
+PROJECT = Path(__file__).parents[2]
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+WEIGHTS = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.arange(6, 12, dtype=np.float32)}
+DTYPES = {"F32": "<f4", "F64": "<f8", "F16": "<f2", "I8": "<i1", "U64": "<u8", "BOOL": "?", "C64": "<c8"}
+LONGEST_LINE = 1000
+ONE_IN = 1000  # of so many files, the main job reads the first two: an archive of each kind
+
+
+def campaign(count, seed, say):
+    """Damage so many files and read them; return the figures, and say what failed."""
+    figures = Counter({"wrong data": 0, "obscure errors": 0})
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("error")  # a warning is one more line
+        for number in range(seed, seed + count):
+            kind = KINDS[number % len(KINDS)]
+            damage, result, told = kind(Random(number), Path(folder))
+            if number % ONE_IN < 2 and result in ("refused", "right data"):
+                figures["read by the job"] += 1
+                result, told = judge_the_job(Path(folder) / "digits.npz", result)
+            figures.update([result, kind.__name__.replace("_", " ")])
+            if result in ("wrong data", "obscure errors"):
+                say(f"file {number}, {kind.__name__}, {damage}: {result}: {told}")
+    return figures
+
+
+def damaged_archive(random, folder):
+    """Damage an archive by an accident."""
+    content, accident = good_archive(random), random.choice(damages.ACCIDENTS)
+    return accident.__name__, *judge(folder, archive=accident(random, content), right=digits)
+
+
+def crafted_archive(random, folder):
+    """Make an archive that NumPy did not write. What is right in it, NumPy says."""
+    members, craft = good_members(), random.choice(damages.MEMBERS)
+    content = damages.archive(random, craft(random, members))
+    trick = random.choice(damages.ARCHIVES)
+    content = trick(random, content)
+    return f"{craft.__name__}, {trick.__name__}", *judge(folder, archive=content, right=lambda: read_by_numpy(content))
+
+
+def damaged_weights(random, folder):
+    """Damage the weights by an accident."""
+    accident = random.choice(damages.ACCIDENTS)
+    seal(folder, save(WEIGHTS))
+    return accident.__name__, *judge(folder, weights=accident(random, save(WEIGHTS)), right=lambda: WEIGHTS)
+
+
+def damaged_summary(random, folder):
+    """Damage the summary, which says what the weights are."""
+    accident = random.choice(damages.ACCIDENTS)
+    seal(folder, save(WEIGHTS))
+    summary = folder / results.SUMMARY
+    summary.write_bytes(accident(random, summary.read_bytes()))
+    return accident.__name__, *judge(folder, weights=save(WEIGHTS), right=lambda: WEIGHTS)
+
+
+def crafted_weights(random, folder):
+    """Make weights that were not written by us, and a summary that names them."""
+    damage = random.choice((damages.weights_header, *damages.ACCIDENTS))
+    content = damage(random, save(WEIGHTS))
+    seal(folder, content)
+    return damage.__name__, *judge(folder, weights=content, right=lambda: read_by_hand(content))
+
+
+KINDS = (damaged_archive, crafted_archive, damaged_weights, crafted_weights, damaged_summary)
+
+
+def judge(folder, right, archive=None, weights=None):
+    """Read an archive, or weights; return what came of it, and the error that was told."""
+    try:
+        if archive is not None:
+            (folder / "digits.npz").write_bytes(archive)
+            found = vars(data.load_file(folder / "digits.npz"))
+        else:
+            (folder / results.WEIGHTS).write_bytes(weights)
+            found = results.read_weights(folder)
+    except DataError as error:
+        return "refused" if is_a_line(str(error)) else "obscure errors", repr(error)
+    except Exception as error:
+        return "obscure errors", repr(error)
+    return "right data" if same(found, right()) else "wrong data", "no error"
+
+
+def is_a_line(message):
+    """Whether a message is what a student can read: the programs print it in one line."""
+    line = " ".join(message.split())
+    return line.isprintable() and len(line) < LONGEST_LINE and "allow_pickle" not in line
+
+
+def same(found, right):
+    """Whether there are the same arrays, of the same dtypes and shapes, bit by bit."""
+    return found.keys() == right.keys() and all(
+        (a := found[k]).dtype == (b := right[k]).dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+        for k in found
+    )
+
+
+def judge_the_job(path, expected):
+    """Let the main job read an archive, and return what came of it: it is what the reader says, in one line."""
+    command = [sys.executable, "-m", "models.mnist_conv", "--data", path, "--train-size", "3", "--batch-size", "3"]
+    command += ["--epochs", "1", "--output", path.parent / "run"]
+    job = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    refused = job.returncode == 2 and job.stdout == "" and len(job.stderr.splitlines()) == 1
+    right = job.returncode == 0 and job.stderr == ""
+    return expected if {"refused": refused, "right data": right}[expected] else "obscure errors", str(job)
+
+
+# --- Good files ---
+
+
+@cache
+def digits():
+    some = data.load_embedded()
+    return {key: getattr(some, key)[:3] for key in KEYS}
+
+
+@cache
+def good_members():
+    """Return the content of each member of an archive of three digits, by name."""
+    with ZipFile(BytesIO(good_archive(None))) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def good_archive(random):
+    file = BytesIO()
+    (random.choice((np.savez, np.savez_compressed)) if random else np.savez)(file, **digits())
+    return file.getvalue()
+
+
+def seal(folder, content):
+    """Write a summary that names the weights."""
+    told = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    (folder / results.SUMMARY).write_text(json.dumps({"end": "done", "files": {results.WEIGHTS: told}}))
+
+
+# --- What is right in a file that NumPy, or safetensors, did not write ---
+
+
+def read_by_numpy(content):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {key: np.load(BytesIO(content))[key] for key in KEYS}
+
+
+def read_by_hand(content):
+    """Return the arrays of a file of weights."""
+    (length,) = struct.unpack("<Q", content[:8])
+    numbers, arrays = content[8 + length :], {}
+    for name, told in json.loads(content[8 : 8 + length]).items():
+        if name != "__metadata__":
+            start, stop = told["data_offsets"]
+            arrays[name] = np.frombuffer(numbers[start:stop], DTYPES[told["dtype"]]).reshape(told["shape"])
+    return arrays

@@ -1,0 +1,124 @@
+"""Forks: a process forks while its other threads compute, and each child computes at once, too."""
+
+import os
+import signal
+import warnings
+from collections import Counter
+from contextlib import contextmanager
+from random import Random
+from threading import Event, Thread
+from time import sleep
+
+import numpy as np
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn, optim, parallel
+
+LONGEST = 20  # seconds, of a child that computes for milliseconds
+SHARDS = 4
+LAYER = nn.Dropout(0.5, rng=np.random.default_rng(0))  # all threads draw from its generator, and each child does
+
+
+def campaign(count, seed, say):
+    """Fork so many times; return the figures, and say what failed."""
+    figures, random = Counter({"hangs": 0, "other failures": 0}), Random(seed)
+    with computing():
+        for number in range(count):
+            sleep(random.uniform(0, 0.01))
+            what = outcome(fork())
+            figures[what] += 1
+            if what != "right":
+                say(f"fork {number}: {what}")
+    return figures
+
+
+def fork():
+    """Let a child compute; return how it ended, as `os.waitpid` says it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons advise against what is done here
+        child = os.fork()
+    if not child:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # which ends it
+        signal.alarm(LONGEST)
+        try:
+            os._exit(0 if is_right() else 1)
+        finally:
+            os._exit(2)
+    return os.waitpid(child, 0)[1]
+
+
+def outcome(status):
+    if os.WIFSIGNALED(status):
+        return "hangs" if os.WTERMSIG(status) == signal.SIGALRM else "other failures"
+    return "right" if os.WEXITSTATUS(status) == 0 else "other failures"
+
+
+@contextmanager
+def computing():
+    """Compute in other threads, each in its own way, for as long as this is open."""
+    over = Event()
+
+    def again_and_again(work):
+        while not over.is_set():
+            work()
+
+    threads = [Thread(target=again_and_again, args=(work,)) for work in WORKS for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def is_right():
+    """Whether a gradient, shards and writes come out in this process as they should."""
+    w = tg.Tensor(np.arange(1.0, 4.0), requires_grad=True)
+    (w * w).sum().backward()
+    with tg.no_grad():
+        w += 1.0
+    shards = list(parallel.map_shards(_shard, SHARDS, threads=2))
+    dropped = LAYER(w).numpy()
+    return (
+        np.array_equal(w.grad, [2.0, 4.0, 6.0])
+        and np.array_equal(w.numpy(), [2.0, 3.0, 4.0])
+        and shards == [_shard(k) for k in range(SHARDS)]
+        and set(dropped / w.numpy()) <= {0.0, 2.0}
+    )
+
+
+def _shard(k):
+    x = tg.Tensor(np.full((4, 4), float(k)), requires_grad=True)
+    (x @ x).sum().backward()
+    return float(x.grad.sum())
+
+
+def map_shards():
+    list(parallel.map_shards(_shard, SHARDS, threads=2))
+
+
+def go_back():
+    w = tg.Tensor(np.ones((8, 8)), requires_grad=True)
+    (w.tanh() @ w).sum().backward()
+
+
+def write():
+    w = tg.Tensor(np.ones(8), requires_grad=True)
+    optimizer = optim.SGD([w], lr=0.1, momentum=0.9)
+    for _ in range(8):
+        w.grad = np.ones(8)
+        optimizer.step()
+        with tg.no_grad():
+            w *= 0.5
+
+
+def drop():
+    x, labels = np.ones((64, 4), np.float32), np.zeros(64, np.int64)
+    LAYER(tg.Tensor(np.ones(10_000)))
+    model = nn.Sequential(nn.Linear(4, 3, rng=np.random.default_rng(0)), LAYER)
+    parallel.value_and_grad(model, nn.cross_entropy, x, labels, np.random.default_rng(0), shard_size=16, threads=2)
+
+
+WORKS = (map_shards, go_back, write, drop)

@@ -1,0 +1,114 @@
+"""Interruptions: an exception at a random place inside a statement, by Python's tracing or by a real signal."""
+
+import dis
+import os
+import signal
+import sys
+from functools import lru_cache
+from itertools import pairwise
+
+import tinygrad_edu
+from tests.campaign import statements
+
+PACKAGE = os.path.dirname(tinygrad_edu.__file__)
+
+
+class Interrupt(BaseException):
+    """What a program cannot expect, and is no KeyboardInterrupt either."""
+
+
+def draw(random, signals):
+    """Return a function that runs an act and interrupts it: at one of its first places, or after microseconds."""
+    kind = random.choice((KeyboardInterrupt, Interrupt))
+    if signals and random.random() < 0.5:
+        seconds = random.uniform(1e-6, random.choice((1e-5, 1e-4)))
+        return lambda act: after(seconds, act, kind)
+    places = random.randrange(random.choice((4, 16, 64, 256)))
+    return lambda act: at(places, act, kind)
+
+
+def at(places, act, kind):
+    """Run an act, and raise at one of the places where Python handles signals, in the package or in the act."""
+    left, raised = places, []
+
+    def trace(frame, event, _argument):
+        nonlocal left
+        if not _is_ours(frame.f_code.co_filename):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "call" or (event == "opcode" and frame.f_lasti in _places(frame.f_code)):
+            left -= 1
+            if left < 0:
+                raised.append(kind(_place(frame)))
+                raise raised[-1]
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        return _as_it_was_raised(act, raised)
+    finally:
+        sys.settrace(before)
+
+
+def after(seconds, act, kind):
+    """Run an act, and let a signal come after some time, whose handler raises: in the main thread only."""
+    running, raised = True, []
+
+    def handler(_signal, frame):
+        if running:
+            raised.append(kind(_place(frame)))
+            raise raised[-1]
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        return _as_it_was_raised(act, raised)
+    finally:
+        running = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _as_it_was_raised(act, raised):
+    """Run an act, and raise the interruption itself where NumPy made another error of it, as in an ``__index__``.
+
+    So it is where Python drops it, as in a generator that ends.
+    """
+    try:
+        result = act()
+    except Exception as error:
+        if raised:
+            raise raised[-1] from error
+        raise
+    if raised:
+        raise raised[-1]
+    return result
+
+
+@lru_cache(None)
+def _places(code):
+    """Return where, besides at the beginning of a function, Python handles signals: after a call and on the way back.
+
+    What comes after a call must be in the same `try` or `with`: a signal belongs to the call.
+    """
+    instructions = dis.Bytecode(code)
+    blocks = instructions.exception_entries
+    back = {each.argval for each in instructions if each.opname.startswith("JUMP_BACKWARD")}
+    called = [(a.offset, b.offset) for a, b in pairwise(instructions) if a.opname.startswith("CALL")]
+    return back.union(b for a, b in called if _handler(blocks, a) == _handler(blocks, b))
+
+
+def _handler(blocks, offset):
+    """Return where an error at some place is handled."""
+    return next((each.target for each in blocks if each.start <= offset < each.end), None)
+
+
+@lru_cache(None)
+def _is_ours(filename):
+    return filename.startswith((PACKAGE, "<op ")) or filename == statements.__file__
+
+
+def _place(frame):
+    code, line = frame.f_code, frame.f_lineno
+    return f"the entry of {code.co_qualname}" if line == code.co_firstlineno else f"{code.co_qualname}, line {line}"

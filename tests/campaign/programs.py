@@ -1,0 +1,121 @@
+"""Random programs, alone and in threads, interrupted at random: each gradient is right, or refused."""
+
+import multiprocessing
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Barrier
+
+import numpy as np
+
+from tests.campaign import computing, going_back, writing
+from tests.campaign.program import Program, SilentlyWrongError, quiet
+
+STEPS = 12
+ALL = (*computing.STEPS, *writing.STEPS, *going_back.STEPS)
+CHUNK = 250  # programs that a process takes at once
+
+
+def play(seed):
+    """Play one program, or two at once; return the figures.
+
+    Raises
+    ------
+    UnexplainedError
+        Something that nobody can explain. The same seed does the same once more, as far as threads let it.
+    """
+    kind = (alone, alone, alone, side_by_side, on_the_same)[seed % 5]
+    with quiet():
+        return Counter({kind.__name__.replace("_", " "): 1}) + kind(seed)
+
+
+def alone(seed):
+    """Play a program."""
+    return to_the_end(Program(seed).begin())
+
+
+def side_by_side(seed):
+    """Play a program while another thread plays one of its own."""
+    return at_once(Program(seed).begin(), Program(f"{seed} beside", signals=False).begin())
+
+
+def on_the_same(seed):
+    """Play two programs in two threads, which go on from the same tensors and only read them."""
+    first = Program(seed).begin()
+    take(first, 4, computing.STEPS)
+    one, two = Program(f"{seed} one").go_on_from(first), Program(f"{seed} two", signals=False).go_on_from(first)
+    figures = at_once(one, two)
+    leaves = [x for x in first.handles if x.columns]
+    wanted = [(one.owed + two.owed)[x.columns].reshape(x.tensor.shape) for x in leaves]
+    found = [going_back.grad(x) for x in leaves]
+    one.scale = max(one.scale, two.scale)
+    one.demand_gradients(
+        going_back.close(one, found, wanted), f"gradients of common leaves are wrong: {found}, for {wanted}"
+    )
+    return figures
+
+
+def at_once(one, two):
+    """Play two programs, the second in another thread."""
+    start = Barrier(2, timeout=60)
+    with switching_often(), ThreadPoolExecutor(1) as others:
+        other = others.submit(lambda: start.wait() >= 0 and to_the_end(two))
+        start.wait()
+        return to_the_end(one) + other.result()
+
+
+@contextmanager
+def switching_often():
+    """Let Python go from thread to thread some fifty times in a program."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(2e-5)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+@np.errstate(all="ignore")
+def to_the_end(program):
+    """Take all steps; then make all changes that are left, and go back from every tensor."""
+    take(program, STEPS, ALL)
+    for change in program.changes:
+        change()
+    program.look()
+    for handle in program.handles:
+        if handle.jacobian is not None and handle.columns is None:
+            going_back.go_back(program, handle, retain=True)
+    return program.figures
+
+
+def take(program, count, steps):
+    """Take so many steps. One that was interrupted may be taken once more."""
+    for _ in range(count):
+        again = program.random.choice(steps)(program)
+        while again and program.random.random() < 0.5:
+            again = again()
+
+
+def campaign(count, seed, processes, say):
+    """Play so many programs in so many processes; return the figures, and say what failed."""
+    figures = Counter({"silent wrong gradients": 0, "other failures": 0})
+    chunks = [range(first, min(first + CHUNK, seed + count)) for first in range(seed, seed + count, CHUNK)]
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        for more, failed in pool.imap_unordered(play_all, chunks):
+            figures.update(more)
+            for line in failed:
+                say(line)
+    return figures
+
+
+def play_all(seeds):
+    """Play the programs of some seeds; return the figures, and a line for each that failed."""
+    figures, failed = Counter(), []
+    for seed in seeds:
+        try:
+            figures.update(play(seed))
+        except Exception as error:
+            figures["silent wrong gradients" if isinstance(error, SilentlyWrongError) else "other failures"] += 1
+            failed.append(f"seed {seed}: {type(error).__name__}: {error}")
+    return figures, failed

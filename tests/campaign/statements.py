@@ -1,0 +1,228 @@
+"""What a program writes, and what it hands to ops and changes later: each way is a function, by name."""
+
+import array
+import mmap
+import operator
+from collections import deque
+
+import numpy as np
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn, optim
+
+# --- Writes ---
+
+
+class BrokenError(Exception):
+    """What a value raises when it is asked for its numbers."""
+
+
+class BrokenValue:
+    """A value that fails when NumPy reads it."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise BrokenError
+
+
+class Holder(nn.Module):
+    """A module of one tensor, to load a state into."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+
+def write_into_data(t, values):
+    t.data[...] = values
+
+
+def write_into_a_view_of_data(t, values):
+    t.data.reshape(-1)[:1] = np.ravel(values)[:1]
+
+
+def write_by_a_ufunc(t, values):
+    np.add(values, values, out=t.data)
+
+
+def write_by_copyto(t, values):
+    np.copyto(t.data, values, casting="unsafe")
+
+
+def subtract_from_data(t, values):
+    t.data -= np.asarray(values)
+
+
+def set_data(t, values):
+    t.data = values
+
+
+def set_elements(t, values):
+    with tg.no_grad():
+        t[...] = values
+
+
+def set_the_first(t, values):
+    with tg.no_grad():
+        t[tuple(0 for _ in t.shape)] = np.ravel(values)[0]
+
+
+def add_without_recording(t, values):
+    with tg.no_grad():
+        t += np.asarray(values)
+
+
+@tg.no_grad()
+def multiply_without_recording(t, values):
+    t *= np.asarray(values)
+
+
+def load(t, values):
+    Holder(t).load_state_dict({"tensor": np.asarray(values)})
+
+
+def stepping(t):
+    """Return a write that is an optimizer's step."""
+    optimizer = optim.SGD([t], lr=1.0, momentum=0.5, nesterov=True, weight_decay=0.5)
+
+    def step(t, values):
+        t.grad = np.array(values)
+        optimizer.step()
+
+    return step
+
+
+WRITES = {
+    "assign": tg.Tensor.assign,
+    "data[...] =": write_into_data,
+    "data.reshape(-1)[:1] =": write_into_a_view_of_data,
+    "ufunc out=data": write_by_a_ufunc,
+    "copyto(data)": write_by_copyto,
+    "data -=": subtract_from_data,
+    "data =": set_data,
+    "[...] =": set_elements,
+    "[0, 0] =": set_the_first,
+    "no_grad +=": add_without_recording,
+    "no_grad *=": multiply_without_recording,
+    "load_state_dict": load,
+}
+VALUES = {
+    "an array": lambda values: values,
+    "a list": lambda values: values.tolist(),
+    "a Tensor": tg.Tensor,
+    "one that overflows": lambda values: np.where(np.arange(values.size).reshape(values.shape) % 2, 1e300, values),
+    "one that fails": lambda values: BrokenValue(),
+}
+IN_PLACE = {
+    "add": operator.iadd,
+    "subtract": operator.isub,
+    "multiply": operator.imul,
+    "divide": operator.itruediv,
+}
+
+# --- Objects that their owner changes: each way returns one that holds `before`, and a function that makes it hold
+# `after`. As an index, they are permutations of the places along an axis. ---
+
+
+class Subclass(np.ndarray):
+    """An array of a kind of its own."""
+
+
+class Moving:
+    """A number that changes."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __index__(self):
+        return self.value
+
+
+def refill(container, before, after):
+    """Return a container that holds `before`, and a function that makes it hold `after`."""
+    everything = ... if isinstance(container, np.ndarray) else slice(None)
+    container[everything] = before
+    return container, lambda: operator.setitem(container, everything, after)
+
+
+def deque_of(before, after):
+    numbers = deque(before)
+    return numbers, lambda: (numbers.clear(), numbers.extend(after))
+
+
+def memory_map(before, after):
+    before = np.asarray(before)
+    memory = mmap.mmap(-1, max(1, before.nbytes))
+    return refill(np.ndarray.__new__(np.memmap, before.shape, before.dtype, memory), before, after)
+
+
+def subclass(before, after):
+    return refill(np.array(before).view(Subclass), before, after)
+
+
+def copied(before, after):
+    return refill(np.array(before), before, after)
+
+
+def machine_array(before, after):
+    numbers = array.array("q", before)
+    return numbers, lambda: operator.setitem(numbers, slice(None), array.array("q", after))
+
+
+def memory_view(before, after):
+    numbers, change = machine_array(before, after)
+    return memoryview(numbers), change
+
+
+def plain_list(before, after):
+    return refill([], before, after)
+
+
+def tensor(before, after):
+    numbers = tg.Tensor(np.array(before))
+    return numbers, lambda: numbers.assign(np.array(after))
+
+
+def in_a_tuple(way):
+    def inside(before, after):
+        numbers, change = way(before, after)
+        return (numbers,), change
+
+    return inside
+
+
+def slice_of_0d_arrays(before, after):
+    start, stop = np.array(before[0]), np.array(before[0] + 1)
+    return slice(start, stop), lambda: (start.fill(after[0]), stop.fill(after[0] + 1))
+
+
+def number_that_moves(before, after):
+    number = Moving(before[0])
+    return number, lambda: setattr(number, "value", after[0])
+
+
+def zero_dimensional(before, after):
+    number = np.array(before[0])
+    return number, lambda: number.fill(after[0])
+
+
+def mask(before, after):
+    places = np.arange(len(before))
+    return refill(places == 0, places == before[0], places == after[0])
+
+
+INDICES = {
+    way.__name__: way
+    for way in (
+        copied, subclass, memory_map, machine_array, memory_view, deque_of, plain_list, tensor, slice_of_0d_arrays,
+        number_that_moves, zero_dimensional, mask,
+    )
+}  # fmt: skip
+IN_A_TUPLE = (copied, plain_list, tensor, deque_of, zero_dimensional)
+INDICES |= {f"a tuple of {way.__name__}": in_a_tuple(way) for way in IN_A_TUPLE}
+OPERANDS = {
+    "an array": copied,
+    "Fortran's order": lambda before, after: refill(np.array(before, order="F"), before, after),
+    "a subclass": subclass,
+    "a memory map": memory_map,
+    "a view": lambda before, after: refill(np.zeros((2, *np.shape(before)))[1, ...], before, after),
+}
+LISTS = {"a list": plain_list, "an array": copied, "a deque": deque_of, "array.array": machine_array}

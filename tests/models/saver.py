@@ -1,0 +1,114 @@
+"""Saves over a folder and comes to grief before the n-th system call, for every n: `python saver.py FOLDER BEFORE HOW`.
+
+Prints for each n what the folder showed afterwards, and after one more save that nothing disturbed.
+"""
+
+import errno
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from models import report, results
+
+CALLS = {"open", "os.chmod", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.utime"}
+
+LONGEST = 4064  # bytes: the weights
+
+
+def save(folder, end, names=("history.csv", "picture.png")):
+    def write(staged):
+        report.write_weights(staged / results.WEIGHTS, {"w": np.full(1000, len(end), np.float32)})
+        for name in names:
+            (staged / name).write_text(end * 1000)
+
+    results.save(folder, write, {"end": end})
+
+
+def begin(folder, before):
+    """Make what the save finds: nothing, a set, or the plain files that copying a set gives."""
+    folder.mkdir()
+    if before != "nothing":
+        save(folder, "old", ["history.csv", "of_old.txt"])
+    if before == "files":
+        shutil.copytree(folder, folder.with_name("copy"))
+        shutil.rmtree(folder)
+        folder.with_name("copy").rename(folder)
+    (folder / "own").mkdir()
+    (folder / "own" / "notes.txt").write_text("mine")
+    (folder / "notes.txt").write_text("mine, too")
+
+
+def disturb(n, how):
+    """Let the n-th call from now on kill the process, or fail; `unlinked` lets each call for a link fail as well.
+
+    `full` lets no file grow beyond 500 n bytes. Return a function that says whether there was an n-th, or one too long.
+    """
+    if how == "full":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500 * n, 500 * n))
+        return lambda: 500 * n < LONGEST
+    calls = 0
+
+    def before(event, arguments):
+        nonlocal calls
+        if event == "os.symlink" and how.endswith("unlinked"):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        if event in CALLS:
+            calls += 1
+            if calls == n and how.startswith("killed"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            if calls == n:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    sys.addaudithook(before)
+    return lambda: calls >= n
+
+
+def attempt(folder, n, how):
+    """Save in a process of its own, disturbed. Return whether it was not, having fewer calls."""
+    child = os.fork()
+    if not child:
+        disturbed = disturb(n, how)
+        with suppress(OSError):
+            save(folder, "new")
+        os._exit(disturbed())
+    return os.waitpid(child, 0)[1] == 0
+
+
+def shown(folder):
+    """Return which set the folder shows, if it is whole, and if what is not of the set is there."""
+    assert (folder / "own" / "notes.txt").read_text() == "mine"
+    assert (folder / "notes.txt").read_text() == "mine, too"
+    summary = results.read_summary(folder)
+    if not summary:
+        return "nothing"
+    for name, told in summary["files"].items():
+        content = (folder / name).read_bytes()
+        assert results._entry(content) == told, f"{name} is not of the set"
+    weights = results.read_weights(folder)["w"]
+    assert weights[0] == len(summary["end"])
+    return summary["end"]
+
+
+def main(home, before, how):
+    for n in count(1):
+        folder = Path(home) / str(n)
+        begin(folder, before)
+        unharmed = attempt(folder, n, how)
+        seen = shown(folder)
+        save(folder, "later")
+        print(json.dumps([seen, shown(folder)]))
+        assert all(path.exists() for path in folder.iterdir()), "a link to what is no more"
+        if unharmed:
+            break
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,69 @@
+"""What programs say is one line each, whatever it is about; where it cannot be written there is no traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models import results
+from models.console import one_line
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("résumé → 数", "résumé → 数"),
+        ("a\nb\r\tc", r"a\nb\r\tc"),
+        ("\x1b[31m\x00\x7f", r"\x1b[31m\x00\x7f"),
+        (os.fsdecode(b"\xff"), r"\udcff"),
+        ("\u2028\u202e", r"\u2028\u202e"),
+    ],
+)
+def test_what_would_break_a_line_is_escaped(text, line):
+    assert one_line(text) == line
+
+
+def shell(program, end, **environment):
+    """Run a program in a shell that ends its output."""
+    return subprocess.run(
+        ["bash", "-c", f'"$0" -m models.{program} {end}', sys.executable],
+        cwd=PROJECT, env=os.environ | environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+PRINTING = "mnist_by_hand --epochs 1"
+
+
+@pytest.mark.parametrize(
+    ("program", "end", "code", "error"),
+    [
+        (PRINTING, "| head -0; exit ${PIPESTATUS[0]}", 1, "models.mnist_by_hand: Broken pipe\n"),
+        (PRINTING, "> /dev/full", 1, "models.mnist_by_hand: No space left on device\n"),
+        ("seven_findings --epochs 1", "| head -0; exit ${PIPESTATUS[0]}", 1, "models.seven_findings: Broken pipe\n"),
+        ("mnist_conv --epochs 0", "2>&-", 2, ""),
+    ],
+)
+def test_output_that_cannot_be_written_is_one_line_at_most(program, end, code, error):
+    ran = shell(program, end)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (code, "", error)
+
+
+@pytest.mark.parametrize("end", ["| head -0; exit ${PIPESTATUS[0]}", "> /dev/full", ">&- 2>&-"])
+def test_the_main_job_saves_where_nobody_listens(end, small, tmp_path):
+    ran = shell(f"mnist_conv {' '.join(small)} --output '{tmp_path}/r'", end)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert results.read_weights(tmp_path / "r")
+
+
+def test_a_strange_name_of_a_folder_is_shown_under_a_strict_output(small, tmp_path):
+    folder = tmp_path / os.fsdecode(b"\xff\n\xc3\xa9")
+    options = f"--output {tmp_path}/$'\\xff\\n\\xc3\\xa9'"
+    ran = shell(f"mnist_conv {' '.join(small)}", options, PYTHONIOENCODING="ascii:strict")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.endswith("\\udcff\\n\\xe9\n")
+    assert ran.stdout.count("\n") == 1
+    assert results.read_weights(folder)

@@ -1,0 +1,130 @@
+"""Ctrl-C and SIGTERM at any moment, from the first import to the last byte: the documented code and no traceback."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from models import results, stopping
+
+PROJECT = Path(__file__).parents[2]
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.fixture(autouse=True)
+def own_handlers():
+    """Python's own, even where this suite runs in the background of a script, and ignores Ctrl-C."""
+    before = [signal.signal(number, signal.default_int_handler) for number in SIGNALS]
+    yield
+    for number, handler in zip(SIGNALS, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_is_noted_and_stops_where_it_is_looked_for(number):
+    with stopping.noted():
+        stopping.check()
+        signal.raise_signal(number)
+        signal.raise_signal(number)
+        with pytest.raises(KeyboardInterrupt):
+            stopping.check()
+    stopping.check()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(number)
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with stopping.noted():
+        signal.raise_signal(signal.SIGINT)
+        stopping.check()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_in_another_thread_signals_are_left_alone():
+    seen = []
+
+    def run():
+        with stopping.noted():
+            seen.extend(signal.getsignal(number) for number in SIGNALS)
+
+    thread = Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [signal.default_int_handler] * 2
+
+
+# Python reads this before it looks for the program. It sends the signal at the first event of a kind.
+SITECUSTOMIZE = """
+import os, sys
+event, part, number = os.environ["MOMENT"].split()
+def send(name, arguments):
+    global part
+    if part and name == event and any(part in str(argument) for argument in arguments[:2]):
+        part = ""
+        open(__file__ + ".sent", "x").close()
+        os.kill(os.getpid(), int(number))
+sys.addaudithook(send)
+"""
+
+
+def interrupted(moment, number, home, *command):
+    (home / "sitecustomize.py").write_text(SITECUSTOMIZE)
+    environment = os.environ | {"PYTHONPATH": str(home), "MOMENT": f"{moment} {int(number)}"}
+    command = [sys.executable, "-m", *command]
+    ran = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert (home / "sitecustomize.py.sent").exists()
+    return ran
+
+
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("import signal", signal.SIGINT),
+        ("import models.stopping", signal.SIGTERM),
+        ("import numpy", signal.SIGINT),
+        ("import tinygrad_edu.nn", signal.SIGTERM),
+        ("import matplotlib.figure", signal.SIGINT),
+        ("open mnist_embedded.npz", signal.SIGTERM),
+    ],
+)
+def test_a_program_that_has_nothing_to_lose_ends_at_once(moment, number, tmp_path):
+    ran = interrupted(moment, number, tmp_path, "models.mnist_conv", "--output", tmp_path / "results")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "stopped\n")
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("open best.safetensors", signal.SIGINT),
+        ("open curves.png", signal.SIGTERM),
+        ("os.rename .results", signal.SIGINT),
+        ("shutil.rmtree .results", signal.SIGTERM),
+    ],
+)
+def test_a_program_that_saves_does_so_to_the_end(moment, number, small, tmp_path):
+    folder = tmp_path / "results"
+    (folder / ".results-left").mkdir(parents=True)
+    os.utime(folder / ".results-left", (0, 0))
+    ran = interrupted(moment, number, tmp_path, "models.mnist_conv", *small, "--output", folder)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("done: ")
+    assert results.read_summary(folder)["end"] == "done"
+    assert results.read_weights(folder).keys() == {"0.weight", "4.weight"}
+
+
+@pytest.mark.parametrize("program", ["mnist_by_hand", "seven_findings"])
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_program_that_only_prints_ends_at_once_with_all_that_it_began(program, number):
+    command = [sys.executable, "-m", f"models.{program}", "--epochs", "1000000"]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        first = process.stdout.readline()  # it trains, or begins to
+        process.send_signal(number)
+        _, error = process.communicate(timeout=60)  # which waits for all that hold the pipe
+    assert first
+    assert (process.returncode, error) == (130, "stopped\n")

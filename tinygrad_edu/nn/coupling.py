@@ -1,0 +1,257 @@
+"""Whether a model computes each sample of a batch alone, so that the batch can be cut: tried out on copies of it."""
+
+import weakref
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+from warnings import warn
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import Tensor, enable_grad, from_numpy
+from tinygrad_edu.errors import CoupledSamplesError
+from tinygrad_edu.nn.module import Module, duplicate
+from tinygrad_edu.nn.randomness import random_stream
+
+# By the id of a model: whether its batches can be cut, for each state that it was looked at in.
+_verdicts: dict[int, dict[Hashable, bool]] = {}
+_FEW = 8
+
+
+class _Call(NamedTuple):
+    """One call of a module: copies of the arrays that it got, and of those of its result."""
+
+    name: str
+    kind: str
+    got: list[ndarray]
+    returned: list[ndarray]
+
+
+class _UnknownError(Exception):
+    """The reason why nothing can be said."""
+
+
+def can_be_cut(
+    model: Module,
+    loss: Callable[[Any, Any], Any],
+    x: ndarray,
+    y: ndarray,
+    size: int,
+    inside: AbstractContextManager[Any],
+) -> bool:
+    """Return whether the mean loss of a batch is that of its shards of `size` samples, each computed alone.
+
+    The first time, copies of the model run on a few samples: once as they are, and then with one of them in the place
+    of some others. What changes in the results of those that stayed comes from the others. This is repeated where the
+    modules, their modes, the loss, or the shape or dtype of a sample are new; each time `inside` a context of the
+    caller's. Nothing of the model itself changes.
+
+    Returns
+    -------
+    bool
+        False where a module has ``couples_samples`` set, and, with a warning, where nothing can be said: of a model
+        that cannot be copied, say.
+
+    Raises
+    ------
+    CoupledSamplesError
+        Where a module couples samples and does not say so, or the loss is not a mean over samples.
+    """
+    modules = model.modules()
+    if any(module.couples_samples for module in modules):
+        return False
+    kinds = tuple((type(module), module.training) for module in modules)
+    state = (kinds, np.shape(x)[1:], getattr(x, "dtype", None), getattr(loss, "__code__", None) or repr(loss))
+    verdicts = _verdicts_on(model)
+    if state not in verdicts:
+        try:
+            with inside:
+                sound = _try_out(model, loss, x, y, size)
+        except _UnknownError as reason:
+            verdicts[state] = False
+            warn(
+                f"value_and_grad does not cut the batches of {type(model).__name__} into shards: whether it computes "
+                f"each sample alone cannot be tried out, because {reason}. The gradient is right, and takes more "
+                f"memory and time. Set couples_samples = True in the class to say that this is meant.",
+                stacklevel=3,
+            )
+            return False
+        if sound:
+            verdicts[state] = True
+    return verdicts.get(state, True)
+
+
+def _verdicts_on(model: Module) -> dict[Hashable, bool]:
+    """Return what is known of a model, for as long as the model lives. It need not be hashable."""
+    if id(model) not in _verdicts:
+        weakref.finalize(model, _verdicts.pop, id(model), None).atexit = False
+    return _verdicts.setdefault(id(model), {})
+
+
+def _try_out(model: Module, loss: Callable[[Any, Any], Any], x: ndarray, y: ndarray, size: int) -> bool:
+    """Examine a model on a few samples, or, where it does not take so few, on as many as a shard has."""
+    few, shard = _how_many(x, min(size, _FEW)), _how_many(x, size)
+    try:
+        return _examine(model, loss, np.array(x[:few]), y[:few])
+    except (CoupledSamplesError, _UnknownError):
+        raise
+    except Exception:
+        if few == shard:
+            raise
+    return _examine(model, loss, np.array(x[:shard]), y[:shard])
+
+
+def _how_many(x: ndarray, count: int) -> int:
+    """Return the count, or a little less: an axis of the samples is told by its length from the others."""
+    count = max(count, 2)
+    while count > 2 and count in np.shape(x)[1:]:
+        count -= 1
+    return count
+
+
+def _examine(model: Module, loss: Callable[[Any, Any], Any], x: ndarray, y: ndarray) -> bool:
+    """Raise if the model couples samples; return whether it would have shown: not in NaN, nor in samples all alike."""
+    if (x == x[:1]).all():
+        return False
+    out, calls = _run(model, x)
+    # At random, so that whatever order the samples meet each other in, some are kept and some of theirs are not.
+    halves = np.array_split(np.random.default_rng(0).permutation(len(x)), 2)
+    for kept, others in (halves, halves[::-1]):
+        order = np.arange(len(x))
+        order[others] = kept[0]
+        call = _first_coupled(calls, _run(model, x[order])[1], kept, len(x))
+        if call is not None:
+            if _first_coupled(calls, _run(model, x)[1], kept, len(x)) is not None:
+                raise _UnknownError("its results differ from run to run, with the same random stream")
+            raise CoupledSamplesError(_message(call, len(x)))
+    arrays = list(_arrays(out))
+    if not arrays or not all(_has_samples(array, len(x)) for array in arrays):
+        shapes = ", ".join(str(array.shape) for array in arrays) or type(out).__name__
+        raise _UnknownError(f"of {len(x)} samples it returned {shapes}, without an axis of the samples first")
+    _require_mean(loss, out, y, max(map(_size, arrays)))
+    return not any(array.dtype.kind == "f" and np.isnan(array).any() for array in arrays)
+
+
+def _message(call: _Call, count: int) -> str:
+    where = f"the module {call.name!r}, a {call.kind}," if call.name else f"the model, a {call.kind},"
+    return (
+        f"value_and_grad: {where} couples the samples of a batch: of {count} samples, some had other results when the "
+        f"others were replaced. On shards it would compute other numbers than on the whole batch. "
+        f"Set couples_samples = True in the class {call.kind}, or on this module, and the batch is not cut."
+    )
+
+
+def _run(model: Module, x: ndarray) -> tuple[Any, list[_Call]]:
+    """Run a copy of a model, and note each call of a module as it ends: an inner one before those around it."""
+    try:
+        twin = duplicate(model)
+    except Exception as error:
+        raise _UnknownError(f"it cannot be copied ({type(error).__name__}: {error})") from error
+    calls: list[_Call] = []
+    for name, module in twin.named_modules():
+        vars(module)["forward"] = _noted(module.forward, name, type(module).__name__, len(x), calls)
+    try:
+        with random_stream(np.random.default_rng(0)), enable_grad():
+            return twin(from_numpy(x)), calls
+    except Exception as error:
+        error.add_note("In a copy of the model, which value_and_grad ran to see whether it computes each sample alone.")
+        raise
+
+
+def _noted(forward: Callable[..., Any], name: str, kind: str, count: int, calls: list[_Call]) -> Callable[..., Any]:
+    def noted(*inputs: Any, **settings: Any) -> Any:
+        got = [array.copy() for array in _arrays((inputs, settings))]
+        out = forward(*inputs, **settings)
+        returned = [array.copy() for array in _arrays(out) if _has_samples(array, count)]
+        calls.append(_Call(name, kind, got, returned))
+        return out
+
+    return noted
+
+
+def _arrays(value: Any) -> Iterator[ndarray]:
+    """Yield the arrays and the values of the tensors in a value, also in tuples, lists and dicts."""
+    if isinstance(value, Tensor | ndarray):
+        yield value.numpy() if isinstance(value, Tensor) else value
+    elif isinstance(value, dict | list | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _arrays(part)
+
+
+def _has_samples(array: ndarray, count: int) -> bool:
+    return array.shape[:1] == (count,)
+
+
+def _first_coupled(before: list[_Call], after: list[_Call], kept: ndarray, count: int) -> _Call | None:
+    """Return the first call that got the same of the samples that were kept, and made something else of them."""
+
+    def rows(arrays: list[ndarray]) -> list[ndarray]:
+        return [array[kept] if _has_samples(array, count) else array for array in arrays]
+
+    for a, b in zip(before, after, strict=False):  # of a different number, as far as they go together
+        same = a.name == b.name and _all(_equal, rows(a.got), rows(b.got))
+        if same and not _all(_close, rows(a.returned), rows(b.returned)):
+            return a
+    return None
+
+
+def _all(alike: Callable[[ndarray, ndarray], bool], a: list[ndarray], b: list[ndarray]) -> bool:
+    return len(a) == len(b) and all(map(alike, a, b))
+
+
+def _equal(a: ndarray, b: ndarray) -> bool:
+    return a.shape == b.shape and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+
+
+def _close(a: ndarray, b: ndarray) -> bool:
+    """Whether two arrays differ by rounding alone, as where both are less than a maximum over all samples."""
+    if _equal(a, b) or a.shape != b.shape or a.dtype.kind != "f":
+        return _equal(a, b)
+    return np.allclose(a, b, rtol=_rounding(a), atol=_rounding(a) * _size(a), equal_nan=True)
+
+
+def _rounding(array: ndarray) -> float:
+    return float(min(100 * np.finfo(array.dtype).eps, 0.01))
+
+
+def _size(array: ndarray) -> float:
+    """Return the greatest absolute value that is finite."""
+    return float(np.max(np.abs(array), initial=0, where=np.isfinite(array)))
+
+
+def _require_mean(loss: Callable[[Any, Any], Any], out: Any, y: ndarray, size: float) -> None:
+    """Raise if the loss of all samples is not the mean of those of two parts, weighted by how many each has."""
+
+    def of(part: slice, seed: int = 0) -> Any:
+        try:
+            with random_stream(np.random.default_rng(seed)), enable_grad():
+                return loss(_part(out, part), y[part])
+        except Exception as error:
+            error.add_note("On a few samples, for which value_and_grad asked to see whether the loss is their mean.")
+            raise
+
+    whole, cut = of(slice(None)), max(len(y) // 3, 1)
+    if not isinstance(whole, Tensor) or whole.size != 1:  # which value_and_grad refuses
+        return
+    share, value = cut / len(y), whole.item()
+    mean = share * of(slice(cut)).item() + (1 - share) * of(slice(cut, None)).item()
+    near = _rounding(whole.numpy()) * max(size, abs(value), abs(mean))
+    if np.isclose(value, mean, rtol=0, atol=near, equal_nan=True) or of(slice(None), seed=1).item() != value:
+        return  # or it draws random numbers, of which each part has its own
+    raise CoupledSamplesError(
+        f"value_and_grad: the loss of {len(y)} samples is {value:.6g}, and those of their first {cut} and of the rest "
+        f"have the mean {mean:.6g}, weighted by their samples. Shards need a loss that is the mean over its samples: "
+        f"divide a sum by their number (reduction='mean'), or set couples_samples = True on the model, and its batches "
+        f"are not cut."
+    )
+
+
+def _part(out: Any, part: slice) -> Any:
+    """Return what belongs to some of the samples, of the arrays and tensors in a result."""
+    if isinstance(out, dict):
+        return {key: _part(value, part) for key, value in out.items()}
+    if isinstance(out, list | tuple):
+        parts = [_part(value, part) for value in out]
+        return type(out)(*parts) if hasattr(out, "_fields") else type(out)(parts)
+    return out[part] if isinstance(out, Tensor | ndarray) else out
