@@ -70,8 +70,8 @@ class Outcome:
         return self.end != "diverged"
 
     def judge(self, loss: float) -> None:
-        """Say that the run diverged if the last weights, finite as they are, have twice the loss of the first."""
-        if self.end != "diverged" and not loss <= 2 * self.first:
+        """Say that the run diverged if the last weights, finite as they are, have ten times the loss of the first."""
+        if self.end != "diverged" and not loss <= 10 * self.first:
             self.diverge(
                 f"the loss after epoch {self.last.epoch} is {loss:.3g}, and was {self.first:.3g} before training"
             )

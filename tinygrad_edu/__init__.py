@@ -2,9 +2,8 @@
 
 from tinygrad_edu import data, nn, ops, optim
 from tinygrad_edu.allocator import keep_large_buffers as _keep_large_buffers
-from tinygrad_edu.engine import Tensor, enable_grad, from_numpy, is_grad_enabled, no_grad
+from tinygrad_edu.engine import Tensor, enable_grad, from_numpy, is_grad_enabled, no_grad, op
 from tinygrad_edu.ops import *
-from tinygrad_edu.recorder import op
 from tinygrad_edu.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __all__ = [

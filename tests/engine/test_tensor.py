@@ -14,7 +14,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
 from tinygrad_edu.errors import DTypeError, LostGradientWarning, NoGraphError, ReadOnlyError
-from tinygrad_edu.ops import numpy_protocol
+from tinygrad_edu.ops import methods, numpy_protocol
 
 
 def test_numpy_cannot_change_a_tensor_behind_its_back():
@@ -620,3 +620,13 @@ def test_surface_has_the_parameters_of_the_methods(name):
         for p in found
     )
     assert parameters(stub()[name].args) == shown[1:]
+
+
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_a_method_can_be_found_by_its_name(name):
+    """In the table, in what prints of it, and in the source of what it computes."""
+    method = getattr(Tensor, name)
+    assert (method.__name__, method.__qualname__) == (name, f"Tensor.{name}")
+    assert method.__doc__
+    assert next(iter(inspect.signature(method).parameters)) == "self"
+    assert "_x_data" not in inspect.getsource(method)

@@ -39,7 +39,7 @@ def test_the_last_and_the_best_are_finite(epochs, stopped_at, last, best):
     assert (f"in epoch {stopped_at}" in ran.reason) == bool(stopped_at)
 
 
-@pytest.mark.parametrize(("loss", "end"), [(0.0, "done"), (5.0, "done"), (5.1, "diverged"), (math.nan, "diverged")])
+@pytest.mark.parametrize(("loss", "end"), [(0.0, "done"), (25.0, "done"), (25.1, "diverged"), (math.nan, "diverged")])
 def test_weights_of_no_use_are_a_divergence(loss, end):
     ran, _ = outcome((2.0, GOOD))
     ran.judge(loss)

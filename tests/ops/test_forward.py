@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
-from tinygrad_edu.ops import convolution, dropout, elementwise
+from tinygrad_edu.ops import convolution, dropout
 from tinygrad_edu.testing.laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
 
@@ -357,43 +357,6 @@ def test_numpys_own_errors_come_through_and_name_the_op(call):
 # --- Done in another way where that is faster ---
 
 
-@given(data=st.data(), dtype=st.sampled_from([np.float16, np.float32, np.float64, np.longdouble]))
-def test_bits_are_kept_of_large_arrays(data, dtype):
-    call = data.draw(calls("keep"))
-    x, mask = call.inputs[0].astype(dtype), call.inputs[1]
-    x[(x > 0) & (x < 1)], x[x < -1] = np.nan, -np.inf
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(elementwise, "_LARGE", 0)
-        kept = elementwise.keep(x, mask)
-    assert kept.dtype == dtype
-    np.testing.assert_array_equal(kept, np.where(mask, x, dtype(0)))
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int32, bool])
-# Of 120,000 all pieces can be of one length; 120,011 is a prime number.
-@pytest.mark.parametrize(
-    ("m", "k", "n"), [(3, 120_000, 5), (3, 120_011, 5), (120_000, 3, 5), (3, 5, 120_011), (16, 90, 800)]
-)
-def test_long_and_thin_products(m, k, n, dtype):
-    rng = np.random.default_rng(0)
-    x, y = (rng.integers(-2, 3, shape).astype(dtype) for shape in ((m, k), (k, n)))
-    assert tg.matmul(x, y).dtype == dtype
-    np.testing.assert_array_equal(tg.matmul(x, y), x @ y)  # whole numbers: no order of the sums rounds
-    np.testing.assert_array_equal(tg.matmul(x[:, ::2], y[::2]), x[:, ::2] @ y[::2])
-    x, y = np.asfortranarray(x), np.asfortranarray(y)
-    np.testing.assert_array_equal(tg.matmul(x, y), x @ y)
-
-
-@pytest.mark.parametrize("stack", [0, 1, 2])
-@pytest.mark.parametrize(("m", "k", "n"), [(2, 6007, 90), (6007, 2, 90), (90, 2, 6000)])
-def test_long_and_thin_products_of_stacks(m, k, n, stack):
-    rng = np.random.default_rng(0)
-    x, y = (rng.integers(-2, 3, (stack, *shape)).astype(np.float32) for shape in ((m, k), (k, n)))
-    np.testing.assert_array_equal(tg.matmul(x, y), x @ y)
-    with pytest.raises(ShapeError, match="op matmul"):
-        tg.matmul(x, y[:, 1:])
-
-
 @pytest.mark.parametrize("name", ["correlate", "correlate_images", "correlate_kernels"])
 @given(data=st.data(), long_row=st.sampled_from([0, 10**6]))
 def test_correlations_one_row_at_a_time_with_the_rows_apart_or_together(name, data, long_row):
@@ -412,25 +375,6 @@ def test_dropout_eight_elements_at_a_time(data):
         patch.setattr(dropout, "_AT_A_TIME", 1)
         each = call(*call.arrays)
     np.testing.assert_array_equal(each, call(*call.arrays))
-
-
-@given(data=st.data(), size=st.integers(1, 5))
-def test_the_rule_of_tanh_in_parts(data, size):
-    call = data.draw(calls("tanh_gradient"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(elementwise, "_PART", size)
-        parts = call(*call.arrays)
-    np.testing.assert_array_equal(parts, call(*call.arrays))
-    assert parts.dtype == call(*call.arrays).dtype
-
-
-def test_the_rule_of_tanh_in_parts_keeps_the_layout():
-    g, t = np.ones((2, 2, 5, 30)).transpose(3, 0, 1, 2), np.zeros((2, 2, 5, 30)).transpose(3, 0, 1, 2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(elementwise, "_PART", 100)
-        parts = elementwise.tanh_gradient(g, t)
-    assert parts.strides == t.strides
-    assert np.array_equal(parts, g)
 
 
 # --- What a caller may do with arguments and results ---

@@ -19,9 +19,9 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 
+import tinygrad_edu as tg
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Tensor
-from tinygrad_edu.recorder import Op
+from tinygrad_edu.engine import Op, Tensor
 from tinygrad_edu.testing import Call, check_op, check_vjp
 from tinygrad_edu.testing.strategies import calls
 
@@ -54,7 +54,7 @@ def data_of(value):
 
 def after(change):
     """Change what the rule returns."""
-    return lambda rule: lambda g, **saved: change(rule(g, **saved))
+    return lambda rule: lambda g, *saved, **settings: change(rule(g, *saved, **settings))
 
 
 def cut(gradient):
@@ -75,12 +75,12 @@ def by_memory(gradient):
 
 
 def nonlinear(rule):
-    return lambda g, **saved: rule(g * (1 + 1e-3 * abs(g)), **saved)
+    return lambda g, *saved, **settings: rule(g * (1 + 1e-3 * abs(g)), *saved, **settings)
 
 
 def mutate_g(rule):
-    def wrong(g, **saved):
-        out = rule(g, **saved) * 1
+    def wrong(g, *saved, **settings):
+        out = rule(g, *saved, **settings) * 1
         data_of(g)[...] *= 1.5
         return out
 
@@ -88,9 +88,9 @@ def mutate_g(rule):
 
 
 def mutate_saved(rule):
-    def wrong(g, **saved):
-        out = rule(g, **saved) * 1
-        for value in saved.values():
+    def wrong(g, *saved, **settings):
+        out = rule(g, *saved, **settings) * 1
+        for value in saved:
             if isinstance(data_of(value), np.ndarray) and data_of(value).dtype.kind == "f":
                 with_writing(data_of(value))[...] *= 1.5
         return out
@@ -106,8 +106,8 @@ def buffered(rule):
     """Return the same memory every time."""
     buffers = {}
 
-    def wrong(g, **saved):
-        out = plain(rule(g, **saved))
+    def wrong(g, *saved, **settings):
+        out = plain(rule(g, *saved, **settings))
         buffer = buffers.setdefault((out.shape, out.dtype), np.empty_like(out))
         buffer[...] = out
         return buffer
@@ -119,34 +119,34 @@ def stale(rule):
     """Use the saved values of the first call of each kind."""
     first = {}
 
-    def wrong(g, **saved):
-        key = tuple(np.shape(value) if hasattr(value, "shape") else repr(value) for value in (g, *saved.values()))
-        return rule(g, **first.setdefault(key, copied(saved)))
+    def wrong(g, *saved, **settings):
+        key = tuple(np.shape(value) if hasattr(value, "shape") else repr(value) for value in (g, *saved))
+        return rule(g, *first.setdefault(key, copied(saved)), **settings)
 
     return wrong
 
 
 def copied(saved):
-    return {name: plain(v).copy() if hasattr(v, "shape") else v for name, v in saved.items()}
+    return tuple(plain(v).copy() if hasattr(v, "shape") else v for v in saved)
 
 
 def constant_saved(rule):
     """Hold the saved values fixed: right at first order, wrong at second."""
-    return lambda g, **saved: rule(g, **{name: plain(v) for name, v in saved.items()})
+    return lambda g, *saved, **settings: rule(g, *(plain(v) if isinstance(v, Tensor) else v for v in saved), **settings)
 
 
 def kept_alive(rule):
     cellar = []
 
-    def wrong(g, **saved):
+    def wrong(g, *saved, **settings):
         cellar.append(saved)
-        return rule(g, **saved)
+        return rule(g, *saved, **settings)
 
     return wrong
 
 
 def identity_rule(rule):
-    return lambda g, **saved: g
+    return lambda g, *saved, **settings: g
 
 
 WRAPPERS = {
@@ -159,7 +159,7 @@ WRAPPERS = {
     "by order of memory": after(by_memory), "a view of g": identity_rule, "not linear in g": nonlinear,
     "g mutated": mutate_g, "saved value mutated": mutate_saved, "one buffer for all": buffered,
     "stale saved value": stale, "saved values as constants": constant_saved, "saved values kept alive": kept_alive,
-    "g as a constant": lambda rule: lambda g, **saved: rule(plain(g), **saved),
+    "g as a constant": lambda rule: lambda g, *saved, **settings: rule(plain(g), *saved, **settings),
 }  # fmt: skip
 
 
@@ -280,7 +280,7 @@ def saves_arrays(op, rule):
 
 def op_of(mutant: Mutant) -> Op:
     right = ops.registry[mutant.op]
-    wrong = Op(right.forward, right.broadcasts, right.promotes)
+    wrong = tg.op(broadcasts=right.broadcasts, promotes=right.promotes)(right.forward)
     wrong.vjps(**{**right.functions, mutant.argument: mutant.rule})
     return wrong
 

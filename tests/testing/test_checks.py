@@ -11,7 +11,6 @@ from hypothesis.errors import Unsatisfiable
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import DTypeError, WrongGradientError
-from tinygrad_edu.recorder import Op
 from tinygrad_edu.testing import (
     Call,
     GradientMismatch,
@@ -33,7 +32,7 @@ X, Y = RNG.uniform(0.5, 2.0, (3, 3)), RNG.uniform(0.5, 2.0, (3, 3))
 def broken(name, **rules):
     """Return the op with other rules."""
     right = tg.ops.registry[name]
-    wrong = Op(right.forward, right.broadcasts)
+    wrong = tg.op(broadcasts=right.broadcasts, promotes=right.promotes)(right.forward)
     wrong.vjps(**{**right.functions, **rules})
     return wrong
 

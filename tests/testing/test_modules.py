@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
-from tinygrad_edu.recorder import op
+from tinygrad_edu.engine import op
 from tinygrad_edu.testing import GradientMismatch, LawBroken, check_module
 from tinygrad_edu.testing.strategies import arrays, modules
 

@@ -1,13 +1,17 @@
 """The engine: tensors, the graph that their ops record, and the walk back through it. No mathematics here.
 
-Read it in this order: `walk.py` is the backward pass; `node.py` is what it walks on, one recorded op; `memory.py` says
-which saved values were written to since; `modes.py` whether ops are recorded; `tensor.py` is the handle on all that;
-and `dropped.py` warns where one loses its gradient. How an op records a node is in `recorder.py`, beside this folder.
+Read `walk.py` first: it is the backward pass. What it walks on is in `node.py`; what an op declares in `op.py`; how a
+call of it records a node in `recorder.py`. `memory.py` says which saved values were written to since, and `modes.py`
+whether anything is recorded. `tensor.py` is the handle on all that. The rest can wait: `arguments.py` and `in_place.py`
+have the cases, `dropped.py` warns where a gradient gets lost, and `call.py` is the recorder at twice the speed.
 """
 
-from tinygrad_edu.engine.memory import Cell, clock, last_change, writing
-from tinygrad_edu.engine.modes import GradientMode, enable_grad, innermost_block, is_grad_enabled, no_grad
+from tinygrad_edu.engine.call import op
+from tinygrad_edu.engine.in_place import in_place
+from tinygrad_edu.engine.memory import Cell, clock, writing
+from tinygrad_edu.engine.modes import enable_grad, is_grad_enabled, no_grad
 from tinygrad_edu.engine.node import Node, leaf
+from tinygrad_edu.engine.op import Array, Op
 from tinygrad_edu.engine.tensor import (
     Tensor,
     demand_shape,
@@ -22,7 +26,7 @@ from tinygrad_edu.engine.tensor import (
 from tinygrad_edu.engine.walk import unbroadcast, walk
 
 __all__ = [
-    "Cell", "GradientMode", "Node", "Tensor", "clock", "demand_shape", "enable_grad", "flag", "from_numpy",
-    "innermost_block", "is_grad_enabled", "last_change", "leaf", "no_grad", "real_numbers", "refuse_read_only",
-    "refuse_stale", "unbroadcast", "values_of", "walk", "wrap", "writing",
+    "Array", "Cell", "Node", "Op", "Tensor", "clock", "demand_shape", "enable_grad", "flag", "from_numpy", "in_place",
+    "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers", "refuse_read_only", "refuse_stale", "unbroadcast",
+    "values_of", "walk", "wrap", "writing",
 ]  # fmt: skip

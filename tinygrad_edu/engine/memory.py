@@ -46,8 +46,15 @@ class Cell:
 
     __slots__ = ("changed", "shared")
 
-    def __init__(self, shared: bool = False) -> None:
-        self.changed, self.shared = 0, shared
+    changed: int
+    shared: bool
+
+    @classmethod
+    def new(cls, shared: bool = False) -> Cell:
+        """Return the cell of new memory. An ``__init__`` would cost the call of an op a call of its own."""
+        cell = cls()
+        cell.changed, cell.shared = 0, shared
+        return cell
 
 
 class writing:  # noqa: N801 (used like a function)
@@ -93,7 +100,7 @@ class Data(ndarray[Any, Any]):
 
     def __array_finalize__(self, made_of: Any) -> None:
         # A view shows the memory that it was made of; a copy has its own.
-        self.cell = (getattr(made_of, "cell", None) if self.base is not None else None) or Cell()
+        self.cell = (getattr(made_of, "cell", None) if self.base is not None else None) or Cell.new()
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
         """Compute on plain arrays; ``+=`` and ``out=`` write, and so does ``at``."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine.memory import Cell, clock
+from tinygrad_edu.engine.op import Op, Rules
 from tinygrad_edu.errors import IntegerGradientError
-
-if TYPE_CHECKING:
-    from tinygrad_edu.recorder import Op, Rules
 
 
 class Node:
@@ -21,12 +19,11 @@ class Node:
     ----------
     number : int
         When it was made. Inputs are older than what is made of them, so this order is a topological order.
-    op : Op or None
-        None for a leaf.
     rules : Rules
         Those that the op had when it was called.
     links : tuple
         The `parents`, then the `cells`: one tuple, because each is one more object for Python's collector to visit.
+        Empty for a leaf.
     saved : tuple, or None
         What the rules asked for, where their inputs need a gradient. None once freed.
     shape, dtype
@@ -35,16 +32,20 @@ class Node:
         What the backward walks left here, on a leaf.
     """
 
-    __slots__ = ("dtype", "grad", "links", "number", "op", "rules", "saved", "shape")
+    __slots__ = ("dtype", "grad", "links", "number", "rules", "saved", "shape")
 
     number: int
-    op: Op | None
     rules: Rules
     links: tuple[Any, ...]
     saved: Any
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     grad: ndarray | None
+
+    @property
+    def op(self) -> Op | None:
+        """The op that was recorded; None for a leaf."""
+        return self.rules.op
 
     @property
     def parents(self) -> tuple[Node | None, ...]:
@@ -60,6 +61,9 @@ class Node:
         return f"<{self.op.name if self.op is not None else 'leaf'} {self.number}, shape {self.shape}, {self.dtype}>"
 
 
+_NO_RULES = Rules(None, ())
+
+
 def leaf(array: ndarray) -> Node:
     """Make the node of an input that a gradient is wanted for."""
     if array.dtype.kind != "f":
@@ -68,6 +72,6 @@ def leaf(array: ndarray) -> Node:
             f"Make it Tensor(values, dtype=np.float32, requires_grad=True)."
         )
     node = Node()
-    node.number, node.op, node.links, node.saved = next(clock), None, (), ()
+    node.number, node.rules, node.links, node.saved = next(clock), _NO_RULES, (), ()
     node.shape, node.dtype, node.grad = array.shape, array.dtype, None
     return node

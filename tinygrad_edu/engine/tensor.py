@@ -108,7 +108,7 @@ class Tensor(Surface):
                 depth=1,
             )
         self._data = as_array(data, dtype)
-        self._cell = Cell()
+        self._cell = Cell.new()
         self._node = leaf(self._data) if flag("requires_grad", requires_grad) else None
 
     @property
@@ -345,7 +345,7 @@ def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
             f"{what}; Tensor(values) copies, and takes more."
         )
     array = np.asarray(array)  # of a subclass, such as a memory map, the plain array on the same memory
-    return wrap(array, leaf(array) if flag("requires_grad", requires_grad) else None, Cell(shared=True))
+    return wrap(array, leaf(array) if flag("requires_grad", requires_grad) else None, Cell.new(shared=True))
 
 
 def refuse_read_only(where: str, tensor: Tensor) -> None:

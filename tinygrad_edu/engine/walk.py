@@ -47,17 +47,15 @@ def walk(
     dict
         The gradient of each leaf or target that was reached: arrays that nobody else holds, or Tensors.
     """
-    grads: dict[Node, Any] = {}
-    owned: set[Node] = set()  # whose gradient so far is a sum made here; any other may be somebody else's array
-    heap: list[tuple[int, Node]] = []  # of what is to be passed; where the walk ends, gradients only gather
-    oldest = min((node.number for node in targets), default=0) if targets is not None else 0
+    arriving = Arriving(targets, lift is None)
+    add, waiting, gradients = arriving.add, arriving.waiting, arriving.gradients
+    kind: type[Any] = ndarray
     for root, g in seeds:
-        if root not in grads and root.op is not None and (targets is None or root not in targets):
-            heappush(heap, (-root.number, root))
-        grads[root] = grads[root] + g if root in grads else g
-    while heap:
-        node = heappop(heap)[1]
-        g = grads.pop(node)
+        add(root, g)
+        kind = g.__class__
+    while waiting:
+        node = heappop(waiting)[1]
+        g = gradients.pop(node)
         saved, links = node.saved, node.links
         if saved is None:
             _freed(node)
@@ -65,14 +63,12 @@ def walk(
             _refuse_stale_saved(node)
         if lift is not None:
             saved = _lifted(node, lift)
-        for k, rule in node.rules.functions:
+        for k, pullback in node.rules.pullbacks:
             parent = links[k]
-            if parent is None:
+            if parent is None or (targets is not None and arriving.is_in_vain(parent)):
                 continue
-            if targets is not None and (parent.number < oldest or (parent.op is None and parent not in targets)):
-                continue  # no path leads from it to a target
             try:
-                contribution = rule(g, saved)
+                contribution = pullback(g, saved)
             except Exception as error:
                 error.add_note(f"In the rule of {node.op!r} for its argument {node.rules.names[k]}.")
                 raise
@@ -81,25 +77,65 @@ def walk(
                 or contribution.shape != parent.shape
                 or contribution.dtype is not parent.dtype
             ):
-                contribution = _fit(node, k, contribution, g)
-            so_far = grads.get(parent)
-            if so_far is None:
-                grads[parent] = contribution
-                if parent.op is not None and (targets is None or parent not in targets):
-                    heappush(heap, (-parent.number, parent))
-            elif parent in owned:
-                so_far += contribution
-            else:
-                grads[parent] = so_far = so_far + contribution  # and so the borrowed one is let go
-                if lift is None and contribution.size > 1:  # one element is added out of place in half the time
-                    owned.add(parent)
+                contribution = _fit(node, k, contribution, kind)
+            add(parent, contribution)
         if not retain_graph and lift is None:
             node.saved = None
-    saved = g = contribution = so_far = None  # so that these names hold no gradient
-    for node in grads:  # all that is left: where the walk ended
-        if lift is None and node not in owned and not _is_free(grads, node):
-            grads[node] = np.array(grads[node])
-    return grads
+    saved = g = contribution = None  # so that these names hold no gradient
+    return arriving.result()
+
+
+class Arriving:
+    """The gradients that are on their way: at each node, the sum of what has arrived so far.
+
+    The first contribution to a sum may be somebody else's array, and is only borrowed. A second makes a sum that is our
+    own, and from then on it is added in place.
+
+    Attributes
+    ----------
+    waiting : list of (int, Node)
+        A heap of the nodes that the walk will pass, newest first. It ends at leaves and targets, where gradients only
+        gather.
+    """
+
+    __slots__ = ("gradients", "in_place", "oldest", "owned", "targets", "waiting")
+
+    def __init__(self, targets: frozenset[Node] | None, in_place: bool) -> None:
+        self.waiting: list[tuple[int, Node]] = []
+        self.gradients: dict[Node, Any] = {}
+        self.owned: set[Node] = set()
+        self.targets, self.in_place = frozenset() if targets is None else targets, in_place
+        self.oldest = min((node.number for node in self.targets), default=0)
+
+    def add(self, node: Node, g: Any) -> None:
+        """Add a contribution to the gradient of a node."""
+        so_far = self.gradients.get(node)
+        if so_far is None:
+            self.gradients[node] = g
+            if node.links and node not in self.targets:
+                heappush(self.waiting, (-node.number, node))
+        elif node in self.owned:
+            so_far += g
+        else:
+            self.gradients[node] = so_far + g
+            if self.in_place and g.size > 1:  # one element is added out of place in half the time
+                self.owned.add(node)
+
+    def newest(self) -> tuple[Node, Any]:
+        """Take out the newest node, with its gradient: no other can contribute to it any more."""
+        node = heappop(self.waiting)[1]
+        return node, self.gradients.pop(node)
+
+    def is_in_vain(self, node: Node) -> bool:
+        """Whether no path leads from a node to a target."""
+        return node.number < self.oldest or (not node.links and node not in self.targets)
+
+    def result(self) -> dict[Node, Any]:
+        """Return what is left, the gradients where the walk ended, each in memory that nobody else holds."""
+        for node in self.gradients:
+            if self.in_place and node not in self.owned and not _is_free(self.gradients, node):
+                self.gradients[node] = np.array(self.gradients[node])
+        return self.gradients
 
 
 def _is_free(grads: dict[Node, Any], node: Node) -> bool:
@@ -124,18 +160,21 @@ def _lifted(node: Node, lift: Lift) -> tuple[Any, ...]:
     nodes, cells = (*node.parents, node), node.cells
     return tuple(
         value if value is None or source is None or cells[source] is None else lift(value, nodes[source], cells[source])
-        for value, (_, source, _) in zip(node.saved, node.rules.saves, strict=True)
+        for value, (_, source) in zip(node.saved, node.rules.saves, strict=True)
     )
 
 
-def _fit(node: Node, k: int, contribution: Any, g: Any) -> Any:
-    """Undo broadcasting and promotion for an op that does them; demand the exact shape and dtype of any other."""
+def _fit(node: Node, k: int, contribution: Any, kind: type[Any]) -> Any:
+    """Undo broadcasting and promotion for an op that does them; demand the exact shape and dtype of any other.
+
+    `kind` is what gradients are made of: arrays or Tensors, beside which a rule may return an array, as a constant.
+    """
     op, parent, argument = node.op, node.links[k], node.rules.names[k]
     assert op is not None
     if isinstance(contribution, np.generic):
         contribution = np.asarray(contribution)
     where = f"op {op.name}: the rule of {argument}"
-    if not isinstance(contribution, ndarray | type(g)):
+    if not isinstance(contribution, ndarray | kind):
         raise WrongGradientError(
             f"{where} returned a {type(contribution).__name__}; of arrays it must make an array, of Tensors a Tensor."
         )

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.elementwise import astype, exp, keep, sigmoid
 from tinygrad_edu.ops.reduction import in_equal_parts, log_of_sum, sum
-from tinygrad_edu.recorder import Array, op
 
 
 def _shifted(x: ndarray, axis: int) -> ndarray:

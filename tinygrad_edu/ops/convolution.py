@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.linalg import product
+from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.ops.shape import reshape
 from tinygrad_edu.ops.windows import Pair, Size, Window, bordered, four_axes, samples_first, samples_last, window
-from tinygrad_edu.recorder import Array, op
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
 _AT_A_TIME = 2**22

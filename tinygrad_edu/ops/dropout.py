@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.engine import Array, op
 from tinygrad_edu.ops.shape import inverse
-from tinygrad_edu.recorder import Array, op
 
 # What the eight bits of each byte say, the highest first; and how many bytes are looked up at a time, so that what they
 # say stays in the cache until it is multiplied with.

@@ -5,51 +5,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.recorder import Array, op
-
-
-class _Zeros(dict[Any, ndarray]):
-    """By dtype, 0 as an array: with a Python number NumPy takes twice as long on small arrays."""
-
-    def __missing__(self, dtype: Any) -> ndarray:
-        zero = self[dtype] = np.zeros((), dtype)
-        zero.flags.writeable = False
-        return zero
-
-
-_ZEROS = _Zeros()
-
-
-def _zero(g: Any, x_shape: tuple[int, ...], x_dtype: Any) -> ndarray:
-    """Return the gradient of a function that is constant between its jumps."""
-    return np.zeros(x_shape, x_dtype)
-
-
-@op(broadcasts=True, promotes=("x", "y"))
-def where(condition: Array, x: Array, y: Array) -> Array:
-    """Return x where `condition` holds, and y elsewhere. No gradient flows to the condition."""
-    return np.where(condition, x, y)
-
-
-@op(broadcasts=True, promotes=("x",))
-def keep(x: Array, mask: Array) -> Array:
-    """Return x where `mask` holds and 0 elsewhere, also in place of a NaN. No gradient flows to the mask.
-
-    Of a large array it keeps or clears the bits of each element, in a tenth of the time of a choice between two values.
-    """
-    x = np.asarray(x)
-    if x.size < _LARGE or x.itemsize not in _INTEGERS:
-        return np.where(mask, x, _ZEROS[x.dtype])
-    integers = _INTEGERS[x.itemsize]
-    ones = np.negative(np.asarray(mask, bool).view(np.int8))  # -1: every bit is set
-    return np.bitwise_and(x.view(integers), ones, dtype=integers).view(x.dtype)
-
-
-_LARGE = 1000
-_INTEGERS = {2: np.int16, 4: np.int32, 8: np.int64}
-
-keep.vjps(x=lambda g, mask: keep(g, mask))
-where.vjps(x=lambda g, condition: keep(g, condition), y=lambda g, condition: keep(g, condition == 0))
+from tinygrad_edu.engine import Array, op
+from tinygrad_edu.ops.fast.elementwise import ZEROS, masked, tanh_slope
 
 
 @op(broadcasts=True)
@@ -86,6 +43,11 @@ def divide(x: Array, y: Array) -> Array:
 
 
 divide.vjps(x=lambda g, y: g / y, y=lambda g, out, y: -g * out / y)
+
+
+def _zero(g: Any, x_shape: tuple[int, ...], x_dtype: Any) -> ndarray:
+    """Return the gradient of a function that is constant between its jumps."""
+    return np.zeros(x_shape, x_dtype)
 
 
 @op(broadcasts=True)
@@ -212,24 +174,10 @@ def tanh(x: Array) -> Array:
     return np.tanh(x)
 
 
-# So many elements of each of three arrays fit into a core's cache, and are long enough to make few calls.
-_PART = 2**18
-
-
 @op
 def tanh_gradient(cotangent: Array, t: Array) -> Array:
-    """Return cotangent * (1 - t * t), the rule of t = tanh(x); of large arrays in parts that stay in the cache."""
-    if t.size <= _PART:
-        return cotangent * (1 - t * t)
-    operands: list[Any] = [cotangent, t, None]
-    access: Any = [["readonly"], ["readonly"], ["writeonly", "allocate"]]  # NumPy's type says one list for all
-    parts = np.nditer(operands, ["external_loop", "buffered"], access, buffersize=_PART)
-    with parts:
-        for g, some, slope in parts:
-            np.multiply(some, some, out=slope)
-            np.subtract(1, slope, out=slope)
-            np.multiply(slope, g, out=slope)
-        return parts.operands[2]
+    """Return cotangent * (1 - t * t), the rule of t = tanh(x)."""
+    return tanh_slope(cotangent, t)
 
 
 tanh.vjps(x=lambda g, out: tanh_gradient(g, out))
@@ -247,6 +195,22 @@ def sigmoid(x: Array) -> Array:
 
 
 sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
+
+
+@op(broadcasts=True, promotes=("x", "y"))
+def where(condition: Array, x: Array, y: Array) -> Array:
+    """Return x where `condition` holds, and y elsewhere. No gradient flows to the condition."""
+    return np.where(condition, x, y)
+
+
+@op(broadcasts=True, promotes=("x",))
+def keep(x: Array, mask: Array) -> Array:
+    """Return x where `mask` holds and 0 elsewhere, also in place of a NaN. No gradient flows to the mask."""
+    return masked(np.asarray(x), mask)
+
+
+where.vjps(x=lambda g, condition: keep(g, condition), y=lambda g, condition: keep(g, condition == 0))
+keep.vjps(x=lambda g, mask: keep(g, mask))
 
 
 @op
@@ -271,10 +235,10 @@ abs.vjps(x=lambda g, x: g * sign(x))
 def relu(x: Array) -> Array:
     """Return max(x, 0). Its derivative at 0 is 0; a NaN lets the gradient through."""
     dtype = np.asarray(x).dtype
-    return np.maximum(x, _ZEROS[dtype] if dtype.kind == "f" else 0)
+    return np.maximum(x, ZEROS[dtype] if dtype.kind == "f" else 0)
 
 
-relu.vjps(x=lambda g, out: keep(g, out != _ZEROS[out.dtype]))
+relu.vjps(x=lambda g, out: keep(g, out != ZEROS[out.dtype]))
 
 
 @op(broadcasts=True)

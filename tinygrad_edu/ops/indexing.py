@@ -4,8 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor
-from tinygrad_edu.recorder import Array, op
+from tinygrad_edu.engine import Array, Tensor, op
 
 
 @op

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.elementwise import keep
 from tinygrad_edu.ops.reduction import mean
@@ -24,7 +24,6 @@ from tinygrad_edu.ops.windows import (
     window,
     windows_of,
 )
-from tinygrad_edu.recorder import Array, op
 
 
 @op

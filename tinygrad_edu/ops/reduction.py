@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.engine import Array, op
 from tinygrad_edu.ops.elementwise import astype, exp, keep, sqrt, square, where
 from tinygrad_edu.ops.shape import broadcast_to, reshape
-from tinygrad_edu.recorder import Array, op
 
 Axis = int | Sequence[int] | None
 

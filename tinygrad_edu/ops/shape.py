@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import unbroadcast
-from tinygrad_edu.recorder import Array, op
+from tinygrad_edu.engine import Array, op, unbroadcast
 
 
 @op

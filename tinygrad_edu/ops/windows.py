@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.recorder import Array, op
 
 Size = tuple[int, int]
 Pair = int | Size

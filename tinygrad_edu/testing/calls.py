@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.recorder import Op
+from tinygrad_edu.engine import Op
 from tinygrad_edu.testing.literals import Array, code
 
 

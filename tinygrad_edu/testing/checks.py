@@ -11,9 +11,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor, from_numpy, no_grad, values_of
+from tinygrad_edu.engine import Op, Tensor, from_numpy, no_grad, values_of
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.recorder import Op
 from tinygrad_edu.testing.calls import Call, argument_names
 from tinygrad_edu.testing.differences import SAFETY, Array, NotDifferentiableHere, directional_derivative
 from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, array_lines, element_by_element, wrong_shape

@@ -124,7 +124,7 @@ def _in_float64(module: Any) -> Iterator[None]:
     state = module.state_dict()
     try:
         for p in parameters:
-            p._data, p._cell = p._data.astype(np.float64), Cell()
+            p._data, p._cell = p._data.astype(np.float64), Cell.new()
             p._node = leaf(p._data)
         yield
     finally:

@@ -5,18 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import (
-    Cell,
-    Tensor,
-    demand_shape,
-    is_grad_enabled,
-    refuse_read_only,
-    refuse_stale,
-    wrap,
-    writing,
-)
+from tinygrad_edu.engine.memory import Cell, writing
+from tinygrad_edu.engine.modes import is_grad_enabled
+from tinygrad_edu.engine.op import Op
+from tinygrad_edu.engine.tensor import Tensor, demand_shape, refuse_read_only, refuse_stale, wrap
 from tinygrad_edu.errors import DTypeError, LeafInPlaceError, StaleValueError
-from tinygrad_edu.recorder import Op
 
 
 def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
@@ -50,13 +43,14 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
             result._node.number = write.time
         return tensor
 
+    operator.__doc__ = f"Write the result of `{op.name}` into the first operand, and return that."
     return operator
 
 
 def _snapshot(op: Op, argument: str, tensor: Tensor) -> Tensor:
     """Copy an operand that is about to be overwritten, for the rules that save it."""
     refuse_stale(f"op {op.name}", argument, tensor)
-    return wrap(tensor._data.copy(), tensor._node, Cell())
+    return wrap(tensor._data.copy(), tensor._node, Cell.new())
 
 
 def _refuse_leaf(op: Op, tensor: Tensor) -> None:

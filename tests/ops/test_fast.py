@@ -1,0 +1,81 @@
+"""What is only faster: it equals its plain twin, of any shape, dtype and layout."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.fast import elementwise, products
+from tinygrad_edu.testing.strategies import calls
+
+# --- One element at a time ---
+
+
+@given(data=st.data(), dtype=st.sampled_from([np.float16, np.float32, np.float64, np.longdouble]))
+def test_bits_are_kept_of_large_arrays(data, dtype):
+    call = data.draw(calls("keep"))
+    x, mask = call.inputs[0].astype(dtype), call.inputs[1]
+    x[(x > 0) & (x < 1)], x[x < -1] = np.nan, -np.inf
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(elementwise, "_LARGE", 0)
+        kept = elementwise.masked(x, mask)
+    assert kept.dtype == dtype
+    np.testing.assert_array_equal(kept, elementwise.plain_masked(x, mask))
+
+
+@given(data=st.data(), size=st.integers(1, 5))
+def test_the_slope_of_tanh_in_parts(data, size):
+    g, t = data.draw(calls("tanh_gradient")).arrays
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(elementwise, "_PART", size)
+        parts = elementwise.tanh_slope(g, t)
+    np.testing.assert_array_equal(parts, elementwise.plain_tanh_slope(g, t))
+    assert parts.dtype == elementwise.plain_tanh_slope(g, t).dtype
+
+
+def test_the_slope_of_tanh_in_parts_keeps_the_layout():
+    g, t = np.ones((2, 2, 5, 30)).transpose(3, 0, 1, 2), np.zeros((2, 2, 5, 30)).transpose(3, 0, 1, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(elementwise, "_PART", 100)
+        parts = elementwise.tanh_slope(g, t)
+    assert parts.strides == t.strides
+    assert np.array_equal(parts, g)
+
+
+# --- Products. Of 120,000 all pieces can be of one length; 120,011 is a prime number. ---
+
+LONG = [
+    (3, 120_000, 5), (3, 120_011, 5), (120_000, 3, 5), (120_011, 3, 5), (3, 5, 120_011), (16, 90, 800),
+    (1, 120_011, 1), (1, 1, 1_200_011), (1500, 1500, 3), (3, 1500, 1500),
+]  # fmt: skip
+
+
+def whole_numbers(shape, dtype):
+    """Return numbers whose sums are exact in every order."""
+    return np.random.default_rng(0).integers(-2, 3, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int32, bool])
+@pytest.mark.parametrize(("m", "k", "n"), LONG)
+def test_long_and_thin_products(m, k, n, dtype):
+    x, y = whole_numbers((m, k), dtype), whole_numbers((k, n), dtype)
+    for x, y in ((x, y), (x[:, ::2], y[::2]), (np.asfortranarray(x), np.asfortranarray(y))):  # noqa: B020
+        wanted, out = products.plain_product(x, y), np.empty((m, n), dtype)
+        found = products.product(x, y)
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found, wanted)
+        assert products.product(x, y, out) is out
+        np.testing.assert_array_equal(out, wanted)
+
+
+@pytest.mark.parametrize("stack", [0, 1, 2])
+@pytest.mark.parametrize(("m", "k", "n"), [(2, 6007, 90), (6007, 2, 90), (90, 2, 6000)])
+def test_long_and_thin_products_of_stacks(m, k, n, stack):
+    x, y = whole_numbers((stack, m, k), np.float32), whole_numbers((stack, k, n), np.float32)
+    for a, b in ((x, y), (x, y[:1]), (x[:1], y)):
+        if len(a) and len(b):
+            np.testing.assert_array_equal(products.product(a, b), products.plain_product(a, b))
+    with pytest.raises(ShapeError, match="op matmul"):
+        tg.matmul(x, y[:, 1:])

@@ -1,0 +1,119 @@
+"""What an op makes of arguments and results that are not simply arrays of one dtype; both ways to call it ask here."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from types import BuiltinFunctionType, EllipsisType, FunctionType, NoneType
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine.memory import Cell
+from tinygrad_edu.engine.op import Op
+from tinygrad_edu.engine.tensor import Tensor
+from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
+
+FLOAT32 = np.dtype(np.float32)
+KEPT_AS_GIVEN = frozenset({ndarray, float, int, bool})
+
+
+def operand(op: Op, argument: str, value: Any) -> Any:
+    """Make an array of a list or the like, leave NumPy's scalars as they are, and refuse what holds no numbers."""
+    array = value if isinstance(value, np.generic) else np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise DTypeError(
+            f"op {op.name}: its argument {argument} is a {type(value).__name__}; "
+            f"it must be a Tensor, an array, or a list of numbers."
+        )
+    return array
+
+
+def setting(op: Op, name: str, value: Tensor) -> ndarray:
+    """Read a setting that came as a Tensor, unless that would lose a gradient."""
+    if value.requires_grad:
+        raise DTypeError(
+            f"op {op.name}: {name} is a setting, to which no gradient flows, and it is a Tensor that requires one: "
+            f"detach() it."
+        )
+    return value.numpy()
+
+
+def result(op: Op, out: Any) -> ndarray:
+    """Make an array of a NumPy scalar, which is what a 0-d result comes as."""
+    if not isinstance(out, np.generic | int | float):
+        raise DTypeError(f"op {op.name}: its forward returned a {type(out).__name__}, and must return one array.")
+    return np.asarray(out)
+
+
+def cell_of(out: ndarray, inputs: tuple[Any, ...]) -> Cell:
+    """Return the cell of the input whose memory the result is a view of, or a new one."""
+    for x in inputs:
+        if x.__class__ is Tensor and np.may_share_memory(out, x._data):
+            cell: Cell = x._cell
+            cell.shared = True
+            return cell
+    return Cell.new()
+
+
+_IMMUTABLE = (
+    int, float, complex, bool, str, bytes, NoneType, EllipsisType, range, type, FunctionType, BuiltinFunctionType,
+    np.dtype, np.ufunc, np.number, np.bool_,
+)  # fmt: skip
+
+
+def frozen(op: Op, name: str, value: Any) -> Any:
+    """Return what a node can keep of a plain value: the value itself, or a copy where its owner could change it."""
+    kind = value.__class__
+    if kind is ndarray and not value.dtype.hasobject:
+        return value.copy("K")
+    if isinstance(value, _IMMUTABLE):
+        return value
+    if kind is Tensor:
+        return setting(op, name, value).copy()
+    if isinstance(value, ndarray | memoryview):
+        return np.array(value)
+    if kind in (tuple, list):
+        return kind(frozen(op, name, part) for part in value)
+    if kind is slice:
+        return slice(*(frozen(op, name, part) for part in (value.start, value.stop, value.step)))
+    try:
+        return deepcopy(value)
+    except Exception as error:
+        raise DTypeError(
+            f"op {op.name}: a rule asks for {name}, a {kind.__name__}, which cannot be copied ({error}): its owner "
+            f"could change it before the rule runs. Give numbers, strings, arrays, or lists, tuples and dicts of them."
+        ) from error
+
+
+def follow(
+    op: Op, inputs: tuple[Any, ...], arrays: tuple[Any, ...], out: ndarray, settings: dict[str, Any]
+) -> tuple[Any, ...]:
+    """Keep a float dtype that no Tensor has out of the result: plain operands follow the tensors they meet.
+
+    Where the op gave another, it gets what it promotes in the widest dtype of the floating Tensors, or in float32.
+    """
+    if out.dtype.kind in "iub":
+        return *arrays, out
+    if out.dtype.kind != "f":
+        raise DTypeError(f"op {op.name}: a Tensor holds real numbers or booleans; this would be {out.dtype}.")
+    numbers = [a.dtype for k, a in enumerate(arrays) if inputs[k].__class__ is Tensor and op.promoted(k)]
+    floats = [dtype for dtype in numbers if dtype.kind == "f"]
+    wanted = np.result_type(*floats) if floats else FLOAT32
+    if not op.promotes or out.dtype in (*floats, wanted):
+        return *arrays, out
+    arrays = tuple(np.asarray(a, wanted) if op.promoted(k) else a for k, a in enumerate(arrays))
+    return *arrays, np.asarray(op.forward(*arrays, **settings)).astype(wanted, copy=False)
+
+
+def explain(op: Op, error: Exception, arrays: tuple[Any, ...]) -> None:
+    """Say which op failed and on what; a plain ValueError of NumPy's that speaks of shapes is a ShapeError."""
+    if isinstance(error, TinygradError):
+        return
+    what = ", ".join(
+        f"{name} {getattr(a, 'dtype', type(a).__name__)} of shape {np.shape(a)}"
+        for name, a in zip(op.names(len(arrays)), arrays, strict=True)
+    )
+    if type(error) is ValueError and any(word in str(error) for word in ("shape", "dimension")):
+        raise ShapeError(f"op {op.name}: {error} The inputs: {what}.") from error
+    error.add_note(f"In op {op.name}, with {what}.")

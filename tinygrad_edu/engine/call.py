@@ -1,0 +1,215 @@
+"""The call of an op, written out: what `recorder.py` says, with no loop and nothing looked up or inspected.
+
+The call is the hot path of everything, so it is written as Python source when the op is defined, as
+`collections.namedtuple` does, and compiled. Print ``inspect.getsource(tg.multiply.call)`` to read one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import re
+from collections.abc import Callable, Iterable
+from inspect import Parameter, signature
+from typing import Any, overload
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine.arguments import (
+    FLOAT32,
+    KEPT_AS_GIVEN,
+    cell_of,
+    explain,
+    follow,
+    frozen,
+    operand,
+    result,
+    setting,
+)
+from tinygrad_edu.engine.memory import Cell, clock
+from tinygrad_edu.engine.modes import innermost_block
+from tinygrad_edu.engine.node import Node
+from tinygrad_edu.engine.op import Op, Rules
+from tinygrad_edu.engine.recorder import record
+from tinygrad_edu.engine.tensor import Tensor, refuse_stale
+
+# A line that begins with x is there for each input, one that begins with s for each setting; <x> and <s> are their
+# names. <each ...>, <any ...> and <all ...> hold something that is there for each input: one after the other, or joined
+# by `or` and by `and`. What the call names itself begins with an underscore, as no parameter of an op does.
+_CALL = """\
+  def <op>(<parameters>):
+x     if <x>.__class__ is _Tensor:
+x         _<x>_data = <x>._data; _<x>_node = <x>._node; _<x>_cell = <x>._cell
+x     else:
+x         _<x>_data = <x> if <x>.__class__ in _KEPT_AS_GIVEN else _operand(_op, '<x>', <x>)
+x         _<x>_node = _<x>_cell = None
+s     if <s>.__class__ is _Tensor: <s> = _setting(_op, '<s>', <s>)
+      _number = _next(_clock)
+      try:
+          _out = _forward(<each _<x>_data, ><given>)
+      except _Exception as _error:
+          _explain(_op, _error, (<each _<x>_data, >))
+          raise
+      if <all _<x>_cell is None>:
+          return _out
+      if _out.__class__ is not _ndarray:
+          _out = _result(_op, _out)
+      _dtype = _out.dtype
+      if <any (_<x>_cell is not None and _<x>_data.dtype is not _dtype)>:
+          <each _<x>_data, >_out = _follow(_op, (<each <x>, >), (<each _<x>_data, >), _out, _dict(<given>))
+          _dtype = _out.dtype
+      _tensor = _make(_Tensor)
+      _tensor._data = _out
+      if _out.base is None and <all _out is not _<x>_data>:
+          _tensor._cell = _cell = _Cell(); _cell.changed = 0; _cell.shared = False
+      else:
+          _tensor._cell = _cell = _cell_of(_out, (<each <x>, >))
+      _block = _innermost_block()
+      _records = (_block is None or _block.recording) and (_dtype is _FLOAT32 or _dtype.kind == 'f')
+      if not _records or <all _<x>_node is None>:
+          _tensor._node = None
+          return _tensor
+x     if _<x>_node is not None and _<x>_cell.changed:
+x         _refuse_stale('op <op>', 'argument <x>', <x>)
+      _tensor._node = _node = _Node()
+      _node.number = _number; _node.rules = _rules; _node.shape = _out.shape; _node.dtype = _dtype
+      _node.links = (<each _<x>_node, ><each _<x>_cell, >_cell)
+      _node.saved = (<saved>)
+      return _tensor
+x
+x
+x def _pullback_<x>(_g, _saved):
+x     return _rule_<x>(_g<asked>)
+"""
+_JOINED_BY = {"each": "", "any": " or ", "all": " and "}
+# Calls with more arrays than this are not written out: each number of arrays is a function of its own.
+_MOST_WRITTEN_OUT = 16
+
+
+def written_call(op: Op) -> Callable[..., Any]:
+    """Return the call of an op; of one with any number of inputs, a call for each number, written when it comes up."""
+    if not op.variadic:
+        return _compiled(op, op.rules(1))
+    written: dict[int, Callable[..., Any]] = {}
+
+    def call(*inputs: Any, **settings: Any) -> Any:
+        count = len(inputs)
+        if not count:
+            return op.forward(**settings)  # which says what it thinks of that
+        if count > _MOST_WRITTEN_OUT:
+            return record(op, inputs, op.settings | settings)
+        if count not in written:
+            written[count] = _compiled(op, op.rules(count))
+        return written[count](*inputs, **settings)
+
+    return call
+
+
+def source(op: Op, rules: Rules) -> str:
+    """Return the call of an op and its pullbacks, as Python source."""
+    values = {"op": op.name, "parameters": ", ".join(_parameters(op, rules.names)), "saved": _saved(op, rules)}
+    values["given"] = ", ".join(f"{name}={name}" for name in op.settings)
+    asked = {x: _asked(*call) for x, call in zip(rules.names, rules.calls, strict=True)}
+    text = ""
+    for mark, lines in itertools.groupby(_CALL.splitlines(), key=lambda line: line[0]):
+        block = "".join(f"{line[2:]}\n" for line in lines)
+        for name in {"x": rules.names, "s": tuple(op.settings), " ": ("",)}[mark]:
+            text += _filled(block, rules.names, {**values, "x": name, "s": name, "asked": asked.get(name, "")})
+    return text
+
+
+def _filled(text: str, names: tuple[str, ...], values: dict[str, str]) -> str:
+    """Put the inputs into <each ...>, <any ...> and <all ...>, and the values where their names stand."""
+    text = re.sub(
+        r"<(each|any|all) ((?:<x>|[^<>])*)>",
+        lambda found: _JOINED_BY[found[1]].join(found[2].replace("<x>", x) for x in names),
+        text,
+    )
+    return re.sub(r"<(\w+)>", lambda found: values[found[1]], text)
+
+
+def _parameters(op: Op, names: tuple[str, ...]) -> list[str]:
+    """Return the parameters of a call, as those of the forward."""
+    parts = [*names, "/"] if op.slash else [*names]
+    for p in signature(op.forward).parameters.values():
+        if p.name in op.settings:
+            if p.kind is Parameter.KEYWORD_ONLY and "*" not in parts:
+                parts.append("*")
+            parts.append(p.name if p.default is Parameter.empty else f"{p.name}=_default_{p.name}")
+    return parts
+
+
+def _saved(op: Op, rules: Rules) -> str:
+    """Write what a node saves: what the rules of those inputs ask for that have a gradient. At least one has."""
+    code = _expressions(op, rules.names)
+    written = ""
+    for saved, askers in rules.saves.items():
+        wanted = " or ".join(f"_{rules.names[k]}_node is not None" for k in askers)
+        always = len(askers) == len(rules.names)
+        written += f"{code[saved.name]}, " if always else f"{code[saved.name]} if {wanted} else None, "
+    return written
+
+
+def _asked(rule: Callable[..., Any], places: dict[str, int]) -> str:
+    """Write what a rule is called with: by position what its parameters begin with, which is faster than by keyword."""
+    first = [p.name for p in signature(rule).parameters.values() if p.kind is Parameter.POSITIONAL_OR_KEYWORD][1:]
+    return "".join(
+        f", _saved[{place}]" if first[k : k + 1] == [name] else f", {name}=_saved[{place}]"
+        for k, (name, place) in enumerate(places.items())
+    )
+
+
+def _expressions(op: Op, names: tuple[str, ...]) -> dict[str, str]:
+    """Return the expression of each thing that a rule may ask for, by its name."""
+    code = {"out": "_out", f"{op.inputs[0]}_shapes": f"({''.join(f'_shape_of(_{x}_data), ' for x in names)})"}
+    for x in names:
+        # A plain array is copied when it is saved: nobody would notice if its owner changed it.
+        code[x] = f"(_{x}_data if _{x}_cell is not None else _frozen(_op, {x!r}, _{x}_data))"
+        code[f"{x}_shape"], code[f"{x}_dtype"] = f"_shape_of(_{x}_data)", f"_{x}_data.dtype"
+    return code | {name: f"_frozen(_op, {name!r}, {name})" for name in op.settings}
+
+
+def _compiled(op: Op, rules: Rules) -> Callable[..., Any]:
+    """Compile the source, and show it in tracebacks."""
+    text = source(op, rules)
+    filename = f"<op {op.name}, {len(rules.names)} inputs>"
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    space: dict[str, Any] = {
+        **{f"_default_{name}": default for name, default in op.settings.items()},
+        **{f"_rule_{x}": rule for x, (rule, _) in zip(rules.names, rules.calls, strict=True)},
+        "_op": op, "_forward": op.forward, "_rules": rules, "_dict": dict, "_Exception": Exception, "_next": next,
+        "_Tensor": Tensor, "_Node": Node, "_Cell": Cell, "_make": object.__new__, "_clock": clock,
+        "_ndarray": ndarray, "_shape_of": np.shape, "_FLOAT32": FLOAT32, "_KEPT_AS_GIVEN": KEPT_AS_GIVEN,
+        "_innermost_block": innermost_block, "_operand": operand, "_frozen": frozen, "_result": result,
+        "_follow": follow, "_explain": explain, "_cell_of": cell_of, "_refuse_stale": refuse_stale, "_setting": setting,
+    }  # fmt: skip
+    exec(compile(text, filename, "exec"), space)
+    rules.pullbacks = tuple((k, space[f"_pullback_{x}"]) for k, x in enumerate(rules.names))
+    call: Callable[..., Any] = space[op.name]
+    call.__doc__, call.__module__ = op.forward.__doc__, op.forward.__module__
+    return call
+
+
+@overload
+def op(forward: Callable[..., Any]) -> Op: ...
+@overload
+def op(*, broadcasts: bool = ..., promotes: bool | Iterable[str] = ...) -> Callable[[Callable[..., Any]], Op]: ...
+def op(forward: Any = None, *, broadcasts: bool = False, promotes: bool | Iterable[str] = True) -> Any:
+    """Make an `Op` of a function of arrays: ``@op``, or ``@op(broadcasts=True)``. Its rules come with `Op.vjps`.
+
+    The parameters before a ``/`` are the inputs, those after it settings; without a ``/``, the inputs are the
+    parameters that have no default.
+
+    Parameters
+    ----------
+    broadcasts : bool
+        The inputs broadcast against each other: the engine undoes it in their gradients.
+    promotes : bool or iterable of str
+        Which inputs are numbers that are computed with, and so follow one dtype: plain ones that of the tensors,
+        integers that of the floating-point numbers. All, unless given; not conditions, masks, labels and indices, and
+        none where the op decides on the dtype of its result.
+    """
+    if forward is None:
+        return lambda function: Op(function, broadcasts, promotes, written_call)
+    return Op(forward, broadcasts, promotes, written_call)

@@ -1,0 +1,242 @@
+"""Op: what is declared of an operation, a forward function of arrays and one derivative rule for each input.
+
+Nothing is computed here: how a call computes and records is in `recorder.py`, and again, faster, in `call.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Set
+from functools import partial, update_wrapper
+from inspect import Parameter
+from typing import Any, NamedTuple, NoReturn
+
+from numpy.typing import NDArray
+
+from tinygrad_edu.errors import MissingRuleError, RuleDefinitionError
+
+Array = NDArray[Any]
+
+
+class Saved(NamedTuple):
+    """Something that rules may ask for, by its name: ``x``, ``x_shape``, ``out``, ``axis``.
+
+    Attributes
+    ----------
+    name : str
+    source : int or None
+        Which input's values it is, by position; the number of inputs for the result's; None for a plain value.
+    """
+
+    name: str
+    source: int | None
+
+
+class Rules:
+    """The rules of an op for some number of inputs, and what they need saved. The nodes that it records share them.
+
+    Attributes
+    ----------
+    op : Op or None
+        None of a leaf.
+    names : tuple of str
+        The inputs' names.
+    saves : dict
+        What a node saves, each with the list of the inputs whose rules ask for it.
+    calls : list of (callable, dict)
+        For each input, the function that `Op.vjps` was given, and by parameter which of the saved values it gets.
+    pullbacks : tuple of (int, callable)
+        For each input, its position and its rule as the walk calls it: ``pullback(g, saved)`` is its gradient.
+    """
+
+    __slots__ = ("_places", "calls", "names", "op", "pullbacks", "saves")
+
+    def __init__(self, op: Op | None, names: tuple[str, ...]) -> None:
+        self.op, self.names = op, names
+        self.saves: dict[Saved, list[int]] = {}
+        self.calls: list[tuple[Callable[..., Any], dict[str, int]]] = []
+        self.pullbacks: tuple[tuple[int, Callable[[Any, Any], Any]], ...] = ()
+        self._places: dict[Saved, int] = {}
+
+    def add(self, function: Callable[..., Any], asked: dict[str, Saved]) -> None:
+        """Add the rule of the next input, and what its parameters ask for."""
+        k = len(self.calls)
+        for value in asked.values():
+            self.saves.setdefault(value, []).append(k)
+            self._places.setdefault(value, len(self._places))
+        self.calls.append((function, {parameter: self._places[value] for parameter, value in asked.items()}))
+
+
+def _pullback(function: Callable[..., Any], places: dict[str, int]) -> Callable[[Any, Any], Any]:
+    """Return a rule as a function of the gradient and of what the node saved."""
+    return lambda g, saved: function(g, **{parameter: saved[place] for parameter, place in places.items()})
+
+
+class Op:
+    """A differentiable function of arrays. Made by the decorator `op`, completed by `vjps`.
+
+    On plain arrays it is its forward function, and returns an array. On Tensors it also records a node.
+
+    Attributes
+    ----------
+    name : str
+    inputs : tuple of str
+        The parameters before a ``/``, or, without one, those that have no default: the tensors. ``*arrays`` stands
+        for any number of them.
+    settings : dict
+        The other parameters, with their defaults: plain values that no gradient flows to.
+    functions : dict
+        By input, the rule that `vjps` was given.
+    broadcasts : bool
+        Whether the engine sums a gradient back to its input's shape.
+    promotes : tuple of str
+        The inputs that follow one dtype; the engine casts their gradients back to their own.
+    call : callable
+        Of arrays, an array; of Tensors, a Tensor. Calling the op calls it.
+    """
+
+    # A method __call__ would cost a call of its own; Python finds this slot's content instead.
+    __slots__ = ("__call__", "__dict__", "__weakref__")
+
+    name: str
+    call: Callable[..., Any]
+    __call__: Callable[..., Any]
+    __name__: str
+    __wrapped__: Callable[..., Any]
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        broadcasts: bool,
+        promotes: bool | Iterable[str],
+        make_call: Callable[[Op], Callable[..., Any]],
+    ) -> None:
+        update_wrapper(self, forward)
+        self.name, self.forward, self.broadcasts = forward.__name__, forward, broadcasts
+        parameters = inspect.signature(forward).parameters.values()
+        kinds = {p.kind for p in parameters}
+        self.variadic = Parameter.VAR_POSITIONAL in kinds
+        self.slash = Parameter.POSITIONAL_ONLY in kinds
+        self.inputs = tuple(p.name for p in parameters if self._is_input(p))
+        self.settings = {p.name: p.default for p in parameters if not self._is_input(p)}
+        self.functions: dict[str, Callable[..., Any]] = {}
+        self._check_names(kinds)
+        self.promotes = tuple(promotes) if not isinstance(promotes, bool) else self.inputs if promotes else ()
+        for name in self.promotes:
+            self._demand(name, self.inputs, f"@op(promotes={self.promotes})")
+        self._make_call = make_call
+        self.call = self.__call__ = make_call(self)
+
+    def vjps(self, **functions: Callable[..., Any]) -> None:
+        """Give the rule of each input: a function of ``g`` and of what it names, returning the input's gradient.
+
+        A parameter named like an input, or ``out``, saves that value; ``x_shape`` and ``x_dtype`` save only the shape
+        or the dtype of x; a setting's name saves the setting, and ``**settings`` all that are not named. Of a variadic
+        input, ``k`` is the position of the one whose gradient is asked, and ``arrays_shapes`` all their shapes.
+
+        Raises
+        ------
+        RuleDefinitionError
+            For a name that the op does not have.
+
+        Examples
+        --------
+        >>> import tinygrad_edu as tg
+        >>> @tg.op
+        ... def cube(x):
+        ...     return x * x * x
+        >>> cube.vjps(x=lambda g, x: 3 * g * x * x)
+        >>> x = tg.Tensor(2.0, requires_grad=True)
+        >>> cube(x).backward()
+        >>> float(x.grad)
+        12.0
+        """
+        for argument in functions:
+            self._demand(argument, self.inputs, f"{self.name}.vjps")
+        before, self.functions = self.functions, self.functions | functions
+        try:
+            self.rules(2)  # of any number, they ask for the same
+        except RuleDefinitionError:
+            self.functions = before
+            raise
+        self.call = self.__call__ = self._make_call(self)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def names(self, count: int) -> tuple[str, ...]:
+        """Return the name of each of `count` inputs: ``arrays0, arrays1, ...`` where there may be any number."""
+        return tuple(f"{self.inputs[0]}{k}" for k in range(count)) if self.variadic else self.inputs
+
+    def promoted(self, k: int) -> bool:
+        """Whether input `k` follows the dtype of the others."""
+        return self.inputs[0 if self.variadic else k] in self.promotes
+
+    def rules(self, count: int) -> Rules:
+        """Return the rules for a call with `count` inputs."""
+        names = self.names(count)
+        rules, offered = Rules(self, names), self._offers(names)
+        asked = [self._asked(argument, offered) for argument in self.inputs]
+        for k in range(len(names)):
+            function, takes_k, wanted = asked[0 if self.variadic else k]
+            rules.add(partial(function, k=k) if takes_k else function, wanted)
+        rules.pullbacks = tuple((k, _pullback(*call)) for k, call in enumerate(rules.calls))
+        return rules
+
+    def _asked(self, argument: str, offered: dict[str, Saved]) -> tuple[Callable[..., Any], bool, dict[str, Saved]]:
+        """Return the rule of an argument, whether it asks for its position, and what of the offered it asks for."""
+        function = self.functions.get(argument, _missing_rule(self.name, argument))
+        wanted = list(inspect.signature(function).parameters.values())[1:]
+        names = [p.name for p in wanted if p.kind is not Parameter.VAR_KEYWORD]
+        takes_k = self.variadic and "k" in names
+        asked = [name for name in names if not (takes_k and name == "k")]
+        for name in asked:
+            self._demand(name, offered, f"{self.name}.vjps({argument}=...)")
+        if len(names) < len(wanted):  # **settings
+            asked += [setting for setting in self.settings if setting not in names]
+        return function, takes_k, {name: offered[name] for name in asked}
+
+    def _offers(self, names: tuple[str, ...]) -> dict[str, Saved]:
+        """Return what the rule of any input may name."""
+        values = {x: k for k, x in enumerate((*names, "out"))}
+        shapes = [f"{self.inputs[0]}_shapes"] if self.variadic else []
+        parts = [f"{x}_{part}" for x in names for part in ("shape", "dtype")]
+        return {name: Saved(name, values.get(name)) for name in (*values, *parts, *shapes, *self.settings)}
+
+    def _check_names(self, kinds: Set[Any]) -> None:
+        """Refuse names that the written-out call, or a rule, could not tell from its own."""
+        names = {*self.inputs, *self.settings}
+        taken = {"out", *(f"{x}_{what}" for x in self.inputs for what in ("shape", "dtype", "shapes"))}
+        if self.variadic:
+            taken.add("k")
+        faults = sorted(name for name in names if name in taken or name.startswith("_"))
+        if faults or not self.name.isidentifier() or Parameter.VAR_KEYWORD in kinds or not self.inputs:
+            raise RuleDefinitionError(
+                f"an op is a named function of at least one input, with settings by name and no **: {self.name!r} with "
+                f"the parameters {sorted(names)}. Its names do not begin with _, and are none of {sorted(taken)}."
+            )
+
+    def _is_input(self, parameter: Parameter) -> bool:
+        if self.slash or self.variadic:
+            return parameter.kind in (Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL)
+        return parameter.default is Parameter.empty and parameter.kind is not Parameter.KEYWORD_ONLY
+
+    def _demand(self, name: str, offered: Iterable[str], where: str) -> None:
+        """Refuse a name that is none of the offered, with the one that was probably meant."""
+        if name not in offered:
+            close = difflib.get_close_matches(name, offered, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it can name {', '.join(offered)}."
+            raise RuleDefinitionError(f"{where}: op {self.name} has nothing named {name!r}; {hint}")
+
+
+def _missing_rule(name: str, argument: str) -> Callable[..., NoReturn]:
+    """Return the rule of an argument that has none: it says so when a gradient reaches it."""
+
+    def rule(g: Any) -> NoReturn:
+        raise MissingRuleError(
+            f"op {name} has no rule for its argument {argument} (a gradient of shape {g.shape} reached it): define one "
+            f"with {name}.vjps({argument}=lambda g, ...: ...), or detach() the argument."
+        )
+
+    return rule

@@ -1,0 +1,86 @@
+"""What a call of an op does, in plain loops: it computes, and records a node if an input needs a gradient.
+
+The calls that run are written out (`call.py`), which takes half the time of a small op and means the same.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine.arguments import KEPT_AS_GIVEN, cell_of, explain, follow, frozen, operand, result, setting
+from tinygrad_edu.engine.memory import clock
+from tinygrad_edu.engine.modes import is_grad_enabled
+from tinygrad_edu.engine.node import Node
+from tinygrad_edu.engine.op import Op, Rules
+from tinygrad_edu.engine.tensor import Tensor, refuse_stale, wrap
+
+
+def plain_call(op: Op) -> Callable[..., Any]:
+    """Return the call of an op: it reads the arguments as Python does, and records."""
+    signature = inspect.signature(op.forward)
+
+    def call(*args: Any, **keywords: Any) -> Any:
+        bound = signature.bind(*args, **keywords)
+        bound.apply_defaults()
+        given = bound.arguments
+        inputs = given[op.inputs[0]] if op.variadic else tuple(given[x] for x in op.inputs)
+        return record(op, inputs, {name: given[name] for name in op.settings})
+
+    return call
+
+
+def record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+    """Compute an op and, if an input is a Tensor that needs a gradient, record how."""
+    rules, tensors = op.rules(len(inputs)), [x for x in inputs if x.__class__ is Tensor]
+    arrays = tuple(_data(op, name, x) for name, x in zip(rules.names, inputs, strict=True))
+    settings = {k: setting(op, k, value) if value.__class__ is Tensor else value for k, value in settings.items()}
+    number = next(clock)  # before the values are read: what is written from here on makes them stale
+    try:
+        out = op.forward(*arrays, **settings)
+    except Exception as error:
+        explain(op, error, arrays)
+        raise
+    if not tensors:
+        return out
+    out = out if out.__class__ is ndarray else result(op, out)
+    *arrays, out = follow(op, inputs, arrays, out, settings)  # type: ignore[assignment]
+    made = wrap(out, None, cell_of(out, inputs))
+    if is_grad_enabled() and out.dtype.kind == "f" and any(x._node is not None for x in tensors):
+        for name, x in zip(rules.names, inputs, strict=True):
+            if x.__class__ is Tensor:
+                refuse_stale(f"op {op.name}", f"argument {name}", x)
+        made._node = node = Node()
+        node.number, node.rules, node.shape, node.dtype = number, rules, out.shape, out.dtype
+        nodes = [x._node if x.__class__ is Tensor else None for x in inputs]
+        cells = [x._cell if x.__class__ is Tensor else None for x in inputs]
+        node.links = (*nodes, *cells, made._cell)
+        offered = _offered(op, rules, cells, arrays, out, settings)
+        # An input without a gradient has no use for what its rule asks for.
+        needs = [any(nodes[k] is not None for k in askers) for askers in rules.saves.values()]
+        node.saved = tuple(
+            offered(saved.name) if needed else None for saved, needed in zip(rules.saves, needs, strict=True)
+        )
+    return made
+
+
+def _offered(
+    op: Op, rules: Rules, cells: list[Any], arrays: Any, out: ndarray, settings: dict[str, Any]
+) -> Callable[[str], Any]:
+    """Return how to make what a rule asks for, of its name."""
+    values = {"out": out, f"{op.inputs[0]}_shapes": tuple(map(np.shape, arrays)), **settings}
+    for x, array in zip(rules.names, arrays, strict=True):
+        values |= {x: array, f"{x}_shape": np.shape(array), f"{x}_dtype": getattr(array, "dtype", None)}
+    # A plain value is copied when it is saved: nobody would notice if its owner changed it.
+    plain = {*settings, *(x for x, cell in zip(rules.names, cells, strict=True) if cell is None)}
+    return lambda name: frozen(op, name, values[name]) if name in plain else values[name]
+
+
+def _data(op: Op, argument: str, x: Any) -> Any:
+    if x.__class__ is Tensor:
+        return x._data
+    return x if x.__class__ in KEPT_AS_GIVEN else operand(op, argument, x)

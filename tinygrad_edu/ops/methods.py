@@ -1,0 +1,164 @@
+"""The operators and methods of Tensor: what Python and NumPy call them, and the op that each of them is."""
+
+from collections.abc import Callable
+from inspect import Parameter, signature
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Op, Tensor, in_place, is_grad_enabled, real_numbers, refuse_read_only, writing
+from tinygrad_edu.errors import LeafInPlaceError
+from tinygrad_edu.ops import classification, elementwise, linalg, numpy_protocol, reduction
+from tinygrad_edu.ops import shape as shapes
+from tinygrad_edu.ops.indexing import getitem, plain_index
+
+
+def reflected(op: Op) -> Callable[..., Any]:
+    """Make of a binary op the operator that Python asks the right operand for: of ``2 * t``, say."""
+    call = op.call
+
+    def operator(self: Tensor, other: Any) -> Any:
+        return call(other, self)
+
+    operator.__doc__ = op.__doc__
+    return operator
+
+
+def comparison(compare: np.ufunc) -> Callable[[Tensor, Any], Any]:
+    """Make of a NumPy comparison an operator that gives a plain boolean array."""
+
+    def operator(self: Tensor, other: Any) -> Any:
+        return compare(self._data, other._data if isinstance(other, Tensor) else other)
+
+    operator.__doc__ = f"Compare each element: a plain boolean array, as np.{compare.__name__} gives."
+    return operator
+
+
+def get_item(self: Tensor, index: Any) -> Any:
+    """Return ``self[index]``, as `getitem`."""
+    return getitem.call(self, plain_index(index))
+
+
+def set_item(self: Tensor, index: Any, values: Any) -> None:
+    """Write values into the tensor's memory, unrecorded."""
+    if is_grad_enabled() and (self.requires_grad or getattr(values, "requires_grad", False)):
+        raise LeafInPlaceError(
+            f"assigning to elements of a tensor of shape {self.shape} cannot be recorded: build the result with "
+            f"where() or concatenate(), or assign under no_grad() where no gradient is wanted."
+        )
+    refuse_read_only("assigning elements", self)
+    index, values = plain_index(index), real_numbers("assigning elements", values)
+    with writing(self._cell):
+        self._data[index] = values
+
+
+def reshape(self: Tensor, *shape: Any) -> Any:
+    """Return the same elements in another shape, as `reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
+    return shapes.reshape.call(self, _lengths(shape))
+
+
+def transpose(self: Tensor, *axes: Any) -> Any:
+    """Return the axes in another order, as `transpose`: ``t.transpose(1, 0)``, or reversed: ``t.transpose()``."""
+    return shapes.transpose.call(self, _lengths(axes) if axes else None)
+
+
+def _lengths(given: tuple[Any, ...]) -> Any:
+    """Read ``t.reshape(2, 3)`` as ``t.reshape((2, 3))``."""
+    return given[0] if len(given) == 1 and not isinstance(given[0], int) else given
+
+
+METHODS: dict[str, Any] = {
+    # arithmetic
+    "__add__": elementwise.add,
+    "__radd__": reflected(elementwise.add),
+    "__iadd__": in_place(elementwise.add),
+    "__sub__": elementwise.subtract,
+    "__rsub__": reflected(elementwise.subtract),
+    "__isub__": in_place(elementwise.subtract),
+    "__mul__": elementwise.multiply,
+    "__rmul__": reflected(elementwise.multiply),
+    "__imul__": in_place(elementwise.multiply),
+    "__truediv__": elementwise.divide,
+    "__rtruediv__": reflected(elementwise.divide),
+    "__itruediv__": in_place(elementwise.divide),
+    "__floordiv__": elementwise.floor_divide,
+    "__rfloordiv__": reflected(elementwise.floor_divide),
+    "__ifloordiv__": in_place(elementwise.floor_divide),
+    "__mod__": elementwise.remainder,
+    "__rmod__": reflected(elementwise.remainder),
+    "__imod__": in_place(elementwise.remainder),
+    "__pow__": elementwise.power,
+    "__rpow__": reflected(elementwise.power),
+    "__ipow__": in_place(elementwise.power),
+    "__matmul__": linalg.matmul,
+    "__rmatmul__": reflected(linalg.matmul),
+    "__imatmul__": in_place(linalg.matmul),
+    "__neg__": elementwise.negative,
+    "__abs__": elementwise.abs,
+    # comparisons
+    "__eq__": comparison(np.equal),
+    "__ne__": comparison(np.not_equal),
+    "__lt__": comparison(np.less),
+    "__le__": comparison(np.less_equal),
+    "__gt__": comparison(np.greater),
+    "__ge__": comparison(np.greater_equal),
+    # elements, and NumPy's own functions
+    "__getitem__": get_item,
+    "__setitem__": set_item,
+    "__array_ufunc__": numpy_protocol.array_ufunc,
+    "__array_function__": numpy_protocol.array_function,
+    # one element at a time
+    "astype": elementwise.astype,
+    "clip": elementwise.clip,
+    "cos": elementwise.cos,
+    "exp": elementwise.exp,
+    "log": elementwise.log,
+    "relu": elementwise.relu,
+    "sigmoid": elementwise.sigmoid,
+    "sin": elementwise.sin,
+    "sqrt": elementwise.sqrt,
+    "square": elementwise.square,
+    "tanh": elementwise.tanh,
+    # reductions
+    "logsumexp": reduction.logsumexp,
+    "max": reduction.max,
+    "mean": reduction.mean,
+    "min": reduction.min,
+    "std": reduction.std,
+    "sum": reduction.sum,
+    "var": reduction.var,
+    # shapes
+    "expand_dims": shapes.expand_dims,
+    "flip": shapes.flip,
+    "reshape": reshape,
+    "squeeze": shapes.squeeze,
+    "swapaxes": shapes.swapaxes,
+    "transpose": transpose,
+    # classification
+    "log_softmax": classification.log_softmax,
+    "softmax": classification.softmax,
+}
+
+
+def method(name: str, function: Any) -> Callable[..., Any]:
+    """Return a function as a method of that name, with the source, the docstring and the parameters of its forward.
+
+    It is a function object of its own on the same code: a method that calls the op would cost a call.
+    """
+    code, forward = (function.call, function.forward) if isinstance(function, Op) else (function, function)
+    made = FunctionType(code.__code__, code.__globals__, name, code.__defaults__, code.__closure__)
+    made.__kwdefaults__, made.__doc__, made.__module__ = code.__kwdefaults__, forward.__doc__, forward.__module__
+    made.__qualname__ = f"Tensor.{name}"
+    known = signature(forward)
+    parameters = [Parameter("self", Parameter.POSITIONAL_ONLY), *list(known.parameters.values())[1:]]
+    returns = Tensor if isinstance(function, Op) else known.return_annotation
+    vars(made).update(
+        __wrapped__=forward, __signature__=known.replace(parameters=parameters, return_annotation=returns)
+    )
+    return made
+
+
+for _name, _function in METHODS.items():
+    setattr(Tensor, _name, method(_name, _function))
+Tensor.T = property(shapes.transpose.call, doc="The tensor with its axes reversed, as a view.")  # type: ignore[assignment, method-assign]
