@@ -112,7 +112,7 @@ class Arriving:
         so_far = self.gradients.get(node)
         if so_far is None:
             self.gradients[node] = g
-            if node.links and node not in self.targets:
+            if node.links and not (self.targets and node in self.targets):
                 heappush(self.waiting, (-node.number, node))
         elif node in self.owned:
             so_far += g

@@ -206,7 +206,7 @@ def where(condition: Array, x: Array, y: Array) -> Array:
 @op(broadcasts=True, promotes=("x",))
 def keep(x: Array, mask: Array) -> Array:
     """Return x where `mask` holds and 0 elsewhere, also in place of a NaN. No gradient flows to the mask."""
-    return masked(np.asarray(x), mask)
+    return masked(x if isinstance(x, ndarray) else np.asarray(x), mask)
 
 
 where.vjps(x=lambda g, condition: keep(g, condition), y=lambda g, condition: keep(g, condition == 0))
@@ -234,8 +234,7 @@ abs.vjps(x=lambda g, x: g * sign(x))
 @op
 def relu(x: Array) -> Array:
     """Return max(x, 0). Its derivative at 0 is 0; a NaN lets the gradient through."""
-    dtype = np.asarray(x).dtype
-    return np.maximum(x, ZEROS[dtype] if dtype.kind == "f" else 0)
+    return np.maximum(x, ZEROS[x.dtype] if isinstance(x, ndarray) and x.dtype.kind == "f" else 0)
 
 
 relu.vjps(x=lambda g, out: keep(g, out != ZEROS[out.dtype]))
