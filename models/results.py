@@ -146,9 +146,13 @@ def _entry(content: bytes) -> dict[str, Any]:
 
 
 def _new_set(folder: Path) -> Path:
-    staged = folder / f"{SET}{secrets.token_hex(8)}"
+    staged = _unused(folder)
     staged.mkdir()
     return staged
+
+
+def _unused(folder: Path) -> Path:
+    return folder / f"{SET}{secrets.token_hex(8)}"
 
 
 def _seal(staged: Path, summary: dict[str, Any]) -> list[str]:
@@ -178,7 +182,7 @@ def _adopt(folder: Path, names: Iterable[str]) -> Path:
     _sync(old)
     if (folder / CURRENT).is_dir() and not (folder / CURRENT).is_symlink():  # a copy, made by what follows links
         os.rename(folder / CURRENT, _new_set(folder))
-    _link(folder / CURRENT, old.name, old)
+    _link(folder / CURRENT, old.name)
     return old
 
 
@@ -186,9 +190,9 @@ def _show(folder: Path, staged: Path, names: Iterable[str]) -> None:
     """Let the folder show the new set. Until the last step each name still leads to the old one."""
     for name in names:
         if not _leads(folder / name):
-            _link(folder / name, f"{CURRENT}/{name}", staged)
+            _link(folder / name, f"{CURRENT}/{name}")
     _sync(folder)
-    _link(folder / CURRENT, staged.name, staged)
+    _link(folder / CURRENT, staged.name)
     _sync(folder)
 
 
@@ -197,10 +201,15 @@ def _leads(path: Path) -> bool:
     return path.is_symlink() and os.readlink(path) == f"{CURRENT}/{path.name}"
 
 
-def _link(path: Path, target: str, workshop: Path) -> None:
+def _link(path: Path, target: str) -> None:
     """Put a link in the place of whatever a path is, in one step."""
-    os.symlink(target, workshop / CURRENT)
-    os.replace(workshop / CURRENT, path)
+    link = _unused(path.parent)  # beside it, and so it leads where it will, if a kill leaves it there
+    os.symlink(target, link)
+    try:
+        os.replace(link, path)
+    except OSError:
+        os.unlink(link)
+        raise
 
 
 def _has_links(folder: Path) -> bool:
@@ -228,8 +237,8 @@ def _tidy(folder: Path, done: Collection[Path]) -> None:
     shown, now = _current(folder), time.time()
     for path in folder.glob(f"{SET}*"):
         # A younger one may belong to a run that is just saving.
-        if path != shown and (path in done or path.stat().st_mtime < now - HOUR):
-            shutil.rmtree(path, ignore_errors=True)
+        if path != shown and (path in done or path.lstat().st_mtime < now - HOUR):
+            path.unlink() if path.is_symlink() else shutil.rmtree(path, ignore_errors=True)
     for path in folder.iterdir():
         if _leads(path) and not path.exists():
             path.unlink()

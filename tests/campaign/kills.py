@@ -127,7 +127,7 @@ def as_plain_files(place):
 
 def as_a_copy(place):
     """Put a copy in the place of the folder, made by what follows links."""
-    copytree(place.folder, place.home / "copy")
+    copytree(place.folder, place.home / "copy", ignore_dangling_symlinks=True)
     rmtree(place.folder)
     (place.home / "copy").rename(place.folder)
 

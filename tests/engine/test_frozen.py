@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tests.campaign import statements
 
 import tinygrad_edu as tg
+from tests.campaign import statements
 from tinygrad_edu import Tensor
 from tinygrad_edu.errors import DTypeError
 

@@ -11,7 +11,7 @@ from tinygrad_edu.engine.in_place import in_place
 from tinygrad_edu.engine.memory import Cell, clock, writing
 from tinygrad_edu.engine.modes import enable_grad, is_grad_enabled, no_grad
 from tinygrad_edu.engine.node import Node, leaf
-from tinygrad_edu.engine.op import Array, Op
+from tinygrad_edu.engine.op import Array, Op, Operand
 from tinygrad_edu.engine.tensor import (
     Tensor,
     demand_shape,
@@ -26,7 +26,7 @@ from tinygrad_edu.engine.tensor import (
 from tinygrad_edu.engine.walk import unbroadcast, walk
 
 __all__ = [
-    "Array", "Cell", "Node", "Op", "Tensor", "clock", "demand_shape", "enable_grad", "flag", "from_numpy", "in_place",
-    "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers", "refuse_read_only", "refuse_stale", "unbroadcast",
-    "values_of", "walk", "wrap", "writing",
+    "Array", "Cell", "Node", "Op", "Operand", "Tensor", "clock", "demand_shape", "enable_grad", "flag", "from_numpy",
+    "in_place", "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers", "refuse_read_only", "refuse_stale",
+    "unbroadcast", "values_of", "walk", "wrap", "writing",
 ]  # fmt: skip

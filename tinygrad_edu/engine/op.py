@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tinygrad_edu.errors import MissingRuleError, RuleDefinitionError
 
 Array = NDArray[Any]
+Operand = Array | float
 
 
 class Saved(NamedTuple):

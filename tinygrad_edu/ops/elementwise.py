@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, op
+from tinygrad_edu.engine import Array, Operand, op
 from tinygrad_edu.ops.fast.elementwise import ZEROS, masked, tanh_slope
 
 
 @op(broadcasts=True)
-def add(x: Array, y: Array) -> Array:
+def add(x: Operand, y: Operand) -> Array:
     """Return x + y."""
     return np.add(x, y)
 
@@ -19,7 +19,7 @@ add.vjps(x=lambda g: g, y=lambda g: g)
 
 
 @op(broadcasts=True)
-def subtract(x: Array, y: Array) -> Array:
+def subtract(x: Operand, y: Operand) -> Array:
     """Return x - y."""
     return np.subtract(x, y)
 
@@ -28,7 +28,7 @@ subtract.vjps(x=lambda g: g, y=lambda g: -g)
 
 
 @op(broadcasts=True)
-def multiply(x: Array, y: Array) -> Array:
+def multiply(x: Operand, y: Operand) -> Array:
     """Return x * y."""
     return np.multiply(x, y)
 
@@ -37,7 +37,7 @@ multiply.vjps(x=lambda g, y: g * y, y=lambda g, x: g * x)
 
 
 @op(broadcasts=True)
-def divide(x: Array, y: Array) -> Array:
+def divide(x: Operand, y: Operand) -> Array:
     """Return x / y."""
     return np.divide(x, y)
 
@@ -51,7 +51,7 @@ def _zero(g: Any, x_shape: tuple[int, ...], x_dtype: Any) -> ndarray:
 
 
 @op(broadcasts=True)
-def floor_divide(x: Array, y: Array) -> Array:
+def floor_divide(x: Operand, y: Operand) -> Array:
     """Return x // y, rounded down. Its derivatives are 0 wherever they exist."""
     return np.floor_divide(x, y)
 
@@ -63,7 +63,7 @@ floor_divide.vjps(
 
 
 @op(broadcasts=True)
-def remainder(x: Array, y: Array) -> Array:
+def remainder(x: Operand, y: Operand) -> Array:
     """Return x % y = x - y * (x // y), of the sign of y."""
     return np.remainder(x, y)
 
@@ -198,7 +198,7 @@ sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
 
 
 @op(broadcasts=True, promotes=("x", "y"))
-def where(condition: Array, x: Array, y: Array) -> Array:
+def where(condition: Any, x: Operand, y: Operand) -> Array:
     """Return x where `condition` holds, and y elsewhere. No gradient flows to the condition."""
     return np.where(condition, x, y)
 
@@ -241,7 +241,7 @@ relu.vjps(x=lambda g, out: keep(g, out != ZEROS[out.dtype]))
 
 
 @op(broadcasts=True)
-def maximum(x: Array, y: Array) -> Array:
+def maximum(x: Operand, y: Operand) -> Array:
     """Return the greater of x and y. Where they are equal, each gets half of the gradient; beside a NaN, all of it."""
     return np.maximum(x, y)
 
@@ -253,7 +253,7 @@ maximum.vjps(
 
 
 @op(broadcasts=True)
-def minimum(x: Array, y: Array) -> Array:
+def minimum(x: Operand, y: Operand) -> Array:
     """Return the smaller of x and y. Where they are equal, each gets half of the gradient; beside a NaN, all of it."""
     return np.minimum(x, y)
 
