@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import product, repeat
 from pathlib import Path
@@ -127,7 +128,8 @@ def as_plain_files(place):
 
 def as_a_copy(place):
     """Put a copy in the place of the folder, made by what follows links."""
-    copytree(place.folder, place.home / "copy", ignore_dangling_symlinks=True)
+    with suppress(shutil.Error):  # of a link that a killed run left, and that leads nowhere yet; all else is copied
+        copytree(place.folder, place.home / "copy")
     rmtree(place.folder)
     (place.home / "copy").rename(place.folder)
 
