@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable
+from functools import wraps
 from threading import RLock
 from types import TracebackType
 from typing import Any, final
@@ -112,24 +113,30 @@ class Data(ndarray[Any, Any]):
         return result if not out else out[0] if len(out) == 1 else out
 
     def __array_function__(self, function: Callable[..., Any], types: Any, inputs: Any, settings: Any) -> Any:
-        """Do the same for NumPy's other functions, of which some write into their first argument."""
-        with writing(*cells_of(inputs[:1] if function in WRITERS else ())):
+        """Do the same for NumPy's other functions: some write into their first argument, and some into ``out``."""
+        written = inputs[:1] if function in WRITERS else (settings.get("out"),)
+        with writing(*cells_of(written)):
             return super().__array_function__(function, types, inputs, settings)
-
-    def __setitem__(self, index: Any, values: Any) -> None:
-        with writing(self.cell):
-            super().__setitem__(index, values)
-
-    def fill(self, value: Any) -> None:
-        """Write a value into each element."""
-        with writing(self.cell):
-            super().fill(value)
 
     def __repr__(self) -> str:
         return repr(plain(self))
 
 
 WRITERS: frozenset[Any] = frozenset({np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal})
+WRITING_METHODS = ("__setitem__", "byteswap", "fill", "partition", "put", "setfield", "sort")
+
+
+def _noting(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def noted(self: Data, *args: Any, **settings: Any) -> Any:
+        with writing(self.cell):
+            return method(self, *args, **settings)
+
+    return noted
+
+
+for _name in WRITING_METHODS:
+    setattr(Data, _name, _noting(getattr(ndarray, _name)))
 
 
 def plain(x: Any) -> Any:
