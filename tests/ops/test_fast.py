@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.fast import elementwise, products
+from tinygrad_edu.ops import convolution
+from tinygrad_edu.ops.fast import elementwise, products, rows
 from tinygrad_edu.testing.strategies import calls
 
 # --- One element at a time ---
@@ -79,3 +80,22 @@ def test_long_and_thin_products_of_stacks(m, k, n, stack):
             np.testing.assert_array_equal(products.product(a, b), products.plain_product(a, b))
     with pytest.raises(ShapeError, match="op matmul"):
         tg.matmul(x, y[:, 1:])
+
+
+# --- Correlations, a few rows at a time, with the rows apart or side by side ---
+
+
+@pytest.mark.parametrize(
+    ("op", "made"), [("correlate", "maps"), ("correlate_images", "images"), ("correlate_kernels", "kernels")]
+)
+@given(data=st.data(), at_a_time=st.sampled_from([1, 500, 2**22]), long_row=st.sampled_from([0, 20, 10**6]))
+def test_correlations_by_rows(op, made, data, at_a_time, long_row):
+    call = data.draw(calls(op))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "_AT_A_TIME", at_a_time)
+        patch.setattr(rows, "_LONG_ROW", long_row)
+        by_rows = call(*call.arrays)
+        patch.setattr(convolution, f"correlated_{made}", getattr(rows, f"plain_correlated_{made}"))
+        plain = call(*call.arrays)
+    assert by_rows.dtype == plain.dtype
+    np.testing.assert_allclose(by_rows, plain, rtol=1e-9, atol=1e-9)

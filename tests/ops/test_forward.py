@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
-from tinygrad_edu.ops import convolution, dropout
+from tinygrad_edu.ops import dropout
 from tinygrad_edu.testing.laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
 
@@ -355,17 +355,6 @@ def test_numpys_own_errors_come_through_and_name_the_op(call):
 
 
 # --- Done in another way where that is faster ---
-
-
-@pytest.mark.parametrize("name", ["correlate", "correlate_images", "correlate_kernels"])
-@given(data=st.data(), long_row=st.sampled_from([0, 10**6]))
-def test_correlations_one_row_at_a_time_with_the_rows_apart_or_together(name, data, long_row):
-    call = data.draw(calls(name))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convolution, "_AT_A_TIME", 1)
-        patch.setattr(convolution, "_LONG_ROW", long_row)
-        each = call(*call.arrays)
-    np.testing.assert_allclose(each, call(*call.arrays), rtol=1e-9, atol=1e-9)
 
 
 @given(data=st.data())

@@ -1,26 +1,17 @@
-"""Convolution: three ops that are each other's derivatives, through windows that share their rows, and matrix products.
+"""Convolution: three ops that are each other's derivatives.
 
-Of a 3x3 kernel, a window and the one below it have two rows in common. In images laid out row by row, with the
-channels inside, the three rows of either are one piece of memory, and a matrix product can read both where they are:
-only windows side by side need copies of their own.
+Row by row they are matrix products of windows, which `fast.rows` computes; its plain twins say in a line each what.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.fast.products import product
+from tinygrad_edu.ops.fast.rows import correlated_images, correlated_kernels, correlated_maps
 from tinygrad_edu.ops.shape import reshape
-from tinygrad_edu.ops.windows import Pair, Size, Window, bordered, four_axes, samples_first, samples_last, window
-
-# So many bytes of windows are made at a time: they are still near by when they are multiplied.
-_AT_A_TIME = 2**22
-# Shorter rows of maps than this are multiplied all at once, from copies of all that their windows hold.
-_LONG_ROW = 128
+from tinygrad_edu.ops.windows import Pair, Size, bordered, four_axes, samples_first, samples_last, window
 
 
 @op
@@ -29,65 +20,11 @@ def correlate(
 ) -> Array:
     """Return how well each kernel fits each window: (N, C, H, W), (out, C / groups, kh, kw) -> (N, out, rows, columns).
 
-    Each row of the maps is the product of the kernels with the windows of that row.
+    Of one channel, maps[y, x] is the sum over i, j of kernel[i, j] * image[stride y + dilation i, stride x + dilation
+    j], and with several the sum of that over the channels.
     """
     laid = window(x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    images = bordered(x, laid)
-    out, c, kh, kw = weight.shape
-    kernels = weight.transpose(0, 2, 1, 3).reshape(groups, 1, out // groups, kh * c * kw)
-    maps = np.empty((out, *laid.size, len(x)), np.result_type(x, weight))
-    for part in _parts(laid.size[0], _row_of_windows(images, laid)):
-        windows = _windows(images, laid, part, groups)
-        product(kernels, windows, out=_beside(maps[:, part], windows))
-    return samples_first(maps)
-
-
-def _windows(x: ndarray, laid: Window, part: slice, groups: int) -> ndarray:
-    """Return the windows of some rows of images (C, H, W, N) as matrices (groups, rows, kh * c * kw, columns * N).
-
-    As a view, in which a number is visited once for each window of a column that it is in, of a copy that has a place
-    for each window of a row that it is in.
-    """
-    (si, sj), (di, dj) = laid.stride, laid.dilation
-    kh, rows, c, n = len(laid.rows), part.stop - part.start, len(x) // groups, x.shape[3]
-    by_c, by_row, by_column, by_n = x.strides
-    inside, steps = (c, len(laid.columns), laid.size[1], n), [by_c, dj * by_column, sj * by_column, by_n]
-    by_group, start = c * by_c, part.start * si * by_row
-    if di == 1 < kh and laid.size[1] * n >= _LONG_ROW:  # or else there is no such view, or nothing to share
-        height = (rows - 1) * si + kh
-        strips = ndarray((groups, height, *inside), x.dtype, x, start, (by_group, by_row, *steps))
-        x, start = np.ascontiguousarray(strips), 0
-        by_group, by_row, *steps = x.strides
-    shape = (groups, rows, kh, *inside)
-    return _matrices(ndarray(shape, x.dtype, x, start, (by_group, si * by_row, di * by_row, *steps)))
-
-
-def _matrices(windows: ndarray) -> ndarray:
-    """Return windows (groups, rows, kh, c, kw, columns, N) as matrices (groups, rows, kh * c * kw, columns * N).
-
-    A view where the strides allow it. Short rows side by side in one matrix, (groups, 1, ..., rows * columns * N).
-    """
-    groups, rows, kh, c, kw, columns, n = windows.shape
-    if columns * n >= _LONG_ROW:
-        return windows.reshape(groups, rows, kh * c * kw, columns * n)
-    return windows.transpose(0, 2, 3, 4, 1, 5, 6).reshape(groups, 1, kh * c * kw, rows * columns * n)
-
-
-def _beside(maps: ndarray, windows: ndarray) -> ndarray:
-    """Return maps (out, rows, columns, N) as matrices that fit those of `_matrices`, as a view."""
-    groups, rows, _, length = windows.shape
-    return maps.reshape(groups, len(maps) // groups, rows, length).swapaxes(1, 2)
-
-
-def _row_of_windows(images: ndarray, laid: Window) -> int:
-    """Return how many bytes `_windows` copies for a row of the maps."""
-    return laid.stride[0] * len(images) * len(laid.columns) * laid.size[1] * images.shape[3] * images.itemsize
-
-
-def _parts(rows: int, row: int) -> Iterator[slice]:
-    """Cut a number of rows, each of `row` bytes, into even parts that stay near by."""
-    each = -(-rows // max(1, min(rows, -(-rows * row // _AT_A_TIME))))
-    return (slice(start, min(start + each, rows)) for start in range(0, rows, each))
+    return samples_first(correlated_maps(bordered(x, laid), weight, laid, groups))
 
 
 @op
@@ -96,54 +33,32 @@ def correlate_images(
 ) -> Array:
     """Return the images of `size` (H, W) for which <images, x> = <maps, correlate(x, weight)> whatever x is.
 
-    (N, out, rows, columns), (out, C / groups, kh, kw) -> (N, C, H, W): PyTorch's transposed convolution. Each row of
-    the images is the product of the kernels with the rows of the maps whose windows it was in, which share rows as
-    windows do; only the columns of the kernels are added up one by one.
+    (N, out, rows, columns), (out, C / groups, kh, kw) -> (N, C, H, W): PyTorch's transposed convolution. Which rows
+    of a kernel k meet which rows of the maps m, for images of four rows, a kernel of three, and a padding of 1::
+
+        rows of the images    stride 1: four maps         stride 2: two maps
+        (padding)             k0 m0                       k0 m0
+        0                     k1 m0 + k0 m1               k1 m0
+        1                     k2 m0 + k1 m1 + k0 m2       k2 m0 + k0 m1
+        2                     k2 m1 + k1 m2 + k0 m3       k1 m1
+        3                     k2 m2 + k1 m3               k2 m1
+        (padding)             k2 m3
+
+    With a stride of 1 the kernel slides over the maps upside down. With a stride of 2, rows 1, 3, ... meet other rows
+    of it than rows 0, 2, ..., and each of the two kinds slides by itself.
+
+    Examples
+    --------
+    The digits of a number tell which row of the kernel (1, 10, 100) met which row of the maps (1, 2, 3, 4).
+
+    >>> kernel, maps = np.array([1, 10, 100]).reshape(1, 1, 3, 1), np.array([1, 2, 3, 4]).reshape(1, 1, 4, 1)
+    >>> correlate_images(maps, kernel, (4, 1), 1, (1, 0), 1, 1).ravel()
+    array([ 12, 123, 234, 340])
+    >>> correlate_images(maps[:, :, :2], kernel, (4, 1), 2, (1, 0), 1, 1).ravel()
+    array([ 10, 102,  20, 200])
     """
     laid = window(size, weight.shape[2:], stride, padding, dilation)
-    (step, _), (apart, _), inside = laid.stride, laid.dilation, laid.inside[0]
-    out, c, kh, kw = weight.shape
-    above = apart * (kh - 1) // step
-    tall = _row_by_row(maps, laid, groups, above)
-    images = np.zeros((groups, c, *laid.padded, len(maps)), np.result_type(maps, weight))
-    for phase in range(step):  # with a stride of 2, rows 0, 2, ... meet other rows of the kernels than rows 1, 3, ...
-        rows = range(inside.start + (phase - inside.start) % step, inside.stop, step)
-        met = [i for i in reversed(range(kh)) if (phase - apart * i) % step == 0]
-        if rows and met:
-            kernels = weight.reshape(groups, out // groups, c, kh, kw)[:, :, :, met].transpose(0, 2, 4, 3, 1)
-            first = [above + (rows.start - apart * i) // step for i in met]
-            _add_rows(images[:, :, rows.start : rows.stop : step], kernels, tall, first, laid)
-    return samples_first(images.reshape(groups * c, *laid.padded, len(maps))[:, *laid.inside])
-
-
-def _row_by_row(maps: ndarray, laid: Window, groups: int, above: int) -> ndarray:
-    """Return maps (N, out, rows, columns) as (groups, rows, out / groups, columns, N), with zeros above and below."""
-    n, out, rows, columns = maps.shape
-    tall = np.zeros((groups, rows + 2 * above + 1, out // groups, columns, n), maps.dtype)
-    by_group = maps.transpose(1, 2, 3, 0).reshape(groups, out // groups, rows, columns, n)
-    tall[:, above : above + rows] = by_group.swapaxes(1, 2)
-    return tall
-
-
-def _add_rows(images: ndarray, kernels: ndarray, tall: ndarray, first: list[int], laid: Window) -> None:
-    """Add products of kernels (groups, c, kw, kh, out) and maps `tall` to rows of images (groups, c, rows, W, N).
-
-    `first` says which row of `tall` each of the kernels' rows is multiplied with for the first row of the images.
-    """
-    groups, c, rows, _, n = images.shape
-    kw, kh, out = kernels.shape[2:]
-    kernels = kernels.reshape(groups, 1, c * kw, kh * out)
-    by_group, by_row, *steps = tall.strides
-    for part in _parts(rows, groups * c * kw * laid.size[1] * n * images.itemsize):
-        height = part.stop - part.start
-        shape, start = (groups, height, kh, out, 1, laid.size[1], n), (first[0] + part.start) * by_row
-        between = by_row * (first[1] - first[0]) if kh > 1 else 0
-        seen = ndarray(shape, tall.dtype, tall, start, (by_group, by_row, between, steps[0], 0, *steps[1:]))
-        strips = product(kernels, _matrices(seen))
-        strips = strips.reshape(groups, strips.shape[1], c, kw, height // strips.shape[1], laid.size[1], n)
-        by_column = strips.transpose(3, 0, 2, 1, 4, 5, 6).reshape(kw, groups, c, height, laid.size[1], n)
-        for met, column in zip(laid.columns, by_column, strict=True):
-            images[:, :, part, met] += column
+    return samples_first(correlated_images(maps.transpose(1, 2, 3, 0), weight, laid, groups))
 
 
 @op
@@ -155,15 +70,7 @@ def correlate_kernels(
     (N, out, rows, columns), (N, C, H, W) -> (out, C / groups, kh, kw)
     """
     laid = window(x.shape[2:], kernel_size, stride, padding, dilation)
-    images, maps = bordered(x, laid), samples_last(maps)
-    (kh, kw), c, out = kernel_size, len(images) // groups, len(maps) // groups
-    total = np.zeros((groups, kh * c * kw, out), np.result_type(maps, x))
-    row = max(_row_of_windows(images, laid), total[0].nbytes)  # each row has windows, and gives a product
-    for part in _parts(laid.size[0], row):
-        windows = _windows(images, laid, part, groups)
-        # The longer factor first, which takes three quarters of the time.
-        total += np.add.reduce(product(windows, _beside(maps[:, part], windows).swapaxes(2, 3)), axis=1)
-    return total.reshape(groups, kh, c, kw, out).transpose(0, 4, 2, 1, 3).reshape(groups * out, c, kh, kw)
+    return correlated_kernels(samples_last(maps), bordered(x, laid), laid, groups)
 
 
 # <maps, correlate(x, weight)> is linear in each of the three, so its derivative with respect to any one of them is a

@@ -118,7 +118,7 @@ def windows_of(x: ndarray, laid: Window) -> ndarray:
     return ndarray(shape, x.dtype, x, 0, (by_c, di * by_row, dj * by_column, si * by_row, sj * by_column, by_n))
 
 
-def _fold(windows: ndarray, laid: Window) -> ndarray:
+def fold(windows: ndarray, laid: Window) -> ndarray:
     """Add windows (C, kh, kw, rows, columns, N) up to images (C, H, W, N): the transpose of `windows_of`.
 
     In two steps, rows and then columns, which are fewer and longer additions than place by place.
@@ -167,7 +167,7 @@ def col2im(
             f"they need (N, C * {kh * kw}, {laid.size[0] * laid.size[1]})."
         )
     n, c = columns.shape[0], columns.shape[1] // (kh * kw)
-    images = _fold(samples_last(columns).reshape(c, kh, kw, *laid.size, n), laid)
+    images = fold(samples_last(columns).reshape(c, kh, kw, *laid.size, n), laid)
     return samples_first(images[:, *laid.inside])
 
 
