@@ -8,7 +8,7 @@ import numpy as np
 import tinygrad_edu as tg
 from benchmarks import workloads
 from tinygrad_edu import data, nn, optim
-from tinygrad_edu.parallel import available_cores, value_and_grad
+from tinygrad_edu.parallel import available_cores, sharded_value_and_grad
 from tinygrad_edu.training import accuracy, train_epoch
 
 Run = Callable[[], tuple[float, ...]]
@@ -50,7 +50,7 @@ def sharded_trainer(model: nn.Module, x: Any, y: Any, shard_size: int = 64) -> R
     optimizer = optim.SGD(parameters, lr=workloads.LEARNING_RATE)
 
     def step() -> tuple[float, ...]:
-        loss, gradients = value_and_grad(model, tg.cross_entropy, x, y, rng, shard_size=shard_size)
+        loss, gradients = sharded_value_and_grad(model, tg.cross_entropy, x, y, rng, shard_size=shard_size)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         optimizer.step()

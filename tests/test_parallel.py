@@ -16,7 +16,7 @@ import threadpoolctl
 import tinygrad_edu as tg
 from tinygrad_edu import nn, parallel
 from tinygrad_edu.errors import DataError, DTypeError, MissingExtraError, NonScalarBackwardError, ShapeError
-from tinygrad_edu.parallel import map_shards, shards, single_threaded_blas, value_and_grad
+from tinygrad_edu.parallel import map_shards, sharded_value_and_grad, shards, single_threaded_blas
 
 THREADS = [1, 2, 5]
 # Without Python's lock an array of another thread is freed when that thread next runs, not with its last reference.
@@ -230,7 +230,7 @@ import numpy as np
 import threadpoolctl
 from tinygrad_edu import nn
 from tinygrad_edu.errors import TinygradError
-from tinygrad_edu.parallel import map_shards, single_threaded_blas, value_and_grad
+from tinygrad_edu.parallel import map_shards, single_threaded_blas, sharded_value_and_grad
 
 def forked(child):
     pid = os.fork()
@@ -267,7 +267,7 @@ dropout, ones, x = nn.Dropout(0.5), np.ones(100_000, np.float32), rng.normal(siz
 model = nn.Sequential(nn.Linear(6, 2), nn.Dropout(0.5))
 
 def step():
-    return len(value_and_grad(model, nn.cross_entropy, x, np.zeros(50, int), rng, shard_size=8, threads=2)[1])
+    return len(sharded_value_and_grad(model, nn.cross_entropy, x, np.zeros(50, int), rng, shard_size=8, threads=2)[1])
 
 """
 OWN_THREADS = """
@@ -456,7 +456,7 @@ def network(dropout=0.0):
 
 
 def gradient(threads=None, dropout=0.0, shard_size=32, seed=3, count=70):
-    return value_and_grad(
+    return sharded_value_and_grad(
         network(dropout), nn.cross_entropy, *batch(count), np.random.default_rng(seed), shard_size=shard_size,
         threads=threads,
     )  # fmt: skip
@@ -503,7 +503,7 @@ def test_every_shard_draws_for_itself():
             seen.append(kept.numpy().copy())
             return kept * self.w
 
-    value_and_grad(Watch(), lambda out, y: out.mean(), x, x, np.random.default_rng(0), shard_size=2, threads=1)
+    sharded_value_and_grad(Watch(), lambda out, y: out.mean(), x, x, np.random.default_rng(0), shard_size=2, threads=1)
     assert len(seen) == 2
     assert (seen[0] != seen[1]).any()
 
@@ -522,14 +522,14 @@ def test_what_couples_samples_is_not_cut():
         sizes.append(len(y))
         return nn.cross_entropy(out, y)
 
-    value_and_grad(model, loss, *batch(), np.random.default_rng(0), shard_size=8)
+    sharded_value_and_grad(model, loss, *batch(), np.random.default_rng(0), shard_size=8)
     assert sizes == [70]
 
 
 def test_it_leaves_no_gradient_on_the_parameters_and_works_under_no_grad():
     model = network()
     with tg.no_grad():
-        _, gradients = value_and_grad(model, nn.cross_entropy, *batch(), np.random.default_rng(0))
+        _, gradients = sharded_value_and_grad(model, nn.cross_entropy, *batch(), np.random.default_rng(0))
     assert all(isinstance(g, np.ndarray) and g.any() for g in gradients)
     assert all(p.grad is None for p in model.parameters())
 
@@ -537,9 +537,9 @@ def test_it_leaves_no_gradient_on_the_parameters_and_works_under_no_grad():
 def test_a_parameter_that_does_not_matter_has_no_gradient():
     model = network()
     model.spare = tg.Tensor([1.0], requires_grad=True)
-    _, gradients = value_and_grad(model, nn.cross_entropy, *batch(), np.random.default_rng(0))
+    _, gradients = sharded_value_and_grad(model, nn.cross_entropy, *batch(), np.random.default_rng(0))
     assert [g is None for g in gradients] == [p is model.spare for p in model.parameters()]
-    value, gradients = value_and_grad(model, lambda out, y: tg.Tensor(2.0), *batch(), np.random.default_rng(0))
+    value, gradients = sharded_value_and_grad(model, lambda out, y: tg.Tensor(2.0), *batch(), np.random.default_rng(0))
     assert (value, gradients) == (pytest.approx(2.0), [None] * 5)
 
 
@@ -553,7 +553,7 @@ def test_a_parameter_that_matters_to_one_shard_alone_has_its_gradient(used_by):
             return x * self.w[0] * (self.w[1] if x[0].item() == used_by else 1.0)
 
     x = np.repeat(np.arange(3, dtype=np.float32), 2)
-    _, gradients = value_and_grad(
+    _, gradients = sharded_value_and_grad(
         Expert(), lambda out, y: out.mean(), x, x, np.random.default_rng(0), shard_size=2, threads=1
     )
     np.testing.assert_allclose(gradients, [1.0, used_by / 3], rtol=1e-6)
@@ -561,8 +561,8 @@ def test_a_parameter_that_matters_to_one_shard_alone_has_its_gradient(used_by):
 
 def test_gradients_share_no_memory_with_each_other_or_the_model():
     model = network()
-    _, first = value_and_grad(model, nn.cross_entropy, *batch(20), np.random.default_rng(0))
-    _, second = value_and_grad(model, nn.cross_entropy, *batch(20), np.random.default_rng(0))
+    _, first = sharded_value_and_grad(model, nn.cross_entropy, *batch(20), np.random.default_rng(0))
+    _, second = sharded_value_and_grad(model, nn.cross_entropy, *batch(20), np.random.default_rng(0))
     arrays = [*first, *second, *(p.data for p in model.parameters())]
     assert not any(np.shares_memory(a, b) for k, a in enumerate(arrays) for b in arrays[:k])
 
@@ -570,17 +570,17 @@ def test_gradients_share_no_memory_with_each_other_or_the_model():
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (3, 2), (2, 3)])
 def test_a_batch_that_does_not_fit_is_refused(x, y):
     with pytest.raises(ShapeError, match=f"a batch of {x} samples with {y} labels"):
-        value_and_grad(network(), nn.cross_entropy, batch(x)[0], batch(y)[1], np.random.default_rng(0))
+        sharded_value_and_grad(network(), nn.cross_entropy, batch(x)[0], batch(y)[1], np.random.default_rng(0))
 
 
 def test_a_loss_of_many_numbers_is_refused():
     with pytest.raises(NonScalarBackwardError, match=r"has shape \(64, 3\); it is a Tensor"):
-        value_and_grad(network(), lambda out, y: out * 1.0, *batch(), np.random.default_rng(0))
+        sharded_value_and_grad(network(), lambda out, y: out * 1.0, *batch(), np.random.default_rng(0))
 
 
 def test_a_loss_that_is_a_plain_number_is_refused():
     with pytest.raises(NonScalarBackwardError, match="is a float; it is a Tensor of one element"):
-        value_and_grad(network(), lambda out, y: out.mean().item(), *batch(), np.random.default_rng(0))
+        sharded_value_and_grad(network(), lambda out, y: out.mean().item(), *batch(), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("number", ["shard_size", "threads"])
@@ -601,7 +601,7 @@ def test_they_may_be_numbers_of_numpy():
 @pytest.mark.parametrize("rng", [None, 0, np.random.RandomState(0), np.random])
 def test_what_is_no_generator_is_refused(rng):
     with pytest.raises(DTypeError, match=r"rng is a numpy\.random\.Generator, not .*default_rng\(seed\)"):
-        value_and_grad(network(), nn.cross_entropy, *batch(), rng)
+        sharded_value_and_grad(network(), nn.cross_entropy, *batch(), rng)
 
 
 def test_the_model_sees_each_sample_once():
@@ -613,5 +613,5 @@ def test_the_model_sees_each_sample_once():
 
     for _ in range(2):  # the first time some are tried out before
         seen.clear()
-        value_and_grad(model, loss, *batch(150), np.random.default_rng(0), threads=1)
+        sharded_value_and_grad(model, loss, *batch(150), np.random.default_rng(0), threads=1)
     assert seen == [64, 64, 22]

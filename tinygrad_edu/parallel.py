@@ -20,13 +20,13 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import generator, whole_number
-from tinygrad_edu.engine import Tensor, enable_grad, from_numpy, walk
+from tinygrad_edu.engine import Node, Tensor, enable_grad, from_numpy, walk
 from tinygrad_edu.errors import ForkedError, MissingExtraError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import can_be_cut
 from tinygrad_edu.nn.randomness import independent_streams, random_stream
 
-__all__ = ["available_cores", "map_shards", "shards", "single_threaded_blas", "value_and_grad"]
+__all__ = ["available_cores", "map_shards", "sharded_value_and_grad", "shards", "single_threaded_blas"]
 
 Result = TypeVar("Result")
 
@@ -251,7 +251,7 @@ class _Work(Generic[Result]):
             )
 
 
-def value_and_grad(
+def sharded_value_and_grad(
     model: Module,
     loss: Callable[[Any, ndarray], Any],
     x: ndarray,
@@ -308,14 +308,16 @@ def value_and_grad(
     >>> rng = np.random.default_rng(0)
     >>> model = nn.Linear(3, 2, rng=rng)
     >>> x, y = rng.random((64, 3)).astype(np.float32), rng.integers(0, 2, 64)
-    >>> value, (weight, bias) = value_and_grad(model, nn.cross_entropy, x, y, rng)
+    >>> value, (weight, bias) = sharded_value_and_grad(model, nn.cross_entropy, x, y, rng)
     >>> whole = nn.cross_entropy(model(x), y)
     >>> whole.backward()
     >>> bool(np.allclose(weight, model.weight.grad)), bool(np.allclose(value, whole.item()))
     (True, True)
     """
     if len(x) != len(y) or not len(x):
-        raise ShapeError(f"value_and_grad: a batch of {len(x)} samples with {len(y)} labels; it needs one for each.")
+        raise ShapeError(
+            f"sharded_value_and_grad: a batch of {len(x)} samples with {len(y)} labels; it needs one for each."
+        )
     shard_size = whole_number("shard_size", shard_size, 1)
     generator(rng)
     slices = shards(len(x), shard_size)
@@ -328,18 +330,28 @@ def value_and_grad(
         part = slices[k]
         with random_stream(streams[k]), enable_grad():
             result = loss(model(from_numpy(x[part])), y[part])
-        if not isinstance(result, Tensor) or result.size != 1:
-            what = f"has shape {result.shape}" if isinstance(result, Tensor) else f"is a {type(result).__name__}"
-            raise NonScalarBackwardError(f"value_and_grad: the loss of a shard {what}; it is a Tensor of one element.")
-        share = (part.stop - part.start) / len(x)
-        node = result._node
-        found = walk([(node, np.full(result.shape, share, result.dtype))]) if node is not None else {}
-        return share * result.item(), [found.get(leaf) for leaf in leaves]
+        return _in_share(result, (part.stop - part.start) / len(x), leaves)
 
-    value = 0.0
-    total: list[ndarray | None] = [None] * len(leaves)
-    for part_value, gradients in map_shards(of_shard, len(slices), threads):
-        value += part_value
+    return _added_up(map_shards(of_shard, len(slices), threads))
+
+
+def _in_share(result: Any, share: float, leaves: list[Node]) -> tuple[float, list[ndarray | None]]:
+    """Return the loss of a shard and its gradients, each times the share of the batch that the shard is."""
+    if not isinstance(result, Tensor) or result.size != 1:
+        what = f"has shape {result.shape}" if isinstance(result, Tensor) else f"is a {type(result).__name__}"
+        raise NonScalarBackwardError(
+            f"sharded_value_and_grad: the loss of a shard {what}; it is a Tensor of one element."
+        )
+    node = result._node
+    found = walk([(node, np.full(result.shape, share, result.dtype))]) if node is not None else {}
+    return share * result.item(), [found.get(leaf) for leaf in leaves]
+
+
+def _added_up(shares: Iterator[tuple[float, list[ndarray | None]]]) -> tuple[float, list[ndarray | None]]:
+    """Return the sum of losses and gradients, in the order of the shards. The gradients of the first are written to."""
+    value, total = next(shares)
+    for more, gradients in shares:
+        value += more
         total = [_added(a, b) for a, b in zip(total, gradients, strict=True)]
     return value, total
 

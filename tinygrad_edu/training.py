@@ -13,7 +13,7 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.ops import cross_entropy
 from tinygrad_edu.optim import SGD
-from tinygrad_edu.parallel import map_shards, shards, value_and_grad
+from tinygrad_edu.parallel import map_shards, sharded_value_and_grad, shards
 
 __all__ = ["Epoch", "accuracy", "fit", "predict", "train_epoch"]
 
@@ -78,7 +78,7 @@ def train_epoch(
     parameters, losses = model.parameters(), []
     for number, (x, y) in enumerate(batches, step):
         optimizer.lr = learning_rate(number)
-        value, gradients = value_and_grad(model, cross_entropy, x, y, rng)
+        value, gradients = sharded_value_and_grad(model, cross_entropy, x, y, rng)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         optimizer.step()

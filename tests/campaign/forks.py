@@ -118,7 +118,9 @@ def drop():
     x, labels = np.ones((64, 4), np.float32), np.zeros(64, np.int64)
     LAYER(tg.Tensor(np.ones(10_000)))
     model = nn.Sequential(nn.Linear(4, 3, rng=np.random.default_rng(0)), LAYER)
-    parallel.value_and_grad(model, nn.cross_entropy, x, labels, np.random.default_rng(0), shard_size=16, threads=2)
+    parallel.sharded_value_and_grad(
+        model, nn.cross_entropy, x, labels, np.random.default_rng(0), shard_size=16, threads=2
+    )
 
 
 WORKS = (map_shards, go_back, write, drop)

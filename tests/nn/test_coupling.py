@@ -14,7 +14,7 @@ from tinygrad_edu.errors import CoupledSamplesError
 from tinygrad_edu.nn import coupling
 from tinygrad_edu.nn.coupling import can_be_cut
 from tinygrad_edu.nn.randomness import current_stream
-from tinygrad_edu.parallel import value_and_grad
+from tinygrad_edu.parallel import sharded_value_and_grad
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(50, 6)).astype(np.float32), RNG.integers(0, 3, 50)
@@ -37,7 +37,7 @@ def around(part, dropout=0.0):
 
 
 def gradient(model, loss=nn.cross_entropy, x=X, y=Y, **settings):
-    return value_and_grad(model, loss, x, y, np.random.default_rng(3), **{"shard_size": 8, **settings})
+    return sharded_value_and_grad(model, loss, x, y, np.random.default_rng(3), **{"shard_size": 8, **settings})
 
 
 def normalized(self, x):
@@ -248,9 +248,9 @@ def test_an_axis_that_is_as_long_as_a_shard_is_not_taken_for_the_samples():
 def test_the_first_batch_has_the_same_bits_as_when_it_is_known():
     model, rng = around(nn.Tanh(), dropout=0.5), np.random.default_rng(3)
     state = rng.bit_generator.state
-    first = value_and_grad(model, nn.cross_entropy, X, Y, rng, shard_size=8)
+    first = sharded_value_and_grad(model, nn.cross_entropy, X, Y, rng, shard_size=8)
     rng.bit_generator.state = state
-    second = value_and_grad(model, nn.cross_entropy, X, Y, rng, shard_size=8)
+    second = sharded_value_and_grad(model, nn.cross_entropy, X, Y, rng, shard_size=8)
     np.testing.assert_equal(first, second)
 
 

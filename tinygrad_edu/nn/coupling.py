@@ -18,6 +18,8 @@ from tinygrad_edu.nn.randomness import random_stream
 _verdicts: dict[int, dict[Hashable, bool]] = {}
 _FEW = 8
 
+Loss = Callable[[Any, Any], Any]
+
 
 class _Call(NamedTuple):
     """One call of a module: copies of the arrays that it got, and of those of its result."""
@@ -33,12 +35,7 @@ class _UnknownError(Exception):
 
 
 def can_be_cut(
-    model: Module,
-    loss: Callable[[Any, Any], Any],
-    x: ndarray,
-    y: ndarray,
-    size: int,
-    inside: AbstractContextManager[Any],
+    model: Module, loss: Loss, x: ndarray, y: ndarray, size: int, inside: AbstractContextManager[Any]
 ) -> bool:
     """Return whether the mean loss of a batch is that of its shards of `size` samples, each computed alone.
 
@@ -70,16 +67,19 @@ def can_be_cut(
                 sound = _try_out(model, loss, x, y, size)
         except _UnknownError as reason:
             verdicts[state] = False
-            warn(
-                f"value_and_grad does not cut the batches of {type(model).__name__} into shards: whether it computes "
-                f"each sample alone cannot be tried out, because {reason}. The gradient is right, and takes more "
-                f"memory and time. Set couples_samples = True in the class to say that this is meant.",
-                stacklevel=3,
-            )
+            warn(_unknown(type(model).__name__, reason), stacklevel=3)
             return False
         if sound:
             verdicts[state] = True
     return verdicts.get(state, True)
+
+
+def _unknown(kind: str, reason: _UnknownError) -> str:
+    return (
+        f"sharded_value_and_grad does not cut the batches of {kind} into shards: whether it computes each sample alone "
+        f"cannot be tried out, because {reason}. The gradient is right, and takes more memory and time. Set "
+        f"couples_samples = True in the class to say that this is meant."
+    )
 
 
 def _verdicts_on(model: Module) -> dict[Hashable, bool]:
@@ -89,7 +89,7 @@ def _verdicts_on(model: Module) -> dict[Hashable, bool]:
     return _verdicts.setdefault(id(model), {})
 
 
-def _try_out(model: Module, loss: Callable[[Any, Any], Any], x: ndarray, y: ndarray, size: int) -> bool:
+def _try_out(model: Module, loss: Loss, x: ndarray, y: ndarray, size: int) -> bool:
     """Examine a model on a few samples, or, where it does not take so few, on as many as a shard has."""
     few, shard = _how_many(x, min(size, _FEW)), _how_many(x, size)
     try:
@@ -110,21 +110,21 @@ def _how_many(x: ndarray, count: int) -> int:
     return count
 
 
-def _examine(model: Module, loss: Callable[[Any, Any], Any], x: ndarray, y: ndarray) -> bool:
+def _examine(model: Module, loss: Loss, x: ndarray, y: ndarray) -> bool:
     """Raise if the model couples samples; return whether it would have shown: not in NaN, nor in samples all alike."""
     if (x == x[:1]).all():
         return False
-    out, calls = _run(model, x)
+    out, calls = _run_copy(model, x)
     # At random, so that whatever order the samples meet each other in, some are kept and some of theirs are not.
     halves = np.array_split(np.random.default_rng(0).permutation(len(x)), 2)
     for kept, others in (halves, halves[::-1]):
         order = np.arange(len(x))
         order[others] = kept[0]
-        call = _first_coupled(calls, _run(model, x[order])[1], kept, len(x))
+        call = _first_coupled(calls, _run_copy(model, x[order])[1], kept, len(x))
         if call is not None:
-            if _first_coupled(calls, _run(model, x)[1], kept, len(x)) is not None:
+            if _first_coupled(calls, _run_copy(model, x)[1], kept, len(x)) is not None:
                 raise _UnknownError("its results differ from run to run, with the same random stream")
-            raise CoupledSamplesError(_message(call, len(x)))
+            raise CoupledSamplesError(_coupled(call, len(x)))
     arrays = list(_arrays(out))
     if not arrays or not all(_has_samples(array, len(x)) for array in arrays):
         shapes = ", ".join(str(array.shape) for array in arrays) or type(out).__name__
@@ -133,16 +133,16 @@ def _examine(model: Module, loss: Callable[[Any, Any], Any], x: ndarray, y: ndar
     return not any(array.dtype.kind == "f" and np.isnan(array).any() for array in arrays)
 
 
-def _message(call: _Call, count: int) -> str:
+def _coupled(call: _Call, count: int) -> str:
     where = f"the module {call.name!r}, a {call.kind}," if call.name else f"the model, a {call.kind},"
     return (
-        f"value_and_grad: {where} couples the samples of a batch: of {count} samples, some had other results when the "
-        f"others were replaced. On shards it would compute other numbers than on the whole batch. "
+        f"sharded_value_and_grad: {where} couples the samples of a batch: of {count} samples, some had other results "
+        f"when the others were replaced. On shards it would compute other numbers than on the whole batch. "
         f"Set couples_samples = True in the class {call.kind}, or on this module, and the batch is not cut."
     )
 
 
-def _run(model: Module, x: ndarray) -> tuple[Any, list[_Call]]:
+def _run_copy(model: Module, x: ndarray) -> tuple[Any, list[_Call]]:
     """Run a copy of a model, and note each call of a module as it ends: an inner one before those around it."""
     try:
         twin = duplicate(model)
@@ -155,7 +155,9 @@ def _run(model: Module, x: ndarray) -> tuple[Any, list[_Call]]:
         with random_stream(np.random.default_rng(0)), enable_grad():
             return twin(from_numpy(x)), calls
     except Exception as error:
-        error.add_note("In a copy of the model, which value_and_grad ran to see whether it computes each sample alone.")
+        error.add_note(
+            "In a copy of the model, which sharded_value_and_grad ran to see whether it computes each sample alone."
+        )
         raise
 
 
@@ -191,7 +193,7 @@ def _first_coupled(before: list[_Call], after: list[_Call], kept: ndarray, count
 
     for a, b in zip(before, after, strict=False):  # of a different number, as far as they go together
         same = a.name == b.name and _all(_equal, rows(a.got), rows(b.got))
-        if same and not _all(_close, rows(a.returned), rows(b.returned)):
+        if same and not _all(_nearly_equal, rows(a.returned), rows(b.returned)):
             return a
     return None
 
@@ -204,7 +206,7 @@ def _equal(a: ndarray, b: ndarray) -> bool:
     return a.shape == b.shape and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
-def _close(a: ndarray, b: ndarray) -> bool:
+def _nearly_equal(a: ndarray, b: ndarray) -> bool:
     """Whether two arrays differ by rounding alone, as where both are less than a maximum over all samples."""
     if _equal(a, b) or a.shape != b.shape or a.dtype.kind != "f":
         return _equal(a, b)
@@ -220,19 +222,21 @@ def _size(array: ndarray) -> float:
     return float(np.max(np.abs(array), initial=0, where=np.isfinite(array)))
 
 
-def _require_mean(loss: Callable[[Any, Any], Any], out: Any, y: ndarray, size: float) -> None:
+def _require_mean(loss: Loss, out: Any, y: ndarray, size: float) -> None:
     """Raise if the loss of all samples is not the mean of those of two parts, weighted by how many each has."""
 
     def of(part: slice, seed: int = 0) -> Any:
         try:
             with random_stream(np.random.default_rng(seed)), enable_grad():
-                return loss(_part(out, part), y[part])
+                return loss(_of_samples(out, part), y[part])
         except Exception as error:
-            error.add_note("On a few samples, for which value_and_grad asked to see whether the loss is their mean.")
+            error.add_note(
+                "On a few samples, for which sharded_value_and_grad asked to see whether the loss is their mean."
+            )
             raise
 
     whole, cut = of(slice(None)), max(len(y) // 3, 1)
-    if not isinstance(whole, Tensor) or whole.size != 1:  # which value_and_grad refuses
+    if not isinstance(whole, Tensor) or whole.size != 1:  # which sharded_value_and_grad refuses
         return
     share, value = cut / len(y), whole.item()
     mean = share * of(slice(cut)).item() + (1 - share) * of(slice(cut, None)).item()
@@ -240,18 +244,18 @@ def _require_mean(loss: Callable[[Any, Any], Any], out: Any, y: ndarray, size: f
     if np.isclose(value, mean, rtol=0, atol=near, equal_nan=True) or of(slice(None), seed=1).item() != value:
         return  # or it draws random numbers, of which each part has its own
     raise CoupledSamplesError(
-        f"value_and_grad: the loss of {len(y)} samples is {value:.6g}, and those of their first {cut} and of the rest "
-        f"have the mean {mean:.6g}, weighted by their samples. Shards need a loss that is the mean over its samples: "
-        f"divide a sum by their number (reduction='mean'), or set couples_samples = True on the model, and its batches "
-        f"are not cut."
+        f"sharded_value_and_grad: the loss of {len(y)} samples is {value:.6g}, and those of their first {cut} and of "
+        f"the rest have the mean {mean:.6g}, weighted by their samples. Shards need a loss that is the mean over its "
+        f"samples: divide a sum by their number (reduction='mean'), or set couples_samples = True on the model, and "
+        f"its batches are not cut."
     )
 
 
-def _part(out: Any, part: slice) -> Any:
+def _of_samples(out: Any, part: slice) -> Any:
     """Return what belongs to some of the samples, of the arrays and tensors in a result."""
     if isinstance(out, dict):
-        return {key: _part(value, part) for key, value in out.items()}
+        return {key: _of_samples(value, part) for key, value in out.items()}
     if isinstance(out, list | tuple):
-        parts = [_part(value, part) for value in out]
+        parts = [_of_samples(value, part) for value in out]
         return type(out)(*parts) if hasattr(out, "_fields") else type(out)(parts)
     return out[part] if isinstance(out, Tensor | ndarray) else out
