@@ -9,7 +9,7 @@ from tinygrad_edu.engine import Tensor, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import abs, cross_entropy, getitem, mean, negative, square, sum
-from tinygrad_edu.ops.classification import sigmoid_cross_entropy
+from tinygrad_edu.ops.classification import check_labels, places, sigmoid_cross_entropy
 
 __all__ = [
     "BCEWithLogitsLoss", "CrossEntropyLoss", "L1Loss", "MSELoss", "NLLLoss", "binary_cross_entropy_with_logits",
@@ -79,9 +79,10 @@ def nll_loss(log_probabilities: Any, labels: Any, reduction: Reduction = "mean")
     Tensor(1.5, shape=(), dtype=float32)
     """
     y = np.asarray(values_of(labels))
-    _require_labels(np.shape(log_probabilities), y)
-    samples, *positions = np.ogrid[tuple(slice(n) for n in y.shape)]
-    return _reduce("nll_loss", negative(getitem(log_probabilities, (samples, y, *positions))), reduction)
+    if y.dtype.kind not in "iu":
+        raise DTypeError(f"nll_loss: labels are integers, not {y.dtype}.")
+    check_labels("nll_loss", "log probabilities", np.shape(log_probabilities), y)
+    return _reduce("nll_loss", negative(getitem(log_probabilities, places(y))), reduction)
 
 
 def binary_cross_entropy_with_logits(logits: Any, targets: Any, reduction: Reduction = "mean") -> Any:
@@ -182,19 +183,4 @@ def _require_same_shape(name: str, prediction: Any, target: Any) -> None:
         raise ShapeError(
             f"{name}: a prediction of shape {np.shape(prediction)} and a target of shape {np.shape(target)}. They "
             f"are compared element by element: give them one shape, with reshape for example."
-        )
-
-
-def _require_labels(shape: tuple[int, ...], labels: Any) -> None:
-    if labels.dtype.kind not in "iu":
-        raise DTypeError(f"nll_loss: labels are integers, not {labels.dtype}.")
-    if len(shape) < 2 or labels.shape != (shape[0], *shape[2:]):
-        raise ShapeError(
-            f"nll_loss: labels of shape {labels.shape} for log probabilities of shape {shape}; "
-            f"those are (N, C, ...), and the labels (N, ...)."
-        )
-    if labels.size and not 0 <= labels.min() <= labels.max() < shape[1]:
-        raise ValueError(
-            f"nll_loss: labels from {labels.min()} to {labels.max()}; with {shape[1]} classes they are from 0 to "
-            f"{shape[1] - 1}."
         )

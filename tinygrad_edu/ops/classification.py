@@ -58,13 +58,13 @@ def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none"
     if targets.dtype.kind == "f":
         losses = -np.sum(_to(targets, logits.dtype) * log_p, axis=1)
     else:
-        losses = -log_p[_places(targets)]
+        losses = -log_p[places(targets)]
     if reduction == "none":
         return losses
     return losses.mean() if reduction == "mean" else losses.sum()
 
 
-def _places(labels: ndarray) -> tuple[ndarray, ...]:
+def places(labels: ndarray) -> tuple[ndarray, ...]:
     """Return where in an array (N, C, ...) the labels (N, ...) point to, as an index."""
     sample, *others = (np.arange(n).reshape(-1, *[1] * (labels.ndim - 1 - i)) for i, n in enumerate(labels.shape))
     return sample, labels, *others
@@ -77,7 +77,7 @@ def _to(x: Any, dtype: Any) -> Any:
 def _one_hot(labels: Any, like: Any) -> ndarray:
     """Return labels as probabilities: 1 for the class of the label, in the dtype and memory order of the logits."""
     one_hot = np.zeros_like(values_of(like))
-    one_hot[_places(values_of(labels))] = 1
+    one_hot[places(values_of(labels))] = 1
     return one_hot
 
 
@@ -177,22 +177,30 @@ def cross_entropy(logits: Any, targets: Any, reduction: str = "mean") -> Any:
 
 
 def _check_targets(shape: tuple[int, ...], targets: Any) -> None:
-    if len(shape) < 2:
-        raise ShapeError(f"cross_entropy: logits have a shape (N, C, ...), not {shape}.")
-    if targets.dtype.kind == "f":
-        if targets.shape != shape:
-            raise ShapeError(f"cross_entropy: probabilities of shape {targets.shape} for logits of shape {shape}.")
+    if targets.dtype.kind != "f":
+        if targets.dtype.kind not in "iu":
+            raise DTypeError(f"cross_entropy: targets are integer labels or probabilities, not {targets.dtype}.")
+        check_labels("cross_entropy", "logits", shape, values_of(targets))
         return
-    if targets.dtype.kind not in "iu":
-        raise DTypeError(f"cross_entropy: targets are integer labels or probabilities, not {targets.dtype}.")
-    if targets.shape != (shape[0], *shape[2:]):
+    _check_scores("cross_entropy", "logits", shape)
+    if targets.shape != shape:
+        raise ShapeError(f"cross_entropy: probabilities of shape {targets.shape} for logits of shape {shape}.")
+
+
+def check_labels(name: str, scores: str, shape: tuple[int, ...], labels: ndarray) -> None:
+    """Refuse integers (N, ...) that are no labels for scores of a shape (N, C, ...); `scores` says what these are."""
+    _check_scores(name, scores, shape)
+    if labels.shape != (shape[0], *shape[2:]):
         raise ShapeError(
-            f"cross_entropy: labels of shape {targets.shape} for logits of shape {shape}; "
-            f"they need {(shape[0], *shape[2:])}."
+            f"{name}: labels of shape {labels.shape} for {scores} of shape {shape}; they need {(shape[0], *shape[2:])}."
         )
-    labels = values_of(targets)
     if labels.size and not (labels.min() >= 0 and labels.max() < shape[1]):
         raise ValueError(
-            f"cross_entropy: labels from {labels.min()} to {labels.max()}; "
-            f"with {shape[1]} classes they lie in 0..{shape[1] - 1}."
+            f"{name}: labels from {labels.min()} to {labels.max()}; with {shape[1]} classes they are from 0 to "
+            f"{shape[1] - 1}."
         )
+
+
+def _check_scores(name: str, scores: str, shape: tuple[int, ...]) -> None:
+    if len(shape) < 2:
+        raise ShapeError(f"{name}: {scores} have a shape (N, C, ...), not {shape}.")
