@@ -31,7 +31,7 @@ from tinygrad_edu.ops.linalg import linear, product
 from tinygrad_edu.ops.windows import samples_first, samples_last
 from tinygrad_edu.parallel import single_threaded_blas
 
-Pair = tuple[Callable[[], Any], Callable[[], Any]]
+TwoWays = tuple[Callable[[], Any], Callable[[], Any]]
 SHARD = (32, 16, 26, 26)  # the maps of one shard of 32 images
 SHARD_SIZE = 64  # of a training step
 
@@ -49,19 +49,19 @@ def _draw(*shape: int) -> ndarray:
     return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 
-def rule_of_relu() -> Pair:
+def rule_of_relu() -> TwoWays:
     """Choose between two values, or keep bits."""
     g, mask = _draw(*SHARD), _draw(*SHARD)[::-1] > 0
     return lambda: np.where(mask, g, 0.0), lambda: keep(g, mask)
 
 
-def rule_of_tanh() -> Pair:
+def rule_of_tanh() -> TwoWays:
     """Make three temporary arrays, or one in parts that stay in the cache."""
     g, out = _draw(*SHARD), np.tanh(_draw(*SHARD))
     return lambda: g * (1 - out * out), lambda: tanh_gradient(g, out)
 
 
-def dropout_of_bits() -> Pair:
+def dropout_of_bits() -> TwoWays:
     """Draw a random number for each element and multiply with a mask, or draw a bit and look its factor up."""
     rng, x, two = np.random.default_rng(0), np.ones(SHARD, np.float32), np.float32(2)
     return (
@@ -70,25 +70,25 @@ def dropout_of_bits() -> Pair:
     )
 
 
-def logits() -> Pair:
+def logits() -> TwoWays:
     """Take a long and thin product at once, or in pieces that OpenBLAS does not copy first."""
     x, weight = _draw(32, 10816), _draw(10, 10816)
     return lambda: x @ weight.T, lambda: linear(x, weight)
 
 
-def gradient_of_weights() -> Pair:
+def gradient_of_weights() -> TwoWays:
     """Do the same on the way back, to a gradient of (10, 10816)."""
     g, x = _draw(32, 10), _draw(32, 10816)
     return lambda: g.T @ x, lambda: matmul(g.T, x)
 
 
-def unlikely_classes() -> Pair:
+def unlikely_classes() -> TwoWays:
     """Go back through probabilities of 1e-40, which are below the smallest normal number, or take them for 0."""
     weight, g = _draw(10, 10816), np.full((32, 10), 1e-40, np.float32)
     return lambda: g @ weight, lambda: np.zeros_like(g) @ weight
 
 
-def layout_of_a_gradient() -> Pair:
+def layout_of_a_gradient() -> TwoWays:
     """Move the weights along a gradient that is a transposed view, or in their own layout."""
     weight, g = _draw(512, 784), _draw(512, 784)
     turned = np.asfortranarray(g)
@@ -105,7 +105,7 @@ def _samples_last(x: ndarray) -> ndarray:
     return samples_first(samples_last(x))
 
 
-def windows_of_images() -> Pair:
+def windows_of_images() -> TwoWays:
     """Copy the windows of 5x5 kernels on small images: image by image, or a pixel of all images at once."""
     x = _draw(64, 6, 12, 12)
     last = _samples_last(x)
@@ -118,7 +118,7 @@ def windows_of_images() -> Pair:
     return image_by_image, lambda: im2col(last, 5)
 
 
-def windows_added_up() -> Pair:
+def windows_added_up() -> TwoWays:
     """Add those windows up into images, which is the way back."""
     columns = _draw(64, 150, 64)
     last = _samples_last(columns)
@@ -143,19 +143,19 @@ def _of_all_windows(x: ndarray, weight: ndarray) -> ndarray:
     return samples_first(maps.reshape(out, x.shape[2] - k + 1, x.shape[3] - k + 1, len(x)))
 
 
-def convolution_of_one_channel() -> Pair:
+def convolution_of_one_channel() -> TwoWays:
     """Convolve, as LeNet does first, with every window copied or with windows that share their rows."""
     x, weight = _samples_last(_draw(64, 1, 28, 28)), _draw(6, 1, 5, 5)
     return lambda: _of_all_windows(x, weight), lambda: conv2d(x, weight)
 
 
-def convolution_of_32_channels() -> Pair:
+def convolution_of_32_channels() -> TwoWays:
     """Do the same where there is much to multiply."""
     x, weight = _samples_last(_draw(32, 32, 30, 30)), _draw(64, 32, 3, 3)
     return lambda: _of_all_windows(x, weight), lambda: conv2d(x, weight)
 
 
-def its_gradient_of_the_images() -> Pair:
+def its_gradient_of_the_images() -> TwoWays:
     """Make what each window gets and add it up, or make what each column of the kernels gives, the rows added up."""
     g, weight = _samples_last(_draw(32, 64, 28, 28)), _draw(64, 32, 3, 3)
 
@@ -173,7 +173,7 @@ KERNELS = [
 ]  # fmt: skip
 
 
-def time_pair(pair: Pair, rounds: int) -> tuple[float, float]:
+def time_pair(pair: TwoWays, rounds: int) -> tuple[float, float]:
     """Return the median milliseconds of two functions that take turns."""
     found: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
@@ -186,7 +186,7 @@ def time_pair(pair: Pair, rounds: int) -> tuple[float, float]:
     return median(found[0]), median(found[1])
 
 
-def same(pair: Pair) -> bool:
+def same(pair: TwoWays) -> bool:
     """Whether both compute the same; of masks that are drawn, the same values, as often on average."""
     before, now = (function() for function in pair)
     if np.allclose(before, now, atol=1e-3):

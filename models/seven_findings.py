@@ -21,7 +21,7 @@ NAMES = tuple(field.name for field in fields(Faults))
 
 
 @dataclass(frozen=True)
-class Outcome:
+class VariantOutcome:
     """How one variant of the network ended.
 
     Attributes
@@ -52,14 +52,14 @@ def variants() -> dict[str, Faults]:
     }
 
 
-def outcome(variant: str, epochs: int) -> Outcome:
+def outcome(variant: str, epochs: int) -> VariantOutcome:
     """Train one variant from the seed's random numbers, with steps as long as the seed's."""
     faults, digits = variants()[variant], load_embedded()
     rate = LEARNING_RATE if faults.double_division else RATE_ON_MEAN_LOSS
     with single_threaded_blas():
         training = train(digits.x_train, digits.y_train, digits.x_test, digits.y_test, epochs, faults, rate)
         history = list(islice(training, epochs))
-    return Outcome(variant, epochs, history[-1][1], history[-1][2], max(test for _, test, _ in history))
+    return VariantOutcome(variant, epochs, history[-1][1], history[-1][2], max(test for _, test, _ in history))
 
 
 def end_with_parent() -> None:
@@ -74,7 +74,7 @@ def end_with_parent() -> None:
     Thread(target=watch, daemon=True).start()
 
 
-def outcomes(names: list[str], epochs: int) -> Iterator[Outcome]:
+def outcomes(names: list[str], epochs: int) -> Iterator[VariantOutcome]:
     """Train several variants, one on each core."""
     with ProcessPoolExecutor(available_cores(), initializer=end_with_parent) as pool:
         yield from pool.map(outcome, names, [epochs] * len(names))
@@ -88,9 +88,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     epochs: int = parser.parse_args(arguments).epochs
     writer = csv.writer(sys.stdout)
-    writer.writerow(field.name for field in fields(Outcome))
+    writer.writerow(field.name for field in fields(VariantOutcome))
     for row in outcomes(list(variants()), epochs):
-        writer.writerow([getattr(row, field.name) for field in fields(Outcome)])
+        writer.writerow([getattr(row, field.name) for field in fields(VariantOutcome)])
         sys.stdout.flush()
 
 

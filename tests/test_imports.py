@@ -222,6 +222,29 @@ def test_what_all_lists_exists_once(module):
     assert sorted(set(listed)) == sorted(listed)
 
 
+def defined(path):
+    """Yield the public names that a file gives to functions, classes, types and constants."""
+    for node in ast.parse(path.read_text()).body:
+        targets = getattr(node, "targets", [getattr(node, "target", node)])
+        names = [getattr(part, "name", getattr(part, "id", "_")) for target in targets for part in parts(target)]
+        yield from (name for name in names if not name.startswith("_"))
+
+
+def parts(target):
+    """Return the names in ``a, b = ...``, or what stands there as it is."""
+    return target.elts if isinstance(target, ast.Tuple) else [target]
+
+
+def test_no_public_name_stands_for_two_things():
+    homes = {}
+    for path in PACKAGE.rglob("*.py"):
+        for name in set(defined(path)):
+            homes.setdefault(name, []).append(dotted(path))
+    assert homes["value_and_grad"] == ["tinygrad_edu.transforms"]
+    assert homes["Shape"] == ["tinygrad_edu.testing.strategies.arrays"]
+    assert {name: several for name, several in homes.items() if len(several) > 1} == {}
+
+
 def undescribed(module):
     """Return the public names of a module, and of its classes, that have no docstring."""
     for name, value in vars(module).items():

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from models.mnist_by_hand import LEARNING_RATE, SEED, Faults, train
-from models.seven_findings import NAMES, Outcome, outcome, outcomes, variants
+from models.seven_findings import NAMES, VariantOutcome, outcome, outcomes, variants
 from tinygrad_edu.data import load_embedded
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def recorded() -> list[Outcome]:
+def recorded() -> list[VariantOutcome]:
     with (DOCS / "seven_findings.csv").open() as file:
         return [
-            Outcome(row["variant"], int(row["epochs"]), *(float(row[k]) for k in list(row)[2:]))
+            VariantOutcome(row["variant"], int(row["epochs"]), *(float(row[k]) for k in list(row)[2:]))
             for row in csv.DictReader(file)
         ]
 

@@ -92,7 +92,7 @@ def test_long_and_thin_products_of_stacks(m, k, n, stack):
 def test_correlations_by_rows(op, made, data, at_a_time, long_row):
     call = data.draw(calls(op))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows, "_AT_A_TIME", at_a_time)
+        patch.setattr(rows, "_WINDOW_BYTES", at_a_time)
         patch.setattr(rows, "_LONG_ROW", long_row)
         by_rows = call(*call.arrays)
         patch.setattr(convolution, f"correlated_{made}", getattr(rows, f"plain_correlated_{made}"))

@@ -115,7 +115,7 @@ def load_embedded() -> Digits:
     array([5, 0, 4, 1, 9, 2, 1, 3, 1, 4], dtype=uint8)
     """
     file = resources.files(__package__) / EMBEDDED
-    return _read(io.BytesIO(file.read_bytes()))
+    return _read_archive(io.BytesIO(file.read_bytes()))
 
 
 def load_file(path: str | os.PathLike[str]) -> Digits:
@@ -149,7 +149,7 @@ def load_file(path: str | os.PathLike[str]) -> Digits:
     """
     try:
         with open_regular(path) as file:
-            return _read(file)
+            return _read_archive(file)
     # A damaged archive fails in a dozen ways: OSError, BadZipFile, zlib.error, EOFError, ValueError, ...
     except Exception as error:
         raise DataError(
@@ -220,7 +220,7 @@ def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
     return Path(path).open("rb")
 
 
-def _read(file: IO[bytes]) -> Digits:
+def _read_archive(file: IO[bytes]) -> Digits:
     _check_end(file)
     with zipfile.ZipFile(file) as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy's and Python's, about headers that are wrong anyhow
@@ -231,7 +231,7 @@ def _read(file: IO[bytes]) -> Digits:
         lengths = {key: _length(archive, key) for key in KEYS}
         for part in ("train", "test"):
             _check_lengths(part, lengths[f"x_{part}"], lengths[f"y_{part}"])
-        return Digits(*(_array(archive, key) for key in KEYS))
+        return Digits(*(_load(archive, key) for key in KEYS))
 
 
 def _check_end(file: IO[bytes]) -> None:
@@ -284,7 +284,7 @@ def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]
     return shape, dtype
 
 
-def _array(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
+def _load(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
     with archive.open(f"{key}.npy") as file:
         array: NDArray[Any] = npy.read_array(file, allow_pickle=False)
     return array

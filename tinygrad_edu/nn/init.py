@@ -14,10 +14,10 @@ from tinygrad_edu import _checks
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError, ShapeError
 
-__all__ = ["fans", "generator", "kaiming_normal", "kaiming_uniform", "uniform", "xavier_uniform"]
+__all__ = ["fans", "generator_or_new", "kaiming_normal", "kaiming_uniform", "uniform", "xavier_uniform"]
 
 
-def generator(rng: Any) -> np.random.Generator:
+def generator_or_new(rng: Any) -> np.random.Generator:
     """Return `rng`, or for None a new Generator that differs from run to run.
 
     Raises

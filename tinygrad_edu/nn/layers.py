@@ -289,7 +289,7 @@ class Dropout(Module):
         if not 0 <= p < 1:
             raise ValueError(f"Dropout: p is the part to drop, at least 0 and less than 1, not {p!r}.")
         self.p = float(p)
-        self.rng = init.generator(rng)
+        self.rng = init.generator_or_new(rng)
 
     def forward(self, x: Any) -> Any:
         """Draw a bit for each element, in the order of memory, and keep and scale those whose bit is set."""
@@ -368,7 +368,7 @@ def _affine(
     shape: tuple[int, ...], bias: bool, rng: np.random.Generator | None, dtype: DTypeLike
 ) -> tuple[Tensor, Tensor | None]:
     """Draw a weight, and a bias for each of its outputs, as PyTorch does: within 1 / sqrt(fan_in)."""
-    rng = init.generator(rng)
+    rng = init.generator_or_new(rng)
     bound = 1 / math.sqrt(init.fans(shape)[0])
     weight = init.uniform(shape, bound, rng, dtype)
     return weight, init.uniform(shape[:1], bound, rng, dtype) if bias else None

@@ -77,7 +77,7 @@ def summary(model: Module, input_shape: Sequence[int]) -> Summary:
         raise ShapeError(f"input_shape is the shape of one sample, such as (784,), not {input_shape!r}.")
     counted: set[int] = set()
     rows = []
-    for name, module, shapes in _run(duplicate(model).eval(), input_shape):
+    for name, module, shapes in _shapes_returned(duplicate(model).eval(), input_shape):
         parts = [part for _, part in module._parts()]
         tensors = {id(part): part for part in parts if isinstance(part, Tensor) and part.is_leaf}
         if tensors or not any(isinstance(part, Module) for part in parts):
@@ -88,7 +88,7 @@ def summary(model: Module, input_shape: Sequence[int]) -> Summary:
     return Summary(rows, sum(count for *_, count in rows), trainable)
 
 
-def _run(model: Module, input_shape: Sequence[int]) -> list[tuple[str, Module, list[str]]]:
+def _shapes_returned(model: Module, input_shape: Sequence[int]) -> list[tuple[str, Module, list[str]]]:
     """Run a model that may be changed; return each module in it with the different shapes that it returned."""
     seen: list[tuple[str, Module, list[str]]] = [(name, module, []) for name, module in model.named_modules()]
     for _, module, shapes in seen:

@@ -273,7 +273,7 @@ def clip(x: Array, /, min: float | None = None, max: float | None = None) -> Arr
     return np.clip(x, min, max)
 
 
-def _inside(x: Any, min: Any, max: Any) -> ndarray:
+def _within(x: Any, min: Any, max: Any) -> ndarray:
     inside = np.ones(x.shape, bool)
     if min is not None:
         inside &= x >= min
@@ -282,7 +282,7 @@ def _inside(x: Any, min: Any, max: Any) -> ndarray:
     return inside
 
 
-clip.vjps(x=lambda g, x, min, max: keep(g, _inside(x, min, max)))
+clip.vjps(x=lambda g, x, min, max: keep(g, _within(x, min, max)))
 
 
 @op(promotes=False)

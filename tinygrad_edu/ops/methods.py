@@ -53,12 +53,12 @@ def set_item(self: Tensor, index: Any, values: Any) -> None:
         self._data[index] = values
 
 
-def reshape(self: Tensor, *shape: Any) -> Any:
+def reshape_to_lengths(self: Tensor, *shape: Any) -> Any:
     """Return the same elements in another shape, as `reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
     return shapes.reshape.call(self, _lengths(shape))
 
 
-def transpose(self: Tensor, *axes: Any) -> Any:
+def transpose_by_axes(self: Tensor, *axes: Any) -> Any:
     """Return the axes in another order, as `transpose`: ``t.transpose(1, 0)``, or reversed: ``t.transpose()``."""
     return shapes.transpose.call(self, _lengths(axes) if axes else None)
 
@@ -131,10 +131,10 @@ METHODS: dict[str, Any] = {
     # shapes
     "expand_dims": shapes.expand_dims,
     "flip": shapes.flip,
-    "reshape": reshape,
+    "reshape": reshape_to_lengths,
     "squeeze": shapes.squeeze,
     "swapaxes": shapes.swapaxes,
-    "transpose": transpose,
+    "transpose": transpose_by_axes,
     # classification
     "log_softmax": classification.log_softmax,
     "softmax": classification.softmax,

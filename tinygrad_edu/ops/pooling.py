@@ -48,7 +48,7 @@ def share_out(values: Array, /, chosen: Array, size: Size, kernel_size: Pair, st
     """
     laid = window(size, kernel_size, stride, 0, 1)
     values, chosen = samples_last(values), samples_last(chosen, axis=2)
-    shares = keep((values / _count(chosen)).astype(values.dtype, copy=False), chosen)
+    shares = keep((values / _count_chosen(chosen)).astype(values.dtype, copy=False), chosen)
     images = np.zeros((len(values), *size, values.shape[-1]), values.dtype)
     pixels = _pixels(images, laid)
     if laid.overlap:
@@ -65,7 +65,7 @@ def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: P
     pixels = _pixels(samples_last(images), window(images.shape[2:], kernel_size, stride, 0, 1))
     chosen = samples_last(chosen, axis=2)
     total = np.add.reduce(keep(pixels, chosen), axis=(0, 1))
-    return samples_first((total / _count(chosen)).astype(images.dtype, copy=False))
+    return samples_first((total / _count_chosen(chosen)).astype(images.dtype, copy=False))
 
 
 def _pixels(x: ndarray, laid: Window) -> ndarray:
@@ -81,7 +81,7 @@ def _inside(size: Size, border: Size) -> ndarray:
     return inside
 
 
-def _count(chosen: ndarray) -> ndarray:
+def _count_chosen(chosen: ndarray) -> ndarray:
     """Count what is chosen of each window, in the smallest integers that hold it: a quotient by them stays float32."""
     places = math.prod(chosen.shape[:2])
     each = chosen.reshape(places, *chosen.shape[2:])
@@ -112,7 +112,7 @@ def max_pool2d(x: Any, kernel_size: Pair, stride: Pair | None = None, padding: P
 
     The stride is that of the kernel unless given; a remainder is dropped; the padding never wins.
     """
-    x = _images(x)
+    x = _as_images(x)
     padded = _padded(x, kernel_size, padding, _least(x.dtype))
     stride = kernel_size if stride is None else stride
     return greatest(padded, kernel_size, stride, pair(padding, "padding", 0))
@@ -120,7 +120,7 @@ def max_pool2d(x: Any, kernel_size: Pair, stride: Pair | None = None, padding: P
 
 def avg_pool2d(x: Any, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Any:
     """Return the mean of each window, the zeros of the padding included: (N, C, H, W) -> (N, C, rows, columns)."""
-    x, stride = _padded(_images(x), kernel_size, padding, 0), kernel_size if stride is None else stride
+    x, stride = _padded(_as_images(x), kernel_size, padding, 0), kernel_size if stride is None else stride
     n, c, h, w = x.shape
     kh, kw = pair(kernel_size, "kernel_size", 1)
     rows, columns = window((h, w), kernel_size, stride, 0, 1).size
@@ -132,7 +132,7 @@ def _least(dtype: Any) -> float:
     return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min if dtype.kind in "iu" else False
 
 
-def _images(x: Any) -> Any:
+def _as_images(x: Any) -> Any:
     """Return images as an array or Tensor (N, C, H, W)."""
     four_axes("x", x)
     return x if hasattr(x, "dtype") else np.asarray(x)

@@ -113,13 +113,13 @@ def concat(*arrays: Array, axis: int, ends: ndarray) -> Array:
     return np.concatenate(arrays, axis)
 
 
-def _part(g: Any, k: int, axis: int, ends: ndarray) -> Any:
+def _concat_arrays(g: Any, k: int, axis: int, ends: ndarray) -> Any:
     index = [slice(None)] * g.ndim
     index[axis] = slice(int(ends[k - 1]) if k else 0, int(ends[k]))
     return g[tuple(index)]
 
 
-concat.vjps(arrays=_part)
+concat.vjps(arrays=_concat_arrays)
 
 
 def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Op
-from tinygrad_edu.testing.literals import Array, code
+from tinygrad_edu.engine import Array, Op
+from tinygrad_edu.testing.literals import code
 
 
 class Call:

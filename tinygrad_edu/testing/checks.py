@@ -11,14 +11,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tinygrad_edu.engine import Op, Tensor, from_numpy, no_grad, values_of
+from tinygrad_edu.engine import Array, Op, Tensor, from_numpy, no_grad, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.calls import Call, argument_names
-from tinygrad_edu.testing.differences import SAFETY, Array, NotDifferentiableHere, directional_derivative
+from tinygrad_edu.testing.differences import SAFETY, NotDifferentiableHere, directional_derivative
 from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, array_lines, element_by_element, wrong_shape
-from tinygrad_edu.transforms import jvp, tree_leaves, vjp
+from tinygrad_edu.transforms import Function, jvp, tree_leaves, vjp
 
-Function = Callable[..., Any]
 Rng = np.random.Generator
 
 SEED = 20240229
@@ -63,7 +62,7 @@ def check_gradient(f: Function, grad: Function, *arrays: Any, rng: Rng | None = 
         x = np.array([1.0, -2.0])
         check_gradient(f, grad, x)
     """
-    rng = _generator(rng)
+    rng = seeded(rng)
     points = _float64(arrays)
     names = argument_names(f, len(points))
     out = np.asarray(f(*copies(points)))
@@ -101,7 +100,7 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
     >>> import tinygrad_edu as tg
     >>> check_vjp(lambda x, y: tg.tanh(x @ y), np.ones((2, 3)), np.ones(3), order=3)
     """
-    rng = _generator(rng)
+    rng = seeded(rng)
     points, names = _float64(arrays), _names(f, len(arrays))
     repeat = (*array_lines(names, points), f"check_vjp(f, {', '.join(names)}, order={order})")
     if isinstance(f, Call):
@@ -136,7 +135,7 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     >>> import tinygrad_edu as tg
     >>> check_jvp(lambda x: tg.softmax(x), np.array([0.5, 1.0, -2.0]))
     """
-    rng = _generator(rng)
+    rng = seeded(rng)
     points = _float64(arrays)
     value = _value_of(f)
     directions = [draw_signed(rng, x.shape) for x in points]
@@ -182,7 +181,7 @@ def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     >>> import tinygrad_edu as tg
     >>> check_linear(lambda x: tg.sum(x, axis=0), np.zeros((3, 2)))
     """
-    rng = _generator(rng)
+    rng = seeded(rng)
     value = _value_of(f)
     shapes = [np.shape(a) for a in arrays]
     u, w = ([draw_signed(rng, shape) for shape in shapes] for _ in range(2))
@@ -201,7 +200,8 @@ def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
 # --- The parts ---
 
 
-def _generator(rng: Rng | None) -> Rng:
+def seeded(rng: Rng | None) -> Rng:
+    """Return the generator given, or one that draws the same in every run."""
     return np.random.default_rng(SEED) if rng is None else rng
 
 

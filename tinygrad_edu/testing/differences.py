@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import ShapeError, TinygradError
-
-Array = NDArray[Any]
 
 SAFETY = 8.0  # how many error estimates two numbers may differ by
 _FIRST_STEP = 2.0**-5
@@ -89,14 +87,14 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
     x, direction = np.asarray(x, np.float64), np.asarray(direction, np.float64)
     if x.shape != direction.shape:
         raise ShapeError(f"a direction of shape {direction.shape} at a point of shape {x.shape}.")
-    center, eps = _evaluate(f, x.copy())
+    center, eps = _value_and_unit(f, x.copy())
     if not np.all(np.isfinite(center)):
         raise NotDifferentiableHere(f"the function is not finite at this point: {center[~np.isfinite(center)][0]}.")
     steps, central, second, rounding = _ladder(x), [], [], []
     estimate = Estimate(center, center, np.zeros(center.shape, bool), center)
     for h in steps:
         with np.errstate(all="ignore"):
-            ahead, behind = _evaluate(f, x + h * direction)[0], _evaluate(f, x - h * direction)[0]
+            ahead, behind = _value_and_unit(f, x + h * direction)[0], _value_and_unit(f, x - h * direction)[0]
             central.append((ahead - behind) / (2 * h))
             second.append((ahead - center + (behind - center)) / h)
             size = np.maximum(np.abs(ahead), np.abs(behind)) + np.abs(center)
@@ -109,7 +107,7 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
     return estimate
 
 
-def _evaluate(f: Callable[[Array], Any], x: Array) -> tuple[Array, float]:
+def _value_and_unit(f: Callable[[Array], Any], x: Array) -> tuple[Array, float]:
     """Return f(x) in float64, and the rounding unit of the dtype that it came in."""
     with np.errstate(all="ignore"):
         out = np.asarray(f(np.asarray(x)))  # NumPy makes scalars of what is computed of 0-d arrays

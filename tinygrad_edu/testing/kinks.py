@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import from_numpy
-from tinygrad_edu.testing.checks import SEED, draw_signed
-from tinygrad_edu.testing.differences import Array
+from tinygrad_edu.engine import Array, from_numpy
+from tinygrad_edu.testing.checks import draw_signed, seeded
 from tinygrad_edu.testing.literals import code
 from tinygrad_edu.testing.mismatch import GradientMismatch
 from tinygrad_edu.transforms import vjp
@@ -48,7 +47,7 @@ def check_subgradient(
     """
     points = [np.array(x, np.float64) for x in arrays]
     out, pullback = vjp(f, *points)
-    rng = np.random.default_rng(SEED) if rng is None else rng
+    rng = seeded(rng)
     g = draw_signed(rng, out.shape) if cotangent is None else np.asarray(cotangent, np.float64)
     for k, gradient in enumerate(pullback(g)):
         for index in np.ndindex(points[k].shape):

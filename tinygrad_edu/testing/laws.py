@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor, from_numpy, no_grad
+from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.testing.calls import Call
-from tinygrad_edu.testing.checks import SEED, draw_signed
-from tinygrad_edu.testing.literals import LAYOUTS, Array
+from tinygrad_edu.testing.checks import draw_signed, seeded
+from tinygrad_edu.testing.literals import LAYOUTS
 from tinygrad_edu.transforms import vjp
 
 _ROUNDING = 1e-11  # relative: sums in another order of memory round differently
@@ -61,7 +61,7 @@ def check_op(
     >>> check_op(tg.multiply, np.ones((2, 3)), np.ones(3), reference=np.multiply)
     """
     call = op if isinstance(op, Call) else Call(op, [np.asarray(x) for x in inputs], **settings)
-    rng = np.random.default_rng(SEED) if rng is None else rng
+    rng = seeded(rng)
     forward_is_plain(call, reference)
     records_nothing_under_no_grad(call)
     out = np.asarray(call(*call.arrays))
@@ -78,7 +78,7 @@ def pull(call: Call, g: Array, wanted: Sequence[int] | None = None) -> list[Arra
     wanted = range(len(call.arrays)) if wanted is None else wanted
     leaves = [_leaf(x, k in wanted) for k, x in enumerate(call.arrays)]
     call(*leaves).backward(g)
-    return [_gradient(leaves[k]) for k in wanted]
+    return [_grad_of(leaves[k]) for k in wanted]
 
 
 def _leaf(x: Array, requires_grad: bool = True) -> Tensor:
@@ -86,7 +86,7 @@ def _leaf(x: Array, requires_grad: bool = True) -> Tensor:
     return from_numpy(x, requires_grad)
 
 
-def _gradient(leaf: Tensor) -> Array:
+def _grad_of(leaf: Tensor) -> Array:
     return np.zeros(leaf.shape, leaf.dtype) if leaf.grad is None else leaf.grad
 
 
@@ -229,7 +229,9 @@ def used_k_times(call: Call, g: Array) -> None:
     (call(*leaves) + call(*leaves) * 2.0 + call(*leaves) * 4.0).backward(g)
     for name, leaf, once in zip(call.names, leaves, pull(call, g), strict=True):
         _demand(
-            _close(_gradient(leaf), 7 * once), call, f"used three times, {name} does not get the sum of 3 gradients"
+            _close(_grad_of(leaf), 7 * once),
+            call,
+            f"used three times, {name} does not get the sum of 3 gradients",
         )
 
 

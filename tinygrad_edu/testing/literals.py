@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from tinygrad_edu.engine import Array
 
 _TOO_LARGE = 2000
 
@@ -51,7 +50,7 @@ def code(value: Any) -> str:
     '(slice(1, None, None), ..., np.array([True]))'
     """
     if isinstance(value, np.ndarray):
-        return _array(value)
+        return _array_code(value)
     if isinstance(value, np.generic):
         return f"np.{value.dtype.name}({value.item()!r})"
     if isinstance(value, type) and issubclass(value, np.generic):
@@ -65,14 +64,14 @@ def code(value: Any) -> str:
     return "..." if value is ... else f"float({str(value)!r})" if value in (np.inf, -np.inf) else repr(value)
 
 
-def _array(x: Array) -> str:
+def _array_code(x: Array) -> str:
     moved = [n > 1 and s != 0 for n, s in zip(x.shape, x.strides, strict=True)]
     if x.size and any(n > 1 and s == 0 for n, s in zip(x.shape, x.strides, strict=True)):
         kept = x[tuple(slice(None) if n == 1 or m else slice(1) for n, m in zip(x.shape, moved, strict=True))]
-        return f"np.broadcast_to({_array(kept)}, {x.shape})"
+        return f"np.broadcast_to({_array_code(kept)}, {x.shape})"
     if any(s < 0 for s in x.strides):  # of a single element, too: NumPy may round it otherwise
         turned = tuple(slice(None, None, -1 if s < 0 else None) for s in x.strides)
-        return f"{_array(x[turned])}[{', '.join('::-1' if part.step else ':' for part in turned)}]"
+        return f"{_array_code(x[turned])}[{', '.join('::-1' if part.step else ':' for part in turned)}]"
     if not (x.flags.c_contiguous or x.flags.f_contiguous):
         return f"strided({_contiguous(x)})"
     return f"np.asfortranarray({_contiguous(x)})" if not x.flags.c_contiguous else _contiguous(x)

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import TinygradError
-from tinygrad_edu.testing.differences import SAFETY, Array, directional_derivative
+from tinygrad_edu.testing.differences import SAFETY, directional_derivative
 from tinygrad_edu.testing.literals import code
 
 MOST_ELEMENTS = 400  # of an input larger than this, that many elements are looked at

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Cell, Tensor, from_numpy, leaf, no_grad, values_of
+from tinygrad_edu.engine import Array, Cell, Tensor, from_numpy, leaf, no_grad, values_of
 from tinygrad_edu.testing.calls import argument_names
-from tinygrad_edu.testing.checks import SEED, compare, draw_signed
+from tinygrad_edu.testing.checks import compare, draw_signed, seeded
 from tinygrad_edu.testing.laws import LawBroken
-from tinygrad_edu.testing.literals import Array, code
+from tinygrad_edu.testing.literals import code
 from tinygrad_edu.testing.mismatch import Claim
 
 _ROUNDING = 1e-9
@@ -55,7 +55,7 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
         return
     arrays = [np.asarray(values_of(x)) for x in inputs]
     training = getattr(module, "training", True)
-    rng = np.random.default_rng(SEED) if rng is None else rng
+    rng = seeded(rng)
     try:
         for mode in ("train", "eval"):
             getattr(module, mode)()
@@ -83,7 +83,7 @@ def _title(module: Any) -> str:
     return f"module {type(module).__name__}"
 
 
-def _demand(holds: bool, module: Any, law: str) -> None:
+def _require(holds: bool, module: Any, law: str) -> None:
     if not holds:
         raise LawBroken(f"{_title(module)}: {law}.\n{module!r}")
 
@@ -185,7 +185,7 @@ def _dtypes_are_kept(module: Any, arrays: Sequence[Array]) -> None:
     state = module.state_dict()
     out = _run(module, leaves)
     module.load_state_dict(state)
-    _demand(out.dtype == np.float32, module, f"float32 inputs and parameters give a result of {out.dtype}")
+    _require(out.dtype == np.float32, module, f"float32 inputs and parameters give a result of {out.dtype}")
 
 
 def _state_comes_back(module: Any, arrays: Sequence[Array]) -> None:
@@ -195,10 +195,12 @@ def _state_comes_back(module: Any, arrays: Sequence[Array]) -> None:
     for _, p in module.named_parameters():
         p.assign(p.data + 1)
     for name, values in saved.items():
-        _demand(np.array_equal(values, kept[name]), module, f"what state_dict saved of {name} changes with the module")
+        _require(np.array_equal(values, kept[name]), module, f"what state_dict saved of {name} changes with the module")
     module.load_state_dict(saved)
     after = _evaluate(module, arrays)
-    _demand(np.array_equal(before, after, equal_nan=True), module, "load_state_dict does not bring back what was saved")
+    _require(
+        np.array_equal(before, after, equal_nan=True), module, "load_state_dict does not bring back what was saved"
+    )
 
 
 def _samples_are_independent(module: Any, arrays: Sequence[Array]) -> None:
@@ -212,4 +214,4 @@ def _samples_are_independent(module: Any, arrays: Sequence[Array]) -> None:
         scale = np.max(np.abs(whole), initial=0)
         rounding = 1e-5 if whole.dtype == np.float32 else _ROUNDING
         alike = np.allclose(found, whole[part], rtol=rounding, atol=rounding * scale, equal_nan=True)
-        _demand(alike, module, f"in evaluation, a sample {what} gives another result: samples depend on each other")
+        _require(alike, module, f"in evaluation, a sample {what} gives another result: samples depend on each other")

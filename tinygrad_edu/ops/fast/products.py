@@ -5,12 +5,9 @@ long and thin product that copy is most of the work, and a stack of short produc
 """
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
+from numpy import ndarray
 
 _WITHOUT_COPY = 1_000_000
 _LONGEST_PIECE = 512
@@ -18,12 +15,12 @@ _LONGEST_PIECE = 512
 _THIN, _THIN_SUM = 5000, 1500
 
 
-def plain_product(x: Array, y: Array, out: Array | None = None) -> Array:
+def plain_product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
     """Return x @ y, of matrices or stacks of them: (..., m, k), (..., k, n) -> (..., m, n); into `out`, if given."""
     return np.matmul(x, y, out=out)
 
 
-def product(x: Array, y: Array, out: Array | None = None) -> Array:
+def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
     """Return `plain_product`; a long and thin one in half the time."""
     (m, k), n = x.shape[-2:], y.shape[-1]
     each = _piece(m, k, n) if k == y.shape[-2] else None
@@ -53,12 +50,12 @@ def _piece(m: int, k: int, n: int) -> int | None:
     return next(even, longest // 16 * 16)
 
 
-def _pieces(x: Array, each: int) -> Array:
+def _pieces(x: ndarray, each: int) -> ndarray:
     """Return matrices (..., m, n) as a stack of those that were side by side (..., n / each, m, each), as a view."""
     return x.reshape(*x.shape[:-1], x.shape[-1] // each, each).swapaxes(-3, -2)
 
 
-def _put_pieces_side_by_side(x: Array, y: Array, each: int, out: Array) -> None:
+def _put_pieces_side_by_side(x: ndarray, y: ndarray, each: int, out: ndarray) -> None:
     """Write x @ y, with y cut along its columns."""
     if y.strides[-2] < y.strides[-1]:  # OpenBLAS wants both by columns
         x = np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2)
@@ -68,7 +65,7 @@ def _put_pieces_side_by_side(x: Array, y: Array, each: int, out: Array) -> None:
         np.matmul(x, y[..., cut:], out=out[..., cut:])
 
 
-def _add_up_pieces(x: Array, y: Array, each: int, out: Array) -> None:
+def _add_up_pieces(x: ndarray, y: ndarray, each: int, out: ndarray) -> None:
     """Write x @ y.T, with both cut along their common length."""
     cut = x.shape[-1] - x.shape[-1] % each
     products = np.matmul(_pieces(x[..., :cut], each), _pieces(y[..., :cut], each).swapaxes(-1, -2))

@@ -17,7 +17,7 @@ from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.ops.windows import Window, fold, windows_of
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
-_AT_A_TIME = 2**22
+_WINDOW_BYTES = 2**22
 # Shorter rows of maps than this are multiplied all at once, from copies of all that their windows hold.
 _LONG_ROW = 128
 
@@ -92,7 +92,7 @@ def _row_of_windows(images: ndarray, laid: Window) -> int:
 
 def _row_parts(rows: int, row: int) -> Iterator[slice]:
     """Cut a number of rows, each of `row` bytes, into even parts that stay near by."""
-    each = -(-rows // max(1, min(rows, -(-rows * row // _AT_A_TIME))))
+    each = -(-rows // max(1, min(rows, -(-rows * row // _WINDOW_BYTES))))
     return (slice(start, min(start + each, rows)) for start in range(0, rows, each))
 
 

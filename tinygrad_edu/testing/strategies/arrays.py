@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinygrad_edu.engine import Tensor
-from tinygrad_edu.testing.literals import LAYOUTS, Array
+from tinygrad_edu.engine import Array, Tensor
+from tinygrad_edu.testing.literals import LAYOUTS
 
 Shape = tuple[int, ...]
 Strategy = st.SearchStrategy
@@ -119,7 +119,7 @@ def masks(shape: Shape) -> Strategy[Array]:
 
 
 @st.composite
-def _positions(draw: Any, n: int, shape: Shape) -> Array:
+def _index_arrays(draw: Any, n: int, shape: Shape) -> Array:
     """Draw an integer array that indexes an axis of length n, with repetitions and negative positions."""
     return np.array(
         draw(st.lists(st.integers(-n, n - 1), min_size=prod(shape), max_size=prod(shape))), np.int64
@@ -139,7 +139,7 @@ def _mixed(draw: Any, shape: Shape) -> Any:
         elif kind == "position":
             parts.append(draw(st.integers(-n, n - 1)))
         elif kind == "array":
-            parts.append(draw(_positions(n, draw(st.sampled_from([(length,), (1,), (2, length)])))))
+            parts.append(draw(_index_arrays(n, draw(st.sampled_from([(length,), (1,), (2, length)])))))
         else:
             mask = np.zeros(n, bool)
             mask[
@@ -152,7 +152,7 @@ def _mixed(draw: Any, shape: Shape) -> Any:
 def indices(shape: Shape) -> Strategy[Any]:
     """Draw an index for an array of that shape: basic, advanced, boolean, or all of them mixed."""
     whole_mask = masks(shape)
-    row = st.integers(0, 3).flatmap(lambda k: _positions(shape[0], (k,))) if shape and shape[0] else st.nothing()
+    row = st.integers(0, 3).flatmap(lambda k: _index_arrays(shape[0], (k,))) if shape and shape[0] else st.nothing()
     basic = hnp.basic_indices(shape, allow_newaxis=True)
     return basic | row | whole_mask | _mixed(shape).filter(lambda index: _fits(index, shape))
 

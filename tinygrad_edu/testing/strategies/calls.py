@@ -24,7 +24,7 @@ from tinygrad_edu.testing.strategies.arrays import (
     masks,
     shapes,
 )
-from tinygrad_edu.testing.strategies.windows import Window, windows
+from tinygrad_edu.testing.strategies.windows import WindowProblem, windows
 
 Settings = dict[str, Any]
 
@@ -170,7 +170,7 @@ def _extrema(draw: Any, name: str) -> Call:
 
 
 @st.composite
-def _where(draw: Any) -> Call:
+def _wheres(draw: Any) -> Call:
     of_condition, of_x, of_y = draw(broadcastable(3))
     return Call("where", [draw(masks(of_condition)), draw(arrays(of_x)), draw(arrays(of_y))])
 
@@ -271,7 +271,7 @@ def _binary_classifications(draw: Any) -> Call:
 
 
 @st.composite
-def _images(draw: Any, /, window: Window, channels: int | None = None, **values: Any) -> Any:
+def _images(draw: Any, /, window: WindowProblem, channels: int | None = None, **values: Any) -> Any:
     samples = draw(st.integers(1, 2))
     channels = draw(st.integers(1, 2)) if channels is None else channels
     return draw(arrays((samples, channels, *window.size), **values))
@@ -356,7 +356,7 @@ _DISTINCT = {"distinct": True}
 OP_CALLS: dict[str, Strategy[Call]] = {
     # one element at a time
     **{name: two_inputs(name) for name in ("add", "subtract", "multiply")},
-    "divide": two_inputs("divide", y=_NO_ZERO), "power": _powers(), "where": _where(),
+    "divide": two_inputs("divide", y=_NO_ZERO), "power": _powers(), "where": _wheres(),
     "keep": _keeps(), "tanh_gradient": _tanh_gradients(),
     **{name: _divisions(name) for name in ("floor_divide", "remainder")},
     **{name: _extrema(name) for name in ("maximum", "minimum")},

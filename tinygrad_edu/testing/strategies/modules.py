@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.testing.literals import Array
+from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.strategies.arrays import arrays
 
 _SMOOTH = ("Tanh", "Sigmoid", "Softmax", "LogSoftmax")

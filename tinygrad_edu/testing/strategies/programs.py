@@ -12,7 +12,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.testing.literals import LAYOUTS, Array, code
+from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.literals import LAYOUTS, code
 from tinygrad_edu.testing.strategies.arrays import arrays, broadcastable, masks
 from tinygrad_edu.testing.strategies.calls import SETTINGS
 

@@ -8,18 +8,18 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-Pair = tuple[int, int]
+from tinygrad_edu.ops.windows import Size
 
 
 @dataclass(frozen=True)
-class Window:
+class WindowProblem:
     """A window that slides over an image: a convolution or pooling without its values."""
 
-    size: Pair
-    kernel_size: Pair
-    stride: Pair
-    padding: Pair
-    dilation: Pair
+    size: Size
+    kernel_size: Size
+    stride: Size
+    padding: Size
+    dilation: Size
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -27,7 +27,7 @@ class Window:
         return {key: value for key, value in asdict(self).items() if key != "size"}
 
     @property
-    def output(self) -> Pair:
+    def output(self) -> Size:
         """How many windows fit, by rows and columns."""
         rows, columns = (
             (n + 2 * p - d * (k - 1) - 1) // s + 1
@@ -36,23 +36,23 @@ class Window:
         return rows, columns
 
 
-def _pairs(low: int, high: int) -> st.SearchStrategy[Pair]:
+def _pairs(low: int, high: int) -> st.SearchStrategy[Size]:
     return st.tuples(st.integers(low, high), st.integers(low, high))
 
 
 @st.composite
-def windows(draw: Any, dilated: bool = True, max_padding: int = 2) -> Window:
+def windows(draw: Any, dilated: bool = True, max_padding: int = 2) -> WindowProblem:
     """Draw a window that fits into its image at least once, with a remainder or without."""
     kernel, stride = draw(_pairs(1, 3)), draw(_pairs(1, 3))
     padding, dilation = draw(_pairs(0, max_padding)), draw(_pairs(1, 2)) if dilated else (1, 1)
     extra = draw(_pairs(0, 3))
     reach = (d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
     height, width = (max(n - 2 * p, 1) + e for n, p, e in zip(reach, padding, extra, strict=True))
-    return Window((height, width), kernel, stride, padding, dilation)
+    return WindowProblem((height, width), kernel, stride, padding, dilation)
 
 
 @st.composite
-def illegal_windows(draw: Any) -> Window:
+def illegal_windows(draw: Any) -> WindowProblem:
     """Draw a window that is one pixel too large for its padded image, in one direction or both."""
     padding, dilation, size = draw(_pairs(0, 1)), draw(_pairs(1, 2)), draw(_pairs(1, 4))
     room = tuple(n + 2 * p for n, p in zip(size, padding, strict=True))
@@ -60,4 +60,4 @@ def illegal_windows(draw: Any) -> Window:
     too_large = tuple(-(-n // d) + 1 for n, d in zip(room, dilation, strict=True))
     which = draw(st.sampled_from([(True, False), (False, True), (True, True)]))
     kernel = tuple(k if bad else 1 for k, bad in zip(too_large, which, strict=True))
-    return Window(size, (kernel[0], kernel[1]), (1, 1), padding, dilation)
+    return WindowProblem(size, (kernel[0], kernel[1]), (1, 1), padding, dilation)
