@@ -1,6 +1,6 @@
 """Make the part of MNIST that ships inside the package, from a full mnist.npz.
 
-    python tools/make_embedded_mnist.py FULL OUT
+    python -m tools.make_embedded_mnist FULL OUT
 
 FULL is an .npz with the keys of Keras's mnist.npz, OUT is tinygrad_edu/data/mnist_embedded.npz. OUT holds
 the first 1,000 training images and every test image, unchanged. Two runs give the same bytes: the archive

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from models import report, results
-from tests.campaign import files, forks, kills, programs
 from tinygrad_edu import data
 from tinygrad_edu.errors import DataError
+from tools.campaign import files, forks, kills, programs
 
 PROJECT = Path(__file__).parents[2]
 
@@ -28,7 +28,7 @@ PROJECT = Path(__file__).parents[2]
     ],
 )
 def test_nothing_is_found(options, zeros):
-    command = [sys.executable, "-m", "tests.campaign", *options.split()]
+    command = [sys.executable, "-m", "tools.campaign", *options.split()]
     run = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert (zeros in run.stdout, run.returncode, run.stderr) == (True, 0, ""), run.stdout
 

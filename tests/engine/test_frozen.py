@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tests.campaign import statements
 from tinygrad_edu import Tensor
 from tinygrad_edu.errors import DTypeError
+from tools.campaign import statements
 
 BEFORE, AFTER, G = [2, 0, 1], [1, 1, 0], np.array([5.0, 7.0, 11.0])
 X = np.array([1.0, 2.0, 3.0])

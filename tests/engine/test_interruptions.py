@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tests.campaign import interruptions, statements
-from tests.campaign.interruptions import Interrupt
 from tinygrad_edu import Tensor, nn, optim
 from tinygrad_edu.errors import StaleValueError, TinygradError
+from tools.campaign import interruptions, statements
+from tools.campaign.interruptions import Interrupt
 
 # Of an interruption in a generator that ends, which Python can only report.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -1,11 +1,11 @@
-"""The checks kill the mutants: a sample of them here, all of them in the slow run and in ``mutants.py`` itself."""
+"""The checks kill the mutants: a sample of them here, all of them in the slow run and in tools."""
 
-import mutants as hunt
 import numpy as np
 import pytest
-from mutants import Mutant, is_equivalent, killer, mutants
 
 from tinygrad_edu.ops import registry
+from tools import mutants as hunt
+from tools.mutants import Mutant, is_equivalent, killer, mutants
 
 EVERY = list(mutants())
 SAMPLE = [EVERY[i] for i in np.random.default_rng(2).choice(len(EVERY), 80, replace=False)]

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from itertools import product, repeat
 from pathlib import Path
 from random import Random
 from shutil import copytree, rmtree
+from typing import Any
 
 import numpy as np
 
@@ -52,19 +54,24 @@ class Place:
     """
 
     home: Path
-    seconds: dict = field(default_factory=dict)
-    files: dict = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    files: dict[str, Any] = field(default_factory=dict)
     seed: int = 1
-    process: subprocess.Popen | None = None
-    earlier: set = field(default_factory=set)
+    process: subprocess.Popen[str] = field(init=False)
+    earlier: set[Path] = field(default_factory=set)
     shown: int | None = None
 
     @property
-    def folder(self):
+    def folder(self) -> Path:
         return self.home / "results"
 
 
-def campaign(count, seed, processes, say):
+Event = Callable[[Place], bool]  # whether it has come
+Killed = tuple[int, str, str]  # the exit code of a job, and what it printed
+Fault = tuple[str, str]  # its kind, and a text
+
+
+def campaign(count: int, seed: int, processes: int, say: Callable[[str], None]) -> Counter[str]:
     """Kill so many jobs by each signal; return the figures, and say what failed."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for all that a shell script runs in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -78,9 +85,9 @@ def campaign(count, seed, processes, say):
     return figures
 
 
-def kill_all(home, tries, say):
+def kill_all(home: Path, tries: Sequence[tuple[int, signal.Signals]], say: Callable[[str], None]) -> Counter[str]:
     """Kill one job after the other; return the figures, and say what each left that is wrong."""
-    place, figures = begin(home), Counter()
+    place, figures = begin(home), Counter[str]()
     for seed, number in tries:
         random = Random(f"{seed} {number}")
         moment, part = list(MOMENTS)[seed % len(MOMENTS)], random.random()
@@ -97,7 +104,7 @@ def kill_all(home, tries, say):
     return figures
 
 
-def begin(home):
+def begin(home: Path) -> Place:
     """Make a place with a good set of results, and measure how long the job takes."""
     rmtree(home, ignore_errors=True)
     home.mkdir()
@@ -112,21 +119,21 @@ def begin(home):
     return place
 
 
-def as_it_was_saved(place):
+def as_it_was_saved(place: Place) -> None:
     """Leave the results as the last job left them, without what a killed one did not remove."""
     for left in hidden(place.folder):
         if left.resolve() != (place.folder / results.CURRENT).resolve():
             rmtree(left)
 
 
-def as_plain_files(place):
+def as_plain_files(place: Place) -> None:
     """Put copies in the place of all results: files of their own, as where there are no links."""
     copytree(place.folder, place.home / "copy", ignore=lambda folder, names: [n for n in names if n.startswith(".")])
     rmtree(place.folder)
     (place.home / "copy").rename(place.folder)
 
 
-def as_a_copy(place):
+def as_a_copy(place: Place) -> None:
     """Put a copy in the place of the folder, made by what follows links."""
     with suppress(shutil.Error):  # of a link that a killed run left, and that leads nowhere yet; all else is copied
         copytree(place.folder, place.home / "copy")
@@ -137,7 +144,7 @@ def as_a_copy(place):
 SHAPES = (as_it_was_saved, as_plain_files, as_it_was_saved, as_a_copy)
 
 
-def measure(place, moment):
+def measure(place: Place, moment: str) -> float:
     """Run the job; return how long a moment is in it."""
     first, last = MOMENTS[moment]
     with job(place, place.seed) as process:
@@ -149,7 +156,7 @@ def measure(place, moment):
     return seconds
 
 
-def kill(place, seed, moment, part, number):
+def kill(place: Place, seed: int, moment: str, part: float, number: signal.Signals) -> Killed:
     """Run the job, and send it a signal when some part of a moment is over; return its exit code and its output."""
     with job(place, seed) as process:
         wait(place, MOMENTS[moment][0])
@@ -159,9 +166,10 @@ def kill(place, seed, moment, part, number):
 
 
 @contextmanager
-def job(place, seed):
-    command = [sys.executable, "-m", "models.mnist_conv", "--data", place.home / "digits.npz", "--train-size", "64"]
-    command += ["--epochs", "2", "--batch-size", "16", "--seed", str(seed), "--output", place.folder]
+def job(place: Place, seed: int) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "models.mnist_conv", "--data", str(place.home / "digits.npz")]
+    command += ["--train-size", "64", "--epochs", "2", "--batch-size", "16"]
+    command += ["--seed", str(seed), "--output", str(place.folder)]
     place.earlier, place.shown = hidden(place.folder), inode(place.folder / results.SUMMARY)
     place.process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -171,12 +179,12 @@ def job(place, seed):
         place.process.communicate()
 
 
-def wait(place, event):
+def wait(place: Place, event: Event) -> None:
     while not event(place) and not ends(place):
         time.sleep(0.0003)
 
 
-def handles_signals(place):
+def handles_signals(place: Place) -> bool:
     """Whether the program has said what it does at signals: before that, it is Python that begins."""
     try:
         status = Path(f"/proc/{place.process.pid}/status").read_text()
@@ -186,19 +194,19 @@ def handles_signals(place):
     return bool(int(handled, 16) >> (signal.SIGTERM - 1) & 1)
 
 
-def saves(place):
+def saves(place: Place) -> bool:
     return any(hidden(place.folder) - place.earlier)
 
 
-def has_sealed_the_new_set(place):
+def has_sealed_the_new_set(place: Place) -> bool:
     return any((path / results.SUMMARY).exists() for path in hidden(place.folder) - place.earlier)
 
 
-def shows_the_new_set(place):
+def shows_the_new_set(place: Place) -> bool:
     return inode(place.folder / results.SUMMARY) not in (None, place.shown)
 
 
-def ends(place):
+def ends(place: Place) -> bool:
     return place.process.poll() is not None
 
 
@@ -210,16 +218,16 @@ MOMENTS = {
 }
 
 
-def inode(path):
+def inode(path: Path) -> int | None:
     return path.stat().st_ino if path.exists() else None
 
 
-def hidden(folder):
+def hidden(folder: Path) -> set[Path]:
     """Return the folders inside that nobody is shown: sets of results, and what killed jobs left of them."""
     return {path for path in folder.glob(".*") if path.is_dir() and not path.is_symlink()}
 
 
-def judge(place, killed):
+def judge(place: Place, killed: Killed) -> list[Fault]:
     """Return what is wrong after a kill, as pairs of a kind and a text; note what the new set is."""
     code, out, err = killed
     faults = list(folder_faults(place.folder, place.files))
@@ -228,14 +236,14 @@ def judge(place, killed):
     elif code not in (0, 130, -signal.SIGKILL) or len(err.splitlines()) > 1:
         faults.append(("other failures", f"exit code {code}"))
     summary, old = results.read_summary(place.folder), place.seed
-    place.seed, place.files = summary.get("seed"), summary.get("files", {})
+    place.seed, place.files = summary.get("seed", 0), summary.get("files", {})
     expected = {old + 1} if out.startswith(("done: ", "stopped: {")) else {old} if code == 130 else {old, old + 1}
     if place.seed not in expected:
         faults.append(("other failures", f"the results are of seed {place.seed}, not of {expected}"))
     return faults
 
 
-def folder_faults(folder, before):
+def folder_faults(folder: Path, before: dict[str, Any]) -> Iterator[Fault]:
     """Yield what is wrong with a folder of results, given what the summary of the set before it said of the files."""
     summary = results.read_summary(folder)
     if not summary:

@@ -3,12 +3,14 @@
 import argparse
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable
 
-from tests.campaign import files, forks, kills, programs
 from tinygrad_edu.parallel import available_cores
+from tools.campaign import files, forks, kills, programs
 
 # Of each part: its campaign, how often it tries unless told, the figures that must be 0, and its other options.
-PARTS = {
+PARTS: dict[str, tuple[Callable[..., Counter[str]], int, tuple[str, ...], tuple[str, ...]]] = {
     "programs": (programs.campaign, 100_000, ("silent wrong gradients", "other failures"), ("processes",)),
     "kills": (kills.campaign, 200, ("mixtures", "broken files", "tracebacks", "other failures"), ("processes",)),
     "files": (files.campaign, 10_000, ("wrong data", "obscure errors"), ()),
@@ -16,9 +18,9 @@ PARTS = {
 }
 
 
-def parse(arguments=None):
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser("python -m tests.campaign", description=__doc__)
+    parser = argparse.ArgumentParser("python -m tools.campaign", description=__doc__)
     parts = parser.add_subparsers(dest="part", required=True)
     for name, (campaign, count, _, others) in PARTS.items():
         part = parts.add_parser(name, help=sys.modules[campaign.__module__].__doc__)
@@ -29,7 +31,7 @@ def parse(arguments=None):
     return parser.parse_args(arguments)
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Run one part, and return 0 if nothing went wrong."""
     options = parse(arguments)
     campaign, _, faults, others = PARTS[options.part]

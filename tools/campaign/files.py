@@ -8,19 +8,25 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
+from collections.abc import Callable, Mapping
 from functools import cache
 from io import BytesIO
 from pathlib import Path
 from random import Random
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from models import results
-from tests.campaign import damages
 from tinygrad_edu import data
 from tinygrad_edu.errors import DataError
+from tools.campaign import damages
+
+Arrays = Mapping[str, NDArray[Any]]
+Told = tuple[str, str, str]  # what was done to a file, what came of reading it, and the error that was told
 
 PROJECT = Path(__file__).parents[2]
 KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -30,7 +36,7 @@ LONGEST_LINE = 1000
 ONE_IN = 1000  # of so many files, the main job reads the first two: an archive of each kind
 
 
-def campaign(count, seed, say):
+def campaign(count: int, seed: int, say: Callable[[str], None]) -> Counter[str]:
     """Damage so many files and read them; return the figures, and say what failed."""
     figures = Counter({"wrong data": 0, "obscure errors": 0})
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -47,13 +53,13 @@ def campaign(count, seed, say):
     return figures
 
 
-def damaged_archive(random, folder):
+def damaged_archive(random: Random, folder: Path) -> Told:
     """Damage an archive by an accident."""
     content, accident = good_archive(random), random.choice(damages.ACCIDENTS)
     return accident.__name__, *judge(folder, archive=accident(random, content), right=digits)
 
 
-def crafted_archive(random, folder):
+def crafted_archive(random: Random, folder: Path) -> Told:
     """Make an archive that NumPy did not write. What is right in it, NumPy says."""
     members, craft = good_members(), random.choice(damages.MEMBERS)
     content = damages.archive(random, craft(random, members))
@@ -62,14 +68,14 @@ def crafted_archive(random, folder):
     return f"{craft.__name__}, {trick.__name__}", *judge(folder, archive=content, right=lambda: read_by_numpy(content))
 
 
-def damaged_weights(random, folder):
+def damaged_weights(random: Random, folder: Path) -> Told:
     """Damage the weights by an accident."""
     accident = random.choice(damages.ACCIDENTS)
     seal(folder, save(WEIGHTS))
     return accident.__name__, *judge(folder, weights=accident(random, save(WEIGHTS)), right=lambda: WEIGHTS)
 
 
-def damaged_summary(random, folder):
+def damaged_summary(random: Random, folder: Path) -> Told:
     """Damage the summary, which says what the weights are."""
     accident = random.choice(damages.ACCIDENTS)
     seal(folder, save(WEIGHTS))
@@ -78,7 +84,7 @@ def damaged_summary(random, folder):
     return accident.__name__, *judge(folder, weights=save(WEIGHTS), right=lambda: WEIGHTS)
 
 
-def crafted_weights(random, folder):
+def crafted_weights(random: Random, folder: Path) -> Told:
     """Make weights that were not written by us, and a summary that names them."""
     damage = random.choice((damages.weights_header, *damages.ACCIDENTS))
     content = damage(random, save(WEIGHTS))
@@ -89,7 +95,9 @@ def crafted_weights(random, folder):
 KINDS = (damaged_archive, crafted_archive, damaged_weights, crafted_weights, damaged_summary)
 
 
-def judge(folder, right, archive=None, weights=None):
+def judge(
+    folder: Path, right: Callable[[], Arrays], archive: bytes | None = None, weights: bytes = b""
+) -> tuple[str, str]:
     """Read an archive, or weights; return what came of it, and the error that was told."""
     try:
         if archive is not None:
@@ -105,13 +113,13 @@ def judge(folder, right, archive=None, weights=None):
     return "right data" if same(found, right()) else "wrong data", "no error"
 
 
-def is_a_line(message):
+def is_a_line(message: str) -> bool:
     """Whether a message is what a student can read: the programs print it in one line."""
     line = " ".join(message.split())
     return line.isprintable() and len(line) < LONGEST_LINE and "allow_pickle" not in line
 
 
-def same(found, right):
+def same(found: Arrays, right: Arrays) -> bool:
     """Whether there are the same arrays, of the same dtypes and shapes, bit by bit."""
     return found.keys() == right.keys() and all(
         (a := found[k]).dtype == (b := right[k]).dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
@@ -119,10 +127,10 @@ def same(found, right):
     )
 
 
-def judge_the_job(path, expected):
+def judge_the_job(path: Path, expected: str) -> tuple[str, str]:
     """Let the main job read an archive, and return what came of it: it is what the reader says, in one line."""
-    command = [sys.executable, "-m", "models.mnist_conv", "--data", path, "--train-size", "3", "--batch-size", "3"]
-    command += ["--epochs", "1", "--output", path.parent / "run"]
+    command = [sys.executable, "-m", "models.mnist_conv", "--data", str(path), "--train-size", "3", "--batch-size", "3"]
+    command += ["--epochs", "1", "--output", str(path.parent / "run")]
     job = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     refused = job.returncode == 2 and job.stdout == "" and len(job.stderr.splitlines()) == 1
     right = job.returncode == 0 and job.stderr == ""
@@ -133,25 +141,25 @@ def judge_the_job(path, expected):
 
 
 @cache
-def digits():
+def digits() -> Arrays:
     some = data.load_embedded()
     return {key: getattr(some, key)[:3] for key in KEYS}
 
 
 @cache
-def good_members():
+def good_members() -> damages.Members:
     """Return the content of each member of an archive of three digits, by name."""
     with ZipFile(BytesIO(good_archive(None))) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def good_archive(random):
-    file = BytesIO()
-    (random.choice((np.savez, np.savez_compressed)) if random else np.savez)(file, **digits())
+def good_archive(random: Random | None) -> bytes:
+    file, some = BytesIO(), dict[str, Any](digits())
+    (random.choice((np.savez, np.savez_compressed)) if random else np.savez)(file, **some)
     return file.getvalue()
 
 
-def seal(folder, content):
+def seal(folder: Path, content: bytes) -> None:
     """Write a summary that names the weights."""
     told = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     (folder / results.SUMMARY).write_text(json.dumps({"end": "done", "files": {results.WEIGHTS: told}}))
@@ -160,13 +168,13 @@ def seal(folder, content):
 # --- What is right in a file that NumPy, or safetensors, did not write ---
 
 
-def read_by_numpy(content):
+def read_by_numpy(content: bytes) -> Arrays:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return {key: np.load(BytesIO(content))[key] for key in KEYS}
 
 
-def read_by_hand(content):
+def read_by_hand(content: bytes) -> Arrays:
     """Return the arrays of a file of weights."""
     (length,) = struct.unpack("<Q", content[:8])
     numbers, arrays = content[8 + length :], {}

@@ -4,6 +4,7 @@ import os
 import signal
 import warnings
 from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
 from threading import Event, Thread
@@ -19,7 +20,7 @@ SHARDS = 4
 LAYER = nn.Dropout(0.5, rng=np.random.default_rng(0))  # all threads draw from its generator, and each child does
 
 
-def campaign(count, seed, say):
+def campaign(count: int, seed: int, say: Callable[[str], None]) -> Counter[str]:
     """Fork so many times; return the figures, and say what failed."""
     figures, random = Counter({"hangs": 0, "other failures": 0}), Random(seed)
     with computing():
@@ -32,7 +33,7 @@ def campaign(count, seed, say):
     return figures
 
 
-def fork():
+def fork() -> int:
     """Let a child compute; return how it ended, as `os.waitpid` says it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons advise against what is done here
@@ -47,18 +48,18 @@ def fork():
     return os.waitpid(child, 0)[1]
 
 
-def outcome(status):
+def outcome(status: int) -> str:
     if os.WIFSIGNALED(status):
         return "hangs" if os.WTERMSIG(status) == signal.SIGALRM else "other failures"
     return "right" if os.WEXITSTATUS(status) == 0 else "other failures"
 
 
 @contextmanager
-def computing():
+def computing() -> Iterator[None]:
     """Compute in other threads, each in its own way, for as long as this is open."""
     over = Event()
 
-    def again_and_again(work):
+    def again_and_again(work: Callable[[], None]) -> None:
         while not over.is_set():
             work()
 
@@ -73,7 +74,7 @@ def computing():
             thread.join()
 
 
-def is_right():
+def is_right() -> bool:
     """Whether a gradient, shards and writes come out in this process as they should."""
     w = tg.Tensor(np.arange(1.0, 4.0), requires_grad=True)
     (w * w).sum().backward()
@@ -82,29 +83,31 @@ def is_right():
     shards = list(parallel.map_shards(_shard, SHARDS, threads=2))
     dropped = LAYER(w).numpy()
     return (
-        np.array_equal(w.grad, [2.0, 4.0, 6.0])
+        w.grad is not None
+        and np.array_equal(w.grad, [2.0, 4.0, 6.0])
         and np.array_equal(w.numpy(), [2.0, 3.0, 4.0])
         and shards == [_shard(k) for k in range(SHARDS)]
         and set(dropped / w.numpy()) <= {0.0, 2.0}
     )
 
 
-def _shard(k):
+def _shard(k: int) -> float:
     x = tg.Tensor(np.full((4, 4), float(k)), requires_grad=True)
     (x @ x).sum().backward()
+    assert x.grad is not None
     return float(x.grad.sum())
 
 
-def map_shards():
+def map_shards() -> None:
     list(parallel.map_shards(_shard, SHARDS, threads=2))
 
 
-def go_back():
+def go_back() -> None:
     w = tg.Tensor(np.ones((8, 8)), requires_grad=True)
     (w.tanh() @ w).sum().backward()
 
 
-def write():
+def write() -> None:
     w = tg.Tensor(np.ones(8), requires_grad=True)
     optimizer = optim.SGD([w], lr=0.1, momentum=0.9)
     for _ in range(8):
@@ -114,7 +117,7 @@ def write():
             w *= 0.5
 
 
-def drop():
+def drop() -> None:
     x, labels = np.ones((64, 4), np.float32), np.zeros(64, np.int64)
     LAYER(tg.Tensor(np.ones(10_000)))
     model = nn.Sequential(nn.Linear(4, 3, rng=np.random.default_rng(0)), LAYER)

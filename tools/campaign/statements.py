@@ -4,11 +4,19 @@ import array
 import mmap
 import operator
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn, optim
+
+Array = NDArray[Any]
+Write = Callable[[tg.Tensor, Any], Any]
+Owned = tuple[Any, Callable[[], Any]]  # an object, and what its owner does to it later
+Way = Callable[[Any, Any], Owned]
 
 # --- Writes ---
 
@@ -20,77 +28,77 @@ class BrokenError(Exception):
 class BrokenValue:
     """A value that fails when NumPy reads it."""
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
         raise BrokenError
 
 
 class Holder(nn.Module):
     """A module of one tensor, to load a state into."""
 
-    def __init__(self, tensor):
+    def __init__(self, tensor: tg.Tensor) -> None:
         self.tensor = tensor
 
 
-def write_into_data(t, values):
+def write_into_data(t: tg.Tensor, values: Array) -> None:
     t.data[...] = values
 
 
-def write_into_a_view_of_data(t, values):
+def write_into_a_view_of_data(t: tg.Tensor, values: Array) -> None:
     t.data.reshape(-1)[:1] = np.ravel(values)[:1]
 
 
-def write_by_a_ufunc(t, values):
+def write_by_a_ufunc(t: tg.Tensor, values: Array) -> None:
     np.add(values, values, out=t.data)
 
 
-def write_by_copyto(t, values):
+def write_by_copyto(t: tg.Tensor, values: Array) -> None:
     np.copyto(t.data, values, casting="unsafe")
 
 
-def subtract_from_data(t, values):
+def subtract_from_data(t: tg.Tensor, values: Array) -> None:
     t.data -= np.asarray(values)
 
 
-def set_data(t, values):
+def set_data(t: tg.Tensor, values: Array) -> None:
     t.data = values
 
 
-def set_elements(t, values):
+def set_elements(t: tg.Tensor, values: Array) -> None:
     with tg.no_grad():
         t[...] = values
 
 
-def set_the_first(t, values):
+def set_the_first(t: tg.Tensor, values: Array) -> None:
     with tg.no_grad():
         t[tuple(0 for _ in t.shape)] = np.ravel(values)[0]
 
 
-def add_without_recording(t, values):
+def add_without_recording(t: tg.Tensor, values: Array) -> None:
     with tg.no_grad():
         t += np.asarray(values)
 
 
 @tg.no_grad()
-def multiply_without_recording(t, values):
+def multiply_without_recording(t: tg.Tensor, values: Array) -> None:
     t *= np.asarray(values)
 
 
-def load(t, values):
+def load(t: tg.Tensor, values: Array) -> None:
     Holder(t).load_state_dict({"tensor": np.asarray(values)})
 
 
-def stepping(t):
+def stepping(t: tg.Tensor) -> Write:
     """Return a write that is an optimizer's step."""
     optimizer = optim.SGD([t], lr=1.0, momentum=0.5, nesterov=True, weight_decay=0.5)
 
-    def step(t, values):
+    def step(t: tg.Tensor, values: Array) -> None:
         t.grad = np.array(values)
         optimizer.step()
 
     return step
 
 
-WRITES = {
+WRITES: dict[str, Write] = {
     "assign": tg.Tensor.assign,
     "data[...] =": write_into_data,
     "data.reshape(-1)[:1] =": write_into_a_view_of_data,
@@ -104,14 +112,14 @@ WRITES = {
     "no_grad *=": multiply_without_recording,
     "load_state_dict": load,
 }
-VALUES = {
+VALUES: dict[str, Callable[[Array], Any]] = {
     "an array": lambda values: values,
     "a list": lambda values: values.tolist(),
     "a Tensor": tg.Tensor,
     "one that overflows": lambda values: np.where(np.arange(values.size).reshape(values.shape) % 2, 1e300, values),
     "one that fails": lambda values: BrokenValue(),
 }
-IN_PLACE = {
+IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
     "add": operator.iadd,
     "subtract": operator.isub,
     "multiply": operator.imul,
@@ -129,87 +137,97 @@ class Subclass(np.ndarray):
 class Moving:
     """A number that changes."""
 
-    def __init__(self, value):
+    def __init__(self, value: int) -> None:
         self.value = value
 
-    def __index__(self):
+    def __index__(self) -> int:
         return self.value
 
 
-def refill(container, before, after):
+def refill(container: Any, before: Any, after: Any) -> Owned:
     """Return a container that holds `before`, and a function that makes it hold `after`."""
     everything = ... if isinstance(container, np.ndarray) else slice(None)
     container[everything] = before
     return container, lambda: operator.setitem(container, everything, after)
 
 
-def deque_of(before, after):
+def deque_of(before: Any, after: Any) -> Owned:
     numbers = deque(before)
-    return numbers, lambda: (numbers.clear(), numbers.extend(after))
+
+    def change() -> None:
+        numbers.clear()
+        numbers.extend(after)
+
+    return numbers, change
 
 
-def memory_map(before, after):
+def memory_map(before: Any, after: Any) -> Owned:
     before = np.asarray(before)
     memory = mmap.mmap(-1, max(1, before.nbytes))
     return refill(np.ndarray.__new__(np.memmap, before.shape, before.dtype, memory), before, after)
 
 
-def subclass(before, after):
+def subclass(before: Any, after: Any) -> Owned:
     return refill(np.array(before).view(Subclass), before, after)
 
 
-def copied(before, after):
+def copied(before: Any, after: Any) -> Owned:
     return refill(np.array(before), before, after)
 
 
-def machine_array(before, after):
+def machine_array(before: Any, after: Any) -> Owned:
     numbers = array.array("q", before)
     return numbers, lambda: operator.setitem(numbers, slice(None), array.array("q", after))
 
 
-def memory_view(before, after):
+def memory_view(before: Any, after: Any) -> Owned:
     numbers, change = machine_array(before, after)
     return memoryview(numbers), change
 
 
-def plain_list(before, after):
+def plain_list(before: Any, after: Any) -> Owned:
     return refill([], before, after)
 
 
-def tensor(before, after):
+def tensor(before: Any, after: Any) -> Owned:
     numbers = tg.Tensor(np.array(before))
     return numbers, lambda: numbers.assign(np.array(after))
 
 
-def in_a_tuple(way):
-    def inside(before, after):
+def in_a_tuple(way: Way) -> Way:
+    def inside(before: Any, after: Any) -> Owned:
         numbers, change = way(before, after)
         return (numbers,), change
 
     return inside
 
 
-def slice_of_0d_arrays(before, after):
+def slice_of_0d_arrays(before: Any, after: Any) -> Owned:
     start, stop = np.array(before[0]), np.array(before[0] + 1)
-    return slice(start, stop), lambda: (start.fill(after[0]), stop.fill(after[0] + 1))
+
+    def change() -> None:
+        start.fill(after[0])
+        stop.fill(after[0] + 1)
+
+    return slice(start, stop), change
 
 
-def number_that_moves(before, after):
+def number_that_moves(before: Any, after: Any) -> Owned:
     number = Moving(before[0])
     return number, lambda: setattr(number, "value", after[0])
 
 
-def zero_dimensional(before, after):
+def zero_dimensional(before: Any, after: Any) -> Owned:
     number = np.array(before[0])
     return number, lambda: number.fill(after[0])
 
 
-def mask(before, after):
+def mask(before: Any, after: Any) -> Owned:
     places = np.arange(len(before))
     return refill(places == 0, places == before[0], places == after[0])
 
 
-INDICES = {
+INDICES: dict[str, Way] = {
     way.__name__: way
     for way in (
         copied, subclass, memory_map, machine_array, memory_view, deque_of, plain_list, tensor, slice_of_0d_arrays,
@@ -218,11 +236,11 @@ INDICES = {
 }  # fmt: skip
 IN_A_TUPLE = (copied, plain_list, tensor, deque_of, zero_dimensional)
 INDICES |= {f"a tuple of {way.__name__}": in_a_tuple(way) for way in IN_A_TUPLE}
-OPERANDS = {
+OPERANDS: dict[str, Way] = {
     "an array": copied,
     "Fortran's order": lambda before, after: refill(np.array(before, order="F"), before, after),
     "a subclass": subclass,
     "a memory map": memory_map,
     "a view": lambda before, after: refill(np.zeros((2, *np.shape(before)))[1, ...], before, after),
 }
-LISTS = {"a list": plain_list, "an array": copied, "a deque": deque_of, "array.array": machine_array}
+LISTS: dict[str, Way] = {"a list": plain_list, "an array": copied, "a deque": deque_of, "array.array": machine_array}

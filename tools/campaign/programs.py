@@ -3,21 +3,25 @@
 import multiprocessing
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Barrier
+from typing import Any
 
 import numpy as np
 
-from tests.campaign import computing, going_back, writing
-from tests.campaign.program import Program, SilentlyWrongError, quiet
+from tools.campaign import computing, going_back, writing
+from tools.campaign.program import Program, SilentlyWrongError, quiet
+
+Step = Callable[[Program], Any]  # it returns how to take it once more, or nothing
 
 STEPS = 12
-ALL = (*computing.STEPS, *writing.STEPS, *going_back.STEPS)
+ALL: tuple[Step, ...] = (*computing.STEPS, *writing.STEPS, *going_back.STEPS)
 CHUNK = 250  # programs that a process takes at once
 
 
-def play(seed):
+def play(seed: int) -> Counter[str]:
     """Play one program, or two at once; return the figures.
 
     Raises
@@ -30,17 +34,17 @@ def play(seed):
         return Counter({kind.__name__.replace("_", " "): 1}) + kind(seed)
 
 
-def alone(seed):
+def alone(seed: int) -> Counter[str]:
     """Play a program."""
     return to_the_end(Program(seed).begin())
 
 
-def side_by_side(seed):
+def side_by_side(seed: int) -> Counter[str]:
     """Play a program while another thread plays one of its own."""
     return at_once(Program(seed).begin(), Program(f"{seed} beside", signals=False).begin())
 
 
-def on_the_same(seed):
+def on_the_same(seed: int) -> Counter[str]:
     """Play two programs in two threads, which go on from the same tensors and only read them."""
     first = Program(seed).begin()
     take(first, 4, computing.STEPS)
@@ -56,17 +60,22 @@ def on_the_same(seed):
     return figures
 
 
-def at_once(one, two):
+def at_once(one: Program, two: Program) -> Counter[str]:
     """Play two programs, the second in another thread."""
     start = Barrier(2, timeout=60)
     with switching_often(), ThreadPoolExecutor(1) as others:
-        other = others.submit(lambda: start.wait() >= 0 and to_the_end(two))
+        other = others.submit(_after, start, two)
         start.wait()
         return to_the_end(one) + other.result()
 
 
+def _after(start: Barrier, program: Program) -> Counter[str]:
+    start.wait()
+    return to_the_end(program)
+
+
 @contextmanager
-def switching_often():
+def switching_often() -> Iterator[None]:
     """Let Python go from thread to thread some fifty times in a program."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(2e-5)
@@ -77,7 +86,7 @@ def switching_often():
 
 
 @np.errstate(all="ignore")
-def to_the_end(program):
+def to_the_end(program: Program) -> Counter[str]:
     """Take all steps; then make all changes that are left, and go back from every tensor."""
     take(program, STEPS, ALL)
     for change in program.changes:
@@ -89,7 +98,7 @@ def to_the_end(program):
     return program.figures
 
 
-def take(program, count, steps):
+def take(program: Program, count: int, steps: Sequence[Step]) -> None:
     """Take so many steps. One that was interrupted may be taken once more."""
     for _ in range(count):
         again = program.random.choice(steps)(program)
@@ -97,7 +106,7 @@ def take(program, count, steps):
             again = again()
 
 
-def campaign(count, seed, processes, say):
+def campaign(count: int, seed: int, processes: int, say: Callable[[str], None]) -> Counter[str]:
     """Play so many programs in so many processes; return the figures, and say what failed."""
     figures = Counter({"silent wrong gradients": 0, "other failures": 0})
     chunks = [range(first, min(first + CHUNK, seed + count)) for first in range(seed, seed + count, CHUNK)]
@@ -109,9 +118,9 @@ def campaign(count, seed, processes, say):
     return figures
 
 
-def play_all(seeds):
+def play_all(seeds: Iterable[int]) -> tuple[Counter[str], list[str]]:
     """Play the programs of some seeds; return the figures, and a line for each that failed."""
-    figures, failed = Counter(), []
+    figures, failed = Counter[str](), []
     for seed in seeds:
         try:
             figures.update(play(seed))

@@ -1,17 +1,19 @@
 """Steps that compute: each runs one op, often on objects that their owner changes later."""
 
 import copy as copying
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 import tinygrad_edu as tg
-from tests.campaign import statements
-from tests.campaign.oracle import BINARY, UNARY, Known, bilinear, elementwise, reduced, softmax
-from tests.campaign.program import Handle
+from tools.campaign import statements
+from tools.campaign.oracle import BINARY, UNARY, Array, Known, bilinear, elementwise, reduced, softmax
+from tools.campaign.program import Handle, Program
 
 PAIRS = ("a list", "an array")
-MOVES = (
+MOVES: tuple[Callable[[Any, Any], Any], ...] = (
     lambda m, x: m.transpose(x),
     lambda m, x: m.reshape(x, -1),
     lambda m, x: m.swapaxes(x, 0, -1),
@@ -25,7 +27,7 @@ MOVES = (
     lambda m, x: x[[0, 0]],
 )  # fmt: skip
 # What each element weighs in the sum that the reduction is, as far as its derivative goes.
-REDUCTIONS = {
+REDUCTIONS: dict[str, Callable[[Array, int | None], Array]] = {
     "sum": lambda x, axis: np.ones_like(x),
     "mean": lambda x, axis: np.full_like(x, 1 / (x.size if axis is None else x.shape[axis])),
     "max": lambda x, axis: _even(x == x.max(axis=axis, keepdims=True), axis),
@@ -33,14 +35,14 @@ REDUCTIONS = {
 }
 
 
-def unary(program):
+def unary(program: Program) -> None:
     x, name = program.pick(), program.random.choice(list(UNARY))
     known = x.read()
     jacobian = elementwise([known], [UNARY[name](known.values)])
     program.compute(lambda: getattr(tg, name)(x.tensor), [x], jacobian)
 
 
-def binary(program):
+def binary(program: Program) -> None:
     name, x = program.random.choice(list(BINARY)), program.pick()
     y = program.pick(lambda y: fits_into(x, y) or fits_into(y, x))
     known = x.read(), y.read()
@@ -49,7 +51,7 @@ def binary(program):
         program.compute(lambda: getattr(tg, name)(x.tensor, y.tensor), [x, y], jacobian)
 
 
-def with_an_array(program):
+def with_an_array(program: Program) -> None:
     """Compute with an array that is overwritten later."""
     name, x = program.random.choice(list(BINARY)), program.pick()
     before, after = (program.values(x.tensor.shape).astype(x.tensor.dtype) for _ in range(2))
@@ -62,7 +64,7 @@ def with_an_array(program):
     program.compute(lambda: getattr(tg, name)(*operands), [x], jacobian)
 
 
-def choose(program):
+def choose(program: Program) -> None:
     """Choose by a condition that is overwritten later. It is float64, as one of the choices is, whatever x is."""
     x = program.pick()
     y = program.owned(statements.OPERANDS, *(np.float64(program.values(x.tensor.shape)) for _ in range(2)))
@@ -75,7 +77,7 @@ def choose(program):
     program.compute(lambda: tg.where(condition, x.tensor, y), [x], jacobian, values)
 
 
-def clip(program):
+def clip(program: Program) -> None:
     """Clip to bounds that are overwritten later."""
     x = program.pick()
     before, after = (program.values(x.tensor.shape).astype(x.tensor.dtype) for _ in range(2))
@@ -84,7 +86,7 @@ def clip(program):
     program.compute(lambda: tg.clip(x.tensor, low, 3.0), [x], jacobian)
 
 
-def index(program):
+def index(program: Program) -> None:
     """Take elements by an index that changes later."""
     x = program.pick(lambda x: x.tensor.ndim and len(x.tensor.numpy()) > 1)
     if x is not None:
@@ -94,13 +96,13 @@ def index(program):
         program.compute_moved(lambda: x.tensor[places], [x], lambda numbers: numbers[_plain(places)])
 
 
-def move(program):
+def move(program: Program) -> None:
     """Move elements around, often as a view."""
     x, function = program.pick(), program.random.choice(MOVES)
     program.compute_moved(lambda: function(tg, x.tensor), [x], partial(function, np))
 
 
-def move_by_a_setting(program):
+def move_by_a_setting(program: Program) -> None:
     """Move elements as a list or an array says, which changes later."""
     x = program.pick(lambda x: x.tensor.ndim > 1)
     if x is None:
@@ -117,7 +119,7 @@ def move_by_a_setting(program):
     program.compute_moved(lambda: getattr(tg, name)(x.tensor, setting), [x], places)
 
 
-def pad_by_a_dict(program):
+def pad_by_a_dict(program: Program) -> None:
     x = program.pick(lambda x: x.tensor.ndim)
     if x is not None:
         widths = {0: (1, 0)}
@@ -127,7 +129,7 @@ def pad_by_a_dict(program):
         program.compute_moved(lambda: tg.pad(x.tensor, widths), [x], places)
 
 
-def join(program):
+def join(program: Program) -> None:
     """Join tensors of a list that changes later."""
     x = program.pick(lambda x: x.tensor.ndim)
     if x is not None:
@@ -138,7 +140,7 @@ def join(program):
         program.compute_moved(lambda: getattr(tg, name)(tensors), [x, y], lambda *places: getattr(np, name)(places))
 
 
-def reduce(program):
+def reduce(program: Program) -> None:
     x = program.pick(lambda x: x.tensor.size)
     if x is not None:
         name, known = program.random.choice(list(REDUCTIONS)), x.read()
@@ -147,7 +149,7 @@ def reduce(program):
         program.compute(lambda: getattr(tg, name)(x.tensor, axis), [x], jacobian)
 
 
-def classify(program):
+def classify(program: Program) -> None:
     """Compare with labels that change later."""
     x = program.pick(lambda x: x.tensor.ndim == 2 and x.tensor.size)
     if x is not None:
@@ -158,7 +160,7 @@ def classify(program):
         program.compute(lambda: tg.cross_entropy(x.tensor, labels), [x], reduced(known, weights, None))
 
 
-def multiply_matrices(program):
+def multiply_matrices(program: Program) -> None:
     x = program.pick(lambda x: x.tensor.ndim)
     y = x and program.pick(lambda y: _chain(x, y))
     if y is not None:
@@ -166,12 +168,12 @@ def multiply_matrices(program):
         program.compute(lambda: x.tensor @ y.tensor, [x, y], jacobian)
 
 
-def detach(program):
+def detach(program: Program) -> None:
     x = program.pick()
     program.compute(lambda: x.tensor.detach(), [], None)
 
 
-def copy(program):
+def copy(program: Program) -> None:
     """Copy a tensor: a leaf becomes another leaf, and what was computed is refused."""
     x, function = program.pick(), program.random.choice((copying.copy, copying.deepcopy))
     result = program.run(lambda: function(x.tensor))
@@ -187,7 +189,7 @@ STEPS = (
 )  # fmt: skip
 
 
-def fits_into(x, y):
+def fits_into(x: Handle, y: Handle) -> bool:
     """Whether y broadcasts to the shape of x."""
     try:
         return np.broadcast_shapes(x.tensor.shape, y.tensor.shape) == x.tensor.shape
@@ -195,20 +197,21 @@ def fits_into(x, y):
         return False
 
 
-def divides_by_little(name, divisor):
-    return name == "divide" and (np.abs(divisor.values) < 0.2).any()
+def divides_by_little(name: str, divisor: Known) -> bool:
+    return name == "divide" and bool((np.abs(divisor.values) < 0.2).any())
 
 
-def _even(chosen, axis):
-    return chosen / chosen.sum(axis=axis, keepdims=True)
+def _even(chosen: Array, axis: int | None) -> Array:
+    shares: Array = chosen / chosen.sum(axis=axis, keepdims=True)
+    return shares
 
 
-def _chain(x, y):
+def _chain(x: Handle, y: Handle) -> bool:
     """Whether a matrix product of the two exists."""
     return 0 < y.tensor.ndim <= 2 and x.tensor.shape[-1] == y.tensor.shape[0] and x.tensor.ndim <= 2
 
 
-def _plain(index):
+def _plain(index: Any) -> Any:
     """Return an index for NumPy."""
     if isinstance(index, tuple):
         return tuple(map(_plain, index))

@@ -4,11 +4,17 @@ import dis
 import os
 import signal
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
+from random import Random
+from types import CodeType, FrameType
+from typing import Any
 
 import tinygrad_edu
-from tests.campaign import statements
+from tools.campaign import statements
+
+Act = Callable[[], Any]
 
 PACKAGE = os.path.dirname(tinygrad_edu.__file__)
 
@@ -17,7 +23,7 @@ class Interrupt(BaseException):
     """What a program cannot expect, and is no KeyboardInterrupt either."""
 
 
-def draw(random, signals):
+def draw(random: Random, signals: bool) -> Callable[[Act], Any]:
     """Return a function that runs an act and interrupts it: at one of its first places, or after microseconds."""
     kind = random.choice((KeyboardInterrupt, Interrupt))
     if signals and random.random() < 0.5:
@@ -27,11 +33,11 @@ def draw(random, signals):
     return lambda act: at(places, act, kind)
 
 
-def at(places, act, kind):
+def at(places: int, act: Act, kind: type[BaseException]) -> Any:
     """Run an act, and raise at one of the places where Python handles signals, in the package or in the act."""
     left, raised = places, []
 
-    def trace(frame, event, _argument):
+    def trace(frame: FrameType, event: str, _argument: Any) -> Any:
         nonlocal left
         if not _is_ours(frame.f_code.co_filename):
             return None
@@ -51,11 +57,11 @@ def at(places, act, kind):
         sys.settrace(before)
 
 
-def after(seconds, act, kind):
+def after(seconds: float, act: Act, kind: type[BaseException]) -> Any:
     """Run an act, and let a signal come after some time, whose handler raises: in the main thread only."""
     running, raised = True, []
 
-    def handler(_signal, frame):
+    def handler(_signal: int, frame: Any) -> None:
         if running:
             raised.append(kind(_place(frame)))
             raise raised[-1]
@@ -70,7 +76,7 @@ def after(seconds, act, kind):
         signal.signal(signal.SIGALRM, before)
 
 
-def _as_it_was_raised(act, raised):
+def _as_it_was_raised(act: Act, raised: list[BaseException]) -> Any:
     """Run an act, and raise the interruption itself where NumPy made another error of it, as in an ``__index__``.
 
     So it is where Python drops it, as in a generator that ends.
@@ -87,28 +93,28 @@ def _as_it_was_raised(act, raised):
 
 
 @lru_cache(None)
-def _places(code):
+def _places(code: CodeType) -> set[int]:
     """Return where, besides at the beginning of a function, Python handles signals: after a call and on the way back.
 
     What comes after a call must be in the same `try` or `with`: a signal belongs to the call.
     """
     instructions = dis.Bytecode(code)
-    blocks = instructions.exception_entries
+    blocks = instructions.exception_entries  # type: ignore[attr-defined] # it is not documented
     back = {each.argval for each in instructions if each.opname.startswith("JUMP_BACKWARD")}
     called = [(a.offset, b.offset) for a, b in pairwise(instructions) if a.opname.startswith("CALL")]
     return back.union(b for a, b in called if _handler(blocks, a) == _handler(blocks, b))
 
 
-def _handler(blocks, offset):
+def _handler(blocks: Any, offset: int) -> int | None:
     """Return where an error at some place is handled."""
     return next((each.target for each in blocks if each.start <= offset < each.end), None)
 
 
 @lru_cache(None)
-def _is_ours(filename):
+def _is_ours(filename: str) -> bool:
     return filename.startswith((PACKAGE, "<op ")) or filename == statements.__file__
 
 
-def _place(frame):
+def _place(frame: FrameType) -> str:
     code, line = frame.f_code, frame.f_lineno
     return f"the entry of {code.co_qualname}" if line == code.co_firstlineno else f"{code.co_qualname}, line {line}"

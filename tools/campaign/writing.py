@@ -1,15 +1,19 @@
 """Steps that write: into a tensor's memory, recorded or not, and into objects that ops were given."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from tests.campaign import statements
-from tests.campaign.computing import divides_by_little, fits_into
-from tests.campaign.oracle import BINARY, elementwise
+import tinygrad_edu as tg
+from tools.campaign import statements
+from tools.campaign.computing import divides_by_little, fits_into
+from tools.campaign.interruptions import Act
+from tools.campaign.oracle import BINARY, elementwise
+from tools.campaign.program import Handle, Program
 
 
-def write(program):
+def write(program: Program) -> Act | None:
     """Write into a tensor's memory, unrecorded."""
     x = program.pick(lambda x: x.tensor.size and program.may_write(x))
     if x is None:
@@ -25,7 +29,7 @@ def write(program):
     return _once(program, act, (statements.BrokenError, FloatingPointError, *refusals))
 
 
-def _once(program, act, allowed):
+def _once(program: Program, act: Act, allowed: tuple[type[Exception], ...]) -> Act | None:
     """Run a write, and return how to do it once more if it was interrupted."""
     program.run(act, allowed, chance=0.5)
     interrupted = program.interrupted
@@ -34,7 +38,7 @@ def _once(program, act, allowed):
     return partial(_once, program, act, allowed) if interrupted else None
 
 
-def write_recorded(program):
+def write_recorded(program: Program) -> Act | None:
     """Write into a tensor's memory, recorded: it becomes the result of the operator."""
     name = program.random.choice(list(statements.IN_PLACE))
     x = program.pick(lambda x: x.columns is None and program.may_write(x))
@@ -42,7 +46,7 @@ def write_recorded(program):
     return _once_in_place(program, name, x, y) if y is not None else None
 
 
-def _once_in_place(program, name, x, y):
+def _once_in_place(program: Program, name: str, x: Handle, y: Handle) -> Act | None:
     known, foreign, before = (x.read(), y.read()), x.foreign or y.foreign, x.bits
     if divides_by_little(name, known[1]):
         return None
@@ -60,7 +64,7 @@ def _once_in_place(program, name, x, y):
     return partial(_once_in_place, program, name, x, y) if interrupted else None
 
 
-def change(program):
+def change(program: Program) -> None:
     """Change an object that an op was given."""
     if program.changes:
         program.changes.pop(program.random.randrange(len(program.changes)))()
@@ -70,7 +74,7 @@ def change(program):
 STEPS = (write, write, write, write, write_recorded, write_recorded, write_recorded, change, change)
 
 
-def _strictly(way, tensor, values):
+def _strictly(way: statements.Write, tensor: tg.Tensor, values: Any) -> None:
     """Write values, of which one that overflows is an error half way."""
     with np.errstate(all="raise"):
         way(tensor, values)

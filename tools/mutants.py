@@ -1,6 +1,6 @@
 """Mutants: every rule of every op, broken on purpose in many ways, and the count of those that the checks kill.
 
-Run as a command, ``python tests/testing/mutants.py [regex]``, it prints the score and every survivor that is not
+Run as a command, ``python -m tools.mutants [regex]``, it prints the score and every survivor that is not
 listed in `EQUIVALENT`. A rule is broken in two ways: from outside, by wrappers that change what it returns or
 touches; and inside, by changing one place of its source (an operator, an operand, a call, a sign, a name).
 """
@@ -11,19 +11,28 @@ import functools
 import inspect
 import re
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
+from numpy.typing import NDArray
 
 import tinygrad_edu as tg
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Op, Tensor
 from tinygrad_edu.testing import Call, check_op, check_vjp
 from tinygrad_edu.testing.strategies import calls
+
+# A rule is called with arrays at first order and with Tensors at higher ones, so its types say little.
+Rule = Callable[..., Any]
+Wrapper = Callable[[Rule], Rule]
+Function = ast.Lambda | ast.FunctionDef
 
 EXAMPLES, RUNS = 250, 3
 
@@ -35,51 +44,51 @@ class Mutant:
     op: str
     argument: str
     kind: str
-    rule: Callable
+    rule: Rule
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.op}.{self.argument}: {self.kind}"
 
 
 # --- From outside: wrappers of a rule, of (g, *saved) -> gradient ---
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     return value.numpy() if isinstance(value, Tensor) else value
 
 
-def data_of(value):
+def data_of(value: Any) -> Any:
     return value._data if isinstance(value, Tensor) else value
 
 
-def after(change):
+def after(change: Callable[[Any], Any]) -> Wrapper:
     """Change what the rule returns."""
     return lambda rule: lambda g, *saved, **settings: change(rule(g, *saved, **settings))
 
 
-def cut(gradient):
+def cut(gradient: Any) -> Any:
     """Lose the last element."""
     keep = np.ones(gradient.shape, gradient.dtype)
     keep.reshape(-1)[-1:] = 0
     return gradient * keep
 
 
-def turned(gradient):
+def turned(gradient: Any) -> Any:
     same = gradient.ndim > 1 and gradient.shape[-1] == gradient.shape[-2]
     return ops.swapaxes(gradient, -1, -2) if same else gradient
 
 
-def by_memory(gradient):
+def by_memory(gradient: Any) -> Any:
     values = plain(gradient)
     return np.frombuffer(values.tobytes("A"), values.dtype).reshape(values.shape) * 1
 
 
-def nonlinear(rule):
+def nonlinear(rule: Rule) -> Rule:
     return lambda g, *saved, **settings: rule(g * (1 + 1e-3 * abs(g)), *saved, **settings)
 
 
-def mutate_g(rule):
-    def wrong(g, *saved, **settings):
+def mutate_g(rule: Rule) -> Rule:
+    def wrong(g: Any, *saved: Any, **settings: Any) -> Any:
         out = rule(g, *saved, **settings) * 1
         data_of(g)[...] *= 1.5
         return out
@@ -87,8 +96,8 @@ def mutate_g(rule):
     return wrong
 
 
-def mutate_saved(rule):
-    def wrong(g, *saved, **settings):
+def mutate_saved(rule: Rule) -> Rule:
+    def wrong(g: Any, *saved: Any, **settings: Any) -> Any:
         out = rule(g, *saved, **settings) * 1
         for value in saved:
             if isinstance(data_of(value), np.ndarray) and data_of(value).dtype.kind == "f":
@@ -98,15 +107,15 @@ def mutate_saved(rule):
     return wrong
 
 
-def with_writing(array):
+def with_writing(array: NDArray[Any]) -> NDArray[Any]:
     return array if array.flags.writeable else array.copy()
 
 
-def buffered(rule):
+def buffered(rule: Rule) -> Rule:
     """Return the same memory every time."""
-    buffers = {}
+    buffers: dict[Any, NDArray[Any]] = {}
 
-    def wrong(g, *saved, **settings):
+    def wrong(g: Any, *saved: Any, **settings: Any) -> Any:
         out = plain(rule(g, *saved, **settings))
         buffer = buffers.setdefault((out.shape, out.dtype), np.empty_like(out))
         buffer[...] = out
@@ -115,41 +124,41 @@ def buffered(rule):
     return wrong
 
 
-def stale(rule):
+def stale(rule: Rule) -> Rule:
     """Use the saved values of the first call of each kind."""
-    first = {}
+    first: dict[Any, tuple[Any, ...]] = {}
 
-    def wrong(g, *saved, **settings):
+    def wrong(g: Any, *saved: Any, **settings: Any) -> Any:
         key = tuple(np.shape(value) if hasattr(value, "shape") else repr(value) for value in (g, *saved))
         return rule(g, *first.setdefault(key, copied(saved)), **settings)
 
     return wrong
 
 
-def copied(saved):
+def copied(saved: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(plain(v).copy() if hasattr(v, "shape") else v for v in saved)
 
 
-def constant_saved(rule):
+def constant_saved(rule: Rule) -> Rule:
     """Hold the saved values fixed: right at first order, wrong at second."""
     return lambda g, *saved, **settings: rule(g, *(plain(v) if isinstance(v, Tensor) else v for v in saved), **settings)
 
 
-def kept_alive(rule):
-    cellar = []
+def kept_alive(rule: Rule) -> Rule:
+    cellar: list[Any] = []
 
-    def wrong(g, *saved, **settings):
+    def wrong(g: Any, *saved: Any, **settings: Any) -> Any:
         cellar.append(saved)
         return rule(g, *saved, **settings)
 
     return wrong
 
 
-def identity_rule(rule):
+def identity_rule(rule: Rule) -> Rule:
     return lambda g, *saved, **settings: g
 
 
-WRAPPERS = {
+WRAPPERS: dict[str, Wrapper] = {
     "sign flipped": after(lambda out: -out), "factor 2": after(lambda out: out * 2.0),
     "factor 0.999": after(lambda out: out * 0.999), "factor 1.0001": after(lambda out: out * 1.0001),
     "zero": after(lambda out: out * 0.0), "a constant too much": after(lambda out: out + 1e-4),
@@ -166,40 +175,45 @@ WRAPPERS = {
 # --- Inside: one place of the source of a rule changed ---
 
 
+SWAPS: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
+}  # fmt: skip
+FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE, ast.Eq: ast.NotEq,
+}  # fmt: skip
+
+
 class Change(ast.NodeTransformer):
     """Make the n-th possible change, and note what it was."""
 
-    def __init__(self, n, names):
+    def __init__(self, n: int, names: tuple[str, ...]) -> None:
         self.n, self.names, self.count, self.made = n, names, 0, ""
 
-    def options(self, node):
+    def options(self, node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         """Yield (description, replacement) for each way to break this node."""
         if isinstance(node, ast.BinOp):
             yield f"only the left of {ast.unparse(node)}", node.left
             yield f"only the right of {ast.unparse(node)}", node.right
-            swaps = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
-            if type(node.op) in swaps:
+            if type(node.op) in SWAPS:
                 other = copy.copy(node)
-                other.op = swaps[type(node.op)]()
+                other.op = SWAPS[type(node.op)]()
                 yield f"{ast.unparse(other)} for {ast.unparse(node)}", other
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             yield f"{ast.unparse(node.operand)} for {ast.unparse(node)}", node.operand
         if isinstance(node, ast.Call) and node.args:
             yield f"{ast.unparse(node.args[0])} for {ast.unparse(node)}", node.args[0]
-        if isinstance(node, ast.Compare):
-            flips = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE, ast.Eq: ast.NotEq}
-            if type(node.ops[0]) in flips:
-                other = copy.copy(node)
-                other.ops = [flips[type(node.ops[0])]()]
-                yield f"{ast.unparse(other)} for {ast.unparse(node)}", other
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        if isinstance(node, ast.Compare) and type(node.ops[0]) in FLIPS:
+            flipped = copy.copy(node)
+            flipped.ops = [FLIPS[type(node.ops[0])]()]
+            yield f"{ast.unparse(flipped)} for {ast.unparse(node)}", flipped
+        if isinstance(node, ast.Constant) and (type(node.value) is int or type(node.value) is float):
             yield f"{node.value + 1} for {node.value}", ast.Constant(node.value + 1)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in self.names:
             for name in self.names:
                 if name != node.id:
                     yield f"{name} for {node.id}", ast.Name(name, ast.Load())
 
-    def visit(self, node):
+    def visit(self, node: ast.AST) -> Any:
         for what, replacement in self.options(node):
             if self.count == self.n:
                 self.count, self.made = self.count + 1, what
@@ -209,7 +223,7 @@ class Change(ast.NodeTransformer):
 
 
 @functools.cache
-def rules_in(module):
+def rules_in(module: ModuleType) -> dict[tuple[str, str | None], Any]:
     """Return the lambdas and functions in a module's calls of vjps, by op and argument."""
     tree = ast.parse(inspect.getsource(module))
     defined = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
@@ -219,11 +233,11 @@ def rules_in(module):
             for keyword in node.keywords:
                 value = keyword.value
                 source = defined.get(value.id) if isinstance(value, ast.Name) else value
-                found[node.func.value.id, keyword.arg] = source
+                found[ast.unparse(node.func.value), keyword.arg] = source
     return found
 
 
-def changed_sources(op, argument):
+def changed_sources(op: Op, argument: str) -> Iterator[tuple[str, Rule]]:
     """Yield (what was changed, the changed rule), for every single change of the source of a rule."""
     module = sys.modules[op.forward.__module__]
     source = rules_in(module).get((op.name, argument))
@@ -247,8 +261,8 @@ def changed_sources(op, argument):
             yield change.made, rule
 
 
-def compiled(tree, space):
-    space = dict(space)
+def compiled(tree: Function, names: dict[str, Any]) -> Any:
+    space = dict(names)
     if isinstance(tree, ast.Lambda):
         return eval(compile(ast.fix_missing_locations(ast.Expression(tree)), "<mutant>", "eval"), space)
     module = ast.fix_missing_locations(ast.Module([tree], []))
@@ -274,7 +288,7 @@ def mutants() -> Iterator[Mutant]:
 OF_SAVED_ARRAYS = {"saved value mutated", "stale saved value", "saved values as constants", "saved values kept alive"}
 
 
-def saves_arrays(op, rule):
+def saves_arrays(op: Op, rule: Rule) -> bool:
     return any(name in (*op.inputs, "out") for name in inspect.signature(rule).parameters)
 
 
@@ -308,7 +322,7 @@ def _killer_in(run: int, name: str, wrong: Op) -> str:
     @settings(max_examples=EXAMPLES, database=None, deadline=None, phases=[Phase.generate],
               suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(calls(name))
-    def hunt(call):
+    def hunt(call: Call) -> None:
         broken = Call(wrong, call.inputs, call._given, **call.settings)
         with np.errstate(all="ignore"):
             check_vjp(broken, *broken.arrays, order=2)
@@ -325,7 +339,7 @@ def _killer_in(run: int, name: str, wrong: Op) -> str:
 
 # --- Where a mutant differs from its rule at a tie or a zero alone, the conventions tell them apart ---
 
-CONVENTIONS = {
+CONVENTIONS: dict[str, list[tuple[list[Any], dict[str, Any], list[Any]]]] = {
     "maximum": [([[4.0, 2.0, 5.0], [4.0, 5.0, 2.0]], {}, [[0.5, 0, 1], [0.5, 1, 0]])],
     "minimum": [([[4.0, 2.0, 5.0], [4.0, 5.0, 2.0]], {}, [[0.5, 1, 0], [0.5, 0, 1]])],
     **{
@@ -351,12 +365,13 @@ CONVENTIONS = {
 CONVENTION = "a convention, after the public checks found nothing"
 
 
-def check_conventions(wrong):
+def check_conventions(wrong: Op) -> None:
     for inputs, given_settings, expected in CONVENTIONS.get(wrong.name, []):
         leaves = [Tensor(np.array(x), requires_grad=True) for x in inputs]
         out = wrong(*leaves, **given_settings)
         out.backward(np.full(out.shape, 3.0))
         for x, gradient in zip(leaves, expected, strict=True):
+            assert x.grad is not None
             np.testing.assert_allclose(x.grad, 3 * np.array(gradient))
 
 
@@ -396,9 +411,7 @@ def is_equivalent(mutant: Mutant) -> bool:
 
 
 def main() -> None:
-    import time
-
-    start, killers, survivors, equivalent = time.perf_counter(), Counter(), [], 0
+    start, killers, survivors, equivalent = time.perf_counter(), Counter[str](), [], 0
     everything = [mutant for mutant in mutants() if re.search(sys.argv[1] if sys.argv[1:] else "", str(mutant))]
     for mutant in everything:
         if found := killer(mutant):

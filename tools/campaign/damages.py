@@ -5,40 +5,45 @@ import json
 import struct
 import zipfile
 from functools import cache
+from random import Random
+from typing import Any, TypeVar
 
 import numpy as np
+
+Members = dict[str, bytes]  # of an archive: the content of each, by name
+T = TypeVar("T")
 
 # --- Accidents: of any bytes ---
 
 
-def cut(random, content):
+def cut(random: Random, content: bytes) -> bytes:
     return content[: random.randrange(len(content))]
 
 
-def flip_bits(random, content):
+def flip_bits(random: Random, content: bytes) -> bytes:
     damaged = bytearray(content)
     for _ in range(random.choice((1, 1, 2, 8))):
         damaged[_place(random, damaged)] ^= 1 << random.randrange(8)
     return bytes(damaged)
 
 
-def overwrite(random, content):
+def overwrite(random: Random, content: bytes) -> bytes:
     place, length = _place(random, content), random.choice((1, 4, 64, 512))
     new = random.choice((bytes(length), b"\xff" * length, random.randbytes(length)))
     return content[:place] + new + content[place + length :]
 
 
-def insert(random, content):
+def insert(random: Random, content: bytes) -> bytes:
     place = _place(random, content)
     return content[:place] + random.randbytes(random.choice((1, 4, 64))) + content[place:]
 
 
-def drop(random, content):
+def drop(random: Random, content: bytes) -> bytes:
     place = _place(random, content)
     return content[:place] + content[place + random.choice((1, 4, 64)) :]
 
 
-def swap_blocks(random, content):
+def swap_blocks(random: Random, content: bytes) -> bytes:
     length = random.choice([n for n in (1, 16, 64, 256) if 2 * n <= len(content)])
     a, b = sorted(random.sample(range(0, len(content), length), 2))
     return (
@@ -50,27 +55,27 @@ def swap_blocks(random, content):
     )
 
 
-def repeat(random, content):
+def repeat(random: Random, content: bytes) -> bytes:
     place = _place(random, content)
     return content + content[place:]
 
 
-def put_before(random, content):
+def put_before(random: Random, content: bytes) -> bytes:
     return random.randbytes(random.choice((1, 30, 300))) + content
 
 
-def put_behind(random, content):
+def put_behind(random: Random, content: bytes) -> bytes:
     return content + random.randbytes(random.choice((1, 30, 300)))
 
 
-def change_a_number(random, content):
+def change_a_number(random: Random, content: bytes) -> bytes:
     """Write a number, as headers have them, over four or eight bytes."""
     place, form = _place(random, content), random.choice(("<I", "<Q", ">I"))
     new = struct.pack(form, random.choice((0, 1, 255, 2**16, 2**31, 2**32 - 1)))
     return content[:place] + new + content[place + len(new) :]
 
 
-def nothing_left(random, content):
+def nothing_left(random: Random, content: bytes) -> bytes:
     return b""
 
 
@@ -79,7 +84,7 @@ ACCIDENTS = (
 )  # fmt: skip
 
 
-def _place(random, content):
+def _place(random: Random, content: bytes | bytearray) -> int:
     """Choose a place: often near an end, where headers are."""
     near = min(len(content), 256)
     first, last = random.choice(((0, len(content)), (0, near), (len(content) - near, len(content))))
@@ -113,11 +118,11 @@ HEADERS = ("{{'descr': {d!r}, 'fortran_order': False, 'shape': {s}, }}", "{{'des
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
-def no_harm(random, what):
+def no_harm(random: Random, what: T) -> T:
     return what
 
 
-def header(random, members):
+def header(random: Random, members: Members) -> Members:
     """Write another header before the numbers of an array."""
     key = random.choice(list(members))
     dtype, shape = random.choice(DTYPES), random.choice(SHAPES)
@@ -127,7 +132,7 @@ def header(random, members):
     return {**members, key: b"\x93NUMPY" + bytes(version) + length + text + members[key][128:]}
 
 
-def other_array(random, members):
+def other_array(random: Random, members: Members) -> Members:
     """Put another array in the place of one."""
     arrays = (np.zeros((3, 28, 28)), np.full(3, 10, np.uint8), np.zeros((4, 28, 28), np.uint8), np.zeros(0, np.uint8),
               np.array(["7"] * 3), np.array([None] * 3), np.uint8(3), np.zeros((3, 28, 28), ">u2"))  # fmt: skip
@@ -136,7 +141,7 @@ def other_array(random, members):
     return {**members, random.choice(list(members)): file.getvalue()}
 
 
-def other_names(random, members):
+def other_names(random: Random, members: Members) -> Members:
     """Lose a member, or name it otherwise."""
     key = random.choice(list(members))
     name = random.choice(
@@ -147,7 +152,7 @@ def other_names(random, members):
     }
 
 
-def archive(random, members):
+def archive(random: Random, members: Members) -> bytes:
     """Return the bytes of an archive, with one of several methods, comments and attributes."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", random.choice(METHODS)) as written:
@@ -159,7 +164,7 @@ def archive(random, members):
     return file.getvalue()
 
 
-def lie_of_sizes(random, content):
+def lie_of_sizes(random: Random, content: bytes) -> bytes:
     """Change the sizes, the flags or the method that the archive's directory tells of a member."""
     damaged = bytearray(content)
     entries = [k for k in range(len(content)) if content.startswith(b"PK\x01\x02", k)]
@@ -170,13 +175,13 @@ def lie_of_sizes(random, content):
     return bytes(damaged)
 
 
-def twice(random, content):
+def twice(random: Random, content: bytes) -> bytes:
     """Let two members have one name: the directory of the archive names the first for both."""
     return content.replace(b"y_train", b"x_train").replace(b"y_test", random.choice((b"y_test", b"x_test")))
 
 
 @cache
-def bomb():
+def bomb() -> bytes:
     """Return a small archive whose images unpack to more than anybody wants."""
     many = b"\x93NUMPY\x01\x00\x76\x00" + f"{HEADERS[0].format(d='|u1', s=(400_000, 28, 28)):<118}".encode()
     file = io.BytesIO()
@@ -186,7 +191,7 @@ def bomb():
     return file.getvalue()
 
 
-def expand(random, content):
+def expand(random: Random, content: bytes) -> bytes:
     return bomb()
 
 
@@ -197,10 +202,10 @@ ARCHIVES = (no_harm, no_harm, lie_of_sizes, lie_of_sizes, twice, expand)
 
 KINDS = ("F32", "F64", "F16", "BF16", "I8", "U64", "BOOL", "F8_E4M3", "F8_E5M2", "F4", "C64", "f32", "", 7, None)
 PLACES = ([0, 24], [0, 12], [24, 0], [-8, 16], [0, 2**60], [8, 32], [0.0, 24.0], ["0", "24"], [0], None)
-EXTENTS = ([2, 3], [6], [], [3], [-2, -3], [2**40, 2**40], [0], [2.0, 3.0], ["2"], None, 6)
+EXTENTS: tuple[Any, ...] = ([2, 3], [6], [], [3], [-2, -3], [2**40, 2**40], [0], [2.0, 3.0], ["2"], None, 6)
 
 
-def weights_header(random, content):
+def weights_header(random: Random, content: bytes) -> bytes:
     """Write another header before the numbers."""
     (length,) = struct.unpack("<Q", content[:8])
     told = json.loads(content[8 : 8 + length])

@@ -2,17 +2,20 @@
 
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from random import Random
+from typing import Any, Self
 
 import numpy as np
 
 import tinygrad_edu as tg
-from tests.campaign import interruptions
-from tests.campaign.oracle import COLUMNS, Known, moved
 from tinygrad_edu.errors import TinygradError
+from tools.campaign import interruptions, statements
+from tools.campaign.interruptions import Act
+from tools.campaign.oracle import COLUMNS, Array, Known, moved
 
 MOST = 60
 LARGEST = 20.0  # beyond it, a tensor is not computed with: rounding would hide what is wrong
@@ -38,15 +41,15 @@ class Handle:
     """
 
     tensor: tg.Tensor
-    jacobian: np.ndarray | None
+    jacobian: Array | None
     columns: slice | None = None  # of a leaf
     foreign: bool = False
     common: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.bits = self.tensor.numpy().tobytes()
 
-    def read(self):
+    def read(self) -> Known:
         return Known(self.tensor.numpy().astype(np.float64), self.jacobian)
 
 
@@ -78,52 +81,55 @@ class Program:
         Of backward passes by their outcome, and of acts that were interrupted or refused.
     """
 
-    def __init__(self, seed, signals=True):
+    def __init__(self, seed: int | str, signals: bool = True) -> None:
         self.random, self.signals = Random(seed), signals
         self.dtypes = self.random.choice(DTYPES)
-        self.handles, self.changes, self.places, self.columns = [], [], [], 0
-        self.figures, self.scale, self.owed, self.interrupted = Counter(), 1.0, np.zeros(COLUMNS), False
+        self.handles: list[Handle] = []
+        self.changes: list[Act] = []
+        self.places: list[str] = []
+        self.figures: Counter[str] = Counter()
+        self.columns, self.scale, self.owed, self.interrupted = 0, 1.0, np.zeros(COLUMNS), False
 
-    def begin(self):
+    def begin(self) -> Self:
         """Make the first leaves, and a constant."""
         for _ in range(self.random.randint(1, 3)):
             self.add_leaf(tg.Tensor(self.values(self.random.choice(SHAPES)), requires_grad=True))
         self.handles.append(Handle(tg.Tensor(self.values(self.random.choice(SHAPES))), None))
         return self
 
-    def go_on_from(self, other):
+    def go_on_from(self, other: Self) -> Self:
         """Begin with the tensors of another program, which are from now on only read."""
         self.dtypes, self.columns, self.scale = other.dtypes, other.columns, other.scale
         self.handles = [Handle(x.tensor, x.jacobian, x.columns, x.foreign, common=True) for x in other.handles]
         return self
 
-    def values(self, shape):
+    def values(self, shape: tuple[int, ...]) -> Array:
         """Return numbers away from 0, which is a kink of some ops, and all different."""
         count = int(np.prod(shape))
         numbers = [self.random.choice((-1, 1)) * self.random.uniform(0.3, 2.0) for _ in range(count)]
         return np.array(numbers, self.random.choice(self.dtypes)).reshape(shape)
 
-    def add_leaf(self, tensor):
+    def add_leaf(self, tensor: tg.Tensor) -> None:
         columns = slice(self.columns, self.columns + tensor.size)
         if columns.stop <= COLUMNS:
             self.columns = columns.stop
             self.handles.append(Handle(tensor, np.eye(COLUMNS)[columns], columns))
 
-    def pick(self, wanted=lambda handle: True):
+    def pick(self, wanted: Callable[[Handle], Any] = lambda handle: True) -> Any:
         found = [handle for handle in self.handles if wanted(handle)]
         return self.random.choice(found) if found else None
 
-    def may_write(self, handle):
+    def may_write(self, handle: Handle) -> bool:
         """Whether nobody else reads the memory of a tensor."""
         return not any(np.shares_memory(handle.tensor.numpy(), x.tensor.numpy()) for x in self.handles if x.common)
 
-    def owned(self, ways, before, after):
+    def owned(self, ways: dict[str, statements.Way], before: Any, after: Any) -> Any:
         """Make an object that its owner will change, in one of several ways."""
         thing, change = ways[self.random.choice(list(ways))](before, after)
         self.changes.append(change)
         return thing
 
-    def run(self, act, allowed=(), chance=0.25):
+    def run(self, act: Act, allowed: tuple[type[Exception], ...] = (), chance: float = 0.25) -> Any:
         """Do what a user would do, interrupted by some chance; return its result.
 
         It is None where the act was interrupted or refused.
@@ -132,12 +138,13 @@ class Program:
         if self.random.random() < chance:
             interrupt = interruptions.draw(self.random, self.signals)
         self.interrupted = False
+        refusals: tuple[type[Exception], ...] = (TinygradError, *allowed)
         try:
             return copy_context().run(self.in_its_mode, (lambda: interrupt(act)) if interrupt else act)
         except INTERRUPTIONS:
             self.interrupted = True
             self.figures["interrupted"] += 1
-        except (TinygradError, *allowed):
+        except refusals:
             self.figures["refused acts"] += 1
         except UnexplainedError:
             raise
@@ -145,7 +152,7 @@ class Program:
             self.demand(False, f"{type(error).__name__} is no error of ours: {error}", error)
         return None
 
-    def in_its_mode(self, act):
+    def in_its_mode(self, act: Act) -> Any:
         """Do it in this context, which is its own, and look whether the gradient mode is put back."""
         excused = False
         try:
@@ -157,14 +164,22 @@ class Program:
         finally:
             self.demand(tg.is_grad_enabled() or excused, "the gradient mode was not put back")
 
-    def demand(self, truth, otherwise, cause=None, kind=UnexplainedError):
+    def demand(
+        self,
+        truth: Any,
+        otherwise: str,
+        cause: BaseException | None = None,
+        kind: type[BaseException] = UnexplainedError,
+    ) -> None:
         if not truth:
             raise kind(f"{otherwise}; interrupted in: {self.places[-3:]}") from cause
 
-    def demand_gradients(self, truth, otherwise):
+    def demand_gradients(self, truth: Any, otherwise: str) -> None:
         self.demand(truth, otherwise, kind=SilentlyWrongError)
 
-    def compute(self, act, operands, jacobian, values=None):
+    def compute(
+        self, act: Act, operands: Sequence[Handle], jacobian: Array | None, values: Array | None = None
+    ) -> None:
         """Run the forward of an op, and keep the result with its Jacobian; look at its values where they are given."""
         result = self.run(act)
         if values is not None and result is not None:
@@ -174,7 +189,7 @@ class Program:
             self.handles.append(Handle(result, jacobian, foreign=foreign))
             self.note_scale(jacobian)
 
-    def compute_moved(self, act, operands, move):
+    def compute_moved(self, act: Act, operands: Sequence[Handle], move: Callable[..., Any]) -> None:
         """Run the forward of an op that moves elements, where NumPy can do that at all."""
         try:
             jacobian = moved([x.read() for x in operands], move)
@@ -182,10 +197,10 @@ class Program:
             return
         self.compute(act, operands, jacobian)
 
-    def note_scale(self, jacobian):
+    def note_scale(self, jacobian: Array | None) -> None:
         self.scale = max([self.scale, *np.abs(jacobian if jacobian is not None else 0).flat])
 
-    def look(self, written=None):
+    def look(self, written: Handle | None = None) -> None:
         """Find by their bits the tensors that were written to. A computed one has lost its history by that."""
         for handle in self.handles:
             bits = handle.tensor.numpy().tobytes()
@@ -193,7 +208,7 @@ class Program:
                 handle.bits = bits
                 handle.foreign |= handle.jacobian is not None and handle.columns is None and handle is not written
 
-    def forget_what_is_large(self):
+    def forget_what_is_large(self) -> None:
         """Go on with numbers that can be computed with."""
         large = [x for x in self.handles if not (np.abs(x.tensor.numpy()) < LARGEST).all()]
         for x in large:
@@ -204,7 +219,7 @@ class Program:
 
 
 @contextmanager
-def quiet():
+def quiet() -> Iterator[None]:
     """Say nothing of interruptions that come where Python cannot raise them: in the end of a generator, say."""
     before = sys.unraisablehook
     sys.unraisablehook = lambda told: None if isinstance(told.exc_value, INTERRUPTIONS) else before(told)
