@@ -112,6 +112,7 @@ def test_a_reader_that_takes_too_much_or_says_too_little_is_found(load, result, 
         (lambda: True, "right"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:os.fork", "ignore::pytest.PytestUnraisableExceptionWarning")  # JAX's, if it is here
 def test_a_child_that_hangs_or_fails_is_found(is_right, result, monkeypatch):
     monkeypatch.setattr(forks, "LONGEST", 1)
     monkeypatch.setattr(forks, "is_right", is_right)

@@ -91,14 +91,15 @@ def follow(
 ) -> tuple[Any, ...]:
     """Keep a float dtype that no Tensor has out of the result: plain operands follow the tensors they meet.
 
-    Where the op gave another, it gets what it promotes in the widest dtype of the floating Tensors, or in float32.
+    Where the op gave another, it gets what it promotes in the widest dtype of the floating Tensors among that, or among
+    the others, or in float32.
     """
     if out.dtype.kind in "iub":
         return *arrays, out
     if out.dtype.kind != "f":
         raise DTypeError(f"op {op.name}: a Tensor holds real numbers or booleans; this would be {out.dtype}.")
-    numbers = [a.dtype for k, a in enumerate(arrays) if inputs[k].__class__ is Tensor and op.promoted(k)]
-    floats = [dtype for dtype in numbers if dtype.kind == "f"]
+    tensors = [k for k, x in enumerate(inputs) if x.__class__ is Tensor and arrays[k].dtype.kind == "f"]
+    floats = [arrays[k].dtype for k in [k for k in tensors if op.promoted(k)] or tensors]
     wanted = np.result_type(*floats) if floats else FLOAT32
     if not op.promotes or out.dtype in (*floats, wanted):
         return *arrays, out
