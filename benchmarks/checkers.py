@@ -231,27 +231,32 @@ def ours() -> Callable[[Rule], None]:
     )  # fmt: skip
 
     def check(rule: Rule) -> None:
-        if len(rule.arrays) == 1:
-
-            @tg.op(broadcasts=rule.broadcasts)
-            def declared(x):
-                return rule.forward(m, x)
-
-            declared.vjps(x=lambda g, out, x: pick(rule, m, 0, g, out, x))
-        else:
-
-            @tg.op(broadcasts=rule.broadcasts)
-            def declared(x, y):
-                return rule.forward(m, x, y)
-
-            declared.vjps(
-                x=lambda g, out, x, y: pick(rule, m, 0, g, out, x, y),
-                y=lambda g, out, x, y: pick(rule, m, 1, g, out, x, y),
-            )
-        check_vjp(declared, *rule.arrays)
-        check_op(declared, *rule.arrays)
+        op = declare(rule, m)
+        check_vjp(op, *rule.arrays)
+        check_op(op, *rule.arrays)
 
     return check
+
+
+def declare(rule: Rule, m: Maths) -> Any:
+    if len(rule.arrays) == 1:
+
+        @tg.op(broadcasts=rule.broadcasts)
+        def declared(x):
+            return rule.forward(m, x)
+
+        declared.vjps(x=lambda g, out, x: pick(rule, m, 0, g, out, x))
+    else:
+
+        @tg.op(broadcasts=rule.broadcasts)
+        def declared(x, y):
+            return rule.forward(m, x, y)
+
+        declared.vjps(
+            x=lambda g, out, x, y: pick(rule, m, 0, g, out, x, y),
+            y=lambda g, out, x, y: pick(rule, m, 1, g, out, x, y),
+        )
+    return declared
 
 
 def pytorch() -> Callable[[Rule], None]:

@@ -1,7 +1,7 @@
 """What is measured: each workload's sizes, its inputs and its first weights. Plain NumPy, the same for every peer."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -192,6 +192,13 @@ def epoch_batches(x: ndarray, y: ndarray, sizes: Sizes, rng: np.random.Generator
         padded[:, far : far + 28, far : far + 28] = x[part]
         top, left = rng.integers(0, 2 * far, size=(2, n), endpoint=True)
         yield to_float(sliding_window_view(padded, (28, 28), axis=(1, 2))[np.arange(n), top, left]), y[part]
+
+
+def accuracy(predict: Callable[[ndarray], Any], images: ndarray, labels: ndarray) -> float:
+    """Return the share of right answers, where `predict` says the classes of a few of the images (N, 1, 28, 28)."""
+    x = to_float(images)
+    found = [np.asarray(predict(x[start : start + EVALUATE])) for start in range(0, len(x), EVALUATE)]
+    return float(np.mean(np.concatenate(found) == labels))
 
 
 def epoch_weights() -> tuple[ndarray, ndarray]:

@@ -97,16 +97,14 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
             p -= rate * velocity
         return float(loss)
 
-    def accuracy(images: Any, labels: Any) -> float:
-        images, n = workloads.to_float(images), workloads.EVALUATE
-        parts = [images[i : i + n] for i in range(0, len(images), n)]
-        found = [_mnist_logits(parameters, part, None).argmax(axis=1) for part in parts]
-        return float(np.mean(np.concatenate(found) == labels))
+    def predict(images: Any) -> Any:
+        return _mnist_logits(parameters, images, None).argmax(axis=1)
 
     def run() -> tuple[float, ...]:
         batches = workloads.epoch_batches(x, y, sizes, np.random.default_rng(0))
         losses = [step(*batch, rate) for batch, rate in zip(batches, rates, strict=True)]
-        return float(np.mean(losses)), accuracy(x, y), accuracy(x_test, y_test)
+        accuracies = workloads.accuracy(predict, x, y), workloads.accuracy(predict, x_test, y_test)
+        return float(np.mean(losses)), *accuracies
 
     return run
 

@@ -77,27 +77,36 @@ class Shard:
         np.subtract(mask, self.hidden, out=self.slope)
         self.hidden, self.back = self.back, self.hidden
         logits = self.logits(weights)
-        logits -= logits.max(axis=1, keepdims=True)
-        here = np.arange(len(y)), y
-        right = logits[here]
-        np.exp(logits, out=logits)
-        total = logits.sum(axis=1)
-        loss = float(np.sum(np.log(total)) - np.sum(right))
-        logits /= total[:, None]
-        logits[here] -= 1
-        logits /= batch
+        loss = cross_entropy(logits, y, batch)
+        self.go_back(logits, weights)
+        return loss, self.kernels_gradient, self.weights_gradient
+
+    def go_back(self, g: ndarray, weights: ndarray) -> None:
+        """Add to the gradients what that of the logits makes of them."""
         target = self.weights_gradient if self.first else self.addend
-        rows, back = self.hidden.reshape(len(y), -1), self.back.reshape(len(y), -1)
+        rows, back = self.hidden.reshape(len(g), -1), self.back.reshape(len(g), -1)
         for start in range(0, rows.shape[1], COLUMNS):
             part = slice(start, start + COLUMNS)
-            np.matmul(logits.T, rows[:, part], out=target[:, part])
-            np.matmul(logits, weights[:, part], out=back[:, part])
+            np.matmul(g.T, rows[:, part], out=target[:, part])
+            np.matmul(g, weights[:, part], out=back[:, part])
         self.back *= self.slope
         if not self.first:
             self.weights_gradient += self.addend
         self.first = False
         self.kernels_gradient += np.matmul(self.back, self.flat_patches.swapaxes(1, 2)).sum(axis=0)
-        return loss, self.kernels_gradient, self.weights_gradient
+
+
+def cross_entropy(logits: ndarray, y: ndarray, batch: int) -> float:
+    """Return the summed loss of a shard, and write the gradient of the mean over the batch into the logits."""
+    logits -= logits.max(axis=1, keepdims=True)
+    here = np.arange(len(y)), y
+    right = logits[here]
+    np.exp(logits, out=logits)
+    total = logits.sum(axis=1)
+    logits /= total[:, None]
+    logits[here] -= 1
+    logits /= batch
+    return float(np.sum(np.log(total)) - np.sum(right))
 
 
 class Network:

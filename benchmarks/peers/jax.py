@@ -77,9 +77,8 @@ def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
     return _trainer(loss_of, [m["kernels"], m["weights"]], m["x"], m["y"])
 
 
-def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 2; the comparison leaves dropout out."""
-    x, y, x_test, y_test = workloads.digits(sizes)
+def _stepper(momentum: float, fixed: bool) -> Callable[..., Any]:
+    """Return one jitted step of gradient descent with momentum."""
 
     @partial(jax.jit, donate_argnums=(0, 1, 2))
     def step(parameters: Any, velocities: Any, key: Any, rate: Any, x: Any, y: Any) -> Any:
@@ -89,32 +88,34 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
             return _cross_entropy(_mnist_logits(parameters, x, None if fixed else _dropout(here, len(x))), y)
 
         loss, gradients = jax.value_and_grad(loss_of)(parameters)
-        velocities = jax.tree.map(lambda v, g: sizes["momentum"] * v + g, velocities, gradients)
+        velocities = jax.tree.map(lambda v, g: momentum * v + g, velocities, gradients)
         return jax.tree.map(lambda p, v: p - rate * v, parameters, velocities), velocities, key, loss
+
+    return step
+
+
+def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 2; the comparison leaves dropout out."""
+    x, y, x_test, y_test = workloads.digits(sizes)
+    step, rates = _stepper(sizes["momentum"], fixed), workloads.rates(sizes)
 
     @jax.jit
     def predict(parameters: Any, x: Any) -> Any:
         return _mnist_logits(parameters, x, None).argmax(axis=1)
 
-    def accuracy(parameters: Any, images: Any, labels: Any) -> float:
-        images, n = workloads.to_float(images), workloads.EVALUATE
-        found = [predict(parameters, images[i : i + n]) for i in range(0, len(images), n)]
-        return float(np.mean(np.concatenate(found) == labels))
-
     parameters = jax.device_put(list(workloads.epoch_weights()))
     velocities, key = jax.tree.map(jnp.zeros_like, parameters), jax.random.key(0, impl="unsafe_rbg")
-    rates = workloads.rates(sizes)
 
     def run() -> tuple[float, ...]:
         nonlocal parameters, velocities, key
         losses = []
         batches = workloads.epoch_batches(x, y, sizes, np.random.default_rng(0))
         for rate, (images, labels) in zip(rates, batches, strict=True):
-            labels = labels.astype(np.int32)
-            parameters, velocities, key, loss = step(parameters, velocities, key, rate, images, labels)
+            batch = images, labels.astype(np.int32)
+            parameters, velocities, key, loss = step(parameters, velocities, key, rate, *batch)
             losses.append(loss)
-        mean = float(np.mean([float(loss) for loss in losses]))
-        return mean, accuracy(parameters, x, y), accuracy(parameters, x_test, y_test)
+        mean, now = float(np.mean([float(loss) for loss in losses])), partial(predict, parameters)
+        return mean, workloads.accuracy(now, x, y), workloads.accuracy(now, x_test, y_test)
 
     return run
 

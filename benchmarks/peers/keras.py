@@ -100,10 +100,8 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
     model = _mnist(*workloads.epoch_weights(), keras.layers.Dropout(0.0 if fixed else 0.5), sizes["momentum"])
     rates = workloads.rates(sizes)
 
-    def accuracy(images: Any, labels: Any) -> float:
-        images, n = _images(workloads.to_float(images)), workloads.EVALUATE
-        found = [model.predict_on_batch(images[i : i + n]).argmax(axis=1) for i in range(0, len(images), n)]
-        return float(np.mean(np.concatenate(found) == labels))
+    def predict(images: Any) -> Any:
+        return model.predict_on_batch(_images(images)).argmax(axis=1)
 
     def run() -> tuple[float, ...]:
         losses = []
@@ -112,7 +110,8 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
             model.optimizer.learning_rate = rate
             model.reset_metrics()  # else the loss that comes back is the mean so far
             losses.append(float(model.train_on_batch(_images(images), labels)))
-        return float(np.mean(losses)), accuracy(x, y), accuracy(x_test, y_test)
+        accuracies = workloads.accuracy(predict, x, y), workloads.accuracy(predict, x_test, y_test)
+        return float(np.mean(losses)), *accuracies
 
     return run
 

@@ -62,11 +62,8 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workload 2; the comparison leaves dropout out."""
     x, y, x_test, y_test = workloads.digits(sizes)
     parameters = kernels, weights = [mg.tensor(a) for a in workloads.epoch_weights()]
-    velocities, rates, rng = (
-        [np.zeros_like(p.data) for p in parameters],
-        workloads.rates(sizes),
-        np.random.default_rng(0),
-    )
+    velocities, rates = [np.zeros_like(p.data) for p in parameters], workloads.rates(sizes)
+    rng = np.random.default_rng(0)
 
     def step(images: Any, labels: Any, rate: float) -> float:
         mask = None if fixed else _mask(rng, (len(images), 16, 26, 26))
@@ -80,16 +77,14 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
         return float(loss.item())
 
     @mg.no_autodiff
-    def accuracy(images: Any, labels: Any) -> float:
-        images, n = workloads.to_float(images), workloads.EVALUATE
-        parts = [images[i : i + n] for i in range(0, len(images), n)]
-        found = [np.asarray(_mnist_logits(kernels, weights, part, None)).argmax(axis=1) for part in parts]
-        return float(np.mean(np.concatenate(found) == labels))
+    def predict(images: Any) -> Any:
+        return np.asarray(_mnist_logits(kernels, weights, images, None)).argmax(axis=1)
 
     def run() -> tuple[float, ...]:
         batches = workloads.epoch_batches(x, y, sizes, np.random.default_rng(0))
         losses = [step(*batch, rate) for batch, rate in zip(batches, rates, strict=True)]
-        return float(np.mean(losses)), accuracy(x, y), accuracy(x_test, y_test)
+        accuracies = workloads.accuracy(predict, x, y), workloads.accuracy(predict, x_test, y_test)
+        return float(np.mean(losses)), *accuracies
 
     return run
 

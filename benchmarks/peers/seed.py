@@ -31,32 +31,41 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Callable[[], tuple[float, ...]
         return None
     x, y, x_test, y_test = workloads.digits(sizes)
     images, test, targets = x / 255, x_test / 255, np.eye(10)[y]
-    random = np.random.RandomState(1)
-    kernels = 0.02 * random.random_sample((9, 16)) - 0.01
-    weights = 0.2 * random.random_sample((SIDE * SIDE * 16, 10)) - 0.1
-
-    def train(batch: ndarray, wanted: ndarray) -> int:
-        nonlocal kernels, weights
-        patches = _patches(batch)
-        hidden = np.tanh((patches @ kernels).reshape(len(batch), -1))
-        mask = random.randint(2, size=hidden.shape)
-        hidden *= mask * 2
-        e = np.exp(hidden @ weights)
-        found = e / e.sum(axis=1, keepdims=True)
-        right = sum(int(np.argmax(found[k]) == np.argmax(wanted[k])) for k in range(len(batch)))
-        error = (wanted - found) / (len(batch) * SEED_BATCH)
-        back = error @ weights.T * (1 - hidden**2) * mask
-        weights += 2 * (hidden.T @ error)
-        kernels -= 2 * (patches.T @ back.reshape(-1, 16))
-        return right
+    network = Network()
 
     def run() -> tuple[float, ...]:
         stops = range(SEED_BATCH, len(images) + 1, SEED_BATCH)
-        right = sum(train(images[s - SEED_BATCH : s], targets[s - SEED_BATCH : s]) for s in stops)
-        found = 0
-        for k in range(len(test)):
-            hidden = np.tanh((_patches(test[k : k + 1]) @ kernels).reshape(1, -1))
-            found += int(np.argmax(hidden @ weights) == y_test[k])
+        right = sum(network.train(images[s - SEED_BATCH : s], targets[s - SEED_BATCH : s]) for s in stops)
+        found = sum(int(network.predict(test[k : k + 1]) == y_test[k]) for k in range(len(test)))
         return 0.0, right / len(images), found / len(test)
 
     return run
+
+
+class Network:
+    """The seed's network, which begins with its random numbers."""
+
+    def __init__(self) -> None:
+        self.random = np.random.RandomState(1)
+        self.kernels = 0.02 * self.random.random_sample((9, 16)) - 0.01
+        self.weights = 0.2 * self.random.random_sample((SIDE * SIDE * 16, 10)) - 0.1
+
+    def train(self, batch: ndarray, wanted: ndarray) -> int:
+        """Take one step, and return how many of the images were classified right before."""
+        patches = _patches(batch)
+        hidden = np.tanh((patches @ self.kernels).reshape(len(batch), -1))
+        mask = self.random.randint(2, size=hidden.shape)
+        hidden *= mask * 2
+        e = np.exp(hidden @ self.weights)
+        found = e / e.sum(axis=1, keepdims=True)
+        right = sum(int(np.argmax(found[k]) == np.argmax(wanted[k])) for k in range(len(batch)))
+        error = (wanted - found) / (len(batch) * SEED_BATCH)
+        back = error @ self.weights.T * (1 - hidden**2) * mask
+        self.weights += 2 * (hidden.T @ error)
+        self.kernels -= 2 * (patches.T @ back.reshape(-1, 16))
+        return right
+
+    def predict(self, image: ndarray) -> int:
+        """Return the digit that one image (1, 28, 28) is taken for."""
+        hidden = np.tanh((_patches(image) @ self.kernels).reshape(1, -1))
+        return int(np.argmax(hidden @ self.weights))

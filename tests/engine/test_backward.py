@@ -304,6 +304,16 @@ FUNCTIONS = {
 places = st.integers(0, 1000)
 
 
+def adjoints(parents, root, cotangent):
+    """Apply the chain rule to a list of what each value was made of, and by what slope."""
+    adjoint = [np.zeros(3) for _ in parents]
+    adjoint[root] = cotangent.copy()
+    for k in reversed(range(len(parents))):
+        for parent, slope in parents[k]:
+            adjoint[parent] += adjoint[k] * slope
+    return adjoint
+
+
 @given(
     st.lists(st.tuples(st.sampled_from(sorted(FUNCTIONS)), places, places), min_size=1, max_size=30),
     st.lists(places, min_size=1, max_size=3),
@@ -322,17 +332,11 @@ def test_random_graphs_have_the_gradient_that_scalars_have(program, roots, numbe
         values.append(plain(values[i], values[j]))
         parents.append(tuple(zip((i, j), slopes(values[i], values[j]), strict=True)))
     wanted = [np.zeros(3) for _ in values]
-    for root in roots:
-        root %= len(values)
-        if not tensors[root].requires_grad:
-            continue
-        tensors[root].backward(cotangent if tensors[root].shape else cotangent.sum(), retain_graph=True)
-        adjoint = [np.zeros(3) for _ in values]
-        adjoint[root] = cotangent.copy()
-        for k in reversed(range(len(values))):
-            for parent, slope in parents[k]:
-                adjoint[parent] += adjoint[k] * slope
-        wanted = [total + part for total, part in zip(wanted, adjoint, strict=True)]
+    for root in (place % len(values) for place in roots):
+        if tensors[root].requires_grad:
+            tensors[root].backward(cotangent if tensors[root].shape else cotangent.sum(), retain_graph=True)
+            adjoint = adjoints(parents, root, cotangent)
+            wanted = [total + part for total, part in zip(wanted, adjoint, strict=True)]
     for k, total in ((0, wanted[0]), (2, wanted[2].sum())):
         found = np.zeros(tensors[k].shape) if tensors[k].grad is None else tensors[k].grad
         np.testing.assert_allclose(found, total, rtol=1e-10, atol=1e-10)

@@ -246,16 +246,12 @@ def test_one_instance_serves_two_threads():
         finally:
             left.set()
 
+    second = threading.Thread(target=work, args=("second", first_in, second_in, first_out, threading.Event()))
+    second.start()
     ready = threading.Event()
     ready.set()
-    threads = [
-        threading.Thread(target=work, args=("first", ready, first_in, second_in, first_out)),
-        threading.Thread(target=work, args=("second", first_in, second_in, first_out, threading.Event())),
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    work("first", ready, first_in, second_in, first_out)
+    second.join()
     assert seen == {"first": (False, True), "second": (False, True)}
 
 

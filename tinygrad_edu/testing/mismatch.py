@@ -134,13 +134,14 @@ def _guess(claim: Claim, k: int, numeric: Array) -> str:
     analytic = np.asarray(claim.gradients[k], np.float64)
     if not np.all(np.isfinite(analytic)):
         return f"it holds {analytic[~np.isfinite(analytic)][0]}"
-    return next(itertools.chain(_whole(claim, k, analytic, numeric), _partial(claim, k, analytic, numeric)), "")
+    guesses = _whole(analytic, numeric), _of_inputs(claim, k, analytic), _partial(claim, k, analytic, numeric)
+    return next(itertools.chain(*guesses), "")
 
 
 _FACTORS = {-1.0: "its sign is flipped", 2.0: "it is twice what it should be", 0.5: "it is half of what it should be"}
 
 
-def _whole(claim: Claim, k: int, analytic: Array, numeric: Array) -> Iterator[str]:
+def _whole(analytic: Array, numeric: Array) -> Iterator[str]:
     """Guesses about the gradient as a whole."""
     if not np.any(analytic):
         yield "it is zero"
@@ -155,18 +156,24 @@ def _whole(claim: Claim, k: int, analytic: Array, numeric: Array) -> Iterator[st
     for axis in range(numeric.ndim):
         if _alike(analytic, np.flip(numeric, axis)):
             yield f"it is in reversed order along axis {axis}"
-    for other, name in enumerate(claim.names):
-        if other != k and claim.arrays[other].shape == numeric.shape:
-            truth, _ = _numeric_gradient(claim, other, list(np.ndindex(numeric.shape)))
-            if _alike(analytic, truth.reshape(numeric.shape)):
-                yield f"it is the gradient of {name}: the inputs are swapped"
-    for other, name in enumerate(claim.names):
-        if other != k and claim.arrays[other].ndim > 1:
+
+
+def _of_inputs(claim: Claim, k: int, analytic: Array) -> Iterator[str]:
+    """Guesses about inputs that stand for one another, or lie the other way round."""
+
+    def is_gradient(claim: Claim, of: int) -> bool:
+        truth, _ = _numeric_gradient(claim, of, list(np.ndindex(analytic.shape)))
+        return _alike(analytic, truth.reshape(analytic.shape))
+
+    others = [(i, x, name) for i, (x, name) in enumerate(zip(claim.arrays, claim.names, strict=True)) if i != k]
+    for i, x, name in others:
+        if x.shape == analytic.shape and is_gradient(claim, i):
+            yield f"it is the gradient of {name}: the inputs are swapped"
+    for i, x, name in others:
+        if x.ndim > 1:
             with contextlib.suppress(Exception):  # not every input can be transposed
-                turned = claim.arrays[other].swapaxes(-1, -2)
-                arrays = (*claim.arrays[:other], turned, *claim.arrays[other + 1 :])
-                truth, _ = _numeric_gradient(replace(claim, arrays=arrays), k, list(np.ndindex(numeric.shape)))
-                if _alike(analytic, truth.reshape(numeric.shape)):
+                arrays = (*claim.arrays[:i], x.swapaxes(-1, -2), *claim.arrays[i + 1 :])
+                if is_gradient(replace(claim, arrays=arrays), k):
                     yield f"a transposition of {name} is dropped, or one too many"
 
 
