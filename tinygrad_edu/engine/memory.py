@@ -127,11 +127,12 @@ WRITING_METHODS = ("__setitem__", "byteswap", "fill", "partition", "put", "setfi
 
 
 def _noting(method: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(method)
+    @wraps(method, assigned=("__name__",))  # NumPy's docstring would bring its examples
     def noted(self: Data, *args: Any, **settings: Any) -> Any:
         with writing(self.cell):
             return method(self, *args, **settings)
 
+    noted.__doc__ = f"Do what ``ndarray.{method.__name__}`` does, and note it."
     return noted
 
 
