@@ -83,7 +83,9 @@ class writing:  # noqa: N801 (used like a function)
         self.note()
 
     def note(self) -> None:
-        """Set the clock of the cells."""
+        """Set the clock of the cells. Where there are none, nothing changes."""
+        if not self.cells:
+            return
         with lock:  # or a thread that is slow to write its time here would take back the later time of another
             self.time = last_change[0] = next(clock)
             for cell in self.cells:
