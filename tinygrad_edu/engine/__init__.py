@@ -1,12 +1,14 @@
 """The engine: tensors, the graph that their ops record, and the walk back through it. No mathematics here.
 
-Read `walk.py` first: it is the backward pass. What it walks on is in `node.py`; what an op declares in `op.py`; how a
-call of it records a node in `recorder.py`. `memory.py` says which saved values were written to since, and `modes.py`
-whether anything is recorded. `tensor.py` is the handle on all that. The rest can wait: `arguments.py` and `in_place.py`
-have the cases, `dropped.py` warns where a gradient gets lost, and `call.py` is the recorder at twice the speed.
+Read `walk.py` first: it is the backward pass. What it walks on is in `node.py`, how gradients add up in `arriving.py`;
+what an op declares in `op.py`; how a call of it records a node in `recorder.py`. `memory.py` says which saved values
+were written to since, and `modes.py` whether anything is recorded. `tensor.py` is the handle on all that. The rest can
+wait: `fitting.py`, `arguments.py` and `in_place.py` have the cases, `dropped.py` warns where a gradient gets lost, and
+`call.py` is the recorder at twice the speed.
 """
 
 from tinygrad_edu.engine.call import op
+from tinygrad_edu.engine.fitting import unbroadcast
 from tinygrad_edu.engine.in_place import in_place
 from tinygrad_edu.engine.memory import Cell, clock, writing
 from tinygrad_edu.engine.modes import enable_grad, is_grad_enabled, no_grad
@@ -23,7 +25,7 @@ from tinygrad_edu.engine.tensor import (
     values_of,
     wrap,
 )
-from tinygrad_edu.engine.walk import unbroadcast, walk
+from tinygrad_edu.engine.walk import walk
 
 __all__ = [
     "Array", "Cell", "Node", "Op", "Operand", "Tensor", "clock", "demand_shape", "enable_grad", "flag", "from_numpy",

@@ -1,0 +1,58 @@
+"""What a rule returned, made to fit its input: the engine undoes broadcasting and promotion, and refuses all else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine.node import Node
+from tinygrad_edu.errors import WrongGradientError
+
+
+def fitted(node: Node, k: int, contribution: Any, kind: type[Any]) -> Any:
+    """Undo broadcasting and promotion for an op that does them; demand the exact shape and dtype of any other.
+
+    `kind` is what gradients are made of: arrays or Tensors, beside which a rule may return an array, as a constant.
+    """
+    op, parent, argument = node.op, node.links[k], node.rules.names[k]
+    assert op is not None
+    if isinstance(contribution, np.generic):
+        contribution = np.asarray(contribution)
+    where = f"op {op.name}: the rule of {argument}"
+    if not isinstance(contribution, ndarray | kind):
+        raise WrongGradientError(
+            f"{where} returned a {type(contribution).__name__}; of arrays it must make an array, of Tensors a Tensor."
+        )
+    found: tuple[int, ...] = contribution.shape
+    if found != parent.shape:
+        if not op.broadcasts or not _reduces(found, parent.shape):
+            hint = "" if op.broadcasts else " If the op broadcasts, declare it with @op(broadcasts=True)."
+            raise WrongGradientError(
+                f"{where} returned shape {found}; the gradient of {argument} has its shape, {parent.shape}.{hint}"
+            )
+        contribution = unbroadcast(contribution, parent.shape)
+    if contribution.dtype != parent.dtype:
+        if not op.promoted(k) or contribution.dtype != node.dtype:
+            hint = (
+                "" if op.promoted(k) else f" If {argument} follows the dtype of others, name it in @op(promotes=...)."
+            )
+            raise WrongGradientError(
+                f"{where} returned dtype {contribution.dtype}; the gradient of {argument} has its dtype, "
+                f"{parent.dtype}.{hint}"
+            )
+        contribution = contribution.astype(parent.dtype)
+    return contribution
+
+
+def _reduces(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    tail = shape[len(shape) - len(to) :]
+    return len(shape) >= len(to) and all(n in (1, m) for n, m in zip(to, tail, strict=True))
+
+
+def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum `g` (array or Tensor) over the axes along which `shape` was broadcast: the transpose of broadcasting."""
+    extra = g.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1)
+    return g.sum(axis=axes).reshape(shape)
