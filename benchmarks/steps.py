@@ -24,10 +24,11 @@ from benchmarks.statistics import median
 from benchmarks.timing import timed
 from tinygrad_edu import nn
 from tinygrad_edu.ops import col2im, conv2d, im2col, matmul
+from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.convolution import correlate_images
 from tinygrad_edu.ops.dropout import draw_bits, dropout
-from tinygrad_edu.ops.elementwise import keep, tanh_gradient
-from tinygrad_edu.ops.linalg import linear, product
+from tinygrad_edu.ops.products import linear, product
+from tinygrad_edu.ops.trigonometry import tanh_gradient
 from tinygrad_edu.ops.windows import samples_first, samples_last
 from tinygrad_edu.parallel import single_threaded_blas
 

@@ -8,7 +8,7 @@ from tinygrad_edu.transforms import grad, hessian, hvp, jacobian, jvp, value_and
 
 __all__ = [
     "Tensor", "data", "enable_grad", "from_numpy", "grad", "hessian", "hvp", "is_grad_enabled", "jacobian", "jvp", "nn",
-    "no_grad", "op", "optim", "value_and_grad", "vjp", *ops.__all__,
+    "no_grad", "op", "optim", "value_and_grad", "vjp", *vars(ops)["__all__"],
 ]  # fmt: skip
 
 _keep_large_buffers()

@@ -37,7 +37,7 @@ def test_nothing_is_found(options, zeros):
     ("module", "name", "broken"),
     [
         ("walk", "_refuse_stale_saved", lambda node: None),
-        ("walk", "unbroadcast", lambda g, shape: np.broadcast_to(g.mean(), shape).copy()),
+        ("fitting", "unbroadcast", lambda g, shape: np.broadcast_to(g.mean(), shape).copy()),
         ("tensor", "refuse_stale", lambda where, argument, tensor: None),
     ],
 )

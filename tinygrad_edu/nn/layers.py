@@ -14,7 +14,7 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import current_stream
 from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
-from tinygrad_edu.ops.linalg import linear
+from tinygrad_edu.ops.products import linear
 from tinygrad_edu.ops.windows import Pair, pair
 
 __all__ = [

@@ -1,92 +1,54 @@
-"""The mathematics: every op.
+"""The mathematics: every op. Each file reads like a table of derivatives; ``__all__`` in it says what is public.
 
 ``registry`` has every `Op` of these files by name. The functions that are composed of ops need no rule of their own.
 """
 
+import sys
+from typing import TYPE_CHECKING
+
 from tinygrad_edu.engine import Op
-from tinygrad_edu.ops import (  # and attach the methods of Tensor
+from tinygrad_edu.ops import (
+    activations,
+    arithmetic,
+    choosing,
     classification,
     convolution,
-    dropout,
-    elementwise,
     indexing,
-    linalg,
     pooling,
+    powers,
+    products,
     reduction,
     shape,
+    trigonometry,
     windows,
 )
-from tinygrad_edu.ops import (
-    methods as methods,
-)
-from tinygrad_edu.ops.classification import cross_entropy, log_softmax, softmax
-from tinygrad_edu.ops.convolution import conv2d
-from tinygrad_edu.ops.elementwise import (
-    abs,
-    add,
-    astype,
-    clip,
-    cos,
-    divide,
-    exp,
-    floor_divide,
-    log,
-    maximum,
-    minimum,
-    multiply,
-    negative,
-    power,
-    relu,
-    remainder,
-    sigmoid,
-    sign,
-    sin,
-    sqrt,
-    square,
-    subtract,
-    tanh,
-    where,
-)
-from tinygrad_edu.ops.indexing import getitem, scatter_add
-from tinygrad_edu.ops.linalg import matmul
-from tinygrad_edu.ops.pooling import avg_pool2d, max_pool2d
-from tinygrad_edu.ops.reduction import logsumexp, max, mean, min, std, sum, var
-from tinygrad_edu.ops.shape import (
-    broadcast_to,
-    concatenate,
-    expand_dims,
-    flip,
-    pad,
-    reshape,
-    squeeze,
-    stack,
-    swapaxes,
-    transpose,
-)
-from tinygrad_edu.ops.windows import col2im, im2col
+from tinygrad_edu.ops import dropout as dropout
+from tinygrad_edu.ops import methods as methods  # which attaches them to Tensor
+from tinygrad_edu.ops.activations import *
+from tinygrad_edu.ops.arithmetic import *
+from tinygrad_edu.ops.choosing import *
+from tinygrad_edu.ops.classification import *
+from tinygrad_edu.ops.convolution import *
+from tinygrad_edu.ops.indexing import *
+from tinygrad_edu.ops.pooling import *
+from tinygrad_edu.ops.powers import *
+from tinygrad_edu.ops.products import *
+from tinygrad_edu.ops.reduction import *
+from tinygrad_edu.ops.shape import *
+from tinygrad_edu.ops.trigonometry import *
+from tinygrad_edu.ops.windows import *
 
-__all__ = [
-    "abs", "add", "astype", "avg_pool2d", "broadcast_to", "clip", "col2im", "concatenate", "conv2d", "cos",
-    "cross_entropy", "divide", "exp", "expand_dims", "flip", "floor_divide", "getitem", "im2col", "log",
-    "log_softmax", "logsumexp", "matmul", "max", "max_pool2d", "maximum", "mean", "min", "minimum", "multiply",
-    "negative", "pad", "power", "relu", "remainder", "reshape", "scatter_add", "sigmoid", "sign", "sin", "softmax",
-    "sqrt", "square", "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "tanh", "transpose", "var", "where",
-]  # fmt: skip
+_FILES = (
+    arithmetic, choosing, powers, trigonometry, activations, shape, indexing, reduction, products,
+    classification, windows, convolution, pooling,
+)  # fmt: skip
+if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
+    __all__ = [name for file in _FILES for name in file.__all__]
 
 registry: dict[str, Op] = {
     value.name: value
-    for module in (
-        elementwise,
-        shape,
-        indexing,
-        reduction,
-        linalg,
-        classification,
-        dropout,
-        windows,
-        convolution,
-        pooling,
-    )
-    for value in vars(module).values()
+    for name, file in sys.modules.items()
+    if name.startswith(f"{__name__}.")
+    for value in vars(file).values()
     if isinstance(value, Op)
 }

@@ -9,8 +9,13 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.ops.elementwise import astype, exp, keep, sigmoid
+from tinygrad_edu.ops.activations import sigmoid
+from tinygrad_edu.ops.arithmetic import astype
+from tinygrad_edu.ops.choosing import keep
+from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.reduction import in_equal_parts, log_of_sum, sum
+
+__all__ = ["cross_entropy", "log_softmax", "softmax"]
 
 
 def _shifted(x: ndarray, axis: int) -> ndarray:

@@ -13,6 +13,8 @@ from tinygrad_edu.ops.fast.rows import correlated_images, correlated_kernels, co
 from tinygrad_edu.ops.shape import reshape
 from tinygrad_edu.ops.windows import Pair, Size, bordered, four_axes, samples_first, samples_last, window
 
+__all__ = ["conv2d"]
+
 
 @op
 def correlate(

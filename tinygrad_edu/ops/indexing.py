@@ -6,6 +6,8 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Tensor, op
 
+__all__ = ["getitem", "scatter_add"]
+
 
 @op
 def getitem(x: Array, /, index: Any) -> Array:

@@ -7,16 +7,16 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor, values_of
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.ops import elementwise, linalg, reduction, shape
+from tinygrad_edu.ops import arithmetic, choosing, powers, products, reduction, shape, trigonometry
 
 DIFFERENTIABLE: dict[Any, Callable[..., Any]] = {
-    np.add: elementwise.add, np.subtract: elementwise.subtract, np.multiply: elementwise.multiply,
-    np.divide: elementwise.divide, np.floor_divide: elementwise.floor_divide, np.remainder: elementwise.remainder,
-    np.power: elementwise.power, np.negative: elementwise.negative, np.exp: elementwise.exp, np.log: elementwise.log,
-    np.sqrt: elementwise.sqrt, np.square: elementwise.square, np.sin: elementwise.sin, np.cos: elementwise.cos,
-    np.tanh: elementwise.tanh, np.sign: elementwise.sign, np.absolute: elementwise.abs,
-    np.maximum: elementwise.maximum, np.minimum: elementwise.minimum, np.clip: elementwise.clip,
-    np.where: elementwise.where, np.matmul: linalg.matmul,
+    np.add: arithmetic.add, np.subtract: arithmetic.subtract, np.multiply: arithmetic.multiply,
+    np.divide: arithmetic.divide, np.floor_divide: arithmetic.floor_divide, np.remainder: arithmetic.remainder,
+    np.power: powers.power, np.negative: arithmetic.negative, np.exp: powers.exp, np.log: powers.log,
+    np.sqrt: powers.sqrt, np.square: powers.square, np.sin: trigonometry.sin, np.cos: trigonometry.cos,
+    np.tanh: trigonometry.tanh, np.sign: arithmetic.sign, np.absolute: arithmetic.abs,
+    np.maximum: choosing.maximum, np.minimum: choosing.minimum, np.clip: choosing.clip,
+    np.where: choosing.where, np.matmul: products.matmul,
     np.sum: reduction.sum, np.mean: reduction.mean, np.var: reduction.var, np.std: reduction.std,
     np.max: reduction.max, np.min: reduction.min,
     np.reshape: shape.reshape, np.transpose: shape.transpose, np.swapaxes: shape.swapaxes,

@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.elementwise import keep
+from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.reduction import mean
 from tinygrad_edu.ops.shape import pad, reshape
 from tinygrad_edu.ops.windows import (
@@ -24,6 +24,8 @@ from tinygrad_edu.ops.windows import (
     window,
     windows_of,
 )
+
+__all__ = ["avg_pool2d", "max_pool2d"]
 
 
 @op

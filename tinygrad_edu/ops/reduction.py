@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array, op
-from tinygrad_edu.ops.elementwise import astype, exp, keep, sqrt, square, where
+from tinygrad_edu.ops.arithmetic import astype
+from tinygrad_edu.ops.choosing import keep, where
+from tinygrad_edu.ops.powers import exp, sqrt, square
 from tinygrad_edu.ops.shape import broadcast_to, reshape
+
+__all__ = ["logsumexp", "max", "mean", "min", "std", "sum", "var"]
 
 Axis = int | Sequence[int] | None
 

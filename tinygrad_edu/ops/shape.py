@@ -8,6 +8,19 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Array, op, unbroadcast
 
+__all__ = [
+    "broadcast_to",
+    "concatenate",
+    "expand_dims",
+    "flip",
+    "pad",
+    "reshape",
+    "squeeze",
+    "stack",
+    "swapaxes",
+    "transpose",
+]
+
 
 @op
 def identity(x: Array) -> Array:

@@ -9,6 +9,8 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 
+__all__ = ["col2im", "im2col"]
+
 Size = tuple[int, int]
 Pair = int | Size
 

@@ -10,13 +10,14 @@ except ImportError as error:
     ) from error
 
 from tinygrad_edu.testing.strategies.arrays import arrays, axes, broadcastable, indices, labels, masks, shapes, tensors
-from tinygrad_edu.testing.strategies.calls import OP_CALLS, SETTINGS, calls, one_input, two_inputs
+from tinygrad_edu.testing.strategies.calls import OP_CALLS, calls
 from tinygrad_edu.testing.strategies.modules import modules
+from tinygrad_edu.testing.strategies.op_calls.common import one_input, two_inputs
 from tinygrad_edu.testing.strategies.programs import STEPS, Program, programs
 from tinygrad_edu.testing.strategies.windows import WindowProblem, illegal_windows, windows
 
 __all__ = [
-    "OP_CALLS", "SETTINGS", "STEPS", "Program", "WindowProblem", "arrays", "axes", "broadcastable", "calls",
+    "OP_CALLS", "STEPS", "Program", "WindowProblem", "arrays", "axes", "broadcastable", "calls",
     "illegal_windows", "indices", "labels", "masks", "modules", "one_input", "programs", "shapes", "tensors",
     "two_inputs", "windows",
 ]  # fmt: skip

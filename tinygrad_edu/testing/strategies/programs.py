@@ -15,7 +15,9 @@ import tinygrad_edu as tg
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.literals import LAYOUTS, code
 from tinygrad_edu.testing.strategies.arrays import arrays, broadcastable, masks
-from tinygrad_edu.testing.strategies.calls import SETTINGS
+from tinygrad_edu.testing.strategies.op_calls.common import one_axis
+from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION_SETTINGS
+from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE_SETTINGS
 
 _MOST_ELEMENTS = 48
 _LARGEST = 20.0
@@ -73,6 +75,9 @@ class _Draft:
             self.lines += written
 
 
+_SETTINGS = {**SHAPE_SETTINGS, **REDUCTION_SETTINGS, "softmax": one_axis, "log_softmax": one_axis}
+
+
 # --- The steps: each draws the expression for one more value, or nothing where none fits ---
 
 Step = Callable[[_Draft], Sequence[str]]
@@ -114,7 +119,7 @@ def _with_settings(name: str, fits: Callable[[Array], bool] = lambda value: True
         v = draft.name(fits)
         if not v:
             return []
-        settings = draft.draw(SETTINGS[name](draft.values[v].shape))
+        settings = draft.draw(_SETTINGS[name](draft.values[v].shape))
         return [f"NEW = tg.{name}({v}, {', '.join(f'{key}={code(value)}' for key, value in settings.items())})"]
 
     return step
@@ -129,7 +134,7 @@ def _where(draft: _Draft) -> Sequence[str]:
 
 def _index(draft: _Draft) -> Sequence[str]:
     v = draft.name()
-    return [f"NEW = {v}[{code(draft.draw(SETTINGS['getitem'](draft.values[v].shape))['index'])}]"]
+    return [f"NEW = {v}[{code(draft.draw(_SETTINGS['getitem'](draft.values[v].shape))['index'])}]"]
 
 
 def _in_place(operator: str) -> Step:

@@ -9,6 +9,8 @@ from tinygrad_edu.engine import Array, op
 from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze, swapaxes, transpose
 
+__all__ = ["matmul"]
+
 
 @op(broadcasts=True)
 def matmul(x: Array, y: Array) -> Array:
