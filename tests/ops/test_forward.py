@@ -158,13 +158,8 @@ def mean_of_chosen_by_loop(images, chosen, kernel_size, stride):
     return out
 
 
+# What is not listed is NumPy's function of that name.
 REFERENCES = {
-    **{name: getattr(np, name) for name in (
-        "add", "subtract", "multiply", "divide", "floor_divide", "remainder", "power", "maximum", "minimum", "where",
-        "negative", "exp", "log", "sqrt", "square", "sin", "cos", "tanh", "sign", "abs", "clip", "reshape",
-        "transpose", "swapaxes", "expand_dims", "squeeze", "broadcast_to", "flip", "pad", "sum", "max", "min", "mean",
-        "var", "std", "matmul",
-    )},
     "identity": lambda x: x,
     "keep": lambda x, mask: np.where(mask, x, 0.0),
     "tanh_gradient": lambda cotangent, t: cotangent * (1 - t**2),
@@ -190,17 +185,17 @@ REFERENCES = {
 }  # fmt: skip
 
 
-def test_every_op_has_a_reference():
-    assert set(REFERENCES) == set(OP_CALLS)
+def test_every_reference_is_of_an_op():
+    assert set(REFERENCES) <= set(OP_CALLS)
 
 
-@pytest.mark.parametrize("name", REFERENCES)
+@pytest.mark.parametrize("name", OP_CALLS)
 @given(data=st.data())
 def test_forward_is_the_reference(name, data):
-    forward_is_plain(data.draw(calls(name)), REFERENCES[name])
+    forward_is_plain(data.draw(calls(name)), REFERENCES.get(name) or getattr(np, name))
 
 
-FLOAT32 = sorted(set(REFERENCES) - {"astype"})  # whose dtype is a setting
+FLOAT32 = sorted(set(OP_CALLS) - {"astype"})  # whose dtype is a setting
 
 
 @pytest.mark.parametrize("name", FLOAT32)
