@@ -13,7 +13,10 @@ from tinygrad_edu.ops import (
     choosing,
     classification,
     convolution,
+    gaussian,
     indexing,
+    logic,
+    logistic,
     pooling,
     powers,
     products,
@@ -29,7 +32,10 @@ from tinygrad_edu.ops.arithmetic import *
 from tinygrad_edu.ops.choosing import *
 from tinygrad_edu.ops.classification import *
 from tinygrad_edu.ops.convolution import *
+from tinygrad_edu.ops.gaussian import *
 from tinygrad_edu.ops.indexing import *
+from tinygrad_edu.ops.logic import *
+from tinygrad_edu.ops.logistic import *
 from tinygrad_edu.ops.pooling import *
 from tinygrad_edu.ops.powers import *
 from tinygrad_edu.ops.products import *
@@ -39,8 +45,8 @@ from tinygrad_edu.ops.trigonometry import *
 from tinygrad_edu.ops.windows import *
 
 _FILES = (
-    arithmetic, choosing, powers, trigonometry, activations, shape, indexing, reduction, products,
-    classification, windows, convolution, pooling,
+    logic, arithmetic, choosing, powers, logistic, gaussian, trigonometry, activations, shape, indexing, reduction,
+    products, classification, windows, convolution, pooling,
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
     __all__ = [name for file in _FILES for name in file.__all__]

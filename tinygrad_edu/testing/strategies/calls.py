@@ -7,6 +7,7 @@
 from tinygrad_edu.engine import Op
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy
+from tinygrad_edu.testing.strategies.op_calls.activations import ACTIVATIONS
 from tinygrad_edu.testing.strategies.op_calls.elementwise import ELEMENTWISE
 from tinygrad_edu.testing.strategies.op_calls.networks import NETWORKS
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION
@@ -14,6 +15,7 @@ from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE
 
 OP_CALLS: dict[str, Strategy[Call]] = {
     **ELEMENTWISE,
+    **ACTIVATIONS,
     **SHAPE,
     **REDUCTION,
     **NETWORKS,

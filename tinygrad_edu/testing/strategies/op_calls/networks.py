@@ -136,7 +136,7 @@ def _choices(draw: Any, name: str) -> Call:
 
 NETWORKS: dict[str, Strategy[Call]] = {
     "matmul": _products(), "linear": _linears(), "dropout": _dropouts(),
-    **{name: one_input(name, one_axis, least_axes=1, least_size=1) for name in ("softmax", "log_softmax")},
+    **{name: one_input(name, one_axis, least_axes=1, least_size=1) for name in ("softmax", "softmin", "log_softmax")},
     **{name: _classifications(name) for name in ("softmax_cross_entropy", "cross_entropy")},
     "sigmoid_cross_entropy": _binary_classifications(), "im2col": _im2cols(), "col2im": _col2ims(),
     **{name: _correlations(name) for name in ("conv2d", "correlate", "correlate_images", "correlate_kernels")},
