@@ -117,8 +117,7 @@ def _one_of(**settings: Any) -> SettingsFor:
 
 @st.composite
 def _roundings(draw: Any) -> Call:
-    x = np.round(draw(arrays())) * draw(st.sampled_from((1, 10))) + 0.28125
-    return Call("round", [x], decimals=draw(st.sampled_from((0, 1, -1))))
+    return Call("round", [np.floor(draw(arrays())) + 0.25], decimals=draw(st.sampled_from((0, -1))))
 
 
 @st.composite
