@@ -7,6 +7,7 @@ wait: `fitting.py`, `arguments.py` and `in_place.py` have the cases, `dropped.py
 `call.py` is the recorder at twice the speed.
 """
 
+from tinygrad_edu.engine.arriving import Parts, add_at, whole
 from tinygrad_edu.engine.call import op
 from tinygrad_edu.engine.fitting import unbroadcast
 from tinygrad_edu.engine.in_place import in_place
@@ -28,7 +29,7 @@ from tinygrad_edu.engine.tensor import (
 from tinygrad_edu.engine.walk import walk
 
 __all__ = [
-    "Array", "Cell", "Node", "Op", "Operand", "Tensor", "clock", "demand_shape", "enable_grad", "flag", "from_numpy",
-    "in_place", "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers", "refuse_read_only", "refuse_stale",
-    "unbroadcast", "values_of", "walk", "wrap", "writing",
+    "Array", "Cell", "Node", "Op", "Operand", "Parts", "Tensor", "add_at", "clock", "demand_shape", "enable_grad",
+    "flag", "from_numpy", "in_place", "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers", "refuse_read_only",
+    "refuse_stale", "unbroadcast", "values_of", "walk", "whole", "wrap", "writing",
 ]  # fmt: skip

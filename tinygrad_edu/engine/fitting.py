@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.engine.arriving import Parts
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.errors import WrongGradientError
 
@@ -18,6 +19,8 @@ def fitted(node: Node, k: int, contribution: Any, kind: type[Any]) -> Any:
     """
     op, parent, argument = node.op, node.links[k], node.rules.names[k]
     assert op is not None
+    if isinstance(contribution, Parts):
+        return contribution
     if isinstance(contribution, np.generic):
         contribution = np.asarray(contribution)
     where = f"op {op.name}: the rule of {argument}"

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from numpy import ndarray
 
-from tinygrad_edu.engine.arriving import Arriving
+from tinygrad_edu.engine.arriving import Arriving, Parts, whole
 from tinygrad_edu.engine.fitting import fitted
 from tinygrad_edu.engine.memory import last_change
 from tinygrad_edu.engine.node import Node
@@ -55,6 +55,8 @@ def walk(
     while waiting:
         node = heappop(waiting)[1]
         g = gradients.pop(node)
+        if g.__class__ is Parts:
+            g = whole(g)
         saved, links = node.saved, node.links
         if saved is None:
             _freed(node)
