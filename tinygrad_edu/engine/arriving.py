@@ -19,7 +19,7 @@ class Parts:
     """A gradient that is given at some indices, and is zero elsewhere: what the rule of an index returns.
 
     The slices of an array are often many. So each returns its own part alone, and they are added up in one array, where
-    each would otherwise come as an array of zeros as large as the whole.
+    each would otherwise come as an array of zeros as large as the whole. ``parts += g`` takes on more, of any kind.
 
     Attributes
     ----------
@@ -38,8 +38,7 @@ class Parts:
     ) -> None:
         self.values, self.indices, self.shape, self.gather = values, indices, shape, gather
 
-    def and_also(self, g: Any) -> Parts:
-        """Take on another gradient, which may be a whole one, and return self."""
+    def __iadd__(self, g: Any) -> Parts:
         self.values += g.values if g.__class__ is Parts else [g]
         self.indices += g.indices if g.__class__ is Parts else [...]
         return self
@@ -93,10 +92,10 @@ class Arriving:
             self.gradients[node] = g
             if node.links and not (self.targets and node in self.targets):
                 heappush(self.waiting, (-node.number, node))
+        elif node in self.owned and g.__class__ is not Parts:
+            so_far += g
         elif g.__class__ is Parts or so_far.__class__ is Parts:
             self._add_parts(node, so_far, g)
-        elif node in self.owned:
-            so_far += g
         else:
             self.gradients[node] = so_far + g
             if self.in_place and g.size > 1:  # one element is added out of place in half the time
@@ -106,12 +105,14 @@ class Arriving:
         """Add up, where one of the two is in parts, in an array of our own; or list them, to be added up as Tensors."""
         parts, other = (g, so_far) if g.__class__ is Parts else (so_far, g)
         if not self.in_place:
-            total = so_far if node in self.owned else Parts([], [], parts.shape, parts.gather).and_also(so_far)
-            self.gradients[node] = total.and_also(g)
+            total = so_far if node in self.owned else Parts([], [], parts.shape, parts.gather)
+            if total is not so_far:
+                total += so_far
+            total += g
         else:
             total = other if node in self.owned else whole(other) if other.__class__ is Parts else np.array(other)
             parts.add_to(total)
-            self.gradients[node] = total
+        self.gradients[node] = total
         self.owned.add(node)
 
     def is_in_vain(self, node: Node) -> bool:

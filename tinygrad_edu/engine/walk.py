@@ -48,7 +48,7 @@ def walk(
     """
     arriving = Arriving(targets, lift is None)
     add, waiting, gradients = arriving.add, arriving.waiting, arriving.gradients
-    kind: type[Any] = ndarray
+    kind, keep = ndarray, retain_graph or lift is not None
     for root, g in seeds:
         add(root, g)
         kind = g.__class__
@@ -80,7 +80,7 @@ def walk(
             ):
                 contribution = fitted(node, k, contribution, kind)
             add(parent, contribution)
-        if not retain_graph and lift is None:
+        if not keep:
             node.saved = None
     saved = g = contribution = None  # so that these names hold no gradient
     return arriving.result()
