@@ -28,14 +28,8 @@ def fitted(node: Node, k: int, contribution: Any, kind: type[Any]) -> Any:
         raise WrongGradientError(
             f"{where} returned a {type(contribution).__name__}; of arrays it must make an array, of Tensors a Tensor."
         )
-    found: tuple[int, ...] = contribution.shape
-    if found != parent.shape:
-        if not op.broadcasts or not _reduces(found, parent.shape):
-            hint = "" if op.broadcasts else " If the op broadcasts, declare it with @op(broadcasts=True)."
-            raise WrongGradientError(
-                f"{where} returned shape {found}; the gradient of {argument} has its shape, {parent.shape}.{hint}"
-            )
-        contribution = unbroadcast(contribution, parent.shape)
+    if contribution.shape != parent.shape:
+        contribution = _to_shape(contribution, parent.shape, op.broadcasts, f"{where} returned", argument)
     if contribution.dtype != parent.dtype:
         if not op.promoted(k) or contribution.dtype != node.dtype:
             hint = (
@@ -47,6 +41,13 @@ def fitted(node: Node, k: int, contribution: Any, kind: type[Any]) -> Any:
             )
         contribution = contribution.astype(parent.dtype)
     return contribution
+
+
+def _to_shape(g: Any, shape: tuple[int, ...], broadcasts: bool, where: str, argument: str) -> Any:
+    if broadcasts and _reduces(g.shape, shape):
+        return unbroadcast(g, shape)
+    hint = "" if broadcasts else " If the op broadcasts, declare it with @op(broadcasts=True)."
+    raise WrongGradientError(f"{where} shape {g.shape}; the gradient of {argument} has its shape, {shape}.{hint}")
 
 
 def _reduces(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
