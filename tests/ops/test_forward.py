@@ -204,7 +204,7 @@ REFERENCES = {
     "linear": lambda x, weight: np.einsum("...k,ok->...o", x, weight),
     "astype": lambda x, dtype: x.astype(dtype),
     "dropout": dropout_by_element,
-    "rsqrt": lambda x: 1 / np.sqrt(x), "lerp": lambda x, y, weight: x * (1 - weight) + y * weight,
+    "one_minus_square": lambda x: 1 - x * x, "rsqrt": lambda x: 1 / np.sqrt(x), "lerp": lambda x, y, weight: x * (1 - weight) + y * weight,
     "masked_fill": lambda x, mask, value: np.where(mask, value, x), "xlogy": lambda x, y: x * np.log(y),
     "hypot_share": lambda x, y: x / np.sqrt(x * x + y * y), "sinc_derivative": sinc_derivative_by_integral,
     "logit": lambda x, eps: -np.log(1 / np.clip(x, eps or 0, 1 - (eps or 0)) - 1),

@@ -241,8 +241,17 @@ softsign.vjps(x=_softsign_x)
 
 @op
 def tanhshrink(x: Array) -> Array:
-    """Return x - tanh(x)."""
-    return x - np.tanh(x)
+    """Return x - tanh(x), with all its digits near 0.
+
+    There it is x * q / (1 + q), as tanh(x) is x / (1 + q), where q = x² / (3 + x² / (5 + x² / (7 + ...))): Lambert's
+    continued fraction.
+    """
+    near = np.clip(x, -1.0, 1.0)
+    square_of_x, denominator = near * near, 19.0
+    for n in range(17, 1, -2):
+        denominator = n + square_of_x / denominator
+    q = square_of_x / denominator
+    return np.where(near == x, near * (q / (1 + q)), x - np.tanh(x))
 
 
 tanhshrink.vjps(x=lambda g, x: g * square(tanh(x)))

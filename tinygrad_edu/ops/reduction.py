@@ -132,7 +132,7 @@ def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     top = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0)
     out = log_of_sum(np.exp(x - top), axes) + top
-    return out if keepdims else out.squeeze(axes)
+    return out if keepdims or not x.ndim else out.squeeze(axes)
 
 
 logsumexp.vjps(x=lambda g, x, out, axis: reshape(g, _kept(x.shape, axis)) * exp(x - reshape(out, _kept(x.shape, axis))))

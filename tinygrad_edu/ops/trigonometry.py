@@ -54,9 +54,15 @@ def arccos(x: Array) -> Array:
     return np.arccos(x)
 
 
-# 1 - x * x would lose the digits that 1 - x has near 1.
-arcsin.vjps(x=lambda g, x: g / sqrt((1 - x) * (1 + x)))
-arccos.vjps(x=lambda g, x: -g / sqrt((1 - x) * (1 + x)))
+@op
+def one_minus_square(x: Array) -> Array:
+    """Return 1 - x * x, with all its digits near 1 and -1."""
+    return (1 - x) * (1 + x)
+
+
+one_minus_square.vjps(x=lambda g, x: g * (x * -2))
+arcsin.vjps(x=lambda g, x: g / sqrt(one_minus_square(x)))
+arccos.vjps(x=lambda g, x: -g / sqrt(one_minus_square(x)))
 
 
 @op
@@ -128,7 +134,7 @@ def arctanh(x: Array) -> Array:
 
 arcsinh.vjps(x=lambda g, x: g / hypot(x, 1.0))
 arccosh.vjps(x=lambda g, x: g / (sqrt(x - 1) * sqrt(x + 1)))
-arctanh.vjps(x=lambda g, x: g / ((1 - x) * (1 + x)))
+arctanh.vjps(x=lambda g, x: g / one_minus_square(x))
 
 
 @op

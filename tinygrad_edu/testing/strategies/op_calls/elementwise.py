@@ -143,7 +143,7 @@ ELEMENTWISE: dict[str, Strategy[Call]] = {
     **{name: one_input(name, **_POSITIVE) for name in ("log", "log2", "log10", "sqrt", "rsqrt")},
     **{name: one_input(name, **NO_ZERO) for name in ("sign", "abs", "reciprocal", "cbrt")},
     **{name: one_input(name) for name in _SMOOTH},
-    **{name: one_input(name, low=-0.875, high=0.875) for name in ("arcsin", "arccos", "arctanh", "log1p")},
+    **{name: one_input(name, low=-0.875, high=0.875) for name in ("arcsin", "arccos", "arctanh", "log1p", "one_minus_square")},
     "tan": one_input("tan", low=-1.25, high=1.25), "arccosh": one_input("arccosh", low=1.125),
     **{name: one_input(name, away_from=(-3, -2, -1, 0, 1, 2, 3)) for name in ("floor", "ceil", "trunc")},
     "round": _roundings(), "fmod": _divisions("fmod"), "copysign": two_inputs("copysign", NO_ZERO, NO_ZERO),
