@@ -13,10 +13,10 @@ SMOOTH = [
     "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos", "tanh",
     "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "sigmoid_cross_entropy", "matmul",
     "linear", "where", "keep", "tanh_gradient", "correlate",
-    "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "sinc", "one_minus_square",
+    "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "sinc",
     "sinc_derivative", "exp2", "expm1", "log2", "log10", "log1p", "logaddexp", "rsqrt", "reciprocal", "cbrt", "hypot",
     "hypot_share", "lerp", "xlogy", "logit", "erf", "normal_cdf", "gelu", "gelu_by_tanh", "silu", "mish", "logsigmoid",
-    "softplus", "tanhshrink", "glu", "softmin", "masked_fill",
+    "softplus", "one_minus_square", "tanhshrink", "glu", "softmin", "masked_fill",
 ]  # fmt: skip
 
 # Linear in all their inputs together.

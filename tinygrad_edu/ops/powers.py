@@ -163,7 +163,7 @@ def _power_x(g: Any, x: Any, y: Any) -> Any:
         return _by_a_number(g, x, y)
     y = in_dtype_of(g, y)
     if not np.any(y == 0):
-        return g * (y * x ** (y - 1))
+        return g * (y * power(x, y - 1))
     # Where 1 / x is not finite, 0 * x ** -1 is no 0; the exponent 0 makes it one.
     with np.errstate(all="ignore"):
         lost = (y == 0) & ~np.isfinite(1 / x)
@@ -176,7 +176,7 @@ def _by_a_number(g: Any, x: Any, n: float) -> Any:
         return np.zeros(g.shape, g.dtype)
     if n == 1:
         return g
-    return g * (x + x if n == 2 else n * x ** (n - 1))
+    return g * (x + x if n == 2 else n * power(x, n - 1))
 
 
 def _power_y(g: Any, x: Any, y: Any, out: Any) -> Any:

@@ -17,13 +17,15 @@ def plain_raised(x: Any, y: Any) -> Any:
 
 def raised(x: Any, y: Any) -> Any:
     """Return `plain_raised`; of floating-point numbers and a small whole exponent, as a product."""
-    if x.__class__ is not ndarray or x.dtype.kind != "f":
+    if x.__class__ is not ndarray:
         return plain_raised(x, y)
-    if isinstance(y, ndarray | np.generic) and not y.ndim and np.result_type(x.dtype, y) == x.dtype:
+    if y.__class__ is not int and y.__class__ is not float:
+        if y.ndim or np.result_type(x.dtype, y) != x.dtype:
+            return x**y
         y = y.item()
-    if (y.__class__ is int or y.__class__ is float) and y in _PRODUCTS:
+    if y in _PRODUCTS and x.dtype.kind == "f":
         return _product(x, int(y))
-    return plain_raised(x, y)
+    return x**y
 
 
 def _product(x: ndarray, n: int) -> Any:
