@@ -40,7 +40,7 @@ def rsqrt(x: Array) -> Array:
     return 1 / np.sqrt(x)
 
 
-rsqrt.vjps(x=lambda g, x, out: g * (out / x * -0.5))
+rsqrt.vjps(x=lambda g, out: g * (out * out * out * -0.5))
 
 
 @op

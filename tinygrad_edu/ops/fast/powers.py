@@ -19,12 +19,13 @@ def raised(x: Any, y: Any) -> Any:
     """Return `plain_raised`; of floating-point numbers and a small whole exponent, as a product."""
     if x.__class__ is not ndarray:
         return plain_raised(x, y)
+    n = y
     if y.__class__ is not int and y.__class__ is not float:
         if y.ndim or np.result_type(x.dtype, y) != x.dtype:
             return x**y
-        y = y.item()
-    if y in _PRODUCTS and x.dtype.kind == "f":
-        return _product(x, int(y))
+        n = y.item()
+    if n in _PRODUCTS and x.dtype.kind == "f":
+        return _product(x, int(n))
     return x**y
 
 
