@@ -393,14 +393,8 @@ def _check_conventions(wrong: Op) -> None:
 
 # --- Mutants that compute what the rule computes: no check can, or should, tell them from it ---
 
-ZERO = {
-    "floor_divide",
-    "sign",
-    "floor",
-    "ceil",
-    "trunc",
-    "round",
-}  # whose derivative is 0, whatever it is multiplied with
+# Their derivative is 0, whatever it is multiplied with.
+ZERO = {"floor_divide", "sign", "floor", "ceil", "trunc", "round"}
 EQUIVALENT = {
     r"lerp\.\w+: source: (x|y|weight|out) for g": "of that place only the dtype is taken",
     r"xlogy\.x: source: out for x": "out is 0 where x is",
