@@ -1,5 +1,8 @@
 """Modules, layers, losses and where parameters begin: compositions of ops. No derivative is ever written here."""
 
+from typing import TYPE_CHECKING, Any
+
+from tinygrad_edu.names import missing_name as _missing_name
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.layers import (
     AvgPool2D,
@@ -37,3 +40,8 @@ __all__ = [
     "Tanh", "binary_cross_entropy_with_logits", "cross_entropy", "init", "l1_loss", "mse_loss", "nll_loss",
     "random_stream", "summary",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:  # to a type checker, it would make every name right
+
+    def __getattr__(name: str) -> Any:
+        raise _missing_name("tg.nn", name, __all__)

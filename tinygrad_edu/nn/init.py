@@ -5,7 +5,7 @@ To begin elsewhere than a layer does, give it another tensor: ``layer.weight = i
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import _checks
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.names import missing_name as _missing_name
 from tinygrad_edu.nn.drawing import drawable
 from tinygrad_edu.nn.drawing import uniform_parameter as uniform
 from tinygrad_edu.ops.creation import normal
@@ -96,3 +97,9 @@ def kaiming_normal(shape: Sequence[int], rng: np.random.Generator, dtype: DTypeL
     2.0
     """
     return normal(0.0, math.sqrt(2 / fans(shape)[0]), tuple(shape), rng=rng, dtype=drawable(dtype), requires_grad=True)
+
+
+if not TYPE_CHECKING:  # to a type checker, it would make every name right
+
+    def __getattr__(name: str) -> Any:
+        raise _missing_name("tg.nn.init", name, __all__)

@@ -68,25 +68,19 @@ def full(shape: _Shape, fill_value: Any, dtype: DTypeLike = None, *, requires_gr
     return _tensor(np.full(shape, value, _dtype("full", dtype, Tensor(value).dtype)), requires_grad)
 
 
-def zeros_like(
-    a: Any, dtype: DTypeLike = None, *, shape: _Shape | None = None, requires_grad: bool = False
-) -> Tensor:
+def zeros_like(a: Any, dtype: DTypeLike = None, *, shape: _Shape | None = None, requires_grad: bool = False) -> Tensor:
     """Return zeros of the shape and the dtype of a Tensor or an array, unless others are given."""
     like = _like("zeros_like", a)
     return _tensor(np.zeros_like(like, _dtype("zeros_like", dtype, like.dtype), shape=shape), requires_grad)
 
 
-def ones_like(
-    a: Any, dtype: DTypeLike = None, *, shape: _Shape | None = None, requires_grad: bool = False
-) -> Tensor:
+def ones_like(a: Any, dtype: DTypeLike = None, *, shape: _Shape | None = None, requires_grad: bool = False) -> Tensor:
     """Return ones of the shape and the dtype of a Tensor or an array, unless others are given."""
     like = _like("ones_like", a)
     return _tensor(np.ones_like(like, _dtype("ones_like", dtype, like.dtype), shape=shape), requires_grad)
 
 
-def empty_like(
-    a: Any, dtype: DTypeLike = None, *, shape: _Shape | None = None, requires_grad: bool = False
-) -> Tensor:
+def empty_like(a: Any, dtype: DTypeLike = None, *, shape: _Shape | None = None, requires_grad: bool = False) -> Tensor:
     """Return whatever is in memory, in the shape and the dtype of a Tensor or an array, unless others are given."""
     like = _like("empty_like", a)
     return _tensor(np.empty_like(like, _dtype("empty_like", dtype, like.dtype), shape=shape), requires_grad)
@@ -337,7 +331,9 @@ def permutation(x: Any, axis: int = 0, *, rng: np.random.Generator) -> Any:
     draw = _checks.generator(rng).permutation
     shape = np.shape(values_of(x))
     if not shape:
-        return _tensor(draw(_checks.whole_number("permutation of a number: it", np.asarray(values_of(x))[()], 0)), False)
+        return _tensor(
+            draw(_checks.whole_number("permutation of a number: it", np.asarray(values_of(x))[()], 0)), False
+        )
     axis = np.lib.array_utils.normalize_axis_index(axis, len(shape))
     return getitem(x, (*(slice(None),) * axis, draw(shape[axis])))
 
