@@ -11,8 +11,8 @@ from tinygrad_edu.ops.creation import *
 from tinygrad_edu.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __all__ = [
-    "Tensor", "data", "enable_grad", "from_dlpack", "from_numpy", "grad", "hessian", "hvp", "is_grad_enabled", "jacobian", "jvp", "nn",
-    "no_grad", "op", "optim", "value_and_grad", "vjp", *vars(ops)["__all__"],
+    "Tensor", "data", "enable_grad", "from_dlpack", "from_numpy", "grad", "hessian", "hvp", "is_grad_enabled",
+    "jacobian", "jvp", "nn", "no_grad", "op", "optim", "value_and_grad", "vjp", *vars(ops)["__all__"],
     *ops.creation.__all__,
 ]  # fmt: skip
 

@@ -197,7 +197,7 @@ KEYWORDS = {
 
 
 def missing_name(place: str, name: str, known: Iterable[str] = ()) -> AttributeError:
-    """Return the error for a name that a place does not have: with what to write instead, or the nearest that it has."""
+    """Return the error for a name that a place does not have: with what to write instead, or the nearest name."""
     here = NAMES.get(place, {}).get(name)
     if here is not None:
         return AttributeError(f"{place} has no {name!r}: {_sentence(here)}.", name=name)

@@ -170,8 +170,8 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     """
     if isinstance(f, Tensor):
         raise DTypeError(
-            "the gradient is taken of a function, and this is a Tensor: grad(f)(x) is the gradient of f at x. Of a Tensor "
-            "y that was computed from x, y.backward() leaves it in x.grad."
+            "the gradient is taken of a function, and this is a Tensor: grad(f)(x) is the gradient of f at x. Of a "
+            "Tensor y that was computed from x, y.backward() leaves it in x.grad."
         )
     one = not isinstance(argnums, Sequence)
 

@@ -29,7 +29,7 @@ from tinygrad_edu.engine.tensor import (
 from tinygrad_edu.engine.walk import walk
 
 __all__ = [
-    "Array", "Cell", "Node", "Op", "Operand", "Tensor", "clock", "demand_shape", "enable_grad", "flag", "from_dlpack", "from_numpy",
-    "in_place", "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers", "refuse_read_only", "refuse_stale",
-    "unbroadcast", "values_of", "walk", "wrap", "writing",
+    "Array", "Cell", "Node", "Op", "Operand", "Tensor", "clock", "demand_shape", "enable_grad", "flag", "from_dlpack",
+    "from_numpy", "in_place", "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers", "refuse_read_only",
+    "refuse_stale", "unbroadcast", "values_of", "walk", "wrap", "writing",
 ]  # fmt: skip

@@ -38,8 +38,9 @@ from tinygrad_edu.names import KEYWORDS, refuse_keywords
 Parameters = ParamSpec("Parameters")
 
 # A line that begins with x is there for each input, one that begins with s for each setting; <x> and <s> are their
-# names. One that begins with k is there where a keyword may have another library's name. <each ...>, <any ...> and <all ...> hold something that is there for each input: one after the other, or joined
-# by `or` and by `and`. What the call names itself begins with an underscore, as no parameter of an op does.
+# names. One that begins with k is there where a keyword may come under another library's name. <each ...>, <any ...>
+# and <all ...> hold something that is there for each input: one after the other, or joined by `or` and by `and`. What
+# the call names itself begins with an underscore, as no parameter of an op does.
 _CALL = """\
   def <op>(<parameters>):
 x     if <x>.__class__ is _Tensor:

@@ -28,7 +28,7 @@ def warn_of_a_plain_number() -> None:
 
 
 def asked_by_a_test() -> bool:
-    """Whether ``__array__``, which calls this, was called by NumPy's own assertions: they compare, and compute nothing."""
+    """Whether ``__array__``, which calls this, was called by NumPy's assertions: they compare, and compute nothing."""
     return str(sys._getframe(2).f_globals.get("__name__")).startswith("numpy.testing")
 
 

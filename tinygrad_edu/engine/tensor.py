@@ -111,8 +111,8 @@ class Tensor(Surface):
             )
         if type(requires_grad) is int:
             raise DTypeError(
-                f"requires_grad is True or False, not {requires_grad}: a Tensor is made of its values, Tensor([[1, 2]]); for "
-                f"one of a shape, there are zeros((2, 3)) and empty((2, 3))."
+                f"requires_grad is True or False, not {requires_grad}: a Tensor is made of its values, as "
+                f"Tensor([[1, 2]]) is; for one of a shape, there are zeros((2, 3)) and empty((2, 3))."
             )
         self._data = as_array(data, dtype)
         self._cell = Cell.new()
@@ -301,13 +301,16 @@ class Tensor(Surface):
         return operator.index(self._data)
 
     def __floor__(self) -> int:
-        return math.floor(self._data.item())
+        rounded: int = math.floor(self._data.item())
+        return rounded
 
     def __ceil__(self) -> int:
-        return math.ceil(self._data.item())
+        rounded: int = math.ceil(self._data.item())
+        return rounded
 
     def __trunc__(self) -> int:
-        return math.trunc(self._data.item())
+        rounded: int = math.trunc(self._data.item())
+        return rounded
 
     def __contains__(self, value: Any) -> bool:
         return bool(np.any(self._data == values_of(value)))
@@ -323,8 +326,8 @@ class Tensor(Surface):
     def __format__(self, form: str) -> str:
         if form and self.size != 1:
             raise TypeError(
-                f"a tensor of shape {self.shape} has no format {form!r}, which is that of one number: format its elements "
-                f"one by one, or np.array2string(t.numpy(), precision=3)."
+                f"a tensor of shape {self.shape} has no format {form!r}, which is that of one number: format its "
+                f"elements one by one, or np.array2string(t.numpy(), precision=3)."
             )
         return format(self._data.item(), form) if form else str(self)
 
@@ -373,8 +376,8 @@ class Tensor(Surface):
         """Return a constant on the same memory, marked as shared, or say that there is a gradient to lose."""
         if self._node is not None:
             raise DTypeError(
-                "DLPack hands over the values of a tensor, and this one requires a gradient, which would get lost: lend "
-                "t.detach()."
+                "DLPack hands over the values of a tensor, and this one requires a gradient, which would get lost: "
+                "lend t.detach()."
             )
         return self.detach()
 

@@ -44,22 +44,22 @@ _Shape = int | Sequence[int]
 # --- Of one value ---
 
 
-def zeros(shape: _Shape, dtype: DTypeLike = None, *, requires_grad: bool = False) -> Tensor:
+def zeros(shape: _Shape, dtype: DTypeLike | None = None, *, requires_grad: bool = False) -> Tensor:
     """Return a tensor of zeros. The shape is one argument, ``zeros((2, 3))``, as in NumPy."""
     return _tensor(np.zeros(shape, _dtype("zeros", dtype)), requires_grad)
 
 
-def ones(shape: _Shape, dtype: DTypeLike = None, *, requires_grad: bool = False) -> Tensor:
+def ones(shape: _Shape, dtype: DTypeLike | None = None, *, requires_grad: bool = False) -> Tensor:
     """Return a tensor of ones. The shape is one argument, ``ones((2, 3))``, as in NumPy."""
     return _tensor(np.ones(shape, _dtype("ones", dtype)), requires_grad)
 
 
-def empty(shape: _Shape, dtype: DTypeLike = None, *, requires_grad: bool = False) -> Tensor:
+def empty(shape: _Shape, dtype: DTypeLike | None = None, *, requires_grad: bool = False) -> Tensor:
     """Return a tensor of whatever is in its memory, to be written to. The shape is one argument."""
     return _tensor(np.empty(shape, _dtype("empty", dtype)), requires_grad)
 
 
-def full(shape: _Shape, fill_value: Any, dtype: DTypeLike = None, *, requires_grad: bool = False) -> Tensor:
+def full(shape: _Shape, fill_value: Any, dtype: DTypeLike | None = None, *, requires_grad: bool = False) -> Tensor:
     """Return a tensor that is full of `fill_value`, a number or an array that broadcasts to the shape.
 
     The dtype is that of ``Tensor(fill_value)`` unless one is given: float32 of a Python number.
@@ -68,38 +68,48 @@ def full(shape: _Shape, fill_value: Any, dtype: DTypeLike = None, *, requires_gr
     return _tensor(np.full(shape, value, _dtype("full", dtype, Tensor(value).dtype)), requires_grad)
 
 
-def zeros_like(a: Any, dtype: DTypeLike = None, *, shape: _Shape | None = None, requires_grad: bool = False) -> Tensor:
+def zeros_like(
+    a: Any, dtype: DTypeLike | None = None, *, shape: _Shape | None = None, requires_grad: bool = False
+) -> Tensor:
     """Return zeros of the shape and the dtype of a Tensor or an array, unless others are given."""
     like = _like("zeros_like", a)
     return _tensor(np.zeros_like(like, _dtype("zeros_like", dtype, like.dtype), shape=shape), requires_grad)
 
 
-def ones_like(a: Any, dtype: DTypeLike = None, *, shape: _Shape | None = None, requires_grad: bool = False) -> Tensor:
+def ones_like(
+    a: Any, dtype: DTypeLike | None = None, *, shape: _Shape | None = None, requires_grad: bool = False
+) -> Tensor:
     """Return ones of the shape and the dtype of a Tensor or an array, unless others are given."""
     like = _like("ones_like", a)
     return _tensor(np.ones_like(like, _dtype("ones_like", dtype, like.dtype), shape=shape), requires_grad)
 
 
-def empty_like(a: Any, dtype: DTypeLike = None, *, shape: _Shape | None = None, requires_grad: bool = False) -> Tensor:
+def empty_like(
+    a: Any, dtype: DTypeLike | None = None, *, shape: _Shape | None = None, requires_grad: bool = False
+) -> Tensor:
     """Return whatever is in memory, in the shape and the dtype of a Tensor or an array, unless others are given."""
     like = _like("empty_like", a)
     return _tensor(np.empty_like(like, _dtype("empty_like", dtype, like.dtype), shape=shape), requires_grad)
 
 
 def full_like(
-    a: Any, fill_value: Any, dtype: DTypeLike = None, *, shape: _Shape | None = None, requires_grad: bool = False
+    a: Any, fill_value: Any, dtype: DTypeLike | None = None, *, shape: _Shape | None = None, requires_grad: bool = False
 ) -> Tensor:
     """Return a tensor full of `fill_value`, of the shape and the dtype of a Tensor or an array, as `zeros_like`."""
     like, value = _like("full_like", a), _fixed("full_like", "fill_value", fill_value)
     return _tensor(np.full_like(like, value, _dtype("full_like", dtype, like.dtype), shape=shape), requires_grad)
 
 
-def eye(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = None, *, requires_grad: bool = False) -> Tensor:
+def eye(
+    N: int, M: int | None = None, k: int = 0, dtype: DTypeLike | None = None, *, requires_grad: bool = False
+) -> Tensor:
     """Return N rows of M (or N) columns, with ones on the k-th diagonal above the main one and zeros elsewhere."""
     return _tensor(np.eye(N, M, k, _dtype("eye", dtype)), requires_grad)
 
 
-def tri(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = None, *, requires_grad: bool = False) -> Tensor:
+def tri(
+    N: int, M: int | None = None, k: int = 0, dtype: DTypeLike | None = None, *, requires_grad: bool = False
+) -> Tensor:
     """Return N rows of M (or N) columns, with ones on and below the k-th diagonal and zeros above."""
     return _tensor(np.tri(N, M, k, _dtype("tri", dtype)), requires_grad)
 
@@ -108,7 +118,7 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike = None, *, re
 
 
 def arange(
-    start: Any = None, stop: Any = None, step: Any = 1, dtype: DTypeLike = None, *, requires_grad: bool = False
+    start: Any = None, stop: Any = None, step: Any = 1, dtype: DTypeLike | None = None, *, requires_grad: bool = False
 ) -> Tensor:
     """Return the numbers from `start` (0) up to `stop`, which is left out, in steps of `step`.
 
@@ -146,7 +156,7 @@ def linspace(
     num: int = 50,
     endpoint: bool = True,
     retstep: bool = False,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike | None = None,
     axis: int = 0,
     *,
     requires_grad: bool = False,
@@ -171,9 +181,8 @@ def linspace(
     >>> linspace(0, 1, 5)
     Tensor([0.  , 0.25, 0.5 , 0.75, 1.  ], shape=(5,), dtype=float32)
     """
-    ends = _ends("linspace", start, stop)
-    wanted = _dtype("linspace", dtype, _float_of(*ends, 0.0))
-    values, step = np.linspace(*map(_double, ends), num, endpoint, True, axis=axis)
+    start, stop, wanted = _ends("linspace", start, stop, dtype)
+    values, step = np.linspace(start, stop, num, endpoint, retstep=True, axis=axis)
     made = _tensor(_rounded(values, wanted), requires_grad)
     return (made, step) if retstep else made
 
@@ -184,15 +193,14 @@ def logspace(
     num: int = 50,
     endpoint: bool = True,
     base: Any = 10.0,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike | None = None,
     axis: int = 0,
     *,
     requires_grad: bool = False,
 ) -> Tensor:
     """Return `num` powers of `base`, whose exponents are at equal distances from `start` to `stop`; see `linspace`."""
-    ends = _ends("logspace", start, stop)
-    wanted = _dtype("logspace", dtype, _float_of(*ends, 0.0))
-    values = np.logspace(*map(_double, ends), num, endpoint, _fixed("logspace", "base", base), axis=axis)
+    start, stop, wanted = _ends("logspace", start, stop, dtype)
+    values = np.logspace(start, stop, num, endpoint, _fixed("logspace", "base", base), axis=axis)
     return _tensor(values.astype(wanted, copy=False), requires_grad)
 
 
@@ -201,15 +209,14 @@ def geomspace(
     stop: Any,
     num: int = 50,
     endpoint: bool = True,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike | None = None,
     axis: int = 0,
     *,
     requires_grad: bool = False,
 ) -> Tensor:
     """Return `num` numbers from `start` to `stop`, each the same multiple of the one before; see `linspace`."""
-    ends = _ends("geomspace", start, stop)
-    wanted = _dtype("geomspace", dtype, _float_of(*ends, 0.0))
-    values = np.geomspace(*map(_double, ends), num, endpoint, axis=axis)
+    start, stop, wanted = _ends("geomspace", start, stop, dtype)
+    values = np.geomspace(start, stop, num, endpoint, axis=axis)
     return _tensor(values.astype(wanted, copy=False), requires_grad)
 
 
@@ -222,7 +229,7 @@ def normal(
     size: _Shape | None = None,
     *,
     rng: np.random.Generator,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Return numbers drawn from the normal distribution of mean `loc` and standard deviation `scale`.
@@ -261,7 +268,7 @@ def uniform(
     size: _Shape | None = None,
     *,
     rng: np.random.Generator,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Return numbers drawn evenly from [low, high).
@@ -304,7 +311,7 @@ def integers(
     *,
     rng: np.random.Generator,
 ) -> Tensor:
-    """Return whole numbers drawn evenly from `low` to `high`, which is left out unless `endpoint`; from 0 to `low` alone.
+    """Return whole numbers drawn evenly from `low` up to `high`, which only `endpoint` includes; or from 0 up to `low`.
 
     Examples
     --------
@@ -380,12 +387,11 @@ def _float_of(*given: Any) -> Any:
     return np.float32 if any(isinstance(x, float) for x in given) else np.result_type(*known, np.int64)
 
 
-def _ends(where: str, start: Any, stop: Any) -> tuple[Any, Any]:
-    return _fixed(where, "start", start), _fixed(where, "stop", stop)
-
-
-def _double(x: Any) -> Any:
-    return np.asarray(x, np.float64) if isinstance(x, ndarray) else x
+def _ends(where: str, start: Any, stop: Any, dtype: Any) -> tuple[Any, Any, np.dtype[Any]]:
+    """Return both ends in double precision, and the dtype of the numbers between them."""
+    ends = [_fixed(where, name, x) for name, x in (("start", start), ("stop", stop))]
+    start, stop = (np.asarray(x, np.float64) for x in ends)
+    return start, stop, _dtype(where, dtype, _float_of(*ends, 0.0))
 
 
 def _rounded(values: ndarray, dtype: np.dtype[Any]) -> ndarray:

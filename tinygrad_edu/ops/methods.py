@@ -75,7 +75,7 @@ def divide_by_self_with_remainder(self: Tensor, other: Any) -> Any:
 
 def round_to_digits(self: Tensor, digits: int | None = None) -> Any:
     """Return each element rounded to `digits` decimals, as `round` of NumPy; its derivative is 0."""
-    return np.round(self, 0 if digits is None else digits)  # type: ignore[call-overload]
+    return np.round(self, 0 if digits is None else digits)
 
 
 def reshape_to_lengths(self: Tensor, *shape: Any) -> Any:

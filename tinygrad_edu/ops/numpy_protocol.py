@@ -7,7 +7,7 @@ neither has a Tensor that requires none. All else is refused, with what to write
 
 import sys
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from inspect import Parameter, signature
 from typing import Any, NamedTuple
 
@@ -102,19 +102,19 @@ def ours(name: str) -> Any:
     return package.registry.get(name) if name in NAMED_OTHERWISE.values() else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _answer(function: Any) -> Callable[..., Any] | None:
     """Return what answers for a function of NumPy's: ours of that name, or None."""
     name, home = function.__name__, getattr(function, "__module__", None) or "numpy"
     linalg = getattr(sys.modules[__package__ or ""], "linalg", None)
     if home == "numpy.linalg":
         if name in getattr(linalg, "__all__", ()):
-            return getattr(linalg, name)  # type: ignore[no-any-return]
+            return getattr(linalg, name)
         return ours(name) if name in SAME_IN_LINALG else None
     return ours(name) or ours(NAMED_OTHERWISE.get(name, name)) if home == "numpy" else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _ufunc_of_ours(ufunc: np.ufunc, method: str) -> Callable[..., Any] | None:
     """Return what answers for a ufunc, or for one of its methods."""
     function = _answer(ufunc)
@@ -155,7 +155,7 @@ class _Arguments(NamedTuple):
         """Add a setting under our name for it; drop one that says nothing, and refuse one that there is not."""
         known = _names(self.answer)
         mine = ARGUMENTS_NAMED_OTHERWISE.get(name, name)
-        if value is np._NoValue:  # type: ignore[attr-defined]
+        if value is np._NoValue:
             return
         if mine in known or instead in known:
             self.settings[mine if mine in known else str(instead)] = value
@@ -191,7 +191,7 @@ def _read(function: Any, answer: Any, inputs: tuple[Any, ...], settings: dict[st
     return arguments
 
 
-@lru_cache(maxsize=None)
+@cache
 def _names(answer: Any) -> tuple[str, ...]:
     """Return the settings of a function of ours, which it takes by name."""
     kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
@@ -199,7 +199,7 @@ def _names(answer: Any) -> tuple[str, ...]:
     return tuple(p.name for k, p in enumerate(parameters) if p.kind in kinds and k >= _count_of_inputs(answer))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _count_of_inputs(answer: Any) -> int:
     """Return how many arguments of a function of ours are arrays, or lists of them: they come first."""
     if isinstance(answer, Op):
