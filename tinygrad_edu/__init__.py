@@ -1,11 +1,9 @@
 """A small NumPy tensor with reverse-mode automatic differentiation."""
 
-from typing import TYPE_CHECKING, Any
-
 from tinygrad_edu import data, nn, ops, optim
 from tinygrad_edu.allocator import keep_large_buffers as _keep_large_buffers
 from tinygrad_edu.engine import Tensor, enable_grad, from_dlpack, from_numpy, is_grad_enabled, no_grad, op
-from tinygrad_edu.names import missing_name as _missing_name
+from tinygrad_edu.names import missing_from as _missing_from
 from tinygrad_edu.ops import *
 from tinygrad_edu.ops.creation import *
 from tinygrad_edu.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
@@ -18,7 +16,5 @@ __all__ = [
 
 _keep_large_buffers()
 
-if not TYPE_CHECKING:  # to a type checker, it would make every name right
-
-    def __getattr__(name: str) -> Any:
-        raise _missing_name("tg", name, __all__)
+# To a type checker, which reads no globals(), a __getattr__ would make every name right.
+globals()["__getattr__"] = _missing_from("tg", __all__)

@@ -4,7 +4,7 @@ A name that is missing answers with it, and so does a keyword. ``docs/from_pytor
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 _CPU = "leave it out: there is one device, the CPU"
@@ -206,6 +206,15 @@ def missing_name(place: str, name: str, known: Iterable[str] = ()) -> AttributeE
     return AttributeError(f"{place} has no {name!r}{hint}", name=name)
 
 
+def missing_from(place: str, known: Sequence[str]) -> Callable[[str], NoReturn]:
+    """Return the ``__getattr__`` of a module: what is asked for a name that the module does not have."""
+
+    def answer(name: str) -> NoReturn:
+        raise missing_name(place, name, known)
+
+    return answer
+
+
 def refuse_keywords(function: str, given: Iterable[str], known: Iterable[str]) -> NoReturn:
     """Raise for a keyword that a function does not have: with the one that is meant, or those that it has."""
     name, known = next(iter(given)), tuple(known)
@@ -226,6 +235,9 @@ class _Foreign:
         self.name = name
 
     def __get__(self, instance: Any, owner: type) -> NoReturn:
+        raise missing_name("Tensor", self.name)
+
+    def __set__(self, instance: Any, value: Any) -> NoReturn:
         raise missing_name("Tensor", self.name)
 
 

@@ -1,8 +1,6 @@
 """Modules, layers, losses and where parameters begin: compositions of ops. No derivative is ever written here."""
 
-from typing import TYPE_CHECKING, Any
-
-from tinygrad_edu.names import missing_name as _missing_name
+from tinygrad_edu.names import missing_from as _missing_from
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.layers import (
     AvgPool2D,
@@ -41,7 +39,5 @@ __all__ = [
     "random_stream", "summary",
 ]  # fmt: skip
 
-if not TYPE_CHECKING:  # to a type checker, it would make every name right
-
-    def __getattr__(name: str) -> Any:
-        raise _missing_name("tg.nn", name, __all__)
+# To a type checker, which reads no globals(), a __getattr__ would make every name right.
+globals()["__getattr__"] = _missing_from("tg.nn", __all__)

@@ -5,7 +5,7 @@ To begin elsewhere than a layer does, give it another tensor: ``layer.weight = i
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import _checks
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.names import missing_name as _missing_name
+from tinygrad_edu.names import missing_from as _missing_from
 from tinygrad_edu.nn.drawing import drawable
 from tinygrad_edu.nn.drawing import uniform_parameter as uniform
 from tinygrad_edu.ops.creation import normal
@@ -99,7 +99,5 @@ def kaiming_normal(shape: Sequence[int], rng: np.random.Generator, dtype: DTypeL
     return normal(0.0, math.sqrt(2 / fans(shape)[0]), tuple(shape), rng=rng, dtype=drawable(dtype), requires_grad=True)
 
 
-if not TYPE_CHECKING:  # to a type checker, it would make every name right
-
-    def __getattr__(name: str) -> Any:
-        raise _missing_name("tg.nn.init", name, __all__)
+# To a type checker, which reads no globals(), a __getattr__ would make every name right.
+globals()["__getattr__"] = _missing_from("tg.nn.init", __all__)

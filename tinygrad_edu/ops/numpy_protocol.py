@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.engine import Op, Tensor, values_of
+from tinygrad_edu.engine.memory import WRITERS
 from tinygrad_edu.errors import DTypeError
 
 # NumPy's name, and ours; a name that is the same needs no line.
@@ -57,7 +58,6 @@ QUESTIONS: frozenset[Any] = frozenset({
     np.savez_compressed, np.savetxt, np.floor, np.ceil, np.trunc, np.rint, np.fix, np.round, np.around, np.spacing,
     np.broadcast_arrays, np.linalg.matrix_rank,
 })  # fmt: skip
-WRITERS: frozenset[Any] = frozenset({np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal})
 
 
 def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:

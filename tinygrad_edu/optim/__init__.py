@@ -1,14 +1,10 @@
 """Optimizers, which change parameters in place, and schedules for their learning rate."""
 
-from typing import TYPE_CHECKING, Any
-
-from tinygrad_edu.names import missing_name as _missing_name
+from tinygrad_edu.names import missing_from as _missing_from
 from tinygrad_edu.optim import schedules
 from tinygrad_edu.optim.sgd import SGD
 
 __all__ = ["SGD", "schedules"]
 
-if not TYPE_CHECKING:  # to a type checker, it would make every name right
-
-    def __getattr__(name: str) -> Any:
-        raise _missing_name("tg.optim", name, __all__)
+# To a type checker, which reads no globals(), a __getattr__ would make every name right.
+globals()["__getattr__"] = _missing_from("tg.optim", __all__)
