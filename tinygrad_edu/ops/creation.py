@@ -65,7 +65,7 @@ def full(shape: _Shape, fill_value: Any, dtype: DTypeLike | None = None, *, requ
     The dtype is that of ``Tensor(fill_value)`` unless one is given: float32 of a Python number.
     """
     value = _fixed("full", "fill_value", fill_value)
-    return _tensor(np.full(shape, value, _dtype("full", dtype, Tensor(value).dtype)), requires_grad)
+    return _tensor(np.full(shape, value, _dtype("full", dtype, Tensor(fill_value).dtype)), requires_grad)
 
 
 def zeros_like(
