@@ -62,6 +62,9 @@ QUESTIONS: frozenset[Any] = frozenset({
 
 def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
     """Answer a NumPy ufunc that met a Tensor."""
+    answer = _answer(ufunc)
+    if answer is not None and method == "__call__" and not settings:
+        return answer(*inputs)
     _refuse_to_write(ufunc, settings.get("out", ()))
     if ufunc is np.divmod and method == "__call__" and not settings:
         return ours("floor_divide")(*inputs), ours("remainder")(*inputs)
