@@ -187,9 +187,11 @@ STEPS: dict[str, Step] = {
     "divide": _pair("tg.divide(V, W * W + 0.5)"), "power": _pair("tg.power(V * V + 0.5, tg.tanh(W))"),
     **{name: _pair(f"tg.{name}(V, W)", _apart) for name in ("maximum", "minimum")}, "where": _where,
     **{name: _with_settings(name) for name in (
-        "reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "flip", "sum",
+        "reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "flip", "sum", "moveaxis", "roll", "tile",
+        "repeat",
     )},
-    **{name: _with_settings(name, _has_axes) for name in ("softmax", "log_softmax", "swapaxes", "pad")},
+    **{name: _with_settings(name, _has_axes) for name in ("softmax", "log_softmax", "swapaxes", "pad", "surround")},
+    **{name: _with_settings(name, _matrix) for name in ("diagonal", "rot90")},
     **{name: _with_settings(name, _not_empty) for name in ("mean", "logsumexp")},
     "var": _with_settings("var", lambda value: min((*value.shape, 2)) > 1 and value.ndim > 0),
     **{name: _with_settings(name, _distinct) for name in ("max", "min")},
