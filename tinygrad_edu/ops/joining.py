@@ -24,7 +24,7 @@ def concat(*arrays: Array, axis: int, ends: ndarray) -> Array:
 
 def _concat_arrays(g: Any, k: int, axis: int, ends: ndarray) -> Any:
     index = [slice(None)] * g.ndim
-    index[axis] = slice(int(ends[k - 1]) if k else 0, int(ends[k]))
+    index[axis] = slice(ends[k - 1] if k else 0, ends[k])
     return g[tuple(index)]
 
 
