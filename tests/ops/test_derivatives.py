@@ -23,6 +23,8 @@ LINEAR = [
     "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout", "surround", "ravel", "flatten", "moveaxis", "roll",
     "rot90", "fliplr", "flipud", "tile", "repeat", "diagonal", "trace", "diag", "diagflat", "tril", "triu", *JOINING,
     *SEVERAL,
+    "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter", "scatter_add", "sum", "mean", "im2col",
+    "col2im", "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout",
 ]  # fmt: skip
 
 # Linear in each input alone.

@@ -183,6 +183,7 @@ REFERENCES = {
     "sigmoid": exact(lambda x: 1 / (1 + np.exp(-x))),
     "getitem": lambda x, index: x[index],
     "scatter_add": scatter_by_loop,
+    "scatter": lambda *arrays, indices, shape: sum(map(scatter_by_loop, arrays, indices, [shape] * len(arrays))),
     "concat": lambda *arrays, axis, ends: np.concatenate(arrays, axis),
     **{name: of_a_list(getattr(np, name)) for name in JOINING if name not in ("concat", "block")},
     **{name: in_one(getattr(np, name), np.concatenate) for name in SEVERAL if name not in ("unbind", "unstack")},
