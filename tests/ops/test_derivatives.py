@@ -19,12 +19,10 @@ SMOOTH = [
 # Linear in all their inputs together.
 LINEAR = [
     "add", "subtract", "negative", "where", "identity", "astype", "reshape", "transpose", "swapaxes", "expand_dims",
-    "squeeze", "broadcast_to", "flip", "pad", "getitem", "scatter_add", "sum", "mean", "im2col", "col2im",
+    "squeeze", "broadcast_to", "flip", "pad", "getitem", "scatter", "scatter_add", "sum", "mean", "im2col", "col2im",
     "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout", "surround", "ravel", "flatten", "moveaxis", "roll",
     "rot90", "fliplr", "flipud", "tile", "repeat", "diagonal", "trace", "diag", "diagflat", "tril", "triu", *JOINING,
-    *SEVERAL,
-    "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter", "scatter_add", "sum", "mean", "im2col",
-    "col2im", "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout",
+    *SEVERAL, "picked", "added_up",
 ]  # fmt: skip
 
 # Linear in each input alone.

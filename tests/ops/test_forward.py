@@ -67,6 +67,13 @@ def flatten_by_loop(x, start_axis, end_axis):
     return x.reshape(x.shape or 1)
 
 
+def added_up_by_loop(x, positions, axis, length):
+    out = np.zeros((length, *np.moveaxis(x, axis, 0).shape[1:]))
+    for part, position in zip(np.moveaxis(x, axis, 0), positions, strict=True):
+        out[position] += part
+    return np.moveaxis(out, 0, axis)
+
+
 def windows_by_loop(x, kernel_size, stride, padding, dilation, border=0.0):
     """Yield (row, column, window (N, C, kh, kw)) for each place of the window, pixel by pixel."""
     (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel_size, stride, padding, dilation
@@ -188,7 +195,8 @@ REFERENCES = {
     **{name: of_a_list(getattr(np, name)) for name in JOINING if name not in ("concat", "block")},
     **{name: in_one(getattr(np, name), np.concatenate) for name in SEVERAL if name not in ("unbind", "unstack")},
     **{name: in_one(parts_by_loop, np.concatenate) for name in ("unbind", "unstack")}, "block": in_rows(np.block),
-    "flatten": flatten_by_loop, "surround": np.pad,
+    "flatten": flatten_by_loop, "surround": np.pad, "picked": lambda x, positions, axis: np.take(x, positions, axis),
+    "added_up": added_up_by_loop,
     "logsumexp": exact(lambda x, **along: np.log(np.sum(np.exp(x), **along))),
     "softmax": exact(naive_softmax),
     "log_softmax": exact(lambda x, axis: np.log(naive_softmax(x, axis))),

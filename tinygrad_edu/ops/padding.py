@@ -8,6 +8,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.repeating import picked
 from tinygrad_edu.ops.shape import identity, shaped
 
 __all__ = ["pad"]
@@ -69,7 +70,7 @@ def pad(x: Any, /, pad_width: Any, mode: str = "constant", *, constant_values: A
     x = shaped(x)
     borders = [(axis, widths) for axis, widths in enumerate(_widths(pad_width, x.ndim)) if widths.any()]
     for axis, widths in borders:
-        x = x[(*[slice(None)] * axis, _positions(x.shape, axis, widths, mode))]
+        x = picked(x, _positions(x.shape, axis, widths, mode), axis)
     return x if borders else identity(x)
 
 

@@ -5,13 +5,44 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
-from tinygrad_edu.engine import Array, op
-from tinygrad_edu.ops.indexing import scatter_add
+from tinygrad_edu.engine import Array, add_at, op
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import broadcast_arrays, identity, reshape
 
 __all__ = ["meshgrid", "repeat", "tile"]
+
+
+@op
+def picked(x: Array, /, positions: ndarray, axis: int) -> Array:
+    """Return the elements of x that are at some positions along an axis; some may be named several times."""
+    return np.take(x, positions, axis)
+
+
+@op
+def added_up(x: Array, /, positions: ndarray, axis: int, length: int) -> Array:
+    """Return zeros of that length along an axis, with the elements of x added at the positions: undo `picked`.
+
+    One addition takes one element of each position, which is ten times as fast as ``np.add.at``, unless they are many.
+    """
+    out = np.zeros((*x.shape[:axis], length, *x.shape[axis + 1 :]), x.dtype)
+    before: tuple[Any, ...] = (slice(None),) * axis
+    if np.max(np.bincount(positions), initial=0) > _MANY:
+        add_at(out, (*before, positions), x)
+        return out
+    left = np.arange(len(positions))
+    while left.size:
+        at, first = np.unique(positions[left], return_index=True)
+        out[(*before, at)] += x[(*before, left[first])]
+        left = np.delete(left, first)
+    return out
+
+
+_MANY = 16
+
+picked.vjps(x=lambda g, x_shape, positions, axis: added_up(g, positions, axis, x_shape[axis]))
+added_up.vjps(x=lambda g, positions, axis: picked(g, positions, axis))
 
 
 @op
@@ -52,8 +83,7 @@ def _repeat_x(g: Any, x_shape: tuple[int, ...], repeats: Any, axis: int | None) 
     if counts.size == 1:
         apart = reshape(g, (*lengths[:along], n, counts.item(), *lengths[along + 1 :]))
         return reshape(sum(apart, axis=along + 1), x_shape)
-    index = (*[slice(None)] * along, np.repeat(np.arange(n), counts))
-    return reshape(scatter_add(g, index, lengths), x_shape)
+    return reshape(added_up(g, np.repeat(np.arange(n), counts), along, n), x_shape)
 
 
 repeat.vjps(x=_repeat_x)

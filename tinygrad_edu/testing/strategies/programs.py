@@ -192,6 +192,7 @@ STEPS: dict[str, Step] = {
     )},
     **{name: _with_settings(name, _has_axes) for name in ("softmax", "log_softmax", "swapaxes", "pad")},
     **{name: _with_settings(name, _matrix) for name in ("diagonal", "rot90")},
+    "picked": _expression("tg.pad(V, 1, 'edge')", _has_axes),
     "surround": _expression("tg.pad(V, 1, constant_values=0.5)", _has_axes),
     **{name: _with_settings(name, _not_empty) for name in ("mean", "logsumexp")},
     "var": _with_settings("var", lambda value: min((*value.shape, 2)) > 1 and value.ndim > 0),

@@ -186,11 +186,26 @@ def _matrices_or_diagonals(draw: Any) -> Call:
     return Call("diag", [draw(arrays(shape))], **draw(_offset(shape)))
 
 
+@st.composite
+def _positions(draw: Any, name: str) -> Call:
+    """Draw positions along an axis, some of them several times, one now and then very many times."""
+    shape = draw(shapes(1))
+    axis = draw(st.integers(0, len(shape) - 1))
+    n = shape[axis] if name == "picked" else draw(st.integers(1, 3))
+    some = st.lists(st.integers(0, n - 1), max_size=5) if n else st.just([])
+    drawn = np.array(draw(some | some.map(lambda positions: positions[:1] * 17)), int)
+    if name == "picked":
+        return Call(name, [draw(arrays(shape))], positions=drawn, axis=axis)
+    parts = (*shape[:axis], len(drawn), *shape[axis + 1 :])
+    return Call(name, [draw(arrays(parts))], positions=drawn, axis=axis, length=n)
+
+
 SHAPE: dict[str, Strategy[Call]] = {
     "identity": one_input("identity"),
     **{
         name: one_input(name, settings_for, least_axes=LEAST_AXES.get(name, 0))
         for name, settings_for in SHAPE_SETTINGS.items()
     },
-    "diag": _matrices_or_diagonals(), **{name: _scatters(name) for name in ("scatter", "scatter_add")},
+    "diag": _matrices_or_diagonals(), "picked": _positions("picked"), "added_up": _positions("added_up"),
+    **{name: _scatters(name) for name in ("scatter", "scatter_add")},
 }  # fmt: skip
