@@ -69,6 +69,7 @@ flipud(a); fliplr(nothing); broadcast_arrays(a, row, number); broadcast_arrays(r
 pad(a, 1); pad(a, (1, 2)); pad(a, ((1, 2), (3, 0))); pad(a, ((1, 2),)); pad(a, ((1,), (2,))); pad(a, {0: 1, -1: (0, 2)})
 pad(int8, 1, constant_values=2.7); pad(a, 1, constant_values=(1, 2)); pad(a, 2, constant_values=((1, 2), (3, 4)))
 pad(a, 1, "constant", constant_values=5); pad(number, 1); pad(nothing, 1); pad(bools, 1); pad(half, 1)
+pad(a, 2, "reflect", reflect_type="even")
 """
 CALLS = [call.strip() for line in NUMPYS_FORMS.split("\n") for call in line.split("; ") if call.strip()]
 PADS = [
@@ -126,6 +127,7 @@ REFUSED = {
     "diagonal(row)": (ValueError, "two"), "diagonal(a, 0, 1, 1)": (ValueError, "same"),
     "trace(row)": (ValueError, "two"),
     'pad(a, 1, "mean")': (ValueError, "modes constant, edge, .*not 'mean'"),
+    'pad(a, 1, "reflect", reflect_type="odd")': (ValueError, "reflect_type even; not 'odd'"),
     'pad(a, 1, "edge", constant_values=1)': (ValueError, "constant_values are for the mode constant"),
     'pad(nothing, 1, "wrap")': (ShapeError, r"axis 0 of shape \(0, 3\) is empty"),
     'pad(a, -1, "edge")': (ValueError, "negative"), "pad(a, -1)": (ValueError, "negative"),

@@ -6,7 +6,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_edu.engine import Array, op
+from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.repeating import picked
 from tinygrad_edu.ops.shape import identity, shaped
@@ -38,7 +38,9 @@ def _widths(pad_width: Any, ndim: int) -> ndarray:
     return np.broadcast_to(pad_width, (ndim, 2))
 
 
-def pad(x: Any, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
+def pad(
+    x: Any, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0, reflect_type: str = "even"
+) -> Any:
     """Return x with a border around it.
 
     Parameters
@@ -53,11 +55,13 @@ def pad(x: Any, /, pad_width: Any, mode: str = "constant", *, constant_values: A
         Where it is wider than x, this goes on.
     constant_values : number, pair, or sequence of pairs
         For the mode "constant", in the forms of `pad_width`. No gradient flows to them.
+    reflect_type : str
+        "even". NumPy's "odd" is refused: it holds differences, and no copies of elements.
 
     Raises
     ------
     ValueError
-        For another mode: NumPy's others are no copies of elements, and have no derivative here.
+        For another mode: NumPy's others hold no copies of elements, and have no derivative here.
     ShapeError
         If x is empty along an axis whose border shall hold its elements.
     """
@@ -65,10 +69,12 @@ def pad(x: Any, /, pad_width: Any, mode: str = "constant", *, constant_values: A
         return surround(x, pad_width, constant_values)
     if mode not in MODES:
         raise ValueError(f"pad has the modes constant, {', '.join(MODES)}; not {mode!r}.")
+    if reflect_type != "even":
+        raise ValueError(f"pad reflects with the reflect_type even; not {reflect_type!r}.")
     if np.any(constant_values):
         raise ValueError(f"pad: constant_values are for the mode constant, and the mode is {mode}.")
     x = shaped(x)
-    borders = [(axis, widths) for axis, widths in enumerate(_widths(pad_width, x.ndim)) if widths.any()]
+    borders = [(axis, widths) for axis, widths in enumerate(_widths(values_of(pad_width), x.ndim)) if widths.any()]
     for axis, widths in borders:
         x = picked(x, _positions(x.shape, axis, widths, mode), axis)
     return x if borders else identity(x)
