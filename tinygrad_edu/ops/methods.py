@@ -14,10 +14,13 @@ from tinygrad_edu.ops import (
     arithmetic,
     choosing,
     classification,
+    diagonals,
     numpy_protocol,
     powers,
     products,
     reduction,
+    repeating,
+    splitting,
     trigonometry,
 )
 from tinygrad_edu.ops import shape as shapes
@@ -79,8 +82,9 @@ def round_to_digits(self: Tensor, digits: int | None = None) -> Any:
 
 
 def reshape_to_lengths(self: Tensor, *shape: Any) -> Any:
+def reshape_to_lengths(self: Tensor, *shape: Any, order: Any = "C") -> Any:
     """Return the same elements in another shape, as `reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
-    return shapes.reshape.call(self, _lengths(shape))
+    return shapes.reshape.call(self, _lengths(shape), order)
 
 
 def transpose_by_axes(self: Tensor, *axes: Any) -> Any:
@@ -170,12 +174,33 @@ METHODS: dict[str, Any] = {
     "var": reduction.var,
     # shapes
     "copy": shapes.identity,
+    "broadcast_to": shapes.broadcast_to,
+    "diag": diagonals.diag,
+    "diagflat": diagonals.diagflat,
+    "diagonal": diagonals.diagonal,
+    "dsplit": splitting.dsplit,
     "expand_dims": shapes.expand_dims,
+    "flatten": shapes.flatten,
     "flip": shapes.flip,
+    "fliplr": shapes.fliplr,
+    "flipud": shapes.flipud,
+    "hsplit": splitting.hsplit,
+    "moveaxis": shapes.moveaxis,
+    "ravel": shapes.ravel,
+    "repeat": repeating.repeat,
     "reshape": reshape_to_lengths,
+    "roll": shapes.roll,
+    "rot90": shapes.rot90,
+    "split": splitting.split,
     "squeeze": shapes.squeeze,
     "swapaxes": shapes.swapaxes,
+    "tile": repeating.tile,
+    "trace": diagonals.trace,
     "transpose": transpose_by_axes,
+    "tril": diagonals.tril,
+    "triu": diagonals.triu,
+    "unbind": splitting.unbind,
+    "vsplit": splitting.vsplit,
     # classification
     "log_softmax": classification.log_softmax,
     "softmax": classification.softmax,
@@ -203,3 +228,6 @@ def method(name: str, function: Any) -> Callable[..., Any]:
 for _name, _function in METHODS.items():
     setattr(Tensor, _name, method(_name, _function))
 Tensor.T = property(shapes.transpose.call, doc="The tensor with its axes reversed, as a view.")  # type: ignore[assignment, method-assign]
+Tensor.mT = property(  # type: ignore[assignment, method-assign]
+    lambda self: shapes.swapaxes.call(self, -2, -1), doc="The tensor with its last two axes exchanged, as a view."
+)
