@@ -27,6 +27,7 @@ from tinygrad_edu.ops import (
     trigonometry,
     windows,
 )
+from tinygrad_edu.ops import creation as creation
 from tinygrad_edu.ops import dropout as dropout
 from tinygrad_edu.ops import methods as methods  # which attaches them to Tensor
 from tinygrad_edu.ops.activations import *

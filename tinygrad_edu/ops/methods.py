@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Op, Tensor, in_place, is_grad_enabled, real_numbers, refuse_read_only, writing
-from tinygrad_edu.errors import LeafInPlaceError
+from tinygrad_edu.errors import LeafInPlaceError, ShapeError
 from tinygrad_edu.ops import (
     activations,
     arithmetic,
@@ -66,6 +66,22 @@ def set_item(self: Tensor, index: Any, values: Any) -> None:
         self._data[index] = values
 
 
+def divide_with_remainder(self: Tensor, other: Any) -> Any:
+    """Return the pair ``(self // other, self % other)``."""
+    return self // other, self % other
+
+
+def divide_by_self_with_remainder(self: Tensor, other: Any) -> Any:
+    """Return the pair ``(other // self, other % self)``."""
+    return other // self, other % self
+
+
+def round_to_digits(self: Tensor, digits: int | None = None) -> Any:
+    """Return each element rounded to `digits` decimals, as `round` of NumPy; its derivative is 0."""
+    return np.round(self, 0 if digits is None else digits)
+
+
+def reshape_to_lengths(self: Tensor, *shape: Any) -> Any:
 def reshape_to_lengths(self: Tensor, *shape: Any, order: Any = "C") -> Any:
     """Return the same elements in another shape, as `reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
     return shapes.reshape.call(self, _lengths(shape), order)
@@ -73,7 +89,19 @@ def reshape_to_lengths(self: Tensor, *shape: Any, order: Any = "C") -> Any:
 
 def transpose_by_axes(self: Tensor, *axes: Any) -> Any:
     """Return the axes in another order, as `transpose`: ``t.transpose(1, 0)``, or reversed: ``t.transpose()``."""
+    if len(axes) == 2 and all(isinstance(axis, int) for axis in axes):
+        _refuse_to_exchange(self.ndim, *axes)
     return shapes.transpose.call(self, _lengths(axes) if axes else None)
+
+
+def _refuse_to_exchange(ndim: int, first: int, second: int) -> None:
+    """Refuse what would exchange two axes in PyTorch and here would be no order of the axes, or leave all in place."""
+    if ndim != 2 or (first % 2, second % 2) == (0, 1):
+        raise ShapeError(
+            f"transpose({first}, {second}) gives the order of all axes, of which there are {ndim}, as in NumPy: to "
+            f"exchange two, as in PyTorch, write swapaxes({first}, {second})"
+            + (f"; to leave both in place, transpose(({first}, {second}))." if ndim == 2 else ".")
+        )
 
 
 def _lengths(given: tuple[Any, ...]) -> Any:
@@ -109,6 +137,9 @@ METHODS: dict[str, Any] = {
     "__imatmul__": in_place(products.matmul),
     "__neg__": arithmetic.negative,
     "__abs__": arithmetic.abs,
+    "__divmod__": divide_with_remainder,
+    "__rdivmod__": divide_by_self_with_remainder,
+    "__round__": round_to_digits,
     # comparisons
     "__eq__": comparison(np.equal),
     "__ne__": comparison(np.not_equal),
@@ -142,6 +173,7 @@ METHODS: dict[str, Any] = {
     "sum": reduction.sum,
     "var": reduction.var,
     # shapes
+    "copy": shapes.identity,
     "broadcast_to": shapes.broadcast_to,
     "diag": diagonals.diag,
     "diagflat": diagonals.diagflat,
