@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 from tinygrad_edu.engine import Op
 from tinygrad_edu.ops import (
     activations,
+    adaptive_pooling,
     arithmetic,
+    attention,
     choosing,
     classification,
     convolution,
+    embeddings,
     indexing,
+    normalization,
     pooling,
     powers,
     products,
     reduction,
+    resizing,
     shape,
     trigonometry,
     windows,
@@ -25,22 +30,27 @@ from tinygrad_edu.ops import (
 from tinygrad_edu.ops import dropout as dropout
 from tinygrad_edu.ops import methods as methods  # which attaches them to Tensor
 from tinygrad_edu.ops.activations import *
+from tinygrad_edu.ops.adaptive_pooling import *
 from tinygrad_edu.ops.arithmetic import *
+from tinygrad_edu.ops.attention import *
 from tinygrad_edu.ops.choosing import *
 from tinygrad_edu.ops.classification import *
 from tinygrad_edu.ops.convolution import *
+from tinygrad_edu.ops.embeddings import *
 from tinygrad_edu.ops.indexing import *
+from tinygrad_edu.ops.normalization import *
 from tinygrad_edu.ops.pooling import *
 from tinygrad_edu.ops.powers import *
 from tinygrad_edu.ops.products import *
 from tinygrad_edu.ops.reduction import *
+from tinygrad_edu.ops.resizing import *
 from tinygrad_edu.ops.shape import *
 from tinygrad_edu.ops.trigonometry import *
 from tinygrad_edu.ops.windows import *
 
 _FILES = (
     arithmetic, choosing, powers, trigonometry, activations, shape, indexing, reduction, products,
-    classification, windows, convolution, pooling,
+    classification, windows, convolution, pooling, resizing, adaptive_pooling, normalization, embeddings, attention,
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
     __all__ = [name for file in _FILES for name in file.__all__]
