@@ -100,7 +100,7 @@ _P = st.sampled_from([2.0, 2.0, 1.0, 3.0, 1.5, 0.5, np.inf, -np.inf, 0.0])
 
 @st.composite
 def _norms(draw: Any, name: str) -> Call:
-    shape = draw(shapes(1, 3, empty=False))
+    shape = tuple(n + 1 for n in draw(shapes(1, 2, empty=False)))  # one number alone has no slope
     axis = draw(st.integers(-len(shape), len(shape) - 1) | st.just(tuple(range(len(shape)))))
     x = draw(arrays(shape, distinct=True)) - 97 / 32  # none is 0, and no two have the same absolute value
     settings = {"eps": draw(st.sampled_from([1e-12, 1e3]))} if name == "normalize" else {}
@@ -109,11 +109,14 @@ def _norms(draw: Any, name: str) -> Call:
 
 @st.composite
 def _cosines(draw: Any) -> Call:
-    of_x1, of_x2 = draw(broadcastable(empty=False).filter(lambda both: any(both)))
-    axes = max(len(of_x1), len(of_x2))
-    x1, x2 = (draw(arrays(shape, 0.25, 3.0)) for shape in (of_x1, of_x2))
-    axis = draw(st.integers(-axes, axes - 1))
-    return Call("cosine_similarity", [x1, -x2], axis=axis, eps=draw(st.sampled_from([1e-8, 20.0])))
+    """Draw vectors that are not parallel, where the cosine is greatest, and has no slope."""
+    of_x1, of_x2 = draw(broadcastable(max_dims=2, empty=False))
+    after, n = draw(st.integers(0, min(len(of_x1), len(of_x2)))), draw(st.integers(2, 3))
+    of_x1, of_x2 = ((*shape[: len(shape) - after], n, *shape[len(shape) - after :]) for shape in (of_x1, of_x2))
+    rising = np.arange(n).reshape(n, *[1] * after) * 4.0
+    x1, x2 = draw(arrays(of_x1, 0.25, 3.0)) + rising, draw(arrays(of_x2, 0.25, 3.0)) - rising
+    axis = draw(st.sampled_from([-1 - after, max(len(of_x1), len(of_x2)) - 1 - after]))
+    return Call("cosine_similarity", [x1, x2], axis=axis, eps=draw(st.sampled_from([1e-8, 1e3])))
 
 
 @st.composite
@@ -142,6 +145,11 @@ def _embeddings(draw: Any, name: str) -> Call:
     return Call(name, [indices, weight], padding_idx=draw(st.sampled_from([None, *unused])))
 
 
+def _uneven(x: Any) -> Any:
+    """Return other numbers, with no sums among them that cancel."""
+    return x / 2 + np.sqrt(np.arange(2.0, x.size + 2)).reshape(x.shape) / 4
+
+
 @st.composite
 def _attentions(draw: Any) -> Call:
     """Draw queries, keys and values with any mask: of booleans, also rows of False, or of differentiated numbers."""
@@ -150,7 +158,7 @@ def _attentions(draw: Any) -> Call:
     grouped = draw(st.booleans())
     of_query = (*batch, heads * draw(st.integers(1, 2)), queries) if grouped else (*batch, queries)
     of_key = (*batch, heads, keys) if grouped else (*batch, keys)
-    inputs = [draw(arrays((*of_query, width))), draw(arrays((*of_key, width))), draw(arrays((*of_key, out)))]
+    inputs = [_uneven(draw(arrays((*shape, n)))) for shape, n in ((of_query, width), (of_key, width), (of_key, out))]
     settings = {"scale": draw(st.sampled_from([None, 0.5, -1.0])), "enable_gqa": grouped}
     kind = draw(st.sampled_from(["none", "causal", "booleans", "numbers"]))
     of_mask = draw(st.sampled_from([(queries, keys), (queries, 1), (*of_query, keys)]))
