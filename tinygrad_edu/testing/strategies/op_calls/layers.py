@@ -161,7 +161,7 @@ def _attentions(draw: Any) -> Call:
     inputs = [_uneven(draw(arrays((*shape, n)))) for shape, n in ((of_query, width), (of_key, width), (of_key, out))]
     settings = {"scale": draw(st.sampled_from([None, 0.5, -1.0])), "enable_gqa": grouped}
     kind = draw(st.sampled_from(["none", "causal", "booleans", "numbers"]))
-    of_mask = draw(st.sampled_from([(queries, keys), (queries, 1), (*of_query, keys)]))
+    of_mask = draw(st.sampled_from([(queries, keys), (*of_query, keys)]))
     if kind == "causal":
         settings["is_causal"] = True
     elif kind != "none":
