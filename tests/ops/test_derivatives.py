@@ -24,6 +24,8 @@ LINEAR = [
     "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout", "unfold", "fold", "avg_pool1d", "interpolate",
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "resample", "resample_back", "pixel_shuffle", "pixel_unshuffle",
     "channel_shuffle", "embedding", "rows_at", "rows_added",
+    "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter", "scatter_add", "sum", "mean", "im2col",
+    "col2im", "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout",
 ]  # fmt: skip
 
 # Linear in each input alone.
