@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.ops.network_references import NETWORK_REFERENCES, batched, max_pool
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
 from tinygrad_edu.ops import dropout
 from tinygrad_edu.testing.laws import forward_is_plain
@@ -91,20 +92,6 @@ def windows_by_loop(x, kernel_size, stride, padding, dilation, border=0.0):
         yield r, c, window
 
 
-def pool_by_loop(reduce, border):
-    def reference(x, kernel_size, stride, padding):
-        found = {
-            (r, c): reduce(window, axis=(2, 3))
-            for r, c, window in windows_by_loop(x, kernel_size, stride or kernel_size, padding, (1, 1), border)
-        }
-        rows, columns = max(found)
-        return np.stack(
-            [np.stack([found[r, c] for c in range(columns + 1)], axis=-1) for r in range(rows + 1)], axis=-2
-        )
-
-    return reference
-
-
 def im2col_by_loop(x, kernel_size, stride, padding, dilation):
     n = len(x)
     columns = [w.reshape(n, -1) for _, _, w in windows_by_loop(x, kernel_size, stride, padding, dilation)]
@@ -158,23 +145,19 @@ def dropout_by_element(x, bits, scale, axes):
     return out.transpose(np.argsort(axes))
 
 
-def share_out_by_loop(values, chosen, size, kernel_size, stride):
-    kh, kw = kernel_size
+def share_out_by_loop(values, chosen, size, kernel_size, stride, dilation):
     images = np.zeros((*values.shape[:2], *size))
-    for n, c, row, column in np.ndindex(values.shape):
-        here = chosen[:, :, n, c, row, column]
-        top, left = row * stride[0], column * stride[1]
-        images[n, c, top : top + kh, left : left + kw] += here * values[n, c, row, column] / here.sum()
+    for i, j, n, c, row, column in np.argwhere(chosen):
+        share = values[n, c, row, column] / chosen[:, :, n, c, row, column].sum()
+        images[n, c, row * stride[0] + i * dilation[0], column * stride[1] + j * dilation[1]] += share
     return images
 
 
-def mean_of_chosen_by_loop(images, chosen, kernel_size, stride):
-    kh, kw = kernel_size
-    out = np.empty(chosen.shape[2:])
-    for n, c, row, column in np.ndindex(out.shape):
-        top, left = row * stride[0], column * stride[1]
-        here = chosen[:, :, n, c, row, column]
-        out[n, c, row, column] = images[n, c, top : top + kh, left : left + kw][here].mean()
+def mean_of_chosen_by_loop(images, chosen, kernel_size, stride, dilation):
+    out = np.zeros(chosen.shape[2:])
+    for i, j, n, c, row, column in np.argwhere(chosen):
+        pixel = images[n, c, row * stride[0] + i * dilation[0], column * stride[1] + j * dilation[1]]
+        out[n, c, row, column] += pixel / chosen[:, :, n, c, row, column].sum()
     return out
 
 
@@ -183,7 +166,6 @@ REFERENCES = {
     "identity": lambda x: x,
     "keep": lambda x, mask: np.where(mask, x, 0.0),
     "tanh_gradient": lambda cotangent, t: cotangent * (1 - t**2),
-    "linear": lambda x, weight: np.einsum("...k,ok->...o", x, weight),
     "astype": lambda x, dtype: x.astype(dtype),
     "dropout": dropout_by_element,
     "relu": lambda x: np.where(x > 0, x, 0.0),
@@ -202,12 +184,13 @@ REFERENCES = {
     "log_softmax": exact(lambda x, axis: np.log(naive_softmax(x, axis))),
     "sigmoid_cross_entropy": exact(lambda x, t: t * np.log(1 + np.exp(-x)) + (1 - t) * np.log(1 + np.exp(x))),
     "softmax_cross_entropy": exact(naive_cross_entropy), "cross_entropy": exact(naive_cross_entropy),
-    "im2col": im2col_by_loop, "col2im": col2im_by_loop, "conv2d": conv2d_by_loop,
+    "im2col": im2col_by_loop, "col2im": col2im_by_loop, "unfold": batched(im2col_by_loop, 4),
+    "fold": batched(col2im_by_loop, 3),
     "correlate": conv2d_by_loop, "correlate_images": correlate_images_by_loop,
     "correlate_kernels": correlate_kernels_by_loop,
-    "greatest": lambda x, border, **window: pool_by_loop(np.max, -np.inf)(x, padding=(0, 0), **window),
+    "greatest": lambda x, border, **window: max_pool(x, **window),
     "share_out": share_out_by_loop, "mean_of_chosen": mean_of_chosen_by_loop,
-    "max_pool2d": pool_by_loop(np.max, -np.inf), "avg_pool2d": pool_by_loop(np.mean, 0.0),
+    **NETWORK_REFERENCES,
 }  # fmt: skip
 
 

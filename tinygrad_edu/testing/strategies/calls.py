@@ -8,6 +8,8 @@ from tinygrad_edu.engine import Op
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy
 from tinygrad_edu.testing.strategies.op_calls.elementwise import ELEMENTWISE
+from tinygrad_edu.testing.strategies.op_calls.images import IMAGES
+from tinygrad_edu.testing.strategies.op_calls.layers import LAYERS
 from tinygrad_edu.testing.strategies.op_calls.networks import NETWORKS
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
@@ -20,6 +22,8 @@ OP_CALLS: dict[str, Strategy[Call]] = {
     **SEVERAL,
     **REDUCTION,
     **NETWORKS,
+    **IMAGES,
+    **LAYERS,
 }
 
 
