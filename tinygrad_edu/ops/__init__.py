@@ -17,8 +17,11 @@ from tinygrad_edu.ops import (
     convolution,
     diagonals,
     embeddings,
+    gaussian,
     indexing,
     joining,
+    logic,
+    logistic,
     normalization,
     padding,
     pooling,
@@ -44,8 +47,11 @@ from tinygrad_edu.ops.classification import *
 from tinygrad_edu.ops.convolution import *
 from tinygrad_edu.ops.diagonals import *
 from tinygrad_edu.ops.embeddings import *
+from tinygrad_edu.ops.gaussian import *
 from tinygrad_edu.ops.indexing import *
 from tinygrad_edu.ops.joining import *
+from tinygrad_edu.ops.logic import *
+from tinygrad_edu.ops.logistic import *
 from tinygrad_edu.ops.normalization import *
 from tinygrad_edu.ops.padding import *
 from tinygrad_edu.ops.pooling import *
@@ -60,9 +66,9 @@ from tinygrad_edu.ops.trigonometry import *
 from tinygrad_edu.ops.windows import *
 
 _FILES = (
-    arithmetic, choosing, powers, trigonometry, activations, shape, joining, splitting, padding, repeating,
-    diagonals, indexing, reduction, products, classification, windows, convolution, pooling, adaptive_pooling,
-    resizing, normalization, embeddings, attention,
+    logic, arithmetic, choosing, powers, logistic, gaussian, trigonometry, activations, shape, joining, splitting,
+    padding, repeating, diagonals, indexing, reduction, products, classification, windows, convolution, pooling,
+    adaptive_pooling, resizing, normalization, embeddings, attention,
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
     __all__ = [name for file in _FILES for name in file.__all__]
