@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.ops.network_references import NETWORK_REFERENCES, batched, max_pool
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
 from tinygrad_edu.ops import dropout
 from tinygrad_edu.testing.laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
+from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL, in_one, in_rows, of_a_list
 
 # --- Oracles: in extended precision, with no care for overflow; and plain loops over pixels ---
 
@@ -55,6 +57,25 @@ def scatter_by_loop(x, index, shape):
     return out.reshape(shape)
 
 
+def parts_by_loop(x, axis):
+    return [x.take(k, axis) for k in range(x.shape[axis])]
+
+
+def flatten_by_loop(x, start_axis, end_axis):
+    """Merge two axes at a time."""
+    first, last = (axis % max(x.ndim, 1) for axis in (start_axis, end_axis))
+    for _ in range(last - first):
+        x = x.reshape(*x.shape[:first], x.shape[first] * x.shape[first + 1], *x.shape[first + 2 :])
+    return x.reshape(x.shape or 1)
+
+
+def added_up_by_loop(x, positions, axis, length):
+    out = np.zeros((length, *np.moveaxis(x, axis, 0).shape[1:]))
+    for part, position in zip(np.moveaxis(x, axis, 0), positions, strict=True):
+        out[position] += part
+    return np.moveaxis(out, 0, axis)
+
+
 def windows_by_loop(x, kernel_size, stride, padding, dilation, border=0.0):
     """Yield (row, column, window (N, C, kh, kw)) for each place of the window, pixel by pixel."""
     (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel_size, stride, padding, dilation
@@ -70,20 +91,6 @@ def windows_by_loop(x, kernel_size, stride, padding, dilation, border=0.0):
         for i, j in np.ndindex(kh, kw):
             window[:, :, i, j] = pixel(top - ph + i * dh, left - pw + j * dw)
         yield r, c, window
-
-
-def pool_by_loop(reduce, border):
-    def reference(x, kernel_size, stride, padding):
-        found = {
-            (r, c): reduce(window, axis=(2, 3))
-            for r, c, window in windows_by_loop(x, kernel_size, stride or kernel_size, padding, (1, 1), border)
-        }
-        rows, columns = max(found)
-        return np.stack(
-            [np.stack([found[r, c] for c in range(columns + 1)], axis=-1) for r in range(rows + 1)], axis=-2
-        )
-
-    return reference
 
 
 def im2col_by_loop(x, kernel_size, stride, padding, dilation):
@@ -176,23 +183,19 @@ def dropout_by_element(x, bits, scale, axes):
     return out.transpose(np.argsort(axes))
 
 
-def share_out_by_loop(values, chosen, size, kernel_size, stride):
-    kh, kw = kernel_size
+def share_out_by_loop(values, chosen, size, kernel_size, stride, dilation):
     images = np.zeros((*values.shape[:2], *size))
-    for n, c, row, column in np.ndindex(values.shape):
-        here = chosen[:, :, n, c, row, column]
-        top, left = row * stride[0], column * stride[1]
-        images[n, c, top : top + kh, left : left + kw] += here * values[n, c, row, column] / here.sum()
+    for i, j, n, c, row, column in np.argwhere(chosen):
+        share = values[n, c, row, column] / chosen[:, :, n, c, row, column].sum()
+        images[n, c, row * stride[0] + i * dilation[0], column * stride[1] + j * dilation[1]] += share
     return images
 
 
-def mean_of_chosen_by_loop(images, chosen, kernel_size, stride):
-    kh, kw = kernel_size
-    out = np.empty(chosen.shape[2:])
-    for n, c, row, column in np.ndindex(out.shape):
-        top, left = row * stride[0], column * stride[1]
-        here = chosen[:, :, n, c, row, column]
-        out[n, c, row, column] = images[n, c, top : top + kh, left : left + kw][here].mean()
+def mean_of_chosen_by_loop(images, chosen, kernel_size, stride, dilation):
+    out = np.zeros(chosen.shape[2:])
+    for i, j, n, c, row, column in np.argwhere(chosen):
+        pixel = images[n, c, row * stride[0] + i * dilation[0], column * stride[1] + j * dilation[1]]
+        out[n, c, row, column] += pixel / chosen[:, :, n, c, row, column].sum()
     return out
 
 
@@ -201,7 +204,6 @@ REFERENCES = {
     "identity": lambda x: x,
     "keep": lambda x, mask: np.where(mask, x, 0.0),
     "tanh_gradient": lambda cotangent, t: cotangent * (1 - t**2),
-    "linear": lambda x, weight: np.einsum("...k,ok->...o", x, weight),
     "astype": lambda x, dtype: x.astype(dtype),
     "dropout": dropout_by_element,
     "one_minus_square": lambda x: 1 - x * x,
@@ -233,17 +235,23 @@ REFERENCES = {
     "scatter_add": scatter_by_loop,
     "scatter": lambda *arrays, indices, shape: sum(map(scatter_by_loop, arrays, indices, [shape] * len(arrays))),
     "concat": lambda *arrays, axis, ends: np.concatenate(arrays, axis),
+    **{name: of_a_list(getattr(np, name)) for name in JOINING if name not in ("concat", "block")},
+    **{name: in_one(getattr(np, name), np.concatenate) for name in SEVERAL if name not in ("unbind", "unstack")},
+    **{name: in_one(parts_by_loop, np.concatenate) for name in ("unbind", "unstack")}, "block": in_rows(np.block),
+    "flatten": flatten_by_loop, "surround": np.pad, "picked": lambda x, positions, axis: np.take(x, positions, axis),
+    "added_up": added_up_by_loop,
     "logsumexp": exact(lambda x, **along: np.log(np.sum(np.exp(x), **along))),
     "softmax": exact(naive_softmax),
     "log_softmax": exact(lambda x, axis: np.log(naive_softmax(x, axis))),
     "sigmoid_cross_entropy": exact(lambda x, t: t * np.log(1 + np.exp(-x)) + (1 - t) * np.log(1 + np.exp(x))),
     "softmax_cross_entropy": exact(naive_cross_entropy), "cross_entropy": exact(naive_cross_entropy),
-    "im2col": im2col_by_loop, "col2im": col2im_by_loop, "conv2d": conv2d_by_loop,
+    "im2col": im2col_by_loop, "col2im": col2im_by_loop, "unfold": batched(im2col_by_loop, 4),
+    "fold": batched(col2im_by_loop, 3),
     "correlate": conv2d_by_loop, "correlate_images": correlate_images_by_loop,
     "correlate_kernels": correlate_kernels_by_loop,
-    "greatest": lambda x, border, **window: pool_by_loop(np.max, -np.inf)(x, padding=(0, 0), **window),
+    "greatest": lambda x, border, **window: max_pool(x, **window),
     "share_out": share_out_by_loop, "mean_of_chosen": mean_of_chosen_by_loop,
-    "max_pool2d": pool_by_loop(np.max, -np.inf), "avg_pool2d": pool_by_loop(np.mean, 0.0),
+    **NETWORK_REFERENCES,
 }  # fmt: skip
 
 

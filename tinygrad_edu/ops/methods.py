@@ -17,12 +17,13 @@ from tinygrad_edu.engine import (
     values_of,
     writing,
 )
-from tinygrad_edu.errors import DTypeError, LeafInPlaceError
+from tinygrad_edu.errors import DTypeError, LeafInPlaceError, ShapeError
 from tinygrad_edu.ops import (
     activations,
     arithmetic,
     choosing,
     classification,
+    diagonals,
     gaussian,
     logic,
     logistic,
@@ -30,6 +31,8 @@ from tinygrad_edu.ops import (
     powers,
     products,
     reduction,
+    repeating,
+    splitting,
     trigonometry,
 )
 from tinygrad_edu.ops import shape as shapes
@@ -99,14 +102,41 @@ def set_item(self: Tensor, index: Any, values: Any) -> None:
         self._data[index] = values
 
 
-def reshape_to_lengths(self: Tensor, *shape: Any) -> Any:
+def divide_with_remainder(self: Tensor, other: Any) -> Any:
+    """Return the pair ``(self // other, self % other)``."""
+    return self // other, self % other
+
+
+def divide_by_self_with_remainder(self: Tensor, other: Any) -> Any:
+    """Return the pair ``(other // self, other % self)``."""
+    return other // self, other % self
+
+
+def round_to_digits(self: Tensor, digits: int | None = None) -> Any:
+    """Return each element rounded to `digits` decimals, as `round` of NumPy; its derivative is 0."""
+    return np.round(self, 0 if digits is None else digits)
+
+
+def reshape_to_lengths(self: Tensor, *shape: Any, order: Any = "C") -> Any:
     """Return the same elements in another shape, as `reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
-    return shapes.reshape.call(self, _lengths(shape))
+    return shapes.reshape.call(self, _lengths(shape), order)
 
 
 def transpose_by_axes(self: Tensor, *axes: Any) -> Any:
     """Return the axes in another order, as `transpose`: ``t.transpose(1, 0)``, or reversed: ``t.transpose()``."""
+    if len(axes) == 2 and all(isinstance(axis, int) for axis in axes):
+        _refuse_to_exchange(self.ndim, *axes)
     return shapes.transpose.call(self, _lengths(axes) if axes else None)
+
+
+def _refuse_to_exchange(ndim: int, first: int, second: int) -> None:
+    """Refuse what would exchange two axes in PyTorch and here would be no order of the axes, or leave all in place."""
+    if ndim != 2 or (first % 2, second % 2) == (0, 1):
+        raise ShapeError(
+            f"transpose({first}, {second}) gives the order of all axes, of which there are {ndim}, as in NumPy: to "
+            f"exchange two, as in PyTorch, write swapaxes({first}, {second})"
+            + (f"; to leave both in place, transpose(({first}, {second}))." if ndim == 2 else ".")
+        )
 
 
 def _lengths(given: tuple[Any, ...]) -> Any:
@@ -143,6 +173,9 @@ METHODS: dict[str, Any] = {
     "__neg__": arithmetic.negative,
     "__pos__": arithmetic.positive,
     "__abs__": arithmetic.abs,
+    "__divmod__": divide_with_remainder,
+    "__rdivmod__": divide_by_self_with_remainder,
+    "__round__": round_to_digits,
     # comparisons
     "__eq__": comparison(np.equal),
     "__ne__": comparison(np.not_equal),
@@ -229,12 +262,34 @@ METHODS: dict[str, Any] = {
     "sum": reduction.sum,
     "var": reduction.var,
     # shapes
+    "broadcast_to": shapes.broadcast_to,
+    "copy": shapes.identity,
+    "diag": diagonals.diag,
+    "diagflat": diagonals.diagflat,
+    "diagonal": diagonals.diagonal,
+    "dsplit": splitting.dsplit,
     "expand_dims": shapes.expand_dims,
+    "flatten": shapes.flatten,
     "flip": shapes.flip,
+    "fliplr": shapes.fliplr,
+    "flipud": shapes.flipud,
+    "hsplit": splitting.hsplit,
+    "moveaxis": shapes.moveaxis,
+    "ravel": shapes.ravel,
+    "repeat": repeating.repeat,
     "reshape": reshape_to_lengths,
+    "roll": shapes.roll,
+    "rot90": shapes.rot90,
+    "split": splitting.split,
     "squeeze": shapes.squeeze,
     "swapaxes": shapes.swapaxes,
+    "tile": repeating.tile,
+    "trace": diagonals.trace,
     "transpose": transpose_by_axes,
+    "tril": diagonals.tril,
+    "triu": diagonals.triu,
+    "unbind": splitting.unbind,
+    "vsplit": splitting.vsplit,
     # classification
     "log_softmax": classification.log_softmax,
     "softmax": classification.softmax,
@@ -262,3 +317,6 @@ def method(name: str, function: Any) -> Callable[..., Any]:
 for _name, _function in METHODS.items():
     setattr(Tensor, _name, method(_name, _function))
 Tensor.T = property(shapes.transpose.call, doc="The tensor with its axes reversed, as a view.")  # type: ignore[assignment, method-assign]
+Tensor.mT = property(  # type: ignore[assignment, method-assign]
+    lambda self: shapes.swapaxes.call(self, -2, -1), doc="The tensor with its last two axes exchanged, as a view."
+)
