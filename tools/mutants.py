@@ -393,16 +393,11 @@ def _check_conventions(wrong: Op) -> None:
 
 # --- Mutants that compute what the rule computes: no check can, or should, tell them from it ---
 
-ZERO = {
-    "floor_divide",
-    "sign",
-    "floor",
-    "ceil",
-    "trunc",
-    "round",
-}  # whose derivative is 0, whatever it is multiplied with
+# Their derivative is 0, whatever it is multiplied with.
+ZERO = {"floor_divide", "sign", "floor", "ceil", "trunc", "round"}
 EQUIVALENT = {
     r"lerp\.\w+: source: (x|y|weight|out) for g": "of that place only the dtype is taken",
+    r"hardswish\.x: source: out for x": "at the place that survives: out is below 3 where x is",
     r"xlogy\.x: source: out for x": "out is 0 where x is",
     r"logit\.x: source: 1.5 for 0.5": "what stands there is not chosen",
     r"nan_to_num\.x: source: x for values_of\(x\)": "NumPy answers that of a Tensor too",

@@ -3,6 +3,7 @@
 import itertools
 import linecache
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tests.ops.network_references import NETWORK_REFERENCES, batched, max_pool
-from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
+from tinygrad_edu.errors import DTypeError, MissingExtraError, ShapeError, TinygradError
 from tinygrad_edu.ops import dropout
 from tinygrad_edu.testing.laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
@@ -467,3 +468,21 @@ def test_relu_and_sigmoid_of_whole_numbers():
     assert tg.relu(np.array([True])).dtype == np.maximum(np.array([True]), 0).dtype
     assert tg.relu(-2.0) == 0
     np.testing.assert_allclose(tg.sigmoid(np.array([1, 2], np.uint8)), 1 / (1 + np.exp([-1.0, -2.0])))
+
+
+@pytest.mark.parametrize("f", [tg.softmax, tg.softmin, tg.log_softmax, tg.logsumexp, tg.silu, tg.logit, tg.tanhshrink])
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])
+def test_whole_numbers_give_what_floats_give(f, dtype):
+    x = np.array([1, 0, 1], dtype)
+    with np.errstate(divide="ignore"):
+        wanted = f(x.astype(np.float64))
+        np.testing.assert_allclose(f(x), wanted, rtol=1e-3 if f is tg.tanhshrink else 1e-15)
+        assert f(tg.Tensor(x)).dtype == np.float32
+        np.testing.assert_allclose(f(tg.Tensor(x)).numpy(), wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("f", [tg.erf, tg.gelu])
+def test_without_scipy_the_error_names_the_extra(f, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'tinygrad-edu\[scipy\]'"):
+        f(1.0)
