@@ -81,7 +81,6 @@ def round_to_digits(self: Tensor, digits: int | None = None) -> Any:
     return np.round(self, 0 if digits is None else digits)
 
 
-def reshape_to_lengths(self: Tensor, *shape: Any) -> Any:
 def reshape_to_lengths(self: Tensor, *shape: Any, order: Any = "C") -> Any:
     """Return the same elements in another shape, as `reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
     return shapes.reshape.call(self, _lengths(shape), order)
