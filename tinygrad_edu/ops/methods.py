@@ -7,14 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Op, Tensor, in_place, is_grad_enabled, real_numbers, refuse_read_only, writing
-from tinygrad_edu.errors import LeafInPlaceError, ShapeError
+from tinygrad_edu.engine import (
+    Op,
+    Tensor,
+    in_place,
+    is_grad_enabled,
+    real_numbers,
+    refuse_read_only,
+    values_of,
+    writing,
+)
+from tinygrad_edu.errors import DTypeError, LeafInPlaceError, ShapeError
 from tinygrad_edu.ops import (
     activations,
     arithmetic,
     choosing,
     classification,
     diagonals,
+    gaussian,
+    logic,
+    logistic,
     numpy_protocol,
     powers,
     products,
@@ -46,6 +58,30 @@ def comparison(compare: np.ufunc) -> Callable[[Tensor, Any], Any]:
 
     operator.__doc__ = f"Compare each element: a plain boolean array, as np.{compare.__name__} gives."
     return operator
+
+
+def combination(combine: np.ufunc) -> Callable[[Tensor, Any], Any]:
+    """Make of NumPy's `bitwise_and`, or the like, an operator that gives a plain array, of booleans a boolean one."""
+
+    def operator(self: Tensor, other: Any) -> Any:
+        return combine(*(_no_fractions(combine, values_of(x)) for x in (self, other)))
+
+    operator.__doc__ = f"Combine truth values, or the bits of integers: a plain array, as np.{combine.__name__} gives."
+    return operator
+
+
+def inverted(self: Tensor) -> Any:
+    """Return where a boolean tensor is False, or the inverted bits of integers: a plain array, as np.invert gives."""
+    return np.invert(_no_fractions(np.invert, self._data))
+
+
+def _no_fractions(ufunc: np.ufunc, values: Any) -> Any:
+    if np.asarray(values).dtype.kind not in "iub":
+        raise DTypeError(
+            f"np.{ufunc.__name__} is of booleans and integers, not {np.asarray(values).dtype}: compare first, in "
+            f"parentheses, as in (t > 0) & (t < 1)."
+        )
+    return values
 
 
 def get_item(self: Tensor, index: Any) -> Any:
@@ -135,6 +171,7 @@ METHODS: dict[str, Any] = {
     "__rmatmul__": reflected(products.matmul),
     "__imatmul__": in_place(products.matmul),
     "__neg__": arithmetic.negative,
+    "__pos__": arithmetic.positive,
     "__abs__": arithmetic.abs,
     "__divmod__": divide_with_remainder,
     "__rdivmod__": divide_by_self_with_remainder,
@@ -146,23 +183,76 @@ METHODS: dict[str, Any] = {
     "__le__": comparison(np.less_equal),
     "__gt__": comparison(np.greater),
     "__ge__": comparison(np.greater_equal),
+    "__and__": combination(np.bitwise_and),
+    "__rand__": combination(np.bitwise_and),
+    "__or__": combination(np.bitwise_or),
+    "__ror__": combination(np.bitwise_or),
+    "__xor__": combination(np.bitwise_xor),
+    "__rxor__": combination(np.bitwise_xor),
+    "__invert__": inverted,
     # elements, and NumPy's own functions
     "__getitem__": get_item,
     "__setitem__": set_item,
     "__array_ufunc__": numpy_protocol.array_ufunc,
     "__array_function__": numpy_protocol.array_function,
     # one element at a time
+    "arccos": trigonometry.arccos,
+    "arccosh": trigonometry.arccosh,
+    "arcsin": trigonometry.arcsin,
+    "arcsinh": trigonometry.arcsinh,
+    "arctan": trigonometry.arctan,
+    "arctan2": trigonometry.arctan2,
+    "arctanh": trigonometry.arctanh,
     "astype": arithmetic.astype,
+    "ceil": arithmetic.ceil,
     "clip": choosing.clip,
+    "copysign": arithmetic.copysign,
     "cos": trigonometry.cos,
+    "cosh": trigonometry.cosh,
+    "deg2rad": arithmetic.deg2rad,
+    "erf": gaussian.erf,
     "exp": powers.exp,
+    "exp2": powers.exp2,
+    "expm1": powers.expm1,
+    "floor": arithmetic.floor,
+    "fmod": arithmetic.fmod,
+    "hardshrink": activations.hardshrink,
+    "hypot": powers.hypot,
+    "lerp": choosing.lerp,
     "log": powers.log,
+    "log10": powers.log10,
+    "log1p": powers.log1p,
+    "log2": powers.log2,
+    "logaddexp": logistic.logaddexp,
+    "logit": logistic.logit,
+    "masked_fill": choosing.masked_fill,
+    "nan_to_num": choosing.nan_to_num,
+    "positive": arithmetic.positive,
+    "prelu": activations.prelu,
+    "rad2deg": arithmetic.rad2deg,
+    "reciprocal": arithmetic.reciprocal,
     "relu": activations.relu,
-    "sigmoid": activations.sigmoid,
+    "round": arithmetic.round,
+    "rsqrt": powers.rsqrt,
+    "sigmoid": logistic.sigmoid,
     "sin": trigonometry.sin,
+    "sinc": trigonometry.sinc,
+    "sinh": trigonometry.sinh,
     "sqrt": powers.sqrt,
     "square": powers.square,
+    "tan": trigonometry.tan,
     "tanh": trigonometry.tanh,
+    "trunc": arithmetic.trunc,
+    "xlogy": powers.xlogy,
+    # questions
+    "isclose": logic.isclose,
+    "isfinite": logic.isfinite,
+    "isinf": logic.isinf,
+    "isnan": logic.isnan,
+    "logical_and": logic.logical_and,
+    "logical_not": logic.logical_not,
+    "logical_or": logic.logical_or,
+    "logical_xor": logic.logical_xor,
     # reductions
     "logsumexp": reduction.logsumexp,
     "max": reduction.max,
@@ -172,8 +262,8 @@ METHODS: dict[str, Any] = {
     "sum": reduction.sum,
     "var": reduction.var,
     # shapes
-    "copy": shapes.identity,
     "broadcast_to": shapes.broadcast_to,
+    "copy": shapes.identity,
     "diag": diagonals.diag,
     "diagflat": diagonals.diagflat,
     "diagonal": diagonals.diagonal,
