@@ -12,6 +12,7 @@ from tinygrad_edu.ops import (
     arithmetic,
     choosing,
     classification,
+    contraction,
     convolution,
     indexing,
     pooling,
@@ -28,6 +29,7 @@ from tinygrad_edu.ops.activations import *
 from tinygrad_edu.ops.arithmetic import *
 from tinygrad_edu.ops.choosing import *
 from tinygrad_edu.ops.classification import *
+from tinygrad_edu.ops.contraction import *
 from tinygrad_edu.ops.convolution import *
 from tinygrad_edu.ops.indexing import *
 from tinygrad_edu.ops.pooling import *
@@ -39,7 +41,7 @@ from tinygrad_edu.ops.trigonometry import *
 from tinygrad_edu.ops.windows import *
 
 _FILES = (
-    arithmetic, choosing, powers, trigonometry, activations, shape, indexing, reduction, products,
+    arithmetic, choosing, powers, trigonometry, activations, shape, indexing, reduction, products, contraction,
     classification, windows, convolution, pooling,
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
