@@ -24,6 +24,7 @@ from tinygrad_edu.ops import (
     windows,
 )
 from tinygrad_edu.ops import dropout as dropout
+from tinygrad_edu.ops import linalg as linalg
 from tinygrad_edu.ops import methods as methods  # which attaches them to Tensor
 from tinygrad_edu.ops.activations import *
 from tinygrad_edu.ops.arithmetic import *

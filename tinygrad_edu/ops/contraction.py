@@ -221,14 +221,12 @@ def _in_order(x: Any, labels: Labels, wanted: Labels) -> Any:
 
 
 def _pair(x: Any, of_x: Labels, y: Any, of_y: Labels, wanted: Labels) -> tuple[Any, Labels]:
-    """Multiply two operands and sum over what is not wanted: a matrix product, or without sums a product of elements."""
+    """Multiply two operands and sum over what is not wanted: by a matrix product, or element by element."""
     x, of_x = _summed(x, of_x, wanted + of_y)
     y, of_y = _summed(y, of_y, wanted + of_x)
     stack = "".join(label for label in of_x if label in of_y and label in wanted)
     inner = "".join(label for label in of_x if label in of_y and label not in wanted)
-    left, right = (
-        "".join(label for label in one if label not in other) for one, other in ((of_x, of_y), (of_y, of_x))
-    )
+    left, right = ("".join(label for label in one if label not in other) for one, other in ((of_x, of_y), (of_y, of_x)))
     x, y = _in_order(x, of_x, stack + left + inner), _in_order(y, of_y, stack + inner + right)
     cut, lengths = len(stack), x.shape[: len(stack) + len(left)] + y.shape[len(stack) + len(inner) :]
     if not inner:

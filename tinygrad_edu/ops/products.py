@@ -121,7 +121,9 @@ def _pairs(axes: Any, x_axes: int, y_axes: int) -> tuple[tuple[int, ...], tuple[
     """Read the axes of `tensordot`: those of x and those of y, from 0."""
     if isinstance(axes, int | np.integer):
         if not 0 <= axes <= min(x_axes, y_axes):
-            raise ShapeError(f"tensordot: there are no {axes} axes to sum over in arrays of {x_axes} and {y_axes} axes.")
+            raise ShapeError(
+                f"tensordot: there are no {axes} axes to sum over in both: x has {x_axes}, and y {y_axes}."
+            )
         axes = range(x_axes - axes, x_axes), range(axes)
     of_x, of_y = axes
     return normalize_axis_tuple(of_x, x_axes, "axes of x"), normalize_axis_tuple(of_y, y_axes, "axes of y")
@@ -146,7 +148,7 @@ def vdot(x: Any, y: Any) -> Any:
 
 
 def inner(x: Any, y: Any) -> Any:
-    """Return the sum of the products over the last axes of both: (..., k), (***, k) -> (..., ***). A number multiplies."""
+    """Return the sum of the products over the last axes of both. A number multiplies."""
     if np.ndim(x) == 0 or np.ndim(y) == 0:
         return multiply(x, y)
     return tensordot(x, y, (-1, -1))
