@@ -12,19 +12,21 @@ from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, shapes
 SMOOTH = [
     "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos", "tanh",
     "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "sigmoid_cross_entropy", "matmul",
-    "linear", "where", "keep", "tanh_gradient", "correlate",
+    "linear", "where", "keep", "tanh_gradient", "correlate", "einsum", "tensordot", "kron", "inv", "solve",
+    "logabsdet", "cholesky_factor", "matrix_power", "svdvals", "eigenvalues", "orthogonal_triangular",
 ]  # fmt: skip
 
 # Linear in all their inputs together.
 LINEAR = [
     "add", "subtract", "negative", "where", "identity", "astype", "reshape", "transpose", "swapaxes", "expand_dims",
     "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter_add", "sum", "mean", "im2col", "col2im",
-    "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout",
+    "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout", "take_diagonal", "put_diagonal",
 ]  # fmt: skip
 
 # Linear in each input alone.
 BILINEAR = [
     "multiply", "matmul", "linear", "conv2d", "correlate", "correlate_images", "correlate_kernels",
+    "bmm", "dot", "inner", "vdot", "outer", "kron", "tensordot",
 ]  # fmt: skip
 
 

@@ -205,7 +205,7 @@ singular_triplets.vjps(x=_singular_triplets_x)
 @op
 def undifferentiable(x: Array, /, values: Array, what: str) -> Array:
     """Return values that come of x and have no derivative: a gradient that is not 0 is an error."""
-    return np.asarray(values, x.dtype if x.dtype.kind == "f" else None)
+    return np.array(values, x.dtype if x.dtype.kind == "f" else None)
 
 
 def _refuse_gradient(g: Any, x_shape: tuple[int, ...], x_dtype: Any, what: str) -> ndarray:

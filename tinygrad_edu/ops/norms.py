@@ -52,7 +52,11 @@ def _sum_of_powers(size: ndarray, p: float, axis: Any) -> ndarray:
 
 def _scale(size: ndarray, p: float, axis: Any) -> ndarray:
     """Return the power of 2 below the number that counts most: the greatest, or for p < 0 the smallest."""
-    top = np.max(size, axis=axis, keepdims=True, initial=0) if p > 0 else np.min(size, axis=axis, keepdims=True)
+    top = (
+        np.max(size, axis=axis, keepdims=True, initial=0)
+        if p > 0
+        else np.min(size, axis=axis, keepdims=True, initial=np.inf)
+    )
     usual = np.isfinite(top) & (top > 0)
     return np.where(usual, np.ldexp(size.dtype.type(1), np.frexp(np.where(usual, top, 1))[1] - 1), 1).astype(size.dtype)
 

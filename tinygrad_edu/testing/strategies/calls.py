@@ -8,6 +8,7 @@ from tinygrad_edu.engine import Op
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy
 from tinygrad_edu.testing.strategies.op_calls.elementwise import ELEMENTWISE
+from tinygrad_edu.testing.strategies.op_calls.linalg import LINALG
 from tinygrad_edu.testing.strategies.op_calls.networks import NETWORKS
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION
 from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE
@@ -17,6 +18,7 @@ OP_CALLS: dict[str, Strategy[Call]] = {
     **SHAPE,
     **REDUCTION,
     **NETWORKS,
+    **LINALG,
 }
 
 
