@@ -21,6 +21,8 @@ LINEAR = [
     "add", "subtract", "negative", "where", "identity", "astype", "reshape", "transpose", "swapaxes", "expand_dims",
     "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter_add", "sum", "mean", "im2col", "col2im",
     "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout", "take_diagonal", "put_diagonal",
+    "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter", "scatter_add", "sum", "mean", "im2col",
+    "col2im", "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout",
 ]  # fmt: skip
 
 # Linear in each input alone.
