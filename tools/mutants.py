@@ -381,7 +381,12 @@ def _check_conventions(wrong: Op) -> None:
 
 # --- Mutants that compute what the rule computes: no check can, or should, tell them from it ---
 
-ZERO = {"floor_divide", "sign"}  # whose derivative is 0, whatever it is multiplied with
+ZERO = {
+    "floor_divide",
+    "sign",
+    "sign_of_det",
+    "undifferentiable",
+}  # whose derivative is 0, whatever it is multiplied with
 EQUIVALENT = {
     r"(add\..|subtract\.x|remainder\.x|identity\.x): a view of g": "the derivative is 1",
     r"relu\.x: source: x for out": "x > 0 where max(x, 0) > 0",

@@ -227,6 +227,7 @@ REFERENCES = {
     **{name: getattr(np.linalg, name) for name in
        ("inv", "solve", "det", "svdvals", "matrix_power", "pinv", "norm", "vector_norm", "matrix_norm", "cond")},
     "pseudo_inverse": np.linalg.pinv, "logabsdet": lambda x: np.linalg.slogdet(x)[1],
+    "sign_of_det": lambda x: np.sign(np.linalg.det(x)),
     "cofactors": cofactors_by_minors, "cofactors_change": cofactors_change_by_difference,
     "cholesky_factor": lambda x: np.linalg.cholesky((x + np.swapaxes(x, -1, -2)) / 2),
     "eigenvalues": lambda x: np.linalg.eigvalsh((x + np.swapaxes(x, -1, -2)) / 2),

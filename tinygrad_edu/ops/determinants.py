@@ -6,7 +6,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.linalg import LinAlgError
 
-from tinygrad_edu.engine import Array, Tensor, from_numpy, op, values_of
+from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.ops.inverses import inv
 from tinygrad_edu.ops.products import matmul, transposed
 from tinygrad_edu.ops.reduction import sum
@@ -131,13 +131,18 @@ def logabsdet(x: Array) -> Array:
 logabsdet.vjps(x=lambda g, x: _each(g) * transposed(inv(x)))
 
 
+@op
+def sign_of_det(x: Array) -> Array:
+    """Return the sign of the determinant of each matrix: -1, 0 or 1. Its derivative is 0."""
+    return np.asarray(np.linalg.slogdet(x).sign)
+
+
+sign_of_det.vjps(x=lambda g, x_shape, x_dtype: np.zeros(x_shape, x_dtype))
+
+
 def slogdet(x: Any, /) -> SlogdetResult:
     """Return the sign of the determinant of each matrix, and the logarithm of its absolute value.
 
-    The sign is a constant, without a gradient. At a singular matrix the logarithm is -inf, and has no derivative.
+    At a singular matrix the logarithm is -inf, and has no derivative.
     """
-    logarithm = logabsdet(x)
-    sign = np.linalg.slogdet(values_of(x)).sign
-    if isinstance(x, Tensor):
-        sign = from_numpy(np.asarray(sign, logarithm.dtype))
-    return SlogdetResult(sign, logarithm)
+    return SlogdetResult(sign_of_det(x), logabsdet(x))

@@ -220,7 +220,7 @@ LINALG: dict[str, Strategy[Call]] = {
     "bmm": _bmms(), "dot": _sums_over_last("dot"), "inner": _sums_over_last("inner"), "vdot": _vdots(),
     "outer": _all_pairs("outer"), "kron": _all_pairs("kron"), "tensordot": _tensordots(), "einsum": _einsums(),
     **{name: _diagonals(name) for name in ("take_diagonal", "put_diagonal")},
-    **{name: _of(name, _invertible()) for name in ("inv", "logabsdet", "cofactors", "cholesky_factor")},
+    **{name: _of(name, _invertible()) for name in ("inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor")},
     "solve": _solves(), "det": _dets(), "cofactors_change": _cofactors_changes(),
     "matrix_power": _of("matrix_power", _invertible(), n=st.integers(-3, 5)),
     **{name: _of(name, _rectangular()) for name in ("svdvals", "pseudo_inverse")},
