@@ -409,6 +409,11 @@ EQUIVALENT = {
     r"matmul\.y: source: (g|out) for x|matmul\.y: source: (x|y|out) for g": "of the places that survive only "
     "lengths of the stack are taken",
     r"(where\.[xy]|keep\.x): saved value mutated": "a condition holds no numbers",
+    r"(cholesky_factor|eigenvalues|eigenpairs)\.x: transposed": "the gradient is symmetric",
+    r"(cholesky_factor|eigenpairs)\.x: source: ([xg] for out|(out|x) for g)|cofactors_change\.x: source: "
+    "(g|direction|out) for x": "of the places that survive only the shape or the dtype is taken",
+    r"(cholesky_factor|cofactors_change)\.x: source: 2 for 1": "of a square, the other length is the same",
+    r"eigenpairs\.x: source: _differences\(values\) - same for .*": "the diagonal is left out",
     r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y where x == y or y is greater",
 }
 

@@ -230,8 +230,9 @@ REFERENCES = {
     "sign_of_det": lambda x: np.sign(np.linalg.det(x)),
     "cofactors": cofactors_by_minors, "cofactors_change": cofactors_change_by_difference,
     "cholesky_factor": lambda x: np.linalg.cholesky((x + np.swapaxes(x, -1, -2)) / 2),
-    "eigenvalues": lambda x: np.linalg.eigvalsh((x + np.swapaxes(x, -1, -2)) / 2),
-    "eigenpairs": joined(lambda x: np.linalg.eigh((x + np.swapaxes(x, -1, -2)) / 2), lambda w, v: (w[..., None, :], v)),
+    "eigenvalues": lambda x, UPLO: np.linalg.eigvalsh((x + np.swapaxes(x, -1, -2)) / 2, UPLO),
+    "eigenpairs": joined(
+        lambda x, UPLO: np.linalg.eigh((x + np.swapaxes(x, -1, -2)) / 2, UPLO), lambda w, v: (w[..., None, :], v)),
     "singular_triplets": joined(
         np.linalg.svd, lambda u, s, v: (u, s[..., None, :], np.swapaxes(v, -1, -2)), lambda s: s[1].shape[-1]),
     "orthogonal_triangular": joined(np.linalg.qr, lambda q, r: (q, np.swapaxes(r, -1, -2))),

@@ -80,15 +80,18 @@ def cholesky(x: Any, /, *, upper: bool = False) -> Any:
 
 
 @op
-def eigenvalues(x: Array) -> Array:
+def eigenvalues(x: Array, /, UPLO: Any = "L") -> Array:
     """Return the eigenvalues of (x + x.T) / 2, ascending."""
-    return np.linalg.eigvalsh(mean_with_transpose(x))
+    return np.linalg.eigvalsh(mean_with_transpose(x), UPLO)
 
 
 @op
-def eigenpairs(x: Array) -> Array:
-    """Return the eigenvalues of (x + x.T) / 2, ascending, and below each its eigenvector: (..., n + 1, n)."""
-    values, vectors = np.linalg.eigh(mean_with_transpose(x))
+def eigenpairs(x: Array, /, UPLO: Any = "L") -> Array:
+    """Return the eigenvalues of (x + x.T) / 2, ascending, and below each its eigenvector: (..., n + 1, n).
+
+    `UPLO` is how NumPy is asked, which may choose other signs.
+    """
+    values, vectors = np.linalg.eigh(mean_with_transpose(x), UPLO)
     return np.concatenate([values[..., None, :], vectors], axis=-2)
 
 
@@ -119,7 +122,7 @@ def eigvalsh(x: Any, UPLO: str = "L") -> Any:
 
     Of equal eigenvalues the first derivative is one of several, and there is no second: NaN, as in PyTorch.
     """
-    return eigenvalues(symmetric(x, UPLO.upper()))
+    return eigenvalues(symmetric(x, UPLO.upper()), UPLO)
 
 
 def eigh(x: Any, UPLO: str = "L") -> EighResult:
@@ -137,7 +140,7 @@ def eigh(x: Any, UPLO: str = "L") -> EighResult:
     eigenvectors a meaning: what is computed of them should be the same for the other.
     """
     x = symmetric(x, UPLO.upper())
-    return EighResult(eigenvalues(x), eigenpairs(x)[..., 1:, :])
+    return EighResult(eigenvalues(x, UPLO), eigenpairs(x, UPLO)[..., 1:, :])
 
 
 # --- Singular values ---

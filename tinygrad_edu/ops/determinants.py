@@ -55,11 +55,7 @@ def _second_change(g: Any, direction: Any, x: Any) -> Any:
     """Return the change of `cofactors_change` with x, by an inverse; of fewer than three rows there is none."""
     if x.shape[-1] < 3:
         return np.zeros(x.shape, x.dtype)
-    with np.errstate(all="ignore"):
-        condition = np.linalg.cond(values_of(x)).max(initial=0) if x.size else 0
-    if not condition * np.finfo(x.dtype).eps < 1e-3:
-        raise LinAlgError("op det: its third derivative is not known at a singular matrix, or near one.")
-    y = inv(x)
+    y = _inverse(x)
     change = (
         (_product(y, g) * _product(y, direction) - _product(_chain(y, g), direction)) * y
         - _product(y, direction) * _chain(y, g)
@@ -68,6 +64,14 @@ def _second_change(g: Any, direction: Any, x: Any) -> Any:
         + _chain(y, direction, g)
     )
     return _each(det(x)) * transposed(change)
+
+
+def _inverse(x: Any) -> Any:
+    with np.errstate(all="ignore"):
+        condition = np.linalg.cond(values_of(x)).max() if x.size else 0
+    if not condition * np.finfo(x.dtype).eps < 1e-3:
+        raise LinAlgError("op det: its third derivative is not known at a singular matrix, or near one.")
+    return inv(x)
 
 
 def _chain(y: Any, *factors: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from tinygrad_edu.engine import Array, op, values_of
+from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.products import matmul, transposed
@@ -64,6 +64,8 @@ def symmetric(x: Any, triangle: str) -> Any:
         raise LinAlgError(f"a stack of square matrices has a shape (..., n, n), not {values.shape}.")
     lower = np.tri(values.shape[-1], dtype=bool)
     whole = np.where(lower if triangle == "L" else lower.T, values, np.swapaxes(values, -1, -2))
+    if not isinstance(x, Tensor):
+        return whole
     if np.array_equal(whole, values, equal_nan=values.dtype.kind == "f"):
         return x
     return mean_with_transpose(x) + (whole - mean_with_transpose(values))

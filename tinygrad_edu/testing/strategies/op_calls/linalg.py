@@ -111,14 +111,12 @@ def _generic(m: int, n: int) -> Array:
     return np.asarray((u[:, : min(m, n)] * np.array([1.0, 2.0, 3.0, 4.0])[: min(m, n)]) @ v[: min(m, n)])
 
 
-@st.composite
-def _stacks(draw: Any) -> Shape:
-    return draw(st.sampled_from([(1,), (2,), (2,), (2, 1), (0,)]))
+_STACKS: Strategy[Shape] = st.sampled_from([(1,), (2,), (2,), (2, 1), (0,)])
 
 
 @st.composite
 def _invertible(draw: Any, /, stack: Shape | None = None, n: int | None = None) -> Array:
-    stack, n = draw(_stacks()) if stack is None else stack, draw(st.integers(0, 3)) if n is None else n
+    stack, n = draw(_STACKS) if stack is None else stack, draw(st.integers(0, 3)) if n is None else n
     return np.asarray(2 * np.eye(n) + draw(arrays((*stack, n, n), -0.5, 0.5)))
 
 
@@ -127,7 +125,7 @@ def _rectangular(draw: Any, /, square: bool = False, tall: bool = False, least: 
     """Draw matrices whose singular values are apart."""
     m, n = (draw(st.integers(least, 3)) for _ in range(2))
     m, n = (m, m) if square else (max(m, n), min(m, n)) if tall else (m, n)
-    return np.asarray(_generic(m, n) + 0.1 * draw(arrays((*draw(_stacks()), m, n), -1, 1)))
+    return np.asarray(_generic(m, n) + 0.1 * draw(arrays((*draw(_STACKS), m, n), -1, 1)))
 
 
 @st.composite
@@ -135,7 +133,7 @@ def _symmetric(draw: Any) -> Array:
     n = draw(_LENGTHS)
     vectors = np.linalg.qr(np.random.default_rng(6).standard_normal((n, n))).Q
     matrix = (vectors * np.array([-1.5, 1.0, 2.5])[:n]) @ vectors.T
-    return np.asarray(matrix + 0.1 * draw(arrays((*draw(_stacks()), n, n), -1, 1)))
+    return np.asarray(matrix + 0.1 * draw(arrays((*draw(_STACKS), n, n), -1, 1)))
 
 
 @st.composite
@@ -146,7 +144,7 @@ def _of(draw: Any, /, name: str, matrices: Strategy[Array], **settings: Strategy
 @st.composite
 def _solves(draw: Any) -> Call:
     n, k = _several(draw, 2)
-    stack = draw(_stacks())
+    stack = draw(_STACKS)
     of_b = draw(st.sampled_from([(n,), (n, k), (*stack, n, k), (*(1 for _ in stack), n, k), (2, *stack, n, k)]))
     return Call("solve", [draw(_invertible(stack, n)), draw(arrays(of_b))])
 
@@ -226,7 +224,7 @@ LINALG: dict[str, Strategy[Call]] = {
     **{name: _of(name, _rectangular()) for name in ("svdvals", "pseudo_inverse")},
     "pinv": _of("pinv", _rectangular(), rcond=st.sampled_from([None, 1e-10])),
     "singular_triplets": _of("singular_triplets", _rectangular(), full_matrices=st.booleans()),
-    **{name: _of(name, _symmetric()) for name in ("eigenvalues", "eigenpairs")},
+    **{name: _of(name, _symmetric(), UPLO=st.sampled_from("LU")) for name in ("eigenvalues", "eigenpairs")},
     "orthogonal_triangular": _of("orthogonal_triangular", _rectangular(tall=True)),
     "undifferentiable": _undifferentiables(), "p_norm": _p_norms(), "vector_norm": _vector_norms(), "norm": _norms(),
     "matrix_norm": _of("matrix_norm", _rectangular(), ord=_MATRIX_ORDERS, keepdims=st.booleans()),
