@@ -1,6 +1,5 @@
 """Norms of vectors and matrices, and what they measure: conditions and ranks."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,18 +13,16 @@ from tinygrad_edu.ops.choosing import keep, where
 from tinygrad_edu.ops.decompositions import svdvals
 from tinygrad_edu.ops.inverses import inv
 from tinygrad_edu.ops.powers import power
-from tinygrad_edu.ops.reduction import max, min, sum
+from tinygrad_edu.ops.reduction import Axis, max, min, sum
 from tinygrad_edu.ops.shape import broadcast_to, reshape, transpose
 
 __all__ = ["cond", "matrix_norm", "matrix_rank", "norm", "vector_norm"]
-
-Axes = int | Sequence[int] | None
 
 # --- Norms of vectors ---
 
 
 @op
-def p_norm(x: Array, /, p: float, axis: Any, keepdims: bool = False) -> Array:
+def power_norm(x: Array, /, p: float, axis: Any, keepdims: bool = False) -> Array:
     """Return (sum(|x| ** p)) ** (1 / p) over `axis`, for a finite p; for 0, how many elements are not 0.
 
     Where the sum would leave the range of the dtype, it is taken of x over a power of 2 that is as large as x.
@@ -61,7 +58,7 @@ def _scale(size: ndarray, p: float, axis: Any) -> ndarray:
     return np.where(usual, np.ldexp(size.dtype.type(1), np.frexp(np.where(usual, top, 1))[1] - 1), 1).astype(size.dtype)
 
 
-def _p_norm_x(g: Any, x: Any, out: Any, p: float, axis: Any) -> Any:
+def _power_norm_x(g: Any, x: Any, out: Any, p: float, axis: Any) -> Any:
     """Return g times sign(x) |x / out| ** (p - 1), whatever the size of x; 0 where out is, and for p < 1 where x is."""
     kept = tuple(1 if a in axis else n for a, n in enumerate(x.shape))
     g, out = reshape(g, kept), reshape(out, kept)
@@ -77,10 +74,10 @@ def _p_norm_x(g: Any, x: Any, out: Any, p: float, axis: Any) -> Any:
     return g * sign(x) * keep(power(where(counts, abs(share), 1), p - 1), counts)
 
 
-p_norm.vjps(x=_p_norm_x)
+power_norm.vjps(x=_power_norm_x)
 
 
-def vector_norm(x: Any, /, *, axis: Axes = None, keepdims: bool = False, ord: Any = 2) -> Any:
+def vector_norm(x: Any, /, *, axis: Axis = None, keepdims: bool = False, ord: Any = 2) -> Any:
     """Return the norm of the vectors along `axis`, one axis or several, or of all elements, as `norm`."""
     x = _floating(x)
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
@@ -91,7 +88,7 @@ def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     if isinstance(ord, str):
         raise ValueError(f"norm: a norm of vectors has a number as its order, not {ord!r}.")
     if ord is None or np.isfinite(ord):
-        return p_norm(x, 2 if ord is None else ord, axes, keepdims)
+        return power_norm(x, 2 if ord is None else ord, axes, keepdims)
     return (max if ord > 0 else min)(abs(x), axes, keepdims)
 
 
@@ -116,7 +113,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     rest = tuple(a for a in range(x.ndim) if a not in axes)
     extremum = max if ord == "nuc" or (not isinstance(ord, str | None) and ord > 0) else min
     if ord is None or ord in ("fro", "f"):
-        out = p_norm(x, 2, axes)
+        out = power_norm(x, 2, axes)
     elif ord in (1, -1, np.inf, -np.inf):
         added, compared = axes if np.isfinite(ord) else axes[::-1]
         out = extremum(sum(abs(x), added, keepdims=True), compared, keepdims=True)
@@ -130,7 +127,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     return reshape(out, tuple(1 if a in axes else n for a, n in enumerate(x.shape) if keepdims or a not in axes))
 
 
-def norm(x: Any, ord: Any = None, axis: Axes = None, keepdims: bool = False) -> Any:
+def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the norm of vectors, of matrices, or of all elements: NumPy's ``linalg.norm``.
 
     Parameters

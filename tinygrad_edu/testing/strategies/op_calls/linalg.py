@@ -178,11 +178,11 @@ def _unequal(shape: Shape) -> Strategy[Array]:
 
 
 @st.composite
-def _p_norms(draw: Any) -> Call:
+def _power_norms(draw: Any) -> Call:
     shape = draw(shapes(empty=False))
     axis = tuple(draw(st.lists(st.sampled_from(range(len(shape))), unique=True))) if shape else ()
     x = draw(arrays(shape, away_from=(0.0,)))
-    return Call("p_norm", [x], p=draw(_ORDERS), axis=axis, keepdims=draw(st.booleans()))
+    return Call("power_norm", [x], p=draw(_ORDERS), axis=axis, keepdims=draw(st.booleans()))
 
 
 @st.composite
@@ -226,7 +226,8 @@ LINALG: dict[str, Strategy[Call]] = {
     "singular_triplets": _of("singular_triplets", _rectangular(), full_matrices=st.booleans()),
     **{name: _of(name, _symmetric(), UPLO=st.sampled_from("LU")) for name in ("eigenvalues", "eigenpairs")},
     "orthogonal_triangular": _of("orthogonal_triangular", _rectangular(tall=True)),
-    "undifferentiable": _undifferentiables(), "p_norm": _p_norms(), "vector_norm": _vector_norms(), "norm": _norms(),
+    "undifferentiable": _undifferentiables(), "power_norm": _power_norms(),
+    "vector_norm": _vector_norms(), "norm": _norms(),
     "matrix_norm": _of("matrix_norm", _rectangular(), ord=_MATRIX_ORDERS, keepdims=st.booleans()),
     "cond": _of("cond", _rectangular(square=True, least=2), p=_MATRIX_ORDERS | st.none()),
 }  # fmt: skip
