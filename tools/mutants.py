@@ -395,6 +395,16 @@ def _check_conventions(wrong: Op) -> None:
 
 # Their derivative is 0, whatever it is multiplied with.
 ZERO = {"floor_divide", "sign", "floor", "ceil", "trunc", "round"}
+ZERO = {
+    "floor_divide",
+    "sign",
+    "sign_of_det",
+    "undifferentiable",
+    "floor",
+    "ceil",
+    "trunc",
+    "round",
+}  # whose derivative is 0, whatever it is multiplied with
 EQUIVALENT = {
     r"lerp\.\w+: source: (x|y|weight|out) for g": "of that place only the dtype is taken",
     r"hardswish\.x: source: out for x": "at the place that survives: out is below 3 where x is",
@@ -428,6 +438,11 @@ EQUIVALENT = {
     "lengths of the stack are taken",
     r"diagonal\.x: source: out for g": "of the places that survive only the lengths are taken",
     r"(where\.[xy]|keep\.x): saved value mutated": "a condition holds no numbers",
+    r"(cholesky_factor|eigenvalues|eigenpairs)\.x: transposed": "the gradient is symmetric",
+    r"(cholesky_factor|eigenpairs)\.x: source: ([xg] for out|(out|x) for g)|cofactors_change\.x: source: "
+    "(g|direction|out) for x": "of the places that survive only the shape or the dtype is taken",
+    r"(cholesky_factor|cofactors_change)\.x: source: 2 for 1": "of a square, the other length is the same",
+    r"eigenpairs\.x: source: _differences\(values\) - same for .*": "the diagonal is left out",
     r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y where x == y or y is greater",
 }
 

@@ -166,6 +166,32 @@ def test_float16_statistics_of_many_numbers(f, wanted):
     np.testing.assert_allclose(x.grad, wide.grad, rtol=0.02)
 
 
+# --- Norms and singular values where they have no derivative: what PyTorch 2.13 gives ---
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "derivative"),
+    [
+        *[(lambda x, p=p: tg.linalg.norm(x, p), [0.0, 0.0], [0, 0]) for p in (0, 0.5, 1, 1.5, 2, 3, -1)],
+        *[(lambda x, p=p: tg.linalg.norm(x, p), [0.0, 0.0], [0, 0]) for p in (np.inf, -np.inf)],
+        (lambda x: tg.linalg.norm(x, 0), [0.0, 3.0], [0, 0]), (lambda x: tg.linalg.norm(x, 1), [0.0, -3.0], [0, -1]),
+        (lambda x: tg.linalg.norm(x, 0.5), [0.0, -4.0], [0, -1]), (lambda x: tg.linalg.norm(x, -1), [0.0, 2.0], [0, 0]),
+        (lambda x: tg.linalg.norm(x, np.inf), [2.0, -2.0, 1.0], [0.5, -0.5, 0]),
+        (lambda x: tg.linalg.norm(x, -np.inf), [2.0, -2.0, 3.0], [0.5, -0.5, 0]),
+        (lambda x: tg.linalg.norm(x, "fro"), np.zeros((2, 2)), np.zeros((2, 2))),
+        (lambda x: tg.linalg.norm(x, 1), [[1.0, -1.0], [1.0, 1.0]], [[0.5, -0.5], [0.5, 0.5]]),
+        (lambda x: tg.linalg.norm(x, 2), np.eye(2), np.eye(2) / 2), (tg.linalg.svdvals, np.eye(3), np.eye(3)),
+        (tg.linalg.eigvalsh, np.eye(3), np.eye(3)), (lambda x: tg.linalg.cond(x, 1), np.ones((2, 2)), np.zeros((2, 2))),
+        (lambda x: tg.linalg.matrix_power(x, 0), np.eye(2), np.zeros((2, 2))),
+        (lambda x: tg.linalg.slogdet(x).sign, np.eye(2), np.zeros((2, 2))),
+        (tg.linalg.det, [[np.nan, 1.0], [1.0, 1.0]], np.full((2, 2), np.nan)),
+    ],
+)  # fmt: skip
+def test_norms_and_values_where_they_have_no_derivative(f, x, derivative):
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(gradient(f, x), derivative, atol=1e-15)
+
+
 # --- NaN: what PyTorch 2.13 gives for the same ---
 
 

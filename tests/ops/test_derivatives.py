@@ -20,6 +20,8 @@ SMOOTH = [
     "expm1", "log2", "log10", "log1p", "logaddexp", "rsqrt", "reciprocal", "cbrt", "hypot", "hypot_share", "lerp",
     "xlogy", "logit", "erf", "normal_cdf", "gelu", "gelu_by_tanh", "silu", "mish", "logsigmoid", "softplus",
     "one_minus_square", "tanhshrink", "glu", "softmin", "masked_fill",
+    "einsum", "tensordot", "kron", "inv", "solve", "logabsdet", "cholesky_factor", "matrix_power", "svdvals",
+    "eigenvalues",
 ]  # fmt: skip
 
 # Linear in all their inputs together.
@@ -37,12 +39,14 @@ LINEAR = [
     "avg_pool2d", "positive", "deg2rad", "rad2deg", "keep", "share_out", "mean_of_chosen", "dropout",
     "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter", "scatter_add", "sum", "mean", "im2col",
     "col2im", "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout",
+    "take_diagonal", "put_diagonal",
 ]  # fmt: skip
 
 # Linear in each input alone.
 BILINEAR = [
     "multiply", "matmul", "map_rows", "linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
     "correlate", "correlate_images", "correlate_kernels",
+    "bmm", "dot", "inner", "vdot", "outer", "kron", "tensordot",
 ]  # fmt: skip
 
 

@@ -200,6 +200,46 @@ def mean_of_chosen_by_loop(images, chosen, kernel_size, stride, dilation):
     return out
 
 
+def diagonal_by_index(x, labels):
+    """Take one element after the other, whose indices agree where the labels do."""
+    distinct = list(dict.fromkeys(labels))
+    out = np.zeros([x.shape[labels.index(label)] for label in distinct])
+    for place in np.ndindex(out.shape):
+        out[place] = x[tuple(place[distinct.index(label)] for label in labels)]
+    return out
+
+
+def on_diagonal_by_index(x, labels, shape):
+    distinct = list(dict.fromkeys(labels))
+    out = np.zeros(shape)
+    for place in np.ndindex(x.shape):
+        out[tuple(place[distinct.index(label)] for label in labels)] = x[place]
+    return out
+
+
+def cofactors_by_minors(x):
+    out = np.zeros(x.shape)
+    for *at, i, j in np.ndindex(x.shape):
+        minor = np.delete(np.delete(x[tuple(at)], i, 0), j, 1)
+        out[(*at, i, j)] = (-1) ** (i + j) * np.linalg.det(minor)
+    return out
+
+
+def cofactors_change_by_difference(direction, x):
+    """Of matrices of three rows at most, a cofactor is a polynomial of degree two: the difference is exact."""
+    return (cofactors_by_minors(x + direction) - cofactors_by_minors(x - direction)) / 2
+
+
+def joined(decompose, parts, count=lambda found: None):
+    """Join the parts of NumPy's result along the rows; columns beyond the count are left out."""
+
+    def reference(x, **settings):
+        found = decompose(x, **settings)
+        return np.concatenate([part[..., : count(found)] for part in parts(*found)], axis=-2)
+
+    return reference
+
+
 # What is not listed is NumPy's function of that name.
 REFERENCES = {
     "identity": lambda x: x,
@@ -252,6 +292,21 @@ REFERENCES = {
     "correlate_kernels": correlate_kernels_by_loop,
     "greatest": lambda x, border, **window: max_pool(x, **window),
     "share_out": share_out_by_loop, "mean_of_chosen": mean_of_chosen_by_loop,
+    "bmm": np.matmul, "take_diagonal": diagonal_by_index, "put_diagonal": on_diagonal_by_index,
+    **{name: getattr(np.linalg, name) for name in
+       ("inv", "solve", "det", "svdvals", "matrix_power", "pinv", "norm", "vector_norm", "matrix_norm", "cond")},
+    "pseudo_inverse": np.linalg.pinv, "logabsdet": lambda x: np.linalg.slogdet(x)[1],
+    "sign_of_det": lambda x: np.sign(np.linalg.det(x)),
+    "cofactors": cofactors_by_minors, "cofactors_change": cofactors_change_by_difference,
+    "cholesky_factor": lambda x: np.linalg.cholesky((x + np.swapaxes(x, -1, -2)) / 2),
+    "eigenvalues": lambda x, UPLO: np.linalg.eigvalsh((x + np.swapaxes(x, -1, -2)) / 2, UPLO),
+    "eigenpairs": joined(
+        lambda x, UPLO: np.linalg.eigh((x + np.swapaxes(x, -1, -2)) / 2, UPLO), lambda w, v: (w[..., None, :], v)),
+    "singular_triplets": joined(
+        np.linalg.svd, lambda u, s, v: (u, s[..., None, :], np.swapaxes(v, -1, -2)), lambda s: s[1].shape[-1]),
+    "orthogonal_triangular": joined(np.linalg.qr, lambda q, r: (q, np.swapaxes(r, -1, -2))),
+    "undifferentiable": lambda x, values, what: values,
+    "power_norm": lambda x, p, axis, keepdims: np.linalg.vector_norm(x, axis=axis, ord=p, keepdims=keepdims),
     **NETWORK_REFERENCES,
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from tinygrad_edu.ops import (
     attention,
     choosing,
     classification,
+    contraction,
     convolution,
     diagonals,
     embeddings,
@@ -37,6 +38,7 @@ from tinygrad_edu.ops import (
 )
 from tinygrad_edu.ops import creation as creation
 from tinygrad_edu.ops import dropout as dropout
+from tinygrad_edu.ops import linalg as linalg
 from tinygrad_edu.ops import methods as methods  # which attaches them to Tensor
 from tinygrad_edu.ops.activations import *
 from tinygrad_edu.ops.adaptive_pooling import *
@@ -44,6 +46,7 @@ from tinygrad_edu.ops.arithmetic import *
 from tinygrad_edu.ops.attention import *
 from tinygrad_edu.ops.choosing import *
 from tinygrad_edu.ops.classification import *
+from tinygrad_edu.ops.contraction import *
 from tinygrad_edu.ops.convolution import *
 from tinygrad_edu.ops.diagonals import *
 from tinygrad_edu.ops.embeddings import *
@@ -67,8 +70,8 @@ from tinygrad_edu.ops.windows import *
 
 _FILES = (
     logic, arithmetic, choosing, powers, logistic, gaussian, trigonometry, activations, shape, joining, splitting,
-    padding, repeating, diagonals, indexing, reduction, products, classification, windows, convolution, pooling,
-    adaptive_pooling, resizing, normalization, embeddings, attention,
+    padding, repeating, diagonals, indexing, reduction, products, contraction, classification, windows, convolution,
+    pooling, adaptive_pooling, resizing, normalization, embeddings, attention,
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
     __all__ = [name for file in _FILES for name in file.__all__]

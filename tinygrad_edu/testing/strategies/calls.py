@@ -11,6 +11,7 @@ from tinygrad_edu.testing.strategies.op_calls.activations import ACTIVATIONS
 from tinygrad_edu.testing.strategies.op_calls.elementwise import ELEMENTWISE
 from tinygrad_edu.testing.strategies.op_calls.images import IMAGES
 from tinygrad_edu.testing.strategies.op_calls.layers import LAYERS
+from tinygrad_edu.testing.strategies.op_calls.linalg import LINALG
 from tinygrad_edu.testing.strategies.op_calls.networks import NETWORKS
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
@@ -24,6 +25,7 @@ OP_CALLS: dict[str, Strategy[Call]] = {
     **SEVERAL,
     **REDUCTION,
     **NETWORKS,
+    **LINALG,
     **IMAGES,
     **LAYERS,
 }
