@@ -19,9 +19,8 @@ SMOOTH = [
     "arctan", "arctan2", "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "sinc", "sinc_derivative", "exp2",
     "expm1", "log2", "log10", "log1p", "logaddexp", "rsqrt", "reciprocal", "cbrt", "hypot", "hypot_share", "lerp",
     "xlogy", "logit", "erf", "normal_cdf", "gelu", "gelu_by_tanh", "silu", "mish", "logsigmoid", "softplus",
-    "one_minus_square", "tanhshrink", "glu", "softmin", "masked_fill",
-    "einsum", "tensordot", "kron", "inv", "solve", "logabsdet", "cholesky_factor", "matrix_power", "svdvals",
-    "eigenvalues",
+    "one_minus_square", "tanhshrink", "glu", "softmin", "masked_fill", "einsum", "tensordot", "kron", "inv",
+    "solve", "logabsdet", "cholesky_factor", "matrix_power", "svdvals", "eigenvalues",
 ]  # fmt: skip
 
 # Linear in all their inputs together.
@@ -45,8 +44,8 @@ LINEAR = [
 # Linear in each input alone.
 BILINEAR = [
     "multiply", "matmul", "map_rows", "linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
-    "correlate", "correlate_images", "correlate_kernels",
-    "bmm", "dot", "inner", "vdot", "outer", "kron", "tensordot",
+    "correlate", "correlate_images", "correlate_kernels", "bmm", "dot", "inner", "vdot", "outer", "kron",
+    "tensordot",
 ]  # fmt: skip
 
 
