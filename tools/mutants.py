@@ -346,6 +346,13 @@ CONVENTIONS: dict[str, list[tuple[list[Any], dict[str, Any], list[Any]]]] = {
     },
     "softmax_cross_entropy": [([[[0.0, -680.0]], [[1.0, 0.0]]], {}, [[[0, 0]], [[0, 680.0]]])],
     "abs": [([[0.0, -1.0]], {}, [[0, -1]])],
+    "p_norm": [
+        *(
+            ([[[0.0, 0.0], [0.0, -4.0]]], {"p": p, "axis": 1}, [[[0, 0], [0, slope]]])
+            for p, slope in ((2.0, -1), (1.0, -1), (0.5, -1), (1.5, -1), (3.0, -1), (-1.0, 0), (0.0, 0))
+        ),
+        ([[[2.0, -2.0, 1.0], [0.0, 0.0, 0.0]]], {"p": np.inf, "axis": 1}, [[[0.5, -0.5, 0], [0, 0, 0]]]),
+    ],
     "relu": [([[0.0, -1.0, 2.0]], {}, [[0, 0, 1]])],
     "clip": [([[-1.0, 1.0, 2.0]], {"min": -1.0, "max": 1.0}, [[1, 1, 0]])],
     "power": [
@@ -404,6 +411,10 @@ EQUIVALENT = {
     r"matmul\.y: source: (g|out) for x|matmul\.y: source: (x|y|out) for g": "of the places that survive only "
     "lengths of the stack are taken",
     r"(where\.[xy]|keep\.x): saved value mutated": "a condition holds no numbers",
+    r"p_norm\.x: source: (g|out) for x": "of the place that survives only the dtype is taken",
+    r"p_norm\.x: source: (out for _but_zero\(out\)|abs\(x\) / length for _but_zero.*)": "the NaN is left out",
+    r"p_norm\.x: source: (x / length for keep.*|(g|x) for out|1 for 0)": "at the place that survives x / 1 is 0 where "
+    "the norm is; 0 says so of the second derivative, too",
     r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y where x == y or y is greater",
 }
 
