@@ -2,6 +2,7 @@
 
 import itertools
 import linecache
+import math
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
 from tinygrad_edu.ops import dropout
 from tinygrad_edu.testing.laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
+from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL, in_one, in_rows, of_a_list
 
 # --- Oracles: in extended precision, with no care for overflow; and plain loops over pixels ---
 
@@ -55,6 +57,25 @@ def scatter_by_loop(x, index, shape):
     return out.reshape(shape)
 
 
+def parts_by_loop(x, axis):
+    return [x.take(k, axis) for k in range(x.shape[axis])]
+
+
+def flatten_by_loop(x, start_axis, end_axis):
+    """Merge two axes at a time."""
+    first, last = (axis % max(x.ndim, 1) for axis in (start_axis, end_axis))
+    for _ in range(last - first):
+        x = x.reshape(*x.shape[:first], x.shape[first] * x.shape[first + 1], *x.shape[first + 2 :])
+    return x.reshape(x.shape or 1)
+
+
+def added_up_by_loop(x, positions, axis, length):
+    out = np.zeros((length, *np.moveaxis(x, axis, 0).shape[1:]))
+    for part, position in zip(np.moveaxis(x, axis, 0), positions, strict=True):
+        out[position] += part
+    return np.moveaxis(out, 0, axis)
+
+
 def windows_by_loop(x, kernel_size, stride, padding, dilation, border=0.0):
     """Yield (row, column, window (N, C, kh, kw)) for each place of the window, pixel by pixel."""
     (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel_size, stride, padding, dilation
@@ -87,6 +108,43 @@ def col2im_by_loop(columns, output_size, kernel_size, **settings):
     for place, value in zip(places.ravel(), np.ravel(columns), strict=True):
         out[place] += value
     return out[1:].reshape(numbers.shape)
+
+
+def by_element(function):
+    """Apply a function of one number to each."""
+    return lambda x: np.array([function(value) for value in np.ravel(x)], x.dtype).reshape(x.shape)
+
+
+def sinc_derivative_by_integral(x, order):
+    """Differentiate sin(t) / t, the integral of cos(s t) over s from 0 to 1, under the integral, at t = pi x."""
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    s = (nodes + 1) / 2
+    wave = (np.cos, lambda t: -np.sin(t), lambda t: -np.cos(t), np.sin)[order % 4]
+    waves = s**order * wave(s * np.pi * np.expand_dims(x, -1))
+    return np.pi**order * np.sum(weights * waves, axis=-1) / 2
+
+
+def elu_by_exp(x, alpha, rate=1.0):
+    return np.where(x > 0, x, alpha * (np.exp(rate * np.minimum(x, 0)) - 1))
+
+
+def gelu_by_tanh(x):
+    return x * (1 + np.tanh(np.sqrt(np.longdouble(2) / np.pi) * (x + 0.044715 * x**3))) / 2
+
+
+def gelu_by_erfc(x):
+    return x * math.erfc(-x / math.sqrt(2)) / 2
+
+
+def prelu_by_channel(x, weight):
+    channels = np.moveaxis(x, 1 if x.ndim > 1 else -1, -1) if x.ndim else x
+    slopes = np.moveaxis(np.broadcast_to(weight, channels.shape), -1, 1) if x.ndim > 1 else np.ravel(weight)[0]
+    return np.asarray(np.maximum(x, 0) + slopes * np.minimum(x, 0))
+
+
+def gates(x, axis):
+    first, second = np.split(x, 2, axis)
+    return first, 1 / (1 + np.exp(-second))
 
 
 def conv2d_by_loop(x, weight, bias=None, *, stride, padding, dilation, groups):
@@ -148,12 +206,40 @@ REFERENCES = {
     "tanh_gradient": lambda cotangent, t: cotangent * (1 - t**2),
     "astype": lambda x, dtype: x.astype(dtype),
     "dropout": dropout_by_element,
+    "one_minus_square": lambda x: 1 - x * x,
+    "rsqrt": lambda x: 1 / np.sqrt(x), "lerp": lambda x, y, weight: x * (1 - weight) + y * weight,
+    "masked_fill": lambda x, mask, value: np.where(mask, value, x), "xlogy": lambda x, y: x * np.log(y),
+    "hypot_share": lambda x, y: x / np.sqrt(x * x + y * y), "sinc_derivative": sinc_derivative_by_integral,
+    "logit": lambda x, eps: -np.log(1 / np.clip(x, eps or 0, 1 - (eps or 0)) - 1),
+    "logsigmoid": exact(lambda x: -np.log(1 + np.exp(-x))),
+    "softplus": lambda x, beta, threshold: np.where(beta * x > threshold, x, np.log(1 + np.exp(beta * x)) / beta),
+    "erf": by_element(math.erf), "normal_cdf": by_element(lambda x: math.erfc(-x / math.sqrt(2)) / 2),
+    "leaky": lambda x, slope: x * np.where(x > 0, 1.0, slope), "prelu": prelu_by_channel,
+    "leaky_relu": lambda x, negative_slope: x * np.where(x > 0, 1.0, negative_slope),
+    "relu6": lambda x: np.minimum(np.maximum(x, 0), 6), "hardsigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
+    "hardswish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+    "hardtanh": lambda x, min_val, max_val: np.minimum(np.maximum(x, min_val), max_val),
+    "threshold": lambda x, threshold, value: np.where(x > threshold, x, np.float64(value)),
+    "hardshrink": lambda x, lambd: x * (np.abs(x) > lambd),
+    "softshrink": lambda x, lambd: np.maximum(x - lambd, 0) - np.maximum(-x - lambd, 0),
+    "elu": elu_by_exp, "celu": lambda x, alpha: elu_by_exp(x, alpha, 1 / alpha), "exponential_unit": elu_by_exp,
+    "selu": lambda x: 1.0507009873554804934193349852946 * elu_by_exp(x, 1.6732632423543772848170429916717),
+    "silu": lambda x: x / (1 + np.exp(-x)), "mish": lambda x: x * np.tanh(np.log(1 + np.exp(x))),
+    "gelu": lambda x, approximate: exact(gelu_by_tanh)(x) if approximate == "tanh" else by_element(gelu_by_erfc)(x),
+    "gelu_by_tanh": exact(gelu_by_tanh), "softsign": lambda x: x / (1 + np.abs(x)),
+    "tanhshrink": lambda x: x - np.tanh(x),
+    "glu": lambda x, axis: np.multiply(*gates(x, axis)), "softmin": exact(lambda x, axis: naive_softmax(-x, axis)),
     "relu": lambda x: np.where(x > 0, x, 0.0),
     "sigmoid": exact(lambda x: 1 / (1 + np.exp(-x))),
     "getitem": lambda x, index: x[index],
     "scatter_add": scatter_by_loop,
     "scatter": lambda *arrays, indices, shape: sum(map(scatter_by_loop, arrays, indices, [shape] * len(arrays))),
     "concat": lambda *arrays, axis, ends: np.concatenate(arrays, axis),
+    **{name: of_a_list(getattr(np, name)) for name in JOINING if name not in ("concat", "block")},
+    **{name: in_one(getattr(np, name), np.concatenate) for name in SEVERAL if name not in ("unbind", "unstack")},
+    **{name: in_one(parts_by_loop, np.concatenate) for name in ("unbind", "unstack")}, "block": in_rows(np.block),
+    "flatten": flatten_by_loop, "surround": np.pad, "picked": lambda x, positions, axis: np.take(x, positions, axis),
+    "added_up": added_up_by_loop,
     "logsumexp": exact(lambda x, **along: np.log(np.sum(np.exp(x), **along))),
     "softmax": exact(naive_softmax),
     "log_softmax": exact(lambda x, axis: np.log(naive_softmax(x, axis))),

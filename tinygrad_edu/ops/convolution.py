@@ -10,7 +10,8 @@ import numpy as np
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.rows import correlated_images, correlated_kernels, correlated_maps
-from tinygrad_edu.ops.shape import expand_dims, pad, reshape, squeeze
+from tinygrad_edu.ops.padding import pad
+from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
 from tinygrad_edu.ops.windows import (
     Pair,
     Row,

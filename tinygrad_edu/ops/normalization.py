@@ -10,10 +10,11 @@ from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import abs, astype, sign
 from tinygrad_edu.ops.choosing import clip, keep
+from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.pooling import avg_pool2d
 from tinygrad_edu.ops.powers import power, sqrt, square
 from tinygrad_edu.ops.reduction import in_equal_parts, mean, sum, var
-from tinygrad_edu.ops.shape import broadcast_to, pad, reshape
+from tinygrad_edu.ops.shape import broadcast_to, reshape
 
 __all__ = [
     "batch_norm", "cosine_similarity", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize",

@@ -10,8 +10,9 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.choosing import keep
+from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.reduction import mean
-from tinygrad_edu.ops.shape import expand_dims, pad, reshape, squeeze
+from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
 from tinygrad_edu.ops.windows import (
     Pair,
     Row,
