@@ -346,6 +346,13 @@ CONVENTIONS: dict[str, list[tuple[list[Any], dict[str, Any], list[Any]]]] = {
     },
     "softmax_cross_entropy": [([[[0.0, -680.0]], [[1.0, 0.0]]], {}, [[[0, 0]], [[0, 680.0]]])],
     "abs": [([[0.0, -1.0]], {}, [[0, -1]])],
+    "p_norm": [
+        *(
+            ([[[0.0, 0.0], [0.0, -4.0]]], {"p": p, "axis": 1}, [[[0, 0], [0, slope]]])
+            for p, slope in ((2.0, -1), (1.0, -1), (0.5, -1), (1.5, -1), (3.0, -1), (-1.0, 0), (0.0, 0))
+        ),
+        ([[[2.0, -2.0, 1.0], [0.0, 0.0, 0.0]]], {"p": np.inf, "axis": 1}, [[[0.5, -0.5, 0], [0, 0, 0]]]),
+    ],
     "relu": [([[0.0, -1.0, 2.0]], {}, [[0, 0, 1]])],
     "xlogy": [([[0.0, 0.0, 0.0, 2.0, 2.0], [-1.0, 4.0, 0.5, 4.0, -1.0]], {},
                [[0, np.log(4), np.log(0.5), np.log(4), np.nan], [0, 0, 0, 0.5, -2]])],
@@ -443,6 +450,10 @@ EQUIVALENT = {
     "(g|direction|out) for x": "of the places that survive only the shape or the dtype is taken",
     r"(cholesky_factor|cofactors_change)\.x: source: 2 for 1": "of a square, the other length is the same",
     r"eigenpairs\.x: source: _differences\(values\) - same for .*": "the diagonal is left out",
+    r"p_norm\.x: source: (g|out) for x": "of the place that survives only the dtype is taken",
+    r"p_norm\.x: source: (out for _but_zero\(out\)|abs\(x\) / length for _but_zero.*)": "the NaN is left out",
+    r"p_norm\.x: source: (x / length for keep.*|(g|x) for out|1 for 0)": "at the place that survives x / 1 is 0 where "
+    "the norm is; 0 says so of the second derivative, too",
     r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y where x == y or y is greater",
 }
 

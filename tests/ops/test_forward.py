@@ -444,6 +444,32 @@ SHAPE_ERRORS = {
     "max_pool2d padding": lambda t: tg.max_pool2d(t(IMAGES), 2, padding=2),
     "kernel of zero": lambda t: tg.avg_pool2d(t(IMAGES), 0),
     "cross_entropy": lambda t: tg.cross_entropy(t(A), np.array([0, 1, 2])),
+    "linear": lambda t: tg.linear(t(A), t(np.zeros((2, 2)))),
+    "linear bias": lambda t: tg.linear(t(A), t(B), t(np.zeros(2))),
+    "bilinear": lambda t: tg.bilinear(t(A), t(A), t(np.zeros((2, 3, 2)))),
+    "conv2d same": lambda t: tg.conv2d(t(IMAGES), t(np.zeros((1, 2, 2, 2))), stride=2, padding="same"),
+    "conv1d": lambda t: tg.conv1d(t(IMAGES), t(np.zeros((1, 2, 2)))),
+    "conv_transpose2d": lambda t: tg.conv_transpose2d(t(IMAGES), t(np.zeros((3, 1, 2, 2)))),
+    "conv_transpose2d output_padding": lambda t: tg.conv_transpose2d(
+        t(IMAGES), t(np.zeros((2, 1, 2, 2))), output_padding=1
+    ),
+    "conv_transpose2d padding": lambda t: tg.conv_transpose2d(t(IMAGES), t(np.zeros((2, 1, 2, 2))), padding=3),
+    "max_pool1d of images": lambda t: tg.max_pool1d(t(IMAGES), 2),
+    "adaptive_avg_pool2d": lambda t: tg.adaptive_avg_pool2d(t(IMAGES), (2, 2, 2)),
+    "interpolate mode": lambda t: tg.interpolate(t(IMAGES), 2, mode="linear"),
+    "interpolate size": lambda t: tg.interpolate(t(IMAGES), 0),
+    "pixel_shuffle": lambda t: tg.pixel_shuffle(t(IMAGES), 2),
+    "pixel_unshuffle": lambda t: tg.pixel_unshuffle(t(IMAGES), 3),
+    "channel_shuffle": lambda t: tg.channel_shuffle(t(IMAGES), 3),
+    "layer_norm": lambda t: tg.layer_norm(t(A), 2),
+    "layer_norm weight": lambda t: tg.layer_norm(t(A), 3, t(np.zeros(2))),
+    "group_norm": lambda t: tg.group_norm(t(IMAGES), 3),
+    "batch_norm": lambda t: tg.batch_norm(t(IMAGES), np.zeros(3), np.ones(3)),
+    "batch_norm of one": lambda t: tg.batch_norm(t(A[:1]), None, None, training=True),
+    "local_response_norm": lambda t: tg.local_response_norm(t(A), 2),
+    "cosine_similarity": lambda t: tg.cosine_similarity(t(A), t(A), 2),
+    "embedding": lambda t: tg.embedding([0], t(IMAGES)),
+    "attention": lambda t: tg.scaled_dot_product_attention(t(A), t(A[:, :2]), t(A)),
 }
 
 
@@ -451,6 +477,38 @@ SHAPE_ERRORS = {
 def test_shapes_that_do_not_fit_are_shape_errors(what):
     with pytest.raises(ShapeError):
         SHAPE_ERRORS[what](tg.Tensor)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda: tg.embedding([0.5], A), DTypeError, "whole numbers"),
+        (lambda: tg.embedding([0, 2], A), IndexError, "from 0 to 2"),
+        (lambda: tg.embedding([-1], A), IndexError, "rows 0 to 1"),
+        (lambda: tg.embedding([0], A, padding_idx=2), IndexError, "padding_idx 2"),
+        (lambda: tg.scaled_dot_product_attention(A, A, A, dropout_p=0.5), ValueError, "rng"),
+        (lambda: tg.scaled_dot_product_attention(A, A, A, dropout_p=1.5), ValueError, "less than 1"),
+        (lambda: tg.scaled_dot_product_attention(A, A, A, np.ones((2, 2)), is_causal=True), ValueError, "not both"),
+        (lambda: tg.scaled_dot_product_attention(A, A, A, np.ones((2, 2), int)), DTypeError, "attn_mask"),
+        (lambda: tg.batch_norm(A, None, np.ones(3)), ValueError, "running_mean is None"),
+        (lambda: tg.batch_norm(A, tg.Tensor(np.ones(3), requires_grad=True), np.ones(3)), DTypeError, "detach"),
+        (lambda: tg.avg_pool2d(IMAGES, 2, divisor_override=0), ValueError, "divisor_override"),
+        (lambda: tg.interpolate(IMAGES, 2, 2.0), ValueError, "not both"),
+        (lambda: tg.interpolate(IMAGES, 2, align_corners=True), ValueError, "align_corners"),
+        (lambda: tg.interpolate(IMAGES, 2, mode="cubic"), ValueError, "mode is one of"),
+        (lambda: tg.interpolate(IMAGES, 2, recompute_scale_factor=True), ValueError, "recompute_scale_factor"),
+    ],
+)
+def test_settings_of_networks_that_make_no_sense_are_refused(call, error, match):
+    with pytest.raises(error, match=match):
+        call()
+
+
+def test_attention_drops_weights_with_the_generator_given():
+    query, value = np.zeros((50, 1)), np.ones((40, 1))
+    out = tg.scaled_dot_product_attention(query, value, value, dropout_p=0.5, rng=np.random.default_rng(0))
+    assert 0.8 < out.mean() < 1.2
+    assert out.std() > 0
 
 
 @given(illegal_windows())

@@ -29,22 +29,25 @@ Axes = int | tuple[int, ...]
 @op
 def standardize(x: Array, /, axis: Axes, eps: float) -> Array:
     """Return (x - mean) / sqrt(variance + eps), the two over `axis`."""
-    wide = x.astype(np.float32) if x.dtype == np.float16 else x
-    deviation = wide - np.mean(wide, axis, keepdims=True)
+    deviation = x - np.mean(x, axis, keepdims=True)
     variance = np.mean(np.square(deviation), axis, keepdims=True)
-    return np.divide(deviation, np.sqrt(variance + eps)).astype(x.dtype if x.dtype.kind == "f" else None, copy=False)
+    return np.asarray(deviation / np.sqrt(variance + eps))
 
 
 def _standardize_x(g: Any, x: Any, out: Any, axis: Axes, eps: float) -> Any:
-    if g.dtype == np.float16:
-        g, x, out = (astype(a, np.float32) for a in (g, x, out))
-        return astype(_standardize_x(g, x, out, axis, eps), np.float16)
     # The result does not change with the mean, and, but for eps, not with the variance of x.
     change = g - mean(g, axis, True) - out * mean(g * out, axis, True)
     return change / sqrt(var(x, axis, keepdims=True) + eps)
 
 
 standardize.vjps(x=_standardize_x)
+
+
+def _standardized(x: Any, axis: Axes, eps: float) -> Any:
+    """Return `standardize`; of float16 in float32, in which the squares have a place."""
+    if x.dtype == np.float16:
+        return astype(standardize(astype(x, np.float32), axis, eps), np.float16)
+    return standardize(x, axis, eps)
 
 
 def _numbers(x: Any) -> Any:
@@ -99,7 +102,7 @@ def layer_norm(
     """
     x = _numbers(x)
     axes = _last_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
-    return _scaled(standardize(x, axes, eps), weight, bias)
+    return _scaled(_standardized(x, axes, eps), weight, bias)
 
 
 def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
@@ -142,7 +145,7 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     if num_groups < 1 or c % num_groups:
         raise ShapeError(f"group_norm: {c} channels in {num_groups} groups: num_groups must divide the channels.")
     rows = reshape(x, (n, num_groups, c // num_groups * math.prod(x.shape[2:])))
-    return _scaled(reshape(standardize(rows, 2, eps), x.shape), weight, bias)
+    return _scaled(reshape(_standardized(rows, 2, eps), x.shape), weight, bias)
 
 
 def batch_norm(
@@ -183,7 +186,7 @@ def batch_norm(
     if x.size == x.shape[1]:
         raise ShapeError(f"batch_norm: in training a channel needs more than one value, and x has the shape {x.shape}.")
     _update(x, axes, running_mean, running_var, momentum)
-    return _scaled(standardize(x, axes, eps), weight, bias)
+    return _scaled(_standardized(x, axes, eps), weight, bias)
 
 
 def instance_norm(
@@ -210,7 +213,7 @@ def instance_norm(
     if math.prod(x.shape[2:]) == 1 or not axes:
         raise ShapeError(f"instance_norm: a channel needs more than one value, and x has the shape {x.shape}.")
     _update(x, axes, running_mean, running_var, momentum)
-    return _scaled(standardize(x, axes, eps), weight, bias)
+    return _scaled(_standardized(x, axes, eps), weight, bias)
 
 
 def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_input: bool) -> None:
@@ -281,9 +284,7 @@ def _p_norm_x(g: Any, x: Any, out: Any, p: float, axis: Axes) -> Any:
         return np.zeros(x.shape, x.dtype)
     if p in (np.inf, -np.inf):
         attained = abs(x) == out
-        return in_equal_parts(keep(g, attained), np.count_nonzero(values_of(attained), axis, keepdims=True)) * sign(x)
-    if p == 1:
-        return g * sign(x)
+        return in_equal_parts(keep(g, attained), np.count_nonzero(attained, axis, keepdims=True)) * sign(x)
     length = _but_zero(out)
     if p == 2:
         return g * keep(x / length, out != 0)
@@ -317,6 +318,8 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any
     The shapes broadcast; a length less than `eps` counts as `eps`.
     """
     x1, x2 = _numbers(x1), _numbers(x2)
+    if x1.ndim == x2.ndim == 0:  # numbers are vectors of one element, as in PyTorch
+        x1, x2 = reshape(x1, (1,)), reshape(x2, (1,))
     shape = np.broadcast_shapes(x1.shape, x2.shape)
     if not -len(shape) <= axis < len(shape):
         raise ShapeError(f"cosine_similarity: axis {axis} of vectors {x1.shape} and {x2.shape}.")

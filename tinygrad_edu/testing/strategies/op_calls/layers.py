@@ -95,7 +95,7 @@ def _response_norms(draw: Any) -> Call:
     return Call("local_response_norm", [draw(arrays(shape))], size=draw(st.integers(1, 4)), **settings)
 
 
-_P = st.sampled_from([2.0, 2.0, 1.0, 3.0, 1.5, 0.5, np.inf, -np.inf, 0.0])
+_P = st.sampled_from([2.0, 2.0, 1.0, 3.0, 1.5, 0.5, -1.0, np.inf, -np.inf, 0.0])
 
 
 @st.composite
