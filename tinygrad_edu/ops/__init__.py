@@ -13,12 +13,18 @@ from tinygrad_edu.ops import (
     choosing,
     classification,
     convolution,
+    gathering,
     indexing,
+    norms,
     pooling,
     powers,
     products,
+    questions,
     reduction,
+    scans,
     shape,
+    sorting,
+    statistics,
     trigonometry,
     windows,
 )
@@ -29,18 +35,24 @@ from tinygrad_edu.ops.arithmetic import *
 from tinygrad_edu.ops.choosing import *
 from tinygrad_edu.ops.classification import *
 from tinygrad_edu.ops.convolution import *
+from tinygrad_edu.ops.gathering import *
 from tinygrad_edu.ops.indexing import *
+from tinygrad_edu.ops.norms import *
 from tinygrad_edu.ops.pooling import *
 from tinygrad_edu.ops.powers import *
 from tinygrad_edu.ops.products import *
+from tinygrad_edu.ops.questions import *
 from tinygrad_edu.ops.reduction import *
+from tinygrad_edu.ops.scans import *
 from tinygrad_edu.ops.shape import *
+from tinygrad_edu.ops.sorting import *
+from tinygrad_edu.ops.statistics import *
 from tinygrad_edu.ops.trigonometry import *
 from tinygrad_edu.ops.windows import *
 
 _FILES = (
-    arithmetic, choosing, powers, trigonometry, activations, shape, indexing, reduction, products,
-    classification, windows, convolution, pooling,
+    arithmetic, choosing, powers, trigonometry, activations, shape, indexing, gathering, questions, scans, reduction,
+    norms, sorting, statistics, products, classification, windows, convolution, pooling,
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
     __all__ = [name for file in _FILES for name in file.__all__]

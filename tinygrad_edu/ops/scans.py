@@ -1,0 +1,192 @@
+"""Scans: results of one length with what they are made of, each from all elements up to its place along an axis."""
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from numpy.typing import DTypeLike
+
+from tinygrad_edu.engine import Array, Tensor, op, values_of
+from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
+from tinygrad_edu.ops.choosing import where
+from tinygrad_edu.ops.gathering import normal_axis, take_along_axis
+from tinygrad_edu.ops.indexing import getitem
+from tinygrad_edu.ops.powers import exp
+from tinygrad_edu.ops.shape import broadcast_to, concatenate, flip, pad, reshape
+
+__all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff", "logcumsumexp"]
+
+
+def cast(g: Any, dtype: Any) -> Any:
+    """Return a gradient in the dtype of its input, where the forward was asked for another."""
+    return g if g.dtype == dtype else astype(g, dtype)
+
+
+def neighbor(x: Any, axis: int, ahead: bool, end: float) -> Any:
+    """Return for each place along `axis` the element before it, or the one after it; `end` where there is none."""
+    n = x.shape[axis]
+    if n == 0:
+        return x
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (0, 1) if ahead else (1, 0)
+    kept: list[Any] = [slice(None)] * x.ndim
+    kept[axis] = slice(1, None) if ahead else slice(n - 1)
+    return pad(x[tuple(kept)], widths, constant_values=end)
+
+
+@op
+def recurrence(a: Array, b: Array, /, axis: int, reverse: bool = False) -> Array:
+    """Return y with ``y[k] = b[k] + a[k] * y[k - 1]`` along `axis`, or y[k + 1], from the end, if `reverse`.
+
+    Two steps of it make one of the same form, and so a step over 1, 2, 4, ... places takes one product each.
+    """
+    factors, y = (np.array(np.moveaxis(x, axis, 0)[:: -1 if reverse else 1]) for x in (a, b))
+    reach = 1
+    while reach < len(y):
+        y[reach:] += factors[reach:] * y[:-reach]
+        factors[reach:] *= factors[:-reach].copy()
+        reach *= 2
+    return np.moveaxis(y[:: -1 if reverse else 1], 0, axis)
+
+
+def _recurrence_b(g: Any, a: Any, axis: int, reverse: bool) -> Any:
+    return recurrence(neighbor(a, axis, not reverse, 0), g, axis, not reverse)
+
+
+def _recurrence_a(g: Any, a: Any, out: Any, axis: int, reverse: bool) -> Any:
+    return _recurrence_b(g, a, axis, reverse) * neighbor(out, axis, reverse, 0)
+
+
+recurrence.vjps(a=_recurrence_a, b=_recurrence_b)
+
+
+@op(promotes=False)
+def cumsum(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
+    """Return the sums of all elements up to each along `axis`; of x flattened if it is None."""
+    return np.cumsum(x, axis, dtype)
+
+
+def _cumsum_x(g: Any, x_shape: tuple[int, ...], x_dtype: Any, axis: int | None) -> Any:
+    along = axis or 0
+    return reshape(cast(flip(cumsum(flip(g, along), along), along), x_dtype), x_shape)
+
+
+cumsum.vjps(x=_cumsum_x)
+
+
+@op(promotes=False)
+def cumprod(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
+    """Return the products of all elements up to each along `axis`; of x flattened if it is None.
+
+    No derivative divides by an element, so zeros are like other numbers at every order.
+    """
+    return np.cumprod(x, axis, dtype)
+
+
+def _cumprod_x(g: Any, x: Any, out: Any, axis: int | None) -> Any:
+    """Return the product before each element, times what follows of it: g[k] + x[k + 1] * (g[k + 1] + ...)."""
+    along, factors = axis or 0, in_dtype_of(g, reshape(x, out.shape))
+    rest = recurrence(neighbor(factors, along, True, 0), g, along, True)
+    return reshape(cast(neighbor(out, along, False, 1) * rest, x.dtype), x.shape)
+
+
+cumprod.vjps(x=_cumprod_x)
+
+
+def cummax(x: Any, axis: int | None = None) -> Any:
+    """Return the greatest of all elements up to each along `axis`; of x flattened if it is None.
+
+    The gradient goes to the last of equal ones, and to the last NaN once there is one, as in PyTorch, which returns the
+    positions too.
+    """
+    return _running(np.maximum, x, axis)
+
+
+def cummin(x: Any, axis: int | None = None) -> Any:
+    """Return the smallest of all elements up to each along `axis`; of x flattened if it is None.
+
+    The gradient goes to the last of equal ones, and to the last NaN once there is one, as in PyTorch, which returns the
+    positions too.
+    """
+    return _running(np.minimum, x, axis)
+
+
+def _running(extremum: np.ufunc, x: Any, axis: int | None) -> Any:
+    """Take the element of x that is the extremum so far: where it was last attained, or where the last NaN was."""
+    if axis is None or np.ndim(x) == 0:
+        x = reshape(x, -1)
+    along, values = axis or 0, np.asarray(values_of(x))
+    attained = (values == extremum.accumulate(values, along)) | (values != values)
+    numbers = np.arange(values.shape[along]).reshape(_column(values.ndim, along))
+    return take_along_axis(x, np.maximum.accumulate(np.where(attained, numbers, 0), along), along)
+
+
+def _column(ndim: int, axis: int) -> tuple[int, ...]:
+    """Return the shape that lays a row of numbers along `axis`."""
+    return tuple(-1 if a == axis % ndim else 1 for a in range(ndim))
+
+
+@op
+def logcumsumexp(x: Array, /, axis: int | None = None) -> Array:
+    """Return log(cumsum(exp(x))) along `axis`, without overflow; of x flattened if it is None.
+
+    As long as there was nothing but -inf, the result is -inf and its derivative 0.
+    """
+    if axis is None or np.ndim(x) == 0:
+        x = np.reshape(x, -1)
+    return np.logaddexp.accumulate(x, 0 if axis is None else axis, dtype=_floating(x))
+
+
+def _floating(x: ndarray) -> Any:
+    return x.dtype if x.dtype.kind == "f" else np.float64
+
+
+def _logcumsumexp_x(g: Any, x: Any, out: Any, axis: int | None) -> Any:
+    """Sum up g * exp(x - out) from the end. From place to place, `out` only grows, and no factor is above 1."""
+    along, some = axis or 0, out != -np.inf
+    level = where(some, out, 0.0)
+    factors = exp(where(some, level - neighbor(level, along, True, np.inf), -np.inf))
+    return reshape(exp(reshape(x, out.shape) - level) * recurrence(factors, g, along, True), x.shape)
+
+
+logcumsumexp.vjps(x=_logcumsumexp_x)
+
+
+def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """Return the differences of neighbors along `axis`, n times over.
+
+    Parameters
+    ----------
+    x : array_like
+        Of at least one axis. Of booleans, the difference is whether they differ.
+    n : int
+        0 or more; with 0 it is x itself.
+    axis : int
+    prepend, append : array_like, optional
+        What stands before and after x along `axis`: a number, or an array of as many axes. Gradients flow to them.
+    """
+    if n < 0:
+        raise ValueError(f"diff: n is 0 or more, not {n}.")
+    if np.ndim(x) == 0:
+        raise ValueError("diff: a number has no neighbors; give an array of at least one axis.")
+    if n == 0:
+        return x
+    along = normal_axis(axis, np.ndim(x))
+    borders = [border if border is None else _bordering(border, np.shape(x), along) for border in (prepend, append)]
+    if prepend is not None or append is not None:
+        x = concatenate([part for part in (borders[0], x, borders[1]) if part is not None], along)
+    for _ in range(n):
+        x = _difference(*(getitem(x, (*[slice(None)] * along, part)) for part in (slice(1, None), slice(-1))))
+    return x
+
+
+def _bordering(border: Any, shape: tuple[int, ...], axis: int) -> Any:
+    """Return what stands beside an array along `axis`; a number stands there once."""
+    return border if np.ndim(border) else broadcast_to(border, (*shape[:axis], 1, *shape[axis + 1 :]))
+
+
+def _difference(x: Any, y: Any) -> Any:
+    if x.dtype != bool:
+        return subtract(x, y)
+    differ = values_of(x) != values_of(y)
+    return Tensor(differ) if isinstance(x, Tensor) else differ
