@@ -164,7 +164,7 @@ def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
         return mean(x, axis, keepdims)
     if x.dtype == np.float16:
         return astype(nanmean(astype(x, np.float32), axis, keepdims), np.float16)
-    return in_equal_parts(nansum(x, axis, keepdims), np.count_nonzero(there, axis=plain_axes(axis), keepdims=keepdims))
+    return in_equal_parts(nansum(x, axis, keepdims), np.sum(there, plain_axes(axis), keepdims=keepdims))
 
 
 def log_of_sum(x: Array, axis: Any) -> Array:

@@ -143,10 +143,11 @@ def _floating(x: ndarray) -> Any:
 
 def _logcumsumexp_x(g: Any, x: Any, out: Any, axis: int | None) -> Any:
     """Sum up g * exp(x - out) from the end. From place to place, `out` only grows, and no factor is above 1."""
-    along, some = axis or 0, out != -np.inf
-    level = where(some, out, 0.0)
-    factors = exp(where(some, level - neighbor(level, along, True, np.inf), -np.inf))
-    return reshape(exp(reshape(x, out.shape) - level) * recurrence(factors, g, along, True), x.shape)
+    along, values = axis or 0, values_of(out)
+    level = where(values == -np.inf, 0.0, out)
+    steps = where(np.isfinite(values), level - neighbor(level, along, True, np.inf), np.minimum(values, 0))
+    rest = recurrence(exp(steps), g, along, True)
+    return reshape(exp(reshape(x, out.shape) - level) * rest, x.shape)
 
 
 logcumsumexp.vjps(x=_logcumsumexp_x)

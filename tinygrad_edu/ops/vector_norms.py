@@ -8,7 +8,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, sign
-from tinygrad_edu.ops.axes import Axis, kept_shape, plain_axes
+from tinygrad_edu.ops.axes import Axis, kept_shape, plain_axes, reduced_count
 from tinygrad_edu.ops.choosing import keep, where
 from tinygrad_edu.ops.powers import power
 from tinygrad_edu.ops.reduction import as_floating, max, min, sum
@@ -49,7 +49,7 @@ p_norm.vjps(x=_p_norm_x)
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """Return a norm of vectors or matrices. Where it is 0, its derivative is 0, as in PyTorch.
+    """Return a norm of vectors or matrices. Where it is 0, its derivative is 0, as in PyTorch, at every order.
 
     Parameters
     ----------
@@ -71,7 +71,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
     Notes
     -----
-    With an order below 2, an element that is 0 has the derivative 0, as in PyTorch, at every order.
+    With an order that is not 2, an element that is 0 has the derivative 0, as in PyTorch, and so it has at higher
+    orders, where PyTorch has a NaN.
 
     Examples
     --------
@@ -95,12 +96,17 @@ def _of_vectors(x: Any, ord: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     if isinstance(ord, str):
         raise ValueError(f"norm: the order {ord!r} is one of matrices: give two axes.")
     if ord == np.inf:
-        return max(abs(x), axis, keepdims)
+        return _greatest(abs(x), axis, keepdims)
     if ord == -np.inf:
         return min(abs(x), axis, keepdims)
     if ord == 0:
         return sum(where(values_of(x) != 0, 1.0, x * 0.0), axis, keepdims)
     return sum(abs(x), axis, keepdims) if ord == 1 else p_norm(x, float(ord), axis, keepdims)
+
+
+def _greatest(x: Any, axis: Axis, keepdims: bool) -> Any:
+    """Return the greatest absolute value; of none, 0."""
+    return (max if reduced_count(x.shape, axis) else sum)(x, axis, keepdims)
 
 
 def _of_matrices(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
@@ -111,6 +117,6 @@ def _of_matrices(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     if ord not in (1, -1, np.inf, -np.inf):
         raise ValueError(f"norm: {ord!r} is no order of matrices: 'fro', 'nuc', 1, -1, 2, -2, inf or -inf.")
     added, chosen = axes if ord in (1, -1) else axes[::-1]
-    choose = max if ord > 0 else min
-    out = choose(sum(abs(x), added, keepdims=True), chosen, keepdims=True)
+    choose = _greatest if ord > 0 else min
+    out = choose(sum(abs(x), added, keepdims=True), chosen, True)
     return out if keepdims else squeeze(out, axes)
