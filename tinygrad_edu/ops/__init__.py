@@ -15,7 +15,6 @@ from tinygrad_edu.ops import (
     convolution,
     gathering,
     indexing,
-    vector_norms,
     pooling,
     powers,
     products,
@@ -37,7 +36,6 @@ from tinygrad_edu.ops.classification import *
 from tinygrad_edu.ops.convolution import *
 from tinygrad_edu.ops.gathering import *
 from tinygrad_edu.ops.indexing import *
-from tinygrad_edu.ops.vector_norms import *
 from tinygrad_edu.ops.pooling import *
 from tinygrad_edu.ops.powers import *
 from tinygrad_edu.ops.products import *
@@ -52,7 +50,7 @@ from tinygrad_edu.ops.windows import *
 
 _FILES = (
     arithmetic, choosing, powers, trigonometry, activations, shape, indexing, gathering, questions, scans, reduction,
-    vector_norms, sorting, statistics, products, classification, windows, convolution, pooling,
+    sorting, statistics, products, classification, windows, convolution, pooling,
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
     __all__ = [name for file in _FILES for name in file.__all__]

@@ -56,7 +56,7 @@ def quantile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: 
         raise ShapeError(f"quantile: of no elements there is none; x has the shape {np.shape(x)}, and axis={axis}.")
     below, above, weight = _between(fractions.ravel() * (n - 1), method)
     out = _at_ranks(rows, below)
-    if method in ("linear", "midpoint") and np.asarray(values_of(q)).dtype.kind == "f":
+    if method == "midpoint" or (method == "linear" and np.asarray(values_of(q)).dtype.kind == "f"):
         kind = rows.dtype if isinstance(q, int | float) and rows.dtype.kind == "f" else np.float64
         out = _on_the_way(out, _at_ranks(rows, above), weight.astype(kind))
     return reshape(transpose(out, (-1, *range(out.ndim - 1))), (*fractions.shape, *shape))
