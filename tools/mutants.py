@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 import tinygrad_edu as tg
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Op, Tensor
+from tinygrad_edu.engine import Op, Tensor, whole
 from tinygrad_edu.testing import Call, check_op, check_vjp
 from tinygrad_edu.testing.strategies import calls
 
@@ -63,7 +63,7 @@ def data_of(value: Any) -> Any:
 
 def after(change: Callable[[Any], Any]) -> Wrapper:
     """Change what the rule returns."""
-    return lambda rule: lambda g, *saved, **settings: change(rule(g, *saved, **settings))
+    return lambda rule: lambda g, *saved, **settings: change(whole(rule(g, *saved, **settings)))
 
 
 def cut(gradient: Any) -> Any:
@@ -89,7 +89,7 @@ def nonlinear(rule: Rule) -> Rule:
 
 def mutate_g(rule: Rule) -> Rule:
     def wrong(g: Any, *saved: Any, **settings: Any) -> Any:
-        out = rule(g, *saved, **settings) * 1
+        out = whole(rule(g, *saved, **settings)) * 1
         data_of(g)[...] *= 1.5
         return out
 
@@ -98,7 +98,7 @@ def mutate_g(rule: Rule) -> Rule:
 
 def mutate_saved(rule: Rule) -> Rule:
     def wrong(g: Any, *saved: Any, **settings: Any) -> Any:
-        out = rule(g, *saved, **settings) * 1
+        out = whole(rule(g, *saved, **settings)) * 1
         for value in saved:
             if isinstance(data_of(value), np.ndarray) and data_of(value).dtype.kind == "f":
                 with_writing(data_of(value))[...] *= 1.5
@@ -116,7 +116,7 @@ def buffered(rule: Rule) -> Rule:
     buffers: dict[Any, NDArray[Any]] = {}
 
     def wrong(g: Any, *saved: Any, **settings: Any) -> Any:
-        out = plain(rule(g, *saved, **settings))
+        out = plain(whole(rule(g, *saved, **settings)))
         buffer = buffers.setdefault((out.shape, out.dtype), np.empty_like(out))
         buffer[...] = out
         return buffer

@@ -1,6 +1,7 @@
 """The walk back: each gradient once and right, nobody's array changed, and nothing kept that is not needed."""
 
 import gc
+import itertools
 import subprocess
 import sys
 import threading
@@ -631,3 +632,48 @@ def test_200_000_ops_need_neither_recursion_nor_stack():
     program = [sys.executable, "-c", IN_A_SMALL_STACK]
     result = subprocess.run(program, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, "1.0\n2.0\n", "")
+
+
+# --- Many parts of one array ---
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_many_slices_of_an_array_cost_one_pass_over_it(order):
+    """Not an array of zeros for each: 500 of those would be 4 MB, 500 times."""
+    x = Tensor(np.ones((500, 1000)), requires_grad=True)
+
+    def f(x):
+        return sum((row * row * float(k)).sum() for k, row in enumerate(x))
+
+    gradient = f if order == 1 else lambda x: (tg.grad(f)(x) ** 2).sum()
+    out = gradient(x)
+    tracemalloc.start()
+    try:
+        out.backward()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < (3 if order == 1 else 8) * x.numpy().nbytes
+    k = np.arange(500.0)[:, None]
+    np.testing.assert_allclose(x.grad, np.broadcast_to(2 * k if order == 1 else 8 * k**2, x.shape))
+
+
+@pytest.mark.parametrize("lift", [False, True])
+def test_parts_and_wholes_add_up_in_any_order(lift):
+    uses = [
+        lambda x: x[1] * 2.0, lambda x: x * 3.0, lambda x: x[[0, 0, 2]] * 5.0, lambda x: x[..., None][0] * 7.0,
+        lambda x: x[x.numpy() > 0] * 11.0, lambda x: x * 13.0,
+    ]  # fmt: skip
+    expected = np.array([3.0 + 10 + 7 + 11 + 13, 2 + 3 + 11 + 13, 3 + 5 + 11 + 13])
+    for order in itertools.permutations(uses):
+        x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+
+        def f(x, order=order):
+            return sum(use(x * 1.0).sum() for use in order[:3]) + sum(use(x).sum() for use in order[3:])
+
+        if lift:
+            found = tg.grad(f)(x).numpy()
+        else:
+            f(x).backward()
+            found = x.grad
+        np.testing.assert_array_equal(found, expected)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from heapq import heappush
 from sys import getrefcount
+from types import EllipsisType, NoneType
 from typing import Any
 from weakref import getweakrefcount
 
@@ -11,6 +13,54 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine.node import Node
+
+
+class Parts:
+    """A gradient that is given at some indices, and is zero elsewhere: what the rule of an index returns.
+
+    The slices of an array are often many. So each returns its own part alone, and they are added up in one array, where
+    each would otherwise come as an array of zeros as large as the whole. ``parts += g`` takes on more, of any kind.
+
+    Attributes
+    ----------
+    values, indices : list
+        The parts, and where each belongs. What an index names twice gets it twice.
+    shape : tuple of int
+        Of the whole.
+    gather : callable
+        Makes the whole: ``gather(*values, indices=..., shape=...)``, of Tensors a Tensor.
+    """
+
+    __slots__ = ("gather", "indices", "shape", "values")
+
+    def __init__(
+        self, values: list[Any], indices: list[Any], shape: tuple[int, ...], gather: Callable[..., Any]
+    ) -> None:
+        self.values, self.indices, self.shape, self.gather = values, indices, shape, gather
+
+    def __iadd__(self, g: Any) -> Parts:
+        self.values += g.values if g.__class__ is Parts else [g]
+        self.indices += g.indices if g.__class__ is Parts else [...]
+        return self
+
+    def add_to(self, total: ndarray) -> None:
+        """Add each part to an array, where it belongs."""
+        for value, index in zip(self.values, self.indices, strict=True):
+            add_at(total, index, value)
+
+
+def whole(g: Any) -> Any:
+    """Return a gradient that may be in parts as one array, or Tensor."""
+    return g.gather(*g.values, indices=tuple(g.indices), shape=g.shape) if g.__class__ is Parts else g
+
+
+def add_at(total: ndarray, index: Any, values: Any) -> None:
+    """Add values to the elements at an index, in place: to one that is named twice, twice."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if all(isinstance(part, int | np.integer | slice | NoneType | EllipsisType) for part in parts):
+        total[index] += values
+    else:
+        np.add.at(total, index, values)
 
 
 class Arriving:
@@ -42,12 +92,28 @@ class Arriving:
             self.gradients[node] = g
             if node.links and not (self.targets and node in self.targets):
                 heappush(self.waiting, (-node.number, node))
-        elif node in self.owned:
+        elif node in self.owned and g.__class__ is not Parts:
             so_far += g
+        elif g.__class__ is Parts or so_far.__class__ is Parts:
+            self._add_parts(node, so_far, g)
         else:
             self.gradients[node] = so_far + g
             if self.in_place and g.size > 1:  # one element is added out of place in half the time
                 self.owned.add(node)
+
+    def _add_parts(self, node: Node, so_far: Any, g: Any) -> None:
+        """Add up, where one of the two is in parts, in an array of our own; or list them, to be added up as Tensors."""
+        parts, other = (g, so_far) if g.__class__ is Parts else (so_far, g)
+        if not self.in_place:
+            total = so_far if node in self.owned else Parts([], [], parts.shape, parts.gather)
+            if total is not so_far:
+                total += so_far
+            total += g
+        else:
+            total = other if node in self.owned else whole(other) if other.__class__ is Parts else np.array(other)
+            parts.add_to(total)
+        self.gradients[node] = total
+        self.owned.add(node)
 
     def is_in_vain(self, node: Node) -> bool:
         """Whether no path leads from a node to a target."""
@@ -55,10 +121,13 @@ class Arriving:
 
     def result(self) -> dict[Node, Any]:
         """Return what is left, the gradients where the walk ended, each in memory that nobody else holds."""
-        for node in self.gradients:
-            if self.in_place and node not in self.owned and not _is_free(self.gradients, node):
-                self.gradients[node] = np.array(self.gradients[node])
-        return self.gradients
+        gradients = self.gradients
+        for node in gradients:  # without a name for each gradient, which would be a reference more
+            if gradients[node].__class__ is Parts:
+                gradients[node] = whole(gradients[node])
+            elif self.in_place and node not in self.owned and not _is_free(gradients, node):
+                gradients[node] = np.array(gradients[node])
+        return gradients
 
 
 def _is_free(grads: dict[Node, Any], node: Node) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.engine.arriving import Parts
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.errors import WrongGradientError
 
@@ -18,6 +19,8 @@ def fitted(node: Node, k: int, contribution: Any, kind: type[Any]) -> Any:
     """
     op, parent, argument = node.op, node.links[k], node.rules.names[k]
     assert op is not None
+    if isinstance(contribution, Parts):
+        return contribution
     if isinstance(contribution, np.generic):
         contribution = np.asarray(contribution)
     where = f"op {op.name}: the rule of {argument}"
@@ -25,14 +28,8 @@ def fitted(node: Node, k: int, contribution: Any, kind: type[Any]) -> Any:
         raise WrongGradientError(
             f"{where} returned a {type(contribution).__name__}; of arrays it must make an array, of Tensors a Tensor."
         )
-    found: tuple[int, ...] = contribution.shape
-    if found != parent.shape:
-        if not op.broadcasts or not _reduces(found, parent.shape):
-            hint = "" if op.broadcasts else " If the op broadcasts, declare it with @op(broadcasts=True)."
-            raise WrongGradientError(
-                f"{where} returned shape {found}; the gradient of {argument} has its shape, {parent.shape}.{hint}"
-            )
-        contribution = unbroadcast(contribution, parent.shape)
+    if contribution.shape != parent.shape:
+        contribution = _to_shape(contribution, parent.shape, op.broadcasts, f"{where} returned", argument)
     if contribution.dtype != parent.dtype:
         if not op.promoted(k) or contribution.dtype != node.dtype:
             hint = (
@@ -44,6 +41,13 @@ def fitted(node: Node, k: int, contribution: Any, kind: type[Any]) -> Any:
             )
         contribution = contribution.astype(parent.dtype)
     return contribution
+
+
+def _to_shape(g: Any, shape: tuple[int, ...], broadcasts: bool, where: str, argument: str) -> Any:
+    if broadcasts and _reduces(g.shape, shape):
+        return unbroadcast(g, shape)
+    hint = "" if broadcasts else " If the op broadcasts, declare it with @op(broadcasts=True)."
+    raise WrongGradientError(f"{where} shape {g.shape}; the gradient of {argument} has its shape, {shape}.{hint}")
 
 
 def _reduces(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

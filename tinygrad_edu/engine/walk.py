@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from numpy import ndarray
 
-from tinygrad_edu.engine.arriving import Arriving
+from tinygrad_edu.engine.arriving import Arriving, Parts, whole
 from tinygrad_edu.engine.fitting import fitted
 from tinygrad_edu.engine.memory import last_change
 from tinygrad_edu.engine.node import Node
@@ -48,13 +48,15 @@ def walk(
     """
     arriving = Arriving(targets, lift is None)
     add, waiting, gradients = arriving.add, arriving.waiting, arriving.gradients
-    kind: type[Any] = ndarray
+    kind, keep = ndarray, retain_graph or lift is not None
     for root, g in seeds:
         add(root, g)
         kind = g.__class__
     while waiting:
         node = heappop(waiting)[1]
         g = gradients.pop(node)
+        if g.__class__ is Parts:
+            g = whole(g)
         saved, links = node.saved, node.links
         if saved is None:
             _freed(node)
@@ -78,7 +80,7 @@ def walk(
             ):
                 contribution = fitted(node, k, contribution, kind)
             add(parent, contribution)
-        if not retain_graph and lift is None:
+        if not keep:
             node.saved = None
     saved = g = contribution = None  # so that these names hold no gradient
     return arriving.result()

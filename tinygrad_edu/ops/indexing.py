@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, op
+from tinygrad_edu.engine import Array, Parts, Tensor, add_at, op
 
 __all__ = ["getitem", "scatter_add"]
 
@@ -16,23 +16,21 @@ def getitem(x: Array, /, index: Any) -> Array:
 
 
 @op
-def scatter_add(x: Array, /, index: Any, shape: Any) -> Array:
-    """Return zeros of `shape` with the elements of x added at `index`: an element taken twice gets two."""
-    out = np.zeros(shape, np.asarray(x).dtype)
-    if _is_basic(index):
-        out[index] = x
-    else:
-        np.add.at(out, index, x)
+def scatter(*arrays: Array, indices: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
+    """Return zeros of `shape` with each of the arrays added at its index."""
+    out = np.zeros(shape, np.result_type(*arrays))
+    for index, values in zip(indices, arrays, strict=True):
+        add_at(out, index, values)
     return out
 
 
-getitem.vjps(x=lambda g, x_shape, index: scatter_add(g, index, x_shape))
-scatter_add.vjps(x=lambda g, index: getitem(g, index))
+getitem.vjps(x=lambda g, x_shape, index: Parts([g], [index], x_shape, scatter))
+scatter.vjps(arrays=lambda g, k, indices: getitem(g, indices[k]))
 
 
-def _is_basic(index: Any) -> bool:
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(isinstance(part, int | np.integer | slice | type(None) | type(...)) for part in parts)
+def scatter_add(x: Any, index: Any, shape: Any) -> Any:
+    """Return zeros of `shape` with the elements of x added at `index`: an element taken twice gets two."""
+    return scatter(x, indices=(index,), shape=shape)
 
 
 def plain_index(index: Any) -> Any:

@@ -93,10 +93,12 @@ def _concats(draw: Any) -> Call:
 
 
 @st.composite
-def _scatters(draw: Any) -> Call:
+def _scatters(draw: Any, name: str) -> Call:
     shape = draw(shapes())
-    index = draw(indices(shape))
-    return Call("scatter_add", [draw(arrays(np.empty(shape)[index].shape))], index=index, shape=shape)
+    each = [draw(indices(shape)) for _ in range(1 if name == "scatter_add" else draw(st.integers(1, 3)))]
+    values = [draw(arrays(np.empty(shape)[index].shape)) for index in each]
+    where = {"index": each[0]} if name == "scatter_add" else {"indices": tuple(each)}
+    return Call(name, values, **where, shape=shape)
 
 
 # By name, the settings of an op of one input for an input of a given shape.
@@ -113,5 +115,5 @@ SHAPE: dict[str, Strategy[Call]] = {
         name: one_input(name, settings_for, least_axes=name in ("swapaxes", "pad"))
         for name, settings_for in SHAPE_SETTINGS.items()
     },
-    "concat": _concats(), "scatter_add": _scatters(),
+    "concat": _concats(), **{name: _scatters(name) for name in ("scatter", "scatter_add")},
 }  # fmt: skip

@@ -1,0 +1,233 @@
+"""PyTorch's own table of operator samples, put to our functions: values, and first and second gradients, in float64.
+
+    python -m benchmarks.operator_samples [--only REGEX] [--failures]
+
+PyTorch tests each of its operators on samples of inputs and settings that it draws itself (`op_db`, in its testing
+module, which needs the package ``expecttest``). Here the same sample goes to PyTorch and to our function of that name:
+``dim`` is called ``axis``, ``keepdim`` is ``keepdims``, and `NAMES` has the rest. A sample passes if the values, the
+gradients of a random sum of them, and the gradients of a random sum of those agree to 1e-9 of the largest. Printed are
+the operators that we have, how many of their samples pass, and with ``--failures`` the first reason for each.
+"""
+
+import argparse
+import re
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+import tinygrad_edu as tg
+from tinygrad_edu.engine import Array, values_of
+
+# What is called otherwise here; the rest has PyTorch's name, in `tg` or `tg.linalg`.
+NAMES = {
+    "T": "transpose", "__getitem__": "getitem", "acos": "arccos", "acosh": "arccosh", "asin": "arcsin",
+    "asinh": "arcsinh", "atan": "arctan", "atan2": "arctan2", "atanh": "arctanh", "bmm": "matmul", "cat": "concatenate",
+    "cholesky": "linalg.cholesky", "clamp": "clip", "clone": "copy", "div": "divide", "expand": "broadcast_to",
+    "gather": "take_along_axis", "index_select": "take", "linalg.matrix_norm": "linalg.norm",
+    "linalg.vector_norm": "linalg.norm", "mm": "matmul", "movedim": "moveaxis", "mul": "multiply", "mv": "matmul",
+    "neg": "negative", "permute": "transpose", "pinverse": "linalg.pinv", "pow": "power", "repeat": "tile",
+    "repeat_interleave": "repeat", "sub": "subtract", "take_along_dim": "take_along_axis",
+    "tensor_split": "array_split", "transpose": "swapaxes", "true_divide": "divide", "unbind": "unstack",
+    "unsqueeze": "expand_dims", "view": "reshape",
+}  # fmt: skip
+
+
+def _padded(x: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any:
+    """Pad as PyTorch says it: by pairs, the last axis first."""
+    pairs = [tuple(pad[k : k + 2]) for k in range(0, len(pad), 2)]
+    widths = [(0, 0)] * (x.ndim - len(pairs)) + pairs[::-1]
+    if mode == "constant":
+        return tg.pad(x, widths, constant_values=value or 0)
+    return tg.pad(x, widths, mode={"replicate": "edge", "circular": "wrap"}.get(mode, mode))
+
+
+def _spread(f: Any) -> Any:
+    """Say the divisor of a standard deviation as here: n - ddof."""
+
+    def spread(x: Any, axis: Any = None, unbiased: bool = True, keepdims: bool = False, ddof: Any = None) -> Any:
+        if isinstance(axis, bool):
+            axis, unbiased = None, axis
+        return f(x, axis=axis, ddof=unbiased if ddof is None else ddof, keepdims=keepdims)
+
+    return spread
+
+
+# What takes its settings in another form.
+ADAPTED: dict[str, Callable[..., Any]] = {
+    "nn.functional.pad": _padded,
+    "nn.functional.unfold": lambda x, kernel_size, dilation=1, padding=0, stride=1: tg.im2col(
+        x, kernel_size, stride, padding, dilation
+    ),
+    "where": lambda x, condition, y: tg.where(condition, x, y),
+    "gather": lambda x, axis, indices: tg.take_along_axis(x, indices, axis),
+    "index_select": lambda x, axis, indices: tg.take(x, indices, axis),
+    "std": _spread(tg.std),
+    "var": _spread(tg.var),
+}
+SETTINGS = {"dim": "axis", "keepdim": "keepdims", "dims": "axis", "correction": "ddof", "shifts": "shift"}
+CLOSE = 1e-9
+
+
+def ours(name: str) -> Callable[..., Any] | None:
+    """Return our function for an operator of PyTorch's, if there is one."""
+    if name in ADAPTED:
+        return ADAPTED[name]
+    here = NAMES.get(name, name.removeprefix("nn.functional."))
+    found: Any = tg
+    for part in here.split("."):
+        found = vars(found).get(part) if hasattr(found, "__dict__") else None
+        if found is None:
+            return None
+    return found if callable(found) else None
+
+
+def mapped(tree: Any, change: Callable[[Any], Any]) -> Any:
+    """Apply a function to what is in nested tuples, lists and dicts."""
+    if isinstance(tree, dict):
+        return {key: mapped(value, change) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(mapped(part, change) for part in tree)
+    return change(tree)
+
+
+def parts(result: Any) -> list[Any]:
+    """Return a result, or several, as a list."""
+    return [p for part in result for p in parts(part)] if isinstance(result, tuple | list) else [result]
+
+
+def theirs_of(op: Any, sample: Any, rng: np.random.Generator) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+    """Return PyTorch's values, first and second gradients, and the cotangents."""
+    import torch
+
+    leaves = [x for x in _tensors((sample.input, sample.args, sample.kwargs)) if x.requires_grad]
+    results = parts(op(sample.input, *sample.args, **sample.kwargs))
+    values = [r.detach().numpy() if isinstance(r, torch.Tensor) else np.asarray(r) for r in results]
+
+    def gradient(outputs: list[Any], create_graph: bool) -> tuple[list[Any], list[Array]]:
+        cotangents = [rng.standard_normal(tuple(np.shape(out))) for out in outputs]
+        smooth = [(out, c) for out, c in zip(outputs, cotangents, strict=True) if getattr(out, "requires_grad", False)]
+        if not smooth or not leaves:
+            return [torch.zeros_like(x) for x in leaves], cotangents
+        total = sum((out * torch.tensor(c)).sum() for out, c in smooth)
+        found = torch.autograd.grad(total, leaves, create_graph=create_graph, allow_unused=True)
+        return [torch.zeros_like(x) if g is None else g for g, x in zip(found, leaves, strict=True)], cotangents
+
+    first, c1 = gradient(results, True)
+    try:
+        second, c2 = gradient(first, False)
+    except RuntimeError:  # PyTorch knows no second derivative of it
+        second, c2 = [], []
+    return values, [g.detach().numpy() for g in first], [g.numpy() for g in second], [c1, c2]
+
+
+def _tensors(tree: Any) -> Iterator[Any]:
+    import torch
+
+    found: list[Any] = []
+    mapped(tree, lambda x: found.append(x) if isinstance(x, torch.Tensor) else None)
+    return iter(found)
+
+
+def ours_of(function: Any, sample: Any, cotangents: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+    """Return our values, first and second gradients."""
+    import torch
+
+    leaves: list[tg.Tensor] = []
+
+    def convert(x: Any) -> Any:
+        if isinstance(x, torch.Tensor):
+            array = x.detach().numpy().copy()
+            if not x.requires_grad:
+                return array
+            leaves.append(tg.Tensor(array, requires_grad=True))
+            return leaves[-1]
+        return tuple(x) if isinstance(x, torch.Size) else x
+
+    given, args, keywords = (mapped(part, convert) for part in (sample.input, tuple(sample.args), dict(sample.kwargs)))
+    keywords = {SETTINGS.get(key, key): value for key, value in keywords.items()}
+
+    def run(*inputs: Any) -> list[Any]:
+        new = dict(zip(map(id, leaves), inputs, strict=True))
+        swap = lambda x: new.get(id(x), x)  # noqa: E731
+        return parts(function(mapped(given, swap), *mapped(args, swap), **mapped(keywords, swap)))
+
+    def total(outputs: list[Any], drawn: list[Array]) -> Any:
+        pairs = zip(outputs, drawn, strict=False)
+        smooth = [(out * c).sum() for out, c in pairs if isinstance(out, tg.Tensor) and out.requires_grad]
+        return sum(smooth, tg.Tensor(np.zeros(())))
+
+    values = [values_of(r) for r in run(*leaves)]
+    if not leaves:
+        return values, [], []
+    every = tuple(range(len(leaves)))
+    first = tg.grad(lambda *x: total(run(*x), cotangents[0]), every)
+    second = tg.grad(lambda *x: total(list(first(*x)), cotangents[1]), every)
+    return values, [g.numpy() for g in first(*leaves)], [g.numpy() for g in second(*leaves)] if cotangents[1] else []
+
+
+def difference(ours: Sequence[Any], theirs: Sequence[Any]) -> str:
+    """Say how two lists of arrays differ, or nothing."""
+    if len(ours) < len(theirs) and len(ours) == 1:
+        theirs = theirs[:1]  # PyTorch's pairs of values and positions are values alone here
+    if len(ours) != len(theirs):
+        return f"{len(ours)} results, not {len(theirs)}"
+    for a, b in zip(ours, theirs, strict=True):
+        if np.shape(a) != np.shape(b):
+            return f"shape {np.shape(a)}, not {np.shape(b)}"
+        largest = np.max(np.abs(b), initial=0, where=np.isfinite(b)) if np.size(b) else 0
+        if not np.allclose(a, b, rtol=CLOSE, atol=CLOSE * max(1.0, float(largest)), equal_nan=True):
+            return f"a difference of {np.max(np.abs(np.subtract(a, b, dtype=float))):.1e}"
+    return ""
+
+
+def judge(op: Any, function: Any, sample: Any, seed: int) -> str:
+    """Return why a sample fails, or nothing."""
+    try:
+        values, first, second, cotangents = theirs_of(op, sample, np.random.default_rng(seed))
+    except Exception as error:
+        return f"PyTorch: {type(error).__name__}"
+    try:
+        found = ours_of(function, sample, cotangents)
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error)[:150]}"
+    for what, a, b in zip(("values", "first", "second"), found, (values, first, second), strict=True):
+        if (what != "second" or second) and (why := difference(a, b)):
+            return f"{what}: {why}"
+    return ""
+
+
+def main() -> None:
+    """Print a line for each operator that we have."""
+    import torch
+    from torch.testing._internal.common_methods_invocations import op_db
+
+    parser = argparse.ArgumentParser("python -m benchmarks.operator_samples", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", metavar="REGEX", help="operators whose name it matches")
+    parser.add_argument("--failures", action="store_true", help="print why samples fail")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    passed, of, missing = 0, 0, []
+    for op in op_db:
+        if not re.search(options.only, op.name) or torch.float64 not in op.dtypes:
+            continue
+        function = ours(op.name)
+        if function is None:
+            missing.append(op.name)
+            continue
+        samples = list(op.sample_inputs("cpu", torch.float64, requires_grad=op.supports_autograd))
+        reasons = Counter(why for k, s in enumerate(samples) if (why := judge(op, function, s, k)))
+        passed, of = passed + len(samples) - reasons.total(), of + len(samples)
+        print(f"{op.name:45} {len(samples) - reasons.total():4} of {len(samples)}")
+        if options.failures:
+            for why, count in reasons.most_common():
+                print(f"    {count:3} {why}")
+        sys.stdout.flush()
+    print(f"{passed} of {of} samples pass. Not here: {', '.join(sorted(set(missing)))}.")
+
+
+if __name__ == "__main__":
+    main()

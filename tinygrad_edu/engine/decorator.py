@@ -1,0 +1,64 @@
+"""The decorator ``@op``: makes an op of a forward function, and says to a type checker what calling it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, overload
+
+from tinygrad_edu.engine.call import written_call
+from tinygrad_edu.engine.op import Array, Op
+from tinygrad_edu.engine.tensor import Tensor
+
+Parameters = ParamSpec("Parameters")
+
+
+class WrittenOp(Op, Generic[Parameters]):
+    """An op whose call is written out. Its parameters are its forward's; of a Tensor it makes a Tensor."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, forward: Callable[Parameters, Any], broadcasts: bool = False, promotes: bool | Iterable[str] = True
+    ) -> None:
+        super().__init__(forward, broadcasts, promotes, written_call)
+
+    if TYPE_CHECKING:  # a Tensor, or among the first three inputs one, makes a Tensor; arrays make an array
+
+        @overload
+        def __call__(self, x: Tensor, /, *args: Any, **kwargs: Any) -> Tensor: ...  # type: ignore[overload-overlap]
+        @overload
+        def __call__(self, x: Any, y: Tensor, /, *args: Any, **kwargs: Any) -> Tensor: ...  # type: ignore[overload-overlap]
+        @overload
+        def __call__(self, x: Any, y: Any, z: Tensor, /, *args: Any, **kwargs: Any) -> Tensor: ...  # type: ignore[overload-overlap]
+        @overload
+        def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Array: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            """Compute the op, and record it."""
+
+
+class _Declare(Protocol):
+    def __call__(self, forward: Callable[Parameters, Any], /) -> WrittenOp[Parameters]: ...
+
+
+@overload
+def op(forward: Callable[Parameters, Any]) -> WrittenOp[Parameters]: ...
+@overload
+def op(*, broadcasts: bool = ..., promotes: bool | Iterable[str] = ...) -> _Declare: ...
+def op(forward: Any = None, *, broadcasts: bool = False, promotes: bool | Iterable[str] = True) -> Any:
+    """Make an `Op` of a function of arrays: ``@op``, or ``@op(broadcasts=True)``. Its rules come with `Op.vjps`.
+
+    The parameters before a ``/`` are the inputs, those after it settings; without a ``/``, the inputs are the
+    parameters that have no default.
+
+    Parameters
+    ----------
+    broadcasts : bool
+        The inputs broadcast against each other: the engine undoes it in their gradients.
+    promotes : bool or iterable of str
+        Which inputs are numbers that are computed with, and so follow one dtype: plain ones that of the tensors,
+        integers that of the floating-point numbers. All, unless given; not conditions, masks, labels and indices, and
+        none where the op decides on the dtype of its result.
+    """
+    if forward is None:
+        return lambda function: WrittenOp(function, broadcasts, promotes)
+    return WrittenOp(forward)
