@@ -108,5 +108,6 @@ class Surface:
         return_counts: bool = False,
         axis: int | None = None,
         equal_nan: bool = True,
+        sorted: bool = True,
     ) -> Any: ...
     def var(self, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Self: ...

@@ -12,14 +12,15 @@ from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, shapes
 SMOOTH = [
     "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos", "tanh",
     "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "sigmoid_cross_entropy", "matmul",
-    "linear", "where", "keep", "tanh_gradient", "correlate",
+    "linear", "where", "keep", "tanh_gradient", "correlate", "prod", "cumprod", "recurrence", "logcumsumexp",
+    "weighted_mean",
 ]  # fmt: skip
 
 # Linear in all their inputs together.
 LINEAR = [
     "add", "subtract", "negative", "where", "identity", "astype", "reshape", "transpose", "swapaxes", "expand_dims",
     "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter", "scatter_add", "sum", "mean", "im2col",
-    "col2im", "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout",
+    "col2im", "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout", "cumsum", "take", "take_along_axis",
 ]  # fmt: skip
 
 # Linear in each input alone.

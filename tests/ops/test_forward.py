@@ -158,6 +158,37 @@ def mean_of_chosen_by_loop(images, chosen, kernel_size, stride):
     return out
 
 
+def recurrence_by_loop(a, b, axis, reverse):
+    a, out = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0).copy()
+    for k in range(len(out))[:: -1 if reverse else 1]:
+        before = k + 1 if reverse else k - 1
+        if 0 <= before < len(out):
+            out[k] += a[k] * out[before]
+    return np.moveaxis(out, 0, axis)
+
+
+def scan_by(extremum):
+    """Make a scan of a ufunc; without an axis, of the elements in a row."""
+    return lambda x, axis: extremum.accumulate(x.ravel() if axis is None else x, axis=axis or 0)
+
+
+def put_by_loop(x, values, indices, axis):
+    out = x.copy()
+    np.put_along_axis(out, indices, values, axis)
+    return out
+
+
+def best_by_sorting(x, k, axis, largest):
+    if x.ndim == 0:
+        return x if k else np.empty(0)
+    return np.take(-np.sort(-x, axis) if largest else np.sort(x, axis), range(k), axis)
+
+
+def kth_by_sorting(x, k, axis, keepdims):
+    taken = np.take(np.sort(np.atleast_1d(x), axis), [k - 1], axis)
+    return taken.reshape(x.shape) if x.ndim == 0 else taken if keepdims else taken.squeeze(axis)
+
+
 # What is not listed is NumPy's function of that name.
 REFERENCES = {
     "identity": lambda x: x,
@@ -166,6 +197,13 @@ REFERENCES = {
     "linear": lambda x, weight: np.einsum("...k,ok->...o", x, weight),
     "astype": lambda x, dtype: x.astype(dtype),
     "dropout": dropout_by_element,
+    "recurrence": recurrence_by_loop, "cummax": scan_by(np.maximum), "cummin": scan_by(np.minimum),
+    "logcumsumexp": exact(lambda x, axis: np.log(np.cumsum(np.exp(x), axis))),
+    "put_along_axis": put_by_loop, "topk": best_by_sorting, "kthvalue": kth_by_sorting,
+    "sort": lambda x, axis, descending, **_: -np.sort(-x, axis) if descending else np.sort(x, axis),
+    "average": lambda x, weights, axis, keepdims: np.average(x, axis, weights, keepdims=keepdims),
+    "weighted_mean": lambda x, weights, **along: np.average(x, weights=weights + 0 * x, **along),
+    "diff": lambda x, n, axis, **beside: np.diff(x, n, axis, **{k: v for k, v in beside.items() if v is not None}),
     "relu": lambda x: np.where(x > 0, x, 0.0),
     "sigmoid": exact(lambda x: 1 / (1 + np.exp(-x))),
     "getitem": lambda x, index: x[index],

@@ -69,7 +69,7 @@ def argsort(
     if descending not in (True, False):
         raise DTypeError(f"argsort: descending is True or False, not {descending!r}; kind goes by its name.")
     values = np.asarray(values_of(x))
-    values, along = (values.ravel(), -1) if axis is None else (values, axis)
+    values, along = (values.ravel(), -1) if axis is None else (np.atleast_1d(values), axis)
     if not descending:
         return np.argsort(values, along, kind="stable")
     # From behind, equal elements come in reverse, so that turning the order around puts them right.

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, Tensor, op, values_of
@@ -113,8 +112,9 @@ def cummin(x: Any, axis: int | None = None) -> Any:
 
 def _running(extremum: np.ufunc, x: Any, axis: int | None) -> Any:
     """Take the element of x that is the extremum so far: where it was last attained, or where the last NaN was."""
-    if axis is None or np.ndim(x) == 0:
-        x = reshape(x, -1)
+    x = reshape(x, -1) if axis is None else x
+    if np.ndim(x) == 0:
+        return reshape(x, ())
     along, values = axis or 0, np.asarray(values_of(x))
     attained = (values == extremum.accumulate(values, along)) | (values != values)
     numbers = np.arange(values.shape[along]).reshape(_column(values.ndim, along))
@@ -132,17 +132,16 @@ def logcumsumexp(x: Array, /, axis: int | None = None) -> Array:
 
     As long as there was nothing but -inf, the result is -inf and its derivative 0.
     """
-    if axis is None or np.ndim(x) == 0:
-        x = np.reshape(x, -1)
-    return np.logaddexp.accumulate(x, 0 if axis is None else axis, dtype=_floating(x))
-
-
-def _floating(x: ndarray) -> Any:
-    return x.dtype if x.dtype.kind == "f" else np.float64
+    kind = x.dtype if x.dtype.kind == "f" else np.float64
+    if axis is not None and x.ndim:
+        return np.logaddexp.accumulate(x, axis, dtype=kind)
+    return np.logaddexp.accumulate(x.reshape(-1), dtype=kind).reshape(-1 if axis is None else ())
 
 
 def _logcumsumexp_x(g: Any, x: Any, out: Any, axis: int | None) -> Any:
     """Sum up g * exp(x - out) from the end. From place to place, `out` only grows, and no factor is above 1."""
+    if x.ndim == 0:
+        return reshape(g, x.shape)
     along, values = axis or 0, values_of(out)
     level = where(values == -np.inf, 0.0, out)
     steps = where(np.isfinite(values), level - neighbor(level, along, True, np.inf), np.minimum(values, 0))
@@ -170,12 +169,11 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
         raise ValueError(f"diff: n is 0 or more, not {n}.")
     if np.ndim(x) == 0:
         raise ValueError("diff: a number has no neighbors; give an array of at least one axis.")
-    if n == 0:
-        return x
     along = normal_axis(axis, np.ndim(x))
     borders = [border if border is None else _bordering(border, np.shape(x), along) for border in (prepend, append)]
-    if prepend is not None or append is not None:
+    if n and (prepend is not None or append is not None):
         x = concatenate([part for part in (borders[0], x, borders[1]) if part is not None], along)
+    x = reshape(x, np.shape(x))  # with n=0 as well, no two results are one tensor
     for _ in range(n):
         x = _difference(*(getitem(x, (*[slice(None)] * along, part)) for part in (slice(1, None), slice(-1))))
     return x

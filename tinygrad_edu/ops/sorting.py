@@ -23,6 +23,8 @@ def sort(
     Equal elements keep their order, and with it their gradients, whatever `stable` and `kind` say: those are NumPy's,
     and of no effect. A NaN is greater than every number: ascending it comes last, and descending first.
     """
+    if np.ndim(x) == 0 and axis is not None:
+        return reshape(x, ())
     return take_along_axis(x, argsort(x, axis, descending, stable, kind), axis)
 
 
@@ -86,6 +88,7 @@ def unique(
     return_counts: bool = False,
     axis: int | None = None,
     equal_nan: bool = True,
+    sorted: bool = True,
 ) -> Any:
     """Return the different elements of x, sorted; or, with an axis, the different subarrays along it.
 
@@ -101,6 +104,8 @@ def unique(
         None stands for x flattened.
     equal_nan : bool
         Whether one NaN stands for all.
+    sorted : bool
+        They come in order in any case.
 
     Returns
     -------

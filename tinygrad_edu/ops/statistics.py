@@ -6,10 +6,10 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.engine import Tensor, values_of
-from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.ops.arithmetic import subtract
-from tinygrad_edu.ops.axes import Axis, joined, kept_shape
+from tinygrad_edu.engine import Array, Tensor, op, values_of
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.arithmetic import astype, subtract
+from tinygrad_edu.ops.axes import Axis, joined, kept_shape, plain_axes
 from tinygrad_edu.ops.choosing import where
 from tinygrad_edu.ops.gathering import take_along_axis
 from tinygrad_edu.ops.questions import argsort
@@ -38,7 +38,7 @@ def quantile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: 
     x : array_like
         With a NaN among the elements, the result is that NaN.
     q : array_like
-        Fractions from 0 to 1, to which no gradient flows.
+        Fractions from 0 to 1. A gradient flows to them, too, where the method is linear.
     axis : int, or several, optional
     keepdims : bool
     method : {"linear", "lower", "higher", "midpoint", "nearest"}
@@ -49,17 +49,18 @@ def quantile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: 
     -------
     Tensor or ndarray, shape (*q.shape, *the axes that remain)
     """
-    fractions = _fractions(q)
-    rows = joined(x, axis)
+    fractions, rows = _fractions(q), joined(x, axis)
     n, shape = rows.shape[-1], kept_shape(np.shape(x), axis) if keepdims else rows.shape[:-1]
     if not n:
         raise ShapeError(f"quantile: of no elements there is none; x has the shape {np.shape(x)}, and axis={axis}.")
-    below, above, weight = _between(fractions.ravel() * (n - 1), method)
+    places = reshape(fractions, -1) * (n - 1)
+    below, above = _ranks_beside(values_of(places), method)
     out = _at_ranks(rows, below)
     if method == "midpoint" or (method == "linear" and np.asarray(values_of(q)).dtype.kind == "f"):
-        kind = rows.dtype if isinstance(q, int | float) and rows.dtype.kind == "f" else np.float64
-        out = _on_the_way(out, _at_ranks(rows, above), weight.astype(kind))
-    return reshape(transpose(out, (-1, *range(out.ndim - 1))), (*fractions.shape, *shape))
+        weight = 0.5 * (below < above) if method == "midpoint" else places - below
+        narrow = isinstance(q, int | float) and rows.dtype.kind == "f"
+        out = _on_the_way(out, _at_ranks(rows, above), astype(weight, rows.dtype) if narrow else weight)
+    return reshape(transpose(out, (-1, *range(out.ndim - 1))), (*np.shape(q), *shape))
 
 
 def percentile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: str = "linear") -> Any:
@@ -68,27 +69,26 @@ def percentile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method
     return quantile(x, q, axis, keepdims, method)
 
 
-def _fractions(q: Any) -> ndarray:
-    if isinstance(q, Tensor) and q.requires_grad:
-        raise DTypeError("quantile: no gradient flows to q, and it requires one: detach() it.")
-    fractions = np.asarray(values_of(q), np.float64)
-    if not np.all((fractions >= 0) & (fractions <= 1)):
+def _fractions(q: Any) -> Any:
+    """Return q in float64, where many elements have their places, or as the Tensor that it is."""
+    values = np.asarray(values_of(q), np.float64)
+    if not np.all((values >= 0) & (values <= 1)):
         raise ValueError("quantile: q is from 0 to 1, and that of percentile from 0 to 100.")
-    return fractions
+    return q if isinstance(q, Tensor) else values
 
 
-def _between(places: ndarray, method: str) -> tuple[ndarray, ndarray, ndarray]:
-    """Return the ranks of the two elements that each place lies between, and how far from the first it is."""
+def _ranks_beside(places: ndarray, method: str) -> tuple[ndarray, ndarray]:
+    """Return the ranks of the two elements that stand for each place: those on its sides, or one of them twice."""
     low, high = np.floor(places), np.ceil(places)
     ends = {"linear": (low, high), "midpoint": (low, high), "lower": (low, low), "higher": (high, high),
             "nearest": (np.rint(places),) * 2}  # fmt: skip
     if method not in ends:
         raise ValueError(f"quantile: method is one of {', '.join(ends)}, not {method!r}.")
-    below, above = (rank.astype(np.intp) for rank in ends[method])
-    return below, above, np.where(below == above, 0.0, 0.5 if method == "midpoint" else places - low)
+    below, above = ends[method]
+    return below.astype(np.intp), above.astype(np.intp)
 
 
-def _on_the_way(x: Any, y: Any, weight: ndarray) -> Any:
+def _on_the_way(x: Any, y: Any, weight: Any) -> Any:
     """Return the point at `weight` on the way from x to y, measured from the nearer end."""
     way = subtract(y, x)
     point = where(weight < 0.5, x + way * weight, y - way * (1 - weight))
@@ -100,6 +100,26 @@ def _at_ranks(rows: Any, ranks: ndarray) -> Any:
     order = argsort(rows, -1)
     hidden = np.isnan(np.take_along_axis(values_of(rows), order[..., -1:], -1))
     return take_along_axis(rows, np.where(hidden, order[..., -1:], order[..., ranks]), -1)
+
+
+@op(broadcasts=True)
+def weighted_mean(x: Array, weights: Array, /, axis: Axis, keepdims: bool) -> Array:
+    """Return the sum of x times the weights over `axis`, divided by that of the weights, as arrays that broadcast."""
+    return np.sum(x * weights, plain_axes(axis), keepdims=keepdims) / np.sum(
+        weights, plain_axes(axis), keepdims=keepdims
+    )
+
+
+def _weighted_mean_x(g: Any, weights: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
+    return reshape(g, kept_shape(x_shape, axis)) * (weights / sum(weights, axis, keepdims=True))
+
+
+def _weighted_mean_weights(g: Any, x: Any, weights: Any, out: Any, axis: Axis) -> Any:
+    kept = kept_shape(x.shape, axis)
+    return reshape(g, kept) * ((x - reshape(out, kept)) / sum(weights, axis, keepdims=True))
+
+
+weighted_mean.vjps(x=_weighted_mean_x, weights=_weighted_mean_weights)
 
 
 def average(x: Any, axis: Axis = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
@@ -129,7 +149,7 @@ def average(x: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
         total = sum(weights, axis, keepdims)
         if np.any(values_of(total) == 0):
             raise ZeroDivisionError("average: the weights add up to 0, and nothing can be divided by that.")
-        out = sum(x * weights, axis, keepdims) / total
+        out = weighted_mean(x, weights, axis, keepdims)
     return (out, broadcast_to(total, out.shape)) if returned else out
 
 

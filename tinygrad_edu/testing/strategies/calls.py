@@ -9,13 +9,17 @@ from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy
 from tinygrad_edu.testing.strategies.op_calls.elementwise import ELEMENTWISE
 from tinygrad_edu.testing.strategies.op_calls.networks import NETWORKS
+from tinygrad_edu.testing.strategies.op_calls.ranking import RANKING
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION
+from tinygrad_edu.testing.strategies.op_calls.scans import SCANS
 from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE
 
 OP_CALLS: dict[str, Strategy[Call]] = {
     **ELEMENTWISE,
     **SHAPE,
     **REDUCTION,
+    **SCANS,
+    **RANKING,
     **NETWORKS,
 }
 

@@ -6,9 +6,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu import ops
+from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.calls import Call
-from tinygrad_edu.testing.strategies.arrays import Array, Shape, Strategy, arrays, axes, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, one_input, reduced
+from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
+from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, one_input
 
 
 def _whole(shape: Shape, low: int, high: int) -> Strategy[Array]:
@@ -28,16 +29,18 @@ def _takes(draw: Any) -> Call:
     n = int(np.prod(shape)) if axis is None else shape[axis]
     mode = draw(st.sampled_from(["raise", "wrap", "clip"]))
     low, high = (-n, n - 1) if mode == "raise" else (-2 * n, 2 * n)
-    return Call("take", [draw(arrays(shape))], indices=draw(_whole(draw(shapes(0, 2)), low, high)), axis=axis, mode=mode)
+    return Call(
+        "take", [draw(arrays(shape))], indices=draw(_whole(draw(shapes(0, 2)), low, high)), axis=axis, mode=mode
+    )
 
 
 @st.composite
-def _positions(draw: Any, shape: Shape) -> Settings:
+def _positions(draw: Any, shape: Shape, least: int = 0) -> Settings:
     """Draw an axis, or None, and positions along it; across it they now and then broadcast."""
     axis = draw(axes(len(shape), several=False))
     laid = shape if axis is not None else (int(np.prod(shape)),)
     along = -1 if axis is None else axis
-    across = _with_axis(draw(st.sampled_from([laid, (1,) * len(laid)])), along, draw(st.integers(0, 3)))
+    across = _with_axis(draw(st.sampled_from([laid, (1,) * len(laid)])), along, draw(st.integers(least, 3)))
     return {"indices": draw(_whole(across, -laid[along], laid[along] - 1)), "axis": axis}
 
 
@@ -55,7 +58,7 @@ def put(x: Any, values: Any, indices: Any, axis: int | None) -> Any:
 @st.composite
 def _puts(draw: Any) -> Call:
     shape = draw(shapes(1, empty=False))
-    settings = draw(_positions(shape))
+    settings = draw(_positions(shape, least=1))
     taken = np.take_along_axis(np.empty(shape), **settings).shape
     values = draw(arrays(draw(st.sampled_from([taken, taken[1:], ()]))))
     return Call(put, [draw(arrays(shape)), values], **settings)
@@ -98,20 +101,27 @@ def _quantiles(draw: Any, name: str, scale: float = 1.0) -> Call:
     return Call(name, [draw(arrays(shape, distinct=True))], q=q, method=method, **draw(along(shape)))
 
 
+def weighted(x: Any, weights: Any, axis: Any, keepdims: bool) -> Any:
+    """Return the `average`, with what is differentiated first."""
+    return ops.average(x, axis, weights, keepdims=keepdims)
+
+
 @st.composite
-def _averages(draw: Any) -> Call:
+def _averages(draw: Any, function: Any) -> Call:
     """Draw weights of every element, or of one axis or several; they are differentiated, too."""
     shape = draw(shapes(0, empty=False))
     settings = draw(along(shape))
-    of_axes = np.empty(shape).transpose(sorted_axes(settings["axis"], len(shape))).shape if shape else ()
-    weights = draw(arrays(draw(st.sampled_from([shape, of_axes])), 0.25, 2.0))
-    return Call(weighted, [draw(arrays(shape)), weights], **settings)
+    chosen = range(len(shape)) if settings["axis"] is None else np.atleast_1d(settings["axis"]).astype(int)
+    of_axes = tuple(shape[a] for a in chosen)
+    spread = tuple(n if a in [c % len(shape) for c in chosen] else 1 for a, n in enumerate(shape))
+    lengths = draw(st.sampled_from([shape, of_axes if function is weighted else spread]))
+    return Call(function, [draw(arrays(shape)), draw(arrays(lengths, 0.25, 2.0))], **settings)
 
 
 RANKING: dict[str, Strategy[Call]] = {
     "take": _takes(), "take_along_axis": _takes_along(), "put_along_axis": _puts(), "topk": _ranked(best),
     "kthvalue": _ranked(kth), "quantile": _quantiles("quantile"), "percentile": _quantiles("percentile", 100.0),
-    "sort": one_input("sort", _orders, distinct=True), "average": _averages(),
-    "unique": one_input("unique", lambda shape: st.fixed_dictionaries({"axis": axes(len(shape), several=False)}), distinct=True),
+    "sort": one_input("sort", _orders, distinct=True), "average": _averages(weighted),
+    "weighted_mean": _averages("weighted_mean"),
     "median": one_input("median", along, least_size=1, distinct=True),
 }  # fmt: skip

@@ -6,13 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.testing.calls import Call
-from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import Settings, one_input
-
-
-def _axis_or_none(shape: Shape) -> Strategy[Settings]:
-    """Draw one axis, from either end, or None."""
-    return st.fixed_dictionaries({"axis": axes(len(shape), several=False)})
+from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, shapes
+from tinygrad_edu.testing.strategies.op_calls.common import axis_or_none, one_input
 
 
 @st.composite
@@ -27,21 +22,21 @@ def _products(draw: Any) -> Call:
     """Draw factors with zeros among them, one or several in a row of them."""
     shape = draw(shapes())
     factors = np.round(draw(arrays(shape, -1.5, 1.5)) * 2) / 2
-    return Call("cumprod", [factors], **draw(_axis_or_none(shape)))
+    return Call("cumprod", [factors], **draw(axis_or_none(shape)))
 
 
 @st.composite
 def _differences(draw: Any) -> Call:
     shape = draw(shapes(1))
     axis = draw(st.integers(-len(shape), len(shape) - 1))
-    inputs = [draw(arrays(shape))]
-    beside = st.integers(1, 2).flatmap(lambda n: arrays(tuple(n if a == axis % len(shape) else m for a, m in enumerate(shape))))
+    n = draw(st.integers(1, 2))
+    beside = arrays(tuple(n if a == axis % len(shape) else length for a, length in enumerate(shape)))
     settings = {name: draw(st.none() | st.just(0.5) | beside) for name in ("prepend", "append")}
-    return Call("diff", inputs, n=draw(st.integers(0, 3)), axis=axis, **settings)
+    return Call("diff", [draw(arrays(shape))], n=draw(st.integers(0, 3)), axis=axis, **settings)
 
 
 SCANS: dict[str, Strategy[Call]] = {
     "recurrence": _recurrences(), "cumprod": _products(), "diff": _differences(),
-    **{name: one_input(name, _axis_or_none) for name in ("cumsum", "logcumsumexp")},
-    **{name: one_input(name, _axis_or_none, distinct=True) for name in ("cummax", "cummin")},
+    **{name: one_input(name, axis_or_none) for name in ("cumsum", "logcumsumexp")},
+    **{name: one_input(name, axis_or_none, distinct=True) for name in ("cummax", "cummin")},
 }  # fmt: skip
