@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
 from tinygrad_edu.ops import dropout
+from tinygrad_edu.ops.scans import recurrence
 from tinygrad_edu.testing.laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
 
@@ -282,7 +283,7 @@ def test_100_000_parts_are_joined_in_a_moment_and_leave_nothing_behind():
     assert all(p.grad == 1 for p in parts)
 
 
-@pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "var", "std", "logsumexp"])
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "var", "std", "logsumexp", "prod", "median"])
 def test_axes_may_be_a_list(name):
     x = tg.Tensor(np.random.default_rng(0).random((2, 3, 4)), requires_grad=True)
     y = tg.Tensor(x.numpy(), requires_grad=True)
@@ -398,6 +399,25 @@ def test_dropout_eight_elements_at_a_time(data):
         patch.setattr(dropout, "_AT_A_TIME", 1)
         each = call(*call.arrays)
     np.testing.assert_array_equal(each, call(*call.arrays))
+
+
+@pytest.mark.parametrize("n", [31, 32, 33, 64, 65, 1025, 33_000])
+@pytest.mark.parametrize("across", [(), (2,)])
+def test_a_recurrence_over_many_places_goes_piece_by_piece(n, across):
+    rng = np.random.default_rng(n)
+    a, b = rng.uniform(-1.1, 1.1, (n, *across)), rng.standard_normal((n, *across))
+    for axis, reverse in ((0, False), (-len(across) - 1, True)):
+        found, expected = recurrence(a, b, axis, reverse), recurrence_by_loop(a, b, axis, reverse)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_factors_that_are_out_of_range_together_take_no_result_out_of_range():
+    a, b = np.where(np.arange(3000) % 200 < 100, 1e30, 1e-30), np.zeros(3000)
+    b[[50, 2900]] = 1e-290, 1.0
+    with np.errstate(over="ignore"):
+        expected = recurrence_by_loop(a, b, 0, False)
+        np.testing.assert_allclose(recurrence(a, b, 0), expected, rtol=1e-12)
+    assert 0 < np.isfinite(expected).mean() < 1
 
 
 # --- What a caller may do with arguments and results ---

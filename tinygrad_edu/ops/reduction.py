@@ -160,8 +160,6 @@ def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """
     x = as_floating(x)
     there = ~np.isnan(values_of(x))
-    if there.all():
-        return mean(x, axis, keepdims)
     if x.dtype == np.float16:
         return astype(nanmean(astype(x, np.float32), axis, keepdims), np.float16)
     return in_equal_parts(nansum(x, axis, keepdims), np.sum(there, plain_axes(axis), keepdims=keepdims))

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, Tensor, op, values_of
@@ -37,15 +38,50 @@ def neighbor(x: Any, axis: int, ahead: bool, end: float) -> Any:
 def recurrence(a: Array, b: Array, /, axis: int, reverse: bool = False) -> Array:
     """Return y with ``y[k] = b[k] + a[k] * y[k - 1]`` along `axis`, or y[k + 1], from the end, if `reverse`.
 
-    Two steps of it make one of the same form, and so a step over 1, 2, 4, ... places takes one product each.
+    Float16 is computed in float32.
     """
-    factors, y = (np.array(np.moveaxis(x, axis, 0)[:: -1 if reverse else 1]) for x in (a, b))
-    reach = 1
-    while reach < len(y):
-        y[reach:] += factors[reach:] * y[:-reach]
-        factors[reach:] *= factors[:-reach].copy()
-        reach *= 2
-    return np.moveaxis(y[:: -1 if reverse else 1], 0, axis)
+    kind, turn = np.result_type(a, b), slice(None, None, -1 if reverse else 1)
+    factors, added = (np.moveaxis(x, axis, 0)[turn].astype(np.result_type(kind, np.float32)) for x in (a, b))
+    y = _solved(factors, np.zeros(1, int), added).astype(kind, copy=False)
+    return np.moveaxis(y[turn], 0, axis)
+
+
+_AT_ONCE = 32
+
+
+def _solved(a: ndarray, power: ndarray, b: ndarray) -> ndarray:
+    """Return y with ``y[k] = b[k] + a[k] * 2.0 ** power[k] * y[k - 1]`` along the first axis.
+
+    Cut in pieces, all are walked through side by side: what a whole piece adds, and the product of its factors, make a
+    recurrence of fewer places, whose results are what the pieces begin with. The product is kept as a mantissa and a
+    power of two, since it may be out of range where no y is.
+    """
+    n, rest = len(b), b.shape[1:]
+    if n <= _AT_ONCE:
+        return _walked(a, power, b, np.zeros(rest, b.dtype))
+    pieces = -(-n // _AT_ONCE)
+    a, power, b = (_cut(np.broadcast_to(x, (n, *rest)), pieces) for x in (a, power, b))
+    mantissas, powers = np.frexp(a)
+    added = _walked(a, power, b, np.zeros((pieces, *rest), b.dtype))[-1]
+    ends = _solved(mantissas.prod(0), (power + powers).sum(0), added)
+    y = _walked(a, power, b, np.concatenate([np.zeros_like(ends[:1]), ends[:-1]]))
+    return y.swapaxes(0, 1).reshape(-1, *rest)[:n]
+
+
+def _cut(x: ndarray, pieces: int) -> ndarray:
+    """Return x in pieces along the second axis, the last filled up with 0; along the first are the places of each."""
+    filled = np.zeros((pieces * _AT_ONCE, *x.shape[1:]), x.dtype)
+    filled[: len(x)] = x
+    return np.ascontiguousarray(filled.reshape(pieces, _AT_ONCE, *x.shape[1:]).swapaxes(0, 1))
+
+
+def _walked(a: ndarray, power: ndarray, b: ndarray, start: ndarray) -> ndarray:
+    """Walk through the places of the first axis, one after the other."""
+    y, exact = np.empty_like(b), not power.any()
+    for k in range(len(b)):
+        step = a[k] * start
+        start = y[k] = b[k] + (step if exact else np.ldexp(step, power[k]))
+    return y
 
 
 def _recurrence_b(g: Any, a: Any, axis: int, reverse: bool) -> Any:

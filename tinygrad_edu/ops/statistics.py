@@ -55,11 +55,13 @@ def quantile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: 
         raise ShapeError(f"quantile: of no elements there is none; x has the shape {np.shape(x)}, and axis={axis}.")
     places = reshape(fractions, -1) * (n - 1)
     below, above = _ranks_beside(values_of(places), method)
-    out = _at_ranks(rows, below)
+    out = _at_ranks(rows, [below, above])
     if method == "midpoint" or (method == "linear" and np.asarray(values_of(q)).dtype.kind == "f"):
         weight = 0.5 * (below < above) if method == "midpoint" else places - below
         narrow = isinstance(q, int | float) and rows.dtype.kind == "f"
-        out = _on_the_way(out, _at_ranks(rows, above), astype(weight, rows.dtype) if narrow else weight)
+        out = _on_the_way(out[..., 0, :], out[..., 1, :], astype(weight, rows.dtype) if narrow else weight)
+    else:
+        out = out[..., 0, :]
     return reshape(transpose(out, (-1, *range(out.ndim - 1))), (*np.shape(q), *shape))
 
 
@@ -95,11 +97,13 @@ def _on_the_way(x: Any, y: Any, weight: Any) -> Any:
     return where(weight == 0, x, point) if np.isinf(values_of(x)).any() else point
 
 
-def _at_ranks(rows: Any, ranks: ndarray) -> Any:
-    """Return the elements of those ranks along the last axis; of a row with a NaN, that for each."""
+def _at_ranks(rows: Any, ranks: Any) -> Any:
+    """Return, in place of the last axis, the elements of those ranks along it; of a row with a NaN, that for each."""
     order = argsort(rows, -1)
     hidden = np.isnan(np.take_along_axis(values_of(rows), order[..., -1:], -1))
-    return take_along_axis(rows, np.where(hidden, order[..., -1:], order[..., ranks]), -1)
+    ranks = np.asarray(ranks)
+    places = np.where(hidden, order[..., -1:], order[..., ranks.ravel()])
+    return reshape(take_along_axis(rows, places, -1), (*rows.shape[:-1], *ranks.shape))
 
 
 @op(broadcasts=True)
