@@ -35,9 +35,7 @@ def same(name, reference, x, settings):
         for a, b in zip(*(part if isinstance(part, tuple) else (part,) for part in (found, expected)), strict=True):
             a = np.asarray(values_of(a))
             assert a.shape == np.shape(b)
-            assert a.dtype == b.dtype or (
-                given is not x and a.dtype == (x.dtype if x.dtype.kind == "f" else np.float32)
-            )
+            assert a.dtype == b.dtype or (given is not x and a.dtype == narrow)
             np.testing.assert_allclose(a, b, rtol={2: 2e-3, 4: 1e-6}.get(a.itemsize, 1e-14), atol=1e-6)
 
 

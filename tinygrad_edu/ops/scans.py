@@ -60,7 +60,7 @@ def _solved(a: ndarray, power: ndarray, b: ndarray) -> ndarray:
     if n <= _AT_ONCE:
         return _walked(a, power, b, np.zeros(rest, b.dtype))
     pieces = -(-n // _AT_ONCE)
-    a, power, b = (_cut(np.broadcast_to(x, (n, *rest)), pieces) for x in (a, power, b))
+    a, power, b = (_cut(np.broadcast_to(x, (n, *rest)), pieces, end) for x, end in ((a, 1), (power, 0), (b, 0)))
     mantissas, powers = np.frexp(a)
     added = _walked(a, power, b, np.zeros((pieces, *rest), b.dtype))[-1]
     ends = _solved(mantissas.prod(0), (power + powers).sum(0), added)
@@ -68,9 +68,9 @@ def _solved(a: ndarray, power: ndarray, b: ndarray) -> ndarray:
     return y.swapaxes(0, 1).reshape(-1, *rest)[:n]
 
 
-def _cut(x: ndarray, pieces: int) -> ndarray:
-    """Return x in pieces along the second axis, the last filled up with 0; along the first are the places of each."""
-    filled = np.zeros((pieces * _AT_ONCE, *x.shape[1:]), x.dtype)
+def _cut(x: ndarray, pieces: int, end: int) -> ndarray:
+    """Return x in pieces along the second axis, the last filled up with `end`; along the first are their places."""
+    filled = np.full((pieces * _AT_ONCE, *x.shape[1:]), end, x.dtype)
     filled[: len(x)] = x
     return np.ascontiguousarray(filled.reshape(pieces, _AT_ONCE, *x.shape[1:]).swapaxes(0, 1))
 
