@@ -416,6 +416,7 @@ EQUIVALENT = {
     "the engine sums over it",
     r"matmul\.y: source: (g|out) for x|matmul\.y: source: (x|y|out) for g": "of the places that survive only "
     "lengths of the stack are taken",
+    r"diagonal\.x: source: out for g": "of the places that survive only the lengths are taken",
     r"(where\.[xy]|keep\.x): saved value mutated": "a condition holds no numbers",
     r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y where x == y or y is greater",
 }

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu.testing import Call, check_jvp, check_linear, check_vjp
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, shapes
+from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
 
 SMOOTH = [
     "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos", "tanh",
@@ -21,6 +22,10 @@ LINEAR = [
     "add", "subtract", "negative", "where", "identity", "astype", "reshape", "transpose", "swapaxes", "expand_dims",
     "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter", "scatter_add", "sum", "mean", "im2col",
     "col2im", "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout", "cumsum", "take", "take_along_axis",
+    "squeeze", "broadcast_to", "flip", "pad", "getitem", "scatter", "scatter_add", "sum", "mean", "im2col", "col2im",
+    "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout", "surround", "ravel", "flatten", "moveaxis", "roll",
+    "rot90", "fliplr", "flipud", "tile", "repeat", "diagonal", "trace", "diag", "diagflat", "tril", "triu", *JOINING,
+    *SEVERAL, "picked", "added_up",
 ]  # fmt: skip
 
 # Linear in each input alone.
@@ -56,7 +61,7 @@ def test_linear_ops_have_exact_transposes(name, data):
     call = data.draw(calls(name))
     if name in ("add", "subtract"):
         assume(len(call.arrays) == 2)  # with a number held fixed it is not linear
-    if name == "pad":
+    if name in ("pad", "surround"):
         call.settings["constant_values"] = 0
     check_linear(call, *call.arrays)
 

@@ -14,6 +14,7 @@ from tinygrad_edu.ops import dropout
 from tinygrad_edu.ops.scans import recurrence
 from tinygrad_edu.testing.laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
+from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL, in_one, in_rows, of_a_list
 
 # --- Oracles: in extended precision, with no care for overflow; and plain loops over pixels ---
 
@@ -53,6 +54,25 @@ def scatter_by_loop(x, index, shape):
     for place, value in zip(np.ravel(places), np.ravel(x), strict=True):
         out[place] += value
     return out.reshape(shape)
+
+
+def parts_by_loop(x, axis):
+    return [x.take(k, axis) for k in range(x.shape[axis])]
+
+
+def flatten_by_loop(x, start_axis, end_axis):
+    """Merge two axes at a time."""
+    first, last = (axis % max(x.ndim, 1) for axis in (start_axis, end_axis))
+    for _ in range(last - first):
+        x = x.reshape(*x.shape[:first], x.shape[first] * x.shape[first + 1], *x.shape[first + 2 :])
+    return x.reshape(x.shape or 1)
+
+
+def added_up_by_loop(x, positions, axis, length):
+    out = np.zeros((length, *np.moveaxis(x, axis, 0).shape[1:]))
+    for part, position in zip(np.moveaxis(x, axis, 0), positions, strict=True):
+        out[position] += part
+    return np.moveaxis(out, 0, axis)
 
 
 def windows_by_loop(x, kernel_size, stride, padding, dilation, border=0.0):
@@ -211,6 +231,11 @@ REFERENCES = {
     "scatter_add": scatter_by_loop,
     "scatter": lambda *arrays, indices, shape: sum(map(scatter_by_loop, arrays, indices, [shape] * len(arrays))),
     "concat": lambda *arrays, axis, ends: np.concatenate(arrays, axis),
+    **{name: of_a_list(getattr(np, name)) for name in JOINING if name not in ("concat", "block")},
+    **{name: in_one(getattr(np, name), np.concatenate) for name in SEVERAL if name not in ("unbind", "unstack")},
+    **{name: in_one(parts_by_loop, np.concatenate) for name in ("unbind", "unstack")}, "block": in_rows(np.block),
+    "flatten": flatten_by_loop, "surround": np.pad, "picked": lambda x, positions, axis: np.take(x, positions, axis),
+    "added_up": added_up_by_loop,
     "logsumexp": exact(lambda x, **along: np.log(np.sum(np.exp(x), **along))),
     "softmax": exact(naive_softmax),
     "log_softmax": exact(lambda x, axis: np.log(naive_softmax(x, axis))),

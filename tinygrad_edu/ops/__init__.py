@@ -13,16 +13,21 @@ from tinygrad_edu.ops import (
     choosing,
     classification,
     convolution,
+    diagonals,
     gathering,
     indexing,
+    joining,
+    padding,
     pooling,
     powers,
     products,
     questions,
     reduction,
+    repeating,
     scans,
     shape,
     sorting,
+    splitting,
     statistics,
     trigonometry,
     windows,
@@ -34,23 +39,29 @@ from tinygrad_edu.ops.arithmetic import *
 from tinygrad_edu.ops.choosing import *
 from tinygrad_edu.ops.classification import *
 from tinygrad_edu.ops.convolution import *
+from tinygrad_edu.ops.diagonals import *
 from tinygrad_edu.ops.gathering import *
 from tinygrad_edu.ops.indexing import *
+from tinygrad_edu.ops.joining import *
+from tinygrad_edu.ops.padding import *
 from tinygrad_edu.ops.pooling import *
 from tinygrad_edu.ops.powers import *
 from tinygrad_edu.ops.products import *
 from tinygrad_edu.ops.questions import *
 from tinygrad_edu.ops.reduction import *
+from tinygrad_edu.ops.repeating import *
 from tinygrad_edu.ops.scans import *
 from tinygrad_edu.ops.shape import *
 from tinygrad_edu.ops.sorting import *
+from tinygrad_edu.ops.splitting import *
 from tinygrad_edu.ops.statistics import *
 from tinygrad_edu.ops.trigonometry import *
 from tinygrad_edu.ops.windows import *
 
 _FILES = (
-    arithmetic, choosing, powers, trigonometry, activations, shape, indexing, gathering, questions, scans, reduction,
-    sorting, statistics, products, classification, windows, convolution, pooling,
+    arithmetic, choosing, powers, trigonometry, activations, shape, joining, splitting, padding, repeating,
+    diagonals, indexing, gathering, questions, scans, reduction, sorting, statistics, products, classification, windows,
+    convolution, pooling,
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
     __all__ = [name for file in _FILES for name in file.__all__]

@@ -14,14 +14,17 @@ from tinygrad_edu.ops import (
     arithmetic,
     choosing,
     classification,
+    diagonals,
     gathering,
     numpy_protocol,
     powers,
     products,
     questions,
     reduction,
+    repeating,
     scans,
     sorting,
+    splitting,
     statistics,
     trigonometry,
 )
@@ -68,9 +71,9 @@ def set_item(self: Tensor, index: Any, values: Any) -> None:
         self._data[index] = values
 
 
-def reshape_to_lengths(self: Tensor, *shape: Any) -> Any:
+def reshape_to_lengths(self: Tensor, *shape: Any, order: Any = "C") -> Any:
     """Return the same elements in another shape, as `reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
-    return shapes.reshape.call(self, _lengths(shape))
+    return shapes.reshape.call(self, _lengths(shape), order)
 
 
 def transpose_by_axes(self: Tensor, *axes: Any) -> Any:
@@ -173,12 +176,33 @@ METHODS: dict[str, Any] = {
     "nonzero": questions.nonzero,
     "searchsorted": questions.searchsorted,
     # shapes
+    "broadcast_to": shapes.broadcast_to,
+    "diag": diagonals.diag,
+    "diagflat": diagonals.diagflat,
+    "diagonal": diagonals.diagonal,
+    "dsplit": splitting.dsplit,
     "expand_dims": shapes.expand_dims,
+    "flatten": shapes.flatten,
     "flip": shapes.flip,
+    "fliplr": shapes.fliplr,
+    "flipud": shapes.flipud,
+    "hsplit": splitting.hsplit,
+    "moveaxis": shapes.moveaxis,
+    "ravel": shapes.ravel,
+    "repeat": repeating.repeat,
     "reshape": reshape_to_lengths,
+    "roll": shapes.roll,
+    "rot90": shapes.rot90,
+    "split": splitting.split,
     "squeeze": shapes.squeeze,
     "swapaxes": shapes.swapaxes,
+    "tile": repeating.tile,
+    "trace": diagonals.trace,
     "transpose": transpose_by_axes,
+    "tril": diagonals.tril,
+    "triu": diagonals.triu,
+    "unbind": splitting.unbind,
+    "vsplit": splitting.vsplit,
     # classification
     "log_softmax": classification.log_softmax,
     "softmax": classification.softmax,
@@ -206,3 +230,6 @@ def method(name: str, function: Any) -> Callable[..., Any]:
 for _name, _function in METHODS.items():
     setattr(Tensor, _name, method(_name, _function))
 Tensor.T = property(shapes.transpose.call, doc="The tensor with its axes reversed, as a view.")  # type: ignore[assignment, method-assign]
+Tensor.mT = property(  # type: ignore[assignment, method-assign]
+    lambda self: shapes.swapaxes.call(self, -2, -1), doc="The tensor with its last two axes exchanged, as a view."
+)

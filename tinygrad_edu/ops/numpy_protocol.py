@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor, values_of
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.ops import arithmetic, choosing, powers, products, reduction, shape, trigonometry
+from tinygrad_edu.ops import arithmetic, choosing, joining, powers, products, reduction, shape, trigonometry
 
 DIFFERENTIABLE: dict[Any, Callable[..., Any]] = {
     np.add: arithmetic.add, np.subtract: arithmetic.subtract, np.multiply: arithmetic.multiply,
@@ -21,7 +21,7 @@ DIFFERENTIABLE: dict[Any, Callable[..., Any]] = {
     np.max: reduction.max, np.min: reduction.min,
     np.reshape: shape.reshape, np.transpose: shape.transpose, np.swapaxes: shape.swapaxes,
     np.expand_dims: shape.expand_dims, np.squeeze: shape.squeeze, np.broadcast_to: shape.broadcast_to,
-    np.flip: shape.flip, np.concatenate: shape.concatenate, np.stack: shape.stack,
+    np.flip: shape.flip, np.concatenate: joining.concatenate, np.stack: joining.stack,
 }  # fmt: skip
 
 # Answers that no derivative goes through: booleans and positions. They come as plain arrays.

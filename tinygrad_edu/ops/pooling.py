@@ -10,8 +10,9 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.choosing import keep
+from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.reduction import mean
-from tinygrad_edu.ops.shape import pad, reshape
+from tinygrad_edu.ops.shape import reshape
 from tinygrad_edu.ops.windows import (
     Pair,
     Size,
@@ -145,4 +146,4 @@ def _padded(x: Any, kernel_size: Pair, padding: Pair, border: float) -> Any:
     (kh, kw), (ph, pw) = pair(kernel_size, "kernel_size", 1), pair(padding, "padding", 0)
     if 2 * ph > kh or 2 * pw > kw:
         raise ShapeError(f"pooling: padding {ph}x{pw} is more than half of the window {kh}x{kw}.")
-    return pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), border) if ph or pw else x
+    return pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=border) if ph or pw else x

@@ -11,8 +11,9 @@ from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.choosing import where
 from tinygrad_edu.ops.gathering import normal_axis, take_along_axis
 from tinygrad_edu.ops.indexing import getitem
+from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.powers import exp
-from tinygrad_edu.ops.shape import broadcast_to, concatenate, flip, pad, reshape
+from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff", "logcumsumexp"]
 
@@ -24,14 +25,12 @@ def cast(g: Any, dtype: Any) -> Any:
 
 def neighbor(x: Any, axis: int, ahead: bool, end: float) -> Any:
     """Return for each place along `axis` the element before it, or the one after it; `end` where there is none."""
-    n = x.shape[axis]
+    n, kept = x.shape[axis], [slice(None)] * x.ndim
     if n == 0:
         return x
-    widths = [(0, 0)] * x.ndim
-    widths[axis] = (0, 1) if ahead else (1, 0)
-    kept: list[Any] = [slice(None)] * x.ndim
     kept[axis] = slice(1, None) if ahead else slice(n - 1)
-    return pad(x[tuple(kept)], widths, constant_values=end)
+    parts = [x[tuple(kept)], np.full([1 if a == axis % x.ndim else m for a, m in enumerate(x.shape)], end, x.dtype)]
+    return concatenate(parts if ahead else parts[::-1], axis)
 
 
 @op

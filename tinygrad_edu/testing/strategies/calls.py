@@ -12,11 +12,14 @@ from tinygrad_edu.testing.strategies.op_calls.networks import NETWORKS
 from tinygrad_edu.testing.strategies.op_calls.ranking import RANKING
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION
 from tinygrad_edu.testing.strategies.op_calls.scans import SCANS
+from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
 from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE
 
 OP_CALLS: dict[str, Strategy[Call]] = {
     **ELEMENTWISE,
     **SHAPE,
+    **JOINING,
+    **SEVERAL,
     **REDUCTION,
     **SCANS,
     **RANKING,
