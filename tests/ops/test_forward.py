@@ -193,21 +193,10 @@ def scan_by(extremum):
     return lambda x, axis: extremum.accumulate(x.ravel() if axis is None else x, axis=axis or 0)
 
 
-def put_by_loop(x, values, indices, axis):
+def put_by_loop(x, indices, values, axis):
     out = x.copy()
     np.put_along_axis(out, indices, values, axis)
     return out
-
-
-def best_by_sorting(x, k, axis, largest):
-    if x.ndim == 0:
-        return x if k else np.empty(0)
-    return np.take(-np.sort(-x, axis) if largest else np.sort(x, axis), range(k), axis)
-
-
-def kth_by_sorting(x, k, axis, keepdims):
-    taken = np.take(np.sort(np.atleast_1d(x), axis), [k - 1], axis)
-    return taken.reshape(x.shape) if x.ndim == 0 else taken if keepdims else taken.squeeze(axis)
 
 
 # What is not listed is NumPy's function of that name.
@@ -220,9 +209,8 @@ REFERENCES = {
     "dropout": dropout_by_element,
     "recurrence": recurrence_by_loop, "cummax": scan_by(np.maximum), "cummin": scan_by(np.minimum),
     "logcumsumexp": exact(lambda x, axis: np.log(np.cumsum(np.exp(x), axis))),
-    "put_along_axis": put_by_loop, "topk": best_by_sorting, "kthvalue": kth_by_sorting,
+    "put_along_axis": put_by_loop,
     "sort": lambda x, axis, descending, **_: -np.sort(-x, axis) if descending else np.sort(x, axis),
-    "average": lambda x, weights, axis, keepdims: np.average(x, axis, weights, keepdims=keepdims),
     "weighted_mean": lambda x, weights, **along: np.average(x, weights=weights + 0 * x, **along),
     "diff": lambda x, n, axis, **beside: np.diff(x, n, axis, **{k: v for k, v in beside.items() if v is not None}),
     "relu": lambda x: np.where(x > 0, x, 0.0),

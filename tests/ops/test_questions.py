@@ -102,6 +102,24 @@ def test_unique_gives_its_gradient_to_the_first_of_equal_elements():
     check_vjp(lambda x: tg.unique(x, axis=1), np.array([[1.0, 0.5], [2.0, -1.0]]))
 
 
+@pytest.mark.parametrize(("shape", "axis"), [((), -1), ((4,), 0), ((2, 4), -1), ((4, 2, 1), 0)])
+@pytest.mark.parametrize("largest", [False, True])
+def test_the_best_and_the_kth_are_those_that_sorting_finds(shape, axis, largest):
+    x = RNG.permutation(int(np.prod(shape))).reshape(shape) / 4 + 0.5
+    in_order = tg.sort(x, axis, descending=largest).reshape(shape or (1,))
+    for k in range(in_order.shape[axis] + 1):
+        values, places = tg.topk(x, k, axis, largest)
+        np.testing.assert_array_equal(np.reshape(values, -1), np.take(in_order, range(k), axis).ravel())
+        chosen = np.take_along_axis(np.atleast_1d(x), np.atleast_1d(places), axis)
+        np.testing.assert_array_equal(chosen.ravel(), np.ravel(values))
+        check_vjp(lambda x, k=k: tg.topk(x, k, axis, largest)[0] ** 2, x)
+        if k and not largest:
+            found, _ = tg.kthvalue(x, k, axis, keepdims=True)
+            np.testing.assert_array_equal(np.ravel(found), np.take(in_order, [k - 1], axis).ravel())
+            check_vjp(lambda x, k=k: tg.kthvalue(x, k, axis)[0] ** 2, x)
+    assert tg.topk(tg.Tensor(x, dtype=np.float32), 1)[0].dtype == np.float32
+
+
 @pytest.mark.parametrize("descending", [False, True])
 def test_sorting_keeps_the_order_of_equal_elements(descending):
     x = np.array([[1.0, 0.0, 1.0, np.nan, 0.0, np.nan]])

@@ -11,8 +11,8 @@ from tinygrad_edu.testing.strategies import OP_CALLS, calls
 
 # Functions of a list of tensors; they are composed of ops, and test_derivatives.py has a test for each.
 OF_A_LIST = {"concatenate", "stack"}
-# Functions that no derivative goes through, and one whose shape the values decide; test_questions.py has tables.
-ANSWERED = {*ops.questions.__all__, "unique"}
+# Functions with no derivative, with pairs of results, or with a shape that the values decide: see test_questions.py.
+ANSWERED = {*ops.questions.__all__, "kthvalue", "topk", "unique"}
 
 
 def test_every_op_has_a_strategy():

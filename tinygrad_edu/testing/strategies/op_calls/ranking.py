@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu import ops
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
@@ -50,18 +49,13 @@ def _takes_along(draw: Any) -> Call:
     return Call("take_along_axis", [draw(arrays(shape))], **draw(_positions(shape)))
 
 
-def put(x: Any, values: Any, indices: Any, axis: int | None) -> Any:
-    """Return ``put_along_axis(x, indices, values, axis)``, with what is differentiated first."""
-    return ops.put_along_axis(x, indices, values, axis)
-
-
 @st.composite
 def _puts(draw: Any) -> Call:
     shape = draw(shapes(1, empty=False))
     settings = draw(_positions(shape, least=1))
     taken = np.take_along_axis(np.empty(shape), **settings).shape
     values = draw(arrays(draw(st.sampled_from([taken, taken[1:], ()]))))
-    return Call(put, [draw(arrays(shape)), values], **settings)
+    return Call("put_along_axis", [draw(arrays(shape)), settings["indices"], values], (0, 2), axis=settings["axis"])
 
 
 def _orders(shape: Shape) -> Strategy[Settings]:
@@ -69,27 +63,6 @@ def _orders(shape: Shape) -> Strategy[Settings]:
         "axis": axes(len(shape), several=False), "descending": st.booleans(),
         "stable": st.sampled_from([None, True]), "kind": st.sampled_from([None, "heapsort"]),
     })  # fmt: skip
-
-
-def best(x: Any, **settings: Any) -> Any:
-    """Return the values of `topk`."""
-    return ops.topk(x, **settings)[0]
-
-
-def kth(x: Any, **settings: Any) -> Any:
-    """Return the value of `kthvalue`."""
-    return ops.kthvalue(x, **settings)[0]
-
-
-@st.composite
-def _ranked(draw: Any, function: Any) -> Call:
-    """Draw how many of the best there are to be, or which."""
-    shape = draw(shapes(0, empty=function is best))
-    axis = draw(st.integers(-len(shape), len(shape) - 1)) if shape else -1
-    n = shape[axis] if shape else 1
-    flag = "largest" if function is best else "keepdims"
-    settings = {"k": draw(st.integers(int(function is kth), n)), "axis": axis, flag: draw(st.booleans())}
-    return Call(function, [draw(arrays(shape, distinct=True))], **settings)
 
 
 @st.composite
@@ -101,27 +74,26 @@ def _quantiles(draw: Any, name: str, scale: float = 1.0) -> Call:
     return Call(name, [draw(arrays(shape, distinct=True))], q=q, method=method, **draw(along(shape)))
 
 
-def weighted(x: Any, weights: Any, axis: Any, keepdims: bool) -> Any:
-    """Return the `average`, with what is differentiated first."""
-    return ops.average(x, axis, weights, keepdims=keepdims)
-
-
 @st.composite
-def _averages(draw: Any, function: Any) -> Call:
+def _averages(draw: Any, name: str) -> Call:
     """Draw weights of every element, or of one axis or several; they are differentiated, too."""
     shape = draw(shapes(0, empty=False))
     settings = draw(along(shape))
     chosen = range(len(shape)) if settings["axis"] is None else np.atleast_1d(settings["axis"]).astype(int)
     of_axes = tuple(shape[a] for a in chosen)
     spread = tuple(n if a in [c % len(shape) for c in chosen] else 1 for a, n in enumerate(shape))
-    lengths = draw(st.sampled_from([shape, of_axes if function is weighted else spread]))
-    return Call(function, [draw(arrays(shape)), draw(arrays(lengths, 0.25, 2.0))], **settings)
+    x, axis = draw(arrays(shape)), settings.pop("axis")
+    if name == "average":
+        return Call(
+            name, [x, axis, draw(arrays(draw(st.sampled_from([shape, of_axes])), 0.25, 2.0))], (0, 2), **settings
+        )
+    weights = draw(arrays(draw(st.sampled_from([shape, spread])), 0.25, 2.0))
+    return Call(name, [x, weights], axis=axis, **settings)
 
 
 RANKING: dict[str, Strategy[Call]] = {
-    "take": _takes(), "take_along_axis": _takes_along(), "put_along_axis": _puts(), "topk": _ranked(best),
-    "kthvalue": _ranked(kth), "quantile": _quantiles("quantile"), "percentile": _quantiles("percentile", 100.0),
-    "sort": one_input("sort", _orders, distinct=True), "average": _averages(weighted),
-    "weighted_mean": _averages("weighted_mean"),
+    "take": _takes(), "take_along_axis": _takes_along(), "put_along_axis": _puts(),
+    "quantile": _quantiles("quantile"), "percentile": _quantiles("percentile", 100.0),
+    "sort": one_input("sort", _orders, distinct=True), **{name: _averages(name) for name in ("average", "weighted_mean")},
     "median": one_input("median", along, least_size=1, distinct=True),
 }  # fmt: skip
