@@ -94,6 +94,7 @@ def _averages(draw: Any, name: str) -> Call:
 RANKING: dict[str, Strategy[Call]] = {
     "take": _takes(), "take_along_axis": _takes_along(), "put_along_axis": _puts(),
     "quantile": _quantiles("quantile"), "percentile": _quantiles("percentile", 100.0),
-    "sort": one_input("sort", _orders, distinct=True), **{name: _averages(name) for name in ("average", "weighted_mean")},
+    "sort": one_input("sort", _orders, distinct=True),
+    **{name: _averages(name) for name in ("average", "weighted_mean")},
     "median": one_input("median", along, least_size=1, distinct=True),
 }  # fmt: skip
