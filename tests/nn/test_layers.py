@@ -88,7 +88,10 @@ def test_without_a_generator_layers_differ():
         (lambda: Linear(3, 2)(np.ones((4, 5))), r"Linear\(3, 2\): the input has shape \(4, 5\).*needs the length 3"),
         (lambda: Linear(3, 2)(1.0), r"the input has shape \(\)"),
         (lambda: Conv2D(3, 2, 1)(np.ones((4, 1, 5, 5))), "images with 1 channels and weight"),
-        (lambda: Conv2D(1, 2, 3)(np.ones((28, 28))), r"x needs 4 axes, and has the shape \(28, 28\)"),
+        (
+            lambda: Conv2D(1, 2, 3)(np.ones((28, 28))),
+            r"x needs 4 axes, or 3 .*, and has the shape \(28, 28\)",
+        ),
     ],
 )
 def test_sizes_that_do_not_fit_are_explained(make, message):

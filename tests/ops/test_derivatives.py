@@ -15,6 +15,15 @@ SMOOTH = [
     "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "sigmoid_cross_entropy", "matmul",
     "linear", "where", "keep", "tanh_gradient", "correlate", "prod", "cumprod", "recurrence", "logcumsumexp",
     "weighted_mean",
+    "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos",
+    "tanh", "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "sigmoid_cross_entropy",
+    "matmul", "linear", "where", "keep", "tanh_gradient", "correlate", "bilinear", "conv2d", "conv_transpose2d",
+    "layer_norm", "group_norm", "batch_norm", "instance_norm", "rms_norm", "local_response_norm",
+    "cosine_similarity", "standardize", "map_rows", "scaled_dot_product_attention", "tan", "arcsin", "arccos",
+    "arctan", "arctan2", "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "sinc", "sinc_derivative", "exp2",
+    "expm1", "log2", "log10", "log1p", "logaddexp", "rsqrt", "reciprocal", "cbrt", "hypot", "hypot_share", "lerp",
+    "xlogy", "logit", "erf", "normal_cdf", "gelu", "gelu_by_tanh", "silu", "mish", "logsigmoid", "softplus",
+    "one_minus_square", "tanhshrink", "glu", "softmin", "masked_fill",
 ]  # fmt: skip
 
 # Linear in all their inputs together.
@@ -26,11 +35,20 @@ LINEAR = [
     "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout", "surround", "ravel", "flatten", "moveaxis", "roll",
     "rot90", "fliplr", "flipud", "tile", "repeat", "diagonal", "trace", "diag", "diagflat", "tril", "triu", *JOINING,
     *SEVERAL, "picked", "added_up",
+    "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter_add", "sum", "mean", "im2col", "col2im",
+    "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout", "unfold", "fold", "avg_pool1d", "interpolate",
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "resample", "resample_back", "pixel_shuffle", "pixel_unshuffle",
+    "channel_shuffle", "embedding", "rows_at", "rows_added",
+    "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter_add", "sum", "mean", "im2col", "col2im",
+    "avg_pool2d", "positive", "deg2rad", "rad2deg", "keep", "share_out", "mean_of_chosen", "dropout",
+    "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter", "scatter_add", "sum", "mean", "im2col",
+    "col2im", "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout",
 ]  # fmt: skip
 
 # Linear in each input alone.
 BILINEAR = [
-    "multiply", "matmul", "linear", "conv2d", "correlate", "correlate_images", "correlate_kernels",
+    "multiply", "matmul", "map_rows", "linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
+    "correlate", "correlate_images", "correlate_kernels",
 ]  # fmt: skip
 
 

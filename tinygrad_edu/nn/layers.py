@@ -14,7 +14,6 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import current_stream
 from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
-from tinygrad_edu.ops.products import linear
 from tinygrad_edu.ops.windows import Pair, pair
 
 __all__ = [
@@ -127,8 +126,7 @@ class Linear(Module):
                 f"Linear({self.in_features}, {self.out_features}): the input has shape {np.shape(x)}, and its last "
                 f"axis needs the length {self.in_features}. Images become rows with Flatten()."
             )
-        product = linear(x, self.weight)
-        return product if self.bias is None else product + self.bias
+        return ops.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Return the sizes."""

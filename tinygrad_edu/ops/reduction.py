@@ -174,11 +174,11 @@ def log_of_sum(x: Array, axis: Any) -> Array:
 @op
 def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return log(sum(exp(x))) over `axis`, without overflow: the greatest element is taken out first."""
-    axes = plain_axes(axis)
+    axes, x = plain_axes(axis), as_floating(x)
     top = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0)
     out = log_of_sum(np.exp(x - top), axes) + top
-    return out if keepdims else out.squeeze(axes)
+    return out if keepdims or not x.ndim else out.squeeze(axes)
 
 
 logsumexp.vjps(

@@ -7,7 +7,10 @@
 from tinygrad_edu.engine import Op
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy
+from tinygrad_edu.testing.strategies.op_calls.activations import ACTIVATIONS
 from tinygrad_edu.testing.strategies.op_calls.elementwise import ELEMENTWISE
+from tinygrad_edu.testing.strategies.op_calls.images import IMAGES
+from tinygrad_edu.testing.strategies.op_calls.layers import LAYERS
 from tinygrad_edu.testing.strategies.op_calls.networks import NETWORKS
 from tinygrad_edu.testing.strategies.op_calls.ranking import RANKING
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION
@@ -17,6 +20,7 @@ from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE
 
 OP_CALLS: dict[str, Strategy[Call]] = {
     **ELEMENTWISE,
+    **ACTIVATIONS,
     **SHAPE,
     **JOINING,
     **SEVERAL,
@@ -24,6 +28,8 @@ OP_CALLS: dict[str, Strategy[Call]] = {
     **SCANS,
     **RANKING,
     **NETWORKS,
+    **IMAGES,
+    **LAYERS,
 }
 
 
