@@ -344,14 +344,16 @@ CONVENTIONS: dict[str, list[tuple[list[Any], dict[str, Any], list[Any]]]] = {
         ]
         for name, other in (("max", 0.0), ("min", 9.0))
     },
+    **{
+        name: [([[2.0, 3.0]], {"dtype": np.float32}, [gradient])]
+        for name, gradient in (("sum", [1, 1]), ("cumsum", [2, 1]), ("prod", [3, 2]), ("cumprod", [4, 2]))
+    },
+    "logcumsumexp": [([[-np.inf, -np.inf, 0.0]], {}, [[0, 0, 1]]), ([[0.0, np.inf, 1.0]], {}, [[1, np.nan, 0]])],
     "softmax_cross_entropy": [([[[0.0, -680.0]], [[1.0, 0.0]]], {}, [[[0, 0]], [[0, 680.0]]])],
     "abs": [([[0.0, -1.0]], {}, [[0, -1]])],
-    "p_norm": [
-        *(
-            ([[[0.0, 0.0], [0.0, -4.0]]], {"p": p, "axis": 1}, [[[0, 0], [0, slope]]])
-            for p, slope in ((2.0, -1), (1.0, -1), (0.5, -1), (1.5, -1), (3.0, -1), (-1.0, 0), (0.0, 0))
-        ),
-        ([[[2.0, -2.0, 1.0], [0.0, 0.0, 0.0]]], {"p": np.inf, "axis": 1}, [[[0.5, -0.5, 0], [0, 0, 0]]]),
+    "power_norm": [
+        ([[[0.0, 0.0], [0.0, -4.0]]], {"p": p, "axis": (1,), "keepdims": True}, [[[0, 0], [0, slope]]])
+        for p, slope in ((2.0, -1), (1.0, -1), (0.5, -1), (1.5, -1), (3.0, -1), (-1.0, 0), (0.0, 0))
     ],
     "relu": [([[0.0, -1.0, 2.0]], {}, [[0, 0, 1]])],
     "xlogy": [([[0.0, 0.0, 0.0, 2.0, 2.0], [-1.0, 4.0, 0.5, 4.0, -1.0]], {},
@@ -427,6 +429,14 @@ EQUIVALENT = {
     r"relu\.x: source: x for out": "x > 0 where max(x, 0) > 0",
     r"relu\.x: source: g for out": "of that place only the dtype is taken",
     r"(max|min)\.x: source: (g|out) for x": "of that place only the dtype is taken",
+    r"(prod|cumprod)\.x: source: (x|out) for g": "of the place that survives only the dtype is taken, and a wider one "
+    "is narrowed in the end",
+    r"cumprod\.x: source: g for out": "of the place that survives only the shape is taken",
+    r"(cumprod\.x|recurrence\.b): source: 1 for 0": "no place comes after the one whose factor that is",
+    r"logcumsumexp\.x: source: (g|out) for x|logcumsumexp\.x: source: g for out": "of the places that survive only the "
+    "shape is taken, or the longer way for a number",
+    r"logcumsumexp\.x: source: out for values_of\(out\)": "it is only compared",
+    r"logcumsumexp\.x: source: 1(\.0)? for 0(\.0)?": "at the places that survive any finite number does",
     r"(max|min)\.x: source: (g|x) for out": "of that place only the size is taken, or the slower way to the same",
     r"power\.x: source: (x|out) for g|power\.y: source: (x|y|out) for g": "of the place that survives only the dtype "
     "is taken",
@@ -450,10 +460,6 @@ EQUIVALENT = {
     "(g|direction|out) for x": "of the places that survive only the shape or the dtype is taken",
     r"(cholesky_factor|cofactors_change)\.x: source: 2 for 1": "of a square, the other length is the same",
     r"eigenpairs\.x: source: _differences\(values\) - same for .*": "the diagonal is left out",
-    r"p_norm\.x: source: (g|out) for x": "of the place that survives only the dtype is taken",
-    r"p_norm\.x: source: (out for _but_zero\(out\)|abs\(x\) / length for _but_zero.*)": "the NaN is left out",
-    r"p_norm\.x: source: (x / length for keep.*|(g|x) for out|1 for 0)": "at the place that survives x / 1 is 0 where "
-    "the norm is; 0 says so of the second derivative, too",
     r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y where x == y or y is greater",
 }
 

@@ -50,6 +50,64 @@ def test_ties_in_a_pooling_window_share_evenly():
     np.testing.assert_allclose(gradient(lambda x: tg.max_pool2d(x, 2), np.zeros((1, 1, 2, 2))), 0.25)
 
 
+# --- Of equal elements, those that choose by position give the gradient to one: as PyTorch, the last or the first ---
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "derivative"),
+    [
+        (tg.cummax, [1.0, 1.0, 0.0, 1.0], [1, 2, 0, 1]),
+        (tg.cummin, [0.0, 0.0, 1.0, 0.0], [1, 2, 0, 1]),
+        (lambda x: tg.topk(x, 2)[0], [1.0, 1.0, 0.0, 1.0], [1, 1, 0, 0]),
+        (lambda x: tg.kthvalue(x, 2)[0], [1.0, 1.0, 0.0, 1.0], [1, 0, 0, 0]),
+        (tg.median, [1.0, 1.0, 0.0], [1, 0, 0]),
+        (tg.unique, [1.0, 0.0, 1.0], [1, 1, 0]),
+        (lambda x: tg.put_along_axis(x, [0, 0], [5.0, 6.0], 0), [1.0, 0.0], [0, 1]),
+    ],
+)
+def test_one_of_equal_elements_is_chosen(f, x, derivative):
+    np.testing.assert_array_equal(gradient(f, x), derivative)
+
+
+# --- Zeros among factors ---
+
+
+@pytest.mark.parametrize(
+    ("x", "first", "second"),
+    [
+        ([2.0, 3.0, 4.0], [12, 8, 6], [7, 6, 5]),
+        ([0.0, 3.0, 4.0], [12, 0, 0], [7, 4, 3]),
+        ([0.0, 0.0, 4.0], [0, 0, 0], [4, 4, 0]),
+        ([0.0, 0.0, 0.0], [0, 0, 0], [0, 0, 0]),
+        ([1e-200, 1e200, 1e100], [1e300, 1e-100, 1], [1e200, 1e100, 1e200]),
+    ],
+)
+def test_a_product_has_its_derivatives_at_zeros_and_at_the_ends(x, first, second):
+    """The second is that of the sum of the first: for each factor, the sum of the products without it and another."""
+    for product in (tg.prod, lambda x: tg.cumprod(x)[-1]):
+        with np.errstate(over="ignore"):
+            np.testing.assert_allclose(gradient(product, x), first, rtol=1e-15)
+            np.testing.assert_allclose(gradient(lambda x, f=product: tg.grad(f)(x), x), second, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("x", "values", "derivative"),
+    [
+        ([-np.inf, -np.inf, 0.0], [-np.inf, -np.inf, 0], [0, 0, 1]),
+        ([-1e4, 1e4, 1e4], [-1e4, 1e4, 1e4 + np.log(2)], [1, 1.5, 0.5]),
+        ([0.0, np.inf, 1.0], [0, np.inf, np.inf], [1, np.nan, 0]),
+    ],
+)
+def test_logcumsumexp_at_its_ends(x, values, derivative):
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(tg.logcumsumexp(np.array(x)), values)
+        np.testing.assert_allclose(gradient(tg.logcumsumexp, x), derivative)
+
+
+def test_a_constant_has_no_deviation_at_any_order():
+    assert not gradient(lambda x: tg.grad(tg.std)(x), [3.0, 3.0]).any()
+
+
 # --- Kinks and bounds ---
 
 
@@ -207,6 +265,12 @@ def test_norms_and_values_where_they_have_no_derivative(f, x, derivative):
         (lambda x: tg.clip(x, 0.0, 1.0), [np.nan, 0.5, 2.0], [0, 1, 0]),
         (tg.std, [3.0, 3.0], [0, 0]),
         (lambda x: tg.std(x, axis=0), [[3.0, 1.0], [3.0, 2.0]], [[0, -0.5], [0, 0.5]]),
+        (tg.cummax, [1.0, np.nan, 2.0], [1, 2, 0]),
+        (tg.cummin, [1.0, np.nan, 2.0], [1, 2, 0]),
+        (tg.sort, [np.nan, 1.0], [1, 1]),
+        (tg.median, [1.0, np.nan, 2.0], [0, 1, 0]),
+        (tg.nansum, [1.0, np.nan, 2.0], [1, 0, 1]),
+        (tg.nanmean, [1.0, np.nan, 2.0], [0.5, 0, 0.5]),
         (lambda x: x**0.0, [5e-324, 0.0, np.inf, np.nan, 2.0], [0, 0, 0, 0, 0]),
     ],
 )

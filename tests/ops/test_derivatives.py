@@ -11,6 +11,10 @@ from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, shapes
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
 
 SMOOTH = [
+    "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos", "tanh",
+    "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "sigmoid_cross_entropy", "matmul",
+    "linear", "where", "keep", "tanh_gradient", "correlate", "prod", "cumprod", "recurrence", "logcumsumexp",
+    "weighted_mean",
     "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos",
     "tanh", "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "sigmoid_cross_entropy",
     "matmul", "linear", "where", "keep", "tanh_gradient", "correlate", "bilinear", "conv2d", "conv_transpose2d",
@@ -26,6 +30,8 @@ SMOOTH = [
 # Linear in all their inputs together.
 LINEAR = [
     "add", "subtract", "negative", "where", "identity", "astype", "reshape", "transpose", "swapaxes", "expand_dims",
+    "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter", "scatter_add", "sum", "mean", "im2col",
+    "col2im", "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout", "cumsum", "take", "take_along_axis",
     "squeeze", "broadcast_to", "flip", "pad", "getitem", "scatter", "scatter_add", "sum", "mean", "im2col", "col2im",
     "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout", "surround", "ravel", "flatten", "moveaxis", "roll",
     "rot90", "fliplr", "flipud", "tile", "repeat", "diagonal", "trace", "diag", "diagflat", "tril", "triu", *JOINING,

@@ -14,6 +14,7 @@ import tinygrad_edu as tg
 from tests.ops.network_references import NETWORK_REFERENCES, batched, max_pool
 from tinygrad_edu.errors import DTypeError, MissingExtraError, ShapeError, TinygradError
 from tinygrad_edu.ops import dropout
+from tinygrad_edu.ops.scans import recurrence
 from tinygrad_edu.testing.laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL, in_one, in_rows, of_a_list
@@ -240,6 +241,26 @@ def joined(decompose, parts, count=lambda found: None):
     return reference
 
 
+def recurrence_by_loop(a, b, axis, reverse):
+    a, out = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0).copy()
+    for k in range(len(out))[:: -1 if reverse else 1]:
+        before = k + 1 if reverse else k - 1
+        if 0 <= before < len(out):
+            out[k] += a[k] * out[before]
+    return np.moveaxis(out, 0, axis)
+
+
+def scan_by(extremum):
+    """Make a scan of a ufunc; without an axis, of the elements in a row."""
+    return lambda x, axis: extremum.accumulate(x.ravel() if axis is None else x, axis=axis or 0)
+
+
+def put_by_loop(x, indices, values, axis):
+    out = x.copy()
+    np.put_along_axis(out, indices, values, axis)
+    return out
+
+
 # What is not listed is NumPy's function of that name.
 REFERENCES = {
     "identity": lambda x: x,
@@ -247,6 +268,12 @@ REFERENCES = {
     "tanh_gradient": lambda cotangent, t: cotangent * (1 - t**2),
     "astype": lambda x, dtype: x.astype(dtype),
     "dropout": dropout_by_element,
+    "recurrence": recurrence_by_loop, "cummax": scan_by(np.maximum), "cummin": scan_by(np.minimum),
+    "logcumsumexp": exact(lambda x, axis: np.log(np.cumsum(np.exp(x), axis))),
+    "put_along_axis": put_by_loop,
+    "sort": lambda x, axis, descending, **_: -np.sort(-x, axis) if descending else np.sort(x, axis),
+    "weighted_mean": lambda x, weights, **along: np.average(x, weights=weights + 0 * x, **along),
+    "diff": lambda x, n, axis, **beside: np.diff(x, n, axis, **{k: v for k, v in beside.items() if v is not None}),
     "one_minus_square": lambda x: 1 - x * x,
     "rsqrt": lambda x: 1 / np.sqrt(x), "lerp": lambda x, y, weight: x * (1 - weight) + y * weight,
     "masked_fill": lambda x, mask, value: np.where(mask, value, x), "xlogy": lambda x, y: x * np.log(y),
@@ -369,7 +396,7 @@ def test_100_000_parts_are_joined_in_a_moment_and_leave_nothing_behind():
     assert all(p.grad == 1 for p in parts)
 
 
-@pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "var", "std", "logsumexp"])
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "var", "std", "logsumexp", "prod", "median"])
 def test_axes_may_be_a_list(name):
     x = tg.Tensor(np.random.default_rng(0).random((2, 3, 4)), requires_grad=True)
     y = tg.Tensor(x.numpy(), requires_grad=True)
@@ -543,6 +570,25 @@ def test_dropout_eight_elements_at_a_time(data):
         patch.setattr(dropout, "_AT_A_TIME", 1)
         each = call(*call.arrays)
     np.testing.assert_array_equal(each, call(*call.arrays))
+
+
+@pytest.mark.parametrize("n", [31, 32, 33, 64, 65, 1025, 33_000])
+@pytest.mark.parametrize("across", [(), (2,)])
+def test_a_recurrence_over_many_places_goes_piece_by_piece(n, across):
+    rng = np.random.default_rng(n)
+    a, b = rng.uniform(-1.1, 1.1, (n, *across)), rng.standard_normal((n, *across))
+    for axis, reverse in ((0, False), (-len(across) - 1, True)):
+        found, expected = recurrence(a, b, axis, reverse), recurrence_by_loop(a, b, axis, reverse)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_factors_that_are_out_of_range_together_take_no_result_out_of_range():
+    a, b = np.where(np.arange(3000) % 200 < 100, 1e30, 1e-30), np.zeros(3000)
+    b[[50, 2900]] = 1e-290, 1.0
+    with np.errstate(over="ignore"):
+        expected = recurrence_by_loop(a, b, 0, False)
+        np.testing.assert_allclose(recurrence(a, b, 0), expected, rtol=1e-12)
+    assert 0 < np.isfinite(expected).mean() < 1
 
 
 # --- What a caller may do with arguments and results ---

@@ -8,12 +8,13 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.ops.arithmetic import abs, astype, sign
-from tinygrad_edu.ops.choosing import clip, keep
+from tinygrad_edu.ops.arithmetic import astype
+from tinygrad_edu.ops.choosing import clip
+from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.pooling import avg_pool2d
 from tinygrad_edu.ops.powers import power, sqrt, square
-from tinygrad_edu.ops.reduction import in_equal_parts, mean, sum, var
+from tinygrad_edu.ops.reduction import mean, sum, var
 from tinygrad_edu.ops.shape import broadcast_to, reshape
 
 __all__ = [
@@ -262,54 +263,12 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
 # --- To a length of 1 ---
 
 
-@op
-def p_norm(x: Array, /, p: float, axis: Axes) -> Array:
-    """Return sum(|x| ** p) ** (1 / p) over `axis`, keeping it; for p = inf, -inf and 0 its limits, as in NumPy.
-
-    Without overflow: the greatest element is divided out first, as the power of 2 below it, which rounds nothing.
-    """
-    size = np.abs(x)
-    if p == 0:
-        return np.count_nonzero(size, axis, keepdims=True).astype(size.dtype)
-    if p in (np.inf, -np.inf):
-        return (np.max if p > 0 else np.min)(size, axis, keepdims=True)
-    top = np.max(size, axis, keepdims=True, initial=0)
-    scale = np.ldexp(np.ones_like(top), np.where(np.isfinite(top) & (top > 0), np.frexp(top)[1] - 1, 0))
-    total = np.sum(np.square(size / scale) if p == 2 else (size / scale) ** p, axis, keepdims=True)
-    return np.asarray(scale * (np.sqrt(total) if p == 2 else total if p == 1 else total ** (1 / p)))
-
-
-def _p_norm_x(g: Any, x: Any, out: Any, p: float, axis: Axes) -> Any:
-    if p == 0:
-        return np.zeros(x.shape, x.dtype)
-    if p in (np.inf, -np.inf):
-        attained = abs(x) == out
-        return in_equal_parts(keep(g, attained), np.count_nonzero(attained, axis, keepdims=True)) * sign(x)
-    length = _but_zero(out)
-    if p == 2:
-        return g * keep(x / length, out != 0)
-    part = power(_but_zero(abs(x) / length), p - 1)
-    return g * keep(sign(x) * part, (out != 0) & (x != 0))
-
-
-def _but_zero(x: Any) -> Any:
-    """Return x with 1 for 0: what it then makes is left out."""
-    return x + (x == 0)
-
-
-p_norm.vjps(x=_p_norm_x)
-
-
 def normalize(x: Any, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Any:
     """Return x divided by its p-norm over `axis`, or by `eps` where that is greater. At 0 the norm has the slope 0."""
     x = _numbers(x)
     if x.dtype == np.float16:  # in which eps is 0
         return astype(normalize(astype(x, np.float32), p, axis, eps), np.float16)
-    return x / clip(p_norm(x, p, _one_or_tuple(axis)), eps)
-
-
-def _one_or_tuple(axis: Any) -> Any:
-    return tuple(axis) if isinstance(axis, list) else axis
+    return x / clip(vector_norm(x, axis=axis, keepdims=True, ord=p), eps)
 
 
 def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any:
@@ -331,5 +290,4 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any
 
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False) -> Any:
     """Return the p-norm of x1 - x2 + eps over the last axis. The shapes broadcast."""
-    distance = p_norm(_numbers(x1) - _numbers(x2) + eps, p, -1)
-    return distance if keepdims else reshape(distance, distance.shape[:-1])
+    return vector_norm(_numbers(x1) - _numbers(x2) + eps, axis=-1, keepdims=keepdims, ord=p)

@@ -9,11 +9,12 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, astype, sign
+from tinygrad_edu.ops.axes import Axis
 from tinygrad_edu.ops.choosing import keep, where
 from tinygrad_edu.ops.decompositions import svdvals
 from tinygrad_edu.ops.inverses import inv
 from tinygrad_edu.ops.powers import power
-from tinygrad_edu.ops.reduction import Axis, max, min, sum
+from tinygrad_edu.ops.reduction import max, min, sum
 from tinygrad_edu.ops.shape import broadcast_to, reshape, transpose
 
 __all__ = ["cond", "matrix_norm", "matrix_rank", "norm", "vector_norm"]
