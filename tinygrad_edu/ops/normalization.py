@@ -289,7 +289,7 @@ def _p_norm_x(g: Any, x: Any, out: Any, p: float, axis: Axes) -> Any:
     if p == 2:
         return g * keep(x / length, out != 0)
     part = power(_but_zero(abs(x) / length), p - 1)
-    return g * keep(sign(x) * part, (out != 0) & (x != 0))
+    return g * keep(sign(x) * part, out != 0)
 
 
 def _but_zero(x: Any) -> Any:
