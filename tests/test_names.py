@@ -74,8 +74,11 @@ def test_what_is_missing_is_no_part_of_a_tensor():
         (lambda t: t.mean(0, keepdim=True), "keepdim of PyTorch is keepdims here."),
         (lambda t: tg.softmax(t, dim=0), "dim of PyTorch is axis here."),
         (lambda t: tg.flip(t, dims=(0,)), "dims of PyTorch is axis here."),
-        (lambda t: tg.sum(t, nothing=0), "unexpected keyword argument 'nothing': it takes axis, keepdims."),
-        (lambda t: tg.sum(t, keepdims=True, axes=0), "unexpected keyword argument 'axes': it takes axis, keepdims."),
+        (lambda t: tg.sum(t, nothing=0), "unexpected keyword argument 'nothing': it takes axis, keepdims, dtype."),
+        (
+            lambda t: tg.sum(t, keepdims=True, axes=0),
+            "unexpected keyword argument 'axes': it takes axis, keepdims, dtype.",
+        ),
     ],
 )
 def test_a_keyword_that_is_another_answers_with_the_one_here(call, said):

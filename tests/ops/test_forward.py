@@ -280,7 +280,9 @@ REFERENCES = {
     "hypot_share": lambda x, y: x / np.sqrt(x * x + y * y), "sinc_derivative": sinc_derivative_by_integral,
     "logit": lambda x, eps: -np.log(1 / np.clip(x, eps or 0, 1 - (eps or 0)) - 1),
     "logsigmoid": exact(lambda x: -np.log(1 + np.exp(-x))),
-    "softplus": lambda x, beta, threshold: np.where(beta * x > threshold, x, np.log(1 + np.exp(beta * x)) / beta),
+    "softplus": exact(
+        lambda x, beta, threshold: np.where(beta * x > threshold, x, np.log1p(np.exp(beta * x)) / beta)
+    ),
     "erf": by_element(math.erf), "normal_cdf": by_element(lambda x: math.erfc(-x / math.sqrt(2)) / 2),
     "leaky": lambda x, slope: x * np.where(x > 0, 1.0, slope), "prelu": prelu_by_channel,
     "leaky_relu": lambda x, negative_slope: x * np.where(x > 0, 1.0, negative_slope),

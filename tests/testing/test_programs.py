@@ -9,10 +9,16 @@ from tinygrad_edu.testing import check_jvp, check_vjp
 from tinygrad_edu.testing.literals import LAYOUTS
 from tinygrad_edu.testing.strategies import STEPS, Program, programs
 
-# What no line of a program is: jumps everywhere or a copy; and what layers, functions and rules are made of.
+# What no line of a program is: jumps and kinks that would have to be avoided, copies, orders and signs that may tie;
+# and what functions and rules are made of.
 NOT_IN_PROGRAMS = {
-    "floor_divide", "remainder", "astype", "identity", "col2im", "keep", "linear", "tanh_gradient", "correlate_images",
-    "correlate_kernels", "share_out", "mean_of_chosen", "dropout", "added_up",
+    "floor_divide", "remainder", "fmod", "floor", "ceil", "round", "trunc", "copysign", "hardsigmoid", "hardswish",
+    "threshold", "nan_to_num", "astype", "identity", "rad2deg", "svdvals", "eigenvalues", "sign_of_det",
+    "undifferentiable",
+    "added_up", "cofactors", "cofactors_change", "col2im", "correlate_images", "correlate_kernels", "dropout",
+    "eigenpairs", "hypot_share", "keep", "linear", "map_rows", "mean_of_chosen", "one_minus_square",
+    "orthogonal_triangular", "put_diagonal", "recurrence", "resample", "resample_back", "rows_added", "rows_at",
+    "share_out", "sinc_derivative", "singular_triplets", "tanh_gradient",
 }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from tinygrad_edu.testing.strategies import (
     tensors,
     windows,
 )
+from tinygrad_edu.testing.strategies.op_calls import several
 
 SEARCH = settings(max_examples=2000, database=None, derandomize=True, deadline=None)
 
@@ -133,7 +134,7 @@ def test_code_of_values_that_are_not_finite():
 @settings(max_examples=10)
 def test_the_repr_of_a_call_is_code(name, data):
     call = data.draw(calls(name))
-    again = eval(repr(call), {"np": np, "Call": Call, **LAYOUTS})
+    again = eval(repr(call), {"np": np, "Call": Call, **vars(several), **LAYOUTS})
     np.testing.assert_array_equal(again(*again.arrays), call(*call.arrays))
 
 

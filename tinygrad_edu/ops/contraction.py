@@ -60,7 +60,8 @@ def einsum(*operands: Any, optimize: Any = True) -> Any:
         return from_numpy(out) if any(isinstance(x, Tensor) for x in arrays) else out
     terms = [_with_distinct_labels(x, labels, lengths) for x, labels in zip(arrays, inputs, strict=True)]
     x, labels = _contracted(terms, output, optimize)
-    return _in_order(x, labels, output)
+    x = _in_order(x, labels, output)
+    return reshape(x, x.shape) if any(x is array for array in arrays) else x
 
 
 def _contracted(terms: list[tuple[Any, Labels]], output: Labels, optimize: Any) -> tuple[Any, Labels]:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+_NUMBERS = frozenset({int, float, bool})
 # NumPy knows the exponents between -1 and 2 itself, and beyond 8 the roundings of the products add up.
 _PRODUCTS = frozenset({-8, -7, -6, -5, -4, -3, -2, 3, 4, 5, 6, 7, 8})
 
@@ -20,7 +21,7 @@ def raised(x: Any, y: Any) -> Any:
     if x.__class__ is not ndarray:
         return plain_raised(x, y)
     n = y
-    if y.__class__ is not int and y.__class__ is not float:
+    if y.__class__ not in _NUMBERS:
         if y.ndim or np.result_type(x.dtype, y) != x.dtype:
             return x**y
         n = y.item()

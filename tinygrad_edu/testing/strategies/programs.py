@@ -177,8 +177,36 @@ def _apart(x: Array, y: Array) -> bool:
     return bool(np.all(np.abs(x - y) > _KINK_MARGIN))
 
 
+# A matrix that can be inverted, and decomposed.
+_DEFINITE = "tg.matmul(V, tg.swapaxes(V, -1, -2)) + 2.0 * np.eye(V.shape[-2])"
+
 STEPS: dict[str, Step] = {
     **{name: _expression(f"tg.{name}(V)") for name in ("tanh", "sin", "cos", "sigmoid", "negative", "square")},
+    **{name: _expression(f"tg.{name}(V)") for name in (
+        "arctan", "arcsinh", "sinh", "cosh", "sinc", "erf", "softplus", "softsign", "logsigmoid", "tanhshrink",
+        "positive", "deg2rad",
+    )},
+    **{name: _expression(f"tg.{name}(tg.tanh(V))") for name in ("exp2", "expm1", "tan")},
+    **{name: _expression(f"tg.{name}(V * V + 0.5)") for name in (
+        "log2", "log10", "log1p", "rsqrt", "reciprocal", "cbrt",
+    )},
+    **{name: _expression(f"tg.{name}(0.75 * tg.tanh(V))") for name in ("arcsin", "arccos", "arctanh")},
+    "arccosh": _expression("tg.arccosh(V * V + 1.5)"), "logit": _expression("tg.logit(tg.sigmoid(V))"),
+    "gelu_by_tanh": _expression("tg.gelu(V, approximate='tanh')"), "normal_cdf": _expression("tg.gelu(V)"),
+    **{name: _pair(f"tg.{name}(V, W * W + 0.5)") for name in ("arctan2", "hypot", "xlogy")},
+    "logaddexp": _pair("tg.logaddexp(V, W)"), "lerp": _pair("tg.lerp(V, W, 0.25)"),
+    "leaky": _expression("tg.leaky_relu(V)", _away_from_0), "exponential_unit": _expression("tg.elu(V)", _away_from_0),
+    "hardtanh": _expression("tg.hardtanh(V)", _away_from_1),
+    **{name: _expression(f"tg.{name}(V, -1)", _has_axes) for name in ("cumsum", "cumprod", "logcumsumexp", "prod")},
+    "power_norm": _expression("tg.norm(V * V + 0.5, 3, keepdims=True, axis=-1)", _has_axes),
+    "weighted_mean": _expression("tg.average(V, -1, V * V + 0.5)", _has_axes),
+    "standardize": _expression("tg.layer_norm(V, V.shape[-1:], eps=0.5)", _has_axes),
+    **{name: _expression(f"tg.linalg.{call}", _matrix) for name, call in (
+        ("inv", f"inv({_DEFINITE})"), ("det", f"det({_DEFINITE})"), ("solve", f"solve({_DEFINITE}, V)"),
+        ("logabsdet", f"slogdet({_DEFINITE}).logabsdet"), ("cholesky_factor", f"cholesky({_DEFINITE})"),
+        ("pseudo_inverse", f"pinv({_DEFINITE})"),
+    )},
+    "take_diagonal": _expression("tg.einsum('...ij,...ij->...', V, V)", _matrix),
     "exp": _expression("tg.exp(tg.tanh(V))"), "log": _expression("tg.log(V * V + 0.5)"),
     "sqrt": _expression("tg.sqrt(V * V + 0.5)"),
     "abs": _expression("tg.abs(V)", _away_from_0), "relu": _expression("tg.relu(V)", _away_from_0),
@@ -197,7 +225,7 @@ STEPS: dict[str, Step] = {
     **{name: _with_settings(name, _not_empty) for name in ("mean", "logsumexp")},
     "var": _with_settings("var", lambda value: min((*value.shape, 2)) > 1 and value.ndim > 0),
     **{name: _with_settings(name, _distinct) for name in ("max", "min")},
-    "getitem": _index, "scatter_add": _expression("tg.scatter_add(V, (..., 0), (*V.shape, 2))"),
+    "getitem": _index, "scatter": _expression("tg.scatter_add(V, (..., 0), (*V.shape, 2))"),
     "matmul": _expression("tg.matmul(V, tg.swapaxes(V, -1, -2))", _matrix),
     "matmul with a vector": _expression("tg.matmul(V, tg.sum(V, axis=tuple(range(V.ndim - 1))))", _has_axes),
     "concat": _expression("tg.concatenate([V, V * 2.0], axis=-1)", _has_axes),

@@ -17,35 +17,42 @@ from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes
 from tinygrad_edu.testing.strategies.op_calls.common import Settings, SettingsFor, one_axis
 
 
-def of_a_list(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of one list as one of the arrays in it."""
+def of_a_list(function: str | Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of one list, or the one of that name, as one of the arrays in it."""
+    of_list = resolve(function) if isinstance(function, str) else function
 
-    @wraps(function)
     def wrapped(*inputs: Any, **settings: Any) -> Any:
-        return function(list(inputs), **settings)
+        return of_list(list(inputs), **settings)
 
-    return wrapped
+    return _printed_as("of_a_list", wrapped, of_list)
 
 
-def in_one(function: Callable[..., Any], concatenate: Callable[..., Any] = ops.concatenate) -> Callable[..., Any]:
+def in_one(function: str | Callable[..., Any], concatenate: Callable[..., Any] = ops.concatenate) -> Callable[..., Any]:
     """Return a function of several results as one of a single result: their elements, one after the other."""
+    of_several = resolve(function) if isinstance(function, str) else function
 
-    @wraps(function)
     def wrapped(*inputs: Any, **settings: Any) -> Any:
-        results = function(*inputs, **settings)
+        results = of_several(*inputs, **settings)
         return concatenate([r.reshape(-1) for r in (results if isinstance(results, tuple | list) else [results])])
 
-    return wrapped
+    return _printed_as("in_one", wrapped, of_several)
 
 
-def in_rows(function: Callable[..., Any]) -> Callable[..., Any]:
+def in_rows(function: str | Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of nested lists as one of the arrays in them, so many to a row; of one list, if to none."""
+    of_rows = resolve(function) if isinstance(function, str) else function
 
-    @wraps(function)
     def wrapped(*inputs: Any, columns: int) -> Any:
         rows = [list(inputs[k : k + columns]) for k in range(0, len(inputs), columns or 1)]
-        return function(rows if columns else list(inputs))
+        return of_rows(rows if columns else list(inputs))
 
+    return _printed_as("in_rows", wrapped, of_rows)
+
+
+def _printed_as(wrapper: str, wrapped: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a wrapped function the code that makes it as its name, so that the repr of a call is code."""
+    wraps(function)(wrapped)
+    wrapped.__name__ = f"{wrapper}({function.__name__!r})"
     return wrapped
 
 
