@@ -124,3 +124,22 @@ def test_an_order_of_the_axes_is_numpys():
     np.testing.assert_array_equal(t[0].transpose((0, 1)), a[0])
     np.testing.assert_array_equal(t[0].transpose([1, 0]), a[0].T)
     assert t.transpose().shape == t.T.shape == (4, 3, 2)
+
+
+@pytest.mark.parametrize("name", ["max", "min", "sort", "median", "cummax", "cummin"])
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_values_are_no_pair_of_values_and_positions(name, requires_grad):
+    t = tg.Tensor([[1.0, 3.0, 2.0], [4.0, 6.0, 5.0]], requires_grad=requires_grad)
+    with pytest.raises(ValueError, match=rf"t.{name}\(...\) is one tensor, of shape \(2, ?.*\): the values, without"):
+        values, positions = getattr(t, name)(1)  # noqa: F841
+    first, second = list(getattr(t, name)(1))
+    np.testing.assert_array_equal(second.numpy() - first.numpy(), 3)
+    assert len([*getattr(t, name)(1)]) == 2
+
+
+def test_a_pair_of_widths_by_itself_is_for_one_axis():
+    t = tg.Tensor(np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"write \{-1: \(1, 2\)\}"):
+        tg.pad(t, (1, 2))
+    assert np.pad(t, (1, 2)).shape == tg.pad(t, ((1, 2),)).shape == (5, 6)
+    assert tg.pad(t[0], (1, 2)).shape == (6,)

@@ -1,8 +1,11 @@
 """The operators and methods of Tensor: what Python and NumPy call them, and the op that each of them is."""
 
+import sys
 from collections.abc import Callable
+from dis import get_instructions
+from functools import update_wrapper
 from inspect import Parameter, signature
-from types import FunctionType
+from types import FrameType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -150,6 +153,33 @@ def _lengths(given: tuple[Any, ...]) -> Any:
     return given[0] if len(given) == 1 and not isinstance(given[0], int) else given
 
 
+def values_alone(function: Any) -> Callable[..., Any]:
+    """Make a method of a function that returns values where PyTorch's returns a pair of values and positions.
+
+    ``values, positions = t.max(1)`` would unpack two rows of the values, and nobody would notice: that raises.
+    """
+    forward, call, name = getattr(function, "forward", function), getattr(function, "call", function), function.__name__
+
+    def method(self: Tensor, *args: Any, **settings: Any) -> Any:
+        out = call(self, *args, **settings)
+        if out.ndim and len(out) == 2 and _is_unpacked_into_two(sys._getframe(1)):
+            raise ShapeError(
+                f"t.{name}(...) is one tensor, of shape {out.shape}: the values, without the positions that PyTorch "
+                f"returns beside them. Write values = t.{name}(...); of its two rows, a, b = list(t.{name}(...))."
+            )
+        return out
+
+    vars(update_wrapper(method, forward))["__signature__"] = signature(forward).replace(return_annotation=Tensor)
+    return method
+
+
+def _is_unpacked_into_two(caller: FrameType) -> bool:
+    """Whether what a frame does next, after the call that it is at, is ``a, b = ...``."""
+    following = (each for each in get_instructions(caller.f_code) if each.offset > caller.f_lasti)
+    after = next(following)
+    return after.opname == "UNPACK_SEQUENCE" and after.arg == 2
+
+
 METHODS: dict[str, Any] = {
     # arithmetic
     "__add__": arithmetic.add,
@@ -263,10 +293,10 @@ METHODS: dict[str, Any] = {
     "amax": reduction.amax,
     "amin": reduction.amin,
     "logsumexp": reduction.logsumexp,
-    "max": reduction.max,
+    "max": values_alone(reduction.max),
     "mean": reduction.mean,
-    "median": statistics.median,
-    "min": reduction.min,
+    "median": values_alone(statistics.median),
+    "min": values_alone(reduction.min),
     "nanmean": reduction.nanmean,
     "nansum": reduction.nansum,
     "prod": reduction.prod,
@@ -275,15 +305,15 @@ METHODS: dict[str, Any] = {
     "sum": reduction.sum,
     "var": reduction.var,
     # scans
-    "cummax": scans.cummax,
-    "cummin": scans.cummin,
+    "cummax": values_alone(scans.cummax),
+    "cummin": values_alone(scans.cummin),
     "cumprod": scans.cumprod,
     "cumsum": scans.cumsum,
     "diff": scans.diff,
     "logcumsumexp": scans.logcumsumexp,
     # sorting, and choosing by position
     "kthvalue": sorting.kthvalue,
-    "sort": sorting.sort,
+    "sort": values_alone(sorting.sort),
     "take": gathering.take,
     "topk": sorting.topk,
     "unique": sorting.unique,

@@ -29,6 +29,7 @@ NAMED_OTHERWISE = {
     "fabs": "abs",
     "fix": "trunc",
     "float_power": "power",
+    "pad": "padding.padded",
     "radians": "deg2rad",
     "real": "identity",
     "rint": "round",
@@ -102,7 +103,10 @@ def ours(name: str) -> Any:
     for file in (package, package.creation):
         if name in file.__all__:
             return getattr(file, name)
-    return package.registry.get(name) if name in NAMED_OTHERWISE.values() else None
+    if name not in NAMED_OTHERWISE.values():
+        return None
+    home, _, function = name.rpartition(".")
+    return getattr(getattr(package, home), function) if home else package.registry.get(name)
 
 
 @cache
@@ -114,7 +118,7 @@ def _answer(function: Any) -> Callable[..., Any] | None:
         if name in getattr(linalg, "__all__", ()):
             return getattr(linalg, name)
         return ours(name) if name in SAME_IN_LINALG else None
-    return ours(name) or ours(NAMED_OTHERWISE.get(name, name)) if home == "numpy" else None
+    return ours(NAMED_OTHERWISE.get(name, name)) if home == "numpy" else None
 
 
 @cache

@@ -46,9 +46,10 @@ def pad(
     Parameters
     ----------
     x : array_like
-    pad_width : int, pair, sequence of pairs, or dict
-        How wide: on all sides; before and after, along each axis; a pair (before, after) for each axis; or by axis an
-        int or a pair.
+    pad_width : int, pair in a pair, sequence of pairs, or dict
+        How wide: on all sides; ``((before, after),)`` along each axis; a pair (before, after) for each axis; or by axis
+        an int or a pair. A pair by itself is for x of one axis alone: of more, it is the last axis in PyTorch and every
+        axis in NumPy, and raises.
     mode : str
         What the border holds: "constant"; "edge", the element at the edge; "reflect", x reflected at its outermost
         elements; "symmetric", x reflected at its edges, so that these are there twice; "wrap", x from its other end.
@@ -63,8 +64,21 @@ def pad(
     ValueError
         For another mode: NumPy's others hold no copies of elements, and have no derivative here.
     ShapeError
-        If x is empty along an axis whose border shall hold its elements.
+        If x is empty along an axis whose border shall hold its elements; for a pair by itself, see above.
     """
+    if isinstance(pad_width, tuple | list) and np.shape(pad_width) == (2,) and np.ndim(x) > 1:
+        before, after = pad_width
+        raise ShapeError(
+            f"pad: {pad_width} for x of {np.ndim(x)} axes is for the last of them in PyTorch, and for each of them in "
+            f"NumPy: write {{-1: ({before}, {after})}} for the last, (({before}, {after}),) for each."
+        )
+    return padded(x, pad_width, mode, constant_values=constant_values, reflect_type=reflect_type)
+
+
+def padded(
+    x: Any, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0, reflect_type: str = "even"
+) -> Any:
+    """Return `pad` as ``np.pad``, which cannot be mistaken for PyTorch's: with a pair by itself for each axis."""
     if mode == "constant":
         return surround(x, pad_width, constant_values)
     if mode not in MODES:

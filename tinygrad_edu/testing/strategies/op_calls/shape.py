@@ -70,7 +70,8 @@ def _larger_shapes(draw: Any, shape: Shape) -> Settings:
 def _widths(draw: Any, shape: Shape, most: int = 2) -> Any:
     """Draw what `pad_width` takes, and `constant_values`: a number, a pair, a pair for each axis."""
     pairs = st.tuples(st.integers(0, most), st.integers(0, most))
-    return draw(st.integers(0, most) | pairs | st.tuples(*[pairs] * len(shape)))
+    for_each = pairs if len(shape) == 1 else st.tuples(pairs)
+    return draw(st.integers(0, most) | for_each | st.tuples(*[pairs] * len(shape)))
 
 
 @st.composite
