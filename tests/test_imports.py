@@ -25,7 +25,7 @@ ROOMS = {
     "data": {"errors", "_checks"},
     "surface": set(),
     "engine": {"errors", "surface", "names"},
-    "ops": {"errors", "engine", "_checks"},
+    "ops": {"errors", "engine", "names", "_checks"},
     "transforms": OPS,
     "nn": OPS | {"_checks"},
     "optim": OPS | {"transforms", "nn"},

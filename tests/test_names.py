@@ -74,6 +74,12 @@ def test_what_is_missing_is_no_part_of_a_tensor():
         (lambda t: t.mean(0, keepdim=True), "keepdim of PyTorch is keepdims here."),
         (lambda t: tg.softmax(t, dim=0), "dim of PyTorch is axis here."),
         (lambda t: tg.flip(t, dims=(0,)), "dims of PyTorch is axis here."),
+        (lambda t: tg.std(t, dim=0), "std() got an unexpected keyword argument 'dim': dim of PyTorch is axis here."),
+        (lambda t: t.std(correction=1), "correction of PyTorch is ddof here."),
+        (lambda t: t.var(0, unbiased=False), "unbiased of PyTorch is ddof here."),
+        (lambda t: tg.stack([t, t], dim=1), "dim of PyTorch is axis here."),
+        (lambda t: tg.diagonal(t, dim1=0), "dim1 of PyTorch is axis1 here."),
+        (lambda t: tg.argmax(t, keepdim=True), "keepdim of PyTorch is keepdims here."),
         (lambda t: tg.sum(t, nothing=0), "unexpected keyword argument 'nothing': it takes axis, keepdims, dtype."),
         (
             lambda t: tg.sum(t, keepdims=True, axes=0),
@@ -131,7 +137,7 @@ def test_an_order_of_the_axes_is_numpys():
 def test_values_are_no_pair_of_values_and_positions(name, requires_grad):
     t = tg.Tensor([[1.0, 3.0, 2.0], [4.0, 6.0, 5.0]], requires_grad=requires_grad)
     with pytest.raises(ValueError, match=rf"t.{name}\(...\) is one tensor, of shape \(2, ?.*\): the values, without"):
-        values, positions = getattr(t, name)(1)  # noqa: F841
+        _values, _positions = getattr(t, name)(1)
     first, second = list(getattr(t, name)(1))
     np.testing.assert_array_equal(second.numpy() - first.numpy(), 3)
     assert len([*getattr(t, name)(1)]) == 2

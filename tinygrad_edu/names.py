@@ -5,6 +5,9 @@ A name that is missing answers with it, and so does a keyword. ``docs/from_pytor
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from inspect import signature
+from types import FunctionType
 from typing import Any, NoReturn
 
 _CPU = "leave it out: there is one device, the CPU"
@@ -190,7 +193,7 @@ NAMES: dict[str, dict[str, str]] = {
 
 # What a keyword of PyTorch's is here, for the functions that have the second.
 KEYWORDS = {
-    "dim": "axis", "dims": "axis", "keepdim": "keepdims", "dim0": "axis1", "dim1": "axis2", "unbiased": "ddof",
+    "dim": "axis", "dims": "axis", "keepdim": "keepdims", "dim1": "axis1", "dim2": "axis2", "unbiased": "ddof",
     "correction": "ddof", "repeats": "reps", "indexes": "indices", "index": "indices", "size": "shape",
 }  # fmt: skip
 
@@ -220,6 +223,23 @@ def refuse_keywords(function: str, given: Iterable[str], known: Iterable[str]) -
     here = KEYWORDS.get(name)
     hint = f"{name} of PyTorch is {here} here" if here in known else f"it takes {', '.join(known)}"
     raise TypeError(f"{function}() got an unexpected keyword argument {name!r}: {hint}.")
+
+
+def with_our_keywords(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of which a keyword of PyTorch's says what it is here; itself, if there is none to say."""
+    known = tuple(signature(function).parameters)
+    wrapped = hasattr(function, "__wrapped__")  # by what does this itself
+    if wrapped or not isinstance(function, FunctionType) or not set(KEYWORDS.values()) & set(known):
+        return function
+
+    @wraps(function)
+    def call(*args: Any, **settings: Any) -> Any:
+        for name in settings:
+            if name in KEYWORDS and name not in known:
+                refuse_keywords(function.__name__, [name], known[1:])
+        return function(*args, **settings)
+
+    return call
 
 
 def _sentence(here: str) -> str:

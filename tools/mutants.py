@@ -368,7 +368,7 @@ CONVENTIONS: dict[str, list[tuple[list[Any], dict[str, Any], list[Any]]]] = {
     "threshold": [([[1.0, 2.0, 0.0, np.nan]], {"threshold": 1.0, "value": 5.0}, [[0, 1, 0, 1]])],
     "exponential_unit": [([[0.0, 1.0, -1.0, np.nan, 1e4]], {"alpha": 2.0}, [[2, 1, 2 / np.e, 1, 1]])],
     "softplus": [([[1.0, 1.5]], {"threshold": 1.0}, [[1 / (1 + np.exp(-1)), 1]])],
-    "clip": [([[-1.0, 1.0, 2.0]], {"min": -1.0, "max": 1.0}, [[1, 1, 0]])],
+    "clip_to_numbers": [([[-1.0, 1.0, 2.0]], {"min": -1.0, "max": 1.0}, [[1, 1, 0]])],
     "power": [
         ([[0.0, 0.0, 0.0, 2.0, 3.0], [0.0, 1.0, 2.0, 0.0, 1.0]], {},
          [[0, 1, 0, 0, 1], [0, 0, 0, np.log(2), 3 * np.log(3)]]),
@@ -441,7 +441,7 @@ EQUIVALENT = {
     r"power\.x: source: (x|out) for g|power\.y: source: (x|y|out) for g": "of the place that survives only the dtype "
     "is taken",
     r"power\.x: source: x for y": "at the place that survives: some y is 0 where it matters, and then some x is too",
-    r"(where|keep|abs|relu|maximum|minimum|max|min|greatest|clip|remainder)\..*: saved values as "
+    r"(where|keep|abs|relu|maximum|minimum|max|min|greatest|clip_to_numbers|remainder)\..*: saved values as "
     "constants": "it only compares them",
     r"power\.x: source: 2.0 for 1.0": "the power of 0 is multiplied with the exponent 0, whatever it is",
     r"power\.(x: source: x for _floating\(x, g\)|y: source: y for _floating\(y, g\))": "what requires a gradient is "

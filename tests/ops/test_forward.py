@@ -263,6 +263,7 @@ def put_by_loop(x, indices, values, axis):
 
 # What is not listed is NumPy's function of that name.
 REFERENCES = {
+    "clip_to_numbers": np.clip,
     "identity": lambda x: x,
     "keep": lambda x, mask: np.where(mask, x, 0.0),
     "tanh_gradient": lambda cotangent, t: cotangent * (1 - t**2),

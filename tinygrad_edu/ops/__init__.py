@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tinygrad_edu.engine import Op
+from tinygrad_edu.names import with_our_keywords
 from tinygrad_edu.ops import (
     activations,
     adaptive_pooling,
@@ -86,6 +87,7 @@ _FILES = (
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
     __all__ = [name for file in _FILES for name in file.__all__]
+    globals().update((name, with_our_keywords(globals()[name])) for name in __all__)
 
 registry: dict[str, Op] = {
     value.name: value

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Operand, op, values_of
+from tinygrad_edu.engine import Array, Operand, Tensor, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import in_dtype_of
 from tinygrad_edu.ops.fast.elementwise import masked
@@ -81,15 +81,12 @@ minimum.vjps(
 
 
 @op
-def clip(x: Array, /, min: float | None = None, max: float | None = None) -> Array:
-    """Return x held between `min` and `max` (numbers, or None for no bound).
-
-    The gradient passes where min <= x <= max, the bounds included, and is 0 outside.
-    """
+def clip_to_numbers(x: Array, /, min: float | None, max: float | None) -> Array:
+    """Return x held between two numbers, or None for no bound."""
     return np.clip(x, min, max)
 
 
-clip.vjps(x=lambda g, x, min, max: keep(g, _within(x, min, max)))
+clip_to_numbers.vjps(x=lambda g, x, min, max: keep(g, _within(x, min, max)))
 
 
 def _within(x: Any, min: Any, max: Any) -> ndarray:
@@ -99,6 +96,25 @@ def _within(x: Any, min: Any, max: Any) -> ndarray:
     if max is not None:
         inside &= x <= max
     return inside
+
+
+def clip(x: Any, min: Any = None, max: Any = None) -> Any:
+    """Return x held between `min` and `max`: numbers, arrays or Tensors that broadcast, or None for no bound.
+
+    The gradient passes to x where min <= x <= max, the bounds included; outside it goes to the bound. Where `min` is
+    above `max`, the result is `max`, as in NumPy.
+    """
+    if not isinstance(min, Tensor) and not isinstance(max, Tensor) and np.ndim(min) == np.ndim(max) == 0:
+        return clip_to_numbers(x, min, max)
+    if min is not None:
+        x = where((min > x) | _is_nan(min), min, x)
+    if max is not None:
+        x = where((max < x) | _is_nan(max), max, x)
+    return x
+
+
+def _is_nan(x: Any) -> Any:
+    return np.not_equal(values_of(x), values_of(x))
 
 
 @op
