@@ -23,8 +23,8 @@ def test_sequential_takes_functions_and_modules_and_is_a_sequence():
     x = np.ones((1, 2), np.float32)
     np.testing.assert_array_equal(model(x).numpy(), 2 * np.tanh(layer(x).numpy()))
     assert len(model) == 3
-    assert list(model) == model.layers
-    assert model[1] is tanh
+    assert list(model) == list(model.layers.values())
+    assert model[1].function is tanh
 
 
 def test_an_empty_sequential_is_the_identity():

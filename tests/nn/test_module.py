@@ -177,6 +177,7 @@ def test_repr_is_nested():
         "    (0): Tanh()\n"
         "    (1): Flatten()\n"
         "  )\n"
+        "  (2): Lambda(tanh)\n"
         ")"
     )
 
@@ -307,21 +308,30 @@ def test_tensors_of_one_name_are_refused():
 
 @pytest.mark.parametrize(
     ("value", "what"),
-    [(lambda w: w * 2, "computed tensor"), (lambda w: w.numpy() * 2, "ndarray"), (lambda w: 2.0, "float")],
+    [
+        (lambda w: w * 2, "computed tensor"),
+        (lambda w: w.detach(), "Tensor that requires no gradient"),
+        (lambda w: w.numpy() * 2, "ndarray"),
+        (lambda w: 2.0, "float"),
+    ],
 )
 def test_what_would_drop_a_tensor_out_of_the_state_is_refused(value, what):
-    model = Holder(w=weight(2))
-    with pytest.raises(DTypeError, match=f"Holder.w belongs to the state, and a {what} in its place"):
+    model = Holder(w=weight(2), inside=[weight(1), {"a": weight(2)}])
+    message = f"belongs to the state, and a {what} in its place would not be trained"
+    with pytest.raises(DTypeError, match=rf"Holder\.w {message}.*, Tensor\(values, requires_grad=True\)"):
         model.w = value(model.w)
-    model.w = (model.w * 2).detach()
+    with pytest.raises(DTypeError, match=rf"Holder\.inside\.1\.a {message}"):
+        model.inside = [weight(1), {"a": value(model.inside[1]["a"])}]
+    model.inside = [weight(2)]
+    model.w = Tensor([2.0, 2.0], requires_grad=True)
     assert model.state_dict()["w"].tolist() == [2, 2]
     model.w = None
-    assert model.state_dict() == {}
+    assert list(model.state_dict()) == ["inside.0"]
     model.w = weight(2)
     computed = value(model.w)
     del model.w
     model.w = computed
-    assert model.state_dict() == {}
+    assert names(model) == ["inside.0"]
 
 
 def test_views_of_the_memory_that_is_written_are_read_first():

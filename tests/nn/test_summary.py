@@ -52,7 +52,7 @@ def test_shared_parameters_count_once_and_frozen_ones_are_not_trainable():
     tied = Linear(4, 4, bias=False)
     tied.weight = shared.weight
     found = summary(Sequential(shared, Tanh(), shared, tied, head), (4,))
-    assert [(name, count) for name, _, _, count in found.rows] == [("0", 20), ("1", 0), ("3", 0), ("4", 8)]
+    assert [(name, count) for name, _, _, count, _ in found.rows] == [("0", 20), ("1", 0), ("3", 0), ("4", 8)]
     assert (found.total, found.trainable) == (28, 20)
 
 
@@ -67,9 +67,9 @@ def test_a_custom_module_shows_its_own_parameters_every_shape_and_what_it_does_n
             return self.act(self.act(x * self.scale)[:, :2])
 
     assert summary(Custom(), (6,)).rows == [
-        ("", "Custom", "(1, 2)", 6),
-        ("act", "Tanh", "(1, 6), (1, 2)", 0),
-        ("spare", "Linear", "not used", 2),
+        ("", "Custom", "(1, 2)", 6, 0),
+        ("act", "Tanh", "(1, 6), (1, 2)", 0, 0),
+        ("spare", "Linear", "not used", 2, 0),
     ]
 
 
