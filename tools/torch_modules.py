@@ -1,9 +1,9 @@
 """What PyTorch says of models: what containers do, and saved models with what they compute.
 
 ``python -m tools.torch_modules`` writes with the installed PyTorch, into ``tests/nn/torch``: ``containers.json``, with
-what each line of ``containers.txt`` leaves; the state dict of each of the `MODELS` as a safetensors file, in float32 and
-in bfloat16; and ``models.json``, with an input, the result and the gradients of each in float64. So the tests need no
-PyTorch.
+what each line of ``containers.txt`` leaves; the state dict of each of the `MODELS` as a safetensors file, in float32
+and in bfloat16; and ``models.json``, with an input, the result and the gradients of each in float64. So the tests need
+no PyTorch.
 """
 
 import json

@@ -468,13 +468,13 @@ def test_loading_a_part_leaves_the_rest_and_still_refuses_what_does_not_fit():
 @pytest.mark.parametrize("act", ["save", "load"])
 @pytest.mark.parametrize("path", ["no/such/folder", ".", "/dev/null"])
 def test_a_path_that_no_file_can_have_is_refused(act, path, tmp_path):
-    with pytest.raises(DataError, match=rf"cannot .* the weights .* {path}: .*(?i:Give|Choose) a"):
-        getattr(Linear(1, 1), act)(path if path.startswith("/") else tmp_path / path)
+    with pytest.raises(DataError, match=r"cannot (write|read) the weights (to|in) .*: .*\. (What was there|Give a file)"):
+        getattr(Linear(1, 1), act)(tmp_path / path)
 
 
 def test_a_file_of_another_format_is_refused(tmp_path):
     (tmp_path / "net.pt").write_bytes(b"PK" * 50)
-    with pytest.raises(DataError, match="net.pt: it is not of the safetensors format.* Give a file that save"):
+    with pytest.raises(DataError, match=r"net\.pt: it is not of the safetensors format.* Give a file that save"):
         Linear(1, 1).load(tmp_path / "net.pt")
 
 

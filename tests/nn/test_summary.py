@@ -43,11 +43,11 @@ class Pair(Module):
 
 def test_several_inputs_integers_results_and_buffers_are_shown():
     assert str(summary(Pair(), np.array([[0, 2]]), (3,))).splitlines() == [
-        "Name   Layer         Output shape                 Parameters  Buffers",
-        "-----  ------------  ---------------------------  ----------  -------",
+        "Name   Layer         Output shape                     Parameters  Buffers",
+        "-----  ------------  -------------------------------  ----------  -------",
         "       Pair          [(1, 2, 4), [(1, 4), NoneType]]           0        4",
-        "table  Linear        (1, 4)                               12        0",
-        "act    Lambda(tanh)  (1, 2, 4)                             0        0",
+        "table  Linear        (1, 4)                                   12        0",
+        "act    Lambda(tanh)  (1, 2, 4)                                 0        0",
         "Total: 12 parameters, 12 of them trainable. In buffers: 4 numbers.",
     ]
 

@@ -74,10 +74,9 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, ndarray]) ->
     try:
         write_whole(path, content)
     except (DataError, OSError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or error
         raise DataError(
-            f"cannot write the weights to {os.fspath(path)}: {reason}; what was there is as it was. Choose another "
-            f"path."
+            f"cannot write the weights to {os.fspath(path)}: {_reason(error)}. What was there is as it was; choose "
+            f"another path."
         ) from error
 
 
@@ -93,7 +92,11 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, ndarray]:
         with open_regular(path) as file:
             return decoded(file.read())
     except (DataError, OSError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or error
         raise DataError(
-            f"cannot read the weights in {os.fspath(path)}: {reason} Give a file that save(path) or safetensors wrote."
+            f"cannot read the weights in {os.fspath(path)}: {_reason(error)}. Give a file that save(path) wrote, or "
+            f"another of the safetensors format."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    return ((isinstance(error, OSError) and error.strerror) or str(error)).removesuffix(".")
