@@ -16,16 +16,17 @@ PACKAGE = Path(tg.__file__).parent
 PROJECT = PACKAGE.parent
 
 # Each room may import from the rooms that are named here, and from itself.
-OPS = {"errors", "engine", "ops"}
+OPS = {"errors", "names", "engine", "ops"}
 ROOMS = {
     "errors": set(),
+    "names": set(),
     "allocator": set(),
     "_checks": {"errors"},
     "files": {"errors"},
     "data": {"errors", "_checks", "files"},
     "surface": set(),
-    "engine": {"errors", "surface"},
-    "ops": {"errors", "engine"},
+    "engine": {"errors", "surface", "names"},
+    "ops": {"errors", "engine", "_checks"},
     "transforms": OPS,
     "nn": OPS | {"_checks", "files"},
     "optim": OPS | {"transforms", "nn"},

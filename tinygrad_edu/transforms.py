@@ -168,6 +168,11 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     >>> float(value), gradient.numpy()
     (5.0, array([2., 4.], dtype=float32))
     """
+    if isinstance(f, Tensor):
+        raise DTypeError(
+            "the gradient is taken of a function, and this is a Tensor: grad(f)(x) is the gradient of f at x. Of a "
+            "Tensor y that was computed from x, y.backward() leaves it in x.grad."
+        )
     one = not isinstance(argnums, Sequence)
 
     def function(*args: Any, **settings: Any) -> tuple[Any, Any]:

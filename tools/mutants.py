@@ -347,6 +347,18 @@ CONVENTIONS: dict[str, list[tuple[list[Any], dict[str, Any], list[Any]]]] = {
     "softmax_cross_entropy": [([[[0.0, -680.0]], [[1.0, 0.0]]], {}, [[[0, 0]], [[0, 680.0]]])],
     "abs": [([[0.0, -1.0]], {}, [[0, -1]])],
     "relu": [([[0.0, -1.0, 2.0]], {}, [[0, 0, 1]])],
+    "xlogy": [([[0.0, 0.0, 0.0, 2.0, 2.0], [-1.0, 4.0, 0.5, 4.0, -1.0]], {},
+               [[0, np.log(4), np.log(0.5), np.log(4), np.nan], [0, 0, 0, 0.5, -2]])],
+    "logit": [([[1.5, -0.5, 0.5]], {}, [[np.nan, np.nan, 4]])],
+    "nan_to_num": [([[np.nan, 1.0, np.inf, -np.inf]], {}, [[0, 1, 0, 0]]), ([[1.0] * 4], {}, [[1] * 4])],
+    "copysign": [([[0.0, 2.0, -2.0], [1.0, -1.0, -1.0]], {}, [[0, -1, 1], [0, 0, 0]])],
+    "leaky": [([[0.0, -1.0, 1.0], [0.5, 0.5, 0.5]], {}, [[0.5, 0.5, 1], [0, -1, 0]])],
+    "hardtanh": [([[-1.0, 1.0, 0.0, np.nan]], {}, [[0, 0, 1, 1]])],
+    "hardsigmoid": [([[-3.0, 3.0, 0.0]], {}, [[0, 0, 1 / 6]])],
+    "hardswish": [([[-3.0, 3.0, 4.0, -4.0, np.nan]], {}, [[0, 1, 1, 0, 1]])],
+    "threshold": [([[1.0, 2.0, 0.0, np.nan]], {"threshold": 1.0, "value": 5.0}, [[0, 1, 0, 1]])],
+    "exponential_unit": [([[0.0, 1.0, -1.0, np.nan, 1e4]], {"alpha": 2.0}, [[2, 1, 2 / np.e, 1, 1]])],
+    "softplus": [([[1.0, 1.5]], {"threshold": 1.0}, [[1 / (1 + np.exp(-1)), 1]])],
     "clip": [([[-1.0, 1.0, 2.0]], {"min": -1.0, "max": 1.0}, [[1, 1, 0]])],
     "power": [
         ([[0.0, 0.0, 0.0, 2.0, 3.0], [0.0, 1.0, 2.0, 0.0, 1.0]], {},
@@ -381,9 +393,25 @@ def _check_conventions(wrong: Op) -> None:
 
 # --- Mutants that compute what the rule computes: no check can, or should, tell them from it ---
 
-ZERO = {"floor_divide", "sign"}  # whose derivative is 0, whatever it is multiplied with
+ZERO = {
+    "floor_divide",
+    "sign",
+    "floor",
+    "ceil",
+    "trunc",
+    "round",
+}  # whose derivative is 0, whatever it is multiplied with
 EQUIVALENT = {
-    r"(add\..|subtract\.x|remainder\.x|identity\.x): a view of g": "the derivative is 1",
+    r"lerp\.\w+: source: (x|y|weight|out) for g": "of that place only the dtype is taken",
+    r"xlogy\.x: source: out for x": "out is 0 where x is",
+    r"logit\.x: source: 1.5 for 0.5": "what stands there is not chosen",
+    r"nan_to_num\.x: source: x for values_of\(x\)": "NumPy answers that of a Tensor too",
+    r"fmod\.y: source: \(x - out\) / y for .*": "the quotient is whole but for rounding",
+    r"copysign\.y: (?!a constant too much|dtype)": "its derivative is 0, whatever it is multiplied with",
+    r"copysign\.x: saved values as constants": "it takes signs alone",
+    r"fmod\..: saved values as constants": "the derivative of the quotient, rounded, is 0",
+    r"(leaky|hardtanh|hardsigmoid|threshold|nan_to_num)\.x: saved values as constants": "it only compares them",
+    r"(add\..|subtract\.x|remainder\.x|fmod\.x|positive\.x|identity\.x): a view of g": "the derivative is 1",
     r"relu\.x: source: x for out": "x > 0 where max(x, 0) > 0",
     r"relu\.x: source: g for out": "of that place only the dtype is taken",
     r"(max|min)\.x: source: (g|out) for x": "of that place only the dtype is taken",
@@ -403,6 +431,7 @@ EQUIVALENT = {
     "the engine sums over it",
     r"matmul\.y: source: (g|out) for x|matmul\.y: source: (x|y|out) for g": "of the places that survive only "
     "lengths of the stack are taken",
+    r"diagonal\.x: source: out for g": "of the places that survive only the lengths are taken",
     r"(where\.[xy]|keep\.x): saved value mutated": "a condition holds no numbers",
     r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y where x == y or y is greater",
 }

@@ -57,7 +57,7 @@ def _write_model(name: str, text: str, shape: tuple[int, ...]) -> dict[str, Any]
     save_file(model.state_dict(), FOLDER / f"{name}.safetensors")
     save_file(model.bfloat16().state_dict(), FOLDER / f"{name}.bf16.safetensors")
     model.float().double().load_state_dict(_loaded(name))
-    x = torch.tensor(np.random.RandomState(0).standard_normal(shape), requires_grad=True)
+    x: Any = torch.tensor(np.random.RandomState(0).standard_normal(shape), requires_grad=True)
     out = model(x)
     (out * torch.arange(out.numel()).reshape(out.shape)).sum().backward()
     gradients = {name: parameter.grad.tolist() for name, parameter in model.named_parameters()}

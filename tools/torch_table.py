@@ -122,8 +122,8 @@ def _expected(case: Case) -> dict[str, Any]:
     second = pulled(first, 2)
     return {
         "values": [r.tolist() for r in results],
-        "first": [g.tolist() for g in first],
-        "second": [g.tolist() for g in second],
+        "first": [(g + 0).tolist() for g in first],
+        "second": [(g + 0).tolist() for g in second],
     }
 
 

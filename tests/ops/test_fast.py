@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import convolution
-from tinygrad_edu.ops.fast import elementwise, products, rows
+from tinygrad_edu.ops.fast import elementwise, powers, products, rows
 from tinygrad_edu.testing.strategies import calls
 
 # --- One element at a time ---
@@ -43,6 +43,27 @@ def test_the_slope_of_tanh_in_parts_keeps_the_layout():
         parts = elementwise.tanh_slope(g, t)
     assert parts.strides == t.strides
     assert np.array_equal(parts, g)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+@pytest.mark.parametrize("n", [*range(-9, 10), 3.0, -2.0, 0.5])
+def test_whole_powers_as_products(n, dtype):
+    """Each product rounds by half a unit in the last place, and so may a power's twin; half precision rounds once."""
+    x = np.concatenate([[0.0, -0.0, np.inf, -np.inf, np.nan, 1e-3, -200.0], np.linspace(-3, 3, 50)]).astype(dtype)
+    most = 3 if dtype == np.float16 else 2 * abs(n) + 2
+    with np.errstate(all="ignore"):
+        for exponent in (n, np.array(n, dtype), dtype(n)):
+            found, wanted = powers.raised(x, exponent), powers.plain_raised(x, exponent)
+            assert found.dtype == wanted.dtype == dtype
+            np.testing.assert_allclose(found, wanted, rtol=most * float(np.finfo(dtype).eps))
+            np.testing.assert_array_equal(np.signbit(found[:4]), np.signbit(wanted[:4]))
+        assert powers.raised(x, np.array(n)).dtype == powers.plain_raised(x, np.array(n)).dtype
+
+
+def test_powers_of_integers_are_numpys():
+    assert powers.raised(np.array([2, -3]), 3).tolist() == [8, -27]
+    with pytest.raises(ValueError, match="negative integer powers"):
+        powers.raised(np.array([2]), -2)
 
 
 # --- Products. Of 120,000 all pieces can be of one length; 120,011 is a prime number. ---

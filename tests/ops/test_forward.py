@@ -2,6 +2,7 @@
 
 import itertools
 import linecache
+import math
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.ops.network_references import NETWORK_REFERENCES, batched, max_pool
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
 from tinygrad_edu.ops import dropout
 from tinygrad_edu.testing.laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
+from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL, in_one, in_rows, of_a_list
 
 # --- Oracles: in extended precision, with no care for overflow; and plain loops over pixels ---
 
@@ -54,6 +57,25 @@ def scatter_by_loop(x, index, shape):
     return out.reshape(shape)
 
 
+def parts_by_loop(x, axis):
+    return [x.take(k, axis) for k in range(x.shape[axis])]
+
+
+def flatten_by_loop(x, start_axis, end_axis):
+    """Merge two axes at a time."""
+    first, last = (axis % max(x.ndim, 1) for axis in (start_axis, end_axis))
+    for _ in range(last - first):
+        x = x.reshape(*x.shape[:first], x.shape[first] * x.shape[first + 1], *x.shape[first + 2 :])
+    return x.reshape(x.shape or 1)
+
+
+def added_up_by_loop(x, positions, axis, length):
+    out = np.zeros((length, *np.moveaxis(x, axis, 0).shape[1:]))
+    for part, position in zip(np.moveaxis(x, axis, 0), positions, strict=True):
+        out[position] += part
+    return np.moveaxis(out, 0, axis)
+
+
 def windows_by_loop(x, kernel_size, stride, padding, dilation, border=0.0):
     """Yield (row, column, window (N, C, kh, kw)) for each place of the window, pixel by pixel."""
     (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel_size, stride, padding, dilation
@@ -71,20 +93,6 @@ def windows_by_loop(x, kernel_size, stride, padding, dilation, border=0.0):
         yield r, c, window
 
 
-def pool_by_loop(reduce, border):
-    def reference(x, kernel_size, stride, padding):
-        found = {
-            (r, c): reduce(window, axis=(2, 3))
-            for r, c, window in windows_by_loop(x, kernel_size, stride or kernel_size, padding, (1, 1), border)
-        }
-        rows, columns = max(found)
-        return np.stack(
-            [np.stack([found[r, c] for c in range(columns + 1)], axis=-1) for r in range(rows + 1)], axis=-2
-        )
-
-    return reference
-
-
 def im2col_by_loop(x, kernel_size, stride, padding, dilation):
     n = len(x)
     columns = [w.reshape(n, -1) for _, _, w in windows_by_loop(x, kernel_size, stride, padding, dilation)]
@@ -100,6 +108,43 @@ def col2im_by_loop(columns, output_size, kernel_size, **settings):
     for place, value in zip(places.ravel(), np.ravel(columns), strict=True):
         out[place] += value
     return out[1:].reshape(numbers.shape)
+
+
+def by_element(function):
+    """Apply a function of one number to each."""
+    return lambda x: np.array([function(value) for value in np.ravel(x)], x.dtype).reshape(x.shape)
+
+
+def sinc_derivative_by_integral(x, order):
+    """Differentiate sin(t) / t, the integral of cos(s t) over s from 0 to 1, under the integral, at t = pi x."""
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    s = (nodes + 1) / 2
+    wave = (np.cos, lambda t: -np.sin(t), lambda t: -np.cos(t), np.sin)[order % 4]
+    waves = s**order * wave(s * np.pi * np.expand_dims(x, -1))
+    return np.pi**order * np.sum(weights * waves, axis=-1) / 2
+
+
+def elu_by_exp(x, alpha, rate=1.0):
+    return np.where(x > 0, x, alpha * (np.exp(rate * np.minimum(x, 0)) - 1))
+
+
+def gelu_by_tanh(x):
+    return x * (1 + np.tanh(np.sqrt(np.longdouble(2) / np.pi) * (x + 0.044715 * x**3))) / 2
+
+
+def gelu_by_erfc(x):
+    return x * math.erfc(-x / math.sqrt(2)) / 2
+
+
+def prelu_by_channel(x, weight):
+    channels = np.moveaxis(x, 1 if x.ndim > 1 else -1, -1) if x.ndim else x
+    slopes = np.moveaxis(np.broadcast_to(weight, channels.shape), -1, 1) if x.ndim > 1 else np.ravel(weight)[0]
+    return np.asarray(np.maximum(x, 0) + slopes * np.minimum(x, 0))
+
+
+def gates(x, axis):
+    first, second = np.split(x, 2, axis)
+    return first, 1 / (1 + np.exp(-second))
 
 
 def conv2d_by_loop(x, weight, bias=None, *, stride, padding, dilation, groups):
@@ -138,23 +183,19 @@ def dropout_by_element(x, bits, scale, axes):
     return out.transpose(np.argsort(axes))
 
 
-def share_out_by_loop(values, chosen, size, kernel_size, stride):
-    kh, kw = kernel_size
+def share_out_by_loop(values, chosen, size, kernel_size, stride, dilation):
     images = np.zeros((*values.shape[:2], *size))
-    for n, c, row, column in np.ndindex(values.shape):
-        here = chosen[:, :, n, c, row, column]
-        top, left = row * stride[0], column * stride[1]
-        images[n, c, top : top + kh, left : left + kw] += here * values[n, c, row, column] / here.sum()
+    for i, j, n, c, row, column in np.argwhere(chosen):
+        share = values[n, c, row, column] / chosen[:, :, n, c, row, column].sum()
+        images[n, c, row * stride[0] + i * dilation[0], column * stride[1] + j * dilation[1]] += share
     return images
 
 
-def mean_of_chosen_by_loop(images, chosen, kernel_size, stride):
-    kh, kw = kernel_size
-    out = np.empty(chosen.shape[2:])
-    for n, c, row, column in np.ndindex(out.shape):
-        top, left = row * stride[0], column * stride[1]
-        here = chosen[:, :, n, c, row, column]
-        out[n, c, row, column] = images[n, c, top : top + kh, left : left + kw][here].mean()
+def mean_of_chosen_by_loop(images, chosen, kernel_size, stride, dilation):
+    out = np.zeros(chosen.shape[2:])
+    for i, j, n, c, row, column in np.argwhere(chosen):
+        pixel = images[n, c, row * stride[0] + i * dilation[0], column * stride[1] + j * dilation[1]]
+        out[n, c, row, column] += pixel / chosen[:, :, n, c, row, column].sum()
     return out
 
 
@@ -163,26 +204,54 @@ REFERENCES = {
     "identity": lambda x: x,
     "keep": lambda x, mask: np.where(mask, x, 0.0),
     "tanh_gradient": lambda cotangent, t: cotangent * (1 - t**2),
-    "linear": lambda x, weight: np.einsum("...k,ok->...o", x, weight),
     "astype": lambda x, dtype: x.astype(dtype),
     "dropout": dropout_by_element,
+    "one_minus_square": lambda x: 1 - x * x,
+    "rsqrt": lambda x: 1 / np.sqrt(x), "lerp": lambda x, y, weight: x * (1 - weight) + y * weight,
+    "masked_fill": lambda x, mask, value: np.where(mask, value, x), "xlogy": lambda x, y: x * np.log(y),
+    "hypot_share": lambda x, y: x / np.sqrt(x * x + y * y), "sinc_derivative": sinc_derivative_by_integral,
+    "logit": lambda x, eps: -np.log(1 / np.clip(x, eps or 0, 1 - (eps or 0)) - 1),
+    "logsigmoid": exact(lambda x: -np.log(1 + np.exp(-x))),
+    "softplus": lambda x, beta, threshold: np.where(beta * x > threshold, x, np.log(1 + np.exp(beta * x)) / beta),
+    "erf": by_element(math.erf), "normal_cdf": by_element(lambda x: math.erfc(-x / math.sqrt(2)) / 2),
+    "leaky": lambda x, slope: x * np.where(x > 0, 1.0, slope), "prelu": prelu_by_channel,
+    "leaky_relu": lambda x, negative_slope: x * np.where(x > 0, 1.0, negative_slope),
+    "relu6": lambda x: np.minimum(np.maximum(x, 0), 6), "hardsigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
+    "hardswish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+    "hardtanh": lambda x, min_val, max_val: np.minimum(np.maximum(x, min_val), max_val),
+    "threshold": lambda x, threshold, value: np.where(x > threshold, x, np.float64(value)),
+    "hardshrink": lambda x, lambd: x * (np.abs(x) > lambd),
+    "softshrink": lambda x, lambd: np.maximum(x - lambd, 0) - np.maximum(-x - lambd, 0),
+    "elu": elu_by_exp, "celu": lambda x, alpha: elu_by_exp(x, alpha, 1 / alpha), "exponential_unit": elu_by_exp,
+    "selu": lambda x: 1.0507009873554804934193349852946 * elu_by_exp(x, 1.6732632423543772848170429916717),
+    "silu": lambda x: x / (1 + np.exp(-x)), "mish": lambda x: x * np.tanh(np.log(1 + np.exp(x))),
+    "gelu": lambda x, approximate: exact(gelu_by_tanh)(x) if approximate == "tanh" else by_element(gelu_by_erfc)(x),
+    "gelu_by_tanh": exact(gelu_by_tanh), "softsign": lambda x: x / (1 + np.abs(x)),
+    "tanhshrink": lambda x: x - np.tanh(x),
+    "glu": lambda x, axis: np.multiply(*gates(x, axis)), "softmin": exact(lambda x, axis: naive_softmax(-x, axis)),
     "relu": lambda x: np.where(x > 0, x, 0.0),
     "sigmoid": exact(lambda x: 1 / (1 + np.exp(-x))),
     "getitem": lambda x, index: x[index],
     "scatter_add": scatter_by_loop,
     "scatter": lambda *arrays, indices, shape: sum(map(scatter_by_loop, arrays, indices, [shape] * len(arrays))),
     "concat": lambda *arrays, axis, ends: np.concatenate(arrays, axis),
+    **{name: of_a_list(getattr(np, name)) for name in JOINING if name not in ("concat", "block")},
+    **{name: in_one(getattr(np, name), np.concatenate) for name in SEVERAL if name not in ("unbind", "unstack")},
+    **{name: in_one(parts_by_loop, np.concatenate) for name in ("unbind", "unstack")}, "block": in_rows(np.block),
+    "flatten": flatten_by_loop, "surround": np.pad, "picked": lambda x, positions, axis: np.take(x, positions, axis),
+    "added_up": added_up_by_loop,
     "logsumexp": exact(lambda x, **along: np.log(np.sum(np.exp(x), **along))),
     "softmax": exact(naive_softmax),
     "log_softmax": exact(lambda x, axis: np.log(naive_softmax(x, axis))),
     "sigmoid_cross_entropy": exact(lambda x, t: t * np.log(1 + np.exp(-x)) + (1 - t) * np.log(1 + np.exp(x))),
     "softmax_cross_entropy": exact(naive_cross_entropy), "cross_entropy": exact(naive_cross_entropy),
-    "im2col": im2col_by_loop, "col2im": col2im_by_loop, "conv2d": conv2d_by_loop,
+    "im2col": im2col_by_loop, "col2im": col2im_by_loop, "unfold": batched(im2col_by_loop, 4),
+    "fold": batched(col2im_by_loop, 3),
     "correlate": conv2d_by_loop, "correlate_images": correlate_images_by_loop,
     "correlate_kernels": correlate_kernels_by_loop,
-    "greatest": lambda x, border, **window: pool_by_loop(np.max, -np.inf)(x, padding=(0, 0), **window),
+    "greatest": lambda x, border, **window: max_pool(x, **window),
     "share_out": share_out_by_loop, "mean_of_chosen": mean_of_chosen_by_loop,
-    "max_pool2d": pool_by_loop(np.max, -np.inf), "avg_pool2d": pool_by_loop(np.mean, 0.0),
+    **NETWORK_REFERENCES,
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from tinygrad_edu.testing.strategies import STEPS, Program, programs
 # What no line of a program is: jumps everywhere or a copy; and what layers, functions and rules are made of.
 NOT_IN_PROGRAMS = {
     "floor_divide", "remainder", "astype", "identity", "col2im", "keep", "linear", "tanh_gradient", "correlate_images",
-    "correlate_kernels", "share_out", "mean_of_chosen", "dropout",
+    "correlate_kernels", "share_out", "mean_of_chosen", "dropout", "added_up",
 }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from tinygrad_edu.engine.tensor import (
     Tensor,
     demand_shape,
     flag,
+    from_dlpack,
     from_numpy,
     real_numbers,
     refuse_read_only,
@@ -31,6 +32,6 @@ from tinygrad_edu.engine.walk import walk
 
 __all__ = [
     "Array", "Cell", "Node", "Op", "Operand", "Parts", "Tensor", "add_at", "clock", "demand_shape", "enable_grad",
-    "exchanging", "flag", "from_numpy", "in_place", "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers",
-    "refuse_read_only", "refuse_stale", "unbroadcast", "values_of", "walk", "whole", "wrap", "writing",
+    "exchanging", "flag", "from_dlpack", "from_numpy", "in_place", "is_grad_enabled", "leaf", "no_grad", "op",
+    "real_numbers", "refuse_read_only", "refuse_stale", "unbroadcast", "values_of", "walk", "whole", "wrap", "writing",
 ]  # fmt: skip

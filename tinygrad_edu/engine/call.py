@@ -33,10 +33,12 @@ from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, Rules
 from tinygrad_edu.engine.recorder import record
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale
+from tinygrad_edu.names import KEYWORDS, refuse_keywords
 
 # A line that begins with x is there for each input, one that begins with s for each setting; <x> and <s> are their
-# names. <each ...>, <any ...> and <all ...> hold something that is there for each input: one after the other, or joined
-# by `or` and by `and`. What the call names itself begins with an underscore, as no parameter of an op does.
+# names. One that begins with k is there where a keyword may come under another library's name. <each ...>, <any ...>
+# and <all ...> hold something that is there for each input: one after the other, or joined by `or` and by `and`. What
+# the call names itself begins with an underscore, as no parameter of an op does.
 _CALL = """\
   def <op>(<parameters>):
 x     if <x>.__class__ is _Tensor:
@@ -45,6 +47,7 @@ x     else:
 x         _<x>_data = <x> if <x>.__class__ in _KEPT_AS_GIVEN else _operand(_op, '<x>', <x>)
 x         _<x>_node = _<x>_cell = None
 s     if <s>.__class__ is _Tensor: <s> = _setting(_op, '<s>', <s>)
+k     if _others: _refuse_keywords('<op>', _others, _op.settings)
       _number = _next(_clock)
       try:
           _out = _forward(<each _<x>_data, ><given>)
@@ -114,7 +117,7 @@ def source(op: Op, rules: Rules) -> str:
     text = ""
     for mark, lines in itertools.groupby(_CALL.splitlines(), key=lambda line: line[0]):
         block = "".join(f"{line[2:]}\n" for line in lines)
-        for name in {"x": rules.names, "s": tuple(op.settings), " ": ("",)}[mark]:
+        for name in {"x": rules.names, "s": tuple(op.settings), "k": ("",) * _takes_others(op), " ": ("",)}[mark]:
             text += _filled(block, rules.names, {**values, "x": name, "s": name, "asked": asked.get(name, "")})
     return text
 
@@ -137,7 +140,12 @@ def _parameters(op: Op, names: tuple[str, ...]) -> list[str]:
             if p.kind is Parameter.KEYWORD_ONLY and "*" not in parts:
                 parts.append("*")
             parts.append(p.name if p.default is Parameter.empty else f"{p.name}=_default_{p.name}")
-    return parts
+    return parts + ["**_others"] * _takes_others(op)
+
+
+def _takes_others(op: Op) -> bool:
+    """Whether a call takes keywords that the op does not have, to say what another library's are called here."""
+    return not op.settings.keys().isdisjoint(KEYWORDS.values())
 
 
 def _saved(op: Op, rules: Rules) -> str:
@@ -183,6 +191,7 @@ def _compiled(op: Op, rules: Rules) -> Callable[..., Any]:
         "_ndarray": ndarray, "_shape_of": np.shape, "_FLOAT32": FLOAT32, "_KEPT_AS_GIVEN": KEPT_AS_GIVEN,
         "_innermost_block": innermost_block, "_operand": operand, "_frozen": frozen, "_result": result,
         "_follow": follow, "_explain": explain, "_cell_of": cell_of, "_refuse_stale": refuse_stale, "_setting": setting,
+        "_refuse_keywords": refuse_keywords,
     }  # fmt: skip
     exec(compile(text, filename, "exec"), space)
     rules.pullbacks = tuple((k, space[f"_pullback_{x}"]) for k, x in enumerate(rules.names))

@@ -18,6 +18,7 @@ from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, Rules
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale, wrap
+from tinygrad_edu.names import refuse_keywords
 
 
 def plain_call(op: Op) -> Callable[..., Any]:
@@ -25,6 +26,9 @@ def plain_call(op: Op) -> Callable[..., Any]:
     signature = inspect.signature(op.forward)
 
     def call(*args: Any, **keywords: Any) -> Any:
+        others = keywords.keys() - signature.parameters.keys()
+        if others:
+            refuse_keywords(op.name, others, op.settings)
         bound = signature.bind(*args, **keywords)
         bound.apply_defaults()
         given = bound.arguments

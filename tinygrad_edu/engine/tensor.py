@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections import deque
 from collections.abc import Iterator
 from itertools import repeat
@@ -11,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import memory
-from tinygrad_edu.engine.dropped import warn_of_a_lost_gradient, warn_of_a_plain_number
+from tinygrad_edu.engine.dropped import asked_by_a_test, warn_of_a_lost_gradient, warn_of_a_plain_number
 from tinygrad_edu.engine.memory import Cell, Data, lend, writing
 from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.node import Node, leaf
@@ -27,8 +29,8 @@ from tinygrad_edu.errors import (
 
 if TYPE_CHECKING:
     from tinygrad_edu.surface import Surface
-else:
-    Surface = object
+else:  # what a name means that is another library's
+    from tinygrad_edu.names import ForeignNames as Surface
 
 
 def as_array(data: Any, dtype: Any = None) -> ndarray:
@@ -107,6 +109,11 @@ class Tensor(Surface):
                 "Tensor(t) copies the values of t alone, and no gradient flows back to t: use t itself, or say that "
                 "you mean its values, with Tensor(t.detach()).",
                 depth=1,
+            )
+        if type(requires_grad) is int:
+            raise DTypeError(
+                f"requires_grad is True or False, not {requires_grad}: a Tensor is made of its values, as "
+                f"Tensor([[1, 2]]) is; for one of a shape, there are zeros((2, 3)) and empty((2, 3))."
             )
         self._data = as_array(data, dtype)
         self._cell = Cell.new()
@@ -190,9 +197,28 @@ class Tensor(Surface):
         """The NumPy dtype of the elements."""
         return self._data.dtype
 
+    @property
+    def itemsize(self) -> int:
+        """How many bytes an element takes."""
+        return self._data.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the elements take together."""
+        return self._data.nbytes
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """How many bytes lie between two neighbours along each axis."""
+        return self._data.strides
+
     def item(self) -> Any:
         """Return the only element as a Python number; ValueError where there are more."""
         return self._data.item()
+
+    def tolist(self) -> Any:
+        """Return the elements as nested lists of Python numbers; of a 0-d tensor, the number."""
+        return self._data.tolist()
 
     def numpy(self) -> ndarray:
         """Return the values as a read-only view; ``.numpy().copy()`` is yours to change."""
@@ -275,6 +301,27 @@ class Tensor(Surface):
     def __int__(self) -> int:
         return int(self._data.item())
 
+    def __complex__(self) -> complex:
+        return complex(self._data.item())
+
+    def __index__(self) -> int:
+        return operator.index(self._data)
+
+    def __floor__(self) -> int:
+        rounded: int = math.floor(self._data.item())
+        return rounded
+
+    def __ceil__(self) -> int:
+        rounded: int = math.ceil(self._data.item())
+        return rounded
+
+    def __trunc__(self) -> int:
+        rounded: int = math.trunc(self._data.item())
+        return rounded
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(np.any(self._data == values_of(value)))
+
     def __bool__(self) -> bool:
         if self._data.size != 1:
             raise ValueError(
@@ -284,7 +331,12 @@ class Tensor(Surface):
         return bool(self._data.item())
 
     def __format__(self, form: str) -> str:
-        return format(self._data.item() if form and self.size == 1 else str(self), form)
+        if form and self.size != 1:
+            raise TypeError(
+                f"a tensor of shape {self.shape} has no format {form!r}, which is that of one number: format its "
+                f"elements one by one, or np.array2string(t.numpy(), precision=3)."
+            )
+        return format(self._data.item(), form) if form else str(self)
 
     def __hash__(self) -> int:
         return id(self)
@@ -318,12 +370,29 @@ class Tensor(Surface):
         return self.__copy__()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
-        if self._node is not None:
+        if self._node is not None and not asked_by_a_test():
             raise DTypeError(
                 "NumPy asked for the values of a tensor that requires a gradient, and would lose the gradient: "
                 "use a tinygrad_edu op, or .numpy() if the values are what you want."
             )
         return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **how: Any) -> Any:
+        """Lend the memory to another library, as a capsule of DLPack. What is written there is not noticed here."""
+        return self._lendable()._data.__dlpack__(**how)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Return the device that the memory is on, in the numbers of DLPack: the CPU."""
+        return self._data.__dlpack_device__()
+
+    def _lendable(self) -> Tensor:
+        """Return a constant on the same memory, marked as shared, or say that there is a gradient to lose."""
+        if self._node is not None:
+            raise DTypeError(
+                "DLPack hands over the values of a tensor, and this one requires a gradient, which would get lost: "
+                "lend t.detach()."
+            )
+        return self.detach()
 
 
 def values_of(x: Any) -> Any:
@@ -359,6 +428,35 @@ def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
         )
     array = np.asarray(array)  # of a subclass, such as a memory map, the plain array on the same memory
     return wrap(array, leaf(array) if flag("requires_grad", requires_grad) else None, Cell.new(shared=True))
+
+
+def from_dlpack(x: Any) -> Tensor:
+    """Make a Tensor that borrows the memory of another library's array or tensor, by way of DLPack.
+
+    Parameters
+    ----------
+    x : object with ``__dlpack__``
+        Of PyTorch, JAX, CuPy or NumPy, say; in the memory of the CPU, and of a dtype that NumPy has. Of a Tensor it is
+        what `Tensor.detach` gives.
+
+    Raises
+    ------
+    DTypeError
+        For what has no such method, and for a Tensor that requires a gradient. Other libraries raise their own errors.
+
+    Examples
+    --------
+    >>> a = np.zeros(2)
+    >>> t = from_dlpack(a)
+    >>> a[0] = 7.0
+    >>> t
+    Tensor([7., 0.], shape=(2,), dtype=float64)
+    """
+    if isinstance(x, Tensor):
+        return x._lendable()
+    if not hasattr(x, "__dlpack__"):
+        raise DTypeError(f"from_dlpack borrows from an object that has __dlpack__, which a {type(x).__name__} has not.")
+    return from_numpy(np.from_dlpack(x))
 
 
 def refuse_read_only(where: str, tensor: Tensor) -> None:

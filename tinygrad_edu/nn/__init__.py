@@ -1,5 +1,6 @@
 """Modules, layers, losses and where parameters begin: compositions of ops. No derivative is ever written here."""
 
+from tinygrad_edu.names import missing_from as _missing_from
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.containers import Identity, Lambda, ModuleDict, ModuleList, Residual, Sequential
 from tinygrad_edu.nn.functional_call import functional_call
@@ -42,3 +43,6 @@ __all__ = [
     "binary_cross_entropy_with_logits", "cross_entropy", "functional_call", "init", "l1_loss", "mse_loss", "nll_loss",
     "random_stream", "summary",
 ]  # fmt: skip
+
+# To a type checker, which reads no globals(), a __getattr__ would make every name right.
+globals()["__getattr__"] = _missing_from("tg.nn", __all__)

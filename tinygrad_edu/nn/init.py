@@ -12,7 +12,11 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import _checks
 from tinygrad_edu.engine import Tensor
-from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.names import missing_from as _missing_from
+from tinygrad_edu.nn.drawing import drawable
+from tinygrad_edu.nn.drawing import uniform_parameter as uniform
+from tinygrad_edu.ops.creation import normal
 
 __all__ = ["fans", "generator_or_new", "kaiming_normal", "kaiming_uniform", "uniform", "xavier_uniform"]
 
@@ -50,33 +54,6 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
         raise ShapeError(f"a weight has the shape (out, in, ...), not {tuple(shape)}; use init.uniform for a bias.")
     window = math.prod(shape[2:])
     return shape[1] * window, shape[0] * window
-
-
-def uniform(shape: Sequence[int], a: float, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Tensor:
-    """Return a parameter drawn evenly from [-a, a).
-
-    Parameters
-    ----------
-    shape : sequence of int
-    a : float
-        The bound.
-    rng : numpy.random.Generator
-    dtype : float32 or float64
-
-    Returns
-    -------
-    Tensor, requiring a gradient
-
-    Examples
-    --------
-    >>> uniform((2, 2), 0.01, np.random.default_rng(0)).numpy()
-    array([[ 0.00701248,  0.00273923],
-           [ 0.00022273, -0.00460427]], dtype=float32)
-    """
-    values = _precise(dtype, _checks.generator(rng).random, shape)
-    values *= 2 * a
-    values -= a
-    return Tensor(values, requires_grad=True)
 
 
 def xavier_uniform(shape: Sequence[int], rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Tensor:
@@ -119,12 +96,8 @@ def kaiming_normal(shape: Sequence[int], rng: np.random.Generator, dtype: DTypeL
     >>> round(float(weight.numpy().var()) * 200, 1)
     2.0
     """
-    values = _precise(dtype, _checks.generator(rng).standard_normal, shape)
-    values *= math.sqrt(2 / fans(shape)[0])
-    return Tensor(values, requires_grad=True)
+    return normal(0.0, math.sqrt(2 / fans(shape)[0]), tuple(shape), rng=rng, dtype=drawable(dtype), requires_grad=True)
 
 
-def _precise(dtype: DTypeLike, draw: Any, shape: Sequence[int]) -> Any:
-    if dtype not in (np.float32, np.float64):
-        raise DTypeError(f"parameters are drawn as float32 or float64, not {dtype!r}; use .astype for another.")
-    return draw(tuple(shape), dtype=dtype)
+# To a type checker, which reads no globals(), a __getattr__ would make every name right.
+globals()["__getattr__"] = _missing_from("tg.nn.init", __all__)

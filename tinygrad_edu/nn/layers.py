@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
@@ -14,7 +15,6 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import current_stream
 from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
-from tinygrad_edu.ops.products import linear
 from tinygrad_edu.ops.windows import Pair, pair
 
 __all__ = [
@@ -74,8 +74,7 @@ class Linear(Module):
                 f"Linear({self.in_features}, {self.out_features}): the input has shape {np.shape(x)}, and its last "
                 f"axis needs the length {self.in_features}. Images become rows with Flatten()."
             )
-        product = linear(x, self.weight)
-        return product if self.bias is None else product + self.bias
+        return ops.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Return the sizes."""
@@ -262,8 +261,8 @@ class Flatten(Module):
 
     Raises
     ------
-    ShapeError
-        Of `forward`, for an input without these axes.
+    AxisError, ShapeError
+        Of `forward`, for an input without these axes, or where the first lies behind the last.
 
     Examples
     --------
@@ -275,12 +274,8 @@ class Flatten(Module):
         self.start_axis, self.end_axis = start_axis, end_axis
 
     def forward(self, x: Any) -> Any:
-        """Reshape the axes into one."""
-        shape = np.shape(x) or (1,)
-        start, end = (_axis(self, axis, shape) for axis in (self.start_axis, self.end_axis))
-        if start > end:
-            raise ShapeError(f"{self!r}: of an input of shape {shape}, the first of these axes is behind the last.")
-        return ops.reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+        """Apply `ops.flatten`."""
+        return ops.flatten(x, self.start_axis, self.end_axis)
 
     def extra_repr(self) -> str:
         """Return the axes, if they are not the usual ones."""
@@ -300,8 +295,8 @@ class Unflatten(Module):
 
     Raises
     ------
-    ShapeError
-        Of `forward`, for an input without that axis, or of whose length these are no factors.
+    AxisError, ShapeError
+        Of `forward`, for an input without that axis, or where these are no factors of its length.
 
     Examples
     --------
@@ -315,7 +310,7 @@ class Unflatten(Module):
     def forward(self, x: Any) -> Any:
         """Reshape the axis."""
         shape = np.shape(x)
-        axis = _axis(self, self.axis, shape)
+        axis = normalize_axis_index(self.axis, len(shape))
         known = math.prod(size for size in self.sizes if size != -1)
         rest = shape[axis] // known if known else 0
         sizes = tuple(rest if size == -1 else size for size in self.sizes)
@@ -326,13 +321,6 @@ class Unflatten(Module):
     def extra_repr(self) -> str:
         """Return the axis and the sizes."""
         return f"axis={self.axis}, sizes={self.sizes}"
-
-
-def _axis(layer: Module, axis: int, shape: tuple[int, ...]) -> int:
-    """Return which axis of a shape is meant, counted from the front."""
-    if not -len(shape) <= axis < len(shape):
-        raise ShapeError(f"{layer!r}: the input has shape {shape}, and so no axis {axis}.")
-    return axis % len(shape)
 
 
 class _Pool2D(Module):

@@ -9,38 +9,66 @@ from typing import TYPE_CHECKING
 from tinygrad_edu.engine import Op
 from tinygrad_edu.ops import (
     activations,
+    adaptive_pooling,
     arithmetic,
+    attention,
     choosing,
     classification,
     convolution,
+    diagonals,
+    embeddings,
+    gaussian,
     indexing,
+    joining,
+    logic,
+    logistic,
+    normalization,
+    padding,
     pooling,
     powers,
     products,
     reduction,
+    repeating,
+    resizing,
     shape,
+    splitting,
     trigonometry,
     windows,
 )
+from tinygrad_edu.ops import creation as creation
 from tinygrad_edu.ops import dropout as dropout
 from tinygrad_edu.ops import methods as methods  # which attaches them to Tensor
 from tinygrad_edu.ops.activations import *
+from tinygrad_edu.ops.adaptive_pooling import *
 from tinygrad_edu.ops.arithmetic import *
+from tinygrad_edu.ops.attention import *
 from tinygrad_edu.ops.choosing import *
 from tinygrad_edu.ops.classification import *
 from tinygrad_edu.ops.convolution import *
+from tinygrad_edu.ops.diagonals import *
+from tinygrad_edu.ops.embeddings import *
+from tinygrad_edu.ops.gaussian import *
 from tinygrad_edu.ops.indexing import *
+from tinygrad_edu.ops.joining import *
+from tinygrad_edu.ops.logic import *
+from tinygrad_edu.ops.logistic import *
+from tinygrad_edu.ops.normalization import *
+from tinygrad_edu.ops.padding import *
 from tinygrad_edu.ops.pooling import *
 from tinygrad_edu.ops.powers import *
 from tinygrad_edu.ops.products import *
 from tinygrad_edu.ops.reduction import *
+from tinygrad_edu.ops.repeating import *
+from tinygrad_edu.ops.resizing import *
 from tinygrad_edu.ops.shape import *
+from tinygrad_edu.ops.splitting import *
 from tinygrad_edu.ops.trigonometry import *
 from tinygrad_edu.ops.windows import *
 
 _FILES = (
-    arithmetic, choosing, powers, trigonometry, activations, shape, indexing, reduction, products,
-    classification, windows, convolution, pooling,
+    logic, arithmetic, choosing, powers, logistic, gaussian, trigonometry, activations, shape, joining, splitting,
+    padding, repeating, diagonals, indexing, reduction, products, classification, windows, convolution, pooling,
+    adaptive_pooling, resizing, normalization, embeddings, attention,
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
     __all__ = [name for file in _FILES for name in file.__all__]

@@ -1,13 +1,29 @@
-"""Activations: what stands between the layers of a network, one element at a time."""
+"""Activations: what stands between the layers of a network, one element at a time. Their settings are PyTorch's."""
+
+import math
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, op
-from tinygrad_edu.ops.choosing import keep
+from tinygrad_edu.engine import Array, Operand, op, values_of
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.arithmetic import abs, multiply, subtract
+from tinygrad_edu.ops.choosing import clip, keep, where
 from tinygrad_edu.ops.fast.elementwise import ZEROS
+from tinygrad_edu.ops.gaussian import normal_cdf
+from tinygrad_edu.ops.indexing import getitem
+from tinygrad_edu.ops.logistic import sigmoid, softplus
+from tinygrad_edu.ops.powers import exp, square
+from tinygrad_edu.ops.shape import reshape
+from tinygrad_edu.ops.trigonometry import tanh
 
-__all__ = ["relu", "sigmoid"]
+__all__ = [
+    "celu", "elu", "gelu", "glu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "mish", "prelu",
+    "relu", "relu6", "selu", "silu", "softshrink", "softsign", "tanhshrink", "threshold",
+]  # fmt: skip
+
+# --- Straight lines with a bend ---
 
 
 @op
@@ -19,11 +35,245 @@ def relu(x: Array) -> Array:
 relu.vjps(x=lambda g, out: keep(g, out != ZEROS[out.dtype]))
 
 
+@op(broadcasts=True)
+def leaky(x: Operand, slope: Operand) -> Array:
+    """Return x where it is positive, and slope * x elsewhere."""
+    return np.where(np.greater(x, 0), x, np.multiply(slope, x))
+
+
+leaky.vjps(
+    x=lambda g, x, slope: where(x > 0, g, g * slope),
+    slope=lambda g, x: keep(g * x, ~(x > 0)),
+)
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
+    """Return x where it is positive, and negative_slope * x elsewhere. At 0 the derivative is the negative slope."""
+    return leaky(x, negative_slope)
+
+
+def prelu(x: Any, weight: Any) -> Any:
+    """Return x where it is positive, and weight * x elsewhere: a leaky relu whose slope is learned.
+
+    Parameters
+    ----------
+    x : (N, C, ...) or any other shape
+    weight : () or (1,), or (C,)
+        One slope for all, or one for each channel. At 0 the derivative is the slope.
+
+    Raises
+    ------
+    ShapeError
+        For another number of slopes.
+    """
+    of_x, of_weight = np.shape(values_of(x)), np.shape(values_of(weight))
+    channels = of_x[1] if len(of_x) > 1 else 1
+    if of_weight not in ((), (1,), (channels,)):
+        raise ShapeError(
+            f"prelu: the weight has one slope, or one for each of the {channels} channels along axis 1 of x, which has "
+            f"shape {of_x}; it has shape {of_weight}."
+        )
+    one = of_weight in ((), (1,))
+    return leaky(x, reshape(weight, () if one else (channels, *[1] * (len(of_x) - 2))))
+
+
 @op
-def sigmoid(x: Array) -> Array:
-    """Return 1 / (1 + exp(-x)), without overflow at either end."""
-    e = np.exp(-1.0 * np.abs(x))  # not -np.abs(x), which wraps around for unsigned numbers
-    return np.where(np.greater_equal(x, 0), 1, e) / (1 + e)
+def hardtanh(x: Array, /, min_val: float = -1.0, max_val: float = 1.0) -> Array:
+    """Return x held between `min_val` and `max_val`. At both its derivative is 0, where that of `clip` is 1."""
+    if min_val > max_val:
+        raise ValueError(f"hardtanh: min_val is not above max_val, and is {min_val}, with max_val {max_val}.")
+    return np.clip(x, min_val, max_val)
 
 
-sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
+hardtanh.vjps(x=lambda g, x, min_val, max_val: keep(g, ~((x <= min_val) | (x >= max_val))))
+
+
+def relu6(x: Any) -> Any:
+    """Return min(max(x, 0), 6). At 0 and at 6 its derivative is 0."""
+    return hardtanh(x, 0.0, 6.0)
+
+
+@op
+def hardsigmoid(x: Array) -> Array:
+    """Return (x + 3) / 6, held between 0 and 1: a sigmoid of straight lines. At -3 and 3 its derivative is 0."""
+    return np.clip(np.add(x, 3.0), 0, 6) / 6
+
+
+hardsigmoid.vjps(x=lambda g, x: keep(g / 6, (x > -3) & (x < 3)))
+
+
+@op
+def hardswish(x: Array) -> Array:
+    """Return x * hardsigmoid(x), a `silu` without exponentials. Its derivative is 0 at -3, and 1 at 3."""
+    return x * (np.clip(np.add(x, 3.0), 0, 6) / 6)
+
+
+hardswish.vjps(x=lambda g, x: keep(where(x < 3, g * (x / 3 + 0.5), g), ~(x <= -3)))
+
+
+@op
+def threshold(x: Array, /, threshold: float, value: float) -> Array:
+    """Return x where it is above `threshold`, and `value` elsewhere. At the threshold its derivative is 0."""
+    return np.where(np.less_equal(x, threshold), value, x)
+
+
+threshold.vjps(x=lambda g, x, threshold: keep(g, ~(x <= threshold)))
+
+
+def hardshrink(x: Any, lambd: float = 0.5) -> Any:
+    """Return 0 where -lambd <= x <= lambd, and x elsewhere. At both bounds its derivative is 0."""
+    return keep(x, _beyond(x, lambd))
+
+
+def softshrink(x: Any, lambd: float = 0.5) -> Any:
+    """Return x moved towards 0 by `lambd`, and 0 where it would cross it. At both bounds its derivative is 0."""
+    if lambd < 0:
+        raise ValueError(f"softshrink: lambd is not negative, and is {lambd}.")
+    return keep(subtract(x, np.copysign(lambd, values_of(x))), _beyond(x, lambd))
+
+
+def _beyond(x: Any, bound: float) -> Any:
+    values = np.asarray(values_of(x))
+    return ~((values >= -bound) & (values <= bound))
+
+
+# --- Smooth ones ---
+
+
+@op
+def exponential_unit(x: Array, /, alpha: float = 1.0, rate: float = 1.0) -> Array:
+    """Return x where it is positive, and alpha * (exp(rate * x) - 1) elsewhere."""
+    return np.where(np.less_equal(x, 0), alpha * np.expm1(rate * np.minimum(x, 0)), x)
+
+
+def _exponential_unit_x(g: Any, x: Any, alpha: float, rate: float) -> Any:
+    negative = keep(x, x < 0)  # so that what is not chosen does not overflow
+    return where(x <= 0, g * (alpha * rate * exp(rate * negative)), g)
+
+
+exponential_unit.vjps(x=_exponential_unit_x)
+
+
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """Return x where it is positive, and alpha * (exp(x) - 1) elsewhere. At 0 its derivative is alpha."""
+    return exponential_unit(x, alpha)
+
+
+def celu(x: Any, alpha: float = 1.0) -> Any:
+    """Return x where it is positive, and alpha * (exp(x / alpha) - 1) elsewhere. At 0 its derivative is 1."""
+    if alpha == 0:
+        raise ZeroDivisionError("celu: x is divided by alpha, which cannot be 0.")
+    return exponential_unit(x, alpha, 1 / alpha)
+
+
+# Klambauer et al., Self-Normalizing Neural Networks, 2017: what keeps the mean 0 and the variance 1.
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+
+def selu(x: Any) -> Any:
+    """Return `elu` scaled so that layers keep mean 0 and variance 1. At 0 its derivative is that from below, 1.758."""
+    return multiply(exponential_unit(x, _SELU_ALPHA), _SELU_SCALE)
+
+
+def silu(x: Any) -> Any:
+    """Return x * sigmoid(x)."""
+    return multiply(x, sigmoid(x))
+
+
+def mish(x: Any) -> Any:
+    """Return x * tanh(softplus(x))."""
+    return multiply(x, tanh(softplus(x)))
+
+
+def gelu(x: Any, approximate: str = "none") -> Any:
+    """Return x times the probability that a standard normal variable is below x.
+
+    Parameters
+    ----------
+    x : array_like
+    approximate : {"none", "tanh"}
+        Whether that is exact, for which it takes SciPy, or 0.5 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3))).
+
+    Raises
+    ------
+    MissingExtraError
+        For "none" without SciPy.
+    """
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}.")
+    return gelu_by_tanh(x) if approximate == "tanh" else multiply(x, normal_cdf(x))
+
+
+_LINEAR = 2 * math.sqrt(2 / math.pi)
+_CUBIC = _LINEAR * 0.044715
+_SATURATED = 32.0  # from here on the sigmoid below is 0 or 1, and a larger cube could only overflow
+
+
+@op
+def gelu_by_tanh(x: Array) -> Array:
+    """Return `gelu` in its approximation by tanh. As 0.5 * (1 + tanh(u)) is sigmoid(2 * u), small values are exact."""
+    t = np.clip(x, -_SATURATED, _SATURATED)
+    return x * sigmoid(t * (_LINEAR + _CUBIC * t * t))
+
+
+def _gelu_by_tanh_x(g: Any, x: Any) -> Any:
+    t = clip(x, -_SATURATED, _SATURATED)
+    s = sigmoid(t * (_LINEAR + _CUBIC * t * t))
+    return g * (s + t * (s * (1 - s)) * (_LINEAR + 3 * _CUBIC * t * t))
+
+
+gelu_by_tanh.vjps(x=_gelu_by_tanh_x)
+
+
+@op
+def softsign(x: Array) -> Array:
+    """Return x / (1 + |x|)."""
+    return x / (1.0 + np.abs(x))
+
+
+def _softsign_x(g: Any, x: Any) -> Any:
+    size = 1 + abs(x)
+    return g / size / size
+
+
+softsign.vjps(x=_softsign_x)
+
+
+@op
+def tanhshrink(x: Array) -> Array:
+    """Return x - tanh(x), with all its digits near 0.
+
+    There it is x * q / (1 + q), as tanh(x) is x / (1 + q), where q = x² / (3 + x² / (5 + x² / (7 + ...))): Lambert's
+    continued fraction.
+    """
+    near = np.clip(x, -1.0, 1.0)
+    square_of_x, denominator = near * near, 19.0
+    for n in range(17, 1, -2):
+        denominator = n + square_of_x / denominator
+    q = square_of_x / denominator
+    return np.where(near == x, near * (q / (1 + q)), x - np.tanh(x))
+
+
+tanhshrink.vjps(x=lambda g, x: g * square(tanh(x)))
+
+
+# --- Gates ---
+
+
+def glu(x: Any, axis: int = -1) -> Any:
+    """Return the first half of x along `axis`, times the sigmoid of the second half.
+
+    Raises
+    ------
+    ShapeError
+        Where that length is odd, or there is no axis.
+    """
+    x = x if hasattr(x, "dtype") else np.asarray(x)
+    if not x.ndim:
+        raise ShapeError("glu: x has an axis to be halved, and no shape ().")
+    axis = np.lib.array_utils.normalize_axis_index(axis, x.ndim)
+    half, odd = divmod(x.shape[axis], 2)
+    if odd:
+        raise ShapeError(f"glu: the length of axis {axis} is even, to be halved; x has shape {x.shape}.")
+    before = (slice(None),) * axis
+    return multiply(getitem(x, (*before, slice(half))), sigmoid(getitem(x, (*before, slice(half, None)))))

@@ -1,4 +1,4 @@
-"""Arithmetic: sums, products, quotients, remainders and signs, one element at a time."""
+"""Arithmetic: sums, products, quotients, remainders, rounding and signs, one element at a time."""
 
 from typing import Any
 
@@ -7,7 +7,10 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Array, Operand, op
 
-__all__ = ["abs", "add", "astype", "divide", "floor_divide", "multiply", "negative", "remainder", "sign", "subtract"]
+__all__ = [
+    "abs", "add", "astype", "ceil", "copysign", "deg2rad", "divide", "floor", "floor_divide", "fmod", "multiply",
+    "negative", "positive", "rad2deg", "reciprocal", "remainder", "round", "sign", "subtract", "trunc",
+]  # fmt: skip
 
 
 @op(broadcasts=True)
@@ -46,6 +49,15 @@ def divide(x: Operand, y: Operand) -> Array:
 divide.vjps(x=lambda g, y: g / y, y=lambda g, out, y: -g * out / y)
 
 
+@op
+def reciprocal(x: Array) -> Array:
+    """Return 1 / x; of integers the whole part of it, as in NumPy."""
+    return np.reciprocal(x)
+
+
+reciprocal.vjps(x=lambda g, out: -g * out * out)
+
+
 def _zero(g: Any, x_shape: tuple[int, ...], x_dtype: Any) -> ndarray:
     """Return the gradient of a function that is constant between its jumps."""
     return np.zeros(x_shape, x_dtype)
@@ -70,6 +82,58 @@ def remainder(x: Operand, y: Operand) -> Array:
 
 
 remainder.vjps(x=lambda g: g, y=lambda g, x, y: -g * floor_divide(x, y))
+
+
+@op(broadcasts=True)
+def fmod(x: Operand, y: Operand) -> Array:
+    """Return the remainder of x / y that has the sign of x, as in C."""
+    return np.fmod(x, y)
+
+
+# The quotient of a multiple of y is whole but for rounding, which that of x need not be beside a whole number.
+fmod.vjps(x=lambda g: g, y=lambda g, x, y, out: -g * round((x - out) / y))
+
+
+@op
+def floor(x: Array) -> Array:
+    """Return the greatest whole number that is not above x. Its derivative is 0."""
+    return np.floor(x)
+
+
+@op
+def ceil(x: Array) -> Array:
+    """Return the smallest whole number that is not below x. Its derivative is 0."""
+    return np.ceil(x)
+
+
+@op
+def trunc(x: Array) -> Array:
+    """Return the whole part of x, without what stands behind the point. Its derivative is 0."""
+    return np.trunc(x)
+
+
+@op
+def round(x: Array, /, decimals: int = 0) -> Array:
+    """Return x rounded to so many decimals, halves to the even neighbour. Its derivative is 0.
+
+    A negative number of decimals rounds to tens, hundreds and so on.
+    """
+    return np.round(x, decimals)
+
+
+floor.vjps(x=_zero)
+ceil.vjps(x=_zero)
+trunc.vjps(x=_zero)
+round.vjps(x=_zero)
+
+
+@op
+def positive(x: Array) -> Array:
+    """Return +x, a copy."""
+    return np.positive(x)
+
+
+positive.vjps(x=lambda g: g)
 
 
 @op
@@ -97,6 +161,31 @@ def abs(x: Array) -> Array:
 
 
 abs.vjps(x=lambda g, x: g * sign(x))
+
+
+@op(broadcasts=True)
+def copysign(x: Operand, y: Operand) -> Array:
+    """Return the magnitude of x with the sign of y. The derivative is 0 for y, and where x is 0 also for x."""
+    return np.copysign(x, y)
+
+
+copysign.vjps(x=lambda g, x, out: g * (sign(x) * sign(out)), y=lambda g, y_shape, y_dtype: _zero(g, y_shape, y_dtype))
+
+
+@op
+def deg2rad(x: Array) -> Array:
+    """Return an angle in degrees in radians: x * pi / 180."""
+    return np.deg2rad(x)
+
+
+@op
+def rad2deg(x: Array) -> Array:
+    """Return an angle in radians in degrees: x * 180 / pi."""
+    return np.rad2deg(x)
+
+
+deg2rad.vjps(x=lambda g: deg2rad(g))
+rad2deg.vjps(x=lambda g: rad2deg(g))
 
 
 @op(promotes=False)

@@ -1,14 +1,16 @@
-"""Choosing, one element at a time: by a condition, the greater of two, and what lies within bounds."""
+"""Choosing, one element at a time: by a condition, the greater of two, what lies within bounds or between two."""
 
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Operand, op
+from tinygrad_edu.engine import Array, Operand, op, values_of
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.ops.arithmetic import in_dtype_of
 from tinygrad_edu.ops.fast.elementwise import masked
 
-__all__ = ["clip", "maximum", "minimum", "where"]
+__all__ = ["clip", "lerp", "masked_fill", "maximum", "minimum", "nan_to_num", "where"]
 
 
 @op(broadcasts=True, promotes=("x", "y"))
@@ -25,6 +27,33 @@ def keep(x: Array, mask: Array) -> Array:
 
 where.vjps(x=lambda g, condition: keep(g, condition), y=lambda g, condition: keep(g, condition == 0))
 keep.vjps(x=lambda g, mask: keep(g, mask))
+
+
+def masked_fill(x: Any, mask: Any, value: Any) -> Any:
+    """Return x with `value` where `mask` holds.
+
+    Parameters
+    ----------
+    x : array_like
+    mask : array_like of bool
+        Of a shape that broadcasts with that of x. No gradient flows to it.
+    value : number, or 0-d array or Tensor
+        In the dtype of x, where both are floating point. A Tensor gets its gradient: the sum of what arrives at the
+        places that it fills.
+
+    Raises
+    ------
+    DTypeError, ShapeError
+        For a mask that is not boolean, and for more than one value.
+    """
+    mask = np.asarray(values_of(mask))
+    if mask.dtype != bool:
+        raise DTypeError(f"masked_fill: a mask is boolean, not {mask.dtype}: compare, as in x > 0.")
+    if np.shape(value):
+        raise ShapeError(f"masked_fill: one value, of shape (), fills all places; this has shape {np.shape(value)}.")
+    if all(getattr(part, "dtype", mask.dtype).kind == "f" for part in (x, value)):
+        value = in_dtype_of(x, value)
+    return where(mask, value, x)
 
 
 @op(broadcasts=True)
@@ -70,3 +99,41 @@ def _within(x: Any, min: Any, max: Any) -> ndarray:
     if max is not None:
         inside &= x <= max
     return inside
+
+
+@op
+def nan_to_num(x: Array, /, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Array:
+    """Return x with numbers in place of what is none: NaN, and the infinities. There the derivative is 0.
+
+    Parameters
+    ----------
+    x : array_like
+    nan, posinf, neginf : float, optional
+        What stands for NaN, infinity and minus infinity; the infinities become the greatest and the smallest number of
+        the dtype, unless given.
+    """
+    return np.nan_to_num(x, nan=nan, posinf=posinf, neginf=neginf)
+
+
+nan_to_num.vjps(x=lambda g, x: keep(g, np.isfinite(values_of(x))))
+
+
+@op(broadcasts=True)
+def lerp(x: Operand, y: Operand, weight: Operand) -> Array:
+    """Return the point on the way from x, where `weight` is 0, to y, where it is 1: x + weight * (y - x).
+
+    It is computed from the nearer end, so that both ends are met exactly.
+    """
+    dtype = np.result_type(x, y, weight)
+    x, y, weight = (np.asarray(part, dtype) for part in (x, y, weight))
+    way, near_x = y - x, np.abs(weight) < 0.5
+    if not weight.ndim:
+        return x + weight * way if near_x else y - way * (1 - weight)
+    return np.where(near_x, x + weight * way, y - way * (1 - weight))
+
+
+lerp.vjps(
+    x=lambda g, weight: g * (1 - in_dtype_of(g, weight)),
+    y=lambda g, weight: g * weight,
+    weight=lambda g, x, y: g * (in_dtype_of(g, y) - in_dtype_of(g, x)),
+)

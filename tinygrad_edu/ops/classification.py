@@ -9,17 +9,18 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.ops.activations import sigmoid
-from tinygrad_edu.ops.arithmetic import astype
+from tinygrad_edu.ops.arithmetic import astype, multiply
 from tinygrad_edu.ops.choosing import keep
+from tinygrad_edu.ops.logistic import sigmoid
 from tinygrad_edu.ops.powers import exp
-from tinygrad_edu.ops.reduction import in_equal_parts, log_of_sum, sum
+from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, sum
 
-__all__ = ["cross_entropy", "log_softmax", "softmax"]
+__all__ = ["cross_entropy", "log_softmax", "softmax", "softmin"]
 
 
 def _shifted(x: ndarray, axis: int) -> ndarray:
     """Move the greatest element to 0: softmax does not change, and nothing overflows."""
+    x = as_floating(x)
     return x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
 
 
@@ -32,6 +33,11 @@ def softmax(x: Array, /, axis: int = -1) -> Array:
 
 
 softmax.vjps(x=lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)))
+
+
+def softmin(x: Any, axis: int = -1) -> Any:
+    """Return softmax(-x) along `axis`: the smallest element gets the greatest share."""
+    return softmax(multiply(x, -1.0), axis)  # which is a floating-point number of an unsigned one too
 
 
 @op

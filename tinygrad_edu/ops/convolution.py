@@ -1,4 +1,4 @@
-"""Convolution: three ops that are each other's derivatives.
+"""Convolution and its transpose: three ops that are each other's derivatives.
 
 Row by row they are matrix products of windows, which `fast.rows` computes; its plain twins say in a line each what.
 """
@@ -10,10 +10,24 @@ import numpy as np
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.rows import correlated_images, correlated_kernels, correlated_maps
-from tinygrad_edu.ops.shape import reshape
-from tinygrad_edu.ops.windows import Pair, Size, bordered, four_axes, samples_first, samples_last, window
+from tinygrad_edu.ops.padding import pad
+from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
+from tinygrad_edu.ops.windows import (
+    Pair,
+    Row,
+    Size,
+    batch_of,
+    bordered,
+    pair,
+    require_axes,
+    row,
+    samples_first,
+    samples_last,
+    unbatched,
+    window,
+)
 
-__all__ = ["conv2d"]
+__all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 
 
 @op
@@ -96,7 +110,7 @@ def conv2d(
     weight: Any,
     bias: Any = None,
     stride: Pair = 1,
-    padding: Pair = 0,
+    padding: Pair | str = 0,
     dilation: Pair = 1,
     groups: int = 1,
 ) -> Any:
@@ -104,10 +118,13 @@ def conv2d(
 
     Parameters
     ----------
-    x : (N, C, H, W)
+    x : (N, C, H, W), or (C, H, W) of one image
     weight : (out, C / groups, kh, kw)
     bias : (out,), optional
-    stride, padding, dilation : int or pair of int
+    stride, dilation : int or pair of int
+    padding : int, pair of int, "valid" or "same"
+        "valid" is none. "same" is as much as keeps the size, for a stride of 1; of an odd number the larger half is
+        at the bottom and the right, as in PyTorch.
     groups : int
         The channels are cut into so many groups, each with kernels of its own.
 
@@ -121,14 +138,154 @@ def conv2d(
     ShapeError
         Where channels, groups, kernel or bias do not fit.
     """
-    c = four_axes("x", x)[1]
-    out, per_group, _, _ = four_axes("weight", weight)
+    x, alone = batch_of("conv2d", "x", x, 4)
+    return unbatched(_convolved("conv2d", x, weight, bias, stride, padding, dilation, groups), alone)
+
+
+def conv1d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Row = 1,
+    padding: Row | str = 0,
+    dilation: Row = 1,
+    groups: int = 1,
+) -> Any:
+    """Return the cross-correlation of rows with kernels, plus a bias: `conv2d` of images with a height of 1.
+
+    Shapes (N, C, L) or (C, L), (out, C / groups, k), (out,) -> (N, out, columns) or (out, columns); the settings are
+    those of `conv2d`, each a whole number, alone or in a tuple.
+    """
+    x, alone = batch_of("conv1d", "x", x, 3)
+    require_axes("conv1d", "weight", weight, 3)
+    around = padding if isinstance(padding, str) else row(padding, "padding", 0)
+    window = row(stride, "stride", 1), around, row(dilation, "dilation", 1)
+    maps = _convolved("conv1d", expand_dims(x, 2), expand_dims(weight, 2), bias, *window, groups)
+    return unbatched(squeeze(maps, 2), alone)
+
+
+def _convolved(
+    name: str, x: Any, weight: Any, bias: Any, stride: Pair, padding: Pair | str, dilation: Pair, groups: int
+) -> Any:
+    c, (out, per_group) = x.shape[1], require_axes(name, "weight", weight, 4)[:2]
     if groups < 1 or c % groups or out % groups or per_group * groups != c:
         raise ShapeError(
-            f"conv2d: images with {c} channels and weight {weight.shape} in {groups} groups: the weight needs the "
-            f"shape (out, {c} / groups, kh, kw), and groups must divide {c} and {out}."
+            f"{name}: images with {c} channels and weight {np.shape(weight)} in {groups} groups: the weight needs "
+            f"{c} / groups channels on its second axis, and groups must divide {c} and {out}."
         )
-    if bias is not None and np.shape(bias) != (out,):
-        raise ShapeError(f"conv2d: bias of shape {np.shape(bias)} for {out} kernels; it needs ({out},).")
+    _check_bias(name, bias, out)
+    if isinstance(padding, str):
+        x, padding = _padded_by_name(name, x, np.shape(weight)[2:], stride, padding, dilation)
     maps = correlate(x, weight, stride, padding, dilation, groups)
     return maps if bias is None else maps + reshape(bias, (out, 1, 1))
+
+
+def _padded_by_name(
+    name: str, x: Any, kernel_size: tuple[int, ...], stride: Pair, padding: str, dilation: Pair
+) -> tuple[Any, Size]:
+    """Return images, with a border where the two sides differ, and the padding that "same" or "valid" stands for."""
+    if padding == "valid":
+        return x, (0, 0)
+    if padding != "same" or pair(stride, "stride", 1) != (1, 1):
+        raise ShapeError(
+            f"{name}: padding is a whole number, a pair of them, 'valid', or, with a stride of 1, 'same', not "
+            f"{padding!r} with the stride {stride}."
+        )
+    (th, tw), (dh, dw) = kernel_size, pair(dilation, "dilation", 1)
+    th, tw = dh * (th - 1), dw * (tw - 1)
+    if th % 2 or tw % 2:
+        x = pad(x, ((0, 0), (0, 0), (0, th % 2), (0, tw % 2)))
+    return x, (th // 2, tw // 2)
+
+
+def _check_bias(name: str, bias: Any, out: int) -> None:
+    if bias is not None and np.shape(bias) != (out,):
+        raise ShapeError(f"{name}: bias of shape {np.shape(bias)} for {out} channels of the result; it needs ({out},).")
+
+
+def conv_transpose2d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Pair = 1,
+    padding: Pair = 0,
+    output_padding: Pair = 0,
+    groups: int = 1,
+    dilation: Pair = 1,
+) -> Any:
+    """Return the transposed convolution: each pixel of x adds its multiple of the kernels to a window of the result.
+
+    It is the gradient of `conv2d` with respect to its images, `correlate_images`, so the weight has the axes that it
+    has there: its first is that of the channels of x.
+
+    Parameters
+    ----------
+    x : (N, C, H, W), or (C, H, W) of one image
+    weight : (C, out / groups, kh, kw)
+    bias : (out,), optional
+    stride, padding, dilation : int or pair of int
+        Those of the convolution that it is the transpose of: the padding is cut off from the result.
+    output_padding : int or pair of int
+        How many rows and columns to add at the bottom and the right; less than the stride, or than the dilation.
+    groups : int
+
+    Returns
+    -------
+    (N, out, rows, columns)
+        stride (size - 1) + dilation (kernel - 1) + 1 - 2 padding + output_padding in each direction.
+
+    Raises
+    ------
+    ShapeError
+        Where channels, groups, kernel or bias do not fit, or nothing would be left.
+    """
+    x, alone = batch_of("conv_transpose2d", "x", x, 4)
+    window = stride, padding, output_padding, dilation
+    return unbatched(_transposed("conv_transpose2d", x, weight, bias, groups, *window), alone)
+
+
+def conv_transpose1d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Row = 1,
+    padding: Row = 0,
+    output_padding: Row = 0,
+    groups: int = 1,
+    dilation: Row = 1,
+) -> Any:
+    """Return the transposed convolution of rows: `conv_transpose2d` of images with a height of 1.
+
+    Shapes (N, C, L) or (C, L), (C, out / groups, k), (out,) -> (N, out, columns) or (out, columns).
+    """
+    x, alone = batch_of("conv_transpose1d", "x", x, 3)
+    require_axes("conv_transpose1d", "weight", weight, 3)
+    given = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
+    window = (row(value, name, int(name in ("stride", "dilation"))) for name, value in given.items())
+    images = _transposed("conv_transpose1d", expand_dims(x, 2), expand_dims(weight, 2), bias, groups, *window)
+    return unbatched(squeeze(images, 2), alone)
+
+
+def _transposed(name: str, x: Any, weight: Any, bias: Any, groups: int, *window: Pair) -> Any:
+    """Return `conv_transpose2d` of a batch; `window` is the stride, the padding, the output padding, the dilation."""
+    c, (into, per_group, *kernel_size) = x.shape[1], require_axes(name, "weight", weight, 4)
+    if groups < 1 or c % groups or into != c:
+        raise ShapeError(
+            f"{name}: images with {c} channels and weight {np.shape(weight)} in {groups} groups: the weight needs {c} "
+            f"on its first axis, and groups must divide it."
+        )
+    _check_bias(name, bias, per_group * groups)
+    s, p, extra, d = (pair(v, n, int(n in ("stride", "dilation"))) for v, n in zip(window, _TRANSPOSED, strict=True))
+    if any(e >= max(both) for e, *both in zip(extra, s, d, strict=True)):
+        raise ShapeError(f"{name}: output_padding {extra} must be less than the stride {s}, or than the dilation {d}.")
+    each = zip(x.shape[2:], kernel_size, s, p, extra, d, strict=True)
+    h, w = ((n - 1) * s + d * (k - 1) + 1 - 2 * p + e for n, k, s, p, e, d in each)
+    if h < 1 or w < 1:
+        raise ShapeError(f"{name}: the padding {p} leaves nothing of the result, whose size would be {h}x{w}.")
+    if extra[0] >= s[0] or extra[1] >= s[1]:  # room for more pixels, which are 0
+        x = pad(x, ((0, 0), (0, 0), (0, extra[0] // s[0]), (0, extra[1] // s[1])))
+    images = correlate_images(x, weight, (h, w), s, p, d, groups)
+    return images if bias is None else images + reshape(bias, (per_group * groups, 1, 1))
+
+
+_TRANSPOSED = "stride", "padding", "output_padding", "dilation"

@@ -7,17 +7,32 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Op, Tensor, in_place, is_grad_enabled, real_numbers, refuse_read_only, writing
-from tinygrad_edu.errors import LeafInPlaceError
+from tinygrad_edu.engine import (
+    Op,
+    Tensor,
+    in_place,
+    is_grad_enabled,
+    real_numbers,
+    refuse_read_only,
+    values_of,
+    writing,
+)
+from tinygrad_edu.errors import DTypeError, LeafInPlaceError, ShapeError
 from tinygrad_edu.ops import (
     activations,
     arithmetic,
     choosing,
     classification,
+    diagonals,
+    gaussian,
+    logic,
+    logistic,
     numpy_protocol,
     powers,
     products,
     reduction,
+    repeating,
+    splitting,
     trigonometry,
 )
 from tinygrad_edu.ops import shape as shapes
@@ -45,6 +60,30 @@ def comparison(compare: np.ufunc) -> Callable[[Tensor, Any], Any]:
     return operator
 
 
+def combination(combine: np.ufunc) -> Callable[[Tensor, Any], Any]:
+    """Make of NumPy's `bitwise_and`, or the like, an operator that gives a plain array, of booleans a boolean one."""
+
+    def operator(self: Tensor, other: Any) -> Any:
+        return combine(*(_no_fractions(combine, values_of(x)) for x in (self, other)))
+
+    operator.__doc__ = f"Combine truth values, or the bits of integers: a plain array, as np.{combine.__name__} gives."
+    return operator
+
+
+def inverted(self: Tensor) -> Any:
+    """Return where a boolean tensor is False, or the inverted bits of integers: a plain array, as np.invert gives."""
+    return np.invert(_no_fractions(np.invert, self._data))
+
+
+def _no_fractions(ufunc: np.ufunc, values: Any) -> Any:
+    if np.asarray(values).dtype.kind not in "iub":
+        raise DTypeError(
+            f"np.{ufunc.__name__} is of booleans and integers, not {np.asarray(values).dtype}: compare first, in "
+            f"parentheses, as in (t > 0) & (t < 1)."
+        )
+    return values
+
+
 def get_item(self: Tensor, index: Any) -> Any:
     """Return ``self[index]``, as `getitem`."""
     return getitem.call(self, plain_index(index))
@@ -63,14 +102,41 @@ def set_item(self: Tensor, index: Any, values: Any) -> None:
         self._data[index] = values
 
 
-def reshape_to_lengths(self: Tensor, *shape: Any) -> Any:
+def divide_with_remainder(self: Tensor, other: Any) -> Any:
+    """Return the pair ``(self // other, self % other)``."""
+    return self // other, self % other
+
+
+def divide_by_self_with_remainder(self: Tensor, other: Any) -> Any:
+    """Return the pair ``(other // self, other % self)``."""
+    return other // self, other % self
+
+
+def round_to_digits(self: Tensor, digits: int | None = None) -> Any:
+    """Return each element rounded to `digits` decimals, as `round` of NumPy; its derivative is 0."""
+    return np.round(self, 0 if digits is None else digits)
+
+
+def reshape_to_lengths(self: Tensor, *shape: Any, order: Any = "C") -> Any:
     """Return the same elements in another shape, as `reshape`: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
-    return shapes.reshape.call(self, _lengths(shape))
+    return shapes.reshape.call(self, _lengths(shape), order)
 
 
 def transpose_by_axes(self: Tensor, *axes: Any) -> Any:
     """Return the axes in another order, as `transpose`: ``t.transpose(1, 0)``, or reversed: ``t.transpose()``."""
+    if len(axes) == 2 and all(isinstance(axis, int) for axis in axes):
+        _refuse_to_exchange(self.ndim, *axes)
     return shapes.transpose.call(self, _lengths(axes) if axes else None)
+
+
+def _refuse_to_exchange(ndim: int, first: int, second: int) -> None:
+    """Refuse what would exchange two axes in PyTorch and here would be no order of the axes, or leave all in place."""
+    if ndim != 2 or (first % 2, second % 2) == (0, 1):
+        raise ShapeError(
+            f"transpose({first}, {second}) gives the order of all axes, of which there are {ndim}, as in NumPy: to "
+            f"exchange two, as in PyTorch, write swapaxes({first}, {second})"
+            + (f"; to leave both in place, transpose(({first}, {second}))." if ndim == 2 else ".")
+        )
 
 
 def _lengths(given: tuple[Any, ...]) -> Any:
@@ -105,7 +171,11 @@ METHODS: dict[str, Any] = {
     "__rmatmul__": reflected(products.matmul),
     "__imatmul__": in_place(products.matmul),
     "__neg__": arithmetic.negative,
+    "__pos__": arithmetic.positive,
     "__abs__": arithmetic.abs,
+    "__divmod__": divide_with_remainder,
+    "__rdivmod__": divide_by_self_with_remainder,
+    "__round__": round_to_digits,
     # comparisons
     "__eq__": comparison(np.equal),
     "__ne__": comparison(np.not_equal),
@@ -113,23 +183,76 @@ METHODS: dict[str, Any] = {
     "__le__": comparison(np.less_equal),
     "__gt__": comparison(np.greater),
     "__ge__": comparison(np.greater_equal),
+    "__and__": combination(np.bitwise_and),
+    "__rand__": combination(np.bitwise_and),
+    "__or__": combination(np.bitwise_or),
+    "__ror__": combination(np.bitwise_or),
+    "__xor__": combination(np.bitwise_xor),
+    "__rxor__": combination(np.bitwise_xor),
+    "__invert__": inverted,
     # elements, and NumPy's own functions
     "__getitem__": get_item,
     "__setitem__": set_item,
     "__array_ufunc__": numpy_protocol.array_ufunc,
     "__array_function__": numpy_protocol.array_function,
     # one element at a time
+    "arccos": trigonometry.arccos,
+    "arccosh": trigonometry.arccosh,
+    "arcsin": trigonometry.arcsin,
+    "arcsinh": trigonometry.arcsinh,
+    "arctan": trigonometry.arctan,
+    "arctan2": trigonometry.arctan2,
+    "arctanh": trigonometry.arctanh,
     "astype": arithmetic.astype,
+    "ceil": arithmetic.ceil,
     "clip": choosing.clip,
+    "copysign": arithmetic.copysign,
     "cos": trigonometry.cos,
+    "cosh": trigonometry.cosh,
+    "deg2rad": arithmetic.deg2rad,
+    "erf": gaussian.erf,
     "exp": powers.exp,
+    "exp2": powers.exp2,
+    "expm1": powers.expm1,
+    "floor": arithmetic.floor,
+    "fmod": arithmetic.fmod,
+    "hardshrink": activations.hardshrink,
+    "hypot": powers.hypot,
+    "lerp": choosing.lerp,
     "log": powers.log,
+    "log10": powers.log10,
+    "log1p": powers.log1p,
+    "log2": powers.log2,
+    "logaddexp": logistic.logaddexp,
+    "logit": logistic.logit,
+    "masked_fill": choosing.masked_fill,
+    "nan_to_num": choosing.nan_to_num,
+    "positive": arithmetic.positive,
+    "prelu": activations.prelu,
+    "rad2deg": arithmetic.rad2deg,
+    "reciprocal": arithmetic.reciprocal,
     "relu": activations.relu,
-    "sigmoid": activations.sigmoid,
+    "round": arithmetic.round,
+    "rsqrt": powers.rsqrt,
+    "sigmoid": logistic.sigmoid,
     "sin": trigonometry.sin,
+    "sinc": trigonometry.sinc,
+    "sinh": trigonometry.sinh,
     "sqrt": powers.sqrt,
     "square": powers.square,
+    "tan": trigonometry.tan,
     "tanh": trigonometry.tanh,
+    "trunc": arithmetic.trunc,
+    "xlogy": powers.xlogy,
+    # questions
+    "isclose": logic.isclose,
+    "isfinite": logic.isfinite,
+    "isinf": logic.isinf,
+    "isnan": logic.isnan,
+    "logical_and": logic.logical_and,
+    "logical_not": logic.logical_not,
+    "logical_or": logic.logical_or,
+    "logical_xor": logic.logical_xor,
     # reductions
     "logsumexp": reduction.logsumexp,
     "max": reduction.max,
@@ -139,12 +262,34 @@ METHODS: dict[str, Any] = {
     "sum": reduction.sum,
     "var": reduction.var,
     # shapes
+    "broadcast_to": shapes.broadcast_to,
+    "copy": shapes.identity,
+    "diag": diagonals.diag,
+    "diagflat": diagonals.diagflat,
+    "diagonal": diagonals.diagonal,
+    "dsplit": splitting.dsplit,
     "expand_dims": shapes.expand_dims,
+    "flatten": shapes.flatten,
     "flip": shapes.flip,
+    "fliplr": shapes.fliplr,
+    "flipud": shapes.flipud,
+    "hsplit": splitting.hsplit,
+    "moveaxis": shapes.moveaxis,
+    "ravel": shapes.ravel,
+    "repeat": repeating.repeat,
     "reshape": reshape_to_lengths,
+    "roll": shapes.roll,
+    "rot90": shapes.rot90,
+    "split": splitting.split,
     "squeeze": shapes.squeeze,
     "swapaxes": shapes.swapaxes,
+    "tile": repeating.tile,
+    "trace": diagonals.trace,
     "transpose": transpose_by_axes,
+    "tril": diagonals.tril,
+    "triu": diagonals.triu,
+    "unbind": splitting.unbind,
+    "vsplit": splitting.vsplit,
     # classification
     "log_softmax": classification.log_softmax,
     "softmax": classification.softmax,
@@ -172,3 +317,6 @@ def method(name: str, function: Any) -> Callable[..., Any]:
 for _name, _function in METHODS.items():
     setattr(Tensor, _name, method(_name, _function))
 Tensor.T = property(shapes.transpose.call, doc="The tensor with its axes reversed, as a view.")  # type: ignore[assignment, method-assign]
+Tensor.mT = property(  # type: ignore[assignment, method-assign]
+    lambda self: shapes.swapaxes.call(self, -2, -1), doc="The tensor with its last two axes exchanged, as a view."
+)

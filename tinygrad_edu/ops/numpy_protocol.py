@@ -1,57 +1,257 @@
-"""How NumPy's own functions reach our ops: ``np.sum(t, axis=0)`` is ``t.sum(axis=0)``."""
+"""How NumPy's own functions reach ours: ``np.sum(t, axis=0)`` is ``tg.sum(t, axis=0)``, because the name is the same.
 
+NumPy's function is answered by our public function of its name, or of the name in `NAMED_OTHERWISE`. Where there is
+none, it computes on the values alone, if no gradient can get lost: a question (`QUESTIONS`) has none to lose, and
+neither has a Tensor that requires none. All else is refused, with what to write instead.
+"""
+
+import sys
 from collections.abc import Callable
-from typing import Any
+from functools import cache
+from inspect import Parameter, signature
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor, values_of
+from tinygrad_edu.engine import Op, Tensor, values_of
+from tinygrad_edu.engine.memory import WRITERS
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.ops import arithmetic, choosing, powers, products, reduction, shape, trigonometry
 
-DIFFERENTIABLE: dict[Any, Callable[..., Any]] = {
-    np.add: arithmetic.add, np.subtract: arithmetic.subtract, np.multiply: arithmetic.multiply,
-    np.divide: arithmetic.divide, np.floor_divide: arithmetic.floor_divide, np.remainder: arithmetic.remainder,
-    np.power: powers.power, np.negative: arithmetic.negative, np.exp: powers.exp, np.log: powers.log,
-    np.sqrt: powers.sqrt, np.square: powers.square, np.sin: trigonometry.sin, np.cos: trigonometry.cos,
-    np.tanh: trigonometry.tanh, np.sign: arithmetic.sign, np.absolute: arithmetic.abs,
-    np.maximum: choosing.maximum, np.minimum: choosing.minimum, np.clip: choosing.clip,
-    np.where: choosing.where, np.matmul: products.matmul,
-    np.sum: reduction.sum, np.mean: reduction.mean, np.var: reduction.var, np.std: reduction.std,
-    np.max: reduction.max, np.min: reduction.min,
-    np.reshape: shape.reshape, np.transpose: shape.transpose, np.swapaxes: shape.swapaxes,
-    np.expand_dims: shape.expand_dims, np.squeeze: shape.squeeze, np.broadcast_to: shape.broadcast_to,
-    np.flip: shape.flip, np.concatenate: shape.concatenate, np.stack: shape.stack,
+# NumPy's name, and ours; a name that is the same needs no line.
+NAMED_OTHERWISE = {
+    "absolute": "abs",
+    "amax": "max",
+    "amin": "min",
+    "around": "round",
+    "copy": "identity",
+    "degrees": "rad2deg",
+    "expit": "sigmoid",
+    "fabs": "abs",
+    "fix": "trunc",
+    "float_power": "power",
+    "radians": "deg2rad",
+    "real": "identity",
+    "rint": "round",
+}  # fmt: skip  (expit is SciPy's)
+ARGUMENTS_NAMED_OTHERWISE = {"a_min": "min", "a_max": "max"}
+# How NumPy is to do what it does, which changes no value.
+NO_MATTER = frozenset({"optimize", "overwrite_input", "subok"})
+# What a method of a ufunc is: of what it computes along an axis, by default the first.
+ALONG_AN_AXIS = {
+    ("add", "reduce"): "sum", ("multiply", "reduce"): "prod", ("maximum", "reduce"): "max",
+    ("minimum", "reduce"): "min", ("logaddexp", "reduce"): "logsumexp", ("add", "accumulate"): "cumsum",
+    ("multiply", "accumulate"): "cumprod", ("logaddexp", "accumulate"): "logcumsumexp",
 }  # fmt: skip
+# As functions of linear algebra NumPy has these twice.
+SAME_IN_LINALG = frozenset({"matmul", "matrix_transpose", "outer", "tensordot", "vecdot"})
 
-# Answers that no derivative goes through: booleans and positions. They come as plain arrays.
+# Answers that no derivative goes through: booleans, positions, counts, text. They are NumPy's, of the values.
 QUESTIONS: frozenset[Any] = frozenset({
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, np.isnan, np.isinf, np.isfinite,
-    np.signbit, np.argmax, np.argmin, np.argsort, np.any, np.all, np.allclose, np.isclose, np.array_equal,
-    np.shape, np.ndim, np.size, np.count_nonzero, np.result_type, np.can_cast,
+    np.isposinf, np.isneginf, np.isreal, np.iscomplex, np.isrealobj, np.iscomplexobj, np.isclose, np.allclose,
+    np.array_equal, np.array_equiv, np.isin, np.signbit, np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
+    np.any, np.all, np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.left_shift, np.right_shift, np.gcd,
+    np.lcm, np.argmax, np.argmin, np.nanargmax, np.nanargmin, np.argsort, np.argpartition, np.lexsort, np.argwhere,
+    np.nonzero, np.flatnonzero, np.searchsorted, np.digitize, np.bincount, np.unravel_index, np.ravel_multi_index,
+    np.shape, np.ndim, np.size, np.count_nonzero, np.result_type, np.can_cast, np.min_scalar_type, np.common_type,
+    np.shares_memory, np.may_share_memory, np.array2string, np.array_repr, np.array_str, np.save, np.savez,
+    np.savez_compressed, np.savetxt, np.floor, np.ceil, np.trunc, np.rint, np.fix, np.round, np.around, np.spacing,
+    np.broadcast_arrays, np.linalg.matrix_rank,
 })  # fmt: skip
 
 
 def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
     """Answer a NumPy ufunc that met a Tensor."""
-    if method != "__call__" or "out" in settings or "where" in settings:
-        raise DTypeError(f"np.{ufunc.__name__}: only the plain call has a derivative here, without out= or where=.")
-    return _dispatch(ufunc, inputs, settings)
+    answer = _answer(ufunc)
+    if answer is not None and method == "__call__" and not settings:
+        return answer(*inputs)
+    _refuse_to_write(ufunc, settings.get("out", ()))
+    if ufunc is np.divmod and method == "__call__" and not settings:
+        return ours("floor_divide")(*inputs), ours("remainder")(*inputs)
+    function = _ufunc_of_ours(ufunc, method)
+    if function is None:
+        return _on_the_values(ufunc, getattr(ufunc, method), inputs, settings)
+    arguments = _Arguments(ufunc, function, list(inputs), {})
+    for name, value in settings.items():
+        arguments.put(name, value, _UFUNC_DEFAULTS.get(name, Parameter.empty), None)
+    return function(*arguments.inputs, **arguments.settings)
 
 
 def array_function(
     self: Tensor, function: Callable[..., Any], types: Any, inputs: tuple[Any, ...], settings: dict[str, Any]
 ) -> Any:
     """Answer any other NumPy function that met a Tensor."""
-    return _dispatch(function, inputs, settings)
+    if function in WRITERS:
+        _refuse_to_write(function, inputs[:1])
+    _refuse_to_write(function, (settings.get("out"),))
+    answer = _answer(function)
+    if function is np.where and len(inputs) == 1:
+        return np.nonzero(*_values(inputs))
+    if answer is None:
+        return _on_the_values(function, function, inputs, settings)
+    arguments = _read(function, answer, inputs, settings)
+    return answer(*arguments.inputs, **arguments.settings)
 
 
-def _dispatch(function: Callable[..., Any], inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
-    if function in DIFFERENTIABLE:
-        return DIFFERENTIABLE[function](*inputs, **settings)
-    if function in QUESTIONS:
-        return function(*map(values_of, inputs), **settings)
-    raise DTypeError(
-        f"np.{function.__name__} has no op of ours, and would lose the gradient: compose it of the ops of "
-        f"tinygrad_edu, or give it the values alone, with .numpy()."
-    )
+# --- Whose answer it is ---
+
+
+def ours(name: str) -> Any:
+    """Return our function of a name, wherever it is, or None."""
+    package = sys.modules[__package__ or ""]
+    for file in (package, package.creation):
+        if name in file.__all__:
+            return getattr(file, name)
+    return package.registry.get(name) if name in NAMED_OTHERWISE.values() else None
+
+
+@cache
+def _answer(function: Any) -> Callable[..., Any] | None:
+    """Return what answers for a function of NumPy's: ours of that name, or None."""
+    name, home = function.__name__, getattr(function, "__module__", None) or "numpy"
+    linalg = getattr(sys.modules[__package__ or ""], "linalg", None)
+    if home == "numpy.linalg":
+        if name in getattr(linalg, "__all__", ()):
+            return getattr(linalg, name)
+        return ours(name) if name in SAME_IN_LINALG else None
+    return ours(name) or ours(NAMED_OTHERWISE.get(name, name)) if home == "numpy" else None
+
+
+@cache
+def _ufunc_of_ours(ufunc: np.ufunc, method: str) -> Callable[..., Any] | None:
+    """Return what answers for a ufunc, or for one of its methods."""
+    function = _answer(ufunc)
+    if method == "__call__":
+        return function
+    if method == "outer" and function is not None:
+        return _outer(function)
+    along = ours(ALONG_AN_AXIS.get((ufunc.__name__, method), ""))
+    return None if along is None else _with_settings_of(along, lambda x, axis=0, **more: along(x, axis=axis, **more))
+
+
+def _outer(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of each element of the first with each of the second."""
+    reshape = ours("reshape")
+    return lambda x, y: function(reshape(x, (*np.shape(x), *(1,) * np.ndim(y))), y)
+
+
+def _with_settings_of(known: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    function.__signature__, function.__name__ = signature(known), known.__name__  # type: ignore[attr-defined]
+    return function
+
+
+# --- With which arguments ---
+
+_UFUNC_DEFAULTS = {"out": None, "where": True, "casting": "same_kind", "order": "K", "dtype": None, "subok": True,
+                   "keepdims": False, "initial": None, "signature": None}  # fmt: skip
+
+
+class _Arguments(NamedTuple):
+    """What NumPy's function was called with, as ours takes it: arrays by position, all else by name."""
+
+    function: Any
+    answer: Any
+    inputs: list[Any]
+    settings: dict[str, Any]
+
+    def put(self, name: str, value: Any, default: Any, instead: str | None) -> None:
+        """Add a setting under our name for it; drop one that says nothing, and refuse one that there is not."""
+        known = _names(self.answer)
+        mine = ARGUMENTS_NAMED_OTHERWISE.get(name, name)
+        if value is np._NoValue:
+            return
+        if mine in known or instead in known:
+            self.settings[mine if mine in known else str(instead)] = value
+        elif not (_is(value, default) or name in NO_MATTER or (name == "where" and value is True)):
+            raise DTypeError(
+                f"{_called(self.function)} makes a new Tensor, and writes into no array: leave out the out=, and write "
+                f"a = a + t for a += t."
+                if name == "out"
+                else f"{_called(self.function)}: {name}= is not taken for a Tensor; ours takes "
+                f"{', '.join(known) or 'no setting'}. Leave it out, or give NumPy the values alone, with .numpy()."
+            )
+
+
+def _read(function: Any, answer: Any, inputs: tuple[Any, ...], settings: dict[str, Any]) -> _Arguments:
+    """Read a call as NumPy's signature does, and tell its arrays from its settings as ours does."""
+    arguments = _Arguments(function, answer, [], {})
+    parameters, count = signature(function).parameters, _count_of_inputs(answer)
+    mine = list(signature(answer).parameters)
+    places = {name: k for k, name in enumerate(parameters)}
+    for name, value in signature(function).bind(*inputs, **settings).arguments.items():
+        k, parameter = places[name], parameters[name]
+        if parameter.kind is Parameter.VAR_POSITIONAL:
+            arguments.inputs.extend(value)
+        elif parameter.kind is Parameter.VAR_KEYWORD:
+            for each, its_value in value.items():
+                arguments.put(each, its_value, Parameter.empty, None)
+        elif k < count:
+            arguments.inputs.append(value)
+        else:  # under our name for the parameter in its place, if NumPy has no parameter of that name
+            required = parameter.default is Parameter.empty
+            instead = mine[k] if required and k < len(mine) and mine[k] not in parameters else None
+            arguments.put(name, value, parameter.default, instead)
+    return arguments
+
+
+@cache
+def _names(answer: Any) -> tuple[str, ...]:
+    """Return the settings of a function of ours, which it takes by name."""
+    kinds = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+    parameters = list(signature(answer).parameters.values())
+    return tuple(p.name for k, p in enumerate(parameters) if p.kind in kinds and k >= _count_of_inputs(answer))
+
+
+@cache
+def _count_of_inputs(answer: Any) -> int:
+    """Return how many arguments of a function of ours are arrays, or lists of them: they come first."""
+    if isinstance(answer, Op):
+        return 0 if answer.variadic else len(answer.inputs)
+    parameters = signature(answer).parameters.values()
+    positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in positional and p.default is Parameter.empty for p in parameters)
+
+
+def _is(value: Any, default: Any) -> bool:
+    return value is default or (isinstance(value, bool | int | float | str) and value == default)
+
+
+# --- Where there is no answer of ours ---
+
+
+def _on_the_values(function: Any, call: Callable[..., Any], inputs: Any, settings: dict[str, Any]) -> Any:
+    """Let NumPy compute on the values, if that loses no gradient."""
+    if function not in QUESTIONS and _requires_grad((inputs, settings)):
+        raise DTypeError(
+            f"{_called(function, call)} has no op of ours, and would lose the gradient: compose it of the ops of "
+            f"tinygrad_edu, or give it the values alone, with .numpy()."
+        )
+    return call(*_values(inputs), **_values(settings))
+
+
+def _values(x: Any) -> Any:
+    """Return nested arguments with arrays for the Tensors in them."""
+    if isinstance(x, dict):
+        return {name: _values(value) for name, value in x.items()}
+    return type(x)(map(_values, x)) if type(x) in (list, tuple) else values_of(x)
+
+
+def _requires_grad(x: Any) -> bool:
+    if isinstance(x, dict):
+        return _requires_grad(list(x.values()))
+    return any(map(_requires_grad, x)) if type(x) in (list, tuple) else isinstance(x, Tensor) and x.requires_grad
+
+
+def _refuse_to_write(function: Any, written: Any) -> None:
+    if any(isinstance(x, Tensor) for x in written):
+        raise DTypeError(
+            f"{_called(function)} would write into a Tensor, and nobody would notice: write t.assign(values), or "
+            f"assign to its elements under no_grad()."
+        )
+
+
+def _called(function: Any, call: Any = None) -> str:
+    """Return how a function of NumPy's is written: ``np.linalg.norm``, ``np.add.reduceat``."""
+    home = getattr(function, "__module__", None) or "numpy"
+    name = f"np{home.removeprefix('numpy')}.{function.__name__}"
+    return name if call in (None, function) or call.__name__ == "__call__" else f"{name}.{call.__name__}"

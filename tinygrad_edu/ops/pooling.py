@@ -10,32 +10,41 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.choosing import keep
+from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.reduction import mean
-from tinygrad_edu.ops.shape import pad, reshape
+from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
 from tinygrad_edu.ops.windows import (
     Pair,
+    Row,
     Size,
     Window,
-    four_axes,
+    batch_of,
     im2col,
     pair,
+    row,
     samples_first,
     samples_last,
+    unbatched,
     window,
     windows_of,
 )
 
-__all__ = ["avg_pool2d", "max_pool2d"]
+__all__ = ["avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d"]
+
+Border = tuple[Size, Size]  # above and below, left and right
+Placed = tuple[Size, Size, Border, Size]  # the kernel, its stride, the border of the image, the dilation
 
 
 @op
-def greatest(x: Array, /, kernel_size: Pair, stride: Pair, border: Size = (0, 0)) -> Array:
+def greatest(
+    x: Array, /, kernel_size: Pair, stride: Pair, border: Border = ((0, 0), (0, 0)), dilation: Pair = 1
+) -> Array:
     """Return the greatest pixel of each window: (N, C, H, W) -> (N, C, rows, columns).
 
-    `border` says how many pixels at either end, vertically and horizontally, are none of the image's: numbers that are
-    greater than no other, and whose gradient is 0 even in a window of nothing else.
+    `border` says how many pixels, at the top and the bottom, and at the left and the right, are none of the image's:
+    numbers that are greater than no other, and whose gradient is 0 even in a window of nothing else.
     """
-    laid = window(x.shape[2:], kernel_size, stride, 0, 1)
+    laid = window(x.shape[2:], kernel_size, stride, 0, dilation)
     images = samples_last(x)
     of_columns = reduce(np.maximum, (images[:, met] for met in laid.rows))
     out = samples_first(reduce(np.maximum, (of_columns[:, :, met] for met in laid.columns)))
@@ -43,12 +52,14 @@ def greatest(x: Array, /, kernel_size: Pair, stride: Pair, border: Size = (0, 0)
 
 
 @op
-def share_out(values: Array, /, chosen: Array, size: Size, kernel_size: Pair, stride: Pair) -> Array:
+def share_out(
+    values: Array, /, chosen: Array, size: Size, kernel_size: Pair, stride: Pair, dilation: Pair = 1
+) -> Array:
     """Share each value out evenly to the chosen pixels of its window: (N, C, rows, columns) -> (N, C, H, W).
 
     `chosen`, (kh, kw, N, C, rows, columns), says for each place in the window whether its pixel gets a share.
     """
-    laid = window(size, kernel_size, stride, 0, 1)
+    laid = window(size, kernel_size, stride, 0, dilation)
     values, chosen = samples_last(values), samples_last(chosen, axis=2)
     shares = keep((values / _count_chosen(chosen)).astype(values.dtype, copy=False), chosen)
     images = np.zeros((len(values), *size, values.shape[-1]), values.dtype)
@@ -62,9 +73,9 @@ def share_out(values: Array, /, chosen: Array, size: Size, kernel_size: Pair, st
 
 
 @op
-def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: Pair) -> Array:
-    """Return the mean over the chosen pixels of each window: the transpose of `share_out`."""
-    pixels = _pixels(samples_last(images), window(images.shape[2:], kernel_size, stride, 0, 1))
+def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: Pair, dilation: Pair = 1) -> Array:
+    """Return the mean over the chosen pixels of each window, 0 without any: the transpose of `share_out`."""
+    pixels = _pixels(samples_last(images), window(images.shape[2:], kernel_size, stride, 0, dilation))
     chosen = samples_last(chosen, axis=2)
     total = np.add.reduce(keep(pixels, chosen), axis=(0, 1))
     return samples_first((total / _count_chosen(chosen)).astype(images.dtype, copy=False))
@@ -75,58 +86,231 @@ def _pixels(x: ndarray, laid: Window) -> ndarray:
     return windows_of(x, laid).transpose(1, 2, 0, 3, 4, 5)
 
 
-def _inside(size: Size, border: Size) -> ndarray:
+def _inside(size: Size, border: Border) -> ndarray:
     """Say of the pixels (1, H, W, 1) of an image whether they lie inside of its border."""
     inside = np.zeros((1, *size, 1), bool)
-    (h, w), (ph, pw) = size, border
-    inside[:, ph : h - ph, pw : w - pw] = True
+    (top, bottom), (left, right) = border
+    inside[:, top : size[0] - bottom, left : size[1] - right] = True
     return inside
 
 
 def _count_chosen(chosen: ndarray) -> ndarray:
-    """Count what is chosen of each window, in the smallest integers that hold it: a quotient by them stays float32."""
+    """Count what is chosen of each window, but 1 for nothing; in small integers, of which a quotient stays float32."""
     places = math.prod(chosen.shape[:2])
     each = chosen.reshape(places, *chosen.shape[2:])
-    return np.add.reduce(each, axis=0, dtype=np.min_scalar_type(places))
+    count = np.add.reduce(each, axis=0, dtype=np.min_scalar_type(places))
+    return np.maximum(count, 1, out=count)
 
 
-def _greatest_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair, border: Size) -> Any:
-    laid = window(x.shape[2:], kernel_size, stride, 0, 1)
-    pixels = _pixels(samples_last(values_of(x)), laid)
-    chosen = np.less(pixels, samples_last(values_of(out)), out=np.empty(pixels.shape, bool))
+def _choose(x: ndarray, out: ndarray, laid: Window, border: Border) -> ndarray:
+    """Say of the pixels (kh, kw, C, rows, columns, N) of each window whether they are its greatest."""
+    pixels = _pixels(samples_last(x), laid)
+    chosen = np.less(pixels, samples_last(out), out=np.empty(pixels.shape, bool))
     np.logical_not(chosen, out=chosen)  # and so, where there is a NaN, each pixel of its window
-    if any(border):
+    if any(map(any, border)):
         chosen &= _pixels(_inside(x.shape[2:], border), laid)
-    return share_out(g, samples_first(chosen, axis=2), x.shape[2:], kernel_size, stride)
+    return chosen
+
+
+def _greatest_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair, border: Border, dilation: Pair) -> Any:
+    laid = window(x.shape[2:], kernel_size, stride, 0, dilation)
+    chosen = samples_first(_choose(values_of(x), values_of(out), laid, border), axis=2)
+    return share_out(g, chosen, x.shape[2:], kernel_size, stride, dilation)
 
 
 greatest.vjps(x=_greatest_x)
-share_out.vjps(values=lambda g, chosen, kernel_size, stride: mean_of_chosen(g, chosen, kernel_size, stride))
+share_out.vjps(
+    values=lambda g, chosen, kernel_size, stride, dilation: mean_of_chosen(g, chosen, kernel_size, stride, dilation)
+)
 mean_of_chosen.vjps(
-    images=lambda g, images_shape, chosen, kernel_size, stride: share_out(
-        g, chosen, images_shape[2:], kernel_size, stride
+    images=lambda g, images_shape, chosen, kernel_size, stride, dilation: share_out(
+        g, chosen, images_shape[2:], kernel_size, stride, dilation
     )
 )
 
 
-def max_pool2d(x: Any, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Any:
+def max_pool2d(
+    x: Any,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
     """Return the greatest pixel of each window: (N, C, H, W) -> (N, C, rows, columns). Ties share the gradient.
 
-    The stride is that of the kernel unless given; a remainder is dropped; the padding never wins.
+    Parameters
+    ----------
+    x : (N, C, H, W), or (C, H, W) of one image
+    kernel_size, stride, padding, dilation : int or pair of int
+        The stride is that of the kernel unless given. The padding is at most half of the window, and never wins.
+    ceil_mode : bool
+        Whether a last window that is partly outside counts; it begins inside the image or in its padding at the top
+        or the left. Otherwise the remainder is dropped.
+    return_indices : bool
+        Whether to return the positions of the greatest pixels too: int64, row by row, of ties the first.
+
+    Raises
+    ------
+    ShapeError
+        Where the window does not fit.
     """
-    x = _as_images(x)
-    padded = _padded(x, kernel_size, padding, _least(x.dtype))
-    stride = kernel_size if stride is None else stride
-    return greatest(padded, kernel_size, stride, pair(padding, "padding", 0))
+    x, alone = batch_of("max_pool2d", "x", x, 4)
+    placed = _placed("max_pool2d", x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
+    out, indices = _pool_greatest(x, placed, return_indices)
+    out = unbatched(out, alone)
+    return (out, indices[0] if alone else indices) if return_indices else out
 
 
-def avg_pool2d(x: Any, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> Any:
-    """Return the mean of each window, the zeros of the padding included: (N, C, H, W) -> (N, C, rows, columns)."""
-    x, stride = _padded(_as_images(x), kernel_size, padding, 0), kernel_size if stride is None else stride
-    n, c, h, w = x.shape
-    kh, kw = pair(kernel_size, "kernel_size", 1)
-    rows, columns = window((h, w), kernel_size, stride, 0, 1).size
-    return mean(reshape(im2col(x, kernel_size, stride), (n, c, kh * kw, rows, columns)), 2)
+def max_pool1d(
+    x: Any,
+    kernel_size: Row,
+    stride: Row | None = None,
+    padding: Row = 0,
+    dilation: Row = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """Return the greatest element of each window of rows: `max_pool2d` of images with a height of 1.
+
+    (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).
+    """
+    x, alone = batch_of("max_pool1d", "x", x, 3)
+    images, window_of = expand_dims(x, 2), _rows_window(kernel_size, stride, padding)
+    placed = _placed("max_pool1d", images.shape[2:], *window_of, row(dilation, "dilation", 1), ceil_mode)
+    out, indices = _pool_greatest(images, placed, return_indices)
+    out = unbatched(squeeze(out, 2), alone)
+    return (out, indices[0, :, 0] if alone else indices[:, :, 0]) if return_indices else out
+
+
+def _rows_window(kernel_size: Row, stride: Row | None, padding: Row) -> tuple[Size, Size | None, Size]:
+    kernel = row(kernel_size, "kernel_size", 1)
+    return kernel, None if stride is None else row(stride, "stride", 1), row(padding, "padding", 0)
+
+
+def _pool_greatest(x: Any, placed: Placed, return_indices: bool) -> tuple[Any, Any]:
+    """Return the greatest pixels, and their positions or None."""
+    kernel, stride, border, dilation = placed
+    padded = _padded(x, border, _least(x.dtype))
+    out = greatest(padded, kernel, stride, border, dilation)
+    if not return_indices:
+        return out, None
+    laid = window(padded.shape[2:], kernel, stride, 0, dilation)
+    chosen = samples_first(_choose(values_of(padded), values_of(out), laid, border), axis=2)
+    return out, _positions(chosen, laid, border, x.shape[3])
+
+
+def _positions(chosen: ndarray, laid: Window, border: Border, width: int) -> ndarray:
+    """Return where in its image, row by row, the first chosen pixel of each window is."""
+    kh, kw, *maps = chosen.shape
+    i, j = np.divmod(np.argmax(chosen.reshape(kh * kw, *maps), axis=0), kw)
+    rows, columns = (np.arange(n) * s for n, s in zip(laid.size, laid.stride, strict=True))
+    down = rows[:, None] + i * laid.dilation[0] - border[0][0]
+    return down * width + columns + j * laid.dilation[1] - border[1][0]
+
+
+def avg_pool2d(
+    x: Any,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Any:
+    """Return the mean of each window: (N, C, H, W) -> (N, C, rows, columns).
+
+    Parameters
+    ----------
+    x : (N, C, H, W), or (C, H, W) of one image
+    kernel_size, stride, padding : int or pair of int
+        The stride is that of the kernel unless given. The padding, at most half of the window, is of zeros.
+    ceil_mode : bool
+        As in `max_pool2d`. What of a last window is outside of the padding, too, does not count.
+    count_include_pad : bool
+        Whether the zeros of the padding count.
+    divisor_override : int, optional
+        What the sum of each window is divided by, instead of the number of its pixels.
+
+    Raises
+    ------
+    ShapeError
+        Where the window does not fit.
+    """
+    x, alone = batch_of("avg_pool2d", "x", x, 4)
+    placed = _placed("avg_pool2d", x.shape[2:], kernel_size, stride, padding, 1, ceil_mode)
+    how = count_include_pad, divisor_override
+    return unbatched(_pool_mean(x, pair(padding, "padding", 0), placed, *how), alone)
+
+
+def avg_pool1d(
+    x: Any,
+    kernel_size: Row,
+    stride: Row | None = None,
+    padding: Row = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Any:
+    """Return the mean of each window of rows: `avg_pool2d` of images with a height of 1.
+
+    (N, C, L) -> (N, C, columns), or (C, L) -> (C, columns).
+    """
+    x, alone = batch_of("avg_pool1d", "x", x, 3)
+    images, (kernel, step, border) = expand_dims(x, 2), _rows_window(kernel_size, stride, padding)
+    placed = _placed("avg_pool1d", images.shape[2:], kernel, step, border, 1, ceil_mode)
+    return unbatched(squeeze(_pool_mean(images, border, placed, count_include_pad, divisor_override), 2), alone)
+
+
+def _pool_mean(x: Any, padding: Size, placed: Placed, count_include_pad: bool, divisor: int | None) -> Any:
+    (kh, kw), stride, border, _ = placed
+    padded = _padded(x, border, 0)
+    n, c, *size = padded.shape
+    laid = window((size[0], size[1]), (kh, kw), stride, 0, 1)
+    out = mean(reshape(im2col(padded, (kh, kw), stride), (n, c, kh * kw, *laid.size)), 2)
+    if divisor is not None:
+        if not divisor:
+            raise ValueError("avg_pool: divisor_override is a number to divide by, and not 0.")
+        return out * (kh * kw / divisor)
+    outside = padding if count_include_pad else (0, 0)  # of the image, up to where pixels count
+    if any(max(edges) > o for edges, o in zip(border, outside, strict=True)):
+        spans = zip(laid.size, (kh, kw), laid.stride, x.shape[2:], border, outside, strict=True)
+        rows, columns = (_counted(*span) for span in spans)
+        return out * np.asarray(kh * kw / (rows[:, None] * columns), out.dtype)
+    return out
+
+
+def _counted(windows: int, kernel: int, stride: int, length: int, border: Size, outside: int) -> ndarray:
+    """Return how many places of each window in one direction count: those in the image, or so far outside of it."""
+    start = np.arange(windows) * stride - border[0]
+    return np.minimum(start + kernel, length + outside) - np.maximum(start, -outside)
+
+
+def _placed(
+    name: str, size: Size, kernel_size: Pair, stride: Pair | None, padding: Pair, dilation: Pair, ceil_mode: bool
+) -> Placed:
+    """Return where the windows lie, or say that they do not fit."""
+    kernel, d, p = pair(kernel_size, "kernel_size", 1), pair(dilation, "dilation", 1), pair(padding, "padding", 0)
+    s = kernel if stride is None else pair(stride, "stride", 1)
+    if any(2 * p > d * (k - 1) + 1 for k, p, d in zip(kernel, p, d, strict=True)):
+        raise ShapeError(
+            f"{name}: padding {p[0]}x{p[1]} is more than half of the window {kernel[0]}x{kernel[1]} "
+            f"(dilation {d[0]}x{d[1]})."
+        )
+    if not ceil_mode:
+        return kernel, s, ((p[0], p[0]), (p[1], p[1])), d
+    top, left = (_ends(*one) for one in zip(size, kernel, s, p, d, strict=True))
+    return kernel, s, (top, left), d
+
+
+def _ends(length: int, k: int, s: int, p: int, d: int) -> Size:
+    """Return the border before and after, so that every window that begins before the end of the image is whole."""
+    reach = d * (k - 1) + 1
+    count = -(-(length + 2 * p - reach) // s) + 1
+    if (count - 1) * s >= length + p:
+        count -= 1
+    return p, max(p, (count - 1) * s + reach - length - p)
 
 
 def _least(dtype: Any) -> float:
@@ -134,15 +318,6 @@ def _least(dtype: Any) -> float:
     return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min if dtype.kind in "iu" else False
 
 
-def _as_images(x: Any) -> Any:
-    """Return images as an array or Tensor (N, C, H, W)."""
-    four_axes("x", x)
-    return x if hasattr(x, "dtype") else np.asarray(x)
-
-
-def _padded(x: Any, kernel_size: Pair, padding: Pair, border: float) -> Any:
-    """Put a border around images, of at most half of the window."""
-    (kh, kw), (ph, pw) = pair(kernel_size, "kernel_size", 1), pair(padding, "padding", 0)
-    if 2 * ph > kh or 2 * pw > kw:
-        raise ShapeError(f"pooling: padding {ph}x{pw} is more than half of the window {kh}x{kw}.")
-    return pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), border) if ph or pw else x
+def _padded(x: Any, border: Border, value: float) -> Any:
+    """Put a border around images."""
+    return pad(x, ((0, 0), (0, 0), *border), constant_values=value) if any(map(any, border)) else x

@@ -1,14 +1,19 @@
 """Powers, roots, exponentials and logarithms, one element at a time."""
 
+import math
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, op
+from tinygrad_edu.engine import Array, Operand, op
 from tinygrad_edu.ops.arithmetic import in_dtype_of
-from tinygrad_edu.ops.choosing import where
+from tinygrad_edu.ops.choosing import keep, where
+from tinygrad_edu.ops.fast.powers import raised
 
-__all__ = ["exp", "log", "power", "sqrt", "square"]
+__all__ = [
+    "cbrt", "exp", "exp2", "expm1", "hypot", "log", "log1p", "log2", "log10", "power", "rsqrt", "sqrt", "square",
+    "xlogy",
+]  # fmt: skip
 
 
 @op
@@ -30,12 +35,67 @@ sqrt.vjps(x=lambda g, out: g / (out + out))
 
 
 @op
+def rsqrt(x: Array) -> Array:
+    """Return 1 / sqrt(x)."""
+    return 1 / np.sqrt(x)
+
+
+rsqrt.vjps(x=lambda g, out: g * (out * out * out * -0.5))
+
+
+@op
+def cbrt(x: Array) -> Array:
+    """Return the cube root of x, negative where x is."""
+    return np.cbrt(x)
+
+
+cbrt.vjps(x=lambda g, out: g / (out * out * 3))
+
+
+@op(broadcasts=True)
+def hypot(x: Operand, y: Operand) -> Array:
+    """Return sqrt(x * x + y * y), without overflow on the way. At the origin its derivatives are NaN, as in PyTorch."""
+    return np.hypot(x, y)
+
+
+@op(broadcasts=True)
+def hypot_share(x: Operand, y: Operand) -> Array:
+    """Return x / hypot(x, y), the cosine of the angle at x."""
+    return np.divide(x, np.hypot(x, y))
+
+
+hypot.vjps(x=lambda g, x, y: g * hypot_share(x, y), y=lambda g, x, y: g * hypot_share(y, x))
+hypot_share.vjps(
+    x=lambda g, x, y: g * square(hypot_share(y, x)) / hypot(x, y),
+    y=lambda g, x, y: -g * hypot_share(x, y) * hypot_share(y, x) / hypot(x, y),
+)
+
+
+@op
 def exp(x: Array) -> Array:
     """Return e ** x."""
     return np.exp(x)
 
 
 exp.vjps(x=lambda g, out: g * out)
+
+
+@op
+def exp2(x: Array) -> Array:
+    """Return 2 ** x."""
+    return np.exp2(x)
+
+
+exp2.vjps(x=lambda g, out: g * (out * math.log(2)))
+
+
+@op
+def expm1(x: Array) -> Array:
+    """Return exp(x) - 1, with all its digits near 0."""
+    return np.expm1(x)
+
+
+expm1.vjps(x=lambda g, x: g * exp(x))  # of a negative x, the result + 1 has lost its digits
 
 
 @op
@@ -47,6 +107,47 @@ def log(x: Array) -> Array:
 log.vjps(x=lambda g, x: g / x)
 
 
+@op
+def log2(x: Array) -> Array:
+    """Return the logarithm of x to the base 2."""
+    return np.log2(x)
+
+
+@op
+def log10(x: Array) -> Array:
+    """Return the logarithm of x to the base 10."""
+    return np.log10(x)
+
+
+@op
+def log1p(x: Array) -> Array:
+    """Return log(1 + x), with all its digits near 0."""
+    return np.log1p(x)
+
+
+log2.vjps(x=lambda g, x: g / math.log(2) / x)
+log10.vjps(x=lambda g, x: g / math.log(10) / x)
+log1p.vjps(x=lambda g, x: g / (1 + x))
+
+
+@op(broadcasts=True)
+def xlogy(x: Operand, y: Operand) -> Array:
+    """Return x * log(y), which is 0 where x is 0, unless y is NaN.
+
+    Where x is 0 and y is not positive, the derivative by x is 0, as in PyTorch.
+    """
+    dtype = np.result_type(x, y)
+    y = np.asarray(y, dtype if dtype.kind == "f" else np.float64)
+    empty = np.equal(x, 0) & ~np.isnan(y)
+    return np.where(empty, 0, np.multiply(x, np.log(np.where(empty, 1, y))))
+
+
+xlogy.vjps(
+    x=lambda g, x, y: keep(xlogy(g, y), ~((x == 0) & (y <= 0))),
+    y=lambda g, x, y: g * x / y,
+)
+
+
 @op(broadcasts=True)
 def power(x: Any, y: Any) -> Array:
     """Return x ** y.
@@ -54,18 +155,28 @@ def power(x: Any, y: Any) -> Array:
     At a zero exponent the derivative with respect to the base is 0 for every base, as in PyTorch, and at a zero base so
     is the one with respect to the exponent; a negative base has a NaN derivative with respect to its exponent.
     """
-    # NumPy's scalars have a power of their own, which may differ from that of arrays in the last digit.
-    return np.asarray(x) ** y if isinstance(x, np.generic) else x**y
+    return raised(x, y)
 
 
 def _power_x(g: Any, x: Any, y: Any) -> Any:
+    if y.__class__ is int or y.__class__ is float:
+        return _by_a_number(g, x, y)
     y = in_dtype_of(g, y)
     if not np.any(y == 0):
-        return g * (y * x ** (y - 1))
+        return g * (y * power(x, y - 1))
     # Where 1 / x is not finite, 0 * x ** -1 is no 0; the exponent 0 makes it one.
     with np.errstate(all="ignore"):
         lost = (y == 0) & ~np.isfinite(1 / x)
     return g * (y * where(lost, 1.0, x) ** where(lost, 0.0, y - 1))
+
+
+def _by_a_number(g: Any, x: Any, n: float) -> Any:
+    """Return the gradient of x ** n for a Python number n, with as few powers as that needs."""
+    if n == 0:
+        return np.zeros(g.shape, g.dtype)
+    if n == 1:
+        return g
+    return g * (x + x if n == 2 else n * power(x, n - 1))
 
 
 def _power_y(g: Any, x: Any, y: Any, out: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The matrix product, of vectors, matrices and stacks of matrices."""
+"""The matrix product, of vectors, matrices and stacks of matrices, and the linear maps that layers are."""
 
 import math
 from typing import Any
@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array, op
+from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze, swapaxes, transpose
 
-__all__ = ["matmul"]
+__all__ = ["bilinear", "linear", "matmul"]
 
 
 @op(broadcasts=True)
@@ -45,7 +46,7 @@ matmul.vjps(x=_matmul_x, y=_matmul_y)
 
 
 @op
-def linear(x: Array, weight: Array) -> Array:
+def map_rows(x: Array, weight: Array) -> Array:
     """Return x @ weight.T: (..., in), (out, in) -> (..., out).
 
     The samples are innermost in memory, as in the images that `conv2d` makes: OpenBLAS is faster that way round, twice
@@ -60,7 +61,54 @@ def _rows(x: Any) -> Any:
     return x if x.ndim == 2 else reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
-linear.vjps(
-    x=lambda g, weight: linear(g, transpose(weight)),
+map_rows.vjps(
+    x=lambda g, weight: map_rows(g, transpose(weight)),
     weight=lambda g, x: matmul(transpose(_rows(g)), _rows(x)),
 )
+
+
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """Return x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out).
+
+    A weight of one axis, (in,), gives one number for each vector: (...).
+
+    Raises
+    ------
+    ShapeError
+        Where the lengths do not fit.
+    """
+    of_x, of_weight = np.shape(x), np.shape(weight)
+    if len(of_weight) not in (1, 2) or of_x[-1:] != of_weight[-1:]:
+        raise ShapeError(
+            f"linear: x of shape {of_x} and weight of shape {of_weight}: they need (..., in) and (out, in), or (in,)."
+        )
+    if bias is not None and np.shape(bias) not in (of_weight[:-1], (1,), ()):
+        raise ShapeError(
+            f"linear: bias of shape {np.shape(bias)} for {of_weight[0]} outputs; it needs {of_weight[:1]}."
+        )
+    out = map_rows(x, weight) if len(of_weight) == 2 else matmul(x, weight)
+    return out if bias is None else out + bias
+
+
+def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
+    """Return for each output k the number x1 @ weight[k] @ x2, plus a bias: linear in x1 and in x2.
+
+    Shapes (..., n), (..., m), (out, n, m), (out,) -> (..., out).
+
+    Raises
+    ------
+    ShapeError
+        Where the lengths do not fit.
+    """
+    of_x1, of_x2, of_weight = np.shape(x1), np.shape(x2), np.shape(weight)
+    if len(of_weight) != 3 or (of_x1[-1:], of_x2[-1:]) != (of_weight[1:2], of_weight[2:]) or of_x1[:-1] != of_x2[:-1]:
+        raise ShapeError(
+            f"bilinear: shapes {of_x1}, {of_x2} and weight {of_weight}; they need (..., n), (..., m) and (out, n, m)."
+        )
+    if bias is not None and np.shape(bias) != of_weight[:1]:
+        raise ShapeError(f"bilinear: bias of shape {np.shape(bias)} for {of_weight[0]} outputs.")
+    out, n, m = of_weight
+    of_all = reshape(transpose(weight, (0, 2, 1)), (out * m, n))
+    halfway = reshape(map_rows(x1, of_all), (*of_x1[:-1], out, m))
+    result = squeeze(matmul(halfway, expand_dims(x2, -1)), -1)
+    return result if bias is None else result + bias

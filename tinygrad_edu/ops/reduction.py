@@ -113,6 +113,12 @@ def min(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
 min.vjps(x=_share)
 
 
+def as_floating(x: Any) -> Any:
+    """Return x as floating-point numbers: integers and booleans as float64."""
+    x = np.asarray(x)
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
+
+
 def log_of_sum(x: Array, axis: Any) -> Array:
     """Return log(sum(x)) over `axis`, keeping it. The sum of very many float16 has no place in float16."""
     total = np.add.reduce(x, axis=axis, keepdims=True, dtype=np.result_type(x.dtype, np.float32))
@@ -122,11 +128,11 @@ def log_of_sum(x: Array, axis: Any) -> Array:
 @op
 def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return log(sum(exp(x))) over `axis`, without overflow: the greatest element is taken out first."""
-    axes = _axes(axis)
+    axes, x = _axes(axis), as_floating(x)
     top = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0)
     out = log_of_sum(np.exp(x - top), axes) + top
-    return out if keepdims else out.squeeze(axes)
+    return out if keepdims or not x.ndim else out.squeeze(axes)
 
 
 logsumexp.vjps(x=lambda g, x, out, axis: reshape(g, _kept(x.shape, axis)) * exp(x - reshape(out, _kept(x.shape, axis))))

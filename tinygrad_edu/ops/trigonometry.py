@@ -1,11 +1,20 @@
 """The trigonometric and the hyperbolic functions, one element at a time."""
 
+import math
+from typing import Any
+
 import numpy as np
+from numpy import ndarray
 
-from tinygrad_edu.engine import Array, op
+from tinygrad_edu.engine import Array, Operand, op
+from tinygrad_edu.ops.choosing import where
 from tinygrad_edu.ops.fast.elementwise import tanh_slope
+from tinygrad_edu.ops.powers import hypot, sqrt
 
-__all__ = ["cos", "sin", "tanh"]
+__all__ = [
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cos", "cosh", "sin", "sinc", "sinh",
+    "tan", "tanh",
+]  # fmt: skip
 
 
 @op
@@ -25,6 +34,110 @@ cos.vjps(x=lambda g, x: -g * sin(x))
 
 
 @op
+def tan(x: Array) -> Array:
+    """Return the tangent of x, in radians."""
+    return np.tan(x)
+
+
+tan.vjps(x=lambda g, out: g * (1 + out * out))
+
+
+@op
+def arcsin(x: Array) -> Array:
+    """Return the angle whose sine is x, between -pi / 2 and pi / 2."""
+    return np.arcsin(x)
+
+
+@op
+def arccos(x: Array) -> Array:
+    """Return the angle whose cosine is x, between 0 and pi."""
+    return np.arccos(x)
+
+
+@op
+def one_minus_square(x: Array) -> Array:
+    """Return 1 - x * x, with all its digits near 1 and -1."""
+    return (1 - x) * (1 + x)
+
+
+one_minus_square.vjps(x=lambda g, x: g * (x * -2))
+arcsin.vjps(x=lambda g, x: g / sqrt(one_minus_square(x)))
+arccos.vjps(x=lambda g, x: -g / sqrt(one_minus_square(x)))
+
+
+@op
+def arctan(x: Array) -> Array:
+    """Return the angle whose tangent is x, between -pi / 2 and pi / 2."""
+    return np.arctan(x)
+
+
+arctan.vjps(x=lambda g, x: g / (1 + x * x))
+
+
+@op(broadcasts=True)
+def arctan2(x: Operand, y: Operand) -> Array:
+    """Return the angle at which the point (y, x) lies, between -pi and pi: the ordinate comes first, as in NumPy.
+
+    Its tangent is x / y. At the origin its derivatives are 0, as in PyTorch.
+    """
+    return np.arctan2(x, y)
+
+
+def _by_square_of_radius(coordinate: Any, x: Any, y: Any) -> Any:
+    """Return a coordinate divided by x * x + y * y, without overflow on the way; at the origin 0."""
+    radius = hypot(x, y)
+    origin = radius == 0
+    if np.any(origin):
+        radius = where(origin, np.inf, radius)
+    return coordinate / radius / radius
+
+
+arctan2.vjps(
+    x=lambda g, x, y: g * _by_square_of_radius(y, x, y),
+    y=lambda g, x, y: -g * _by_square_of_radius(x, x, y),
+)
+
+
+@op
+def sinh(x: Array) -> Array:
+    """Return the hyperbolic sine of x."""
+    return np.sinh(x)
+
+
+@op
+def cosh(x: Array) -> Array:
+    """Return the hyperbolic cosine of x."""
+    return np.cosh(x)
+
+
+sinh.vjps(x=lambda g, x: g * cosh(x))
+cosh.vjps(x=lambda g, x: g * sinh(x))
+
+
+@op
+def arcsinh(x: Array) -> Array:
+    """Return the number whose hyperbolic sine is x."""
+    return np.arcsinh(x)
+
+
+@op
+def arccosh(x: Array) -> Array:
+    """Return the positive number whose hyperbolic cosine is x, which is at least 1."""
+    return np.arccosh(x)
+
+
+@op
+def arctanh(x: Array) -> Array:
+    """Return the number whose hyperbolic tangent is x, which is between -1 and 1."""
+    return np.arctanh(x)
+
+
+arcsinh.vjps(x=lambda g, x: g / hypot(x, 1.0))
+arccosh.vjps(x=lambda g, x: g / (sqrt(x - 1) * sqrt(x + 1)))
+arctanh.vjps(x=lambda g, x: g / one_minus_square(x))
+
+
+@op
 def tanh(x: Array) -> Array:
     """Return the hyperbolic tangent of x."""
     return np.tanh(x)
@@ -41,3 +154,40 @@ tanh_gradient.vjps(
     cotangent=lambda g, t: tanh_gradient(g, t),
     t=lambda g, cotangent, t: g * cotangent * (-2 * t),
 )
+
+
+@op
+def sinc(x: Array) -> Array:
+    """Return sin(pi x) / (pi x), and 1 at 0."""
+    return np.sinc(x)
+
+
+@op
+def sinc_derivative(x: Array, /, order: int) -> Array:
+    """Return the derivative of `sinc` of an order that is at least 1, with all its digits near 0 too."""
+    x = np.asarray(x)
+    t = np.asarray(np.pi * x.astype(np.result_type(x, np.float32), copy=False))
+    small = np.abs(t) < order + 1.5
+    far = np.where(small, 1.0, t)
+    waves = (np.sin(far), np.cos(far), -np.sin(far), -np.cos(far))
+    value = waves[0] / far
+    for n in range(1, order + 1):  # from differentiating t * f(t) = sin(t) n times
+        value = (waves[n % 4] - n * value) / far
+    near = _series(np.where(small, t, 0.0), order) if small.any() else value
+    return (np.where(small, near, value) * np.pi**order).astype(x.dtype, copy=False)
+
+
+def _series(t: ndarray, order: int) -> ndarray:
+    """Return that derivative of sin(t) / t, the sum of (-1)^k t^(2k) / (2k + 1)!, term by term."""
+    first = -(-order // 2)
+    term = t ** (2 * first - order) * ((-1.0) ** first / math.factorial(2 * first - order))
+    total = np.zeros_like(t)
+    for k in range(first, first + order + 16):
+        total += term / (2 * k + 1)
+        p = 2 * k - order
+        term = term * (t * t) / (-(p + 1) * (p + 2))
+    return total
+
+
+sinc.vjps(x=lambda g, x: g * sinc_derivative(x, 1))
+sinc_derivative.vjps(x=lambda g, x, order: g * sinc_derivative(x, order + 1))

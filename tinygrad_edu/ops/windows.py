@@ -8,18 +8,22 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.shape import expand_dims, squeeze
 
-__all__ = ["col2im", "im2col"]
+__all__ = ["col2im", "fold", "im2col", "unfold"]
 
 Size = tuple[int, int]
 Pair = int | Size
+Row = int | tuple[int]  # the same of windows over rows (N, C, L)
 
 _WHOLE = (int, np.integer)
 
 
 def pair(value: Any, name: str, least: int) -> tuple[int, int]:
-    """Read a setting that is a whole number, or a pair of them (vertical, horizontal)."""
+    """Read a setting that is a whole number, alone or in a list, or a pair of them (vertical, horizontal)."""
     both = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(both) == 1:
+        both = (both[0], both[0])
     if len(both) == 2:
         a, b = both
         if isinstance(a, _WHOLE) and isinstance(b, _WHOLE) and a >= least and b >= least:
@@ -120,7 +124,7 @@ def windows_of(x: ndarray, laid: Window) -> ndarray:
     return ndarray(shape, x.dtype, x, 0, (by_c, di * by_row, dj * by_column, si * by_row, sj * by_column, by_n))
 
 
-def fold(windows: ndarray, laid: Window) -> ndarray:
+def add_up(windows: ndarray, laid: Window) -> ndarray:
     """Add windows (C, kh, kw, rows, columns, N) up to images (C, H, W, N): the transpose of `windows_of`.
 
     In two steps, rows and then columns, which are fewer and longer additions than place by place.
@@ -169,7 +173,7 @@ def col2im(
             f"they need (N, C * {kh * kw}, {laid.size[0] * laid.size[1]})."
         )
     n, c = columns.shape[0], columns.shape[1] // (kh * kw)
-    images = fold(samples_last(columns).reshape(c, kh, kw, *laid.size, n), laid)
+    images = add_up(samples_last(columns).reshape(c, kh, kw, *laid.size, n), laid)
     return samples_first(images[:, *laid.inside])
 
 
@@ -177,10 +181,60 @@ im2col.vjps(x=lambda g, x_shape, **window: col2im(g, x_shape[2:], **window))
 col2im.vjps(columns=lambda g, kernel_size, stride, padding, dilation: im2col(g, kernel_size, stride, padding, dilation))
 
 
-def four_axes(name: str, x: Any) -> tuple[int, int, int, int]:
-    """Return the shape of a batch of images or kernels, or say that it is none."""
-    shape = getattr(x, "shape", None) or np.shape(x)
-    if len(shape) != 4:
-        raise ShapeError(f"conv2d and pooling: {name} needs 4 axes, and has the shape {shape}.")
-    a, b, c, d = shape
-    return a, b, c, d
+def unfold(x: Any, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> Any:
+    """Return the windows of images as columns, as `im2col`, with PyTorch's order of settings; of one image, too.
+
+    (N, C, H, W) -> (N, C * kh * kw, L), or (C, H, W) -> (C * kh * kw, L).
+    """
+    x, alone = batch_of("unfold", "x", x, 4)
+    return unbatched(im2col(x, kernel_size, stride, padding, dilation), alone)
+
+
+def fold(
+    columns: Any, output_size: Pair, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1
+) -> Any:
+    """Add columns up into images of `output_size`, as `col2im`, with PyTorch's order of settings; one image's, too.
+
+    (N, C * kh * kw, L) -> (N, C, H, W), or (C * kh * kw, L) -> (C, H, W).
+    """
+    columns, alone = batch_of("fold", "columns", columns, 3)
+    size = pair(output_size, "output_size", 1)
+    return unbatched(col2im(columns, size, kernel_size, stride, padding, dilation), alone)
+
+
+def require_axes(function: str, name: str, x: Any, axes: int) -> tuple[int, ...]:
+    """Return the shape of an argument that has so many axes, or say that it has not."""
+    shape: tuple[int, ...] = getattr(x, "shape", None) or np.shape(x)
+    if len(shape) != axes:
+        raise ShapeError(f"{function}: {name} needs {axes} axes, and has the shape {shape}.")
+    return shape
+
+
+def batch_of(function: str, name: str, x: Any, axes: int) -> tuple[Any, bool]:
+    """Return a batch, an array or Tensor of so many axes, and whether it was made of one sample, with one axis less."""
+    x = x if hasattr(x, "dtype") else np.asarray(x)
+    if x.ndim == axes:
+        return x, False
+    if x.ndim == axes - 1:
+        return expand_dims(x, 0), True
+    raise ShapeError(
+        f"{function}: {name} needs {axes} axes, or {axes - 1} without that of the samples, and has the shape {x.shape}."
+    )
+
+
+def unbatched(out: Any, alone: bool) -> Any:
+    """Return the result of a batch, or that of its one sample."""
+    return squeeze(out, 0) if alone else out
+
+
+def single(value: Any, name: str, least: int) -> int:
+    """Read a setting of a window over rows: a whole number, alone or in a list."""
+    one = value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
+    if isinstance(one, _WHOLE) and one >= least:
+        return int(one)
+    raise ShapeError(f"{name} is a whole number of at least {least}, not {value!r}.")
+
+
+def row(value: Any, name: str, least: int) -> Size:
+    """Read a setting of a window over rows (N, C, L) as that of the same window over images (N, C, 1, L)."""
+    return least, single(value, name, least)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.ops.fast.products import product
-from tinygrad_edu.ops.windows import Window, fold, windows_of
+from tinygrad_edu.ops.windows import Window, add_up, windows_of
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
 _WINDOW_BYTES = 2**22
@@ -102,7 +102,7 @@ def _row_parts(rows: int, row: int) -> Iterator[slice]:
 def plain_correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
     """Return the images (C, H, W, N), without their padding, in which each window got its kernels times its maps."""
     windows = np.einsum("gocij,goyxn->gcijyxn", _by_group(weight, groups), _by_group(maps, groups))
-    images = fold(windows.reshape(-1, *windows.shape[2:]), laid)
+    images = add_up(windows.reshape(-1, *windows.shape[2:]), laid)
     return images[:, *laid.inside]
 
 

@@ -7,16 +7,25 @@
 from tinygrad_edu.engine import Op
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy
+from tinygrad_edu.testing.strategies.op_calls.activations import ACTIVATIONS
 from tinygrad_edu.testing.strategies.op_calls.elementwise import ELEMENTWISE
+from tinygrad_edu.testing.strategies.op_calls.images import IMAGES
+from tinygrad_edu.testing.strategies.op_calls.layers import LAYERS
 from tinygrad_edu.testing.strategies.op_calls.networks import NETWORKS
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION
+from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
 from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE
 
 OP_CALLS: dict[str, Strategy[Call]] = {
     **ELEMENTWISE,
+    **ACTIVATIONS,
     **SHAPE,
+    **JOINING,
+    **SEVERAL,
     **REDUCTION,
     **NETWORKS,
+    **IMAGES,
+    **LAYERS,
 }
 
 

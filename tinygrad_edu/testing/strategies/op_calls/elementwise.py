@@ -15,6 +15,7 @@ from tinygrad_edu.testing.strategies.arrays import (
 )
 from tinygrad_edu.testing.strategies.op_calls.common import (
     Settings,
+    SettingsFor,
     one_input,
     two_inputs,
 )
@@ -78,8 +79,59 @@ def _clips(draw: Any) -> Call:
     return Call("clip", [x], min=bounds[0], max=bounds[1])
 
 
+@st.composite
+def _lerps(draw: Any) -> Call:
+    """Draw two ends and a weight: an array, or a number."""
+    of_x, of_y, of_weight = draw(broadcastable(3))
+    ends = [draw(arrays(of_x)), draw(arrays(of_y))]
+    if draw(st.booleans()):
+        return Call("lerp", [*ends, draw(st.sampled_from((0, 0.25, 0.75, 1.5, -2)))], differentiable=(0, 1))
+    return Call("lerp", [*ends, draw(arrays(of_weight, away_from=(-0.5, 0.5)))])
+
+
+@st.composite
+def _masked_fills(draw: Any) -> Call:
+    of_x, of_mask = draw(broadcastable())
+    x, mask = draw(arrays(of_x)), draw(masks(of_mask))
+    if draw(st.booleans()):
+        return Call("masked_fill", [x, mask, draw(st.sampled_from((0, -1.5)))], differentiable=(0,))
+    return Call("masked_fill", [x, mask, draw(arrays(()))])
+
+
+@st.composite
+def _away_from_the_origin(draw: Any, name: str) -> Call:
+    """Draw operands that are not both 0; now and then one is a Python number, which is held fixed."""
+    of_x, of_y = draw(broadcastable())
+    x, y = draw(arrays(of_x)), draw(arrays(of_y, away_from=(0.0,)))
+    if name == "arctan2":
+        y = np.abs(y)  # it jumps at the negative half of the axis
+    if draw(st.integers(0, 5)) == 5:
+        return Call(name, [x, 1.5], differentiable=(0,))
+    return Call(name, [x, y])
+
+
+def _one_of(**settings: Any) -> SettingsFor:
+    """Return a strategy of settings, each of what is listed for it."""
+    return lambda shape: st.fixed_dictionaries({name: st.sampled_from(some) for name, some in settings.items()})
+
+
+@st.composite
+def _roundings(draw: Any) -> Call:
+    return Call("round", [np.floor(draw(arrays())) + 0.25], decimals=draw(st.sampled_from((0, -1))))
+
+
+@st.composite
+def _logits(draw: Any) -> Call:
+    eps = draw(st.sampled_from((None, 1e-6, 0.25)))
+    return Call("logit", [draw(arrays(low=0.125, high=0.875, away_from=(0.25, 0.75) if eps == 0.25 else ()))], eps=eps)
+
+
 _POSITIVE: Settings = {"low": 0.25}
 NO_ZERO: Settings = {"away_from": (0.0,)}
+
+_SMOOTH = (
+    "arcsinh", "arctan", "cosh", "deg2rad", "erf", "exp2", "expm1", "positive", "rad2deg", "sinc", "sinh",
+)  # fmt: skip
 
 ELEMENTWISE: dict[str, Strategy[Call]] = {
     **{name: two_inputs(name) for name in ("add", "subtract", "multiply")},
@@ -87,8 +139,18 @@ ELEMENTWISE: dict[str, Strategy[Call]] = {
     "keep": _keeps(), "tanh_gradient": _tanh_gradients(),
     **{name: _divisions(name) for name in ("floor_divide", "remainder")},
     **{name: _extrema(name) for name in ("maximum", "minimum")},
-    **{name: one_input(name) for name in ("negative", "exp", "square", "sin", "cos", "tanh", "sigmoid")},
-    **{name: one_input(name, **_POSITIVE) for name in ("log", "sqrt")},
-    **{name: one_input(name, **NO_ZERO) for name in ("sign", "abs", "relu")},
+    **{name: one_input(name) for name in ("negative", "exp", "square", "sin", "cos", "tanh")},
+    **{name: one_input(name, **_POSITIVE) for name in ("log", "log2", "log10", "sqrt", "rsqrt")},
+    **{name: one_input(name, **NO_ZERO) for name in ("sign", "abs", "reciprocal", "cbrt")},
+    **{name: one_input(name) for name in _SMOOTH},
+    **{name: one_input(name, low=-0.875, high=0.875) for name in ("arcsin", "arccos", "arctanh", "log1p")},
+    "one_minus_square": one_input("one_minus_square"), "tan": one_input("tan", low=-1.25, high=1.25),
+    "arccosh": one_input("arccosh", low=1.125),
+    **{name: one_input(name, away_from=(-3, -2, -1, 0, 1, 2, 3)) for name in ("floor", "ceil", "trunc")},
+    "round": _roundings(), "fmod": _divisions("fmod"), "copysign": two_inputs("copysign", NO_ZERO, NO_ZERO),
+    "sinc_derivative": one_input("sinc_derivative", _one_of(order=(1, 2, 3))), "logaddexp": two_inputs("logaddexp"),
+    **{name: _away_from_the_origin(name) for name in ("hypot", "hypot_share", "arctan2")},
+    "lerp": _lerps(), "masked_fill": _masked_fills(), "xlogy": two_inputs("xlogy", y=_POSITIVE), "logit": _logits(),
+    "nan_to_num": one_input("nan_to_num", _one_of(nan=(0.0, 2.5), posinf=(None, 1.0), neginf=(None, -1.0))),
     "clip": _clips(), "astype": one_input("astype", lambda shape: st.just({"dtype": np.float64})),
 }  # fmt: skip

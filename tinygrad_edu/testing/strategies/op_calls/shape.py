@@ -1,4 +1,4 @@
-"""Calls of the ops that move elements: shapes, joining, indices."""
+"""Calls of the ops that move elements: shapes, repetitions, borders, diagonals, indices."""
 
 from math import prod
 from typing import Any
@@ -35,7 +35,7 @@ def _reshapings(draw: Any, shape: Shape) -> Settings:
         lengths.append(rest)
     if rest and all(lengths) and lengths and draw(st.booleans()):
         lengths[draw(st.integers(0, len(lengths) - 1))] = -1
-    return {"shape": tuple(lengths)}
+    return {"shape": tuple(lengths), "order": draw(st.sampled_from("CF"))}
 
 
 @st.composite
@@ -67,12 +67,25 @@ def _larger_shapes(draw: Any, shape: Shape) -> Settings:
 
 
 @st.composite
+def _widths(draw: Any, shape: Shape, most: int = 2) -> Any:
+    """Draw what `pad_width` takes, and `constant_values`: a number, a pair, a pair for each axis."""
+    pairs = st.tuples(st.integers(0, most), st.integers(0, most))
+    return draw(st.integers(0, most) | pairs | st.tuples(*[pairs] * len(shape)))
+
+
+@st.composite
+def _borders(draw: Any, shape: Shape) -> Settings:
+    return {"pad_width": draw(_widths(shape)), "constant_values": draw(st.sampled_from([0, 1.5]) | _widths(shape))}
+
+
+@st.composite
 def _paddings(draw: Any, shape: Shape) -> Settings:
-    widths = st.integers(0, 2)
-    pairs = st.tuples(widths, widths)
-    each = st.tuples(*[pairs] * len(shape))
-    width = draw(widths | pairs | each)
-    return {"pad_width": width, "constant_values": draw(st.sampled_from([0, 1.5]))}
+    mode = draw(st.sampled_from(["constant", "edge", "reflect", "symmetric", "wrap"] if prod(shape) else ["constant"]))
+    if mode == "constant":
+        return {"mode": mode, **draw(_borders(shape))}
+    one = st.integers(0, 4)
+    by_axis = st.dictionaries(axes(len(shape), none=False, several=False), one | st.tuples(one, one), max_size=1)
+    return {"mode": mode, "pad_width": draw(_widths(shape, 4) | by_axis)}
 
 
 @st.composite
@@ -82,14 +95,63 @@ def _two_axes(draw: Any, shape: Shape) -> Settings:
 
 
 @st.composite
-def _concats(draw: Any) -> Call:
-    shape = draw(shapes(1, 3))
-    axis = draw(st.integers(-len(shape), len(shape) - 1))
-    parts = []
-    for _ in range(draw(st.integers(1, 3))):
-        length = draw(st.integers(0, 3))
-        parts.append(draw(arrays(tuple(length if a == axis % len(shape) else n for a, n in enumerate(shape)))))
-    return Call("concat", parts, axis=axis, ends=np.cumsum([part.shape[axis] for part in parts]))
+def _different_axes(draw: Any, shape: Shape) -> tuple[int, int]:
+    first, second = draw(st.permutations(range(len(shape))))[:2]
+    return draw(st.sampled_from((first, first - len(shape)))), draw(st.sampled_from((second, second - len(shape))))
+
+
+@st.composite
+def _diagonals(draw: Any, shape: Shape) -> Settings:
+    axis1, axis2 = draw(_different_axes(shape))
+    return {"offset": draw(st.integers(-3, 3)), "axis1": axis1, "axis2": axis2}
+
+
+@st.composite
+def _moves(draw: Any, shape: Shape) -> Settings:
+    count = draw(st.integers(0, len(shape)))
+    places = st.permutations(range(len(shape))).map(lambda order: tuple(order[:count]))
+    if count == 1 and draw(st.booleans()):
+        one = st.integers(-len(shape), len(shape) - 1)
+        return {"source": draw(one), "destination": draw(one)}
+    return {"source": draw(places), "destination": draw(places)}
+
+
+@st.composite
+def _rolls(draw: Any, shape: Shape) -> Settings:
+    axis = draw(axes(len(shape)).filter(lambda axis: axis != ()))
+    shift = st.integers(-5, 5)
+    several = st.tuples(*[shift] * len(axis)) if isinstance(axis, tuple) else st.nothing()
+    return {"shift": draw(shift | several), "axis": axis}
+
+
+@st.composite
+def _tilings(draw: Any, shape: Shape) -> Settings:
+    return {"reps": draw(st.integers(0, 3) | st.lists(st.integers(0, 2), max_size=4).map(tuple))}
+
+
+@st.composite
+def _repetitions(draw: Any, shape: Shape) -> Settings:
+    axis = draw(axes(len(shape), several=False))
+    n = prod(shape) if axis is None else shape[axis]
+    counts = st.lists(st.integers(0, 3), min_size=n, max_size=n)
+    return {"repeats": draw(st.integers(0, 3) | counts | st.just(np.array([2]))), "axis": axis}
+
+
+@st.composite
+def _flattenings(draw: Any, shape: Shape) -> Settings:
+    ndim = max(len(shape), 1)
+    first, last = sorted((draw(st.integers(0, ndim - 1)), draw(st.integers(0, ndim - 1))))
+    ends = ((first, last), (first - ndim, last), (first, last - ndim))
+    return dict(zip(("start_axis", "end_axis"), draw(st.sampled_from(ends)), strict=True))
+
+
+def _offset(shape: Shape) -> Strategy[Settings]:
+    return st.fixed_dictionaries({"k": st.integers(-3, 3)})
+
+
+@st.composite
+def _quarters(draw: Any, shape: Shape) -> Settings:
+    return {"k": draw(st.integers(-3, 5)), "axes": draw(_different_axes(shape))}
 
 
 @st.composite
@@ -104,16 +166,46 @@ def _scatters(draw: Any, name: str) -> Call:
 # By name, the settings of an op of one input for an input of a given shape.
 SHAPE_SETTINGS: dict[str, SettingsFor] = {
     "reshape": _reshapings, "transpose": _transpositions, "swapaxes": _two_axes, "expand_dims": _new_axes,
-    "squeeze": _squeezings, "broadcast_to": _larger_shapes, "pad": _paddings,
+    "squeeze": _squeezings, "broadcast_to": _larger_shapes, "surround": _borders, "pad": _paddings,
+    "diagonal": _diagonals, "trace": _diagonals, "moveaxis": _moves, "roll": _rolls, "rot90": _quarters,
+    "tile": _tilings, "repeat": _repetitions, "flatten": _flattenings, "tril": _offset, "triu": _offset,
+    "ravel": lambda shape: st.fixed_dictionaries({"order": st.sampled_from("CF")}), "diagflat": _offset,
+    "fliplr": lambda shape: st.just({}), "flipud": lambda shape: st.just({}),
     "flip": lambda shape: st.fixed_dictionaries({"axis": axes(len(shape))}),
     "getitem": lambda shape: st.fixed_dictionaries({"index": indices(shape)}),
 }  # fmt: skip
+LEAST_AXES = {
+    "swapaxes": 1, "surround": 1, "pad": 1, "flipud": 1, "tril": 1, "triu": 1, "fliplr": 2, "diagonal": 2, "trace": 2,
+    "rot90": 2,
+}  # fmt: skip
+
+
+@st.composite
+def _matrices_or_diagonals(draw: Any) -> Call:
+    shape = draw(shapes(1, 2))
+    return Call("diag", [draw(arrays(shape))], **draw(_offset(shape)))
+
+
+@st.composite
+def _positions(draw: Any, name: str) -> Call:
+    """Draw positions along an axis, some of them several times, one now and then very many times."""
+    shape = draw(shapes(1))
+    axis = draw(st.integers(0, len(shape) - 1))
+    n = shape[axis] if name == "picked" else draw(st.integers(1, 3))
+    some = st.lists(st.integers(0, n - 1), max_size=5) if n else st.just([])
+    drawn = np.array(draw(some | some.map(lambda positions: positions[:1] * 17)), int)
+    if name == "picked":
+        return Call(name, [draw(arrays(shape))], positions=drawn, axis=axis)
+    parts = (*shape[:axis], len(drawn), *shape[axis + 1 :])
+    return Call(name, [draw(arrays(parts))], positions=drawn, axis=axis, length=n)
+
 
 SHAPE: dict[str, Strategy[Call]] = {
     "identity": one_input("identity"),
     **{
-        name: one_input(name, settings_for, least_axes=name in ("swapaxes", "pad"))
+        name: one_input(name, settings_for, least_axes=LEAST_AXES.get(name, 0))
         for name, settings_for in SHAPE_SETTINGS.items()
     },
-    "concat": _concats(), **{name: _scatters(name) for name in ("scatter", "scatter_add")},
+    "diag": _matrices_or_diagonals(), "picked": _positions("picked"), "added_up": _positions("added_up"),
+    **{name: _scatters(name) for name in ("scatter", "scatter_add")},
 }  # fmt: skip

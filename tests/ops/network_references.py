@@ -1,0 +1,341 @@
+"""What the functions of networks must equal: plain loops and formulas, with no care for time."""
+
+import itertools
+
+import numpy as np
+
+
+def batched(reference, axes):
+    """Give a reference of a batch one sample alone, too."""
+
+    def of_any(x, *rest, **settings):
+        return reference(x, *rest, **settings) if x.ndim == axes else reference(x[None], *rest, **settings)[0]
+
+    return of_any
+
+
+def of_rows(reference, kernels=False, **defaults):
+    """Compute of rows (N, C, L) what a reference computes of images (N, C, L, 1), which lie the other way round."""
+    least = {"kernel_size": 1, "stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
+
+    def of_images(x, *rest, **settings):
+        if kernels:
+            rest = (rest[0][..., None], *rest[1:])
+        pairs = {k: (v, least[k]) if k in least and isinstance(v, int) else v for k, v in settings.items()}
+        return reference(x[..., None], *rest, **pairs)[..., 0]
+
+    return batched(of_images, 3)
+
+
+# --- Convolution: each pixel of the result, or of the transposed one's input, by itself ---
+
+
+def convolve(x, weight, bias=None, *, stride, padding, dilation, groups):
+    out, per_group, kh, kw = weight.shape
+    reach = [d * (k - 1) for d, k in zip(both(dilation), (kh, kw), strict=True)]
+    if padding == "same":
+        widths = [(r // 2, r - r // 2) for r in reach]
+    else:
+        widths = [(p, p) for p in ((0, 0) if padding == "valid" else both(padding))]
+    x = np.pad(x, [(0, 0), (0, 0), *widths])
+    (sh, sw), (dh, dw) = both(stride), both(dilation)
+    rows, columns = ((n - r - 1) // s + 1 for n, r, s in zip(x.shape[2:], reach, (sh, sw), strict=True))
+    maps = np.zeros((len(x), out, rows, columns))
+    for n, o, r, c in np.ndindex(*maps.shape):
+        first = o // (out // groups) * per_group
+        window = x[
+            n, first : first + per_group, r * sh : r * sh + reach[0] + 1 : dh, c * sw : c * sw + reach[1] + 1 : dw
+        ]
+        maps[n, o, r, c] = np.sum(window * weight[o]) + (0 if bias is None else bias[o])
+    return maps
+
+
+def convolve_back(x, weight, bias=None, *, stride, padding, output_padding, dilation, groups):
+    """Put each pixel's multiple of the kernels where it belongs, and cut the padding off."""
+    into, per_group, kh, kw = weight.shape
+    s, p, e, d = (both(v) for v in (stride, padding, output_padding, dilation))
+    size = [s[i] * (x.shape[2 + i] - 1) + d[i] * (weight.shape[2 + i] - 1) + 1 + e[i] for i in (0, 1)]
+    whole = np.zeros((len(x), per_group * groups, *size))
+    for n, c, r, q, o, i, j in np.ndindex(*x.shape, per_group, kh, kw):
+        channel = c // (into // groups) * per_group + o
+        whole[n, channel, r * s[0] + i * d[0], q * s[1] + j * d[1]] += x[n, c, r, q] * weight[c, o, i, j]
+    cut = whole[:, :, p[0] : size[0] - p[0], p[1] : size[1] - p[1]]
+    return cut if bias is None else cut + bias[:, None, None]
+
+
+def both(value):
+    return value if isinstance(value, tuple) else (value, value)
+
+
+# --- Pooling: a set of pixels for each window, and which of them count ---
+
+
+def starts(length, kernel, stride, padding, dilation, ceil_mode):
+    """Return where the windows begin: all that fit, and with `ceil_mode` those that begin before the end."""
+    reach, found, start = dilation * (kernel - 1), [], -padding
+    while start + reach < length + padding or (
+        ceil_mode and start < length and start - stride + reach < length + padding - 1
+    ):
+        found.append(start)
+        start += stride
+    return found
+
+
+def pool(x, of_window, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """`of_window` gets the pixels of the window (N, C, count), and how many places are in the padded image."""
+    k, p, d = both(kernel_size), both(padding), both(dilation)
+    s = k if stride is None else both(stride)
+    of = [starts(x.shape[2 + i], k[i], s[i], p[i], d[i], ceil_mode) for i in (0, 1)]
+    out = np.empty((*x.shape[:2], len(of[0]), len(of[1])))
+    for (r, top), (c, left) in itertools.product(enumerate(of[0]), enumerate(of[1])):
+        places = [(top + i * d[0], left + j * d[1]) for i, j in np.ndindex(*k)]
+        inside = [(i, j) for i, j in places if 0 <= i < x.shape[2] and 0 <= j < x.shape[3]]
+        known = [1 for i, j in places if i < x.shape[2] + p[0] and j < x.shape[3] + p[1]]
+        pixels = np.array([x[:, :, i, j] for i, j in inside]).reshape(len(inside), *x.shape[:2])
+        out[:, :, r, c] = of_window(pixels, len(known))
+    return out
+
+
+def max_pool(x, **settings):
+    return pool(x, lambda pixels, known: np.max(pixels, axis=0, initial=-np.inf), **settings)
+
+
+def avg_pool(x, count_include_pad, divisor_override, **settings):
+    def mean(pixels, known):
+        return pixels.sum(axis=0) / (divisor_override or (known if count_include_pad else len(pixels)))
+
+    return pool(x, mean, **settings)
+
+
+def adaptive(reduce):
+    def reference(x, output_size):
+        wanted = output_size if isinstance(output_size, tuple) else (output_size,) * 2
+        size = [length if n is None else n for n, length in zip(wanted, x.shape[2:], strict=True)]
+        out = np.empty((*x.shape[:2], *size))
+        for r, c in np.ndindex(*size):
+            window = x
+            for axis, place in ((2, r), (3, c)):
+                a, b = (
+                    np.floor(place * x.shape[axis] / size[axis - 2]),
+                    np.ceil((place + 1) * x.shape[axis] / size[axis - 2]),
+                )
+                window = window.take(range(int(a), int(b)), axis)
+            out[:, :, r, c] = reduce(window, axis=(2, 3))
+        return out
+
+    return reference
+
+
+def adaptive_rows(reduce):
+    def reference(x, output_size):
+        size = output_size[0] if isinstance(output_size, tuple) else output_size
+        return adaptive(reduce)(x[..., None], (size, 1))[..., 0]
+
+    return batched(reference, 3)
+
+
+# --- Interpolation: one element after the other, by the function between the pixels ---
+
+
+def interpolate(x, mode, size=None, scale_factor=None, align_corners=None, recompute_scale_factor=None):
+    lengths = x.shape[2:]
+    given = scale_factor if size is None else size
+    each = given if isinstance(given, tuple) else (given,) * len(lengths)
+    for axis, (n, value) in enumerate(zip(lengths, each, strict=True)):
+        to = value if size is not None else int(np.floor(n * value))
+        step = n / to if size is not None or recompute_scale_factor else 1 / value
+        if (to == n and "linear" in mode) or (mode == "nearest" and x.ndim == 4 and to in (n, 2 * n)):
+            step = n / to
+        if align_corners:
+            places = [i * (n - 1) / (to - 1) if to > 1 else 0.0 for i in range(to)]
+        else:
+            places = [(i + 0.5) * step - 0.5 for i in range(to)]
+        row = np.moveaxis(x, 2 + axis, 0)
+        x = np.moveaxis(
+            np.array([between(row, mode, i, place, step, to) for i, place in enumerate(places)]), 0, 2 + axis
+        )
+    return x
+
+
+def between(row, mode, i, place, step, to):
+    last = len(row) - 1
+    if mode == "nearest":
+        return row[min(int(np.float32(i) * np.float32(step)), last)]
+    if mode == "nearest-exact":
+        return row[min(int(np.float32(i + 0.5) * np.float32(step)), last)]
+    if mode == "area":
+        return row[i * len(row) // to : -(-(i + 1) * len(row) // to)].mean(axis=0)
+    if mode == "bicubic":
+        before = int(np.floor(place))
+        return sum(keys(place - k) * row[min(max(k, 0), last)] for k in range(before - 1, before + 3))
+    place = min(max(place, 0.0), last)
+    before = int(place)
+    return row[before] * (before + 1 - place) + row[min(before + 1, last)] * (place - before)
+
+
+def keys(x, a=-0.75):
+    x = abs(x)
+    if x <= 1:
+        return (a + 2) * x**3 - (a + 3) * x**2 + 1
+    return a * (x**3 - 5 * x**2 + 8 * x - 4) if x < 2 else 0.0
+
+
+def resample(x, index, weights, axis):
+    matrix = np.zeros((index.shape[1], x.shape[axis]))
+    for k, i in np.ndindex(*index.shape):
+        matrix[i, index[k, i]] += weights[k, i]
+    return np.moveaxis(np.tensordot(matrix, x, (1, axis)), 0, axis)
+
+
+def resample_back(y, index, weights, axis, length):
+    matrix = np.zeros((length, y.shape[axis]))
+    for k, i in np.ndindex(*index.shape):
+        matrix[index[k, i], i] += weights[k, i]
+    return np.moveaxis(np.tensordot(matrix, y, (1, axis)), 0, axis)
+
+
+# --- Channels and pixels: where each element goes ---
+
+
+def pixel_shuffle(x, upscale_factor):
+    r, (*batch, c, h, w) = upscale_factor, x.shape
+    out = np.empty((*batch, c // r**2, h * r, w * r))
+    for k, i, j in np.ndindex(*out.shape[-3:]):
+        out[..., k, i, j] = x[..., k * r**2 + i % r * r + j % r, i // r, j // r]
+    return out
+
+
+def pixel_unshuffle(x, downscale_factor):
+    r, (*batch, c, h, w) = downscale_factor, x.shape
+    out = np.empty((*batch, c * r**2, h // r, w // r))
+    for k, i, j in np.ndindex(c, h, w):
+        out[..., k * r**2 + i % r * r + j % r, i // r, j // r] = x[..., k, i, j]
+    return out
+
+
+def channel_shuffle(x, groups):
+    each = x.shape[1] // groups
+    return np.stack([x[:, k % groups * each + k // groups] for k in range(x.shape[1])], axis=1)
+
+
+# --- Normalization ---
+
+
+def standardize(x, axis, eps):
+    wide = x.astype(np.longdouble)
+    apart = wide - wide.mean(axis=axis, keepdims=True)
+    return (apart / np.sqrt((apart**2).mean(axis=axis, keepdims=True) + eps)).astype(x.dtype)
+
+
+def affine(x, weight, bias):
+    return x * (1.0 if weight is None else weight) + (0.0 if bias is None else bias)
+
+
+def layer_norm(x, normalized_shape, weight, bias, eps):
+    return affine(standardize(x, tuple(range(-np.size(normalized_shape), 0)), eps), weight, bias)
+
+
+def rms_norm(x, normalized_shape, weight, eps):
+    axes, eps = tuple(range(-np.size(normalized_shape), 0)), np.finfo(np.float64).eps if eps is None else eps
+    return affine(x / np.sqrt((x**2).mean(axis=axes, keepdims=True) + eps), weight, None)
+
+
+def by_channel(value, x):
+    return None if value is None else value.reshape(1, -1, *[1] * (x.ndim - 2))
+
+
+def group_norm(x, num_groups, weight, bias, eps):
+    parts = [standardize(part, tuple(range(1, x.ndim)), eps) for part in np.split(x, num_groups, axis=1)]
+    return affine(np.concatenate(parts, axis=1), by_channel(weight, x), by_channel(bias, x))
+
+
+def running_norm(axes_of):
+    def reference(x, running_mean, running_var, weight, bias, momentum, eps, training=None, use_input_stats=None):
+        if training or use_input_stats:
+            x = standardize(x, axes_of(x), eps)
+        else:
+            x = (x - by_channel(running_mean, x)) / np.sqrt(by_channel(running_var, x) + eps)
+        return affine(x, by_channel(weight, x), by_channel(bias, x))
+
+    return reference
+
+
+def local_response_norm(x, size, alpha, beta, k):
+    out = np.empty_like(x)
+    for c in range(x.shape[1]):
+        around = x[:, max(c - size // 2, 0) : c + (size - 1) // 2 + 1]
+        out[:, c] = x[:, c] / (k + alpha * (around**2).sum(axis=1) / size) ** beta
+    return out
+
+
+def p_norm(x, p, axis):
+    size = np.abs(x)
+    if p == 0:
+        return (size != 0).sum(axis=axis, keepdims=True).astype(x.dtype)
+    if np.isinf(p):
+        return (np.max if p > 0 else np.min)(size, axis=axis, keepdims=True)
+    return (size**p).sum(axis=axis, keepdims=True) ** (1 / p)
+
+
+def normalize(x, p, axis, eps):
+    return x / np.maximum(p_norm(x, p, axis), eps)
+
+
+def cosine_similarity(x1, x2, axis, eps):
+    x1, x2 = np.broadcast_arrays(x1, x2)
+    lengths = [np.maximum(np.sqrt((x * x).sum(axis=axis)), eps) for x in (x1, x2)]
+    return (x1 * x2).sum(axis=axis) / (lengths[0] * lengths[1])
+
+
+def pairwise_distance(x1, x2, p, eps, keepdims):
+    distance = p_norm(x1 - x2 + eps, p, -1)
+    return distance if keepdims else distance[..., 0]
+
+
+# --- Embedding and attention ---
+
+
+def rows_added(rows, indices, count):
+    out = np.zeros((count, rows.shape[-1]))
+    for place in np.ndindex(*indices.shape):
+        out[indices[place]] += rows[place]
+    return out
+
+
+def attention(query, key, value, mask=None, scale=None, is_causal=False, enable_gqa=False):
+    if enable_gqa:
+        key, value = (np.repeat(x, query.shape[-3] // x.shape[-3], axis=-3) for x in (key, value))
+    scores = np.einsum("...le,...se->...ls", query, key) * (query.shape[-1] ** -0.5 if scale is None else scale)
+    seen = np.ones(scores.shape, bool)
+    if is_causal:
+        seen = np.arange(scores.shape[-1]) <= np.arange(scores.shape[-2])[:, None]
+    elif mask is not None and mask.dtype == bool:
+        seen = mask
+    elif mask is not None:
+        scores = scores + mask
+    weights = np.exp(scores) * seen
+    total = weights.sum(axis=-1, keepdims=True)
+    return np.einsum("...ls,...sv->...lv", weights / np.where(total == 0, 1, total), value)
+
+
+NETWORK_REFERENCES = {
+    "map_rows": lambda x, weight: np.einsum("...k,ok->...o", x, weight),
+    "linear": lambda x, weight, bias=0.0: x @ weight.T + bias,
+    "bilinear": lambda x1, x2, weight, bias=0.0: np.einsum("...i,oij,...j->...o", x1, weight, x2) + bias,
+    "conv2d": batched(convolve, 4), "conv1d": of_rows(convolve, kernels=True),
+    "conv_transpose2d": batched(convolve_back, 4), "conv_transpose1d": of_rows(convolve_back, kernels=True),
+    "max_pool2d": batched(max_pool, 4), "max_pool1d": of_rows(max_pool),
+    "avg_pool2d": batched(avg_pool, 4), "avg_pool1d": of_rows(avg_pool),
+    "adaptive_avg_pool2d": batched(adaptive(np.mean), 4), "adaptive_avg_pool1d": adaptive_rows(np.mean),
+    "adaptive_max_pool2d": batched(adaptive(np.max), 4), "adaptive_max_pool1d": adaptive_rows(np.max),
+    "interpolate": interpolate, "resample": resample, "resample_back": resample_back,
+    "pixel_shuffle": pixel_shuffle, "pixel_unshuffle": pixel_unshuffle, "channel_shuffle": channel_shuffle,
+    "standardize": standardize, "layer_norm": layer_norm, "rms_norm": rms_norm, "group_norm": group_norm,
+    "batch_norm": running_norm(lambda x: (0, *range(2, x.ndim))),
+    "instance_norm": running_norm(lambda x: tuple(range(2, x.ndim))), "local_response_norm": local_response_norm,
+    "p_norm": p_norm, "normalize": normalize, "cosine_similarity": cosine_similarity,
+    "pairwise_distance": pairwise_distance,
+    "embedding": lambda indices, weight, padding_idx: weight[indices],
+    "rows_at": lambda weight, indices: weight[indices], "rows_added": rows_added,
+    "scaled_dot_product_attention": attention,
+}  # fmt: skip

@@ -1,0 +1,223 @@
+"""NumPy's functions of tensors: answered by ours of that name, as NumPy's signature allows, or refused with why."""
+
+import inspect
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu import Tensor
+from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.ops import creation, numpy_protocol
+from tinygrad_edu.testing.strategies import OP_CALLS, calls
+
+A, B = np.array([[0.5, 1.5, 2.5], [3.5, 4.5, 5.5]]), np.array([[2.0, 1.0, 2.5], [0.5, 4.5, 1.0]])
+
+
+def dispatched(function):
+    """Whether NumPy asks its arguments before it computes."""
+    return isinstance(function, np.ufunc) or hasattr(function, "_implementation")
+
+
+PUBLIC = sorted({*tg.ops.__all__, *creation.__all__})
+SHARED = [name for name in PUBLIC if dispatched(getattr(np, name, None))]
+
+
+def values(out):
+    return [np.asarray(tg.engine.values_of(x)) for x in (out if isinstance(out, tuple | list) else [out])]
+
+
+def kinds(out):
+    """Return of each result, of which split has several, what it is and whether it has a gradient."""
+    return [(type(x), getattr(x, "requires_grad", None)) for x in (out if isinstance(out, tuple | list) else [out])]
+
+
+def is_numpys(function, inputs, settings):
+    """Whether NumPy's function takes these arguments, too."""
+    if isinstance(function, np.ufunc):
+        return not settings and len(inputs) == function.nin
+    try:
+        inspect.signature(function).bind(*inputs, **settings)
+    except TypeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", [name for name in SHARED if name in OP_CALLS and name != "astype"])
+@given(data=st.data())
+def test_numpys_function_of_a_name_is_ours(name, data):
+    call = data.draw(calls(name))
+    inputs = [Tensor(x, requires_grad=True) if k in call.differentiable else x for k, x in enumerate(call.inputs)]
+    function, mine = getattr(np, name), getattr(tg, name)
+    assume(any(isinstance(x, Tensor) for x in inputs) and is_numpys(function, inputs, call.settings))
+    found, wanted = (f(*inputs, **call.settings) for f in (function, mine))
+    for x, y in zip(values(found), values(wanted), strict=True):
+        np.testing.assert_array_equal(x, y)
+    assert kinds(found) == kinds(wanted)
+
+
+# Ours is the same in substance: a dtype that is not said, an axis of fewer than NumPy's choices.
+OTHER_DEFAULTS = {(name, "dtype") for name in creation.__all__}
+
+
+def defaults(function):
+    return {
+        p.name: p.default
+        for p in inspect.signature(function).parameters.values()
+        if p.default is not p.empty and p.default is not np._NoValue
+    }
+
+
+@pytest.mark.parametrize("name", [name for name in SHARED if not isinstance(getattr(np, name), np.ufunc)])
+def test_the_defaults_are_numpys(name):
+    mine, theirs = defaults(getattr(tg, name)), defaults(getattr(np, name))
+    shared = {each for each in mine.keys() & theirs.keys() if (name, each) not in OTHER_DEFAULTS}
+    assert {each: mine[each] for each in shared} == {each: theirs[each] for each in shared}
+
+
+# --- The ways in which NumPy lets its functions be called ---
+
+CALLS = {
+    "positions": (lambda t: np.sum(t, 0, None, None, True), lambda t: tg.sum(t, 0, True)),
+    "names": (lambda t: np.sum(a=t, axis=0), lambda t: tg.sum(t, 0)),
+    "defaults": (lambda t: np.mean(t, axis=1, dtype=None, out=None, keepdims=np._NoValue), lambda t: tg.mean(t, 1)),
+    "where is True": (lambda t: np.sum(t, where=True), tg.sum),
+    "of a ufunc": (lambda t: np.exp(t, out=None, where=True, casting="same_kind", subok=True), tg.exp),
+    "a_min": (lambda t: np.clip(t, a_min=1, a_max=2), lambda t: tg.clip(t, 1, 2)),
+    "two names": (lambda t: np.clip(t, 1.0, None), lambda t: tg.clip(t, min=1.0)),
+    "reshape": (lambda t: np.reshape(t, shape=(3, 2), order="C", copy=None), lambda t: tg.reshape(t, (3, 2))),
+    "a list": (lambda t: np.concatenate([A, t, t], 1), lambda t: tg.concatenate([A, t, t], 1)),
+    "a list in a list": (lambda t: np.stack(arrays=(t, A), axis=-1), lambda t: tg.stack((t, A), -1)),
+    "more settings": (
+        lambda t: np.pad(t, 1, "constant", constant_values=2.0), lambda t: tg.pad(t, 1, constant_values=2.0),
+    ),
+    "a dtype": (lambda t: np.astype(t, np.float32), lambda t: tg.astype(t, np.float32)),
+    "absolute": (np.absolute, tg.abs),
+    "fabs": (np.fabs, tg.abs),
+    "amax": (lambda t: np.amax(t, 1), lambda t: tg.max(t, 1)),
+    "float_power": (lambda t: np.float_power(t, 3), lambda t: tg.power(t, 3)),
+    "permute_dims": (lambda t: np.permute_dims(t, (1, 0)), tg.transpose),
+    "concat": (lambda t: np.concat([t, t]), lambda t: tg.concatenate([t, t])),
+    "copy": (np.copy, lambda t: t.copy()),
+    "reduce": (np.add.reduce, lambda t: tg.sum(t, 0)),
+    "reduce over all": (lambda t: np.maximum.reduce(t, axis=None), tg.max),
+    "reduce and keep": (lambda t: np.minimum.reduce(t, 1, keepdims=True), lambda t: tg.min(t, 1, True)),
+    "outer": (lambda t: np.multiply.outer(A, t), lambda t: A.reshape(2, 3, 1, 1) * t),
+    "outer of tensors": (lambda t: np.subtract.outer(t, t[0]), lambda t: t.reshape(2, 3, 1) - t[0]),
+    "array on the left": (lambda t: A * t, lambda t: t * A),
+    "matrix on the left": (lambda t: A.T @ t, lambda t: tg.matmul(A.T, t)),
+    "scalar on the left": (lambda t: np.float64(2) ** t, lambda t: tg.power(2.0, t)),
+    "zeros_like": (np.zeros_like, tg.zeros_like),
+    "full_like": (lambda t: np.full_like(t, 3, int, "K", True, (2,)), lambda t: tg.full_like(t, 3, int, shape=(2,))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", CALLS)
+def test_a_call_is_read_as_numpy_reads_it(way):
+    found, wanted = (f(Tensor(A, requires_grad=True)) for f in CALLS[way])
+    assert isinstance(found, Tensor)
+    assert (found.requires_grad, found.dtype) == (wanted.requires_grad, wanted.dtype)
+    np.testing.assert_array_equal(found.numpy(), wanted.numpy())
+
+
+def test_divmod_is_two_functions():
+    x = Tensor([7.0, -7.0], requires_grad=True)
+    for pair in (np.divmod(x, 2.0), divmod(np.array([7.0, -7.0]), x)):
+        quotient, rest = pair
+        assert quotient.requires_grad
+        assert rest.requires_grad
+
+
+def test_numpy_functions_have_gradients():
+    x = Tensor(A, requires_grad=True)
+    np.sum(np.tanh(x) * np.ones(3), axis=0).sum().backward()
+    np.testing.assert_allclose(x.grad, 1 - np.tanh(A) ** 2)
+
+
+# --- Refused, and why ---
+
+REFUSED = {
+    "no op": (lambda t: np.fft.fft(t), r"np\.fft\.fft has no op of ours, and would lose the gradient.*\.numpy\(\)"),
+    "no op for a method": (lambda t: np.add.reduceat(t, [0]), r"np\.add\.reduceat has no op of ours"),
+    "a setting": (lambda t: np.exp(t, dtype=np.float32), r"np\.exp: dtype= is not taken for a Tensor; ours takes"),
+    "a mask": (lambda t: np.exp(t, where=A > 1), r"np\.exp: where= is not taken"),
+    "a mask of a reduction": (lambda t: np.sum(t, where=A > 1), r"np\.sum: where= is not taken.*axis, keepdims"),
+    "an array to write to": (lambda t: np.exp(t, out=np.empty((2, 3))), r"np\.exp makes a new Tensor.*a = a \+ t"),
+    "an array that is changed": (lambda t: A.copy().__iadd__(t), r"np\.add makes a new Tensor"),
+    "a Tensor to write to": (lambda t: np.exp(A, out=t), r"np\.exp would write into a Tensor.*t\.assign"),
+    "a Tensor to copy to": (lambda t: np.copyto(t, A), r"np\.copyto would write into a Tensor"),
+    "a constant to write to": (lambda t: np.fill_diagonal(t.detach(), 1.0), r"np\.fill_diagonal would write into a"),
+    "a copy into an array": (lambda t: np.copyto(A.copy(), t), r"np\.copyto has no op of ours"),
+    "another order": (lambda t: np.reshape(t, -1, order="F"), r"np\.reshape: order= is not taken"),
+    "ends of a row": (lambda t: np.linspace(0, t, 3), r"linspace: stop is plain"),
+}
+
+
+@pytest.mark.parametrize("way", REFUSED)
+def test_what_cannot_be_done_is_refused_in_a_sentence(way):
+    act, message = REFUSED[way]
+    with pytest.raises(DTypeError, match=message):
+        act(Tensor(A, requires_grad=True))
+
+
+# --- Nothing to lose ---
+
+WHOLE = {np.gcd, np.lcm, np.left_shift, np.right_shift, np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert,
+         np.bincount, np.unravel_index, np.ravel_multi_index}  # fmt: skip
+ARGUMENTS = {
+    np.argpartition: (1,), np.isin: ([1.0],), np.searchsorted: (1.5,), np.digitize: (np.array([1.0, 2.0]),),
+    np.can_cast: (np.float64,), np.unravel_index: (10,), np.ravel_multi_index: (9,), np.matrix_transpose: (),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "question", sorted(numpy_protocol.QUESTIONS, key=lambda f: f.__name__), ids=lambda f: f.__name__
+)
+def test_a_question_is_answered_by_plain_numpy(question, tmp_path):
+    if question in (np.result_type, np.can_cast):
+        assert np.result_type(Tensor(A)) == np.float64
+        return
+    if question in (np.save, np.savez, np.savez_compressed, np.savetxt):
+        question(tmp_path / "a.npz", Tensor([1.0], requires_grad=True))
+        return
+    a = np.array([3, 1, 2]) if question in WHOLE else np.array([1.0, 0.0, 2.0])
+    a = np.diag(a) if question is np.linalg.matrix_rank else a
+    t = Tensor(a, requires_grad=a.dtype.kind == "f")
+    binary = isinstance(question, np.ufunc) and question.nin == 2
+    two = binary or question in (np.isclose, np.allclose, np.array_equal, np.array_equiv, np.shares_memory,
+                                 np.may_share_memory)  # fmt: skip
+    rest = (a[::-1].copy(),) if two else ARGUMENTS.get(question, ())
+    given, plain = ((t,), (a,)) if question is np.ravel_multi_index else (t, a)
+    found, wanted = question(given, *rest), question(plain, *rest)
+    for x, y in zip(values(found), values(wanted), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_a_constant_has_no_gradient_to_lose():
+    c = Tensor(A)
+    np.testing.assert_array_equal(np.fft.fft(c), np.fft.fft(A))
+    np.testing.assert_array_equal(np.add.reduceat(c, [0]), np.add.reduceat(A, [0]))
+    out = np.empty((2, 3))
+    np.copyto(out, c)
+    np.testing.assert_array_equal(out, A)
+
+
+def test_where_of_a_condition_alone_says_where_it_holds():
+    np.testing.assert_array_equal(np.where(Tensor([0.0, 2.0], requires_grad=True)), [[1]])
+
+
+@pytest.mark.parametrize("compare", [np.testing.assert_allclose, np.testing.assert_array_equal,
+                                     np.testing.assert_array_almost_equal])  # fmt: skip
+def test_numpys_assertions_take_tensors(compare):
+    x = Tensor(A, requires_grad=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for pair in ((x, A), (A, x), (x, x * 1.0)):
+            compare(*pair)
+        with pytest.raises(AssertionError):
+            compare(x, A + 1)
+    with pytest.raises(DTypeError):
+        np.asarray(x)

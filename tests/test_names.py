@@ -1,0 +1,123 @@
+"""Another library's names: what is said of each is true, a page lists them, and asking for them hides nothing."""
+
+import copy
+import inspect
+import pickle
+import re
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import Tensor, names
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tools import names_page
+
+PLACES = {"Tensor": Tensor([1.0]), "tg": tg, "tg.nn": tg.nn, "tg.nn.init": tg.nn.init, "tg.optim": tg.optim}
+
+
+@pytest.mark.parametrize("place", names.NAMES)
+def test_a_name_that_is_another_answers_with_the_one_here(place):
+    there = [name for name in names.NAMES[place] if hasattr(PLACES[place], name)]
+    assert set(there) <= {"parallel", "testing", "training"}  # which the tests import
+    for name in names.NAMES[place].keys() - set(there):
+        with pytest.raises(AttributeError) as caught:
+            getattr(PLACES[place], name)
+        here = names.NAMES[place][name].replace("`", "")
+        assert str(caught.value) in (f"{place} has no {name!r}: write {here}.", f"{place} has no {name!r}: {here}.")
+
+
+WHERE = {"t": Tensor([1.0]), "tg": tg, "nn": tg.nn, "np": np, "optim": tg.optim, "nn.init": tg.nn.init}
+
+
+@pytest.mark.parametrize("place", names.NAMES)
+def test_what_is_named_instead_exists(place):
+    code = [part for here in names.NAMES[place].values() for part in re.findall(r"`([^`]*)`", here)]
+    found = {each for part in code for each in re.findall(r"\b(t|tg|nn\.init|nn|np|optim)\.(\w+)", part)}
+    assert {(where, name) for where, name in found if not hasattr(WHERE[where], name)} == set()
+
+
+def test_the_page_has_these_tables():
+    page = names_page.PAGE.read_text()
+    assert names_page.filled(page) == page, "python -m tools.names_page writes it anew"
+
+
+def test_a_near_miss_names_the_nearest():
+    for place, near, meant in ((tg, "summ", "sum"), (tg.nn, "Linearr", "Linear"), (tg.optim, "SGDD", "SGD")):
+        with pytest.raises(AttributeError, match=f"has no '{near}'; did you mean '{meant}'"):
+            getattr(place, near)
+    for place in (tg, tg.nn, Tensor([1.0])):
+        with pytest.raises(AttributeError, match=r"has no|no attribute"):
+            _ = place.nothing_like_that
+        assert not hasattr(place, "__wrapped__")
+
+
+def test_what_is_missing_is_no_part_of_a_tensor():
+    t = Tensor([1.0], requires_grad=True)
+    assert {"sum", "shape", "grad"} < set(dir(t))
+    assert not set(dir(t)) & set(names.NAMES["Tensor"])
+    assert pickle.loads(pickle.dumps(t)).item() == copy.copy(t).item() == copy.deepcopy(t).item() == 1
+    with pytest.raises(AttributeError):
+        t.view = 1
+    assert "view" not in vars(Tensor)
+    assert "__getattr__" not in dir(Tensor)  # which would slow every op down
+    assert inspect.getmembers(t, inspect.isbuiltin) is not None
+
+
+# --- Keywords ---
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda t: tg.sum(t, dim=0), "sum() got an unexpected keyword argument 'dim': dim of PyTorch is axis here."),
+        (lambda t: t.mean(0, keepdim=True), "keepdim of PyTorch is keepdims here."),
+        (lambda t: tg.softmax(t, dim=0), "dim of PyTorch is axis here."),
+        (lambda t: tg.flip(t, dims=(0,)), "dims of PyTorch is axis here."),
+        (lambda t: tg.sum(t, nothing=0), "unexpected keyword argument 'nothing': it takes axis, keepdims."),
+        (lambda t: tg.sum(t, keepdims=True, axes=0), "unexpected keyword argument 'axes': it takes axis, keepdims."),
+    ],
+)
+def test_a_keyword_that_is_another_answers_with_the_one_here(call, said):
+    for t in (Tensor([[1.0]]), Tensor([[1.0]], requires_grad=True), np.ones((1, 1))):
+        if isinstance(t, Tensor) or call.__code__.co_names[0] == "tg":
+            with pytest.raises(TypeError, match=re.escape(said)):
+                call(t)
+
+
+# --- The same name with another meaning ---
+
+TWO, THREE = Tensor(np.zeros((2, 3))), Tensor(np.zeros((2, 3, 4)))
+TRAPS = {
+    "transpose of three": (
+        lambda: THREE.transpose(0, 1),
+        ShapeError,
+        r"of which there are 3.* write swapaxes\(0, 1\)\.",
+    ),
+    "transpose in place": (lambda: TWO.transpose(0, 1), ShapeError, r"swapaxes\(0, 1\); to leave both in place, trans"),
+    "transpose from the end": (lambda: TWO.transpose(-2, -1), ShapeError, r"write swapaxes\(-2, -1\)"),
+    "Tensor": (lambda: Tensor(2, 3), DTypeError, r"not 3: .* zeros\(\(2, 3\)\)"),
+    "zeros": (lambda: tg.zeros(2, 3), DTypeError, r"zeros: 3 is no dtype; the shape is one argument"),
+    "ones": (lambda: tg.ones(2, 3), DTypeError, r"ones: 3 is no dtype; the shape is one argument"),
+    "grad": (lambda: tg.grad(TWO, THREE), DTypeError, r"y\.backward\(\) leaves it in x\.grad"),
+    "value_and_grad": (lambda: tg.value_and_grad(TWO), DTypeError, r"the gradient is taken of a function"),
+}
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_where_two_meanings_could_be_confused_it_raises(trap):
+    act, error, message = TRAPS[trap]
+    with pytest.raises(error, match=message):
+        act()
+
+
+def test_an_order_of_the_axes_is_numpys():
+    a = np.arange(24.0).reshape(2, 3, 4)
+    t = Tensor(a)
+    for order in ((1, 0, 2), (0, 1, 2), (-1, 0, 1)):
+        np.testing.assert_array_equal(t.transpose(*order), a.transpose(*order))
+        np.testing.assert_array_equal(t.transpose(order), a.transpose(order))
+    np.testing.assert_array_equal(t[0].transpose(1, 0), a[0].transpose(1, 0))
+    np.testing.assert_array_equal(t[0].transpose((0, 1)), a[0])
+    np.testing.assert_array_equal(t[0].transpose([1, 0]), a[0].T)
+    assert t.transpose().shape == t.T.shape == (4, 3, 2)

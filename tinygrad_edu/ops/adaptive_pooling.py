@@ -1,0 +1,115 @@
+"""Adaptive pooling: into maps of a given size, by windows that cover the image as evenly as may be."""
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import values_of
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.joining import stack
+from tinygrad_edu.ops.pooling import max_pool2d
+from tinygrad_edu.ops.reduction import max, mean
+from tinygrad_edu.ops.resizing import means, resized, spans
+from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
+from tinygrad_edu.ops.windows import Size, batch_of, unbatched
+
+__all__ = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d"]
+
+Wanted = int | tuple[int | None, ...] | None
+
+
+def adaptive_avg_pool2d(x: Any, output_size: Wanted) -> Any:
+    """Return the means of windows that cover the images: (N, C, H, W) -> (N, C, rows, columns).
+
+    Row i of the result is made of the rows from floor(i H / rows) to ceil((i + 1) H / rows), and so are its columns.
+
+    Parameters
+    ----------
+    x : (N, C, H, W), or (C, H, W) of one image
+    output_size : int, or pair of int or None
+        None leaves a direction as it is.
+
+    Raises
+    ------
+    ShapeError
+        For anything else.
+    """
+    x, alone = batch_of("adaptive_avg_pool2d", "x", x, 4)
+    return unbatched(_means(x, _wanted("adaptive_avg_pool2d", output_size, x.shape[2:])), alone)
+
+
+def adaptive_avg_pool1d(x: Any, output_size: Wanted) -> Any:
+    """Return the means of windows that cover rows, as `adaptive_avg_pool2d`: (N, C, L) -> (N, C, columns)."""
+    x, alone = batch_of("adaptive_avg_pool1d", "x", x, 3)
+    wanted = _wanted("adaptive_avg_pool1d", output_size, x.shape[2:])
+    return unbatched(squeeze(_means(expand_dims(x, 2), (1, *wanted)), 2), alone)
+
+
+def adaptive_max_pool2d(x: Any, output_size: Wanted, return_indices: bool = False) -> Any:
+    """Return the greatest pixels of the windows of `adaptive_avg_pool2d`. Ties share the gradient.
+
+    With `return_indices` it returns their positions too, row by row in their images, of ties the first.
+    """
+    x, alone = batch_of("adaptive_max_pool2d", "x", x, 4)
+    out, indices = _greatest(x, _wanted("adaptive_max_pool2d", output_size, x.shape[2:]), return_indices)
+    out = unbatched(out, alone)
+    return (out, indices[0] if alone else indices) if return_indices else out
+
+
+def adaptive_max_pool1d(x: Any, output_size: Wanted, return_indices: bool = False) -> Any:
+    """Return the greatest elements of windows that cover rows, as `adaptive_max_pool2d`: (N, C, L) -> (N, C, columns).
+
+    (C, L) -> (C, columns) of one sample.
+    """
+    x, alone = batch_of("adaptive_max_pool1d", "x", x, 3)
+    wanted = _wanted("adaptive_max_pool1d", output_size, x.shape[2:])
+    out, indices = _greatest(expand_dims(x, 2), (1, *wanted), return_indices)
+    out = unbatched(squeeze(out, 2), alone)
+    return (out, indices[0, :, 0] if alone else indices[:, :, 0]) if return_indices else out
+
+
+def _wanted(name: str, output_size: Wanted, lengths: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the size of the result."""
+    given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * len(lengths)
+    if len(given) == 1:
+        given = (*given, *given)[: len(lengths)]
+    if len(given) != len(lengths) or any(n is not None and not _is_size(n) for n in given):
+        raise ShapeError(f"{name}: output_size is a whole number of at least 1, or one each way, not {output_size!r}.")
+    if 0 in lengths:
+        raise ShapeError(f"{name}: there is nothing to pool in images of {'x'.join(map(str, lengths))}.")
+    return tuple(length if n is None else int(n) for n, length in zip(given, lengths, strict=True))
+
+
+def _is_size(n: Any) -> bool:
+    return isinstance(n, int | np.integer) and bool(n >= 1)
+
+
+def _means(x: Any, size: Any) -> Any:
+    n, c, h, w = x.shape
+    rows, columns = size
+    if h % rows or w % columns:
+        return resized(x, [means(length, count) for length, count in zip((h, w), size, strict=True)])
+    return mean(reshape(x, (n, c, rows, h // rows, columns, w // columns)), (3, 5))
+
+
+def _greatest(x: Any, size: Any, return_indices: bool) -> tuple[Any, Any]:
+    """Return the greatest pixels, and their positions or None."""
+    h, w = x.shape[2:]
+    if not (h % size[0] or w % size[1]):
+        pooled = max_pool2d(x, (h // size[0], w // size[1]), return_indices=return_indices)
+        return pooled if return_indices else (pooled, None)
+    rows, columns = (list(zip(*spans(n, count), strict=True)) for n, count in zip((h, w), size, strict=True))
+    windows = [[x[:, :, a:b, left:right] for left, right in columns] for a, b in rows]
+    out = stack([stack([max(part, (2, 3)) for part in row], -1) for row in windows], -2)
+    return out, _positions(values_of(x), rows, columns) if return_indices else None
+
+
+def _positions(x: np.ndarray, rows: list[Size], columns: list[Size]) -> np.ndarray:
+    """Return where the first greatest pixel of each window is."""
+    out = np.empty((*x.shape[:2], len(rows), len(columns)), np.int64)
+    for i, (top, bottom) in enumerate(rows):
+        for j, (left, right) in enumerate(columns):
+            place = np.argmax(x[:, :, top:bottom, left:right].reshape(*x.shape[:2], -1), axis=-1)
+            down, across = np.divmod(place, right - left)
+            out[:, :, i, j] = (top + down) * x.shape[3] + left + across
+    return out

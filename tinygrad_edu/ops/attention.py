@@ -1,0 +1,127 @@
+"""Attention: for each query the mean of the values, weighted by how well their keys fit."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import values_of
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.ops.choosing import keep, where
+from tinygrad_edu.ops.classification import softmax
+from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
+from tinygrad_edu.ops.products import matmul
+from tinygrad_edu.ops.shape import broadcast_to, expand_dims, reshape, swapaxes
+
+__all__ = ["scaled_dot_product_attention"]
+
+
+def scaled_dot_product_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    rng: np.random.Generator | None = None,
+) -> Any:
+    """Return softmax(scale * query @ key.T + mask) @ value, the softmax over the keys.
+
+    Parameters
+    ----------
+    query : (..., L, E)
+    key, value : (..., S, E), (..., S, Ev)
+        The axes before the last two broadcast.
+    attn_mask : array_like, optional
+        Broadcasts to (..., L, S). Booleans say which keys a query sees; numbers are added to the scores. A query that
+        sees none, or adds -inf to all, gets 0, as in PyTorch.
+    dropout_p : float
+        The part of the weights to drop, less than 1; the rest are divided by 1 - p. It needs an `rng`.
+    is_causal : bool
+        Whether query i sees the keys 0 to i alone. Not together with a mask.
+    scale : float, optional
+        1 / sqrt(E) unless given.
+    enable_gqa : bool
+        Whether the heads of key and value, on the third axis from the end, each serve several heads of the query.
+    rng : numpy.random.Generator, optional
+        Draws what is dropped.
+
+    Returns
+    -------
+    (..., L, Ev)
+
+    Raises
+    ------
+    ShapeError, DTypeError, ValueError
+        Where shapes, mask or settings do not fit.
+    """
+    query, key, value = (x if hasattr(x, "dtype") else np.asarray(x) for x in (query, key, value))
+    _check_shapes(query.shape, key.shape, value.shape)
+    if enable_gqa:
+        key, value = _for_heads(key, query.shape), _for_heads(value, query.shape)
+    if is_causal:
+        attn_mask = _causal(attn_mask, query.shape[-2], key.shape[-2])
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+    # A factor on either side, so that the product stays in the range of float16.
+    scores = matmul(query * math.sqrt(abs(scale)), swapaxes(key, -1, -2) * math.copysign(math.sqrt(abs(scale)), scale))
+    weights = softmax(scores, -1) if attn_mask is None else _masked_softmax(scores, attn_mask)
+    return matmul(_dropped(weights, dropout_p, rng), value)
+
+
+def _check_shapes(query: tuple[int, ...], key: tuple[int, ...], value: tuple[int, ...]) -> None:
+    if min(len(query), len(key), len(value)) < 2 or query[-1] != key[-1] or key[-2] != value[-2]:
+        raise ShapeError(
+            f"scaled_dot_product_attention: query {query}, key {key} and value {value}; they need (..., L, E), "
+            f"(..., S, E) and (..., S, Ev)."
+        )
+
+
+def _for_heads(x: Any, query: tuple[int, ...]) -> Any:
+    """Repeat each head of keys or values for the heads of the query that it serves."""
+    if x.ndim < 3 or len(query) < 3 or query[-3] % x.shape[-3]:
+        raise ShapeError(
+            f"scaled_dot_product_attention: enable_gqa needs (..., heads, L, E), with heads of the query {query} that "
+            f"those of key and value, {x.shape}, divide."
+        )
+    *batch, heads, length, width = x.shape
+    each = broadcast_to(expand_dims(x, -3), (*batch, heads, query[-3] // heads, length, width))
+    return reshape(each, (*batch, query[-3], length, width))
+
+
+def _causal(attn_mask: Any, queries: int, keys: int) -> ndarray:
+    if attn_mask is not None:
+        raise ValueError("scaled_dot_product_attention: give either attn_mask or is_causal=True, and not both.")
+    return np.tri(queries, keys, dtype=bool)
+
+
+def _masked_softmax(scores: Any, mask: Any) -> Any:
+    """Return the softmax of what the mask leaves, and 0 where it leaves nothing."""
+    mask = mask if hasattr(mask, "dtype") else np.asarray(mask)
+    if mask.dtype.kind not in "bf":
+        raise DTypeError(
+            f"scaled_dot_product_attention: attn_mask is of booleans or of floating numbers, not {mask.dtype}."
+        )
+    if mask.dtype == bool:
+        seen = np.asarray(values_of(mask))
+        scores = where(seen, scores, -np.inf)
+    else:
+        scores = scores + mask
+    blind = np.all(np.equal(values_of(scores), -np.inf), axis=-1, keepdims=True)
+    if not blind.any():
+        return softmax(scores, -1)
+    return keep(softmax(where(blind, 0.0, scores), -1), ~blind)
+
+
+def _dropped(weights: Any, p: float, rng: np.random.Generator | None) -> Any:
+    if not 0 <= p < 1:
+        raise ValueError(f"scaled_dot_product_attention: dropout_p is at least 0 and less than 1, not {p!r}.")
+    if p == 0:
+        return weights
+    if rng is None:
+        raise ValueError(
+            "scaled_dot_product_attention: dropout_p needs an rng, a numpy.random.Generator, to draw from."
+        )
+    return dropout(weights, draw_bits(weights.size, p, rng), 1 / (1 - p), memory_order(values_of(weights)))

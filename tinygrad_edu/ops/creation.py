@@ -1,0 +1,428 @@
+"""Making tensors: of zeros and ones, of numbers in a row, and of random numbers that a Generator draws.
+
+The names and the parameters are NumPy's. What is not said to be of another dtype is float32, but for whole numbers in a
+row or drawn, which are int64. ``requires_grad=True`` makes a leaf, as it does in `Tensor`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from numpy.typing import DTypeLike
+
+from tinygrad_edu import _checks
+from tinygrad_edu.engine import Cell, Tensor, demand_shape, flag, leaf, real_numbers, values_of, wrap
+from tinygrad_edu.errors import DataError, DTypeError
+from tinygrad_edu.ops.arithmetic import add, astype, multiply, subtract
+from tinygrad_edu.ops.indexing import getitem
+
+__all__ = [
+    "arange",
+    "empty",
+    "empty_like",
+    "eye",
+    "full",
+    "full_like",
+    "geomspace",
+    "integers",
+    "linspace",
+    "logspace",
+    "normal",
+    "ones",
+    "ones_like",
+    "permutation",
+    "tri",
+    "uniform",
+    "zeros",
+    "zeros_like",
+]
+
+_Shape = int | Sequence[int]
+
+
+# --- Of one value ---
+
+
+def zeros(shape: _Shape, dtype: DTypeLike | None = None, *, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of zeros. The shape is one argument, ``zeros((2, 3))``, as in NumPy."""
+    return _tensor(np.zeros(shape, _dtype("zeros", dtype)), requires_grad)
+
+
+def ones(shape: _Shape, dtype: DTypeLike | None = None, *, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of ones. The shape is one argument, ``ones((2, 3))``, as in NumPy."""
+    return _tensor(np.ones(shape, _dtype("ones", dtype)), requires_grad)
+
+
+def empty(shape: _Shape, dtype: DTypeLike | None = None, *, requires_grad: bool = False) -> Tensor:
+    """Return a tensor of whatever is in its memory, to be written to. The shape is one argument."""
+    return _tensor(np.empty(shape, _dtype("empty", dtype)), requires_grad)
+
+
+def full(shape: _Shape, fill_value: Any, dtype: DTypeLike | None = None, *, requires_grad: bool = False) -> Tensor:
+    """Return a tensor that is full of `fill_value`, a number or an array that broadcasts to the shape.
+
+    The dtype is that of ``Tensor(fill_value)`` unless one is given: float32 of a Python number.
+    """
+    value = _fixed("full", "fill_value", fill_value)
+    return _tensor(np.full(shape, value, _dtype("full", dtype, Tensor(fill_value).dtype)), requires_grad)
+
+
+def zeros_like(
+    a: Any, dtype: DTypeLike | None = None, *, shape: _Shape | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Return zeros of the shape and the dtype of a Tensor or an array, unless others are given."""
+    like = _like("zeros_like", a)
+    return _tensor(np.zeros_like(like, _dtype("zeros_like", dtype, like.dtype), shape=shape), requires_grad)
+
+
+def ones_like(
+    a: Any, dtype: DTypeLike | None = None, *, shape: _Shape | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Return ones of the shape and the dtype of a Tensor or an array, unless others are given."""
+    like = _like("ones_like", a)
+    return _tensor(np.ones_like(like, _dtype("ones_like", dtype, like.dtype), shape=shape), requires_grad)
+
+
+def empty_like(
+    a: Any, dtype: DTypeLike | None = None, *, shape: _Shape | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Return whatever is in memory, in the shape and the dtype of a Tensor or an array, unless others are given."""
+    like = _like("empty_like", a)
+    return _tensor(np.empty_like(like, _dtype("empty_like", dtype, like.dtype), shape=shape), requires_grad)
+
+
+def full_like(
+    a: Any, fill_value: Any, dtype: DTypeLike | None = None, *, shape: _Shape | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Return a tensor full of `fill_value`, of the shape and the dtype of a Tensor or an array, as `zeros_like`."""
+    like, value = _like("full_like", a), _fixed("full_like", "fill_value", fill_value)
+    return _tensor(np.full_like(like, value, _dtype("full_like", dtype, like.dtype), shape=shape), requires_grad)
+
+
+def eye(
+    N: int, M: int | None = None, k: int = 0, dtype: DTypeLike | None = None, *, requires_grad: bool = False
+) -> Tensor:
+    """Return N rows of M (or N) columns, with ones on the k-th diagonal above the main one and zeros elsewhere."""
+    return _tensor(np.eye(N, M, k, _dtype("eye", dtype)), requires_grad)
+
+
+def tri(
+    N: int, M: int | None = None, k: int = 0, dtype: DTypeLike | None = None, *, requires_grad: bool = False
+) -> Tensor:
+    """Return N rows of M (or N) columns, with ones on and below the k-th diagonal and zeros above."""
+    return _tensor(np.tri(N, M, k, _dtype("tri", dtype)), requires_grad)
+
+
+# --- Of numbers in a row: computed in double precision, and rounded once ---
+
+
+def arange(
+    start: Any = None, stop: Any = None, step: Any = 1, dtype: DTypeLike | None = None, *, requires_grad: bool = False
+) -> Tensor:
+    """Return the numbers from `start` (0) up to `stop`, which is left out, in steps of `step`.
+
+    ``arange(stop)``, ``arange(start, stop)`` and ``arange(start, stop, step)``, as in NumPy.
+
+    Parameters
+    ----------
+    start, stop, step : numbers
+    dtype : dtype, optional
+        By default that of whole numbers in NumPy, int64; float32 as soon as one of the three is a float, or the dtype
+        of those that have one.
+
+    Examples
+    --------
+    >>> arange(3)
+    Tensor([0, 1, 2], shape=(3,), dtype=int64)
+    >>> arange(1.0, 2.0, 0.25)
+    Tensor([1.  , 1.25, 1.5 , 1.75], shape=(4,), dtype=float32)
+    """
+    if stop is None:
+        start, stop = None, start
+    if stop is None:
+        raise DTypeError("arange needs a stop: arange(stop), arange(start, stop) or arange(start, stop, step).")
+    given = [_fixed("arange", "start, stop and step", x) for x in (0 if start is None else start, stop, step)]
+    wanted = _dtype("arange", dtype, _float_of(*given))
+    if wanted.kind == "f":
+        given = [x if np.asarray(x).dtype.kind in "iu" else float(x) for x in given]
+        return _tensor(np.arange(*given).astype(wanted, copy=False), requires_grad)
+    return _tensor(np.arange(*given, dtype=None if dtype is None else wanted), requires_grad)
+
+
+def linspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
+    *,
+    requires_grad: bool = False,
+) -> Any:
+    """Return `num` numbers at equal distances from `start` to `stop`.
+
+    Parameters
+    ----------
+    start, stop : numbers or arrays
+        Of arrays, the numbers are in a new axis, at the position `axis` of the result.
+    num : int
+    endpoint : bool
+        Whether `stop` is the last of them; else it is the one after the last.
+    retstep : bool
+        Return the pair of the tensor and the distance.
+    dtype : dtype, optional
+        By default float32, or that of floating-point arrays that are given.
+    axis : int
+
+    Examples
+    --------
+    >>> linspace(0, 1, 5)
+    Tensor([0.  , 0.25, 0.5 , 0.75, 1.  ], shape=(5,), dtype=float32)
+    """
+    start, stop, wanted = _ends("linspace", start, stop, dtype)
+    values, step = np.linspace(start, stop, num, endpoint, retstep=True, axis=axis)
+    made = _tensor(_rounded(values, wanted), requires_grad)
+    return (made, step) if retstep else made
+
+
+def logspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    base: Any = 10.0,
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
+    *,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return `num` powers of `base`, whose exponents are at equal distances from `start` to `stop`; see `linspace`."""
+    start, stop, wanted = _ends("logspace", start, stop, dtype)
+    values = np.logspace(start, stop, num, endpoint, _fixed("logspace", "base", base), axis=axis)
+    return _tensor(values.astype(wanted, copy=False), requires_grad)
+
+
+def geomspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
+    *,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return `num` numbers from `start` to `stop`, each the same multiple of the one before; see `linspace`."""
+    start, stop, wanted = _ends("geomspace", start, stop, dtype)
+    values = np.geomspace(start, stop, num, endpoint, axis=axis)
+    return _tensor(values.astype(wanted, copy=False), requires_grad)
+
+
+# --- Of random numbers. Each call says which Generator draws: there is no hidden one, and so no seed to set ---
+
+
+def normal(
+    loc: Any = 0.0,
+    scale: Any = 1.0,
+    size: _Shape | None = None,
+    *,
+    rng: np.random.Generator,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return numbers drawn from the normal distribution of mean `loc` and standard deviation `scale`.
+
+    Parameters
+    ----------
+    loc, scale : numbers, arrays or Tensors
+        Where one of them is a Tensor that requires a gradient, the result is loc + scale * z of drawn z, and so has
+        the derivatives 1 and z.
+    size : int or tuple of int, optional
+        The shape; by default that of `loc` and `scale` broadcast together.
+    rng : numpy.random.Generator
+    dtype : dtype, optional
+        By default float32, or that of the floating-point arrays or Tensors that are given.
+
+    Raises
+    ------
+    DataError
+        For a negative `scale`.
+
+    Examples
+    --------
+    >>> normal(size=(2, 2), rng=np.random.default_rng(0)).shape
+    (2, 2)
+    """
+    loc, scale, wanted = *_parameters("normal", loc, scale), _dtype("normal", dtype, _float_of(loc, scale, 0.0))
+    if np.any(values_of(scale) < 0):
+        raise DataError(f"normal: scale is a standard deviation, and not negative; got {scale!r}.")
+    drawn = _drawn("normal", _checks.generator(rng).standard_normal, wanted, size, loc, scale)
+    return _placed("normal", drawn, loc, scale, requires_grad)
+
+
+def uniform(
+    low: Any = 0.0,
+    high: Any = 1.0,
+    size: _Shape | None = None,
+    *,
+    rng: np.random.Generator,
+    dtype: DTypeLike | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return numbers drawn evenly from [low, high).
+
+    Parameters
+    ----------
+    low, high : numbers, arrays or Tensors
+        Where one of them is a Tensor that requires a gradient, the result is low + (high - low) * u of drawn u, and so
+        has the derivatives 1 - u and u.
+    size, rng, dtype
+        As for `normal`.
+
+    Raises
+    ------
+    DataError
+        For a range that is not finite, or whose end is before its beginning.
+
+    Examples
+    --------
+    >>> uniform(2.0, 3.0, 4, rng=np.random.default_rng(0)).shape
+    (4,)
+    """
+    low, high, wanted = *_parameters("uniform", low, high), _dtype("uniform", dtype, _float_of(low, high, 0.0))
+    width = subtract(high, low)
+    if not np.all((values_of(width) >= 0) & np.isfinite(values_of(width))):
+        raise DataError(f"uniform: low and high are the ends of a finite range; got {low!r} and {high!r}.")
+    drawn = _drawn("uniform", _checks.generator(rng).random, wanted, size, low, high)
+    made = _placed("uniform", drawn, low, width, requires_grad)
+    below = np.nextafter(values_of(high), values_of(low), dtype=wanted)
+    np.minimum(made._data, below, out=made._data)  # of a narrow range, rounding reaches the end
+    return made
+
+
+def integers(
+    low: Any,
+    high: Any = None,
+    size: _Shape | None = None,
+    dtype: DTypeLike = np.int64,
+    endpoint: bool = False,
+    *,
+    rng: np.random.Generator,
+) -> Tensor:
+    """Return whole numbers drawn evenly from `low` up to `high`, which only `endpoint` includes; or from 0 up to `low`.
+
+    Examples
+    --------
+    >>> bool((integers(3, size=100, rng=np.random.default_rng(0)) < 3).all())
+    True
+    """
+    low, high = _fixed("integers", "low", low), None if high is None else _fixed("integers", "high", high)
+    kind: Any = _dtype("integers", dtype)
+    return _tensor(np.asarray(_checks.generator(rng).integers(low, high, size, kind, endpoint)), False)
+
+
+def permutation(x: Any, axis: int = 0, *, rng: np.random.Generator) -> Any:
+    """Return x in a random order along `axis`: a Tensor with its gradient, or an array. Of a number n, 0 to n - 1.
+
+    Examples
+    --------
+    >>> x = Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    >>> permutation(x, rng=np.random.default_rng(1)).sum().backward()
+    >>> x.grad.tolist()
+    [[1.0, 1.0], [1.0, 1.0]]
+    >>> sorted(permutation(3, rng=np.random.default_rng(0)).numpy().tolist())
+    [0, 1, 2]
+    """
+    draw = _checks.generator(rng).permutation
+    shape = np.shape(values_of(x))
+    if not shape:
+        return _tensor(
+            draw(_checks.whole_number("permutation of a number: it", np.asarray(values_of(x))[()], 0)), False
+        )
+    axis = np.lib.array_utils.normalize_axis_index(axis, len(shape))
+    return getitem(x, (*(slice(None),) * axis, draw(shape[axis])))
+
+
+# --- What they have in common ---
+
+
+def _tensor(array: ndarray, requires_grad: bool) -> Tensor:
+    """Make a Tensor of an array that nobody else has."""
+    return wrap(array, leaf(array) if flag("requires_grad", requires_grad) else None, Cell.new())
+
+
+def _dtype(where: str, dtype: Any, default: Any = np.float32) -> np.dtype[Any]:
+    """Return the dtype to make, or say that there can be no Tensor of it."""
+    if isinstance(dtype, int | np.integer) and not isinstance(dtype, bool):
+        raise DTypeError(f"{where}: {dtype} is no dtype; the shape is one argument, as in {where}((2, 3)).")
+    wanted = np.dtype(default if dtype is None else dtype).newbyteorder("=")
+    if wanted.kind not in "fiub":
+        raise DTypeError(f"{where}: a Tensor holds real numbers or booleans; this would be {wanted}.")
+    return wanted
+
+
+def _fixed(where: str, name: str, value: Any) -> Any:
+    """Return a value that no gradient flows to, as a number or an array."""
+    if isinstance(value, Tensor) and value.requires_grad:
+        raise DTypeError(
+            f"{where}: {name} is plain, and no gradient flows to it; this is a Tensor that requires one: detach() it."
+        )
+    return value if isinstance(value, int | float) else real_numbers(where, value)
+
+
+def _like(where: str, a: Any) -> ndarray:
+    """Return the array whose shape and dtype are meant; of a list, that of the Tensor it would become."""
+    array: ndarray = real_numbers(where, a if isinstance(a, Tensor | ndarray | np.generic) else Tensor(a))
+    return np.asarray(array)
+
+
+def _float_of(*given: Any) -> Any:
+    """Return the dtype of what is computed of these: whole, that of the arrays, or float32 of Python's floats."""
+    known = [x.dtype for x in given if hasattr(x, "dtype")]
+    floating = [dtype for dtype in known if dtype.kind == "f"]
+    if floating:
+        return np.result_type(*floating)
+    return np.float32 if any(isinstance(x, float) for x in given) else np.result_type(*known, np.int64)
+
+
+def _ends(where: str, start: Any, stop: Any, dtype: Any) -> tuple[Any, Any, np.dtype[Any]]:
+    """Return both ends in double precision, and the dtype of the numbers between them."""
+    ends = [_fixed(where, name, x) for name, x in (("start", start), ("stop", stop))]
+    start, stop = (np.asarray(x, np.float64) for x in ends)
+    return start, stop, _dtype(where, dtype, _float_of(*ends, 0.0))
+
+
+def _rounded(values: ndarray, dtype: np.dtype[Any]) -> ndarray:
+    """Cast, to whole numbers by rounding down, as NumPy does in `linspace`."""
+    return (np.floor(values) if dtype.kind in "iu" else values).astype(dtype, copy=False)
+
+
+def _parameters(where: str, *given: Any) -> tuple[Any, ...]:
+    """Return the parameters of a distribution: Tensors as they are, and all else as numbers and arrays."""
+    return tuple(x if isinstance(x, Tensor | int | float) else real_numbers(where, x) for x in given)
+
+
+def _drawn(where: str, draw: Any, dtype: np.dtype[Any], size: _Shape | None, *parameters: Any) -> ndarray:
+    """Draw numbers of a floating dtype, in the shape asked for or in that of the parameters."""
+    if dtype.kind != "f":
+        raise DTypeError(f"{where} draws floating-point numbers, not {dtype}; use .astype for another dtype.")
+    shape = np.broadcast_shapes(*(np.shape(values_of(x)) for x in parameters)) if size is None else size
+    native = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
+    return np.asarray(draw(shape, dtype=native)).astype(dtype, copy=False)
+
+
+def _placed(where: str, drawn: ndarray, begin: Any, width: Any, requires_grad: bool) -> Tensor:
+    """Return begin + width * drawn: of plain numbers in the memory that was drawn, of Tensors recorded."""
+    if not isinstance(begin, Tensor) and not isinstance(width, Tensor):
+        demand_shape(where, np.broadcast_shapes(drawn.shape, np.shape(begin), np.shape(width)), drawn.shape)
+        drawn *= np.asarray(width, drawn.dtype)
+        drawn += np.asarray(begin, drawn.dtype)
+        return _tensor(drawn, requires_grad)
+    made = add(begin, multiply(width, _tensor(drawn, False)))
+    demand_shape(where, made.shape, drawn.shape)
+    made = made if made.dtype == drawn.dtype else astype(made, drawn.dtype)
+    if flag("requires_grad", requires_grad):
+        made.requires_grad = made.requires_grad or requires_grad
+    return made

@@ -1,0 +1,73 @@
+"""Embedding: rows of a table by their numbers, and the transpose, which adds rows up where they came from."""
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Array, op, values_of
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.ops.choosing import where
+
+__all__ = ["embedding"]
+
+
+@op
+def rows_at(weight: Array, /, indices: Array) -> Array:
+    """Return the rows of a table by their numbers: (V, D), (...) -> (..., D)."""
+    return np.take(weight, indices, axis=0)
+
+
+@op
+def rows_added(rows: Array, /, indices: Array, count: int) -> Array:
+    """Add rows up in a table of `count`, each where its number says: (..., D), (...) -> (count, D).
+
+    In the order of their numbers, the rows of each are one piece; a sum of pieces is much faster than one row after
+    the other.
+    """
+    rows, numbers = rows.reshape(indices.size, rows.shape[-1]), indices.ravel()
+    out = np.zeros((count, rows.shape[-1]), rows.dtype)
+    if numbers.size:
+        order = np.argsort(numbers, kind="stable")
+        ordered = numbers[order]
+        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+        out[ordered[starts]] = np.add.reduceat(rows[order], starts, axis=0)
+    return out
+
+
+rows_at.vjps(weight=lambda g, indices, weight_shape: rows_added(g, indices, weight_shape[0]))
+rows_added.vjps(rows=lambda g, indices: rows_at(g, indices))
+
+
+def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
+    """Return the rows of a table by their numbers: (...), (V, D) -> (..., D). A row taken twice gets both gradients.
+
+    Parameters
+    ----------
+    indices : (...) integer
+        Each in [0, V).
+    weight : (V, D)
+    padding_idx : int, optional
+        The number of a row, from either end, that gets no gradient.
+
+    Raises
+    ------
+    DTypeError, ShapeError, IndexError
+        For indices that are no whole numbers, a table without two axes, numbers out of range.
+    """
+    places = np.asarray(values_of(indices))
+    if places.dtype.kind not in "iu" and places.size:
+        raise DTypeError(f"embedding: indices are whole numbers, not {places.dtype}.")
+    if len(np.shape(weight)) != 2:
+        raise ShapeError(f"embedding: weight has the axes (V, D), and this has the shape {np.shape(weight)}.")
+    count = np.shape(weight)[0]
+    if places.size and not (places.min() >= 0 and places.max() < count):
+        raise IndexError(
+            f"embedding: indices from {places.min()} to {places.max()}, and the table has the rows 0 to {count - 1}."
+        )
+    if padding_idx is not None and not -count <= padding_idx < count:
+        raise IndexError(f"embedding: padding_idx {padding_idx} is not in a table with {count} rows.")
+    places = places.astype(np.intp)
+    rows = rows_at(weight, places)
+    if padding_idx is None:
+        return rows
+    return where((places == padding_idx % count)[..., None], values_of(rows), rows)

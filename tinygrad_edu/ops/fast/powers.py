@@ -1,0 +1,43 @@
+"""Powers of arrays by small whole numbers, as products: NumPy's own takes five hundred times as long for x ** 3."""
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+# NumPy knows the exponents between -1 and 2 itself, and beyond 8 the roundings of the products add up.
+_PRODUCTS = frozenset({-8, -7, -6, -5, -4, -3, -2, 3, 4, 5, 6, 7, 8})
+
+
+def plain_raised(x: Any, y: Any) -> Any:
+    """Return x ** y."""
+    # NumPy's scalars have a power of their own, which may differ from that of arrays in the last digit.
+    return np.asarray(x) ** y if isinstance(x, np.generic) else x**y
+
+
+def raised(x: Any, y: Any) -> Any:
+    """Return `plain_raised`; of floating-point numbers and a small whole exponent, as a product."""
+    if x.__class__ is not ndarray:
+        return plain_raised(x, y)
+    n = y
+    if y.__class__ is not int and y.__class__ is not float:
+        if y.ndim or np.result_type(x.dtype, y) != x.dtype:
+            return x**y
+        n = y.item()
+    if n in _PRODUCTS and x.dtype.kind == "f":
+        return _product(x, int(n))
+    return x**y
+
+
+def _product(x: ndarray, n: int) -> Any:
+    """Multiply x with itself, in as few steps as the binary digits of n allow."""
+    if x.dtype == np.float16:  # rounded once, as NumPy's power is
+        return _product(x.astype(np.float32), n).astype(np.float16)
+    if n < 0:
+        x, n = np.reciprocal(x), -n  # before: the power itself may be too large, and 1 / x is not
+    out = x if n & 1 else None
+    while n := n >> 1:
+        x = x * x
+        if n & 1:
+            out = x if out is None else out * x
+    return out

@@ -1,0 +1,89 @@
+"""The logistic function and its kin: sigmoid, its logarithm, its inverse and its integral, without overflow."""
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Array, Operand, op
+from tinygrad_edu.ops.choosing import keep, where
+
+__all__ = ["logaddexp", "logit", "logsigmoid", "sigmoid", "softplus"]
+
+
+@op
+def sigmoid(x: Array) -> Array:
+    """Return 1 / (1 + exp(-x)), without overflow at either end."""
+    e = np.exp(-1.0 * np.abs(x))  # not -np.abs(x), which wraps around for unsigned numbers
+    return np.where(np.greater_equal(x, 0), 1, e) / (1 + e)
+
+
+sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
+
+
+@op
+def logsigmoid(x: Array) -> Array:
+    """Return log(sigmoid(x)), with all its digits at both ends."""
+    return np.negative(np.logaddexp(0, -1.0 * np.asarray(x)))
+
+
+logsigmoid.vjps(x=lambda g, x: g * sigmoid(-x))
+
+
+@op
+def logit(x: Array, /, eps: float | None = None) -> Array:
+    """Return log(x / (1 - x)), of which `sigmoid` is the inverse.
+
+    Parameters
+    ----------
+    x : array_like
+        Probabilities; of what is not between 0 and 1, the value and the derivative are NaN.
+    eps : float, optional
+        Hold x between eps and 1 - eps first. The derivative is 0 outside of that, as in PyTorch.
+    """
+    p = np.asarray(x) * 1.0 if eps is None else np.clip(x, eps, 1.0 - eps)
+    central = np.abs(p - 0.5) < 0.25  # there log(x / (1 - x)) is small, and p / (1 - p) rounded near 1
+    return np.where(central, 2 * np.arctanh(np.where(central, 2 * p - 1, 0)), np.log(p / (1 - p)))
+
+
+def _logit_x(g: Any, x: Any, eps: float | None) -> Any:
+    low, high = (0.0, 1.0) if eps is None else (eps, 1.0 - eps)
+    inside = (x >= low) & (x <= high)
+    p = where(inside, x, np.nan if eps is None else 0.5)
+    slope = g / (p * (1 - p))
+    return slope if eps is None else keep(slope, inside)
+
+
+logit.vjps(x=_logit_x)
+
+
+@op
+def softplus(x: Array, /, beta: float = 1.0, threshold: float = 20.0) -> Array:
+    """Return log(1 + exp(beta * x)) / beta, a smooth relu; where beta * x is above `threshold`, x itself.
+
+    Parameters
+    ----------
+    x : array_like
+    beta : float
+        The greater, the sharper is the bend at 0.
+    threshold : float
+        Beyond it the derivative is 1. At PyTorch's 20 the value jumps by 2e-9.
+    """
+    scaled = np.multiply(x, beta)
+    return np.where(scaled > threshold, x, np.logaddexp(0, scaled) / beta)
+
+
+def _softplus_x(g: Any, x: Any, beta: float, threshold: float) -> Any:
+    scaled = beta * x
+    return g * where(scaled > threshold, 1.0, sigmoid(scaled))
+
+
+softplus.vjps(x=_softplus_x)
+
+
+@op(broadcasts=True)
+def logaddexp(x: Operand, y: Operand) -> Array:
+    """Return log(exp(x) + exp(y)), without overflow."""
+    return np.logaddexp(x, y)
+
+
+logaddexp.vjps(x=lambda g, x, y: g * sigmoid(x - y), y=lambda g, x, y: g * sigmoid(y - x))

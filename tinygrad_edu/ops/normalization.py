@@ -1,0 +1,332 @@
+"""Normalization: to a mean of 0 and a variance of 1, over some axes; to a length of 1; and the distances of vectors."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Array, op, values_of
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.ops.arithmetic import abs, astype, sign
+from tinygrad_edu.ops.choosing import clip, keep
+from tinygrad_edu.ops.padding import pad
+from tinygrad_edu.ops.pooling import avg_pool2d
+from tinygrad_edu.ops.powers import power, sqrt, square
+from tinygrad_edu.ops.reduction import in_equal_parts, mean, sum, var
+from tinygrad_edu.ops.shape import broadcast_to, reshape
+
+__all__ = [
+    "batch_norm", "cosine_similarity", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize",
+    "pairwise_distance", "rms_norm",
+]  # fmt: skip
+
+Axes = int | tuple[int, ...]
+
+# --- To a mean of 0 and a variance of 1 ---
+
+
+@op
+def standardize(x: Array, /, axis: Axes, eps: float) -> Array:
+    """Return (x - mean) / sqrt(variance + eps), the two over `axis`."""
+    wide = x.astype(np.float32) if x.dtype == np.float16 else x
+    deviation = wide - np.mean(wide, axis, keepdims=True)
+    variance = np.mean(np.square(deviation), axis, keepdims=True)
+    return np.divide(deviation, np.sqrt(variance + eps)).astype(x.dtype if x.dtype.kind == "f" else None, copy=False)
+
+
+def _standardize_x(g: Any, x: Any, out: Any, axis: Axes, eps: float) -> Any:
+    if g.dtype == np.float16:
+        g, x, out = (astype(a, np.float32) for a in (g, x, out))
+        return astype(_standardize_x(g, x, out, axis, eps), np.float16)
+    # The result does not change with the mean, and, but for eps, not with the variance of x.
+    change = g - mean(g, axis, True) - out * mean(g * out, axis, True)
+    return change / sqrt(var(x, axis, keepdims=True) + eps)
+
+
+standardize.vjps(x=_standardize_x)
+
+
+def _numbers(x: Any) -> Any:
+    """Return an array or Tensor."""
+    return x if hasattr(x, "dtype") else np.asarray(x)
+
+
+def _last_axes(name: str, x: Any, normalized_shape: int | Sequence[int], **affine: Any) -> tuple[int, ...]:
+    """Return the last axes of x, which are to have that shape; and so are the weight and the bias."""
+    shape = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+    if not shape or x.shape[-len(shape) :] != tuple(shape):
+        raise ShapeError(f"{name}: normalized_shape {tuple(shape)} is not that of the last axes of x, {x.shape}.")
+    for what, value in affine.items():
+        if value is not None and np.shape(value) != tuple(shape):
+            raise ShapeError(f"{name}: {what} of shape {np.shape(value)}; it needs {tuple(shape)}.")
+    return tuple(range(-len(shape), 0))
+
+
+def _scaled(x: Any, weight: Any, bias: Any) -> Any:
+    x = x if weight is None else x * weight
+    return x if bias is None else x + bias
+
+
+def _by_channel(name: str, x: Any, **values: Any) -> list[Any]:
+    """Return values of the channels (C,) in the shape in which they broadcast to x, (N, C, ...); None as None."""
+    if x.ndim < 2:
+        raise ShapeError(f"{name}: x needs the axes (N, C, ...), and has the shape {x.shape}.")
+    for what, value in values.items():
+        if value is not None and np.shape(value) != x.shape[1:2]:
+            raise ShapeError(f"{name}: {what} of shape {np.shape(value)} for {x.shape[1]} channels.")
+    shape = (x.shape[1], *[1] * (x.ndim - 2))
+    return [None if value is None else reshape(value, shape) for value in values.values()]
+
+
+def layer_norm(
+    x: Any, normalized_shape: int | Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Any:
+    """Return x with a mean of 0 and a variance of 1 over its last axes, times a weight, plus a bias.
+
+    Parameters
+    ----------
+    x : (..., *normalized_shape)
+    normalized_shape : int or sequence of int
+    weight, bias : (*normalized_shape), optional
+    eps : float
+        What is added to the variance.
+
+    Raises
+    ------
+    ShapeError
+        Where the shapes do not fit.
+    """
+    x = _numbers(x)
+    axes = _last_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
+    return _scaled(standardize(x, axes, eps), weight, bias)
+
+
+def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
+    """Return x divided by the root of the mean of its squares over its last axes, times a weight.
+
+    `eps`, which is added to the mean, is the rounding of the dtype unless given; the shapes are those of `layer_norm`.
+    """
+    x = _numbers(x)
+    axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
+    eps = float(np.finfo(x.dtype if x.dtype.kind == "f" else np.float32).eps) if eps is None else eps
+    return _scaled(_over_root_mean_square(x, axes, eps), weight, None)
+
+
+def _over_root_mean_square(x: Any, axis: Axes, eps: float) -> Any:
+    if x.dtype == np.float16:
+        return astype(_over_root_mean_square(astype(x, np.float32), axis, eps), np.float16)
+    return x / sqrt(mean(square(x), axis, True) + eps)
+
+
+def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    """Return x with a mean of 0 and a variance of 1 over groups of channels, times a weight, plus a bias.
+
+    Parameters
+    ----------
+    x : (N, C, ...)
+    num_groups : int
+        Divides C.
+    weight, bias : (C,), optional
+    eps : float
+        What is added to the variance.
+
+    Raises
+    ------
+    ShapeError
+        Where the shapes do not fit.
+    """
+    x = _numbers(x)
+    weight, bias = _by_channel("group_norm", x, weight=weight, bias=bias)
+    n, c = x.shape[:2]
+    if num_groups < 1 or c % num_groups:
+        raise ShapeError(f"group_norm: {c} channels in {num_groups} groups: num_groups must divide the channels.")
+    rows = reshape(x, (n, num_groups, c // num_groups * math.prod(x.shape[2:])))
+    return _scaled(reshape(standardize(rows, 2, eps), x.shape), weight, bias)
+
+
+def batch_norm(
+    x: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """Return x with a mean of 0 and a variance of 1 in each channel, times a weight, plus a bias.
+
+    In training the mean and the variance are those of the batch; the running ones, unless they are None, move towards
+    them in place, by a part of `momentum` and with the unbiased variance. Otherwise the running ones are taken.
+
+    Parameters
+    ----------
+    x : (N, C, ...)
+    running_mean, running_var : (C,) arrays, or Tensors that require no gradient; or None in training
+    weight, bias : (C,), optional
+    training : bool
+    momentum, eps : float
+        `eps` is added to the variance.
+
+    Raises
+    ------
+    ShapeError, DTypeError, ValueError
+        Where the shapes do not fit, a running value requires a gradient, or none is given where it is taken.
+    """
+    x = _numbers(x)
+    _check_running("batch_norm", x, running_mean, running_var, training)
+    weight, bias = _by_channel("batch_norm", x, weight=weight, bias=bias)
+    axes = (0, *range(2, x.ndim))
+    if not training:
+        return _scaled(_by_running(x, running_mean, running_var, eps), weight, bias)
+    if x.size == x.shape[1]:
+        raise ShapeError(f"batch_norm: in training a channel needs more than one value, and x has the shape {x.shape}.")
+    _update(x, axes, running_mean, running_var, momentum)
+    return _scaled(standardize(x, axes, eps), weight, bias)
+
+
+def instance_norm(
+    x: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """Return x with a mean of 0 and a variance of 1 in each channel of each sample, times a weight, plus a bias.
+
+    As `batch_norm` of each sample alone: with `use_input_stats` as in training, where the running mean and variance
+    move towards the means of those of the samples; without it by the running ones.
+    """
+    x = _numbers(x)
+    _check_running("instance_norm", x, running_mean, running_var, use_input_stats)
+    weight, bias = _by_channel("instance_norm", x, weight=weight, bias=bias)
+    axes = tuple(range(2, x.ndim))
+    if not use_input_stats:
+        return _scaled(_by_running(x, running_mean, running_var, eps), weight, bias)
+    if math.prod(x.shape[2:]) == 1 or not axes:
+        raise ShapeError(f"instance_norm: a channel needs more than one value, and x has the shape {x.shape}.")
+    _update(x, axes, running_mean, running_var, momentum)
+    return _scaled(standardize(x, axes, eps), weight, bias)
+
+
+def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_input: bool) -> None:
+    for what, value in (("running_mean", running_mean), ("running_var", running_var)):
+        if value is None and not from_input:
+            raise ValueError(f"{name}: {what} is None, and is needed where the statistics are not those of x.")
+        if getattr(value, "requires_grad", False):
+            raise DTypeError(f"{name}: {what} requires a gradient, and none flows to it: detach() it.")
+        if value is not None and np.shape(value) != x.shape[1:2]:
+            raise ShapeError(f"{name}: {what} of shape {np.shape(value)} for x of shape {x.shape}.")
+
+
+def _by_running(x: Any, running_mean: Any, running_var: Any, eps: float) -> Any:
+    dtype = x.dtype if x.dtype.kind == "f" else np.float32
+    middle, spread = _by_channel(
+        "", x, mean=np.asarray(values_of(running_mean)), var=np.asarray(values_of(running_var))
+    )
+    return (x - middle.astype(dtype)) / np.sqrt(spread + eps).astype(dtype)
+
+
+def _update(x: Any, axes: tuple[int, ...], running_mean: Any, running_var: Any, momentum: float) -> None:
+    """Move the running statistics towards those of x over `axes`, averaged over the samples where these are left."""
+    values = np.asarray(values_of(x))
+    values = values.astype(np.float32) if values.dtype == np.float16 else values
+    others = tuple(range(values.ndim - len(axes) - 1))  # the samples, unless they are among the axes
+    found = (running_mean, values.mean(axes)), (running_var, values.var(axes, ddof=1))
+    for running, new in found:
+        if running is not None:
+            running[...] = (1 - momentum) * np.asarray(values_of(running)) + momentum * new.mean(others)
+
+
+def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
+    """Return x / (k + alpha * the mean of the squares of `size` channels around) ** beta: (N, C, ...), the same shape.
+
+    Channels beyond the first and the last count as 0. Of an even size, the extra channel is before.
+    """
+    x = _numbers(x)
+    if x.ndim < 3 or size < 1:
+        raise ShapeError(f"local_response_norm: x needs the axes (N, C, ...), and has {x.shape}; size is {size}.")
+    n, c = x.shape[:2]
+    squares = reshape(square(x), (n, 1, c, math.prod(x.shape[2:])))
+    around = avg_pool2d(pad(squares, ((0, 0), (0, 0), (size // 2, (size - 1) // 2), (0, 0))), (size, 1), 1)
+    return x / power(reshape(around, x.shape) * alpha + k, beta)
+
+
+# --- To a length of 1 ---
+
+
+@op
+def p_norm(x: Array, /, p: float, axis: Axes) -> Array:
+    """Return sum(|x| ** p) ** (1 / p) over `axis`, keeping it; for p = inf, -inf and 0 its limits, as in NumPy.
+
+    Without overflow: the greatest element is divided out first, as the power of 2 below it, which rounds nothing.
+    """
+    size = np.abs(x)
+    if p == 0:
+        return np.count_nonzero(size, axis, keepdims=True).astype(size.dtype)
+    if p in (np.inf, -np.inf):
+        return (np.max if p > 0 else np.min)(size, axis, keepdims=True)
+    top = np.max(size, axis, keepdims=True, initial=0)
+    scale = np.ldexp(np.ones_like(top), np.where(np.isfinite(top) & (top > 0), np.frexp(top)[1] - 1, 0))
+    total = np.sum(np.square(size / scale) if p == 2 else (size / scale) ** p, axis, keepdims=True)
+    return np.asarray(scale * (np.sqrt(total) if p == 2 else total if p == 1 else total ** (1 / p)))
+
+
+def _p_norm_x(g: Any, x: Any, out: Any, p: float, axis: Axes) -> Any:
+    if p == 0:
+        return np.zeros(x.shape, x.dtype)
+    if p in (np.inf, -np.inf):
+        attained = abs(x) == out
+        return in_equal_parts(keep(g, attained), np.count_nonzero(values_of(attained), axis, keepdims=True)) * sign(x)
+    if p == 1:
+        return g * sign(x)
+    length = _but_zero(out)
+    if p == 2:
+        return g * keep(x / length, out != 0)
+    part = power(_but_zero(abs(x) / length), p - 1)
+    return g * keep(sign(x) * part, (out != 0) & (x != 0))
+
+
+def _but_zero(x: Any) -> Any:
+    """Return x with 1 for 0: what it then makes is left out."""
+    return x + (x == 0)
+
+
+p_norm.vjps(x=_p_norm_x)
+
+
+def normalize(x: Any, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Any:
+    """Return x divided by its p-norm over `axis`, or by `eps` where that is greater. At 0 the norm has the slope 0."""
+    x = _numbers(x)
+    if x.dtype == np.float16:  # in which eps is 0
+        return astype(normalize(astype(x, np.float32), p, axis, eps), np.float16)
+    return x / clip(p_norm(x, p, _one_or_tuple(axis)), eps)
+
+
+def _one_or_tuple(axis: Any) -> Any:
+    return tuple(axis) if isinstance(axis, list) else axis
+
+
+def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any:
+    """Return the cosine of the angle between vectors along `axis`: their product, each with the length 1.
+
+    The shapes broadcast; a length less than `eps` counts as `eps`.
+    """
+    x1, x2 = _numbers(x1), _numbers(x2)
+    shape = np.broadcast_shapes(x1.shape, x2.shape)
+    if not -len(shape) <= axis < len(shape):
+        raise ShapeError(f"cosine_similarity: axis {axis} of vectors {x1.shape} and {x2.shape}.")
+    last = axis - len(shape) if axis >= 0 else axis  # counted from the last, it is the same of both
+    whole = (x if x.shape[last:][:1] == (shape[last],) else broadcast_to(x, shape) for x in (x1, x2))
+    unit1, unit2 = (normalize(x, 2.0, last, eps) for x in whole)
+    return sum(unit1 * unit2, last)
+
+
+def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False) -> Any:
+    """Return the p-norm of x1 - x2 + eps over the last axis. The shapes broadcast."""
+    distance = p_norm(_numbers(x1) - _numbers(x2) + eps, p, -1)
+    return distance if keepdims else reshape(distance, distance.shape[:-1])

@@ -1,0 +1,87 @@
+"""Padding: an array surrounded by a constant, or by what it holds itself, continued in one of several ways."""
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from numpy.lib.array_utils import normalize_axis_index
+
+from tinygrad_edu.engine import Array, op, values_of
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.repeating import picked
+from tinygrad_edu.ops.shape import identity, shaped
+
+__all__ = ["pad"]
+
+MODES = ("edge", "reflect", "symmetric", "wrap")
+
+
+@op
+def surround(x: Array, /, pad_width: Any, constant_values: Any) -> Array:
+    """Return x surrounded by constants; the settings are those of `pad`."""
+    return np.pad(x, pad_width, constant_values=constant_values)
+
+
+def _core(pad_width: Any, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    widths = _widths(pad_width, len(shape))
+    return tuple(slice(int(before), int(before) + n) for (before, _), n in zip(widths, shape, strict=True))
+
+
+surround.vjps(x=lambda g, x_shape, pad_width: g[_core(pad_width, x_shape)])
+
+
+def _widths(pad_width: Any, ndim: int) -> ndarray:
+    """Return for each axis the widths before and after it."""
+    if isinstance(pad_width, dict):  # by axis; the others have no border
+        by_axis = {normalize_axis_index(axis, ndim): width for axis, width in pad_width.items()}
+        pad_width = [np.broadcast_to(by_axis.get(axis, 0), 2) for axis in range(ndim)]
+    return np.broadcast_to(pad_width, (ndim, 2))
+
+
+def pad(
+    x: Any, /, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0, reflect_type: str = "even"
+) -> Any:
+    """Return x with a border around it.
+
+    Parameters
+    ----------
+    x : array_like
+    pad_width : int, pair, sequence of pairs, or dict
+        How wide: on all sides; before and after, along each axis; a pair (before, after) for each axis; or by axis an
+        int or a pair.
+    mode : str
+        What the border holds: "constant"; "edge", the element at the edge; "reflect", x reflected at its outermost
+        elements; "symmetric", x reflected at its edges, so that these are there twice; "wrap", x from its other end.
+        Where it is wider than x, this goes on.
+    constant_values : number, pair, or sequence of pairs
+        For the mode "constant", in the forms of `pad_width`. No gradient flows to them.
+    reflect_type : str
+        "even". NumPy's "odd" is refused: it holds differences, and no copies of elements.
+
+    Raises
+    ------
+    ValueError
+        For another mode: NumPy's others hold no copies of elements, and have no derivative here.
+    ShapeError
+        If x is empty along an axis whose border shall hold its elements.
+    """
+    if mode == "constant":
+        return surround(x, pad_width, constant_values)
+    if mode not in MODES:
+        raise ValueError(f"pad has the modes constant, {', '.join(MODES)}; not {mode!r}.")
+    if reflect_type != "even":
+        raise ValueError(f"pad reflects with the reflect_type even; not {reflect_type!r}.")
+    if np.any(constant_values):
+        raise ValueError(f"pad: constant_values are for the mode constant, and the mode is {mode}.")
+    x = shaped(x)
+    borders = [(axis, widths) for axis, widths in enumerate(_widths(values_of(pad_width), x.ndim)) if widths.any()]
+    for axis, widths in borders:
+        x = picked(x, _positions(x.shape, axis, widths, mode), axis)
+    return x if borders else identity(x)
+
+
+def _positions(shape: tuple[int, ...], axis: int, widths: ndarray, mode: Any) -> ndarray:
+    """Return where along an axis each element of the padded array comes from."""
+    if not shape[axis]:
+        raise ShapeError(f"pad: axis {axis} of shape {shape} is empty and has nothing to fill a border with: {mode}.")
+    return np.pad(np.arange(shape[axis]), widths, mode)

@@ -1,0 +1,261 @@
+"""Resizing images: interpolation, pooling into a given size, and channels that become pixels and pixels channels.
+
+Interpolation treats one axis after the other. Along each, an element of the result is a weighted sum of a few elements
+of the input: a table says which, and with what weights.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import Array, op
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.arithmetic import astype
+from tinygrad_edu.ops.shape import reshape, transpose
+
+__all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
+
+
+@op
+def resample(x: Array, /, index: Array, weights: Array, axis: int) -> Array:
+    """Return the sums, over k, of weights[k, i] * x[index[k, i]] along `axis`; both tables have a row for each k.
+
+    A weight of 0 takes nothing, not even of an infinity.
+    """
+    out, result, x = _blank(x, axis, index.shape[1], weights)
+    for places, factors in zip(index, _in_dtype(weights, x.dtype), strict=True):
+        met = np.flatnonzero(factors)
+        out[met] += x[places[met]] * factors[met].reshape(-1, *[1] * (x.ndim - 1))
+    return result
+
+
+@op
+def resample_back(y: Array, /, index: Array, weights: Array, axis: int, length: int) -> Array:
+    """Add each element of y up to where `resample` took it from, of an axis of that length: its transpose."""
+    out, result, y = _blank(y, axis, length, weights)
+    for places, factors in zip(index, _in_dtype(weights, y.dtype), strict=True):
+        for i in np.flatnonzero(factors):
+            out[places[i]] += y[i] * factors[i]
+    return result
+
+
+resample.vjps(x=lambda g, x_shape, index, weights, axis: resample_back(g, index, weights, axis, x_shape[axis]))
+resample_back.vjps(y=lambda g, index, weights, axis: resample(g, index, weights, axis))
+
+
+def _blank(x: Any, axis: int, length: int, weights: ndarray) -> tuple[ndarray, ndarray, ndarray]:
+    """Return zeros like x with another length along `axis`, in the same order of memory; `axis` first, and as it is.
+
+    And x itself, with `axis` first.
+    """
+    x = np.asarray(x)
+    shape = list(x.shape)
+    shape[axis] = length
+    result = np.zeros_like(x, np.result_type(x, _in_dtype(weights, x.dtype)), shape=shape)
+    return np.moveaxis(result, axis, 0), result, np.moveaxis(x, axis, 0)
+
+
+def _in_dtype(weights: ndarray, dtype: Any) -> ndarray:
+    """Return weights in the dtype of what they multiply; of whole numbers as they are."""
+    return weights.astype(dtype, copy=False) if dtype.kind == "f" else weights
+
+
+# --- Interpolation: the tables ---
+
+
+class Table(NamedTuple):
+    """Which elements along an axis an element of the result is made of, and with what weights: (taps, length) each."""
+
+    places: ndarray
+    weights: ndarray
+
+
+# By mode, how many axes of the image it is for (0: any).
+_MODES = {"nearest": 0, "nearest-exact": 0, "area": 0, "linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+
+
+def _table(mode: str, length: int, size: int, factor: float | None, align_corners: bool) -> Table:
+    """Return the table of an axis; `factor` is the scale factor to go by, or None to go by the two sizes."""
+    if mode in ("nearest", "nearest-exact"):
+        return _nearest(length, size, factor, 0.5 if mode == "nearest-exact" else 0.0)
+    if mode == "area":
+        return means(length, size)
+    if mode == "bicubic":
+        return _cubic(_places(length, size, factor, align_corners), length)
+    unchanged = length == size  # which PyTorch takes for the identity, in the linear modes alone, whatever the factor
+    return _linear(np.maximum(_places(length, size, None if unchanged else factor, align_corners), 0), length)
+
+
+def _nearest(length: int, size: int, factor: float | None, shift: float) -> Table:
+    """Take the element at or before each place, which PyTorch computes in float32."""
+    step = np.float32(1 / factor if factor else np.float32(length) / np.float32(size))
+    places = np.floor((np.arange(size, dtype=np.float32) + np.float32(shift)) * step).astype(np.intp)
+    return Table(np.minimum(places, length - 1)[None], np.ones((1, size), bool))
+
+
+def _places(length: int, size: int, factor: float | None, align_corners: bool) -> ndarray:
+    """Return where on the input the centre of each element of the result lies."""
+    if align_corners:
+        return np.arange(size) * ((length - 1) / (size - 1) if size > 1 else 0.0)
+    return (np.arange(size) + 0.5) * (1 / factor if factor else length / size) - 0.5
+
+
+def _linear(places: ndarray, length: int) -> Table:
+    """Weigh the two neighbours of each place by how near they are."""
+    before = np.minimum(places.astype(np.intp), length - 1)
+    far = np.minimum(places - before, 1.0)
+    return Table(np.stack([before, np.minimum(before + 1, length - 1)]), np.stack([1 - far, far]))
+
+
+def _cubic(places: ndarray, length: int) -> Table:
+    """Weigh four neighbours by the cubic convolution of Keys (1981), with PyTorch's parameter -0.75."""
+    before = np.floor(places)
+    distances = np.abs(places - before - np.arange(-1, 3)[:, None])
+    index = np.clip(before.astype(np.intp) + np.arange(-1, 3)[:, None], 0, length - 1)
+    return Table(index, _keys(distances, -0.75))
+
+
+def _keys(x: ndarray, a: float) -> ndarray:
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    return np.where(x < 1, near, np.where(x < 2, ((x - 5) * x + 8) * x * a - 4 * a, 0.0))
+
+
+def spans(length: int, size: int) -> tuple[ndarray, ndarray]:
+    """Return where each of `size` windows begins and ends that cover an axis, as even as may be."""
+    i = np.arange(size)
+    return i * length // size, -(-(i + 1) * length // size)
+
+
+def means(length: int, size: int) -> Table:
+    """Weigh the elements of a window alike."""
+    start, end = spans(length, size)
+    taps = np.arange(int((end - start).max(initial=0)))[:, None]
+    index = start + taps
+    return Table(np.minimum(index, length - 1), np.where(index < end, 1 / (end - start), 0.0))
+
+
+def resized(x: Any, tables: Sequence[Table]) -> Any:
+    """Apply tables to the last axes of x; of float16 in float32."""
+    if x.dtype == np.float16:
+        return astype(resized(astype(x, np.float32), tables), np.float16)
+    for axis, table in zip(range(-len(tables), 0), tables, strict=True):
+        x = resample(x, table.places, table.weights, x.ndim + axis)
+    return x
+
+
+def interpolate(
+    x: Any,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+) -> Any:
+    """Return images in another size: (N, C, ...) -> (N, C, ...), as PyTorch.
+
+    Parameters
+    ----------
+    x : (N, C, L), (N, C, H, W) or (N, C, D, H, W)
+    size : int or sequence of int
+        The size of the result; or else
+    scale_factor : float or sequence of float
+        how many times that of x it is, rounded down.
+    mode : {"nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"}
+        "linear" is for (N, C, L), "bilinear" and "bicubic" are for (N, C, H, W), "trilinear" is for (N, C, D, H, W).
+        "area" is the mean of the pixels that a pixel of the result covers.
+    align_corners : bool, optional
+        Whether the centres of the corner pixels coincide, and not the corners of the images. For the modes with
+        "linear" or "cubic" in their names.
+    recompute_scale_factor : bool, optional
+        Whether to go by the sizes as they are rounded, and not by the `scale_factor` given.
+
+    Raises
+    ------
+    ShapeError
+        Where x, the size or the factor do not fit the mode.
+    ValueError
+        For another mode, or settings that do not go together.
+
+    Examples
+    --------
+    >>> interpolate(np.array([[[1.0, 3.0]]]), size=4, mode="linear")
+    array([[[1. , 1.5, 2.5, 3. ]]])
+    """
+    x = x if hasattr(x, "dtype") else np.asarray(x)
+    _check_mode(mode, x.shape, align_corners)
+    lengths = x.shape[2:]
+    sizes, factors = _sizes(lengths, size, scale_factor)
+    if recompute_scale_factor and scale_factor is None:
+        raise ValueError("interpolate: recompute_scale_factor=True needs a scale_factor, where a size is given.")
+    if recompute_scale_factor:
+        factors = (None,) * len(sizes)
+    if 0 in x.shape[1:] or min(sizes) < 1:
+        raise ShapeError(f"interpolate: images of shape {x.shape} in the size {sizes}: there must be a pixel in each.")
+    if mode == "nearest" and x.ndim == 4:  # PyTorch goes by the sizes where they are equal, or one twice the other
+        factors = tuple(None if to in (n, 2 * n) else by for n, to, by in zip(lengths, sizes, factors, strict=True))
+    each = zip(lengths, sizes, factors, strict=True)
+    return resized(x, [_table(mode, n, to, by, bool(align_corners)) for n, to, by in each])
+
+
+def _check_mode(mode: str, shape: tuple[int, ...], align_corners: bool | None) -> None:
+    if mode not in _MODES:
+        raise ValueError(f"interpolate: mode is one of {', '.join(map(repr, _MODES))}, not {mode!r}.")
+    axes = len(shape) - 2
+    if not 1 <= axes <= 3 or _MODES[mode] not in (0, axes):
+        wanted = ["(N, C, L), (N, C, H, W) or (N, C, D, H, W)", "(N, C, L)", "(N, C, H, W)", "(N, C, D, H, W)"]
+        raise ShapeError(f"interpolate: mode {mode!r} is for images {wanted[_MODES[mode]]}, not of shape {shape}.")
+    if align_corners is not None and not _MODES[mode]:
+        raise ValueError(f"interpolate: align_corners has no meaning for mode {mode!r}: leave it out.")
+
+
+def _sizes(lengths: tuple[int, ...], size: Any, scale_factor: Any) -> tuple[tuple[int, ...], tuple[float | None, ...]]:
+    """Return the size of the result, and the factor to go by in each direction."""
+    if (size is None) == (scale_factor is None):
+        raise ValueError("interpolate: give either a size or a scale_factor, and not both.")
+    given = scale_factor if size is None else size
+    each = tuple(given) if isinstance(given, (tuple, list, ndarray)) else (given,) * len(lengths)
+    if len(each) != len(lengths) or not all(n >= 0 for n in each):
+        raise ShapeError(f"interpolate: size or scale_factor {given!r} for images with the lengths {lengths}.")
+    if size is None:
+        factors = tuple(float(factor) for factor in each)
+        return tuple(math.floor(n * factor) for n, factor in zip(lengths, factors, strict=True)), factors
+    if not all(isinstance(n, int | np.integer) for n in each):
+        raise ShapeError(f"interpolate: size is a whole number, or one for each direction, not {size!r}.")
+    return tuple(int(n) for n in each), (None,) * len(each)
+
+
+# --- Channels and pixels ---
+
+
+def pixel_shuffle(x: Any, upscale_factor: int) -> Any:
+    """Return (..., C r r, H, W) as (..., C, H r, W r), for r = `upscale_factor`: channels become squares of pixels."""
+    shape, r = np.shape(x), upscale_factor
+    if len(shape) < 3 or r < 1 or shape[-3] % (r * r):
+        raise ShapeError(f"pixel_shuffle: x needs (..., C * {r} * {r}, H, W), and has the shape {shape}.")
+    *batch, c, h, w = shape
+    b = len(batch)
+    apart = reshape(x, (*batch, c // (r * r), r, r, h, w))
+    return reshape(transpose(apart, (*range(b), b, b + 3, b + 1, b + 4, b + 2)), (*batch, c // (r * r), h * r, w * r))
+
+
+def pixel_unshuffle(x: Any, downscale_factor: int) -> Any:
+    """Return (..., C, H r, W r) as (..., C r r, H, W), for r = `downscale_factor`: undo `pixel_shuffle`."""
+    shape, r = np.shape(x), downscale_factor
+    if len(shape) < 3 or r < 1 or shape[-2] % r or shape[-1] % r:
+        raise ShapeError(f"pixel_unshuffle: x needs (..., C, H * {r}, W * {r}), and has the shape {shape}.")
+    *batch, c, h, w = shape
+    b = len(batch)
+    apart = reshape(x, (*batch, c, h // r, r, w // r, r))
+    return reshape(transpose(apart, (*range(b), b, b + 2, b + 4, b + 1, b + 3)), (*batch, c * r * r, h // r, w // r))
+
+
+def channel_shuffle(x: Any, groups: int) -> Any:
+    """Return (N, C, ...) with the channels of `groups` equal parts in turn: the first of each, the second of each."""
+    shape = np.shape(x)
+    if len(shape) < 3 or groups < 1 or shape[1] % groups:
+        raise ShapeError(f"channel_shuffle: x needs (N, C, ...) with C divisible by {groups}, and has {shape}.")
+    apart = reshape(x, (shape[0], groups, shape[1] // groups, *shape[2:]))
+    return reshape(transpose(apart, (0, 2, 1, *range(3, apart.ndim))), shape)

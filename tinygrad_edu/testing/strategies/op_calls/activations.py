@@ -1,0 +1,62 @@
+"""Calls of the activations, away from their bends."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, axes, broadcastable, shapes
+from tinygrad_edu.testing.strategies.op_calls.common import one_input
+
+
+@st.composite
+def _bent(draw: Any, name: str, choices: dict[str, Any], bends: Any) -> Call:
+    """Draw settings from what is listed for each, and numbers away from the bends that it has with them."""
+    settings = {key: draw(st.sampled_from(some)) for key, some in choices.items()}
+    return Call(name, [draw(arrays(low=-7.0, high=7.0, away_from=bends(**settings)))], **settings)
+
+
+@st.composite
+def _leaks(draw: Any) -> Call:
+    of_x, of_slope = draw(broadcastable())
+    return Call("leaky", [draw(arrays(of_x, away_from=(0.0,))), draw(arrays(of_slope))])
+
+
+@st.composite
+def _prelus(draw: Any) -> Call:
+    shape = draw(shapes())
+    x, channels = draw(arrays(shape, away_from=(0.0,))), shape[1] if len(shape) > 1 else 1
+    return Call("prelu", [x, draw(arrays(draw(st.sampled_from([(), (1,), (channels,)]))))])
+
+
+@st.composite
+def _glus(draw: Any) -> Call:
+    shape = draw(shapes(1))
+    axis = draw(axes(len(shape), none=False, several=False))
+    even = [n * (2 if a == axis % len(shape) else 1) for a, n in enumerate(shape)]
+    return Call("glu", [draw(arrays(tuple(even)))], axis=axis)
+
+
+def _at_0(**settings: Any) -> Any:
+    return (0.0,)
+
+
+_BENT: dict[str, Any] = {
+    **{name: ({}, _at_0) for name in ("relu", "softsign", "selu")}, "relu6": ({}, lambda: (0.0, 6.0)),
+    **{name: ({}, lambda: (-3.0, 3.0)) for name in ("hardswish", "hardsigmoid")},
+    **dict.fromkeys(("hardshrink", "softshrink"), ({"lambd": (0.5, 0, 2)}, lambda lambd: (-lambd, lambd))),
+    "leaky_relu": ({"negative_slope": (0.01, 0, 1.5, -0.5)}, _at_0),
+    **{name: ({"alpha": (1.0, 0.5, 2)}, _at_0) for name in ("elu", "celu")},
+    "exponential_unit": ({"alpha": (1.0, 2.0), "rate": (1.0, 0.5)}, _at_0),
+    "threshold": ({"threshold": (0, -1.5, 2.0), "value": (0, -3.0, 20.0)}, lambda threshold, value: (threshold,)),
+    "hardtanh": ({"min_val": (-1.0, -2, 0.5), "max_val": (1.0, 3)}, lambda min_val, max_val: (min_val, max_val)),
+    "softplus": ({"beta": (1, 0.5, 2.0, -1), "threshold": (20, 1.0)}, lambda beta, threshold: (threshold / beta,)),
+}  # fmt: skip
+
+_SMOOTH_ONES = ("sigmoid", "logsigmoid", "silu", "mish", "tanhshrink", "normal_cdf", "gelu_by_tanh")
+
+ACTIVATIONS: dict[str, Strategy[Call]] = {
+    **{name: _bent(name, *how) for name, how in _BENT.items()}, **{name: one_input(name) for name in _SMOOTH_ONES},
+    "gelu": one_input("gelu", lambda shape: st.fixed_dictionaries({"approximate": st.sampled_from(("none", "tanh"))})),
+    "leaky": _leaks(), "prelu": _prelus(), "glu": _glus(),
+}  # fmt: skip

@@ -1,0 +1,226 @@
+"""Calls of the ops on images: windows, convolution, pooling, resizing; with rows as images with a height of 1."""
+
+from math import prod
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, masks
+from tinygrad_edu.testing.strategies.windows import WindowProblem, windows
+
+
+@st.composite
+def _images(draw: Any, /, window: WindowProblem, channels: int | None = None, **values: Any) -> Any:
+    samples = draw(st.integers(1, 2))
+    channels = draw(st.integers(1, 2)) if channels is None else channels
+    return draw(arrays((samples, channels, *window.size), **values))
+
+
+@st.composite
+def _im2cols(draw: Any) -> Call:
+    window = draw(windows())
+    return Call("im2col", [draw(_images(window))], **window.settings)
+
+
+@st.composite
+def _col2ims(draw: Any) -> Call:
+    window = draw(windows())
+    channels = draw(st.integers(1, 2)) * prod(window.kernel_size)
+    columns = draw(arrays((draw(st.integers(1, 2)), channels, prod(window.output))))
+    return Call("col2im", [columns], output_size=window.size, **window.settings)
+
+
+@st.composite
+def _alone(draw: Any, images: Any) -> Any:
+    """Leave out the axis of the samples now and then, where there is one sample."""
+    return images[0] if len(images) == 1 and draw(st.booleans()) else images
+
+
+@st.composite
+def _unfoldings(draw: Any, name: str) -> Call:
+    """Draw calls with PyTorch's names, of a batch or of one image."""
+    call = draw(_im2cols() if name == "unfold" else _col2ims())
+    return Call(name, [draw(_alone(call.inputs[0]))], **call.settings)
+
+
+@st.composite
+def _correlations(draw: Any, name: str) -> Call:
+    """Draw a correlation, or one of the two ops that are its rules."""
+    window, groups = draw(windows()), draw(st.integers(1, 2))
+    per_group, out = draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
+    images = draw(_images(window, groups * per_group))
+    kernels = draw(arrays((out, per_group, *window.kernel_size)))
+    settings = window.settings | {"groups": groups}
+    kernel_size = settings.pop("kernel_size")
+    if name == "correlate":
+        return Call(name, [images, kernels], **settings)
+    maps = draw(arrays((len(images), out, *window.output)))
+    if name == "correlate_images":
+        return Call(name, [maps, kernels], size=window.size, **settings)
+    return Call(name, [maps, images], kernel_size=kernel_size, **settings)
+
+
+@st.composite
+def _convolutions(draw: Any, name: str) -> Call:
+    """Draw a convolution of images or rows: with a bias or none, a padding by name, a batch or one sample."""
+    call = draw(_correlations("correlate"))
+    (images, kernels), settings = call.inputs, dict(call.settings)
+    if draw(st.integers(0, 2)) == 2:
+        settings["padding"] = draw(st.sampled_from(["same", "valid"]))
+    if settings["padding"] == "same":
+        settings["stride"] = 1
+    if settings["padding"] == "valid":  # in an image that is as large as with its padding
+        images = np.pad(images, [(0, 0), (0, 0), *((p, p) for p in call.settings["padding"])], mode="edge")
+    if name == "conv1d":
+        images, kernels, settings = _one_row(images), _one_row(kernels), _of_a_row(settings)
+    bias = draw(st.sampled_from([[], [draw(arrays(kernels.shape[:1]))]]))
+    return Call(name, [draw(_alone(images)), kernels, *bias], **settings)
+
+
+def _one_row(images: Any) -> Any:
+    return images[:, :, 0]
+
+
+def _of_a_row(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a window over images as those of its columns."""
+    return {key: value[1] if isinstance(value, tuple) else value for key, value in settings.items()}
+
+
+@st.composite
+def _transposed_convolutions(draw: Any, name: str) -> Call:
+    """Draw small maps and kernels, and a padding that leaves something of the result."""
+    n, groups = draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    size = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    kernel_size = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    c, per_group = groups * draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    stride, dilation = (draw(st.tuples(st.integers(1, 3), st.integers(1, 3))) for _ in range(2))
+    extra = tuple(draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True))
+    full = (
+        s * (n - 1) + d * (k - 1) + e for n, k, s, d, e in zip(size, kernel_size, stride, dilation, extra, strict=True)
+    )
+    padding = tuple(draw(st.integers(0, min(2, length // 2))) for length in full)
+    settings = {"stride": stride, "padding": padding, "output_padding": extra, "dilation": dilation, "groups": groups}
+    images, kernels = draw(arrays((n, c, *size))), draw(arrays((c, per_group, *kernel_size)))
+    if name == "conv_transpose1d":
+        images, kernels, settings = _one_row(images), _one_row(kernels), _of_a_row(settings)
+    bias = draw(st.sampled_from([[], [draw(arrays((groups * per_group,)))]]))
+    return Call(name, [draw(_alone(images)), kernels, *bias], **settings)
+
+
+@st.composite
+def _poolings(draw: Any, /, name: str, **values: Any) -> Call:
+    """Draw a pooling of images or rows, of a batch or one sample."""
+    window = draw(windows(dilated=name.startswith("max"), max_padding=0))
+    reach = (d * (k - 1) + 1 for k, d in zip(window.kernel_size, window.dilation, strict=True))
+    settings = {
+        "kernel_size": window.kernel_size,
+        "stride": draw(st.sampled_from([None, window.stride])),
+        "padding": tuple(draw(st.integers(0, n // 2)) for n in reach),
+        "ceil_mode": draw(st.booleans()),
+    }
+    if name.startswith("max"):
+        settings["dilation"] = window.dilation
+    else:
+        settings["count_include_pad"] = draw(st.booleans())
+        settings["divisor_override"] = draw(st.sampled_from([None, None, 3]))
+    images = draw(_images(window, **values))
+    if name.endswith("1d"):
+        images, settings = _one_row(images), _of_a_row(settings)
+    return Call(name, [draw(_alone(images))], **settings)
+
+
+@st.composite
+def _greatests(draw: Any) -> Call:
+    window = draw(windows(max_padding=0))
+    edges = st.tuples(st.integers(0, 1), st.integers(0, 2))
+    border = tuple(
+        draw(edges) if k > 2 or d > 2 else (0, 0) for k, d in zip(window.kernel_size, window.dilation, strict=True)
+    )
+    image = np.pad(draw(_images(window, distinct=True)), ((0, 0), (0, 0), *border), constant_values=-100.0)
+    settings = {"stride": window.stride, "border": border, "dilation": window.dilation}
+    return Call("greatest", [image], kernel_size=window.kernel_size, **settings)
+
+
+@st.composite
+def _choices(draw: Any, name: str) -> Call:
+    """Draw what pooling's rule is made of: the chosen pixels of each window, also none."""
+    window = draw(windows(max_padding=0))
+    images = draw(_images(window))
+    maps = (*images.shape[:2], *window.output)
+    chosen = draw(masks((*window.kernel_size, *maps)))
+    settings = {"kernel_size": window.kernel_size, "stride": window.stride, "dilation": window.dilation}
+    if name == "mean_of_chosen":
+        return Call(name, [images], chosen=chosen, **settings)
+    return Call(name, [draw(arrays(maps))], chosen=chosen, size=window.size, **settings)
+
+
+@st.composite
+def _adaptive_poolings(draw: Any, /, name: str, **values: Any) -> Call:
+    rows = name.endswith("1d")
+    images = draw(arrays((draw(st.integers(1, 2)), 1, draw(st.integers(1, 4)), draw(st.integers(1, 5))), **values))
+    images = _one_row(images) if rows else images
+    each = st.integers(1, 4) | st.none()
+    size = draw(each | (st.tuples(each) if rows else st.tuples(each, each)))
+    return Call(name, [draw(_alone(images))], output_size=size)
+
+
+@st.composite
+def _interpolations(draw: Any) -> Call:
+    """Draw every mode, with a size or a factor."""
+    mode = draw(st.sampled_from(["nearest", "nearest-exact", "area", "linear", "bilinear", "bicubic", "trilinear"]))
+    axes = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}.get(mode) or draw(st.integers(1, 3))
+    lengths = tuple(draw(st.integers(1, 4 if axes < 3 else 2)) for _ in range(axes))
+    settings: dict[str, Any] = {"mode": mode}
+    if draw(st.booleans()):
+        settings["size"] = draw(st.tuples(*[st.integers(1, 6 if axes < 3 else 3)] * axes) | st.integers(1, 3))
+    else:
+        factors = st.sampled_from([1.0, 1.3, 1.5, 2.0, 2.6])
+        settings["scale_factor"] = draw(st.tuples(*[factors] * axes) | factors)
+        settings["recompute_scale_factor"] = draw(st.sampled_from([None, False, True]))
+    if mode.endswith(("linear", "cubic")):
+        settings["align_corners"] = draw(st.sampled_from([None, False, True]))
+    return Call("interpolate", [draw(arrays((draw(st.integers(1, 2)), 1, *lengths)))], **settings)
+
+
+@st.composite
+def _resamplings(draw: Any, name: str) -> Call:
+    """Draw tables of any taps and weights, 0 among them."""
+    shape = [draw(st.integers(1, 3)) for _ in range(draw(st.integers(1, 3)))]
+    axis = draw(st.integers(-len(shape), len(shape) - 1))
+    length, taps, size = shape[axis], draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    index = draw(arrays((taps, size), 0, length - 1, layouts=False)).astype(np.intp)
+    weights = draw(arrays((taps, size), layouts=False) | masks((taps, size)))
+    settings = {"index": index, "weights": weights, "axis": axis}
+    if name == "resample_back":
+        shape[axis] = size
+        settings["length"] = length
+    return Call(name, [draw(arrays(tuple(shape)))], **settings)
+
+
+@st.composite
+def _shuffles(draw: Any, name: str) -> Call:
+    r, batch = draw(st.integers(1, 2)), draw(st.sampled_from([(), (2,), (1, 2)]))
+    c, h, w = (draw(st.integers(1, 2)) for _ in range(3))
+    if name == "channel_shuffle":
+        shape = (draw(st.integers(1, 2)), c * r, *draw(st.sampled_from([(2,), (1, 2)])))
+        return Call(name, [draw(arrays(shape))], groups=r)
+    if name == "pixel_shuffle":
+        return Call(name, [draw(arrays((*batch, c * r * r, h, w)))], upscale_factor=r)
+    return Call(name, [draw(arrays((*batch, c, h * r, w * r)))], downscale_factor=r)
+
+
+IMAGES: dict[str, Strategy[Call]] = {
+    "im2col": _im2cols(), "col2im": _col2ims(), **{name: _unfoldings(name) for name in ("unfold", "fold")},
+    **{name: _correlations(name) for name in ("correlate", "correlate_images", "correlate_kernels")},
+    **{name: _convolutions(name) for name in ("conv1d", "conv2d")},
+    **{name: _transposed_convolutions(name) for name in ("conv_transpose1d", "conv_transpose2d")},
+    "greatest": _greatests(), **{name: _choices(name) for name in ("share_out", "mean_of_chosen")},
+    **{name: _poolings(name, distinct=True) for name in ("max_pool1d", "max_pool2d")},
+    **{name: _poolings(name) for name in ("avg_pool1d", "avg_pool2d")},
+    **{name: _adaptive_poolings(name, distinct=True) for name in ("adaptive_max_pool1d", "adaptive_max_pool2d")},
+    **{name: _adaptive_poolings(name) for name in ("adaptive_avg_pool1d", "adaptive_avg_pool2d")},
+    "interpolate": _interpolations(), **{name: _resamplings(name) for name in ("resample", "resample_back")},
+    **{name: _shuffles(name) for name in ("pixel_shuffle", "pixel_unshuffle", "channel_shuffle")},
+}  # fmt: skip

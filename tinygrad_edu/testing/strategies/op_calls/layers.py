@@ -1,0 +1,181 @@
+"""Calls of the functions that layers are: linear maps, normalization, embedding, attention."""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, broadcastable, labels, masks, shapes
+
+_EPS = st.sampled_from([1e-5, 0.25])
+
+
+@st.composite
+def _linears(draw: Any, name: str) -> Call:
+    of_x, out = (*draw(shapes(0, 2)), draw(st.integers(0, 3))), draw(st.integers(1, 3))
+    inputs = [draw(arrays(of_x)), draw(arrays((out, of_x[-1])))]
+    if name == "linear":
+        of_weight = draw(st.sampled_from([(out, of_x[-1]), (out, of_x[-1]), (of_x[-1],)]))
+        inputs[1] = draw(arrays(of_weight))
+        inputs += draw(st.sampled_from([[], [draw(arrays(of_weight[:-1]))]]))
+    return Call(name, inputs)
+
+
+@st.composite
+def _bilinears(draw: Any) -> Call:
+    batch, (n, m, out) = draw(shapes(0, 2)), (draw(st.integers(1, 3)) for _ in range(3))
+    bias = draw(st.sampled_from([[], [draw(arrays((out,)))]]))
+    inputs = [draw(arrays((*batch, n))), draw(arrays((*batch, m))), draw(arrays((out, n, m)))]
+    return Call("bilinear", [*inputs, *bias])
+
+
+# --- Normalization: of distinct values, so that the variances are not 0 ---
+
+
+def _optional(draw: Any, shape: tuple[int, ...]) -> Any:
+    return draw(st.none() | arrays(shape))
+
+
+def _given(*inputs: Any) -> tuple[int, ...]:
+    """Return the positions of the floating inputs."""
+    return tuple(k for k, x in enumerate(inputs) if isinstance(x, np.ndarray))
+
+
+@st.composite
+def _last_axes(draw: Any, name: str) -> Call:
+    shape = draw(shapes(1, 3, empty=False))
+    shape = (*shape[:-1], shape[-1] + 1)
+    last = shape[draw(st.integers(0, len(shape) - 1)) :]
+    normalized = draw(st.sampled_from([last, list(last), *last][: 3 if len(last) == 1 else 2]))
+    inputs = [draw(arrays(shape, distinct=True)), normalized, _optional(draw, last)]
+    eps = draw(_EPS)
+    if name == "layer_norm":
+        inputs.append(_optional(draw, last))
+    elif draw(st.booleans()):
+        eps = None
+    return Call(name, inputs, _given(*inputs), eps=eps)
+
+
+@st.composite
+def _by_channel(draw: Any, name: str) -> Call:
+    groups = draw(st.integers(1, 2))
+    c = groups * draw(st.integers(1, 2))
+    spatial = draw(st.sampled_from([(2,), (3,), (2, 2), (1, 3)]))
+    x = draw(arrays((draw(st.integers(1, 3)), c, *spatial), distinct=True))
+    weight, bias = _optional(draw, (c,)), _optional(draw, (c,))
+    if name == "group_norm":
+        inputs = [x, groups, weight, bias]
+        return Call(name, inputs, _given(*inputs), eps=draw(_EPS))
+    of_input = draw(st.booleans())
+    running = [draw(arrays((c,))), draw(arrays((c,), 0.25, 3.0, layouts=False))] if not of_input else [None, None]
+    flag = {"training" if name == "batch_norm" else "use_input_stats": of_input}
+    k = [0, *(k for k, value in ((3, weight), (4, bias)) if value is not None)]
+    return Call(
+        name, [x, *running, weight, bias], k, momentum=draw(st.sampled_from([0.1, 0.5])), eps=draw(_EPS), **flag
+    )
+
+
+@st.composite
+def _standardizations(draw: Any) -> Call:
+    shape = (*draw(shapes(0, 2, empty=False)), draw(st.integers(2, 3)))
+    axis = draw(st.sampled_from([-1, len(shape) - 1, tuple(range(len(shape)))]))
+    return Call("standardize", [draw(arrays(shape, distinct=True))], axis=axis, eps=draw(_EPS))
+
+
+@st.composite
+def _response_norms(draw: Any) -> Call:
+    shape = (draw(st.integers(1, 2)), draw(st.integers(1, 4)), *draw(shapes(1, 2, empty=False)))
+    numbers = {
+        "alpha": st.sampled_from([1e-4, 0.5]),
+        "beta": st.sampled_from([0.75, 1.5]),
+        "k": st.sampled_from([1.0, 2.0]),
+    }
+    settings = {key: draw(values) for key, values in numbers.items()}
+    return Call("local_response_norm", [draw(arrays(shape))], size=draw(st.integers(1, 4)), **settings)
+
+
+_P = st.sampled_from([2.0, 2.0, 1.0, 3.0, 1.5, 0.5, np.inf, -np.inf, 0.0])
+
+
+@st.composite
+def _norms(draw: Any, name: str) -> Call:
+    shape = tuple(n + 1 for n in draw(shapes(1, 2, empty=False)))  # one number alone has no slope
+    axis = draw(st.integers(-len(shape), len(shape) - 1) | st.just(tuple(range(len(shape)))))
+    x = draw(arrays(shape, distinct=True)) - 97 / 32  # none is 0, and no two have the same absolute value
+    settings = {"eps": draw(st.sampled_from([1e-12, 1e3]))} if name == "normalize" else {}
+    return Call(name, [x], p=draw(_P), axis=axis, **settings)
+
+
+@st.composite
+def _cosines(draw: Any) -> Call:
+    """Draw vectors that are not parallel, where the cosine is greatest, and has no slope."""
+    of_x1, of_x2 = draw(broadcastable(max_dims=2, empty=False))
+    after, n = draw(st.integers(0, min(len(of_x1), len(of_x2)))), draw(st.integers(2, 3))
+    of_x1, of_x2 = ((*shape[: len(shape) - after], n, *shape[len(shape) - after :]) for shape in (of_x1, of_x2))
+    rising = np.arange(n).reshape(n, *[1] * after) * 4.0
+    x1, x2 = draw(arrays(of_x1, 0.25, 3.0)) + rising, draw(arrays(of_x2, 0.25, 3.0)) - rising
+    axis = draw(st.sampled_from([-1 - after, max(len(of_x1), len(of_x2)) - 1 - after]))
+    return Call("cosine_similarity", [x1, x2], axis=axis, eps=draw(st.sampled_from([1e-8, 1e3])))
+
+
+@st.composite
+def _distances(draw: Any) -> Call:
+    batch = draw(broadcastable(max_dims=2, empty=False))
+    n = draw(st.integers(1, 3))
+    x1, x2 = draw(arrays((*batch[0], n), distinct=True)), draw(arrays((n,), distinct=True))
+    x2 = np.broadcast_to(x2 / 64 - 3.0625, (*batch[1], n))
+    settings = {"p": draw(_P), "eps": draw(st.sampled_from([1e-6, 0.01])), "keepdims": draw(st.booleans())}
+    return Call("pairwise_distance", [x1, x2], **settings)
+
+
+# --- Embedding and attention ---
+
+
+@st.composite
+def _embeddings(draw: Any, name: str) -> Call:
+    count, width = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    indices = draw(labels(draw(shapes(0, 2)), count))
+    if name == "rows_added":
+        return Call(name, [draw(arrays((*indices.shape, width)))], indices=indices, count=count)
+    weight = draw(arrays((count, width)))
+    if name == "rows_at":
+        return Call(name, [weight], indices=indices)
+    unused = sorted({*range(count)} - {*indices.ravel()})  # by which a gradient that is left out is none
+    return Call(name, [indices, weight], padding_idx=draw(st.sampled_from([None, *unused])))
+
+
+def _uneven(x: Any) -> Any:
+    """Return other numbers, with no sums among them that cancel."""
+    return x / 2 + np.sqrt(np.arange(2.0, x.size + 2)).reshape(x.shape) / 4
+
+
+@st.composite
+def _attentions(draw: Any) -> Call:
+    """Draw queries, keys and values with any mask: of booleans, also rows of False, or of differentiated numbers."""
+    queries, keys, width, out = (draw(st.integers(1, 3)) for _ in range(4))
+    heads, batch = draw(st.integers(1, 2)), draw(st.sampled_from([(), (2,)]))
+    grouped = draw(st.booleans())
+    of_query = (*batch, heads * draw(st.integers(1, 2)), queries) if grouped else (*batch, queries)
+    of_key = (*batch, heads, keys) if grouped else (*batch, keys)
+    inputs = [_uneven(draw(arrays((*shape, n)))) for shape, n in ((of_query, width), (of_key, width), (of_key, out))]
+    settings = {"scale": draw(st.sampled_from([None, 0.5, -1.0])), "enable_gqa": grouped}
+    kind = draw(st.sampled_from(["none", "causal", "booleans", "numbers"]))
+    of_mask = draw(st.sampled_from([(queries, keys), (*of_query, keys)]))
+    if kind == "causal":
+        settings["is_causal"] = True
+    elif kind != "none":
+        inputs.append(draw(masks(of_mask) if kind == "booleans" else arrays(of_mask)))
+    return Call("scaled_dot_product_attention", inputs, **settings)
+
+
+LAYERS: dict[str, Strategy[Call]] = {
+    **{name: _linears(name) for name in ("linear", "map_rows")}, "bilinear": _bilinears(),
+    **{name: _last_axes(name) for name in ("layer_norm", "rms_norm")},
+    **{name: _by_channel(name) for name in ("group_norm", "batch_norm", "instance_norm")},
+    "standardize": _standardizations(), "local_response_norm": _response_norms(),
+    **{name: _norms(name) for name in ("p_norm", "normalize")},
+    "cosine_similarity": _cosines(), "pairwise_distance": _distances(),
+    **{name: _embeddings(name) for name in ("embedding", "rows_at", "rows_added")},
+    "scaled_dot_product_attention": _attentions(),
+}  # fmt: skip

@@ -1,0 +1,147 @@
+"""Calls of the functions of several arrays, or with several results: joining, splitting, grids.
+
+A call has one result, so these results are laid one after the other: the function is wrapped, and its own is in
+``call.function.__wrapped__``.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tinygrad_edu import ops
+from tinygrad_edu.testing.calls import Call, resolve
+from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, broadcastable, shapes
+from tinygrad_edu.testing.strategies.op_calls.common import Settings, SettingsFor, one_axis
+
+
+def of_a_list(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of one list as one of the arrays in it."""
+
+    @wraps(function)
+    def wrapped(*inputs: Any, **settings: Any) -> Any:
+        return function(list(inputs), **settings)
+
+    return wrapped
+
+
+def in_one(function: Callable[..., Any], concatenate: Callable[..., Any] = ops.concatenate) -> Callable[..., Any]:
+    """Return a function of several results as one of a single result: their elements, one after the other."""
+
+    @wraps(function)
+    def wrapped(*inputs: Any, **settings: Any) -> Any:
+        results = function(*inputs, **settings)
+        return concatenate([r.reshape(-1) for r in (results if isinstance(results, tuple | list) else [results])])
+
+    return wrapped
+
+
+def in_rows(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of nested lists as one of the arrays in them, so many to a row; of one list, if to none."""
+
+    @wraps(function)
+    def wrapped(*inputs: Any, columns: int) -> Any:
+        rows = [list(inputs[k : k + columns]) for k in range(0, len(inputs), columns or 1)]
+        return function(rows if columns else list(inputs))
+
+    return wrapped
+
+
+# --- Joining ---
+
+
+@st.composite
+def _parts(draw: Any, shape: Shape, axis: int, least: int = 0) -> list[Any]:
+    """Draw one to three arrays of a shape, but for their length along an axis."""
+    lengths = draw(st.lists(st.integers(least, 3), min_size=1, max_size=3))
+    return [draw(arrays((*shape[:axis], n, *shape[axis + 1 :]))) for n in lengths]
+
+
+@st.composite
+def _concats(draw: Any) -> Call:
+    shape = draw(shapes(1, 3))
+    axis = draw(axes(len(shape), none=False, several=False))
+    parts = draw(_parts(shape, axis % len(shape)))
+    return Call("concat", parts, axis=axis, ends=np.cumsum([part.shape[axis] for part in parts]))
+
+
+@st.composite
+def _concatenations(draw: Any) -> Call:
+    shape = draw(shapes(1, 3))
+    axis = draw(axes(len(shape), several=False))
+    return Call(of_a_list(ops.concatenate), draw(_parts(shape, (axis or 0) % len(shape))), axis=axis)
+
+
+@st.composite
+def _stacks(draw: Any, name: str, settings_for: SettingsFor, least: int, most: int) -> Call:
+    """Draw a call with one to three arrays of one shape."""
+    shape = draw(shapes(least, most))
+    parts = [draw(arrays(shape)) for _ in range(draw(st.integers(1, 3)))]
+    return Call(of_a_list(resolve(name)), parts, **draw(settings_for(shape)))
+
+
+def _a_new_axis(shape: Shape) -> Strategy[Settings]:
+    return st.fixed_dictionaries({"axis": st.integers(-len(shape) - 1, len(shape))})
+
+
+@st.composite
+def _blocks(draw: Any) -> Call:
+    heights, widths = (draw(st.lists(st.integers(0, 2), min_size=1, max_size=2)) for _ in range(2))
+    if draw(st.booleans()):
+        return Call(in_rows(ops.block), [draw(arrays((n,))) for n in heights], columns=0)
+    outer = draw(shapes(0, 1))
+    parts = [draw(arrays((*outer, h, w))) for h in heights for w in widths]
+    return Call(in_rows(ops.block), parts, columns=len(widths))
+
+
+# --- Several results ---
+
+_nothing: Strategy[Settings] = st.just({})
+_ways = st.fixed_dictionaries(
+    {"copy": st.booleans(), "sparse": st.booleans(), "indexing": st.sampled_from(["xy", "ij"])}
+)
+
+
+@st.composite
+def _several(draw: Any, name: str, settings: Strategy[Settings] = _nothing) -> Call:
+    """Draw a call with one to three arrays that broadcast."""
+    inputs = [draw(arrays(shape)) for shape in draw(broadcastable(draw(st.integers(1, 3))))]
+    return Call(in_one(resolve(name)), inputs, **draw(settings))
+
+
+@st.composite
+def _splits(draw: Any, name: str, least_axes: int) -> Call:
+    """Draw a call with one array, an axis where the function takes one, and parts or positions to split at."""
+    shape = draw(shapes(least_axes))
+    settings = draw(one_axis(shape)) if name in ("split", "array_split") else {}
+    axis = settings.get("axis", {"vsplit": 0, "hsplit": min(len(shape) - 1, 1)}.get(name, 2))
+    n = shape[axis]
+    parts = [k for k in range(1, 6) if name == "array_split" or n % k == 0]
+    positions = st.lists(st.integers(-n - 1, n + 1), max_size=3)
+    where = draw(st.sampled_from(parts) | positions | positions.map(np.array).filter(len))
+    return Call(in_one(resolve(name)), [draw(arrays(shape))], indices_or_sections=where, **settings)
+
+
+@st.composite
+def _layers(draw: Any, name: str) -> Call:
+    """Draw a call with one array and an axis along which it has a layer at least."""
+    shape = draw(shapes(1).filter(any))
+    axis = draw(st.sampled_from([a for a, n in enumerate(shape) if n]))
+    return Call(in_one(resolve(name)), [draw(arrays(shape))], axis=draw(st.sampled_from((axis, axis - len(shape)))))
+
+
+SEVERAL: dict[str, Strategy[Call]] = {
+    **{f"atleast_{n}d": _several(f"atleast_{n}d") for n in (1, 2, 3)},
+    "broadcast_arrays": _several("broadcast_arrays"), "meshgrid": _several("meshgrid", _ways),
+    "split": _splits("split", 1), "array_split": _splits("array_split", 1), "hsplit": _splits("hsplit", 1),
+    "vsplit": _splits("vsplit", 2), "dsplit": _splits("dsplit", 3),
+    "unstack": _layers("unstack"), "unbind": _layers("unbind"),
+}  # fmt: skip
+
+JOINING: dict[str, Strategy[Call]] = {
+    "concat": _concats(), "concatenate": _concatenations(), "stack": _stacks("stack", _a_new_axis, 0, 3),
+    **{name: _stacks(name, lambda shape: _nothing, 0, 3) for name in ("vstack", "hstack", "dstack", "column_stack")},
+    "block": _blocks(),
+}  # fmt: skip
