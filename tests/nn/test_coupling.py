@@ -363,6 +363,15 @@ def test_a_module_that_is_added_is_tried_out():
         gradient(model)
 
 
+@pytest.mark.parametrize("place", [0, None])
+def test_a_hook_that_is_added_is_tried_out(place):
+    model = nn.Sequential(linear(6, 3))
+    gradient(model)
+    (model if place is None else model[place]).register_forward_hook(lambda module, inputs, out: out - out.mean(axis=0))
+    with pytest.raises(CoupledSamplesError, match="the model, a Sequential"):
+        gradient(model)
+
+
 def test_what_is_known_of_a_model_goes_with_it():
     before = len(coupling._verdicts)
     model = linear(6, 3)

@@ -69,6 +69,17 @@ def test_backward_reaches_the_given_tensors_and_what_is_not_given_is_the_models_
     assert model[0].bias.grad is not None
 
 
+def test_a_model_that_asks_for_its_parameters_while_it_runs_gets_those_given():
+    class Penalized(Linear):
+        def forward(self, x):
+            return super().forward(x).sum() + sum((p * p).sum() for _, p in self.named_parameters())
+
+    model = Penalized(3, 1)
+    given = others(model)
+    found = tg.grad(lambda p: functional_call(model, p, np.zeros((1, 3))))(given)
+    np.testing.assert_allclose(found["weight"].numpy(), 2 * given["weight"].numpy())
+
+
 def test_arrays_lists_and_buffers_are_given_too():
     layer = Linear(2, 1)
     layer.register_buffer("shift", [1.0])

@@ -17,6 +17,7 @@ from tinygrad_edu import Tensor, from_numpy
 from tinygrad_edu.errors import DataError, DTypeError, StaleValueError, StateDictError
 from tinygrad_edu.nn import Conv2D, Dropout, Flatten, Linear, Module, Sequential, Tanh
 from tinygrad_edu.optim import SGD
+from tinygrad_edu.testing import check_module
 from tools.campaign import interruptions
 
 # A model of torch 2.13: Sequential(Conv2d(2, 2, (1, 2), groups=2), Tanh(), Flatten(), Linear(4, 2)); its state dict,
@@ -204,6 +205,13 @@ def test_the_state_has_pytorchs_names_and_a_file_brings_it_back(tmp_path):
     assert twin.load(str(tmp_path / "norm.safetensors")) == ([], [])
     x = np.ones((3, 2))
     np.testing.assert_array_equal(twin.eval()(x).numpy(), model.eval()(x).numpy())
+
+
+def test_a_module_with_running_statistics_passes_the_check():
+    model = trained_norm()
+    before = model.state_dict()
+    check_module(model, np.random.default_rng(0).standard_normal((4, 2)))
+    assert all(np.array_equal(before[name], a) for name, a in model.state_dict().items())
 
 
 @pytest.mark.parametrize(

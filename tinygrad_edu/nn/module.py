@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from copy import deepcopy
 from reprlib import recursive_repr
 from typing import Any, Self, TypeVar
@@ -18,6 +19,9 @@ from tinygrad_edu.nn.saving import read_arrays, write_arrays
 from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
 
 Part = TypeVar("Part")
+
+# The ids of the tensors for which others stand in: they belong to the state, computed or not. See `functional_call`.
+replaced_now: ContextVar[frozenset[int]] = ContextVar("tinygrad_edu_replaced_now", default=frozenset())
 
 
 class Module:
@@ -72,7 +76,7 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         for path, tensor, new in _replaced(name, vars(self).get(name), value):
-            if tensor.is_leaf and not _takes_the_place_of(tensor, new):
+            if _is_state(tensor) and not _takes_the_place_of(tensor, new):
                 raise DTypeError(_refusal(f"{type(self).__name__}.{path}", tensor, new))
         super().__setattr__(name, value)
 
@@ -143,8 +147,9 @@ class Module:
             Two of them have one name.
         """
         found: dict[str, Tensor] = {}
-        for name, part in self._walk():
-            if isinstance(part, Tensor) and part.is_leaf and found.setdefault(name, part) is not part:
+        tensors = [(name, part) for name, part in self._walk() if isinstance(part, Tensor) and _is_state(part)]
+        for name, part in tensors:
+            if found.setdefault(name, part) is not part:
                 raise StateDictError(
                     f"two tensors of {type(self).__name__} have the name {name}, of which a state dict holds one: "
                     f'rename an attribute or a key, such as 1 beside "1".'
@@ -408,6 +413,10 @@ def duplicate(module: Module) -> Module:
 def is_buffer(tensor: Tensor) -> bool:
     """Whether a tensor of a module neither requires a gradient nor did before it was frozen."""
     return not tensor.requires_grad and not tensor.frozen
+
+
+def _is_state(tensor: Tensor) -> bool:
+    return tensor.is_leaf or id(tensor) in replaced_now.get()
 
 
 def _replaced(
