@@ -53,7 +53,7 @@ def test_a_near_miss_names_the_nearest():
 
 
 def test_what_is_missing_is_no_part_of_a_tensor():
-    t = Tensor([1.0], requires_grad=True)
+    t = Tensor([[1.0]], requires_grad=True)
     assert {"sum", "shape", "grad"} < set(dir(t))
     assert not set(dir(t)) & set(names.NAMES["Tensor"])
     assert pickle.loads(pickle.dumps(t)).item() == copy.copy(t).item() == copy.deepcopy(t).item() == 1

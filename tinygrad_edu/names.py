@@ -45,7 +45,6 @@ NAMES: dict[str, dict[str, str]] = {
         "element_size": "`t.itemsize`",
         "stride": "`t.strides`, in bytes",
         # parts
-        "split": "`tg.split(t, pieces)`, where a number is how many pieces, and not how long they are",
         "chunk": "`tg.array_split(t, pieces)`",
         "narrow": "`t[start : start + length]`",
         "select": "`t[index]`, or `t[:, index]` along the second axis",

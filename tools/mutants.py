@@ -344,8 +344,17 @@ CONVENTIONS: dict[str, list[tuple[list[Any], dict[str, Any], list[Any]]]] = {
         ]
         for name, other in (("max", 0.0), ("min", 9.0))
     },
+    **{
+        name: [([[2.0, 3.0]], {"dtype": np.float32}, [gradient])]
+        for name, gradient in (("sum", [1, 1]), ("cumsum", [2, 1]), ("prod", [3, 2]), ("cumprod", [4, 2]))
+    },
+    "logcumsumexp": [([[-np.inf, -np.inf, 0.0]], {}, [[0, 0, 1]]), ([[0.0, np.inf, 1.0]], {}, [[1, np.nan, 0]])],
     "softmax_cross_entropy": [([[[0.0, -680.0]], [[1.0, 0.0]]], {}, [[[0, 0]], [[0, 680.0]]])],
     "abs": [([[0.0, -1.0]], {}, [[0, -1]])],
+    "power_norm": [
+        ([[[0.0, 0.0], [0.0, -4.0]]], {"p": p, "axis": (1,), "keepdims": True}, [[[0, 0], [0, slope]]])
+        for p, slope in ((2.0, -1), (1.0, -1), (0.5, -1), (1.5, -1), (3.0, -1), (-1.0, 0), (0.0, 0))
+    ],
     "relu": [([[0.0, -1.0, 2.0]], {}, [[0, 0, 1]])],
     "xlogy": [([[0.0, 0.0, 0.0, 2.0, 2.0], [-1.0, 4.0, 0.5, 4.0, -1.0]], {},
                [[0, np.log(4), np.log(0.5), np.log(4), np.nan], [0, 0, 0, 0.5, -2]])],
@@ -393,9 +402,13 @@ def _check_conventions(wrong: Op) -> None:
 
 # --- Mutants that compute what the rule computes: no check can, or should, tell them from it ---
 
+# Their derivative is 0, whatever it is multiplied with.
+ZERO = {"floor_divide", "sign", "floor", "ceil", "trunc", "round"}
 ZERO = {
     "floor_divide",
     "sign",
+    "sign_of_det",
+    "undifferentiable",
     "floor",
     "ceil",
     "trunc",
@@ -403,6 +416,7 @@ ZERO = {
 }  # whose derivative is 0, whatever it is multiplied with
 EQUIVALENT = {
     r"lerp\.\w+: source: (x|y|weight|out) for g": "of that place only the dtype is taken",
+    r"hardswish\.x: source: out for x": "at the place that survives: out is below 3 where x is",
     r"xlogy\.x: source: out for x": "out is 0 where x is",
     r"logit\.x: source: 1.5 for 0.5": "what stands there is not chosen",
     r"nan_to_num\.x: source: x for values_of\(x\)": "NumPy answers that of a Tensor too",
@@ -415,6 +429,14 @@ EQUIVALENT = {
     r"relu\.x: source: x for out": "x > 0 where max(x, 0) > 0",
     r"relu\.x: source: g for out": "of that place only the dtype is taken",
     r"(max|min)\.x: source: (g|out) for x": "of that place only the dtype is taken",
+    r"(prod|cumprod)\.x: source: (x|out) for g": "of the place that survives only the dtype is taken, and a wider one "
+    "is narrowed in the end",
+    r"cumprod\.x: source: g for out": "of the place that survives only the shape is taken",
+    r"(cumprod\.x|recurrence\.b): source: 1 for 0": "no place comes after the one whose factor that is",
+    r"logcumsumexp\.x: source: (g|out) for x|logcumsumexp\.x: source: g for out": "of the places that survive only the "
+    "shape is taken, or the longer way for a number",
+    r"logcumsumexp\.x: source: out for values_of\(out\)": "it is only compared",
+    r"logcumsumexp\.x: source: 1(\.0)? for 0(\.0)?": "at the places that survive any finite number does",
     r"(max|min)\.x: source: (g|x) for out": "of that place only the size is taken, or the slower way to the same",
     r"power\.x: source: (x|out) for g|power\.y: source: (x|y|out) for g": "of the place that survives only the dtype "
     "is taken",
@@ -433,6 +455,11 @@ EQUIVALENT = {
     "lengths of the stack are taken",
     r"diagonal\.x: source: out for g": "of the places that survive only the lengths are taken",
     r"(where\.[xy]|keep\.x): saved value mutated": "a condition holds no numbers",
+    r"(cholesky_factor|eigenvalues|eigenpairs)\.x: transposed": "the gradient is symmetric",
+    r"(cholesky_factor|eigenpairs)\.x: source: ([xg] for out|(out|x) for g)|cofactors_change\.x: source: "
+    "(g|direction|out) for x": "of the places that survive only the shape or the dtype is taken",
+    r"(cholesky_factor|cofactors_change)\.x: source: 2 for 1": "of a square, the other length is the same",
+    r"eigenpairs\.x: source: _differences\(values\) - same for .*": "the diagonal is left out",
     r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y where x == y or y is greater",
 }
 

@@ -116,7 +116,9 @@ def _expected(case: Case) -> dict[str, Any]:
         if not getattr(total, "requires_grad", False):
             return [torch.zeros_like(leaf) for leaf in leaves]
         found = torch.autograd.grad(total, leaves, create_graph=round == 1, allow_unused=True)
-        return [torch.zeros_like(x) if g is None else g for x, g in zip(leaves, found, strict=True)]
+        return [
+            torch.zeros_like(x) if g is None or g._is_zerotensor() else g for x, g in zip(leaves, found, strict=True)
+        ]
 
     first = pulled(smooth, 1)
     second = pulled(first, 2)

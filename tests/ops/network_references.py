@@ -333,7 +333,7 @@ NETWORK_REFERENCES = {
     "standardize": standardize, "layer_norm": layer_norm, "rms_norm": rms_norm, "group_norm": group_norm,
     "batch_norm": running_norm(lambda x: (0, *range(2, x.ndim))),
     "instance_norm": running_norm(lambda x: tuple(range(2, x.ndim))), "local_response_norm": local_response_norm,
-    "p_norm": p_norm, "normalize": normalize, "cosine_similarity": cosine_similarity,
+    "normalize": normalize, "cosine_similarity": cosine_similarity,
     "pairwise_distance": pairwise_distance,
     "embedding": lambda indices, weight, padding_idx: weight[indices],
     "rows_at": lambda weight, indices: weight[indices], "rows_added": rows_added,

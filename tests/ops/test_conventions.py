@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tinygrad_edu.engine import values_of
 from tinygrad_edu.testing.strategies import arrays
 
 EXTREMA = [tg.max, tg.min]
@@ -47,6 +48,64 @@ def test_ties_of_two_operands_share_evenly(op):
 
 def test_ties_in_a_pooling_window_share_evenly():
     np.testing.assert_allclose(gradient(lambda x: tg.max_pool2d(x, 2), np.zeros((1, 1, 2, 2))), 0.25)
+
+
+# --- Of equal elements, those that choose by position give the gradient to one: as PyTorch, the last or the first ---
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "derivative"),
+    [
+        (tg.cummax, [1.0, 1.0, 0.0, 1.0], [1, 2, 0, 1]),
+        (tg.cummin, [0.0, 0.0, 1.0, 0.0], [1, 2, 0, 1]),
+        (lambda x: tg.topk(x, 2)[0], [1.0, 1.0, 0.0, 1.0], [1, 1, 0, 0]),
+        (lambda x: tg.kthvalue(x, 2)[0], [1.0, 1.0, 0.0, 1.0], [1, 0, 0, 0]),
+        (tg.median, [1.0, 1.0, 0.0], [1, 0, 0]),
+        (tg.unique, [1.0, 0.0, 1.0], [1, 1, 0]),
+        (lambda x: tg.put_along_axis(x, [0, 0], [5.0, 6.0], 0), [1.0, 0.0], [0, 1]),
+    ],
+)
+def test_one_of_equal_elements_is_chosen(f, x, derivative):
+    np.testing.assert_array_equal(gradient(f, x), derivative)
+
+
+# --- Zeros among factors ---
+
+
+@pytest.mark.parametrize(
+    ("x", "first", "second"),
+    [
+        ([2.0, 3.0, 4.0], [12, 8, 6], [7, 6, 5]),
+        ([0.0, 3.0, 4.0], [12, 0, 0], [7, 4, 3]),
+        ([0.0, 0.0, 4.0], [0, 0, 0], [4, 4, 0]),
+        ([0.0, 0.0, 0.0], [0, 0, 0], [0, 0, 0]),
+        ([1e-200, 1e200, 1e100], [1e300, 1e-100, 1], [1e200, 1e100, 1e200]),
+    ],
+)
+def test_a_product_has_its_derivatives_at_zeros_and_at_the_ends(x, first, second):
+    """The second is that of the sum of the first: for each factor, the sum of the products without it and another."""
+    for product in (tg.prod, lambda x: tg.cumprod(x)[-1]):
+        with np.errstate(over="ignore"):
+            np.testing.assert_allclose(gradient(product, x), first, rtol=1e-15)
+            np.testing.assert_allclose(gradient(lambda x, f=product: tg.grad(f)(x), x), second, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("x", "values", "derivative"),
+    [
+        ([-np.inf, -np.inf, 0.0], [-np.inf, -np.inf, 0], [0, 0, 1]),
+        ([-1e4, 1e4, 1e4], [-1e4, 1e4, 1e4 + np.log(2)], [1, 1.5, 0.5]),
+        ([0.0, np.inf, 1.0], [0, np.inf, np.inf], [1, np.nan, 0]),
+    ],
+)
+def test_logcumsumexp_at_its_ends(x, values, derivative):
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(tg.logcumsumexp(np.array(x)), values)
+        np.testing.assert_allclose(gradient(tg.logcumsumexp, x), derivative)
+
+
+def test_a_constant_has_no_deviation_at_any_order():
+    assert not gradient(lambda x: tg.grad(tg.std)(x), [3.0, 3.0]).any()
 
 
 # --- Kinks and bounds ---
@@ -166,6 +225,32 @@ def test_float16_statistics_of_many_numbers(f, wanted):
     np.testing.assert_allclose(x.grad, wide.grad, rtol=0.02)
 
 
+# --- Norms and singular values where they have no derivative: what PyTorch 2.13 gives ---
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "derivative"),
+    [
+        *[(lambda x, p=p: tg.linalg.norm(x, p), [0.0, 0.0], [0, 0]) for p in (0, 0.5, 1, 1.5, 2, 3, -1)],
+        *[(lambda x, p=p: tg.linalg.norm(x, p), [0.0, 0.0], [0, 0]) for p in (np.inf, -np.inf)],
+        (lambda x: tg.linalg.norm(x, 0), [0.0, 3.0], [0, 0]), (lambda x: tg.linalg.norm(x, 1), [0.0, -3.0], [0, -1]),
+        (lambda x: tg.linalg.norm(x, 0.5), [0.0, -4.0], [0, -1]), (lambda x: tg.linalg.norm(x, -1), [0.0, 2.0], [0, 0]),
+        (lambda x: tg.linalg.norm(x, np.inf), [2.0, -2.0, 1.0], [0.5, -0.5, 0]),
+        (lambda x: tg.linalg.norm(x, -np.inf), [2.0, -2.0, 3.0], [0.5, -0.5, 0]),
+        (lambda x: tg.linalg.norm(x, "fro"), np.zeros((2, 2)), np.zeros((2, 2))),
+        (lambda x: tg.linalg.norm(x, 1), [[1.0, -1.0], [1.0, 1.0]], [[0.5, -0.5], [0.5, 0.5]]),
+        (lambda x: tg.linalg.norm(x, 2), np.eye(2), np.eye(2) / 2), (tg.linalg.svdvals, np.eye(3), np.eye(3)),
+        (tg.linalg.eigvalsh, np.eye(3), np.eye(3)), (lambda x: tg.linalg.cond(x, 1), np.ones((2, 2)), np.zeros((2, 2))),
+        (lambda x: tg.linalg.matrix_power(x, 0), np.eye(2), np.zeros((2, 2))),
+        (lambda x: tg.linalg.slogdet(x).sign, np.eye(2), np.zeros((2, 2))),
+        (tg.linalg.det, [[np.nan, 1.0], [1.0, 1.0]], np.full((2, 2), np.nan)),
+    ],
+)  # fmt: skip
+def test_norms_and_values_where_they_have_no_derivative(f, x, derivative):
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(gradient(f, x), derivative, atol=1e-15)
+
+
 # --- NaN: what PyTorch 2.13 gives for the same ---
 
 
@@ -180,6 +265,12 @@ def test_float16_statistics_of_many_numbers(f, wanted):
         (lambda x: tg.clip(x, 0.0, 1.0), [np.nan, 0.5, 2.0], [0, 1, 0]),
         (tg.std, [3.0, 3.0], [0, 0]),
         (lambda x: tg.std(x, axis=0), [[3.0, 1.0], [3.0, 2.0]], [[0, -0.5], [0, 0.5]]),
+        (tg.cummax, [1.0, np.nan, 2.0], [1, 2, 0]),
+        (tg.cummin, [1.0, np.nan, 2.0], [1, 2, 0]),
+        (tg.sort, [np.nan, 1.0], [1, 1]),
+        (tg.median, [1.0, np.nan, 2.0], [0, 1, 0]),
+        (tg.nansum, [1.0, np.nan, 2.0], [1, 0, 1]),
+        (tg.nanmean, [1.0, np.nan, 2.0], [0.5, 0, 0.5]),
         (lambda x: x**0.0, [5e-324, 0.0, np.inf, np.nan, 2.0], [0, 0, 0, 0, 0]),
     ],
 )
@@ -311,6 +402,69 @@ def test_a_strided_convolution_drops_the_remainder():
     x, weight = np.ones((1, 1, 6, 6)), np.ones((1, 1, 3, 3))
     assert tg.conv2d(x, weight, stride=2).shape == (1, 1, 2, 2)
     np.testing.assert_array_equal(gradient(lambda x: tg.conv2d(x, weight, stride=2), x)[0, 0, 5], 0)
+
+
+# --- Functions of networks: what PyTorch 2.13 gives for the same ---
+
+IMAGE = np.arange(1.0, 10.0).reshape(1, 1, 3, 3)
+QUERY = np.array([[1.0, 2.0], [3.0, 4.0]])
+BLIND = np.array([[False, False], [True, True]])
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "derivative"),
+    [
+        (lambda x: tg.normalize(x, axis=0), [0.0, 0.0], [1e12, 1e12]),
+        (lambda x: tg.pairwise_distance(x, [3.0, 3.0], eps=0.0), [3.0, 3.0], [0, 0]),
+        (lambda x: tg.pairwise_distance(x, [0.0, 0.0, 0.0], np.inf, 0.0), [2.0, -2.0, 1.0], [0.5, -0.5, 0]),
+        (lambda x: tg.embedding([0, 2, 2, 1], x), np.zeros((3, 1)), [[1], [1], [2]]),
+        (lambda x: tg.embedding([0, 2, 2, 1], x, padding_idx=-1), np.zeros((3, 1)), [[1], [1], [0]]),
+        (lambda x: tg.scaled_dot_product_attention(QUERY, QUERY, x, BLIND, scale=0), QUERY, np.full((2, 2), 0.5)),
+        (lambda x: tg.scaled_dot_product_attention(x, QUERY, np.ones((2, 1)), BLIND), QUERY, np.zeros((2, 2))),
+        (
+            lambda x: tg.adaptive_max_pool2d(x, 2),
+            np.zeros((1, 1, 3, 3)),
+            np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 4,
+        ),
+        (lambda x: tg.max_pool1d(x, 2, 1, 1, 4), np.zeros((1, 1, 3)), np.zeros((1, 1, 3))),  # of padding alone
+        (lambda x: tg.interpolate(x, 1, mode="linear"), [[[1.0, np.inf, 2.0]]], [[[0, 1, 0]]]),
+    ],
+)
+def test_where_functions_of_networks_have_their_ends(f, x, derivative):
+    np.testing.assert_allclose(gradient(f, x).reshape(np.shape(derivative)), derivative, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        (lambda: tg.scaled_dot_product_attention(QUERY, QUERY, QUERY, BLIND)[0], [0, 0]),
+        (lambda: tg.scaled_dot_product_attention(QUERY, QUERY, QUERY, np.where(BLIND, 0, -np.inf))[0], [0, 0]),
+        (lambda: tg.conv2d(IMAGE, np.ones((1, 1, 2, 2)), padding="same")[0, 0, 2], [15, 17, 9]),
+        (lambda: tg.max_pool2d(IMAGE, 2, ceil_mode=True)[0, 0], [[5, 6], [8, 9]]),
+        (lambda: tg.avg_pool2d(IMAGE, 2, ceil_mode=True)[0, 0], [[3, 4.5], [7.5, 9]]),
+        (lambda: tg.avg_pool2d(IMAGE, 2, 2, 1)[0, 0], [[0.25, 1.25], [2.75, 7]]),
+        (lambda: tg.avg_pool2d(IMAGE, 2, 2, 1, count_include_pad=False)[0, 0], [[1, 2.5], [5.5, 7]]),
+        (lambda: tg.max_pool2d(np.zeros((1, 3, 3)), 2, 1, return_indices=True)[1], [[[0, 1], [3, 4]]]),
+        (lambda: tg.interpolate(IMAGE[0], 2)[0], [[1, 2], [4, 5], [7, 8]]),
+        (lambda: tg.interpolate(np.array([[[1, 2]]], np.uint8), 4), [[[1, 1, 2, 2]]]),
+        (lambda: tg.normalize(np.full((1, 2), 300, np.float16)), [[0.5**0.5, 0.5**0.5]]),
+        (lambda: tg.normalize(np.full((1, 2), 1e200)), [[0.5**0.5, 0.5**0.5]]),
+        (lambda: tg.layer_norm(np.array([[-300, 300]], np.float16), 2), [[-1, 1]]),
+        (lambda: tg.rms_norm(np.array([[-300, 300]], np.float16), [2]), [[-1, 1]]),
+    ],
+)
+def test_values_of_networks_at_their_edges(found, wanted):
+    np.testing.assert_allclose(found(), wanted, rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [np.array, tg.Tensor])
+@pytest.mark.parametrize(("norm", "var"), [("batch_norm", 4 / 3), ("instance_norm", 0.75)])
+def test_running_statistics_move_in_place_by_the_momentum(norm, var, kind):
+    running = kind(np.zeros(1)), kind(np.ones(1))
+    x = tg.Tensor(np.array([[[-1.0, 0.0]], [[1.0, 2.0]]]), requires_grad=True)
+    flag = {"training": True} if norm == "batch_norm" else {}
+    getattr(tg, norm)(x, *running, momentum=0.5, **flag).sum().backward()
+    np.testing.assert_allclose(np.ravel([values_of(r) for r in running]), [0.25, var])
 
 
 # --- Nothing at all ---

@@ -3,6 +3,7 @@
 import itertools
 import linecache
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tests.ops.network_references import NETWORK_REFERENCES, batched, max_pool
-from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
+from tinygrad_edu.errors import DTypeError, MissingExtraError, ShapeError, TinygradError
 from tinygrad_edu.ops import dropout
+from tinygrad_edu.ops.scans import recurrence
 from tinygrad_edu.testing.laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL, in_one, in_rows, of_a_list
@@ -199,6 +201,66 @@ def mean_of_chosen_by_loop(images, chosen, kernel_size, stride, dilation):
     return out
 
 
+def diagonal_by_index(x, labels):
+    """Take one element after the other, whose indices agree where the labels do."""
+    distinct = list(dict.fromkeys(labels))
+    out = np.zeros([x.shape[labels.index(label)] for label in distinct])
+    for place in np.ndindex(out.shape):
+        out[place] = x[tuple(place[distinct.index(label)] for label in labels)]
+    return out
+
+
+def on_diagonal_by_index(x, labels, shape):
+    distinct = list(dict.fromkeys(labels))
+    out = np.zeros(shape)
+    for place in np.ndindex(x.shape):
+        out[tuple(place[distinct.index(label)] for label in labels)] = x[place]
+    return out
+
+
+def cofactors_by_minors(x):
+    out = np.zeros(x.shape)
+    for *at, i, j in np.ndindex(x.shape):
+        minor = np.delete(np.delete(x[tuple(at)], i, 0), j, 1)
+        out[(*at, i, j)] = (-1) ** (i + j) * np.linalg.det(minor)
+    return out
+
+
+def cofactors_change_by_difference(direction, x):
+    """Of matrices of three rows at most, a cofactor is a polynomial of degree two: the difference is exact."""
+    return (cofactors_by_minors(x + direction) - cofactors_by_minors(x - direction)) / 2
+
+
+def joined(decompose, parts, count=lambda found: None):
+    """Join the parts of NumPy's result along the rows; columns beyond the count are left out."""
+
+    def reference(x, **settings):
+        found = decompose(x, **settings)
+        return np.concatenate([part[..., : count(found)] for part in parts(*found)], axis=-2)
+
+    return reference
+
+
+def recurrence_by_loop(a, b, axis, reverse):
+    a, out = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0).copy()
+    for k in range(len(out))[:: -1 if reverse else 1]:
+        before = k + 1 if reverse else k - 1
+        if 0 <= before < len(out):
+            out[k] += a[k] * out[before]
+    return np.moveaxis(out, 0, axis)
+
+
+def scan_by(extremum):
+    """Make a scan of a ufunc; without an axis, of the elements in a row."""
+    return lambda x, axis: extremum.accumulate(x.ravel() if axis is None else x, axis=axis or 0)
+
+
+def put_by_loop(x, indices, values, axis):
+    out = x.copy()
+    np.put_along_axis(out, indices, values, axis)
+    return out
+
+
 # What is not listed is NumPy's function of that name.
 REFERENCES = {
     "identity": lambda x: x,
@@ -206,6 +268,12 @@ REFERENCES = {
     "tanh_gradient": lambda cotangent, t: cotangent * (1 - t**2),
     "astype": lambda x, dtype: x.astype(dtype),
     "dropout": dropout_by_element,
+    "recurrence": recurrence_by_loop, "cummax": scan_by(np.maximum), "cummin": scan_by(np.minimum),
+    "logcumsumexp": exact(lambda x, axis: np.log(np.cumsum(np.exp(x), axis))),
+    "put_along_axis": put_by_loop,
+    "sort": lambda x, axis, descending, **_: -np.sort(-x, axis) if descending else np.sort(x, axis),
+    "weighted_mean": lambda x, weights, **along: np.average(x, weights=weights + 0 * x, **along),
+    "diff": lambda x, n, axis, **beside: np.diff(x, n, axis, **{k: v for k, v in beside.items() if v is not None}),
     "one_minus_square": lambda x: 1 - x * x,
     "rsqrt": lambda x: 1 / np.sqrt(x), "lerp": lambda x, y, weight: x * (1 - weight) + y * weight,
     "masked_fill": lambda x, mask, value: np.where(mask, value, x), "xlogy": lambda x, y: x * np.log(y),
@@ -251,6 +319,21 @@ REFERENCES = {
     "correlate_kernels": correlate_kernels_by_loop,
     "greatest": lambda x, border, **window: max_pool(x, **window),
     "share_out": share_out_by_loop, "mean_of_chosen": mean_of_chosen_by_loop,
+    "bmm": np.matmul, "take_diagonal": diagonal_by_index, "put_diagonal": on_diagonal_by_index,
+    **{name: getattr(np.linalg, name) for name in
+       ("inv", "solve", "det", "svdvals", "matrix_power", "pinv", "norm", "vector_norm", "matrix_norm", "cond")},
+    "pseudo_inverse": np.linalg.pinv, "logabsdet": lambda x: np.linalg.slogdet(x)[1],
+    "sign_of_det": lambda x: np.sign(np.linalg.det(x)),
+    "cofactors": cofactors_by_minors, "cofactors_change": cofactors_change_by_difference,
+    "cholesky_factor": lambda x: np.linalg.cholesky((x + np.swapaxes(x, -1, -2)) / 2),
+    "eigenvalues": lambda x, UPLO: np.linalg.eigvalsh((x + np.swapaxes(x, -1, -2)) / 2, UPLO),
+    "eigenpairs": joined(
+        lambda x, UPLO: np.linalg.eigh((x + np.swapaxes(x, -1, -2)) / 2, UPLO), lambda w, v: (w[..., None, :], v)),
+    "singular_triplets": joined(
+        np.linalg.svd, lambda u, s, v: (u, s[..., None, :], np.swapaxes(v, -1, -2)), lambda s: s[1].shape[-1]),
+    "orthogonal_triangular": joined(np.linalg.qr, lambda q, r: (q, np.swapaxes(r, -1, -2))),
+    "undifferentiable": lambda x, values, what: values,
+    "power_norm": lambda x, p, axis, keepdims: np.linalg.vector_norm(x, axis=axis, ord=p, keepdims=keepdims),
     **NETWORK_REFERENCES,
 }  # fmt: skip
 
@@ -313,7 +396,7 @@ def test_100_000_parts_are_joined_in_a_moment_and_leave_nothing_behind():
     assert all(p.grad == 1 for p in parts)
 
 
-@pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "var", "std", "logsumexp"])
+@pytest.mark.parametrize("name", ["sum", "mean", "max", "min", "var", "std", "logsumexp", "prod", "median"])
 def test_axes_may_be_a_list(name):
     x = tg.Tensor(np.random.default_rng(0).random((2, 3, 4)), requires_grad=True)
     y = tg.Tensor(x.numpy(), requires_grad=True)
@@ -388,6 +471,32 @@ SHAPE_ERRORS = {
     "max_pool2d padding": lambda t: tg.max_pool2d(t(IMAGES), 2, padding=2),
     "kernel of zero": lambda t: tg.avg_pool2d(t(IMAGES), 0),
     "cross_entropy": lambda t: tg.cross_entropy(t(A), np.array([0, 1, 2])),
+    "linear": lambda t: tg.linear(t(A), t(np.zeros((2, 2)))),
+    "linear bias": lambda t: tg.linear(t(A), t(B), t(np.zeros(2))),
+    "bilinear": lambda t: tg.bilinear(t(A), t(A), t(np.zeros((2, 3, 2)))),
+    "conv2d same": lambda t: tg.conv2d(t(IMAGES), t(np.zeros((1, 2, 2, 2))), stride=2, padding="same"),
+    "conv1d": lambda t: tg.conv1d(t(IMAGES), t(np.zeros((1, 2, 2)))),
+    "conv_transpose2d": lambda t: tg.conv_transpose2d(t(IMAGES), t(np.zeros((3, 1, 2, 2)))),
+    "conv_transpose2d output_padding": lambda t: tg.conv_transpose2d(
+        t(IMAGES), t(np.zeros((2, 1, 2, 2))), output_padding=1
+    ),
+    "conv_transpose2d padding": lambda t: tg.conv_transpose2d(t(IMAGES), t(np.zeros((2, 1, 2, 2))), padding=3),
+    "max_pool1d of images": lambda t: tg.max_pool1d(t(IMAGES), 2),
+    "adaptive_avg_pool2d": lambda t: tg.adaptive_avg_pool2d(t(IMAGES), (2, 2, 2)),
+    "interpolate mode": lambda t: tg.interpolate(t(IMAGES), 2, mode="linear"),
+    "interpolate size": lambda t: tg.interpolate(t(IMAGES), 0),
+    "pixel_shuffle": lambda t: tg.pixel_shuffle(t(IMAGES), 2),
+    "pixel_unshuffle": lambda t: tg.pixel_unshuffle(t(IMAGES), 3),
+    "channel_shuffle": lambda t: tg.channel_shuffle(t(IMAGES), 3),
+    "layer_norm": lambda t: tg.layer_norm(t(A), 2),
+    "layer_norm weight": lambda t: tg.layer_norm(t(A), 3, t(np.zeros(2))),
+    "group_norm": lambda t: tg.group_norm(t(IMAGES), 3),
+    "batch_norm": lambda t: tg.batch_norm(t(IMAGES), np.zeros(3), np.ones(3)),
+    "batch_norm of one": lambda t: tg.batch_norm(t(A[:1]), None, None, training=True),
+    "local_response_norm": lambda t: tg.local_response_norm(t(A), 2),
+    "cosine_similarity": lambda t: tg.cosine_similarity(t(A), t(A), 2),
+    "embedding": lambda t: tg.embedding([0], t(IMAGES)),
+    "attention": lambda t: tg.scaled_dot_product_attention(t(A), t(A[:, :2]), t(A)),
 }
 
 
@@ -395,6 +504,38 @@ SHAPE_ERRORS = {
 def test_shapes_that_do_not_fit_are_shape_errors(what):
     with pytest.raises(ShapeError):
         SHAPE_ERRORS[what](tg.Tensor)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda: tg.embedding([0.5], A), DTypeError, "whole numbers"),
+        (lambda: tg.embedding([0, 2], A), IndexError, "from 0 to 2"),
+        (lambda: tg.embedding([-1], A), IndexError, "rows 0 to 1"),
+        (lambda: tg.embedding([0], A, padding_idx=2), IndexError, "padding_idx 2"),
+        (lambda: tg.scaled_dot_product_attention(A, A, A, dropout_p=0.5), ValueError, "rng"),
+        (lambda: tg.scaled_dot_product_attention(A, A, A, dropout_p=1.5), ValueError, "less than 1"),
+        (lambda: tg.scaled_dot_product_attention(A, A, A, np.ones((2, 2)), is_causal=True), ValueError, "not both"),
+        (lambda: tg.scaled_dot_product_attention(A, A, A, np.ones((2, 2), int)), DTypeError, "attn_mask"),
+        (lambda: tg.batch_norm(A, None, np.ones(3)), ValueError, "running_mean is None"),
+        (lambda: tg.batch_norm(A, tg.Tensor(np.ones(3), requires_grad=True), np.ones(3)), DTypeError, "detach"),
+        (lambda: tg.avg_pool2d(IMAGES, 2, divisor_override=0), ValueError, "divisor_override"),
+        (lambda: tg.interpolate(IMAGES, 2, 2.0), ValueError, "not both"),
+        (lambda: tg.interpolate(IMAGES, 2, align_corners=True), ValueError, "align_corners"),
+        (lambda: tg.interpolate(IMAGES, 2, mode="cubic"), ValueError, "mode is one of"),
+        (lambda: tg.interpolate(IMAGES, 2, recompute_scale_factor=True), ValueError, "recompute_scale_factor"),
+    ],
+)
+def test_settings_of_networks_that_make_no_sense_are_refused(call, error, match):
+    with pytest.raises(error, match=match):
+        call()
+
+
+def test_attention_drops_weights_with_the_generator_given():
+    query, value = np.zeros((50, 1)), np.ones((40, 1))
+    out = tg.scaled_dot_product_attention(query, value, value, dropout_p=0.5, rng=np.random.default_rng(0))
+    assert 0.8 < out.mean() < 1.2
+    assert out.std() > 0
 
 
 @given(illegal_windows())
@@ -429,6 +570,25 @@ def test_dropout_eight_elements_at_a_time(data):
         patch.setattr(dropout, "_AT_A_TIME", 1)
         each = call(*call.arrays)
     np.testing.assert_array_equal(each, call(*call.arrays))
+
+
+@pytest.mark.parametrize("n", [31, 32, 33, 64, 65, 1025, 33_000])
+@pytest.mark.parametrize("across", [(), (2,)])
+def test_a_recurrence_over_many_places_goes_piece_by_piece(n, across):
+    rng = np.random.default_rng(n)
+    a, b = rng.uniform(-1.1, 1.1, (n, *across)), rng.standard_normal((n, *across))
+    for axis, reverse in ((0, False), (-len(across) - 1, True)):
+        found, expected = recurrence(a, b, axis, reverse), recurrence_by_loop(a, b, axis, reverse)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+def test_factors_that_are_out_of_range_together_take_no_result_out_of_range():
+    a, b = np.where(np.arange(3000) % 200 < 100, 1e30, 1e-30), np.zeros(3000)
+    b[[50, 2900]] = 1e-290, 1.0
+    with np.errstate(over="ignore"):
+        expected = recurrence_by_loop(a, b, 0, False)
+        np.testing.assert_allclose(recurrence(a, b, 0), expected, rtol=1e-12)
+    assert 0 < np.isfinite(expected).mean() < 1
 
 
 # --- What a caller may do with arguments and results ---
@@ -467,3 +627,21 @@ def test_relu_and_sigmoid_of_whole_numbers():
     assert tg.relu(np.array([True])).dtype == np.maximum(np.array([True]), 0).dtype
     assert tg.relu(-2.0) == 0
     np.testing.assert_allclose(tg.sigmoid(np.array([1, 2], np.uint8)), 1 / (1 + np.exp([-1.0, -2.0])))
+
+
+@pytest.mark.parametrize("f", [tg.softmax, tg.softmin, tg.log_softmax, tg.logsumexp, tg.silu, tg.logit, tg.tanhshrink])
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])
+def test_whole_numbers_give_what_floats_give(f, dtype):
+    x = np.array([1, 0, 1], dtype)
+    with np.errstate(divide="ignore"):
+        wanted = f(x.astype(np.float64))
+        np.testing.assert_allclose(f(x), wanted, rtol=1e-3 if f is tg.tanhshrink else 1e-15)
+        assert f(tg.Tensor(x)).dtype == np.float32
+        np.testing.assert_allclose(f(tg.Tensor(x)).numpy(), wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("f", [tg.erf, tg.gelu])
+def test_without_scipy_the_error_names_the_extra(f, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'tinygrad-edu\[scipy\]'"):
+        f(1.0)

@@ -14,9 +14,11 @@ from tinygrad_edu.ops import (
     attention,
     choosing,
     classification,
+    contraction,
     convolution,
     diagonals,
     embeddings,
+    gathering,
     gaussian,
     indexing,
     joining,
@@ -27,16 +29,21 @@ from tinygrad_edu.ops import (
     pooling,
     powers,
     products,
+    questions,
     reduction,
     repeating,
     resizing,
+    scans,
     shape,
+    sorting,
     splitting,
+    statistics,
     trigonometry,
     windows,
 )
 from tinygrad_edu.ops import creation as creation
 from tinygrad_edu.ops import dropout as dropout
+from tinygrad_edu.ops import linalg as linalg
 from tinygrad_edu.ops import methods as methods  # which attaches them to Tensor
 from tinygrad_edu.ops.activations import *
 from tinygrad_edu.ops.adaptive_pooling import *
@@ -44,9 +51,11 @@ from tinygrad_edu.ops.arithmetic import *
 from tinygrad_edu.ops.attention import *
 from tinygrad_edu.ops.choosing import *
 from tinygrad_edu.ops.classification import *
+from tinygrad_edu.ops.contraction import *
 from tinygrad_edu.ops.convolution import *
 from tinygrad_edu.ops.diagonals import *
 from tinygrad_edu.ops.embeddings import *
+from tinygrad_edu.ops.gathering import *
 from tinygrad_edu.ops.gaussian import *
 from tinygrad_edu.ops.indexing import *
 from tinygrad_edu.ops.joining import *
@@ -57,18 +66,23 @@ from tinygrad_edu.ops.padding import *
 from tinygrad_edu.ops.pooling import *
 from tinygrad_edu.ops.powers import *
 from tinygrad_edu.ops.products import *
+from tinygrad_edu.ops.questions import *
 from tinygrad_edu.ops.reduction import *
 from tinygrad_edu.ops.repeating import *
 from tinygrad_edu.ops.resizing import *
+from tinygrad_edu.ops.scans import *
 from tinygrad_edu.ops.shape import *
+from tinygrad_edu.ops.sorting import *
 from tinygrad_edu.ops.splitting import *
+from tinygrad_edu.ops.statistics import *
 from tinygrad_edu.ops.trigonometry import *
 from tinygrad_edu.ops.windows import *
 
 _FILES = (
     logic, arithmetic, choosing, powers, logistic, gaussian, trigonometry, activations, shape, joining, splitting,
-    padding, repeating, diagonals, indexing, reduction, products, classification, windows, convolution, pooling,
-    adaptive_pooling, resizing, normalization, embeddings, attention,
+    padding, repeating, diagonals, indexing, gathering, questions, scans, reduction, sorting, statistics, products,
+    contraction, classification, windows, convolution, pooling, adaptive_pooling, resizing, normalization,
+    embeddings, attention,
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
     __all__ = [name for file in _FILES for name in file.__all__]

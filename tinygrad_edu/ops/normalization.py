@@ -8,12 +8,13 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.ops.arithmetic import abs, astype, sign
-from tinygrad_edu.ops.choosing import clip, keep
+from tinygrad_edu.ops.arithmetic import astype
+from tinygrad_edu.ops.choosing import clip
+from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.pooling import avg_pool2d
 from tinygrad_edu.ops.powers import power, sqrt, square
-from tinygrad_edu.ops.reduction import in_equal_parts, mean, sum, var
+from tinygrad_edu.ops.reduction import mean, sum, var
 from tinygrad_edu.ops.shape import broadcast_to, reshape
 
 __all__ = [
@@ -29,22 +30,25 @@ Axes = int | tuple[int, ...]
 @op
 def standardize(x: Array, /, axis: Axes, eps: float) -> Array:
     """Return (x - mean) / sqrt(variance + eps), the two over `axis`."""
-    wide = x.astype(np.float32) if x.dtype == np.float16 else x
-    deviation = wide - np.mean(wide, axis, keepdims=True)
+    deviation = x - np.mean(x, axis, keepdims=True)
     variance = np.mean(np.square(deviation), axis, keepdims=True)
-    return np.divide(deviation, np.sqrt(variance + eps)).astype(x.dtype if x.dtype.kind == "f" else None, copy=False)
+    return np.asarray(deviation / np.sqrt(variance + eps))
 
 
 def _standardize_x(g: Any, x: Any, out: Any, axis: Axes, eps: float) -> Any:
-    if g.dtype == np.float16:
-        g, x, out = (astype(a, np.float32) for a in (g, x, out))
-        return astype(_standardize_x(g, x, out, axis, eps), np.float16)
     # The result does not change with the mean, and, but for eps, not with the variance of x.
     change = g - mean(g, axis, True) - out * mean(g * out, axis, True)
     return change / sqrt(var(x, axis, keepdims=True) + eps)
 
 
 standardize.vjps(x=_standardize_x)
+
+
+def _standardized(x: Any, axis: Axes, eps: float) -> Any:
+    """Return `standardize`; of float16 in float32, in which the squares have a place."""
+    if x.dtype == np.float16:
+        return astype(standardize(astype(x, np.float32), axis, eps), np.float16)
+    return standardize(x, axis, eps)
 
 
 def _numbers(x: Any) -> Any:
@@ -99,7 +103,7 @@ def layer_norm(
     """
     x = _numbers(x)
     axes = _last_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
-    return _scaled(standardize(x, axes, eps), weight, bias)
+    return _scaled(_standardized(x, axes, eps), weight, bias)
 
 
 def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
@@ -142,7 +146,7 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     if num_groups < 1 or c % num_groups:
         raise ShapeError(f"group_norm: {c} channels in {num_groups} groups: num_groups must divide the channels.")
     rows = reshape(x, (n, num_groups, c // num_groups * math.prod(x.shape[2:])))
-    return _scaled(reshape(standardize(rows, 2, eps), x.shape), weight, bias)
+    return _scaled(reshape(_standardized(rows, 2, eps), x.shape), weight, bias)
 
 
 def batch_norm(
@@ -183,7 +187,7 @@ def batch_norm(
     if x.size == x.shape[1]:
         raise ShapeError(f"batch_norm: in training a channel needs more than one value, and x has the shape {x.shape}.")
     _update(x, axes, running_mean, running_var, momentum)
-    return _scaled(standardize(x, axes, eps), weight, bias)
+    return _scaled(_standardized(x, axes, eps), weight, bias)
 
 
 def instance_norm(
@@ -210,7 +214,7 @@ def instance_norm(
     if math.prod(x.shape[2:]) == 1 or not axes:
         raise ShapeError(f"instance_norm: a channel needs more than one value, and x has the shape {x.shape}.")
     _update(x, axes, running_mean, running_var, momentum)
-    return _scaled(standardize(x, axes, eps), weight, bias)
+    return _scaled(_standardized(x, axes, eps), weight, bias)
 
 
 def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_input: bool) -> None:
@@ -259,56 +263,12 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
 # --- To a length of 1 ---
 
 
-@op
-def p_norm(x: Array, /, p: float, axis: Axes) -> Array:
-    """Return sum(|x| ** p) ** (1 / p) over `axis`, keeping it; for p = inf, -inf and 0 its limits, as in NumPy.
-
-    Without overflow: the greatest element is divided out first, as the power of 2 below it, which rounds nothing.
-    """
-    size = np.abs(x)
-    if p == 0:
-        return np.count_nonzero(size, axis, keepdims=True).astype(size.dtype)
-    if p in (np.inf, -np.inf):
-        return (np.max if p > 0 else np.min)(size, axis, keepdims=True)
-    top = np.max(size, axis, keepdims=True, initial=0)
-    scale = np.ldexp(np.ones_like(top), np.where(np.isfinite(top) & (top > 0), np.frexp(top)[1] - 1, 0))
-    total = np.sum(np.square(size / scale) if p == 2 else (size / scale) ** p, axis, keepdims=True)
-    return np.asarray(scale * (np.sqrt(total) if p == 2 else total if p == 1 else total ** (1 / p)))
-
-
-def _p_norm_x(g: Any, x: Any, out: Any, p: float, axis: Axes) -> Any:
-    if p == 0:
-        return np.zeros(x.shape, x.dtype)
-    if p in (np.inf, -np.inf):
-        attained = abs(x) == out
-        return in_equal_parts(keep(g, attained), np.count_nonzero(values_of(attained), axis, keepdims=True)) * sign(x)
-    if p == 1:
-        return g * sign(x)
-    length = _but_zero(out)
-    if p == 2:
-        return g * keep(x / length, out != 0)
-    part = power(_but_zero(abs(x) / length), p - 1)
-    return g * keep(sign(x) * part, (out != 0) & (x != 0))
-
-
-def _but_zero(x: Any) -> Any:
-    """Return x with 1 for 0: what it then makes is left out."""
-    return x + (x == 0)
-
-
-p_norm.vjps(x=_p_norm_x)
-
-
 def normalize(x: Any, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Any:
     """Return x divided by its p-norm over `axis`, or by `eps` where that is greater. At 0 the norm has the slope 0."""
     x = _numbers(x)
     if x.dtype == np.float16:  # in which eps is 0
         return astype(normalize(astype(x, np.float32), p, axis, eps), np.float16)
-    return x / clip(p_norm(x, p, _one_or_tuple(axis)), eps)
-
-
-def _one_or_tuple(axis: Any) -> Any:
-    return tuple(axis) if isinstance(axis, list) else axis
+    return x / clip(vector_norm(x, axis=axis, keepdims=True, ord=p), eps)
 
 
 def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any:
@@ -317,6 +277,8 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any
     The shapes broadcast; a length less than `eps` counts as `eps`.
     """
     x1, x2 = _numbers(x1), _numbers(x2)
+    if x1.ndim == x2.ndim == 0:  # numbers are vectors of one element, as in PyTorch
+        x1, x2 = reshape(x1, (1,)), reshape(x2, (1,))
     shape = np.broadcast_shapes(x1.shape, x2.shape)
     if not -len(shape) <= axis < len(shape):
         raise ShapeError(f"cosine_similarity: axis {axis} of vectors {x1.shape} and {x2.shape}.")
@@ -328,5 +290,4 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any
 
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False) -> Any:
     """Return the p-norm of x1 - x2 + eps over the last axis. The shapes broadcast."""
-    distance = p_norm(_numbers(x1) - _numbers(x2) + eps, p, -1)
-    return distance if keepdims else reshape(distance, distance.shape[:-1])
+    return vector_norm(_numbers(x1) - _numbers(x2) + eps, axis=-1, keepdims=keepdims, ord=p)

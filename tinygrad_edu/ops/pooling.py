@@ -292,7 +292,7 @@ def _placed(
 ) -> Placed:
     """Return where the windows lie, or say that they do not fit."""
     kernel, d, p = pair(kernel_size, "kernel_size", 1), pair(dilation, "dilation", 1), pair(padding, "padding", 0)
-    s = kernel if stride is None else pair(stride, "stride", 1)
+    s = kernel if not stride and stride != 0 else pair(stride, "stride", 1)  # PyTorch has () for None, too
     if any(2 * p > d * (k - 1) + 1 for k, p, d in zip(kernel, p, d, strict=True)):
         raise ShapeError(
             f"{name}: padding {p[0]}x{p[1]} is more than half of the window {kernel[0]}x{kernel[1]} "

@@ -1,16 +1,18 @@
-"""The matrix product, of vectors, matrices and stacks of matrices, and the linear maps that layers are."""
+"""Products of arrays: the matrix product, what is composed of it, and the linear maps that layers are."""
 
 import math
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.arithmetic import multiply
 from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze, swapaxes, transpose
 
-__all__ = ["bilinear", "linear", "matmul"]
+__all__ = ["bilinear", "bmm", "dot", "inner", "kron", "linear", "matmul", "outer", "tensordot", "vdot"]
 
 
 @op(broadcasts=True)
@@ -112,3 +114,105 @@ def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
     halfway = reshape(map_rows(x1, of_all), (*of_x1[:-1], out, m))
     result = squeeze(matmul(halfway, expand_dims(x2, -1)), -1)
     return result if bias is None else result + bias
+
+
+def transposed(x: Any) -> Any:
+    """Return the matrices of a stack, each transposed."""
+    return swapaxes(x, -1, -2)
+
+
+def bmm(x: Any, y: Any) -> Any:
+    """Return the products of two stacks of equally many matrices: (b, n, k), (b, k, m) -> (b, n, m).
+
+    It is `matmul` without broadcasting.
+    """
+    if np.ndim(x) != 3 or np.ndim(y) != 3 or np.shape(x)[0] != np.shape(y)[0]:
+        raise ShapeError(
+            f"bmm: two stacks of equally many matrices have shapes (b, n, k) and (b, k, m), not {np.shape(x)} and "
+            f"{np.shape(y)}; matmul() broadcasts."
+        )
+    return matmul(x, y)
+
+
+def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
+    """Return the sum of the products of x and y over pairs of axes; the axes of x that are left come first.
+
+    Parameters
+    ----------
+    x, y : array_like
+    axes : int or (int or sequence of int, int or sequence of int)
+        The axes of x and those of y that are summed over in pairs; a number n means the last n of x, in their order,
+        and the first n of y.
+
+    Raises
+    ------
+    ShapeError
+        Where two axes of a pair differ in length, or one side has more axes than the other.
+    """
+    of_x, of_y = _pairs(axes, np.ndim(x), np.ndim(y))
+    lengths, others = [np.shape(x)[a] for a in of_x], [np.shape(y)[a] for a in of_y]
+    if lengths != others:
+        raise ShapeError(
+            f"tensordot: the axes {of_x} of x have the lengths {lengths}, and the axes {of_y} of y {others}: axes are "
+            f"paired with axes of their own length. The shapes: {np.shape(x)}, {np.shape(y)}."
+        )
+    left, right = ([a for a in range(np.ndim(z)) if a not in taken] for z, taken in ((x, of_x), (y, of_y)))
+    shape = [np.shape(x)[a] for a in left] + [np.shape(y)[a] for a in right]
+    n, k = math.prod(shape[: len(left)]), math.prod(lengths)
+    rows = reshape(transpose(x, (*left, *of_x)), (n, k))
+    columns = reshape(transpose(y, (*of_y, *right)), (k, math.prod(shape[len(left) :])))
+    return reshape(matmul(rows, columns), tuple(shape))
+
+
+def _pairs(axes: Any, x_axes: int, y_axes: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Read the axes of `tensordot`: those of x and those of y, from 0."""
+    if isinstance(axes, int | np.integer):
+        if not 0 <= axes <= min(x_axes, y_axes):
+            raise ShapeError(
+                f"tensordot: there are no {axes} axes to sum over in both: x has {x_axes}, and y {y_axes}."
+            )
+        axes = range(x_axes - axes, x_axes), range(axes)
+    of_x, of_y = axes
+    return normalize_axis_tuple(of_x, x_axes, "axes of x"), normalize_axis_tuple(of_y, y_axes, "axes of y")
+
+
+def dot(x: Any, y: Any) -> Any:
+    """Return the sum of the products over the last axis of x and the next to last of y, or the only one.
+
+    Of vectors and matrices it is x @ y; of stacks it pairs each matrix of the one with each of the other. A number
+    multiplies.
+    """
+    if np.ndim(x) == 0 or np.ndim(y) == 0:
+        return multiply(x, y)
+    if np.ndim(x) == 1 or np.ndim(y) < 3:
+        return matmul(x, y)
+    return tensordot(x, y, (-1, -2))
+
+
+def vdot(x: Any, y: Any) -> Any:
+    """Return the sum of the products of all elements, in their order whatever the shapes."""
+    return matmul(reshape(x, -1), reshape(y, -1))
+
+
+def inner(x: Any, y: Any) -> Any:
+    """Return the sum of the products over the last axes of both. A number multiplies."""
+    if np.ndim(x) == 0 or np.ndim(y) == 0:
+        return multiply(x, y)
+    return tensordot(x, y, (-1, -1))
+
+
+def outer(x: Any, y: Any) -> Any:
+    """Return the products of each element of x with each of y, both flattened: a matrix, with a row for each of x."""
+    return multiply(reshape(x, (-1, 1)), reshape(y, (1, -1)))
+
+
+def kron(x: Any, y: Any) -> Any:
+    """Return the Kronecker product: x with each element replaced by its product with all of y.
+
+    Along each axis the lengths multiply; the array of fewer axes gets axes of length 1 in front.
+    """
+    ndim = max(np.ndim(x), np.ndim(y))
+    of_x, of_y = ((1,) * (ndim - np.ndim(z)) + tuple(np.shape(z)) for z in (x, y))
+    blocks = reshape(x, tuple(n for length in of_x for n in (length, 1)))
+    within = reshape(y, tuple(n for length in of_y for n in (1, length)))
+    return reshape(multiply(blocks, within), tuple(n * m for n, m in zip(of_x, of_y, strict=True)))

@@ -1,39 +1,33 @@
 """Reductions over axes. A rule spreads the gradient of the result over the elements that made it."""
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, op
-from tinygrad_edu.ops.arithmetic import astype
+from tinygrad_edu.engine import Array, Tensor, op, values_of
+from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
+from tinygrad_edu.ops.axes import Axis, joined, kept_shape, parted, plain_axes, reduced_count
 from tinygrad_edu.ops.choosing import keep, where
 from tinygrad_edu.ops.powers import exp, sqrt, square
-from tinygrad_edu.ops.shape import broadcast_to, reshape
+from tinygrad_edu.ops.scans import cast, cumprod, neighbor
+from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
 
-__all__ = ["logsumexp", "max", "mean", "min", "std", "sum", "var"]
-
-Axis = int | Sequence[int] | None
-
-
-def _axes(axis: Axis) -> Any:
-    """Return an axis as NumPy takes it: a tuple of several, but no list."""
-    return tuple(axis) if isinstance(axis, list) else axis
-
-
-def _kept(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
-    """Return the shape of a reduction over `axis` that keeps its axes, with length 1."""
-    if not shape:
-        return ()  # NumPy allows the axes 0 and -1 of a 0-d array
-    axes = range(len(shape)) if axis is None else (axis,) if isinstance(axis, int | np.integer) else axis
-    reduced = {a % len(shape) for a in axes}
-    return tuple(1 if i in reduced else n for i, n in enumerate(shape))
-
-
-def _count(shape: tuple[int, ...], axis: Axis) -> int:
-    """Return how many elements each result of a reduction over `axis` is made of."""
-    return math.prod(n for n, kept in zip(shape, _kept(shape, axis), strict=True) if kept != n)
+__all__ = [
+    "amax",
+    "amin",
+    "logsumexp",
+    "max",
+    "mean",
+    "min",
+    "nanmean",
+    "nansum",
+    "prod",
+    "ptp",
+    "std",
+    "sum",
+    "var",
+]
 
 
 def in_equal_parts(g: Any, count: Any) -> Any:
@@ -43,24 +37,58 @@ def in_equal_parts(g: Any, count: Any) -> Any:
     return g / np.asarray(count, g.dtype)
 
 
-@op
-def sum(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Return the sum over `axis`: all axes, one, or several. The sum of nothing is 0."""
-    return np.sum(x, axis=_axes(axis), keepdims=keepdims)
+def as_floating(x: Any) -> Any:
+    """Return x as a Tensor or an array of floating-point numbers."""
+    x = x if isinstance(x, Tensor) else np.asarray(x)
+    if x.dtype.kind == "f":
+        return x
+    return astype(x, np.float32 if isinstance(x, Tensor) else np.float64)
 
 
-sum.vjps(x=lambda g, x_shape, axis: broadcast_to(reshape(g, _kept(x_shape, axis)), x_shape))
+@op(promotes=False)
+def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
+    """Return the sum over `axis`: all axes, one, or several. The sum of nothing is 0. `dtype` is the result's."""
+    return np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
+
+
+sum.vjps(
+    x=lambda g, x_shape, x_dtype, axis: broadcast_to(reshape(cast(g, x_dtype), kept_shape(x_shape, axis)), x_shape)
+)
+
+
+@op(promotes=False)
+def prod(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
+    """Return the product over `axis`: all axes, one, or several. The product of nothing is 1. `dtype` is the result's.
+
+    No derivative divides by an element, so zeros are like other numbers at every order.
+    """
+    return np.prod(x, axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
+
+
+def _others(x: Any) -> Any:
+    """Return for each element the product of all others along the last axis: of those before it and those after it."""
+    before = neighbor(cumprod(x, -1), -1, False, 1)
+    after = neighbor(flip(cumprod(flip(x, -1), -1), -1), -1, True, 1)
+    return before * after
+
+
+def _prod_x(g: Any, x: Any, axis: Axis) -> Any:
+    others = parted(_others(joined(in_dtype_of(g, x), axis)), x.shape, axis)
+    return cast(reshape(g, kept_shape(x.shape, axis)) * others, x.dtype)
+
+
+prod.vjps(x=_prod_x)
 
 
 @op
 def mean(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the mean over `axis`. The mean of nothing is NaN, as in NumPy."""
-    return np.mean(x, axis=_axes(axis), keepdims=keepdims)
+    return np.mean(x, axis=plain_axes(axis), keepdims=keepdims)
 
 
 def _mean_x(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
-    share = in_equal_parts(g, _count(x_shape, axis))
-    return broadcast_to(reshape(share, _kept(x_shape, axis)), x_shape)
+    share = in_equal_parts(g, reduced_count(x_shape, axis))
+    return broadcast_to(reshape(share, kept_shape(x_shape, axis)), x_shape)
 
 
 mean.vjps(x=_mean_x)
@@ -74,7 +102,7 @@ def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any
     if getattr(x, "dtype", None) == np.float16:
         return astype(var(astype(x, np.float32), axis, ddof, keepdims), np.float16)
     deviation = x - mean(x, axis, keepdims=True)
-    divisor = _count(np.shape(x), axis) - ddof
+    divisor = reduced_count(np.shape(x), axis) - ddof
     return sum(square(deviation), axis, keepdims) / (divisor if divisor > 0 else 0)
 
 
@@ -87,18 +115,18 @@ def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any
 
 def _share(g: Any, x: Any, out: Any, axis: Axis) -> Any:
     """Give the gradient of an extremum to the elements that attain it, in equal parts."""
-    kept = _kept(x.shape, axis)
+    kept = kept_shape(x.shape, axis)
     attains = x == reshape(out, kept)
     if np.count_nonzero(attains) == out.size and not (out != out).any():
         return keep(reshape(g, kept), attains)  # no ties, and no NaN, which equals nothing
-    ties = np.count_nonzero(attains, axis=_axes(axis), keepdims=True)
+    ties = np.count_nonzero(attains, axis=plain_axes(axis), keepdims=True)
     return in_equal_parts(keep(reshape(g, kept), attains), ties)  # with a NaN, 0 / 0 for all
 
 
 @op
 def max(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the greatest element over `axis`. Equal ones share the gradient evenly."""
-    return np.max(x, axis=_axes(axis), keepdims=keepdims)
+    return np.max(x, axis=plain_axes(axis), keepdims=keepdims)
 
 
 max.vjps(x=_share)
@@ -107,16 +135,34 @@ max.vjps(x=_share)
 @op
 def min(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the smallest element over `axis`. Equal ones share the gradient evenly."""
-    return np.min(x, axis=_axes(axis), keepdims=keepdims)
+    return np.min(x, axis=plain_axes(axis), keepdims=keepdims)
 
 
 min.vjps(x=_share)
 
+amax, amin = max, min  # NumPy has both names
 
-def as_floating(x: Any) -> Any:
-    """Return x as floating-point numbers: integers and booleans as float64."""
-    x = np.asarray(x)
-    return x if x.dtype.kind == "f" else x.astype(np.float64)
+
+def ptp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Return the greatest element minus the smallest over `axis`."""
+    return subtract(max(x, axis, keepdims), min(x, axis, keepdims))
+
+
+def nansum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Return the sum over `axis` of what is not NaN. No gradient flows to a NaN."""
+    return sum(keep(x, ~np.isnan(values_of(x))), axis, keepdims)
+
+
+def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Return the mean over `axis` of what is not NaN; of nothing else, NaN. No gradient flows to a NaN.
+
+    Of float16 it is computed in float32, as `var`.
+    """
+    x = as_floating(x)
+    there = ~np.isnan(values_of(x))
+    if x.dtype == np.float16:
+        return astype(nanmean(astype(x, np.float32), axis, keepdims), np.float16)
+    return in_equal_parts(nansum(x, axis, keepdims), np.sum(there, plain_axes(axis), keepdims=keepdims))
 
 
 def log_of_sum(x: Array, axis: Any) -> Array:
@@ -128,11 +174,13 @@ def log_of_sum(x: Array, axis: Any) -> Array:
 @op
 def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return log(sum(exp(x))) over `axis`, without overflow: the greatest element is taken out first."""
-    axes, x = _axes(axis), as_floating(x)
+    axes, x = plain_axes(axis), as_floating(x)
     top = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0)
     out = log_of_sum(np.exp(x - top), axes) + top
     return out if keepdims or not x.ndim else out.squeeze(axes)
 
 
-logsumexp.vjps(x=lambda g, x, out, axis: reshape(g, _kept(x.shape, axis)) * exp(x - reshape(out, _kept(x.shape, axis))))
+logsumexp.vjps(
+    x=lambda g, x, out, axis: reshape(g, kept_shape(x.shape, axis)) * exp(x - reshape(out, kept_shape(x.shape, axis)))
+)

@@ -99,8 +99,8 @@ class Call:
 
 
 def resolve(name: str) -> Any:
-    """Return the op or function of `tinygrad_edu.ops` of that name, or None."""
-    return ops.registry.get(name, getattr(ops, name, None))
+    """Return the op or function of `tinygrad_edu.ops` or its `linalg` of that name, or None."""
+    return ops.registry.get(name, getattr(ops, name, getattr(ops.linalg, name, None)))
 
 
 def argument_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:

@@ -11,8 +11,11 @@ from tinygrad_edu.testing.strategies.op_calls.activations import ACTIVATIONS
 from tinygrad_edu.testing.strategies.op_calls.elementwise import ELEMENTWISE
 from tinygrad_edu.testing.strategies.op_calls.images import IMAGES
 from tinygrad_edu.testing.strategies.op_calls.layers import LAYERS
+from tinygrad_edu.testing.strategies.op_calls.linalg import LINALG
 from tinygrad_edu.testing.strategies.op_calls.networks import NETWORKS
+from tinygrad_edu.testing.strategies.op_calls.ranking import RANKING
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION
+from tinygrad_edu.testing.strategies.op_calls.scans import SCANS
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
 from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE
 
@@ -23,7 +26,10 @@ OP_CALLS: dict[str, Strategy[Call]] = {
     **JOINING,
     **SEVERAL,
     **REDUCTION,
+    **SCANS,
+    **RANKING,
     **NETWORKS,
+    **LINALG,
     **IMAGES,
     **LAYERS,
 }

@@ -68,3 +68,8 @@ def along_at_least(least: int) -> SettingsFor:
 def one_axis(shape: Shape) -> Strategy[Settings]:
     """Draw one axis, from either end."""
     return st.fixed_dictionaries({"axis": axes(len(shape), none=False, several=False)})
+
+
+def axis_or_none(shape: Shape) -> Strategy[Settings]:
+    """Draw one axis, from either end, or None."""
+    return st.fixed_dictionaries({"axis": axes(len(shape), several=False)})

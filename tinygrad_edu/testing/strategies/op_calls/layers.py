@@ -95,16 +95,15 @@ def _response_norms(draw: Any) -> Call:
     return Call("local_response_norm", [draw(arrays(shape))], size=draw(st.integers(1, 4)), **settings)
 
 
-_P = st.sampled_from([2.0, 2.0, 1.0, 3.0, 1.5, 0.5, np.inf, -np.inf, 0.0])
+_P = st.sampled_from([2.0, 2.0, 1.0, 3.0, 1.5, 0.5, -1.0, np.inf, -np.inf, 0.0])
 
 
 @st.composite
-def _norms(draw: Any, name: str) -> Call:
+def _normalizations(draw: Any) -> Call:
     shape = tuple(n + 1 for n in draw(shapes(1, 2, empty=False)))  # one number alone has no slope
     axis = draw(st.integers(-len(shape), len(shape) - 1) | st.just(tuple(range(len(shape)))))
     x = draw(arrays(shape, distinct=True)) - 97 / 32  # none is 0, and no two have the same absolute value
-    settings = {"eps": draw(st.sampled_from([1e-12, 1e3]))} if name == "normalize" else {}
-    return Call(name, [x], p=draw(_P), axis=axis, **settings)
+    return Call("normalize", [x], p=draw(_P), axis=axis, eps=draw(st.sampled_from([1e-12, 1e3])))
 
 
 @st.composite
@@ -174,7 +173,7 @@ LAYERS: dict[str, Strategy[Call]] = {
     **{name: _last_axes(name) for name in ("layer_norm", "rms_norm")},
     **{name: _by_channel(name) for name in ("group_norm", "batch_norm", "instance_norm")},
     "standardize": _standardizations(), "local_response_norm": _response_norms(),
-    **{name: _norms(name) for name in ("p_norm", "normalize")},
+    "normalize": _normalizations(),
     "cosine_similarity": _cosines(), "pairwise_distance": _distances(),
     **{name: _embeddings(name) for name in ("embedding", "rows_at", "rows_added")},
     "scaled_dot_product_attention": _attentions(),

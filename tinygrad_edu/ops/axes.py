@@ -1,0 +1,51 @@
+"""The axes that a reduction takes: in every form that NumPy has for them, and joined to one."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.ops.shape import inverse, reshape, transpose
+
+Axis = int | Sequence[int] | None
+
+
+def plain_axes(axis: Axis) -> Any:
+    """Return an axis as NumPy takes it: a tuple of several, but no list."""
+    return tuple(axis) if isinstance(axis, list) else axis
+
+
+def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+    """Return the shape of a reduction over `axis` that keeps its axes, with length 1."""
+    if not shape:
+        return ()  # NumPy allows the axes 0 and -1 of a 0-d array
+    axes = range(len(shape)) if axis is None else (axis,) if isinstance(axis, int | np.integer) else axis
+    reduced = {a % len(shape) for a in axes}
+    return tuple(1 if i in reduced else n for i, n in enumerate(shape))
+
+
+def reduced_count(shape: tuple[int, ...], axis: Axis) -> int:
+    """Return how many elements each result of a reduction over `axis` is made of."""
+    return math.prod(n for n, kept in zip(shape, kept_shape(shape, axis), strict=True) if kept != n)
+
+
+def _last(ndim: int, axis: Axis) -> tuple[tuple[int, ...], int]:
+    """Return the order of axes in which those that are reduced come last, and how many those are."""
+    axes = range(ndim) if axis is None else (axis,) if isinstance(axis, int | np.integer) else axis
+    reduced = sorted({a % ndim for a in axes}) if ndim else []
+    return (*(a for a in range(ndim) if a not in reduced), *reduced), len(reduced)
+
+
+def joined(x: Any, axis: Axis) -> Any:
+    """Return x with the axes that are reduced joined to one, its last."""
+    shape = np.shape(x)
+    order, count = _last(len(shape), axis)
+    kept = tuple(shape[a] for a in order[: len(order) - count])
+    return reshape(transpose(x, order), (*kept, reduced_count(shape, axis)))
+
+
+def parted(x: Any, shape: tuple[int, ...], axis: Axis) -> Any:
+    """Undo `joined` of an array of that shape."""
+    order, _ = _last(len(shape), axis)
+    return transpose(reshape(x, tuple(shape[a] for a in order)), inverse(order))

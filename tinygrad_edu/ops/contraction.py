@@ -1,0 +1,248 @@
+"""Sums of products in Einstein's notation: read once, and then done two operands at a time by matrix products."""
+
+import math
+import string
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import Array, Tensor, from_numpy, op, values_of
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.arithmetic import multiply
+from tinygrad_edu.ops.products import matmul
+from tinygrad_edu.ops.reduction import sum
+from tinygrad_edu.ops.shape import reshape, transpose
+
+__all__ = ["einsum"]
+
+# A label for each axis, one letter each. The axes of an ellipsis get Greek ones, the last of them always the same.
+Labels = str
+_ELLIPSIS = "".join(map(chr, range(0x3B1, 0x3B1 + 64)))
+
+
+def einsum(*operands: Any, optimize: Any = True) -> Any:
+    """Return a sum of products of operands whose axes are named by letters: NumPy's ``einsum``, every form of it.
+
+    Axes of one name go together: they are summed over, unless the result has one of that name. One of length 1
+    broadcasts. A name twice in one operand takes its diagonal, and an ellipsis stands for axes without names, which
+    broadcast. Without ``->`` the result has, in alphabetical order, the names that appear once.
+
+    Parameters
+    ----------
+    *operands
+        The subscripts, ``"ij,jk->ik"``, and then one array for each of their terms; or, without a string, each array
+        followed by the list of its names as numbers, and perhaps the names of the result:
+        ``einsum(x, [0, 1], y, [1, 2], [0, 2])``.
+    optimize : bool, str or list
+        The order of the products where there are more than two operands, as ``numpy.einsum_path`` takes it; with False
+        they are taken from left to right.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the dtype that the operands have together. Whole numbers and booleans are left to NumPy itself.
+
+    Raises
+    ------
+    ShapeError
+        Where the subscripts do not fit the shapes, or are none.
+    """
+    subscripts, given = _as_string(operands)
+    arrays = [x if isinstance(x, Tensor | ndarray) else np.asarray(x) for x in given]
+    inputs, output = _read(subscripts, tuple(x.ndim for x in arrays))
+    lengths = _lengths(subscripts, inputs, tuple(x.shape for x in arrays))
+    if np.result_type(*(x.dtype for x in arrays)).kind != "f":
+        out = np.asarray(np.einsum(subscripts, *map(values_of, arrays)))
+        return from_numpy(out) if any(isinstance(x, Tensor) for x in arrays) else out
+    terms = [_with_distinct_labels(x, labels, lengths) for x, labels in zip(arrays, inputs, strict=True)]
+    x, labels = _contracted(terms, output, optimize)
+    return _in_order(x, labels, output)
+
+
+def _contracted(terms: list[tuple[Any, Labels]], output: Labels, optimize: Any) -> tuple[Any, Labels]:
+    """Return the product of all terms, with the labels that the output wants, in any order."""
+    path = optimize if isinstance(optimize, bool | str) else tuple(map(_hashable, optimize))
+    for together in _order(tuple(labels for _, labels in terms), tuple(x.shape for x, _ in terms), output, path):
+        first, *others = (terms[k] for k in together)
+        terms = [term for k, term in enumerate(terms) if k not in together]
+        for k, other in enumerate(others):
+            wanted = output + "".join(labels for _, labels in (*terms, *others[k + 1 :]))
+            first = _pair(*first, *other, wanted)
+        terms.append(first)
+    ((x, labels),) = terms
+    return _summed(x, labels, output)
+
+
+def _hashable(part: Any) -> Any:
+    return tuple(part) if isinstance(part, list) else part
+
+
+@lru_cache(1024)
+def _order(
+    inputs: tuple[Labels, ...], shapes: tuple[tuple[int, ...], ...], output: Labels, optimize: Any
+) -> list[tuple[int, ...]]:
+    """Return which terms are multiplied in each step: those are taken out, and their product is added at the end."""
+    numbers = {label: k for k, label in enumerate(dict.fromkeys("".join(inputs)))}
+    if len(inputs) < 3 or optimize is False or len(numbers) > 52:  # NumPy has no more names
+        return [tuple(range(len(inputs)))]
+    said: list[Any] = []
+    for labels, shape in zip(inputs, shapes, strict=True):
+        said += [np.broadcast_to(np.float64(0), shape), [numbers[label] for label in labels]]
+    how = list(optimize) if isinstance(optimize, tuple) else "greedy" if optimize is True else optimize
+    path, _ = np.einsum_path(*said, [numbers[label] for label in output], optimize=how)
+    return list(path[1:])
+
+
+# --- Reading the subscripts ---
+
+
+def _as_string(operands: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+    """Return the subscripts as a string, and the arrays."""
+    if not operands:
+        raise ShapeError("einsum: there is nothing to multiply; give subscripts and arrays.")
+    if isinstance(operands[0], str):
+        return operands[0], operands[1:]
+    arrays, names = operands[: len(operands) // 2 * 2 : 2], operands[1::2]
+    text = ",".join(map(_letters, names))
+    return (f"{text}->{_letters(operands[-1])}" if len(operands) % 2 else text), arrays
+
+
+def _letters(names: Iterable[Any]) -> str:
+    """Write names that are numbers as letters of the same alphabetical order."""
+    alphabet = string.ascii_uppercase + string.ascii_lowercase
+    names = list(values_of(names))
+    if any(name is not Ellipsis and not 0 <= name < len(alphabet) for name in names):
+        raise ShapeError(f"einsum: the names of axes are numbers from 0 to 51, or an Ellipsis, not {names}.")
+    return "".join("..." if name is Ellipsis else alphabet[name] for name in names)
+
+
+@lru_cache(1024)
+def _read(subscripts: str, dims: tuple[int, ...]) -> tuple[tuple[Labels, ...], Labels]:
+    """Return a label for each axis of each operand, and of the result. `dims` are the operands' numbers of axes."""
+    text, arrow, output = subscripts.replace(" ", "").partition("->")
+    terms = text.split(",")
+    if len(terms) != len(dims):
+        raise ShapeError(f"einsum: {subscripts!r} has {len(terms)} terms, and there are {len(dims)} operands.")
+    inputs = tuple(_labelled(subscripts, term, ndim) for term, ndim in zip(terms, dims, strict=True))
+    once = Counter(letter for labels in inputs for letter in labels if letter not in _ELLIPSIS)
+    dots = "".join(letter for letter in _ELLIPSIS if any(letter in labels for labels in inputs))
+    if not arrow:
+        return inputs, dots + "".join(sorted(letter for letter, count in once.items() if count == 1))
+    if dots and "..." not in output:
+        raise ShapeError(f"einsum: {subscripts!r}: an ellipsis stands for {len(dots)} axes, and the result has none.")
+    output = output.replace("...", dots, 1)
+    unknown = [letter for letter in output if letter not in once and letter not in dots]
+    if unknown or len(set(output)) < len(output):
+        raise ShapeError(
+            f"einsum: {subscripts!r}: the result may name each axis of the operands once, and an ellipsis."
+        )
+    return inputs, output
+
+
+def _labelled(subscripts: str, term: str, ndim: int) -> Labels:
+    """Return the labels of an operand of `ndim` axes."""
+    names = term.replace("...", "", 1)
+    if any(letter not in string.ascii_letters for letter in names):
+        raise ShapeError(f"einsum: {subscripts!r}: axes are named by letters and one ellipsis '...', not by {term!r}.")
+    extra = ndim - len(names)
+    if extra < 0 or (extra and len(names) == len(term)):
+        raise ShapeError(f"einsum: {subscripts!r}: {term!r} does not name the axes of an operand that has {ndim}.")
+    return term.replace("...", _ELLIPSIS[len(_ELLIPSIS) - extra :])
+
+
+@lru_cache(1024)
+def _lengths(subscripts: str, inputs: tuple[Labels, ...], shapes: tuple[tuple[int, ...], ...]) -> dict[str, int]:
+    """Return the length of each label, and demand that axes of one name have it; those of other operands may have 1."""
+    lengths: dict[str, int] = {}
+    for labels, shape in zip(inputs, shapes, strict=True):
+        of_operand: dict[str, int] = {}
+        for label, length in zip(labels, shape, strict=True):
+            known = lengths.get(label, 1)
+            if of_operand.setdefault(label, length) != length or (known != length and 1 not in (known, length)):
+                raise ShapeError(
+                    f"einsum: {subscripts!r}: axes of one name differ in length, in operands of the shapes {shapes}."
+                )
+            lengths[label] = length if known == 1 else known
+    return lengths
+
+
+# --- One operand: distinct labels, sums, the order of axes ---
+
+
+@op
+def take_diagonal(x: Array, /, labels: Labels) -> Array:
+    """Return x without the repetitions among the labels of its axes: the elements whose indices agree, as a view."""
+    return np.einsum(x, *_as_numbers(labels))
+
+
+@op
+def put_diagonal(x: Array, /, labels: Labels, shape: tuple[int, ...]) -> Array:
+    """Return zeros of a shape with the elements of x where `take_diagonal` takes them."""
+    out = np.zeros(shape, np.asarray(x).dtype)
+    np.einsum(out, *_as_numbers(labels))[...] = x
+    return out
+
+
+take_diagonal.vjps(x=lambda g, x_shape, labels: put_diagonal(g, labels, x_shape))
+put_diagonal.vjps(x=lambda g, labels: take_diagonal(g, labels))
+
+
+def _as_numbers(labels: Labels) -> tuple[list[int], list[int]]:
+    """Return labels as numbers, and the distinct ones in their order."""
+    distinct = "".join(dict.fromkeys(labels))
+    return [distinct.index(label) for label in labels], list(range(len(distinct)))
+
+
+def _with_distinct_labels(x: Any, labels: Labels, lengths: dict[str, int]) -> tuple[Any, Labels]:
+    """Take diagonals, and leave out the axes of length 1 that broadcast."""
+    if len(set(labels)) < len(labels):
+        x, labels = take_diagonal(x, labels), "".join(dict.fromkeys(labels))
+    shape = dict(zip(labels, x.shape, strict=True))
+    kept = "".join(label for label in labels if shape[label] == lengths[label])
+    return (x if kept == labels else reshape(x, tuple(lengths[label] for label in kept))), kept
+
+
+def _summed(x: Any, labels: Labels, wanted: Labels) -> tuple[Any, Labels]:
+    """Sum over the axes that are not wanted."""
+    axes = tuple(axis for axis, label in enumerate(labels) if label not in wanted)
+    return (sum(x, axes) if axes else x), "".join(label for label in labels if label in wanted)
+
+
+def _in_order(x: Any, labels: Labels, wanted: Labels) -> Any:
+    """Put the axes into the wanted order."""
+    return x if labels == wanted else transpose(x, tuple(labels.index(label) for label in wanted))
+
+
+# --- Two operands ---
+
+
+def _pair(x: Any, of_x: Labels, y: Any, of_y: Labels, wanted: Labels) -> tuple[Any, Labels]:
+    """Multiply two operands and sum over what is not wanted: by a matrix product, or element by element."""
+    x, of_x = _summed(x, of_x, wanted + of_y)
+    y, of_y = _summed(y, of_y, wanted + of_x)
+    stack = "".join(label for label in of_x if label in of_y and label in wanted)
+    inner = "".join(label for label in of_x if label in of_y and label not in wanted)
+    left, right = ("".join(label for label in one if label not in other) for one, other in ((of_x, of_y), (of_y, of_x)))
+    x, y = _in_order(x, of_x, stack + left + inner), _in_order(y, of_y, stack + inner + right)
+    cut, lengths = len(stack), x.shape[: len(stack) + len(left)] + y.shape[len(stack) + len(inner) :]
+    if not inner:
+        return multiply(_shaped(x, x.shape + (1,) * len(right)), _shaped(y, _spread(y.shape, cut, len(left)))), (
+            stack + left + right
+        )
+    k = math.prod(y.shape[cut : cut + len(inner)])
+    rows = _shaped(x, (*x.shape[:cut], math.prod(lengths[cut : cut + len(left)]), k))
+    columns = _shaped(y, (*y.shape[:cut], k, math.prod(lengths[cut + len(left) :])))
+    return _shaped(matmul(rows, columns), lengths), stack + left + right
+
+
+def _spread(shape: tuple[int, ...], at: int, count: int) -> tuple[int, ...]:
+    """Return a shape with so many axes of length 1 more, at one place."""
+    return (*shape[:at], *(1,) * count, *shape[at:])
+
+
+def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
+    return x if x.shape == shape else reshape(x, shape)

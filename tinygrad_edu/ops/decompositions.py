@@ -1,0 +1,329 @@
+"""Decompositions of matrices: Cholesky's, eigenvalues of symmetric ones, singular values, orthogonal times triangular.
+
+An op has one result, so one that finds several matrices returns them joined along an axis, and its rule cuts the result
+and its gradient in the same places.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import Array, Tensor, op, values_of
+from tinygrad_edu.errors import MissingRuleError
+from tinygrad_edu.ops.arithmetic import abs, sign
+from tinygrad_edu.ops.choosing import keep
+from tinygrad_edu.ops.inverses import mean_with_transpose, solve, symmetric
+from tinygrad_edu.ops.joining import concatenate
+from tinygrad_edu.ops.products import matmul, transposed
+from tinygrad_edu.ops.shape import broadcast_to
+
+__all__ = ["cholesky", "eigh", "eigvalsh", "qr", "svd", "svdvals"]
+
+
+class EighResult(NamedTuple):
+    """Eigenvalues in ascending order, and eigenvectors as columns."""
+
+    eigenvalues: Any
+    eigenvectors: Any
+
+
+class QRResult(NamedTuple):
+    """A matrix with orthonormal columns, and an upper triangular one."""
+
+    Q: Any
+    R: Any
+
+
+class SVDResult(NamedTuple):
+    """Left singular vectors as columns, singular values in descending order, right singular vectors as rows."""
+
+    U: Any
+    S: Any
+    Vh: Any
+
+
+def _lower(n: int, dtype: Any, diagonal: float) -> ndarray:
+    """Return a mask of the lower triangle, with another factor on the diagonal."""
+    return np.tri(n, k=-1, dtype=dtype) + np.eye(n, dtype=dtype) * np.asarray(diagonal, dtype)
+
+
+# --- Cholesky ---
+
+
+@op
+def cholesky_factor(x: Array) -> Array:
+    """Return the lower triangular L with L @ L.T = (x + x.T) / 2, for each matrix of a stack."""
+    return np.linalg.cholesky(mean_with_transpose(x))
+
+
+def _cholesky_factor_x(g: Any, out: Any) -> Any:
+    """I. Murray, Differentiation of the Cholesky decomposition (2016), equation 10."""
+    lower = transposed(out)
+    inner = matmul(lower, g) * _lower(g.shape[-1], g.dtype, 0.5)
+    return mean_with_transpose(solve(lower, transposed(solve(lower, inner))))
+
+
+cholesky_factor.vjps(x=_cholesky_factor_x)
+
+
+def cholesky(x: Any, /, *, upper: bool = False) -> Any:
+    """Return the lower triangular L with L @ L.T = x, or its transpose, for each matrix of a stack (..., n, n).
+
+    The matrices are symmetric and positive definite; of each only the triangle is read that the result has. The
+    gradient is symmetric.
+    """
+    factor = cholesky_factor(symmetric(x, "U" if upper else "L"))
+    return transposed(factor) if upper else factor
+
+
+# --- Eigenvalues ---
+
+
+@op
+def eigenvalues(x: Array, /, UPLO: Any = "L") -> Array:
+    """Return the eigenvalues of (x + x.T) / 2, ascending."""
+    return np.linalg.eigvalsh(mean_with_transpose(x), UPLO)
+
+
+@op
+def eigenpairs(x: Array, /, UPLO: Any = "L") -> Array:
+    """Return the eigenvalues of (x + x.T) / 2, ascending, and below each its eigenvector: (..., n + 1, n).
+
+    `UPLO` is how NumPy is asked, which may choose other signs.
+    """
+    values, vectors = np.linalg.eigh(mean_with_transpose(x), UPLO)
+    return np.concatenate([values[..., None, :], vectors], axis=-2)
+
+
+def _eigenvalues_x(g: Any, x: Any) -> Any:
+    vectors = eigenpairs(x)[..., 1:, :]
+    return matmul(vectors * g[..., None, :], transposed(vectors))
+
+
+def _eigenpairs_x(g: Any, out: Any) -> Any:
+    values, vectors = out[..., 0, :], out[..., 1:, :]
+    same = np.eye(out.shape[-1], dtype=out.dtype)
+    turn = matmul(transposed(vectors), g[..., 1:, :]) / (_differences(values) + same)
+    inner = keep(turn, same == 0) + g[..., :1, :] * same
+    return mean_with_transpose(matmul(matmul(vectors, inner), transposed(vectors)))
+
+
+def _differences(values: Any) -> Any:
+    """Return values[j] - values[i] at [i, j]."""
+    return values[..., None, :] - values[..., :, None]
+
+
+eigenvalues.vjps(x=_eigenvalues_x)
+eigenpairs.vjps(x=_eigenpairs_x)
+
+
+def eigvalsh(x: Any, UPLO: str = "L") -> Any:
+    """Return the eigenvalues of symmetric matrices, ascending: (..., n, n) -> (..., n). It reads one triangle of each.
+
+    Of equal eigenvalues the first derivative is one of several, and there is no second: NaN, as in PyTorch.
+    """
+    return eigenvalues(symmetric(x, UPLO.upper()), UPLO)
+
+
+def eigh(x: Any, UPLO: str = "L") -> EighResult:
+    """Return the eigenvalues of symmetric matrices, ascending, and their eigenvectors as columns.
+
+    Parameters
+    ----------
+    x : array_like, of shape (..., n, n)
+    UPLO : str
+        Which triangle is read, ``"L"`` or ``"U"``; the gradient is symmetric.
+
+    Notes
+    -----
+    Eigenvectors of equal eigenvalues have no derivative: it is infinite or NaN, as in PyTorch. Nor have signs of
+    eigenvectors a meaning: what is computed of them should be the same for the other.
+    """
+    x = symmetric(x, UPLO.upper())
+    return EighResult(eigenvalues(x, UPLO), eigenpairs(x, UPLO)[..., 1:, :])
+
+
+# --- Singular values ---
+
+
+@op
+def svdvals(x: Array, /) -> Array:
+    """Return the singular values of each matrix, descending: (..., m, n) -> (..., min(m, n)).
+
+    Of equal ones the first derivative is one of several, and there is no second: NaN, as in PyTorch.
+    """
+    return np.linalg.svdvals(x)
+
+
+@op
+def singular_triplets(x: Array, /, full_matrices: bool = False) -> Array:
+    """Return the left singular vectors, below each its singular value, and the right one: columns (..., m + 1 + n, k).
+
+    `full_matrices` is how NumPy is asked, which may choose other signs.
+    """
+    u, s, v = np.linalg.svd(x, full_matrices)
+    k = s.shape[-1]
+    return np.concatenate([u[..., :k], s[..., None, :], np.swapaxes(v, -1, -2)[..., :k]], axis=-2)
+
+
+def _parts(triplets: Any, m: int) -> tuple[Any, Any, Any]:
+    """Cut into left vectors, values (..., 1, k) and right vectors."""
+    return triplets[..., :m, :], triplets[..., m : m + 1, :], triplets[..., m + 1 :, :]
+
+
+def _svdvals_x(g: Any, x: Any) -> Any:
+    u, _, v = _parts(singular_triplets(x), x.shape[-2])
+    return matmul(u * g[..., None, :], transposed(v))
+
+
+def _singular_triplets_x(g: Any, x_shape: tuple[int, ...], out: Any) -> Any:
+    """J. Townsend, Differentiating the singular value decomposition (2016)."""
+    (u, s, v), (by_u, by_s, by_v) = _parts(out, x_shape[-2]), _parts(g, x_shape[-2])
+    same = np.eye(out.shape[-1], dtype=out.dtype)
+    gaps = (s - transposed(s)) * (s + transposed(s)) + same
+    inner = _turn(u, by_u) / gaps * s + transposed(s) * (_turn(v, by_v) / gaps) + by_s * same
+    gradient = matmul(matmul(u, inner), transposed(v))
+    if x_shape[-2] > x_shape[-1]:
+        gradient = gradient + matmul(_beside(u, by_u / s), transposed(v))
+    if x_shape[-2] < x_shape[-1]:
+        gradient = gradient + matmul(u, transposed(_beside(v, by_v / s)))
+    return gradient
+
+
+def _turn(vectors: Any, g: Any) -> Any:
+    """Return what of a gradient turns the vectors among themselves."""
+    product = matmul(transposed(vectors), g)
+    return product - transposed(product)
+
+
+def _beside(vectors: Any, g: Any) -> Any:
+    """Return what of g is orthogonal to the vectors."""
+    return g - matmul(vectors, matmul(transposed(vectors), g))
+
+
+svdvals.vjps(x=_svdvals_x)
+singular_triplets.vjps(x=_singular_triplets_x)
+
+
+@op
+def undifferentiable(x: Array, /, values: Array, what: str) -> Array:
+    """Return values that come of x and have no derivative: a gradient that is not 0 is an error."""
+    return np.array(values, x.dtype if x.dtype.kind == "f" else None)
+
+
+def _refuse_gradient(g: Any, x_shape: tuple[int, ...], x_dtype: Any, what: str) -> ndarray:
+    if np.any(values_of(g)):
+        raise MissingRuleError(f"a gradient that is not 0 reached {what}, which has no derivative: leave it out.")
+    return np.zeros(x_shape, x_dtype)
+
+
+undifferentiable.vjps(x=_refuse_gradient)
+
+
+def _completed(x: Any, columns: Any, every: ndarray, what: str) -> Any:
+    """Return columns that were computed of x, and the rest of `every` beside them, which has no derivative."""
+    rest = every[..., columns.shape[-1] :]
+    return concatenate([columns, undifferentiable(x, rest, what)], axis=-1) if rest.shape[-1] else columns
+
+
+def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    """Return U, S and Vh with x = U @ diag(S) @ Vh, for each matrix of a stack (..., m, n), with k = min(m, n).
+
+    Parameters
+    ----------
+    x : array_like
+    full_matrices : bool
+        U is (..., m, m) and Vh (..., n, n); otherwise they are (..., m, k) and (..., k, n). What is more has no
+        derivative, and a gradient that reaches it is an error.
+    compute_uv : bool
+        False for S alone, as `svdvals`.
+    hermitian : bool
+        The matrices are symmetric, and only the lower triangle of each is read.
+
+    Notes
+    -----
+    Vectors of equal singular values have no derivative: it is infinite or NaN, as in PyTorch. Nor has the common sign
+    of two vectors a meaning.
+    """
+    if hermitian:
+        return _symmetric_svd(symmetric(x, "L"), compute_uv)
+    if not compute_uv:
+        return svdvals(x)
+    m, n = np.shape(x)[-2:]
+    u, _, v = _parts(singular_triplets(x, full_matrices), m)
+    if full_matrices and m != n:
+        all_u, _, all_v = np.linalg.svd(values_of(x))
+        u = _completed(x, u, all_u, "the columns of U beyond the singular values")
+        v = _completed(x, v, np.swapaxes(all_v, -1, -2), "the rows of Vh beyond the singular values")
+    return SVDResult(u, svdvals(x), transposed(v))
+
+
+def _symmetric_svd(x: Any, compute_uv: bool) -> Any:
+    """Return the singular values of symmetric matrices: their eigenvalues without their signs, which go to Vh."""
+    values, vectors = eigh(x)
+    order = np.argsort(np.abs(values_of(values)), axis=-1)[..., ::-1]
+    stack = np.ix_(*map(np.arange, order.shape[:-1]))
+    at = tuple(place[..., None] for place in stack)
+    values = values[(*at, order)]
+    if not compute_uv:
+        return abs(values)
+    rows = transposed(vectors)[(*at, order)]
+    return SVDResult(transposed(rows), abs(values), rows * sign(values)[..., None])
+
+
+# --- Orthogonal times triangular ---
+
+
+@op
+def orthogonal_triangular(x: Array) -> Array:
+    """Return Q, and below it the transpose of R, with x = Q @ R: (..., m, n) -> (..., m + n, n), for m >= n."""
+    q, r = np.linalg.qr(x)
+    return np.concatenate([q, np.swapaxes(r, -1, -2)], axis=-2)
+
+
+def _orthogonal_triangular_x(g: Any, x_shape: tuple[int, ...], out: Any) -> Any:
+    """S. Walter, L. Lehmann and R. Lamour, On evaluating higher-order derivatives of the QR decomposition (2012)."""
+    m, n = x_shape[-2:]
+    q, r, by_q, by_r = out[..., :m, :], transposed(out[..., m:, :]), g[..., :m, :], transposed(g[..., m:, :])
+    inner = matmul(r, transposed(by_r)) - matmul(transposed(by_q), q)
+    half = inner * _lower(n, g.dtype, 0.5)
+    return transposed(solve(r, transposed(by_q + matmul(q, half + transposed(half)))))
+
+
+orthogonal_triangular.vjps(x=_orthogonal_triangular_x)
+
+
+def qr(x: Any, mode: str = "reduced") -> Any:
+    """Return Q and R with x = Q @ R, for each matrix of a stack (..., m, n): Q orthogonal, R upper triangular.
+
+    Parameters
+    ----------
+    x : array_like
+    mode : str
+        ``"reduced"``: (..., m, k) and (..., k, n), with k = min(m, n). ``"complete"``: (..., m, m) and (..., m, n),
+        where a gradient that reaches the columns of Q beyond k is an error. ``"r"``: R alone. ``"raw"``, what LAPACK
+        returns, only of plain arrays.
+
+    Notes
+    -----
+    The derivative exists where the first k columns are independent.
+    """
+    if mode not in ("reduced", "complete", "r", "raw"):
+        raise ValueError(f"qr: the mode is 'reduced', 'complete', 'r' or 'raw', not {mode!r}.")
+    if mode == "raw":
+        if isinstance(x, Tensor):
+            raise MissingRuleError("qr: what the mode 'raw' returns has no derivative; give it x.numpy().")
+        return np.linalg.qr(x, mode="raw")
+    m, n = np.shape(x)[-2:]
+    x = x if isinstance(x, Tensor) else np.asarray(x)
+    out = orthogonal_triangular(x[..., :m])
+    q, r = out[..., :m, :], transposed(out[..., m:, :])
+    if n > m:
+        r = concatenate([r, matmul(transposed(q), x[..., m:])], axis=-1)
+    if mode == "r":
+        return r
+    if mode == "complete" and m > n:
+        q = _completed(x, q, np.linalg.qr(values_of(x), "complete").Q, "the columns of Q beyond those of R")
+        r = concatenate([r, broadcast_to(np.zeros((), r.dtype), (*r.shape[:-2], m - n, n))], axis=-2)
+    return QRResult(q, r)

@@ -1,0 +1,152 @@
+"""Determinants, with derivatives that hold for singular matrices too: by singular values, and not by an inverse."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+from numpy.linalg import LinAlgError
+
+from tinygrad_edu.engine import Array, op, values_of
+from tinygrad_edu.ops.inverses import inv
+from tinygrad_edu.ops.products import matmul, transposed
+from tinygrad_edu.ops.reduction import sum
+from tinygrad_edu.ops.shape import expand_dims
+
+__all__ = ["det", "slogdet"]
+
+
+class SlogdetResult(NamedTuple):
+    """The sign of a determinant, and the logarithm of its absolute value."""
+
+    sign: Any
+    logabsdet: Any
+
+
+@op
+def det(x: Array, /) -> Array:
+    """Return the determinant of each matrix of a stack: (..., n, n) -> (...).
+
+    Its first and second derivatives hold at singular matrices too; a third needs an inverse.
+    """
+    return np.linalg.det(x)
+
+
+@op
+def cofactors(x: Array) -> Array:
+    """Return the derivative of the determinant: for each element, the signed determinant of what is beside its lines.
+
+    With x = U diag(s) V it is det(U) det(V) U diag(c) V, where c has for each of s the product of the others.
+    """
+    sign, u, s, v = _svd(x)
+    return sign * (u * _products_without(s)[..., None, :]) @ v
+
+
+@op
+def cofactors_change(direction: Array, x: Array) -> Array:
+    """Return the change of the cofactors of x in a direction: linear in that, and its own transpose."""
+    sign, u, s, v = _svd(x)
+    turned, pairs = np.swapaxes(u, -1, -2) @ direction @ np.swapaxes(v, -1, -2), _products_without_two(s)
+    diagonal = np.einsum("...ij,...ii->...j", pairs, turned)
+    change = diagonal[..., None, :] * np.eye(s.shape[-1], dtype=s.dtype) - pairs * np.swapaxes(turned, -1, -2)
+    return sign * u @ change @ v
+
+
+def _second_change(g: Any, direction: Any, x: Any) -> Any:
+    """Return the change of `cofactors_change` with x, by an inverse; of fewer than three rows there is none."""
+    if x.shape[-1] < 3:
+        return np.zeros(x.shape, x.dtype)
+    y = _inverse(x)
+    change = (
+        (_product(y, g) * _product(y, direction) - _product(_chain(y, g), direction)) * y
+        - _product(y, direction) * _chain(y, g)
+        - _product(y, g) * _chain(y, direction)
+        + _chain(y, g, direction)
+        + _chain(y, direction, g)
+    )
+    return _each(det(x)) * transposed(change)
+
+
+def _inverse(x: Any) -> Any:
+    with np.errstate(all="ignore"):
+        condition = np.linalg.cond(values_of(x)).max() if x.size else 0
+    if not condition * np.finfo(x.dtype).eps < 1e-3:
+        raise LinAlgError("op det: its third derivative is not known at a singular matrix, or near one.")
+    return inv(x)
+
+
+def _chain(y: Any, *factors: Any) -> Any:
+    """Return y @ factor @ y @ factor @ ... @ y."""
+    out = y
+    for factor in factors:
+        out = matmul(matmul(out, factor), y)
+    return out
+
+
+def _product(x: Any, y: Any) -> Any:
+    """Return the trace of x @ y for each pair of matrices, keeping the axes."""
+    return sum(x * transposed(y), (-1, -2), keepdims=True)
+
+
+def _each(x: Any) -> Any:
+    """Return a number for each matrix as a stack of 1 by 1 matrices."""
+    return expand_dims(x, (-1, -2))
+
+
+det.vjps(x=lambda g, x: _each(g) * cofactors(x))
+cofactors.vjps(x=lambda g, x: cofactors_change(g, x))
+cofactors_change.vjps(direction=lambda g, x: cofactors_change(g, x), x=_second_change)
+
+
+def _svd(x: ndarray) -> tuple[ndarray, ndarray, ndarray, ndarray]:
+    """Return det(U) det(V), U, s and V, of x = U diag(s) V. Of a matrix with a NaN or an infinity, s is NaN."""
+    finite = np.isfinite(x).all(axis=(-1, -2), keepdims=True)
+    u, s, v = np.linalg.svd(np.where(finite, x, 0))
+    sign = np.sign(np.linalg.det(u) * np.linalg.det(v))
+    return sign[..., None, None], u, np.where(finite[..., 0], s, np.nan), v
+
+
+def _products_without(s: ndarray) -> ndarray:
+    """Return for each of the last axis of s the product of all others."""
+    logs, zeros = _logs(s)
+    others = zeros.sum(-1, keepdims=True) - zeros
+    return np.where(others == 0, np.exp(logs.sum(-1, keepdims=True) - logs), 0).astype(s.dtype)
+
+
+def _products_without_two(s: ndarray) -> ndarray:
+    """Return for each pair of the last axis of s the product of all others; 0 for one with itself."""
+    logs, zeros = (part[..., None] + part[..., None, :] for part in _logs(s))
+    total, count = (part.sum(-1)[..., None, None] for part in _logs(s))
+    wanted = (count == zeros) & ~np.eye(s.shape[-1], dtype=bool)
+    return np.where(wanted, np.exp(total - logs), 0).astype(s.dtype)
+
+
+def _logs(s: ndarray) -> tuple[ndarray, ndarray]:
+    """Return the logarithms of s, 0 for those that are 0, and which are 0, as numbers."""
+    zeros = s == 0
+    return np.log(np.where(zeros, 1, s)), zeros.astype(int)
+
+
+@op
+def logabsdet(x: Array) -> Array:
+    """Return the logarithm of the absolute value of the determinant of each matrix, without overflow."""
+    return np.asarray(np.linalg.slogdet(x).logabsdet)
+
+
+logabsdet.vjps(x=lambda g, x: _each(g) * transposed(inv(x)))
+
+
+@op
+def sign_of_det(x: Array) -> Array:
+    """Return the sign of the determinant of each matrix: -1, 0 or 1. Its derivative is 0."""
+    return np.asarray(np.linalg.slogdet(x).sign)
+
+
+sign_of_det.vjps(x=lambda g, x_shape, x_dtype: np.zeros(x_shape, x_dtype))
+
+
+def slogdet(x: Any, /) -> SlogdetResult:
+    """Return the sign of the determinant of each matrix, and the logarithm of its absolute value.
+
+    At a singular matrix the logarithm is -inf, and has no derivative.
+    """
+    return SlogdetResult(sign_of_det(x), logabsdet(x))

@@ -1,0 +1,121 @@
+"""Taking elements by their positions along an axis, and putting others there. Positions are settings: whole numbers."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from numpy.lib.array_utils import normalize_axis_index
+
+from tinygrad_edu.engine import values_of
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.ops.arithmetic import astype
+from tinygrad_edu.ops.choosing import where
+from tinygrad_edu.ops.indexing import getitem
+from tinygrad_edu.ops.shape import broadcast_to, reshape
+
+__all__ = ["put_along_axis", "take", "take_along_axis"]
+
+
+def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
+    """Return the elements of x at the positions `indices` along `axis`, or of x flattened if it is None.
+
+    Parameters
+    ----------
+    x : array_like
+    indices : array_like of int, of any shape
+        Negative ones count from the end.
+    axis : int, optional
+        The shape of `indices` stands in its place in the shape of the result.
+    mode : {"raise", "wrap", "clip"}
+        What becomes of a position outside: IndexError, its remainder, or the nearest one inside.
+    """
+    if axis is None or np.ndim(x) == 0:
+        x = reshape(x, -1)
+    along = normal_axis(axis or 0, np.ndim(x))
+    places, n = _positions("take", indices), np.shape(x)[along]
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(f"take: mode is 'raise', 'wrap' or 'clip', not {mode!r}.")
+    if mode != "raise" and n:
+        places = places % n if mode == "wrap" else np.clip(places, 0, n - 1)
+    return getitem(x, (*[slice(None)] * along, places))
+
+
+def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
+    """Return the elements of x at the positions that `indices` has for each place across `axis`.
+
+    Parameters
+    ----------
+    x : array_like
+    indices : array_like of int
+        With as many axes as x; all but `axis` broadcast with those of x.
+    axis : int, optional
+        None stands for x flattened, of which `indices` with one axis takes.
+
+    Examples
+    --------
+    >>> take_along_axis(np.array([[3.0, 5.0], [7.0, 9.0]]), [[1], [0]], axis=1)
+    array([[5.],
+           [7.]])
+    """
+    if axis is None:
+        x = reshape(x, -1)
+    return getitem(x, _along("take_along_axis", np.shape(x), indices, -1 if axis is None else axis))
+
+
+def put_along_axis(x: Any, indices: Any, values: Any, axis: int | None) -> Any:
+    """Return x with `values` in the places that ``take_along_axis(x, indices, axis)`` would take: NumPy writes into x.
+
+    Gradients flow to the elements of x that stay and to the values that are seen: of several for one place, the last.
+
+    Parameters
+    ----------
+    x : array_like
+    indices : array_like of int
+        As in `take_along_axis`.
+    values : array_like
+        They broadcast to the shape of what would be taken, and are put in the dtype of x.
+    axis : int or None
+        None stands for x flattened; the result has the shape of x.
+    """
+    shape = np.shape(x) if axis is not None else (np.size(values_of(x)),)
+    index = _along("put_along_axis", shape, indices, -1 if axis is None else axis)
+    taken = np.broadcast_shapes(*(part.shape for part in index))
+    count, source = math.prod(taken), np.full(shape, -1)
+    source[index] = np.arange(count).reshape(taken)  # where each element of the result comes from: -1, from x
+    source = source.reshape(np.shape(x))
+    put = getitem(reshape(broadcast_to(_like(x, values), taken), -1), np.maximum(source, 0)) if count else x
+    return where(source >= 0, put, x)
+
+
+def _like(x: Any, values: Any) -> Any:
+    """Return the values to put in x in its dtype. Whole numbers have no place for others."""
+    wanted, found = np.asarray(values_of(x)).dtype, np.asarray(values_of(values)).dtype
+    if wanted.kind in "iub" and found.kind == "f":
+        raise DTypeError(f"put_along_axis: values of dtype {found} have no place in {wanted}: cast one with astype().")
+    return values if wanted == found else astype(values, wanted)
+
+
+def _along(where_: str, shape: tuple[int, ...], indices: Any, axis: int) -> tuple[ndarray, ...]:
+    """Return the index that takes `indices` along `axis`, and every place across it."""
+    places = _positions(where_, indices)
+    if places.ndim != len(shape):
+        raise ShapeError(
+            f"{where_}: indices need an axis for each of x, whose shape is {shape}, and have the shape {places.shape}."
+        )
+    along = normal_axis(axis, len(shape))
+    others = np.ogrid[tuple(slice(n) for n in shape)]
+    return tuple(places if a == along else others[a] for a in range(len(shape)))
+
+
+def _positions(where_: str, indices: Any) -> ndarray:
+    """Return positions as an array of whole numbers; no list of none has a dtype of its own."""
+    places = np.asarray(values_of(indices))
+    if places.dtype.kind not in "iub" and places.size:
+        raise DTypeError(f"{where_}: indices are whole numbers, not {places.dtype}.")
+    return places.astype(np.intp, copy=False)
+
+
+def normal_axis(axis: int, ndim: int) -> int:
+    """Return an axis counted from the front, or raise NumPy's AxisError."""
+    return int(normalize_axis_index(axis, ndim))

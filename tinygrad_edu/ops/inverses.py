@@ -1,0 +1,146 @@
+"""Inverses, and what is made of them: linear equations, pseudoinverses, powers of matrices."""
+
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.linalg import LinAlgError
+
+from tinygrad_edu.engine import Array, Tensor, op, values_of
+from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.ops.choosing import keep
+from tinygrad_edu.ops.products import matmul, transposed
+from tinygrad_edu.ops.shape import expand_dims, identity, squeeze
+
+__all__ = ["inv", "matrix_power", "pinv", "solve"]
+
+_UNSET: Any = object()
+
+
+@op
+def inv(x: Array, /) -> Array:
+    """Return the inverse of each matrix of a stack (..., n, n)."""
+    return np.linalg.inv(x)
+
+
+inv.vjps(x=lambda g, out: -matmul(matmul(transposed(out), g), transposed(out)))
+
+
+@op(broadcasts=True)
+def solve(a: Array, b: Array, /) -> Array:
+    """Return x with a @ x = b: (..., n, n), (n,) -> (..., n), or (..., n, n), (..., n, k) -> (..., n, k).
+
+    As in NumPy, b is a vector if it has one axis, and otherwise a stack of matrices, which broadcasts with a's.
+    """
+    return np.linalg.solve(a, b)
+
+
+def _solve_b(g: Any, a: Any, b_shape: tuple[int, ...]) -> Any:
+    if len(b_shape) == 1:
+        return squeeze(solve(transposed(a), expand_dims(g, -1)), -1)
+    return solve(transposed(a), g)
+
+
+def _solve_a(g: Any, a: Any, b_shape: tuple[int, ...], out: Any) -> Any:
+    of_b = _solve_b(g, a, b_shape)
+    if len(b_shape) == 1:
+        return -expand_dims(of_b, -1) * expand_dims(out, -2)
+    return -matmul(of_b, transposed(out))
+
+
+solve.vjps(a=_solve_a, b=_solve_b)
+
+
+def symmetric(x: Any, triangle: str) -> Any:
+    """Return the symmetric matrices of which x has a triangle, ``"L"`` or ``"U"``; to x they are (x + x.T) / 2.
+
+    So LAPACK reads a matrix that is said to be symmetric. The gradient is symmetric, as PyTorch's, though a
+    change of the other triangle changes no value.
+    """
+    if triangle not in ("L", "U"):
+        raise ValueError(f"the triangle to read is 'L', the lower one, or 'U', not {triangle!r}.")
+    values = np.asarray(values_of(x))
+    if values.ndim < 2 or values.shape[-1] != values.shape[-2]:
+        raise LinAlgError(f"a stack of square matrices has a shape (..., n, n), not {values.shape}.")
+    lower = np.tri(values.shape[-1], dtype=bool)
+    whole = np.where(lower if triangle == "L" else lower.T, values, np.swapaxes(values, -1, -2))
+    if not isinstance(x, Tensor):
+        return whole
+    if np.array_equal(whole, values, equal_nan=values.dtype.kind == "f"):
+        return x
+    return mean_with_transpose(x) + (whole - mean_with_transpose(values))
+
+
+def mean_with_transpose(x: Any) -> Any:
+    """Return (x + x.T) / 2 for each matrix of a stack, the nearest that is symmetric."""
+    return (x + transposed(x)) * 0.5
+
+
+@op
+def pseudo_inverse(x: Array, /, rcond: Any = None) -> Array:
+    """Return the Moore-Penrose inverse of each matrix. Singular values below `rcond` of the greatest count as 0."""
+    return np.linalg.pinv(x) if rcond is None else np.linalg.pinv(x, rcond)
+
+
+def _pseudo_inverse_x(g: Any, x: Any, out: Any) -> Any:
+    """G. Golub and V. Pereyra, The differentiation of pseudo-inverses (1973): right where the rank does not change."""
+    p, q = transposed(out), transposed(g)
+    rest_x = matmul(q, matmul(out, p))
+    rest_y = matmul(matmul(p, out), q)
+    return rest_x - matmul(x, matmul(out, rest_x)) + rest_y - matmul(matmul(rest_y, out), x) - matmul(p, matmul(g, p))
+
+
+pseudo_inverse.vjps(x=_pseudo_inverse_x)
+
+
+def pinv(x: Any, /, rcond: Any = None, hermitian: bool = False, *, rtol: Any = _UNSET) -> Any:
+    """Return the Moore-Penrose inverse of each matrix of a stack: (..., m, n) -> (..., n, m).
+
+    Parameters
+    ----------
+    x : array_like
+    rcond, rtol : float or array_like, optional
+        Which singular values count as 0: those not greater than this times the greatest; one number, or one for each
+        matrix. Two names of one setting, by default 1e-15; with ``rtol=None`` the distance of 1 to the next number of
+        the dtype, times the longer side of a matrix.
+    hermitian : bool
+        The matrices are symmetric, and only the lower triangle of each is read.
+
+    Notes
+    -----
+    The derivative is that among matrices of the same rank: where another rank is near there is none.
+    """
+    if rcond is not None and rtol is not _UNSET:
+        raise ValueError("pinv: rcond and rtol are two names of one setting; give one of them.")
+    if rtol is None:
+        dtype = np.result_type(values_of(x))
+        rcond = max(np.shape(x)[-2:]) * np.finfo(dtype if dtype.kind == "f" else np.float64).eps
+    elif rtol is not _UNSET:
+        rcond = rtol
+    return pseudo_inverse(symmetric(x, "L") if hermitian else x, rcond)
+
+
+def matrix_power(x: Any, n: int) -> Any:
+    """Return x @ x @ ... @ x, n times, for each matrix of a stack; the identity for n = 0, powers of inv(x) for n < 0.
+
+    Raises
+    ------
+    DTypeError
+        If n is no whole number.
+    LinAlgError
+        If the matrices are not square, or n < 0 and one is singular.
+    """
+    if not isinstance(n, int | np.integer):
+        raise DTypeError(f"matrix_power: the exponent is a whole number, not {n!r}.")
+    shape = np.shape(x)
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise LinAlgError(f"matrix_power: a stack of square matrices has a shape (..., n, n), not {shape}.")
+    if n == 0:
+        values = np.asarray(values_of(x))
+        return keep(x, np.False_) + np.eye(shape[-1], dtype=values.dtype)
+    squares = [inv(x) if n < 0 else x]
+    bits = [bit == "1" for bit in reversed(f"{abs(int(n)):b}")]
+    for _ in bits[1:]:
+        squares.append(matmul(squares[-1], squares[-1]))
+    factors = [square for square, bit in zip(squares, bits, strict=True) if bit]
+    return reduce(matmul, factors) if len(bits) > 1 or n < 0 else identity(x)

@@ -1,0 +1,61 @@
+"""Linear algebra, public as ``tg.linalg``: NumPy's names, for stacks of matrices along the last two axes.
+
+A matrix that cannot be inverted or decomposed is NumPy's ``LinAlgError``, with a note that names the op.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.linalg import LinAlgError
+
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.decompositions import cholesky, eigh, eigvalsh, qr, svd, svdvals
+from tinygrad_edu.ops.determinants import det, slogdet
+from tinygrad_edu.ops.inverses import inv, matrix_power, pinv, solve
+from tinygrad_edu.ops.norms import cond, matrix_norm, matrix_rank, norm, vector_norm
+from tinygrad_edu.ops.products import matmul
+
+__all__ = [
+    "LinAlgError", "cholesky", "cond", "det", "eigh", "eigvalsh", "inv", "matrix_norm", "matrix_power", "matrix_rank",
+    "multi_dot", "norm", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "vector_norm",
+]  # fmt: skip
+
+
+def multi_dot(arrays: Sequence[Any]) -> Any:
+    """Return the product of two or more matrices, in the order that takes the fewest multiplications.
+
+    The first may be a row, of one axis, and the last a column.
+    """
+    arrays = list(arrays)
+    dims = [np.ndim(x) for x in arrays]
+    if len(arrays) < 2 or not set(dims[1:-1]) <= {2} or not {dims[0], dims[-1]} <= {1, 2}:
+        raise ShapeError(f"multi_dot: two or more matrices, vectors at the ends, not arrays of {dims} axes.")
+    shapes = [np.shape(x) for x in arrays]
+    ends = (shapes[0][0] if dims[0] == 2 else 1), (shapes[-1][1] if dims[-1] == 2 else 1)
+    lengths = (ends[0], *(shape[0] for shape in shapes[1:]), ends[1])
+    return _product(arrays, 0, len(arrays), _best_cuts(lengths))
+
+
+def _product(arrays: list[Any], start: int, end: int, cuts: dict[tuple[int, int], int]) -> Any:
+    if end - start == 1:
+        return arrays[start]
+    cut = cuts[start, end]
+    return matmul(_product(arrays, start, cut, cuts), _product(arrays, cut, end, cuts))
+
+
+@lru_cache(256)
+def _best_cuts(lengths: tuple[int, ...]) -> dict[tuple[int, int], int]:
+    """Return where to cut each part of a chain of matrices in two; matrix k is lengths[k] by lengths[k + 1]."""
+    count = len(lengths) - 1
+    costs, cuts = {(k, k + 1): 0 for k in range(count)}, {}
+    for size in range(2, count + 1):
+        for start in range(count - size + 1):
+            end = start + size
+            options = {
+                cut: costs[start, cut] + costs[cut, end] + lengths[start] * lengths[cut] * lengths[end]
+                for cut in range(start + 1, end)
+            }
+            costs[start, end], cuts[start, end] = min((cost, cut) for cut, cost in options.items())
+    return cuts

@@ -1,0 +1,111 @@
+"""Questions: positions, counts and truth values. No derivative goes through them, and they are plain arrays."""
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import values_of
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.ops.axes import Axis, plain_axes
+
+__all__ = [
+    "all",
+    "any",
+    "argmax",
+    "argmin",
+    "argsort",
+    "count_nonzero",
+    "flatnonzero",
+    "nonzero",
+    "one_hot",
+    "searchsorted",
+]
+
+
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Return the position of the greatest element along `axis`, or in x flattened; of equal ones, the first."""
+    return np.argmax(values_of(x), axis, keepdims=keepdims)
+
+
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Return the position of the smallest element along `axis`, or in x flattened; of equal ones, the first."""
+    return np.argmin(values_of(x), axis, keepdims=keepdims)
+
+
+def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Return whether an element over `axis` is not 0."""
+    return np.any(values_of(x), plain_axes(axis), keepdims=keepdims)
+
+
+def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Return whether no element over `axis` is 0."""
+    return np.all(values_of(x), plain_axes(axis), keepdims=keepdims)
+
+
+def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Return how many elements over `axis` are not 0."""
+    return np.count_nonzero(values_of(x), plain_axes(axis), keepdims=keepdims)
+
+
+def nonzero(x: Any) -> tuple[ndarray, ...]:
+    """Return where x is not 0: for each axis an array of positions. ``x[nonzero(x)]`` are those elements."""
+    return np.nonzero(values_of(x))
+
+
+def flatnonzero(x: Any) -> ndarray:
+    """Return the positions, in x flattened, of what is not 0."""
+    return np.flatnonzero(values_of(x))
+
+
+def argsort(
+    x: Any, axis: int | None = -1, descending: bool = False, stable: bool | None = None, kind: str | None = None
+) -> ndarray:
+    """Return the positions that sort x along `axis`, or x flattened if it is None.
+
+    Equal elements keep their order, whatever `stable` and `kind` say: those are NumPy's, and of no effect. A NaN is
+    greater than every number: ascending it comes last, and descending first.
+    """
+    if descending not in (True, False):
+        raise DTypeError(f"argsort: descending is True or False, not {descending!r}; kind goes by its name.")
+    values = np.asarray(values_of(x))
+    values, along = (values.ravel(), -1) if axis is None else (np.atleast_1d(values), axis)
+    if not descending:
+        return np.argsort(values, along, kind="stable")
+    # From behind, equal elements come in reverse, so that turning the order around puts them right.
+    return values.shape[along] - 1 - np.flip(np.argsort(np.flip(values, along), along, kind="stable"), along)
+
+
+def searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    """Return where in x, one sorted axis, to put each element of v; before equal ones, or after them: side="right"."""
+    return np.searchsorted(*map(values_of, (x, v)), side=side, sorter=values_of(sorter))  # type: ignore[call-overload]
+
+
+def one_hot(labels: Any, num_classes: int | None = None) -> ndarray:
+    """Return for each label a row of zeros with a 1 in its place: whole numbers, as in PyTorch.
+
+    Beside a Tensor they follow its dtype; as targets of a cross entropy they need ``.astype(np.float32)``.
+
+    Parameters
+    ----------
+    labels : array_like of int, of any shape
+    num_classes : int, optional
+        The length of the rows; by default, and for PyTorch's -1, one more than the greatest label.
+
+    Returns
+    -------
+    ndarray of int64, shape (*labels.shape, num_classes)
+    """
+    places = np.asarray(values_of(labels))
+    if places.dtype.kind not in "iu":
+        raise DTypeError(f"one_hot: labels are whole numbers, not {places.dtype}.")
+    if num_classes is None or num_classes == -1:
+        if not places.size:
+            raise ShapeError("one_hot: of no labels the number of classes cannot be told: give num_classes.")
+        num_classes = int(places.max()) + 1
+    if places.size and not 0 <= places.min() <= places.max() < num_classes:
+        raise ValueError(
+            f"one_hot: {num_classes} classes have labels from 0 to {num_classes - 1}; "
+            f"these are from {places.min()} to {places.max()}."
+        )
+    return (places[..., None] == np.arange(num_classes)).astype(np.int64)

@@ -1,0 +1,226 @@
+"""Scans: results of one length with what they are made of, each from all elements up to its place along an axis."""
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from numpy.typing import DTypeLike
+
+from tinygrad_edu.engine import Array, Tensor, op, values_of
+from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
+from tinygrad_edu.ops.choosing import where
+from tinygrad_edu.ops.gathering import normal_axis, take_along_axis
+from tinygrad_edu.ops.indexing import getitem
+from tinygrad_edu.ops.joining import concatenate
+from tinygrad_edu.ops.powers import exp
+from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
+
+__all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff", "logcumsumexp"]
+
+
+def cast(g: Any, dtype: Any) -> Any:
+    """Return a gradient in the dtype of its input, where the forward was asked for another."""
+    return g if g.dtype == dtype else astype(g, dtype)
+
+
+def neighbor(x: Any, axis: int, ahead: bool, end: float) -> Any:
+    """Return for each place along `axis` the element before it, or the one after it; `end` where there is none."""
+    n, kept = x.shape[axis], [slice(None)] * x.ndim
+    if n == 0:
+        return x
+    kept[axis] = slice(1, None) if ahead else slice(n - 1)
+    parts = [x[tuple(kept)], np.full([1 if a == axis % x.ndim else m for a, m in enumerate(x.shape)], end, x.dtype)]
+    return concatenate(parts if ahead else parts[::-1], axis)
+
+
+@op
+def recurrence(a: Array, b: Array, /, axis: int, reverse: bool = False) -> Array:
+    """Return y with ``y[k] = b[k] + a[k] * y[k - 1]`` along `axis`, or y[k + 1], from the end, if `reverse`.
+
+    Float16 is computed in float32.
+    """
+    kind, turn = np.result_type(a, b), slice(None, None, -1 if reverse else 1)
+    factors, added = (np.moveaxis(x, axis, 0)[turn].astype(np.result_type(kind, np.float32)) for x in (a, b))
+    y = _solved(factors, np.zeros(1, int), added).astype(kind, copy=False)
+    return np.moveaxis(y[turn], 0, axis)
+
+
+_AT_ONCE = 32
+
+
+def _solved(a: ndarray, power: ndarray, b: ndarray) -> ndarray:
+    """Return y with ``y[k] = b[k] + a[k] * 2.0 ** power[k] * y[k - 1]`` along the first axis.
+
+    Cut in pieces, all are walked through side by side: what a whole piece adds, and the product of its factors, make a
+    recurrence of fewer places, whose results are what the pieces begin with. The product is kept as a mantissa and a
+    power of two, since it may be out of range where no y is.
+    """
+    n, rest = len(b), b.shape[1:]
+    if n <= _AT_ONCE:
+        return _walked(a, power, b, np.zeros(rest, b.dtype))
+    pieces = -(-n // _AT_ONCE)
+    a, power, b = (_cut(np.broadcast_to(x, (n, *rest)), pieces, end) for x, end in ((a, 1), (power, 0), (b, 0)))
+    mantissas, powers = np.frexp(a)
+    added = _walked(a, power, b, np.zeros((pieces, *rest), b.dtype))[-1]
+    ends = _solved(mantissas.prod(0), (power + powers).sum(0), added)
+    y = _walked(a, power, b, np.concatenate([np.zeros_like(ends[:1]), ends[:-1]]))
+    return y.swapaxes(0, 1).reshape(-1, *rest)[:n]
+
+
+def _cut(x: ndarray, pieces: int, end: int) -> ndarray:
+    """Return x in pieces along the second axis, the last filled up with `end`; along the first are their places."""
+    filled = np.full((pieces * _AT_ONCE, *x.shape[1:]), end, x.dtype)
+    filled[: len(x)] = x
+    return np.ascontiguousarray(filled.reshape(pieces, _AT_ONCE, *x.shape[1:]).swapaxes(0, 1))
+
+
+def _walked(a: ndarray, power: ndarray, b: ndarray, start: ndarray) -> ndarray:
+    """Walk through the places of the first axis, one after the other."""
+    y, exact = np.empty_like(b), not power.any()
+    for k in range(len(b)):
+        step = a[k] * start
+        start = y[k] = b[k] + (step if exact else np.ldexp(step, power[k]))
+    return y
+
+
+def _recurrence_b(g: Any, a: Any, axis: int, reverse: bool) -> Any:
+    return recurrence(neighbor(a, axis, not reverse, 0), g, axis, not reverse)
+
+
+def _recurrence_a(g: Any, a: Any, out: Any, axis: int, reverse: bool) -> Any:
+    return _recurrence_b(g, a, axis, reverse) * neighbor(out, axis, reverse, 0)
+
+
+recurrence.vjps(a=_recurrence_a, b=_recurrence_b)
+
+
+@op(promotes=False)
+def cumsum(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
+    """Return the sums of all elements up to each along `axis`; of x flattened if it is None."""
+    return np.cumsum(x, axis, dtype)
+
+
+def _cumsum_x(g: Any, x_shape: tuple[int, ...], x_dtype: Any, axis: int | None) -> Any:
+    along = axis or 0
+    return reshape(cast(flip(cumsum(flip(g, along), along), along), x_dtype), x_shape)
+
+
+cumsum.vjps(x=_cumsum_x)
+
+
+@op(promotes=False)
+def cumprod(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
+    """Return the products of all elements up to each along `axis`; of x flattened if it is None.
+
+    No derivative divides by an element, so zeros are like other numbers at every order.
+    """
+    return np.cumprod(x, axis, dtype)
+
+
+def _cumprod_x(g: Any, x: Any, out: Any, axis: int | None) -> Any:
+    """Return the product before each element, times what follows of it: g[k] + x[k + 1] * (g[k + 1] + ...)."""
+    along, factors = axis or 0, in_dtype_of(g, reshape(x, out.shape))
+    rest = recurrence(neighbor(factors, along, True, 0), g, along, True)
+    return reshape(cast(neighbor(out, along, False, 1) * rest, x.dtype), x.shape)
+
+
+cumprod.vjps(x=_cumprod_x)
+
+
+def cummax(x: Any, axis: int | None = None) -> Any:
+    """Return the greatest of all elements up to each along `axis`; of x flattened if it is None.
+
+    The gradient goes to the last of equal ones, and to the last NaN once there is one, as in PyTorch, which returns the
+    positions too.
+    """
+    return _running(np.maximum, x, axis)
+
+
+def cummin(x: Any, axis: int | None = None) -> Any:
+    """Return the smallest of all elements up to each along `axis`; of x flattened if it is None.
+
+    The gradient goes to the last of equal ones, and to the last NaN once there is one, as in PyTorch, which returns the
+    positions too.
+    """
+    return _running(np.minimum, x, axis)
+
+
+def _running(extremum: np.ufunc, x: Any, axis: int | None) -> Any:
+    """Take the element of x that is the extremum so far: where it was last attained, or where the last NaN was."""
+    x = reshape(x, -1) if axis is None else x
+    if np.ndim(x) == 0:
+        return reshape(x, ())
+    along, values = axis or 0, np.asarray(values_of(x))
+    attained = (values == extremum.accumulate(values, along)) | (values != values)
+    numbers = np.arange(values.shape[along]).reshape(_column(values.ndim, along))
+    return take_along_axis(x, np.maximum.accumulate(np.where(attained, numbers, 0), along), along)
+
+
+def _column(ndim: int, axis: int) -> tuple[int, ...]:
+    """Return the shape that lays a row of numbers along `axis`."""
+    return tuple(-1 if a == axis % ndim else 1 for a in range(ndim))
+
+
+@op
+def logcumsumexp(x: Array, /, axis: int | None = None) -> Array:
+    """Return log(cumsum(exp(x))) along `axis`, without overflow; of x flattened if it is None.
+
+    As long as there was nothing but -inf, the result is -inf and its derivative 0.
+    """
+    kind = x.dtype if x.dtype.kind == "f" else np.float64
+    if axis is not None and x.ndim:
+        return np.logaddexp.accumulate(x, axis, dtype=kind)
+    return np.logaddexp.accumulate(x.reshape(-1), dtype=kind).reshape(-1 if axis is None else ())
+
+
+def _logcumsumexp_x(g: Any, x: Any, out: Any, axis: int | None) -> Any:
+    """Sum up g * exp(x - out) from the end. From place to place, `out` only grows, and no factor is above 1."""
+    if x.ndim == 0:
+        return reshape(g, x.shape)
+    along, values = axis or 0, values_of(out)
+    level = where(values == -np.inf, 0.0, out)
+    steps = where(np.isfinite(values), level - neighbor(level, along, True, np.inf), np.minimum(values, 0))
+    rest = recurrence(exp(steps), g, along, True)
+    return reshape(exp(reshape(x, out.shape) - level) * rest, x.shape)
+
+
+logcumsumexp.vjps(x=_logcumsumexp_x)
+
+
+def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """Return the differences of neighbors along `axis`, n times over.
+
+    Parameters
+    ----------
+    x : array_like
+        Of at least one axis. Of booleans, the difference is whether they differ.
+    n : int
+        0 or more; with 0 it is x itself.
+    axis : int
+    prepend, append : array_like, optional
+        What stands before and after x along `axis`: a number, or an array of as many axes. Gradients flow to them.
+    """
+    if n < 0:
+        raise ValueError(f"diff: n is 0 or more, not {n}.")
+    if np.ndim(x) == 0:
+        raise ValueError("diff: a number has no neighbors; give an array of at least one axis.")
+    along = normal_axis(axis, np.ndim(x))
+    borders = [border if border is None else _bordering(border, np.shape(x), along) for border in (prepend, append)]
+    if n and (prepend is not None or append is not None):
+        x = concatenate([part for part in (borders[0], x, borders[1]) if part is not None], along)
+    x = reshape(x, np.shape(x))  # with n=0 as well, no two results are one tensor
+    for _ in range(n):
+        x = _difference(*(getitem(x, (*[slice(None)] * along, part)) for part in (slice(1, None), slice(-1))))
+    return x
+
+
+def _bordering(border: Any, shape: tuple[int, ...], axis: int) -> Any:
+    """Return what stands beside an array along `axis`; a number stands there once."""
+    return border if np.ndim(border) else broadcast_to(border, (*shape[:axis], 1, *shape[axis + 1 :]))
+
+
+def _difference(x: Any, y: Any) -> Any:
+    if x.dtype != bool:
+        return subtract(x, y)
+    differ = values_of(x) != values_of(y)
+    return Tensor(differ) if isinstance(x, Tensor) else differ

@@ -1,0 +1,169 @@
+"""Statistics over axes: the median and other quantiles, which choose elements by their rank, and weighted means."""
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from tinygrad_edu.engine import Array, Tensor, op, values_of
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.arithmetic import astype, subtract
+from tinygrad_edu.ops.axes import Axis, joined, kept_shape, plain_axes
+from tinygrad_edu.ops.choosing import where
+from tinygrad_edu.ops.gathering import take_along_axis
+from tinygrad_edu.ops.questions import argsort
+from tinygrad_edu.ops.reduction import as_floating, mean, sum
+from tinygrad_edu.ops.shape import broadcast_to, reshape, transpose
+
+__all__ = ["average", "median", "percentile", "quantile"]
+
+
+def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """Return the median over `axis`: of an even number of elements the mean of the middle two, as in NumPy.
+
+    With a NaN among them, it is that NaN. Of equal elements, the gradient goes to those that `sort` has in the middle.
+    """
+    rows = joined(x, axis)
+    n = rows.shape[-1]
+    out = mean(_at_ranks(rows, np.arange((n - 1) // 2, n // 2 + 1)) if n else rows, -1)
+    return reshape(out, kept_shape(np.shape(x), axis)) if keepdims else out
+
+
+def quantile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: str = "linear") -> Any:
+    """Return the value over `axis` below which the fraction q of the elements lies.
+
+    Parameters
+    ----------
+    x : array_like
+        With a NaN among the elements, the result is that NaN.
+    q : array_like
+        Fractions from 0 to 1. A gradient flows to them, too, where the method is linear.
+    axis : int, or several, optional
+    keepdims : bool
+    method : {"linear", "lower", "higher", "midpoint", "nearest"}
+        What stands for a place between two elements: the point between them, the smaller one, the greater one, their
+        mean, or the nearest one, half way that of even rank.
+
+    Returns
+    -------
+    Tensor or ndarray, shape (*q.shape, *the axes that remain)
+    """
+    fractions, rows = _fractions(q), joined(x, axis)
+    n, shape = rows.shape[-1], kept_shape(np.shape(x), axis) if keepdims else rows.shape[:-1]
+    if not n:
+        raise ShapeError(f"quantile: of no elements there is none; x has the shape {np.shape(x)}, and axis={axis}.")
+    places = reshape(fractions, -1) * (n - 1)
+    below, above = _ranks_beside(values_of(places), method)
+    out = _at_ranks(rows, [below, above])
+    if method == "midpoint" or (method == "linear" and np.asarray(values_of(q)).dtype.kind == "f"):
+        weight = 0.5 * (below < above) if method == "midpoint" else places - below
+        narrow = isinstance(q, int | float) and rows.dtype.kind == "f"
+        out = _on_the_way(out[..., 0, :], out[..., 1, :], astype(weight, rows.dtype) if narrow else weight)
+    else:
+        out = out[..., 0, :]
+    return reshape(transpose(out, (-1, *range(out.ndim - 1))), (*np.shape(q), *shape))
+
+
+def percentile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: str = "linear") -> Any:
+    """Return `quantile` of q / 100: q is from 0 to 100."""
+    q = q / 100 if isinstance(q, int | float | Tensor) else np.asarray(q) / 100
+    return quantile(x, q, axis, keepdims, method)
+
+
+def _fractions(q: Any) -> Any:
+    """Return q in float64, where many elements have their places, or as the Tensor that it is."""
+    values = np.asarray(values_of(q), np.float64)
+    if not np.all((values >= 0) & (values <= 1)):
+        raise ValueError("quantile: q is from 0 to 1, and that of percentile from 0 to 100.")
+    return q if isinstance(q, Tensor) else values
+
+
+def _ranks_beside(places: ndarray, method: str) -> tuple[ndarray, ndarray]:
+    """Return the ranks of the two elements that stand for each place: those on its sides, or one of them twice."""
+    low, high = np.floor(places), np.ceil(places)
+    ends = {"linear": (low, high), "midpoint": (low, high), "lower": (low, low), "higher": (high, high),
+            "nearest": (np.rint(places),) * 2}  # fmt: skip
+    if method not in ends:
+        raise ValueError(f"quantile: method is one of {', '.join(ends)}, not {method!r}.")
+    below, above = ends[method]
+    return below.astype(np.intp), above.astype(np.intp)
+
+
+def _on_the_way(x: Any, y: Any, weight: Any) -> Any:
+    """Return the point at `weight` on the way from x to y, measured from the nearer end."""
+    way = subtract(y, x)
+    point = where(weight < 0.5, x + way * weight, y - way * (1 - weight))
+    return where(weight == 0, x, point) if np.isinf(values_of(x)).any() else point
+
+
+def _at_ranks(rows: Any, ranks: Any) -> Any:
+    """Return, in place of the last axis, the elements of those ranks along it; of a row with a NaN, that for each."""
+    order = argsort(rows, -1)
+    hidden = np.isnan(np.take_along_axis(values_of(rows), order[..., -1:], -1))
+    ranks = np.asarray(ranks)
+    places = np.where(hidden, order[..., -1:], order[..., ranks.ravel()])
+    return reshape(take_along_axis(rows, places, -1), (*rows.shape[:-1], *ranks.shape))
+
+
+@op(broadcasts=True)
+def weighted_mean(x: Array, weights: Array, /, axis: Axis, keepdims: bool) -> Array:
+    """Return the sum of x times the weights over `axis`, divided by that of the weights, as arrays that broadcast."""
+    return np.sum(x * weights, plain_axes(axis), keepdims=keepdims) / np.sum(
+        weights, plain_axes(axis), keepdims=keepdims
+    )
+
+
+def _weighted_mean_x(g: Any, weights: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
+    return reshape(g, kept_shape(x_shape, axis)) * (weights / sum(weights, axis, keepdims=True))
+
+
+def _weighted_mean_weights(g: Any, x: Any, weights: Any, out: Any, axis: Axis) -> Any:
+    kept = kept_shape(x.shape, axis)
+    return reshape(g, kept) * ((x - reshape(out, kept)) / sum(weights, axis, keepdims=True))
+
+
+weighted_mean.vjps(x=_weighted_mean_x, weights=_weighted_mean_weights)
+
+
+def average(x: Any, axis: Axis = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
+    """Return the mean over `axis`, each element counted `weights` times. Gradients flow to the weights, too.
+
+    Parameters
+    ----------
+    x : array_like
+    axis : int, or several, optional
+    weights : array_like, optional
+        Of the shape of x, or of its lengths along `axis` alone. All are 1 unless given.
+    returned : bool
+        Return a pair: the mean, and the sum of the weights, of the same shape.
+    keepdims : bool
+
+    Raises
+    ------
+    ZeroDivisionError
+        Where the weights add up to 0, as in NumPy.
+    """
+    x = as_floating(x)
+    if weights is None:
+        out = mean(x, axis, keepdims)
+        total: Any = np.full(out.shape, x.size / np.maximum(out.size, 1), out.dtype)
+    else:
+        weights = _spread(weights, x.shape, axis)
+        total = sum(weights, axis, keepdims)
+        if np.any(values_of(total) == 0):
+            raise ZeroDivisionError("average: the weights add up to 0, and nothing can be divided by that.")
+        out = weighted_mean(x, weights, axis, keepdims)
+    return (out, broadcast_to(total, out.shape)) if returned else out
+
+
+def _spread(weights: Any, shape: tuple[int, ...], axis: Axis) -> Any:
+    """Return weights that broadcast to the shape of what they weigh."""
+    found = np.shape(weights)
+    if found == shape:
+        return weights if isinstance(weights, Tensor) else np.asarray(weights)
+    axes = normalize_axis_tuple(range(len(shape)) if axis is None else axis, len(shape))
+    if found != tuple(shape[a] for a in axes):
+        raise ShapeError(f"average: weights of shape {found} fit neither {shape} nor its axes, axis={axis}.")
+    ordered = transpose(weights, np.argsort(axes).tolist())
+    return reshape(ordered, tuple(n if a in axes else 1 for a, n in enumerate(shape)))

@@ -1,0 +1,233 @@
+"""Calls of the products of arrays of any number of axes, and of linear algebra."""
+
+from math import prod
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
+from tinygrad_edu.testing.strategies.op_calls.common import Settings
+
+_LENGTHS = st.integers(1, 3)
+
+
+def _several(draw: Any, count: int, most: int = 3) -> tuple[int, ...]:
+    return tuple(draw(st.integers(1, most)) for _ in range(count))
+
+
+# --- Products ---
+
+
+@st.composite
+def _bmms(draw: Any) -> Call:
+    b, n, k, m = _several(draw, 4)
+    k = draw(st.sampled_from([k, k, k, 0]))
+    return Call("bmm", [draw(arrays((b, n, k))), draw(arrays((b, k, m)))])
+
+
+@st.composite
+def _sums_over_last(draw: Any, name: str) -> Call:
+    """Draw operands of `dot` or `inner`, whose lengths agree: numbers, vectors, matrices and stacks."""
+    k = draw(st.integers(0, 3))
+    before_x, before_y = draw(shapes(0, 2, empty=False)), draw(shapes(0, 2, empty=False))
+    of_y = (*before_y[:-1], k, *before_y[-1:]) if name == "dot" else (*before_y, k)
+    of_x, of_y = draw(st.sampled_from([((*before_x, k), of_y)] * 4 + [((), of_y), ((*before_x, k), ())]))
+    return Call(name, [draw(arrays(of_x)), draw(arrays(of_y))])
+
+
+@st.composite
+def _vdots(draw: Any) -> Call:
+    shape = draw(shapes())
+    return Call("vdot", [draw(arrays(shape)), draw(arrays(draw(st.sampled_from([shape, (prod(shape),)]))))])
+
+
+@st.composite
+def _all_pairs(draw: Any, name: str) -> Call:
+    return Call(name, [draw(arrays(draw(shapes(0, 2)))) for _ in range(2)])
+
+
+@st.composite
+def _tensordots(draw: Any) -> Call:
+    """Draw axes as a number, or as pairs in any order and from either end."""
+    common, left, right = (draw(shapes(0, 2)) for _ in range(3))
+    count = len(common)
+    if draw(st.booleans()):
+        return Call("tensordot", [draw(arrays((*left, *common))), draw(arrays((*common, *right)))], axes=count)
+    of_x, of_y = (draw(st.permutations(range(count + len(free)))) for free in (left, right))
+    x, y = (
+        np.empty((*common, *free)).transpose(np.argsort(order)).shape for free, order in ((left, of_x), (right, of_y))
+    )
+    of_x, of_y = list(of_x[:count]), [a - len(y) for a in of_y[:count]]
+    pairs = (of_x[0], of_y[0]) if count == 1 and draw(st.booleans()) else (of_x, tuple(of_y))
+    return Call("tensordot", [draw(arrays(x)), draw(arrays(y))], axes=pairs)
+
+
+_SUBSCRIPTS = (
+    "ij,jk->ik", "ij,kj", "i j , j k -> k i", "bij,bjk->bik", "bij,bkj->bik", "bi,bi->b", "ij,ij->", "i,j", "i,j->ji",
+    "ii", "ii->i", "iij", "iji->j", "ijij->ji", "ij->", "ji", "ij->i", "", ",->", "i,", "ij,i,j->", "ij,jk,kl",
+    "ij,jk,ki->", "i,j,k->kij", "iij,jk,kk->ik", "...", "...i->...", "...ij,...jk->...ik", "i...,...i->i...",
+    "...,...,...", "...ii->...i", "i...j,...j->...i", "ai,bj,ij->ab", "ab,cd", "iab,jab->ij", "bA,aB", "xy,xy,xy->y",
+)  # fmt: skip
+
+
+@st.composite
+def _einsums(draw: Any) -> Call:
+    """Draw lengths for the names; in one operand and another an axis has the length 1, and broadcasts."""
+    subscripts = draw(st.sampled_from(_SUBSCRIPTS))
+    lengths = {letter: draw(st.sampled_from([1, 2, 2, 3, 3, 0])) for letter in subscripts if letter.isalpha()}
+    dots, operands = draw(shapes(0, 2)), []
+    for term in subscripts.replace(" ", "").split("->")[0].split(","):
+        one = draw(st.sampled_from([""] * 4 + [letter for letter in lengths if "," in subscripts]))
+        before, ellipsis, after = term.partition("...")
+        left_out = draw(st.integers(0, len(dots)))
+        broadcast = tuple(draw(st.sampled_from([n, n, 1])) for n in dots[left_out:]) if ellipsis else ()
+        of_before, of_after = (tuple(1 if c == one else lengths[c] for c in part) for part in (before, after))
+        operands.append(draw(arrays((*of_before, *broadcast, *of_after))))
+    settings: Settings = {"optimize": draw(st.sampled_from([True, False, "optimal"]))} if draw(st.booleans()) else {}
+    return Call("einsum", [subscripts, *operands], **settings)
+
+
+@st.composite
+def _diagonals(draw: Any, name: str) -> Call:
+    labels = draw(st.sampled_from(["aa", "aab", "aba", "aabb", "aaa", "abab", "ab"]))
+    lengths = dict(zip("ab", _several(draw, 2), strict=True))
+    shape = tuple(lengths[label] for label in labels)
+    if name == "take_diagonal":
+        return Call(name, [draw(arrays(shape))], labels=labels)
+    distinct = tuple(lengths[label] for label in dict.fromkeys(labels))
+    return Call(name, [draw(arrays(distinct))], labels=labels, shape=shape)
+
+
+# --- Matrices. They come in stacks: the law of strides of 0 repeats the first along the first axis. ---
+
+
+def _generic(m: int, n: int) -> Array:
+    """Return a matrix without a zero, a symmetry or a pair of singular values that are near each other."""
+    rng = np.random.default_rng(5)
+    u, v = (np.linalg.qr(rng.standard_normal((size, size))).Q for size in (m, n))
+    return np.asarray((u[:, : min(m, n)] * np.array([1.0, 2.0, 3.0, 4.0])[: min(m, n)]) @ v[: min(m, n)])
+
+
+_STACKS: Strategy[Shape] = st.sampled_from([(1,), (2,), (2,), (2, 1), (0,)])
+
+
+@st.composite
+def _invertible(draw: Any, /, stack: Shape | None = None, n: int | None = None) -> Array:
+    stack, n = draw(_STACKS) if stack is None else stack, draw(st.integers(0, 3)) if n is None else n
+    return np.asarray(2 * np.eye(n) + draw(arrays((*stack, n, n), -0.5, 0.5)))
+
+
+@st.composite
+def _rectangular(draw: Any, /, square: bool = False, tall: bool = False, least: int = 1) -> Array:
+    """Draw matrices whose singular values are apart."""
+    m, n = (draw(st.integers(least, 3)) for _ in range(2))
+    m, n = (m, m) if square else (max(m, n), min(m, n)) if tall else (m, n)
+    return np.asarray(_generic(m, n) + 0.1 * draw(arrays((*draw(_STACKS), m, n), -1, 1)))
+
+
+@st.composite
+def _symmetric(draw: Any) -> Array:
+    n = draw(_LENGTHS)
+    vectors = np.linalg.qr(np.random.default_rng(6).standard_normal((n, n))).Q
+    matrix = (vectors * np.array([-1.5, 1.0, 2.5])[:n]) @ vectors.T
+    return np.asarray(matrix + 0.1 * draw(arrays((*draw(_STACKS), n, n), -1, 1)))
+
+
+@st.composite
+def _of(draw: Any, /, name: str, matrices: Strategy[Array], **settings: Strategy[Any]) -> Call:
+    return Call(name, [draw(matrices)], **{setting: draw(values) for setting, values in settings.items()})
+
+
+@st.composite
+def _solves(draw: Any) -> Call:
+    n, k = _several(draw, 2)
+    stack = draw(_STACKS)
+    of_b = draw(st.sampled_from([(n,), (n, k), (*stack, n, k), (*(1 for _ in stack), n, k), (2, *stack, n, k)]))
+    return Call("solve", [draw(_invertible(stack, n)), draw(arrays(of_b))])
+
+
+@st.composite
+def _dets(draw: Any) -> Call:
+    """Draw any matrices, of any rank."""
+    n = draw(st.integers(0, 3))
+    return Call("det", [np.round(draw(arrays((*draw(shapes(0, 2)), n, n), -2, 2)), draw(st.integers(0, 2)))])
+
+
+@st.composite
+def _cofactors_changes(draw: Any) -> Call:
+    x = draw(_invertible())
+    return Call("cofactors_change", [draw(arrays(x.shape)), x])
+
+
+@st.composite
+def _undifferentiables(draw: Any) -> Call:
+    return Call("undifferentiable", [draw(arrays())], values=np.zeros((2, 0)), what="nothing")
+
+
+# --- Norms ---
+
+_ORDERS = st.sampled_from([2, 2, 2, 1, 3, 0, 2.5, 0.5, -1, -2])
+
+
+def _unequal(shape: Shape) -> Strategy[Array]:
+    """Draw numbers of which no two have the same size, and none is 0."""
+    return arrays(shape, distinct=True).map(lambda x: x + 1 / 32)
+
+
+@st.composite
+def _power_norms(draw: Any) -> Call:
+    shape = draw(shapes(empty=False))
+    axis = tuple(draw(st.lists(st.sampled_from(range(len(shape))), unique=True))) if shape else ()
+    x = draw(arrays(shape, away_from=(0.0,)))
+    return Call("power_norm", [x], p=draw(_ORDERS), axis=axis, keepdims=draw(st.booleans()))
+
+
+@st.composite
+def _vector_norms(draw: Any) -> Call:
+    shape = draw(shapes(1, 3, empty=False))
+    ord = draw(_ORDERS | st.sampled_from([np.inf, -np.inf]))
+    return Call(
+        "vector_norm", [draw(_unequal(shape))], axis=draw(axes(len(shape))), ord=ord, keepdims=draw(st.booleans())
+    )
+
+
+_MATRIX_ORDERS = st.sampled_from(["fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf])
+
+
+@st.composite
+def _norms(draw: Any) -> Call:
+    """Draw vectors along one axis, matrices along two of them, or all elements."""
+    keepdims = draw(st.booleans())
+    if draw(st.booleans()):
+        x = draw(_rectangular())
+        return Call("norm", [x], ord=draw(_MATRIX_ORDERS | st.none()), axis=draw(_two_last(x.ndim)), keepdims=keepdims)
+    shape = draw(shapes(1, 3, empty=False))
+    ord, axis = draw(_ORDERS | st.sampled_from([np.inf, -np.inf, None])), draw(axes(len(shape), several=False))
+    x = draw(_unequal(shape if axis is not None or ord is None else shape[:1]))
+    return Call("norm", [x], ord=ord, axis=axis, keepdims=keepdims)
+
+
+def _two_last(ndim: int) -> Strategy[Any]:
+    return st.sampled_from([(-2, -1), (ndim - 1, ndim - 2), (ndim - 2, -1)])
+
+
+LINALG: dict[str, Strategy[Call]] = {
+    "bmm": _bmms(), "dot": _sums_over_last("dot"), "inner": _sums_over_last("inner"), "vdot": _vdots(),
+    "outer": _all_pairs("outer"), "kron": _all_pairs("kron"), "tensordot": _tensordots(), "einsum": _einsums(),
+    **{name: _diagonals(name) for name in ("take_diagonal", "put_diagonal")},
+    **{name: _of(name, _invertible()) for name in ("inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor")},
+    "solve": _solves(), "det": _dets(), "cofactors_change": _cofactors_changes(),
+    "matrix_power": _of("matrix_power", _invertible(), n=st.integers(-3, 5)),
+    **{name: _of(name, _rectangular()) for name in ("svdvals", "pseudo_inverse")},
+    "pinv": _of("pinv", _rectangular(), rcond=st.sampled_from([None, 1e-10])),
+    "singular_triplets": _of("singular_triplets", _rectangular(), full_matrices=st.booleans()),
+    **{name: _of(name, _symmetric(), UPLO=st.sampled_from("LU")) for name in ("eigenvalues", "eigenpairs")},
+    "orthogonal_triangular": _of("orthogonal_triangular", _rectangular(tall=True)),
+    "undifferentiable": _undifferentiables(), "power_norm": _power_norms(),
+    "vector_norm": _vector_norms(), "norm": _norms(),
+    "matrix_norm": _of("matrix_norm", _rectangular(), ord=_MATRIX_ORDERS, keepdims=st.booleans()),
+    "cond": _of("cond", _rectangular(square=True, least=2), p=_MATRIX_ORDERS | st.none()),
+}  # fmt: skip

@@ -1,0 +1,100 @@
+"""Calls of what chooses elements: by their position along an axis, by their rank, and weighted."""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
+from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, one_input
+
+
+def _whole(shape: Shape, low: int, high: int) -> Strategy[Array]:
+    """Draw an array of whole numbers from `low` to `high`."""
+    return arrays(shape, low, high, layouts=False).map(lambda x: np.round(x).astype(np.int64))
+
+
+def _with_axis(shape: Shape, axis: int, n: int) -> Shape:
+    """Return a shape with another length of one axis."""
+    return tuple(n if a == axis % len(shape) else m for a, m in enumerate(shape))
+
+
+@st.composite
+def _takes(draw: Any) -> Call:
+    shape = draw(shapes(0, empty=False))
+    axis = draw(axes(len(shape), several=False))
+    n = int(np.prod(shape)) if axis is None else shape[axis]
+    mode = draw(st.sampled_from(["raise", "wrap", "clip"]))
+    low, high = (-n, n - 1) if mode == "raise" else (-2 * n, 2 * n)
+    return Call(
+        "take", [draw(arrays(shape))], indices=draw(_whole(draw(shapes(0, 2)), low, high)), axis=axis, mode=mode
+    )
+
+
+@st.composite
+def _positions(draw: Any, shape: Shape, least: int = 0) -> Settings:
+    """Draw an axis, or None, and positions along it; across it they now and then broadcast."""
+    axis = draw(axes(len(shape), several=False))
+    laid = shape if axis is not None else (int(np.prod(shape)),)
+    along = -1 if axis is None else axis
+    across = _with_axis(draw(st.sampled_from([laid, (1,) * len(laid)])), along, draw(st.integers(least, 3)))
+    return {"indices": draw(_whole(across, -laid[along], laid[along] - 1)), "axis": axis}
+
+
+@st.composite
+def _takes_along(draw: Any) -> Call:
+    shape = draw(shapes(1, empty=False))
+    return Call("take_along_axis", [draw(arrays(shape))], **draw(_positions(shape)))
+
+
+@st.composite
+def _puts(draw: Any) -> Call:
+    shape = draw(shapes(1, empty=False))
+    settings = draw(_positions(shape, least=1))
+    taken = np.take_along_axis(np.empty(shape), **settings).shape
+    values = draw(arrays(draw(st.sampled_from([taken, taken[1:], ()]))))
+    return Call("put_along_axis", [draw(arrays(shape)), settings["indices"], values], (0, 2), axis=settings["axis"])
+
+
+def _orders(shape: Shape) -> Strategy[Settings]:
+    return st.fixed_dictionaries({
+        "axis": axes(len(shape), several=False), "descending": st.booleans(),
+        "stable": st.sampled_from([None, True]), "kind": st.sampled_from([None, "heapsort"]),
+    })  # fmt: skip
+
+
+@st.composite
+def _quantiles(draw: Any, name: str, scale: float = 1.0) -> Call:
+    shape = draw(shapes(0, empty=False))
+    fraction = st.sampled_from([0.0, 0.125, 0.3, 0.5, 0.9, 1.0]).map(lambda q: q * scale)
+    q = draw(fraction | st.lists(fraction, max_size=3) | st.just(0) | st.just([[0.25 * scale], [0.5 * scale]]))
+    method = draw(st.sampled_from(["linear", "lower", "higher", "midpoint", "nearest"]))
+    return Call(name, [draw(arrays(shape, distinct=True))], q=q, method=method, **draw(along(shape)))
+
+
+@st.composite
+def _averages(draw: Any, name: str) -> Call:
+    """Draw weights of every element, or of one axis or several; they are differentiated, too."""
+    shape = draw(shapes(0, empty=False))
+    settings = draw(along(shape))
+    chosen = range(len(shape)) if settings["axis"] is None else np.atleast_1d(settings["axis"]).astype(int)
+    of_axes = tuple(shape[a] for a in chosen)
+    spread = tuple(n if a in [c % len(shape) for c in chosen] else 1 for a, n in enumerate(shape))
+    x, axis = draw(arrays(shape)), settings.pop("axis")
+    if name == "average":
+        return Call(
+            name, [x, axis, draw(arrays(draw(st.sampled_from([shape, of_axes])), 0.25, 2.0))], (0, 2), **settings
+        )
+    weights = draw(arrays(draw(st.sampled_from([shape, spread])), 0.25, 2.0))
+    return Call(name, [x, weights], axis=axis, **settings)
+
+
+RANKING: dict[str, Strategy[Call]] = {
+    "take": _takes(), "take_along_axis": _takes_along(), "put_along_axis": _puts(),
+    "quantile": _quantiles("quantile"), "percentile": _quantiles("percentile", 100.0),
+    "sort": one_input("sort", _orders, distinct=True),
+    **{name: _averages(name) for name in ("average", "weighted_mean")},
+    "median": one_input("median", along, least_size=1, distinct=True),
+}  # fmt: skip
