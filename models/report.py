@@ -10,6 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.nn.saving import encoded
 from tinygrad_edu.training import Epoch
 
 if TYPE_CHECKING:
@@ -44,9 +45,7 @@ def write_history(folder: Path, history: Sequence[Epoch]) -> None:
 
 def write_weights(path: Path, weights: dict[str, ndarray]) -> None:
     """Write a safetensors file, which PyTorch's reader opens too."""
-    from safetensors.numpy import save
-
-    path.write_bytes(save({name: np.ascontiguousarray(array) for name, array in weights.items()}))
+    path.write_bytes(encoded(weights))
 
 
 def _figure(width: float, height: float) -> "Figure":

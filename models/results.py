@@ -20,8 +20,9 @@ from typing import Any
 
 from numpy import ndarray
 
-from tinygrad_edu.data.mnist import open_regular
 from tinygrad_edu.errors import DataError
+from tinygrad_edu.files import open_regular, sync
+from tinygrad_edu.nn.saving import decoded
 
 __all__ = ["SUMMARY", "WEIGHTS", "prepare", "read_summary", "read_weights", "save"]
 
@@ -123,8 +124,6 @@ def read_weights(folder: Path, name: str = WEIGHTS) -> dict[str, ndarray]:
     DataError
         The file, or the summary, is missing, cut, damaged or not of this set of results.
     """
-    from safetensors.numpy import load
-
     told = read_summary(folder).get("files", {}).get(name)
     if told is None:
         raise DataError(f"{folder / SUMMARY} is missing, damaged or says nothing of {name}: train again.")
@@ -133,9 +132,8 @@ def read_weights(folder: Path, name: str = WEIGHTS) -> dict[str, ndarray]:
             content = file.read() if os.fstat(file.fileno()).st_size == told["bytes"] else b""
         if _entry(content) != told:
             raise DataError(f"it is not the file that {SUMMARY} names.")
-        return load(content)
-    # What was not written by safetensors fails in several ways: SafetensorError, KeyError, ValueError, ...
-    except Exception as error:
+        return decoded(content)
+    except Exception as error:  # what the summary says may be of any kind
         reason = (isinstance(error, OSError) and error.strerror) or error
         raise DataError(f"cannot read the weights in {folder / name}: {reason} Train again.") from error
 
@@ -159,10 +157,10 @@ def _seal(staged: Path, summary: dict[str, Any]) -> list[str]:
     """Bring the files to the disk, then the summary that names them. Return the names of all, the summary last."""
     files = {path.name: _entry(path.read_bytes()) for path in sorted(staged.iterdir())}
     for name in files:
-        _sync(staged / name)
+        sync(staged / name)
     (staged / SUMMARY).write_text(json.dumps({**summary, "files": files}, indent=2) + "\n")
-    _sync(staged / SUMMARY)
-    _sync(staged)
+    sync(staged / SUMMARY)
+    sync(staged)
     return [*files, SUMMARY]
 
 
@@ -178,8 +176,8 @@ def _adopt(folder: Path, names: Iterable[str]) -> Path:
     for name in names:
         if (folder / name).is_file():
             shutil.copy2(folder / name, old / name)
-            _sync(old / name)
-    _sync(old)
+            sync(old / name)
+    sync(old)
     if (folder / CURRENT).is_dir() and not (folder / CURRENT).is_symlink():  # a copy, made by what follows links
         os.rename(folder / CURRENT, _new_set(folder))
     _link(folder / CURRENT, old.name)
@@ -191,9 +189,9 @@ def _show(folder: Path, staged: Path, names: Iterable[str]) -> None:
     for name in names:
         if not _leads(folder / name):
             _link(folder / name, f"{CURRENT}/{name}")
-    _sync(folder)
+    sync(folder)
     _link(folder / CURRENT, staged.name)
-    _sync(folder)
+    sync(folder)
 
 
 def _leads(path: Path) -> bool:
@@ -224,12 +222,12 @@ def _has_links(folder: Path) -> bool:
 def _replace_each(folder: Path, staged: Path, names: list[str]) -> None:
     """Move the files one by one: the old summary goes first and the new one comes last."""
     (folder / SUMMARY).unlink(missing_ok=True)
-    _sync(folder)
+    sync(folder)
     for name in names[:-1]:
         os.replace(staged / name, folder / name)
-    _sync(folder)
+    sync(folder)
     os.replace(staged / SUMMARY, folder / SUMMARY)
-    _sync(folder)
+    sync(folder)
 
 
 def _tidy(folder: Path, done: Collection[Path]) -> None:
@@ -242,14 +240,3 @@ def _tidy(folder: Path, done: Collection[Path]) -> None:
     for path in folder.iterdir():
         if _leads(path) and not path.exists():
             path.unlink()
-
-
-def _sync(path: Path) -> None:
-    """Bring a file, or the names in a folder, to the disk."""
-    if os.name != "posix" and path.is_dir():
-        return
-    handle = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

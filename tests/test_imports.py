@@ -22,18 +22,19 @@ ROOMS = {
     "names": set(),
     "allocator": set(),
     "_checks": {"errors"},
-    "data": {"errors", "_checks"},
+    "files": {"errors"},
+    "data": {"errors", "_checks", "files"},
     "surface": set(),
     "engine": {"errors", "surface", "names"},
     "ops": {"errors", "engine", "names", "_checks"},
     "transforms": OPS,
-    "nn": OPS | {"_checks"},
+    "nn": OPS | {"_checks", "files"},
     "optim": OPS | {"transforms", "nn"},
     "parallel": OPS | {"_checks", "transforms", "nn", "optim"},
     "training": OPS | {"transforms", "nn", "optim", "parallel"},
     "testing": OPS | {"transforms", "nn", "optim", "parallel", "data", "tinygrad_edu"},
     "tinygrad_edu": OPS | {"allocator", "data", "transforms", "nn", "optim"},
-    "models": OPS | {"transforms", "nn", "optim", "parallel", "training", "testing", "data", "tinygrad_edu"},
+    "models": OPS | {"transforms", "nn", "optim", "parallel", "training", "testing", "data", "files", "tinygrad_edu"},
 }
 
 

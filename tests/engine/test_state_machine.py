@@ -292,7 +292,7 @@ class Engine(RuleBasedStateMachine):
     def pickled(self, x):
         copy = pickle.loads(pickle.dumps(x.tensor))
         dual = Dual(copy, Memory(x.memory.value), "leaf" if x.kind == "leaf" else "constant")
-        dual.shape = x.shape
+        dual.shape, dual.grad = x.shape, x.grad
         return self.keep(dual)
 
     @rule(

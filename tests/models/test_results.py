@@ -121,7 +121,7 @@ DAMAGES = {
     "no length": lambda folder: resign(folder, {}),
     "a signed file that is no safetensors": lambda folder: resign(folder, results._entry(b"no")) or b"no",
     "a signed type that NumPy lacks": lambda folder: resign(
-        folder, results._entry(OF_NO_TYPE := safetensors('{"w":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'))
+        folder, results._entry(OF_NO_TYPE := safetensors('{"w":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}'))
     ) or OF_NO_TYPE,
 }  # fmt: skip
 

@@ -114,7 +114,7 @@ def then_in_place(self, x):
 NAMED = [
     ("the model, a Part", lambda: module(lambda self, x: normalized(self, self.first(x)), first=linear(6, 3))),
     ("the model, a Part", lambda: module(then_in_place, first=linear(6, 3))),
-    ("the module '1', a Sequential", lambda: around(lambda x: x - x.mean(axis=0))),
+    ("the module '1.0', a Lambda", lambda: around(lambda x: x - x.mean(axis=0))),
     ("the module '1', a Part", behind_a_layer_of_zeros),
     (
         "the module '0', a Part",
@@ -358,8 +358,17 @@ def test_a_model_that_takes_no_fewer_samples_than_a_shard_is_tried_out_on_as_man
 def test_a_module_that_is_added_is_tried_out():
     model = around(nn.Tanh())
     gradient(model)
-    model.layers.append(module(normalized))
+    model.append(module(normalized))
     with pytest.raises(CoupledSamplesError, match="the module '3'"):
+        gradient(model)
+
+
+@pytest.mark.parametrize("place", [0, None])
+def test_a_hook_that_is_added_is_tried_out(place):
+    model = nn.Sequential(linear(6, 3))
+    gradient(model)
+    (model if place is None else model[place]).register_forward_hook(lambda module, inputs, out: out - out.mean(axis=0))
+    with pytest.raises(CoupledSamplesError, match="the model, a Sequential"):
         gradient(model)
 
 

@@ -7,7 +7,24 @@ from hypothesis import strategies as st
 
 from tinygrad_edu import Tensor, no_grad, tanh
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.nn import AvgPool2D, Conv2D, Dropout, Flatten, Linear, MaxPool2D, ReLU, Sequential, Softmax, Tanh
+from tinygrad_edu.nn import (
+    AvgPool2D,
+    Conv2D,
+    Dropout,
+    Flatten,
+    Lambda,
+    Linear,
+    MaxPool2D,
+    ModuleDict,
+    ModuleList,
+    ReLU,
+    Residual,
+    Sequential,
+    Softmax,
+    Tanh,
+    Unflatten,
+)
+from tinygrad_edu.testing import check_module
 
 seeds = st.integers(0, 2**32 - 1)
 shapes = st.lists(st.integers(0, 5), max_size=4).map(tuple)
@@ -23,8 +40,8 @@ def test_sequential_takes_functions_and_modules_and_is_a_sequence():
     x = np.ones((1, 2), np.float32)
     np.testing.assert_array_equal(model(x).numpy(), 2 * np.tanh(layer(x).numpy()))
     assert len(model) == 3
-    assert list(model) == model.layers
-    assert model[1] is tanh
+    assert list(model) == list(model.layers.values())
+    assert model[1].function is tanh
 
 
 def test_an_empty_sequential_is_the_identity():
@@ -37,6 +54,34 @@ def test_sequential_refuses_what_cannot_be_called():
         Sequential(Tanh(), 3)
     with pytest.raises(DTypeError, match=r"layer 0 is a list.*Write Sequential\(\*layers\)"):
         Sequential([Tanh(), Tanh()])
+    with pytest.raises(DTypeError, match=r"layer 1 is the class Tanh: write Tanh\(\), which makes a layer"):
+        Sequential(Tanh(), Tanh)
+    with pytest.raises(DTypeError, match="a int cannot be called"):
+        Lambda(3)
+
+
+@pytest.mark.parametrize("change", [lambda m: m.append(3), lambda m: m.extend([Tanh(), 3]), lambda m: m.insert(0, 3)])
+def test_a_change_that_fails_leaves_what_was_there(change):
+    model = Sequential(Tanh(), ReLU())
+    before = list(model)
+    with pytest.raises(DTypeError, match="which cannot be called"):
+        change(model)
+    assert list(model) == before
+
+
+@pytest.mark.parametrize("container", [ModuleList([tanh]), ModuleDict({"a": tanh})])
+def test_what_only_holds_modules_says_so_when_it_is_called(container):
+    with pytest.raises(NotImplementedError, match="only holds modules: call them in the forward"):
+        container(1.0)
+    assert {container: 1}[container] == 1
+
+
+def test_a_residual_adds_its_input_and_its_layers_are_those_of_a_sequential():
+    model = Residual(Linear(3, 3, dtype=np.float64), tanh)
+    x = np.random.default_rng(0).standard_normal((2, 3))
+    np.testing.assert_array_equal(model(x).numpy(), x + np.tanh(model[0](x).numpy()))
+    assert type(model[:1]) is Sequential
+    check_module(model, x)
 
 
 def test_a_subclass_of_sequential_may_hold_more():
@@ -114,12 +159,43 @@ def test_images_need_no_gradient_and_get_none():
 # --- Flatten ---
 
 
-@given(st.lists(st.integers(0, 4), min_size=1, max_size=4).map(tuple))
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=4).map(tuple))
 def test_flatten_makes_rows_also_of_nothing(shape):
     x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     flat = Flatten()(Tensor(x)).numpy()
     assert flat.shape == (shape[0], int(np.prod(shape[1:])))
     np.testing.assert_array_equal(flat.ravel(), x.ravel())
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=4).map(tuple), st.data())
+def test_unflatten_undoes_flatten_between_any_axes(shape, data):
+    start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(shape) - 1)] * 2)))
+    sizes = list(shape[start : end + 1])
+    if np.prod(sizes):
+        sizes[data.draw(st.integers(0, len(sizes) - 1))] = -1
+    x = np.arange(np.prod(shape)).reshape(shape)
+    flat = Flatten(start, end - data.draw(st.sampled_from([0, len(shape)])))(x)
+    assert flat.shape == (*shape[:start], np.prod(shape[start : end + 1]), *shape[end + 1 :])
+    axis = start - data.draw(st.sampled_from([0, flat.ndim]))
+    np.testing.assert_array_equal(Unflatten(axis, sizes)(flat), x)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (Flatten(), (3,), "axis 1 is out of bounds for array of dimension 1"),
+        (Flatten(-1, 0), (3, 4), "flatten goes from an axis to a later one"),
+        (Unflatten(2, (1, 2)), (3, 2), "axis 2 is out of bounds for array of dimension 2"),
+        (Unflatten(1, (2, 3)), (3, 5), r"an axis of length 5 cannot be taken apart into \(2, 3\)"),
+        (Unflatten(1, (-1, 3)), (3, 5), "cannot be taken apart"),
+        (Unflatten(1, (-1, -1)), (3, 1), "cannot be taken apart"),
+        (Unflatten(1, (-2, -3)), (3, 6), "cannot be taken apart"),
+        (Residual(Linear(3, 1)), (5, 3), r"of an input of shape \(5, 3\) its layers made \(5, 1\)"),
+    ],
+)
+def test_axes_and_shapes_that_do_not_fit_are_explained(layer, shape, message):
+    with pytest.raises((ShapeError, np.exceptions.AxisError), match=message):
+        layer(np.ones(shape))
 
 
 # --- layers of plain arrays are plain NumPy ---

@@ -1,7 +1,9 @@
 """Modules find what their attributes hold, by PyTorch's names; a state dict is loaded whole or not at all."""
 
 import ast
+import contextlib
 import copy
+import itertools
 import pickle
 from pathlib import Path
 
@@ -12,9 +14,11 @@ from hypothesis import strategies as st
 
 import tinygrad_edu.nn
 from tinygrad_edu import Tensor, from_numpy
-from tinygrad_edu.errors import DTypeError, StaleValueError, StateDictError
+from tinygrad_edu.errors import DataError, DTypeError, StaleValueError, StateDictError
 from tinygrad_edu.nn import Conv2D, Dropout, Flatten, Linear, Module, Sequential, Tanh
 from tinygrad_edu.optim import SGD
+from tinygrad_edu.testing import check_module
+from tools.campaign import interruptions
 
 # A model of torch 2.13: Sequential(Conv2d(2, 2, (1, 2), groups=2), Tanh(), Flatten(), Linear(4, 2)); its state dict,
 # with the values rounded, and what it makes of one image.
@@ -131,6 +135,111 @@ def test_what_requires_no_gradient_is_state_but_no_parameter():
     assert list(model.state_dict()) == ["weight", "bias", "scale"]
 
 
+class Norm(Module):
+    """Like BatchNorm1d of PyTorch, in what it holds."""
+
+    couples_samples = True
+
+    def __init__(self, features):
+        self.weight = Tensor(np.ones(features, np.float32), requires_grad=True)
+        self.bias = Tensor(np.zeros(features, np.float32), requires_grad=True)
+        self.running_mean = Tensor(np.zeros(features, np.float32))
+        self.running_var = Tensor(np.ones(features, np.float32))
+        self.register_buffer("num_batches_tracked", np.array(0))
+        self.register_buffer("last_mean", np.zeros(features), persistent=False)
+
+    def forward(self, x):
+        mean, var = self.running_mean, self.running_var
+        if self.training:
+            mean, var = x.mean(axis=0), x.var(axis=0)
+            self.last_mean.assign(mean)
+            self.running_mean.assign(0.9 * self.running_mean.data + 0.1 * mean.numpy())
+            self.running_var.assign(0.9 * self.running_var.data + 0.1 * var.numpy() * len(x) / (len(x) - 1))
+            self.num_batches_tracked.assign(self.num_batches_tracked.data + 1)
+        return (x - mean) / (var + 1e-5) ** 0.5 * self.weight + self.bias
+
+
+# The names, dtypes and shapes in the state dict of torch 2.13: Sequential(Linear(2, 3), BatchNorm1d(3)).
+TORCH_NORM = {
+    "0.weight": ("float32", (3, 2)), "0.bias": ("float32", (3,)),
+    "1.weight": ("float32", (3,)), "1.bias": ("float32", (3,)),
+    "1.running_mean": ("float32", (3,)), "1.running_var": ("float32", (3,)), "1.num_batches_tracked": ("int64", ()),
+}  # fmt: skip
+
+
+def trained_norm():
+    model = Sequential(Linear(2, 3), Norm(3))
+    model(Tensor(np.random.default_rng(0).standard_normal((4, 2)).astype(np.float32))).sum().backward()
+    model[0].bias.requires_grad = False
+    return model
+
+
+def roles(module):
+    named = {"parameters": module.named_parameters(), "buffers": module.named_buffers()}
+    found = {kind: [name for name, _ in tensors] for kind, tensors in named.items()}
+    return found | {"frozen": [name for name, tensor in module._tensors().items() if tensor.frozen]}
+
+
+BUFFERS = ["1.running_mean", "1.running_var", "1.num_batches_tracked", "1.last_mean"]
+
+
+def test_parameters_frozen_parameters_and_buffers_are_told_apart():
+    model = trained_norm()
+    found = {"parameters": ["0.weight", "1.weight", "1.bias"], "buffers": BUFFERS, "frozen": ["0.bias"]}
+    assert roles(model) == found
+    assert [len(model.parameters()), len(model.buffers())] == [3, 4]
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert roles(twin) == found
+    trainable = ["0.weight", "0.bias", "1.weight", "1.bias"]
+    assert model.requires_grad_(False) is model
+    assert roles(model) == {"parameters": [], "buffers": BUFFERS, "frozen": trainable}
+    assert roles(model.requires_grad_()) == {"parameters": trainable, "buffers": BUFFERS, "frozen": []}
+
+
+def test_the_state_has_pytorchs_names_and_a_file_brings_it_back(tmp_path):
+    model, twin = trained_norm(), Sequential(Linear(2, 3), Norm(3))
+    state = model.state_dict()
+    assert {name: (str(a.dtype), a.shape) for name, a in state.items()} == TORCH_NORM
+    assert state["1.num_batches_tracked"] == 1
+    model.save(tmp_path / "norm.safetensors")
+    assert twin.load(str(tmp_path / "norm.safetensors")) == ([], [])
+    x = np.ones((3, 2))
+    np.testing.assert_array_equal(twin.eval()(x).numpy(), model.eval()(x).numpy())
+
+
+def test_a_module_with_running_statistics_passes_the_check():
+    model = trained_norm()
+    before = model.state_dict()
+    check_module(model, np.random.default_rng(0).standard_normal((4, 2)))
+    assert all(np.array_equal(before[name], a) for name, a in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "error", "message"),
+    [
+        ("forward", [1.0], ValueError, "Norm cannot have a buffer of the name 'forward'"),
+        ("weight", [1.0], ValueError, "Norm cannot have a buffer of the name 'weight'"),
+        ("a.b", [1.0], ValueError, "Norm cannot have a buffer of the name 'a.b'"),
+        ("mean", Tensor(1.0, requires_grad=True), DTypeError, "mean is a parameter"),
+        ("mean", ["a"], DTypeError, "real numbers or booleans"),
+    ],
+)
+def test_what_cannot_be_a_buffer_is_refused(name, values, error, message):
+    with pytest.raises(error, match=message):
+        Norm(1).register_buffer(name, values)
+
+
+def test_a_buffer_is_not_replaced_by_what_would_not_be_saved():
+    model = Norm(2)
+    with pytest.raises(DTypeError, match=r"Norm.running_mean belongs to the state, and a ndarray.*would not be saved"):
+        model.running_mean = np.ones(2)
+    model.register_buffer("running_mean", None)
+    model.register_buffer("running_mean", [1.0, 2.0], persistent=False)
+    assert "running_mean" not in model.state_dict()
+    model.running_mean = weight(2)  # no buffer any more, and so saved
+    assert "running_mean" in model.state_dict()
+
+
 def test_a_misspelt_attribute_is_an_attribute_error():
     with pytest.raises(AttributeError, match="wieght"):
         _ = Linear(1, 1).wieght
@@ -177,8 +286,80 @@ def test_repr_is_nested():
         "    (0): Tanh()\n"
         "    (1): Flatten()\n"
         "  )\n"
+        "  (2): Lambda(tanh)\n"
         ")"
     )
+
+
+# --- hooks ---
+
+
+def test_a_hook_may_be_removed_while_it_runs_and_a_copy_has_hooks_of_its_own():
+    model, seen = Tanh(), []
+    handle = model.register_forward_hook(lambda module, inputs, out: (seen.append(module), handle.remove())[2:])
+    twin = copy.deepcopy(model)
+    model(1.0), model(1.0), twin(1.0)
+    assert seen == [model, twin]
+
+
+def test_what_is_no_function_is_no_hook():
+    with pytest.raises(DTypeError, match="a hook is a function that the module calls, and a int is none"):
+        Tanh().register_forward_pre_hook(3)
+
+
+# --- another dtype ---
+
+
+def test_astype_keeps_the_tensors_their_gradients_and_what_is_shared():
+    model = trained_norm()
+    model.tied, tensors = model[0].weight, [*model.parameters(), *model.buffers()]
+    before, grad = model.state_dict(), model[0].weight.grad
+    kept = model.astype(np.float32)[0].weight.data
+    assert model.astype(np.float32)[0].weight.data is kept
+    assert model.astype(np.float64) is model
+    assert all(a is b for a, b in zip(tensors, [*model.parameters(), *model.buffers()], strict=True))
+    assert {a.dtype.name for name, a in model.state_dict().items() if "num" not in name} == {"float64"}
+    assert (model[1].num_batches_tracked.dtype, model[0].weight.grad.dtype) == (np.int64, np.float64)
+    assert roles(model)["frozen"] == ["0.bias"]
+    np.testing.assert_array_equal(model.tied.grad, grad)
+    assert all(np.array_equal(before[name], a) for name, a in model.state_dict().items())
+
+
+def test_a_graph_from_before_another_dtype_is_stale():
+    model = Linear(2, 1)
+    loss = model(Tensor(np.ones((1, 2)), requires_grad=True)).sum()
+    model.astype(np.float64)
+    with pytest.raises(StaleValueError, match="changed in place"):
+        loss.backward()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "dtype", "message"),
+    [
+        (lambda m: m.b.assign([1e30]), "float16", "Holder.astype: b has .*30, which float16 cannot hold"),
+        (lambda m: setattr(m.b, "grad", [1e30]), "float16", "b.grad has .*30, which float16 cannot hold"),
+        (lambda m: None, int, "a module computes in float16, float32 or float64, not in int64"),
+    ],
+)
+def test_a_dtype_that_does_not_hold_everything_changes_nothing(spoil, dtype, message):
+    model = Holder(a=weight(1), b=weight(1))
+    spoil(model)
+    with pytest.raises(DTypeError, match=message):
+        model.astype(dtype)
+    assert {p.dtype.name for p in model.parameters()} == {"float64"}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("act", ["astype", "load_state_dict"])
+def test_wherever_it_is_interrupted_all_tensors_have_changed_or_none(act):
+    arguments = {"astype": np.float64, "load_state_dict": {"a": [2.0], "b": [2.0]}}[act]
+    for place in itertools.count():
+        model = Holder(a=Tensor([1.0]), b=Tensor([1.0]))
+        with contextlib.suppress(interruptions.Interrupt):
+            interruptions.at(place, lambda model=model: getattr(model, act)(arguments), interruptions.Interrupt)
+            break
+        assert len({(t.dtype, t.item()) for t in model.buffers()}) == 1
+    assert place > 10
 
 
 # --- state dicts ---
@@ -241,6 +422,72 @@ def test_loading_names_every_fault_and_writes_nothing():
         np.testing.assert_array_equal(array, before[name])
 
 
+class LikeTorch:
+    """A tensor as PyTorch's: NumPy reads it once it is detached, in main memory and not of bfloat16."""
+
+    def __init__(self, values, *hurdles):
+        self.values, self.hurdles = values, hurdles
+        self.dtype = "torch.bfloat16" if "float" in hurdles else "torch.float32"
+
+    def __array__(self, dtype=None, copy=None):
+        assert not self.hurdles
+        return np.array(self.values)
+
+    def __getattr__(self, name):
+        if name not in ("detach", "cpu", "float"):
+            raise AttributeError(name)
+        return lambda: LikeTorch(self.values, *(hurdle for hurdle in self.hurdles if hurdle != name))
+
+
+def test_pytorchs_parameters_and_bfloat16_load():
+    model = Holder(a=weight(2), b=Tensor([0.0]))
+    pairs = {"a": LikeTorch([1.0, 2.0], "detach", "float"), "b": LikeTorch([3.0], "cpu")}.items()
+    model.load_state_dict(pairs)
+    assert (model.a.numpy().tolist(), model.b.item()) == ([1, 2], 3)
+
+
+def test_bfloat16_arrays_load():
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    model = Holder(a=weight(2))
+    model.load_state_dict({"a": np.array([1.5, -3.0], bfloat16)})
+    assert model.a.numpy().tolist() == [1.5, -3]
+
+
+@pytest.mark.parametrize("values", ["net.safetensors", Path("net.safetensors"), 3])
+def test_what_is_no_dict_is_no_state_dict(values):
+    with pytest.raises(DTypeError, match=r"takes values by name.*A safetensors file is read by load\(path\)"):
+        Linear(1, 1).load_state_dict(values)
+
+
+def test_loading_a_part_leaves_the_rest_and_still_refuses_what_does_not_fit():
+    model = Linear(2, 1)
+    before = model.state_dict()
+    keys = model.load_state_dict({"bias": [5.0], "other": Unreadable()}, strict=False)
+    assert (keys.missing_keys, keys.unexpected_keys) == (["weight"], ["other"])
+    np.testing.assert_array_equal(model.weight.numpy(), before["weight"])
+    with pytest.raises(StateDictError, match="wrong: weight has shape"):
+        model.load_state_dict({"weight": [6.0], "bias": [6.0]}, strict=False)
+    assert model.bias.item() == 5
+    model.tied, model.again = model.bias, model.bias
+    with pytest.raises(StateDictError, match="again and tied are one tensor here, and have different values"):
+        model.load_state_dict({"tied": [1.0], "again": [2.0]}, strict=False)
+
+
+@pytest.mark.parametrize("act", ["save", "load"])
+@pytest.mark.parametrize("path", ["no/such/folder", ".", "/dev/null"])
+def test_a_path_that_no_file_can_have_is_refused(act, path, tmp_path):
+    with pytest.raises(
+        DataError, match=r"cannot (write|read) the weights (to|in) .*: .*\. (What was there|Give a file)"
+    ):
+        getattr(Linear(1, 1), act)(tmp_path / path)
+
+
+def test_a_file_of_another_format_is_refused(tmp_path):
+    (tmp_path / "net.pt").write_bytes(b"PK" * 50)
+    with pytest.raises(DataError, match=r"net\.pt: it is not of the safetensors format.* Give a file that save"):
+        Linear(1, 1).load(tmp_path / "net.pt")
+
+
 class Unreadable:
     def __array__(self, dtype=None, copy=None):
         raise RuntimeError("not here.")
@@ -300,28 +547,37 @@ def test_numbers_that_the_dtype_cannot_hold_are_named_before_anything_is_written
 
 def test_tensors_of_one_name_are_refused():
     model = Holder(parts={1: weight(1), "1": weight(1)})
-    for act in (model.state_dict, lambda: model.load_state_dict({"parts.1": [2.0]})):
+    for act in (model.state_dict, model.named_parameters, lambda: model.load_state_dict({"parts.1": [2.0]})):
         with pytest.raises(StateDictError, match=r"two tensors of Holder have the name parts\.1"):
             act()
 
 
 @pytest.mark.parametrize(
     ("value", "what"),
-    [(lambda w: w * 2, "computed tensor"), (lambda w: w.numpy() * 2, "ndarray"), (lambda w: 2.0, "float")],
+    [
+        (lambda w: w * 2, "computed tensor"),
+        (lambda w: w.detach(), "Tensor that requires no gradient"),
+        (lambda w: w.numpy() * 2, "ndarray"),
+        (lambda w: 2.0, "float"),
+    ],
 )
 def test_what_would_drop_a_tensor_out_of_the_state_is_refused(value, what):
-    model = Holder(w=weight(2))
-    with pytest.raises(DTypeError, match=f"Holder.w belongs to the state, and a {what} in its place"):
+    model = Holder(w=weight(2), inside=[weight(1), {"a": weight(2)}])
+    message = f"belongs to the state, and a {what} in its place would not be trained"
+    with pytest.raises(DTypeError, match=rf"Holder\.w {message}.*, Tensor\(values, requires_grad=True\)"):
         model.w = value(model.w)
-    model.w = (model.w * 2).detach()
+    with pytest.raises(DTypeError, match=rf"Holder\.inside\.1\.a {message}"):
+        model.inside = [weight(1), {"a": value(model.inside[1]["a"])}]
+    model.inside = [weight(2)]
+    model.w = Tensor([2.0, 2.0], requires_grad=True)
     assert model.state_dict()["w"].tolist() == [2, 2]
     model.w = None
-    assert model.state_dict() == {}
+    assert list(model.state_dict()) == ["inside.0"]
     model.w = weight(2)
     computed = value(model.w)
     del model.w
     model.w = computed
-    assert model.state_dict() == {}
+    assert names(model) == ["inside.0"]
 
 
 def test_views_of_the_memory_that_is_written_are_read_first():
@@ -347,12 +603,15 @@ def test_copies_compute_the_same_share_no_memory_and_keep_what_is_shared(duplica
     shared = Linear(4, 4, rng=rng)
     model = Sequential(shared, Dropout(0.3, rng), shared, Linear(4, 2, rng=rng))
     x = rng.standard_normal((3, 4)).astype(np.float32)
+    model(x).sum().backward()
     twin = duplicate(model)
     assert twin[0] is twin[2]
     assert len(twin.parameters()) == 4
     for mine, other in zip(model.parameters(), twin.parameters(), strict=True):
         assert other.requires_grad
         assert not np.shares_memory(mine.data, other.data)
+        np.testing.assert_array_equal(mine.grad, other.grad)
+        assert not np.shares_memory(mine.grad, other.grad)
     np.testing.assert_array_equal(model(x).numpy(), twin(x).numpy())
 
 

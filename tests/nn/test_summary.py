@@ -5,7 +5,7 @@ import pytest
 
 from tinygrad_edu import Tensor
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn import Conv2D, Dropout, Flatten, Linear, Module, Sequential, Tanh, summary
+from tinygrad_edu.nn import Conv2D, Dropout, Flatten, Lambda, Linear, Module, Sequential, Tanh, summary
 
 
 def small_net():
@@ -31,6 +31,27 @@ def test_a_model_that_keeps_its_last_activation_has_a_summary():
     assert summary(model, (1, 4, 4)).total == 45
 
 
+class Pair(Module):
+    """Of two inputs, one of them of integers; with a buffer."""
+
+    def __init__(self):
+        self.table, self.shift, self.act = Linear(3, 4, bias=False), Tensor(np.ones(4)), Lambda(np.tanh)
+
+    def forward(self, ids, x):
+        return self.act(self.table.weight.T[ids] + self.shift), [self.table(x), None]
+
+
+def test_several_inputs_integers_results_and_buffers_are_shown():
+    assert str(summary(Pair(), np.array([[0, 2]]), (3,))).splitlines() == [
+        "Name   Layer         Output shape                     Parameters  Buffers",
+        "-----  ------------  -------------------------------  ----------  -------",
+        "       Pair          [(1, 2, 4), [(1, 4), NoneType]]           0        4",
+        "table  Linear        (1, 4)                                   12        0",
+        "act    Lambda(tanh)  (1, 2, 4)                                 0        0",
+        "Total: 12 parameters, 12 of them trainable. In buffers: 4 numbers.",
+    ]
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_the_model_stays_as_it_was(training):
     model = small_net().train(training)
@@ -52,7 +73,7 @@ def test_shared_parameters_count_once_and_frozen_ones_are_not_trainable():
     tied = Linear(4, 4, bias=False)
     tied.weight = shared.weight
     found = summary(Sequential(shared, Tanh(), shared, tied, head), (4,))
-    assert [(name, count) for name, _, _, count in found.rows] == [("0", 20), ("1", 0), ("3", 0), ("4", 8)]
+    assert [(name, count) for name, _, _, count, _ in found.rows] == [("0", 20), ("1", 0), ("3", 0), ("4", 8)]
     assert (found.total, found.trainable) == (28, 20)
 
 
@@ -67,9 +88,9 @@ def test_a_custom_module_shows_its_own_parameters_every_shape_and_what_it_does_n
             return self.act(self.act(x * self.scale)[:, :2])
 
     assert summary(Custom(), (6,)).rows == [
-        ("", "Custom", "(1, 2)", 6),
-        ("act", "Tanh", "(1, 6), (1, 2)", 0),
-        ("spare", "Linear", "not used", 2),
+        ("", "Custom", "(1, 2)", 6, 0),
+        ("act", "Tanh", "(1, 6), (1, 2)", 0, 0),
+        ("spare", "Linear", "not used", 2, 0),
     ]
 
 
@@ -85,9 +106,10 @@ def test_the_zeros_have_the_dtype_of_the_parameters():
     assert seen == [np.float64]
 
 
-def test_a_number_is_not_a_shape():
-    with pytest.raises(ShapeError, match=r"the shape of one sample, such as \(784,\), not 784"):
-        summary(Linear(784, 10), 784)
+@pytest.mark.parametrize("given", [784, "784", (1, 2.0)])
+def test_a_number_is_not_a_shape(given):
+    with pytest.raises(ShapeError, match=r"the shape of one sample, such as \(784,\), not"):
+        summary(Linear(784, 10), given)
 
 
 def test_a_shape_that_does_not_fit_is_the_layers_error():

@@ -3,7 +3,6 @@
 import io
 import math
 import os
-import stat
 import struct
 import sys
 import textwrap
@@ -11,7 +10,6 @@ import warnings
 import zipfile
 from dataclasses import dataclass, replace
 from importlib import resources
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from tinygrad_edu._checks import whole_number
 from tinygrad_edu.errors import DataError, MissingExtraError
+from tinygrad_edu.files import open_regular
 
 EMBEDDED = "mnist_embedded.npz"
 KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -142,7 +141,7 @@ def load_file(path: str | os.PathLike[str]) -> Digits:
     >>> from tempfile import TemporaryDirectory
     >>> few = load_embedded().take(10)
     >>> with TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "few.npz"
+    ...     path = f"{folder}/few.npz"
     ...     np.savez(path, x_train=few.x_train, y_train=few.y_train, x_test=few.x_test, y_test=few.y_test)
     ...     load_file(path)
     Digits(10 training images, 10000 test images)
@@ -203,21 +202,6 @@ def load_keras() -> Digits:
             "Without it, use load_embedded(), or load_file(path) with an mnist.npz that you have."
         ) from error
     return Digits(x_train, y_train, x_test, y_test)
-
-
-def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
-    """Open a file to read its bytes, if it is one: pipes and devices may never end.
-
-    Raises
-    ------
-    DataError
-        It is something else.
-    OSError
-        It cannot be opened.
-    """
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise DataError("it is not a regular file.")
-    return Path(path).open("rb")
 
 
 def _read_archive(file: IO[bytes]) -> Digits:

@@ -3,12 +3,13 @@
 Read `walk.py` first: it is the backward pass. What it walks on is in `node.py`, how gradients add up in `arriving.py`;
 what an op declares in `op.py`; how a call of it records a node in `recorder.py`. `memory.py` says which saved values
 were written to since, and `modes.py` whether anything is recorded. `tensor.py` is the handle on all that. The rest can
-wait: `fitting.py`, `arguments.py` and `in_place.py` have the cases, `dropped.py` warns where a gradient gets lost,
-`call.py` is the recorder at twice the speed, and `decorator.py` says to a type checker what a call gives.
+wait: `fitting.py`, `arguments.py`, `in_place.py` and `exchange.py` have the cases, `dropped.py` warns where a gradient
+gets lost, `call.py` is the recorder at twice the speed, and `decorator.py` says to a type checker what a call gives.
 """
 
 from tinygrad_edu.engine.arriving import Parts, add_at, whole
 from tinygrad_edu.engine.decorator import op
+from tinygrad_edu.engine.exchange import exchanging
 from tinygrad_edu.engine.fitting import unbroadcast
 from tinygrad_edu.engine.in_place import in_place
 from tinygrad_edu.engine.memory import Cell, clock, writing
@@ -31,6 +32,6 @@ from tinygrad_edu.engine.walk import walk
 
 __all__ = [
     "Array", "Cell", "Node", "Op", "Operand", "Parts", "Tensor", "add_at", "clock", "demand_shape", "enable_grad",
-    "flag", "from_dlpack", "from_numpy", "in_place", "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers",
-    "refuse_read_only", "refuse_stale", "unbroadcast", "values_of", "walk", "whole", "wrap", "writing",
+    "exchanging", "flag", "from_dlpack", "from_numpy", "in_place", "is_grad_enabled", "leaf", "no_grad", "op",
+    "real_numbers", "refuse_read_only", "refuse_stale", "unbroadcast", "values_of", "walk", "whole", "wrap", "writing",
 ]  # fmt: skip

@@ -95,12 +95,13 @@ class Tensor(Surface):
     array([2., 4., 6.], dtype=float32)
     """
 
-    __slots__ = ("_cell", "_data", "_lent", "_node")
+    __slots__ = ("_cell", "_data", "_frozen", "_lent", "_node")
 
     _data: ndarray
     _node: Node | None
     _cell: Cell
     _lent: Data
+    _frozen: bool
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         if isinstance(data, Tensor) and data.requires_grad and is_grad_enabled():
@@ -164,6 +165,12 @@ class Tensor(Surface):
             raise NoGraphError("requires_grad can be set on a leaf only; take .detach() of this tensor for a leaf.")
         if flag("requires_grad", value) != self.requires_grad:
             self._node = leaf(self._data) if value else None
+            self._frozen = not value
+
+    @property
+    def frozen(self) -> bool:
+        """Whether ``requires_grad`` was true and has been set to False: a parameter that is not trained now."""
+        return self._node is None and getattr(self, "_frozen", False)
 
     @property
     def is_leaf(self) -> bool:
@@ -343,7 +350,9 @@ class Tensor(Surface):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The graph is not pickled: a copy of a computed tensor is a constant, a copy of a leaf is a leaf.
-        return Tensor, (self._data, self.requires_grad and self.is_leaf)
+        trained = self.requires_grad and self.is_leaf
+        kept: dict[str, Any] = {"grad": self.grad} if trained else {"_frozen": self.frozen}
+        return Tensor, (self._data, trained), (None, kept)
 
     def __copy__(self) -> Tensor:
         if not self.is_leaf:
@@ -351,7 +360,11 @@ class Tensor(Surface):
                 f"a copy of a tensor of shape {self.shape} that an op made would not be part of its graph: use the "
                 f"tensor itself, or copy its values, with copy(t.detach())."
             )
-        return Tensor(self._data, self.requires_grad)
+        twin = Tensor(self._data, self.requires_grad)
+        twin._frozen = self.frozen
+        if self.grad is not None:
+            twin.grad = self.grad.copy()
+        return twin
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         return self.__copy__()

@@ -41,8 +41,8 @@ def can_be_cut(
 
     The first time, copies of the model run on a few samples: once as they are, and then with one of them in the place
     of some others. What changes in the results of those that stayed comes from the others. This is repeated where the
-    modules, their modes, the loss, or the shape or dtype of a sample are new; each time `inside` a context of the
-    caller's. Nothing of the model itself changes.
+    modules, their modes or hooks, the loss, or the shape or dtype of a sample are new; each time `inside` a context of
+    the caller's. Nothing of the model itself changes.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def can_be_cut(
     modules = model.modules()
     if any(module.couples_samples for module in modules):
         return False
-    kinds = tuple((type(module), module.training) for module in modules)
+    kinds = tuple((type(module), module.training, module._hooks and module._hooks.numbers) for module in modules)
     state = (kinds, np.shape(x)[1:], getattr(x, "dtype", None), getattr(loss, "__code__", None) or repr(loss))
     verdicts = _verdicts_on(model)
     if state not in verdicts:
@@ -151,9 +151,10 @@ def _run_copy(model: Module, x: ndarray) -> tuple[Any, list[_Call]]:
     calls: list[_Call] = []
     for name, module in twin.named_modules():
         vars(module)["forward"] = _noted(module.forward, name, type(module).__name__, len(x), calls)
+    whole = _noted(twin, "", type(twin).__name__, len(x), calls)  # with the hooks, which are called around its forward
     try:
         with random_stream(np.random.default_rng(0)), enable_grad():
-            return twin(from_numpy(x)), calls
+            return whole(from_numpy(x)), calls
     except Exception as error:
         error.add_note(
             "In a copy of the model, which sharded_value_and_grad ran to see whether it computes each sample alone."

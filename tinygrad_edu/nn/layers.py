@@ -1,10 +1,11 @@
 """The layers: modules that hold parameters and compose the ops. Names, shapes and layouts are PyTorch's."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
@@ -17,62 +18,9 @@ from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
 from tinygrad_edu.ops.windows import Pair, pair
 
 __all__ = [
-    "AvgPool2D", "Conv2D", "Dropout", "Flatten", "Linear", "LogSoftmax", "MaxPool2D", "ReLU", "Sequential", "Sigmoid",
-    "Softmax", "Tanh",
+    "AvgPool2D", "Conv2D", "Dropout", "Flatten", "Linear", "LogSoftmax", "MaxPool2D", "ReLU", "Sigmoid", "Softmax",
+    "Tanh", "Unflatten",
 ]  # fmt: skip
-
-
-class Sequential(Module):
-    """Layers one after the other: each gets what the one before it returned.
-
-    Parameters
-    ----------
-    *layers : callable
-        Modules, or plain functions of one tensor. Kept in the list ``layers``; ``model[0]`` is the first.
-
-    Raises
-    ------
-    DTypeError
-        For something that cannot be called.
-
-    Examples
-    --------
-    >>> model = Sequential(Linear(784, 32), Tanh(), Linear(32, 10))
-    >>> model
-    Sequential(
-      (0): Linear(in_features=784, out_features=32)
-      (1): Tanh()
-      (2): Linear(in_features=32, out_features=10)
-    )
-    >>> [name for name, parameter in model.named_parameters()]
-    ['0.weight', '0.bias', '2.weight', '2.bias']
-    """
-
-    def __init__(self, *layers: Any) -> None:
-        for k, layer in enumerate(layers):
-            if not callable(layer):
-                hint = " Write Sequential(*layers) for a list of layers." if isinstance(layer, list | tuple) else ""
-                raise DTypeError(f"Sequential: layer {k} is a {type(layer).__name__}, which cannot be called.{hint}")
-        self.layers: list[Callable[..., Any]] = list(layers)
-
-    def forward(self, x: Any) -> Any:
-        """Apply the layers in turn."""
-        for layer in self.layers:
-            x = layer(x)
-        return x
-
-    def __getitem__(self, index: int) -> Any:
-        return self.layers[index]
-
-    def __len__(self) -> int:
-        return len(self.layers)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.layers)
-
-    def _parts(self) -> Iterator[tuple[str, Module | Tensor]]:
-        # PyTorch calls the first layer "0", where the walk finds it at "layers.0".
-        return ((name.removeprefix("layers."), part) for name, part in super()._parts())
 
 
 class Linear(Module):
@@ -304,11 +252,75 @@ class Dropout(Module):
 
 
 class Flatten(Module):
-    """Make a row of each sample: (N, ...) becomes (N, length)."""
+    """Make one axis of several: of a batch (N, ...) the rows (N, length), unless said otherwise.
+
+    Parameters
+    ----------
+    start_axis, end_axis : int
+        The first and the last of the axes that become one. Negative ones count from the end.
+
+    Raises
+    ------
+    AxisError, ShapeError
+        Of `forward`, for an input without these axes, or where the first lies behind the last.
+
+    Examples
+    --------
+    >>> Flatten()(np.zeros((5, 2, 3, 4))).shape, Flatten(0, 1)(np.zeros((5, 2, 3, 4))).shape
+    ((5, 24), (10, 3, 4))
+    """
+
+    def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
+        self.start_axis, self.end_axis = start_axis, end_axis
 
     def forward(self, x: Any) -> Any:
-        """Reshape all axes but the first into one."""
-        return ops.reshape(x, (len(x), math.prod(x.shape[1:])))
+        """Apply `ops.flatten`."""
+        return ops.flatten(x, self.start_axis, self.end_axis)
+
+    def extra_repr(self) -> str:
+        """Return the axes, if they are not the usual ones."""
+        axes = (self.start_axis, self.end_axis)
+        return "" if axes == (1, -1) else f"start_axis={self.start_axis}, end_axis={self.end_axis}"
+
+
+class Unflatten(Module):
+    """Make several axes of one: what `Flatten` did, undone.
+
+    Parameters
+    ----------
+    axis : int
+        The axis that is taken apart. A negative one counts from the end.
+    sizes : sequence of int
+        The lengths that it is taken apart into. One may be -1, for what is left.
+
+    Raises
+    ------
+    AxisError, ShapeError
+        Of `forward`, for an input without that axis, or where these are no factors of its length.
+
+    Examples
+    --------
+    >>> Unflatten(1, (2, -1))(np.zeros((5, 24))).shape
+    (5, 2, 12)
+    """
+
+    def __init__(self, axis: int, sizes: Sequence[int]) -> None:
+        self.axis, self.sizes = axis, tuple(sizes)
+
+    def forward(self, x: Any) -> Any:
+        """Reshape the axis."""
+        shape = np.shape(x)
+        axis = normalize_axis_index(self.axis, len(shape))
+        known = math.prod(size for size in self.sizes if size != -1)
+        rest = shape[axis] // known if known else 0
+        sizes = tuple(rest if size == -1 else size for size in self.sizes)
+        if self.sizes.count(-1) > 1 or min(sizes, default=0) < 0 or math.prod(sizes) != shape[axis]:
+            raise ShapeError(f"{self!r}: an axis of length {shape[axis]} cannot be taken apart into {self.sizes}.")
+        return ops.reshape(x, (*shape[:axis], *sizes, *shape[axis + 1 :]))
+
+    def extra_repr(self) -> str:
+        """Return the axis and the sizes."""
+        return f"axis={self.axis}, sizes={self.sizes}"
 
 
 class _Pool2D(Module):

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from copy import deepcopy
-from itertools import repeat
 from reprlib import recursive_repr
 from typing import Any, Self, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from tinygrad_edu.engine import Tensor, values_of, writing
+from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError, StateDictError
+from tinygrad_edu.nn.hooks import Hook, HookHandle, Hooks
+from tinygrad_edu.nn.saving import read_arrays, write_arrays
+from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
 
 Part = TypeVar("Part")
+
+# The ids of the tensors for which others stand in: they belong to the state, computed or not. See `functional_call`.
+replaced_now: ContextVar[frozenset[int]] = ContextVar("tinygrad_edu_replaced_now", default=frozenset())
 
 
 class Module:
@@ -37,8 +42,10 @@ class Module:
 
     Notes
     -----
-    A tensor with ``requires_grad`` is a parameter. A tensor without it, a frozen parameter say, is none, but belongs
-    to the state that `state_dict` saves. The result of a recorded op is neither.
+    A tensor with ``requires_grad`` is a parameter; one whose ``requires_grad`` was set to False is a frozen parameter;
+    any other, ``Tensor(values)`` say, is a buffer: a running statistic, or a table of constants. All three belong to
+    the state that `state_dict` saves, except for buffers that `register_buffer` is told not to. The result of a
+    recorded op does not.
 
     Examples
     --------
@@ -58,20 +65,19 @@ class Module:
 
     training: bool = True
     couples_samples: bool = False
+    _hooks: Hooks | None = None
+    _unsaved: frozenset[str] = frozenset()  # names of buffers that state_dict leaves out
 
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
-        """Compute `forward`."""
-        return self.forward(*inputs, **settings)
+        """Compute `forward`, and what hooks there are before and after it."""
+        if self._hooks is None:
+            return self.forward(*inputs, **settings)
+        return self._hooks.around(self, inputs, settings)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        before = vars(self).get(name)
-        if isinstance(before, Tensor) and before.is_leaf and not _stays_in_the_state(value):
-            what = "computed tensor" if isinstance(value, Tensor) else type(value).__name__
-            raise DTypeError(
-                f"{type(self).__name__}.{name} belongs to the state, and a {what} in its place would not: write into "
-                f"it, with .assign(values), or give it a Tensor of its own, such as values.detach(). Where it shall be "
-                f"no part of the state any more, delete it first."
-            )
+        for path, tensor, new in _replaced(name, vars(self).get(name), value):
+            if _is_state(tensor) and not _takes_the_place_of(tensor, new):
+                raise DTypeError(_refusal(f"{type(self).__name__}.{path}", tensor, new))
         super().__setattr__(name, value)
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
@@ -84,7 +90,71 @@ class Module:
 
     def named_parameters(self) -> list[tuple[str, Tensor]]:
         """Return the parameters with their names; a shared one once, under the first of its names."""
-        return [(name, tensor) for name, tensor in _once(self._named_tensors()) if tensor.requires_grad]
+        return [(name, tensor) for name, tensor in _once(self._tensors().items()) if tensor.requires_grad]
+
+    def buffers(self) -> list[Tensor]:
+        """Return the tensors that neither require a gradient nor are frozen parameters, each once."""
+        return [tensor for _, tensor in self.named_buffers()]
+
+    def named_buffers(self) -> list[tuple[str, Tensor]]:
+        """Return the buffers with their names; a shared one once, under the first of its names."""
+        return [(name, tensor) for name, tensor in _once(self._tensors().items()) if is_buffer(tensor)]
+
+    def register_buffer(self, name: str, values: Any, persistent: bool = True) -> None:
+        """Give this module a buffer: an attribute that holds a tensor without a gradient.
+
+        ``self.name = Tensor(values)`` does the same, for a buffer that `state_dict` saves.
+
+        Parameters
+        ----------
+        name : str
+            Of the attribute.
+        values : Tensor, array_like or None
+            A Tensor is kept as it is. None keeps the place free.
+        persistent : bool
+            Whether `state_dict` saves it.
+
+        Raises
+        ------
+        ValueError
+            The name is none that an attribute can have, or is taken by something else than a buffer.
+        DTypeError
+            For a Tensor that requires a gradient.
+
+        Examples
+        --------
+        >>> module = Module()
+        >>> module.register_buffer("steps", Tensor(0, dtype=int))
+        >>> module.register_buffer("mask", [1.0, 0.0], persistent=False)
+        >>> module.state_dict(), len(module.buffers())
+        ({'steps': array(0)}, 2)
+        """
+        before = getattr(self, name, None)
+        if not name.isidentifier() or not (before is None or (isinstance(before, Tensor) and is_buffer(before))):
+            raise ValueError(f"register_buffer: {type(self).__name__} cannot have a buffer of the name {name!r}.")
+        buffer = values if isinstance(values, Tensor) or values is None else Tensor(values)
+        if buffer is not None and not is_buffer(buffer):
+            raise DTypeError(f"register_buffer: {name} is a parameter, which needs no registration; or detach() it.")
+        setattr(self, name, buffer)
+        self._unsaved = self._unsaved - {name} if persistent else self._unsaved | {name}
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Return parameters, frozen parameters and buffers by name; a shared one under each of its names.
+
+        Raises
+        ------
+        StateDictError
+            Two of them have one name.
+        """
+        found: dict[str, Tensor] = {}
+        tensors = [(name, part) for name, part in self._walk() if isinstance(part, Tensor) and _is_state(part)]
+        for name, part in tensors:
+            if found.setdefault(name, part) is not part:
+                raise StateDictError(
+                    f"two tensors of {type(self).__name__} have the name {name}, of which a state dict holds one: "
+                    f'rename an attribute or a key, such as 1 beside "1".'
+                )
+        return found
 
     def modules(self) -> list[Module]:
         """Return this module and all modules in it, each once."""
@@ -92,7 +162,30 @@ class Module:
 
     def named_modules(self) -> list[tuple[str, Module]]:
         """Return this module, under the name ``""``, and all modules in it with their names, each once."""
-        return _once([(name, part) for name, part in self._walk() if isinstance(part, Module)])
+        return _once((name, part) for name, part in self._walk() if isinstance(part, Module))
+
+    def children(self) -> list[Module]:
+        """Return the modules that this one holds itself, each once."""
+        return [module for _, module in self.named_children()]
+
+    def named_children(self) -> list[tuple[str, Module]]:
+        """Return the modules that this one holds itself, also in its lists and dicts, with their names, each once."""
+        return _once((name, part) for name, part in self._parts() if isinstance(part, Module))
+
+    def apply(self, function: Callable[[Module], Any]) -> Self:
+        """Call a function with each module once, those inside a module before that module, and return this module.
+
+        Examples
+        --------
+        >>> from tinygrad_edu.nn import Sequential, Tanh
+        >>> _ = Sequential(Tanh(), Sequential()).apply(lambda module: print(type(module).__name__))
+        Tanh
+        Sequential
+        Sequential
+        """
+        for module in list(self._inside_out(set())):
+            function(module)
+        return self
 
     def train(self, mode: bool = True) -> Self:
         """Set ``training`` here and in all modules inside, and return this module."""
@@ -109,34 +202,118 @@ class Module:
         for parameter in self.parameters():
             parameter.zero_grad()
 
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Freeze all parameters with False, and thaw them with True; buffers stay buffers. Return this module.
+
+        Examples
+        --------
+        >>> from tinygrad_edu.nn import Linear
+        >>> layer = Linear(2, 1).requires_grad_(False)
+        >>> len(layer.parameters()), len(layer.requires_grad_().parameters())
+        (0, 2)
+        """
+        for tensor in self._tensors().values():
+            if not is_buffer(tensor):
+                tensor.requires_grad = requires_grad
+        return self
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """Change the dtype of all floating-point parameters, with their gradients, and buffers; return this module.
+
+        Each stays the tensor that it is, with new memory. Make the optimizer afterwards: what it keeps has a dtype too.
+
+        Parameters
+        ----------
+        dtype : float16, float32 or float64
+
+        Raises
+        ------
+        DTypeError
+            For another dtype, or a finite number that is too large for it. Then nothing was changed.
+
+        Examples
+        --------
+        >>> from tinygrad_edu.nn import Linear
+        >>> Linear(2, 1).astype("float64").weight.dtype
+        dtype('float64')
+        """
+        change_dtype(type(self).__name__, self._tensors(), dtype)
+        return self
+
+    def register_forward_pre_hook(self, hook: Hook) -> HookHandle:
+        """Have ``hook(module, inputs)`` called before each `forward`, until the handle removes it.
+
+        Parameters
+        ----------
+        hook : callable
+            Gets the positional inputs as a tuple. What it returns, one input or a tuple of all, takes their place,
+            unless it is None.
+        """
+        return HookHandle(self._own_hooks().before, hook)
+
+    def register_forward_hook(self, hook: Hook) -> HookHandle:
+        """Have ``hook(module, inputs, out)`` called after each `forward`, until the handle removes it.
+
+        Parameters
+        ----------
+        hook : callable
+            What it returns takes the place of the result, unless it is None.
+
+        Examples
+        --------
+        >>> from tinygrad_edu.nn import Linear, Sequential, Tanh
+        >>> model, shapes = Sequential(Linear(3, 2), Tanh()), []
+        >>> handle = model[0].register_forward_hook(lambda module, inputs, out: shapes.append(out.shape))
+        >>> _ = model([[1.0, 2.0, 3.0]])
+        >>> handle.remove()
+        >>> shapes
+        [(1, 2)]
+        """
+        return HookHandle(self._own_hooks().after, hook)
+
+    def _own_hooks(self) -> Hooks:
+        if self._hooks is None:
+            self._hooks = Hooks()
+        return self._hooks
+
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Return a copy of the values of each tensor, by name: what to save. A shared one appears under each name.
 
         The names and shapes are those of the same model in PyTorch, so that each loads what the other saved. Where two
         tensors have one name, it raises `StateDictError`.
         """
-        return {name: tensor.numpy().copy() for name, tensor in self._state().items()}
+        return {name: tensor.numpy().copy() for name, tensor in self._saved().items()}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state_dict: SavedValues, strict: bool = True) -> IncompatibleKeys:
         """Write saved values into the tensors, in place: an optimizer that holds them goes on.
 
         Parameters
         ----------
-        state_dict : mapping of str to array_like
-            Exactly the names of `state_dict`, each with an array, a Tensor or a PyTorch tensor of its shape; cast to
-            its dtype.
+        state_dict : mapping of str to array_like, or pairs of both
+            The names of `state_dict`, each with an array, a Tensor or a PyTorch tensor of its shape, of bfloat16, too;
+            cast to its dtype.
+        strict : bool
+            Whether the names must be exactly those of `state_dict`. Otherwise those that both have are loaded.
+
+        Returns
+        -------
+        IncompatibleKeys
+            The names that are missing, and those that are unexpected: ``missing_keys``, ``unexpected_keys``.
 
         Raises
         ------
         StateDictError
             Naming every missing, unexpected and unfitting entry, and those with numbers that are finite and too large
             for the dtype. Then nothing was written.
+        DTypeError
+            For what is not values by name.
 
         Examples
         --------
         >>> from tinygrad_edu.nn import Linear
         >>> layer = Linear(2, 1)
         >>> layer.load_state_dict({"weight": [[1.0, 2.0]], "bias": [3.0]})
+        IncompatibleKeys(missing_keys=[], unexpected_keys=[])
         >>> layer.weight.numpy()
         array([[1., 2.]], dtype=float32)
         >>> layer.load_state_dict({"weight": [1.0, 2.0]})
@@ -147,22 +324,45 @@ class Module:
           wrong: weight has shape (2,), and needs (1, 2)
         Build the module as the saved one was built, or rename, reshape or leave out entries.
         """
-        tensors = self._state()
-        arrays = {name: _read(name, value) for name, value in dict(state_dict).items()}
-        faults = [f"missing: {name}, of shape {tensors[name].shape}" for name in tensors if name not in arrays]
-        faults += [f"unexpected: {name}, of shape {arrays[name].shape}" for name in arrays if name not in tensors]
-        faults += [f"wrong: {name} {fault}" for name in tensors if (fault := _misfit(name, tensors, arrays))]
-        if faults:
-            raise StateDictError(
-                f"this state dict does not fit {type(self).__name__}, and nothing was loaded:\n  "
-                + "\n  ".join(faults)
-                + "\nBuild the module as the saved one was built, or rename, reshape or leave out entries."
-            )
-        memories = [tensors[name]._data for name in arrays]
-        values = [_cast(array, tensors[name].dtype) for name, array in arrays.items()]
-        with writing(*(tensor._cell for tensor in tensors.values())):
-            # In one call from C: no Ctrl-C comes between two tensors.
-            deque(map(np.ndarray.__setitem__, memories, repeat(...), values), maxlen=0)
+        return write_state(type(self).__name__, self._saved(), state_dict, strict)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write what `state_dict` returns into a safetensors file, in one step: an old file stays until it is replaced.
+
+        Raises
+        ------
+        DataError
+            The file cannot be written.
+        MissingExtraError
+            safetensors is not installed.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> from tinygrad_edu.nn import Linear
+        >>> layer, twin = Linear(2, 1), Linear(2, 1)
+        >>> with TemporaryDirectory() as folder:
+        ...     layer.save(f"{folder}/line.safetensors")
+        ...     twin.load(f"{folder}/line.safetensors")
+        IncompatibleKeys(missing_keys=[], unexpected_keys=[])
+        >>> bool((layer.weight.numpy() == twin.weight.numpy()).all())
+        True
+        """
+        write_arrays(path, self.state_dict())
+
+    def load(self, path: str | os.PathLike[str], strict: bool = True) -> IncompatibleKeys:
+        """Load the state dict in a safetensors file, as `load_state_dict` does.
+
+        Raises
+        ------
+        DataError
+            The file cannot be read, or is of another format.
+        MissingExtraError
+            safetensors is not installed.
+        StateDictError
+            What is in it does not fit.
+        """
+        return self.load_state_dict(read_arrays(path), strict)
 
     def extra_repr(self) -> str:
         """Return what the printed form shows between the parentheses."""
@@ -189,19 +389,19 @@ class Module:
             elif id(part) not in above:
                 yield from part._walk(path, above)
 
-    def _named_tensors(self) -> list[tuple[str, Tensor]]:
-        return [(name, part) for name, part in self._walk() if isinstance(part, Tensor) and part.is_leaf]
+    def _inside_out(self, seen: set[int]) -> Iterator[Module]:
+        """Yield all modules in this one, and then this one, but for those seen."""
+        seen.add(id(self))
+        for child in self.children():
+            if id(child) not in seen:
+                yield from child._inside_out(seen)
+        yield self
 
-    def _state(self) -> dict[str, Tensor]:
-        """Return the tensors of the state by name, or say which two have one name."""
-        state: dict[str, Tensor] = {}
-        for name, tensor in self._named_tensors():
-            if state.setdefault(name, tensor) is not tensor:
-                raise StateDictError(
-                    f"two tensors of {type(self).__name__} have the name {name}, of which a state dict holds one: "
-                    f'rename an attribute or a key, such as 1 beside "1".'
-                )
-        return state
+    def _saved(self) -> dict[str, Tensor]:
+        """Return the tensors of the state by name."""
+        modules = [(f"{path}." if path else "", part) for path, part in self._walk() if isinstance(part, Module)]
+        unsaved = {f"{path}{name}" for path, module in modules for name in module._unsaved}
+        return {name: t for name, t in self._tensors().items() if not (name in unsaved and is_buffer(t))}
 
 
 def duplicate(module: Module) -> Module:
@@ -210,65 +410,69 @@ def duplicate(module: Module) -> Module:
     return deepcopy(module, {id(tensor): tensor for tensor in computed})
 
 
-def _stays_in_the_state(value: Any) -> bool:
-    return value is None or (isinstance(value, Tensor) and value.is_leaf) or isinstance(value, Module)
+def is_buffer(tensor: Tensor) -> bool:
+    """Whether a tensor of a module neither requires a gradient nor did before it was frozen."""
+    return not tensor.requires_grad and not tensor.frozen
+
+
+def _is_state(tensor: Tensor) -> bool:
+    return tensor.is_leaf or id(tensor) in replaced_now.get()
+
+
+def _replaced(
+    path: str, before: Any, value: Any, above: frozenset[int] = frozenset()
+) -> Iterator[tuple[str, Tensor, Any]]:
+    """Yield each tensor in what an attribute holds, with the path to it and what is to be in its place."""
+    if isinstance(before, Tensor):
+        yield path, before, value
+    elif _is_container(before) and _is_container(value) and value is not before and id(before) not in above:
+        new = dict(_items(value))
+        for key, part in _items(before):
+            if key in new:
+                yield from _replaced(f"{path}.{key}", part, new[key], above | {id(before)})
+
+
+def _takes_the_place_of(tensor: Tensor, new: Any) -> bool:
+    """Whether a tensor of the state can be replaced by something, and nothing is silently saved or trained no more."""
+    if not isinstance(new, Tensor):
+        return new is None or isinstance(new, Module)
+    return new.is_leaf and (new.requires_grad or new.frozen or not tensor.requires_grad)
+
+
+def _refusal(path: str, tensor: Tensor, new: Any) -> str:
+    what = f"a {type(new).__name__}"
+    if isinstance(new, Tensor):
+        what = "a Tensor that requires no gradient" if new.is_leaf else "a computed tensor"
+    lost, made = ("trained", ", requires_grad=True") if tensor.requires_grad else ("saved", "")
+    return (
+        f"{path} belongs to the state, and {what} in its place would not be {lost}: write into it, with "
+        f".assign(values), or give it a Tensor of its own, Tensor(values{made}). To freeze it, set its requires_grad "
+        f"to False. Where it shall be no part of the state any more, delete it first."
+    )
+
+
+def _is_container(value: Any) -> bool:
+    return isinstance(value, list | tuple | dict)
+
+
+def _items(container: Any) -> Iterable[tuple[Any, Any]]:
+    return container.items() if isinstance(container, dict) else enumerate(container)
 
 
 def _held(
     container: Any, prefix: str = "", above: frozenset[int] = frozenset()
 ) -> Iterator[tuple[str, Module | Tensor]]:
     """Yield the modules and tensors in a list, tuple or dict, and in those inside it, with the paths to them."""
-    for key, part in container.items() if isinstance(container, dict) else enumerate(container):
+    for key, part in _items(container):
         if isinstance(part, (Module, Tensor)):
             yield f"{prefix}{key}", part
-        elif isinstance(part, (list, tuple, dict)) and id(part) not in above:
+        elif _is_container(part) and id(part) not in above:
             yield from _held(part, f"{prefix}{key}.", above | {id(part)})
 
 
-def _once(named: list[tuple[str, Part]]) -> list[tuple[str, Part]]:
+def _once(named: Iterable[tuple[str, Part]]) -> list[tuple[str, Part]]:
     """Keep the first name of each thing."""
     first: dict[int, tuple[str, Part]] = {}
     for name, part in named:
         first.setdefault(id(part), (name, part))
     return list(first.values())
-
-
-def _read(name: str, value: Any) -> NDArray[Any]:
-    """Copy a saved value: it may be a view of the very memory that is to be written."""
-    try:
-        return np.asarray(values_of(value)).copy()
-    except Exception as error:
-        raise StateDictError(
-            f"load_state_dict: NumPy cannot read {name}, a {type(value).__name__}: {error} Nothing was loaded."
-        ) from error
-
-
-def _cast(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    with np.errstate(all="ignore"):
-        return array.astype(dtype)
-
-
-def _lost_in(dtype: np.dtype[Any], array: NDArray[Any]) -> Any:
-    """Return a number of an array that overflows in a dtype; None if there is none."""
-    cast = _cast(array, dtype)
-    lost = np.isfinite(array) & ~np.isfinite(cast) if dtype.kind == "f" else cast != array
-    return array[lost][0] if lost.any() else None
-
-
-def _misfit(name: str, tensors: dict[str, Tensor], arrays: dict[str, NDArray[Any]]) -> str | None:
-    """Say why the array of that name cannot be written into its tensor."""
-    if name not in arrays:
-        return None
-    tensor, array = tensors[name], arrays[name]
-    if array.shape != tensor.shape:
-        return f"has shape {array.shape}, and needs {tensor.shape}"
-    if not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
-        return f"has dtype {array.dtype}, and needs {tensor.dtype}"
-    if not tensor._data.flags.writeable:
-        return "belongs to a tensor that borrows read-only memory; make it Tensor(array), which copies"
-    if lost := _lost_in(tensor.dtype, array):
-        return f"has {lost}, and {tensor.dtype} cannot hold it"
-    first = next(other for other in tensors if tensors[other] is tensor)
-    if first in arrays and not np.array_equal(array, arrays[first], equal_nan=True):
-        return f"and {first} are one tensor here, and have different values"
-    return None

@@ -13,7 +13,7 @@ _SMOOTH = ("Tanh", "Sigmoid", "Softmax", "LogSoftmax")
 
 @st.composite
 def modules(draw: Any, images: bool | None = None) -> tuple[Any, Array]:
-    """Draw a Sequential, with other Sequentials in it, and a float64 batch for it.
+    """Draw a Sequential, with other Sequentials and Residuals in it, and a float64 batch for it.
 
     Parameters
     ----------
@@ -37,9 +37,8 @@ def modules(draw: Any, images: bool | None = None) -> tuple[Any, Array]:
         x = draw(arrays((samples, features), -2.0, 2.0, layouts=False))
     for _ in range(draw(st.integers(0, 2))):
         out = draw(st.integers(1, 4))
-        layers.append(
-            nn.Sequential(nn.Linear(features, out, bias=draw(st.booleans()), rng=rng), _activation(draw, nn, rng))
-        )
+        block = nn.Residual if out == features and draw(st.booleans()) else nn.Sequential
+        layers.append(block(nn.Linear(features, out, bias=draw(st.booleans()), rng=rng), _activation(draw, nn, rng)))
         features = out
     return nn.Sequential(*layers), x
 

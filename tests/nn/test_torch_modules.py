@@ -1,0 +1,61 @@
+"""Containers leave what PyTorch's leave, and the models that PyTorch saved compute here what they compute there."""
+
+import json
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, nn
+from tinygrad_edu.nn.saving import read_arrays
+from tools.torch_modules import FOLDER, MODELS, left_by, lines
+
+CONTAINERS, SAVED = (json.loads((FOLDER / f"{name}.json").read_text()) for name in ("containers", "models"))
+
+
+@pytest.mark.parametrize("line", lines())
+def test_a_container_does_what_pytorchs_does(line):
+    found = left_by(line, {**vars(nn), "array": np.array})
+    assert json.dumps(found) == json.dumps(CONTAINERS[line])
+
+
+def build(name):
+    return eval(MODELS[name][0], {**vars(nn), "OrderedDict": OrderedDict})
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_that_pytorch_saved_gives_its_numbers(name):
+    model, expected = build(name).astype(np.float64), SAVED[name]
+    assert model.load(FOLDER / f"{name}.safetensors") == ([], [])
+    x = Tensor(np.array(expected["x"]), requires_grad=True)
+    out = model(x)
+    out.backward(np.arange(out.size).reshape(out.shape))
+    found = {name: parameter.grad for name, parameter in model.named_parameters()}
+    assert list(found) == list(expected["gradients"])
+    for ours, theirs in [
+        (out.numpy(), expected["out"]),
+        (x.grad, expected["x.grad"]),
+        *((found[name], expected["gradients"][name]) for name in found),
+    ]:
+        scale = np.max(np.abs(theirs))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12 * scale)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_is_saved_is_what_pytorch_saved(name, tmp_path):
+    model, theirs = build(name), read_arrays(FOLDER / f"{name}.safetensors")
+    model.load_state_dict(theirs)
+    model.save(tmp_path / "ours.safetensors")
+    ours = read_arrays(tmp_path / "ours.safetensors")
+    assert {name: (a.dtype, a.shape, a.tobytes()) for name, a in ours.items()} == {
+        name: (a.dtype, a.shape, a.tobytes()) for name, a in theirs.items()
+    }
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_bfloat16_in_a_file_is_read_exactly(name):
+    model, exact = build(name), read_arrays(FOLDER / f"{name}.safetensors")
+    model.load(FOLDER / f"{name}.bf16.safetensors")
+    for key, values in model.state_dict().items():
+        assert not np.any(values.view(np.uint32) & 0xFFFF)
+        np.testing.assert_allclose(values, exact[key], rtol=2**-8)

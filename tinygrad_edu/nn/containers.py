@@ -1,0 +1,300 @@
+"""Modules that hold other modules by name or by number, and those that make one of a plain function."""
+
+import operator
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, Self, overload
+
+import numpy as np
+
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.nn.module import Module
+
+__all__ = ["Identity", "Lambda", "ModuleDict", "ModuleList", "Residual", "Sequential"]
+
+
+class Identity(Module):
+    """Return the input as it is: what takes the place of a layer that is not wanted. Its arguments mean nothing."""
+
+    def __init__(self, *unused: Any, **also_unused: Any) -> None: ...
+
+    def forward(self, x: Any) -> Any:
+        """Return x."""
+        return x
+
+
+class Lambda(Module):
+    """A plain function as a module, so that it can be seen in `repr` and `summary`.
+
+    Parameters
+    ----------
+    function : callable
+        Of one or more tensors.
+
+    Raises
+    ------
+    DTypeError
+        For what cannot be called.
+
+    Examples
+    --------
+    >>> double = Lambda(lambda x: 2 * x)
+    >>> double(3.0)
+    6.0
+    >>> Lambda(np.tanh)
+    Lambda(tanh)
+    """
+
+    def __init__(self, function: Any) -> None:
+        if not callable(function):
+            raise DTypeError(f"Lambda: a {type(function).__name__} cannot be called; it makes a module of a function.")
+        self.function = function
+
+    def forward(self, *inputs: Any, **settings: Any) -> Any:
+        """Call the function."""
+        return self.function(*inputs, **settings)
+
+    def extra_repr(self) -> str:
+        """Return the name of the function."""
+        return str(getattr(self.function, "__name__", type(self.function).__name__))
+
+
+class _Container(Module):
+    """Modules by name. The names of what is in them are PyTorch's: without ``layers.`` in front.
+
+    Attributes
+    ----------
+    layers : dict of str to Module
+    """
+
+    layers: dict[str, Any]
+
+    def forward(self, *inputs: Any, **settings: Any) -> Any:
+        """Refuse: modules that are only held have no order."""
+        kind = type(self).__name__
+        raise NotImplementedError(f"{kind} only holds modules: call them in the forward of the module that holds it.")
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def _parts(self) -> Iterator[tuple[str, Module | Tensor]]:
+        return ((name.removeprefix("layers."), part) for name, part in super()._parts())
+
+    def _layer(self, name: Any, layer: Any) -> Module:
+        """Return a layer as a module, or say why it can be none."""
+        where = f"{type(self).__name__}: layer {name}"
+        if isinstance(layer, type):
+            raise DTypeError(f"{where} is the class {layer.__name__}: write {layer.__name__}(), which makes a layer.")
+        if not callable(layer):
+            hint = " Write Sequential(*layers) for a list of layers." if isinstance(layer, list | tuple) else ""
+            raise DTypeError(f"{where} is a {type(layer).__name__}, which cannot be called.{hint}")
+        return layer if isinstance(layer, Module) else Lambda(layer)
+
+    def _named(self, layers: Mapping[str, Any]) -> dict[str, Any]:
+        """Return layers by name, each as a module, or say which of the names can be none."""
+        for name in layers:
+            if not isinstance(name, str) or not name or "." in name:
+                raise ValueError(f"{type(self).__name__}: a name is a string without a dot, and not {name!r}.")
+        return {name: self._layer(name, layer) for name, layer in layers.items()}
+
+
+class _Series(_Container):
+    """Modules in an order: a list of them, whose names are their numbers."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.layers.values())
+
+    def __setitem__(self, index: int, layer: Any) -> None:
+        name = list(self.layers)[operator.index(index)]
+        self.layers[name] = self._layer(name, layer)
+
+    def __delitem__(self, index: int | slice) -> None:
+        named = list(self.layers.items())
+        del named[index]
+        self.layers = _renumbered(named)
+
+    def append(self, layer: Any) -> Self:
+        """Add a layer at the end, and return this module."""
+        return self.insert(len(self), layer)
+
+    def insert(self, index: int, layer: Any) -> Self:
+        """Add a layer before the one that has this index, and return this module. Those behind it get new numbers."""
+        if not -len(self) <= index <= len(self):
+            raise IndexError(f"{type(self).__name__} has {len(self)} layers: none can be inserted at {index}.")
+        named = list(self.layers.items())
+        named.insert(index, ("0", self._layer(index, layer)))
+        self.layers = _renumbered(named)
+        return self
+
+    def extend(self, layers: Iterable[Any]) -> Self:
+        """Add layers at the end, and return this module."""
+        new = [("0", self._layer(number, layer)) for number, layer in enumerate(layers, len(self))]
+        self.layers = _renumbered([*self.layers.items(), *new])
+        return self
+
+
+def _renumbered(named: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return layers by name, where those whose name is a number are named by their place."""
+    return {str(place) if name.isdecimal() else name: layer for place, (name, layer) in enumerate(named)}
+
+
+class Sequential(_Series):
+    """Layers one after the other: each gets what the one before it returned.
+
+    It is a list of them: ``model[-1]``, ``len(model)``, ``model[1] = layer``, ``del model[0]``, and the loops. A part
+    such as ``model[:2]`` is a Sequential of the same layers, under the names that they have here.
+
+    Parameters
+    ----------
+    *layers : callable
+        Modules, or plain functions of one tensor, each of which becomes a `Lambda`. Or one dict of layers by name.
+
+    Attributes
+    ----------
+    layers : dict of str to Module
+        By their names, which are their numbers unless given.
+
+    Raises
+    ------
+    DTypeError
+        For something that cannot be called, or a class in the place of a layer.
+    ValueError
+        For a name with a dot.
+
+    Examples
+    --------
+    >>> from tinygrad_edu.nn import Linear, Tanh
+    >>> model = Sequential(Linear(784, 32), Tanh()).append(Linear(32, 10))
+    >>> model
+    Sequential(
+      (0): Linear(in_features=784, out_features=32)
+      (1): Tanh()
+      (2): Linear(in_features=32, out_features=10)
+    )
+    >>> [name for name, parameter in model[1:].named_parameters()]
+    ['2.weight', '2.bias']
+    >>> Sequential({"squash": np.tanh, "double": lambda x: 2 * x})
+    Sequential(
+      (squash): Lambda(tanh)
+      (double): Lambda(<lambda>)
+    )
+    """
+
+    def __init__(self, *layers: Any) -> None:
+        given = layers[0] if len(layers) == 1 and isinstance(layers[0], Mapping) else None
+        self.layers = self._named({str(k): layer for k, layer in enumerate(layers)} if given is None else given)
+
+    def forward(self, x: Any) -> Any:
+        """Apply the layers in turn."""
+        for layer in self.layers.values():
+            x = layer(x)
+        return x
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Sequential": ...
+    def __getitem__(self, index: int | slice) -> Any:
+        named = list(self.layers.items())
+        return Sequential(dict(named[index])) if isinstance(index, slice) else named[index][1]
+
+
+class Residual(Sequential):
+    """Layers whose result is added to their input: x + f(x).
+
+    From K. He and others, "Deep residual learning for image recognition", 2016.
+
+    Parameters
+    ----------
+    *layers : callable
+        As of `Sequential`. Together they return what has the shape of their input.
+
+    Raises
+    ------
+    ShapeError
+        Of `forward`, where they do not.
+
+    Examples
+    --------
+    >>> Residual(np.square)(np.array([1.0, 2.0, 3.0]))
+    array([ 2.,  6., 12.])
+    """
+
+    def forward(self, x: Any) -> Any:
+        """Add x to what the layers make of it."""
+        out = super().forward(x)
+        if np.shape(out) != np.shape(x):
+            raise ShapeError(
+                f"Residual: of an input of shape {np.shape(x)} its layers made {np.shape(out)}, which cannot be added "
+                f"to it: choose their sizes, strides and paddings so that the shape stays."
+            )
+        return x + out
+
+
+class ModuleList(_Series):
+    """Modules in a list, which the module that holds it calls as it likes. A plain list of modules is found as well.
+
+    Parameters
+    ----------
+    modules : iterable of callable
+        Modules, or plain functions, each of which becomes a `Lambda`.
+
+    Examples
+    --------
+    >>> from tinygrad_edu.nn import Linear
+    >>> blocks = ModuleList(Linear(2, 2, bias=False) for _ in range(3))
+    >>> blocks[1:]
+    ModuleList(
+      (0): Linear(in_features=2, out_features=2, bias=False)
+      (1): Linear(in_features=2, out_features=2, bias=False)
+    )
+    """
+
+    def __init__(self, modules: Iterable[Any] = ()) -> None:
+        self.layers = self._named({str(k): layer for k, layer in enumerate(modules)})
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> "ModuleList": ...
+    def __getitem__(self, index: int | slice) -> Any:
+        layers = list(self.layers.values())
+        return ModuleList(layers[index]) if isinstance(index, slice) else layers[index]
+
+
+class ModuleDict(_Container, MutableMapping[str, Any]):
+    """Modules in a dict, which the module that holds it calls as it likes. A plain dict of modules is found as well.
+
+    It has all that a dict has: ``keys``, ``items``, ``update``, ``pop`` and the rest.
+
+    Parameters
+    ----------
+    modules : mapping of str to callable, or iterable of (str, callable)
+        Modules, or plain functions, each of which becomes a `Lambda`.
+
+    Examples
+    --------
+    >>> from tinygrad_edu.nn import Linear, Tanh
+    >>> heads = ModuleDict({"digit": Linear(4, 10), "act": Tanh()})
+    >>> [name for name, parameter in heads.named_parameters()], list(heads)
+    (['digit.weight', 'digit.bias'], ['digit', 'act'])
+    """
+
+    def __init__(self, modules: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
+        self.layers = self._named(dict(modules))
+
+    # As of every module: it is itself, and not what it holds.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layers)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.layers[name]
+
+    def __setitem__(self, name: str, module: Any) -> None:
+        self.layers |= self._named({name: module})
+
+    def __delitem__(self, name: str) -> None:
+        del self.layers[name]

@@ -1,0 +1,75 @@
+"""A model as a function of its parameters, for the transforms: `grad`, `jacobian`, `hvp`, `hessian`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Tensor, exchanging
+from tinygrad_edu.errors import StateDictError
+from tinygrad_edu.nn.module import Module, replaced_now
+
+
+def functional_call(model: Module, parameters: Mapping[str, Any], *inputs: Any, **settings: Any) -> Any:
+    """Return ``model(*inputs, **settings)`` with other parameters than the model's own.
+
+    The given ones stand in for those of the model while it runs, wherever it uses them, and the model is left as it
+    was, also where it fails. So one model is not to be called by two threads at once.
+
+    Parameters
+    ----------
+    model : Module
+    parameters : mapping of str to Tensor or array_like
+        By their names in `Module.state_dict`, and of their shapes: some of the parameters and buffers, or all. A shared
+        one needs one of its names.
+    *inputs, **settings
+        What the model is called with.
+
+    Raises
+    ------
+    StateDictError
+        For a name that the model does not have, another shape, or values of another kind than the tensor's.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> model = tg.nn.Linear(2, 1)
+    >>> def loss(parameters):
+    ...     return tg.nn.functional_call(model, parameters, np.array([[1.0, 2.0]])).sum()
+    >>> gradients = tg.grad(loss)(dict(model.named_parameters()))
+    >>> gradients["weight"].numpy(), gradients["bias"].numpy()
+    (array([[1., 2.]], dtype=float32), array([1.], dtype=float32))
+    """
+    stand_ins = _stand_ins(model, parameters)
+    tensors = [tensor for tensor, _ in stand_ins]
+    exchange, take_back = exchanging(tensors, [given for _, given in stand_ins])
+    token = replaced_now.set(replaced_now.get() | set(map(id, tensors)))
+    try:
+        exchange()
+        return model(*inputs, **settings)
+    finally:
+        take_back()
+        replaced_now.reset(token)
+
+
+def _stand_ins(model: Module, parameters: Mapping[str, Any]) -> list[tuple[Tensor, Tensor]]:
+    """Pair tensors of a model with those that are given for them, or say which of these do not fit."""
+    tensors, pairs = model._tensors(), dict[int, tuple[str, Tensor]]()
+    given = {name: values if isinstance(values, Tensor) else Tensor(values) for name, values in parameters.items()}
+    for name, values in given.items():
+        fault = "the model has no tensor of that name" if name not in tensors else _misfit(tensors[name], values)
+        first = pairs.setdefault(id(tensors.get(name)), (name, values))
+        if not fault and first[1] is not values:
+            fault = f"it and {first[0]} are one tensor in the model, and two here"
+        if fault:
+            raise StateDictError(f"functional_call: {name} does not fit {type(model).__name__}: {fault}.")
+    return [(tensors[name], values) for name, values in pairs.values()]
+
+
+def _misfit(tensor: Tensor, values: Tensor) -> str:
+    """Say why values cannot stand in for a tensor; nothing where they can."""
+    if values.shape != tensor.shape:
+        return f"it has shape {values.shape}, and needs {tensor.shape}"
+    if not np.can_cast(values.dtype, tensor.dtype, "same_kind"):
+        return f"it has dtype {values.dtype}, and needs {tensor.dtype}"
+    return ""

@@ -1,0 +1,145 @@
+"""State dicts: how saved values are read, compared with the tensors that they are for, and written into all at once."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from tinygrad_edu.engine import Tensor, exchanging, values_of, writing
+from tinygrad_edu.errors import DTypeError, StateDictError
+
+__all__ = ["IncompatibleKeys", "change_dtype", "write_state"]
+
+
+class IncompatibleKeys(NamedTuple):
+    """What a state dict and a module do not have in common.
+
+    Attributes
+    ----------
+    missing_keys : list of str
+        The names in the module that the state dict does not have: these tensors stay as they are.
+    unexpected_keys : list of str
+        The names in the state dict that the module does not have.
+    """
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+SavedValues = Mapping[str, Any] | Iterable[tuple[str, Any]]
+
+
+def write_state(owner: str, tensors: dict[str, Tensor], values: SavedValues, strict: bool) -> IncompatibleKeys:
+    """Write saved values into tensors by name, all or nothing; see `Module.load_state_dict`."""
+    saved = _by_name(values)
+    keys = IncompatibleKeys([name for name in tensors if name not in saved], [n for n in saved if n not in tensors])
+    arrays = {name: _read(name, value) for name, value in saved.items() if strict or name in tensors}
+    faults = [f"missing: {name}, of shape {tensors[name].shape}" for name in keys.missing_keys if strict]
+    faults += [f"unexpected: {name}, of shape {arrays[name].shape}" for name in keys.unexpected_keys if strict]
+    faults += [f"wrong: {name} {fault}" for name in tensors if (fault := _misfit(name, tensors, arrays))]
+    if faults:
+        raise StateDictError(
+            f"this state dict does not fit {owner}, and nothing was loaded:\n  "
+            + "\n  ".join(faults)
+            + "\nBuild the module as the saved one was built, or rename, reshape or leave out entries."
+        )
+    _write([(tensors[name], array) for name, array in arrays.items()])
+    return keys
+
+
+def _by_name(values: Any) -> dict[str, Any]:
+    try:
+        return dict(values)
+    except (TypeError, ValueError) as error:
+        raise DTypeError(
+            f"load_state_dict takes values by name, as state_dict() returns them, and not a {type(values).__name__}. "
+            f"A safetensors file is read by load(path)."
+        ) from error
+
+
+def _write(pairs: list[tuple[Tensor, NDArray[Any]]]) -> None:
+    memories = [tensor._data for tensor, _ in pairs]
+    arrays = [_cast(array, tensor.dtype) for tensor, array in pairs]
+    with writing(*(tensor._cell for tensor, _ in pairs)):
+        # In one call from C: no Ctrl-C comes between two tensors.
+        deque(map(np.ndarray.__setitem__, memories, repeat(...), arrays), maxlen=0)
+
+
+def _read(name: str, value: Any) -> NDArray[Any]:
+    """Copy a saved value: it may be a view of the very memory that is to be written."""
+    try:
+        return np.array(_float32_of_bfloat16(np.asarray(_in_numpys_reach(values_of(value)))))
+    except Exception as error:
+        raise StateDictError(
+            f"load_state_dict: NumPy cannot read {name}, a {type(value).__name__}: {error} Nothing was loaded."
+        ) from error
+
+
+def _in_numpys_reach(value: Any) -> Any:
+    """Return a PyTorch tensor as one that NumPy can read: no parameter, in main memory, and not of bfloat16."""
+    if not hasattr(value, "detach"):
+        return value
+    value = value.detach().cpu()
+    return value.float() if str(value.dtype) == "torch.bfloat16" else value
+
+
+def _float32_of_bfloat16(array: NDArray[Any]) -> NDArray[Any]:
+    """Widen what the package ml_dtypes adds to NumPy: each bfloat16 is a float32."""
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+
+
+def _cast(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    with np.errstate(all="ignore"):
+        return array.astype(dtype)
+
+
+def _lost_in(dtype: np.dtype[Any], array: NDArray[Any]) -> Any:
+    """Return a number of an array that overflows in a dtype; None if there is none."""
+    cast = _cast(array, dtype)
+    lost = np.isfinite(array) & ~np.isfinite(cast) if dtype.kind == "f" else cast != array
+    return array[lost][0] if lost.any() else None
+
+
+def _misfit(name: str, tensors: dict[str, Tensor], arrays: dict[str, NDArray[Any]]) -> str | None:
+    """Say why the array of that name cannot be written into its tensor."""
+    if name not in arrays:
+        return None
+    tensor, array = tensors[name], arrays[name]
+    if array.shape != tensor.shape:
+        return f"has shape {array.shape}, and needs {tensor.shape}"
+    if not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
+        return f"has dtype {array.dtype}, and needs {tensor.dtype}"
+    if not tensor._data.flags.writeable:
+        return "belongs to a tensor that borrows read-only memory; make it Tensor(array), which copies"
+    if lost := _lost_in(tensor.dtype, array):
+        return f"has {lost}, and {tensor.dtype} cannot hold it"
+    first = next(other for other in tensors if tensors[other] is tensor and other in arrays)
+    if not np.array_equal(array, arrays[first], equal_nan=True):
+        return f"and {first} are one tensor here, and have different values"
+    return None
+
+
+def change_dtype(owner: str, tensors: dict[str, Tensor], dtype: DTypeLike) -> None:
+    """Give the floating-point tensors of another dtype new memory of this one, all or none; see `Module.astype`."""
+    wanted = np.dtype(dtype)
+    if wanted not in (np.float16, np.float32, np.float64):
+        raise DTypeError(f"{owner}.astype: a module computes in float16, float32 or float64, not in {wanted}.")
+    changing = {name: t for name, t in tensors.items() if t.dtype.kind == "f" and t.dtype != wanted}
+    for name, t in changing.items():
+        for what, array in ((name, t._data), (f"{name}.grad", t.grad)):
+            if array is not None and (lost := _lost_in(wanted, array)) is not None:
+                raise DTypeError(f"{owner}.astype: {what} has {lost}, which {wanted} cannot hold. Nothing was changed.")
+    before = list({id(t): t for t in changing.values()}.values())
+    exchange, _ = exchanging(before, [_of_dtype(t, wanted) for t in before])
+    with writing(*(t._cell for t in before)):  # graphs that saved the old memory would leave their gradients there
+        exchange()
+
+
+def _of_dtype(tensor: Tensor, dtype: np.dtype[Any]) -> Tensor:
+    twin = Tensor(_cast(tensor._data, dtype), tensor.requires_grad)
+    if tensor.grad is not None:
+        twin.grad = _cast(tensor.grad, dtype)
+    return twin

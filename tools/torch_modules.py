@@ -1,0 +1,86 @@
+"""What PyTorch says of models: what containers do, and saved models with what they compute.
+
+``python -m tools.torch_modules`` writes with the installed PyTorch, into ``tests/nn/torch``: ``containers.json``, with
+what each line of ``containers.txt`` leaves; the state dict of each of the `MODELS` as a safetensors file, in float32
+and in bfloat16; and ``models.json``, with an input, the result and the gradients of each in float64. So the tests need
+no PyTorch.
+"""
+
+import json
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FOLDER = Path(__file__).parents[1] / "tests" / "nn" / "torch"
+
+# Each with the shape of its input. The names are ours, and PyTorch's but for the D.
+MODELS = {
+    "images": (
+        "Sequential(OrderedDict(conv=Conv2D(2, 4, (2, 3), padding=1, groups=2), body=Sequential(Tanh(), MaxPool2D(2)),"
+        " flat=Flatten(), head=Sequential(Linear(24, 5), Sigmoid(), Linear(5, 3, bias=False))))",
+        (3, 2, 5, 4),
+    ),
+    "axes": ("Sequential(Unflatten(1, (2, 3)), Linear(3, 2), Flatten(0, 1), Identity(7), Softmax(1))", (4, 6)),
+}
+
+
+def lines() -> list[str]:
+    """Return the lines about containers."""
+    return [line for line in (FOLDER / "containers.txt").read_text().splitlines() if not line.startswith("#")]
+
+
+def left_by(line: str, space: dict[str, Any]) -> Any:
+    """Run a line, and return ``names``, or else the number of outputs of each layer in m by name; or that it raises."""
+    space = {"L": lambda k: space["Linear"](1, k, bias=False), "OrderedDict": OrderedDict, **space}
+    try:
+        exec(line, space)
+    except Exception:
+        return "raises"
+    return space.get("names", {name: len(parameter) for name, parameter in space["m"].named_parameters()})
+
+
+def _vocabulary() -> dict[str, Any]:
+    from torch import nn, tensor
+
+    return {**vars(nn), "Conv2D": nn.Conv2d, "MaxPool2D": nn.MaxPool2d, "array": tensor}
+
+
+def _write_model(name: str, text: str, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Save a model, and return what it makes of an input."""
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    model = eval(text, {"OrderedDict": OrderedDict, **_vocabulary()})
+    save_file(model.state_dict(), FOLDER / f"{name}.safetensors")
+    save_file(model.bfloat16().state_dict(), FOLDER / f"{name}.bf16.safetensors")
+    model.float().double().load_state_dict(_loaded(name))
+    x: Any = torch.tensor(np.random.RandomState(0).standard_normal(shape), requires_grad=True)
+    out = model(x)
+    (out * torch.arange(out.numel()).reshape(out.shape)).sum().backward()
+    gradients = {name: parameter.grad.tolist() for name, parameter in model.named_parameters()}
+    return {"x": x.tolist(), "out": out.tolist(), "gradients": gradients, "x.grad": x.grad.tolist()}
+
+
+def _loaded(name: str) -> Any:
+    from safetensors.torch import load_file
+
+    return load_file(FOLDER / f"{name}.safetensors")
+
+
+def _write(name: str, rows: dict[str, Any]) -> None:
+    text = ",\n".join(f"{json.dumps(key)}: {json.dumps(row)}" for key, row in rows.items())
+    (FOLDER / f"{name}.json").write_text(f"{{\n{text}\n}}\n")
+    print(f"{name}: {len(rows)} rows, {len(text) // 1000} kB")
+
+
+def main() -> None:
+    """Write all of it."""
+    _write("containers", {line: left_by(line, _vocabulary()) for line in lines()})
+    _write("models", {name: _write_model(name, *model) for name, model in MODELS.items()})
+
+
+if __name__ == "__main__":
+    main()
