@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import counted, descend, downhill
-from tinygrad_edu.optim.optimizer import Optimizer, Settings
+from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer
 from tinygrad_edu.optim.settings import AT_LEAST_0, FLAG, Setting
 
 
@@ -45,7 +45,8 @@ class Adagrad(Optimizer):
     """
 
     __slots__ = ()
-    _remembers = ("step", "sum")
+    _counts = ("step",)
+    _remembers = ("sum",)
 
     lr_decay = Setting(AT_LEAST_0)
     weight_decay = Setting(AT_LEAST_0)
@@ -81,15 +82,15 @@ class Adagrad(Optimizer):
         for p in group["params"]:
             self._state_of(p, group)
 
-    def _begin(self, name: str, p: Tensor, s: Settings) -> ndarray:
+    def _begin(self, name: str, p: Tensor, s: GroupSettings) -> ndarray:
         begun = super()._begin(name, p, s)
         if name == "sum":
             begun += s["initial_accumulator_value"]
         return begun
 
-    def _move(self, p: Tensor, s: Settings) -> None:
+    def _move(self, p: Tensor, s: GroupSettings) -> None:
         rate = s["lr"] / (1 + (counted(self._state_of(p, s)) - 1) * s["lr_decay"])
-        for w, g, a, b, total in self._parts(p, s):
+        for w, g, a, b, (total,) in self._parts(p, s):
             g = downhill(w, g, s, a)
             np.multiply(g, g, out=b)
             total += b

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import average, average_of_squares, counted, descend, downhill
-from tinygrad_edu.optim.optimizer import Optimizer, Settings
+from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer
 from tinygrad_edu.optim.settings import AT_LEAST_0, BETAS, FLAG, Setting, one_of
 
 
@@ -50,7 +50,8 @@ class Adam(Optimizer):
     """
 
     __slots__ = ()
-    _remembers = ("step", "exp_avg", "exp_avg_sq")
+    _counts = ("step",)
+    _remembers = ("exp_avg", "exp_avg_sq")
     _remembers_for: ClassVar = {"max_exp_avg_sq": "amsgrad"}
 
     betas = Setting(BETAS)
@@ -83,12 +84,12 @@ class Adam(Optimizer):
             decoupled_weight_decay=decoupled_weight_decay,
         )
 
-    def _move(self, p: Tensor, s: Settings) -> None:
+    def _move(self, p: Tensor, s: GroupSettings) -> None:
         t, (beta1, beta2) = counted(self._state_of(p, s)), s["betas"]
         # What v is divided by is put into the other two numbers: a pass less over the arrays.
         root = math.sqrt(1 - beta2**t)
         rate, eps = s["lr"] * root / (1 - beta1**t), s["eps"] * root
-        for w, g, a, b, m, v, *greatest in self._parts(p, s):
+        for w, g, a, b, (m, v, *greatest) in self._parts(p, s):
             g = downhill(w, g, s, a)
             average(m, g, beta1, b)
             average_of_squares(v, g, beta2, b)

@@ -17,8 +17,8 @@ def groups_of(where: str, params: Any) -> list[Any]:
     return given if any(isinstance(group, Mapping) for group in given) else [{"params": given}]
 
 
-def group_of(where: str, given: Any, defaults: Group, taken: Iterable[Tensor]) -> Group:
-    """Return a group made whole: a list of different parameters, and the defaults where it has no setting of its own.
+def group_of(where: str, given: Any, defaults: Group) -> Group:
+    """Return a group made whole: a list of its parameters, and the defaults where it has no setting of its own.
 
     Parameters
     ----------
@@ -28,8 +28,6 @@ def group_of(where: str, given: Any, defaults: Group, taken: Iterable[Tensor]) -
         With ``"params"``: tensors, or pairs of a name and a tensor.
     defaults : dict
         The settings.
-    taken : iterable of Tensor
-        The parameters of other groups.
     """
     if not isinstance(given, Mapping) or "params" not in given:
         raise DTypeError(f'{where}: a parameter group is a dict such as {{"params": [w], "lr": 0.1}}, not {given!r}.')
@@ -39,11 +37,6 @@ def group_of(where: str, given: Any, defaults: Group, taken: Iterable[Tensor]) -
     group = {**given, "params": found}
     if any(isinstance(item, tuple) for item in found):
         group["param_names"], group["params"] = _unzipped(where, found)
-    seen = set(map(id, taken))
-    for k, p in enumerate(group["params"]):
-        if id(p) in seen:
-            raise ValueError(f"{where}: {label(group, k)}, of shape {p.shape}, is there twice, and would move twice.")
-        seen.add(id(p))
     return {**defaults, **group}
 
 
@@ -65,6 +58,17 @@ def refuse(where: str, label: str, p: Any) -> None:
             f"{where}: {label}, of shape {p.shape}, was computed by an op: changing it would be lost at the "
             f"next forward. Optimize the leaves that it was computed from."
         )
+
+
+def refuse_twice(where: str, group: Group, taken: list[Tensor]) -> None:
+    """Raise where a parameter of a group is in it twice, or one of those that are taken."""
+    seen = set(map(id, taken))
+    for k, p in enumerate(group["params"], len(taken)):
+        if id(p) in seen:
+            raise ValueError(
+                f"{where}: parameter {k}, of shape {p.shape}, is there twice, and would move twice a step."
+            )
+        seen.add(id(p))
 
 
 def _listed(where: str, params: Any) -> list[Any]:

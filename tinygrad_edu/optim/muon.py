@@ -10,7 +10,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.optim.formulas import descend
-from tinygrad_edu.optim.optimizer import Optimizer, Settings
+from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer
 from tinygrad_edu.optim.settings import AT_LEAST_0, FLAG, SHARE, THREE, Setting, one_of, whole_number_below
 
 
@@ -100,7 +100,7 @@ class Muon(Optimizer):
                 f"layers, and the rest to another optimizer, such as AdamW."
             )
 
-    def _move(self, p: Tensor, s: Settings) -> None:
+    def _move(self, p: Tensor, s: GroupSettings) -> None:
         m, momentum, w = self._state_of(p, s)["momentum_buffer"], s["momentum"], p._data
         wide = (min(p.shape), max(p.shape))
         x, y, gram, polynomial = self._scratch.arrays(p.dtype, wide, wide, wide[:1] * 2, wide[:1] * 2)
@@ -126,7 +126,7 @@ def _towards_1(x: ndarray, out: ndarray, gram: ndarray, polynomial: ndarray, coe
     """Let out = a * x + b * (x x^T) x + c * (x x^T)^2 x: the same polynomial of each singular value."""
     a, b, c = coefficients
     np.matmul(x, x.T, out=gram)
-    np.matmul(gram, gram, out=polynomial)
+    np.matmul(gram, gram.T, out=polynomial)  # as the product of a matrix with its transpose it costs half
     polynomial *= c
     gram *= b
     polynomial += gram

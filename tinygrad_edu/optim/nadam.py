@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import average, average_of_squares, counted, descend, downhill
-from tinygrad_edu.optim.optimizer import Optimizer, Settings
+from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer
 from tinygrad_edu.optim.settings import AT_LEAST_0, BETAS, FLAG, Setting
 
 
@@ -38,7 +38,8 @@ class NAdam(Optimizer):
     """
 
     __slots__ = ()
-    _remembers = ("step", "mu_product", "exp_avg", "exp_avg_sq")
+    _counts = ("step", "mu_product")
+    _remembers = ("exp_avg", "exp_avg_sq")
 
     betas = Setting(BETAS)
     eps = Setting(AT_LEAST_0)
@@ -70,10 +71,10 @@ class NAdam(Optimizer):
             maximize=maximize,
         )
 
-    def _begin(self, name: str, p: Tensor, s: Settings) -> ndarray:
+    def _begin(self, name: str, p: Tensor, s: GroupSettings) -> ndarray:
         return np.ones((), np.float32) if name == "mu_product" else super()._begin(name, p, s)
 
-    def _move(self, p: Tensor, s: Settings) -> None:
+    def _move(self, p: Tensor, s: GroupSettings) -> None:
         state, (beta1, beta2) = self._state_of(p, s), s["betas"]
         t = counted(state)
         mu, mu_next = (beta1 * (1 - 0.96 ** (k * s["momentum_decay"]) / 2) for k in (t, t + 1))
@@ -82,7 +83,7 @@ class NAdam(Optimizer):
         root = math.sqrt(1 - beta2**t)
         rate, share = s["lr"] * root * (1 - mu) / (1 - product), s["eps"] * root
         ahead = mu_next / (1 - product * mu_next) * (1 - product) / (1 - mu)
-        for w, g, a, b, m, v in self._parts(p, s):
+        for w, g, a, b, (m, v) in self._parts(p, s):
             g = downhill(w, g, s, a)
             average(m, g, beta1, b)
             average_of_squares(v, g, beta2, b)

@@ -6,20 +6,19 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from itertools import repeat
 from sys import getrefcount
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor, writing
 from tinygrad_edu.errors import NoGraphError
-from tinygrad_edu.optim.groups import group_of, groups_of, label, refuse
+from tinygrad_edu.optim.groups import group_of, groups_of, label, refuse, refuse_twice
 from tinygrad_edu.optim.saved import read
 from tinygrad_edu.optim.scratch import Scratch
-from tinygrad_edu.optim.settings import AT_LEAST_0, Setting, checked
+from tinygrad_edu.optim.settings import AT_LEAST_0, Setting, checked, rules_of
 
-Settings = dict[str, Any]
-SCALARS = ("step", "mu_product")  # what is remembered of a parameter and is a single number, whatever its shape
+GroupSettings = dict[str, Any]
 
 
 class Optimizer:
@@ -51,7 +50,8 @@ class Optimizer:
 
     __slots__ = ("_scratch", "defaults", "param_groups", "state")
 
-    # What is remembered of each parameter: always, and where the setting named asks for it.
+    # What is remembered of each parameter: numbers, arrays of its shape, and those for which the setting named asks.
+    _counts: ClassVar[tuple[str, ...]] = ()
     _remembers: ClassVar[tuple[str, ...]] = ()
     _remembers_for: ClassVar[Mapping[str, str]] = {}
 
@@ -73,11 +73,12 @@ class Optimizer:
         ValueError, DTypeError, NoGraphError, ReadOnlyError
             As for a new optimizer. Then nothing was added.
         """
-        taken = self._parameters()
-        group = group_of(type(self).__name__, param_group, self.defaults, taken)
+        where, taken = type(self).__name__, self._parameters()
+        group = group_of(where, param_group, self.defaults)
         group.update(self._settings(group))
         for k, p in enumerate(group["params"]):
             self._refuse(label(group, k, len(taken)), p)
+        refuse_twice(where, group, taken)
         self.param_groups.append(group)
 
     def step(self) -> None:
@@ -88,8 +89,8 @@ class Optimizer:
         ValueError
             For a setting that cannot be.
         NoGraphError, ReadOnlyError
-            For a parameter that was replaced in its model, so that nothing else holds it, or cannot be written to any
-            more. Nothing moves then.
+            For a parameter that has no gradient and was replaced in its model, so that nothing else holds it; that was
+            computed in the meantime; or that cannot be written to any more. Nothing moves then.
         """
         moving = list(self._to_move())
         with writing(*(p._cell for p, _ in moving)):
@@ -160,57 +161,69 @@ class Optimizer:
         """Raise for a parameter that this optimizer cannot move."""
         refuse(type(self).__name__, label, p)
 
-    def _settings(self, group: Mapping[str, Any]) -> Settings:
+    def _settings(self, group: Mapping[str, Any]) -> GroupSettings:
         """Return the settings of a group, or raise for one that cannot be."""
-        where = type(self).__name__
-        return {name: checked(where, name, getattr(type(self), name).rule, group[name]) for name in self.defaults}
+        kind: Any = type(self)  # its __hash__ confuses mypy
+        return checked(type(self).__name__, rules_of(kind), group)
 
-    def _names(self, s: Settings) -> list[str]:
-        """Return the names of what is remembered of a parameter with these settings."""
-        return [*self._remembers, *(name for name, setting in self._remembers_for.items() if s[setting])]
+    def _names(self, s: GroupSettings) -> tuple[str, ...]:
+        """Return the names of the arrays that are remembered of a parameter with these settings."""
+        names = self._remembers
+        for name, setting in self._remembers_for.items():
+            if s[setting]:
+                names += (name,)
+        return names
 
-    def _begin(self, name: str, p: Tensor, s: Settings) -> ndarray:
+    def _begin(self, name: str, p: Tensor, s: GroupSettings) -> ndarray:
         """Return what is remembered under a name before the first step."""
-        return np.zeros(*((), np.float32) if name in SCALARS else (p.shape, p.dtype))
+        return np.zeros((), np.float32) if name in self._counts else np.zeros(p.shape, p.dtype)
 
-    def _move(self, p: Tensor, s: Settings) -> None:
+    def _move(self, p: Tensor, s: GroupSettings) -> None:
         """Move one parameter by its gradient. Every optimizer defines its own."""
         raise NotImplementedError(f"{type(self).__name__} has no _move: define _move(self, p, s) in it.")
 
-    def _state_of(self, p: Tensor, s: Settings) -> dict[str, ndarray]:
+    def _state_of(self, p: Tensor, s: GroupSettings) -> dict[str, ndarray]:
         """Return what is remembered of a parameter, and begin with what is new."""
         state = self.state.setdefault(p, {})
-        for name in self._names(s):
+        for name in (*self._counts, *self._names(s)):
             if name not in state:
                 state[name] = self._begin(name, p, s)
         return state
 
-    def _parts(self, p: Tensor, s: Settings) -> Iterator[Any]:
-        """Yield in parts: the parameter, its gradient, two scratch arrays, and what is remembered of its shape."""
-        state, data, g = self._state_of(p, s), p._data, p.grad
-        arrays = [state[name] for name in self._names(s) if name not in SCALARS]
-        for index, scratch in self._scratch.parts(data):
-            yield data[index], g[index], *scratch, *(array[index] for array in arrays)  # type: ignore[index]
+    def _parts(
+        self, p: Tensor, s: GroupSettings
+    ) -> Iterator[tuple[ndarray, ndarray, ndarray, ndarray, tuple[ndarray, ...]]]:
+        """Yield in parts: the parameter, its gradient, two scratch arrays, and the arrays that are remembered."""
+        g, names = cast(ndarray, p.grad), self._names(s)
+        state = self._state_of(p, s) if names else {}
+        for index, data, a, b, remembered in self._scratch.parts([p._data, *(state[name] for name in names)]):
+            yield data, g[index], a, b, remembered
 
-    def _to_move(self) -> Iterator[tuple[Tensor, Settings]]:
+    def _to_move(self) -> Iterator[tuple[Tensor, GroupSettings]]:
         """Yield each parameter that has a gradient with its settings, or say which one cannot be moved any more."""
-        where, first = type(self).__name__, 0
+        first = 0
         for group in self.param_groups:
             s, parameters = self._settings(group), group["params"]
             for k in range(len(parameters)):
-                if _references(parameters, k) == _ONE + (parameters[k] in self.state):
-                    raise NoGraphError(
-                        f"{where}: {label(group, k, first)}, of shape {parameters[k].shape}, is held by this optimizer "
-                        f"alone: the model has another in its place, which would not be trained. Make the optimizer "
-                        f"anew, of model.parameters(); or write into a parameter, with .assign(values), in place of "
-                        f"replacing it."
-                    )
+                references = _references(parameters, k)  # before there is a name for it, which would be one more
                 p = parameters[k]
-                if not p.is_leaf or (p.grad is not None and not p._data.flags.writeable):
+                node = p._node
+                if node is None:
+                    continue
+                if node.op is not None or (node.grad is not None and not p._data.flags.writeable):
                     self._refuse(label(group, k, first), p)
-                if p.grad is not None:
+                if node.grad is not None:
                     yield p, s
+                elif references == _ONE + (p in self.state):
+                    self._refuse_replaced(label(group, k, first), p)
             first += len(parameters)
+
+    def _refuse_replaced(self, label: str, p: Tensor) -> None:
+        raise NoGraphError(
+            f"{type(self).__name__}: {label}, of shape {p.shape}, has no gradient and never will, since this optimizer "
+            f"alone holds it: the model has another in its place, which is not trained. Make the optimizer anew, of "
+            f"model.parameters(); or write into a parameter, with .assign(values), in place of replacing it."
+        )
 
 
 def _references(parameters: list[Any], k: int) -> int:

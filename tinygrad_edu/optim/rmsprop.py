@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import average, average_of_squares, counted, descend, downhill
-from tinygrad_edu.optim.optimizer import Optimizer, Settings
+from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer
 from tinygrad_edu.optim.settings import AT_LEAST_0, FLAG, SHARE, Setting
 
 
@@ -45,7 +45,8 @@ class RMSprop(Optimizer):
     """
 
     __slots__ = ()
-    _remembers = ("step", "square_avg")
+    _counts = ("step",)
+    _remembers = ("square_avg",)
     _remembers_for: ClassVar = {"momentum_buffer": "momentum", "grad_avg": "centered"}
 
     alpha = Setting(SHARE)
@@ -78,10 +79,10 @@ class RMSprop(Optimizer):
             maximize=maximize,
         )
 
-    def _move(self, p: Tensor, s: Settings) -> None:
+    def _move(self, p: Tensor, s: GroupSettings) -> None:
         counted(self._state_of(p, s))
         lr, alpha, momentum, eps = s["lr"], s["alpha"], s["momentum"], s["eps"]
-        for w, g, a, b, v, *more in self._parts(p, s):
+        for w, g, a, b, (v, *more) in self._parts(p, s):
             g = downhill(w, g, s, a)
             average_of_squares(v, g, alpha, b)
             if s["centered"]:

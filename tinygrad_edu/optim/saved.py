@@ -81,8 +81,9 @@ def _misfits(optimizer: Any, group: Mapping[str, Any]) -> Iterator[str]:
 def _fill(state: dict[str, ndarray], optimizer: Any, p: Tensor, group: Any, entries: Any) -> Iterator[str]:
     """Read what was remembered of a parameter into its state, and yield what does not fit."""
     found = {name: value for name, value in entries.items() if value is not None}
-    known = (*optimizer._remembers, *optimizer._remembers_for)
-    yield from (f"missing: {name}" for name in optimizer._remembers if name not in found)
+    needed = (*optimizer._counts, *optimizer._remembers)
+    known = (*needed, *optimizer._remembers_for)
+    yield from (f"missing: {name}" for name in needed if name not in found)
     yield from (f"unexpected: {name}" for name in found if name not in known)
     for name in known:
         if name in found:

@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from operator import is_
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
 # A step passes over its arrays two to sixteen times: parts of this size stay in the cache meanwhile.
-_BYTES = 128 * 1024
+_BYTES = 512 * 1024
+
+
+class Piece(NamedTuple):
+    """A part of a parameter: where it is, a view of it and of each array beside it, and two scratch arrays."""
+
+    index: Any
+    data: ndarray
+    a: ndarray
+    b: ndarray
+    beside: tuple[ndarray, ...]
 
 
 class Scratch:
-    """The parts that an array is worked on in, each with scratch arrays of its shape. A copy begins anew."""
+    """Scratch memory, and the parts that arrays are worked on in. A copy begins anew."""
 
     __slots__ = ("_buffer", "_parts")
 
     def __init__(self) -> None:
         self._buffer = np.empty(0, np.uint8)
-        self._parts: dict[Any, list[tuple[Any, list[ndarray]]]] = {}
+        self._parts: dict[int, tuple[list[ndarray], list[Piece]]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Scratch, ()
 
-    def parts(self, array: ndarray) -> list[tuple[Any, list[ndarray]]]:
-        """Return the index of each part of an array, and two arrays of the shape and dtype of the part."""
-        key = array.shape, array.dtype
-        found = self._parts.get(key)
-        if found is None:
-            shapes = [(index, array[index].shape) for index in _cut(array)]
-            found = [(index, self.arrays(array.dtype, shape, shape)) for index, shape in shapes]
-            self._parts[key] = found
+    def parts(self, arrays: list[ndarray]) -> list[Piece]:
+        """Return the parts of an array, the first, and of others of its shape that are worked on together with it."""
+        kept, found = self._parts.get(id(arrays[0]), ([], []))
+        if len(kept) != len(arrays) or not all(map(is_, kept, arrays)):
+            found = list(self._cut(*arrays))
+            self._parts[id(arrays[0])] = arrays, found  # which keeps the array, and so its id
         return found
+
+    def _cut(self, data: ndarray, *beside: ndarray) -> Iterator[Piece]:
+        for index in _indices(data):
+            part = data[index]
+            a, b = self.arrays(part.dtype, part.shape, part.shape)
+            yield Piece(index, part, a, b, tuple(array[index] for array in beside))
 
     def arrays(self, dtype: np.dtype[Any], *shapes: tuple[int, ...]) -> list[ndarray]:
         """Return an array for each shape, side by side in the one memory; what else was in it is overwritten."""
@@ -44,7 +60,7 @@ class Scratch:
         return [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
 
 
-def _cut(array: ndarray) -> list[Any]:
+def _indices(array: ndarray) -> list[Any]:
     """Return the indices of the parts: as many rows each as `_BYTES` hold, and at least one."""
     if not array.ndim:
         return [...]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from operator import index
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,12 +18,17 @@ class Rule(NamedTuple):
     clean: Callable[[Any], Any]
 
 
-def checked(where: str, name: str, rule: Rule, value: Any) -> Any:
-    """Return the value of a setting, or raise the ValueError that says what it may be."""
+def checked(where: str, rules: Mapping[str, Rule], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of settings, cleaned, or raise the ValueError that says what one of them may be."""
     try:
-        return rule.clean(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: {name} is {rule.words}, not {value!r}.") from error
+        return {name: rule.clean(values[name]) for name, rule in rules.items()}
+    except (TypeError, ValueError):
+        for name, rule in rules.items():
+            try:
+                rule.clean(values[name])
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{where}: {name} is {rule.words}, not {values[name]!r}.") from error
+        raise
 
 
 class Setting:
@@ -48,30 +54,32 @@ class Setting:
         return values[0]
 
     def __set__(self, optimizer: Any, value: Any) -> None:
-        value = checked(type(optimizer).__name__, self.name, self.rule, value)
+        cleaned = checked(type(optimizer).__name__, {self.name: self.rule}, {self.name: value})
         for group in optimizer.param_groups:
-            group[self.name] = value
+            group.update(cleaned)
 
 
-def _number(value: Any) -> float:
-    # A NumPy scalar, from a schedule say, would compute in its own precision.
-    if value.__class__ is not float:
-        if isinstance(value, str | bool | np.bool_) or np.ndim(value):
-            raise TypeError
-        value = float(value)
-    if not math.isfinite(value):
-        raise ValueError
-    return cast(float, value)
+@cache
+def rules_of(kind: Any) -> dict[str, Rule]:
+    """Return the rule of each setting of a class of optimizers, by name."""
+    members = {name: getattr(kind, name) for name in dir(kind)}
+    return {name: member.rule for name, member in members.items() if isinstance(member, Setting)}
 
 
 def _number_in(low: float, high: float, below: float = math.inf) -> Callable[[Any], float]:
     def clean(value: Any) -> float:
-        number = _number(value)
+        number: float = value if value.__class__ is float else _number(value)
         if not low <= number <= high or number >= below:
             raise ValueError
         return number
 
     return clean
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str | bool | np.bool_) or np.ndim(value):
+        raise TypeError
+    return float(value)  # a NumPy scalar, from a schedule say, would compute in its own precision
 
 
 def _numbers(count: int, clean: Callable[[Any], float]) -> Callable[[Any], tuple[float, ...]]:
@@ -111,9 +119,10 @@ def one_of(*choices: Any) -> Rule:
     return Rule(" or ".join(map(repr, choices)), clean)
 
 
-AT_LEAST_0 = Rule("a finite number of at least 0", _number_in(0, math.inf))
-FINITE = Rule("a finite number", _number)
+_MOST = float(np.finfo(float).max)
+AT_LEAST_0 = Rule("a finite number of at least 0", _number_in(0, _MOST))
+FINITE = Rule("a finite number", _number_in(-_MOST, _MOST))
 SHARE = Rule("a number from 0 to 1", _number_in(0, 1))
 BETAS = Rule("two numbers from 0 to below 1", _numbers(2, _number_in(0, 1, below=1)))
-THREE = Rule("three finite numbers", _numbers(3, _number))
+THREE = Rule("three finite numbers", _numbers(3, FINITE.clean))
 FLAG = Rule("True or False", _flag)

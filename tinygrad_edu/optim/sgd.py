@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import descend, downhill
-from tinygrad_edu.optim.optimizer import Optimizer, Settings
+from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer
 from tinygrad_edu.optim.settings import AT_LEAST_0, FINITE, FLAG, Setting
 
 
@@ -77,7 +77,7 @@ class SGD(Optimizer):
             maximize=maximize,
         )
 
-    def _settings(self, group: Mapping[str, Any]) -> Settings:
+    def _settings(self, group: Mapping[str, Any]) -> GroupSettings:
         s = super()._settings(group)
         if s["nesterov"] and (not s["momentum"] or s["dampening"]):
             raise ValueError(
@@ -85,10 +85,11 @@ class SGD(Optimizer):
             )
         return s
 
-    def _move(self, p: Tensor, s: Settings) -> None:
+    def _move(self, p: Tensor, s: GroupSettings) -> None:
         lr, momentum = s["lr"], s["momentum"]
-        share = 1 - s["dampening"] if "momentum_buffer" in self.state.get(p, ()) else 1.0
-        for w, g, a, b, *velocity in self._parts(p, s):
+        begun = s["dampening"] and "momentum_buffer" in self.state.get(p, ())
+        share = 1 - s["dampening"] if begun else 1.0
+        for w, g, a, b, velocity in self._parts(p, s):
             g = downhill(w, g, s, a)
             if not velocity:
                 descend(w, g, lr, b)
