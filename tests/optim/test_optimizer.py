@@ -329,6 +329,7 @@ def test_mistakes_are_explained(make, error, message):
         (lambda saved: saved["param_groups"][1].pop("eps"), "group 1: missing: the setting eps"),
         (lambda saved: saved["param_groups"][0].update(rho=1), "group 0: unexpected: the setting rho"),
         (lambda saved: saved["param_groups"][0].update(lr=-1), "group 0: wrong: Adam: lr is a finite number"),
+        (lambda saved: saved["param_groups"][0].update(param_names=["a", "b"]), "one of the param_names for each"),
         (lambda saved: saved["state"].update({7: {}}), "unexpected: a state of parameter 7"),
         (lambda saved: saved["state"][1].pop("exp_avg"), "parameter 1: missing: exp_avg"),
         (lambda saved: saved["state"][0].update(sum=1.0), "parameter 0: unexpected: sum"),

@@ -68,9 +68,10 @@ class MovingAverage:
 
     def update(self) -> None:
         """Take on the parameters as they are now: after each step of the optimizer."""
-        share = 1 - self.decay if self.n_averaged else 1.0
-        moved = [a + (p._data - a) * share for a, p in zip(self.averages, self.parameters, strict=True)]
-        self._take_over(moved if self.n_averaged else [p.numpy().copy() for p in self.parameters], self.n_averaged + 1)
+        now, share = [p.numpy().copy() for p in self.parameters], 1 - self.decay
+        if self.n_averaged:
+            now = [np.asarray(a + (x - a) * share) for a, x in zip(self.averages, now, strict=True)]
+        self._take_over(now, self.n_averaged + 1)
 
     @contextmanager
     def swap(self) -> Iterator[None]:

@@ -46,6 +46,20 @@ class Optimizer:
         For a setting that cannot be, an unknown one, no parameters, or one given twice.
     DTypeError, NoGraphError, ReadOnlyError
         For a parameter that is no Tensor, not a leaf that requires a gradient, or in memory that cannot be written to.
+
+    Examples
+    --------
+    One of your own, with no state, which moves every element by one length:
+
+    >>> class SignDescent(Optimizer):
+    ...     def _move(self, p, s):
+    ...         for w, g, a, b, remembered in self._parts(p, s):
+    ...             w -= s["lr"] * np.sign(g)
+    >>> w = Tensor([1.0, -2.0], requires_grad=True)
+    >>> w.grad = [8.0, -0.5]
+    >>> SignDescent([w], lr=0.25).step()
+    >>> w.numpy()
+    array([ 0.75, -1.75], dtype=float32)
     """
 
     __slots__ = ("_scratch", "defaults", "param_groups", "state")
@@ -83,6 +97,8 @@ class Optimizer:
 
     def step(self) -> None:
         """Move every parameter that has a gradient.
+
+        Where Ctrl-C interrupts it, some have moved and some have not; graphs that saved any of them are stale.
 
         Raises
         ------

@@ -50,7 +50,7 @@ def _pairs(optimizer: Any, saved: Any) -> list[tuple[dict[str, Any], Mapping[str
     if not isinstance(saved, Mapping) or not {"state", "param_groups"} <= saved.keys():
         raise StateDictError(f'{where}: the state dict of an optimizer has the keys "state" and "param_groups".')
     here = [len(group["params"]) for group in optimizer.param_groups]
-    there = [len(group["params"]) for group in saved["param_groups"]]
+    there = [len(group.get("params", ())) for group in saved["param_groups"]]
     if here != there:
         raise StateDictError(
             f"{where}: the saved groups have {there} parameters, and those here {here}. Nothing was loaded: build the "
@@ -71,6 +71,8 @@ def _misfits(optimizer: Any, group: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"missing: the setting {name}" for name in sorted(missing))
     unknown = group.keys() - {"params", "param_names", *optimizer.defaults}
     yield from (f"unexpected: the setting {name}" for name in sorted(unknown))
+    if len(group.get("param_names", group["params"])) != len(group["params"]):
+        yield "wrong: there is not one of the param_names for each parameter"
     if not missing:
         try:
             optimizer._settings(group)
