@@ -12,7 +12,7 @@ from tinygrad_edu.engine import from_numpy, no_grad
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.ops import cross_entropy
-from tinygrad_edu.optim import SGD
+from tinygrad_edu.optim import Optimizer
 from tinygrad_edu.parallel import map_shards, sharded_value_and_grad, shards
 
 __all__ = ["Epoch", "accuracy", "fit", "predict", "train_epoch"]
@@ -51,7 +51,7 @@ class Epoch:
 
 def train_epoch(
     model: Module,
-    optimizer: SGD,
+    optimizer: Optimizer,
     batches: Batches,
     learning_rate: Callable[[int], float],
     rng: np.random.Generator,
@@ -63,7 +63,7 @@ def train_epoch(
     ----------
     model : Module
         From images to logits.
-    optimizer : SGD
+    optimizer : Optimizer
         Over the model's parameters.
     batches : iterable of (x, y)
         Images as the model takes them, and integer labels (N,).
@@ -136,7 +136,7 @@ def accuracy(model: Module, x: ndarray, y: ndarray) -> float:
 
 def fit(
     model: Module,
-    optimizer: SGD,
+    optimizer: Optimizer,
     epochs: int,
     batches: Callable[[], Batches],
     learning_rate: Callable[[int], float],

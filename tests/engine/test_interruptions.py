@@ -144,6 +144,26 @@ def test_a_step_that_is_interrupted_makes_every_parameter_stale_that_it_may_have
         assert not moved
 
 
+def test_an_optimizer_is_loaded_and_gradients_are_clipped_whole_or_not_at_all():
+    def make():
+        leaves = [Tensor(BEFORE, requires_grad=True) for _ in range(2)]
+        optimizer = optim.SGD(leaves, lr=0.5, momentum=0.9)
+        for leaf in leaves:
+            leaf.grad = AFTER.copy()
+        optimizer.step()
+        return leaves, optimizer
+
+    def seen_in(act, result):
+        return {str(result(made)) for made in at_every_place(make, act)}
+
+    _, optimizer = make()
+    optimizer.step()
+    saved = {**optimizer.state_dict(), "param_groups": [{**optimizer.param_groups[0], "lr": 0.25, "params": [0, 1]}]}
+    assert len(seen_in(lambda made: made[1].load_state_dict(saved), lambda made: made[1].state_dict())) == 2
+    for clip in (optim.clip_grad_norm, optim.clip_grad_value):
+        assert len(seen_in(lambda made, clip=clip: clip(made[0], 0.1), lambda made: [w.grad for w in made[0]])) == 2
+
+
 @pytest.mark.parametrize("mode", [tg.no_grad, tg.enable_grad])
 def test_an_interrupted_block_puts_the_mode_back(mode):
     """At one place no `with` can: where its ``__exit__`` has begun, and done nothing yet."""

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors import DataError, DTypeError, ShapeError
 from tinygrad_edu.nn import Conv2D, Linear, init
 
 dtypes = st.sampled_from([np.float32, np.float64])
@@ -44,6 +44,13 @@ def test_uniform_lies_within_its_bounds(shape, a, dtype, seed):
         (init.xavier_uniform, 2 / (300 + 900)),  # of the fans (in, out) = (12 * 25, 36 * 25)
         (init.kaiming_uniform, 2 / 300),
         (init.kaiming_normal, 2 / 300),
+        (init.xavier_normal, 2 / (300 + 900)),
+        (lambda shape, rng: init.xavier_uniform(shape, rng, gain=5 / 3), 2 / (300 + 900) * 25 / 9),
+        (lambda shape, rng: init.kaiming_normal(shape, rng, gain=1.0), 1 / 300),
+        (lambda shape, rng: init.kaiming_uniform(shape, rng, gain=1.0), 1 / 300),
+        (lambda shape, rng: init.gaussian(shape, 0.3, rng), 0.3**2),
+        # of the standard normal distribution cut at a: 1 - 2 a pdf(a) / (1 - 2 cdf(-a)), with a = 2
+        (lambda shape, rng: init.truncated_normal(shape, 0.3, rng, a=-0.6, b=0.6), 0.3**2 * 0.7737413),
         (lambda shape, rng: Conv2D(12, 36, 5, rng=rng).weight, 1 / 300 / 3),
         (lambda shape, rng: Linear(300, 200, rng=rng).weight, 1 / 300 / 3),
         (lambda shape, rng: Linear(9, 10_000, rng=rng).bias, 1 / 9 / 3),
@@ -64,7 +71,7 @@ def test_the_bounds_are_those_of_the_formulas():
         assert 0.99 * bound < greatest <= np.float32(bound)
 
 
-@pytest.mark.parametrize("make", [init.xavier_uniform, init.kaiming_uniform, init.kaiming_normal])
+@pytest.mark.parametrize("make", [init.xavier_uniform, init.kaiming_uniform, init.kaiming_normal, init.orthogonal])
 def test_one_seed_gives_one_weight_and_the_dtype_asked_for(make):
     first, second = (make((3, 4), np.random.default_rng(5), np.float64) for _ in range(2))
     assert first.dtype == np.float64
@@ -83,3 +90,40 @@ def test_other_dtypes_and_seeds_are_refused():
         init.uniform((3,), 1.0, np.random.default_rng(0), np.int64)
     with pytest.raises(DTypeError, match=r"a numpy\.random\.Generator, not 5"):
         init.kaiming_normal((3, 3), 5)
+
+
+@given(st.integers(1, 6), st.lists(st.integers(1, 4), min_size=1, max_size=2), st.floats(0.1, 3), dtypes, seeds)
+def test_the_rows_or_columns_of_an_orthogonal_weight_are(rows, rest, gain, dtype, seed):
+    shape = (rows, *rest)
+    weight = init.orthogonal(shape, np.random.default_rng(seed), dtype, gain)
+    assert (weight.shape, weight.dtype, weight.requires_grad) == (shape, dtype, True)
+    matrix = weight.numpy().reshape(rows, -1).astype(np.float64)
+    product = matrix @ matrix.T if rows <= matrix.shape[1] else matrix.T @ matrix
+    np.testing.assert_allclose(product, gain**2 * np.eye(len(product)), atol=gain**2 * 1e-5)
+
+
+def test_an_orthogonal_weight_has_no_preferred_direction():
+    rng = np.random.default_rng(0)
+    drawn = np.array([init.orthogonal((2, 2), rng, np.float64).numpy().ravel() for _ in range(2000)])
+    assert np.all(np.abs(drawn.mean(0)) < 4 * np.sqrt(0.5 / 2000))
+
+
+def test_a_truncated_normal_lies_within_its_bounds_around_its_mean():
+    values = init.truncated_normal((50_000,), 0.5, np.random.default_rng(0), np.float64, mean=1.0, a=0.5, b=2.0).numpy()
+    assert values.min() >= 0.5
+    assert values.max() <= 2
+    assert values.mean() == pytest.approx(1.1148, abs=0.01)  # by the formula for one cut at -1 and 2 deviations
+    with pytest.raises(DataError, match="holds less than a hundredth of the normal distribution"):
+        init.truncated_normal((2,), 1.0, np.random.default_rng(0), a=5.0, b=6.0)
+
+
+def test_filled_parameters_and_gains():
+    for parameter, value in ((init.all_zeros((2,)), 0), (init.all_ones((2,)), 1), (init.filled((2,), 0.5), 0.5)):
+        assert parameter.requires_grad
+        assert parameter.numpy().tolist() == [value, value]
+    # From torch.nn.init of torch 2.13.
+    gains = {"conv2d": 1, "sigmoid": 1, "tanh": 5 / 3, "relu": 2**0.5, "leaky_relu": 1.4141428569978354, "selu": 0.75}
+    assert {name: init.calculate_gain(name) for name in gains} == pytest.approx(gains)
+    assert init.calculate_gain("leaky_relu", 0.3) == pytest.approx(1.3545709229571927)
+    with pytest.raises(DataError, match="there is no gain for 'swish', only for linear, "):
+        init.calculate_gain("swish")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_edu.optim.schedules import constant, cosine, step
+from tinygrad_edu.optim.schedules import Plateau, constant, cosine, one_cycle, step, warm_up
 
 rates = st.floats(0, 10)
 numbers = st.integers(0, 1000)
@@ -36,8 +36,37 @@ def test_step_multiplies_after_every_step_size(lr, step_size, gamma, number):
     assert schedule(number) == pytest.approx(expected)
 
 
+@given(rates, st.integers(1, 50), st.integers(1, 50), st.integers(1, 50))
+def test_a_warm_up_ends_where_the_schedule_begins_and_any_schedule_has_one(lr, steps, first, then):
+    inner = cosine(lr, steps)
+    schedule = warm_up(warm_up(inner, then, start_factor=0.5), first, start_factor=0.0)
+    assert schedule(0) == 0
+    assert schedule(first) == pytest.approx(lr / 2)
+    rates = [schedule(number) for number in range(first + then + 1)]
+    assert rates == pytest.approx(sorted(rates))
+    assert [schedule(first + then + number) for number in range(steps)] == [inner(number) for number in range(steps)]
+
+
+def test_what_is_saved_of_a_plateau_goes_on_the_same():
+    whole = Plateau(1.0, patience=1, cooldown=1)
+    for metric in (3.0, 2.0, 2.5):
+        whole(metric)
+    part = Plateau(0.0)
+    vars(part).update(vars(whole))
+    for metric in (2.5, math.nan, 2.5, 1.0, 1.0, 1.0, 1.0):
+        assert part(metric) == whole(metric)
+    assert part.lr == pytest.approx(0.01)
+
+
 def test_lengths_that_are_none_are_refused():
     with pytest.raises(ValueError, match="cosine: steps is a number greater than 0, not 0"):
         cosine(0.1, 0)
     with pytest.raises(ValueError, match="step: step_size is a number of at least 1, not 0"):
         step(0.1, 0)
+    with pytest.raises(ValueError, match="warm_up: steps is a number of at least 1, not 0"):
+        warm_up(constant(0.1), 0)
+    with pytest.raises(ValueError, match=r"one_cycle: pct_start is a share from 1 / 10, of one step, to 1, not 0.1"):
+        one_cycle(0.1, 10, pct_start=0.1)
+    for settings in ({"mode": "least"}, {"threshold_mode": "sum"}, {"factor": 1.0}):
+        with pytest.raises(ValueError, match=f"Plateau: {next(iter(settings))} is "):
+            Plateau(0.1, **settings)

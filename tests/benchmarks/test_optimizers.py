@@ -1,0 +1,14 @@
+"""The optimizers that are timed are those of PyTorch's names, and compute the same before they are."""
+
+import pytest
+
+from benchmarks.optimizers import LINES, steps
+from tinygrad_edu import optim
+
+
+@pytest.mark.parametrize(("name", "settings"), LINES)
+def test_each_agrees_with_pytorch_or_has_none_beside_it(name, settings):
+    torch = pytest.importorskip("torch", reason="the other side is an extra: pip install '.[benchmarks]'")
+    ours, theirs = steps(name, settings)
+    assert ours.__func__ is optim.Optimizer.step
+    assert (theirs is None) == (not hasattr(torch.optim, name))

@@ -1,0 +1,354 @@
+"""What holds for all optimizers: in place, without a graph, in groups, saved and loaded, and mistakes are explained."""
+
+import copy
+import pickle
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinygrad_edu import Tensor, from_numpy, nn, optim
+from tinygrad_edu.errors import DTypeError, NoGraphError, ReadOnlyError, ShapeError, StaleValueError, StateDictError
+from tinygrad_edu.optim import SGD, Adagrad, Adam, AdamW, Lion, Muon, NAdam, RMSprop, scratch
+
+seeds = st.integers(0, 2**32 - 1)
+CASES = [
+    (SGD, {}),
+    (SGD, {"momentum": 0.5, "dampening": 0.1, "weight_decay": 0.1, "maximize": True}),
+    (SGD, {"momentum": 0.5, "nesterov": True}),
+    (Adam, {"weight_decay": 0.1}),
+    (Adam, {"amsgrad": True}),
+    (AdamW, {}),
+    (NAdam, {"weight_decay": 0.1, "decoupled_weight_decay": True}),
+    (RMSprop, {"maximize": True}),
+    (RMSprop, {"momentum": 0.5, "centered": True, "weight_decay": 0.1}),
+    (Adagrad, {"lr_decay": 0.1, "initial_accumulator_value": 0.5}),
+    (Lion, {"weight_decay": 0.1}),
+    (Muon, {}),
+    (Muon, {"nesterov": False, "adjust_lr_fn": "match_rms_adamw"}),
+]
+every = pytest.mark.parametrize(("kind", "settings"), CASES, ids=lambda x: getattr(x, "__name__", None) or ",".join(x))
+
+
+def leaf(values, dtype=np.float64):
+    return Tensor(np.asarray(values, dtype), requires_grad=True)
+
+
+def leaves(kind, dtype=np.float64, count=2):
+    rng = np.random.default_rng(0)
+    shapes = [(3, 2), (2, 4)] if kind is Muon else [(3, 2), ()]
+    return [leaf(rng.standard_normal(shape), dtype) for shape in shapes[:count]]
+
+
+def take(optimizer, parameters, steps, seed=0):
+    rng = np.random.default_rng(seed)
+    for _ in range(steps):
+        for p in parameters:
+            p.grad = rng.standard_normal(p.shape)
+        optimizer.step()
+    return parameters
+
+
+def bits(parameters):
+    return [p.numpy().tobytes() for p in parameters]
+
+
+@every
+@given(st.sampled_from([np.float32, np.float64]), st.integers(1, 200), seeds)
+def test_the_bits_do_not_depend_on_the_size_of_the_parts(kind, settings, dtype, size, seed):
+    shapes = [(6, 5), (8, 6), (1, 90), *([] if kind is Muon else [(), (7,), (0, 2), (5, 4, 3)])]
+
+    def descend():
+        rng = np.random.default_rng(seed)
+        values = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+        values[1] = values[1][::2, ::-1].T  # neither in order nor contiguous
+        parameters = [from_numpy(array, requires_grad=True) for array in values]
+        return bits(take(kind(parameters, **settings), parameters, 2, seed))
+
+    whole = descend()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scratch, "_BYTES", size)
+        assert descend() == whole
+
+
+@every
+def test_a_step_writes_into_the_parameters_memory_and_leaves_the_gradient_alone(kind, settings):
+    p, before = leaves(kind, count=1)[0], leaves(kind, count=1)[0].numpy()
+    memory, view, loss = p.data, p.T, (p * p).sum()
+    p.grad = gradient = np.arange(6.0).reshape(3, 2)
+    optimizer = kind([p], **settings)
+    optimizer.step()
+    assert p.data is memory
+    assert p.is_leaf
+    assert p.requires_grad
+    assert p.grad is gradient
+    np.testing.assert_array_equal(gradient, np.arange(6.0).reshape(3, 2))
+    np.testing.assert_array_equal(view.numpy().T, memory)
+    assert not np.array_equal(p.numpy(), before)
+    with pytest.raises(StaleValueError, match="changed in place"):
+        loss.backward()
+    optimizer.zero_grad()
+    assert p.grad is None
+
+
+@every
+def test_a_step_allocates_nothing_of_the_size_of_a_parameter(kind, settings):
+    parameters = [leaf(np.ones((250, 400))) for _ in range(3)]
+    optimizer = kind(parameters, **settings)
+    take(optimizer, parameters, 1)
+    tracemalloc.start()
+    optimizer.step()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30_000
+
+
+@every
+def test_a_saved_and_a_copied_optimizer_go_on_to_the_same_bits(kind, settings):
+    for way in ("state_dict", "pickle", "deepcopy"):
+        parameters = leaves(kind)
+        optimizer = kind([{"params": parameters[:1], "lr": 0.5}, {"params": parameters[1:]}], lr=0.25, **settings)
+        take(optimizer, parameters, 3)
+        if way == "state_dict":
+            others = [leaf(p.numpy()) for p in parameters]
+            other = kind([{"params": others[:1]}, {"params": others[1:]}])
+            other.load_state_dict(optimizer.state_dict())
+        else:
+            both = (parameters, optimizer)
+            others, other = copy.deepcopy(both) if way == "deepcopy" else pickle.loads(pickle.dumps(both))
+        assert bits(take(other, others, 3, seed=1)) == bits(take(optimizer, parameters, 3, seed=1))
+        assert str(other) == str(optimizer)
+
+
+@every
+def test_a_state_dict_goes_to_pytorch_and_back(kind, settings):
+    torch = pytest.importorskip("torch", reason="the other side is an extra: pip install '.[benchmarks]'")
+    if kind is Lion:
+        pytest.skip("PyTorch has no Lion")
+    parameters = leaves(kind, np.float32)
+    optimizer = kind(parameters, **settings)
+    take(optimizer, parameters, 3)
+    saved = optimizer.state_dict()
+    there = {k: {name: torch.tensor(x) for name, x in state.items()} for k, state in saved["state"].items()}
+    theirs = [torch.tensor(p.numpy(), requires_grad=True) for p in parameters]
+    their = getattr(torch.optim, kind.__name__)(theirs)
+    their.load_state_dict({**saved, "state": there})
+    rng = np.random.default_rng(1)
+    for p, q in zip(parameters, theirs, strict=True):
+        p.grad = rng.standard_normal(p.shape)
+        q.grad = torch.tensor(p.grad)
+    optimizer.step()
+    their.step()
+    tolerance = 0.02 if kind is Muon else 1e-6  # PyTorch's Muon rounds to bfloat16
+    for p, q in zip(parameters, theirs, strict=True):
+        np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=tolerance, atol=1e-4 * (kind is Muon))
+    others = [leaf(q.detach().numpy(), np.float32) for q in theirs]
+    back = kind(others)
+    back.load_state_dict(their.state_dict())
+    assert back.state_dict()["param_groups"] == saved["param_groups"]
+    assert set(back.state_dict()["state"]) == set(saved["state"])
+    for p, q in zip(others, theirs, strict=True):
+        p.grad = rng.standard_normal(p.shape)
+        q.grad = torch.tensor(p.grad)
+    back.step()
+    their.step()
+    for p, q in zip(others, theirs, strict=True):
+        np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=tolerance, atol=1e-4 * (kind is Muon))
+
+
+@every
+def test_every_setting_may_be_set_between_steps_in_all_groups_or_in_one(kind, settings):
+    by_attribute, by_group, parameters = leaves(kind), leaves(kind), leaves(kind)
+    given = kind(parameters, lr=0.25, **settings)
+    first, second = kind(by_attribute), kind(by_group)
+    for name in given.defaults:
+        setattr(first, name, getattr(given, name))
+        second.param_groups[0][name] = given.param_groups[0][name]
+    for p in parameters:  # PyTorch's Adagrad reads this one setting when a parameter is added
+        for optimizer, others in ((first, by_attribute), (second, by_group)) if kind is Adagrad else ():
+            for q in others:
+                optimizer.state[q]["sum"][...] = given.state[p]["sum"].flat[0]
+    whole = bits(take(given, parameters, 3))
+    assert bits(take(first, by_attribute, 3)) == bits(take(second, by_group, 3)) == whole
+
+
+def test_settings_turned_on_later_begin_then_and_one_turned_off_keeps_what_it_remembers():
+    p = leaf([1.0])
+    optimizer = RMSprop([p], momentum=0.5)
+    take(optimizer, [p], 1)
+    optimizer.momentum, optimizer.centered = 0.0, True
+    take(optimizer, [p], 1)
+    assert set(optimizer.state[p]) == {"step", "square_avg", "momentum_buffer", "grad_avg"}
+
+
+def test_lion_follows_the_program_of_its_paper():
+    rng = np.random.default_rng(0)
+    p, mean = rng.standard_normal(5), np.zeros(5)
+    w = leaf(p)
+    optimizer = Lion([w], lr=0.05, betas=(0.8, 0.95), weight_decay=0.1)
+    for _ in range(100):
+        g = rng.standard_normal(5)
+        p = p - 0.05 * (np.sign(0.8 * mean + 0.2 * g) + 0.1 * p)
+        mean = 0.95 * mean + 0.05 * g
+        w.grad = g
+        optimizer.step()
+    np.testing.assert_allclose(w.numpy(), p, rtol=1e-12, atol=1e-12)
+
+
+def test_groups_have_settings_of_their_own_and_more_may_be_added():
+    model = nn.Linear(2, 3)
+    optimizer = SGD([{"params": [("bias", model.bias)], "lr": 0.5}], lr=0.1)
+    optimizer.add_param_group({"params": iter([("weight", model.weight)]), "momentum": 0.9})
+    assert [(group["lr"], group["momentum"]) for group in optimizer.param_groups] == [(0.5, 0), (0.1, 0.9)]
+    with pytest.raises(ValueError, match=r"SGD: lr differs between the parameter groups: \[0.5, 0.1\]"):
+        optimizer.lr  # noqa: B018
+    optimizer.lr = 0.2
+    assert [group["lr"] for group in optimizer.param_groups] == [0.2, 0.2]
+    assert [group["params"] for group in optimizer.state_dict()["param_groups"]] == [[0], [1]]
+    assert [group["param_names"] for group in optimizer.state_dict()["param_groups"]] == [["bias"], ["weight"]]
+
+
+def test_a_parameter_that_was_replaced_or_locked_is_refused_by_name_and_nothing_moves():
+    model = nn.Linear(2, 3)
+    array = np.ones(2)
+    other = from_numpy(array, requires_grad=True)
+    optimizer = Adam([*model.named_parameters(), ("other", other)])
+    before = model.weight.numpy().copy()
+    for _ in range(2):  # before it has a state, and with one
+        model.bias = leaf(np.zeros(3))
+        optimizer.zero_grad()
+        model.weight.grad = np.ones((3, 2))
+        with pytest.raises(NoGraphError, match=r"Adam: parameter 1 \(bias\), of shape \(3,\), .* alone holds it"):
+            optimizer.step()
+        np.testing.assert_array_equal(model.weight.numpy(), before)
+        model.bias = optimizer.param_groups[0]["params"][1]
+        model.bias.grad = np.ones(3)
+        optimizer.step()
+        before = model.weight.numpy().copy()
+    other.grad = np.ones(2)
+    array.flags.writeable = False
+    with pytest.raises(ReadOnlyError, match=r"Adam moves parameter 2 \(other\) in place .* read-only"):
+        optimizer.step()
+    np.testing.assert_array_equal(model.weight.numpy(), before)
+
+
+def test_a_frozen_parameter_is_left_alone_and_one_that_became_computed_is_refused():
+    w, other = leaf([1.0]), leaf([2.0])
+    optimizer = SGD([w], lr=1.0)
+    w.requires_grad = False
+    optimizer.step()
+    assert w.item() == 1
+    w += other
+    with pytest.raises(NoGraphError, match=r"parameter 0, .* was computed by an op"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value", "words"),
+    [
+        (SGD, "lr", np.nan, "a finite number of at least 0, not nan"),
+        (SGD, "lr", "0.1", "a finite number of at least 0, not '0.1'"),
+        (SGD, "lr", [0.1], "a finite number of at least 0"),
+        (SGD, "momentum", -0.5, "a finite number of at least 0"),
+        (SGD, "dampening", True, "a finite number"),
+        (SGD, "weight_decay", np.inf, "a finite number of at least 0"),
+        (SGD, "maximize", 1, "True or False, not 1"),
+        (Adam, "betas", (0.9, 1.0), "two numbers from 0 to below 1"),
+        (Adam, "betas", 0.9, "two numbers"),
+        (AdamW, "decoupled_weight_decay", False, "True, not False"),
+        (RMSprop, "alpha", 1.5, "a number from 0 to 1"),
+        (Muon, "ns_coefficients", (1.0, 2.0), "three finite numbers"),
+        (Muon, "ns_steps", 100, "a whole number from 0 to 99"),
+        (Muon, "ns_steps", 2.0, "a whole number"),
+        (Muon, "adjust_lr_fn", "keller", "None or 'original' or 'match_rms_adamw'"),
+    ],
+)
+def test_a_wrong_setting_is_refused_wherever_it_is_set_and_nothing_moves(make, name, value, words):
+    p = leaf([[1.0, 2.0]])
+    p.grad = [[1.0, 1.0]]
+    optimizer, message = make([p]), f"{make.__name__}: {name} is {words}"
+    if name != "decoupled_weight_decay":
+        with pytest.raises(ValueError, match=message):
+            make([p], **{name: value})
+    with pytest.raises(ValueError, match=message):
+        setattr(optimizer, name, value)
+    optimizer.step()
+    before = p.numpy().copy()
+    optimizer.param_groups[0][name] = value
+    with pytest.raises(ValueError, match=message):
+        optimizer.step()
+    np.testing.assert_array_equal(p.numpy(), before)
+
+
+def test_a_misspelt_setting_is_refused():
+    with pytest.raises(AttributeError, match="learning_rate"):
+        SGD([leaf(1.0)]).learning_rate = 0.1
+    with pytest.raises(ValueError, match="SGD: a parameter group has no setting 'lrate'; it may have lr, momentum"):
+        SGD([{"params": [leaf(1.0)], "lrate": 0.1}])
+
+
+def locked():
+    array = np.ones(2)
+    array.flags.writeable = False
+    return from_numpy(array, True)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda w: SGD([locked()]), ReadOnlyError, "SGD moves parameter 0 in place .* read-only"),
+        (lambda w: SGD([w], nesterov=True), ValueError, "nesterov=True.*give it a momentum, such as 0.9"),
+        (lambda w: SGD([w], nesterov=True, momentum=0.9, dampening=0.1), ValueError, "and no dampening"),
+        (lambda w: SGD([]), ValueError, "there are no parameters to optimize"),
+        (lambda w: Adam([{"params": []}]), ValueError, "Adam: there are no parameters to optimize"),
+        (lambda w: SGD(iter([w, w])), ValueError, r"parameter 1, of shape \(2,\), is there twice"),
+        (lambda w: SGD([{"params": w}, {"params": [w]}]), ValueError, "parameter 1, .* is there twice"),
+        (lambda w: SGD(w), DTypeError, r"not one Tensor: pass model.parameters\(\), or \[w\]"),
+        (lambda w: SGD({w}), DTypeError, r"not one set: pass model.parameters\(\)"),
+        (lambda w: SGD(nn.Linear(1, 1)), DTypeError, r"not one Linear: pass model.parameters\(\)"),
+        (lambda w: SGD([w, w.numpy()]), DTypeError, "parameter 1 is a ndarray, and must be a Tensor"),
+        (lambda w: SGD([{"params": [w]}, w]), DTypeError, 'a parameter group is a dict such as {"params"'),
+        (lambda w: SGD([("w", w), leaf(1.0)]), DTypeError, r"pairs \(name, tensor\), or all without"),
+        (lambda w: SGD([w.detach()]), NoGraphError, "parameter 0, .* does not require a gradient"),
+        (lambda w: SGD([w * 2]), NoGraphError, "parameter 0, .* was computed by an op"),
+        (lambda w: Muon([("w", w)]), ShapeError, r"Muon: parameter 0 \(w\) has shape \(2,\), and Muon moves matrices"),
+    ],
+)
+def test_mistakes_are_explained(make, error, message):
+    with pytest.raises(error, match=message):
+        make(leaf([1.0, 2.0]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda saved: saved.pop("state"), 'has the keys "state" and "param_groups"'),
+        (lambda saved: saved["param_groups"].pop(), r"the saved groups have \[1\] parameters, and those here \[1, 1\]"),
+        (lambda saved: saved["param_groups"][1].pop("eps"), "group 1: missing: the setting eps"),
+        (lambda saved: saved["param_groups"][0].update(rho=1), "group 0: unexpected: the setting rho"),
+        (lambda saved: saved["param_groups"][0].update(lr=-1), "group 0: wrong: Adam: lr is a finite number"),
+        (lambda saved: saved["param_groups"][0].update(param_names=["a", "b"]), "one of the param_names for each"),
+        (lambda saved: saved["state"].update({7: {}}), "unexpected: a state of parameter 7"),
+        (lambda saved: saved["state"][1].pop("exp_avg"), "parameter 1: missing: exp_avg"),
+        (lambda saved: saved["state"][0].update(sum=1.0), "parameter 0: unexpected: sum"),
+        (lambda saved: saved["state"][0].update(exp_avg=np.ones(3)), r"exp_avg has shape \(3,\) and .* needs \(3, 2\)"),
+        (lambda saved: saved["state"][0].update(exp_avg=[[1], [1, 2]]), "parameter 0: wrong: exp_avg setting an array"),
+        (lambda saved: saved["state"][1].update(exp_avg=1e300), "exp_avg has a number that float32 cannot hold"),
+    ],
+)
+def test_what_does_not_fit_is_named_and_nothing_is_loaded(change, message):
+    parameters = leaves(Adam, np.float32)
+    optimizer = Adam([{"params": parameters[:1]}, {"params": parameters[1:]}])
+    take(optimizer, parameters, 1)
+    before, saved = pickle.dumps(optimizer.state_dict()), optimizer.state_dict()
+    change(saved)
+    with pytest.raises(StateDictError, match=message):
+        optimizer.load_state_dict(saved)
+    assert pickle.dumps(optimizer.state_dict()) == before
+
+
+def test_every_optimizer_is_tried_here():
+    kinds = {kind for kind in vars(optim).values() if isinstance(kind, type) and issubclass(kind, optim.Optimizer)}
+    assert kinds - {optim.Optimizer} == {kind for kind, _ in CASES}

@@ -1,0 +1,110 @@
+"""Clipping: gradients are made smaller, in place, before a step."""
+
+from collections import deque
+from collections.abc import Iterable
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.errors import DTypeError, ReadOnlyError
+
+__all__ = ["clip_grad_norm", "clip_grad_value"]
+
+
+def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_type: float = 2.0) -> float:
+    """Multiply all gradients with one number, so that together, as one vector, their norm is at most `max_norm`.
+
+    As PyTorch's ``clip_grad_norm_``, it multiplies with max_norm / (norm + 1e-6) where that is less than 1.
+
+    Parameters
+    ----------
+    parameters : iterable of Tensor, or Tensor
+        Those without a gradient do not count.
+    max_norm : float
+    norm_type : float
+        The p of the norm, greater than 0; ``math.inf`` for the greatest absolute value.
+
+    Returns
+    -------
+    float
+        The norm before. Where it is not finite, neither are the gradients after it.
+
+    Raises
+    ------
+    ValueError
+        For a `max_norm` less than 0, or a `norm_type` that is not greater than 0. Then no gradient was changed.
+    DTypeError, ReadOnlyError
+        For a parameter that is no Tensor, and a gradient in memory that cannot be written to. Likewise.
+
+    Examples
+    --------
+    >>> w = Tensor([0.0, 0.0], requires_grad=True)
+    >>> w.grad = [3.0, 4.0]
+    >>> clip_grad_norm([w], max_norm=1.0)
+    5.0
+    >>> w.grad.round(3)
+    array([0.6, 0.8], dtype=float32)
+    """
+    if not max_norm >= 0:
+        raise ValueError(f"clip_grad_norm: max_norm is a number of at least 0, not {max_norm!r}.")
+    if not norm_type > 0:
+        raise ValueError(f"clip_grad_norm: norm_type is a number greater than 0, or math.inf, not {norm_type!r}.")
+    gradients = _gradients("clip_grad_norm", parameters)
+    norms = [_norm(g, norm_type) for g in gradients if g.size]
+    norm = float(np.linalg.norm(norms, norm_type)) if norms else 0.0
+    share = float(max_norm) / (norm + 1e-6)
+    if not share >= 1:
+        # In one call from C: no Ctrl-C comes between two gradients.
+        deque(map(np.multiply, gradients, repeat(share), gradients), maxlen=0)
+    return norm
+
+
+def clip_grad_value(parameters: Iterable[Tensor] | Tensor, clip_value: float) -> None:
+    """Bring every element of the gradients into the range from -clip_value to clip_value.
+
+    Parameters
+    ----------
+    parameters : iterable of Tensor, or Tensor
+    clip_value : float
+
+    Raises
+    ------
+    ValueError, DTypeError, ReadOnlyError
+        For a `clip_value` less than 0, and as for `clip_grad_norm`. Then no gradient was changed.
+
+    Examples
+    --------
+    >>> w = Tensor([0.0, 0.0], requires_grad=True)
+    >>> w.grad = [3.0, -0.5]
+    >>> clip_grad_value([w], 1.0)
+    >>> w.grad
+    array([ 1. , -0.5], dtype=float32)
+    """
+    if not clip_value >= 0:
+        raise ValueError(f"clip_grad_value: clip_value is a number of at least 0, not {clip_value!r}.")
+    gradients, most = _gradients("clip_grad_value", parameters), float(clip_value)
+    clipped = [np.clip(g, -most, most) for g in gradients]
+    deque(map(np.ndarray.__setitem__, gradients, repeat(...), clipped), maxlen=0)  # in one call from C, too
+
+
+def _gradients(where: str, parameters: Any) -> list[ndarray]:
+    """Return the gradients of parameters, or say which cannot be changed."""
+    found = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    for k, p in enumerate(found):
+        if not isinstance(p, Tensor):
+            raise DTypeError(f"{where}: parameter {k} is a {type(p).__name__}, and must be a Tensor.")
+        if p.grad is not None and not p.grad.flags.writeable:
+            raise ReadOnlyError(
+                f"{where}: the gradient of parameter {k}, of shape {p.shape}, is in memory that cannot be written to: "
+                f"give the parameter a copy, p.grad = p.grad.copy()."
+            )
+    # One that is there twice would be changed twice.
+    return list({id(p.grad): p.grad for p in found if p.grad is not None}.values())
+
+
+def _norm(g: ndarray, norm_type: float) -> float:
+    wide = g.ravel(order="K").astype(np.result_type(g, np.float32), copy=False)  # squares of float16 overflow soon
+    return float(np.linalg.norm(wide, norm_type))

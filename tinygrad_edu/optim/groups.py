@@ -1,0 +1,92 @@
+"""Parameter groups: which parameters are moved with which settings, and what is said of those that cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tinygrad_edu.engine import Tensor, refuse_read_only
+from tinygrad_edu.errors import DTypeError, NoGraphError
+
+Group = dict[str, Any]
+
+
+def groups_of(where: str, params: Any) -> list[Any]:
+    """Return what an optimizer is given, parameters or groups of them, as a list of groups."""
+    given = _listed(where, params)
+    return given if any(isinstance(group, Mapping) for group in given) else [{"params": given}]
+
+
+def group_of(where: str, given: Any, defaults: Group) -> Group:
+    """Return a group made whole: a list of its parameters, and the defaults where it has no setting of its own.
+
+    Parameters
+    ----------
+    where : str
+        The name of the optimizer, for messages.
+    given : mapping
+        With ``"params"``: tensors, or pairs of a name and a tensor.
+    defaults : dict
+        The settings.
+    """
+    if not isinstance(given, Mapping) or "params" not in given:
+        raise DTypeError(f'{where}: a parameter group is a dict such as {{"params": [w], "lr": 0.1}}, not {given!r}.')
+    for name in given.keys() - {"params", "param_names", *defaults}:
+        raise ValueError(f"{where}: a parameter group has no setting {name!r}; it may have {', '.join(defaults)}.")
+    found = _listed(where, [given["params"]] if isinstance(given["params"], Tensor) else given["params"])
+    group = {**given, "params": found}
+    if any(isinstance(item, tuple) for item in found):
+        group["param_names"], group["params"] = _unzipped(where, found)
+    return {**defaults, **group}
+
+
+def label(group: Group, k: int, first: int = 0) -> str:
+    """Return what messages call a parameter: its number, counted from `first`, and its name where there is one."""
+    names = group.get("param_names")
+    return f"parameter {first + k}" + (f" ({names[k]})" if names else "")
+
+
+def refuse(where: str, label: str, p: Any) -> None:
+    """Raise for what is no leaf that requires a gradient, in memory that can be written to."""
+    if not isinstance(p, Tensor):
+        raise DTypeError(f"{where}: {label} is a {type(p).__name__}, and must be a Tensor.")
+    if not p.requires_grad:
+        raise NoGraphError(f"{where}: {label}, of shape {p.shape}, does not require a gradient.")
+    refuse_read_only(f"{where} moves {label}", p)
+    if not p.is_leaf:
+        raise NoGraphError(
+            f"{where}: {label}, of shape {p.shape}, was computed by an op: changing it would be lost at the "
+            f"next forward. Optimize the leaves that it was computed from."
+        )
+
+
+def refuse_twice(where: str, group: Group, taken: list[Tensor]) -> None:
+    """Raise where a parameter of a group is in it twice, or one of those that are taken."""
+    seen = set(map(id, taken))
+    for k, p in enumerate(group["params"], len(taken)):
+        if id(p) in seen:
+            raise ValueError(
+                f"{where}: parameter {k}, of shape {p.shape}, is there twice, and would move twice a step."
+            )
+        seen.add(id(p))
+
+
+def _listed(where: str, params: Any) -> list[Any]:
+    if isinstance(params, Tensor | Mapping | str | set | frozenset) or not isinstance(params, Iterable):
+        raise DTypeError(
+            f"{where}: parameters is a list of tensors, not one {type(params).__name__}: pass model.parameters(), or "
+            f"[w] for a single tensor."
+        )
+    found = list(params)
+    if not found:
+        raise ValueError(
+            f"{where}: there are no parameters to optimize: the model has no tensor that requires a gradient."
+        )
+    return found
+
+
+def _unzipped(where: str, pairs: list[Any]) -> tuple[list[str], list[Any]]:
+    for pair in pairs:
+        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise DTypeError(f"{where}: parameters are all with names, pairs (name, tensor), or all without: {pair!r}.")
+    return [name for name, _ in pairs], [p for _, p in pairs]

@@ -1,0 +1,250 @@
+"""Optimizer: what all optimizers are. Parameter groups with settings, a state for each parameter, and the step."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from itertools import repeat
+from sys import getrefcount
+from typing import Any, ClassVar, cast
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import Tensor, writing
+from tinygrad_edu.errors import NoGraphError
+from tinygrad_edu.optim.groups import group_of, groups_of, label, refuse, refuse_twice
+from tinygrad_edu.optim.saved import read
+from tinygrad_edu.optim.scratch import Scratch
+from tinygrad_edu.optim.settings import AT_LEAST_0, Setting, checked, rules_of
+
+GroupSettings = dict[str, Any]
+
+
+class Optimizer:
+    """The base of the optimizers, whose form is PyTorch's: one defines its settings, what it remembers, and `_move`.
+
+    Parameters
+    ----------
+    params : iterable of Tensor, of (str, Tensor), or of dict
+        Leaves that require a gradient: ``model.parameters()``; or ``model.named_parameters()``, and messages name them.
+        Dicts are parameter groups: each has ``"params"``, and settings of its own where they differ.
+    defaults
+        The settings of the groups that have none of their own.
+
+    Attributes
+    ----------
+    param_groups : list of dict
+        Each with ``"params"`` and every setting, which may be changed between steps. ``optimizer.lr = 0.1`` does so in
+        all groups.
+    state : dict
+        For each parameter that was moved, what is remembered of it: arrays, by PyTorch's names.
+
+    Raises
+    ------
+    ValueError
+        For a setting that cannot be, an unknown one, no parameters, or one given twice.
+    DTypeError, NoGraphError, ReadOnlyError
+        For a parameter that is no Tensor, not a leaf that requires a gradient, or in memory that cannot be written to.
+
+    Examples
+    --------
+    One of your own, with no state, which moves every element by one length:
+
+    >>> class SignDescent(Optimizer):
+    ...     def _move(self, p, s):
+    ...         for w, g, a, b, remembered in self._parts(p, s):
+    ...             w -= s["lr"] * np.sign(g)
+    >>> w = Tensor([1.0, -2.0], requires_grad=True)
+    >>> w.grad = [8.0, -0.5]
+    >>> SignDescent([w], lr=0.25).step()
+    >>> w.numpy()
+    array([ 0.75, -1.75], dtype=float32)
+    """
+
+    __slots__ = ("_scratch", "defaults", "param_groups", "state")
+
+    # What is remembered of each parameter: numbers, arrays of its shape, and those for which the setting named asks.
+    _counts: ClassVar[tuple[str, ...]] = ()
+    _remembers: ClassVar[tuple[str, ...]] = ()
+    _remembers_for: ClassVar[Mapping[str, str]] = {}
+
+    lr = Setting(AT_LEAST_0)
+
+    param_groups: list[dict[str, Any]]
+    state: dict[Tensor, dict[str, ndarray]]
+
+    def __init__(self, params: Any, **defaults: Any) -> None:
+        self.defaults, self.param_groups, self.state, self._scratch = defaults, [], {}, Scratch()
+        for group in groups_of(type(self).__name__, params):
+            self.add_param_group(group)
+
+    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
+        """Take on more parameters: a dict with ``"params"``, and settings of their own where they differ.
+
+        Raises
+        ------
+        ValueError, DTypeError, NoGraphError, ReadOnlyError
+            As for a new optimizer. Then nothing was added.
+        """
+        where, taken = type(self).__name__, self._parameters()
+        group = group_of(where, param_group, self.defaults)
+        group.update(self._settings(group))
+        for k, p in enumerate(group["params"]):
+            self._refuse(label(group, k, len(taken)), p)
+        refuse_twice(where, group, taken)
+        self.param_groups.append(group)
+
+    def step(self) -> None:
+        """Move every parameter that has a gradient.
+
+        Where Ctrl-C interrupts it, some have moved and some have not; graphs that saved any of them are stale.
+
+        Raises
+        ------
+        ValueError
+            For a setting that cannot be.
+        NoGraphError, ReadOnlyError
+            For a parameter that has no gradient and was replaced in its model, so that nothing else holds it; that was
+            computed in the meantime; or that cannot be written to any more. Nothing moves then.
+        """
+        moving = list(self._to_move())
+        with writing(*(p._cell for p, _ in moving)):
+            for p, s in moving:
+                self._move(p, s)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient of each parameter: ``grad`` becomes None."""
+        for p in self._parameters():
+            p.zero_grad()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return a copy of all that a step depends on but the parameters: what to save. Its form is PyTorch's.
+
+        Returns
+        -------
+        dict
+            ``"state"``: for the number of each parameter, arrays by name; ``"param_groups"``: the groups, with the
+            numbers of their parameters.
+
+        Examples
+        --------
+        >>> from tinygrad_edu.optim import SGD
+        >>> w = Tensor([1.0], requires_grad=True)
+        >>> optimizer = SGD([w], lr=0.5, momentum=0.9)
+        >>> w.grad = [2.0]
+        >>> optimizer.step()
+        >>> optimizer.state_dict()["state"]
+        {0: {'momentum_buffer': array([2.], dtype=float32)}}
+        """
+        numbers = {p: k for k, p in enumerate(self._parameters())}
+        state = {
+            k: {name: array.copy() for name, array in self.state[p].items()}
+            for p, k in numbers.items()
+            if p in self.state
+        }
+        groups = [{**group, "params": [numbers[p] for p in group["params"]]} for group in self.param_groups]
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over settings and state that were saved, of this optimizer or of PyTorch's of the same name.
+
+        Parameters
+        ----------
+        state_dict : mapping
+            What `state_dict` returned; PyTorch's tensors are read, too. The parameters are matched by their order.
+
+        Raises
+        ------
+        StateDictError
+            Naming every missing, unexpected and unfitting entry. Then nothing was loaded.
+        """
+        groups, state = read(self, state_dict)
+        # In one call from C: no Ctrl-C comes between the two.
+        deque(map(setattr, repeat(self), ("param_groups", "state"), (groups, state)), maxlen=0)
+
+    def __repr__(self) -> str:
+        groups = [
+            f"{len(group['params'])} parameters: " + ", ".join(f"{name}={group[name]!r}" for name in self.defaults)
+            for group in self.param_groups
+        ]
+        return f"{type(self).__name__}(\n  " + "\n  ".join(groups) + "\n)"
+
+    def _parameters(self) -> list[Tensor]:
+        return [p for group in self.param_groups for p in group["params"]]
+
+    def _refuse(self, label: str, p: Any) -> None:
+        """Raise for a parameter that this optimizer cannot move."""
+        refuse(type(self).__name__, label, p)
+
+    def _settings(self, group: Mapping[str, Any]) -> GroupSettings:
+        """Return the settings of a group, or raise for one that cannot be."""
+        kind: Any = type(self)  # its __hash__ confuses mypy
+        return checked(type(self).__name__, rules_of(kind), group)
+
+    def _names(self, s: GroupSettings) -> tuple[str, ...]:
+        """Return the names of the arrays that are remembered of a parameter with these settings."""
+        names = self._remembers
+        for name, setting in self._remembers_for.items():
+            if s[setting]:
+                names += (name,)
+        return names
+
+    def _begin(self, name: str, p: Tensor, s: GroupSettings) -> ndarray:
+        """Return what is remembered under a name before the first step."""
+        return np.zeros((), np.float32) if name in self._counts else np.zeros(p.shape, p.dtype)
+
+    def _move(self, p: Tensor, s: GroupSettings) -> None:
+        """Move one parameter by its gradient. Every optimizer defines its own."""
+        raise NotImplementedError(f"{type(self).__name__} has no _move: define _move(self, p, s) in it.")
+
+    def _state_of(self, p: Tensor, s: GroupSettings) -> dict[str, ndarray]:
+        """Return what is remembered of a parameter, and begin with what is new."""
+        state = self.state.setdefault(p, {})
+        for name in (*self._counts, *self._names(s)):
+            if name not in state:
+                state[name] = self._begin(name, p, s)
+        return state
+
+    def _parts(
+        self, p: Tensor, s: GroupSettings
+    ) -> Iterator[tuple[ndarray, ndarray, ndarray, ndarray, tuple[ndarray, ...]]]:
+        """Yield in parts: the parameter, its gradient, two scratch arrays, and the arrays that are remembered."""
+        g, names = cast(ndarray, p.grad), self._names(s)
+        state = self._state_of(p, s) if names else {}
+        for index, data, a, b, remembered in self._scratch.parts([p._data, *(state[name] for name in names)]):
+            yield data, g[index], a, b, remembered
+
+    def _to_move(self) -> Iterator[tuple[Tensor, GroupSettings]]:
+        """Yield each parameter that has a gradient with its settings, or say which one cannot be moved any more."""
+        first = 0
+        for group in self.param_groups:
+            s, parameters = self._settings(group), group["params"]
+            for k in range(len(parameters)):
+                references = _references(parameters, k)  # before there is a name for it, which would be one more
+                p = parameters[k]
+                node = p._node
+                if node is None:
+                    continue
+                if node.op is not None or (node.grad is not None and not p._data.flags.writeable):
+                    self._refuse(label(group, k, first), p)
+                if node.grad is not None:
+                    yield p, s
+                elif references == _ONE + (p in self.state):
+                    self._refuse_replaced(label(group, k, first), p)
+            first += len(parameters)
+
+    def _refuse_replaced(self, label: str, p: Tensor) -> None:
+        raise NoGraphError(
+            f"{type(self).__name__}: {label}, of shape {p.shape}, has no gradient and never will, since this optimizer "
+            f"alone holds it: the model has another in its place, which is not trained. Make the optimizer anew, of "
+            f"model.parameters(); or write into a parameter, with .assign(values), in place of replacing it."
+        )
+
+
+def _references(parameters: list[Any], k: int) -> int:
+    return getrefcount(parameters[k])
+
+
+# What that is for something that only the list refers to: counted here, because it differs between Pythons.
+_ONE = _references([object()], 0)

@@ -1,0 +1,105 @@
+"""What PyTorch says: 100 steps of every optimizer, and 40 of every schedule, of ``tests/optim/torch/*.txt``.
+
+``python -m tools.optimizer_table`` computes them with the installed PyTorch and writes a ``.json`` beside each text, so
+that the tests need no PyTorch. A line of ``optimizers.txt`` makes an optimizer, here and there; a line of
+``schedules.txt`` has what is written here, and what is written in PyTorch.
+
+PyTorch's Muon computes its matrix in bfloat16, whatever the parameters are: the numbers here are those of its own code
+with that one conversion left out.
+"""
+
+import json
+import warnings
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+
+FOLDER = Path(__file__).parents[1] / "tests" / "optim" / "torch"
+SHAPES = [(3, 2), (2,), (), (2, 4)]
+WIDTHS = ("float64", "float32")
+STEPS = 100
+
+
+def lines(name: str) -> list[str]:
+    """Return the lines of a text that are not empty and no comments."""
+    return [line for line in (FOLDER / f"{name}.txt").read_text().splitlines() if line and not line.startswith("#")]
+
+
+def _draws(text: str) -> np.random.RandomState:
+    return np.random.RandomState(zlib.crc32(text.encode()))  # NumPy promises that this one's numbers never change
+
+
+def steps(line: str, width: str, leaf: Callable[[Array], Any], values: Callable[[Any], Array], space: Any) -> list[Any]:
+    """Take the steps of a line, and return the parameters after the first, and after the last.
+
+    The gradient of a parameter p is c * (p - 1) + noise, with constants c > 0: each step feels the steps before.
+    """
+    draws = _draws(line)
+    params = [leaf(draws.standard_normal(shape).astype(width)) for shape in SHAPES]
+    slopes = [draws.uniform(0.3, 1, shape) for shape in SHAPES]
+    noise = [[0.3 * draws.standard_normal(shape) for shape in SHAPES] for _ in range(STEPS)]
+    optimizer = eval(line, {**space, "params": params, "matrices": [params[0], params[3]]})
+    found = []
+    for k in range(STEPS):
+        for p, c, more in zip(params, slopes, noise[k], strict=True):
+            p.grad = leaf(np.asarray(c * (values(p) - 1) + more, width))
+        optimizer.step()
+        if k in (0, STEPS - 1):
+            found.append([values(p).tolist() for p in params])
+    return found
+
+
+def metrics(line: str) -> list[float]:
+    """Return a number for each step of a schedule that needs a metric; they sink, more or less."""
+    draws = _draws(line)
+    return [float(1 / (1 + k / 4) + 0.1 * draws.uniform(-1, 1)) for k in range(40)]
+
+
+def _optimizers() -> dict[str, Any]:
+    import torch
+
+    def leaf(values: Array) -> Any:
+        return torch.tensor(values, requires_grad=True)
+
+    def values(p: Any) -> Array:
+        return p.detach().numpy()  # type: ignore[no-any-return]
+
+    with mock.patch.object(torch.Tensor, "bfloat16", torch.Tensor.clone):
+        return {
+            line: {width: steps(line, width, leaf, values, vars(torch.optim)) for width in WIDTHS}
+            for line in lines("optimizers")
+        }
+
+
+def _schedules() -> dict[str, list[float]]:
+    import torch
+
+    rows: dict[str, list[float]] = {}
+    for line in lines("schedules"):
+        optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.5)
+        with warnings.catch_warnings(action="ignore"):  # of the order of calls, in its own SequentialLR
+            scheduler = eval(line.split(" | ")[1], {**vars(torch.optim.lr_scheduler), "optimizer": optimizer})
+            rows[line] = [optimizer.param_groups[0]["lr"]]
+            for metric in metrics(line)[1:]:
+                optimizer.step()
+                scheduler.step(*[metric] * line.startswith("Plateau"))
+                rows[line].append(optimizer.param_groups[0]["lr"])
+    return rows
+
+
+def main() -> None:
+    """Write both tables."""
+    for name, rows in {"optimizers": _optimizers(), "schedules": _schedules()}.items():
+        text = ",\n".join(f"{json.dumps(line)}: {json.dumps(row)}" for line, row in rows.items())
+        (FOLDER / f"{name}.json").write_text(f"{{\n{text}\n}}\n")
+        print(f"{name}: {len(rows)} lines, {len(text) // 1000} kB")
+
+
+if __name__ == "__main__":
+    main()
