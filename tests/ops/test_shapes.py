@@ -66,7 +66,7 @@ meshgrid(row, half); meshgrid(row, half, indexing="ij"); meshgrid(row, number, h
 meshgrid(a, row, sparse=True); meshgrid(int8, bools, copy=False); meshgrid(row, half, sparse=True, indexing="ij")
 rot90(a); rot90(a, 2); rot90(cube, 3, (1, 2)); rot90(cube, -1, axes=(2, 0)); rot90(int8, 4); fliplr(a); flipud(row)
 flipud(a); fliplr(nothing); broadcast_arrays(a, row, number); broadcast_arrays(row); broadcast_arrays(nothing, row)
-pad(a, 1); pad(a, (1, 2)); pad(a, ((1, 2), (3, 0))); pad(a, ((1, 2),)); pad(a, ((1,), (2,))); pad(a, {0: 1, -1: (0, 2)})
+pad(a, 1); pad(a, ((1, 2), (3, 0))); pad(a, ((1, 2),)); pad(a, ((1,), (2,))); pad(a, {0: 1, -1: (0, 2)})
 pad(int8, 1, constant_values=2.7); pad(a, 1, constant_values=(1, 2)); pad(a, 2, constant_values=((1, 2), (3, 4)))
 pad(a, 1, "constant", constant_values=5); pad(number, 1); pad(nothing, 1); pad(bools, 1); pad(half, 1)
 pad(a, 2, "reflect", reflect_type="even")
@@ -75,7 +75,7 @@ CALLS = [call.strip() for line in NUMPYS_FORMS.split("\n") for call in line.spli
 PADS = [
     f'pad({array}, {width}, mode="{mode}")'
     for array, widths in {
-        "row": (0, 2, (9, 4), {0: 3}, {-1: (0, 7)}), "a": (1, (1, 2), ((5, 0), (8, 9)), ((1,), (2,)), {0: 7}),
+        "row": (0, 2, (9, 4), {0: 3}, {-1: (0, 7)}), "a": (1, ((1, 2),), ((5, 0), (8, 9)), ((1,), (2,)), {0: 7}),
         "a[:1]": (3, ((2, 1), (0, 6))), "cube[:, :1]": (2,), "int8": (1,), "half": ((2, 11),), "number": (0,),
         "np.zeros((2, 0))": (0, ((1, 2), (0, 0))),
     }.items()
