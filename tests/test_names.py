@@ -11,7 +11,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, names
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tools import names_page
+from tools import functions_page, names_page
 
 PLACES = {"Tensor": Tensor([1.0]), "tg": tg, "tg.nn": tg.nn, "tg.nn.init": tg.nn.init, "tg.optim": tg.optim}
 
@@ -149,3 +149,7 @@ def test_a_pair_of_widths_by_itself_is_for_one_axis():
         tg.pad(t, (1, 2))
     assert np.pad(t, (1, 2)).shape == tg.pad(t, ((1, 2),)).shape == (5, 6)
     assert tg.pad(t[0], (1, 2)).shape == (6,)
+
+
+def test_the_page_of_functions_is_what_there_is():
+    assert functions_page.PAGE.read_text() == functions_page.page()

@@ -355,6 +355,7 @@ CONVENTIONS: dict[str, list[tuple[list[Any], dict[str, Any], list[Any]]]] = {
         ([[[0.0, 0.0], [0.0, -4.0]]], {"p": p, "axis": (1,), "keepdims": True}, [[[0, 0], [0, slope]]])
         for p, slope in ((2.0, -1), (1.0, -1), (0.5, -1), (1.5, -1), (3.0, -1), (-1.0, 0), (0.0, 0))
     ],
+    "gelu_by_tanh": [([[1e200, -1e200]], {}, [[1, 0]])],
     "relu": [([[0.0, -1.0, 2.0]], {}, [[0, 0, 1]])],
     "xlogy": [([[0.0, 0.0, 0.0, 2.0, 2.0], [-1.0, 4.0, 0.5, 4.0, -1.0]], {},
                [[0, np.log(4), np.log(0.5), np.log(4), np.nan], [0, 0, 0, 0.5, -2]])],
@@ -403,7 +404,6 @@ def _check_conventions(wrong: Op) -> None:
 # --- Mutants that compute what the rule computes: no check can, or should, tell them from it ---
 
 # Their derivative is 0, whatever it is multiplied with.
-ZERO = {"floor_divide", "sign", "floor", "ceil", "trunc", "round"}
 ZERO = {
     "floor_divide",
     "sign",
@@ -413,6 +413,7 @@ ZERO = {
     "ceil",
     "trunc",
     "round",
+    "copysign.y",
 }  # whose derivative is 0, whatever it is multiplied with
 EQUIVALENT = {
     r"lerp\.\w+: source: (x|y|weight|out) for g": "of that place only the dtype is taken",
@@ -438,7 +439,11 @@ EQUIVALENT = {
     r"logcumsumexp\.x: source: out for values_of\(out\)": "it is only compared",
     r"logcumsumexp\.x: source: 1(\.0)? for 0(\.0)?": "at the places that survive any finite number does",
     r"(max|min)\.x: source: (g|x) for out": "of that place only the size is taken, or the slower way to the same",
-    r"power\.x: source: (x|out) for g|power\.y: source: (x|y|out) for g": "of the place that survives only the dtype "
+    r"power\.x: source: (g|out) for y": "at the places that survive it only turns the shortcut for a number off",
+    r"power\.x: source: (2 for 1|1\.0 for 0\.0)": "2 / x is finite where 1 / x is; of a base that is 1 any power is 1",
+    r"hardtanh\.x: source: out for x|exponential_unit\.x: source: out for x": "they lie on the same side of the bounds",
+    r"exponential_unit\.x: source: (x for keep.*|1 for 0)": "what it adds is not chosen; its overflow is a warning",
+    r"power\.x: source: (x|y|out) for g|power\.y: source: (x|y|out) for g": "of the place that survives only the dtype "
     "is taken",
     r"power\.x: source: x for y": "at the place that survives: some y is 0 where it matters, and then some x is too",
     r"(where|keep|abs|relu|maximum|minimum|max|min|greatest|clip_to_numbers|remainder)\..*: saved values as "
@@ -465,7 +470,7 @@ EQUIVALENT = {
 
 
 def is_equivalent(mutant: Mutant) -> bool:
-    if mutant.op in ZERO:
+    if mutant.op in ZERO or f"{mutant.op}.{mutant.argument}" in ZERO:
         return mutant.kind not in ("a constant too much", "dtype widened", "dtype narrowed")
     return any(re.fullmatch(pattern, str(mutant)) for pattern in EQUIVALENT)
 
