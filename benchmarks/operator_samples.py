@@ -28,8 +28,8 @@ NAMES = {
     "asinh": "arcsinh", "atan": "arctan", "atan2": "arctan2", "atanh": "arctanh", "bmm": "matmul", "cat": "concatenate",
     "cholesky": "linalg.cholesky", "clamp": "clip", "clone": "copy", "div": "divide", "expand": "broadcast_to",
     "gather": "take_along_axis", "index_select": "take", "mm": "matmul", "movedim": "moveaxis", "mul": "multiply",
-    "mv": "matmul", "neg": "negative", "permute": "transpose", "pinverse": "linalg.pinv", "pow": "power", "repeat": "tile",
-    "repeat_interleave": "repeat", "sub": "subtract", "take_along_dim": "take_along_axis",
+    "mv": "matmul", "neg": "negative", "permute": "transpose", "pinverse": "linalg.pinv", "pow": "power",
+    "repeat": "tile", "repeat_interleave": "repeat", "sub": "subtract", "take_along_dim": "take_along_axis",
     "tensor_split": "array_split", "transpose": "swapaxes", "true_divide": "divide", "unbind": "unstack",
     "unsqueeze": "expand_dims", "view": "reshape",
 }  # fmt: skip

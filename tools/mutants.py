@@ -403,18 +403,10 @@ def _check_conventions(wrong: Op) -> None:
 
 # --- Mutants that compute what the rule computes: no check can, or should, tell them from it ---
 
-# Their derivative is 0, whatever it is multiplied with.
+# Ops, or inputs of one, whose derivative is 0, whatever it is multiplied with.
 ZERO = {
-    "floor_divide",
-    "sign",
-    "sign_of_det",
-    "undifferentiable",
-    "floor",
-    "ceil",
-    "trunc",
-    "round",
-    "copysign.y",
-}  # whose derivative is 0, whatever it is multiplied with
+    "floor_divide", "sign", "sign_of_det", "undifferentiable", "floor", "ceil", "trunc", "round", "copysign.y",
+}  # fmt: skip
 EQUIVALENT = {
     r"lerp\.\w+: source: (x|y|weight|out) for g": "of that place only the dtype is taken",
     r"hardswish\.x: source: out for x": "at the place that survives: out is below 3 where x is",
