@@ -6,9 +6,11 @@ from benchmarks.optimizers import LINES, steps
 from tinygrad_edu import optim
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize(("name", "settings"), LINES)
 def test_each_agrees_with_pytorch_or_has_none_beside_it(name, settings):
-    torch = pytest.importorskip("torch", reason="the other side is an extra: pip install '.[benchmarks]'")
+    import torch
+
     ours, theirs = steps(name, settings)
     assert ours.__func__ is optim.Optimizer.step
     assert (theirs is None) == (not hasattr(torch.optim, name))

@@ -122,11 +122,11 @@ def test_a_saved_and_a_copied_optimizer_go_on_to_the_same_bits(kind, settings):
         assert str(other) == str(optimizer)
 
 
-@every
+@pytest.mark.peers
+@pytest.mark.parametrize(("kind", "settings"), [each for each in CASES if each[0] is not Lion])  # PyTorch has no Lion
 def test_a_state_dict_goes_to_pytorch_and_back(kind, settings):
-    torch = pytest.importorskip("torch", reason="the other side is an extra: pip install '.[benchmarks]'")
-    if kind is Lion:
-        pytest.skip("PyTorch has no Lion")
+    import torch
+
     parameters = leaves(kind, np.float32)
     optimizer = kind(parameters, **settings)
     take(optimizer, parameters, 3)
