@@ -312,8 +312,10 @@ REFERENCES = {
     "flatten": flatten_by_loop, "surround": np.pad, "picked": lambda x, positions, axis: np.take(x, positions, axis),
     "added_up": added_up_by_loop,
     "logsumexp": exact(lambda x, **along: np.log(np.sum(np.exp(x), **along))),
-    "softmax": exact(naive_softmax),
-    "log_softmax": exact(lambda x, axis: np.log(naive_softmax(x, axis))),
+    **{name: exact(naive_softmax) for name in ("softmax", "softmax_along")},
+    **{name: exact(lambda x, axis: np.log(naive_softmax(x, axis))) for name in (
+        "log_softmax", "log_softmax_along",
+    )},
     "sigmoid_cross_entropy": exact(lambda x, t: t * np.log(1 + np.exp(-x)) + (1 - t) * np.log(1 + np.exp(x))),
     "softmax_cross_entropy": exact(naive_cross_entropy), "cross_entropy": exact(naive_cross_entropy),
     "im2col": im2col_by_loop, "col2im": col2im_by_loop, "unfold": batched(im2col_by_loop, 4),
@@ -417,6 +419,15 @@ def test_a_padding_may_be_a_dict_as_in_numpy():
 
 
 # --- Stable where the naive formula is not ---
+
+
+@pytest.mark.parametrize("f", [tg.softmax, tg.softmin, tg.log_softmax])
+def test_softmax_in_another_dtype(f):
+    x = tg.Tensor(np.array([[0.25, 1.5], [3.0, -1.0]], np.float32), requires_grad=True)
+    out = f(x, 0, dtype=np.float64)
+    np.testing.assert_array_equal(out.numpy(), f(x.numpy().astype(np.float64), 0))
+    out.sum().backward()
+    assert (out.dtype, x.grad.dtype) == (np.float64, np.float32)
 
 
 def test_softmax_of_large_logits():

@@ -54,7 +54,8 @@ WRONG = {
     "in reverse": (broken("flip", x=lambda g: g * 1.0), [X], {"axis": 1}, "in reversed order along axis 1"),
     "out for x": (broken("square", x=lambda g, out: g * 2 * out), [X], {}, "the result is used where the input"),
     "term dropped": (
-        broken("softmax", x=lambda g, out: g * out), [X], {"axis": 1}, "a term that is summed over axis 1 is missing"),
+        broken("softmax_along", x=lambda g, out: g * out), [X], {"axis": 1},
+        "a term that is summed over axis 1 is missing"),
     "wrong axis": (
         broken("sum", x=lambda g, x_shape: tg.broadcast_to(tg.reshape(g, (3, 1)), x_shape)), [X], {"axis": 0},
         "it is transposed"),

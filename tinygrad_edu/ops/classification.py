@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
@@ -25,29 +26,39 @@ def _shifted(x: ndarray, axis: int) -> ndarray:
 
 
 @op
-def softmax(x: Array, /, axis: int = -1) -> Array:
-    """Return exp(x) / sum(exp(x)) along `axis`: positive numbers that add up to 1."""
+def softmax_along(x: Array, /, axis: int) -> Array:
+    """Return exp(x) / sum(exp(x)) along `axis`."""
     e = np.exp(_shifted(x, axis))
     total = np.add.reduce(e, axis=axis, keepdims=True, dtype=np.result_type(e.dtype, np.float32))
     return np.divide(e, total).astype(e.dtype, copy=False)
 
 
-softmax.vjps(x=lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)))
+softmax_along.vjps(x=lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)))
 
 
-def softmin(x: Any, axis: int = -1) -> Any:
+def softmax(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
+    """Return exp(x) / sum(exp(x)) along `axis`: positive numbers that add up to 1; of x in `dtype`, if given."""
+    return softmax_along(x if dtype is None else astype(x, dtype), axis)
+
+
+def softmin(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
     """Return softmax(-x) along `axis`: the smallest element gets the greatest share."""
-    return softmax(multiply(x, -1.0), axis)  # which is a floating-point number of an unsigned one too
+    return softmax(multiply(x, -1.0), axis, dtype)  # which is a floating-point number of an unsigned one too
 
 
 @op
-def log_softmax(x: Array, /, axis: int = -1) -> Array:
+def log_softmax_along(x: Array, /, axis: int) -> Array:
     """Return log(softmax(x)) along `axis`."""
     shifted = _shifted(x, axis)
     return shifted - log_of_sum(np.exp(shifted), axis)
 
 
-log_softmax.vjps(x=lambda g, out, axis: g - exp(out) * sum(g, axis, keepdims=True))
+log_softmax_along.vjps(x=lambda g, out, axis: g - exp(out) * sum(g, axis, keepdims=True))
+
+
+def log_softmax(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
+    """Return log(softmax(x)) along `axis`, without the logarithm of a 0; of x in `dtype`, if given."""
+    return log_softmax_along(x if dtype is None else astype(x, dtype), axis)
 
 
 @op(promotes=("logits",))

@@ -15,7 +15,6 @@ import tinygrad_edu as tg
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.literals import LAYOUTS, code
 from tinygrad_edu.testing.strategies.arrays import arrays, broadcastable, masks
-from tinygrad_edu.testing.strategies.op_calls.common import one_axis
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION_SETTINGS
 from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE_SETTINGS
 
@@ -75,7 +74,7 @@ class _Draft:
             self.lines += written
 
 
-_SETTINGS = {**SHAPE_SETTINGS, **REDUCTION_SETTINGS, "softmax": one_axis, "log_softmax": one_axis}
+_SETTINGS = {**SHAPE_SETTINGS, **REDUCTION_SETTINGS}
 
 
 # --- The steps: each draws the expression for one more value, or nothing where none fits ---
@@ -219,7 +218,10 @@ STEPS: dict[str, Step] = {
         "reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "flip", "sum", "moveaxis", "roll", "tile",
         "repeat",
     )},
-    **{name: _with_settings(name, _has_axes) for name in ("softmax", "log_softmax", "swapaxes", "pad")},
+    **{name: _expression(f"tg.{name.removesuffix('_along')}(V, 0)", _has_axes) for name in (
+        "softmax_along", "log_softmax_along",
+    )},
+    **{name: _with_settings(name, _has_axes) for name in ("swapaxes", "pad")},
     **{name: _with_settings(name, _matrix) for name in ("diagonal", "rot90")},
     "picked": _expression("tg.pad(V, 1, 'edge')", _has_axes),
     "surround": _expression("tg.pad(V, 1, constant_values=0.5)", _has_axes),

@@ -57,7 +57,9 @@ def _dropouts(draw: Any) -> Call:
 
 NETWORKS: dict[str, Strategy[Call]] = {
     "matmul": _products(), "dropout": _dropouts(),
-    **{name: one_input(name, one_axis, least_axes=1, least_size=1) for name in ("softmax", "softmin", "log_softmax")},
+    **{name: one_input(name, one_axis, least_axes=1, least_size=1) for name in (
+        "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along",
+    )},
     **{name: _classifications(name) for name in ("softmax_cross_entropy", "cross_entropy")},
     "sigmoid_cross_entropy": _binary_classifications(),
 }  # fmt: skip
