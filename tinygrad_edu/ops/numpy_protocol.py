@@ -56,8 +56,7 @@ QUESTIONS: frozenset[Any] = frozenset({
     np.nonzero, np.flatnonzero, np.searchsorted, np.digitize, np.bincount, np.unravel_index, np.ravel_multi_index,
     np.shape, np.ndim, np.size, np.count_nonzero, np.result_type, np.can_cast, np.min_scalar_type, np.common_type,
     np.shares_memory, np.may_share_memory, np.array2string, np.array_repr, np.array_str, np.save, np.savez,
-    np.savez_compressed, np.savetxt, np.floor, np.ceil, np.trunc, np.rint, np.fix, np.round, np.around, np.spacing,
-    np.broadcast_arrays, np.linalg.matrix_rank,
+    np.savez_compressed, np.savetxt, np.spacing, np.linalg.matrix_rank,
 })  # fmt: skip
 
 
