@@ -3,11 +3,13 @@
 Read `walk.py` first: it is the backward pass. What it walks on is in `node.py`, how gradients add up in `arriving.py`;
 what an op declares in `op.py`; how a call of it records a node in `recorder.py`. `memory.py` says which saved values
 were written to since, and `modes.py` whether anything is recorded. `tensor.py` is the handle on all that. The rest can
-wait: `fitting.py`, `arguments.py`, `in_place.py` and `exchange.py` have the cases, `dropped.py` warns where a gradient
-gets lost, `call.py` is the recorder at twice the speed, and `decorator.py` says to a type checker what a call gives.
+wait: `protocol.py`, `borrowing.py`, `fitting.py`, `arguments.py`, `in_place.py` and `exchange.py` have the cases,
+`dropped.py` warns where a gradient gets lost, `call.py` is the recorder at twice the speed, and `decorator.py` says to
+a type checker what a call gives.
 """
 
 from tinygrad_edu.engine.arriving import Parts, add_at, whole
+from tinygrad_edu.engine.borrowing import from_dlpack, from_numpy
 from tinygrad_edu.engine.decorator import op
 from tinygrad_edu.engine.exchange import exchanging
 from tinygrad_edu.engine.fitting import unbroadcast
@@ -20,8 +22,6 @@ from tinygrad_edu.engine.tensor import (
     Tensor,
     demand_shape,
     flag,
-    from_dlpack,
-    from_numpy,
     real_numbers,
     refuse_read_only,
     refuse_stale,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import operator
 from collections import deque
 from collections.abc import Iterator
 from itertools import repeat
@@ -13,10 +11,11 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import memory
-from tinygrad_edu.engine.dropped import asked_by_a_test, warn_of_a_lost_gradient, warn_of_a_plain_number
+from tinygrad_edu.engine.dropped import asked_by_a_test, warn_of_a_lost_gradient
 from tinygrad_edu.engine.memory import Cell, Data, lend, writing
 from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.node import Node, leaf
+from tinygrad_edu.engine.protocol import NumberProtocol
 from tinygrad_edu.engine.walk import walk
 from tinygrad_edu.errors import (
     DTypeError,
@@ -62,7 +61,7 @@ def flag(name: str, value: Any) -> bool:
 
 
 @final
-class Tensor(Surface):
+class Tensor(NumberProtocol, Surface):
     """An array that remembers how it was computed.
 
     The operators, and the methods named like NumPy's (``sum``, ``reshape``, ``tanh``, ...), are attached by
@@ -285,58 +284,11 @@ class Tensor(Surface):
             # In one call from C: no Ctrl-C comes between two leaves.
             deque(map(setattr, gradients, repeat("grad"), sums), maxlen=0)
 
-    def __len__(self) -> int:
-        if not self._data.ndim:
-            raise TypeError("len() of a 0-d tensor")
-        return len(self._data)
-
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
-    def __float__(self) -> float:
-        if self._node is not None and is_grad_enabled():
-            warn_of_a_plain_number()
-        return float(self._data.item())
-
-    def __int__(self) -> int:
-        return int(self._data.item())
-
-    def __complex__(self) -> complex:
-        return complex(self._data.item())
-
-    def __index__(self) -> int:
-        return operator.index(self._data)
-
-    def __floor__(self) -> int:
-        rounded: int = math.floor(self._data.item())
-        return rounded
-
-    def __ceil__(self) -> int:
-        rounded: int = math.ceil(self._data.item())
-        return rounded
-
-    def __trunc__(self) -> int:
-        rounded: int = math.trunc(self._data.item())
-        return rounded
-
     def __contains__(self, value: Any) -> bool:
         return bool(np.any(self._data == values_of(value)))
-
-    def __bool__(self) -> bool:
-        if self._data.size != 1:
-            raise ValueError(
-                f"a tensor of shape {self.shape} is neither true nor false: compare elements and use "
-                f"(t > 0).any() or .all()."
-            )
-        return bool(self._data.item())
-
-    def __format__(self, form: str) -> str:
-        if form and self.size != 1:
-            raise TypeError(
-                f"a tensor of shape {self.shape} has no format {form!r}, which is that of one number: format its "
-                f"elements one by one, or np.array2string(t.numpy(), precision=3)."
-            )
-        return format(self._data.item(), form) if form else str(self)
 
     def __hash__(self) -> int:
         return id(self)
@@ -405,58 +357,6 @@ def wrap(array: ndarray, node: Node | None, cell: Cell) -> Tensor:
     tensor = Tensor.__new__(Tensor)
     tensor._data, tensor._node, tensor._cell = array, node, cell
     return tensor
-
-
-def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
-    """Make a Tensor that borrows the memory of `array`: nothing is copied.
-
-    Changing `array` afterwards changes the tensor, and is not noticed; ``t.assign(values)`` is.
-
-    Examples
-    --------
-    >>> a = np.zeros(2)
-    >>> t = from_numpy(a)
-    >>> a[0] = 7.0
-    >>> t
-    Tensor([7., 0.], shape=(2,), dtype=float64)
-    """
-    if not isinstance(array, ndarray) or array.dtype.kind not in "fiub" or not array.dtype.isnative:
-        what = f"an array of dtype {array.dtype!r}" if isinstance(array, ndarray) else f"a {type(array).__name__}"
-        raise DTypeError(
-            f"from_numpy borrows the memory of an ndarray of real numbers or booleans in native byte order, not of "
-            f"{what}; Tensor(values) copies, and takes more."
-        )
-    array = np.asarray(array)  # of a subclass, such as a memory map, the plain array on the same memory
-    return wrap(array, leaf(array) if flag("requires_grad", requires_grad) else None, Cell.new(shared=True))
-
-
-def from_dlpack(x: Any) -> Tensor:
-    """Make a Tensor that borrows the memory of another library's array or tensor, by way of DLPack.
-
-    Parameters
-    ----------
-    x : object with ``__dlpack__``
-        Of PyTorch, JAX, CuPy or NumPy, say; in the memory of the CPU, and of a dtype that NumPy has. Of a Tensor it is
-        what `Tensor.detach` gives.
-
-    Raises
-    ------
-    DTypeError
-        For what has no such method, and for a Tensor that requires a gradient. Other libraries raise their own errors.
-
-    Examples
-    --------
-    >>> a = np.zeros(2)
-    >>> t = from_dlpack(a)
-    >>> a[0] = 7.0
-    >>> t
-    Tensor([7., 0.], shape=(2,), dtype=float64)
-    """
-    if isinstance(x, Tensor):
-        return x._lendable()
-    if not hasattr(x, "__dlpack__"):
-        raise DTypeError(f"from_dlpack borrows from an object that has __dlpack__, which a {type(x).__name__} has not.")
-    return from_numpy(np.from_dlpack(x))
 
 
 def refuse_read_only(where: str, tensor: Tensor) -> None:

@@ -1,0 +1,68 @@
+"""What Python asks of a tensor as of a number, or of an array: its length and truth, a float, a format."""
+
+from __future__ import annotations
+
+import math
+import operator
+
+from numpy import ndarray
+
+from tinygrad_edu.engine.dropped import warn_of_a_plain_number
+from tinygrad_edu.engine.modes import is_grad_enabled
+from tinygrad_edu.engine.node import Node
+
+
+class NumberProtocol:
+    """Answers as NumPy's arrays do, from the array of a tensor."""
+
+    __slots__ = ()
+
+    _data: ndarray
+    _node: Node | None
+
+    def __len__(self) -> int:
+        if not self._data.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return len(self._data)
+
+    def __float__(self) -> float:
+        if self._node is not None and is_grad_enabled():
+            warn_of_a_plain_number()
+        return float(self._data.item())
+
+    def __int__(self) -> int:
+        return int(self._data.item())
+
+    def __complex__(self) -> complex:
+        return complex(self._data.item())
+
+    def __index__(self) -> int:
+        return operator.index(self._data)
+
+    def __floor__(self) -> int:
+        rounded: int = math.floor(self._data.item())
+        return rounded
+
+    def __ceil__(self) -> int:
+        rounded: int = math.ceil(self._data.item())
+        return rounded
+
+    def __trunc__(self) -> int:
+        rounded: int = math.trunc(self._data.item())
+        return rounded
+
+    def __bool__(self) -> bool:
+        if self._data.size != 1:
+            raise ValueError(
+                f"a tensor of shape {self._data.shape} is neither true nor false: compare elements and use "
+                f"(t > 0).any() or .all()."
+            )
+        return bool(self._data.item())
+
+    def __format__(self, form: str) -> str:
+        if form and self._data.size != 1:
+            raise TypeError(
+                f"a tensor of shape {self._data.shape} has no format {form!r}, which is that of one number: format its "
+                f"elements one by one, or np.array2string(t.numpy(), precision=3)."
+            )
+        return format(self._data.item(), form) if form else str(self)
