@@ -244,6 +244,7 @@ def test_float16_statistics_of_many_numbers(f, wanted):
         (lambda x: tg.linalg.matrix_power(x, 0), np.eye(2), np.zeros((2, 2))),
         (lambda x: tg.linalg.slogdet(x).sign, np.eye(2), np.zeros((2, 2))),
         (tg.linalg.det, [[np.nan, 1.0], [1.0, 1.0]], np.full((2, 2), np.nan)),
+        (tg.linalg.det, [[0.2, 0.0, 1.0]] * 3, np.zeros((3, 3))),
     ],
 )  # fmt: skip
 def test_norms_and_values_where_they_have_no_derivative(f, x, derivative):
