@@ -71,7 +71,8 @@ def _power_norm_x(g: Any, x: Any, out: Any, p: float, axis: Any) -> Any:
     share = x / where(counts, out, 1)
     if p == 2:
         return g * keep(share, counts)
-    counts = counts & (x != 0) if p < 1 else np.broadcast_to(counts, x.shape)
+    if p < 1:
+        counts = counts & (x != 0)
     return g * sign(x) * keep(power(where(counts, abs(share), 1), p - 1), counts)
 
 
