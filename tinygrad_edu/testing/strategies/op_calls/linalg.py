@@ -124,8 +124,8 @@ def _invertible(draw: Any, /, stack: Shape | None = None, n: int | None = None) 
 @st.composite
 def _rectangular(draw: Any, /, square: bool = False, tall: bool = False, least: int = 1) -> Array:
     """Draw matrices whose singular values are apart."""
-    m, n = (draw(st.integers(least, 3)) for _ in range(2))
-    m, n = (m, m) if square else (max(m, n), min(m, n)) if tall else (m, n)
+    m, n = draw(st.integers(least, 4)), draw(st.integers(least, 3))  # of 2 x 2, the vectors are often symmetric
+    m, n = (n, n) if square else (max(m, n), min(m, n)) if tall else (m, n)
     return np.asarray(_generic(m, n) + 0.1 * draw(arrays((*draw(_STACKS), m, n), -1, 1)))
 
 
