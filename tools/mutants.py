@@ -457,8 +457,8 @@ EQUIVALENT = {
     "(g|direction|out) for x": "of the places that survive only the shape or the dtype is taken",
     r"(cholesky_factor|cofactors_change)\.x: source: 2 for 1": "of a square, the other length is the same",
     r"eigenpairs\.x: source: _differences\(values\) - same for .*": "the diagonal is left out",
-    r"singular_triplets\.x: source: (g|x) for out|orthogonal_triangular\.x: source: (out|x) for g": "only its shape, or "
-    "its dtype, is taken",
+    r"singular_triplets\.x: source: (g|x) for out|orthogonal_triangular\.x: source: (out|x) for g": "its shape, or "
+    "its dtype, is all that is taken",
     r"singular_triplets\.x: source: .* - same for .* \+ same": "on the diagonal 0 is divided by it",
     r"power_norm\.x: source: ((x|out) for g|x for out)": "only its shape is taken; where the norm is 0, so is x",
     r"power_norm\.x: source: (2 for 1|share for keep\(share, counts\))": "where x is 0, so is the rest; the mask is "
