@@ -1,48 +1,60 @@
-"""Modules, layers, losses and where parameters begin: compositions of ops. No derivative is ever written here."""
+"""Modules, layers, losses and where parameters begin: compositions of ops. No derivative is ever written here.
+
+``__all__`` in each file says what is public in it.
+"""
+
+from typing import TYPE_CHECKING
 
 from tinygrad_edu.names import missing_from as _missing_from
-from tinygrad_edu.nn import init
-from tinygrad_edu.nn.containers import Identity, Lambda, ModuleDict, ModuleList, Residual, Sequential
-from tinygrad_edu.nn.functional_call import functional_call
-from tinygrad_edu.nn.hooks import HookHandle
-from tinygrad_edu.nn.layers import (
-    AvgPool2D,
-    Conv2D,
-    Dropout,
-    Flatten,
-    Linear,
-    LogSoftmax,
-    MaxPool2D,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-    Unflatten,
+from tinygrad_edu.nn import (
+    activations,
+    attention,
+    containers,
+    convolution,
+    dropping,
+    embedding,
+    flattening,
+    linear,
+    losses,
+    normalization,
+    padding,
+    pooling,
+    recurrent,
+    resizing,
+    transformer,
 )
-from tinygrad_edu.nn.losses import (
-    BCEWithLogitsLoss,
-    CrossEntropyLoss,
-    L1Loss,
-    MSELoss,
-    NLLLoss,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    l1_loss,
-    mse_loss,
-    nll_loss,
-)
-from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.randomness import random_stream
-from tinygrad_edu.nn.state import IncompatibleKeys
-from tinygrad_edu.nn.summary import Summary, summary
+from tinygrad_edu.nn import init as init
+from tinygrad_edu.nn.activations import *
+from tinygrad_edu.nn.attention import *
+from tinygrad_edu.nn.containers import *
+from tinygrad_edu.nn.convolution import *
+from tinygrad_edu.nn.dropping import *
+from tinygrad_edu.nn.embedding import *
+from tinygrad_edu.nn.flattening import *
+from tinygrad_edu.nn.functional_call import functional_call as functional_call
+from tinygrad_edu.nn.hooks import HookHandle as HookHandle
+from tinygrad_edu.nn.linear import *
+from tinygrad_edu.nn.losses import *
+from tinygrad_edu.nn.module import Module as Module
+from tinygrad_edu.nn.normalization import *
+from tinygrad_edu.nn.padding import *
+from tinygrad_edu.nn.pooling import *
+from tinygrad_edu.nn.randomness import random_stream as random_stream
+from tinygrad_edu.nn.recurrent import *
+from tinygrad_edu.nn.resizing import *
+from tinygrad_edu.nn.state import IncompatibleKeys as IncompatibleKeys
+from tinygrad_edu.nn.summary import Summary as Summary
+from tinygrad_edu.nn.summary import summary as summary
+from tinygrad_edu.nn.transformer import *
 
-__all__ = [
-    "AvgPool2D", "BCEWithLogitsLoss", "Conv2D", "CrossEntropyLoss", "Dropout", "Flatten", "HookHandle", "Identity",
-    "IncompatibleKeys", "L1Loss", "Lambda", "Linear", "LogSoftmax", "MSELoss", "MaxPool2D", "Module", "ModuleDict",
-    "ModuleList", "NLLLoss", "ReLU", "Residual", "Sequential", "Sigmoid", "Softmax", "Summary", "Tanh", "Unflatten",
-    "binary_cross_entropy_with_logits", "cross_entropy", "functional_call", "init", "l1_loss", "mse_loss", "nll_loss",
-    "random_stream", "summary",
-]  # fmt: skip
-
-# To a type checker, which reads no globals(), a __getattr__ would make every name right.
-globals()["__getattr__"] = _missing_from("tg.nn", __all__)
+_FILES = (
+    containers, linear, activations, flattening, dropping, convolution, pooling, padding, resizing, normalization,
+    embedding, recurrent, attention, transformer, losses,
+)  # fmt: skip
+if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
+    __all__ = [name for file in _FILES for name in file.__all__]
+    __all__ += [
+        "HookHandle", "IncompatibleKeys", "Module", "Summary", "functional_call", "init", "random_stream", "summary",
+    ]  # fmt: skip
+    # To a type checker, which reads no globals() either, a __getattr__ would make every name right.
+    globals()["__getattr__"] = _missing_from("tg.nn", __all__)

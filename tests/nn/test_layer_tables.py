@@ -1,0 +1,99 @@
+"""Every line of ``torch/layers/*.txt`` has the state, results, gradients and buffers that PyTorch gave."""
+
+import inspect
+import json
+import re
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, nn
+from tinygrad_edu.engine import values_of
+from tinygrad_edu.testing import check_module
+from tools.layer_table import FOLDER, cases, names, results_in
+
+# What another table, or a test of its own, holds to PyTorch: see test_torch_modules.py and test_layers.py.
+ELSEWHERE = {"Dropout", "Identity", "Lambda", "Module", "ModuleDict", "ModuleList", "Residual", "Sequential"}
+
+TABLE = {case.line: (case, name) for name in names() for case in cases(name)}
+EXPECTED = {line: row for name in names() for line, row in json.loads((FOLDER / f"{name}.json").read_text()).items()}
+
+
+class Called(nn.Module):
+    """A module, called as a line of the table says."""
+
+    def __init__(self, case, inputs):
+        self.m = eval(case.ours, {"nn": nn, "np": np, **inputs})
+        self.names, self.call, self.constants = list(inputs), case.call, inputs
+
+    def forward(self, *inputs):
+        given = {**self.constants, **dict(zip(self.names, inputs, strict=True))}
+        return eval(self.call, {"m": self.m, "np": np, **given})
+
+
+def made(case, dtype=np.float64):
+    """Return the module of a case with the state drawn for it, and its inputs."""
+    inputs = {
+        name: Tensor(x.astype(dtype), requires_grad=True) if x.dtype.kind == "f" else x
+        for name, x in case.inputs.items()
+    }
+    called = Called(case, inputs)
+    called.m.astype(dtype)
+    shapes = {name: values.shape for name, values in called.m.state_dict().items()}
+    called.m.load_state_dict(case.state_of(shapes))
+    return called, inputs
+
+
+def compare(what, found, expected):
+    assert len(found) == len(expected), what
+    for ours, theirs in zip(found, map(np.asarray, expected), strict=True):
+        assert np.shape(ours) == theirs.shape, what
+        largest = np.max(np.abs(theirs), initial=0, where=np.isfinite(theirs)) if theirs.size else 0
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12 * float(largest), err_msg=what)
+
+
+@pytest.mark.parametrize("line", TABLE)
+def test_a_layer_does_what_pytorchs_does(line):
+    case, expected = TABLE[line][0], EXPECTED[line]
+    called, inputs = made(case)
+    module = called.m
+    assert [(name, list(x.shape)) for name, x in module.state_dict().items()] == list(expected["state"].items())
+    results = results_in(called(*inputs.values()))
+    compare("results", [values_of(r) for r in results], expected["results"])
+    smooth = [r for r in results if isinstance(r, Tensor) and r.requires_grad]
+    for result, cotangent in zip(smooth, case.cotangents([r.shape for r in smooth]), strict=True):
+        result.backward(cotangent, retain_graph=True)
+    for name, x in (*inputs.items(), *module.named_parameters()):
+        if isinstance(x, Tensor):
+            wanted = expected["gradients"].get(name)
+            compare(name, [] if x.grad is None else [x.grad], [] if wanted is None else [wanted])
+    buffers = {name: module.state_dict()[name] for name in expected["buffers"]}
+    compare("buffers", list(buffers.values()), list(expected["buffers"].values()))
+    module.eval()
+    compare("evaluated", [values_of(r) for r in results_in(called(*inputs.values()))], expected["evaluated"])
+
+
+def kind(line):
+    return re.match(r"nn\.(\w+)", line)[1]
+
+
+def first_lines():
+    """Return two lines of each class: those that are also checked by differences."""
+    lines = {}
+    for line in TABLE:
+        lines.setdefault(kind(line), []).append(line)
+    return [line for of_a_class in lines.values() for line in (of_a_class[0], of_a_class[-1])]
+
+
+@pytest.mark.parametrize("line", dict.fromkeys(first_lines()))
+def test_a_layer_keeps_what_a_module_promises(line):
+    case = TABLE[line][0]
+    called, inputs = made(case, np.float32)
+    check_module(called, *map(values_of, inputs.values()), per_sample=False)
+
+
+def test_every_line_has_its_numbers_and_every_layer_a_line():
+    assert set(TABLE) == set(EXPECTED)
+    public = {name: getattr(nn, name) for name in nn.__all__}
+    classes = {name for name, x in public.items() if inspect.isclass(x) and issubclass(x, nn.Module)}
+    assert classes - ELSEWHERE <= set(map(kind, TABLE))

@@ -1,0 +1,3 @@
+"""MultiheadAttention: each query asks all keys, in several ways at once."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Embedding: a table of vectors, looked up by number."""
+
+__all__: list[str] = []

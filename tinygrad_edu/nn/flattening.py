@@ -1,0 +1,86 @@
+"""Flatten and Unflatten: several axes become one, and one becomes several."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from tinygrad_edu import ops
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.nn.module import Module
+
+__all__ = ["Flatten", "Unflatten"]
+
+
+class Flatten(Module):
+    """Make one axis of several: of a batch (N, ...) the rows (N, length), unless said otherwise.
+
+    Parameters
+    ----------
+    start_axis, end_axis : int
+        The first and the last of the axes that become one. Negative ones count from the end.
+
+    Raises
+    ------
+    AxisError, ShapeError
+        Of `forward`, for an input without these axes, or where the first lies behind the last.
+
+    Examples
+    --------
+    >>> Flatten()(np.zeros((5, 2, 3, 4))).shape, Flatten(0, 1)(np.zeros((5, 2, 3, 4))).shape
+    ((5, 24), (10, 3, 4))
+    """
+
+    def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
+        self.start_axis, self.end_axis = start_axis, end_axis
+
+    def forward(self, x: Any) -> Any:
+        """Apply `ops.flatten`."""
+        return ops.flatten(x, self.start_axis, self.end_axis)
+
+    def extra_repr(self) -> str:
+        """Return the axes, if they are not the usual ones."""
+        axes = (self.start_axis, self.end_axis)
+        return "" if axes == (1, -1) else f"start_axis={self.start_axis}, end_axis={self.end_axis}"
+
+
+class Unflatten(Module):
+    """Make several axes of one: what `Flatten` did, undone.
+
+    Parameters
+    ----------
+    axis : int
+        The axis that is taken apart. A negative one counts from the end.
+    sizes : sequence of int
+        The lengths that it is taken apart into. One may be -1, for what is left.
+
+    Raises
+    ------
+    AxisError, ShapeError
+        Of `forward`, for an input without that axis, or where these are no factors of its length.
+
+    Examples
+    --------
+    >>> Unflatten(1, (2, -1))(np.zeros((5, 24))).shape
+    (5, 2, 12)
+    """
+
+    def __init__(self, axis: int, sizes: Sequence[int]) -> None:
+        self.axis, self.sizes = axis, tuple(sizes)
+
+    def forward(self, x: Any) -> Any:
+        """Reshape the axis."""
+        shape = np.shape(x)
+        axis = normalize_axis_index(self.axis, len(shape))
+        known = math.prod(size for size in self.sizes if size != -1)
+        rest = shape[axis] // known if known else 0
+        sizes = tuple(rest if size == -1 else size for size in self.sizes)
+        if self.sizes.count(-1) > 1 or min(sizes, default=0) < 0 or math.prod(sizes) != shape[axis]:
+            raise ShapeError(f"{self!r}: an axis of length {shape[axis]} cannot be taken apart into {self.sizes}.")
+        return ops.reshape(x, (*shape[:axis], *sizes, *shape[axis + 1 :]))
+
+    def extra_repr(self) -> str:
+        """Return the axis and the sizes."""
+        return f"axis={self.axis}, sizes={self.sizes}"

@@ -1,0 +1,91 @@
+"""Linear: the affine map, and the parameters that layers like it begin with."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tinygrad_edu import ops
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.nn import init
+from tinygrad_edu.nn.module import Module
+
+__all__ = ["Linear"]
+
+
+def require_sizes(layer: str, **sizes: Any) -> None:
+    """Raise `ShapeError` for a size that is not a whole number of at least 1, by its name."""
+    for name, size in sizes.items():
+        if not isinstance(size, int | np.integer) or size < 1:
+            raise ShapeError(f"{layer}: {name} is a whole number of at least 1, not {size!r}.")
+
+
+def affine(
+    shape: tuple[int, ...], bias: bool, rng: np.random.Generator | None, dtype: DTypeLike
+) -> tuple[Tensor, Tensor | None]:
+    """Draw a weight (outputs, ...), and a bias for each of its outputs, as PyTorch does: within 1 / sqrt(fan_in)."""
+    rng = init.generator_or_new(rng)
+    bound = 1 / math.sqrt(init.fans(shape)[0])
+    weight = init.uniform(shape, bound, rng, dtype)
+    return weight, init.uniform(shape[:1], bound, rng, dtype) if bias else None
+
+
+class Linear(Module):
+    """The affine map y = x @ weight.T + bias.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+    bias : bool
+        Whether to add one.
+    rng : numpy.random.Generator, optional
+        Draws the parameters. Without it they differ from run to run.
+    dtype : float32 or float64
+        Of the parameters.
+
+    Attributes
+    ----------
+    weight : Tensor, shape (out_features, in_features)
+    bias : Tensor, shape (out_features,), or None
+        Both drawn from [-a, a) with a = 1 / sqrt(in_features), as in PyTorch: see `init` for others.
+
+    Raises
+    ------
+    ShapeError
+        For a size that is not a whole number of at least 1; of `forward`, for an input that does not fit.
+
+    Examples
+    --------
+    >>> layer = Linear(3, 2, rng=np.random.default_rng(0))
+    >>> layer(np.ones((5, 3))).shape
+    (5, 2)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        require_sizes("Linear", in_features=in_features, out_features=out_features)
+        self.in_features, self.out_features = in_features, out_features
+        self.weight, self.bias = affine((out_features, in_features), bias, rng, dtype)
+
+    def forward(self, x: Any) -> Any:
+        """Map (..., in_features) to (..., out_features)."""
+        if np.shape(x)[-1:] != (self.in_features,):
+            raise ShapeError(
+                f"Linear({self.in_features}, {self.out_features}): the input has shape {np.shape(x)}, and its last "
+                f"axis needs the length {self.in_features}. Images become rows with Flatten()."
+            )
+        return ops.linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        without = "" if self.bias is not None else ", bias=False"
+        return f"in_features={self.in_features}, out_features={self.out_features}{without}"

@@ -1,0 +1,3 @@
+"""Padding layers: a border around images."""
+
+__all__: list[str] = []

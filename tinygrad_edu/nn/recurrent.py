@@ -1,0 +1,3 @@
+"""Recurrent layers: RNN, LSTM and GRU."""
+
+__all__: list[str] = []

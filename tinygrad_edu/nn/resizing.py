@@ -1,0 +1,3 @@
+"""Layers that change the size of images."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""The encoder of a transformer."""
+
+__all__: list[str] = []
