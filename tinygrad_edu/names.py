@@ -156,7 +156,7 @@ NAMES: dict[str, dict[str, str]] = {
         "device": _CPU,
         "cuda": _CPU,
         "Size": "`t.shape` is a tuple",
-        "utils": "`tg.data.batches(x, y, size)` gives batches",
+        "utils": "`tg.data.DataLoader(x, y, batch_size=32, rng=rng)` gives batches",
         **{name: f"`np.{name}`" for name in ("float16", "float32", "float64", "uint8", "int32", "int64", "newaxis")},
         "set_default_dtype": "`dtype=` where a tensor is made",
         **{name: f"`import tinygrad_edu.{name}` first" for name in ("parallel", "testing", "training")},
