@@ -50,8 +50,8 @@ LINEAR = [
 # Linear in each input alone.
 BILINEAR = [
     "multiply", "matmul", "map_rows", "linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
-    "correlate", "correlate_images", "correlate_kernels", "mean_product", "bmm", "dot", "inner", "vdot", "outer", "kron",
-    "tensordot",
+    "correlate", "correlate_images", "correlate_kernels", "bmm", "dot", "inner", "vdot", "outer", "kron",
+    "tensordot", "mean_product",
 ]  # fmt: skip
 
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, dataclass_transform
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.names import explains_keywords
+from tinygrad_edu.names import Class, explains_keywords
 from tinygrad_edu.nn.init import filled, generator_or_new
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
@@ -45,8 +45,6 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
 ]  # fmt: skip
-
-Class = TypeVar("Class", bound=type)
 
 
 @dataclass_transform(eq_default=False)
@@ -311,7 +309,7 @@ class PReLU(Module):
     Examples
     --------
     >>> PReLU()(np.array([-4.0, 4.0])).numpy()
-    array([-1.,  4.])
+    array([-1.,  4.], dtype=float32)
     """
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:
