@@ -18,8 +18,8 @@ from tinygrad_edu.ops.activations import relu
 from tinygrad_edu.ops.fast import recurrent as fast
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.logistic import sigmoid
-from tinygrad_edu.ops.products import linear
-from tinygrad_edu.ops.shape import reshape
+from tinygrad_edu.ops.products import linear, matmul
+from tinygrad_edu.ops.shape import reshape, transpose
 from tinygrad_edu.ops.splitting import split
 from tinygrad_edu.ops.trigonometry import tanh
 
@@ -156,3 +156,34 @@ def _through_steps(g: Any, row: Tensor, kind: str, shapes: Shapes) -> Any:
 
 
 recurrent.vjps(row=_recurrent_row)
+
+
+def over_time(
+    kind: str, x: Any, states: Sequence[Any], w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None, *w_hr: Any
+) -> list[Any]:
+    """Return each of the states after each step of a sequence: (T, N, size).
+
+    Kept for the gradient: x, what it gives the gates, and the states. The gates themselves are computed again.
+
+    Parameters
+    ----------
+    kind : "RNN_TANH", "RNN_RELU", "LSTM" or "GRU"
+    x : (T, N, I)
+        With at least one step.
+    states : sequence of (N, size)
+        Before the first step: h, and c of an LSTM.
+    w_ih, w_hh : (gates * H, I), (gates * H, size of h)
+    b_ih, b_hh : (gates * H,), both or none
+    *w_hr : (size of h, H)
+        None, or one: the projection of an LSTM.
+    """
+    inside = w_hr
+    if kind == "GRU":  # its b_hh is reset with the state
+        inside = (np.zeros(w_hh.shape[0], w_hh.dtype) if b_hh is None else b_hh,)
+    elif b_ih is not None:
+        b_ih = b_ih + b_hh
+    rows = matmul(reshape(x, (prod(x.shape[:-1]), x.shape[-1])), transpose(w_ih))
+    pre = reshape(rows if b_ih is None else rows + b_ih, (*x.shape[:-1], w_ih.shape[0]))
+    parts = [pre, *states, w_hh, *inside]
+    shapes = tuple(tuple(part.shape) for part in parts)
+    return unpacked(recurrent(packed(parts), kind, shapes), _shapes_of_states(kind, shapes))
