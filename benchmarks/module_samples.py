@@ -17,6 +17,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,14 +77,14 @@ def parts(result: Any) -> list[Any]:
     return [p for part in result for p in parts(part)] if isinstance(result, tuple | list) else [result]
 
 
-def leaves_of(inputs: Any) -> tuple[Any, dict[str, Any]]:
-    """Return inputs in which each floating-point tensor is a leaf, and those leaves; one that comes twice is one."""
+def leaves_of(inputs: Any, every: bool) -> tuple[Any, dict[str, Any]]:
+    """Return inputs whose floating-point tensors are leaves, all or those that ask for a gradient, and the leaves."""
     import torch
 
-    leaves: dict[int, Any] = {}
+    leaves: dict[int, Any] = {}  # one that comes twice is one
 
     def leaf(x: Any) -> Any:
-        if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        if not isinstance(x, torch.Tensor) or not (x.requires_grad or every and x.is_floating_point()):
             return x
         return leaves.setdefault(id(x), x.detach().clone().requires_grad_())
 
@@ -98,11 +99,11 @@ def total_of(results: Sequence[Any], rng: np.random.Generator, array: Callable[[
     return sum(terms[1:], terms[0]) if terms else None
 
 
-def theirs_of(module: Any, inputs: Any, seed: int) -> tuple[Outcome, Any]:
-    """Return what PyTorch's module gives, and the inputs as leaves, as far as it can tell the gradients by them."""
+def theirs_of(module: Any, inputs: Any, seed: int, every: bool) -> tuple[Outcome, Any]:
+    """Return what PyTorch's module gives, and its inputs, as leaves where it gives a gradient by them."""
     import torch
 
-    (args, keywords), leaves = leaves_of(inputs)
+    (args, keywords), leaves = leaves_of(inputs, every)
     wanted = {**leaves, **{name: p for name, p in module.named_parameters() if p.requires_grad}}
     results = parts(module(*args, **keywords))
     total = total_of(results, np.random.default_rng(seed), torch.tensor)
@@ -112,6 +113,17 @@ def theirs_of(module: Any, inputs: Any, seed: int) -> tuple[Outcome, Any]:
         gradients |= {name: _array(g) for name, g in zip(wanted, found, strict=True) if g is not None}
     state = {name: _array(x) for name, x in module.state_dict().items()}
     return Outcome([_array(r) for r in results], gradients, state), (args, keywords)
+
+
+def expected_of(module: Any, inputs: Any, seed: int) -> tuple[Outcome, Any]:
+    """Return what `theirs_of` does for all leaves, or, where PyTorch has no numbers for some, for those it asks of."""
+    try:
+        found = theirs_of(deepcopy(module), inputs, seed, every=True)
+        if not any(np.isnan(g).any() for g in found[0].gradients.values()):
+            return found
+    except RuntimeError:  # a loss has no gradient by its target, say
+        pass
+    return theirs_of(module, inputs, seed, every=False)
 
 
 def ours_of(module: Any, inputs: Any, seed: int) -> Outcome:
@@ -208,7 +220,7 @@ def judge(info: Any, sample: Any, training: bool, seed: int) -> str:
     try:
         theirs, ours = made(info, sample, training, seed)
         given = sample.forward_input
-        expected, inputs = theirs_of(theirs, (tuple(given.args), dict(given.kwargs)), seed)
+        expected, inputs = expected_of(theirs, (tuple(given.args), dict(given.kwargs)), seed)
         return difference(ours_of(ours, inputs, seed), expected)
     except Exception as error:
         return f"{type(error).__name__}: {str(error)[:200]}"
