@@ -84,7 +84,7 @@ def leaves_of(inputs: Any, every: bool) -> tuple[Any, dict[str, Any]]:
     leaves: dict[int, Any] = {}  # one that comes twice is one
 
     def leaf(x: Any) -> Any:
-        if not isinstance(x, torch.Tensor) or not (x.requires_grad or every and x.is_floating_point()):
+        if not isinstance(x, torch.Tensor) or not (x.requires_grad or (every and x.is_floating_point())):
             return x
         return leaves.setdefault(id(x), x.detach().clone().requires_grad_())
 
