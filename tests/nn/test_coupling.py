@@ -483,6 +483,29 @@ def test_another_loss_is_refused_unless_the_batch_is_whole(loss):
     assert gradient(model, loss)[0] == pytest.approx(loss(model(X), Y).item(), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("loss", "ignored"),
+    [
+        (nn.CrossEntropyLoss(weight=[1.0, 2.0, 5.0]), None),
+        (nn.CrossEntropyLoss(ignore_index=1), 1),
+        (nn.cross_entropy, -100),
+    ],
+)
+def test_labels_that_count_differently_are_not_cut(loss, ignored):
+    """Nor if those of the first batch, on which it was tried out, all counted."""
+    model, y = linear(6, 3), Y.copy()
+    gradient(model, loss, y=np.where(y == ignored, 0, y))
+    if ignored is not None:
+        y[len(y) // 2 :] = ignored
+    value, found = gradient(model, loss, y=y)
+    model.zero_grad()
+    whole = loss(model(X), y)
+    whole.backward()
+    assert value == pytest.approx(whole.item(), rel=1e-5)
+    for ours, parameter in zip(found, model.parameters(), strict=True):
+        np.testing.assert_allclose(ours, parameter.grad, rtol=1e-4, atol=1e-6)
+
+
 # --- Errors of the model and of the loss ---
 
 

@@ -47,8 +47,8 @@ def can_be_cut(
     Returns
     -------
     bool
-        False where a module has ``couples_samples`` set, and, with a warning, where nothing can be said: of a model
-        that cannot be copied, say.
+        False where a module or the loss has ``couples_samples`` set, where some labels are ignored, and, with a
+        warning, where nothing can be said: of a model that cannot be copied, say.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def can_be_cut(
         samples.
     """
     modules = model.modules()
-    if any(module.couples_samples for module in modules):
+    if any(part.couples_samples for part in modules) or getattr(loss, "couples_samples", False) or _ignores(loss, y):
         return False
     kinds = tuple((type(module), module.training, module._hooks and module._hooks.numbers) for module in modules)
     state = (kinds, np.shape(x)[1:], getattr(x, "dtype", None), getattr(loss, "__code__", None) or repr(loss))
@@ -73,6 +73,12 @@ def can_be_cut(
         if sound:
             verdicts[state] = True
     return verdicts.get(state, True)
+
+
+def _ignores(loss: Loss, y: ndarray) -> bool:
+    """Whether some labels do not count: then the mean is over the others, of which each shard has its own number."""
+    labels = np.asarray(y)
+    return labels.dtype.kind in "iu" and bool(np.any(labels == getattr(loss, "ignore_index", -100)))
 
 
 def _unknown(kind: str, reason: _UnknownError) -> str:

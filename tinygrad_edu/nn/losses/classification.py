@@ -79,6 +79,7 @@ class CrossEntropyLoss(LossModule):
         label_smoothing: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+        self.couples_samples = weight is not None and reduction == "mean"  # which divides by the weights of all labels
 
 
 class NLLLoss(LossModule):
@@ -88,6 +89,7 @@ class NLLLoss(LossModule):
 
     def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: Reduction = "mean") -> None:
         super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction)
+        self.couples_samples = weight is not None and reduction == "mean"
 
 
 # --- Yes or no, once or several times ---
