@@ -189,7 +189,7 @@ def _matrices_or_diagonals(draw: Any) -> Call:
 
 @st.composite
 def _positions(draw: Any, name: str) -> Call:
-    """Draw positions along an axis, some of them several times; now and then one, or all, very many times; or in any order."""
+    """Draw positions along an axis: some of them several times, now and then one, or all, many times; or a disorder."""
     shape = draw(shapes(1))
     axis = draw(st.integers(0, len(shape) - 1))
     n = shape[axis] if name == "picked" else draw(st.integers(1, 3) | st.just(80))
