@@ -19,7 +19,7 @@ __all__ = ["meshgrid", "repeat", "tile"]
 @op
 def picked(x: Array, /, positions: ndarray, axis: int) -> Array:
     """Return the elements of x that are at some positions along an axis; some may be named several times."""
-    runs, front = _runs(positions), before(axis)
+    runs, front = _runs(positions), in_front_of(axis)
     if runs is None:
         return np.take(x, positions, axis)
     out = np.empty_like(x, shape=(*x.shape[:axis], len(positions), *x.shape[axis + 1 :]))
@@ -42,7 +42,7 @@ def add_up(out: ndarray, x: ndarray, positions: ndarray, axis: int) -> None:
     One addition takes one run, or one element of each position, which is ten times as fast as ``np.add.at``, unless
     they are many.
     """
-    runs, front = _runs(positions), before(axis)
+    runs, front = _runs(positions), in_front_of(axis)
     if runs is not None:
         for run, named in runs:
             part, target = x[(*front, run)], out[(*front, named)]
@@ -65,7 +65,7 @@ def _over_each_other(x: ndarray, length: int, axis: int) -> Iterator[ndarray]:
     if count > _MANY:
         yield np.add.reduce(x, axis, x.dtype, keepdims=True)
     else:
-        yield from (x[(*before(axis), slice(i * length, (i + 1) * length))] for i in range(count))
+        yield from (x[(*in_front_of(axis), slice(i * length, (i + 1) * length))] for i in range(count))
 
 
 _MANY = 16  # times that one position is named
@@ -73,8 +73,8 @@ _FEW = 32  # runs
 _SHORT = 4096  # positions, of which the runs are remembered
 
 
-def before(axis: int) -> tuple[Any, ...]:
-    """Return the index of everything along the axes before one."""
+def in_front_of(axis: int) -> tuple[Any, ...]:
+    """Return the index of everything along the axes before one, to go on with."""
     return (slice(None),) * axis
 
 

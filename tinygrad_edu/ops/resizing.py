@@ -15,7 +15,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype
-from tinygrad_edu.ops.repeating import add_up, before, picked
+from tinygrad_edu.ops.repeating import add_up, in_front_of, picked
 from tinygrad_edu.ops.shape import reshape, transpose
 
 __all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
@@ -50,7 +50,7 @@ def _weighed(x: ndarray, factors: ndarray, axis: int) -> ndarray:
     """Multiply x by a number for each place along an axis."""
     if not factors.all():
         x = x.copy("K")
-        x[(*before(axis), factors == 0)] = 0
+        x[(*in_front_of(axis), factors == 0)] = 0
     if factors.dtype == bool:
         return x
     return x * _in_dtype(factors, x.dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
