@@ -29,6 +29,8 @@ def layers(rng):
         "bilinear Upsample": nn.Upsample((5, 9), mode="bilinear"),
         "Tanh": nn.Tanh(), "ReLU": nn.ReLU(), "Sigmoid": nn.Sigmoid(), "Dropout": nn.Dropout(0.5, rng),
         "Dropout in bytes": nn.Dropout(0.3, rng),
+        "Tanh": nn.Tanh(), "ReLU": nn.ReLU(), "Sigmoid": nn.Sigmoid(), "Dropout": nn.Dropout(0.5, rng=rng),
+        "Dropout in bytes": nn.Dropout(0.3, rng=rng),
         "Flatten and Linear": nn.Sequential(nn.Flatten(), nn.Linear(192, 7, rng=rng)),
     }  # fmt: skip
 
