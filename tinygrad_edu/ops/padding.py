@@ -18,8 +18,13 @@ MODES = ("edge", "reflect", "symmetric", "wrap")
 
 @op
 def surround(x: Array, /, pad_width: Any, constant_values: Any) -> Array:
-    """Return x surrounded by constants; the settings are those of `pad`."""
-    return np.pad(x, pad_width, constant_values=constant_values)
+    """Return x surrounded by constants, in its order of memory; the settings are those of `pad`."""
+    widths = _widths(pad_width, x.ndim)
+    if np.ndim(constant_values) or widths.dtype.kind not in "iu" or np.any(widths < 0):
+        return np.pad(x, pad_width, constant_values=constant_values)  # which also says what is wrong
+    out = np.full_like(x, constant_values, shape=tuple(np.add(x.shape, widths.sum(1)).astype(int)))
+    out[_core(pad_width, x.shape)] = x
+    return out
 
 
 def _core(pad_width: Any, shape: tuple[int, ...]) -> tuple[slice, ...]:

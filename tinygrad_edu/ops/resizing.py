@@ -6,6 +6,7 @@ of the input: a table says which, and with what weights.
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype
-from tinygrad_edu.ops.repeating import repeat
+from tinygrad_edu.ops.repeating import add_up, in_front_of, picked
 from tinygrad_edu.ops.shape import reshape, transpose
 
 __all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
@@ -26,37 +27,33 @@ def resample(x: Array, /, index: Array, weights: Array, axis: int) -> Array:
 
     A weight of 0 takes nothing, not even of an infinity.
     """
-    out, result, x = _blank(x, axis, index.shape[1], weights)
-    for places, factors in zip(index, _in_dtype(weights, x.dtype), strict=True):
-        met = np.flatnonzero(factors)
-        out[met] += x[places[met]] * factors[met].reshape(-1, *[1] * (x.ndim - 1))
-    return result
+    table, axis = zip(index, weights, strict=True), axis % x.ndim
+    return reduce(np.add, (_weighed(picked(x, places, axis), factors, axis) for places, factors in table))
 
 
 @op
 def resample_back(y: Array, /, index: Array, weights: Array, axis: int, length: int) -> Array:
     """Add each element of y up to where `resample` took it from, of an axis of that length: its transpose."""
-    out, result, y = _blank(y, axis, length, weights)
-    for places, factors in zip(index, _in_dtype(weights, y.dtype), strict=True):
-        for i in np.flatnonzero(factors):
-            out[places[i]] += y[i] * factors[i]
-    return result
+    axis %= y.ndim
+    dtype = np.result_type(y, _in_dtype(weights, y.dtype))
+    out = np.zeros_like(y, dtype, shape=(*y.shape[:axis], length, *y.shape[axis + 1 :]))
+    for places, factors in zip(index, weights, strict=True):
+        add_up(out, _weighed(y, factors, axis), places, axis)
+    return out
 
 
 resample.vjps(x=lambda g, x_shape, index, weights, axis: resample_back(g, index, weights, axis, x_shape[axis]))
 resample_back.vjps(y=lambda g, index, weights, axis: resample(g, index, weights, axis))
 
 
-def _blank(x: Any, axis: int, length: int, weights: ndarray) -> tuple[ndarray, ndarray, ndarray]:
-    """Return zeros like x with another length along `axis`, in the same order of memory; `axis` first, and as it is.
-
-    And x itself, with `axis` first.
-    """
-    x = np.asarray(x)
-    shape = list(x.shape)
-    shape[axis] = length
-    result = np.zeros_like(x, np.result_type(x, _in_dtype(weights, x.dtype)), shape=shape)
-    return np.moveaxis(result, axis, 0), result, np.moveaxis(x, axis, 0)
+def _weighed(x: ndarray, factors: ndarray, axis: int) -> ndarray:
+    """Multiply x by a number for each place along an axis."""
+    if not factors.all():
+        x = x.copy("K")
+        x[(*in_front_of(axis), factors == 0)] = 0
+    if factors.dtype == bool:
+        return x
+    return x * _in_dtype(factors, x.dtype).reshape(-1, *[1] * (x.ndim - axis - 1))
 
 
 def _in_dtype(weights: ndarray, dtype: Any) -> ndarray:
@@ -143,17 +140,8 @@ def resized(x: Any, tables: Sequence[Table]) -> Any:
     if x.dtype == np.float16:
         return astype(resized(astype(x, np.float32), tables), np.float16)
     for axis, table in zip(range(-len(tables), 0), tables, strict=True):
-        copies = _copies(table, x.shape[axis])
-        x = repeat(x, copies, axis) if copies else resample(x, table.places, table.weights, x.ndim + axis)
+        x = resample(x, table.places, table.weights, x.ndim + axis)
     return x
-
-
-def _copies(table: Table, length: int) -> int:
-    """Return how many times each element of an axis is there in the result, if that is all that becomes of it, or 0."""
-    copies, rest = divmod(table.places.shape[1], length)
-    if rest or table.weights.dtype != bool:  # which those of the nearest element are
-        return 0
-    return copies if np.array_equal(table.places[0], np.arange(length).repeat(copies)) else 0
 
 
 def interpolate(
