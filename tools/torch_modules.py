@@ -22,6 +22,11 @@ MODELS = {
         " flat=Flatten(), head=Sequential(Linear(24, 5), Sigmoid(), Linear(5, 3, bias=False))))",
         (3, 2, 5, 4),
     ),
+    "normalized": (
+        "Sequential(Conv2D(2, 3, 3, bias=False), BatchNorm2D(3), PReLU(3), Conv2D(3, 4, 3, bias=False), BatchNorm2D(4),"
+        " ELU(0.5), Flatten(), Linear(16, 6), LayerNorm(6), Tanh(), Linear(6, 3))",
+        (6, 2, 6, 6),
+    ),
     "axes": ("Sequential(Unflatten(1, (2, 3)), Linear(3, 2), Flatten(0, 1), Identity(7), Softmax(1))", (4, 6)),
 }
 
@@ -44,7 +49,13 @@ def left_by(line: str, space: dict[str, Any]) -> Any:
 def _vocabulary() -> dict[str, Any]:
     from torch import nn, tensor
 
-    return {**vars(nn), "Conv2D": nn.Conv2d, "MaxPool2D": nn.MaxPool2d, "array": tensor}
+    return {
+        **vars(nn),
+        "Conv2D": nn.Conv2d,
+        "MaxPool2D": nn.MaxPool2d,
+        "BatchNorm2D": nn.BatchNorm2d,
+        "array": tensor,
+    }
 
 
 def _write_model(name: str, text: str, shape: tuple[int, ...]) -> dict[str, Any]:

@@ -147,15 +147,29 @@ def counter(self, x):
     return x
 
 
-@pytest.mark.parametrize("forward", [mean_of_its_own, mean_in_its_place, counter])
-def test_a_module_that_writes_into_its_state_is_refused_by_name(forward):
-    model = around(module(forward, mean=tg.Tensor(np.zeros(5))))
+def moving_average(self, x):
+    self.mean = 0.9 * self.mean + 0.1 * x.numpy().mean()
+    return x
+
+
+WRITING = {
+    mean_of_its_own: tg.Tensor(np.zeros(5)),
+    mean_in_its_place: tg.Tensor(np.zeros(5)),
+    counter: tg.Tensor(np.zeros(5)),
+    moving_average: np.zeros(5),
+}
+
+
+@pytest.mark.parametrize("forward", [*WRITING, "a number"])
+def test_a_module_that_writes_into_what_it_keeps_is_refused_by_name(forward):
+    part = module(moving_average, mean=0.0) if forward == "a number" else module(forward, mean=WRITING[forward])
+    model = around(deepcopy(part))
     with pytest.raises(CoupledSamplesError, match=r"the module '1\.0', a Part, writes into its 'mean'"):
         gradient(model)
-    assert not model[1][0].mean.numpy().any()
+    assert not np.any(model[1][0].mean)
     model[1][0].couples_samples = True
     gradient(model)
-    assert model[1][0].mean.numpy().all()
+    assert np.all(model[1][0].mean)
 
 
 IMAGES = RNG.normal(size=(50, 2, 3, 3)).astype(np.float32)

@@ -57,5 +57,5 @@ def test_bfloat16_in_a_file_is_read_exactly(name):
     model, exact = build(name), read_arrays(FOLDER / f"{name}.safetensors")
     model.load(FOLDER / f"{name}.bf16.safetensors")
     for key, values in model.state_dict().items():
-        assert not np.any(values.view(np.uint32) & 0xFFFF)
+        assert values.dtype == np.int64 or not np.any(values.view(np.uint32) & 0xFFFF)
         np.testing.assert_allclose(values, exact[key], rtol=2**-8)

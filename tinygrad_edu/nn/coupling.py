@@ -53,8 +53,8 @@ def can_be_cut(
     Raises
     ------
     CoupledSamplesError
-        Where a module couples samples, or writes into its state, and does not say so, or the loss is not a mean over
-        samples.
+        Where a module couples samples, or writes into what it keeps, and does not say so, or the loss is not a mean
+        over samples.
     """
     modules = model.modules()
     if any(part.couples_samples for part in modules) or getattr(loss, "couples_samples", False) or _ignores(loss, y):
@@ -118,7 +118,7 @@ def _how_many(x: ndarray, count: int) -> int:
 
 
 def _examine(model: Module, loss: Loss, x: ndarray, y: ndarray) -> bool:
-    """Raise if the model couples samples, or writes into its state; return whether the first would have shown.
+    """Raise if the model couples samples, or writes into what it keeps; return whether the first would have shown.
 
     In NaN it would not, nor in samples that are all alike.
     """
@@ -179,14 +179,14 @@ def _run_copy(model: Module, x: ndarray) -> tuple[Any, list[_Call], list[str]]:
     out : the result
     calls : list of _Call
     written : list of str
-        The names of the tensors of the state that have other values afterwards.
+        The names of what the model keeps, in the state and beside it, and has other values of afterwards.
     """
     try:
         twin = duplicate(model)
     except Exception as error:
         raise _UnknownError(f"it cannot be copied ({type(error).__name__}: {error})") from error
     calls: list[_Call] = []
-    before = {name: tensor.numpy().copy() for name, tensor in twin._tensors().items()}
+    before = _contents(twin)
     for name, module in twin.named_modules():
         vars(module)["forward"] = _noted(module.forward, name, type(module).__name__, len(x), calls)
     whole = _noted(twin, "", type(twin).__name__, len(x), calls)  # with the hooks, which are called around its forward
@@ -198,9 +198,18 @@ def _run_copy(model: Module, x: ndarray) -> tuple[Any, list[_Call], list[str]]:
             "In a copy of the model, which sharded_value_and_grad ran to see whether it computes each sample alone."
         )
         raise
-    after = twin._tensors()
-    written = [name for name in before if name in after and not _equal(before[name], after[name].numpy())]
-    return out, calls, written
+    after = _contents(twin)
+    both = {name: (a, after[name]) for name, a in before.items() if name in after}
+    return out, calls, [name for name, (a, b) in both.items() if a.shape == b.shape and not _equal(a, b)]
+
+
+def _contents(model: Module) -> dict[str, ndarray]:
+    """Copy the tensors of the state, and what else may be a statistic: arrays and fractions in attributes."""
+    contents = {name: tensor.numpy().copy() for name, tensor in model._tensors().items()}
+    for path, module in model.named_modules():
+        numbers = {key: x for key, x in vars(module).items() if isinstance(x, ndarray | float | np.floating)}
+        contents |= {f"{path}.{key}".lstrip("."): np.array(x) for key, x in numbers.items()}
+    return contents
 
 
 def _noted(forward: Callable[..., Any], name: str, kind: str, count: int, calls: list[_Call]) -> Callable[..., Any]:
