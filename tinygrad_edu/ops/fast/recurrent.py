@@ -16,12 +16,10 @@ from numpy import ndarray
 from tinygrad_edu.ops.fast.products import product
 
 
-def _sigmoid(x: ndarray) -> None:
-    """Replace x by 1 / (1 + exp(-x)): where exp overflows, that is 0."""
-    np.negative(x, out=x)
-    with np.errstate(over="ignore"):
-        np.exp(x, out=x)
-    np.add(x, 1, out=x)
+def _sigmoid_of_negative(x: ndarray) -> None:
+    """Replace -x by 1 / (1 + exp(-x)): where exp overflows, which its callers ignore, that is 0."""
+    np.exp(x, out=x)
+    x += 1
     np.reciprocal(x, out=x)
 
 
@@ -46,6 +44,11 @@ def _map(x: ndarray, weight: ndarray) -> ndarray:
     return product(_rows(x), weight.T).reshape(*x.shape[:-1], len(weight))
 
 
+def _by_rows(weight: ndarray) -> ndarray:
+    """Return weight.T, laid out as the product of a few rows with it is fastest."""
+    return np.ascontiguousarray(weight.T)
+
+
 def _add_up(g: ndarray, x: ndarray, out: ndarray) -> None:
     """Write the gradient of a weight that maps x, of all steps, to something that has the gradient g."""
     product(_rows(g).T, _rows(x), out=out)
@@ -56,8 +59,9 @@ def _add_up(g: ndarray, x: ndarray, out: ndarray) -> None:
 
 def rnn_states(bend: Callable[..., Any], out: list[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray) -> None:
     """Write the state after each step: (T, N, H)."""
+    weight = _by_rows(w_hh)
     for state, a in zip(out[0], pre, strict=True):
-        np.matmul(h, w_hh.T, out=state)
+        np.matmul(h, weight, out=state)
         state += a
         bend(state, out=state)
         h = state
@@ -81,24 +85,24 @@ def rnn_gradients(
 # --- LSTM: i, f, g, o = pre + h @ w_hh.T;  c = s(f) * c + s(i) * tanh(g);  h = s(o) * tanh(c), or that @ w_hr.T ---
 
 
-def _bend_lstm(gates: ndarray) -> list[ndarray]:
-    """Replace the gates by their sigmoids, and g by its tanh; return the four."""
-    columns = _columns(gates, 4)
-    bent = np.tanh(columns[2])
-    _sigmoid(gates)
-    columns[2][...] = bent
-    return columns
+def _bend_lstm(gates: ndarray, g: ndarray) -> None:
+    """Replace the gates, which come negated, by their sigmoids, and g, a view of some of them, by its tanh."""
+    bent = np.tanh(g)
+    _sigmoid_of_negative(gates)
+    np.negative(bent, out=g)
 
 
+@np.errstate(over="ignore")
 def lstm_states(
     out: list[ndarray], pre: ndarray, h: ndarray, c: ndarray, w_hh: ndarray, w_hr: ndarray | None = None
 ) -> None:
     """Write the states (T, N, H or the size of the projection) and the cells (T, N, H) after each step."""
-    gates, shown = np.empty_like(pre[0]), np.empty_like(c)
+    gates, shown, weight = np.empty_like(pre[0]), np.empty_like(c), _by_rows(-w_hh)
+    i, f, g, o = _columns(gates, 4)
     for state, cell, a in zip(*out, pre, strict=True):
-        np.matmul(h, w_hh.T, out=gates)
-        gates += a
-        i, f, g, o = _bend_lstm(gates)
+        np.matmul(h, weight, out=gates)
+        gates -= a
+        _bend_lstm(gates, g)
         np.multiply(f, c, out=cell)
         cell += np.multiply(i, g, out=shown)
         np.tanh(cell, out=shown)
@@ -112,37 +116,42 @@ def lstm_states(
 def lstm_gradients(out: list[ndarray], g: list[ndarray], states: list[ndarray], *given: ndarray) -> None:
     """Write the gradients of pre, h, c, w_hh and, with a projection, w_hr."""
     pre, h, c, w_hh, *w_hr = given
-    d_pre, d_h, d_c, d_w, *d_hr = out
-    before = _before(states[0], h)
-    gates = _map(before, w_hh)
-    gates += pre
-    _, f, _, o = _bend_lstm(gates)
-    bent = np.tanh(states[1])
-    by_gate, by_cell = d_pre.reshape(*d_pre.shape[:2], 4, c.shape[-1]), o * (1 - bent * bent)
-    _write_lstm_slopes(by_gate, gates, _before(states[1], c), bent)
-    d_h[...], d_c[...], totals = 0, 0, np.empty_like(g[0])
-    for k in reversed(range(len(pre))):
+    before, bent = _before(states[0], h), np.tanh(states[1])
+    gates = _map(before, -w_hh)
+    gates -= pre
+    i, f, new, o = _columns(gates, 4)
+    with np.errstate(over="ignore"):
+        _bend_lstm(gates, new)
+    slopes = out[0].reshape(*pre.shape[:2], 4, c.shape[-1])  # written where the gradient will be
+    for k, by, gate in ((0, new, i), (1, _before(states[1], c), f), (3, bent, o)):
+        np.multiply(by * gate, 1 - gate, out=slopes[:, :, k])
+    np.multiply(i, 1 - new * new, out=slopes[:, :, 2])
+    totals = _walk_lstm_back(out, g, slopes, f, o * (1 - bent * bent), w_hh, *w_hr)
+    _add_up(out[0], before, out[3])
+    if w_hr:
+        _add_up(totals, o * bent, out[4])
+
+
+def _walk_lstm_back(
+    out: list[ndarray], g: list[ndarray], slopes: ndarray, f: ndarray, of_cell: ndarray, w_hh: ndarray, *w_hr: ndarray
+) -> ndarray:
+    """Write the gradients of pre, h and c, and return that of the state after each step.
+
+    In `slopes` is what the gradients of i, f and g are to that of the cell, and that of o to what is shown of the cell;
+    `of_cell` is what the latter's gradient gives the cell's.
+    """
+    d_pre, d_h, d_c, totals = *out[:3], np.empty_like(g[0])
+    d_h[...], d_c[...] = 0, 0
+    for k in reversed(range(len(d_pre))):
         total = np.add(d_h, g[0][k], out=totals[k])
         shown = np.matmul(total, w_hr[0]) if w_hr else total
         d_c += g[1][k]
-        d_c += shown * by_cell[k]
-        by_gate[k, :, :3] *= d_c[:, None]
-        by_gate[k, :, 3] *= shown
+        d_c += shown * of_cell[k]
+        slopes[k, :, :3] *= d_c[:, None]
+        slopes[k, :, 3] *= shown
         np.matmul(d_pre[k], w_hh, out=d_h)
         d_c *= f[k]
-    _add_up(d_pre, before, d_w)
-    if w_hr:
-        _add_up(totals, o * bent, d_hr[0])
-
-
-def _write_lstm_slopes(out: ndarray, gates: ndarray, c: ndarray, bent: ndarray) -> None:
-    """Write what the gradients of i, f and g are to that of the cell, and that of o to what is shown of it."""
-    i, f, g, o = _columns(gates, 4)
-    for k, (by, gate) in enumerate(((g, i), (c, f), (None, g), (bent, o))):
-        if by is None:
-            np.multiply(i, 1 - gate * gate, out=out[:, :, k])
-        else:
-            np.multiply(by * gate, 1 - gate, out=out[:, :, k])
+    return totals
 
 
 # --- GRU: r, z, n = pre;  r', z', n' = h @ w_hh.T + b_hh;  n = tanh(n + s(r + r') * n');  h = n + s(z + z') * (h - n)
@@ -154,18 +163,20 @@ def _bend_gru(gates: ndarray, pre: ndarray) -> list[ndarray]:
     width = 2 * n.shape[-1]
     both = gates[..., :width]
     both += pre[..., :width]
-    _sigmoid(both)
+    np.negative(both, out=both)
+    _sigmoid_of_negative(both)
     n *= r
     n += pre[..., width:]
     np.tanh(n, out=n)
     return [r, z, n]
 
 
+@np.errstate(over="ignore")
 def gru_states(out: list[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray, b_hh: ndarray) -> None:
     """Write the state after each step: (T, N, H)."""
-    gates = np.empty_like(pre[0])
+    gates, weight = np.empty_like(pre[0]), _by_rows(w_hh)
     for state, a in zip(out[0], pre, strict=True):
-        np.matmul(h, w_hh.T, out=gates)
+        np.matmul(h, weight, out=gates)
         gates += b_hh
         _, z, n = _bend_gru(gates, a)
         np.subtract(h, n, out=state)
@@ -177,30 +188,33 @@ def gru_states(out: list[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray, b_hh
 def gru_gradients(out: list[ndarray], g: list[ndarray], states: list[ndarray], *given: ndarray) -> None:
     """Write the gradients of pre, h, w_hh and b_hh."""
     pre, h, w_hh, b_hh = given
-    d_pre, d_h, d_w, d_b = out
     before = _before(states[0], h)
     gates = _map(before, w_hh)
     gates += b_hh
     of_state = _columns(gates, 3)[2].copy()
-    r, z, n = _bend_gru(gates, pre)
-    by_n = (1 - z) * (1 - n * n)
-    d_gates, totals = np.empty_like(pre), np.empty_like(g[0])
-    by_gate = d_gates.reshape(*pre.shape[:2], 3, h.shape[-1])
-    by_gate[:, :, 2] = by_n * r
-    np.multiply(by_gate[:, :, 2] * of_state, 1 - r, out=by_gate[:, :, 0])
-    np.multiply((before - n) * z, 1 - z, out=by_gate[:, :, 1])
+    with np.errstate(over="ignore"):
+        r, z, n = _bend_gru(gates, pre)
+    slopes, of_n = np.empty((*pre.shape[:2], 3, h.shape[-1]), pre.dtype), (1 - z) * (1 - n * n)
+    np.multiply(of_n, r, out=slopes[:, :, 2])
+    np.multiply(slopes[:, :, 2] * of_state, 1 - r, out=slopes[:, :, 0])
+    np.multiply((before - n) * z, 1 - z, out=slopes[:, :, 1])
+    totals, d_gates = _walk_gru_back(out[1], g[0], slopes, z, w_hh), slopes.reshape(pre.shape)
+    out[0][...] = d_gates
+    np.multiply(of_n, totals, out=_columns(out[0], 3)[2])  # which r does not reset, as it does what is of the state
+    _add_up(d_gates, before, out[2])
+    np.add.reduce(_rows(d_gates), axis=0, out=out[3])
+
+
+def _walk_gru_back(d_h: ndarray, g: ndarray, slopes: ndarray, z: ndarray, w_hh: ndarray) -> ndarray:
+    """Write the gradient of h, and return that of the state after each step.
+
+    `slopes` is what those of the gates of the state are to it, and becomes these.
+    """
+    totals = np.empty_like(g)
     d_h[...] = 0
-    for k in reversed(range(len(pre))):
-        total = np.add(d_h, g[0][k], out=totals[k])
-        by_gate[k] *= total[:, None]
-        np.matmul(d_gates[k], w_hh, out=d_h)
+    for k in reversed(range(len(g))):
+        total = np.add(d_h, g[k], out=totals[k])
+        slopes[k] *= total[:, None]
+        np.matmul(slopes[k].reshape(len(d_h), len(w_hh)), w_hh, out=d_h)
         d_h += total * z[k]
-    _write_gru_inputs(d_pre, d_gates, by_n * totals)
-    _add_up(d_gates, before, d_w)
-    np.add.reduce(_rows(d_gates), axis=0, out=d_b)
-
-
-def _write_gru_inputs(out: ndarray, d_gates: ndarray, d_n: ndarray) -> None:
-    """Write the gradient of the inputs' gates: that of the states', but for n, which r lets through to the latter."""
-    out[...] = d_gates
-    _columns(out, 3)[2][...] = d_n
+    return totals
