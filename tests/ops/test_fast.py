@@ -9,6 +9,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import convolution
 from tinygrad_edu.ops.fast import elementwise, powers, products, rows
+from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.testing.strategies import calls
 
 # --- One element at a time ---
@@ -120,3 +121,20 @@ def test_correlations_by_rows(op, made, data, at_a_time, long_row):
         plain = call(*call.arrays)
     assert by_rows.dtype == plain.dtype
     np.testing.assert_allclose(by_rows, plain, rtol=1e-9, atol=1e-9)
+
+
+# --- Recurrent layers, over all steps ---
+
+
+@given(data=st.data())
+def test_recurrent_layers_over_all_steps_at_once(data):
+    call = data.draw(calls("recurrent"))
+    results, gradients = [], []
+    for function in (recurrent, by_steps):
+        row = tg.Tensor(call.arrays[0], requires_grad=True)
+        out = function(row, **call.settings)
+        out.backward(np.arange(1.0, out.size + 1))
+        results.append(out.numpy())
+        gradients.append(row.grad)
+    np.testing.assert_allclose(*results, rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(*gradients, rtol=1e-12, atol=1e-12 * np.abs(gradients[1]).max())
