@@ -164,6 +164,8 @@ NAMES: dict[str, dict[str, str]] = {
         **{name: f"`import tinygrad_edu.{name}` first" for name in ("parallel", "testing", "training")},
     },
     "tg.nn": {
+        **{f"{name}1d": f"`nn.{name}1D`" for name in ("BatchNorm", "InstanceNorm", "Dropout")},
+        **{f"{name}2d": f"`nn.{name}2D`" for name in ("BatchNorm", "InstanceNorm", "Dropout", "Softmax")},
         "Conv2d": "`nn.Conv2D`",
         "MaxPool2d": "`nn.MaxPool2D`",
         "AvgPool2d": "`nn.AvgPool2D`",

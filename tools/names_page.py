@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tinygrad_edu.names import KEYWORDS, NAMES
+from tinygrad_edu.names import KEYWORDS, NAMES, NEEDLESS
 
 PAGE = Path(__file__).parent.parent / "docs" / "from_pytorch.md"
 BEGIN, END = "<!-- begin: python -m tools.names_page -->\n", "<!-- end -->\n"
@@ -28,6 +28,7 @@ def tables() -> str:
     """Return all tables, and the keywords."""
     words = ["### Keywords", "", "| there | here |", "|---|---|"]
     words += [f"| `{there}=` | `{here}=` |" for there, here in KEYWORDS.items()]
+    words += [f"| `{there}=` | {here} |" for there, here in NEEDLESS.items()]
     return "\n".join([*map(table, NAMES), *words, ""])
 
 

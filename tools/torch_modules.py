@@ -22,6 +22,11 @@ MODELS = {
         " flat=Flatten(), head=Sequential(Linear(24, 5), Sigmoid(), Linear(5, 3, bias=False))))",
         (3, 2, 5, 4),
     ),
+    "normalized": (
+        "Sequential(Conv2D(2, 3, 3, bias=False), BatchNorm2D(3), PReLU(3), Conv2D(3, 4, 3, bias=False), BatchNorm2D(4),"
+        " ELU(0.5), Flatten(), Linear(16, 6), LayerNorm(6), Tanh(), Linear(6, 3))",
+        (6, 2, 6, 6),
+    ),
     "axes": ("Sequential(Unflatten(1, (2, 3)), Linear(3, 2), Flatten(0, 1), Identity(7), Softmax(1))", (4, 6)),
     "blocks": (
         "Sequential(Conv2D(3, 4, 3, padding=1, bias=False), BatchNorm2D(4), ReLU(), Residual(Conv2D(4, 4, 3, padding=1,"

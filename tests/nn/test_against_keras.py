@@ -81,6 +81,53 @@ def test_linear_is_dense(batch, n_in, n_out, bias, seed):
     )
 
 
+# What normalizes: ours, Keras's, and the axes of an input beside the batch. Keras loses digits of two values alone.
+NORMALIZING = [
+    (nn.LayerNorm, lambda c, eps: theirs.LayerNormalization(epsilon=eps), ("c",)),
+    (nn.RMSNorm, lambda c, eps: theirs.RMSNormalization(epsilon=eps), (2, "c")),
+    (lambda c, eps: nn.GroupNorm(2, c, eps), lambda c, eps: theirs.GroupNormalization(2, 1, eps), ("c", 3, 2)),
+    (lambda c, eps: nn.GroupNorm(c, c, eps), lambda c, eps: theirs.GroupNormalization(c, 1, eps), ("c", 7)),
+]
+
+
+@few
+@given(st.sampled_from(NORMALIZING), st.sampled_from([4, 6]), sizes, st.sampled_from([0.01, 0.1]), seeds)
+def test_normalization_is_normalization(pair, c, n, eps, seed):
+    ours, keras_layer, axes = pair
+    x, layer = drawn((n, *(c if axis == "c" else axis for axis in axes)), seed), ours(c, eps)
+    agree(layer, stateless(keras_layer(c, eps), x.shape), [x], seed, layer.parameters())
+
+
+@few
+@given(st.integers(2, 4), sizes, st.sampled_from([1e-5, 0.1]), st.floats(0.125, 0.875), st.booleans(), seeds)
+def test_batch_normalization_is_that_of_images_with_their_running_statistics(n, c, eps, momentum, training, seed):
+    x = drawn((n, c, 2, 3), seed)
+    layer = nn.BatchNorm2D(c, eps, momentum).train(training)
+    layer.running_mean.assign(drawn(c, seed))
+    layer.running_var.assign(0.5 + drawn(c, seed) ** 2)
+    keras_layer = theirs.BatchNormalization(axis=1, epsilon=eps, momentum=1 - momentum)
+    keras_layer.build(x.shape)
+    states = [layer.running_mean.numpy().copy(), layer.running_var.numpy().copy()]
+
+    def apply(x, *parameters):
+        return keras_layer.stateless_call(list(parameters), states, x, training=training)
+
+    agree(layer, lambda *inputs: apply(*inputs)[0], [x], seed, layer.parameters())
+    mean, var = apply(x, *(parameter.numpy() for parameter in layer.parameters()))[1]
+    unbiased = var + momentum * x.var((0, 2, 3)) / (n * 6 - 1) if training else var
+    np.testing.assert_allclose(layer.running_mean.numpy(), mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(layer.running_var.numpy(), unbiased, rtol=1e-5, atol=1e-6)
+
+
+@few
+@given(st.lists(sizes, max_size=2), sizes, sizes, seeds)
+def test_embedding_is_embedding(shape, count, width, seed):
+    layer = nn.Embedding(count, width, rng=np.random.default_rng(seed))
+    indices = np.random.default_rng(seed).integers(count, size=(1, *shape))
+    function = stateless(theirs.Embedding(count, width), indices.shape)
+    agree(lambda: layer(indices), lambda table: function(indices, table), [], seed, layer.parameters())
+
+
 @st.composite
 def convolutions(draw):
     """Draw the settings of a convolution and an image that it fits; Keras has no stride and dilation at once."""
@@ -167,6 +214,25 @@ def test_softmax_along_any_axis(ours, function, shape, axis, seed):
         (nn.Tanh(), keras.activations.tanh),
         (nn.ReLU(), keras.activations.relu),
         (nn.Sigmoid(), keras.activations.sigmoid),
+        (nn.ReLU6(), keras.activations.relu6),
+        (nn.LeakyReLU(0.25), lambda x: keras.activations.leaky_relu(x, 0.25)),
+        (nn.ELU(0.5), lambda x: keras.activations.elu(x, 0.5)),
+        (nn.CELU(0.5), lambda x: keras.activations.celu(x, 0.5)),
+        (nn.SELU(), keras.activations.selu),
+        (nn.SiLU(), keras.activations.silu),
+        (nn.Mish(), keras.activations.mish),
+        (nn.GELU(), lambda x: keras.activations.gelu(x, approximate=False)),
+        (nn.GELU("tanh"), lambda x: keras.activations.gelu(x, approximate=True)),
+        (nn.Softplus(), keras.activations.softplus),
+        (nn.Softsign(), keras.activations.softsign),
+        (nn.LogSigmoid(), keras.activations.log_sigmoid),
+        (nn.Hardtanh(), keras.activations.hard_tanh),
+        (nn.Hardsigmoid(), keras.activations.hard_sigmoid),
+        (nn.Hardswish(), keras.activations.hard_silu),
+        (nn.Hardshrink(0.25), lambda x: keras.activations.hard_shrink(x, 0.25)),
+        (nn.Softshrink(0.25), lambda x: keras.activations.soft_shrink(x, 0.25)),
+        (nn.Tanhshrink(), keras.activations.tanh_shrink),
+        (nn.Threshold(0.25, 0.5), lambda x: keras.activations.threshold(x, 0.25, 0.5)),
         (nn.Flatten(), lambda x: theirs.Flatten()(x)),
         (nn.Dropout(0.5).eval(), lambda x: theirs.Dropout(0.5)(x, training=False)),
     ],
