@@ -35,6 +35,13 @@ def test_float32_is_exact_to_rounding_beside_a_large_mean(make, shape, mean):
         np.testing.assert_allclose(ours, exact, rtol=0, atol=2e-6 * np.abs(exact).max())
 
 
+@pytest.mark.parametrize("shape", [(200_000, 1), (1, 1, 200_000)])
+def test_the_variance_of_many_numbers_loses_no_digits(shape):
+    x = RNG.normal(size=shape).astype(np.float32)
+    ours, exact = (nn.BatchNorm1D(1).astype(t)(x.astype(t)).numpy() for t in (np.float32, np.float64))
+    np.testing.assert_allclose(ours, exact, rtol=0, atol=2e-6)
+
+
 @pytest.mark.parametrize(("make", "shape"), NORMALIZING)
 def test_half_precision_stays_and_squares_do_not_overflow(make, shape):
     x = Tensor((120 * RNG.normal(size=shape)).astype(np.float16), requires_grad=True)

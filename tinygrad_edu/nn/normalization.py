@@ -272,7 +272,8 @@ class BatchNorm(ChannelNorm):
         count = 0 if moved is None else moved.item() + 1
         momentum = 1 / max(count, 1) if self.momentum is None else self.momentum
         running = (None, None) if self.training and moved is None else (self.running_mean, self.running_var)
-        out = ops.batch_norm(x, *running, self.weight, self.bias, self.couples_samples, momentum, self.eps)
+        of_batch = self.training or self.running_mean is None
+        out = ops.batch_norm(x, *running, self.weight, self.bias, of_batch, momentum, self.eps)
         if moved is not None:
             moved.assign(count)
         return out

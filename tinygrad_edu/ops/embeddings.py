@@ -65,21 +65,14 @@ def embedding(
     DTypeError, ShapeError, IndexError
         For indices that are no whole numbers, a table without two axes, numbers out of range.
     """
-    places = np.asarray(values_of(indices))
-    if places.dtype.kind not in "iu" and places.size:
-        raise DTypeError(f"embedding: indices are whole numbers, not {places.dtype}.")
-    if len(np.shape(weight)) != 2:
-        raise ShapeError(f"embedding: weight has the axes (V, D), and this has the shape {np.shape(weight)}.")
-    count = np.shape(weight)[0]
-    if places.size and not (places.min() >= 0 and places.max() < count):
-        raise IndexError(
-            f"embedding: indices from {places.min()} to {places.max()}, and the table has the rows 0 to {count - 1}."
-        )
+    weight = weight if hasattr(weight, "dtype") else np.asarray(weight)
+    if weight.ndim != 2:
+        raise ShapeError(f"embedding: weight has the axes (V, D), and this has the shape {weight.shape}.")
+    count = len(weight)
     if padding_idx is not None and not -count <= padding_idx < count:
         raise IndexError(f"embedding: padding_idx {padding_idx} is not in a table with {count} rows.")
-    places = places.astype(np.intp)
+    places = _places(indices, count)
     if max_norm is not None:
-        weight = weight if hasattr(weight, "dtype") else np.asarray(weight)
         _shorten(weight, np.unique(places), max_norm, norm_type)
     rows = rows_at(weight, places)
     fixed = values_of(rows)
@@ -87,6 +80,18 @@ def embedding(
         frequency = np.bincount(places.ravel(), minlength=count)[places][..., None]
         rows = fixed + (rows - fixed) / frequency.astype(fixed.dtype)  # the same values: the difference is 0
     return rows if padding_idx is None else where((places == padding_idx % count)[..., None], fixed, rows)
+
+
+def _places(indices: Any, count: int) -> Array:
+    """Return the numbers of rows as an array, or say which are none."""
+    places = np.asarray(values_of(indices))
+    if places.dtype.kind not in "iu" and places.size:
+        raise DTypeError(f"embedding: indices are whole numbers, not {places.dtype}.")
+    if places.size and not (places.min() >= 0 and places.max() < count):
+        raise IndexError(
+            f"embedding: indices from {places.min()} to {places.max()}, and the table has the rows 0 to {count - 1}."
+        )
+    return places.astype(np.intp)
 
 
 def _shorten(weight: Any, numbers: Array, max_norm: float, norm_type: float) -> None:
