@@ -16,12 +16,10 @@ from numpy import ndarray
 from tinygrad_edu.ops.fast.products import product
 
 
-def _sigmoid(x: ndarray) -> None:
-    """Replace x by 1 / (1 + exp(-x)): where exp overflows, that is 0."""
-    np.negative(x, out=x)
-    with np.errstate(over="ignore"):
-        np.exp(x, out=x)
-    np.add(x, 1, out=x)
+def _sigmoid_of_negative(x: ndarray) -> None:
+    """Replace -x by 1 / (1 + exp(-x)): where exp overflows, which its callers ignore, that is 0."""
+    np.exp(x, out=x)
+    x += 1
     np.reciprocal(x, out=x)
 
 
@@ -46,6 +44,11 @@ def _map(x: ndarray, weight: ndarray) -> ndarray:
     return product(_rows(x), weight.T).reshape(*x.shape[:-1], len(weight))
 
 
+def _by_rows(weight: ndarray) -> ndarray:
+    """Return weight.T, laid out as the product of a few rows with it is fastest."""
+    return np.ascontiguousarray(weight.T)
+
+
 def _add_up(g: ndarray, x: ndarray, out: ndarray) -> None:
     """Write the gradient of a weight that maps x, of all steps, to something that has the gradient g."""
     product(_rows(g).T, _rows(x), out=out)
@@ -56,8 +59,9 @@ def _add_up(g: ndarray, x: ndarray, out: ndarray) -> None:
 
 def rnn_states(bend: Callable[..., Any], out: list[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray) -> None:
     """Write the state after each step: (T, N, H)."""
+    weight = _by_rows(w_hh)
     for state, a in zip(out[0], pre, strict=True):
-        np.matmul(h, w_hh.T, out=state)
+        np.matmul(h, weight, out=state)
         state += a
         bend(state, out=state)
         h = state
@@ -81,24 +85,24 @@ def rnn_gradients(
 # --- LSTM: i, f, g, o = pre + h @ w_hh.T;  c = s(f) * c + s(i) * tanh(g);  h = s(o) * tanh(c), or that @ w_hr.T ---
 
 
-def _bend_lstm(gates: ndarray) -> list[ndarray]:
-    """Replace the gates by their sigmoids, and g by its tanh; return the four."""
-    columns = _columns(gates, 4)
-    bent = np.tanh(columns[2])
-    _sigmoid(gates)
-    columns[2][...] = bent
-    return columns
+def _bend_lstm(gates: ndarray, g: ndarray) -> None:
+    """Replace the gates, which come negated, by their sigmoids, and g, a view of some of them, by its tanh."""
+    bent = np.tanh(g)
+    _sigmoid_of_negative(gates)
+    np.negative(bent, out=g)
 
 
+@np.errstate(over="ignore")
 def lstm_states(
     out: list[ndarray], pre: ndarray, h: ndarray, c: ndarray, w_hh: ndarray, w_hr: ndarray | None = None
 ) -> None:
     """Write the states (T, N, H or the size of the projection) and the cells (T, N, H) after each step."""
-    gates, shown = np.empty_like(pre[0]), np.empty_like(c)
+    gates, shown, weight = np.empty_like(pre[0]), np.empty_like(c), _by_rows(-w_hh)
+    i, f, g, o = _columns(gates, 4)
     for state, cell, a in zip(*out, pre, strict=True):
-        np.matmul(h, w_hh.T, out=gates)
-        gates += a
-        i, f, g, o = _bend_lstm(gates)
+        np.matmul(h, weight, out=gates)
+        gates -= a
+        _bend_lstm(gates, g)
         np.multiply(f, c, out=cell)
         cell += np.multiply(i, g, out=shown)
         np.tanh(cell, out=shown)
@@ -114,9 +118,11 @@ def lstm_gradients(out: list[ndarray], g: list[ndarray], states: list[ndarray], 
     pre, h, c, w_hh, *w_hr = given
     d_pre, d_h, d_c, d_w, *d_hr = out
     before = _before(states[0], h)
-    gates = _map(before, w_hh)
-    gates += pre
-    _, f, _, o = _bend_lstm(gates)
+    gates = _map(before, -w_hh)
+    gates -= pre
+    _, f, new, o = _columns(gates, 4)
+    with np.errstate(over="ignore"):
+        _bend_lstm(gates, new)
     bent = np.tanh(states[1])
     by_gate, by_cell = d_pre.reshape(*d_pre.shape[:2], 4, c.shape[-1]), o * (1 - bent * bent)
     _write_lstm_slopes(by_gate, gates, _before(states[1], c), bent)
@@ -154,18 +160,20 @@ def _bend_gru(gates: ndarray, pre: ndarray) -> list[ndarray]:
     width = 2 * n.shape[-1]
     both = gates[..., :width]
     both += pre[..., :width]
-    _sigmoid(both)
+    np.negative(both, out=both)
+    _sigmoid_of_negative(both)
     n *= r
     n += pre[..., width:]
     np.tanh(n, out=n)
     return [r, z, n]
 
 
+@np.errstate(over="ignore")
 def gru_states(out: list[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray, b_hh: ndarray) -> None:
     """Write the state after each step: (T, N, H)."""
-    gates = np.empty_like(pre[0])
+    gates, weight = np.empty_like(pre[0]), _by_rows(w_hh)
     for state, a in zip(out[0], pre, strict=True):
-        np.matmul(h, w_hh.T, out=gates)
+        np.matmul(h, weight, out=gates)
         gates += b_hh
         _, z, n = _bend_gru(gates, a)
         np.subtract(h, n, out=state)
@@ -182,7 +190,8 @@ def gru_gradients(out: list[ndarray], g: list[ndarray], states: list[ndarray], *
     gates = _map(before, w_hh)
     gates += b_hh
     of_state = _columns(gates, 3)[2].copy()
-    r, z, n = _bend_gru(gates, pre)
+    with np.errstate(over="ignore"):
+        r, z, n = _bend_gru(gates, pre)
     by_n = (1 - z) * (1 - n * n)
     d_gates, totals = np.empty_like(pre), np.empty_like(g[0])
     by_gate = d_gates.reshape(*pre.shape[:2], 3, h.shape[-1])
