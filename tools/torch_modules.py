@@ -2,8 +2,8 @@
 
 ``python -m tools.torch_modules`` writes with the installed PyTorch, into ``tests/nn/torch``: ``containers.json``, with
 what each line of ``containers.txt`` leaves; the state dict of each of the `MODELS` as a safetensors file, in float32
-and in bfloat16; and ``models.json``, with an input, the result and the gradients of each in float64. So the tests need
-no PyTorch.
+and in bfloat16; and ``models.json``, with an input, the result and the gradients of each in float64, and its result in
+evaluation afterwards. So the tests need no PyTorch.
 """
 
 import json
@@ -28,6 +28,21 @@ MODELS = {
         (6, 2, 6, 6),
     ),
     "axes": ("Sequential(Unflatten(1, (2, 3)), Linear(3, 2), Flatten(0, 1), Identity(7), Softmax(1))", (4, 6)),
+    "blocks": (
+        "Sequential(Conv2D(3, 4, 3, padding=1, bias=False), BatchNorm2D(4), ReLU(), Residual(Conv2D(4, 4, 3, padding=1,"
+        " bias=False), BatchNorm2D(4), ReLU(), Conv2D(4, 4, 3, padding=1, bias=False), BatchNorm2D(4)), ReLU(),"
+        " AvgPool2D((5, 6)), Flatten(), Linear(4, 3))",
+        (4, 3, 5, 6),
+    ),
+    "sequences": (
+        "Sequential(LSTM(3, 4, 2, bidirectional=True), Lambda(lambda found: found[0][-1]), Linear(8, 3))",
+        (5, 2, 3),
+    ),
+    "attention": (
+        "Sequential(Linear(3, 4), TransformerEncoder(TransformerEncoderLayer(4, 2, 6, 0.0, 'gelu', batch_first=True,"
+        " norm_first=True), 2, LayerNorm(4), False), Lambda(lambda x: x[:, 0]), Linear(4, 3))",
+        (2, 5, 3),
+    ),
 }
 
 
@@ -47,15 +62,22 @@ def left_by(line: str, space: dict[str, Any]) -> Any:
 
 
 def _vocabulary() -> dict[str, Any]:
+    """Return PyTorch's layers by our names, and those that it does not have."""
     from torch import nn, tensor
 
-    return {
-        **vars(nn),
-        "Conv2D": nn.Conv2d,
-        "MaxPool2D": nn.MaxPool2d,
-        "BatchNorm2D": nn.BatchNorm2d,
-        "array": tensor,
-    }
+    def applied(function: Any) -> Any:
+        module = nn.Identity()
+        module.forward = function
+        return module
+
+    def residual(*layers: Any) -> Any:
+        module = nn.Sequential(*layers)
+        within = module.forward
+        module.forward = lambda x: x + within(x)
+        return module
+
+    ours = {f"{name[:-1]}D": layer for name, layer in vars(nn).items() if name.endswith(("1d", "2d"))}
+    return {**vars(nn), **ours, "array": tensor, "Lambda": applied, "Residual": residual}
 
 
 def _write_model(name: str, text: str, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -65,6 +87,7 @@ def _write_model(name: str, text: str, shape: tuple[int, ...]) -> dict[str, Any]
 
     torch.manual_seed(0)
     model = eval(text, {"OrderedDict": OrderedDict, **_vocabulary()})
+    model(torch.randn(shape))  # after which running statistics are none to begin with
     save_file(model.state_dict(), FOLDER / f"{name}.safetensors")
     save_file(model.bfloat16().state_dict(), FOLDER / f"{name}.bf16.safetensors")
     model.float().double().load_state_dict(_loaded(name))
@@ -72,7 +95,10 @@ def _write_model(name: str, text: str, shape: tuple[int, ...]) -> dict[str, Any]
     out = model(x)
     (out * torch.arange(out.numel()).reshape(out.shape)).sum().backward()
     gradients = {name: parameter.grad.tolist() for name, parameter in model.named_parameters()}
-    return {"x": x.tolist(), "out": out.tolist(), "gradients": gradients, "x.grad": x.grad.tolist()}
+    evaluated = model.eval()(x).tolist()
+    return {
+        "x": x.tolist(), "out": out.tolist(), "gradients": gradients, "x.grad": x.grad.tolist(), "evaluated": evaluated
+    }  # fmt: skip
 
 
 def _loaded(name: str) -> Any:

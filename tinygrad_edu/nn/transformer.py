@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.names import explains_keywords
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.attention import MultiheadAttention
 from tinygrad_edu.nn.containers import ModuleList
@@ -22,11 +23,12 @@ __all__ = [
     "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer",
 ]  # fmt: skip
 
-ByName = str | Callable[[Any], Any]
+_Activation = str | Callable[[Any], Any]
 
 _ACTIVATIONS: dict[str, Any] = {"relu": ops.relu, "gelu": ops.gelu}
 
 
+@explains_keywords
 class _Layer(Module):
     """What both kinds of layers are: attentions and a small network, each added to what it was given, each normalized.
 
@@ -46,7 +48,7 @@ class _Layer(Module):
         nhead: int,
         dim_feedforward: int = 2048,
         dropout: float = 0.1,
-        activation: ByName = ops.relu,
+        activation: _Activation = ops.relu,
         layer_norm_eps: float = 1e-5,
         batch_first: bool = False,
         norm_first: bool = False,
@@ -353,6 +355,7 @@ class TransformerDecoder(_Stack):
         )
 
 
+@explains_keywords
 class Transformer(Module):
     """An encoder, whose result is the memory of a decoder.
 
@@ -394,7 +397,7 @@ class Transformer(Module):
         num_decoder_layers: int = 6,
         dim_feedforward: int = 2048,
         dropout: float = 0.1,
-        activation: ByName = ops.relu,
+        activation: _Activation = ops.relu,
         custom_encoder: Module | None = None,
         custom_decoder: Module | None = None,
         layer_norm_eps: float = 1e-5,

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.recurrent``: the recurrent layers beside PyTorch's, forward and backward, in float32.
+"""``python -m benchmarks.layers``: recurrent layers and attention beside PyTorch's, forward and backward, in float32.
 
 In one process, in turn: each line has the median times, and the median of the ratios of the pairs. First both compute
 the same from the same weights. ``--cores 2`` gives both two threads.
@@ -17,32 +17,37 @@ from benchmarks.statistics import median
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.parallel import single_threaded_blas
 
-LAYERS = ("RNN", "LSTM", "GRU")
-# Steps, samples, and the length of inputs and states.
-SIZES = ((32, 4, 16), (32, 32, 64), (64, 64, 256))
+# Each with the shape of its input: steps, samples and features; of the last two, samples come first.
+LINES = (
+    *((f"{layer}(16, 16)", (32, 4, 16)) for layer in ("RNN", "LSTM", "GRU")),
+    *((f"{layer}(64, 64)", (32, 32, 64)) for layer in ("RNN", "LSTM", "GRU")),
+    *((f"{layer}(256, 256)", (64, 64, 256)) for layer in ("RNN", "LSTM", "GRU")),
+    ("TransformerEncoderLayer(128, 4, 512, 0.0, batch_first=True)", (16, 64, 128)),
+    ("TransformerEncoderLayer(128, 4, 2048, 0.0, batch_first=True)", (16, 64, 128)),
+)
 
 
-def passes(layer: str, steps: int, samples: int, size: int) -> tuple[Callable[[], Any], Callable[[], Any]]:
+def passes(layer: str, shape: tuple[int, ...]) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """Return a pass, forward and backward, of ours and of PyTorch's, once they agree."""
     import torch
 
-    values = np.random.default_rng(0).standard_normal((steps, samples, size)).astype(np.float32)
-    ours, theirs = getattr(nn, layer)(size, size), getattr(torch.nn, layer)(size, size)
+    values, g = np.random.default_rng(0).standard_normal((2, *shape)).astype(np.float32)
+    ours, theirs = (eval(layer, vars(space)) for space in (nn, torch.nn))
     ours.load_state_dict(theirs.state_dict())
     x, y = Tensor(values, requires_grad=True), torch.tensor(values, requires_grad=True)
 
     def mine() -> Any:
         ours.zero_grad()
         x.grad = None
-        output = ours(x)[0]
-        output.sum().backward()
+        output = first(ours(x))
+        output.backward(g)
         return output
 
     def other() -> Any:
         theirs.zero_grad()
         y.grad = None
-        output = theirs(y)[0]
-        output.sum().backward()
+        output = first(theirs(y))
+        output.backward(torch.from_numpy(g))
         return output
 
     found, wanted = mine().numpy(), other().detach().numpy()
@@ -52,6 +57,11 @@ def passes(layer: str, steps: int, samples: int, size: int) -> tuple[Callable[[]
         largest = float(np.abs(parameter.grad).max())
         np.testing.assert_allclose(parameter.grad, gradients[name].grad.numpy(), rtol=1e-4, atol=1e-5 * largest)
     return mine, other
+
+
+def first(output: Any) -> Any:
+    """Return the result of a layer; of several, the first."""
+    return output[0] if isinstance(output, tuple) else output
 
 
 def milliseconds(run: Callable[[], Any]) -> float:
@@ -65,20 +75,19 @@ def main() -> None:
     """Print both times of each line, and their ratio."""
     import torch
 
-    parser = argparse.ArgumentParser("python -m benchmarks.recurrent", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser("python -m benchmarks.layers", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30, help="how often each is timed (default: %(default)s)")
     parser.add_argument("--cores", type=int, default=1, help="threads of either (default: %(default)s)")
     given = parser.parse_args()
     pin(available()[: given.cores])
     torch.set_num_threads(given.cores)
-    print(f"{'steps, samples, size':<30}{'ours, ms':>9}{'PyTorch':>9}{'ratio':>7}")
+    print(f"{'':<62}{'ours, ms':>9}{'PyTorch':>9}{'ratio':>7}")
     with single_threaded_blas() if given.cores == 1 else nullcontext():
-        for sizes in SIZES:
-            for layer in LAYERS:
-                ours, theirs = passes(layer, *sizes)
-                pairs = [(milliseconds(ours), milliseconds(theirs)) for _ in range(given.rounds)]
-                mine, their = (median(times) for times in zip(*pairs, strict=True))
-                print(f"{layer:<6}{sizes!s:<24}{mine:9.2f}{their:9.2f}{median([a / b for a, b in pairs]):7.2f}")
+        for layer, shape in LINES:
+            ours, theirs = passes(layer, shape)
+            pairs = [(milliseconds(ours), milliseconds(theirs)) for _ in range(given.rounds)]
+            mine, their = (median(times) for times in zip(*pairs, strict=True))
+            print(f"{layer:<62}{mine:9.2f}{their:9.2f}{median([a / b for a, b in pairs]):7.2f}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,12 @@
+"""The layers that are timed compute what PyTorch's compute, before they are."""
+
+import pytest
+
+from benchmarks.layers import passes
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("layer", ["RNN(4, 4)", "LSTM(4, 4)", "GRU(4, 4)", "TransformerEncoderLayer(4, 2, 8, 0.0)"])
+def test_each_agrees_with_pytorch(layer):
+    ours, theirs = passes(layer, (3, 2, 4))
+    assert ours().shape == tuple(theirs().shape)
