@@ -201,6 +201,7 @@ def test_groups_have_settings_of_their_own_and_more_may_be_added():
     model = nn.Linear(2, 3)
     optimizer = SGD([{"params": [("bias", model.bias)], "lr": 0.5}], lr=0.1)
     optimizer.add_param_group({"params": iter([("weight", model.weight)]), "momentum": 0.9})
+    SGD([{"params": [model.bias]}, {"params": []}]).step()  # sorted by kind, and there are none of one
     assert [(group["lr"], group["momentum"]) for group in optimizer.param_groups] == [(0.5, 0), (0.1, 0.9)]
     with pytest.raises(ValueError, match=r"SGD: lr differs between the parameter groups: \[0.5, 0.1\]"):
         optimizer.lr  # noqa: B018
@@ -320,7 +321,7 @@ def locked():
         (lambda w: SGD([w], nesterov=True), ValueError, "nesterov=True.*give it a momentum, such as 0.9"),
         (lambda w: SGD([w], nesterov=True, momentum=0.9, dampening=0.1), ValueError, "and no dampening"),
         (lambda w: SGD([]), ValueError, "there are no parameters to optimize"),
-        (lambda w: Adam([{"params": []}]), ValueError, "Adam: there are no parameters to optimize"),
+        (lambda w: Adam([{"params": []}, {"params": ()}]), ValueError, "Adam: there are no parameters to optimize"),
         (lambda w: SGD(iter([w, w])), ValueError, r"parameter 1, of shape \(2,\), is there twice"),
         (lambda w: SGD([{"params": w}, {"params": [w]}]), ValueError, "parameter 1, .* is there twice"),
         (lambda w: SGD(w), DTypeError, r"not one Tensor: pass model.parameters\(\), or \[w\]"),

@@ -38,9 +38,19 @@ class Owners(dict[int, Callable[[], Any]]):
                 yield name, p
 
 
+def listed(where: str, params: Any) -> list[Any]:
+    """Return parameters, or groups of them, as a list, or say what was given in their place."""
+    if isinstance(params, Tensor | Mapping | str | set | frozenset) or not isinstance(params, Iterable):
+        raise DTypeError(
+            f"{where}: parameters is a list of tensors, not one {type(params).__name__}: pass model.parameters(), or "
+            f"[w] for a single tensor."
+        )
+    return list(params)
+
+
 def groups_of(where: str, params: Any) -> list[Any]:
     """Return what an optimizer is given, parameters or groups of them, as a list of groups."""
-    given = _listed(where, params)
+    given = listed(where, params)
     if any(isinstance(group, Mapping) for group in given):
         return given
     return [{"params": params if isinstance(params, list) else given}]
@@ -62,7 +72,7 @@ def group_of(where: str, given: Any, defaults: Group) -> Group:
         raise DTypeError(f'{where}: a parameter group is a dict such as {{"params": [w], "lr": 0.1}}, not {given!r}.')
     for name in given.keys() - {"params", "param_names", *defaults}:
         raise ValueError(f"{where}: a parameter group has no setting {name!r}; it may have {', '.join(defaults)}.")
-    found = _listed(where, [given["params"]] if isinstance(given["params"], Tensor) else given["params"])
+    found = listed(where, [given["params"]] if isinstance(given["params"], Tensor) else given["params"])
     group = {**given, "params": found}
     if any(isinstance(item, tuple) for item in found):
         group["param_names"], group["params"] = _unzipped(where, found)
@@ -98,20 +108,6 @@ def refuse_twice(where: str, group: Group, taken: list[Tensor]) -> None:
                 f"{where}: parameter {k}, of shape {p.shape}, is there twice, and would move twice a step."
             )
         seen.add(id(p))
-
-
-def _listed(where: str, params: Any) -> list[Any]:
-    if isinstance(params, Tensor | Mapping | str | set | frozenset) or not isinstance(params, Iterable):
-        raise DTypeError(
-            f"{where}: parameters is a list of tensors, not one {type(params).__name__}: pass model.parameters(), or "
-            f"[w] for a single tensor."
-        )
-    found = list(params)
-    if not found:
-        raise ValueError(
-            f"{where}: there are no parameters to optimize: the model has no tensor that requires a gradient."
-        )
-    return found
 
 
 def _unzipped(where: str, pairs: list[Any]) -> tuple[list[str], list[Any]]:

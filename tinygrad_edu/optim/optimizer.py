@@ -79,6 +79,11 @@ class Optimizer:
         self._scratch, self._owners = Scratch(), Owners()
         for group in groups_of(type(self).__name__, params):
             self.add_param_group(group)
+        if not self._parameters():
+            raise ValueError(
+                f"{type(self).__name__}: there are no parameters to optimize: the model has no tensor that requires a "
+                f"gradient."
+            )
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """Take on more parameters: a dict with ``"params"``, and settings of their own where they differ.
