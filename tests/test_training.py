@@ -16,7 +16,7 @@ def digits():
 
 
 def classifier(rng):
-    return nn.Sequential(nn.AvgPool2D(2), nn.Flatten(), nn.Dropout(0.2, rng), nn.Linear(14 * 14, 10, rng=rng))
+    return nn.Sequential(nn.AvgPool2D(2), nn.Flatten(), nn.Dropout(0.2, rng=rng), nn.Linear(14 * 14, 10, rng=rng))
 
 
 def training(digits, epochs=4, seed=0, learning_rate=lambda step: 0.3):
@@ -25,7 +25,8 @@ def training(digits, epochs=4, seed=0, learning_rate=lambda step: 0.3):
     model = classifier(rng)
     (x, y), test = digits
     optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    return model, fit(model, optimizer, epochs, lambda: data.batches(x, y, 50, rng), learning_rate, rng, (x, y), test)
+    loader = data.DataLoader(x, y, batch_size=50, rng=rng)
+    return model, fit(model, optimizer, epochs, loader, learning_rate, rng, (x, y), test)
 
 
 def test_it_learns_real_digits_and_reports_each_epoch(digits):
@@ -46,6 +47,15 @@ def test_it_learns_real_digits_and_reports_each_epoch(digits):
 def test_it_can_be_left_after_any_epoch(digits):
     _, run = training(digits, epochs=1000)
     assert next(run).epoch == 1
+
+
+def test_batches_that_the_first_epoch_would_use_up_are_refused(digits):
+    model, (x, y) = classifier(np.random.default_rng(0)), digits[0]
+    once = iter(data.DataLoader(x, y, batch_size=50))
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    run = fit(model, optimizer, 2, once, lambda step: 0.1, np.random.default_rng(0), (x, y), (x, y))
+    with pytest.raises(tg.errors.DTypeError, match=r"a generator is empty after the first: give a .*DataLoader"):
+        next(run)
 
 
 def state(model):
@@ -91,7 +101,7 @@ class Modes(nn.Module):
     """Answer the class k for a row whose entry k is the greatest, and note in which modes that happened."""
 
     def __init__(self):
-        self.inside = nn.Dropout(0.5, np.random.default_rng(0))
+        self.inside = nn.Dropout(0.5, rng=np.random.default_rng(0))
         self.w = tg.Tensor(1.0, requires_grad=True)
         self.seen = set()
 

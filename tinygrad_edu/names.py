@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from inspect import signature
 from types import FunctionType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
+
+Class = TypeVar("Class", bound=type)
 
 _CPU = "leave it out: there is one device, the CPU"
 _IN_PLACE = "`t.assign(values)` under `tg.no_grad()`, or `t += other`"
@@ -156,7 +158,7 @@ NAMES: dict[str, dict[str, str]] = {
         "device": _CPU,
         "cuda": _CPU,
         "Size": "`t.shape` is a tuple",
-        "utils": "`tg.data.batches(x, y, size)` gives batches",
+        "utils": "`tg.data.DataLoader(x, y, batch_size=32, rng=rng)` gives batches",
         **{name: f"`np.{name}`" for name in ("float16", "float32", "float64", "uint8", "int32", "int64", "newaxis")},
         "set_default_dtype": "`dtype=` where a tensor is made",
         **{name: f"`import tinygrad_edu.{name}` first" for name in ("parallel", "testing", "training")},
@@ -167,6 +169,13 @@ NAMES: dict[str, dict[str, str]] = {
         "AvgPool2d": "`nn.AvgPool2D`",
         "MaxPooling2D": "`nn.MaxPool2D`",
         "AveragePooling2D": "`nn.AvgPool2D`",
+        "GlobalMaxPooling2D": "`nn.AdaptiveMaxPool2D(1)`, and `nn.Flatten()`",
+        "GlobalAveragePooling2D": "`nn.AdaptiveAvgPool2D(1)`, and `nn.Flatten()`",
+        "Conv1DTranspose": "`nn.ConvTranspose1D`",
+        "Conv2DTranspose": "`nn.ConvTranspose2D`",
+        "UpSampling2D": "`nn.Upsample(scale_factor=2)`",
+        "ZeroPadding2D": "`nn.ZeroPad2D`",
+        "Cropping2D": "`nn.ZeroPad2D` with negative numbers",
         "Dense": "`nn.Linear`",
         "Parameter": "`tg.Tensor(values, requires_grad=True)`, in an attribute",
         "ParameterList": "a list, in an attribute",
@@ -194,6 +203,9 @@ KEYWORDS = {
     "correction": "ddof", "repeats": "reps", "indexes": "indices", "index": "indices", "size": "shape",
 }  # fmt: skip
 
+# Keywords of PyTorch's that say nothing here.
+NEEDLESS = {"device": _CPU, "inplace": "leave it out: every layer returns an array of its own"}
+
 
 def missing_name(place: str, name: str, known: Iterable[str] = ()) -> AttributeError:
     """Return the error for a name that a place does not have: with what to write instead, or the nearest name."""
@@ -218,7 +230,8 @@ def refuse_keywords(function: str, given: Iterable[str], known: Iterable[str]) -
     """Raise for a keyword that a function does not have: with the one that is meant, or those that it has."""
     name, known = next(iter(given)), tuple(known)
     here = KEYWORDS.get(name)
-    hint = f"{name} of PyTorch is {here} here" if here in known else f"it takes {', '.join(known)}"
+    others = f"{name} of PyTorch is {here} here" if here in known else f"it takes {', '.join(known) or 'none'}"
+    hint = NEEDLESS.get(name, others)
     raise TypeError(f"{function}() got an unexpected keyword argument {name!r}: {hint}.")
 
 
@@ -237,6 +250,22 @@ def with_our_keywords(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, **settings)
 
     return call
+
+
+def explains_keywords(kind: Class) -> Class:
+    """Let a class answer a keyword that its ``__init__`` does not have: with the one that is meant, or what it has."""
+    initialize = vars(kind)["__init__"]
+    known = tuple(signature(initialize).parameters)[1:]
+
+    @wraps(initialize)
+    def answering(self: Any, *args: Any, **given: Any) -> None:
+        for name in given:
+            if name not in known:
+                refuse_keywords(type(self).__name__, [name], known)
+        initialize(self, *args, **given)
+
+    kind.__init__ = answering  # type: ignore[misc]
+    return kind
 
 
 def _sentence(here: str) -> str:

@@ -350,6 +350,7 @@ CONVENTIONS: dict[str, list[tuple[list[Any], dict[str, Any], list[Any]]]] = {
     },
     "logcumsumexp": [([[-np.inf, -np.inf, 0.0]], {}, [[0, 0, 1]]), ([[0.0, np.inf, 1.0]], {}, [[1, np.nan, 0]])],
     "softmax_cross_entropy": [([[[0.0, -680.0]], [[1.0, 0.0]]], {}, [[[0, 0]], [[0, 680.0]]])],
+    "held_cross_entropy": [([[0.0, 1.0], [1.0, 0.0]], {}, [[-1e12, 1e12], [np.inf, -np.inf]])],
     "abs": [([[0.0, -1.0]], {}, [[0, -1]])],
     "power_norm": [
         ([[[0.0, 0.0], [0.0, -4.0]]], {"p": p, "axis": (1,), "keepdims": True}, [[[0, 0], [0, slope]]])
@@ -463,6 +464,7 @@ EQUIVALENT = {
     r"power_norm\.x: source: ((x|out) for g|x for out)": "only its shape is taken; where the norm is 0, so is x",
     r"power_norm\.x: source: (2 for 1|share for keep\(share, counts\))": "where x is 0, so is the rest; the mask is "
     "for the second derivative",
+    r"recurrent\.row: source: (g|out) for row": "at the place that survives, it is a Tensor where row is one",
     r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y where x == y or y is greater",
 }
 

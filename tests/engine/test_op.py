@@ -1,5 +1,8 @@
 """Declaring an op: a few lines from outside the package, and a mistake in them is named at once or at backward."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -448,7 +451,7 @@ def test_a_gradient_of_another_dtype_says_how_to_declare_it():
         (lambda w: tg.where(np.array([1e-60, 0.0]), w, 5.0), [1, 5]),
         (lambda w: tg.where(np.array([1e300, 0.0]), 5.0, w), [5, 2]),
         (lambda w: tg.where(Tensor(np.array([1e-60, 0.0])), w, np.array([7, 7])), [1, 7]),
-        (lambda w: tg.cross_entropy(w.reshape(2, 1), np.array([0, 0]), "none"), [0, 0]),
+        (lambda w: tg.cross_entropy(w.reshape(2, 1), np.array([0, 0]), reduction="none"), [0, 0]),
         (lambda w: w[np.array([1, 0])], [2, 1]),
     ],
 )
@@ -531,3 +534,8 @@ def test_inputs_and_settings_may_have_the_names_of_builtins():
     with pytest.raises(TypeError, match="did not contain a loop") as caught:
         scaled(x, "word", error=None)
     assert "In op scaled" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda op: pickle.loads(pickle.dumps(op))])
+def test_a_copy_of_an_op_is_the_op(duplicate):
+    assert duplicate(tg.tanh) is tg.tanh

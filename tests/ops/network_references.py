@@ -221,7 +221,7 @@ def channel_shuffle(x, groups):
 # --- Normalization ---
 
 
-def standardize(x, axis, eps):
+def standardized(x, axis, eps):
     wide = x.astype(np.longdouble)
     apart = wide - wide.mean(axis=axis, keepdims=True)
     return (apart / np.sqrt((apart**2).mean(axis=axis, keepdims=True) + eps)).astype(x.dtype)
@@ -232,7 +232,7 @@ def affine(x, weight, bias):
 
 
 def layer_norm(x, normalized_shape, weight, bias, eps):
-    return affine(standardize(x, tuple(range(-np.size(normalized_shape), 0)), eps), weight, bias)
+    return affine(standardized(x, tuple(range(-np.size(normalized_shape), 0)), eps), weight, bias)
 
 
 def rms_norm(x, normalized_shape, weight, eps):
@@ -245,14 +245,14 @@ def by_channel(value, x):
 
 
 def group_norm(x, num_groups, weight, bias, eps):
-    parts = [standardize(part, tuple(range(1, x.ndim)), eps) for part in np.split(x, num_groups, axis=1)]
+    parts = [standardized(part, tuple(range(1, x.ndim)), eps) for part in np.split(x, num_groups, axis=1)]
     return affine(np.concatenate(parts, axis=1), by_channel(weight, x), by_channel(bias, x))
 
 
 def running_norm(axes_of):
     def reference(x, running_mean, running_var, weight, bias, momentum, eps, training=None, use_input_stats=None):
         if training or use_input_stats:
-            x = standardize(x, axes_of(x), eps)
+            x = standardized(x, axes_of(x), eps)
         else:
             x = (x - by_channel(running_mean, x)) / np.sqrt(by_channel(running_var, x) + eps)
         return affine(x, by_channel(weight, x), by_channel(bias, x))
@@ -318,6 +318,44 @@ def attention(query, key, value, mask=None, scale=None, is_causal=False, enable_
     return np.einsum("...ls,...sv->...lv", weights / np.where(total == 0, 1, total), value)
 
 
+def recurrent(row, kind, shapes):
+    """Take each sample by itself through the formulas of PyTorch's documentation."""
+    *rows, _ = np.split(row, np.cumsum([*map(np.prod, shapes)]))
+    parts = [row.reshape(shape) for row, shape in zip(rows, shapes, strict=True)]
+    count = 2 if kind == "LSTM" else 1
+    (steps, samples), after = shapes[0][:2], [np.empty((shapes[0][0], *shape)) for shape in shapes[1 : 1 + count]]
+    for n in range(samples):
+        states, rest = [part[n] for part in parts[1 : 1 + count]], parts[1 + count :]
+        for t in range(steps):
+            states = ONE_STEP[kind](parts[0][t, n], *states, *rest)
+            for state, all_states in zip(states, after, strict=True):
+                all_states[t, n] = state
+    return np.concatenate([states.ravel() for states in after])
+
+
+def logistic(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_step(pre, h, c, w_hh, w_hr=1.0):
+    i, f, g, o = (pre + w_hh @ h).reshape(4, -1)
+    c = logistic(f) * c + logistic(i) * np.tanh(g)
+    return np.dot(w_hr, logistic(o) * np.tanh(c)), c
+
+
+def gru_step(pre, h, w_hh, b_hh):
+    (r, z, n), (r_h, z_h, n_h) = pre.reshape(3, -1), (w_hh @ h + b_hh).reshape(3, -1)
+    z = logistic(z + z_h)
+    return ((1 - z) * np.tanh(n + logistic(r + r_h) * n_h) + z * h,)
+
+
+ONE_STEP = {
+    "RNN_TANH": lambda pre, h, w_hh: (np.tanh(pre + w_hh @ h),),
+    "RNN_RELU": lambda pre, h, w_hh: (np.maximum(pre + w_hh @ h, 0),),
+    "LSTM": lstm_step, "GRU": gru_step,
+}  # fmt: skip
+
+
 NETWORK_REFERENCES = {
     "map_rows": lambda x, weight: np.einsum("...k,ok->...o", x, weight),
     "linear": lambda x, weight, bias=0.0: x @ weight.T + bias,
@@ -330,12 +368,15 @@ NETWORK_REFERENCES = {
     "adaptive_max_pool2d": batched(adaptive(np.max), 4), "adaptive_max_pool1d": adaptive_rows(np.max),
     "interpolate": interpolate, "resample": resample, "resample_back": resample_back,
     "pixel_shuffle": pixel_shuffle, "pixel_unshuffle": pixel_unshuffle, "channel_shuffle": channel_shuffle,
-    "standardize": standardize, "layer_norm": layer_norm, "rms_norm": rms_norm, "group_norm": group_norm,
+    "mean_product": lambda x, y: (x * y).mean(axis=(0, 2), keepdims=True),
+    "centre": lambda x: x - x.mean(axis=(0, 2), keepdims=True),
+    "over_rms": lambda x, eps: x / np.sqrt((x**2).mean(axis=(0, 2), keepdims=True) + eps),
+    "layer_norm": layer_norm, "rms_norm": rms_norm, "group_norm": group_norm,
     "batch_norm": running_norm(lambda x: (0, *range(2, x.ndim))),
     "instance_norm": running_norm(lambda x: tuple(range(2, x.ndim))), "local_response_norm": local_response_norm,
     "normalize": normalize, "cosine_similarity": cosine_similarity,
     "pairwise_distance": pairwise_distance,
     "embedding": lambda indices, weight, padding_idx: weight[indices],
     "rows_at": lambda weight, indices: weight[indices], "rows_added": rows_added,
-    "scaled_dot_product_attention": attention,
+    "scaled_dot_product_attention": attention, "recurrent": recurrent,
 }  # fmt: skip
