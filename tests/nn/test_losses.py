@@ -100,15 +100,49 @@ def test_a_prediction_is_never_broadcast_against_its_target(name):
     "name", [name for name, module in MODULES.items() if "weight" in str(inspect.signature(module))]
 )
 def test_weights_are_buffers_and_a_word_in_their_place_is_no_reduction(name):
+    inputs = [Tensor(x.astype(np.float32)) if x.dtype.kind == "f" else x for x in FITTING[name]]
+    assert loss_of(name)(*inputs, weight=np.array([1.0, 2.0, 0.5])).dtype == np.float32
     made = MODULES[name](weight=[1.0, 2.0, 0.5])
     assert {key: x.dtype for key, x in made.state_dict().items()} == {"weight": np.float32}
     assert made.buffers() == [made.weight]
+    assert "weight=Tensor(3,)" in repr(made)
     with pytest.raises(DTypeError, match="'sum' stands where the weights do: give it by its name, reduction='sum'"):
         MODULES[name](weight="sum")
     with pytest.raises(DTypeError, match="give it by its name"):
         loss_of(name)(*FITTING[name], weight="sum")
     with pytest.raises(ShapeError):
         loss_of(name)(*FITTING[name], weight=np.ones((5, 3)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("loss", "of_errors", "divides_by_weights"),
+    [(nn.mse_loss, np.square, True), (nn.l1_loss, np.abs, True), (nn.huber_loss, lambda e: e**2 / 2, False)],
+)
+def test_errors_are_weighted(loss, of_errors, divides_by_weights, dtype):
+    x, weight = Tensor(P.astype(dtype)), np.array([1.0, 2.0, 5.0])
+    losses = weight * of_errors(P - HITS)
+    mean = losses.sum() / weight.sum() if divides_by_weights else losses.mean()
+    for reduction, expected in (("none", losses), ("sum", losses.sum()), ("mean", mean)):
+        found = loss(x, HITS, reduction, weight=weight)
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found.numpy(), expected, rtol=4 * np.finfo(dtype).eps)
+
+
+def test_a_distance_can_be_a_module_with_parameters():
+    part = nn.Linear(3, 1, rng=np.random.default_rng(0))
+
+    class Distance(nn.Module):
+        def __init__(self):
+            self.part = part
+
+        def forward(self, x, y):
+            return self.part(x - y)[:, 0]
+
+    loss = nn.TripletMarginWithDistanceLoss(distance_function=Distance(), margin=10.0)
+    assert list(loss.state_dict()) == ["distance_function.part.weight", "distance_function.part.bias"]
+    loss(*FITTING["triplet_margin_loss"]).backward()
+    np.testing.assert_allclose(part.weight.grad, [(SCORES + 1 - SCORES[::-1]).mean(axis=0)], rtol=1e-6)
 
 
 @pytest.mark.parametrize("loss", [cross_entropy, nll_loss])

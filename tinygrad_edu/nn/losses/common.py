@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
+from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import multiply
@@ -43,9 +44,10 @@ class LossModule(Module):
         return type(self).function(*inputs, **named, **{name: getattr(self, name) for name in self._settings})
 
     def extra_repr(self) -> str:
-        """Return the settings that are no weights."""
+        """Return the settings: of weights their shape, and no functions and modules."""
         values = {name: getattr(self, name) for name in self._settings}
-        return ", ".join(f"{name}={value!r}" for name, value in values.items() if isinstance(value, str | int | float))
+        shown = {name: f"Tensor{x.shape}" if isinstance(x, Tensor) else repr(x) for name, x in values.items()}
+        return ", ".join(f"{name}={shown[name]}" for name, x in values.items() if x is not None and not callable(x))
 
 
 def compared(name: str, input: Any, target: Any, reduction: str, *reductions: str) -> tuple[Any, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
 from tinygrad_edu.ops import abs, clip, square
-from tinygrad_edu.ops.cross_entropies import reduce_losses
+from tinygrad_edu.ops.cross_entropies import as_weight, reduce_losses
 
 __all__ = [
     "HuberLoss", "L1Loss", "MSELoss", "SmoothL1Loss", "huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss",
@@ -37,7 +37,7 @@ def mse_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any
     Tensor(2., shape=(), dtype=float32)
     """
     x, t = compared("mse_loss", input, target, reduction)
-    return reduce_losses(times_weight("mse_loss", square(x - t), weight, same_shape=True), reduction, weight)
+    return _weighted_mean("mse_loss", square(x - t), weight, reduction)
 
 
 def l1_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any = None) -> Any:
@@ -52,7 +52,13 @@ def l1_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any 
     Tensor(1., shape=(), dtype=float32)
     """
     x, t = compared("l1_loss", input, target, reduction)
-    return reduce_losses(times_weight("l1_loss", abs(x - t), weight, same_shape=True), reduction, weight)
+    return _weighted_mean("l1_loss", abs(x - t), weight, reduction)
+
+
+def _weighted_mean(name: str, losses: Any, weight: Any, reduction: str) -> Any:
+    """Return losses reduced, each times its weight, in a mean that divides by the weights."""
+    weight = None if weight is None else as_weight(name, weight, losses)
+    return reduce_losses(times_weight(name, losses, weight, same_shape=True), reduction, weight)
 
 
 def smooth_l1_loss(input: Any, target: Any, reduction: Reduction = "mean", beta: float = 1.0) -> Any:
