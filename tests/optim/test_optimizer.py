@@ -253,6 +253,19 @@ def test_a_parameter_that_was_replaced_is_refused_whoever_else_holds_it(listed):
     assert average.parameters[2] is old.weight
 
 
+def test_a_parameter_that_was_replaced_is_refused_though_its_gradient_is_still_there():
+    model = nn.Linear(2, 1)
+    optimizer, old = SGD(model.parameters()), model.weight
+    for weight in (old, leaf([[1.0, 2.0]], np.float32), old):
+        model.weight = weight
+        model(np.ones((4, 2))).sum().backward()
+        if weight is old:
+            optimizer.step()
+            continue
+        with pytest.raises(NoGraphError, match=r"parameter 0, of shape \(1, 2\), gets no gradient any more"):
+            optimizer.step()
+
+
 def test_a_frozen_parameter_is_left_alone_and_one_that_became_computed_is_refused():
     w, other = leaf([1.0]), leaf([2.0])
     optimizer = SGD([w], lr=1.0)

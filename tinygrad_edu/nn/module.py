@@ -24,6 +24,9 @@ Part = TypeVar("Part")
 # The ids of the tensors for which others stand in: they belong to the state, computed or not. See `functional_call`.
 replaced_now: ContextVar[frozenset[int]] = ContextVar("tinygrad_edu_replaced_now", default=frozenset())
 
+# How often a parameter or a module in an attribute got another in its place: optimizers look again when this changes.
+parts_replaced = [0]
+
 
 class Listed(list[Part]):
     """A list that knows which module made it: how an optimizer finds out that its parameters are no longer those.
@@ -93,10 +96,13 @@ class Module:
         return self._hooks.around(self, inputs, settings)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        for path, tensor, new in _replaced(name, vars(self).get(name), value):
+        before = vars(self).get(name)
+        for path, tensor, new in _replaced(name, before, value):
             if _is_state(tensor) and not _takes_the_place_of(tensor, new):
                 raise DTypeError(_refusal(f"{type(self).__name__}.{path}", tensor, new))
         super().__setattr__(name, value)
+        if isinstance(before, Module) or (isinstance(before, Tensor) and before.requires_grad and before.is_leaf):
+            parts_replaced[0] += value is not before
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
         """Compute the result. Every module defines its own."""

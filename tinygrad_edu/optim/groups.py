@@ -17,6 +17,8 @@ class Owners(dict[int, Callable[[], Any]]):
     A model that was listed whole, ``model.parameters()``, can be asked later whether its parameters are still those.
     """
 
+    looked = -1  # what `parts_replaced` was when all were still there
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Owners, ()
 
@@ -27,14 +29,14 @@ class Owners(dict[int, Callable[[], Any]]):
 
     def lost(self, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
         """Yield those of the tensors, by label, that are no parameter any more of the module that listed them."""
-        held: dict[int, list[Tensor]] = {}
+        held: dict[int, set[int]] = {}
         for name, p in tensors.items():
             model = self.get(id(p), lambda: None)()
             if model is None:
                 continue
             if id(model) not in held:
-                held[id(model)] = model.parameters()
-            if not any(p is other for other in held[id(model)]):
+                held[id(model)] = set(map(id, model.parameters()))
+            if id(p) not in held[id(model)]:
                 yield name, p
 
 

@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor, writing
 from tinygrad_edu.errors import NoGraphError
+from tinygrad_edu.nn.module import parts_replaced
 from tinygrad_edu.optim.groups import Owners, group_of, groups_of, label, refuse, refuse_twice
 from tinygrad_edu.optim.saved import read
 from tinygrad_edu.optim.scratch import Scratch
@@ -112,8 +113,8 @@ class Optimizer:
         ValueError
             For a setting that cannot be.
         NoGraphError, ReadOnlyError
-            For a parameter that has no gradient and was replaced in its model, so that nothing else holds it; that was
-            computed in the meantime; or that cannot be written to any more. Nothing moves then.
+            For a parameter that was replaced in the model that listed it, or has no gradient and nothing else holds it;
+            that was computed in the meantime; or that cannot be written to any more. Nothing moves then.
         """
         moving = list(self._to_move())
         with writing(*(p._cell for p, _ in moving)):
@@ -226,7 +227,7 @@ class Optimizer:
 
     def _to_move(self) -> Iterator[tuple[Tensor, GroupSettings]]:
         """Yield each parameter that has a gradient with its settings, or say which one cannot be moved any more."""
-        first, idle = 0, dict[str, Tensor]()
+        first, suspect, now = 0, dict[str, Tensor](), parts_replaced[0]
         for group in self.param_groups:
             s, parameters = self._settings(group), group["params"]
             for k in range(len(parameters)):
@@ -241,16 +242,17 @@ class Optimizer:
                     yield p, s
                 elif references == _ONE + (p in self.state):
                     self._refuse_replaced(label(group, k, first), p)
-                else:
-                    idle[label(group, k, first)] = p
+                if node.grad is None or now != self._owners.looked:
+                    suspect[label(group, k, first)] = p
             first += len(parameters)
-        for name, p in self._owners.lost(idle):
+        for name, p in self._owners.lost(suspect):
             self._refuse_replaced(name, p)
+        self._owners.looked = now
 
     def _refuse_replaced(self, label: str, p: Tensor) -> None:
         raise NoGraphError(
-            f"{type(self).__name__}: {label}, of shape {p.shape}, has no gradient and never will, since the model does "
-            f"not hold it any more: it has another in its place, which is not trained. Make the optimizer anew, of "
+            f"{type(self).__name__}: {label}, of shape {p.shape}, gets no gradient any more, since the model does not "
+            f"hold it any more: what it has in its place is not trained. Make the optimizer anew, of "
             f"model.parameters(); or write into a parameter, with .assign(values), in place of replacing it."
         )
 
