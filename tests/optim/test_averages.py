@@ -65,6 +65,9 @@ def test_mistakes_are_explained():
     locked.flags.writeable = False
     for call, error, message in [
         (lambda: MovingAverage(model.parameters(), 1.5), ValueError, "decay is a number from 0 to 1, not 1.5"),
+        (lambda: MovingAverage(model.parameters(), "0.9"), ValueError, "decay is a number from 0 to 1, not '0.9'"),
+        (lambda: MovingAverage(model), DTypeError, r"not one Linear: pass model.parameters\(\)"),
+        (lambda: MovingAverage(model.bias), DTypeError, r"not one Tensor: .* or \[w\]"),
         (lambda: MovingAverage([]), ValueError, "there are no parameters to average"),
         (lambda: MovingAverage([np.ones(2)]), DTypeError, "parameter 0 is a ndarray, and must be a Tensor"),
         (lambda: average.load_state_dict({}), StateDictError, r"the saved averages have the shapes \[\]"),

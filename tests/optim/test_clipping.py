@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tinygrad_edu import Tensor
 from tinygrad_edu.errors import DTypeError, ReadOnlyError
+from tinygrad_edu.nn import Linear
 from tinygrad_edu.optim import clip_grad_norm, clip_grad_value
 
 
@@ -53,6 +54,20 @@ def test_the_norm_of_float16_does_not_overflow_where_its_squares_do():
     assert clip_grad_norm([p], 1.0) == 2000
 
 
+def test_a_norm_whose_squares_overflow_is_finite_and_nothing_warns():
+    (p,) = with_gradients(np.array([3e30, -4e30], np.float32))
+    assert clip_grad_norm([p], 1.0) == pytest.approx(5e30)
+    np.testing.assert_allclose(p.grad, [0.6, -0.8], rtol=1e-6)
+
+
+@pytest.mark.parametrize("norm_type", [1, 2.5, math.inf, "inf"])
+@pytest.mark.parametrize(("bad", "after"), [(math.inf, [math.nan, 0, 0]), (math.nan, [math.nan] * 3)])
+def test_what_is_not_finite_becomes_what_it_becomes_in_pytorch(bad, after, norm_type):
+    parameters = with_gradients([bad, 1.0], [2.0])
+    assert not math.isfinite(clip_grad_norm(parameters, 1.0, norm_type))
+    np.testing.assert_array_equal(np.concatenate([p.grad for p in parameters]), after)
+
+
 def test_values_are_brought_into_the_range():
     parameters = with_gradients([3.0, -0.5, np.nan], [[-2.0]])
     clip_grad_value(parameters, 1)
@@ -79,6 +94,8 @@ def test_mistakes_are_explained_and_nothing_is_clipped():
         (lambda: clip_grad_value([p, q], 1.0), ReadOnlyError, "clip_grad_value: the gradient of parameter 1"),
         (lambda: clip_grad_norm([p], -1.0), ValueError, "max_norm is a number of at least 0, not -1"),
         (lambda: clip_grad_norm([p], 1.0, 0), ValueError, "norm_type is a number greater than 0, or math.inf, not 0"),
+        (lambda: clip_grad_norm([p], None), ValueError, "max_norm is a number of at least 0, not None"),
+        (lambda: clip_grad_norm(Linear(1, 1), 1.0), DTypeError, r"not one Linear: pass model.parameters\(\)"),
         (lambda: clip_grad_value([p], math.nan), ValueError, "clip_value is a number of at least 0, not nan"),
         (lambda: clip_grad_value([p, p.grad], 1.0), DTypeError, "parameter 1 is a ndarray, and must be a Tensor"),
     ]:

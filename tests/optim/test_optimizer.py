@@ -201,6 +201,7 @@ def test_groups_have_settings_of_their_own_and_more_may_be_added():
     model = nn.Linear(2, 3)
     optimizer = SGD([{"params": [("bias", model.bias)], "lr": 0.5}], lr=0.1)
     optimizer.add_param_group({"params": iter([("weight", model.weight)]), "momentum": 0.9})
+    SGD([{"params": [model.bias]}, {"params": []}]).step()  # sorted by kind, and there are none of one
     assert [(group["lr"], group["momentum"]) for group in optimizer.param_groups] == [(0.5, 0), (0.1, 0.9)]
     with pytest.raises(ValueError, match=r"SGD: lr differs between the parameter groups: \[0.5, 0.1\]"):
         optimizer.lr  # noqa: B018
@@ -220,7 +221,7 @@ def test_a_parameter_that_was_replaced_or_locked_is_refused_by_name_and_nothing_
         model.bias = leaf(np.zeros(3))
         optimizer.zero_grad()
         model.weight.grad = np.ones((3, 2))
-        with pytest.raises(NoGraphError, match=r"Adam: parameter 1 \(bias\), of shape \(3,\), .* alone holds it"):
+        with pytest.raises(NoGraphError, match=r"Adam: parameter 1 \(bias\), of shape \(3,\), .* not hold it any more"):
             optimizer.step()
         np.testing.assert_array_equal(model.weight.numpy(), before)
         model.bias = optimizer.param_groups[0]["params"][1]
@@ -232,6 +233,37 @@ def test_a_parameter_that_was_replaced_or_locked_is_refused_by_name_and_nothing_
     with pytest.raises(ReadOnlyError, match=r"Adam moves parameter 2 \(other\) in place .* read-only"):
         optimizer.step()
     np.testing.assert_array_equal(model.weight.numpy(), before)
+
+
+@pytest.mark.parametrize(
+    "listed", [lambda model: model.named_parameters(), lambda model: [{"params": model.parameters()}]]
+)
+def test_a_parameter_that_was_replaced_is_refused_whoever_else_holds_it(listed):
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    params, average = listed(model), optim.MovingAverage(model.parameters())
+    optimizer = SGD(params)
+    old, model[1] = model[1], nn.Linear(3, 1)
+    model(np.ones((4, 2))).sum().backward()
+    with pytest.raises(NoGraphError, match=r"SGD: parameter 2( \(1.weight\))?, of shape \(1, 3\), .* not trained"):
+        optimizer.step()
+    twin = copy.deepcopy((optimizer, old))  # of other parameters, whose model nobody knows
+    twin[0].step()
+    model[1] = old
+    optimizer.step()
+    assert average.parameters[2] is old.weight
+
+
+def test_a_parameter_that_was_replaced_is_refused_though_its_gradient_is_still_there():
+    model = nn.Linear(2, 1)
+    optimizer, old = SGD(model.parameters()), model.weight
+    for weight in (old, leaf([[1.0, 2.0]], np.float32), old):
+        model.weight = weight
+        model(np.ones((4, 2))).sum().backward()
+        if weight is old:
+            optimizer.step()
+            continue
+        with pytest.raises(NoGraphError, match=r"parameter 0, of shape \(1, 2\), gets no gradient any more"):
+            optimizer.step()
 
 
 def test_a_frozen_parameter_is_left_alone_and_one_that_became_computed_is_refused():
@@ -302,7 +334,7 @@ def locked():
         (lambda w: SGD([w], nesterov=True), ValueError, "nesterov=True.*give it a momentum, such as 0.9"),
         (lambda w: SGD([w], nesterov=True, momentum=0.9, dampening=0.1), ValueError, "and no dampening"),
         (lambda w: SGD([]), ValueError, "there are no parameters to optimize"),
-        (lambda w: Adam([{"params": []}]), ValueError, "Adam: there are no parameters to optimize"),
+        (lambda w: Adam([{"params": []}, {"params": ()}]), ValueError, "Adam: there are no parameters to optimize"),
         (lambda w: SGD(iter([w, w])), ValueError, r"parameter 1, of shape \(2,\), is there twice"),
         (lambda w: SGD([{"params": w}, {"params": [w]}]), ValueError, "parameter 1, .* is there twice"),
         (lambda w: SGD(w), DTypeError, r"not one Tensor: pass model.parameters\(\), or \[w\]"),

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from copy import deepcopy
 from reprlib import recursive_repr
 from typing import Any, Self, TypeVar
+from weakref import ref
 
 from numpy.typing import DTypeLike, NDArray
 
@@ -22,6 +23,26 @@ Part = TypeVar("Part")
 
 # The ids of the tensors for which others stand in: they belong to the state, computed or not. See `functional_call`.
 replaced_now: ContextVar[frozenset[int]] = ContextVar("tinygrad_edu_replaced_now", default=frozenset())
+
+# How often a parameter or a module in an attribute got another in its place: optimizers look again when this changes.
+parts_replaced = [0]
+
+
+class Listed(list[Part]):
+    """A list that knows which module made it: how an optimizer finds out that its parameters are no longer those.
+
+    Attributes
+    ----------
+    owner : weakref.ref
+        To the module. A copy of the list has none.
+    """
+
+    def __init__(self, owner: Module, items: Iterable[Part]) -> None:
+        super().__init__(items)
+        self.owner = ref(owner)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (list(self),)
 
 
 class Module:
@@ -76,10 +97,13 @@ class Module:
         return self._hooks.around(self, inputs, settings)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        for path, tensor, new in _replaced(name, vars(self).get(name), value):
+        before = vars(self).get(name)
+        for path, tensor, new in _replaced(name, before, value):
             if _is_state(tensor) and not _takes_the_place_of(tensor, new):
                 raise DTypeError(_refusal(f"{type(self).__name__}.{path}", tensor, new))
         super().__setattr__(name, value)
+        if isinstance(before, Module) or (isinstance(before, Tensor) and before.requires_grad and before.is_leaf):
+            parts_replaced[0] += value is not before
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
         """Compute the result. Every module defines its own."""
@@ -87,11 +111,11 @@ class Module:
 
     def parameters(self) -> list[Tensor]:
         """Return the tensors that require a gradient, each once."""
-        return [tensor for _, tensor in self.named_parameters()]
+        return Listed(self, (tensor for _, tensor in self.named_parameters()))
 
     def named_parameters(self) -> list[tuple[str, Tensor]]:
         """Return the parameters with their names; a shared one once, under the first of its names."""
-        return [(name, tensor) for name, tensor in _once(self._tensors().items()) if tensor.requires_grad]
+        return Listed(self, (named for named in _once(self._tensors().items()) if named[1].requires_grad))
 
     def buffers(self) -> list[Tensor]:
         """Return the tensors that neither require a gradient nor are frozen parameters, each once."""

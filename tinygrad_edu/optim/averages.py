@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor, refuse_read_only, values_of, writing
 from tinygrad_edu.errors import DTypeError, StateDictError
+from tinygrad_edu.optim.groups import listed
 
 
 class MovingAverage:
@@ -39,7 +40,7 @@ class MovingAverage:
     ValueError
         For a decay that is not from 0 to 1, or no parameters.
     DTypeError
-        For a parameter that is no Tensor.
+        For what is no list of parameters, or a parameter that is no Tensor.
 
     Examples
     --------
@@ -56,9 +57,9 @@ class MovingAverage:
     """
 
     def __init__(self, parameters: Iterable[Tensor], decay: float = 0.999) -> None:
-        if not 0 <= decay <= 1:
+        if not (isinstance(decay, int | float | np.number) and 0 <= decay <= 1):
             raise ValueError(f"MovingAverage: decay is a number from 0 to 1, not {decay!r}.")
-        self.parameters, self.decay, self.n_averaged = list(parameters), float(decay), 0
+        self.parameters, self.decay, self.n_averaged = listed("MovingAverage", parameters), float(decay), 0
         for k, p in enumerate(self.parameters):
             if not isinstance(p, Tensor):
                 raise DTypeError(f"MovingAverage: parameter {k} is a {type(p).__name__}, and must be a Tensor.")

@@ -1,5 +1,6 @@
 """Clipping: gradients are made smaller, in place, before a step."""
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from itertools import repeat
@@ -10,6 +11,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError, ReadOnlyError
+from tinygrad_edu.optim.groups import listed
 
 __all__ = ["clip_grad_norm", "clip_grad_value"]
 
@@ -25,12 +27,13 @@ def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_
         Those without a gradient do not count.
     max_norm : float
     norm_type : float
-        The p of the norm, greater than 0; ``math.inf`` for the greatest absolute value.
+        The p of the norm, greater than 0; ``math.inf``, or "inf", for the greatest absolute value.
 
     Returns
     -------
     float
-        The norm before. Where it is not finite, neither are the gradients after it.
+        The norm before. Where it is infinite, the infinite gradients become NaN, and the others 0; where it is NaN,
+        all become NaN.
 
     Raises
     ------
@@ -48,17 +51,19 @@ def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_
     >>> w.grad.round(3)
     array([0.6, 0.8], dtype=float32)
     """
-    if not max_norm >= 0:
+    most, order = _number(max_norm), _number(norm_type)
+    if not most >= 0:
         raise ValueError(f"clip_grad_norm: max_norm is a number of at least 0, not {max_norm!r}.")
-    if not norm_type > 0:
+    if not order > 0:
         raise ValueError(f"clip_grad_norm: norm_type is a number greater than 0, or math.inf, not {norm_type!r}.")
     gradients = _gradients("clip_grad_norm", parameters)
-    norms = [_norm(g, norm_type) for g in gradients if g.size]
-    norm = float(np.linalg.norm(norms, norm_type)) if norms else 0.0
-    share = float(max_norm) / (norm + 1e-6)
-    if not share >= 1:
-        # In one call from C: no Ctrl-C comes between two gradients.
-        deque(map(np.multiply, gradients, repeat(share), gradients), maxlen=0)
+    with np.errstate(all="ignore"):  # infinite gradients are an answer, too
+        norms = [_norm(g, order) for g in gradients if g.size]
+        norm = float(np.linalg.norm(norms, order)) if norms else 0.0
+        share = most / (norm + 1e-6)
+        if not share >= 1:
+            # In one call from C: no Ctrl-C comes between two gradients.
+            deque(map(np.multiply, gradients, repeat(share), gradients), maxlen=0)
     return norm
 
 
@@ -83,16 +88,17 @@ def clip_grad_value(parameters: Iterable[Tensor] | Tensor, clip_value: float) ->
     >>> w.grad
     array([ 1. , -0.5], dtype=float32)
     """
-    if not clip_value >= 0:
+    most = _number(clip_value)
+    if not most >= 0:
         raise ValueError(f"clip_grad_value: clip_value is a number of at least 0, not {clip_value!r}.")
-    gradients, most = _gradients("clip_grad_value", parameters), float(clip_value)
+    gradients = _gradients("clip_grad_value", parameters)
     clipped = [np.clip(g, -most, most) for g in gradients]
     deque(map(np.ndarray.__setitem__, gradients, repeat(...), clipped), maxlen=0)  # in one call from C, too
 
 
 def _gradients(where: str, parameters: Any) -> list[ndarray]:
     """Return the gradients of parameters, or say which cannot be changed."""
-    found = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    found = [parameters] if isinstance(parameters, Tensor) else listed(where, parameters)
     for k, p in enumerate(found):
         if not isinstance(p, Tensor):
             raise DTypeError(f"{where}: parameter {k} is a {type(p).__name__}, and must be a Tensor.")
@@ -105,6 +111,16 @@ def _gradients(where: str, parameters: Any) -> list[ndarray]:
     return list({id(p.grad): p.grad for p in found if p.grad is not None}.values())
 
 
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
 def _norm(g: ndarray, norm_type: float) -> float:
     wide = g.ravel(order="K").astype(np.result_type(g, np.float32), copy=False)  # squares of float16 overflow soon
-    return float(np.linalg.norm(wide, norm_type))
+    norm = float(np.linalg.norm(wide, norm_type))
+    if math.isfinite(norm):
+        return norm
+    return float(np.linalg.norm(wide.astype(float), norm_type))  # squares of float32 overflow, too

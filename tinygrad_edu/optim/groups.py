@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tinygrad_edu.engine import Tensor, refuse_read_only
@@ -11,10 +11,51 @@ from tinygrad_edu.errors import DTypeError, NoGraphError
 Group = dict[str, Any]
 
 
+class Owners(dict[int, Callable[[], Any]]):
+    """A weak reference, by the id of a parameter, to the module that listed it. A copy has other parameters, and none.
+
+    A model that was listed whole, ``model.parameters()``, can be asked later whether its parameters are still those.
+    """
+
+    looked = -1  # what `parts_replaced` was when all were still there
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Owners, ()
+
+    def add(self, params: Any, listed: list[Tensor]) -> None:
+        """Note who listed `params`, where that is known."""
+        if owner := getattr(params, "owner", None):
+            self.update((id(p), owner) for p in listed)
+
+    def lost(self, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """Yield those of the tensors, by label, that are no parameter any more of the module that listed them."""
+        held: dict[int, set[int]] = {}
+        for name, p in tensors.items():
+            model = self.get(id(p), lambda: None)()
+            if model is None:
+                continue
+            if id(model) not in held:
+                held[id(model)] = set(map(id, model.parameters()))
+            if id(p) not in held[id(model)]:
+                yield name, p
+
+
+def listed(where: str, params: Any) -> list[Any]:
+    """Return parameters, or groups of them, as a list, or say what was given in their place."""
+    if isinstance(params, Tensor | Mapping | str | set | frozenset) or not isinstance(params, Iterable):
+        raise DTypeError(
+            f"{where}: parameters is a list of tensors, not one {type(params).__name__}: pass model.parameters(), or "
+            f"[w] for a single tensor."
+        )
+    return list(params)
+
+
 def groups_of(where: str, params: Any) -> list[Any]:
     """Return what an optimizer is given, parameters or groups of them, as a list of groups."""
-    given = _listed(where, params)
-    return given if any(isinstance(group, Mapping) for group in given) else [{"params": given}]
+    given = listed(where, params)
+    if any(isinstance(group, Mapping) for group in given):
+        return given
+    return [{"params": params if isinstance(params, list) else given}]
 
 
 def group_of(where: str, given: Any, defaults: Group) -> Group:
@@ -33,7 +74,7 @@ def group_of(where: str, given: Any, defaults: Group) -> Group:
         raise DTypeError(f'{where}: a parameter group is a dict such as {{"params": [w], "lr": 0.1}}, not {given!r}.')
     for name in given.keys() - {"params", "param_names", *defaults}:
         raise ValueError(f"{where}: a parameter group has no setting {name!r}; it may have {', '.join(defaults)}.")
-    found = _listed(where, [given["params"]] if isinstance(given["params"], Tensor) else given["params"])
+    found = listed(where, [given["params"]] if isinstance(given["params"], Tensor) else given["params"])
     group = {**given, "params": found}
     if any(isinstance(item, tuple) for item in found):
         group["param_names"], group["params"] = _unzipped(where, found)
@@ -69,20 +110,6 @@ def refuse_twice(where: str, group: Group, taken: list[Tensor]) -> None:
                 f"{where}: parameter {k}, of shape {p.shape}, is there twice, and would move twice a step."
             )
         seen.add(id(p))
-
-
-def _listed(where: str, params: Any) -> list[Any]:
-    if isinstance(params, Tensor | Mapping | str | set | frozenset) or not isinstance(params, Iterable):
-        raise DTypeError(
-            f"{where}: parameters is a list of tensors, not one {type(params).__name__}: pass model.parameters(), or "
-            f"[w] for a single tensor."
-        )
-    found = list(params)
-    if not found:
-        raise ValueError(
-            f"{where}: there are no parameters to optimize: the model has no tensor that requires a gradient."
-        )
-    return found
 
 
 def _unzipped(where: str, pairs: list[Any]) -> tuple[list[str], list[Any]]:

@@ -13,7 +13,8 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor, writing
 from tinygrad_edu.errors import NoGraphError
-from tinygrad_edu.optim.groups import group_of, groups_of, label, refuse, refuse_twice
+from tinygrad_edu.nn.module import parts_replaced
+from tinygrad_edu.optim.groups import Owners, group_of, groups_of, label, refuse, refuse_twice
 from tinygrad_edu.optim.saved import read
 from tinygrad_edu.optim.scratch import Scratch
 from tinygrad_edu.optim.settings import AT_LEAST_0, Setting, checked, rules_of
@@ -62,7 +63,7 @@ class Optimizer:
     array([ 0.75, -1.75], dtype=float32)
     """
 
-    __slots__ = ("_scratch", "defaults", "param_groups", "state")
+    __slots__ = ("_owners", "_scratch", "defaults", "param_groups", "state")
 
     # What is remembered of each parameter: numbers, arrays of its shape, and those for which the setting named asks.
     _counts: ClassVar[tuple[str, ...]] = ()
@@ -75,9 +76,15 @@ class Optimizer:
     state: dict[Tensor, dict[str, ndarray]]
 
     def __init__(self, params: Any, **defaults: Any) -> None:
-        self.defaults, self.param_groups, self.state, self._scratch = defaults, [], {}, Scratch()
+        self.defaults, self.param_groups, self.state = defaults, [], {}
+        self._scratch, self._owners = Scratch(), Owners()
         for group in groups_of(type(self).__name__, params):
             self.add_param_group(group)
+        if not self._parameters():
+            raise ValueError(
+                f"{type(self).__name__}: there are no parameters to optimize: the model has no tensor that requires a "
+                f"gradient."
+            )
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
         """Take on more parameters: a dict with ``"params"``, and settings of their own where they differ.
@@ -93,6 +100,7 @@ class Optimizer:
         for k, p in enumerate(group["params"]):
             self._refuse(label(group, k, len(taken)), p)
         refuse_twice(where, group, taken)
+        self._owners.add(param_group["params"], group["params"])
         self.param_groups.append(group)
 
     def step(self) -> None:
@@ -105,8 +113,8 @@ class Optimizer:
         ValueError
             For a setting that cannot be.
         NoGraphError, ReadOnlyError
-            For a parameter that has no gradient and was replaced in its model, so that nothing else holds it; that was
-            computed in the meantime; or that cannot be written to any more. Nothing moves then.
+            For a parameter that was replaced in the model that listed it, or has no gradient and nothing else holds it;
+            that was computed in the meantime; or that cannot be written to any more. Nothing moves then.
         """
         moving = list(self._to_move())
         with writing(*(p._cell for p, _ in moving)):
@@ -219,7 +227,7 @@ class Optimizer:
 
     def _to_move(self) -> Iterator[tuple[Tensor, GroupSettings]]:
         """Yield each parameter that has a gradient with its settings, or say which one cannot be moved any more."""
-        first = 0
+        first, suspect, now = 0, dict[str, Tensor](), parts_replaced[0]
         for group in self.param_groups:
             s, parameters = self._settings(group), group["params"]
             for k in range(len(parameters)):
@@ -234,12 +242,17 @@ class Optimizer:
                     yield p, s
                 elif references == _ONE + (p in self.state):
                     self._refuse_replaced(label(group, k, first), p)
+                if node.grad is None or now != self._owners.looked:
+                    suspect[label(group, k, first)] = p
             first += len(parameters)
+        for name, p in self._owners.lost(suspect):
+            self._refuse_replaced(name, p)
+        self._owners.looked = now
 
     def _refuse_replaced(self, label: str, p: Tensor) -> None:
         raise NoGraphError(
-            f"{type(self).__name__}: {label}, of shape {p.shape}, has no gradient and never will, since this optimizer "
-            f"alone holds it: the model has another in its place, which is not trained. Make the optimizer anew, of "
+            f"{type(self).__name__}: {label}, of shape {p.shape}, gets no gradient any more, since the model does not "
+            f"hold it any more: what it has in its place is not trained. Make the optimizer anew, of "
             f"model.parameters(); or write into a parameter, with .assign(values), in place of replacing it."
         )
 
