@@ -94,6 +94,51 @@ def test_a_keyword_that_is_another_answers_with_the_one_here(call, said):
                 call(t)
 
 
+class PassesOn(tg.nn.Linear):
+    def __init__(self, *args, **settings):
+        super().__init__(*args, **settings)
+
+
+class Block(tg.nn.Module):
+    def __init__(self, width, *, depth=1):
+        self.width, self.depth = width, depth
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: tg.nn.Softmax(dim=1), "Softmax() got an unexpected keyword argument 'dim': dim of PyTorch is axis"),
+        (lambda: tg.nn.Flatten(start_dim=0), "start_dim of PyTorch is start_axis here."),
+        (lambda: tg.nn.Unflatten(1, unflattened_size=(2, 2)), "unflattened_size of PyTorch is sizes here."),
+        (lambda: tg.nn.ReLU(inplace=True), "ReLU() got an unexpected keyword argument 'inplace': leave it out: every"),
+        (lambda: tg.nn.ReLU(True), "ReLU() takes no values, and was given 1; where True is PyTorch's inplace, le"),
+        (lambda: tg.nn.Linear(3, 2, device="cpu"), "leave it out: there is one device, the CPU."),
+        (lambda: PassesOn(3, 2, device="cpu"), "PassesOn() got an unexpected keyword argument 'device': leave it out"),
+        (lambda: tg.nn.MSELoss(size_average=False), 'write reduction="mean", "sum" or "none".'),
+        (lambda: tg.optim.SGD([], foreach=True), "SGD() got an unexpected keyword argument 'foreach': leave it out"),
+        (lambda: Block(3, dept=2), "Block() got an unexpected keyword argument 'dept': it takes width, depth."),
+        (lambda: Block(3, 2), "Block() takes the values width, and was given 2; by keyword also depth."),
+    ],
+)  # fmt: skip
+def test_making_a_layer_or_an_optimizer_with_other_arguments_says_what_to_write(make, said):
+    with pytest.raises(TypeError, match=re.escape(said)):
+        make()
+
+
+def test_a_constructor_that_answers_looks_as_it_is_written():
+    kinds = [getattr(place, name) for place in (tg.nn, tg.optim) for name in place.__all__]
+    kinds = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, names.OurKeywords)]
+    assert len(kinds) > 25
+    for kind in kinds:
+        shown, written = inspect.signature(kind), inspect.signature(inspect.unwrap(kind.__init__))
+        assert list(shown.parameters) == list(written.parameters)[1:]
+        if not any(each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD) for each in shown.parameters.values()):
+            with pytest.raises(
+                TypeError, match=rf"^{kind.__name__}\(\) got an unexpected keyword argument 'nothing': it"
+            ):
+                kind(nothing=1)
+
+
 # --- The same name with another meaning ---
 
 TWO, THREE = Tensor(np.zeros((2, 3))), Tensor(np.zeros((2, 3, 4)))

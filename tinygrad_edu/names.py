@@ -6,7 +6,7 @@ A name that is missing answers with it, and so does a keyword. ``docs/from_pytor
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from inspect import signature
+from inspect import Parameter, signature
 from types import FunctionType
 from typing import Any, NoReturn
 
@@ -188,11 +188,21 @@ NAMES: dict[str, dict[str, str]] = {
     },
 }
 
-# What a keyword of PyTorch's is here, for the functions that have the second.
+# What a keyword of PyTorch's is here, for what has the second.
 KEYWORDS = {
-    "dim": "axis", "dims": "axis", "keepdim": "keepdims", "dim1": "axis1", "dim2": "axis2", "unbiased": "ddof",
-    "correction": "ddof", "repeats": "reps", "indexes": "indices", "index": "indices", "size": "shape",
+    "dim": "axis", "dims": "axis", "keepdim": "keepdims", "dim1": "axis1", "dim2": "axis2", "start_dim": "start_axis",
+    "end_dim": "end_axis", "unbiased": "ddof", "correction": "ddof", "repeats": "reps", "indexes": "indices",
+    "index": "indices", "size": "shape", "unflattened_size": "sizes", "generator": "rng",
 }  # fmt: skip
+
+# The keywords of PyTorch's in whose place there is nothing, and why.
+LEFT_OUT = {
+    "device": _CPU,
+    "inplace": "leave it out: every result is a new tensor",
+    **dict.fromkeys(("size_average", "reduce"), '`reduction="mean"`, `"sum"` or `"none"`'),
+    **dict.fromkeys(("foreach", "fused", "capturable", "differentiable"), "leave it out: a step is always in place"),
+    **dict.fromkeys(("num_workers", "pin_memory", "persistent_workers"), "leave it out: the arrays are in memory"),
+}
 
 
 def missing_name(place: str, name: str, known: Iterable[str] = ()) -> AttributeError:
@@ -218,7 +228,9 @@ def refuse_keywords(function: str, given: Iterable[str], known: Iterable[str]) -
     """Raise for a keyword that a function does not have: with the one that is meant, or those that it has."""
     name, known = next(iter(given)), tuple(known)
     here = KEYWORDS.get(name)
-    hint = f"{name} of PyTorch is {here} here" if here in known else f"it takes {', '.join(known)}"
+    hint = f"{name} of PyTorch is {here} here" if here in known else f"it takes {', '.join(known) or 'none'}"
+    if name in LEFT_OUT:
+        hint = _sentence(LEFT_OUT[name])
     raise TypeError(f"{function}() got an unexpected keyword argument {name!r}: {hint}.")
 
 
@@ -237,6 +249,47 @@ def with_our_keywords(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, **settings)
 
     return call
+
+
+class OurKeywords:
+    """What modules and optimizers inherit, so that making one with PyTorch's arguments says what to write here."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        init = vars(cls).get("__init__")
+        if isinstance(init, FunctionType):
+            type.__setattr__(cls, "__init__", _answering(init))
+
+
+def _answering(init: Callable[..., None]) -> Callable[..., None]:
+    """Return an ``__init__`` that says what is wrong with arguments that it does not take."""
+    parameters = list(signature(init).parameters.values())[1:]
+    known = [each.name for each in parameters]
+    places = [each.name for each in parameters if each.kind is Parameter.POSITIONAL_OR_KEYWORD]
+    if {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD} & {each.kind for each in parameters}:
+        return init  # which hands them on, to one that answers
+
+    @wraps(init)
+    def call(self: Any, *args: Any, **settings: Any) -> None:
+        for name in settings:
+            if name not in known:
+                refuse_keywords(type(self).__name__, [name], known)
+        if len(args) > len(places):
+            _refuse_values(type(self).__name__, args, places, [name for name in known if name not in places])
+        init(self, *args, **settings)
+
+    return call
+
+
+def _refuse_values(kind: str, args: Sequence[Any], places: Sequence[str], keywords: Sequence[str]) -> NoReturn:
+    """Raise for more values than a class takes: PyTorch's inplace comes last, and often without its name."""
+    takes = f"the values {', '.join(places)}" if places else "no values"
+    hint = f"; by keyword also {', '.join(keywords)}" if keywords else ""
+    if isinstance(args[-1], bool):
+        hint += f"; where {args[-1]} is PyTorch's inplace, {LEFT_OUT['inplace']}"
+    raise TypeError(f"{kind}() takes {takes}, and was given {len(args)}{hint}.")
 
 
 def _sentence(here: str) -> str:
