@@ -4,37 +4,89 @@ import copy
 import inspect
 import pickle
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu import Tensor, names
+from tinygrad_edu import Tensor, name_tables, names
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tools import functions_page, names_page
 
-PLACES = {"Tensor": Tensor([1.0]), "tg": tg, "tg.nn": tg.nn, "tg.nn.init": tg.nn.init, "tg.optim": tg.optim}
+PLACES = {
+    "Tensor": Tensor([1.0]), "tg": tg, "Module": tg.nn.Identity(), "tg.nn": tg.nn, "tg.nn.init": tg.nn.init,
+    "tg.optim": tg.optim, "tg.optim.schedules": tg.optim.schedules, "tg.data": tg.data,
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("place", names.NAMES)
+@pytest.mark.parametrize("place", name_tables.NAMES)
 def test_a_name_that_is_another_answers_with_the_one_here(place):
-    there = [name for name in names.NAMES[place] if hasattr(PLACES[place], name)]
-    assert set(there) <= {"parallel", "testing", "training"}  # which the tests import
-    for name in names.NAMES[place].keys() - set(there):
+    table = name_tables.NAMES[place]
+    there = {name for name in table if hasattr(PLACES[place], name)}
+    assert there <= {"parallel", "testing", "training"}  # which the tests import
+    for name in table.keys() - there:
         with pytest.raises(AttributeError) as caught:
             getattr(PLACES[place], name)
-        here = names.NAMES[place][name].replace("`", "")
+        here = table[name].replace("`", "")
         assert str(caught.value) in (f"{place} has no {name!r}: write {here}.", f"{place} has no {name!r}: {here}.")
 
 
-WHERE = {"t": Tensor([1.0]), "tg": tg, "nn": tg.nn, "np": np, "optim": tg.optim, "nn.init": tg.nn.init}
+WHERE = {
+    "t": Tensor([1.0]), "p": Tensor([1.0]), "tg": tg, "model": tg.nn.Linear(1, 1), "layer": tg.nn.Linear(1, 1),
+    "nn.init": tg.nn.init, "nn": tg.nn, "np": np, "schedules": tg.optim.schedules, "optim": tg.optim, "data": tg.data,
+    "rng": np.random.default_rng(), "optimizer": tg.optim.SGD([Tensor([1.0], requires_grad=True)]),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("place", names.NAMES)
+@pytest.mark.parametrize("place", name_tables.NAMES)
 def test_what_is_named_instead_exists(place):
-    code = [part for here in names.NAMES[place].values() for part in re.findall(r"`([^`]*)`", here)]
-    found = {each for part in code for each in re.findall(r"\b(t|tg|nn\.init|nn|np|optim)\.(\w+)", part)}
+    code = [part for here in name_tables.NAMES[place].values() for part in re.findall(r"`([^`]*)`", here)]
+    pattern = rf"\b({'|'.join(map(re.escape, WHERE))})\.(\w+)"
+    found = {each for part in code for each in re.findall(pattern, part)} - {("model", "name")}
     assert {(where, name) for where, name in found if not hasattr(WHERE[where], name)} == set()
+
+
+def of_pytorch():
+    """Return what PyTorch has at each place, without what is private or of no use here."""
+    torch = pytest.importorskip("torch")
+    from torch.optim import lr_scheduler
+
+    initial = [name for name in vars(torch.nn.init) if name.endswith("_") and not name.startswith("_")]
+    return {
+        "tg.nn": {*torch.nn.modules.__all__, "Parameter", "Buffer", "DataParallel", "functional", "utils"},
+        "tg.nn.init": {"calculate_gain", *initial},
+        "tg.optim": {*torch.optim.__all__} - {"swap_in_optimizer_params_and_state"},
+        "tg.optim.schedules": {*lr_scheduler.__all__},
+    }
+
+
+@pytest.mark.peers
+def test_every_name_of_pytorch_is_here_or_has_an_answer():
+    missing = {
+        place: [name for name in theirs if not hasattr(PLACES[place], name) and name not in name_tables.NAMES[place]]
+        for place, theirs in of_pytorch().items()
+    }
+    assert not any(missing.values()), missing
+
+
+def test_what_is_written_line_by_line_does_what_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for there, here in names_page.LINES.items():
+        for line in (there, here):
+            model = tg.nn.Linear(3, 2)
+            model.save("model.safetensors")
+            optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
+            known = {
+                "np": np, "tg": tg, "nn": tg.nn, "optim": tg.optim, "rng": np.random.default_rng(0), "model": model,
+                "optimizer": optimizer, "x": Tensor(np.ones((4, 2, 3))), "images": np.ones((4, 3)), "step": 0,
+                "labels": np.zeros(4, int), "schedule": tg.optim.schedules.step(0.1, 30), "path": "model.safetensors",
+            }  # fmt: skip
+            if line is here:
+                exec(line, known)
+            else:
+                with pytest.raises((AttributeError, TypeError, NameError)):
+                    exec(line, known)
 
 
 def test_the_page_has_these_tables():
@@ -55,7 +107,7 @@ def test_a_near_miss_names_the_nearest():
 def test_what_is_missing_is_no_part_of_a_tensor():
     t = Tensor([[1.0]], requires_grad=True)
     assert {"sum", "shape", "grad"} < set(dir(t))
-    assert not set(dir(t)) & set(names.NAMES["Tensor"])
+    assert not set(dir(t)) & set(name_tables.NAMES["Tensor"])
     assert pickle.loads(pickle.dumps(t)).item() == copy.copy(t).item() == copy.deepcopy(t).item() == 1
     with pytest.raises(AttributeError):
         t.view = 1
@@ -94,9 +146,9 @@ def test_a_keyword_that_is_another_answers_with_the_one_here(call, said):
                 call(t)
 
 
-class PassesOn(tg.nn.Linear):
-    def __init__(self, *args, **settings):
-        super().__init__(*args, **settings)
+@dataclass(eq=False, repr=False)
+class Scaled(tg.nn.Module):
+    factor: float = 1.0
 
 
 class Block(tg.nn.Module):
@@ -110,10 +162,10 @@ class Block(tg.nn.Module):
         (lambda: tg.nn.Softmax(dim=1), "Softmax() got an unexpected keyword argument 'dim': dim of PyTorch is axis"),
         (lambda: tg.nn.Flatten(start_dim=0), "start_dim of PyTorch is start_axis here."),
         (lambda: tg.nn.Unflatten(1, unflattened_size=(2, 2)), "unflattened_size of PyTorch is sizes here."),
-        (lambda: tg.nn.ReLU(inplace=True), "ReLU() got an unexpected keyword argument 'inplace': leave it out: every"),
+        (lambda: tg.nn.ReLU(inplace=True), "ReLU() got an unexpected keyword argument 'inplace': leave it out: no l"),
         (lambda: tg.nn.ReLU(True), "ReLU() takes no values, and was given 1; where True is PyTorch's inplace, le"),
         (lambda: tg.nn.Linear(3, 2, device="cpu"), "leave it out: there is one device, the CPU."),
-        (lambda: PassesOn(3, 2, device="cpu"), "PassesOn() got an unexpected keyword argument 'device': leave it out"),
+        (lambda: Scaled(factory=2.0), "Scaled() got an unexpected keyword argument 'factory': it takes factor."),
         (lambda: tg.nn.MSELoss(size_average=False), 'write reduction="mean", "sum" or "none".'),
         (lambda: tg.optim.SGD([], foreach=True), "SGD() got an unexpected keyword argument 'foreach': leave it out"),
         (lambda: Block(3, dept=2), "Block() got an unexpected keyword argument 'dept': it takes width, depth."),

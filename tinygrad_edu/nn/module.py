@@ -9,13 +9,14 @@ from contextvars import ContextVar
 from copy import deepcopy
 from functools import partial
 from reprlib import recursive_repr
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from numpy.typing import DTypeLike, NDArray
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError, StateDictError
-from tinygrad_edu.names import OurKeywords
+from tinygrad_edu.name_tables import NAMES
+from tinygrad_edu.names import OurKeywords, missing_name
 from tinygrad_edu.nn.hooks import Hook, HookHandle, Hooks
 from tinygrad_edu.nn.saving import read_arrays, write_arrays
 from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
@@ -78,6 +79,13 @@ class Module(OurKeywords):
         if self._hooks is None:
             return self.forward(*inputs, **settings)
         return self._hooks.around(self, inputs, settings)
+
+    if not TYPE_CHECKING:  # to which a __getattr__ would make every name right
+
+        def __getattr__(self, name):
+            if name in NAMES["Module"]:
+                raise missing_name("Module", name)
+            return object.__getattribute__(self, name)  # raises again, as it did: a property of the module, say
 
     def __setattr__(self, name: str, value: Any) -> None:
         for path, tensor, new in _replaced(name, vars(self).get(name), value):
