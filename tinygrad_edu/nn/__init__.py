@@ -14,6 +14,7 @@ from tinygrad_edu.nn import (
     dropping,
     embedding,
     flattening,
+    folding,
     linear,
     losses,
     normalization,
@@ -31,6 +32,7 @@ from tinygrad_edu.nn.convolution import *
 from tinygrad_edu.nn.dropping import *
 from tinygrad_edu.nn.embedding import *
 from tinygrad_edu.nn.flattening import *
+from tinygrad_edu.nn.folding import *
 from tinygrad_edu.nn.functional_call import functional_call as functional_call
 from tinygrad_edu.nn.hooks import HookHandle as HookHandle
 from tinygrad_edu.nn.linear import *
@@ -48,8 +50,8 @@ from tinygrad_edu.nn.summary import summary as summary
 from tinygrad_edu.nn.transformer import *
 
 _FILES = (
-    containers, linear, activations, flattening, dropping, convolution, pooling, padding, resizing, normalization,
-    embedding, recurrent, attention, transformer, losses,
+    containers, linear, activations, flattening, dropping, padding, convolution, pooling, folding, resizing,
+    normalization, embedding, recurrent, attention, transformer, losses,
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
     __all__ = [name for file in _FILES for name in file.__all__]

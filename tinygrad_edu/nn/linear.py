@@ -23,13 +23,20 @@ def require_sizes(layer: str, **sizes: Any) -> None:
 
 
 def affine(
-    shape: tuple[int, ...], bias: bool, rng: np.random.Generator | None, dtype: DTypeLike
+    shape: tuple[int, ...],
+    bias: bool,
+    rng: np.random.Generator | None,
+    dtype: DTypeLike,
+    outputs: int | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Draw a weight (outputs, ...), and a bias for each of its outputs, as PyTorch does: within 1 / sqrt(fan_in)."""
+    """Draw a weight, and a bias for each of the outputs, as PyTorch does: within 1 / sqrt(fan_in).
+
+    There are as many outputs as the weight is long, unless `outputs` says otherwise.
+    """
     rng = init.generator_or_new(rng)
     bound = 1 / math.sqrt(init.fans(shape)[0])
     weight = init.uniform(shape, bound, rng, dtype)
-    return weight, init.uniform(shape[:1], bound, rng, dtype) if bias else None
+    return weight, init.uniform((outputs or shape[0],), bound, rng, dtype) if bias else None
 
 
 class Linear(Module):

@@ -1,3 +1,188 @@
-"""Padding layers: a border around images."""
+"""Padding layers: a border around images, of a constant or of what they hold themselves. A negative one crops them."""
 
-__all__: list[str] = []
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import ops
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.nn.module import Module
+
+__all__ = [
+    "CircularPad1D", "CircularPad2D", "ConstantPad1D", "ConstantPad2D", "ReflectionPad1D", "ReflectionPad2D",
+    "ReplicationPad1D", "ReplicationPad2D", "ZeroPad1D", "ZeroPad2D",
+]  # fmt: skip
+
+# PyTorch's names of what a border holds, and those of `ops.pad`.
+FILLINGS = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+def surrounded(name: str, x: Any, border: Sequence[tuple[int, int]], mode: str, value: float = 0) -> Any:
+    """Return x with a border (before, after) around each of its last axes, filled by one of the modes of `ops.pad`.
+
+    As in PyTorch, x is reflected as it was before it is cropped, and continued in a circle as it is afterwards.
+
+    Raises
+    ------
+    ShapeError
+        Where x has too few axes, nothing is left of it, or it is too small to fill the border: a reflection is less
+        wide than x, a circle goes around once.
+    """
+    if np.ndim(x) < len(border):
+        raise ShapeError(f"{name}: the border is one of {len(border)} axes, and the input has the shape {np.shape(x)}.")
+    for length, sides in zip(np.shape(x)[-len(border) :], border, strict=True):
+        _check_border(name, length, sides, mode)
+    crop = (..., *(slice(max(-before, 0), min(after, 0) or None) for before, after in border))
+    cropped = any(min(sides) < 0 for sides in border)
+    if cropped and mode == "wrap":
+        x = ops.getitem(x, crop)
+    widths = {axis - len(border): (max(before, 0), max(after, 0)) for axis, (before, after) in enumerate(border)}
+    x = ops.pad(x, widths, mode, constant_values=value)
+    return ops.getitem(x, crop) if cropped and mode != "wrap" else x
+
+
+def _check_border(name: str, length: int, sides: tuple[int, int], mode: str) -> None:
+    cropped = length + min(sides[0], 0) + min(sides[1], 0)
+    most = {"reflect": length - 1, "wrap": cropped}.get(mode, max(sides))
+    if length + sum(sides) < 1 or max(sides) > most:
+        raise ShapeError(
+            f"{name}: an axis of length {length} cannot have the border {sides}: at least 1 must be left of it, and "
+            f"what is filled by {mode!r} is no more than the axis has to give."
+        )
+
+
+class _Pad(Module):
+    axes = 2
+    mode = "constant"
+    value: float = 0
+
+    def __init__(self, padding: int | Sequence[int]) -> None:
+        sides = (padding,) * (2 * self.axes) if isinstance(padding, int | np.integer) else tuple(padding)
+        if len(sides) != 2 * self.axes or not all(isinstance(n, int | np.integer) for n in sides):
+            which = "(left, right)" if self.axes == 1 else "(left, right, top, bottom)"
+            raise ShapeError(f"{type(self).__name__}: padding is a whole number or {which}, not {padding!r}.")
+        self.padding = tuple(map(int, sides))
+
+    def forward(self, x: Any) -> Any:
+        """Put the border around the last axes of x; what else there is in front of them is a batch."""
+        border = [(self.padding[2 * axis], self.padding[2 * axis + 1]) for axis in reversed(range(self.axes))]
+        return surrounded(type(self).__name__, x, border, self.mode, self.value)
+
+    def extra_repr(self) -> str:
+        """Return the border."""
+        return f"{self.padding}"
+
+
+class _ConstantPad(_Pad):
+    def __init__(self, padding: int | Sequence[int], value: float) -> None:
+        super().__init__(padding)
+        self.value = value
+
+    def extra_repr(self) -> str:
+        """Return the border and what it holds."""
+        return f"padding={self.padding}, value={self.value}"
+
+
+class ConstantPad2D(_ConstantPad):
+    """A border of a constant around images: (..., H, W) becomes (..., top + H + bottom, left + W + right).
+
+    Parameters
+    ----------
+    padding : int or (int, int, int, int)
+        How wide: on all sides, or at the left, the right, the top and the bottom. What is negative is cropped.
+    value : float
+        What it holds; no gradient flows to it.
+
+    Raises
+    ------
+    ShapeError
+        For another padding; of `forward`, where nothing would be left of the images.
+
+    Examples
+    --------
+    >>> ConstantPad2D((1, 0, 0, -1), 7.0)(np.array([[[1.0, 2.0], [3.0, 4.0]]]))
+    array([[[7., 1., 2.]]])
+    """
+
+
+class ConstantPad1D(_ConstantPad):
+    """`ConstantPad2D` of rows: (..., L) becomes (..., left + L + right), with a padding int or (int, int)."""
+
+    axes = 1
+
+
+class ZeroPad2D(_Pad):
+    """`ConstantPad2D` with the value 0."""
+
+
+class ZeroPad1D(_Pad):
+    """`ConstantPad1D` with the value 0."""
+
+    axes = 1
+
+
+class ReflectionPad2D(_Pad):
+    """A border in which images go on as in a mirror at their outermost pixels, which are not there twice.
+
+    The padding and the shapes are those of `ConstantPad2D`.
+
+    Raises
+    ------
+    ShapeError
+        For another padding; of `forward`, where it is not less than the images are wide or high.
+
+    Examples
+    --------
+    >>> ReflectionPad2D((2, 1, 0, 0))(np.array([[1.0, 2.0, 3.0]]))
+    array([[3., 2., 1., 2., 3., 2.]])
+    """
+
+    mode = "reflect"
+
+
+class ReflectionPad1D(_Pad):
+    """`ReflectionPad2D` of rows: (..., L) becomes (..., left + L + right), with a padding int or (int, int)."""
+
+    axes, mode = 1, "reflect"
+
+
+class ReplicationPad2D(_Pad):
+    """A border of copies of the outermost pixels; its padding and shapes are those of `ConstantPad2D`.
+
+    Examples
+    --------
+    >>> ReplicationPad2D((2, 1, 0, 0))(np.array([[1.0, 2.0, 3.0]]))
+    array([[1., 1., 1., 2., 3., 3.]])
+    """
+
+    mode = "edge"
+
+
+class ReplicationPad1D(_Pad):
+    """`ReplicationPad2D` of rows: (..., L) becomes (..., left + L + right), with a padding int or (int, int)."""
+
+    axes, mode = 1, "edge"
+
+
+class CircularPad2D(_Pad):
+    """A border in which images begin again from their other end; its padding and shapes are those of `ConstantPad2D`.
+
+    Raises
+    ------
+    ShapeError
+        For another padding; of `forward`, where it is more than what is left of the images when they are cropped.
+
+    Examples
+    --------
+    >>> CircularPad2D((2, 1, 0, 0))(np.array([[1.0, 2.0, 3.0]]))
+    array([[2., 3., 1., 2., 3., 1.]])
+    """
+
+    mode = "wrap"
+
+
+class CircularPad1D(_Pad):
+    """`CircularPad2D` of rows: (..., L) becomes (..., left + L + right), with a padding int or (int, int)."""
+
+    axes, mode = 1, "wrap"

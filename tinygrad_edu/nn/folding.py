@@ -1,0 +1,79 @@
+"""Unfold and Fold: the windows of images as columns, and columns added up into images."""
+
+from typing import Any
+
+from tinygrad_edu import ops
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.ops.windows import Pair
+
+__all__ = ["Fold", "Unfold"]
+
+
+class Unfold(Module):
+    """The windows of images as columns: (N, C, H, W) becomes (N, C * kh * kw, L), for L windows, row by row.
+
+    Parameters
+    ----------
+    kernel_size, dilation, padding, stride : int or (int, int)
+        As in `Conv2D`.
+
+    Raises
+    ------
+    ShapeError
+        Of `forward`, where the window does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Unfold((1, 2))(np.arange(4.0).reshape(1, 1, 4))
+    array([[0., 1., 2.],
+           [1., 2., 3.]])
+    """
+
+    shown: tuple[str, ...] = ("kernel_size", "dilation", "padding", "stride")
+
+    def __init__(self, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> None:
+        self.kernel_size, self.dilation, self.padding, self.stride = kernel_size, dilation, padding, stride
+
+    def forward(self, x: Any) -> Any:
+        """Apply `ops.unfold`."""
+        return ops.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
+
+    def extra_repr(self) -> str:
+        """Return the window."""
+        return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
+
+
+class Fold(Unfold):
+    """Columns added up into images: (N, C * kh * kw, L) becomes (N, C, H, W). It is the gradient of `Unfold`.
+
+    Parameters
+    ----------
+    output_size : int or (int, int)
+        (H, W).
+    kernel_size, dilation, padding, stride : int or (int, int)
+        As in `Unfold`.
+
+    Raises
+    ------
+    ShapeError
+        Of `forward`, where these columns are not those of such images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Fold((1, 4), (1, 2))(np.ones((2, 3)))
+    array([[[1., 2., 2., 1.]]])
+    """
+
+    shown = ("output_size", *Unfold.shown)
+
+    def __init__(
+        self, output_size: Pair, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1
+    ) -> None:
+        super().__init__(kernel_size, dilation, padding, stride)
+        self.output_size = output_size
+
+    def forward(self, x: Any) -> Any:
+        """Apply `ops.fold`."""
+        return ops.fold(x, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
