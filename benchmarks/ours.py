@@ -69,14 +69,14 @@ def mnist_network(kernels: Any, weights: Any, dropout: nn.Module) -> nn.Sequenti
 def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workload 1."""
     m = workloads.mnist(sizes)
-    dropout = FixedMask(m["mask"]) if fixed else nn.Dropout(0.5, np.random.default_rng(0))
+    dropout = FixedMask(m["mask"]) if fixed else nn.Dropout(0.5, rng=np.random.default_rng(0))
     return sharded_trainer(mnist_network(m["kernels"], m["weights"], dropout), m["x"], m["y"])
 
 
 def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workload 2; the comparison leaves dropout out."""
     x, y, x_test, y_test = workloads.digits(sizes)
-    dropout = nn.Dropout(0.0 if fixed else 0.5, np.random.default_rng(0))
+    dropout = nn.Dropout(0.0 if fixed else 0.5, rng=np.random.default_rng(0))
     model = mnist_network(*workloads.epoch_weights(), dropout)
     optimizer = optim.SGD(model.parameters(), lr=sizes["rate"], momentum=sizes["momentum"])
     rates, streams = workloads.rates(sizes), np.random.default_rng(0)

@@ -201,7 +201,7 @@ def same(pair: TwoWays) -> bool:
 def training_step(shard_size: int, rounds: int) -> dict[str, float]:
     """Return the median milliseconds and page faults of a training step of 128 images."""
     m = workloads.mnist({"batch": 128})
-    model = ours.mnist_network(m["kernels"], m["weights"], nn.Dropout(0.5, np.random.default_rng(0)))
+    model = ours.mnist_network(m["kernels"], m["weights"], nn.Dropout(0.5, rng=np.random.default_rng(0)))
     return timed(ours.sharded_trainer(model, m["x"], m["y"], shard_size), rounds)
 
 

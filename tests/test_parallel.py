@@ -452,7 +452,7 @@ def batch(count=70):
 
 def network(dropout=0.0):
     rng = np.random.default_rng(1)
-    return nn.Sequential(nn.Linear(6, 5, rng=rng), nn.Tanh(), nn.Dropout(dropout, rng), nn.Linear(5, 3, rng=rng))
+    return nn.Sequential(nn.Linear(6, 5, rng=rng), nn.Tanh(), nn.Dropout(dropout, rng=rng), nn.Linear(5, 3, rng=rng))
 
 
 def gradient(threads=None, dropout=0.0, shard_size=32, seed=3, count=70):
@@ -496,7 +496,7 @@ def test_every_shard_draws_for_itself():
 
     class Watch(nn.Module):
         def __init__(self):
-            self.dropout, self.w = nn.Dropout(0.5, np.random.default_rng(0)), tg.Tensor(1.0, requires_grad=True)
+            self.dropout, self.w = nn.Dropout(0.5, rng=np.random.default_rng(0)), tg.Tensor(1.0, requires_grad=True)
 
         def forward(self, x):
             kept = self.dropout(x)

@@ -16,7 +16,7 @@ def digits():
 
 
 def classifier(rng):
-    return nn.Sequential(nn.AvgPool2D(2), nn.Flatten(), nn.Dropout(0.2, rng), nn.Linear(14 * 14, 10, rng=rng))
+    return nn.Sequential(nn.AvgPool2D(2), nn.Flatten(), nn.Dropout(0.2, rng=rng), nn.Linear(14 * 14, 10, rng=rng))
 
 
 def training(digits, epochs=4, seed=0, learning_rate=lambda step: 0.3):
@@ -91,7 +91,7 @@ class Modes(nn.Module):
     """Answer the class k for a row whose entry k is the greatest, and note in which modes that happened."""
 
     def __init__(self):
-        self.inside = nn.Dropout(0.5, np.random.default_rng(0))
+        self.inside = nn.Dropout(0.5, rng=np.random.default_rng(0))
         self.w = tg.Tensor(1.0, requires_grad=True)
         self.seen = set()
 

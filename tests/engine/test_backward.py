@@ -478,7 +478,7 @@ def test_a_backward_that_fails_keeps_nothing_once_the_result_is_dropped(uncollec
 
 def network(rng):
     return nn.Sequential(
-        nn.Conv2D(1, 4, 3, bias=False, rng=rng), nn.Tanh(), nn.Dropout(0.5, rng), nn.MaxPool2D(2), nn.Flatten(),
+        nn.Conv2D(1, 4, 3, bias=False, rng=rng), nn.Tanh(), nn.Dropout(0.5, rng=rng), nn.MaxPool2D(2), nn.Flatten(),
         nn.Linear(4 * 13 * 13, 10, rng=rng),
     )  # fmt: skip
 

@@ -33,7 +33,9 @@ def linear(*sizes):
 
 
 def around(part, dropout=0.0):
-    return nn.Sequential(linear(6, 5), nn.Sequential(part, nn.Dropout(dropout, np.random.default_rng(2))), linear(5, 3))
+    return nn.Sequential(
+        linear(6, 5), nn.Sequential(part, nn.Dropout(dropout, rng=np.random.default_rng(2))), linear(5, 3)
+    )
 
 
 def gradient(model, loss=nn.cross_entropy, x=X, y=Y, **settings):

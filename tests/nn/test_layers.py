@@ -108,7 +108,7 @@ def test_the_dtype_of_the_parameters_is_that_of_the_result(dtype):
 def test_one_generator_makes_every_bit_repeatable():
     def first_output(seed):
         rng = np.random.default_rng(seed)
-        model = Sequential(Conv2D(1, 2, 2, rng=rng), Dropout(0.3, rng), Flatten(), Linear(8, 3, rng=rng))
+        model = Sequential(Conv2D(1, 2, 2, rng=rng), Dropout(0.3, rng=rng), Flatten(), Linear(8, 3, rng=rng))
         return model(np.ones((2, 1, 3, 3))).numpy()
 
     np.testing.assert_array_equal(first_output(1), first_output(1))
@@ -144,7 +144,7 @@ def test_sizes_that_do_not_fit_are_explained(make, message):
         make()
 
 
-@pytest.mark.parametrize("make", [lambda rng: Linear(1, 1, rng=rng), lambda rng: Dropout(0.5, rng)])
+@pytest.mark.parametrize("make", [lambda rng: Linear(1, 1, rng=rng), lambda rng: Dropout(0.5, rng=rng)])
 def test_a_seed_is_not_a_generator(make):
     with pytest.raises(DTypeError, match=r"rng is a numpy.random.Generator, not 0.*default_rng\(seed\)"):
         make(0)
@@ -215,7 +215,7 @@ def test_a_layer_without_parameters_maps_arrays_to_arrays(layer):
 @given(shapes, st.floats(0, 0.99), floats, seeds)
 def test_dropout_zeroes_or_scales_and_its_gradient_is_its_mask(shape, p, dtype, seed):
     x = Tensor(np.full(shape, 0.5, dtype), requires_grad=True)
-    out = Dropout(p, np.random.default_rng(seed))(x)
+    out = Dropout(p, rng=np.random.default_rng(seed))(x)
     kept = out.numpy() != 0
     np.testing.assert_array_equal(out.numpy()[kept], dtype(0.5) * dtype(1 / (1 - p)))
     assert out.dtype == dtype
@@ -227,7 +227,7 @@ def test_dropout_zeroes_or_scales_and_its_gradient_is_its_mask(shape, p, dtype, 
 @pytest.mark.parametrize("p", [0.5, 0.25, 0.1, 0.3, 1 / 3, 0.9, 0.001, 0.9995])
 def test_the_probability_is_exact_whatever_the_number_of_bits(p):
     n, size = 40, 100_000
-    dropout = Dropout(p, np.random.default_rng(1))
+    dropout = Dropout(p, rng=np.random.default_rng(1))
     ones = np.ones(size, np.float32)
     kept = sum(np.count_nonzero(dropout(ones)) for _ in range(n))
     deviation = (kept - n * size * (1 - p)) / np.sqrt(n * size * p * (1 - p))
@@ -237,13 +237,13 @@ def test_the_probability_is_exact_whatever_the_number_of_bits(p):
 
 @pytest.mark.parametrize("p", [0.5, 0.3])
 def test_neighbours_are_dropped_independently(p):
-    kept = Dropout(p, np.random.default_rng(2))(np.ones(2**20, np.float32)) > 0
+    kept = Dropout(p, rng=np.random.default_rng(2))(np.ones(2**20, np.float32)) > 0
     for lag in (1, 2, 7, 8, 64, 1000):
         assert abs(np.corrcoef(kept[:-lag], kept[lag:])[0, 1]) < 4 / 2**10
 
 
 def test_every_call_draws_a_new_mask():
-    dropout = Dropout(0.5, np.random.default_rng(3))
+    dropout = Dropout(0.5, rng=np.random.default_rng(3))
     x = np.ones(64, np.float32)
     assert np.any(dropout(x) != dropout(x))
 
@@ -258,7 +258,7 @@ def test_dropout_that_drops_nothing_returns_its_input_and_draws_nothing(dropout)
 
 def test_dropout_is_a_matter_of_mode_not_of_gradients():
     with no_grad():
-        out = Dropout(0.5, np.random.default_rng(0))(np.ones(64, np.float32))
+        out = Dropout(0.5, rng=np.random.default_rng(0))(np.ones(64, np.float32))
     assert np.count_nonzero(out) < 64
 
 

@@ -601,7 +601,7 @@ def test_values_are_cast_but_not_to_integers():
 def test_copies_compute_the_same_share_no_memory_and_keep_what_is_shared(duplicate):
     rng = np.random.default_rng(0)
     shared = Linear(4, 4, rng=rng)
-    model = Sequential(shared, Dropout(0.3, rng), shared, Linear(4, 2, rng=rng))
+    model = Sequential(shared, Dropout(0.3, rng=rng), shared, Linear(4, 2, rng=rng))
     x = rng.standard_normal((3, 4)).astype(np.float32)
     model(x).sum().backward()
     twin = duplicate(model)

@@ -23,7 +23,7 @@ def set_stream(rng):
         pass
 
 
-LAYERS = [lambda rng: Dropout(0.5, rng), lambda rng: Linear(1, 1, rng=rng), lambda rng: Conv2D(1, 1, 1, rng=rng)]
+LAYERS = [lambda rng: Dropout(0.5, rng=rng), lambda rng: Linear(1, 1, rng=rng), lambda rng: Conv2D(1, 1, 1, rng=rng)]
 DRAWS = [
     set_stream,
     lambda rng: init.uniform((2, 2), 1.0, rng),

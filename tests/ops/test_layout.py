@@ -22,8 +22,8 @@ def layers(rng):
         "Conv2D": nn.Conv2D(3, 4, 3, rng=rng), "strided, padded Conv2D": nn.Conv2D(3, 4, 3, 2, 1, rng=rng),
         "Conv2D of one pixel": nn.Conv2D(3, 4, 1, rng=rng), "grouped Conv2D": nn.Conv2D(3, 3, 3, groups=3, rng=rng),
         "MaxPool2D": nn.MaxPool2D(2), "overlapping MaxPool2D": nn.MaxPool2D(3, 2, 1), "AvgPool2D": nn.AvgPool2D(2),
-        "Tanh": nn.Tanh(), "ReLU": nn.ReLU(), "Sigmoid": nn.Sigmoid(), "Dropout": nn.Dropout(0.5, rng),
-        "Dropout in bytes": nn.Dropout(0.3, rng),
+        "Tanh": nn.Tanh(), "ReLU": nn.ReLU(), "Sigmoid": nn.Sigmoid(), "Dropout": nn.Dropout(0.5, rng=rng),
+        "Dropout in bytes": nn.Dropout(0.3, rng=rng),
         "Flatten and Linear": nn.Sequential(nn.Flatten(), nn.Linear(192, 7, rng=rng)),
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Linear: the affine map, and the parameters that layers like it begin with."""
+"""Linear and Bilinear: maps with a weight and a bias, and how parameters like theirs begin."""
 
 import math
 from typing import Any
@@ -12,7 +12,7 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 
-__all__ = ["Linear"]
+__all__ = ["Bilinear", "Linear"]
 
 
 def require_sizes(layer: str, **sizes: Any) -> None:
@@ -96,3 +96,60 @@ class Linear(Module):
         """Return the sizes."""
         without = "" if self.bias is not None else ", bias=False"
         return f"in_features={self.in_features}, out_features={self.out_features}{without}"
+
+
+class Bilinear(Module):
+    """For each output k the number x1 @ weight[k] @ x2, plus a bias: linear in x1, and in x2.
+
+    Parameters
+    ----------
+    in1_features, in2_features, out_features : int
+    bias : bool
+        Whether to add one.
+    rng : numpy.random.Generator, optional
+        Draws the parameters. Without it they differ from run to run.
+    dtype : float32 or float64
+        Of the parameters.
+
+    Attributes
+    ----------
+    weight : Tensor, shape (out_features, in1_features, in2_features)
+    bias : Tensor, shape (out_features,), or None
+        Both drawn from [-a, a) with a = 1 / sqrt(in1_features), as in PyTorch.
+
+    Raises
+    ------
+    ShapeError
+        For a size that is not a whole number of at least 1; of `forward`, for inputs that do not fit.
+
+    Examples
+    --------
+    >>> layer = Bilinear(3, 4, 2, rng=np.random.default_rng(0))
+    >>> layer(np.ones((5, 3)), np.ones((5, 4))).shape
+    (5, 2)
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        require_sizes("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
+        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
+        rng, bound = init.generator_or_new(rng), 1 / math.sqrt(in1_features)
+        self.weight = init.uniform((out_features, in1_features, in2_features), bound, rng, dtype)
+        self.bias = init.uniform((out_features,), bound, rng, dtype) if bias else None
+
+    def forward(self, x1: Any, x2: Any) -> Any:
+        """Map (..., in1_features) and (..., in2_features) to (..., out_features)."""
+        return ops.bilinear(x1, x2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """Return the sizes."""
+        sizes = f"in1_features={self.in1_features}, in2_features={self.in2_features}, out_features={self.out_features}"
+        return f"{sizes}{'' if self.bias is not None else ', bias=False'}"

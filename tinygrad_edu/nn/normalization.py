@@ -1,3 +1,427 @@
-"""Normalization: layers that give activations mean 0 and variance 1."""
+"""Normalization: layers that give what passes a mean of 0 and a variance of 1, and then a scale of their own."""
 
-__all__: list[str] = []
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tinygrad_edu import ops
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.nn.init import all_ones, all_zeros
+from tinygrad_edu.nn.linear import require_sizes
+from tinygrad_edu.nn.module import Module
+
+__all__ = [
+    "BatchNorm1D", "BatchNorm2D", "GroupNorm", "InstanceNorm1D", "InstanceNorm2D", "LayerNorm", "LocalResponseNorm",
+    "RMSNorm",
+]  # fmt: skip
+
+
+def scale_and_shift(
+    shape: tuple[int, ...], scale: bool, shift: bool, dtype: DTypeLike
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return a weight of ones, and a bias of zeros, each if it is wanted; a shift alone is not."""
+    return all_ones(shape, dtype) if scale else None, all_zeros(shape, dtype) if scale and shift else None
+
+
+class LayerNorm(Module):
+    """Each sample with a mean of 0 and a variance of 1 over its last axes, times a weight, plus a bias.
+
+    From J. L. Ba, J. R. Kiros and G. E. Hinton, "Layer normalization", 2016.
+
+    Parameters
+    ----------
+    normalized_shape : int or sequence of int
+        The lengths of these axes.
+    eps : float
+        What is added to the variance.
+    elementwise_affine, bias : bool
+        Whether there is a weight, and with it a bias.
+    dtype : float32 or float64
+        Of the parameters.
+
+    Attributes
+    ----------
+    weight, bias : Tensor, shape normalized_shape, or None
+        They begin as ones and zeros.
+
+    Raises
+    ------
+    ShapeError
+        Where the lengths are not whole numbers of at least 1; of `forward`, for an input that does not end in them.
+
+    Examples
+    --------
+    >>> LayerNorm(4)(np.array([[1.0, 2.0, 3.0, 6.0]])).numpy().round(2)
+    array([[-1.07, -0.53,  0.  ,  1.6 ]])
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.normalized_shape = shape_of("LayerNorm", normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.weight, self.bias = scale_and_shift(self.normalized_shape, elementwise_affine, bias, dtype)
+
+    def forward(self, x: Any) -> Any:
+        """Apply `ops.layer_norm`: (..., *normalized_shape), the same shape."""
+        return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """Return the settings."""
+        affine = f"elementwise_affine={self.elementwise_affine}, bias={self.bias is not None}"
+        return f"{self.normalized_shape}, eps={self.eps}, {affine}"
+
+
+def shape_of(layer: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """Return the lengths of the axes that a layer normalizes over, of at least one."""
+    lengths = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+    require_sizes(layer, number_of_axes=len(lengths))
+    for length in lengths:
+        require_sizes(layer, normalized_shape=length)
+    return lengths
+
+
+class RMSNorm(Module):
+    """Each sample, divided by the root of the mean of its squares over its last axes, times a weight.
+
+    From B. Zhang and R. Sennrich, "Root mean square layer normalization", NeurIPS 2019.
+
+    Parameters
+    ----------
+    normalized_shape : int or sequence of int
+        The lengths of these axes.
+    eps : float, optional
+        What is added to the mean; the rounding of the input's dtype, unless given.
+    elementwise_affine : bool
+        Whether there is a weight.
+    dtype : float32 or float64
+        Of the weight.
+
+    Attributes
+    ----------
+    weight : Tensor, shape normalized_shape, or None
+        It begins as ones.
+
+    Raises
+    ------
+    ShapeError
+        Where the lengths are not whole numbers of at least 1; of `forward`, for an input that does not end in them.
+
+    Examples
+    --------
+    >>> RMSNorm(2)(np.array([[1.0, 7.0]])).numpy()
+    array([[0.2, 1.4]])
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.normalized_shape = shape_of("RMSNorm", normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.weight, _ = scale_and_shift(self.normalized_shape, elementwise_affine, False, dtype)
+
+    def forward(self, x: Any) -> Any:
+        """Apply `ops.rms_norm`: (..., *normalized_shape), the same shape."""
+        return ops.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        """Return the settings."""
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
+class GroupNorm(Module):
+    """Each group of channels of each sample with a mean of 0 and a variance of 1, then each channel scaled and shifted.
+
+    From Y. Wu and K. He, "Group normalization", ECCV 2018.
+
+    Parameters
+    ----------
+    num_groups, num_channels : int
+        The first divides the second.
+    eps : float
+        What is added to the variance.
+    affine, bias : bool
+        Whether there is a weight, and with it a bias.
+    dtype : float32 or float64
+        Of the parameters.
+
+    Attributes
+    ----------
+    weight, bias : Tensor, shape (num_channels,), or None
+        They begin as ones and zeros.
+
+    Raises
+    ------
+    ShapeError
+        For numbers that are not whole, less than 1, or do not divide; of `forward`, for another number of channels.
+
+    Examples
+    --------
+    >>> GroupNorm(2, 6)(np.ones((5, 6, 4, 4))).shape
+    (5, 6, 4, 4)
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        *,
+        bias: bool = True,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        require_sizes("GroupNorm", num_groups=num_groups, num_channels=num_channels)
+        if num_channels % num_groups:
+            raise ShapeError(f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}.")
+        self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
+        self.weight, self.bias = scale_and_shift((num_channels,), affine, bias, dtype)
+
+    def forward(self, x: Any) -> Any:
+        """Apply `ops.group_norm`: (N, num_channels, ...), the same shape."""
+        require_channels(self, np.shape(x), 1, self.num_channels)
+        return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """Return the settings."""
+        affine = f"affine={self.affine}, bias={self.bias is not None}"
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, {affine}"
+
+
+def require_channels(layer: Module, shape: tuple[int, ...], axis: int, channels: int) -> None:
+    """Raise `ShapeError` for an input whose axis of channels has another length, or is not there."""
+    if shape[axis : axis + 1] != (channels,):
+        raise ShapeError(
+            f"{layer!r}: the input has the shape {shape}, and needs {channels} channels along axis {axis}."
+        )
+
+
+class ChannelNorm(Module):
+    """What the layers below begin with: parameters and running statistics, one number for each channel."""
+
+    inputs: ClassVar[tuple[str, ...]]  # the axes that an input may have, each a letter
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        bias: bool = True,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        require_sizes(type(self).__name__, num_features=num_features)
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight, self.bias = scale_and_shift((num_features,), affine, bias, dtype)
+        self.running_mean = Tensor(np.zeros(num_features, dtype)) if track_running_stats else None
+        self.running_var = Tensor(np.ones(num_features, dtype)) if track_running_stats else None
+        self.num_batches_tracked = Tensor(0, dtype=np.int64) if track_running_stats else None
+
+    def reset_running_stats(self) -> None:
+        """Let the running statistics begin anew."""
+        for buffer, start in ((self.running_mean, 0), (self.running_var, 1), (self.num_batches_tracked, 0)):
+            if buffer is not None:
+                buffer.assign(np.full(buffer.shape, start))
+
+    def extra_repr(self) -> str:
+        """Return the settings."""
+        affine = f"affine={self.affine}, bias={self.bias is not None}"
+        tracked = f"track_running_stats={self.track_running_stats}"
+        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, {affine}, {tracked}"
+
+    def axes_of(self, x: Any) -> str:
+        """Return the axes of an input, or raise `ShapeError` where it has others, or another number of channels."""
+        shape = np.shape(x)
+        axes = next((axes for axes in self.inputs if len(axes) == len(shape)), None)
+        if axes is None:
+            wanted = " or ".join(f"({', '.join(axes)})" for axes in self.inputs)
+            raise ShapeError(f"{self!r}: the input has the shape {shape}, and needs the axes {wanted}.")
+        require_channels(self, shape, axes.index("C"), self.num_features)
+        return axes
+
+
+class BatchNorm(ChannelNorm):
+    """What `BatchNorm1D` and `BatchNorm2D` do: see there."""
+
+    @property
+    def couples_samples(self) -> bool:  # type: ignore[override]
+        """Whether the statistics are those of the batch, as in training."""
+        return self.training or self.running_mean is None
+
+    def forward(self, x: Any) -> Any:
+        """Apply `ops.batch_norm`, and count the batch if it moved the running statistics."""
+        self.axes_of(x)
+        moved = self.num_batches_tracked if self.training and self.track_running_stats else None
+        count = 0 if moved is None else moved.item() + 1
+        momentum = 1 / max(count, 1) if self.momentum is None else self.momentum
+        running = (None, None) if self.training and moved is None else (self.running_mean, self.running_var)
+        out = ops.batch_norm(x, *running, self.weight, self.bias, self.couples_samples, momentum, self.eps)
+        if moved is not None:
+            moved.assign(count)
+        return out
+
+
+class BatchNorm2D(BatchNorm):
+    """Each channel with a mean of 0 and a variance of 1 over a batch of images, then scaled and shifted.
+
+    In evaluation the mean and the variance are not those of the batch, but running ones, which each batch in training
+    moved towards its own. From S. Ioffe and C. Szegedy, "Batch normalization", ICML 2015.
+
+    Parameters
+    ----------
+    num_features : int
+        How many channels there are.
+    eps : float
+        What is added to the variance.
+    momentum : float or None
+        How far a batch moves the running statistics towards its own; None makes them the means of all batches.
+    affine, bias : bool
+        Whether there is a weight, and with it a bias.
+    track_running_stats : bool
+        Whether there are running statistics. Without them, evaluation takes those of the batch, too.
+    dtype : float32 or float64
+        Of parameters and running statistics.
+
+    Attributes
+    ----------
+    weight, bias : Tensor, shape (num_features,), or None
+        They begin as ones and zeros.
+    running_mean, running_var : Tensor, shape (num_features,), or None
+        Buffers, which begin as zeros and ones. The variance is the unbiased one.
+    num_batches_tracked : Tensor, shape (), int64, or None
+        A buffer: how many batches moved them.
+
+    Raises
+    ------
+    ShapeError
+        For a number of channels that is not whole, or less than 1; of `forward`, for an input with other axes or
+        another number of channels, or, in training, where each channel has one value alone.
+
+    Examples
+    --------
+    >>> layer, x = BatchNorm2D(1), np.array([3.0, 5.0]).reshape(2, 1, 1, 1)
+    >>> layer(x).numpy().ravel().round(3)
+    array([-1.,  1.])
+    >>> layer.running_mean.item(), layer.running_var.item()
+    (0.4000000059604645, 1.100000023841858)
+    """
+
+    inputs = ("NCHW",)
+
+
+class BatchNorm1D(BatchNorm):
+    """As `BatchNorm2D`, for a batch of rows (N, C), or of sequences (N, C, L)."""
+
+    inputs = ("NC", "NCL")
+
+
+class InstanceNorm(ChannelNorm):
+    """What `InstanceNorm1D` and `InstanceNorm2D` do: see there."""
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        *,
+        bias: bool = True,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias, dtype=dtype)
+
+    @property
+    def couples_samples(self) -> bool:  # type: ignore[override]
+        """Whether the batch moves running statistics, as in training: shards would do so each with its own."""
+        return self.training and self.track_running_stats
+
+    def forward(self, x: Any) -> Any:
+        """Apply `ops.instance_norm`, to one image as to a batch of one."""
+        alone = "N" not in self.axes_of(x)
+        out = ops.instance_norm(
+            ops.expand_dims(x, 0) if alone else x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or not self.track_running_stats,
+            self.momentum or 0.0,
+            self.eps,
+        )
+        return ops.squeeze(out, 0) if alone else out
+
+
+class InstanceNorm2D(InstanceNorm):
+    """Each channel of each image with a mean of 0 and a variance of 1, then scaled and shifted.
+
+    From D. Ulyanov, A. Vedaldi and V. Lempitsky, "Instance normalization", 2016. Parameters, attributes and errors are
+    those of `BatchNorm2D`, but by default nothing is learned, and nothing tracked. With running statistics, evaluation
+    takes these; a momentum of None never moves them, and nothing is counted.
+
+    Examples
+    --------
+    >>> InstanceNorm2D(3)(np.ones((5, 3, 4, 4))).shape, InstanceNorm2D(3)(np.ones((3, 4, 4))).shape
+    ((5, 3, 4, 4), (3, 4, 4))
+    """
+
+    inputs = ("CHW", "NCHW")
+
+
+class InstanceNorm1D(InstanceNorm):
+    """As `InstanceNorm2D`, for a sequence (C, L), or a batch of them (N, C, L)."""
+
+    inputs = ("CL", "NCL")
+
+
+class LocalResponseNorm(Module):
+    """Each channel, divided by what those around it add up to: (k + alpha * the mean of `size` squares) ** beta.
+
+    From A. Krizhevsky, I. Sutskever and G. E. Hinton, "ImageNet classification with deep convolutional neural
+    networks", NeurIPS 2012.
+
+    Parameters
+    ----------
+    size : int
+        How many channels count as around.
+    alpha, beta, k : float
+
+    Raises
+    ------
+    ShapeError
+        For a size that is not a whole number of at least 1; of `forward`, for fewer axes than (N, C, L).
+
+    Examples
+    --------
+    >>> LocalResponseNorm(1, alpha=3.0, beta=0.5)(np.ones((1, 2, 1))).ravel()
+    array([0.5, 0.5])
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        require_sizes("LocalResponseNorm", size=size)
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, x: Any) -> Any:
+        """Apply `ops.local_response_norm`: (N, C, ...), the same shape."""
+        return ops.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        """Return the settings."""
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, op, values_of
+from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.choosing import where
 
@@ -38,7 +38,14 @@ rows_at.vjps(weight=lambda g, indices, weight_shape: rows_added(g, indices, weig
 rows_added.vjps(rows=lambda g, indices: rows_at(g, indices))
 
 
-def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
+def embedding(
+    indices: Any,
+    weight: Any,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+) -> Any:
     """Return the rows of a table by their numbers: (...), (V, D) -> (..., D). A row taken twice gets both gradients.
 
     Parameters
@@ -48,6 +55,10 @@ def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
     weight : (V, D)
     padding_idx : int, optional
         The number of a row, from either end, that gets no gradient.
+    max_norm, norm_type : float, optional
+        Shorten the rows that are looked up to a norm of `max_norm` first, in the table itself; of which norm.
+    scale_grad_by_freq : bool
+        Divide the gradient of a row by how often its number is among the indices.
 
     Raises
     ------
@@ -67,7 +78,22 @@ def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
     if padding_idx is not None and not -count <= padding_idx < count:
         raise IndexError(f"embedding: padding_idx {padding_idx} is not in a table with {count} rows.")
     places = places.astype(np.intp)
+    if max_norm is not None:
+        weight = weight if hasattr(weight, "dtype") else np.asarray(weight)
+        _shorten(weight, np.unique(places), max_norm, norm_type)
     rows = rows_at(weight, places)
-    if padding_idx is None:
-        return rows
-    return where((places == padding_idx % count)[..., None], values_of(rows), rows)
+    fixed = values_of(rows)
+    if scale_grad_by_freq:
+        frequency = np.bincount(places.ravel(), minlength=count)[places][..., None]
+        rows = fixed + (rows - fixed) / frequency.astype(fixed.dtype)  # the same values: the difference is 0
+    return rows if padding_idx is None else where((places == padding_idx % count)[..., None], fixed, rows)
+
+
+def _shorten(weight: Any, numbers: Array, max_norm: float, norm_type: float) -> None:
+    """Shorten the rows of these numbers that are longer than `max_norm`, in place and all at once."""
+    rows = values_of(weight)[numbers]
+    norms = np.linalg.norm(rows, norm_type, axis=1)
+    long = norms > max_norm
+    if long.any():
+        shorter = rows[long] * (max_norm / (norms[long, None] + 1e-7))  # PyTorch's, by which none is longer by rounding
+        (weight.data if isinstance(weight, Tensor) else weight)[numbers[long]] = shorter
