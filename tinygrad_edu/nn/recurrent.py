@@ -1,3 +1,515 @@
-"""Recurrent layers: RNN, LSTM and GRU."""
+"""Recurrent layers: RNN, LSTM and GRU over whole sequences, and the cells that take one step."""
 
-__all__: list[str] = []
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tinygrad_edu import ops
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.nn import init
+from tinygrad_edu.nn.dropping import Dropout
+from tinygrad_edu.nn.linear import require_sizes
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.ops.recurrent import KINDS, over_time
+
+__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "pad_sequence"]
+
+Shapes = dict[str, tuple[int, ...] | None]
+
+
+def _mode(layer: str, nonlinearity: str) -> str:
+    if nonlinearity not in ("tanh", "relu"):
+        raise ValueError(f"{layer}: the nonlinearity is 'tanh' or 'relu', not {nonlinearity!r}.")
+    return f"RNN_{nonlinearity.upper()}"
+
+
+def _draw(module: Module, shapes: Shapes, bound: float, rng: Any, dtype: DTypeLike) -> None:
+    """Give a module parameters of these names, drawn from [-bound, bound); None where there is no shape."""
+    for name, shape in shapes.items():
+        setattr(module, name, None if shape is None else init.uniform(shape, bound, rng, dtype))
+
+
+def _states(layer: str, hx: Any, shapes: Sequence[tuple[int, ...]], dtype: Any) -> list[Any]:
+    """Return the states that a layer begins with: those that it is given, of these shapes, or else zeros."""
+    if hx is None:
+        return [np.zeros(shape, dtype) for shape in shapes]
+    if len(shapes) == 1:
+        hx = (hx,)
+    if not isinstance(hx, tuple | list) or len(hx) != len(shapes):
+        raise ShapeError(f"{layer}: the states that it begins with are a pair (h, c), not a {type(hx).__name__}.")
+    found = [np.shape(state) for state in hx]
+    if found != list(shapes):
+        raise ShapeError(
+            f"{layer}: the states that it begins with, for this input, need the shape {' and '.join(map(str, shapes))}, "
+            f"and have {' and '.join(map(str, found))}."
+        )
+    return [state if hasattr(state, "dtype") else np.asarray(state, dtype) for state in hx]
+
+
+# --- Over sequences ---
+
+
+class _Recurrent(Module):
+    """What RNN, LSTM and GRU have in common: layers upon layers, directions side by side, and their parameters."""
+
+    def __init__(
+        self,
+        mode: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+        proj_size: int,
+        rng: np.random.Generator | None,
+        dtype: DTypeLike,
+    ) -> None:
+        self.mode, self.input_size, self.hidden_size, self.num_layers = mode, input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.bidirectional, self.proj_size = bias, batch_first, bidirectional, proj_size
+        self.dropout, self.rng = Dropout(dropout).p, init.generator_or_new(rng)
+        self._check_settings()
+        for layer in range(num_layers):
+            for suffix in self._suffixes(layer):
+                shapes = {f"{name}{suffix}": shape for name, shape in self._shapes(layer).items()}
+                _draw(self, shapes, 1 / math.sqrt(hidden_size), self.rng, dtype)
+
+    def _check_settings(self) -> None:
+        name, proj = type(self).__name__, self.proj_size
+        require_sizes(
+            name, input_size=self.input_size, hidden_size=self.hidden_size, num_layers=self.num_layers,
+            **({"proj_size": proj} if proj != 0 else {}),
+        )  # fmt: skip
+        if proj >= self.hidden_size:
+            raise ShapeError(f"{name}: proj_size is less than hidden_size, which is {self.hidden_size}, and not {proj}.")
+        if self.dropout > 0 and self.num_layers == 1:
+            warnings.warn(
+                f"{name}: dropout={self.dropout} is between layers, and num_layers=1 has nothing between: put a Dropout "
+                f"after it.",
+                stacklevel=4,
+            )
+
+    def _suffixes(self, layer: int) -> list[str]:
+        """Return what the names of a layer's parameters end with, of each direction."""
+        return [f"_l{layer}", f"_l{layer}_reverse"][: 2 if self.bidirectional else 1]
+
+    def _shapes(self, layer: int) -> Shapes:
+        """Return the shape of each parameter of a direction of a layer."""
+        gates, shown = KINDS[self.mode].gates * self.hidden_size, self.proj_size or self.hidden_size
+        inputs = shown * len(self._suffixes(layer)) if layer else self.input_size
+        biases = (gates,) if self.bias else None
+        shapes: Shapes = {"weight_ih": (gates, inputs), "weight_hh": (gates, shown), "bias_ih": biases, "bias_hh": biases}
+        return shapes | ({"weight_hr": (shown, self.hidden_size)} if self.proj_size else {})
+
+    def _parameters_of(self, suffix: str) -> list[Any]:
+        return [getattr(self, f"{name}{suffix}") for name in self._shapes(0)]
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """The parameters of each direction of each layer."""
+        suffixes = [suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer)]
+        return [[weight for weight in self._parameters_of(suffix) if weight is not None] for suffix in suffixes]
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: PyTorch puts the parameters side by side for a GPU here."""
+
+    def forward(self, x: Any, hx: Any = None) -> tuple[Any, Any]:
+        """Return the states of the last layer after each step, and those of all layers after their last step.
+
+        Parameters
+        ----------
+        x : (T, N, input_size), with `batch_first` (N, T, input_size); or one sequence, (T, input_size)
+        hx : (layers * directions, N, size), for one sequence (layers * directions, size); optional
+            What to begin with, the directions of a layer one after the other; zeros unless given. Of an LSTM a pair of
+            such, (h, c).
+
+        Returns
+        -------
+        output : (T, N, directions * size), (N, T, directions * size), or (T, directions * size)
+        h_n : as `hx`
+        """
+        x = x if hasattr(x, "dtype") else np.asarray(x)
+        self._check_input(x.shape)
+        alone = x.ndim == 2
+        x = ops.expand_dims(x, 1) if alone else ops.swapaxes(x, 0, 1) if self.batch_first else x
+        output, last = self._over_layers(x, self._first_states(hx, x.shape[1], alone))
+        if alone:
+            output, last = ops.squeeze(output, 1), [ops.squeeze(state, 1) for state in last]
+        elif self.batch_first:
+            output = ops.swapaxes(output, 0, 1)
+        return output, last[0] if len(last) == 1 else tuple(last)
+
+    def _check_input(self, shape: tuple[int, ...]) -> None:
+        time = 1 if self.batch_first and len(shape) == 3 else 0
+        if len(shape) not in (2, 3) or shape[-1] != self.input_size or shape[time] == 0:
+            raise ShapeError(
+                f"{type(self).__name__}({self.extra_repr()}): the input has the shape {shape}. It needs "
+                f"{'(N, T' if self.batch_first else '(T, N'}, {self.input_size}), or (T, {self.input_size}) for one "
+                f"sequence, with at least one step T."
+            )
+
+    def _first_states(self, hx: Any, samples: int, alone: bool) -> list[Any]:
+        first, sizes = self.num_layers * len(self._suffixes(0)), (self.proj_size or self.hidden_size, self.hidden_size)
+        batch = () if alone else (samples,)
+        shapes = [(first, *batch, size) for size in sizes[: KINDS[self.mode].states]]
+        states = _states(type(self).__name__, hx, shapes, self._parameters_of("_l0")[0].dtype)
+        return [ops.expand_dims(state, 1) for state in states] if alone else states
+
+    def _over_layers(self, x: Any, states: list[Any]) -> tuple[Any, list[Any]]:
+        last: list[list[Any]] = []
+        for layer in range(self.num_layers):
+            if layer and self.training and self.dropout:
+                x = Dropout(self.dropout, self.rng)(x)
+            sides = []
+            for suffix in self._suffixes(layer):
+                first, turned = [state[len(last)] for state in states], suffix.endswith("reverse")
+                after = over_time(self.mode, ops.flip(x, 0) if turned else x, first, *self._parameters_of(suffix))
+                last.append([state[-1] for state in after])
+                sides.append(ops.flip(after[0], 0) if turned else after[0])
+            x = ops.concatenate(sides, axis=-1) if len(sides) > 1 else sides[0]
+        return x, [ops.stack(each) for each in zip(*last, strict=True)]
+
+    def extra_repr(self) -> str:
+        """Return the sizes, and the settings that are not the usual ones."""
+        usual = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0, "bidirectional": False}
+        others = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
+        return ", ".join([f"{self.input_size}, {self.hidden_size}", *others])
+
+
+class RNN(_Recurrent):
+    """A recurrent layer, or several: in each step the state becomes tanh(W_ih x + b_ih + W_hh h + b_hh).
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    num_layers : int
+        Each layer after the first reads the states of the one before.
+    nonlinearity : "tanh" or "relu"
+    bias : bool
+    batch_first : bool
+        Whether inputs and outputs are (N, T, ...) instead of (T, N, ...); states are (layers, N, ...) in any case.
+    dropout : float
+        What part of the states to drop between layers, in training: see `Dropout`.
+    bidirectional : bool
+        Whether each layer also reads the sequence from its end, with parameters of its own. The states of both
+        directions are side by side along the last axis.
+    rng : numpy.random.Generator, optional
+        Draws the parameters, and what is dropped. Without it they differ from run to run.
+    dtype : float32 or float64
+        Of the parameters.
+
+    Attributes
+    ----------
+    weight_ih_l0 : Tensor, shape (hidden_size, input_size)
+    weight_hh_l0 : Tensor, shape (hidden_size, hidden_size)
+    bias_ih_l0, bias_hh_l0 : Tensor, shape (hidden_size,), or None
+        Those of the first layer; the second has ``_l1``, and so on, the other direction ``_l0_reverse``. All are drawn
+        from [-a, a) with a = 1 / sqrt(hidden_size), as in PyTorch.
+    all_weights : list of list of Tensor
+        The parameters of each direction of each layer.
+
+    Raises
+    ------
+    ShapeError
+        For a size that is not a whole number of at least 1; of `forward`, for an input or states that do not fit.
+    ValueError
+        For another nonlinearity, or a part to drop that is none.
+
+    Notes
+    -----
+    Sequences of different lengths are filled up at the end, with `pad_sequence`. What is after the end of a sequence
+    changes no output before it, so its last state is ``output[length - 1]``; the one of ``h_n`` has read the padding,
+    and so has all that the second of two directions gives: for that, turn each sequence around before it is filled up.
+
+    For its gradient a layer keeps, for each direction, its input, what that gives the gates, and the states.
+
+    Examples
+    --------
+    >>> rnn = RNN(3, 4, num_layers=2, rng=np.random.default_rng(0))
+    >>> output, h_n = rnn(np.ones((5, 2, 3)))
+    >>> output.shape, h_n.shape
+    ((5, 2, 4), (2, 2, 4))
+    >>> bool((output[-1].numpy() == h_n[-1].numpy()).all())
+    True
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.nonlinearity, mode = nonlinearity, _mode("RNN", nonlinearity)
+        super().__init__(
+            mode, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, rng, dtype
+        )
+
+
+class LSTM(_Recurrent):
+    """Long short-term memory: a recurrent layer, or several, whose gates say what its cell forgets, takes on and shows.
+
+    With i, f, g, o = W_ih x + b_ih + W_hh h + b_hh, the cell becomes c = sigmoid(f) * c + sigmoid(i) * tanh(g), and the
+    state h = sigmoid(o) * tanh(c); with a projection W_hr times that. The weights have four times as many rows as those
+    of `RNN`, of i, f, g and o in this order. (S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural
+    Computation 9, 1997; the forget gate is of F. Gers and others, 2000, the projection of H. Sak and others, 2014.)
+
+    Parameters
+    ----------
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, rng, dtype
+        As of `RNN`.
+    proj_size : int
+        To how many numbers the state is projected, less than `hidden_size`; 0 for no projection.
+
+    Attributes
+    ----------
+    weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0 : Tensor
+        As of `RNN`.
+    weight_hr_l0 : Tensor, shape (proj_size, hidden_size)
+        Only with a projection.
+
+    Examples
+    --------
+    >>> lstm = LSTM(3, 4, bidirectional=True, rng=np.random.default_rng(0))
+    >>> output, (h_n, c_n) = lstm(np.ones((5, 2, 3)))
+    >>> output.shape, h_n.shape, c_n.shape
+    ((5, 2, 8), (2, 2, 4), (2, 2, 4))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__(
+            "LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, rng, dtype
+        )
+
+
+class GRU(_Recurrent):
+    """Gated recurrent units: a recurrent layer, or several, whose gates say how much of its state is new.
+
+    With r, z, n = W_ih x + b_ih and r', z', n' = W_hh h + b_hh, the new is n = tanh(n + sigmoid(r + r') * n'), and the
+    state becomes n + sigmoid(z + z') * (h - n). The weights have three times as many rows as those of `RNN`, of r, z
+    and n in this order. (K. Cho and others, "Learning phrase representations using RNN encoder-decoder", EMNLP 2014;
+    r acts after the product with h, as in PyTorch.)
+
+    Parameters
+    ----------
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, rng, dtype
+        As of `RNN`.
+
+    Examples
+    --------
+    >>> gru = GRU(3, 4, batch_first=True, rng=np.random.default_rng(0))
+    >>> output, h_n = gru(np.ones((2, 5, 3)))
+    >>> output.shape, h_n.shape
+    ((2, 5, 4), (1, 2, 4))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__(
+            "GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, rng, dtype
+        )
+
+
+def pad_sequence(
+    sequences: Sequence[Any], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
+) -> Any:
+    """Return sequences of different lengths side by side, filled up to the longest.
+
+    Parameters
+    ----------
+    sequences : sequence of (T, ...)
+        Alike but for their lengths.
+    batch_first : bool
+    padding_value : float
+    padding_side : "right" or "left"
+        Whether to fill up after their end or before their beginning.
+
+    Returns
+    -------
+    (T, N, ...), or with `batch_first` (N, T, ...)
+
+    Examples
+    --------
+    >>> pad_sequence([np.array([1.0, 2.0, 3.0]), np.array([4.0])], batch_first=True)
+    array([[1., 2., 3.],
+           [4., 0., 0.]])
+    """
+    if padding_side not in ("right", "left"):
+        raise ValueError(f"pad_sequence: padding_side is 'right' or 'left', not {padding_side!r}.")
+    longest, filled = max(len(x) for x in sequences), []
+    for x in sequences:
+        width = (0, longest - len(x)) if padding_side == "right" else (longest - len(x), 0)
+        filled.append(ops.pad(x, (width, *[(0, 0)] * (np.ndim(x) - 1)), constant_values=padding_value))
+    return ops.stack(filled, 0 if batch_first else 1)
+
+
+# --- One step ---
+
+
+class _Cell(Module):
+    """What the cells have in common: the parameters of one layer, and one step."""
+
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias_ih: Tensor | None
+    bias_hh: Tensor | None
+
+    def __init__(
+        self, mode: str, input_size: int, hidden_size: int, bias: bool, rng: np.random.Generator | None, dtype: DTypeLike
+    ) -> None:
+        require_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
+        self.mode, self.input_size, self.hidden_size, self.bias = mode, input_size, hidden_size, bias
+        gates = KINDS[mode].gates * hidden_size
+        biases = (gates,) if bias else None
+        shapes: Shapes = {"weight_ih": (gates, input_size), "weight_hh": (gates, hidden_size)}
+        shapes |= {"bias_ih": biases, "bias_hh": biases}
+        _draw(self, shapes, 1 / math.sqrt(hidden_size), init.generator_or_new(rng), dtype)
+
+    def forward(self, x: Any, hx: Any = None) -> Any:
+        """Return the state after one step: of (N, input_size), (N, hidden_size); and the same without N.
+
+        `hx` is the state before, zeros unless given. Of an LSTMCell both are pairs, (h, c).
+        """
+        shape = np.shape(x)
+        if len(shape) not in (1, 2) or shape[-1] != self.input_size:
+            raise ShapeError(
+                f"{type(self).__name__}({self.extra_repr()}): the input has the shape {shape}, and needs "
+                f"(N, {self.input_size}), or ({self.input_size},) for one sample."
+            )
+        kind = KINDS[self.mode]
+        shapes = [(*shape[:-1], self.hidden_size)] * kind.states
+        states = _states(type(self).__name__, hx, shapes, self.weight_ih.dtype)
+        after = kind.step(ops.linear(x, self.weight_ih, self.bias_ih), *states, self.weight_hh, b_hh=self.bias_hh)
+        return after[0] if kind.states == 1 else after
+
+    def extra_repr(self) -> str:
+        """Return the sizes, and the settings that are not the usual ones."""
+        others = "" if self.bias else ", bias=False"
+        return f"{self.input_size}, {self.hidden_size}{others}" + (", nonlinearity=relu" if "RELU" in self.mode else "")
+
+
+class RNNCell(_Cell):
+    """One step of an `RNN` of one layer.
+
+    Parameters
+    ----------
+    input_size, hidden_size, bias, nonlinearity, rng, dtype
+        As of `RNN`.
+
+    Attributes
+    ----------
+    weight_ih : Tensor, shape (hidden_size, input_size)
+    weight_hh : Tensor, shape (hidden_size, hidden_size)
+    bias_ih, bias_hh : Tensor, shape (hidden_size,), or None
+
+    Examples
+    --------
+    >>> cell, h = RNNCell(3, 4, rng=np.random.default_rng(0)), None
+    >>> for x in np.ones((5, 2, 3)):
+    ...     h = cell(x, h)
+    >>> h.shape
+    (2, 4)
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.nonlinearity, mode = nonlinearity, _mode("RNNCell", nonlinearity)
+        super().__init__(mode, input_size, hidden_size, bias, rng, dtype)
+
+
+class LSTMCell(_Cell):
+    """One step of an `LSTM` of one layer, whose parameters it has: from (h, c) to (h, c).
+
+    Parameters
+    ----------
+    input_size, hidden_size, bias, rng, dtype
+        As of `LSTM`.
+
+    Examples
+    --------
+    >>> h, c = LSTMCell(3, 4, rng=np.random.default_rng(0))(np.ones((2, 3)))
+    >>> h.shape, c.shape
+    ((2, 4), (2, 4))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__("LSTM", input_size, hidden_size, bias, rng, dtype)
+
+
+class GRUCell(_Cell):
+    """One step of a `GRU` of one layer, whose parameters it has.
+
+    Parameters
+    ----------
+    input_size, hidden_size, bias, rng, dtype
+        As of `GRU`.
+
+    Examples
+    --------
+    >>> GRUCell(3, 4, rng=np.random.default_rng(0))(np.ones((2, 3))).shape
+    (2, 4)
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__("GRU", input_size, hidden_size, bias, rng, dtype)

@@ -46,6 +46,7 @@ from tinygrad_edu.ops import creation as creation
 from tinygrad_edu.ops import dropout as dropout
 from tinygrad_edu.ops import linalg as linalg
 from tinygrad_edu.ops import methods as methods  # which attaches them to Tensor
+from tinygrad_edu.ops import recurrent as recurrent
 from tinygrad_edu.ops.activations import *
 from tinygrad_edu.ops.adaptive_pooling import *
 from tinygrad_edu.ops.arithmetic import *

@@ -1,0 +1,189 @@
+"""Recurrence with gates: one step of each kind of recurrent layer, and one op for all steps of a sequence.
+
+The op has one input, in which all that it needs lies one after the other (`concatenate` puts it there, and takes its
+gradient apart): so that one walk through time gives the gradients of all of it.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import accumulate
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import Array, Tensor, enable_grad, from_numpy, op, walk, wrap
+from tinygrad_edu.ops.activations import relu
+from tinygrad_edu.ops.fast import recurrent as fast
+from tinygrad_edu.ops.joining import concatenate
+from tinygrad_edu.ops.logistic import sigmoid
+from tinygrad_edu.ops.products import linear, matmul
+from tinygrad_edu.ops.shape import reshape, transpose
+from tinygrad_edu.ops.splitting import split
+from tinygrad_edu.ops.trigonometry import tanh
+
+Shapes = tuple[tuple[int, ...], ...]
+
+# --- One step: from what the input gives the gates, (N, gates * H), and the states before, to the states after ---
+
+
+def rnn_step(bend: Callable[[Any], Any], pre: Any, h: Any, w_hh: Any, b_hh: Any = None) -> tuple[Any]:
+    """Return (bend(pre + linear(h)),)."""
+    return (bend(pre + linear(h, w_hh, b_hh)),)
+
+
+def lstm_step(pre: Any, h: Any, c: Any, w_hh: Any, w_hr: Any = None, b_hh: Any = None) -> tuple[Any, Any]:
+    """Return the state and the cell of a long short-term memory, the state projected where there is a w_hr."""
+    i, f, g, o = split(pre + linear(h, w_hh, b_hh), 4, axis=-1)
+    c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+    h = sigmoid(o) * tanh(c)
+    return h if w_hr is None else linear(h, w_hr), c
+
+
+def gru_step(pre: Any, h: Any, w_hh: Any, b_hh: Any = None) -> tuple[Any]:
+    """Return the state of a gated recurrent unit, which resets after its product as PyTorch's does."""
+    r, z, n = split(pre, 3, axis=-1)
+    r_h, z_h, n_h = split(linear(h, w_hh, b_hh), 3, axis=-1)
+    new = tanh(n + sigmoid(r + r_h) * n_h)
+    return (new + sigmoid(z + z_h) * (h - new),)
+
+
+class Kind(NamedTuple):
+    """A kind of recurrent layer.
+
+    Attributes
+    ----------
+    gates : int
+        How many numbers it needs for each of its hidden units.
+    states : int
+        How many states it hands on.
+    step : callable
+        One step, composed of ops.
+    forward, backward : callable
+        All steps at once: see ``ops/fast/recurrent.py``.
+    """
+
+    gates: int
+    states: int
+    step: Callable[..., Any]
+    forward: Callable[..., None]
+    backward: Callable[..., None]
+
+
+def _rnn(bend: Any, in_place: Callable[..., Any], slope: Callable[[ndarray], ndarray]) -> Kind:
+    return Kind(1, 1, partial(rnn_step, bend), partial(fast.rnn_states, in_place), partial(fast.rnn_gradients, slope))
+
+
+KINDS = {
+    "RNN_TANH": _rnn(tanh, np.tanh, lambda h: 1 - h * h),
+    "RNN_RELU": _rnn(relu, lambda x, out: np.maximum(x, 0, out=out), lambda h: h != 0),  # a NaN lets it through
+    "LSTM": Kind(4, 2, lstm_step, fast.lstm_states, fast.lstm_gradients),
+    "GRU": Kind(3, 1, gru_step, fast.gru_states, fast.gru_gradients),
+}
+
+
+# --- All steps ---
+
+
+def packed(parts: Sequence[Any]) -> Any:
+    """Return the numbers of several arrays in a row."""
+    return concatenate([reshape(part, (-1,)) for part in parts])
+
+
+def unpacked(row: Any, shapes: Shapes) -> list[Any]:
+    """Return arrays of these shapes from a row in which they lie one after the other."""
+    ends = accumulate(map(prod, shapes))
+    return [row[end - prod(shape) : end].reshape(shape) for end, shape in zip(ends, shapes, strict=True)]
+
+
+def _shapes_of_states(kind: str, shapes: Shapes) -> Shapes:
+    steps = shapes[0][0]
+    return tuple((steps, *shape) for shape in shapes[1 : 1 + KINDS[kind].states])
+
+
+def by_steps(row: Any, kind: str, shapes: Shapes) -> Any:
+    """Return what `recurrent` returns, composed of one step after the other."""
+    how, (pre, *rest) = KINDS[kind], unpacked(row, shapes)
+    states, weights, after = tuple(rest[: how.states]), rest[how.states :], []
+    for k in range(len(pre)):
+        states = how.step(pre[k], *states, *weights)
+        after.append(states)
+    return packed([state for every in zip(*after, strict=True) for state in every])
+
+
+@op
+def recurrent(row: Array, /, kind: str, shapes: Shapes) -> Array:
+    """Return the states after each step of a recurrent layer, in a row.
+
+    Float16 is computed in float32.
+
+    Parameters
+    ----------
+    row : 1-d
+        One after the other: what the inputs give the gates in each step, (T, N, gates * H); the states that it begins
+        with, of an LSTM h and c; the weight w_hh; and b_hh of a GRU, or w_hr of an LSTM that has one.
+    kind : "RNN_TANH", "RNN_RELU", "LSTM" or "GRU"
+    shapes : tuple of tuple of int
+        Of these.
+    """
+    given = unpacked(_widened(row), shapes)
+    of_states = _shapes_of_states(kind, shapes)
+    out = np.empty(sum(map(prod, of_states)), given[0].dtype)
+    KINDS[kind].forward(unpacked(out, of_states), *given)
+    return out.astype(row.dtype, copy=False)
+
+
+def _widened(x: ndarray) -> ndarray:
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def _recurrent_row(g: Any, row: Any, out: Any, kind: str, shapes: Shapes) -> Any:
+    if isinstance(row, Tensor):  # a derivative of this derivative may be asked for: the twin has those of any order
+        return _through_steps(g, row, kind, shapes)
+    of_states, found = _shapes_of_states(kind, shapes), np.empty(row.shape, _widened(row).dtype)
+    g, states = (unpacked(_widened(x), of_states) for x in (g, out))
+    KINDS[kind].backward(unpacked(found, shapes), g, states, *unpacked(_widened(row), shapes))
+    return found.astype(row.dtype, copy=False)
+
+
+def _through_steps(g: Any, row: Tensor, kind: str, shapes: Shapes) -> Any:
+    """Return the gradient of `row` by a walk through `by_steps`, recorded like anything else."""
+    start: Any = row._node
+    with enable_grad():
+        twin = by_steps(row, kind, shapes)
+    return walk([(twin._node, g if isinstance(g, Tensor) else from_numpy(g))], frozenset({start}), lift=wrap)[start]
+
+
+recurrent.vjps(row=_recurrent_row)
+
+
+def over_time(
+    kind: str, x: Any, states: Sequence[Any], w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None, *w_hr: Any
+) -> list[Any]:
+    """Return each of the states after each step of a sequence: (T, N, size).
+
+    Kept for the gradient: x, what it gives the gates, and the states. The gates themselves are computed again.
+
+    Parameters
+    ----------
+    kind : "RNN_TANH", "RNN_RELU", "LSTM" or "GRU"
+    x : (T, N, I)
+        With at least one step.
+    states : sequence of (N, size)
+        Before the first step: h, and c of an LSTM.
+    w_ih, w_hh : (gates * H, I), (gates * H, size of h)
+    b_ih, b_hh : (gates * H,), both or none
+    *w_hr : (size of h, H)
+        None, or one: the projection of an LSTM.
+    """
+    inside = w_hr
+    if kind == "GRU":  # its b_hh is reset with the state
+        inside = (np.zeros(w_hh.shape[0], w_hh.dtype) if b_hh is None else b_hh,)
+    elif b_ih is not None:
+        b_ih = b_ih + b_hh
+    rows = matmul(reshape(x, (prod(x.shape[:-1]), x.shape[-1])), transpose(w_ih))
+    pre = reshape(rows if b_ih is None else rows + b_ih, (*x.shape[:-1], w_ih.shape[0]))
+    parts = [pre, *states, w_hh, *inside]
+    shapes = tuple(tuple(part.shape) for part in parts)
+    return unpacked(recurrent(packed(parts), kind, shapes), _shapes_of_states(kind, shapes))
