@@ -1,3 +1,273 @@
 """MultiheadAttention: each query asks all keys, in several ways at once."""
 
-__all__: list[str] = []
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tinygrad_edu import ops
+from tinygrad_edu.engine import values_of
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.nn import init
+from tinygrad_edu.nn.linear import Linear, require_sizes
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.randomness import current_stream
+from tinygrad_edu.ops.attention import attention_scores, dropped, masked
+
+__all__ = ["MultiheadAttention"]
+
+
+class MultiheadAttention(Module):
+    """Attention of queries to keys, whose values they get the mean of; each head in a part of the features of its own.
+
+    Queries, keys and values are mapped into heads by a matrix and a bias each, each head does what
+    `scaled_dot_product_attention` does, and what the heads found is mapped by `out_proj`. From A. Vaswani et al.,
+    "Attention is all you need", NeurIPS 2017, section 3.2.2.
+
+    Parameters
+    ----------
+    embed_dim, num_heads : int
+        The features of a query and of the result, and the heads that share them: the one divides by the other.
+    dropout : float
+        The part of the weights that is dropped in training, less than 1.
+    bias : bool
+        Whether the maps into the heads and out of them add one.
+    add_bias_kv : bool
+        Whether there is one more key and value, which are parameters.
+    add_zero_attn : bool
+        Whether there is one more key and value, which are 0.
+    kdim, vdim : int, optional
+        The features of a key and of a value: `embed_dim` unless given.
+    batch_first : bool
+        Whether the axes of a batch are (N, L, E), and not (L, N, E).
+    rng : numpy.random.Generator, optional
+        Draws the parameters, and what is dropped. Without it they differ from run to run.
+    dtype : float32 or float64
+        Of the parameters.
+
+    Attributes
+    ----------
+    in_proj_weight : Tensor, shape (3 embed_dim, embed_dim), or None
+        The matrices of query, key and value below each other, where all have `embed_dim` features. Otherwise there are
+        `q_proj_weight`, `k_proj_weight` and `v_proj_weight`, (embed_dim, features); those that are not there are None.
+    in_proj_bias : Tensor, shape (3 embed_dim,), or None
+    bias_k, bias_v : Tensor, shape (1, 1, embed_dim), or None
+    out_proj : Linear
+        All weights are drawn as in PyTorch, by `init.xavier_uniform`, but for those of `out_proj`, which are those of
+        `Linear`, and `bias_k` and `bias_v`, by `init.xavier_normal`. The biases begin at 0.
+
+    Raises
+    ------
+    ShapeError
+        For sizes that are not whole numbers of at least 1, or heads that do not divide the features; of `forward`, for
+        inputs and masks that do not fit.
+    ValueError
+        For another `dropout`.
+    DTypeError
+        Of `forward`, for a mask that is neither boolean nor floating point.
+
+    Examples
+    --------
+    >>> attention = MultiheadAttention(8, 2, batch_first=True, rng=np.random.default_rng(0))
+    >>> words = np.ones((5, 3, 8), np.float32)
+    >>> out, weights = attention(words, words, words)
+    >>> out.shape, weights.shape
+    ((5, 3, 8), (5, 3, 3))
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.embed_dim, self.num_heads = embed_dim, num_heads
+        self.kdim, self.vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
+        sizes = {name: getattr(self, name) for name in ("embed_dim", "num_heads", "kdim", "vdim")}
+        require_sizes("MultiheadAttention", **sizes)
+        if embed_dim % num_heads:
+            raise ShapeError(f"MultiheadAttention: num_heads={num_heads} must divide embed_dim={embed_dim}.")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"MultiheadAttention: dropout is at least 0 and less than 1, not {dropout!r}.")
+        self.head_dim = embed_dim // num_heads
+        self.dropout, self.batch_first, self.add_zero_attn = dropout, batch_first, add_zero_attn
+        self.rng = init.generator_or_new(rng)
+        self._draw(bias, add_bias_kv, dtype)
+
+    def _draw(self, bias: bool, add_bias_kv: bool, dtype: DTypeLike) -> None:
+        """Make the parameters, in PyTorch's order."""
+        e, alike = self.embed_dim, self.kdim == self.vdim == self.embed_dim
+        self.q_proj_weight = None if alike else init.xavier_uniform((e, e), self.rng, dtype)
+        self.k_proj_weight = None if alike else init.xavier_uniform((e, self.kdim), self.rng, dtype)
+        self.v_proj_weight = None if alike else init.xavier_uniform((e, self.vdim), self.rng, dtype)
+        self.in_proj_weight = init.xavier_uniform((3 * e, e), self.rng, dtype) if alike else None
+        self.in_proj_bias = init.all_zeros((3 * e,), dtype) if bias else None
+        self.bias_k = init.xavier_normal((1, 1, e), self.rng, dtype) if add_bias_kv else None
+        self.bias_v = init.xavier_normal((1, 1, e), self.rng, dtype) if add_bias_kv else None
+        self.out_proj = Linear(e, e, bias, rng=self.rng, dtype=dtype)
+        if bias:
+            self.out_proj.bias = init.all_zeros((e,), dtype)
+
+    def forward(
+        self,
+        query: Any,
+        key: Any,
+        value: Any,
+        key_padding_mask: Any = None,
+        need_weights: bool = True,
+        attn_mask: Any = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[Any, Any]:
+        """Return what each query finds, and how it weighs the keys.
+
+        Parameters
+        ----------
+        query : (L, N, embed_dim), or (N, L, embed_dim) with `batch_first`; or (L, embed_dim)
+        key, value : (S, N, kdim), (S, N, vdim), or as the query
+        key_padding_mask : (N, S), or (S,) where there is no batch
+            Booleans say which keys are hidden from all queries; numbers are added to their scores.
+        need_weights : bool
+            Whether to return the weights. Without them it is faster.
+        attn_mask : (L, S) or (N num_heads, L, S)
+            The same for each query. It is True where `scaled_dot_product_attention` has False.
+        average_attn_weights : bool
+            Whether the weights are the mean of those of the heads.
+        is_causal : bool
+            Whether keys after the query's own position are hidden from it, besides what the masks hide.
+
+        Returns
+        -------
+        out : shape of the query
+        weights : (N, L, S), or (N, num_heads, L, S), without N where there is no batch; or None
+
+        Notes
+        -----
+        A query from which all keys are hidden has no weights: with `need_weights` they and the result are NaN, and
+        without it finds 0, to which `out_proj` adds its bias. Both are as in PyTorch, which has `is_causal` for a hint
+        that `attn_mask` is causal, and may then not look at it.
+        """
+        self._check(np.shape(query), np.shape(key), np.shape(value))
+        q, k, v = self._projected(*self._batches(query, key, value))
+        n, _, length, _ = q.shape
+        of_keys = np.shape(key)[:1] if np.ndim(key) == 2 else (n, k.shape[2])
+        mask = _one_mask(attn_mask, key_padding_mask, is_causal, of_keys, (n, self.num_heads, length, k.shape[2]))
+        found, weights = self._attend(q, *self._with_more_keys(k, v, mask), need_weights)
+        out = self.out_proj(ops.reshape(ops.swapaxes(found, 1, 2), (n, length, self.embed_dim)))
+        if weights is not None and average_attn_weights:
+            weights = ops.mean(weights, 1)
+        if np.ndim(query) == 2:
+            return out[0], None if weights is None else weights[0]
+        return out if self.batch_first else ops.swapaxes(out, 0, 1), weights
+
+    def _check(self, query: tuple[int, ...], key: tuple[int, ...], value: tuple[int, ...]) -> None:
+        batch = 0 if self.batch_first else 1
+        fits = len(query) == len(key) in (2, 3) and key[:-1] == value[:-1]
+        fits = fits and (len(query) == 2 or query[batch] == key[batch])
+        if not fits or (query[-1], key[-1], value[-1]) != (self.embed_dim, self.kdim, self.vdim):
+            wanted = (
+                "(N, L, {}), (N, S, {}) and (N, S, {})" if self.batch_first else "(L, N, {}), (S, N, {}) and (S, N, {})"
+            )
+            raise ShapeError(
+                f"MultiheadAttention: query {query}, key {key} and value {value}; with batch_first={self.batch_first} "
+                f"they need {wanted.format(self.embed_dim, self.kdim, self.vdim)}, or the same without N."
+            )
+
+    def _batches(self, *inputs: Any) -> list[Any]:
+        """Return the inputs as (N, length, features). What is one input stays one."""
+        made = {}
+        for x in inputs:
+            if np.ndim(x) == 2:
+                made[id(x)] = ops.expand_dims(x, 0)
+            else:
+                made[id(x)] = x if self.batch_first else ops.swapaxes(x, 0, 1)
+        return [made[id(x)] for x in inputs]
+
+    def _projected(self, query: Any, key: Any, value: Any) -> Any:
+        """Return the queries, keys and values of the heads, each (N, num_heads, length, head_dim)."""
+        if self.in_proj_weight is not None and query is key is value:  # one product for all
+            return self._heads(ops.linear(query, self.in_proj_weight, self.in_proj_bias), 3)
+        weights: Any = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+        if self.in_proj_weight is not None:
+            weights = ops.split(self.in_proj_weight, 3)
+        biases = [None] * 3 if self.in_proj_bias is None else ops.split(self.in_proj_bias, 3)
+        each = zip((query, key, value), weights, biases, strict=True)
+        return [self._heads(ops.linear(*mapped), 1)[0] for mapped in each]
+
+    def _heads(self, x: Any, parts: int) -> Any:
+        """Return what is side by side, (N, length, parts * embed_dim), as (parts, N, num_heads, length, head_dim)."""
+        n, length, _ = x.shape
+        return ops.transpose(ops.reshape(x, (n, length, parts, self.num_heads, self.head_dim)), (2, 0, 3, 1, 4))
+
+    def _with_more_keys(self, k: Any, v: Any, mask: Any) -> tuple[Any, Any, Any]:
+        """Add the key and the value that are parameters, and those that are 0, which no mask hides."""
+        if self.bias_k is not None:
+            k, v = (self._with_row(x, row) for x, row in ((k, self.bias_k), (v, self.bias_v)))
+        if self.add_zero_attn:
+            k, v = (ops.pad(x, {-2: (0, 1)}) for x in (k, v))
+        more = (self.bias_k is not None) + self.add_zero_attn
+        return k, v, mask if mask is None or not more else ops.pad(mask, {-1: (0, more)})
+
+    def _with_row(self, x: Any, row: Any) -> Any:
+        """Return x (N, num_heads, S, head_dim) with a row (1, 1, embed_dim) after its last."""
+        n, heads, _, width = x.shape
+        rows = ops.broadcast_to(ops.reshape(row, (1, heads, 1, width)), (n, heads, 1, width))
+        return ops.concatenate((x, rows), 2)
+
+    def _attend(self, q: Any, k: Any, v: Any, mask: Any, need_weights: bool) -> tuple[Any, Any]:
+        """Return what the queries find, (N, num_heads, L, head_dim), and their weights, if these are needed."""
+        if mask is not None and mask.dtype == bool:
+            mask = ~mask  # here of what is hidden, in ops of what is seen
+        p, rng = self.dropout if self.training else 0.0, current_stream(self.rng)
+        if not need_weights:
+            return ops.scaled_dot_product_attention(q, k, v, mask, p, rng=rng), None
+        weights = dropped(ops.softmax(masked(attention_scores(q, k), mask), -1), p, rng)
+        return ops.matmul(weights, v), weights
+
+
+def _one_mask(
+    attn_mask: Any, key_padding_mask: Any, is_causal: bool, of_keys: tuple[int, ...], of_scores: tuple[int, ...]
+) -> Any:
+    """Return all masks as one, which broadcasts to the scores (N, num_heads, L, S); or None."""
+    n, heads, length, keys = of_scores
+    masks = []
+    if attn_mask is not None:
+        mask = _checked("attn_mask", attn_mask, (length, keys), (n * heads, length, keys))
+        masks.append(mask if mask.ndim == 2 else ops.reshape(mask, of_scores))
+    if key_padding_mask is not None:
+        masks.append(ops.reshape(_checked("key_padding_mask", key_padding_mask, of_keys), (n, 1, 1, keys)))
+    if is_causal:
+        masks.append(~np.tri(length, keys, dtype=bool))
+    return reduce(_both, masks) if masks else None
+
+
+def _checked(name: str, mask: Any, *shapes: tuple[int, ...]) -> Any:
+    """Return a mask as an array of booleans, or as floating-point numbers, that has one of the shapes."""
+    mask = mask if hasattr(mask, "dtype") else np.asarray(mask)
+    if mask.dtype.kind not in "bf":
+        raise DTypeError(
+            f"MultiheadAttention: {name} is boolean, True where a key is hidden, or of floating-point numbers that are "
+            f"added to the scores; not {mask.dtype}. Compare, as in mask == 0."
+        )
+    if mask.shape not in shapes:
+        wanted = " or ".join(map(str, shapes))
+        raise ShapeError(f"MultiheadAttention: {name} has the shape {mask.shape}, and needs {wanted}.")
+    return np.asarray(values_of(mask)) if mask.dtype == bool else mask
+
+
+def _both(mask: Any, other: Any) -> Any:
+    """Return what hides what either mask hides."""
+    if mask.dtype == other.dtype == bool:
+        return mask | other
+    added, more = (np.where(each, -np.inf, 0.0) if each.dtype == bool else each for each in (mask, other))
+    return added + more

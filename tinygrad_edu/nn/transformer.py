@@ -1,3 +1,473 @@
-"""The encoder of a transformer."""
+"""Transformers: layers of attention and of a small network at each position, stacks of them, and the two together."""
 
-__all__: list[str] = []
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tinygrad_edu import ops
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.nn import init
+from tinygrad_edu.nn.attention import MultiheadAttention
+from tinygrad_edu.nn.containers import ModuleList
+from tinygrad_edu.nn.dropping import Dropout
+from tinygrad_edu.nn.linear import Linear, require_sizes
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.normalization import LayerNorm
+
+__all__ = [
+    "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer",
+]  # fmt: skip
+
+Activation = str | Callable[[Any], Any]
+
+_ACTIVATIONS: dict[str, Any] = {"relu": ops.relu, "gelu": ops.gelu}
+
+
+class _Layer(Module):
+    """What both kinds of layers are: attentions and a small network, each added to what it was given, each normalized.
+
+    From A. Vaswani et al., "Attention is all you need", NeurIPS 2017, section 3.1; with `norm_first` as in R. Xiong et
+    al., "On layer normalization in the transformer architecture", ICML 2020.
+    """
+
+    _attentions: tuple[str, ...]
+    norm1: LayerNorm
+    norm2: LayerNorm
+    dropout1: Dropout
+    dropout2: Dropout
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = ops.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        if not callable(activation) and activation not in _ACTIVATIONS:
+            raise ValueError(f"{type(self).__name__}: activation is a function, 'relu' or 'gelu', not {activation!r}.")
+        rng = init.generator_or_new(rng)
+        for name in self._attentions:
+            attention = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, rng=rng, dtype=dtype)
+            setattr(self, name, attention)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, rng=rng, dtype=dtype)
+        self.dropout = Dropout(dropout, rng=rng)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, rng=rng, dtype=dtype)
+        self.norm_first = norm_first
+        steps = range(1, len(self._attentions) + 2)
+        for k in steps:
+            setattr(self, f"norm{k}", LayerNorm(d_model, eps=layer_norm_eps, bias=bias, dtype=dtype))
+        for k in steps:
+            setattr(self, f"dropout{k}", Dropout(dropout, rng=rng))
+        self.activation = activation if callable(activation) else _ACTIVATIONS[activation]
+
+    def _step(self, x: Any, block: Callable[[Any], Any], norm: LayerNorm, dropout: Dropout) -> Any:
+        """Return x plus what a block makes of it: normalized at the end, or before the block."""
+        if self.norm_first:
+            return x + dropout(block(norm(x)))
+        return norm(x + dropout(block(x)))
+
+    def _feed_forward(self, x: Any) -> Any:
+        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+
+
+def _found(attention: MultiheadAttention, x: Any, memory: Any, attn_mask: Any, padding: Any, is_causal: bool) -> Any:
+    """Return what x finds in a memory, without the weights."""
+    return attention(
+        x, memory, memory, key_padding_mask=padding, need_weights=False, attn_mask=attn_mask, is_causal=is_causal
+    )[0]
+
+
+class TransformerEncoderLayer(_Layer):
+    """Attention of a sequence to itself, and then a network of two maps at each position.
+
+    Parameters
+    ----------
+    d_model, nhead : int
+        The features, and the heads of the attention: `MultiheadAttention`.
+    dim_feedforward : int
+        The features between the two maps.
+    dropout : float
+        The part that is dropped in training: of the weights of the attention, of the features between the two maps, and
+        of what is added to the sequence.
+    activation : callable, "relu" or "gelu"
+        What is between the two maps: a function or a module.
+    layer_norm_eps : float
+        `eps` of each `LayerNorm`.
+    batch_first : bool
+        Whether the axes of a batch are (N, L, d_model), and not (L, N, d_model).
+    norm_first : bool
+        Whether it normalizes what attention and network are given, and not the sums.
+    bias : bool
+        Whether maps and normalizations add one.
+    rng : numpy.random.Generator, optional
+        Draws the parameters, and what is dropped. Without it they differ from run to run.
+    dtype : float32 or float64
+        Of the parameters.
+
+    Attributes
+    ----------
+    self_attn : MultiheadAttention
+    linear1, linear2 : Linear
+    norm1, norm2 : LayerNorm
+    dropout, dropout1, dropout2 : Dropout
+
+    Raises
+    ------
+    ShapeError, ValueError, DTypeError
+        As in `MultiheadAttention`; ValueError for another activation.
+
+    Examples
+    --------
+    >>> layer = TransformerEncoderLayer(8, 2, 16, batch_first=True, rng=np.random.default_rng(0))
+    >>> layer(np.ones((5, 3, 8), np.float32), is_causal=True).shape
+    (5, 3, 8)
+    """
+
+    _attentions = ("self_attn",)
+    self_attn: MultiheadAttention
+
+    def forward(self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False) -> Any:
+        """Map (L, N, d_model), or (N, L, d_model) with `batch_first`, or (L, d_model), to the same shape.
+
+        Parameters
+        ----------
+        src : see above
+        src_mask : (L, L) or (N nhead, L, L)
+            Booleans say which positions are hidden from which; numbers are added to the scores.
+        src_key_padding_mask : (N, L), or (L,) where there is no batch
+            The same for positions that are hidden from all.
+        is_causal : bool
+            Whether later positions are hidden from each, besides what the masks hide.
+        """
+
+        def attend(x: Any) -> Any:
+            return _found(self.self_attn, x, x, src_mask, src_key_padding_mask, is_causal)
+
+        x = self._step(src, attend, self.norm1, self.dropout1)
+        return self._step(x, self._feed_forward, self.norm2, self.dropout2)
+
+
+class TransformerDecoderLayer(_Layer):
+    """Attention of a sequence to itself, attention to a memory, and then a network of two maps at each position.
+
+    The parameters are those of `TransformerEncoderLayer`.
+
+    Attributes
+    ----------
+    self_attn, multihead_attn : MultiheadAttention
+        To the sequence, and to the memory.
+    linear1, linear2 : Linear
+    norm1, norm2, norm3 : LayerNorm
+    dropout, dropout1, dropout2, dropout3 : Dropout
+
+    Raises
+    ------
+    ShapeError, ValueError, DTypeError
+        As in `TransformerEncoderLayer`.
+
+    Examples
+    --------
+    >>> layer = TransformerDecoderLayer(8, 2, 16, batch_first=True, rng=np.random.default_rng(0))
+    >>> layer(np.ones((5, 3, 8), np.float32), np.ones((5, 4, 8), np.float32)).shape
+    (5, 3, 8)
+    """
+
+    _attentions = ("self_attn", "multihead_attn")
+    self_attn: MultiheadAttention
+    multihead_attn: MultiheadAttention
+    norm3: LayerNorm
+    dropout3: Dropout
+
+    def forward(
+        self,
+        tgt: Any,
+        memory: Any,
+        tgt_mask: Any = None,
+        memory_mask: Any = None,
+        tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None,
+        tgt_is_causal: bool = False,
+        memory_is_causal: bool = False,
+    ) -> Any:
+        """Map a sequence, given a memory of the length S, to the same shape.
+
+        Parameters
+        ----------
+        tgt : (L, N, d_model), or (N, L, d_model) with `batch_first`, or (L, d_model)
+        memory : the same with S for L
+        tgt_mask, tgt_key_padding_mask, tgt_is_causal
+            What is hidden of the sequence itself: (L, L) or (N nhead, L, L); (N, L). See `TransformerEncoderLayer`.
+        memory_mask, memory_key_padding_mask, memory_is_causal
+            What is hidden of the memory: (L, S) or (N nhead, L, S); (N, S).
+        """
+
+        def attend(x: Any) -> Any:
+            return _found(self.self_attn, x, x, tgt_mask, tgt_key_padding_mask, tgt_is_causal)
+
+        def recall(x: Any) -> Any:
+            return _found(self.multihead_attn, x, memory, memory_mask, memory_key_padding_mask, memory_is_causal)
+
+        x = self._step(tgt, attend, self.norm1, self.dropout1)
+        x = self._step(x, recall, self.norm2, self.dropout2)
+        return self._step(x, self._feed_forward, self.norm3, self.dropout3)
+
+
+class _Stack(Module):
+    """Deep copies of a layer, and a norm after the last. They begin with equal values, and draw from one Generator."""
+
+    def __init__(self, layer: Module, num_layers: int, norm: Module | None) -> None:
+        kind = type(self).__name__
+        require_sizes(kind, num_layers=num_layers)
+        if not isinstance(layer, Module):
+            raise DTypeError(f"{kind}: the first argument is a layer, which is copied, not a {type(layer).__name__}.")
+        self.layers = ModuleList([_twin(layer) for _ in range(num_layers)])
+        self.num_layers, self.norm = num_layers, norm
+
+    def _through(self, x: Any, *inputs: Any, **settings: Any) -> Any:
+        for layer in self.layers:
+            x = layer(x, *inputs, **settings)
+        return x if self.norm is None else self.norm(x)
+
+
+def _twin(layer: Module) -> Module:
+    """Return a deep copy that draws from the same Generators: one each would drop the same in every layer."""
+    rngs = [
+        value for module in layer.modules() for value in vars(module).values() if isinstance(value, np.random.Generator)
+    ]
+    return deepcopy(layer, {id(rng): rng for rng in rngs})
+
+
+class TransformerEncoder(_Stack):
+    """A stack of encoder layers.
+
+    Parameters
+    ----------
+    encoder_layer : Module
+        A `TransformerEncoderLayer`, or what is called as one. The layers are deep copies of it, with the same values to
+        begin with.
+    num_layers : int
+    norm : Module, optional
+        What is applied to the result of the last layer.
+    enable_nested_tensor, mask_check : bool
+        Without a meaning here; PyTorch takes them, too.
+
+    Attributes
+    ----------
+    layers : ModuleList
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        For no layers, and for what is no module; of `forward`, as in `MultiheadAttention`.
+
+    Examples
+    --------
+    >>> layer = TransformerEncoderLayer(8, 2, 16, batch_first=True, rng=np.random.default_rng(0))
+    >>> TransformerEncoder(layer, 2)(np.ones((5, 3, 8), np.float32), is_causal=True).shape
+    (5, 3, 8)
+    """
+
+    def __init__(
+        self,
+        encoder_layer: Module,
+        num_layers: int,
+        norm: Module | None = None,
+        enable_nested_tensor: bool = True,
+        mask_check: bool = True,
+    ) -> None:
+        super().__init__(encoder_layer, num_layers, norm)
+        self.enable_nested_tensor, self.mask_check = enable_nested_tensor, mask_check
+
+    def forward(
+        self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None
+    ) -> Any:
+        """Pass a sequence through all layers, each with the masks of `TransformerEncoderLayer`."""
+        return self._through(src, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=bool(is_causal))
+
+
+class TransformerDecoder(_Stack):
+    """A stack of decoder layers, each of which attends to the same memory.
+
+    Parameters
+    ----------
+    decoder_layer : Module
+        A `TransformerDecoderLayer`, or what is called as one. The layers are deep copies of it, with the same values to
+        begin with.
+    num_layers : int
+    norm : Module, optional
+        What is applied to the result of the last layer.
+
+    Attributes
+    ----------
+    layers : ModuleList
+
+    Raises
+    ------
+    ShapeError, DTypeError
+        As in `TransformerEncoder`.
+
+    Examples
+    --------
+    >>> layer = TransformerDecoderLayer(8, 2, 16, batch_first=True, rng=np.random.default_rng(0))
+    >>> TransformerDecoder(layer, 2)(np.ones((5, 3, 8), np.float32), np.ones((5, 4, 8), np.float32)).shape
+    (5, 3, 8)
+    """
+
+    def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
+        super().__init__(decoder_layer, num_layers, norm)
+
+    def forward(
+        self,
+        tgt: Any,
+        memory: Any,
+        tgt_mask: Any = None,
+        memory_mask: Any = None,
+        tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Any:
+        """Pass a sequence through all layers, each with the memory and the masks of `TransformerDecoderLayer`."""
+        return self._through(
+            tgt,
+            memory,
+            tgt_mask=tgt_mask,
+            memory_mask=memory_mask,
+            tgt_key_padding_mask=tgt_key_padding_mask,
+            memory_key_padding_mask=memory_key_padding_mask,
+            tgt_is_causal=bool(tgt_is_causal),
+            memory_is_causal=memory_is_causal,
+        )
+
+
+class Transformer(Module):
+    """An encoder, whose result is the memory of a decoder.
+
+    Parameters
+    ----------
+    d_model, nhead : int
+    num_encoder_layers, num_decoder_layers : int
+    dim_feedforward, dropout, activation
+        Those of `TransformerEncoderLayer`, as are all from `layer_norm_eps` on.
+    custom_encoder, custom_decoder : Module, optional
+        To be in the place of the usual `TransformerEncoder` and `TransformerDecoder`.
+
+    Attributes
+    ----------
+    encoder, decoder : Module
+        All parameters of two axes or more are drawn by `init.xavier_uniform`, as in PyTorch.
+
+    Raises
+    ------
+    ShapeError, ValueError, DTypeError
+        As in `TransformerEncoderLayer`.
+
+    Examples
+    --------
+    >>> model = Transformer(8, 2, 1, 1, 16, batch_first=True, rng=np.random.default_rng(0))
+    >>> question, answer = np.ones((5, 4, 8), np.float32), np.ones((5, 3, 8), np.float32)
+    >>> model(question, answer, tgt_is_causal=True).shape
+    (5, 3, 8)
+    """
+
+    encoder: Any
+    decoder: Any
+
+    def __init__(
+        self,
+        d_model: int = 512,
+        nhead: int = 8,
+        num_encoder_layers: int = 6,
+        num_decoder_layers: int = 6,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = ops.relu,
+        custom_encoder: Module | None = None,
+        custom_decoder: Module | None = None,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        rng = init.generator_or_new(rng)
+        sizes: Any = (
+            d_model,
+            nhead,
+            dim_feedforward,
+            dropout,
+            activation,
+            layer_norm_eps,
+            batch_first,
+            norm_first,
+            bias,
+        )
+        for name, custom, layer, stack, count in (
+            ("encoder", custom_encoder, TransformerEncoderLayer, TransformerEncoder, num_encoder_layers),
+            ("decoder", custom_decoder, TransformerDecoderLayer, TransformerDecoder, num_decoder_layers),
+        ):
+            if custom is None:
+                norm = LayerNorm(d_model, eps=layer_norm_eps, bias=bias, dtype=dtype)
+                custom = stack(layer(*sizes, rng=rng, dtype=dtype), count, norm)
+            setattr(self, name, custom)
+        for parameter in self.parameters():
+            if parameter.ndim > 1:
+                parameter.assign(init.xavier_uniform(parameter.shape, rng, parameter.dtype))
+        self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
+
+    def forward(
+        self,
+        src: Any,
+        tgt: Any,
+        src_mask: Any = None,
+        tgt_mask: Any = None,
+        memory_mask: Any = None,
+        src_key_padding_mask: Any = None,
+        tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None,
+        src_is_causal: bool | None = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Any:
+        """Return what the decoder makes of `tgt`, given what the encoder makes of `src`.
+
+        The inputs and masks are those of `TransformerEncoder` and `TransformerDecoder`, by their names. To predict each
+        element of `tgt` from those before it, hide the later ones: ``tgt_is_causal=True``.
+        """
+        memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal)
+        return self.decoder(
+            tgt,
+            memory,
+            tgt_mask=tgt_mask,
+            memory_mask=memory_mask,
+            tgt_key_padding_mask=tgt_key_padding_mask,
+            memory_key_padding_mask=memory_key_padding_mask,
+            tgt_is_causal=tgt_is_causal,
+            memory_is_causal=memory_is_causal,
+        )
+
+    @staticmethod
+    def generate_square_subsequent_mask(sz: int, dtype: DTypeLike = np.float32) -> Tensor:
+        """Return the mask (sz, sz) that hides later positions from each: -inf above the diagonal, and else 0.
+
+        Examples
+        --------
+        >>> Transformer.generate_square_subsequent_mask(3).tolist()
+        [[0.0, -inf, -inf], [0.0, 0.0, -inf], [0.0, 0.0, 0.0]]
+        """
+        require_sizes("generate_square_subsequent_mask", sz=sz)
+        return Tensor(np.triu(np.full((sz, sz), -np.inf), 1), dtype=dtype)

@@ -64,11 +64,9 @@ def scaled_dot_product_attention(
         key, value = _for_heads(key, query.shape), _for_heads(value, query.shape)
     if is_causal:
         attn_mask = _causal(attn_mask, query.shape[-2], key.shape[-2])
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
-    # A factor on either side, so that the product stays in the range of float16.
-    scores = matmul(query * math.sqrt(abs(scale)), swapaxes(key, -1, -2) * math.copysign(math.sqrt(abs(scale)), scale))
-    weights = softmax(scores, -1) if attn_mask is None else _masked_softmax(scores, attn_mask)
-    return matmul(_dropped(weights, dropout_p, rng), value)
+    scores = masked(attention_scores(query, key, scale), attn_mask)
+    weights = softmax(scores, -1) if attn_mask is None else _softmax_or_0(scores)
+    return matmul(dropped(weights, dropout_p, rng), value)
 
 
 def _check_shapes(query: tuple[int, ...], key: tuple[int, ...], value: tuple[int, ...]) -> None:
@@ -97,25 +95,35 @@ def _causal(attn_mask: Any, queries: int, keys: int) -> ndarray:
     return np.tri(queries, keys, dtype=bool)
 
 
-def _masked_softmax(scores: Any, mask: Any) -> Any:
-    """Return the softmax of what the mask leaves, and 0 where it leaves nothing."""
+def attention_scores(query: Any, key: Any, scale: float | None = None) -> Any:
+    """Return scale * query @ key.T: how well each key fits each query, (..., L, S)."""
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
+    # A factor on either side, so that the product stays in the range of float16.
+    return matmul(query * math.sqrt(abs(scale)), swapaxes(key, -1, -2) * math.copysign(math.sqrt(abs(scale)), scale))
+
+
+def masked(scores: Any, mask: Any) -> Any:
+    """Return scores with -inf where a mask of booleans is False; or with the mask added, if it is of numbers."""
+    if mask is None:
+        return scores
     mask = mask if hasattr(mask, "dtype") else np.asarray(mask)
     if mask.dtype.kind not in "bf":
         raise DTypeError(
             f"scaled_dot_product_attention: attn_mask is of booleans or of floating numbers, not {mask.dtype}."
         )
-    if mask.dtype == bool:
-        seen = np.asarray(values_of(mask))
-        scores = where(seen, scores, -np.inf)
-    else:
-        scores = scores + mask
+    return where(np.asarray(values_of(mask)), scores, -np.inf) if mask.dtype == bool else scores + mask
+
+
+def _softmax_or_0(scores: Any) -> Any:
+    """Return the softmax of the scores of each query, and 0 where all are -inf."""
     blind = np.all(np.equal(values_of(scores), -np.inf), axis=-1, keepdims=True)
     if not blind.any():
         return softmax(scores, -1)
     return keep(softmax(where(blind, 0.0, scores), -1), ~blind)
 
 
-def _dropped(weights: Any, p: float, rng: np.random.Generator | None) -> Any:
+def dropped(weights: Any, p: float, rng: np.random.Generator | None) -> Any:
+    """Return weights of which a part `p` is dropped, and the rest divided by 1 - p."""
     if not 0 <= p < 1:
         raise ValueError(f"scaled_dot_product_attention: dropout_p is at least 0 and less than 1, not {p!r}.")
     if p == 0:
