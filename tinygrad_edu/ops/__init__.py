@@ -17,6 +17,7 @@ from tinygrad_edu.ops import (
     classification,
     contraction,
     convolution,
+    cross_entropies,
     diagonals,
     embeddings,
     gathering,
@@ -55,6 +56,7 @@ from tinygrad_edu.ops.choosing import *
 from tinygrad_edu.ops.classification import *
 from tinygrad_edu.ops.contraction import *
 from tinygrad_edu.ops.convolution import *
+from tinygrad_edu.ops.cross_entropies import *
 from tinygrad_edu.ops.diagonals import *
 from tinygrad_edu.ops.embeddings import *
 from tinygrad_edu.ops.gathering import *
@@ -83,8 +85,8 @@ from tinygrad_edu.ops.windows import *
 _FILES = (
     logic, arithmetic, choosing, powers, logistic, gaussian, trigonometry, activations, shape, joining, splitting,
     padding, repeating, diagonals, indexing, gathering, questions, scans, reduction, sorting, statistics, products,
-    contraction, classification, windows, convolution, pooling, adaptive_pooling, resizing, normalization,
-    embeddings, attention,
+    contraction, classification, cross_entropies, windows, convolution, pooling, adaptive_pooling, resizing,
+    normalization, embeddings, attention,
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
     __all__ = [name for file in _FILES for name in file.__all__]

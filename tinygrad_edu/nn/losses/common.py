@@ -1,0 +1,94 @@
+"""What losses share: the module that keeps their settings, and what they demand of a prediction and its target."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.ops import multiply
+from tinygrad_edu.ops.arithmetic import in_dtype_of
+from tinygrad_edu.ops.cross_entropies import as_weight, refuse_word, require_reduction
+from tinygrad_edu.ops.reduction import as_floating
+
+Reduction = Literal["mean", "sum", "none"]
+
+
+class Loss(Module):
+    """A loss as a module: it keeps the settings of its function, each in an attribute, and calls it with them.
+
+    A weight is a buffer, so the state dict has it, as in PyTorch.
+
+    Attributes
+    ----------
+    function : callable
+        Of the inputs, and of the settings as keywords.
+    more_reductions : tuple of str
+        Those that this loss has beside "mean", "sum" and "none".
+    """
+
+    function: Callable[..., Any]
+    more_reductions: tuple[str, ...] = ()
+
+    def __init__(self, **settings: Any) -> None:
+        require_reduction(type(self).__name__, settings["reduction"], *self.more_reductions)
+        self._settings = tuple(settings)
+        for name, value in settings.items():
+            if name in ("weight", "pos_weight"):
+                refuse_word(type(self).__name__, value)
+                self.register_buffer(name, value)
+            else:
+                setattr(self, name, value)
+
+    def forward(self, *inputs: Any, **named: Any) -> Any:
+        """Apply the function of this loss."""
+        return type(self).function(*inputs, **named, **{name: getattr(self, name) for name in self._settings})
+
+    def extra_repr(self) -> str:
+        """Return the settings that are no weights."""
+        values = {name: getattr(self, name) for name in self._settings}
+        return ", ".join(f"{name}={value!r}" for name, value in values.items() if isinstance(value, str | int | float))
+
+
+def compared(name: str, input: Any, target: Any, reduction: str, *reductions: str) -> tuple[Any, Any]:
+    """Return a prediction, as floating point, and its target, of the same shape and in the same dtype.
+
+    Raises
+    ------
+    ShapeError
+        For different shapes: broadcasting (N, 1) against (N,) would compare each with all.
+    ValueError
+        For what is no reduction.
+    """
+    require_reduction(name, reduction, *reductions)
+    x = as_floating(input)
+    target = target if isinstance(target, Tensor) else np.asarray(target)
+    if x.shape != target.shape:
+        raise ShapeError(
+            f"{name}: a prediction of shape {x.shape} and a target of shape {target.shape}. They are compared element "
+            f"by element: give them one shape, with reshape for example."
+        )
+    return x, in_dtype_of(x, target)
+
+
+def times_weight(name: str, losses: Any, weight: Any, same_shape: bool = False) -> Any:
+    """Return losses, each times its weight, which is 1 if there is none.
+
+    Raises
+    ------
+    ShapeError
+        For weights that would make more losses of them, or, if wanted, of another shape.
+    """
+    if weight is None:
+        return losses
+    weight = as_weight(name, weight, losses)
+    if weight.shape != losses.shape and (same_shape or not _fits(weight.shape, losses.shape)):
+        raise ShapeError(f"{name}: weights of shape {weight.shape} do not fit losses of shape {losses.shape}.")
+    return multiply(losses, weight)
+
+
+def _fits(shape: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    """Whether a shape broadcasts to another, and does not change it."""
+    return len(shape) <= len(whole) and all(n in (1, m) for n, m in zip(shape[::-1], whole[::-1], strict=False))

@@ -1,0 +1,177 @@
+"""Losses of distributions: how far one is from another, and how unlikely what was seen is under one."""
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+
+from tinygrad_edu.engine import values_of
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.nn.losses.common import Loss, Reduction, compared
+from tinygrad_edu.ops import exp, expand_dims, log, square, where, xlogy
+from tinygrad_edu.ops.arithmetic import in_dtype_of
+from tinygrad_edu.ops.choosing import keep
+from tinygrad_edu.ops.cross_entropies import reduced
+
+__all__ = ["GaussianNLLLoss", "KLDivLoss", "PoissonNLLLoss", "gaussian_nll_loss", "kl_div", "poisson_nll_loss"]
+
+ReductionOfBatches = Literal["mean", "batchmean", "sum", "none"]
+
+
+def kl_div(input: Any, target: Any, reduction: ReductionOfBatches = "mean", log_target: bool = False) -> Any:
+    """Return the Kullback-Leibler divergence, target (log(target) - input), of a distribution from the target.
+
+    Parameters
+    ----------
+    input : array_like, floating
+        Logarithms of probabilities, for example from `LogSoftmax(axis=1)`.
+    target : array_like, of that shape
+        Probabilities, or with `log_target` their logarithms.
+    reduction : {"mean", "batchmean", "sum", "none"}
+        "batchmean" divides the sum by the number of samples, which makes it the divergence; "mean" divides by the
+        number of elements, as in PyTorch.
+    log_target : bool
+
+    Raises
+    ------
+    ShapeError, ValueError
+        For different shapes; for another reduction.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> p = tg.Tensor([[0.5, 0.5]])
+    >>> round(kl_div(p.log(), [[1.0, 0.0]], reduction="batchmean").item(), 4)
+    0.6931
+    """
+    x, t = compared("kl_div", input, target, reduction, "batchmean")
+    losses = exp(t) * (t - x) if log_target else xlogy(t, t) - t * x
+    if reduction != "batchmean":
+        return reduced(losses, reduction)
+    total = reduced(losses, "sum")
+    return total / x.shape[0] if x.ndim else total
+
+
+def gaussian_nll_loss(
+    input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6, reduction: Reduction = "mean"
+) -> Any:
+    """Return the negative log likelihood of the targets under normal distributions, (log(var) + error**2 / var) / 2.
+
+    Parameters
+    ----------
+    input, target : array_like, of one shape
+        The means, and what was seen.
+    var : array_like, or a number
+        The variances: of that shape; of that shape with one axis of length 1, or without the last one; or one for all.
+    full : bool
+        Whether to add the constant, log(2 pi) / 2.
+    eps : float
+        A variance below it counts as `eps`. Its gradient is that at `eps`, so that it can leave, as in PyTorch.
+    reduction : {"mean", "sum", "none"}
+
+    Raises
+    ------
+    ShapeError, ValueError
+        For shapes that do not fit; for a negative variance, and another reduction.
+
+    References
+    ----------
+    Nix and Weigend, Estimating the mean and variance of the target probability distribution, 1994.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> gaussian_nll_loss(tg.Tensor([1.0, 2.0]), [1.0, 4.0], 1.0)
+    Tensor(1., shape=(), dtype=float32)
+    """
+    x, t = compared("gaussian_nll_loss", input, target, reduction)
+    variance = _variance(in_dtype_of(x, var), x.shape)
+    values = values_of(variance)
+    if np.any(values < 0):
+        raise ValueError("gaussian_nll_loss: a variance is not negative, and some of these are.")
+    variance = variance + (np.maximum(values, eps) - values)  # the constant lets the gradient pass
+    losses = 0.5 * (log(variance) + square(x - t) / variance)
+    return reduced(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
+
+
+def _variance(var: Any, shape: tuple[int, ...]) -> Any:
+    """Return variances so that they broadcast to a shape, as PyTorch allows it; one for all, too."""
+    if var.shape == shape or var.ndim == 0:
+        return var
+    if var.shape == shape[:-1]:
+        return expand_dims(var, -1)
+    if var.ndim == len(shape) and [n for n, m in zip(var.shape, shape, strict=True) if n != m] == [1]:
+        return var
+    raise ShapeError(
+        f"gaussian_nll_loss: variances of shape {var.shape} for means of shape {shape}: they need that shape, or that "
+        f"with one axis of length 1, or without the last axis."
+    )
+
+
+def poisson_nll_loss(
+    input: Any, target: Any, log_input: bool = True, full: bool = False, eps: float = 1e-8,
+    reduction: Reduction = "mean",
+) -> Any:  # fmt: skip
+    """Return the negative log likelihood of counts under Poisson distributions, rate - target log(rate).
+
+    Parameters
+    ----------
+    input : array_like, floating
+        The logarithms of the rates; with ``log_input=False`` the rates.
+    target : array_like, of that shape
+        The counts.
+    log_input : bool
+    full : bool
+        Whether to add log(target!), by Stirling's approximation, for counts above 1.
+    eps : float
+        What is added to a rate before its logarithm is taken.
+    reduction : {"mean", "sum", "none"}
+
+    Raises
+    ------
+    ShapeError, ValueError
+        For different shapes; for another reduction.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> poisson_nll_loss(tg.Tensor([0.0, 0.0]), [1.0, 3.0], reduction="none")
+    Tensor([1., 1.], shape=(2,), dtype=float32)
+    """
+    x, t = compared("poisson_nll_loss", input, target, reduction)
+    losses = exp(x) - t * x if log_input else x - t * log(x + eps)
+    if full:
+        many = values_of(t) > 1
+        n = where(many, t, np.asarray(2, x.dtype))
+        losses = losses + keep(n * log(n) - n + 0.5 * log(2 * math.pi * n), many)
+    return reduced(losses, reduction)
+
+
+class KLDivLoss(Loss):
+    """`kl_div` as a module."""
+
+    function = staticmethod(kl_div)
+    more_reductions = ("batchmean",)
+
+    def __init__(self, reduction: ReductionOfBatches = "mean", log_target: bool = False) -> None:
+        super().__init__(reduction=reduction, log_target=log_target)
+
+
+class GaussianNLLLoss(Loss):
+    """`gaussian_nll_loss` as a module: of means, what was seen, and variances."""
+
+    function = staticmethod(gaussian_nll_loss)
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: Reduction = "mean") -> None:
+        super().__init__(full=full, eps=eps, reduction=reduction)
+
+
+class PoissonNLLLoss(Loss):
+    """`poisson_nll_loss` as a module."""
+
+    function = staticmethod(poisson_nll_loss)
+
+    def __init__(
+        self, log_input: bool = True, full: bool = False, eps: float = 1e-8, reduction: Reduction = "mean"
+    ) -> None:
+        super().__init__(log_input=log_input, full=full, eps=eps, reduction=reduction)

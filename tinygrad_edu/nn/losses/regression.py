@@ -1,0 +1,168 @@
+"""Losses of numbers that should be near others: squared, absolute, and those that turn from one into the other."""
+
+from typing import Any
+
+from tinygrad_edu.nn.losses.common import Loss, Reduction, compared, times_weight
+from tinygrad_edu.ops import abs, clip, square
+from tinygrad_edu.ops.cross_entropies import reduced
+
+__all__ = [
+    "HuberLoss", "L1Loss", "MSELoss", "SmoothL1Loss", "huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss",
+]  # fmt: skip
+
+
+def mse_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any = None) -> Any:
+    """Return the mean squared error.
+
+    Parameters
+    ----------
+    input, target : array_like, of one shape
+        The target is taken in the dtype of the input. Both get a gradient.
+    reduction : {"mean", "sum", "none"}
+        Over all elements; "none" returns the squared errors, of the shape of the input.
+    weight : array_like, of that shape, optional
+        What each error counts; "mean" divides by their sum.
+
+    Raises
+    ------
+    ShapeError
+        For different shapes: broadcasting (N, 1) against (N,) would compare each with all.
+    ValueError
+        For another reduction.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> mse_loss(tg.Tensor([1.0, 2.0]), [1.0, 4.0])
+    Tensor(2., shape=(), dtype=float32)
+    """
+    x, t = compared("mse_loss", input, target, reduction)
+    return reduced(times_weight("mse_loss", square(x - t), weight, same_shape=True), reduction, weight)
+
+
+def l1_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any = None) -> Any:
+    """Return the mean absolute error; its derivative is 0 where the prediction is exact.
+
+    The parameters and errors are those of `mse_loss`.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> l1_loss(tg.Tensor([1.0, 2.0]), [1.0, 4.0])
+    Tensor(1., shape=(), dtype=float32)
+    """
+    x, t = compared("l1_loss", input, target, reduction)
+    return reduced(times_weight("l1_loss", abs(x - t), weight, same_shape=True), reduction, weight)
+
+
+def smooth_l1_loss(input: Any, target: Any, reduction: Reduction = "mean", beta: float = 1.0) -> Any:
+    """Return the mean absolute error, less beta / 2, and for errors below beta their square / (2 beta).
+
+    Parameters
+    ----------
+    input, target, reduction
+        As in `mse_loss`.
+    beta : float
+        Where the parabola ends; 0 leaves the absolute error alone.
+
+    Raises
+    ------
+    ShapeError, ValueError
+        For different shapes; for another reduction, and a negative beta.
+
+    References
+    ----------
+    Girshick, Fast R-CNN, 2015, with beta = 1.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> smooth_l1_loss(tg.Tensor([1.0, 2.0]), [1.5, 4.0], "none")
+    Tensor([0.125, 1.5  ], shape=(2,), dtype=float32)
+    """
+    if not beta >= 0:
+        raise ValueError(f"smooth_l1_loss: beta is where the parabola ends, at least 0, not {beta!r}.")
+    if beta == 0:
+        return l1_loss(input, target, reduction)
+    x, t = compared("smooth_l1_loss", input, target, reduction)
+    return reduced(_bent(x - t, beta, 1 / beta), reduction)
+
+
+def huber_loss(input: Any, target: Any, reduction: Reduction = "mean", delta: float = 1.0, weight: Any = None) -> Any:
+    """Return half the mean squared error, where errors beyond delta count as on the tangent at delta.
+
+    It is delta times `smooth_l1_loss` of that beta.
+
+    Parameters
+    ----------
+    input, target, reduction
+        As in `mse_loss`.
+    delta : float
+        Where the parabola ends.
+    weight : array_like, of the shape of the input, optional
+        What each error counts; "mean" divides by the number of errors, as in PyTorch.
+
+    Raises
+    ------
+    ShapeError, ValueError
+        For different shapes; for another reduction, and a delta that is not positive.
+
+    References
+    ----------
+    Huber, Robust estimation of a location parameter, 1964.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> huber_loss(tg.Tensor([1.0, 2.0]), [1.5, 4.0], "none", delta=0.5)
+    Tensor([0.125, 0.875], shape=(2,), dtype=float32)
+    """
+    if not delta > 0:
+        raise ValueError(f"huber_loss: delta is where the parabola ends, more than 0, not {delta!r}.")
+    x, t = compared("huber_loss", input, target, reduction)
+    return reduced(times_weight("huber_loss", _bent(x - t, delta), weight, same_shape=True), reduction)
+
+
+def _bent(error: Any, end: float, scale: float = 1.0) -> Any:
+    """Return scale * error**2 / 2 up to `end`, and beyond it the tangent.
+
+    With the error held at the end, that is one formula for both, and the square of a large error is never made.
+    """
+    held = clip(error, -end, end)
+    return held * scale * (error - held * 0.5)
+
+
+class MSELoss(Loss):
+    """`mse_loss` as a module."""
+
+    function = staticmethod(mse_loss)
+
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        super().__init__(reduction=reduction)
+
+
+class L1Loss(Loss):
+    """`l1_loss` as a module."""
+
+    function = staticmethod(l1_loss)
+
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        super().__init__(reduction=reduction)
+
+
+class SmoothL1Loss(Loss):
+    """`smooth_l1_loss` as a module."""
+
+    function = staticmethod(smooth_l1_loss)
+
+    def __init__(self, reduction: Reduction = "mean", beta: float = 1.0) -> None:
+        super().__init__(reduction=reduction, beta=beta)
+
+
+class HuberLoss(Loss):
+    """`huber_loss` as a module."""
+
+    function = staticmethod(huber_loss)
+
+    def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction=reduction, delta=delta)

@@ -1,0 +1,231 @@
+"""Losses of pairs and triplets: which of two is greater, what is alike, and what is nearer than something else."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import values_of
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.nn.losses.common import Loss, Reduction
+from tinygrad_edu.nn.losses.margins import require_signs
+from tinygrad_edu.ops import clip, minimum, pairwise_distance, sqrt, square, sum, where
+from tinygrad_edu.ops.arithmetic import in_dtype_of
+from tinygrad_edu.ops.cross_entropies import reduced, require_reduction
+from tinygrad_edu.ops.reduction import as_floating
+
+__all__ = [
+    "CosineEmbeddingLoss", "MarginRankingLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss",
+    "cosine_embedding_loss", "margin_ranking_loss", "triplet_margin_loss", "triplet_margin_with_distance_loss",
+]  # fmt: skip
+
+Distance = Callable[[Any, Any], Any]
+
+_LEAST = 1e-12  # what is added to a squared length, so that nothing is divided by 0: PyTorch's number
+
+
+def margin_ranking_loss(
+    input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: Reduction = "mean"
+) -> Any:
+    """Return how much the greater of two misses the margin before the other: max(margin - target (x1 - x2), 0).
+
+    Parameters
+    ----------
+    input1, input2 : array_like, floating
+    target : array_like
+        1 where the first shall be the greater, -1 where the second. The three have as many axes, and broadcast.
+    margin : float
+    reduction : {"mean", "sum", "none"}
+
+    Raises
+    ------
+    ShapeError, ValueError
+        For different numbers of axes, or shapes that do not broadcast; for another reduction.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> margin_ranking_loss(tg.Tensor([1.0, 1.0]), tg.Tensor([2.0, 2.0]), [1, -1], reduction="none")
+    Tensor([1., 0.], shape=(2,), dtype=float32)
+    """
+    require_reduction("margin_ranking_loss", reduction)
+    x1, x2 = as_floating(input1), as_floating(input2)
+    t = in_dtype_of(x1, target)
+    _require_axes("margin_ranking_loss", input1=x1, input2=x2, target=t)
+    return reduced(clip(margin - t * (x1 - x2), 0), reduction)
+
+
+def cosine_embedding_loss(
+    input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: Reduction = "mean"
+) -> Any:
+    """Return 1 - cos of the angle between vectors that are alike, and max(cos - margin, 0) of those that are not.
+
+    Parameters
+    ----------
+    input1, input2 : (N, D) floating, or (D,) for one pair
+    target : (N,), or () for one pair
+        1 for what is alike, -1 for what is not.
+    margin : float
+        From -1 to 1.
+    reduction : {"mean", "sum", "none"}
+
+    Raises
+    ------
+    ShapeError, ValueError
+        For shapes that do not fit; for other targets, and another reduction.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> x = tg.Tensor([[1.0, 0.0], [1.0, 0.0]])
+    >>> cosine_embedding_loss(x, tg.Tensor([[0.0, 2.0], [2.0, 0.0]]), [1, -1], reduction="none")
+    Tensor([1., 1.], shape=(2,), dtype=float32)
+    """
+    name, x1, x2, t = "cosine_embedding_loss", as_floating(input1), as_floating(input2), np.asarray(values_of(target))
+    require_reduction(name, reduction)
+    if t.ndim > 1 or not x1.ndim == x2.ndim == t.ndim + 1:
+        raise ShapeError(
+            f"{name}: inputs of shapes {x1.shape} and {x2.shape}, and targets of shape {t.shape}; they need (N, D), "
+            f"(N, D) and (N,), or (D,), (D,) and ()."
+        )
+    require_signs(name, t)
+    length1, length2 = (sqrt(sum(square(x), -1) + _LEAST) for x in (x1, x2))
+    cosine = sum(x1 * x2, -1) / (length1 * length2)
+    return reduced(where(t == 1, 1 - cosine, clip(cosine - margin, 0)), reduction)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Any, positive: Any, negative: Any, *, distance_function: Distance = pairwise_distance,
+    margin: float = 1.0, swap: bool = False, reduction: Reduction = "mean",
+) -> Any:  # fmt: skip
+    """Return how much the negative misses the margin of being farther from the anchor than the positive is.
+
+    Parameters
+    ----------
+    anchor, positive, negative : array_like
+        With as many axes, so that the distance takes them.
+    distance_function : callable
+        Of two of them: their distances.
+    margin : float
+        More than 0.
+    swap : bool
+        Whether the positive stands in for the anchor where it is nearer to the negative.
+    reduction : {"mean", "sum", "none"}
+
+    Raises
+    ------
+    ShapeError, ValueError
+        For different numbers of axes; for a margin that is not positive, and another reduction.
+
+    References
+    ----------
+    Balntas et al., Learning shallow convolutional feature descriptors with triplet losses, 2016.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> a, p, n = (tg.Tensor([[x, 0.0]]) for x in (0.0, 1.0, 1.5))
+    >>> distance = lambda x, y: abs(x - y).sum(axis=1)
+    >>> triplet_margin_with_distance_loss(a, p, n, distance_function=distance)
+    Tensor(0.5, shape=(), dtype=float32)
+    """
+    name = "triplet_margin_loss"
+    require_reduction(name, reduction)
+    _require_positive(name, margin)
+    a, p, n = (as_floating(x) for x in (anchor, positive, negative))
+    _require_axes(name, anchor=a, positive=p, negative=n)
+    near, far = distance_function(a, p), distance_function(a, n)
+    if swap:
+        far = minimum(far, distance_function(p, n))
+    return reduced(clip(margin + near - far, 0), reduction)
+
+
+def triplet_margin_loss(
+    anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6,
+    swap: bool = False, reduction: Reduction = "mean",
+) -> Any:  # fmt: skip
+    """Return `triplet_margin_with_distance_loss` of `pairwise_distance`: the p-norm of the difference plus `eps`.
+
+    Parameters
+    ----------
+    anchor, positive, negative : (N, D) floating, or (D,) for one triplet
+        They broadcast.
+    margin, swap, reduction
+        As there.
+    p, eps : float
+        As in `pairwise_distance`.
+
+    Raises
+    ------
+    ShapeError, ValueError
+        As there.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> a, p, n = (tg.Tensor([[x, 0.0]]) for x in (0.0, 1.0, 1.5))
+    >>> triplet_margin_loss(a, p, n, eps=0.0)
+    Tensor(0.5, shape=(), dtype=float32)
+    """
+    distance = partial(pairwise_distance, p=p, eps=eps)
+    return triplet_margin_with_distance_loss(
+        anchor, positive, negative, distance_function=distance, margin=margin, swap=swap, reduction=reduction
+    )
+
+
+def _require_positive(name: str, margin: float) -> None:
+    if not margin > 0:
+        raise ValueError(f"{name}: margin is more than 0, not {margin!r}.")
+
+
+def _require_axes(name: str, **given: Any) -> None:
+    """Refuse inputs with different numbers of axes: broadcasting (N, 1) against (N,) would compare each with all."""
+    if len({x.ndim for x in given.values()}) > 1:
+        shapes = ", ".join(f"{which} {x.shape}" for which, x in given.items())
+        raise ShapeError(f"{name}: the inputs have as many axes as each other, and these have the shapes {shapes}.")
+
+
+class MarginRankingLoss(Loss):
+    """`margin_ranking_loss` as a module."""
+
+    function = staticmethod(margin_ranking_loss)
+
+    def __init__(self, margin: float = 0.0, reduction: Reduction = "mean") -> None:
+        super().__init__(margin=margin, reduction=reduction)
+
+
+class CosineEmbeddingLoss(Loss):
+    """`cosine_embedding_loss` as a module."""
+
+    function = staticmethod(cosine_embedding_loss)
+
+    def __init__(self, margin: float = 0.0, reduction: Reduction = "mean") -> None:
+        super().__init__(margin=margin, reduction=reduction)
+
+
+class TripletMarginLoss(Loss):
+    """`triplet_margin_loss` as a module."""
+
+    function = staticmethod(triplet_margin_loss)
+
+    def __init__(
+        self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False,
+        reduction: Reduction = "mean",
+    ) -> None:  # fmt: skip
+        _require_positive("TripletMarginLoss", margin)
+        super().__init__(margin=margin, p=p, eps=eps, swap=swap, reduction=reduction)
+
+
+class TripletMarginWithDistanceLoss(Loss):
+    """`triplet_margin_with_distance_loss` as a module; the distance may be a module with parameters."""
+
+    function = staticmethod(triplet_margin_with_distance_loss)
+
+    def __init__(
+        self, *, distance_function: Distance | None = None, margin: float = 1.0, swap: bool = False,
+        reduction: Reduction = "mean",
+    ) -> None:  # fmt: skip
+        _require_positive("TripletMarginWithDistanceLoss", margin)
+        distance = pairwise_distance if distance_function is None else distance_function
+        super().__init__(distance_function=distance, margin=margin, swap=swap, reduction=reduction)

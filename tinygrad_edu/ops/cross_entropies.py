@@ -1,0 +1,248 @@
+"""Cross entropy with all its settings: weights of classes, labels that do not count, smoothing; and its reductions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import Tensor, values_of
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, multiply
+from tinygrad_edu.ops.choosing import keep
+from tinygrad_edu.ops.classification import as_probabilities, softmax_cross_entropy
+from tinygrad_edu.ops.indexing import getitem
+from tinygrad_edu.ops.reduction import mean, sum
+from tinygrad_edu.ops.shape import expand_dims, reshape
+
+__all__ = ["cross_entropy"]
+
+# --- Reductions ---
+
+
+def require_reduction(name: str, reduction: Any, *others: str) -> None:
+    """Refuse what is no reduction of a loss, by the name of the loss."""
+    if reduction not in ("mean", "sum", "none") and reduction not in others:
+        listed = ", ".join(map(repr, (*others, "mean", "sum")))
+        raise ValueError(f"{name}: reduction is {listed} or 'none', not {reduction!r}.")
+
+
+def reduced(losses: Any, reduction: str, weights: Any = None) -> Any:
+    """Return the losses, their sum, or their mean. `weights`, which the losses have in them, are what that divides by.
+
+    Where the weights add up to 0, as where no label counts, the mean is NaN, as in PyTorch.
+    """
+    if reduction == "none":
+        return losses
+    if reduction == "sum":
+        return sum(losses)
+    if weights is None:
+        return mean(losses)
+    if losses.dtype == np.float16:  # in which the sum soon has no place
+        return astype(reduced(astype(losses, np.float32), "mean", astype(weights, np.float32)), np.float16)
+    return sum(losses) / sum(weights)
+
+
+# --- Labels and weights ---
+
+
+def check_labels(
+    name: str, scores: str, shape: tuple[int, ...], labels: ndarray, ignore_index: int | None = None
+) -> ndarray | None:
+    """Refuse what are no labels (N, ...) for scores of a shape (N, C, ...); `scores` says what these are.
+
+    Returns
+    -------
+    ndarray of bool, or None
+        Which labels count: all but those that equal `ignore_index`. None stands for all of them.
+    """
+    _check_scores(name, scores, shape)
+    if labels.dtype.kind not in "iu":
+        raise DTypeError(f"{name}: labels are integers, not {labels.dtype}.")
+    if labels.shape != (shape[0], *shape[2:]):
+        raise ShapeError(
+            f"{name}: labels of shape {labels.shape} for {scores} of shape {shape}; they need {(shape[0], *shape[2:])}."
+        )
+    if _within(labels, shape[1]) and (ignore_index is None or not 0 <= ignore_index < shape[1]):
+        return None
+    counts = np.ones(labels.shape, bool) if ignore_index is None else labels != ignore_index
+    left = labels[counts]
+    if left.size and not _within(left, shape[1]):
+        raise ValueError(
+            f"{name}: labels from {left.min()} to {left.max()}; with {shape[1]} classes they are from 0 to "
+            f"{shape[1] - 1}."
+        )
+    return None if counts.all() else counts
+
+
+def _within(labels: ndarray, classes: int) -> bool:
+    return bool(labels.size and labels.min() >= 0 and labels.max() < classes)
+
+
+def _check_scores(name: str, scores: str, shape: tuple[int, ...]) -> None:
+    if len(shape) < 2:
+        raise ShapeError(f"{name}: {scores} have a shape (N, C, ...), or (C,) for one sample, not {shape}.")
+
+
+def refuse_word(name: str, weight: Any) -> None:
+    """Refuse a reduction that was given by its place, where the weights stand."""
+    if isinstance(weight, str):
+        raise DTypeError(f"{name}: {weight!r} stands where the weights do: give it by its name, reduction={weight!r}.")
+
+
+def as_weight(name: str, weight: Any, like: Any) -> Any:
+    """Return weights as an array or Tensor of the dtype of the losses."""
+    refuse_word(name, weight)
+    return in_dtype_of(like, weight if isinstance(weight, Tensor) else np.asarray(weight))
+
+
+def class_weight(name: str, weight: Any, classes: int, like: Any) -> Any:
+    """Return the weight of each class, (C,), in the dtype of the losses."""
+    weight = as_weight(name, weight, like)
+    if weight.shape != (classes,):
+        raise ShapeError(f"{name}: of {classes} classes each has a weight; these have the shape {weight.shape}.")
+    return weight
+
+
+def loss_of_labels(
+    losses_of: Callable[[Any, ndarray], Any], scores: Any, labels: ndarray, counts: ndarray | None, weight: Any,
+    reduction: str,
+) -> Any:  # fmt: skip
+    """Return the losses of labels, each times the weight of its class, in a mean that divides by those weights.
+
+    Parameters
+    ----------
+    losses_of : callable
+        Of the scores (N, C, ...) and labels (N, ...), each in [0, C): the losses (N, ...).
+    counts : ndarray of bool, or None
+        As `check_labels` returns them. The loss of a label that does not count is 0.
+    weight : (C,), or None
+        In the dtype of the scores.
+    """
+    labels = labels if counts is None else np.where(counts, labels, 0)
+    losses = losses_of(scores, labels)
+    weights = None if weight is None else getitem(weight, labels)
+    losses = losses if weights is None else losses * weights
+    if counts is None:
+        return reduced(losses, reduction, weights)
+    weights = counts.astype(losses.dtype) if weights is None else keep(weights, counts)
+    return reduced(keep(losses, counts), reduction, weights)
+
+
+# --- The loss ---
+
+
+def cross_entropy(
+    input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Any:  # fmt: skip
+    """Return the cross entropy of softmax(input) against the targets, fused: exact for logits of any size.
+
+    Parameters
+    ----------
+    input : (N, C, ...) floating, or (C,) for one sample
+        Logits: scores before the softmax.
+    target : array_like
+        Integer labels of shape (N, ...), each in [0, C); or probabilities of the shape of the logits, which get a
+        gradient, too.
+    weight : (C,), optional
+        What the loss of each class counts. "mean" divides by the weights of the labels; of probabilities by the number
+        of samples, as in PyTorch.
+    ignore_index : int
+        Labels that equal it do not count.
+    reduction : {"mean", "sum", "none"}
+        Over the samples, and positions.
+    label_smoothing : float
+        From 0 to 1: the part of each target that is shared evenly by all classes.
+
+    Raises
+    ------
+    ShapeError, DTypeError, ValueError
+        For targets or weights that do not fit the logits, labels out of range, or settings that there are not.
+
+    References
+    ----------
+    The smoothing is that of Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> logits = tg.Tensor([[2.0, 0.0], [0.0, 0.0]], requires_grad=True)
+    >>> loss = cross_entropy(logits, [0, 1])
+    >>> loss.backward()
+    >>> logits.grad.round(3)
+    array([[-0.06,  0.06],
+           [ 0.25, -0.25]], dtype=float32)
+    """
+    name = "cross_entropy"
+    logits, target = (x if hasattr(x, "dtype") else np.asarray(x) for x in (input, target))
+    if logits.dtype.kind != "f":
+        raise DTypeError(f"{name}: logits are floating-point numbers, not {logits.dtype}.")
+    require_reduction(name, reduction)
+    if logits.ndim == 1:
+        settings = {"weight": weight, "ignore_index": ignore_index, "label_smoothing": label_smoothing}
+        return one_sample(cross_entropy, logits, target, reduction, **settings)
+    _check_scores(name, "logits", logits.shape)
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"{name}: label_smoothing is a part of the target, from 0 to 1, not {label_smoothing!r}.")
+    if weight is not None:
+        weight = class_weight(name, weight, logits.shape[1], logits)
+    if target.dtype.kind == "f":
+        return _of_probabilities(logits, target, weight, ignore_index, reduction, label_smoothing)
+    return _of_labels(logits, target, weight, ignore_index, reduction, label_smoothing)
+
+
+def one_sample(loss: Callable[..., Any], scores: Any, target: Any, reduction: str, **settings: Any) -> Any:
+    """Return the loss of scores (C,), by that of a batch of one."""
+    out = loss(expand_dims(scores, 0), expand_dims(target, 0), reduction=reduction, **settings)
+    return out[0] if reduction == "none" else out
+
+
+def _of_labels(logits: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float) -> Any:
+    labels = values_of(target)
+    counts = check_labels("cross_entropy", "logits", logits.shape, labels, require_index("cross_entropy", ignore_index))
+    if smoothing:
+        return _of_smoothed(logits, labels, counts, weight, reduction, smoothing)
+    if counts is None and weight is None:
+        return softmax_cross_entropy(logits, target, reduction)
+    return loss_of_labels(softmax_cross_entropy, logits, labels, counts, weight, reduction)
+
+
+def _of_smoothed(
+    logits: Any, labels: ndarray, counts: ndarray | None, weight: Any, reduction: str, smoothing: float
+) -> Any:
+    """Return the loss of labels as that of smoothed probabilities, in a mean that divides as that of labels."""
+    counts = np.ones(labels.shape, bool) if counts is None else counts
+    labels = np.where(counts, labels, 0)
+    targets = _weighted(_smooth(as_probabilities(labels, logits), smoothing), weight)
+    losses = keep(softmax_cross_entropy(logits, targets), counts)
+    weights = counts.astype(logits.dtype) if weight is None else keep(getitem(weight, labels), counts)
+    return reduced(losses, reduction, weights)
+
+
+def _of_probabilities(
+    logits: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float
+) -> Any:
+    if target.shape != logits.shape:
+        raise ShapeError(f"cross_entropy: probabilities of shape {target.shape} for logits of shape {logits.shape}.")
+    if require_index("cross_entropy", ignore_index) >= 0:
+        raise ValueError(f"cross_entropy: ignore_index is a label, {ignore_index}, and these are probabilities.")
+    targets = _smooth(target, smoothing) if smoothing else target
+    return softmax_cross_entropy(logits, _weighted(targets, weight), reduction)
+
+
+def _smooth(probabilities: Any, smoothing: float) -> Any:
+    return probabilities * (1 - smoothing) + smoothing / probabilities.shape[1]
+
+
+def _weighted(targets: Any, weight: Any) -> Any:
+    if weight is None:
+        return targets
+    return multiply(in_dtype_of(weight, targets), reshape(weight, (-1, *[1] * (targets.ndim - 2))))
+
+
+def require_index(name: str, ignore_index: Any) -> int:
+    """Return an index of a class as it is, or say that it is none."""
+    if not isinstance(ignore_index, int | np.integer) or isinstance(ignore_index, bool):
+        raise DTypeError(f"{name}: ignore_index is a whole number, a label that does not count, not {ignore_index!r}.")
+    return int(ignore_index)
