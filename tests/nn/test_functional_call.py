@@ -42,9 +42,11 @@ def others(model):
         lambda loss: lambda p: tg.hvp(loss, p, p),
         lambda loss: tg.jacobian(lambda p: loss(p) * np.ones(2)),
         lambda loss: lambda p: tg.jvp(loss, (p,), (p,))[1],
-        lambda loss: lambda p: tg.hessian(lambda bias: loss({**p, "0.bias": bias}))(p["0.bias"]),
+        lambda loss: lambda p: tg.hessian(loss)(p)["0.weight"],
+        lambda loss: lambda p: tg.hessian(lambda p, bias: loss({**p, "0.bias": bias}), (1, 0))(p, p["0.bias"])[0][1],
+        lambda loss: lambda p: tg.jacobian(tg.grad(lambda p: (loss(p), p), has_aux=True), has_aux=True)(p)[0]["0.bias"],
     ],
-    ids=["grad", "hvp", "jacobian", "jvp", "hessian"],
+    ids=["grad", "hvp", "jacobian", "jvp", "hessian", "hessian by two", "jacobian of grad"],
 )
 def test_transforms_take_derivatives_by_the_parameters(derivative):
     model = small_net()
@@ -52,8 +54,9 @@ def test_transforms_take_derivatives_by_the_parameters(derivative):
     given = others(model)
     found = derivative(loss_of(lambda p: functional_call(model, p, X)))(given)
     expected = derivative(loss_of(by_hand))(given)
-    for name in expected if isinstance(expected, dict) else [...]:
-        np.testing.assert_allclose(found[name].numpy(), expected[name].numpy(), rtol=1e-12)
+    found, expected = (parts if isinstance(parts, dict) else {"": parts} for parts in (found, expected))
+    for name in expected:
+        np.testing.assert_allclose(found[name].numpy(), expected[name].numpy(), rtol=1e-12, atol=1e-15)
     assert all(np.array_equal(before[name], values) for name, values in model.state_dict().items())
     assert all(p.grad is None and p.is_leaf for p in model.parameters())
 

@@ -11,6 +11,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
 from tinygrad_edu.errors import (
+    DTypeError,
     IntegerGradientError,
     LeafInPlaceError,
     NonScalarBackwardError,
@@ -109,12 +110,14 @@ def test_a_jvp_of_an_integer_result_is_zero():
 @pytest.mark.parametrize(
     "mistake",
     [
-        lambda: tg.jacobian(lambda x: {"a": x})(Tensor([1.0])),
         lambda: tg.jacobian(lambda x: 3.0)(Tensor([1.0])),
-        lambda: tg.hessian(lambda p: (p["a"] * p["a"]).sum())({"a": Tensor([1.0])}),
+        lambda: tg.jacobian(lambda x: {"a": x, "b": "name"})(Tensor([1.0])),
         lambda: tg.vjp(lambda x: {"u": x, "v": x}, Tensor([1.0]))[1]({"u": Tensor([1.0])}),
+        lambda: tg.vjp(lambda x: [x, x], Tensor([1.0]))[1]({"u": 1.0, "v": 1.0}),
+        lambda: tg.vjp(lambda x: [x, x], Tensor(1.0))[1](1.0),
+        lambda: tg.vjp(lambda x: None, Tensor([1.0]))[1](1.0),
     ],
-    ids=["jacobian of a dict", "jacobian of a float", "hessian by a dict", "cotangent without a key"],
+    ids=["float", "dict with a word", "cotangent without a key", "dict for a list", "number for a list", "nothing"],
 )
 def test_a_structure_that_does_not_fit_is_an_error_of_ours(mistake):
     with pytest.raises(TinygradError):
@@ -391,6 +394,102 @@ def test_a_structure_of_another_shape_is_a_shape_error():
         tg.jvp(lambda x: x["a"] * x["b"], (x,), ({"a": [1.0]},))
     with pytest.raises(ShapeError, match="2 parts"):
         tg.vjp(lambda x: (x, x), 1.0)[1]((1.0,))
+
+
+# --- Several arguments, several results, and what is not differentiated ---
+
+
+def weighted(p, x):
+    return {"sum": (p["w"] * x).sum(), "terms": [p["w"] * x * x, p["b"] * 2]}
+
+
+P, Y = {"w": Tensor(np.array([2.0, 3.0])), "b": Tensor(np.array(5.0))}, Tensor(np.array([7.0, 11.0]))
+
+
+def test_a_jacobian_is_nested_as_the_result_then_the_arguments():
+    found = tg.jacobian(weighted, (1, 0))(P, Y)
+    by_y, by_p = found["terms"][0]
+    np.testing.assert_array_equal(by_y.numpy(), np.diag(2 * P["w"].numpy() * Y.numpy()))
+    np.testing.assert_array_equal(by_p["w"].numpy(), np.diag(Y.numpy() ** 2))
+    assert (by_p["b"].shape, found["terms"][1][1]["b"].item()) == ((2,), 2)
+    assert tg.jacobian(weighted)(P, Y)["sum"]["w"].numpy().tolist() == Y.numpy().tolist()
+    assert [type(tg.jacobian(tg.multiply, argnums)(Y, Y)) for argnums in (0, (0,), [0])] == [Tensor, tuple, tuple]
+
+
+def test_a_hessian_by_several_tensors_is_a_tuple_of_tuples():
+    w, x = P["w"], Y
+    (by_w_w, by_w_x), (by_x_w, by_x_x) = tg.hessian(lambda w, x: (w * x * x).sum(), (0, 1))(w, x)
+    assert not by_w_w.numpy().any()
+    np.testing.assert_array_equal(by_w_x.numpy(), np.diag(2 * x.numpy()))
+    np.testing.assert_array_equal(by_x_w.numpy(), np.diag(2 * x.numpy()))
+    np.testing.assert_array_equal(by_x_x.numpy(), np.diag(2 * w.numpy()))
+    assert tg.hessian(lambda x: x * x * x)(x).shape == (2, 2, 2)
+
+
+def test_a_hessian_by_nests_is_nested_as_the_jacobian_of_the_jacobian():
+    found = tg.hessian(lambda p, x: (p["w"] * x * x).sum() * p["b"], (1, 0))(P, Y)
+    np.testing.assert_array_equal(found[0][0].numpy(), np.diag(2 * P["w"].numpy() * 5))
+    np.testing.assert_array_equal(found[0][1]["b"].numpy(), 2 * (P["w"] * Y).numpy())
+    np.testing.assert_array_equal(found[1]["w"][0].numpy(), np.diag(2 * 5 * Y.numpy()))
+    np.testing.assert_array_equal(found[1]["w"][1]["b"].numpy(), Y.numpy() ** 2)
+
+
+def with_aux(x):
+    return (x * x * x).sum(), {"cube": x * x * x, "name": "aux", "none": None}
+
+
+AUX = {
+    "vjp": lambda: tg.vjp(with_aux, 2.0, has_aux=True)[::2],
+    "jvp": lambda: tg.jvp(with_aux, (2.0,), (1.0,), has_aux=True)[1:],
+    "grad": lambda: tg.grad(with_aux, has_aux=True)(2.0),
+    "value_and_grad": lambda: tg.value_and_grad(with_aux, has_aux=True)(2.0)[0],
+    "hvp": lambda: tg.hvp(with_aux, 2.0, 1.0, has_aux=True),
+    "jacobian": lambda: tg.jacobian(with_aux, has_aux=True)(2.0),
+    "hessian": lambda: tg.hessian(with_aux, has_aux=True)(2.0),
+}
+FIRST = {"vjp": 8, "jvp": 12, "grad": 12, "value_and_grad": 8, "hvp": 12, "jacobian": 12, "hessian": 12}
+
+
+@pytest.mark.parametrize("name", AUX)
+def test_every_transform_returns_what_stands_beside_the_result(name):
+    first, aux = AUX[name]()
+    assert first.item() == FIRST[name]
+    assert (aux["cube"].item(), aux["name"], aux["none"]) == (8, "aux", None)
+    assert not aux["cube"].requires_grad
+
+
+@pytest.mark.parametrize("result", [lambda x: x, lambda x: (x, x, x), lambda x: [x, x]])
+def test_without_a_pair_has_aux_is_an_error(result):
+    for name in ("grad", "value_and_grad", "jacobian", "hessian"):
+        with pytest.raises(DTypeError, match=r"has_aux=True: the function returns a pair, .* this one returned a"):
+            getattr(tg, name)(result, has_aux=True)(2.0)
+    with pytest.raises(NonScalarBackwardError, match="has_aux=True"):
+        tg.grad(with_aux)(2.0)
+
+
+def test_backward_goes_through_aux_only_to_what_is_outside():
+    w, x = Tensor([2.0], requires_grad=True), Tensor([3.0])
+    gradient, (product, _) = tg.grad(lambda x: ((x * x).sum(), (w * x, x * x)), has_aux=True)(x)
+    assert not gradient.requires_grad
+    product.backward()
+    assert w.grad == [3]
+    with tg.no_grad():
+        _, (product, _) = tg.grad(lambda x: ((x * x).sum(), (w * x, x * x)), has_aux=True)(x)
+    assert not product.requires_grad
+
+
+def test_a_model_s_own_outputs_pass_as_aux_without_a_trace_of_history():
+    births, w = [], Tensor(np.ones(10))
+    for _ in range(3):
+        gradient, output = tg.grad(lambda w: ((w * w).sum(), w * w), has_aux=True)(w)
+        w = w - 0.1 * gradient
+        births.append(weakref.ref(output.data))
+    gc.disable()
+    try:
+        del output
+        assert [birth() for birth in births] == [None] * 3
+    finally:
+        gc.enable()
 
 
 # --- Independent arguments ---
