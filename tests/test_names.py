@@ -70,6 +70,20 @@ def test_every_name_of_pytorch_is_here_or_has_an_answer():
     assert not any(missing.values()), missing
 
 
+@pytest.mark.peers
+def test_both_sides_of_the_page_run_and_give_the_same_numbers():
+    torch = pytest.importorskip("torch")
+    theirs, ours = {}, {}
+    for diff in re.findall(r"```diff\n(.*?)```", names_page.PAGE.read_text(), re.DOTALL):
+        exec(names_page.side("-", diff), theirs)
+        exec(names_page.side("+", diff), ours)
+        assert list(ours["model"].state_dict()) == list(theirs["model"].state_dict())
+        ours["model"].load_state_dict(theirs["model"].state_dict())
+        with torch.no_grad(), tg.no_grad():
+            expected, out = theirs["model"](theirs["inputs"]), ours["model"](theirs["inputs"].numpy())
+        np.testing.assert_allclose(out.numpy(), expected.numpy(), rtol=1e-5, atol=1e-6)
+
+
 def test_what_is_written_line_by_line_does_what_is_said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for there, here in names_page.LINES.items():

@@ -204,8 +204,15 @@ NAMES: dict[str, dict[str, str]] = {
         # layers and losses
         "CosineSimilarity": "`tg.cosine_similarity(x, y, axis)`",
         "PairwiseDistance": "`tg.pairwise_distance(x, y)`",
-        "LinearCrossEntropyLoss": "`nn.Linear`, and `nn.CrossEntropyLoss` of what it returns",
-        "AdaptiveLogSoftmaxWithLoss": "`nn.Linear`, and `nn.CrossEntropyLoss` of what it returns",
+        **dict.fromkeys(
+            ("LinearCrossEntropyLoss", "LinearCrossEntropyOptions", "AdaptiveLogSoftmaxWithLoss"),
+            "`nn.Linear`, and `nn.CrossEntropyLoss` of what it returns",
+        ),
+        "EmbeddingBag": "`nn.Embedding`, and the sum or the mean of its rows",
+        "CrossMapLRN2d": "`nn.LocalResponseNorm`",
+        "SyncBatchNorm": "`nn.BatchNorm2D`: there is one process",
+        "RNNBase": "`nn.RNN`, `nn.LSTM` or `nn.GRU`",
+        "RNNCellBase": "`nn.RNNCell`, `nn.LSTMCell` or `nn.GRUCell`",
         "NLLLoss2d": "`nn.NLLLoss`",
         "CTCLoss": "there is none: put it together of `tg.logaddexp`, step by step",
         "FractionalMaxPool2d": "`tg.adaptive_max_pool2d(x, output_size)`, whose windows are of no chance",

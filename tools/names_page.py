@@ -69,6 +69,11 @@ def tables() -> str:
     return "\n".join([lines(), *map(table, NAMES), *words, ""])
 
 
+def side(sign: str, diff: str) -> str:
+    """Return one side of a diff: the lines that both have, and those with this sign; for each other line, an empty one."""
+    return "\n".join(line[1:] if line[:1] in (" ", sign) else "" for line in diff.splitlines())
+
+
 def filled(page: str) -> str:
     """Return the page with the tables as they are now."""
     before, rest = page.split(BEGIN)

@@ -77,7 +77,7 @@ class Counting(Dropout):
     """Counts its calls in a buffer, and draws in evaluation as well."""
 
     def __init__(self):
-        super().__init__(0.5, np.random.default_rng(0))
+        super().__init__(0.5, rng=np.random.default_rng(0))
         self.calls = Tensor(0, dtype=int)
 
     def forward(self, x):

@@ -165,7 +165,7 @@ class _Recurrent(Module):
         last: list[list[Any]] = []
         for layer in range(self.num_layers):
             if layer and self.training and self.dropout:
-                x = Dropout(self.dropout, self.rng)(x)
+                x = Dropout(self.dropout, rng=self.rng)(x)
             sides = []
             for suffix in self._suffixes(layer):
                 first, turned = [state[len(last)] for state in states], suffix.endswith("reverse")
