@@ -19,6 +19,4 @@ class OursInADiff(CodeBlockParser):
         PythonEvaluator()(example)
 
 
-pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser(), OursInADiff()], patterns=["*.md", "docs/*.md"]
-).pytest()
+pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser(), OursInADiff()], patterns=["*.md", "docs/*.md"]).pytest()

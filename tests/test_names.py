@@ -71,6 +71,26 @@ def test_every_name_of_pytorch_is_here_or_has_an_answer():
 
 
 @pytest.mark.peers
+def test_constructors_take_what_pytorchs_take_in_their_order():
+    torch = pytest.importorskip("torch")
+    pairs = [(getattr(torch.optim, name), getattr(tg.optim, name)) for name in tg.optim.__all__ if name[0] in "SARN"]
+    for name in torch.nn.modules.__all__:
+        ours = getattr(tg.nn, re.sub(r"(\d)d$", r"\1D", name), None)
+        pairs += [(getattr(torch.nn, name), ours)] if ours else []
+    compared = 0
+    for theirs, ours in pairs:
+        wanted, taken = ([*inspect.signature(kind).parameters.values()] for kind in (theirs, ours))
+        if not any(each.kind is each.VAR_POSITIONAL for each in wanted):
+            taken = [each.name for each in taken if each.name not in ("rng", "dtype")]
+            wanted = [each.name for each in wanted if each.name not in {*name_tables.LEFT_OUT, "dtype"}]
+            here = {name: name_tables.KEYWORDS.get(name) for name in wanted}
+            wanted = [here[name] if here[name] in taken else name for name in wanted if not name.startswith("_")]
+            assert list(dict.fromkeys(wanted)) == taken, ours.__name__
+            compared += 1
+    assert compared > 90
+
+
+@pytest.mark.peers
 def test_both_sides_of_the_page_run_and_give_the_same_numbers():
     torch = pytest.importorskip("torch")
     theirs, ours = {}, {}
@@ -116,6 +136,26 @@ def test_a_near_miss_names_the_nearest():
         with pytest.raises(AttributeError, match=r"has no|no attribute"):
             _ = place.nothing_like_that
         assert not hasattr(place, "__wrapped__")
+
+
+def test_an_attribute_of_a_module_is_its_own_and_its_errors_are():
+    class Own(tg.nn.Module):
+        def __init__(self):
+            self.type, self.device = "encoder", "a word"
+
+        def half(self):
+            return 0.5
+
+        @property
+        def wrong(self):
+            return self.nothing
+
+    own = Own()
+    assert (own.type, own.device, own.half(), hasattr(own, "cuda")) == ("encoder", "a word", 0.5, False)
+    with pytest.raises(AttributeError, match=r"^'Own' object has no attribute 'nothing'$"):
+        _ = own.wrong
+    assert not {"cuda", "to"} & set(dir(own))
+    assert pickle.loads(pickle.dumps(tg.nn.Identity())).training
 
 
 def test_what_is_missing_is_no_part_of_a_tensor():

@@ -294,12 +294,14 @@ KEYWORDS = {
     "dim": "axis", "dims": "axis", "keepdim": "keepdims", "dim1": "axis1", "dim2": "axis2", "start_dim": "start_axis",
     "end_dim": "end_axis", "unbiased": "ddof", "correction": "ddof", "repeats": "reps", "indexes": "indices",
     "index": "indices", "size": "shape", "unflattened_size": "sizes", "generator": "rng",
+    "min_value": "min_val", "max_value": "max_val",
 }  # fmt: skip
 
 # The keywords of PyTorch's in whose place there is nothing, and why.
 LEFT_OUT = {
     "device": _CPU,
     "inplace": "leave it out: no layer writes into its input",
+    "sparse": "leave it out: gradients are dense",
     **dict.fromkeys(("size_average", "reduce"), '`reduction="mean"`, `"sum"` or `"none"`'),
     **dict.fromkeys(("foreach", "fused", "capturable", "differentiable"), "leave it out: a step is always in place"),
     **dict.fromkeys(("num_workers", "pin_memory", "persistent_workers"), "leave it out: the arrays are in memory"),

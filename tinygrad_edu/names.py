@@ -4,8 +4,8 @@ What PyTorch, NumPy and Keras call something, and what it is here, is in `name_t
 """
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import wraps
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, wraps
 from inspect import Parameter, signature
 from types import FunctionType
 from typing import Any, NoReturn, Self
@@ -70,22 +70,24 @@ class OurKeywords:
     def __new__(cls, *args: Any, **settings: Any) -> Self:
         """Make an instance, if its ``__init__`` takes these arguments."""
         init: Any = cls.__init__
-        if (args or settings) and isinstance(init, FunctionType):
-            _check_arguments(cls.__name__, list(signature(init).parameters.values())[1:], args, settings)
+        taken = _taken_by(init) if (args or settings) and isinstance(init, FunctionType) else None
+        if taken:
+            known, places = taken
+            others = [name for name in settings if name not in known]
+            if others:
+                refuse_keywords(cls.__name__, others, known)
+            if len(args) > places:
+                _refuse_values(cls.__name__, args, known[:places], known[places:])
         return super().__new__(cls)
 
 
-def _check_arguments(kind: str, takes: list[Parameter], args: Sequence[Any], settings: Mapping[str, Any]) -> None:
-    """Raise for arguments that a class does not take, but not where its ``__init__`` hands on what there is."""
+@lru_cache
+def _taken_by(init: Callable[..., None]) -> tuple[list[str], int] | None:
+    """Return the names that an ``__init__`` takes, and how many of them by place; nothing where it hands all on."""
+    takes = list(signature(init).parameters.values())[1:]
     if {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD} & {each.kind for each in takes}:
-        return
-    known = [each.name for each in takes]
-    others = [name for name in settings if name not in known]
-    if others:
-        refuse_keywords(kind, others, known)
-    places = [each.name for each in takes if each.kind is not Parameter.KEYWORD_ONLY]
-    if len(args) > len(places):
-        _refuse_values(kind, args, places, known[len(places) :])
+        return None
+    return [each.name for each in takes], sum(each.kind is not Parameter.KEYWORD_ONLY for each in takes)
 
 
 def _refuse_values(kind: str, args: Sequence[Any], places: Sequence[str], keywords: Sequence[str]) -> NoReturn:

@@ -70,7 +70,7 @@ def tables() -> str:
 
 
 def side(sign: str, diff: str) -> str:
-    """Return one side of a diff: the lines that both have, and those with this sign; for each other line, an empty one."""
+    """Return one side of a diff: the lines that both have, and those with this sign. The others are empty."""
     return "\n".join(line[1:] if line[:1] in (" ", sign) else "" for line in diff.splitlines())
 
 

@@ -1,6 +1,7 @@
 """The summary counts what is there, and leaves the model as it was."""
 
 from functools import partial
+from threading import Lock
 
 import numpy as np
 import pytest
@@ -155,3 +156,11 @@ def test_a_number_is_not_a_shape(given):
 def test_a_shape_that_does_not_fit_is_the_layers_error():
     with pytest.raises(ShapeError, match="Linear"):
         summary(Linear(784, 10), (28, 28))
+
+
+def test_a_model_that_cannot_be_copied_says_so():
+    model = small_net()
+    model.lock = Lock()
+    with pytest.raises(TypeError) as caught:
+        summary(model, (1, 4, 4))
+    assert caught.value.__notes__ == ["summary runs a copy of the model, and this Sequential cannot be copied."]

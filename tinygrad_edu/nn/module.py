@@ -384,9 +384,11 @@ class Module(OurKeywords):
     @recursive_repr("...")
     def __repr__(self) -> str:
         shown = [(name, part) for name, part in self._parts() if not isinstance(part, Tensor)]
-        children = "\n".join(f"({name}): {part if isinstance(part, Module) else name_of(part)}" for name, part in shown)
-        body = f"\n{textwrap.indent(children, '  ')}\n" if children else ""
-        return f"{type(self).__name__}({self.extra_repr()}{body})"
+        lines = [f"({name}): {part if isinstance(part, Module) else name_of(part)}" for name, part in shown]
+        body = self.extra_repr()
+        if lines:
+            body = "\n".join(["", *(textwrap.indent(line, "  ") for line in [body, *lines] if line), ""])
+        return f"{type(self).__name__}({body})"
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
         """Yield the modules, tensors and plain functions that this module holds itself, by name."""

@@ -129,12 +129,20 @@ def summary(model: Module, *inputs: Any, **settings: Any) -> Summary:
     """
     dtype = next((parameter.dtype for parameter in model.parameters()), np.dtype(np.float32))
     batches = [_batch(given, dtype) for given in inputs]
-    twin = duplicate(model).eval()
+    twin = _twin(model)
     shapes = _observe(twin)
     with no_grad(), random_stream(np.random.default_rng(0)):
         twin(*batches, **settings)
     parts = {name: part for name, part in model._walk() if name in shapes}
     return Summary(list(_rows({name: (part, shapes[name]) for name, part in parts.items()})))
+
+
+def _twin(model: Module) -> Module:
+    try:
+        return duplicate(model).eval()
+    except Exception as error:
+        error.add_note(f"summary runs a copy of the model, and this {type(model).__name__} cannot be copied.")
+        raise
 
 
 def _batch(given: Any, dtype: np.dtype[Any]) -> Any:
