@@ -215,7 +215,7 @@ NAMES: dict[str, dict[str, str]] = {
         "RNNCellBase": "`nn.RNNCell`, `nn.LSTMCell` or `nn.GRUCell`",
         "NLLLoss2d": "`nn.NLLLoss`",
         "CTCLoss": "there is none: put it together of `tg.logaddexp`, step by step",
-        "FractionalMaxPool2d": "`tg.adaptive_max_pool2d(x, output_size)`, whose windows are of no chance",
+        "FractionalMaxPool2d": "`tg.adaptive_max_pool2d(x, output_size)`, whose windows are not drawn",
         # torch.nn.utils, and the other rooms of torch.nn
         "functional": "`tg.relu`, `tg.softmax` and so on; the losses are in `tg.nn`: `nn.cross_entropy`",
         "utils": "`optim.clip_grad_norm(parameters, max_norm)` and `optim.clip_grad_value`",
@@ -225,7 +225,7 @@ NAMES: dict[str, dict[str, str]] = {
         "vector_to_parameters": "`p.assign(part)` for each of `tg.split(vector, places)`",
         "weight_norm": "a Module of your own, whose forward divides the weight by its `tg.norm`",
         "spectral_norm": "a Module of your own, whose forward divides the weight by its `tg.linalg.norm(w, 2)`",
-        "stateless": "`nn.functional_call(model, parameters, *inputs)`",
+        "stateless": "`nn.functional_call(model, dict(model.named_parameters()), *inputs)`",
         "DataParallel": "`tinygrad_edu.parallel`, which shares a batch among cores",
         "parallel": "`tinygrad_edu.parallel`, which shares a batch among cores",
     },

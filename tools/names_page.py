@@ -56,7 +56,8 @@ def table(place: str) -> str:
     """Return what is written at a place, and what here; names with one answer share a line."""
     rows: dict[str, list[str]] = {}
     for name, here in NAMES[place].items():
-        rows.setdefault(here, []).append(f"`{name}`")
+        capital = here == f"`nn.{name[:-1]}D`"
+        rows.setdefault("the same with a capital D: `nn.Conv2D`" if capital else here, []).append(f"`{name}`")
     lines = [f"| {', '.join(names)} | {here} |" for here, names in rows.items()]
     return "\n".join([HEADINGS[place], "", "| there | here |", "|---|---|", *lines, ""])
 
