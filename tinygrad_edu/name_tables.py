@@ -193,6 +193,13 @@ NAMES: dict[str, dict[str, str]] = {
         **{f"{name}3d": "there is none: layers here have one axis of space, or two" for name in _IN_VOLUMES},
         "MaxPooling2D": "`nn.MaxPool2D`",
         "AveragePooling2D": "`nn.AvgPool2D`",
+        "GlobalMaxPooling2D": "`nn.AdaptiveMaxPool2D(1)`, and `nn.Flatten()`",
+        "GlobalAveragePooling2D": "`nn.AdaptiveAvgPool2D(1)`, and `nn.Flatten()`",
+        "Conv1DTranspose": "`nn.ConvTranspose1D`",
+        "Conv2DTranspose": "`nn.ConvTranspose2D`",
+        "UpSampling2D": "`nn.Upsample(scale_factor=2)`",
+        "ZeroPadding2D": "`nn.ZeroPad2D`",
+        "Cropping2D": "`nn.ZeroPad2D` with negative numbers",
         "Dense": "`nn.Linear`",
         # what holds parameters
         "Parameter": "`tg.Tensor(values, requires_grad=True)`, in an attribute",

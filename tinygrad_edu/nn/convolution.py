@@ -44,12 +44,12 @@ class _Kernels(Module):
 
     def _read(self, value: Any, setting: str) -> tuple[int, ...] | str:
         """Read a setting of the window: a number for each axis, or the padding by its name."""
-        least = 0 if "padding" in setting else 1
+        where, least = f"{type(self).__name__}: {setting}", 0 if "padding" in setting else 1
         if isinstance(value, str) and setting == "padding" and not self.transposed:
             if value in ("same", "valid"):
                 return value
-            raise ShapeError(f"{type(self).__name__}: padding is 'same', 'valid' or whole numbers, not {value!r}.")
-        return pair(value, setting, least) if self.axes == 2 else (single(value, setting, least),)
+            raise ShapeError(f"{where} is 'same', 'valid' or whole numbers, not {value!r}.")
+        return pair(value, where, least) if self.axes == 2 else (single(value, where, least),)
 
     def _draw(self, bias: bool, rng: np.random.Generator | None, dtype: DTypeLike) -> None:
         first, second = self.in_channels, self.out_channels

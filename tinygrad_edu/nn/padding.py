@@ -43,22 +43,23 @@ def surrounded(name: str, x: Any, border: Sequence[tuple[int, int]], mode: str, 
 
 
 def _check_border(name: str, length: int, sides: tuple[int, int], mode: str) -> None:
-    cropped = length + min(sides[0], 0) + min(sides[1], 0)
-    most = {"reflect": length - 1, "wrap": cropped}.get(mode, max(sides))
-    if length + sum(sides) < 1 or max(sides) > most:
+    if length + sum(sides) < 1:
+        raise ShapeError(f"{name}: the border {sides} leaves nothing of an axis of length {length}.")
+    most = {"reflect": length - 1, "wrap": length + min(sides[0], 0) + min(sides[1], 0)}.get(mode, max(sides))
+    if max(sides) > most:
         raise ShapeError(
-            f"{name}: an axis of length {length} cannot have the border {sides}: at least 1 must be left of it, and "
-            f"what is filled by {mode!r} is no more than the axis has to give."
+            f"{name}: the border {sides} of an axis of length {length} can be {most} wide at most, to be filled with "
+            f"what there is. ReplicationPad and ConstantPad have no such bound."
         )
 
 
 class _Pad(Module):
     axes = 2
     mode = "constant"
-    value: float = 0
+    value: float = 0.0
 
     def __init__(self, padding: int | Sequence[int]) -> None:
-        sides = (padding,) * (2 * self.axes) if isinstance(padding, int | np.integer) else tuple(padding)
+        sides = tuple(padding) if isinstance(padding, Sequence) else (padding,) * (2 * self.axes)
         if len(sides) != 2 * self.axes or not all(isinstance(n, int | np.integer) for n in sides):
             which = "(left, right)" if self.axes == 1 else "(left, right, top, bottom)"
             raise ShapeError(f"{type(self).__name__}: padding is a whole number or {which}, not {padding!r}.")

@@ -37,8 +37,8 @@ class _Pool(Module):
 
     def _numbers(self, value: Any, name: str) -> tuple[int, ...]:
         """Return the number that a setting is for each axis."""
-        least = int(name != "padding")
-        return pair(value, name, least) if self.axes == 2 else (single(value, name, least),)
+        where, least = f"{type(self).__name__}: {name}", int(name != "padding")
+        return pair(value, where, least) if self.axes == 2 else (single(value, where, least),)
 
     def extra_repr(self) -> str:
         """Return the settings."""
@@ -193,6 +193,8 @@ class _LPPool(_Pool):
     def __init__(
         self, norm_type: float, kernel_size: Numbers, stride: Numbers | None = None, ceil_mode: bool = False
     ) -> None:
+        if norm_type == 0:
+            raise ValueError(f"{type(self).__name__}: norm_type is the p of a p-norm, and not 0.")
         self._keep(kernel_size=kernel_size, stride=stride)
         self.norm_type, self.ceil_mode = norm_type, ceil_mode
 
@@ -214,7 +216,7 @@ class LPPool2D(_LPPool):
     Parameters
     ----------
     norm_type : float
-        The p. With 1 it is the sum; with infinity, the greatest of the absolute values.
+        The p, other than 0. With 1 it is the sum; with infinity, the greatest of the absolute values.
     kernel_size : int or (int, int)
     stride : int or (int, int), optional
         That of the kernel unless given.
@@ -225,6 +227,8 @@ class LPPool2D(_LPPool):
     ------
     ShapeError
         For settings that are not whole numbers; of `forward`, where the window does not fit.
+    ValueError
+        For a p of 0.
 
     Notes
     -----

@@ -109,7 +109,8 @@ def _positions(x: np.ndarray, rows: list[Size], columns: list[Size]) -> np.ndarr
     out = np.empty((*x.shape[:2], len(rows), len(columns)), np.int64)
     for i, (top, bottom) in enumerate(rows):
         for j, (left, right) in enumerate(columns):
-            place = np.argmax(x[:, :, top:bottom, left:right].reshape(*x.shape[:2], -1), axis=-1)
+            part = x[:, :, top:bottom, left:right]
+            place = np.argmax(part.reshape(*x.shape[:2], (bottom - top) * (right - left)), axis=-1)
             down, across = np.divmod(place, right - left)
             out[:, :, i, j] = (top + down) * x.shape[3] + left + across
     return out

@@ -17,17 +17,29 @@ __all__ = ["meshgrid", "repeat", "tile"]
 @op
 def picked(x: Array, /, positions: ndarray, axis: int) -> Array:
     """Return the elements of x that are at some positions along an axis; some may be named several times."""
-    return np.take(x, positions, axis)
+    runs, before = _runs(positions), _before(axis)
+    if runs is None:
+        return np.take(x, positions, axis)
+    out = np.empty_like(x, shape=(*x.shape[:axis], len(positions), *x.shape[axis + 1 :]))
+    for run, named in runs:
+        out[(*before, run)] = x[(*before, named)]
+    return out
 
 
 @op
 def added_up(x: Array, /, positions: ndarray, axis: int, length: int) -> Array:
     """Return zeros of that length along an axis, with the elements of x added at the positions: undo `picked`.
 
-    One addition takes one element of each position, which is ten times as fast as ``np.add.at``, unless they are many.
+    One addition takes one run, or one element of each position, which is ten times as fast as ``np.add.at``, unless
+    they are many.
     """
-    out = np.zeros((*x.shape[:axis], length, *x.shape[axis + 1 :]), x.dtype)
-    before: tuple[Any, ...] = (slice(None),) * axis
+    out = np.zeros_like(x, shape=(*x.shape[:axis], length, *x.shape[axis + 1 :]))
+    runs, before = _runs(positions), _before(axis)
+    if runs is not None:
+        for run, named in runs:
+            part, target = x[(*before, run)], out[(*before, named)]
+            target += part if part.shape == target.shape else np.add.reduce(part, axis, x.dtype, keepdims=True)
+        return out
     if np.max(np.bincount(positions), initial=0) > _MANY:
         add_at(out, (*before, positions), x)
         return out
@@ -39,7 +51,29 @@ def added_up(x: Array, /, positions: ndarray, axis: int, length: int) -> Array:
     return out
 
 
-_MANY = 16
+_MANY = 16  # times that one position is named
+_FEW = 8  # runs
+
+
+def _before(axis: int) -> tuple[Any, ...]:
+    return (slice(None),) * axis
+
+
+def _runs(positions: ndarray) -> list[tuple[slice, slice]] | None:
+    """Cut positions into runs upwards, downwards, or on the spot: the place of each, and the elements that it names.
+
+    So they are where a border is put around an array. None stands for more than a few.
+    """
+    runs: list[tuple[slice, slice]] = []
+    steps, start = np.append(np.diff(positions), 2), 0  # 2 is the end of every run
+    while start < len(positions) and len(runs) <= _FEW:
+        at, step = int(positions[start]), int(steps[start])
+        count = 1 + int(np.argmax(steps[start:] != step)) if abs(step) < 2 else 1
+        ends = {0: at + 1, -1: at - count if at >= count else None}
+        runs.append((slice(start, start + count), slice(at, ends.get(step, at + count), -1 if step == -1 else 1)))
+        start += count
+    return runs if len(runs) <= _FEW else None
+
 
 picked.vjps(x=lambda g, x_shape, positions, axis: added_up(g, positions, axis, x_shape[axis]))
 added_up.vjps(x=lambda g, positions, axis: picked(g, positions, axis))

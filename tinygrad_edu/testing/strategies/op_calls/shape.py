@@ -189,12 +189,14 @@ def _matrices_or_diagonals(draw: Any) -> Call:
 
 @st.composite
 def _positions(draw: Any, name: str) -> Call:
-    """Draw positions along an axis, some of them several times, one now and then very many times."""
+    """Draw positions along an axis, some of them several times; now and then one, or all, very many times."""
     shape = draw(shapes(1))
     axis = draw(st.integers(0, len(shape) - 1))
     n = shape[axis] if name == "picked" else draw(st.integers(1, 3))
     some = st.lists(st.integers(0, n - 1), max_size=5) if n else st.just([])
-    drawn = np.array(draw(some | some.map(lambda positions: positions[:1] * 17)), int)
+    count = draw(st.sampled_from([24, 96]))
+    many = some.map(lambda few: few[:1] * 17) | some.map(lambda few: (few * 24)[:count])
+    drawn = np.array(draw(some | many), int)
     if name == "picked":
         return Call(name, [draw(arrays(shape))], positions=drawn, axis=axis)
     parts = (*shape[:axis], len(drawn), *shape[axis + 1 :])

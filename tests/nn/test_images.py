@@ -1,0 +1,91 @@
+"""Layers of images beyond the table made from PyTorch: their dtypes, their first parameters, and their errors."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinygrad_edu import Tensor, nn
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tools.layer_table import cases
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("name", ["pooling", "padding", "resizing", "folding"])
+def test_the_result_of_an_array_is_an_array_of_its_dtype(name, dtype):
+    for case in cases(name):
+        x = case.inputs["x"].astype(dtype)
+        layer = eval(case.ours, {"nn": nn})
+        of_array, of_tensor = (eval(case.call, {"m": layer, "x": each, "np": np}) for each in (x, Tensor(x)))
+        of_array, of_tensor = ((r[0] if isinstance(r, tuple) else r) for r in (of_array, of_tensor))
+        assert type(of_array) is np.ndarray, case.line
+        assert of_array.dtype == of_tensor.dtype == dtype, case.line
+        np.testing.assert_array_equal(of_array, of_tensor.numpy(), err_msg=case.line)
+
+
+@pytest.mark.parametrize(
+    ("layer", "fan"),
+    [(nn.Conv1D, 4 * 50), (nn.Conv2D, 4 * 2500), (nn.ConvTranspose1D, 6 * 50), (nn.ConvTranspose2D, 6 * 2500)],
+)
+def test_parameters_are_drawn_as_pytorchs(layer, fan):
+    made = layer(8, 12, 50, groups=2, rng=np.random.default_rng(0))
+    bound = 1 / math.sqrt(fan)
+    assert made.bias.shape == (12,)
+    for parameter in made.parameters():
+        assert np.abs(parameter.numpy()).max() <= bound
+    assert np.abs(made.weight.numpy()).max() > 0.99 * bound
+
+
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(0, 2**32 - 1), st.booleans())
+def test_what_was_pooled_is_put_back_where_it_was(height, width, seed, alone):
+    x = np.random.default_rng(seed).permutation(36 * height * width).reshape(2, 2, 3 * height, 3 * width) + 1.0
+    x = x[0] if alone else x
+    size = height, width
+    pooled, places = nn.MaxPool2D(size, return_indices=True)(x)
+    images = nn.MaxUnpool2D(size)(pooled, places)
+    np.testing.assert_array_equal(images, np.where(np.isin(x, pooled), x, 0))
+
+
+IMAGE, ROW = np.ones((1, 1, 3, 3)), np.ones((1, 1, 3))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: nn.Conv2D(1, 1, 2, padding="sam"), ShapeError, "Conv2D: padding is 'same', .* numbers, not 'sam'"),
+        (lambda: nn.Conv2D(1, 1, 2, 2, "same"), ShapeError, "Conv2D: padding 'same' keeps the size with a stride of 1"),
+        (lambda: nn.Conv1D(1, 1, (2, 2)), ShapeError, r"kernel_size is a whole number of at least 1, not \(2, 2\)"),
+        (lambda: nn.Conv1D(1, 2, 2, padding_mode="mirror"), ValueError, "'zeros', 'reflect', .*, not 'mirror'"),
+        (lambda: nn.ConvTranspose2D(1, 2, 2, padding_mode="reflect"), ValueError, "is one of 'zeros', not 'reflect'"),
+        (lambda: nn.ConvTranspose2D(1, 2, 2, padding="same"), ShapeError, "padding is a whole number"),
+        (lambda: nn.ConvTranspose1D(2, 3, 2, groups=2), ShapeError, "ConvTranspose1D: groups=2 must divide 2 and 3"),
+        (lambda: nn.ConvTranspose2D(1, 1, 2)(IMAGE, (5, 4)), ShapeError, r"from \(4, 4\) to \(4, 4\), not \(5, 4\)"),
+        (lambda: nn.ConvTranspose2D(1, 1, 2)(IMAGE, (1, 4, 4)), ShapeError, r"output_size is from \(4, 4\)"),
+        (lambda: nn.Conv2D(1, 1, 2, padding=3, padding_mode="reflect")(IMAGE), ShapeError, "can be 2 wide at most"),
+        (lambda: nn.MaxPool1D(0), ShapeError, "MaxPool1D: kernel_size is a whole number of at least 1, not 0"),
+        (lambda: nn.MaxPool2D(2, dilation=0), ShapeError, "dilation is a whole number of at least 1"),
+        (lambda: nn.AvgPool2D(2, divisor_override=0)(IMAGE), ValueError, "divisor_override is a number to divide by"),
+        (lambda: nn.LPPool2D(2, (1, 2, 3)), ShapeError, "kernel_size is a whole number of at least 1, or a pair"),
+        (lambda: nn.LPPool1D(0, 2), ValueError, "LPPool1D: norm_type is the p of a p-norm, and not 0"),
+        (lambda: nn.AdaptiveAvgPool2D(0)(IMAGE), ShapeError, "output_size is a whole number of at least 1"),
+        (lambda: nn.MaxUnpool1D(2)(ROW, np.array([[[0, 1, 6]]])), ShapeError, "positions in an image"),
+        (lambda: nn.MaxUnpool1D(2)(ROW, np.array([[[0, 1, -1]]])), ShapeError, "positions in an image"),
+        (lambda: nn.MaxUnpool1D(2)(ROW, np.array([[0, 1, 2]])), ShapeError, r"here \(1, 3\)"),
+        (lambda: nn.MaxUnpool1D(2)(ROW, ROW), DTypeError, "indices are whole numbers, not float64"),
+        (lambda: nn.MaxUnpool1D(2)(ROW, ROW.astype(int), (8,)), ShapeError, r"from \(5,\) to \(7,\), not \(8,\)"),
+        (lambda: nn.ZeroPad2D((1, 2)), ShapeError, r"ZeroPad2D: padding is a whole number or \(left, right, top, bot"),
+        (lambda: nn.ConstantPad1D(0.5, 1.0), ShapeError, r"padding is a whole number or \(left, right\), not 0.5"),
+        (lambda: nn.ZeroPad2D(1)(np.ones(3)), ShapeError, r"one of 2 axes, and the input has the shape \(3,\)"),
+        (lambda: nn.ZeroPad1D((-1, -2))(ROW), ShapeError, r"the border \(-1, -2\) leaves nothing of an axis"),
+        (lambda: nn.ReflectionPad1D(3)(ROW), ShapeError, r"the border \(3, 3\) of an axis of length 3 can be 2 wide"),
+        (lambda: nn.CircularPad1D((-1, 3))(ROW), ShapeError, "can be 2 wide at most"),
+        (lambda: nn.Upsample()(ROW), ValueError, "give either a size or a scale_factor"),
+        (lambda: nn.Upsample(2, mode="bilinear")(ROW), ShapeError, "mode 'bilinear' is for images"),
+        (lambda: nn.PixelShuffle(2)(IMAGE), ShapeError, "pixel_shuffle: x needs"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_explained(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
