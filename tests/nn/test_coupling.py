@@ -3,6 +3,7 @@
 import threading
 import warnings
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -131,6 +132,63 @@ def test_the_innermost_module_is_named(name, make):
         gradient(make())
 
 
+def mean_of_its_own(self, x):
+    self.mean.assign(x.numpy().mean(axis=0))
+    return x
+
+
+def mean_in_its_place(self, x):
+    self.mean = tg.Tensor(x.numpy().mean(axis=0))
+    return x
+
+
+def counter(self, x):
+    self.mean.assign(self.mean.numpy() + 1)
+    return x
+
+
+@pytest.mark.parametrize("forward", [mean_of_its_own, mean_in_its_place, counter])
+def test_a_module_that_writes_into_its_state_is_refused_by_name(forward):
+    model = around(module(forward, mean=tg.Tensor(np.zeros(5))))
+    with pytest.raises(CoupledSamplesError, match=r"the module '1\.0', a Part, writes into its 'mean'"):
+        gradient(model)
+    assert not model[1][0].mean.numpy().any()
+    model[1][0].couples_samples = True
+    gradient(model)
+    assert model[1][0].mean.numpy().all()
+
+
+IMAGES = RNG.normal(size=(50, 2, 3, 3)).astype(np.float32)
+STATEFUL = [
+    (lambda: nn.Sequential(nn.BatchNorm2D(2), nn.Flatten(), linear(18, 3)), IMAGES),
+    (lambda: nn.Sequential(nn.BatchNorm2D(2, momentum=None), nn.Flatten(), linear(18, 3)), IMAGES),
+    (lambda: nn.Sequential(nn.InstanceNorm2D(2, track_running_stats=True), nn.Flatten(), linear(18, 3)), IMAGES),
+    (lambda: nn.Sequential(nn.Embedding(6, 5, max_norm=0.5), nn.Flatten(), linear(20, 3)), TOKENS),
+]
+
+
+@pytest.mark.parametrize(("make", "x"), STATEFUL)
+def test_layers_with_statistics_train_on_the_whole_batch_and_are_cut_in_evaluation(make, x):
+    model, sizes = make(), []
+    twin = deepcopy(model)
+
+    def noted(out, y):
+        sizes.append(len(y))
+        return nn.cross_entropy(out, y)
+
+    for _ in range(2):
+        value, gradients = gradient(model, noted, x=x)
+        whole = nn.cross_entropy(twin(x), Y)
+        twin.zero_grad()
+        whole.backward()
+        assert value == whole.item()
+        np.testing.assert_equal(gradients, [p.grad for p in twin.parameters()])
+        np.testing.assert_equal(model.state_dict(), twin.state_dict())
+    gradient(model.eval(), noted, x=x)
+    assert sizes[:2] == [50, 50]
+    assert (max(sizes[2:]) < 50) == (not model[0].couples_samples)
+
+
 def test_samples_may_lack_features():
     def filled(self, x):
         return normalized(self, tg.where(np.isnan(x.numpy()), 0.0, x))
@@ -192,9 +250,9 @@ def masked(self, x):
     return tg.where(x > 0, x, -np.inf)
 
 
-def noting(self, x):
-    self.mean.assign(x.numpy().mean(axis=0))
-    return x
+def made_once(self, x):
+    self.mask = tg.Tensor(np.ones(5, np.float32))
+    return x * self.mask
 
 
 ALONE = {
@@ -209,7 +267,7 @@ ALONE = {
     "one layer twice": lambda: (lambda part: nn.Sequential(part, nn.Tanh(), part))(linear(6, 6)),
     "not hashable": Unhashable,
     "frozen": lambda: around(module(lambda self, x: x * self.frozen, frozen=tg.Tensor(2.0))),
-    "running statistics": lambda: around(module(noting, mean=tg.Tensor(np.zeros(5)))),
+    "a mask that is made once": lambda: around(module(made_once)),
 }  # fmt: skip
 
 

@@ -221,7 +221,7 @@ def channel_shuffle(x, groups):
 # --- Normalization ---
 
 
-def standardize(x, axis, eps):
+def standardized(x, axis, eps):
     wide = x.astype(np.longdouble)
     apart = wide - wide.mean(axis=axis, keepdims=True)
     return (apart / np.sqrt((apart**2).mean(axis=axis, keepdims=True) + eps)).astype(x.dtype)
@@ -232,7 +232,7 @@ def affine(x, weight, bias):
 
 
 def layer_norm(x, normalized_shape, weight, bias, eps):
-    return affine(standardize(x, tuple(range(-np.size(normalized_shape), 0)), eps), weight, bias)
+    return affine(standardized(x, tuple(range(-np.size(normalized_shape), 0)), eps), weight, bias)
 
 
 def rms_norm(x, normalized_shape, weight, eps):
@@ -245,14 +245,14 @@ def by_channel(value, x):
 
 
 def group_norm(x, num_groups, weight, bias, eps):
-    parts = [standardize(part, tuple(range(1, x.ndim)), eps) for part in np.split(x, num_groups, axis=1)]
+    parts = [standardized(part, tuple(range(1, x.ndim)), eps) for part in np.split(x, num_groups, axis=1)]
     return affine(np.concatenate(parts, axis=1), by_channel(weight, x), by_channel(bias, x))
 
 
 def running_norm(axes_of):
     def reference(x, running_mean, running_var, weight, bias, momentum, eps, training=None, use_input_stats=None):
         if training or use_input_stats:
-            x = standardize(x, axes_of(x), eps)
+            x = standardized(x, axes_of(x), eps)
         else:
             x = (x - by_channel(running_mean, x)) / np.sqrt(by_channel(running_var, x) + eps)
         return affine(x, by_channel(weight, x), by_channel(bias, x))
@@ -330,7 +330,10 @@ NETWORK_REFERENCES = {
     "adaptive_max_pool2d": batched(adaptive(np.max), 4), "adaptive_max_pool1d": adaptive_rows(np.max),
     "interpolate": interpolate, "resample": resample, "resample_back": resample_back,
     "pixel_shuffle": pixel_shuffle, "pixel_unshuffle": pixel_unshuffle, "channel_shuffle": channel_shuffle,
-    "standardize": standardize, "layer_norm": layer_norm, "rms_norm": rms_norm, "group_norm": group_norm,
+    "mean_product": lambda x, y: (x * y).mean(axis=(0, 2), keepdims=True),
+    "centre": lambda x: x - x.mean(axis=(0, 2), keepdims=True),
+    "over_rms": lambda x, eps: x / np.sqrt((x**2).mean(axis=(0, 2), keepdims=True) + eps),
+    "layer_norm": layer_norm, "rms_norm": rms_norm, "group_norm": group_norm,
     "batch_norm": running_norm(lambda x: (0, *range(2, x.ndim))),
     "instance_norm": running_norm(lambda x: tuple(range(2, x.ndim))), "local_response_norm": local_response_norm,
     "normalize": normalize, "cosine_similarity": cosine_similarity,

@@ -19,7 +19,7 @@ SMOOTH = [
     "tanh", "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "sigmoid_cross_entropy",
     "matmul", "linear", "where", "keep", "tanh_gradient", "correlate", "bilinear", "conv2d", "conv_transpose2d",
     "layer_norm", "group_norm", "batch_norm", "instance_norm", "rms_norm", "local_response_norm",
-    "cosine_similarity", "standardize", "map_rows", "scaled_dot_product_attention", "tan", "arcsin", "arccos",
+    "cosine_similarity", "over_rms", "map_rows", "scaled_dot_product_attention", "tan", "arcsin", "arccos",
     "arctan", "arctan2", "sinh", "cosh", "arcsinh", "arccosh", "arctanh", "sinc", "sinc_derivative", "exp2",
     "expm1", "log2", "log10", "log1p", "logaddexp", "rsqrt", "reciprocal", "cbrt", "hypot", "hypot_share", "lerp",
     "xlogy", "logit", "erf", "normal_cdf", "gelu", "gelu_by_tanh", "silu", "mish", "logsigmoid", "softplus",
@@ -39,7 +39,7 @@ LINEAR = [
     "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter_add", "sum", "mean", "im2col", "col2im",
     "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout", "unfold", "fold", "avg_pool1d", "interpolate",
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "resample", "resample_back", "pixel_shuffle", "pixel_unshuffle",
-    "channel_shuffle", "embedding", "rows_at", "rows_added",
+    "channel_shuffle", "centre", "embedding", "rows_at", "rows_added",
     "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter_add", "sum", "mean", "im2col", "col2im",
     "avg_pool2d", "positive", "deg2rad", "rad2deg", "keep", "share_out", "mean_of_chosen", "dropout",
     "squeeze", "broadcast_to", "flip", "pad", "getitem", "concat", "scatter", "scatter_add", "sum", "mean", "im2col",
@@ -51,7 +51,7 @@ LINEAR = [
 BILINEAR = [
     "multiply", "matmul", "map_rows", "linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
     "correlate", "correlate_images", "correlate_kernels", "bmm", "dot", "inner", "vdot", "outer", "kron",
-    "tensordot",
+    "tensordot", "mean_product",
 ]  # fmt: skip
 
 

@@ -45,14 +45,14 @@ __all__ = [
     "Threshold",
 ]  # fmt: skip
 
-Class = TypeVar("Class", bound=type)
+
+Kind = TypeVar("Kind")
 
 
 @dataclass_transform(eq_default=False)
-def with_settings(kind: Class) -> Class:
+def with_settings(kind: type[Kind]) -> type[Kind]:
     """Make the annotated attributes of an activation the arguments of its ``__init__``, in their order."""
-    made: Class = dataclass(eq=False, repr=False, match_args=False)(kind)  # type: ignore[assignment]
-    return made
+    return dataclass(eq=False, repr=False, match_args=False)(kind)
 
 
 class Activation(Module):
@@ -310,7 +310,7 @@ class PReLU(Module):
     Examples
     --------
     >>> PReLU()(np.array([-4.0, 4.0])).numpy()
-    array([-1.,  4.])
+    array([-1.,  4.], dtype=float32)
     """
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:

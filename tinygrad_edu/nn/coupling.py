@@ -53,7 +53,8 @@ def can_be_cut(
     Raises
     ------
     CoupledSamplesError
-        Where a module couples samples and does not say so, or the loss is not a mean over samples.
+        Where a module couples samples, or writes into its state, and does not say so, or the loss is not a mean over
+        samples.
     """
     modules = model.modules()
     if any(module.couples_samples for module in modules):
@@ -111,10 +112,13 @@ def _how_many(x: ndarray, count: int) -> int:
 
 
 def _examine(model: Module, loss: Loss, x: ndarray, y: ndarray) -> bool:
-    """Raise if the model couples samples; return whether it would have shown: not in NaN, nor in samples all alike."""
+    """Raise if the model couples samples, or writes into its state; return whether the first would have shown.
+
+    In NaN it would not, nor in samples that are all alike.
+    """
     if (x == x[:1]).all():
         return False
-    out, calls = _run_copy(model, x)
+    out, calls, written = _run_copy(model, x)
     # At random, so that whatever order the samples meet each other in, some are kept and some of theirs are not.
     halves = np.array_split(np.random.default_rng(0).permutation(len(x)), 2)
     for kept, others in (halves, halves[::-1]):
@@ -125,12 +129,20 @@ def _examine(model: Module, loss: Loss, x: ndarray, y: ndarray) -> bool:
             if _first_coupled(calls, _run_copy(model, x)[1], kept, len(x)) is not None:
                 raise _UnknownError("its results differ from run to run, with the same random stream")
             raise CoupledSamplesError(_coupled(call, len(x)))
-    arrays = list(_arrays(out))
-    if not arrays or not all(_has_samples(array, len(x)) for array in arrays):
-        shapes = ", ".join(str(array.shape) for array in arrays) or type(out).__name__
-        raise _UnknownError(f"of {len(x)} samples it returned {shapes}, without an axis of the samples first")
+    if written:
+        raise CoupledSamplesError(_writing(model, written[0]))
+    arrays = _of_all_samples(out, len(x))
     _require_mean(loss, out, y, max(map(_size, arrays)))
     return not any(array.dtype.kind == "f" and np.isnan(array).any() for array in arrays)
+
+
+def _of_all_samples(out: Any, count: int) -> list[ndarray]:
+    """Return the arrays in a result, of which each has an axis of the samples first."""
+    arrays = list(_arrays(out))
+    if not arrays or not all(_has_samples(array, count) for array in arrays):
+        shapes = ", ".join(str(array.shape) for array in arrays) or type(out).__name__
+        raise _UnknownError(f"of {count} samples it returned {shapes}, without an axis of the samples first")
+    return arrays
 
 
 def _coupled(call: _Call, count: int) -> str:
@@ -142,24 +154,47 @@ def _coupled(call: _Call, count: int) -> str:
     )
 
 
-def _run_copy(model: Module, x: ndarray) -> tuple[Any, list[_Call]]:
-    """Run a copy of a model, and note each call of a module as it ends: an inner one before those around it."""
+def _writing(model: Module, tensor: str) -> str:
+    paths = {name: type(module).__name__ for name, module in model.named_modules()}
+    owner = max((name for name in paths if tensor.startswith(f"{name}.") or not name), key=len)
+    where = f"the module {owner!r}, a {paths[owner]}," if owner else f"the model, a {paths[owner]},"
+    return (
+        f"sharded_value_and_grad: {where} writes into its {tensor.removeprefix(f'{owner}.')!r} when it is called. Each "
+        f"shard would write there what it makes of its own samples, in any order. "
+        f"Set couples_samples = True in the class {paths[owner]}, or on this module, and the batch is not cut."
+    )
+
+
+def _run_copy(model: Module, x: ndarray) -> tuple[Any, list[_Call], list[str]]:
+    """Run a copy of a model, note each call of a module as it ends, an inner one before those around it, and compare.
+
+    Returns
+    -------
+    out : the result
+    calls : list of _Call
+    written : list of str
+        The names of the tensors of the state that have other values afterwards.
+    """
     try:
         twin = duplicate(model)
     except Exception as error:
         raise _UnknownError(f"it cannot be copied ({type(error).__name__}: {error})") from error
     calls: list[_Call] = []
+    before = {name: tensor.numpy().copy() for name, tensor in twin._tensors().items()}
     for name, module in twin.named_modules():
         vars(module)["forward"] = _noted(module.forward, name, type(module).__name__, len(x), calls)
     whole = _noted(twin, "", type(twin).__name__, len(x), calls)  # with the hooks, which are called around its forward
     try:
         with random_stream(np.random.default_rng(0)), enable_grad():
-            return whole(from_numpy(x)), calls
+            out = whole(from_numpy(x))
     except Exception as error:
         error.add_note(
             "In a copy of the model, which sharded_value_and_grad ran to see whether it computes each sample alone."
         )
         raise
+    after = twin._tensors()
+    written = [name for name in before if name in after and not _equal(before[name], after[name].numpy())]
+    return out, calls, written
 
 
 def _noted(forward: Callable[..., Any], name: str, kind: str, count: int, calls: list[_Call]) -> Callable[..., Any]:

@@ -55,7 +55,7 @@ class LayerNorm(Module):
     Examples
     --------
     >>> LayerNorm(4)(np.array([[1.0, 2.0, 3.0, 6.0]])).numpy().round(2)
-    array([[-1.07, -0.53,  0.  ,  1.6 ]])
+    array([[-1.07, -0.53,  0.  ,  1.6 ]], dtype=float32)
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class RMSNorm(Module):
     Examples
     --------
     >>> RMSNorm(2)(np.array([[1.0, 7.0]])).numpy()
-    array([[0.2, 1.4]])
+    array([[0.2, 1.4]], dtype=float32)
     """
 
     def __init__(
@@ -318,7 +318,7 @@ class BatchNorm2D(BatchNorm):
     --------
     >>> layer, x = BatchNorm2D(1), np.array([3.0, 5.0]).reshape(2, 1, 1, 1)
     >>> layer(x).numpy().ravel().round(3)
-    array([-1.,  1.])
+    array([-1.,  1.], dtype=float32)
     >>> layer.running_mean.item(), layer.running_var.item()
     (0.4000000059604645, 1.100000023841858)
     """

@@ -1,20 +1,23 @@
 """Normalization: to a mean of 0 and a variance of 1, over some axes; to a length of 1; and the distances of vectors."""
 
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from operator import setitem
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, op, values_of
+from tinygrad_edu.engine import Array, Tensor, op, values_of, writing
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.choosing import clip
 from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.pooling import avg_pool2d
-from tinygrad_edu.ops.powers import power, sqrt, square
-from tinygrad_edu.ops.reduction import mean, sum, var
+from tinygrad_edu.ops.powers import power, rsqrt, square
+from tinygrad_edu.ops.reduction import as_floating, sum
 from tinygrad_edu.ops.shape import broadcast_to, reshape
 
 __all__ = [
@@ -22,33 +25,68 @@ __all__ = [
     "pairwise_distance", "rms_norm",
 ]  # fmt: skip
 
-Axes = int | tuple[int, ...]
-
-# --- To a mean of 0 and a variance of 1 ---
+# --- To a mean of 0 and a variance of 1: over the first and the last of three axes ---
 
 
 @op
-def standardize(x: Array, /, axis: Axes, eps: float) -> Array:
-    """Return (x - mean) / sqrt(variance + eps), the two over `axis`."""
-    deviation = x - np.mean(x, axis, keepdims=True)
-    variance = np.mean(np.square(deviation), axis, keepdims=True)
-    return np.asarray(deviation / np.sqrt(variance + eps))
+def mean_product(x: Array, y: Array) -> Array:
+    """Return the mean of x * y over the first and the last axis: (A, K, B), (A, K, B) -> (1, K, 1)."""
+    return _mean_product(x, y)
 
 
-def _standardize_x(g: Any, x: Any, out: Any, axis: Axes, eps: float) -> Any:
-    # The result does not change with the mean, and, but for eps, not with the variance of x.
-    change = g - mean(g, axis, True) - out * mean(g * out, axis, True)
-    return change / sqrt(var(x, axis, keepdims=True) + eps)
+mean_product.vjps(
+    x=lambda g, y: g / (y.shape[0] * y.shape[2]) * y,
+    y=lambda g, x: g / (x.shape[0] * x.shape[2]) * x,
+)
 
 
-standardize.vjps(x=_standardize_x)
+def _mean_product(x: Array, y: Array) -> Array:
+    rows = np.vecdot(x, y) if x.shape[2] > 1 else (x * y)[..., 0]  # a call of BLAS for each is faster than a product
+    return np.asarray(np.add.reduce(rows, 0, keepdims=True)[..., None] / max(x.shape[0] * x.shape[2], 1))
 
 
-def _standardized(x: Any, axis: Axes, eps: float) -> Any:
-    """Return `standardize`; of float16 in float32, in which the squares have a place."""
+def _mean(x: Array) -> Array:
+    return _mean_product(x, np.ones(x.shape[2], x.dtype))
+
+
+@op
+def centre(x: Array) -> Array:
+    """Return x - mean(x), (A, K, B) -> (A, K, B). It is linear, and its own transpose.
+
+    Of numbers that are large beside their deviations the mean is rounded to as much as some of these. So what is left
+    has a mean of its own, which is then taken away.
+    """
+    out = x - _mean(x)
+    out -= _mean(out)
+    return out
+
+
+centre.vjps(x=lambda g: centre(g))
+
+
+@op
+def over_rms(x: Array, /, eps: float) -> Array:
+    """Return x / sqrt(mean(x * x) + eps), (A, K, B) -> (A, K, B)."""
+    return np.asarray(x * (1 / np.sqrt(_mean_product(x, x) + eps)))
+
+
+def _over_rms_x(g: Any, x: Any, out: Any, eps: float) -> Any:
+    # But for eps, the result does not change with the length of x: what would change it is taken from g.
+    return (g - out * mean_product(g, out)) * rsqrt(mean_product(x, x) + eps)
+
+
+over_rms.vjps(x=_over_rms_x)
+
+
+def _standardized(x: Any, eps: float) -> Any:
+    return over_rms(centre(x), eps)
+
+
+def _in_shape(shape: tuple[int, int, int], function: Callable[[Any], Any], x: Any) -> Any:
+    """Return a function of x in another shape; of float16 in float32, in which the squares have a place."""
     if x.dtype == np.float16:
-        return astype(standardize(astype(x, np.float32), axis, eps), np.float16)
-    return standardize(x, axis, eps)
+        return astype(_in_shape(shape, function, astype(x, np.float32)), np.float16)
+    return reshape(function(reshape(as_floating(x), shape)), x.shape)
 
 
 def _numbers(x: Any) -> Any:
@@ -103,7 +141,8 @@ def layer_norm(
     """
     x = _numbers(x)
     axes = _last_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
-    return _scaled(_standardized(x, axes, eps), weight, bias)
+    standardized = _in_shape(_rows(x, axes), lambda rows: _standardized(rows, eps), x)
+    return _scaled(standardized, weight, bias)
 
 
 def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
@@ -114,13 +153,12 @@ def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, 
     x = _numbers(x)
     axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
     eps = float(np.finfo(x.dtype if x.dtype.kind == "f" else np.float32).eps) if eps is None else eps
-    return _scaled(_over_root_mean_square(x, axes, eps), weight, None)
+    return _scaled(_in_shape(_rows(x, axes), lambda rows: over_rms(rows, eps), x), weight, None)
 
 
-def _over_root_mean_square(x: Any, axis: Axes, eps: float) -> Any:
-    if x.dtype == np.float16:
-        return astype(_over_root_mean_square(astype(x, np.float32), axis, eps), np.float16)
-    return x / sqrt(mean(square(x), axis, True) + eps)
+def _rows(x: Any, axes: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return the shape in which the last axes of x are one."""
+    return 1, math.prod(x.shape[: axes[0]]), math.prod(x.shape[axes[0] :])
 
 
 def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
@@ -145,8 +183,8 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     n, c = x.shape[:2]
     if num_groups < 1 or c % num_groups:
         raise ShapeError(f"group_norm: {c} channels in {num_groups} groups: num_groups must divide the channels.")
-    rows = reshape(x, (n, num_groups, c // num_groups * math.prod(x.shape[2:])))
-    return _scaled(reshape(_standardized(rows, 2, eps), x.shape), weight, bias)
+    rows = (1, n * num_groups, c // num_groups * math.prod(x.shape[2:]))
+    return _scaled(_in_shape(rows, lambda rows: _standardized(rows, eps), x), weight, bias)
 
 
 def batch_norm(
@@ -181,13 +219,13 @@ def batch_norm(
     x = _numbers(x)
     _check_running("batch_norm", x, running_mean, running_var, training)
     weight, bias = _by_channel("batch_norm", x, weight=weight, bias=bias)
-    axes = (0, *range(2, x.ndim))
     if not training:
         return _scaled(_by_running(x, running_mean, running_var, eps), weight, bias)
     if x.size == x.shape[1]:
         raise ShapeError(f"batch_norm: in training a channel needs more than one value, and x has the shape {x.shape}.")
-    _update(x, axes, running_mean, running_var, momentum)
-    return _scaled(_standardized(x, axes, eps), weight, bias)
+    shape = (x.shape[0], x.shape[1], math.prod(x.shape[2:]))
+    standardized = _in_shape(shape, lambda x: _moving(x, running_mean, running_var, momentum, eps), x)
+    return _scaled(standardized, weight, bias)
 
 
 def instance_norm(
@@ -208,13 +246,14 @@ def instance_norm(
     x = _numbers(x)
     _check_running("instance_norm", x, running_mean, running_var, use_input_stats)
     weight, bias = _by_channel("instance_norm", x, weight=weight, bias=bias)
-    axes = tuple(range(2, x.ndim))
     if not use_input_stats:
         return _scaled(_by_running(x, running_mean, running_var, eps), weight, bias)
-    if math.prod(x.shape[2:]) == 1 or not axes:
+    n, c, length = x.shape[0], x.shape[1], math.prod(x.shape[2:])
+    if length == 1:
         raise ShapeError(f"instance_norm: a channel needs more than one value, and x has the shape {x.shape}.")
-    _update(x, axes, running_mean, running_var, momentum)
-    return _scaled(_standardized(x, axes, eps), weight, bias)
+    shape = (1, n * c, length)
+    standardized = _in_shape(shape, lambda x: _moving(x, running_mean, running_var, momentum, eps), x)
+    return _scaled(standardized, weight, bias)
 
 
 def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_input: bool) -> None:
@@ -235,15 +274,27 @@ def _by_running(x: Any, running_mean: Any, running_var: Any, eps: float) -> Any:
     return (x - middle.astype(dtype)) / np.sqrt(spread + eps).astype(dtype)
 
 
-def _update(x: Any, axes: tuple[int, ...], running_mean: Any, running_var: Any, momentum: float) -> None:
-    """Move the running statistics towards those of x over `axes`, averaged over the samples where these are left."""
-    values = np.asarray(values_of(x))
-    values = values.astype(np.float32) if values.dtype == np.float16 else values
-    others = tuple(range(values.ndim - len(axes) - 1))  # the samples, unless they are among the axes
-    found = (running_mean, values.mean(axes)), (running_var, values.var(axes, ddof=1))
-    for running, new in found:
-        if running is not None:
-            running[...] = (1 - momentum) * np.asarray(values_of(running)) + momentum * new.mean(others)
+def _moving(x: Any, running_mean: Any, running_var: Any, momentum: float, eps: float) -> Any:
+    """Return `_standardized` of x, (A, K, B), and move the running statistics of C channels.
+
+    They move towards the mean and the unbiased variance of x, of K / C samples towards the means of these.
+    """
+    centred = centre(x)
+    deviations, count, moved = values_of(centred), x.shape[0] * x.shape[2], []
+    variances = _mean_product(deviations, deviations) * (count / (count - 1))
+    for running, new in ((running_mean, _mean(values_of(x))), (running_var, variances)):
+        if running is not None and x.size:
+            of_batch = new.reshape(-1, *np.shape(running)).mean(0)
+            moved.append((running, (1 - momentum) * np.asarray(values_of(running)) + momentum * of_batch))
+    _write(moved)
+    return over_rms(centred, eps)
+
+
+def _write(pairs: list[tuple[Any, Array]]) -> None:
+    """Write into arrays and Tensors, in one call from C: no Ctrl-C comes between two of them."""
+    memories: list[Any] = [running._data if isinstance(running, Tensor) else running for running, _ in pairs]
+    with writing(*(running._cell for running, _ in pairs if isinstance(running, Tensor))):
+        deque(map(setitem, memories, repeat(...), [new for _, new in pairs]), maxlen=0)
 
 
 def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:

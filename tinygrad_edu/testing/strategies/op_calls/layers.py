@@ -77,10 +77,10 @@ def _by_channel(draw: Any, name: str) -> Call:
 
 
 @st.composite
-def _standardizations(draw: Any) -> Call:
-    shape = (*draw(shapes(0, 2, empty=False)), draw(st.integers(2, 3)))
-    axis = draw(st.sampled_from([-1, len(shape) - 1, tuple(range(len(shape)))]))
-    return Call("standardize", [draw(arrays(shape, distinct=True))], axis=axis, eps=draw(_EPS))
+def _over_two_axes(draw: Any, name: str) -> Call:
+    shape = tuple(draw(st.integers(*bounds)) for bounds in ((1, 2), (1, 3), (1, 3)))
+    inputs = [draw(arrays(shape, distinct=True)) for _ in range(2 if name == "mean_product" else 1)]
+    return Call(name, inputs, **({"eps": draw(_EPS)} if name == "over_rms" else {}))
 
 
 @st.composite
@@ -172,7 +172,8 @@ LAYERS: dict[str, Strategy[Call]] = {
     **{name: _linears(name) for name in ("linear", "map_rows")}, "bilinear": _bilinears(),
     **{name: _last_axes(name) for name in ("layer_norm", "rms_norm")},
     **{name: _by_channel(name) for name in ("group_norm", "batch_norm", "instance_norm")},
-    "standardize": _standardizations(), "local_response_norm": _response_norms(),
+    **{name: _over_two_axes(name) for name in ("mean_product", "centre", "over_rms")},
+    "local_response_norm": _response_norms(),
     "normalize": _normalizations(),
     "cosine_similarity": _cosines(), "pairwise_distance": _distances(),
     **{name: _embeddings(name) for name in ("embedding", "rows_at", "rows_added")},

@@ -1,0 +1,152 @@
+"""Normalizing layers: how exact they are, what moves their running statistics, and what they refuse."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from tinygrad_edu import Tensor, nn
+from tinygrad_edu.errors import ShapeError
+
+RNG = np.random.default_rng(0)
+NORMALIZING = [
+    (lambda: nn.BatchNorm1D(16), (64, 16)),
+    (lambda: nn.BatchNorm2D(4), (8, 4, 6, 6)),
+    (lambda: nn.InstanceNorm2D(4, affine=True), (8, 4, 6, 6)),
+    (lambda: nn.GroupNorm(2, 4), (8, 4, 6, 6)),
+    (lambda: nn.LayerNorm(64), (32, 64)),
+]
+
+
+@pytest.mark.parametrize(("make", "shape"), NORMALIZING)
+@pytest.mark.parametrize("mean", [0.0, 1e2, 1e4])
+def test_float32_is_exact_to_rounding_beside_a_large_mean(make, shape, mean):
+    x, cotangent = (mean + RNG.normal(size=shape)).astype(np.float32), RNG.normal(size=shape).astype(np.float32)
+
+    def both(dtype):
+        layer, inputs = make().astype(dtype), Tensor(x.astype(dtype), requires_grad=True)
+        out = layer(inputs)
+        out.backward(cotangent.astype(dtype))
+        return out.numpy(), inputs.grad, layer.weight.grad
+
+    for ours, exact in zip(both(np.float32), both(np.float64), strict=True):
+        assert ours.dtype == np.float32
+        np.testing.assert_allclose(ours, exact, rtol=0, atol=2e-6 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize(("make", "shape"), NORMALIZING)
+def test_half_precision_stays_and_squares_do_not_overflow(make, shape):
+    x = Tensor((120 * RNG.normal(size=shape)).astype(np.float16), requires_grad=True)
+    out = make().astype(np.float16)(x)
+    assert out.dtype == np.float16
+    assert np.abs(out.numpy().astype(float)).max() < 10
+
+
+EMPTY = [
+    *NORMALIZING,
+    (lambda: nn.RMSNorm(5), (8, 5)),
+    (lambda: nn.Embedding(3, 2), (8, 5)),
+    (lambda: nn.InstanceNorm1D(4, track_running_stats=True), (8, 4, 6)),
+]
+
+
+@pytest.mark.parametrize(("make", "shape"), EMPTY)
+def test_an_empty_batch_has_an_empty_result_and_moves_nothing(make, shape):
+    layer = make()
+    before = layer.state_dict()
+    out = layer(np.zeros((0, *shape[1:])))
+    assert out.shape[0] == 0
+    if isinstance(out, Tensor) and out.requires_grad:
+        out.backward(np.zeros(out.shape))
+    for name, values in layer.state_dict().items():
+        counted = name == "num_batches_tracked" and isinstance(layer, (nn.BatchNorm1D, nn.BatchNorm2D))
+        np.testing.assert_array_equal(values, before[name] + counted)
+
+
+@pytest.mark.parametrize("momentum", [None, 0.25])
+def test_running_statistics_are_the_means_of_all_batches_or_move_towards_the_last(momentum):
+    layer = nn.BatchNorm1D(3, momentum=momentum, dtype=np.float64)
+    mean, var = np.zeros(3), np.ones(3)
+    for count in range(1, 5):
+        x = RNG.normal(size=(6, 3))
+        layer(x)
+        part = 1 / count if momentum is None else momentum
+        mean, var = mean + part * (x.mean(0) - mean), var + part * (x.var(0, ddof=1) - var)
+        np.testing.assert_allclose(layer.running_mean.numpy(), mean)
+        np.testing.assert_allclose(layer.running_var.numpy(), var)
+    assert layer.num_batches_tracked.item() == 4
+    layer.eval()(x)
+    np.testing.assert_allclose(layer.running_mean.numpy(), mean)
+    layer.reset_running_stats()
+    for name, values in nn.BatchNorm1D(3).state_dict().items():
+        np.testing.assert_array_equal(layer.state_dict()[name], values)
+
+
+def test_a_batch_that_is_refused_moves_nothing():
+    layer = nn.BatchNorm1D(3)
+    with pytest.raises(ShapeError, match="more than one value"):
+        layer(np.ones((1, 3)))
+    assert layer.num_batches_tracked.item() == 0
+
+
+def test_copies_and_pickles_have_statistics_of_their_own():
+    layer, x = nn.BatchNorm1D(3), RNG.normal(size=(6, 3))
+    twins = copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))
+    layer(x)
+    for twin in twins:
+        assert twin.num_batches_tracked.item() == 0
+        twin(x)
+        np.testing.assert_array_equal(twin.running_mean.numpy(), layer.running_mean.numpy())
+
+
+REFUSED = [
+    (lambda: nn.BatchNorm1D(3)(np.ones((2, 4))), r"BatchNorm1D\(3.*needs 3 channels along axis 1"),
+    (lambda: nn.BatchNorm1D(3)(np.ones((2, 3, 4, 5))), r"needs the axes \(N, C\) or \(N, C, L\)"),
+    (lambda: nn.BatchNorm2D(3)(np.ones((3, 4, 5))), r"needs the axes \(N, C, H, W\)"),
+    (lambda: nn.InstanceNorm2D(3)(np.ones((4, 3, 5))), "3 channels along axis 0"),
+    (lambda: nn.InstanceNorm1D(3)(np.ones((3, 1))), "more than one value"),
+    (lambda: nn.GroupNorm(2, 5), "num_groups=2 must divide num_channels=5"),
+    (lambda: nn.GroupNorm(2, 4)(np.ones((3, 6))), "4 channels along axis 1"),
+    (lambda: nn.LayerNorm(4)(np.ones((4, 3))), "normalized_shape"),
+    (lambda: nn.LayerNorm(()), "number_of_axes"),
+    (lambda: nn.RMSNorm((3, 0)), "normalized_shape"),
+    (lambda: nn.Embedding.from_pretrained([1.0, 2.0]), r"not of shape \(2,\)"),
+    (lambda: nn.Bilinear(2, 3, 4)(np.ones((5, 2)), np.ones((5, 2))), r"\(\.\.\., n\)"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), REFUSED)
+def test_what_does_not_fit_is_refused(call, message):
+    with pytest.raises(ShapeError, match=message):
+        call()
+
+
+# --- Embedding ---
+
+
+def test_the_padding_begins_as_zeros_and_stays():
+    layer = nn.Embedding(4, 3, padding_idx=-2, rng=np.random.default_rng(0))
+    assert layer.padding_idx == 2
+    layer([[2, 1], [2, 3]]).sum().backward()
+    np.testing.assert_array_equal(layer.weight.grad, [[0] * 3, [1] * 3, [0] * 3, [1] * 3])
+    np.testing.assert_array_equal(layer.weight.numpy().any(axis=1), [True, True, False, True])
+    with pytest.raises(IndexError, match="padding_idx 4 is not in a table of 4 vectors"):
+        nn.Embedding(4, 3, padding_idx=4)
+
+
+def test_vectors_that_were_learned_elsewhere_are_copied_and_frozen_or_trained():
+    table = RNG.normal(size=(4, 3))
+    frozen, trained = nn.Embedding.from_pretrained(table), nn.Embedding.from_pretrained(table, freeze=False)
+    assert (len(frozen.parameters()), len(frozen.buffers()), len(trained.parameters())) == (0, 0, 1)
+    table[:] = 0
+    assert frozen.weight.numpy().all()
+    assert list(frozen.state_dict()) == ["weight"]
+
+
+def test_vectors_are_shortened_in_the_table_of_a_layer_or_an_array():
+    layer = nn.Embedding(4, 3, max_norm=0.5, rng=np.random.default_rng(0))
+    before = layer.weight.numpy().copy()
+    layer([0, 2])
+    assert (np.linalg.norm(layer.weight.numpy(), axis=1) <= 0.5).tolist() == [True, False, True, False]
+    np.testing.assert_array_equal(layer.weight.numpy()[[1, 3]], before[[1, 3]])
