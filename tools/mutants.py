@@ -463,6 +463,7 @@ EQUIVALENT = {
     r"power_norm\.x: source: ((x|out) for g|x for out)": "only its shape is taken; where the norm is 0, so is x",
     r"power_norm\.x: source: (2 for 1|share for keep\(share, counts\))": "where x is 0, so is the rest; the mask is "
     "for the second derivative",
+    r"recurrent\.row: source: (g|out) for row": "at the place that survives, it is a Tensor where row is one",
     r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y where x == y or y is greater",
 }
 

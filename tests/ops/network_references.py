@@ -318,6 +318,44 @@ def attention(query, key, value, mask=None, scale=None, is_causal=False, enable_
     return np.einsum("...ls,...sv->...lv", weights / np.where(total == 0, 1, total), value)
 
 
+def recurrent(row, kind, shapes):
+    """Take each sample by itself through the formulas of PyTorch's documentation."""
+    *rows, _ = np.split(row, np.cumsum([*map(np.prod, shapes)]))
+    parts = [row.reshape(shape) for row, shape in zip(rows, shapes, strict=True)]
+    count = 2 if kind == "LSTM" else 1
+    (steps, samples), after = shapes[0][:2], [np.empty((shapes[0][0], *shape)) for shape in shapes[1 : 1 + count]]
+    for n in range(samples):
+        states, rest = [part[n] for part in parts[1 : 1 + count]], parts[1 + count :]
+        for t in range(steps):
+            states = ONE_STEP[kind](parts[0][t, n], *states, *rest)
+            for state, all_states in zip(states, after, strict=True):
+                all_states[t, n] = state
+    return np.concatenate([states.ravel() for states in after])
+
+
+def logistic(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_step(pre, h, c, w_hh, w_hr=1.0):
+    i, f, g, o = (pre + w_hh @ h).reshape(4, -1)
+    c = logistic(f) * c + logistic(i) * np.tanh(g)
+    return np.dot(w_hr, logistic(o) * np.tanh(c)), c
+
+
+def gru_step(pre, h, w_hh, b_hh):
+    (r, z, n), (r_h, z_h, n_h) = pre.reshape(3, -1), (w_hh @ h + b_hh).reshape(3, -1)
+    z = logistic(z + z_h)
+    return ((1 - z) * np.tanh(n + logistic(r + r_h) * n_h) + z * h,)
+
+
+ONE_STEP = {
+    "RNN_TANH": lambda pre, h, w_hh: (np.tanh(pre + w_hh @ h),),
+    "RNN_RELU": lambda pre, h, w_hh: (np.maximum(pre + w_hh @ h, 0),),
+    "LSTM": lstm_step, "GRU": gru_step,
+}  # fmt: skip
+
+
 NETWORK_REFERENCES = {
     "map_rows": lambda x, weight: np.einsum("...k,ok->...o", x, weight),
     "linear": lambda x, weight, bias=0.0: x @ weight.T + bias,
@@ -340,5 +378,5 @@ NETWORK_REFERENCES = {
     "pairwise_distance": pairwise_distance,
     "embedding": lambda indices, weight, padding_idx: weight[indices],
     "rows_at": lambda weight, indices: weight[indices], "rows_added": rows_added,
-    "scaled_dot_product_attention": attention,
+    "scaled_dot_product_attention": attention, "recurrent": recurrent,
 }  # fmt: skip

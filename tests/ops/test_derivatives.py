@@ -14,7 +14,7 @@ SMOOTH = [
     "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos", "tanh",
     "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "sigmoid_cross_entropy", "matmul",
     "linear", "where", "keep", "tanh_gradient", "correlate", "prod", "cumprod", "recurrence", "logcumsumexp",
-    "weighted_mean",
+    "weighted_mean", "recurrent",
     "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos",
     "tanh", "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "sigmoid_cross_entropy",
     "matmul", "linear", "where", "keep", "tanh_gradient", "correlate", "bilinear", "conv2d", "conv_transpose2d",

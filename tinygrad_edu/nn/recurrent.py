@@ -45,8 +45,8 @@ def _states(layer: str, hx: Any, shapes: Sequence[tuple[int, ...]], dtype: Any) 
     found = [np.shape(state) for state in hx]
     if found != list(shapes):
         raise ShapeError(
-            f"{layer}: the states that it begins with, for this input, need the shape {' and '.join(map(str, shapes))}, "
-            f"and have {' and '.join(map(str, found))}."
+            f"{layer}: the states that it begins with, for this input, need {' and '.join(map(str, shapes))}, and "
+            f"have {' and '.join(map(str, found))}."
         )
     return [state if hasattr(state, "dtype") else np.asarray(state, dtype) for state in hx]
 
@@ -87,11 +87,13 @@ class _Recurrent(Module):
             **({"proj_size": proj} if proj != 0 else {}),
         )  # fmt: skip
         if proj >= self.hidden_size:
-            raise ShapeError(f"{name}: proj_size is less than hidden_size, which is {self.hidden_size}, and not {proj}.")
+            raise ShapeError(
+                f"{name}: proj_size is less than hidden_size, which is {self.hidden_size}, and not {proj}."
+            )
         if self.dropout > 0 and self.num_layers == 1:
             warnings.warn(
-                f"{name}: dropout={self.dropout} is between layers, and num_layers=1 has nothing between: put a Dropout "
-                f"after it.",
+                f"{name}: dropout={self.dropout} is between layers, and num_layers=1 has none between: put a "
+                f"Dropout after it.",
                 stacklevel=4,
             )
 
@@ -104,7 +106,12 @@ class _Recurrent(Module):
         gates, shown = KINDS[self.mode].gates * self.hidden_size, self.proj_size or self.hidden_size
         inputs = shown * len(self._suffixes(layer)) if layer else self.input_size
         biases = (gates,) if self.bias else None
-        shapes: Shapes = {"weight_ih": (gates, inputs), "weight_hh": (gates, shown), "bias_ih": biases, "bias_hh": biases}
+        shapes: Shapes = {
+            "weight_ih": (gates, inputs),
+            "weight_hh": (gates, shown),
+            "bias_ih": biases,
+            "bias_hh": biases,
+        }
         return shapes | ({"weight_hr": (shown, self.hidden_size)} if self.proj_size else {})
 
     def _parameters_of(self, suffix: str) -> list[Any]:
@@ -177,7 +184,14 @@ class _Recurrent(Module):
 
     def extra_repr(self) -> str:
         """Return the sizes, and the settings that are not the usual ones."""
-        usual = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0, "bidirectional": False}
+        usual = {
+            "proj_size": 0,
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0,
+            "bidirectional": False,
+        }
         others = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
         return ", ".join([f"{self.input_size}, {self.hidden_size}", *others])
 
@@ -304,7 +318,17 @@ class LSTM(_Recurrent):
         dtype: DTypeLike = np.float32,
     ) -> None:
         super().__init__(
-            "LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, rng, dtype
+            "LSTM",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            proj_size,
+            rng,
+            dtype,
         )
 
 
@@ -392,7 +416,13 @@ class _Cell(Module):
     bias_hh: Tensor | None
 
     def __init__(
-        self, mode: str, input_size: int, hidden_size: int, bias: bool, rng: np.random.Generator | None, dtype: DTypeLike
+        self,
+        mode: str,
+        input_size: int,
+        hidden_size: int,
+        bias: bool,
+        rng: np.random.Generator | None,
+        dtype: DTypeLike,
     ) -> None:
         require_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
         self.mode, self.input_size, self.hidden_size, self.bias = mode, input_size, hidden_size, bias

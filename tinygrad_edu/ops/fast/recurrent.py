@@ -145,7 +145,7 @@ def _write_lstm_slopes(out: ndarray, gates: ndarray, c: ndarray, bent: ndarray) 
             np.multiply(by * gate, 1 - gate, out=out[:, :, k])
 
 
-# --- GRU: r, z, n = pre;  r', z', n' = h @ w_hh.T + b_hh;  n = tanh(n + s(r + r') * n');  h = n + s(z + z') * (h - n) ---
+# --- GRU: r, z, n = pre;  r', z', n' = h @ w_hh.T + b_hh;  n = tanh(n + s(r + r') * n');  h = n + s(z + z') * (h - n)
 
 
 def _bend_gru(gates: ndarray, pre: ndarray) -> list[ndarray]:

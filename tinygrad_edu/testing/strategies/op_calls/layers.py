@@ -1,5 +1,6 @@
 """Calls of the functions that layers are: linear maps, normalization, embedding, attention."""
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -168,6 +169,29 @@ def _attentions(draw: Any) -> Call:
     return Call("scaled_dot_product_attention", inputs, **settings)
 
 
+# --- Recurrent layers ---
+
+
+@st.composite
+def _recurrent_layers(draw: Any) -> Call:
+    """Draw a row of all that a recurrent layer needs; of relu, what the gates get outweighs what the states add."""
+    kind = draw(st.sampled_from(["RNN_TANH", "RNN_RELU", "LSTM", "GRU"]))
+    steps, samples, hidden = (draw(st.integers(1, 3)) for _ in range(3))
+    gates, shown = {"LSTM": 4, "GRU": 3}.get(kind, 1) * hidden, hidden
+    after: tuple[tuple[int, ...], ...] = ((gates,),) if kind == "GRU" else ()
+    if kind == "LSTM" and draw(st.booleans()):
+        shown = draw(st.integers(1, 2))
+        after = ((shown, hidden),)
+    states = [(samples, shown), (samples, hidden)][: 2 if kind == "LSTM" else 1]
+    shapes = ((steps, samples, gates), *states, (gates, shown), *after)
+    first, *rest = (prod(shape) for shape in shapes)
+    row = draw(arrays((first + sum(rest),), -2, 2))
+    if kind == "RNN_RELU":
+        pre = np.where(draw(masks((first,))), 1, -1) * draw(arrays((first,), 1, 3))
+        row = np.concatenate([pre, row[first:] / 32])
+    return Call("recurrent", [row], kind=kind, shapes=shapes)
+
+
 LAYERS: dict[str, Strategy[Call]] = {
     **{name: _linears(name) for name in ("linear", "map_rows")}, "bilinear": _bilinears(),
     **{name: _last_axes(name) for name in ("layer_norm", "rms_norm")},
@@ -177,5 +201,5 @@ LAYERS: dict[str, Strategy[Call]] = {
     "normalize": _normalizations(),
     "cosine_similarity": _cosines(), "pairwise_distance": _distances(),
     **{name: _embeddings(name) for name in ("embedding", "rows_at", "rows_added")},
-    "scaled_dot_product_attention": _attentions(),
+    "scaled_dot_product_attention": _attentions(), "recurrent": _recurrent_layers(),
 }  # fmt: skip
