@@ -1,5 +1,8 @@
 """Declaring an op: a few lines from outside the package, and a mistake in them is named at once or at backward."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -531,3 +534,8 @@ def test_inputs_and_settings_may_have_the_names_of_builtins():
     with pytest.raises(TypeError, match="did not contain a loop") as caught:
         scaled(x, "word", error=None)
     assert "In op scaled" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda op: pickle.loads(pickle.dumps(op))])
+def test_a_copy_of_an_op_is_the_op(duplicate):
+    assert duplicate(tg.tanh) is tg.tanh

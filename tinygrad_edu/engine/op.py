@@ -104,6 +104,7 @@ class Op:
     call: Callable[..., Any]
     __call__: Callable[..., Any]
     __name__: str
+    __qualname__: str
     __wrapped__: Callable[..., Any]
 
     def __init__(
@@ -165,6 +166,10 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+    def __reduce__(self) -> str:
+        """Say where an op is found: as of any function, a copy and what a pickle brings back are this one."""
+        return self.__qualname__
 
     def names(self, count: int) -> tuple[str, ...]:
         """Return the name of each of `count` inputs: ``arrays0, arrays1, ...`` where there may be any number."""

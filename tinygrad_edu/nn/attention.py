@@ -30,7 +30,7 @@ class MultiheadAttention(Module):
     embed_dim, num_heads : int
         The features of a query and of the result, and the heads that share them: the one divides by the other.
     dropout : float
-        The part of the weights that is dropped in training, less than 1.
+        The part of the weights that is dropped in training, from 0 to 1.
     bias : bool
         Whether the maps into the heads and out of them add one.
     add_bias_kv : bool
@@ -97,8 +97,8 @@ class MultiheadAttention(Module):
         require_sizes("MultiheadAttention", **sizes)
         if embed_dim % num_heads:
             raise ShapeError(f"MultiheadAttention: num_heads={num_heads} must divide embed_dim={embed_dim}.")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"MultiheadAttention: dropout is at least 0 and less than 1, not {dropout!r}.")
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"MultiheadAttention: dropout is the part to drop, from 0 to 1, not {dropout!r}.")
         self.head_dim = embed_dim // num_heads
         self.dropout, self.batch_first, self.add_zero_attn = dropout, batch_first, add_zero_attn
         self.rng = init.generator_or_new(rng)

@@ -55,7 +55,8 @@ class _Layer(Module):
         rng: np.random.Generator | None = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        if not callable(activation) and activation not in _ACTIVATIONS:
+        function = _ACTIVATIONS.get(activation) if isinstance(activation, str) else activation
+        if not callable(function) or isinstance(function, type):
             raise ValueError(f"{type(self).__name__}: activation is a function, 'relu' or 'gelu', not {activation!r}.")
         rng = init.generator_or_new(rng)
         for name in self._attentions:
@@ -70,7 +71,7 @@ class _Layer(Module):
             setattr(self, f"norm{k}", LayerNorm(d_model, eps=layer_norm_eps, bias=bias, dtype=dtype))
         for k in steps:
             setattr(self, f"dropout{k}", Dropout(dropout, rng=rng))
-        self.activation = activation if callable(activation) else _ACTIVATIONS[activation]
+        self.activation = function
 
     def _step(self, x: Any, block: Callable[[Any], Any], norm: LayerNorm, dropout: Dropout) -> Any:
         """Return x plus what a block makes of it: normalized at the end, or before the block."""

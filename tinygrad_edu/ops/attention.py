@@ -39,7 +39,7 @@ def scaled_dot_product_attention(
         Broadcasts to (..., L, S). Booleans say which keys a query sees; numbers are added to the scores. A query that
         sees none, or adds -inf to all, gets 0, as in PyTorch.
     dropout_p : float
-        The part of the weights to drop, less than 1; the rest are divided by 1 - p. It needs an `rng`.
+        The part of the weights to drop, from 0 to 1; the rest are divided by 1 - p. It needs an `rng`.
     is_causal : bool
         Whether query i sees the keys 0 to i alone. Not together with a mask.
     scale : float, optional
@@ -124,12 +124,13 @@ def _softmax_or_0(scores: Any) -> Any:
 
 def dropped(weights: Any, p: float, rng: np.random.Generator | None) -> Any:
     """Return weights of which a part `p` is dropped, and the rest divided by 1 - p."""
-    if not 0 <= p < 1:
-        raise ValueError(f"scaled_dot_product_attention: dropout_p is at least 0 and less than 1, not {p!r}.")
+    if not 0 <= p <= 1:
+        raise ValueError(f"scaled_dot_product_attention: dropout_p is from 0 to 1, not {p!r}.")
     if p == 0:
         return weights
     if rng is None:
         raise ValueError(
             "scaled_dot_product_attention: dropout_p needs an rng, a numpy.random.Generator, to draw from."
         )
-    return dropout(weights, draw_bits(weights.size, p, rng), 1 / (1 - p), memory_order(values_of(weights)))
+    scale = 1 / (1 - p) if p < 1 else 0.0  # where none is left
+    return dropout(weights, draw_bits(weights.size, p, rng), scale, memory_order(values_of(weights)))

@@ -51,11 +51,14 @@ matmul.vjps(x=_matmul_x, y=_matmul_y)
 def map_rows(x: Array, weight: Array) -> Array:
     """Return x @ weight.T: (..., in), (out, in) -> (..., out).
 
-    The samples are innermost in memory, as in the images that `conv2d` makes: OpenBLAS is faster that way round, twice
-    as fast for few samples, and elementwise ops, the loss and the gradients keep the layout. The gradient of the weight
-    has the weight's own, so that the optimizer reads both in one direction.
+    The samples (N, in) are innermost in memory, as in the images that `conv2d` makes: OpenBLAS is faster that way
+    round, twice as fast for few samples, and elementwise ops, the loss and the gradients keep the layout. Of sequences,
+    which are added to and normalized as they are, the features stay innermost. The gradient of the weight has the
+    weight's own, so that the optimizer reads both in one direction.
     """
-    return product(weight, _rows(x).T).T.reshape(*x.shape[:-1], len(weight))
+    if x.ndim != 2:
+        return product(_rows(x), weight.T).reshape(*x.shape[:-1], len(weight))
+    return product(weight, x.T).T
 
 
 def _rows(x: Any) -> Any:

@@ -1,0 +1,267 @@
+"""Attention and transformers beyond PyTorch's table: what must agree with itself, what is dropped, what is refused."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu import Tensor, nn
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.optim import Adam
+from tinygrad_edu.testing import check_gradient
+
+X = np.random.default_rng(0).standard_normal((3, 2, 4))
+
+
+def attention(seed=0, *sizes, **settings):
+    return nn.MultiheadAttention(*(sizes or (4, 2)), rng=np.random.default_rng(seed), dtype=np.float64, **settings)
+
+
+def assert_close(found, expected):
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-12, atol=1e-14)
+
+
+# --- One result by several ways ---
+
+settings = st.fixed_dictionaries(
+    {name: st.booleans() for name in ("bias", "add_bias_kv", "add_zero_attn")},
+    optional={"kdim": st.just(3), "vdim": st.just(5)},
+)
+
+
+@given(settings, st.integers(0, 2**16), st.integers(1, 3), st.integers(1, 4), st.integers(1, 5))
+def test_all_ways_to_say_the_same_agree(settings, seed, n, length, keys):
+    draws = np.random.default_rng(seed)
+    first, other = (attention(seed, **settings, batch_first=batch_first) for batch_first in (True, False))
+    query, key, value = (
+        draws.standard_normal((n, count, width))
+        for count, width in ((length, 4), (keys, first.kdim), (keys, first.vdim))
+    )
+    hidden, padding = draws.random((n * 2, length, keys)) < 0.5, draws.random((n, keys)) < 0.3
+    hidden[..., 0] = padding[:, 0] = False
+    added, more = (np.where(mask, -np.inf, 0.0) for mask in (hidden, padding))
+    out, weights = first(query, key, value, padding, attn_mask=hidden)
+    assert_close(first(query, key, value, Tensor(padding), False, Tensor(hidden))[0], out)
+    assert_close(first(query, key, value, more, False, added)[0], out)
+    assert_close(first(query, key, value, padding, True, Tensor(added, dtype=float))[1], weights)
+    turned = [x.swapaxes(0, 1) for x in (query, key, value)]
+    assert_close(other(*turned, padding, False, hidden)[0].swapaxes(0, 1), out)
+    assert_close(other(*turned, padding, attn_mask=hidden)[1], weights)
+    for k in range(n):
+        alone, seen = first(query[k], key[k], value[k], padding[k], attn_mask=hidden[2 * k : 2 * k + 2])
+        assert_close(alone, out[k])
+        assert_close(seen, weights[k])
+    each = first(query, key, value, padding, attn_mask=hidden, average_attn_weights=False)[1]
+    assert_close(each.mean(1), weights)
+    np.testing.assert_allclose(each.numpy().sum(-1), 1)
+
+
+@pytest.mark.parametrize("need_weights", [True, False])
+def test_causal_is_what_the_mask_says_and_hides_besides_it(need_weights):
+    module, mask = attention(), nn.Transformer.generate_square_subsequent_mask(3)
+    expected = module(X, X, X, None, need_weights, np.isneginf(mask.numpy()))[0]
+    for attn_mask, is_causal in ((mask, False), (mask, True), (None, True), (np.zeros((3, 3), bool), True)):
+        assert_close(module(X, X, X, None, need_weights, attn_mask, is_causal=is_causal)[0], expected)
+    bias = np.linspace(-1, 1, 9).reshape(3, 3)
+    assert_close(
+        module(X, X, X, None, need_weights, bias, is_causal=True)[0],
+        module(X, X, X, None, need_weights, bias + mask.numpy())[0],
+    )
+
+
+def test_the_parts_of_a_packed_weight_are_those_of_query_key_and_value():
+    packed, apart = attention(), attention(1, 4, 2, kdim=4, vdim=5)
+    apart.vdim, apart.v_proj_weight = 4, Tensor(np.ones((4, 4)), requires_grad=True)
+    state = packed.state_dict()
+    for name, part in zip("qkv", np.split(state.pop("in_proj_weight"), 3), strict=True):
+        state[f"{name}_proj_weight"] = part
+    apart.load_state_dict(state)
+    for inputs in ((X, X, X), (X, X[:2], X[:2])):
+        assert_close(packed(*inputs)[0], apart(*inputs)[0])
+
+
+def test_a_query_that_may_see_no_key_finds_nothing_and_has_no_weights():
+    module = attention()
+    module.out_proj.bias.assign([1.0, 2.0, 3.0, 4.0])
+    hidden = np.array([[True] * 3, [False] * 3])
+    assert module(X, X, X, hidden, need_weights=False)[0].numpy()[:, 0].tolist() == [[1, 2, 3, 4]] * 3
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        out, weights = module(X, X, X, hidden)
+    assert np.isnan(out.numpy()[:, 0]).all()
+    assert np.isnan(weights.numpy()[0]).all()
+    assert np.isfinite(out.numpy()[:, 1]).all()
+
+
+# --- Where parameters begin, and what is dropped ---
+
+
+def test_parameters_begin_as_in_pytorch():
+    for module in (nn.MultiheadAttention(64, 4, add_bias_kv=True), nn.MultiheadAttention(64, 4, kdim=32, vdim=16)):
+        for name, parameter in module.named_parameters():
+            values, fans = parameter.numpy(), sum(nn.init.fans(parameter.shape)) if parameter.ndim > 1 else 0
+            if name.endswith("bias"):
+                assert not values.any()
+            elif name == "out_proj.weight":
+                assert 0.9 / 8 < np.abs(values).max() <= 1 / 8
+            elif name.startswith("bias_"):
+                assert 0.5 < values.std() * (fans / 2) ** 0.5 < 1.6
+            else:
+                assert 0.95 < np.abs(values).max() / (6 / fans) ** 0.5 <= 1
+
+
+def test_one_rng_draws_all_of_a_layer_and_of_its_copies():
+    def stack():
+        layer = nn.TransformerEncoderLayer(4, 2, 8, 0.5, rng=np.random.default_rng(3))
+        return nn.TransformerEncoder(layer, 2)
+
+    model, twin = stack(), stack()
+    assert_close(model(X), twin(X))
+    assert np.any(model(X).numpy() != twin.eval()(X).numpy())
+    assert len({id(module.rng) for module in model.modules() if hasattr(module, "rng")}) == 1
+    one, other = (layer.state_dict() for layer in model.layers)
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+    assert not {map(id, model.layers[0].parameters())} & {map(id, model.layers[1].parameters())}
+    assert np.any(model.layers[0].dropout(np.ones(64)) != model.layers[1].dropout(np.ones(64)))
+
+
+@pytest.mark.parametrize("p", [0.5, 1.0])
+def test_attention_drops_weights_in_training_alone_and_returns_those_that_were_used(p):
+    module, plain = attention(dropout=p, batch_first=True), attention(batch_first=True)
+    weights = module(X, X, X, average_attn_weights=False)[1]
+    kept = plain(X, X, X, average_attn_weights=False)[1].numpy() / (1 - p or 1)
+    dropped = weights.numpy() == 0
+    assert dropped.all() if p == 1 else 0 < dropped.sum() < dropped.size
+    np.testing.assert_allclose(weights.numpy()[~dropped], kept[~dropped])
+    with nn.random_stream(np.random.default_rng(5)):
+        fast = module(X, X, X, need_weights=False)[0]
+    with nn.random_stream(np.random.default_rng(5)):
+        assert_close(fast, module(X, X, X)[0])
+    assert_close(module.eval()(X, X, X)[0], plain(X, X, X)[0])
+
+
+# --- As a module among others ---
+
+
+def encoder(**settings):
+    rng = np.random.default_rng(0)
+    layer = nn.TransformerEncoderLayer(4, 2, 6, 0.0, "gelu", batch_first=True, rng=rng, **settings)
+    return nn.TransformerEncoder(layer, 2, nn.LayerNorm(4))
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))])
+@pytest.mark.parametrize("activation", ["relu", tg.tanh, nn.Tanh()])
+def test_a_copy_computes_the_same_with_parameters_of_its_own(duplicate, activation):
+    model = nn.Transformer(4, 2, 1, 1, 6, 0.0, activation)
+    twin, before = duplicate(model), model(X, X).numpy()
+    assert_close(twin(X, X), model(X, X))
+    for parameter in twin.parameters():
+        parameter.assign(0.0 * parameter.data)
+    np.testing.assert_array_equal(model(X, X).numpy(), before)
+
+
+def test_hooks_and_summary_see_all_that_is_inside():
+    model, seen = encoder(), []
+    for name, module in model.named_modules():
+        module.register_forward_hook(lambda module, inputs, out, name=name: seen.append(name))
+    model(X)
+    assert set(seen) == {name for name, _ in model.named_modules()} - {"layers"}
+    found = nn.summary(encoder(), (3, 4))
+    assert ("layers.1.linear1", "Linear", "(1, 3, 6)", 30, 0) in found.rows
+    assert found.total == sum(parameter.size for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_the_dtype_of_the_parameters_is_that_of_the_result(dtype):
+    model = encoder().astype(dtype)
+    assert model(X.astype(dtype)).dtype == dtype
+    out, weights = model.layers[0].self_attn(*[X.astype(dtype)] * 3, attn_mask=np.zeros((2, 2)), is_causal=True)
+    assert out.dtype == weights.dtype == dtype
+
+
+def test_second_derivatives_are_right():
+    model = encoder(norm_first=True).astype("float64")
+    values = {name: p.numpy().copy() for name, p in model.named_parameters()}
+    weight = values.pop("layers.0.self_attn.in_proj_weight")
+
+    def loss(x, weight):
+        changed = {**values, "layers.0.self_attn.in_proj_weight": weight}
+        return (nn.functional_call(model, changed, x, is_causal=True) ** 3).sum()
+
+    def slope(x, weight):
+        by_x, by_weight = tg.grad(loss, argnums=(0, 1))(x, weight)
+        return (by_x * by_x).sum() + (by_weight * by_weight).sum()
+
+    check_gradient(lambda *point: float(slope(*point)), tg.grad(slope, argnums=(0, 1)), X, weight)
+
+
+# --- What is refused ---
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: attention(0, 4, 3), ShapeError, "num_heads=3 must divide embed_dim=4"),
+        (lambda: attention(0, 4.0, 2), ShapeError, "embed_dim is a whole number"),
+        (lambda: attention(kdim=0), ShapeError, "kdim is a whole number"),
+        (lambda: attention(dropout=1.5), ValueError, "from 0 to 1, not 1.5"),
+        (lambda: attention()(X, X[:2], X), ShapeError, r"key \(2, 2, 4\)"),
+        (lambda: attention()(X, X[:, :1], X[:, :1]), ShapeError, r"\(L, N, 4\)"),
+        (lambda: attention(batch_first=True)(X, X[:1], X[:1]), ShapeError, r"\(N, L, 4\)"),
+        (lambda: attention()(X, X[0], X[0]), ShapeError, "the same without N"),
+        (lambda: attention(kdim=3)(X, X, X), ShapeError, r"\(S, N, 3\)"),
+        (lambda: attention()(X, X, X, np.zeros((3, 2), bool)), ShapeError, r"key_padding_mask.*needs \(2, 3\)"),
+        (lambda: attention()(X, X, X, np.zeros((2, 3), int)), DTypeError, "key_padding_mask is boolean.*not int64"),
+        (lambda: attention()(X, X, X, attn_mask=np.zeros((2, 3, 3), bool)), ShapeError, r"\(3, 3\) or \(4, 3, 3\)"),
+        (lambda: nn.TransformerEncoderLayer(4, 2, activation="tanh"), ValueError, "'relu' or 'gelu', not 'tanh'"),
+        (lambda: nn.TransformerDecoderLayer(4, 2, activation=nn.Tanh), ValueError, "activation is a function"),
+        (lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer, 2), DTypeError, "is a layer, which is copied"),
+        (lambda: nn.TransformerDecoder(nn.Tanh(), 0), ShapeError, "num_layers is a whole number"),
+        (lambda: nn.Transformer.generate_square_subsequent_mask(0), ShapeError, "sz is a whole number"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+# --- All of it together ---
+
+TEXT = "a small net learns a small text "
+SEEN = 12
+
+
+class Characters(nn.Module):
+    """Predict each character from those before it."""
+
+    def __init__(self, count, width, length, rng):
+        self.characters = nn.init.gaussian((count, width), 1.0, rng)
+        self.positions = nn.init.gaussian((length, width), 1.0, rng)
+        layer = nn.TransformerEncoderLayer(width, 2, 2 * width, 0.0, batch_first=True, norm_first=True, rng=rng)
+        self.encoder = nn.TransformerEncoder(layer, 2, nn.LayerNorm(width))
+        self.head = nn.Linear(width, count, rng=rng)
+
+    def forward(self, numbers):
+        x = tg.embedding(numbers, self.characters) + self.positions[: numbers.shape[1]]
+        return self.head(self.encoder(x, is_causal=True))
+
+
+def test_a_model_of_characters_learns_a_text_and_writes_it():
+    letters = sorted(set(TEXT))
+    numbers = np.array([letters.index(letter) for letter in TEXT])
+    windows = np.lib.stride_tricks.sliding_window_view(np.tile(numbers, 2), SEEN + 1)[: len(TEXT)]
+    model = Characters(len(letters), 16, SEEN, np.random.default_rng(0))
+    optimizer = Adam(model.parameters(), lr=0.01)
+    for _ in range(100):
+        loss = tg.cross_entropy(model(windows[:, :-1]).swapaxes(1, 2), windows[:, 1:])
+        model.zero_grad()
+        loss.backward()
+        optimizer.step()
+    written = list(numbers[:SEEN])
+    with tg.no_grad():
+        while len(written) < 2 * len(TEXT):
+            written.append(int(model(np.array([written[-SEEN:]])).numpy()[0, -1].argmax()))
+    assert "".join(letters[number] for number in written) == 2 * TEXT
