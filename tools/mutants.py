@@ -350,6 +350,7 @@ CONVENTIONS: dict[str, list[tuple[list[Any], dict[str, Any], list[Any]]]] = {
     },
     "logcumsumexp": [([[-np.inf, -np.inf, 0.0]], {}, [[0, 0, 1]]), ([[0.0, np.inf, 1.0]], {}, [[1, np.nan, 0]])],
     "softmax_cross_entropy": [([[[0.0, -680.0]], [[1.0, 0.0]]], {}, [[[0, 0]], [[0, 680.0]]])],
+    "held_cross_entropy": [([[0.0, 1.0], [1.0, 0.0]], {}, [[-1e12, 1e12], [np.inf, -np.inf]])],
     "abs": [([[0.0, -1.0]], {}, [[0, -1]])],
     "power_norm": [
         ([[[0.0, 0.0], [0.0, -4.0]]], {"p": p, "axis": (1,), "keepdims": True}, [[[0, 0], [0, slope]]])

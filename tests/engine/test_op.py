@@ -451,7 +451,7 @@ def test_a_gradient_of_another_dtype_says_how_to_declare_it():
         (lambda w: tg.where(np.array([1e-60, 0.0]), w, 5.0), [1, 5]),
         (lambda w: tg.where(np.array([1e300, 0.0]), 5.0, w), [5, 2]),
         (lambda w: tg.where(Tensor(np.array([1e-60, 0.0])), w, np.array([7, 7])), [1, 7]),
-        (lambda w: tg.cross_entropy(w.reshape(2, 1), np.array([0, 0]), "none"), [0, 0]),
+        (lambda w: tg.cross_entropy(w.reshape(2, 1), np.array([0, 0]), reduction="none"), [0, 0]),
         (lambda w: w[np.array([1, 0])], [2, 1]),
     ],
 )

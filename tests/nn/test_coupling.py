@@ -458,9 +458,9 @@ MEANS = {
     "random": noisy,
 }
 OTHERS = {
-    "sum": lambda out, y: nn.cross_entropy(out, y, "sum"),
-    "module of the sum": nn.CrossEntropyLoss("sum"),
-    "of a number known before": lambda out, y: nn.cross_entropy(out, y, "sum") / 50,
+    "sum": lambda out, y: nn.cross_entropy(out, y, reduction="sum"),
+    "module of the sum": nn.CrossEntropyLoss(reduction="sum"),
+    "of a number known before": lambda out, y: nn.cross_entropy(out, y, reduction="sum") / 50,
     "root of the mean": lambda out, y: tg.sqrt((out * out).mean()),
     "of pairs": lambda out, y: ((out[1:] - out[:-1]) ** 2).mean(),
 }

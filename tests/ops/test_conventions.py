@@ -330,7 +330,7 @@ def test_bends_ends_and_nan_of_the_elementwise_functions(f, x, derivative):
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_a_nan_among_the_logits_reaches_the_gradient_of_its_sample_alone(dtype):
     logits = tg.Tensor(np.array([[0, np.nan, 1], [0, 0, 0]], dtype), requires_grad=True)
-    tg.cross_entropy(logits, np.array([0, 1]), "sum").backward()
+    tg.cross_entropy(logits, np.array([0, 1]), reduction="sum").backward()
     np.testing.assert_allclose(logits.grad, [[np.nan] * 3, [1 / 3, -2 / 3, 1 / 3]], rtol=1e-3)
 
 

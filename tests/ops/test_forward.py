@@ -36,19 +36,21 @@ def naive_softmax(x, axis=-1):
     return e / e.sum(axis=axis, keepdims=True)
 
 
-def naive_cross_entropy(logits, targets, reduction):
-    losses = losses_one_by_one(logits, targets)
-    return {"none": losses, "mean": losses.mean(), "sum": losses.sum()}[reduction]
-
-
-def losses_one_by_one(logits, targets):
-    log_p = np.log(naive_softmax(logits, 1))
-    if targets.dtype.kind == "f":
-        return -np.sum(targets * log_p, axis=1)
-    out = np.empty(targets.shape, np.longdouble)
-    for position in np.ndindex(targets.shape):
-        out[position] = -log_p[(position[0], targets[position], *position[1:])]
-    return out
+def naive_cross_entropy(logits, targets, weight=None, *, reduction, ignore_index=-100, label_smoothing=0.0):
+    """Compute one loss after the other, each with what it counts in the mean."""
+    log_p, classes, of_labels = np.log(naive_softmax(logits, 1)), logits.shape[1], targets.dtype.kind != "f"
+    weight = np.ones(classes) if weight is None else weight
+    losses = np.zeros((len(logits), *logits.shape[2:]), np.longdouble)
+    counts = np.zeros_like(losses)
+    for sample, *position in np.ndindex(losses.shape):
+        here, column = (sample, *position), (sample, slice(None), *position)
+        if of_labels and targets[here] == ignore_index:
+            continue
+        q = np.eye(classes)[targets[here]] if of_labels else targets[column]
+        q = (1 - label_smoothing) * q + label_smoothing / classes
+        losses[here] = -np.sum(weight * q * log_p[column])
+        counts[here] = weight[targets[here]] if of_labels else 1
+    return {"none": losses, "mean": losses.sum() / counts.sum(), "sum": losses.sum()}[reduction]
 
 
 def scatter_by_loop(x, index, shape):
@@ -317,6 +319,7 @@ REFERENCES = {
         "log_softmax", "log_softmax_along",
     )},
     "sigmoid_cross_entropy": exact(lambda x, t: t * np.log(1 + np.exp(-x)) + (1 - t) * np.log(1 + np.exp(x))),
+    "held_cross_entropy": exact(lambda p, t: -t * np.log(p) - (1 - t) * np.log(1 - p)),
     "softmax_cross_entropy": exact(naive_cross_entropy), "cross_entropy": exact(naive_cross_entropy),
     "im2col": im2col_by_loop, "col2im": col2im_by_loop, "unfold": batched(im2col_by_loop, 4),
     "fold": batched(col2im_by_loop, 3),

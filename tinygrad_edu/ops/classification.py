@@ -174,7 +174,7 @@ def held_cross_entropy(p: Array, targets: Array) -> Array:
 
 
 def _held_p(g: Any, p: Any, targets: Any) -> Any:
-    least = max(1e-12, np.finfo(p.dtype).tiny)  # which is more in float16
+    least = max(float(np.float32(1e-12)), np.finfo(p.dtype).tiny)  # PyTorch's number; in float16, that is 0
     return g * ((p - targets) / maximum(p * (1 - p), np.asarray(least, p.dtype)))
 
 

@@ -172,10 +172,15 @@ def binary_cross_entropy_with_logits(
     x, t = _two_classes(name, input, target, reduction)
     if pos_weight is None:
         losses = sigmoid_cross_entropy(x, t)
-    else:  # as in sigmoid_cross_entropy, what is multiplied with 0 counts as 0
-        missed, false = (keep(negative(logsigmoid(z)), p != 0) for z, p in ((x, t), (-x, 1 - t)))
-        losses = times_weight(name, t * missed, pos_weight) + (1 - t) * false
+    else:
+        losses = times_weight(name, _part(t, x), pos_weight) + _part(1 - t, -x)
     return reduced(times_weight(name, losses, weight), reduction)
+
+
+def _part(targets: Any, logits: Any) -> Any:
+    """Return -targets log(sigmoid(logits)), where as in `sigmoid_cross_entropy` 0 times infinity counts as 0."""
+    missed = negative(logsigmoid(logits))
+    return targets * keep(missed, (targets != 0) | np.isfinite(values_of(missed)))
 
 
 def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, reduction: Reduction = "mean") -> Any:

@@ -22,7 +22,7 @@ __all__ = [
 
 Distance = Callable[[Any, Any], Any]
 
-_LEAST = 1e-12  # what is added to a squared length, so that nothing is divided by 0: PyTorch's number
+_LEAST = float(np.float32(1e-12))  # is added to a squared length, so that nothing is divided by 0: PyTorch's number
 
 
 def margin_ranking_loss(

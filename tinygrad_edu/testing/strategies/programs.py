@@ -236,7 +236,10 @@ STEPS: dict[str, Step] = {
     "concat": _expression("tg.concatenate([V, V * 2.0], axis=-1)", _has_axes),
     "stack": _pair("tg.stack([V, W], axis=-1)", lambda x, y: x.shape == y.shape),
     "softmax_cross_entropy": _expression("tg.cross_entropy(tg.reshape(V, (1, -1)), np.array([0]))", _not_empty),
-    "sigmoid_cross_entropy": _expression("tg.nn.binary_cross_entropy_with_logits(V, np.full(V.shape, 0.25), 'none')"),
+    **{name: _expression(f"tg.nn.{loss}, np.full(V.shape, 0.25), reduction='none')") for name, loss in (
+        ("sigmoid_cross_entropy", "binary_cross_entropy_with_logits(V"),
+        ("held_cross_entropy", "binary_cross_entropy(0.1 + 0.8 * tg.sigmoid(V)"),
+    )},
     "im2col": _expression("tg.im2col(tg.reshape(V, (1, 1, 1, -1)), (1, 2), padding=(0, 1))", _not_empty),
     "correlate": _expression("tg.conv2d(tg.reshape(V, (1, 1, 1, -1)), tg.reshape(V, (1, 1, 1, -1)))", _not_empty),
     "greatest": _expression("tg.max_pool2d(tg.reshape(V, (1, 1, -1, 1)), (2, 1), 1, (1, 0))", _distinct),

@@ -42,9 +42,31 @@ def _classifications(draw: Any, name: str) -> Call:
 
 
 @st.composite
+def _weighted_classifications(draw: Any) -> Call:
+    """Draw the same, also with weights of the classes, smoothed, and with labels that do not count."""
+    call = draw(_classifications("cross_entropy"))
+    logits, targets = call.inputs
+    classes, weights, ignored = logits.shape[1], [], -100
+    if draw(st.booleans()):
+        weights = [draw(arrays((classes,), 0.5, 2.0))]
+    if targets.dtype.kind != "f" and (others := sorted(set(range(classes)) - {targets.flat[0]})):
+        ignored = draw(st.sampled_from([-100, *others]))  # not the first: of no labels at all there is no mean
+    smoothing = draw(st.sampled_from([0.0, 0.0, 0.25, 1.0]))
+    return Call(
+        "cross_entropy", [logits, targets, *weights], ignore_index=ignored, label_smoothing=smoothing, **call.settings
+    )
+
+
+@st.composite
 def _binary_classifications(draw: Any) -> Call:
     logits = draw(arrays())
     return Call("sigmoid_cross_entropy", [logits, draw(arrays(logits.shape, 0.0, 1.0))])
+
+
+@st.composite
+def _classifications_by_probabilities(draw: Any) -> Call:
+    p = draw(arrays(None, 0.05, 0.95))
+    return Call("held_cross_entropy", [p, draw(arrays(p.shape, 0.0, 1.0))])
 
 
 @st.composite
@@ -60,6 +82,6 @@ NETWORKS: dict[str, Strategy[Call]] = {
     **{name: one_input(name, one_axis, least_axes=1, least_size=1) for name in (
         "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along",
     )},
-    **{name: _classifications(name) for name in ("softmax_cross_entropy", "cross_entropy")},
-    "sigmoid_cross_entropy": _binary_classifications(),
+    "softmax_cross_entropy": _classifications("softmax_cross_entropy"), "cross_entropy": _weighted_classifications(),
+    "sigmoid_cross_entropy": _binary_classifications(), "held_cross_entropy": _classifications_by_probabilities(),
 }  # fmt: skip
