@@ -83,9 +83,11 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
 
     def run() -> tuple[float, ...]:
         rng = np.random.default_rng(0)
-        batches = data.batches(x, y, sizes["batch"], rng=rng, drop_last=True)
-        moved = ((data.to_float(data.random_shift(part, sizes["shift"], rng)), labels) for part, labels in batches)
-        losses = train_epoch(model, optimizer, moved, rates.__getitem__, streams)
+        loader = data.DataLoader(
+            x, y, batch_size=sizes["batch"], rng=rng, drop_last=True,
+            transform=lambda x, y: (data.to_float(data.random_shift(x, sizes["shift"], rng)), y),
+        )  # fmt: skip
+        losses = train_epoch(model, optimizer, loader, rates.__getitem__, streams)
         return (
             float(np.mean(losses)),
             accuracy(model, data.to_float(x), y),

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy import ndarray
 
 from models import STOPPED, report, results, stopping
 from models.console import complain, one_line, program, say
 from models.outcome import Outcome
 from tinygrad_edu import cross_entropy, data, nn, no_grad, optim
 from tinygrad_edu.errors import TinygradError
-from tinygrad_edu.training import Batches, Epoch, fit, predict
+from tinygrad_edu.training import Epoch, fit, predict
 
 NAME = "models.mnist_conv"
 BEST = "best.safetensors"
@@ -75,12 +76,17 @@ def build(recipe: Recipe, rng: np.random.Generator) -> nn.Sequential:
     return nn.Sequential(convolution, nn.Tanh(), nn.Dropout(0.5, rng=rng), nn.Flatten(), linear)
 
 
-def epoch_batches(digits: data.Digits, recipe: Recipe, rng: np.random.Generator) -> Batches:
-    """Yield one epoch's batches, shuffled and shifted as the recipe says. A remainder is left out, as in the seed."""
-    order = rng if recipe.shuffle else None
-    for x, y in data.batches(digits.x_train, digits.y_train, recipe.batch_size, rng=order, drop_last=True):
+def loader(digits: data.Digits, recipe: Recipe, rng: np.random.Generator) -> data.DataLoader:
+    """Return the batches, shuffled and shifted as the recipe says. A remainder is left out, as in the seed."""
+
+    def prepared(x: ndarray, y: ndarray) -> tuple[ndarray, ndarray]:
         stopping.check()
-        yield data.to_float(data.random_shift(x, recipe.shift, rng) if recipe.shift else x), y
+        return data.to_float(data.random_shift(x, recipe.shift, rng) if recipe.shift else x), y
+
+    return data.DataLoader(
+        digits.x_train, digits.y_train,
+        batch_size=recipe.batch_size, shuffle=recipe.shuffle, rng=rng, drop_last=True, transform=prepared,
+    )  # fmt: skip
 
 
 def schedule(recipe: Recipe, digits: data.Digits) -> Callable[[int], float]:
@@ -99,7 +105,7 @@ def train(recipe: Recipe, digits: data.Digits, seed: int) -> tuple[nn.Sequential
         model,
         optimizer,
         recipe.epochs,
-        lambda: epoch_batches(digits, recipe, rng),
+        loader(digits, recipe, rng),
         schedule(recipe, digits),
         rng,
         train=(data.to_float(digits.x_train), digits.y_train),
@@ -158,8 +164,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def load(source: str, train_size: int) -> data.Digits:
     """Load the digits from where the option says."""
-    loaders = {"embedded": data.load_embedded, "keras": data.load_keras}
-    digits = loaders[source]() if source in loaders else data.load_file(source)
+    if source == "keras":
+        train, test = data.load_keras("mnist")
+        digits = data.Digits(*train, *test)
+    else:
+        digits = data.load_embedded() if source == "embedded" else data.load_file(source)
     return digits.take(train_size)
 
 

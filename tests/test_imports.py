@@ -249,7 +249,6 @@ def test_no_public_name_stands_for_two_things():
             homes.setdefault(name, []).append(dotted(path))
     assert homes["value_and_grad"] == ["tinygrad_edu.transforms.gradients"]
     assert homes["Shape"] == ["tinygrad_edu.testing.strategies.arrays"]
-    del homes["one_hot"]  # PyTorch's, which counts in whole numbers; and that of `data`, which makes float32 targets
     assert {name: several for name, several in homes.items() if len(several) > 1} == {}
 
 

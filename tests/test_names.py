@@ -142,7 +142,7 @@ def test_what_is_written_line_by_line_does_what_is_said(tmp_path, monkeypatch):
             optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
             known = {
                 "np": np, "tg": tg, "nn": tg.nn, "optim": tg.optim, "rng": np.random.default_rng(0), "model": model,
-                "optimizer": optimizer, "x": Tensor(np.ones((4, 2, 3))), "images": np.ones((4, 3)), "step": 0,
+                "optimizer": optimizer, "x": Tensor(np.ones((4, 2, 3))), "y": np.ones(4), "images": np.ones((4, 3)), "step": 0,
                 "labels": np.zeros(4, int), "schedule": tg.optim.schedules.step(0.1, 30), "path": "model.safetensors",
             }  # fmt: skip
             if line is here:
@@ -251,6 +251,7 @@ class Block(tg.nn.Module):
         (lambda: Scaled(factory=2.0), "Scaled() got an unexpected keyword argument 'factory': it takes factor."),
         (lambda: tg.nn.MSELoss(size_average=False), 'write reduction="mean", "sum" or "none".'),
         (lambda: tg.optim.SGD([], foreach=True), "SGD() got an unexpected keyword argument 'foreach': leave it out"),
+        (lambda: tg.data.DataLoader([1, 2], num_workers=4), "'num_workers': leave it out: the arrays are in memory."),
         (lambda: Block(3, dept=2), "Block() got an unexpected keyword argument 'dept': it takes width, depth."),
         (lambda: Block(3, 2), "Block() takes the values width, and was given 2; by keyword also depth."),
     ],

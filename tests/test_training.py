@@ -25,7 +25,8 @@ def training(digits, epochs=4, seed=0, learning_rate=lambda step: 0.3):
     model = classifier(rng)
     (x, y), test = digits
     optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    return model, fit(model, optimizer, epochs, lambda: data.batches(x, y, 50, rng), learning_rate, rng, (x, y), test)
+    loader = data.DataLoader(x, y, batch_size=50, rng=rng)
+    return model, fit(model, optimizer, epochs, loader, learning_rate, rng, (x, y), test)
 
 
 def test_it_learns_real_digits_and_reports_each_epoch(digits):
@@ -46,6 +47,15 @@ def test_it_learns_real_digits_and_reports_each_epoch(digits):
 def test_it_can_be_left_after_any_epoch(digits):
     _, run = training(digits, epochs=1000)
     assert next(run).epoch == 1
+
+
+def test_batches_that_the_first_epoch_would_use_up_are_refused(digits):
+    model, (x, y) = classifier(np.random.default_rng(0)), digits[0]
+    once = iter(data.DataLoader(x, y, batch_size=50))
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    run = fit(model, optimizer, 2, once, lambda step: 0.1, np.random.default_rng(0), (x, y), (x, y))
+    with pytest.raises(tg.errors.DTypeError, match=r"a generator is empty after the first: give a .*DataLoader"):
+        next(run)
 
 
 def state(model):

@@ -164,7 +164,7 @@ NAMES: dict[str, dict[str, str]] = {
         "device": _CPU,
         "cuda": _CPU,
         "Size": "`t.shape` is a tuple",
-        "utils": "`tg.data.batches(x, y, size)` gives batches",
+        "utils": "`tg.data.DataLoader(x, y, batch_size=size, rng=rng)` gives batches",
         **{name: f"`np.{name}`" for name in ("float16", "float32", "float64", "uint8", "int32", "int64", "newaxis")},
         "set_default_dtype": "`dtype=` where a tensor is made",
         **{name: f"`import tinygrad_edu.{name}` first" for name in ("parallel", "testing", "training")},
@@ -283,16 +283,16 @@ NAMES: dict[str, dict[str, str]] = {
         "LRScheduler": "any function of the number of the step",
     },
     "tg.data": {
-        "DataLoader": "`data.batches(x, y, batch_size, rng)`",
         "Dataset": "arrays: a set is `x, y`, and a sample `x[k], y[k]`",
         "TensorDataset": "arrays: a set is `x, y`, and a sample `x[k], y[k]`",
         "Subset": "`x[indices], y[indices]`",
         "ConcatDataset": "`np.concatenate([x, more])`",
-        "random_split": "`np.split(rng.permutation(len(x)), [count])`, which gives the indices of two parts",
-        "RandomSampler": "`data.batches(x, y, batch_size, rng)`, with a Generator",
-        "SequentialSampler": "`data.batches(x, y, batch_size)`, without a Generator",
+        "RandomSampler": "`data.DataLoader(x, y, batch_size=size, rng=rng)`, with a Generator",
+        "SequentialSampler": "`data.DataLoader(x, y, batch_size=size)`, without a Generator",
         "WeightedRandomSampler": "`rng.choice(len(x), size=count, p=weights)`, which gives indices",
         "default_collate": "`np.stack(samples)`",
+        "batches": "`data.DataLoader(x, y, batch_size=size, rng=rng)`",
+        "one_hot": "`tg.one_hot(index, n)`",
     },
 }
 
@@ -301,6 +301,7 @@ KEYWORDS = {
     "dim": "axis", "dims": "axis", "keepdim": "keepdims", "dim1": "axis1", "dim2": "axis2", "start_dim": "start_axis",
     "end_dim": "end_axis", "unbiased": "ddof", "correction": "ddof", "repeats": "reps", "indexes": "indices",
     "index": "indices", "size": "shape", "unflattened_size": "sizes", "generator": "rng",
+    "collate_fn": "transform",
     "min_value": "min_val", "max_value": "max_val",
 }  # fmt: skip
 

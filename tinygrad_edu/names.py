@@ -4,6 +4,7 @@ What PyTorch, NumPy and Keras call something, and what it is here, is in `name_t
 """
 
 import difflib
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, wraps
 from inspect import Parameter, signature
@@ -83,11 +84,14 @@ class OurKeywords:
 
 @lru_cache
 def _taken_by(init: Callable[..., None]) -> tuple[list[str], int] | None:
-    """Return the names that an ``__init__`` takes, and how many of them by place; nothing where it hands all on."""
+    """Return the names that an ``__init__`` takes, and how many values; nothing where it hands on what there is."""
     takes = list(signature(init).parameters.values())[1:]
-    if {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD} & {each.kind for each in takes}:
+    if any(each.kind is Parameter.VAR_KEYWORD for each in takes):
         return None
-    return [each.name for each in takes], sum(each.kind is not Parameter.KEYWORD_ONLY for each in takes)
+    known = [each.name for each in takes if each.kind is not Parameter.VAR_POSITIONAL]
+    if len(known) < len(takes):
+        return known, sys.maxsize
+    return known, sum(each.kind is not Parameter.KEYWORD_ONLY for each in takes)
 
 
 def _refuse_values(kind: str, args: Sequence[Any], places: Sequence[str], keywords: Sequence[str]) -> NoReturn:

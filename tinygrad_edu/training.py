@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import from_numpy, no_grad
-from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.ops import cross_entropy
 from tinygrad_edu.optim import Optimizer
@@ -138,7 +138,7 @@ def fit(
     model: Module,
     optimizer: Optimizer,
     epochs: int,
-    batches: Callable[[], Batches],
+    batches: Batches,
     learning_rate: Callable[[int], float],
     rng: np.random.Generator,
     train: tuple[ndarray, ndarray],
@@ -151,15 +151,25 @@ def fit(
     model, optimizer, learning_rate, rng
         As in `train_epoch`.
     epochs : int
-    batches : callable
-        Returns the batches of one epoch; called once for each.
+    batches : iterable of (x, y)
+        Looped over once an epoch: a `data.DataLoader`, or a list.
     train, test : (x, y)
         What the accuracies are measured on.
+
+    Raises
+    ------
+    DTypeError
+        `batches` is a generator, which the first epoch would leave empty.
     """
+    if isinstance(batches, Iterator):
+        raise DTypeError(
+            f"fit() loops over the batches once an epoch, and a {type(batches).__name__} is empty after the first: "
+            "give a tinygrad_edu.data.DataLoader, or a list."
+        )
     step = 0
     for epoch in range(1, epochs + 1):
         begin = time.perf_counter()
-        losses = train_epoch(model, optimizer, batches(), learning_rate, rng, step)
+        losses = train_epoch(model, optimizer, batches, learning_rate, rng, step)
         seconds = time.perf_counter() - begin
         step += len(losses)
         yield Epoch(

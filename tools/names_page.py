@@ -39,7 +39,7 @@ LINES = {
     "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)": "optim.clip_grad_norm(model.parameters(), 1.0)",
     "torch.optim.lr_scheduler.StepLR(optimizer, 30)": "schedule = optim.schedules.step(0.1, 30)",
     "scheduler.step()": "optimizer.lr = schedule(step)",
-    "DataLoader(TensorDataset(images, labels), 32, shuffle=True)": "tg.data.batches(images, labels, 32, rng=rng)",
+    "DataLoader(TensorDataset(x, y), 32, shuffle=True)": "tg.data.DataLoader(x, y, batch_size=32, rng=rng)",
     "torch.save(model.state_dict(), path)": "model.save(path)",
     "model.load_state_dict(torch.load(path))": "model.load(path)",
     "torch.func.functional_call(model, parameters, (x,))": "nn.functional_call(model, {}, x)",

@@ -14,7 +14,7 @@ def main() -> None:
     rng, digits = np.random.default_rng(0), tg.data.load_embedded()
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10, rng=rng))
     optimizer, losses = optim.SGD(model.parameters(), lr=0.1), []
-    for images, labels in tg.data.batches(digits.x_train, digits.y_train, 32, rng=rng):
+    for images, labels in tg.data.DataLoader(digits.x_train, digits.y_train, batch_size=32, rng=rng):
         optimizer.zero_grad()
         loss = nn.cross_entropy(model(tg.data.to_float(images)), labels)
         loss.backward()

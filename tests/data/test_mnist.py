@@ -1,11 +1,9 @@
 """MNIST loads from the package, from a file and through Keras; what is not MNIST is told apart from it."""
 
 import hashlib
-import importlib.util
 import io
 import os
 import pickle
-import re
 import subprocess
 import sys
 import zipfile
@@ -356,79 +354,3 @@ def test_a_flipped_byte_is_one_clear_error_or_harmless(whole_file, place, flip):
         assert str(error).startswith("Cannot read MNIST from")  # noqa: PT017 (a harmless flip raises nothing)
     else:
         assert_same(digits, arrays(1, 1))
-
-
-# --- Keras, in a process of its own with an empty home and no way to the network ---
-
-
-def keras(code, home, **env):
-    if importlib.util.find_spec("keras") is None:
-        pytest.skip("Keras is an extra: pip install '.[keras]'")
-    closed = "http://127.0.0.1:1"
-    return python("-c", code, HOME=str(home), USERPROFILE=str(home), https_proxy=closed, no_proxy="", **env)
-
-
-LOAD = """
-import os
-from tinygrad_edu.data import load_keras
-try:
-    load_keras()
-finally:
-    print(os.environ.get("KERAS_BACKEND"))
-"""
-
-# A Keras that is imported already, and that has what it returns where there is a network.
-LOAD_WITH_NETWORK = """
-import os
-os.environ["KERAS_BACKEND"] = "jax"
-import keras, numpy as np
-del os.environ["KERAS_BACKEND"]
-train = np.ones((2, 28, 28), np.uint8), np.array([3, 7], np.uint8)
-test = np.zeros((1, 28, 28), np.uint8), np.array([5], np.uint8)
-keras.datasets.mnist.load_data = lambda: (train, test)
-from tinygrad_edu.data import load_keras
-digits = load_keras()
-print(digits, digits.x_train.sum(), digits.y_train, digits.y_test, os.environ.get("KERAS_BACKEND"))
-"""
-
-
-def test_without_a_network_the_error_offers_the_other_ways(tmp_path):
-    ran = keras(LOAD, tmp_path)
-    assert "errors.DataError: Keras could not load MNIST: URL fetch failure" in ran.stderr
-    assert "needs the network" in ran.stderr
-    assert "use load_embedded(), or load_file(path)" in ran.stderr
-    assert ran.stdout.endswith("jax\n")  # chosen for a user who had chosen nothing
-
-
-def test_a_file_that_is_not_keras_s_own_does_not_pass_for_it(tmp_path):
-    cache = tmp_path / ".keras" / "datasets"
-    cache.mkdir(parents=True)
-    np.savez(cache / "mnist.npz", **arrays())
-    ran = keras(LOAD, tmp_path)
-    assert "errors.DataError: Keras could not load MNIST: URL fetch failure" in ran.stderr
-    assert "Keras deletes a file in its cache that is not its own" in ran.stderr
-    assert not (cache / "mnist.npz").exists()  # what the error and the docstring say of Keras is so
-
-
-def test_what_keras_returns_becomes_digits_and_an_imported_keras_keeps_its_backend(tmp_path):
-    ran = keras(LOAD_WITH_NETWORK, tmp_path)
-    assert ran.stdout == "Digits(2 training images, 1 test images) 1568 [3 7] [5] None\n", ran.stderr
-
-
-def test_the_user_s_choice_of_backend_is_kept(tmp_path):
-    ran = keras(LOAD, tmp_path, KERAS_BACKEND="abacus")
-    assert "MissingExtraError: Keras cannot be imported: Unable to import backend : abacus" in ran.stderr
-    assert "KERAS_BACKEND is abacus: it must name a backend that is installed" in ran.stderr
-    assert ran.stdout == "abacus\n"
-
-
-@pytest.mark.parametrize("missing", ["keras", "jax"])
-def test_without_keras_or_its_backend_the_error_names_the_extra(missing, tmp_path):
-    ran = keras(f"import sys; sys.modules['{missing}'] = None\n{LOAD}", tmp_path)
-    assert re.search(f"MissingExtraError: Keras cannot be imported: .*{missing}", ran.stderr), ran.stderr
-    assert "pip install 'tinygrad-edu[keras]'" in ran.stderr
-
-
-def test_the_room_imports_neither_keras_nor_its_backend():
-    code = "import sys, tinygrad_edu.data; print({'keras', 'jax', 'tensorflow'} & set(sys.modules))"
-    assert python("-c", code).stdout == "set()\n"

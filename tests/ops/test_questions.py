@@ -146,6 +146,8 @@ def test_one_hot():
     )
     assert tg.one_hot(np.array([], int), 2).shape == (0, 2)
     assert tg.one_hot([0, 1], -1).dtype == np.int64
+    rows = tg.one_hot([2, 0], 3, dtype=np.float32)
+    assert (rows.tolist(), rows.dtype) == ([[0, 0, 1], [1, 0, 0]], np.float32)
 
 
 @pytest.mark.parametrize("axis", [0, 1, None])
@@ -225,6 +227,8 @@ REFUSED = {
     "one_hot of floats": (DTypeError, lambda: tg.one_hot([0.5])),
     "one_hot of no labels": (ShapeError, lambda: tg.one_hot(np.array([], int))),
     "one_hot of a label too great": (ValueError, lambda: tg.one_hot([0, 3], 3)),
+    "one_hot of no classes": (ValueError, lambda: tg.one_hot(np.array([], int), 0)),
+    "one_hot of half a class": (DTypeError, lambda: tg.one_hot([0], 2.5)),
     "one_hot of a negative label": (ValueError, lambda: tg.one_hot([-1, 0], 3)),
 }
 

@@ -1,17 +1,22 @@
-"""Digits to learn from, and the batches that a training loop takes from them."""
+"""Digits and other sets to learn from, and the batches that a training loop takes from them."""
 
-from tinygrad_edu.data.batches import batches, one_hot, random_shift, to_float
-from tinygrad_edu.data.mnist import Digits, load_embedded, load_file, load_keras
+from tinygrad_edu.data.images import channel_statistics, normalize_channels, random_shift, to_float
+from tinygrad_edu.data.keras_sets import load_keras
+from tinygrad_edu.data.loader import DataLoader
+from tinygrad_edu.data.mnist import Digits, load_embedded, load_file
+from tinygrad_edu.data.splitting import random_split
 from tinygrad_edu.names import missing_from as _missing_from
 
 __all__ = [
+    "DataLoader",
     "Digits",
-    "batches",
+    "channel_statistics",
     "load_embedded",
     "load_file",
     "load_keras",
-    "one_hot",
+    "normalize_channels",
     "random_shift",
+    "random_split",
     "to_float",
 ]
 

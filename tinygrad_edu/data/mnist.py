@@ -1,10 +1,9 @@
-"""MNIST, the handwritten digits: the part that ships with the package, a local file, or Keras's download."""
+"""MNIST, the handwritten digits: the part that ships with the package, or a local file."""
 
 import io
 import math
 import os
 import struct
-import sys
 import textwrap
 import warnings
 import zipfile
@@ -17,7 +16,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from tinygrad_edu._checks import whole_number
-from tinygrad_edu.errors import DataError, MissingExtraError
+from tinygrad_edu.errors import DataError
 from tinygrad_edu.files import open_regular
 
 EMBEDDED = "mnist_embedded.npz"
@@ -156,52 +155,6 @@ def load_file(path: str | os.PathLike[str]) -> Digits:
             f"The file must be an .npz archive with the arrays {', '.join(KEYS)}, as in Keras's mnist.npz. "
             "Check the path or get the file again; load_embedded() needs no file."
         ) from error
-
-
-def load_keras() -> Digits:
-    """Load all of MNIST through Keras, which downloads it once and then keeps it in its cache.
-
-    Returns
-    -------
-    Digits
-        60,000 training images and 10,000 test images.
-
-    Raises
-    ------
-    MissingExtraError
-        Keras, or the backend it computes with, is not installed.
-    DataError
-        Keras could not get the file, most often because there is no network.
-
-    Notes
-    -----
-    Keras cannot be imported without a backend. When it is not imported yet and KERAS_BACKEND is not set,
-    this sets KERAS_BACKEND to jax, the one that the extra installs.
-
-    Keras checks the hash of the file in its cache, and **deletes a file that is not its own** to download
-    it again. Keep an mnist.npz from elsewhere outside that cache and use `load_file`.
-    """
-    if "keras" not in sys.modules:
-        os.environ.setdefault("KERAS_BACKEND", "jax")
-    try:
-        from keras.datasets import mnist
-    # Keras reports a backend that it does not know as a ValueError.
-    except (ImportError, ValueError) as error:
-        raise MissingExtraError(
-            f"Keras cannot be imported: {error}\n"
-            "Install it and JAX, its backend, with: pip install 'tinygrad-edu[keras]'. KERAS_BACKEND is "
-            f"{os.environ.get('KERAS_BACKEND', 'not set')}: it must name a backend that is installed."
-        ) from error
-    try:
-        (x_train, y_train), (x_test, y_test) = mnist.load_data()
-    # Keras raises a bare Exception when the download fails.
-    except Exception as error:
-        raise DataError(
-            f"Keras could not load MNIST: {error}\n"
-            "The first load needs the network (and Keras deletes a file in its cache that is not its own). "
-            "Without it, use load_embedded(), or load_file(path) with an mnist.npz that you have."
-        ) from error
-    return Digits(x_train, y_train, x_test, y_test)
 
 
 def _read_archive(file: IO[bytes]) -> Digits:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu._checks import whole_number
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.axes import Axis, plain_axes
@@ -81,20 +82,22 @@ def searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     return np.searchsorted(*map(values_of, (x, v)), side=side, sorter=values_of(sorter))  # type: ignore[call-overload]
 
 
-def one_hot(labels: Any, num_classes: int | None = None) -> ndarray:
+def one_hot(labels: Any, num_classes: int | None = None, dtype: Any = np.int64) -> ndarray:
     """Return for each label a row of zeros with a 1 in its place: whole numbers, as in PyTorch.
 
-    Beside a Tensor they follow its dtype; as targets of a cross entropy they need ``.astype(np.float32)``.
+    Beside a Tensor they follow its dtype; as targets of a cross entropy they need ``dtype=np.float32``.
 
     Parameters
     ----------
     labels : array_like of int, of any shape
     num_classes : int, optional
         The length of the rows; by default, and for PyTorch's -1, one more than the greatest label.
+    dtype : dtype
+        Of the rows.
 
     Returns
     -------
-    ndarray of int64, shape (*labels.shape, num_classes)
+    ndarray of `dtype`, shape (*labels.shape, num_classes)
     """
     places = np.asarray(values_of(labels))
     if places.dtype.kind not in "iu":
@@ -103,9 +106,10 @@ def one_hot(labels: Any, num_classes: int | None = None) -> ndarray:
         if not places.size:
             raise ShapeError("one_hot: of no labels the number of classes cannot be told: give num_classes.")
         num_classes = int(places.max()) + 1
+    num_classes = whole_number("num_classes", num_classes, 1)
     if places.size and not 0 <= places.min() <= places.max() < num_classes:
         raise ValueError(
             f"one_hot: {num_classes} classes have labels from 0 to {num_classes - 1}; "
             f"these are from {places.min()} to {places.max()}."
         )
-    return (places[..., None] == np.arange(num_classes)).astype(np.int64)
+    return (places[..., None] == np.arange(num_classes)).astype(dtype)

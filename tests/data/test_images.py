@@ -1,4 +1,4 @@
-"""Batches hold every sample once; a shift is what a loop over the pixels would do."""
+"""A shift is what a loop over the pixels would do; scaling and normalizing are right to rounding."""
 
 from itertools import pairwise
 
@@ -7,100 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_edu.data import batches, one_hot, random_shift, to_float
+from tinygrad_edu.data import channel_statistics, load_embedded, normalize_channels, random_shift, to_float
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
 
 seeds = st.integers(0, 2**32 - 1)
-counts = st.integers(0, 40)
-sizes = st.integers(1, 50)
-
-
-def samples(count):
-    """Give every sample its own number, in x and, times ten, in y."""
-    numbers = np.arange(count)
-    return np.stack([numbers, numbers], axis=1), numbers * 10
-
-
-# --- batches ---
-
-
-@given(counts, sizes, st.none() | seeds)
-def test_batches_hold_every_sample_once_with_its_own_target(count, size, seed):
-    rng = None if seed is None else np.random.default_rng(seed)
-    seen = [np.zeros(0, dtype=int)]
-    for x, y in batches(*samples(count), size, rng):
-        np.testing.assert_array_equal(y, x[:, 0] * 10)
-        assert x.shape == (len(y), 2)
-        seen.append(x[:, 0])
-    assert sorted(np.concatenate(seen)) == list(range(count))
-
-
-@given(counts, sizes, st.none() | seeds, st.booleans())
-def test_only_the_last_batch_is_smaller_and_drop_last_drops_it(count, size, seed, drop_last):
-    rng = None if seed is None else np.random.default_rng(seed)
-    lengths = [len(y) for _, y in batches(*samples(count), size, rng, drop_last)]
-    left_over = [count % size] if count % size and not drop_last else []
-    assert lengths == [size] * (count // size) + left_over
-
-
-@given(counts, sizes)
-def test_without_rng_the_order_stays_and_the_batches_are_views(count, size):
-    x, y = samples(count)
-    found = list(batches(x, y, size))
-    assert [int(label) for _, labels in found for label in labels] == y.tolist()
-    assert all(np.shares_memory(x, part) and np.shares_memory(y, labels) for part, labels in found)
-
-
-@given(seeds)
-def test_one_seed_gives_one_order_and_a_new_one_in_each_epoch(seed):
-    def two_epochs():
-        rng = np.random.default_rng(seed)
-        return [[y.tolist() for _, y in batches(*samples(40), 8, rng)] for _ in range(2)]
-
-    first, second = two_epochs()
-    assert [first, second] == two_epochs()
-    assert first != second
-
-
-def test_the_shuffle_reaches_every_order():
-    rng = np.random.default_rng(0)
-    orders = {tuple(np.concatenate([y for _, y in batches(*samples(3), 2, rng)])) for _ in range(200)}
-    assert len(orders) == 6
-
-
-def test_shuffled_batches_are_copies_and_the_samples_stay_as_they_are():
-    x, y = samples(10)
-    for part, labels in batches(x, y, 4, np.random.default_rng(0)):
-        part[:], labels[:] = -1, -1
-    np.testing.assert_array_equal(x, samples(10)[0])
-    np.testing.assert_array_equal(y, samples(10)[1])
-
-
-def test_no_samples_make_no_batches():
-    assert list(batches(*samples(0), 3)) == []
-    assert list(batches(*samples(0), 3, np.random.default_rng(0))) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"y": np.zeros(4)}, ShapeError, "x has 5 samples and y has 4; give each sample in x one target"),
-        ({"batch_size": 0}, DataError, "batch_size must be 1 or more; got 0"),
-        ({"batch_size": -3}, DataError, "batch_size must be 1 or more; got -3"),
-        ({"batch_size": 2.0}, DTypeError, "batch_size must be a whole number, 1 or more; got 2.0, a float"),
-        ({"batch_size": True}, DTypeError, "batch_size must be a whole number, 1 or more; got True, a bool"),
-        ({"rng": 7}, DTypeError, r"rng is a numpy.random.Generator, not 7: make one .*default_rng"),
-    ],
-)
-def test_a_wrong_call_of_batches_says_what_is_wrong_before_the_first_batch(change, error, message):
-    call = {"x": np.zeros((5, 2)), "y": np.zeros(5), "batch_size": 2} | change
-    with pytest.raises(error, match=message):
-        batches(**call)
-
-
-def test_numpy_integers_are_whole_numbers():
-    assert [len(y) for _, y in batches(*samples(5), np.int64(3))] == [3, 2]
-
 
 # --- random_shift ---
 
@@ -198,7 +108,7 @@ def test_a_wrong_call_of_random_shift_says_what_is_wrong(change, error, message)
         random_shift(**call)
 
 
-# --- to_float and one_hot ---
+# --- to_float ---
 
 
 def test_to_float_divides_every_byte_by_255_to_the_last_bit():
@@ -212,29 +122,65 @@ def test_to_float_divides_every_byte_by_255_to_the_last_bit():
 def test_to_float_will_not_scale_twice():
     with pytest.raises(DTypeError, match=r"images is float32; to_float scales uint8, once"):
         to_float(np.zeros((1, 28, 28), dtype=np.float32))
-    with pytest.raises(ShapeError, match=r"\(1, 1, 28, 28\); to_float needs \(N, H, W\), and adds the channel"):
-        to_float(np.zeros((1, 1, 28, 28), dtype=np.uint8))
+    with pytest.raises(ShapeError, match=r"\(28, 28\); to_float needs \(N, H, W\) or \(N, C, H, W\)"):
+        to_float(np.zeros((28, 28), dtype=np.uint8))
 
 
-@given(st.lists(st.integers(0, 9), max_size=20), st.sampled_from([np.uint8, np.int64]))
-def test_one_hot_has_a_single_one_in_the_label_s_column(labels, dtype):
-    rows = one_hot(np.array(labels, dtype=dtype), 10)
-    assert (rows.shape, rows.dtype) == ((len(labels), 10), np.float32)
-    assert [[column for column, value in enumerate(row) if value == 1] for row in rows] == [[y] for y in labels]
-    assert rows.sum() == len(labels)
+def test_to_float_leaves_channels_where_they_are():
+    colours = np.arange(24, dtype=np.uint8).reshape(2, 3, 2, 2)
+    np.testing.assert_array_equal(to_float(colours), to_float(colours.reshape(6, 2, 2)).reshape(2, 3, 2, 2))
+
+
+# --- Statistics of channels ---
+
+
+@given(st.sampled_from([(5, 3), (1, 1, 1), (4, 2, 3), (2, 3, 2, 2), (1100, 2, 1, 1)]), seeds,
+       st.sampled_from([np.uint8, np.float16, np.float32, np.float64]))  # fmt: skip
+def test_statistics_are_numpys_in_double_precision(shape, seed, dtype):
+    x = np.random.default_rng(seed).integers(0, 256, shape).astype(dtype)
+    mean, std = channel_statistics(x)
+    columns = np.moveaxis(x.astype(float), 1, 0).reshape(shape[1], -1)
+    np.testing.assert_allclose(mean, columns.mean(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(std, columns.std(axis=1), rtol=1e-12, atol=1e-12)
+    assert mean.dtype == std.dtype == np.float64
+
+
+@given(st.sampled_from([(5, 3), (2, 3, 2, 2)]), seeds, st.sampled_from([np.float16, np.float32, np.float64]))
+def test_normalized_channels_have_a_mean_of_0_and_a_deviation_of_1(shape, seed, dtype):
+    x = np.random.default_rng(seed).uniform(3, 9, shape).astype(dtype)
+    before, (mean, std) = x.copy(), channel_statistics(x)
+    out = normalize_channels(x, mean, std)
+    assert (out.dtype, out.shape) == (dtype, shape)
+    np.testing.assert_array_equal(x, before)
+    close = 20 * np.finfo(dtype).eps
+    np.testing.assert_allclose(channel_statistics(out)[0], 0, atol=20 * close)
+    np.testing.assert_allclose(channel_statistics(out)[1], 1, rtol=20 * close)
+    spread = (-1, *(1,) * (x.ndim - 2))
+    np.testing.assert_allclose(out, (x - mean.reshape(spread)) / std.reshape(spread), rtol=close, atol=close)
+
+
+def test_the_statistics_of_the_digits_are_those_that_everyone_uses():
+    mean, std = channel_statistics(to_float(load_embedded().x_test))
+    assert (mean.shape, std.shape) == ((1,), (1,))
+    np.testing.assert_allclose((mean[0], std[0]), (0.1325, 0.3105), atol=5e-5)
+
+
+X = np.ones((4, 2))
 
 
 @pytest.mark.parametrize(
-    ("labels", "classes", "error", "message"),
+    ("call", "error", "message"),
     [
-        ([0, 3], 3, DataError, r"labels\[1\] is 3; with 3 classes a label is from 0 to 2"),
-        ([0, 1, -1], 3, DataError, r"labels\[2\] is -1"),
-        ([[0], [1]], 3, ShapeError, r"labels has shape \(2, 1\).*ravel"),
-        ([0.0], 3, DTypeError, r"labels is float64; one_hot needs integers"),
-        ([0], 0, DataError, "classes must be 1 or more; got 0"),
-        ([0], 3.0, DTypeError, "classes must be a whole number, 1 or more; got 3.0, a float"),
+        (lambda: channel_statistics(np.ones(3)), ShapeError, r"\(3,\); channel_statistics needs \(N, C, ...\)"),
+        (lambda: channel_statistics(np.ones((0, 3))), ShapeError, r"with 1 sample or more"),
+        (lambda: normalize_channels(X, *channel_statistics(X)), DataError, r"std\[0\] is 0.0, .* std\[std == 0\] = 1"),
+        (lambda: normalize_channels(X, [0, 0], [1, -1]), DataError, r"std\[1\] is -1.0"),
+        (lambda: normalize_channels(X, [0, 0], [1, np.nan]), DataError, r"std\[1\] is nan"),
+        (lambda: normalize_channels(X, [0], [1, 1]), ShapeError, r"mean \(1,\) and std \(2,\)"),
+        (lambda: normalize_channels(X, 0, 1), ShapeError, r"mean \(\) and std \(\)"),
+        (lambda: normalize_channels(X.astype(int), [0, 0], [1, 1]), DTypeError, "needs floats: to_float"),
     ],
 )
-def test_a_wrong_call_of_one_hot_says_what_is_wrong(labels, classes, error, message):
+def test_a_wrong_call_of_the_statistics_says_what_is_wrong(call, error, message):
     with pytest.raises(error, match=message):
-        one_hot(np.array(labels), classes)
+        call()

@@ -1,0 +1,64 @@
+"""Arrays of one length, whose rows are the samples: checked together, and taken together."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_edu.errors import DTypeError, ShapeError
+
+__all__ = ["Rows", "Samples"]
+
+Rows = slice | NDArray[np.intp]
+
+
+class Samples:
+    """Several arrays, one array, or a dict of arrays; rows of them are taken in the same form.
+
+    Parameters
+    ----------
+    *arrays : array_like, shape (N, ...), or one dict of them
+        Arrays, among them memory-mapped ones, are not copied. Tensors are constants, and give their values.
+
+    Raises
+    ------
+    ShapeError
+        They differ in length, or one is a number or has rows that differ in shape.
+    DTypeError
+        There is none, or one is a tuple of arrays, or a Tensor that requires a gradient.
+    """
+
+    def __init__(self, *arrays: Any) -> None:
+        self._keyed = len(arrays) == 1 and isinstance(arrays[0], dict)
+        named = arrays[0] if self._keyed else {f"array {k}": values for k, values in enumerate(arrays)}
+        self._arrays = {name: _rows(name, values) for name, values in named.items()}
+        lengths = {name: len(array) for name, array in self._arrays.items()}
+        if not lengths:
+            raise DTypeError("there are no samples: give one array or more.")
+        if len(set(lengths.values())) > 1:
+            listed = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            raise ShapeError(f"each sample is one row of every array, and these differ in length: {listed}.")
+
+    def __len__(self) -> int:
+        return len(next(iter(self._arrays.values())))
+
+    def take(self, rows: Rows) -> Any:
+        """Return rows of all arrays: as a dict, a tuple or an array, as they were given. A slice makes views."""
+        parts = {name: array[rows] for name, array in self._arrays.items()}
+        if self._keyed:
+            return parts
+        return tuple(parts.values()) if len(parts) > 1 else next(iter(parts.values()))
+
+
+def _rows(name: Any, values: Any) -> NDArray[Any]:
+    if isinstance(values, tuple):
+        raise DTypeError(f"{name} is a tuple: several arrays are given one by one, with a star: *arrays.")
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ShapeError(
+            f"{name} has rows of different shapes; pad them to one, or make an array of objects."
+        ) from error
+    if array.ndim == 0:
+        raise ShapeError(f"{name} is {values!r}, which has no rows. Settings are given by name: batch_size=32.")
+    return array
