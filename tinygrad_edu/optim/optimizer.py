@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from itertools import repeat
 from sys import getrefcount
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy import ndarray
@@ -211,9 +211,11 @@ class Optimizer(OurKeywords):
         self, p: Tensor, s: GroupSettings
     ) -> Iterator[tuple[ndarray, ndarray, ndarray, ndarray, tuple[ndarray, ...]]]:
         """Yield in parts: the parameter, its gradient, two scratch arrays, and the arrays that are remembered."""
-        g, names = cast(ndarray, p.grad), self._names(s)
-        state = self._state_of(p, s) if names else {}
-        for index, data, a, b, remembered in self._scratch.parts([p._data, *(state[name] for name in names)]):
+        g: Any = p.grad
+        names, arrays = self._names(s), [p._data]
+        if names:
+            arrays += map(self._state_of(p, s).__getitem__, names)
+        for index, data, a, b, remembered in self._scratch.parts(arrays):
             yield data, g[index], a, b, remembered
 
     def _to_move(self) -> Iterator[tuple[Tensor, GroupSettings]]:

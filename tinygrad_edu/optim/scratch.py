@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate
 from operator import is_
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from numpy import ndarray
 
 # A step passes over its arrays two to sixteen times: parts of this size stay in the cache meanwhile.
 _BYTES = 512 * 1024
+_LINE = 64  # bytes of the cache that are read and written together
 
 
 class Piece(NamedTuple):
@@ -52,12 +54,21 @@ class Scratch:
     def arrays(self, dtype: np.dtype[Any], *shapes: tuple[int, ...]) -> list[ndarray]:
         """Return an array for each shape, side by side in the one memory; what else was in it is overwritten."""
         counts = [int(np.prod(shape)) for shape in shapes]
-        if sum(counts) * dtype.itemsize > self._buffer.nbytes:
-            self._buffer = np.empty(sum(counts) * dtype.itemsize, np.uint8)
+        starts = [0, *accumulate(-(-count * dtype.itemsize // _LINE) * _LINE for count in counts)]
+        if starts[-1] > self._buffer.nbytes:
+            self._buffer = _on_a_line(starts[-1])
             self._parts.clear()  # they are of the old buffer, which would live on
-        room = self._buffer[: sum(counts) * dtype.itemsize].view(dtype)
-        pieces = np.split(room, np.cumsum(counts)[:-1])
-        return [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
+        rooms = [
+            self._buffer[start : start + count * dtype.itemsize]
+            for start, count in zip(starts[:-1], counts, strict=True)
+        ]
+        return [room.view(dtype).reshape(shape) for room, shape in zip(rooms, shapes, strict=True)]
+
+
+def _on_a_line(size: int) -> ndarray:
+    """Return so many bytes, the first of a cache line: what is written across two lines costs twice."""
+    whole = np.empty(size + _LINE, np.uint8)
+    return whole[-whole.ctypes.data % _LINE :][:size]
 
 
 def _indices(array: ndarray) -> list[Any]:
