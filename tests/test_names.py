@@ -136,20 +136,10 @@ def test_both_sides_of_the_page_run_and_give_the_same_numbers():
 def test_what_is_written_line_by_line_does_what_is_said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for there, here in names_page.LINES.items():
-        for line in (there, here):
-            model = tg.nn.Linear(3, 2)
-            model.save("model.safetensors")
-            optimizer = tg.optim.SGD(model.parameters(), lr=0.1)
-            known = {
-                "np": np, "tg": tg, "nn": tg.nn, "optim": tg.optim, "rng": np.random.default_rng(0), "model": model,
-                "optimizer": optimizer, "x": Tensor(np.ones((4, 2, 3))), "y": np.ones(4), "images": np.ones((4, 3)), "step": 0,
-                "labels": np.zeros(4, int), "schedule": tg.optim.schedules.step(0.1, 30), "path": "model.safetensors",
-            }  # fmt: skip
-            if line is here:
-                exec(line, known)
-            else:
-                with pytest.raises((AttributeError, TypeError, NameError)):
-                    exec(line, known)
+        known = a_script(tg.zeros((4, 2, 3))) | {"images": np.ones((4, 3)), "labels": np.zeros(4, int)}
+        exec(here, known)
+        with pytest.raises((AttributeError, TypeError, NameError)):
+            exec(there, known)
 
 
 def test_the_page_has_these_tables():

@@ -46,11 +46,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-Kind = TypeVar("Kind")
+Decorated = TypeVar("Decorated")
 
 
 @dataclass_transform(eq_default=False)
-def with_settings(kind: type[Kind]) -> type[Kind]:
+def with_settings(kind: type[Decorated]) -> type[Decorated]:
     """Make the annotated attributes of an activation the arguments of its ``__init__``, in their order."""
     return dataclass(eq=False, repr=False, match_args=False)(kind)
 
