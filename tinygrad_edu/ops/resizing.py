@@ -14,6 +14,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype
+from tinygrad_edu.ops.repeating import repeat
 from tinygrad_edu.ops.shape import reshape, transpose
 
 __all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
@@ -142,8 +143,17 @@ def resized(x: Any, tables: Sequence[Table]) -> Any:
     if x.dtype == np.float16:
         return astype(resized(astype(x, np.float32), tables), np.float16)
     for axis, table in zip(range(-len(tables), 0), tables, strict=True):
-        x = resample(x, table.places, table.weights, x.ndim + axis)
+        copies = _copies(table, x.shape[axis])
+        x = repeat(x, copies, axis) if copies else resample(x, table.places, table.weights, x.ndim + axis)
     return x
+
+
+def _copies(table: Table, length: int) -> int:
+    """Return how many times each element of an axis is there in the result, if that is all that becomes of it, or 0."""
+    copies, rest = divmod(table.places.shape[1], length)
+    if rest or table.weights.dtype != bool:  # which those of the nearest element are
+        return 0
+    return copies if np.array_equal(table.places[0], np.arange(length).repeat(copies)) else 0
 
 
 def interpolate(

@@ -135,7 +135,7 @@ def _repetitions(draw: Any, shape: Shape) -> Settings:
     axis = draw(axes(len(shape), several=False))
     n = prod(shape) if axis is None else shape[axis]
     counts = st.lists(st.integers(0, 3), min_size=n, max_size=n)
-    return {"repeats": draw(st.integers(0, 3) | counts | st.just(np.array([2]))), "axis": axis}
+    return {"repeats": draw(st.integers(0, 3) | st.just(9) | counts | st.just(np.array([2]))), "axis": axis}
 
 
 @st.composite
