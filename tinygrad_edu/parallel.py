@@ -294,7 +294,8 @@ def sharded_value_and_grad(
     ShapeError
         Where x and y are empty or of different lengths.
     CoupledSamplesError
-        Where the batch would be cut, and a module couples samples and does not say so, or the loss is not a mean.
+        Where the batch would be cut, and a module couples samples or writes into its state and does not say so, or the
+        loss is not a mean.
     NonScalarBackwardError
         Where the loss is not one element.
     DTypeError, DataError

@@ -80,6 +80,98 @@ def test_linear_is_dense(batch, n_in, n_out, bias, seed):
     )
 
 
+# What normalizes: ours, Keras's, and the shape of an input with its channels last.
+NORMALIZING = [
+    (lambda c, eps: nn.LayerNorm(c, eps), lambda c, eps: theirs.LayerNormalization(epsilon=eps), 2),
+    (lambda c, eps: nn.RMSNorm(c, eps), lambda c, eps: theirs.RMSNormalization(epsilon=eps), 3),
+    (lambda c, eps: nn.GroupNorm(2, c, eps), lambda c, eps: theirs.GroupNormalization(2, axis=1, epsilon=eps), 4),
+    (lambda c, eps: nn.GroupNorm(c, c, eps), lambda c, eps: theirs.GroupNormalization(c, axis=1, epsilon=eps), 3),
+]
+
+
+@few
+@given(st.sampled_from(NORMALIZING), st.integers(1, 2), sizes, st.sampled_from([1e-5, 0.1]), seeds)
+def test_normalization_is_normalization(pair, half, n, eps, seed):
+    ours, keras_layer, axes = pair
+    x = drawn((n, 2 * half, 3, 2)[:axes], seed) if axes != 3 else drawn((n, 2 * half, 2 * half), seed)
+    layer = ours(2 * half, eps)
+    agree(layer, stateless(keras_layer(2 * half, eps), x.shape), [x], seed, layer.parameters())
+
+
+@few
+@given(st.integers(2, 4), sizes, st.sampled_from([1e-5, 0.1]), st.floats(0.125, 0.875), st.booleans(), seeds)
+def test_batch_normalization_is_that_of_images_with_their_running_statistics(n, c, eps, momentum, training, seed):
+    x = drawn((n, c, 2, 3), seed)
+    layer = nn.BatchNorm2D(c, eps, momentum).train(training)
+    layer.running_mean.assign(drawn(c, seed))
+    layer.running_var.assign(0.5 + drawn(c, seed) ** 2)
+    keras_layer = theirs.BatchNormalization(axis=1, epsilon=eps, momentum=1 - momentum)
+    keras_layer.build(x.shape)
+    states = [layer.running_mean.numpy().copy(), layer.running_var.numpy().copy()]
+
+    def apply(x, *parameters):
+        return keras_layer.stateless_call(list(parameters), states, x, training=training)
+
+    agree(layer, lambda *inputs: apply(*inputs)[0], [x], seed, layer.parameters())
+    mean, var = apply(x, *(parameter.numpy() for parameter in layer.parameters()))[1]
+    unbiased = var + momentum * x.var((0, 2, 3)) / (n * 6 - 1) if training else var
+    np.testing.assert_allclose(layer.running_mean.numpy(), mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(layer.running_var.numpy(), unbiased, rtol=1e-5, atol=1e-6)
+
+
+@few
+@given(st.lists(sizes, max_size=2), sizes, sizes, seeds)
+def test_embedding_is_embedding(shape, count, width, seed):
+    layer = nn.Embedding(count, width, rng=np.random.default_rng(seed))
+    indices = np.random.default_rng(seed).integers(count, size=(1, *shape))
+    function = stateless(theirs.Embedding(count, width), indices.shape)
+    agree(lambda: layer(indices), lambda table: function(indices, table), [], seed, layer.parameters())
+
+
+@st.composite
+def convolutions(draw):
+    """Draw the settings of a convolution and an image that it fits; Keras has no stride and dilation at once."""
+    kernel, stride, dilation = draw(pairs), draw(pairs), (1, 1)
+    if draw(st.booleans()):
+        stride, dilation = (1, 1), draw(pairs)
+    groups = draw(st.integers(1, 3))
+    options = {"kernel_size": kernel, "stride": stride, "dilation": dilation, "groups": groups}
+    options["padding"] = (draw(st.integers(0, 2)), draw(st.integers(0, 2)))
+    reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    image = [r + draw(st.integers(0, 4)) for r in reach]
+    channels = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
+    return channels, options | {"bias": draw(st.booleans())}, (draw(st.integers(1, 2)), channels[0], *image)
+
+
+@settings(max_examples=25, deadline=None)
+@given(convolutions(), seeds)
+def test_conv2d_is_conv2d_with_strides_padding_dilation_and_groups(drawn_convolution, seed):
+    (channels_in, channels_out), options, shape = drawn_convolution
+    layer = nn.Conv2D(channels_in, channels_out, **options, rng=np.random.default_rng(seed))
+    (top, left), channels_last = options["padding"], (0, 2, 3, 1)
+    keras_layer = stateless(
+        theirs.Conv2D(
+            channels_out,
+            options["kernel_size"],
+            strides=options["stride"],
+            dilation_rate=options["dilation"],
+            groups=options["groups"],
+            use_bias=options["bias"],
+            data_format="channels_last",
+        ),
+        (shape[0], shape[2] + 2 * top, shape[3] + 2 * left, channels_in),
+    )
+
+    def padded(images, *parameters):
+        images = jax.numpy.pad(images, ((0, 0), (0, 0), (top, top), (left, left)))
+        return keras_layer(images.transpose(channels_last), *parameters).transpose(0, 3, 1, 2)
+
+    def translate(ours):  # (out, in, kh, kw) -> (kh, kw, in, out)
+        return [ours[0].transpose(2, 3, 1, 0), *ours[1:]]
+
+    agree(layer, padded, [drawn(shape, seed)], seed, layer.parameters(), translate)
+
+
 # --- layers without parameters ---
 
 
@@ -104,6 +196,25 @@ def test_softmax_along_any_axis(ours, function, shape, axis, seed):
         (nn.Tanh(), keras.activations.tanh),
         (nn.ReLU(), keras.activations.relu),
         (nn.Sigmoid(), keras.activations.sigmoid),
+        (nn.ReLU6(), keras.activations.relu6),
+        (nn.LeakyReLU(0.25), lambda x: keras.activations.leaky_relu(x, 0.25)),
+        (nn.ELU(0.5), lambda x: keras.activations.elu(x, 0.5)),
+        (nn.CELU(0.5), lambda x: keras.activations.celu(x, 0.5)),
+        (nn.SELU(), keras.activations.selu),
+        (nn.SiLU(), keras.activations.silu),
+        (nn.Mish(), keras.activations.mish),
+        (nn.GELU(), lambda x: keras.activations.gelu(x, approximate=False)),
+        (nn.GELU("tanh"), lambda x: keras.activations.gelu(x, approximate=True)),
+        (nn.Softplus(), keras.activations.softplus),
+        (nn.Softsign(), keras.activations.softsign),
+        (nn.LogSigmoid(), keras.activations.log_sigmoid),
+        (nn.Hardtanh(), keras.activations.hard_tanh),
+        (nn.Hardsigmoid(), keras.activations.hard_sigmoid),
+        (nn.Hardswish(), keras.activations.hard_silu),
+        (nn.Hardshrink(0.25), lambda x: keras.activations.hard_shrink(x, 0.25)),
+        (nn.Softshrink(0.25), lambda x: keras.activations.soft_shrink(x, 0.25)),
+        (nn.Tanhshrink(), keras.activations.tanh_shrink),
+        (nn.Threshold(0.25, 0.5), lambda x: keras.activations.threshold(x, 0.25, 0.5)),
         (nn.Flatten(), lambda x: theirs.Flatten()(x)),
         (nn.Dropout(0.5).eval(), lambda x: theirs.Dropout(0.5)(x, training=False)),
     ],

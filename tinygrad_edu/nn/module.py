@@ -40,8 +40,9 @@ class Module(OurKeywords):
     training : bool
         Whether layers such as `Dropout` behave as in training. Set by `train` and `eval`.
     couples_samples : bool
-        Whether the result for one sample of a batch depends on the others, as in batch normalization. A module that
-        does so says it here, in its class, and its batch is not cut into shards.
+        Whether the result for one sample of a batch depends on the others, as in batch normalization, or a call writes
+        into the state, as into running statistics. A module that does so says it here, in its class, and its batch is
+        not cut into shards.
 
     Notes
     -----

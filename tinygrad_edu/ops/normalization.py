@@ -35,8 +35,8 @@ def mean_product(x: Array, y: Array) -> Array:
 
 
 mean_product.vjps(
-    x=lambda g, y: g / (y.shape[0] * y.shape[2]) * y,
-    y=lambda g, x: g / (x.shape[0] * x.shape[2]) * x,
+    x=lambda g, y, x_shape: g / (x_shape[0] * x_shape[2]) * y,
+    y=lambda g, x, y_shape: g / (y_shape[0] * y_shape[2]) * x,
 )
 
 
