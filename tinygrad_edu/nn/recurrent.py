@@ -19,7 +19,7 @@ from tinygrad_edu.ops.recurrent import KINDS, over_time
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "pad_sequence"]
 
-Shapes = dict[str, tuple[int, ...] | None]
+ParameterShapes = dict[str, tuple[int, ...] | None]
 
 
 def _mode(layer: str, nonlinearity: str) -> str:
@@ -28,7 +28,7 @@ def _mode(layer: str, nonlinearity: str) -> str:
     return f"RNN_{nonlinearity.upper()}"
 
 
-def _draw(module: Module, shapes: Shapes, bound: float, rng: Any, dtype: DTypeLike) -> None:
+def _draw(module: Module, shapes: ParameterShapes, bound: float, rng: Any, dtype: DTypeLike) -> None:
     """Give a module parameters of these names, drawn from [-bound, bound); None where there is no shape."""
     for name, shape in shapes.items():
         setattr(module, name, None if shape is None else init.uniform(shape, bound, rng, dtype))
@@ -101,12 +101,12 @@ class _Recurrent(Module):
         """Return what the names of a layer's parameters end with, of each direction."""
         return [f"_l{layer}", f"_l{layer}_reverse"][: 2 if self.bidirectional else 1]
 
-    def _shapes(self, layer: int) -> Shapes:
+    def _shapes(self, layer: int) -> ParameterShapes:
         """Return the shape of each parameter of a direction of a layer."""
         gates, shown = KINDS[self.mode].gates * self.hidden_size, self.proj_size or self.hidden_size
         inputs = shown * len(self._suffixes(layer)) if layer else self.input_size
         biases = (gates,) if self.bias else None
-        shapes: Shapes = {
+        shapes: ParameterShapes = {
             "weight_ih": (gates, inputs),
             "weight_hh": (gates, shown),
             "bias_ih": biases,
@@ -428,7 +428,7 @@ class _Cell(Module):
         self.mode, self.input_size, self.hidden_size, self.bias = mode, input_size, hidden_size, bias
         gates = KINDS[mode].gates * hidden_size
         biases = (gates,) if bias else None
-        shapes: Shapes = {"weight_ih": (gates, input_size), "weight_hh": (gates, hidden_size)}
+        shapes: ParameterShapes = {"weight_ih": (gates, input_size), "weight_hh": (gates, hidden_size)}
         shapes |= {"bias_ih": biases, "bias_hh": biases}
         _draw(self, shapes, 1 / math.sqrt(hidden_size), init.generator_or_new(rng), dtype)
 
