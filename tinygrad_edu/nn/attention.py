@@ -13,7 +13,7 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.linear import Linear, require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import current_stream
-from tinygrad_edu.ops.attention import attention_scores, dropped, masked
+from tinygrad_edu.ops.attention import attention_scores, dropped, masked_scores
 
 __all__ = ["MultiheadAttention"]
 
@@ -231,7 +231,7 @@ class MultiheadAttention(Module):
         p, rng = self.dropout if self.training else 0.0, current_stream(self.rng)
         if not need_weights:
             return ops.scaled_dot_product_attention(q, k, v, mask, p, rng=rng), None
-        weights = dropped(ops.softmax(masked(attention_scores(q, k), mask), -1), p, rng)
+        weights = dropped(ops.softmax(masked_scores(attention_scores(q, k), mask), -1), p, rng)
         return ops.matmul(weights, v), weights
 
 

@@ -64,7 +64,7 @@ def scaled_dot_product_attention(
         key, value = _for_heads(key, query.shape), _for_heads(value, query.shape)
     if is_causal:
         attn_mask = _causal(attn_mask, query.shape[-2], key.shape[-2])
-    scores = masked(attention_scores(query, key, scale), attn_mask)
+    scores = masked_scores(attention_scores(query, key, scale), attn_mask)
     weights = softmax(scores, -1) if attn_mask is None else _softmax_or_0(scores)
     return matmul(dropped(weights, dropout_p, rng), value)
 
@@ -102,7 +102,7 @@ def attention_scores(query: Any, key: Any, scale: float | None = None) -> Any:
     return matmul(query * math.sqrt(abs(scale)), swapaxes(key, -1, -2) * math.copysign(math.sqrt(abs(scale)), scale))
 
 
-def masked(scores: Any, mask: Any) -> Any:
+def masked_scores(scores: Any, mask: Any) -> Any:
     """Return scores with -inf where a mask of booleans is False; or with the mask added, if it is of numbers."""
     if mask is None:
         return scores
