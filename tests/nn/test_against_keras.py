@@ -236,7 +236,12 @@ def test_cross_entropy_of_labels_and_of_probabilities(n, classes, reduction, see
     labels = np.random.default_rng(seed).integers(classes, size=n)
     sparse = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction[1])
     agree(lambda x: nn.cross_entropy(x, labels, reduction=reduction[0]), lambda x: sparse(labels, x), [x], seed)
-    agree(lambda x: nn.nll_loss(nn.LogSoftmax(1)(x), labels, reduction=reduction[0]), lambda x: sparse(labels, x), [x], seed)
+    agree(
+        lambda x: nn.nll_loss(nn.LogSoftmax(1)(x), labels, reduction=reduction[0]),
+        lambda x: sparse(labels, x),
+        [x],
+        seed,
+    )
     p = np.random.default_rng(seed).dirichlet(np.ones(classes), n).astype(np.float32)
     full = keras.losses.CategoricalCrossentropy(from_logits=True, reduction=reduction[1])
     agree(lambda x: nn.cross_entropy(x, p, reduction=reduction[0]), lambda x: full(p, x), [x], seed)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.testing.strategies import arrays
 
@@ -357,6 +358,32 @@ def test_binary_cross_entropy_at_its_ends(logit, target, loss, derivative):
         found.backward()
     np.testing.assert_allclose([found.item(), x.grad[0]], [loss, derivative], rtol=1e-6)
     assert found.item() != 0 or not np.signbit(found.numpy())
+
+
+# --- Losses at their kinks, as PyTorch 2.13 ---
+
+UNIT = np.array([[1.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("loss", "x", "derivative"),
+    [
+        (lambda x: nn.l1_loss(x, np.zeros(3), "sum"), [-1.0, 0.0, 1.0], [-1, 0, 1]),
+        (lambda x: nn.smooth_l1_loss(x, np.zeros(5), "sum", 0.5), [-1.0, -0.5, 0.0, 0.5, 1.0], [-1, -1, 0, 1, 1]),
+        (lambda x: nn.huber_loss(x, np.zeros(5), "sum", 0.5), [-1.0, -0.5, 0.0, 0.5, 1.0], [-0.5, -0.5, 0, 0.5, 0.5]),
+        (lambda x: nn.hinge_embedding_loss(x, [-1, -1, -1], reduction="sum"), [0.0, 1.0, 2.0], [-1, -1, 0]),
+        (lambda x: nn.margin_ranking_loss(x, [0.0, 0.0], [1, -1], 1.0, "sum"), [1.0, -1.0], [-1, 1]),
+        (lambda x: nn.cosine_embedding_loss(x, UNIT, [-1], 0.0, "sum"), [[0.0, 1.0]], [[1, 0]]),
+        (lambda x: nn.triplet_margin_loss(x, UNIT, -UNIT, 2.0, eps=0.0), [[0.0, 0.0]], [[-2, 0]]),
+        (lambda x: nn.triplet_margin_loss(UNIT, x, UNIT, eps=0.0, swap=True), [[1.0, 0.0]], [[0, 0]]),
+        (lambda x: nn.multi_margin_loss(x, [0], reduction="sum"), [[1.0, 0.0, 0.5]], [[-1 / 3, 0, 1 / 3]]),
+        (lambda x: nn.multilabel_margin_loss(x, [0, -1, -1]), [1.0, 0.0, 0.5], [-1 / 3, 0, 1 / 3]),
+        (lambda v: nn.gaussian_nll_loss(np.zeros(2), np.zeros(2), v, eps=0.5, reduction="sum"), [0.0, 1.0], [1, 0.5]),
+        (lambda p: nn.binary_cross_entropy(p, [0, 1, 1], reduction="sum"), [1.0, 0.0, 1.0], [1e12, -1e12, 0]),
+    ],
+)  # fmt: skip
+def test_losses_at_their_kinks(loss, x, derivative):
+    np.testing.assert_allclose(gradient(loss, x), derivative, rtol=1e-8, atol=1e-11)
 
 
 # --- Pooling: any number of ties, any dtype ---

@@ -173,9 +173,13 @@ def held_cross_entropy(p: Array, targets: Array) -> Array:
     return (targets - 1) * np.maximum(log_not_p, -100) - targets * np.maximum(log_p, -100)
 
 
-def _held_p(g: Any, p: Any, targets: Any) -> Any:
-    least = max(float(np.float32(1e-12)), np.finfo(p.dtype).tiny)  # PyTorch's number; in float16, that is 0
-    return g * ((p - targets) / maximum(p * (1 - p), np.asarray(least, p.dtype)))
+def _variance(p: Any) -> Any:
+    """Return p (1 - p), held at PyTorch's 1e-12, a float32; in float16, where that is 0, at the least normal number."""
+    least = max(float(np.float32(1e-12)), np.finfo(p.dtype).tiny)
+    return maximum(p * (1 - p), np.asarray(least, p.dtype))
 
 
-held_cross_entropy.vjps(p=_held_p, targets=lambda g, p: -g * logit(p))
+held_cross_entropy.vjps(
+    p=lambda g, p, targets: g * ((p - targets) / _variance(p)),
+    targets=lambda g, p: -g * logit(p),
+)

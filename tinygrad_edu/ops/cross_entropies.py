@@ -27,7 +27,7 @@ def require_reduction(name: str, reduction: Any, *others: str) -> None:
         raise ValueError(f"{name}: reduction is {listed} or 'none', not {reduction!r}.")
 
 
-def reduced(losses: Any, reduction: str, weights: Any = None) -> Any:
+def reduce_losses(losses: Any, reduction: str, weights: Any = None) -> Any:
     """Return the losses, their sum, or their mean. `weights`, which the losses have in them, are what that divides by.
 
     Where the weights add up to 0, as where no label counts, the mean is NaN, as in PyTorch.
@@ -39,7 +39,7 @@ def reduced(losses: Any, reduction: str, weights: Any = None) -> Any:
     if weights is None:
         return mean(losses)
     if losses.dtype == np.float16:  # in which the sum soon has no place
-        return astype(reduced(astype(losses, np.float32), "mean", astype(weights, np.float32)), np.float16)
+        return astype(reduce_losses(astype(losses, np.float32), "mean", astype(weights, np.float32)), np.float16)
     return sum(losses) / sum(weights)
 
 
@@ -90,10 +90,15 @@ def refuse_word(name: str, weight: Any) -> None:
         raise DTypeError(f"{name}: {weight!r} stands where the weights do: give it by its name, reduction={weight!r}.")
 
 
+def beside(like: Any, value: Any) -> Any:
+    """Return numbers, in a list too, as an array or Tensor of the dtype of what they stand beside."""
+    return in_dtype_of(like, value if isinstance(value, Tensor) else np.asarray(value))
+
+
 def as_weight(name: str, weight: Any, like: Any) -> Any:
     """Return weights as an array or Tensor of the dtype of the losses."""
     refuse_word(name, weight)
-    return in_dtype_of(like, weight if isinstance(weight, Tensor) else np.asarray(weight))
+    return beside(like, weight)
 
 
 def class_weight(name: str, weight: Any, classes: int, like: Any) -> Any:
@@ -124,9 +129,9 @@ def loss_of_labels(
     weights = None if weight is None else getitem(weight, labels)
     losses = losses if weights is None else losses * weights
     if counts is None:
-        return reduced(losses, reduction, weights)
+        return reduce_losses(losses, reduction, weights)
     weights = counts.astype(losses.dtype) if weights is None else keep(weights, counts)
-    return reduced(keep(losses, counts), reduction, weights)
+    return reduce_losses(keep(losses, counts), reduction, weights)
 
 
 # --- The loss ---
@@ -217,7 +222,7 @@ def _of_smoothed(
     targets = _weighted(_smooth(as_probabilities(labels, logits), smoothing), weight)
     losses = keep(softmax_cross_entropy(logits, targets), counts)
     weights = counts.astype(logits.dtype) if weight is None else keep(getitem(weight, labels), counts)
-    return reduced(losses, reduction, weights)
+    return reduce_losses(losses, reduction, weights)
 
 
 def _of_probabilities(

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import values_of
-from tinygrad_edu.nn.losses.common import Loss, Reduction, compared, times_weight
+from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
 from tinygrad_edu.ops import cross_entropy, getitem, logsigmoid, mean, negative
 from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.classification import held_cross_entropy, places, sigmoid_cross_entropy
@@ -14,7 +14,7 @@ from tinygrad_edu.ops.cross_entropies import (
     class_weight,
     loss_of_labels,
     one_sample,
-    reduced,
+    reduce_losses,
     require_index,
     require_reduction,
 )
@@ -69,7 +69,7 @@ def nll_loss(
     )
 
 
-class CrossEntropyLoss(Loss):
+class CrossEntropyLoss(LossModule):
     """`cross_entropy` as a module: of logits (N, C, ...) and integer labels or probabilities."""
 
     function = staticmethod(cross_entropy)
@@ -81,7 +81,7 @@ class CrossEntropyLoss(Loss):
         super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
 
 
-class NLLLoss(Loss):
+class NLLLoss(LossModule):
     """`nll_loss` as a module: of logarithms of probabilities (N, C, ...) and integer labels."""
 
     function = staticmethod(nll_loss)
@@ -134,7 +134,7 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction:
     """
     p, t = _two_classes("binary_cross_entropy", input, target, reduction)
     _probabilities("binary_cross_entropy", "the input has probabilities, such as from Sigmoid()", p)
-    return reduced(times_weight("binary_cross_entropy", held_cross_entropy(p, t), weight), reduction)
+    return reduce_losses(times_weight("binary_cross_entropy", held_cross_entropy(p, t), weight), reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -174,7 +174,7 @@ def binary_cross_entropy_with_logits(
         losses = sigmoid_cross_entropy(x, t)
     else:
         losses = times_weight(name, _part(t, x), pos_weight) + _part(1 - t, -x)
-    return reduced(times_weight(name, losses, weight), reduction)
+    return reduce_losses(times_weight(name, losses, weight), reduction)
 
 
 def _part(targets: Any, logits: Any) -> Any:
@@ -210,10 +210,10 @@ def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, red
     """
     name = "multilabel_soft_margin_loss"
     x, t = _two_classes(name, input, target, reduction)
-    return reduced(mean(times_weight(name, sigmoid_cross_entropy(x, t), weight), axis=-1), reduction)
+    return reduce_losses(mean(times_weight(name, sigmoid_cross_entropy(x, t), weight), axis=-1), reduction)
 
 
-class BCELoss(Loss):
+class BCELoss(LossModule):
     """`binary_cross_entropy` as a module: of probabilities. `BCEWithLogitsLoss` is safer."""
 
     function = staticmethod(binary_cross_entropy)
@@ -222,7 +222,7 @@ class BCELoss(Loss):
         super().__init__(weight=weight, reduction=reduction)
 
 
-class BCEWithLogitsLoss(Loss):
+class BCEWithLogitsLoss(LossModule):
     """`binary_cross_entropy_with_logits` as a module."""
 
     function = staticmethod(binary_cross_entropy_with_logits)
@@ -231,7 +231,7 @@ class BCEWithLogitsLoss(Loss):
         super().__init__(weight=weight, reduction=reduction, pos_weight=pos_weight)
 
 
-class MultiLabelSoftMarginLoss(Loss):
+class MultiLabelSoftMarginLoss(LossModule):
     """`multilabel_soft_margin_loss` as a module."""
 
     function = staticmethod(multilabel_soft_margin_loss)

@@ -3,20 +3,17 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
-import numpy as np
-
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import multiply
-from tinygrad_edu.ops.arithmetic import in_dtype_of
-from tinygrad_edu.ops.cross_entropies import as_weight, refuse_word, require_reduction
+from tinygrad_edu.ops.cross_entropies import as_weight, beside, refuse_word, require_reduction
 from tinygrad_edu.ops.reduction import as_floating
 
 Reduction = Literal["mean", "sum", "none"]
 
 
-class Loss(Module):
+class LossModule(Module):
     """A loss as a module: it keeps the settings of its function, each in an attribute, and calls it with them.
 
     A weight is a buffer, so the state dict has it, as in PyTorch.
@@ -47,9 +44,10 @@ class Loss(Module):
         return type(self).function(*inputs, **named, **{name: getattr(self, name) for name in self._settings})
 
     def extra_repr(self) -> str:
-        """Return the settings that are no weights."""
+        """Return the settings: of weights their shape, and no functions and modules."""
         values = {name: getattr(self, name) for name in self._settings}
-        return ", ".join(f"{name}={value!r}" for name, value in values.items() if isinstance(value, str | int | float))
+        shown = {name: f"Tensor{x.shape}" if isinstance(x, Tensor) else repr(x) for name, x in values.items()}
+        return ", ".join(f"{name}={shown[name]}" for name, x in values.items() if x is not None and not callable(x))
 
 
 def compared(name: str, input: Any, target: Any, reduction: str, *reductions: str) -> tuple[Any, Any]:
@@ -64,13 +62,13 @@ def compared(name: str, input: Any, target: Any, reduction: str, *reductions: st
     """
     require_reduction(name, reduction, *reductions)
     x = as_floating(input)
-    target = target if isinstance(target, Tensor) else np.asarray(target)
-    if x.shape != target.shape:
+    t = beside(x, target)
+    if x.shape != t.shape:
         raise ShapeError(
-            f"{name}: a prediction of shape {x.shape} and a target of shape {target.shape}. They are compared element "
-            f"by element: give them one shape, with reshape for example."
+            f"{name}: a prediction of shape {x.shape} and a target of shape {t.shape}. They are compared element by "
+            f"element: give them one shape, with reshape for example."
         )
-    return x, in_dtype_of(x, target)
+    return x, t
 
 
 def times_weight(name: str, losses: Any, weight: Any, same_shape: bool = False) -> Any:

@@ -7,11 +7,10 @@ import numpy as np
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn.losses.common import Loss, Reduction, compared
+from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import exp, expand_dims, log, square, where, xlogy
-from tinygrad_edu.ops.arithmetic import in_dtype_of
 from tinygrad_edu.ops.choosing import keep
-from tinygrad_edu.ops.cross_entropies import reduced
+from tinygrad_edu.ops.cross_entropies import beside, reduce_losses
 
 __all__ = ["GaussianNLLLoss", "KLDivLoss", "PoissonNLLLoss", "gaussian_nll_loss", "kl_div", "poisson_nll_loss"]
 
@@ -47,8 +46,8 @@ def kl_div(input: Any, target: Any, reduction: ReductionOfBatches = "mean", log_
     x, t = compared("kl_div", input, target, reduction, "batchmean")
     losses = exp(t) * (t - x) if log_target else xlogy(t, t) - t * x
     if reduction != "batchmean":
-        return reduced(losses, reduction)
-    total = reduced(losses, "sum")
+        return reduce_losses(losses, reduction)
+    total = reduce_losses(losses, "sum")
     return total / x.shape[0] if x.ndim else total
 
 
@@ -85,13 +84,13 @@ def gaussian_nll_loss(
     Tensor(1., shape=(), dtype=float32)
     """
     x, t = compared("gaussian_nll_loss", input, target, reduction)
-    variance = _variance(in_dtype_of(x, var), x.shape)
+    variance = _variance(beside(x, var), x.shape)
     values = values_of(variance)
     if np.any(values < 0):
         raise ValueError("gaussian_nll_loss: a variance is not negative, and some of these are.")
     variance = variance + (np.maximum(values, eps) - values)  # the constant lets the gradient pass
     losses = 0.5 * (log(variance) + square(x - t) / variance)
-    return reduced(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
+    return reduce_losses(losses + 0.5 * math.log(2 * math.pi) if full else losses, reduction)
 
 
 def _variance(var: Any, shape: tuple[int, ...]) -> Any:
@@ -144,10 +143,10 @@ def poisson_nll_loss(
         many = values_of(t) > 1
         n = where(many, t, np.asarray(2, x.dtype))
         losses = losses + keep(n * log(n) - n + 0.5 * log(2 * math.pi * n), many)
-    return reduced(losses, reduction)
+    return reduce_losses(losses, reduction)
 
 
-class KLDivLoss(Loss):
+class KLDivLoss(LossModule):
     """`kl_div` as a module."""
 
     function = staticmethod(kl_div)
@@ -157,7 +156,7 @@ class KLDivLoss(Loss):
         super().__init__(reduction=reduction, log_target=log_target)
 
 
-class GaussianNLLLoss(Loss):
+class GaussianNLLLoss(LossModule):
     """`gaussian_nll_loss` as a module: of means, what was seen, and variances."""
 
     function = staticmethod(gaussian_nll_loss)
@@ -166,7 +165,7 @@ class GaussianNLLLoss(Loss):
         super().__init__(full=full, eps=eps, reduction=reduction)
 
 
-class PoissonNLLLoss(Loss):
+class PoissonNLLLoss(LossModule):
     """`poisson_nll_loss` as a module."""
 
     function = staticmethod(poisson_nll_loss)

@@ -6,11 +6,11 @@ import numpy as np
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn.losses.common import Loss, Reduction, compared
+from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import clip, getitem, logsigmoid, mean, multiply, negative, relu, square, sum, where
 from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.classification import places
-from tinygrad_edu.ops.cross_entropies import check_labels, class_weight, one_sample, reduced, require_reduction
+from tinygrad_edu.ops.cross_entropies import check_labels, class_weight, one_sample, reduce_losses, require_reduction
 from tinygrad_edu.ops.reduction import as_floating
 
 __all__ = [
@@ -52,7 +52,7 @@ def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction
     """
     x, t = compared("hinge_embedding_loss", input, target, reduction)
     require_signs("hinge_embedding_loss", t)
-    return reduced(where(values_of(t) == 1, x, clip(margin - x, 0)), reduction)
+    return reduce_losses(where(values_of(t) == 1, x, clip(margin - x, 0)), reduction)
 
 
 def soft_margin_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Any:
@@ -79,7 +79,7 @@ def soft_margin_loss(input: Any, target: Any, reduction: Reduction = "mean") -> 
     """
     x, t = compared("soft_margin_loss", input, target, reduction)
     require_signs("soft_margin_loss", t)
-    return reduced(negative(logsigmoid(t * x)), reduction)
+    return reduce_losses(negative(logsigmoid(t * x)), reduction)
 
 
 # --- One class of several, or some of them ---
@@ -129,7 +129,7 @@ def multi_margin_loss(
     losses = mean(missed if p == 1 else square(missed), axis=1)
     if weight is not None:
         losses = losses * getitem(class_weight(name, weight, x.shape[1], x), labels)
-    return reduced(losses, reduction)
+    return reduce_losses(losses, reduction)
 
 
 def multilabel_margin_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Any:
@@ -163,7 +163,7 @@ def multilabel_margin_loss(input: Any, target: Any, reduction: Reduction = "mean
     times = _times_named(name, labels, x.shape)
     others = keep(relu(1 - x[:, :, None] + x[:, None, :]), (times == 0)[:, None, :])  # [sample, its class, another]
     losses = sum(multiply(others, times[:, :, None].astype(x.dtype)), axis=(1, 2)) / x.shape[1]
-    return reduced(losses, reduction)
+    return reduce_losses(losses, reduction)
 
 
 def _times_named(name: str, labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -182,7 +182,7 @@ def _require_rows(name: str, shape: tuple[int, ...]) -> None:
         raise ShapeError(f"{name}: scores have a shape (N, C), or (C,) for one sample, not {shape}.")
 
 
-class HingeEmbeddingLoss(Loss):
+class HingeEmbeddingLoss(LossModule):
     """`hinge_embedding_loss` as a module."""
 
     function = staticmethod(hinge_embedding_loss)
@@ -191,7 +191,7 @@ class HingeEmbeddingLoss(Loss):
         super().__init__(margin=margin, reduction=reduction)
 
 
-class SoftMarginLoss(Loss):
+class SoftMarginLoss(LossModule):
     """`soft_margin_loss` as a module."""
 
     function = staticmethod(soft_margin_loss)
@@ -200,7 +200,7 @@ class SoftMarginLoss(Loss):
         super().__init__(reduction=reduction)
 
 
-class MultiMarginLoss(Loss):
+class MultiMarginLoss(LossModule):
     """`multi_margin_loss` as a module."""
 
     function = staticmethod(multi_margin_loss)
@@ -211,7 +211,7 @@ class MultiMarginLoss(Loss):
         super().__init__(p=p, margin=margin, weight=weight, reduction=reduction)
 
 
-class MultiLabelMarginLoss(Loss):
+class MultiLabelMarginLoss(LossModule):
     """`multilabel_margin_loss` as a module."""
 
     function = staticmethod(multilabel_margin_loss)

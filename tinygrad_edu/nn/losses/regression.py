@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from tinygrad_edu.nn.losses.common import Loss, Reduction, compared, times_weight
+from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
 from tinygrad_edu.ops import abs, clip, square
-from tinygrad_edu.ops.cross_entropies import reduced
+from tinygrad_edu.ops.cross_entropies import as_weight, reduce_losses
 
 __all__ = [
     "HuberLoss", "L1Loss", "MSELoss", "SmoothL1Loss", "huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss",
@@ -37,7 +37,7 @@ def mse_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any
     Tensor(2., shape=(), dtype=float32)
     """
     x, t = compared("mse_loss", input, target, reduction)
-    return reduced(times_weight("mse_loss", square(x - t), weight, same_shape=True), reduction, weight)
+    return _weighted_mean("mse_loss", square(x - t), weight, reduction)
 
 
 def l1_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any = None) -> Any:
@@ -52,7 +52,13 @@ def l1_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any 
     Tensor(1., shape=(), dtype=float32)
     """
     x, t = compared("l1_loss", input, target, reduction)
-    return reduced(times_weight("l1_loss", abs(x - t), weight, same_shape=True), reduction, weight)
+    return _weighted_mean("l1_loss", abs(x - t), weight, reduction)
+
+
+def _weighted_mean(name: str, losses: Any, weight: Any, reduction: str) -> Any:
+    """Return losses reduced, each times its weight, in a mean that divides by the weights."""
+    weight = None if weight is None else as_weight(name, weight, losses)
+    return reduce_losses(times_weight(name, losses, weight, same_shape=True), reduction, weight)
 
 
 def smooth_l1_loss(input: Any, target: Any, reduction: Reduction = "mean", beta: float = 1.0) -> Any:
@@ -85,7 +91,7 @@ def smooth_l1_loss(input: Any, target: Any, reduction: Reduction = "mean", beta:
     if beta == 0:
         return l1_loss(input, target, reduction)
     x, t = compared("smooth_l1_loss", input, target, reduction)
-    return reduced(_bent(x - t, beta, 1 / beta), reduction)
+    return reduce_losses(_bent(x - t, beta, 1 / beta), reduction)
 
 
 def huber_loss(input: Any, target: Any, reduction: Reduction = "mean", delta: float = 1.0, weight: Any = None) -> Any:
@@ -120,7 +126,7 @@ def huber_loss(input: Any, target: Any, reduction: Reduction = "mean", delta: fl
     if not delta > 0:
         raise ValueError(f"huber_loss: delta is where the parabola ends, more than 0, not {delta!r}.")
     x, t = compared("huber_loss", input, target, reduction)
-    return reduced(times_weight("huber_loss", _bent(x - t, delta), weight, same_shape=True), reduction)
+    return reduce_losses(times_weight("huber_loss", _bent(x - t, delta), weight, same_shape=True), reduction)
 
 
 def _bent(error: Any, end: float, scale: float = 1.0) -> Any:
@@ -132,7 +138,7 @@ def _bent(error: Any, end: float, scale: float = 1.0) -> Any:
     return held * scale * (error - held * 0.5)
 
 
-class MSELoss(Loss):
+class MSELoss(LossModule):
     """`mse_loss` as a module."""
 
     function = staticmethod(mse_loss)
@@ -141,7 +147,7 @@ class MSELoss(Loss):
         super().__init__(reduction=reduction)
 
 
-class L1Loss(Loss):
+class L1Loss(LossModule):
     """`l1_loss` as a module."""
 
     function = staticmethod(l1_loss)
@@ -150,7 +156,7 @@ class L1Loss(Loss):
         super().__init__(reduction=reduction)
 
 
-class SmoothL1Loss(Loss):
+class SmoothL1Loss(LossModule):
     """`smooth_l1_loss` as a module."""
 
     function = staticmethod(smooth_l1_loss)
@@ -159,7 +165,7 @@ class SmoothL1Loss(Loss):
         super().__init__(reduction=reduction, beta=beta)
 
 
-class HuberLoss(Loss):
+class HuberLoss(LossModule):
     """`huber_loss` as a module."""
 
     function = staticmethod(huber_loss)

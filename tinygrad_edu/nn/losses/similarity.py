@@ -8,11 +8,10 @@ import numpy as np
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn.losses.common import Loss, Reduction
+from tinygrad_edu.nn.losses.common import LossModule, Reduction
 from tinygrad_edu.nn.losses.margins import require_signs
 from tinygrad_edu.ops import clip, minimum, pairwise_distance, sqrt, square, sum, where
-from tinygrad_edu.ops.arithmetic import in_dtype_of
-from tinygrad_edu.ops.cross_entropies import reduced, require_reduction
+from tinygrad_edu.ops.cross_entropies import beside, reduce_losses, require_reduction
 from tinygrad_edu.ops.reduction import as_floating
 
 __all__ = [
@@ -51,9 +50,9 @@ def margin_ranking_loss(
     """
     require_reduction("margin_ranking_loss", reduction)
     x1, x2 = as_floating(input1), as_floating(input2)
-    t = in_dtype_of(x1, target)
+    t = beside(x1, target)
     _require_axes("margin_ranking_loss", input1=x1, input2=x2, target=t)
-    return reduced(clip(margin - t * (x1 - x2), 0), reduction)
+    return reduce_losses(clip(margin - t * (x1 - x2), 0), reduction)
 
 
 def cosine_embedding_loss(
@@ -92,7 +91,7 @@ def cosine_embedding_loss(
     require_signs(name, t)
     length1, length2 = (sqrt(sum(square(x), -1) + _LEAST) for x in (x1, x2))
     cosine = sum(x1 * x2, -1) / (length1 * length2)
-    return reduced(where(t == 1, 1 - cosine, clip(cosine - margin, 0)), reduction)
+    return reduce_losses(where(t == 1, 1 - cosine, clip(cosine - margin, 0)), reduction)
 
 
 def triplet_margin_with_distance_loss(
@@ -138,7 +137,7 @@ def triplet_margin_with_distance_loss(
     near, far = distance_function(a, p), distance_function(a, n)
     if swap:
         far = minimum(far, distance_function(p, n))
-    return reduced(clip(margin + near - far, 0), reduction)
+    return reduce_losses(clip(margin + near - far, 0), reduction)
 
 
 def triplet_margin_loss(
@@ -186,7 +185,7 @@ def _require_axes(name: str, **given: Any) -> None:
         raise ShapeError(f"{name}: the inputs have as many axes as each other, and these have the shapes {shapes}.")
 
 
-class MarginRankingLoss(Loss):
+class MarginRankingLoss(LossModule):
     """`margin_ranking_loss` as a module."""
 
     function = staticmethod(margin_ranking_loss)
@@ -195,7 +194,7 @@ class MarginRankingLoss(Loss):
         super().__init__(margin=margin, reduction=reduction)
 
 
-class CosineEmbeddingLoss(Loss):
+class CosineEmbeddingLoss(LossModule):
     """`cosine_embedding_loss` as a module."""
 
     function = staticmethod(cosine_embedding_loss)
@@ -204,7 +203,7 @@ class CosineEmbeddingLoss(Loss):
         super().__init__(margin=margin, reduction=reduction)
 
 
-class TripletMarginLoss(Loss):
+class TripletMarginLoss(LossModule):
     """`triplet_margin_loss` as a module."""
 
     function = staticmethod(triplet_margin_loss)
@@ -217,7 +216,7 @@ class TripletMarginLoss(Loss):
         super().__init__(margin=margin, p=p, eps=eps, swap=swap, reduction=reduction)
 
 
-class TripletMarginWithDistanceLoss(Loss):
+class TripletMarginWithDistanceLoss(LossModule):
     """`triplet_margin_with_distance_loss` as a module; the distance may be a module with parameters."""
 
     function = staticmethod(triplet_margin_with_distance_loss)
