@@ -167,7 +167,7 @@ MISTAKES = [
     (lambda: DataLoader(FIVE, shuffle=True), DTypeError, "rng is a numpy.random.Generator, not None"),
     (lambda: DataLoader(FIVE).batches([0, 1, 2]), DataError, "each number from 0 to 4 once"),
     (lambda: DataLoader(FIVE).batches([0, 1, 2, 3, 3]), DataError, "each number from 0 to 4 once"),
-    (lambda: DataLoader(FIVE).batches(start=6), DataError, "start must be from 0 to 5; got 6"),
+    (lambda: DataLoader(FIVE).batches(None, start=6), DataError, "start must be from 0 to 5; got 6"),
     (lambda: random_split(FIVE, lengths=[2, 2], rng=np.random.default_rng(0)), DataError, "4 together, .* 5 samples"),
     (lambda: random_split(FIVE, lengths=[0.8, 0.3], rng=np.random.default_rng(0)), DataError, "add up to 1"),
     (lambda: random_split(FIVE, lengths=[6, -1], rng=np.random.default_rng(0)), DataError, "no part has a negative"),

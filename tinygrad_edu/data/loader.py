@@ -101,13 +101,13 @@ class DataLoader(OurKeywords):
         """Draw an order for an epoch: the rows of the samples as `batches` is to take them. None is their own order."""
         return generator(self.rng).permutation(len(self._samples)) if self.shuffle else None
 
-    def batches(self, order: Order | None = None, start: int = 0) -> Iterator[Any]:
+    def batches(self, order: Order | None, start: int = 0) -> Iterator[Any]:
         """Return the batches of an epoch whose order is known, without the first `start`.
 
         Parameters
         ----------
-        order : ndarray of int, shape (N,), optional
-            From `draw_order`.
+        order : ndarray of int, shape (N,), or None
+            From `draw_order`; None is the order of the samples.
         start : int
             From 0 to the number of batches.
 
