@@ -220,7 +220,7 @@ def test_a_parameter_that_was_replaced_or_locked_is_refused_by_name_and_nothing_
         model.bias = leaf(np.zeros(3))
         optimizer.zero_grad()
         model.weight.grad = np.ones((3, 2))
-        with pytest.raises(NoGraphError, match=r"Adam: parameter 1 \(bias\), of shape \(3,\), .* alone holds it"):
+        with pytest.raises(NoGraphError, match=r"Adam: parameter 1 \(bias\), of shape \(3,\), .* not hold it any more"):
             optimizer.step()
         np.testing.assert_array_equal(model.weight.numpy(), before)
         model.bias = optimizer.param_groups[0]["params"][1]
@@ -232,6 +232,24 @@ def test_a_parameter_that_was_replaced_or_locked_is_refused_by_name_and_nothing_
     with pytest.raises(ReadOnlyError, match=r"Adam moves parameter 2 \(other\) in place .* read-only"):
         optimizer.step()
     np.testing.assert_array_equal(model.weight.numpy(), before)
+
+
+@pytest.mark.parametrize(
+    "listed", [lambda model: model.named_parameters(), lambda model: [{"params": model.parameters()}]]
+)
+def test_a_parameter_that_was_replaced_is_refused_whoever_else_holds_it(listed):
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    params, average = listed(model), optim.MovingAverage(model.parameters())
+    optimizer = SGD(params)
+    old, model[1] = model[1], nn.Linear(3, 1)
+    model(np.ones((4, 2))).sum().backward()
+    with pytest.raises(NoGraphError, match=r"SGD: parameter 2( \(1.weight\))?, of shape \(1, 3\), .* not trained"):
+        optimizer.step()
+    twin = copy.deepcopy((optimizer, old))  # of other parameters, whose model nobody knows
+    twin[0].step()
+    model[1] = old
+    optimizer.step()
+    assert average.parameters[2] is old.weight
 
 
 def test_a_frozen_parameter_is_left_alone_and_one_that_became_computed_is_refused():

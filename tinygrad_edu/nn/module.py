@@ -10,6 +10,7 @@ from copy import deepcopy
 from functools import partial
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import ref
 
 from numpy.typing import DTypeLike, NDArray
 
@@ -25,6 +26,23 @@ Part = TypeVar("Part")
 
 # The ids of the tensors for which others stand in: they belong to the state, computed or not. See `functional_call`.
 replaced_now: ContextVar[frozenset[int]] = ContextVar("tinygrad_edu_replaced_now", default=frozenset())
+
+
+class Listed(list[Part]):
+    """A list that knows which module made it: how an optimizer finds out that its parameters are no longer those.
+
+    Attributes
+    ----------
+    owner : weakref.ref
+        To the module. A copy of the list has none.
+    """
+
+    def __init__(self, owner: Module, items: Iterable[Part]) -> None:
+        super().__init__(items)
+        self.owner = ref(owner)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (list(self),)
 
 
 class Module(OurKeywords):
@@ -100,11 +118,11 @@ class Module(OurKeywords):
 
     def parameters(self) -> list[Tensor]:
         """Return the tensors that require a gradient, each once."""
-        return [tensor for _, tensor in self.named_parameters()]
+        return Listed(self, (tensor for _, tensor in self.named_parameters()))
 
     def named_parameters(self) -> list[tuple[str, Tensor]]:
         """Return the parameters with their names; a shared one once, under the first of its names."""
-        return [(name, tensor) for name, tensor in _once(self._tensors().items()) if tensor.requires_grad]
+        return Listed(self, (named for named in _once(self._tensors().items()) if named[1].requires_grad))
 
     def buffers(self) -> list[Tensor]:
         """Return the tensors that neither require a gradient nor are frozen parameters, each once."""

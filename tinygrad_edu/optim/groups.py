@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tinygrad_edu.engine import Tensor, refuse_read_only
@@ -11,10 +11,39 @@ from tinygrad_edu.errors import DTypeError, NoGraphError
 Group = dict[str, Any]
 
 
+class Owners(dict[int, Callable[[], Any]]):
+    """A weak reference, by the id of a parameter, to the module that listed it. A copy has other parameters, and none.
+
+    A model that was listed whole, ``model.parameters()``, can be asked later whether its parameters are still those.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Owners, ()
+
+    def add(self, params: Any, listed: list[Tensor]) -> None:
+        """Note who listed `params`, where that is known."""
+        if owner := getattr(params, "owner", None):
+            self.update((id(p), owner) for p in listed)
+
+    def lost(self, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """Yield those of the tensors, by label, that are no parameter any more of the module that listed them."""
+        held: dict[int, list[Tensor]] = {}
+        for name, p in tensors.items():
+            model = self.get(id(p), lambda: None)()
+            if model is None:
+                continue
+            if id(model) not in held:
+                held[id(model)] = model.parameters()
+            if not any(p is other for other in held[id(model)]):
+                yield name, p
+
+
 def groups_of(where: str, params: Any) -> list[Any]:
     """Return what an optimizer is given, parameters or groups of them, as a list of groups."""
     given = _listed(where, params)
-    return given if any(isinstance(group, Mapping) for group in given) else [{"params": given}]
+    if any(isinstance(group, Mapping) for group in given):
+        return given
+    return [{"params": params if isinstance(params, list) else given}]
 
 
 def group_of(where: str, given: Any, defaults: Group) -> Group:

@@ -14,7 +14,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Tensor, writing
 from tinygrad_edu.errors import NoGraphError
 from tinygrad_edu.names import OurKeywords
-from tinygrad_edu.optim.groups import group_of, groups_of, label, refuse, refuse_twice
+from tinygrad_edu.optim.groups import Owners, group_of, groups_of, label, refuse, refuse_twice
 from tinygrad_edu.optim.saved import read
 from tinygrad_edu.optim.scratch import Scratch
 from tinygrad_edu.optim.settings import AT_LEAST_0, Setting, checked, rules_of
@@ -63,7 +63,7 @@ class Optimizer(OurKeywords):
     array([ 0.75, -1.75], dtype=float32)
     """
 
-    __slots__ = ("_scratch", "defaults", "param_groups", "state")
+    __slots__ = ("_owners", "_scratch", "defaults", "param_groups", "state")
 
     # What is remembered of each parameter: numbers, arrays of its shape, and those for which the setting named asks.
     _counts: ClassVar[tuple[str, ...]] = ()
@@ -76,7 +76,8 @@ class Optimizer(OurKeywords):
     state: dict[Tensor, dict[str, ndarray]]
 
     def __init__(self, params: Any, **defaults: Any) -> None:
-        self.defaults, self.param_groups, self.state, self._scratch = defaults, [], {}, Scratch()
+        self.defaults, self.param_groups, self.state = defaults, [], {}
+        self._scratch, self._owners = Scratch(), Owners()
         for group in groups_of(type(self).__name__, params):
             self.add_param_group(group)
 
@@ -94,6 +95,7 @@ class Optimizer(OurKeywords):
         for k, p in enumerate(group["params"]):
             self._refuse(label(group, k, len(taken)), p)
         refuse_twice(where, group, taken)
+        self._owners.add(param_group["params"], group["params"])
         self.param_groups.append(group)
 
     def step(self) -> None:
@@ -220,7 +222,7 @@ class Optimizer(OurKeywords):
 
     def _to_move(self) -> Iterator[tuple[Tensor, GroupSettings]]:
         """Yield each parameter that has a gradient with its settings, or say which one cannot be moved any more."""
-        first = 0
+        first, idle = 0, dict[str, Tensor]()
         for group in self.param_groups:
             s, parameters = self._settings(group), group["params"]
             for k in range(len(parameters)):
@@ -235,12 +237,16 @@ class Optimizer(OurKeywords):
                     yield p, s
                 elif references == _ONE + (p in self.state):
                     self._refuse_replaced(label(group, k, first), p)
+                else:
+                    idle[label(group, k, first)] = p
             first += len(parameters)
+        for name, p in self._owners.lost(idle):
+            self._refuse_replaced(name, p)
 
     def _refuse_replaced(self, label: str, p: Tensor) -> None:
         raise NoGraphError(
-            f"{type(self).__name__}: {label}, of shape {p.shape}, has no gradient and never will, since this optimizer "
-            f"alone holds it: the model has another in its place, which is not trained. Make the optimizer anew, of "
+            f"{type(self).__name__}: {label}, of shape {p.shape}, has no gradient and never will, since the model does "
+            f"not hold it any more: it has another in its place, which is not trained. Make the optimizer anew, of "
             f"model.parameters(); or write into a parameter, with .assign(values), in place of replacing it."
         )
 
