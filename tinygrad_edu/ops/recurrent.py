@@ -146,8 +146,8 @@ def _recurrent_row(g: Any, row: Any, out: Any, kind: str, shapes: Shapes) -> Any
 
 def _at_once(g: ndarray, row: ndarray, out: ndarray, kind: str, shapes: Shapes) -> ndarray:
     of_states, found = _shapes_of_states(kind, shapes), np.empty(row.shape, _widened(row).dtype)
-    g, states = (unpacked(_widened(x), of_states) for x in (g, out))
-    KINDS[kind].backward(unpacked(found, shapes), g, states, *unpacked(_widened(row), shapes))
+    upstream, states = (unpacked(_widened(x), of_states) for x in (g, out))
+    KINDS[kind].backward(unpacked(found, shapes), upstream, states, *unpacked(_widened(row), shapes))
     return found.astype(row.dtype, copy=False)
 
 
