@@ -144,7 +144,8 @@ def test_the_zeros_have_the_dtype_of_the_parameters():
             return super().forward(x)
 
     summary(Spy(2, 2, dtype=np.float64), (2,))
-    assert seen == [np.float64]
+    summary(Spy(2, 2, dtype=np.float64).requires_grad_(False), (2,))
+    assert seen == [np.float64, np.float64]
 
 
 @pytest.mark.parametrize("given", [784, "784", (1, 2.0)])

@@ -127,7 +127,8 @@ def summary(model: Module, *inputs: Any, **settings: Any) -> Summary:
     3     Linear        (1, 10)             108,170
     Total: 108,330 parameters, 108,330 of them trainable.
     """
-    dtype = next((parameter.dtype for parameter in model.parameters()), np.dtype(np.float32))
+    dtypes = (tensor.dtype for tensor in model._tensors().values())
+    dtype = next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(np.float32))
     batches = [_batch(given, dtype) for given in inputs]
     twin = _twin(model)
     shapes = _observe(twin)
