@@ -13,6 +13,7 @@ from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
 SMOOTH = [
     "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos", "tanh",
     "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "sigmoid_cross_entropy", "matmul",
+    "held_cross_entropy", "cross_entropy",
     "linear", "where", "keep", "tanh_gradient", "correlate", "prod", "cumprod", "recurrence", "logcumsumexp",
     "weighted_mean", "recurrent",
     "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos",
