@@ -22,7 +22,7 @@ __all__ = [
     "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer",
 ]  # fmt: skip
 
-Activation = str | Callable[[Any], Any]
+ByName = str | Callable[[Any], Any]
 
 _ACTIVATIONS: dict[str, Any] = {"relu": ops.relu, "gelu": ops.gelu}
 
@@ -46,7 +46,7 @@ class _Layer(Module):
         nhead: int,
         dim_feedforward: int = 2048,
         dropout: float = 0.1,
-        activation: Activation = ops.relu,
+        activation: ByName = ops.relu,
         layer_norm_eps: float = 1e-5,
         batch_first: bool = False,
         norm_first: bool = False,
@@ -394,7 +394,7 @@ class Transformer(Module):
         num_decoder_layers: int = 6,
         dim_feedforward: int = 2048,
         dropout: float = 0.1,
-        activation: Activation = ops.relu,
+        activation: ByName = ops.relu,
         custom_encoder: Module | None = None,
         custom_decoder: Module | None = None,
         layer_norm_eps: float = 1e-5,
