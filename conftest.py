@@ -1,6 +1,22 @@
-"""Runs every Python block of the pages as a test: a page is one story, read from top to bottom."""
+"""Runs the pages as tests: every block of Python, and what is ours in every diff. A page is one story, from the top."""
 
-from sybil import Sybil
-from sybil.parsers.markdown import PythonCodeBlockParser
+from sybil import Example, Lexeme, Sybil
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
-pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser()], patterns=["*.md", "docs/*.md"]).pytest()
+from tools.names_page import side
+
+
+class OursInADiff(CodeBlockParser):
+    """Runs the lines of a diff that are not PyTorch's alone."""
+
+    language = "diff"
+
+    def evaluate(self, example: Example) -> None:
+        """Run them in the namespace of the page."""
+        diff = example.parsed
+        example.parsed = Lexeme(side("+", diff), diff.offset, diff.line_offset)
+        PythonEvaluator()(example)
+
+
+pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser(), OursInADiff()], patterns=["*.md", "docs/*.md"]).pytest()

@@ -16,16 +16,17 @@ PACKAGE = Path(tg.__file__).parent
 PROJECT = PACKAGE.parent
 
 # Each room may import from the rooms that are named here, and from itself.
-OPS = {"errors", "names", "engine", "ops"}
+OPS = {"errors", "name_tables", "names", "engine", "ops"}
 ROOMS = {
     "errors": set(),
-    "names": set(),
+    "name_tables": set(),
+    "names": {"name_tables"},
     "allocator": set(),
     "_checks": {"errors"},
     "files": {"errors"},
-    "data": {"errors", "_checks", "files"},
+    "data": {"errors", "names", "_checks", "files"},
     "surface": set(),
-    "engine": {"errors", "surface", "names"},
+    "engine": {"errors", "surface", "name_tables", "names"},
     "ops": {"errors", "engine", "names", "_checks"},
     "transforms": OPS,
     "nn": OPS | {"_checks", "files"},

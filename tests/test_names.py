@@ -2,39 +2,144 @@
 
 import copy
 import inspect
+import math
 import pickle
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu import Tensor, names
+from tinygrad_edu import Tensor, name_tables, names
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tools import functions_page, names_page
 
-PLACES = {"Tensor": Tensor([1.0]), "tg": tg, "tg.nn": tg.nn, "tg.nn.init": tg.nn.init, "tg.optim": tg.optim}
+PLACES = {
+    "Tensor": Tensor([1.0]), "tg": tg, "Module": tg.nn.Identity(), "tg.nn": tg.nn, "tg.nn.init": tg.nn.init,
+    "tg.optim": tg.optim, "tg.optim.schedules": tg.optim.schedules, "tg.data": tg.data,
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("place", names.NAMES)
+@pytest.mark.parametrize("place", name_tables.NAMES)
 def test_a_name_that_is_another_answers_with_the_one_here(place):
-    there = [name for name in names.NAMES[place] if hasattr(PLACES[place], name)]
-    assert set(there) <= {"parallel", "testing", "training"}  # which the tests import
-    for name in names.NAMES[place].keys() - set(there):
+    table = name_tables.NAMES[place]
+    there = {name for name in table if hasattr(PLACES[place], name)}
+    assert there <= {"parallel", "testing", "training"}  # which the tests import
+    for name in table.keys() - there:
         with pytest.raises(AttributeError) as caught:
             getattr(PLACES[place], name)
-        here = names.NAMES[place][name].replace("`", "")
+        here = table[name].replace("`", "")
         assert str(caught.value) in (f"{place} has no {name!r}: write {here}.", f"{place} has no {name!r}: {here}.")
 
 
-WHERE = {"t": Tensor([1.0]), "tg": tg, "nn": tg.nn, "np": np, "optim": tg.optim, "nn.init": tg.nn.init}
+def a_script(t):
+    """Return what the names stand for in the code of the tables, by the tensor `t` and an optimizer that is new."""
+    rng, layer, numbers = np.random.default_rng(0), tg.nn.Linear(3, 3), t.numpy()
+    np.savez("path.npz", **layer.state_dict())
+    layer.save("path")
+    layer.register_buffer("mean", 0.0, persistent=False)
+    return {
+        **vars(np.random), "tg": tg, "np": np, "nn": tg.nn, "optim": tg.optim, "schedules": tg.optim.schedules,
+        "data": tg.data, "tinygrad_edu": tg, "rng": rng, "model": layer, "layer": layer, "p": t, "w": t, "bias": t,
+        "t": t, "x": t, "y": t, "other": t, "vector": t, "values": numbers, "array": numbers, "more": numbers,
+        "tensors": [t, t], "samples": [t, t], "part": numbers, "mask": numbers > 0, "value": 2.0, "dtype": np.float32,
+        "index": np.zeros(t.shape, int), "indices": [0], "k": 0, "n": 3, "m": 3, "low": 0, "high": 2, "start": 0,
+        "length": 1, "axis": -1, "axes": range(t.ndim)[::-1], "source": 0, "destination": -1, "pieces": 2,
+        "places": [1],
+        "name": {2: "weight", 0: "mean", 3: ""}[t.ndim], "module": layer, "path": "path", "shape": (2, 3),
+        "seed": 0, "std": 0.1,
+        "bound": 0.1, "size": 2, "batch_size": 2, "count": 1, "output_size": 1, "inputs": [np.ones((1, 3))],
+        "parameters": layer.parameters(), "max_norm": 1.0, "clip_value": 1.0, "lr": 0.1, "step": 3, "step_size": 2,
+        "gamma": 0.5, "milestones": [2], "steps": 10, "eta_min": 0.0, "period": 5, "max_lr": 0.1, "total_steps": 10,
+        "start_factor": 0.1, "factor": 0.5, "total_iters": 5, "power": 2, "milestone": 2, "function": math.exp,
+        "weights": [1 / len(numbers)] * len(numbers) if t.ndim else [], "f": tg.sum,
+        "schedule": tg.optim.schedules.constant(0.1), "first": math.exp, "second": math.exp,
+        "optimizer": tg.optim.SGD(layer.parameters()),
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize("place", names.NAMES)
-def test_what_is_named_instead_exists(place):
-    code = [part for here in names.NAMES[place].values() for part in re.findall(r"`([^`]*)`", here)]
-    found = {each for part in code for each in re.findall(r"\b(t|tg|nn\.init|nn|np|optim)\.(\w+)", part)}
-    assert {(where, name) for where, name in found if not hasattr(WHERE[where], name)} == set()
+@pytest.mark.parametrize("place", name_tables.NAMES)
+def test_what_is_named_instead_runs(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tried = (Tensor(np.eye(3) / 2), Tensor(0.5, requires_grad=True), tg.zeros((2, 3)), tg.zeros((2, 3, 4)))
+    pieces = {part for here in name_tables.NAMES[place].values() for part in re.findall(r"`([^`]*)`", here)}
+    for code in pieces - {"dtype=", "rng=rng"}:
+        errors = []
+        for t in tried:
+            try:
+                with np.errstate(all="ignore"):
+                    exec(code.replace("np.load(path", "np.load('path.npz'"), a_script(t))
+                break
+            except Exception as error:
+                errors.append(error)
+        assert len(errors) < len(tried), (code, errors)
+
+
+def of_pytorch():
+    """Return what PyTorch has at each place, without what is private or of no use here."""
+    torch = pytest.importorskip("torch")
+    from torch.optim import lr_scheduler
+
+    initial = [name for name in vars(torch.nn.init) if name.endswith("_") and not name.startswith("_")]
+    return {
+        "tg.nn": {*torch.nn.modules.__all__, "Parameter", "Buffer", "DataParallel", "functional", "utils"},
+        "tg.nn.init": {"calculate_gain", *initial},
+        "tg.optim": {*torch.optim.__all__} - {"swap_in_optimizer_params_and_state"},
+        "tg.optim.schedules": {*lr_scheduler.__all__},
+    }
+
+
+@pytest.mark.peers
+def test_every_name_of_pytorch_is_here_or_has_an_answer():
+    missing = {
+        place: [name for name in theirs if not hasattr(PLACES[place], name) and name not in name_tables.NAMES[place]]
+        for place, theirs in of_pytorch().items()
+    }
+    assert not any(missing.values()), missing
+
+
+@pytest.mark.peers
+def test_constructors_take_what_pytorchs_take_in_their_order():
+    torch = pytest.importorskip("torch")
+    pairs = [(getattr(torch.optim, name), getattr(tg.optim, name)) for name in tg.optim.__all__ if name[0] in "SARN"]
+    for name in torch.nn.modules.__all__:
+        ours = getattr(tg.nn, re.sub(r"(\d)d$", r"\1D", name), None)
+        pairs += [(getattr(torch.nn, name), ours)] if ours else []
+    compared = 0
+    for theirs, ours in pairs:
+        wanted, taken = ([*inspect.signature(kind).parameters.values()] for kind in (theirs, ours))
+        if not any(each.kind is each.VAR_POSITIONAL for each in wanted):
+            taken = [each.name for each in taken if each.name not in ("rng", "dtype")]
+            wanted = [each.name for each in wanted if each.name not in {*name_tables.LEFT_OUT, "dtype"}]
+            here = {name: name_tables.KEYWORDS.get(name) for name in wanted}
+            wanted = [here[name] if here[name] in taken else name for name in wanted if not name.startswith("_")]
+            assert list(dict.fromkeys(wanted)) == taken, ours.__name__
+            compared += 1
+    assert compared > 90
+
+
+@pytest.mark.peers
+def test_both_sides_of_the_page_run_and_give_the_same_numbers():
+    torch = pytest.importorskip("torch")
+    theirs, ours = {}, {}
+    for diff in re.findall(r"```diff\n(.*?)```", names_page.PAGE.read_text(), re.DOTALL):
+        exec(names_page.side("-", diff), theirs)
+        exec(names_page.side("+", diff), ours)
+        assert list(ours["model"].state_dict()) == list(theirs["model"].state_dict())
+        ours["model"].load_state_dict(theirs["model"].state_dict())
+        with torch.no_grad(), tg.no_grad():
+            expected, out = theirs["model"](theirs["inputs"]), ours["model"](theirs["inputs"].numpy())
+        np.testing.assert_allclose(out.numpy(), expected.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_what_is_written_line_by_line_does_what_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for there, here in names_page.LINES.items():
+        known = a_script(tg.zeros((4, 2, 3))) | {"images": np.ones((4, 3)), "labels": np.zeros(4, int)}
+        exec(here, known)
+        with pytest.raises((AttributeError, TypeError, NameError)):
+            exec(there, known)
 
 
 def test_the_page_has_these_tables():
@@ -52,10 +157,30 @@ def test_a_near_miss_names_the_nearest():
         assert not hasattr(place, "__wrapped__")
 
 
+def test_an_attribute_of_a_module_is_its_own_and_its_errors_are():
+    class Own(tg.nn.Module):
+        def __init__(self):
+            self.type, self.device = "encoder", "a word"
+
+        def half(self):
+            return 0.5
+
+        @property
+        def wrong(self):
+            return self.nothing
+
+    own = Own()
+    assert (own.type, own.device, own.half(), hasattr(own, "cuda")) == ("encoder", "a word", 0.5, False)
+    with pytest.raises(AttributeError, match=r"^'Own' object has no attribute 'nothing'$"):
+        _ = own.wrong
+    assert not {"cuda", "to"} & set(dir(own))
+    assert pickle.loads(pickle.dumps(tg.nn.Identity())).training
+
+
 def test_what_is_missing_is_no_part_of_a_tensor():
     t = Tensor([[1.0]], requires_grad=True)
     assert {"sum", "shape", "grad"} < set(dir(t))
-    assert not set(dir(t)) & set(names.NAMES["Tensor"])
+    assert not set(dir(t)) & set(name_tables.NAMES["Tensor"])
     assert pickle.loads(pickle.dumps(t)).item() == copy.copy(t).item() == copy.deepcopy(t).item() == 1
     with pytest.raises(AttributeError):
         t.view = 1
@@ -92,6 +217,52 @@ def test_a_keyword_that_is_another_answers_with_the_one_here(call, said):
         if isinstance(t, Tensor) or call.__code__.co_names[0] == "tg":
             with pytest.raises(TypeError, match=re.escape(said)):
                 call(t)
+
+
+@dataclass(eq=False, repr=False)
+class Scaled(tg.nn.Module):
+    factor: float = 1.0
+
+
+class Block(tg.nn.Module):
+    def __init__(self, width, *, depth=1):
+        self.width, self.depth = width, depth
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: tg.nn.Softmax(dim=1), "Softmax() got an unexpected keyword argument 'dim': dim of PyTorch is axis"),
+        (lambda: tg.nn.Flatten(start_dim=0), "start_dim of PyTorch is start_axis here."),
+        (lambda: tg.nn.Unflatten(1, unflattened_size=(2, 2)), "unflattened_size of PyTorch is sizes here."),
+        (lambda: tg.nn.ReLU(inplace=True), "ReLU() got an unexpected keyword argument 'inplace': leave it out: no l"),
+        (lambda: tg.nn.ReLU(True), "ReLU() takes no values, and was given 1; where True is PyTorch's inplace, le"),
+        (lambda: tg.nn.Linear(3, 2, device="cpu"), "leave it out: there is one device, the CPU."),
+        (lambda: Scaled(factory=2.0), "Scaled() got an unexpected keyword argument 'factory': it takes factor."),
+        (lambda: tg.nn.MSELoss(size_average=False), 'write reduction="mean", "sum" or "none".'),
+        (lambda: tg.optim.SGD([], foreach=True), "SGD() got an unexpected keyword argument 'foreach': leave it out"),
+        (lambda: tg.data.DataLoader([1, 2], num_workers=4), "'num_workers': leave it out: the arrays are in memory."),
+        (lambda: Block(3, dept=2), "Block() got an unexpected keyword argument 'dept': it takes width, depth."),
+        (lambda: Block(3, 2), "Block() takes the values width, and was given 2; by keyword also depth."),
+    ],
+)  # fmt: skip
+def test_making_a_layer_or_an_optimizer_with_other_arguments_says_what_to_write(make, said):
+    with pytest.raises(TypeError, match=re.escape(said)):
+        make()
+
+
+def test_a_constructor_that_answers_looks_as_it_is_written():
+    kinds = [getattr(place, name) for place in (tg.nn, tg.optim) for name in place.__all__]
+    kinds = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, names.OurKeywords)]
+    assert len(kinds) > 25
+    for kind in kinds:
+        shown, written = inspect.signature(kind), inspect.signature(inspect.unwrap(kind.__init__))
+        assert list(shown.parameters) == list(written.parameters)[1:]
+        if not any(each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD) for each in shown.parameters.values()):
+            with pytest.raises(
+                TypeError, match=rf"^{kind.__name__}\(\) got an unexpected keyword argument 'nothing': it"
+            ):
+                kind(nothing=1)
 
 
 # --- The same name with another meaning ---

@@ -42,6 +42,9 @@ WRONG = """
     cube(a, "2")
     t.sum(axes=0)
     t.summ()
+    tg.nn.Linear(3, device="cpu")
+    tg.nn.ReLU(True)
+    tg.nn.ReLU().to("cpu")
 """
 
 
@@ -60,4 +63,4 @@ def test_what_is_right(tmp_path):
 
 
 def test_every_mistake_is_seen(tmp_path):
-    assert errors(tmp_path, WRONG) == [1, 2, 3, 4, 5, 6]
+    assert errors(tmp_path, WRONG) == [1, 2, 3, 4, 5, 6, 7, 8, 9]

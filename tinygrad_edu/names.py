@@ -1,212 +1,17 @@
-"""When the name is another: what PyTorch, NumPy and Keras call something, and what it is here. The table is `NAMES`.
+"""When the name is another: how an error says so, of a name that is missing, a keyword, or an argument of a class.
 
-A name that is missing answers with it, and so does a keyword. ``docs/from_pytorch.md`` is this table as a page.
+What PyTorch, NumPy and Keras call something, and what it is here, is in `name_tables`.
 """
 
 import difflib
+import sys
 from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
-from inspect import signature
+from functools import lru_cache, wraps
+from inspect import Parameter, signature
 from types import FunctionType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Self
 
-Class = TypeVar("Class", bound=type)
-
-_CPU = "leave it out: there is one device, the CPU"
-_IN_PLACE = "`t.assign(values)` under `tg.no_grad()`, or `t += other`"
-_ARITHMETIC = {
-    "sub": "subtract", "mul": "multiply", "div": "divide", "true_divide": "divide", "pow": "power", "neg": "negative",
-    "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh",
-    "atan2": "arctan2", "mm": "matmul", "mv": "matmul", "absolute": "abs",
-}  # fmt: skip
-_OPERATORS = {
-    "add": "+", "sub": "-", "mul": "*", "div": "/", "true_divide": "/", "floor_divide": "//", "remainder": "%",
-    "pow": "**", "mm": "@", "mv": "@", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
-}  # fmt: skip
-_DTYPES = {
-    "half": "float16", "float": "float32", "double": "float64", "byte": "uint8", "short": "int16", "int": "int32",
-    "long": "int64", "bool": "bool_",
-}  # fmt: skip
-
-# By place, what is written there and what to write instead: code, or a sentence.
-NAMES: dict[str, dict[str, str]] = {
-    "Tensor": {
-        # shapes
-        "view": "`t.reshape(2, 3)`",
-        "view_as": "`t.reshape(other.shape)`",
-        "reshape_as": "`t.reshape(other.shape)`",
-        "permute": "`t.transpose(2, 0, 1)`",
-        "t": "`t.T`",
-        "movedim": "`tg.moveaxis(t, source, destination)`",
-        "swapdims": "`t.swapaxes(0, 1)`",
-        "unsqueeze": "`t.expand_dims(axis)`",
-        "expand": "`tg.broadcast_to(t, shape)`",
-        "expand_as": "`tg.broadcast_to(t, other.shape)`",
-        "contiguous": "leave it out: ops take every layout",
-        "is_contiguous": "leave it out: ops take every layout",
-        "dim": "`t.ndim`",
-        "numel": "`t.size`",
-        "nelement": "`t.size`",
-        "element_size": "`t.itemsize`",
-        "stride": "`t.strides`, in bytes",
-        # parts
-        "chunk": "`tg.array_split(t, pieces)`",
-        "narrow": "`t[start : start + length]`",
-        "select": "`t[index]`, or `t[:, index]` along the second axis",
-        "index_select": "`tg.take(t, index, axis)`",
-        "masked_select": "`t[mask]`",
-        "compress": "`t[mask]`",
-        "gather": "`tg.take_along_axis(t, index, axis)`",
-        "scatter": "`tg.put_along_axis(t, index, values, axis)`, which returns a new tensor",
-        "scatter_": "`tg.put_along_axis(t, index, values, axis)`, which returns a new tensor",
-        "scatter_add": "`t + tg.scatter_add(values, index, t.shape)`",
-        "scatter_add_": "`t + tg.scatter_add(values, index, t.shape)`",
-        "index_add": "`t + tg.scatter_add(values, index, t.shape)`",
-        "index_add_": "`t + tg.scatter_add(values, index, t.shape)`",
-        "at": "`tg.where(mask, values, t)`, or assign to elements under `tg.no_grad()`",
-        "flat": "`t.reshape(-1)`",
-        "values": "`t.max(axis)` and its like return the values alone",
-        "indices": "`t.argmax(axis)`: `t.max(axis)` and its like return the values alone",
-        # numbers
-        "clamp": "`t.clip(low, high)`",
-        "clamp_min": "`tg.maximum(t, low)`",
-        "clamp_max": "`tg.minimum(t, high)`",
-        "neg": "`-t`",
-        "negative": "`-t`",
-        **{name: f"`t {sign} other`" for name, sign in _OPERATORS.items()},
-        **{name: f"`tg.{_ARITHMETIC[name]}(t)`" for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh")},
-        "atan2": "`tg.arctan2(t, other)`",
-        # dtypes and devices
-        **{name: f"`t.astype(np.{dtype})`" for name, dtype in _DTYPES.items()},
-        "to": f"`t.astype(dtype)` for another dtype; for a device, {_CPU}",
-        "type": "`t.astype(dtype)`",
-        "type_as": "`t.astype(other.dtype)`",
-        "bfloat16": "`t.astype(np.float16)`: NumPy has no bfloat16",
-        "cpu": _CPU,
-        "cuda": _CPU,
-        "device": _CPU,
-        "is_cuda": _CPU,
-        "new_zeros": "`tg.zeros(shape, t.dtype)`",
-        "new_ones": "`tg.ones(shape, t.dtype)`",
-        "new_empty": "`tg.empty(shape, t.dtype)`",
-        "new_full": "`tg.full(shape, value, t.dtype)`",
-        "new_tensor": "`tg.Tensor(values, dtype=t.dtype)`",
-        "tobytes": "`t.numpy().tobytes()`",
-        # gradients and memory
-        "clone": "`t.copy()`",
-        "detach_": "`t.detach()`",
-        "requires_grad_": "`t.requires_grad = True`",
-        "retain_grad": "`tg.grad` or `tg.vjp`: backward() leaves gradients on leaves alone",
-        "register_hook": "`tg.grad` or `tg.vjp`: there are no hooks",
-        "grad_fn": "`print(t)` shows the op that made it",
-        "fill": "`t.assign(np.full(t.shape, value))`",
-        "fill_": "`t.assign(np.full(t.shape, value))`",
-        "zero_": "`t.assign(np.zeros(t.shape))`",
-        "copy_": "`t.assign(values)`",
-        **dict.fromkeys(("add_", "sub_", "mul_", "div_", "clamp_", "normal_", "uniform_"), _IN_PLACE),
-    },
-    "tg": {
-        # making
-        "tensor": "`tg.Tensor(values)`",
-        "array": "`tg.Tensor(values)`",
-        "as_tensor": "`tg.Tensor(values)`, which copies, or `tg.from_numpy(array)`, which borrows",
-        "asarray": "`tg.Tensor(values)`, which copies, or `tg.from_numpy(array)`, which borrows",
-        "Variable": "`tg.Tensor(values, requires_grad=True)`",
-        "identity": "`tg.eye(n)`",
-        "rand": "`tg.uniform(size=shape, rng=rng)`",
-        "rand_like": "`tg.uniform(size=t.shape, rng=rng)`",
-        "randn": "`tg.normal(size=shape, rng=rng)`",
-        "randn_like": "`tg.normal(size=t.shape, rng=rng)`",
-        "randint": "`tg.integers(low, high, shape, rng=rng)`",
-        "randperm": "`tg.permutation(n, rng=rng)`",
-        "shuffle": "`tg.permutation(t, rng=rng)`",
-        "bernoulli": "`tg.uniform(size=shape, rng=rng) < p`",
-        "manual_seed": "`rng = np.random.default_rng(seed)`, once, and `rng=rng` wherever something is drawn",
-        "random": "`rng = np.random.default_rng(seed)`, and `tg.normal`, `tg.uniform` or `tg.integers` with `rng=rng`",
-        # functions
-        "cat": "`tg.concatenate(tensors, axis)`",
-        "concat": "`tg.concatenate(tensors, axis)`",
-        "row_stack": "`tg.vstack(tensors)`",
-        "chunk": "`tg.array_split(t, pieces)`",
-        "permute": "`tg.transpose(t, axes)`",
-        "movedim": "`tg.moveaxis(t, source, destination)`",
-        "swapdims": "`tg.swapaxes(t, 0, 1)`",
-        "unsqueeze": "`tg.expand_dims(t, axis)`",
-        "gather": "`tg.take_along_axis(t, index, axis)`",
-        "index_select": "`tg.take(t, index, axis)`",
-        "masked_select": "`t[mask]`",
-        "scatter": "`tg.put_along_axis(t, index, values, axis)`, which returns a new tensor",
-        "clamp": "`tg.clip(t, low, high)`",
-        "addmm": "`bias + x @ y`",
-        **{name: f"`tg.{here}`" for name, here in _ARITHMETIC.items()},
-        **{name: f"`x {_OPERATORS[name]} y`" for name in ("eq", "ne", "lt", "le", "gt", "ge")},
-        "equal": "`np.array_equal(x, y)`",
-        "allclose": "`np.allclose(x, y)`",
-        "array_equal": "`np.array_equal(x, y)`",
-        "numel": "`t.size`",
-        "is_tensor": "`isinstance(x, tg.Tensor)`",
-        "functional": "`tg.relu`, `tg.softmax` and so on; the losses are in `tg.nn`",
-        # gradients and programs
-        "autograd": "`t.backward()`, or `tg.grad`, `tg.vjp`, `tg.jvp`, `tg.jacobian` and `tg.hessian`",
-        "func": "`tg.grad`, `tg.vjp`, `tg.jvp`, `tg.jacobian` and `tg.hessian`",
-        "jacrev": "`tg.jacobian(f)`",
-        "jacfwd": "`tg.jacobian(f)`",
-        "inference_mode": "`tg.no_grad()`",
-        "set_grad_enabled": "`tg.no_grad()` or `tg.enable_grad()`",
-        "save": "`model.save(path)`, or `np.savez(path, **model.state_dict())`",
-        "load": "`model.load(path)`, or `model.load_state_dict(np.load(path))`",
-        "device": _CPU,
-        "cuda": _CPU,
-        "Size": "`t.shape` is a tuple",
-        "utils": "`tg.data.DataLoader(x, y, batch_size=32, rng=rng)` gives batches",
-        **{name: f"`np.{name}`" for name in ("float16", "float32", "float64", "uint8", "int32", "int64", "newaxis")},
-        "set_default_dtype": "`dtype=` where a tensor is made",
-        **{name: f"`import tinygrad_edu.{name}` first" for name in ("parallel", "testing", "training")},
-    },
-    "tg.nn": {
-        **{f"{name}1d": f"`nn.{name}1D`" for name in ("BatchNorm", "InstanceNorm", "Dropout")},
-        **{f"{name}2d": f"`nn.{name}2D`" for name in ("BatchNorm", "InstanceNorm", "Dropout", "Softmax")},
-        "Conv2d": "`nn.Conv2D`",
-        "MaxPool2d": "`nn.MaxPool2D`",
-        "AvgPool2d": "`nn.AvgPool2D`",
-        "MaxPooling2D": "`nn.MaxPool2D`",
-        "AveragePooling2D": "`nn.AvgPool2D`",
-        "GlobalMaxPooling2D": "`nn.AdaptiveMaxPool2D(1)`, and `nn.Flatten()`",
-        "GlobalAveragePooling2D": "`nn.AdaptiveAvgPool2D(1)`, and `nn.Flatten()`",
-        "Conv1DTranspose": "`nn.ConvTranspose1D`",
-        "Conv2DTranspose": "`nn.ConvTranspose2D`",
-        "UpSampling2D": "`nn.Upsample(scale_factor=2)`",
-        "ZeroPadding2D": "`nn.ZeroPad2D`",
-        "Cropping2D": "`nn.ZeroPad2D` with negative numbers",
-        "Dense": "`nn.Linear`",
-        "Parameter": "`tg.Tensor(values, requires_grad=True)`, in an attribute",
-        "ParameterList": "a list, in an attribute",
-        "functional": "`tg.relu`, `tg.softmax` and so on; the losses are in `tg.nn`: `nn.cross_entropy`",
-        "DataParallel": "`tinygrad_edu.parallel`, which shares a batch among cores",
-    },
-    "tg.nn.init": {
-        "kaiming_uniform_": "`layer.weight = nn.init.kaiming_uniform(shape, rng)`",
-        "kaiming_normal_": "`layer.weight = nn.init.kaiming_normal(shape, rng)`",
-        "xavier_uniform_": "`layer.weight = nn.init.xavier_uniform(shape, rng)`",
-        "uniform_": "`layer.weight = nn.init.uniform(shape, bound, rng)`",
-        "normal_": "`layer.weight = tg.normal(0.0, 0.01, shape, rng=rng, requires_grad=True)`",
-        "zeros_": "`layer.bias.assign(np.zeros(shape))`",
-        "ones_": "`layer.weight.assign(np.ones(shape))`",
-        "constant_": "`layer.bias.assign(np.full(shape, value))`",
-    },
-    "tg.optim": {
-        "lr_scheduler": "`optim.schedules`: functions of the number of the step, `optimizer.lr = schedule(step)`",
-    },
-}
-
-# What a keyword of PyTorch's is here, for the functions that have the second.
-KEYWORDS = {
-    "dim": "axis", "dims": "axis", "keepdim": "keepdims", "dim1": "axis1", "dim2": "axis2", "unbiased": "ddof",
-    "correction": "ddof", "repeats": "reps", "indexes": "indices", "index": "indices", "size": "shape",
-}  # fmt: skip
-
-# Keywords of PyTorch's that say nothing here.
-NEEDLESS = {"device": _CPU, "inplace": "leave it out: every layer returns an array of its own"}
+from tinygrad_edu.name_tables import KEYWORDS, LEFT_OUT, NAMES
 
 
 def missing_name(place: str, name: str, known: Iterable[str] = ()) -> AttributeError:
@@ -232,8 +37,9 @@ def refuse_keywords(function: str, given: Iterable[str], known: Iterable[str]) -
     """Raise for a keyword that a function does not have: with the one that is meant, or those that it has."""
     name, known = next(iter(given)), tuple(known)
     here = KEYWORDS.get(name)
-    others = f"{name} of PyTorch is {here} here" if here in known else f"it takes {', '.join(known) or 'none'}"
-    hint = NEEDLESS.get(name, others)
+    hint = f"{name} of PyTorch is {here} here" if here in known else f"it takes {', '.join(known) or 'none'}"
+    if name in LEFT_OUT:
+        hint = _sentence(LEFT_OUT[name])
     raise TypeError(f"{function}() got an unexpected keyword argument {name!r}: {hint}.")
 
 
@@ -254,20 +60,47 @@ def with_our_keywords(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def explains_keywords(kind: Class) -> Class:
-    """Let a class answer a keyword that its ``__init__`` does not have: with the one that is meant, or what it has."""
-    initialize = vars(kind)["__init__"]
-    known = tuple(signature(initialize).parameters)[1:]
+class OurKeywords:
+    """What modules and optimizers inherit, so that making one with PyTorch's arguments says what to write here.
 
-    @wraps(initialize)
-    def answering(self: Any, *args: Any, **given: Any) -> None:
-        for name in given:
-            if name not in known:
-                refuse_keywords(type(self).__name__, [name], known)
-        initialize(self, *args, **given)
+    In ``__new__``, which Python calls first: no ``__init__`` is changed for it, and calls cost what they cost.
+    """
 
-    kind.__init__ = answering  # type: ignore[misc]
-    return kind
+    __slots__ = ()
+
+    def __new__(cls, *args: Any, **settings: Any) -> Self:
+        """Make an instance, if its ``__init__`` takes these arguments."""
+        init: Any = cls.__init__
+        taken = _taken_by(init) if (args or settings) and isinstance(init, FunctionType) else None
+        if taken:
+            known, places = taken
+            others = [name for name in settings if name not in known]
+            if others:
+                refuse_keywords(cls.__name__, others, known)
+            if len(args) > places:
+                _refuse_values(cls.__name__, args, known[:places], known[places:])
+        return super().__new__(cls)
+
+
+@lru_cache
+def _taken_by(init: Callable[..., None]) -> tuple[list[str], int] | None:
+    """Return the names that an ``__init__`` takes, and how many values; nothing where it hands on what there is."""
+    takes = list(signature(init).parameters.values())[1:]
+    if any(each.kind is Parameter.VAR_KEYWORD for each in takes):
+        return None
+    known = [each.name for each in takes if each.kind is not Parameter.VAR_POSITIONAL]
+    if len(known) < len(takes):
+        return known, sys.maxsize
+    return known, sum(each.kind is not Parameter.KEYWORD_ONLY for each in takes)
+
+
+def _refuse_values(kind: str, args: Sequence[Any], places: Sequence[str], keywords: Sequence[str]) -> NoReturn:
+    """Raise for more values than a class takes: PyTorch's inplace comes last, and often without its name."""
+    takes = f"the values {', '.join(places)}" if places else "no values"
+    hint = f"; by keyword also {', '.join(keywords)}" if keywords else ""
+    if isinstance(args[-1], bool):
+        hint += f"; where {args[-1]} is PyTorch's inplace, {LEFT_OUT['inplace']}"
+    raise TypeError(f"{kind}() takes {takes}, and was given {len(args)}{hint}.")
 
 
 def _sentence(here: str) -> str:

@@ -1,25 +1,63 @@
-"""Write the tables of ``docs/from_pytorch.md`` anew from `tinygrad_edu.names`: ``python -m tools.names_page``."""
+"""Write the tables of ``docs/from_pytorch.md`` anew from `tinygrad_edu.name_tables`: ``python -m tools.names_page``."""
 
 from pathlib import Path
 
-from tinygrad_edu.names import KEYWORDS, NAMES, NEEDLESS
+from tinygrad_edu.name_tables import KEYWORDS, LEFT_OUT, NAMES
 
 PAGE = Path(__file__).parent.parent / "docs" / "from_pytorch.md"
 BEGIN, END = "<!-- begin: python -m tools.names_page -->\n", "<!-- end -->\n"
 HEADINGS = {
     "Tensor": "### Attributes and methods of a Tensor",
     "tg": "### Functions: `tg` is `import tinygrad_edu as tg`",
-    "tg.nn": "### In `tg.nn`",
-    "tg.nn.init": "### In `tg.nn.init`",
-    "tg.optim": "### In `tg.optim`",
+    "Module": "### Attributes and methods of a Module",
+    "tg.nn": "### Layers and losses: `tg.nn` for `torch.nn`, `torch.nn.utils`",
+    "tg.nn.init": "### `tg.nn.init` for `torch.nn.init`",
+    "tg.optim": "### `tg.optim` for `torch.optim`",
+    "tg.optim.schedules": "### `tg.optim.schedules` for `torch.optim.lr_scheduler`",
+    "tg.data": "### `tg.data` for `torch.utils.data`",
 }
+
+# Lines that are another here, the most usual ones: what is written there, and what here.
+LINES = {
+    "torch.manual_seed(0); nn.Linear(3, 2)": "nn.Linear(3, 2, rng=rng)",
+    "nn.Linear(3, 2, device=device)": "nn.Linear(3, 2)",
+    "nn.Linear(3, 2, dtype=torch.float64)": "nn.Linear(3, 2, dtype=np.float64)",
+    "nn.Conv2d(1, 8, 3)": "nn.Conv2D(1, 8, 3)",
+    "nn.ReLU(inplace=True)": "nn.ReLU()",
+    "nn.Softmax(dim=1)": "nn.Softmax(axis=1)",
+    "nn.Flatten(start_dim=0, end_dim=1)": "nn.Flatten(start_axis=0, end_axis=1)",
+    "nn.Unflatten(1, unflattened_size=(2, 3))": "nn.Unflatten(1, sizes=(2, 3))",
+    "nn.MSELoss(size_average=False)": 'nn.MSELoss(reduction="sum")',
+    "nn.Parameter(torch.zeros(3))": "tg.zeros(3, requires_grad=True)",
+    "nn.init.kaiming_normal_(model.weight)": "model.weight = nn.init.kaiming_normal((2, 3), rng)",
+    "F.relu(x)": "tg.relu(x)",
+    "F.cross_entropy(model(images), labels)": "nn.cross_entropy(model(images), labels)",
+    "model.to(device)": "model",
+    "model.double()": "model.astype(np.float64)",
+    "torch.optim.SGD(model.parameters(), lr=0.1, fused=True)": "optim.SGD(model.parameters(), lr=0.1)",
+    "optimizer.zero_grad(set_to_none=True)": "optimizer.zero_grad()",
+    "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)": "optim.clip_grad_norm(model.parameters(), 1.0)",
+    "torch.optim.lr_scheduler.StepLR(optimizer, 30)": "schedule = optim.schedules.step(0.1, 30)",
+    "scheduler.step()": "optimizer.lr = schedule(step)",
+    "DataLoader(TensorDataset(x, y), 32, shuffle=True)": "tg.data.DataLoader(x, y, batch_size=32, rng=rng)",
+    "torch.save(model.state_dict(), path)": "model.save(path)",
+    "model.load_state_dict(torch.load(path))": "model.load(path)",
+    "torch.func.functional_call(model, parameters, (x,))": "nn.functional_call(model, {}, x)",
+}
+
+
+def lines() -> str:
+    """Return the lines as a table."""
+    rows = [f"| `{there}` | `{here}` |" for there, here in LINES.items()]
+    return "\n".join(["### Lines", "", "| there | here |", "|---|---|", *rows, ""])
 
 
 def table(place: str) -> str:
     """Return what is written at a place, and what here; names with one answer share a line."""
     rows: dict[str, list[str]] = {}
     for name, here in NAMES[place].items():
-        rows.setdefault(here, []).append(f"`{name}`")
+        capital = here == f"`nn.{name[:-1]}D`"
+        rows.setdefault("the same with a capital D: `nn.Conv2D`" if capital else here, []).append(f"`{name}`")
     lines = [f"| {', '.join(names)} | {here} |" for here, names in rows.items()]
     return "\n".join([HEADINGS[place], "", "| there | here |", "|---|---|", *lines, ""])
 
@@ -28,8 +66,13 @@ def tables() -> str:
     """Return all tables, and the keywords."""
     words = ["### Keywords", "", "| there | here |", "|---|---|"]
     words += [f"| `{there}=` | `{here}=` |" for there, here in KEYWORDS.items()]
-    words += [f"| `{there}=` | {here} |" for there, here in NEEDLESS.items()]
-    return "\n".join([*map(table, NAMES), *words, ""])
+    words += [f"| `{there}=` | {here} |" for there, here in LEFT_OUT.items()]
+    return "\n".join([lines(), *map(table, NAMES), *words, ""])
+
+
+def side(sign: str, diff: str) -> str:
+    """Return one side of a diff: the lines that both have, and those with this sign. The others are empty."""
+    return "\n".join(line[1:] if line[:1] in (" ", sign) else "" for line in diff.splitlines())
 
 
 def filled(page: str) -> str:

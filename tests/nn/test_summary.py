@@ -1,11 +1,16 @@
 """The summary counts what is there, and leaves the model as it was."""
 
+from functools import partial
+from threading import Lock
+
 import numpy as np
 import pytest
 
+import tinygrad_edu as tg
 from tinygrad_edu import Tensor
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn import Conv2D, Dropout, Flatten, Lambda, Linear, Module, Sequential, Tanh, summary
+from tinygrad_edu.nn import Conv2D, Dropout, Flatten, Linear, Module, Sequential, Tanh, random_stream, summary
+from tinygrad_edu.nn.randomness import current_stream
 
 
 def small_net():
@@ -31,39 +36,73 @@ def test_a_model_that_keeps_its_last_activation_has_a_summary():
     assert summary(model, (1, 4, 4)).total == 45
 
 
-class Pair(Module):
-    """Of two inputs, one of them of integers; with a buffer."""
+class Tagger(Module):
+    """Of inputs of every kind, with functions, a buffer, a frozen parameter, and results in a list and a dict."""
 
     def __init__(self):
-        self.table, self.shift, self.act = Linear(3, 4, bias=False), Tensor(np.ones(4)), Lambda(np.tanh)
+        self.table, self.shift = Linear(3, 4, bias=False), Tensor(np.ones(4))
+        self.acts = {"first": tg.relu, "more": [(np.tanh, Linear(1, 1)), partial(tg.sum, axis=1)]}
+        self.cell = Linear(4, 4)
+        self.cell.bias.requires_grad = False
+        self.spare = tg.gelu
 
-    def forward(self, ids, x):
-        return self.act(self.table.weight.T[ids] + self.shift), [self.table(x), None]
+    def forward(self, ids, state, scale=1):
+        h = self.table.weight.T[ids] + self.shift
+        for _ in range(2):
+            h = self.acts["first"](self.cell(h))
+        h = self.acts["more"][0][0](h) * scale + state["h"][0]
+        return [self.acts["more"][1](h), None], {"h": h}
 
 
-def test_several_inputs_integers_results_and_buffers_are_shown():
-    assert str(summary(Pair(), np.array([[0, 2]]), (3,))).splitlines() == [
-        "Name   Layer         Output shape                     Parameters  Buffers",
-        "-----  ------------  -------------------------------  ----------  -------",
-        "       Pair          [(1, 2, 4), [(1, 4), NoneType]]           0        4",
-        "table  Linear        (1, 4)                                   12        0",
-        "act    Lambda(tanh)  (1, 2, 4)                                 0        0",
-        "Total: 12 parameters, 12 of them trainable. In buffers: 4 numbers.",
+def test_functions_kinds_of_inputs_and_of_results_and_buffers_are_shown():
+    model = Tagger()
+    before = repr(model)
+    assert str(summary(model, np.array([[0, 2]]), {"h": ((2, 4), None)}, scale=2)).splitlines() == [
+        "Name           Layer   Output shape                      Parameters  Frozen  Buffers",
+        "-------------  ------  --------------------------------  ----------  ------  -------",
+        "               Tagger  [[(1, 4), None], {h: (1, 2, 4)}]           0       0        4",
+        "table          Linear  not called                                12       0        0",
+        "acts.first     relu    2 x (1, 2, 4)                              0       0        0",
+        "acts.more.0.0  tanh    (1, 2, 4)                                  0       0        0",
+        "acts.more.0.1  Linear  not called                                 2       0        0",
+        "acts.more.1    sum     (1, 4)                                     0       0        0",
+        "cell           Linear  2 x (1, 2, 4)                             20       4        0",
+        "spare          gelu    not called                                 0       0        0",
+        "Total: 34 parameters, 30 of them trainable, 4 frozen. In buffers: 4 numbers.",
     ]
+    assert repr(model) == before
+    assert before.splitlines()[2:4] == ["  (acts.first): relu", "  (acts.more.0.0): tanh"]
+
+
+class Counting(Dropout):
+    """Counts its calls in a buffer, and draws in evaluation as well."""
+
+    def __init__(self):
+        super().__init__(0.5, rng=np.random.default_rng(0))
+        self.calls = Tensor(0, dtype=int)
+
+    def forward(self, x):
+        self.calls.assign(self.calls.numpy() + 1)
+        return x + current_stream(self.rng).normal(size=x.shape).astype(x.dtype)
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_model_stays_as_it_was(training):
-    model = small_net().train(training)
+    model = small_net().append(Counting()).train(training)
     model[2].eval()
-    modes = [module.training for module in model.modules()]
-    attributes = [list(vars(module)) for module in model.modules()]
-    generator, state = model[2].rng.bit_generator.state, model.state_dict()
-    summary(model, (1, 4, 4))
-    assert [module.training for module in model.modules()] == modes
-    assert [list(vars(module)) for module in model.modules()] == attributes
-    assert model[2].rng.bit_generator.state == generator
-    assert all(np.array_equal(state[name], array) for name, array in model.state_dict().items())
+    model[0].register_forward_hook(lambda module, inputs, out: None)
+
+    def everything():
+        here = [(list(vars(module)), module.training, module._hooks) for module in model.modules()]
+        numbers = {name: array.tolist() for name, array in model.state_dict().items()}
+        return here, numbers, model[-1].rng.bit_generator.state, shared.bit_generator.state
+
+    shared = np.random.default_rng(1)
+    before = everything()
+    with random_stream(shared):
+        summary(model, (1, 4, 4))
+    assert everything() == before
+    assert all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_shared_parameters_count_once_and_frozen_ones_are_not_trainable():
@@ -73,8 +112,10 @@ def test_shared_parameters_count_once_and_frozen_ones_are_not_trainable():
     tied = Linear(4, 4, bias=False)
     tied.weight = shared.weight
     found = summary(Sequential(shared, Tanh(), shared, tied, head), (4,))
-    assert [(name, count) for name, _, _, count, _ in found.rows] == [("0", 20), ("1", 0), ("3", 0), ("4", 8)]
-    assert (found.total, found.trainable) == (28, 20)
+    assert [(row.name, row.output, row.parameters) for row in found.rows] == [
+        ("0", "2 x (1, 4)", 20), ("1", "(1, 4)", 0), ("3", "(1, 4)", 0), ("4", "(1, 2)", 8)
+    ]  # fmt: skip
+    assert (found.total, found.trainable, found.frozen, found.buffers) == (28, 20, 8, 0)
 
 
 def test_a_custom_module_shows_its_own_parameters_every_shape_and_what_it_does_not_use():
@@ -88,9 +129,9 @@ def test_a_custom_module_shows_its_own_parameters_every_shape_and_what_it_does_n
             return self.act(self.act(x * self.scale)[:, :2])
 
     assert summary(Custom(), (6,)).rows == [
-        ("", "Custom", "(1, 2)", 6, 0),
-        ("act", "Tanh", "(1, 6), (1, 2)", 0, 0),
-        ("spare", "Linear", "not used", 2, 0),
+        ("", "Custom", "(1, 2)", 6, 0, 0),
+        ("act", "Tanh", "(1, 6), (1, 2)", 0, 0, 0),
+        ("spare", "Linear", "not called", 2, 0, 0),
     ]
 
 
@@ -103,7 +144,8 @@ def test_the_zeros_have_the_dtype_of_the_parameters():
             return super().forward(x)
 
     summary(Spy(2, 2, dtype=np.float64), (2,))
-    assert seen == [np.float64]
+    summary(Spy(2, 2, dtype=np.float64).requires_grad_(False), (2,))
+    assert seen == [np.float64, np.float64]
 
 
 @pytest.mark.parametrize("given", [784, "784", (1, 2.0)])
@@ -115,3 +157,11 @@ def test_a_number_is_not_a_shape(given):
 def test_a_shape_that_does_not_fit_is_the_layers_error():
     with pytest.raises(ShapeError, match="Linear"):
         summary(Linear(784, 10), (28, 28))
+
+
+def test_a_model_that_cannot_be_copied_says_so():
+    model = small_net()
+    model.lock = Lock()
+    with pytest.raises(TypeError) as caught:
+        summary(model, (1, 4, 4))
+    assert caught.value.__notes__ == ["summary runs a copy of the model, and this Sequential cannot be copied."]

@@ -5,6 +5,7 @@ from tinygrad_edu.data.keras_sets import load_keras
 from tinygrad_edu.data.loader import DataLoader
 from tinygrad_edu.data.mnist import Digits, load_embedded, load_file
 from tinygrad_edu.data.splitting import random_split
+from tinygrad_edu.names import missing_from as _missing_from
 
 __all__ = [
     "DataLoader",
@@ -18,3 +19,6 @@ __all__ = [
     "random_split",
     "to_float",
 ]
+
+# To a type checker, which reads no globals(), a __getattr__ would make every name right.
+globals()["__getattr__"] = _missing_from("tg.data", __all__)

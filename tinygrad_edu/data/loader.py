@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from tinygrad_edu._checks import generator, whole_number
 from tinygrad_edu.data.samples import Samples
 from tinygrad_edu.errors import DataError
+from tinygrad_edu.names import OurKeywords
 
 __all__ = ["DataLoader"]
 
 Order = NDArray[np.intp]
 
 
-class DataLoader:
+class DataLoader(OurKeywords):
     """The batches of an epoch: each loop over this object takes every sample once, `batch_size` at a time.
 
     Parameters

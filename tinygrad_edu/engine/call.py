@@ -33,7 +33,8 @@ from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, Rules
 from tinygrad_edu.engine.recorder import record
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale
-from tinygrad_edu.names import KEYWORDS, refuse_keywords
+from tinygrad_edu.name_tables import KEYWORDS
+from tinygrad_edu.names import refuse_keywords
 
 # A line that begins with x is there for each input, one that begins with s for each setting; <x> and <s> are their
 # names. One that begins with k is there where a keyword may come under another library's name. <each ...>, <any ...>

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.names import Class, explains_keywords
 from tinygrad_edu.nn.init import filled, generator_or_new
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
@@ -47,11 +46,13 @@ __all__ = [
 ]  # fmt: skip
 
 
+Decorated = TypeVar("Decorated")
+
+
 @dataclass_transform(eq_default=False)
-def with_settings(kind: Class) -> Class:
+def with_settings(kind: type[Decorated]) -> type[Decorated]:
     """Make the annotated attributes of an activation the arguments of its ``__init__``, in their order."""
-    made: Class = dataclass(eq=False, repr=False, match_args=False)(kind)  # type: ignore[assignment]
-    return explains_keywords(made)
+    return dataclass(eq=False, repr=False, match_args=False)(kind)
 
 
 class Activation(Module):
@@ -326,7 +327,6 @@ class PReLU(Module):
         return f"num_parameters={self.num_parameters}"
 
 
-@explains_keywords
 class RReLU(Module):
     """A `LeakyReLU` whose slope is drawn for each element in training, and the middle of its range in evaluation.
 

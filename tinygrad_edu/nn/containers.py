@@ -6,9 +6,8 @@ from typing import Any, Self, overload
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.module import Module, name_of
 
 __all__ = ["Identity", "Lambda", "ModuleDict", "ModuleList", "Residual", "Sequential"]
 
@@ -56,7 +55,10 @@ class Lambda(Module):
 
     def extra_repr(self) -> str:
         """Return the name of the function."""
-        return str(getattr(self.function, "__name__", type(self.function).__name__))
+        return name_of(self.function)
+
+    def _parts(self) -> Iterator[tuple[str, Any]]:
+        return ((name, part) for name, part in super()._parts() if name != "function" or isinstance(part, Module))
 
 
 class _Container(Module):
@@ -77,7 +79,7 @@ class _Container(Module):
     def __len__(self) -> int:
         return len(self.layers)
 
-    def _parts(self) -> Iterator[tuple[str, Module | Tensor]]:
+    def _parts(self) -> Iterator[tuple[str, Any]]:
         return ((name.removeprefix("layers."), part) for name, part in super()._parts())
 
     def _layer(self, name: Any, layer: Any) -> Module:

@@ -7,7 +7,6 @@ import numpy as np
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.names import explains_keywords
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import current_stream
@@ -16,7 +15,6 @@ from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
 __all__ = ["AlphaDropout", "Dropout", "Dropout1D", "Dropout2D", "FeatureAlphaDropout"]
 
 
-@explains_keywords
 class Dropping(Module):
     """What the layers here have in common: in evaluation, or with p = 0, they return the input itself.
 

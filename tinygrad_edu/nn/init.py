@@ -17,7 +17,7 @@ from tinygrad_edu.errors import DataError, ShapeError
 from tinygrad_edu.names import missing_from as _missing_from
 from tinygrad_edu.nn.drawing import drawable
 from tinygrad_edu.nn.drawing import uniform_parameter as uniform
-from tinygrad_edu.ops.creation import normal
+from tinygrad_edu.ops import creation
 
 __all__ = [
     "all_ones", "all_zeros", "calculate_gain", "fans", "filled", "gaussian", "generator_or_new", "kaiming_normal",
@@ -134,7 +134,7 @@ def gaussian(
     >>> round(float(values.std()), 2), bool(abs(values.mean()) < 0.02)
     (0.5, True)
     """
-    return normal(mean, std, tuple(shape), rng=rng, dtype=drawable(dtype), requires_grad=True)
+    return creation.normal(mean, std, tuple(shape), rng=rng, dtype=drawable(dtype), requires_grad=True)
 
 
 def truncated_normal(

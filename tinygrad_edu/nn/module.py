@@ -7,14 +7,17 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from copy import deepcopy
+from functools import partial
 from reprlib import recursive_repr
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import ref
 
 from numpy.typing import DTypeLike, NDArray
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError, StateDictError
+from tinygrad_edu.name_tables import NAMES
+from tinygrad_edu.names import OurKeywords, missing_name
 from tinygrad_edu.nn.hooks import Hook, HookHandle, Hooks
 from tinygrad_edu.nn.saving import read_arrays, write_arrays
 from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
@@ -45,7 +48,7 @@ class Listed(list[Part]):
         return list, (list(self),)
 
 
-class Module:
+class Module(OurKeywords):
     """A function with parameters: write `forward`, and keep tensors and other modules in attributes.
 
     Whatever is in an attribute, also inside nested lists, tuples and dicts, is found, in the order of definition.
@@ -90,11 +93,21 @@ class Module:
     _hooks: Hooks | None = None
     _unsaved: frozenset[str] = frozenset()  # names of buffers that state_dict leaves out
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def __call__(self, *inputs: Any, **settings: Any) -> Any:
         """Compute `forward`, and what hooks there are before and after it."""
         if self._hooks is None:
             return self.forward(*inputs, **settings)
         return self._hooks.around(self, inputs, settings)
+
+    if not TYPE_CHECKING:  # to which a __getattr__ would make every name right
+
+        def __getattr__(self, name):
+            if name in NAMES["Module"]:
+                raise missing_name("Module", name)
+            return object.__getattribute__(self, name)  # raises again, as it did: a property of the module, say
 
     def __setattr__(self, name: str, value: Any) -> None:
         before = vars(self).get(name)
@@ -395,21 +408,24 @@ class Module:
 
     @recursive_repr("...")
     def __repr__(self) -> str:
-        children = "\n".join(f"({name}): {part!r}" for name, part in self._parts() if isinstance(part, Module))
-        body = f"\n{textwrap.indent(children, '  ')}\n" if children else ""
-        return f"{type(self).__name__}({self.extra_repr()}{body})"
+        shown = [(name, part) for name, part in self._parts() if not isinstance(part, Tensor)]
+        lines = [f"({name}): {part if isinstance(part, Module) else name_of(part)}" for name, part in shown]
+        body = self.extra_repr()
+        if lines:
+            body = "\n".join(["", *(textwrap.indent(line, "  ") for line in [body, *lines] if line), ""])
+        return f"{type(self).__name__}({body})"
 
-    def _parts(self) -> Iterator[tuple[str, Module | Tensor]]:
-        """Yield what this module holds itself, by name."""
+    def _parts(self) -> Iterator[tuple[str, Any]]:
+        """Yield the modules, tensors and plain functions that this module holds itself, by name."""
         return _held(vars(self))
 
-    def _walk(self, name: str = "", above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Module | Tensor]]:
+    def _walk(self, name: str = "", above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
         """Yield this module and all in it, once for each path that leads there."""
         yield name, self
         above |= {id(self)}
         for part_name, part in self._parts():
             path = f"{name}.{part_name}" if name else part_name
-            if isinstance(part, Tensor):
+            if not isinstance(part, Module):
                 yield path, part
             elif id(part) not in above:
                 yield from part._walk(path, above)
@@ -438,6 +454,12 @@ def duplicate(module: Module) -> Module:
 def is_buffer(tensor: Tensor) -> bool:
     """Whether a tensor of a module neither requires a gradient nor did before it was frozen."""
     return not tensor.requires_grad and not tensor.frozen
+
+
+def name_of(function: Any) -> str:
+    """Return how a plain function is shown: by its name, that of the function in a partial, or that of its class."""
+    named = function.func if isinstance(function, partial) else function
+    return str(getattr(named, "__name__", type(named).__name__))
 
 
 def _is_state(tensor: Tensor) -> bool:
@@ -484,15 +506,16 @@ def _items(container: Any) -> Iterable[tuple[Any, Any]]:
     return container.items() if isinstance(container, dict) else enumerate(container)
 
 
-def _held(
-    container: Any, prefix: str = "", above: frozenset[int] = frozenset()
-) -> Iterator[tuple[str, Module | Tensor]]:
-    """Yield the modules and tensors in a list, tuple or dict, and in those inside it, with the paths to them."""
+def _held(container: Any, prefix: str = "", above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
+    """Yield the modules, tensors and functions in a list, tuple or dict, and in those inside it, with their paths."""
     for key, part in _items(container):
         if isinstance(part, (Module, Tensor)):
             yield f"{prefix}{key}", part
-        elif _is_container(part) and id(part) not in above:
-            yield from _held(part, f"{prefix}{key}.", above | {id(part)})
+        elif _is_container(part):
+            if id(part) not in above:
+                yield from _held(part, f"{prefix}{key}.", above | {id(part)})
+        elif callable(part) and not isinstance(part, type):
+            yield f"{prefix}{key}", part
 
 
 def _once(named: Iterable[tuple[str, Part]]) -> list[tuple[str, Part]]:

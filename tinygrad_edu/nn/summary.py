@@ -1,8 +1,9 @@
 """What a model is made of: a table of its layers, the shapes they return and how many parameters they hold."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -10,7 +11,32 @@ from numpy import ndarray
 from tinygrad_edu.engine import Tensor, from_numpy, no_grad
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.containers import Lambda
-from tinygrad_edu.nn.module import Module, duplicate, is_buffer
+from tinygrad_edu.nn.module import Module, duplicate, is_buffer, name_of
+from tinygrad_edu.nn.randomness import random_stream
+
+
+class LayerRow(NamedTuple):
+    """What a summary says of one layer.
+
+    Attributes
+    ----------
+    name : str
+        The path to it: "blocks.0". That of the model itself is "".
+    layer : str
+        Its class; of a plain function, its name.
+    output : str
+        The shapes of its results, each once: "3 x (1, 8)" of three calls. Of one that is never called "not called".
+    parameters, frozen, buffers : int
+        How many numbers are in its parameters, in those of them that are frozen, and in its buffers: those that it
+        holds itself, and no row before it.
+    """
+
+    name: str
+    layer: str
+    output: str
+    parameters: int = 0
+    frozen: int = 0
+    buffers: int = 0
 
 
 @dataclass(frozen=True, repr=False)
@@ -19,49 +45,70 @@ class Summary:
 
     Attributes
     ----------
-    rows : list of (str, str, str, int, int)
-        Of each layer its name, its class, the shapes it returned, how many parameters it holds itself, and how many
-        numbers are in its buffers.
-    total, trainable, buffers : int
-        How many parameters the model has, how many of them require a gradient, and how many numbers are in its buffers.
-        Shared ones count once.
+    rows : list of LayerRow
+    total, trainable, frozen, buffers : int
+        How many numbers are in the parameters of the model, in those that require a gradient, in the frozen ones, and
+        in its buffers. Shared ones count once.
     """
 
-    rows: list[tuple[str, str, str, int, int]]
-    total: int
-    trainable: int
-    buffers: int
+    rows: list[LayerRow]
+
+    @property
+    def total(self) -> int:
+        """Of trainable and frozen parameters."""
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def trainable(self) -> int:
+        """Of parameters that require a gradient."""
+        return self.total - self.frozen
+
+    @property
+    def frozen(self) -> int:
+        """Of parameters that do not."""
+        return sum(row.frozen for row in self.rows)
+
+    @property
+    def buffers(self) -> int:
+        """Of buffers."""
+        return sum(row.buffers for row in self.rows)
 
     def __repr__(self) -> str:
-        columns = 5 if self.buffers else 4
-        cells = [("Name", "Layer", "Output shape", "Parameters", "Buffers")[:columns]]
-        cells += [(*row[:3], *(f"{count:,}" for count in row[3:]))[:columns] for row in self.rows]
+        shown = [True] * 4 + [self.frozen > 0, self.buffers > 0]
+        cells: list[tuple[str, ...]] = [("Name", "Layer", "Output shape", "Parameters", "Frozen", "Buffers")]
+        cells += [(*row[:3], *(f"{count:,}" for count in row[3:])) for row in self.rows]
+        cells = [tuple(cell for cell, wanted in zip(row, shown, strict=True) if wanted) for row in cells]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         cells.insert(1, tuple("-" * width for width in widths))
         lines = [
-            "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<<>>", widths, strict=False))
+            "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<<>>>", widths, strict=False))
             for row in cells
         ]
+        frozen = f", {self.frozen:,} frozen" if self.frozen else ""
         buffers = f" In buffers: {self.buffers:,} numbers." if self.buffers else ""
-        return "\n".join([*lines, f"Total: {self.total:,} parameters, {self.trainable:,} of them trainable.{buffers}"])
+        total = f"Total: {self.total:,} parameters, {self.trainable:,} of them trainable{frozen}.{buffers}"
+        return "\n".join([*(line.rstrip() for line in lines), total])
 
 
-def summary(model: Module, *inputs: Any) -> Summary:
+def summary(model: Module, *inputs: Any, **settings: Any) -> Summary:
     """Return a table of the layers of a model, from a run on the inputs, or on zeros.
 
-    It is a copy that runs, in evaluation mode: the mode, the parameters and the generators of the model stay as they
-    are. Its hooks run as ever.
+    It is a copy that runs, in evaluation mode and without gradients: the mode, the parameters, the buffers and the
+    generators of the model stay as they are. Its hooks run as ever.
 
     Parameters
     ----------
     model : Module
-    *inputs : array, Tensor, or tuple of int
+    *inputs : array, Tensor, tuple of int, or None
         What the model is called with: a batch. Or the shape of one sample, without the axis of the batch: (1, 28, 28).
+        Also tuples, lists and dicts of these, where the model takes them.
+    **settings
+        The keywords that it is called with, as they are.
 
     Returns
     -------
     Summary
-        Print it. Modules that only hold other modules have no row.
+        Print it. Modules that only hold other modules have no row; plain functions in attributes have one.
 
     Raises
     ------
@@ -80,56 +127,105 @@ def summary(model: Module, *inputs: Any) -> Summary:
     3     Linear        (1, 10)             108,170
     Total: 108,330 parameters, 108,330 of them trainable.
     """
-    dtype = next((parameter.dtype for parameter in model.parameters()), np.dtype(np.float32))
+    dtypes = (tensor.dtype for tensor in model._tensors().values())
+    dtype = next((dtype for dtype in dtypes if dtype.kind == "f"), np.dtype(np.float32))
     batches = [_batch(given, dtype) for given in inputs]
-    counted: set[int] = set()
-    rows = []
-    for name, module, shapes in _shapes_returned(duplicate(model).eval(), batches):
-        parts = [part for _, part in module._parts()]
-        held = {id(part): part for part in parts if isinstance(part, Tensor) and part.is_leaf}
-        if held or not any(isinstance(part, Module) for part in parts):
-            kind = repr(module) if isinstance(module, Lambda) else type(module).__name__
-            new = [tensor for key, tensor in held.items() if key not in counted]
-            buffers = sum(tensor.size for tensor in new if is_buffer(tensor))
-            count = sum(tensor.size for tensor in new) - buffers
-            rows.append((name, kind, ", ".join(shapes) or "not used", count, buffers))
-        counted |= held.keys()
-    trainable = sum(parameter.size for parameter in model.parameters())
-    return Summary(rows, sum(row[3] for row in rows), trainable, sum(row[4] for row in rows))
+    twin = _twin(model)
+    shapes = _observe(twin)
+    with no_grad(), random_stream(np.random.default_rng(0)):
+        twin(*batches, **settings)
+    parts = {name: part for name, part in model._walk() if name in shapes}
+    return Summary(list(_rows({name: (part, shapes[name]) for name, part in parts.items()})))
+
+
+def _twin(model: Module) -> Module:
+    try:
+        return duplicate(model).eval()
+    except Exception as error:
+        error.add_note(f"summary runs a copy of the model, and this {type(model).__name__} cannot be copied.")
+        raise
 
 
 def _batch(given: Any, dtype: np.dtype[Any]) -> Any:
-    """Return an input as it is, or zeros for one sample of the shape that was given for it."""
-    if isinstance(given, Tensor | ndarray):
+    """Return an input as it is, with zeros for one sample of each shape that stands in it."""
+    if given is None or isinstance(given, Tensor | ndarray):
         return given
-    if not isinstance(given, tuple | list) or not all(isinstance(length, int | np.integer) for length in given):
-        raise ShapeError(f"summary: an input is an array, or the shape of one sample, such as (784,), not {given!r}.")
-    return from_numpy(np.zeros((1, *given), dtype))
+    if isinstance(given, dict):
+        return {key: _batch(part, dtype) for key, part in given.items()}
+    if isinstance(given, tuple | list):
+        if all(isinstance(length, int | np.integer) for length in given):
+            return from_numpy(np.zeros((1, *given), dtype))
+        return type(given)(_batch(part, dtype) for part in given)
+    raise ShapeError(f"summary: an input is an array, or the shape of one sample, such as (784,), not {given!r}.")
 
 
-def _shapes_returned(model: Module, inputs: list[Any]) -> list[tuple[str, Module, list[str]]]:
-    """Run a model that may be changed; return each module in it with the different shapes that it returned."""
-    seen: list[tuple[str, Module, list[str]]] = [(name, module, []) for name, module in model.named_modules()]
-    for _, module, shapes in seen:
-        vars(module)["forward"] = _observed(module.forward, shapes)
-    with no_grad():
-        model(*inputs)
-    return seen
+class _Observed:
+    """A function that notes the shapes of its results, and is otherwise the function."""
 
+    def __init__(self, function: Any) -> None:
+        self.function, self.shapes = function, Counter[str]()
 
-def _observed(forward: Callable[..., Any], shapes: list[str]) -> Callable[..., Any]:
-    def observed(*inputs: Any, **settings: Any) -> Any:
-        out = forward(*inputs, **settings)
-        shape = _shape(out)
-        if shape not in shapes:
-            shapes.append(shape)
+    def __call__(self, *inputs: Any, **settings: Any) -> Any:
+        out = self.function(*inputs, **settings)
+        self.shapes[_shape(out)] += 1
         return out
 
-    return observed
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.function, name)
+
+
+def _observe(model: Module) -> dict[str, Counter[str]]:
+    """Return, by name, the shapes that the modules and functions in a model return from now on, and how often."""
+    shapes: dict[str, Counter[str]] = {}
+    for name, module in model.named_modules():
+        functions = {path for path, part in module._parts() if not isinstance(part, Module | Tensor)}
+        for path, observed in _replace(vars(module), "", functions):
+            shapes[f"{name}.{path}" if name else path] = observed.shapes
+        vars(module)["forward"] = observed = _Observed(module.forward)
+        shapes[name] = observed.shapes
+    return shapes
+
+
+def _replace(container: Any, prefix: str, functions: set[str]) -> Iterator[tuple[str, _Observed]]:
+    """Put observed ones in the place of the functions at some paths in a dict or list, and yield them."""
+    for key, part in list(container.items() if isinstance(container, dict) else enumerate(container)):
+        path = f"{prefix}{key}"
+        if path in functions:
+            container[key] = observed = _Observed(part)
+            yield path, observed
+        elif any(function.startswith(f"{path}.") for function in functions):
+            inside = list(part) if isinstance(part, tuple) else part
+            yield from _replace(inside, f"{path}.", functions)
+            if isinstance(part, tuple):
+                container[key] = type(part)(*inside) if hasattr(part, "_fields") else type(part)(inside)
+
+
+def _rows(calls: dict[str, tuple[Any, Counter[str]]]) -> Iterator[LayerRow]:
+    """Yield the rows of modules and functions, from what each of them is and the shapes that it returned."""
+    counted: set[int] = set()
+    for name, (part, shapes) in calls.items():
+        output = ", ".join(f"{n} x {shape}" if n > 1 else shape for shape, n in shapes.items()) or "not called"
+        if not isinstance(part, Module):
+            yield LayerRow(name, name_of(part), output)
+            continue
+        parts = [each for _, each in part._parts()]
+        held = {id(each): each for each in parts if isinstance(each, Tensor) and each.is_leaf}
+        if held or not any(isinstance(each, Module) for each in parts):
+            kind = repr(part) if isinstance(part, Lambda) else type(part).__name__
+            yield LayerRow(name, kind, output, *_counts([held[key] for key in held.keys() - counted]))
+        counted |= held.keys()
+
+
+def _counts(tensors: list[Tensor]) -> tuple[int, int, int]:
+    """Return how many numbers are in parameters, in frozen ones, and in buffers."""
+    buffers = sum(tensor.size for tensor in tensors if is_buffer(tensor))
+    return sum(t.size for t in tensors) - buffers, sum(t.size for t in tensors if t.frozen), buffers
 
 
 def _shape(out: Any) -> str:
-    """Return the shape of a result as text; of several, in a tuple or list, the shape of each."""
+    """Return the shape of a result as text; of several, in a tuple, list or dict, the shape of each."""
     if isinstance(out, tuple | list):
         return f"[{', '.join(map(_shape, out))}]"
-    return str(getattr(out, "shape", type(out).__name__))
+    if isinstance(out, dict):
+        return f"{{{', '.join(f'{key}: {_shape(part)}' for key, part in out.items())}}}"
+    return str(getattr(out, "shape", None if out is None else type(out).__name__))

@@ -13,6 +13,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor, writing
 from tinygrad_edu.errors import NoGraphError
+from tinygrad_edu.names import OurKeywords
 from tinygrad_edu.nn.module import parts_replaced
 from tinygrad_edu.optim.groups import Owners, group_of, groups_of, label, refuse, refuse_twice
 from tinygrad_edu.optim.saved import read
@@ -22,7 +23,7 @@ from tinygrad_edu.optim.settings import AT_LEAST_0, Setting, checked, rules_of
 GroupSettings = dict[str, Any]
 
 
-class Optimizer:
+class Optimizer(OurKeywords):
     """The base of the optimizers, whose form is PyTorch's: one defines its settings, what it remembers, and `_move`.
 
     Parameters

@@ -17,6 +17,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from tinygrad_edu.names import missing_from as _missing_from
+
 __all__ = ["Plateau", "constant", "cosine", "exponential", "multi_step", "one_cycle", "step", "warm_up"]
 
 Schedule = Callable[[float], float]
@@ -249,3 +251,7 @@ def _half_wave(begin: float, end: float, share: float) -> float:
 def _demand(where: str, name: str, value: object, holds: bool, words: str) -> None:
     if not holds:
         raise ValueError(f"{where}: {name} is {words}, not {value!r}.")
+
+
+# To a type checker, which reads no globals(), a __getattr__ would make every name right.
+globals()["__getattr__"] = _missing_from("tg.optim.schedules", __all__)
