@@ -9,7 +9,6 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import ops
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.names import explains_keywords
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.linear import Linear, require_sizes
 from tinygrad_edu.nn.module import Module
@@ -19,7 +18,6 @@ from tinygrad_edu.ops.attention import attention_scores, dropped, masked_scores
 __all__ = ["MultiheadAttention"]
 
 
-@explains_keywords
 class MultiheadAttention(Module):
     """Attention of queries to keys, whose values they get the mean of; each head in a part of the features of its own.
 

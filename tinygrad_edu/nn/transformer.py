@@ -10,7 +10,6 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.names import explains_keywords
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.attention import MultiheadAttention
 from tinygrad_edu.nn.containers import ModuleList
@@ -28,7 +27,6 @@ _Activation = str | Callable[[Any], Any]
 _ACTIVATIONS: dict[str, Any] = {"relu": ops.relu, "gelu": ops.gelu}
 
 
-@explains_keywords
 class _Layer(Module):
     """What both kinds of layers are: attentions and a small network, each added to what it was given, each normalized.
 
@@ -355,7 +353,6 @@ class TransformerDecoder(_Stack):
         )
 
 
-@explains_keywords
 class Transformer(Module):
     """An encoder, whose result is the memory of a decoder.
 
