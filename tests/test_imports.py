@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import pickle
 import pkgutil
 import subprocess
 import sys
@@ -240,6 +241,12 @@ def defined(path):
 def parts(target):
     """Return the names in ``a, b = ...``, or what stands there as it is."""
     return target.elts if isinstance(target, ast.Tuple) else [target]
+
+
+def test_everything_public_can_be_pickled_by_its_name():
+    public = {name: getattr(tg, name) for name in tg.__all__}
+    functions = {name: x for name, x in public.items() if callable(x)}
+    assert {name for name, x in functions.items() if pickle.loads(pickle.dumps(x)) is not x} == set()
 
 
 def test_no_public_name_stands_for_two_things():

@@ -39,8 +39,8 @@ def uniform_parameter(
     return uniform(-a, a, tuple(shape), rng=rng, dtype=drawable(dtype), requires_grad=True)
 
 
-def drawable(dtype: Any) -> Any:
+def drawable(dtype: DTypeLike) -> np.dtype[Any]:
     """Return the dtype of a parameter that is drawn, or say which there are."""
-    if dtype not in (np.float32, np.float64):
+    if dtype is None or np.dtype(dtype) not in (np.float32, np.float64):
         raise DTypeError(f"parameters are drawn as float32 or float64, not {dtype!r}; use .astype for another.")
-    return dtype
+    return np.dtype(dtype)
