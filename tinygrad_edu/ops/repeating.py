@@ -32,11 +32,11 @@ def picked(x: Array, /, positions: ndarray, axis: int) -> Array:
 def added_up(x: Array, /, positions: ndarray, axis: int, length: int) -> Array:
     """Return zeros of that length along an axis, with the elements of x added at the positions: undo `picked`."""
     out = np.zeros_like(x, shape=(*x.shape[:axis], length, *x.shape[axis + 1 :]))
-    add_up(out, x, positions, axis)
+    add_at_positions(out, x, positions, axis)
     return out
 
 
-def add_up(out: ndarray, x: ndarray, positions: ndarray, axis: int) -> None:
+def add_at_positions(out: ndarray, x: ndarray, positions: ndarray, axis: int) -> None:
     """Add the elements of x to those of `out` that are at some positions along an axis.
 
     One addition takes one run, or one element of each position, which is ten times as fast as ``np.add.at``, unless

@@ -15,7 +15,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype
-from tinygrad_edu.ops.repeating import add_up, in_front_of, picked
+from tinygrad_edu.ops.repeating import add_at_positions, in_front_of, picked
 from tinygrad_edu.ops.shape import reshape, transpose
 
 __all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
@@ -38,7 +38,7 @@ def resample_back(y: Array, /, index: Array, weights: Array, axis: int, length: 
     dtype = np.result_type(y, _in_dtype(weights, y.dtype))
     out = np.zeros_like(y, dtype, shape=(*y.shape[:axis], length, *y.shape[axis + 1 :]))
     for places, factors in zip(index, weights, strict=True):
-        add_up(out, _weighed(y, factors, axis), places, axis)
+        add_at_positions(out, _weighed(y, factors, axis), places, axis)
     return out
 
 
