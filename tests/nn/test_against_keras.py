@@ -127,50 +127,6 @@ def test_embedding_is_embedding(shape, count, width, seed):
     agree(lambda: layer(indices), lambda table: function(indices, table), [], seed, layer.parameters())
 
 
-@st.composite
-def convolutions(draw):
-    """Draw the settings of a convolution and an image that it fits; Keras has no stride and dilation at once."""
-    kernel, stride, dilation = draw(pairs), draw(pairs), (1, 1)
-    if draw(st.booleans()):
-        stride, dilation = (1, 1), draw(pairs)
-    groups = draw(st.integers(1, 3))
-    options = {"kernel_size": kernel, "stride": stride, "dilation": dilation, "groups": groups}
-    options["padding"] = (draw(st.integers(0, 2)), draw(st.integers(0, 2)))
-    reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
-    image = [r + draw(st.integers(0, 4)) for r in reach]
-    channels = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
-    return channels, options | {"bias": draw(st.booleans())}, (draw(st.integers(1, 2)), channels[0], *image)
-
-
-@settings(max_examples=25, deadline=None)
-@given(convolutions(), seeds)
-def test_conv2d_is_conv2d_with_strides_padding_dilation_and_groups(drawn_convolution, seed):
-    (channels_in, channels_out), options, shape = drawn_convolution
-    layer = nn.Conv2D(channels_in, channels_out, **options, rng=np.random.default_rng(seed))
-    (top, left), channels_last = options["padding"], (0, 2, 3, 1)
-    keras_layer = stateless(
-        theirs.Conv2D(
-            channels_out,
-            options["kernel_size"],
-            strides=options["stride"],
-            dilation_rate=options["dilation"],
-            groups=options["groups"],
-            use_bias=options["bias"],
-            data_format="channels_last",
-        ),
-        (shape[0], shape[2] + 2 * top, shape[3] + 2 * left, channels_in),
-    )
-
-    def padded(images, *parameters):
-        images = jax.numpy.pad(images, ((0, 0), (0, 0), (top, top), (left, left)))
-        return keras_layer(images.transpose(channels_last), *parameters).transpose(0, 3, 1, 2)
-
-    def translate(ours):  # (out, in, kh, kw) -> (kh, kw, in, out)
-        return [ours[0].transpose(2, 3, 1, 0), *ours[1:]]
-
-    agree(layer, padded, [drawn(shape, seed)], seed, layer.parameters(), translate)
-
-
 # --- layers without parameters ---
 
 
