@@ -127,6 +127,9 @@ def test_embedding_is_embedding(shape, count, width, seed):
     agree(lambda: layer(indices), lambda table: function(indices, table), [], seed, layer.parameters())
 
 
+# --- layers without parameters ---
+
+
 @few
 @given(st.lists(st.integers(2, 4), min_size=2, max_size=3).map(tuple), st.sampled_from([0, 1, -1, -2]), seeds)
 @pytest.mark.parametrize(
