@@ -234,7 +234,6 @@ class Block(tg.nn.Module):
     [
         (lambda: tg.nn.Softmax(dim=1), "Softmax() got an unexpected keyword argument 'dim': dim of PyTorch is axis"),
         (lambda: tg.nn.Flatten(start_dim=0), "start_dim of PyTorch is start_axis here."),
-        (lambda: tg.nn.Unflatten(1, unflattened_size=(2, 2)), "unflattened_size of PyTorch is sizes here."),
         (lambda: tg.nn.ReLU(inplace=True), "ReLU() got an unexpected keyword argument 'inplace': leave it out: no l"),
         (lambda: tg.nn.ReLU(True), "ReLU() takes no values, and was given 1; where True is PyTorch's inplace, le"),
         (lambda: tg.nn.Linear(3, 2, device="cpu"), "leave it out: there is one device, the CPU."),

@@ -300,7 +300,7 @@ NAMES: dict[str, dict[str, str]] = {
 KEYWORDS = {
     "dim": "axis", "dims": "axis", "keepdim": "keepdims", "dim1": "axis1", "dim2": "axis2", "start_dim": "start_axis",
     "end_dim": "end_axis", "unbiased": "ddof", "correction": "ddof", "repeats": "reps", "indexes": "indices",
-    "index": "indices", "size": "shape", "unflattened_size": "sizes", "generator": "rng",
+    "index": "indices", "size": "shape", "generator": "rng",
     "collate_fn": "transform",
     "min_value": "min_val", "max_value": "max_val",
 }  # fmt: skip

@@ -26,7 +26,6 @@ LINES = {
     "nn.ReLU(inplace=True)": "nn.ReLU()",
     "nn.Softmax(dim=1)": "nn.Softmax(axis=1)",
     "nn.Flatten(start_dim=0, end_dim=1)": "nn.Flatten(start_axis=0, end_axis=1)",
-    "nn.Unflatten(1, unflattened_size=(2, 3))": "nn.Unflatten(1, sizes=(2, 3))",
     "nn.MSELoss(size_average=False)": 'nn.MSELoss(reduction="sum")',
     "nn.Parameter(torch.zeros(3))": "tg.zeros(3, requires_grad=True)",
     "nn.init.kaiming_normal_(model.weight)": "model.weight = nn.init.kaiming_normal((2, 3), rng)",

@@ -53,7 +53,7 @@ class Unflatten(Module):
     ----------
     axis : int
         The axis that is taken apart. A negative one counts from the end.
-    sizes : sequence of int
+    unflattened_size : sequence of int
         The lengths that it is taken apart into. One may be -1, for what is left.
 
     Raises
@@ -67,20 +67,20 @@ class Unflatten(Module):
     (5, 2, 12)
     """
 
-    def __init__(self, axis: int, sizes: Sequence[int]) -> None:
-        self.axis, self.sizes = axis, tuple(sizes)
+    def __init__(self, axis: int, unflattened_size: Sequence[int]) -> None:
+        self.axis, self.unflattened_size = axis, tuple(unflattened_size)
 
     def forward(self, x: Any) -> Any:
         """Reshape the axis."""
-        shape = np.shape(x)
+        shape, wanted = np.shape(x), self.unflattened_size
         axis = normalize_axis_index(self.axis, len(shape))
-        known = math.prod(size for size in self.sizes if size != -1)
+        known = math.prod(size for size in wanted if size != -1)
         rest = shape[axis] // known if known else 0
-        sizes = tuple(rest if size == -1 else size for size in self.sizes)
-        if self.sizes.count(-1) > 1 or min(sizes, default=0) < 0 or math.prod(sizes) != shape[axis]:
-            raise ShapeError(f"{self!r}: an axis of length {shape[axis]} cannot be taken apart into {self.sizes}.")
+        sizes = tuple(rest if size == -1 else size for size in wanted)
+        if wanted.count(-1) > 1 or min(sizes, default=0) < 0 or math.prod(sizes) != shape[axis]:
+            raise ShapeError(f"{self!r}: an axis of length {shape[axis]} cannot be taken apart into {wanted}.")
         return ops.reshape(x, (*shape[:axis], *sizes, *shape[axis + 1 :]))
 
     def extra_repr(self) -> str:
         """Return the axis and the sizes."""
-        return f"axis={self.axis}, sizes={self.sizes}"
+        return f"axis={self.axis}, unflattened_size={self.unflattened_size}"

@@ -99,7 +99,7 @@ class Linear(Module):
 
 
 class Bilinear(Module):
-    """For each output k the number x1 @ weight[k] @ x2, plus a bias: linear in x1, and in x2.
+    """For each output k the number input1 @ weight[k] @ input2, plus a bias: linear in each input.
 
     Parameters
     ----------
@@ -145,9 +145,9 @@ class Bilinear(Module):
         self.weight = init.uniform((out_features, in1_features, in2_features), bound, rng, dtype)
         self.bias = init.uniform((out_features,), bound, rng, dtype) if bias else None
 
-    def forward(self, x1: Any, x2: Any) -> Any:
+    def forward(self, input1: Any, input2: Any) -> Any:
         """Map (..., in1_features) and (..., in2_features) to (..., out_features)."""
-        return ops.bilinear(x1, x2, self.weight, self.bias)
+        return ops.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Return the sizes."""
