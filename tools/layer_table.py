@@ -13,9 +13,7 @@ Parameters and buffers are drawn from the line, by `state_of`, in the order of t
 whatever stands beside it.
 """
 
-import json
 import sys
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tools.torch_table import KINDS
+from tools.torch_table import KINDS, computed, draws_of, write_rows
 
 FOLDER = Path(__file__).parents[1] / "tests" / "nn" / "torch" / "layers"
 
@@ -39,7 +37,7 @@ class Case(NamedTuple):
 
     def state_of(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
         """Draw values for a state dict; those of a running variance are positive, and counters begin at 3."""
-        draws = _draws(f"{self.line} state")
+        draws = draws_of(f"{self.line} state")
         drawn = {name: 0.5 * draws.standard_normal(shape) for name, shape in shapes.items()}
         for name in drawn:
             if name.endswith("running_var"):
@@ -50,12 +48,8 @@ class Case(NamedTuple):
 
     def cotangents(self, shapes: list[tuple[int, ...]]) -> list[Array]:
         """Draw an array for each result that has a gradient."""
-        draws = _draws(f"{self.line} cotangents")
+        draws = draws_of(f"{self.line} cotangents")
         return [np.asarray(draws.standard_normal(shape)) for shape in shapes]
-
-
-def _draws(text: str) -> np.random.RandomState:
-    return np.random.RandomState(zlib.crc32(text.encode()))  # NumPy promises that this one's numbers never change
 
 
 def cases(name: str) -> Iterator[Case]:
@@ -63,7 +57,7 @@ def cases(name: str) -> Iterator[Case]:
     for line in (FOLDER / f"{name}.txt").read_text().splitlines():
         if line and not line.startswith("#"):
             ours, theirs, declared, *call = (part.strip() for part in line.split(" | "))
-            draws, inputs = _draws(line), {}
+            draws, inputs = draws_of(line), {}
             for declaration in declared.split(","):
                 argument, kind, *lengths = declaration.replace(":", " ").split()
                 inputs[argument] = np.asarray(KINDS[kind](draws, tuple(map(int, lengths))))
@@ -113,16 +107,7 @@ def _expected(case: Case) -> dict[str, Any]:
 def main() -> None:
     """Write the tables of all texts, or of those that are named."""
     for name in sys.argv[1:] or names():
-        rows = {}
-        for case in cases(name):
-            try:
-                rows[case.line] = _expected(case)
-            except Exception as error:
-                error.add_note(f"In {name}.txt: {case.line}")
-                raise
-        text = ",\n".join(f"{json.dumps(line)}: {json.dumps(row)}" for line, row in rows.items())
-        (FOLDER / f"{name}.json").write_text(f"{{\n{text}\n}}\n")
-        print(f"{name}: {len(rows)} cases, {len(text) // 1000} kB")
+        write_rows(FOLDER / f"{name}.json", computed(cases(name), _expected))
 
 
 if __name__ == "__main__":

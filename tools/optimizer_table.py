@@ -8,9 +8,7 @@ PyTorch's Muon computes its matrix in bfloat16, whatever the parameters are: the
 with that one conversion left out.
 """
 
-import json
 import warnings
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from unittest import mock
 import numpy as np
 
 from tinygrad_edu.engine import Array
+from tools.torch_table import draws_of, write_rows
 
 FOLDER = Path(__file__).parents[1] / "tests" / "optim" / "torch"
 SHAPES = [(3, 2), (2,), (), (2, 4)]
@@ -31,16 +30,12 @@ def lines(name: str) -> list[str]:
     return [line for line in (FOLDER / f"{name}.txt").read_text().splitlines() if line and not line.startswith("#")]
 
 
-def _draws(text: str) -> np.random.RandomState:
-    return np.random.RandomState(zlib.crc32(text.encode()))  # NumPy promises that this one's numbers never change
-
-
 def steps(line: str, width: str, leaf: Callable[[Array], Any], values: Callable[[Any], Array], space: Any) -> list[Any]:
     """Take the steps of a line, and return the parameters after the first, and after the last.
 
     The gradient of a parameter p is c * (p - 1) + noise, with constants c > 0: each step feels the steps before.
     """
-    draws = _draws(line)
+    draws = draws_of(line)
     params = [leaf(draws.standard_normal(shape).astype(width)) for shape in SHAPES]
     slopes = [draws.uniform(0.3, 1, shape) for shape in SHAPES]
     noise = [[0.3 * draws.standard_normal(shape) for shape in SHAPES] for _ in range(STEPS)]
@@ -57,7 +52,7 @@ def steps(line: str, width: str, leaf: Callable[[Array], Any], values: Callable[
 
 def metrics(line: str) -> list[float]:
     """Return a number for each step of a schedule that needs a metric; they sink, more or less."""
-    draws = _draws(line)
+    draws = draws_of(line)
     return [float(1 / (1 + k / 4) + 0.1 * draws.uniform(-1, 1)) for k in range(40)]
 
 
@@ -96,9 +91,7 @@ def _schedules() -> dict[str, list[float]]:
 def main() -> None:
     """Write both tables."""
     for name, rows in {"optimizers": _optimizers(), "schedules": _schedules()}.items():
-        text = ",\n".join(f"{json.dumps(line)}: {json.dumps(row)}" for line, row in rows.items())
-        (FOLDER / f"{name}.json").write_text(f"{{\n{text}\n}}\n")
-        print(f"{name}: {len(rows)} lines, {len(text) // 1000} kB")
+        write_rows(FOLDER / f"{name}.json", rows)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ and in bfloat16; and ``models.json``, with an input, the result and the gradient
 evaluation afterwards. So the tests need no PyTorch.
 """
 
-import json
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tools.torch_table import write_rows
 
 FOLDER = Path(__file__).parents[1] / "tests" / "nn" / "torch"
 
@@ -107,16 +108,10 @@ def _loaded(name: str) -> Any:
     return load_file(FOLDER / f"{name}.safetensors")
 
 
-def _write(name: str, rows: dict[str, Any]) -> None:
-    text = ",\n".join(f"{json.dumps(key)}: {json.dumps(row)}" for key, row in rows.items())
-    (FOLDER / f"{name}.json").write_text(f"{{\n{text}\n}}\n")
-    print(f"{name}: {len(rows)} rows, {len(text) // 1000} kB")
-
-
 def main() -> None:
     """Write all of it."""
-    _write("containers", {line: left_by(line, _vocabulary()) for line in lines()})
-    _write("models", {name: _write_model(name, *model) for name, model in MODELS.items()})
+    write_rows(FOLDER / "containers.json", {line: left_by(line, _vocabulary()) for line in lines()})
+    write_rows(FOLDER / "models.json", {name: _write_model(name, *model) for name, model in MODELS.items()})
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ Everything drawn comes from the line itself, so a line keeps its numbers whateve
 import json
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,11 +34,11 @@ class Case(NamedTuple):
 
     def cotangents(self, shapes: Sequence[Shape], round: int) -> list[Array]:
         """Draw an array for each shape: of the first round for the results, of the second for the gradients."""
-        draws = _draws(f"{self.line} {round}")
+        draws = draws_of(f"{self.line} {round}")
         return [draws.standard_normal(shape) for shape in shapes]
 
 
-def _draws(text: str) -> np.random.RandomState:
+def draws_of(text: str) -> np.random.RandomState:
     return np.random.RandomState(zlib.crc32(text.encode()))  # NumPy promises that this one's numbers never change
 
 
@@ -83,7 +83,7 @@ def cases(name: str) -> Iterator[Case]:
     for line in (FOLDER / f"{name}.txt").read_text().splitlines():
         if line and not line.startswith("#"):
             ours, theirs, declared = (part.strip() for part in line.split(" | "))
-            draws, inputs = _draws(line), {}
+            draws, inputs = draws_of(line), {}
             for declaration in declared.split(","):
                 argument, kind, *lengths = declaration.replace(":", " ").split()
                 inputs[argument] = KINDS[kind](draws, tuple(map(int, lengths)))
@@ -129,19 +129,43 @@ def _expected(case: Case) -> dict[str, Any]:
     }
 
 
+def write_rows(path: Path, rows: Mapping[str, Any]) -> None:
+    """Write a table, a line for each row, and say how large it is."""
+    text = ",\n".join(f"{json.dumps(line)}: {json.dumps(row)}" for line, row in rows.items())
+    path.write_text(f"{{\n{text}\n}}\n")
+    print(f"{path.stem}: {len(rows)} rows, {len(text) // 1000} kB")
+
+
+def computed(cases: Iterable[Any], compute: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return what is computed of each case, by its line."""
+    rows = {}
+    for case in cases:
+        try:
+            rows[case.line] = compute(case)
+        except Exception as error:
+            error.add_note(f"In the line: {case.line}")
+            raise
+    return rows
+
+
+def expected(folder: Path, texts: Sequence[str]) -> dict[str, Any]:
+    """Return what was computed of each line of the texts in a folder."""
+    return {line: row for name in texts for line, row in json.loads((folder / f"{name}.json").read_text()).items()}
+
+
+def assert_same(what: str, found: Sequence[Any], expected: Sequence[Any]) -> None:
+    """Compare arrays to the last digits of the largest number in each."""
+    assert len(found) == len(expected), what
+    for ours, theirs in zip(found, map(np.asarray, expected), strict=True):
+        assert np.shape(ours) == theirs.shape, what
+        largest = np.max(np.abs(theirs), initial=0, where=np.isfinite(theirs)) if theirs.size else 0
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12 * float(largest), err_msg=what)
+
+
 def main() -> None:
     """Write the tables of all texts, or of those that are named."""
     for name in sys.argv[1:] or names():
-        rows = {}
-        for case in cases(name):
-            try:
-                rows[case.line] = _expected(case)
-            except Exception as error:
-                error.add_note(f"In {name}.txt: {case.line}")
-                raise
-        text = ",\n".join(f"{json.dumps(line)}: {json.dumps(row)}" for line, row in rows.items())
-        (FOLDER / f"{name}.json").write_text(f"{{\n{text}\n}}\n")
-        print(f"{name}: {len(rows)} cases, {len(text) // 1000} kB")
+        write_rows(FOLDER / f"{name}.json", computed(cases(name), _expected))
 
 
 if __name__ == "__main__":

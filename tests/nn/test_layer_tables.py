@@ -1,7 +1,6 @@
 """Every line of ``torch/layers/*.txt`` has the state, results, gradients and buffers that PyTorch gave."""
 
 import inspect
-import json
 import re
 
 import numpy as np
@@ -11,12 +10,13 @@ from tinygrad_edu import Tensor, nn
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.testing import check_module
 from tools.layer_table import FOLDER, cases, names, results_in
+from tools.torch_table import assert_same, expected
 
 # What another table, or a test of its own, holds to PyTorch: see test_torch_modules.py and test_layers.py.
 ELSEWHERE = {"Identity", "Lambda", "Module", "ModuleDict", "ModuleList", "Residual", "Sequential"}
 
-TABLE = {case.line: (case, name) for name in names() for case in cases(name)}
-EXPECTED = {line: row for name in names() for line, row in json.loads((FOLDER / f"{name}.json").read_text()).items()}
+TABLE = {case.line: case for name in names() for case in cases(name)}
+EXPECTED = expected(FOLDER, names())
 
 
 class Called(nn.Module):
@@ -44,33 +44,25 @@ def made(case, dtype=np.float64):
     return called, inputs
 
 
-def compare(what, found, expected):
-    assert len(found) == len(expected), what
-    for ours, theirs in zip(found, map(np.asarray, expected), strict=True):
-        assert np.shape(ours) == theirs.shape, what
-        largest = np.max(np.abs(theirs), initial=0, where=np.isfinite(theirs)) if theirs.size else 0
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12 * float(largest), err_msg=what)
-
-
 @pytest.mark.parametrize("line", TABLE)
 def test_a_layer_does_what_pytorchs_does(line):
-    case, expected = TABLE[line][0], EXPECTED[line]
+    case, wanted = TABLE[line], EXPECTED[line]
     called, inputs = made(case)
     module = called.m
-    assert [(name, list(x.shape)) for name, x in module.state_dict().items()] == list(expected["state"].items())
+    assert [(name, list(x.shape)) for name, x in module.state_dict().items()] == list(wanted["state"].items())
     results = results_in(called(*inputs.values()))
-    compare("results", [values_of(r) for r in results], expected["results"])
+    assert_same("results", [values_of(r) for r in results], wanted["results"])
     smooth = [r for r in results if isinstance(r, Tensor) and r.requires_grad]
     for result, cotangent in zip(smooth, case.cotangents([r.shape for r in smooth]), strict=True):
         result.backward(cotangent, retain_graph=True)
     for name, x in (*inputs.items(), *module.named_parameters()):
         if isinstance(x, Tensor):
-            wanted = expected["gradients"].get(name)
-            compare(name, [] if x.grad is None else [x.grad], [] if wanted is None else [wanted])
-    buffers = {name: module.state_dict()[name] for name in expected["buffers"]}
-    compare("buffers", list(buffers.values()), list(expected["buffers"].values()))
+            gradient = wanted["gradients"].get(name)
+            assert_same(name, [] if x.grad is None else [x.grad], [] if gradient is None else [gradient])
+    buffers = {name: module.state_dict()[name] for name in wanted["buffers"]}
+    assert_same("buffers", list(buffers.values()), list(wanted["buffers"].values()))
     module.eval()
-    compare("evaluated", [values_of(r) for r in results_in(called(*inputs.values()))], expected["evaluated"])
+    assert_same("evaluated", [values_of(r) for r in results_in(called(*inputs.values()))], wanted["evaluated"])
 
 
 def kind(line):
@@ -87,7 +79,7 @@ def first_lines():
 
 @pytest.mark.parametrize("line", dict.fromkeys(first_lines()))
 def test_a_layer_keeps_what_a_module_promises(line):
-    case = TABLE[line][0]
+    case = TABLE[line]
     called, inputs = made(case, np.float32)
     check_module(called, *map(values_of, inputs.values()), per_sample=False)
 

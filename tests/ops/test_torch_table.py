@@ -1,16 +1,14 @@
 """Every line of ``torch/*.txt`` has the values, first and second gradients that PyTorch gave, to the last digits."""
 
-import json
-
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.engine import values_of
-from tools.torch_table import FOLDER, cases, names, parts
+from tools.torch_table import FOLDER, assert_same, cases, expected, names, parts
 
 
-def check_case(case, expected):
+def check_case(case, wanted):
     """Compare the values, and the gradients of a random sum of the results, and of a random sum of those."""
     inputs = {name: x if x.dtype.kind != "f" else tg.Tensor(x, requires_grad=True) for name, x in case.inputs.items()}
     leaves = [x for x in inputs.values() if isinstance(x, tg.Tensor)]
@@ -27,33 +25,21 @@ def check_case(case, expected):
 
         return lambda *given: tg.grad(total, tuple(range(len(leaves))))(*given)
 
-    compare("values", [values_of(r) for r in results(*leaves)], expected["values"])
+    assert_same("values", [values_of(r) for r in results(*leaves)], wanted["values"])
     if leaves:
         first = pulled(results, 1)
-        compare("first", [g.numpy() for g in first(*leaves)], expected["first"])
-        compare("second", [g.numpy() for g in pulled(first, 2)(*leaves)], expected["second"])
+        assert_same("first", [g.numpy() for g in first(*leaves)], wanted["first"])
+        assert_same("second", [g.numpy() for g in pulled(first, 2)(*leaves)], wanted["second"])
 
 
-def compare(what, found, expected):
-    assert len(found) == len(expected), what
-    for ours, theirs in zip(found, map(np.asarray, expected), strict=True):
-        assert np.shape(ours) == theirs.shape, what
-        largest = np.max(np.abs(theirs), initial=0, where=np.isfinite(theirs)) if theirs.size else 0
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12 * float(largest), err_msg=what)
-
-
-TABLE = {case.line: (case, name) for name in names() for case in cases(name)}
-
-
-@pytest.fixture(scope="module")
-def expected():
-    return {line: row for name in names() for line, row in json.loads((FOLDER / f"{name}.json").read_text()).items()}
+TABLE = {case.line: case for name in names() for case in cases(name)}
+EXPECTED = expected(FOLDER, names())
 
 
 @pytest.mark.parametrize("line", TABLE)
-def test_what_pytorch_says(line, expected):
-    check_case(TABLE[line][0], expected[line])
+def test_what_pytorch_says(line):
+    check_case(TABLE[line], EXPECTED[line])
 
 
-def test_every_line_has_its_numbers(expected):
-    assert set(TABLE) == set(expected)
+def test_every_line_has_its_numbers():
+    assert set(TABLE) == set(EXPECTED)
