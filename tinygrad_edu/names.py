@@ -43,11 +43,8 @@ def refuse_keywords(function: str, given: Iterable[str], known: Iterable[str]) -
     raise TypeError(f"{function}() got an unexpected keyword argument {name!r}: {hint}.")
 
 
-def with_our_keywords(function: Callable[..., Any], home: str = "") -> Callable[..., Any]:
-    """Return a function of which a keyword of PyTorch's says what it is here; itself, if there is none to say.
-
-    Its home is the module that has it under its name, if one has: `pickle` looks there.
-    """
+def with_our_keywords(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of which a keyword of PyTorch's says what it is here; itself, if there is none to say."""
     known = tuple(signature(function).parameters)
     wrapped = hasattr(function, "__wrapped__")  # by what does this itself
     if wrapped or not isinstance(function, FunctionType) or not set(KEYWORDS.values()) & set(known):
@@ -60,7 +57,6 @@ def with_our_keywords(function: Callable[..., Any], home: str = "") -> Callable[
                 refuse_keywords(function.__name__, [name], known[1:])
         return function(*args, **settings)
 
-    call.__module__ = home or function.__module__
     return call
 
 

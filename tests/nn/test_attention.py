@@ -170,7 +170,7 @@ def test_hooks_and_summary_see_all_that_is_inside():
     model(X)
     assert set(seen) == {name for name, _ in model.named_modules()} - {"layers"}
     found = nn.summary(encoder(), (3, 4))
-    assert ("layers.1.linear1", "Linear", "(1, 3, 6)", 30, 0) in found.rows
+    assert ("layers.1.linear1", "Linear", "(1, 3, 6)", 30, 0, 0) in found.rows
     assert found.total == sum(parameter.size for parameter in model.parameters())
 
 

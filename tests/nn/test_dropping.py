@@ -31,8 +31,8 @@ def test_whole_channels_are_dropped_and_the_gradient_is_their_mask(case, p, dtyp
         assert slope in (0, np.dtype(dtype).type(1 / (1 - p) if p < 1 else 0))
     else:
         added = out.numpy() - x.grad * x.numpy()
-        assert len(set(added[x.grad == 0].round(5))) <= 1
-        assert len(set(added[x.grad != 0].round(5))) <= 1
+        for part in (added[x.grad == 0], added[x.grad != 0]):
+            np.testing.assert_allclose(part, np.resize(part, 1)[0] if part.size else 0, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", DRAWING)

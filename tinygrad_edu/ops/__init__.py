@@ -90,7 +90,10 @@ _FILES = (
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
     __all__ = [name for file in _FILES for name in file.__all__]
-    globals().update((name, with_our_keywords(globals()[name], __name__)) for name in __all__)
+    for file in _FILES:
+        for name in file.__all__:
+            globals()[name] = with_our_keywords(getattr(file, name))
+            setattr(file, name, globals()[name])  # where `pickle` looks for it
 
 registry: dict[str, Op] = {
     value.name: value
