@@ -24,8 +24,8 @@ def test_another_rng(gradient_rng):
 """
 
 
-def run(folder, *options):
-    (folder / "test_theirs.py").write_text(SUITE)
+def run(folder, *options, text=SUITE):
+    (folder / "test_theirs.py").write_text(text)
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", *options]
     # What tells our own suite how to run must not reach theirs.
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTEST_ADDOPTS", "CI")}
@@ -58,3 +58,32 @@ def test_the_generator_is_another_in_each_test_and_the_same_in_each_run(tmp_path
     first, second = ([line for line in run(tmp_path).stdout.splitlines() if "drawn" in line] for _ in range(2))
     assert first == second
     assert len(set(first)) == 2
+
+
+UNTOLD = """
+import numpy as np, pytest
+from hypothesis import given, strategies as st
+from tinygrad_edu.testing import check_gradient
+
+@given(st.sampled_from([0.0, 0.0, 0.0, 1.0]), st.integers())
+def test_mostly_at_the_kink(x, _):
+    check_gradient(np.abs, np.sign, x)
+
+@pytest.mark.not_told(0.95)
+@given(st.sampled_from([0.0, 0.0, 0.0, 1.0]), st.integers())
+def test_which_is_meant(x, _):
+    check_gradient(np.abs, np.sign, x)
+"""
+
+
+@pytest.mark.parametrize(("limit", "fails"), [("0.5", True), ("0.95", False)])
+def test_a_test_that_could_tell_little_fails(tmp_path, limit, fails):
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\ngradients_not_told = {limit}\naddopts = --strict-markers\n")
+    (tmp_path / "conftest.py").write_text(
+        "from hypothesis import HealthCheck, settings\n"
+        "settings.register_profile('theirs', suppress_health_check=list(HealthCheck), derandomize=True)\n"
+        "settings.load_profile('theirs')\n"
+    )
+    out = run(tmp_path, text=UNTOLD).stdout
+    assert ("1 failed, 1 passed" if fails else "2 passed") in out
+    assert ("could not be told, more than 50%: this test proves little" in out) == fails

@@ -6,13 +6,15 @@ Hypothesis are in ``tinygrad_edu.testing.strategies``, and need the extra ``tiny
 
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.checks import check_gradient, check_jvp, check_linear, check_vjp
-from tinygrad_edu.testing.differences import Estimate, NotDifferentiableHere, directional_derivative
+from tinygrad_edu.testing.differences import CannotTell, NotDeterministic, NotDifferentiableHere, directional_derivative
 from tinygrad_edu.testing.kinks import check_subgradient
 from tinygrad_edu.testing.laws import LawBroken, check_op
 from tinygrad_edu.testing.mismatch import GradientMismatch
 from tinygrad_edu.testing.modules import check_module
+from tinygrad_edu.testing.rungs import Estimate
 
 __all__ = [
-    "Call", "Estimate", "GradientMismatch", "LawBroken", "NotDifferentiableHere", "check_gradient", "check_jvp",
-    "check_linear", "check_module", "check_op", "check_subgradient", "check_vjp", "directional_derivative",
+    "Call", "CannotTell", "Estimate", "GradientMismatch", "LawBroken", "NotDeterministic", "NotDifferentiableHere",
+    "check_gradient", "check_jvp", "check_linear", "check_module", "check_op", "check_subgradient", "check_vjp",
+    "directional_derivative",
 ]  # fmt: skip

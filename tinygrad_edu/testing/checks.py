@@ -4,26 +4,28 @@ The cotangent and the direction are random and have no tiny entries: an all-ones
 Everything runs in float64. Two numbers may differ by what the error estimate of the differences allows, and no more.
 """
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine import Array, Op, Tensor, from_numpy, no_grad, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.calls import Call, argument_names
-from tinygrad_edu.testing.differences import SAFETY, NotDifferentiableHere, directional_derivative
-from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, array_lines, element_by_element, wrong_shape
+from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, array_lines
+from tinygrad_edu.testing.rungs import SAFETY
+from tinygrad_edu.testing.verdict import (
+    EXACT,
+    Rng,
+    compare,
+    copies,
+    draw_signed,
+    require_deterministic,
+    seeded,
+    settled,
+)
 from tinygrad_edu.transforms import Function, jvp, tree_leaves, vjp
-
-Rng = np.random.Generator
-
-SEED = 20240229
-_EXACT = 1e-10  # what remains of a float64 computation of a few thousand terms
-_NOISE = 1e-8  # what differences of a constant may leave, relative to its value
-_UNSETTLED = 1e-4  # a numeric derivative less certain than this proves nothing
 
 
 def check_gradient(f: Function, grad: Function, *arrays: Any, rng: Rng | None = None) -> None:
@@ -45,8 +47,13 @@ def check_gradient(f: Function, grad: Function, *arrays: Any, rng: Rng | None = 
     ------
     GradientMismatch
         Where the gradient is wrong.
-    NotDifferentiableHere
-        Where f has a kink or a jump at this point. Inside a Hypothesis test the example is rejected and counted.
+    CannotTell
+        Where it cannot be told: f rounds too much, or, as `NotDifferentiableHere`, has a kink or a jump at this point.
+        Inside a Hypothesis test the example is rejected and counted.
+    NotDeterministic
+        Where f returns two results at one point.
+    DTypeError
+        For complex results and gradients.
 
     Examples
     --------
@@ -65,12 +72,13 @@ def check_gradient(f: Function, grad: Function, *arrays: Any, rng: Rng | None = 
     rng = seeded(rng)
     points = _float64(arrays)
     names = argument_names(f, len(points))
+    name = getattr(f, "__name__", repr(f))
+    require_deterministic(name, f, points)
     out = np.asarray(f(*copies(points)))
     cotangent = np.ones(out.shape) if out.size == 1 else draw_signed(rng, out.shape)
     claimed = grad(*copies(points)) if out.size == 1 else grad(*copies(points), cotangent.copy())
     gradients = claimed if isinstance(claimed, tuple | list) and len(points) > 1 else (claimed,)
     repeat = (*array_lines(names, points), f"check_gradient(f, grad, {', '.join(names)})")
-    name = getattr(f, "__name__", repr(f))
     compare(Claim(name, f, points, names, cotangent, tuple(np.asarray(g) for g in gradients), repeat), rng)
 
 
@@ -92,7 +100,7 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
 
     Raises
     ------
-    GradientMismatch, NotDifferentiableHere
+    GradientMismatch, CannotTell, NotDeterministic
         As in `check_gradient`.
 
     Examples
@@ -127,7 +135,7 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
 
     Raises
     ------
-    GradientMismatch, NotDifferentiableHere
+    GradientMismatch, CannotTell, NotDeterministic
         As in `check_gradient`.
 
     Examples
@@ -144,9 +152,9 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
         out, pullback = vjp(f, *points)
         cotangents = _cotangents(out, rng)
         backward = pullback(_like(out, cotangents))
-    total, error = np.zeros(forward.shape), np.full(forward.shape, _EXACT * np.max(np.abs(forward), initial=0))
+    total, error = np.zeros(forward.shape), np.full(forward.shape, EXACT * np.max(np.abs(forward), initial=0))
     for k, (x, u) in enumerate(zip(points, directions, strict=True)):
-        slope = _settled(partial(_at, value, points, k), x, u)
+        slope = settled(partial(_at, value, points, k), x, u)
         total, error = total + slope.value, error + SAFETY * slope.error
     where = f"jvp of {getattr(f, '__name__', repr(f))}"
     if not np.all(np.abs(forward - total) <= error):
@@ -192,22 +200,12 @@ def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     name = f"op {f.name}" if isinstance(f, Op | Call) else getattr(f, "__name__", repr(f))
     mixed = value(*(2 * a - 3 * b for a, b in zip(u, w, strict=True)))
     parts = 2 * value(*u), 3 * value(*w)
-    if not np.all(np.abs(mixed - (parts[0] - parts[1])) <= _EXACT * np.max(np.abs(parts), initial=1)):
+    if not np.all(np.abs(mixed - (parts[0] - parts[1])) <= EXACT * np.max(np.abs(parts), initial=1)):
         raise GradientMismatch(f"{name} is not linear: f(2 u - 3 w) is not 2 f(u) - 3 f(w).")
     _demand_equal(f"{name}: <f(u), v> and <u, vjp(v)>", _inner(_floating(out), cotangents), _inner(back, u))
 
 
 # --- The parts ---
-
-
-def seeded(rng: Rng | None) -> Rng:
-    """Return the generator given, or one that draws the same in every run."""
-    return np.random.default_rng(SEED) if rng is None else rng
-
-
-def draw_signed(rng: Rng, shape: tuple[int, ...]) -> Array:
-    """Draw numbers of both signs between 0.5 and 1.5 in size: none of them tiny."""
-    return np.asarray(rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape))
 
 
 def _float64(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
@@ -216,11 +214,6 @@ def _float64(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
         if a.dtype.kind not in "fiu":
             raise DTypeError(f"a derivative is taken at real numbers, not at an array of dtype {a.dtype}.")
     return tuple(a.astype(np.float64, copy=False) for a in points)
-
-
-def copies(arrays: Sequence[Array]) -> list[Array]:
-    """Copy the arrays that a function of the user's is called with: it may write into them."""
-    return [x.copy() for x in arrays]
 
 
 def _names(f: Function, count: int) -> tuple[str, ...]:
@@ -297,57 +290,16 @@ def _check_once(
 ) -> tuple[Array, ...]:
     """Check the first derivative of f, and return the cotangents that it was checked with."""
     value = _value_of(f)
+    require_deterministic(title, value, points)
     out, pullback = vjp(f, *points)
     cotangents = _cotangents(out, rng)
     with no_grad():
         gradients = tuple(g.numpy() for g in pullback(_like(out, cotangents)))
     plain = value(*points)
-    if not np.allclose(_join(_floating(out)), plain, rtol=_EXACT, atol=_EXACT, equal_nan=True):
+    if not np.allclose(_join(_floating(out)), plain, rtol=EXACT, atol=EXACT, equal_nan=True):
         raise GradientMismatch(f"{title}: its value is another when it is recorded than under no_grad().")
     compare(Claim(title, value, points, names, _join(cotangents), gradients, repeat, scale), rng)
     return cotangents
-
-
-def compare(claim: Claim, rng: Rng) -> None:
-    """Compare each input's gradient with the differences along one random direction."""
-    if len(claim.gradients) != len(claim.arrays):
-        raise GradientMismatch(f"{claim.name}: {len(claim.gradients)} gradients for {len(claim.arrays)} inputs.")
-    for k, (x, g) in enumerate(zip(claim.arrays, claim.gradients, strict=True)):
-        if g.shape != x.shape:
-            raise wrong_shape(claim, k)
-        direction = draw_signed(rng, x.shape)
-        slope = _settled(claim.of_input(k), x, direction, claim.scale)
-        numeric, analytic = np.sum(claim.cotangent * slope.value), np.sum(g * direction)
-        error = SAFETY * np.sum(np.abs(claim.cotangent) * slope.error)
-        rounding = _EXACT if g.dtype == np.float64 else 64 * float(np.finfo(g.dtype).eps)
-        scale = np.sum(np.abs(g * direction))
-        if not np.abs(numeric - analytic) <= error + rounding * scale:
-            found = f"along a random direction it is {analytic:.10g}, and numerically {numeric:.10g}"
-            raise element_by_element(claim, k, found, rng)
-        size = np.sum(np.abs(claim.cotangent * slope.value)) + scale
-        result = np.maximum(np.abs(slope.result), claim.scale)
-        if error > 1e-200 + _UNSETTLED * size + _NOISE * np.sum(np.abs(claim.cotangent) * result):
-            _not_differentiable(f"{claim.name}: the differences by {claim.names[k]} do not settle, at any step.")
-
-
-def _settled(f: Callable[[Array], Any], x: Array, direction: Array, scale: float = 0.0) -> Any:
-    try:
-        slope = directional_derivative(f, x, direction, scale)
-    except NotDifferentiableHere as error:
-        _not_differentiable(str(error))
-    if slope.kinks.any():
-        at = tuple(int(i) for i in np.argwhere(slope.kinks)[0])
-        _not_differentiable(f"the slope of element {at} of the result jumps at this very point: it has a kink there.")
-    return slope
-
-
-def _not_differentiable(message: str) -> NoReturn:
-    """Raise; inside a running Hypothesis test reject the example instead, and count it among the events."""
-    hypothesis = sys.modules.get("hypothesis")
-    if hypothesis is not None and hypothesis.currently_in_test_context():
-        hypothesis.event("not differentiable here")
-        hypothesis.reject()
-    raise NotDifferentiableHere(f"{message} Move the point, or test what your convention promises there directly.")
 
 
 def _at(value: Function, points: tuple[Array, ...], k: int, x: Array) -> Any:
@@ -361,5 +313,5 @@ def _inner(a: Any, b: Any) -> tuple[float, float]:
 
 
 def _demand_equal(what: str, left: tuple[float, float], right: tuple[float, float]) -> None:
-    if not abs(left[0] - right[0]) <= _EXACT * max(left[1], right[1]):
+    if not abs(left[0] - right[0]) <= EXACT * max(left[1], right[1]):
         raise GradientMismatch(f"{what} differ: {left[0]} and {right[0]}.")

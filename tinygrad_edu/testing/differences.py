@@ -1,54 +1,44 @@
-"""Numeric derivatives of functions of arrays, with an error estimate and a detector of kinks. Forward values only.
+"""Numeric derivatives of functions of arrays, with an error that they show themselves. Forward values only.
 
-The derivative along a direction u is the limit of F(h) = (f(x + h u) - f(x - h u)) / 2h. Two steps give Richardson's
-R(h) = (4 F(h/2) - F(h)) / 3, whose truncation error falls with h ** 4, while rounding grows with 1 / h. So the step
-goes down a ladder of halvings, and each element of the result takes the rung where three neighbours R agree best:
-how far they disagree is the error estimate, truncation and rounding together.
-
-A kink hides from F: that of |x| at 0 is 0 at every step. It shows in the jump from the left slope to the right one,
-(f(x + h u) - 2 f(x) + f(x - h u)) / h, which goes to 0 with h where f is smooth.
+How the derivative and its error come from the values at several steps is said in `rungs`. Here is which steps are
+taken, and what the function is asked.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.errors import ShapeError, TinygradError
+from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
+from tinygrad_edu.testing.rungs import RATIO, SAFETY, Estimate, Scales, Seen, better, estimate
 
-SAFETY = 8.0  # how many error estimates two numbers may differ by
-_FIRST_STEP = 2.0**-5
-_RUNGS = 12  # for an input of scale 1; one more for each halving that its scale is away from 1
-_SETTLED = 1e-10
-_TINY = float(np.finfo(np.float64).tiny)
-_KINK = 1e-7  # a jump of the slope below this part of it is no kink
+_TOP, _LAST = 2.0**-5, 2.0**-40  # the steps, times the scale of the input if that is above 1
+_BESIDE = 2.0**-20  # a step that is small, and large beside the rounding of float32
+_SMALL = 2.0**-20  # inputs smaller than this part of the largest step get steps of their own scale besides
+_ENOUGH = 1e-6  # a relative error below this needs no other steps
+_EPS = float(np.finfo(np.float64).eps)
 
 
-class NotDifferentiableHere(TinygradError, ArithmeticError):  # noqa: N818 - a statement about a point, as StopIteration
+class CannotTell(TinygradError, ArithmeticError):  # noqa: N818 - a verdict, as StopIteration
+    """Whether a gradient is right cannot be told at this point: the message says why."""
+
+
+class NotDifferentiableHere(CannotTell):
     """The function has a kink or a jump at this point, or is not finite: its numeric derivative means nothing."""
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A numeric derivative: one number for each element of the function's result.
+class NotDeterministic(TinygradError, AssertionError):  # noqa: N818 - what was found, as pytest and users read it
+    """The function returned two results at one point: it has no derivative to compare with."""
 
-    Attributes
-    ----------
-    value : ndarray of float64
-    error : ndarray of float64
-        An estimate of the absolute error of `value`, out of the numbers themselves. Infinite where nothing settled.
-    kinks : ndarray of bool
-        Where the slope jumps at this very point.
-    result : ndarray of float64
-        The function's own value.
-    """
 
-    value: Array
-    error: Array
-    kinks: Array
-    result: Array
+class _Line(NamedTuple):
+    """A function along a direction through a point."""
+
+    f: Callable[[Array], Any]
+    x: Array
+    direction: Array
+    center: Array
 
 
 def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, scale: float = 0.0) -> Estimate:
@@ -73,6 +63,8 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
     ------
     ShapeError
         For a direction of another shape.
+    DTypeError
+        For a complex result.
     NotDifferentiableHere
         Where f(x) itself is not finite.
 
@@ -87,58 +79,88 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
     x, direction = np.asarray(x, np.float64), np.asarray(direction, np.float64)
     if x.shape != direction.shape:
         raise ShapeError(f"a direction of shape {direction.shape} at a point of shape {x.shape}.")
-    center, eps = _value_and_unit(f, x.copy())
+    center, unit = _value_and_unit(f, x.copy())
     if not np.all(np.isfinite(center)):
         raise NotDifferentiableHere(f"the function is not finite at this point: {center[~np.isfinite(center)][0]}.")
-    steps, central, second, rounding = _ladder(x), [], [], []
-    estimate = Estimate(center, center, np.zeros(center.shape, bool), center)
-    for h in steps:
-        with np.errstate(all="ignore"):
-            ahead, behind = _value_and_unit(f, x + h * direction)[0], _value_and_unit(f, x - h * direction)[0]
-            central.append((ahead - behind) / (2 * h))
-            second.append((ahead - center + (behind - center)) / h)
-            size = np.maximum(np.abs(ahead), np.abs(behind)) + np.abs(center)
-            rounding.append(4 * eps / h * (np.maximum(size, scale) + _TINY))
-        if len(central) >= 4:
-            estimate = _best_rung(np.array(central), np.array(second), np.array(rounding), center)
-            wanted = _SETTLED * np.max(np.abs(estimate.value), initial=0) + 4 * rounding[-1]
-            if np.all(estimate.error <= wanted):
-                break
-    return estimate
+    line, point = _Line(f, x, direction, center), largest(x)
+    scales = Scales(max(unit, _unit_inside(line)), scale, point)
+    first = max(point, 1.0) * _TOP
+    found = _descend(line, scales, _from(first, first * _LAST / _TOP))
+    for steps in _other_steps(x, first):
+        if _is_settled(found):
+            break
+        found = better(found, _descend(line, scales, steps))
+    return found
+
+
+def largest(x: Array) -> float:
+    """Return the greatest absolute value that is finite, or 0."""
+    return float(np.max(np.abs(x), initial=0, where=np.isfinite(x)))
 
 
 def _value_and_unit(f: Callable[[Array], Any], x: Array) -> tuple[Array, float]:
     """Return f(x) in float64, and the rounding unit of the dtype that it came in."""
     with np.errstate(all="ignore"):
         out = np.asarray(f(np.asarray(x)))  # NumPy makes scalars of what is computed of 0-d arrays
-    eps = float(np.finfo(out.dtype).eps) if out.dtype.kind == "f" else float(np.finfo(np.float64).eps)
-    return out.astype(np.float64), max(eps, float(np.finfo(np.float64).eps))
+    if out.dtype.kind == "c":
+        raise DTypeError("the function returned complex numbers: check its real and its imaginary part, each alone.")
+    unit = float(np.finfo(out.dtype).eps) if out.dtype.kind == "f" else _EPS
+    return out.astype(np.float64), max(unit, _EPS)
 
 
-def _ladder(x: Array) -> Sequence[float]:
-    """Return the steps, each half of the one before, around the scale of `x` and around 1."""
-    largest = float(np.max(np.abs(x), initial=0))
-    exponent = float(np.log2(largest)) if 0 < largest < np.inf else 0.0
-    top = _FIRST_STEP * 2.0 ** np.ceil(max(exponent, 0.0))
-    return [top * 2.0**-k for k in range(_RUNGS + min(int(abs(exponent)), 40))]
+def _value(line: _Line, step: float) -> Array:
+    return _value_and_unit(line.f, line.x + step * line.direction)[0]
 
 
-def _best_rung(central: Array, second: Array, rounding: Array, center: Array) -> Estimate:
-    """Choose for each element the three neighbouring steps whose extrapolations agree best."""
-    with np.errstate(all="ignore"):
-        slopes = (4 * central[1:] - central[:-1]) / 3
-        jumps = 2 * second[1:] - second[:-1]  # the second difference of a smooth f falls with h: this takes it out
-        gaps = np.abs(np.diff(slopes, axis=0))
-    errors = np.maximum(gaps[:-1], gaps[1:]) + rounding[1:-2]
-    errors = np.where(np.isfinite(errors), errors, np.inf)
-    best = np.argmin(errors, axis=0)[None]
+def _unit_inside(line: _Line) -> float:
+    """Return the eps of the narrowest dtype that f computes in, as a small step and a very small one show it."""
+    units = [_unit_shown(line, step) for step in (_TOP * RATIO, _BESIDE)]
+    return min((unit for unit in units if unit is not None), default=_EPS)
 
-    def at_best(rungs: Array) -> Array:
-        chosen: Array = np.take_along_axis(rungs, best, axis=0)[0]
-        return chosen
 
-    value, jump = at_best(slopes[1:-1]), at_best(jumps[1:-1])
-    with np.errstate(all="ignore"):
-        unsure = np.abs(jump - at_best(jumps[:-2])) + np.abs(jump - at_best(jumps[2:]))
-    kinks = np.abs(jump) > 2 * unsure + 16 * at_best(rounding[1:-2]) + _KINK * np.abs(value)
-    return Estimate(np.nan_to_num(value), at_best(errors), kinks, center)
+def _unit_shown(line: _Line, step: float) -> float | None:
+    """Return the eps of the narrowest dtype to which the point can be rounded, as are the results that it changes."""
+    point, out, unit = line.x + step * line.direction, _value(line, step), _EPS
+    changed = out[out != line.center]
+    for dtype in (np.float32, np.float16):
+        with np.errstate(all="ignore"):
+            narrow, rounded = changed.astype(dtype), point.astype(dtype).astype(np.float64)
+        if not (np.array_equal(narrow, changed) and np.array_equal(_value_and_unit(line.f, rounded)[0], out)):
+            break
+        unit = float(np.finfo(dtype).eps)
+    return unit if changed.size else None
+
+
+def _from(first: float, last: float) -> list[float]:
+    return [first * RATIO**k for k in range(int(np.log(last / first) / np.log(RATIO)) + 1)]
+
+
+def _other_steps(x: Array, first: float) -> Iterator[list[float]]:
+    """Yield larger steps, for what is noisy; and those of the smallest number in x, which none of the others fits."""
+    yield _from(first / _TOP, first * RATIO**2)
+    sizes = np.abs(x[np.isfinite(x) & (x != 0)])
+    if sizes.size and (smallest := float(sizes.min())) < _SMALL * first:
+        yield _from(smallest / 4, smallest * 2.0**-28)
+
+
+def _descend(line: _Line, scales: Scales, steps: Sequence[float]) -> Estimate:
+    """Take one step after the other, until no element can be known better by a smaller one."""
+    seen = Seen([], [], [], [])
+    for count, h in enumerate(steps, 1):
+        with np.errstate(all="ignore"):
+            ahead, behind = _value(line, h), _value(line, -h)
+            seen.steps.append(h)
+            seen.central.append((ahead - behind) / (2 * h))
+            seen.second.append((ahead - line.center + (behind - line.center)) / h)
+            seen.sizes.append(np.maximum(np.maximum(np.abs(ahead), np.abs(behind)), np.abs(line.center)))
+        if (count >= 6 and count % 2 == 0) or h == steps[-1]:
+            found, exhausted = estimate(seen, scales)
+            if exhausted:
+                break
+    return found
+
+
+def _is_settled(found: Estimate) -> bool:
+    """Whether other steps need not be tried."""
+    zero = (np.abs(found.value) <= SAFETY * found.error) & (found.error <= np.sqrt(found.unit) * found.size)
+    return bool(np.all((found.error <= _ENOUGH * np.abs(found.value)) | zero))

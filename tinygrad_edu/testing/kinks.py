@@ -1,4 +1,4 @@
-"""What a gradient may be at a kink: between the slope on the left and the slope on the right, in every element."""
+"""What a gradient may be at a kink: along every direction between the slope behind and the slope ahead."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array, from_numpy
-from tinygrad_edu.testing.checks import draw_signed, seeded
 from tinygrad_edu.testing.literals import code
 from tinygrad_edu.testing.mismatch import GradientMismatch
+from tinygrad_edu.testing.verdict import draw_signed, seeded
 from tinygrad_edu.transforms import vjp
 
 _STEP = 2.0**-10
+_DIRECTIONS = 8
 _SAFETY = 8.0  # how many error estimates a gradient may lie outside
 _ROUNDING = 1e-9
 
@@ -19,9 +20,11 @@ _ROUNDING = 1e-9
 def check_subgradient(
     f: Callable[..., Any], *arrays: Any, cotangent: Any = None, rng: np.random.Generator | None = None
 ) -> None:
-    """Check that each element of the gradient lies between the one-sided slopes: at a kink, a convention may choose.
+    """Check that along random directions the gradient lies between the one-sided slopes: a convention may choose there.
 
-    Where f is smooth the two slopes are one, and so it must be the derivative there too.
+    Where f is smooth the two slopes are one, and so it must be the derivative there too. Along a direction that moves
+    all elements, ties show: the greatest of several changes as one of them does, so their gradients add up to that of
+    one.
 
     Parameters
     ----------
@@ -32,12 +35,12 @@ def check_subgradient(
     cotangent : array_like, optional
         Of the result; random, with no tiny entries, unless given.
     rng : numpy.random.Generator, optional
-        Draws it; without it, it is the same in every run.
+        Draws it, and the directions; without it, they are the same in every run.
 
     Raises
     ------
     GradientMismatch
-        Naming the worst element, the two slopes and what the rule made of them.
+        Naming the input, the slope that is claimed, and the two that it should lie between.
 
     Examples
     --------
@@ -50,44 +53,41 @@ def check_subgradient(
     rng = seeded(rng)
     g = draw_signed(rng, out.shape) if cotangent is None else np.asarray(cotangent, np.float64)
     for k, gradient in enumerate(pullback(g)):
-        for index in np.ndindex(points[k].shape):
-            _check_element(f, points, k, index, g, gradient.numpy()[index])
+        for _ in range(_DIRECTIONS):
+            _check_along(f, points, k, draw_signed(rng, points[k].shape), g, gradient.numpy())
 
 
-def _check_element(
-    f: Callable[..., Any], points: list[Array], k: int, index: tuple[int, ...], g: Array, analytic: float
+def _check_along(
+    f: Callable[..., Any], points: list[Array], k: int, direction: Array, g: Array, gradient: Array
 ) -> None:
-    left, right, error = _one_sided(f, points, k, index)
-    ends = np.stack([g * left, g * right])
+    behind, ahead, error = _one_sided(f, points, k, direction)
+    ends, claimed = np.stack([g * behind, g * ahead]), float(np.sum(gradient * direction))
     low, high = float(ends.min(axis=0).sum()), float(ends.max(axis=0).sum())
     slack = _SAFETY * float(np.abs(g * error).sum()) + _ROUNDING * (1 + abs(low) + abs(high))
-    if not low - slack <= analytic <= high + slack:
+    if not low - slack <= claimed <= high + slack:
         name = getattr(f, "name", getattr(f, "__name__", repr(f)))
         raise GradientMismatch(
-            f"{name}: the gradient of input {k} at {list(index)} is {analytic:.10g}, and no subgradient: the slopes on "
-            f"the two sides allow what lies between {low:.10g} and {high:.10g}.\n"
+            f"{name}: the gradient of input {k} is no subgradient: along {code(direction)} it says {claimed:.10g}, and "
+            f"the slopes behind and ahead allow what lies between {low:.10g} and {high:.10g}.\n"
             f"To reproduce:\n    check_subgradient(f, {', '.join(map(code, points))}, cotangent={code(g)})"
         )
 
 
-def _one_sided(
-    f: Callable[..., Any], points: list[Array], k: int, index: tuple[int, ...]
-) -> tuple[Array, Array, Array]:
-    """Return the slopes of each result along one element, from the left and from the right, and their error."""
+def _one_sided(f: Callable[..., Any], points: list[Array], k: int, direction: Array) -> tuple[Array, Array, Array]:
+    """Return the slopes of each result along a direction, behind the point and ahead of it, and their error."""
 
     def value(offset: float) -> Array:
-        moved = [x.copy() for x in points]
-        moved[k][index] += offset
+        moved = [*points[:k], points[k] + offset * direction, *points[k + 1 :]]
         result: Array = f(*map(from_numpy, moved)).numpy()
         return result
 
     center = value(0.0)
-    h = _STEP * max(1.0, abs(float(points[k][index])))
+    h = _STEP * max(1.0, float(np.max(np.abs(points[k]), initial=0)))
 
     def slope(step: float) -> Array:
         """Combine two steps so that the error linear in the step cancels."""
         return 4 * (value(step / 2) - center) / step - (value(step) - center) / step
 
-    left, right = slope(-h / 2), slope(h / 2)
-    error = np.maximum(np.abs(slope(-h) - left), np.abs(slope(h) - right))
-    return left, right, error
+    behind, ahead = slope(-h / 2), slope(h / 2)
+    error = np.maximum(np.abs(slope(-h) - behind), np.abs(slope(h) - ahead))
+    return behind, ahead, error

@@ -15,8 +15,8 @@ import numpy as np
 from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.testing.calls import Call
-from tinygrad_edu.testing.checks import draw_signed, seeded
 from tinygrad_edu.testing.literals import LAYOUTS
+from tinygrad_edu.testing.verdict import draw_signed, seeded
 from tinygrad_edu.transforms import vjp
 
 _ROUNDING = 1e-11  # relative: sums in another order of memory round differently

@@ -10,10 +10,13 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import TinygradError
-from tinygrad_edu.testing.differences import SAFETY, directional_derivative
+from tinygrad_edu.testing.differences import directional_derivative
 from tinygrad_edu.testing.literals import code
+from tinygrad_edu.testing.rungs import SAFETY
 
-MOST_ELEMENTS = 400  # of an input larger than this, that many elements are looked at
+MOST_ELEMENTS = 400  # an input larger than this is halved until few elements are left
+_FEW = 16
+_TINY = float(np.finfo(np.float64).tiny)
 _ALIKE = 1e-6
 
 
@@ -73,7 +76,7 @@ def wrong_shape(claim: Claim, k: int) -> GradientMismatch:
 
 def element_by_element(claim: Claim, k: int, found: str, rng: np.random.Generator) -> GradientMismatch:
     """Return the error for a wrong gradient of input `k`, after comparing its elements one by one."""
-    looked_at = _elements(claim.arrays[k].shape, rng)
+    looked_at = _elements(claim, k, rng)
     numeric, error = _numeric_gradient(claim, k, looked_at)
     analytic = np.array([claim.gradients[k][i] for i in looked_at], np.float64)
     gap = np.abs(analytic - numeric)
@@ -84,7 +87,7 @@ def element_by_element(claim: Claim, k: int, found: str, rng: np.random.Generato
     guess = "" if len(looked_at) < claim.arrays[k].size else _guess(claim, k, numeric.reshape(claim.arrays[k].shape))
     a, n = analytic[worst], numeric[worst]
     ratio = f", ratio {a / n:.6g}" if n else ""
-    of = f"{wrong.sum()} of {len(looked_at)} elements" + (" looked at" if len(looked_at) < gap.size else "")
+    of = f"{wrong.sum()} of {len(looked_at)} elements" + (" looked at" if len(looked_at) < claim.arrays[k].size else "")
     return GradientMismatch(
         f"{claim.name}: the gradient of {claim.names[k]} is wrong{guess and f': {guess}'}.\n"
         f"  worst at {claim.names[k]}[{', '.join(map(str, looked_at[worst]))}]: "
@@ -102,10 +105,25 @@ def array_lines(names: tuple[str, ...], arrays: tuple[Array, ...]) -> tuple[str,
     return "import numpy as np", *(f"{name} = {code(x)}" for name, x in zip(names, arrays, strict=True))
 
 
-def _elements(shape: tuple[int, ...], rng: np.random.Generator) -> list[tuple[int, ...]]:
-    size = int(np.prod(shape))
-    flat = range(size) if size <= MOST_ELEMENTS else rng.choice(size, MOST_ELEMENTS, replace=False)
-    return [tuple(int(i) for i in np.unravel_index(j, shape)) for j in flat]
+def _elements(claim: Claim, k: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
+    """Return the elements of input `k` to look at: all, or of many a few, among which one is most wrong."""
+    shape, places = claim.arrays[k].shape, np.arange(claim.arrays[k].size)
+    if len(places) > MOST_ELEMENTS:
+        while len(places) > _FEW:
+            halves = places[: len(places) // 2], places[len(places) // 2 :]
+            places = max(halves, key=lambda half: _gap_along(claim, k, half, rng))
+    return [tuple(int(i) for i in np.unravel_index(j, shape)) for j in places]
+
+
+def _gap_along(claim: Claim, k: int, places: Array, rng: np.random.Generator) -> float:
+    """Return the gap between claimed and numeric derivative along some elements alone, over its error."""
+    direction = np.zeros(claim.arrays[k].shape)
+    direction.flat[places] = rng.choice([-1.0, 1.0], len(places)) * rng.uniform(0.5, 1.5, len(places))
+    slope = directional_derivative(claim.of_input(k), claim.arrays[k], direction, claim.scale)
+    with np.errstate(all="ignore"):
+        gap = np.abs(np.sum(claim.gradients[k] * direction) - np.sum(claim.cotangent * slope.value))
+    error = np.sum(np.abs(claim.cotangent) * slope.error) + _ALIKE * np.sum(np.abs(claim.cotangent * slope.value))
+    return float(gap / (error + _TINY)) if np.isfinite(gap) else np.inf
 
 
 def _numeric_gradient(claim: Claim, k: int, elements: list[tuple[int, ...]]) -> tuple[Array, Array]:

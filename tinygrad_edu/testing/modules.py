@@ -12,10 +12,10 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Cell, Tensor, from_numpy, leaf, no_grad, values_of
 from tinygrad_edu.testing.calls import argument_names
-from tinygrad_edu.testing.checks import compare, draw_signed, seeded
 from tinygrad_edu.testing.laws import LawBroken
 from tinygrad_edu.testing.literals import code
 from tinygrad_edu.testing.mismatch import Claim
+from tinygrad_edu.testing.verdict import compare, draw_signed, require_deterministic, seeded
 
 _ROUNDING = 1e-9
 
@@ -162,6 +162,8 @@ def _gradients_are_right(module: Any, arrays: Sequence[Array], mode: str, rng: n
         return _evaluate(module, given)
 
     points = (*(wide[k] for k in floats), *(p._data.copy() for p in parameters))
+    title = f"{_title(module)} ({mode})"
+    require_deterministic(title, value, points)
     cotangent = draw_signed(rng, value(*points).shape)
     leaves = [from_numpy(x, requires_grad=x.dtype.kind == "f") for x in wide]
     out = _run(module, leaves)
@@ -172,7 +174,6 @@ def _gradients_are_right(module: Any, arrays: Sequence[Array], mode: str, rng: n
     labels = (*(arguments[k] if k < len(arguments) else f"x{k}" for k in floats), *names)
     repeat = ("import numpy as np", f"# in {mode} mode, of", *repr(module).splitlines(),
               f"check_module(module, {', '.join(code(x) for x in arrays)})")  # fmt: skip
-    title = f"{_title(module)} ({mode})"
     compare(Claim(title, value, points, labels, cotangent, tuple(gradients), repeat), rng)
     value(*points)
 

@@ -1,0 +1,346 @@
+"""How often the checker is wrong about right gradients of nasty functions, and about the same gradients made wrong.
+
+    python -m benchmarks.nasty [--draws 40] [--only REGEX]
+
+A family is a function and a way to draw its inputs; its gradient is right, or as far off as a factor says. What the
+checker says of each draw is *right*, *wrong* or *cannot tell*. Of the right gradients none should be called wrong, and
+few should not be told; of the wrong ones none should be called right.
+"""
+
+import argparse
+import re
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+import tinygrad_edu as tg
+from tinygrad_edu.testing import CannotTell, GradientMismatch, check_vjp
+
+Draw = Callable[[np.random.Generator], Any]
+FAMILIES: dict[str, tuple[Callable[..., Any], Draw]] = {}
+FACTORS = (1.0, -1.0, 1.1, 1.001)
+
+
+def normal(*shape: int, scale: float = 1.0, offset: float = 0.0) -> Draw:
+    return lambda rng: (offset + scale * rng.standard_normal(shape),)
+
+
+def uniform(low: float, high: float, *shape: int) -> Draw:
+    return lambda rng: (rng.uniform(low, high, shape),)
+
+
+def powers_of_ten(low: float, high: float, *shape: int, signed: bool = False) -> Draw:
+    return lambda rng: (10 ** rng.uniform(low, high, shape) * (rng.choice([-1, 1], shape) if signed else 1),)
+
+
+def add(name: str, f: Callable[..., Any], draw: Draw) -> None:
+    assert name not in FAMILIES, name
+    FAMILIES[name] = f, draw
+
+
+def both(*draws: Draw) -> Draw:
+    return lambda rng: tuple(x for draw in draws for x in draw(rng))
+
+
+def in_float32(f: Callable[..., Any], dtype: Any = np.float32) -> Callable[..., Any]:
+    return lambda *xs: tg.astype(f(*(tg.astype(x, dtype) for x in xs)), np.float64)
+
+
+# --- A small change of a large value ---
+
+for exponent in (3, 6, 9, 11, 13, 15):
+    add(f"1e{exponent} + sum of sines", lambda x, c=10.0**exponent: tg.sum(tg.sin(x)) + c, normal(5))
+for exponent in (4, 8, 12):
+    add(f"squares of 1e{exponent} + x", lambda x, c=10.0**exponent: (x + c) ** 2, normal(4))
+    add(f"variance at an offset of 1e{exponent}", lambda x, c=10.0**exponent: tg.var(x + c), normal(6))
+    add(f"1e{exponent} beside sines", lambda x, c=10.0**exponent: tg.concatenate([tg.sin(x), tg.exp(x) * c]), normal(4))
+add("differences of large numbers", lambda x: (x + 1e8) - 1e8, normal(4))
+add("sum of 10,000", lambda x: tg.sum(x * x), normal(10_000))
+add("mean of 10,000 sines", lambda x: tg.mean(tg.sin(x)), normal(10_000))
+
+# --- Cancellation inside ---
+
+for exponent in (-2, -4, -6):
+    add(f"1 - cos at 1e{exponent}", lambda x: 1 - tg.cos(x), normal(4, scale=10.0**exponent))
+    add(f"exp(x) - 1 at 1e{exponent}", lambda x: tg.exp(x) - 1, normal(4, scale=10.0**exponent))
+    add(f"x - sin(x) at 1e{exponent}", lambda x: x - tg.sin(x), normal(4, scale=10.0**exponent))
+    add(f"sqrt(1 + x) - 1 at 1e{exponent}", lambda x: tg.sqrt(1 + x) - 1, normal(4, scale=10.0**exponent))
+    add(f"log(1 + x) at 1e{exponent}", lambda x: tg.log(1 + x), uniform(-(10.0**exponent), 10.0**exponent, 4))
+add("(1 - cos) / x ** 2 at 1e-2", lambda x: (1 - tg.cos(x)) / (x * x), uniform(1e-2, 2e-2, 3))
+add("tanh(x) - x", lambda x: tg.tanh(x) - x, normal(4, scale=1e-3))
+add("cosine similarity near 1", lambda x: tg.cosine_similarity(x, x * 1.0 + 1e-4, axis=0), normal(5))
+add("mean of x - mean", lambda x: tg.mean(x - tg.mean(x)), normal(5))
+add("sum of a softmax", lambda x: tg.sum(tg.softmax(x)), normal(5))
+add("sum of a layer norm", lambda x: tg.sum(tg.layer_norm(x, (5,))), normal(2, 5))
+add("constant", lambda x: x * 0 + 3, normal(4))
+add("polynomial near a triple root", lambda x: x**3 - 3 * x**2 + 3 * x - 1, normal(4, scale=1e-3, offset=1.0))
+
+# --- Fast waves, steep and sharp ---
+
+for frequency, at in ((10, 80), (100, 1), (1000, 1), (10, 1e3), (1, 1e5)):
+    add(f"sin({frequency} x) at {at:g}", lambda x, k=frequency: tg.sin(k * x), normal(4, offset=at))
+add("cos(x ** 2) at 30", lambda x: tg.cos(x * x), normal(4, offset=30))
+add("sin(1 / x) at 0.01", lambda x: tg.sin(1 / x), uniform(0.008, 0.02, 4))
+add("exp(50 x)", lambda x: tg.exp(50 * x), normal(4))
+add("sharp bell", lambda x: tg.exp(-((x / 1e-3) ** 2)), normal(4, scale=1e-3))
+add("sharp bell, far away", lambda x: tg.exp(-((x - 1) ** 2) * 1e6), normal(4, scale=1e-3, offset=1.0))
+add("sharp pole", lambda x: 1 / (x * x + 1e-6), normal(4, scale=1e-3))
+for steepness in (50, 1e3, 1e5):
+    add(f"sigmoid({steepness:g} x)", lambda x, k=steepness: tg.sigmoid(k * x), normal(4, scale=3 / steepness))
+    add(
+        f"tanh({steepness:g} (x - 1))",
+        lambda x, k=steepness: tg.tanh(k * (x - 1)),
+        normal(4, scale=1 / steepness, offset=1.0),
+    )
+add("steep sigmoid, anywhere", lambda x: tg.sigmoid(1e3 * x), normal(6))
+add("logistic map, 8 times", lambda x: iterated(lambda x: 3.9 * x * (1 - x), x, 8), uniform(0.1, 0.9, 3))
+add("logistic map, 16 times", lambda x: iterated(lambda x: 3.9 * x * (1 - x), x, 16), uniform(0.1, 0.9, 3))
+
+
+def iterated(f: Callable[[Any], Any], x: Any, times: int) -> Any:
+    for _ in range(times):
+        x = f(x)
+    return x
+
+
+# --- Scales ---
+
+for name, f in {
+    "log": tg.log,
+    "reciprocal": lambda x: 1 / x,
+    "square root": tg.sqrt,
+    "cube": lambda x: x**3,
+    "x log x": lambda x: x * tg.log(x),
+    "x ** 0.1": lambda x: x**0.1,
+}.items():
+    add(f"{name} of mixed scales", f, powers_of_ten(-6, 2, 5))
+    add(f"sum of {name} of mixed scales", lambda x, f=f: tg.sum(f(x)), powers_of_ten(-6, 2, 5))
+    add(f"{name} at 1e-8", f, uniform(1e-8, 3e-8, 4))
+    add(f"{name} at 1e8", f, uniform(1e8, 3e8, 4))
+add("log of 1 and 1e-6", lambda x: tg.log(x), lambda rng: (np.array([1.0, 1e-6]) * rng.uniform(0.5, 2, 2),))
+add("exp at 300", tg.exp, normal(4, offset=300))
+add("exp at -300", tg.exp, normal(4, offset=-300))
+add("1e-200 x", lambda x: 1e-200 * x * x, normal(4))
+add("1e200 x", lambda x: 1e200 * x * x, normal(4))
+add("x of 1e-100", lambda x: tg.sin(x), normal(4, scale=1e-100))
+add("x of 1e100", lambda x: 3 * x, normal(4, scale=1e100))
+add("eighth power of 1e6", lambda x: x**8, normal(4, scale=1e6))
+add("results of 1e10 and 1e-10", lambda x: tg.concatenate([tg.sin(x) * 1e10, tg.cos(x) * 1e-10]), normal(4))
+add("inputs of 1e8 and 1", lambda x, y: tg.sin(x * 1e-8) + tg.cos(y), both(normal(3, scale=1e8), normal(3)))
+add("products of 1e5 and 1e-5", lambda x, y: x * y, both(normal(3, scale=1e5), normal(3, scale=1e-5)))
+add("hypot of mixed scales", tg.hypot, both(powers_of_ten(-3, 3, 5), powers_of_ten(-3, 3, 5)))
+add("power of mixed scales", tg.power, both(powers_of_ten(-3, 3, 5), uniform(-3, 3, 5)))
+add("division by small", lambda x, y: x / y, both(normal(4), powers_of_ten(-6, -2, 4, signed=True)))
+
+# --- Saturation ---
+
+for at in (6, 12, 18, 25, 40):
+    add(f"tanh at {at}", tg.tanh, normal(4, offset=at))
+    add(f"sigmoid at {at}", tg.sigmoid, normal(4, offset=at))
+    add(f"sigmoid at -{at}", tg.sigmoid, normal(4, offset=-at))
+    add(f"softplus at -{at}", tg.softplus, normal(4, offset=-at))
+for margin in (5, 15, 25, 40, 100):
+    add(
+        f"cross entropy at a margin of {margin}",
+        lambda x, m=margin: tg.cross_entropy(x + m * np.eye(4), np.arange(4)),
+        normal(4, 4),
+    )
+    add(
+        f"cross entropy, wrong by {margin}",
+        lambda x, m=margin: tg.cross_entropy(x + m * np.eye(4), np.array([1, 2, 3, 0])),
+        normal(4, 4),
+    )
+    add(f"softmax at a margin of {margin}", lambda x, m=margin: tg.softmax(x + m * np.eye(4), axis=1), normal(4, 4))
+    add(f"logsumexp at a margin of {margin}", lambda x, m=margin: tg.logsumexp(x + m * np.eye(4), axis=1), normal(4, 4))
+add("bell at 6", lambda x: tg.exp(-x * x), normal(4, offset=6))
+add("silu at -30", tg.silu, normal(4, offset=-30))
+add("gelu at -6", lambda x: tg.gelu(x, "tanh"), normal(4, offset=-6))
+add("arctan at 1e6", tg.arctan, normal(4, scale=1e6))
+add(
+    "binary cross entropy at 20", lambda x: tg.nn.binary_cross_entropy_with_logits(x, np.zeros(4)), normal(4, offset=20)
+)
+
+# --- Ends of domains ---
+
+add("arccos near 1", tg.arccos, lambda rng: (1 - 10 ** rng.uniform(-8, -3, 4),))
+add("arctanh near 1", tg.arctanh, lambda rng: (1 - 10 ** rng.uniform(-8, -3, 4),))
+add("logit near 0", tg.logit, powers_of_ten(-10, -2, 4))
+add("tan near pi / 2", tg.tan, lambda rng: (np.pi / 2 - 10 ** rng.uniform(-4, -1, 4),))
+add("arccosh near 1", tg.arccosh, lambda rng: (1 + 10 ** rng.uniform(-6, -1, 4),))
+add("x ** 1.5 near 0", lambda x: x**1.5, powers_of_ten(-8, -2, 4))
+add("norm near 0", lambda x: tg.sqrt(tg.sum(x * x)), normal(4, scale=1e-6))
+add("arctan2 near 0", tg.arctan2, both(normal(4, scale=1e-5), normal(4, scale=1e-5)))
+
+# --- Linear algebra ---
+
+
+def with_condition(condition: float) -> Draw:
+    def draw(rng: np.random.Generator) -> Any:
+        u, v = (np.linalg.qr(rng.standard_normal((4, 4)))[0] for _ in range(2))
+        return (u @ np.diag(np.geomspace(1, 1 / condition, 4)) @ v,)
+
+    return draw
+
+
+for condition in (1e2, 1e4, 1e6):
+    add(f"log-determinant at condition {condition:g}", lambda x: tg.linalg.slogdet(x)[1], with_condition(condition))
+    add(f"inverse at condition {condition:g}", tg.linalg.inv, with_condition(condition))
+    add(f"solve at condition {condition:g}", lambda x: tg.linalg.solve(x, np.arange(4.0)), with_condition(condition))
+    add(f"determinant at condition {condition:g}", tg.linalg.det, with_condition(condition))
+add(
+    "svd, two values close",
+    lambda x: tg.linalg.svd(x)[1],
+    lambda rng: (np.diag([3.0, 1.0, 1.0 + 1e-3]) + 1e-5 * rng.standard_normal((3, 3)),),
+)
+add(
+    "eigenvalues, two close",
+    lambda x: tg.linalg.eigvalsh(x + x.T),
+    lambda rng: (np.diag([3.0, 1.0, 1.0 + 1e-3]) + 1e-5 * rng.standard_normal((3, 3)),),
+)
+add("product of 20 matrices", lambda x: iterated(lambda y: y @ x, x, 20), normal(3, 3, scale=0.6))
+add("cholesky", lambda x: tg.linalg.cholesky(x @ x.T + 1e-3 * np.eye(4)), normal(4, 4))
+
+# --- Computed in less ---
+
+add("sine in float32", in_float32(tg.sin), normal(6))
+add("softmax in float32", in_float32(lambda x: tg.softmax(x)), normal(6))
+add("network in float32", in_float32(lambda x, w: tg.tanh(x @ w) @ w), both(normal(3, 4), normal(4, 4)))
+add("sum of squares in float32", in_float32(lambda x: tg.sum(x * x)), normal(50))
+add("sine in float16", in_float32(tg.sin, np.float16), normal(6))
+
+# --- Kinks and jumps beside the point ---
+
+for away in (1e-2, 1e-4, 1e-6, 1e-8):
+    add(
+        f"abs at a distance of {away:g}",
+        tg.abs,
+        lambda rng, d=away: (d * rng.uniform(1, 2, 4) * rng.choice([-1, 1], 4),),
+    )
+    add(f"maximum at a distance of {away:g}", lambda x, d=away: tg.maximum(x, x[::-1] + d), normal(4))
+    add(
+        f"step at a distance of {away:g}",
+        lambda x, d=away: tg.floor(x) * x,
+        lambda rng, d=away: (3 + d * rng.uniform(1, 2, 4),),
+    )
+add("many kinks", lambda x: tg.sum(tg.abs(tg.sin(40 * x))), normal(40))
+add("sorted", lambda x: tg.sort(x) * np.arange(30.0), normal(30))
+add("median", lambda x: tg.median(x), normal(31))
+add("max of 1000", tg.max, normal(1000))
+
+
+def perceptron(width: int, depth: int) -> None:
+    def f(x: Any, *weights: Any) -> Any:
+        for w in weights[:-1]:
+            x = tg.relu(x @ w)
+        return x @ weights[-1]
+
+    def draw(rng: np.random.Generator) -> Any:
+        sizes = [8, *[width] * depth, 4]
+        weights = [rng.standard_normal(s) * np.sqrt(2 / s[0]) for s in pairwise(sizes)]
+        return (rng.standard_normal((32, 8)), *weights)
+
+    add(f"relu network 32 x {width}, {depth} layers", f, draw)
+
+
+perceptron(16, 1)
+perceptron(64, 2)
+perceptron(512, 1)
+perceptron(512, 2)
+
+
+def lenet(x: Any, k1: Any, k2: Any, w: Any) -> Any:
+    x = tg.max_pool2d(tg.relu(tg.conv2d(x, k1)), 2)
+    x = tg.max_pool2d(tg.relu(tg.conv2d(x, k2)), 2)
+    return tg.reshape(x, (x.shape[0], -1)) @ w
+
+
+add(
+    "LeNet with max pooling",
+    lenet,
+    both(normal(4, 1, 16, 16), normal(6, 1, 3, 3, scale=0.3), normal(8, 6, 3, 3, scale=0.2), normal(32, 10, scale=0.2)),
+)
+add(
+    "network of tanh, 6 layers",
+    lambda x, w: iterated(lambda x: tg.tanh(x @ w), x, 6),
+    both(normal(4, 8), normal(8, 8, scale=0.5)),
+)
+add(
+    "batch normalization of nearly equal",
+    lambda x: tg.batch_norm(x, None, None, training=True),
+    normal(6, 3, scale=1e-3, offset=1.0),
+)
+add("recurrence of 50 steps", lambda x: iterated(lambda h: tg.tanh(0.9 * h + x), x * 0, 50), normal(4))
+add("product of 20", tg.prod, normal(20))
+add("cumulative product", tg.cumprod, normal(8))
+
+
+# --- What the checker says ---
+
+
+@tg.op
+def scaled(x, /, factor):
+    return np.array(x)
+
+
+scaled.vjps(x=lambda g, factor: g * factor)
+
+
+def verdict(f: Callable[..., Any], arrays: Sequence[Any], factor: float, seed: int) -> tuple[str, str]:
+    """Check a gradient that is `factor` times what it should be; return one word, and what the checker said."""
+    rng = np.random.default_rng(seed)
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            check_vjp(lambda *xs: f(*(scaled(x, factor) for x in xs)), *arrays, order=1, rng=rng)
+    except GradientMismatch as error:
+        return "wrong", str(error).split("To reproduce")[0]
+    except CannotTell as error:
+        return "cannot tell", str(error)
+    return "right", ""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("python -m benchmarks.nasty", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--draws", type=int, default=40)
+    parser.add_argument("--only", default="", metavar="REGEX")
+    parser.add_argument("--why", action="store_true", help="show what was said of right gradients that did not pass")
+    options = parser.parse_args(arguments)
+    totals: dict[float, Counter[str]] = {factor: Counter() for factor in FACTORS}
+    times: list[float] = []
+    words = ("right", "cannot tell", "wrong")
+    for name, (f, draw) in FAMILIES.items():
+        if not re.search(options.only, name):
+            continue
+        counts = {factor: Counter[str]() for factor in FACTORS}
+        said = ""
+        for seed in range(options.draws):
+            arrays = [np.asarray(x) for x in draw(np.random.default_rng(seed))]
+            for factor in FACTORS:
+                start = time.perf_counter()
+                found, why = verdict(f, arrays, factor, seed)
+                times.append(time.perf_counter() - start)
+                counts[factor][found] += 1
+                if factor == 1.0 and found != "right":
+                    said = said or f"seed {seed}: {why}"
+        for factor in FACTORS:
+            totals[factor] += counts[factor]
+        print(f"{name:<45}" + "   ".join("/".join(f"{counts[factor][w]:3}" for w in words) for factor in FACTORS))
+        if options.why and said:
+            print("      ", said[:600].replace("\n", "\n       "))
+    for factor in FACTORS:
+        n = totals[factor].total()
+        print(
+            f"times {factor:g}: " + ", ".join(f"{100 * totals[factor][w] / n:.2f} % {w}" for w in words) + f", of {n}"
+        )
+    print(f"{len(FAMILIES)} families, {1e3 * np.median(times):.2f} ms a check, the median")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

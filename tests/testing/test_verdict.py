@@ -1,0 +1,112 @@
+"""The verdict: right, wrong or cannot tell. A right gradient is never called wrong, nor a wrong one right, anywhere."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from benchmarks.nasty import FAMILIES, main, verdict
+from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.testing import (
+    CannotTell,
+    GradientMismatch,
+    NotDeterministic,
+    NotDifferentiableHere,
+    check_gradient,
+    check_vjp,
+    directional_derivative,
+)
+from tinygrad_edu.testing.verdict import examples, require_told
+
+# Of these the slope is 0, or smaller than what rounding leaves of it: nobody can see a wrong sign.
+WITHOUT_SLOPE = {
+    "1e15 + sum of sines", "mean of x - mean", "sum of a softmax", "sum of a layer norm", "constant", "tanh at 25",
+    "steep sigmoid, anywhere", "tanh at 18", "tanh at 40", "sigmoid at 40", "cross entropy at a margin of 40",
+    "cross entropy at a margin of 100", "softmax at a margin of 40", "softmax at a margin of 100",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_right_is_never_called_wrong_and_wrong_never_right(name):
+    f, draw = FAMILIES[name]
+    arrays = [np.asarray(x) for x in draw(np.random.default_rng(7))]
+    found, why = verdict(f, arrays, 1.0, 7)
+    assert found in ("right", "cannot tell"), why
+    if name not in WITHOUT_SLOPE and not name.startswith("relu network 32 x 512"):  # minutes, to name the element
+        assert verdict(f, arrays, -1.0, 7)[0] in ("wrong", "cannot tell")
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name.startswith(("relu", "LeNet"))])
+def test_networks_with_kinks_are_told(name):
+    f, draw = FAMILIES[name]
+    assert verdict(f, [np.asarray(x) for x in draw(np.random.default_rng(1))], 1.0, 1) == ("right", "")
+
+
+def test_the_command_counts(capsys):
+    assert main(["--draws", "2", "--only", "^sin"]) == 0
+    assert "times -1: 0.00 % right, 0.00 % cannot tell, 100.00 % wrong" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("factor", [-1.0, 1.1])
+def test_a_large_offset_excuses_no_wrong_gradient(factor):
+    """That used to pass: the rounding of 1e13 was taken for the error, and the error for agreement."""
+    x = np.array([0.3, -1.2, 0.8])
+    with pytest.raises((CannotTell, GradientMismatch)):
+        check_gradient(lambda x: 1e13 + np.sum(np.sin(x)), lambda x: factor * np.cos(x), x)
+
+
+@pytest.mark.parametrize("claim", [np.nan, np.inf, 1e300])
+def test_a_claim_cannot_excuse_itself(claim):
+    with pytest.raises(GradientMismatch):
+        check_gradient(lambda x: np.sum(np.sin(x)), lambda x: x * 0 + claim, [0.3, 1.0])
+
+
+def test_a_function_that_draws_is_called_that():
+    rng = np.random.default_rng(0)
+    with pytest.raises(NotDeterministic, match=r"<lambda> is not deterministic: .* differ in 3 of 3 elements"):
+        check_vjp(lambda x: x * rng.random(3), np.ones(3))
+    with pytest.raises(NotDeterministic):
+        check_gradient(lambda x: np.sum(x * rng.random(3)), np.ones_like, np.ones(3))
+
+
+def test_complex_numbers_are_refused():
+    with pytest.raises(DTypeError, match="returned complex numbers"):
+        directional_derivative(lambda x: x * 1j, [1.0], [1.0])
+    with pytest.raises(DTypeError, match=r"gradient of x has real numbers"):
+        check_gradient(lambda x: np.sum(x), lambda x: x * 0 + (1 + 1e-20j), [1.0])
+
+
+def test_what_is_said_of_a_kink_is_true():
+    """It is near, and how near."""
+    with pytest.raises(NotDifferentiableHere, match=r"jumps, at a kink within a distance of \de-1\d\."):
+        check_vjp(tg.relu, [0.0])
+    with pytest.raises(CannotTell, match="own rounding leaves a slope of"):
+        check_gradient(lambda x: 1e13 + np.sum(np.sin(x)), np.cos, [0.3, -1.2, 0.8], rng=np.random.default_rng(2))
+
+
+@given(st.floats(0.1, 3), st.integers(0, 9))
+@settings(max_examples=50)
+def test_float32_inside_is_seen(x, seed):
+    """The result is float64, its digits are not."""
+    found = directional_derivative(lambda x: np.sin(x.astype(np.float32)).astype(np.float64), [x, 2 * x], [1.0, 0.7])
+    assert found.unit == np.finfo(np.float32).eps
+    assert np.all(np.abs(found.value - np.cos([x, 2 * x]) * [1.0, 0.7]) <= 8 * found.error)
+
+
+def test_what_is_flat_is_no_narrow_dtype():
+    for f in (np.ones_like, np.sign, lambda x: np.clip(x, 5, 6), lambda x: x * 0 + 0.1):
+        assert directional_derivative(f, [0.25, 1.0], [1.0, 0.7]).unit == np.finfo(np.float64).eps
+
+
+def test_too_many_that_cannot_be_told_are_no_success():
+    before = examples.copy()
+    try:
+        examples.clear()
+        examples.update({"told": 6, "not told": 6})
+        require_told(0.5)
+        with pytest.raises(CannotTell, match="of 12 checked examples 6 could not be told, more than 40%"):
+            require_told(0.4)
+    finally:
+        examples.clear()
+        examples.update(before)

@@ -1,0 +1,191 @@
+"""What a ladder of steps says about a derivative: for each element the rung that knows it best, and its error.
+
+The derivative along a direction u is the limit of F(h) = (f(x + h u) - f(x - h u)) / 2h. Two steps give Richardson's
+R(h) = (F(r h) - r ** 2 F(h)) / (1 - r ** 2), whose truncation error falls with h ** 4, while rounding grows with 1 / h.
+So the step goes down a ladder, r = 0.38 times as long each time, and each element of the result takes the rung with the
+least error. What the error of a rung is, the numbers show:
+
+- how far R differs from its neighbours;
+- the jump from the left slope to the right one, S(h) = (f(x + h u) - 2 f(x) + f(x - h u)) / h, of which two steps take
+  out what falls with h: it goes to 0 where f is smooth, and stays where a kink lies within h. F alone does not see a
+  kink, nor a peak between its two points;
+- the noise of f: the largest disagreement of all smaller steps, as a change of f, divided by h; and at least the
+  rounding of the result and of the point.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+
+SAFETY = 8.0  # how many error estimates two numbers may differ by
+# The square of the golden ratio: where a result moves by few units of its last place, no two steps round alike.
+RATIO = (3 - 5**0.5) / 2
+
+_TINY = float(np.finfo(np.float64).tiny)
+_SETTLED = 1e-10  # no step needs to know better
+_KNOWN = 0.05  # a rung with a smaller relative error knows that there is a slope
+_KINK = 1e-4  # a kink matters from this part of the slope
+_SEEN = 8.0  # a jump of the slope that is so many times the rounding is one
+_NOISY = 0.01  # what changes a result by less than this part, and alike at every step, is noise
+_QUIET = 1e-6  # noise below this part of the result is rounding, and no wave that the steps are too large for
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A numeric derivative: one number for each element of the function's result.
+
+    Attributes
+    ----------
+    value : ndarray of float64
+    error : ndarray of float64
+        An estimate of the absolute error of `value`, out of the numbers themselves. Infinite where nothing settled.
+    kinks : ndarray of bool
+        Where the error comes from a slope that jumps, at this very point or within the distance `near`.
+    near : ndarray of float64
+        The smallest step at which a jump of the slope was seen, in units of the direction; infinite without one.
+    noise : ndarray of float64
+        The part of the error that is rounding of the function.
+    size : ndarray of float64
+        Of the results that were rounded.
+    unit : float
+        The relative rounding unit of the arithmetic that the function shows.
+    """
+
+    value: Array
+    error: Array
+    kinks: Array
+    near: Array
+    noise: Array
+    size: Array
+    unit: float
+
+
+class Seen(NamedTuple):
+    """What was seen of a function along a direction, at one step after the other."""
+
+    steps: list[float]
+    central: list[Array]
+    second: list[Array]
+    sizes: list[Array]
+
+
+class Scales(NamedTuple):
+    """How large the numbers are that the function rounds: its unit, the terms that it adds up, and the point."""
+
+    unit: float
+    terms: float
+    point: float
+
+
+class _Rungs(NamedTuple):
+    """Arrays whose first axis is that of the steps."""
+
+    steps: Array
+    values: Array
+    jumps: Array
+    rounding: Array
+    noise: Array
+    sizes: Array
+    flat: Array
+    errors: Array
+
+
+def estimate(seen: Seen, scales: Scales) -> tuple[Estimate, bool]:
+    """Return the best estimate of at least four steps, and whether smaller steps will not be better."""
+    rungs = _rungs(np.array(seen.steps), np.array(seen.central), np.array(seen.second), np.array(seen.sizes), scales)
+    best = _best(rungs)
+    value, error, rounding, size = (at(best, a) for a in (rungs.values, rungs.errors, rungs.rounding, rungs.sizes))
+    error = np.maximum(error, _stairs(rungs, value, best))
+    kinks = _kinks(rungs, best, value, error, scales)
+    near = np.min(np.where(rungs.jumps > _SEEN * rungs.rounding, rungs.steps, np.inf), axis=0)
+    found = Estimate(value, error, kinks, near, rounding, size, scales.unit)
+    return found, bool(np.all(_is_exhausted(rungs, found, best)))
+
+
+def at(best: Array, of_rungs: Array) -> Array:
+    """Return what the best rung of each element says."""
+    chosen: Array = np.take_along_axis(of_rungs, best[None], axis=0)[0]
+    return chosen
+
+
+def _rungs(steps: Array, central: Array, second: Array, sizes: Array, scales: Scales) -> _Rungs:
+    """Estimate the derivative and its error from each three neighbouring steps."""
+    h = steps.reshape(-1, *(1,) * (central.ndim - 1))
+    with np.errstate(all="ignore"):
+        slopes = (central[1:] - RATIO**2 * central[:-1]) / (1 - RATIO**2)
+        jumps = np.abs(second[1:] - RATIO * second[:-1])[1:-1] / (1 - RATIO)
+        gaps, values = np.abs(np.diff(slopes, axis=0)), slopes[1:-1]
+        changes = np.nan_to_num(gaps * h[2:], nan=0.0, posinf=0.0)
+        noise = np.maximum.accumulate(changes[::-1])[::-1][1:]  # of this step and of all smaller ones
+        sizes = np.maximum(sizes, scales.terms)[1:-2]
+        rounding = (scales.unit * (sizes + scales.point * np.abs(values)) / 4 + noise / 2) / h[2:-1] + _TINY
+        unlike = np.maximum(gaps[:-1], gaps[1:]) + jumps / 4
+        # Where a step changes nothing, the numbers inside may be as large as the inputs.
+        flat, largest = (values == 0) & (unlike == 0), np.max(sizes, axis=0) + scales.point
+        sizes = np.where(flat, largest, sizes)
+        errors = np.where(flat, scales.unit * largest / h[2:-1], unlike + rounding)
+        errors = np.where(np.isfinite(errors) & np.isfinite(values), errors, np.inf)
+    steps = np.broadcast_to(h[2:-1], values.shape)
+    return _Rungs(steps, np.nan_to_num(values), jumps, rounding, noise, sizes, flat, errors)
+
+
+def _best(rungs: _Rungs) -> Array:
+    """Choose the rung of each element: that of the least relative error, or of the least error if none is small."""
+    with np.errstate(all="ignore"):
+        relative = np.where(
+            np.isfinite(rungs.errors) & (rungs.values != 0), rungs.errors / np.abs(rungs.values), np.inf
+        )
+    knows = np.min(relative, axis=0) <= _KNOWN
+    best: Array = np.where(knows, np.argmin(relative, axis=0), np.argmin(rungs.errors, axis=0))
+    return best
+
+
+def _kinks(rungs: _Rungs, best: Array, value: Array, error: Array, scales: Scales) -> Array:
+    """Whether the error is that of a jump of the slope, which the next step shows as well."""
+    jump, next_jump = at(best, rungs.jumps), at(np.minimum(best + 1, len(rungs.jumps) - 1), rungs.jumps)
+    rounding = at(best, rungs.rounding) + scales.unit * scales.point / at(best, rungs.steps)
+    kinks: Array = (
+        (error > _KINK * np.abs(value)) & (jump > np.maximum(_SEEN * rounding, error)) & (next_jump > jump / 4)
+    )
+    return kinks
+
+
+def _stairs(rungs: _Rungs, value: Array, best: Array) -> Array:
+    """Return how far off a value may be that is the slope of one stair: larger steps show how f rounds.
+
+    Three of them in a row exclude it; or it is 0, and each of them moves.
+    """
+    larger = np.arange(len(rungs.values)).reshape(-1, *(1,) * value.ndim) < best
+    noisy = larger & (rungs.noise <= _NOISY * rungs.sizes) & (rungs.jumps <= _SEEN * rungs.rounding)
+    apart = np.abs(rungs.values - value)
+    apart = np.where(noisy & (apart > SAFETY * rungs.errors), apart, 0)
+    three = np.minimum(np.minimum(apart[2:], apart[1:-1]), apart[:-2])
+    moving = np.min(np.where(noisy & (rungs.values != 0), rungs.errors, np.inf), axis=0)
+    error: Array = np.maximum(np.max(three, axis=0, initial=0), np.where((value == 0) & (moving < np.inf), moving, 0))
+    return error
+
+
+def _is_exhausted(rungs: _Rungs, found: Estimate, best: Array) -> Array:
+    """Whether smaller steps will not help: the error is small enough, or is rounding alone and grew with each step."""
+    passed = best + 2 < len(rungs.errors)
+    rounding = (rungs.noise[-1] <= _QUIET * rungs.sizes[-1]) & (rungs.rounding[-1] >= 0.5 * rungs.errors[-1])
+    exhausted: Array = (found.error <= _SETTLED * np.abs(found.value)) | (passed & (rounding | rungs.flat[-1]))
+    return exhausted
+
+
+def better(a: Estimate, b: Estimate) -> Estimate:
+    """Take each element from the estimate that knows it best: by the relative error, or by the error if none does."""
+    with np.errstate(all="ignore"):
+        knows_a, knows_b = (e.error <= _KNOWN * np.abs(e.value) for e in (a, b))
+        closer = np.where(knows_a & knows_b, b.error * np.abs(a.value) < a.error * np.abs(b.value), b.error < a.error)
+    second = np.where(knows_a == knows_b, closer, knows_b)
+    value, error, kinks, near, noise, size = (np.where(second, y, x) for x, y in zip(_parts(a), _parts(b), strict=True))
+    return Estimate(value, error, kinks, near, noise, size, a.unit)
+
+
+def _parts(e: Estimate) -> Sequence[Array]:
+    return e.value, e.error, e.kinks, e.near, e.noise, e.size

@@ -1,0 +1,170 @@
+"""The verdict on a claimed gradient: right, wrong, or that it cannot be told, with the reason.
+
+Whether the numbers settle is one question, and whether they agree another. The claim has no part in the first: a wrong
+gradient, however large, cannot excuse itself. And no verdict contradicts its own error: what is called wrong lies
+outside of it, and what is called right would have been found if it were not.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.testing.differences import (
+    CannotTell,
+    NotDeterministic,
+    NotDifferentiableHere,
+    directional_derivative,
+    largest,
+)
+from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, element_by_element, wrong_shape
+from tinygrad_edu.testing.rungs import SAFETY, Estimate
+
+Rng = np.random.Generator
+
+SEED = 20240229
+EXACT = 1e-10  # what remains of a float64 computation of a few thousand terms
+_UNSETTLED = 1e-4  # a numeric derivative less certain than this proves no gradient right
+_ROUGH = 0.05  # and one less certain than this proves none wrong
+
+# How many checks inside Hypothesis tests came to a verdict, and how many could not tell: see `plugin`.
+examples: Counter[str] = Counter()
+
+
+def require_told(part: float) -> None:
+    """Raise where more than this part of the examples, of ten or more, could not be told."""
+    untold, all_of_them = examples["not told"], examples.total()
+    if all_of_them >= 10 and untold > part * all_of_them:
+        raise CannotTell(
+            f"of {all_of_them} checked examples {untold} could not be told, more than {part:.0%}: this test proves "
+            f"little. Draw inputs away from kinks and saturation, or allow more, with @pytest.mark.not_told(0.9)."
+        )
+
+
+def seeded(rng: Rng | None) -> Rng:
+    """Return the generator given, or one that draws the same in every run."""
+    return np.random.default_rng(SEED) if rng is None else rng
+
+
+def draw_signed(rng: Rng, shape: tuple[int, ...]) -> Array:
+    """Draw numbers of both signs between 0.5 and 1.5 in size: none of them tiny."""
+    return np.asarray(rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape))
+
+
+def copies(arrays: Sequence[Array]) -> list[Array]:
+    """Copy the arrays that a function of the user's is called with: it may write into them."""
+    return [x.copy() for x in arrays]
+
+
+def compare(claim: Claim, rng: Rng) -> None:
+    """Compare each input's gradient with the differences along one random direction.
+
+    Raises
+    ------
+    GradientMismatch, CannotTell
+        What else than right it may be.
+    DTypeError
+        For gradients that are no real numbers.
+    """
+    if len(claim.gradients) != len(claim.arrays):
+        raise GradientMismatch(f"{claim.name}: {len(claim.gradients)} gradients for {len(claim.arrays)} inputs.")
+    for k, (x, g) in enumerate(zip(claim.arrays, claim.gradients, strict=True)):
+        if g.shape != x.shape:
+            raise wrong_shape(claim, k)
+        if g.dtype.kind not in "fiu":
+            raise DTypeError(
+                f"{claim.name}: the gradient of {claim.names[k]} has real numbers, and these are {g.dtype}."
+            )
+        direction = draw_signed(rng, x.shape)
+        slope = _slope(claim.of_input(k), x, direction, claim.scale)
+        with np.errstate(all="ignore"):  # of what is claimed, which may be infinite
+            analytic, claimed = float(np.sum(g * direction)), float(np.sum(np.abs(g * direction)))
+            numeric = float(np.sum(claim.cotangent * slope.value))
+            found = _verdict(claim, k, slope, numeric - analytic, claimed)
+        if found == "wrong":
+            along = f"along a random direction it is {analytic:.10g}, and numerically {numeric:.10g}"
+            raise element_by_element(claim, k, along, rng)
+        if found == "cannot tell":
+            reject(_reason(claim, k, slope))
+        examples["told"] += 1
+
+
+def require_deterministic(name: str, f: Callable[..., Any], arrays: Sequence[Array]) -> None:
+    """Raise `NotDeterministic` where two results at one point differ."""
+    first, second = (np.asarray(f(*copies(arrays))) for _ in range(2))
+    if not np.array_equal(first, second, equal_nan=first.dtype.kind in "fc"):
+        raise NotDeterministic(
+            f"{name} is not deterministic: it returned two results at one point, which differ in "
+            f"{np.sum(first != second)} of {first.size} elements. Hold its random numbers still: make them outside, or "
+            f"from a Generator that begins anew in each call."
+        )
+
+
+def _verdict(claim: Claim, k: int, slope: Estimate, gap: float, claimed: float) -> str:
+    """Judge a gap between numeric and analytic derivative; `claimed` is the size of the terms of the latter."""
+    weights, g = np.abs(claim.cotangent), claim.gradients[k]
+    error, size = float(np.sum(weights * slope.error)), float(np.sum(weights * np.abs(slope.value)))
+    inside = np.maximum(slope.size, largest(claim.arrays[k]))
+    resolution = np.sqrt(slope.unit) * float(np.sum(weights * inside))
+    narrow = g.dtype.kind == "f" and g.dtype != np.float64
+    rounding = 64 * float(np.finfo(g.dtype).eps) if narrow else EXACT
+    if not abs(gap) <= SAFETY * error + rounding * claimed:
+        nothing = error <= resolution and size <= SAFETY * error
+        return "wrong" if error <= _ROUGH * size or nothing else "cannot tell"
+    if error <= max(_UNSETTLED, slope.unit**0.4) * size:
+        return "right"
+    # Of a slope that is small beside the rounding of the values, less can be known, and less is asked. Of a gradient,
+    # which is a sum of terms that are as large as its cotangent, it is known that they are.
+    nothing = claimed <= (SAFETY if claim.scale else 0.1) * error
+    little = size <= resolution and error <= _ROUGH * size
+    return "right" if error <= resolution and (nothing or little) else "cannot tell"
+
+
+def _slope(f: Callable[[Array], Any], x: Array, direction: Array, scale: float = 0.0) -> Estimate:
+    try:
+        return directional_derivative(f, x, direction, scale)
+    except NotDifferentiableHere as error:
+        reject(error)
+
+
+def settled(f: Callable[[Array], Any], x: Array, direction: Array) -> Estimate:
+    """Return the derivative along a direction, where there is no kink."""
+    slope = _slope(f, x, direction)
+    if slope.kinks.any():
+        reject(_kink(slope, "not differentiable"))
+    return slope
+
+
+def _reason(claim: Claim, k: int, slope: Estimate) -> CannotTell:
+    """Say why it cannot be told whether the gradient of input `k` is right."""
+    what = f"{claim.name}: whether the gradient of {claim.names[k]} is right cannot be told here"
+    if slope.kinks.any():
+        return _kink(slope, what)
+    worst = int(np.argmax(np.abs(claim.cotangent) * slope.error))
+    value, error = float(slope.value.flat[worst]), float(slope.error.flat[worst])
+    if slope.noise.flat[worst] >= 0.2 * error:
+        return CannotTell(f"{what}: the function's own rounding leaves a slope of {value:.3g} to within {error:.1g}.")
+    return NotDifferentiableHere(
+        f"{what}: the differences settle at no step; the best say {value:.3g} to within {error:.1g}."
+    )
+
+
+def _kink(slope: Estimate, what: str) -> NotDifferentiableHere:
+    at = tuple(map(int, np.argwhere(slope.kinks)[0]))
+    return NotDifferentiableHere(
+        f"{what}: the slope of element {at} of the result jumps, at a kink within a distance of {slope.near[at]:.1g}."
+    )
+
+
+def reject(error: CannotTell) -> NoReturn:
+    """Raise; inside a running Hypothesis test reject the example instead, and count it among the events."""
+    hypothesis = sys.modules.get("hypothesis")
+    if hypothesis is not None and hypothesis.currently_in_test_context():
+        examples["not told"] += 1
+        hypothesis.event("cannot tell" if type(error) is CannotTell else "not differentiable here")
+        hypothesis.reject()
+    raise type(error)(f"{error} Move the point, or test what your convention promises there directly.")
