@@ -129,6 +129,19 @@ def into_one_buffer(g):
     return buffer
 
 
+def of_the_last_call():
+    """Return an op that keeps its input where the next call finds it."""
+    kept = {}
+
+    @tg.op
+    def exp_(x):
+        kept["x"] = np.array(x)
+        return np.exp(x)
+
+    exp_.vjps(x=lambda g: g * np.exp(kept["x"]))
+    return exp_
+
+
 def by_memory(g):
     """Copy an array in the order of its memory, as if that were always the order of its elements."""
     return np.frombuffer(g.tobytes("A"), g.dtype).reshape(g.shape)
@@ -141,6 +154,7 @@ LAWLESS = {
     "not linear in g": (broken("negative", x=lambda g: -abs(g)), [X], "not linear in g"),
     "not zero for zero": (broken("negative", x=lambda g: -g + 1e-3), [X], "not linear in g|zero for g = 0"),
     "aliasing": (broken("negative", x=into_one_buffer), [X], "does not get the sum of 3 gradients"),
+    "the last input": (of_the_last_call(), [X], "the rule of x uses values of a later call"),
     "layout": (broken("negative", x=lambda g: by_memory(-g)), [X], "with .* inputs and gradient"),
 }  # fmt: skip
 
@@ -150,6 +164,28 @@ def test_a_broken_law_is_named(kind):
     op, inputs, words = LAWLESS[kind]
     with pytest.raises(LawBroken, match=words):
         check_op(op, *(x.copy() for x in inputs))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("name", ["exp", "tanh", "multiply", "matmul", "softmax", "divide", "sum", "logsumexp", "var"])
+def test_a_right_op_keeps_the_laws_in_narrow_dtypes(name, dtype):
+    """The checks used to refuse them: not linear in g, to eleven digits."""
+    count = 2 if name in ("multiply", "matmul", "divide") else 1
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        inputs = [rng.uniform(0.5, 2, (3, 3)).astype(dtype) for _ in range(count)]
+        check_op(getattr(tg, name), *inputs, rng=rng)
+
+
+def test_one_tensor_as_two_inputs():
+    @tg.op
+    def product(x, y):
+        return x * y
+
+    product.vjps(x=lambda g, x, y: g * y * (2 if x is y else 1), y=lambda g, x: g * x)
+    check_op(product, X, Y)
+    with pytest.raises(LawBroken, match="one Tensor as x and y does not get the sum"):
+        check_op(product, X, X.copy())
 
 
 def test_a_wrong_forward_is_caught_by_its_reference():

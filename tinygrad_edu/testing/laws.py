@@ -3,6 +3,7 @@
 Each law is a function of a `Call` and of a random cotangent, and raises `LawBroken`, naming the op and the law.
 """
 
+import contextlib
 import gc
 import itertools
 import weakref
@@ -19,7 +20,8 @@ from tinygrad_edu.testing.literals import LAYOUTS
 from tinygrad_edu.testing.verdict import draw_signed, seeded
 from tinygrad_edu.transforms import vjp
 
-_ROUNDING = 1e-11  # relative: sums in another order of memory round differently
+# How many rounding units two sums of the same terms may differ by, which add them up in another order of memory.
+_UNITS = {np.dtype(np.float64): 5e4, np.dtype(np.float32): 256, np.dtype(np.float16): 64}
 
 
 class LawBroken(TinygradError, AssertionError):  # noqa: N818 - what was found, as pytest and users read it
@@ -34,8 +36,9 @@ def check_op(
     A rule is linear in g and gives zero for zero; gradients have the shape and the dtype of their inputs, in float32
     and in mixed precision; nothing is mutated; no two gradients share memory; strided, reversed, Fortran and stride-0
     arrays give what contiguous ones give; a gradient does not depend on which other inputs require one; what is used
-    k times gets k times the gradient; `no_grad` records nothing; on plain arrays the op is its forward; and after
-    ``backward()`` nothing that was saved is kept alive.
+    k times gets k times the gradient, and one Tensor as two inputs that of both; a later call of the op changes nothing
+    for an earlier one; `no_grad` records nothing; on plain arrays the op is its forward; and after ``backward()``
+    nothing that was saved is kept alive. What rounding may leave depends on the dtype of the inputs.
 
     Parameters
     ----------
@@ -99,8 +102,20 @@ def _largest(x: Array) -> float:
     return float(np.max(np.abs(x), initial=0, where=np.isfinite(x)))
 
 
-def _close(a: Array, b: Array, rounding: float = _ROUNDING, floor: float = 0.0) -> bool:
-    scale = _largest(b)
+def _rounding(*arrays: Array) -> float:
+    """Return the relative error that rounding may leave, of the narrowest dtype among arrays."""
+    dtypes = {x.dtype for x in arrays if x.dtype in _UNITS} or {np.dtype(np.float64)}
+    return max(_UNITS[dtype] * float(np.finfo(dtype).eps) for dtype in dtypes)
+
+
+def _lost(gradient: Array, g: Array) -> float:
+    """Return what rounding may leave of a gradient that is a small difference of terms that are as large as g."""
+    units = 16 if gradient.dtype == np.float64 else _UNITS.get(gradient.dtype, 0)
+    return units * float(np.finfo(gradient.dtype).eps) * _largest(g)
+
+
+def _close(a: Array, b: Array, rounding: float = 0.0, floor: float = 0.0) -> bool:
+    scale, rounding = _largest(b), max(rounding, _rounding(a, b))
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=rounding, atol=rounding * scale + floor, equal_nan=True))
 
 
@@ -152,7 +167,7 @@ def linear_in_g(call: Call, g: Array) -> None:
     h = -0.75 * np.flip(g)
     mixed = pull(call, np.asarray(2 * g - 3 * h))
     for name, m, a, b in zip(call.names, mixed, pull(call, g), pull(call, h), strict=True):
-        scale = _ROUNDING * (2 * np.abs(a) + 3 * np.abs(b)).max(initial=0)
+        scale = _rounding(a) * (2 * np.abs(a) + 3 * np.abs(b)).max(initial=0) + _lost(a, g)
         _demand(bool(np.all(np.abs(m - (2 * a - 3 * b)) <= scale)), call, f"the rule of {name} is not linear in g")
     for name, zero in zip(call.names, pull(call, np.zeros_like(g)), strict=True):
         _demand(not np.any(zero), call, f"the rule of {name} does not give zero for g = 0")
@@ -198,7 +213,7 @@ def layouts_agree(call: Call, g: Array) -> None:
     """Arrays and cotangents of any memory layout give what their contiguous copies give."""
     # Terms that cancel leave their rounding, which is another where they are added in another order.
     largest = max(1.0, *(_largest(x) for x in call.arrays))
-    lost = 16 * float(np.finfo(np.float64).eps) * largest * _largest(g)
+    lost = 16 * float(np.finfo(g.dtype).eps) * largest * _largest(g)
     for layout, arrange in LAYOUTS.items():
         arranged = call.map_arrays(partial(_arranged, arrange))
         contiguous = arranged.map_arrays(lambda x: np.array(x, order="C"))
@@ -208,7 +223,8 @@ def layouts_agree(call: Call, g: Array) -> None:
                 f"{what}, its value is another")  # fmt: skip
         pairs = zip(call.names, pull(arranged, seed), pull(contiguous, np.array(seed, order="C")), strict=True)
         for name, found, wanted in pairs:
-            _demand(_close(found, wanted, floor=lost), call, f"{what}, the gradient of {name} is another")
+            near = _close(found, wanted, floor=lost + _lost(wanted, g))
+            _demand(near, call, f"{what}, the gradient of {name} is another")
 
 
 def _arranged(arrange: Callable[[Array], Array], x: Array) -> Array:
@@ -229,7 +245,7 @@ def used_k_times(call: Call, g: Array) -> None:
     (call(*leaves) + call(*leaves) * 2.0 + call(*leaves) * 4.0).backward(g)
     for name, leaf, once in zip(call.names, leaves, pull(call, g), strict=True):
         _demand(
-            _close(_grad_of(leaf), 7 * once),
+            _close(_grad_of(leaf), 7 * once, floor=_lost(once, g)),
             call,
             f"used three times, {name} does not get the sum of 3 gradients",
         )
@@ -239,7 +255,33 @@ def tensors_as_arrays(call: Call, g: Array) -> None:
     """On Tensors, where it can be differentiated once more, a rule computes the same as on bare arrays."""
     _, pullback = vjp(call, *call.arrays)
     for name, recorded, plain in zip(call.names, pullback(Tensor(g, requires_grad=True)), pull(call, g), strict=True):
-        _demand(_close(recorded.numpy(), plain), call, f"the rule of {name} computes something else on Tensors")
+        near = _close(recorded.numpy(), plain, floor=_lost(plain, g))
+        _demand(near, call, f"the rule of {name} computes something else on Tensors")
+
+
+def each_result_keeps_its_own(call: Call, g: Array) -> None:
+    """After another call of the op, a result still has the gradients of its own inputs."""
+    other = call.map_arrays(lambda x: np.flip(x) if x.ndim else x * 1)
+    leaves = [_leaf(x) for x in call.arrays]
+    out = call(*leaves)
+    with contextlib.suppress(Exception):  # which may not take its inputs in reverse
+        other(*(_leaf(x) for x in other.arrays))
+    out.backward(g)
+    for name, leaf, wanted in zip(call.names, leaves, pull(call, g), strict=True):
+        _demand(_same(_grad_of(leaf), wanted), call, f"the rule of {name} uses values of a later call")
+
+
+def one_tensor_as_two_inputs(call: Call, g: Array) -> None:
+    """Give a Tensor that stands for two inputs the sum of what they would get."""
+    for a, b in itertools.combinations(range(len(call.arrays)), 2):
+        if _same(call.arrays[a], call.arrays[b]):
+            leaves = [_leaf(x) for x in call.arrays]
+            leaves[b] = leaves[a]
+            call(*leaves).backward(g)
+            apart = pull(call, g)
+            near = _close(_grad_of(leaves[a]), apart[a] + apart[b], floor=_lost(apart[a], g))
+            both = f"{call.names[a]} and {call.names[b]}"
+            _demand(near, call, f"one Tensor as {both} does not get the sum of their gradients")
 
 
 def memory_is_freed(call: Call, g: Array) -> None:
@@ -265,5 +307,5 @@ def memory_is_freed(call: Call, g: Array) -> None:
 
 LAWS: tuple[Callable[[Call, Array], None], ...] = (
     nothing_is_mutated, linear_in_g, gradients_share_no_memory, dtypes_are_kept, layouts_agree, inputs_are_independent,
-    used_k_times, tensors_as_arrays, memory_is_freed,
+    used_k_times, each_result_keeps_its_own, one_tensor_as_two_inputs, tensors_as_arrays, memory_is_freed,
 )  # fmt: skip
