@@ -21,6 +21,7 @@ from tinygrad_edu.testing.verdict import (
     compare,
     copies,
     draw_signed,
+    examples,
     require_deterministic,
     seeded,
     settled,
@@ -165,6 +166,7 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
         )
     sides = _inner([forward], [_join(cotangents)]), _inner(backward, directions)
     _demand_equal(f"{where}: <v, J u> and <J' v, u>", *sides)
+    examples["told"] += 1
 
 
 def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
