@@ -135,7 +135,10 @@ def test_code_of_values_that_are_not_finite():
 def test_the_repr_of_a_call_is_code(name, data):
     call = data.draw(calls(name))
     again = eval(repr(call), {"np": np, "Call": Call, **vars(several), **LAYOUTS})
-    np.testing.assert_array_equal(again(*again.arrays), call(*call.arrays))
+    assert repr(again) == repr(call)
+    for ours, theirs in zip(again.arrays, call.arrays, strict=True):
+        np.testing.assert_array_equal(ours, theirs, strict=True)
+    again(*again.arrays)  # not to the same bits: LAPACK's depend on where in memory an array begins
 
 
 # --- Shrinking ---

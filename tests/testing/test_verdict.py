@@ -27,13 +27,13 @@ WITHOUT_SLOPE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", [name for name in FAMILIES if not name.startswith("relu network 32 x 512")])
 def test_right_is_never_called_wrong_and_wrong_never_right(name):
     f, draw = FAMILIES[name]
     arrays = [np.asarray(x) for x in draw(np.random.default_rng(7))]
     found, why = verdict(f, arrays, 1.0, 7)
     assert found in ("right", "cannot tell"), why
-    if name not in WITHOUT_SLOPE and not name.startswith("relu network 32 x 512"):  # minutes, to name the element
+    if name not in WITHOUT_SLOPE:
         assert verdict(f, arrays, -1.0, 7)[0] in ("wrong", "cannot tell")
 
 
