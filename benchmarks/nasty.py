@@ -305,40 +305,45 @@ def verdict(f: Callable[..., Any], arrays: Sequence[Any], factor: float, seed: i
     return "right", ""
 
 
+WORDS = ("right", "cannot tell", "wrong")
+
+
+def judged(name: str, draws: int) -> tuple[dict[float, Counter[str]], list[float], str]:
+    """Check draws of a family with each factor: count the verdicts, time the checks, and keep a word on the first."""
+    f, draw = FAMILIES[name]
+    counts, times, said = {factor: Counter[str]() for factor in FACTORS}, [], ""
+    for seed in range(draws):
+        arrays = [np.asarray(x) for x in draw(np.random.default_rng(seed))]
+        for factor in FACTORS:
+            start = time.perf_counter()
+            found, why = verdict(f, arrays, factor, seed)
+            times.append(time.perf_counter() - start)
+            counts[factor][found] += 1
+            if factor == 1.0 and found != "right":
+                said = said or f"seed {seed}: {why}"
+    return counts, times, said
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.nasty", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--draws", type=int, default=40)
     parser.add_argument("--only", default="", metavar="REGEX")
     parser.add_argument("--why", action="store_true", help="show what was said of right gradients that did not pass")
     options = parser.parse_args(arguments)
-    totals: dict[float, Counter[str]] = {factor: Counter() for factor in FACTORS}
-    times: list[float] = []
-    words = ("right", "cannot tell", "wrong")
-    for name, (f, draw) in FAMILIES.items():
-        if not re.search(options.only, name):
-            continue
-        counts = {factor: Counter[str]() for factor in FACTORS}
-        said = ""
-        for seed in range(options.draws):
-            arrays = [np.asarray(x) for x in draw(np.random.default_rng(seed))]
-            for factor in FACTORS:
-                start = time.perf_counter()
-                found, why = verdict(f, arrays, factor, seed)
-                times.append(time.perf_counter() - start)
-                counts[factor][found] += 1
-                if factor == 1.0 and found != "right":
-                    said = said or f"seed {seed}: {why}"
+    totals, times = {factor: Counter[str]() for factor in FACTORS}, []
+    names = [name for name in FAMILIES if re.search(options.only, name)]
+    for name in names:
+        counts, took, said = judged(name, options.draws)
+        times += took
         for factor in FACTORS:
             totals[factor] += counts[factor]
-        print(f"{name:<45}" + "   ".join("/".join(f"{counts[factor][w]:3}" for w in words) for factor in FACTORS))
+        print(f"{name:<45}" + "   ".join("/".join(f"{counts[factor][w]:3}" for w in WORDS) for factor in FACTORS))
         if options.why and said:
             print("      ", said[:600].replace("\n", "\n       "))
-    for factor in FACTORS:
-        n = totals[factor].total()
-        print(
-            f"times {factor:g}: " + ", ".join(f"{100 * totals[factor][w] / n:.2f} % {w}" for w in words) + f", of {n}"
-        )
-    print(f"{len(FAMILIES)} families, {1e3 * np.median(times):.2f} ms a check, the median")
+    for factor, total in totals.items():
+        shares = ", ".join(f"{100 * total[w] / total.total():.2f} % {w}" for w in WORDS)
+        print(f"times {factor:g}: {shares}, of {total.total()}")
+    print(f"{len(names)} families, {1e3 * np.median(times):.2f} ms a check, the median")
     return 0
 
 

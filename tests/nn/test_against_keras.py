@@ -127,6 +127,32 @@ def test_embedding_is_embedding(shape, count, width, seed):
     agree(lambda: layer(indices), lambda table: function(indices, table), [], seed, layer.parameters())
 
 
+@few
+@given(st.integers(1, 3), sizes, sizes, sizes, st.integers(1, 3), st.booleans(), seeds)
+def test_attention_of_many_heads(heads, n, queries, keys, width, causal, seed):
+    features = heads * width
+    layer = nn.MultiheadAttention(features, heads, batch_first=True, rng=np.random.default_rng(seed))
+    judge = theirs.MultiHeadAttention(heads, width)
+    judge.build((n, queries, features), (n, keys, features))
+    state = [variable.value for variable in judge.non_trainable_variables]
+
+    def attended(q, k, v, *parameters):
+        return judge.stateless_call(list(parameters), state, q, v, key=k, use_causal_mask=causal)[0]
+
+    def translate(ours):  # (3 E, E) -> (E, heads, width) for each of query, key and value; (E, E) -> (heads, width, E)
+        weights, biases = np.split(ours[0], 3), np.split(ours[1], 3)
+        each = [
+            (w.T.reshape(features, heads, width), b.reshape(heads, width)) for w, b in zip(weights, biases, strict=True)
+        ]
+        return [part for pair in each for part in pair] + [ours[2].T.reshape(heads, width, features), ours[3]]
+
+    arrays = [drawn((n, length, features), seed + k) for k, length in enumerate((queries, keys, keys))]
+    agree(
+        lambda q, k, v: layer(q, k, v, need_weights=False, is_causal=causal)[0],
+        attended, arrays, seed, layer.parameters(), translate,
+    )  # fmt: skip
+
+
 # --- layers without parameters ---
 
 
