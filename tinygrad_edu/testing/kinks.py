@@ -8,12 +8,12 @@ import numpy as np
 from tinygrad_edu.engine import Array, from_numpy
 from tinygrad_edu.testing.literals import code
 from tinygrad_edu.testing.mismatch import GradientMismatch
+from tinygrad_edu.testing.rungs import SAFETY
 from tinygrad_edu.testing.verdict import draw_signed, seeded
 from tinygrad_edu.transforms import vjp
 
 _STEP = 2.0**-10
 _DIRECTIONS = 8
-_SAFETY = 8.0  # how many error estimates a gradient may lie outside
 _ROUNDING = 1e-9
 
 
@@ -63,7 +63,7 @@ def _check_along(
     behind, ahead, error = _one_sided(f, points, k, direction)
     ends, claimed = np.stack([g * behind, g * ahead]), float(np.sum(gradient * direction))
     low, high = float(ends.min(axis=0).sum()), float(ends.max(axis=0).sum())
-    slack = _SAFETY * float(np.abs(g * error).sum()) + _ROUNDING * (1 + abs(low) + abs(high))
+    slack = SAFETY * float(np.abs(g * error).sum()) + _ROUNDING * (1 + abs(low) + abs(high))
     if not low - slack <= claimed <= high + slack:
         name = getattr(f, "name", getattr(f, "__name__", repr(f)))
         raise GradientMismatch(

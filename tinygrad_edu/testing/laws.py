@@ -16,6 +16,7 @@ import numpy as np
 from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.differences import largest
 from tinygrad_edu.testing.literals import LAYOUTS
 from tinygrad_edu.testing.verdict import draw_signed, seeded
 from tinygrad_edu.transforms import vjp
@@ -98,10 +99,6 @@ def _demand(holds: bool, call: Call, law: str) -> None:
         raise LawBroken(f"op {call.name}: {law}.\nTo reproduce:\n    check_op({call!r})")
 
 
-def _largest(x: Array) -> float:
-    return float(np.max(np.abs(x), initial=0, where=np.isfinite(x)))
-
-
 def _rounding(*arrays: Array) -> float:
     """Return the relative error that rounding may leave, of the narrowest dtype among arrays."""
     dtypes = {x.dtype for x in arrays if x.dtype in _UNITS} or {np.dtype(np.float64)}
@@ -111,11 +108,11 @@ def _rounding(*arrays: Array) -> float:
 def _lost(gradient: Array, g: Array) -> float:
     """Return what rounding may leave of a gradient that is a small difference of terms that are as large as g."""
     units = 16 if gradient.dtype == np.float64 else _UNITS.get(gradient.dtype, 0)
-    return units * float(np.finfo(gradient.dtype).eps) * _largest(g)
+    return units * float(np.finfo(gradient.dtype).eps) * largest(g)
 
 
 def _close(a: Array, b: Array, rounding: float = 0.0, floor: float = 0.0) -> bool:
-    scale, rounding = _largest(b), max(rounding, _rounding(a, b))
+    scale, rounding = largest(b), max(rounding, _rounding(a, b))
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=rounding, atol=rounding * scale + floor, equal_nan=True))
 
 
@@ -186,7 +183,7 @@ def dtypes_are_kept(call: Call, g: Array) -> None:
     """In float32, and in every mixture with float64, each gradient has its input's dtype; and the values agree."""
     truth = pull(call, g)
     # A gradient may be a small difference of terms as large as its cotangent: that of a saturated tanh is 0 in float32.
-    lost = 16 * float(np.finfo(np.float32).eps) * _largest(g)
+    lost = 16 * float(np.finfo(np.float32).eps) * largest(g)
     choices: list[Any] = [np.float32, np.float64]
     mixtures = itertools.product(choices, repeat=len(call.arrays)) if len(call.arrays) < 3 else [[np.float32] * 9]
     for dtypes in mixtures:
@@ -212,8 +209,8 @@ def _pull_or_name(call: Call, g: Array) -> list[Array]:
 def layouts_agree(call: Call, g: Array) -> None:
     """Arrays and cotangents of any memory layout give what their contiguous copies give."""
     # Terms that cancel leave their rounding, which is another where they are added in another order.
-    largest = max(1.0, *(_largest(x) for x in call.arrays))
-    lost = 16 * float(np.finfo(g.dtype).eps) * largest * _largest(g)
+    scale = max(1.0, *(largest(x) for x in call.arrays))
+    lost = 16 * float(np.finfo(g.dtype).eps) * scale * largest(g)
     for layout, arrange in LAYOUTS.items():
         arranged = call.map_arrays(partial(_arranged, arrange))
         contiguous = arranged.map_arrays(lambda x: np.array(x, order="C"))
