@@ -49,6 +49,10 @@ class StaleValueError(TinygradError, RuntimeError):
     """A value that a gradient needs was changed in place after it was saved."""
 
 
+class AnomalyError(TinygradError, FloatingPointError):
+    """An op, or a rule, made NaN or an infinity of numbers that were none, inside of `detect_anomaly`."""
+
+
 class LeafInPlaceError(TinygradError, RuntimeError):
     """A recorded in-place operation on a leaf that requires a gradient."""
 
