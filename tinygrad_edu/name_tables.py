@@ -153,7 +153,7 @@ NAMES: dict[str, dict[str, str]] = {
         "is_tensor": "`isinstance(x, tg.Tensor)`",
         "functional": "`tg.relu`, `tg.softmax` and so on; the losses are in `tg.nn`",
         # gradients and programs
-        "autograd": "`t.backward()`, or `tg.grad`, `tg.vjp`, `tg.jvp`, `tg.jacobian` and `tg.hessian`; `tg.detect_anomaly`",
+        "autograd": "`t.backward()`, or `tg.grad`, `tg.vjp`, `tg.jvp`, `tg.jacobian` and `tg.hessian`",
         "func": "`tg.grad`, `tg.vjp`, `tg.jvp`, `tg.jacobian` and `tg.hessian`",
         "jacrev": "`tg.jacobian(f)`",
         "jacfwd": "`tg.jacobian(f)`",
