@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -142,3 +143,12 @@ def argument_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
             parameters = inspect.signature(getattr(function, "forward", function)).parameters.values()
             names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return tuple(names[k] if k < len(names) else f"x{k}" for k in range(count))
+
+
+def title_of(function: Any) -> str:
+    """Return what a function is called in a message: the same in every run."""
+    if isinstance(function, Op | Call):
+        return f"op {function.name}"
+    if isinstance(function, partial):
+        return title_of(function.func)
+    return str(getattr(function, "__name__", type(function).__name__))

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Op, Tensor, from_numpy, no_grad, values_of
+from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad, values_of
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.testing.calls import Call, argument_names
+from tinygrad_edu.testing.calls import argument_names, title_of
 from tinygrad_edu.testing.mismatch import Claim, GradientMismatch
 from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.rungs import SAFETY
@@ -80,7 +80,7 @@ def check_gradient(f: Function, grad: Function, *arrays: Any, rng: Rng | None = 
     rng = seeded(rng)
     points = _float64(arrays)
     names = argument_names(f, len(points))
-    name = getattr(f, "__name__", repr(f))
+    name = title_of(f)
     require_deterministic(name, f, points)
     out = np.asarray(f(*copies(points)))
     cotangent = np.ones(out.shape) if out.size == 1 else draw_signed(rng, out.shape)
@@ -118,7 +118,7 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
     """
     rng = seeded(rng)
     points, names = _float64(arrays), argument_names(f, len(arrays))
-    title = f"op {f.name}" if isinstance(f, Op | Call) else getattr(f, "__name__", repr(f))
+    title = title_of(f)
     scale = 0.0
     for n in range(1, order + 1):
         cotangents = _check_once(f, points, names, f"{title}, derivative {n}" if n > 1 else title, rng, scale)
@@ -162,7 +162,7 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     for k, (x, u) in enumerate(zip(points, directions, strict=True)):
         slope = settled(partial(_at, value, points, k), x, u)
         total, error = total + slope.value, error + SAFETY * slope.error
-    where = f"jvp of {getattr(f, '__name__', repr(f))}"
+    where = f"jvp of {title_of(f)}"
     if not np.all(np.abs(forward - total) <= error):
         worst = np.unravel_index(np.argmax(np.abs(forward - total) - error), total.shape)
         raise GradientMismatch(
@@ -205,7 +205,7 @@ def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     cotangents = _cotangents(out, rng)
     with no_grad():
         back = pullback(_like(out, cotangents))
-    name = f"op {f.name}" if isinstance(f, Op | Call) else getattr(f, "__name__", repr(f))
+    name = title_of(f)
     mixed = value(*(2 * a - 3 * b for a, b in zip(u, w, strict=True)))
     parts = 2 * value(*u), 3 * value(*w)
     if not np.all(np.abs(mixed - (parts[0] - parts[1])) <= EXACT * np.max(np.abs(parts), initial=1)):

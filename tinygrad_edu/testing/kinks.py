@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array, from_numpy
+from tinygrad_edu.testing.calls import title_of
 from tinygrad_edu.testing.literals import code
 from tinygrad_edu.testing.mismatch import GradientMismatch
 from tinygrad_edu.testing.reproduction import reproducible
@@ -69,10 +70,9 @@ def _check_along(
     low, high = float(ends.min(axis=0).sum()), float(ends.max(axis=0).sum())
     slack = SAFETY * float(np.abs(g * error).sum()) + _ROUNDING * (1 + abs(low) + abs(high))
     if not low - slack <= claimed <= high + slack:
-        name = getattr(f, "name", getattr(f, "__name__", repr(f)))
         raise GradientMismatch(
-            f"{name}: the gradient of input {k} is no subgradient: along {code(direction)} it says {claimed:.10g}, and "
-            f"the slopes behind and ahead allow what lies between {low:.10g} and {high:.10g}."
+            f"{title_of(f)}: the gradient of input {k} is no subgradient: along {code(direction)} it says "
+            f"{claimed:.10g}, and the slopes behind and ahead allow what lies between {low:.10g} and {high:.10g}."
         )
 
 

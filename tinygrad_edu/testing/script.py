@@ -7,7 +7,7 @@ import keyword
 import pickle
 import sys
 import tempfile
-from functools import partial, singledispatchmethod
+from functools import partial, singledispatchmethod, update_wrapper
 from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
@@ -182,7 +182,8 @@ class Script:
         promotes = "" if value.promotes == value.inputs else f"promotes={value.promotes}"
         options = ", ".join(option for option in ("broadcasts=True" * value.broadcasts, promotes) if option)
         made = self.code(op) + f"({options})" * bool(options)
-        if place_of(value.forward) is None and value.forward.__name__.isidentifier():
+        copied = source_of(value.forward) if place_of(value.forward) is None else None
+        if copied is not None and copied.name:
             name = self._copied(value.forward, value.name, value, f"@{made}\n")
         else:
             name = self._line(value.name, value, f"{made}({self.code(value.forward)})")
@@ -195,21 +196,23 @@ class Script:
 
         The name stands for the `owner`, which is the value itself or an op made of it.
         """
-        source = source_of(value)
+        source, wrapped = source_of(value), vars(value).get("__wrapped__")
         if source is None:
             raise _Unknown(f"{value.__module__}.{value.__qualname__}, which cannot be imported")
-        own = value.__name__ if value.__name__.isidentifier() else hint
+        own = source.name or hint or ("wrapper" if wrapped else "")
         name = self._free(own, owner) if own else ""
         if name:
             self._written[id(owner)] = owner, name  # it may call itself
         for used, meaning in source.scope.items():
             self._bind(used, meaning)
-        if not value.__name__.isidentifier():
-            self._body += [f"{name} = {source.text}"] if name else []
-            return name or source.text
-        text = source.text.replace(f" {own}", f" {name}", 1) if name != own else source.text
-        self._body += [*f"{decorator}{text}".splitlines(), ""]  # an empty line, for a prompt to see the end
-        return name
+        if source.name:
+            text = decorator + source.text.replace(f" {own}", f" {name}", 1)
+            self._body += [*text.splitlines(), ""]  # an empty line, for a prompt to see the end
+        elif name:
+            self._body.append(f"{name} = {source.text}")
+        if wrapped is not None:
+            self._body.append(f"{self.code(update_wrapper)}({name}, {self.code(wrapped)})")
+        return name or source.text
 
 
 def _file(content: bytes, ending: str) -> str:
@@ -235,7 +238,7 @@ class _Pickler(pickle.Pickler):
         if not isinstance(value, type | FunctionType | Op):
             return NotImplemented
         place = place_of(value)
-        if place is not None:
+        if place is not None and place.path == value.__qualname__:  # as pickle itself would write it
             self._script.search(place.folder)
             return NotImplemented
         return getattr, (sys.modules["__main__"], self._script.assign(value.__name__, value))

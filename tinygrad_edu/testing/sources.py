@@ -27,8 +27,12 @@ class Place(NamedTuple):
 
 
 class Source(NamedTuple):
-    """The text that defines a function or a class, or of a lambda the expression; and the values of its names."""
+    """The text that defines a function or class, and its name in there; of a lambda an expression, and no name.
 
+    The scope has what the other names in the text mean.
+    """
+
+    name: str
     text: str
     scope: dict[str, Any]
 
@@ -97,7 +101,8 @@ def source_of(value: Any) -> Source | None:
     if isinstance(value, FunctionType):
         names -= set(value.__code__.co_varnames)
     known = _scope(value)
-    return Source(_text(text, node), {name: known[name] for name in sorted(names) if name in known} | defaults)
+    scope = {name: known[name] for name in sorted(names) if name in known} | defaults
+    return Source("" if isinstance(node, ast.Lambda) else node.name, _text(text, node), scope)
 
 
 def _codes(value: Any) -> list[CodeType]:
@@ -145,7 +150,7 @@ def _defines(node: _Defined, value: Any, codes: list[CodeType]) -> bool:
     if isinstance(node, ast.Lambda):
         places = list(_places(codes[0]))
         inside = bool(places) and all(_lies_in(node.body, place) for place in places)
-        return value.__name__ == "<lambda>" and node.lineno == codes[0].co_firstlineno and inside
+        return codes[0].co_name == "<lambda>" and node.lineno == codes[0].co_firstlineno and inside
     first, last = _first_line(node), node.end_lineno or node.lineno
     if isinstance(value, type):
         inside = all(first < c.co_firstlineno <= last for c in codes)
