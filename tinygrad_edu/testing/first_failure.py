@@ -55,6 +55,7 @@ def _run() -> Any:
 
 
 def _shapes(inputs: tuple[Any, ...]) -> str:
-    arrays = [x for part in inputs for x in getattr(part, "arrays", (part,)) if isinstance(x, np.ndarray | float)]
-    shapes = [str(np.shape(x)) for x in arrays]
+    parts = [x for part in inputs for x in getattr(part, "arrays", (part,))]
+    arrays = {id(x): x for x in parts if hasattr(x, "shape") or isinstance(x, float | list)}  # a Call's are given again
+    shapes = [str(tuple(np.shape(x))) for x in arrays.values()]
     return f"shape{'s' * (len(shapes) > 1)} {', '.join(shapes) or '()'}"

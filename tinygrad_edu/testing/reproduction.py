@@ -43,24 +43,37 @@ class Message:
     """What went wrong, with the lines that repeat it. They are written when they are read: few failures ever are."""
 
     def __init__(self, text: str, check: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._text, self._call = text, (check, args, kwargs)
+        self._text, self._call, self._taken = text, (check, args, kwargs), False
 
     @functools.cached_property
-    def lines(self) -> list[str]:
-        """The lines to paste."""
-        return _lines(*self._call)
+    def _lines(self) -> str:
+        try:
+            return "\n".join(_lines(*self._call))
+        except Exception as error:  # nothing may hide what went wrong
+            return f"# The lines could not be written: {error!r}"
+
+    def take(self) -> str:
+        """Return the lines to paste; from now on, the message says that they stand below."""
+        self._taken = True
+        return self._lines
 
     def __str__(self) -> str:
-        try:
-            return "\n".join((self._text, "To reproduce:", *self.lines))
-        except Exception as error:  # nothing may hide what went wrong
-            return f"{self._text}\nWhat would reproduce it could not be written: {error!r}"
+        return "\n".join(
+            (self._text, *(("To reproduce: see below.",) if self._taken else ("To reproduce:", self._lines)))
+        )
 
     def __repr__(self) -> str:
         return repr(str(self))
 
     def __reduce__(self) -> tuple[type, tuple[str]]:
         return str, (str(self),)
+
+
+def taken_from(error: BaseException) -> str:
+    """Return the lines in the message of an error, or of a group of them, to be printed where they can be copied."""
+    errors = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    own = [message.take() for message in error.args[:1] if isinstance(message, Message)]
+    return "\n\n".join([*own, *filter(None, map(taken_from, errors))])
 
 
 def _as_it_is(value: Any, copies: dict[int, Any]) -> Any:
