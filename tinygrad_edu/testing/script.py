@@ -63,7 +63,9 @@ class Script:
 
     def search(self, folder: str) -> None:
         """Let modules be found in a folder."""
-        self._import(*(("import sys", f"sys.path.insert(0, {folder!r})") if folder else ()))
+        if folder:
+            self._bind("sys", sys)
+            self._import(f"sys.path.insert(0, {folder!r})")
 
     def _name(self, value: Any, hint: str) -> str:
         if id(value) not in self._written:
@@ -108,8 +110,8 @@ class Script:
         if (expression := self.code(value, name)) != name:
             self._body.append(f"{name} = {expression}")
 
-    def _import(self, *lines: str) -> None:
-        self._imports += [line for line in lines if line not in self._imports]
+    def _import(self, line: str) -> None:
+        self._imports += [line] if line not in self._imports else []
 
     def _imported(self, place: Place, hint: str) -> str:
         head, _, rest = place.path.partition(".")
@@ -126,7 +128,8 @@ class Script:
     @singledispatchmethod
     def _write(self, value: Any, hint: str) -> str:
         content = _pickled(self, value)
-        self._import("import pickle", "from pathlib import Path")
+        self._bind("pickle", pickle)
+        self._bind("Path", Path)
         self._body += [f"# {line}" for line in repr(value).splitlines()[:_MOST_COMMENTS]]
         return self._line(hint or "value", value, f"pickle.loads(Path({_file(content, 'pickle')!r}).read_bytes())")
 
