@@ -1,6 +1,7 @@
 """The pytest plugin and Hypothesis's hook, as another project's suite meets them: in a process of its own."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -87,3 +88,47 @@ def test_a_test_that_could_tell_little_fails(tmp_path, limit, fails):
     out = run(tmp_path, text=UNTOLD).stdout
     assert ("1 failed, 1 passed" if fails else "2 passed") in out
     assert ("could not be told, more than 50%: this test proves little" in out) == fails
+
+
+WRONG = """
+import numpy as np, tinygrad_edu as tg
+from hypothesis import given, settings
+from tinygrad_edu.testing import check_gradient, check_op, check_vjp
+from tinygrad_edu.testing.strategies import arrays
+
+@tg.op
+def cube(x):
+    return x**3
+
+cube.vjps(x=lambda g, x: g * x)
+
+@settings(database=None)
+@given(arrays((2,), low=1.0))
+def test_drawn(x):
+    check_vjp(cube, x)
+
+def test_plain():
+    check_op(cube, np.full(2, 3.0), reference=np.square)
+
+def test_gradient():
+    check_gradient(np.sin, lambda x, g: np.sin(x) * g, np.ones(3))
+"""
+
+
+def test_a_failure_shows_the_line_of_the_test_and_what_can_be_pasted(tmp_path):
+    out = run(tmp_path, text=WRONG).stdout
+    assert "3 failed" in out
+    for line in ("check_vjp(cube, x)", "check_op(cube, np.full(2", "check_gradient(np.sin, lambda"):
+        assert f"\n>       {line}" in out
+    assert "tinygrad_edu/testing/" not in out
+    pasted = [part.split("\n_____")[0].split("\n=====")[0] for part in re.split(r"-+ To reproduce -+\n", out)[1:]]
+    assert len(pasted) == 3
+    for text in pasted:
+        again = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False).stderr
+        assert re.search(r"\.(GradientMismatch|LawBroken): (.*)", again)[2] in out
+
+
+def test_the_whole_trace_is_there_when_it_is_asked_for(tmp_path):
+    out = run(tmp_path, "--full-trace", "--show-capture=no", "-k", "gradient", text=WRONG).stdout
+    assert "tinygrad_edu/testing/verdict.py" in out
+    assert re.search(r"\nE +check_gradient\(f, grad, x\)\n", out)

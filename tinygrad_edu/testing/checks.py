@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Op, Tensor, from_numpy, no_grad, values_of
+from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad, values_of
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.testing.calls import Call, argument_names
-from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, array_lines
+from tinygrad_edu.testing.calls import argument_names, title_of
+from tinygrad_edu.testing.mismatch import Claim, GradientMismatch
+from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.rungs import SAFETY
 from tinygrad_edu.testing.verdict import (
     EXACT,
@@ -28,7 +29,10 @@ from tinygrad_edu.testing.verdict import (
 )
 from tinygrad_edu.transforms import Function, jvp, tree_leaves, vjp
 
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
+
+@reproducible
 def check_gradient(f: Function, grad: Function, *arrays: Any, rng: Rng | None = None) -> None:
     """Check a claimed gradient of any function of plain arrays: hand-written, or another framework's.
 
@@ -66,23 +70,26 @@ def check_gradient(f: Function, grad: Function, *arrays: Any, rng: Rng | None = 
       worst at x[1]: analytic -12, numeric 12 (to within ...), ratio -1
       wrong in 2 of 2 elements
     To reproduce:
-        import numpy as np
-        x = np.array([1.0, -2.0])
-        check_gradient(f, grad, x)
+    import numpy as np
+    from tinygrad_edu.testing import check_gradient
+    f = lambda x: np.sum(x**3)
+    grad = lambda x: -3 * x**2
+    x = [1.0, -2.0]
+    check_gradient(f, grad, x)
     """
     rng = seeded(rng)
     points = _float64(arrays)
     names = argument_names(f, len(points))
-    name = getattr(f, "__name__", repr(f))
+    name = title_of(f)
     require_deterministic(name, f, points)
     out = np.asarray(f(*copies(points)))
     cotangent = np.ones(out.shape) if out.size == 1 else draw_signed(rng, out.shape)
     claimed = grad(*copies(points)) if out.size == 1 else grad(*copies(points), cotangent.copy())
     gradients = claimed if isinstance(claimed, tuple | list) and len(points) > 1 else (claimed,)
-    repeat = (*array_lines(names, points), f"check_gradient(f, grad, {', '.join(names)})")
-    compare(Claim(name, f, points, names, cotangent, tuple(np.asarray(g) for g in gradients), repeat), rng)
+    compare(Claim(name, f, points, names, cotangent, tuple(np.asarray(g) for g in gradients)), rng)
 
 
+@reproducible
 def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None) -> None:
     """Check the derivatives of a function of Tensors against finite differences, up to the given order.
 
@@ -110,20 +117,18 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
     >>> check_vjp(lambda x, y: tg.tanh(x @ y), np.ones((2, 3)), np.ones(3), order=3)
     """
     rng = seeded(rng)
-    points, names = _float64(arrays), _names(f, len(arrays))
-    repeat = (*array_lines(names, points), f"check_vjp(f, {', '.join(names)}, order={order})")
-    if isinstance(f, Call):
-        repeat = ("import numpy as np", f"call = {f!r}", f"check_vjp(call, *call.arrays, order={order})")
-    title = f"op {f.name}" if isinstance(f, Op | Call) else getattr(f, "__name__", repr(f))
+    points, names = _float64(arrays), argument_names(f, len(arrays))
+    title = title_of(f)
     scale = 0.0
     for n in range(1, order + 1):
-        cotangents = _check_once(f, points, names, f"{title}, derivative {n}" if n > 1 else title, repeat, rng, scale)
+        cotangents = _check_once(f, points, names, f"{title}, derivative {n}" if n > 1 else title, rng, scale)
         # A gradient is a sum of terms as large as its cotangent, however small it is: that of a saturated tanh.
         scale = max(scale, *(float(np.max(np.abs(g), initial=0)) for g in cotangents), 0.0)
         f, points = _pullback_of(f, len(points)), points + cotangents
         names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
 
 
+@reproducible
 def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     """Check the forward derivative of a function of Tensors: against differences, and against the reverse one.
 
@@ -157,7 +162,7 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     for k, (x, u) in enumerate(zip(points, directions, strict=True)):
         slope = settled(partial(_at, value, points, k), x, u)
         total, error = total + slope.value, error + SAFETY * slope.error
-    where = f"jvp of {getattr(f, '__name__', repr(f))}"
+    where = f"jvp of {title_of(f)}"
     if not np.all(np.abs(forward - total) <= error):
         worst = np.unravel_index(np.argmax(np.abs(forward - total) - error), total.shape)
         raise GradientMismatch(
@@ -169,6 +174,7 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     examples["told"] += 1
 
 
+@reproducible
 def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     """Check a linear function of Tensors exactly, with no differences: <f(u), v> = <u, vjp(v)>, and linearity itself.
 
@@ -199,7 +205,7 @@ def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     cotangents = _cotangents(out, rng)
     with no_grad():
         back = pullback(_like(out, cotangents))
-    name = f"op {f.name}" if isinstance(f, Op | Call) else getattr(f, "__name__", repr(f))
+    name = title_of(f)
     mixed = value(*(2 * a - 3 * b for a, b in zip(u, w, strict=True)))
     parts = 2 * value(*u), 3 * value(*w)
     if not np.all(np.abs(mixed - (parts[0] - parts[1])) <= EXACT * np.max(np.abs(parts), initial=1)):
@@ -216,10 +222,6 @@ def _float64(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
         if a.dtype.kind not in "fiu":
             raise DTypeError(f"a derivative is taken at real numbers, not at an array of dtype {a.dtype}.")
     return tuple(a.astype(np.float64, copy=False) for a in points)
-
-
-def _names(f: Function, count: int) -> tuple[str, ...]:
-    return f.names if isinstance(f, Call) else f.names(count) if isinstance(f, Op) else argument_names(f, count)
 
 
 def _floating(out: Any) -> list[Tensor]:
@@ -286,7 +288,6 @@ def _check_once(
     points: tuple[Array, ...],
     names: tuple[str, ...],
     title: str,
-    repeat: tuple[str, ...],
     rng: Rng,
     scale: float,
 ) -> tuple[Array, ...]:
@@ -300,7 +301,7 @@ def _check_once(
     plain = value(*points)
     if not np.allclose(_join(_floating(out)), plain, rtol=EXACT, atol=EXACT, equal_nan=True):
         raise GradientMismatch(f"{title}: its value is another when it is recorded than under no_grad().")
-    compare(Claim(title, value, points, names, _join(cotangents), gradients, repeat, scale), rng)
+    compare(Claim(title, value, points, names, _join(cotangents), gradients, scale), rng)
     return cotangents
 
 

@@ -13,6 +13,8 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
 from tinygrad_edu.testing.rungs import RATIO, SAFETY, Estimate, Scales, Seen, better, estimate
 
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
 _TOP, _LAST = 2.0**-5, 2.0**-40  # the steps, times the scale of the input if that is above 1
 _BESIDE = 2.0**-20  # a step that is small, and large beside the rounding of float32
 _SMALL = 2.0**-20  # inputs smaller than this part of the largest step get steps of their own scale besides

@@ -18,8 +18,11 @@ from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.differences import largest
 from tinygrad_edu.testing.literals import LAYOUTS
+from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.verdict import draw_signed, seeded
 from tinygrad_edu.transforms import vjp
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
 # How many rounding units two sums of the same terms may differ by, which add them up in another order of memory.
 _UNITS = {np.dtype(np.float64): 5e4, np.dtype(np.float32): 256, np.dtype(np.float16): 64}
@@ -29,6 +32,7 @@ class LawBroken(TinygradError, AssertionError):  # noqa: N818 - what was found, 
     """An op does not keep one of the laws of `check_op`."""
 
 
+@reproducible
 def check_op(
     op: Any, *inputs: Any, reference: Callable[..., Any] | None = None, rng: Any = None, **settings: Any
 ) -> None:
@@ -96,7 +100,7 @@ def _grad_of(leaf: Tensor) -> Array:
 
 def _demand(holds: bool, call: Call, law: str) -> None:
     if not holds:
-        raise LawBroken(f"op {call.name}: {law}.\nTo reproduce:\n    check_op({call!r})")
+        raise LawBroken(f"op {call.name}: {law}.")
 
 
 def _rounding(*arrays: Array) -> float:
@@ -203,7 +207,7 @@ def _pull_or_name(call: Call, g: Array) -> list[Array]:
     try:
         return pull(call, g)
     except TinygradError as error:
-        raise LawBroken(f"{error}\nTo reproduce:\n    check_op({call!r})") from error
+        raise LawBroken(str(error)) from error
 
 
 def layouts_agree(call: Call, g: Array) -> None:

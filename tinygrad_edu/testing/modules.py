@@ -13,13 +13,16 @@ import numpy as np
 from tinygrad_edu.engine import Array, Cell, Tensor, from_numpy, leaf, no_grad, values_of
 from tinygrad_edu.testing.calls import argument_names
 from tinygrad_edu.testing.laws import LawBroken
-from tinygrad_edu.testing.literals import code
 from tinygrad_edu.testing.mismatch import Claim
+from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.verdict import compare, draw_signed, require_deterministic, seeded
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
 _ROUNDING = 1e-9
 
 
+@reproducible
 def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.random.Generator | None = None) -> None:
     """Check the gradients of a module by all its parameters and floating-point inputs, in training and evaluation.
 
@@ -85,7 +88,7 @@ def _title(module: Any) -> str:
 
 def _require(holds: bool, module: Any, law: str) -> None:
     if not holds:
-        raise LawBroken(f"{_title(module)}: {law}.\n{module!r}")
+        raise LawBroken(f"{_title(module)}: {law}.")
 
 
 # --- Running a module many times ---
@@ -170,11 +173,9 @@ def _gradients_are_right(module: Any, arrays: Sequence[Array], mode: str, rng: n
     if out.requires_grad:
         out.backward(cotangent)
     gradients = [np.zeros(t.shape) if t.grad is None else t.grad for t in (*(leaves[k] for k in floats), *parameters)]
-    arguments = argument_names(module.forward, len(arrays) + 1)[1:] if hasattr(module, "forward") else ()
-    labels = (*(arguments[k] if k < len(arguments) else f"x{k}" for k in floats), *names)
-    repeat = ("import numpy as np", f"# in {mode} mode, of", *repr(module).splitlines(),
-              f"check_module(module, {', '.join(code(x) for x in arrays)})")  # fmt: skip
-    compare(Claim(title, value, points, labels, cotangent, tuple(gradients), repeat), rng)
+    arguments = argument_names(module, len(arrays))
+    labels = (*(arguments[k] for k in floats), *names)
+    compare(Claim(title, value, points, labels, cotangent, tuple(gradients)), rng)
     value(*points)
 
 

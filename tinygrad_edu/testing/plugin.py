@@ -9,7 +9,7 @@ a failure; ``dev`` draws 25 and ``nightly`` 2,000. Without the option, a suite k
 
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,21 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     if verdict is not None:
         mark = item.get_closest_marker("not_told")
         verdict.require_told(float(mark.args[0] if mark else item.config.getini("gradients_not_told")))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Print what reproduces a failure in a section of its own: pytest puts a margin before each line of a message."""
+    reproduction = sys.modules.get("tinygrad_edu.testing.reproduction")
+    lines = ""
+    if reproduction is not None and call.excinfo is not None and item.config.getoption("showcapture") == "all":
+        lines = reproduction.taken_from(call.excinfo.value)
+    report = yield
+    if lines:
+        report.sections.append(("To reproduce", lines))
+    return report
 
 
 @pytest.fixture

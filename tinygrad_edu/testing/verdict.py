@@ -24,6 +24,8 @@ from tinygrad_edu.testing.differences import (
 from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, element_by_element, wrong_shape
 from tinygrad_edu.testing.rungs import SAFETY, Estimate
 
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
 Rng = np.random.Generator
 
 SEED = 20240229
