@@ -109,6 +109,34 @@ def test_one_wrong_element_of_many():
         check_gradient(lambda x: np.sum(x * x), lambda x: 2 * x * (1 + 0.01 * (np.arange(100) == 41)), x[:100])
 
 
+# Rules that are wrong for some cotangents alone. No random one, of two signs and between 0.5 and 1.5, is any of these.
+SHOWS_WHERE_G_IS = {
+    "constant": lambda g: np.ptp(g) == 0, "one-hot": lambda g: np.count_nonzero(g) == 1,
+    "partly zero": lambda g: 1 < np.count_nonzero(g) < g.size, "large": lambda g: np.max(np.abs(g)) > 100,
+    "small": lambda g: np.max(np.abs(g)) < 1e-3,
+}  # fmt: skip
+
+
+def wrong_where(holds):
+    return broken("sin", x=lambda g, x: g * tg.cos(x) * (1.003 if holds(g) else 1.0))
+
+
+@pytest.mark.parametrize("kind", SHOWS_WHERE_G_IS)
+def test_a_rule_that_is_wrong_for_some_cotangents_is_caught_and_says_for_which(kind):
+    wrong = wrong_where(SHOWS_WHERE_G_IS[kind])
+    with pytest.raises(GradientMismatch, match=f"^op sin, with a cotangent that is {kind}: the gradient of x is wrong"):
+        check_vjp(wrong, X, order=1)
+    with pytest.raises(GradientMismatch, match="with a cotangent that is"):
+        check_gradient(np.sin, lambda x, g: wrong.functions["x"](g, x), X)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_rule_that_is_wrong_for_cotangents_of_one_sign_is_caught_of_a_single_number(sign):
+    wrong = broken("sum", x=lambda g, x_shape: tg.broadcast_to(g * (1.003 if sign * g > 0 else 1.0), x_shape))
+    with pytest.raises(GradientMismatch):
+        check_vjp(wrong, X, order=1)
+
+
 # --- Broken laws: what check_op raises ---
 
 

@@ -77,10 +77,16 @@ def check_gradient(f: Function, grad: Function, *arrays: Any, rng: Rng | None = 
     require_deterministic(name, f, points)
     out = np.asarray(f(*copies(points)))
     cotangent = np.ones(out.shape) if out.size == 1 else draw_signed(rng, out.shape)
-    claimed = grad(*copies(points)) if out.size == 1 else grad(*copies(points), cotangent.copy())
-    gradients = claimed if isinstance(claimed, tuple | list) and len(points) > 1 else (claimed,)
+
+    def pullback(*cotangent: Array) -> tuple[Array, ...]:
+        claimed = grad(*copies(points), *copies(cotangent))
+        gradients = claimed if isinstance(claimed, tuple | list) and len(points) > 1 else (claimed,)
+        return tuple(map(np.asarray, gradients))
+
+    gradients = pullback() if out.size == 1 else pullback(cotangent)
     repeat = (*array_lines(names, points), f"check_gradient(f, grad, {', '.join(names)})")
-    compare(Claim(name, f, points, names, cotangent, tuple(np.asarray(g) for g in gradients), repeat), rng)
+    claim = Claim(name, f, points, names, cotangent, gradients, repeat)
+    compare(claim, rng, None if out.size == 1 else pullback)
 
 
 def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None) -> None:
@@ -243,6 +249,12 @@ def _join(parts: Sequence[Any]) -> Array:
     return np.concatenate([np.zeros(0), *map(_ravel, parts)])
 
 
+def _apart(joined: Array, parts: Sequence[Array]) -> list[Array]:
+    """Return the arrays, of the shapes and dtypes of `parts`, that `_join` put in one row."""
+    pieces = np.split(joined.reshape(-1), np.cumsum([part.size for part in parts])[:-1])
+    return [piece.reshape(part.shape).astype(part.dtype) for piece, part in zip(pieces, parts, strict=False)]
+
+
 def _value_of(f: Function) -> Function:
     """Return f as a function of arrays (copied: f may write into its own), to one array."""
 
@@ -295,12 +307,16 @@ def _check_once(
     require_deterministic(title, value, points)
     out, pullback = vjp(f, *points)
     cotangents = _cotangents(out, rng)
-    with no_grad():
-        gradients = tuple(g.numpy() for g in pullback(_like(out, cotangents)))
+
+    def gradients(joined: Array) -> tuple[Array, ...]:
+        with no_grad():
+            return tuple(g.numpy() for g in pullback(_like(out, _apart(joined, cotangents))))
+
+    row = _join(cotangents)
     plain = value(*points)
     if not np.allclose(_join(_floating(out)), plain, rtol=EXACT, atol=EXACT, equal_nan=True):
         raise GradientMismatch(f"{title}: its value is another when it is recorded than under no_grad().")
-    compare(Claim(title, value, points, names, _join(cotangents), gradients, repeat, scale), rng)
+    compare(Claim(title, value, points, names, row, gradients(row), repeat, scale), rng, gradients)
     return cotangents
 
 

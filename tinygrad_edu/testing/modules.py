@@ -167,14 +167,20 @@ def _gradients_are_right(module: Any, arrays: Sequence[Array], mode: str, rng: n
     cotangent = draw_signed(rng, value(*points).shape)
     leaves = [from_numpy(x, requires_grad=x.dtype.kind == "f") for x in wide]
     out = _run(module, leaves)
-    if out.requires_grad:
-        out.backward(cotangent)
-    gradients = [np.zeros(t.shape) if t.grad is None else t.grad for t in (*(leaves[k] for k in floats), *parameters)]
+    wanted = [*(leaves[k] for k in floats), *parameters]
+
+    def pullback(g: Array) -> tuple[Array, ...]:
+        for t in wanted:
+            t.grad = None
+        if out.requires_grad:
+            out.backward(g, retain_graph=True)
+        return tuple(np.zeros(t.shape) if t.grad is None else t.grad for t in wanted)
+
     arguments = argument_names(module.forward, len(arrays) + 1)[1:] if hasattr(module, "forward") else ()
     labels = (*(arguments[k] if k < len(arguments) else f"x{k}" for k in floats), *names)
     repeat = ("import numpy as np", f"# in {mode} mode, of", *repr(module).splitlines(),
               f"check_module(module, {', '.join(code(x) for x in arrays)})")  # fmt: skip
-    compare(Claim(title, value, points, labels, cotangent, tuple(gradients), repeat), rng)
+    compare(Claim(title, value, points, labels, cotangent, pullback(cotangent), repeat), rng, pullback)
     value(*points)
 
 
