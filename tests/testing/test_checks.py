@@ -1,5 +1,6 @@
 """The checker itself: it catches wrong rules and says what is wrong, raises no false alarm, and knows a kink."""
 
+import functools
 import subprocess
 import sys
 
@@ -192,6 +193,33 @@ def test_a_broken_law_is_named(kind):
     op, inputs, words = LAWLESS[kind]
     with pytest.raises(LawBroken, match=words):
         check_op(op, *(x.copy() for x in inputs))
+
+
+SMOOTH_IN_ONE = ("exp", "log", "sqrt", "square", "sin", "tanh", "sigmoid", "arctan", "erf", "sum")
+NARROW = {
+    **dict.fromkeys(SMOOTH_IN_ONE, ([X / 2], {})),
+    **dict.fromkeys(("multiply", "divide", "power", "matmul"), ([X, Y], {})),
+    "softmax_along": ([X], {"axis": 1}),
+    "correlate": ([X.reshape(1, 1, 3, 3), Y[:2, :2].reshape(1, 1, 2, 2)], {}),
+}
+
+
+def scaled_in(dtype, factor, rule):
+    @functools.wraps(rule)
+    def wrong(g, *saved, **given):
+        return rule(g * dtype(factor) if g.dtype == dtype else g, *saved, **given)
+
+    return wrong
+
+
+@pytest.mark.parametrize(("dtype", "factor"), [(np.float32, 1.003), (np.float32, 0.9999), (np.float16, 0.98)])
+@pytest.mark.parametrize("name", NARROW)
+def test_a_rule_that_is_wrong_in_a_narrow_dtype_alone_is_named(name, dtype, factor):
+    inputs, given_settings = NARROW[name]
+    rules = tg.ops.registry[name].functions
+    wrong = broken(name, **{argument: scaled_in(dtype, factor, rule) for argument, rule in rules.items()})
+    with pytest.raises(LawBroken, match=f"the gradient of .* is wrong in {dtype.__name__}: at .* in float64"):
+        check_op(wrong, *inputs, **given_settings)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])

@@ -152,13 +152,14 @@ def _verdict(claim: Claim, k: int, slope: Estimate, gap: float, claimed: float) 
     if not abs(gap) <= SAFETY * error + rounding * claimed:
         nothing = error <= resolution and size <= SAFETY * error
         return "wrong" if error <= _ROUGH * size or nothing else "cannot tell"
-    if error <= max(_UNSETTLED, slope.unit**0.4) * size:
+    # Of what does not move at all no more can be known, and it is no part of what moves.
+    still = (slope.value == 0) & (slope.error <= np.sqrt(slope.unit) * slope.size) & (claim.scale > 0)
+    moving = float(np.sum(weights * np.where(still, 0, slope.error)))
+    if moving <= max(_UNSETTLED, slope.unit**0.4) * size:
         return "right"
-    # Of a slope that is small beside the rounding of the values, less can be known, and less is asked. Of a gradient,
-    # which is a sum of terms that are as large as its cotangent, it is known that they are.
-    nothing = claimed <= (SAFETY if claim.scale else 0.1) * error
+    # Of a slope that is small beside the rounding of the values, less can be known, and less is asked.
     little = size <= resolution and error <= _ROUGH * size
-    return "right" if error <= resolution and (nothing or little) else "cannot tell"
+    return "right" if error <= resolution and (claimed <= 0.1 * error or little) else "cannot tell"
 
 
 def _unit(g: Array) -> float:
