@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
 import tinygrad_edu as tg
-from tinygrad_edu.errors import DTypeError, WrongGradientError
+from tinygrad_edu.errors import DTypeError, MissingRuleError, WrongGradientError
 from tinygrad_edu.testing import (
     Call,
     GradientMismatch,
@@ -234,14 +234,34 @@ def test_a_right_op_keeps_the_laws_in_narrow_dtypes(name, dtype):
 
 
 def test_one_tensor_as_two_inputs():
-    @tg.op
+    @tg.op(broadcasts=True)
     def product(x, y):
         return x * y
 
     product.vjps(x=lambda g, x, y: g * y * (2 if x is y else 1), y=lambda g, x: g * x)
-    check_op(product, X, Y)
     with pytest.raises(LawBroken, match="one Tensor as x and y does not get the sum"):
-        check_op(product, X, X.copy())
+        check_op(product, X, Y)
+    check_op(product, X, Y[0])
+
+
+def test_two_inputs_that_an_op_refuses_to_be_alike():
+    @tg.op
+    def quotient_of_others(x, y):
+        if np.array_equal(x, y):
+            raise ValueError("alike")
+        return x / y
+
+    quotient_of_others.vjps(x=lambda g, y: g / y, y=lambda g, x, y: -g * x / (y * y))
+    check_op(quotient_of_others, X, Y)
+
+
+def test_a_forgotten_rule_is_named_and_an_input_that_needs_none_is_not():
+    product = broken("multiply")
+    del product.functions["y"]
+    for check in (lambda: check_op(product, X, Y), lambda: check_vjp(Call(product, [X, Y]), X, Y)):
+        with pytest.raises(MissingRuleError, match=r"no rule for its argument y: .*promotes=\('x',\)"):
+            check()
+    check_op(tg.ops.registry["where"], np.array([1.0, 0.0]), X[:2, :2], Y[:2, :2])
 
 
 def test_a_wrong_forward_is_caught_by_its_reference():
@@ -264,6 +284,51 @@ def test_a_rule_that_computes_something_else_on_tensors_is_caught():
         check_op(two_faced, X)
     with pytest.raises(GradientMismatch, match="recorded"):
         check_vjp(two_faced, X, order=2)
+
+
+LAYOUTS_GIVEN = {
+    "fortran": np.asfortranarray(X), "transposed": X.T, "reversed": X[::-1], "strided": np.repeat(X, 2, 0)[::2],
+    "reversed and transposed": X[:, ::-1].T, "in float32": np.asfortranarray(X.astype(np.float32))[::-1],
+    "rows of more": np.hstack([X, X])[:, :3], "0-d": np.array(2.0), "empty": np.ones((0, 3)).T,
+}  # fmt: skip
+
+
+def order_and_signs(x):
+    return [np.sign(x.strides).tolist(), np.argsort(np.abs(x.strides)).tolist(), x.flags.c_contiguous]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS_GIVEN)
+def test_a_layout_given_is_a_layout_kept(layout):
+    x, seen = LAYOUTS_GIVEN[layout], []
+
+    def f(x):
+        seen.append(order_and_signs(x.numpy()))
+        return x * x
+
+    check_vjp(f, x, order=1)
+    assert len(seen) > 4
+    assert all(each == order_and_signs(x) for each in seen)
+
+
+@tg.op
+def squared_in_place(x):
+    x *= x
+    return x * 1
+
+
+@tg.op
+def squared_with_a_rule_that_writes(x):
+    return x * x
+
+
+squared_in_place.vjps(x=lambda g, out: 2 * g * np.sqrt(out))
+squared_with_a_rule_that_writes.vjps(x=lambda g, x: mutate_x(g, x) * 2 * x / 1.5)
+
+
+@pytest.mark.parametrize("f", [squared_in_place, squared_with_a_rule_that_writes])
+def test_a_function_or_rule_that_writes_into_its_input_is_named(f):
+    with pytest.raises(LawBroken, match="writes into its input x"):
+        check_vjp(lambda x: f(x), X, order=1)
 
 
 # --- The other checks ---

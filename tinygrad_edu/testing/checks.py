@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.engine import Array, Op, Tensor, from_numpy, no_grad, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.calls import Call, argument_names
+from tinygrad_edu.testing.layout import laid_out
 from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, array_lines
 from tinygrad_edu.testing.rungs import SAFETY
 from tinygrad_edu.testing.verdict import (
@@ -23,6 +24,7 @@ from tinygrad_edu.testing.verdict import (
     draw_signed,
     examples,
     require_deterministic,
+    require_unwritten,
     seeded,
     settled,
 )
@@ -152,7 +154,7 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     """
     rng = seeded(rng)
     points = _float64(arrays)
-    value = _value_of(f)
+    value = _value_of(f, points)
     directions = [draw_signed(rng, x.shape) for x in points]
     with no_grad():
         forward = _join(_floating(jvp(f, points, directions)[1]))
@@ -198,9 +200,8 @@ def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     >>> check_linear(lambda x: tg.sum(x, axis=0), np.zeros((3, 2)))
     """
     rng = seeded(rng)
-    value = _value_of(f)
-    shapes = [np.shape(a) for a in arrays]
-    u, w = ([draw_signed(rng, shape) for shape in shapes] for _ in range(2))
+    u, w = ([draw_signed(rng, np.shape(a)) for a in arrays] for _ in range(2))
+    value = _value_of(f, u)
     out, pullback = vjp(f, *u)
     cotangents = _cotangents(out, rng)
     with no_grad():
@@ -221,7 +222,7 @@ def _float64(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
     for a in points:
         if a.dtype.kind not in "fiu":
             raise DTypeError(f"a derivative is taken at real numbers, not at an array of dtype {a.dtype}.")
-    return tuple(a.astype(np.float64, copy=False) for a in points)
+    return tuple(a if a.dtype == np.float64 else laid_out(a.astype(np.float64), a) for a in points)
 
 
 def _names(f: Function, count: int) -> tuple[str, ...]:
@@ -255,12 +256,12 @@ def _apart(joined: Array, parts: Sequence[Array]) -> list[Array]:
     return [piece.reshape(part.shape).astype(part.dtype) for piece, part in zip(pieces, parts, strict=False)]
 
 
-def _value_of(f: Function) -> Function:
-    """Return f as a function of arrays (copied: f may write into its own), to one array."""
+def _value_of(f: Function, points: Sequence[Array]) -> Function:
+    """Return f as a function of arrays, copied in the layouts of `points` (f may write into its own), to one array."""
 
     def value(*arrays: Array) -> Array:
         with no_grad():
-            return _join(_floating(f(*(from_numpy(np.array(a)) for a in arrays))))
+            return _join(_floating(f(*map(from_numpy, map(laid_out, arrays, points)))))
 
     return value
 
@@ -303,9 +304,10 @@ def _check_once(
     scale: float,
 ) -> tuple[Array, ...]:
     """Check the first derivative of f, and return the cotangents that it was checked with."""
-    value = _value_of(f)
+    value = _value_of(f, points)
     require_deterministic(title, value, points)
-    out, pullback = vjp(f, *points)
+    given = copies(points)
+    out, pullback = vjp(f, *map(from_numpy, given))
     cotangents = _cotangents(out, rng)
 
     def gradients(joined: Array) -> tuple[Array, ...]:
@@ -313,10 +315,12 @@ def _check_once(
             return tuple(g.numpy() for g in pullback(_like(out, _apart(joined, cotangents))))
 
     row = _join(cotangents)
+    claim = Claim(title, value, points, names, row, gradients(row), repeat, scale)
+    require_unwritten(title, names, given, points)
     plain = value(*points)
     if not np.allclose(_join(_floating(out)), plain, rtol=EXACT, atol=EXACT, equal_nan=True):
         raise GradientMismatch(f"{title}: its value is another when it is recorded than under no_grad().")
-    compare(Claim(title, value, points, names, row, gradients(row), repeat, scale), rng, gradients)
+    compare(claim, rng, gradients)
     return cotangents
 
 

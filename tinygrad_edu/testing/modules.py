@@ -12,11 +12,19 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Cell, Tensor, from_numpy, leaf, no_grad, values_of
 from tinygrad_edu.testing.calls import argument_names
-from tinygrad_edu.testing.laws import LawBroken
 from tinygrad_edu.testing.literals import code
 from tinygrad_edu.testing.mismatch import Claim
 from tinygrad_edu.testing.narrow import wrong_in_narrow
-from tinygrad_edu.testing.verdict import Pullback, compare, draw_signed, require_deterministic, seeded
+from tinygrad_edu.testing.verdict import (
+    LawBroken,
+    Pullback,
+    compare,
+    copies,
+    draw_signed,
+    require_deterministic,
+    require_unwritten,
+    seeded,
+)
 
 _ROUNDING = 1e-9
 
@@ -178,11 +186,16 @@ def _astype(arrays: Sequence[Array], dtype: Any) -> list[Array]:
     return _replaced(arrays, [x.astype(dtype) for x in _floating(arrays)])
 
 
+def _names(module: Any, arrays: Sequence[Array]) -> list[str]:
+    """Return the names of all inputs."""
+    names = argument_names(module.forward, len(arrays) + 1)[1:] if hasattr(module, "forward") else ()
+    return [names[k] if k < len(names) else f"x{k}" for k in range(len(arrays))]
+
+
 def _labels(module: Any, arrays: Sequence[Array]) -> tuple[str, ...]:
     """Return the names of the floating-point inputs and of the parameters."""
-    names = argument_names(module.forward, len(arrays) + 1)[1:] if hasattr(module, "forward") else ()
-    named = (names[k] if k < len(names) else f"x{k}" for k, x in enumerate(arrays) if x.dtype.kind == "f")
-    return (*named, *(name for name, _ in module.named_parameters()))
+    floating = [name for name, x in zip(_names(module, arrays), arrays, strict=True) if x.dtype.kind == "f"]
+    return (*floating, *(name for name, _ in module.named_parameters()))
 
 
 # --- The laws ---
@@ -201,11 +214,14 @@ def _gradients_are_right(module: Any, arrays: Sequence[Array], mode: str, rng: n
 
     title = f"{_title(module)} ({mode})"
     require_deterministic(title, value, points)
-    out, pullback = _recorded(module, wide)
+    given = copies(wide)
+    out, pullback = _recorded(module, given)
     cotangent = draw_signed(rng, out.shape)
+    gradients = pullback(cotangent)
+    require_unwritten(title, _names(module, arrays), given, wide)
     repeat = ("import numpy as np", f"# in {mode} mode, of", *repr(module).splitlines(),
               f"check_module(module, {', '.join(code(x) for x in arrays)})")  # fmt: skip
-    claim = Claim(title, value, points, _labels(module, arrays), cotangent, pullback(cotangent), repeat)
+    claim = Claim(title, value, points, _labels(module, arrays), cotangent, gradients, repeat)
     compare(claim, rng, pullback)
     value(*points)
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.errors import DTypeError, TinygradError
 from tinygrad_edu.testing.cotangents import other_cotangents
 from tinygrad_edu.testing.differences import (
     CannotTell,
@@ -23,6 +23,7 @@ from tinygrad_edu.testing.differences import (
     directional_derivative,
     largest,
 )
+from tinygrad_edu.testing.layout import laid_out
 from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, element_by_element, wrong_shape
 from tinygrad_edu.testing.rungs import SAFETY, Estimate
 
@@ -34,6 +35,12 @@ EXACT = 1e-10  # what remains of a float64 computation of a few thousand terms
 _UNSETTLED = 1e-4  # a numeric derivative less certain than this proves no gradient right
 _ROUGH = 0.05  # and one less certain than this proves none wrong
 _COARSE = 1e-4  # what rounds no finer, float16, has no range for large and small cotangents
+
+
+
+class LawBroken(TinygradError, AssertionError):  # noqa: N818 - what was found, as pytest and users read it
+    """A function, an op or a module does not keep one of the laws of its check."""
+
 
 # How many checks inside Hypothesis tests came to a verdict, and how many could not tell: see `plugin`.
 examples: Counter[str] = Counter()
@@ -60,8 +67,18 @@ def draw_signed(rng: Rng, shape: tuple[int, ...]) -> Array:
 
 
 def copies(arrays: Sequence[Array]) -> list[Array]:
-    """Copy the arrays that a function of the user's is called with: it may write into them."""
-    return [x.copy() for x in arrays]
+    """Copy the arrays that a function of the user's is called with, in their layouts: it may write into them."""
+    return [laid_out(x, x) for x in arrays]
+
+
+def require_unwritten(name: str, names: Sequence[str], arrays: Sequence[Array], before: Sequence[Array]) -> None:
+    """Raise `LawBroken` where `arrays`, which a function was called with, are not any more what they were before."""
+    for label, x, was in zip(names, arrays, before, strict=True):
+        if not np.array_equal(x, was, equal_nan=True):
+            raise LawBroken(
+                f"{name} writes into its input {label}: whoever called it goes on with other numbers than before. "
+                f"Compute with a copy, or without assigning to elements and without operators like +=."
+            )
 
 
 def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
