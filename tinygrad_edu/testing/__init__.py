@@ -8,10 +8,11 @@ from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.checks import check_gradient, check_jvp, check_linear, check_vjp
 from tinygrad_edu.testing.differences import CannotTell, NotDeterministic, NotDifferentiableHere, directional_derivative
 from tinygrad_edu.testing.kinks import check_subgradient
-from tinygrad_edu.testing.laws import LawBroken, check_op
+from tinygrad_edu.testing.laws import check_op
 from tinygrad_edu.testing.mismatch import GradientMismatch
 from tinygrad_edu.testing.modules import check_module
 from tinygrad_edu.testing.rungs import Estimate
+from tinygrad_edu.testing.verdict import LawBroken
 
 __all__ = [
     "Call", "CannotTell", "Estimate", "GradientMismatch", "LawBroken", "NotDeterministic", "NotDifferentiableHere",

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Array, Op
+from tinygrad_edu.errors import MissingRuleError
 from tinygrad_edu.testing.literals import Namer, code, described
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
@@ -107,10 +108,24 @@ class Call:
         floats = [k for k, x in enumerate(self.inputs) if np.asarray(x).dtype.kind == "f"]
         if not isinstance(op, Op):
             return floats
-        return [k for k in floats if (op.inputs[0] if op.variadic else names[k]) in op.functions]
+        arguments = [op.inputs[0] if op.variadic else name for name in names]
+        for k in floats:
+            if arguments[k] not in op.functions and op.promoted(k):
+                raise _missing_rule(op, arguments[k])
+        return [k for k in floats if arguments[k] in op.functions]
 
     def _all_names(self) -> tuple[str, ...]:
         return argument_names(self.function, len(self.inputs))
+
+
+def _missing_rule(op: Op, argument: str) -> MissingRuleError:
+    """Return the error for an input of numbers that are computed with, and that no gradient would reach."""
+    others = tuple(name for name in op.promotes if name != argument)
+    return MissingRuleError(
+        f"op {op.name} has no rule for its argument {argument}: define one with {op.name}.vjps({argument}=lambda g, "
+        f"...: ...). If {argument} is a condition, a mask or an index, say which inputs are computed with: "
+        f"@op(promotes={others})."
+    )
 
 
 def resolve(name: str) -> Any:

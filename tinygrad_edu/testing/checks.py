@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.calls import argument_names, title_of
+from tinygrad_edu.testing.layout import laid_out
 from tinygrad_edu.testing.mismatch import Claim, GradientMismatch
 from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.rungs import SAFETY
@@ -24,6 +25,7 @@ from tinygrad_edu.testing.verdict import (
     draw_signed,
     examples,
     require_deterministic,
+    require_unwritten,
     seeded,
     settled,
 )
@@ -84,9 +86,15 @@ def check_gradient(f: Function, grad: Function, *arrays: Any, rng: Rng | None = 
     require_deterministic(name, f, points)
     out = np.asarray(f(*copies(points)))
     cotangent = np.ones(out.shape) if out.size == 1 else draw_signed(rng, out.shape)
-    claimed = grad(*copies(points)) if out.size == 1 else grad(*copies(points), cotangent.copy())
-    gradients = claimed if isinstance(claimed, tuple | list) and len(points) > 1 else (claimed,)
-    compare(Claim(name, f, points, names, cotangent, tuple(np.asarray(g) for g in gradients)), rng)
+
+    def pullback(*cotangent: Array) -> tuple[Array, ...]:
+        claimed = grad(*copies(points), *copies(cotangent))
+        gradients = claimed if isinstance(claimed, tuple | list) and len(points) > 1 else (claimed,)
+        return tuple(map(np.asarray, gradients))
+
+    gradients = pullback() if out.size == 1 else pullback(cotangent)
+    claim = Claim(name, f, points, names, cotangent, gradients)
+    compare(claim, rng, None if out.size == 1 else pullback)
 
 
 @reproducible
@@ -151,7 +159,7 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     """
     rng = seeded(rng)
     points = _float64(arrays)
-    value = _value_of(f)
+    value = _value_of(f, points)
     directions = [draw_signed(rng, x.shape) for x in points]
     with no_grad():
         forward = _join(_floating(jvp(f, points, directions)[1]))
@@ -198,9 +206,8 @@ def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     >>> check_linear(lambda x: tg.sum(x, axis=0), np.zeros((3, 2)))
     """
     rng = seeded(rng)
-    value = _value_of(f)
-    shapes = [np.shape(a) for a in arrays]
-    u, w = ([draw_signed(rng, shape) for shape in shapes] for _ in range(2))
+    u, w = ([draw_signed(rng, np.shape(a)) for a in arrays] for _ in range(2))
+    value = _value_of(f, u)
     out, pullback = vjp(f, *u)
     cotangents = _cotangents(out, rng)
     with no_grad():
@@ -221,7 +228,7 @@ def _float64(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
     for a in points:
         if a.dtype.kind not in "fiu":
             raise DTypeError(f"a derivative is taken at real numbers, not at an array of dtype {a.dtype}.")
-    return tuple(a.astype(np.float64, copy=False) for a in points)
+    return tuple(a if a.dtype == np.float64 else laid_out(a.astype(np.float64), a) for a in points)
 
 
 def _floating(out: Any) -> list[Tensor]:
@@ -245,12 +252,18 @@ def _join(parts: Sequence[Any]) -> Array:
     return np.concatenate([np.zeros(0), *map(_ravel, parts)])
 
 
-def _value_of(f: Function) -> Function:
-    """Return f as a function of arrays (copied: f may write into its own), to one array."""
+def _apart(joined: Array, parts: Sequence[Array]) -> list[Array]:
+    """Return the arrays, of the shapes and dtypes of `parts`, that `_join` put in one row."""
+    pieces = np.split(joined.reshape(-1), np.cumsum([part.size for part in parts])[:-1])
+    return [piece.reshape(part.shape).astype(part.dtype) for piece, part in zip(pieces, parts, strict=False)]
+
+
+def _value_of(f: Function, points: Sequence[Array]) -> Function:
+    """Return f as a function of arrays, copied in the layouts of `points` (f may write into its own), to one array."""
 
     def value(*arrays: Array) -> Array:
         with no_grad():
-            return _join(_floating(f(*(from_numpy(np.array(a)) for a in arrays))))
+            return _join(_floating(f(*map(from_numpy, map(laid_out, arrays, points)))))
 
     return value
 
@@ -292,16 +305,23 @@ def _check_once(
     scale: float,
 ) -> tuple[Array, ...]:
     """Check the first derivative of f, and return the cotangents that it was checked with."""
-    value = _value_of(f)
+    value = _value_of(f, points)
     require_deterministic(title, value, points)
-    out, pullback = vjp(f, *points)
+    given = copies(points)
+    out, pullback = vjp(f, *map(from_numpy, given))
     cotangents = _cotangents(out, rng)
-    with no_grad():
-        gradients = tuple(g.numpy() for g in pullback(_like(out, cotangents)))
+
+    def gradients(joined: Array) -> tuple[Array, ...]:
+        with no_grad():
+            return tuple(g.numpy() for g in pullback(_like(out, _apart(joined, cotangents))))
+
+    row = _join(cotangents)
+    claim = Claim(title, value, points, names, row, gradients(row), scale)
+    require_unwritten(title, names, given, points)
     plain = value(*points)
     if not np.allclose(_join(_floating(out)), plain, rtol=EXACT, atol=EXACT, equal_nan=True):
         raise GradientMismatch(f"{title}: its value is another when it is recorded than under no_grad().")
-    compare(Claim(title, value, points, names, _join(cotangents), gradients, scale), rng)
+    compare(claim, rng, gradients)
     return cotangents
 
 

@@ -79,7 +79,7 @@ class Scales(NamedTuple):
     """How large the numbers are that the function rounds: its unit, the terms that it adds up, and the point."""
 
     unit: float
-    terms: float
+    terms: Array
     point: float
 
 
