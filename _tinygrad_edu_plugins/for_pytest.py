@@ -100,11 +100,10 @@ def _load_profile(config: pytest.Config) -> None:
     settings.load_profile("gradients")
 
 
-def _on_top_of(theirs: settings | None, config: pytest.Config, keep: bool) -> settings:
+def _on_top_of(theirs: Any, config: pytest.Config, keep: bool) -> settings:
     """Return settings with the number of examples that was asked for, or `keep` theirs where it is greater."""
     from hypothesis import HealthCheck, settings
 
-    assert theirs is not None  # which Hypothesis's own stub cannot rule out
     profile = PROFILES[config.getoption("--gradients")]
     number = max(profile["max_examples"], theirs.max_examples if keep else 1)
     untouched = theirs.deadline == settings.get_profile("default").deadline
@@ -117,7 +116,7 @@ def _on_top_of(theirs: settings | None, config: pytest.Config, keep: bool) -> se
 
 
 def _set_examples(config: pytest.Config, item: Any) -> None:
-    test = getattr(item, "obj", None)
+    test: Any = getattr(item, "obj", None)
     if not getattr(test, "is_hypothesis_test", False):
         return
     if item.name == "runTest":  # of a state machine, whose settings stand in its class
