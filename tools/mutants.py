@@ -17,6 +17,7 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.engine import Op, Tensor
 from tinygrad_edu.testing.mutate.ops import Mutant, killer, mutants
+from tinygrad_edu.testing.mutate.wrappers import NOT_MET
 
 
 def every_mutant() -> Iterator[Mutant]:
@@ -167,7 +168,7 @@ def is_equivalent(mutant: Mutant) -> bool:
 
 
 def judge(mutant: Mutant) -> str:
-    """Return the error that kills a mutant, or "a convention", "equivalent" or "survived"."""
+    """Return the error that kills a mutant, or "a convention", "equivalent", "survived", or `NOT_MET`."""
     if found := killer(mutant):
         return found
     if breaks_a_convention(mutant.wrong()):
@@ -192,7 +193,7 @@ def main() -> None:
             print("SURVIVED", mutant, flush=True)
     for verdict, count in verdicts.most_common():
         print(f"{count:5} {verdict}")
-    needed = len(chosen) - verdicts["equivalent"]
+    needed = len(chosen) - verdicts["equivalent"] - verdicts[NOT_MET]
     killed = needed - verdicts["a convention"] - verdicts["survived"]
     print(f"score {100 * killed / max(needed, 1):.2f} %: check_vjp and check_op kill {killed} of {needed} mutants, "
           f"conventions {verdicts['a convention']} more, in {time.perf_counter() - start:.0f} s")  # fmt: skip

@@ -20,16 +20,18 @@ from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.testing.mutate.sources import Source
 from tinygrad_edu.testing.mutate.suites import Suite
 from tinygrad_edu.testing.mutate.suites import mutants as mutants_of_file
+from tinygrad_edu.testing.mutate.wrappers import NOT_MET
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the score and the survivors; return 1 where too many survive, 2 where nothing can be said."""
     given = _parsed(arguments)
     path, _, names = given.file.partition(".py:")
-    source, chosen = Source(Path(path if not names else f"{path}.py")), names.split(",") if names else []
+    chosen = names.split(",") if names else []
     try:
+        source = Source(Path(f"{path}.py" if names else path))
         found = _by_tests(source, chosen, given) if given.tests else _by_checks(source, chosen, given)
-    except MissingExtraError as error:
+    except (MissingExtraError, OSError, SyntaxError) as error:
         found = str(error)
     if isinstance(found, str):
         print(found, file=sys.stderr)
@@ -102,17 +104,21 @@ def _progress(judged: Iterable[Any], total: int) -> Iterable[Any]:
 
 def report(judged: Sequence[tuple[Any, str]]) -> float:
     """Print survivors, killers and the score, and return it in per cent."""
-    survivors = [mutant for mutant, killer in judged if not killer]
-    for mutant in survivors:
-        print(f"SURVIVED {mutant}\n{mutant.shown()}")
-    for killer, count in Counter(killer for _, killer in judged if killer).most_common():
-        print(f"{count:5} killed by {killer}")
-    rules = Counter(str(mutant).partition(": ")[0] for mutant, _ in judged)
-    alive = Counter(str(mutant).partition(": ")[0] for mutant in survivors)
-    for rule, count in rules.items():
-        print(f"{count - alive[rule]:5} of {count} mutants of {rule} killed")
-    score = 100 * (1 - len(survivors) / len(judged))
-    print(f"score {score:.1f} %: {len(judged) - len(survivors)} of {len(judged)} mutants killed")
+    for mutant, killer in judged:
+        if not killer:
+            print(f"SURVIVED {mutant}\n{mutant.shown()}")
+    kinds: dict[str, Counter[str]] = {}
+    for mutant, killer in judged:
+        rule, _, kind = str(mutant).partition(": ")
+        kinds.setdefault(rule, Counter())[killer or "survived"] += 1
+        if killer == NOT_MET:
+            print(f"not counted, for {killer}: {rule}: {kind}")
+    for rule, killers in kinds.items():
+        print(f"{rule}: " + ", ".join(f"{count} {killer}" for killer, count in killers.most_common()))
+    counted = [killer for _, killer in judged if killer != NOT_MET]
+    killed = len(counted) - counted.count("")
+    score = 100 * killed / max(len(counted), 1)
+    print(f"score {score:.1f} %: {killed} of {len(counted)} mutants killed")
     return score
 
 

@@ -12,7 +12,10 @@ from types import CodeType
 
 import pytest
 
-from tinygrad_edu.testing.mutate.wrappers import mutant
+from tinygrad_edu.testing.mutate.wrappers import met, mutant
+
+# What this ends with where the tests pass and the condition of a wrapper was never met.
+PASSED_UNMET = 100
 
 
 def read_instead(path: Path, text: str) -> None:
@@ -31,7 +34,8 @@ def main() -> None:
     """Run pytest, which must not rewrite assertions, for then it reads files by itself."""
     path, text, *options = sys.argv[1:]
     read_instead(Path(path), Path(text).read_text("utf-8"))
-    sys.exit(pytest.main(["--assert=plain", "-p", "no:cacheprovider", *options]))
+    code = pytest.main(["--assert=plain", "-p", "no:cacheprovider", *options])
+    sys.exit(PASSED_UNMET if code == 0 and not met else code)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from tinygrad_edu.engine import Op, op
 from tinygrad_edu.ops import registry
 from tinygrad_edu.testing import Call, check_op, check_vjp
 from tinygrad_edu.testing.mutate.sources import Change, Function, Source, changes, rules_of_ops
-from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, OF_SAVED_ARRAYS, OURS, Rule, mutant
+from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, NOT_MET, OF_SAVED_ARRAYS, OF_X, OURS, Rule, met, mutant
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, broadcastable, shapes
 
 EXAMPLES = 100
@@ -131,13 +131,16 @@ def _compiled(source: Source, function: Function, change: Change, right: Op) -> 
 
 
 def killer(broken: Mutant) -> str:
-    """Return the name of the error that kills a mutant, or nothing if it survives all examples."""
+    """Return the name of the error that kills a mutant, `NOT_MET`, or nothing if it survives all examples."""
     try:
         wrong = broken.wrong()
     except Exception as error:
         return type(error).__name__
+    met.clear()
     found = first_error(wrong, calls_of(broken.op))
-    return type(found).__name__ if found is not None else ""
+    if found is not None:
+        return type(found).__name__
+    return NOT_MET if broken.kind in OF_X and not met else ""
 
 
 def first_error(tried: Op, calls: st.SearchStrategy[Call]) -> Exception | None:

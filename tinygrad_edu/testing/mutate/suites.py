@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from tinygrad_edu.testing.mutate.instead import PASSED_UNMET
 from tinygrad_edu.testing.mutate.sources import Change, Source, changes, rules_in, wrapped
-from tinygrad_edu.testing.mutate.wrappers import ANYWHERE
+from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, NOT_MET, OF_X
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,16 @@ class Suite:
         start = time.perf_counter()
         result = self._run(source.path, source.text, None)
         self.timeout = self.timeout or 10 + 10 * (time.perf_counter() - start)
-        return result.stdout + result.stderr if result.returncode else ""
+        return "" if result.returncode in (0, PASSED_UNMET) else result.stdout + result.stderr
 
     def killer(self, mutant: Mutant) -> str:
-        """Return what kills a mutant: "a test fails", "it does not end", "it cannot be run"; nothing if it survives."""
+        """Return what kills a mutant, as "a test fails", or `NOT_MET`, or nothing if it survives."""
         try:
             result = self._run(mutant.source.path, mutant.source.edited(mutant.change.edits), self.timeout)
         except subprocess.TimeoutExpired:
             return "it does not end"
-        return {0: "", 1: "a test fails"}.get(result.returncode, "it cannot be run")
+        unmet = NOT_MET if mutant.change.kind in OF_X else ""
+        return {0: "", PASSED_UNMET: unmet, 1: "a test fails"}.get(result.returncode, "it cannot be run")
 
     def _run(self, path: Path, text: str, timeout: float | None) -> subprocess.CompletedProcess[str]:
         with tempfile.TemporaryDirectory() as folder:
