@@ -12,6 +12,7 @@ from tinygrad_edu.engine import (
     no_grad,
     op,
 )
+from tinygrad_edu.hypothesis_hook import tell_hypothesis as _tell_hypothesis
 from tinygrad_edu.names import missing_from as _missing_from
 from tinygrad_edu.ops import *
 from tinygrad_edu.ops import linalg
@@ -26,6 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 _keep_large_buffers()
+_tell_hypothesis()
 
 # To a type checker, which reads no globals(), a __getattr__ would make every name right.
 globals()["__getattr__"] = _missing_from("tg", __all__)
