@@ -27,7 +27,7 @@ from tinygrad_edu.training import Checkpoints, Epoch
 BEST = "best.safetensors"
 HISTORY = "history.csv"
 CHECKPOINTS = "checkpoints"
-SECONDS = 1.0  # from one checkpoint to the next: of a job of few seconds, the disk would take most
+SECONDS = 5.0  # from one checkpoint to the next: of a job of few seconds, the disk would take most
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
     try:
         report.require_extra()
         training = prepare()
-        room = 12 * sum(array.nbytes for array in training.model.state_dict().values()) + (2 << 20)
+        room = 2 * sum(array.nbytes for array in training.model.state_dict().values()) + (2 << 20)
         results.prepare(options.output, (results.SUMMARY, results.WEIGHTS, BEST, HISTORY, *training.pictures), room)
         outcome, epochs = _begin(options, training)
     except (TinygradError, ValueError, OSError) as error:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tinygrad_edu import data, nn, optim
 from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DTypeError, MissingExtraError
-from tinygrad_edu.training import Checkpoints, EarlyStopping, fit
+from tinygrad_edu.training import Checkpoints, EarlyStopping, checkpoints, fit
 from tinygrad_edu.training.checkpoints import STATE
 from tinygrad_edu.training.packing import pack, unpack
 
@@ -100,12 +100,12 @@ def test_where_there_is_none_nothing_is_loaded(tmp_path):
 
 
 def test_the_last_two_are_kept_and_what_killed_ones_left_goes(tmp_path):
-    checkpoints = Run().checkpoints(tmp_path)
-    checkpoints.save(epoch=1)
+    kept = Run().checkpoints(tmp_path)
+    kept.save(epoch=1)
     (tmp_path / ".writing-left").mkdir()
     (tmp_path / ".writing-left" / "model.safetensors").write_text("half")
     (tmp_path / "notes.txt").write_text("mine")
-    names = [checkpoints.save(epoch=epoch).name for epoch in range(2, 12)]
+    names = [kept.save(epoch=epoch).name for epoch in range(2, 12)]
     assert names[-1] == "checkpoint-000011"
     assert {path.name for path in tmp_path.iterdir()} == {*names[-2:], "notes.txt"}
     assert Run().checkpoints(tmp_path).load() == {"epoch": 11}
@@ -282,8 +282,8 @@ def test_a_training_goes_on_where_no_checkpoint_can_be_written(tmp_path):
 def test_a_run_that_is_over_is_resumed_to_its_history(tmp_path):
     def train(epochs, **settings):
         run, history = Run(), []
-        checkpoints = Checkpoints(tmp_path, **settings)
-        told = {"rng": run.rng, "history": history, "checkpoints": checkpoints, "resume": True}
+        kept = Checkpoints(tmp_path, **settings)
+        told = {"rng": run.rng, "history": history, "checkpoints": kept, "resume": True}
         return history, list(fit(run.model, run.optimizer, nn.cross_entropy, run.loader, epochs, **told))
 
     assert [epoch.epoch for epoch in train(1, every_seconds=1e6)[1]] == [1]  # and there is no checkpoint
@@ -292,6 +292,36 @@ def test_a_run_that_is_over_is_resumed_to_its_history(tmp_path):
     second, yielded = train(3)
     assert (second[:2], second[2:]) == (first, yielded)
     assert train(3) == (second, [])
+
+
+@pytest.mark.parametrize("kind", ["loader", "list"])
+def test_interrupted_after_any_step_or_in_the_loop_it_goes_on_to_the_same_bits(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "sync", lambda path: None)
+
+    def train(folder, stop_after=None, stop_in=None):
+        run, seen, history = Run(), [], []
+        batches = run.loader if kind == "loader" else [(X[:5], Y[:5]), (X[5:], Y[5:])]
+
+        def stop(step):
+            if step.number == stop_after:
+                raise KeyboardInterrupt
+
+        told = {"rng": run.rng, "history": history, "average": run.average, "on_step": stop, "resume": True}
+        kept = Checkpoints(folder, every_steps=2, seen=seen)
+        try:
+            for epoch in fit(run.model, run.optimizer, nn.cross_entropy, batches, 3, checkpoints=kept, **told):
+                if epoch.epoch == stop_in:
+                    raise KeyboardInterrupt
+                seen.append(epoch.epoch)
+        except KeyboardInterrupt:
+            return None
+        return run.bits(), [(epoch.epoch, epoch.loss, epoch.steps) for epoch in history], seen
+
+    whole = train(tmp_path / "whole")
+    assert whole[2] == [1, 2, 3]
+    for number, stop in enumerate([*({"stop_after": step} for step in range(6)), *({"stop_in": e} for e in (1, 2, 3))]):
+        assert train(tmp_path / str(number), **stop) is None
+        assert train(tmp_path / str(number)) == whole
 
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.just(np.arange(3))

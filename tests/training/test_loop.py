@@ -109,13 +109,16 @@ def test_what_cannot_be_trained_on_is_refused(settings, message):
 
 
 def test_checkpoints_in_the_middle_of_an_epoch_need_batches_that_can_be_taken_up_there(tmp_path):
-    class Mine:
+    class Scaled(data.DataLoader):
         def __iter__(self):
-            return iter(LOADER)
+            return ((2 * x, y) for x, y in super().__iter__())
 
-    run_on(Mine(), checkpoints=Checkpoints(tmp_path))
-    with pytest.raises(tg.errors.DTypeError, match="these are a Mine"):
-        run_on(Mine(), checkpoints=Checkpoints(tmp_path, every_steps=1))
+    scaled = Scaled(X, Y, batch_size=4)
+    assert (
+        state(run_on(scaled, checkpoints=Checkpoints(tmp_path))) == state(run_on(list(scaled))) != state(run_on(LOADER))
+    )
+    with pytest.raises(tg.errors.DTypeError, match="these are a Scaled"):
+        run_on(scaled, checkpoints=Checkpoints(tmp_path, every_steps=1))
 
 
 @pytest.mark.filterwarnings("ignore:overflow|invalid:RuntimeWarning")

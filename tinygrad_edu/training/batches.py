@@ -1,16 +1,17 @@
 """What a batch is: a tuple of arrays, or nests of them, of which the last is the target and the others are inputs."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
+from tinygrad_edu.data import DataLoader
 from tinygrad_edu.engine import from_numpy
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.parallel import shards
 from tinygrad_edu.transforms.trees import tree_leaves, tree_map
 
-__all__ = ["Batch", "Batches", "as_inputs", "cut", "inputs_and_target", "refuse_iterator", "samples"]
+__all__ = ["Batch", "Batches", "as_inputs", "cut", "has_order", "inputs_and_target", "refuse_iterator", "samples"]
 
 Batch = tuple[Any, ...]
 Batches = Iterable[Batch]
@@ -51,6 +52,11 @@ def cut(batch: Batch, size: int) -> list[Batch]:
     """Cut a batch into batches of at most `size` samples."""
     parts = shards(samples(batch), size)
     return [tree_map(lambda leaf: leaf[part], tuple(batch)) for part in parts]  # noqa: B023 (called at once)
+
+
+def has_order(batches: Any) -> TypeGuard[DataLoader]:
+    """Whether batches are those of an order that is drawn for each epoch: not where a subclass makes others of them."""
+    return isinstance(batches, DataLoader) and type(batches).__iter__ is DataLoader.__iter__
 
 
 def refuse_iterator(name: str, batches: Batches) -> None:

@@ -15,7 +15,7 @@ from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DTypeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
-from tinygrad_edu.training.batches import Batch, Batches, refuse_iterator
+from tinygrad_edu.training.batches import Batch, Batches, has_order, refuse_iterator
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.evaluation import evaluate
 from tinygrad_edu.training.metrics import Metric
@@ -182,7 +182,7 @@ class _Run:
 
     def watch(self, checkpoints: Checkpoints, resume: bool) -> None:
         """Let checkpoints hold all of this, and go on after the last one if that is asked for."""
-        if checkpoints.every_steps and not (hasattr(self.batches, "draw_order") or isinstance(self.batches, list)):
+        if checkpoints.every_steps and not (has_order(self.batches) or isinstance(self.batches, list)):
             raise DTypeError(
                 f"fit(): checkpoints every {checkpoints.every_steps} steps need batches that can be taken up in the "
                 f"middle of an epoch, a tinygrad_edu.data.DataLoader or a list, and these are a "
@@ -219,12 +219,11 @@ class _Run:
 
     def _batches(self) -> Iterator[Batch]:
         """Return the batches of this epoch that are not done: in a new order, or in that of a checkpoint."""
-        loader: Any = self.batches
-        if not hasattr(loader, "draw_order"):
-            return islice(iter(loader), self.place.batches, None)
+        if not has_order(self.batches):
+            return islice(iter(self.batches), self.place.batches, None)
         if not self.place.batches:
-            self.place.order = loader.draw_order()
-        return iter(loader.batches(self.place.order, self.place.batches))
+            self.place.order = self.batches.draw_order()
+        return self.batches.batches(self.place.order, self.place.batches)
 
     def _over(self) -> Epoch:
         """Return what the epoch came to, and begin the next one."""

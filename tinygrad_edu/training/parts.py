@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.data import DataLoader
 from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.transforms.trees import tree_leaves
@@ -36,7 +37,7 @@ class PartState(NamedTuple):
 
 def require_part(name: str, part: Any) -> None:
     """Raise for what has no state that could be read, or none that is found."""
-    has_state = hasattr(part, "load_state_dict") or hasattr(part, "draw_order") or isinstance(part, dict | list)
+    has_state = hasattr(part, "load_state_dict") or isinstance(part, DataLoader | dict | list)
     if not has_state and not _streams(part):
         raise DTypeError(
             f"a checkpoint cannot hold {name}, a {type(part).__name__}. It holds models, optimizers, loaders, random "
@@ -46,8 +47,8 @@ def require_part(name: str, part: Any) -> None:
 
 
 def has_streams(part: Any) -> bool:
-    """Whether a part draws random numbers, or can be taken up in the middle of an epoch."""
-    return hasattr(part, "draw_order") or bool(_streams(part))
+    """Whether a part draws random numbers, or may do so: a loader."""
+    return isinstance(part, DataLoader) or bool(_streams(part))
 
 
 def read_part(part: Any) -> PartState:
@@ -98,7 +99,7 @@ def _plain(state: Any) -> Any:
 
 def _kind(part: Any, values: Any) -> str:
     """Return what a part must be: of a model, all its modules and dtypes; of a loader, how many samples it has."""
-    if not isinstance(part, Module) and not hasattr(part, "draw_order"):
+    if not isinstance(part, Module | DataLoader):
         return type(part).__name__
     dtypes = sorted({str(leaf.dtype) for leaf in tree_leaves(values) if isinstance(leaf, ndarray)})
     return re.sub(r" at 0x[0-9a-f]+", "", "\n".join([repr(part), *dtypes]))
