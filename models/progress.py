@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from numbers import Real
 
-from models.console import one_line
+from models.console import note
 from tinygrad_edu.training import Epoch
 
 
@@ -38,8 +38,7 @@ def _lines(epochs: Iterator[Epoch], done: int, total: int) -> Iterator[Epoch]:
     begin = time.perf_counter()
     for epoch in epochs:
         left = (time.perf_counter() - begin) / (epoch.epoch - done) * (total - epoch.epoch)
-        line = f"epoch {epoch.epoch}/{total}: {figures(epoch)}, {left:.0f} s left"
-        print(one_line(line), file=sys.stderr, flush=True)
+        note(f"epoch {epoch.epoch}/{total}: {figures(epoch)}, {left:.0f} s left")
         yield epoch
 
 
