@@ -77,5 +77,17 @@ class DataError(TinygradError, ValueError):
     """A dataset or a file that is not what it should be."""
 
 
+class CheckpointError(DataError):
+    """A checkpoint that cannot be written, or that is damaged, of another run or of a newer version."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written, and the training goes on without it."""
+
+
+class NonFiniteLossError(TinygradError, ArithmeticError):
+    """A loss that became infinite or NaN in training."""
+
+
 class MissingExtraError(TinygradError, ImportError):
     """An optional package is not installed; the message names the extra that brings it."""
