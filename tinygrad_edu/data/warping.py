@@ -16,7 +16,7 @@ __all__ = ["affine_field", "displace", "elastic_field", "random_affine", "random
 
 _Pixel = TypeVar("_Pixel", bound=np.number[Any])
 Field = NDArray[np.float32]
-_CHUNK = 64  # images that are read at a time: what is computed on the way stays in the cache
+_PIXELS = 50_000  # read at a time: what is computed on the way stays in the cache
 
 
 def random_affine(
@@ -277,8 +277,9 @@ def displace(images: NDArray[_Pixel], field: NDArray[Any]) -> NDArray[_Pixel]:
     planes = images if images.ndim == 4 else images[:, None]
     out = np.empty(planes.shape, images.dtype)
     exact = np.result_type(images.dtype, np.float16) if images.dtype.itemsize > 2 else np.dtype(np.float32)
-    for start in range(0, len(images), _CHUNK):
-        part = slice(start, start + _CHUNK)
+    count = max(1, _PIXELS // max(1, images.shape[-2] * images.shape[-1]))
+    for start in range(0, len(images), count):
+        part = slice(start, start + count)
         places = _places(field[part])
         for channel in range(planes.shape[1]):
             values = _read(planes[part, channel], exact, *places)

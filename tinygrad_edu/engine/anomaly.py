@@ -53,7 +53,7 @@ def detect_anomaly() -> Mode:
       x: float32 of shape (2,), 0.0 to 1.0
       result: float32 of shape (2,), 0.0, 1 x -inf
     """
-    return Mode(detecting=True, origin=None)
+    return Mode(detecting=True)
 
 
 def examined(rules: Rules, arrays: Iterable[Any], settings: _Values, out: ndarray) -> Origin | str:
