@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu._checks import whole_number
-from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DTypeError
+from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DataError, DTypeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
@@ -132,8 +132,8 @@ def fit(
     Raises
     ------
     DTypeError, DataError
-        `batches` is a generator, which the first epoch would leave empty; a setting that cannot be; or checkpoints in
-        the middle of an epoch of batches that cannot be taken up there.
+        `batches` is a generator, which the first epoch would leave empty, or has none; a setting that cannot be; or
+        checkpoints in the middle of an epoch of batches that cannot be taken up there.
     NonFiniteLossError
         The loss became infinite or NaN: the message has the epoch and the batch.
     CheckpointError
@@ -228,9 +228,14 @@ class _Run:
     def _over(self) -> Epoch:
         """Return what the epoch came to, and begin the next one."""
         place = self.place
+        if not place.losses:
+            raise DataError(
+                "fit(): there are no batches to train on. A DataLoader with drop_last=True has none where batch_size "
+                "is larger than the number of samples."
+            )
         epoch = Epoch(
             epoch=place.epoch + 1,
-            loss=float(np.average(place.losses, weights=place.samples)) if place.losses else float("nan"),
+            loss=float(np.average(place.losses, weights=place.samples)),
             metrics=self._measured(),
             learning_rate=self.steps.optimizer.param_groups[0]["lr"],
             steps=len(place.losses),
