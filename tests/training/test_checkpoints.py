@@ -196,7 +196,7 @@ OTHERS = {
 def test_that_of_another_run_is_refused_and_nothing_changes(other, tmp_path):
     Run().step().checkpoints(tmp_path).save()
     run, part, difference = OTHERS[other]
-    assert f"its {part} does not fit: it has {difference}" in refusal(run, tmp_path)
+    assert f"its part {part} does not fit: it has {difference}" in refusal(run, tmp_path)
 
 
 def test_that_of_other_parts_is_refused(tmp_path):

@@ -100,6 +100,7 @@ LOADER = data.DataLoader(X, Y, batch_size=4)
         ({"rng": 0}, "rng is a numpy.random.Generator, not 0"),
         ({"batches": data.DataLoader(X, Y, batch_size=20, drop_last=True)}, "there are no batches to train on"),
         ({"checkpoints": Checkpoints("nowhere", model=line())}, "there is another part named model already"),
+        ({"resume": True}, "to resume, it needs the checkpoints"),
         ({"accumulate": 0}, "accumulate must be 1 or more"),
         ({"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": np.mean}}, r"a is <function mean .* Accuracy\(\)"),
         ({"evaluate_on": {"test": []}, "metrics": {"a": Accuracy()}}, "there are no batches"),

@@ -282,5 +282,5 @@ def _put_all_back(parts: Mapping[str, Any], states: Mapping[str, PartState]) -> 
         for name in touched:
             put_back(parts[name], before[name])
         if isinstance(error, Exception):
-            raise CheckpointError(f"its {touched[-1]} does not fit: {error}") from error
+            raise CheckpointError(f"its part {touched[-1]} does not fit: {error}") from error
         raise

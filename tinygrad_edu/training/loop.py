@@ -164,6 +164,8 @@ def fit(
     run = _Run(steps, batches, dict(metrics or {}), sets, [] if history is None else history)
     if checkpoints is not None:
         run.watch(checkpoints, resume)
+    elif resume:
+        raise DTypeError("fit(): to resume, it needs the checkpoints: checkpoints=Checkpoints(folder).")
     return run.epochs(epochs, on_step)
 
 
@@ -188,13 +190,20 @@ class _Run:
                 f"middle of an epoch, a tinygrad_edu.data.DataLoader or a list, and these are a "
                 f"{type(self.batches).__name__}."
             )
-        parts = {"model": self.steps.model, "optimizer": self.steps.optimizer, "rng": self.steps.rng}
+        parts = {"fit": self, "model": self.steps.model, "optimizer": self.steps.optimizer, "rng": self.steps.rng}
         parts |= {"average": self.steps.average} if self.steps.average is not None else {}
         drawn = {"batches": self.batches, **{f"{name}_batches": each for name, each in self.sets.items()}}
         self.checkpoints = checkpoints.also(**parts, **{k: each for k, each in drawn.items() if has_streams(each)})
-        if resume and (found := self.checkpoints.load()) is not None:
-            self.place = Place(**found["place"])
-            self.history[:] = [Epoch(**epoch) for epoch in found["history"]]
+        if resume:
+            self.checkpoints.load()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where this is, and the epochs that are over."""
+        return {"place": vars(self.place), "history": [asdict(epoch) for epoch in self.history]}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.place, self.history[:] = Place(**saved["place"]), [Epoch(**epoch) for epoch in saved["history"]]
 
     def epochs(self, count: int, on_step: Callable[[TrainingStep], None] | None) -> Iterator[Epoch]:
         """Train until so many epochs are over, and yield each."""
@@ -255,6 +264,6 @@ class _Run:
             return
         self.saved = time.monotonic()
         try:
-            self.checkpoints.save(place=vars(self.place), history=[asdict(epoch) for epoch in self.history])
+            self.checkpoints.save()
         except CheckpointError as error:
             warnings.warn(f"{error} The training goes on without it.", CheckpointWarning, stacklevel=3)
