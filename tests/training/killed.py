@@ -36,9 +36,7 @@ def train(home):
     optimizer = optim.Adam(model.parameters(), lr=0.01)
     average, stopping = optim.MovingAverage(model.parameters(), 0.9), EarlyStopping(model, patience=50)
     plateau = optim.schedules.Plateau(0.01, patience=0, threshold=0.1)
-    checkpoints = Checkpoints(
-        home / "checkpoints", every_steps=2, stopping=stopping, noise=noise, plateau=vars(plateau)
-    )
+    checkpoints = Checkpoints(home / "checkpoints", every_steps=2, stopping=stopping, plateau=vars(plateau))
     history = []
     for epoch in fit(
         model, optimizer, nn.cross_entropy, loader, 4,

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import warnings
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DTypeError, 
 from tinygrad_edu.training import Checkpoints, EarlyStopping, checkpoints, fit
 from tinygrad_edu.training.checkpoints import STATE
 from tinygrad_edu.training.packing import pack, unpack
+from tinygrad_edu.training.streams import streams_of
 
 X, Y = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32), np.arange(12) % 2
 
@@ -92,6 +94,45 @@ def test_all_parts_come_back_to_the_last_bit_and_go_on_alike(settings, tmp_path)
     assert other.step().bits() == run.step().bits()
 
 
+SHARED = np.random.default_rng(5)
+
+
+def draws(x):
+    return [SHARED.random() for _ in x]
+
+
+class Noise:
+    def __init__(self, rng):
+        self.rng = rng
+
+    def __call__(self, x, rng=None):
+        return x
+
+    def method(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("transform", "paths"),
+    [
+        (None, []),
+        (draws, ["SHARED"]),
+        (lambda x: Noise(None)(draws(x)), ["draws.SHARED"]),
+        ((lambda rng: lambda x: x + rng.random())(SHARED), ["rng"]),
+        (Noise(SHARED), ["rng"]),
+        (Noise(SHARED).method, ["rng"]),
+        (partial(Noise(None), rng=SHARED), ["rng"]),
+        (partial(draws), ["func.SHARED"]),
+        (Noise([draws, 3, {"b": SHARED}["b"]]), ["rng.0.SHARED", "rng.2"]),
+    ],
+)
+def test_the_generators_that_a_function_draws_from_are_found(transform, paths):
+    loader = data.DataLoader(X, batch_size=4, transform=transform)
+    assert streams_of(loader) == {f"transform.{path}": SHARED for path in paths}
+    if transform is not None:
+        assert streams_of(nn.Sequential(nn.Lambda(transform))) == {f"0.function.{path}": SHARED for path in paths}
+
+
 def test_where_there_is_none_nothing_is_loaded(tmp_path):
     run = Run()
     before = run.bits()
@@ -155,7 +196,7 @@ OTHERS = {
 def test_that_of_another_run_is_refused_and_nothing_changes(other, tmp_path):
     Run().step().checkpoints(tmp_path).save()
     run, part, difference = OTHERS[other]
-    assert f"its {part} does not fit: it has {difference}" in refusal(run, tmp_path)
+    assert f"its part {part} does not fit: it has {difference}" in refusal(run, tmp_path)
 
 
 def test_that_of_other_parts_is_refused(tmp_path):

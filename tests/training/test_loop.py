@@ -98,6 +98,9 @@ LOADER = data.DataLoader(X, Y, batch_size=4)
         ({"batches": [(X,)]}, "This one has 1 part"),
         ({"batches": [((X, X), Y[:3])], "model": nn.Bilinear(2, 2, 2)}, r"shapes \(12, 2\), \(12, 2\), \(3,\)"),
         ({"rng": 0}, "rng is a numpy.random.Generator, not 0"),
+        ({"batches": data.DataLoader(X, Y, batch_size=20, drop_last=True)}, "there are no batches to train on"),
+        ({"checkpoints": Checkpoints("nowhere", model=line())}, "there is another part named model already"),
+        ({"resume": True}, "to resume, it needs the checkpoints"),
         ({"accumulate": 0}, "accumulate must be 1 or more"),
         ({"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": np.mean}}, r"a is <function mean .* Accuracy\(\)"),
         ({"evaluate_on": {"test": []}, "metrics": {"a": Accuracy()}}, "there are no batches"),
@@ -129,6 +132,8 @@ def test_a_loss_that_is_not_finite_stops_before_its_step_and_says_where():
     with pytest.raises(tg.errors.NonFiniteLossError, match=r"became nan in epoch 1, batch 2, .*detect_anomaly"):
         run_on([(X[:4], Y[:4]), (bad[4:8], Y[4:8])], model=model, schedule=lambda step: 0.0)
     assert state(model) == before
+    with pytest.raises(tg.errors.NonFiniteLossError, match="in epoch 1, batches 1 to 2, "):
+        run_on([(X[:4], Y[:4]), (bad[4:8], Y[4:8])], accumulate=2)
     with pytest.raises(tg.errors.NonFiniteLossError, match="in epoch 2, batch 1, "):
         run_on([(X, Y)], model=model, on_step=lambda step: model.bias.assign([np.nan, 0.0]))
 
@@ -167,10 +172,10 @@ def close(a, b):
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("ignored", [0, 1])
+@pytest.mark.parametrize("ignored", [0, 3, 5])
 def test_several_batches_of_any_size_make_the_step_of_one(ignored):
     labels = Y.copy()
-    labels[: 3 * ignored] = -100  # of the first batch, more than of the second
+    labels[:ignored] = -100  # some of the first batch, or all of it
     cuts = [slice(0, 5), slice(5, 7), slice(7, 12)]
     whole, (one,) = stepped([(X, labels)])
     several, (together,) = stepped([(X[cut], labels[cut]) for cut in cuts], accumulate=3)

@@ -43,9 +43,9 @@ class Checkpoints:
     every_seconds : float
         `fit` writes none sooner than so long after the last one: of a short training, the disk would take most.
     **parts
-        All that changes in training: models, optimizers, averages, loaders, random generators (also one that only a
-        transform draws from), dicts and lists, and what has ``state_dict()`` and ``load_state_dict(values)``. `fit`
-        adds its own.
+        All that changes in training: models, optimizers, averages, loaders, random generators, dicts and lists, and
+        what has ``state_dict()`` and ``load_state_dict(values)``. `fit` adds its own. With a part come the generators
+        that it draws from: see `streams.streams_of`.
 
     Raises
     ------
@@ -99,7 +99,16 @@ class Checkpoints:
         encoded({})  # or it says now what has to be installed
 
     def also(self, **parts: Any) -> "Checkpoints":
-        """Return the checkpoints of this run with more parts."""
+        """Return the checkpoints of this run with more parts.
+
+        Raises
+        ------
+        DTypeError
+            Another part has a name of theirs.
+        """
+        for name in parts.keys() & self.parts.keys():
+            if parts[name] is not self.parts[name]:
+                raise DTypeError(f"Checkpoints: there is another part named {name} already; give that another name.")
         return Checkpoints(self.folder, self.every_steps, self.every_seconds, **{**self.parts, **parts})
 
     def save(self, **position: Any) -> Path:
@@ -273,5 +282,5 @@ def _put_all_back(parts: Mapping[str, Any], states: Mapping[str, PartState]) -> 
         for name in touched:
             put_back(parts[name], before[name])
         if isinstance(error, Exception):
-            raise CheckpointError(f"its {touched[-1]} does not fit: {error}") from error
+            raise CheckpointError(f"its part {touched[-1]} does not fit: {error}") from error
         raise

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu._checks import whole_number
-from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DTypeError
+from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DataError, DTypeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
@@ -132,8 +132,8 @@ def fit(
     Raises
     ------
     DTypeError, DataError
-        `batches` is a generator, which the first epoch would leave empty; a setting that cannot be; or checkpoints in
-        the middle of an epoch of batches that cannot be taken up there.
+        `batches` is a generator, which the first epoch would leave empty, or has none; a setting that cannot be; or
+        checkpoints in the middle of an epoch of batches that cannot be taken up there.
     NonFiniteLossError
         The loss became infinite or NaN: the message has the epoch and the batch.
     CheckpointError
@@ -164,6 +164,8 @@ def fit(
     run = _Run(steps, batches, dict(metrics or {}), sets, [] if history is None else history)
     if checkpoints is not None:
         run.watch(checkpoints, resume)
+    elif resume:
+        raise DTypeError("fit(): to resume, it needs the checkpoints: checkpoints=Checkpoints(folder).")
     return run.epochs(epochs, on_step)
 
 
@@ -188,13 +190,20 @@ class _Run:
                 f"middle of an epoch, a tinygrad_edu.data.DataLoader or a list, and these are a "
                 f"{type(self.batches).__name__}."
             )
-        parts = {"model": self.steps.model, "optimizer": self.steps.optimizer, "rng": self.steps.rng}
+        parts = {"fit": self, "model": self.steps.model, "optimizer": self.steps.optimizer, "rng": self.steps.rng}
         parts |= {"average": self.steps.average} if self.steps.average is not None else {}
         drawn = {"batches": self.batches, **{f"{name}_batches": each for name, each in self.sets.items()}}
         self.checkpoints = checkpoints.also(**parts, **{k: each for k, each in drawn.items() if has_streams(each)})
-        if resume and (found := self.checkpoints.load()) is not None:
-            self.place = Place(**found["place"])
-            self.history[:] = [Epoch(**epoch) for epoch in found["history"]]
+        if resume:
+            self.checkpoints.load()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where this is, and the epochs that are over."""
+        return {"place": vars(self.place), "history": [asdict(epoch) for epoch in self.history]}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.place, self.history[:] = Place(**saved["place"]), [Epoch(**epoch) for epoch in saved["history"]]
 
     def epochs(self, count: int, on_step: Callable[[TrainingStep], None] | None) -> Iterator[Epoch]:
         """Train until so many epochs are over, and yield each."""
@@ -228,9 +237,14 @@ class _Run:
     def _over(self) -> Epoch:
         """Return what the epoch came to, and begin the next one."""
         place = self.place
+        if not place.losses:
+            raise DataError(
+                "fit(): there are no batches to train on. A DataLoader with drop_last=True has none where batch_size "
+                "is larger than the number of samples."
+            )
         epoch = Epoch(
             epoch=place.epoch + 1,
-            loss=float(np.average(place.losses, weights=place.samples)) if place.losses else float("nan"),
+            loss=float(np.average(place.losses, weights=place.samples)),
             metrics=self._measured(),
             learning_rate=self.steps.optimizer.param_groups[0]["lr"],
             steps=len(place.losses),
@@ -250,6 +264,6 @@ class _Run:
             return
         self.saved = time.monotonic()
         try:
-            self.checkpoints.save(place=vars(self.place), history=[asdict(epoch) for epoch in self.history])
+            self.checkpoints.save()
         except CheckpointError as error:
             warnings.warn(f"{error} The training goes on without it.", CheckpointWarning, stacklevel=3)

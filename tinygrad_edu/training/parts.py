@@ -1,17 +1,16 @@
 """The parts of a training run that a checkpoint holds: what is read of each, and how it is put back."""
 
 import re
-from collections.abc import Iterator
 from copy import deepcopy
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.data import DataLoader
 from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.nn import Module
+from tinygrad_edu.training.streams import streams_of
 from tinygrad_edu.transforms.trees import tree_leaves
 
 __all__ = ["PartState", "has_streams", "put_back", "read_part", "require_part"]
@@ -38,7 +37,7 @@ class PartState(NamedTuple):
 def require_part(name: str, part: Any) -> None:
     """Raise for what has no state that could be read, or none that is found."""
     has_state = hasattr(part, "load_state_dict") or isinstance(part, DataLoader | dict | list)
-    if not has_state and not _streams(part):
+    if not has_state and not streams_of(part):
         raise DTypeError(
             f"a checkpoint cannot hold {name}, a {type(part).__name__}. It holds models, optimizers, loaders, random "
             f"generators, dicts and lists, and what has state_dict() and load_state_dict(values): of a Plateau, give "
@@ -48,12 +47,12 @@ def require_part(name: str, part: Any) -> None:
 
 def has_streams(part: Any) -> bool:
     """Whether a part draws random numbers, or may do so: a loader."""
-    return isinstance(part, DataLoader) or bool(_streams(part))
+    return isinstance(part, DataLoader) or bool(streams_of(part))
 
 
 def read_part(part: Any) -> PartState:
     """Return a copy of the state of a part."""
-    streams = {name: _plain(stream.bit_generator.state) for name, stream in _streams(part).items()}
+    streams = {name: _plain(stream.bit_generator.state) for name, stream in streams_of(part).items()}
     if isinstance(part, dict | list):
         return PartState(type(part).__name__, streams, deepcopy(part))
     values = part.state_dict() if hasattr(part, "state_dict") else {}
@@ -68,7 +67,7 @@ def put_back(part: Any, state: PartState) -> None:
     StateDictError
         It is another one. Some of it may be changed then.
     """
-    streams = _streams(part)
+    streams = streams_of(part)
     _require_same(state.kind, read_part(part).kind)
     _require_same("\n".join(state.streams), "\n".join(streams))
     for name, stream in streams.items():
@@ -103,24 +102,3 @@ def _kind(part: Any, values: Any) -> str:
         return type(part).__name__
     dtypes = sorted({str(leaf.dtype) for leaf in tree_leaves(values) if isinstance(leaf, ndarray)})
     return re.sub(r" at 0x[0-9a-f]+", "", "\n".join([repr(part), *dtypes]))
-
-
-def _streams(part: Any) -> dict[str, np.random.Generator]:
-    """Return the random generators that a part is, or holds in its attributes or in those of its modules."""
-    if isinstance(part, np.random.Generator):
-        return {"": part}
-    holders = part.named_modules() if isinstance(part, Module) else [("", part)]
-    return {
-        f"{path}.{name}".removeprefix("."): value
-        for path, holder in holders
-        for name, value in _attributes(holder)
-        if isinstance(value, np.random.Generator)
-    }
-
-
-def _attributes(holder: Any) -> Iterator[tuple[str, Any]]:
-    for name, value in getattr(holder, "__dict__", {}).items():
-        if isinstance(value, list | tuple | dict):
-            items = value.items() if isinstance(value, dict) else enumerate(value)
-            yield from ((f"{name}.{key}", item) for key, item in items)
-        yield name, value

@@ -124,8 +124,9 @@ class Steps:
                 return
             if self.schedule is not None:
                 self.optimizer.lr = self.schedule(number)
-            loss = self._take(together, f"epoch {epoch}, batch {done + 1}")
-            done += len(together)
+            first_batch, done = done + 1, done + len(together)
+            numbers = f"batch {done}" if first_batch == done else f"batches {first_batch} to {done}"
+            loss = self._take(together, f"epoch {epoch}, {numbers}")
             yield TrainingStep(number, loss, sum(map(samples, together)), len(together))
 
     def _take(self, together: list[Batch], place: str) -> float:
@@ -148,14 +149,22 @@ class Steps:
 
     def _value_and_grad(self, together: list[Batch]) -> tuple[float, Gradients]:
         """Return the loss and the gradients of several batches, as if they were one."""
-        found = [_of_batch(self.model, self.loss, batch, self.rng) for batch in together]
-        if len(found) == 1:
-            return found[0]
         weights = [_counted(self.loss, batch) for batch in together]
-        shares = [weight / max(sum(weights), 1) for weight in weights]
-        loss = sum(share * value for share, (value, _) in zip(shares, found, strict=True))
-        of_parameters = zip(*(gradients for _, gradients in found), strict=True)
-        return loss, [_weighted_sum(shares, gradients) for gradients in of_parameters]
+        if len(together) == 1 or not any(weights):
+            return _of_batch(self.model, self.loss, together[0], self.rng)
+        loss, total = 0.0, list[ndarray | None]()
+        for weight, batch in zip(weights, together, strict=True):
+            if weight:  # of labels that are all ignored, the mean is NaN
+                value, gradients = _of_batch(self.model, self.loss, batch, self.rng)
+                share = weight / sum(weights)
+                loss += share * value
+                parts = [None if g is None else share * g for g in gradients]
+                total = [_sum(a, b) for a, b in zip(total, parts, strict=True)] if total else parts
+        return loss, total
+
+
+def _sum(a: ndarray | None, b: ndarray | None) -> ndarray | None:
+    return a + b if a is not None and b is not None else a if b is None else b
 
 
 def _of_batch(model: Module, loss: Loss, batch: Batch, rng: np.random.Generator) -> tuple[float, Gradients]:
@@ -178,8 +187,3 @@ def _counted(loss: Loss, batch: Batch) -> int:
     target = np.asarray(next(tree_leaves(batch[-1])))
     ignored = target == getattr(loss, "ignore_index", -100) if target.dtype.kind in "iu" else np.False_
     return int(target.size - np.sum(ignored))
-
-
-def _weighted_sum(shares: list[float], gradients: tuple[ndarray | None, ...]) -> ndarray | None:
-    parts = [share * g for share, g in zip(shares, gradients, strict=True) if g is not None]
-    return sum(parts[1:], parts[0]) if parts else None
