@@ -28,6 +28,7 @@ from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, NOT_MET, OF_SAVED_ARR
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, broadcastable, shapes
 
 EXAMPLES = 100
+MUTANT = "from tinygrad_edu.testing.mutate import mutant"
 
 # Before a user's file is loaded: these are for our own ops, also where one of the user's has the same name.
 BUILT_IN = dict(OP_CALLS)
@@ -72,11 +73,11 @@ class Mutant:
         return wrong
 
     def shown(self) -> str:
-        """Return the lines that make it: a diff, or the call that puts the wrapper on."""
+        """Return what makes it: a diff, or the lines that put the wrapper on."""
         if self.change is not None:
             return _source_of(self.op).diff(self.change)
-        of = f"{self.op.name}.functions[{self.argument!r}]"
-        return f"{self.op.name}.vjps({self.argument}=mutant({self.kind!r})({of}))\n"
+        rule = f'{self.op.name}.functions["{self.argument}"]'
+        return f'{MUTANT}\n{self.op.name}.vjps({self.argument}=mutant("{self.kind}")({rule}))\n'
 
 
 def mutants(right: Op) -> Iterator[Mutant]:

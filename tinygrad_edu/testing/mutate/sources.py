@@ -56,7 +56,8 @@ class Source:
     def diff(self, change: Change) -> str:
         """Return a change as a unified diff."""
         old, new = (text.splitlines(keepends=True) for text in (self.text, self.edited(change.edits)))
-        return "".join(difflib.unified_diff(old, new, str(self.path), f"{self.path}: {change.kind}", n=1))
+        name = str(self.path)
+        return "".join(difflib.unified_diff(old, new, name, name, tofiledate=change.kind, n=2))
 
 
 def changes(source: Source, function: Function, offered: Sequence[str] = ()) -> Iterator[Change]:
@@ -138,8 +139,8 @@ def wrapped(source: Source, function: Function, kind: str) -> Change:
     """Return the change that puts a wrapper around a function, by the name `mutant`."""
     start, end = source.span(function)
     if isinstance(function, ast.FunctionDef):
-        return Change(kind, (Edit(start, start, f"@mutant({kind!r})\n{' ' * function.col_offset}"),))
-    return Change(kind, (Edit(start, start, f"mutant({kind!r})("), Edit(end, end, ")")))
+        return Change(kind, (Edit(start, start, f'@mutant("{kind}")\n{" " * function.col_offset}'),))
+    return Change(kind, (Edit(start, start, f'mutant("{kind}")('), Edit(end, end, ")")))
 
 
 # --- Which functions of a file are rules ---
