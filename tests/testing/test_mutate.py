@@ -8,7 +8,7 @@ import pytest
 from tinygrad_edu.testing.mutate import ANYWHERE, mutant
 from tinygrad_edu.testing.mutate.__main__ import main
 from tinygrad_edu.testing.mutate.sources import Source, changes, rules_in, wrapped
-from tinygrad_edu.testing.mutate.suites import Mutant, Suite
+from tinygrad_edu.testing.mutate.suites import ChangedFile, Suite
 from tinygrad_edu.testing.mutate.wrappers import OF_G, OF_X
 
 # --- From outside ---
@@ -234,4 +234,4 @@ def test_their_tests_judge_the_mutants_of_any_function(ops, capsys):
 def test_a_mutant_that_does_not_end_is_killed(ops):
     source = Source(ops)
     change = wrapped(source, rules_in(source)["cube_grad"], "zero")
-    assert Suite([], timeout=0.01).killer(Mutant(source, "cube_grad", change)) == "it does not end"
+    assert Suite([], timeout=0.01).killer(ChangedFile(source, "cube_grad", change)) == "it does not end"
