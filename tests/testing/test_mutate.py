@@ -126,7 +126,7 @@ def test_what_looks_like_a_rule_of_some_framework_is_found(rules):
 def test_each_change_of_a_source_changes_one_place(rules):
     found = [rules.edited(change.edits) for f in rules_in(rules).values() for change in changes(rules, f)]
     once = ["return (grad * 2)", "return (grad * 2 / x)", "return grad * 3 * x", "return x * 2 * x", "return g if x",
-            "return -g if (x < 0)", "g * x\n", "lambda g: (g * x)"]  # fmt: skip
+            "return -g if (x < 0)", "g * x\n", "lambda g: g)\n"]  # fmt: skip
     for text in once:
         assert sum(text in other for other in found) == 1, text
     for text in found:
@@ -138,7 +138,7 @@ def test_each_change_of_a_source_changes_one_place(rules):
 def test_a_wrapper_is_a_line_of_the_source(rules):
     found = rules_in(rules)
     assert '+    @mutant("zero")\n     def backward' in rules.diff(wrapped(rules, found["Square.backward"], "zero"))
-    assert '+defvjp(helper, mutant("zero")(lambda ans, x: lambda g: g / x))' in rules.diff(
+    assert '+defvjp(helper, lambda ans, x: mutant("zero")(lambda g: g / x))' in rules.diff(
         wrapped(rules, found["helper.1"], "zero")
     )
 

@@ -197,6 +197,7 @@ def _given_to(call: ast.Call, functions: dict[str, FunctionNode]) -> Iterator[tu
     keywords = [(f"{owner}.{keyword.arg}", keyword.value) for keyword in call.keywords]
     for name, value in [*((f"{owner}.{k}", value) for k, value in enumerate(call.args)), *keywords]:
         if isinstance(value, ast.Lambda):
-            yield name, value
+            # autograd's are like lambda ans, x: lambda g: g / x
+            yield name, value.body if isinstance(value.body, ast.Lambda) else value
         elif isinstance(value, ast.Name) and value.id in functions and name != f"{owner}.0":
             yield value.id, functions[value.id]
