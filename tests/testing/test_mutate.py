@@ -8,7 +8,7 @@ import pytest
 from tinygrad_edu.testing.mutate import ANYWHERE, mutant
 from tinygrad_edu.testing.mutate.__main__ import main
 from tinygrad_edu.testing.mutate.sources import Source, changes, rules_in, wrapped
-from tinygrad_edu.testing.mutate.suites import Mutant, Suite
+from tinygrad_edu.testing.mutate.suites import ChangedFile, Suite
 from tinygrad_edu.testing.mutate.wrappers import OF_G, OF_X
 
 # --- From outside ---
@@ -126,7 +126,7 @@ def test_what_looks_like_a_rule_of_some_framework_is_found(rules):
 def test_each_change_of_a_source_changes_one_place(rules):
     found = [rules.edited(change.edits) for f in rules_in(rules).values() for change in changes(rules, f)]
     once = ["return (grad * 2)", "return (grad * 2 / x)", "return grad * 3 * x", "return x * 2 * x", "return g if x",
-            "return -g if (x < 0)", "g * x\n", "lambda g: (g * x)"]  # fmt: skip
+            "return -g if (x < 0)", "g * x\n", "lambda g: g)\n"]  # fmt: skip
     for text in once:
         assert sum(text in other for other in found) == 1, text
     for text in found:
@@ -137,8 +137,8 @@ def test_each_change_of_a_source_changes_one_place(rules):
 
 def test_a_wrapper_is_a_line_of_the_source(rules):
     found = rules_in(rules)
-    assert "+    @mutant('zero')\n     def backward" in rules.diff(wrapped(rules, found["Square.backward"], "zero"))
-    assert "+defvjp(helper, mutant('zero')(lambda ans, x: lambda g: g / x))" in rules.diff(
+    assert '+    @mutant("zero")\n     def backward' in rules.diff(wrapped(rules, found["Square.backward"], "zero"))
+    assert '+defvjp(helper, lambda ans, x: mutant("zero")(lambda g: g / x))' in rules.diff(
         wrapped(rules, found["helper.1"], "zero")
     )
 
@@ -185,7 +185,7 @@ def test_survivors_are_shown_and_counted(ops, capsys, monkeypatch):
     arguments = ["my_ops.py:cube", "-k", "zero$|source: 4 for 3"]
     assert main(arguments) == 1
     out = capsys.readouterr().out
-    assert "SURVIVED cube.x: zero\ncube.vjps(x=mutant('zero')(cube.functions['x']))\n" in out
+    assert 'SURVIVED cube.x: zero\nfrom tinygrad_edu.testing.mutate import mutant\ncube.vjps(x=mutant("zero")(' in out
     assert "-cube.vjps(x=lambda g, x: 3 * g * x * x)\n+cube.vjps(x=lambda g, x: 4 * g * x * x)\n" in out
     assert "score 0.0 %: 0 of 2 mutants killed" in out
     assert main([*arguments, "--fail-under", "0"]) == 0
@@ -209,7 +209,7 @@ THEIRS = """
 import my_ops
 
 def test_cube():
-    assert my_ops.cube_grad(2.0) < 20.0
+    assert my_ops.cube_grad(2.0) == 12.0
 """
 
 
@@ -220,7 +220,7 @@ def test_their_tests_judge_the_mutants_of_any_function(ops, capsys):
     arguments = ["my_ops.py:cube_grad", "--tests", "test_theirs.py"]
     assert main([*arguments, "-k", only, "--jobs", "2"]) == 1
     out = capsys.readouterr().out
-    assert "+@mutant('wrong for a constant g')\n def cube_grad(x):" in out
+    assert '+@mutant("wrong for a constant g")\n def cube_grad(x):' in out
     assert "not counted, for its condition was never met: cube_grad: wrong for one axis\n" in out
     assert "cube_grad: 2 a test fails, 1 its condition was never met, 1 survived\n" in out
     assert "score 66.7 %: 2 of 3 mutants killed" in out
@@ -234,4 +234,4 @@ def test_their_tests_judge_the_mutants_of_any_function(ops, capsys):
 def test_a_mutant_that_does_not_end_is_killed(ops):
     source = Source(ops)
     change = wrapped(source, rules_in(source)["cube_grad"], "zero")
-    assert Suite([], timeout=0.01).killer(Mutant(source, "cube_grad", change)) == "it does not end"
+    assert Suite([], timeout=0.01).killer(ChangedFile(source, "cube_grad", change)) == "it does not end"

@@ -18,8 +18,7 @@ from typing import Any
 
 from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.testing.mutate.sources import Source
-from tinygrad_edu.testing.mutate.suites import Suite
-from tinygrad_edu.testing.mutate.suites import mutants as mutants_of_file
+from tinygrad_edu.testing.mutate.suites import Suite, changed_files
 from tinygrad_edu.testing.mutate.wrappers import NOT_MET
 
 
@@ -55,7 +54,7 @@ Judged = Iterator[tuple[Any, str]]
 
 def _by_tests(source: Source, chosen: Sequence[str], given: argparse.Namespace) -> Judged | str:
     """Return each mutant of a file with what the tests kill it by; or what stands in the way."""
-    mutants = [m for m in mutants_of_file(source, chosen) if re.search(given.k, str(m))]
+    mutants = [m for m in changed_files(source, chosen) if re.search(given.k, str(m))]
     if not mutants:
         return f"{source.path} has no function that looks like a rule; name one, as in {source.path}:softplus_grad."
     suite = Suite(given.tests, given.timeout)

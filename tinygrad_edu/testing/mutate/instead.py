@@ -30,7 +30,7 @@ def read_instead(path: Path, text: str) -> None:
     SourceFileLoader.get_code = get_other_code  # type: ignore[assignment,method-assign]
 
 
-def main() -> None:
+def run_pytest() -> None:
     """Run pytest, which must not rewrite assertions, for then it reads files by itself."""
     path, text, *options = sys.argv[1:]
     read_instead(Path(path), Path(text).read_text("utf-8"))
@@ -39,4 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_pytest()

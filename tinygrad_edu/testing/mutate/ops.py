@@ -23,11 +23,12 @@ from hypothesis.errors import Unsatisfiable
 from tinygrad_edu.engine import Op, op
 from tinygrad_edu.ops import registry
 from tinygrad_edu.testing import Call, check_op, check_vjp
-from tinygrad_edu.testing.mutate.sources import Change, Function, Source, changes, rules_of_ops
-from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, NOT_MET, OF_SAVED_ARRAYS, OF_X, OURS, Rule, met, mutant
+from tinygrad_edu.testing.mutate.sources import Change, FunctionNode, Source, changes, rules_of_ops
+from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, NOT_MET, OF_SAVED_ARRAYS, OF_X, OURS, VjpRule, met, mutant
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, broadcastable, shapes
 
 EXAMPLES = 100
+MUTANT = "from tinygrad_edu.testing.mutate import mutant"
 
 # Before a user's file is loaded: these are for our own ops, also where one of the user's has the same name.
 BUILT_IN = dict(OP_CALLS)
@@ -59,7 +60,7 @@ class Mutant:
     op: Op
     argument: str
     kind: str
-    rule: Rule
+    rule: VjpRule
     change: Change | None = None
 
     def __str__(self) -> str:
@@ -72,11 +73,11 @@ class Mutant:
         return wrong
 
     def shown(self) -> str:
-        """Return the lines that make it: a diff, or the call that puts the wrapper on."""
+        """Return what makes it: a diff, or the lines that put the wrapper on."""
         if self.change is not None:
             return _source_of(self.op).diff(self.change)
-        of = f"{self.op.name}.functions[{self.argument!r}]"
-        return f"{self.op.name}.vjps({self.argument}=mutant({self.kind!r})({of}))\n"
+        rule = f'{self.op.name}.functions["{self.argument}"]'
+        return f'{MUTANT}\n{self.op.name}.vjps({self.argument}=mutant("{self.kind}")({rule}))\n'
 
 
 def mutants(right: Op) -> Iterator[Mutant]:
@@ -97,7 +98,7 @@ def nth_killer(module: str, chosen: Sequence[str], n: int) -> str:
     return killer([mutant for op in ops_of(module, chosen) for mutant in mutants(op)][n])
 
 
-def _saves_arrays(right: Op, rule: Rule) -> bool:
+def _saves_arrays(right: Op, rule: VjpRule) -> bool:
     return any(name in (*right.inputs, "out") for name in inspect.signature(rule).parameters)
 
 
@@ -110,13 +111,13 @@ def _source(path: str) -> Source:
     return Source(Path(path))
 
 
-def _offered(right: Op, function: Function) -> list[str]:
+def _offered(right: Op, function: FunctionNode) -> list[str]:
     """Return what a rule may name, what it does name first."""
     names = ["g"] if right.variadic else [*right.inputs, "out", "g"]
     return sorted(names, key=lambda name: name not in [a.arg for a in function.args.args])
 
 
-def _compiled(source: Source, function: Function, change: Change, right: Op) -> Rule:
+def _compiled(source: Source, function: FunctionNode, change: Change, right: Op) -> VjpRule:
     """Return the changed function, alone, among the names of the op's module."""
     start, end = source.span(function)
     text = source.edited(change.edits, start, end)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-Function = ast.Lambda | ast.FunctionDef
+FunctionNode = ast.Lambda | ast.FunctionDef
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,11 @@ class Source:
     def diff(self, change: Change) -> str:
         """Return a change as a unified diff."""
         old, new = (text.splitlines(keepends=True) for text in (self.text, self.edited(change.edits)))
-        return "".join(difflib.unified_diff(old, new, str(self.path), f"{self.path}: {change.kind}", n=1))
+        name = str(self.path)
+        return "".join(difflib.unified_diff(old, new, name, name, tofiledate=change.kind, n=2))
 
 
-def changes(source: Source, function: Function, offered: Sequence[str] = ()) -> Iterator[Change]:
+def changes(source: Source, function: FunctionNode, offered: Sequence[str] = ()) -> Iterator[Change]:
     """Yield every single change of a function.
 
     Parameters
@@ -134,52 +135,52 @@ def _replacements(node: ast.AST, names: Sequence[str]) -> Iterator[tuple[str, as
         yield from ((f"{name} for {node.id}", ast.Name(name, ast.Load())) for name in names if name != node.id)
 
 
-def wrapped(source: Source, function: Function, kind: str) -> Change:
+def wrapped(source: Source, function: FunctionNode, kind: str) -> Change:
     """Return the change that puts a wrapper around a function, by the name `mutant`."""
     start, end = source.span(function)
     if isinstance(function, ast.FunctionDef):
-        return Change(kind, (Edit(start, start, f"@mutant({kind!r})\n{' ' * function.col_offset}"),))
-    return Change(kind, (Edit(start, start, f"mutant({kind!r})("), Edit(end, end, ")")))
+        return Change(kind, (Edit(start, start, f'@mutant("{kind}")\n{" " * function.col_offset}'),))
+    return Change(kind, (Edit(start, start, f'mutant("{kind}")('), Edit(end, end, ")")))
 
 
 # --- Which functions of a file are rules ---
 
 
-def rules_of_ops(source: Source) -> dict[tuple[str, str], Function | None]:
+def rules_of_ops(source: Source) -> dict[tuple[str, str], FunctionNode | None]:
     """Return the functions in a file's calls of `vjps`, by op and argument; None for what is not written there."""
     defined = {node.name: node for node in source.tree.body if isinstance(node, ast.FunctionDef)}
-    found: dict[tuple[str, str], Function | None] = {}
+    found: dict[tuple[str, str], FunctionNode | None] = {}
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "vjps":
             for keyword in node.keywords:
                 value = keyword.value
                 function = defined.get(value.id) if isinstance(value, ast.Name) else value
                 where = ast.unparse(node.func.value), str(keyword.arg)
-                found[where] = function if isinstance(function, Function) else None
+                found[where] = function if isinstance(function, FunctionNode) else None
     return found
 
 
-NAMES = ("backward", "vjp", "bwd", "grad", "gradient")
-DEFINING = ("defvjp", "defvjp_argnum", "vjps", "register_autograd", "defvjps")
+_NAMES = ("backward", "vjp", "bwd", "grad", "gradient")
+_DEFINING = ("defvjp", "defvjp_argnum", "vjps", "register_autograd", "defvjps")
 
 
-def rules_in(source: Source, chosen: Sequence[str] = ()) -> dict[str, Function]:
+def rules_in(source: Source, chosen: Sequence[str] = ()) -> dict[str, FunctionNode]:
     """Return the functions of a file that look like rules of some framework, by name; or those that are chosen.
 
     They are what is named ``backward``, ``softplus_grad``, ``softplus_vjp``, ``softplus_bwd``, and every function that
     is given to ``defvjp`` and its like.
     """
-    functions: dict[str, Function] = dict(_named_functions(source.tree))
+    functions: dict[str, FunctionNode] = dict(_named_functions(source.tree))
     if chosen:
         return {name: function for name, function in functions.items() if name in chosen}
-    rules = {name: f for name, f in functions.items() if name.rpartition(".")[2].rpartition("_")[2] in NAMES}
+    rules = {name: f for name, f in functions.items() if name.rpartition(".")[2].rpartition("_")[2] in _NAMES}
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in DEFINING:
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _DEFINING:
             rules |= dict(_given_to(node, functions))
     return rules
 
 
-def _named_functions(node: ast.AST, inside: str = "") -> Iterator[tuple[str, Function]]:
+def _named_functions(node: ast.AST, inside: str = "") -> Iterator[tuple[str, FunctionNode]]:
     """Yield (name, function) for all functions, those of a class as ``Class.name``."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef):
@@ -190,12 +191,13 @@ def _named_functions(node: ast.AST, inside: str = "") -> Iterator[tuple[str, Fun
             yield from _named_functions(child, inside)
 
 
-def _given_to(call: ast.Call, functions: dict[str, Function]) -> Iterator[tuple[str, Function]]:
+def _given_to(call: ast.Call, functions: dict[str, FunctionNode]) -> Iterator[tuple[str, FunctionNode]]:
     """Yield the lambdas among the arguments of a call, and the functions, but for the first, that it names."""
     owner = ast.unparse(call.func).rpartition(".")[0] or ast.unparse(call.args[0])
     keywords = [(f"{owner}.{keyword.arg}", keyword.value) for keyword in call.keywords]
     for name, value in [*((f"{owner}.{k}", value) for k, value in enumerate(call.args)), *keywords]:
         if isinstance(value, ast.Lambda):
-            yield name, value
+            # autograd's are like lambda ans, x: lambda g: g / x
+            yield name, value.body if isinstance(value.body, ast.Lambda) else value
         elif isinstance(value, ast.Name) and value.id in functions and name != f"{owner}.0":
             yield value.id, functions[value.id]

@@ -20,7 +20,7 @@ from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, NOT_MET, OF_X
 
 
 @dataclass(frozen=True)
-class Mutant:
+class ChangedFile:
     """A file with one rule broken."""
 
     source: Source
@@ -35,11 +35,11 @@ class Mutant:
         return self.source.diff(self.change)
 
 
-def mutants(source: Source, chosen: Sequence[str] = ()) -> Iterator[Mutant]:
+def changed_files(source: Source, chosen: Sequence[str] = ()) -> Iterator[ChangedFile]:
     """Yield every mutant of the chosen functions of a file, or of all that look like rules."""
     for name, function in rules_in(source, chosen).items():
         for change in (*(wrapped(source, function, kind) for kind in ANYWHERE), *changes(source, function)):
-            yield Mutant(source, name, change)
+            yield ChangedFile(source, name, change)
 
 
 class Suite:
@@ -63,7 +63,7 @@ class Suite:
         self.timeout = self.timeout or 10 + 10 * (time.perf_counter() - start)
         return "" if result.returncode in (0, PASSED_UNMET) else result.stdout + result.stderr
 
-    def killer(self, mutant: Mutant) -> str:
+    def killer(self, mutant: ChangedFile) -> str:
         """Return what kills a mutant, as "a test fails", or `NOT_MET`, or nothing if it survives."""
         try:
             result = self._run(mutant.source.path, mutant.source.edited(mutant.change.edits), self.timeout)

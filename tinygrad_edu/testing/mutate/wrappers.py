@@ -18,8 +18,8 @@ from tinygrad_edu import ops
 from tinygrad_edu.engine import Array, Tensor, values_of, whole
 
 # A rule is called with arrays at first order and with Tensors at higher ones, so its types say little.
-Rule = Callable[..., Any]
-Wrapper = Callable[[Rule], Rule]
+VjpRule = Callable[..., Any]
+Wrapper = Callable[[VjpRule], VjpRule]
 Condition = Callable[[Any], Any]
 
 
@@ -64,7 +64,7 @@ def _where_x(condition: Condition) -> Wrapper:
     return lambda rule: _conditional(rule, lambda g, x: condition(x), 0.01)
 
 
-def _conditional(rule: Rule, condition: Callable[[Any, Any], Any], error: float) -> Rule:
+def _conditional(rule: VjpRule, condition: Callable[[Any, Any], Any], error: float) -> VjpRule:
     """Make gradients wrong where the condition holds, or all over if it holds for an array of another shape."""
     first = _takes_the_cotangent_first(rule)
 
@@ -94,7 +94,7 @@ def _noted(part: Any) -> Any:
     return part
 
 
-def _takes_the_cotangent_first(rule: Rule) -> bool:
+def _takes_the_cotangent_first(rule: VjpRule) -> bool:
     """Whether a rule is like (g, *saved); PyTorch's is like (ctx, *g) and JAX's like (saved, g)."""
     first, *_, last = [*inspect.signature(rule).parameters] * 2 or [""] * 2
     if first.startswith(("ctx", "self", "res")):
@@ -129,7 +129,7 @@ def _first_of(x: Any) -> Any:
     return x.reshape(-1)[0]
 
 
-def _at_a_later_call(rule: Rule) -> Rule:
+def _at_a_later_call(rule: VjpRule) -> VjpRule:
     calls: list[None] = []
 
     def wrong(*given: Any, **named: Any) -> Any:
@@ -140,7 +140,7 @@ def _at_a_later_call(rule: Rule) -> Rule:
     return wrong
 
 
-def _refuses_empty(rule: Rule) -> Rule:
+def _refuses_empty(rule: VjpRule) -> VjpRule:
     def wrong(*given: Any, **named: Any) -> Any:
         if any(0 in x.shape for x in _arrays_in([*given, *named.values()])):
             met["met"] += 1
@@ -218,7 +218,7 @@ def _by_memory(gradient: Any) -> Any:
     return np.frombuffer(values.tobytes("A"), values.dtype).reshape(values.shape) * 1
 
 
-def _nonlinear(rule: Rule) -> Rule:
+def _nonlinear(rule: VjpRule) -> VjpRule:
     return lambda g, *saved, **named: rule(g * (1 + 1e-3 * abs(g)), *saved, **named)
 
 
@@ -226,7 +226,7 @@ def _data_of(value: Any) -> Any:
     return value._data if isinstance(value, Tensor) else value
 
 
-def _mutate_g(rule: Rule) -> Rule:
+def _mutate_g(rule: VjpRule) -> VjpRule:
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
         out = whole(rule(g, *saved, **named)) * 1
         _data_of(g)[...] *= 1.5
@@ -235,7 +235,7 @@ def _mutate_g(rule: Rule) -> Rule:
     return wrong
 
 
-def _mutate_saved(rule: Rule) -> Rule:
+def _mutate_saved(rule: VjpRule) -> VjpRule:
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
         out = whole(rule(g, *saved, **named)) * 1
         for value in saved:
@@ -250,7 +250,7 @@ def _with_writing(array: Array) -> Array:
     return array if array.flags.writeable else array.copy()
 
 
-def _buffered(rule: Rule) -> Rule:
+def _buffered(rule: VjpRule) -> VjpRule:
     """Return the same memory every time."""
     buffers: dict[Any, Array] = {}
 
@@ -263,7 +263,7 @@ def _buffered(rule: Rule) -> Rule:
     return wrong
 
 
-def _stale(rule: Rule) -> Rule:
+def _stale(rule: VjpRule) -> VjpRule:
     """Use the saved values of the first call of each kind."""
     first: dict[Any, tuple[Any, ...]] = {}
 
@@ -278,12 +278,12 @@ def _copied(saved: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(values_of(v).copy() if hasattr(v, "shape") else v for v in saved)
 
 
-def _constant_saved(rule: Rule) -> Rule:
+def _constant_saved(rule: VjpRule) -> VjpRule:
     """Hold the saved values fixed: right at first order, wrong at second."""
     return lambda g, *saved, **named: rule(g, *map(values_of, saved), **named)
 
 
-def _kept_alive(rule: Rule) -> Rule:
+def _kept_alive(rule: VjpRule) -> VjpRule:
     cellar: list[Any] = []
 
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
@@ -293,7 +293,7 @@ def _kept_alive(rule: Rule) -> Rule:
     return wrong
 
 
-def _identity_rule(rule: Rule) -> Rule:
+def _identity_rule(rule: VjpRule) -> VjpRule:
     return lambda g, *saved, **named: g
 
 
