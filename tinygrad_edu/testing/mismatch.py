@@ -89,7 +89,7 @@ class _Wrong(NamedTuple):
     error: float
 
 
-def explained(claim: Claim, k: int, found: str, rng: np.random.Generator) -> GradientMismatch:
+def element_by_element(claim: Claim, k: int, found: str, rng: np.random.Generator) -> GradientMismatch:
     """Return the error for a wrong gradient of input `k`: which elements are wrong, and by what simple mistake."""
     title, size = f"{claim.name}: the gradient of {claim.names[k]} is wrong", claim.arrays[k].size
     if is_shrinking(GradientMismatch):

@@ -21,7 +21,7 @@ from tinygrad_edu.testing.differences import (
     directional_derivative,
     largest,
 )
-from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, explained, wrong_shape
+from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, element_by_element, wrong_shape
 from tinygrad_edu.testing.rungs import SAFETY, Estimate
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
@@ -89,7 +89,7 @@ def compare(claim: Claim, rng: Rng) -> None:
             found = _verdict(claim, k, slope, numeric - analytic, claimed)
         if found == "wrong":
             along = f"along a random direction it is {analytic:.10g}, and numerically {numeric:.10g}"
-            raise explained(claim, k, along, rng)
+            raise element_by_element(claim, k, along, rng)
         if found == "cannot tell":
             reject(_reason(claim, k, slope))
         examples["told"] += 1
