@@ -53,7 +53,7 @@ WRONG = {
         broken("matmul", x=lambda g, y: g @ y), [X, Y], {}, "a transposition of y is dropped"),
     "transposed": (broken("transpose", x=lambda g: g * 1.0), [X], {}, "it is transposed"),
     "in reverse": (broken("flip", x=lambda g: g * 1.0), [X], {"axis": 1}, "in reversed order along axis 1"),
-    "out for x": (broken("square", x=lambda g, out: g * 2 * out), [X], {}, "the result is used where the input"),
+    "out for x": (broken("square", x=lambda g, out: g * 2 * out), [X], {}, "a factor is too much: the input"),
     "term dropped": (
         broken("softmax_along", x=lambda g, out: g * out), [X], {"axis": 1},
         "a term that is summed over axis 1 is missing"),
@@ -104,7 +104,7 @@ def test_one_wrong_element_of_many():
         g[417] *= 1.01
         return g
 
-    with pytest.raises(GradientMismatch, match=r"worst at x\[417\].*\n  wrong in 1 of \d+ elements looked at"):
+    with pytest.raises(GradientMismatch, match=r"worst at x\[417\].*\n  wrong in 1 of 1000 elements"):
         check_gradient(lambda x: np.sum(x * x), wrong, x)
     with pytest.raises(GradientMismatch, match=r"worst at x\[41\].*\n  wrong in 1 of 100 elements"):
         check_gradient(lambda x: np.sum(x * x), lambda x: 2 * x * (1 + 0.01 * (np.arange(100) == 41)), x[:100])

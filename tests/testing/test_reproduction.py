@@ -72,6 +72,14 @@ for kind, x in ARRAYS.items():
 failure("a label beside the array", check_op, Call("getitem", [X], index=(np.array([0, 0]), slice(None), None)),
         reference=lambda x, index: x[index] + 1)  # fmt: skip
 
+failure("an op by its name", check_vjp, Call("thirds", [X]), X)
+
+
+def test_the_name_of_an_op_of_no_module_is_refused():
+    with pytest.raises(LookupError, match=r"no module has an op 'sixths': give the op itself, Call\(sixths"):
+        Call("sixths", [X])
+
+
 # --- Every kind of function ---
 
 

@@ -4,6 +4,7 @@ import ast
 import builtins
 import contextlib
 import functools
+import inspect
 import linecache
 import sys
 import sysconfig
@@ -91,7 +92,7 @@ def source_of(value: Any) -> Source | None:
     codes = _codes(value)
     if not codes:
         return None
-    text = "".join(linecache.getlines(codes[0].co_filename, _globals(value)))
+    text = _text_around(codes[0], _globals(value))
     nodes = [node for node in _definitions(text) if _defines(node, value, codes)]
     if not nodes:
         return None
@@ -103,6 +104,15 @@ def source_of(value: Any) -> Source | None:
     known = _scope(value)
     scope = {name: known[name] for name in sorted(names) if name in known} | defaults
     return Source("" if isinstance(node, ast.Lambda) else node.name, _text(text, node), scope)
+
+
+def _text_around(code: CodeType, scope: dict[str, Any]) -> str:
+    """Return the file that code was compiled from; of one that is more than Python, a page, the block at that line."""
+    lines = linecache.getlines(code.co_filename, scope)
+    text, first = "".join(lines), code.co_firstlineno
+    if _definitions(text) or not lines[first - 1 :]:
+        return text
+    return "\n" * (first - 1) + textwrap.dedent("".join(inspect.getblock(lines[first - 1 :])))
 
 
 def _codes(value: Any) -> list[CodeType]:
