@@ -134,9 +134,9 @@ def _unit_shown(line: _Line, step: float) -> float | None:
 
 
 def _terms(line: _Line, unit: float, most: float) -> Array:
-    """Return how large the numbers are that f adds up, of which its jitter at points close to each other is the rounding.
+    """Return how large the numbers are that f adds up: their rounding is its jitter at points close to each other.
 
-    Third differences leave nothing else of it (J. J. More and S. M. Wild, "Estimating computational noise", 2011). Where
+    Third differences leave nothing else (J. J. Moré and S. M. Wild, "Estimating computational noise", 2011). Where
     nothing moves, f may be a wide stair, and the numbers as large as `most`.
     """
     if not most:

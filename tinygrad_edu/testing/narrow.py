@@ -16,7 +16,7 @@ from tinygrad_edu.testing.differences import largest
 Pull = Callable[[Sequence[Array], Array], tuple[Array, Sequence[Array]]]
 
 # Of a gradient, and of the largest cotangent: it may be the difference of terms as large as that.
-_UNITS = {np.dtype(np.float32): 64.0, np.dtype(np.float16): 2.0}
+_UNITS = {np.dtype(np.float32): 64.0, np.dtype(np.float16): 1.0}
 _NEIGHBOURS, _AWAY = 12, 16  # how many points beside this one, and how many units away
 _SPREADS = 4.0  # how many standard deviations their mean may be off
 _ALIKE = 0.1  # results further apart are those of other random numbers, or drowned in rounding
