@@ -31,19 +31,20 @@ def check_op(
 ) -> None:
     """Check the laws of an op at the given inputs: everything that is right or wrong without a numeric derivative.
 
-    A rule is linear in g and gives zero for zero; gradients have the shape and the dtype of their inputs, in float32
-    and in mixed precision; nothing is mutated; no two gradients share memory; strided, reversed, Fortran and stride-0
-    arrays give what contiguous ones give; a gradient does not depend on which other inputs require one; what is used
-    k times gets k times the gradient, and one Tensor as two inputs that of both; a later call of the op changes nothing
-    for an earlier one; `no_grad` records nothing; on plain arrays the op is its forward; and after ``backward()``
-    nothing that was saved is kept alive. What rounding may leave depends on the dtype of the inputs.
+    A rule is linear in g and gives zero for zero; gradients have the shape and the dtype of their inputs, in float32,
+    float16 and mixed precision, and the values that they have in float64, to what the dtype can hold; nothing is
+    mutated; no two gradients share memory; strided, reversed, Fortran and stride-0 arrays give what contiguous ones
+    give; a gradient does not depend on which other inputs require one; what is used k times gets k times the gradient,
+    and one Tensor as two inputs that of both; a later call of the op changes nothing for an earlier one; `no_grad`
+    records nothing; on plain arrays the op is its forward; and after ``backward()`` nothing that was saved is kept
+    alive. What rounding may leave depends on the dtype of the inputs.
 
     Parameters
     ----------
     op : Op, callable, or Call
         A `Call` brings its inputs and settings with it.
     *inputs : array_like
-        Floating-point ones that have a rule are differentiated.
+        Floating-point ones that have a rule are differentiated; one that the op promotes and has no rule is an error.
     reference : callable, optional
         What the forward must equal: a function of arrays, with the same settings.
     rng : numpy.random.Generator, optional
@@ -55,6 +56,8 @@ def check_op(
     ------
     LawBroken
         Naming the op, the law and the input.
+    MissingRuleError
+        Naming the input that no gradient would reach.
 
     Examples
     --------

@@ -240,7 +240,8 @@ def _gradients_are_float32(module: Any, arrays: Sequence[Array], rng: np.random.
             out, pullback = _recorded(module, _replaced(narrow, points))
             return out, pullback(g)
 
-    out = _evaluate(module, narrow)
+    with _holding(module, parameters):
+        out = _evaluate(module, narrow)
     _require(out.dtype == np.float32, module, f"float32 inputs and parameters give a result of {out.dtype}")
     g = draw_signed(rng, out.shape).astype(np.float32)
     wrong = wrong_in_narrow(pull, (*inputs, *parameters), g, rng)
