@@ -72,9 +72,7 @@ class WrongInFloat32(Wrong):
 
 
 def test_a_gradient_that_is_wrong_in_float32_alone():
-    with pytest.raises(
-        LawBroken, match=r"module WrongInFloat32: the gradient of scale is wrong in float32: at \(\d,\)"
-    ):
+    with pytest.raises(LawBroken, match=r"module WrongInFloat32: the gradient of scale is wrong in float32: at"):
         check_module(WrongInFloat32(), X)
 
 

@@ -35,9 +35,10 @@ _ROUNDING = 1e-9
 def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.random.Generator | None = None) -> None:
     """Check the gradients of a module by all its parameters and floating-point inputs, in training and evaluation.
 
-    Also: its float32 results and gradients are float32, and its gradients those of float64 as far as float32 goes; what `state_dict` saves brings the module back after its
-    parameters were changed; and in evaluation each sample is computed alone. The module is left as it was. Masks of
-    dropout are the same in every run of it: the state of each Generator in the module is set back.
+    Also: in float32 its results are float32, and its gradients those of float64 as far as float32 goes; it does not
+    write into its inputs; what `state_dict` saves brings the module back after its parameters were changed; and in
+    evaluation each sample is computed alone. The module is left as it was. Masks of dropout are the same in every run
+    of it: the state of each Generator in the module is set back.
 
     Parameters
     ----------
@@ -71,9 +72,9 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
     try:
         for mode in ("train", "eval"):
             getattr(module, mode)()
-            _gradients_are_float32(module, arrays, rng)
             with _holding(module, [p._data.astype(np.float64) for p in _parameters(module)]):
                 _gradients_are_right(module, arrays, mode, rng)
+            _gradients_are_float32(module, arrays, rng)
         _state_comes_back(module, arrays)
         if per_sample:
             _samples_are_independent(module, arrays)
@@ -151,7 +152,7 @@ def _run(module: Any, inputs: Sequence[Any]) -> Any:
 
 def _evaluate(module: Any, arrays: Sequence[Array]) -> Array:
     with no_grad():
-        values: Array = _run(module, [from_numpy(np.asarray(x)) for x in arrays]).numpy()
+        values: Array = _run(module, list(map(from_numpy, copies(arrays)))).numpy()
     return values
 
 
@@ -230,12 +231,13 @@ def _gradients_are_float32(module: Any, arrays: Sequence[Array], rng: np.random.
     narrow, labels = _astype(arrays, np.float32), _labels(module, arrays)
     inputs = _floating(narrow)
 
-    def pull(points: Sequence[Array], g: Array | None) -> tuple[Array, Sequence[Array]]:
-        with _holding(module, [x.copy() for x in points[len(inputs) :]]):
+    def pull(points: Sequence[Array], g: Array) -> tuple[Array, Sequence[Array]]:
+        with _holding(module, points[len(inputs) :]):
             out, pullback = _recorded(module, _replaced(narrow, points))
-            return out.copy(), pullback(g.astype(out.dtype)) if g is not None else ()
+            return out, pullback(g)
 
-    out, _ = pull((*inputs, *parameters), None)
+    with _holding(module, parameters):
+        out = _evaluate(module, narrow)
     _require(out.dtype == np.float32, module, f"float32 inputs and parameters give a result of {out.dtype}")
     g = draw_signed(rng, out.shape).astype(np.float32)
     wrong = wrong_in_narrow(pull, (*inputs, *parameters), g, rng)
