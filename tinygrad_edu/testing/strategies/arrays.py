@@ -1,7 +1,4 @@
-"""Shapes, arrays of every memory layout, tensors, axes, labels and masks. They shrink to small round numbers.
-
-The numbers of an array are drawn all at once, a byte for each: a draw of its own for each takes ten times as long.
-"""
+"""Shapes, arrays of every memory layout, tensors, axes, labels and masks. They shrink to small round numbers."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -19,7 +16,9 @@ from tinygrad_edu.testing.strategies.numbers import distinct_numbers, numbers_of
 Shape = tuple[int, ...]
 Strategy = st.SearchStrategy
 
-_ONE_IN_SIX = st.integers(0, 5).map(lambda k: k == 5)
+_ONE_IN_SIX = st.integers(0, 5)
+_ANY_LAYOUT = st.sampled_from(["contiguous", *LAYOUTS])
+_LAYOUT_OF_DISTINCT = st.sampled_from(["contiguous", *(name for name in LAYOUTS if name != "stride0")])
 
 
 @lru_cache
@@ -102,45 +101,40 @@ def arrays(
     array([0.51, 0.52])
     """
     bounds = float(low), float(high), tuple(map(float, away_from)), np.dtype(dtype)
-    of_shape = shapes() if shape is None else shape if isinstance(shape, Strategy) else st.just(tuple(shape))
+    of_shape = shapes() if shape is None else shape if isinstance(shape, Strategy) else tuple(shape)
     return _distinct_arrays(of_shape, bounds, layouts) if distinct else _arrays(of_shape, bounds, layouts)
 
 
 @st.composite
-def _arrays(draw: Any, shape: Strategy[Shape], bounds: Any, layouts: bool) -> Array:
-    numbers, lengths = ordinary_numbers(*bounds), draw(shape)
-    if draw(_ONE_IN_SIX) and (of_all_sizes := numbers_of_all_sizes(*bounds)).size:
+def _arrays(draw: Any, shape: Shape | Strategy[Shape], bounds: Any, layouts: bool) -> Array:
+    numbers = ordinary_numbers(*bounds)
+    lengths = draw(shape) if isinstance(shape, Strategy) else shape
+    if draw(_ONE_IN_SIX) == 5 and (of_all_sizes := numbers_of_all_sizes(*bounds)).size:
         numbers = of_all_sizes
-    array = numbers[draw(positions(prod(lengths), len(numbers)))].reshape(lengths)
-    return _laid_out(draw, array, [*LAYOUTS]) if layouts else array
+    array = numbers[draw(positions(lengths, len(numbers)))]
+    return _laid_out(draw, array, _ANY_LAYOUT) if layouts else array
 
 
 @st.composite
-def _distinct_arrays(draw: Any, shape: Strategy[Shape], bounds: Any, layouts: bool) -> Array:
-    lengths = draw(shape)
+def _distinct_arrays(draw: Any, shape: Shape | Strategy[Shape], bounds: Any, layouts: bool) -> Array:
+    lengths = draw(shape) if isinstance(shape, Strategy) else shape
     numbers = distinct_numbers(prod(lengths), *bounds)
-    order = np.argsort(draw(positions(prod(lengths), 256)), kind="stable")
+    order = np.argsort(draw(positions((prod(lengths),), 256)), kind="stable")
     array = numbers[order].reshape(lengths)
-    return _laid_out(draw, array, [name for name in LAYOUTS if name != "stride0"]) if layouts else array
+    return _laid_out(draw, array, _LAYOUT_OF_DISTINCT) if layouts else array
 
 
-def _laid_out(draw: Any, array: Array, layouts: list[str]) -> Array:
+def _laid_out(draw: Any, array: Array, layouts: Strategy[str]) -> Array:
     if not array.size or not array.ndim:
         return array
-    layout = draw(st.sampled_from(["contiguous", *layouts]))
+    layout = draw(layouts)
     return array if layout == "contiguous" else LAYOUTS[layout](array)
 
 
 @lru_cache
-def positions(size: int, n: int) -> Strategy[Array]:
-    """Draw so many positions in 0..n - 1, with one draw for all of them."""
-    width = 1 if n <= 256 else 4
-    room = width * 4 ** max(2, ((size - 1).bit_length() + 1) // 2)  # as much for a smaller array: it shrinks to one
-
-    def scaled(data: bytes) -> Array:
-        return (np.frombuffer(data, f">u{width}", size).astype(np.int64) * n) >> (8 * width)
-
-    return st.binary(min_size=room, max_size=room).map(scaled)
+def positions(shape: Shape, n: int) -> Strategy[Array]:
+    """Draw an array of positions in 0..n - 1."""
+    return hnp.arrays(np.int64, shape, elements=st.integers(0, n - 1), fill=st.nothing())
 
 
 def tensors(requires_grad: bool | None = None, **settings: Any) -> Strategy[Tensor]:
@@ -162,9 +156,9 @@ def axes(ndim: int, none: bool = True, several: bool = True) -> Strategy[Any]:
 
 def labels(shape: Shape, classes: int) -> Strategy[Array]:
     """Draw integer labels in 0..classes - 1."""
-    return positions(prod(shape), classes).map(lambda drawn: drawn.reshape(shape))
+    return positions(shape, classes)
 
 
 def masks(shape: Shape) -> Strategy[Array]:
     """Draw a boolean array."""
-    return positions(prod(shape), 2).map(lambda drawn: drawn.reshape(shape).astype(bool))
+    return positions(shape, 2).map(lambda drawn: drawn.astype(bool))

@@ -1,7 +1,6 @@
 """Indices of an array: basic, advanced, boolean, and all of them mixed. Positions are often repeated."""
 
 from functools import lru_cache
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -40,10 +39,10 @@ def _rows(draw: Any, n: int) -> Array:
 
 def _index_array(draw: Any, n: int, shape: Shape, repeated: int | None) -> Array:
     """Draw positions of an axis of length n, each from either end; all of them, or the first few repeated."""
-    drawn, dtype = draw(positions(prod(shape), 2 * n)), draw(_DTYPES)
-    position = np.resize(drawn[:repeated] // 2, drawn.shape)
+    drawn, dtype = draw(positions(shape, 2 * n)), draw(_DTYPES)
+    position = np.resize(drawn.ravel()[:repeated] // 2, shape)
     from_the_end = n * (drawn % 2) if dtype.kind == "i" else 0
-    return (position - from_the_end).astype(dtype).reshape(shape)
+    return (position - from_the_end).astype(dtype)
 
 
 @st.composite
@@ -68,5 +67,5 @@ def _part(draw: Any, n: int, length: int, repeated: int | None) -> Any:
         return draw(st.integers(-n, n - 1))
     if kind == "array":
         return _index_array(draw, n, draw(st.sampled_from([(length,)] * 3 + [(2, length), (1,)])), repeated)
-    chosen = np.argsort(draw(positions(n, 256)), kind="stable") < (length if length <= n else 1)
+    chosen = np.argsort(draw(positions((n,), 256)), kind="stable") < (length if length <= n else 1)
     return chosen

@@ -1,4 +1,4 @@
-"""Which numbers an array is drawn from: 256 at most, so that one byte chooses one, and the simplest of them first.
+"""Which numbers an array is drawn from: a few hundred at most, the simplest of them first.
 
 Ordinary numbers are multiples of 1/32, next to 0: exact, and short to print. Numbers of all sizes are 1, 2 and 5 times
 the powers of ten, from 1e-8 to the bounds.
@@ -19,6 +19,7 @@ MOST = 256
 
 _REACH = 3  # ordinary numbers are no further from 0 than this, or from the bound that is next to it
 _LEAST = 16  # numbers that an interval has on a grid; else the grid is made finer
+_WHOLE = [Fraction(1)]
 _DECIMAL = [Fraction(1, 10**k) for k in range(2, 325)]
 _GRIDS = [Fraction(1, 32), *_DECIMAL]
 _GAPS = [*(Fraction(1, 2**k) for k in range(3, 11)), *_DECIMAL[2:]]
@@ -35,12 +36,12 @@ def ordinary_numbers(low: float, high: float, away_from: tuple[float, ...], dtyp
     """
     nearest = _nearest_to_0(low, high)
     first, last = max(low, nearest - _REACH), min(high, nearest + _REACH)
-    for grid in _GRIDS:
+    for grid in _GRIDS if dtype.kind == "f" else _WHOLE:
         multiples = _multiples(grid, first, last)
         if len(multiples) >= _LEAST:
             break
     ends = [x for x in (low, high) if first <= x <= last]
-    found = _that_fit([*(float(k * grid) for k in multiples), *ends], low, high, away_from, dtype)
+    found = _that_fit([*_times(grid, multiples), *ends], low, high, away_from, dtype)
     if not found.size:
         raise DataError(f"no number of {dtype} is between {low} and {high} and {margin(low, high)} from {away_from}.")
     return found
@@ -48,7 +49,8 @@ def ordinary_numbers(low: float, high: float, away_from: tuple[float, ...], dtyp
 
 @lru_cache
 def numbers_of_all_sizes(low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:
-    """Return 1, 2 and 5 times the powers of ten between the bounds, of both signs; or nothing."""
+    """Return 1, 2 and 5 times the powers of ten between the bounds, of both signs, some of them if they are many; or
+    nothing."""
     largest = max(abs(low), abs(high))
     top = floor(log10(largest)) if largest else 0
     sizes = [float(f"{digit}e{power}") for power in range(top, min(-8, top - 8) - 1, -1) for digit in (5, 2, 1)]
@@ -66,12 +68,12 @@ def distinct_numbers(size: int, low: float, high: float, away_from: tuple[float,
         Where there are fewer.
     """
     nearest, found = _nearest_to_0(low, high), np.empty(0, dtype)
-    for gap in _GAPS:
+    for gap in _GAPS if dtype.kind == "f" else _WHOLE:
         numbers: list[float] = []
         for first, last in _between_kinks(low, high, away_from):
             multiples = _multiples(gap, first, last)
-            middle = min(max(floor(Fraction(nearest) / gap) - multiples.start, 0), len(multiples))
-            numbers += [float(k * gap) for k in multiples[max(middle - size, 0) : middle + size]]
+            middle = min(max(floor(Fraction(nearest) / gap), multiples.start), multiples.stop) - multiples.start
+            numbers += _times(gap, multiples[max(middle - size, 0) : middle + size])
         found = _that_fit(numbers, low, high, away_from, dtype)
         if found.size >= size:
             return np.sort(np.array(sorted(found.tolist(), key=lambda x: (abs(x - nearest), x < 0))[:size], dtype))
@@ -97,6 +99,10 @@ def _nearest_to_0(low: float, high: float) -> float:
 def _multiples(grid: Fraction, first: float, last: float) -> range:
     """Return by which whole numbers the multiples of `grid` between two numbers are multiplied."""
     return range(ceil(Fraction(first) / grid), floor(Fraction(last) / grid) + 1)
+
+
+def _times(grid: Fraction, multiples: range) -> list[float]:
+    return [k * grid.numerator / grid.denominator for k in multiples]  # rounded once: short to print
 
 
 def margin(low: float, high: float) -> float:
