@@ -72,8 +72,8 @@ def arrays(
 ) -> Strategy[Array]:
     """Draw an array of numbers.
 
-    Most are ordinary numbers: multiples of 1/32 between -3 and 3, or next to the bound that is nearest to 0. One array
-    in six has numbers of all sizes between the bounds, from 1e-8 on.
+    Most are ordinary numbers: multiples of 1/32, from 0, or the bound that is next to it, to 8 beyond. One array in six
+    has numbers of all sizes between the bounds, from 1e-8 on: 1, 2 and 5 times the powers of ten.
 
     Parameters
     ----------

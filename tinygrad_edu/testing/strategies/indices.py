@@ -27,7 +27,9 @@ def indices(shape: Shape) -> Strategy[Any]:
     """
     kinds = [hnp.basic_indices(shape, allow_newaxis=True), masks(shape), *[_mixed(shape)] * 3]
     if shape and all(shape):
-        for_each_axis = _DTYPES.flatmap(lambda dtype: hnp.integer_array_indices(shape, result_shape=_SHAPES, dtype=dtype))
+        for_each_axis = _DTYPES.flatmap(
+            lambda dtype: hnp.integer_array_indices(shape, result_shape=_SHAPES, dtype=dtype)
+        )
         kinds += [_rows(shape[0]), _rows(shape[0]), for_each_axis]
     return st.sampled_from(kinds).flatmap(lambda kind: kind)
 
@@ -49,11 +51,13 @@ def _index_array(draw: Any, n: int, shape: Shape, repeated: int | None) -> Array
 def _mixed(draw: Any, shape: Shape) -> Any:
     """Draw for some axes, on either side of a ``...``, what indexes them; the arrays and masks broadcast together."""
     repeated, length = draw(_REPEATED), draw(_LENGTHS)
-    first = draw(st.integers(min(1, len(shape)), len(shape)))
-    last = draw(st.integers(0, len(shape) - first)) if draw(st.booleans()) else None
-    parts = [_part(draw, n, length, repeated) for n in shape[:first]]
-    if last is not None:
-        parts += [..., *(_part(draw, n, length, repeated) for n in shape[len(shape) - last :])]
+    parts: list[Any] = []
+    if draw(st.booleans()):
+        last = draw(st.integers(0, len(shape)))
+        parts = [..., *(_part(draw, n, length, repeated) for n in shape[len(shape) - last :])]
+        shape = shape[: len(shape) - last]
+    first = draw(st.integers(0 if parts else min(1, len(shape)), len(shape)))
+    parts = [*(_part(draw, n, length, repeated) for n in shape[:first]), *parts]
     if draw(st.integers(0, 3)) == 3:
         parts.insert(draw(st.integers(0, len(parts))), None)
     return tuple(parts)
@@ -67,5 +71,4 @@ def _part(draw: Any, n: int, length: int, repeated: int | None) -> Any:
         return draw(st.integers(-n, n - 1))
     if kind == "array":
         return _index_array(draw, n, draw(st.sampled_from([(length,)] * 3 + [(2, length), (1,)])), repeated)
-    chosen = np.argsort(draw(positions((n,), 256)), kind="stable") < (length if length <= n else 1)
-    return chosen
+    return np.argsort(draw(positions((n,), 256)), kind="stable") < (length if length <= n else 1)

@@ -1,6 +1,6 @@
 """Which numbers an array is drawn from: a few hundred at most, the simplest of them first.
 
-Ordinary numbers are multiples of 1/32, next to 0: exact, and short to print. Numbers of all sizes are 1, 2 and 5 times
+Ordinary numbers are multiples of 1/32, up to 8: exact, and short to print. Numbers of all sizes are 1, 2 and 5 times
 the powers of ten, from 1e-8 to the bounds.
 """
 
@@ -14,10 +14,9 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DataError
 
-MARGIN = 0.125  # from a value that is to be avoided, and between distinct values
-MOST = 256
-
-_REACH = 3  # ordinary numbers are no further from 0 than this, or from the bound that is next to it
+_MARGIN = 0.125  # from a value that is to be avoided, and between distinct values
+_MOST = 256  # sizes
+_REACH = 8  # ordinary numbers are no further from 0 than this, or from the bound that is next to it
 _LEAST = 16  # numbers that an interval has on a grid; else the grid is made finer
 _WHOLE = [Fraction(1)]
 _DECIMAL = [Fraction(1, 10**k) for k in range(2, 325)]
@@ -49,13 +48,13 @@ def ordinary_numbers(low: float, high: float, away_from: tuple[float, ...], dtyp
 
 @lru_cache
 def numbers_of_all_sizes(low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:
-    """Return 1, 2 and 5 times the powers of ten between the bounds, of both signs, some of them if they are many; or
-    nothing."""
+    """Return 1, 2 and 5 times the powers of ten between the bounds, of both signs, if there are any."""
     largest = max(abs(low), abs(high))
     top = floor(log10(largest)) if largest else 0
     sizes = [float(f"{digit}e{power}") for power in range(top, min(-8, top - 8) - 1, -1) for digit in (5, 2, 1)]
     fit = _that_fit([x for size in sizes for x in (size, -size)], low, high, away_from, dtype)
-    return fit[fit != 0][:: 1 + fit.size // MOST]
+    some: Array = fit[fit != 0][:: 1 + fit.size // _MOST]
+    return some
 
 
 @lru_cache
@@ -84,9 +83,10 @@ def distinct_numbers(size: int, low: float, high: float, away_from: tuple[float,
 
 def _between_kinks(low: float, high: float, away_from: tuple[float, ...]) -> Iterator[tuple[float, float]]:
     """Yield the intervals that are left between the bounds, some of them empty."""
+    apart = margin(low, high)
     for kink in sorted(away_from):
-        yield low, min(kink - margin(low, high), high)
-        low = max(low, kink + margin(low, high))
+        yield low, min(kink - apart, high)
+        low = max(low, kink + apart)
     yield low, high
 
 
@@ -107,7 +107,7 @@ def _times(grid: Fraction, multiples: range) -> list[float]:
 
 def margin(low: float, high: float) -> float:
     """Return how far from a kink a number between the bounds must be."""
-    return min(MARGIN, (high - low) / 8)
+    return min(_MARGIN, (high - low) / 8)
 
 
 def _that_fit(numbers: list[float], low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:

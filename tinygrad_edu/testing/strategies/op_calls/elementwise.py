@@ -141,14 +141,15 @@ _SMOOTH = ("arcsinh", "arctan", "deg2rad", "erf", "positive", "rad2deg")
 
 ELEMENTWISE: dict[str, Strategy[Call]] = {
     **{name: two_inputs(name, ANY_SIZE, ANY_SIZE) for name in ("add", "subtract", "multiply")},
-    "divide": two_inputs("divide", ANY_SIZE, ANY_SIZE | NO_ZERO), "power": _powers(), "where": _wheres(),
+    "divide": two_inputs("divide", ANY_SIZE, NO_ZERO), "power": _powers(), "where": _wheres(),
     "keep": _keeps(), "tanh_gradient": _tanh_gradients(),
     **{name: _divisions(name) for name in ("floor_divide", "remainder")},
     **{name: _extrema(name) for name in ("maximum", "minimum")},
     "exp": one_input("exp"), **{name: one_input(name, low=-100, high=100) for name in ("sin", "cos")},
     **{name: one_input(name, **ANY_SIZE) for name in ("negative", "square", "tanh")},
     **{name: one_input(name, **_POSITIVE) for name in ("log", "log2", "log10", "sqrt", "rsqrt")},
-    **{name: one_input(name, **ANY_SIZE, **NO_ZERO) for name in ("sign", "abs", "reciprocal", "cbrt")},
+    **{name: one_input(name, **ANY_SIZE, **NO_ZERO) for name in ("sign", "abs")},
+    **{name: one_input(name, **NO_ZERO) for name in ("reciprocal", "cbrt")},
     **{name: one_input(name) for name in _GROWING}, **{name: one_input(name, **ANY_SIZE) for name in _SMOOTH},
     **{name: one_input(name, low=-0.875, high=0.875) for name in ("arcsin", "arccos", "arctanh", "log1p")},
     "one_minus_square": one_input("one_minus_square"), "tan": one_input("tan", low=-1.25, high=1.25),

@@ -10,7 +10,6 @@ from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, masks
 from tinygrad_edu.testing.strategies.windows import WindowProblem, windows
 
-
 _SAMPLES = st.sampled_from([1, 2, 1, 2, 3, 0])
 _GROUPS = st.sampled_from([1, 2, 1, 2, 3])
 

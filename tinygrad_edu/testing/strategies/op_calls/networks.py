@@ -37,7 +37,8 @@ def _classifications(draw: Any, name: str) -> Call:
     """Draw logits with labels, or with probabilities, which are differentiated too."""
     samples, classes = draw(st.integers(1, 3)), draw(st.integers(1, 4))
     positions = draw(shapes(0, 1, empty=False))
-    logits, reduction = draw(arrays((samples, classes, *positions), -100, 100)), draw(st.sampled_from(["none", "mean", "sum"]))
+    logits = draw(arrays((samples, classes, *positions), -100, 100))
+    reduction = draw(st.sampled_from(["none", "mean", "sum"]))
     target = labels((samples, *positions), classes) if draw(st.booleans()) else arrays(logits.shape, 0.0, 1.0)
     return Call(name, [logits, draw(target)], reduction=reduction)
 
