@@ -35,8 +35,8 @@ def shapes(min_dims: int = 0, max_dims: int = 5, empty: bool = True) -> Strategy
     usual = [of(ndim, ndim, 1, 4) for ndim in range(min_dims, few + 1)]
     alike = [shape.map(lambda shape: shape[:1] * len(shape)) for shape in usual]  # these show a forgotten transposition
     kinds = [*usual, *usual, *alike]
-    if min_dims <= 2:
-        kinds += [of(min_dims, min(few, 2), 1, 8)]
+    if min_dims <= 2 and few:
+        kinds += [of(max(min_dims, 1), min(few, 2), 1, 8)] * 3
     if max_dims > 3:
         kinds += [of(max(min_dims, 4), max_dims, 1, 2)]
     if empty:
