@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad
+from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad, values_of
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.differences import largest
@@ -47,7 +47,7 @@ def check_op(
     ----------
     op : Op, callable, or Call
         A `Call` brings its inputs and settings with it.
-    *inputs : array_like
+    *inputs : array_like or Tensor
         Floating-point ones that have a rule are differentiated; one that the op promotes and has no rule is an error.
     reference : callable, optional
         What the forward must equal: a function of arrays, with the same settings.
@@ -68,7 +68,7 @@ def check_op(
     >>> import tinygrad_edu as tg
     >>> check_op(tg.multiply, np.ones((2, 3)), np.ones(3), reference=np.multiply)
     """
-    call = op if isinstance(op, Call) else Call(op, [np.asarray(x) for x in inputs], **settings)
+    call = op if isinstance(op, Call) else Call(op, [np.asarray(values_of(x)) for x in inputs], **settings)
     rng = seeded(rng)
     forward_is_plain(call, reference)
     records_nothing_under_no_grad(call)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array, Cell, Tensor, from_numpy, leaf, no_grad, values_of
+from tinygrad_edu.errors import DataError
 from tinygrad_edu.testing.calls import argument_names
 from tinygrad_edu.testing.mismatch import Claim
 from tinygrad_edu.testing.narrow import wrong_in_narrow
@@ -45,7 +46,7 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
     module : Module
     *inputs : array_like
         A batch; integer inputs (labels, say) are held fixed. Or one Hypothesis strategy, of a batch or of a tuple of
-        inputs: then a number of examples is drawn and checked.
+        inputs: then as many are drawn and checked as the profile of Hypothesis says.
     per_sample : bool
         Whether, in evaluation, a sample's result may depend on that sample alone (axis 0 of inputs and result).
     rng : numpy.random.Generator, optional
@@ -57,6 +58,8 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
         As in `check_gradient`; the message names the parameter.
     LawBroken
         For the rest.
+    DataError
+        For a strategy inside a Hypothesis test.
 
     Examples
     --------
@@ -64,7 +67,7 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
     >>> check_module(tg.nn.Linear(3, 2), np.ones((4, 3)))
     """
     if len(inputs) == 1 and hasattr(inputs[0], "example"):
-        _for_all(module, inputs[0], per_sample)
+        _for_all(module, inputs[0], per_sample, rng)
         return
     arrays = [np.asarray(values_of(x)) for x in inputs]
     training = getattr(module, "training", True)
@@ -82,12 +85,24 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
         module.train() if training else module.eval()
 
 
-def _for_all(module: Any, strategy: Any, per_sample: bool) -> None:
-    from hypothesis import given
+def _for_all(module: Any, strategy: Any, per_sample: bool, rng: np.random.Generator | None) -> None:
+    """Check a module at as many inputs as the profile of Hypothesis says, each time with the same random numbers."""
+    from hypothesis import currently_in_test_context, given, settings
 
+    if currently_in_test_context():
+        raise DataError(
+            "check_module draws from a strategy by itself, and not inside a Hypothesis test: there, draw the inputs "
+            "with @given, and give it what was drawn."
+        )
+    seed, deadline = seeded(rng).integers(2**63), settings().deadline
+    if deadline == settings.get_profile("default").deadline:
+        deadline = None  # the 200 ms that nobody asked for are no measure of a whole module
+
+    @settings(deadline=deadline)
     @given(strategy)
     def every(inputs: Any) -> None:
-        check_module(module, *(inputs if isinstance(inputs, tuple) else (inputs,)), per_sample=per_sample)
+        drawn = inputs if isinstance(inputs, tuple) else (inputs,)
+        check_module(module, *drawn, per_sample=per_sample, rng=np.random.default_rng(seed))
 
     every()
 

@@ -38,6 +38,7 @@ _UNSETTLED = 1e-4  # a numeric derivative less certain than this proves no gradi
 _ROUGH = 0.05  # and one less certain than this proves none wrong
 _COARSE = 1e-4  # what rounds no finer is float16
 
+
 class LawBroken(TinygradError, AssertionError):  # noqa: N818 - what was found, as pytest and users read it
     """A function, an op or a module does not keep one of the laws of its check."""
 
