@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         source = Source(Path(f"{path}.py" if names else path))
         found = _by_tests(source, chosen, given) if given.tests else _by_checks(source, chosen, given)
-    except (MissingExtraError, OSError, SyntaxError) as error:
+    except (MissingExtraError, OSError, SyntaxError, re.error) as error:
         found = str(error)
     if isinstance(found, str):
         print(found, file=sys.stderr)
