@@ -2,8 +2,12 @@
 
 import functools
 import json
+import pickle
+import re
 import subprocess
 import sys
+import tempfile
+import threading
 
 import numpy as np
 import pytest
@@ -187,6 +191,21 @@ def used_generator(check, *args):
 failure("a used generator", used_generator, check_vjp, thirds, X)
 
 
+def methods_only_by_decorators():
+    class Slope:
+        @staticmethod
+        def f(x):
+            return np.sin(x)
+
+        @classmethod
+        def wrong(cls, x, g):
+            return g * cls.f(x)
+
+    check_gradient(Slope.f, lambda x, g: Slope.wrong(x, g), X)
+
+
+FAILURES["a class of static methods"] = methods_only_by_decorators
+
 # --- Inside Hypothesis ---
 
 
@@ -206,7 +225,7 @@ def drawn(name):
     first = right.inputs[0]
     wrong = broken(name, **{first: scaled(right.functions[first])})
 
-    @settings(database=None, max_examples=20, derandomize=True)
+    @settings(database=None, max_examples=10, derandomize=True)
     @given(calls(name))
     def test(call):
         same = Call(wrong, call.inputs, call.differentiable, **call.settings)
@@ -215,7 +234,7 @@ def drawn(name):
     test()
 
 
-for name in ("multiply", "matmul", "flip", "softmax_along", "inv"):
+for name in ("matmul", "softmax_along", "inv"):
     failure(f"drawn calls of {name}", drawn, name)
 
 
@@ -265,7 +284,7 @@ def test_a_hundred_failures_are_the_same_when_they_are_pasted():
     assert found == dict(zip(FAILURES, heads, strict=True))
 
 
-@pytest.mark.parametrize("name", ["a local module", "check_op: layout", "an array: large"])
+@pytest.mark.parametrize("name", ["a local module", "an array: large"])
 def test_lines_can_be_pasted_at_a_prompt(name, tmp_path):
     (kind, head), lines = printed(name)
     at_prompt = subprocess.run(
@@ -281,3 +300,45 @@ def test_each_failure_in_a_process_of_its_own(name, tmp_path):
     (tmp_path / "pasted.py").write_text(lines)
     alone = subprocess.run([sys.executable, "pasted.py"], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert f".{head[0]}: {head[1]}\n" in alone.stderr, alone.stderr
+
+
+# --- What cannot be written ---
+
+
+class Locked:
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def __call__(self, x):
+        return np.sin(x)
+
+
+def test_what_cannot_be_written_is_said():
+    space = {"np": np}
+    exec("def nowhere(x, g):\n    return g * np.sin(x)", space)
+    with pytest.raises(TinygradError) as caught:
+        check_gradient(Locked(), space["nowhere"], X[0])
+    lines = str(caught.value).splitlines()
+    assert "f = ...  # to be filled in: Locked, which cannot be pickled: cannot pickle '_thread.lock' object" in lines
+    assert any(
+        re.match(r"grad = \.\.\.  # to be filled in: .*nowhere, which cannot be imported", line) for line in lines
+    )
+
+
+def test_a_large_array_is_one_file_however_often_it_is_printed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for _ in range(3):
+        printed("an array: large")
+    assert len(list(tmp_path.iterdir())) == 1
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    with pytest.raises(TinygradError):
+        FAILURES["an array: large"]()
+    assert not path.exists()  # nobody read the message
+
+
+def test_an_error_can_be_pickled():
+    with pytest.raises(TinygradError) as caught:
+        FAILURES["a function: a lambda"]()
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (type(again), str(again)) == (type(caught.value), str(caught.value))

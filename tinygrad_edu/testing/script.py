@@ -61,6 +61,10 @@ class Script:
         expression = self.code(value, hint)
         return expression if expression.isidentifier() else self._line(hint, value, expression)
 
+    def meaning(self, name: str) -> Any:
+        """Return what a name stands for."""
+        return self._taken[name]
+
     def search(self, folder: str) -> None:
         """Let modules be found in a folder."""
         if folder:
@@ -247,10 +251,25 @@ class _Pickler(pickle.Pickler):
         return getattr, (sys.modules["__main__"], self._script.assign(value.__name__, value))
 
 
+class _Unpickler(pickle.Unpickler):
+    """Reads what a `_Pickler` wrote, while the script was not run yet."""
+
+    def __init__(self, file: io.BytesIO, script: Script) -> None:
+        super().__init__(file)
+        self._script = script
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("builtins", "getattr"):
+            return lambda _, name: self._script.meaning(name)
+        return super().find_class(module, name)
+
+
 def _pickled(script: Script, value: Any) -> bytes:
     file = io.BytesIO()
     try:
         _Pickler(file, script).dump(value)
+        file.seek(0)
+        _Unpickler(file, script).load()
     except Exception as error:  # whatever an object's own way to be pickled may raise
         raise _Unknown(f"{type(value).__name__}, which cannot be pickled: {error}") from error
     return file.getvalue()
