@@ -127,6 +127,7 @@ def test_a_failure_shows_the_line_of_the_test_and_what_can_be_pasted(tmp_path):
     assert re.search(r"\.GradientMismatch: (.*)", again)[1] in out
 
 
+@pytest.mark.slow
 def test_the_whole_trace_is_there_when_it_is_asked_for(tmp_path):
     out = run(tmp_path, "--full-trace", "--show-capture=no", "-k", "gradient", text=WRONG).stdout
     assert "tinygrad_edu/testing/verdict.py" in out
