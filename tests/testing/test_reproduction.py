@@ -28,6 +28,7 @@ from tinygrad_edu.testing import (
     check_subgradient,
     check_vjp,
 )
+from tinygrad_edu.testing.reproduction import taken_from
 from tinygrad_edu.testing.strategies import Program, calls
 
 X = np.random.default_rng(5).uniform(0.5, 2.0, (3, 4))
@@ -90,6 +91,13 @@ def test_the_name_of_an_op_of_no_module_is_refused():
 def a_factor(factor):
     """Return a function of a closure, and its gradient with another factor."""
     return lambda x: np.sum(factor * x), lambda x, other=factor + 1: np.full(x.shape, other)
+
+
+def times(factor):
+    def with_another(x):
+        return np.full(x.shape, factor)
+
+    return with_another
 
 
 def counts_down(n, x):
@@ -158,6 +166,7 @@ for kind, f in FUNCTIONS.items():
     failure(f"a function: {kind}", check_vjp, f, X)
 failure("a program", check_linear, Program([X], "def f(x0):\n    v = x0[::-1]\n    return v * v"), X)
 failure("a gradient with closures", check_gradient, *a_factor(2.0), X)
+failure("closures of one name", check_gradient, a_factor(2.0)[0], times(3.0), X)
 failure("an object that is called", check_gradient, Scale(2.0), np.ones_like, X)
 failure("a function that is wrapped", check_gradient, TOTAL, np.ones_like, X)
 failure("a function of NumPy", check_gradient, np.sin, lambda x, g: g * np.sin(x), X)
@@ -342,3 +351,15 @@ def test_an_error_can_be_pickled():
         FAILURES["a function: a lambda"]()
     again = pickle.loads(pickle.dumps(caught.value))
     assert (type(again), str(again)) == (type(caught.value), str(caught.value))
+
+
+def test_lines_are_taken_from_each_error_of_a_group():
+    errors = []
+    for name in ("a function: a lambda", "a law of modules"):
+        with pytest.raises(TinygradError) as caught:
+            FAILURES[name]()
+        errors.append(caught.value)
+    lines = [str(error).partition("\nTo reproduce:\n")[2] for error in errors]
+    assert taken_from(ExceptionGroup("two", [*errors, ValueError()])) == "\n\n".join(lines)
+    assert all(str(error).endswith("\nTo reproduce: see below.") for error in errors)
+    assert taken_from(ValueError("of another")) == ""

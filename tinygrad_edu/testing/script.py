@@ -25,6 +25,10 @@ class _Unknown(Exception):  # noqa: N818 - what is said of a value, and no failu
     """A value cannot be written as code; the message says what it is."""
 
 
+class _Clash(Exception):  # noqa: N818
+    """A name in the source of a value means something else in the source of another."""
+
+
 class Script:
     """The lines that make values again: imports, definitions, and for each value a name or an expression.
 
@@ -76,9 +80,10 @@ class Script:
             before = list(self._imports), list(self._body), dict(self._taken), dict(self._written)
             try:
                 expression = self._expression(value, hint)
-            except _Unknown as what:
+            except (_Clash, _Unknown) as what:
                 self._imports, self._body, self._taken, self._written = before
-                expression = self._line(hint, value, f"...  # to be filled in: {what}")
+                text = f"...  # to be filled in: {what}" if isinstance(what, _Unknown) else self._apart(value)
+                expression = self._line(hint, value, text)
             self._written[id(value)] = value, expression
         return self._written[id(value)][1]
 
@@ -88,6 +93,15 @@ class Script:
             return written
         place = place_of(value)
         return self._write(value, hint) if place is None else self._imported(place, hint)
+
+    def _apart(self, value: Any) -> str:
+        """Write a function that makes the value, so that the names in its source are its own."""
+        inner = Script()
+        expression = inner.code(value)
+        lines = [f"    {line}" for line in inner.lines if line]  # none is empty: at a prompt it would be the end
+        maker = self._free("make", inner)
+        self._body += [f"def {maker}():", *lines, f"    return {expression}", ""]
+        return f"{maker}()"
 
     # --- Names and lines ---
 
@@ -110,7 +124,7 @@ class Script:
         if self._taken.get(name) is value:
             return
         if not self._claim(name, value):
-            raise _Unknown(f"it is copied beside another source, and {name} means two things")
+            raise _Clash
         if (expression := self.code(value, name)) != name:
             self._body.append(f"{name} = {expression}")
 
