@@ -28,7 +28,7 @@ from tinygrad_edu.testing import (
     check_subgradient,
     check_vjp,
 )
-from tinygrad_edu.testing.reproduction import taken_from
+from tinygrad_edu.testing.reproduction import reproducible, taken_from
 from tinygrad_edu.testing.strategies import Program, calls
 
 X = np.random.default_rng(5).uniform(0.5, 2.0, (3, 4))
@@ -363,3 +363,15 @@ def test_lines_are_taken_from_each_error_of_a_group():
     assert taken_from(ExceptionGroup("two", [*errors, ValueError()])) == "\n\n".join(lines)
     assert all(str(error).endswith("\nTo reproduce: see below.") for error in errors)
     assert taken_from(ValueError("of another")) == ""
+
+
+@reproducible
+def check_once(f, x):
+    check_vjp(f, x, order=1)
+
+
+def test_a_check_that_calls_another_is_the_one_to_repeat():
+    with pytest.raises(TinygradError) as caught:
+        check_once(thirds, X)
+    assert str(caught.value).count("To reproduce:") == 1
+    assert str(caught.value).endswith("check_once(thirds, x)")
