@@ -89,7 +89,7 @@ def _is_installed(file: Path) -> bool:
 
 def source_of(value: Any) -> Source | None:
     """Return the source of a function or class with the values that its names have; None where it cannot be found."""
-    codes = _codes(value)
+    codes = [f.__code__ for f in _functions(value)]
     if not codes:
         return None
     text = _text_around(codes[0], _globals(value))
@@ -115,10 +115,11 @@ def _text_around(code: CodeType, scope: dict[str, Any]) -> str:
     return "\n" * (first - 1) + textwrap.dedent("".join(inspect.getblock(lines[first - 1 :])))
 
 
-def _codes(value: Any) -> list[CodeType]:
-    """Return the code of a function, or of a class's methods."""
-    functions = [value] if isinstance(value, FunctionType) else vars(value).values() if isinstance(value, type) else ()
-    return [f.__code__ for f in functions if isinstance(f, FunctionType)]
+def _functions(value: Any) -> list[FunctionType]:
+    """Return a function itself, or of a class the methods, also those that a decorator of Python's own holds."""
+    parts = [value] if not isinstance(value, type) else list(vars(value).values())
+    parts = [getattr(part, "__func__", getattr(part, "fget", part)) for part in parts]
+    return [part for part in parts if isinstance(part, FunctionType)]
 
 
 def _globals(value: Any) -> dict[str, Any]:
@@ -127,13 +128,11 @@ def _globals(value: Any) -> dict[str, Any]:
 
 def _scope(value: Any) -> dict[str, Any]:
     """Return what the names in a function or class mean: its globals, what it closes over, and its bases."""
-    functions = [value] if isinstance(value, FunctionType) else list(vars(value).values())
     scope = dict(_globals(value)) | {base.__name__: base for base in getattr(value, "__bases__", ())}
-    for f in functions:
-        if isinstance(f, FunctionType):
-            for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
-                with contextlib.suppress(ValueError):  # the name has no value yet
-                    scope[name] = cell.cell_contents
+    for f in _functions(value):
+        for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
+            with contextlib.suppress(ValueError):  # the name has no value yet
+                scope[name] = cell.cell_contents
     return scope
 
 
