@@ -61,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
                         help="rules: default: %(default)s")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="PATH", help="rules: write what each said of each")
     parser.add_argument("--twins", action="store_true", help="drawn: the right twins instead; none should be caught")
-    parser.add_argument("--draws", type=int, default=40, help="nasty: of each family; default: %(default)s")
+    parser.add_argument(
+        "--draws", type=int, default=40, help="nasty: of each family, made wrong every fourth; default: %(default)s"
+    )
     parser.add_argument("--only", default="", metavar="REGEX", help="nasty: families")
     parser.add_argument("--why", action="store_true", help="nasty: show what was said of right gradients not passed")
     return parser

@@ -221,7 +221,7 @@ add(
 )
 add("tiny periodic noise", lambda x: x * x + 1e-9 * tg.sin(1e6 * x), normal(4))
 add("tiny noise that moves the slope", lambda x: x * x + 1e-6 * tg.sin(1e5 * x), normal(4))
-add("steps of 1e-12 over a parabola", lambda x: x * x + 1e-12 * tg.floor(1e9 * x), normal(4))
+add("stairs of 1e-9 over a parabola", lambda x: x * x + 1e-9 * tg.floor(1e6 * x), normal(4))
 add("logsumexp of 30,000", lambda x: tg.logsumexp(x), normal(30_000))
 add("product of 30,000 near 1", lambda x: tg.exp(tg.sum(tg.log(1 + 1e-3 * x))), normal(30_000))
 add("of nothing", lambda x: tg.sum(tg.sin(x)) + tg.sum(x * x), normal(0, 3))
