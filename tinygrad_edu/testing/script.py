@@ -16,7 +16,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Op, Tensor, op
 from tinygrad_edu.testing import literals
-from tinygrad_edu.testing.sources import Place, folder_of, place_of, source_of
+from tinygrad_edu.testing.sources import ImportPath, folder_of, place_of, source_of
 
 _MOST_COMMENTS = 20
 
@@ -131,7 +131,7 @@ class Script:
     def _import(self, line: str) -> None:
         self._imports += [line] if line not in self._imports else []
 
-    def _imported(self, place: Place, hint: str) -> str:
+    def _imported(self, place: ImportPath, hint: str) -> str:
         head, _, rest = place.path.partition(".")
         if place.module in ("numpy", "builtins"):
             return f"np.{place.path}" if place.module == "numpy" else place.path
