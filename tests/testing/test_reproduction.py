@@ -215,6 +215,14 @@ def methods_only_by_decorators():
 
 FAILURES["a class of static methods"] = methods_only_by_decorators
 
+
+def calls_itself():
+    itself = broken("exp", x=lambda g, x: 2.0 * g * itself(x))
+    return itself
+
+
+failure("an op that its rule calls", check_vjp, calls_itself(), X)
+
 # --- Inside Hypothesis ---
 
 

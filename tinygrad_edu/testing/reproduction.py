@@ -59,9 +59,8 @@ class Message:
         return self._lines
 
     def __str__(self) -> str:
-        return "\n".join(
-            (self.text, *(("To reproduce: see below.",) if self._taken else ("To reproduce:", self._lines)))
-        )
+        lines = " see below." if self._taken else f"\n{self._lines}"
+        return f"{self.text}\nTo reproduce:{lines}"
 
     def __repr__(self) -> str:
         return repr(str(self))
