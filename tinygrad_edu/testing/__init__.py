@@ -5,7 +5,8 @@ Hypothesis are in ``tinygrad_edu.testing.strategies``, and need the extra ``tiny
 """
 
 from tinygrad_edu.testing.calls import Call
-from tinygrad_edu.testing.checks import check_gradient, check_jvp, check_linear, check_vjp
+from tinygrad_edu.testing.checks import check_jvp, check_linear, check_vjp
+from tinygrad_edu.testing.claims import check_gradient
 from tinygrad_edu.testing.differences import CannotTell, NotDeterministic, NotDifferentiableHere, directional_derivative
 from tinygrad_edu.testing.kinks import check_subgradient
 from tinygrad_edu.testing.laws import LawBroken, check_op

@@ -1,5 +1,6 @@
 """Call: an op (or any function of tensors) with the inputs and settings to call it with, printed as code."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -105,6 +106,9 @@ def resolve(name: str) -> Any:
 
 def argument_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
     """Return the names of a function's first `count` positional arguments; x0, x1, ... where it does not say."""
-    code_object = getattr(function, "__code__", None)
-    names = code_object.co_varnames[: code_object.co_argcount] if code_object is not None else ()
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # some functions of C
+        parameters = []
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return tuple(names[k] if k < len(names) else f"x{k}" for k in range(count))

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
+from tinygrad_edu.testing.dtypes import is_floating, unit_of
 from tinygrad_edu.testing.rungs import RATIO, SAFETY, Estimate, Scales, Seen, better, estimate
 
 _TOP, _LAST = 2.0**-5, 2.0**-40  # the steps, times the scale of the input if that is above 1
@@ -104,7 +105,7 @@ def _value_and_unit(f: Callable[[Array], Any], x: Array) -> tuple[Array, float]:
         out = np.asarray(f(np.asarray(x)))  # NumPy makes scalars of what is computed of 0-d arrays
     if out.dtype.kind == "c":
         raise DTypeError("the function returned complex numbers: check its real and its imaginary part, each alone.")
-    unit = float(np.finfo(out.dtype).eps) if out.dtype.kind == "f" else _EPS
+    unit = unit_of(out.dtype) if is_floating(out.dtype) else _EPS
     return out.astype(np.float64), max(unit, _EPS)
 
 

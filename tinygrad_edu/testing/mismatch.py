@@ -12,7 +12,7 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.testing.differences import directional_derivative
 from tinygrad_edu.testing.literals import code
-from tinygrad_edu.testing.rungs import SAFETY
+from tinygrad_edu.testing.rungs import SAFETY, Estimate
 
 MOST_ELEMENTS = 400  # an input larger than this is halved until few elements are left
 _FEW = 16
@@ -71,6 +71,19 @@ def wrong_shape(claim: Claim, k: int) -> GradientMismatch:
     return GradientMismatch(
         f"{claim.name}: the gradient of {claim.names[k]} has shape {g.shape}, and needs its input's, {x.shape}.{guess}"
         f"\n{_repeat(claim)}"
+    )
+
+
+def wrong_tangent(claim: Claim, k: int, slope: Estimate, tangent: Array) -> GradientMismatch:
+    """Return the error for a claimed forward derivative along a random direction of input `k`."""
+    gap = np.abs(np.asarray(tangent, np.float64) - slope.value) - SAFETY * slope.error
+    worst = np.unravel_index(np.argmax(np.where(np.isfinite(gap), gap, np.inf)), gap.shape)
+    a, n, error = float(tangent[worst]), float(slope.value[worst]), float(slope.error[worst])
+    ratio = f", ratio {a / n:.6g}" if n else ""
+    return GradientMismatch(
+        f"{claim.name}: the forward derivative along {claim.names[k]} is wrong.\n"
+        f"  worst in element {tuple(map(int, worst))} of the result: claimed {a:.10g}, numeric {n:.10g} "
+        f"(to within {error:.1g}){ratio}\n{_repeat(claim)}"
     )
 
 

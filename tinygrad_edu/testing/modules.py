@@ -170,7 +170,7 @@ def _gradients_are_right(module: Any, arrays: Sequence[Array], mode: str, rng: n
     if out.requires_grad:
         out.backward(cotangent)
     gradients = [np.zeros(t.shape) if t.grad is None else t.grad for t in (*(leaves[k] for k in floats), *parameters)]
-    arguments = argument_names(module.forward, len(arrays) + 1)[1:] if hasattr(module, "forward") else ()
+    arguments = argument_names(module.forward, len(arrays)) if hasattr(module, "forward") else ()
     labels = (*(arguments[k] if k < len(arguments) else f"x{k}" for k in floats), *names)
     repeat = ("import numpy as np", f"# in {mode} mode, of", *repr(module).splitlines(),
               f"check_module(module, {', '.join(code(x) for x in arrays)})")  # fmt: skip

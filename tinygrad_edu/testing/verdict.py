@@ -21,7 +21,8 @@ from tinygrad_edu.testing.differences import (
     directional_derivative,
     largest,
 )
-from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, element_by_element, wrong_shape
+from tinygrad_edu.testing.dtypes import is_floating, is_real, unit_of
+from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, element_by_element, wrong_shape, wrong_tangent
 from tinygrad_edu.testing.rungs import SAFETY, Estimate
 
 Rng = np.random.Generator
@@ -75,7 +76,7 @@ def compare(claim: Claim, rng: Rng) -> None:
     for k, (x, g) in enumerate(zip(claim.arrays, claim.gradients, strict=True)):
         if g.shape != x.shape:
             raise wrong_shape(claim, k)
-        if g.dtype.kind not in "fiu":
+        if not is_real(g.dtype):
             raise DTypeError(
                 f"{claim.name}: the gradient of {claim.names[k]} has real numbers, and these are {g.dtype}."
             )
@@ -91,6 +92,26 @@ def compare(claim: Claim, rng: Rng) -> None:
         if found == "cannot tell":
             reject(_reason(claim, k, slope))
         examples["told"] += 1
+
+
+def compare_tangent(claim: Claim, k: int, direction: Array, tangent: Array) -> None:
+    """Compare a claimed forward derivative along a direction of input `k`, of f's shape, with the differences.
+
+    Raises
+    ------
+    GradientMismatch, CannotTell
+        What else than right it may be.
+    """
+    slope = _slope(claim.of_input(k), claim.arrays[k], direction, claim.scale)
+    with np.errstate(all="ignore"):  # of what is claimed, which may be infinite
+        terms = claim.cotangent * tangent
+        gap, claimed = float(np.sum(claim.cotangent * slope.value) - np.sum(terms)), float(np.sum(np.abs(terms)))
+        found = _verdict(claim, k, slope, gap, claimed)
+    if found == "wrong":
+        raise wrong_tangent(claim, k, slope, tangent)
+    if found == "cannot tell":
+        reject(_reason(claim, k, slope))
+    examples["told"] += 1
 
 
 def require_deterministic(name: str, f: Callable[..., Any], arrays: Sequence[Array]) -> None:
@@ -110,9 +131,7 @@ def _verdict(claim: Claim, k: int, slope: Estimate, gap: float, claimed: float) 
     error, size = float(np.sum(weights * slope.error)), float(np.sum(weights * np.abs(slope.value)))
     inside = np.maximum(slope.size, largest(claim.arrays[k]))
     resolution = np.sqrt(slope.unit) * float(np.sum(weights * inside))
-    narrow = g.dtype.kind == "f" and g.dtype != np.float64
-    rounding = 64 * float(np.finfo(g.dtype).eps) if narrow else EXACT
-    if not abs(gap) <= SAFETY * error + rounding * claimed:
+    if not (np.isfinite(gap) and abs(gap) <= SAFETY * error + _rounding(g, claimed)):
         nothing = error <= resolution and size <= SAFETY * error
         return "wrong" if error <= _ROUGH * size or nothing else "cannot tell"
     if error <= max(_UNSETTLED, slope.unit**0.4) * size:
@@ -122,6 +141,14 @@ def _verdict(claim: Claim, k: int, slope: Estimate, gap: float, claimed: float) 
     nothing = claimed <= (SAFETY if claim.scale else 0.1) * error
     little = size <= resolution and error <= _ROUGH * size
     return "right" if error <= resolution and (nothing or little) else "cannot tell"
+
+
+def _rounding(g: Array, claimed: float) -> float:
+    """Return what rounding may leave of a claimed derivative; of a narrow dtype, each element by itself."""
+    narrow = is_floating(g.dtype) and unit_of(g.dtype) > np.finfo(np.float64).eps
+    return (
+        min(64 * unit_of(g.dtype), _ROUGH) * float(np.linalg.norm(g.astype(np.float64))) if narrow else EXACT * claimed
+    )
 
 
 def _slope(f: Callable[[Array], Any], x: Array, direction: Array, scale: float = 0.0) -> Estimate:
