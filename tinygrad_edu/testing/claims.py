@@ -8,11 +8,12 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import RuleDefinitionError
+from tinygrad_edu.nn.module import name_of
 from tinygrad_edu.testing.calls import argument_names
 from tinygrad_edu.testing.dtypes import is_floating, unit_of
 from tinygrad_edu.testing.mismatch import GradientMismatch, array_lines
-from tinygrad_edu.testing.nests import Nest, as_numbers, beside, has_leaves, outline
-from tinygrad_edu.testing.plain import Function, PlainFunction, accepts, as_input, joined, name_of, split
+from tinygrad_edu.testing.nests import Nest, as_numbers, at_leaves, has_leaves, outline
+from tinygrad_edu.testing.plain import PlainFunction, accepts, as_input, in_one_row, out_of_one_row
 from tinygrad_edu.testing.verdict import (
     EXACT,
     Rng,
@@ -22,6 +23,7 @@ from tinygrad_edu.testing.verdict import (
     require_deterministic,
     seeded,
 )
+from tinygrad_edu.transforms import Function
 
 
 def check_gradient(
@@ -99,12 +101,13 @@ def check_gradient(
 # --- The reverse derivative ---
 
 
-def check_pullback(plain: PlainFunction, grad: Function, rng: Rng) -> None:
-    """Check the claimed gradient of a plain function."""
+def check_pullback(plain: PlainFunction, grad: Function, rng: Rng, takes_cotangent: bool | None = None) -> None:
+    """Check the claimed gradient of a plain function, whose signature says whether it takes a cotangent, if not you."""
     result = plain.result()
     require_deterministic(plain.name, plain.value, plain.arrays)
-    out = joined(result.arrays)
-    takes_cotangent = _takes_cotangent(plain, grad, out.size)
+    out = in_one_row(result.arrays)
+    if takes_cotangent is None:
+        takes_cotangent = _takes_cotangent(plain, grad, out.size)
     cotangent = draw_signed(rng, out.shape) if takes_cotangent else np.ones(out.shape)
     claimed = partial(_claimed, plain, grad, result if takes_cotangent else None)
 
@@ -121,7 +124,7 @@ def check_pullback(plain: PlainFunction, grad: Function, rng: Rng) -> None:
 
 def _claimed(plain: PlainFunction, grad: Function, result: Nest | None, cotangent: Array) -> list[Any]:
     """Return what `grad` returns for each input, given a cotangent nested as the result, or none without a result."""
-    last = result.copied(split(cotangent, result.arrays), lambda _: None) if result else ()
+    last = result.copied(out_of_one_row(cotangent, result.arrays), lambda _: None) if result else ()
     return _by_input(plain, plain.derivative(grad, last, ["the cotangent"][: len(last)]))
 
 
@@ -146,8 +149,8 @@ def _takes_cotangent(plain: PlainFunction, grad: Function, size: int) -> bool:
     expected = ", ".join((*plain.point.names, "cotangent"))
     raise RuleDefinitionError(
         f"the gradient of {plain.name} cannot be called as grad({expected}): it is "
-        f"{name_of(grad)}{inspect.signature(grad)}. Where a result has several elements, as here {size}, its gradient "
-        f"is that of sum(cotangent * result)."
+        f"{name_of(grad)}{inspect.signature(grad)}. As the gradient of sum(cotangent * result) it takes the cotangent "
+        f"last; only where the result is one element it may do without."
     )
 
 
@@ -155,17 +158,17 @@ def _by_input(plain: PlainFunction, claimed: Any) -> list[Any]:
     """Return what is claimed of each input: in the nest of all arguments, of those with inputs, or of the only one."""
     parts = plain.point.parts
     wanted = tuple(part for part in parts if has_leaves(part))
-    only = wanted if len(wanted) == 1 else ()
-    found = [gradients for nest in (parts, wanted, *only) if (gradients := beside(nest, claimed)) is not None]
-    for gradients in found:
-        if _have_shapes(gradients, plain.arrays):
-            return gradients
-    if not found or (only and isinstance(claimed, list | tuple)):
+    found = [gradients for nest in (parts, wanted) if (gradients := at_leaves(nest, claimed)) is not None]
+    only = wanted[0] if len(wanted) == 1 else wanted
+    alone = at_leaves(only, claimed)
+    if alone is not None and (not isinstance(claimed, list | tuple) or _have_shapes(alone, plain.arrays)):
+        found.append(alone)
+    if not found:
         raise GradientMismatch(
-            f"{plain.name}: the gradient is {outline(claimed)}, and is to be nested as the inputs: "
-            f"{outline(only[0] if only else wanted)}. What is held fixed, as integers are, has none, or None."
+            f"{plain.name}: the gradient is {outline(claimed)}, and is to be nested as the inputs: {outline(only)}. "
+            f"What is held fixed, as integers are, has none, or None."
         )
-    return found[0]
+    return next((gradients for gradients in found if _have_shapes(gradients, plain.arrays)), found[0])
 
 
 def _have_shapes(gradients: list[Any], arrays: tuple[Array, ...]) -> bool:
@@ -192,7 +195,7 @@ def check_pushforward(plain: PlainFunction, jvp: Function, rng: Rng) -> None:
     """Check the claimed forward derivative of a plain function, along one direction for each input and along all."""
     result = plain.result()
     require_deterministic(plain.name, plain.value, plain.arrays)
-    weights = draw_signed(rng, joined(result.arrays).shape)
+    weights = draw_signed(rng, in_one_row(result.arrays).shape)
     directions = [draw_signed(rng, x.shape) for x in plain.arrays]
     zeros = [np.zeros(x.shape) for x in plain.arrays]
     together = _tangent(plain, jvp, directions, result)
@@ -214,10 +217,10 @@ def _tangent(plain: PlainFunction, jvp: Function, tangents: list[Array], result:
     wanted = [k for k, part in enumerate(plain.point.parts) if has_leaves(part)]
     names = [f"the tangent of {plain.point.names[k]}" for k in wanted]
     claimed = plain.derivative(jvp, [nested[k] for k in wanted], names)
-    found = beside(result.parts[0], claimed)
+    found = at_leaves(result.parts[0], claimed)
     if found is None or not _have_shapes(found, result.arrays):
         raise GradientMismatch(
             f"{plain.name}: the forward derivative is {outline(claimed)}, and is to be nested as the result: "
             f"{outline(result.parts[0])}."
         )
-    return joined(_filled_in(found, result.arrays))
+    return in_one_row(_filled_in(found, result.arrays))

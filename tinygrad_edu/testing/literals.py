@@ -61,7 +61,9 @@ def code(value: Any) -> str:
         return f"[{', '.join(map(code, value))}]"
     if isinstance(value, tuple):
         return f"({', '.join(map(code, value))}{',' * (len(value) == 1)})"
-    return "..." if value is ... else f"float({str(value)!r})" if value in (np.inf, -np.inf) else repr(value)
+    if isinstance(value, float) and np.isinf(value):
+        return f"float({str(value)!r})"
+    return "..." if value is ... else repr(value)
 
 
 def _array_code(x: Array) -> str:

@@ -76,7 +76,7 @@ class Nest:
             self.leaves.append(Leaf(len(self.leaves), name, array, is_number))
             return self.leaves[-1]
 
-        self.parts = tuple(walk(visit, part, name) for part, name in zip(parts, names, strict=True))
+        self.parts = tuple(map_leaves(visit, part, name) for part, name in zip(parts, names, strict=True))
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -86,7 +86,7 @@ class Nest:
     def filled(self, values: Sequence[Any], other: Callable[[Any], Any]) -> tuple[Any, ...]:
         """Return the nest with `values` in the places of its arrays, and with `other` of everything else."""
         return tuple(
-            walk(lambda _, value: values[value.index] if isinstance(value, Leaf) else other(value), part)
+            map_leaves(lambda _, value: values[value.index] if isinstance(value, Leaf) else other(value), part)
             for part in self.parts
         )
 
@@ -98,17 +98,17 @@ class Nest:
         )
 
 
-def walk(visit: Callable[[str, Any], Any], tree: Any, name: str = "") -> Any:
+def map_leaves(visit: Callable[[str, Any], Any], tree: Any, name: str = "") -> Any:
     """Return a nest with ``visit(name, value)`` in the place of each value that is no nest."""
     if isinstance(tree, dict):
         result = copy.copy(tree)  # of its own class, whatever its constructor takes
         for key, part in tree.items():
-            result[key] = walk(visit, part, f"{name}[{key!r}]")
+            result[key] = map_leaves(visit, part, f"{name}[{key!r}]")
         return result
     if isinstance(tree, list | tuple) and not _is_array(tree):
         fields = getattr(tree, "_fields", None)
         names = [f"{name}.{field}" for field in fields] if fields else [f"{name}[{k}]" for k in range(len(tree))]
-        parts = [walk(visit, part, path) for part, path in zip(tree, names, strict=True)]
+        parts = [map_leaves(visit, part, path) for part, path in zip(tree, names, strict=True)]
         return type(tree)(*parts) if fields else parts if isinstance(tree, list) else tuple(parts)
     return visit(name, tree)
 
@@ -116,18 +116,18 @@ def walk(visit: Callable[[str, Any], Any], tree: Any, name: str = "") -> Any:
 def arrays_in(tree: Any, name: str = "") -> dict[str, Array]:
     """Return the NumPy arrays of a nest, by their names."""
     found: dict[str, Array] = {}
-    walk(lambda path, value: found.update({path: value}) if isinstance(value, np.ndarray) else None, tree, name)
+    map_leaves(lambda path, value: found.update({path: value}) if isinstance(value, np.ndarray) else None, tree, name)
     return found
 
 
 def has_leaves(part: Any) -> bool:
     """Whether a part of a `Nest` holds any of its arrays."""
     found: list[Any] = []
-    walk(lambda _, value: found.append(value) if isinstance(value, Leaf) else None, part)
+    map_leaves(lambda _, value: found.append(value) if isinstance(value, Leaf) else None, part)
     return bool(found)
 
 
-def beside(tree: Any, other: Any) -> list[Any] | None:
+def at_leaves(tree: Any, other: Any) -> list[Any] | None:
     """Return what stands in `other` in the places of the leaves of `tree`; None where it is nested otherwise.
 
     None stands for a nest of None, and an array for the list of its rows. In the places of other things than leaves
@@ -137,7 +137,7 @@ def beside(tree: Any, other: Any) -> list[Any] | None:
     if isinstance(tree, dict | list | tuple):
         others = _parts_beside(tree, other)
         parts = tree.values() if isinstance(tree, dict) else tree
-        found = [] if others is None else [beside(*pair) for pair in zip(parts, others, strict=True)]
+        found = [] if others is None else [at_leaves(*pair) for pair in zip(parts, others, strict=True)]
         fits = others is not None and all(part is not None for part in found)
         return [x for part in found for x in part or ()] if fits else None
     numbers = None if nothing else as_numbers(other)
@@ -178,7 +178,7 @@ def outline(tree: Any) -> str:
         of_shape = f"an array of shape {array.shape}" if array is not None and array.shape else "a number"
         return _Words(f"{value!r:.40}" if array is None else of_shape)
 
-    return repr(walk(words, tree))
+    return repr(map_leaves(words, tree))
 
 
 def as_numbers(value: Any) -> Array | None:
@@ -197,17 +197,26 @@ def as_numbers(value: Any) -> Array | None:
 
 def laid_out(values: Any, like: Array) -> Array:
     """Return a copy of `values` in memory as that of `like`: with its order of axes, its gaps and its directions."""
-    if like.flags.c_contiguous or any(stride % like.itemsize for stride in like.strides):
-        return np.array(values, order="C")
+    if like.flags.c_contiguous or _overlaps(like) or any(stride % like.itemsize for stride in like.strides):
+        return np.array(values, order="C")  # of repeated elements, each is to vary alone
     values = np.asarray(values)
-    reach = [(n - 1) * stride // like.itemsize for n, stride in zip(like.shape, like.strides, strict=True)]
+    steps = [stride // like.itemsize for stride in like.strides]
+    reach = [(n - 1) * step for n, step in zip(like.shape, steps, strict=True)]
     first, last = -sum(r for r in reach if r < 0), sum(r for r in reach if r > 0)
     memory = np.empty(first + last + 1, values.dtype)
-    strides = [stride // like.itemsize * values.itemsize for stride in like.strides]
-    result: Array = as_strided(memory[first:], values.shape, strides)
+    result: Array = as_strided(memory[first:], values.shape, [step * values.itemsize for step in steps])
     result[...] = values
-    fits = np.array_equal(result, values, equal_nan=values.dtype.kind == "f")
-    return result if fits else np.array(values, order="C")  # of repeated elements, each is to vary alone
+    return result
+
+
+def _overlaps(x: Array) -> bool:
+    """Whether elements of an array may share memory."""
+    reach = 0
+    for stride, n in sorted((abs(stride), n) for stride, n in zip(x.strides, x.shape, strict=True) if n > 1):
+        if stride <= reach or not stride:
+            return True
+        reach += (n - 1) * stride
+    return False
 
 
 def _is_array(tree: Any) -> bool:

@@ -1,8 +1,7 @@
 """A function of nested arguments, whoever wrote it, as what the verdict knows: of some float64 arrays, to one array."""
 
-import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +13,7 @@ from tinygrad_edu.testing.dtypes import is_floating
 from tinygrad_edu.testing.laws import LawBroken
 from tinygrad_edu.testing.mismatch import Claim
 from tinygrad_edu.testing.nests import Nest, arrays_in, as_numbers, laid_out
-
-Function = Callable[..., Any]
+from tinygrad_edu.transforms import Function
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class PlainFunction:
 
     def value(self, *arrays: Array) -> Array:
         """Return the result as one array."""
-        return joined(self._nest(self.f(*self.arguments(arrays))).arrays)
+        return in_one_row(self._nest(self.f(*self.arguments(arrays))).arrays)
 
     def result(self) -> Nest:
         """Return the result at the point."""
@@ -94,22 +92,15 @@ def as_input(value: Any) -> Array | None:
     return laid_out(array.astype(np.float64), array)
 
 
-def joined(arrays: Sequence[Array]) -> Array:
+def in_one_row(arrays: Sequence[Array]) -> Array:
     """Return arrays in one row; one alone as it is."""
     return np.array(arrays[0]) if len(arrays) == 1 else np.concatenate([x.reshape(-1) for x in arrays])
 
 
-def split(row: Array, like: Sequence[Array]) -> list[Array]:
-    """Return the arrays that `joined` has put in one row."""
+def out_of_one_row(row: Array, like: Sequence[Array]) -> list[Array]:
+    """Return the arrays that `in_one_row` has put in one row."""
     parts = np.split(row.reshape(-1), np.cumsum([x.size for x in like])[:-1])
     return [part.reshape(x.shape) for part, x in zip(parts, like, strict=True)]
-
-
-def name_of(function: Function) -> str:
-    """Return the name of a function, or of the class of a callable object."""
-    if isinstance(function, functools.partial):
-        return name_of(function.func)
-    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def accepts(function: Function, count: int) -> bool:
