@@ -4,7 +4,9 @@ import os
 
 os.environ["KERAS_BACKEND"] = "jax"
 
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,3 +133,9 @@ def test_what_is_missing_is_named_with_a_line_to_install_it(check, package, monk
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"needs {package}: pip install 'tinygrad-edu\[keras\]'"):
         check(None, X)
+
+
+def test_the_example_of_the_page():
+    page = (Path(__file__).parents[2] / "docs" / "testing_gradients.md").read_text()
+    (example,) = [block for block in re.findall(r"```py\n(.*?)```", page, re.DOTALL) if block.startswith("import jax")]
+    exec(example, {"__name__": "example"})

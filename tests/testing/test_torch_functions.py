@@ -1,7 +1,9 @@
 """check_torch: right functions and modules pass, wrong rules in them are named, and modules are left as they were."""
 
 import dataclasses
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,3 +164,12 @@ def test_what_cannot_be_checked_says_why(torch):
         check_torch(torch.fft.fft, x)
     with pytest.raises(DTypeError, match="check_module takes modules of tinygrad_edu; for those of torch, check_torch"):
         check_module(torch.nn.ReLU(), x)
+
+
+@pytest.mark.peers
+def test_the_example_of_the_page(torch):
+    page = (Path(__file__).parents[2] / "docs" / "testing_gradients.md").read_text()
+    (example,) = [
+        block for block in re.findall(r"```py\n(.*?)```", page, re.DOTALL) if block.startswith("import torch")
+    ]
+    exec(example, {"__name__": "example"})
