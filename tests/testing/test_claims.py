@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu.errors import DTypeError, RuleDefinitionError
 from tinygrad_edu.testing import GradientMismatch, LawBroken, NotDeterministic, check_gradient, strategies
-from tinygrad_edu.testing.dtypes import is_floating, is_real, unit_of
+from tinygrad_edu.testing.dtypes import as_numbers, is_floating, is_real, unit_of
+from tinygrad_edu.testing.layouts import laid_out
 from tinygrad_edu.testing.literals import LAYOUTS
-from tinygrad_edu.testing.nests import as_numbers, laid_out, map_leaves
+from tinygrad_edu.testing.nests import map_leaves
 
 RNG = np.random.default_rng(5)
 X, Y = RNG.uniform(0.5, 2.0, (3, 4)), RNG.uniform(0.5, 2.0, (3, 4))

@@ -10,9 +10,9 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import RuleDefinitionError
 from tinygrad_edu.nn.module import name_of
 from tinygrad_edu.testing.calls import argument_names
-from tinygrad_edu.testing.dtypes import is_floating, unit_of
+from tinygrad_edu.testing.dtypes import as_numbers, is_floating, unit_of
 from tinygrad_edu.testing.mismatch import GradientMismatch, array_lines
-from tinygrad_edu.testing.nests import Nest, as_numbers, at_leaves, has_leaves, outline
+from tinygrad_edu.testing.nests import Nest, at_leaves, has_leaves, outline
 from tinygrad_edu.testing.plain import PlainFunction, accepts, as_input, in_one_row, out_of_one_row
 from tinygrad_edu.testing.verdict import (
     EXACT,

@@ -1,8 +1,12 @@
-"""What a dtype is, of NumPy or of ml_dtypes (JAX's bfloat16): floating-point or not, and how coarsely it rounds."""
+"""Anybody's numbers as arrays of NumPy, and what their dtypes are: real, floating-point, and how coarse."""
 
+import numbers
 from typing import Any
 
 import numpy as np
+
+from tinygrad_edu.engine import Array, values_of
+from tinygrad_edu.errors import MissingExtraError
 
 
 def is_real(dtype: np.dtype[Any]) -> bool:
@@ -29,3 +33,29 @@ def unit_of(dtype: np.dtype[Any]) -> float:
     while float(np.asarray(1 + unit / 2).astype(dtype)) > 1:
         unit /= 2
     return unit
+
+
+def as_numbers(value: Any) -> Array | None:
+    """Return a number, a list of numbers or anybody's array as an array of NumPy; None for what holds no numbers."""
+    value = values_of(value)
+    if hasattr(value, "detach") and hasattr(value, "dtype"):
+        return _of_torch(value)
+    if not (isinstance(value, numbers.Number | list | tuple | np.generic) or hasattr(value, "__array__")):
+        return None
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):  # keys of JAX's random numbers; lists of unequal lengths
+        return None
+    return array if is_real(array.dtype) or array.dtype.kind == "c" else None
+
+
+def _of_torch(tensor: Any) -> Array | None:
+    """Return a tensor of PyTorch, which makes no array of NumPy of bfloat16."""
+    tensor = tensor.detach().cpu()
+    if str(tensor.dtype) != "torch.bfloat16":
+        return as_numbers(tensor.numpy())
+    try:
+        from ml_dtypes import bfloat16
+    except ImportError as error:
+        raise MissingExtraError("NumPy alone has no bfloat16, as this torch tensor: pip install ml_dtypes") from error
+    return np.asarray(tensor.float().numpy().astype(bfloat16))

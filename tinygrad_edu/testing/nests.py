@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-from tinygrad_edu.engine import Array, values_of
-from tinygrad_edu.errors import MissingExtraError
-from tinygrad_edu.testing.dtypes import is_real
+from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.dtypes import as_numbers
+from tinygrad_edu.testing.layouts import laid_out
 
 
 @dataclass(frozen=True)
@@ -133,13 +132,14 @@ def at_leaves(tree: Any, other: Any) -> list[Any] | None:
     None stands for a nest of None, and an array for the list of its rows. In the places of other things than leaves
     there may be nothing, None or zeros.
     """
-    nothing = other is None or _is_float0(other)
     if isinstance(tree, dict | list | tuple):
         others = _parts_beside(tree, other)
+        if others is None:
+            return None
         parts = tree.values() if isinstance(tree, dict) else tree
-        found = [] if others is None else [at_leaves(*pair) for pair in zip(parts, others, strict=True)]
-        fits = others is not None and all(part is not None for part in found)
-        return [x for part in found for x in part or ()] if fits else None
+        found = [at_leaves(*pair) for pair in zip(parts, others, strict=True)]
+        return None if any(part is None for part in found) else [x for part in found for x in part or ()]
+    nothing = other is None or _is_float0(other)
     numbers = None if nothing else as_numbers(other)
     if isinstance(tree, Leaf):
         return [None] if nothing else None if numbers is None else [other]
@@ -181,44 +181,6 @@ def outline(tree: Any) -> str:
     return repr(map_leaves(words, tree))
 
 
-def as_numbers(value: Any) -> Array | None:
-    """Return a number, a list of numbers or anybody's array as an array of NumPy; None for what holds no numbers."""
-    value = values_of(value)
-    if hasattr(value, "detach"):
-        return _of_torch(value)
-    if not (isinstance(value, numbers.Number | list | tuple | np.generic) or hasattr(value, "__array__")):
-        return None
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError):  # keys of JAX's random numbers; lists of unequal lengths
-        return None
-    return array if is_real(array.dtype) or array.dtype.kind == "c" else None
-
-
-def laid_out(values: Any, like: Array) -> Array:
-    """Return a copy of `values` in memory as that of `like`: with its order of axes, its gaps and its directions."""
-    if like.flags.c_contiguous or _overlaps(like) or any(stride % like.itemsize for stride in like.strides):
-        return np.array(values, order="C")  # of repeated elements, each is to vary alone
-    values = np.asarray(values)
-    steps = [stride // like.itemsize for stride in like.strides]
-    reach = [(n - 1) * step for n, step in zip(like.shape, steps, strict=True)]
-    first, last = -sum(r for r in reach if r < 0), sum(r for r in reach if r > 0)
-    memory = np.empty(first + last + 1, values.dtype)
-    result: Array = as_strided(memory[first:], values.shape, [step * values.itemsize for step in steps])
-    result[...] = values
-    return result
-
-
-def _overlaps(x: Array) -> bool:
-    """Whether elements of an array may share memory."""
-    reach = 0
-    for stride, n in sorted((abs(stride), n) for stride, n in zip(x.strides, x.shape, strict=True) if n > 1):
-        if stride <= reach or not stride:
-            return True
-        reach += (n - 1) * stride
-    return False
-
-
 def _is_array(tree: Any) -> bool:
     """Whether a list holds plain numbers, in rows of one length."""
     if not isinstance(tree, list) or not tree:
@@ -226,16 +188,3 @@ def _is_array(tree: Any) -> bool:
     if all(isinstance(part, list) for part in tree):
         return all(map(_is_array, tree)) and len({np.shape(part) for part in tree}) == 1
     return all(isinstance(part, numbers.Real) and not isinstance(part, bool) for part in tree)
-
-
-def _of_torch(tensor: Any) -> Array | None:
-    tensor = tensor.detach().cpu()
-    if str(tensor.dtype) != "torch.bfloat16":
-        return as_numbers(tensor.numpy())
-    try:
-        from ml_dtypes import bfloat16
-    except ImportError as error:
-        raise MissingExtraError("NumPy has no bfloat16, and torch tensors of it need one: pip install ml_dtypes") from (
-            error
-        )
-    return np.asarray(tensor.float().numpy().astype(bfloat16))

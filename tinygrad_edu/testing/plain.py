@@ -9,10 +9,11 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.testing.dtypes import is_floating
+from tinygrad_edu.testing.dtypes import as_numbers, is_floating
 from tinygrad_edu.testing.laws import LawBroken
+from tinygrad_edu.testing.layouts import laid_out
 from tinygrad_edu.testing.mismatch import Claim
-from tinygrad_edu.testing.nests import Nest, arrays_in, as_numbers, laid_out
+from tinygrad_edu.testing.nests import Nest, arrays_in
 from tinygrad_edu.transforms import Function
 
 

@@ -144,11 +144,10 @@ def _verdict(claim: Claim, k: int, slope: Estimate, gap: float, claimed: float) 
 
 
 def _rounding(g: Array, claimed: float) -> float:
-    """Return what rounding may leave of a claimed derivative; of a narrow dtype, each element by itself."""
-    narrow = is_floating(g.dtype) and unit_of(g.dtype) > np.finfo(np.float64).eps
-    return (
-        min(64 * unit_of(g.dtype), _ROUGH) * float(np.linalg.norm(g.astype(np.float64))) if narrow else EXACT * claimed
-    )
+    """Return what rounding may leave of a claimed derivative; of float16 and bfloat16 each element by itself."""
+    if not is_floating(g.dtype) or unit_of(g.dtype) <= np.finfo(np.float64).eps:
+        return EXACT * claimed
+    return min(64 * unit_of(g.dtype) * claimed, _ROUGH * float(np.linalg.norm(g.astype(np.float64))))
 
 
 def _slope(f: Callable[[Array], Any], x: Array, direction: Array, scale: float = 0.0) -> Estimate:

@@ -11,9 +11,10 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.nn.module import name_of
 from tinygrad_edu.testing.calls import argument_names
+from tinygrad_edu.testing.dtypes import as_numbers
 from tinygrad_edu.testing.frameworks.theirs import Load, TheirFunction, Theirs, check_theirs, required
 from tinygrad_edu.testing.mismatch import array_lines
-from tinygrad_edu.testing.nests import Nest, as_numbers
+from tinygrad_edu.testing.nests import Nest
 from tinygrad_edu.testing.plain import as_input
 from tinygrad_edu.testing.verdict import Rng
 
