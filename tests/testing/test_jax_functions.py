@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tinygrad_edu.errors import DTypeError, MissingExtraError
-from tinygrad_edu.testing import GradientMismatch, check_jax, check_keras
+from tinygrad_edu.testing import GradientMismatch, NotDeterministic, check_jax, check_keras
 
 keras = pytest.importorskip("keras", reason="an extra: pip install '.[keras]'")
 jax = pytest.importorskip("jax")
@@ -57,6 +57,8 @@ RIGHT = {
     "numbers": (lambda x, n: x**n, [2.0, 3], 1),
     "half a byte short": (lambda x: x * x, [jnp.float16(2)], 1),
     "only float32": (sine(only=jnp.float32), [X[0]], 1),
+    "a loop": (lambda w, x: jax.lax.scan(lambda h, v: (jnp.tanh(w * h + v), h), 0.0, x), [2.0, X[0]], 1),
+    "looks at values": (lambda x: x * x if x[0] > 0 else x, [X[0]], 1),
     "bfloat16 inside": (lambda x: jnp.sum(x.astype(jnp.bfloat16) * 2), [X[0]], 1),
 }
 WRONG = {
@@ -82,6 +84,10 @@ def test_a_wrong_rule_of_jax_is_named(name):
 
 
 def test_errors_of_the_function_come_through():
+    with pytest.raises(NotDeterministic):
+        check_jax(lambda x: x * np.random.default_rng().random(), X[0])
+    with pytest.raises(DTypeError, match="check_keras takes a layer or model, not a function"):
+        check_keras(lambda x: x, X)
     with pytest.raises(ZeroDivisionError):
         check_jax(lambda x: x / (1 // 0), X)
     with pytest.raises(DTypeError, match="complex"):

@@ -100,6 +100,8 @@ RIGHT = {
     "only float32": lambda torch, x, k: (sine(torch, only=torch.float32), [x], 1),
     "bfloat16": lambda torch, x, k: (torch.nn.Linear(3, 2).bfloat16(), [x.bfloat16()], 1),
     "parameters from outside": lambda torch, x, k: (outside(torch.nn.Linear(3, 2)), [x], 1),
+    "identity": lambda torch, x, k: (lambda x: x, [x], 2),
+    "sparse": lambda torch, x, k: (torch.nn.EmbeddingBag(5, 3, sparse=True), [k[None]], 1),
     "constant": lambda torch, x, k: (lambda x: torch.ones(3), [x], 1),
 }
 WRONG = {
@@ -156,7 +158,7 @@ def test_a_module_is_left_as_it_was(torch):
 @pytest.mark.peers
 def test_what_cannot_be_checked_says_why(torch):
     x, labels = inputs(torch)
-    with pytest.raises(DTypeError, match="returned no floating-point array"):
+    with pytest.raises(DTypeError, match="there is no input to differentiate by"):
         check_torch(lambda k: k, labels)
     with pytest.raises(DTypeError, match="returned no floating-point array"):
         check_torch(lambda x: x.sum().item(), x)

@@ -44,14 +44,14 @@ def as_numbers(value: Any) -> Array | None:
         return None
     try:
         array = np.asarray(value)
-    except (TypeError, ValueError):  # keys of JAX's random numbers; lists of unequal lengths
+    except (TypeError, ValueError, RuntimeError):  # keys of JAX's random numbers; lists of what makes no array
         return None
     return array if is_real(array.dtype) or array.dtype.kind == "c" else None
 
 
 def _of_torch(tensor: Any) -> Array | None:
-    """Return a tensor of PyTorch, which makes no array of NumPy of bfloat16."""
-    tensor = tensor.detach().cpu()
+    """Return a tensor of PyTorch, which makes no array of NumPy of what is sparse, nor of bfloat16."""
+    tensor = tensor.detach().cpu().to_dense()
     if str(tensor.dtype) != "torch.bfloat16":
         return as_numbers(tensor.numpy())
     try:

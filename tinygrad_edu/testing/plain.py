@@ -39,11 +39,7 @@ class PlainFunction:
     scale: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.point.leaves:
-            raise DTypeError(
-                f"{self.name}: there is no input to differentiate by: integers, strings and objects are held fixed. "
-                f"Write a number as 2.0, and give an array in float64."
-            )
+        require_inputs(self.name, self.arrays)
 
     @property
     def arrays(self) -> tuple[Array, ...]:
@@ -81,6 +77,15 @@ class PlainFunction:
         if not result.leaves:
             raise DTypeError(f"{self.name} returned {out!r:.80}: there is no number in it to differentiate.")
         return result
+
+
+def require_inputs(name: str, arrays: Sequence[Array]) -> None:
+    """Raise where there is nothing to differentiate by."""
+    if not arrays:
+        raise DTypeError(
+            f"{name}: there is no input to differentiate by: integers, strings and objects are held fixed. "
+            f"Write a number as 2.0, and give an array in float64."
+        )
 
 
 def as_input(value: Any) -> Array | None:

@@ -10,7 +10,7 @@ from unittest import mock
 
 import numpy as np
 
-from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.errors import DTypeError, MissingExtraError
 from tinygrad_edu.testing.calls import argument_names
 from tinygrad_edu.testing.frameworks.jax_functions import check_jax_function
 from tinygrad_edu.testing.frameworks.theirs import required
@@ -47,9 +47,13 @@ def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1
         check_keras(keras.layers.Dense(2, activation="tanh"), np.ones((4, 3)))
     """
     install = "pip install 'tinygrad-edu[keras]', and set KERAS_BACKEND=jax before Keras is imported"
-    jax, keras = (required(name, "check_keras", install) for name in ("jax", "keras"))
+    keras = required("keras", "check_keras", install)
     if keras.backend.backend() != "jax":
         raise MissingExtraError(f"check_keras needs Keras on JAX, and it runs on {keras.backend.backend()}: {install}")
+    if not isinstance(layer, keras.Layer):
+        raise DTypeError(
+            f"check_keras takes a layer or model, not a {type(layer).__name__}; check_jax takes functions."
+        )
     if not layer.built:
         layer(*inputs)
     variables = layer.trainable_variables
@@ -65,7 +69,7 @@ def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1
     names = (*(variable.path for variable in variables), *arguments)
     check_jax_function(
         f"layer {type(layer).__name__}",
-        jax.jit(function),  # as `fit` does
+        function,
         (*(variable.value for variable in variables), *inputs),
         names,
         (

@@ -12,7 +12,7 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, MissingExtraError
 from tinygrad_edu.testing.claims import check_pullback
 from tinygrad_edu.testing.nests import Nest
-from tinygrad_edu.testing.plain import PlainFunction, as_input
+from tinygrad_edu.testing.plain import PlainFunction, as_input, require_inputs
 from tinygrad_edu.testing.verdict import Rng, draw_signed, seeded
 
 TheirFunction = Callable[..., Sequence[Any]]
@@ -51,6 +51,7 @@ class Theirs:
 
 def check_theirs(theirs: Theirs, order: int, rng: Rng | None) -> None:
     """Check the derivatives of a framework's function, up to an order: in float64, or where it refuses, in its own."""
+    require_inputs(theirs.name, theirs.arrays)
     refusals: list[Exception] = []
     for wide in (True, False):
         with theirs.session(wide) as load:

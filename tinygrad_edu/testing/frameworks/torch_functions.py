@@ -156,7 +156,8 @@ def _session(module: Any, parameters: list[Any], inputs: list[Any], wide: bool) 
     try:
         for p, data in values:
             p.data = converted(data)
-        yield load
+        with torch.inference_mode(False), torch.enable_grad():
+            yield load
     finally:
         for p, data in values:
             p.data = data
