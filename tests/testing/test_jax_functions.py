@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygrad_edu.errors import DTypeError, MissingExtraError
-from tinygrad_edu.testing import GradientMismatch, NotDeterministic, check_jax, check_keras
+from tinygrad_edu.errors import DTypeError, MissingExtraError, RuleDefinitionError
+from tinygrad_edu.testing import GradientMismatch, NotDeterministic, check_jax, check_keras, check_module
 
 keras = pytest.importorskip("keras", reason="an extra: pip install '.[keras]'")
 jax = pytest.importorskip("jax")
@@ -88,10 +88,14 @@ def test_errors_of_the_function_come_through():
         check_jax(lambda x: x * np.random.default_rng().random(), X[0])
     with pytest.raises(DTypeError, match="check_keras takes a layer or model, not a function"):
         check_keras(lambda x: x, X)
+    with pytest.raises(DTypeError, match="check_module takes modules of tinygrad_edu; for those of keras, check_keras"):
+        check_module(layers.Dense(1), X)
     with pytest.raises(ZeroDivisionError):
         check_jax(lambda x: x / (1 // 0), X)
     with pytest.raises(DTypeError, match="complex"):
         check_jax(lambda x: x * 1j, X[0])
+    with pytest.raises(RuleDefinitionError, match="order=0 checks nothing"):
+        check_jax(lambda x: x, X, order=0)
     with pytest.raises(DTypeError, match="returned no floating-point array"):
         check_jax(lambda x: 3, X)
 
@@ -127,6 +131,10 @@ def test_layers_compute_in_float64_throughout(layer):
 
 def test_labels_of_a_layer_are_held_fixed():
     check_keras(layers.Embedding(5, 2), np.array([[1, 3, 1]]))
+
+
+def test_a_layer_of_nested_inputs():
+    check_keras(layers.Concatenate(axis=1), [X, X[:, :1]])
 
 
 def test_a_wrong_layer_is_named():

@@ -55,7 +55,7 @@ def check_jax(f: Callable[..., Any], *arguments: Any, order: int = 1, rng: Rng |
     """
     required("jax", "check_jax", "pip install 'tinygrad-edu[keras]'")
     names = argument_names(f, len(arguments))
-    repeat = (*array_lines(names, _as_arrays(arguments)), f"check_jax(f, {', '.join(names)}, order={order})")
+    repeat = (*array_lines(names, as_arrays(arguments)), f"check_jax(f, {', '.join(names)}, order={order})")
     check_jax_function(name_of(f), f, arguments, names, repeat, order, rng)
 
 
@@ -103,7 +103,7 @@ def _compiled(f: TheirFunction, arrays: Sequence[Array]) -> TheirFunction:
     return cast(TheirFunction, jax.jit(f)) if alike else f
 
 
-def _as_arrays(arguments: Sequence[Any]) -> tuple[Any, ...]:
+def as_arrays(arguments: Sequence[Any]) -> tuple[Any, ...]:
     """Return arguments with arrays of NumPy for those of JAX."""
     import jax
 
@@ -139,5 +139,5 @@ def _session(outer: Outer, dtypes: Sequence[Any], wide: bool) -> Iterator[Load]:
 def _in_64_bits() -> Any:
     import jax
 
-    # Before JAX 0.8 it was an experiment.
+    # In older ones it is an experiment.
     return jax.enable_x64(True) if hasattr(jax, "enable_x64") else import_module("jax.experimental").enable_x64()

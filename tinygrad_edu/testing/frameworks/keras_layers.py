@@ -8,11 +8,9 @@ from importlib import import_module
 from typing import Any
 from unittest import mock
 
-import numpy as np
-
 from tinygrad_edu.errors import DTypeError, MissingExtraError
 from tinygrad_edu.testing.calls import argument_names
-from tinygrad_edu.testing.frameworks.jax_functions import check_jax_function
+from tinygrad_edu.testing.frameworks.jax_functions import as_arrays, check_jax_function
 from tinygrad_edu.testing.frameworks.theirs import required
 from tinygrad_edu.testing.mismatch import array_lines
 from tinygrad_edu.testing.verdict import Rng
@@ -73,8 +71,8 @@ def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1
         (*(variable.value for variable in variables), *inputs),
         names,
         (
-            *array_lines(arguments, tuple(map(np.asarray, inputs))),
-            f"check_keras(layer, {', '.join(arguments)}, training={training})",
+            *array_lines(arguments, as_arrays(inputs)),
+            f"check_keras(layer, {', '.join(arguments)}, training={training}, order={order})",
         ),
         order,
         rng,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.errors import DTypeError, MissingExtraError
+from tinygrad_edu.errors import DTypeError, MissingExtraError, RuleDefinitionError
 from tinygrad_edu.testing.claims import check_pullback
 from tinygrad_edu.testing.nests import Nest
 from tinygrad_edu.testing.plain import PlainFunction, as_input, require_inputs
@@ -51,6 +51,8 @@ class Theirs:
 
 def check_theirs(theirs: Theirs, order: int, rng: Rng | None) -> None:
     """Check the derivatives of a framework's function, up to an order: in float64, or where it refuses, in its own."""
+    if order < 1:
+        raise RuleDefinitionError(f"order={order} checks nothing: give 1, 2 or 3.")
     require_inputs(theirs.name, theirs.arrays)
     refusals: list[Exception] = []
     for wide in (True, False):
