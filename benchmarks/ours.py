@@ -9,7 +9,7 @@ import tinygrad_edu as tg
 from benchmarks import workloads
 from tinygrad_edu import data, nn, optim
 from tinygrad_edu.parallel import available_cores, sharded_value_and_grad
-from tinygrad_edu.training import accuracy, train_epoch
+from tinygrad_edu.training import Accuracy, Steps, evaluate
 
 Run = Callable[[], tuple[float, ...]]
 
@@ -79,7 +79,9 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
     dropout = nn.Dropout(0.0 if fixed else 0.5, rng=np.random.default_rng(0))
     model = mnist_network(*workloads.epoch_weights(), dropout)
     optimizer = optim.SGD(model.parameters(), lr=sizes["rate"], momentum=sizes["momentum"])
-    rates, streams = workloads.rates(sizes), np.random.default_rng(0)
+    steps = Steps(
+        model, optimizer, tg.cross_entropy, np.random.default_rng(0), schedule=workloads.rates(sizes).__getitem__
+    )
 
     def run() -> tuple[float, ...]:
         rng = np.random.default_rng(0)
@@ -87,12 +89,9 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
             x, y, batch_size=sizes["batch"], rng=rng, drop_last=True,
             transform=lambda x, y: (data.to_float(data.random_shift(x, sizes["shift"], rng)), y),
         )  # fmt: skip
-        losses = train_epoch(model, optimizer, loader, rates.__getitem__, streams)
-        return (
-            float(np.mean(losses)),
-            accuracy(model, data.to_float(x), y),
-            accuracy(model, data.to_float(x_test), y_test),
-        )
+        losses = [step.loss for step in steps.over(loader)]
+        sets = ([(data.to_float(images), labels)] for images, labels in ((x, y), (x_test, y_test)))
+        return (float(np.mean(losses)), *(evaluate(model, each, {"accuracy": Accuracy()})["accuracy"] for each in sets))
 
     return run
 

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from tinygrad_edu import data
+
 IMAGES = Path(__file__).parent / "images"
 
 
@@ -43,6 +45,23 @@ def draw_steps() -> None:
     figure.savefig(IMAGES / "steps.png", dpi=130)
 
 
+def draw_augmented_digits() -> None:
+    """Draw digits as they are, and turned, bent, and both."""
+    digits, rng = data.load_embedded().x_train[:12], np.random.default_rng(0)
+    size = digits.shape[1:]
+    turns = data.affine_field(len(digits), size, 10, rng, translate=0.05, scale=(0.9, 1.1), shear=10)
+    bends = data.elastic_field(len(digits), size, alpha=40, sigma=4, rng=rng)
+    rows = {"as they are": 0 * turns, "turned": turns, "bent": bends, "both": turns + bends}
+    figure = Figure(figsize=(7.5, 2.6), layout="constrained")
+    for axes, (name, field) in zip(figure.subplots(len(rows)), rows.items(), strict=True):
+        axes.imshow(np.hstack(list(data.displace(digits, field))), cmap="gray_r")
+        axes.set(xticks=[], yticks=[])
+        axes.set_ylabel(name, rotation=0, ha="right", va="center")
+        axes.spines[:].set_visible(False)
+    figure.savefig(IMAGES / "augmented_digits.png", dpi=130, bbox_inches="tight")
+
+
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
     draw_steps()
+    draw_augmented_digits()

@@ -16,10 +16,15 @@ def say(line: str) -> None:
         print(one_line(line), flush=True)
 
 
-def complain(name: str, message: str) -> None:
-    """Say in one line, beside the output, what went wrong in a program."""
+def note(line: str) -> None:
+    """Print one line beside the output. Where nobody can read it, likewise."""
     with suppress(OSError):
-        print(f"{name}: {one_line(message)}", file=sys.stderr, flush=True)
+        print(one_line(line), file=sys.stderr, flush=True)
+
+
+def complain(name: str, message: str) -> None:
+    """Note what went wrong in a program."""
+    note(f"{name}: {message}")
 
 
 def one_line(text: str) -> str:

@@ -9,16 +9,16 @@ program prints the reference's log digit for digit. With `CORRECT`, which has no
 the gradient of the mean cross-entropy.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from models.console import program
+from models.options import Parser, positive
 from tinygrad_edu.data import load_embedded
 
 Floats = NDArray[np.floating[Any]]
@@ -337,27 +337,13 @@ def log_line(epoch: int, test_accuracy: float, train_accuracy: float) -> str:
     return f"I:{epoch} Test-Acc:{test_accuracy} Train-Acc:{train_accuracy}"
 
 
-class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:  # noqa: D102 (argparse's own)
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
-def positive(text: str) -> int:
-    """Read a whole number of at least 1 from the command line."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
-    return int(text)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the seed's log. Ctrl-C ends it at once: the lines that are there are all that it leaves."""
-    parser = OneLineParser(
-        prog="python -m models.mnist_by_hand",
+    parser = Parser(
+        prog="models.mnist_by_hand",
         description="Train the seed, faults included, on 1,000 digits and print its log line by line.",
     )
-    parser.add_argument("--epochs", type=positive, default=300, help="epochs to train (default: %(default)s)")
+    parser.add_argument("--epochs", type=positive(int), default=300, help="epochs to train (default: %(default)s)")
     epochs: int = parser.parse_args(arguments).epochs
     digits = load_embedded()
     for report in train(digits.x_train, digits.y_train, digits.x_test, digits.y_test, epochs):

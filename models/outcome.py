@@ -1,7 +1,9 @@
 """What a training run came to: its epochs, the weights that are worth keeping, and why it ended."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -38,7 +40,7 @@ class Outcome:
     last, best : Weights
         Of the last epoch that was finite, and of the one with the lowest loss.
     history : list of Epoch
-        All whole epochs, and the one that was not finite.
+        All whole epochs: `fit` adds them.
     end : {"done", "stopped", "diverged"}
     reason : str
         What a run that diverged came upon.
@@ -59,15 +61,20 @@ class Outcome:
 
     def add(self, epoch: Epoch, arrays: dict[str, ndarray]) -> bool:
         """Note a whole epoch and the weights after it. Return whether it makes sense to go on."""
-        self.history.append(epoch)
-        if not math.isfinite(epoch.loss):
-            self.diverge(f"the loss became {epoch.loss} in epoch {epoch.epoch}")
-        elif not all(np.isfinite(array).all() for array in arrays.values()):
+        if not all(np.isfinite(array).all() for array in arrays.values()):
             self.diverge(f"the weights became infinite or NaN in epoch {epoch.epoch}")
         else:
             self.last = Weights(epoch.epoch, epoch.loss, arrays)
             self.best = min(self.best, self.last, key=lambda weights: weights.loss)
         return self.end != "diverged"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint is to hold: of a run that diverged there is none."""
+        return {"last": dict(vars(self.last)), "best": dict(vars(self.best))}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.last, self.best = Weights(**saved["last"]), Weights(**saved["best"])
 
     def judge(self, loss: float) -> None:
         """Say that the run diverged if the last weights, finite as they are, have ten times the loss of the first."""

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,12 +35,16 @@ def require_extra() -> None:
         ) from error
 
 
-def write_history(folder: Path, history: Sequence[Epoch]) -> None:
-    """Write ``history.csv``: a line for each epoch."""
-    with (folder / "history.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Epoch)])
+def write_history(path: Path, history: Sequence[Epoch]) -> None:
+    """Write a table of the epochs: a line for each, with a column for each metric."""
+    rows = [{**asdict(epoch), **epoch.metrics} for epoch in history]
+    metrics = list(history[0].metrics) if history else []
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(
+            file, ["epoch", "loss", *metrics, "learning_rate", "steps", "seconds"], extrasaction="ignore"
+        )
         writer.writeheader()
-        writer.writerows(asdict(epoch) for epoch in history)
+        writer.writerows(rows)
 
 
 def write_weights(path: Path, weights: dict[str, ndarray]) -> None:
@@ -63,7 +67,7 @@ def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
     loss.plot(epochs, [epoch.loss for epoch in history], color="tab:gray", marker=marker)
     loss.set(xlabel="epoch", ylabel="loss in training", ylim=(0, None))
     for name, color in (("train", "tab:orange"), ("test", "tab:blue")):
-        values = [100 * getattr(epoch, f"{name}_accuracy") for epoch in history]
+        values = [100 * epoch.metrics[f"{name}_accuracy"] for epoch in history]
         label = f"{name}: {values[-1]:.2f} %" if values else name
         accuracy.plot(epochs, values, color=color, marker=marker, label=label)
     accuracy.set(xlabel="epoch", ylabel="accuracy [%]")

@@ -11,7 +11,8 @@ from multiprocessing import connection, parent_process
 from threading import Thread
 
 from models.console import program
-from models.mnist_by_hand import CORRECT, LEARNING_RATE, SEED, Faults, OneLineParser, positive, train
+from models.mnist_by_hand import CORRECT, LEARNING_RATE, SEED, Faults, train
+from models.options import Parser, positive
 from tinygrad_edu.data import load_embedded
 from tinygrad_edu.parallel import available_cores, single_threaded_blas
 
@@ -82,9 +83,9 @@ def outcomes(names: list[str], epochs: int) -> Iterator[VariantOutcome]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Print the outcomes as CSV, as they come."""
-    parser = OneLineParser("python -m models.seven_findings", description=__doc__)
+    parser = Parser("models.seven_findings", description=__doc__)
     parser.add_argument(
-        "--epochs", type=positive, default=300, help="epochs to train each variant (default: %(default)s)"
+        "--epochs", type=positive(int), default=300, help="epochs to train each variant (default: %(default)s)"
     )
     epochs: int = parser.parse_args(arguments).epochs
     writer = csv.writer(sys.stdout)

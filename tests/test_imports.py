@@ -29,13 +29,14 @@ ROOMS = {
     "surface": set(),
     "engine": {"errors", "surface", "name_tables", "names"},
     "ops": {"errors", "engine", "names", "_checks"},
+    "hypothesis_hook": {"engine"},
     "transforms": OPS,
     "nn": OPS | {"_checks", "files"},
     "optim": OPS | {"transforms", "nn"},
     "parallel": OPS | {"_checks", "transforms", "nn", "optim"},
-    "training": OPS | {"transforms", "nn", "optim", "parallel"},
+    "training": OPS | {"_checks", "files", "data", "transforms", "nn", "optim", "parallel"},
     "testing": OPS | {"transforms", "nn", "optim", "parallel", "data", "tinygrad_edu"},
-    "tinygrad_edu": OPS | {"allocator", "data", "transforms", "nn", "optim"},
+    "tinygrad_edu": OPS | {"allocator", "data", "hypothesis_hook", "transforms", "nn", "optim"},
     "models": OPS | {"transforms", "nn", "optim", "parallel", "training", "testing", "data", "files", "tinygrad_edu"},
 }
 

@@ -49,6 +49,10 @@ class StaleValueError(TinygradError, RuntimeError):
     """A value that a gradient needs was changed in place after it was saved."""
 
 
+class AnomalyError(TinygradError, FloatingPointError):
+    """An op, or a rule, made NaN or an infinity of numbers that were none, inside of `detect_anomaly`."""
+
+
 class LeafInPlaceError(TinygradError, RuntimeError):
     """A recorded in-place operation on a leaf that requires a gradient."""
 
@@ -71,6 +75,18 @@ class ForkedError(TinygradError, RuntimeError):
 
 class DataError(TinygradError, ValueError):
     """A dataset or a file that is not what it should be."""
+
+
+class CheckpointError(DataError):
+    """A checkpoint that cannot be written, or that is damaged, of another run or of a newer version."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written, and the training goes on without it."""
+
+
+class NonFiniteLossError(TinygradError, ArithmeticError):
+    """A loss that became infinite or NaN in training."""
 
 
 class MissingExtraError(TinygradError, ImportError):

@@ -1,335 +1,29 @@
-"""Mutants: every rule of every op, broken on purpose in many ways, and the count of those that the checks kill.
+"""The project's own score: how many mutants of the rules of every op the public checks kill, and what else is needed.
 
-Run as a command, ``python -m tools.mutants [regex]``, it prints the score and every survivor that is not
-listed in `EQUIVALENT`. A rule is broken in two ways: from outside, by wrappers that change what it returns or
-touches; and inside, by changing one place of its source (an operator, an operand, a call, a sign, a name).
+``python -m tools.mutants [regex] [--sample N]`` prints the score, which counts what `check_vjp` and `check_op` kill at
+the profile ``ci``; how many more only a convention kills; and every survivor that is not listed in `EQUIVALENT`.
 """
 
-import ast
-import copy
-import functools
-import inspect
+import argparse
 import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from types import ModuleType
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis.errors import Unsatisfiable
-from numpy.typing import NDArray
 
-import tinygrad_edu as tg
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Op, Tensor, whole
-from tinygrad_edu.testing import Call, check_op, check_vjp
-from tinygrad_edu.testing.strategies import calls
+from tinygrad_edu.engine import Op, Tensor
+from tinygrad_edu.testing.mutate.ops import Mutant, killer, mutants
+from tinygrad_edu.testing.mutate.wrappers import NOT_MET
 
-# A rule is called with arrays at first order and with Tensors at higher ones, so its types say little.
-Rule = Callable[..., Any]
-Wrapper = Callable[[Rule], Rule]
-Function = ast.Lambda | ast.FunctionDef
 
-EXAMPLES, RUNS = 250, 3
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """An op with one rule broken."""
-
-    op: str
-    argument: str
-    kind: str
-    rule: Rule
-
-    def __str__(self) -> str:
-        return f"{self.op}.{self.argument}: {self.kind}"
-
-
-# --- From outside: wrappers of a rule, of (g, *saved) -> gradient ---
-
-
-def plain(value: Any) -> Any:
-    return value.numpy() if isinstance(value, Tensor) else value
-
-
-def data_of(value: Any) -> Any:
-    return value._data if isinstance(value, Tensor) else value
-
-
-def after(change: Callable[[Any], Any]) -> Wrapper:
-    """Change what the rule returns."""
-    return lambda rule: lambda g, *saved, **settings: change(whole(rule(g, *saved, **settings)))
-
-
-def cut(gradient: Any) -> Any:
-    """Lose the last element."""
-    keep = np.ones(gradient.shape, gradient.dtype)
-    keep.reshape(-1)[-1:] = 0
-    return gradient * keep
-
-
-def turned(gradient: Any) -> Any:
-    same = gradient.ndim > 1 and gradient.shape[-1] == gradient.shape[-2]
-    return ops.swapaxes(gradient, -1, -2) if same else gradient
-
-
-def by_memory(gradient: Any) -> Any:
-    values = plain(gradient)
-    return np.frombuffer(values.tobytes("A"), values.dtype).reshape(values.shape) * 1
-
-
-def nonlinear(rule: Rule) -> Rule:
-    return lambda g, *saved, **settings: rule(g * (1 + 1e-3 * abs(g)), *saved, **settings)
-
-
-def mutate_g(rule: Rule) -> Rule:
-    def wrong(g: Any, *saved: Any, **settings: Any) -> Any:
-        out = whole(rule(g, *saved, **settings)) * 1
-        data_of(g)[...] *= 1.5
-        return out
-
-    return wrong
-
-
-def mutate_saved(rule: Rule) -> Rule:
-    def wrong(g: Any, *saved: Any, **settings: Any) -> Any:
-        out = whole(rule(g, *saved, **settings)) * 1
-        for value in saved:
-            if isinstance(data_of(value), np.ndarray) and data_of(value).dtype.kind == "f":
-                with_writing(data_of(value))[...] *= 1.5
-        return out
-
-    return wrong
-
-
-def with_writing(array: NDArray[Any]) -> NDArray[Any]:
-    return array if array.flags.writeable else array.copy()
-
-
-def buffered(rule: Rule) -> Rule:
-    """Return the same memory every time."""
-    buffers: dict[Any, NDArray[Any]] = {}
-
-    def wrong(g: Any, *saved: Any, **settings: Any) -> Any:
-        out = plain(whole(rule(g, *saved, **settings)))
-        buffer = buffers.setdefault((out.shape, out.dtype), np.empty_like(out))
-        buffer[...] = out
-        return buffer
-
-    return wrong
-
-
-def stale(rule: Rule) -> Rule:
-    """Use the saved values of the first call of each kind."""
-    first: dict[Any, tuple[Any, ...]] = {}
-
-    def wrong(g: Any, *saved: Any, **settings: Any) -> Any:
-        key = tuple(np.shape(value) if hasattr(value, "shape") else repr(value) for value in (g, *saved))
-        return rule(g, *first.setdefault(key, copied(saved)), **settings)
-
-    return wrong
-
-
-def copied(saved: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(plain(v).copy() if hasattr(v, "shape") else v for v in saved)
-
-
-def constant_saved(rule: Rule) -> Rule:
-    """Hold the saved values fixed: right at first order, wrong at second."""
-    return lambda g, *saved, **settings: rule(g, *(plain(v) if isinstance(v, Tensor) else v for v in saved), **settings)
-
-
-def kept_alive(rule: Rule) -> Rule:
-    cellar: list[Any] = []
-
-    def wrong(g: Any, *saved: Any, **settings: Any) -> Any:
-        cellar.append(saved)
-        return rule(g, *saved, **settings)
-
-    return wrong
-
-
-def identity_rule(rule: Rule) -> Rule:
-    return lambda g, *saved, **settings: g
-
-
-WRAPPERS: dict[str, Wrapper] = {
-    "sign flipped": after(lambda out: -out), "factor 2": after(lambda out: out * 2.0),
-    "factor 0.999": after(lambda out: out * 0.999), "factor 1.0001": after(lambda out: out * 1.0001),
-    "zero": after(lambda out: out * 0.0), "a constant too much": after(lambda out: out + 1e-4),
-    "the last element lost": after(cut), "transposed": after(turned), "reversed": after(ops.flip),
-    "dtype widened": after(lambda out: ops.astype(out, np.float64)),
-    "dtype narrowed": after(lambda out: ops.astype(out, np.float32)),
-    "by order of memory": after(by_memory), "a view of g": identity_rule, "not linear in g": nonlinear,
-    "g mutated": mutate_g, "saved value mutated": mutate_saved, "one buffer for all": buffered,
-    "stale saved value": stale, "saved values as constants": constant_saved, "saved values kept alive": kept_alive,
-    "g as a constant": lambda rule: lambda g, *saved, **settings: rule(plain(g), *saved, **settings),
-}  # fmt: skip
-
-
-# --- Inside: one place of the source of a rule changed ---
-
-
-SWAPS: dict[type[ast.operator], type[ast.operator]] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
-}  # fmt: skip
-FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE, ast.Eq: ast.NotEq,
-}  # fmt: skip
-
-
-class Change(ast.NodeTransformer):
-    """Make the n-th possible change, and note what it was."""
-
-    def __init__(self, n: int, names: tuple[str, ...]) -> None:
-        self.n, self.names, self.count, self.made = n, names, 0, ""
-
-    def options(self, node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-        """Yield (description, replacement) for each way to break this node."""
-        if isinstance(node, ast.BinOp):
-            yield f"only the left of {ast.unparse(node)}", node.left
-            yield f"only the right of {ast.unparse(node)}", node.right
-            if type(node.op) in SWAPS:
-                other = copy.copy(node)
-                other.op = SWAPS[type(node.op)]()
-                yield f"{ast.unparse(other)} for {ast.unparse(node)}", other
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            yield f"{ast.unparse(node.operand)} for {ast.unparse(node)}", node.operand
-        if isinstance(node, ast.Call) and node.args:
-            yield f"{ast.unparse(node.args[0])} for {ast.unparse(node)}", node.args[0]
-        if isinstance(node, ast.Compare) and type(node.ops[0]) in FLIPS:
-            flipped = copy.copy(node)
-            flipped.ops = [FLIPS[type(node.ops[0])]()]
-            yield f"{ast.unparse(flipped)} for {ast.unparse(node)}", flipped
-        if isinstance(node, ast.Constant) and (type(node.value) is int or type(node.value) is float):
-            yield f"{node.value + 1} for {node.value}", ast.Constant(node.value + 1)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in self.names:
-            for name in self.names:
-                if name != node.id:
-                    yield f"{name} for {node.id}", ast.Name(name, ast.Load())
-
-    def visit(self, node: ast.AST) -> Any:
-        for what, replacement in self.options(node):
-            if self.count == self.n:
-                self.count, self.made = self.count + 1, what
-                return replacement
-            self.count += 1
-        return self.generic_visit(node)
-
-
-@functools.cache
-def rules_in(module: ModuleType) -> dict[tuple[str, str | None], Any]:
-    """Return the lambdas and functions in a module's calls of vjps, by op and argument."""
-    tree = ast.parse(inspect.getsource(module))
-    defined = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    found = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "vjps":
-            for keyword in node.keywords:
-                value = keyword.value
-                source = defined.get(value.id) if isinstance(value, ast.Name) else value
-                found[ast.unparse(node.func.value), keyword.arg] = source
-    return found
-
-
-def changed_sources(op: Op, argument: str) -> Iterator[tuple[str, Rule]]:
-    """Yield (what was changed, the changed rule), for every single change of the source of a rule."""
-    module = sys.modules[op.forward.__module__]
-    source = rules_in(module).get((op.name, argument))
-    if source is None:
-        return
-    parameters = [a.arg for a in source.args.args]
-    offered = [*op.inputs, "out", "g"] if not op.variadic else ["g"]
-    taken = [p for p in parameters if p in offered]
-    for n in range(200):
-        tree = copy.deepcopy(source)
-        change = Change(n, tuple(dict.fromkeys([*taken, *(o for o in offered if not op.variadic)])))
-        body = tree.body
-        tree.body = [change.visit(line) for line in body] if isinstance(body, list) else change.visit(body)
-        if not change.made:
-            return
-        for name in change.names:  # what the change names has to be saved too
-            if name not in parameters and any(isinstance(m, ast.Name) and m.id == name for m in ast.walk(tree)):
-                tree.args.args.append(ast.arg(name))
-        rule = compiled(tree, vars(module))
-        if rule is not None:
-            yield change.made, rule
-
-
-def compiled(tree: Function, names: dict[str, Any]) -> Any:
-    space = dict(names)
-    if isinstance(tree, ast.Lambda):
-        return eval(compile(ast.fix_missing_locations(ast.Expression(tree)), "<mutant>", "eval"), space)
-    module = ast.fix_missing_locations(ast.Module([tree], []))
-    exec(compile(module, "<mutant>", "exec"), space)
-    return space[tree.name]
-
-
-# --- The hunt ---
-
-
-def mutants() -> Iterator[Mutant]:
+def every_mutant() -> Iterator[Mutant]:
     """Yield every mutant of every rule of every op."""
-    for name, op in ops.registry.items():
-        for argument, rule in op.functions.items():
-            for kind, wrapper in WRAPPERS.items():
-                if kind in OF_SAVED_ARRAYS and not saves_arrays(op, rule):
-                    continue
-                yield Mutant(name, argument, kind, functools.wraps(rule)(wrapper(rule)))
-            for kind, changed in changed_sources(op, argument):
-                yield Mutant(name, argument, f"source: {kind}", changed)
-
-
-OF_SAVED_ARRAYS = {"saved value mutated", "stale saved value", "saved values as constants", "saved values kept alive"}
-
-
-def saves_arrays(op: Op, rule: Rule) -> bool:
-    return any(name in (*op.inputs, "out") for name in inspect.signature(rule).parameters)
-
-
-def op_of(mutant: Mutant) -> Op:
-    right = ops.registry[mutant.op]
-    wrong = tg.op(broadcasts=right.broadcasts, promotes=right.promotes)(right.forward)
-    wrong.vjps(**{**right.functions, mutant.argument: mutant.rule})
-    return wrong
-
-
-def killer(mutant: Mutant) -> str:
-    """Return what kills the mutant: the name of an error, or nothing if it survives all examples."""
-    try:
-        wrong = op_of(mutant)
-    except Exception as error:
-        return type(error).__name__
-    # Hypothesis makes examples of each other, so that one run in a hundred has next to none of some kind of call.
-    for run in range(RUNS):
-        if name := _killer_in(run, mutant.op, wrong):
-            return name
-    return CONVENTION if breaks_a_convention(wrong) else ""
-
-
-def _killer_in(run: int, name: str, wrong: Op) -> str:
-    @seed(run)
-    @settings(max_examples=EXAMPLES, database=None, deadline=None, phases=[Phase.generate],
-              suppress_health_check=list(HealthCheck))  # fmt: skip
-    @given(calls(name))
-    def hunt(call: Call) -> None:
-        broken = Call(wrong, call.inputs, call._given, **call.settings)
-        with np.errstate(all="ignore"):
-            check_vjp(broken, *broken.arrays, order=2)
-            check_op(broken)
-
-    try:
-        hunt()
-    except Unsatisfiable:
-        return ""  # every example was rejected: nothing was checked, and nothing is killed
-    except Exception as error:
-        return type(error).__name__
-    return ""
+    for op in ops.registry.values():
+        yield from mutants(op)
 
 
 # --- Where a mutant differs from its rule at a tie or a zero alone, the conventions tell them apart ---
@@ -378,9 +72,6 @@ CONVENTIONS: dict[str, list[tuple[list[Any], dict[str, Any], list[Any]]]] = {
         ([[0.0, 0.0], [-1.0, 0.5]], {}, [[-np.inf, np.inf], [-np.inf, 0]]),
     ],
 }  # fmt: skip
-
-
-CONVENTION = "a convention, after the public checks found nothing"
 
 
 def breaks_a_convention(wrong: Op) -> bool:
@@ -471,28 +162,42 @@ EQUIVALENT = {
 
 
 def is_equivalent(mutant: Mutant) -> bool:
-    if mutant.op in ZERO or f"{mutant.op}.{mutant.argument}" in ZERO:
+    if mutant.op.name in ZERO or f"{mutant.op.name}.{mutant.argument}" in ZERO:
         return mutant.kind not in ("a constant too much", "dtype widened", "dtype narrowed")
     return any(re.fullmatch(pattern, str(mutant)) for pattern in EQUIVALENT)
 
 
+def judge(mutant: Mutant) -> str:
+    """Return the error that kills a mutant, or "a convention", "equivalent", "survived", or `NOT_MET`."""
+    if found := killer(mutant):
+        return found
+    if breaks_a_convention(mutant.wrong()):
+        return "a convention"
+    return "equivalent" if is_equivalent(mutant) else "survived"
+
+
 def main() -> None:
-    start, killers, survivors, equivalent = time.perf_counter(), Counter[str](), [], 0
-    everything = [mutant for mutant in mutants() if re.search(sys.argv[1] if sys.argv[1:] else "", str(mutant))]
-    for mutant in everything:
-        if found := killer(mutant):
-            killers[found] += 1
-        elif is_equivalent(mutant):
-            equivalent += 1
-        else:
-            survivors.append(mutant)
-    for mutant in survivors:
-        print("SURVIVED", mutant)
-    for found, count in killers.most_common():
-        print(f"{count:5} killed by {found}")
-    print(f"{killers.total()} of {len(everything)} mutants killed, {equivalent} equivalent, {len(survivors)} survived, "
-          f"in {time.perf_counter() - start:.0f} s")  # fmt: skip
-    sys.exit(bool(survivors))
+    parser = argparse.ArgumentParser("python -m tools.mutants", description=__doc__)
+    parser.add_argument("regex", nargs="?", default="", help="only mutants whose line matches")
+    parser.add_argument("--sample", type=int, metavar="N", help="only so many of them, the same in every run")
+    given, start = parser.parse_args(), time.perf_counter()
+    chosen = [mutant for mutant in every_mutant() if re.search(given.regex, str(mutant))]
+    if given.sample is not None and given.sample < len(chosen):
+        places = np.random.default_rng(0).choice(len(chosen), given.sample, replace=False)
+        chosen = [chosen[n] for n in sorted(places)]
+    verdicts = Counter[str]()
+    for mutant in chosen:
+        verdict = judge(mutant)
+        verdicts[verdict] += 1
+        if verdict == "survived":
+            print("SURVIVED", mutant, flush=True)
+    for verdict, count in verdicts.most_common():
+        print(f"{count:5} {verdict}")
+    needed = len(chosen) - verdicts["equivalent"] - verdicts[NOT_MET]
+    killed = needed - verdicts["a convention"] - verdicts["survived"]
+    print(f"score {100 * killed / max(needed, 1):.2f} %: check_vjp and check_op kill {killed} of {needed} mutants, "
+          f"conventions {verdicts['a convention']} more, in {time.perf_counter() - start:.0f} s")  # fmt: skip
+    sys.exit(bool(verdicts["survived"]))
 
 
 if __name__ == "__main__":

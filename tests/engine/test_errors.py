@@ -20,6 +20,7 @@ BUILT_INS = {
     "NonScalarBackwardError": RuntimeError,
     "GraphFreedError": RuntimeError,
     "StaleValueError": RuntimeError,
+    "AnomalyError": FloatingPointError,
     "LeafInPlaceError": RuntimeError,
     "ReadOnlyError": ValueError,
     "StateDictError": ValueError,
@@ -57,6 +58,12 @@ def changed_after_it_was_saved():
     loss = (w * c).sum()
     c += 1
     loss.backward()
+
+
+@tg.detect_anomaly()
+def watched(compute):
+    with np.errstate(all="ignore"):
+        return compute()
 
 
 def in_place_on_a_leaf():
@@ -169,6 +176,12 @@ MISTAKES = {
 
     "a saved value that changed": (changed_after_it_was_saved, "StaleValueError",
                                    ["op multiply", "rule of x", "saved y", "in place", "t = t + 1"]),
+
+    "a result that is not finite": (lambda: watched(lambda: 1 / leaf((2, 0)).sum()), "AnomalyError",
+                                    ["op divide: result is inf, of x = 1, y = 0.0", "x: 1", "File", "1 / leaf"]),
+    "a gradient that is not finite": (lambda: watched((leaf((1,)) * 0).sqrt().backward), "AnomalyError",
+                                      ["op sqrt: gradient of x[0] is inf, of g[0] = 1.0, out[0] = 0.0",
+                                       "with the forward inside"]),
 
     "in place on a leaf": (in_place_on_a_leaf, "LeafInPlaceError", ["add in place", "leaf", "no_grad()", ".data"]),
     "elements of a leaf": (lambda: elements_of(leaf()), "LeafInPlaceError",

@@ -181,4 +181,4 @@ def test_an_interrupted_block_puts_the_mode_back(mode):
 
     ends = [copy_context().run(of_place, place) for place in range(200)]
     assert ends[-1] == ("", True)
-    assert {where for where, records in ends if not records} <= {"the entry of GradientMode.__exit__"}
+    assert {where for where, records in ends if not records} <= {"the entry of Mode.__exit__"}

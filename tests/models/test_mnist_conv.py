@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +17,17 @@ import pytest
 from safetensors.numpy import load_file
 
 import tinygrad_edu as tg
-from models import mnist_conv, results
+from models import mnist_conv, results, training
 from tinygrad_edu.testing import check_vjp
+from tinygrad_edu.training import predict
 
 PROJECT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "models.mnist_conv"]
 
 
 def job(*options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, options)], cwd=PROJECT, capture_output=True, text=True, check=False)
+    command = [*COMMAND, "--quiet", *map(str, options)]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
 
 
 def history(folder: Path) -> list[dict[str, str]]:
@@ -49,17 +52,20 @@ def test_the_default_job_reads_93_percent_of_the_test_images(full):
     assert summary["epochs"] == len(history(folder)) == 40
     assert len(result.stdout.splitlines()) == 1
     assert str(summary["test_accuracy"]) in result.stdout
-    assert result.stderr == ""  # no progress bar where nobody watches
+    assert result.stderr == ""
 
 
 def test_the_summary_says_how_it_was_made(full):
     summary = json.loads((full[0] / "summary.json").read_text())
     assert summary.keys() == {
         "end", "reason", "test_accuracy", "train_accuracy", "epochs", "model_epoch", "best_epoch", "seconds",
-        "step_milliseconds", "seed", "options", "files",
+        "step_milliseconds", "seed", "options", "command", "versions", "files",
     }  # fmt: skip
     assert (summary["end"], summary["model_epoch"]) == ("done", 40)
-    assert {*summary["files"], "summary.json"} == {*mnist_conv.FILES}
+    numbers = {"model.safetensors", "best.safetensors", "history.csv"}
+    assert summary["files"].keys() == numbers | {*mnist_conv.PICTURES}
+    assert summary["command"] == f"python -m models.mnist_conv --quiet --output {full[0]}"
+    assert summary["versions"]["numpy"] == np.__version__
     assert 0 < summary["step_milliseconds"] < 1000 * summary["seconds"]
     assert summary["options"]["recipe"] == "tuned"
     assert summary["options"]["batch_size"] == 32
@@ -83,7 +89,7 @@ def test_the_saved_weights_give_the_accuracy_that_was_reported(full):
     model = mnist_conv.build(mnist_conv.RECIPES["tuned"], np.random.default_rng(1))
     model.load_state_dict(weights)
     digits = tg.data.load_embedded()
-    read = mnist_conv.predict(model, tg.data.to_float(digits.x_test))
+    read = predict(model, tg.data.to_float(digits.x_test))
     summary = json.loads((full[0] / "summary.json").read_text())
     assert float(np.mean(read == digits.y_test)) == summary["test_accuracy"]
 
@@ -99,7 +105,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_gives_others(small, tmp_p
 
 def test_the_bits_do_not_depend_on_the_number_of_cores(small, tmp_path):
     one = ["taskset", "-c", "0"] if sys.platform == "linux" else []
-    result = subprocess.run([*one, *COMMAND, *small, "--output", tmp_path / "one"], cwd=PROJECT, check=False)
+    result = subprocess.run([*one, *COMMAND, *small, "--quiet", "--output", tmp_path / "one"], cwd=PROJECT, check=False)
     assert result.returncode == 0
     assert job(*small, "--output", tmp_path / "all").returncode == 0
     assert (tmp_path / "one/model.safetensors").read_bytes() == (tmp_path / "all/model.safetensors").read_bytes()
@@ -148,7 +154,7 @@ RATES = ["1e38", "1e30", "1e3"]
 
 @pytest.mark.parametrize("rate", RATES)
 def test_a_run_that_diverges_is_said_and_saves_its_last_and_best_finite_weights(rate, small, tmp_path, capsys):
-    assert mnist_conv.main([*small, "--learning-rate", rate, "--output", str(tmp_path)]) == 1
+    assert mnist_conv.main([*small, "--quiet", "--learning-rate", rate, "--output", str(tmp_path)]) == 1
     out, err = capsys.readouterr()
     assert out.startswith("diverged: the loss ")
     assert "try a smaller --learning-rate" in out
@@ -156,9 +162,9 @@ def test_a_run_that_diverges_is_said_and_saves_its_last_and_best_finite_weights(
     summary = results.read_summary(tmp_path)
     assert summary["end"] == "diverged"
     assert summary["reason"] in out
-    for name in (results.WEIGHTS, mnist_conv.BEST):
+    for name in (results.WEIGHTS, training.BEST):
         assert all(np.isfinite(array).all() for array in results.read_weights(tmp_path, name).values())
-    assert 0 < len(history(tmp_path)) <= 2
+    assert summary["epochs"] == len(history(tmp_path)) <= 2
 
 
 def test_a_run_that_diverges_leaves_earlier_results_where_they_are(small, tmp_path, capsys):
@@ -176,7 +182,7 @@ def test_a_run_that_diverges_leaves_earlier_results_where_they_are(small, tmp_pa
 
 def stopped(folder, options, number, spoil=lambda process: None, seconds=2):
     """Run a job without end, and stop it once an epoch is over, after something was done to it."""
-    command = [*COMMAND, *options, "--epochs", "1000000", "--output", folder]
+    command = [*COMMAND, "--quiet", *options, "--epochs", "1000000", "--output", folder]
     # A job in the background of a shell script ignores Ctrl-C, and so would what it starts.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     environment = os.environ | {"TMPDIR": str(folder.parent)}
@@ -206,6 +212,39 @@ def test_a_signal_ends_cleanly_with_what_is_there(number, small, tmp_path):
     assert results.read_weights(tmp_path / "run")
 
 
+def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(small, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "SECONDS", 0.0)
+    for picture in ("curves", "kernels", "mistakes"):
+        monkeypatch.setattr(mnist_conv.report, f"draw_{picture}", lambda *about: None)
+    options, steps, check = [*small, "--epochs", "3"], count(), training.stopping.check
+
+    def check_and_interrupt():
+        if next(steps) == 25:  # in the third epoch
+            signal.raise_signal(signal.SIGINT)
+        check()
+
+    monkeypatch.setattr(training.stopping, "check", check_and_interrupt)
+    for folder, code in (("resumed", 130), ("whole", 0), ("resumed", 0)):
+        resume = ["--resume", "--output", str(tmp_path / folder)]
+        assert mnist_conv.main([*options, *resume]) == code
+    out, err = capsys.readouterr()
+    assert [line.split()[1] for line in err.splitlines()] == ["1/3:", "2/3:", *["1/3:", "2/3:", "3/3:"], "3/3:"]
+    assert out.startswith("stopped: ")
+    for name in ("model.safetensors", "best.safetensors"):
+        assert (tmp_path / "resumed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    a, b = ([{**row, "seconds": 0} for row in history(tmp_path / name)] for name in ("resumed", "whole"))
+    assert a == b
+    assert [row["epoch"] for row in a] == ["1", "2", "3"]
+    for wrong, told in (
+        ("--seed", "seed is 0 there, and 7 here"),
+        ("--batch-size", "batch_size is 32 there, and 7 here"),
+    ):
+        assert mnist_conv.main([*options, *resume, wrong, "7"]) == 2
+        assert f"its part settings does not fit: {told}." in capsys.readouterr().err
+    assert mnist_conv.main([*options, *resume]) == 0  # what is over is not trained again
+    assert capsys.readouterr().err == ""
+
+
 def test_results_that_cannot_be_saved_in_their_folder_are_saved_elsewhere(small, tmp_path):
     folder = tmp_path / "run"
     code, out, err = stopped(folder, small, signal.SIGINT, lambda process: folder.rmdir() or folder.write_text("mine"))
@@ -227,7 +266,13 @@ def test_where_nothing_can_be_saved_one_line_says_so_and_the_old_results_stay(sm
 
     code, out, err = stopped(folder, small, signal.SIGTERM, fill)
     assert code == 1
-    assert err == f"models.mnist_conv: cannot save in {folder}: File too large; nor where temporary files go\n"
+    *warned, last = err.splitlines()
+    assert last == f"models.mnist_conv: cannot save in {folder}: File too large; nor where temporary files go"
+    for line in warned:  # it may have been stopped before the next checkpoint
+        assert line.startswith(
+            f"models.mnist_conv: cannot write a checkpoint to {folder / training.CHECKPOINTS}: File too"
+        )
+    assert len(warned) <= 1
     assert out.endswith("-> nowhere\n")
     assert results.read_summary(folder)["end"] == "done"
     assert results.read_weights(folder)
@@ -236,7 +281,8 @@ def test_where_nothing_can_be_saved_one_line_says_so_and_the_old_results_stay(sm
 def test_help_names_every_option():
     result = job("--help")
     assert result.returncode == 0
-    for option in ("recipe", "epochs", "batch-size", "learning-rate", "train-size", "data", "seed", "output"):
+    options = "recipe epochs batch-size learning-rate train-size data seed output resume quiet"
+    for option in options.split():
         assert f"--{option}" in result.stdout
 
 

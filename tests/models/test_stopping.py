@@ -111,7 +111,7 @@ def test_a_program_that_saves_does_so_to_the_end(moment, number, small, tmp_path
     folder = tmp_path / "results"
     (folder / ".results-left").mkdir(parents=True)
     os.utime(folder / ".results-left", (0, 0))
-    ran = interrupted(moment, number, tmp_path, "models.mnist_conv", *small, "--output", folder)
+    ran = interrupted(moment, number, tmp_path, "models.mnist_conv", *small, "--quiet", "--output", folder)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.startswith("done: ")
     assert results.read_summary(folder)["end"] == "done"

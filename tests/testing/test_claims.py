@@ -14,7 +14,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.errors import DTypeError, RuleDefinitionError
 from tinygrad_edu.testing import GradientMismatch, LawBroken, NotDeterministic, check_gradient, strategies
 from tinygrad_edu.testing.dtypes import as_numbers, is_floating, is_real, unit_of
-from tinygrad_edu.testing.layouts import laid_out
+from tinygrad_edu.testing.layout import laid_out
 from tinygrad_edu.testing.literals import LAYOUTS
 from tinygrad_edu.testing.nests import map_leaves
 
@@ -190,10 +190,10 @@ REFUSED = {
              "gradient of y is wrong: it is zero.\n  grad returned None, which says that it is zero, for y\n"),
     "None for all": ([np.sum, lambda x: None, X], GradientMismatch, "it is zero"),
     "infinite": ([np.sum, lambda x: np.inf, 1.0], GradientMismatch, "it holds inf"),
-    "f writes": ([writes, lambda x: 2 + 0 * x, X], LawBroken, "^writes writes into x: "),
-    "f writes into labels": ([writes_labels, lambda x, labels: 0 * x, X, LABELS], LawBroken, "writes into labels"),
-    "grad writes": ([lambda x: x**2, writes_cotangent, X], LawBroken, "of <lambda> writes into the cotangent"),
-    "a slope, not a gradient": ([np.sin, np.cos, X], LawBroken, "the derivative of sin writes into the cotangent"),
+    "f writes": ([writes, lambda x: 2 + 0 * x, X], LawBroken, "^writes writes into its input x: "),
+    "f writes into labels": ([writes_labels, lambda x, labels: 0 * x, X, LABELS], LawBroken, "its input labels"),
+    "grad writes": ([lambda x: x**2, writes_cotangent, X], LawBroken, "of <lambda> writes into its input the cot"),
+    "a slope, not a gradient": ([np.sin, np.cos, X], LawBroken, "the derivative of sin writes into its input the cot"),
     "grad draws": ([np.sum, lambda x: 1 + 1e-9 * NOISE.random(x.shape), X], NotDeterministic, "^the gradient of sum"),
 }  # fmt: skip
 

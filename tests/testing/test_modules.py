@@ -45,6 +45,14 @@ def wrong_tanh(x):
 wrong_tanh.vjps(x=lambda g, out: g * (1 - out))
 
 
+@op
+def doubled_in_float32(x):
+    return np.array(x)
+
+
+doubled_in_float32.vjps(x=lambda g: g * 2 if g.dtype == np.float32 else g * 1)
+
+
 class Wrong(nn.Module):
     def __init__(self):
         self.scale = tg.Tensor(np.ones(3, np.float32), requires_grad=True)
@@ -56,6 +64,18 @@ class Wrong(nn.Module):
 def test_a_wrong_gradient_names_the_input_or_parameter():
     with pytest.raises(GradientMismatch, match=r"module Wrong \(train\): the gradient of x is wrong"):
         check_module(Wrong(), X)
+
+
+class WrongInFloat32(Wrong):
+    def forward(self, x):
+        return tg.tanh(x * doubled_in_float32(self.scale))
+
+
+def test_a_gradient_that_is_wrong_in_float32_alone():
+    with pytest.raises(
+        LawBroken, match=r"module WrongInFloat32: the gradient of scale is wrong in float32: at \(\d,\)"
+    ):
+        check_module(WrongInFloat32(), X)
 
 
 class Detached(Wrong):

@@ -1,89 +1,266 @@
 """The pytest plugin and Hypothesis's hook, as another project's suite meets them: in a process of its own."""
 
+import functools
+import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
+# Each test counts its examples, and the last one writes the counts down.
 SUITE = """
-from hypothesis import given, settings, strategies as st
+import json, pathlib, sys, unittest
+from collections import Counter
 
-def test_profile():
-    print("examples", settings().max_examples, "derandomized", settings().derandomize)
+import pytest
+from hypothesis import given, settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+counts = Counter()
+before = sorted({"numpy", "tinygrad_edu"} & set(sys.modules))
+
+def outer(test):
+    import functools
+    @functools.wraps(test)
+    def wrapped(*arguments, **names):
+        return test(*arguments, **names)
+    return wrapped
+
+@given(st.integers())
+def test_plain(x):
+    counts["plain"] += 1
+
+@outer
+@given(st.integers())
+@settings(max_examples=10)
+def test_few(x):
+    counts["few"] += 1
+
+@settings(max_examples=120)
+@given(x=st.integers())
+@pytest.mark.parametrize("part", [1, 2])
+def test_many(x, part):
+    counts["many"] += 1
+
+class TestOld(unittest.TestCase):
+    @settings(max_examples=10)
+    @given(st.integers())
+    def test_few(self, x):
+        counts["in a class"] += 1
+
+class Machine(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        counts["machine"] += 1
+
+    @rule()
+    def step(self):
+        pass
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(max_examples=10, stateful_step_count=2)
 
 @given(st.from_type(__import__("tinygrad_edu").Tensor))
 def test_a_tensor_is_drawn_without_an_import(t):
     assert t.dtype.kind == "f"
 
-def test_rng(gradient_rng):
-    print("drawn", gradient_rng.integers(10**9))
+@pytest.mark.parametrize("again", [0, 1])
+def test_rng(gradient_rng, again):
+    counts[f"rng {again}"] = int(gradient_rng.integers(10**9))
 
-def test_another_rng(gradient_rng):
-    print("drawn", gradient_rng.integers(10**9))
+def test_zz(request):
+    of = settings()
+    seen = {"derandomize": of.derandomize, "deadline": of.deadline and of.deadline.total_seconds(), "before": before}
+    pathlib.Path("counts.json").write_text(json.dumps({**counts, **seen}))
+"""
+THEIRS = """
+from hypothesis import settings
+settings.register_profile('theirs', max_examples=7, deadline=5000)
 """
 
 
-def run(folder, *options, text=SUITE):
-    (folder / "test_theirs.py").write_text(text)
+def run(folder, *options):
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", *options]
     # What tells our own suite how to run must not reach theirs.
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTEST_ADDOPTS", "CI")}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
+@functools.cache
+def counts(*options, conftest="", addopts=""):
+    """Return how many examples each test of the suite drew, and what else it noted."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "deep").mkdir()
+        (folder / "pytest.ini").write_text(f"[pytest]\naddopts = {addopts}\n")
+        (folder / "deep" / "conftest.py").write_text(conftest)
+        (folder / "deep" / "test_theirs.py").write_text(SUITE)
+        if "--hypothesis-profile" in options:
+            (folder / "conftest.py").write_text(THEIRS)
+        result = run(folder, *options)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return json.loads((folder / "counts.json").read_text())
+
+
+LOADED = THEIRS + "settings.load_profile('theirs')\n"
+OWN = {"few": 10, "in a class": 10, "machine": 10, "many": 240}
+CI = {"plain": 100, "few": 100, "in a class": 100, "machine": 100, "many": 240, "derandomize": True}
+
+
 @pytest.mark.parametrize(
-    ("profile", "expected"),
+    ("options", "files", "expected"),
     [
-        ("dev", "examples 25 derandomized False"),
-        ("ci", "examples 100 derandomized True"),
-        ("nightly", "examples 2000 derandomized False"),
+        ((), {}, {"plain": 100, **OWN, "deadline": 0.2, "before": []}),
+        ((), {"conftest": LOADED}, {"plain": 7, **OWN, "deadline": 5}),
+        (("--gradients", "dev"), {"conftest": LOADED}, {"plain": 25, **OWN, "derandomize": False, "deadline": 5}),
+        (("--gradients", "ci", "-n", "1"), {"conftest": LOADED}, {**CI, "deadline": 5}),
+        (("--gradients=ci", "--hypothesis-profile", "theirs"), {}, {**CI, "deadline": 5}),
+        (
+            ("--hypothesis-profile", "theirs", "-n", "1"),
+            {"addopts": "--gradients ci"},
+            {"plain": 7, **OWN, "deadline": 5, "derandomize": False},
+        ),
     ],
+    ids=["no option", "a conftest's own", "dev", "ci", "ci and a profile", "ci in the configuration and a profile"],
 )
-def test_a_profile_is_an_option_of_any_suite(tmp_path, profile, expected):
-    result = run(tmp_path, "--gradients", profile)
-    assert result.returncode == 0, result.stdout
-    assert expected in result.stdout
+def test_a_profile_says_how_many_examples_and_the_suite_the_rest(options, files, expected):
+    found = counts(*options, **files)
+    assert {name: found[name] for name in expected} == expected
 
 
-def test_a_suite_that_asks_for_none_keeps_its_own(tmp_path):
-    (tmp_path / "conftest.py").write_text(
-        "from hypothesis import settings\nsettings.register_profile('theirs', max_examples=7)\n"
-        "settings.load_profile('theirs')\n"
+def test_nightly_raises_what_a_test_set(tmp_path):
+    (tmp_path / "test_it.py").write_text(
+        "from hypothesis import given, settings, strategies as st\n"
+        "@settings(max_examples=10)\n@given(st.integers())\ndef test_few(x):\n    print('drawn')\n"
     )
-    assert "examples 7" in run(tmp_path).stdout
+    assert run(tmp_path, "--gradients", "nightly").stdout.count("drawn") == 2000
 
 
-def test_the_generator_is_another_in_each_test_and_the_same_in_each_run(tmp_path):
-    first, second = ([line for line in run(tmp_path).stdout.splitlines() if "drawn" in line] for _ in range(2))
-    assert first == second
-    assert len(set(first)) == 2
+def test_the_generator_is_another_in_each_test_and_the_same_in_each_run():
+    first, second = counts(), counts(conftest=LOADED)
+    assert first["rng 0"] != first["rng 1"]
+    assert [first[f"rng {n}"] for n in (0, 1)] == [second[f"rng {n}"] for n in (0, 1)]
+
+
+def test_without_hypothesis_the_option_says_so_in_one_line(tmp_path):
+    (tmp_path / "test_it.py").write_text("def test_it():\n    pass\n")
+    (tmp_path / "hypothesis.py").write_text("raise ModuleNotFoundError('not installed')\n")
+    asked, not_asked = (run(tmp_path, "-p", "no:hypothesispytest", *options) for options in (["--gradients", "ci"], []))
+    assert asked.returncode == 4
+    assert "ERROR: --gradients needs Hypothesis: pip install 'tinygrad-edu[testing]'." in asked.stderr
+    assert "Traceback" not in asked.stdout + asked.stderr
+    assert not_asked.returncode == 0
+
+
+@pytest.mark.parametrize("order", ["hypothesis, tinygrad_edu", "tinygrad_edu, hypothesis"])
+def test_the_import_of_hypothesis_imports_nothing_of_ours_and_still_knows_tensors(order):
+    first = order.partition(",")[0]
+    program = f"""
+import sys, {first}
+assert ("tinygrad_edu" in sys.modules) == ("numpy" in sys.modules) == ({first!r} == "tinygrad_edu")
+import {order}
+from hypothesis import find, strategies as st
+assert find(st.from_type(tinygrad_edu.Tensor), lambda t: True) is not None
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 UNTOLD = """
+import unittest
 import numpy as np, pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 from tinygrad_edu.testing import check_gradient
 
-@given(st.sampled_from([0.0, 0.0, 0.0, 1.0]), st.integers())
-def test_mostly_at_the_kink(x, _):
+mostly_a_kink = given(st.sampled_from([0.0, 0.0, 0.0, 1.0]), st.integers())
+
+def look(x):
     check_gradient(np.abs, np.sign, x)
 
+@mostly_a_kink
+def test_mostly_at_the_kink(x, _):
+    look(x)
+
 @pytest.mark.not_told(0.95)
-@given(st.sampled_from([0.0, 0.0, 0.0, 1.0]), st.integers())
+@mostly_a_kink
 def test_which_is_meant(x, _):
-    check_gradient(np.abs, np.sign, x)
+    look(x)
+
+class TestOld(unittest.TestCase):
+    @mostly_a_kink
+    def test_mostly_at_the_kink(self, x, _):
+        look(x)
+
+    def test_its_own_failure(self):
+        mostly_a_kink(lambda x, _: look(x))()
+        self.fail("of its own")
+
+def test_its_own_failure():
+    mostly_a_kink(lambda x, _: look(x))()
+    raise RuntimeError("of its own, too")
 """
 
 
-@pytest.mark.parametrize(("limit", "fails"), [("0.5", True), ("0.95", False)])
-def test_a_test_that_could_tell_little_fails(tmp_path, limit, fails):
-    (tmp_path / "pytest.ini").write_text(f"[pytest]\ngradients_not_told = {limit}\naddopts = --strict-markers\n")
+def test_a_test_that_could_tell_little_fails_and_masks_no_other_failure(tmp_path):
+    (tmp_path / "test_it.py").write_text(UNTOLD)
+    (tmp_path / "pytest.ini").write_text("[pytest]\ngradients_not_told = 0.6\naddopts = --strict-markers\n")
     (tmp_path / "conftest.py").write_text(
         "from hypothesis import HealthCheck, settings\n"
-        "settings.register_profile('theirs', suppress_health_check=list(HealthCheck), derandomize=True)\n"
+        "settings.register_profile('theirs', suppress_health_check=list(HealthCheck), derandomize=True,\n"
+        "    max_examples=15)\n"
         "settings.load_profile('theirs')\n"
     )
-    out = run(tmp_path, text=UNTOLD).stdout
-    assert ("1 failed, 1 passed" if fails else "2 passed") in out
-    assert ("could not be told, more than 50%: this test proves little" in out) == fails
+    out = run(tmp_path).stdout
+    assert "4 failed, 1 passed" in out
+    assert out.count("could not be told, more than 60%: this test proves little") == 2
+    assert "AssertionError: of its own" in out
+    assert "RuntimeError: of its own, too" in out
+
+
+WRONG = """
+import numpy as np, tinygrad_edu as tg
+from hypothesis import given, settings
+from tinygrad_edu.testing import check_gradient, check_op, check_vjp
+from tinygrad_edu.testing.strategies import arrays
+
+@tg.op
+def cube(x):
+    return x**3
+
+cube.vjps(x=lambda g, x: g * x)
+
+@settings(database=None)
+@given(arrays((2,), low=1.0))
+def test_drawn(x):
+    check_vjp(cube, x)
+
+def test_plain():
+    check_op(cube, np.full(2, 3.0), reference=np.square)
+
+def test_gradient():
+    check_gradient(np.sin, lambda x, g: np.sin(x) * g, np.ones(3))
+"""
+
+
+def test_a_failure_shows_the_line_of_the_test_and_what_can_be_pasted(tmp_path):
+    (tmp_path / "test_it.py").write_text(WRONG)
+    out = run(tmp_path).stdout
+    assert "3 failed" in out
+    for line in ("check_vjp(cube, x)", "check_op(cube, np.full(2", "check_gradient(np.sin, lambda"):
+        assert f"\n>       {line}" in out
+    assert "tinygrad_edu/testing/" not in out
+    pasted = [part.split("\n_____")[0].split("\n=====")[0] for part in re.split(r"-+ To reproduce -+\n", out)[1:]]
+    assert len(pasted) == 3
+    for text in pasted:
+        again = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False).stderr
+        assert re.search(r"\.(GradientMismatch|LawBroken): (.*)", again)[2] in out
+
+
+def test_the_whole_trace_is_there_when_it_is_asked_for(tmp_path):
+    (tmp_path / "test_it.py").write_text(WRONG)
+    out = run(tmp_path, "--full-trace", "--show-capture=no", "-k", "gradient").stdout
+    assert "tinygrad_edu/testing/verdict.py" in out
+    assert re.search(r"\nE +check_gradient\(f, grad, x\)\n", out)

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu.ops.windows import window as lay
 from tinygrad_edu.testing import Call
-from tinygrad_edu.testing.hypothesis_hook import _hypothesis_setup_hook
 from tinygrad_edu.testing.literals import LAYOUTS, code
 from tinygrad_edu.testing.strategies import (
     OP_CALLS,
@@ -163,5 +162,4 @@ def test_tensors_with_and_without_a_gradient():
 
 
 def test_from_type_of_a_tensor():
-    _hypothesis_setup_hook()
     assert isinstance(finds(st.from_type(tg.Tensor), lambda t: t.ndim == 2), tg.Tensor)

@@ -5,16 +5,22 @@ from tinygrad_edu.data.keras_sets import load_keras
 from tinygrad_edu.data.loader import DataLoader
 from tinygrad_edu.data.mnist import Digits, load_embedded, load_file
 from tinygrad_edu.data.splitting import random_split
+from tinygrad_edu.data.warping import affine_field, displace, elastic_field, random_affine, random_elastic
 from tinygrad_edu.names import missing_from as _missing_from
 
 __all__ = [
     "DataLoader",
     "Digits",
+    "affine_field",
     "channel_statistics",
+    "displace",
+    "elastic_field",
     "load_embedded",
     "load_file",
     "load_keras",
     "normalize_channels",
+    "random_affine",
+    "random_elastic",
     "random_shift",
     "random_split",
     "to_float",

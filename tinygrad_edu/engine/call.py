@@ -31,7 +31,7 @@ from tinygrad_edu.engine.memory import Cell, clock
 from tinygrad_edu.engine.modes import innermost_block
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, Rules
-from tinygrad_edu.engine.recorder import record
+from tinygrad_edu.engine.recorder import record, recorded
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale
 from tinygrad_edu.name_tables import KEYWORDS
 from tinygrad_edu.names import refuse_keywords
@@ -57,6 +57,9 @@ k     if _others: _refuse_keywords('<op>', _others, _op.settings)
           raise
       if <all _<x>_cell is None>:
           return _out
+      _block = _innermost_block()
+      if _block is not None and _block.detecting:
+          return _recorded(_rules, _number, (<each <x>, >), (<each _<x>_data, >), _dict(<given>), _out)
       if _out.__class__ is not _ndarray:
           _out = _result(_op, _out)
       _dtype = _out.dtype
@@ -69,7 +72,6 @@ k     if _others: _refuse_keywords('<op>', _others, _op.settings)
           _tensor._cell = _cell = _Cell(); _cell.changed = 0; _cell.shared = False
       else:
           _tensor._cell = _cell = _cell_of(_out, (<each <x>, >))
-      _block = _innermost_block()
       _records = (_block is None or _block.recording) and (_dtype is _FLOAT32 or _dtype.kind == 'f')
       if not _records or <all _<x>_node is None>:
           _tensor._node = None
@@ -192,7 +194,7 @@ def _compiled(op: Op, rules: Rules) -> Callable[..., Any]:
         "_ndarray": ndarray, "_shape_of": np.shape, "_FLOAT32": FLOAT32, "_KEPT_AS_GIVEN": KEPT_AS_GIVEN,
         "_innermost_block": innermost_block, "_operand": operand, "_frozen": frozen, "_result": result,
         "_follow": follow, "_explain": explain, "_cell_of": cell_of, "_refuse_stale": refuse_stale, "_setting": setting,
-        "_refuse_keywords": refuse_keywords,
+        "_refuse_keywords": refuse_keywords, "_recorded": recorded,
     }  # fmt: skip
     exec(compile(text, filename, "exec"), space)
     rules.pullbacks = tuple((k, space[f"_pullback_{x}"]) for k, x in enumerate(rules.names))

@@ -1,12 +1,13 @@
-"""Gradient modes: whether ops are recorded, in this thread or task."""
+"""Modes of a thread or task: whether ops are recorded, and whether they are watched for NaN and infinities."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from tinygrad_edu.errors import DTypeError
 
@@ -14,16 +15,29 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Block(NamedTuple):
-    """A `with` that is open: the mode that it set, what opened it, and the block around it."""
+@dataclass(slots=True)  # whose attributes are read faster than those of a NamedTuple
+class Block:
+    """A `with` that is open: what holds inside it, the mode that opened it, and the block around it.
+
+    Attributes
+    ----------
+    recording : bool
+        Whether ops are recorded.
+    detecting : bool
+        Whether results and gradients are looked at, and each node notes its `Origin`.
+    origin : object
+        What the nodes that a rule makes note as theirs: where the op of the rule was called. None outside of rules.
+    """
 
     recording: bool
-    mode: GradientMode
+    detecting: bool
+    origin: Any
+    mode: Mode
     outer: Block | None
 
 
-_innermost: ContextVar[Block | None] = ContextVar("tinygrad_edu_gradient_mode", default=None)
-# The written-out call of an op asks this directly: None, outside of all blocks, is a mode that records.
+_innermost: ContextVar[Block | None] = ContextVar("tinygrad_edu_mode", default=None)
+# The written-out call of an op asks this directly: None, outside of all blocks, is a mode that only records.
 innermost_block: Callable[[], Block | None] = _innermost.get
 
 
@@ -33,16 +47,22 @@ def is_grad_enabled() -> bool:
     return block is None or block.recording
 
 
-class GradientMode:
-    """A gradient mode, as a context manager or as a decorator of a function."""
+def is_detecting() -> bool:
+    """Return whether results and gradients are looked at here."""
+    block = innermost_block()
+    return block is not None and block.detecting
 
-    def __init__(self, recording: bool) -> None:
-        self._recording = recording
+
+class Mode:
+    """What a block sets, as a context manager or as a decorator of a function; what is None is as around the block."""
+
+    def __init__(self, recording: bool | None = None, detecting: bool | None = None, origin: Any = None) -> None:
+        self._recording, self._detecting, self._origin = recording, detecting, origin
 
     def __enter__(self) -> None:
         before = innermost_block()
         try:
-            _innermost.set(Block(self._recording, self, before))
+            _innermost.set(self._opened_in(before))
         except BaseException:  # a Ctrl-C in here: there will be no exit
             _innermost.set(before)
             raise
@@ -58,19 +78,31 @@ class GradientMode:
         """Wrap a function, so that each call of it runs in this mode."""
         if isgeneratorfunction(function) or iscoroutinefunction(function) or isasyncgenfunction(function):
             raise DTypeError(
-                f"a gradient mode cannot decorate {function.__name__}: its body runs after the call, when the mode "
+                f"a mode cannot decorate {function.__name__}: its body runs after the call, when the mode "
                 f"is over. Write the `with` inside it, around what it computes between two yields or awaits."
             )
 
         @wraps(function)
         def in_mode(*args: P.args, **settings: P.kwargs) -> R:
-            with GradientMode(self._recording):
+            with Mode(self._recording, self._detecting, self._origin):
                 return function(*args, **settings)
 
         return in_mode
 
+    def _opened_in(self, outer: Block | None) -> Block:
+        recording, detecting, origin = True, False, None
+        if outer is not None:
+            recording, detecting, origin = outer.recording, outer.detecting, outer.origin
+        return Block(
+            recording if self._recording is None else self._recording,
+            detecting if self._detecting is None else self._detecting,
+            origin if self._origin is None else self._origin,
+            mode=self,
+            outer=outer,
+        )
 
-def _without(mode: GradientMode, block: Block | None) -> Block | None:
+
+def _without(mode: Mode, block: Block | None) -> Block | None:
     """Close the last block that a mode opened. A generator may close it late, or in a thread that never opened it."""
     inside: list[Block] = []
     while block is not None and block.mode is not mode:
@@ -80,11 +112,11 @@ def _without(mode: GradientMode, block: Block | None) -> Block | None:
         return innermost_block()
     block = block.outer
     for each in reversed(inside):
-        block = each._replace(outer=block)
+        block = each.mode._opened_in(block)
     return block
 
 
-def no_grad() -> GradientMode:
+def no_grad() -> Mode:
     """Record nothing inside: ``with no_grad():``, or ``@no_grad()`` on a function.
 
     The mode belongs to the thread or task that set it, and is restored after an exception. A block in a generator has
@@ -99,9 +131,9 @@ def no_grad() -> GradientMode:
     >>> w.numpy()
     array([0.5, 1.5], dtype=float32)
     """
-    return GradientMode(False)
+    return Mode(recording=False)
 
 
-def enable_grad() -> GradientMode:
+def enable_grad() -> Mode:
     """Record inside, also where `no_grad` surrounds it: the opposite of `no_grad`, used in the same two ways."""
-    return GradientMode(True)
+    return Mode(recording=True)

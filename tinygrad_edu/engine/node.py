@@ -30,9 +30,11 @@ class Node:
         Of the result, and so of its gradient.
     grad : ndarray or None
         What the backward walks left here, on a leaf.
+    origin : Origin or str
+        Where the op was called; not there unless that was inside of `detect_anomaly`.
     """
 
-    __slots__ = ("dtype", "grad", "links", "number", "rules", "saved", "shape")
+    __slots__ = ("dtype", "grad", "links", "number", "origin", "rules", "saved", "shape")
 
     number: int
     rules: Rules
@@ -41,6 +43,7 @@ class Node:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     grad: ndarray | None
+    origin: Any
 
     @property
     def op(self) -> Op | None:

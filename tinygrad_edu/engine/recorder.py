@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.engine.anomaly import examined
 from tinygrad_edu.engine.arguments import KEPT_AS_GIVEN, cell_of, explain, follow, frozen, operand, result, setting
 from tinygrad_edu.engine.memory import clock
-from tinygrad_edu.engine.modes import is_grad_enabled
+from tinygrad_edu.engine.modes import is_detecting, is_grad_enabled
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, Rules
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale, wrap
@@ -49,17 +50,27 @@ def record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     except Exception as error:
         explain(op, error, arrays)
         raise
-    if not tensors:
-        return out
+    return recorded(rules, number, inputs, arrays, settings, out) if tensors else out
+
+
+def recorded(
+    rules: Rules, number: int, inputs: tuple[Any, ...], arrays: tuple[Any, ...], settings: dict[str, Any], out: Any
+) -> Tensor:
+    """Make a Tensor of what the forward returned, with a node if an input needs a gradient."""
+    op, tensors = rules.op, [x for x in inputs if x.__class__ is Tensor]
+    assert op is not None
     out = out if out.__class__ is ndarray else result(op, out)
     *arrays, out = follow(op, inputs, arrays, out, settings)  # type: ignore[assignment]
     made = wrap(out, None, cell_of(out, inputs))
+    called = examined(rules, arrays, settings, out) if is_detecting() else None
     if is_grad_enabled() and out.dtype.kind == "f" and any(x._node is not None for x in tensors):
         for name, x in zip(rules.names, inputs, strict=True):
             if x.__class__ is Tensor:
                 refuse_stale(f"op {op.name}", f"argument {name}", x)
         made._node = node = Node()
         node.number, node.rules, node.shape, node.dtype = number, rules, out.shape, out.dtype
+        if called is not None:
+            node.origin = called
         nodes = [x._node if x.__class__ is Tensor else None for x in inputs]
         cells = [x._cell if x.__class__ is Tensor else None for x in inputs]
         node.links = (*nodes, *cells, made._cell)

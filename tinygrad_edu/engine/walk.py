@@ -11,9 +11,11 @@ from typing import Any, NoReturn
 
 from numpy import ndarray
 
+from tinygrad_edu.engine.anomaly import examined_add, examined_rules
 from tinygrad_edu.engine.arriving import Arriving, Parts, whole
 from tinygrad_edu.engine.fitting import fitted
 from tinygrad_edu.engine.memory import last_change
+from tinygrad_edu.engine.modes import is_detecting
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.errors import GraphFreedError, StaleValueError
 
@@ -47,7 +49,8 @@ def walk(
         The gradient of each leaf or target that was reached: arrays that nobody else holds, or Tensors.
     """
     arriving = Arriving(targets, lift is None)
-    add, waiting, gradients = arriving.add, arriving.waiting, arriving.gradients
+    waiting, gradients, detecting = arriving.waiting, arriving.gradients, is_detecting()
+    add = examined_add(arriving) if detecting else arriving.add
     kind, keep = ndarray, retain_graph or lift is not None
     for root, g in seeds:
         add(root, g)
@@ -64,7 +67,7 @@ def walk(
             _refuse_stale_saved(node)
         if lift is not None:
             saved = _lifted(node, lift)
-        for k, pullback in node.rules.pullbacks:
+        for k, pullback in examined_rules(node, kind) if detecting else node.rules.pullbacks:
             parent = links[k]
             if parent is None or (targets is not None and arriving.is_in_vain(parent)):
                 continue

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Operand, op
+from tinygrad_edu.engine import Array, Operand, op, values_of
 from tinygrad_edu.ops.arithmetic import in_dtype_of
 from tinygrad_edu.ops.choosing import keep, where
 from tinygrad_edu.ops.fast.powers import raised
@@ -166,7 +166,7 @@ def _power_x(g: Any, x: Any, y: Any) -> Any:
         return g * (y * power(x, y - 1))
     # Where 1 / x is not finite, 0 * x ** -1 is no 0; the exponent 0 makes it one.
     with np.errstate(all="ignore"):
-        lost = (y == 0) & ~np.isfinite(1 / x)
+        lost = (y == 0) & ~np.isfinite(1 / values_of(x))
     return g * (y * where(lost, 1.0, x) ** where(lost, 0.0, y - 1))
 
 

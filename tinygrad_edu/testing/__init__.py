@@ -11,10 +11,11 @@ from tinygrad_edu.testing.claims import check_gradient
 from tinygrad_edu.testing.differences import CannotTell, NotDeterministic, NotDifferentiableHere, directional_derivative
 from tinygrad_edu.testing.frameworks import check_jax, check_keras, check_torch
 from tinygrad_edu.testing.kinks import check_subgradient
-from tinygrad_edu.testing.laws import LawBroken, check_op
+from tinygrad_edu.testing.laws import check_op
 from tinygrad_edu.testing.mismatch import GradientMismatch
 from tinygrad_edu.testing.modules import check_module
 from tinygrad_edu.testing.rungs import Estimate
+from tinygrad_edu.testing.verdict import LawBroken
 
 __all__ = [
     "Call", "CannotTell", "Estimate", "GradientMismatch", "LawBroken", "NotDeterministic", "NotDifferentiableHere",

@@ -10,24 +10,31 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Op, Tensor, from_numpy, no_grad, values_of
+from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad, values_of
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.testing.calls import Call, argument_names
-from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, array_lines
+from tinygrad_edu.testing.calls import argument_names, title_of
+from tinygrad_edu.testing.layout import laid_out
+from tinygrad_edu.testing.mismatch import Claim, GradientMismatch
+from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.rungs import SAFETY
 from tinygrad_edu.testing.verdict import (
     EXACT,
     Rng,
     compare,
+    copies,
     draw_signed,
     examples,
     require_deterministic,
+    require_unwritten,
     seeded,
     settled,
 )
 from tinygrad_edu.transforms import Function, jvp, tree_leaves, vjp
 
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
+
+@reproducible
 def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None) -> None:
     """Check the derivatives of a function of Tensors against finite differences, up to the given order.
 
@@ -55,20 +62,18 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
     >>> check_vjp(lambda x, y: tg.tanh(x @ y), np.ones((2, 3)), np.ones(3), order=3)
     """
     rng = seeded(rng)
-    points, names = _float64(arrays), _names(f, len(arrays))
-    repeat = (*array_lines(names, points), f"check_vjp(f, {', '.join(names)}, order={order})")
-    if isinstance(f, Call):
-        repeat = ("import numpy as np", f"call = {f!r}", f"check_vjp(call, *call.arrays, order={order})")
-    title = f"op {f.name}" if isinstance(f, Op | Call) else getattr(f, "__name__", repr(f))
+    points, names = _float64(arrays), argument_names(f, len(arrays))
+    title = title_of(f)
     scale = 0.0
     for n in range(1, order + 1):
-        cotangents = _check_once(f, points, names, f"{title}, derivative {n}" if n > 1 else title, repeat, rng, scale)
+        cotangents = _check_once(f, points, names, f"{title}, derivative {n}" if n > 1 else title, rng, scale)
         # A gradient is a sum of terms as large as its cotangent, however small it is: that of a saturated tanh.
         scale = max(scale, *(float(np.max(np.abs(g), initial=0)) for g in cotangents), 0.0)
         f, points = _pullback_of(f, len(points)), points + cotangents
         names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
 
 
+@reproducible
 def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     """Check the forward derivative of a function of Tensors: against differences, and against the reverse one.
 
@@ -91,7 +96,7 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     """
     rng = seeded(rng)
     points = _float64(arrays)
-    value = _value_of(f)
+    value = _value_of(f, points)
     directions = [draw_signed(rng, x.shape) for x in points]
     with no_grad():
         forward = _join(_floating(jvp(f, points, directions)[1]))
@@ -102,7 +107,7 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     for k, (x, u) in enumerate(zip(points, directions, strict=True)):
         slope = settled(partial(_at, value, points, k), x, u)
         total, error = total + slope.value, error + SAFETY * slope.error
-    where = f"jvp of {getattr(f, '__name__', repr(f))}"
+    where = f"jvp of {title_of(f)}"
     if not np.all(np.abs(forward - total) <= error):
         worst = np.unravel_index(np.argmax(np.abs(forward - total) - error), total.shape)
         raise GradientMismatch(
@@ -114,6 +119,7 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     examples["told"] += 1
 
 
+@reproducible
 def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     """Check a linear function of Tensors exactly, with no differences: <f(u), v> = <u, vjp(v)>, and linearity itself.
 
@@ -137,14 +143,13 @@ def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     >>> check_linear(lambda x: tg.sum(x, axis=0), np.zeros((3, 2)))
     """
     rng = seeded(rng)
-    value = _value_of(f)
-    shapes = [np.shape(a) for a in arrays]
-    u, w = ([draw_signed(rng, shape) for shape in shapes] for _ in range(2))
+    u, w = ([draw_signed(rng, np.shape(a)) for a in arrays] for _ in range(2))
+    value = _value_of(f, u)
     out, pullback = vjp(f, *u)
     cotangents = _cotangents(out, rng)
     with no_grad():
         back = pullback(_like(out, cotangents))
-    name = f"op {f.name}" if isinstance(f, Op | Call) else getattr(f, "__name__", repr(f))
+    name = title_of(f)
     mixed = value(*(2 * a - 3 * b for a, b in zip(u, w, strict=True)))
     parts = 2 * value(*u), 3 * value(*w)
     if not np.all(np.abs(mixed - (parts[0] - parts[1])) <= EXACT * np.max(np.abs(parts), initial=1)):
@@ -160,11 +165,7 @@ def _float64(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
     for a in points:
         if a.dtype.kind not in "fiu":
             raise DTypeError(f"a derivative is taken at real numbers, not at an array of dtype {a.dtype}.")
-    return tuple(a.astype(np.float64, copy=False) for a in points)
-
-
-def _names(f: Function, count: int) -> tuple[str, ...]:
-    return f.names if isinstance(f, Call) else f.names(count) if isinstance(f, Op) else argument_names(f, count)
+    return tuple(a if a.dtype == np.float64 else laid_out(a.astype(np.float64), a) for a in points)
 
 
 def _floating(out: Any) -> list[Tensor]:
@@ -188,12 +189,18 @@ def _join(parts: Sequence[Any]) -> Array:
     return np.concatenate([np.zeros(0), *map(_ravel, parts)])
 
 
-def _value_of(f: Function) -> Function:
-    """Return f as a function of arrays (copied: f may write into its own), to one array."""
+def _apart(joined: Array, parts: Sequence[Array]) -> list[Array]:
+    """Return the arrays, of the shapes and dtypes of `parts`, that `_join` put in one row."""
+    pieces = np.split(joined.reshape(-1), np.cumsum([part.size for part in parts])[:-1])
+    return [piece.reshape(part.shape).astype(part.dtype) for piece, part in zip(pieces, parts, strict=False)]
+
+
+def _value_of(f: Function, points: Sequence[Array]) -> Function:
+    """Return f as a function of arrays, copied in the layouts of `points` (f may write into its own), to one array."""
 
     def value(*arrays: Array) -> Array:
         with no_grad():
-            return _join(_floating(f(*(from_numpy(np.array(a)) for a in arrays))))
+            return _join(_floating(f(*map(from_numpy, map(laid_out, arrays, points)))))
 
     return value
 
@@ -231,21 +238,27 @@ def _check_once(
     points: tuple[Array, ...],
     names: tuple[str, ...],
     title: str,
-    repeat: tuple[str, ...],
     rng: Rng,
     scale: float,
 ) -> tuple[Array, ...]:
     """Check the first derivative of f, and return the cotangents that it was checked with."""
-    value = _value_of(f)
+    value = _value_of(f, points)
     require_deterministic(title, value, points)
-    out, pullback = vjp(f, *points)
+    given = copies(points)
+    out, pullback = vjp(f, *map(from_numpy, given))
     cotangents = _cotangents(out, rng)
-    with no_grad():
-        gradients = tuple(g.numpy() for g in pullback(_like(out, cotangents)))
+
+    def gradients(joined: Array) -> tuple[Array, ...]:
+        with no_grad():
+            return tuple(g.numpy() for g in pullback(_like(out, _apart(joined, cotangents))))
+
+    row = _join(cotangents)
+    claim = Claim(title, value, points, names, row, gradients(row), scale)
+    require_unwritten(title, names, given, points)
     plain = value(*points)
     if not np.allclose(_join(_floating(out)), plain, rtol=EXACT, atol=EXACT, equal_nan=True):
         raise GradientMismatch(f"{title}: its value is another when it is recorded than under no_grad().")
-    compare(Claim(title, value, points, names, _join(cotangents), gradients, repeat, scale), rng)
+    compare(claim, rng, gradients)
     return cotangents
 
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import RuleDefinitionError
-from tinygrad_edu.nn.module import name_of
-from tinygrad_edu.testing.calls import argument_names
+from tinygrad_edu.testing.calls import argument_names, title_of
 from tinygrad_edu.testing.dtypes import as_numbers, is_floating, unit_of
-from tinygrad_edu.testing.mismatch import GradientMismatch, array_lines
+from tinygrad_edu.testing.mismatch import GradientMismatch
 from tinygrad_edu.testing.nests import Nest, at_leaves, has_leaves, outline
 from tinygrad_edu.testing.plain import PlainFunction, accepts, as_input, in_one_row, out_of_one_row
+from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.verdict import (
     EXACT,
     Rng,
@@ -25,7 +25,10 @@ from tinygrad_edu.testing.verdict import (
 )
 from tinygrad_edu.transforms import Function
 
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
+
+@reproducible
 def check_gradient(
     f: Function, grad: Function | None, *arguments: Any, jvp: Function | None = None, rng: Rng | None = None
 ) -> None:
@@ -80,18 +83,19 @@ def check_gradient(
       worst at x[1]: analytic -12, numeric 12 (to within ...), ratio -1
       wrong in 2 of 2 elements
     To reproduce:
-        import numpy as np
-        x = np.array([1.0, -2.0])
-        check_gradient(f, grad, x)
+    import numpy as np
+    from tinygrad_edu.testing import check_gradient
+    f = lambda x: np.sum(x**3)
+    grad = lambda x: -3 * x**2
+    x = [1.0, -2.0]
+    check_gradient(f, grad, x)
     >>> check_gradient(lambda x: 3 * x**2, lambda x, cotangent: 6 * x * cotangent, [1.0, -2.0])
     >>> check_gradient(lambda x: x**3, None, [1.0, -2.0], jvp=lambda x, tangent: 3 * x**2 * tangent)
     """
     if grad is None and jvp is None:
         raise RuleDefinitionError("check_gradient(f, None, ...) claims nothing: give a grad, a jvp, or both.")
     point = Nest(arguments, argument_names(f, len(arguments)), as_input)
-    given = point.filled(point.arrays, lambda value: value)
-    call = f"check_gradient(f, {'grad' if grad else None}, {', '.join(point.names)}{', jvp=jvp' if jvp else ''})"
-    plain = PlainFunction(name_of(f), f, point, (*array_lines(point.names, given), call))
+    plain = PlainFunction(title_of(f), f, point)
     if grad is not None:
         check_pullback(plain, grad, seeded(rng))
     if jvp is not None:
@@ -117,7 +121,7 @@ def check_pullback(plain: PlainFunction, grad: Function, rng: Rng, takes_cotange
 
     require_deterministic(f"the gradient of {plain.name}", lambda *_: _row(pullback(cotangent)), plain.arrays)
     try:
-        compare(plain.claim(cotangent, pullback(cotangent)), rng)
+        compare(plain.claim(cotangent, pullback(cotangent)), rng, pullback if takes_cotangent else None)
     except GradientMismatch as mismatch:
         raise _with_none(mismatch, plain.names, claimed(cotangent)) from None
 
@@ -149,7 +153,7 @@ def _takes_cotangent(plain: PlainFunction, grad: Function, size: int) -> bool:
     expected = ", ".join((*plain.point.names, "cotangent"))
     raise RuleDefinitionError(
         f"the gradient of {plain.name} cannot be called as grad({expected}): it is "
-        f"{name_of(grad)}{inspect.signature(grad)}. As the gradient of sum(cotangent * result) it takes the cotangent "
+        f"{title_of(grad)}{inspect.signature(grad)}. As the gradient of sum(cotangent * result) it takes the cotangent "
         f"last; only where the result is one element it may do without."
     )
 

@@ -14,8 +14,11 @@ from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
 from tinygrad_edu.testing.dtypes import is_floating, unit_of
 from tinygrad_edu.testing.rungs import RATIO, SAFETY, Estimate, Scales, Seen, better, estimate
 
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
 _TOP, _LAST = 2.0**-5, 2.0**-40  # the steps, times the scale of the input if that is above 1
 _BESIDE = 2.0**-20  # a step that is small, and large beside the rounding of float32
+_CLOSE, _POINTS = 2.0**-22, 7  # for the jitter of f
 _SMALL = 2.0**-20  # inputs smaller than this part of the largest step get steps of their own scale besides
 _ENOUGH = 1e-6  # a relative error below this needs no other steps
 _EPS = float(np.finfo(np.float64).eps)
@@ -84,7 +87,8 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
     if not np.all(np.isfinite(center)):
         raise NotDifferentiableHere(f"the function is not finite at this point: {center[~np.isfinite(center)][0]}.")
     line, point = _Line(f, x, direction, center), largest(x)
-    scales = Scales(max(unit, _unit_inside(line)), scale, point)
+    unit = max(unit, _unit_inside(line))
+    scales = Scales(unit, _terms(line, unit, scale), point)
     first = max(point, 1.0) * _TOP
     found = _descend(line, scales, _from(first, first * _LAST / _TOP))
     for steps in _other_steps(x, first):
@@ -130,6 +134,21 @@ def _unit_shown(line: _Line, step: float) -> float | None:
             break
         unit = float(np.finfo(dtype).eps)
     return unit if changed.size else None
+
+
+def _terms(line: _Line, unit: float, most: float) -> Array:
+    """Return how large the numbers are that f adds up, of which its jitter at points close to each other is the rounding.
+
+    Third differences leave nothing else of it (J. J. More and S. M. Wild, "Estimating computational noise", 2011). Where
+    nothing moves, f may be a wide stair, and the numbers as large as `most`.
+    """
+    if not most:
+        return np.zeros(line.center.shape)
+    with np.errstate(all="ignore"):
+        values = np.stack([line.center, *(_value(line, k * _CLOSE) for k in range(1, _POINTS))])
+        jitter = np.sqrt(np.mean(np.diff(values, 3, axis=0) ** 2, axis=0) / 20)  # 1 + 9 + 9 + 1
+        moves = np.any(values != line.center, axis=0)
+    return np.where(moves, np.fmin(jitter / unit, most), most)
 
 
 def _from(first: float, last: float) -> list[float]:

@@ -6,17 +6,22 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array, from_numpy
+from tinygrad_edu.testing.calls import title_of
 from tinygrad_edu.testing.literals import code
 from tinygrad_edu.testing.mismatch import GradientMismatch
+from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.rungs import SAFETY
 from tinygrad_edu.testing.verdict import draw_signed, seeded
 from tinygrad_edu.transforms import vjp
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
 _STEP = 2.0**-10
 _DIRECTIONS = 8
 _ROUNDING = 1e-9
 
 
+@reproducible
 def check_subgradient(
     f: Callable[..., Any], *arrays: Any, cotangent: Any = None, rng: np.random.Generator | None = None
 ) -> None:
@@ -65,11 +70,9 @@ def _check_along(
     low, high = float(ends.min(axis=0).sum()), float(ends.max(axis=0).sum())
     slack = SAFETY * float(np.abs(g * error).sum()) + _ROUNDING * (1 + abs(low) + abs(high))
     if not low - slack <= claimed <= high + slack:
-        name = getattr(f, "name", getattr(f, "__name__", repr(f)))
         raise GradientMismatch(
-            f"{name}: the gradient of input {k} is no subgradient: along {code(direction)} it says {claimed:.10g}, and "
-            f"the slopes behind and ahead allow what lies between {low:.10g} and {high:.10g}.\n"
-            f"To reproduce:\n    check_subgradient(f, {', '.join(map(code, points))}, cotangent={code(g)})"
+            f"{title_of(f)}: the gradient of input {k} is no subgradient: along {code(direction)} it says "
+            f"{claimed:.10g}, and the slopes behind and ahead allow what lies between {low:.10g} and {high:.10g}."
         )
 
 

@@ -1,23 +1,27 @@
 """GradientMismatch: where a gradient is wrong, by how much, and in what likely way."""
 
 import contextlib
+import heapq
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.testing.differences import directional_derivative
-from tinygrad_edu.testing.literals import code
+from tinygrad_edu.testing.dtypes import is_floating, unit_of
+from tinygrad_edu.testing.first_failure import is_shrinking
 from tinygrad_edu.testing.rungs import SAFETY, Estimate
 
-MOST_ELEMENTS = 400  # an input larger than this is halved until few elements are left
-_FEW = 16
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+_MOST_PROBES = 128  # how often a gradient is halved, in search of the elements that are wrong
+_EXACT = 1e-10  # what remains of a float64 computation of a few thousand terms
+_ROUGH = 0.05  # no element that is further off is right, however narrow its dtype
 _TINY = float(np.finfo(np.float64).tiny)
-_ALIKE = 1e-6
 
 
 class GradientMismatch(TinygradError, AssertionError):  # noqa: N818 - what was found, as pytest and users read it
@@ -26,7 +30,7 @@ class GradientMismatch(TinygradError, AssertionError):  # noqa: N818 - what was 
 
 @dataclass(frozen=True)
 class Claim:
-    """The claim that `gradients` are those of ``sum(cotangent * f(*arrays))``, and how to repeat its check.
+    """The claim that `gradients` are those of ``sum(cotangent * f(*arrays))``.
 
     Attributes
     ----------
@@ -39,8 +43,6 @@ class Claim:
         Of the inputs.
     cotangent : ndarray
         Of the shape of f(*arrays).
-    repeat : tuple of str
-        Lines of code.
     scale : float
         As in `directional_derivative`: 0 for a function as it was given.
     """
@@ -51,7 +53,6 @@ class Claim:
     names: tuple[str, ...]
     cotangent: Array
     gradients: tuple[Array, ...]
-    repeat: tuple[str, ...]
     scale: float = 0.0
 
     def of_input(self, k: int) -> Callable[[Array], Any]:
@@ -70,7 +71,6 @@ def wrong_shape(claim: Claim, k: int) -> GradientMismatch:
         guess = " It is transposed."
     return GradientMismatch(
         f"{claim.name}: the gradient of {claim.names[k]} has shape {g.shape}, and needs its input's, {x.shape}.{guess}"
-        f"\n{_repeat(claim)}"
     )
 
 
@@ -83,122 +83,162 @@ def wrong_tangent(claim: Claim, k: int, slope: Estimate, tangent: Array) -> Grad
     return GradientMismatch(
         f"{claim.name}: the forward derivative along {claim.names[k]} is wrong.\n"
         f"  worst in element {tuple(map(int, worst))} of the result: claimed {a:.10g}, numeric {n:.10g} "
-        f"(to within {error:.1g}){ratio}\n{_repeat(claim)}"
+        f"(to within {error:.1g}){ratio}"
     )
+
+
+class _Probe(NamedTuple):
+    """The numeric derivative of a claim's function along a direction, and its error."""
+
+    direction: Array
+    value: float
+    error: float
+
+
+class _Wrong(NamedTuple):
+    """An element of a gradient that is wrong."""
+
+    at: tuple[int, ...]
+    analytic: float
+    numeric: float
+    error: float
 
 
 def element_by_element(claim: Claim, k: int, found: str, rng: np.random.Generator) -> GradientMismatch:
-    """Return the error for a wrong gradient of input `k`, after comparing its elements one by one."""
-    looked_at = _elements(claim, k, rng)
-    numeric, error = _numeric_gradient(claim, k, looked_at)
-    analytic = np.array([claim.gradients[k][i] for i in looked_at], np.float64)
-    gap = np.abs(analytic - numeric)
-    wrong = ~(gap <= SAFETY * error + 1e-9 * np.max(np.abs(numeric), initial=0))
-    if not wrong.any():
-        return GradientMismatch(f"{claim.name}: the gradient of {claim.names[k]} is wrong: {found}.\n{_repeat(claim)}")
-    worst = int(np.argmax(np.where(np.isfinite(gap), gap, np.inf)))
-    guess = "" if len(looked_at) < claim.arrays[k].size else _guess(claim, k, numeric.reshape(claim.arrays[k].shape))
-    a, n = analytic[worst], numeric[worst]
+    """Return the error for a wrong gradient of input `k`: which elements are wrong, and by what simple mistake."""
+    title, size = f"{claim.name}: the gradient of {claim.names[k]} is wrong", claim.arrays[k].size
+    if is_shrinking(GradientMismatch):
+        return GradientMismatch(f"{title}: {found}.")
+    wrong, these_are_all = _wrong_elements(claim, k, rng)
+    right = size - len(wrong) if these_are_all and wrong else 0
+    guess = _guess(claim, k, right > 0, rng)
+    if not guess and right:
+        guess = f"{right} of {size} elements are right: a term or a case is missing"
+    if not wrong:
+        return GradientMismatch(f"{title}: {guess or found}.")
+    index, a, n, error = max(wrong, key=lambda w: np.nan_to_num(abs(w.analytic - w.numeric), nan=np.inf))
     ratio = f", ratio {a / n:.6g}" if n else ""
-    of = f"{wrong.sum()} of {len(looked_at)} elements" + (" looked at" if len(looked_at) < claim.arrays[k].size else "")
     return GradientMismatch(
-        f"{claim.name}: the gradient of {claim.names[k]} is wrong{guess and f': {guess}'}.\n"
-        f"  worst at {claim.names[k]}[{', '.join(map(str, looked_at[worst]))}]: "
-        f"analytic {a:.10g}, numeric {n:.10g} (to within {error[worst]:.1g}){ratio}\n"
-        f"  wrong in {of}\n{_repeat(claim)}"
+        f"{title}{guess and f': {guess}'}.\n"
+        f"  worst at {claim.names[k]}[{', '.join(map(str, index))}]: "
+        f"analytic {a:.10g}, numeric {n:.10g} (to within {error:.1g}){ratio}\n"
+        f"  wrong in {'' if these_are_all else 'at least '}{len(wrong)} of {size} elements"
     )
 
 
-def _repeat(claim: Claim) -> str:
-    return "To reproduce:\n" + "\n".join(f"    {line}" for line in claim.repeat)
+# --- Where it is wrong ---
 
 
-def array_lines(names: tuple[str, ...], arrays: tuple[Array, ...]) -> tuple[str, ...]:
-    """Return the lines that make `arrays` again."""
-    return "import numpy as np", *(f"{name} = {code(x)}" for name, x in zip(names, arrays, strict=True))
-
-
-def _elements(claim: Claim, k: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
-    """Return the elements of input `k` to look at: all, or of many a few, among which one is most wrong."""
-    shape, places = claim.arrays[k].shape, np.arange(claim.arrays[k].size)
-    if len(places) > MOST_ELEMENTS:
-        while len(places) > _FEW:
-            halves = places[: len(places) // 2], places[len(places) // 2 :]
-            places = max(halves, key=lambda half: _gap_along(claim, k, half, rng))
-    return [tuple(int(i) for i in np.unravel_index(j, shape)) for j in places]
-
-
-def _gap_along(claim: Claim, k: int, places: Array, rng: np.random.Generator) -> float:
-    """Return the gap between claimed and numeric derivative along some elements alone, over its error."""
-    direction = np.zeros(claim.arrays[k].shape)
-    direction.flat[places] = rng.choice([-1.0, 1.0], len(places)) * rng.uniform(0.5, 1.5, len(places))
+def _probe(claim: Claim, k: int, direction: Array) -> _Probe:
     slope = directional_derivative(claim.of_input(k), claim.arrays[k], direction, claim.scale)
+    used = claim.cotangent != 0
+    value, error = claim.cotangent[used] * slope.value[used], np.abs(claim.cotangent[used]) * slope.error[used]
+    return _Probe(direction, float(np.sum(value)), float(np.sum(error)))
+
+
+def _signed(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    return np.asarray(rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape))
+
+
+def _gap(g: Array, probe: _Probe, rounding: float) -> float:
+    """Return how far a gradient is from what a probe says, in units of what they may differ by."""
     with np.errstate(all="ignore"):
-        gap = np.abs(np.sum(claim.gradients[k] * direction) - np.sum(claim.cotangent * slope.value))
-    error = np.sum(np.abs(claim.cotangent) * slope.error) + _ALIKE * np.sum(np.abs(claim.cotangent * slope.value))
-    return float(gap / (error + _TINY)) if np.isfinite(gap) else np.inf
+        terms = g * probe.direction
+        off = float(np.abs(np.sum(terms) - probe.value))
+        allowed = SAFETY * probe.error + rounding * float(np.sum(np.abs(terms))) + _TINY
+    return off / allowed if np.isfinite(off) else np.inf
 
 
-def _numeric_gradient(claim: Claim, k: int, elements: list[tuple[int, ...]]) -> tuple[Array, Array]:
-    values, errors = [], []
-    for index in elements:
-        one = np.zeros(claim.arrays[k].shape)
-        one[index] = 1
-        slope = directional_derivative(claim.of_input(k), claim.arrays[k], one, claim.scale)
-        values.append(np.sum(claim.cotangent * slope.value))
-        errors.append(np.sum(np.abs(claim.cotangent) * slope.error))
-    return np.array(values), np.array(errors)
+def _rounding(g: Array) -> float:
+    return min(max(64 * unit_of(g.dtype), _EXACT), _ROUGH) if is_floating(g.dtype) else _EXACT
 
 
-def _alike(a: Array, b: Array) -> bool:
-    return a.shape == b.shape and bool(np.all(np.abs(a - b) <= _ALIKE * np.max(np.abs(b), initial=1e-300)))
+def _wrong_elements(claim: Claim, k: int, rng: np.random.Generator) -> tuple[list[_Wrong], bool]:
+    """Return elements that are wrong, and whether these are all: what is wrong somewhere is halved, the worst first."""
+    g, shape, wrong = claim.gradients[k], claim.arrays[k].shape, []
+    parts, asked = [(-np.inf, 0, np.arange(g.size))], 0
+    while parts and asked < _MOST_PROBES:
+        places = heapq.heappop(parts)[2]
+        for half in np.array_split(places, 2)[: len(places)]:
+            direction = np.zeros(shape)
+            direction.flat[half] = _signed(rng, half.shape) if len(half) > 1 else 1.0
+            probe = _probe(claim, k, direction)
+            gap, asked = _gap(g, probe, _rounding(g)), asked + 1
+            if gap > 1 and len(half) == 1:
+                at = tuple(int(i) for i in np.unravel_index(half[0], shape))
+                wrong.append(_Wrong(at, float(g[at]), probe.value, probe.error))
+            elif gap > 1:
+                heapq.heappush(parts, (-gap, asked, half))
+    return wrong, not parts
 
 
-def _factor(a: Array, b: Array) -> float | None:
-    """Return the number c for which a = c b, if there is one."""
-    c = float(np.sum(a * b) / np.sum(b * b)) if a.shape == b.shape and np.any(b) else 0.0
-    return c if c and np.all(np.abs(a - c * b) <= _ALIKE * np.max(np.abs(a))) else None
+# --- In what way: each guess is what the right gradient would be, and is held to the derivative along directions ---
 
 
-def _guess(claim: Claim, k: int, numeric: Array) -> str:
+def _guess(claim: Claim, k: int, partly_right: bool, rng: np.random.Generator) -> str:
     """Say in words what would turn the right gradient into the wrong one; nothing if no simple mistake does."""
-    analytic = np.asarray(claim.gradients[k], np.float64)
-    if not np.all(np.isfinite(analytic)):
-        return f"it holds {analytic[~np.isfinite(analytic)][0]}"
-    guesses = _whole(analytic, numeric), _of_inputs(claim, k, analytic), _partial(claim, k, analytic, numeric)
-    return next(itertools.chain(*guesses), "")
+    g = np.asarray(claim.gradients[k], np.float64)
+    if not np.all(np.isfinite(g)):
+        return f"it holds {g[~np.isfinite(g)][0]}"
+    probes = [_probe(claim, k, _signed(rng, g.shape)) for _ in range(3)]
+    clues = _Clues(claim, k, g, probes, partly_right, rng)
+    return next(itertools.chain(_whole(clues), _of_inputs(clues), _partial(clues)), "")
+
+
+@dataclass(frozen=True)
+class _Clues:
+    """A wrong gradient, and what is known of the right one."""
+
+    claim: Claim
+    k: int
+    g: Array
+    probes: list[_Probe]
+    partly_right: bool
+    rng: np.random.Generator
+
+    def fit(self, right: Array, probes: list[_Probe] | None = None) -> bool:
+        """Whether another gradient would be right."""
+        rounding = _rounding(self.claim.gradients[self.k])
+        finite = right.shape == self.g.shape and bool(np.all(np.isfinite(right)))
+        return finite and all(_gap(right, probe, rounding) <= 1 for probe in probes or self.probes)
+
+    def is_special(self) -> bool:
+        """Whether the numbers at this point are so few that some constant always fits."""
+        return np.unique(np.concatenate([x.ravel() for x in self.claim.arrays])).size < 3
 
 
 _FACTORS = {-1.0: "its sign is flipped", 2.0: "it is twice what it should be", 0.5: "it is half of what it should be"}
 
 
-def _whole(analytic: Array, numeric: Array) -> Iterator[str]:
+def _whole(clues: _Clues) -> Iterator[str]:
     """Guesses about the gradient as a whole."""
-    if not np.any(analytic):
+    g, largest = clues.g, max(clues.probes, key=lambda probe: abs(probe.value))
+    if not np.any(g):
         yield "it is zero"
-    elif not np.any(np.abs(numeric) > 1e-9 * np.max(np.abs(analytic))):
+    elif all(abs(p.value) <= SAFETY * p.error + 1e-9 * np.sum(np.abs(g)) for p in clues.probes):
         yield "it should be zero"
-    elif (c := _factor(analytic, numeric)) is not None:
+    elif (c := float(np.sum(g * largest.direction)) / largest.value) and clues.fit(g / c):
         named = [words for factor, words in _FACTORS.items() if abs(c - factor) < 1e-6]
-        yield named[0] if named else f"it is {c:.8g} times what it should be"
-    for axes in itertools.islice(itertools.permutations(range(numeric.ndim)), 1, 24):
-        if _alike(analytic, numeric.transpose(axes)):
+        if named or not clues.is_special():
+            yield named[0] if named else f"it is {c:.8g} times what it should be"
+    for axes in itertools.islice(itertools.permutations(range(g.ndim)), 1, 24):
+        if clues.fit(g.transpose(np.argsort(axes))):
             yield f"it is transposed (axes {axes})"
-    for axis in range(numeric.ndim):
-        if _alike(analytic, np.flip(numeric, axis)):
+    for axis in range(g.ndim):
+        if clues.fit(np.flip(g, axis)):
             yield f"it is in reversed order along axis {axis}"
 
 
-def _of_inputs(claim: Claim, k: int, analytic: Array) -> Iterator[str]:
+def _of_inputs(clues: _Clues) -> Iterator[str]:
     """Guesses about inputs that stand for one another, or lie the other way round."""
+    claim, k, g = clues.claim, clues.k, clues.g
 
     def is_gradient(claim: Claim, of: int) -> bool:
-        truth, _ = _numeric_gradient(claim, of, list(np.ndindex(analytic.shape)))
-        return _alike(analytic, truth.reshape(analytic.shape))
+        return clues.fit(g, [_probe(claim, of, probe.direction) for probe in clues.probes])
 
     others = [(i, x, name) for i, (x, name) in enumerate(zip(claim.arrays, claim.names, strict=True)) if i != k]
     for i, x, name in others:
-        if x.shape == analytic.shape and is_gradient(claim, i):
+        if x.shape == g.shape and is_gradient(claim, i):
             yield f"it is the gradient of {name}: the inputs are swapped"
     for i, x, name in others:
         if x.ndim > 1:
@@ -208,33 +248,49 @@ def _of_inputs(claim: Claim, k: int, analytic: Array) -> Iterator[str]:
                     yield f"a transposition of {name} is dropped, or one too many"
 
 
-def _partial(claim: Claim, k: int, analytic: Array, numeric: Array) -> Iterator[str]:
+def _partial(clues: _Clues) -> Iterator[str]:
     """Guesses about what is used in the wrong place, and about a term too many or too few."""
-    gap = analytic - numeric
-    x = claim.arrays[k]
+    claim, g = clues.claim, clues.g
     out = np.asarray(claim.f(*claim.arrays), np.float64)
-    values = {"the cotangent": claim.cotangent, "the result": out, "the input": x}
-    values |= {claim.names[i]: a for i, a in enumerate(claim.arrays) if i != k}
-    right = np.abs(gap) <= _ALIKE * np.max(np.abs(numeric))
-    for (this, a), (that, b) in itertools.permutations(values.items(), 2):
-        if not right.any() and a.shape == b.shape == x.shape and _alike(analytic * b, numeric * a):
-            yield f"{this} is used where {that} belongs"
-    products = values | {f"the cotangent times {name}": claim.cotangent * a for name, a in values.items()
-                         if a.shape == claim.cotangent.shape}  # fmt: skip
+    values = {"the cotangent": claim.cotangent, "the result": out, "the input": claim.arrays[clues.k]}
+    values |= {claim.names[i]: a for i, a in enumerate(claim.arrays) if i != clues.k}
+    values = {name: a for name, a in values.items() if a.shape == g.shape}
+    if clues.is_special():
+        return
+    if not clues.partly_right:
+        yield from _factors(clues, values)
+    products = {"1": np.ones(g.shape)} | values
+    products |= {f"the cotangent times {name}": claim.cotangent * a for name, a in values.items()
+                 if claim.cotangent.shape == a.shape}  # fmt: skip
     for name, a in products.items():
-        if (c := _factor(gap, a)) is not None:
-            yield f"a term is {'too much' if abs(c - 1) < 1e-6 else f'missing: {-c:.6g} times {name}'}"
+        clear = clues.probes[int(np.argmax([abs(np.sum(a * probe.direction)) for probe in clues.probes]))]
+        with np.errstate(all="ignore"):
+            c = (np.sum(g * clear.direction) - clear.value) / np.sum(a * clear.direction)
+        if clues.fit(g - c * a):
+            times = "" if abs(abs(c) - 1) < 1e-6 else f"{abs(c):.6g} times "
+            yield f"a term is {'too much' if c > 0 else 'missing'}: {times}{name}"
     for name, a in products.items():
-        for axis in range(gap.ndim):
-            if a.shape == gap.shape and gap.shape[axis] > 1 and np.all(a) and _constant(gap / a, axis):
-                yield f"a term that is summed over axis {axis} is missing or too much (a multiple of {name})"
-    for axis in range(gap.ndim):
-        if gap.shape[axis] > 1 and _constant(gap, axis):
-            yield f"a term that is summed over axis {axis} is missing or too much"
-    if right.any():
-        yield f"{right.sum()} of {right.size} elements are right: a term or a case is missing"
+        for axis in (axis for axis, n in enumerate(g.shape) if n > 1 and np.all(a)):
+            if _is_summed_over(clues, axis, a):
+                multiple = f" (a multiple of {name})" if name != "1" else ""
+                yield f"a term that is summed over axis {axis} is missing or too much{multiple}"
 
 
-def _constant(a: Array, axis: int) -> bool:
-    spread = np.ptp(a, axis=axis)
-    return bool(np.all(spread <= _ALIKE * np.max(np.abs(a))))
+def _factors(clues: _Clues, values: dict[str, Array]) -> Iterator[str]:
+    """Guesses about a factor that is one of the values, or stands where another belongs."""
+    with np.errstate(all="ignore"):
+        for name, a in values.items():
+            if clues.fit(clues.g / a):
+                yield f"a factor is too much: {name}"
+            if clues.fit(clues.g * a):
+                yield f"a factor is missing: {name}"
+        for (this, a), (that, b) in itertools.permutations(values.items(), 2):
+            if clues.fit(clues.g * b / a):
+                yield f"{this} and {that} are mixed up: it is {this} / {that} times what it should be"
+
+
+def _is_summed_over(clues: _Clues, axis: int, a: Array) -> bool:
+    """Whether what is wrong is `a` times numbers that are the same along an axis: it is right where these cancel."""
+    signed = [_signed(clues.rng, a.shape) for _ in range(2)]
+    directions = [(u - u.mean(axis, keepdims=True)) / a for u in signed]
+    return clues.fit(clues.g, [_probe(clues.claim, clues.k, u) for u in directions])

@@ -13,20 +13,33 @@ import numpy as np
 from tinygrad_edu.engine import Array, Cell, Tensor, from_numpy, leaf, no_grad, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.calls import argument_names
-from tinygrad_edu.testing.laws import LawBroken
-from tinygrad_edu.testing.literals import code
 from tinygrad_edu.testing.mismatch import Claim
-from tinygrad_edu.testing.verdict import compare, draw_signed, require_deterministic, seeded
+from tinygrad_edu.testing.narrow import wrong_in_narrow
+from tinygrad_edu.testing.reproduction import reproducible
+from tinygrad_edu.testing.verdict import (
+    LawBroken,
+    Pullback,
+    compare,
+    copies,
+    draw_signed,
+    require_deterministic,
+    require_unwritten,
+    seeded,
+)
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
 _ROUNDING = 1e-9
 
 
+@reproducible
 def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.random.Generator | None = None) -> None:
     """Check the gradients of a module by all its parameters and floating-point inputs, in training and evaluation.
 
-    Also: its float32 results and gradients are float32; what `state_dict` saves brings the module back after its
-    parameters were changed; and in evaluation each sample is computed alone. The module is left as it was. Masks of
-    dropout are the same in every run of it: the state of each Generator in the module is set back.
+    Also: its float32 results and gradients are float32, and its gradients those of float64 as far as float32 goes; what
+    `state_dict` saves brings the module back after its parameters were changed; and in evaluation each sample is
+    computed alone. The module is left as it was. Masks of dropout are the same in every run of it: the state of each
+    Generator in the module is set back.
 
     Parameters
     ----------
@@ -64,8 +77,8 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
     try:
         for mode in ("train", "eval"):
             getattr(module, mode)()
-            _dtypes_are_kept(module, arrays)
-            with _in_float64(module):
+            _gradients_are_float32(module, arrays, rng)
+            with _holding(module, [p._data.astype(np.float64) for p in _parameters(module)]):
                 _gradients_are_right(module, arrays, mode, rng)
         _state_comes_back(module, arrays)
         if per_sample:
@@ -90,7 +103,7 @@ def _title(module: Any) -> str:
 
 def _require(holds: bool, module: Any, law: str) -> None:
     if not holds:
-        raise LawBroken(f"{_title(module)}: {law}.\n{module!r}")
+        raise LawBroken(f"{_title(module)}: {law}.")
 
 
 # --- Running a module many times ---
@@ -122,15 +135,14 @@ def _same_randomness(module: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _in_float64(module: Any) -> Iterator[None]:
-    """Let the parameters be float64 for a while; and what else the module keeps be as it was afterwards."""
-    parameters = [p for _, p in module.named_parameters()]
+def _holding(module: Any, values: Sequence[Array]) -> Iterator[None]:
+    """Let the parameters hold other arrays for a while, of any dtype, and the module be as it was afterwards."""
+    parameters = _parameters(module)
     kept = [(p._data, p._node, p._cell) for p in parameters]
     state = module.state_dict()
     try:
-        for p in parameters:
-            p._data, p._cell = p._data.astype(np.float64), Cell.new()
-            p._node = leaf(p._data)
+        for p, x in zip(parameters, values, strict=True):
+            p._data, p._node, p._cell = x, leaf(x), Cell.new()
         yield
     finally:
         for p, (data, node, cell) in zip(parameters, kept, strict=True):
@@ -149,49 +161,93 @@ def _evaluate(module: Any, arrays: Sequence[Array]) -> Array:
     return values
 
 
+def _recorded(module: Any, arrays: Sequence[Array]) -> tuple[Array, Pullback]:
+    """Return the result, and from its cotangent the gradients by the floating-point inputs and by the parameters."""
+    leaves = [from_numpy(x, requires_grad=x.dtype.kind == "f") for x in arrays]
+    out = _run(module, leaves)
+    wanted = [*(t for t in leaves if t.requires_grad), *_parameters(module)]
+
+    def pullback(g: Array) -> tuple[Array, ...]:
+        for t in wanted:
+            t.grad = None
+        if out.requires_grad:
+            out.backward(g, retain_graph=True)
+        return tuple(np.zeros(t.shape, t.dtype) if t.grad is None else t.grad for t in wanted)
+
+    return out.numpy(), pullback
+
+
+def _parameters(module: Any) -> list[Any]:
+    return [p for _, p in module.named_parameters()]
+
+
+def _floating(arrays: Sequence[Array]) -> list[Array]:
+    return [x for x in arrays if x.dtype.kind == "f"]
+
+
+def _replaced(arrays: Sequence[Array], floating: Sequence[Array]) -> list[Array]:
+    """Return `arrays` with others in the place of the floating-point ones."""
+    remaining = iter(floating)
+    return [next(remaining) if x.dtype.kind == "f" else x for x in arrays]
+
+
+def _astype(arrays: Sequence[Array], dtype: Any) -> list[Array]:
+    return _replaced(arrays, [x.astype(dtype) for x in _floating(arrays)])
+
+
+def _labels(module: Any, arrays: Sequence[Array]) -> tuple[str, ...]:
+    """Return the names of the floating-point inputs and of the parameters."""
+    floating = [
+        name for name, x in zip(argument_names(module, len(arrays)), arrays, strict=True) if x.dtype.kind == "f"
+    ]
+    return (*floating, *(name for name, _ in module.named_parameters()))
+
+
 # --- The laws ---
 
 
 def _gradients_are_right(module: Any, arrays: Sequence[Array], mode: str, rng: np.random.Generator) -> None:
     """Compare the gradient by each input and parameter with differences."""
-    names, parameters = zip(*module.named_parameters(), strict=True) if list(module.named_parameters()) else ((), ())
-    wide = [x.astype(np.float64) if x.dtype.kind == "f" else x for x in arrays]
-    floats = [k for k, x in enumerate(wide) if x.dtype.kind == "f"]
+    wide, parameters = _astype(arrays, np.float64), _parameters(module)
+    inputs = _floating(wide)
+    points = (*inputs, *(p._data.copy() for p in parameters))
 
     def value(*points: Array) -> Array:
-        given = list(wide)
-        for k, x in zip(floats, points, strict=False):
-            given[k] = x
-        for p, x in zip(parameters, points[len(floats) :], strict=True):
+        for p, x in zip(parameters, points[len(inputs) :], strict=True):
             p._data[...] = x
-        return _evaluate(module, given)
+        return _evaluate(module, _replaced(wide, points))
 
-    points = (*(wide[k] for k in floats), *(p._data.copy() for p in parameters))
     title = f"{_title(module)} ({mode})"
     require_deterministic(title, value, points)
-    cotangent = draw_signed(rng, value(*points).shape)
-    leaves = [from_numpy(x, requires_grad=x.dtype.kind == "f") for x in wide]
-    out = _run(module, leaves)
-    if out.requires_grad:
-        out.backward(cotangent)
-    gradients = [np.zeros(t.shape) if t.grad is None else t.grad for t in (*(leaves[k] for k in floats), *parameters)]
-    arguments = argument_names(module.forward, len(arrays)) if hasattr(module, "forward") else ()
-    labels = (*(arguments[k] if k < len(arguments) else f"x{k}" for k in floats), *names)
-    repeat = ("import numpy as np", f"# in {mode} mode, of", *repr(module).splitlines(),
-              f"check_module(module, {', '.join(code(x) for x in arrays)})")  # fmt: skip
-    compare(Claim(title, value, points, labels, cotangent, tuple(gradients), repeat), rng)
+    given = copies(wide)
+    out, pullback = _recorded(module, given)
+    cotangent = draw_signed(rng, out.shape)
+    gradients = pullback(cotangent)
+    require_unwritten(title, argument_names(module, len(arrays)), given, wide)
+    compare(Claim(title, value, points, _labels(module, arrays), cotangent, gradients), rng, pullback)
     value(*points)
 
 
-def _dtypes_are_kept(module: Any, arrays: Sequence[Array]) -> None:
-    """In float32, results and gradients are float32."""
-    if any(p.dtype != np.float32 for _, p in module.named_parameters()):
+def _gradients_are_float32(module: Any, arrays: Sequence[Array], rng: np.random.Generator) -> None:
+    """In float32, results and gradients are float32, and the gradients those of float64."""
+    parameters = [p._data.copy() for p in _parameters(module)]
+    if any(p.dtype != np.float32 for p in parameters):
         return
-    leaves = [from_numpy(x.astype(np.float32), True) if x.dtype.kind == "f" else from_numpy(x) for x in arrays]
-    state = module.state_dict()
-    out = _run(module, leaves)
-    module.load_state_dict(state)
+    narrow, labels = _astype(arrays, np.float32), _labels(module, arrays)
+    inputs = _floating(narrow)
+
+    def pull(points: Sequence[Array], g: Array | None) -> tuple[Array, Sequence[Array]]:
+        with _holding(module, [x.copy() for x in points[len(inputs) :]]):
+            out, pullback = _recorded(module, _replaced(narrow, points))
+            return out.copy(), pullback(g.astype(out.dtype)) if g is not None else ()
+
+    out, _ = pull((*inputs, *parameters), None)
     _require(out.dtype == np.float32, module, f"float32 inputs and parameters give a result of {out.dtype}")
+    g = draw_signed(rng, out.shape).astype(np.float32)
+    wrong = wrong_in_narrow(pull, (*inputs, *parameters), g, rng)
+    if wrong:
+        k, how = wrong
+        raise LawBroken(f"{_title(module)}: the gradient of {labels[k]} is wrong in float32: {how}.\n{module!r}")
 
 
 def _state_comes_back(module: Any, arrays: Sequence[Array]) -> None:

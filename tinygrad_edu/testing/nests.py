@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.dtypes import as_numbers
-from tinygrad_edu.testing.layouts import laid_out
+from tinygrad_edu.testing.layout import laid_out
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def map_leaves(visit: Callable[[str, Any], Any], tree: Any, name: str = "") -> A
 def arrays_in(tree: Any, name: str = "") -> dict[str, Array]:
     """Return the NumPy arrays of a nest, by their names."""
     found: dict[str, Array] = {}
-    map_leaves(lambda path, value: found.update({path: value}) if isinstance(value, np.ndarray) else None, tree, name)
+    map_leaves(lambda path, x: found.update({path: x}) if isinstance(x, np.ndarray) else None, tree, name)
     return found
 
 

@@ -10,11 +10,13 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.dtypes import as_numbers, is_floating
-from tinygrad_edu.testing.laws import LawBroken
-from tinygrad_edu.testing.layouts import laid_out
+from tinygrad_edu.testing.layout import laid_out
 from tinygrad_edu.testing.mismatch import Claim
 from tinygrad_edu.testing.nests import Nest, arrays_in
+from tinygrad_edu.testing.verdict import require_unwritten
 from tinygrad_edu.transforms import Function
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,13 @@ class PlainFunction:
     f : callable
     point : Nest
         Its arguments.
-    repeat, scale
+    scale : float
         As in `Claim`.
     """
 
     name: str
     f: Function
     point: Nest
-    repeat: tuple[str, ...]
     scale: float = 0.0
 
     def __post_init__(self) -> None:
@@ -70,7 +71,7 @@ class PlainFunction:
 
     def claim(self, cotangent: Array, gradients: tuple[Array, ...]) -> Claim:
         """Return what is claimed of the inputs."""
-        return Claim(self.name, self.value, self.arrays, self.names, cotangent, gradients, self.repeat, self.scale)
+        return Claim(self.name, self.value, self.arrays, self.names, cotangent, gradients, self.scale)
 
     def _nest(self, out: Any) -> Nest:
         result = Nest((out,), ("",), as_numbers)
@@ -122,13 +123,14 @@ def accepts(function: Function, count: int) -> bool:
 
 def _unwritten(name: str, function: Function, arguments: Sequence[Any], names: Sequence[str]) -> Any:
     """Call a function, and raise where it writes into what it is given."""
-    named = list(zip(arguments, names, strict=True))
-    before = {path: x.copy() for argument, name in named for path, x in arrays_in(argument, name).items()}
+    given = dict(zip(names, arguments, strict=True))
+    before = {path: x.copy() for path, x in _numbers_in(given).items()}
     result = function(*arguments)
-    after = {path: x for argument, name in named for path, x in arrays_in(argument, name).items()}
-    for path, x in before.items():
-        if path not in after or not np.array_equal(x, after[path], equal_nan=x.dtype.kind in "fc"):
-            raise LawBroken(
-                f"{name} writes into {path}: its caller finds other numbers there afterwards. Let it work on a copy."
-            )
+    after = _numbers_in(given)
+    require_unwritten(name, [*before], [after.get(path, np.zeros(0)) for path in before], [*before.values()])
     return result
+
+
+def _numbers_in(arguments: dict[str, Any]) -> dict[str, Array]:
+    found = {path: x for name, argument in arguments.items() for path, x in arrays_in(argument, name).items()}
+    return {path: x for path, x in found.items() if x.dtype.kind in "fiubc"}

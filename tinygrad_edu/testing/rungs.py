@@ -21,6 +21,8 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
 SAFETY = 8.0  # how many error estimates two numbers may differ by
 # The square of the golden ratio: where a result moves by few units of its last place, no two steps round alike.
 RATIO = (3 - 5**0.5) / 2
@@ -77,7 +79,7 @@ class Scales(NamedTuple):
     """How large the numbers are that the function rounds: its unit, the terms that it adds up, and the point."""
 
     unit: float
-    terms: float
+    terms: Array
     point: float
 
 

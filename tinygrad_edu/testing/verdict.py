@@ -7,13 +7,15 @@ outside of it, and what is called right would have been found if it were not.
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.errors import DTypeError, TinygradError
+from tinygrad_edu.testing.cotangents import other_cotangents
 from tinygrad_edu.testing.differences import (
     CannotTell,
     NotDeterministic,
@@ -22,15 +24,25 @@ from tinygrad_edu.testing.differences import (
     largest,
 )
 from tinygrad_edu.testing.dtypes import is_floating, is_real, unit_of
+from tinygrad_edu.testing.layout import laid_out
 from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, element_by_element, wrong_shape, wrong_tangent
 from tinygrad_edu.testing.rungs import SAFETY, Estimate
 
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
 Rng = np.random.Generator
+Pullback = Callable[[Array], Sequence[Array]]
 
 SEED = 20240229
 EXACT = 1e-10  # what remains of a float64 computation of a few thousand terms
 _UNSETTLED = 1e-4  # a numeric derivative less certain than this proves no gradient right
 _ROUGH = 0.05  # and one less certain than this proves none wrong
+_COARSE = 1e-4  # what rounds no finer, float16, has no range for large and small cotangents
+
+
+class LawBroken(TinygradError, AssertionError):  # noqa: N818 - what was found, as pytest and users read it
+    """A function, an op or a module does not keep one of the laws of its check."""
+
 
 # How many checks inside Hypothesis tests came to a verdict, and how many could not tell: see `plugin`.
 examples: Counter[str] = Counter()
@@ -57,12 +69,31 @@ def draw_signed(rng: Rng, shape: tuple[int, ...]) -> Array:
 
 
 def copies(arrays: Sequence[Array]) -> list[Array]:
-    """Copy the arrays that a function of the user's is called with: it may write into them."""
-    return [x.copy() for x in arrays]
+    """Copy the arrays that a function of the user's is called with, in their layouts: it may write into them."""
+    return [laid_out(x, x) for x in arrays]
 
 
-def compare(claim: Claim, rng: Rng) -> None:
+def require_unwritten(name: str, names: Sequence[str], arrays: Sequence[Array], before: Sequence[Array]) -> None:
+    """Raise `LawBroken` where `arrays`, which a function was called with, are not any more what they were before."""
+    for label, x, was in zip(names, arrays, before, strict=True):
+        if not np.array_equal(x, was, equal_nan=True):
+            raise LawBroken(
+                f"{name} writes into its input {label}: whoever called it goes on with other numbers than before. "
+                f"Compute with a copy, or without assigning to elements and without operators like +=."
+            )
+
+
+def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
     """Compare each input's gradient with the differences along one random direction.
+
+    Parameters
+    ----------
+    claim : Claim
+        With a random cotangent: whether it can be told is asked of this one.
+    rng : numpy.random.Generator
+    pullback : callable, optional
+        From a cotangent to the gradients that are claimed for it. The slope is what costs, and one serves all
+        cotangents: so those of `other_cotangents` are tried too.
 
     Raises
     ------
@@ -71,6 +102,31 @@ def compare(claim: Claim, rng: Rng) -> None:
     DTypeError
         For gradients that are no real numbers.
     """
+    claims = [claim, *(_others(claim, rng, pullback) if pullback else ())]
+    for each in claims:
+        _require_gradients(each)
+    for k, x in enumerate(claim.arrays):
+        direction = draw_signed(rng, x.shape)
+        slope = _slope(claim.of_input(k), x, direction, claim.scale)
+        fine = max(slope.unit, _unit(claim.gradients[k])) < _COARSE
+        judged = [(each, *_judge(each, k, direction, slope)) for each in (claims if fine else claims[:1])]
+        for each, found, along in judged:
+            if found == "wrong":
+                raise element_by_element(each, k, along, rng)
+        if judged[0][1] == "cannot tell":
+            reject(_reason(claim, k, slope))
+        examples["told"] += 1
+
+
+def _others(claim: Claim, rng: Rng, pullback: Pullback) -> Iterator[Claim]:
+    """Yield the claims of the same gradient under other cotangents."""
+    for kind, g in other_cotangents(claim.cotangent, rng):
+        gradients = tuple(map(np.asarray, pullback(g)))
+        yield replace(claim, name=f"{claim.name}, with a cotangent that is {kind}", cotangent=g, gradients=gradients)
+
+
+def _require_gradients(claim: Claim) -> None:
+    """Demand one gradient for each input, of its shape, and of real numbers."""
     if len(claim.gradients) != len(claim.arrays):
         raise GradientMismatch(f"{claim.name}: {len(claim.gradients)} gradients for {len(claim.arrays)} inputs.")
     for k, (x, g) in enumerate(zip(claim.arrays, claim.gradients, strict=True)):
@@ -80,18 +136,6 @@ def compare(claim: Claim, rng: Rng) -> None:
             raise DTypeError(
                 f"{claim.name}: the gradient of {claim.names[k]} has real numbers, and these are {g.dtype}."
             )
-        direction = draw_signed(rng, x.shape)
-        slope = _slope(claim.of_input(k), x, direction, claim.scale)
-        with np.errstate(all="ignore"):  # of what is claimed, which may be infinite
-            analytic, claimed = float(np.sum(g * direction)), float(np.sum(np.abs(g * direction)))
-            numeric = float(np.sum(claim.cotangent * slope.value))
-            found = _verdict(claim, k, slope, numeric - analytic, claimed)
-        if found == "wrong":
-            along = f"along a random direction it is {analytic:.10g}, and numerically {numeric:.10g}"
-            raise element_by_element(claim, k, along, rng)
-        if found == "cannot tell":
-            reject(_reason(claim, k, slope))
-        examples["told"] += 1
 
 
 def compare_tangent(claim: Claim, k: int, direction: Array, tangent: Array) -> None:
@@ -125,29 +169,46 @@ def require_deterministic(name: str, f: Callable[..., Any], arrays: Sequence[Arr
         )
 
 
+def _judge(claim: Claim, k: int, direction: Array, slope: Estimate) -> tuple[str, str]:
+    """Return the verdict on the gradient of input `k`, and the two numbers that it compares, in words."""
+    with np.errstate(all="ignore"):  # of what is claimed, which may be infinite
+        terms = claim.gradients[k] * direction
+        analytic, claimed = float(np.sum(terms)), float(np.sum(np.abs(terms)))
+        numeric = float(np.sum(claim.cotangent * slope.value))
+        found = _verdict(claim, k, slope, numeric - analytic, claimed)
+    return found, f"along a random direction it is {analytic:.10g}, and numerically {numeric:.10g}"
+
+
 def _verdict(claim: Claim, k: int, slope: Estimate, gap: float, claimed: float) -> str:
     """Judge a gap between numeric and analytic derivative; `claimed` is the size of the terms of the latter."""
     weights, g = np.abs(claim.cotangent), claim.gradients[k]
     error, size = float(np.sum(weights * slope.error)), float(np.sum(weights * np.abs(slope.value)))
+    if not np.isfinite(size):
+        return "cannot tell"
     inside = np.maximum(slope.size, largest(claim.arrays[k]))
     resolution = np.sqrt(slope.unit) * float(np.sum(weights * inside))
     if not (np.isfinite(gap) and abs(gap) <= SAFETY * error + _rounding(g, claimed)):
         nothing = error <= resolution and size <= SAFETY * error
         return "wrong" if error <= _ROUGH * size or nothing else "cannot tell"
-    if error <= max(_UNSETTLED, slope.unit**0.4) * size:
+    # Of what does not move at all no more can be known, and it is no part of what moves.
+    still = (slope.value == 0) & (slope.error <= np.sqrt(slope.unit) * slope.size) & (claim.scale > 0)
+    moving = float(np.sum(weights * np.where(still, 0, slope.error)))
+    if moving <= max(_UNSETTLED, slope.unit**0.4) * size:
         return "right"
-    # Of a slope that is small beside the rounding of the values, less can be known, and less is asked. Of a gradient,
-    # which is a sum of terms that are as large as its cotangent, it is known that they are.
-    nothing = claimed <= (SAFETY if claim.scale else 0.1) * error
+    # Of a slope that is small beside the rounding of the values, less can be known, and less is asked.
     little = size <= resolution and error <= _ROUGH * size
-    return "right" if error <= resolution and (nothing or little) else "cannot tell"
+    return "right" if error <= resolution and (claimed <= 0.1 * error or little) else "cannot tell"
+
+
+def _unit(g: Array) -> float:
+    return unit_of(g.dtype) if is_floating(g.dtype) else 0.0
 
 
 def _rounding(g: Array, claimed: float) -> float:
     """Return what rounding may leave of a claimed derivative; of float16 and bfloat16 each element by itself."""
-    if not is_floating(g.dtype) or unit_of(g.dtype) <= np.finfo(np.float64).eps:
+    if 64 * _unit(g) <= EXACT:
         return EXACT * claimed
-    return min(64 * unit_of(g.dtype) * claimed, _ROUGH * float(np.linalg.norm(g.astype(np.float64))))
+    return min(64 * _unit(g) * claimed, _ROUGH * float(np.linalg.norm(g.astype(np.float64))))
 
 
 def _slope(f: Callable[[Array], Any], x: Array, direction: Array, scale: float = 0.0) -> Estimate:

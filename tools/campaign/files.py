@@ -130,7 +130,7 @@ def same(found: Arrays, right: Arrays) -> bool:
 def judge_the_job(path: Path, expected: str) -> tuple[str, str]:
     """Let the main job read an archive, and return what came of it: it is what the reader says, in one line."""
     command = [sys.executable, "-m", "models.mnist_conv", "--data", str(path), "--train-size", "3", "--batch-size", "3"]
-    command += ["--epochs", "1", "--output", str(path.parent / "run")]
+    command += ["--epochs", "1", "--output", str(path.parent / "run"), "--quiet"]
     job = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     refused = job.returncode == 2 and job.stdout == "" and len(job.stderr.splitlines()) == 1
     right = job.returncode == 0 and job.stderr == ""

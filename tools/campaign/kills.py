@@ -169,7 +169,7 @@ def kill(place: Place, seed: int, moment: str, part: float, number: signal.Signa
 def job(place: Place, seed: int) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "models.mnist_conv", "--data", str(place.home / "digits.npz")]
     command += ["--train-size", "64", "--epochs", "2", "--batch-size", "16"]
-    command += ["--seed", str(seed), "--output", str(place.folder)]
+    command += ["--seed", str(seed), "--output", str(place.folder), "--quiet"]
     place.earlier, place.shown = hidden(place.folder), inode(place.folder / results.SUMMARY)
     place.process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -249,7 +249,8 @@ def folder_faults(folder: Path, before: dict[str, Any]) -> Iterator[Fault]:
     if not summary:
         yield "broken files", "no summary"
         return
-    for name in sorted({*summary["files"], *(path.name for path in folder.glob("[!.]*"))} - {results.SUMMARY, NOTES}):
+    shown = {path.name for path in folder.glob("[!.]*") if not path.is_dir()}  # and there are the checkpoints
+    for name in sorted({*summary["files"], *shown} - {results.SUMMARY, NOTES}):
         found = hashlib.sha256((folder / name).read_bytes()).hexdigest() if (folder / name).exists() else None
         if found != summary["files"].get(name, {}).get("sha256"):
             old = found in (None, before.get(name, {}).get("sha256"))

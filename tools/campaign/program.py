@@ -159,7 +159,7 @@ class Program:
             return act()
         except INTERRUPTIONS as error:
             self.places.append(str(error))
-            excused = self.places[-1] == "the entry of GradientMode.__exit__"  # the one place that `with` leaves open
+            excused = self.places[-1] == "the entry of Mode.__exit__"  # the one place that `with` leaves open
             raise
         finally:
             self.demand(tg.is_grad_enabled() or excused, "the gradient mode was not put back")

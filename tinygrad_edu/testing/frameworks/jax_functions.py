@@ -10,18 +10,19 @@ from typing import Any, cast
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.nn.module import name_of
-from tinygrad_edu.testing.calls import argument_names
-from tinygrad_edu.testing.dtypes import as_numbers
+from tinygrad_edu.testing.calls import argument_names, title_of
 from tinygrad_edu.testing.frameworks.theirs import Load, TheirFunction, Theirs, check_theirs, required
-from tinygrad_edu.testing.mismatch import array_lines
 from tinygrad_edu.testing.nests import Nest
 from tinygrad_edu.testing.plain import as_input
+from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.verdict import Rng
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
 Outer = Callable[[bool], AbstractContextManager[None]]
 
 
+@reproducible
 def check_jax(f: Callable[..., Any], *arguments: Any, order: int = 1, rng: Rng | None = None) -> None:
     """Check the gradients that JAX computes of a function, and of the ``jax.custom_vjp`` and ``custom_jvp`` in it.
 
@@ -55,8 +56,7 @@ def check_jax(f: Callable[..., Any], *arguments: Any, order: int = 1, rng: Rng |
     """
     required("jax", "check_jax", "pip install 'tinygrad-edu[keras]'")
     names = argument_names(f, len(arguments))
-    repeat = (*array_lines(names, as_arrays(arguments)), f"check_jax(f, {', '.join(names)}, order={order})")
-    check_jax_function(name_of(f), f, arguments, names, repeat, order, rng)
+    check_jax_function(title_of(f), f, arguments, names, order, rng)
 
 
 def check_jax_function(
@@ -64,7 +64,6 @@ def check_jax_function(
     f: Callable[..., Any],
     arguments: Sequence[Any],
     names: Sequence[str],
-    repeat: tuple[str, ...],
     order: int,
     rng: Rng | None,
     session: Outer = lambda wide: nullcontext(),
@@ -86,7 +85,7 @@ def check_jax_function(
 
     inputs = tuple(leaf.name for leaf in point.leaves)
     compiled = _compiled(flat, point.arrays)
-    theirs = Theirs(title, compiled, point.arrays, inputs, repeat, _pulled, partial(_session, session, dtypes))
+    theirs = Theirs(title, compiled, point.arrays, inputs, _pulled, partial(_session, session, dtypes))
     check_theirs(theirs, order, rng)
 
 
@@ -101,17 +100,6 @@ def _compiled(f: TheirFunction, arrays: Sequence[Array]) -> TheirFunction:
     programs = {re.sub("0x[0-9a-f]+", "", str(program)) for program in (first, second)}
     alike = len(programs) == 1 and all(map(np.array_equal, first.consts, second.consts))
     return cast(TheirFunction, jax.jit(f)) if alike else f
-
-
-def as_arrays(arguments: Sequence[Any]) -> tuple[Any, ...]:
-    """Return arguments with arrays of NumPy for those of JAX."""
-    import jax
-
-    def as_array(value: Any) -> Any:
-        array = as_numbers(value) if isinstance(value, jax.Array) else None
-        return value if array is None else array
-
-    return tuple(jax.tree_util.tree_map(as_array, tuple(arguments)))
 
 
 def _pulled(f: TheirFunction, count: int, again: bool) -> TheirFunction:

@@ -10,12 +10,15 @@ from unittest import mock
 
 from tinygrad_edu.errors import DTypeError, MissingExtraError
 from tinygrad_edu.testing.calls import argument_names
-from tinygrad_edu.testing.frameworks.jax_functions import as_arrays, check_jax_function
+from tinygrad_edu.testing.frameworks.jax_functions import check_jax_function
 from tinygrad_edu.testing.frameworks.theirs import required
-from tinygrad_edu.testing.mismatch import array_lines
+from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.verdict import Rng
 
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
+
+@reproducible
 def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1, rng: Rng | None = None) -> None:
     """Check the gradients of a layer or model of Keras by each trainable variable and floating-point input.
 
@@ -70,10 +73,6 @@ def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1
         function,
         (*(variable.value for variable in variables), *inputs),
         names,
-        (
-            *array_lines(arguments, as_arrays(inputs)),
-            f"check_keras(layer, {', '.join(arguments)}, training={training}, order={order})",
-        ),
         order,
         rng,
         partial(_session, keras, layer),

@@ -15,6 +15,8 @@ from tinygrad_edu.testing.nests import Nest
 from tinygrad_edu.testing.plain import PlainFunction, as_input, require_inputs
 from tinygrad_edu.testing.verdict import Rng, draw_signed, seeded
 
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
 TheirFunction = Callable[..., Sequence[Any]]
 Load = Callable[[Sequence[Array]], list[Any]]  # makes their arrays of the inputs, and of cotangents after them
 Session = Callable[[bool], AbstractContextManager[Load]]
@@ -31,8 +33,6 @@ class Theirs:
         Of their arrays, to a list of their arrays: the results that have fractions.
     arrays, names
         The inputs, as arrays of NumPy.
-    repeat : tuple of str
-        As in `Claim`.
     pulled : callable
         From a function as `f` and its number of inputs to the function (inputs, cotangents) -> gradients. The third
         argument is whether that one is to be differentiated in turn.
@@ -44,7 +44,6 @@ class Theirs:
     f: TheirFunction
     arrays: tuple[Array, ...]
     names: tuple[str, ...]
-    repeat: tuple[str, ...]
     pulled: Callable[[TheirFunction, int, bool], TheirFunction]
     session: Session
 
@@ -81,7 +80,7 @@ def _check_orders(theirs: Theirs, load: Load, order: int, rng: Rng) -> None:
     for n in range(1, order + 1):
         title = theirs.name if n == 1 else f"{theirs.name}, derivative {n}"
         scale = 0.0 if n == 1 else 1.0  # a gradient adds up terms as large as its cotangents
-        plain = PlainFunction(title, _on_arrays(f, load), Nest(arrays, names, as_input), theirs.repeat, scale)
+        plain = PlainFunction(title, _on_arrays(f, load), Nest(arrays, names, as_input), scale)
         pulled = _on_arrays(theirs.pulled(f, len(arrays), False), load)
         check_pullback(plain, lambda *given, pulled=pulled: pulled(*given[:-1], *given[-1]), rng, takes_cotangent=True)
         cotangents = tuple(draw_signed(rng, x.shape) for x in plain.result().arrays)

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.nn.module import name_of
-from tinygrad_edu.testing.calls import argument_names
+from tinygrad_edu.testing.calls import argument_names, title_of
 from tinygrad_edu.testing.frameworks.theirs import Load, TheirFunction, Theirs, check_theirs, required
-from tinygrad_edu.testing.mismatch import array_lines
 from tinygrad_edu.testing.nests import Nest
 from tinygrad_edu.testing.plain import as_input
+from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.verdict import Rng
 
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
+
+@reproducible
 def check_torch(function: Any, *inputs: Any, order: int = 1, rng: Rng | None = None) -> None:
     """Check the gradients that PyTorch computes of a function or Module, and of the autograd Functions in it.
 
@@ -59,14 +61,12 @@ def check_torch(function: Any, *inputs: Any, order: int = 1, rng: Rng | None = N
     theirs: list[Any] = []
     point = Nest(inputs, names, partial(_as_input, theirs))
     values = Nest([p.detach() for p in parameters.values()], [*parameters], as_input)
-    given = point.filled(point.arrays, lambda x: x.numpy(force=True) if isinstance(x, torch.Tensor) else x)
     check_theirs(
         Theirs(
             _title(function),
             partial(_results, function, point, len(parameters)),
             (*values.arrays, *point.arrays),
             (*parameters, *(leaf.name for leaf in point.leaves)),
-            (*array_lines(names, given), f"check_torch(f, {', '.join(names)}, order={order})"),
             _pulled,
             partial(_session, module, [*parameters.values()], theirs),
         ),
@@ -80,7 +80,7 @@ def _title(function: Any) -> str:
     import torch
 
     owner = getattr(function, "__self__", None)
-    name = f"{owner.__name__}.{name_of(function)}" if isinstance(owner, type) else name_of(function)
+    name = f"{owner.__name__}.{title_of(function)}" if isinstance(owner, type) else title_of(function)
     return f"module {name}" if isinstance(function, torch.nn.Module) else name
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.literals import LAYOUTS, code
+from tinygrad_edu.testing.literals import LAYOUTS, Namer, code, described
 from tinygrad_edu.testing.strategies.arrays import arrays, broadcastable, masks
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION_SETTINGS
 from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE_SETTINGS
@@ -45,7 +45,11 @@ class Program:
         return self._function(*inputs)
 
     def __repr__(self) -> str:
-        return f'Program({code(list(self.arrays))}, """{self.source}""")'
+        return self.written(described)
+
+    def written(self, name: Namer) -> str:
+        """Return the program as code, with a name for what is no literal."""
+        return f'{name(type(self))}({code(list(self.arrays), name)}, """{self.source}""")'
 
 
 class _Draft:

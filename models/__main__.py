@@ -1,0 +1,30 @@
+"""``python -m models``: lists the programs, with a line for each."""
+
+import ast
+from pathlib import Path
+
+from models.console import program, say
+from models.options import Parser
+
+
+def programs() -> dict[str, str]:
+    """Return the first line of what each program says of itself, by its name. None is imported for that."""
+    sources = {path.stem: path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("[!_]*.py"))}
+    told = {name: ast.get_docstring(ast.parse(source)) or "" for name, source in sources.items()}
+    return {
+        name: told[name].partition("\n")[0] for name, source in sources.items() if '__name__ == "__main__"' in source
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the list."""
+    Parser("models", description=__doc__).parse_args(arguments)
+    found = programs()
+    width = max(map(len, found))
+    for name, told in found.items():
+        say(f"python -m models.{name:<{width}}  {told}")
+    say("Each has --help. Those that train have the same options: --epochs, --seed, --output, --resume and --quiet.")
+
+
+if __name__ == "__main__":
+    program("models", main)

@@ -1,0 +1,34 @@
+"""The list of programs: each that can be run is in it, with a line of its own, and has --help."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models import __main__ as listing
+
+PROJECT = Path(__file__).parents[2]
+
+
+def test_each_program_is_listed_with_a_line(capsys):
+    listing.main([])
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert [line.split()[2] for line in lines] == ["models.mnist_by_hand", "models.mnist_conv", "models.seven_findings"]
+    for line in lines:
+        source = (PROJECT / line.split()[2].replace(".", "/")).with_suffix(".py").read_text()
+        assert line.endswith(ast.get_docstring(ast.parse(source)).splitlines()[0])
+    assert "--resume" in last
+
+
+def test_it_runs_as_a_module():
+    ran = subprocess.run([sys.executable, "-m", "models"], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("python -m models.mnist_by_hand ")
+
+
+def test_a_program_that_there_is_not_is_one_line(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        listing.main(["mnist_conv"])
+    assert capsys.readouterr().err == "models: unrecognized arguments: mnist_conv\n"

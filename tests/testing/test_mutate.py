@@ -1,0 +1,237 @@
+"""The mutation suite for users: each way to break a rule does what it says, and the command tells who noticed."""
+
+import ast
+
+import numpy as np
+import pytest
+
+from tinygrad_edu.testing.mutate import ANYWHERE, mutant
+from tinygrad_edu.testing.mutate.__main__ import main
+from tinygrad_edu.testing.mutate.sources import Source, changes, rules_in, wrapped
+from tinygrad_edu.testing.mutate.suites import ChangedFile, Suite
+from tinygrad_edu.testing.mutate.wrappers import OF_G, OF_X
+
+# --- From outside ---
+
+x = np.array([[0.05, -3.0, 1.0], [2.5, 0.7, -0.3]])
+g = np.array([[1.0, -2.0, 0.5], [3.0, 1.5, -1.0]])
+CALLS = {
+    "plain": (g, x), "float32": (g.astype("f4"), x.astype("f4")), "empty": (g[:0], x[:0]), "0-d": (g[0, 0], x[0, 0]),
+    "1-d": (g[0], x[0]), "3-d": (g[None], x[None]), "square": (g[:, :2], x[:, :2]),
+    "many": (np.tile(g, 2), np.tile(x, 2)), "constant": (np.ones((2, 3)), x), "zeros": (g * (x > 0), x),
+    "one-hot": (np.eye(1, 6, 2).reshape(2, 3), x), "large": (g * 1e3, x), "small": (g * 1e-4, x),
+    "strided": (np.asfortranarray(g), x), "strided x": (g, np.asfortranarray(x)), "small x": (g, x / 100),
+    "far x": (g, x + 10), "positive": (abs(g), abs(x)), "negative": (-abs(g), -abs(x)),
+}  # fmt: skip
+
+
+def rule_of(g, x):
+    return g * x
+
+
+def differs(kind, name):
+    """Whether a mutant shows in a call, which comes second."""
+    broken = mutant(kind)(rule_of)
+    broken(*CALLS["positive"])
+    try:
+        return not np.array_equal(broken(*CALLS[name]), rule_of(*CALLS[name]))
+    except IndexError:
+        return True
+
+
+# For each, a call in which it shows, and one in which it does not.
+SHOWS = {
+    "wrong where x is negative": ("negative", "positive"), "wrong where x is positive": ("positive", "negative"),
+    "wrong where x is near zero": ("small x", "far x"), "wrong where |x| > 2": ("plain", "small x"),
+    "wrong where x is largest": ("plain", "empty"), "wrong where x is above its mean": ("plain", "0-d"),
+    "wrong in float32, by 0.3 %": ("float32", "plain"), "wrong in float32, by a factor of 2": ("float32", "plain"),
+    "wrong for more than 8 elements": ("many", "plain"), "wrong for one element": ("0-d", "plain"),
+    "refuses what is empty": ("empty", "plain"), "wrong for no axes": ("0-d", "1-d"),
+    "wrong for one axis": ("1-d", "plain"), "wrong for two axes": ("plain", "3-d"),
+    "wrong for more than 2 axes": ("3-d", "plain"), "wrong for axes of one length": ("square", "plain"),
+    "wrong for axes of length 1": ("3-d", "plain"), "wrong for a constant g": ("constant", "plain"),
+    "wrong for a g that is not constant": ("plain", "constant"), "wrong for a one-hot g": ("one-hot", "zeros"),
+    "wrong for a g with zeros": ("zeros", "plain"), "wrong where |g| > 100": ("large", "plain"),
+    "wrong where |g| < 0.01": ("small", "positive"), "wrong where g is negative": ("plain", "positive"),
+    "wrong for a g that is not contiguous": ("strided", "plain"),
+    "wrong for an x that is not contiguous": ("strided x", "strided"),
+}  # fmt: skip
+
+
+def test_a_conditional_mutant_shows_under_its_condition_alone():
+    found = {kind: (differs(kind, shows), differs(kind, hides)) for kind, (shows, hides) in SHOWS.items()}
+    assert found == dict.fromkeys({**OF_X, **OF_G}, (True, False))
+
+
+def test_the_others_show_in_every_call():
+    always = ANYWHERE.keys() - SHOWS.keys()
+    assert {kind for kind in always for name in CALLS if name != "empty" and not differs(kind, name)} == set()
+
+
+class Context:
+    """As PyTorch's: what was saved comes as an attribute of the first argument."""
+
+    saved_tensors = (x,)
+
+
+@pytest.mark.parametrize(
+    ("rule", "given"),
+    [
+        (lambda g, x: (g * x, None), (g, x)),
+        (lambda ctx, grad_output: (grad_output * ctx.saved_tensors[0], None), (Context, g)),
+        (lambda res, g: (g * res[0], None), ((x, 2.0), g)),
+        (lambda x, g: (g * x, None), (x, g)),
+    ],
+    ids=["autograd", "torch", "jax", "cotangent last"],
+)
+def test_the_rules_of_every_framework_are_broken_alike(rule, given):
+    first, rest = mutant("wrong where x is negative")(rule)(*given)
+    assert rest is None
+    np.testing.assert_allclose(first, g * x * np.where(x < 0, 1.01, 1))
+    assert np.array_equal(mutant("wrong where |g| > 100")(rule)(*given)[0], g * x)
+
+
+# --- Inside ---
+
+RULES = """
+class Square(Function):
+    @staticmethod
+    def backward(ctx, grad):  # näher
+        x, = ctx.saved_tensors
+        return grad * 2 * x
+
+def cube_vjp(g, x):
+    return -g if x > 0 else g * f(x)
+
+def helper(g, x):
+    return g
+
+defvjp(helper, lambda ans, x: lambda g: g / x)
+scale.defvjp(helper, helper)
+"""
+
+
+@pytest.fixture
+def rules(tmp_path):
+    path = tmp_path / "rules.py"
+    path.write_text(RULES, "utf-8")
+    return Source(path)
+
+
+def test_what_looks_like_a_rule_of_some_framework_is_found(rules):
+    assert list(rules_in(rules)) == ["Square.backward", "cube_vjp", "helper.1", "helper"]
+    assert list(rules_in(rules, ["helper"])) == ["helper"]
+
+
+def test_each_change_of_a_source_changes_one_place(rules):
+    found = [rules.edited(change.edits) for f in rules_in(rules).values() for change in changes(rules, f)]
+    once = ["return (grad * 2)", "return (grad * 2 / x)", "return grad * 3 * x", "return x * 2 * x", "return g if x",
+            "return -g if (x < 0)", "g * x\n", "lambda g: g)\n"]  # fmt: skip
+    for text in once:
+        assert sum(text in other for other in found) == 1, text
+    for text in found:
+        ast.parse(text)
+        assert "# näher" in text
+        assert sum(a != b for a, b in zip(text.splitlines(), RULES.splitlines(), strict=True)) == 1
+
+
+def test_a_wrapper_is_a_line_of_the_source(rules):
+    found = rules_in(rules)
+    assert '+    @mutant("zero")\n     def backward' in rules.diff(wrapped(rules, found["Square.backward"], "zero"))
+    assert '+defvjp(helper, lambda ans, x: mutant("zero")(lambda g: g / x))' in rules.diff(
+        wrapped(rules, found["helper.1"], "zero")
+    )
+
+
+# --- The command ---
+
+OPS = """
+import numpy as np
+from tinygrad_edu import op
+
+@op
+def cube(x):
+    return x**3
+
+cube.vjps(x=lambda g, x: 3 * g * x * x)
+
+@op
+def unfinished(x):
+    return np.sqrt(x)
+
+unfinished.vjps(x=lambda g, out: g / out)
+
+def cube_grad(x):
+    return 3 * x * x
+"""
+
+
+@pytest.fixture
+def ops(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "my_ops.py"
+    path.write_text(OPS)
+    return path
+
+
+def test_the_checks_judge_the_mutants_of_ops(ops, capsys):
+    assert main(["my_ops.py:cube", "-k", "sign|no axes|source: 4 for 3", "--jobs", "2"]) == 0
+    assert capsys.readouterr().out == ("cube.x: 3 GradientMismatch\nscore 100.0 %: 3 of 3 mutants killed\n")
+
+
+def test_survivors_are_shown_and_counted(ops, capsys, monkeypatch):
+    monkeypatch.setattr("tinygrad_edu.testing.mutate.ops.check_op", lambda call: None)
+    monkeypatch.setattr("tinygrad_edu.testing.mutate.ops.check_vjp", lambda call, x, order: None)
+    arguments = ["my_ops.py:cube", "-k", "zero$|source: 4 for 3"]
+    assert main(arguments) == 1
+    out = capsys.readouterr().out
+    assert 'SURVIVED cube.x: zero\nfrom tinygrad_edu.testing.mutate import mutant\ncube.vjps(x=mutant("zero")(' in out
+    assert "-cube.vjps(x=lambda g, x: 3 * g * x * x)\n+cube.vjps(x=lambda g, x: 4 * g * x * x)\n" in out
+    assert "score 0.0 %: 0 of 2 mutants killed" in out
+    assert main([*arguments, "--fail-under", "0"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["my_ops.py"], "The checks do not pass op unfinished as it is"),
+        (["my_ops.py:nothing"], "my_ops.py has no op with a rule; for rules that are plain functions, give --tests."),
+        (["my_ops.py:nothing", "--tests", "x"], "name one, as in my_ops.py:softplus_grad."),
+        (["none.py"], "none.py"),
+    ],
+)
+def test_what_cannot_be_judged_is_said(ops, capsys, arguments, said):
+    assert main(arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+THEIRS = """
+import my_ops
+
+def test_cube():
+    assert my_ops.cube_grad(2.0) == 12.0
+"""
+
+
+def test_their_tests_judge_the_mutants_of_any_function(ops, capsys):
+    (ops.parent / "test_theirs.py").write_text(THEIRS)
+    before = {path: path.read_bytes() for path in ops.parent.iterdir()}
+    only = "factor 2|constant g|one axis|source: 4 for 3"
+    arguments = ["my_ops.py:cube_grad", "--tests", "test_theirs.py"]
+    assert main([*arguments, "-k", only, "--jobs", "2"]) == 1
+    out = capsys.readouterr().out
+    assert '+@mutant("wrong for a constant g")\n def cube_grad(x):' in out
+    assert "not counted, for its condition was never met: cube_grad: wrong for one axis\n" in out
+    assert "cube_grad: 2 a test fails, 1 its condition was never met, 1 survived\n" in out
+    assert "score 66.7 %: 2 of 3 mutants killed" in out
+    assert {path: path.read_bytes() for path in ops.parent.iterdir()} == before
+
+    (ops.parent / "test_theirs.py").write_text("def test_it():\n    assert False\n")
+    assert main(arguments) == 2
+    assert "The tests do not pass as the file is" in capsys.readouterr().err
+
+
+def test_a_mutant_that_does_not_end_is_killed(ops):
+    source = Source(ops)
+    change = wrapped(source, rules_in(source)["cube_grad"], "zero")
+    assert Suite([], timeout=0.01).killer(ChangedFile(source, "cube_grad", change)) == "it does not end"

@@ -1,0 +1,382 @@
+"""Checkpoints: what is read back has the same bits, what does not fit is refused, and nothing good is ever lost."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import warnings
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinygrad_edu import data, nn, optim
+from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DTypeError, MissingExtraError
+from tinygrad_edu.training import Checkpoints, EarlyStopping, checkpoints, fit
+from tinygrad_edu.training.checkpoints import STATE
+from tinygrad_edu.training.packing import pack, unpack
+from tinygrad_edu.training.streams import streams_of
+
+X, Y = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32), np.arange(12) % 2
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_killed_at_twenty_random_moments_a_run_ends_with_the_bits_of_an_undisturbed_one(seed):
+    memory = Path("/dev/shm")  # what a killed process wrote is there, on a disk or not; here, nobody waits for a disk
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as home:
+        command = [sys.executable, Path(__file__).with_name("killed.py"), home, str(seed), "20"]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "same\n", "")
+
+
+class Run:
+    """All that changes in a small training, after some steps."""
+
+    def __init__(self, hidden=4, act=None, dtype=np.float32, optimizer=optim.Adam, samples=12, bits=np.random.PCG64):
+        self.rng = np.random.Generator(bits(3))
+        first, last = nn.Linear(3, hidden, rng=self.rng), nn.Linear(hidden, 2, rng=self.rng)
+        self.model = nn.Sequential(first, nn.BatchNorm1D(hidden), act or nn.Tanh(), nn.Dropout(0.5, self.rng), last)
+        self.model.astype(dtype)
+        self.optimizer = optimizer(self.model.parameters(), lr=0.1)
+        self.average = optim.MovingAverage(self.model.parameters())
+        self.loader = data.DataLoader(X[:samples], Y[:samples], batch_size=4, rng=self.rng)
+        self.stopping, self.plateau = EarlyStopping(self.model), optim.schedules.Plateau(0.1)
+        self.seen = []
+
+    def step(self):
+        for x, y in self.loader:
+            self.optimizer.zero_grad()
+            nn.cross_entropy(self.model(x.astype(self.model.parameters()[0].dtype)), y).backward()
+            self.optimizer.step()
+            self.average.update()
+        self.stopping(self.rng.random())
+        self.plateau(self.rng.random())
+        self.seen.append({"at": (1, self.rng.random()), "x": self.rng.random(2)})
+        return self
+
+    def checkpoints(self, folder, **more):
+        parts = dict(vars(self), plateau=vars(self.plateau))
+        return Checkpoints(folder, **parts, **more)
+
+    def bits(self):
+        """Return all of it as bytes, with what the random streams say next, which they then say again."""
+        arrays = {}
+        told = pack([self.model.state_dict(), self.optimizer.state_dict(), self.average.state_dict()], arrays)
+        told = [told, pack([self.stopping.state_dict(), vars(self.plateau), self.seen], arrays, "b")]
+        state = self.rng.bit_generator.state
+        drawn = self.rng.random(3).tolist()
+        self.rng.bit_generator.state = state
+        return json.dumps([told, drawn]), {name: (a.dtype, a.shape, a.tobytes()) for name, a in arrays.items()}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"dtype": np.float64, "optimizer": optim.SGD},
+        {"optimizer": optim.AdamW},
+        *({"bits": bits} for bits in (np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64)),
+    ],
+)
+def test_all_parts_come_back_to_the_last_bit_and_go_on_alike(settings, tmp_path):
+    run, other = Run(**settings).step().step(), Run(**settings)
+    run.checkpoints(tmp_path).save(epoch=2, order=np.arange(3), nested=[(1, None), {"inf": np.inf, 3: "three"}])
+    position = other.checkpoints(tmp_path).load()
+    assert position["order"].tolist() == [0, 1, 2]
+    assert (position["epoch"], position["nested"]) == (2, [(1, None), {"inf": np.inf, 3: "three"}])
+    assert other.bits() == run.bits()
+    assert other.step().bits() == run.step().bits()
+
+
+SHARED = np.random.default_rng(5)
+
+
+def draws(x):
+    return [SHARED.random() for _ in x]
+
+
+class Noise:
+    def __init__(self, rng):
+        self.rng = rng
+
+    def __call__(self, x, rng=None):
+        return x
+
+    def method(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("transform", "paths"),
+    [
+        (None, []),
+        (draws, ["SHARED"]),
+        (lambda x: Noise(None)(draws(x)), ["draws.SHARED"]),
+        ((lambda rng: lambda x: x + rng.random())(SHARED), ["rng"]),
+        (Noise(SHARED), ["rng"]),
+        (Noise(SHARED).method, ["rng"]),
+        (partial(Noise(None), rng=SHARED), ["rng"]),
+        (partial(draws), ["func.SHARED"]),
+        (Noise([draws, 3, {"b": SHARED}["b"]]), ["rng.0.SHARED", "rng.2"]),
+    ],
+)
+def test_the_generators_that_a_function_draws_from_are_found(transform, paths):
+    loader = data.DataLoader(X, batch_size=4, transform=transform)
+    assert streams_of(loader) == {f"transform.{path}": SHARED for path in paths}
+    if transform is not None:
+        assert streams_of(nn.Sequential(nn.Lambda(transform))) == {f"0.function.{path}": SHARED for path in paths}
+
+
+def test_where_there_is_none_nothing_is_loaded(tmp_path):
+    run = Run()
+    before = run.bits()
+    assert run.checkpoints(tmp_path / "none").load() is None
+    assert run.bits() == before
+
+
+def test_the_last_two_are_kept_and_what_killed_ones_left_goes(tmp_path):
+    kept = Run().checkpoints(tmp_path)
+    kept.save(epoch=1)
+    (tmp_path / ".writing-left").mkdir()
+    (tmp_path / ".writing-left" / "model.safetensors").write_text("half")
+    (tmp_path / "notes.txt").write_text("mine")
+    names = [kept.save(epoch=epoch).name for epoch in range(2, 12)]
+    assert names[-1] == "checkpoint-000011"
+    assert {path.name for path in tmp_path.iterdir()} == {*names[-2:], "notes.txt"}
+    assert Run().checkpoints(tmp_path).load() == {"epoch": 11}
+
+
+def test_the_weights_in_it_are_a_file_of_weights(tmp_path):
+    run, other = Run().step(), Run()
+    other.model.load(run.checkpoints(tmp_path).save() / "model.safetensors")
+    assert all(
+        (a == b).all() for a, b in zip(run.model.state_dict().values(), other.model.state_dict().values(), strict=True)
+    )
+
+
+# --- What does not fit ---
+
+
+def refusal(run, folder):
+    """Return in what words a checkpoint is refused; the run and the folder are as they were."""
+    before, files = run.bits(), contents(folder)
+    with pytest.raises(CheckpointError) as refused:
+        run.checkpoints(folder).load()
+    assert run.bits() == before
+    assert contents(folder) == files
+    message = str(refused.value)
+    assert message.startswith(f"cannot go on from {folder}")
+    assert message.isprintable()
+    assert len(message) - len(str(folder)) < 400
+    return message
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+OTHERS = {
+    "a wider layer": (Run(hidden=5), "model", "(0): Linear(in_features=3, out_features=4) where there is"),
+    "another activation": (Run(act=nn.ReLU()), "model", "(2): Tanh() where there is (2): ReLU() here"),
+    "a function": (Run(act=np.tanh), "model", "(2): Tanh() where there is (2): Lambda(tanh) here"),
+    "another dtype": (Run(dtype=np.float64), "model", "float32 where there is float64 here"),
+    "another optimizer": (Run(optimizer=optim.SGD), "optimizer", "Adam where there is SGD here"),
+    "other data": (Run(samples=8), "loader", "DataLoader(12 samples in a new order each time, "),
+    "another generator": (Run(bits=np.random.MT19937), "rng", "PCG64 where there is MT19937 here"),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_that_of_another_run_is_refused_and_nothing_changes(other, tmp_path):
+    Run().step().checkpoints(tmp_path).save()
+    run, part, difference = OTHERS[other]
+    assert f"its part {part} does not fit: it has {difference}" in refusal(run, tmp_path)
+
+
+def test_that_of_other_parts_is_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    Checkpoints(tmp_path, rng=rng).save()
+    with pytest.raises(CheckpointError, match="it holds the parts rng, and here are more, rng"):
+        Checkpoints(tmp_path, rng=rng, more=[]).load()
+
+
+def test_that_of_a_newer_version_is_refused(tmp_path):
+    state = Run().checkpoints(tmp_path).save() / STATE
+    state.write_text(json.dumps({**json.loads(state.read_text()), "format": 2, "new": 1}))
+    assert "a newer tinygrad_edu wrote it, in format 2, and this one reads format 1" in refusal(Run(), tmp_path)
+
+
+def test_any_damage_is_told_in_one_line_and_the_one_before_it_can_take_its_place(tmp_path):
+    first = Run().step()
+    first.checkpoints(tmp_path).save(epoch=1)
+    path = Run().step().checkpoints(tmp_path).save(epoch=2)
+    good, run, damaged = contents(path), Run(), 0
+    for file, content in good.items():
+        for at in range(0, len(content), max(len(content) // 12, 1)):
+            for bad in (content[:at], content[:at] + bytes([content[at] ^ (1 << at % 8)]) + content[at + 1 :]):
+                file.write_bytes(bad)
+                told = "checkpoint-000001 was written before it: move checkpoint-000002 away to go on from there."
+                message = refusal(run, tmp_path)
+                assert f"{file.name} was cut off or altered. {told}" in message or "newer" in message
+                damaged += 1
+        file.unlink()
+        assert f"{file.name} cannot be read (No such file or directory)" in refusal(run, tmp_path)
+        file.mkdir()
+        assert f"{file.name} cannot be read (it is not a regular file)" in refusal(run, tmp_path).replace(".)", ")")
+        file.rmdir()
+        file.write_bytes(content)
+    assert damaged > 100
+    path.rename(tmp_path / "away")
+    assert run.checkpoints(tmp_path).load() == {"epoch": 1}
+    assert run.bits() == first.bits()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"1", b"null", b'"text"', b"{}", b"[" * 100_000, b'{"format": 1}', b"\xff"]
+)
+def test_any_other_file_is_told_in_one_line(content, tmp_path):
+    (Run().checkpoints(tmp_path).save() / STATE).write_bytes(content)
+    assert "state.json was cut off or altered" in refusal(Run(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"epoch": 3}, "cannot hold epoch, a int.* give to save"),
+        ({"plateau": optim.schedules.Plateau(0.1)}, r"of a Plateau, give its dict, vars\(plateau\)"),
+        ({"position": []}, "a part cannot be named 'position'"),
+        ({"a/b": []}, "a part cannot be named 'a/b'"),
+    ],
+)
+def test_what_has_no_state_is_no_part(parts, message, tmp_path):
+    with pytest.raises(DTypeError, match=message):
+        Checkpoints(tmp_path, **parts)
+
+
+def test_what_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
+    with pytest.raises(DTypeError, match=r"cannot hold settings\.0, a Sequential"):
+        Checkpoints(tmp_path).save(settings=[nn.Sequential()])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_safetensors_the_error_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'tinygrad-edu\[models\]'"):
+        Checkpoints(tmp_path)
+
+
+# --- A full disk ---
+
+
+@contextmanager
+def full_disk(size):
+    """Let no file of this process grow beyond a size: writing more fails as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size", [0, 300, 1000, 4000])
+def test_on_a_full_disk_the_last_good_one_stays(size, tmp_path):
+    run = Run().step()
+    run.checkpoints(tmp_path).save(epoch=1)
+    files = contents(tmp_path)
+    run.step()
+    with (
+        full_disk(size),
+        pytest.raises(CheckpointError, match=r"^cannot write a checkpoint to .*: File too large\. Those"),
+    ):
+        run.checkpoints(tmp_path).save(epoch=2)
+    assert contents(tmp_path) == files
+    assert len(list(tmp_path.iterdir())) == 1
+    assert run.checkpoints(tmp_path).load() == {"epoch": 1}
+
+
+def test_a_training_goes_on_where_no_checkpoint_can_be_written(tmp_path):
+    weights = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        run = Run()
+        told = {"rng": run.rng, "checkpoints": Checkpoints(folder)}
+        with warnings.catch_warnings(record=True) as warned, full_disk(2000 if folder.name == "b" else 1 << 30):
+            warnings.simplefilter("always")
+            assert len(list(fit(run.model, run.optimizer, nn.cross_entropy, run.loader, 3, **told))) == 3
+        weights.append(run.bits())
+    assert [w.category for w in warned] == [CheckpointWarning] * 3
+    assert "File too large. Those that are there are as they were. The training goes on" in str(warned[0].message)
+    assert os.path.basename(warned[0].filename) == os.path.basename(__file__)
+    assert weights[0] == weights[1]
+    assert list((tmp_path / "b").iterdir()) == []
+
+
+# --- In the loop ---
+
+
+def test_a_run_that_is_over_is_resumed_to_its_history(tmp_path):
+    def train(epochs, **settings):
+        run, history = Run(), []
+        kept = Checkpoints(tmp_path, **settings)
+        told = {"rng": run.rng, "history": history, "checkpoints": kept, "resume": True}
+        return history, list(fit(run.model, run.optimizer, nn.cross_entropy, run.loader, epochs, **told))
+
+    assert [epoch.epoch for epoch in train(1, every_seconds=1e6)[1]] == [1]  # and there is no checkpoint
+    first, yielded = train(2)
+    assert first == yielded
+    second, yielded = train(3)
+    assert (second[:2], second[2:]) == (first, yielded)
+    assert train(3) == (second, [])
+
+
+@pytest.mark.parametrize("kind", ["loader", "list"])
+def test_interrupted_after_any_step_or_in_the_loop_it_goes_on_to_the_same_bits(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "sync", lambda path: None)
+
+    def train(folder, stop_after=None, stop_in=None):
+        run, seen, history = Run(), [], []
+        batches = run.loader if kind == "loader" else [(X[:5], Y[:5]), (X[5:], Y[5:])]
+
+        def stop(step):
+            if step.number == stop_after:
+                raise KeyboardInterrupt
+
+        told = {"rng": run.rng, "history": history, "average": run.average, "on_step": stop, "resume": True}
+        kept = Checkpoints(folder, every_steps=2, seen=seen)
+        try:
+            for epoch in fit(run.model, run.optimizer, nn.cross_entropy, batches, 3, checkpoints=kept, **told):
+                if epoch.epoch == stop_in:
+                    raise KeyboardInterrupt
+                seen.append(epoch.epoch)
+        except KeyboardInterrupt:
+            return None
+        return run.bits(), [(epoch.epoch, epoch.loss, epoch.steps) for epoch in history], seen
+
+    whole = train(tmp_path / "whole")
+    assert whole[2] == [1, 2, 3]
+    for number, stop in enumerate([*({"stop_after": step} for step in range(6)), *({"stop_in": e} for e in (1, 2, 3))]):
+        assert train(tmp_path / str(number), **stop) is None
+        assert train(tmp_path / str(number)) == whole
+
+
+leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.just(np.arange(3))
+keys = st.text(max_size=2) | st.integers() | st.sampled_from(["array", "dict", "tuple"])
+
+
+@given(
+    st.recursive(
+        leaves,
+        lambda nests: st.lists(nests) | st.tuples(nests, nests) | st.dictionaries(keys, nests, max_size=3),
+        max_leaves=5,
+    )
+)
+def test_nests_come_back_from_json(nest):
+    arrays = {}
+    packed = json.loads(json.dumps(pack(nest, arrays)))
+    assert repr(unpack(packed, arrays)) == repr(nest)

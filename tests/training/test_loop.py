@@ -1,0 +1,264 @@
+"""The loop: it learns real digits, reports what it did, repeats itself, and takes the steps that it was told to."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import data, nn, optim, parallel
+from tinygrad_edu.training import Accuracy, Checkpoints, EarlyStopping, Epoch, Perplexity, Steps, evaluate, fit
+
+
+@pytest.fixture(scope="module")
+def digits():
+    embedded = data.load_embedded()
+    images = [data.to_float(part).reshape(-1, 1, 28, 28) for part in (embedded.x_train[:300], embedded.x_test[:300])]
+    return dict(
+        zip(("train", "test"), zip(images, (embedded.y_train[:300], embedded.y_test[:300]), strict=True), strict=True)
+    )
+
+
+def training(digits, epochs=4, seed=0, schedule=lambda step: 0.3, **settings):
+    """Return the model and the epochs of a small training run, which has yet to be iterated over."""
+    rng = np.random.default_rng(seed)
+    model = nn.Sequential(nn.AvgPool2D(2), nn.Flatten(), nn.Dropout(0.2, rng=rng), nn.Linear(14 * 14, 10, rng=rng))
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    loader = data.DataLoader(*digits["train"], batch_size=50, rng=rng)
+    settings = {"metrics": {"accuracy": Accuracy()}, "evaluate_on": {k: [v] for k, v in digits.items()}, **settings}
+    return model, fit(model, optimizer, nn.cross_entropy, loader, epochs, rng=rng, schedule=schedule, **settings)
+
+
+def test_it_learns_real_digits_and_reports_each_epoch(digits):
+    history, steps = [], []
+    model, run = training(
+        digits, epochs=6, schedule=lambda step: 0.3 / (1 + step / 10), history=history, on_step=steps.append
+    )
+    epochs = list(run)
+    assert history == epochs
+    assert all(isinstance(epoch, Epoch) for epoch in epochs)
+    assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4, 5, 6]
+    assert [epoch.steps for epoch in epochs] == [6] * 6
+    assert [epoch.learning_rate for epoch in epochs] == [0.3 / (1 + last / 10) for last in range(5, 36, 6)]
+    assert all(epoch.seconds > 0 for epoch in epochs)
+    assert epochs[-1].loss < epochs[0].loss / 2
+    assert epochs[-1].metrics["train_accuracy"] > 0.85
+    assert epochs[-1].metrics["test_accuracy"] > 0.6
+    for name, each in digits.items():
+        assert evaluate(model, [each], {"accuracy": Accuracy()})["accuracy"] == epochs[-1].metrics[f"{name}_accuracy"]
+    assert [step.number for step in steps] == list(range(36))
+    assert np.mean([step.loss for step in steps[:6]]) == pytest.approx(epochs[0].loss)
+
+
+def test_it_can_be_left_after_any_epoch(digits):
+    _, run = training(digits, epochs=1000)
+    assert next(run).epoch == 1
+
+
+def state(model):
+    return {name: array.tobytes() for name, array in model.state_dict().items()}
+
+
+def test_the_same_seed_gives_the_same_bits_on_any_number_of_threads(digits, monkeypatch):
+    results = []
+    for threads, seed in ((1, 0), (2, 0), (2, 0), (2, 1)):
+        monkeypatch.setattr(parallel, "available_cores", lambda threads=threads: threads)
+        model, run = training(digits, epochs=2, seed=seed)
+        results.append(([(epoch.loss, epoch.metrics) for epoch in run], state(model)))
+    assert results[0] == results[1] == results[2]
+    assert results[3] != results[0]
+
+
+# --- What cannot be trained on ---
+
+
+def line(rng=None):
+    return nn.Linear(2, 2, rng=rng or np.random.default_rng(0))
+
+
+X, Y = np.random.default_rng(1).normal(size=(12, 2)).astype(np.float32), np.arange(12) % 2
+
+
+def run_on(batches, loss=nn.cross_entropy, model=None, **settings):
+    model, rng = model or line(), np.random.default_rng(0)
+    list(fit(model, optim.SGD(model.parameters(), lr=0.1), loss, batches, 2, **{"rng": rng, **settings}))
+    return model
+
+
+LOADER = data.DataLoader(X, Y, batch_size=4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"batches": iter(LOADER)},
+            r"loops over the batches .* a generator is empty after the first: give a .*DataLoader",
+        ),
+        ({"evaluate_on": {"test": iter(LOADER)}}, "loops over test once an epoch"),
+        ({"batches": data.DataLoader(X, batch_size=4)}, r"a batch is a tuple \(x, y\), .* This one is a ndarray"),
+        ({"batches": [(X,)]}, "This one has 1 part"),
+        ({"batches": [((X, X), Y[:3])], "model": nn.Bilinear(2, 2, 2)}, r"shapes \(12, 2\), \(12, 2\), \(3,\)"),
+        ({"rng": 0}, "rng is a numpy.random.Generator, not 0"),
+        ({"batches": data.DataLoader(X, Y, batch_size=20, drop_last=True)}, "there are no batches to train on"),
+        ({"checkpoints": Checkpoints("nowhere", model=line())}, "there is another part named model already"),
+        ({"resume": True}, "to resume, it needs the checkpoints"),
+        ({"accumulate": 0}, "accumulate must be 1 or more"),
+        ({"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": np.mean}}, r"a is <function mean .* Accuracy\(\)"),
+        ({"evaluate_on": {"test": []}, "metrics": {"a": Accuracy()}}, "there are no batches"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused(settings, message):
+    with pytest.raises((tg.errors.DTypeError, tg.errors.DataError, tg.errors.ShapeError), match=message):
+        run_on(**{"batches": LOADER, **settings})
+
+
+def test_checkpoints_in_the_middle_of_an_epoch_need_batches_that_can_be_taken_up_there(tmp_path):
+    class Scaled(data.DataLoader):
+        def __iter__(self):
+            return ((2 * x, y) for x, y in super().__iter__())
+
+    scaled = Scaled(X, Y, batch_size=4)
+    assert (
+        state(run_on(scaled, checkpoints=Checkpoints(tmp_path))) == state(run_on(list(scaled))) != state(run_on(LOADER))
+    )
+    with pytest.raises(tg.errors.DTypeError, match="these are a Scaled"):
+        run_on(scaled, checkpoints=Checkpoints(tmp_path, every_steps=1))
+
+
+@pytest.mark.filterwarnings("ignore:overflow|invalid:RuntimeWarning")
+def test_a_loss_that_is_not_finite_stops_before_its_step_and_says_where():
+    model = line()
+    before, bad = state(model), X.copy()
+    bad[5] = np.inf
+    with pytest.raises(tg.errors.NonFiniteLossError, match=r"became nan in epoch 1, batch 2, .*detect_anomaly"):
+        run_on([(X[:4], Y[:4]), (bad[4:8], Y[4:8])], model=model, schedule=lambda step: 0.0)
+    assert state(model) == before
+    with pytest.raises(tg.errors.NonFiniteLossError, match="in epoch 1, batches 1 to 2, "):
+        run_on([(X[:4], Y[:4]), (bad[4:8], Y[4:8])], accumulate=2)
+    with pytest.raises(tg.errors.NonFiniteLossError, match="in epoch 2, batch 1, "):
+        run_on([(X, Y)], model=model, on_step=lambda step: model.bias.assign([np.nan, 0.0]))
+
+
+# --- Steps ---
+
+
+def stepped(batches, **settings):
+    """Return a model after steps over batches, and what the steps were."""
+    model = line()
+    steps = Steps(model, optim.SGD(model.parameters(), lr=0.5), nn.cross_entropy, np.random.default_rng(0), **settings)
+    return model, list(steps.over(batches))
+
+
+def test_a_step_is_taken_for_each_batch_and_says_its_loss():
+    model = nn.Linear(2, 2, rng=np.random.default_rng(0)).eval()
+    model.load_state_dict({"weight": np.zeros((2, 2)), "bias": np.zeros(2)})
+    x, y = np.ones((4, 2), np.float32), np.zeros(4, int)
+    numbers = []
+    steps = Steps(
+        model, optim.SGD(model.parameters(), lr=0.0), nn.cross_entropy, np.random.default_rng(0),
+        schedule=lambda step: numbers.append(step) or 1.0,
+    )  # fmt: skip
+    assert list(steps.over([])) == []
+    assert model.training
+    found = list(steps.over([(x, y)] * 3, first=7))
+    assert numbers[:3] == [7, 8, 9] == [step.number for step in found]
+    assert (found[0].samples, found[0].batches) == (4, 1)
+    assert found[0].loss == pytest.approx(np.log(2))
+    # One step of size 1 from zero: by softmax - labels = (-1/2, 1/2) for each weight and bias.
+    assert found[1].loss == pytest.approx(np.log1p(np.exp(-3.0)), rel=1e-6)
+
+
+def close(a, b):
+    for one, other in zip(a.parameters(), b.parameters(), strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("ignored", [0, 3, 5])
+def test_several_batches_of_any_size_make_the_step_of_one(ignored):
+    labels = Y.copy()
+    labels[:ignored] = -100  # some of the first batch, or all of it
+    cuts = [slice(0, 5), slice(5, 7), slice(7, 12)]
+    whole, (one,) = stepped([(X, labels)])
+    several, (together,) = stepped([(X[cut], labels[cut]) for cut in cuts], accumulate=3)
+    close(whole, several)
+    assert together.loss == pytest.approx(one.loss, rel=1e-6)
+    assert (together.samples, together.batches) == (12, 3)
+
+
+def test_what_is_left_of_an_epoch_is_a_step_too():
+    _, steps = stepped([(X, Y)] * 5, accumulate=2)
+    assert [(step.number, step.batches) for step in steps] == [(0, 2), (1, 2), (2, 1)]
+
+
+def test_gradients_are_clipped_together():
+    model, clipped = line(), stepped([(100 * X, Y)], max_norm=0.25)[0]
+    moved = [a.numpy() - b.numpy() for a, b in zip(clipped.parameters(), model.parameters(), strict=True)]
+    assert np.linalg.norm(np.concatenate([part.ravel() for part in moved])) == pytest.approx(0.5 * 0.25, rel=1e-4)
+
+
+def test_averaged_weights_are_what_is_evaluated_and_not_what_is_trained():
+    model = line()
+    average = optim.MovingAverage(model.parameters(), decay=0.5)
+    plain = run_on(LOADER)
+    told = {"metrics": {"perplexity": Perplexity()}, "evaluate_on": {"train": [(X, Y)]}}
+    history = []
+    run_on(LOADER, model=model, average=average, history=history, **told)
+    assert average.n_averaged == 6
+    assert state(model) == state(plain)
+    with average.swap():
+        assert history[-1].metrics["train_perplexity"] == evaluate(model, [(X, Y)], told["metrics"])["perplexity"]
+    assert history[-1].metrics["train_perplexity"] != evaluate(model, [(X, Y)], told["metrics"])["perplexity"]
+
+
+class Pair(nn.Module):
+    """A model of two inputs, one of them a nest, whose output is a nest."""
+
+    def __init__(self):
+        self.layer = line()
+
+    def forward(self, x, more):
+        return {"logits": self.layer(x + more["a"] - more["b"])}
+
+
+def test_batches_may_have_several_inputs_and_be_nests():
+    batches = [(X[:8], {"a": X[:8], "b": X[:8]}, {"label": Y[:8]}), (X[8:], {"a": X[8:], "b": X[8:]}, {"label": Y[8:]})]
+    flat, nested = line(), Pair()
+    run_on([(X[:8], Y[:8]), (X[8:], Y[8:])], model=flat)
+    run_on(batches, loss=lambda out, target: nn.cross_entropy(out["logits"], target["label"]), model=nested)
+    close(flat, nested)
+
+
+def test_of_unequal_batches_the_loss_of_an_epoch_is_the_mean_over_samples():
+    history = []
+    run_on([(X[:10], Y[:10]), (X[10:], Y[10:])], history=history, schedule=lambda step: 0.0)
+    assert history[0].loss == pytest.approx(nn.cross_entropy(line()(X), Y).item(), rel=1e-6)
+
+
+# --- Early stopping ---
+
+
+@pytest.mark.parametrize(
+    ("settings", "values", "stops", "best"),
+    [
+        ({"patience": 0}, [3, 2, 2], [0, 0, 1], 2),
+        ({"patience": 2}, [1, 2, 3, 4], [0, 0, 0, 1], 1),
+        ({"patience": 1, "mode": "max"}, [1, 2, 1.5, 3, 1, 1], [0, 0, 0, 0, 0, 1], 4),
+        ({"patience": 1, "min_delta": 0.5}, [3, 2.6, 2.5], [0, 0, 1], 1),
+        ({"patience": 1}, [np.nan, np.nan], [0, 1], 0),
+    ],
+)
+def test_early_stopping_gives_the_best_weights_back(settings, values, stops, best):
+    model = line()
+    stopping, states = EarlyStopping(model, **settings), [state(model)]
+    for value, stop in zip(values, stops, strict=True):
+        model.bias.assign(model.bias.numpy() + 1)
+        states.append(state(model))
+        assert stopping(value) == bool(stop)
+    stopping.restore()
+    assert stopping.best_call == best
+    assert state(model) == states[best or -1]
+
+
+@pytest.mark.parametrize(("settings", "message"), [({"mode": "best"}, "min"), ({"patience": -1}, "patience must be 0")])
+def test_early_stopping_refuses_what_cannot_be(settings, message):
+    with pytest.raises(ValueError, match=message):
+        EarlyStopping(line(), **settings)

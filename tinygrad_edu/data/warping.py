@@ -1,0 +1,347 @@
+"""Images that are turned, scaled, sheared, moved and bent a little, each by its own random numbers.
+
+A *field* says for each pixel where it is read: so many pixels further down, and so many to the right. Fields of several
+kinds add up, so that an image is read, and blurred a little by that, only once.
+"""
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu.errors import DataError, DTypeError, ShapeError
+
+__all__ = ["affine_field", "displace", "elastic_field", "random_affine", "random_elastic"]
+
+_Pixel = TypeVar("_Pixel", bound=np.number[Any])
+Field = NDArray[np.float32]
+_PIXELS = 50_000  # read at a time: what is computed on the way stays in the cache
+
+
+def random_affine(
+    images: NDArray[_Pixel],
+    degrees: ArrayLike,
+    rng: np.random.Generator,
+    *,
+    translate: ArrayLike = 0.0,
+    scale: tuple[float, float] = (1.0, 1.0),
+    shear: ArrayLike = 0.0,
+) -> NDArray[_Pixel]:
+    """Turn, scale, shear and move each image by its own random numbers: torchvision's ``RandomAffine``.
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, H, W) or (N, C, H, W)
+        Of real numbers. Not changed. The channels of an image are read at the same places.
+    degrees, rng, translate, scale, shear
+        As in `affine_field`.
+
+    Returns
+    -------
+    ndarray
+        A new array of the shape and dtype of `images`, as from `displace`.
+
+    Raises
+    ------
+    ShapeError, DTypeError, DataError
+        As `displace` and `affine_field` do.
+
+    Examples
+    --------
+    >>> image = np.array([[[1, 2], [3, 4]]], np.uint8)
+    >>> random_affine(image, (90, 90), np.random.default_rng(0))
+    array([[[3, 1],
+            [4, 2]]], dtype=uint8)
+    """
+    field = affine_field(len(images), images.shape[-2:], degrees, rng, translate=translate, scale=scale, shear=shear)
+    return displace(images, field)
+
+
+def random_elastic(images: NDArray[_Pixel], alpha: float, sigma: float, rng: np.random.Generator) -> NDArray[_Pixel]:
+    """Bend each image by its own smooth random field: torchvision's ``ElasticTransform``.
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, H, W) or (N, C, H, W)
+        Of real numbers. Not changed. The channels of an image are bent together.
+    alpha, sigma, rng
+        As in `elastic_field`.
+
+    Returns
+    -------
+    ndarray
+        A new array of the shape and dtype of `images`, as from `displace`.
+
+    Raises
+    ------
+    ShapeError, DTypeError, DataError
+        As `displace` and `elastic_field` do.
+
+    Examples
+    --------
+    >>> images = np.full((2, 28, 28), 7, np.uint8)
+    >>> bent = random_elastic(images, alpha=34.0, sigma=4.0, rng=np.random.default_rng(0))
+    >>> bool((bent[:, 9:19, 9:19] == 7).all())
+    True
+    """
+    return displace(images, elastic_field(len(images), images.shape[-2:], alpha, sigma, rng))
+
+
+def affine_field(
+    count: int,
+    size: tuple[int, ...],
+    degrees: ArrayLike,
+    rng: np.random.Generator,
+    *,
+    translate: ArrayLike = 0.0,
+    scale: tuple[float, float] = (1.0, 1.0),
+    shear: ArrayLike = 0.0,
+) -> Field:
+    """Draw the fields of `random_affine`: about the centre, an image is sheared, scaled and turned, then moved.
+
+    A range is a pair of its ends, or a number: from minus that to it. What is drawn from it is equally likely.
+
+    Parameters
+    ----------
+    count : int
+        How many fields.
+    size : (H, W)
+        Of the images.
+    degrees : float or (float, float)
+        The range of the angles, clockwise.
+    rng : numpy.random.Generator
+    translate : float or (float, float)
+        How far at most an image is moved to either side, in widths, and up or down, in heights; or one for both.
+    scale : (float, float)
+        The range of the factors by which an image is enlarged, above 0.
+    shear : float or (float, float)
+        The range of the angles, in degrees, by which upright lines lean to the right.
+
+    Returns
+    -------
+    ndarray of float32, shape (N, 2, H, W)
+
+    Raises
+    ------
+    DataError
+        A range is the wrong way round, or not of finite numbers; a factor is not above 0; a shear reaches 90 degrees.
+    DTypeError
+        `rng` is not a Generator, or `count` or a length is not a whole number.
+
+    Examples
+    --------
+    >>> affine_field(1, (1, 3), 0, np.random.default_rng(0), scale=(2, 2)).tolist()
+    [[[[0.0, 0.0, 0.0]], [[0.5, 0.0, -0.5]]]]
+    """
+    height, width = _checked(count, size, rng)
+    furthest = np.ravel(np.asarray(translate, float))
+    if furthest.size not in (1, 2) or not (np.isfinite(furthest) & (furthest >= 0)).all():
+        raise DataError(f"translate is a part of the size, or a pair: across and down, 0 or more; got {translate!r}.")
+    furthest = np.broadcast_to(furthest, 2)[::-1] * (height, width)
+    inverse = _inverses(count, degrees, shear, scale, rng)
+    move = rng.uniform(-furthest, furthest, (count, 2))[..., None]
+    numbers = np.concatenate([inverse - np.eye(2), -inverse @ move], axis=2).astype(np.float32)
+    grid = np.indices((height, width), np.float32).reshape(2, -1)
+    grid -= [[(height - 1) / 2], [(width - 1) / 2]]
+    basis = np.concatenate([grid, np.ones((1, height * width), np.float32)])
+    field: Field = (numbers.reshape(-1, 3) @ basis).reshape(count, 2, height, width)
+    return field
+
+
+def _inverses(
+    count: int, degrees: ArrayLike, shear: ArrayLike, scale: ArrayLike, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw matrices that lead from a place, as rows and columns from the centre, to the one that is read for it."""
+    turn, lean, factor = (
+        rng.uniform(*_ends(name, ends), count)
+        for name, ends in {"degrees": degrees, "shear": shear, "scale": scale}.items()
+    )
+    if np.abs(lean).max(initial=0) >= 90 or factor.min(initial=1) <= 0:
+        raise DataError(f"a shear is below 90 degrees, and a scale above 0; got shear={shear!r}, scale={scale!r}.")
+    cos, sin, tan = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn)), np.tan(np.deg2rad(lean))
+    inverse = np.stack([cos, -sin, cos * tan + sin, cos - sin * tan], axis=1) / factor[:, None]
+    return inverse.reshape(count, 2, 2)
+
+
+def elastic_field(count: int, size: tuple[int, ...], alpha: float, sigma: float, rng: np.random.Generator) -> Field:
+    """Draw the fields of `random_elastic`: white noise, blurred by a Gaussian and times alpha / 2, as in torchvision.
+
+    Pixels are displaced by some 0.08 alpha / sigma pixels, those that are further apart than sigma differently. The
+    noise reaches beyond the edges, so that nothing is special there.
+
+    Parameters
+    ----------
+    count : int
+        How many fields.
+    size : (H, W)
+        Of the images.
+    alpha : float
+        How strongly they are bent, 0 or more.
+    sigma : float
+        The standard deviation of the Gaussian, in pixels, above 0: how smoothly.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of float32, shape (N, 2, H, W)
+
+    Raises
+    ------
+    DataError
+        `alpha` is negative, `sigma` is not above 0, or one of them is not finite.
+    DTypeError
+        `rng` is not a Generator, or `count` or a length is not a whole number.
+
+    Notes
+    -----
+    P. Simard, D. Steinkraus, J. Platt, "Best practices for convolutional neural networks applied to visual document
+    analysis", 2003, with alpha / 2 = 34 and sigma = 4 for digits of 28 x 28. A blur keeps a few smooth patterns of
+    each axis alone. So only their strengths are drawn, and two matrix products make the fields of them.
+
+    Examples
+    --------
+    >>> field = elastic_field(100, (28, 28), 34.0, 4.0, np.random.default_rng(0))
+    >>> field.shape, bool(0.6 < field.std() < 0.8)
+    ((100, 2, 28, 28), True)
+    """
+    height, width = _checked(count, size, rng)
+    if not (0 <= alpha < np.inf and 0 < sigma < np.inf):
+        raise DataError(f"alpha is 0 or more, and sigma above 0, both finite; got alpha={alpha!r}, sigma={sigma!r}.")
+    down, right = _patterns(height, sigma), _patterns(width, sigma)
+    # Noise that is uniform from -1 to 1, as in torchvision, has the variance 1/3.
+    right *= np.float32(alpha / 2 / np.sqrt(3))
+    strengths = rng.standard_normal((count * 2, down.shape[1], right.shape[1]), np.float32)
+    field: Field = (down @ (strengths @ right.T)).reshape(count, 2, height, width)
+    return field
+
+
+def _patterns(length: int, sigma: float) -> NDArray[np.float32]:
+    """Return what blurred white noise is made of along an axis, as columns: sums of them with normal factors are it."""
+    reach = int(4 * sigma) + 1
+    offset = np.arange(-reach, length + reach) - np.arange(length)[:, None]
+    blur = np.exp(-0.5 * np.square(offset / sigma))
+    vectors, values, _ = np.linalg.svd(blur / blur.sum(axis=1, keepdims=True), full_matrices=False)
+    patterns: NDArray[np.float32] = (vectors * values)[:, values > 1e-3 * values[0]].astype(np.float32)
+    return patterns
+
+
+def displace(images: NDArray[_Pixel], field: NDArray[Any]) -> NDArray[_Pixel]:
+    """Read each pixel at another place, between the pixels there; outside of an image all is 0.
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, H, W) or (N, C, H, W)
+        Of real numbers. Not changed. The channels of an image are read at the same places.
+    field : ndarray of floats, shape (N, 2, H, W)
+        How many pixels further down, and to the right, each pixel is read: ``field[n, 0]`` and ``field[n, 1]``.
+
+    Returns
+    -------
+    ndarray
+        A new array of the shape and dtype of `images`: bilinear between pixels, of integers rounded.
+
+    Raises
+    ------
+    ShapeError
+        `images` has other than 3 or 4 axes, or `field` is not one for each of them.
+    DTypeError
+        `images` holds no real numbers, or `field` no floats.
+    DataError
+        `field` holds NaN.
+
+    Examples
+    --------
+    >>> image = np.array([[[10, 20, 40]]], np.uint8)
+    >>> field = np.zeros((1, 2, 1, 3), np.float32)
+    >>> field[:, 1] = 0.5
+    >>> displace(image, field)
+    array([[[15, 30, 20]]], dtype=uint8)
+
+    Turned and bent, and read once:
+
+    >>> digits, rng = np.zeros((5, 28, 28), np.uint8), np.random.default_rng(0)
+    >>> field = affine_field(5, (28, 28), 10, rng, scale=(0.9, 1.1)) + elastic_field(5, (28, 28), 34, 4, rng)
+    >>> displace(digits, field).shape
+    (5, 28, 28)
+    """
+    if images.ndim not in (3, 4) or field.shape != (len(images), 2, *images.shape[-2:]):
+        raise ShapeError(
+            f"images has shape {images.shape} and field {field.shape}; needed are (N, H, W) or (N, C, H, W), and "
+            "(N, 2, H, W). A single image (H, W) goes in as image[None]."
+        )
+    if images.dtype.kind not in "fiu" or field.dtype.kind != "f":
+        raise DTypeError(f"images is {images.dtype}, and must hold real numbers; field is {field.dtype}, and floats.")
+    if np.isnan(field).any():
+        raise DataError("field holds NaN, where nothing can be read.")
+    planes = images if images.ndim == 4 else images[:, None]
+    out = np.empty(planes.shape, images.dtype)
+    exact = np.result_type(images.dtype, np.float16) if images.dtype.itemsize > 2 else np.dtype(np.float32)
+    count = max(1, _PIXELS // max(1, images.shape[-2] * images.shape[-1]))
+    for start in range(0, len(images), count):
+        part = slice(start, start + count)
+        places = _places(field[part])
+        for channel in range(planes.shape[1]):
+            values = _read(planes[part, channel], exact, *places)
+            out[part, channel] = values if images.dtype.kind == "f" else np.rint(values)
+    return out.reshape(images.shape)
+
+
+def _places(field: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[Any], NDArray[Any]]:
+    """Return where to read, in images with a frame of zeros, and how far below and right of that pixel."""
+    count, _, height, width = field.shape
+    # One row of the frame is above, and two below: what lies further outside is read on it.
+    down = np.clip(field[:, 0] + np.arange(1, height + 1, dtype=field.dtype)[:, None], 0, height + 1)
+    right = np.clip(field[:, 1] + np.arange(1, width + 1, dtype=field.dtype), 0, width + 1)
+    place = down.astype(np.intp)
+    place += (np.arange(count) * (height + 3))[:, None, None]
+    place *= width + 3
+    place += right.astype(np.intp)
+    down -= np.floor(down)
+    right -= np.floor(right)
+    return place, down, right
+
+
+def _read(
+    images: NDArray[Any], dtype: np.dtype[Any], place: NDArray[np.intp], down: NDArray[Any], right: NDArray[Any]
+) -> NDArray[Any]:
+    """Return what lies between four pixels."""
+    count, height, width = images.shape
+    framed = np.zeros((count, height + 3, width + 3), dtype)
+    framed[:, 1:-2, 1:-2] = images
+    pixels = framed.reshape(-1)
+    between = _mixed(pixels[width + 3 :], place, right)
+    above = _mixed(pixels, place, right)
+    between -= above
+    between *= down
+    between += above
+    return between
+
+
+def _mixed(pixels: NDArray[Any], place: NDArray[np.intp], right: NDArray[Any]) -> NDArray[Any]:
+    """Return what lies between a pixel and the next."""
+    left = pixels.take(place, mode="clip")  # none is outside; so NumPy need not look
+    mixed = pixels[1:].take(place, mode="clip")
+    mixed -= left
+    mixed *= right
+    mixed += left
+    return mixed
+
+
+def _checked(count: int, size: tuple[int, ...], rng: np.random.Generator) -> tuple[int, int]:
+    """Return height and width, or say what of the three is not what it should be."""
+    whole_number("count", count, 0)
+    generator(rng)
+    if len(size) != 2:
+        raise ShapeError(f"size is (H, W), of images; got {size}.")
+    return whole_number("the height", size[0], 1), whole_number("the width", size[1], 1)
+
+
+def _ends(name: str, value: ArrayLike) -> tuple[float, float]:
+    """Return the ends of a range: a pair, or a number and minus that."""
+    ends = np.ravel(np.asarray(value, float))
+    if ends.size == 1:
+        ends = np.concatenate([-ends, ends])
+    if ends.size != 2 or not np.isfinite(ends).all() or ends[0] > ends[1]:
+        raise DataError(f"{name} is a range (low, high), or a number, 0 or more, for one around 0; got {value!r}.")
+    return float(ends[0]), float(ends[1])

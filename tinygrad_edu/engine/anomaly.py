@@ -1,0 +1,180 @@
+"""What `detect_anomaly` looks at: which op, or which rule, was the first to make NaN or an infinity, and of what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from reprlib import repr as shortened
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine.arriving import Arriving
+from tinygrad_edu.engine.fitting import fitted
+from tinygrad_edu.engine.modes import Mode, innermost_block
+from tinygrad_edu.engine.node import Node
+from tinygrad_edu.engine.op import Op, Rules
+from tinygrad_edu.engine.origin import Origin, origin
+from tinygrad_edu.errors import AnomalyError
+
+_Values = dict[str, Any]
+_Pullback = Callable[[Any, Any], Any]
+_KINDS: dict[str, Callable[[Any], Any]] = {"NaN": np.isnan, "infinite": np.isinf}
+_UNKNOWN = "Called outside of detect_anomaly(): with the forward inside, too, this would say where."
+
+
+def detect_anomaly() -> Mode:
+    r"""Raise inside at the first op, or rule, that makes NaN or an infinity: as a ``with``, or as a decorator.
+
+    An op makes NaN if its result holds one and no input or setting does, and an infinity in the same way. A rule does
+    if what it returns holds one, and neither the gradient that it gets nor what the op saved for it does. So a mask of
+    -inf, which was given, is no anomaly; NaN that comes of it is.
+
+    Ops on Tensors are looked at, and all of the walk back; what an op computes inside is not. Looking at every number
+    takes time, and so does noting where each op was called: this is for finding a fault. It belongs to the thread or
+    task that set it, as `no_grad` does.
+
+    Raises
+    ------
+    AnomalyError
+        With the op, the first such element, the ranges of what went in, and your own line that called the op; for a
+        rule, too, if the forward ran inside.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> try:
+    ...     with detect_anomaly(), np.errstate(divide="ignore"):
+    ...         tg.log(tg.Tensor([1.0, 0.0]))
+    ... except AnomalyError as error:
+    ...     print("\n".join(str(error).splitlines()[:3]))
+    op log: result[1] is -inf, of x[1] = 0.0, and nothing that went in is infinite.
+      x: float32 of shape (2,), 0.0 to 1.0
+      result: float32 of shape (2,), 0.0, 1 x -inf
+    """
+    return Mode(detecting=True)
+
+
+def examined(rules: Rules, arrays: Iterable[Any], settings: _Values, out: ndarray) -> Origin | str:
+    """Look at the result of an op, and return where it was called; of one that a rule calls, where its op was."""
+    block, op = innermost_block(), rules.op
+    assert block is not None
+    assert op is not None
+    called: Origin | str = origin() if block.origin is None else block.origin
+    inputs = dict(zip(rules.names, arrays, strict=True))
+    _Computed(op, called, inputs, settings, lambda parts: op.forward(*parts.values(), **settings)).look("result", out)
+    return called
+
+
+def examined_rules(node: Node, kind: type[Any]) -> Iterator[tuple[int, _Pullback]]:
+    """Yield what the walk takes of ``node.rules.pullbacks``, each with a look at what it returns, of that kind."""
+    return ((k, partial(_examined_rule, node, k, kind, pullback)) for k, pullback in node.rules.pullbacks)
+
+
+def _examined_rule(node: Node, k: int, kind: type[Any], pullback: _Pullback, g: Any, saved: tuple[Any, ...]) -> Any:
+    op, rules, called = node.op, node.rules, getattr(node, "origin", _UNKNOWN)
+    assert op is not None
+    with Mode(origin=called.in_rule(op.name, rules.names[k]) if isinstance(called, Origin) else called):
+        contribution = pullback(g, saved)
+    kept = [(each, x) for each, x in zip(rules.saves, saved, strict=True) if x is not None]
+    values = {"g": g} | {each.name: x for each, x in kept if each.source is not None}
+    others = {each.name: x for each, x in kept if each.source is None}
+
+    def again(parts: _Values) -> Any:
+        given = others | parts
+        return pullback(given["g"], tuple(given.get(each.name) for each in rules.saves))
+
+    what = f"gradient of {rules.names[k]}"
+    _Computed(op, called, values, others, again).look(what, contribution)
+    fit = fitted(node, k, contribution, kind)
+    _Computed(op, called, {what: contribution}, {}, lambda parts: parts[what]).look(f"fitted {what}", fit)
+    return fit
+
+
+def examined_add(arriving: Arriving) -> Callable[[Node, Any], None]:
+    """Return `Arriving.add` with a look at each sum."""
+
+    def add(node: Node, g: Any) -> None:
+        held, called = _kinds((arriving.gradients.get(node), g)), getattr(node, "origin", _UNKNOWN)
+        with Mode(origin=called):  # of Tensors it is an op that adds
+            arriving.add(node, g)
+        for kind in _kinds(arriving.gradients[node]) - held:
+            where = f"the result of op {node.op.name}" if node.op is not None else "a leaf"
+            raise AnomalyError(
+                f"the gradients that arrive at {where}, {node.dtype} of shape {node.shape}, add up to one that is "
+                f"{kind}, and none of them is.\n{called if node.op is not None else ''}".rstrip()
+            )
+
+    return add
+
+
+class _Computed(NamedTuple):
+    """How something was computed: of `values`, of which it may be an element by element, and of `others`."""
+
+    op: Op
+    called: Origin | str
+    values: _Values
+    others: _Values
+    again: Callable[[_Values], Any]
+
+    def look(self, what: str, result: Any) -> None:
+        """Raise if the result is an anomaly."""
+        for kind in _kinds(result) - _kinds((self.values, self.others)):
+            array = _plain(result)
+            index = tuple(map(int, np.argwhere(_KINDS[kind](array))[0]))
+            made = f"op {self.op.name}: {what}{_at(index)} is {array[index]!s}{self._alone(array.shape, index, kind)}"
+            lines = [f"  {name}: {_described(x)}" for name, x in {**self.values, **self.others, what: array}.items()]
+            raise AnomalyError("\n".join([f"{made}, and nothing that went in is {kind}.", *lines, str(self.called)]))
+
+    def _alone(self, shape: tuple[int, ...], index: tuple[int, ...], kind: str) -> str:
+        """Say of which elements an element of the result is made, if these alone make it what it is; else nothing."""
+        if self.op.variadic or not (self.op.broadcasts or len(self.op.inputs) == 1):
+            return ""
+        elements, said = {}, []
+        try:
+            for name, value in self.values.items():
+                array = np.asarray(_plain(value))
+                np.broadcast_to(array, shape)
+                own = tuple(0 if n == 1 else i for n, i in zip(array.shape[::-1], index[::-1], strict=False))[::-1]
+                elements[name] = array[own].reshape((1,) * len(shape)) if array.ndim else value
+                said.append(f"{name}{_at(own)} = {array[own]!s}")
+            with np.errstate(all="ignore"):
+                made = np.asarray(self.again(elements))
+        except Exception:  # it does not go element by element
+            return ""
+        return ", of " + ", ".join(said) if made.size == 1 and _KINDS[kind](made).all() else ""
+
+
+def _kinds(value: Any) -> set[str]:
+    """Return which of NaN and infinities there are in a value, or in those that it holds."""
+    if isinstance(value, dict | tuple | list):
+        return set().union(*map(_kinds, value.values() if isinstance(value, dict) else value))
+    value = _plain(value)
+    if isinstance(value, float) or getattr(getattr(value, "dtype", None), "kind", None) == "f":
+        return {kind for kind, is_one in _KINDS.items() if is_one(value).any()}
+    return set()
+
+
+def _plain(value: Any) -> Any:
+    """Return the array of a Tensor, and anything else as it is."""
+    return getattr(value, "_data", value)
+
+
+def _at(index: tuple[int, ...]) -> str:
+    return str(list(index)) if index else ""
+
+
+def _described(value: Any) -> str:
+    """Say what an array is, and between which numbers it lies."""
+    value = np.asarray(value) if isinstance(value, np.generic) else _plain(value)
+    if not isinstance(value, ndarray) or value.dtype.kind not in "fiub":
+        return shortened(value)
+    text = f"{value.dtype} of shape {value.shape}"
+    numbers = value[np.isfinite(value)]
+    if numbers.size and value.dtype.kind != "b":
+        low, high = str(numbers.min()), str(numbers.max())
+        text += f", {low} to {high}" if low != high else f", {low}"
+    counts = {"NaN": np.isnan(value), "inf": value == np.inf, "-inf": value == -np.inf}
+    found = [f"{mask.sum()} x {name}" for name, mask in counts.items() if mask.any()]
+    return ", ".join([text, *found])

@@ -1,0 +1,79 @@
+"""Where an op was called: the line outside of this package, and the layer of the model. Noted for `detect_anomaly`."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, NamedTuple
+from weakref import ref
+
+_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+
+
+class Origin(NamedTuple):
+    """Where an op was called.
+
+    Attributes
+    ----------
+    file, line, function
+        Of the innermost frame outside of this package; on a thread of `map_shards` there may be none, and no file.
+    layers : tuple of weakref.ref
+        The modules that were being called, the innermost first. Weak, because a module may hold what it computed.
+    rule : str
+        Of the op whose rule called this one, if one did: then all else says where that op was called.
+    """
+
+    file: str
+    line: int
+    function: str
+    layers: tuple[ref[Any], ...]
+    rule: str = ""
+
+    def in_rule(self, op: str, argument: str) -> Origin:
+        """Return that of the ops which a rule of this op calls."""
+        return self._replace(rule=f"the rule of op {op} for {argument}")
+
+    def __str__(self) -> str:
+        called = f"Called by {self.rule}, which was called{self._layer()}" if self.rule else f"Called{self._layer()}"
+        if not self.file:
+            return f"{called}, by no line outside of this package."
+        source = linecache.getline(self.file, self.line).strip()
+        place = f'{called} at\n  File "{self.file}", line {self.line}, in {self.function}'
+        return f"{place}\n    {source}" if source else place
+
+    def _layer(self) -> str:
+        """Say in which layer, by the name that it has in the outermost module that knows it."""
+        modules = [module for module in (layer() for layer in self.layers) if module is not None]
+        if not modules:
+            return ""
+        layer = modules[0]
+        paths = [path for model in modules for path, part in model.named_modules() if part is layer]
+        return f" in layer {paths[-1]} ({type(layer).__name__})" if paths[-1] else f" in {type(layer).__name__}"
+
+
+def origin() -> Origin:
+    """Return where the op is called that is being computed."""
+    frames = list(_frames())
+    layers = tuple(ref(frame.f_locals["self"]) for frame in frames if _calls_a_module(frame))
+    for frame in frames:
+        if not frame.f_code.co_filename.startswith((_PACKAGE, "<op ", threading.__file__)):
+            return Origin(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, layers)
+    return Origin("", 0, "", layers)
+
+
+def _frames() -> Iterator[FrameType]:
+    """Yield the frames of this thread, the innermost first."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _calls_a_module(frame: FrameType) -> bool:
+    """Whether a frame is the call of a layer. The name will do: the engine does not know what a Module is."""
+    code = frame.f_code
+    return code.co_qualname == "Module.__call__" and code.co_filename.startswith(_PACKAGE)

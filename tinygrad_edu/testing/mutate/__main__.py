@@ -1,0 +1,125 @@
+"""The command: breaks the rules of a file in every way there is, and says which of the mutants nothing noticed.
+
+``python -m tinygrad_edu.testing.mutate my_ops.py`` asks `check_vjp` and `check_op` about every mutant of every op of
+the file, on calls that `OP_CALLS` or the op's inputs say how to draw. ``--tests tests/`` asks the tests of pytest
+instead, about everything in the file that looks like a rule, whatever framework it is for: a ``backward``, a
+``softplus_grad``, what is given to ``defvjp``. ``my_ops.py:softplus_grad`` names it.
+"""
+
+import argparse
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.testing.mutate.sources import Source
+from tinygrad_edu.testing.mutate.suites import Suite, changed_files
+from tinygrad_edu.testing.mutate.wrappers import NOT_MET
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the score and the survivors; return 1 where too many survive, 2 where nothing can be said."""
+    given = _parsed(arguments)
+    path, _, names = given.file.partition(".py:")
+    chosen = names.split(",") if names else []
+    try:
+        source = Source(Path(f"{path}.py" if names else path))
+        found = _by_tests(source, chosen, given) if given.tests else _by_checks(source, chosen, given)
+    except (MissingExtraError, OSError, SyntaxError) as error:
+        found = str(error)
+    if isinstance(found, str):
+        print(found, file=sys.stderr)
+        return 2
+    return int(report(list(found)) < given.fail_under)
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m tinygrad_edu.testing.mutate", description=__doc__)
+    parser.add_argument("file", help="a file of ops or rules; my_ops.py:one,two for some of them")
+    parser.add_argument("--tests", nargs="+", metavar="TEST", help="what pytest runs against each mutant")
+    parser.add_argument("-k", metavar="REGEX", default="", help="only mutants whose line matches, as tanh.x or factor")
+    parser.add_argument("--fail-under", type=float, default=100.0, metavar="PERCENT", help="the lowest score to pass")
+    parser.add_argument("--jobs", type=int, default=1, help="how many mutants are tried at a time")
+    parser.add_argument("--timeout", type=float, help="seconds for the tests; ten times as long as unchanged")
+    return parser.parse_args(arguments)
+
+
+Judged = Iterator[tuple[Any, str]]
+
+
+def _by_tests(source: Source, chosen: Sequence[str], given: argparse.Namespace) -> Judged | str:
+    """Return each mutant of a file with what the tests kill it by; or what stands in the way."""
+    mutants = [m for m in changed_files(source, chosen) if re.search(given.k, str(m))]
+    if not mutants:
+        return f"{source.path} has no function that looks like a rule; name one, as in {source.path}:softplus_grad."
+    suite = Suite(given.tests, given.timeout)
+    if error := suite.first_error(source):
+        return f"{error}\nThe tests do not pass as the file is, so they tell no mutant from it."
+    return _judged(ThreadPoolExecutor(given.jobs), suite.killer, mutants, mutants)
+
+
+def _by_checks(source: Source, chosen: Sequence[str], given: argparse.Namespace) -> Judged | str:
+    """Return each mutant of the ops of a file with what the checks kill it by; or what stands in the way."""
+    import tinygrad_edu.testing.strategies  # noqa: F401 - which says what to install
+    from tinygrad_edu.testing.mutate import ops
+
+    ops.load(source.path)
+    module = source.path.stem
+    for op in ops.ops_of(module, chosen):
+        if error := ops.first_error(op, ops.calls_of(op)):
+            return (
+                f"{type(error).__name__}: {error}\nThe checks do not pass op {op.name} as it is, so they tell no "
+                f"mutant from it. If it is right, say what it can be called with, in {source.path}:\n"
+                f"    OP_CALLS[{op.name!r}] = one_input({op.name}, low=..., high=...)"
+            )
+    every = enumerate(m for op in ops.ops_of(module, chosen) for m in ops.mutants(op))
+    mutants = {n: m for n, m in every if re.search(given.k, str(m))}
+    if not mutants:
+        return f"{source.path} has no op with a rule; for rules that are plain functions, give --tests."
+    if given.jobs == 1:
+        return ((m, ops.killer(m)) for m in _progress(mutants.values(), len(mutants)))
+    pool = ProcessPoolExecutor(given.jobs, initializer=ops.load, initargs=(source.path,))
+    return _judged(pool, partial(ops.nth_killer, module, chosen), list(mutants), list(mutants.values()))
+
+
+def _judged(pool: Executor, killer: Callable[[Any], str], work: Sequence[Any], mutants: Sequence[Any]) -> Judged:
+    with pool:
+        yield from zip(mutants, _progress(pool.map(killer, work), len(work)), strict=True)
+
+
+def _progress(judged: Iterable[Any], total: int) -> Iterable[Any]:
+    """Show how far it is, on a terminal, if tqdm is installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return judged
+    return tqdm(judged, total=total, disable=None, leave=False)  # type: ignore[no-any-return]
+
+
+def report(judged: Sequence[tuple[Any, str]]) -> float:
+    """Print survivors, killers and the score, and return it in per cent."""
+    for mutant, killer in judged:
+        if not killer:
+            print(f"SURVIVED {mutant}\n{mutant.shown()}")
+    kinds: dict[str, Counter[str]] = {}
+    for mutant, killer in judged:
+        rule, _, kind = str(mutant).partition(": ")
+        kinds.setdefault(rule, Counter())[killer or "survived"] += 1
+        if killer == NOT_MET:
+            print(f"not counted, for {killer}: {rule}: {kind}")
+    for rule, killers in kinds.items():
+        print(f"{rule}: " + ", ".join(f"{count} {killer}" for killer, count in killers.most_common()))
+    counted = [killer for _, killer in judged if killer != NOT_MET]
+    killed = len(counted) - counted.count("")
+    score = 100 * killed / max(len(counted), 1)
+    print(f"score {score:.1f} %: {killed} of {len(counted)} mutants killed")
+    return score
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""The mutants of an `Op`, and which of them the public checks kill, in this process.
+
+A mutant is killed where `check_vjp`, to the second order, or `check_op` fails in one of the examples that the profile
+``ci`` would draw: 100, the same in every run.
+"""
+
+import ast
+import functools
+import importlib.util
+import inspect
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+
+from tinygrad_edu.engine import Op, op
+from tinygrad_edu.ops import registry
+from tinygrad_edu.testing import Call, check_op, check_vjp
+from tinygrad_edu.testing.mutate.sources import Change, FunctionNode, Source, changes, rules_of_ops
+from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, NOT_MET, OF_SAVED_ARRAYS, OF_X, OURS, VjpRule, met, mutant
+from tinygrad_edu.testing.strategies import OP_CALLS, arrays, broadcastable, shapes
+
+EXAMPLES = 100
+MUTANT = "from tinygrad_edu.testing.mutate import mutant"
+
+# Before a user's file is loaded: these are for our own ops, also where one of the user's has the same name.
+BUILT_IN = dict(OP_CALLS)
+
+
+# --- The ops of a file ---
+
+
+def load(path: Path) -> None:
+    """Import a file, as if it were run where it lies."""
+    sys.path.insert(0, str(path.resolve().parent))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[path.stem])
+
+
+def ops_of(module: str, chosen: Sequence[str]) -> list[Op]:
+    """Return the ops that a loaded file makes, or those chosen of them."""
+    made = (x for x in vars(sys.modules[module]).values() if isinstance(x, Op) and x.forward.__module__ == module)
+    return [op for op in dict.fromkeys(made) if op.functions and (not chosen or op.name in chosen)]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """An op with one rule broken; `change` says how, where that is a change of its source."""
+
+    op: Op
+    argument: str
+    kind: str
+    rule: VjpRule
+    change: Change | None = None
+
+    def __str__(self) -> str:
+        return f"{self.op.name}.{self.argument}: {self.kind}"
+
+    def wrong(self) -> Op:
+        """Return the op with the broken rule."""
+        wrong = op(broadcasts=self.op.broadcasts, promotes=self.op.promotes)(self.op.forward)
+        wrong.vjps(**{**self.op.functions, self.argument: self.rule})
+        return wrong
+
+    def shown(self) -> str:
+        """Return what makes it: a diff, or the lines that put the wrapper on."""
+        if self.change is not None:
+            return _source_of(self.op).diff(self.change)
+        rule = f'{self.op.name}.functions["{self.argument}"]'
+        return f'{MUTANT}\n{self.op.name}.vjps({self.argument}=mutant("{self.kind}")({rule}))\n'
+
+
+def mutants(right: Op) -> Iterator[Mutant]:
+    """Yield every mutant of every rule of an op."""
+    for argument, rule in right.functions.items():
+        for kind in (*ANYWHERE, *OURS):
+            if kind not in OF_SAVED_ARRAYS or _saves_arrays(right, rule):
+                yield Mutant(right, argument, kind, mutant(kind)(rule))
+        source = _source_of(right)
+        function = rules_of_ops(source).get((right.name, argument))
+        if function is not None:
+            for change in changes(source, function, _offered(right, function)):
+                yield Mutant(right, argument, change.kind, _compiled(source, function, change, right), change)
+
+
+def nth_killer(module: str, chosen: Sequence[str], n: int) -> str:
+    """Return what kills a mutant that cannot be sent to another process: it is found by its number there."""
+    return killer([mutant for op in ops_of(module, chosen) for mutant in mutants(op)][n])
+
+
+def _saves_arrays(right: Op, rule: VjpRule) -> bool:
+    return any(name in (*right.inputs, "out") for name in inspect.signature(rule).parameters)
+
+
+def _source_of(right: Op) -> Source:
+    return _source(inspect.getfile(right.forward))
+
+
+@functools.cache
+def _source(path: str) -> Source:
+    return Source(Path(path))
+
+
+def _offered(right: Op, function: FunctionNode) -> list[str]:
+    """Return what a rule may name, what it does name first."""
+    names = ["g"] if right.variadic else [*right.inputs, "out", "g"]
+    return sorted(names, key=lambda name: name not in [a.arg for a in function.args.args])
+
+
+def _compiled(source: Source, function: FunctionNode, change: Change, right: Op) -> VjpRule:
+    """Return the changed function, alone, among the names of the op's module."""
+    start, end = source.span(function)
+    text = source.edited(change.edits, start, end)
+    space = dict(vars(sys.modules[right.forward.__module__]))
+    if isinstance(function, ast.Lambda):
+        return eval(f"({text})", space)  # type: ignore[no-any-return]
+    exec(textwrap.dedent(" " * function.col_offset + text), space)
+    return space[function.name]  # type: ignore[no-any-return]
+
+
+# --- The hunt ---
+
+
+def killer(broken: Mutant) -> str:
+    """Return the name of the error that kills a mutant, `NOT_MET`, or nothing if it survives all examples."""
+    try:
+        wrong = broken.wrong()
+    except Exception as error:
+        return type(error).__name__
+    met.clear()
+    found = first_error(wrong, calls_of(broken.op))
+    if found is not None:
+        return type(found).__name__
+    return NOT_MET if broken.kind in OF_X and not met else ""
+
+
+def first_error(tried: Op, calls: st.SearchStrategy[Call]) -> Exception | None:
+    """Return what the checks raise first, of an op in the place of the one that the calls were drawn for."""
+
+    @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, phases=[Phase.generate],
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(calls)
+    def hunt(call: Call) -> None:
+        own = Call(tried, call.inputs, call._given, **call.settings)
+        with np.errstate(all="ignore"):
+            check_vjp(own, *own.arrays, order=2)
+            check_op(own)
+
+    try:
+        hunt()
+    except Unsatisfiable:
+        return None  # every example was rejected: nothing was checked, and nothing is killed
+    except Exception as error:
+        return error
+    return None
+
+
+def calls_of(right: Op) -> st.SearchStrategy[Call]:
+    """Return the strategy that `OP_CALLS` has for an op; without one, arrays of shapes that broadcast if it does."""
+    calls = OP_CALLS.get(right.name)
+    of_another = calls is BUILT_IN.get(right.name) and registry.get(right.name) is not right
+    return _any_call(right) if calls is None or of_another else calls
+
+
+@st.composite
+def _any_call(draw: Any, right: Op) -> Call:
+    """Draw a call of an op that takes arrays of any values, of one shape or of shapes that broadcast."""
+    count = 2 if right.variadic else len(right.inputs)
+    of = draw(broadcastable(count)) if right.broadcasts and count > 1 else (draw(shapes()),) * count
+    return Call(right, [draw(arrays(shape)) for shape in of])

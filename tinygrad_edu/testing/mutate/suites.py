@@ -1,0 +1,85 @@
+"""The mutants of a file in which functions are rules, of any framework, and which of them a pytest suite kills.
+
+Each is run in a process of its own, which reads the changed text in the place of the file. The file, and what pytest
+and Hypothesis keep beside it, stay as they are.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from tinygrad_edu.testing.mutate.instead import PASSED_UNMET
+from tinygrad_edu.testing.mutate.sources import Change, Source, changes, rules_in, wrapped
+from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, NOT_MET, OF_X
+
+
+@dataclass(frozen=True)
+class ChangedFile:
+    """A file with one rule broken."""
+
+    source: Source
+    rule: str
+    change: Change
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.change.kind}"
+
+    def shown(self) -> str:
+        """Return what makes it, as a diff of the file."""
+        return self.source.diff(self.change)
+
+
+def changed_files(source: Source, chosen: Sequence[str] = ()) -> Iterator[ChangedFile]:
+    """Yield every mutant of the chosen functions of a file, or of all that look like rules."""
+    for name, function in rules_in(source, chosen).items():
+        for change in (*(wrapped(source, function, kind) for kind in ANYWHERE), *changes(source, function)):
+            yield ChangedFile(source, name, change)
+
+
+class Suite:
+    """Tests that pytest runs, and how long they may take.
+
+    Parameters
+    ----------
+    tests : sequence of str
+        What pytest is called with: folders, files, options.
+    timeout : float, optional
+        Seconds; without it, ten times as long as without a change.
+    """
+
+    def __init__(self, tests: Sequence[str], timeout: float | None = None) -> None:
+        self.tests, self.timeout = tests, timeout
+
+    def first_error(self, source: Source) -> str:
+        """Return what pytest says where the tests fail without any change, or nothing; and measure their time."""
+        start = time.perf_counter()
+        result = self._run(source.path, source.text, None)
+        self.timeout = self.timeout or 10 + 10 * (time.perf_counter() - start)
+        return "" if result.returncode in (0, PASSED_UNMET) else result.stdout + result.stderr
+
+    def killer(self, mutant: ChangedFile) -> str:
+        """Return what kills a mutant, as "a test fails", or `NOT_MET`, or nothing if it survives."""
+        try:
+            result = self._run(mutant.source.path, mutant.source.edited(mutant.change.edits), self.timeout)
+        except subprocess.TimeoutExpired:
+            return "it does not end"
+        unmet = NOT_MET if mutant.change.kind in OF_X else ""
+        return {0: "", PASSED_UNMET: unmet, 1: "a test fails"}.get(result.returncode, "it cannot be run")
+
+    def _run(self, path: Path, text: str, timeout: float | None) -> subprocess.CompletedProcess[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            changed = Path(folder) / "text.py"
+            changed.write_text(text, "utf-8")
+            here = "tinygrad_edu.testing.mutate.instead"
+            one_process = ["-n", "0"] if find_spec("xdist") else []  # another would read the file itself
+            command = [sys.executable, "-m", here, str(path), str(changed), *self.tests, "-x", "-q", *one_process]
+            kept = {"HYPOTHESIS_STORAGE_DIRECTORY": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+            return subprocess.run(
+                command, env={**os.environ, **kept}, capture_output=True, text=True, timeout=timeout, check=False
+            )

@@ -1,0 +1,311 @@
+"""Rules broken from outside: tables of wrappers, each of which makes of a right rule a wrong one, in one way.
+
+A rule is any function from a cotangent, and what was saved, to a gradient or several. What is in `ANYWHERE` is made of
+operators alone, and breaks rules of NumPy, PyTorch, JAX and autograd as it breaks those of an op. What is in `OURS`
+touches what only a rule of an `Op` has: Tensors, memory, dtypes.
+"""
+
+import inspect
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import ops
+from tinygrad_edu.engine import Array, Tensor, values_of, whole
+
+# A rule is called with arrays at first order and with Tensors at higher ones, so its types say little.
+VjpRule = Callable[..., Any]
+Wrapper = Callable[[VjpRule], VjpRule]
+Condition = Callable[[Any], Any]
+
+
+def mutant(kind: str) -> Wrapper:
+    """Return the wrapper of that name, of `ANYWHERE` or `OURS`: what it makes of a rule has the rule's signature.
+
+    Examples
+    --------
+    >>> rule = lambda g, x: 2 * g * x
+    >>> mutant("sign flipped")(rule)(1.0, 3.0)
+    -6.0
+    >>> mutant("wrong where x is negative")(rule)(np.ones(2), np.array([3.0, -3.0]))
+    array([ 6.  , -6.06])
+    """
+    wrapper = {**ANYWHERE, **OURS}[kind]
+    return lambda rule: wraps(rule)(wrapper(rule))
+
+
+# --- Everywhere wrong ---
+
+
+def _after(change: Callable[[Any], Any]) -> Wrapper:
+    """Change what the rule returns: the gradient, or each of several."""
+    return lambda rule: lambda *given, **named: _each(change, rule(*given, **named))
+
+
+def _each(change: Callable[[Any], Any], gradients: Any) -> Any:
+    gradients = whole(gradients)
+    if isinstance(gradients, tuple | list):
+        return tuple(_each(change, gradient) for gradient in gradients)
+    return None if gradients is None else change(gradients)
+
+
+# --- Wrong by a small part, under a condition of the cotangent g or of the first saved array x ---
+
+
+def _where_g(condition: Condition, error: float = 0.01) -> Wrapper:
+    return lambda rule: _conditional(rule, lambda g, x: condition(g), error)
+
+
+def _where_x(condition: Condition) -> Wrapper:
+    return lambda rule: _conditional(rule, lambda g, x: condition(x), 0.01)
+
+
+def _conditional(rule: VjpRule, condition: Callable[[Any, Any], Any], error: float) -> VjpRule:
+    """Make gradients wrong where the condition holds, or all over if it holds for an array of another shape."""
+    first = _takes_the_cotangent_first(rule)
+
+    def wrong(*given: Any, **named: Any) -> Any:
+        gradients = rule(*given, **named)
+        arrays = list(_arrays_in([*given, *named.values()]))
+        if not arrays or 0 in arrays[0].shape + arrays[-1].shape:
+            return gradients
+        g, *saved = arrays if first else arrays[::-1]
+        holds = condition(g, saved[0 if first else -1] if saved else g)
+        return _each(lambda gradient: gradient + error * _noted(gradient * _fitting(holds, gradient)), gradients)
+
+    return wrong
+
+
+# How often a condition was met, by a gradient that is not 0 there. Where an op takes no such x, no test can meet it.
+met: Counter[str] = Counter()
+NOT_MET = "its condition was never met"
+
+
+def _noted(part: Any) -> Any:
+    try:
+        if (values_of(part) != 0).any():
+            met["met"] += 1
+    except TypeError:  # in what JAX compiles there are no values
+        met["met"] += 1
+    return part
+
+
+def _takes_the_cotangent_first(rule: VjpRule) -> bool:
+    """Whether a rule is like (g, *saved); PyTorch's is like (ctx, *g) and JAX's like (saved, g)."""
+    first, *_, last = [*inspect.signature(rule).parameters] * 2 or [""] * 2
+    if first.startswith(("ctx", "self", "res")):
+        return False
+    return first.startswith(_COTANGENTS) or not last.startswith(_COTANGENTS)
+
+
+_COTANGENTS = ("g", "ct", "cot")
+
+
+def _arrays_in(values: Any) -> Iterator[Any]:
+    """Yield the floating-point arrays among nested arguments, those that a PyTorch context saves too."""
+    for value in values:
+        if isinstance(value, tuple | list):
+            yield from _arrays_in(value)
+        elif hasattr(value, "saved_tensors"):
+            yield from _arrays_in(value.saved_tensors)
+        elif hasattr(value, "shape") and "float" in str(value.dtype):
+            yield values_of(value)
+
+
+def _fitting(holds: Any, gradient: Any) -> Any:
+    """Return a condition of an array of another shape as one bool."""
+    return holds if getattr(holds, "shape", ()) in ((), gradient.shape) else holds.any()
+
+
+def _size(x: Any) -> int:
+    return math.prod(x.shape)
+
+
+def _first_of(x: Any) -> Any:
+    return x.reshape(-1)[0]
+
+
+def _at_a_later_call(rule: VjpRule) -> VjpRule:
+    calls: list[None] = []
+
+    def wrong(*given: Any, **named: Any) -> Any:
+        calls.append(None)
+        error = 0.01 * (len(calls) > 1)
+        return _each(lambda gradient: gradient + error * gradient, rule(*given, **named))
+
+    return wrong
+
+
+def _refuses_empty(rule: VjpRule) -> VjpRule:
+    def wrong(*given: Any, **named: Any) -> Any:
+        if any(0 in x.shape for x in _arrays_in([*given, *named.values()])):
+            met["met"] += 1
+            raise IndexError("index 0 is out of bounds for an empty array")
+        return rule(*given, **named)
+
+    return wrong
+
+
+ALWAYS: dict[str, Wrapper] = {
+    "sign flipped": _after(lambda out: -out), "factor 2": _after(lambda out: out * 2.0),
+    "factor 0.999": _after(lambda out: out * 0.999), "factor 1.0001": _after(lambda out: out * 1.0001),
+    "zero": _after(lambda out: out * 0.0), "a constant too much": _after(lambda out: out + 1e-4),
+    "wrong from the second call on": _at_a_later_call,
+}  # fmt: skip
+
+OF_X: dict[str, Wrapper] = {
+    "wrong where x is negative": _where_x(lambda x: x < 0),
+    "wrong where x is positive": _where_x(lambda x: x > 0),
+    "wrong where x is near zero": _where_x(lambda x: abs(x) < 0.1),
+    "wrong where |x| > 2": _where_x(lambda x: abs(x) > 2),
+    "wrong where x is largest": _where_x(lambda x: x == x.max()),
+    "wrong where x is above its mean": _where_x(lambda x: x > x.mean()),
+    "wrong for more than 8 elements": _where_x(lambda x: _size(x) > 8),
+    "wrong for one element": _where_x(lambda x: _size(x) == 1),
+    "wrong for no axes": _where_x(lambda x: len(x.shape) == 0),
+    "wrong for one axis": _where_x(lambda x: len(x.shape) == 1),
+    "wrong for two axes": _where_x(lambda x: len(x.shape) == 2),
+    "wrong for more than 2 axes": _where_x(lambda x: len(x.shape) > 2),
+    "wrong for axes of one length": _where_x(lambda x: len(x.shape) > 1 and len(set(x.shape)) == 1),
+    "wrong for axes of length 1": _where_x(lambda x: len(x.shape) > 0 and 1 in x.shape),
+    "wrong for an x that is not contiguous": _where_x(lambda x: not _is_contiguous(x)),
+    "refuses what is empty": _refuses_empty,
+}
+
+OF_G: dict[str, Wrapper] = {
+    "wrong in float32, by 0.3 %": _where_g(lambda g: "float32" in str(g.dtype), 0.003),
+    "wrong in float32, by a factor of 2": _where_g(lambda g: "float32" in str(g.dtype), 1.0),
+    "wrong for a constant g": _where_g(lambda g: _size(g) > 1 and (g == _first_of(g)).all()),
+    "wrong for a g that is not constant": _where_g(lambda g: (g != _first_of(g)).any()),
+    "wrong for a one-hot g": _where_g(lambda g: _size(g) > 1 and (g != 0).sum() == 1),
+    "wrong for a g with zeros": _where_g(lambda g: (g == 0).any() * (g != 0).any()),
+    "wrong where |g| > 100": _where_g(lambda g: abs(g) > 100),
+    "wrong where |g| < 0.01": _where_g(lambda g: abs(g) < 0.01),
+    "wrong where g is negative": _where_g(lambda g: g < 0),
+    "wrong for a g that is not contiguous": _where_g(lambda g: not _is_contiguous(g)),
+}
+
+ANYWHERE = {**ALWAYS, **OF_X, **OF_G}
+
+
+def _is_contiguous(x: Any) -> bool:
+    """Whether an array lies in C order; JAX's always do."""
+    flags = getattr(x, "flags", None)
+    return bool(flags.c_contiguous) if flags is not None else bool(getattr(x, "is_contiguous", lambda: True)())
+
+
+# --- Of ops alone: what a rule does to memory, dtypes and the graph ---
+
+
+def _cut(gradient: Any) -> Any:
+    """Lose the last element."""
+    keep = np.ones(gradient.shape, gradient.dtype)
+    keep.reshape(-1)[-1:] = 0
+    return gradient * keep
+
+
+def _turned(gradient: Any) -> Any:
+    same = gradient.ndim > 1 and gradient.shape[-1] == gradient.shape[-2]
+    return ops.swapaxes(gradient, -1, -2) if same else gradient
+
+
+def _by_memory(gradient: Any) -> Any:
+    values = values_of(gradient)
+    return np.frombuffer(values.tobytes("A"), values.dtype).reshape(values.shape) * 1
+
+
+def _nonlinear(rule: VjpRule) -> VjpRule:
+    return lambda g, *saved, **named: rule(g * (1 + 1e-3 * abs(g)), *saved, **named)
+
+
+def _data_of(value: Any) -> Any:
+    return value._data if isinstance(value, Tensor) else value
+
+
+def _mutate_g(rule: VjpRule) -> VjpRule:
+    def wrong(g: Any, *saved: Any, **named: Any) -> Any:
+        out = whole(rule(g, *saved, **named)) * 1
+        _data_of(g)[...] *= 1.5
+        return out
+
+    return wrong
+
+
+def _mutate_saved(rule: VjpRule) -> VjpRule:
+    def wrong(g: Any, *saved: Any, **named: Any) -> Any:
+        out = whole(rule(g, *saved, **named)) * 1
+        for value in saved:
+            if isinstance(_data_of(value), np.ndarray) and _data_of(value).dtype.kind == "f":
+                _with_writing(_data_of(value))[...] *= 1.5
+        return out
+
+    return wrong
+
+
+def _with_writing(array: Array) -> Array:
+    return array if array.flags.writeable else array.copy()
+
+
+def _buffered(rule: VjpRule) -> VjpRule:
+    """Return the same memory every time."""
+    buffers: dict[Any, Array] = {}
+
+    def wrong(g: Any, *saved: Any, **named: Any) -> Any:
+        out = values_of(whole(rule(g, *saved, **named)))
+        buffer = buffers.setdefault((out.shape, out.dtype), np.empty_like(out))
+        buffer[...] = out
+        return buffer
+
+    return wrong
+
+
+def _stale(rule: VjpRule) -> VjpRule:
+    """Use the saved values of the first call of each kind."""
+    first: dict[Any, tuple[Any, ...]] = {}
+
+    def wrong(g: Any, *saved: Any, **named: Any) -> Any:
+        key = tuple(np.shape(value) if hasattr(value, "shape") else repr(value) for value in (g, *saved))
+        return rule(g, *first.setdefault(key, _copied(saved)), **named)
+
+    return wrong
+
+
+def _copied(saved: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(values_of(v).copy() if hasattr(v, "shape") else v for v in saved)
+
+
+def _constant_saved(rule: VjpRule) -> VjpRule:
+    """Hold the saved values fixed: right at first order, wrong at second."""
+    return lambda g, *saved, **named: rule(g, *map(values_of, saved), **named)
+
+
+def _kept_alive(rule: VjpRule) -> VjpRule:
+    cellar: list[Any] = []
+
+    def wrong(g: Any, *saved: Any, **named: Any) -> Any:
+        cellar.append(saved)
+        return rule(g, *saved, **named)
+
+    return wrong
+
+
+def _identity_rule(rule: VjpRule) -> VjpRule:
+    return lambda g, *saved, **named: g
+
+
+OURS: dict[str, Wrapper] = {
+    "the last element lost": _after(_cut), "transposed": _after(_turned), "reversed": _after(ops.flip),
+    "dtype widened": _after(lambda out: ops.astype(out, np.float64)),
+    "dtype narrowed": _after(lambda out: ops.astype(out, np.float32)),
+    "by order of memory": _after(_by_memory), "a view of g": _identity_rule, "not linear in g": _nonlinear,
+    "g mutated": _mutate_g, "saved value mutated": _mutate_saved, "one buffer for all": _buffered,
+    "stale saved value": _stale, "saved values as constants": _constant_saved, "saved values kept alive": _kept_alive,
+    "g as a constant": lambda rule: lambda g, *saved, **named: rule(values_of(g), *saved, **named),
+}  # fmt: skip
+
+# Those that change nothing where a rule saves no arrays.
+OF_SAVED_ARRAYS = {"saved value mutated", "stale saved value", "saved values as constants", "saved values kept alive"}

@@ -1,0 +1,194 @@
+"""Where a function, class or module comes from: how a fresh process imports it, or else its source."""
+
+import ast
+import builtins
+import contextlib
+import functools
+import inspect
+import linecache
+import sys
+import sysconfig
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+_Defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
+
+
+class Place(NamedTuple):
+    """How a value is found: the folder to search, if no fresh process knows it, the module, and the names inside."""
+
+    folder: str
+    module: str
+    path: str
+
+
+class Source(NamedTuple):
+    """The text that defines a function or class, and its name in there; of a lambda an expression, and no name.
+
+    The scope has what the other names in the text mean.
+    """
+
+    name: str
+    text: str
+    scope: dict[str, Any]
+
+
+def place_of(value: Any) -> Place | None:
+    """Return where a fresh process finds this very object, or None."""
+    module, path = getattr(value, "__module__", None), _path(value)
+    if getattr(np, path, None) is value:
+        return Place("", "numpy", path)
+    if getattr(builtins, path, None) is value:
+        return Place("", "builtins", path)
+    if not isinstance(module, str) or (folder := folder_of(module)) is None:
+        return None
+    parts = module.split(".")
+    for public in (".".join(parts[:k]) for k in range(1, len(parts) + 1)):
+        if (found := _path_in(public, path, value)) is not None:
+            return Place(folder, public, found)
+    return next((Place(folder, module, name) for name, x in vars(sys.modules[module]).items() if x is value), None)
+
+
+def _path(value: Any) -> str:
+    path = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
+    return path if isinstance(path, str) else ""
+
+
+def _path_in(module: str, path: str, value: Any) -> str | None:
+    """Return the path if it leads to the value, or to what wraps it: as an op its forward, a decorator its function."""
+    found: Any = sys.modules.get(module)
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    if found is value:
+        return path
+    return f"{path}.__wrapped__" if getattr(found, "__wrapped__", None) is value else None
+
+
+def folder_of(module: str) -> str | None:
+    """Return the folder that a module is found in, "" if every process finds it, and None if none does."""
+    loaded = sys.modules.get(module)
+    if loaded is None or module == "__main__":
+        return None
+    file = getattr(loaded, "__file__", None)
+    if file is None or module.split(".")[0] == "tinygrad_edu" or _is_installed(Path(file)):
+        return ""
+    path, parts = Path(file).resolve(), module.split(".")
+    path = path.parent if path.stem == "__init__" else path.with_suffix("")
+    return str(path.parents[len(parts) - 1]) if list(path.parts[-len(parts) :]) == parts else None
+
+
+def _is_installed(file: Path) -> bool:
+    kinds = ("stdlib", "platstdlib", "purelib", "platlib")
+    return any(file.is_relative_to(sysconfig.get_path(kind)) for kind in kinds)
+
+
+def source_of(value: Any) -> Source | None:
+    """Return the source of a function or class with the values that its names have; None where it cannot be found."""
+    codes = _codes(value)
+    if not codes:
+        return None
+    text = _text_around(codes[0], _globals(value))
+    nodes = [node for node in _definitions(text) if _defines(node, value, codes)]
+    if not nodes:
+        return None
+    node = min(nodes, key=lambda node: len(_text(text, node)))  # of one lambda in another, the inner one
+    defaults = _defaults(value, node)
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    if isinstance(value, FunctionType):
+        names -= set(value.__code__.co_varnames)
+    known = _scope(value)
+    scope = {name: known[name] for name in sorted(names) if name in known} | defaults
+    return Source("" if isinstance(node, ast.Lambda) else node.name, _text(text, node), scope)
+
+
+def _text_around(code: CodeType, scope: dict[str, Any]) -> str:
+    """Return the file that code was compiled from; of one that is more than Python, a page, the block at that line."""
+    lines = linecache.getlines(code.co_filename, scope)
+    text, first = "".join(lines), code.co_firstlineno
+    if _definitions(text) or not lines[first - 1 :]:
+        return text
+    return "\n" * (first - 1) + textwrap.dedent("".join(inspect.getblock(lines[first - 1 :])))
+
+
+def _codes(value: Any) -> list[CodeType]:
+    """Return the code of a function, or of a class's methods."""
+    functions = [value] if isinstance(value, FunctionType) else vars(value).values() if isinstance(value, type) else ()
+    return [f.__code__ for f in functions if isinstance(f, FunctionType)]
+
+
+def _globals(value: Any) -> dict[str, Any]:
+    return value.__globals__ if isinstance(value, FunctionType) else vars(sys.modules[value.__module__])
+
+
+def _scope(value: Any) -> dict[str, Any]:
+    """Return what the names in a function or class mean: its globals, what it closes over, and its bases."""
+    functions = [value] if isinstance(value, FunctionType) else list(vars(value).values())
+    scope = dict(_globals(value)) | {base.__name__: base for base in getattr(value, "__bases__", ())}
+    for f in functions:
+        if isinstance(f, FunctionType):
+            for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
+                with contextlib.suppress(ValueError):  # the name has no value yet
+                    scope[name] = cell.cell_contents
+    return scope
+
+
+def _defaults(value: Any, node: _Defined) -> dict[str, Any]:
+    """Return the names that stand for a function's defaults, with the values that it took of them."""
+    if isinstance(node, ast.ClassDef):
+        return {}
+    last = zip(node.args.defaults[::-1], (value.__defaults__ or ())[::-1], strict=False)
+    keywords = zip(node.args.kw_defaults, (a.arg for a in node.args.kwonlyargs), strict=True)
+    named = ((default, value.__kwdefaults__[key]) for default, key in keywords if default is not None)
+    return {default.id: given for default, given in (*last, *named) if isinstance(default, ast.Name)}
+
+
+@functools.lru_cache(maxsize=8)
+def _definitions(text: str) -> list[_Defined]:
+    try:
+        return [node for node in ast.walk(ast.parse(text)) if isinstance(node, _Defined)]
+    except SyntaxError:
+        return []
+
+
+def _defines(node: _Defined, value: Any, codes: list[CodeType]) -> bool:
+    """Whether a definition in a file is that of the value: its code lies just there."""
+    if isinstance(node, ast.Lambda):
+        places = list(_places(codes[0]))
+        inside = bool(places) and all(_lies_in(node.body, place) for place in places)
+        return codes[0].co_name == "<lambda>" and node.lineno == codes[0].co_firstlineno and inside
+    first, last = _first_line(node), node.end_lineno or node.lineno
+    if isinstance(value, type):
+        inside = all(first < c.co_firstlineno <= last for c in codes)
+        return isinstance(node, ast.ClassDef) and node.name == value.__name__ and inside
+    return not isinstance(node, ast.ClassDef) and node.name == codes[0].co_name and codes[0].co_firstlineno == first
+
+
+def _first_line(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+
+
+def _places(code: CodeType) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Yield the start and the end, each a line and a column, of what the instructions were compiled from."""
+    for line, end_line, column, end_column in code.co_positions():
+        if line is not None and end_line is not None and column is not None and end_column:
+            yield (line, column), (end_line, end_column)
+
+
+def _lies_in(node: ast.expr, place: tuple[tuple[int, int], tuple[int, int]]) -> bool:
+    end = node.end_lineno or 0, node.end_col_offset or 0
+    return (node.lineno, node.col_offset) <= place[0] and place[1] <= end
+
+
+def _text(text: str, node: _Defined) -> str:
+    """Return the text of a definition, without its decorators if it is a function, and without empty lines."""
+    if isinstance(node, ast.Lambda):
+        expression = ast.get_source_segment(text, node) or ""
+        return f"({expression})" if "\n" in expression else expression
+    first = _first_line(node) if isinstance(node, ast.ClassDef) else node.lineno
+    lines = textwrap.dedent("\n".join(text.splitlines()[first - 1 : node.end_lineno])).splitlines()
+    return "\n".join(line for line in lines if line.strip())

@@ -1,0 +1,25 @@
+"""Training: the loop, what it measures, when it stops, and checkpoints that it goes on from to the same bits."""
+
+from tinygrad_edu.training.checkpoints import Checkpoints
+from tinygrad_edu.training.early_stopping import EarlyStopping
+from tinygrad_edu.training.evaluation import evaluate, evaluating, predict
+from tinygrad_edu.training.loop import Epoch, fit
+from tinygrad_edu.training.metrics import (
+    Accuracy,
+    BinaryAccuracy,
+    ConfusionMatrix,
+    F1Score,
+    Mean,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Metric,
+    Perplexity,
+    TopKAccuracy,
+)
+from tinygrad_edu.training.steps import Steps, TrainingStep
+
+__all__ = [
+    "Accuracy", "BinaryAccuracy", "Checkpoints", "ConfusionMatrix", "EarlyStopping", "Epoch", "F1Score", "Mean",
+    "MeanAbsoluteError", "MeanSquaredError", "Metric", "Perplexity", "Steps", "TopKAccuracy", "TrainingStep",
+    "evaluate", "evaluating", "fit", "predict",
+]  # fmt: skip

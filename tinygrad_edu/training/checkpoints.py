@@ -1,0 +1,286 @@
+"""Checkpoints: folders that hold all that a training run needs to go on to the same bits, each written as a whole."""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy import ndarray
+
+from tinygrad_edu._checks import whole_number
+from tinygrad_edu.errors import CheckpointError, DataError, DTypeError
+from tinygrad_edu.files import open_regular, sync
+from tinygrad_edu.nn.saving import decoded, encoded
+from tinygrad_edu.training.packing import pack, unpack
+from tinygrad_edu.training.parts import PartState, put_back, read_part, require_part
+
+__all__ = ["Checkpoints"]
+
+FORMAT = 1
+KEPT = 2
+STATE = "state.json"
+NAME, STAGED = "checkpoint-", ".writing-"
+POSITION = "position"
+
+
+class Checkpoints:
+    """The checkpoints of a training run: `save` writes one of all its parts, and `load` puts the last one back.
+
+    The last two are kept. Each is a folder with the arrays of every part in a safetensors file, ``model.safetensors``
+    for example, and all else in ``state.json``, with checksums. A process that is killed at any moment, or a disk that
+    is full, leaves the checkpoints that were there.
+
+    Parameters
+    ----------
+    folder : path
+        Of this run alone. It is made by the first `save`.
+    every_steps : int, optional
+        How often `fit` writes one in the middle of an epoch, beside the one at its end.
+    every_seconds : float
+        `fit` writes none sooner than so long after the last one: of a short training, the disk would take most.
+    **parts
+        All that changes in training: models, optimizers, averages, loaders, random generators, dicts and lists, and
+        what has ``state_dict()`` and ``load_state_dict(values)``. `fit` adds its own. With a part come the generators
+        that it draws from: see `streams.streams_of`.
+
+    Raises
+    ------
+    DTypeError
+        A part has no state that could be saved.
+    MissingExtraError
+        Where safetensors is not installed.
+
+    Notes
+    -----
+    A checkpoint is put back into parts that are built as the saved ones were. Of a model, its printed form is compared,
+    and the names, shapes and dtypes of its state; a plain number in an attribute of a module is not part of its state.
+
+    Examples
+    --------
+    A loop of one's own, which goes on where it was stopped:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from tinygrad_edu import data, nn, optim
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> def train(epochs):
+    ...     rng = np.random.default_rng(0)
+    ...     model = nn.Linear(2, 3, rng=rng)
+    ...     optimizer = optim.Adam(model.parameters())
+    ...     loader = data.DataLoader(np.ones((8, 2), np.float32), np.arange(8) % 3, batch_size=4, rng=rng)
+    ...     checkpoints = Checkpoints(folder.name, model=model, optimizer=optimizer, loader=loader)
+    ...     position = checkpoints.load() or {"epoch": 0}
+    ...     for epoch in range(position["epoch"], epochs):
+    ...         for x, y in loader:
+    ...             optimizer.zero_grad()
+    ...             nn.cross_entropy(model(x), y).backward()
+    ...             optimizer.step()
+    ...         checkpoints.save(epoch=epoch + 1)
+    ...     return position["epoch"], model
+    >>> train(2)[0], train(5)[0]
+    (0, 2)
+    >>> folder.cleanup()
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike[str], every_steps: int | None = None, every_seconds: float = 0.0, **parts: Any
+    ) -> None:
+        self.folder, self.every_seconds = Path(folder), float(every_seconds)
+        self.every_steps = None if every_steps is None else whole_number("every_steps", every_steps, 1)
+        for name, part in parts.items():
+            if name == POSITION or not name.isidentifier():
+                raise DTypeError(f"Checkpoints: a part cannot be named {name!r}, which files are named after.")
+            require_part(name, part)
+        self.parts = parts
+        encoded({})  # or it says now what has to be installed
+
+    def also(self, **parts: Any) -> "Checkpoints":
+        """Return the checkpoints of this run with more parts.
+
+        Raises
+        ------
+        DTypeError
+            Another part has a name of theirs.
+        """
+        for name in parts.keys() & self.parts.keys():
+            if parts[name] is not self.parts[name]:
+                raise DTypeError(f"Checkpoints: there is another part named {name} already; give that another name.")
+        return Checkpoints(self.folder, self.every_steps, self.every_seconds, **{**self.parts, **parts})
+
+    def save(self, **position: Any) -> Path:
+        """Write a checkpoint, and remove all but the last two.
+
+        Parameters
+        ----------
+        **position
+            Where the run is: numbers, strings, arrays, and nests of them, which `load` will return.
+
+        Returns
+        -------
+        Path
+            Of the checkpoint.
+
+        Raises
+        ------
+        CheckpointError
+            It cannot be written. Those that were there are as they were.
+        """
+        states = {name: read_part(part) for name, part in {**self.parts, POSITION: position}.items()}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._remove(self.folder.glob(f"{STAGED}*"))
+            path = self._write(states)
+            self._remove(self._saved()[:-KEPT])
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot write a checkpoint to {self.folder}: {error.strerror or error}. Those that are there are as "
+                f"they were."
+            ) from error
+        return path
+
+    def load(self) -> dict[str, Any] | None:
+        """Put the last checkpoint back into the parts.
+
+        Returns
+        -------
+        dict or None
+            What `save` was given as the position; None where there is no checkpoint.
+
+        Raises
+        ------
+        CheckpointError
+            The last one is damaged, of another run or of a newer version. It is left alone, and the parts are as they
+            were.
+        """
+        saved = self._saved()
+        if not saved:
+            return None
+        position: dict[str, Any] = {}
+        try:
+            _put_all_back({**self.parts, POSITION: position}, _read(saved[-1]))
+        except CheckpointError as error:
+            message = f"cannot go on from {saved[-1]}: {' '.join(str(error).split()).removesuffix('.')}."
+            for earlier in saved[-2:-1]:
+                message += f" {earlier.name} was written before it: move {saved[-1].name} away to go on from there."
+            raise CheckpointError(message) from error
+        return position
+
+    def _saved(self) -> list[Path]:
+        """Return the checkpoints that are there, the last one last."""
+        found = [path for path in self.folder.glob(f"{NAME}*") if path.name.removeprefix(NAME).isdecimal()]
+        return sorted(found, key=_number)
+
+    def _write(self, states: Mapping[str, PartState]) -> Path:
+        staged = self.folder / f"{STAGED}{secrets.token_hex(8)}"
+        staged.mkdir()
+        try:
+            _fill(staged, states)
+            path = self.folder / f"{NAME}{1 + max(map(_number, self._saved()), default=0):06d}"
+            os.rename(staged, path)
+        except BaseException:
+            shutil.rmtree(staged, ignore_errors=True)
+            raise
+        sync(self.folder)
+        return path
+
+    def _remove(self, paths: Any) -> None:
+        """Remove folders, each at once to all who look for checkpoints."""
+        for path in list(paths):
+            left = self.folder / f"{STAGED}{secrets.token_hex(8)}"
+            os.rename(path, left)
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _number(path: Path) -> int:
+    return int(path.name.removeprefix(NAME))
+
+
+def _fill(folder: Path, states: Mapping[str, PartState]) -> None:
+    """Write the files of a checkpoint, and bring them to the disk."""
+    parts: dict[str, Any] = {}
+    contents: dict[str, bytes] = {}
+    for name, state in states.items():
+        arrays: dict[str, ndarray] = {}
+        parts[name] = {"kind": state.kind, "streams": state.streams, "values": pack(state.values, arrays)}
+        if arrays:
+            contents[f"{name}.safetensors"] = encoded(arrays)
+    run = {"parts": parts, "files": {name: _sha256(content) for name, content in contents.items()}}
+    told = {"format": FORMAT, "sha256": _sha256(_json(run)), **run}
+    contents[STATE] = json.dumps(told, indent=1).encode()
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    for path in (*map(folder.joinpath, contents), folder):  # all after the last: together they take less time
+        sync(path)
+
+
+def _read(folder: Path) -> dict[str, PartState]:
+    """Return the states in a checkpoint, once every checksum is right."""
+    told = _told(_content(folder, STATE))
+    arrays: dict[str, dict[str, ndarray]] = {}
+    for name, checksum in told["files"].items():
+        content = _content(folder, name)
+        if _sha256(content) != checksum:
+            raise CheckpointError(f"{name} was cut off or altered")
+        arrays[name.removesuffix(".safetensors")] = decoded(content)
+    return {
+        name: PartState(part["kind"], part["streams"], unpack(part["values"], arrays.get(name, {})))
+        for name, part in told["parts"].items()
+    }
+
+
+def _told(content: bytes) -> dict[str, Any]:
+    """Return what ``state.json`` says, without its format and its checksum, which are right."""
+    try:
+        told: dict[str, Any] = json.loads(content)
+        version, checksum = told.pop("format"), told.pop("sha256")
+        newer = isinstance(version, int) and version > FORMAT
+        whole = version == FORMAT and checksum == _sha256(_json(told))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        newer = whole = False
+    if newer:
+        raise CheckpointError(
+            f"a newer tinygrad_edu wrote it, in format {version}, and this one reads format {FORMAT}: install that one"
+        )
+    if not whole:
+        raise CheckpointError(f"{STATE} was cut off or altered")
+    return told
+
+
+def _content(folder: Path, name: str) -> bytes:
+    try:
+        with open_regular(folder / name) as file:
+            return file.read()
+    except (OSError, DataError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise CheckpointError(f"{name} cannot be read ({reason})") from error
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _put_all_back(parts: Mapping[str, Any], states: Mapping[str, PartState]) -> None:
+    """Put states back into all parts, or, where one does not fit, into none."""
+    if parts.keys() != states.keys():
+        there, here = (", ".join(sorted(named.keys() - {POSITION})) for named in (states, parts))
+        raise CheckpointError(f"it holds the parts {there}, and here are {here}")
+    before = {name: read_part(part) for name, part in parts.items()}
+    touched: list[str] = []
+    try:
+        for name, part in parts.items():
+            touched.append(name)
+            put_back(part, states[name])
+    except BaseException as error:
+        for name in touched:
+            put_back(parts[name], before[name])
+        if isinstance(error, Exception):
+            raise CheckpointError(f"its part {touched[-1]} does not fit: {error}") from error
+        raise

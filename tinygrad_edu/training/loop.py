@@ -1,0 +1,269 @@
+"""The training loop: it runs epochs and yields each, and goes on where a checkpoint was written."""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu._checks import whole_number
+from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DataError, DTypeError
+from tinygrad_edu.nn import Module
+from tinygrad_edu.nn.coupling import Loss
+from tinygrad_edu.optim import MovingAverage, Optimizer
+from tinygrad_edu.training.batches import Batch, Batches, has_order, refuse_iterator
+from tinygrad_edu.training.checkpoints import Checkpoints
+from tinygrad_edu.training.evaluation import evaluate
+from tinygrad_edu.training.metrics import Metric
+from tinygrad_edu.training.parts import has_streams
+from tinygrad_edu.training.steps import Steps, TrainingStep
+
+__all__ = ["Epoch", "fit"]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch came to.
+
+    Attributes
+    ----------
+    epoch : int
+        From 1.
+    loss : float
+        The mean over the epoch's samples, as trained on: with dropout and augmentation.
+    metrics : dict
+        After the epoch, without dropout and with the averaged weights, if there are any: ``"test_accuracy"`` is the
+        metric that was given as ``accuracy``, of the batches that were given as ``test``.
+    learning_rate : float
+        Of the epoch's last step.
+    steps : int
+        How many there were.
+    seconds : float
+        Spent on training steps, without evaluation.
+    """
+
+    epoch: int
+    loss: float
+    metrics: dict[str, Any]
+    learning_rate: float
+    steps: int
+    seconds: float
+
+
+@dataclass
+class Place:
+    """Where a run is: after some steps of an epoch, or, with none of them, between two epochs.
+
+    Attributes
+    ----------
+    epoch, step : int
+        How many are over.
+    batches : int
+        How many of the epoch under way are done, in the `order` that was drawn for it.
+    losses, samples : list
+        Of the steps of this epoch.
+    seconds : float
+        Spent on them.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    batches: int = 0
+    order: Any = None
+    losses: list[float] = field(default_factory=list)
+    samples: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def add(self, step: TrainingStep) -> None:
+        """Note a step that was taken."""
+        self.step += 1
+        self.batches += step.batches
+        self.losses.append(step.loss)
+        self.samples.append(step.samples)
+
+
+def fit(
+    model: Module,
+    optimizer: Optimizer,
+    loss: Loss,
+    batches: Batches,
+    epochs: int,
+    *,
+    rng: np.random.Generator,
+    schedule: Callable[[int], float] | None = None,
+    max_norm: float | None = None,
+    accumulate: int = 1,
+    average: MovingAverage | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    evaluate_on: Mapping[str, Batches] | None = None,
+    on_step: Callable[[TrainingStep], None] | None = None,
+    history: list[Epoch] | None = None,
+    checkpoints: Checkpoints | None = None,
+    resume: bool = False,
+) -> Iterator[Epoch]:
+    """Train for `epochs`, and yield each as it ends: a loop over it can show it, keep it, or stop.
+
+    Parameters
+    ----------
+    model, optimizer, loss, rng, schedule, max_norm, accumulate, average
+        As for `Steps`.
+    batches : iterable of tuple
+        Looped over once an epoch: a `data.DataLoader`, or a list. Each is the inputs of the model, and last the target.
+    epochs : int
+        How many in all, with those before a checkpoint.
+    metrics : dict of str to Metric, optional
+    evaluate_on : dict of str to iterable of tuple, optional
+        Batches that all metrics are measured on after each epoch.
+    on_step : callable, optional
+        Called after each step of the optimizer.
+    history : list of Epoch, optional
+        Where each epoch is added before it is yielded, and those before a checkpoint are found again.
+    checkpoints : Checkpoints, optional
+        One is written when the loop asks for the next epoch, and so holds what the loop made of the last one in parts
+        of its own. Where it cannot be written, a CheckpointWarning says so, and the training goes on.
+    resume : bool
+        Go on after the last checkpoint, if there is one, to the same bits as if the run had never stopped; the loop
+        gets the epochs that were not over then.
+
+    Raises
+    ------
+    DTypeError, DataError
+        `batches` is a generator, which the first epoch would leave empty, or has none; a setting that cannot be; or
+        checkpoints in the middle of an epoch of batches that cannot be taken up there.
+    NonFiniteLossError
+        The loss became infinite or NaN: the message has the epoch and the batch.
+    CheckpointError
+        The last checkpoint is damaged, of another run or of a newer version. Nothing was changed.
+
+    Examples
+    --------
+    >>> from tinygrad_edu import data, nn, optim
+    >>> from tinygrad_edu.training import Accuracy, EarlyStopping
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=(200, 2)).astype(np.float32)
+    >>> y = (x[:, 0] > x[:, 1]).astype(int)
+    >>> model = nn.Linear(2, 2, rng=rng)
+    >>> optimizer, stopping = optim.SGD(model.parameters(), lr=0.5), EarlyStopping(model, patience=2)
+    >>> loader = data.DataLoader(x, y, batch_size=20, rng=rng)
+    >>> told = {"metrics": {"accuracy": Accuracy()}, "evaluate_on": {"train": [(x, y)]}}
+    >>> for epoch in fit(model, optimizer, nn.cross_entropy, loader, 30, rng=rng, **told):
+    ...     if stopping(epoch.loss):
+    ...         break
+    >>> epoch.metrics["train_accuracy"] > 0.95
+    True
+    """
+    epochs = whole_number("epochs", epochs, 0)
+    sets = dict(evaluate_on or {})
+    for name, each in {"the batches": batches, **sets}.items():
+        refuse_iterator(name, each)
+    steps = Steps(model, optimizer, loss, rng, schedule, max_norm, accumulate, average)
+    run = _Run(steps, batches, dict(metrics or {}), sets, [] if history is None else history)
+    if checkpoints is not None:
+        run.watch(checkpoints, resume)
+    elif resume:
+        raise DTypeError("fit(): to resume, it needs the checkpoints: checkpoints=Checkpoints(folder).")
+    return run.epochs(epochs, on_step)
+
+
+@dataclass
+class _Run:
+    """A training: how its steps are taken, on what, and where it is."""
+
+    steps: Steps
+    batches: Batches
+    metrics: dict[str, Metric]
+    sets: dict[str, Batches]
+    history: list[Epoch]
+    place: Place = field(default_factory=Place)
+    checkpoints: Checkpoints | None = None
+    saved: float = field(default_factory=time.monotonic)  # when it was last, or when the run began
+
+    def watch(self, checkpoints: Checkpoints, resume: bool) -> None:
+        """Let checkpoints hold all of this, and go on after the last one if that is asked for."""
+        if checkpoints.every_steps and not (has_order(self.batches) or isinstance(self.batches, list)):
+            raise DTypeError(
+                f"fit(): checkpoints every {checkpoints.every_steps} steps need batches that can be taken up in the "
+                f"middle of an epoch, a tinygrad_edu.data.DataLoader or a list, and these are a "
+                f"{type(self.batches).__name__}."
+            )
+        parts = {"fit": self, "model": self.steps.model, "optimizer": self.steps.optimizer, "rng": self.steps.rng}
+        parts |= {"average": self.steps.average} if self.steps.average is not None else {}
+        drawn = {"batches": self.batches, **{f"{name}_batches": each for name, each in self.sets.items()}}
+        self.checkpoints = checkpoints.also(**parts, **{k: each for k, each in drawn.items() if has_streams(each)})
+        if resume:
+            self.checkpoints.load()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where this is, and the epochs that are over."""
+        return {"place": vars(self.place), "history": [asdict(epoch) for epoch in self.history]}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.place, self.history[:] = Place(**saved["place"]), [Epoch(**epoch) for epoch in saved["history"]]
+
+    def epochs(self, count: int, on_step: Callable[[TrainingStep], None] | None) -> Iterator[Epoch]:
+        """Train until so many epochs are over, and yield each."""
+        while self.place.epoch < count:
+            self._train(on_step)
+            self.history.append(self._over())
+            yield self.history[-1]
+            self._save()
+
+    def _train(self, on_step: Callable[[TrainingStep], None] | None) -> None:
+        """Take the steps of an epoch that are still to be taken."""
+        place, every = self.place, self.checkpoints.every_steps if self.checkpoints is not None else None
+        last = time.perf_counter()
+        for step in self.steps.over(self._batches(), place.step, place.epoch + 1, place.batches):
+            place.add(step)
+            place.seconds += time.perf_counter() - last
+            if on_step is not None:
+                on_step(step)
+            if every is not None and place.step % every == 0:
+                self._save()
+            last = time.perf_counter()
+
+    def _batches(self) -> Iterator[Batch]:
+        """Return the batches of this epoch that are not done: in a new order, or in that of a checkpoint."""
+        if not has_order(self.batches):
+            return islice(iter(self.batches), self.place.batches, None)
+        if not self.place.batches:
+            self.place.order = self.batches.draw_order()
+        return self.batches.batches(self.place.order, self.place.batches)
+
+    def _over(self) -> Epoch:
+        """Return what the epoch came to, and begin the next one."""
+        place = self.place
+        if not place.losses:
+            raise DataError(
+                "fit(): there are no batches to train on. A DataLoader with drop_last=True has none where batch_size "
+                "is larger than the number of samples."
+            )
+        epoch = Epoch(
+            epoch=place.epoch + 1,
+            loss=float(np.average(place.losses, weights=place.samples)),
+            metrics=self._measured(),
+            learning_rate=self.steps.optimizer.param_groups[0]["lr"],
+            steps=len(place.losses),
+            seconds=place.seconds,
+        )
+        self.place = Place(place.epoch + 1, place.step)
+        return epoch
+
+    def _measured(self) -> dict[str, Any]:
+        average = self.steps.average
+        with average.swap() if average is not None else nullcontext():
+            found = {name: evaluate(self.steps.model, each, self.metrics) for name, each in self.sets.items()}
+        return {f"{name}_{metric}": value for name, values in found.items() for metric, value in values.items()}
+
+    def _save(self) -> None:
+        if self.checkpoints is None or time.monotonic() - self.saved < self.checkpoints.every_seconds:
+            return
+        self.saved = time.monotonic()
+        try:
+            self.checkpoints.save()
+        except CheckpointError as error:
+            warnings.warn(f"{error} The training goes on without it.", CheckpointWarning, stacklevel=3)

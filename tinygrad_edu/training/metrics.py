@@ -1,0 +1,348 @@
+"""Metrics of outputs and targets: exact over any batches, because what is added up are counts and sums, not means."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu._checks import whole_number
+from tinygrad_edu.engine import values_of
+from tinygrad_edu.errors import DataError, DTypeError, ShapeError
+
+__all__ = [
+    "Accuracy", "BinaryAccuracy", "ConfusionMatrix", "F1Score", "Mean", "MeanAbsoluteError", "MeanSquaredError",
+    "Metric", "Perplexity", "TopKAccuracy",
+]  # fmt: skip
+
+
+class Metric:
+    """The base of the metrics. One of your own defines `sums`, whose results are added over batches, and `value`.
+
+    A metric is a function of outputs and targets. Over many batches, it is the value of the sum of their sums.
+
+    Examples
+    --------
+    The share of the variance that is explained (R squared), of numbers around a mean that is not known before:
+
+    >>> class R2Score(Metric):
+    ...     def sums(self, outputs, targets):
+    ...         return np.array([((outputs - targets) ** 2).sum(), (targets**2).sum(), targets.sum(), targets.size])
+    ...
+    ...     def value(self, sums):
+    ...         unexplained, squares, total, count = sums
+    ...         return 1 - unexplained / (squares - total**2 / count)
+    >>> r2 = R2Score()
+    >>> float(r2([1.0, 2.0, 4.0], [1.0, 2.0, 3.0]))
+    0.5
+    >>> batches = [(np.array([1.0, 2.0]), np.array([1.0, 2.0])), (np.array([4.0]), np.array([3.0]))]
+    >>> float(r2.value(sum(r2.sums(*batch) for batch in batches)))
+    0.5
+    """
+
+    def __call__(self, outputs: Any, targets: Any) -> Any:
+        """Return the metric of outputs and targets that are all there at once."""
+        return self.value(self.sums(np.asarray(values_of(outputs)), np.asarray(values_of(targets))))
+
+    def sums(self, outputs: Any, targets: Any) -> ndarray:
+        """Return what is added up over batches, for one of them."""
+        raise NotImplementedError(f"{type(self).__name__} has no sums: define sums(self, outputs, targets) in it.")
+
+    def value(self, sums: ndarray) -> Any:
+        """Return the metric, given the sums of all batches. Here, it is the mean: a total by a count."""
+        total, count = sums.tolist()
+        return total / count if count else math.nan
+
+
+@dataclass(frozen=True)
+class Accuracy(Metric):
+    """The share of samples whose greatest logit is that of their label; of equal ones, the first counts.
+
+    Parameters
+    ----------
+    ignore_index : int
+        Labels that equal it do not count, as in `cross_entropy`.
+
+    Notes
+    -----
+    Outputs are (N, C, ...) logits and targets (N, ...) integer labels. One logit a sample, (N,) or (N, 1), is that of
+    class 1 against class 0. All metrics of classes read them so, and raise a ShapeError, DTypeError or DataError where
+    they do not fit.
+
+    Examples
+    --------
+    >>> Accuracy()([[2.0, 1.0], [0.0, 3.0], [1.0, 0.0], [0.5, 0.0]], [0, 1, 1, 0])
+    0.75
+    """
+
+    ignore_index: int = -100
+
+    def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
+        """Return how many are right, and how many there are."""
+        logits, labels = _of_classes("Accuracy", outputs, targets, self.ignore_index)
+        return _total_and_count(logits.argmax(axis=1) == labels)
+
+
+@dataclass(frozen=True)
+class TopKAccuracy(Metric):
+    """The share of samples whose label is among the `k` greatest logits; with k = 1 it is `Accuracy`.
+
+    Parameters
+    ----------
+    k : int
+    ignore_index : int
+
+    Examples
+    --------
+    >>> logits = [[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]]
+    >>> TopKAccuracy(k=2)(logits, [1, 2])
+    0.5
+    """
+
+    k: int = 5
+    ignore_index: int = -100
+
+    def __post_init__(self) -> None:
+        whole_number("k", self.k, 1)
+
+    def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
+        """Return how many are right, and how many there are."""
+        logits, labels = _of_classes("TopKAccuracy", outputs, targets, self.ignore_index)
+        own, columns = np.take_along_axis(logits, labels[:, None], axis=1), np.arange(logits.shape[1])
+        before = (logits > own) | ((logits == own) & (columns < labels[:, None]))
+        return _total_and_count((before.sum(axis=1) < self.k) & ~np.isnan(own[:, 0]))
+
+
+@dataclass(frozen=True)
+class BinaryAccuracy(Metric):
+    """The share of answers, yes or no, that are right: of one a sample, or of many labels each.
+
+    Parameters
+    ----------
+    threshold : float
+        Greater outputs say yes: 0 of logits, 0.5 of probabilities.
+
+    Notes
+    -----
+    Targets have the shape of the outputs, and are 0 and 1, or booleans.
+
+    Examples
+    --------
+    >>> BinaryAccuracy()([[1.5, -0.2], [-3.0, 0.1]], [[1, 0], [1, 1]])
+    0.75
+    """
+
+    threshold: float = 0.0
+
+    def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
+        """Return how many are right, and how many there are."""
+        _same_shape("BinaryAccuracy", outputs, targets)
+        if not np.isin(targets, (0, 1)).all():
+            raise DataError("BinaryAccuracy: targets are 0 and 1, or booleans; for classes, take Accuracy.")
+        return _total_and_count((outputs > self.threshold) == targets.astype(bool))
+
+
+@dataclass(frozen=True)
+class ConfusionMatrix(Metric):
+    """How often each class (row) was taken for each class (column), as whole numbers (C, C).
+
+    Parameters
+    ----------
+    ignore_index : int
+
+    Examples
+    --------
+    >>> ConfusionMatrix()([[2.0, 1.0], [0.0, 3.0], [1.0, 0.0]], [0, 1, 1])
+    array([[1, 0],
+           [1, 1]])
+    """
+
+    ignore_index: int = -100
+
+    def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
+        """Return the matrix of a batch."""
+        return _confusion("ConfusionMatrix", outputs, targets, self.ignore_index)
+
+    def value(self, sums: ndarray) -> ndarray:
+        """Return the matrix."""
+        return sums
+
+
+@dataclass(frozen=True)
+class F1Score(Metric):
+    """The harmonic mean of precision and recall: 2 right / (2 right + taken for it + missed), for each class.
+
+    Parameters
+    ----------
+    average : {"macro", "micro", None}
+        The mean over the classes that are there, among labels or answers; the score of all counts together, which is
+        the accuracy; or the score of each class, as an array (C,), NaN for one that is not there.
+    ignore_index : int
+
+    Examples
+    --------
+    >>> outputs, targets = [[2.0, 1.0], [0.0, 3.0], [1.0, 0.0], [0.5, 0.0]], [0, 1, 1, 0]
+    >>> F1Score(average=None)(outputs, targets).round(3)
+    array([0.8  , 0.667])
+    >>> round(F1Score()(outputs, targets), 3)
+    0.733
+    """
+
+    average: Literal["macro", "micro"] | None = "macro"
+    ignore_index: int = -100
+
+    def __post_init__(self) -> None:
+        if self.average not in ("macro", "micro", None):
+            raise ValueError(f'F1Score: average is "macro", "micro" or None, not {self.average!r}.')
+
+    def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
+        """Return the confusion matrix of a batch."""
+        return _confusion("F1Score", outputs, targets, self.ignore_index)
+
+    def value(self, sums: ndarray) -> Any:
+        """Return the score, or the scores."""
+        right, all_of = np.diag(sums), sums.sum(axis=0) + sums.sum(axis=1)
+        if self.average == "micro":
+            right, all_of = right.sum(keepdims=True), all_of.sum(keepdims=True)
+        scores = np.divide(2.0 * right, all_of, out=np.full(len(right), np.nan), where=all_of > 0)
+        if self.average is None:
+            return scores
+        return float(scores[all_of > 0].mean()) if all_of.any() else math.nan
+
+
+@dataclass(frozen=True)
+class Mean(Metric):
+    """The mean of a function of each sample: of a loss, say.
+
+    Parameters
+    ----------
+    function : callable
+        Of outputs and targets, to an array of one number for each sample (or position): not yet their mean.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> from tinygrad_edu import nn
+    >>> loss = Mean(partial(nn.huber_loss, reduction="none"))
+    >>> loss(np.array([1.0, 4.0]), np.array([1.0, 2.0]))
+    0.75
+    """
+
+    function: Callable[[Any, Any], Any]
+
+    def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
+        """Return the total and the number of values."""
+        values = np.asarray(values_of(self.function(outputs, targets)))
+        if not values.ndim:
+            raise ShapeError(
+                "Mean: the function returned one number for a batch, and the mean of such means is wrong where batches "
+                "differ in size. It returns one for each sample: give a loss reduction='none'."
+            )
+        return _total_and_count(values)
+
+
+@dataclass(frozen=True)
+class MeanAbsoluteError(Metric):
+    """The mean of abs(output - target) over all elements.
+
+    Examples
+    --------
+    >>> MeanAbsoluteError()([[1.0, 2.0]], [[0.0, 4.0]])
+    1.5
+    """
+
+    def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
+        """Return the total of the errors, and their number."""
+        return _total_and_count(np.abs(_differences("MeanAbsoluteError", outputs, targets)))
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Metric):
+    """The mean of (output - target)**2 over all elements.
+
+    Examples
+    --------
+    >>> MeanSquaredError()([[1.0, 2.0]], [[0.0, 4.0]])
+    2.5
+    """
+
+    def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
+        """Return the total of the squared errors, and their number."""
+        return _total_and_count(_differences("MeanSquaredError", outputs, targets) ** 2)
+
+
+@dataclass(frozen=True)
+class Perplexity(Metric):
+    """The exponential of the mean cross entropy: among how many equally likely classes a model is undecided.
+
+    Parameters
+    ----------
+    ignore_index : int
+
+    Examples
+    --------
+    >>> round(Perplexity()([[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]], [3, 1]), 6)
+    4.0
+    """
+
+    ignore_index: int = -100
+
+    def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
+        """Return the total of the cross entropies, and their number."""
+        logits, labels = _of_classes("Perplexity", outputs, targets, self.ignore_index)
+        wide = logits.astype(np.float64)
+        below = wide - wide.max(axis=1, keepdims=True, initial=-np.inf)
+        own = np.take_along_axis(below, labels[:, None], axis=1)[:, 0]
+        return _total_and_count(np.log(np.exp(below).sum(axis=1)) - own)
+
+    def value(self, sums: ndarray) -> float:
+        """Return the exponential of the mean; infinity where that is too large."""
+        with np.errstate(over="ignore"):
+            return float(np.exp(super().value(sums)))
+
+
+def _total_and_count(values: ndarray) -> ndarray:
+    return np.array([values.sum(dtype=np.float64), values.size])
+
+
+def _of_classes(name: str, outputs: ndarray, targets: ndarray, ignore_index: int) -> tuple[ndarray, ndarray]:
+    """Return logits (M, C) and labels (M,) of all positions that count."""
+    if outputs.ndim < 2 or (outputs.shape[1] == 1 and outputs.ndim == 2):
+        outputs = np.stack([np.zeros(outputs.size, outputs.dtype), outputs.reshape(-1)], axis=1)
+    if targets.dtype.kind not in "iub":
+        raise DTypeError(f"{name}: targets are integer labels, not {targets.dtype}.")
+    if targets.shape != outputs.shape[:1] + outputs.shape[2:]:
+        raise ShapeError(
+            f"{name}: outputs of shape {outputs.shape} need labels of shape {outputs.shape[:1] + outputs.shape[2:]}, "
+            f"and not {targets.shape}: reshape the labels."
+        )
+    counted, classes = targets.reshape(-1) != ignore_index, outputs.shape[1]
+    labels = targets.reshape(-1)[counted].astype(np.intp)
+    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+        raise DataError(
+            f"{name}: labels from {labels.min()} to {labels.max()}; with {classes} classes they are from 0 to "
+            f"{classes - 1}."
+        )
+    return np.moveaxis(outputs, 1, -1).reshape(-1, classes)[counted], labels
+
+
+def _confusion(name: str, outputs: ndarray, targets: ndarray, ignore_index: int) -> ndarray:
+    logits, labels = _of_classes(name, outputs, targets, ignore_index)
+    classes = logits.shape[1]
+    counts = np.bincount(classes * labels + logits.argmax(axis=1), minlength=classes**2)
+    return counts.reshape(classes, classes)
+
+
+def _differences(name: str, outputs: ndarray, targets: ndarray) -> ndarray:
+    _same_shape(name, outputs, targets)
+    return np.asarray(np.subtract(outputs, targets, dtype=np.float64))
+
+
+def _same_shape(name: str, outputs: ndarray, targets: ndarray) -> None:
+    if outputs.shape != targets.shape:
+        raise ShapeError(
+            f"{name}: outputs of shape {outputs.shape} and targets of shape {targets.shape}. They are compared element "
+            f"by element: give them one shape, with reshape for example."
+        )

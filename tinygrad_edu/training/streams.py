@@ -1,0 +1,80 @@
+"""The random generators that a part of a training draws from, wherever it holds them."""
+
+from collections.abc import Iterator
+from functools import partial
+from types import CodeType, FunctionType, MethodType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.nn import Module
+
+__all__ = ["streams_of"]
+
+DEEPEST = 4  # functions that call functions
+
+
+def streams_of(part: Any) -> dict[str, np.random.Generator]:
+    """Return the generators that are found in a part, by the path that leads to each.
+
+    They are looked for in its attributes, for a model in those of all its modules, and in functions there, as the
+    transform of a loader: among the variables from around them, and what a partial holds.
+
+    Examples
+    --------
+    >>> from tinygrad_edu.data import DataLoader
+    >>> rng, noise = np.random.default_rng(0), np.random.default_rng(1)
+    >>> loader = DataLoader(np.ones(4), batch_size=2, rng=rng, transform=lambda x: x + noise.normal(size=x.shape))
+    >>> list(streams_of(loader))
+    ['rng', 'transform.noise']
+    """
+    if isinstance(part, np.random.Generator):
+        return {"": part}
+    holders = part.named_modules() if isinstance(part, Module) else [("", part)]
+    return {
+        f"{path}.{name}".removeprefix("."): stream
+        for path, holder in holders
+        for name, stream in _reached(getattr(holder, "__dict__", {}), DEEPEST)
+    }
+
+
+def _reached(variables: dict[Any, Any], depth: int) -> Iterator[tuple[str, np.random.Generator]]:
+    """Yield the generators among variables, in lists of theirs, and behind functions."""
+    for name, value in variables.items():
+        if isinstance(value, np.random.Generator):
+            yield str(name), value
+        elif depth and (inner := _inside(value)):
+            yield from ((f"{name}.{path}", stream) for path, stream in _reached(inner, depth - 1))
+
+
+def _inside(value: Any) -> dict[Any, Any]:
+    """Return what a function refers to, by name, or what is in a list."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, list | tuple):
+        return {k: item for k, item in enumerate(value) if callable(item) or isinstance(item, np.random.Generator)}
+    if isinstance(value, partial):
+        return {"func": value.func, **dict(enumerate(value.args)), **value.keywords}
+    if isinstance(value, MethodType):
+        return {value.__name__: value.__func__, **getattr(value.__self__, "__dict__", {})}
+    if isinstance(value, FunctionType):
+        return _variables(value)
+    return (
+        vars(value) if callable(value) and hasattr(value, "__dict__") and not isinstance(value, Module | type) else {}
+    )
+
+
+def _variables(function: FunctionType) -> dict[str, Any]:
+    """Return the variables from around a function that it names, of the function it stands in and of its module."""
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    names = {name for name in _names(function.__code__) if name in function.__globals__}
+    outer = {name: cell.cell_contents for name, cell in cells if cell != type(cell)()}  # one without contents is unset
+    return {**{name: function.__globals__[name] for name in sorted(names)}, **outer}
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Yield the names in a code, and in that of functions and comprehensions inside."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
