@@ -1,5 +1,6 @@
 """The checker itself: it catches wrong rules and says what is wrong, raises no false alarm, and knows a kink."""
 
+import contextlib
 import functools
 import subprocess
 import sys
@@ -94,6 +95,26 @@ def test_a_rule_that_is_right_once_and_wrong_twice_is_caught_at_order_2():
     check_vjp(once, X, order=1)
     with pytest.raises(GradientMismatch, match="op sin, derivative 2: the gradient of x is wrong: it is zero"):
         check_vjp(once, X, order=2)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-8, 1e-14, 1e-30, 1e-100])
+@pytest.mark.parametrize("factor", [1.0, 0.5, 1.001])
+def test_the_second_derivative_of_a_small_function(size, factor):
+    """It used to be excused: a gradient may add up terms as large as its cotangent, as that of tanh does."""
+
+    @tg.op
+    def cube(x):
+        return size * x**3
+
+    @tg.op
+    def slope(y, x):
+        return 3 * size * y * x**2
+
+    cube.vjps(x=slope)
+    slope.vjps(y=slope, x=lambda g, y, x: factor * 6 * size * g * y * x)
+    check_vjp(cube, X, order=1)
+    with contextlib.nullcontext() if factor == 1 else pytest.raises(GradientMismatch, match="cube, derivative 2"):
+        check_vjp(cube, X)
 
 
 def test_one_wrong_element_of_many():
@@ -220,17 +241,6 @@ def test_a_rule_that_is_wrong_in_a_narrow_dtype_alone_is_named(name, dtype, fact
     wrong = broken(name, **{argument: scaled_in(dtype, factor, rule) for argument, rule in rules.items()})
     with pytest.raises(LawBroken, match=f"the gradient of .* is wrong in {dtype.__name__}: at .* in float64"):
         check_op(wrong, *inputs, **given_settings)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float16])
-@pytest.mark.parametrize("name", ["exp", "tanh", "multiply", "matmul", "softmax", "divide", "sum", "logsumexp", "var"])
-def test_a_right_op_keeps_the_laws_in_narrow_dtypes(name, dtype):
-    """The checks used to refuse them: not linear in g, to eleven digits."""
-    count = 2 if name in ("multiply", "matmul", "divide") else 1
-    for seed in range(5):
-        rng = np.random.default_rng(seed)
-        inputs = [rng.uniform(0.5, 2, (3, 3)).astype(dtype) for _ in range(count)]
-        check_op(getattr(tg, name), *inputs, rng=rng)
 
 
 def test_one_tensor_as_two_inputs():

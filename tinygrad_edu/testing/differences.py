@@ -18,7 +18,7 @@ __tracebackhide__ = True  # pytest shows the line of the test, and with --full-t
 
 _TOP, _LAST = 2.0**-5, 2.0**-40  # the steps, times the scale of the input if that is above 1
 _BESIDE = 2.0**-20  # a step that is small, and large beside the rounding of float32
-_CLOSE, _POINTS = 2.0**-22, 7  # for the jitter of f
+_CLOSE, _POINTS = 2.0**-22, 7  # the step, times the same scale, and the number of points that show the jitter of f
 _SMALL = 2.0**-20  # inputs smaller than this part of the largest step get steps of their own scale besides
 _ENOUGH = 1e-6  # a relative error below this needs no other steps
 _EPS = float(np.finfo(np.float64).eps)
@@ -56,7 +56,8 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
     direction : array_like
         Of the shape of `x`.
     scale : float
-        The size of the numbers that f adds up, where they may be larger than their sum: f rounds as they do.
+        The greatest size of the numbers that f may add up, where they may be larger than their sum: f rounds as they
+        do. How large they are its jitter shows, unless it is too wide a stair for that.
 
     Returns
     -------
@@ -137,15 +138,16 @@ def _unit_shown(line: _Line, step: float) -> float | None:
 
 
 def _terms(line: _Line, unit: float, most: float) -> Array:
-    """Return how large the numbers are that f adds up, of which its jitter at points close to each other is the rounding.
+    """Return how large the numbers are that f adds up: their rounding is its jitter at points close to each other.
 
-    Third differences leave nothing else of it (J. J. More and S. M. Wild, "Estimating computational noise", 2011). Where
+    Third differences leave nothing else (J. J. Moré and S. M. Wild, "Estimating computational noise", 2011). Where
     nothing moves, f may be a wide stair, and the numbers as large as `most`.
     """
     if not most:
         return np.zeros(line.center.shape)
     with np.errstate(all="ignore"):
-        values = np.stack([line.center, *(_value(line, k * _CLOSE) for k in range(1, _POINTS))])
+        step = max(largest(line.x), 1.0) * _CLOSE
+        values = np.stack([line.center, *(_value(line, k * step) for k in range(1, _POINTS))])
         jitter = np.sqrt(np.mean(np.diff(values, 3, axis=0) ** 2, axis=0) / 20)  # 1 + 9 + 9 + 1
         moves = np.any(values != line.center, axis=0)
     return np.where(moves, np.fmin(jitter / unit, most), most)

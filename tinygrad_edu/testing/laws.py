@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad
+from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad, values_of
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.differences import largest
@@ -35,19 +35,20 @@ def check_op(
 ) -> None:
     """Check the laws of an op at the given inputs: everything that is right or wrong without a numeric derivative.
 
-    A rule is linear in g and gives zero for zero; gradients have the shape and the dtype of their inputs, in float32
-    and in mixed precision; nothing is mutated; no two gradients share memory; strided, reversed, Fortran and stride-0
-    arrays give what contiguous ones give; a gradient does not depend on which other inputs require one; what is used
-    k times gets k times the gradient, and one Tensor as two inputs that of both; a later call of the op changes nothing
-    for an earlier one; `no_grad` records nothing; on plain arrays the op is its forward; and after ``backward()``
-    nothing that was saved is kept alive. What rounding may leave depends on the dtype of the inputs.
+    A rule is linear in g and gives zero for zero; gradients have the shape and the dtype of their inputs, in float32,
+    float16 and mixed precision, and the values that they have in float64, to what the dtype can hold; nothing is
+    mutated; no two gradients share memory; strided, reversed, Fortran and stride-0 arrays give what contiguous ones
+    give; a gradient does not depend on which other inputs require one; what is used k times gets k times the gradient,
+    and one Tensor as two inputs that of both; a later call of the op changes nothing for an earlier one; `no_grad`
+    records nothing; on plain arrays the op is its forward; and after ``backward()`` nothing that was saved is kept
+    alive. What rounding may leave depends on the dtype of the inputs.
 
     Parameters
     ----------
     op : Op, callable, or Call
         A `Call` brings its inputs and settings with it.
-    *inputs : array_like
-        Floating-point ones that have a rule are differentiated.
+    *inputs : array_like or Tensor
+        Floating-point ones that have a rule are differentiated; one that the op promotes and has no rule is an error.
     reference : callable, optional
         What the forward must equal: a function of arrays, with the same settings.
     rng : numpy.random.Generator, optional
@@ -59,18 +60,22 @@ def check_op(
     ------
     LawBroken
         Naming the op, the law and the input.
+    MissingRuleError
+        Naming the input that no gradient would reach.
 
     Examples
     --------
     >>> import tinygrad_edu as tg
     >>> check_op(tg.multiply, np.ones((2, 3)), np.ones(3), reference=np.multiply)
     """
-    call = op if isinstance(op, Call) else Call(op, [np.asarray(x) for x in inputs], **settings)
+    call = op if isinstance(op, Call) else Call(op, [np.asarray(values_of(x)) for x in inputs], **settings)
     rng = seeded(rng)
     forward_is_plain(call, reference)
     records_nothing_under_no_grad(call)
-    out = np.asarray(call(*call.arrays))
-    if out.dtype.kind != "f" or not call.arrays:
+    if not call.arrays:
+        return
+    out = call(*map(_leaf, call.arrays))
+    if out.dtype.kind != "f":
         return
     g = draw_signed(rng, out.shape).astype(out.dtype, copy=False)
     with np.errstate(all="ignore"):  # of repeated values the deviation is 0, and the slope of its root infinite
@@ -136,8 +141,11 @@ def _same(a: Array, b: Array) -> bool:
 def forward_is_plain(call: Call, reference: Callable[..., Any] | None = None) -> None:
     """On arrays an op is its forward function; on Tensors it computes the same; and both equal the reference."""
     plain = np.asarray(call(*call.arrays))
-    recorded = call(*(_leaf(x) for x in call.arrays))
-    _demand(_same(recorded.numpy(), plain), call, "on Tensors it computes something else than on plain arrays")
+    recorded = call(*map(_leaf, call.arrays)).numpy()
+    # What is plain follows the dtype of Tensors, and beside arrays NumPy takes the wider one.
+    follows = recorded.dtype != plain.dtype and recorded.dtype in {x.dtype for x in call.arrays}
+    same = _close(recorded, plain) if follows else _same(recorded, plain)
+    _demand(same, call, "on Tensors it computes something else than on plain arrays")
     if reference is not None:
         expected = np.asarray(reference(*call.inputs, **call.settings))
         _demand(plain.dtype == expected.dtype, call, f"its dtype is {plain.dtype}, its reference's {expected.dtype}")
@@ -301,9 +309,8 @@ def one_tensor_as_two_inputs(call: Call, g: Array) -> None:
         twice(*leaves).backward(g)
         apart = pull(twice, g)
         near = _close(_grad_of(leaves[a]), apart[a] + apart[b], floor=_lost(apart[a], g))
-        _demand(
-            near, twice, f"one Tensor as {call.names[a]} and {call.names[b]} does not get the sum of their gradients"
-        )
+        both = f"{call.names[a]} and {call.names[b]}"
+        _demand(near, twice, f"one Tensor as {both} does not get the sum of their gradients")
 
 
 def memory_is_freed(call: Call, g: Array) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array, Cell, Tensor, from_numpy, leaf, no_grad, values_of
-from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.testing.calls import argument_names
 from tinygrad_edu.testing.mismatch import Claim
 from tinygrad_edu.testing.narrow import wrong_in_narrow
@@ -36,17 +36,17 @@ _ROUNDING = 1e-9
 def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.random.Generator | None = None) -> None:
     """Check the gradients of a module by all its parameters and floating-point inputs, in training and evaluation.
 
-    Also: its float32 results and gradients are float32, and its gradients those of float64 as far as float32 goes; what
-    `state_dict` saves brings the module back after its parameters were changed; and in evaluation each sample is
-    computed alone. The module is left as it was. Masks of dropout are the same in every run of it: the state of each
-    Generator in the module is set back.
+    Also: in float32 its results are float32, and its gradients those of float64 as far as float32 goes; it does not
+    write into its inputs; what `state_dict` saves brings the module back after its parameters were changed; and in
+    evaluation each sample is computed alone. The module is left as it was. Masks of dropout are the same in every run
+    of it: the state of each Generator in the module is set back.
 
     Parameters
     ----------
     module : Module
     *inputs : array_like
         A batch; integer inputs (labels, say) are held fixed. Or one Hypothesis strategy, of a batch or of a tuple of
-        inputs: then a number of examples is drawn and checked.
+        inputs: then as many are drawn and checked as the profile of Hypothesis says.
     per_sample : bool
         Whether, in evaluation, a sample's result may depend on that sample alone (axis 0 of inputs and result).
     rng : numpy.random.Generator, optional
@@ -58,6 +58,8 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
         As in `check_gradient`; the message names the parameter.
     LawBroken
         For the rest.
+    DataError
+        For a strategy inside a Hypothesis test.
     DTypeError
         For a module of PyTorch or Keras: `check_torch` and `check_keras` take those.
 
@@ -67,7 +69,7 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
     >>> check_module(tg.nn.Linear(3, 2), np.ones((4, 3)))
     """
     if len(inputs) == 1 and hasattr(inputs[0], "example"):
-        _for_all(module, inputs[0], per_sample)
+        _for_all(module, inputs[0], per_sample, rng)
         return
     for framework in {cls.__module__.partition(".")[0] for cls in type(module).__mro__} & {"torch", "keras"}:
         raise DTypeError(f"check_module takes modules of tinygrad_edu; for those of {framework}, check_{framework}.")
@@ -77,9 +79,9 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
     try:
         for mode in ("train", "eval"):
             getattr(module, mode)()
-            _gradients_are_float32(module, arrays, rng)
             with _holding(module, [p._data.astype(np.float64) for p in _parameters(module)]):
                 _gradients_are_right(module, arrays, mode, rng)
+            _gradients_are_float32(module, arrays, rng)
         _state_comes_back(module, arrays)
         if per_sample:
             _samples_are_independent(module, arrays)
@@ -87,12 +89,24 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
         module.train() if training else module.eval()
 
 
-def _for_all(module: Any, strategy: Any, per_sample: bool) -> None:
-    from hypothesis import given
+def _for_all(module: Any, strategy: Any, per_sample: bool, rng: np.random.Generator | None) -> None:
+    """Check a module at as many inputs as the profile of Hypothesis says, each time with the same random numbers."""
+    from hypothesis import currently_in_test_context, given, settings
 
+    if currently_in_test_context():
+        raise DataError(
+            "check_module draws from a strategy by itself, and not inside a Hypothesis test: there, draw the inputs "
+            "with @given, and give it what was drawn."
+        )
+    seed, deadline = seeded(rng).integers(2**63), settings().deadline
+    if deadline == settings.get_profile("default").deadline:
+        deadline = None  # the 200 ms that nobody asked for are no measure of a whole module
+
+    @settings(deadline=deadline)
     @given(strategy)
     def every(inputs: Any) -> None:
-        check_module(module, *(inputs if isinstance(inputs, tuple) else (inputs,)), per_sample=per_sample)
+        drawn = inputs if isinstance(inputs, tuple) else (inputs,)
+        check_module(module, *drawn, per_sample=per_sample, rng=np.random.default_rng(seed))
 
     every()
 
@@ -157,7 +171,7 @@ def _run(module: Any, inputs: Sequence[Any]) -> Any:
 
 def _evaluate(module: Any, arrays: Sequence[Array]) -> Array:
     with no_grad():
-        values: Array = _run(module, [from_numpy(np.asarray(x)) for x in arrays]).numpy()
+        values: Array = _run(module, list(map(from_numpy, copies(arrays)))).numpy()
     return values
 
 
@@ -236,12 +250,13 @@ def _gradients_are_float32(module: Any, arrays: Sequence[Array], rng: np.random.
     narrow, labels = _astype(arrays, np.float32), _labels(module, arrays)
     inputs = _floating(narrow)
 
-    def pull(points: Sequence[Array], g: Array | None) -> tuple[Array, Sequence[Array]]:
-        with _holding(module, [x.copy() for x in points[len(inputs) :]]):
+    def pull(points: Sequence[Array], g: Array) -> tuple[Array, Sequence[Array]]:
+        with _holding(module, points[len(inputs) :]):
             out, pullback = _recorded(module, _replaced(narrow, points))
-            return out.copy(), pullback(g.astype(out.dtype)) if g is not None else ()
+            return out, pullback(g)
 
-    out, _ = pull((*inputs, *parameters), None)
+    with _holding(module, parameters):
+        out = _evaluate(module, narrow)
     _require(out.dtype == np.float32, module, f"float32 inputs and parameters give a result of {out.dtype}")
     g = draw_signed(rng, out.shape).astype(np.float32)
     wrong = wrong_in_narrow(pull, (*inputs, *parameters), g, rng)

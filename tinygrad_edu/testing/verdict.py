@@ -31,13 +31,13 @@ from tinygrad_edu.testing.rungs import SAFETY, Estimate
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
 Rng = np.random.Generator
-Pullback = Callable[[Array], Sequence[Array]]
+Pullback = Callable[[Array], tuple[Array, ...]]
 
 SEED = 20240229
 EXACT = 1e-10  # what remains of a float64 computation of a few thousand terms
 _UNSETTLED = 1e-4  # a numeric derivative less certain than this proves no gradient right
 _ROUGH = 0.05  # and one less certain than this proves none wrong
-_COARSE = 1e-4  # what rounds no finer, float16, has no range for large and small cotangents
+_COARSE = 1e-4  # what rounds no finer is float16
 
 
 class LawBroken(TinygradError, AssertionError):  # noqa: N818 - what was found, as pytest and users read it
@@ -108,8 +108,12 @@ def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
     for k, x in enumerate(claim.arrays):
         direction = draw_signed(rng, x.shape)
         slope = _slope(claim.of_input(k), x, direction, claim.scale)
-        fine = max(slope.unit, _unit(claim.gradients[k])) < _COARSE
-        judged = [(each, *_judge(each, k, direction, slope)) for each in (claims if fine else claims[:1])]
+        unit = max(slope.unit, _unit(claim.gradients[k]))
+        judged = [
+            (each, *_judge(each, k, direction, slope))
+            for each in claims
+            if each is claim or _in_range(each.cotangent, unit)
+        ]
         for each, found, along in judged:
             if found == "wrong":
                 raise element_by_element(each, k, along, rng)
@@ -167,6 +171,11 @@ def require_deterministic(name: str, f: Callable[..., Any], arrays: Sequence[Arr
             f"{np.sum(first != second)} of {first.size} elements. Hold its random numbers still: make them outside, or "
             f"from a Generator that begins anew in each call."
         )
+
+
+def _in_range(g: Array, unit: float) -> bool:
+    """Whether numbers so large, or so small, can be computed with: float16 ends at 65,504, and its digits at 6e-5."""
+    return unit < _COARSE or not g.any() or 0.1 < largest(g) < 10
 
 
 def _judge(claim: Claim, k: int, direction: Array, slope: Estimate) -> tuple[str, str]:

@@ -9,8 +9,9 @@ except ImportError as error:
         "tinygrad_edu.testing.strategies draws with Hypothesis: pip install 'tinygrad-edu[testing]'."
     ) from error
 
-from tinygrad_edu.testing.strategies.arrays import arrays, axes, broadcastable, indices, labels, masks, shapes, tensors
+from tinygrad_edu.testing.strategies.arrays import arrays, axes, broadcastable, labels, masks, shapes, tensors
 from tinygrad_edu.testing.strategies.calls import OP_CALLS, calls
+from tinygrad_edu.testing.strategies.indices import indices
 from tinygrad_edu.testing.strategies.modules import modules
 from tinygrad_edu.testing.strategies.op_calls.common import one_input, two_inputs
 from tinygrad_edu.testing.strategies.programs import STEPS, Program, programs

@@ -1,4 +1,4 @@
-"""Shapes, arrays of every memory layout, tensors, axes, labels and indices. They shrink to small round numbers."""
+"""Shapes, arrays of every memory layout, tensors, axes, labels and masks. They shrink to small round numbers."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -11,49 +11,57 @@ from hypothesis.extra import numpy as hnp
 
 from tinygrad_edu.engine import Array, Tensor
 from tinygrad_edu.testing.literals import LAYOUTS
+from tinygrad_edu.testing.strategies.numbers import distinct_numbers, numbers_of_all_sizes, ordinary_numbers
 
 Shape = tuple[int, ...]
 Strategy = st.SearchStrategy
 
-_SIDES = (1, 2, 3, 4)
-_GRID = 32  # values are multiples of 1 / 32: short to print, and exact
-_MARGIN = 0.125  # from a value that is to be avoided
-
-
-@st.composite
-def shapes(draw: Any, min_dims: int = 0, max_dims: int = 3, empty: bool = True) -> Shape:
-    """Draw a shape: 0-d, with axes of length 1, and now and then (unless ``empty=False``) with an axis of length 0."""
-    sides = st.sampled_from(_SIDES * 4 + (0,) * empty)
-    ndim = draw(st.integers(min_dims, max_dims))
-    if draw(st.integers(0, 2)) == 2:  # all alike: only these show a forgotten transposition
-        sides = st.just(draw(sides))
-    return tuple(draw(sides) for _ in range(ndim))
-
-
-@st.composite
-def broadcastable(draw: Any, count: int = 2, max_dims: int = 3, empty: bool = True) -> tuple[Shape, ...]:
-    """Draw `count` shapes that broadcast: each is a common shape with axes of length 1 put in and left out, or not."""
-    common = draw(shapes(0, max_dims, empty))
-    if draw(st.integers(0, 2)) == 2:
-        return (common,) * count
-
-    def one() -> Shape:
-        left_out = min(draw(st.sampled_from((0, 0, 0, 1, 2))), len(common))
-        return tuple(draw(st.sampled_from((n, n, 1))) for n in common[left_out:])
-
-    return tuple(one() for _ in range(count))
+_ONE_IN_SIX = st.integers(0, 5)
+_ANY_LAYOUT = st.sampled_from(["contiguous", *LAYOUTS])
+_LAYOUT_OF_DISTINCT = st.sampled_from(["contiguous", *(name for name in LAYOUTS if name != "stride0")])
 
 
 @lru_cache
-def _numbers(low: float, high: float, away_from: tuple[float, ...]) -> Strategy[float]:
-    grid = (k / _GRID for k in range(round(low * _GRID), round(high * _GRID) + 1))
-    kept = [x for x in grid if all(abs(x - a) >= _MARGIN for a in away_from)]
-    return st.sampled_from(sorted(kept, key=lambda x: (x.as_integer_ratio()[1], abs(x), x < 0)))
+def shapes(min_dims: int = 0, max_dims: int = 5, empty: bool = True) -> Strategy[Shape]:
+    """Draw a shape of 64 elements at most: 0-d, with axes of length 1, now and then with long ones, or with many.
+
+    Unless ``empty=False``, now and then an axis has the length 0. More than three axes are short.
+    """
+    few = max(min_dims, min(3, max_dims))
+
+    def of(least_dims: int, most_dims: int, least: int, most: int) -> Strategy[Shape]:
+        return hnp.array_shapes(min_dims=least_dims, max_dims=most_dims, min_side=least, max_side=most)
+
+    usual = [of(ndim, ndim, 1, 4) for ndim in range(min_dims, few + 1)]
+    alike = [shape.map(lambda shape: shape[:1] * len(shape)) for shape in usual]  # these show a forgotten transposition
+    kinds = [*usual, *usual, *alike]
+    if min_dims <= 2 and few:
+        kinds += [of(max(min_dims, 1), min(few, 2), 1, 8)] * 3
+    if max_dims > 3:
+        kinds += [of(max(min_dims, 4), max_dims, 1, 2)]
+    if empty:
+        kinds += [of(min_dims, few, 0, 2)]
+    return st.sampled_from(kinds).flatmap(lambda kind: kind)
 
 
-@st.composite
+@lru_cache
+def broadcastable(count: int = 2, max_dims: int = 4, empty: bool = True) -> Strategy[tuple[Shape, ...]]:
+    """Draw `count` shapes that broadcast: each is a common shape with axes of length 1 put in and left out, or not."""
+    few = min(max_dims, 3)
+
+    def of(most_dims: int, least: int, most: int, least_dims: int = 0) -> Strategy[tuple[Shape, ...]]:
+        return hnp.mutually_broadcastable_shapes(
+            num_shapes=count, min_dims=min(least_dims, most_dims), max_dims=most_dims, min_side=least, max_side=most
+        ).map(lambda shapes: shapes.input_shapes)
+
+    equal = shapes(0, max_dims, empty).map(lambda shape: (shape,) * count)
+    kinds = [equal, equal, of(few, 1, 4), of(few, 1, 4, 2), of(few, 1, 4, 1), of(max_dims, 1, 2, 2)]
+    if empty:
+        kinds.append(of(few, 0, 2))
+    return st.sampled_from(kinds).flatmap(lambda kind: kind)
+
+
 def arrays(
-    draw: Any,
     shape: Shape | Strategy[Shape] | None = None,
     low: float = -3.0,
     high: float = 3.0,
@@ -61,32 +69,72 @@ def arrays(
     distinct: bool = False,
     dtype: Any = np.float64,
     layouts: bool = True,
-) -> Array:
-    """Draw an array of floating-point numbers.
+) -> Strategy[Array]:
+    """Draw an array of numbers.
+
+    Most are ordinary numbers: multiples of 1/32, from 0, or the bound that is next to it, to 8 beyond. One array in six
+    has numbers of all sizes between the bounds, from 1e-8 on: 1, 2 and 5 times the powers of ten.
 
     Parameters
     ----------
     shape : tuple of int, or strategy of such, optional
     low, high : float
-        Bounds of the values.
+        Bounds of the values, which are among them. They hold in every dtype.
     away_from : sequence of float
-        Where a kink is: no value is closer to one than an eighth.
+        Where a kink is: no value is closer to one than an eighth; if the bounds are less than 1 apart, than an eighth
+        of that.
     distinct : bool
-        All values differ by at least an eighth; `low`, `high` and `away_from` do not hold.
+        All values differ, by an eighth if that many fit between the bounds.
     dtype : dtype
     layouts : bool
         Draw the memory layout too: contiguous, Fortran, strided, reversed, and of stride 0 (unless distinct).
+
+    Raises
+    ------
+    DataError
+        Where there is no such number, or not as many distinct ones as an array has elements.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(arrays((2,), low=0.51, high=0.52), lambda x: x[0] < x[1])
+    array([0.51, 0.52])
     """
-    lengths: Shape = draw(shapes() if shape is None else shape if isinstance(shape, Strategy) else st.just(shape))
-    size = prod(lengths)
-    if distinct:
-        values = [(k - size // 2) / 8 for k in draw(st.permutations(range(size)))]
-    else:
-        values = draw(st.lists(_numbers(low, high, tuple(away_from)), min_size=size, max_size=size))
-    array = np.array(values, dtype).reshape(lengths)
-    names = ["contiguous", *LAYOUTS][: None if not distinct else -1]
-    layout = draw(st.sampled_from(names)) if layouts and size and lengths else "contiguous"
+    bounds = float(low), float(high), tuple(map(float, away_from)), np.dtype(dtype)
+    of_shape = shapes() if shape is None else shape if isinstance(shape, Strategy) else tuple(shape)
+    return _distinct_arrays(of_shape, bounds, layouts) if distinct else _arrays(of_shape, bounds, layouts)
+
+
+@st.composite
+def _arrays(draw: Any, shape: Shape | Strategy[Shape], bounds: Any, layouts: bool) -> Array:
+    numbers = ordinary_numbers(*bounds)
+    lengths = draw(shape) if isinstance(shape, Strategy) else shape
+    if draw(_ONE_IN_SIX) == 5 and (of_all_sizes := numbers_of_all_sizes(*bounds)).size:
+        numbers = of_all_sizes
+    array = numbers[draw(positions(lengths, len(numbers)))]
+    return _laid_out(draw, array, _ANY_LAYOUT) if layouts else array
+
+
+@st.composite
+def _distinct_arrays(draw: Any, shape: Shape | Strategy[Shape], bounds: Any, layouts: bool) -> Array:
+    lengths = draw(shape) if isinstance(shape, Strategy) else shape
+    numbers = distinct_numbers(prod(lengths), *bounds)
+    order = np.argsort(draw(positions((prod(lengths),), 256)), kind="stable")
+    array = numbers[order].reshape(lengths)
+    return _laid_out(draw, array, _LAYOUT_OF_DISTINCT) if layouts else array
+
+
+def _laid_out(draw: Any, array: Array, layouts: Strategy[str]) -> Array:
+    if not array.size or not array.ndim:
+        return array
+    layout = draw(layouts)
     return array if layout == "contiguous" else LAYOUTS[layout](array)
+
+
+@lru_cache
+def positions(shape: Shape, n: int) -> Strategy[Array]:
+    """Draw an array of positions in 0..n - 1."""
+    return hnp.arrays(np.int64, shape, elements=st.integers(0, n - 1), fill=st.nothing())
 
 
 def tensors(requires_grad: bool | None = None, **settings: Any) -> Strategy[Tensor]:
@@ -95,71 +143,22 @@ def tensors(requires_grad: bool | None = None, **settings: Any) -> Strategy[Tens
     return st.builds(Tensor, arrays(layouts=False, **settings), flags)
 
 
-@st.composite
-def axes(draw: Any, ndim: int, none: bool = True, several: bool = True) -> Any:
-    """Draw what the keyword `axis` takes for an array of `ndim` axes: None, a position of either sign, a tuple."""
-    one = st.integers(0, ndim - 1).flatmap(lambda a: st.sampled_from((a, a - ndim))) if ndim else st.nothing()
-    positions = st.lists(st.sampled_from(range(ndim)), unique=True) if ndim else st.just([])
-    some = positions.map(tuple) if several else st.nothing()
-    return draw(one | some | (st.none() if none else st.nothing()))
+@lru_cache
+def axes(ndim: int, none: bool = True, several: bool = True) -> Strategy[Any]:
+    """Draw what the keyword `axis` takes for an array of `ndim` axes: None, a position or a tuple, of either sign."""
+    kinds: list[Strategy[Any]] = [st.integers(-ndim, ndim - 1).map(lambda a: -a - 1)] if ndim else []
+    if several:
+        kinds.append(hnp.valid_tuple_axes(ndim))
+    if none:
+        kinds.append(st.none())
+    return st.one_of(kinds)
 
 
 def labels(shape: Shape, classes: int) -> Strategy[Array]:
     """Draw integer labels in 0..classes - 1."""
-    return st.lists(st.integers(0, classes - 1), min_size=prod(shape), max_size=prod(shape)).map(
-        lambda values: np.array(values, np.int64).reshape(shape)
-    )
+    return positions(shape, classes)
 
 
 def masks(shape: Shape) -> Strategy[Array]:
     """Draw a boolean array."""
-    return st.lists(st.booleans(), min_size=prod(shape), max_size=prod(shape)).map(
-        lambda values: np.array(values, bool).reshape(shape)
-    )
-
-
-@st.composite
-def _index_arrays(draw: Any, n: int, shape: Shape) -> Array:
-    """Draw an integer array that indexes an axis of length n, with repetitions and negative positions."""
-    return np.array(
-        draw(st.lists(st.integers(-n, n - 1), min_size=prod(shape), max_size=prod(shape))), np.int64
-    ).reshape(shape)
-
-
-@st.composite
-def _mixed(draw: Any, shape: Shape) -> Any:
-    """Draw for each axis a slice, a position, an array of positions or a mask; the arrays broadcast together."""
-    length = draw(st.integers(1, 3))
-    parts: list[Any] = []
-    for n in shape[: draw(st.integers(0, len(shape)))]:
-        kinds = ["slice", "position", "array", "mask"] if n else ["slice"]
-        kind = draw(st.sampled_from(kinds))
-        if kind == "slice":
-            parts.append(draw(st.slices(n)))
-        elif kind == "position":
-            parts.append(draw(st.integers(-n, n - 1)))
-        elif kind == "array":
-            parts.append(draw(_index_arrays(n, draw(st.sampled_from([(length,), (1,), (2, length)])))))
-        else:
-            mask = np.zeros(n, bool)
-            mask[
-                draw(st.lists(st.integers(0, n - 1), min_size=min(n, length), max_size=min(n, length), unique=True))
-            ] = 1
-            parts.append(mask)
-    return tuple(parts)
-
-
-def indices(shape: Shape) -> Strategy[Any]:
-    """Draw an index for an array of that shape: basic, advanced, boolean, or all of them mixed."""
-    whole_mask = masks(shape)
-    row = st.integers(0, 3).flatmap(lambda k: _index_arrays(shape[0], (k,))) if shape and shape[0] else st.nothing()
-    basic = hnp.basic_indices(shape, allow_newaxis=True)
-    return basic | row | whole_mask | _mixed(shape).filter(lambda index: _fits(index, shape))
-
-
-def _fits(index: Any, shape: Shape) -> bool:
-    try:
-        np.empty(shape)[index]
-    except IndexError:
-        return False
-    return True
+    return positions(shape, 2).map(lambda drawn: drawn.astype(bool))

@@ -1,7 +1,7 @@
 """For each op, what it can be called with: legal inputs away from kinks, and every setting. A table, `OP_CALLS`.
 
 `Call` says which inputs are differentiated: floating-point ones that have a rule. An op of yours gets an entry with
-``OP_CALLS["cube"] = one_input("cube")``, or any other strategy of `Call`.
+``OP_CALLS["cube"] = one_input(cube)``, or any other strategy of `Call`.
 """
 
 from tinygrad_edu.engine import Op

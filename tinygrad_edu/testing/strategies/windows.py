@@ -36,6 +36,9 @@ class WindowProblem:
         return rows, columns
 
 
+_KERNELS = st.sampled_from([1, 2, 3, 1, 2, 3, 1, 2, 3, 4, 5])
+
+
 def _pairs(low: int, high: int) -> st.SearchStrategy[Size]:
     return st.tuples(st.integers(low, high), st.integers(low, high))
 
@@ -43,8 +46,8 @@ def _pairs(low: int, high: int) -> st.SearchStrategy[Size]:
 @st.composite
 def windows(draw: Any, dilated: bool = True, max_padding: int = 2) -> WindowProblem:
     """Draw a window that fits into its image at least once, with a remainder or without."""
-    kernel, stride = draw(_pairs(1, 3)), draw(_pairs(1, 3))
-    padding, dilation = draw(_pairs(0, max_padding)), draw(_pairs(1, 2)) if dilated else (1, 1)
+    kernel, stride = draw(st.tuples(_KERNELS, _KERNELS)), draw(_pairs(1, 3))
+    padding, dilation = draw(_pairs(0, max_padding)), draw(_pairs(1, 2)) if dilated and max(kernel) < 4 else (1, 1)
     extra = draw(_pairs(0, 3))
     reach = (d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
     height, width = (max(n - 2 * p, 1) + e for n, p, e in zip(reach, padding, extra, strict=True))

@@ -13,7 +13,8 @@ from tinygrad_edu.testing.strategies.op_calls.common import one_input
 def _bent(draw: Any, name: str, choices: dict[str, Any], bends: Any) -> Call:
     """Draw settings from what is listed for each, and numbers away from the bends that it has with them."""
     settings = {key: draw(st.sampled_from(some)) for key, some in choices.items()}
-    return Call(name, [draw(arrays(low=-7.0, high=7.0, away_from=bends(**settings)))], **settings)
+    low, high = draw(st.sampled_from([(-7, 7), (-1e8, 1e8)]))
+    return Call(name, [draw(arrays(low=low, high=high, away_from=bends(**settings)))], **settings)
 
 
 @st.composite
@@ -56,7 +57,8 @@ _BENT: dict[str, Any] = {
 _SMOOTH_ONES = ("sigmoid", "logsigmoid", "silu", "mish", "tanhshrink", "normal_cdf", "gelu_by_tanh")
 
 ACTIVATIONS: dict[str, Strategy[Call]] = {
-    **{name: _bent(name, *how) for name, how in _BENT.items()}, **{name: one_input(name) for name in _SMOOTH_ONES},
+    **{name: _bent(name, *how) for name, how in _BENT.items()},
+    **{name: one_input(name, low=-100, high=100) for name in _SMOOTH_ONES},
     "gelu": one_input("gelu", lambda shape: st.fixed_dictionaries({"approximate": st.sampled_from(("none", "tanh"))})),
     "leaky": _leaks(), "prelu": _prelus(), "glu": _glus(),
 }  # fmt: skip

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 
+from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.strategies.arrays import (
     Shape,
@@ -13,11 +15,17 @@ from tinygrad_edu.testing.strategies.arrays import (
     arrays,
     axes,
     broadcastable,
+    masks,
     shapes,
 )
 
+_SECOND_INPUTS = st.sampled_from([*["an array"] * 6, "a number", np.int64, np.uint8, np.bool_])
+
 Settings = dict[str, Any]
 SettingsFor = Callable[[Shape], Strategy[Settings]]
+
+# Not for what has a pole: the steps of a large number jump over it, and the differences of a small one are wrong.
+ANY_SIZE: Settings = {"low": -1e8, "high": 1e8}
 
 
 @st.composite
@@ -41,12 +49,22 @@ def one_input(
 
 @st.composite
 def two_inputs(draw: Any, name: Any, x: Settings | None = None, y: Settings | None = None) -> Call:
-    """Draw a call of an op of two inputs that broadcast; now and then one is a Python number, that is held fixed."""
-    of_x, of_y = draw(broadcastable())
-    if draw(st.integers(0, 5)) == 5:
-        inputs: list[Any] = [draw(arrays(of_x, **(x or {}))), draw(arrays((), **(y or {}))).item()]
-        return Call(name, inputs, differentiable=(0,))
-    return Call(name, [draw(arrays(of_x, **(x or {}))), draw(arrays(of_y, **(y or {})))])
+    """Draw a call of an op of two inputs that broadcast.
+
+    Now and then one is an array of integers or booleans, or the second a Python number: these are held fixed.
+    """
+    (of_x, of_y), x, y = draw(broadcastable()), x or {}, y or {}
+    kind = draw(_SECOND_INPUTS)
+    if kind == "a number":
+        return Call(name, [draw(arrays(of_x, **x)), draw(arrays((), **y)).item()], differentiable=(0,))
+    if kind != "an array":
+        x, y = draw(st.sampled_from([(x, y | {"dtype": kind}), (x | {"dtype": kind}, y)]))
+    return Call(name, [draw(arrays(of_x, **x)), draw(arrays(of_y, **y))])
+
+
+def conditions(shape: Shape) -> Strategy[Array]:
+    """Draw a mask: of booleans, or of 0 and 1."""
+    return masks(shape) | masks(shape).map(lambda mask: mask.astype(np.int64))
 
 
 def along(shape: Shape) -> Strategy[Settings]:

@@ -10,12 +10,14 @@ from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, masks
 from tinygrad_edu.testing.strategies.windows import WindowProblem, windows
 
+_SAMPLES = st.sampled_from([1, 2, 1, 2, 3, 0])
+_GROUPS = st.sampled_from([1, 2, 1, 2, 3])
+
 
 @st.composite
 def _images(draw: Any, /, window: WindowProblem, channels: int | None = None, **values: Any) -> Any:
-    samples = draw(st.integers(1, 2))
     channels = draw(st.integers(1, 2)) if channels is None else channels
-    return draw(arrays((samples, channels, *window.size), **values))
+    return draw(arrays((draw(_SAMPLES), channels, *window.size), **values))
 
 
 @st.composite
@@ -28,7 +30,7 @@ def _im2cols(draw: Any) -> Call:
 def _col2ims(draw: Any) -> Call:
     window = draw(windows())
     channels = draw(st.integers(1, 2)) * prod(window.kernel_size)
-    columns = draw(arrays((draw(st.integers(1, 2)), channels, prod(window.output))))
+    columns = draw(arrays((draw(_SAMPLES), channels, prod(window.output))))
     return Call("col2im", [columns], output_size=window.size, **window.settings)
 
 
@@ -48,8 +50,9 @@ def _unfoldings(draw: Any, name: str) -> Call:
 @st.composite
 def _correlations(draw: Any, name: str) -> Call:
     """Draw a correlation, or one of the two ops that are its rules."""
-    window, groups = draw(windows()), draw(st.integers(1, 2))
-    per_group, out = draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
+    window, groups = draw(windows()), draw(_GROUPS)
+    each = st.integers(1, 2 if groups < 3 else 1)
+    per_group, out = draw(each), groups * draw(each)
     images = draw(_images(window, groups * per_group))
     kernels = draw(arrays((out, per_group, *window.kernel_size)))
     settings = window.settings | {"groups": groups}
@@ -91,9 +94,9 @@ def _of_a_row(settings: dict[str, Any]) -> dict[str, Any]:
 @st.composite
 def _transposed_convolutions(draw: Any, name: str) -> Call:
     """Draw small maps and kernels, and a padding that leaves something of the result."""
-    n, groups = draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    n, groups = draw(_SAMPLES), draw(_GROUPS)
     size = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
-    kernel_size = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    kernel_size = draw(st.tuples(st.integers(1, 4), st.integers(1, 3)))
     c, per_group = groups * draw(st.integers(1, 2)), draw(st.integers(1, 2))
     stride, dilation = (draw(st.tuples(st.integers(1, 3), st.integers(1, 3))) for _ in range(2))
     extra = tuple(draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True))
@@ -159,7 +162,7 @@ def _choices(draw: Any, name: str) -> Call:
 @st.composite
 def _adaptive_poolings(draw: Any, /, name: str, **values: Any) -> Call:
     rows = name.endswith("1d")
-    images = draw(arrays((draw(st.integers(1, 2)), 1, draw(st.integers(1, 4)), draw(st.integers(1, 5))), **values))
+    images = draw(arrays((draw(_SAMPLES), 1, draw(st.integers(1, 4)), draw(st.integers(1, 5))), **values))
     images = _one_row(images) if rows else images
     each = st.integers(1, 4) | st.none()
     size = draw(each | (st.tuples(each) if rows else st.tuples(each, each)))

@@ -60,8 +60,8 @@ def _last_axes(draw: Any, name: str) -> Call:
 
 @st.composite
 def _by_channel(draw: Any, name: str) -> Call:
-    groups = draw(st.integers(1, 2))
-    c = groups * draw(st.integers(1, 2))
+    groups = draw(st.integers(1, 3))
+    c = groups * draw(st.integers(1, 2 if groups < 3 else 1))
     spatial = draw(st.sampled_from([(2,), (3,), (2, 2), (1, 3)]))
     x = draw(arrays((draw(st.integers(1, 3)), c, *spatial), distinct=True))
     weight, bias = _optional(draw, (c,)), _optional(draw, (c,))

@@ -15,6 +15,7 @@ from tinygrad_edu.testing.strategies.arrays import (
     shapes,
 )
 from tinygrad_edu.testing.strategies.op_calls.common import (
+    ANY_SIZE,
     one_axis,
     one_input,
 )
@@ -28,7 +29,7 @@ def _products(draw: Any) -> Call:
     stack_x, stack_y = draw(broadcastable(max_dims=2).filter(all))
     of_x = draw(st.sampled_from([(n, k), (k,), (*stack_x, n, k)]))
     of_y = draw(st.sampled_from([(k, m), (k,), (*stack_y, k, m)]))
-    return Call("matmul", [draw(arrays(of_x)), draw(arrays(of_y))])
+    return Call("matmul", [draw(arrays(of_x, **ANY_SIZE)), draw(arrays(of_y, **ANY_SIZE))])
 
 
 @st.composite
@@ -36,7 +37,8 @@ def _classifications(draw: Any, name: str) -> Call:
     """Draw logits with labels, or with probabilities, which are differentiated too."""
     samples, classes = draw(st.integers(1, 3)), draw(st.integers(1, 4))
     positions = draw(shapes(0, 1, empty=False))
-    logits, reduction = draw(arrays((samples, classes, *positions))), draw(st.sampled_from(["none", "mean", "sum"]))
+    logits = draw(arrays((samples, classes, *positions), -100, 100))
+    reduction = draw(st.sampled_from(["none", "mean", "sum"]))
     target = labels((samples, *positions), classes) if draw(st.booleans()) else arrays(logits.shape, 0.0, 1.0)
     return Call(name, [logits, draw(target)], reduction=reduction)
 
@@ -59,7 +61,7 @@ def _weighted_classifications(draw: Any) -> Call:
 
 @st.composite
 def _binary_classifications(draw: Any) -> Call:
-    logits = draw(arrays())
+    logits = draw(arrays(None, -100, 100))
     return Call("sigmoid_cross_entropy", [logits, draw(arrays(logits.shape, 0.0, 1.0))])
 
 

@@ -12,9 +12,9 @@ from tinygrad_edu.testing.strategies.arrays import (
     Strategy,
     arrays,
     axes,
-    indices,
     shapes,
 )
+from tinygrad_edu.testing.strategies.indices import indices
 from tinygrad_edu.testing.strategies.op_calls.common import (
     Settings,
     SettingsFor,
@@ -155,9 +155,18 @@ def _quarters(draw: Any, shape: Shape) -> Settings:
     return {"k": draw(st.integers(-3, 5)), "axes": draw(_different_axes(shape))}
 
 
+_INDEXED = st.sampled_from([shapes(1, empty=False)] * 3 + [shapes()]).flatmap(lambda shape: shape)
+
+
+@st.composite
+def _indexings(draw: Any) -> Call:
+    shape = draw(_INDEXED)
+    return Call("getitem", [draw(arrays(shape))], index=draw(indices(shape)))
+
+
 @st.composite
 def _scatters(draw: Any, name: str) -> Call:
-    shape = draw(shapes())
+    shape = draw(_INDEXED)
     each = [draw(indices(shape)) for _ in range(1 if name == "scatter_add" else draw(st.integers(1, 3)))]
     values = [draw(arrays(np.empty(shape)[index].shape)) for index in each]
     where = {"index": each[0]} if name == "scatter_add" else {"indices": tuple(each)}
@@ -210,5 +219,5 @@ SHAPE: dict[str, Strategy[Call]] = {
         for name, settings_for in SHAPE_SETTINGS.items()
     },
     "diag": _matrices_or_diagonals(), "picked": _positions("picked"), "added_up": _positions("added_up"),
-    **{name: _scatters(name) for name in ("scatter", "scatter_add")},
+    "getitem": _indexings(), **{name: _scatters(name) for name in ("scatter", "scatter_add")},
 }  # fmt: skip

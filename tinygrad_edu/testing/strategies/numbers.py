@@ -1,0 +1,122 @@
+"""Which numbers an array is drawn from: a few hundred at most, the simplest of them first.
+
+Ordinary numbers are multiples of 1/32, up to 8: exact, and short to print. Numbers of all sizes are 1, 2 and 5 times
+the powers of ten, from 1e-8 to the bounds.
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import lru_cache
+from math import ceil, floor, isfinite, log10
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.errors import DataError
+
+_MARGIN = 0.125  # from a value that is to be avoided, and between distinct values
+_MOST = 256  # sizes
+_REACH = 8  # ordinary numbers are no further from 0 than this, or from the bound that is next to it
+_LEAST = 16  # numbers that an interval has on a grid; else the grid is made finer
+_WHOLE = [Fraction(1)]
+_DECIMAL = [Fraction(1, 10**k) for k in range(2, 325)]
+_GRIDS = [Fraction(1, 32), *_DECIMAL]
+_GAPS = [*(Fraction(1, 2**k) for k in range(3, 11)), *_DECIMAL[2:]]
+
+
+@lru_cache
+def ordinary_numbers(low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:
+    """Return the bounds, and a grid between them.
+
+    Raises
+    ------
+    DataError
+        Where no number is left.
+    """
+    nearest = _nearest_to_0(low, high)
+    first, last = max(low, nearest - _REACH), min(high, nearest + _REACH)
+    for grid in _GRIDS if dtype.kind == "f" else _WHOLE:
+        multiples = _multiples(grid, first, last)
+        if len(multiples) >= _LEAST:
+            break
+    ends = [x for x in (low, high) if first <= x <= last]
+    found = _that_fit([*_times(grid, multiples), *ends], low, high, away_from, dtype)
+    if not found.size:
+        raise DataError(f"no number of {dtype} is between {low} and {high} and {margin(low, high)} from {away_from}.")
+    return found
+
+
+@lru_cache
+def numbers_of_all_sizes(low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:
+    """Return 1, 2 and 5 times the powers of ten between the bounds, of both signs, if there are any."""
+    largest = max(abs(low), abs(high))
+    top = floor(log10(largest)) if largest else 0
+    sizes = [float(f"{digit}e{power}") for power in range(top, min(-8, top - 8) - 1, -1) for digit in (5, 2, 1)]
+    fit = _that_fit([x for size in sizes for x in (size, -size)], low, high, away_from, dtype)
+    some: Array = fit[fit != 0][:: 1 + fit.size // _MOST]
+    return some
+
+
+@lru_cache
+def distinct_numbers(size: int, low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:
+    """Return so many different numbers, next to 0 and in order: an eighth apart, or closer where they must be.
+
+    Raises
+    ------
+    DataError
+        Where there are fewer.
+    """
+    nearest, found = _nearest_to_0(low, high), np.empty(0, dtype)
+    for gap in _GAPS if dtype.kind == "f" else _WHOLE:
+        numbers: list[float] = []
+        for first, last in _between_kinks(low, high, away_from):
+            multiples = _multiples(gap, first, last)
+            middle = min(max(floor(Fraction(nearest) / gap), multiples.start), multiples.stop) - multiples.start
+            numbers += _times(gap, multiples[max(middle - size, 0) : middle + size])
+        found = _that_fit(numbers, low, high, away_from, dtype)
+        if found.size >= size:
+            return np.sort(np.array(sorted(found.tolist(), key=lambda x: (abs(x - nearest), x < 0))[:size], dtype))
+    raise DataError(
+        f"{size} distinct numbers of {dtype} between {low} and {high}, away from {away_from}: there are {found.size}."
+    )
+
+
+def _between_kinks(low: float, high: float, away_from: tuple[float, ...]) -> Iterator[tuple[float, float]]:
+    """Yield the intervals that are left between the bounds, some of them empty."""
+    apart = margin(low, high)
+    for kink in sorted(away_from):
+        yield low, min(kink - apart, high)
+        low = max(low, kink + apart)
+    yield low, high
+
+
+def _nearest_to_0(low: float, high: float) -> float:
+    if not (isfinite(low) and isfinite(high) and low <= high):
+        raise DataError(f"numbers from low={low} to high={high}: two finite bounds are needed, the smaller one first.")
+    return min(max(low, 0.0), high)
+
+
+def _multiples(grid: Fraction, first: float, last: float) -> range:
+    """Return by which whole numbers the multiples of `grid` between two numbers are multiplied."""
+    return range(ceil(Fraction(first) / grid), floor(Fraction(last) / grid) + 1)
+
+
+def _times(grid: Fraction, multiples: range) -> list[float]:
+    return [k * grid.numerator / grid.denominator for k in multiples]  # rounded once: short to print
+
+
+def margin(low: float, high: float) -> float:
+    """Return how far from a kink a number between the bounds must be."""
+    return min(_MARGIN, (high - low) / 8)
+
+
+def _that_fit(numbers: list[float], low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:
+    """Return those that a dtype holds, as it rounds them, within the bounds and away from kinks; the simplest first."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what a dtype cannot hold becomes something out of bounds
+        rounded = dict.fromkeys(np.array(numbers).astype(dtype).tolist())
+    numbers = [x for x in rounded if low <= x <= high and all(abs(x - a) >= margin(low, high) for a in away_from)]
+    return np.array(sorted(numbers, key=_complexity), dtype)
+
+
+def _complexity(x: float) -> tuple[bool, int, float, bool]:
+    return x != round(x), len(repr(abs(x))), abs(x), x < 0
