@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Load the profile that was asked for, on top of the suite's own."""
     config.addinivalue_line("markers", "not_told(part): the part of the examples of this test that need not be told")
-    if _names_a_profile(config) and not any(a.startswith("--gradients") for a in config.invocation_params.args):
+    if _on_command_line(config, "--hypothesis-profile") and not _on_command_line(config, "--gradients"):
         config.option.gradients = None  # where the processes of xdist find it, too
     if config.getoption("--gradients") is None:
         return
@@ -101,6 +101,10 @@ def gradient_rng(request: pytest.FixtureRequest) -> np.random.Generator:
     from numpy.random import default_rng
 
     return default_rng(zlib.crc32(request.node.nodeid.encode()))
+
+
+def _on_command_line(config: pytest.Config, option: str) -> bool:
+    return any(str(argument).startswith(option) for argument in config.invocation_params.args)
 
 
 def _names_a_profile(config: pytest.Config) -> bool:

@@ -74,7 +74,10 @@ class Settings:
         """Raise unless the settings are the same."""
         for name, value in self.settings.items():
             if saved.get(name) != value:
-                raise StateDictError(f"{name} is {saved.get(name)} there, and {value} here")
+                raise StateDictError(
+                    f"{name} is {saved.get(name)} there, and {value} here: give the options of that run, or another "
+                    f"--output"
+                )
 
 
 def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training]) -> int:

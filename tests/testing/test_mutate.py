@@ -104,6 +104,7 @@ def cube_vjp(g, x):
     return -g if x > 0 else g * f(x)
 
 def helper(g, x):
+    assert x, f"{g + 1} für {x * 2}"
     return g
 
 defvjp(helper, lambda ans, x: lambda g: g / x)
@@ -198,6 +199,7 @@ def test_survivors_are_shown_and_counted(ops, capsys, monkeypatch):
         (["my_ops.py:nothing"], "my_ops.py has no op with a rule; for rules that are plain functions, give --tests."),
         (["my_ops.py:nothing", "--tests", "x"], "name one, as in my_ops.py:softplus_grad."),
         (["none.py"], "none.py"),
+        (["my_ops.py:cube", "-k", "("], "unterminated subpattern"),
     ],
 )
 def test_what_cannot_be_judged_is_said(ops, capsys, arguments, said):

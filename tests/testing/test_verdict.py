@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from benchmarks.nasty import FAMILIES, main, verdict
+from benchmarks.checkers.__main__ import main
+from benchmarks.checkers.families import FAMILIES
+from benchmarks.checkers.nasty import verdict
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing import (
     CannotTell,
@@ -44,7 +46,7 @@ def test_networks_with_kinks_are_told(name):
 
 
 def test_the_command_counts(capsys):
-    assert main(["--draws", "2", "--only", "^sin"]) == 0
+    assert main(["nasty", "--draws", "2", "--only", "^sin"]) == 0
     assert "times -1: 0.00 % right, 0.00 % cannot tell, 100.00 % wrong" in capsys.readouterr().out
 
 

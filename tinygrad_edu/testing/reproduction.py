@@ -32,7 +32,8 @@ def reproducible(check: Callable[_P, _R]) -> Callable[_P, _R]:
             return check(*args, **kwargs)
         except TinygradError as error:
             if kept:
-                text = first_failure.told_with(error, args)
+                inner = error.args[0] if error.args else None  # of another check, which this one called
+                text = inner.text if isinstance(inner, Message) else first_failure.told_with(error, args)
                 error.args = (Message(text, checked, **kept),)
             raise
 
@@ -43,7 +44,7 @@ class Message:
     """What went wrong, with the lines that repeat it. They are written when they are read: few failures ever are."""
 
     def __init__(self, text: str, check: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._text, self._call, self._taken = text, (check, args, kwargs), False
+        self.text, self._call, self._taken = text, (check, args, kwargs), False
 
     @functools.cached_property
     def _lines(self) -> str:
@@ -59,7 +60,7 @@ class Message:
 
     def __str__(self) -> str:
         return "\n".join(
-            (self._text, *(("To reproduce: see below.",) if self._taken else ("To reproduce:", self._lines)))
+            (self.text, *(("To reproduce: see below.",) if self._taken else ("To reproduce:", self._lines)))
         )
 
     def __repr__(self) -> str:

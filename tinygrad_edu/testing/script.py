@@ -16,13 +16,17 @@ import numpy as np
 
 from tinygrad_edu.engine import Op, Tensor, op
 from tinygrad_edu.testing import literals
-from tinygrad_edu.testing.sources import Place, folder_of, place_of, source_of
+from tinygrad_edu.testing.sources import ImportPath, folder_of, place_of, source_of
 
 _MOST_COMMENTS = 20
 
 
 class _Unknown(Exception):  # noqa: N818 - what is said of a value, and no failure
     """A value cannot be written as code; the message says what it is."""
+
+
+class _Clash(Exception):  # noqa: N818
+    """A name in the source of a value means something else in the source of another."""
 
 
 class Script:
@@ -61,6 +65,10 @@ class Script:
         expression = self.code(value, hint)
         return expression if expression.isidentifier() else self._line(hint, value, expression)
 
+    def meaning(self, name: str) -> Any:
+        """Return what a name stands for."""
+        return self._taken[name]
+
     def search(self, folder: str) -> None:
         """Let modules be found in a folder."""
         if folder:
@@ -72,9 +80,10 @@ class Script:
             before = list(self._imports), list(self._body), dict(self._taken), dict(self._written)
             try:
                 expression = self._expression(value, hint)
-            except _Unknown as what:
+            except (_Clash, _Unknown) as what:
                 self._imports, self._body, self._taken, self._written = before
-                expression = self._line(hint, value, f"...  # to be filled in: {what}")
+                text = f"...  # to be filled in: {what}" if isinstance(what, _Unknown) else self._apart(value)
+                expression = self._line(hint, value, text)
             self._written[id(value)] = value, expression
         return self._written[id(value)][1]
 
@@ -84,6 +93,15 @@ class Script:
             return written
         place = place_of(value)
         return self._write(value, hint) if place is None else self._imported(place, hint)
+
+    def _apart(self, value: Any) -> str:
+        """Write a function that makes the value, so that the names in its source are its own."""
+        inner = Script()
+        expression = inner.code(value)
+        lines = [f"    {line}" for line in inner.lines if line]  # none is empty: at a prompt it would be the end
+        maker = self._free("make", inner)
+        self._body += [f"def {maker}():", *lines, f"    return {expression}", ""]
+        return f"{maker}()"
 
     # --- Names and lines ---
 
@@ -106,14 +124,14 @@ class Script:
         if self._taken.get(name) is value:
             return
         if not self._claim(name, value):
-            raise _Unknown(f"it is copied beside another source, and {name} means two things")
+            raise _Clash
         if (expression := self.code(value, name)) != name:
             self._body.append(f"{name} = {expression}")
 
     def _import(self, line: str) -> None:
         self._imports += [line] if line not in self._imports else []
 
-    def _imported(self, place: Place, hint: str) -> str:
+    def _imported(self, place: ImportPath, hint: str) -> str:
         head, _, rest = place.path.partition(".")
         if place.module in ("numpy", "builtins"):
             return f"np.{place.path}" if place.module == "numpy" else place.path
@@ -247,10 +265,25 @@ class _Pickler(pickle.Pickler):
         return getattr, (sys.modules["__main__"], self._script.assign(value.__name__, value))
 
 
+class _Unpickler(pickle.Unpickler):
+    """Reads what a `_Pickler` wrote, while the script was not run yet."""
+
+    def __init__(self, file: io.BytesIO, script: Script) -> None:
+        super().__init__(file)
+        self._script = script
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("builtins", "getattr"):
+            return lambda _, name: self._script.meaning(name)
+        return super().find_class(module, name)
+
+
 def _pickled(script: Script, value: Any) -> bytes:
     file = io.BytesIO()
     try:
         _Pickler(file, script).dump(value)
+        file.seek(0)
+        _Unpickler(file, script).load()
     except Exception as error:  # whatever an object's own way to be pickled may raise
         raise _Unknown(f"{type(value).__name__}, which cannot be pickled: {error}") from error
     return file.getvalue()

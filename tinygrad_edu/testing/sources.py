@@ -19,7 +19,7 @@ import numpy as np
 _Defined = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
 
 
-class Place(NamedTuple):
+class ImportPath(NamedTuple):
     """How a value is found: the folder to search, if no fresh process knows it, the module, and the names inside."""
 
     folder: str
@@ -27,7 +27,7 @@ class Place(NamedTuple):
     path: str
 
 
-class Source(NamedTuple):
+class SourceText(NamedTuple):
     """The text that defines a function or class, and its name in there; of a lambda an expression, and no name.
 
     The scope has what the other names in the text mean.
@@ -38,20 +38,20 @@ class Source(NamedTuple):
     scope: dict[str, Any]
 
 
-def place_of(value: Any) -> Place | None:
+def place_of(value: Any) -> ImportPath | None:
     """Return where a fresh process finds this very object, or None."""
     module, path = getattr(value, "__module__", None), _path(value)
     if getattr(np, path, None) is value:
-        return Place("", "numpy", path)
+        return ImportPath("", "numpy", path)
     if getattr(builtins, path, None) is value:
-        return Place("", "builtins", path)
+        return ImportPath("", "builtins", path)
     if not isinstance(module, str) or (folder := folder_of(module)) is None:
         return None
     parts = module.split(".")
     for public in (".".join(parts[:k]) for k in range(1, len(parts) + 1)):
         if (found := _path_in(public, path, value)) is not None:
-            return Place(folder, public, found)
-    return next((Place(folder, module, name) for name, x in vars(sys.modules[module]).items() if x is value), None)
+            return ImportPath(folder, public, found)
+    return next((ImportPath(folder, module, name) for name, x in vars(sys.modules[module]).items() if x is value), None)
 
 
 def _path(value: Any) -> str:
@@ -87,9 +87,9 @@ def _is_installed(file: Path) -> bool:
     return any(file.is_relative_to(sysconfig.get_path(kind)) for kind in kinds)
 
 
-def source_of(value: Any) -> Source | None:
+def source_of(value: Any) -> SourceText | None:
     """Return the source of a function or class with the values that its names have; None where it cannot be found."""
-    codes = _codes(value)
+    codes = [f.__code__ for f in _functions(value)]
     if not codes:
         return None
     text = _text_around(codes[0], _globals(value))
@@ -103,7 +103,7 @@ def source_of(value: Any) -> Source | None:
         names -= set(value.__code__.co_varnames)
     known = _scope(value)
     scope = {name: known[name] for name in sorted(names) if name in known} | defaults
-    return Source("" if isinstance(node, ast.Lambda) else node.name, _text(text, node), scope)
+    return SourceText("" if isinstance(node, ast.Lambda) else node.name, _text(text, node), scope)
 
 
 def _text_around(code: CodeType, scope: dict[str, Any]) -> str:
@@ -115,10 +115,11 @@ def _text_around(code: CodeType, scope: dict[str, Any]) -> str:
     return "\n" * (first - 1) + textwrap.dedent("".join(inspect.getblock(lines[first - 1 :])))
 
 
-def _codes(value: Any) -> list[CodeType]:
-    """Return the code of a function, or of a class's methods."""
-    functions = [value] if isinstance(value, FunctionType) else vars(value).values() if isinstance(value, type) else ()
-    return [f.__code__ for f in functions if isinstance(f, FunctionType)]
+def _functions(value: Any) -> list[FunctionType]:
+    """Return a function itself, or of a class the methods, also those that a decorator of Python's own holds."""
+    parts = [value] if not isinstance(value, type) else list(vars(value).values())
+    parts = [getattr(part, "__func__", getattr(part, "fget", part)) for part in parts]
+    return [part for part in parts if isinstance(part, FunctionType)]
 
 
 def _globals(value: Any) -> dict[str, Any]:
@@ -127,13 +128,11 @@ def _globals(value: Any) -> dict[str, Any]:
 
 def _scope(value: Any) -> dict[str, Any]:
     """Return what the names in a function or class mean: its globals, what it closes over, and its bases."""
-    functions = [value] if isinstance(value, FunctionType) else list(vars(value).values())
     scope = dict(_globals(value)) | {base.__name__: base for base in getattr(value, "__bases__", ())}
-    for f in functions:
-        if isinstance(f, FunctionType):
-            for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
-                with contextlib.suppress(ValueError):  # the name has no value yet
-                    scope[name] = cell.cell_contents
+    for f in _functions(value):
+        for name, cell in zip(f.__code__.co_freevars, f.__closure__ or (), strict=True):
+            with contextlib.suppress(ValueError):  # the name has no value yet
+                scope[name] = cell.cell_contents
     return scope
 
 

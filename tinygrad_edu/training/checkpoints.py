@@ -159,14 +159,18 @@ class Checkpoints:
         saved = self._saved()
         if not saved:
             return None
+        *earlier, last = saved
+        advice = (
+            f" {earlier[-1].name} was written before it: move {last.name} away to go on from it." if earlier else ""
+        )
         position: dict[str, Any] = {}
         try:
-            _put_all_back({**self.parts, POSITION: position}, _read(saved[-1]))
+            states = _read(last)
+            advice = ""  # of the same run, the one before it would fit no better
+            _put_all_back({**self.parts, POSITION: position}, states)
         except CheckpointError as error:
-            message = f"cannot go on from {saved[-1]}: {' '.join(str(error).split()).removesuffix('.')}."
-            for earlier in saved[-2:-1]:
-                message += f" {earlier.name} was written before it: move {saved[-1].name} away to go on from there."
-            raise CheckpointError(message) from error
+            reason = " ".join(str(error).split()).removesuffix(".")
+            raise CheckpointError(f"cannot go on from {last}: {reason}.{advice}") from error
         return position
 
     def _saved(self) -> list[Path]:

@@ -26,11 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the score and the survivors; return 1 where too many survive, 2 where nothing can be said."""
     given = _parsed(arguments)
     path, _, names = given.file.partition(".py:")
-    chosen = names.split(",") if names else []
+    chosen = tuple(names.split(",")) if names else ()
     try:
         source = Source(Path(f"{path}.py" if names else path))
         found = _by_tests(source, chosen, given) if given.tests else _by_checks(source, chosen, given)
-    except (MissingExtraError, OSError, SyntaxError) as error:
+    except (MissingExtraError, OSError, SyntaxError, re.error) as error:
         found = str(error)
     if isinstance(found, str):
         print(found, file=sys.stderr)
@@ -63,7 +63,7 @@ def _by_tests(source: Source, chosen: Sequence[str], given: argparse.Namespace) 
     return _judged(ThreadPoolExecutor(given.jobs), suite.killer, mutants, mutants)
 
 
-def _by_checks(source: Source, chosen: Sequence[str], given: argparse.Namespace) -> Judged | str:
+def _by_checks(source: Source, chosen: tuple[str, ...], given: argparse.Namespace) -> Judged | str:
     """Return each mutant of the ops of a file with what the checks kill it by; or what stands in the way."""
     import tinygrad_edu.testing.strategies  # noqa: F401 - which says what to install
     from tinygrad_edu.testing.mutate import ops
@@ -77,8 +77,7 @@ def _by_checks(source: Source, chosen: Sequence[str], given: argparse.Namespace)
                 f"mutant from it. If it is right, say what it can be called with, in {source.path}:\n"
                 f"    OP_CALLS[{op.name!r}] = one_input({op.name}, low=..., high=...)"
             )
-    every = enumerate(m for op in ops.ops_of(module, chosen) for m in ops.mutants(op))
-    mutants = {n: m for n, m in every if re.search(given.k, str(m))}
+    mutants = {n: m for n, m in enumerate(ops.mutants_of(module, chosen)) if re.search(given.k, str(m))}
     if not mutants:
         return f"{source.path} has no op with a rule; for rules that are plain functions, give --tests."
     if given.jobs == 1:

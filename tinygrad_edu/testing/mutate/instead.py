@@ -25,7 +25,7 @@ def read_instead(path: Path, text: str) -> None:
 
     def get_other_code(loader: SourceFileLoader, name: str) -> CodeType | None:
         own = os.path.exists(loader.path) and os.path.samefile(loader.path, path)
-        return compile(text, loader.path, "exec") if own else get_code(loader, name)
+        return compile(text, loader.path, "exec", dont_inherit=True) if own else get_code(loader, name)
 
     SourceFileLoader.get_code = get_other_code  # type: ignore[assignment,method-assign]
 

@@ -89,8 +89,9 @@ def changes(source: Source, function: FunctionNode, offered: Sequence[str] = ())
 def _in_order(node: ast.AST) -> Iterator[ast.AST]:
     """Yield a node and all below it, in the order in which they are read."""
     yield node
-    for child in ast.iter_child_nodes(node):
-        yield from _in_order(child)
+    if not isinstance(node, ast.JoinedStr):  # the nodes inside of an f-string do not say where they are
+        for child in ast.iter_child_nodes(node):
+            yield from _in_order(child)
 
 
 def _assigned(body: Sequence[ast.AST]) -> list[str]:

@@ -1,30 +1,14 @@
-"""How often the checker is wrong about right gradients of nasty functions, and about the same gradients made wrong.
+"""Nasty functions with right gradients: formulas. Large offsets, cancellation, waves, poles, scales, saturation."""
 
-    python -m benchmarks.nasty [--draws 40] [--only REGEX]
-
-A family is a function and a way to draw its inputs; its gradient is right, or as far off as a factor says. What the
-checker says of each draw is *right*, *wrong* or *cannot tell*. Of the right gradients none should be called wrong, and
-few should not be told; of the wrong ones none should be called right.
-"""
-
-import argparse
-import re
-import sys
-import time
-import warnings
-from collections import Counter
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import tinygrad_edu as tg
-from tinygrad_edu.testing import CannotTell, GradientMismatch, check_vjp
 
 Draw = Callable[[np.random.Generator], Any]
 FAMILIES: dict[str, tuple[Callable[..., Any], Draw]] = {}
-FACTORS = (1.0, -1.0, 1.1, 1.001)
 
 
 def normal(*shape: int, scale: float = 1.0, offset: float = 0.0) -> Draw:
@@ -50,6 +34,12 @@ def both(*draws: Draw) -> Draw:
 
 def in_float32(f: Callable[..., Any], dtype: Any = np.float32) -> Callable[..., Any]:
     return lambda *xs: tg.astype(f(*(tg.astype(x, dtype) for x in xs)), np.float64)
+
+
+def iterated(f: Callable[[Any], Any], x: Any, times: int) -> Any:
+    for _ in range(times):
+        x = f(x)
+    return x
 
 
 # --- A small change of a large value ---
@@ -101,12 +91,6 @@ for steepness in (50, 1e3, 1e5):
 add("steep sigmoid, anywhere", lambda x: tg.sigmoid(1e3 * x), normal(6))
 add("logistic map, 8 times", lambda x: iterated(lambda x: 3.9 * x * (1 - x), x, 8), uniform(0.1, 0.9, 3))
 add("logistic map, 16 times", lambda x: iterated(lambda x: 3.9 * x * (1 - x), x, 16), uniform(0.1, 0.9, 3))
-
-
-def iterated(f: Callable[[Any], Any], x: Any, times: int) -> Any:
-    for _ in range(times):
-        x = f(x)
-    return x
 
 
 # --- Scales ---
@@ -176,176 +160,3 @@ add("arccosh near 1", tg.arccosh, lambda rng: (1 + 10 ** rng.uniform(-6, -1, 4),
 add("x ** 1.5 near 0", lambda x: x**1.5, powers_of_ten(-8, -2, 4))
 add("norm near 0", lambda x: tg.sqrt(tg.sum(x * x)), normal(4, scale=1e-6))
 add("arctan2 near 0", tg.arctan2, both(normal(4, scale=1e-5), normal(4, scale=1e-5)))
-
-# --- Linear algebra ---
-
-
-def with_condition(condition: float) -> Draw:
-    def draw(rng: np.random.Generator) -> Any:
-        u, v = (np.linalg.qr(rng.standard_normal((4, 4)))[0] for _ in range(2))
-        return (u @ np.diag(np.geomspace(1, 1 / condition, 4)) @ v,)
-
-    return draw
-
-
-for condition in (1e2, 1e4, 1e6):
-    add(f"log-determinant at condition {condition:g}", lambda x: tg.linalg.slogdet(x)[1], with_condition(condition))
-    add(f"inverse at condition {condition:g}", tg.linalg.inv, with_condition(condition))
-    add(f"solve at condition {condition:g}", lambda x: tg.linalg.solve(x, np.arange(4.0)), with_condition(condition))
-    add(f"determinant at condition {condition:g}", tg.linalg.det, with_condition(condition))
-add(
-    "svd, two values close",
-    lambda x: tg.linalg.svd(x)[1],
-    lambda rng: (np.diag([3.0, 1.0, 1.0 + 1e-3]) + 1e-5 * rng.standard_normal((3, 3)),),
-)
-add(
-    "eigenvalues, two close",
-    lambda x: tg.linalg.eigvalsh(x + x.T),
-    lambda rng: (np.diag([3.0, 1.0, 1.0 + 1e-3]) + 1e-5 * rng.standard_normal((3, 3)),),
-)
-add("product of 20 matrices", lambda x: iterated(lambda y: y @ x, x, 20), normal(3, 3, scale=0.6))
-add("cholesky", lambda x: tg.linalg.cholesky(x @ x.T + 1e-3 * np.eye(4)), normal(4, 4))
-
-# --- Computed in less ---
-
-add("sine in float32", in_float32(tg.sin), normal(6))
-add("softmax in float32", in_float32(lambda x: tg.softmax(x)), normal(6))
-add("network in float32", in_float32(lambda x, w: tg.tanh(x @ w) @ w), both(normal(3, 4), normal(4, 4)))
-add("sum of squares in float32", in_float32(lambda x: tg.sum(x * x)), normal(50))
-add("sine in float16", in_float32(tg.sin, np.float16), normal(6))
-
-# --- Kinks and jumps beside the point ---
-
-for away in (1e-2, 1e-4, 1e-6, 1e-8):
-    add(
-        f"abs at a distance of {away:g}",
-        tg.abs,
-        lambda rng, d=away: (d * rng.uniform(1, 2, 4) * rng.choice([-1, 1], 4),),
-    )
-    add(f"maximum at a distance of {away:g}", lambda x, d=away: tg.maximum(x, x[::-1] + d), normal(4))
-    add(
-        f"step at a distance of {away:g}",
-        lambda x, d=away: tg.floor(x) * x,
-        lambda rng, d=away: (3 + d * rng.uniform(1, 2, 4),),
-    )
-add("many kinks", lambda x: tg.sum(tg.abs(tg.sin(40 * x))), normal(40))
-add("sorted", lambda x: tg.sort(x) * np.arange(30.0), normal(30))
-add("median", lambda x: tg.median(x), normal(31))
-add("max of 1000", tg.max, normal(1000))
-
-
-def perceptron(width: int, depth: int) -> None:
-    def f(x: Any, *weights: Any) -> Any:
-        for w in weights[:-1]:
-            x = tg.relu(x @ w)
-        return x @ weights[-1]
-
-    def draw(rng: np.random.Generator) -> Any:
-        sizes = [8, *[width] * depth, 4]
-        weights = [rng.standard_normal(s) * np.sqrt(2 / s[0]) for s in pairwise(sizes)]
-        return (rng.standard_normal((32, 8)), *weights)
-
-    add(f"relu network 32 x {width}, {depth} layers", f, draw)
-
-
-perceptron(16, 1)
-perceptron(64, 2)
-perceptron(512, 1)
-perceptron(512, 2)
-
-
-def lenet(x: Any, k1: Any, k2: Any, w: Any) -> Any:
-    x = tg.max_pool2d(tg.relu(tg.conv2d(x, k1)), 2)
-    x = tg.max_pool2d(tg.relu(tg.conv2d(x, k2)), 2)
-    return tg.reshape(x, (x.shape[0], -1)) @ w
-
-
-add(
-    "LeNet with max pooling",
-    lenet,
-    both(normal(4, 1, 16, 16), normal(6, 1, 3, 3, scale=0.3), normal(8, 6, 3, 3, scale=0.2), normal(32, 10, scale=0.2)),
-)
-add(
-    "network of tanh, 6 layers",
-    lambda x, w: iterated(lambda x: tg.tanh(x @ w), x, 6),
-    both(normal(4, 8), normal(8, 8, scale=0.5)),
-)
-add(
-    "batch normalization of nearly equal",
-    lambda x: tg.batch_norm(x, None, None, training=True),
-    normal(6, 3, scale=1e-3, offset=1.0),
-)
-add("recurrence of 50 steps", lambda x: iterated(lambda h: tg.tanh(0.9 * h + x), x * 0, 50), normal(4))
-add("product of 20", tg.prod, normal(20))
-add("cumulative product", tg.cumprod, normal(8))
-
-
-# --- What the checker says ---
-
-
-@tg.op
-def scaled(x, /, factor):
-    return np.array(x)
-
-
-scaled.vjps(x=lambda g, factor: g * factor)
-
-
-def verdict(f: Callable[..., Any], arrays: Sequence[Any], factor: float, seed: int) -> tuple[str, str]:
-    """Check a gradient that is `factor` times what it should be; return one word, and what the checker said."""
-    rng = np.random.default_rng(seed)
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            check_vjp(lambda *xs: f(*(scaled(x, factor) for x in xs)), *arrays, order=1, rng=rng)
-    except GradientMismatch as error:
-        return "wrong", str(error).split("To reproduce")[0]
-    except CannotTell as error:
-        return "cannot tell", str(error)
-    return "right", ""
-
-
-WORDS = ("right", "cannot tell", "wrong")
-
-
-def judged(name: str, draws: int) -> tuple[dict[float, Counter[str]], list[float], str]:
-    """Check draws of a family with each factor: count the verdicts, time the checks, and keep a word on the first."""
-    f, draw = FAMILIES[name]
-    counts, times, said = {factor: Counter[str]() for factor in FACTORS}, [], ""
-    for seed in range(draws):
-        arrays = [np.asarray(x) for x in draw(np.random.default_rng(seed))]
-        for factor in FACTORS:
-            start = time.perf_counter()
-            found, why = verdict(f, arrays, factor, seed)
-            times.append(time.perf_counter() - start)
-            counts[factor][found] += 1
-            if factor == 1.0 and found != "right":
-                said = said or f"seed {seed}: {why}"
-    return counts, times, said
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser("python -m benchmarks.nasty", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--draws", type=int, default=40)
-    parser.add_argument("--only", default="", metavar="REGEX")
-    parser.add_argument("--why", action="store_true", help="show what was said of right gradients that did not pass")
-    options = parser.parse_args(arguments)
-    totals, times = {factor: Counter[str]() for factor in FACTORS}, []
-    names = [name for name in FAMILIES if re.search(options.only, name)]
-    for name in names:
-        counts, took, said = judged(name, options.draws)
-        times += took
-        for factor in FACTORS:
-            totals[factor] += counts[factor]
-        print(f"{name:<45}" + "   ".join("/".join(f"{counts[factor][w]:3}" for w in WORDS) for factor in FACTORS))
-        if options.why and said:
-            print("      ", said[:600].replace("\n", "\n       "))
-    for factor, total in totals.items():
-        shares = ", ".join(f"{100 * total[w] / total.total():.2f} % {w}" for w in WORDS)
-        print(f"times {factor:g}: {shares}, of {total.total()}")
-    print(f"{len(names)} families, {1e3 * np.median(times):.2f} ms a check, the median")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

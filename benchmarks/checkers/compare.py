@@ -1,0 +1,131 @@
+"""What each checker says of each rule: the wrong one, its right twin at the same point, and hard right ones."""
+
+import statistics
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from benchmarks.checkers.frameworks import Check, Checker
+from benchmarks.checkers.right import RIGHT
+from benchmarks.checkers.rule import NotExpressible, Rule, twin
+from benchmarks.checkers.rules import KINDS
+from tinygrad_edu.testing import CannotTell
+
+CELLS = {"caught": "caught", "missed": "MISSED", "cannot tell": "CANNOT TELL", "alarm": "ALARM", "-": "-", "ok": "ok"}
+
+
+def said_of(checker: Checker, check: Check, rule: Rule) -> tuple[str, str, float]:
+    """Check one rule: what came of it, in one word, what the checker said, and how many ms it took."""
+    copied = replace(rule, arrays=[x.copy(order="K") for x in rule.arrays])
+    np.random.seed(0)  # noqa: NPY002 - autograd and JAX draw from it
+    said, found, start = "", "passed", time.perf_counter()
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            if checker.name in rule.right_in:
+                raise NotExpressible
+            check(copied)
+    except NotExpressible:
+        found = "-"
+    except CannotTell as error:
+        found, said = "cannot tell", str(error)
+    except Exception as error:  # whatever a checker raises is its way to say no
+        found, said = "refused", f"{type(error).__name__}: {error}"
+    return found, said[:400], 1e3 * (time.perf_counter() - start)
+
+
+def judge_right(checker: Checker, check: Check, rule: Rule) -> dict[str, Any]:
+    """Check a right rule."""
+    found, said, ms = said_of(checker, check, rule)
+    return {"rule": rule.name, "found": {"passed": "ok", "refused": "alarm"}.get(found, found), "ms": ms, "said": said}
+
+
+def judge_wrong(checker: Checker, check: Check, rule: Rule) -> dict[str, Any]:
+    """Check a wrong rule and its right twin: what refuses both has found nothing."""
+    found, said, ms = said_of(checker, check, rule)
+    if found == "-":
+        return {"rule": rule.name, "found": "-", "ms": ms, "said": ""}
+    of_twin, said_of_twin, _ = said_of(checker, check, twin(rule))
+    if of_twin == "refused":
+        return {"rule": rule.name, "found": "alarm", "ms": ms, "said": said_of_twin}
+    return {"rule": rule.name, "found": {"passed": "missed", "refused": "caught"}.get(found, found), "ms": ms,
+            "said": said}  # fmt: skip
+
+
+def run(checker: Checker) -> dict[str, Any]:
+    """Let one checker check every rule."""
+    try:
+        check = checker.make()
+    except ImportError:
+        return {"checker": checker.name, "status": "not installed"}
+    said_of(checker, check, RIGHT[0])
+    wrong = {kind: [judge_wrong(checker, check, rule) for rule in rules] for kind, rules in KINDS.items()}
+    right = [judge_right(checker, check, rule) for rule in RIGHT]
+    report = {"checker": checker.name, "status": "ok", "version": installed(checker.package)}
+    return report | {"wrong": wrong, "right": right}
+
+
+def installed(package: str) -> str:
+    """Return the version of a package."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+# --- The table ---
+
+
+def row(name: str, cells: Sequence[Any]) -> str:
+    return f"  {name:<44}" + "".join(f"{cell:>12}" for cell in cells)
+
+
+def lines(results: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield the lines of the table, rule by rule."""
+    ready = [r for r in results if r["status"] == "ok"]
+    yield row("", [r["checker"] for r in ready])
+    for kind, rules in KINDS.items():
+        yield f"wrong: {kind}"
+        for k, rule in enumerate(rules):
+            yield row(rule.name, [CELLS[r["wrong"][kind][k]["found"]] for r in ready])
+    yield "right"
+    for k, rule in enumerate(RIGHT):
+        yield row(rule.name, [CELLS[r["right"][k]["found"]] for r in ready])
+    yield from (f"{r['checker']}: {r['status']}" for r in results if r["status"] != "ok")
+
+
+def summary(results: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield the lines of a table in Markdown: what each has found, by kind."""
+    ready = [r for r in results if r["status"] == "ok"]
+    yield "| | " + " | ".join(f"{r['checker']} {r['version']}" for r in ready) + " |"
+    yield "|---|" + "---|" * len(ready)
+    for kind in KINDS:
+        yield _cells(f"wrong rules caught: {kind}", [caught(r["wrong"][kind]) for r in ready])
+    every = [[v for found in r["wrong"].values() for v in found] for r in ready]
+    yield _cells("wrong rules caught, of all", [caught(found) for found in every])
+    yield _cells("their right twins refused, too", [str(count(found, "alarm")) for found in every])
+    yield _cells("right rules at difficult points refused",
+                 [f"{count(r['right'], 'alarm')} of {len(r['right'])}" for r in ready])  # fmt: skip
+    yield _cells(
+        "cannot tell", [str(count([*w, *r["right"]], "cannot tell")) for w, r in zip(every, ready, strict=True)]
+    )
+    times = [statistics.median(v["ms"] for v in found if v["found"] != "-") for found in every]
+    yield _cells("a check, ms, the median", [f"{ms:.2g}" for ms in times])
+
+
+def _cells(name: str, cells: Sequence[str]) -> str:
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def caught(found: Sequence[dict[str, Any]]) -> str:
+    """Return how many are caught, of how many that can be written."""
+    return f"{count(found, 'caught')} of {len(found) - count(found, '-')}"
+
+
+def count(found: Sequence[dict[str, Any]], word: str) -> int:
+    return sum(v["found"] == word for v in found)

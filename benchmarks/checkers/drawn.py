@@ -1,0 +1,94 @@
+"""Wrong rules under Hypothesis: which are found by 100 drawn examples, the same in every run: the profile `ci`.
+
+No rule has a strategy that knows what is wrong with it: inputs are drawn by the shapes that its function takes.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+
+from benchmarks.checkers.frameworks import declare
+from benchmarks.checkers.rule import Rule, twin
+from benchmarks.checkers.rules import KINDS
+from tinygrad_edu.testing import check_op, check_vjp
+from tinygrad_edu.testing.plugin import PROFILES
+from tinygrad_edu.testing.strategies import arrays, broadcastable, shapes
+
+Strategy = st.SearchStrategy
+LONG = {"s": (7, 10)}  # the letters of axes that are not of one to four elements
+DOMAINS: dict[str, dict[str, Any]] = {
+    "": {},
+    "positive": {"low": 0.125},
+    "off zero": {"away_from": (0.0,)},
+    "distinct": {"distinct": True},
+    "invertible": {"low": -1.0, "high": 1.0},
+}
+
+
+def inputs(draws: str) -> Strategy[Sequence[np.ndarray]]:
+    """Return the strategy of the inputs that a word for each describes, and after a colon what their numbers are.
+
+    ``"nk km"`` are two matrices that can be multiplied: each letter is an axis, each digit an axis of that length.
+    ``"any"`` has any shape, two of it broadcast; ``"...n"`` has at least one axis and is not empty.
+    """
+    words, _, domain = draws.partition(":")
+    drawn = _shapes_of(words.split()).flatmap(lambda all_of: st.tuples(*(arrays(s, **DOMAINS[domain]) for s in all_of)))
+    return drawn.map(lambda xs: [x + 5 * np.eye(len(x)) for x in xs]) if domain == "invertible" else drawn
+
+
+def _shapes_of(words: Sequence[str]) -> Strategy[Any]:
+    if words[0] == "any":
+        return st.tuples(shapes()) if len(words) == 1 else broadcastable(len(words))
+    if words[0] == "...n":
+        return st.tuples(shapes(min_dims=1, empty=False))
+    letters = sorted({letter for word in words for letter in word if letter.isalpha()})
+    lengths = st.fixed_dictionaries({letter: st.integers(*LONG.get(letter, (1, 4))) for letter in letters})
+    return lengths.map(lambda n: [tuple(n.get(a) or int(a) for a in word) for word in words])
+
+
+def search(rule: Rule) -> tuple[str, int, str]:
+    """Look for an example that shows a rule wrong: what came of it, after how many examples, and what was said."""
+    op, tried = declare(rule), 0
+
+    @settings(
+        max_examples=PROFILES["ci"]["max_examples"], derandomize=True, database=None, deadline=None,
+        phases=[Phase.generate, Phase.target], suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(inputs(rule.function.draws))
+    def examples(drawn: Sequence[np.ndarray]) -> None:
+        nonlocal tried
+        tried += 1
+        check_vjp(op, *drawn)
+        check_op(op, *drawn)
+
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            examples()
+    except Unsatisfiable:
+        return "cannot tell", tried, ""
+    except Exception as error:  # whatever a check raises
+        return "caught", tried, f"{type(error).__name__}: {error}"
+    return "missed", tried, ""
+
+
+def lines(of: Callable[[Rule], Rule] = lambda rule: rule, kinds: Sequence[str] = tuple(KINDS)) -> Iterator[str]:
+    """Yield what was not found, and the counts; `of` makes the rule to look at, such as the right twin."""
+    found, start = [], time.perf_counter()
+    for kind in kinds:
+        for rule in KINDS[kind]:
+            word, tried, said = search(of(rule))
+            found.append((word, tried))
+            if (word == "caught") == (of is twin):
+                yield f"  {kind}: {rule.name}: {word}, {tried} examples. {said[:300]}".rstrip(". ")
+    caught = [tried for word, tried in found if word == "caught"]
+    yield (
+        f"{len(caught)} of {len(found)} found, half of them within {np.median(caught or [0]):.0f} examples; "
+        f"{sum(word == 'cannot tell' for word, _ in found)} cannot be told; {time.perf_counter() - start:.0f} s"
+    )
