@@ -1,12 +1,15 @@
 """Prove that a derivative is right: of an op of this project, of your own op, of a model, or of any function.
 
-`check_gradient` needs nothing but plain arrays; the other checks take functions of Tensors. The strategies for
-Hypothesis are in ``tinygrad_edu.testing.strategies``, and need the extra ``tinygrad-edu[testing]``.
+`check_gradient` needs nothing but plain arrays; `check_torch`, `check_jax` and `check_keras` take what those frameworks
+differentiate; the other checks take functions of Tensors. The strategies for Hypothesis are in
+``tinygrad_edu.testing.strategies``, and need the extra ``tinygrad-edu[testing]``.
 """
 
 from tinygrad_edu.testing.calls import Call
-from tinygrad_edu.testing.checks import check_gradient, check_jvp, check_linear, check_vjp
+from tinygrad_edu.testing.checks import check_jvp, check_linear, check_vjp
+from tinygrad_edu.testing.claims import check_gradient
 from tinygrad_edu.testing.differences import CannotTell, NotDeterministic, NotDifferentiableHere, directional_derivative
+from tinygrad_edu.testing.frameworks import check_jax, check_keras, check_torch
 from tinygrad_edu.testing.kinks import check_subgradient
 from tinygrad_edu.testing.laws import check_op
 from tinygrad_edu.testing.mismatch import GradientMismatch
@@ -16,6 +19,6 @@ from tinygrad_edu.testing.verdict import LawBroken
 
 __all__ = [
     "Call", "CannotTell", "Estimate", "GradientMismatch", "LawBroken", "NotDeterministic", "NotDifferentiableHere",
-    "check_gradient", "check_jvp", "check_linear", "check_module", "check_op", "check_subgradient", "check_vjp",
-    "directional_derivative",
+    "check_gradient", "check_jax", "check_jvp", "check_keras", "check_linear", "check_module", "check_op",
+    "check_subgradient", "check_torch", "check_vjp", "directional_derivative",
 ]  # fmt: skip

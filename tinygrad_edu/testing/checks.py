@@ -38,69 +38,6 @@ _CANCELLED = 2.0**-48  # what remains of terms as large as a direction times a c
 
 
 @reproducible
-def check_gradient(f: Function, grad: Function, *arrays: Any, rng: Rng | None = None) -> None:
-    """Check a claimed gradient of any function of plain arrays: hand-written, or another framework's.
-
-    Parameters
-    ----------
-    f : callable
-        Of float64 arrays, to a number or an array.
-    grad : callable
-        Of the same arrays, to the gradient of f: one array of each input's shape (a tuple, for several inputs). If f
-        returns an array v, it is the gradient of ``sum(cotangent * v)``, and `grad` takes the cotangent last.
-    *arrays : array_like, floating
-        The point.
-    rng : numpy.random.Generator, optional
-        Draws the cotangent and the directions; without it they are the same in every run.
-
-    Raises
-    ------
-    GradientMismatch
-        Where the gradient is wrong.
-    CannotTell
-        Where it cannot be told: f rounds too much, or, as `NotDifferentiableHere`, has a kink or a jump at this point.
-        Inside a Hypothesis test the example is rejected and counted.
-    NotDeterministic
-        Where f returns two results at one point.
-    DTypeError
-        For complex results and gradients.
-
-    Examples
-    --------
-    >>> check_gradient(lambda x: np.sum(x**3), lambda x: 3 * x**2, [1.0, -2.0])
-    >>> check_gradient(lambda x: np.sum(x**3), lambda x: -3 * x**2, [1.0, -2.0])  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-        ...
-    tinygrad_edu.testing.mismatch.GradientMismatch: <lambda>: the gradient of x is wrong: its sign is flipped.
-      worst at x[1]: analytic -12, numeric 12 (to within ...), ratio -1
-      wrong in 2 of 2 elements
-    To reproduce:
-    import numpy as np
-    from tinygrad_edu.testing import check_gradient
-    f = lambda x: np.sum(x**3)
-    grad = lambda x: -3 * x**2
-    x = [1.0, -2.0]
-    check_gradient(f, grad, x)
-    """
-    rng = seeded(rng)
-    points = _float64(arrays)
-    names = argument_names(f, len(points))
-    name = title_of(f)
-    require_deterministic(name, f, points)
-    out = np.asarray(f(*copies(points)))
-    cotangent = np.ones(out.shape) if out.size == 1 else draw_signed(rng, out.shape)
-
-    def pullback(*cotangent: Array) -> tuple[Array, ...]:
-        claimed = grad(*copies(points), *copies(cotangent))
-        gradients = claimed if isinstance(claimed, tuple | list) and len(points) > 1 else (claimed,)
-        return tuple(map(np.asarray, gradients))
-
-    gradients = pullback() if out.size == 1 else pullback(cotangent)
-    claim = Claim(name, f, points, names, cotangent, gradients)
-    compare(claim, rng, None if out.size == 1 else pullback)
-
-
-@reproducible
 def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None) -> None:
     """Check the derivatives of a function of Tensors against finite differences, up to the given order.
 

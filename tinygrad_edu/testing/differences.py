@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
+from tinygrad_edu.testing.dtypes import is_floating, unit_of
 from tinygrad_edu.testing.rungs import RATIO, SAFETY, Estimate, Scales, Seen, better, estimate
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
@@ -109,7 +110,7 @@ def _value_and_unit(f: Callable[[Array], Any], x: Array) -> tuple[Array, float]:
         out = np.asarray(f(np.asarray(x)))  # NumPy makes scalars of what is computed of 0-d arrays
     if out.dtype.kind == "c":
         raise DTypeError("the function returned complex numbers: check its real and its imaginary part, each alone.")
-    unit = float(np.finfo(out.dtype).eps) if out.dtype.kind == "f" else _EPS
+    unit = unit_of(out.dtype) if is_floating(out.dtype) else _EPS
     return out.astype(np.float64), max(unit, _EPS)
 
 

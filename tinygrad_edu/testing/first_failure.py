@@ -7,6 +7,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from tinygrad_edu.testing.nests import map_leaves
+
 __tracebackhide__ = True
 
 
@@ -55,7 +57,13 @@ def _run() -> Any:
 
 
 def _shapes(inputs: tuple[Any, ...]) -> str:
-    parts = [x for part in inputs for x in getattr(part, "arrays", (part,))]
-    arrays = {id(x): x for x in parts if hasattr(x, "shape") or isinstance(x, float | list)}  # a Call's are given again
+    arrays: dict[int, Any] = {}  # a Call's are given again
+
+    def visit(_: str, x: Any) -> None:
+        if hasattr(x, "shape") or isinstance(x, float | list):
+            arrays[id(x)] = x
+
+    for part in inputs:
+        map_leaves(visit, list(getattr(part, "arrays", (part,))))
     shapes = [str(tuple(np.shape(x))) for x in arrays.values()]
     return f"shape{'s' * (len(shapes) > 1)} {', '.join(shapes) or '()'}"

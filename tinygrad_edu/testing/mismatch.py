@@ -12,13 +12,15 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.testing.differences import directional_derivative
+from tinygrad_edu.testing.dtypes import is_floating, unit_of
 from tinygrad_edu.testing.first_failure import is_shrinking
-from tinygrad_edu.testing.rungs import SAFETY
+from tinygrad_edu.testing.rungs import SAFETY, Estimate
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
 _MOST_PROBES = 128  # how often a gradient is halved, in search of the elements that are wrong
 _EXACT = 1e-10  # what remains of a float64 computation of a few thousand terms
+_ROUGH = 0.05  # no element that is further off is right, however narrow its dtype
 _TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -69,6 +71,19 @@ def wrong_shape(claim: Claim, k: int) -> GradientMismatch:
         guess = " It is transposed."
     return GradientMismatch(
         f"{claim.name}: the gradient of {claim.names[k]} has shape {g.shape}, and needs its input's, {x.shape}.{guess}"
+    )
+
+
+def wrong_tangent(claim: Claim, k: int, slope: Estimate, tangent: Array) -> GradientMismatch:
+    """Return the error for a claimed forward derivative along a random direction of input `k`."""
+    gap = np.abs(np.asarray(tangent, np.float64) - slope.value) - SAFETY * slope.error
+    worst = np.unravel_index(np.argmax(np.where(np.isfinite(gap), gap, np.inf)), gap.shape)
+    a, n, error = float(tangent[worst]), float(slope.value[worst]), float(slope.error[worst])
+    ratio = f", ratio {a / n:.6g}" if n else ""
+    return GradientMismatch(
+        f"{claim.name}: the forward derivative along {claim.names[k]} is wrong.\n"
+        f"  worst in element {tuple(map(int, worst))} of the result: claimed {a:.10g}, numeric {n:.10g} "
+        f"(to within {error:.1g}){ratio}"
     )
 
 
@@ -135,7 +150,7 @@ def _gap(g: Array, probe: _Probe, rounding: float) -> float:
 
 
 def _rounding(g: Array) -> float:
-    return 64 * float(np.finfo(g.dtype).eps) if g.dtype.kind == "f" and g.dtype != np.float64 else _EXACT
+    return min(max(64 * unit_of(g.dtype), _EXACT), _ROUGH) if is_floating(g.dtype) else _EXACT
 
 
 def _wrong_elements(claim: Claim, k: int, rng: np.random.Generator) -> tuple[list[_Wrong], bool]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array, Cell, Tensor, from_numpy, leaf, no_grad, values_of
-from tinygrad_edu.errors import DataError
+from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.testing.calls import argument_names
 from tinygrad_edu.testing.mismatch import Claim
 from tinygrad_edu.testing.narrow import wrong_in_narrow
@@ -60,6 +60,8 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
         For the rest.
     DataError
         For a strategy inside a Hypothesis test.
+    DTypeError
+        For a module of PyTorch or Keras: `check_torch` and `check_keras` take those.
 
     Examples
     --------
@@ -69,6 +71,8 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
     if len(inputs) == 1 and hasattr(inputs[0], "example"):
         _for_all(module, inputs[0], per_sample, rng)
         return
+    for framework in {cls.__module__.partition(".")[0] for cls in type(module).__mro__} & {"torch", "keras"}:
+        raise DTypeError(f"check_module takes modules of tinygrad_edu; for those of {framework}, check_{framework}.")
     arrays = [np.asarray(values_of(x)) for x in inputs]
     training = getattr(module, "training", True)
     rng = seeded(rng)

@@ -23,8 +23,9 @@ from tinygrad_edu.testing.differences import (
     directional_derivative,
     largest,
 )
+from tinygrad_edu.testing.dtypes import is_floating, is_real, unit_of
 from tinygrad_edu.testing.layout import laid_out
-from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, element_by_element, wrong_shape
+from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, element_by_element, wrong_shape, wrong_tangent
 from tinygrad_edu.testing.rungs import SAFETY, Estimate
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
@@ -135,10 +136,30 @@ def _require_gradients(claim: Claim) -> None:
     for k, (x, g) in enumerate(zip(claim.arrays, claim.gradients, strict=True)):
         if g.shape != x.shape:
             raise wrong_shape(claim, k)
-        if g.dtype.kind not in "fiu":
+        if not is_real(g.dtype):
             raise DTypeError(
                 f"{claim.name}: the gradient of {claim.names[k]} has real numbers, and these are {g.dtype}."
             )
+
+
+def compare_tangent(claim: Claim, k: int, direction: Array, tangent: Array) -> None:
+    """Compare a claimed forward derivative along a direction of input `k`, of f's shape, with the differences.
+
+    Raises
+    ------
+    GradientMismatch, CannotTell
+        What else than right it may be.
+    """
+    slope = _slope(claim.of_input(k), claim.arrays[k], direction, claim.scale)
+    with np.errstate(all="ignore"):  # of what is claimed, which may be infinite
+        terms = claim.cotangent * tangent
+        gap, claimed = float(np.sum(claim.cotangent * slope.value) - np.sum(terms)), float(np.sum(np.abs(terms)))
+        found = _verdict(claim, k, slope, gap, claimed)
+    if found == "wrong":
+        raise wrong_tangent(claim, k, slope, tangent)
+    if found == "cannot tell":
+        reject(_reason(claim, k, slope))
+    examples["told"] += 1
 
 
 def require_deterministic(name: str, f: Callable[..., Any], arrays: Sequence[Array]) -> None:
@@ -175,8 +196,7 @@ def _verdict(claim: Claim, k: int, slope: Estimate, gap: float, claimed: float) 
         return "cannot tell"
     inside = np.maximum(slope.size, largest(claim.arrays[k]))
     resolution = np.sqrt(slope.unit) * float(np.sum(weights * inside))
-    rounding = max(64 * _unit(g), EXACT)
-    if not abs(gap) <= SAFETY * error + rounding * claimed:
+    if not (np.isfinite(gap) and abs(gap) <= SAFETY * error + _rounding(g, claimed)):
         nothing = error <= resolution and size <= SAFETY * error
         return "wrong" if error <= _ROUGH * size or nothing else "cannot tell"
     # Of what does not move at all no more can be known, and it is no part of what moves.
@@ -190,7 +210,14 @@ def _verdict(claim: Claim, k: int, slope: Estimate, gap: float, claimed: float) 
 
 
 def _unit(g: Array) -> float:
-    return float(np.finfo(g.dtype).eps) if g.dtype.kind == "f" else 0.0
+    return unit_of(g.dtype) if is_floating(g.dtype) else 0.0
+
+
+def _rounding(g: Array, claimed: float) -> float:
+    """Return what rounding may leave of a claimed derivative; of float16 and bfloat16 each element by itself."""
+    if 64 * _unit(g) <= EXACT:
+        return EXACT * claimed
+    return min(64 * _unit(g) * claimed, _ROUGH * float(np.linalg.norm(g.astype(np.float64))))
 
 
 def _slope(f: Callable[[Array], Any], x: Array, direction: Array, scale: float = 0.0) -> Estimate:
