@@ -6,15 +6,14 @@ from hypothesis import strategies as st
 
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, axes, broadcastable, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import one_input
+from tinygrad_edu.testing.strategies.op_calls.common import MARGINS_OF_40, one_input
 
 
 @st.composite
 def _bent(draw: Any, name: str, choices: dict[str, Any], bends: Any) -> Call:
     """Draw settings from what is listed for each, and numbers away from the bends that it has with them."""
     settings = {key: draw(st.sampled_from(some)) for key, some in choices.items()}
-    low, high = draw(st.sampled_from([(-7, 7), (-1e8, 1e8)]))
-    return Call(name, [draw(arrays(low=low, high=high, away_from=bends(**settings)))], **settings)
+    return Call(name, [draw(arrays(low=-7.0, high=7.0, away_from=bends(**settings)))], **settings)
 
 
 @st.composite
@@ -58,7 +57,7 @@ _SMOOTH_ONES = ("sigmoid", "logsigmoid", "silu", "mish", "tanhshrink", "normal_c
 
 ACTIVATIONS: dict[str, Strategy[Call]] = {
     **{name: _bent(name, *how) for name, how in _BENT.items()},
-    **{name: one_input(name, low=-100, high=100) for name in _SMOOTH_ONES},
+    **{name: one_input(name, **MARGINS_OF_40) for name in _SMOOTH_ONES},
     "gelu": one_input("gelu", lambda shape: st.fixed_dictionaries({"approximate": st.sampled_from(("none", "tanh"))})),
     "leaky": _leaks(), "prelu": _prelus(), "glu": _glus(),
 }  # fmt: skip

@@ -16,6 +16,7 @@ from tinygrad_edu.testing.strategies.arrays import (
 )
 from tinygrad_edu.testing.strategies.op_calls.common import (
     ANY_SIZE,
+    MARGINS_OF_40,
     one_axis,
     one_input,
 )
@@ -37,7 +38,7 @@ def _classifications(draw: Any, name: str) -> Call:
     """Draw logits with labels, or with probabilities, which are differentiated too."""
     samples, classes = draw(st.integers(1, 3)), draw(st.integers(1, 4))
     positions = draw(shapes(0, 1, empty=False))
-    logits = draw(arrays((samples, classes, *positions), -100, 100))
+    logits = draw(arrays((samples, classes, *positions), **MARGINS_OF_40))
     reduction = draw(st.sampled_from(["none", "mean", "sum"]))
     target = labels((samples, *positions), classes) if draw(st.booleans()) else arrays(logits.shape, 0.0, 1.0)
     return Call(name, [logits, draw(target)], reduction=reduction)
@@ -61,7 +62,7 @@ def _weighted_classifications(draw: Any) -> Call:
 
 @st.composite
 def _binary_classifications(draw: Any) -> Call:
-    logits = draw(arrays(None, -100, 100))
+    logits = draw(arrays(**MARGINS_OF_40))
     return Call("sigmoid_cross_entropy", [logits, draw(arrays(logits.shape, 0.0, 1.0))])
 
 

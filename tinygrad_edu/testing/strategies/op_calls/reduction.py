@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, masks, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import ANY_SIZE, SettingsFor, along, along_at_least, one_input
+from tinygrad_edu.testing.strategies.op_calls.common import (
+    ANY_SIZE,
+    MARGINS_OF_40,
+    SettingsFor,
+    along,
+    along_at_least,
+    one_input,
+)
 
 REDUCTION_SETTINGS: dict[str, SettingsFor] = {
     "sum": along, **{name: along_at_least(1) for name in ("logsumexp", "max", "min", "mean")}, "std": along_at_least(2),
@@ -36,7 +43,7 @@ REDUCTION: dict[str, Strategy[Call]] = {
     "sum": one_input("sum", along, **ANY_SIZE), "prod": _products(),
     **{name: _with_nans(name) for name in ("nansum", "nanmean")},
     "mean": one_input("mean", along_at_least(1), least_size=1, **ANY_SIZE),
-    "logsumexp": one_input("logsumexp", along_at_least(1), least_size=1, low=-100, high=100),
+    "logsumexp": one_input("logsumexp", along_at_least(1), least_size=1, **MARGINS_OF_40),
     **{name: one_input(name, REDUCTION_SETTINGS[name], least_size=1, distinct=True) for name in ("max", "min")},
     **{
         name: one_input(name, along_at_least(1), least_size=1, distinct=True) for name in ("amax", "amin", "ptp")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import ANY_SIZE, axis_or_none, one_input
+from tinygrad_edu.testing.strategies.op_calls.common import ANY_SIZE, MARGINS_OF_40, axis_or_none, one_input
 
 
 @st.composite
@@ -38,6 +38,6 @@ def _differences(draw: Any) -> Call:
 SCANS: dict[str, Strategy[Call]] = {
     "recurrence": _recurrences(), "cumprod": _products(), "diff": _differences(),
     "cumsum": one_input("cumsum", axis_or_none, **ANY_SIZE),
-    "logcumsumexp": one_input("logcumsumexp", axis_or_none, low=-100, high=100),
+    "logcumsumexp": one_input("logcumsumexp", axis_or_none, **MARGINS_OF_40),
     **{name: one_input(name, axis_or_none, distinct=True) for name in ("cummax", "cummin")},
 }  # fmt: skip
