@@ -21,7 +21,7 @@ casts it.
 
 Every check is at one point and with one seed, so that a run can be repeated; JAX and autograd look along one random
 direction, and with another seed either may catch or miss what is near its tolerance. The time is the median over all
-wrong rules of one check, imports and one check to warm up left out; JAX compiles each new function, and that is in it.
+right twins of one check, imports and one check to warm up left out; JAX compiles each new function, and that is in it.
 """
 
 import argparse

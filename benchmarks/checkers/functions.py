@@ -24,7 +24,6 @@ ABS = Function(lambda m, x: m.abs(x), lambda m, g, out, x: (m.where(x > 0, g, -g
 RELU = Function(lambda m, x: m.where(x > 0, x, 0 * x), lambda m, g, out, x: (m.where(x > 0, g, 0 * g),), "any:off zero")
 SIGMOID = elementwise(lambda m, x: 1 / (1 + m.exp(-x)), lambda m, out, x: out * (1 - out))
 SILU = elementwise(lambda m, x: x / (1 + m.exp(-x)), lambda m, out, x: (1 + x - x / (1 + m.exp(-x))) / (1 + m.exp(-x)))
-COPY = Function(lambda m, x: x + 0.0, lambda m, g, out, x: (g + 0.0,))
 
 MULTIPLY = Function(
     lambda m, x, y: x * y, lambda m, g, out, x, y: (summed_to(m, g * y, x), summed_to(m, g * x, y)), "any any", True
@@ -70,6 +69,5 @@ def _centered(m, x):
 SOFTMAX = Function(_softmax, lambda m, g, out, x: (out * (g - m.sum(g * out, -1)),), "...n")
 LOGSUMEXP = Function(_logsumexp, lambda m, g, out, x: (g * m.exp(x - out),), "...n")
 CENTERED = Function(_centered, lambda m, g, out, x: (_centered(m, g),), "...n")
-SUM = Function(lambda m, x: m.sum(x, -1), lambda m, g, out, x: (g + 0 * x,), "...n")
 NORM = Function(lambda m, x: m.sqrt(m.sum(x * x, -1)), lambda m, g, out, x: (g * x / out,), "...n:off zero")
 CUMSUM = Function(lambda m, x: m.cumsum(x, -1), lambda m, g, out, x: (m.flip(m.cumsum(m.flip(g, -1), -1), -1),), "...n")

@@ -47,7 +47,7 @@ def verdict(f: Callable[..., Any], arrays: Sequence[Any], factor: float, seed: i
 
 
 def judged(name: str, draws: int) -> tuple[dict[float, Counter[str]], list[float], str]:
-    """Check draws of a family, every fourth with each factor; return the verdicts, times and a word on the first."""
+    """Check draws of a family, every fourth with each factor; return verdicts, times and a word on the first."""
     f, draw = FAMILIES[name]
     counts, times, said = {factor: Counter[str]() for factor in FACTORS}, [], ""
     for seed in range(draws):

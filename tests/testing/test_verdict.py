@@ -26,6 +26,7 @@ WITHOUT_SLOPE = {
     "1e15 + sum of sines", "mean of x - mean", "sum of a softmax", "sum of a layer norm", "constant", "tanh at 25",
     "steep sigmoid, anywhere", "tanh at 18", "tanh at 40", "sigmoid at 40", "cross entropy at a margin of 40",
     "cross entropy at a margin of 100", "softmax at a margin of 40", "softmax at a margin of 100",
+    "lookup alone: steps, slope 0", "of nothing",
 }  # fmt: skip
 
 
