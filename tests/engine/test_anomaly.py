@@ -1,8 +1,10 @@
 """detect_anomaly: it names the first op or rule that made NaN or an infinity, and the line, and changes nothing."""
 
 import asyncio
+import contextvars
 import gc
 import re
+import threading
 import weakref
 
 import numpy as np
@@ -371,6 +373,16 @@ def test_shards_on_threads_are_looked_at():
     x, y = np.zeros((8, 2), np.float32), np.zeros(8, int)
     with pytest.raises(AnomalyError, match=r"(?s)op log: result.*\nCalled in layer 1 \(Lambda\)"), tg.detect_anomaly():
         sharded_value_and_grad(model, nn.cross_entropy, x, y, np.random.default_rng(0), shard_size=2, threads=2)
+
+
+def test_a_thread_without_a_line_of_the_user_says_so(monkeypatch):
+    with tg.detect_anomaly():
+        context, caught = contextvars.copy_context(), []
+    monkeypatch.setattr(threading, "excepthook", lambda failed: caught.append(failed.exc_value))
+    thread = threading.Thread(target=context.run, args=(tg.log, Tensor(0.0)))
+    thread.start()
+    thread.join()
+    assert str(caught[0]).endswith("\nCalled by no line outside of this package.")
 
 
 def test_what_is_noted_keeps_nothing_alive():

@@ -40,7 +40,7 @@ class Origin(NamedTuple):
     def __str__(self) -> str:
         called = f"Called by {self.rule}, which was called{self._layer()}" if self.rule else f"Called{self._layer()}"
         if not self.file:
-            return f"{called}, by no line outside of this package."
+            return f"{called} by no line outside of this package."
         source = linecache.getline(self.file, self.line).strip()
         place = f'{called} at\n  File "{self.file}", line {self.line}, in {self.function}'
         return f"{place}\n    {source}" if source else place
