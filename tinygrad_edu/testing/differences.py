@@ -5,6 +5,7 @@ taken, and what the function is asked.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ _BESIDE = 2.0**-20  # a step that is small, and large beside the rounding of flo
 _CLOSE, _POINTS = 2.0**-22, 7  # the step, times the same scale, and the number of points that show the jitter of f
 _SMALL = 2.0**-20  # inputs smaller than this part of the largest step get steps of their own scale besides
 _ENOUGH = 1e-6  # a relative error below this needs no other steps
+_FAR_BELOW = (2.0**-33, 2.0**-34, 2.0**-35)  # steps at which waves of 1e-9 are wide
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -97,6 +99,19 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
             break
         found = better(found, _descend(line, scales, steps))
     return found
+
+
+def looked_below(f: Callable[[Array], Any], x: Array, direction: Array, found: Estimate) -> Estimate:
+    """Return an estimate, less certain where steps far below those that it took agree on another slope: waves in f."""
+    line = _Line(f, x, direction, np.zeros(0))
+    steps = [max(largest(x), 1.0) * h for h in _FAR_BELOW]
+    with np.errstate(all="ignore"):
+        slopes = np.stack([(_value(line, h) - _value(line, -h)) / (2 * h) for h in steps])
+        apart, spread = np.min(np.abs(slopes - found.value), axis=0), np.ptp(slopes, axis=0)
+        rounding = found.unit * (found.size + largest(x) * np.abs(found.value)) / steps[-1]
+        # What is rounded to steps of its own shows slopes of 0, or no two alike.
+        waves = (spread < apart / 4) & (apart > SAFETY * found.error + 2 * rounding) & np.all(slopes != 0, axis=0)
+    return replace(found, error=np.where(waves, found.error + apart, found.error))
 
 
 def largest(x: Array) -> float:
