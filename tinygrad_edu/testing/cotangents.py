@@ -20,6 +20,6 @@ def other_cotangents(g: Array, rng: np.random.Generator) -> Iterator[tuple[str, 
     yield "constant", np.ones_like(g)
     yield "one-hot", (np.arange(g.size) == rng.integers(max(g.size, 1))).reshape(g.shape).astype(g.dtype)
     yield "partly zero", np.where(rng.random(g.shape) < 0.5, 0, g)
-    yield "negated", -g
+    yield "negative", -np.abs(g)
     yield "large", _LARGE * g
     yield "small", _SMALL * g
