@@ -104,7 +104,8 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
 def looked_below(f: Callable[[Array], Any], x: Array, direction: Array, found: Estimate) -> Estimate:
     """Return an estimate, less certain where steps far below those that it took agree on another slope: waves in f."""
     line = _Line(f, x, direction, np.zeros(0))
-    steps = [max(largest(x), 1.0) * h for h in _FAR_BELOW]
+    smallest = np.min(np.abs(x), initial=np.inf, where=np.isfinite(x) & (x != 0))
+    steps = [min(max(largest(x), 1.0), float(smallest) / _SMALL) * h for h in _FAR_BELOW]
     with np.errstate(all="ignore"):
         slopes = np.stack([(_value(line, h) - _value(line, -h)) / (2 * h) for h in steps])
         apart, spread = np.min(np.abs(slopes - found.value), axis=0), np.ptp(slopes, axis=0)
