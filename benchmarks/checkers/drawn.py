@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
+from _tinygrad_edu_plugins.for_pytest import PROFILES
 from benchmarks.checkers.frameworks import declare
 from benchmarks.checkers.rule import Rule, twin
 from benchmarks.checkers.rules import KINDS
 from tinygrad_edu.testing import check_op, check_vjp
-from tinygrad_edu.testing.plugin import PROFILES
 from tinygrad_edu.testing.strategies import arrays, broadcastable, shapes
 
 Strategy = st.SearchStrategy
