@@ -146,7 +146,7 @@ def tensors(requires_grad: bool | None = None, **settings: Any) -> Strategy[Tens
 @lru_cache
 def axes(ndim: int, none: bool = True, several: bool = True) -> Strategy[Any]:
     """Draw what the keyword `axis` takes for an array of `ndim` axes: None, a position or a tuple, of either sign."""
-    kinds: list[Strategy[Any]] = [st.integers(-ndim, ndim - 1).map(lambda a: -a - 1)] if ndim else []
+    kinds: list[Strategy[Any]] = [st.integers(-ndim, ndim - 1)] if ndim else []
     if several:
         kinds.append(hnp.valid_tuple_axes(ndim))
     if none:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, axes, broadcastable, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import MARGINS_OF_40, one_input
+from tinygrad_edu.testing.strategies.op_calls.common import one_input
 
 
 @st.composite
@@ -57,7 +57,7 @@ _SMOOTH_ONES = ("sigmoid", "logsigmoid", "silu", "mish", "tanhshrink", "normal_c
 
 ACTIVATIONS: dict[str, Strategy[Call]] = {
     **{name: _bent(name, *how) for name, how in _BENT.items()},
-    **{name: one_input(name, **MARGINS_OF_40) for name in _SMOOTH_ONES},
+    **{name: one_input(name) for name in _SMOOTH_ONES},
     "gelu": one_input("gelu", lambda shape: st.fixed_dictionaries({"approximate": st.sampled_from(("none", "tanh"))})),
     "leaky": _leaks(), "prelu": _prelus(), "glu": _glus(),
 }  # fmt: skip
