@@ -51,6 +51,30 @@ def test_the_command_counts(capsys):
     assert "times -1: 0.00 % right, 0.00 % cannot tell, 100.00 % wrong" in capsys.readouterr().out
 
 
+OF_ALL_SIZES = ("reciprocal", "log", "cbrt", "rsqrt", "tanh", "arctan", "arcsinh", "erf", "hardshrink", "elu", "abs")
+
+
+@pytest.mark.parametrize("name", OF_ALL_SIZES)
+@pytest.mark.parametrize("seed", range(3))
+def test_numbers_of_all_sizes_in_one_array(name, seed):
+    """A step that suits the large ones jumps over the pole or the bend of the small ones."""
+    x = 10.0 ** np.random.default_rng(seed).permutation([-6, -3, 0, 1, 4, 7])
+    f = getattr(tg, name, None) or getattr(tg.nn, name)
+    assert verdict(f, [x], 1.0, seed)[0] in ("right", "cannot tell")
+    assert verdict(f, [x], -1.0, seed)[0] in ("wrong", "cannot tell")
+
+
+def test_a_small_result_beside_a_large_one_is_seen():
+    def f(x):
+        return np.array([1e8 * np.sin(x[0]), 1e-8 * np.exp(x[1])])
+
+    def gradient(x, g):
+        return np.array([1e8 * np.cos(x[0]) * g[0], 0 * g[1]])
+
+    with pytest.raises(GradientMismatch, match="with a cotangent that is even in all slopes: .* is wrong"):
+        check_gradient(f, gradient, [0.4, 0.5])
+
+
 @pytest.mark.parametrize("factor", [-1.0, 1.1])
 def test_a_large_offset_excuses_no_wrong_gradient(factor):
     """That used to pass: the rounding of 1e13 was taken for the error, and the error for agreement."""

@@ -23,6 +23,7 @@ from tinygrad_edu.testing.verdict import (
     Rng,
     compare,
     copies,
+    draw_directions,
     draw_signed,
     examples,
     require_deterministic,
@@ -65,8 +66,8 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
     >>> check_vjp(lambda x, y: tg.tanh(x @ y), np.ones((2, 3)), np.ones(3), order=3)
     """
     rng = seeded(rng)
-    points, names = _float64(arrays), argument_names(f, len(arrays))
-    title = title_of(f)
+    points = _points(f, arrays)
+    names, title = argument_names(f, len(points)), title_of(f)
     scale = 0.0
     for n in range(1, order + 1):
         cotangents = _check_once(f, points, names, f"{title}, derivative {n}" if n > 1 else title, rng, scale)
@@ -98,9 +99,10 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     >>> check_jvp(lambda x: tg.softmax(x), np.array([0.5, 1.0, -2.0]))
     """
     rng = seeded(rng)
-    points = _float64(arrays)
+    points = _points(f, arrays)
     value = _value_of(f, points)
-    directions = [draw_signed(rng, x.shape) for x in points]
+    parts = [draw_directions(rng, x) for x in points]
+    directions = [np.sum(each, axis=0) for each in parts]
     with no_grad():
         forward = _join(_floating(jvp(f, points, directions)[1]))
         out, pullback = vjp(f, *points)
@@ -108,8 +110,8 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
         backward = pullback(_like(out, cotangents))
     lost = _CANCELLED * max(map(largest, directions), default=0.0)
     total, error = np.zeros(forward.shape), np.full(forward.shape, EXACT * np.max(np.abs(forward), initial=0) + lost)
-    for k, (x, u) in enumerate(zip(points, directions, strict=True)):
-        slope = settled(partial(_at, value, points, k), x, u)
+    for k, u in ((k, u) for k, each in enumerate(parts) for u in each):
+        slope = settled(partial(_at, value, points, k), points[k], u)
         total, error = total + slope.value, error + SAFETY * slope.error
     where = f"jvp of {title_of(f)}"
     if not np.all(np.abs(forward - total) <= error):
@@ -165,8 +167,9 @@ def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
 # --- The parts ---
 
 
-def _float64(arrays: tuple[Any, ...]) -> tuple[Array, ...]:
-    points = [np.asarray(values_of(a)) for a in arrays]
+def _points(f: Function, arrays: Sequence[Any]) -> tuple[Array, ...]:
+    """Return the arrays that f is checked at, in float64; those of a `Call` unless others are given."""
+    points = [np.asarray(values_of(a)) for a in arrays or getattr(f, "arrays", ())]
     for a in points:
         if a.dtype.kind not in "fiu":
             raise DTypeError(f"a derivative is taken at real numbers, not at an array of dtype {a.dtype}.")

@@ -89,12 +89,13 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
     center, unit = _value_and_unit(f, x.copy())
     if not np.all(np.isfinite(center)):
         raise NotDifferentiableHere(f"the function is not finite at this point: {center[~np.isfinite(center)][0]}.")
-    line, point = _Line(f, x, direction, center), largest(x)
+    line = _Line(f, x, direction, center)
+    point = largest(x[direction != 0])
     unit = max(unit, _unit_inside(line))
     scales = Scales(unit, _terms(line, unit, scale), point)
     first = max(point, 1.0) * _TOP
     found = _descend(line, scales, _from(first, first * _LAST / _TOP))
-    for steps in _other_steps(x, first):
+    for steps in _other_steps(x[direction != 0], first):
         if _is_settled(found):
             break
         found = better(found, _descend(line, scales, steps))
@@ -104,12 +105,13 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
 def looked_below(f: Callable[[Array], Any], x: Array, direction: Array, found: Estimate) -> Estimate:
     """Return an estimate, less certain where steps far below those that it took agree on another slope: waves in f."""
     line = _Line(f, x, direction, np.zeros(0))
-    smallest = np.min(np.abs(x), initial=np.inf, where=np.isfinite(x) & (x != 0))
-    steps = [min(max(largest(x), 1.0), float(smallest) / _SMALL) * h for h in _FAR_BELOW]
+    smallest = np.min(np.abs(x), initial=np.inf, where=np.isfinite(x) & (x != 0) & (direction != 0))
+    point = largest(x[direction != 0])
+    steps = [min(max(point, 1.0), float(smallest) / _SMALL) * h for h in _FAR_BELOW]
     with np.errstate(all="ignore"):
         slopes = np.stack([(_value(line, h) - _value(line, -h)) / (2 * h) for h in steps])
         apart, spread = np.min(np.abs(slopes - found.value), axis=0), np.ptp(slopes, axis=0)
-        rounding = found.unit * (found.size + largest(x) * np.abs(found.value)) / steps[-1]
+        rounding = found.unit * (found.size + point * np.abs(found.value)) / steps[-1]
         # What is rounded to steps of its own shows slopes of 0, or no two alike.
         waves = (spread < apart / 4) & (apart > SAFETY * found.error + 2 * rounding) & np.all(slopes != 0, axis=0)
     return replace(found, error=np.where(waves, found.error + apart, found.error))
@@ -162,7 +164,7 @@ def _terms(line: _Line, unit: float, most: float) -> Array:
     if not most:
         return np.zeros(line.center.shape)
     with np.errstate(all="ignore"):
-        step = max(largest(line.x), 1.0) * _CLOSE
+        step = max(largest(line.x[line.direction != 0]), 1.0) * _CLOSE
         values = np.stack([line.center, *(_value(line, k * step) for k in range(1, _POINTS))])
         jitter = np.sqrt(np.mean(np.diff(values, 3, axis=0) ** 2, axis=0) / 20)  # 1 + 9 + 9 + 1
         moves = np.any(values != line.center, axis=0)

@@ -220,7 +220,7 @@ class Script:
         """
         source, wrapped = source_of(value), vars(value).get("__wrapped__")
         if source is None:
-            raise _Unknown(f"{value.__module__}.{value.__qualname__}, which cannot be imported")
+            raise _Unknown(f"{value.__qualname__} of module {value.__module__}, which cannot be imported")
         own = source.name or hint or ("wrapper" if wrapped else "")
         name = self._free(own, owner) if own else ""
         if name:
