@@ -1,7 +1,6 @@
 """A swing that comes to rest: a network learns the solution of u'' + 2 d u' + u = 0 from the equation alone."""
 
 import argparse
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -23,8 +22,6 @@ TIMES, BATCH = 640, 64
 WIDTH, FREQUENCY = 32, 5.0
 EPOCHS, LEARNING_RATE = 300, 0.01
 
-Curve = Callable[[Tensor], Tensor]
-
 
 def exact(t: ndarray) -> ndarray:
     """Return the solution with u(0) = 1 and u'(0) = 0, which the training never sees."""
@@ -32,12 +29,6 @@ def exact(t: ndarray) -> ndarray:
     swing = np.cos(frequency * t) + DAMPING / frequency * np.sin(frequency * t)
     solution: ndarray = np.exp(-DAMPING * t) * swing
     return solution
-
-
-def derivative(u: Curve) -> Curve:
-    """Return the derivative of a curve: each u depends on its own t alone, so the gradient of their sum has all."""
-    gradient: Curve = grad(lambda t: u(t).sum())
-    return gradient
 
 
 class Oscillation(nn.Module):
@@ -58,9 +49,18 @@ class Oscillation(nn.Module):
         return u
 
     def forward(self, t: Tensor) -> Tensor:
-        """Return the curve and its derivatives at some times."""
-        du = derivative(self.u)
-        curve: Tensor = concatenate([self.u(t), du(t), derivative(du)(t)], axis=-1)
+        """Return the curve and its derivatives. Each is computed once: a gradient takes along what it is made from."""
+
+        def value(t: Tensor) -> tuple[Tensor, Tensor]:
+            u = self.u(t)
+            return u.sum(), u  # each u depends on its own t alone: the gradient of the sum has the slope of each
+
+        def slope(t: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+            du, u = grad(value, has_aux=True)(t)
+            return du.sum(), (u, du)
+
+        ddu, (u, du) = grad(slope, has_aux=True)(t)
+        curve: Tensor = concatenate([u, du, ddu], axis=-1)
         return curve
 
 

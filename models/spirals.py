@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,18 +123,16 @@ def draw_stages(path: Path, maps: list[ndarray], x: ndarray, y: ndarray) -> None
 
 def animate(path: Path, maps: list[ndarray], x: ndarray, y: ndarray) -> None:
     """Draw the plane after each epoch, one after the other, and stay at the last for two seconds."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
+    from PIL import Image  # which matplotlib brings
 
     figure = report.new_figure(3.4, 3.7)
-    figure.set_dpi(75)
-    canvas, axes = FigureCanvasAgg(figure), figure.subplots()
+    axes = figure.subplots()
     image, frames = show(axes, maps[0], x, y), []
     for epoch, found in enumerate(maps):
         image.set_data(shaded(found))
         axes.set_title(f"epoch {epoch}")
-        canvas.draw()
-        frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).quantize(128))
+        figure.savefig(frame := BytesIO(), dpi=75)
+        frames.append(Image.open(frame).convert("RGB").quantize(128))
     durations = [*[100] * (len(frames) - 1), 2000]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
