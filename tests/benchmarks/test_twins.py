@@ -7,7 +7,7 @@ import pytest
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize(("name", "tolerance"), [("pinn", 1e-10), ("spirals", 1e-4)])
+@pytest.mark.parametrize(("name", "tolerance"), [("pinn", 1e-10), ("siamese", 1e-10), ("spirals", 1e-4)])
 def test_the_losses_of_a_hundred_steps_agree(name, tolerance):
     found = import_module(f"benchmarks.twins.{name}").compare()
     assert len(found.losses_ours) == 100
