@@ -73,6 +73,7 @@ def prepare(options: argparse.Namespace) -> Training:
             states.append(model.state_dict())
             return epoch
 
+        # No generator: what `fit` refuses, a checkpoint that does not fit, is refused when it is called.
         return map(kept, fitted(checkpoints=checkpoints.also(states=states), **settings))
 
     def draw(folder: Path, outcome: Outcome) -> None:

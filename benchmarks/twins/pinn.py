@@ -46,4 +46,4 @@ def compare(steps: int = 100) -> Comparison:
     rng = np.random.default_rng(0)
     ours = pinn.Oscillation(rng).astype(np.float64)
     batches = [(rng.uniform(0, pinn.END, (pinn.BATCH, 1)), np.zeros(pinn.BATCH)) for _ in range(steps)]
-    return compare_adam(ours, pinn.equation_loss, Oscillation().double(), equation_loss, batches, lr=0.01)
+    return compare_adam(ours, pinn.equation_loss, Oscillation().double(), equation_loss, batches, lr=pinn.LEARNING_RATE)

@@ -18,5 +18,10 @@ def compare(steps: int = 100) -> Comparison:
         nn.Linear(spirals.WIDTH, spirals.ARMS),
     )  # fmt: skip
     return compare_adam(
-        spirals.build(rng), cross_entropy, theirs, torch.nn.functional.cross_entropy, list(loader), lr=0.03
+        spirals.build(rng),
+        cross_entropy,
+        theirs,
+        torch.nn.functional.cross_entropy,
+        list(loader),
+        lr=spirals.LEARNING_RATE,
     )
