@@ -14,9 +14,9 @@ from models import report
 from models.console import program
 from models.options import positive, training_parser
 from models.outcome import Outcome
-from models.training import Training, train
+from models.training import Training, loss_of, train
 from tinygrad_edu import cross_entropy, data, nn, optim
-from tinygrad_edu.training import Accuracy, evaluating, fit, predict
+from tinygrad_edu.training import Accuracy, fit, predict
 
 NAME = "models.mnist_conv"
 PICTURES = ("curves.png", "kernels.png", "mistakes.png")
@@ -102,11 +102,8 @@ def prepare(options: argparse.Namespace) -> Training:
         report.draw_kernels(folder, outcome.last.arrays["0.weight"])
         report.draw_mistakes(folder, digits.x_test, digits.y_test, predict(model, x_test))
 
-    def loss() -> float:  # a thousand images tell
-        with evaluating(model):
-            logits = model(data.to_float(digits.x_train[:1000]))
-        return float(cross_entropy(logits, digits.y_train[:1000]).item())
-
+    some = data.to_float(digits.x_train[:1000]), digits.y_train[:1000]  # a thousand images tell
+    loss = partial(loss_of, model, cross_entropy, *some)
     fitting = partial(
         fit, model, optim.SGD(model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum), cross_entropy,
         loader(digits, recipe, rng), recipe.epochs, rng=rng, schedule=schedule(recipe, digits),

@@ -52,7 +52,8 @@ def write_weights(path: Path, weights: dict[str, ndarray]) -> None:
     path.write_bytes(encoded(weights))
 
 
-def _figure(width: float, height: float) -> "Figure":
+def new_figure(width: float, height: float) -> "Figure":
+    """Return an empty figure, of so many inches. It draws without a window."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
@@ -60,7 +61,7 @@ def _figure(width: float, height: float) -> "Figure":
 
 def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
     """Draw ``curves.png``: loss and accuracies over the epochs."""
-    figure = _figure(9, 3.6)
+    figure = new_figure(9, 3.6)
     loss, accuracy = figure.subplots(1, 2)
     epochs = [epoch.epoch for epoch in history]
     marker = "o" if len(history) < 3 else ""
@@ -81,7 +82,7 @@ def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
 def draw_kernels(folder: Path, kernels: ndarray) -> None:
     """Draw ``kernels.png``: the learned kernels (out, 1, kh, kw) on one scale of colours, white at zero."""
     bound = float(np.abs(kernels).max()) or 1.0
-    figure = _figure(8, 1.2 * -(-len(kernels) // COLUMNS))
+    figure = new_figure(8, 1.2 * -(-len(kernels) // COLUMNS))
     titles = [str(number) for number in range(len(kernels))]
     image = _tiles(figure.subplots(), kernels[:, 0], titles, cmap="RdBu_r", vmin=-bound, vmax=bound)
     figure.colorbar(image, shrink=0.8)
@@ -92,7 +93,7 @@ def draw_mistakes(folder: Path, images: ndarray, labels: ndarray, predicted: nda
     """Draw ``mistakes.png``: the first misread digits of images (N, 28, 28), with what they are and what was read."""
     wrong = np.flatnonzero(labels != predicted)
     shown = wrong[:most]
-    figure = _figure(8, 0.5 + 1.15 * -(-len(shown) // COLUMNS))
+    figure = new_figure(8, 0.5 + 1.15 * -(-len(shown) // COLUMNS))
     note = f"; the first {most}" if len(wrong) > most else ""
     figure.suptitle(f"{len(wrong)} of {len(labels):,} digits misread{note}")
     titles = [f"{labels[k]}, read {predicted[k]}" for k in shown]

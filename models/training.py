@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from models import STOPPED, report, results, stopping
 from models.console import complain, say
@@ -22,7 +23,8 @@ from models.outcome import Outcome
 from models.progress import shown
 from tinygrad_edu.errors import CheckpointWarning, NonFiniteLossError, StateDictError, TinygradError
 from tinygrad_edu.nn import Module
-from tinygrad_edu.training import Checkpoints, Epoch
+from tinygrad_edu.nn.coupling import Loss
+from tinygrad_edu.training import Checkpoints, Epoch, evaluating
 
 BEST = "best.safetensors"
 HISTORY = "history.csv"
@@ -78,6 +80,12 @@ class Settings:
                     f"{name} is {saved.get(name)} there, and {value} here: give the options of that run, or another "
                     f"--output"
                 )
+
+
+def loss_of(model: Module, loss: Loss, x: ndarray, target: ndarray) -> float:
+    """Return the loss of a model on one batch, evaluated."""
+    with evaluating(model):
+        return float(loss(model(x), target).item())
 
 
 def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training]) -> int:

@@ -1,0 +1,148 @@
+"""Digits laid out in the plane: a network learns from pairs, the same digit near to each other and others apart."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy import ndarray
+
+from models import report
+from models.console import program
+from models.options import positive, training_parser
+from models.outcome import Outcome
+from models.training import Training, loss_of, train
+from tinygrad_edu import Tensor, data, nn, optim, pairwise_distance, relu
+from tinygrad_edu.training import Mean, evaluating, fit
+
+NAME = "models.siamese"
+PICTURES = ("plane.png",)
+MARGIN = 1.0
+EPOCHS, BATCH, LEARNING_RATE = 60, 100, 0.01
+PAIRS = 1000  # to test with
+
+CELLS = 40  # of the picture, along each side: one holds one digit
+COLOURS = "tab10"
+
+
+class Embedding(nn.Module):
+    """From images (..., 28, 28) to points in the plane (..., 2): both images of a pair go through the same network."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.network = nn.Sequential(
+            nn.Conv2D(1, 16, 5, rng=rng), nn.ReLU(), nn.MaxPool2D(2),
+            nn.Conv2D(16, 32, 5, rng=rng), nn.ReLU(), nn.MaxPool2D(2),
+            nn.Flatten(), nn.Linear(512, 64, rng=rng), nn.ReLU(), nn.Linear(64, 2, rng=rng),
+        )  # fmt: skip
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return a point for each image."""
+        points: Tensor = self.network(images.reshape(-1, 1, 28, 28)).reshape(*images.shape[:-2], 2)
+        return points
+
+
+class ContrastiveLoss(nn.Module):
+    """The mean over all pairs of a batch, of the same digit and of two digits with equal weight.
+
+    A pair of the same digit costs the square of its distance, a pair of two digits the square of what its distance
+    lacks of `MARGIN`: from R. Hadsell, S. Chopra and Y. LeCun, "Dimensionality reduction by learning an invariant
+    mapping", CVPR 2006.
+    """
+
+    couples_samples = True
+
+    def forward(self, points: Tensor, labels: ndarray) -> Tensor:
+        """Return the loss of points (N, 2), of digits of which two at least are the same and two are not."""
+        a, b = np.triu_indices(len(labels), 1)
+        distance, same = pairwise_distance(points[a], points[b]), labels[a] == labels[b]
+        loss: Tensor = (distance[same] ** 2).mean() / 2 + (relu(MARGIN - distance[~same]) ** 2).mean() / 2
+        return loss
+
+
+def pairs(images: ndarray, labels: ndarray, rng: np.random.Generator) -> tuple[ndarray, ndarray]:
+    """Return pairs of images (PAIRS, 2, 28, 28), and whether both are the same digit: every other pair is."""
+    first, same = rng.permutation(len(labels))[:PAIRS], np.arange(PAIRS) % 2 == 0
+    second = [rng.choice(np.flatnonzero((labels == labels[k]) == alike)) for k, alike in zip(first, same, strict=True)]
+    return np.stack([images[first], images[second]], axis=1), same
+
+
+def told_apart(points: ndarray, same: ndarray) -> ndarray:
+    """Return for each pair of points (N, 2, 2) whether it is right to call it the same digit if nearer than half."""
+    right: ndarray = (np.linalg.norm(points[:, 0] - points[:, 1], axis=-1) < MARGIN / 2) == same
+    return right
+
+
+def prepare(options: argparse.Namespace) -> Training:
+    """Return the network and its training, on images that are turned and bent a little, anew in each epoch."""
+    digits, rng = data.load_embedded(), np.random.default_rng(options.seed)
+    model, loss, size = Embedding(rng), ContrastiveLoss(), (28, 28)
+    x_test = as_floats(digits.x_test)
+
+    def bent(x: ndarray, y: ndarray) -> tuple[ndarray, ndarray]:
+        turns = data.affine_field(len(x), size, 10, rng, translate=0.06, scale=(0.9, 1.1), shear=8)
+        bends = data.elastic_field(len(x), size, alpha=40, sigma=4, rng=rng)
+        return as_floats(data.displace(x, turns + bends)), y
+
+    loader = data.DataLoader(digits.x_train, digits.y_train, batch_size=BATCH, rng=rng, drop_last=True, transform=bent)
+    fitting = partial(
+        fit, model, optim.Adam(model.parameters(), lr=options.learning_rate), loss, loader, options.epochs, rng=rng,
+        schedule=optim.schedules.one_cycle(options.learning_rate, options.epochs * len(loader)),
+        metrics={"pair_accuracy": Mean(told_apart)}, evaluate_on={"test": [pairs(x_test, digits.y_test, rng)]},
+    )  # fmt: skip
+
+    def draw(folder: Path, outcome: Outcome) -> None:
+        with evaluating(model):
+            points = np.concatenate([model(part).numpy() for part in np.split(x_test, 100)])
+        draw_plane(folder / "plane.png", points, digits.x_test, digits.y_test)
+
+    some = as_floats(digits.x_train[:200]), digits.y_train[:200]
+    chosen = {"epochs": options.epochs, "learning_rate": options.learning_rate, "seed": options.seed}
+    return Training(model, options.epochs, fitting, partial(loss_of, model, loss, *some), chosen, draw, PICTURES)
+
+
+def as_floats(images: ndarray) -> ndarray:
+    """Return images (N, 28, 28) as the network takes them."""
+    return data.to_float(images)[:, 0]
+
+
+def draw_plane(path: Path, points: ndarray, images: ndarray, labels: ndarray) -> None:
+    """Draw a dot for each digit where the network puts it, and beside it the digits themselves, where there is room."""
+    figure = report.new_figure(13, 6.5)
+    dots, pictures = figure.subplots(1, 2)
+    dots.scatter(points[:, 0], points[:, 1], s=2, c=labels, cmap=COLOURS, alpha=0.5)
+    for digit in range(10):
+        x, y = np.median(points[labels == digit], axis=0)
+        dots.text(x, y, str(digit), fontsize=16, weight="bold", ha="center", va="center")
+    low, high = points.min(axis=0), points.max(axis=0)
+    pictures.imshow(laid_out((points - low) / np.maximum(high - low, 1e-9), images, labels), interpolation="nearest")
+    for axes in (dots, pictures):
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+    figure.savefig(path, dpi=110)
+
+
+def laid_out(places: ndarray, images: ndarray, labels: ndarray) -> ndarray:
+    """Return a picture with the first digit that falls into each cell, in its colour. Places are in [0, 1]."""
+    from matplotlib import colormaps
+
+    canvas = np.ones((CELLS, 28, CELLS, 28, 3))
+    columns, rows = np.minimum((places * CELLS).astype(int), CELLS - 1).T
+    _, firsts = np.unique(rows * CELLS + columns, return_index=True)
+    for k in firsts:
+        ink, colour = images[k][..., None] / 255, np.array(colormaps[COLOURS](int(labels[k]))[:3])
+        canvas[CELLS - 1 - rows[k], :, columns[k]] = 1 - ink * (1 - colour)
+    return canvas.reshape(CELLS * 28, CELLS * 28, 3)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program, and return its exit code."""
+    parser = training_parser(NAME, __doc__, EPOCHS)
+    parser.add_argument(
+        "--learning-rate", type=positive(float), default=LEARNING_RATE, help="the highest (default: %(default)s)"
+    )
+    options = parser.parse_args(arguments)
+    return train(NAME, options, lambda: prepare(options))
+
+
+if __name__ == "__main__":
+    program(NAME, main)

@@ -1,0 +1,15 @@
+"""The models learn as the same models in PyTorch do: from the same weights, on the same batches, to the same losses."""
+
+from importlib import import_module
+
+import numpy as np
+import pytest
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(("name", "tolerance"), [("pinn", 1e-10), ("siamese", 1e-10), ("spirals", 1e-4)])
+def test_the_losses_of_a_hundred_steps_agree(name, tolerance):
+    found = import_module(f"benchmarks.twins.{name}").compare()
+    assert len(found.losses_ours) == 100
+    assert found.losses_ours[-1] < 0.95 * found.losses_ours[0]
+    np.testing.assert_allclose(found.losses_ours, found.losses_theirs, rtol=tolerance, atol=0)

@@ -1,0 +1,63 @@
+"""Digits in the plane: the pairs, what they cost, and a picture of where each digit lies."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from models import results, siamese
+from tinygrad_edu.testing import check_vjp
+
+LABELS = np.array([3, 5, 3, 5, 7])
+
+
+def test_every_other_pair_is_of_the_same_digit(monkeypatch):
+    monkeypatch.setattr(siamese, "PAIRS", 50)
+    labels = np.arange(60) % 10
+    found, same = siamese.pairs(labels[:, None, None], labels, np.random.default_rng(0))
+    assert found.shape == (50, 2, 1, 1)
+    assert ((found[:, 0] == found[:, 1]).ravel() == same).all()
+    assert same.sum() == 25
+
+
+def test_the_loss_is_that_of_each_pair_written_out():
+    points = np.random.default_rng(0).normal(0, 0.5, (5, 2))
+    costs = {True: [], False: []}
+    for a in range(5):
+        for b in range(a):
+            distance = np.linalg.norm(points[b] - points[a] + 1e-6)
+            same = LABELS[a] == LABELS[b]
+            costs[same].append((distance if same else max(0, siamese.MARGIN - distance)) ** 2)
+    expected = (np.mean(costs[True]) + np.mean(costs[False])) / 2
+    loss = siamese.ContrastiveLoss()
+    assert loss(tg.Tensor(points), LABELS).item() == pytest.approx(expected, rel=1e-12)
+    check_vjp(lambda points: loss(points, LABELS), points)
+
+
+def test_a_pair_goes_through_the_network_as_its_images_do():
+    rng = np.random.default_rng(0)
+    model, images = siamese.Embedding(rng), tg.Tensor(rng.random((3, 2, 28, 28)))
+    np.testing.assert_allclose(model(images)[:, 1].numpy(), model(images[:, 1]).numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_each_cell_shows_one_digit_in_its_colour():
+    images = np.full((3, 28, 28), 255, np.uint8)
+    canvas = siamese.laid_out(np.array([[0, 0], [0, 0], [1, 1]]), images, np.array([0, 1, 2]))
+    corners = canvas[-1, 0], canvas[0, -1]
+    assert [corner.argmax() for corner in corners] == [2, 1]  # blue below, green above
+    np.testing.assert_array_equal(canvas[0, 0], 1)
+
+
+def test_a_small_run_draws_the_plane(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(siamese, "PAIRS", 50)
+    digits = tg.data.load_embedded().take(200)
+    few = tg.data.Digits(digits.x_train, digits.y_train, digits.x_test[:200], digits.y_test[:200])
+    monkeypatch.setattr(siamese.data, "load_embedded", lambda: few)
+    assert siamese.main(["--epochs", "2", "--quiet", "--output", str(tmp_path)]) == 0
+    assert "test_pair_accuracy" in capsys.readouterr().out
+    assert results.read_summary(tmp_path)["files"].keys() > {"plane.png"}
+
+
+@pytest.mark.slow
+def test_the_default_job_tells_93_percent_of_new_pairs_apart(tmp_path):
+    assert siamese.main(["--quiet", "--output", str(tmp_path)]) == 0
+    assert results.read_summary(tmp_path)["test_pair_accuracy"] >= 0.93

@@ -1,0 +1,61 @@
+"""The spirals: what they are, that no straight line separates them, and an animation of every epoch."""
+
+import signal
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models import results, spirals, training
+
+
+def test_without_noise_each_point_lies_on_the_arm_of_its_number(monkeypatch):
+    monkeypatch.setattr(spirals, "NOISE", 0.0)
+    points, arm = spirals.spirals(300, np.random.default_rng(0))
+    radius = np.linalg.norm(points, axis=1)
+    turn = np.arctan2(points[:, 1], points[:, 0]) / (2 * np.pi) - spirals.TURNS * radius
+    np.testing.assert_allclose((turn * spirals.ARMS - arm + 0.5) % spirals.ARMS, 0.5, atol=1e-4)
+    assert np.bincount(arm).tolist() == [100] * spirals.ARMS
+    assert 0.1 <= radius.min() < radius.max() <= 1
+
+
+def test_the_surer_the_darker():
+    found = np.array([[1 / 3, 1 / 3, 1 / 3], [0.2, 0.2, 0.6], [0, 0, 1]])
+    colours = spirals.shaded(found)
+    np.testing.assert_allclose(colours[0], 1)
+    np.testing.assert_allclose(colours[2], (1 + spirals.COLOURS[2]) / 2)
+    assert (np.diff(colours, axis=0) < 0).all()
+
+
+def frames(path: Path) -> int:
+    with Image.open(path) as picture:
+        return picture.n_frames
+
+
+def test_a_run_that_is_stopped_and_resumed_shows_every_epoch_as_one_that_was_not(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "SECONDS", 0.0)
+    monkeypatch.setattr(spirals, "PIXELS", 20)
+    steps, check = count(1), training.stopping.check
+
+    def check_and_interrupt():
+        if next(steps) == 35:  # in the third epoch
+            signal.raise_signal(signal.SIGINT)
+        check()
+
+    monkeypatch.setattr(training.stopping, "check", check_and_interrupt)
+    for folder, code in (("resumed", 130), ("whole", 0), ("resumed", 0)):
+        options = ["--epochs", "3", "--quiet", "--resume", "--output", str(tmp_path / folder)]
+        assert spirals.main(options) == code
+        assert frames(tmp_path / folder / "boundary.gif") == (3 if code else 4)
+    assert capsys.readouterr().out.count("test_accuracy") == 3
+    for name in ("boundary.gif", "boundary.png", results.WEIGHTS):
+        assert (tmp_path / "resumed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_the_default_job_knows_the_arm_of_99_percent_of_new_points(tmp_path):
+    assert spirals.main(["--quiet", "--output", str(tmp_path)]) == 0
+    assert results.read_summary(tmp_path)["test_accuracy"] >= 0.99
+    assert frames(tmp_path / "boundary.gif") == 61
