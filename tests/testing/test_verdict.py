@@ -71,7 +71,7 @@ def test_a_small_result_beside_a_large_one_is_seen():
     def gradient(x, g):
         return np.array([1e8 * np.cos(x[0]) * g[0], 0 * g[1]])
 
-    with pytest.raises(GradientMismatch, match="with a cotangent that is even in all slopes: .* is wrong"):
+    with pytest.raises(GradientMismatch, match=r"with a cotangent that is even in all slopes: .* is wrong"):
         check_gradient(f, gradient, [0.4, 0.5])
 
 

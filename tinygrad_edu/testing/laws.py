@@ -319,10 +319,13 @@ def one_tensor_as_two_inputs(call: Call, g: Array) -> None:
         twice = call.replaced([x.copy() if k == b else array for k, array in enumerate(call.arrays)])
         if x.shape != y.shape or x.dtype != y.dtype or not _takes(twice):
             continue
+        try:
+            apart = pull(twice, g)
+        except np.linalg.LinAlgError:  # singular, and so refused by a rule
+            continue
         leaves = [_leaf(array) for array in twice.arrays]
         leaves[b] = leaves[a]
         twice(*leaves).backward(g)
-        apart = pull(twice, g)
         near = _close(_grad_of(leaves[a]), apart[a] + apart[b], floor=_lost(apart[a], g))
         both = f"{call.names[a]} and {call.names[b]}"
         _demand(near, twice, f"one Tensor as {both} does not get the sum of their gradients")

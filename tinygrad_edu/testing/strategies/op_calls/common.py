@@ -24,7 +24,6 @@ _SECOND_INPUTS = st.sampled_from([*["an array"] * 6, "a number", np.int64, np.ui
 Settings = dict[str, Any]
 SettingsFor = Callable[[Shape], Strategy[Settings]]
 
-# For what has no pole, bend or level part: the steps of a large number would jump over it, beside a small one.
 ANY_SIZE: Settings = {"low": -1e8, "high": 1e8}
 MARGINS_OF_40: Settings = {"low": -20.0, "high": 20.0}
 
