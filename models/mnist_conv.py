@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from models import report
+from models import digits, report
 from models.console import program
 from models.options import positive, training_parser
 from models.outcome import Outcome
 from models.training import Training, train
 from tinygrad_edu import cross_entropy, data, nn, optim
-from tinygrad_edu.training import Accuracy, evaluating, fit, predict
+from tinygrad_edu.training import fit, predict
 
 NAME = "models.mnist_conv"
 PICTURES = ("curves.png", "kernels.png", "mistakes.png")
@@ -71,50 +71,36 @@ def build(recipe: Recipe, rng: np.random.Generator) -> nn.Sequential:
     return nn.Sequential(convolution, nn.Tanh(), nn.Dropout(0.5, rng=rng), nn.Flatten(), linear)
 
 
-def loader(digits: data.Digits, recipe: Recipe, rng: np.random.Generator) -> data.DataLoader:
-    """Return the batches, shuffled and shifted as the recipe says. A remainder is left out, as in the seed."""
-
-    def prepared(x: ndarray, y: ndarray) -> tuple[ndarray, ndarray]:
-        return data.to_float(data.random_shift(x, recipe.shift, rng) if recipe.shift else x), y
-
-    return data.DataLoader(
-        digits.x_train, digits.y_train,
-        batch_size=recipe.batch_size, shuffle=recipe.shuffle, rng=rng, drop_last=True, transform=prepared,
-    )  # fmt: skip
-
-
-def schedule(recipe: Recipe, digits: data.Digits) -> Callable[[int], float]:
-    """Return the learning rate as a function of the step."""
+def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
+    """Return the learning rate as a function of the step, of so many in all."""
     if recipe.schedule == "constant":
         return optim.schedules.constant(recipe.learning_rate)
-    return optim.schedules.cosine(recipe.learning_rate, recipe.epochs * (len(digits.x_train) // recipe.batch_size))
+    return optim.schedules.cosine(recipe.learning_rate, steps)
 
 
 def prepare(options: argparse.Namespace) -> Training:
     """Return the network and its training. One seed gives the same bits on the same machine."""
-    recipe, digits = choose(options), load(options.data, options.train_size)
+    recipe, images = choose(options), digits.load(options)
     rng = np.random.default_rng(options.seed)
     model = build(recipe, rng)
-    x_test = data.to_float(digits.x_test)
+
+    def shifted(x: ndarray) -> ndarray:
+        return data.random_shift(x, recipe.shift, rng) if recipe.shift else x
 
     def draw(folder: Path, outcome: Outcome) -> None:
         report.draw_curves(folder, outcome.history)
         report.draw_kernels(folder, outcome.last.arrays["0.weight"])
-        report.draw_mistakes(folder, digits.x_test, digits.y_test, predict(model, x_test))
+        report.draw_mistakes(folder, images.x_test, images.y_test, predict(model, data.to_float(images.x_test)))
 
-    def loss() -> float:  # a thousand images tell
-        with evaluating(model):
-            logits = model(data.to_float(digits.x_train[:1000]))
-        return float(cross_entropy(logits, digits.y_train[:1000]).item())
-
+    batches = digits.loader(images, recipe.batch_size, rng, shifted, recipe.shuffle)
     fitting = partial(
         fit, model, optim.SGD(model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum), cross_entropy,
-        loader(digits, recipe, rng), recipe.epochs, rng=rng, schedule=schedule(recipe, digits),
-        metrics={"accuracy": Accuracy()},
-        evaluate_on={"train": [(data.to_float(digits.x_train), digits.y_train)], "test": [(x_test, digits.y_test)]},
+        batches, recipe.epochs, rng=rng, schedule=schedule(recipe, recipe.epochs * len(batches)),
+        **digits.accuracies(images),
     )  # fmt: skip
     chosen = {"data": options.data, "train_size": options.train_size, "seed": options.seed}
-    return Training(model, recipe.epochs, fitting, loss, {**asdict(recipe), **chosen}, draw, PICTURES)
+    settings = {**asdict(recipe), **chosen}
+    return Training(model, recipe.epochs, fitting, partial(digits.loss, model, images), settings, draw, PICTURES)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -124,30 +110,14 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--recipe", choices=RECIPES, default="tuned", help="our recipe, or the seed's own (default: %(default)s)")
     add("--batch-size", type=positive(int), help="images a step (default: the recipe's, 32 or 128)")
     add("--learning-rate", type=positive(float), help="of the first step (default: the recipe's, 0.03 or 2/128)")
-    add("--train-size", type=positive(int), default=1000, help="how many training images (default: %(default)s)")
-    add("--data", default="embedded", metavar="SOURCE",
-        help="embedded (the 1,000 + 10,000 images in the package), keras, or a path to an mnist.npz "
-             "(default: %(default)s)")  # fmt: skip
+    digits.add_options(parser)
     return parser.parse_args(arguments)
-
-
-def load(source: str, train_size: int) -> data.Digits:
-    """Load the digits from where the option says."""
-    if source == "keras":
-        train, test = data.load_keras("mnist")
-        digits = data.Digits(*train, *test)
-    else:
-        digits = data.load_embedded() if source == "embedded" else data.load_file(source)
-    return digits.take(train_size)
 
 
 def choose(options: argparse.Namespace) -> Recipe:
     """Return the recipe with what the options change of it."""
     changes = {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")}
-    recipe = replace(RECIPES[options.recipe], **{name: value for name, value in changes.items() if value is not None})
-    if recipe.batch_size > options.train_size:
-        raise ValueError(f"a batch of {recipe.batch_size} is larger than the {options.train_size} training images")
-    return recipe
+    return replace(RECIPES[options.recipe], **{name: value for name, value in changes.items() if value is not None})
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,0 +1,66 @@
+"""Digits, as programs train on them: the options that choose them, their batches, and how well a model reads them."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from models.options import positive
+from tinygrad_edu import cross_entropy, data
+from tinygrad_edu.nn import Module
+from tinygrad_edu.training import Accuracy, evaluating
+
+SOME = 1000  # as many images tell whether a model learned anything
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the options that say which digits there are to be."""
+    add = parser.add_argument
+    add("--train-size", type=positive(int), default=1000, help="how many training images (default: %(default)s)")
+    add("--data", default="embedded", metavar="SOURCE",
+        help="embedded (the 1,000 + 10,000 images in the package), keras, or a path to an mnist.npz "
+             "(default: %(default)s)")  # fmt: skip
+
+
+def load(options: argparse.Namespace) -> data.Digits:
+    """Load the digits that the options choose."""
+    if options.data == "keras":
+        train, test = data.load_keras("mnist")
+        digits = data.Digits(*train, *test)
+    else:
+        digits = data.load_embedded() if options.data == "embedded" else data.load_file(options.data)
+    return digits.take(options.train_size)
+
+
+def loader(
+    digits: data.Digits,
+    batch_size: int,
+    rng: np.random.Generator,
+    augment: Callable[[ndarray], ndarray] = lambda images: images,
+    shuffle: bool = True,
+) -> data.DataLoader:
+    """Return the batches to train on: images changed by `augment`, as floats. A remainder is left out."""
+    if batch_size > len(digits.x_train):
+        raise ValueError(f"a batch of {batch_size} is larger than the {len(digits.x_train)} training images")
+    return data.DataLoader(
+        digits.x_train, digits.y_train, batch_size=batch_size, shuffle=shuffle, rng=rng, drop_last=True,
+        transform=lambda x, y: (data.to_float(augment(x)), y),
+    )  # fmt: skip
+
+
+def accuracies(digits: data.Digits) -> dict[str, Any]:
+    """Return what lets `fit` measure how many of the training and of the test images are read right."""
+    sets = {"train": (digits.x_train, digits.y_train), "test": (digits.x_test, digits.y_test)}
+    return {
+        "metrics": {"accuracy": Accuracy()},
+        "evaluate_on": {name: [(data.to_float(x), y)] for name, (x, y) in sets.items()},
+    }
+
+
+def loss(model: Module, digits: data.Digits) -> float:
+    """Return the cross-entropy of a model that is evaluated on some of the training images."""
+    with evaluating(model):
+        logits = model(data.to_float(digits.x_train[:SOME]))
+    return float(cross_entropy(logits, digits.y_train[:SOME]).item())

@@ -1,0 +1,92 @@
+"""Two convolutions with normalization and pooling, on a thousand digits that are bent anew in each epoch."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy import ndarray
+
+from models import digits, report
+from models.console import program
+from models.options import positive, training_parser
+from models.outcome import Outcome
+from models.training import Training, train
+from tinygrad_edu import cross_entropy, data, nn, optim
+from tinygrad_edu.training import fit, predict
+
+NAME = "models.mnist_lenet"
+PICTURES = ("samples.png", "curves.png", "kernels.png", "mistakes.png")
+CHANNELS = (24, 48)
+EVALUATE_EVERY = 10  # the 10,000 test images take as long as 1,500 training images
+
+
+def build(rng: np.random.Generator) -> nn.Sequential:
+    """Return the network, from images (N, 1, 28, 28) with pixels of any range to logits (N, 10).
+
+    Normalization makes of a ReLU what decides, and not the size of the pixels or kernels: there is no bias before it.
+    Pooling comes first, as it leaves a quarter of the numbers, and the largest of four stays so when it is normalized.
+    """
+    first, second = CHANNELS
+    return nn.Sequential(
+        nn.Conv2D(1, first, 5, bias=False, rng=rng), nn.MaxPool2D(2), nn.BatchNorm2D(first), nn.ReLU(),
+        nn.Conv2D(first, second, 5, bias=False, rng=rng), nn.MaxPool2D(2), nn.BatchNorm2D(second), nn.ReLU(),
+        nn.Flatten(), nn.Dropout(0.5, rng=rng), nn.Linear(second * 4 * 4, 10, rng=rng),
+    )  # fmt: skip
+
+
+def optimizer(model: nn.Module, learning_rate: float) -> optim.SGD:
+    """Return what takes the steps: momentum that looks ahead, and weights that shrink a little."""
+    return optim.SGD(model.parameters(), lr=learning_rate, momentum=0.9, nesterov=True, weight_decay=1e-3)
+
+
+def augment(images: ndarray, rng: np.random.Generator) -> ndarray:
+    """Turn, move, enlarge, shear and bend images (N, 28, 28), each in its own way."""
+    size = images.shape[1:]
+    field = data.affine_field(len(images), size, 12, rng, translate=0.05, scale=(0.88, 1.12), shear=12)
+    field += data.elastic_field(len(images), size, alpha=60, sigma=4, rng=rng)
+    return data.displace(images, field)
+
+
+def prepare(options: argparse.Namespace) -> Training:
+    """Return the network and its training. One seed gives the same bits on the same machine."""
+    images = digits.load(options)
+    rng = np.random.default_rng(options.seed)
+    model = build(rng)
+    batches = digits.loader(images, options.batch_size, rng, partial(augment, rng=rng))
+
+    def draw(folder: Path, outcome: Outcome) -> None:
+        samples = augment(images.x_train[:24], np.random.default_rng(options.seed))
+        report.draw_samples(folder, samples, images.y_train[:24])
+        report.draw_curves(folder, outcome.history)
+        report.draw_kernels(folder, outcome.last.arrays["0.weight"])
+        report.draw_mistakes(folder, images.x_test, images.y_test, predict(model, data.to_float(images.x_test)))
+
+    fitting = partial(
+        fit, model, optimizer(model, options.learning_rate), cross_entropy, batches, options.epochs, rng=rng,
+        schedule=optim.schedules.one_cycle(options.learning_rate, options.epochs * len(batches)),
+        evaluate_every=EVALUATE_EVERY, **digits.accuracies(images),
+    )  # fmt: skip
+    names = ("epochs", "batch_size", "learning_rate", "data", "train_size", "seed")
+    settings = {name: getattr(options, name) for name in names}
+    return Training(model, options.epochs, fitting, partial(digits.loss, model, images), settings, draw, PICTURES)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = training_parser(NAME, __doc__, 120)
+    add = parser.add_argument
+    add("--batch-size", type=positive(int), default=50, help="images a step (default: %(default)s)")
+    add("--learning-rate", type=positive(float), default=0.05, help="the highest of the cycle (default: %(default)s)")
+    digits.add_options(parser)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program, and return its exit code."""
+    options = parse(arguments)
+    return train(NAME, options, lambda: prepare(options))
+
+
+if __name__ == "__main__":
+    program(NAME, main)
