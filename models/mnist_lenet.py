@@ -18,6 +18,7 @@ from tinygrad_edu.training import fit, predict
 NAME = "models.mnist_lenet"
 PICTURES = ("samples.png", "curves.png", "kernels.png", "mistakes.png")
 CHANNELS = (24, 48)
+WEIGHT_DECAY = 1e-3
 EVALUATE_EVERY = 10  # the 10,000 test images take as long as 1,500 training images
 
 
@@ -37,7 +38,7 @@ def build(rng: np.random.Generator) -> nn.Sequential:
 
 def optimizer(model: nn.Module, learning_rate: float) -> optim.SGD:
     """Return what takes the steps: momentum that looks ahead, and weights that shrink a little."""
-    return optim.SGD(model.parameters(), lr=learning_rate, momentum=0.9, nesterov=True, weight_decay=1e-3)
+    return optim.SGD(model.parameters(), lr=learning_rate, momentum=0.9, nesterov=True, weight_decay=WEIGHT_DECAY)
 
 
 def augment(images: ndarray, rng: np.random.Generator) -> ndarray:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 COLUMNS = 8
+FEW = 20  # points of a curve that are marked
 
 
 def require_extra() -> None:
@@ -63,13 +64,13 @@ def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
     figure = _figure(9, 3.6)
     loss, accuracy = figure.subplots(1, 2)
     evaluated = [epoch for epoch in history if epoch.metrics]
-    marker = "o" if len(history) < 3 else ""
-    loss.plot([epoch.epoch for epoch in history], [epoch.loss for epoch in history], color="tab:gray", marker=marker)
+    numbers, losses = [epoch.epoch for epoch in history], [epoch.loss for epoch in history]
+    loss.plot(numbers, losses, color="tab:gray", marker="o" if len(history) < FEW else "")
     loss.set(xlabel="epoch", ylabel="loss in training", ylim=(0, None))
     for name, color in (("train", "tab:orange"), ("test", "tab:blue")):
         values = [100 * epoch.metrics[f"{name}_accuracy"] for epoch in evaluated]
         label = f"{name}: {values[-1]:.2f} %" if values else name
-        marker = "o" if len(evaluated) < min(len(history), 20) or len(history) < 3 else ""
+        marker = "o" if len(evaluated) < FEW else ""
         accuracy.plot([epoch.epoch for epoch in evaluated], values, color=color, marker=marker, label=label)
     accuracy.set(xlabel="epoch", ylabel="accuracy [%]")
     accuracy.legend(loc="lower right", title="after the last epoch")

@@ -15,7 +15,12 @@ PROJECT = Path(__file__).parents[2]
 def test_each_program_is_listed_with_a_line(capsys):
     listing.main([])
     *lines, last = capsys.readouterr().out.splitlines()
-    assert [line.split()[2] for line in lines] == ["models.mnist_by_hand", "models.mnist_conv", "models.seven_findings"]
+    assert [line.split()[2] for line in lines] == [
+        "models.mnist_by_hand",
+        "models.mnist_conv",
+        "models.mnist_lenet",
+        "models.seven_findings",
+    ]
     for line in lines:
         source = (PROJECT / line.split()[2].replace(".", "/")).with_suffix(".py").read_text()
         assert line.endswith(ast.get_docstring(ast.parse(source)).splitlines()[0])
