@@ -106,8 +106,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--batch-size", type=positive(int), default=50, help="images a step (default: %(default)s)")
     add("--learning-rate", type=positive(float), default=0.1, help="the highest of the cycle (default: %(default)s)")
-    add("--views", type=not_negative, default=4,
-        help="of each test image, turned a little, that are read with it in the end (default: %(default)s)")  # fmt: skip
+    add("--views", type=not_negative, default=4, help="slightly turned, of each test image (default: %(default)s)")
     digits.add_options(parser)
     return parser.parse_args(arguments)
 

@@ -1,6 +1,5 @@
 """LeNet: what it reaches, what it leaves behind, and that a stopped run, with all that it draws and counts, goes on."""
 
-import json
 import signal
 from itertools import count
 
@@ -14,7 +13,7 @@ from tinygrad_edu.training import predict
 
 
 def test_a_short_run_says_its_accuracy_and_draws_its_pictures(small, tmp_path, capsys):
-    assert mnist_lenet.main([*small, "--quiet", "--output", str(tmp_path)]) == 0
+    assert mnist_lenet.main([*small, "--quiet", "--views", "2", "--output", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     summary = results.read_summary(tmp_path)
     assert (out.count("\n"), err) == (1, "")
@@ -26,6 +25,15 @@ def test_a_short_run_says_its_accuracy_and_draws_its_pictures(small, tmp_path, c
     digits = data.load_file(small[-1])
     read = predict(model, data.to_float(digits.x_test))
     assert float(np.mean(read == digits.y_test)) == summary["test_accuracy"] > 0.3
+    seen = mnist_lenet.read(model, digits.x_test, views=2)
+    assert float(np.mean(seen == digits.y_test)) == summary["test_accuracy_in_2_views"]
+
+
+def test_without_views_the_images_are_read_as_they_are(small, tmp_path):
+    images, model = data.load_embedded().x_test[:200], mnist_lenet.build(np.random.default_rng(0))
+    assert np.array_equal(mnist_lenet.read(model, images, views=0), predict(model, data.to_float(images)))
+    assert mnist_lenet.main([*small, "--quiet", "--epochs", "1", "--views", "0", "--output", str(tmp_path)]) == 0
+    assert not any("views" in name for name in results.read_summary(tmp_path))
 
 
 def test_bent_digits_are_bytes_of_the_same_digits_and_other_ones_each_time():
@@ -70,4 +78,6 @@ def test_a_batch_larger_than_the_training_set_is_one_line(small, tmp_path, capsy
 @pytest.mark.slow
 def test_the_default_job_reads_98_4_percent_of_the_test_images(tmp_path):
     assert mnist_lenet.main(["--quiet", "--output", str(tmp_path)]) == 0
-    assert json.loads((tmp_path / "summary.json").read_text())["test_accuracy"] >= 0.984
+    summary = results.read_summary(tmp_path)
+    assert summary["test_accuracy"] >= 0.984
+    assert summary["test_accuracy_in_4_views"] > summary["test_accuracy"]
