@@ -34,6 +34,29 @@ def load(options: argparse.Namespace) -> data.Digits:
     return digits.take(options.train_size)
 
 
+def warp(images: ndarray, rng: np.random.Generator, degrees: float, translate: float, alpha: float = 0.0) -> ndarray:
+    """Change each of some images (N, 28, 28) a little, in its own way.
+
+    Parameters
+    ----------
+    images : ndarray of uint8
+    rng : numpy.random.Generator
+    degrees : float
+        An image is turned and sheared by up to so many, and enlarged or shrunk by up to so many percent.
+    translate : float
+        How far it is moved at most, in widths.
+    alpha : float
+        How strongly it is bent, as in `data.elastic_field`.
+    """
+    size, factor = images.shape[1:], degrees / 100
+    field = data.affine_field(
+        len(images), size, degrees, rng, translate=translate, scale=(1 - factor, 1 + factor), shear=degrees
+    )
+    if alpha:
+        field += data.elastic_field(len(images), size, alpha, 4.0, rng)
+    return data.displace(images, field)
+
+
 def loader(
     digits: data.Digits,
     batch_size: int,
