@@ -1,6 +1,7 @@
 """Two convolutions with normalization and pooling, on a thousand digits that are bent anew in each epoch."""
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -27,8 +28,8 @@ EVALUATE_EVERY = 20  # epochs: to read 11,000 images takes as long as two of the
 def build(rng: np.random.Generator) -> nn.Sequential:
     """Return the network, from images (N, 1, 28, 28) with pixels of any range to logits (N, 10).
 
-    Normalization makes of a ReLU what decides, and not the size of the pixels or kernels: there is no bias before it.
-    Pooling comes first, as it leaves a quarter of the numbers, and the largest of four stays so when it is normalized.
+    Normalization would take a bias before it away again, so there is none. Pooling comes before it: it leaves a quarter
+    of the numbers to normalize.
     """
     first, second = CHANNELS
     return nn.Sequential(
@@ -41,6 +42,15 @@ def build(rng: np.random.Generator) -> nn.Sequential:
 def optimizer(model: nn.Module, learning_rate: float) -> optim.SGD:
     """Return what takes the steps: momentum that looks ahead, and weights that shrink a little."""
     return optim.SGD(model.parameters(), lr=learning_rate, momentum=0.9, nesterov=True, weight_decay=WEIGHT_DECAY)
+
+
+def schedule(learning_rate: float, steps: int) -> Callable[[int], float]:
+    """Return the learning rate as a function of the step, of so many in all: it rises, and sinks to nearly 0."""
+    if steps < 4:
+        raise ValueError(
+            f"{steps} steps are too few to rise and sink in; more --epochs or a smaller --batch-size helps"
+        )
+    return optim.schedules.one_cycle(learning_rate, steps)
 
 
 def augment(images: ndarray, rng: np.random.Generator) -> ndarray:
@@ -81,7 +91,7 @@ def prepare(options: argparse.Namespace) -> Training:
 
     fitting = partial(
         fit, model, optimizer(model, options.learning_rate), cross_entropy, batches, options.epochs, rng=rng,
-        schedule=optim.schedules.one_cycle(options.learning_rate, options.epochs * len(batches)),
+        schedule=schedule(options.learning_rate, options.epochs * len(batches)),
         evaluate_every=EVALUATE_EVERY, **digits.accuracies(images),
     )  # fmt: skip
 

@@ -70,9 +70,19 @@ def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(small, tmp_pat
     assert resumed == whole
 
 
-def test_a_batch_larger_than_the_training_set_is_one_line(small, tmp_path, capsys):
-    assert mnist_lenet.main([*small, "--batch-size", "321", "--output", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == "models.mnist_lenet: a batch of 321 is larger than the 320 training images\n"
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--batch-size", "321"], "a batch of 321 is larger than the 320 training images"),
+        (
+            ["--batch-size", "320"],
+            "2 steps are too few to rise and sink in; more --epochs or a smaller --batch-size helps",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(options, message, small, tmp_path, capsys):
+    assert mnist_lenet.main([*small, *options, "--output", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"models.mnist_lenet: {message}\n"
 
 
 @pytest.mark.slow
