@@ -1,17 +1,21 @@
-"""Digits, as programs train on them: the options that choose them, their batches, and how well a model reads them."""
+"""Digits, as programs train on them: the options that choose them, their batches, how well a model reads them."""
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+from models import report
 from models.options import positive
+from models.outcome import Outcome
 from tinygrad_edu import cross_entropy, data
 from tinygrad_edu.nn import Module
-from tinygrad_edu.training import Accuracy, evaluating
+from tinygrad_edu.training import Accuracy, evaluating, predict
 
+PICTURES = ("curves.png", "kernels.png", "mistakes.png")
 SOME = 1000  # as many images tell whether a model learned anything
 
 
@@ -87,3 +91,10 @@ def loss(model: Module, digits: data.Digits) -> float:
     with evaluating(model):
         logits = model(data.to_float(digits.x_train[:SOME]))
     return float(cross_entropy(logits, digits.y_train[:SOME]).item())
+
+
+def draw(folder: Path, outcome: Outcome, model: Module, images: data.Digits) -> None:
+    """Draw the curves, the kernels of a model's first layer, and the test images that it misreads."""
+    report.draw_curves(folder, outcome.history)
+    report.draw_kernels(folder, outcome.last.arrays["0.weight"])
+    report.draw_mistakes(folder, images.x_test, images.y_test, predict(model, data.to_float(images.x_test)))

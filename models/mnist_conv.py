@@ -5,21 +5,18 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy import ndarray
 
-from models import digits, report
+from models import digits
 from models.console import program
 from models.options import positive, training_parser
-from models.outcome import Outcome
 from models.training import Training, train
 from tinygrad_edu import cross_entropy, data, nn, optim
-from tinygrad_edu.training import fit, predict
+from tinygrad_edu.training import fit
 
 NAME = "models.mnist_conv"
-PICTURES = ("curves.png", "kernels.png", "mistakes.png")
 LINEAR_INPUTS = 16 * 26 * 26
 
 
@@ -98,11 +95,6 @@ def prepare(options: argparse.Namespace) -> Training:
     rng = np.random.default_rng(options.seed)
     model = build(recipe, rng)
 
-    def draw(folder: Path, outcome: Outcome) -> None:
-        report.draw_curves(folder, outcome.history)
-        report.draw_kernels(folder, outcome.last.arrays["0.weight"])
-        report.draw_mistakes(folder, images.x_test, images.y_test, predict(model, data.to_float(images.x_test)))
-
     batches = digits.loader(images, recipe.batch_size, rng, augment(recipe, rng), recipe.shuffle)
     fitting = partial(
         fit, model, optim.SGD(model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum), cross_entropy,
@@ -111,7 +103,10 @@ def prepare(options: argparse.Namespace) -> Training:
     )  # fmt: skip
     chosen = {"data": options.data, "train_size": options.train_size, "seed": options.seed}
     settings = {**asdict(recipe), **chosen}
-    return Training(model, recipe.epochs, fitting, partial(digits.loss, model, images), settings, draw, PICTURES)
+    draw = partial(digits.draw, model=model, images=images)
+    return Training(
+        model, recipe.epochs, fitting, partial(digits.loss, model, images), settings, draw, digits.PICTURES
+    )  # fmt: skip
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -15,10 +15,10 @@ from models.outcome import Outcome
 from models.training import Training, train
 from tinygrad_edu import cross_entropy, data, nn, optim, softmax
 from tinygrad_edu.parallel import map_shards, shards
-from tinygrad_edu.training import evaluating, fit, predict
+from tinygrad_edu.training import evaluating, fit
 
 NAME = "models.mnist_lenet"
-PICTURES = ("samples.png", "curves.png", "kernels.png", "mistakes.png")
+PICTURES = ("samples.png", *digits.PICTURES)
 CHANNELS = (32, 64)
 WEIGHT_DECAY = 1e-3
 SHARD_SIZE = 128  # images that a core reads at a time
@@ -85,9 +85,7 @@ def prepare(options: argparse.Namespace) -> Training:
     def draw(folder: Path, outcome: Outcome) -> None:
         samples = augment(images.x_train[:24], np.random.default_rng(options.seed))
         report.draw_samples(folder, samples, images.y_train[:24])
-        report.draw_curves(folder, outcome.history)
-        report.draw_kernels(folder, outcome.last.arrays["0.weight"])
-        report.draw_mistakes(folder, images.x_test, images.y_test, predict(model, data.to_float(images.x_test)))
+        digits.draw(folder, outcome, model, images)
 
     fitting = partial(
         fit, model, optimizer(model, options.learning_rate), cross_entropy, batches, options.epochs, rng=rng,

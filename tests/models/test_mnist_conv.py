@@ -17,7 +17,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import tinygrad_edu as tg
-from models import mnist_conv, results, training
+from models import digits, mnist_conv, report, results, training
 from tinygrad_edu.testing import check_vjp
 from tinygrad_edu.training import predict
 
@@ -63,7 +63,7 @@ def test_the_summary_says_how_it_was_made(full):
     }  # fmt: skip
     assert (summary["end"], summary["model_epoch"]) == ("done", 80)
     numbers = {"model.safetensors", "best.safetensors", "history.csv"}
-    assert summary["files"].keys() == numbers | {*mnist_conv.PICTURES}
+    assert summary["files"].keys() == numbers | {*digits.PICTURES}
     assert summary["command"] == f"python -m models.mnist_conv --quiet --output {full[0]}"
     assert summary["versions"]["numpy"] == np.__version__
     assert 0 < summary["step_milliseconds"] < 1000 * summary["seconds"]
@@ -88,10 +88,10 @@ def test_the_saved_weights_give_the_accuracy_that_was_reported(full):
     }
     model = mnist_conv.build(mnist_conv.RECIPES["augmented"], np.random.default_rng(1))
     model.load_state_dict(weights)
-    digits = tg.data.load_embedded()
-    read = predict(model, tg.data.to_float(digits.x_test))
+    images = tg.data.load_embedded()
+    read = predict(model, tg.data.to_float(images.x_test))
     summary = json.loads((full[0] / "summary.json").read_text())
-    assert float(np.mean(read == digits.y_test)) == summary["test_accuracy"]
+    assert float(np.mean(read == images.y_test)) == summary["test_accuracy"]
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_gives_others(small, tmp_path):
@@ -215,7 +215,7 @@ def test_a_signal_ends_cleanly_with_what_is_there(number, small, tmp_path):
 def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(small, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training, "SECONDS", 0.0)
     for picture in ("curves", "kernels", "mistakes"):
-        monkeypatch.setattr(mnist_conv.report, f"draw_{picture}", lambda *about: None)
+        monkeypatch.setattr(report, f"draw_{picture}", lambda *about: None)
     options, steps, check = [*small, "--epochs", "3"], count(), training.stopping.check
 
     def check_and_interrupt():
