@@ -27,6 +27,7 @@ def compare(steps: int = 100, dtype: type = np.float32) -> tuple[list[float], li
     model[9].p = 0.0
     batches = drawn(steps, dtype, rng)
     theirs = twin(model)  # before ours is trained
+    torch.set_num_threads(1)  # as ours, which normalization keeps from being cut into shards
     begin = time.perf_counter()
     losses = trained(model, batches)
     middle = time.perf_counter()
