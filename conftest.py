@@ -19,4 +19,6 @@ class OursInADiff(CodeBlockParser):
         PythonEvaluator()(example)
 
 
-pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser(), OursInADiff()], patterns=["*.md", "docs/*.md"]).pytest()
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser(), OursInADiff()], patterns=["*.md", "docs/*.md", "docs/models/*.md"]
+).pytest()

@@ -32,7 +32,7 @@ def training_parser(name: str, description: str | None, epochs: int | str) -> Pa
     add, folder = parser.add_argument, f"runs/{name.removeprefix('models.')}"
     default = epochs if isinstance(epochs, int) else None
     add("--epochs", type=positive(int), default=default, help=f"passes over the training data (default: {epochs})")
-    add("--seed", type=_seed, default=0, help="of every random number (default: %(default)s)")
+    add("--seed", type=not_negative, default=0, help="of every random number (default: %(default)s)")
     add("--output", type=_folder, default=Path(folder), help="folder for the results (default: %(default)s)")
     add("--resume", action="store_true", help="go on after the last checkpoint in the output folder, if there is one")
     add("--quiet", action="store_true", help="say nothing but the last line")
@@ -54,7 +54,8 @@ def positive(kind: type[Any]) -> Callable[[str], Any]:
     return read
 
 
-def _seed(text: str) -> int:
+def not_negative(text: str) -> int:
+    """Read a whole number, 0 or more, from the command line."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
     return int(text)

@@ -44,6 +44,8 @@ class Outcome:
     end : {"done", "stopped", "diverged"}
     reason : str
         What a run that diverged came upon.
+    figures : dict
+        What else there is to tell of a run that is done.
     """
 
     first: float
@@ -52,6 +54,7 @@ class Outcome:
     history: list[Epoch] = field(default_factory=list)
     end: str = "done"
     reason: str = ""
+    figures: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, arrays: dict[str, ndarray], loss: float) -> "Outcome":

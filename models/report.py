@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 COLUMNS = 8
+FEW = 20  # points of a curve that are marked
 
 
 def require_extra() -> None:
@@ -36,9 +37,9 @@ def require_extra() -> None:
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:
-    """Write a table of the epochs: a line for each, with a column for each metric."""
+    """Write a table of the epochs: a line for each, with a column for each metric, empty where it was not measured."""
     rows = [{**asdict(epoch), **epoch.metrics} for epoch in history]
-    metrics = list(history[0].metrics) if history else []
+    metrics = dict.fromkeys(name for epoch in history for name in epoch.metrics)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(
             file, ["epoch", "loss", *metrics, "learning_rate", "steps", "seconds"], extrasaction="ignore"
@@ -63,14 +64,15 @@ def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
     """Draw ``curves.png``: loss and accuracies over the epochs."""
     figure = new_figure(9, 3.6)
     loss, accuracy = figure.subplots(1, 2)
-    epochs = [epoch.epoch for epoch in history]
-    marker = "o" if len(history) < 3 else ""
-    loss.plot(epochs, [epoch.loss for epoch in history], color="tab:gray", marker=marker)
+    evaluated = [epoch for epoch in history if epoch.metrics]
+    numbers, losses = [epoch.epoch for epoch in history], [epoch.loss for epoch in history]
+    loss.plot(numbers, losses, color="tab:gray", marker="o" if len(history) < FEW else "")
     loss.set(xlabel="epoch", ylabel="loss in training", ylim=(0, None))
     for name, color in (("train", "tab:orange"), ("test", "tab:blue")):
-        values = [100 * epoch.metrics[f"{name}_accuracy"] for epoch in history]
+        values = [100 * epoch.metrics[f"{name}_accuracy"] for epoch in evaluated]
         label = f"{name}: {values[-1]:.2f} %" if values else name
-        accuracy.plot(epochs, values, color=color, marker=marker, label=label)
+        marker = "o" if len(evaluated) < FEW else ""
+        accuracy.plot([epoch.epoch for epoch in evaluated], values, color=color, marker=marker, label=label)
     accuracy.set(xlabel="epoch", ylabel="accuracy [%]")
     accuracy.legend(loc="lower right", title="after the last epoch")
     for axes in (loss, accuracy):
@@ -87,6 +89,13 @@ def draw_kernels(folder: Path, kernels: ndarray) -> None:
     image = _tiles(figure.subplots(), kernels[:, 0], titles, cmap="RdBu_r", vmin=-bound, vmax=bound)
     figure.colorbar(image, shrink=0.8)
     figure.savefig(folder / "kernels.png", dpi=150)
+
+
+def draw_samples(folder: Path, images: ndarray, labels: ndarray) -> None:
+    """Draw ``samples.png``: digits (N, 28, 28) as a training sees them, with what they are."""
+    figure = new_figure(8, 1.15 * -(-len(images) // COLUMNS))
+    _tiles(figure.subplots(), images, [str(label) for label in labels], cmap="gray_r", vmin=0, vmax=255)
+    figure.savefig(folder / "samples.png", dpi=150)
 
 
 def draw_mistakes(folder: Path, images: ndarray, labels: ndarray, predicted: ndarray, most: int = 24) -> None:

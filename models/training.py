@@ -51,6 +51,8 @@ class Training:
         Of a folder and what came of the training: draws the pictures.
     pictures : sequence of str
         Their names.
+    figures : callable
+        Returns what else there is to tell of a model that was trained to the end, by name.
     """
 
     model: Module
@@ -60,6 +62,7 @@ class Training:
     settings: dict[str, Any]
     draw: Callable[[Path, Outcome], None]
     pictures: Sequence[str]
+    figures: Callable[[], dict[str, Any]] = dict
 
 
 class Settings:
@@ -152,6 +155,8 @@ def _run(name: str, options: argparse.Namespace, training: Training, outcome: Ou
             outcome.end = "stopped"
     training.model.load_state_dict(outcome.last.arrays)
     outcome.judge(training.loss())
+    if outcome.end == "done":
+        outcome.figures = training.figures()
 
 
 def summarize(
@@ -163,6 +168,7 @@ def summarize(
         "end": outcome.end,
         "reason": outcome.reason,
         **(outcome.history[outcome.last.epoch - 1].metrics if outcome.last.epoch else {}),
+        **outcome.figures,
         "epochs": len(outcome.history),
         "model_epoch": outcome.last.epoch,
         "best_epoch": outcome.best.epoch,
@@ -225,7 +231,7 @@ def rescue(name: str, outcome: Outcome, summary: dict[str, Any]) -> Path | None:
 def closing_line(outcome: Outcome, summary: dict[str, Any], output: Path, folder: Path | None) -> str:
     """Return in one line how the run ended, what it reached, and where its results are."""
     metrics = outcome.history[-1].metrics if outcome.history else ()
-    figures = {key: summary[key] for key in (*metrics, "epochs", "seconds") if key in summary}
+    figures = {key: summary[key] for key in (*metrics, *outcome.figures, "epochs", "seconds") if key in summary}
     advice = f"{outcome.reason}; try a smaller --learning-rate: " if outcome.end == "diverged" else ""
     kept = f" (what was in {output} is kept)" if folder == output / "diverged" else ""
     return f"{outcome.end}: {advice}{json.dumps(figures)} -> {folder or 'nowhere'}{kept}"

@@ -28,8 +28,13 @@ BUILT_INS = {
     "MissingExtraError": ImportError,
     "CoupledSamplesError": ValueError,
     "ForkedError": RuntimeError,
+    "CheckpointError": ValueError,
+    "NonFiniteLossError": ArithmeticError,
 }
-OF_OTHER_ROOMS = {"StateDictError", "DataError", "MissingExtraError", "CoupledSamplesError", "ForkedError"}
+OF_OTHER_ROOMS = {
+    "StateDictError", "DataError", "MissingExtraError", "CoupledSamplesError", "ForkedError", "CheckpointError",
+    "NonFiniteLossError",
+}  # fmt: skip
 
 
 def leaf(shape=(2, 3), dtype=np.float32):
@@ -220,7 +225,8 @@ def test_every_class_has_a_mistake_that_leads_to_it():
 
 def test_every_class_is_a_built_in_that_people_would_catch():
     defined = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
-    assert issubclass(defined.pop("LostGradientWarning"), UserWarning)
+    for name in ("LostGradientWarning", "CheckpointWarning"):
+        assert issubclass(defined.pop(name), UserWarning)
     assert set(defined) == set(BUILT_INS)
     for name, kind in defined.items():
         assert issubclass(kind, errors.TinygradError)

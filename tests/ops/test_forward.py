@@ -98,8 +98,8 @@ def windows_by_loop(x, kernel_size, stride, padding, dilation, border=0.0):
 
 
 def im2col_by_loop(x, kernel_size, stride, padding, dilation):
-    n = len(x)
-    columns = [w.reshape(n, -1) for _, _, w in windows_by_loop(x, kernel_size, stride, padding, dilation)]
+    windows = windows_by_loop(x, kernel_size, stride, padding, dilation)
+    columns = [w.reshape(len(x), np.prod(w.shape[1:])) for _, _, w in windows]
     return np.stack(columns, axis=-1)
 
 
@@ -167,7 +167,7 @@ def conv2d_by_loop(x, weight, bias=None, *, stride, padding, dilation, groups):
 def correlate_images_by_loop(maps, weight, size, **settings):
     """Each pixel of the images is what a correlation of that pixel alone has in common with the maps."""
     images = np.zeros((len(maps), weight.shape[1] * settings["groups"], *size))
-    pixels = np.eye(images.size).reshape(-1, *images.shape)
+    pixels = np.eye(images.size).reshape(images.size, *images.shape)
     images.ravel()[:] = [np.sum(maps * conv2d_by_loop(pixel, weight, **settings)) for pixel in pixels]
     return images
 
@@ -300,7 +300,9 @@ REFERENCES = {
     "silu": lambda x: x / (1 + np.exp(-x)), "mish": lambda x: x * np.tanh(np.log(1 + np.exp(x))),
     "gelu": lambda x, approximate: exact(gelu_by_tanh)(x) if approximate == "tanh" else by_element(gelu_by_erfc)(x),
     "gelu_by_tanh": exact(gelu_by_tanh), "softsign": lambda x: x / (1 + np.abs(x)),
-    "tanhshrink": lambda x: x - np.tanh(x),
+    "tanhshrink": lambda x: np.where(
+        np.abs(x) < 0.02, x**3 / 3 - 2 * x**5 / 15 + 17 * x**7 / 315 - 62 * x**9 / 2835, x - np.tanh(x)
+    ),
     "glu": lambda x, axis: np.multiply(*gates(x, axis)), "softmin": exact(lambda x, axis: naive_softmax(-x, axis)),
     "relu": lambda x: np.where(x > 0, x, 0.0),
     "sigmoid": exact(lambda x: 1 / (1 + np.exp(-x))),

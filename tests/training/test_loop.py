@@ -48,6 +48,15 @@ def test_it_learns_real_digits_and_reports_each_epoch(digits):
     assert np.mean([step.loss for step in steps[:6]]) == pytest.approx(epochs[0].loss)
 
 
+@pytest.mark.parametrize(("epochs", "evaluated"), [(4, [3, 4]), (6, [3, 6]), (2, [2])])
+def test_it_evaluates_every_so_many_epochs_and_after_the_last(digits, epochs, evaluated):
+    _, run = training(digits, epochs, evaluate_every=3)
+    _, every = training(digits, epochs)
+    for one, other in zip(run, every, strict=True):
+        assert one.metrics == (other.metrics if one.epoch in evaluated else {})
+        assert one.loss == other.loss
+
+
 def test_it_can_be_left_after_any_epoch(digits):
     _, run = training(digits, epochs=1000)
     assert next(run).epoch == 1
@@ -94,6 +103,7 @@ LOADER = data.DataLoader(X, Y, batch_size=4)
             r"loops over the batches .* a generator is empty after the first: give a .*DataLoader",
         ),
         ({"evaluate_on": {"test": iter(LOADER)}}, "loops over test once an epoch"),
+        ({"evaluate_every": 0}, "evaluate_every"),
         ({"batches": data.DataLoader(X, batch_size=4)}, r"a batch is a tuple \(x, y\), .* This one is a ndarray"),
         ({"batches": [(X,)]}, "This one has 1 part"),
         ({"batches": [((X, X), Y[:3])], "model": nn.Bilinear(2, 2, 2)}, r"shapes \(12, 2\), \(12, 2\), \(3,\)"),

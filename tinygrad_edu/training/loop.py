@@ -37,7 +37,8 @@ class Epoch:
         The mean over the epoch's samples, as trained on: with dropout and augmentation.
     metrics : dict
         After the epoch, without dropout and with the averaged weights, if there are any: ``"test_accuracy"`` is the
-        metric that was given as ``accuracy``, of the batches that were given as ``test``.
+        metric that was given as ``accuracy``, of the batches that were given as ``test``. Empty after an epoch that was
+        not evaluated.
     learning_rate : float
         Of the epoch's last step.
     steps : int
@@ -100,6 +101,7 @@ def fit(
     average: MovingAverage | None = None,
     metrics: Mapping[str, Metric] | None = None,
     evaluate_on: Mapping[str, Batches] | None = None,
+    evaluate_every: int = 1,
     on_step: Callable[[TrainingStep], None] | None = None,
     history: list[Epoch] | None = None,
     checkpoints: Checkpoints | None = None,
@@ -118,6 +120,8 @@ def fit(
     metrics : dict of str to Metric, optional
     evaluate_on : dict of str to iterable of tuple, optional
         Batches that all metrics are measured on after each epoch.
+    evaluate_every : int
+        After how many epochs that is; after the last one always.
     on_step : callable, optional
         Called after each step of the optimizer.
     history : list of Epoch, optional
@@ -161,7 +165,8 @@ def fit(
     for name, each in {"the batches": batches, **sets}.items():
         refuse_iterator(name, each)
     steps = Steps(model, optimizer, loss, rng, schedule, max_norm, accumulate, average)
-    run = _Run(steps, batches, dict(metrics or {}), sets, [] if history is None else history)
+    evaluate_every = whole_number("evaluate_every", evaluate_every, 1)
+    run = _Run(steps, batches, dict(metrics or {}), sets, evaluate_every, [] if history is None else history)
     if checkpoints is not None:
         run.watch(checkpoints, resume)
     elif resume:
@@ -177,6 +182,7 @@ class _Run:
     batches: Batches
     metrics: dict[str, Metric]
     sets: dict[str, Batches]
+    evaluate_every: int
     history: list[Epoch]
     place: Place = field(default_factory=Place)
     checkpoints: Checkpoints | None = None
@@ -209,7 +215,8 @@ class _Run:
         """Train until so many epochs are over, and yield each."""
         while self.place.epoch < count:
             self._train(on_step)
-            self.history.append(self._over())
+            number = self.place.epoch + 1
+            self.history.append(self._over(evaluated=number == count or number % self.evaluate_every == 0))
             yield self.history[-1]
             self._save()
 
@@ -234,7 +241,7 @@ class _Run:
             self.place.order = self.batches.draw_order()
         return self.batches.batches(self.place.order, self.place.batches)
 
-    def _over(self) -> Epoch:
+    def _over(self, evaluated: bool) -> Epoch:
         """Return what the epoch came to, and begin the next one."""
         place = self.place
         if not place.losses:
@@ -245,7 +252,7 @@ class _Run:
         epoch = Epoch(
             epoch=place.epoch + 1,
             loss=float(np.average(place.losses, weights=place.samples)),
-            metrics=self._measured(),
+            metrics=self._measured() if evaluated else {},
             learning_rate=self.steps.optimizer.param_groups[0]["lr"],
             steps=len(place.losses),
             seconds=place.seconds,

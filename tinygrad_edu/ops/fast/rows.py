@@ -102,7 +102,7 @@ def _row_parts(rows: int, row: int) -> Iterator[slice]:
 def plain_correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
     """Return the images (C, H, W, N), without their padding, in which each window got its kernels times its maps."""
     windows = np.einsum("gocij,goyxn->gcijyxn", _by_group(weight, groups), _by_group(maps, groups))
-    images = add_up(windows.reshape(-1, *windows.shape[2:]), laid)
+    images = add_up(windows.reshape(windows.shape[0] * windows.shape[1], *windows.shape[2:]), laid)
     return images[:, *laid.inside]
 
 
