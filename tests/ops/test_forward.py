@@ -279,7 +279,7 @@ REFERENCES = {
     "diff": lambda x, n, axis, **beside: np.diff(x, n, axis, **{k: v for k, v in beside.items() if v is not None}),
     "one_minus_square": lambda x: 1 - x * x,
     "rsqrt": lambda x: 1 / np.sqrt(x), "lerp": lambda x, y, weight: x * (1 - weight) + y * weight,
-    "masked_fill": lambda x, mask, value: np.where(mask, value, x), "xlogy": lambda x, y: x * np.log(y),
+    "masked_fill": lambda x, mask, value: np.where(mask, value, x), "xlogy": lambda x, y: x * np.log(y * 1.0),
     "hypot_share": lambda x, y: x / np.sqrt(x * x + y * y), "sinc_derivative": sinc_derivative_by_integral,
     "logit": lambda x, eps: -np.log(1 / np.clip(x, eps or 0, 1 - (eps or 0)) - 1),
     "logsigmoid": exact(lambda x: -np.log(1 + np.exp(-x))),
