@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.twins.steps import Comparison
 from models import mnist_lenet
 from tinygrad_edu import cross_entropy, data
 from tinygrad_edu.nn import Module
@@ -16,7 +17,7 @@ LEARNING_RATE, BATCH = 0.1, 50
 Batches = list[tuple[np.ndarray, np.ndarray]]
 
 
-def compare(steps: int = 100, dtype: type = np.float32) -> tuple[list[float], list[float], float, float]:
+def compare(steps: int = 100, dtype: type = np.float64) -> Comparison:
     """Return the losses of our steps and of PyTorch's, and the seconds that each took.
 
     In float64 they agree to rounding. In float32 they do so for a while; then rounding decides which of two numbers is
@@ -32,7 +33,7 @@ def compare(steps: int = 100, dtype: type = np.float32) -> tuple[list[float], li
     losses = trained(model, batches)
     middle = time.perf_counter()
     their_losses = trained_there(theirs, batches)
-    return losses, their_losses, middle - begin, time.perf_counter() - middle
+    return Comparison(losses, their_losses, middle - begin, time.perf_counter() - middle)
 
 
 def drawn(steps: int, dtype: type, rng: np.random.Generator) -> Batches:

@@ -7,9 +7,17 @@ import pytest
 
 
 @pytest.mark.peers
-@pytest.mark.parametrize(("name", "tolerance"), [("pinn", 1e-10), ("siamese", 1e-10), ("spirals", 1e-4)])
+@pytest.mark.parametrize(
+    ("name", "tolerance"), [("mnist_lenet", 1e-10), ("pinn", 1e-10), ("siamese", 1e-10), ("spirals", 1e-4)]
+)
 def test_the_losses_of_a_hundred_steps_agree(name, tolerance):
     found = import_module(f"benchmarks.twins.{name}").compare()
     assert len(found.losses_ours) == 100
     assert found.losses_ours[-1] < 0.95 * found.losses_ours[0]
     np.testing.assert_allclose(found.losses_ours, found.losses_theirs, rtol=tolerance, atol=0)
+
+
+@pytest.mark.peers
+def test_in_float32_lenet_agrees_until_rounding_decides_between_two_pixels():
+    found = import_module("benchmarks.twins.mnist_lenet").compare(10, np.float32)
+    np.testing.assert_allclose(found.losses_ours, found.losses_theirs, rtol=1e-4, atol=0)
