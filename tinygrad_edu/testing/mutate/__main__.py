@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def _by_checks(source: Source, chosen: tuple[str, ...], given: argparse.Namespac
         return f"{source.path} has no op with a rule; for rules that are plain functions, give --tests."
     if given.jobs == 1:
         return ((m, ops.killer(m)) for m in _progress(mutants.values(), len(mutants)))
-    pool = ProcessPoolExecutor(given.jobs, initializer=ops.load, initargs=(source.path,))
+    pool = ProcessPoolExecutor(given.jobs, get_context("spawn"), initializer=ops.load, initargs=(source.path,))
     return _judged(pool, partial(ops.nth_killer, module, chosen), list(mutants), list(mutants.values()))
 
 
