@@ -111,12 +111,11 @@ def prepare(options: argparse.Namespace) -> Training:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = training_parser(NAME, __doc__, "the recipe's, 80, 40 or 300")
+    parser = training_parser(NAME, __doc__, "the recipe's, 80, 40 or 300", "the recipe's, 0.07, 0.03 or 2/128")
     add = parser.add_argument
     add("--recipe", choices=RECIPES, default="augmented",
         help="with bent images, with shifted ones, or the seed's own (default: %(default)s)")  # fmt: skip
     add("--batch-size", type=positive(int), help="images a step (default: the recipe's, 32 or 128)")
-    add("--learning-rate", type=positive(float), help="of the first step (default: the recipe's, 0.07, 0.03 or 2/128)")
     digits.add_options(parser)
     return parser.parse_args(arguments)
 

@@ -106,10 +106,9 @@ def prepare(options: argparse.Namespace) -> Training:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = training_parser(NAME, __doc__, 100)
+    parser = training_parser(NAME, __doc__, 100, 0.1)
     add = parser.add_argument
     add("--batch-size", type=positive(int), default=50, help="images a step (default: %(default)s)")
-    add("--learning-rate", type=positive(float), default=0.1, help="the highest of the cycle (default: %(default)s)")
     add("--views", type=not_negative, default=4, help="slightly turned, of each test image (default: %(default)s)")
     digits.add_options(parser)
     return parser.parse_args(arguments)

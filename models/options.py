@@ -17,7 +17,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {one_line(message)}\n")
 
 
-def training_parser(name: str, description: str | None, epochs: int | str) -> Parser:
+def training_parser(name: str, description: str | None, epochs: int | str, learning_rate: float | str) -> Parser:
     """Return a parser with the options that all have who train a model and keep what came of it.
 
     Parameters
@@ -27,11 +27,14 @@ def training_parser(name: str, description: str | None, epochs: int | str) -> Pa
     description : str, optional
     epochs : int or str
         How many there are by default: a number, or words for what decides it.
+    learning_rate : float or str
+        The highest, likewise.
     """
     parser = Parser(name, description=description)
     add, folder = parser.add_argument, f"runs/{name.removeprefix('models.')}"
-    default = epochs if isinstance(epochs, int) else None
+    default, rate = (None if isinstance(each, str) else each for each in (epochs, learning_rate))
     add("--epochs", type=positive(int), default=default, help=f"passes over the training data (default: {epochs})")
+    add("--learning-rate", type=positive(float), default=rate, help=f"the highest (default: {learning_rate})")
     add("--seed", type=not_negative, default=0, help="of every random number (default: %(default)s)")
     add("--output", type=_folder, default=Path(folder), help="folder for the results (default: %(default)s)")
     add("--resume", action="store_true", help="go on after the last checkpoint in the output folder, if there is one")

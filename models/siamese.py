@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from models import report
 from models.console import program
-from models.options import positive, training_parser
+from models.options import training_parser
 from models.outcome import Outcome
 from models.training import Training, loss_of, train
 from tinygrad_edu import Tensor, data, nn, optim, pairwise_distance, relu
@@ -136,11 +136,7 @@ def laid_out(places: ndarray, images: ndarray, labels: ndarray) -> ndarray:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the program, and return its exit code."""
-    parser = training_parser(NAME, __doc__, EPOCHS)
-    parser.add_argument(
-        "--learning-rate", type=positive(float), default=LEARNING_RATE, help="the highest (default: %(default)s)"
-    )
-    options = parser.parse_args(arguments)
+    options = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
     return train(NAME, options, lambda: prepare(options))
 
 

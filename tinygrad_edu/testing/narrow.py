@@ -12,6 +12,8 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.differences import largest
 
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
 # Of arrays and a cotangent, the result and the gradients.
 Pull = Callable[[Sequence[Array], Array], tuple[Array, Sequence[Array]]]
 

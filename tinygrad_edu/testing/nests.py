@@ -15,6 +15,8 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.dtypes import as_numbers
 from tinygrad_edu.testing.layout import laid_out
 
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
 
 @dataclass(frozen=True)
 class Leaf:

@@ -110,8 +110,9 @@ def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
     DTypeError
         For gradients that are no real numbers.
     """
-    others = other_cotangents(claim.cotangent, rng) if pullback else ()
-    claims = [claim, *(_claim(claim, kind, g, pullback) for kind, g in others if pullback)]
+    claims = [claim]
+    if pullback is not None:
+        claims += [_claim(claim, kind, g, pullback) for kind, g in other_cotangents(claim.cotangent, rng)]
     for each in claims:
         _require_gradients(each)
     for k, x in enumerate(claim.arrays):
@@ -126,9 +127,10 @@ def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, 
     f, x = claim.of_input(k), claim.arrays[k]
     slope = _slope(f, x, direction, claim.scale)
     unit = max(slope.unit, _unit(claim.gradients[k]))
-    asked = [claim, *(each for each in claims[1:] if _in_range(each.cotangent, unit))]
-    even = even_cotangents(slope, rng) if pullback else ()
-    asked += [_claim(claim, kind, g, pullback) for kind, g in even if pullback]
+    even: list[Claim] = []
+    if pullback is not None:
+        even = [_claim(claim, kind, g, pullback) for kind, g in even_cotangents(slope, rng)]
+    asked = [claim, *(each for each in claims[1:] if _in_range(each.cotangent, unit)), *even]
     judged = [_judge(each, k, direction, slope) for each in asked]
     if any(found == "wrong" for found, _ in judged):
         slope = looked_below(f, x, direction, slope)
