@@ -1,0 +1,41 @@
+"""A page in a real browser, for the tests that are marked `browser`."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    from playwright.sync_api import sync_playwright
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        pytest.fail(f"the tests in a browser need one of {', '.join(names)} on the PATH: apt-get install chromium")
+    sandbox = [] if os.getuid() else ["--no-sandbox"]  # Chromium has none for root
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=sandbox)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: "Browser") -> "Iterator[Page]":
+    """An empty page. What it writes to its console as an error, or asks of another machine, fails the test."""
+    context = browser.new_context()
+    opened = context.new_page()
+    wrong: list[str] = []
+    local = ("file:", "data:", "blob:", "about:", "http://127.0.0.1:", "http://localhost:")
+    opened.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("request", lambda asked: None if asked.url.startswith(local) else wrong.append(f"asked {asked.url}"))
+    yield opened
+    context.close()
+    assert not wrong
