@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from tinygrad_edu import nn, optim
 
-Batches = Iterable[tuple[ndarray, ndarray]]
+Batches = Iterable[tuple[ndarray, ...]]  # the inputs of the model, and last the target
 
 
 class Comparison(NamedTuple):
@@ -27,12 +27,12 @@ def give_weights(theirs: torch.nn.Module, ours: nn.Module) -> None:
     theirs.load_state_dict({name: torch.from_numpy(values) for name, values in ours.state_dict().items()})
 
 
-def losses(loss: Callable[[Any, Any], Any], optimizer: Any, batches: Batches) -> tuple[list[float], float]:
+def losses(loss: Callable[..., Any], optimizer: Any, batches: Batches) -> tuple[list[float], float]:
     """Take a step for each batch. Return the loss before each, and the seconds of all."""
     found, begin = [], time.perf_counter()
-    for x, y in batches:
+    for batch in batches:
         optimizer.zero_grad()
-        value = loss(x, y)
+        value = loss(*batch)
         value.backward()
         optimizer.step()
         found.append(value.item())
@@ -44,14 +44,14 @@ def compare_adam(
     loss: Any,
     theirs: torch.nn.Module,
     their_loss: Any,
-    batches: list[tuple[ndarray, ndarray]],
+    batches: list[tuple[ndarray, ...]],
     lr: float,
 ) -> Comparison:
     """Train both with Adam, ours first."""
     give_weights(theirs, ours)
-    tensors = [(torch.from_numpy(x), torch.from_numpy(np.asarray(y))) for x, y in batches]
-    found, seconds = losses(lambda x, y: loss(ours(x), y), optim.Adam(ours.parameters(), lr=lr), batches)
+    tensors = [tuple(torch.from_numpy(np.asarray(part)) for part in batch) for batch in batches]
+    found, seconds = losses(lambda *x: loss(ours(*x[:-1]), x[-1]), optim.Adam(ours.parameters(), lr=lr), batches)
     other, other_seconds = losses(
-        lambda x, y: their_loss(theirs(x), y), torch.optim.Adam(theirs.parameters(), lr=lr), tensors
+        lambda *x: their_loss(theirs(*x[:-1]), x[-1]), torch.optim.Adam(theirs.parameters(), lr=lr), tensors
     )
     return Comparison(found, other, seconds, other_seconds)
