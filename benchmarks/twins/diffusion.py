@@ -60,6 +60,6 @@ def compare(steps: int = 100) -> Comparison:
     """Train both for some steps."""
     digits, rng = data.load_embedded(), np.random.default_rng(0)
     rows = [rng.choice(len(digits.x_train), BATCH, replace=False) for _ in range(steps)]
-    batches = [diffusion.on_the_way(digits.x_train[some], digits.y_train[some], rng) for some in rows]
+    batches = [diffusion.on_the_way(digits.x_train[some], digits.y_train[some].astype(np.int64), rng) for some in rows]
     ours = diffusion.Velocity(rng)
     return compare_adam(ours, mse_loss, Velocity(), nn.functional.mse_loss, batches, lr=diffusion.LEARNING_RATE / 3)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from models import diffusion, generated, results, training
-from tinygrad_edu import data, nn
+from tinygrad_edu import Tensor, data, nn
 
 
 def test_the_way_is_straight_from_noise_to_the_digit():
@@ -29,7 +29,7 @@ class Told(nn.Module):
     """Goes to a place that the label names, at an even pace."""
 
     def forward(self, images, times, labels):
-        return (labels[:, None, None, None] - images) / (1 - times[:, None, None, None])
+        return Tensor((labels[:, None, None, None] - images) / (1 - times[:, None, None, None]))
 
 
 def test_straight_ways_are_gone_to_their_end_in_any_number_of_steps(monkeypatch):
@@ -77,9 +77,10 @@ def test_pictures_are_tiled_in_rows_and_columns():
 @pytest.fixture
 def quick(small, monkeypatch):
     """Options of a run of which only the end matters."""
+    monkeypatch.setattr(training, "SECONDS", 0.0)
     monkeypatch.setattr(generated, "JUDGE_EPOCHS", 1)
-    monkeypatch.setattr(diffusion, "EACH", 2)
-    monkeypatch.setattr(diffusion, "STEPS", 4)
+    for name, value in (("CHANNELS", 8), ("EACH", 2), ("STEPS", 4)):
+        monkeypatch.setattr(diffusion, name, value)
     return [*small, "--quiet", "--resume"]
 
 
@@ -99,7 +100,6 @@ def test_a_run_is_judged_and_drawn_and_drawn_anew_with_more_guidance(quick, tmp_
 
 
 def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(quick, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SECONDS", 0.0)
     steps, check = count(1), training.stopping.check
 
     def check_and_interrupt():
