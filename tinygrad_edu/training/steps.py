@@ -10,14 +10,13 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import generator, whole_number
-from tinygrad_edu.engine import enable_grad
 from tinygrad_edu.errors import NonFiniteLossError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
-from tinygrad_edu.nn.randomness import independent_streams, random_stream
+from tinygrad_edu.nn.samples import samples
 from tinygrad_edu.optim import MovingAverage, Optimizer, clip_grad_norm
 from tinygrad_edu.parallel import sharded_value_and_grad
-from tinygrad_edu.training.batches import Batch, Batches, as_inputs, inputs_and_target, samples
+from tinygrad_edu.training.batches import Batch, Batches, inputs_and_target
 from tinygrad_edu.transforms.trees import tree_leaves
 
 __all__ = ["Steps", "TrainingStep"]
@@ -69,9 +68,8 @@ class Steps:
 
     Notes
     -----
-    A batch of one input and one target is computed in shards on all cores, see `parallel.sharded_value_and_grad`; one
-    of several inputs, or of nests, as a whole. The batches of one step are weighted by their elements that count: for
-    labels, those that are not the loss's `ignore_index`.
+    A batch is computed in shards on all cores, see `parallel.sharded_value_and_grad`. The batches of one step are
+    weighted by their elements that count: for labels, those that are not the loss's `ignore_index`.
 
     Examples
     --------
@@ -149,8 +147,8 @@ class Steps:
 
     def _value_and_grad(self, together: list[Batch]) -> tuple[float, Gradients]:
         """Return the loss and the gradients of several batches, as if they were one."""
-        weights = [_counted(self.loss, batch) for batch in together]
-        if len(together) == 1 or not any(weights):
+        weights = [_counted(self.loss, batch) for batch in together] if len(together) > 1 else []
+        if not any(weights):
             return _of_batch(self.model, self.loss, together[0], self.rng)
         loss, total = 0.0, list[ndarray | None]()
         for weight, batch in zip(weights, together, strict=True):
@@ -169,17 +167,8 @@ def _sum(a: ndarray | None, b: ndarray | None) -> ndarray | None:
 
 def _of_batch(model: Module, loss: Loss, batch: Batch, rng: np.random.Generator) -> tuple[float, Gradients]:
     inputs, target = inputs_and_target(batch)
-    if len(inputs) == 1 and isinstance(inputs[0], ndarray) and isinstance(target, ndarray):
-        return sharded_value_and_grad(model, loss, inputs[0], target, rng)
-    samples(batch)  # or it says that the lengths differ
-    parameters = model.parameters()
-    for parameter in parameters:
-        parameter.grad = None
-    (stream,) = independent_streams(rng, 1)
-    with random_stream(stream), enable_grad():
-        result = loss(model(*as_inputs(inputs)), target)
-    result.backward()
-    return result.item(), [parameter.grad for parameter in parameters]
+    samples(batch)  # or it says in which shapes they differ
+    return sharded_value_and_grad(model, loss, tuple(inputs), target, rng)
 
 
 def _counted(loss: Loss, batch: Batch) -> int:
