@@ -150,7 +150,8 @@ def _run(name: str, options: argparse.Namespace, training: Training, outcome: Ou
                 if not outcome.add(epoch, training.model.state_dict()):
                     break
         except NonFiniteLossError as error:
-            outcome.diverge(str(error).partition(", and")[0])  # where; what to do is said in terms of the options
+            cause = "; ".join(line.strip() for line in error.cause.replace(" at\n ", " at").splitlines())
+            outcome.diverge(f"{error.what}: {cause}")  # without its advice, which is given in terms of the options
         except KeyboardInterrupt:
             outcome.end = "stopped"
     training.model.load_state_dict(outcome.last.arrays)

@@ -21,7 +21,7 @@ from numpy import ndarray
 
 from tinygrad_edu._checks import generator, whole_number
 from tinygrad_edu.engine import Node, Tensor, enable_grad, walk
-from tinygrad_edu.errors import ForkedError, MissingExtraError, NonScalarBackwardError, ShapeError
+from tinygrad_edu.errors import AnomalyError, ForkedError, MissingExtraError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import can_be_cut
 from tinygrad_edu.nn.randomness import independent_streams, random_stream
@@ -336,9 +336,14 @@ def sharded_value_and_grad(
     def of_shard(k: int) -> tuple[float, list[ndarray | None]]:
         part = slices[k]
         own, target = some_samples((inputs, y), part)
-        with random_stream(streams[k]), enable_grad():
-            result = loss(model(*as_inputs(own)), target)
-        return _in_share(result, (part.stop - part.start) / count, leaves)
+        try:
+            with random_stream(streams[k]), enable_grad():
+                result = loss(model(*as_inputs(own)), target)
+            return _in_share(result, (part.stop - part.start) / count, leaves)
+        except AnomalyError as error:
+            if len(slices) > 1:
+                error.add_note(f"In a shard: rows {part.start} to {part.stop - 1} of the batch.")
+            raise
 
     return _added_up(map_shards(of_shard, len(slices), threads))
 

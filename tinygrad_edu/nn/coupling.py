@@ -10,6 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor, enable_grad
+from tinygrad_edu.engine.modes import Mode
 from tinygrad_edu.errors import CoupledSamplesError
 from tinygrad_edu.nn.module import Module, duplicate
 from tinygrad_edu.nn.randomness import random_stream
@@ -69,7 +70,7 @@ def can_be_cut(
     verdicts = _verdicts_on(model)
     if state not in verdicts:
         try:
-            with inside:
+            with inside, Mode(detecting=False):  # of the batch itself it is found
                 sound = _try_out(model, loss, inputs, target, size)
         except _UnknownError as reason:
             verdicts[state] = False
