@@ -27,8 +27,8 @@ def require_extra() -> None:
     try:
         import matplotlib.backends.backend_agg
         import matplotlib.figure  # noqa: F401
+        import rich.live  # noqa: F401
         import safetensors.numpy  # noqa: F401
-        import tqdm  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
             f"this program shows and saves its results with {error.name}, which is not installed: "

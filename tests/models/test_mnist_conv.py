@@ -288,7 +288,9 @@ def test_help_names_every_option():
 
 
 def test_without_the_extra_the_error_names_it():
-    program = "import sys; sys.modules['tqdm'] = None; from models import mnist_conv; sys.exit(mnist_conv.main([]))"
+    program = (
+        "import sys; sys.modules['rich.live'] = None; from models import mnist_conv; sys.exit(mnist_conv.main([]))"
+    )
     result = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert result.returncode == 2
     assert "pip install 'tinygrad-edu[models]'" in result.stderr
