@@ -165,7 +165,7 @@ def summarize(
 ) -> dict[str, Any]:
     """Return the content of ``summary.json``. Metrics are those of ``model.safetensors``."""
     steps = sum(epoch.steps for epoch in outcome.history)
-    return {
+    summary = {
         "end": outcome.end,
         "reason": outcome.reason,
         **(outcome.history[outcome.last.epoch - 1].metrics if outcome.last.epoch else {}),
@@ -176,12 +176,13 @@ def summarize(
         "seconds": round(seconds, 3),
         "step_milliseconds": round(1000 * sum(epoch.seconds for epoch in outcome.history) / max(steps, 1), 3),
         "seed": options.seed,
-        "options": {k: str(v) if isinstance(v, Path) else v for k, v in {**vars(options), **training.settings}.items()},
+        "options": {**vars(options), **training.settings},
         "command": shlex.join(["python", "-m", name, *sys.argv[1:]]),
         "versions": {
             "python": platform.python_version(), "numpy": np.__version__, "tinygrad_edu": version("tinygrad-edu"),
         },
     }  # fmt: skip
+    return {name: report.as_json(value) for name, value in summary.items()}
 
 
 def finish(name: str, training: Training, outcome: Outcome, summary: dict[str, Any], output: Path) -> int:
@@ -232,7 +233,8 @@ def rescue(name: str, outcome: Outcome, summary: dict[str, Any]) -> Path | None:
 def closing_line(outcome: Outcome, summary: dict[str, Any], output: Path, folder: Path | None) -> str:
     """Return in one line how the run ended, what it reached, and where its results are."""
     metrics = outcome.history[-1].metrics if outcome.history else ()
-    figures = {key: summary[key] for key in (*metrics, *outcome.figures, "epochs", "seconds") if key in summary}
+    names = [name for name in (*metrics, *outcome.figures, "epochs", "seconds") if name in summary]
+    figures = {name: summary[name] for name in names if not isinstance(summary[name], list | dict)}
     advice = f"{outcome.reason}; try a smaller --learning-rate: " if outcome.end == "diverged" else ""
     kept = f" (what was in {output} is kept)" if folder == output / "diverged" else ""
     return f"{outcome.end}: {advice}{json.dumps(figures)} -> {folder or 'nowhere'}{kept}"
