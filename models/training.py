@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from models import STOPPED, report, results, stopping
+from models import STOPPED, board, report, results, stopping
 from models.console import complain, say
 from models.outcome import Outcome
 from models.progress import shown
@@ -108,10 +108,12 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
     begin = time.perf_counter()
     try:
         report.require_extra()
+        if options.tensorboard:
+            board.require_extra()
         training = prepare()
         room = 2 * sum(array.nbytes for array in training.model.state_dict().values()) + (2 << 20)
         results.prepare(options.output, (results.SUMMARY, results.WEIGHTS, BEST, HISTORY, *training.pictures), room)
-        outcome, epochs = _begin(options, training)
+        outcome, epochs = _begin(name, options, training)
     except (TinygradError, ValueError, OSError) as error:
         complain(name, " ".join(str(error).split()))
         return 2
@@ -125,7 +127,7 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
         return finish(name, training, outcome, summary, options.output)
 
 
-def _begin(options: argparse.Namespace, training: Training) -> tuple[Outcome, Iterator[Epoch]]:
+def _begin(name: str, options: argparse.Namespace, training: Training) -> tuple[Outcome, Iterator[Epoch]]:
     """Return the outcome of a training so far, and the epochs that are still to come."""
     outcome = Outcome.begin(training.model.state_dict(), training.loss())
     checkpoints = Checkpoints(
@@ -137,6 +139,8 @@ def _begin(options: argparse.Namespace, training: Training) -> tuple[Outcome, It
         resume=options.resume,
         on_step=lambda step: stopping.check(),
     )
+    if options.tensorboard:
+        epochs = board.logged(name, epochs, outcome.history, options.output / board.FOLDER)
     return outcome, epochs
 
 

@@ -2,15 +2,17 @@
 
 import csv
 import json
+import sys
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from models import options, results, training
+from models import board, options, results, training
 from tinygrad_edu import data, nn, optim
-from tinygrad_edu.training import Accuracy, ConfusionMatrix, Metric, fit
+from tinygrad_edu.training import Accuracy, ConfusionMatrix, Epoch, Metric, fit
 
 X = np.random.default_rng(1).normal(size=(40, 2)).astype(np.float32)
 Y = (X[:, 0] > X[:, 1]).astype(int)
@@ -77,3 +79,78 @@ def test_metrics_of_any_kind_are_in_the_summary_and_in_the_history(tmp_path, cap
     assert list(told) == ["test_accuracy", "test_nan", "test_word", "test_nothing", "epochs", "seconds"]
     assert "epoch 3/4: loss " in err
     assert Path(tmp_path / results.WEIGHTS).exists()
+
+
+# --- What TensorBoard reads ---
+
+
+def read_back(folder):
+    """Return what TensorBoard's own reader finds: the steps and the values of each curve."""
+    accumulator = EventAccumulator(str(folder))
+    accumulator.Reload()
+    curves = {tag: accumulator.Scalars(tag) for tag in accumulator.Tags()["scalars"]}
+    times = [event.wall_time for event in curves.get("loss", [])]
+    assert times == sorted(times)
+    return {tag: {event.step: event.value for event in events} for tag, events in curves.items()}, len(times)
+
+
+MEASURED = {
+    "metrics": {"accuracy": Accuracy(), "matrix": ConfusionMatrix(), "nan": Nothing(float("nan"))},
+    "evaluate_on": {"test": [(X, Y)]}, "evaluate_every": 2,
+}  # fmt: skip
+
+
+def test_tensorboard_reads_the_numbers_of_each_epoch(tmp_path):
+    assert run(tmp_path, "--tensorboard", **MEASURED) == 0
+    curves, count = read_back(tmp_path / board.FOLDER)
+    with (tmp_path / training.HISTORY).open() as file:
+        rows = list(csv.DictReader(file))
+    assert curves.keys() == {"loss", "test_accuracy", "test_nan", "learning_rate"}
+    assert count == 4
+    for tag, steps in {"loss": [1, 2, 3, 4], "learning_rate": [1, 2, 3, 4], "test_accuracy": [2, 4]}.items():
+        assert curves[tag] == pytest.approx({step: float(rows[step - 1][tag]) for step in steps}, rel=1e-6)
+    assert list(curves["test_nan"]) == [2, 4]
+    assert np.isnan(list(curves["test_nan"].values())).all()
+
+
+def test_a_run_that_is_resumed_has_each_epoch_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SECONDS", 0.0)
+
+    def stop_in(epoch):
+        return {"schedule": lambda step: 0.5 if step < 4 * epoch - 2 else training.stopping._note(2, None) or 0.5}
+
+    log = tmp_path / "run" / board.FOLDER
+    assert run(tmp_path / "run", "--tensorboard", epochs=6, **stop_in(3), **MEASURED) == 130
+    assert list(read_back(log)[0]["loss"]) == [1, 2]
+    # One epoch that no checkpoint knows of, as after a kill:
+    (path,) = log.iterdir()
+    with path.open("ab") as file:
+        board._write(file, [board._event(Epoch(3, 99.0, {}, 0.5, 4, 1.0), 2e9)])
+    assert run(tmp_path / "run", "--resume", epochs=6, **stop_in(5), **MEASURED) == 130  # without the log
+    assert run(tmp_path / "run", "--resume", "--tensorboard", epochs=6, **MEASURED) == 0
+    assert run(tmp_path / "whole", "--tensorboard", epochs=6, **MEASURED) == 0
+    resumed, whole = read_back(log), read_back(tmp_path / "whole" / board.FOLDER)
+    np.testing.assert_equal(resumed, whole)
+    assert list(resumed[0]["loss"]) == [1, 2, 3, 4, 5, 6]
+    assert resumed[1] == 6
+    before = list(log.iterdir())
+    assert run(tmp_path / "run", "--resume", "--tensorboard", epochs=6, **MEASURED) == 0  # nothing is left to train
+    assert list(log.iterdir()) == before
+
+
+def test_a_log_that_cannot_be_written_is_one_line_and_the_training_goes_on(tmp_path, capsys):
+    (tmp_path / board.FOLDER).write_text("mine")
+    assert run(tmp_path, "--tensorboard", "--quiet") == 0
+    err = capsys.readouterr().err
+    assert err == f"models.test: cannot log to {tmp_path / board.FOLDER}: File exists; the training goes on without.\n"
+    assert (tmp_path / board.FOLDER).read_text() == "mine"
+    assert results.read_summary(tmp_path)["epochs"] == 4
+
+
+def test_without_the_extra_one_line_names_it_before_the_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.record_writer", None)
+    assert run(tmp_path, "--tensorboard") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("which is not installed: pip install 'tinygrad-edu[tensorboard]'")
+    assert not list(tmp_path.iterdir())
+    assert run(tmp_path) == 0
