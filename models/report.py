@@ -1,8 +1,11 @@
 """The files that a training run leaves behind: its history, its pictures, and its weights."""
 
 import csv
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +30,8 @@ def require_extra() -> None:
     try:
         import matplotlib.backends.backend_agg
         import matplotlib.figure  # noqa: F401
+        import rich.live  # noqa: F401
         import safetensors.numpy  # noqa: F401
-        import tqdm  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
             f"this program shows and saves its results with {error.name}, which is not installed: "
@@ -37,8 +40,11 @@ def require_extra() -> None:
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:
-    """Write a table of the epochs: a line for each, with a column for each metric, empty where it was not measured."""
-    rows = [{**asdict(epoch), **epoch.metrics} for epoch in history]
+    """Write a table of the epochs: a line for each, with a column for each metric, empty where it was not measured.
+
+    A metric that is no single number, a matrix, say, is JSON in its cell.
+    """
+    rows = [{**asdict(epoch), **{name: _cell(value) for name, value in epoch.metrics.items()}} for epoch in history]
     metrics = dict.fromkeys(name for epoch in history for name in epoch.metrics)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(
@@ -46,6 +52,23 @@ def write_history(path: Path, history: Sequence[Epoch]) -> None:
         )
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _cell(value: Any) -> Any:
+    return value if isinstance(value, Real | str) else json.dumps(as_json(value))
+
+
+def as_json(value: Any) -> Any:
+    """Return a value as JSON has it: arrays as nested lists, NaN and infinities as null, what it lacks as text."""
+    if isinstance(value, np.ndarray | np.generic):
+        return as_json(value.tolist())
+    if isinstance(value, dict):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def write_weights(path: Path, weights: dict[str, ndarray]) -> None:
