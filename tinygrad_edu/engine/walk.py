@@ -46,7 +46,8 @@ def walk(
     Returns
     -------
     dict
-        The gradient of each leaf or target that was reached: arrays that nobody else holds, or Tensors.
+        The gradient of each leaf or target that was reached, and of what retains it: arrays that nobody else holds,
+        or Tensors.
     """
     arriving = Arriving(targets, lift is None)
     waiting, gradients, detecting = arriving.waiting, arriving.gradients, is_detecting()
@@ -67,6 +68,8 @@ def walk(
             _refuse_stale_saved(node)
         if lift is not None:
             saved = _lifted(node, lift)
+        if node.rules.hooks is not None:
+            g = arriving.passed(node, g, kind)
         for k, pullback in examined_rules(node, kind) if detecting else node.rules.pullbacks:
             parent = links[k]
             if parent is None or (targets is not None and arriving.is_in_vain(parent)):
@@ -86,7 +89,7 @@ def walk(
         if not keep:
             node.saved = None
     saved = g = contribution = None  # so that these names hold no gradient
-    return arriving.result()
+    return arriving.result(kind)
 
 
 def _lifted(node: Node, lift: Lift) -> tuple[Any, ...]:
