@@ -4,9 +4,9 @@ Read `walk.py` first: it is the backward pass. What it walks on is in `node.py`,
 what an op declares in `op.py`; how a call of it records a node in `recorder.py`. `memory.py` says which saved values
 were written to since, and `modes.py` whether anything is recorded. `tensor.py` is the handle on all that. The rest can
 wait: `protocol.py`, `borrowing.py`, `fitting.py`, `arguments.py`, `in_place.py` and `exchange.py` have the cases,
-`hooks.py` lets functions see a gradient, `dropped.py` warns where one gets lost, `anomaly.py` and `origin.py` say
-where NaN comes from, `call.py` is the recorder at twice the speed, and `decorator.py` says to a type checker what a
-call gives.
+`hooks.py` lets functions see a gradient, `dropped.py` warns where one gets lost, `watching.py` lets others look on, as
+`anomaly.py` does, which says by `origin.py` where NaN comes from; `call.py` is the recorder at twice the speed, and
+`decorator.py` says to a type checker what a call gives.
 """
 
 from tinygrad_edu.engine.anomaly import detect_anomaly
