@@ -58,13 +58,12 @@ def detect_anomaly() -> Mode:
 class _Anomalies(Watch):
     """What looks at every number, and at nothing else."""
 
-    def computed(self, rules: Rules, arrays: Iterable[Any], settings: _Values, out: ndarray, called: _Called) -> None:
+    def computed(self, rules: Rules, arrays: Iterable[Any], settings: _Values, made: Any, called: _Called) -> None:
         op = rules.op
         assert op is not None
         inputs = dict(zip(rules.names, arrays, strict=True))
-        _Computed(op, called, inputs, settings, lambda parts: op.forward(*parts.values(), **settings)).look(
-            "result", out
-        )
+        computed = _Computed(op, called, inputs, settings, lambda parts: op.forward(*parts.values(), **settings))
+        computed.look("result", made)
 
     def begin(self, arriving: Arriving) -> WatchedWalk:
         return _Examined(arriving)

@@ -64,8 +64,6 @@ def recorded(
     made = wrap(out, None, cell_of(out, inputs))
     watching = watches()
     called = place_of_call() if watching else ""
-    for watch in watching:
-        watch.computed(rules, arrays, settings, out, called)
     if is_grad_enabled() and out.dtype.kind == "f" and any(x._node is not None for x in tensors):
         for name, x in zip(rules.names, inputs, strict=True):
             if x.__class__ is Tensor:
@@ -83,6 +81,8 @@ def recorded(
         node.saved = tuple(
             offered(saved.name) if needed else None for saved, needed in zip(rules.saves, needs, strict=True)
         )
+    for watch in watching:
+        watch.computed(rules, arrays, settings, made, called)
     return made
 
 

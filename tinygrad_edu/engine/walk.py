@@ -88,7 +88,10 @@ def walk(
         if not keep:
             node.saved = None
     saved = g = contribution = None  # so that these names hold no gradient
-    return arriving.result(kind)
+    result = arriving.result(kind)
+    for look in looks:
+        look.ended(result)
+    return result
 
 
 def _lifted(node: Node, lift: Lift) -> tuple[Any, ...]:

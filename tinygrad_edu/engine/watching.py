@@ -38,12 +38,15 @@ class WatchedWalk:
         """Return what adds a contribution to what has arrived at a node, as ``add(node, contribution)``."""
         return add
 
+    def ended(self, gradients: dict[Node, Any]) -> None:
+        """Look at what the walk returns."""
+
 
 class Watch:
     """A look at the ops that are called and at the walks back, for as long as ``with Mode(watch=...)`` is open."""
 
-    def computed(self, rules: Rules, arrays: Any, settings: dict[str, Any], out: Any, called: Origin | str) -> None:
-        """Look at what an op computed, of which arrays and settings, and where it was called."""
+    def computed(self, rules: Rules, arrays: Any, settings: dict[str, Any], made: Any, called: Origin | str) -> None:
+        """Look at the Tensor that an op made, of which arrays and settings, and where it was called."""
 
     def begin(self, arriving: Arriving) -> WatchedWalk:
         """Return what looks at a walk that begins."""
