@@ -25,6 +25,7 @@ ROOMS = {
     "allocator": set(),
     "_checks": {"errors"},
     "files": {"errors"},
+    "sources": set(),
     "data": {"errors", "names", "_checks", "files"},
     "surface": set(),
     "engine": {"errors", "surface", "name_tables", "names"},
@@ -35,7 +36,8 @@ ROOMS = {
     "optim": OPS | {"transforms", "nn"},
     "parallel": OPS | {"_checks", "transforms", "nn", "optim"},
     "training": OPS | {"_checks", "files", "data", "transforms", "nn", "optim", "parallel"},
-    "testing": OPS | {"transforms", "nn", "optim", "parallel", "data", "tinygrad_edu"},
+    "tape": OPS | {"files", "sources", "nn"},
+    "testing": OPS | {"sources"} | {"transforms", "nn", "optim", "parallel", "data", "tinygrad_edu"},
     "tinygrad_edu": OPS | {"allocator", "data", "hypothesis_hook", "transforms", "nn", "optim"},
     "models": OPS | {"transforms", "nn", "optim", "parallel", "training", "testing", "data", "files", "tinygrad_edu"},
 }
@@ -188,7 +190,7 @@ assert len(tg.data.load_embedded().x_train) == 1000
     assert asked_for(program, tmp_path) == set()
 
 
-@pytest.mark.parametrize("name", ["testing", "parallel", "training"])
+@pytest.mark.parametrize("name", ["testing", "parallel", "training", "tape"])
 def test_the_other_rooms_import_without_an_extra(name, tmp_path):
     assert asked_for(f"import tinygrad_edu.{name}", tmp_path) == set()
 

@@ -5,6 +5,7 @@
 
 from typing import TYPE_CHECKING
 
+from tinygrad_edu.engine import HookHandle as HookHandle
 from tinygrad_edu.names import missing_from as _missing_from
 from tinygrad_edu.nn import (
     activations,
@@ -34,7 +35,6 @@ from tinygrad_edu.nn.embedding import *
 from tinygrad_edu.nn.flattening import *
 from tinygrad_edu.nn.folding import *
 from tinygrad_edu.nn.functional_call import functional_call as functional_call
-from tinygrad_edu.nn.hooks import HookHandle as HookHandle
 from tinygrad_edu.nn.linear import *
 from tinygrad_edu.nn.losses import *
 from tinygrad_edu.nn.module import Module as Module
