@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 COLUMNS = 8
+COLOURS = "tab10"  # of the ten digits
 FEW = 20  # points of a curve that are marked
 
 
@@ -104,6 +105,21 @@ def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
     figure.savefig(folder / "curves.png", dpi=150)
 
 
+def draw_losses(folder: Path, history: Sequence[Epoch], metric: str, unit: str) -> None:
+    """Draw ``curves.png``: the loss in training, and a metric in the same unit wherever it was measured."""
+    figure = new_figure(6.5, 3.6)
+    axes = figure.subplots()
+    measured = {epoch.epoch: epoch.metrics[metric] for epoch in history if epoch.metrics}
+    label = metric.replace("_", " ") + "".join(f": {value:.2f}" for value in [*measured.values()][-1:])
+    axes.plot([epoch.epoch for epoch in history], [epoch.loss for epoch in history], color="tab:gray", label="training")
+    axes.plot([*measured], [*measured.values()], color="tab:blue", marker="o", label=label)
+    axes.set(xlabel="epoch", ylabel=unit)
+    axes.legend()
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(folder / "curves.png", dpi=110)
+
+
 def draw_kernels(folder: Path, kernels: ndarray) -> None:
     """Draw ``kernels.png``: the learned kernels (out, 1, kh, kw) on one scale of colours, white at zero."""
     bound = float(np.abs(kernels).max()) or 1.0
@@ -131,6 +147,14 @@ def draw_mistakes(folder: Path, images: ndarray, labels: ndarray, predicted: nda
     titles = [f"{labels[k]}, read {predicted[k]}" for k in shown]
     _tiles(figure.subplots(), images[shown], titles, cmap="gray_r", vmin=0, vmax=255)
     figure.savefig(folder / "mistakes.png", dpi=150)
+
+
+def scatter_digits(axes: "Axes", points: ndarray, labels: ndarray) -> None:
+    """Draw a dot for each digit in the plane (N, 2), in its colour, and each digit's name in the middle of its dots."""
+    axes.scatter(points[:, 0], points[:, 1], s=2, c=labels, cmap=COLOURS, vmin=0, vmax=9, alpha=0.5)
+    for digit in np.unique(labels):
+        x, y = np.median(points[labels == digit], axis=0)
+        axes.text(x, y, str(digit), fontsize=16, weight="bold", ha="center", va="center")
 
 
 def _tiles(axes: "Axes", images: ndarray, titles: Sequence[str], **colours: Any) -> "AxesImage":
