@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib import import_module
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,13 +27,16 @@ COLOURS = "tab10"  # of the ten digits
 FEW = 20  # points of a curve that are marked
 
 
-def require_extra() -> None:
-    """Import early what the report needs, and name the extra if it is missing."""
+def require_extra(*more: str) -> None:
+    """Import early what the report, and whoever else is named, needs, and name the extra if it is missing."""
     try:
         import matplotlib.backends.backend_agg
         import matplotlib.figure  # noqa: F401
         import rich.live  # noqa: F401
         import safetensors.numpy  # noqa: F401
+
+        for name in more:
+            import_module(name)
     except ImportError as error:
         raise MissingExtraError(
             f"this program shows and saves its results with {error.name}, which is not installed: "
