@@ -1,9 +1,14 @@
 """Runs the pages as tests: every block of Python, and what is ours in every diff. A page is one story, from the top."""
 
+from contextlib import ExitStack
+from typing import Any
+
 from sybil import Example, Lexeme, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
+from tinygrad_edu.lessons.judge import loaded, solved
+from tinygrad_edu.lessons.lesson import LESSONS
 from tools.names_page import side
 
 
@@ -19,6 +24,21 @@ class OursInADiff(CodeBlockParser):
         PythonEvaluator()(example)
 
 
+def solve(namespace: dict[str, Any]) -> None:
+    """Let a page import the solutions of the lessons, as it imports what is in a student's folder."""
+    namespace["_solutions"] = solutions = ExitStack()
+    solutions.enter_context(loaded({lesson.name: solved(lesson) for lesson in LESSONS}))
+
+
+def forget(namespace: dict[str, Any]) -> None:
+    """Take the solutions away again."""
+    namespace["_solutions"].close()
+
+
+collect_ignore_glob = ["tinygrad_edu/lessons/lesson*/*.py"]  # they import what is in a student's folder
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser(), OursInADiff()], patterns=["*.md", "docs/*.md", "docs/models/*.md"]
+    parsers=[PythonCodeBlockParser(), OursInADiff()],
+    patterns=["*.md"],  # of any folder
+    setup=solve,
+    teardown=forget,
 ).pytest()

@@ -89,5 +89,9 @@ class NonFiniteLossError(TinygradError, ArithmeticError):
     """A loss that became infinite or NaN in training."""
 
 
+class LessonError(TinygradError, ValueError):
+    """A lesson that there is not, or a folder that holds none."""
+
+
 class MissingExtraError(TinygradError, ImportError):
     """An optional package is not installed; the message names the extra that brings it."""
