@@ -1,12 +1,15 @@
 """Runs the pages as tests: Python, what it printed, and what is ours in a diff. A page is one story, from the top."""
 
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from io import StringIO
+from typing import Any
 
 from sybil import Example, Lexeme, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser
 
+from tinygrad_edu.lessons.judge import loaded, solved
+from tinygrad_edu.lessons.lesson import LESSONS
 from tools.names_page import side
 
 
@@ -42,7 +45,21 @@ class Output(CodeBlockParser):
         assert example.parsed.strip() == example.namespace["_printed"].strip()
 
 
+def solve(namespace: dict[str, Any]) -> None:
+    """Let a page import the solutions of the lessons, as it imports what is in a student's folder."""
+    namespace["_solutions"] = solutions = ExitStack()
+    solutions.enter_context(loaded({lesson.name: solved(lesson) for lesson in LESSONS}))
+
+
+def forget(namespace: dict[str, Any]) -> None:
+    """Take the solutions away again."""
+    namespace["_solutions"].close()
+
+
+collect_ignore_glob = ["tinygrad_edu/lessons/lesson*/*.py"]  # they import what is in a student's folder
 pytest_collect_file = Sybil(
     parsers=[CodeBlockParser("python", Listening()), Output(), OursInADiff()],
-    patterns=["*.md", "docs/*.md", "docs/models/*.md", "docs/why/*.md"],
+    patterns=["*.md"],  # of any folder
+    setup=solve,
+    teardown=forget,
 ).pytest()
