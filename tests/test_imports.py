@@ -32,7 +32,7 @@ ROOMS = {
     "ops": {"errors", "engine", "names", "_checks"},
     "hypothesis_hook": {"engine"},
     "transforms": OPS,
-    "nn": OPS | {"_checks", "files"},
+    "nn": OPS | {"_checks", "files", "transforms"},
     "optim": OPS | {"transforms", "nn"},
     "parallel": OPS | {"_checks", "transforms", "nn", "optim"},
     "training": OPS | {"_checks", "files", "data", "transforms", "nn", "optim", "parallel"},

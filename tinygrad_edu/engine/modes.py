@@ -48,10 +48,15 @@ def is_grad_enabled() -> bool:
 
 
 class Mode:
-    """What a block sets, as a context manager or as a decorator of a function; what is None is as around the block."""
+    """What a block sets, as a context manager or as a decorator of a function; what is None is as around the block.
 
-    def __init__(self, recording: bool | None = None, watch: Any = None, origin: Any = None) -> None:
-        self._recording, self._watch, self._origin = recording, watch, origin
+    Whoever watches around it does so inside too, unless it is `unwatched`.
+    """
+
+    def __init__(
+        self, recording: bool | None = None, watch: Any = None, origin: Any = None, unwatched: bool = False
+    ) -> None:
+        self._recording, self._watch, self._origin, self._unwatched = recording, watch, origin, unwatched
 
     def __enter__(self) -> None:
         before = innermost_block()
@@ -78,7 +83,7 @@ class Mode:
 
         @wraps(function)
         def in_mode(*args: P.args, **settings: P.kwargs) -> R:
-            with Mode(self._recording, self._watch, self._origin):
+            with Mode(self._recording, self._watch, self._origin, self._unwatched):
                 return function(*args, **settings)
 
         return in_mode
@@ -86,7 +91,8 @@ class Mode:
     def _opened_in(self, outer: Block | None) -> Block:
         recording, watches, origin = True, (), None
         if outer is not None:
-            recording, watches, origin = outer.recording, outer.watches, outer.origin
+            recording, origin = outer.recording, outer.origin
+            watches = () if self._unwatched else outer.watches
         return Block(
             recording if self._recording is None else self._recording,
             watches if self._watch is None or self._watch in watches else (*watches, self._watch),

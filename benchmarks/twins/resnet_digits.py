@@ -1,0 +1,37 @@
+"""The residual network in PyTorch: the recipe of `models.classifier` without dropout, on the same bent digits."""
+
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from benchmarks.twins.steps import Comparison, compare_classifiers
+from models import resnet_digits
+
+
+class Residual(nn.Sequential):
+    """The sum of an input and what the layers make of it."""
+
+    def forward(self, x: Any) -> Any:
+        """Return it."""
+        return x + super().forward(x)
+
+
+def block(channels: int) -> nn.Module:
+    """Return the same block."""
+    return Residual(
+        nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+    )  # fmt: skip
+
+
+def compare(steps: int = 100, dtype: type = np.float64) -> Comparison:
+    """Train both for some steps: in float64, as LeNet's twin says why."""
+    first, second, third = resnet_digits.CHANNELS
+    theirs = nn.Sequential(
+        nn.Conv2d(1, first, 5, padding=2, bias=False), nn.MaxPool2d(2), block(first),
+        nn.Conv2d(first, second, 3, stride=2, padding=1, bias=False), block(second),
+        nn.Conv2d(second, third, 3, stride=2, padding=1, bias=False), block(third),
+        nn.BatchNorm2d(third), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Identity(), nn.Linear(third, 10),
+    )  # fmt: skip
+    return compare_classifiers(resnet_digits.build, theirs, steps, dtype)
