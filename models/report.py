@@ -132,7 +132,8 @@ def scatter_digits(axes: "Axes", points: ndarray, labels: ndarray) -> None:
     """Draw a dot for each digit in the plane (N, 2), in its colour, and its name where the most of its dots are."""
     axes.scatter(points[:, 0], points[:, 1], s=2, c=labels, cmap=COLOURS, vmin=0, vmax=9, alpha=0.5)
     for digit in np.unique(labels):
-        counts, x_edges, y_edges = np.histogram2d(*points[labels == digit].T, bins=10)
+        own = points[labels == digit]
+        counts, x_edges, y_edges = np.histogram2d(own[:, 0], own[:, 1], bins=10)
         column, row = np.unravel_index(counts.argmax(), counts.shape)
         x, y = x_edges[column : column + 2].mean(), y_edges[row : row + 2].mean()
         axes.text(x, y, str(digit), fontsize=16, weight="bold", ha="center", va="center")
