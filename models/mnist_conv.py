@@ -2,9 +2,10 @@
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -71,6 +72,11 @@ def build(recipe: Recipe, rng: np.random.Generator) -> nn.Sequential:
     convolution.weight = nn.init.uniform(convolution.weight.shape, recipe.kernel_bound, rng)
     linear.weight = nn.init.uniform(linear.weight.shape, recipe.weight_bound, rng)
     return nn.Sequential(convolution, nn.Tanh(), nn.Dropout(0.5, rng=rng), nn.Flatten(), linear)
+
+
+def reader(options: Mapping[str, Any]) -> nn.Module:
+    """Return the network of a run with these options, for `models.predict`."""
+    return build(RECIPES[options["recipe"]], np.random.default_rng(0))
 
 
 def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:

@@ -36,9 +36,10 @@ def training_parser(name: str, description: str | None, epochs: int | str, learn
     add("--epochs", type=positive(int), default=default, help=f"passes over the training data (default: {epochs})")
     add("--learning-rate", type=positive(float), default=rate, help=f"the highest (default: {learning_rate})")
     add("--seed", type=not_negative, default=0, help="of every random number (default: %(default)s)")
-    add("--output", type=_folder, default=Path(folder), help="folder for the results (default: %(default)s)")
+    add("--output", type=folder_name, default=Path(folder), help="folder for the results (default: %(default)s)")
     add("--resume", action="store_true", help="go on after the last checkpoint in the output folder, if there is one")
     add("--quiet", action="store_true", help="say nothing but the last line")
+    add("--tensorboard", action="store_true", help="log into the output folder, too, for TensorBoard to read")
     return parser
 
 
@@ -64,7 +65,8 @@ def not_negative(text: str) -> int:
     return int(text)
 
 
-def _folder(text: str) -> Path:
+def folder_name(text: str) -> Path:
+    """Read the name of a folder from the command line."""
     if not text:
         raise argparse.ArgumentTypeError("a folder needs a name; '.' is the one you are in")
     return Path(text)

@@ -1,0 +1,158 @@
+"""Finds the ink of a digit in a picture.
+
+Ink is what differs from its ground and is narrow. Where the ground is, says a closing: the largest value in a window
+around each pixel, and then the smallest of those, fill what is darker and narrower than the window, and leave shadows
+and the edges of the paper where they are. The picture and its negative are looked at, for ink may be dark or light.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.errors import DataError
+
+__all__ = ["Box", "Ink", "find"]
+
+Box = tuple[slice, slice]
+
+DARKEST = 0.2  # ground: what is darker shows no more than its noise
+FAINTEST = 0.08  # contrast of ink, of 1
+NOISE = 2.0  # standard deviations of a pixel that it has at least
+SMALLEST = 0.012  # longer side of a digit, in those of the picture
+FATTEST, FAT = 0.3, 0.2  # half a stroke's width in longer sides of the digit: at most, and seldom
+MOST = 20  # pieces of ink that are looked at
+
+GAP = 0.03  # between parts of a piece, in longer sides of the picture
+REACH = 0.2  # between pieces of a digit, in longer sides of the one that was found
+
+
+@dataclass(frozen=True)
+class Ink:
+    """What may be a digit.
+
+    Attributes
+    ----------
+    amount : ndarray of floats, shape (H, W)
+        How much ink is in each pixel of its box, from 0 to 1.
+    box : pair of slice
+        Its rows and columns in the picture.
+    radius : float
+        Half the width of its widest stroke, in pixels.
+    """
+
+    amount: ndarray
+    box: Box
+    radius: float
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A connected piece of what stands out: its number and box among the others, and how much it looks like a digit."""
+
+    number: int
+    box: Box
+    radius: float
+    score: float
+
+
+def find(picture: ndarray, window: float) -> Ink:
+    """Return what looks most like a digit in a picture (H, W, 3), dark or light, narrower than the window."""
+    grey, noise = greys(picture)
+    found = []
+    for values in (grey, 1 - grey):
+        contrast, ground = stands_out(values, max(3, int(window)))
+        labels = connected(contrast)
+        likely = max(pieces(values, contrast, ground, labels, noise), key=lambda piece: piece.score, default=None)
+        if likely is not None:
+            found.append((likely, contrast, labels))
+    if not found:
+        raise DataError("there is no ink in it that could be a digit")
+    return gathered(*max(found, key=lambda one: one[0].score))
+
+
+def greys(picture: ndarray) -> tuple[ndarray, float]:
+    """Return a picture in grey, smoothed, from 0 to 1, and the standard deviation of its noise.
+
+    Instead of grey it is red, green or blue alone, where that differs more: yellow is as bright as paper.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    colours = picture.astype(np.float32) / 255
+    sharp = np.concatenate([colours @ np.array([[0.299], [0.587], [0.114]], np.float32), colours], axis=-1)
+    smooth = gaussian_filter(sharp, (1, 1, 0))
+    noise = 1.4826 * np.median(np.abs(sharp[..., 0] - smooth[..., 0]))  # of a normal distribution, its deviation
+    spread = np.ptp(smooth, axis=(0, 1)) * [1.5, 1, 1, 1]
+    return smooth[..., spread.argmax()], float(noise)
+
+
+def stands_out(values: ndarray, window: int) -> tuple[ndarray, ndarray]:
+    """Return by which part of its ground each pixel is darker than that, and the ground."""
+    from scipy.ndimage import grey_closing
+
+    ground = grey_closing(values, (window, window), mode="nearest")
+    contrast = (ground - values) / np.maximum(ground, DARKEST)
+    return np.maximum(contrast - np.quantile(contrast, 0.25), 0), ground  # noise lifts the ground everywhere
+
+
+def connected(contrast: ndarray) -> ndarray:
+    """Return for each pixel that stands out the number of its piece, from 1, and 0 for all others."""
+    from scipy.ndimage import label, maximum_filter
+
+    out = contrast > max(0.4 * contrast.max(), FAINTEST / 2)
+    joined = maximum_filter(out, max(1, int(GAP * max(out.shape))))
+    return np.where(out, label(joined, np.ones((3, 3)))[0], 0)
+
+
+def pieces(values: ndarray, contrast: ndarray, ground: ndarray, labels: ndarray, noise: float) -> Iterator[Piece]:
+    """Yield the pieces that may be a digit."""
+    from scipy.ndimage import find_objects
+
+    boxes, sums = find_objects(labels), np.bincount(labels.ravel(), contrast.ravel())
+    for number in 1 + np.argsort(-sums[1:])[:MOST]:
+        box = boxes[number - 1]
+        mask = labels[box] == number
+        longest, mean, radius = max(mask.shape), sums[number] / mask.sum(), _radius(mask)
+        if longest < max(6, SMALLEST * max(labels.shape)) or mean < max(FAINTEST, NOISE * noise):
+            continue
+        if radius < FATTEST * longest:
+            narrow = np.exp(-((radius / longest / FAT) ** 4))
+            cut = any(part.start == 0 or part.stop == size for part, size in zip(box, labels.shape, strict=True))
+            closed = (1 - leak(labels == number, values, ground, box, radius)) ** 2
+            yield Piece(int(number), box, radius, longest * mean * narrow * closed * (0.3 if cut else 1.0))
+
+
+def leak(piece: ndarray, values: ndarray, ground: ndarray, box: Box, radius: float) -> float:
+    """Return around which part of a piece there is no ground, but more of the same: so it is with a strip of paper."""
+    from scipy.ndimage import distance_transform_edt
+
+    away = max(2.0, radius)
+    wider = tuple(slice(max(0, part.start - int(away) - 2), part.stop + int(away) + 2) for part in box)
+    distance, (row, column) = distance_transform_edt(~piece[wider], return_indices=True)
+    values, ground = values[wider], ground[wider]
+    like_ink = values < (values[row, column] + ground[row, column]) / 2
+    ring = (distance >= away) & (distance < away + 1.5)
+    return float(like_ink[ring].mean()) if ring.any() else 0.0
+
+
+def gathered(piece: Piece, contrast: ndarray, labels: ndarray) -> Ink:
+    """Return the ink of a piece and of those that are near to it."""
+    from scipy.ndimage import maximum_filter
+
+    main = labels == piece.number
+    longest = max(main[piece.box].shape)
+    near = np.unique(labels[maximum_filter(main, 2 * int(REACH * longest) + 1)])
+    edge = max(3, int(GAP * max(labels.shape)))
+    region = maximum_filter(np.isin(labels, near[near > 0]), edge)
+    amount = np.where(region, np.clip(contrast / np.quantile(contrast[main], 0.6), 0, 1), 0)
+    inked = amount > 0.2
+    rows, columns = (np.flatnonzero(inked.any(axis=axis)) for axis in (1, 0))
+    box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    return Ink(amount[box], box, piece.radius)
+
+
+def _radius(mask: ndarray) -> float:
+    from scipy.ndimage import distance_transform_edt
+
+    return float(distance_transform_edt(np.pad(mask, 1)).max())

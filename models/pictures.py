@@ -1,0 +1,81 @@
+"""Image files as arrays of pixels: any kind of PNG and JPEG, upright, and on a ground where they are transparent."""
+
+import warnings
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.errors import DataError
+from tinygrad_edu.files import open_regular
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+LARGEST_FILE = 1 << 28  # bytes
+LONGEST = 4096  # pixels: of larger images, several become one
+
+
+def read_file(path: Path) -> ndarray:
+    """Return the pixels of an image file.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    ndarray of uint8, shape (H, W, 3)
+
+    Raises
+    ------
+    DataError
+        The file is missing, too large, or no PNG or JPEG image that can be read.
+    """
+    try:
+        if path.is_dir():
+            raise DataError("it is a folder without PNG or JPEG images")
+        with open_regular(path) as file:
+            content = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise DataError(error.strerror or str(error)) from error
+    return decode(content)
+
+
+def decode(content: bytes) -> ndarray:
+    """Return the pixels of what an image file contains, as `read_file` does."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if not content or len(content) > LARGEST_FILE:
+        raise DataError("it is larger than 256 MiB" if content else "it is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of metadata, say, without which the image can be read
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(BytesIO(content), formats=("PNG", "JPEG")) as image:
+                return _flat(ImageOps.exif_transpose(image))
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise DataError("it has more pixels than any photo; make it smaller") from error
+    except UnidentifiedImageError as error:
+        raise DataError("it is no PNG or JPEG image") from error
+    except Exception as error:  # what a damaged image makes Pillow raise may be of any kind
+        raise DataError(f"it is damaged: {error or type(error).__name__}") from error
+
+
+def _flat(image: "Image") -> ndarray:
+    """Return colours (H, W, 3), where an image is transparent on white or, if it is light itself, on black."""
+    if image.mode.startswith(("I", "F")):  # 16 bits: stretched, since many use but a part of them
+        values = np.asarray(image, np.float32)
+        low, high = float(values.min()), float(values.max())
+        grey = np.rint((values - low) * (255 / max(high - low, 1))).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    flat = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    pixels = np.asarray(flat.reduce(-(-max(flat.size) // LONGEST)))
+    if pixels.shape[2] == 3:
+        return pixels
+    colours, alpha = pixels[..., :3], pixels[..., 3:] / np.float32(255)
+    light = (colours * alpha).mean() > 127.5 * alpha.mean()
+    return np.rint(colours * alpha + (0 if light else 255) * (1 - alpha)).astype(np.uint8)

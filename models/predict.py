@@ -1,0 +1,121 @@
+"""Reads the digits in image files, or one that you draw, by a trained model, and shows which pixels spoke for each."""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy import ndarray
+
+from models import drawing_board, pictures, reading, report, results
+from models.console import complain, program, say
+from models.ink import Box
+from models.options import Parser, folder_name, not_negative
+from models.reading import Reading
+from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.files import write_whole
+from tinygrad_edu.nn import Module
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAME = "models.predict"
+ROOM = 1 << 20  # bytes that are to be free in the output folder
+
+
+def files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield the paths, and in the place of a folder the images in it, if there are any."""
+    for path in paths:
+        within = sorted(path.iterdir()) if path.is_dir() else []
+        yield from [file for file in within if file.suffix.lower() in pictures.SUFFIXES] or [path]
+
+
+def read_all(model: Module, paths: Iterable[Path], output: Path) -> int:
+    """Read the digits in files, say what they are, and draw what spoke for them. Return how many could not be read."""
+    failed = 0
+    for number, path in enumerate(paths, 1):
+        try:
+            picture = pictures.read_file(path)
+            found = reading.read(model, picture)
+            write_whole(saved := output / f"{number:03}-{path.stem}.png", drawn(found, picture))
+        except (TinygradError, OSError) as error:
+            complain(NAME, f"{path}: {(isinstance(error, OSError) and error.strerror) or error}")
+            failed += 1
+        else:
+            likely = ", ".join(f"{digit}: {p:.1%}" for digit, p in enumerate(found.probabilities))
+            say(f"{path}: {found.digit} ({likely}) -> {saved}")
+    return failed
+
+
+def drawn(found: Reading, picture: ndarray) -> bytes:
+    """Return a PNG: a picture and where the digit is, what was read, what spoke for it, and how likely each is."""
+    figure = report.new_figure(10, 2.9)
+    whole, image, gradient, bars = figure.subplots(1, 4, width_ratios=(1.2, 1, 1, 0.9))
+    show_framed(whole, picture, found.box)
+    image.imshow(found.pixels, cmap="gray_r", vmin=0, vmax=255)
+    image.set_title("as the model gets it", fontsize=10)
+    bound = float(np.abs(found.gradient).max()) or 1.0
+    gradient.imshow(found.gradient, cmap="RdBu_r", vmin=-bound, vmax=bound)
+    gradient.contour(found.pixels, [127.5], colors="black", linewidths=0.8)
+    gradient.set_title(f"ink speaks for {found.digit} (red) or against", fontsize=10)
+    for axes in (whole, image, gradient):
+        axes.set(xticks=[], yticks=[])
+    colours = ["tab:blue" if digit == found.digit else "lightgray" for digit in range(10)]
+    bars.barh(range(10), 100 * found.probabilities, color=colours)
+    bars.set(yticks=range(10), ylim=(9.6, -0.6), xlim=(0, 100), xticks=[0, 50, 100])
+    bars.set_title(f"{found.digit}: {found.probabilities[found.digit]:.1%}", fontsize=10)
+    bars.spines[["top", "right"]].set_visible(False)
+    figure.savefig(png := BytesIO(), format="png", dpi=110)
+    return png.getvalue()
+
+
+def show_framed(axes: "Axes", picture: ndarray, box: Box) -> None:
+    """Show a picture, and a frame around a box in it."""
+    from matplotlib.patches import Rectangle
+
+    height, width, _ = picture.shape
+    step = -(-max(height, width) // 800)  # as many pixels as can be seen
+    axes.imshow(picture[::step, ::step], extent=(0, width, height, 0))
+    rows, columns = box
+    corner, sides = (columns.start, rows.start), (columns.stop - columns.start, rows.stop - rows.start)
+    axes.add_patch(Rectangle(corner, *sides, fill=False, edgecolor="tab:orange", linewidth=1.5))
+    axes.set_title("the picture", fontsize=10)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = Parser(NAME, description=__doc__)
+    add = parser.add_argument
+    add("run", type=folder_name, help="output folder of a program that was trained on digits, as runs/mnist_lenet")
+    add("images", type=Path, nargs="*", metavar="image", help="PNG or JPEG, of one digit each, or a folder of them")
+    add("--output", type=folder_name, default=Path("runs/predict"),
+        help="folder for the pictures of what spoke for each digit (default: %(default)s)")  # fmt: skip
+    add("--web", action="store_true", help="serve a page to draw digits on, to this machine alone")
+    add("--port", type=not_negative, default=8000, help="of the page; 0 is any free one (default: %(default)s)")
+    options = parser.parse_intermixed_args(arguments)  # images may follow an option
+    if bool(options.images) == options.web:
+        parser.error("give images to read, or --web" + " and no images" * options.web)
+    if options.port > 65535:
+        parser.error(f"argument --port: {options.port} is more than 65535")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program, and return its exit code."""
+    options = parse(arguments)
+    try:
+        report.require_extra("PIL.Image", "scipy.ndimage")
+        model = reading.load(options.run)
+        if options.web:
+            drawing_board.serve(model, options.port)
+        results.prepare(options.output, (), ROOM)
+    except (TinygradError, OSError) as error:
+        complain(NAME, str(error))
+        return 2
+    return 1 if read_all(model, files(options.images), options.output) else 0
+
+
+if __name__ == "__main__":
+    program(NAME, main)
