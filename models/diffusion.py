@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from models import digits, generated
 from models.console import program
-from models.options import positive, training_parser
+from models.options import folder_name, positive, training_parser
 from models.outcome import Outcome
 from models.training import Training, loss_of, train
 from tinygrad_edu import Tensor, concatenate, cos, data, nn, optim, pixel_shuffle, pixel_unshuffle, silu, split
@@ -19,8 +19,9 @@ from tinygrad_edu.training import MeanSquaredError, evaluating, fit
 
 NAME = "models.diffusion"
 PICTURES = ("digits.png", "becoming.png", "becoming.gif")
-CHANNELS, WIDTH = 32, 128
-FREQUENCIES = np.pi * np.arange(32, dtype=np.float32)
+CHANNELS = 32  # of the images inside the network, and twice as many where they are smallest
+WIDTH = 128  # of what the network is told of time and label
+FREQUENCIES = np.pi * np.arange(32, dtype=np.float32)  # any smooth function of times in [0, 1] is a sum of such cosines
 EPOCHS, BATCH, LEARNING_RATE = 150, 125, 3e-3
 EVALUATE_EVERY = 10
 ANY, FORGOTTEN = 10, 0.1  # the label that asks for no digit in particular, and how often it stands for the true one
@@ -46,10 +47,10 @@ class Block(nn.Module):
 
 
 class Velocity(nn.Module):
-    """Where images (N, 1, 28, 28) on the way to a digit go, at times (N,) from 0 to 1: pixels a unit of time.
+    """Where each pixel of images that are on the way to a digit goes, and how fast.
 
-    A U-Net: four pixels become one with four channels, that again four to one, and both ways back, with what was there
-    before beside what comes from further down.
+    A small U-Net: the images shrink to half of their sides, and to half again, and grow back; what was there before
+    they shrank stands beside what comes back.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -58,15 +59,16 @@ class Velocity(nn.Module):
             nn.Linear(len(FREQUENCIES), WIDTH, rng=rng), nn.SiLU(), nn.Linear(WIDTH, WIDTH, rng=rng)
         )
         self.label = nn.Embedding(ANY + 1, WIDTH, rng=rng)
-        self.enter, self.before = nn.Conv2D(4, fine, 3, padding=1, rng=rng), Block(fine, fine, rng)
-        self.down, self.up = (
-            nn.Conv2D(fine, coarse, 2, stride=2, rng=rng), nn.ConvTranspose2D(coarse, fine, 2, stride=2, rng=rng),
-        )  # fmt: skip
+        self.enter = nn.Conv2D(4, fine, 3, padding=1, rng=rng)
+        self.before = Block(fine, fine, rng)
+        self.down = nn.Conv2D(fine, coarse, 2, stride=2, rng=rng)
+        self.up = nn.ConvTranspose2D(coarse, fine, 2, stride=2, rng=rng)
         self.middle = nn.ModuleList([Block(coarse, coarse, rng) for _ in range(2)])
-        self.after, self.leave = Block(2 * fine, fine, rng), nn.Conv2D(fine, 4, 3, padding=1, rng=rng)
+        self.after = Block(2 * fine, fine, rng)
+        self.leave = nn.Conv2D(fine, 4, 3, padding=1, rng=rng)
 
     def forward(self, images: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        """Return the velocity of each pixel, towards a digit of the label (N,)."""
+        """Return velocities (N, 1, 28, 28), of images alike, times (N,) in [0, 1], and the labels asked for (N,)."""
         condition = silu(self.time(cos(times[:, None] * FREQUENCIES)) + self.label(labels))
         fine = self.before(self.enter(pixel_unshuffle(images, 2)), condition)
         x = self.down(fine)
@@ -78,13 +80,15 @@ class Velocity(nn.Module):
 
 
 def on_the_way(images: ndarray, labels: ndarray, rng: np.random.Generator) -> tuple[ndarray, ...]:
-    """Return a batch: images somewhere between noise and a digit, when, which digit, and the velocity there.
+    """Return a batch: images between noise and a digit, the times that they are there, their labels, the velocities.
 
-    The way is straight, at an even pace, from noise at time 0 to the digit at time 1.
+    Each goes straight and evenly from noise at time 0 to its digit at time 1: Y. Lipman et al., "Flow matching for
+    generative modeling", 2022, and X. Liu et al., "Flow straight and fast", 2022. Most times are near the middle, where
+    it is hardest to say which way it goes: P. Esser et al., "Scaling rectified flow transformers", 2024.
     """
     x = scaled(images)
     noise = rng.standard_normal(x.shape, dtype=np.float32)
-    times = 1 / (1 + np.exp(-rng.standard_normal(len(x), dtype=np.float32)))  # most often half way: the hard part
+    times = 1 / (1 + np.exp(-rng.standard_normal(len(x), dtype=np.float32)))
     known = np.where(rng.random(len(x)) < FORGOTTEN, ANY, labels)
     share = times[:, None, None, None]
     return (1 - share) * noise + share * x, times, known, x - noise
@@ -106,9 +110,10 @@ def draw_digits(model: nn.Module, labels: ndarray, guidance: float, rng: np.rand
 
 
 def way(model: nn.Module, x: ndarray, labels: ndarray, guidance: float) -> ndarray:
-    """Return where images are after each step: each goes on straight for a little, the way that it is told to.
+    """Return where images (N, 1, 28, 28) are before and after each step, in which they go on straight for a little.
 
-    What the label changes about the velocity counts `guidance` times.
+    What the label changes about the velocity counts `guidance` times: J. Ho and T. Salimans, "Classifier-free diffusion
+    guidance", 2022.
     """
     stations = [x]
     for step in range(STEPS):
@@ -172,8 +177,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("--guidance", type=positive(float), default=GUIDANCE,
         help="how much the digit that is asked for counts, 1 as learned (default: %(default)s)")  # fmt: skip
-    add("--judge", type=Path, metavar="RUN",
-        help="folder of a run of models.mnist_lenet (default: a LeNet is quickly trained)")  # fmt: skip
+    add("--judge", type=folder_name, metavar="RUN",
+        help="output folder of a program that reads digits (default: a LeNet is quickly trained)")  # fmt: skip
     digits.add_options(parser)
     return parser.parse_args(arguments)
 

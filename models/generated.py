@@ -1,38 +1,36 @@
-"""Digits that a model made: whether a LeNet reads what was asked for, whether they are new, and a picture of them."""
+"""Digits that a model made: whether another reads what was asked for, whether they are new, and a picture of them."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy import ndarray
 
-from models import digits, mnist_lenet, results
-from tinygrad_edu import cross_entropy, data, nn, optim
+from models import classifier, digits, mnist_lenet, reading
+from tinygrad_edu import cross_entropy, data, nn
 from tinygrad_edu.training import fit, predict
 
-JUDGE_EPOCHS, JUDGE_RATE = 20, 0.1
+JUDGE_EPOCHS, JUDGE_BATCH, JUDGE_RATE = 20, 50, 0.1
 
 
 def judge(run: Path | None) -> nn.Module:
-    """Return a LeNet that reads digits: that of a run of `models.mnist_lenet`, or one that is quickly trained here.
+    """Return a network that reads digits: that of a run, or a LeNet that is quickly trained here, always the same.
 
-    It knows nothing of the model that it judges. The one that is trained here is always the same.
+    It knows nothing of the model that it judges.
 
     Raises
     ------
     DataError, StateDictError
-        The folder has no such run.
+        The folder has no run that reads digits.
     """
+    if run is not None:
+        return reading.load(run)
     rng = np.random.default_rng(0)
     model = mnist_lenet.build(rng)
-    if run is not None:
-        model.load_state_dict(results.read_weights(run))
-        return model
-    batches = digits.loader(
-        data.load_embedded(), 50, rng, lambda images: digits.warp(images, rng, degrees=12, translate=0.05, alpha=60)
-    )
-    sgd = optim.SGD(model.parameters(), lr=JUDGE_RATE, momentum=0.9, nesterov=True)
-    schedule = optim.schedules.one_cycle(JUDGE_RATE, JUDGE_EPOCHS * len(batches))
-    for _ in fit(model, sgd, cross_entropy, batches, JUDGE_EPOCHS, rng=rng, schedule=schedule):
+    batches = digits.loader(data.load_embedded(), JUDGE_BATCH, rng, partial(classifier.augment, rng=rng))
+    schedule = classifier.schedule(JUDGE_RATE, JUDGE_EPOCHS * len(batches))
+    steps = classifier.optimizer(model, JUDGE_RATE)
+    for _ in fit(model, steps, cross_entropy, batches, JUDGE_EPOCHS, rng=rng, schedule=schedule):
         pass
     return model
 
