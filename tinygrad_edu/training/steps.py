@@ -180,7 +180,6 @@ class Steps:
 
     def _of_batch(self, batch: Batch, threads: int | None) -> tuple[float, Gradients]:
         inputs, target = inputs_and_target(batch)
-        samples(batch)  # or it says in which shapes they differ
         return sharded_value_and_grad(self.model, self.loss, tuple(inputs), target, self.rng, threads=threads)
 
 
