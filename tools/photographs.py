@@ -58,8 +58,9 @@ def photograph(digit: ndarray, effects: Collection[str], rng: np.random.Generato
     if "blur" in effects:
         picture = ndimage.gaussian_filter(picture, (size / 60, size / 60, 0))
     picture += rng.normal(0, 0.08 if "noise" in effects else 0.01, (height, width, 1))
-    shown: ndarray = np.clip(1 - picture if "negative" in effects else picture, 0, 1)
-    return np.rint(255 * shown).astype(np.uint8)
+    shown = np.clip(1 - picture if "negative" in effects else picture, 0, 1)
+    pixels: ndarray = np.rint(255 * shown).astype(np.uint8)
+    return pixels
 
 
 def glyph(digit: ndarray, size: int) -> ndarray:
