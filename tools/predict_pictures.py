@@ -26,13 +26,13 @@ def readings(model: Module) -> None:
     """Draw what is read in two photographed digits."""
     digits, rng = data.load_embedded(), np.random.default_rng(7)
     rows = []
-    for number, kind in ((18, "shadow, table and noise"), (11, "a thin pen")):
+    for number, kind in ((18, "the edge of a shadow"), (11, "a thin pen")):
         picture = photograph(digits.x_test[number], KINDS[kind], rng, (400, 600))
         rows.append(Image.open(BytesIO(predict.drawn(reading.read(model, picture), picture))).convert("RGB"))
     both = Image.new("RGB", (rows[0].width, sum(row.height for row in rows)))
     for number, row in enumerate(rows):
         both.paste(row, (0, number * row.height))
-    both.quantize(128).save(IMAGES / "predict.png", optimize=True)
+    both.quantize(method=Image.Quantize.MAXCOVERAGE).save(IMAGES / "predict.png", optimize=True)  # it keeps red
 
 
 def screenshot(browser: Browser, url: str, scheme: str) -> Image.Image:
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
     both = Image.new("RGB", (2 * shots[0].width, shots[0].height))
     both.paste(shots[0], (0, 0))
     both.paste(shots[1], (shots[0].width, 0))
-    both.quantize(128).save(IMAGES / "predict_web.png", optimize=True)
+    both.save(IMAGES / "predict_web.png", optimize=True)
 
 
 if __name__ == "__main__":
