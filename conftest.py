@@ -1,9 +1,15 @@
-"""Runs the pages as tests: every block of Python, and what is ours in every diff. A page is one story, from the top."""
+"""Runs the pages as tests: Python, what it printed, and what is ours in a diff. A page is one story, from the top."""
+
+from contextlib import ExitStack, redirect_stdout
+from io import StringIO
+from typing import Any
 
 from sybil import Example, Lexeme, Sybil
 from sybil.evaluators.python import PythonEvaluator
-from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
+from sybil.parsers.markdown import CodeBlockParser
 
+from tinygrad_edu.lessons.judge import loaded, solved
+from tinygrad_edu.lessons.lesson import LESSONS
 from tools.names_page import side
 
 
@@ -19,6 +25,41 @@ class OursInADiff(CodeBlockParser):
         PythonEvaluator()(example)
 
 
+class Listening(PythonEvaluator):
+    """Runs a block, and notes what it prints."""
+
+    def __call__(self, example: Example) -> None:
+        """Run it in the namespace of the page."""
+        with redirect_stdout(StringIO()) as printed:
+            super().__call__(example)
+        example.namespace["_printed"] = printed.getvalue()
+
+
+class Output(CodeBlockParser):
+    """Compares a block with what the block of Python before it printed."""
+
+    language = "output"
+
+    def evaluate(self, example: Example) -> None:
+        """Compare them, but for white space at both ends."""
+        assert example.parsed.strip() == example.namespace["_printed"].strip()
+
+
+def solve(namespace: dict[str, Any]) -> None:
+    """Let a page import the solutions of the lessons, as it imports what is in a student's folder."""
+    namespace["_solutions"] = solutions = ExitStack()
+    solutions.enter_context(loaded({lesson.name: solved(lesson) for lesson in LESSONS}))
+
+
+def forget(namespace: dict[str, Any]) -> None:
+    """Take the solutions away again."""
+    namespace["_solutions"].close()
+
+
+collect_ignore_glob = ["tinygrad_edu/lessons/lesson*/*.py"]  # they import what is in a student's folder
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser(), OursInADiff()], patterns=["*.md", "docs/*.md", "docs/models/*.md"]
+    parsers=[CodeBlockParser("python", Listening()), Output(), OursInADiff()],
+    patterns=["*.md"],  # of any folder
+    setup=solve,
+    teardown=forget,
 ).pytest()

@@ -1,12 +1,14 @@
 """Draws the pictures of the docs that come from a computation: ``python docs/pictures.py``."""
 
+import timeit
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinygrad_edu import data
+from tinygrad_edu import data, jvp, matmul, tanh, vjp
 
 IMAGES = Path(__file__).parent / "images"
 
@@ -61,7 +63,50 @@ def draw_augmented_digits() -> None:
     figure.savefig(IMAGES / "augmented_digits.png", dpi=130, bbox_inches="tight")
 
 
+def draw_forward_against_reverse() -> None:
+    """Draw how long a whole Jacobian takes by jvps and by vjps, for functions of ever more inputs and fewer outputs."""
+    inputs = 2 ** np.arange(13)
+    ticks = [f"{n}\n{4096 // n}" for n in inputs]
+    seconds = np.array([seconds_of_jacobians(int(n), 4096 // int(n)) for n in inputs])
+    figure = Figure(figsize=(7.5, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for found, name, color in zip(
+        seconds.T, ("jvp, one for each input", "vjp, one for each output"), ("tab:orange", "tab:blue"), strict=True
+    ):
+        axes.loglog(inputs, 1000 * found, marker="o", color=color, label=name)
+    axes.set_xticks(inputs, ticks)
+    axes.minorticks_off()
+    axes.set(xlabel="inputs (above) and outputs (below)", ylabel="whole Jacobian [ms]")
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend()
+    figure.savefig(IMAGES / "forward_against_reverse.png", dpi=130)
+
+
+def seconds_of_jacobians(n: int, m: int) -> tuple[float, float]:
+    """Return how long the Jacobian of three layers from n numbers to m takes by jvps, and by vjps."""
+    rng = np.random.default_rng(0)
+    layers = [rng.normal(size=shape) / np.sqrt(shape[1]) for shape in ((64, n), (64, 64), (m, 64))]
+
+    def f(x: Any) -> Any:
+        for weight in layers:
+            x = tanh(matmul(weight, x))
+        return x
+
+    x = rng.normal(size=n)
+    pullback = vjp(f, x)[1]
+    by_columns = best_of_three(lambda: [jvp(f, (x,), (v,)) for v in np.eye(n)[:64]]) * max(1, n / 64)
+    by_rows = best_of_three(lambda: [pullback(g) for g in np.eye(m)[:64]]) * max(1, m / 64)
+    return by_columns, by_rows
+
+
+def best_of_three(work: Callable[[], Any]) -> float:
+    """Return the seconds that some work takes, undisturbed."""
+    return min(timeit.repeat(work, number=1, repeat=3))
+
+
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
+    draw_forward_against_reverse()
     draw_steps()
     draw_augmented_digits()

@@ -23,7 +23,10 @@ def main(arguments: list[str] | None = None) -> None:
     width = max(map(len, found))
     for name, told in found.items():
         say(f"python -m models.{name:<{width}}  {told}")
-    say("Each has --help. Those that train have the same options: --epochs, --seed, --output, --resume and --quiet.")
+    say(
+        "Each has --help. Those that train share their options: --epochs, --learning-rate, --seed, --output, --resume, "
+        "--quiet and --tensorboard."
+    )
 
 
 if __name__ == "__main__":

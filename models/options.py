@@ -39,6 +39,7 @@ def training_parser(name: str, description: str | None, epochs: int | str, learn
     add("--output", type=folder_name, default=Path(folder), help="folder for the results (default: %(default)s)")
     add("--resume", action="store_true", help="go on after the last checkpoint in the output folder, if there is one")
     add("--quiet", action="store_true", help="say nothing but the last line")
+    add("--tensorboard", action="store_true", help="log into the output folder, too, for TensorBoard to read")
     return parser
 
 

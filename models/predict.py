@@ -50,7 +50,7 @@ def read_all(model: Module, paths: Iterable[Path], output: Path) -> int:
 
 
 def drawn(found: Reading, picture: ndarray) -> bytes:
-    """Return a PNG: the picture and where the digit is, what was read, what spoke for it, and how likely each is."""
+    """Return a PNG: a picture and where the digit is, what was read, what spoke for it, and how likely each is."""
     figure = report.new_figure(10, 2.9)
     whole, image, gradient, bars = figure.subplots(1, 4, width_ratios=(1.2, 1, 1, 0.9))
     show_framed(whole, picture, found.box)

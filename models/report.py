@@ -1,9 +1,12 @@
 """The files that a training run leaves behind: its history, its pictures, and its weights."""
 
 import csv
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import import_module
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 COLUMNS = 8
+COLOURS = "tab10"  # of the ten digits
 FEW = 20  # points of a curve that are marked
 
 
@@ -28,8 +32,8 @@ def require_extra(*more: str) -> None:
     try:
         import matplotlib.backends.backend_agg
         import matplotlib.figure  # noqa: F401
+        import rich.live  # noqa: F401
         import safetensors.numpy  # noqa: F401
-        import tqdm  # noqa: F401
 
         for name in more:
             import_module(name)
@@ -41,8 +45,11 @@ def require_extra(*more: str) -> None:
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:
-    """Write a table of the epochs: a line for each, with a column for each metric, empty where it was not measured."""
-    rows = [{**asdict(epoch), **epoch.metrics} for epoch in history]
+    """Write a table of the epochs: a line for each, with a column for each metric, empty where it was not measured.
+
+    A metric that is no single number, a matrix, say, is JSON in its cell.
+    """
+    rows = [{**asdict(epoch), **{name: _cell(value) for name, value in epoch.metrics.items()}} for epoch in history]
     metrics = dict.fromkeys(name for epoch in history for name in epoch.metrics)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(
@@ -50,6 +57,23 @@ def write_history(path: Path, history: Sequence[Epoch]) -> None:
         )
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _cell(value: Any) -> Any:
+    return value if isinstance(value, Real | str) else json.dumps(as_json(value))
+
+
+def as_json(value: Any) -> Any:
+    """Return a value as JSON has it: arrays as nested lists, NaN and infinities as null, what it lacks as text."""
+    if isinstance(value, np.ndarray | np.generic):
+        return as_json(value.tolist())
+    if isinstance(value, dict):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def write_weights(path: Path, weights: dict[str, ndarray]) -> None:
@@ -85,6 +109,23 @@ def draw_curves(folder: Path, history: Sequence[Epoch]) -> None:
     figure.savefig(folder / "curves.png", dpi=150)
 
 
+def draw_losses(folder: Path, history: Sequence[Epoch], metric: str, unit: str) -> None:
+    """Draw ``curves.png``: the loss in training, and a metric in the same unit wherever it was measured."""
+    figure = new_figure(6.5, 3.6)
+    axes = figure.subplots()
+    measured = {epoch.epoch: epoch.metrics[metric] for epoch in history if epoch.metrics}
+    label = metric.replace("_", " ") + "".join(f": {value:.2f}" for value in [*measured.values()][-1:])
+    losses = [epoch.loss for epoch in history]
+    axes.plot([epoch.epoch for epoch in history], losses, color="tab:gray", label="training")
+    axes.plot([*measured], [*measured.values()], color="tab:blue", marker="o", label=label)
+    lowest, highest = min(losses), max(losses)
+    axes.set(xlabel="epoch", ylabel=unit, ylim=(None, min(highest, 1.5 * lowest)))  # without the first steps down
+    axes.legend()
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(folder / "curves.png", dpi=110)
+
+
 def draw_kernels(folder: Path, kernels: ndarray) -> None:
     """Draw ``kernels.png``: the learned kernels (out, 1, kh, kw) on one scale of colours, white at zero."""
     bound = float(np.abs(kernels).max()) or 1.0
@@ -112,6 +153,17 @@ def draw_mistakes(folder: Path, images: ndarray, labels: ndarray, predicted: nda
     titles = [f"{labels[k]}, read {predicted[k]}" for k in shown]
     _tiles(figure.subplots(), images[shown], titles, cmap="gray_r", vmin=0, vmax=255)
     figure.savefig(folder / "mistakes.png", dpi=150)
+
+
+def scatter_digits(axes: "Axes", points: ndarray, labels: ndarray) -> None:
+    """Draw a dot for each digit in the plane (N, 2), in its colour, and its name where the most of its dots are."""
+    axes.scatter(points[:, 0], points[:, 1], s=2, c=labels, cmap=COLOURS, vmin=0, vmax=9, alpha=0.5)
+    for digit in np.unique(labels):
+        own = points[labels == digit]
+        counts, x_edges, y_edges = np.histogram2d(own[:, 0], own[:, 1], bins=10)
+        column, row = np.unravel_index(counts.argmax(), counts.shape)
+        x, y = x_edges[column : column + 2].mean(), y_edges[row : row + 2].mean()
+        axes.text(x, y, str(digit), fontsize=16, weight="bold", ha="center", va="center")
 
 
 def _tiles(axes: "Axes", images: ndarray, titles: Sequence[str], **colours: Any) -> "AxesImage":

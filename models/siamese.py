@@ -22,7 +22,6 @@ EPOCHS, BATCH, LEARNING_RATE = 60, 100, 0.01
 PAIRS = 1000  # to test with
 
 CELLS = 40  # of the picture, along each side: one holds one digit
-COLOURS = "tab10"
 
 
 class Embedding(nn.Module):
@@ -109,10 +108,7 @@ def draw_plane(path: Path, points: ndarray, images: ndarray, labels: ndarray) ->
     """Draw a dot for each digit where the network puts it, and beside it the digits themselves, where there is room."""
     figure = report.new_figure(13, 6.5)
     dots, pictures = figure.subplots(1, 2)
-    dots.scatter(points[:, 0], points[:, 1], s=2, c=labels, cmap=COLOURS, alpha=0.5)
-    for digit in range(10):
-        x, y = np.median(points[labels == digit], axis=0)
-        dots.text(x, y, str(digit), fontsize=16, weight="bold", ha="center", va="center")
+    report.scatter_digits(dots, points, labels)
     low, high = points.min(axis=0), points.max(axis=0)
     pictures.imshow(laid_out((points - low) / np.maximum(high - low, 1e-9), images, labels), interpolation="nearest")
     for axes in (dots, pictures):
@@ -129,7 +125,7 @@ def laid_out(places: ndarray, images: ndarray, labels: ndarray) -> ndarray:
     columns, rows = np.minimum((places * CELLS).astype(int), CELLS - 1).T
     _, firsts = np.unique(rows * CELLS + columns, return_index=True)
     for k in firsts:
-        ink, colour = images[k][..., None] / 255, np.array(colormaps[COLOURS](int(labels[k]))[:3])
+        ink, colour = images[k][..., None] / 255, np.array(colormaps[report.COLOURS](int(labels[k]))[:3])
         canvas[CELLS - 1 - rows[k], :, columns[k]] = 1 - ink * (1 - colour)
     return canvas.reshape(CELLS * 28, CELLS * 28, 3)
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from models import STOPPED, report, results, stopping
+from models import STOPPED, board, report, results, stopping
 from models.console import complain, say
 from models.outcome import Outcome
 from models.progress import shown
@@ -108,10 +108,12 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
     begin = time.perf_counter()
     try:
         report.require_extra()
+        if options.tensorboard:
+            board.require_extra()
         training = prepare()
         room = 2 * sum(array.nbytes for array in training.model.state_dict().values()) + (2 << 20)
         results.prepare(options.output, (results.SUMMARY, results.WEIGHTS, BEST, HISTORY, *training.pictures), room)
-        outcome, epochs = _begin(options, training)
+        outcome, epochs = _begin(name, options, training)
     except (TinygradError, ValueError, OSError) as error:
         complain(name, " ".join(str(error).split()))
         return 2
@@ -125,7 +127,7 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
         return finish(name, training, outcome, summary, options.output)
 
 
-def _begin(options: argparse.Namespace, training: Training) -> tuple[Outcome, Iterator[Epoch]]:
+def _begin(name: str, options: argparse.Namespace, training: Training) -> tuple[Outcome, Iterator[Epoch]]:
     """Return the outcome of a training so far, and the epochs that are still to come."""
     outcome = Outcome.begin(training.model.state_dict(), training.loss())
     checkpoints = Checkpoints(
@@ -137,6 +139,8 @@ def _begin(options: argparse.Namespace, training: Training) -> tuple[Outcome, It
         resume=options.resume,
         on_step=lambda step: stopping.check(),
     )
+    if options.tensorboard:
+        epochs = board.logged(name, epochs, outcome.history, options.output / board.FOLDER)
     return outcome, epochs
 
 
@@ -150,7 +154,8 @@ def _run(name: str, options: argparse.Namespace, training: Training, outcome: Ou
                 if not outcome.add(epoch, training.model.state_dict()):
                     break
         except NonFiniteLossError as error:
-            outcome.diverge(str(error).partition(", and")[0])  # where; what to do is said in terms of the options
+            cause = "; ".join(line.strip() for line in error.cause.replace(" at\n ", " at").splitlines())
+            outcome.diverge(f"{error.what}: {cause}")  # without its advice, which is given in terms of the options
         except KeyboardInterrupt:
             outcome.end = "stopped"
     training.model.load_state_dict(outcome.last.arrays)
@@ -164,7 +169,7 @@ def summarize(
 ) -> dict[str, Any]:
     """Return the content of ``summary.json``. Metrics are those of ``model.safetensors``."""
     steps = sum(epoch.steps for epoch in outcome.history)
-    return {
+    summary = {
         "end": outcome.end,
         "reason": outcome.reason,
         **(outcome.history[outcome.last.epoch - 1].metrics if outcome.last.epoch else {}),
@@ -175,12 +180,13 @@ def summarize(
         "seconds": round(seconds, 3),
         "step_milliseconds": round(1000 * sum(epoch.seconds for epoch in outcome.history) / max(steps, 1), 3),
         "seed": options.seed,
-        "options": {k: str(v) if isinstance(v, Path) else v for k, v in {**vars(options), **training.settings}.items()},
+        "options": {**vars(options), **training.settings},
         "command": shlex.join(["python", "-m", name, *sys.argv[1:]]),
         "versions": {
             "python": platform.python_version(), "numpy": np.__version__, "tinygrad_edu": version("tinygrad-edu"),
         },
     }  # fmt: skip
+    return {name: report.as_json(value) for name, value in summary.items()}
 
 
 def finish(name: str, training: Training, outcome: Outcome, summary: dict[str, Any], output: Path) -> int:
@@ -231,7 +237,8 @@ def rescue(name: str, outcome: Outcome, summary: dict[str, Any]) -> Path | None:
 def closing_line(outcome: Outcome, summary: dict[str, Any], output: Path, folder: Path | None) -> str:
     """Return in one line how the run ended, what it reached, and where its results are."""
     metrics = outcome.history[-1].metrics if outcome.history else ()
-    figures = {key: summary[key] for key in (*metrics, *outcome.figures, "epochs", "seconds") if key in summary}
+    names = [name for name in (*metrics, *outcome.figures, "epochs", "seconds") if name in summary]
+    figures = {name: summary[name] for name in names if not isinstance(summary[name], list | dict)}
     advice = f"{outcome.reason}; try a smaller --learning-rate: " if outcome.end == "diverged" else ""
     kept = f" (what was in {output} is kept)" if folder == output / "diverged" else ""
     return f"{outcome.end}: {advice}{json.dumps(figures)} -> {folder or 'nowhere'}{kept}"

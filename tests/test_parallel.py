@@ -615,3 +615,87 @@ def test_the_model_sees_each_sample_once():
         seen.clear()
         sharded_value_and_grad(model, loss, *batch(150), np.random.default_rng(0), threads=1)
     assert seen == [64, 64, 22]
+
+
+# --- Batches of several inputs, and nests ---
+
+
+class Pair(nn.Module):
+    """A model of two inputs, one of them a nest with a gap, whose result is a nest."""
+
+    def __init__(self):
+        rng = np.random.default_rng(1)
+        self.table = nn.Embedding(4, 3, rng=rng)
+        self.layer, self.dropout = nn.Linear(6, 3, rng=rng), nn.Dropout(0.5, rng=rng)
+
+    def forward(self, x, more):
+        assert more["none"] is None
+        return {"logits": self.layer(self.dropout(x)) + self.table(more["kinds"][0]), "points": (x * more["scale"],)}
+
+
+def loss_of_a_pair(out, target):
+    label, point = target
+    return nn.cross_entropy(out["logits"], label) + nn.mse_loss(out["points"][0], point)
+
+
+def pair_batch(count=70):
+    rng, (x, label) = np.random.default_rng(2), batch(count)
+    more = {"kinds": [rng.integers(0, 4, count)], "scale": rng.random((count, 1)).astype(np.float32), "none": None}
+    return (x, more), (label, x[::-1].copy())
+
+
+@pytest.mark.parametrize("shard_size", [1, 7, 32, 70, 100])
+def test_any_nest_is_cut_and_has_the_gradient_of_the_whole(shard_size):
+    model, (inputs, target), sizes = Pair().eval(), pair_batch(), []
+    whole = loss_of_a_pair(model(*inputs), target)
+    whole.backward()
+
+    def loss(out, part):
+        sizes.append(len(part[0]))
+        return loss_of_a_pair(out, part)
+
+    for _ in range(2):  # the first time some are tried out before
+        sizes.clear()
+        value, gradients = sharded_value_and_grad(
+            model, loss, inputs, target, np.random.default_rng(0), shard_size=shard_size
+        )
+    assert sum(sizes) == 70
+    assert max(sizes) == min(shard_size, 70)
+    assert value == pytest.approx(whole.item(), rel=1e-5)
+    for found, p in zip(gradients, model.parameters(), strict=True):
+        np.testing.assert_allclose(found, p.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_of_nests_too_the_bits_do_not_depend_on_the_number_of_threads():
+    results = [
+        bits(
+            sharded_value_and_grad(
+                Pair(), loss_of_a_pair, *pair_batch(), np.random.default_rng(3), shard_size=8, threads=threads
+            )
+        )
+        for threads in (1, 2, 3, None)
+    ]
+    assert all(result == results[0] for result in results)
+
+
+def test_one_input_is_the_same_alone_and_in_a_tuple():
+    x, y = batch()
+    in_a_tuple = sharded_value_and_grad(
+        network(0.5), nn.cross_entropy, (x,), y, np.random.default_rng(3), shard_size=32
+    )
+    assert bits(in_a_tuple) == bits(gradient(dropout=0.5))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "target", "message"),
+    [
+        ((np.ones((3, 2)), np.ones((2, 2))), np.ones(3), r"one row for each sample; .* shapes \(3, 2\), \(2, 2\)"),
+        ((np.ones((3, 2)), {"scale": 2.0}), np.ones(3), r"shapes \(3, 2\), \(\)"),
+        ((np.ones((3, 2)),), (np.ones(3), np.ones(2)), r"shapes \(3,\), \(2,\)"),
+        ((np.ones((3, 2)),), None, "shapes of nothing"),
+        ((), np.ones(3), "shapes of nothing"),
+    ],
+)
+def test_a_nest_that_is_no_batch_is_refused(inputs, target, message):
+    with pytest.raises(ShapeError, match=message):
+        sharded_value_and_grad(Pair(), loss_of_a_pair, inputs, target, np.random.default_rng(0))

@@ -86,7 +86,21 @@ class CheckpointWarning(UserWarning):
 
 
 class NonFiniteLossError(TinygradError, ArithmeticError):
-    """A loss that became infinite or NaN in training."""
+    """A loss, or its gradient, that became infinite or NaN in training.
+
+    Attributes
+    ----------
+    what, cause : str
+        The parts of the message that say what became so, and where; and what made it.
+    """
+
+    def __init__(self, message: str, what: str = "", cause: str = "") -> None:
+        super().__init__(message)
+        self.what, self.cause = what, cause
+
+
+class LessonError(TinygradError, ValueError):
+    """A lesson that there is not, or a folder that holds none."""
 
 
 class MissingExtraError(TinygradError, ImportError):

@@ -102,8 +102,6 @@ NAMES: dict[str, dict[str, str]] = {
         "clone": "`t.copy()`",
         "detach_": "`t.detach()`",
         "requires_grad_": "`t.requires_grad = True`",
-        "retain_grad": "`tg.grad` or `tg.vjp`: backward() leaves gradients on leaves alone",
-        "register_hook": "`tg.grad` or `tg.vjp`: there are no hooks",
         "grad_fn": "`print(t)` shows the op that made it",
         "fill": "`t.assign(np.full(t.shape, value))`",
         "fill_": "`t.assign(np.full(t.shape, value))`",

@@ -20,11 +20,12 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import generator, whole_number
-from tinygrad_edu.engine import Node, Tensor, enable_grad, from_numpy, walk
-from tinygrad_edu.errors import ForkedError, MissingExtraError, NonScalarBackwardError, ShapeError
+from tinygrad_edu.engine import Node, Tensor, enable_grad, walk
+from tinygrad_edu.errors import AnomalyError, ForkedError, MissingExtraError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import can_be_cut
 from tinygrad_edu.nn.randomness import independent_streams, random_stream
+from tinygrad_edu.nn.samples import as_inputs, samples, some_samples
 
 __all__ = ["available_cores", "map_shards", "sharded_value_and_grad", "shards", "single_threaded_blas"]
 
@@ -253,9 +254,9 @@ class _Work(Generic[Result]):
 
 def sharded_value_and_grad(
     model: Module,
-    loss: Callable[[Any, ndarray], Any],
-    x: ndarray,
-    y: ndarray,
+    loss: Callable[[Any, Any], Any],
+    x: Any,
+    y: Any,
     rng: np.random.Generator,
     *,
     shard_size: int = 64,
@@ -274,8 +275,11 @@ def sharded_value_and_grad(
         tried out, the first time, on copies of the model; one that cannot be copied runs unsharded, with a warning.
     loss : callable
         Of the model's output and the labels of a shard: the mean over its samples, as a tensor of one element.
-    x, y : (N, ...)
-        The batch, N at least 1.
+    x : (N, ...), or a tuple of inputs
+        What the model is called with, N at least 1: one array, or a tuple of several inputs, each of them an array or a
+        nest of lists, tuples and dicts of arrays with N rows. A single input that is a nest stands in a tuple, too.
+    y : (N, ...)
+        The labels: an array, or a nest of them.
     rng : numpy.random.Generator
         Draws the seeds of the streams that `nn.Dropout` draws from.
     shard_size : int
@@ -292,7 +296,7 @@ def sharded_value_and_grad(
     Raises
     ------
     ShapeError
-        Where x and y are empty or of different lengths.
+        Where the arrays of the batch are empty or of different lengths.
     CoupledSamplesError
         Where the batch would be cut, and a module couples samples, or writes into what it keeps, and does not say so,
         or the loss is not a mean.
@@ -315,23 +319,31 @@ def sharded_value_and_grad(
     >>> bool(np.allclose(weight, model.weight.grad)), bool(np.allclose(value, whole.item()))
     (True, True)
     """
-    if len(x) != len(y) or not len(x):
+    inputs = x if isinstance(x, tuple) else (x,)
+    count, labels = samples(inputs), samples(y)
+    if count != labels or not count:
         raise ShapeError(
-            f"sharded_value_and_grad: a batch of {len(x)} samples with {len(y)} labels; it needs one for each."
+            f"sharded_value_and_grad: a batch of {count} samples with {labels} labels; it needs one for each."
         )
     shard_size = whole_number("shard_size", shard_size, 1)
     generator(rng)
-    slices = shards(len(x), shard_size)
-    if len(slices) > 1 and not can_be_cut(model, loss, x, y, shard_size, single_threaded_blas()):
-        slices = shards(len(x), len(x))
+    slices = shards(count, shard_size)
+    if len(slices) > 1 and not can_be_cut(model, loss, inputs, y, shard_size, single_threaded_blas()):
+        slices = shards(count, count)
     streams = independent_streams(rng, len(slices))
     leaves = [node for parameter in model.parameters() if (node := parameter._node)]
 
     def of_shard(k: int) -> tuple[float, list[ndarray | None]]:
         part = slices[k]
-        with random_stream(streams[k]), enable_grad():
-            result = loss(model(from_numpy(x[part])), y[part])
-        return _in_share(result, (part.stop - part.start) / len(x), leaves)
+        own, target = some_samples((inputs, y), part)
+        try:
+            with random_stream(streams[k]), enable_grad():
+                result = loss(model(*as_inputs(own)), target)
+            return _in_share(result, (part.stop - part.start) / count, leaves)
+        except AnomalyError as error:
+            if len(slices) > 1:
+                error.add_note(f"In a shard: rows {part.start} to {part.stop - 1} of the batch.")
+            raise
 
     return _added_up(map_shards(of_shard, len(slices), threads))
 

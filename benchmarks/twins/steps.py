@@ -8,9 +8,12 @@ import numpy as np
 import torch
 from numpy import ndarray
 
-from tinygrad_edu import nn, optim
+from models import classifier
+from tinygrad_edu import cross_entropy, data, nn, optim
+from tinygrad_edu.training import Steps
 
-Batches = Iterable[tuple[ndarray, ndarray]]
+BATCH, HIGHEST = 50, 0.1  # of the classifiers: images a step, and the learning rate
+Batches = Iterable[tuple[ndarray, ...]]  # the inputs of the model, and last the target
 
 
 class Comparison(NamedTuple):
@@ -27,12 +30,12 @@ def give_weights(theirs: torch.nn.Module, ours: nn.Module) -> None:
     theirs.load_state_dict({name: torch.from_numpy(values) for name, values in ours.state_dict().items()})
 
 
-def losses(loss: Callable[[Any, Any], Any], optimizer: Any, batches: Batches) -> tuple[list[float], float]:
+def losses(loss: Callable[..., Any], optimizer: Any, batches: Batches) -> tuple[list[float], float]:
     """Take a step for each batch. Return the loss before each, and the seconds of all."""
     found, begin = [], time.perf_counter()
-    for x, y in batches:
+    for batch in batches:
         optimizer.zero_grad()
-        value = loss(x, y)
+        value = loss(*batch)
         value.backward()
         optimizer.step()
         found.append(value.item())
@@ -44,14 +47,58 @@ def compare_adam(
     loss: Any,
     theirs: torch.nn.Module,
     their_loss: Any,
-    batches: list[tuple[ndarray, ndarray]],
+    batches: list[tuple[ndarray, ...]],
     lr: float,
 ) -> Comparison:
     """Train both with Adam, ours first."""
     give_weights(theirs, ours)
-    tensors = [(torch.from_numpy(x), torch.from_numpy(np.asarray(y))) for x, y in batches]
-    found, seconds = losses(lambda x, y: loss(ours(x), y), optim.Adam(ours.parameters(), lr=lr), batches)
+    tensors = [tuple(torch.from_numpy(np.asarray(part)) for part in batch) for batch in batches]
+    found, seconds = losses(lambda *x: loss(ours(*x[:-1]), x[-1]), optim.Adam(ours.parameters(), lr=lr), batches)
     other, other_seconds = losses(
-        lambda x, y: their_loss(theirs(x), y), torch.optim.Adam(theirs.parameters(), lr=lr), tensors
+        lambda *x: their_loss(theirs(*x[:-1]), x[-1]), torch.optim.Adam(theirs.parameters(), lr=lr), tensors
     )
     return Comparison(found, other, seconds, other_seconds)
+
+
+def compare_classifiers(
+    build: Callable[[np.random.Generator], nn.Module], theirs: torch.nn.Module, steps: int, dtype: type
+) -> Comparison:
+    """Train both by the recipe of `models.classifier`, without dropout, on the same bent digits; ours first."""
+    rng = np.random.default_rng(0)
+    ours = build(rng).astype(dtype)
+    for layer in ours.modules():
+        if isinstance(layer, nn.Dropout):
+            layer.p = 0.0
+    batches = _bent_digits(steps, dtype, rng)
+    give_weights(theirs.to(torch.from_numpy(batches[0][0]).dtype), ours)
+    torch.set_num_threads(1)  # as ours, which normalization keeps from being cut into shards
+    begin = time.perf_counter()
+    schedule = optim.schedules.one_cycle(HIGHEST, steps)
+    trained = Steps(ours, classifier.optimizer(ours, HIGHEST), cross_entropy, rng, schedule)
+    found = [step.loss for step in trained.over(batches)]
+    middle = time.perf_counter()
+    return Comparison(found, _classified(theirs, batches), middle - begin, time.perf_counter() - middle)
+
+
+def _bent_digits(steps: int, dtype: type, rng: np.random.Generator) -> list[tuple[ndarray, ndarray]]:
+    digits = data.load_embedded()
+    rows = [rng.choice(len(digits.x_train), BATCH, replace=False) for _ in range(steps)]
+    bent = [data.to_float(classifier.augment(digits.x_train[some], rng)).astype(dtype) for some in rows]
+    return [(x, digits.y_train[some]) for x, some in zip(bent, rows, strict=True)]
+
+
+def _classified(network: Any, batches: list[tuple[ndarray, ndarray]]) -> list[float]:
+    """Train PyTorch's network by the recipe, and return the losses."""
+    sgd = torch.optim.SGD(
+        network.parameters(), lr=HIGHEST, momentum=0.9, nesterov=True, weight_decay=classifier.WEIGHT_DECAY
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(sgd, HIGHEST, len(batches), cycle_momentum=False)
+    losses = []
+    for x, y in batches:
+        sgd.zero_grad()
+        loss = torch.nn.functional.cross_entropy(network(torch.from_numpy(x)), torch.from_numpy(y).long())
+        loss.backward()
+        sgd.step()
+        schedule.step()
+        losses.append(loss.item())
+    return losses

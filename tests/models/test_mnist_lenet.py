@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from models import mnist_lenet, results, training
+from models import classifier, mnist_lenet, report, results, training
 from tinygrad_edu import data
 from tinygrad_edu.training import predict
 
@@ -18,20 +18,20 @@ def test_a_short_run_says_its_accuracy_and_draws_its_pictures(small, tmp_path, c
     summary = results.read_summary(tmp_path)
     assert (out.count("\n"), err) == (1, "")
     assert str(summary["test_accuracy"]) in out
-    for name in mnist_lenet.PICTURES:
+    for name in classifier.PICTURES:
         assert imread(tmp_path / name)[..., :3].std() > 0.05
     model = mnist_lenet.build(np.random.default_rng(1))
     model.load_state_dict(results.read_weights(tmp_path))
     digits = data.load_file(small[-1])
     read = predict(model, data.to_float(digits.x_test))
     assert float(np.mean(read == digits.y_test)) == summary["test_accuracy"] > 0.3
-    seen = mnist_lenet.read(model, digits.x_test, views=2)
+    seen = classifier.read(model, digits.x_test, views=2)
     assert float(np.mean(seen == digits.y_test)) == summary["test_accuracy_in_2_views"]
 
 
 def test_without_views_the_images_are_read_as_they_are(small, tmp_path):
     images, model = data.load_embedded().x_test[:200], mnist_lenet.build(np.random.default_rng(0))
-    assert np.array_equal(mnist_lenet.read(model, images, views=0), predict(model, data.to_float(images)))
+    assert np.array_equal(classifier.read(model, images, views=0), predict(model, data.to_float(images)))
     assert mnist_lenet.main([*small, "--quiet", "--epochs", "1", "--views", "0", "--output", str(tmp_path)]) == 0
     assert not any("views" in name for name in results.read_summary(tmp_path))
 
@@ -39,7 +39,7 @@ def test_without_views_the_images_are_read_as_they_are(small, tmp_path):
 def test_bent_digits_are_bytes_of_the_same_digits_and_other_ones_each_time():
     images = data.load_embedded().x_train[:50]
     rng = np.random.default_rng(0)
-    first, second = (mnist_lenet.augment(images, rng) for _ in range(2))
+    first, second = (classifier.augment(images, rng) for _ in range(2))
     assert (first.shape, first.dtype) == (images.shape, np.uint8)
     assert (first != second).any(axis=(1, 2)).all()
     assert np.corrcoef(first.mean(axis=(1, 2)), images.mean(axis=(1, 2)))[0, 1] > 0.8
@@ -55,7 +55,7 @@ def test_the_size_of_the_pixels_does_not_matter_to_the_network():
 def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(small, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "SECONDS", 0.0)
     for picture in ("samples", "curves", "kernels", "mistakes"):
-        monkeypatch.setattr(mnist_lenet.report, f"draw_{picture}", lambda *about: None)
+        monkeypatch.setattr(report, f"draw_{picture}", lambda *about: None)
     steps, check = count(), training.stopping.check
 
     def check_and_interrupt():

@@ -296,7 +296,7 @@ def snapshot(model):
 def test_a_model_that_computes_each_sample_alone_is_tried_out_unchanged_and_cut(make):
     model = make()
     before = snapshot(model)
-    assert can_be_cut(model, nn.cross_entropy, X, Y, 8, nullcontext())
+    assert can_be_cut(model, nn.cross_entropy, (X,), Y, 8, nullcontext())
     after = snapshot(model)
     for name, value in before.items():
         np.testing.assert_equal(after[name], value)
@@ -306,17 +306,17 @@ def test_a_model_that_computes_each_sample_alone_is_tried_out_unchanged_and_cut(
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_what_is_rounding_depends_on_the_dtype(dtype):
     scaled = module(stable_softmax, scale=tg.Tensor(np.ones(6, dtype), requires_grad=True))
-    assert can_be_cut(scaled, nn.cross_entropy, X.astype(dtype), Y, 8, nullcontext())
+    assert can_be_cut(scaled, nn.cross_entropy, (X.astype(dtype),), Y, 8, nullcontext())
     with pytest.raises(CoupledSamplesError):
-        can_be_cut(module(normalized), nn.cross_entropy, X.astype(dtype), Y, 8, nullcontext())
+        can_be_cut(module(normalized), nn.cross_entropy, (X.astype(dtype),), Y, 8, nullcontext())
 
 
 def test_an_axis_that_is_as_long_as_a_shard_is_not_taken_for_the_samples():
     x = np.random.default_rng(0).normal(size=(50, 8, 3)).astype(np.float32)
     time_first = module(lambda self, x: tg.transpose(x, (1, 0, 2)))
     with pytest.warns(UserWarning, match=r"it returned \(8, 7, 3\)"):
-        assert not can_be_cut(time_first, nn.cross_entropy, x, Y, 8, nullcontext())
-    assert can_be_cut(nn.Sequential(time_first, lambda x: x.mean(axis=0)), nn.cross_entropy, x, Y, 8, nullcontext())
+        assert not can_be_cut(time_first, nn.cross_entropy, (x,), Y, 8, nullcontext())
+    assert can_be_cut(nn.Sequential(time_first, lambda x: x.mean(axis=0)), nn.cross_entropy, (x,), Y, 8, nullcontext())
 
 
 def test_the_first_batch_has_the_same_bits_as_when_it_is_known():
@@ -426,7 +426,7 @@ def test_a_model_that_takes_no_fewer_samples_than_a_shard_is_tried_out_on_as_man
     with pytest.raises(CoupledSamplesError, match=f"of {count} samples"):
         gradient(module(in_groups, part=linear(6, 3)), x=x, y=y, shard_size=count)
     alone = module(lambda self, x: self.part(x).reshape((-1, count, 3)).reshape((-1, 3)), part=linear(6, 3))
-    assert can_be_cut(alone, nn.cross_entropy, x, y, count, nullcontext())
+    assert can_be_cut(alone, nn.cross_entropy, (x,), y, count, nullcontext())
 
 
 def test_a_module_that_is_added_is_tried_out():
@@ -535,3 +535,55 @@ def test_an_error_in_them_comes_out_and_says_where(model, loss, note):
     with pytest.raises(ZeroDivisionError) as caught:
         gradient(model, loss)
     assert note in "".join(caught.value.__notes__)
+
+
+# --- Several inputs, and nests ---
+
+
+def by_the_second(self, x, more):
+    return self.part(x) + (more["a"] - more["a"].mean(axis=0))
+
+
+@pytest.mark.parametrize("first", ["varied", "alike"])
+def test_what_is_coupled_through_any_input_is_found_when_it_shows(first):
+    model, more = module(by_the_second, part=linear(6, 3)), RNG.normal(size=(50, 3)).astype(np.float32)
+    if first == "alike":  # nothing shows in such an input, and the batch is cut, to the same numbers
+        gradient(model, x=(X, {"a": np.ones_like(more)}))
+    for _ in range(2):
+        with pytest.raises(CoupledSamplesError, match="the model, a Part, couples"):
+            gradient(model, x=(X, {"a": more}))
+
+
+def test_a_model_with_an_input_that_is_alike_is_tried_out_once():
+    model, runs = counting_runs(module(lambda self, x, mask: self.part(x) * mask, part=linear(6, 3)))
+    model = module(lambda self, x, mask: runs.append(len(x)) or self.inner(x, mask), inner=model.inner)
+    mask = np.ones((50, 1), np.float32)
+    for _ in range(2):
+        runs.clear()
+        gradient(model, x=(X, mask), threads=1)
+    assert sum(runs) == 50
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_labels_that_are_ignored_anywhere_in_a_target_keep_a_batch_whole(ignored):
+    labels, sizes = Y.copy(), []
+    labels[:3] = -100 if ignored else labels[:3]
+
+    def loss(out, target):
+        sizes.append(len(target["label"]))
+        return nn.cross_entropy(out, target["label"]) + nn.mse_loss(out, target["point"])
+
+    for _ in range(2):
+        sizes.clear()
+        gradient(linear(6, 3), loss, y={"point": np.zeros((50, 3), np.float32), "label": labels})
+    assert max(sizes) == (50 if ignored else 8)
+
+
+def test_a_model_that_writes_into_an_input_is_tried_out_on_copies():
+    def in_place(self, x, more):
+        more *= 0.0
+        return self.part(x)
+
+    more = np.ones((4, 2), np.float32)
+    assert can_be_cut(module(in_place, part=linear(6, 3)), nn.cross_entropy, (X[:4], more), Y[:4], 2, nullcontext())
+    assert (more == 1).all()

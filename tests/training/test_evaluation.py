@@ -103,3 +103,27 @@ def test_samples_that_depend_on_each_other_are_evaluated_together():
     wanted = model(x).numpy().argmax(axis=1)
     assert (predict(model, x) == wanted).all()
     assert accuracy(model, x, wanted) == 1
+
+
+class Two(nn.Module):
+    """A model of two inputs, one of them a nest, whose result is a nest."""
+
+    def forward(self, x, more):
+        return {"sum": x + more["a"], "parts": (x, more["a"][:, 0])}
+
+
+@pytest.mark.parametrize("threads", [1, 2, None])
+def test_several_inputs_and_nests_are_predicted_and_measured_in_shards(threads):
+    more = {"a": 2 * ROWS[::-1].copy()}
+    found = predict(Two(), (ROWS, more), threads)
+    wanted = np.arange(200) % 5
+    assert (found["sum"] == more["a"].argmax(axis=1)).all()
+    assert (found["parts"][0] == wanted).all()
+    assert (found["parts"][1] == (more["a"][:, 0] > 0)).all()
+
+    class OfTheSum(Accuracy):
+        def sums(self, outputs, targets):
+            return super().sums(outputs["sum"], targets["label"])
+
+    target = {"label": found["sum"]}
+    assert evaluate(Two(), [(ROWS, more, target)], {"accuracy": OfTheSum()}, threads) == {"accuracy": 1.0}

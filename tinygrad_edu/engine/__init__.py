@@ -4,8 +4,9 @@ Read `walk.py` first: it is the backward pass. What it walks on is in `node.py`,
 what an op declares in `op.py`; how a call of it records a node in `recorder.py`. `memory.py` says which saved values
 were written to since, and `modes.py` whether anything is recorded. `tensor.py` is the handle on all that. The rest can
 wait: `protocol.py`, `borrowing.py`, `fitting.py`, `arguments.py`, `in_place.py` and `exchange.py` have the cases,
-`dropped.py` warns where a gradient gets lost, `anomaly.py` and `origin.py` say where NaN comes from, `call.py` is the
-recorder at twice the speed, and `decorator.py` says to a type checker what a call gives.
+`hooks.py` lets functions see a gradient, `dropped.py` warns where one gets lost, `watching.py` lets others look on, as
+`anomaly.py` does, which says by `origin.py` where NaN comes from; `call.py` is the recorder at twice the speed, and
+`decorator.py` says to a type checker what a call gives.
 """
 
 from tinygrad_edu.engine.anomaly import detect_anomaly
@@ -14,6 +15,7 @@ from tinygrad_edu.engine.borrowing import from_dlpack, from_numpy
 from tinygrad_edu.engine.decorator import op
 from tinygrad_edu.engine.exchange import exchanging
 from tinygrad_edu.engine.fitting import unbroadcast
+from tinygrad_edu.engine.hooks import Hook, HookHandle
 from tinygrad_edu.engine.in_place import in_place
 from tinygrad_edu.engine.memory import Cell, clock, writing
 from tinygrad_edu.engine.modes import enable_grad, is_grad_enabled, no_grad
@@ -30,10 +32,11 @@ from tinygrad_edu.engine.tensor import (
     wrap,
 )
 from tinygrad_edu.engine.walk import walk
+from tinygrad_edu.engine.watching import Watch, WatchedWalk
 
 __all__ = [
-    "Array", "Cell", "Node", "Op", "Operand", "Parts", "Tensor", "add_at", "clock", "demand_shape", "detect_anomaly",
-    "enable_grad", "exchanging", "flag", "from_dlpack", "from_numpy", "in_place", "is_grad_enabled", "leaf", "no_grad",
-    "op", "real_numbers", "refuse_read_only", "refuse_stale", "unbroadcast", "values_of", "walk", "whole", "wrap",
-    "writing",
+    "Array", "Cell", "Hook", "HookHandle", "Node", "Op", "Operand", "Parts", "Tensor", "Watch", "WatchedWalk", "add_at",
+    "clock", "demand_shape", "detect_anomaly", "enable_grad", "exchanging", "flag", "from_dlpack", "from_numpy",
+    "in_place", "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers", "refuse_read_only", "refuse_stale",
+    "unbroadcast", "values_of", "walk", "whole", "wrap", "writing",
 ]  # fmt: skip

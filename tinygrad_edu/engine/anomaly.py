@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from reprlib import repr as shortened
 from typing import Any, NamedTuple
@@ -11,17 +11,16 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine.arriving import Arriving
-from tinygrad_edu.engine.fitting import fitted
-from tinygrad_edu.engine.modes import Mode, innermost_block
+from tinygrad_edu.engine.modes import Mode
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, Rules
-from tinygrad_edu.engine.origin import Origin, origin
+from tinygrad_edu.engine.origin import Origin
+from tinygrad_edu.engine.watching import Add, Fit, WalkedRule, Watch, WatchedWalk, called_at
 from tinygrad_edu.errors import AnomalyError
 
 _Values = dict[str, Any]
-_Pullback = Callable[[Any, Any], Any]
+_Called = Origin | str
 _KINDS: dict[str, Callable[[Any], Any]] = {"NaN": np.isnan, "infinite": np.isinf}
-_UNKNOWN = "Called outside of detect_anomaly(): with the forward inside, too, this would say where."
 
 
 def detect_anomaly() -> Mode:
@@ -53,30 +52,65 @@ def detect_anomaly() -> Mode:
       x: float32 of shape (2,), 0.0 to 1.0
       result: float32 of shape (2,), 0.0, 1 x -inf
     """
-    return Mode(detecting=True)
+    return Mode(watch=_ANOMALIES)
 
 
-def examined(rules: Rules, arrays: Iterable[Any], settings: _Values, out: ndarray) -> Origin | str:
-    """Look at the result of an op, and return where it was called; of one that a rule calls, where its op was."""
-    block, op = innermost_block(), rules.op
-    assert block is not None
+class _Anomalies(Watch):
+    """What looks at every number, and at nothing else."""
+
+    def computed(self, rules: Rules, arrays: Iterable[Any], settings: _Values, made: Any, called: _Called) -> None:
+        op = rules.op
+        assert op is not None
+        inputs = dict(zip(rules.names, arrays, strict=True))
+        computed = _Computed(op, called, inputs, settings, lambda parts: op.forward(*parts.values(), **settings))
+        computed.look("result", made)
+
+    def begin(self, arriving: Arriving) -> WatchedWalk:
+        return _Examined(arriving)
+
+
+class _Examined(WatchedWalk):
+    """A walk of which the rules, the fitting and the sums are looked at."""
+
+    def __init__(self, arriving: Arriving) -> None:
+        self.arriving = arriving
+
+    def rule(self, node: Node, k: int, pullback: WalkedRule) -> WalkedRule:
+        return partial(_examined_rule, node, k, pullback)
+
+    def fitting(self, node: Node, k: int, fit: Fit) -> Fit:
+        def examined(contribution: Any) -> Any:
+            assert node.op is not None
+            fit_in, what = fit(contribution), f"gradient of {node.rules.names[k]}"
+            made = _Computed(node.op, called_at(node), {what: contribution}, {}, lambda parts: parts[what])
+            made.look(f"fitted {what}", fit_in)
+            return fit_in
+
+        return examined
+
+    def adding(self, add: Add) -> Add:
+        gradients = self.arriving.gradients
+
+        def examined(node: Node, g: Any) -> None:
+            held, called = _kinds((gradients.get(node), g)), called_at(node)
+            add(node, g)
+            for kind in _kinds(gradients[node]) - held:
+                where = f"the result of op {node.op.name}" if node.op is not None else "a leaf"
+                raise AnomalyError(
+                    f"the gradients that arrive at {where}, {node.dtype} of shape {node.shape}, add up to one that is "
+                    f"{kind}, and none of them is.\n{called if node.op is not None else ''}".rstrip()
+                )
+
+        return examined
+
+
+_ANOMALIES = _Anomalies()
+
+
+def _examined_rule(node: Node, k: int, pullback: WalkedRule, g: Any, saved: tuple[Any, ...]) -> Any:
+    op, rules, called = node.op, node.rules, called_at(node)
     assert op is not None
-    called: Origin | str = origin() if block.origin is None else block.origin
-    inputs = dict(zip(rules.names, arrays, strict=True))
-    _Computed(op, called, inputs, settings, lambda parts: op.forward(*parts.values(), **settings)).look("result", out)
-    return called
-
-
-def examined_rules(node: Node, kind: type[Any]) -> Iterator[tuple[int, _Pullback]]:
-    """Yield what the walk takes of ``node.rules.pullbacks``, each with a look at what it returns, of that kind."""
-    return ((k, partial(_examined_rule, node, k, kind, pullback)) for k, pullback in node.rules.pullbacks)
-
-
-def _examined_rule(node: Node, k: int, kind: type[Any], pullback: _Pullback, g: Any, saved: tuple[Any, ...]) -> Any:
-    op, rules, called = node.op, node.rules, getattr(node, "origin", _UNKNOWN)
-    assert op is not None
-    with Mode(origin=called.in_rule(op.name, rules.names[k]) if isinstance(called, Origin) else called):
-        contribution = pullback(g, saved)
+    contribution = pullback(g, saved)
     kept = [(each, x) for each, x in zip(rules.saves, saved, strict=True) if x is not None]
     values = {"g": g} | {each.name: x for each, x in kept if each.source is not None}
     others = {each.name: x for each, x in kept if each.source is None}
@@ -85,28 +119,8 @@ def _examined_rule(node: Node, k: int, kind: type[Any], pullback: _Pullback, g: 
         given = others | parts
         return pullback(given["g"], tuple(given.get(each.name) for each in rules.saves))
 
-    what = f"gradient of {rules.names[k]}"
-    _Computed(op, called, values, others, again).look(what, contribution)
-    fit = fitted(node, k, contribution, kind)
-    _Computed(op, called, {what: contribution}, {}, lambda parts: parts[what]).look(f"fitted {what}", fit)
-    return fit
-
-
-def examined_add(arriving: Arriving) -> Callable[[Node, Any], None]:
-    """Return `Arriving.add` with a look at each sum."""
-
-    def add(node: Node, g: Any) -> None:
-        held, called = _kinds((arriving.gradients.get(node), g)), getattr(node, "origin", _UNKNOWN)
-        with Mode(origin=called):  # of Tensors it is an op that adds
-            arriving.add(node, g)
-        for kind in _kinds(arriving.gradients[node]) - held:
-            where = f"the result of op {node.op.name}" if node.op is not None else "a leaf"
-            raise AnomalyError(
-                f"the gradients that arrive at {where}, {node.dtype} of shape {node.shape}, add up to one that is "
-                f"{kind}, and none of them is.\n{called if node.op is not None else ''}".rstrip()
-            )
-
-    return add
+    _Computed(op, called, values, others, again).look(f"gradient of {rules.names[k]}", contribution)
+    return contribution
 
 
 class _Computed(NamedTuple):

@@ -12,6 +12,7 @@ from weakref import getweakrefcount
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.engine.hooks import hooked
 from tinygrad_edu.engine.node import Node
 
 
@@ -71,16 +72,19 @@ class Arriving:
 
     Attributes
     ----------
+    retained : dict of Node to gradient
+        Of those that the walk passed, the ones that are kept.
     waiting : list of (int, Node)
         A heap of the nodes that the walk will pass, newest first. It ends at leaves and targets, where gradients only
         gather.
     """
 
-    __slots__ = ("gradients", "in_place", "oldest", "owned", "targets", "waiting")
+    __slots__ = ("gradients", "in_place", "oldest", "owned", "retained", "targets", "waiting")
 
     def __init__(self, targets: frozenset[Node] | None, in_place: bool) -> None:
         self.waiting: list[tuple[int, Node]] = []
         self.gradients: dict[Node, Any] = {}
+        self.retained: dict[Node, Any] = {}
         self.owned: set[Node] = set()
         self.targets, self.in_place = frozenset() if targets is None else targets, in_place
         self.oldest = min((node.number for node in self.targets), default=0)
@@ -119,9 +123,22 @@ class Arriving:
         """Whether no path leads from a node to a target."""
         return node.number < self.oldest or (not node.links and node not in self.targets)
 
-    def result(self) -> dict[Node, Any]:
-        """Return what is left, the gradients where the walk ended, each in memory that nobody else holds."""
+    def passed(self, node: Node, g: Any, kind: type[Any]) -> Any:
+        """Return the gradient of a node that the walk passes as its hooks make it, and keep it where it is retained."""
+        g = hooked(node, g, kind)
+        if node.rules.hooks.retains:
+            self.owned.discard(node)
+            self.retained[node] = g
+        return g
+
+    def result(self, kind: type[Any]) -> dict[Node, Any]:
+        """Return the gradients where the walk ended, and those retained, each in memory that nobody else holds."""
         gradients = self.gradients
+        for node in [node for node in gradients if node.rules.hooks]:
+            gradients[node] = hooked(node, whole(gradients[node]), kind)
+            self.owned.discard(node)
+        gradients |= self.retained
+        self.retained = {}  # or these would be references more
         for node in gradients:  # without a name for each gradient, which would be a reference more
             if gradients[node].__class__ is Parts:
                 gradients[node] = whole(gradients[node])

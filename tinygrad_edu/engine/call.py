@@ -58,7 +58,7 @@ k     if _others: _refuse_keywords('<op>', _others, _op.settings)
       if <all _<x>_cell is None>:
           return _out
       _block = _innermost_block()
-      if _block is not None and _block.detecting:
+      if _block is not None and _block.watches:
           return _recorded(_rules, _number, (<each <x>, >), (<each _<x>_data, >), _dict(<given>), _out)
       if _out.__class__ is not _ndarray:
           _out = _result(_op, _out)

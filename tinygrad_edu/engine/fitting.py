@@ -12,7 +12,7 @@ from tinygrad_edu.engine.node import Node
 from tinygrad_edu.errors import WrongGradientError
 
 
-def fitted(node: Node, k: int, contribution: Any, kind: type[Any]) -> Any:
+def fitted(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
     """Undo broadcasting and promotion for an op that does them; demand the exact shape and dtype of any other.
 
     `kind` is what gradients are made of: arrays or Tensors, beside which a rule may return an array, as a constant.

@@ -1,4 +1,4 @@
-"""Modes of a thread or task: whether ops are recorded, and whether they are watched for NaN and infinities."""
+"""Modes of a thread or task: whether ops are recorded, and who looks at what they compute."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Block:
     ----------
     recording : bool
         Whether ops are recorded.
-    detecting : bool
-        Whether results and gradients are looked at, and each node notes its `Origin`.
+    watches : tuple of Watch
+        Who looks at the ops that are called, and at the walks back. Where there is one, each node notes its `Origin`.
     origin : object
         What the nodes that a rule makes note as theirs: where the op of the rule was called. None outside of rules.
     """
 
     recording: bool
-    detecting: bool
+    watches: tuple[Any, ...]
     origin: Any
     mode: Mode
     outer: Block | None
@@ -47,17 +47,16 @@ def is_grad_enabled() -> bool:
     return block is None or block.recording
 
 
-def is_detecting() -> bool:
-    """Return whether results and gradients are looked at here."""
-    block = innermost_block()
-    return block is not None and block.detecting
-
-
 class Mode:
-    """What a block sets, as a context manager or as a decorator of a function; what is None is as around the block."""
+    """What a block sets, as a context manager or as a decorator of a function; what is None is as around the block.
 
-    def __init__(self, recording: bool | None = None, detecting: bool | None = None, origin: Any = None) -> None:
-        self._recording, self._detecting, self._origin = recording, detecting, origin
+    Whoever watches around it does so inside too, unless it is `unwatched`.
+    """
+
+    def __init__(
+        self, recording: bool | None = None, watch: Any = None, origin: Any = None, unwatched: bool = False
+    ) -> None:
+        self._recording, self._watch, self._origin, self._unwatched = recording, watch, origin, unwatched
 
     def __enter__(self) -> None:
         before = innermost_block()
@@ -84,18 +83,19 @@ class Mode:
 
         @wraps(function)
         def in_mode(*args: P.args, **settings: P.kwargs) -> R:
-            with Mode(self._recording, self._detecting, self._origin):
+            with Mode(self._recording, self._watch, self._origin, self._unwatched):
                 return function(*args, **settings)
 
         return in_mode
 
     def _opened_in(self, outer: Block | None) -> Block:
-        recording, detecting, origin = True, False, None
+        recording, watches, origin = True, (), None
         if outer is not None:
-            recording, detecting, origin = outer.recording, outer.detecting, outer.origin
+            recording, origin = outer.recording, outer.origin
+            watches = () if self._unwatched else outer.watches
         return Block(
             recording if self._recording is None else self._recording,
-            detecting if self._detecting is None else self._detecting,
+            watches if self._watch is None or self._watch in watches else (*watches, self._watch),
             origin if self._origin is None else self._origin,
             mode=self,
             outer=outer,

@@ -29,7 +29,7 @@ class Node:
     shape, dtype
         Of the result, and so of its gradient.
     grad : ndarray or None
-        What the backward walks left here, on a leaf.
+        What the backward walks left here, on a leaf or where it is retained.
     origin : Origin or str
         Where the op was called; not there unless that was inside of `detect_anomaly`.
     """

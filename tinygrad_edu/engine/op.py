@@ -49,15 +49,18 @@ class Rules:
         For each input, the function that `Op.vjps` was given, and by parameter which of the saved values it gets.
     pullbacks : tuple of (int, callable)
         For each input, its position and its rule as the walk calls it: ``pullback(g, saved)`` is its gradient.
+    hooks : GradientHooks or None
+        What sees the gradient of a node before the rules do. Then the node has these rules for itself.
     """
 
-    __slots__ = ("_places", "calls", "names", "op", "pullbacks", "saves")
+    __slots__ = ("_places", "calls", "hooks", "names", "op", "pullbacks", "saves")
 
     def __init__(self, op: Op | None, names: tuple[str, ...]) -> None:
         self.op, self.names = op, names
         self.saves: dict[Saved, list[int]] = {}
         self.calls: list[tuple[Callable[..., Any], dict[str, int]]] = []
         self.pullbacks: tuple[tuple[int, Callable[[Any, Any], Any]], ...] = ()
+        self.hooks: Any = None
         self._places: dict[Saved, int] = {}
 
     def add(self, function: Callable[..., Any], asked: dict[str, Saved]) -> None:

@@ -37,11 +37,21 @@ class Origin(NamedTuple):
         """Return that of the ops which a rule of this op calls."""
         return self._replace(rule=f"the rule of op {op} for {argument}")
 
+    @property
+    def place(self) -> str:
+        """The name of the file, and the line."""
+        return f"{os.path.basename(self.file)}:{self.line}" if self.file else ""
+
+    @property
+    def code(self) -> str:
+        """The text of the line; "" where it cannot be read."""
+        return linecache.getline(self.file, self.line).strip()
+
     def __str__(self) -> str:
         called = f"Called by {self.rule}, which was called{self._layer()}" if self.rule else f"Called{self._layer()}"
         if not self.file:
             return f"{called} by no line outside of this package."
-        source = linecache.getline(self.file, self.line).strip()
+        source = self.code
         place = f'{called} at\n  File "{self.file}", line {self.line}, in {self.function}'
         return f"{place}\n    {source}" if source else place
 

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.anomaly import examined
 from tinygrad_edu.engine.arguments import KEPT_AS_GIVEN, cell_of, explain, follow, frozen, operand, result, setting
 from tinygrad_edu.engine.memory import clock
-from tinygrad_edu.engine.modes import is_detecting, is_grad_enabled
+from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, Rules
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale, wrap
+from tinygrad_edu.engine.watching import place_of_call, watches
 from tinygrad_edu.names import refuse_keywords
 
 
@@ -62,14 +62,15 @@ def recorded(
     out = out if out.__class__ is ndarray else result(op, out)
     *arrays, out = follow(op, inputs, arrays, out, settings)  # type: ignore[assignment]
     made = wrap(out, None, cell_of(out, inputs))
-    called = examined(rules, arrays, settings, out) if is_detecting() else None
+    watching = watches()
+    called = place_of_call() if watching else ""
     if is_grad_enabled() and out.dtype.kind == "f" and any(x._node is not None for x in tensors):
         for name, x in zip(rules.names, inputs, strict=True):
             if x.__class__ is Tensor:
                 refuse_stale(f"op {op.name}", f"argument {name}", x)
         made._node = node = Node()
         node.number, node.rules, node.shape, node.dtype = number, rules, out.shape, out.dtype
-        if called is not None:
+        if watching:
             node.origin = called
         nodes = [x._node if x.__class__ is Tensor else None for x in inputs]
         cells = [x._cell if x.__class__ is Tensor else None for x in inputs]
@@ -80,6 +81,8 @@ def recorded(
         node.saved = tuple(
             offered(saved.name) if needed else None for saved, needed in zip(rules.saves, needs, strict=True)
         )
+    for watch in watching:
+        watch.computed(rules, arrays, settings, made, called)
     return made
 
 

@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import memory
 from tinygrad_edu.engine.dropped import asked_by_a_test, warn_of_a_lost_gradient
+from tinygrad_edu.engine.hooks import Hook, HookHandle, hooks_of
 from tinygrad_edu.engine.memory import Cell, Data, lend, writing
 from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.node import Node, leaf
@@ -132,13 +133,17 @@ class Tensor(NumberProtocol, Surface):
 
     @property
     def grad(self) -> ndarray | None:
-        """What `backward` accumulated on this leaf: an array of its shape and dtype. None on any other tensor."""
+        """What `backward` accumulated on this leaf: an array of its shape and dtype. None on any other tensor.
+
+        On a tensor that an op made, too, after `retain_grad`; before, asking for it warns.
+        """
         if self._node is None:
             return None
-        if self._node.op is not None:
+        if not self._keeps_grad(self._node):
+            assert self._node.op is not None
             warn_of_a_lost_gradient(
                 f"a tensor that an op made ({self._node.op.name}) has no .grad, which backward() leaves on leaves "
-                f"alone: ask for the gradient of a leaf, or use tg.grad or tg.vjp.",
+                f"alone: call t.retain_grad() before backward(), or see all gradients with tape.steps(loss).",
                 depth=1,
             )
             return None
@@ -146,8 +151,11 @@ class Tensor(NumberProtocol, Surface):
 
     @grad.setter
     def grad(self, values: Any) -> None:
-        if self._node is None or self._node.op is not None:
-            raise NoGraphError("only a leaf that requires a gradient has a .grad; this tensor is not one.")
+        if self._node is None or not self._keeps_grad(self._node):
+            raise NoGraphError(
+                "only a leaf that requires a gradient, or a tensor that retain_grad() was called on, has a .grad; "
+                "this tensor is neither."
+            )
         if values is not None:
             values = real_numbers("a gradient", values).astype(self.dtype, copy=False)
             demand_shape("assigning .grad", values.shape, self.shape)
@@ -165,6 +173,15 @@ class Tensor(NumberProtocol, Surface):
         if flag("requires_grad", value) != self.requires_grad:
             self._node = leaf(self._data) if value else None
             self._frozen = not value
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether an op made this tensor, and `backward` shall leave a gradient on it none the less."""
+        return self._node is not None and not self.is_leaf and self._keeps_grad(self._node)
+
+    @staticmethod
+    def _keeps_grad(node: Node) -> bool:
+        return node.op is None or (node.rules.hooks is not None and node.rules.hooks.retains)
 
     @property
     def frozen(self) -> bool:
@@ -232,7 +249,7 @@ class Tensor(NumberProtocol, Surface):
 
     def zero_grad(self) -> None:
         """Forget the gradient: ``grad`` becomes None."""
-        if self._node is not None and self._node.op is None:
+        if self._node is not None and self._keeps_grad(self._node):
             self._node.grad = None
 
     def assign(self, values: Any) -> None:
@@ -283,6 +300,80 @@ class Tensor(NumberProtocol, Surface):
             sums = [g if node.grad is None else np.asarray(node.grad + g) for node, g in gradients.items()]
             # In one call from C: no Ctrl-C comes between two leaves.
             deque(map(setattr, gradients, repeat("grad"), sums), maxlen=0)
+
+    def retain_grad(self) -> None:
+        """Have `backward` leave a gradient in ``grad`` of this tensor, though an op made it. On a leaf it does anyway.
+
+        It is the gradient as the hooks leave it, and adds up as that of a leaf does. After ``t += 1``, which gives t
+        another history, call it again.
+
+        Raises
+        ------
+        NoGraphError
+            Where no gradient flows to this tensor.
+
+        Examples
+        --------
+        >>> x = Tensor([1.0, 2.0], requires_grad=True)
+        >>> y = x * x
+        >>> y.retain_grad()
+        >>> (3 * y).sum().backward()
+        >>> y.grad
+        array([3., 3.], dtype=float32)
+        """
+        node = self._hookable("retain_grad()")
+        if not self._keeps_grad(node):
+            node.grad = None
+            hooks_of(node).retains = True
+
+    def register_hook(self, hook: Hook) -> HookHandle:
+        """Have ``hook(gradient)`` called when the gradient of this tensor is whole, until the handle removes it.
+
+        In each walk back that reaches the tensor, it is called once, before anything follows from that gradient: rules,
+        or ``grad`` of a leaf. Several are called in the order in which they came.
+
+        Parameters
+        ----------
+        hook : callable
+            Gets the gradient, a read-only array; a Tensor where the walk itself is recorded, as in the inner one of
+            ``tg.grad(tg.grad(f))``. What it returns, of the same shape and dtype, takes the place of the gradient,
+            unless it is None.
+
+        Returns
+        -------
+        HookHandle
+            Which removes the hook: with ``remove()``, or at the end of a ``with``.
+
+        Raises
+        ------
+        NoGraphError
+            Where no gradient flows to this tensor.
+        WrongGradientError
+            In the walk, for a result of another type, shape or dtype.
+
+        Notes
+        -----
+        A hook belongs to the history that the tensor has when it is registered. Another begins with ``t += 1``, and
+        with ``requires_grad = True`` after it was False. Inside of `tg.grad` and its like, the function gets tensors of
+        their own.
+
+        Examples
+        --------
+        >>> x = Tensor([3.0, 4.0], requires_grad=True)
+        >>> with x.register_hook(lambda g: g.clip(-1, 1)):
+        ...     (x * x).sum().backward()
+        >>> x.grad
+        array([1., 1.], dtype=float32)
+        """
+        return HookHandle(hooks_of(self._hookable("register_hook()")), hook)
+
+    def _hookable(self, where: str) -> Node:
+        if self._node is None:
+            raise NoGraphError(
+                f"{where} on a tensor that no gradient flows to: it does not require one, or was computed under "
+                f"no_grad() or detached."
+            )
+        return self._node
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))

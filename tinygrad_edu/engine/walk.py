@@ -11,12 +11,11 @@ from typing import Any, NoReturn
 
 from numpy import ndarray
 
-from tinygrad_edu.engine.anomaly import examined_add, examined_rules
 from tinygrad_edu.engine.arriving import Arriving, Parts, whole
 from tinygrad_edu.engine.fitting import fitted
 from tinygrad_edu.engine.memory import last_change
-from tinygrad_edu.engine.modes import is_detecting
 from tinygrad_edu.engine.node import Node
+from tinygrad_edu.engine.watching import watched_add, watched_rules, watches
 from tinygrad_edu.errors import GraphFreedError, StaleValueError
 
 # Makes a Tensor again of a saved array, its node and its cell.
@@ -46,11 +45,12 @@ def walk(
     Returns
     -------
     dict
-        The gradient of each leaf or target that was reached: arrays that nobody else holds, or Tensors.
+        The gradient of each leaf or target that was reached, and of what retains it: arrays that nobody else holds,
+        or Tensors.
     """
     arriving = Arriving(targets, lift is None)
-    waiting, gradients, detecting = arriving.waiting, arriving.gradients, is_detecting()
-    add = examined_add(arriving) if detecting else arriving.add
+    waiting, gradients, looks = arriving.waiting, arriving.gradients, [each.begin(arriving) for each in watches()]
+    add = watched_add(looks, arriving.add) if looks else arriving.add
     kind, keep = ndarray, retain_graph or lift is not None
     for root, g in seeds:
         add(root, g)
@@ -67,7 +67,9 @@ def walk(
             _refuse_stale_saved(node)
         if lift is not None:
             saved = _lifted(node, lift)
-        for k, pullback in examined_rules(node, kind) if detecting else node.rules.pullbacks:
+        if node.rules.hooks is not None:
+            g = arriving.passed(node, g, kind)
+        for k, pullback in watched_rules(looks, node, kind) if looks else node.rules.pullbacks:
             parent = links[k]
             if parent is None or (targets is not None and arriving.is_in_vain(parent)):
                 continue
@@ -81,12 +83,15 @@ def walk(
                 or contribution.shape != parent.shape
                 or contribution.dtype is not parent.dtype
             ):
-                contribution = fitted(node, k, contribution, kind)
+                contribution = fitted(node, k, kind, contribution)
             add(parent, contribution)
         if not keep:
             node.saved = None
     saved = g = contribution = None  # so that these names hold no gradient
-    return arriving.result()
+    result = arriving.result(kind)
+    for look in looks:
+        look.ended(result)
+    return result
 
 
 def _lifted(node: Node, lift: Lift) -> tuple[Any, ...]:

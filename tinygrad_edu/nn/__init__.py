@@ -5,6 +5,7 @@
 
 from typing import TYPE_CHECKING
 
+from tinygrad_edu.engine import HookHandle as HookHandle
 from tinygrad_edu.names import missing_from as _missing_from
 from tinygrad_edu.nn import (
     activations,
@@ -34,13 +35,13 @@ from tinygrad_edu.nn.embedding import *
 from tinygrad_edu.nn.flattening import *
 from tinygrad_edu.nn.folding import *
 from tinygrad_edu.nn.functional_call import functional_call as functional_call
-from tinygrad_edu.nn.hooks import HookHandle as HookHandle
 from tinygrad_edu.nn.linear import *
 from tinygrad_edu.nn.losses import *
 from tinygrad_edu.nn.module import Module as Module
 from tinygrad_edu.nn.normalization import *
 from tinygrad_edu.nn.padding import *
 from tinygrad_edu.nn.pooling import *
+from tinygrad_edu.nn.randomness import current_stream as current_stream
 from tinygrad_edu.nn.randomness import random_stream as random_stream
 from tinygrad_edu.nn.recurrent import *
 from tinygrad_edu.nn.resizing import *
@@ -56,7 +57,8 @@ _FILES = (
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
     __all__ = [name for file in _FILES for name in file.__all__]
     __all__ += [
-        "HookHandle", "IncompatibleKeys", "Module", "Summary", "functional_call", "init", "random_stream", "summary",
+        "HookHandle", "IncompatibleKeys", "Module", "Summary", "current_stream", "functional_call", "init",
+        "random_stream", "summary",
     ]  # fmt: skip
     # To a type checker, which reads no globals() either, a __getattr__ would make every name right.
     globals()["__getattr__"] = _missing_from("tg.nn", __all__)

@@ -9,10 +9,13 @@ from warnings import warn
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Tensor, enable_grad, from_numpy
+from tinygrad_edu.engine import Tensor, enable_grad
+from tinygrad_edu.engine.modes import Mode
 from tinygrad_edu.errors import CoupledSamplesError
 from tinygrad_edu.nn.module import Module, duplicate
 from tinygrad_edu.nn.randomness import random_stream
+from tinygrad_edu.nn.samples import as_inputs, samples, some_samples
+from tinygrad_edu.transforms.trees import tree_leaves
 
 # By the id of a model: whether its batches can be cut, for each state that it was looked at in.
 _verdicts: dict[int, dict[Hashable, bool]] = {}
@@ -35,14 +38,15 @@ class _UnknownError(Exception):
 
 
 def can_be_cut(
-    model: Module, loss: Loss, x: ndarray, y: ndarray, size: int, inside: AbstractContextManager[Any]
+    model: Module, loss: Loss, inputs: tuple[Any, ...], target: Any, size: int, inside: AbstractContextManager[Any]
 ) -> bool:
     """Return whether the mean loss of a batch is that of its shards of `size` samples, each computed alone.
 
     The first time, copies of the model run on a few samples: once as they are, and then with one of them in the place
     of some others. What changes in the results of those that stayed comes from the others. This is repeated where the
-    modules, their modes or hooks, the loss, or the shape or dtype of a sample are new; each time `inside` a context of
-    the caller's. Nothing of the model itself changes.
+    modules, their modes or hooks, the loss, or the shape or dtype of a sample are new, or where an input differs from
+    sample to sample that did not before; each time `inside` a context of the caller's. Nothing of the model itself
+    changes.
 
     Returns
     -------
@@ -57,15 +61,17 @@ def can_be_cut(
         over samples.
     """
     modules = model.modules()
-    if any(part.couples_samples for part in modules) or getattr(loss, "couples_samples", False) or _ignores(loss, y):
+    if any(getattr(part, "couples_samples", False) for part in (*modules, loss)) or _ignores(loss, target):
         return False
     kinds = tuple((type(module), module.training, module._hooks and module._hooks.numbers) for module in modules)
-    state = (kinds, np.shape(x)[1:], getattr(x, "dtype", None), getattr(loss, "__code__", None) or repr(loss))
+    some = some_samples(inputs, slice(min(size, _FEW)))
+    arrays = tuple((x.shape[1:], x.dtype, _alike(x)) for x in _arrays(some))
+    state = (kinds, arrays, getattr(loss, "__code__", None) or repr(loss))
     verdicts = _verdicts_on(model)
     if state not in verdicts:
         try:
-            with inside:
-                sound = _try_out(model, loss, x, y, size)
+            with inside, Mode(unwatched=True):  # who watches the batch is not to see this
+                sound = _try_out(model, loss, inputs, target, size)
         except _UnknownError as reason:
             verdicts[state] = False
             warn(_unknown(type(model).__name__, reason), stacklevel=3)
@@ -75,10 +81,15 @@ def can_be_cut(
     return verdicts.get(state, True)
 
 
-def _ignores(loss: Loss, y: ndarray) -> bool:
+def _ignores(loss: Loss, target: Any) -> bool:
     """Whether some labels do not count: then the mean is over the others, of which each shard has its own number."""
-    labels = np.asarray(y)
-    return labels.dtype.kind in "iu" and bool(np.any(labels == getattr(loss, "ignore_index", -100)))
+    ignored = getattr(loss, "ignore_index", -100)
+    return any(bool(np.any(labels == ignored)) for labels in _arrays(target) if labels.dtype.kind in "iu")
+
+
+def _alike(x: ndarray) -> bool:
+    """Whether all samples of an array are the same: then nothing shows whether one depends on the others."""
+    return bool((x == x[:1]).all())
 
 
 def _unknown(kind: str, reason: _UnknownError) -> str:
@@ -96,49 +107,51 @@ def _verdicts_on(model: Module) -> dict[Hashable, bool]:
     return _verdicts.setdefault(id(model), {})
 
 
-def _try_out(model: Module, loss: Loss, x: ndarray, y: ndarray, size: int) -> bool:
+def _try_out(model: Module, loss: Loss, inputs: tuple[Any, ...], target: Any, size: int) -> bool:
     """Examine a model on a few samples, or, where it does not take so few, on as many as a shard has."""
-    few, shard = _how_many(x, min(size, _FEW)), _how_many(x, size)
+    few, shard = _how_many(inputs, min(size, _FEW)), _how_many(inputs, size)
     try:
-        return _examine(model, loss, np.array(x[:few]), y[:few])
+        return _examine(model, loss, *some_samples((inputs, target), slice(few)))
     except (CoupledSamplesError, _UnknownError):
         raise
     except Exception:
         if few == shard:
             raise
-    return _examine(model, loss, np.array(x[:shard]), y[:shard])
+    return _examine(model, loss, *some_samples((inputs, target), slice(shard)))
 
 
-def _how_many(x: ndarray, count: int) -> int:
+def _how_many(inputs: tuple[Any, ...], count: int) -> int:
     """Return the count, or a little less: an axis of the samples is told by its length from the others."""
+    others = {length for x in _arrays(inputs) for length in x.shape[1:]}
     count = max(count, 2)
-    while count > 2 and count in np.shape(x)[1:]:
+    while count > 2 and count in others:
         count -= 1
     return count
 
 
-def _examine(model: Module, loss: Loss, x: ndarray, y: ndarray) -> bool:
+def _examine(model: Module, loss: Loss, inputs: tuple[Any, ...], target: Any) -> bool:
     """Raise if the model couples samples, or writes into what it keeps; return whether the first would have shown.
 
     In NaN it would not, nor in samples that are all alike.
     """
-    if (x == x[:1]).all():
+    if all(map(_alike, _arrays(inputs))):
         return False
-    out, calls, written = _run_copy(model, x)
+    count = samples(inputs)
+    out, calls, written = _run_copy(model, inputs)
     # At random, so that whatever order the samples meet each other in, some are kept and some of theirs are not.
-    halves = np.array_split(np.random.default_rng(0).permutation(len(x)), 2)
+    halves = np.array_split(np.random.default_rng(0).permutation(count), 2)
     for kept, others in (halves, halves[::-1]):
-        order = np.arange(len(x))
+        order = np.arange(count)
         order[others] = kept[0]
-        call = _first_coupled(calls, _run_copy(model, x[order])[1], kept, len(x))
+        call = _first_coupled(calls, _run_copy(model, some_samples(inputs, order))[1], kept, count)
         if call is not None:
-            if _first_coupled(calls, _run_copy(model, x)[1], kept, len(x)) is not None:
+            if _first_coupled(calls, _run_copy(model, inputs)[1], kept, count) is not None:
                 raise _UnknownError("its results differ from run to run, with the same random stream")
-            raise CoupledSamplesError(_coupled(call, len(x)))
+            raise CoupledSamplesError(_coupled(call, count))
     if written:
         raise CoupledSamplesError(_writing(model, written[0]))
-    arrays = _of_all_samples(out, len(x))
-    _require_mean(loss, out, y, max(map(_size, arrays)))
+    arrays = _of_all_samples(out, count)
+    _require_mean(loss, out, target, count, max(map(_size, arrays)))
     return not any(array.dtype.kind == "f" and np.isnan(array).any() for array in arrays)
 
 
@@ -171,7 +184,7 @@ def _writing(model: Module, tensor: str) -> str:
     )
 
 
-def _run_copy(model: Module, x: ndarray) -> tuple[Any, list[_Call], list[str]]:
+def _run_copy(model: Module, inputs: tuple[Any, ...]) -> tuple[Any, list[_Call], list[str]]:
     """Run a copy of a model, note each call of a module as it ends, an inner one before those around it, and compare.
 
     Returns
@@ -186,13 +199,14 @@ def _run_copy(model: Module, x: ndarray) -> tuple[Any, list[_Call], list[str]]:
     except Exception as error:
         raise _UnknownError(f"it cannot be copied ({type(error).__name__}: {error})") from error
     calls: list[_Call] = []
-    before = _contents(twin)
+    before, count = _contents(twin), samples(inputs)
+    own = some_samples(inputs, np.arange(count))  # a copy: a module may write into what it gets
     for name, module in twin.named_modules():
-        vars(module)["forward"] = _noted(module.forward, name, type(module).__name__, len(x), calls)
-    whole = _noted(twin, "", type(twin).__name__, len(x), calls)  # with the hooks, which are called around its forward
+        vars(module)["forward"] = _noted(module.forward, name, type(module).__name__, count, calls)
+    whole = _noted(twin, "", type(twin).__name__, count, calls)  # with the hooks, which are called around its forward
     try:
         with random_stream(np.random.default_rng(0)), enable_grad():
-            out = whole(from_numpy(x))
+            out = whole(*as_inputs(own))
     except Exception as error:
         error.add_note(
             "In a copy of the model, which sharded_value_and_grad ran to see whether it computes each sample alone."
@@ -224,12 +238,10 @@ def _noted(forward: Callable[..., Any], name: str, kind: str, count: int, calls:
 
 
 def _arrays(value: Any) -> Iterator[ndarray]:
-    """Yield the arrays and the values of the tensors in a value, also in tuples, lists and dicts."""
-    if isinstance(value, Tensor | ndarray):
-        yield value.numpy() if isinstance(value, Tensor) else value
-    elif isinstance(value, dict | list | tuple):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _arrays(part)
+    """Yield the arrays and the values of the tensors in a nest."""
+    for leaf in tree_leaves(value):
+        if isinstance(leaf, Tensor | ndarray):
+            yield leaf.numpy() if isinstance(leaf, Tensor) else leaf
 
 
 def _has_samples(array: ndarray, count: int) -> bool:
@@ -273,40 +285,30 @@ def _size(array: ndarray) -> float:
     return float(np.max(np.abs(array), initial=0, where=np.isfinite(array)))
 
 
-def _require_mean(loss: Loss, out: Any, y: ndarray, size: float) -> None:
+def _require_mean(loss: Loss, out: Any, target: Any, count: int, size: float) -> None:
     """Raise if the loss of all samples is not the mean of those of two parts, weighted by how many each has."""
 
     def of(part: slice, seed: int = 0) -> Any:
         try:
             with random_stream(np.random.default_rng(seed)), enable_grad():
-                return loss(_of_samples(out, part), y[part])
+                return loss(*some_samples((out, target), part))
         except Exception as error:
             error.add_note(
                 "On a few samples, for which sharded_value_and_grad asked to see whether the loss is their mean."
             )
             raise
 
-    whole, cut = of(slice(None)), max(len(y) // 3, 1)
+    whole, cut = of(slice(None)), max(count // 3, 1)
     if not isinstance(whole, Tensor) or whole.size != 1:  # which sharded_value_and_grad refuses
         return
-    share, value = cut / len(y), whole.item()
+    share, value = cut / count, whole.item()
     mean = share * of(slice(cut)).item() + (1 - share) * of(slice(cut, None)).item()
     near = _rounding(whole.numpy()) * max(size, abs(value), abs(mean))
     if np.isclose(value, mean, rtol=0, atol=near, equal_nan=True) or of(slice(None), seed=1).item() != value:
         return  # or it draws random numbers, of which each part has its own
     raise CoupledSamplesError(
-        f"sharded_value_and_grad: the loss of {len(y)} samples is {value:.6g}, and those of their first {cut} and of "
+        f"sharded_value_and_grad: the loss of {count} samples is {value:.6g}, and those of their first {cut} and of "
         f"the rest have the mean {mean:.6g}, weighted by their samples. Shards need a loss that is the mean over its "
         f"samples: divide a sum by their number (reduction='mean'), or set couples_samples = True on the model, and "
         f"its batches are not cut."
     )
-
-
-def _of_samples(out: Any, part: slice) -> Any:
-    """Return what belongs to some of the samples, of the arrays and tensors in a result."""
-    if isinstance(out, dict):
-        return {key: _of_samples(value, part) for key, value in out.items()}
-    if isinstance(out, list | tuple):
-        parts = [_of_samples(value, part) for value in out]
-        return type(out)(*parts) if hasattr(out, "_fields") else type(out)(parts)
-    return out[part] if isinstance(out, Tensor | ndarray) else out

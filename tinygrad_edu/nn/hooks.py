@@ -1,45 +1,8 @@
-"""Hooks: functions that a module calls before and after its `forward`, and the handle that takes one away again."""
+"""Hooks of a module: functions that it calls before and after its `forward`."""
 
-from collections.abc import Callable
-from itertools import count
 from typing import Any
 
-from tinygrad_edu.errors import DTypeError
-
-Hook = Callable[..., Any]
-
-_numbers = count()
-
-
-class HookHandle:
-    """What takes a hook away again: with ``remove()``, or at the end of a ``with`` statement.
-
-    Examples
-    --------
-    >>> from tinygrad_edu.nn import Identity
-    >>> layer = Identity()
-    >>> with layer.register_forward_hook(lambda module, inputs, out: out + 1):
-    ...     print(layer(1.0))
-    2.0
-    >>> layer(1.0)
-    1.0
-    """
-
-    def __init__(self, hooks: dict[int, Hook], hook: Hook) -> None:
-        if not callable(hook):
-            raise DTypeError(f"a hook is a function that the module calls, and a {type(hook).__name__} is none.")
-        self._hooks, self._number = hooks, next(_numbers)
-        hooks[self._number] = hook
-
-    def remove(self) -> None:
-        """Take the hook away, if it is still there."""
-        self._hooks.pop(self._number, None)
-
-    def __enter__(self) -> "HookHandle":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.remove()
+from tinygrad_edu.engine import Hook
 
 
 class Hooks:

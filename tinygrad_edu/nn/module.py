@@ -14,11 +14,11 @@ from weakref import ref
 
 from numpy.typing import DTypeLike, NDArray
 
-from tinygrad_edu.engine import Tensor
+from tinygrad_edu.engine import Hook, HookHandle, Tensor
 from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.name_tables import NAMES
 from tinygrad_edu.names import OurKeywords, missing_name
-from tinygrad_edu.nn.hooks import Hook, HookHandle, Hooks
+from tinygrad_edu.nn.hooks import Hooks
 from tinygrad_edu.nn.saving import read_arrays, write_arrays
 from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Op, Tensor, op
+from tinygrad_edu.sources import ImportPath, folder_of, place_of, source_of
 from tinygrad_edu.testing import literals
-from tinygrad_edu.testing.sources import ImportPath, folder_of, place_of, source_of
 
 _MOST_COMMENTS = 20
 

@@ -3,15 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeGuard
 
-import numpy as np
-
 from tinygrad_edu.data import DataLoader
-from tinygrad_edu.engine import from_numpy
-from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.nn.samples import samples, some_samples
 from tinygrad_edu.parallel import shards
-from tinygrad_edu.transforms.trees import tree_leaves, tree_map
 
-__all__ = ["Batch", "Batches", "as_inputs", "cut", "has_order", "inputs_and_target", "refuse_iterator", "samples"]
+__all__ = ["Batch", "Batches", "cut", "has_order", "inputs_and_target", "refuse_iterator"]
 
 Batch = tuple[Any, ...]
 Batches = Iterable[Batch]
@@ -28,30 +25,9 @@ def inputs_and_target(batch: Any) -> tuple[list[Any], Any]:
     return list(batch[:-1]), batch[-1]
 
 
-def as_inputs(nest: Any) -> Any:
-    """Return the arrays of a nest as tensors, without a copy."""
-    return tree_map(lambda leaf: from_numpy(leaf) if isinstance(leaf, np.ndarray) else leaf, nest)
-
-
-def samples(batch: Batch) -> int:
-    """Return how many samples a batch has: the length of the first axis of each array in it.
-
-    Raises
-    ------
-    ShapeError
-        The arrays differ in it, or there is none.
-    """
-    lengths = {np.shape(leaf)[:1] for leaf in tree_leaves(batch)}
-    if len(lengths) != 1 or not (length := lengths.pop()):
-        shapes = ", ".join(str(np.shape(leaf)) for leaf in tree_leaves(batch))
-        raise ShapeError(f"the arrays of a batch have one row for each sample; these have the shapes {shapes}.")
-    return int(length[0])
-
-
 def cut(batch: Batch, size: int) -> list[Batch]:
     """Cut a batch into batches of at most `size` samples."""
-    parts = shards(samples(batch), size)
-    return [tree_map(lambda leaf: leaf[part], tuple(batch)) for part in parts]  # noqa: B023 (called at once)
+    return [some_samples(tuple(batch), part) for part in shards(samples(batch), size)]
 
 
 def has_order(batches: Any) -> TypeGuard[DataLoader]:

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import from_numpy, no_grad, values_of
+from tinygrad_edu.engine import no_grad, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import Module
+from tinygrad_edu.nn.samples import as_inputs, samples, some_samples
 from tinygrad_edu.parallel import map_shards, shards
-from tinygrad_edu.training.batches import Batch, Batches, as_inputs, cut, inputs_and_target, samples
+from tinygrad_edu.training.batches import Batch, Batches, cut, inputs_and_target
 from tinygrad_edu.training.metrics import Metric
 from tinygrad_edu.transforms.trees import tree_map
 
@@ -116,22 +117,29 @@ def _arrays(nest: Any) -> Any:
     return tree_map(lambda leaf: np.asarray(values_of(leaf)), nest)
 
 
-def predict(model: Module, x: ndarray, threads: int | None = None) -> ndarray:
+def predict(model: Module, x: Any, threads: int | None = None) -> Any:
     """Return the most likely class of each of the images x, as integers (N,). The model is left in its mode.
 
     Parameters
     ----------
     model : Module
-        From images to logits. One logit an image, (N,) or (N, 1), is that of class 1 against class 0.
-    x : (N, ...)
-        Images as the model takes them.
+        From images to logits (N, C), or to a nest of them: then the classes are such a nest, too. One logit an image,
+        (N,) or (N, 1), is that of class 1 against class 0.
+    x : (N, ...), or a tuple of inputs
+        Images as the model takes them: one array, or a tuple of several inputs, each of them an array or a nest.
     threads : int, optional
         As many as there are cores, unless given.
     """
+    inputs = x if isinstance(x, tuple) else (x,)
+    count = samples(inputs)
+    slices = shards(count, _shard_size(model, count))
+
+    def of_shard(k: int) -> Any:
+        return tree_map(_classes, _arrays(model(*as_inputs(some_samples(inputs, slices[k])))))
+
     with evaluating(model):
-        slices = shards(len(x), _shard_size(model, len(x)))
-        classes = list(map_shards(lambda k: _classes(model(from_numpy(x[slices[k]])).data), len(slices), threads))
-    return np.concatenate(classes) if classes else np.zeros(0, np.int64)
+        classes = list(map_shards(of_shard, len(slices), threads))
+    return tree_map(lambda *parts: np.concatenate(parts), *classes) if classes else np.zeros(0, np.int64)
 
 
 def _classes(logits: ndarray) -> ndarray:

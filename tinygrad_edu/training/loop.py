@@ -139,7 +139,8 @@ def fit(
         `batches` is a generator, which the first epoch would leave empty, or has none; a setting that cannot be; or
         checkpoints in the middle of an epoch of batches that cannot be taken up there.
     NonFiniteLossError
-        The loss became infinite or NaN: the message has the epoch and the batch.
+        The loss, or a gradient, became infinite or NaN: the message has the epoch, the batch, and the first op that
+        made such a number, with your line that called it.
     CheckpointError
         The last checkpoint is damaged, of another run or of a newer version. Nothing was changed.
 

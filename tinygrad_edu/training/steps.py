@@ -10,14 +10,14 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import generator, whole_number
-from tinygrad_edu.engine import enable_grad
 from tinygrad_edu.errors import NonFiniteLossError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
-from tinygrad_edu.nn.randomness import independent_streams, random_stream
+from tinygrad_edu.nn.samples import samples
 from tinygrad_edu.optim import MovingAverage, Optimizer, clip_grad_norm
 from tinygrad_edu.parallel import sharded_value_and_grad
-from tinygrad_edu.training.batches import Batch, Batches, as_inputs, inputs_and_target, samples
+from tinygrad_edu.training.batches import Batch, Batches, inputs_and_target
+from tinygrad_edu.training.diagnosis import all_finite, diagnosed
 from tinygrad_edu.transforms.trees import tree_leaves
 
 __all__ = ["Steps", "TrainingStep"]
@@ -69,9 +69,8 @@ class Steps:
 
     Notes
     -----
-    A batch of one input and one target is computed in shards on all cores, see `parallel.sharded_value_and_grad`; one
-    of several inputs, or of nests, as a whole. The batches of one step are weighted by their elements that count: for
-    labels, those that are not the loss's `ignore_index`.
+    A batch is computed in shards on all cores, see `parallel.sharded_value_and_grad`. The batches of one step are
+    weighted by their elements that count: for labels, those that are not the loss's `ignore_index`.
 
     Examples
     --------
@@ -114,7 +113,9 @@ class Steps:
         Raises
         ------
         NonFiniteLossError
-            The loss is not finite: the step is not taken.
+            The loss, or a gradient, is not finite: the step is not taken. It is computed once more, in
+            `detect_anomaly`, and the message says which op made the first such number, of what, and your line that
+            called the op; or that the batch, or the weights, held it already.
         """
         self.model.train()
         remaining = iter(batches)
@@ -124,19 +125,16 @@ class Steps:
                 return
             if self.schedule is not None:
                 self.optimizer.lr = self.schedule(number)
-            first_batch, done = done + 1, done + len(together)
-            numbers = f"batch {done}" if first_batch == done else f"batches {first_batch} to {done}"
-            loss = self._take(together, f"epoch {epoch}, {numbers}")
+            loss = self._take(together, epoch, done + 1)
+            done += len(together)
             yield TrainingStep(number, loss, sum(map(samples, together)), len(together))
 
-    def _take(self, together: list[Batch], place: str) -> float:
+    def _take(self, together: list[Batch], epoch: int, first: int) -> float:
+        stream = self.rng.bit_generator.state
         loss, gradients = self._value_and_grad(together)
-        if not math.isfinite(loss):
-            raise NonFiniteLossError(
-                f"the loss became {loss} in {place}, and the step was not taken. A smaller learning rate, or gradients "
-                f"that are clipped (max_norm=1.0), may help; `with tg.detect_anomaly():` around the training names the "
-                f"op that made the first such number."
-            )
+        if not (math.isfinite(loss) and all_finite(gradients)):
+            self.rng.bit_generator.state = stream
+            raise self._not_finite(loss, gradients, together, epoch, first)
         parameters = self.model.parameters()
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
@@ -147,39 +145,47 @@ class Steps:
             self.average.update()
         return loss
 
-    def _value_and_grad(self, together: list[Batch]) -> tuple[float, Gradients]:
+    def _not_finite(
+        self, loss: float, gradients: Gradients, together: list[Batch], epoch: int, first: int
+    ) -> NonFiniteLossError:
+        """Return the error for a step that is not taken; the random stream is where it was before."""
+        last = first + len(together) - 1
+        place = f"epoch {epoch}, " + (f"batch {first}" if first == last else f"batches {first} to {last}")
+        what = f"the loss became {loss} in {place}"
+        if math.isfinite(loss):
+            name = next(
+                name
+                for (name, _), g in zip(self.model.named_parameters(), gradients, strict=True)
+                if not all_finite([g])
+            )
+            what = f"the gradient of {name} became infinite or NaN in {place}, of a loss of {loss:.6g}"
+        cause, help = diagnosed(self.model, together, first, lambda: self._value_and_grad(together, threads=1))
+        looked = "and the step was not taken. The cause, looked for with detect_anomaly():"
+        return NonFiniteLossError(f"{what}, {looked}\n{cause}\n{help}", what, cause)
+
+    def _value_and_grad(self, together: list[Batch], threads: int | None = None) -> tuple[float, Gradients]:
         """Return the loss and the gradients of several batches, as if they were one."""
-        weights = [_counted(self.loss, batch) for batch in together]
-        if len(together) == 1 or not any(weights):
-            return _of_batch(self.model, self.loss, together[0], self.rng)
+        weights = [_counted(self.loss, batch) for batch in together] if len(together) > 1 else []
+        if not any(weights):
+            return self._of_batch(together[0], threads)
         loss, total = 0.0, list[ndarray | None]()
         for weight, batch in zip(weights, together, strict=True):
             if weight:  # of labels that are all ignored, the mean is NaN
-                value, gradients = _of_batch(self.model, self.loss, batch, self.rng)
+                value, gradients = self._of_batch(batch, threads)
                 share = weight / sum(weights)
                 loss += share * value
                 parts = [None if g is None else share * g for g in gradients]
                 total = [_sum(a, b) for a, b in zip(total, parts, strict=True)] if total else parts
         return loss, total
 
+    def _of_batch(self, batch: Batch, threads: int | None) -> tuple[float, Gradients]:
+        inputs, target = inputs_and_target(batch)
+        samples(batch)  # or it says in which shapes they differ
+        return sharded_value_and_grad(self.model, self.loss, tuple(inputs), target, self.rng, threads=threads)
+
 
 def _sum(a: ndarray | None, b: ndarray | None) -> ndarray | None:
     return a + b if a is not None and b is not None else a if b is None else b
-
-
-def _of_batch(model: Module, loss: Loss, batch: Batch, rng: np.random.Generator) -> tuple[float, Gradients]:
-    inputs, target = inputs_and_target(batch)
-    if len(inputs) == 1 and isinstance(inputs[0], ndarray) and isinstance(target, ndarray):
-        return sharded_value_and_grad(model, loss, inputs[0], target, rng)
-    samples(batch)  # or it says that the lengths differ
-    parameters = model.parameters()
-    for parameter in parameters:
-        parameter.grad = None
-    (stream,) = independent_streams(rng, 1)
-    with random_stream(stream), enable_grad():
-        result = loss(model(*as_inputs(inputs)), target)
-    result.backward()
-    return result.item(), [parameter.grad for parameter in parameters]
 
 
 def _counted(loss: Loss, batch: Batch) -> int:

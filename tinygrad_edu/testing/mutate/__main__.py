@@ -93,12 +93,14 @@ def _judged(pool: Executor, killer: Callable[[Any], str], work: Sequence[Any], m
 
 
 def _progress(judged: Iterable[Any], total: int) -> Iterable[Any]:
-    """Show how far it is, on a terminal, if tqdm is installed."""
+    """Show how far it is, on a terminal, if rich is installed."""
     try:
-        from tqdm import tqdm
+        from rich.console import Console
+        from rich.progress import track
     except ImportError:
         return judged
-    return tqdm(judged, total=total, disable=None, leave=False)  # type: ignore[no-any-return]
+    console = Console(stderr=True)
+    return track(judged, total=total, console=console, disable=not console.is_terminal, transient=True)
 
 
 def report(judged: Sequence[tuple[Any, str]]) -> float:

@@ -1,0 +1,156 @@
+"""A variational autoencoder: digits laid out in the plane by two numbers each, and new ones made from any two."""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from statistics import NormalDist
+
+import numpy as np
+from numpy import ndarray
+
+from models import digits, report
+from models.console import program
+from models.options import training_parser
+from models.outcome import Outcome
+from models.training import Training, loss_of, train
+from tinygrad_edu import Tensor, data, exp, nn, optim, sigmoid
+from tinygrad_edu.training import Mean, evaluating, fit
+
+NAME = "models.mnist_vae"
+PICTURES = ("curves.png", "plane.png")
+WIDE, NARROW, LATENT = 512, 256, 2
+EPOCHS, BATCH, LEARNING_RATE = 200, 100, 0.003
+EVALUATE_EVERY = 20
+SIDE = 20  # generated digits along each side of their picture
+
+
+class Autoencoder(nn.Module):
+    """From images to a normal distribution in the plane, and from a point drawn from it to an image again."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.encoder = nn.Sequential(
+            nn.Flatten(), nn.Linear(784, WIDE, rng=rng), nn.ReLU(), nn.Linear(WIDE, NARROW, rng=rng), nn.ReLU(),
+            nn.Linear(NARROW, 2 * LATENT, rng=rng),
+        )  # fmt: skip
+        self.decoder = nn.Sequential(
+            nn.Linear(LATENT, NARROW, rng=rng), nn.ReLU(), nn.Linear(NARROW, WIDE, rng=rng), nn.ReLU(),
+            nn.Linear(WIDE, 784, rng=rng), nn.Unflatten(1, (1, 28, 28)),
+        )  # fmt: skip
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return where each image belongs, and the logarithm of the variance around it, both (N, 2)."""
+        numbers: Tensor = self.encoder(images)
+        return numbers[:, :LATENT], numbers[:, LATENT:]
+
+    def forward(self, images: Tensor, noise: ndarray | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the logits of images like these (N, 1, 28, 28), each from one point, then means and log variances.
+
+        The point is the mean plus noise, standard normal, as wide as the deviation: gradients go through both. Noise
+        that is not given is drawn.
+        """
+        mean, log_variance = self.encode(images)
+        if noise is None:
+            noise = nn.current_stream(self.rng).standard_normal(mean.shape, dtype=mean.dtype)
+        return self.decoder(mean + exp(log_variance / 2) * noise), mean, log_variance
+
+
+def nats(outputs: Sequence[Tensor], images: ndarray) -> Tensor:
+    """Return for each image (N,) the negative of the bound on its log likelihood: what the training makes small.
+
+    It is the cross entropy of the pixels, each the probability of white, plus the divergence of the image's normal
+    distribution from the standard one: D. Kingma and M. Welling, "Auto-encoding variational Bayes", 2013, appendix B.
+    """
+    logits, mean, log_variance = outputs
+    pixels = nn.binary_cross_entropy_with_logits(logits, images, reduction="none").sum(axis=(1, 2, 3))
+    divergence = (mean**2 + exp(log_variance) - log_variance - 1).sum(axis=1) / 2
+    bound: Tensor = pixels + divergence
+    return bound
+
+
+def mean_nats(outputs: Sequence[Tensor], images: ndarray) -> Tensor:
+    """Return the loss: the mean over the images."""
+    return nats(outputs, images).mean()
+
+
+def prepare(options: argparse.Namespace) -> Training:
+    """Return the network and its training, on images that are turned and bent a little, anew in each epoch."""
+    images, rng = digits.load(options), np.random.default_rng(options.seed)
+    model = Autoencoder(rng)
+    loader = batches(images, rng)
+    optimizer = optim.Adam(model.parameters(), lr=options.learning_rate)
+    fitting = partial(
+        fit, model, optimizer, mean_nats, loader, options.epochs, rng=rng,
+        schedule=optim.schedules.cosine(options.learning_rate, options.epochs * len(loader)),
+        metrics={"nats": Mean(nats)}, evaluate_on={"test": [held_out(images)]}, evaluate_every=EVALUATE_EVERY,
+    )  # fmt: skip
+
+    def draw(folder: Path, outcome: Outcome) -> None:
+        report.draw_losses(folder, outcome.history, "test_nats", "nats an image")
+        draw_plane(folder / "plane.png", model, images)
+
+    some = data.to_float(images.x_train[: digits.SOME])
+    names = ("epochs", "learning_rate", "data", "train_size", "seed")
+    chosen = {name: getattr(options, name) for name in names}
+    return Training(
+        model, options.epochs, fitting, partial(loss_of, model, mean_nats, some, some), chosen, draw, PICTURES
+    )
+
+
+def batches(images: data.Digits, rng: np.random.Generator) -> data.DataLoader:
+    """Return the batches to train on: images, and as the target the same again."""
+
+    def bent(x: ndarray) -> tuple[ndarray, ndarray]:
+        x = data.to_float(digits.warp(x, rng, degrees=6, translate=0.03, alpha=20))
+        return x, x
+
+    return data.DataLoader(images.x_train, batch_size=BATCH, rng=rng, transform=bent)
+
+
+def held_out(images: data.Digits) -> tuple[ndarray, ndarray, ndarray]:
+    """Return the batch to test with: all test images, noise that is the same each time, and the images again."""
+    x = data.to_float(images.x_test)
+    return x, np.random.default_rng(0).standard_normal((len(x), LATENT), dtype=np.float32), x
+
+
+def generated(model: Autoencoder) -> ndarray:
+    """Return a picture with a digit for each of SIDE x SIDE pieces of the plane that are equally likely, in [0, 1]."""
+    steps = [NormalDist().inv_cdf((k + 0.5) / SIDE) for k in range(SIDE)]
+    points = np.array([(x, y) for y in steps for x in steps], np.float32)
+    with evaluating(model):
+        found: ndarray = sigmoid(model.decoder(points)).numpy().reshape(SIDE, SIDE, 28, 28)
+    return found[::-1].transpose(0, 2, 1, 3).reshape(SIDE * 28, SIDE * 28)
+
+
+def draw_plane(path: Path, model: Autoencoder, images: data.Digits) -> None:
+    """Draw the test digits where they belong, and beside them what is generated there; each part as likely as others.
+
+    For that, both numbers of a point are drawn as their quantiles of the standard normal distribution.
+    """
+    parts = np.array_split(data.to_float(images.x_test), 50)
+    with evaluating(model):
+        points = np.concatenate([model.encode(Tensor(part))[0].numpy() for part in parts])
+    figure = report.new_figure(13, 6.8)
+    dots, made = figure.subplots(1, 2)
+    quantile = np.vectorize(NormalDist().cdf)
+    report.scatter_digits(dots, quantile(points), images.y_test)
+    made.imshow(generated(model), cmap="gray_r", vmin=0, vmax=1, extent=(0, 1, 0, 1))
+    marks = (-2, -1, 0, 1, 2)
+    for axes, title in ((dots, f"{len(points):,} test digits"), (made, "generated")):
+        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", title=title)
+        axes.set_xticks(quantile(marks), marks)
+        axes.set_yticks(quantile(marks), marks)
+    figure.savefig(path, dpi=110)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program, and return its exit code."""
+    parser = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE)
+    digits.add_options(parser)
+    options = parser.parse_args(arguments)
+    return train(NAME, options, lambda: prepare(options))
+
+
+if __name__ == "__main__":
+    program(NAME, main)

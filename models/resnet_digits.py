@@ -1,0 +1,54 @@
+"""Residual blocks, each of which adds something to what it is given: on LeNet's digits, and trained as LeNet is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from models import classifier
+from models.console import program
+from tinygrad_edu import nn
+
+NAME = "models.resnet_digits"
+CHANNELS = (32, 64)
+EPOCHS = 100
+
+
+def block(channels: int, rng: np.random.Generator) -> nn.Residual:
+    """Return x + f(x), where f normalizes and cuts off before each of two convolutions.
+
+    So nothing stands in the way of x, nor of the gradient: K. He and others, "Identity mappings in deep residual
+    networks", 2016.
+    """
+    return nn.Residual(
+        nn.BatchNorm2D(channels), nn.ReLU(), nn.Conv2D(channels, channels, 3, padding=1, bias=False, rng=rng),
+        nn.BatchNorm2D(channels), nn.ReLU(), nn.Conv2D(channels, channels, 3, padding=1, bias=False, rng=rng),
+    )  # fmt: skip
+
+
+def build(rng: np.random.Generator) -> nn.Sequential:
+    """Return the network, from images (N, 1, 28, 28) with pixels of any range to logits (N, 10).
+
+    It is LeNet with a block after each convolution. A block normalizes for itself.
+    """
+    first, second = CHANNELS
+    return nn.Sequential(
+        nn.Conv2D(1, first, 5, bias=False, rng=rng), nn.MaxPool2D(2), block(first, rng),
+        nn.Conv2D(first, second, 5, bias=False, rng=rng), nn.MaxPool2D(2), block(second, rng),
+        nn.BatchNorm2D(second), nn.ReLU(),
+        nn.Flatten(), nn.Dropout(0.4, rng=rng), nn.Linear(second * 4 * 4, 10, rng=rng),
+    )  # fmt: skip
+
+
+def reader(options: Mapping[str, Any]) -> nn.Module:
+    """Return the network of a run with these options, for `models.predict`."""
+    return build(np.random.default_rng(0))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program, and return its exit code."""
+    return classifier.run(NAME, __doc__, build, EPOCHS, arguments)
+
+
+if __name__ == "__main__":
+    program(NAME, main)

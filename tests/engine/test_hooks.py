@@ -1,0 +1,252 @@
+"""Hooks and retained gradients: a hook sees each gradient whole and once, and what it returns is what goes on."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import tinygrad_edu as tg
+from tinygrad_edu import Tensor
+from tinygrad_edu.engine import Cell, wrap
+from tinygrad_edu.errors import DTypeError, LostGradientWarning, NoGraphError, WrongGradientError
+from tinygrad_edu.testing.strategies import programs
+
+
+def leaf(*values):
+    return Tensor(np.array(values), requires_grad=True)
+
+
+# Where h is used twice: before the hook is registered and after it, as a whole and in parts.
+USES = {
+    "once": lambda h: h.sum(),
+    "twice": lambda h: (h * h + 3 * h).sum(),
+    "in parts": lambda h: h[0] * h[1] + h[1],
+    "as a whole and in parts": lambda h: h[0] * 2 + (h * h).sum(),
+    "as the end": lambda h: h,
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("kind", ["leaf", "computed"])
+def test_a_hook_sees_the_whole_gradient_once_and_what_it_returns_goes_on(use, late, kind):
+    twin = leaf(2.0, -3.0)
+    (USES[use](twin)).backward(np.ones(()) if use != "as the end" else [1.0, 5.0])
+    x, seen = leaf(2.0, -3.0), []
+    h = x if kind == "leaf" else x * 1.0
+
+    def hook(g):
+        seen.append(g.copy())
+        return -2 * g
+
+    if not late:
+        h.register_hook(hook)
+    out = USES[use](h)
+    if late:
+        h.register_hook(hook)
+    h.retain_grad()
+    out.backward(np.ones(()) if use != "as the end" else [1.0, 5.0])
+    np.testing.assert_array_equal(seen, [twin.grad])
+    np.testing.assert_array_equal(x.grad, -2 * twin.grad)
+    np.testing.assert_array_equal(h.grad, -2 * twin.grad)
+    assert not np.shares_memory(h.grad, x.grad) or h is x
+    assert h.grad.flags.writeable
+    assert h.grad.base is None
+
+
+def test_hooks_are_called_in_their_order_until_they_are_removed():
+    x, order = leaf(1.0), []
+    y = x * 2
+    first = y.register_hook(lambda g: order.append("first"))
+    with y.register_hook(lambda g: order.append("second") or g + 1):
+        y.register_hook(lambda g: order.append(g.item()))
+        y.backward([1.0], retain_graph=True)
+    assert order == ["first", "second", 2.0]
+    first.remove()
+    first.remove()
+    y.backward([1.0])
+    assert order == ["first", "second", 2.0, 1.0]
+    assert x.grad == 2 * 2 + 2
+
+
+def test_another_node_of_the_op_has_no_hook():
+    x = leaf(1.0)
+    y, z = x * 2, x * 3
+    y.register_hook(lambda g: g * 0)
+    y.retain_grad()
+    (y + z).backward([1.0])
+    assert x.grad == 3
+    assert not z.retains_grad
+
+
+def test_retained_gradients_add_up_as_those_of_leaves_do_and_can_be_forgotten():
+    x = leaf(1.0, 2.0)
+    y = x * x
+    assert not y.retains_grad
+    y.retain_grad()
+    assert (y.retains_grad, x.retains_grad, y.grad) == (True, False, None)
+    y.sum().backward(retain_graph=True)
+    y.retain_grad()  # a second time changes nothing
+    (2 * y).sum().backward()
+    np.testing.assert_array_equal(y.grad, [3, 3])
+    y.zero_grad()
+    assert y.grad is None
+    y.grad = [1.0, 2.0]
+    assert y.grad.tolist() == [1, 2]
+
+
+def test_what_backward_was_given_is_not_what_it_retains():
+    x, g = leaf(1.0, 2.0), np.array([1.0, 2.0])
+    y = x + 0.0
+    y.retain_grad()
+    y.backward(g)
+    assert not any(np.shares_memory(a, b) for a, b in [(y.grad, g), (x.grad, g), (x.grad, y.grad)])
+
+
+def test_a_hook_cannot_write_into_a_gradient():
+    for tensor in (leaf(1.0, 2.0), leaf(1.0, 2.0) * 1):
+        tensor.register_hook(lambda g: g.fill(0))
+        with pytest.raises(ValueError, match="read-only") as caught:
+            tensor.backward([1.0, 1.0])
+        assert "In a hook on the gradient of " in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (lambda g: 1.0, "of op multiply returned a float: it returns"),
+        (lambda g: g[:1], r"returned float64 of shape \(1,\); that gradient is float64 of shape \(2,\)"),
+        (lambda g: g.astype(np.float32), r"returned float32 of shape"),
+        (lambda g: Tensor(g), "returned a Tensor"),
+        (lambda g: np.array([1, 2]), "returned int64"),
+    ],
+)
+def test_what_is_no_gradient_of_the_tensor_is_refused(returned, message):
+    x = leaf(1.0, 2.0)
+    y = x * 2
+    y.register_hook(returned)
+    with pytest.raises(WrongGradientError, match=message):
+        y.sum().backward()
+    assert x.grad is None
+
+
+def test_a_number_is_an_array_without_axes():
+    x = Tensor(2.0, requires_grad=True)
+    y = x * x
+    y.register_hook(lambda g: g.sum() * np.float32(3))  # NumPy's scalars
+    y.backward()
+    assert x.grad == 12
+
+
+def test_where_no_gradient_flows_there_is_nothing_to_hook():
+    with tg.no_grad():
+        computed = leaf(1.0) * 2
+    for tensor in (Tensor(1.0), leaf(1.0).detach(), computed):
+        with pytest.raises(NoGraphError, match=r"register_hook\(\) on a tensor that no gradient flows to"):
+            tensor.register_hook(print)
+        with pytest.raises(NoGraphError, match=r"retain_grad\(\)"):
+            tensor.retain_grad()
+        assert not tensor.retains_grad
+    with pytest.raises(DTypeError, match="a hook is a function"):
+        leaf(1.0).register_hook(None)
+
+
+def test_the_grad_of_a_computed_tensor_says_what_to_do_and_is_none():
+    y = leaf(1.0) * 2
+    with pytest.warns(
+        LostGradientWarning, match=r"op made \(multiply\) has no .grad.* call t.retain_grad\(\).*tape.steps"
+    ):
+        assert y.grad is None
+    with pytest.raises(NoGraphError, match="retain_grad"):
+        y.grad = [1.0]
+
+
+def test_each_walk_of_a_second_derivative_calls_the_hook():
+    kinds = []
+
+    def f(x):
+        h = x * x
+        h.register_hook(lambda g: kinds.append(type(g)) or 2 * g)
+        return h * h
+
+    assert float(tg.grad(f)(3.0)) == 2 * 4 * 3**3
+    assert kinds == [np.ndarray]
+    # The inner walk makes 8 h x; in the outer one the slope of that by h, 8 x, is doubled, too.
+    assert float(tg.grad(tg.grad(f))(3.0)) == 8 * 3**2 + 2 * 8 * 3 * 2 * 3
+    assert kinds == [np.ndarray, Tensor, np.ndarray]
+
+
+def test_a_hook_under_create_graph_gets_a_tensor_and_may_differentiate():
+    x = leaf(3.0)
+    got = []
+
+    def f(x):
+        h = x * x
+        h.register_hook(lambda g: got.append(g) or g * g)
+        return (h * x).sum()  # g of h is x
+
+    inner = tg.grad(f)(x)
+    assert [type(g) for g in got] == [Tensor]
+    # h + g^2 * 2x, with h = x^2 and g = x
+    np.testing.assert_allclose(inner.numpy(), 9 + 9 * 6)
+    inner.sum().backward()
+    assert x.grad is not None
+
+
+def test_the_arguments_of_a_transform_have_hooks_too():
+    def f(x):
+        x.register_hook(lambda g: 10 * g)
+        return (x * x).sum()
+
+    assert tg.grad(f)(Tensor([3.0])).tolist() == [60.0]
+    assert tg.vjp(f, Tensor([3.0]))[1](1.0)[0].tolist() == [60.0]
+
+
+def test_hooks_hold_no_graph():
+    x = leaf(1.0, 2.0)
+    y = x * x
+    y.retain_grad()
+    y.register_hook(lambda g: None)
+    alive = weakref.ref(y._node.saved[0])
+    gc.disable()
+    try:
+        loss = y.sum()
+        loss.backward()
+        del y, loss, x
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
+@given(programs())
+def test_hooks_that_return_nothing_change_nothing(program):
+    """With a hook on each node of a program, and each retained, its gradients are the same to the bit."""
+    for array, other in zip(gradients(program, False), gradients(program, True), strict=True):
+        np.testing.assert_array_equal(array, other)
+
+
+def gradients(program, hooked):
+    leaves = [Tensor(x, requires_grad=True) for x in program.arrays]
+    with np.errstate(all="ignore"):
+        results = program(*leaves)
+        results = results if isinstance(results, tuple) else (results,)
+        total = sum((tg.sum(out * np.cos(np.arange(out.size)).reshape(out.shape)) for out in results), Tensor(0.0))
+        for node in nodes_behind(total) if hooked else ():
+            tensor = wrap(np.empty(node.shape, node.dtype), node, Cell.new())
+            tensor.register_hook(lambda g: None)
+            tensor.retain_grad()
+        if total.requires_grad:
+            total.backward()
+    return [x.grad for x in leaves if x.grad is not None]
+
+
+def nodes_behind(tensor):
+    stack, seen = [tensor._node], {None}
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack += node.parents
+            yield node

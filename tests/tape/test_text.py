@@ -1,0 +1,114 @@
+"""The tape as a table: each node, in the order of the clock, with what it saved and for which rule."""
+
+import io
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import Tensor, nn, tape
+from tinygrad_edu.errors import NoGraphError
+
+
+def leaf(*values, dtype=np.float64):
+    return Tensor(np.array(values, dtype), requires_grad=True)
+
+
+def cells(table):
+    """Return the rows of a table, each as a dict by the heads of the columns."""
+    lines = table.splitlines()
+    heads = ["row", "name", "op", "inputs", "result", "bytes", "us", "saves", "called at"]
+    places = sorted((lines[0].index(head), head) for head in heads if head in lines[0])
+    ends = [begin for begin, _ in places[1:]] + [None]
+    for line in lines[1:]:
+        if line.startswith("%"):
+            yield {head: line[begin:end].strip() for (begin, head), end in zip(places, ends, strict=True)}
+
+
+def test_each_node_has_a_row_after_those_of_its_inputs():
+    x, w = leaf(1.0, 2.0), leaf([0.5, -1.0], [1.0, 2.0])
+    h = tg.tanh(x @ w + 1.0)
+    out = io.StringIO()
+    tape.show((h * 2).sum(), names={"x": x, "w": w, "h": h}, file=out)
+    rows = list(cells(out.getvalue()))
+    assert [row["op"] for row in rows] == ["leaf", "leaf", "matmul", "add", "tanh", "multiply", "sum"]
+    assert [row["name"] for row in rows] == ["x", "w", "", "", "h", "", ""]
+    assert rows[2]["inputs"] == "%0 %1"
+    assert rows[3]["inputs"] == "%2 const"
+    assert rows[2]["saves"].startswith("for x: x_shape = (2,), y = [[0.5, -1.0], [1.0, 2.0]]; for y: x = [1.0, 2.0]")
+    assert rows[3]["saves"] == ""
+    assert rows[4]["saves"].startswith("for x: out = [")
+    assert [row["bytes"] for row in rows] == ["", "", "48", "", "16", "", ""]
+    assert "their rules hold 64 bytes" in out.getvalue()
+
+
+def test_names_are_those_of_modules_of_lists_and_of_all_variables():
+    model, weights = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)), [leaf(1.0), leaf(2.0)]
+    out = model(np.ones((1, 2), np.float32)).sum()
+    assert set(tape.of(out, names=model).names.values()) == {"0.weight", "0.bias", "1.weight", "1.bias"}
+    assert "model.1.bias" in tape.of(out, names={"model": model}).names.values()
+    loss = weights[0] * weights[1]
+    held = {"weights": weights, "loss": loss, "other": 3}
+    held["held"] = held  # as globals() hold themselves
+    assert list(tape.of(loss, names=held).names.values()) == ["weights.0", "weights.1", "loss"]
+    assert set(tape.of(loss, names=locals()).names.values()) >= {"weights.0", "weights.1", "loss"}
+
+
+def test_times_are_of_a_walk_that_changes_nothing():
+    x = leaf(1.0, 2.0)
+    loss = (x * x).sum()
+    rows = list(cells(tape.of(loss, times=True).table()))
+    assert [bool(row["us"]) for row in rows] == [False, True, True]
+    assert float(rows[1]["us"]) > 0
+    assert x.grad is None
+    loss.backward()
+    assert "freed" in repr(tape.of(loss))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(("value", "kind"), [(0.0, "infinity"), (-1.0, "NaN")])
+def test_the_first_nan_or_infinity_is_pointed_at(value, kind):
+    x = leaf(1.0, value)
+    y = tg.log(x * 1.0)
+    assert f"The first {kind}: %2, log." in repr(tape.of((y * y).sum()))
+    assert "The first" not in repr(tape.of(tg.log(leaf(1.0)) * 2))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_the_first_rule_to_make_one_is_pointed_at():
+    x = leaf(1.0, 0.0)
+    assert repr(tape.steps((tg.sqrt(x) * 2).sum())).endswith("The first to make an infinity of none: step 2.")
+
+
+def test_modules_fold():
+    model = nn.Sequential(nn.Conv2D(1, 2, 3), nn.Sequential(nn.ReLU(), nn.Flatten()), nn.Linear(2 * 4, 3))
+    with tape.watch():
+        loss = nn.cross_entropy(model(np.ones((1, 1, 4, 4), np.float32)), [1])
+    rows = list(cells(tape.of(loss, names=model).table(fold=1)))
+    ops = [row["op"] for row in rows if row["op"] != "leaf"]
+    assert ops == ["0: Conv2D (3 nodes)", "1: Sequential (2 nodes)", "2: Linear (2 nodes)", "softmax_cross_entropy"]
+    assert rows[4]["row"] == "%4-6"
+    assert rows[5]["inputs"] == "%6"
+    deeper = [row["op"] for row in cells(tape.of(loss).table(fold=2))]
+    assert "1.0: ReLU (1 node)" in deeper
+    assert "correlate" in deeper  # which a module of depth 1 made, and none of depth 2
+    assert "test_text.py:" in repr(tape.of(loss))
+
+
+def test_to_fold_the_forward_has_to_be_watched():
+    with pytest.raises(ValueError, match=r"inside of `with tape\.watch\(\):`"):
+        tape.show(nn.Linear(1, 1)([[1.0]]).sum(), fold=1)
+
+
+def test_what_has_no_tape_says_so():
+    with tg.no_grad():
+        y = leaf(1.0) * 2
+    with pytest.raises(NoGraphError, match="this tensor has no tape"):
+        tape.show(y)
+
+
+def test_a_shared_memory_is_counted_once():
+    x = leaf(*range(1000))
+    y = tg.tanh(x)
+    table = tape.of((y * y).sum() + (y.reshape(10, 100) * 2.0).sum())
+    assert sum(row.bytes for row in table.rows) == 8000

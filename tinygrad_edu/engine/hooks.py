@@ -1,0 +1,118 @@
+"""Hooks: functions that see the gradient of a tensor on the way back, and the handle that takes one away again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import memory
+from tinygrad_edu.engine.node import Node
+from tinygrad_edu.engine.op import Rules
+from tinygrad_edu.errors import DTypeError, WrongGradientError
+
+Hook = Callable[..., Any]
+
+_numbers = count()
+
+
+class HookHandle:
+    """What takes a hook away again: with ``remove()``, or at the end of a ``with`` statement.
+
+    Examples
+    --------
+    >>> from tinygrad_edu.nn import Identity
+    >>> layer = Identity()
+    >>> with layer.register_forward_hook(lambda module, inputs, out: out + 1):
+    ...     print(layer(1.0))
+    2.0
+    >>> layer(1.0)
+    1.0
+    """
+
+    def __init__(self, hooks: dict[int, Hook], hook: Hook) -> None:
+        if not callable(hook):
+            raise DTypeError(f"a hook is a function that is called, and a {type(hook).__name__} is none.")
+        self._hooks, self._number = hooks, next(_numbers)
+        hooks[self._number] = hook
+
+    def remove(self) -> None:
+        """Take the hook away, if it is still there."""
+        self._hooks.pop(self._number, None)
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+class GradientHooks(dict[int, Hook]):
+    """The hooks of a node, in the order in which they came.
+
+    Attributes
+    ----------
+    retains : bool
+        Whether the walk leaves the node's gradient in ``grad``, though it is no leaf.
+    """
+
+    retains = False
+
+
+def hooks_of(node: Node) -> GradientHooks:
+    """Return the hooks of a node, which has rules of its own from then on: the others of its op have none."""
+    with memory.lock:
+        if node.rules.hooks is None:
+            shared = node.rules
+            own = Rules(shared.op, shared.names)
+            own.saves, own.calls, own.pullbacks = shared.saves, shared.calls, shared.pullbacks
+            own.hooks = GradientHooks()
+            node.rules = own
+        hooks: GradientHooks = node.rules.hooks
+        return hooks
+
+
+def hooked(node: Node, g: Any, kind: type[Any]) -> Any:
+    """Return what the hooks of a node make of its whole gradient. Gradients are of that kind: arrays, or Tensors."""
+    for hook in list(node.rules.hooks.values()):
+        try:
+            changed = hook(_lent(g))
+        except Exception as error:
+            error.add_note(f"In {_where(node)}.")
+            raise
+        if changed is not None:
+            g = _demanded(node, changed, kind)
+    return g
+
+
+def _lent(g: Any) -> Any:
+    """Return a gradient as something that a hook cannot write into: the array may be somebody else's."""
+    if isinstance(g, ndarray | np.generic):
+        g = np.asarray(g).view()
+        g.flags.writeable = False
+    return g
+
+
+def _demanded(node: Node, changed: Any, kind: type[Any]) -> Any:
+    """Return what a hook made of a gradient, or say that it is none of that tensor."""
+    if isinstance(changed, ndarray | np.generic):
+        changed = np.asarray(changed)
+    if not isinstance(changed, ndarray | kind):
+        raise WrongGradientError(
+            f"{_where(node)} returned a {type(changed).__name__}: it returns what takes the place of the gradient, of "
+            f"an array an array and of a Tensor a Tensor, or None."
+        )
+    if changed.shape != node.shape or changed.dtype != node.dtype:
+        raise WrongGradientError(
+            f"{_where(node)} returned {changed.dtype} of shape {changed.shape}; that gradient is {node.dtype} of shape "
+            f"{node.shape}, and stays so."
+        )
+    return changed
+
+
+def _where(node: Node) -> str:
+    """Say whose gradient a hook got."""
+    return f"a hook on the gradient of {'a leaf' if node.op is None else f'the result of op {node.op.name}'}"

@@ -1,0 +1,37 @@
+"""The samples of a batch: the first axis of every array in it, in whatever nest of lists, tuples and dicts they are."""
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import Tensor, from_numpy
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.transforms.trees import tree_leaves, tree_map
+
+__all__ = ["as_inputs", "samples", "some_samples"]
+
+
+def samples(nest: Any) -> int:
+    """Return how many samples there are: the length of the first axis of each array.
+
+    Raises
+    ------
+    ShapeError
+        The arrays differ in it, or there is none.
+    """
+    lengths = {np.shape(leaf)[:1] for leaf in tree_leaves(nest)}
+    if len(lengths) != 1 or not (length := lengths.pop()):
+        shapes = ", ".join(str(np.shape(leaf)) for leaf in tree_leaves(nest)) or "of nothing"
+        raise ShapeError(f"the arrays of a batch have one row for each sample; these have the shapes {shapes}.")
+    return int(length[0])
+
+
+def some_samples(nest: Any, part: slice | ndarray) -> Any:
+    """Return what belongs to some of the samples: of each array and tensor; what is neither stays as it is."""
+    return tree_map(lambda leaf: leaf[part] if isinstance(leaf, Tensor | ndarray) else leaf, nest)
+
+
+def as_inputs(nest: Any) -> Any:
+    """Return the arrays of a nest as tensors, without a copy."""
+    return tree_map(lambda leaf: from_numpy(leaf) if isinstance(leaf, ndarray) else leaf, nest)

@@ -1,0 +1,214 @@
+"""The tape as text: a table of its rows."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import IO, Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Node, Tensor, walk
+from tinygrad_edu.engine.modes import Mode
+from tinygrad_edu.tape.naming import Names, named_tensors
+from tinygrad_edu.tape.reading import RowGroup, TapeRow, node_of, rows_behind
+from tinygrad_edu.tape.values import array_of, in_a_word, kinds_of
+from tinygrad_edu.tape.walking import Recording, Walk
+
+HEADS = ("row", "name", "op", "inputs", "result", "bytes", "us", "saves", "called at")
+
+
+class Tape:
+    """What was recorded of a result. It prints itself as a table.
+
+    Attributes
+    ----------
+    rows : list of TapeRow
+        In the order of the clock.
+    names : dict of Node to str
+        Of those that have one.
+    values : dict of Node to ndarray
+        The results that are known: of tensors with a name, and what some rule asks for.
+    seconds : dict of Node to float
+        That the rules of a node took, where a walk was looked at.
+    """
+
+    def __init__(self, rows: list[TapeRow], named: dict[Node, tuple[str, Tensor]], walk: Walk | None = None) -> None:
+        self.rows = rows
+        self.names = {node: name for node, (name, _) in named.items()}
+        self.values: dict[Node, Any] = dict(_saved_results(rows))
+        self.values |= {node: tensor._data for node, (_, tensor) in named.items()}
+        self.values |= {} if walk is None else walk.values
+        self.seconds = Counter[Node]()
+        for step in () if walk is None else walk:
+            self.seconds[step.node] += step.seconds  # type: ignore[assignment]
+
+    @property
+    def first_anomaly(self) -> tuple[TapeRow, str] | None:
+        """The first row with NaN or an infinity in its result or in what it saved, and which; None where it is none."""
+        for row in self.rows:
+            values = [self.values.get(row.node), *(value for _, value, _ in row.saved)]
+            for kind in (kind for value in values for kind in kinds_of(value)):
+                return row, kind
+        return None
+
+    def table(self, fold: int = 0) -> str:
+        """Return the rows as a table.
+
+        Parameters
+        ----------
+        fold : int
+            Show one line for what a module of that depth made: 1 for those that the model holds itself, or, where there
+            is no model around them, for those that were called.
+
+        Raises
+        ------
+        ValueError
+            With fold, if no row knows its module: the forward has to be inside of `watch`.
+        """
+        if fold and not any(row.groups for row in self.rows):
+            raise ValueError("fold: no row knows its module. Compute the result inside of `with tape.watch():`.")
+        parts = list(folded(self.rows, fold))
+        table = [{head: head for head in HEADS}]
+        table += [self._cells(part) if isinstance(part, TapeRow) else _folded(*part) for part in parts]
+        heads = [head for head in HEADS if any(cells.get(head) for cells in table[1:])]
+        widths = {head: max(len(cells.get(head, "")) for cells in table) for head in heads}
+        lines = ["  ".join(_padded(cells.get(head, ""), head, widths[head]) for head in heads) for cells in table]
+        return "\n".join([*map(str.rstrip, lines), *self._remarks()])
+
+    def _cells(self, row: TapeRow) -> dict[str, str]:
+        node = row.node
+        return {
+            "row": f"%{row.index}",
+            "name": self.names.get(node, ""),
+            "op": row.op,
+            "inputs": " ".join("const" if k is None else f"%{k}" for k in row.inputs),
+            "result": f"{node.dtype} {node.shape}",
+            "bytes": f"{row.bytes:,}" if row.bytes else "",
+            "us": f"{1e6 * self.seconds[node]:.1f}" if node in self.seconds else "",
+            "saves": "freed" if row.freed else _saves(row),
+            "called at": " in ".join([row.line, *(group.label for group in row.groups[-1:])]),
+        }
+
+    def _remarks(self) -> Iterator[str]:
+        held = sum(row.bytes for row in self.rows)
+        yield f"{len(self.rows):,} rows; their rules hold {held:,} bytes, each memory counted where it is saved first."
+        if self.first_anomaly is not None:
+            row, kind = self.first_anomaly
+            yield f"The first {kind.removeprefix('an ')}: %{row.index}, {row.op}."
+
+    def __repr__(self) -> str:
+        return self.table()
+
+
+def _saved_results(rows: list[TapeRow]) -> Iterator[tuple[Node, Any]]:
+    """Yield the results that some rule asks for, with their nodes."""
+    for row in rows:
+        about = (*row.node.parents, row.node)
+        for (_, source), value in zip(row.node.rules.saves, row.node.saved or (), strict=False):
+            node = None if source is None else about[source]
+            if node is not None and value is not None:
+                yield node, array_of(value)
+
+
+def folded(rows: list[TapeRow], depth: int) -> Iterator[TapeRow | tuple[RowGroup, list[TapeRow]]]:
+    """Yield rows, and in the place of those that a module of some depth made in one go, the group of them."""
+    outermost = {row.groups[0] for row in rows if row.groups}
+    level = depth - 1 + (len(outermost) == 1 and any(len(row.groups) > 1 for row in rows))
+    k = 0
+    while k < len(rows):
+        group = rows[k].groups[level] if depth and len(rows[k].groups) > level else None
+        last = k
+        while group is not None and last + 1 < len(rows) and group in rows[last + 1].groups:
+            last += 1
+        yield rows[k] if group is None else (group, rows[k : last + 1])
+        k = last + 1
+
+
+def _folded(group: RowGroup, rows: list[TapeRow]) -> dict[str, str]:
+    own = {row.index for row in rows}
+    inputs = sorted({k for row in rows for k in row.inputs if k is not None} - own)
+    node, held = rows[-1].node, sum(row.bytes for row in rows)
+    return {
+        "row": f"%{rows[0].index}-{rows[-1].index}" if len(rows) > 1 else f"%{rows[0].index}",
+        "op": f"{group.label} ({len(rows)} node{'s' * (len(rows) > 1)})",
+        "inputs": " ".join(f"%{k}" for k in inputs),
+        "result": f"{node.dtype} {node.shape}",
+        "bytes": f"{held:,}" if held else "",
+    }
+
+
+def _saves(row: TapeRow) -> str:
+    """Say what a node saved, by the rules that asked for it."""
+    by_rules: dict[tuple[str, ...], list[str]] = {}
+    for name, value, rules in row.saved:
+        by_rules.setdefault(rules, []).append(f"{name} = {in_a_word(value)}")
+    return "; ".join(f"for {' and '.join(rules)}: {', '.join(values)}" for rules, values in by_rules.items())
+
+
+def _padded(cell: str, head: str, width: int) -> str:
+    return f"{cell:>{width}}" if head in ("bytes", "us") else f"{cell:<{width}}"
+
+
+def of(result: Tensor | Walk, names: Names = None, times: bool = False) -> Tape:
+    """Return the tape of a result, or of a walk: what was recorded, a row for each node.
+
+    Parameters
+    ----------
+    result : Tensor or Walk
+    names : mapping of str to Tensor or Module, or Module, optional
+        What tensors are called: ``{"w": w}``, a module for the names of its parameters, or ``locals()`` for all of the
+        caller's variables. Nothing is looked up unasked.
+    times : bool
+        Walk back, and note the time of the rules. It leaves nothing in ``grad``, and frees nothing.
+
+    Raises
+    ------
+    NoGraphError
+        For what has no tape.
+    """
+    named = named_tensors(names)
+    if isinstance(result, Walk):
+        return Tape(result.rows, named, result)
+    node = node_of(result)
+    return Tape(rows_behind([node]), named, _timed(node) if times else None)
+
+
+def _timed(node: Node) -> Walk:
+    """Walk back from a node with ones, as ``backward()`` would, and return the walk."""
+    recording = Recording()
+    with Mode(watch=recording):
+        walk([(node, np.ones(node.shape, node.dtype))], retain_graph=True)
+    return recording.walks[-1]
+
+
+def show(
+    result: Tensor | Walk, names: Names = None, *, fold: int = 0, times: bool = False, file: IO[str] | None = None
+) -> None:
+    """Print the tape of a result: a row for each node, with its inputs and what it saved for which rule.
+
+    Parameters
+    ----------
+    result, names, times
+        As `of` takes them.
+    fold : int
+        As `Tape.table` takes it.
+    file : text file, optional
+        Instead of the standard output.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> from tinygrad_edu import tape
+    >>> w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> loss = (tg.tanh(w) * w).sum()
+    >>> tape.show(loss, names={"w": w})
+    row  name  op        inputs  result        bytes  saves
+    %0   w     leaf              float32 (2,)
+    %1         tanh      %0      float32 (2,)      8  for x: out = [0.7616, 0.964]
+    %2         multiply  %1 %0   float32 (2,)      8  for x: y = [1.0, 2.0]; for y: x = [0.7616, 0.964]
+    %3         sum       %2      float32 ()           for x: x_shape = (2,), x_dtype = float32, axis = None
+    4 rows; their rules hold 16 bytes, each memory counted where it is saved first.
+    """
+    print(of(result, names, times).table(fold), file=sys.stdout if file is None else file)

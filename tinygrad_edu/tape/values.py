@@ -1,0 +1,70 @@
+"""What a value looks like on one line, and whether there is NaN or an infinity in it."""
+
+from reprlib import repr as shortened
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import Cell, Parts, Tensor, whole, wrap
+
+_MOST_SHOWN = 6
+
+
+def array_of(value: Any) -> Any:
+    """Return the array of what is a Tensor, in parts or a number, and anything else as it is."""
+    if value.__class__ is Parts:
+        value = whole(value)
+    if isinstance(value, Tensor):
+        return value._data
+    return np.asarray(value) if isinstance(value, np.generic | float | int) else value
+
+
+def in_a_word(value: Any) -> str:
+    """Return a value as text: the numbers of a few, the dtype and the shape of more.
+
+    Examples
+    --------
+    >>> in_a_word(np.array([1.5, -0.25], np.float32)), in_a_word(np.ones((3, 4)))
+    ('[1.5, -0.25]', 'float64 (3, 4)')
+    """
+    array = array_of(value)
+    if not isinstance(array, ndarray):
+        return str(value) if isinstance(value, np.dtype) else shortened(value)
+    if array.size > _MOST_SHOWN or array.dtype.kind not in "fiub" or not array.size:
+        return f"{array.dtype} {array.shape}"
+    return _numbers(array.tolist(), array.dtype.kind)
+
+
+def _numbers(value: Any, kind: str) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(_numbers(part, kind) for part in value)}]"
+    text = f"{value:.4g}" if kind == "f" else str(value)
+    return f"{text}.0" if kind == "f" and text.lstrip("-").isdigit() else text
+
+
+def kinds_of(value: Any) -> list[str]:
+    """Return which of NaN and infinities there are in a value."""
+    array = array_of(value)
+    if not isinstance(array, ndarray) or array.dtype.kind != "f":
+        return []
+    return [kind for kind, found in (("NaN", np.isnan(array)), ("an infinity", np.isinf(array))) if found.any()]
+
+
+def copied(value: Any) -> Any:
+    """Return a gradient or a saved value that stays as it is now, whoever writes into it later."""
+    if value.__class__ is Parts:
+        value = whole(value)
+    if isinstance(value, Tensor):
+        return wrap(value._data.copy(), value._node, Cell.new())
+    return value.copy() if isinstance(value, ndarray) else value
+
+
+def memory_of(value: Any) -> tuple[int, int]:
+    """Return which memory a value is in, and how many bytes that has; 0 for what is no array."""
+    array = value._data if isinstance(value, Tensor) else value
+    if not isinstance(array, ndarray):
+        return id(value), 0
+    while isinstance(array.base, ndarray):
+        array = array.base
+    return id(array), array.nbytes

@@ -1,0 +1,351 @@
+"""The walk back as a sequence of steps: the engine's own walk, looked at while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from textwrap import indent
+from time import perf_counter
+from typing import Any, overload
+
+from numpy import ndarray
+
+from tinygrad_edu.engine import Node, Tensor, Watch, WatchedWalk
+from tinygrad_edu.engine.arriving import Arriving
+from tinygrad_edu.engine.modes import Mode
+from tinygrad_edu.tape.reading import TapeRow, node_of, rows_behind
+from tinygrad_edu.tape.rules import rule_source, substituted
+from tinygrad_edu.tape.values import array_of, copied, in_a_word, kinds_of
+
+
+@dataclass(slots=True)
+class RuleCall:
+    """One call of a rule.
+
+    Arrays are copies, and stay as they were; of a walk that was recorded in its turn they are Tensors.
+
+    Attributes
+    ----------
+    node : Node
+        Whose gradient was taken further.
+    argument : str
+        The input that this gives a gradient to, as the op calls it.
+    parent : Node
+        The node of that input.
+    g
+        The gradient of the node, whole.
+    asked : dict
+        What the rule asked for, by the names of its parameters.
+    returned
+        What the rule returned.
+    contribution
+        The same after the engine undid broadcasting and promotion.
+    total
+        The gradient of the parent so far, with this contribution.
+    seconds : float
+        That the rule took, and undoing broadcasting.
+    """
+
+    node: Node
+    argument: str
+    parent: Node
+    g: Any
+    asked: dict[str, Any]
+    returned: Any = None
+    contribution: Any = None
+    total: Any = None
+    seconds: float = 0.0
+
+    @property
+    def rule(self) -> str:
+        """The text of the rule as it stands in the source."""
+        op = self.node.op
+        assert op is not None
+        return rule_source(op, op.inputs[0] if op.variadic else self.argument)
+
+    @property
+    def substituted(self) -> str:
+        """The expression of the rule with the values in it; "" where the rule is no single expression."""
+        return substituted(self.rule, {self._first_parameter: self.g, **self.asked})
+
+    @property
+    def anomalies(self) -> list[str]:
+        """Which of NaN and infinities the rule returned, though nothing that went in held them."""
+        went_in = [kind for value in (self.g, *self.asked.values()) for kind in kinds_of(value)]
+        return [kind for kind in kinds_of(self.returned) if kind not in went_in]
+
+    @property
+    def _first_parameter(self) -> str:
+        return self.rule.removeprefix("lambda ").partition(":")[0].partition(",")[0].strip()
+
+    def __str__(self) -> str:
+        op = self.node.op
+        assert op is not None
+        rule = self.rule if "\n" not in self.rule else f"\n{indent(self.rule, '        ')}"
+        lines = [f"{op.name}.{self.argument}: {rule}"]
+        lines += [f"    {name} = {in_a_word(value)}" for name, value in {"g": self.g, **self.asked}.items()]
+        lines.append(f"    returns {in_a_word(self.returned)}" if self.returned is not None else "    raises")
+        if self.contribution is None:
+            lines.append("    which is refused" if self.returned is not None else "")
+        elif array_of(self.returned).shape != array_of(self.contribution).shape:
+            lines.append(f"    summed back to {in_a_word(self.contribution)}")
+        lines.append(f"    so far {in_a_word(self.total)}" if self.total is not None else "")
+        return "\n".join(filter(None, lines))
+
+
+class Walk(Sequence[RuleCall]):
+    """A walk back: its steps in the order in which they were made. ``str`` of it, or its repr, is all of them.
+
+    Attributes
+    ----------
+    seeds : list of (Node, gradient)
+        Where it began.
+    gradients : dict of Node to gradient
+        What arrived at each node, as its hooks left it.
+    values : dict of Node to ndarray
+        The results that are known: those that a rule asked for, and all that were computed inside of `watch`.
+    ended : bool
+        Whether it came to its end, and did not raise.
+    """
+
+    def __init__(self, values: dict[Node, Any] | None = None) -> None:
+        self.seeds: list[tuple[Node, Any]] = []
+        self.gradients: dict[Node, Any] = {}
+        self.values: dict[Node, Any] = {} if values is None else values
+        self.ended = False
+        self._rows: list[TapeRow] = []
+        self._steps: list[RuleCall] = []
+
+    @property
+    def rows(self) -> list[TapeRow]:
+        """What was recorded of the nodes behind the seeds, in the order of the clock."""
+        if not self._rows:
+            self._rows = rows_behind([node for node, _ in self.seeds])
+        return self._rows
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    @overload
+    def __getitem__(self, index: int) -> RuleCall: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[RuleCall]: ...
+    def __getitem__(self, index: Any) -> Any:
+        return self._steps[index]
+
+    def __iter__(self) -> Iterator[RuleCall]:
+        return iter(self._steps)
+
+    def gradient(self, tensor: Tensor) -> Any:
+        """Return what arrived at a tensor, computed or not; None where nothing did.
+
+        Examples
+        --------
+        >>> import tinygrad_edu as tg
+        >>> from tinygrad_edu import tape
+        >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+        >>> y = x * x
+        >>> tape.steps((3 * y).sum()).gradient(y)
+        array([3., 3.], dtype=float32)
+        """
+        return None if tensor._node is None else self.gradients.get(tensor._node)
+
+    def __repr__(self) -> str:
+        bad = next(((k, step) for k, step in enumerate(self._steps) if step.anomalies), None)
+        lines = [f"step {k}  {step}" for k, step in enumerate(self._steps)]
+        if bad is not None:
+            lines.append(f"The first to make {bad[1].anomalies[0]} of none: step {bad[0]}.")
+        return "\n".join(lines)
+
+
+@dataclass(eq=False)
+class Recording(Watch):
+    """What a `watch` keeps: each walk, and the results of the ops.
+
+    Attributes
+    ----------
+    walks : list of Walk
+    values : dict of Node to ndarray
+    """
+
+    walks: list[Walk] = field(default_factory=list)
+    values: dict[Node, Any] = field(default_factory=dict)
+
+    def computed(self, rules: Any, arrays: Any, settings: dict[str, Any], made: Any, called: Any) -> None:
+        """Keep the result, and what it was made of."""
+        if made._node is not None:
+            self.values[made._node] = made._data.copy()
+            for parent, array in zip(made._node.parents, arrays, strict=True):
+                if parent is not None and parent.op is None:
+                    self.values[parent] = array.copy()
+
+    def begin(self, arriving: Arriving) -> WatchedWalk:
+        """Begin a Walk."""
+        return RecordedWalk(self.begin_walk(), arriving)
+
+    def begin_walk(self) -> Walk:
+        """Return a new Walk, which is one of those that are kept."""
+        self.walks.append(Walk(self.values))
+        return self.walks[-1]
+
+
+class RecordedWalk(WatchedWalk):
+    """Fills a Walk while the engine walks."""
+
+    def __init__(self, walk: Walk, arriving: Arriving) -> None:
+        self.walk, self.arriving = walk, arriving
+        self._kept: dict[int, tuple[Any, Any]] = {}
+
+    def rule(self, node: Node, k: int, pullback: Any) -> Any:
+        """Return the rule as one that makes a step."""
+        return partial(self._rule, node, k, pullback)
+
+    def _rule(self, node: Node, k: int, pullback: Any, g: Any, saved: Any) -> Any:
+        walk, rules = self.walk, node.rules
+        walk.rows  # noqa: B018 (before what the nodes saved is freed)
+        function, places = rules.calls[k]
+        asked = {name: self._copy(saved[place]) for name, place in places.items()}
+        asked |= getattr(function, "keywords", {})  # k, the position among any number of inputs
+        for (_, source), value in zip(rules.saves, saved, strict=True):
+            about = None if source is None else (*node.parents, node)[source]
+            if about is not None and value is not None:
+                walk.values.setdefault(about, array_of(self._copy(value)))
+        parent = node.parents[k]
+        assert parent is not None
+        step = RuleCall(node, rules.names[k], parent, self._whole(node, g), asked)
+        walk._steps.append(step)
+        began = perf_counter()
+        returned = pullback(g, saved)
+        step.seconds = perf_counter() - began
+        step.returned = copied(returned)
+        return returned
+
+    def fitting(self, node: Node, k: int, fit: Any) -> Any:
+        """Return the fitting as one that the step knows of."""
+
+        def fitted(returned: Any) -> Any:
+            step, began = self.walk._steps[-1], perf_counter()
+            contribution = fit(returned)
+            step.seconds += perf_counter() - began
+            step.contribution = step.returned if contribution is returned else copied(contribution)
+            return contribution
+
+        return fitted
+
+    def adding(self, add: Any) -> Any:
+        """Return the addition as one that keeps what has arrived."""
+
+        def added(node: Node, g: Any) -> None:
+            walk = self.walk
+            add(node, g)
+            total = walk.gradients[node] = copied(self.arriving.gradients[node])
+            if walk._steps:
+                walk._steps[-1].total = total
+            else:
+                walk.seeds.append((node, total))
+
+        return added
+
+    def ended(self, gradients: dict[Node, Any]) -> None:
+        """Keep the gradients as the hooks of leaves left them."""
+        self.walk.gradients |= {node: copied(g) for node, g in gradients.items()}
+        self.walk.ended = True
+        self._kept.clear()
+
+    def _whole(self, node: Node, g: Any) -> Any:
+        """Return the gradient of a node as its hooks left it, which is the same for all of its rules."""
+        before = self._kept.get(id(node))
+        if before is None or before[0] is not g:
+            before = self._kept[id(node)] = (g, copied(g))
+            self.walk.gradients[node] = before[1]
+        return before[1]
+
+    def _copy(self, value: Any) -> Any:
+        """Copy a saved value once: nobody can change it while the walk lasts."""
+        if not isinstance(value, ndarray | Tensor):
+            return value
+        return self._kept.setdefault(id(value), (value, copied(value)))[1]
+
+
+class watch:  # noqa: N801 (used like a function)
+    """Keep each walk back that is made inside: ``with tape.watch() as walks``, a list of `Walk`.
+
+    With the forward inside, too, the tape knows each result, the line that called each op, and the layer.
+
+    All that is computed inside is kept as long as the walks are: this is for a few steps, not for a training. The mode
+    belongs to the thread or task that set it, as `no_grad` does. If a rule raises, the walk has the steps up to it.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> from tinygrad_edu import tape
+    >>> with tape.watch() as walks:
+    ...     slope = tg.grad(tg.grad(lambda x: x**3))(2.0)
+    >>> [len(walk) for walk in walks]
+    [1, 5]
+    """
+
+    def __init__(self) -> None:
+        self._recording = Recording()
+        self._mode = Mode(watch=self._recording)
+
+    def __enter__(self) -> list[Walk]:
+        self._mode.__enter__()
+        return self._recording.walks
+
+    def __exit__(self, *error: object) -> None:
+        self._mode.__exit__(*error)
+
+
+def steps(result: Tensor, gradient: Any = None, retain_graph: bool = False) -> Walk:
+    """Call ``result.backward(gradient)``, and return each call of a rule that it made, in their order.
+
+    The engine's own walk runs, and leaves in ``grad`` what it always does.
+
+    Parameters
+    ----------
+    result : Tensor
+    gradient, retain_graph
+        As `Tensor.backward` takes them.
+
+    Returns
+    -------
+    Walk
+        A sequence of `RuleCall`.
+
+    Raises
+    ------
+    TinygradError
+        As `Tensor.backward` does. To see the steps before an error, ``with tape.watch() as walks:`` around it.
+
+    Notes
+    -----
+    The walk is recorded whole and iterated afterwards. One that pauses between two rules would hold half of its
+    gradients while the caller may change a parameter or never come back, and a recorded one can also be gone through
+    backwards.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> from tinygrad_edu import tape
+    >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> for step in tape.steps(x * x, gradient=[1.0, 1.0]):
+    ...     print(step)
+    multiply.x: lambda g, y: g * y
+        g = [1.0, 1.0]
+        y = [1.0, 2.0]
+        returns [1.0, 2.0]
+        so far [1.0, 2.0]
+    multiply.y: lambda g, x: g * x
+        g = [1.0, 1.0]
+        x = [1.0, 2.0]
+        returns [1.0, 2.0]
+        so far [2.0, 4.0]
+    >>> x.grad
+    array([2., 4.], dtype=float32)
+    """
+    node_of(result)
+    with watch() as walks:
+        result.backward(gradient, retain_graph=retain_graph)
+    return walks[-1]

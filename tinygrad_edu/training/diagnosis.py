@@ -1,0 +1,88 @@
+"""Why a step came to numbers that are not finite: what went in held them already, or an op made the first of them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import detect_anomaly, values_of
+from tinygrad_edu.errors import AnomalyError
+from tinygrad_edu.nn import Module
+from tinygrad_edu.training.batches import Batch
+from tinygrad_edu.training.packing import pack
+from tinygrad_edu.transforms.trees import tree_map
+
+__all__ = ["all_finite", "diagnosed"]
+
+SMALLER = (
+    "A smaller learning rate, or gradients that are clipped (max_norm=1.0), may help where numbers grew too large."
+)
+CLEANER = "Look at the data, and at what a transform makes of them."
+UNEXPLAINED = (
+    "no op makes it when the step is computed once more: it comes of adding up shards or batches, or of random numbers "
+    "that the model draws from a generator of its own."
+)
+
+
+def all_finite(gradients: Sequence[ndarray | None]) -> bool:
+    """Whether there is neither NaN nor an infinity in any gradient."""
+    return all(gradient is None or bool(np.isfinite(gradient).all()) for gradient in gradients)
+
+
+def diagnosed(model: Module, batches: Sequence[Batch], first: int, compute: Callable[[], Any]) -> tuple[str, str]:
+    """Return what made the loss or the gradients of some batches not finite, and what may help.
+
+    Parameters
+    ----------
+    model : Module
+        Its buffers are as before afterwards: of normalization, say, which counts the batches that it sees.
+    batches : sequence of tuple
+    first : int
+        The number of the first batch.
+    compute : callable
+        Computes the step once more: the same numbers, in this thread, for the line of the user to be found.
+    """
+    if found := _spoiled({name: parameter.numpy() for name, parameter in model.named_parameters()}):
+        return f"the weights held it already, since the step before: {found}.", SMALLER
+    found = ", ".join(
+        filter(None, (_spoiled(_named(batch), f" of batch {k}") for k, batch in enumerate(batches, first)))
+    )
+    in_batch = f"the batch holds it already: {found}." if found else ""
+    cause = "\n".join(filter(None, (in_batch, _anomaly(model, compute))))
+    return cause or UNEXPLAINED, CLEANER if found else SMALLER
+
+
+def _spoiled(arrays: dict[str, ndarray], where: str = "") -> str:
+    """Return which arrays hold NaN or an infinity, and the first in each."""
+    found = []
+    for name, array in arrays.items():
+        bad = ~np.isfinite(array) if array.dtype.kind in "fc" else np.zeros(0, bool)
+        if bad.any():
+            first = tuple(map(int, np.argwhere(bad)[0]))
+            found.append(
+                f"{bad.sum()} of {bad.size} elements of {name}{where}, {name}{list(first) or ''} is {array[first]}"
+            )
+    return ", ".join(found)
+
+
+def _named(batch: Batch) -> dict[str, ndarray]:
+    """Return the arrays of a batch by their names: x and y, or x1, x2 and y, and of a nest by their paths."""
+    names = ["x"] if len(batch) == 2 else [f"x{k}" for k in range(1, len(batch))]
+    arrays: dict[str, ndarray] = {}
+    pack(dict(zip([*names, "y"], tree_map(lambda leaf: np.asarray(values_of(leaf)), list(batch)), strict=True)), arrays)
+    return arrays
+
+
+def _anomaly(model: Module, compute: Callable[[], Any]) -> str:
+    """Return what `detect_anomaly` says of a computation; nothing if that finds nothing."""
+    kept = [(buffer, buffer.numpy().copy()) for _, buffer in model.named_buffers()]
+    try:
+        with detect_anomaly(), np.errstate(all="ignore"):  # the first time, NumPy warned
+            compute()
+    except AnomalyError as error:
+        return "\n".join([str(error), *getattr(error, "__notes__", [])])
+    finally:
+        for buffer, values in kept:
+            buffer.assign(values)
+    return ""

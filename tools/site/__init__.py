@@ -1,0 +1,1 @@
+"""The site: the pages of docs/ and what lies beside them, and a reference made from the docstrings."""

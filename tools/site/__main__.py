@@ -1,0 +1,75 @@
+"""``python -m tools.site`` builds the site into ``site/``, and ``--serve`` shows it on the loopback address, too."""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tools.site import pages, reference
+
+SITE = pages.ROOT / "site"
+ADDRESS = "127.0.0.1"
+
+
+def build(output: Path) -> None:
+    """Build the site into a folder, in the place of what was there. A link that leads nowhere is an error."""
+    shutil.rmtree(output, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        pages.gather(here / "docs")
+        settings = (pages.ROOT / "docs" / "zensical.toml").read_text(encoding="utf-8")
+        for name, value in {"ROOT": str(pages.ROOT), "REFERENCE": reference.navigation()}.items():
+            settings = settings.replace(f'"{name}"', toml(value))
+        (here / "zensical.toml").write_text(settings, encoding="utf-8")
+        found = {**os.environ, "PYTHONPATH": str(pages.ROOT)}  # where it finds the extension of griffe
+        subprocess.run([sys.executable, "-m", "zensical", "build", "--strict"], cwd=here, env=found, check=True)
+        shutil.move(here / "site", output)
+
+
+def toml(value: Any) -> str:
+    """Return a text, or a nest of lists and dicts of such, as TOML on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(value)
+
+
+def serve(folder: Path, port: int) -> None:
+    """Show a folder to this machine alone, until Ctrl-C."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer((ADDRESS, port), handler) as server:
+        print(f"http://{ADDRESS}:{server.server_port}/ shows the site; Ctrl-C ends it", flush=True)
+        server.serve_forever()
+
+
+def main() -> str | None:
+    """Run the command. Return what went wrong."""
+    parser = argparse.ArgumentParser("python -m tools.site", description=__doc__)
+    parser.add_argument("--serve", nargs="?", type=int, const=8000, metavar="PORT", help="8000, or another")
+    port = parser.parse_args().serve
+    if not all(map(find_spec, ("zensical", "mkdocstrings"))):
+        return "the site is built by the extra docs: pip install -e '.[docs]'"
+    try:
+        build(SITE)
+        if port is not None:
+            serve(SITE, port)
+    except subprocess.CalledProcessError:
+        return "the site was not built: see above"
+    except OSError as error:
+        return f"the site cannot be shown at {ADDRESS}:{port}: {error.strerror}; choose another port"
+    except KeyboardInterrupt:
+        return None
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

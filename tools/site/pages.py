@@ -1,0 +1,58 @@
+"""The pages that the site is built of: those of docs/, others of the checkout, and the reference, all in one folder.
+
+A page links to another as it lies in the checkout, so that the link works wherever one reads it. Here it becomes a link
+to the page of the site; one to a source becomes a link to its page of the reference, and one to what has no page, text.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools.site import reference
+
+ROOT = Path(__file__).parents[2]
+OTHERS = {"README.md": "index.md", "benchmarks/README.md": "benchmarks.md", "CONTRIBUTING.md": "contributing.md"}
+LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
+FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+
+
+def gather(folder: Path) -> None:
+    """Write all pages and pictures into an empty folder."""
+    shutil.copytree(ROOT / "docs", folder, ignore=shutil.ignore_patterns("*.py", "*.csv", "__pycache__"))
+    places = dict(_places())
+    for source, place in places.items():
+        if source.suffix == ".md":
+            text = (ROOT / source).read_text(encoding="utf-8")
+            _write(folder / place, _with_links_of_the_site(text, source, place, places))
+    for page in reference.pages():
+        _write(folder / page.path, reference.markdown(page))
+
+
+def _places() -> Iterator[tuple[Path, str]]:
+    """Yield each file of the checkout that has a place in the site, and that place."""
+    for path in sorted((ROOT / "docs").rglob("*")):
+        if path.suffix in (".md", ".png", ".gif", ".svg", ".html"):
+            yield path.relative_to(ROOT), path.relative_to(ROOT / "docs").as_posix()
+    for source, place in OTHERS.items():
+        yield Path(source), place
+    for page in reference.pages():
+        yield Path(f"{page.module.replace('.', '/')}.py"), page.path
+
+
+def _with_links_of_the_site(text: str, source: Path, place: str, places: dict[Path, str]) -> str:
+    def link(found: re.Match[str]) -> str:
+        picture, label, target, anchor = found.groups(default="")
+        if ":" in target:
+            return found[0]
+        there = places.get(Path(os.path.normpath(source.parent / target)))
+        return label if there is None else f"{picture}[{label}]({os.path.relpath(there, Path(place).parent)}{anchor})"
+
+    parts = FENCE.split(text)  # every second one is a block of code
+    return "".join(part if k % 2 else LINK.sub(link, part) for k, part in enumerate(parts))
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
