@@ -6,7 +6,7 @@ and the edges of the paper where they are. The picture and its negative are look
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy import ndarray
@@ -19,6 +19,7 @@ Box = tuple[slice, slice]
 
 DARKEST = 0.2  # ground: what is darker shows no more than its noise
 FAINTEST, NOISE = 0.08, 4.0  # contrast of ink at the least: of 1, and in standard deviations of that of the ground
+FILLED = 0.35  # likewise of 1, in a picture that is filled by a digit: uneven light looks like one, too
 SMALLEST = 0.012  # longer side of a digit, in those of the picture
 FATTEST, FAT = 0.3, 0.2  # half a stroke's width in longer sides of the digit: at most, and seldom
 LEAKY, UNLIKELY = 0.35, 0.02  # how much of its edge may be none, and the least likeness of what is ink at all
@@ -57,19 +58,25 @@ class Piece:
     score: float
 
 
-def find(picture: ndarray, window: float) -> Ink:
-    """Return what looks most like a digit in a picture (H, W, 3), dark or light, narrower than the window."""
-    grey = greys(picture)
-    found = []
+def find(picture: ndarray, window: float, filled: bool = False) -> Ink:
+    """Return what looks most like a digit in a picture (H, W, 3), dark or light, of strokes narrower than the window.
+
+    Beyond its edges the picture goes on as it is there; one that is `filled` by the digit is surrounded by ground.
+    """
+    grey, found = greys(picture), []
+    margin, faintest = (int(window) + 1, FILLED) if filled else (0, FAINTEST)
     for values in (grey, 1 - grey):
+        values = np.pad(values, margin, constant_values=values.max())
         contrast, ground = stands_out(values, max(3, int(window)))
         labels = connected(contrast)
-        likely = max(pieces(values, contrast, ground, labels), key=lambda piece: piece.score, default=None)
-        if likely is not None:
-            found.append((likely, contrast, labels))
+        likely = list(pieces(values, contrast, ground, labels, faintest))
+        if likely:
+            found.append((max(likely, key=lambda piece: piece.score), contrast, labels))
     if not found:
         raise DataError("there is no ink in it that could be a digit")
-    return gathered(*max(found, key=lambda one: one[0].score))
+    ink = gathered(*max(found, key=lambda one: one[0].score))
+    rows, columns = (slice(max(0, part.start - margin), part.stop - margin) for part in ink.box)
+    return replace(ink, box=(rows, columns))
 
 
 def greys(picture: ndarray) -> ndarray:
@@ -106,7 +113,7 @@ def connected(contrast: ndarray) -> ndarray:
     return np.where(out, label(joined, np.ones((3, 3)))[0], 0)
 
 
-def pieces(values: ndarray, contrast: ndarray, ground: ndarray, labels: ndarray) -> Iterator[Piece]:
+def pieces(values: ndarray, contrast: ndarray, ground: ndarray, labels: ndarray, faintest: float) -> Iterator[Piece]:
     """Yield the pieces that may be a digit."""
     from scipy.ndimage import find_objects
 
@@ -116,7 +123,7 @@ def pieces(values: ndarray, contrast: ndarray, ground: ndarray, labels: ndarray)
         box = boxes[number - 1]
         mask = labels[box] == number
         longest, mean, radius = max(mask.shape), sums[number] / mask.sum(), _radius(mask)
-        if longest < max(6, SMALLEST * max(labels.shape)) or mean < max(FAINTEST, NOISE * noise):
+        if longest < max(6, SMALLEST * max(labels.shape)) or mean < max(faintest, NOISE * noise):
             continue
         if radius > FATTEST * longest:
             continue

@@ -66,6 +66,16 @@ def test_a_digit_of_mnist_stays_nearly_what_it_is(run):
     assert np.abs(np.stack(again) - images.astype(float)).mean() < 10
 
 
+@pytest.mark.parametrize("negative", [False, True])
+def test_a_digit_may_fill_its_picture(run, negative):
+    model, images, right = reading.load(run), DIGITS.x_test[:40], []
+    for image, label in zip(images, DIGITS.y_test, strict=False):
+        rows, columns = (np.flatnonzero(image.max(axis=axis) > 50) for axis in (1, 0))
+        cut = np.repeat(image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1, None], 3, axis=2)
+        right.append(reading.read(model, 255 - cut if negative else cut).digit == label)
+    assert np.mean(right) >= 0.8
+
+
 def files_of(image):
     """Yield a name, a mode and settings of files that show the same picture."""
     light = Image.new("L", image.size, 255)
@@ -123,7 +133,7 @@ def test_the_gradient_is_that_of_the_logit(run, seven):
 def blank_pictures():
     rng, ramp = np.random.default_rng(0), np.linspace(120, 220, 200)
     shadow = np.where(np.arange(200)[:, None] + np.arange(200) < 180, 230.0, 140.0)
-    disc = np.where(np.hypot(*np.mgrid[-100:100, -100:100]) < 60, 20.0, 230.0)
+    disc = np.where(np.hypot(*np.mgrid[-100:100, -100:100]) < 30, 20.0, 230.0)
     return {
         "white": np.full((50, 40), 255.0), "black": np.zeros((50, 40)), "one pixel": np.full((1, 1), 7.0),
         "a line of pixels": np.full((1, 500), 9.0), "uneven light": np.tile(ramp, (200, 1)),
