@@ -15,8 +15,8 @@ PROJECT = Path(__file__).parents[2]
 def test_each_program_is_listed_with_a_line(capsys):
     listing.main([])
     *lines, last = capsys.readouterr().out.splitlines()
-    names = ["mnist_by_hand", "mnist_conv", "mnist_lenet", "mnist_vae", "pinn", "resnet_digits", "seven_findings"]
-    names += ["siamese", "spirals"]
+    names = ["mnist_by_hand", "mnist_conv", "mnist_lenet", "mnist_vae", "pinn", "predict", "resnet_digits"]
+    names += ["seven_findings", "siamese", "spirals"]
     assert [line.split()[2] for line in lines] == [f"models.{name}" for name in names]
     for line in lines:
         source = (PROJECT / line.split()[2].replace(".", "/")).with_suffix(".py").read_text()
