@@ -3,9 +3,10 @@
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from numbers import Real
 
-from models.console import note
+from models.console import note, one_line
 from tinygrad_edu.training import Epoch
 
 
@@ -40,6 +41,14 @@ def _lines(epochs: Iterator[Epoch], done: int, total: int) -> Iterator[Epoch]:
         left = (time.perf_counter() - begin) / (epoch.epoch - done) * (total - epoch.epoch)
         note(f"epoch {epoch.epoch}/{total}: {figures(epoch)}, {left:.0f} s left")
         yield epoch
+
+
+def aside(text: str) -> None:
+    """Show lines of text on the standard error, above the bar where there is one."""
+    from tqdm import tqdm
+
+    with suppress(OSError, AttributeError):  # closed, full, or not there
+        tqdm.write("\n".join(f"    {one_line(line)}" for line in text.splitlines()), file=sys.stderr)
 
 
 def figures(epoch: Epoch) -> str:

@@ -66,6 +66,8 @@ class Steps:
         epoch, fewer are left for the last one.
     average : MovingAverage, optional
         Updated after each step.
+    shard_size : int
+        How many samples of a batch a core computes at a time. Of large samples, as of long sequences, few are enough.
 
     Notes
     -----
@@ -94,10 +96,12 @@ class Steps:
     max_norm: float | None = None
     accumulate: int = 1
     average: MovingAverage | None = None
+    shard_size: int = 64
 
     def __post_init__(self) -> None:
         generator(self.rng)
         whole_number("accumulate", self.accumulate, 1)
+        whole_number("shard_size", self.shard_size, 1)
 
     def over(self, batches: Batches, first: int = 0, epoch: int = 1, done: int = 0) -> Iterator[TrainingStep]:
         """Take the steps of some batches, in training mode, and yield each when it is done.
@@ -151,35 +155,36 @@ class Steps:
         """Return the loss and the gradients of several batches, as if they were one."""
         weights = [_counted(self.loss, batch) for batch in together]
         if len(together) == 1 or not any(weights):
-            return _of_batch(self.model, self.loss, together[0], self.rng)
+            return self._of_batch(together[0])
         loss, total = 0.0, list[ndarray | None]()
         for weight, batch in zip(weights, together, strict=True):
             if weight:  # of labels that are all ignored, the mean is NaN
-                value, gradients = _of_batch(self.model, self.loss, batch, self.rng)
+                value, gradients = self._of_batch(batch)
                 share = weight / sum(weights)
                 loss += share * value
                 parts = [None if g is None else share * g for g in gradients]
                 total = [_sum(a, b) for a, b in zip(total, parts, strict=True)] if total else parts
         return loss, total
 
+    def _of_batch(self, batch: Batch) -> tuple[float, Gradients]:
+        inputs, target = inputs_and_target(batch)
+        if len(inputs) == 1 and isinstance(inputs[0], ndarray) and isinstance(target, ndarray):
+            return sharded_value_and_grad(
+                self.model, self.loss, inputs[0], target, self.rng, shard_size=self.shard_size
+            )
+        samples(batch)  # or it says that the lengths differ
+        parameters = self.model.parameters()
+        for parameter in parameters:
+            parameter.grad = None
+        (stream,) = independent_streams(self.rng, 1)
+        with random_stream(stream), enable_grad():
+            result = self.loss(self.model(*as_inputs(inputs)), target)
+        result.backward()
+        return result.item(), [parameter.grad for parameter in parameters]
+
 
 def _sum(a: ndarray | None, b: ndarray | None) -> ndarray | None:
     return a + b if a is not None and b is not None else a if b is None else b
-
-
-def _of_batch(model: Module, loss: Loss, batch: Batch, rng: np.random.Generator) -> tuple[float, Gradients]:
-    inputs, target = inputs_and_target(batch)
-    if len(inputs) == 1 and isinstance(inputs[0], ndarray) and isinstance(target, ndarray):
-        return sharded_value_and_grad(model, loss, inputs[0], target, rng)
-    samples(batch)  # or it says that the lengths differ
-    parameters = model.parameters()
-    for parameter in parameters:
-        parameter.grad = None
-    (stream,) = independent_streams(rng, 1)
-    with random_stream(stream), enable_grad():
-        result = loss(model(*as_inputs(inputs)), target)
-    result.backward()
-    return result.item(), [parameter.grad for parameter in parameters]
 
 
 def _counted(loss: Loss, batch: Batch) -> int:
