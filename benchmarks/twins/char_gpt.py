@@ -28,17 +28,18 @@ class CharGPT(nn.Module):
     def forward(self, codes: Any) -> Any:
         """Return the logits."""
         length = codes.shape[1]
-        mask = nn.Transformer.generate_square_subsequent_mask(length)
         x = self.characters(codes) + self.places(torch.arange(length))
+        mask = nn.Transformer.generate_square_subsequent_mask(length, dtype=x.dtype)
         for layer in self.layers:
             x = layer(x, src_mask=mask, is_causal=True)
         return self.head(self.norm(x)).transpose(1, 2)
 
 
-def compare(steps: int = 100) -> Comparison:
+def compare(steps: int = 100, dtype: type = np.float64) -> Comparison:
     """Train both for some steps."""
     text, rng = load(), np.random.default_rng(0)
-    ours, theirs = char_gpt.CharGPT(len(text.alphabet), rng), CharGPT(len(text.alphabet))
+    ours, theirs = char_gpt.CharGPT(len(text.alphabet), rng).astype(dtype), CharGPT(len(text.alphabet))
+    theirs.to(torch.from_numpy(np.zeros(0, dtype)).dtype)
     batches = list(loader(text.train, char_gpt.WINDOW, char_gpt.BATCH, rng))[:steps]
     lr = char_gpt.LEARNING_RATE
     return compare_adam(ours, cross_entropy, theirs, nn.functional.cross_entropy, batches, lr=lr)

@@ -8,7 +8,15 @@ import pytest
 
 @pytest.mark.peers
 @pytest.mark.parametrize(
-    ("name", "tolerance"), [("mnist_lenet", 1e-10), ("pinn", 1e-10), ("siamese", 1e-10), ("spirals", 1e-4)]
+    ("name", "tolerance"),
+    [
+        ("char_gpt", 1e-10),
+        ("char_lstm", 1e-4),
+        ("mnist_lenet", 1e-10),
+        ("pinn", 1e-10),
+        ("siamese", 1e-10),
+        ("spirals", 1e-4),
+    ],
 )
 def test_the_losses_of_a_hundred_steps_agree(name, tolerance):
     found = import_module(f"benchmarks.twins.{name}").compare()
