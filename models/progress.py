@@ -173,6 +173,14 @@ def _lines(epochs: Iterator[Epoch], done: int, total: int) -> Iterator[Epoch]:
         yield epoch
 
 
+def aside(text: str) -> None:
+    """Show lines of text on the standard error, above the bar where there is one."""
+    from tqdm import tqdm
+
+    with suppress(OSError, AttributeError):  # closed, full, or not there
+        tqdm.write("\n".join(f"    {one_line(line)}" for line in text.splitlines()), file=sys.stderr)
+
+
 def figures(epoch: Epoch) -> str:
     """Return the loss and the metrics of an epoch that are single numbers, as text."""
     numbers = {name: value for name, value in epoch.metrics.items() if isinstance(value, Real)}

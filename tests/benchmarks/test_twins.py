@@ -10,6 +10,8 @@ import pytest
 @pytest.mark.parametrize(
     ("name", "tolerance"),
     [
+        ("char_gpt", 1e-10),
+        ("char_lstm", 1e-4),
         ("mnist_lenet", 1e-10),
         ("mnist_vae", 1e-10),
         ("pinn", 1e-10),
