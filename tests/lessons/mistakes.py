@@ -308,4 +308,52 @@ MISTAKES = {
         "a_setting_called_k",
         "",
     ),
+    (8, "assign", "other memory"): (
+        "self.data = np.broadcast_to(values, self.shape)",
+        "writing",
+        "the cell says 0",
+    ),
+    (8, "cell_of", "always new"): ("return Cell()", "views_share_a_cell", "returns another cell than the input's"),
+    (8, "cell_of", "that of any input"): (
+        "return next((x.cell for x in inputs if isinstance(x, Tensor)), Cell())",
+        "views_share_a_cell",
+        "an array of its own",
+    ),
+    (8, "demand_fresh", "never"): ("pass", "a_view_with_an_old_history", "and view * 2 goes on"),
+    (8, "demand_fresh", "at any change ever"): (
+        "if x.cell.changed:\n    raise StaleError(op.name)",
+        "a_view_with_an_old_history",
+        "",
+    ),
+    (8, "guarded", "not looked at"): ("pass", "saved_and_changed", "returned a gradient all the same"),
+    (8, "guarded", "at any change ever"): (
+        "for name, cell in self.cells.items():\n    if cell.changed:\n"
+        "        raise StaleError(f'op {self.pullback.op.name}: {name}')",
+        "changed_before",
+        "and then came x * x",
+    ),
+    (8, "kept", "the array itself"): ("return array", "arrays_of_others", "after weights[:] = 0"),
+    (8, "kept", "always a copy"): (
+        "return array.copy() if isinstance(array, np.ndarray) else array",
+        "arrays_of_tensors",
+        "is a copy",
+    ),
+    (8, "in_place", "of the values that go"): (
+        "result = op(Tensor(tensor.data, node=tensor.node, cell=tensor.cell), other)\ntensor.assign(result.data)\n"
+        "tensor.node = result.node\nif tensor.node is not None:\n    tensor.node.number = next(clock)\nreturn tensor",
+        "recorded_in_place",
+        "StaleError",
+    ),
+    (8, "in_place", "the number of the result"): (
+        "old = Tensor(tensor.data.copy(), node=tensor.node)\nresult = op(old, other)\ntensor.assign(result.data)\n"
+        "tensor.node = result.node\nreturn tensor",
+        "what_was_saved_before",
+        "",
+    ),
+    (8, "in_place", "other is overwritten, too"): (
+        "old = Tensor(tensor.data.copy(), node=tensor.node)\nresult = op(old, other)\ntensor.assign(result.data)\n"
+        "tensor.node = result.node\nif tensor.node is not None:\n    tensor.node.number = next(clock)\nreturn tensor",
+        "with_itself",
+        "",
+    ),
 }
