@@ -174,11 +174,9 @@ def _lines(epochs: Iterator[Epoch], done: int, total: int) -> Iterator[Epoch]:
 
 
 def aside(text: str) -> None:
-    """Show lines of text on the standard error, above the bar where there is one."""
-    from tqdm import tqdm
-
-    with suppress(OSError, AttributeError):  # closed, full, or not there
-        tqdm.write("\n".join(f"    {one_line(line)}" for line in text.splitlines()), file=sys.stderr)
+    """Show lines of text on the standard error: above the table, where there is one, which takes in what is printed."""
+    for line in text.splitlines():
+        note(f"    {line}")
 
 
 def figures(epoch: Epoch) -> str:
