@@ -1,4 +1,4 @@
-"""Photographs the player of the tape in headless Chromium: ``python docs/tape_picture.py``, with the extra browser."""
+"""Makes the pictures of the tape's page: ``python docs/tape_picture.py``, with the extras browser and draw."""
 
 import shutil
 import tempfile
@@ -8,7 +8,7 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 import tinygrad_edu as tg
-from tinygrad_edu import tape
+from tinygrad_edu import nn, tape
 
 IMAGES = Path(__file__).parent / "images"
 
@@ -28,8 +28,19 @@ def write_page(path: Path) -> int:
     return next(k for k, call in enumerate(walks[0]) if call.parent is v._node) + 1
 
 
+def draw_graph() -> None:
+    """Draw the graph of a net of two layers."""
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(2, 3, rng=rng), nn.Tanh(), nn.Linear(3, 1, rng=rng))
+    with tape.watch() as walks:
+        loss = (model(np.array([[1.0, 2.0]], np.float32)) ** 2).mean()
+        loss.backward()
+    tape.draw(walks[0], IMAGES / "graph.png", names=model)
+
+
 def main() -> None:
-    """Write tape.png and tape_dark.png."""
+    """Write graph.png, and tape.png and tape_dark.png: the player in headless Chromium."""
+    draw_graph()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         path = Path(folder, "tape.html")
         step = write_page(path)

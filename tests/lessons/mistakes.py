@@ -250,4 +250,110 @@ MISTAKES = {
         "matrix_products",
         "",
     ),
+    (7, "no_grad", "ends with True"): (
+        "recording.set(False)\ntry:\n    yield\nfinally:\n    recording.set(True)",
+        "nothing_is_recorded",
+        "after another one in it",
+    ),
+    (7, "no_grad", "no finally"): (
+        "before = recording.set(False)\nyield\nrecording.reset(before)",
+        "nothing_is_recorded",
+        "that an error has ended",
+    ),
+    (7, "no_grad", "a global variable"): (
+        "class Everywhere:\n    get = lambda self: False\nglobal recording\n"
+        "before, recording = recording, Everywhere()\n"
+        "try:\n    yield\nfinally:\n    recording = before",
+        "of_a_thread",
+        "another records nothing",
+    ),
+    (7, "parameters_of", "by the default alone"): (
+        "return (tuple(p.name for p in parameters if p.default is p.empty), "
+        "{p.name: p.default for p in parameters if p.default is not p.empty})",
+        "inputs_without_a_mark",
+        "parameters_of returned",
+    ),
+    (7, "asked", "two stars as a name"): (
+        "return [p.name for p in parameters]",
+        "settings_by_two_stars",
+        "['x', 'stride', 'window']",
+    ),
+    (7, "recorded", "always"): (
+        "rules = [op.rules[x] for x, node in zip(names, nodes) if node is not None]\n"
+        "wanted = {name for rule in rules for name in asked(rule, settings)}\n"
+        "saved = {name: values[name] for name in wanted & values.keys()}",
+        "no_node_without_a_reason",
+        "the result has one",
+    ),
+    (7, "recorded", "what any rule asks for"): (
+        "if not recording.get() or all(node is None for node in nodes):\n    return Tensor(out)\n"
+        "wanted = {name for x in names for name in asked(op.rules[x], settings)}\n"
+        "saved = {name: values[name] for name in wanted & values.keys()}",
+        "saved_by_name",
+        "and the node saves",
+    ),
+    (7, "pullback", "without k"): (
+        "rules = self.op.rules\n"
+        "return [None if shape is None else rules[x](g, **{n: self.saved[n] for n in asked(rules[x], {})})\n"
+        "        for x, shape in zip(self.names, self.shapes)]",
+        "which_of_many",
+        "KeyError: 'k'",
+    ),
+    (7, "pullback", "k of the position alone"): (
+        "parts, broadcasts = [], self.op.broadcasts\n"
+        "for k, (x, shape) in enumerate(zip(self.names, self.shapes)):\n"
+        "    rule, known = self.op.rules[x], self.saved | {'k': k}\n"
+        "    part = None if shape is None else rule(g, **{n: known[n] for n in asked(rule, self.op.settings)})\n"
+        "    parts.append(unbroadcast(part, shape) if broadcasts and shape is not None else part)\nreturn parts",
+        "a_setting_called_k",
+        "",
+    ),
+    (8, "assign", "other memory"): (
+        "self.data = np.broadcast_to(values, self.shape)",
+        "writing",
+        "the cell says 0",
+    ),
+    (8, "cell_of", "always new"): ("return Cell()", "views_share_a_cell", "returns another cell than the input's"),
+    (8, "cell_of", "that of any input"): (
+        "return next((x.cell for x in inputs if isinstance(x, Tensor)), Cell())",
+        "views_share_a_cell",
+        "an array of its own",
+    ),
+    (8, "demand_fresh", "never"): ("pass", "a_view_with_an_old_history", "and view * 2 goes on"),
+    (8, "demand_fresh", "at any change ever"): (
+        "if x.cell.changed:\n    raise StaleError(op.name)",
+        "a_view_with_an_old_history",
+        "",
+    ),
+    (8, "guarded", "not looked at"): ("pass", "saved_and_changed", "returned a gradient all the same"),
+    (8, "guarded", "at any change ever"): (
+        "for name, cell in self.cells.items():\n    if cell.changed:\n"
+        "        raise StaleError(f'op {self.pullback.op.name}: {name}')",
+        "changed_before",
+        "and then came x * x",
+    ),
+    (8, "kept", "the array itself"): ("return array", "arrays_of_others", "after weights[:] = 0"),
+    (8, "kept", "always a copy"): (
+        "return array.copy() if isinstance(array, np.ndarray) else array",
+        "arrays_of_tensors",
+        "is a copy",
+    ),
+    (8, "in_place", "of the values that go"): (
+        "result = op(Tensor(tensor.data, node=tensor.node, cell=tensor.cell), other)\ntensor.assign(result.data)\n"
+        "tensor.node = result.node\nif tensor.node is not None:\n    tensor.node.number = next(clock)\nreturn tensor",
+        "recorded_in_place",
+        "StaleError",
+    ),
+    (8, "in_place", "the number of the result"): (
+        "old = Tensor(tensor.data.copy(), node=tensor.node)\nresult = op(old, other)\ntensor.assign(result.data)\n"
+        "tensor.node = result.node\nreturn tensor",
+        "what_was_saved_before",
+        "",
+    ),
+    (8, "in_place", "other is overwritten, too"): (
+        "old = Tensor(tensor.data.copy(), node=tensor.node)\nresult = op(old, other)\ntensor.assign(result.data)\n"
+        "tensor.node = result.node\nif tensor.node is not None:\n    tensor.node.number = next(clock)\nreturn tensor",
+        "with_itself",
+        "",
+    ),
 }

@@ -33,24 +33,22 @@ def said(capsys, *arguments, code=0):
     return out.out + out.err
 
 
-def test_a_student_in_processes_of_their_own(tmp_path):
-    def run(*arguments, cwd=tmp_path / "mine"):
-        command = [sys.executable, "-m", "tinygrad_edu.lessons", *arguments]
-        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+def test_a_student_in_processes_of_their_own(folder):
+    def check():
+        command = [sys.executable, "-m", "tinygrad_edu.lessons", "check", "3"]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
-    assert "check 1" in run("start", "mine", cwd=tmp_path).stdout
-    red = run("check", "3")
-    assert red.returncode == 1
+    red = check()
+    assert (red.returncode, red.stderr) == (1, "")
     assert "The hole order is still open." in red.stdout
-    assert red.stderr == ""
-    file = tmp_path / "mine" / f"{ORDER.name}.py"
-    file.write_text(run("solution", "3").stdout)
-    green = run("check", "3")
+    (folder / f"{ORDER.name}.py").write_text(ORDER.solution)
+    green = check()
     assert (green.returncode, green.stderr) == (0, "")
     assert "All 8 cases pass. Go on with lesson04_clock.md." in green.stdout
 
 
 def test_start_copies_all_and_overwrites_nothing(folder, capsys):
+    assert "lessons check 1" in said(capsys, "start", ".")
     for lesson in LESSONS:
         assert (folder / f"{lesson.name}.py").read_text() == lesson.exercise
         assert (folder / f"{lesson.name}.md").read_text() == lesson.page

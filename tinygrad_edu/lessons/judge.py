@@ -33,7 +33,7 @@ class Code(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a case: its title, the hole that it is about, and a complaint, which is empty where it passed."""
+    """What became of a case: its title, the hole to look at, and a complaint, which is empty where it passed."""
 
     title: str
     hole: str
@@ -74,16 +74,16 @@ def judged(lesson: Lesson, sources: Mapping[str, Code], looking: Looking = AS_FO
     try:
         with loaded(sources) as modules:
             for case in lesson.cases:
-                complaint = complaint_about(case, modules[lesson.name], files, looking)
-                yield Outcome(case.title, case.hole, complaint)
-                if complaint:
+                outcome = outcome_of(case, modules[lesson.name], files, looking)
+                yield outcome
+                if outcome.complaint:
                     return
     except (Exception, SystemExit) as error:
         hole = str(error) if _is_open_hole(error, files) else next(iter(lesson.pieces))
         yield Outcome("The file can be imported", hole, _of_student(error, files))
 
 
-def complaint_about(case: Case, mine: ModuleType, files: set[str], looking: Looking) -> str:
+def outcome_of(case: Case, mine: ModuleType, files: set[str], looking: Looking) -> Outcome:
     """Run a case in a thread beside this one, which looks at the clock."""
     begun: list[tuple[float, dict[str, Any]]] = []
     caught: list[BaseException] = []
@@ -101,15 +101,13 @@ def complaint_about(case: Case, mine: ModuleType, files: set[str], looking: Look
         worker.join(0.05)
         if begun and time.monotonic() - begun[-1][0] > PATIENCE and worker.ident is not None:
             stuck = traceback.extract_stack(sys._current_frames().get(worker.ident))
-            return _joined(
-                f"It was still running after {PATIENCE:.0f} seconds: is there a loop that never ends?",
-                _lines(stuck, files), _with(begun[-1][1]),
-            )  # fmt: skip
+            what = f"It was still running after {PATIENCE:.0f} seconds: is there a loop that never ends?"
+            return Outcome(case.title, case.hole, _joined(what, _lines(stuck, files), _with(begun[-1][1])))
     if not caught:
-        return ""
+        return Outcome(case.title, case.hole, "")
     if _is_open_hole(caught[0], files):
-        return _of_student(caught[0], files)
-    return _joined(_of_student(caught[0], files), _with(begun[-1][1] if begun else {}))
+        return Outcome(case.title, str(caught[0]), _of_student(caught[0], files))
+    return Outcome(case.title, case.hole, _joined(_of_student(caught[0], files), _with(begun[-1][1] if begun else {})))
 
 
 def _of_student(error: BaseException, files: set[str]) -> str:

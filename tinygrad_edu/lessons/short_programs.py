@@ -78,8 +78,9 @@ def short_programs(
     steps: list[tuple[str, tuple[int, ...]]] = []
     for k in range(draw(st.integers(1, 6))):
         name = draw(st.sampled_from((*operators, *methods)))
-        newest, any_value = count + k - 1, st.integers(0, count + k - 1)
-        places = (newest, draw(any_value)) if name in operators else (newest,)
+        newest = count + k - 1
+        both = st.permutations((newest, draw(st.integers(0, newest)))).map(tuple)
+        places = draw(both) if name in operators else (newest,)
         steps.append((name, places))
     return ShortProgram(count, tuple(steps))
 
