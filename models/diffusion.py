@@ -162,13 +162,15 @@ def draw_pictures(folder: Path, ways: ndarray) -> None:
     """Draw generated digits, ten of each, and how they came out of noise: (STEPS + 1, 10, 10, 28, 28)."""
     from PIL import Image  # which matplotlib brings
 
-    frames = [Image.fromarray(generated.tiled(station)) for station in ways]
-    frames[-1].resize((560, 560), Image.Resampling.BICUBIC).save(folder / "digits.png")
-    strip = Image.fromarray(generated.tiled(ways[::2, :, 0].swapaxes(0, 1)))
-    strip.resize((2 * strip.width, 2 * strip.height), Image.Resampling.BICUBIC).save(folder / "becoming.png")
-    few = [frame.quantize(16) for frame in frames]
-    durations = [*[120] * (len(few) - 1), 3000]
-    few[0].save(folder / "becoming.gif", save_all=True, append_images=few[1:], duration=durations, loop=0)
+    def picture(images: ndarray, greys: int) -> Image.Image:  # few greys, as noise makes large files
+        small = Image.fromarray(generated.tiled(images))
+        return small.resize((2 * small.width, 2 * small.height), Image.Resampling.NEAREST).quantize(greys)
+
+    picture(ways[-1], 32).save(folder / "digits.png")
+    picture(ways[::2, :, 0].swapaxes(0, 1), 16).save(folder / "becoming.png")
+    frames = [picture(station[:, :2].swapaxes(0, 1), 8) for station in ways]
+    durations = [*[120] * (len(frames) - 1), 3000]
+    frames[0].save(folder / "becoming.gif", save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
