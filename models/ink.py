@@ -18,7 +18,7 @@ __all__ = ["Box", "Ink", "find"]
 Box = tuple[slice, slice]
 
 DARKEST = 0.2  # ground: what is darker shows no more than its noise
-FAINTEST, NOISE = 0.08, 4.0  # contrast of ink at the least: of 1, and in standard deviations of that of the ground
+FAINTEST, NOISE = 0.08, 3.0  # contrast of ink at the least: of 1, and in standard deviations of that of the ground
 FILLED = 0.35  # likewise of 1, in a picture that is filled by a digit: uneven light looks like one, too
 SMALLEST = 0.012  # longer side of a digit, in those of the picture
 FATTEST, FAT = 0.3, 0.2  # half a stroke's width in longer sides of the digit: at most, and seldom

@@ -256,7 +256,7 @@ def test_everything_public_can_be_pickled_by_its_name():
 def test_no_public_name_stands_for_two_things():
     """But a command's main, and what the lessons build once more."""
     homes = {}
-    for path in {*PACKAGE.rglob("*.py")} - {*PACKAGE.rglob("__main__.py")} - {*PACKAGE.glob("lessons/lesson*/*.py")}:
+    for path in {*PACKAGE.rglob("*.py")} - {*PACKAGE.rglob("__main__.py")} - {*PACKAGE.glob("lessons/*/*.py")}:
         for name in set(defined(path)):
             homes.setdefault(name, []).append(dotted(path))
     assert homes["value_and_grad"] == ["tinygrad_edu.transforms.gradients"]

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from models import handwriting, reading
 from tinygrad_edu import data
+from tinygrad_edu.errors import DataError
 from tinygrad_edu.training import predict
 
 KINDS: dict[str, tuple[str, ...]] = {
@@ -102,6 +103,14 @@ def lighting(shape: ndarray, effects: Collection[str], rng: np.random.Generator)
     return light
 
 
+def laid_out(picture: ndarray) -> ndarray:
+    """Return the digit in a picture as MNIST has it, or nothing where none is found."""
+    try:
+        return handwriting.as_mnist(picture)[0]
+    except DataError:
+        return np.zeros((handwriting.SIDE, handwriting.SIDE), np.uint8)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Print how many of the first test digits are read, as they are and photographed in each way."""
     parser = argparse.ArgumentParser("tools.photographs", description=__doc__)
@@ -113,7 +122,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{'the images of MNIST':27}", f"{np.mean(predict(model, data.to_float(images)) == labels):.1%}")
     for kind, effects in KINDS.items():
         rng = np.random.default_rng(0)
-        found = [handwriting.as_mnist(photograph(image, effects, rng, (300, 900)))[0] for image in images]
+        found = [laid_out(photograph(image, effects, rng, (300, 900))) for image in images]
         print(f"{kind:27}", f"{np.mean(predict(model, data.to_float(np.stack(found))) == labels):.1%}", flush=True)
 
 

@@ -69,7 +69,11 @@ class Case:
         @given(st.fixed_dictionaries(self.drawn))
         def judge(example: dict[str, Any]) -> None:
             began(example)
-            self.function(mine, **example)
+            try:
+                self.function(mine, **example)
+            except TinygradError as error:
+                error.args = (told(error),)  # Hypothesis prints what it catches: the lines that repeat it cost time
+                raise
 
         judge()
 

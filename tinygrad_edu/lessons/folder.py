@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from tinygrad_edu.errors import LessonError
 from tinygrad_edu.files import write_whole
 from tinygrad_edu.lessons.judge import Code, solved
+from tinygrad_edu.lessons.ladder import PUZZLES
 from tinygrad_edu.lessons.lesson import LESSONS, Lesson
 
 PROGRESS = "progress.json"
@@ -46,7 +48,7 @@ class Folder:
         """Copy out the lessons, and return which: what is there already stays as it is."""
         path.mkdir(parents=True, exist_ok=True)
         copied = []
-        for lesson in LESSONS:
+        for lesson in (*LESSONS, PUZZLES):
             code, page = path / f"{lesson.name}.py", path / f"{lesson.name}.md"
             if not code.exists():
                 code.write_text(lesson.exercise, "utf-8")
@@ -99,6 +101,18 @@ class Folder:
         if hole is None:
             known["passed"] = _digest(self.code(lesson))
         self._keep(lesson, known)
+
+    def note_each(self, lesson: Lesson, passed: Mapping[str, bool], left: Sequence[str]) -> tuple[int, str | None]:
+        """Keep of some holes, each with a case of its own, whether it passed, and the first of those that are left.
+
+        Return how many of all holes have passed by now, and where to go on: none, if all have.
+        """
+        before = self._of(lesson).get("right", [])
+        right = [hole for hole in lesson.pieces if passed.get(hole, hole in before)]
+        at = next((hole for hole in (*left, *lesson.pieces) if hole not in right), None)
+        self._keep(lesson, self._of(lesson) | {"right": right})
+        self.note(lesson, len(right), at)
+        return len(right), at
 
     def next_hint(self, lesson: Lesson, hole: str | None = None) -> tuple[str, int, int]:
         """Return the hole that the last check stopped at, which of its hints is next, and how many there are."""

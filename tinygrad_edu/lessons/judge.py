@@ -9,7 +9,7 @@ import linecache
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -65,21 +65,27 @@ def loaded(sources: Mapping[str, Code]) -> Iterator[dict[str, ModuleType]]:
                 sys.modules[name] = module_before
 
 
-def judged(lesson: Lesson, sources: Mapping[str, Code], looking: Looking = AS_FOR_STUDENTS) -> Iterator[Outcome]:
-    """Yield the outcome of each case of a lesson, up to the first that fails. The first of all is the import.
+def judged(
+    lesson: Lesson,
+    sources: Mapping[str, Code],
+    looking: Looking = AS_FOR_STUDENTS,
+    holes: Collection[str] | None = None,
+) -> Iterator[Outcome]:
+    """Yield the outcome of each case of a lesson; where it goes in steps, up to the first that fails.
 
-    `sources` has the code of this lesson and of those before.
+    The first of all is the import. `sources` has the code of this lesson and of those before. With `holes`, only cases
+    about these are tried.
     """
     files = {source.file for source in sources.values()}
     try:
         with loaded(sources) as modules:
-            for case in lesson.cases:
+            for case in (case for case in lesson.cases if holes is None or case.hole in holes):
                 outcome = outcome_of(case, modules[lesson.name], files, looking)
                 yield outcome
-                if outcome.complaint:
+                if outcome.complaint and lesson.in_steps:
                     return
     except (Exception, SystemExit) as error:
-        hole = str(error) if _is_open_hole(error, files) else next(iter(lesson.pieces))
+        hole = str(error) if _is_open_hole(error, files) else _hole_of(error, files, lesson)
         yield Outcome("The file can be imported", hole, _of_student(error, files))
 
 
@@ -129,6 +135,14 @@ def _of_student(error: BaseException, files: set[str]) -> str:
 def _is_open_hole(error: BaseException, files: set[str]) -> bool:
     at = traceback.extract_tb(error.__traceback__)
     return type(error) is NotImplementedError and bool(at) and at[-1].filename in files
+
+
+def _hole_of(error: BaseException, files: set[str], lesson: Lesson) -> str:
+    """Return the hole whose name begins the line of an error in the import, or the first hole."""
+    at = [frame.line or "" for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+    line = error.text or "" if isinstance(error, SyntaxError) else (at or [""])[-1]
+    name = line.strip().partition(".")[0]
+    return name if name in lesson.pieces else next(iter(lesson.pieces))
 
 
 def _lines(stack: traceback.StackSummary, files: set[str]) -> str:

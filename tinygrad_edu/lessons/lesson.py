@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
+from typing import ClassVar
 
 from tinygrad_edu.errors import LessonError
 from tinygrad_edu.lessons.cases import Case
@@ -27,6 +28,9 @@ class Lesson:
     """
 
     name: str
+
+    # Whether a case stands on those before it, so that the first that fails ends a check.
+    in_steps: ClassVar[bool] = True
 
     @property
     def number(self) -> int:
@@ -77,11 +81,13 @@ class Lesson:
                 return other[name]
             if name not in names:  # type: ignore[operator]
                 return str(given)
-            # At the margin of the file, an error would end the import: there a hole is only empty.
-            stop = f'{indent}raise NotImplementedError("{name}")\n' if indent else ""
-            return f"{indent}# YOUR TURN: {name}\n{stop}"
+            return f"{indent}# YOUR TURN: {name}\n{self._open(name, indent)}"
 
         return _HOLE.sub(piece, self._marked)
+
+    def _open(self, name: str, indent: str) -> str:
+        """Return what stands in a hole: at the margin of the file nothing, where an error would end the import."""
+        return f'{indent}raise NotImplementedError("{name}")\n' if indent else ""
 
     @cached_property
     def hints(self) -> dict[str, list[str]]:
