@@ -26,6 +26,7 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import can_be_cut
 from tinygrad_edu.nn.randomness import independent_streams, random_stream
 from tinygrad_edu.nn.samples import as_inputs, samples, some_samples
+from tinygrad_edu.transforms.trees import tree_leaves
 
 __all__ = ["available_cores", "map_shards", "sharded_value_and_grad", "shards", "single_threaded_blas"]
 
@@ -322,8 +323,10 @@ def sharded_value_and_grad(
     inputs = x if isinstance(x, tuple) else (x,)
     count, labels = samples(inputs), samples(y)
     if count != labels or not count:
+        shapes = ", ".join(str(np.shape(leaf)) for leaf in tree_leaves((inputs, y)))
         raise ShapeError(
-            f"sharded_value_and_grad: a batch of {count} samples with {labels} labels; it needs one for each."
+            f"sharded_value_and_grad: a batch of {count} samples with {labels} labels; it needs one for each. "
+            f"Its arrays have the shapes {shapes}."
         )
     shard_size = whole_number("shard_size", shard_size, 1)
     generator(rng)

@@ -64,9 +64,10 @@ def can_be_cut(
     if any(getattr(part, "couples_samples", False) for part in (*modules, loss)) or _ignores(loss, target):
         return False
     kinds = tuple((type(module), module.training, module._hooks and module._hooks.numbers) for module in modules)
-    some = some_samples(inputs, slice(min(size, _FEW)))
-    arrays = tuple((x.shape[1:], x.dtype, _alike(x)) for x in _arrays(some))
-    state = (kinds, arrays, getattr(loss, "__code__", None) or repr(loss))
+    arrays = list(_arrays(inputs))
+    alike = [len(arrays) > 1 and _alike(x[: min(size, _FEW)]) for x in arrays]  # of one that is, nothing is ever known
+    kind_of_sample = tuple((x.shape[1:], x.dtype, same) for x, same in zip(arrays, alike, strict=True))
+    state = (kinds, kind_of_sample, getattr(loss, "__code__", None) or repr(loss))
     verdicts = _verdicts_on(model)
     if state not in verdicts:
         try:

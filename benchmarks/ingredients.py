@@ -1,0 +1,349 @@
+"""``python -m benchmarks.ingredients``: what each ingredient adds, from the seed's recipe to LeNet read in views.
+
+Each rung of the ladder has one more than the rung below; at the top, each of some ingredients is left out alone. All
+train on the embedded 1,000 digits. A trial that was done is found again in the output folder, so a run that was stopped
+goes on. What differs in how the weights are read (averaged or not, in views or not) shares its training.
+"""
+
+import argparse
+import csv
+import json
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from benchmarks.statistics import median
+from models import classifier, digits, mnist_conv, mnist_lenet
+from models.options import positive
+from tinygrad_edu import cross_entropy, data, nn, no_grad, optim
+from tinygrad_edu.training import fit
+
+VIEWS = 4
+SEED, TUNED, AUGMENTED = (mnist_conv.RECIPES[name] for name in ("seed", "tuned", "augmented"))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is made and trained; what is not given is as in the seed's script."""
+
+    network: str = "one convolution"
+    kernel_bound: float = SEED.kernel_bound
+    weight_bound: float = SEED.weight_bound
+    epochs: int = SEED.epochs
+    batch_size: int = SEED.batch_size
+    rate: float = SEED.learning_rate
+    schedule: str = "constant"
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    images: str = "as they are"
+    shuffle: bool = False
+    dropout: float = 0.5
+
+
+class Reading(NamedTuple):
+    """How the trained weights read the test images."""
+
+    averaged: bool = False
+    views: bool = False
+
+
+class Rung(NamedTuple):
+    """What is measured under a name."""
+
+    name: str
+    recipe: Recipe
+    reading: Reading = Reading()
+
+
+def ladder() -> list[Rung]:
+    """Return the rungs from below, each with one ingredient more."""
+    seed = Recipe()
+    kernels = replace(seed, kernel_bound=TUNED.kernel_bound, weight_bound=TUNED.weight_bound)
+    momentum = replace(
+        kernels, epochs=TUNED.epochs, batch_size=TUNED.batch_size, rate=TUNED.learning_rate, schedule="cosine",
+        momentum=TUNED.momentum, shuffle=True,
+    )  # fmt: skip
+    shifts = replace(momentum, images="shifted")
+    bent = replace(shifts, images="bent a little", epochs=AUGMENTED.epochs, rate=AUGMENTED.learning_rate)
+    pooled = replace(
+        bent, network="two convolutions", epochs=100, batch_size=50, rate=0.1, schedule="one_cycle", nesterov=True,
+        weight_decay=classifier.WEIGHT_DECAY, images="bent", dropout=0.4,
+    )  # fmt: skip
+    normalized = replace(pooled, network="two convolutions, normalized")
+    return [
+        Rung("the seed's recipe", seed),
+        Rung("kernels large enough to bend tanh", kernels),
+        Rung("momentum, and a rate that sinks", momentum),
+        Rung("images shifted", shifts),
+        Rung("images turned and bent", bent),
+        Rung("two convolutions with pooling", pooled),
+        Rung("normalization", normalized),
+        Rung("averaged weights", normalized, Reading(averaged=True)),
+        Rung(f"{VIEWS} views", normalized, Reading(averaged=True, views=True)),
+    ]
+
+
+def without() -> list[Rung]:
+    """Return the top of the ladder with one ingredient left out."""
+    top, pooled = ladder()[-1], ladder()[5].recipe
+    recipe, all_of_it = top.recipe, top.reading
+    constant = replace(recipe, schedule="constant", rate=0.03)
+    return [
+        Rung("without views", recipe, Reading(averaged=True)),
+        Rung("without averaged weights", recipe, Reading(views=True)),
+        Rung("without a rate that sinks", constant, all_of_it),
+        Rung("without both of these", constant, Reading(views=True)),
+        Rung("without momentum", replace(recipe, momentum=0.0, nesterov=False), all_of_it),
+        Rung("without normalization", pooled, all_of_it),
+        Rung("without dropout", replace(recipe, dropout=0.0), all_of_it),
+        Rung("without bending: turned alone", replace(recipe, images="turned"), all_of_it),
+        Rung("without turning and bending: shifted", replace(recipe, images="shifted"), all_of_it),
+        Rung("without new images", replace(recipe, images="as they are"), all_of_it),
+    ]
+
+
+# --- One trial ---
+
+
+def build(recipe: Recipe, rng: np.random.Generator) -> nn.Sequential:
+    """Return the network of a recipe."""
+    if recipe.network == "one convolution":
+        bounds = {"kernel_bound": recipe.kernel_bound, "weight_bound": recipe.weight_bound}
+        return mnist_conv.build(replace(SEED, **bounds), rng)
+    layers = list(mnist_lenet.build(rng))
+    if recipe.network == "two convolutions":
+        layers = [layer for layer in layers if not isinstance(layer, nn.BatchNorm2D)]
+    return nn.Sequential(*(nn.Dropout(recipe.dropout, rng=rng) if isinstance(x, nn.Dropout) else x for x in layers))
+
+
+def augmentation(recipe: Recipe, rng: np.random.Generator) -> Callable[[ndarray], ndarray]:
+    """Return what changes the images of a batch."""
+    return {
+        "as they are": lambda images: images,
+        "shifted": partial(data.random_shift, max_shift=2, rng=rng),
+        "bent a little": mnist_conv.augment(AUGMENTED, rng),
+        "turned": partial(digits.warp, rng=rng, degrees=12, translate=0.05),
+        "bent": partial(classifier.augment, rng=rng),
+    }[recipe.images]
+
+
+def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
+    """Return the learning rate as a function of the step."""
+    make = {
+        "constant": lambda: optim.schedules.constant(recipe.rate),
+        "cosine": lambda: optim.schedules.cosine(recipe.rate, steps),
+        "one_cycle": lambda: optim.schedules.one_cycle(recipe.rate, steps),
+    }
+    return make[recipe.schedule]()
+
+
+def trial(recipe: Recipe, seed: int, readings: list[Reading]) -> tuple[dict[Reading, float], float]:
+    """Train once; return which share of the test images is read right in each way, and the seconds of the steps."""
+    images, rng = data.load_embedded(), np.random.default_rng(seed)
+    model = build(recipe, rng)
+    settings = {"momentum": recipe.momentum, "nesterov": recipe.nesterov, "weight_decay": recipe.weight_decay}
+    optimizer = optim.SGD(model.parameters(), lr=recipe.rate, **settings)
+    batches = digits.loader(images, recipe.batch_size, rng, augmentation(recipe, rng), recipe.shuffle)
+    average = optim.MovingAverage(model.parameters(), decay=0.99)
+    rates = schedule(recipe, recipe.epochs * len(batches))
+    epochs = fit(
+        model, optimizer, cross_entropy, batches, recipe.epochs, rng=rng, schedule=rates,
+        on_step=lambda step: average.update(),
+    )  # fmt: skip
+    seconds = sum(epoch.seconds for epoch in epochs)
+    found = {}
+    for reading in sorted(readings):  # the averaged ones last: their statistics are other ones
+        with average.swap() if reading.averaged else nullcontext():
+            if reading.averaged:
+                renew_statistics(model, batches)
+            seen = classifier.read(model, images.x_test, VIEWS if reading.views else 0)
+        found[reading] = float(np.mean(seen == images.y_test))
+    return found, seconds
+
+
+def renew_statistics(model: nn.Module, batches: data.DataLoader, epochs: int = 3) -> None:
+    """Let normalization take its statistics anew: those that it has are of other weights."""
+    model.train()
+    with no_grad():
+        for _ in range(epochs):
+            for x, _ in batches:
+                model(x)
+
+
+# --- All of them ---
+
+
+class Trials:
+    """Trials that were done, in a file that each is added to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.done: dict[str, dict[str, Any]] = {}
+        for line in path.read_text().splitlines() if path.exists() else ():
+            found = json.loads(line)
+            self.done[_key(found["recipe"], found["seed"])] = found
+
+    def run(self, recipe: Recipe, seed: int, readings: list[Reading]) -> None:
+        """Do a trial, unless it was done."""
+        names = [_named(reading) for reading in readings]
+        key = _key(asdict(recipe), seed)
+        if key in self.done and all(name in self.done[key]["accuracies"] for name in names):
+            return
+        found, seconds = trial(recipe, seed, readings)
+        accuracies = {_named(reading): accuracy for reading, accuracy in found.items()}
+        self.done[key] = {"recipe": asdict(recipe), "seed": seed, "accuracies": accuracies, "seconds": seconds}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a") as file:
+            file.write(json.dumps(self.done[key]) + "\n")
+
+    def of(self, rung: Rung, seed: int) -> tuple[float, float] | None:
+        """Return the accuracy of a rung and the seconds that its training took; None before that is known."""
+        found = self.done.get(_key(asdict(rung.recipe), seed), {"accuracies": {}})
+        accuracy = found["accuracies"].get(_named(rung.reading))
+        return None if accuracy is None else (accuracy, found["seconds"])
+
+
+def _key(recipe: dict[str, Any], seed: int) -> str:
+    return json.dumps([recipe, seed], sort_keys=True)
+
+
+def _named(reading: Reading) -> str:
+    return ("averaged" if reading.averaged else "last") + " in views" * reading.views
+
+
+class Line(NamedTuple):
+    """A line of the table: how a rung ended, over the seeds."""
+
+    part: str
+    name: str
+    seeds: int
+    mean: float
+    lowest: float
+    highest: float
+    seconds: float
+
+
+def lines(trials: Trials, seeds: int) -> Iterator[Line]:
+    """Yield a line for each rung of which there is a trial. The accuracies are in per cent."""
+    for part, rungs in (("ladder", ladder()), ("without", without())):
+        for rung in rungs:
+            found = [each for seed in range(seeds) if (each := trials.of(rung, seed))]
+            if found:
+                accuracies, seconds = [100 * accuracy for accuracy, _ in found], [time for _, time in found]
+                mean = sum(accuracies) / len(found)
+                yield Line(part, rung.name, len(found), mean, min(accuracies), max(accuracies), median(seconds))
+
+
+def table(found: list[Line], part: str) -> str:
+    """Return the lines of a part as a table in Markdown."""
+    rows = [line for line in found if line.part == part]
+    gains = ["", *(f"{line.mean - before.mean:+.2f}" for before, line in pairwise(rows))]
+    head = "| with, in addition | test images read right | gain | lowest to highest | seconds |"
+    if part == "without":
+        top = [line for line in found if line.part == "ladder"][-1]
+        gains = [f"{line.mean - top.mean:+.2f}" for line in rows]
+        head = "| the top of the ladder | test images read right | change | lowest to highest | seconds |"
+    body = [
+        f"| {name} | {mean:.2f} % | {gain} | {lowest:.2f} to {highest:.2f} | {seconds:.0f} |"
+        for (_, name, _, mean, lowest, highest, seconds), gain in zip(rows, gains, strict=True)
+    ]
+    return "\n".join([head, "|---|---|---|---|---|", *body])
+
+
+def write(folder: Path, found: list[Line]) -> None:
+    """Write the lines as CSV, and draw them."""
+    with (folder / "ingredients.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(Line._fields)
+        writer.writerows([*line[:3], *(f"{x:.4g}" for x in line[3:])] for line in found)
+    draw(folder / "ingredients.png", found)
+
+
+def draw(path: Path, found: list[Line]) -> None:
+    """Draw the share of test images that each rung misreads, on a logarithmic scale: there each halving is as wide."""
+    from matplotlib.figure import Figure
+
+    parts = [[line for line in found if line.part == part] for part in ("ladder", "without")]
+    parts = [part for part in parts if part]
+    figure = Figure(figsize=(8, 0.6 + 0.34 * len(found) + 0.5 * len(parts)), layout="constrained")
+    grid = figure.subplots(len(parts), squeeze=False, sharex=True, height_ratios=[len(part) for part in parts]).ravel()
+    for axes, part in zip(grid, parts, strict=True):
+        _panel(axes, part)
+    grid[-1].set_xlabel("misread of 10,000 test images [%]")
+    figure.savefig(path, dpi=120)
+
+
+def _panel(axes: Any, part: list[Line]) -> None:
+    errors = [100 - line.mean for line in part]
+    places = range(len(part))[::-1]
+    spread = [[e - (100 - line.highest) for e, line in zip(errors, part, strict=True)],
+              [100 - line.lowest - e for e, line in zip(errors, part, strict=True)]]  # fmt: skip
+    ladder = part[0].part == "ladder"
+    axes.hlines(places, 1, errors, color="tab:blue" if ladder else "tab:gray", alpha=0.5, linewidth=5)
+    axes.errorbar(errors, places, xerr=np.maximum(spread, 0), fmt="o", color="black", markersize=4, capsize=2)
+    for place, line in zip(places, part, strict=True):
+        axes.annotate(f"{line.mean:.2f} %", (100 - line.lowest, place), xytext=(8, 0), textcoords="offset points",
+                      va="center", fontsize=8)  # fmt: skip
+    names = [("+ " if ladder and k else "") + line.name for k, line in enumerate(part)]
+    axes.set_yticks(places, names, fontsize=8)
+    axes.set(xscale="log", xlim=(1, 20), ylim=(-0.6, len(part) - 0.4))
+    axes.set_title("one ingredient more on each line" if ladder else "all of them but one", fontsize=9, loc="left")
+    axes.set_xticks([1, 2, 5, 10], ["1", "2", "5", "10"])
+    axes.set_xticks([], minor=True)
+    axes.grid(axis="x", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def publish(docs: Path, folder: Path, found: list[Line]) -> None:
+    """Put the tables into the page, and the picture and the numbers beside it."""
+    page = docs / "from_87_to_98.md"
+    text = page.read_text()
+    for part in ("ladder", "without"):
+        before, _, rest = text.partition(f"<!-- {part} -->\n")
+        _, end, after = rest.partition("<!-- end -->")
+        text = f"{before}<!-- {part} -->\n\n{table(found, part)}\n\n{end}{after}"
+    page.write_text(text)
+    (docs / "from_87_to_98.csv").write_bytes((folder / "ingredients.csv").read_bytes())
+    (docs / "images" / "ingredients.png").write_bytes((folder / "ingredients.png").read_bytes())
+
+
+def planned(part: str) -> dict[Recipe, list[Reading]]:
+    """Return the recipes to train, each once, and how the weights of each are to be read."""
+    rungs = {"ladder": ladder(), "without": without(), "all": [*ladder(), *without()]}[part]
+    together: dict[Recipe, list[Reading]] = {}
+    for rung in [*ladder(), *without()]:
+        readings = together.setdefault(rung.recipe, [])
+        readings += [rung.reading] * (rung.reading not in readings)
+    return {recipe: together[recipe] for recipe in dict.fromkeys(rung.recipe for rung in rungs)}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser("benchmarks.ingredients", description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("--seeds", type=positive(int), default=3, help="how many trials of each (default: %(default)s)")
+    add("--part", choices=("all", "ladder", "without"), default="all", help="of the two tables (default: both)")
+    add("--output", type=Path, default=Path("runs/ingredients"), help="folder (default: %(default)s)")
+    add("--docs", action="store_true", help="put tables, numbers and the picture into docs/, too")
+    options = parser.parse_args(arguments)
+    trials = Trials(options.output / "trials.jsonl")
+    for seed in range(options.seeds):
+        for recipe, readings in planned(options.part).items():
+            trials.run(recipe, seed, readings)
+            print(f"seed {seed}: {trials.done[_key(asdict(recipe), seed)]}", flush=True)
+    found = list(lines(trials, options.seeds))
+    write(options.output, found)
+    print("\n\n".join(table(found, part) for part in ("ladder", "without") if any(line.part == part for line in found)))
+    if options.docs:
+        publish(Path(__file__).parents[1] / "docs", options.output, found)
+
+
+if __name__ == "__main__":
+    main()
