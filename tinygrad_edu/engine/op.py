@@ -9,12 +9,15 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable, Set
 from functools import partial, update_wrapper
+from html import escape
 from inspect import Parameter
 from typing import Any, NamedTuple, NoReturn
 
 from numpy.typing import NDArray
 
 from tinygrad_edu.errors import MissingRuleError, RuleDefinitionError
+from tinygrad_edu.notebook import fold_html
+from tinygrad_edu.sources import source_of
 
 Array = NDArray[Any]
 Operand = Array | float
@@ -170,6 +173,16 @@ class Op:
     def __repr__(self) -> str:
         return f"<op {self.name}>"
 
+    def _repr_html_(self) -> str:
+        """Show the rules, as they stand in the source."""
+        rules = [(argument, _text_of(function)) for argument, function in self.functions.items()]
+        table = "".join(f"<div>{escape(argument)}<pre>{escape(text)}</pre></div>" for argument, text in rules)
+        signature = inspect.signature(self.forward).replace(return_annotation=Parameter.empty)
+        plain = signature.replace(
+            parameters=[p.replace(annotation=Parameter.empty) for p in signature.parameters.values()]
+        )
+        return fold_html(f"op {self.name}{plain}", table, is_open=True)
+
     def __reduce__(self) -> str:
         """Say where an op is found: as of any function, a copy and what a pickle brings back are this one."""
         return self.__qualname__
@@ -237,6 +250,11 @@ class Op:
             close = difflib.get_close_matches(name, offered, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"it can name {', '.join(offered)}."
             raise RuleDefinitionError(f"{where}: op {self.name} has nothing named {name!r}; {hint}")
+
+
+def _text_of(function: Callable[..., Any]) -> str:
+    source = source_of(function)
+    return repr(function) if source is None else source.text
 
 
 def _missing_rule(name: str, argument: str) -> Callable[..., NoReturn]:

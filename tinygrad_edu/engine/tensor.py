@@ -26,6 +26,7 @@ from tinygrad_edu.errors import (
     ShapeError,
     StaleValueError,
 )
+from tinygrad_edu.notebook import array_html
 
 if TYPE_CHECKING:
     from tinygrad_edu.surface import Surface
@@ -390,6 +391,17 @@ class Tensor(NumberProtocol, Surface):
         if self._node is not None and self._node.op is not None:
             made_by = f", op={self._node.op.name}"
         return f"Tensor({values}, shape={self.shape}, dtype={self.dtype}{made_by})"
+
+    def _repr_html_(self) -> str:
+        about = f"{self.dtype} {self.shape}{', requires_grad=True' if self.is_leaf and self.requires_grad else ''}"
+        made_by = "" if self._node is None or self._node.op is None else f", op={self._node.op.name}"
+        return f"<div><code>Tensor</code> {about}{made_by}{array_html(self._data)}</div>"
+
+    def __treescope_repr__(self, path: Any, subtree_renderer: Any) -> Any:
+        from treescope.repr_lib import render_object_constructor
+
+        parts = {"data": self.numpy(), "requires_grad": self.requires_grad}
+        return render_object_constructor(Tensor, parts, path, subtree_renderer)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The graph is not pickled: a copy of a computed tensor is a constant, a copy of a leaf is a leaf.

@@ -21,6 +21,7 @@ from tinygrad_edu.names import OurKeywords, missing_name
 from tinygrad_edu.nn.hooks import Hooks
 from tinygrad_edu.nn.saving import read_arrays, write_arrays
 from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
+from tinygrad_edu.notebook import array_html, fold_html
 
 Part = TypeVar("Part")
 
@@ -414,6 +415,29 @@ class Module(OurKeywords):
         if lines:
             body = "\n".join(["", *(textwrap.indent(line, "  ") for line in [body, *lines] if line), ""])
         return f"{type(self).__name__}({body})"
+
+    def _repr_html_(self) -> str:
+        return self._folded("", frozenset())
+
+    def _folded(self, name: str, above: frozenset[int]) -> str:
+        """Return this module as HTML that folds, with its tensors as pictures and the modules inside it."""
+        count = sum(parameter.size for parameter in self.parameters())
+        head = f"{name and f'{name}: '}{type(self).__name__}({self.extra_repr()})"
+        body = ""
+        for part_name, part in self._parts() if id(self) not in above else ():
+            if isinstance(part, Module):
+                body += part._folded(part_name, above | {id(self)})
+            elif isinstance(part, Tensor):
+                body += fold_html(f"{part_name}: {part.dtype} {part.shape}", array_html(part.numpy()))
+            else:
+                body += fold_html(f"{part_name}: {name_of(part)}", "")
+        return fold_html(f"{head}, {count:,} parameters" if count else head, body, is_open=not above)
+
+    def __treescope_repr__(self, path: Any, subtree_renderer: Any) -> Any:
+        from treescope.repr_lib import render_object_constructor
+
+        parts = {name: part for name, part in vars(self).items() if not name.startswith("_")}
+        return render_object_constructor(type(self), parts, path, subtree_renderer)
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
         """Yield the modules, tensors and plain functions that this module holds itself, by name."""

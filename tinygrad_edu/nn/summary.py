@@ -13,6 +13,9 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.containers import Lambda
 from tinygrad_edu.nn.module import Module, duplicate, is_buffer, name_of
 from tinygrad_edu.nn.randomness import random_stream
+from tinygrad_edu.notebook import table_html
+
+_HEADS = ("Name", "Layer", "Output shape", "Parameters", "Frozen", "Buffers")
 
 
 class LayerRow(NamedTuple):
@@ -73,21 +76,31 @@ class Summary:
         """Of buffers."""
         return sum(row.buffers for row in self.rows)
 
-    def __repr__(self) -> str:
+    def _cells(self) -> list[tuple[str, ...]]:
+        """Return the table as text: the heads, and a line for each row."""
         shown = [True] * 4 + [self.frozen > 0, self.buffers > 0]
-        cells: list[tuple[str, ...]] = [("Name", "Layer", "Output shape", "Parameters", "Frozen", "Buffers")]
+        cells: list[tuple[str, ...]] = [_HEADS]
         cells += [(*row[:3], *(f"{count:,}" for count in row[3:])) for row in self.rows]
-        cells = [tuple(cell for cell, wanted in zip(row, shown, strict=True) if wanted) for row in cells]
+        return [tuple(cell for cell, wanted in zip(row, shown, strict=True) if wanted) for row in cells]
+
+    def _total(self) -> str:
+        frozen = f", {self.frozen:,} frozen" if self.frozen else ""
+        buffers = f" In buffers: {self.buffers:,} numbers." if self.buffers else ""
+        return f"Total: {self.total:,} parameters, {self.trainable:,} of them trainable{frozen}.{buffers}"
+
+    def __repr__(self) -> str:
+        cells = self._cells()
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         cells.insert(1, tuple("-" * width for width in widths))
         lines = [
             "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, "<<<>>>", widths, strict=False))
             for row in cells
         ]
-        frozen = f", {self.frozen:,} frozen" if self.frozen else ""
-        buffers = f" In buffers: {self.buffers:,} numbers." if self.buffers else ""
-        total = f"Total: {self.total:,} parameters, {self.trainable:,} of them trainable{frozen}.{buffers}"
-        return "\n".join([*(line.rstrip() for line in lines), total])
+        return "\n".join([*(line.rstrip() for line in lines), self._total()])
+
+    def _repr_html_(self) -> str:
+        heads, *rows = self._cells()
+        return f"{table_html(heads, rows, right=_HEADS[3:])}<p>{self._total()}</p>"
 
 
 def summary(model: Module, *inputs: Any, **settings: Any) -> Summary:

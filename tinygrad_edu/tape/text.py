@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from html import escape
 from typing import IO, Any
 
 import numpy as np
 
 from tinygrad_edu.engine import Node, Tensor, walk
 from tinygrad_edu.engine.modes import Mode
+from tinygrad_edu.notebook import table_html
 from tinygrad_edu.tape.naming import Names, named_tensors
 from tinygrad_edu.tape.reading import RowGroup, TapeRow, node_of, rows_behind
 from tinygrad_edu.tape.values import array_of, in_a_word, kinds_of
@@ -100,6 +102,12 @@ class Tape:
 
     def __repr__(self) -> str:
         return self.table()
+
+    def _repr_html_(self) -> str:
+        rows = [self._cells(row) for row in self.rows]
+        heads = [head for head in HEADS if any(cells.get(head) for cells in rows)]
+        table = table_html(heads, ([cells.get(head, "") for head in heads] for cells in rows), right=("bytes", "us"))
+        return f"{table}<p>{escape(' '.join(self._remarks()))}</p>"
 
 
 def _saved_results(rows: list[TapeRow]) -> Iterator[tuple[Node, Any]]:

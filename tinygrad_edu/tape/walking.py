@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from html import escape
 from textwrap import indent
 from time import perf_counter
 from typing import Any, overload
@@ -14,6 +15,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Node, Tensor, Watch, WatchedWalk
 from tinygrad_edu.engine.arriving import Arriving
 from tinygrad_edu.engine.modes import Mode
+from tinygrad_edu.notebook import array_html, fold_html
 from tinygrad_edu.tape.reading import TapeRow, node_of, rows_behind
 from tinygrad_edu.tape.rules import rule_source, substituted
 from tinygrad_edu.tape.values import array_of, copied, in_a_word, kinds_of
@@ -78,6 +80,16 @@ class RuleCall:
     @property
     def _first_parameter(self) -> str:
         return self.rule.removeprefix("lambda ").partition(":")[0].partition(",")[0].strip()
+
+    def _repr_html_(self) -> str:
+        values = {"g": self.g, **self.asked, "returns": self.returned, "contributes": self.contribution}
+        arrays = {name: array_of(value) for name, value in {**values, "so far": self.total}.items()}
+        shown = "".join(
+            f"<div><b>{escape(name)}</b> {array_html(x) if isinstance(x, ndarray) else escape(in_a_word(x))}</div>"
+            for name, x in arrays.items()
+            if x is not None
+        )
+        return f"<pre>{escape(self.rule)}</pre>{shown}"
 
     def __str__(self) -> str:
         op = self.node.op
@@ -150,6 +162,10 @@ class Walk(Sequence[RuleCall]):
         array([3., 3.], dtype=float32)
         """
         return None if tensor._node is None else self.gradients.get(tensor._node)
+
+    def _repr_html_(self) -> str:
+        heads = (f"step {k}: {call.node!r}, gradient of {call.argument}" for k, call in enumerate(self._steps))
+        return "".join(fold_html(head, call._repr_html_()) for head, call in zip(heads, self._steps, strict=True))
 
     def __repr__(self) -> str:
         bad = next(((k, step) for k, step in enumerate(self._steps) if step.anomalies), None)

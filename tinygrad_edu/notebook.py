@@ -1,0 +1,116 @@
+"""What notebooks show: arrays as pictures, tables, and parts that fold. HTML alone, without a script."""
+
+import struct
+import zlib
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+_MOST_WRITTEN = 36  # numbers; more are a picture
+_MOST_SHOWN = 64  # pixels along an axis
+_MOST_TILES = 12
+_ZERO, _LOW, _HIGH = np.array([246, 243, 236]), np.array([37, 99, 184]), np.array([200, 80, 20])
+_NAN, _INFINITE = np.array([181, 23, 158]), np.array([212, 161, 6])
+
+
+def array_html(array: ndarray) -> str:
+    """Return an array as HTML: a few numbers on their colours, of more a picture, and the range of all.
+
+    Blue is negative and orange positive; NaN is purple, and infinities are yellow.
+
+    Examples
+    --------
+    >>> array_html(np.zeros((100, 100))).startswith('<div><img alt="float64 (100, 100)" src="data:image/png;base64,')
+    True
+    """
+    if array.dtype.kind not in "fiub" or not array.size:
+        return f"<code>{escape(np.array2string(array, threshold=20))}</code>"
+    matrix = array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
+    colours = _colours(array)
+    if array.size <= _MOST_WRITTEN and matrix.shape[1] <= 6:
+        lines = map(_line, matrix.tolist(), colours.reshape(*matrix.shape, 3))
+        return f'<table style="border-spacing:2px;border-collapse:separate">{"".join(lines)}</table>'
+    tiles = array.reshape(-1, *array.shape[-2:]) if array.ndim > 1 else array.reshape(1, 1, -1)
+    shown = colours.reshape(*tiles.shape, 3)[:_MOST_TILES]
+    steps = [max(1, -(-n // _MOST_SHOWN)) for n in tiles.shape[1:]]
+    pictures = "".join(_img(tile[:: steps[0], :: steps[1]], array) for tile in shown)
+    more = f"; {len(tiles) - _MOST_TILES} more like these" if len(tiles) > _MOST_TILES else ""
+    return f"<div>{pictures}</div><small>{_range(array)}{more}</small>"
+
+
+def _line(numbers: list[Any], colours: ndarray) -> str:
+    return f"<tr>{''.join(map(_cell, numbers, colours))}</tr>"
+
+
+def _cell(number: Any, rgb: ndarray) -> str:
+    ink = "#16181d" if rgb @ [0.3, 0.59, 0.11] > 140 else "#fff"
+    style = f"padding:2px 7px;border-radius:4px;text-align:right;font-family:monospace;color:{ink}"
+    text = f"{number:.4g}" if isinstance(number, float) else str(number)
+    return f'<td style="{style};background:rgb{tuple(map(int, rgb))}">{text}</td>'
+
+
+def _colours(array: ndarray) -> ndarray:
+    """Return a colour for each element, as red, green and blue."""
+    values = array.astype(np.float64)[..., None]
+    finite = np.isfinite(values)
+    largest = np.abs(values[finite]).max(initial=0.0) or 1.0
+    share = np.where(finite, values, 0.0) / largest
+    colours = _ZERO + np.sqrt(np.abs(share)) * (np.where(share < 0, _LOW, _HIGH) - _ZERO)
+    colours = np.where(finite, colours, np.where(np.isnan(values), _NAN, _INFINITE))
+    return colours.round().astype(np.uint8)
+
+
+def _img(pixels: ndarray, array: ndarray) -> str:
+    height, width = pixels.shape[:2]
+    scale = max(1, min(14, 160 // max(height, width)))
+    what = escape(f"{array.dtype} {array.shape}")
+    size = f"width:{width * scale}px;height:{max(height * scale, 14)}px"
+    return (
+        f'<img alt="{what}" src="data:image/png;base64,{b64encode(_png(pixels)).decode()}" '
+        f'style="{size};image-rendering:pixelated;display:inline-block;margin:2px;border-radius:3px">'
+    )
+
+
+def _png(pixels: ndarray) -> bytes:
+    """Encode red, green and blue of (height, width, 3), as the PNG specification has it, each line unfiltered."""
+    height, width = pixels.shape[:2]
+    lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(lines.tobytes())),
+        (b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts
+    )
+
+
+def _range(array: ndarray) -> str:
+    numbers = array[np.isfinite(array)]
+    odd = array.size - numbers.size
+    said = f"{numbers.min():.4g} to {numbers.max():.4g}" if numbers.size and array.dtype.kind != "b" else ""
+    return ", ".join(filter(None, [said, f"{odd} x NaN or infinite" if odd else ""]))
+
+
+def fold_html(head: str, body: str, is_open: bool = False) -> str:
+    """Return what can be opened and closed: a head, which is text, and a body, which is HTML."""
+    opened = " open" if is_open else ""
+    indented = f'<div style="margin-left:1.3em">{body}</div>'
+    whole = f"<details{opened}><summary>{escape(head)}</summary>{indented}</details>"
+    return whole if body else f"<div>{escape(head)}</div>"
+
+
+def table_html(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> str:
+    """Return a table of texts; the columns of the heads in `right` are flush right."""
+    sides = [
+        f' style="text-align:{"right" if head in right else "left"};padding:2px 9px;white-space:nowrap"'
+        for head in heads
+    ]
+    lines = ["".join(f"<td{side}>{escape(cell)}</td>" for cell, side in zip(row, sides, strict=True)) for row in rows]
+    head = "".join(f"<th{side}>{escape(head)}</th>" for head, side in zip(heads, sides, strict=True))
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
