@@ -1,12 +1,17 @@
 """Runs the pages as tests: Python, what it printed, and what is ours in a diff. A page is one story, from the top."""
 
+import sys
 from contextlib import redirect_stdout
 from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from sybil import Example, Lexeme, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser
 
+from tinygrad_edu.lessons.lesson import LESSONS
 from tools.names_page import side
 
 
@@ -42,7 +47,26 @@ class Output(CodeBlockParser):
         assert example.parsed.strip() == example.namespace["_printed"].strip()
 
 
+def solve(namespace: dict[str, Any]) -> None:
+    """Let a page import the solutions of the lessons, as it imports what is in a student's folder."""
+    namespace["_folder"] = folder = TemporaryDirectory()
+    for lesson in LESSONS:
+        Path(folder.name, f"{lesson.name}.py").write_text(lesson.solution, "utf-8")
+    sys.path.insert(0, folder.name)
+
+
+def forget(namespace: dict[str, Any]) -> None:
+    """Take the solutions away again."""
+    sys.path.remove(namespace["_folder"].name)
+    for lesson in LESSONS:
+        sys.modules.pop(lesson.name, None)
+    namespace["_folder"].cleanup()
+
+
+collect_ignore_glob = ["tinygrad_edu/lessons/lesson*/*.py"]  # they import what is in a student's folder
 pytest_collect_file = Sybil(
     parsers=[CodeBlockParser("python", Listening()), Output(), OursInADiff()],
-    patterns=["*.md", "docs/*.md", "docs/models/*.md", "docs/why/*.md"],
+    patterns=["*.md"],  # of any folder
+    setup=solve,
+    teardown=forget,
 ).pytest()

@@ -17,7 +17,7 @@ from tinygrad_edu.nn import Module
 PAGE = Path(__file__).with_suffix(".html")
 HOST = "127.0.0.1"
 METHODS = {"/": "GET", "/read": "POST"}
-LARGEST = 1 << 22  # bytes of a drawing
+LARGEST, DROPPED = 1 << 22, 1 << 26  # bytes of a drawing, and of a larger one that are still taken in
 # The page brings all that it needs, and may ask for nothing but readings.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; " \
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"  # fmt: skip
@@ -68,10 +68,10 @@ class Handler(BaseHTTPRequestHandler):
         if not super().parse_request():
             return False
         wrong = self._fault()
-        length = int(self.headers.get("Content-Length", "0")) if wrong is None or wrong[0] != 411 else 0
-        self.body = self.rfile.read(min(length, LARGEST))
-        for _ in range(LARGEST, min(length, 64 * LARGEST), LARGEST):
-            self.rfile.read(LARGEST)  # who is still sending would not hear the answer
+        left = 0 if wrong and wrong[0] == HTTPStatus.LENGTH_REQUIRED else int(self.headers.get("Content-Length", "0"))
+        self.body = self.rfile.read(min(left, LARGEST))
+        for rest in range(left - LARGEST, max(0, left - DROPPED), -LARGEST):
+            self.rfile.read(min(rest, LARGEST))  # who is still sending would not hear the answer
         return wrong is None or self._refuse(*wrong)
 
     def _fault(self) -> tuple[HTTPStatus, str] | None:

@@ -3,9 +3,10 @@
 import numpy as np
 from numpy import ndarray
 
-from models.ink import Box, find
+from models.ink import Box, Ink, find
+from tinygrad_edu.errors import DataError
 
-FAR, NEAR = 1024, 256  # pixels along the longer side of a picture: at the first look at most, and at the closer ones
+FAR, NEAR = 800, 160  # pixels along the longer side of a picture: at the first look at most, and at the closer ones
 CLOSER = 2  # looks: the first shows how wide the strokes are, the second uses it
 MARGIN = 0.5  # around a digit, at a closer look, in its longer sides
 WINDOW = 5.0  # in half widths of the widest stroke; at the first look a third of the picture
@@ -41,20 +42,29 @@ def as_mnist(picture: ndarray) -> tuple[ndarray, Box]:
     >>> picture = np.full((90, 60, 3), 200, np.uint8)
     >>> picture[10:50, 30:38] = 40
     >>> image, box = as_mnist(picture)
-    >>> box
-    (slice(10, 50, None), slice(30, 38, None))
-    >>> image.shape, int(image[5:23, 13:15].min()), int(image[:, :10].max())
+    >>> box[1]
+    slice(30, 38, None)
+    >>> image.shape, int(image[12, 13]), int(image[:, :10].max())
     ((28, 28), 255, 0)
     """
+    try:
+        ink, box = looked_at(picture, filled=False)
+    except DataError:  # then it may be that the digit has no ground around it
+        ink, box = looked_at(picture, filled=True)
+    return laid_out(ink.amount), box
+
+
+def looked_at(picture: ndarray, filled: bool) -> tuple[Ink, Box]:
+    """Return the ink in a picture, as it is from near, and its rows and columns."""
     view = whole = (slice(0, picture.shape[0]), slice(0, picture.shape[1]))
     longest, window = min(max(*picture.shape[:2], NEAR), FAR), min(picture.shape[:2]) / 3
     for look in range(1 + CLOSER):
         factor = longest / max(picture[view].shape[:2])
-        ink = find(resized(picture[view], factor), window * factor)
+        ink = find(resized(picture[view], factor), window * factor, filled)
         box = _placed(ink.box, view, factor, whole)
         if look < CLOSER:
             view, longest, window = _around(box, whole), NEAR, WINDOW * ink.radius / factor
-    return laid_out(ink.amount), box
+    return ink, box
 
 
 def laid_out(amount: ndarray) -> ndarray:

@@ -6,7 +6,7 @@ and the edges of the paper where they are. The picture and its negative are look
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy import ndarray
@@ -18,10 +18,11 @@ __all__ = ["Box", "Ink", "find"]
 Box = tuple[slice, slice]
 
 DARKEST = 0.2  # ground: what is darker shows no more than its noise
-FAINTEST = 0.08  # contrast of ink, of 1
-NOISE = 2.0  # standard deviations of a pixel that it has at least
+FAINTEST, NOISE = 0.08, 3.0  # contrast of ink at the least: of 1, and in standard deviations of that of the ground
+FILLED = 0.35  # likewise of 1, in a picture that is filled by a digit: uneven light looks like one, too
 SMALLEST = 0.012  # longer side of a digit, in those of the picture
 FATTEST, FAT = 0.3, 0.2  # half a stroke's width in longer sides of the digit: at most, and seldom
+LEAKY, UNLIKELY = 0.35, 0.02  # how much of its edge may be none, and the least likeness of what is ink at all
 MOST = 20  # pieces of ink that are looked at
 
 GAP = 0.03  # between parts of a piece, in longer sides of the picture
@@ -57,23 +58,29 @@ class Piece:
     score: float
 
 
-def find(picture: ndarray, window: float) -> Ink:
-    """Return what looks most like a digit in a picture (H, W, 3), dark or light, narrower than the window."""
-    grey, noise = greys(picture)
-    found = []
+def find(picture: ndarray, window: float, filled: bool = False) -> Ink:
+    """Return what looks most like a digit in a picture (H, W, 3), dark or light, of strokes narrower than the window.
+
+    Beyond its edges the picture goes on as it is there; one that is `filled` by the digit is surrounded by ground.
+    """
+    grey, found = greys(picture), []
+    margin, faintest = (int(window) + 1, FILLED) if filled else (0, FAINTEST)
     for values in (grey, 1 - grey):
+        values = np.pad(values, margin, constant_values=values.max())
         contrast, ground = stands_out(values, max(3, int(window)))
         labels = connected(contrast)
-        likely = max(pieces(values, contrast, ground, labels, noise), key=lambda piece: piece.score, default=None)
-        if likely is not None:
-            found.append((likely, contrast, labels))
+        likely = list(pieces(values, contrast, ground, labels, faintest))
+        if likely:
+            found.append((max(likely, key=lambda piece: piece.score), contrast, labels))
     if not found:
         raise DataError("there is no ink in it that could be a digit")
-    return gathered(*max(found, key=lambda one: one[0].score))
+    ink = gathered(*max(found, key=lambda one: one[0].score))
+    rows, columns = (slice(max(0, part.start - margin), part.stop - margin) for part in ink.box)
+    return replace(ink, box=(rows, columns))
 
 
-def greys(picture: ndarray) -> tuple[ndarray, float]:
-    """Return a picture in grey, smoothed, from 0 to 1, and the standard deviation of its noise.
+def greys(picture: ndarray) -> ndarray:
+    """Return a picture in grey, smoothed, from 0 to 1.
 
     Instead of grey it is red, green or blue alone, where that differs more: yellow is as bright as paper.
     """
@@ -81,17 +88,18 @@ def greys(picture: ndarray) -> tuple[ndarray, float]:
 
     colours = picture.astype(np.float32) / 255
     sharp = np.concatenate([colours @ np.array([[0.299], [0.587], [0.114]], np.float32), colours], axis=-1)
-    smooth = gaussian_filter(sharp, (1, 1, 0))
-    noise = 1.4826 * np.median(np.abs(sharp[..., 0] - smooth[..., 0]))  # of a normal distribution, its deviation
+    smooth: ndarray = gaussian_filter(sharp, (1, 1, 0))
     spread = np.ptp(smooth, axis=(0, 1)) * [1.5, 1, 1, 1]
-    return smooth[..., spread.argmax()], float(noise)
+    return smooth[..., spread.argmax()]
 
 
 def stands_out(values: ndarray, window: int) -> tuple[ndarray, ndarray]:
     """Return by which part of its ground each pixel is darker than that, and the ground."""
     from scipy.ndimage import grey_closing
 
-    ground = grey_closing(values, (window, window), mode="nearest")
+    half = window // 2 + 1  # what is at the edge goes on outside
+    wider = grey_closing(np.pad(values, half, mode="edge"), (window, window), mode="nearest")
+    ground = wider[half:-half, half:-half]
     contrast = (ground - values) / np.maximum(ground, DARKEST)
     return np.maximum(contrast - np.quantile(contrast, 0.25), 0), ground  # noise lifts the ground everywhere
 
@@ -105,22 +113,25 @@ def connected(contrast: ndarray) -> ndarray:
     return np.where(out, label(joined, np.ones((3, 3)))[0], 0)
 
 
-def pieces(values: ndarray, contrast: ndarray, ground: ndarray, labels: ndarray, noise: float) -> Iterator[Piece]:
+def pieces(values: ndarray, contrast: ndarray, ground: ndarray, labels: ndarray, faintest: float) -> Iterator[Piece]:
     """Yield the pieces that may be a digit."""
     from scipy.ndimage import find_objects
 
+    noise = np.median(contrast) / 0.674  # of a normal distribution, what is between a quarter and a half
     boxes, sums = find_objects(labels), np.bincount(labels.ravel(), contrast.ravel())
     for number in 1 + np.argsort(-sums[1:])[:MOST]:
         box = boxes[number - 1]
         mask = labels[box] == number
         longest, mean, radius = max(mask.shape), sums[number] / mask.sum(), _radius(mask)
-        if longest < max(6, SMALLEST * max(labels.shape)) or mean < max(FAINTEST, NOISE * noise):
+        if longest < max(6, SMALLEST * max(labels.shape)) or mean < max(faintest, NOISE * noise):
             continue
-        if radius < FATTEST * longest:
-            narrow = np.exp(-((radius / longest / FAT) ** 4))
-            cut = any(part.start == 0 or part.stop == size for part, size in zip(box, labels.shape, strict=True))
-            closed = (1 - leak(labels == number, values, ground, box, radius)) ** 2
-            yield Piece(int(number), box, radius, longest * mean * narrow * closed * (0.3 if cut else 1.0))
+        if radius > FATTEST * longest:
+            continue
+        leaks = leak(labels == number, values, ground, box, radius)
+        cut = any(part.start == 0 or part.stop == size for part, size in zip(box, labels.shape, strict=True))
+        likeness = mean * np.exp(-((radius / longest / FAT) ** 4)) * (1 - leaks) ** 2 * (0.3 if cut else 1.0)
+        if leaks < LEAKY and likeness > UNLIKELY:
+            yield Piece(int(number), box, radius, longest * likeness)
 
 
 def leak(piece: ndarray, values: ndarray, ground: ndarray, box: Box, radius: float) -> float:

@@ -112,7 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
             drawing_board.serve(model, options.port)
         results.prepare(options.output, (), ROOM)
     except (TinygradError, OSError) as error:
-        complain(NAME, str(error))
+        complain(NAME, " ".join(str(error).split()))
         return 2
     return 1 if read_all(model, files(options.images), options.output) else 0
 

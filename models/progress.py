@@ -173,6 +173,12 @@ def _lines(epochs: Iterator[Epoch], done: int, total: int) -> Iterator[Epoch]:
         yield epoch
 
 
+def aside(text: str) -> None:
+    """Show lines of text on the standard error: above the table, where there is one, which takes in what is printed."""
+    for line in text.splitlines():
+        note(f"    {line}")
+
+
 def figures(epoch: Epoch) -> str:
     """Return the loss and the metrics of an epoch that are single numbers, as text."""
     numbers = {name: value for name, value in epoch.metrics.items() if isinstance(value, Real)}

@@ -115,9 +115,11 @@ def draw_losses(folder: Path, history: Sequence[Epoch], metric: str, unit: str) 
     axes = figure.subplots()
     measured = {epoch.epoch: epoch.metrics[metric] for epoch in history if epoch.metrics}
     label = metric.replace("_", " ") + "".join(f": {value:.2f}" for value in [*measured.values()][-1:])
-    axes.plot([epoch.epoch for epoch in history], [epoch.loss for epoch in history], color="tab:gray", label="training")
+    losses = [epoch.loss for epoch in history]
+    axes.plot([epoch.epoch for epoch in history], losses, color="tab:gray", label="training")
     axes.plot([*measured], [*measured.values()], color="tab:blue", marker="o", label=label)
-    axes.set(xlabel="epoch", ylabel=unit)
+    lowest, highest = min(losses), max(losses)
+    axes.set(xlabel="epoch", ylabel=unit, ylim=(None, min(highest, 1.5 * lowest)))  # without the first steps down
     axes.legend()
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
@@ -154,10 +156,13 @@ def draw_mistakes(folder: Path, images: ndarray, labels: ndarray, predicted: nda
 
 
 def scatter_digits(axes: "Axes", points: ndarray, labels: ndarray) -> None:
-    """Draw a dot for each digit in the plane (N, 2), in its colour, and each digit's name in the middle of its dots."""
+    """Draw a dot for each digit in the plane (N, 2), in its colour, and its name where the most of its dots are."""
     axes.scatter(points[:, 0], points[:, 1], s=2, c=labels, cmap=COLOURS, vmin=0, vmax=9, alpha=0.5)
     for digit in np.unique(labels):
-        x, y = np.median(points[labels == digit], axis=0)
+        own = points[labels == digit]
+        counts, x_edges, y_edges = np.histogram2d(own[:, 0], own[:, 1], bins=10)
+        column, row = np.unravel_index(counts.argmax(), counts.shape)
+        x, y = x_edges[column : column + 2].mean(), y_edges[row : row + 2].mean()
         axes.text(x, y, str(digit), fontsize=16, weight="bold", ha="center", va="center")
 
 

@@ -85,10 +85,11 @@ class Settings:
                 )
 
 
-def loss_of(model: Module, loss: Loss, x: ndarray, target: ndarray) -> float:
-    """Return the loss of a model on one batch, evaluated."""
+def loss_of(model: Module, loss: Loss, *batch: ndarray) -> float:
+    """Return the loss of a model on one batch, its inputs and last its target, evaluated."""
+    *inputs, target = batch
     with evaluating(model):
-        return float(loss(model(x), target).item())
+        return float(loss(model(*inputs), target).item())
 
 
 def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training]) -> int:

@@ -38,6 +38,7 @@ ROOMS = {
     "training": OPS | {"_checks", "files", "data", "transforms", "nn", "optim", "parallel"},
     "tape": OPS | {"files", "sources", "nn"},
     "testing": OPS | {"sources"} | {"transforms", "nn", "optim", "parallel", "data", "tinygrad_edu"},
+    "lessons": OPS | {"files", "data", "testing", "tinygrad_edu"},
     "tinygrad_edu": OPS | {"allocator", "data", "hypothesis_hook", "transforms", "nn", "optim"},
     "models": OPS | {"transforms", "nn", "optim", "parallel", "training", "testing", "data", "files", "tinygrad_edu"},
 }
@@ -190,7 +191,7 @@ assert len(tg.data.load_embedded().x_train) == 1000
     assert asked_for(program, tmp_path) == set()
 
 
-@pytest.mark.parametrize("name", ["testing", "parallel", "training", "tape"])
+@pytest.mark.parametrize("name", ["testing", "parallel", "training", "tape", "lessons.judge"])
 def test_the_other_rooms_import_without_an_extra(name, tmp_path):
     assert asked_for(f"import tinygrad_edu.{name}", tmp_path) == set()
 
@@ -253,8 +254,9 @@ def test_everything_public_can_be_pickled_by_its_name():
 
 
 def test_no_public_name_stands_for_two_things():
+    """But a command's main, and what the lessons build once more."""
     homes = {}
-    for path in PACKAGE.rglob("*.py"):
+    for path in {*PACKAGE.rglob("*.py")} - {*PACKAGE.rglob("__main__.py")} - {*PACKAGE.glob("lessons/*/*.py")}:
         for name in set(defined(path)):
             homes.setdefault(name, []).append(dotted(path))
     assert homes["value_and_grad"] == ["tinygrad_edu.transforms.gradients"]

@@ -99,5 +99,9 @@ class NonFiniteLossError(TinygradError, ArithmeticError):
         self.what, self.cause = what, cause
 
 
+class LessonError(TinygradError, ValueError):
+    """A lesson that there is not, or a folder that holds none."""
+
+
 class MissingExtraError(TinygradError, ImportError):
     """An optional package is not installed; the message names the extra that brings it."""

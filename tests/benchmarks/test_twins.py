@@ -10,8 +10,11 @@ import pytest
 @pytest.mark.parametrize(
     ("name", "tolerance"),
     [
+        ("char_gpt", 1e-10),
+        ("char_lstm", 1e-4),
+        ("diffusion", 1e-4),
         ("mnist_lenet", 1e-10),
-        ("mnist_vae", 1e-4),
+        ("mnist_vae", 1e-10),
         ("pinn", 1e-10),
         ("resnet_digits", 1e-10),
         ("siamese", 1e-10),
@@ -26,6 +29,7 @@ def test_the_losses_of_a_hundred_steps_agree(name, tolerance):
 
 
 @pytest.mark.peers
-def test_in_float32_lenet_agrees_until_rounding_decides_between_two_pixels():
-    found = import_module("benchmarks.twins.mnist_lenet").compare(10, np.float32)
+@pytest.mark.parametrize(("name", "steps"), [("mnist_lenet", 10), ("mnist_vae", 30)])
+def test_in_float32_they_agree_until_rounding_decides_between_two_pixels(name, steps):
+    found = import_module(f"benchmarks.twins.{name}").compare(steps, np.float32)
     np.testing.assert_allclose(found.losses_ours, found.losses_theirs, rtol=1e-4, atol=0)

@@ -15,8 +15,8 @@ PROJECT = Path(__file__).parents[2]
 def test_each_program_is_listed_with_a_line(capsys):
     listing.main([])
     *lines, last = capsys.readouterr().out.splitlines()
-    names = ["mnist_by_hand", "mnist_conv", "mnist_lenet", "mnist_vae", "pinn", "resnet_digits", "seven_findings"]
-    names += ["siamese", "spirals"]
+    names = ["char_gpt", "char_lstm", "diffusion", "mnist_by_hand", "mnist_conv", "mnist_lenet", "mnist_vae", "pinn"]
+    names += ["predict", "resnet_digits", "seven_findings", "siamese", "spirals"]
     assert [line.split()[2] for line in lines] == [f"models.{name}" for name in names]
     for line in lines:
         source = (PROJECT / line.split()[2].replace(".", "/")).with_suffix(".py").read_text()
@@ -27,7 +27,7 @@ def test_each_program_is_listed_with_a_line(capsys):
 def test_it_runs_as_a_module():
     ran = subprocess.run([sys.executable, "-m", "models"], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.startswith("python -m models.mnist_by_hand ")
+    assert ran.stdout.startswith("python -m models.char_gpt ")
 
 
 def test_a_program_that_there_is_not_is_one_line(capsys):

@@ -112,6 +112,7 @@ LOADER = data.DataLoader(X, Y, batch_size=4)
         ({"checkpoints": Checkpoints("nowhere", model=line())}, "there is another part named model already"),
         ({"resume": True}, "to resume, it needs the checkpoints"),
         ({"accumulate": 0}, "accumulate must be 1 or more"),
+        ({"shard_size": 0}, "shard_size must be 1 or more"),
         ({"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": np.mean}}, r"a is <function mean .* Accuracy\(\)"),
         ({"evaluate_on": {"test": []}, "metrics": {"a": Accuracy()}}, "there are no batches"),
     ],
@@ -194,6 +195,20 @@ def test_several_batches_of_any_size_make_the_step_of_one(ignored):
     close(whole, several)
     assert together.loss == pytest.approx(one.loss, rel=1e-6)
     assert (together.samples, together.batches) == (12, 3)
+
+
+def test_a_step_is_the_same_in_shards_of_any_size():
+    sizes = []
+
+    class Line(nn.Linear):
+        def forward(self, x):
+            sizes.append(len(x))
+            return super().forward(x)
+
+    models = [run_on([(X, Y)], model=Line(2, 2, rng=np.random.default_rng(0)), shard_size=size) for size in (12, 5)]
+    close(*models)
+    assert sizes[:2] == [12, 12]  # of two epochs
+    assert sorted(sizes[-3:]) == [2, 5, 5]
 
 
 def test_what_is_left_of_an_epoch_is_a_step_too():

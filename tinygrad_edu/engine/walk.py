@@ -50,8 +50,8 @@ def walk(
     """
     arriving = Arriving(targets, lift is None)
     waiting, gradients, looks = arriving.waiting, arriving.gradients, [each.begin(arriving) for each in watches()]
-    add = watched_add(looks, arriving.add) if looks else arriving.add
-    kind, keep = ndarray, retain_graph or lift is not None
+    watched, kind, keep = bool(looks), ndarray, retain_graph or lift is not None
+    add = watched_add(looks, arriving.add) if watched else arriving.add
     for root, g in seeds:
         add(root, g)
         kind = g.__class__
@@ -60,23 +60,23 @@ def walk(
         g = gradients.pop(node)
         if g.__class__ is Parts:
             g = whole(g)
-        saved, links = node.saved, node.links
+        saved, links, rules = node.saved, node.links, node.rules
         if saved is None:
             _freed(node)
         if last_change[0] > node.number:
             _refuse_stale_saved(node)
         if lift is not None:
             saved = _lifted(node, lift)
-        if node.rules.hooks is not None:
+        if rules.hooks is not None:
             g = arriving.passed(node, g, kind)
-        for k, pullback in watched_rules(looks, node, kind) if looks else node.rules.pullbacks:
+        for k, pullback in watched_rules(looks, node, kind) if watched else rules.pullbacks:
             parent = links[k]
             if parent is None or (targets is not None and arriving.is_in_vain(parent)):
                 continue
             try:
                 contribution = pullback(g, saved)
             except Exception as error:
-                error.add_note(f"In the rule of {node.op!r} for its argument {node.rules.names[k]}.")
+                error.add_note(f"In the rule of {node.op!r} for its argument {rules.names[k]}.")
                 raise
             if (
                 contribution.__class__ is not ndarray

@@ -59,7 +59,8 @@ class Tape:
         Parameters
         ----------
         fold : int
-            Show one line for what a module of that depth made: 1 for those that the model holds itself.
+            Show one line for what a module of that depth made: 1 for those that the model holds itself, or, where there
+            is no model around them, for those that were called.
 
         Raises
         ------
@@ -113,9 +114,11 @@ def _saved_results(rows: list[TapeRow]) -> Iterator[tuple[Node, Any]]:
 
 def folded(rows: list[TapeRow], depth: int) -> Iterator[TapeRow | tuple[RowGroup, list[TapeRow]]]:
     """Yield rows, and in the place of those that a module of some depth made in one go, the group of them."""
+    outermost = {row.groups[0] for row in rows if row.groups}
+    level = depth - 1 + (len(outermost) == 1 and any(len(row.groups) > 1 for row in rows))
     k = 0
     while k < len(rows):
-        group = rows[k].groups[: depth + 1][-1] if depth and len(rows[k].groups) > depth else None
+        group = rows[k].groups[level] if depth and len(rows[k].groups) > level else None
         last = k
         while group is not None and last + 1 < len(rows) and group in rows[last + 1].groups:
             last += 1

@@ -182,11 +182,15 @@ class Recording(Watch):
 
     def begin(self, arriving: Arriving) -> WatchedWalk:
         """Begin a Walk."""
+        return RecordedWalk(self.begin_walk(), arriving)
+
+    def begin_walk(self) -> Walk:
+        """Return a new Walk, which is one of those that are kept."""
         self.walks.append(Walk(self.values))
-        return _Recorder(self.walks[-1], arriving)
+        return self.walks[-1]
 
 
-class _Recorder(WatchedWalk):
+class RecordedWalk(WatchedWalk):
     """Fills a Walk while the engine walks."""
 
     def __init__(self, walk: Walk, arriving: Arriving) -> None:
@@ -194,6 +198,7 @@ class _Recorder(WatchedWalk):
         self._kept: dict[int, tuple[Any, Any]] = {}
 
     def rule(self, node: Node, k: int, pullback: Any) -> Any:
+        """Return the rule as one that makes a step."""
         return partial(self._rule, node, k, pullback)
 
     def _rule(self, node: Node, k: int, pullback: Any, g: Any, saved: Any) -> Any:
@@ -217,6 +222,8 @@ class _Recorder(WatchedWalk):
         return returned
 
     def fitting(self, node: Node, k: int, fit: Any) -> Any:
+        """Return the fitting as one that the step knows of."""
+
         def fitted(returned: Any) -> Any:
             step, began = self.walk._steps[-1], perf_counter()
             contribution = fit(returned)
@@ -227,6 +234,8 @@ class _Recorder(WatchedWalk):
         return fitted
 
     def adding(self, add: Any) -> Any:
+        """Return the addition as one that keeps what has arrived."""
+
         def added(node: Node, g: Any) -> None:
             walk = self.walk
             add(node, g)
@@ -239,6 +248,7 @@ class _Recorder(WatchedWalk):
         return added
 
     def ended(self, gradients: dict[Node, Any]) -> None:
+        """Keep the gradients as the hooks of leaves left them."""
         self.walk.gradients |= {node: copied(g) for node, g in gradients.items()}
         self.walk.ended = True
         self._kept.clear()

@@ -64,6 +64,6 @@ def _shapes(inputs: tuple[Any, ...]) -> str:
             arrays[id(x)] = x
 
     for part in inputs:
-        map_leaves(visit, list(getattr(part, "arrays", (part,))))
+        map_leaves(visit, tuple(getattr(part, "arrays", (part,))))
     shapes = [str(tuple(np.shape(x))) for x in arrays.values()]
     return f"shape{'s' * (len(shapes) > 1)} {', '.join(shapes) or '()'}"

@@ -99,6 +99,7 @@ def fit(
     max_norm: float | None = None,
     accumulate: int = 1,
     average: MovingAverage | None = None,
+    shard_size: int = 64,
     metrics: Mapping[str, Metric] | None = None,
     evaluate_on: Mapping[str, Batches] | None = None,
     evaluate_every: int = 1,
@@ -111,7 +112,7 @@ def fit(
 
     Parameters
     ----------
-    model, optimizer, loss, rng, schedule, max_norm, accumulate, average
+    model, optimizer, loss, rng, schedule, max_norm, accumulate, average, shard_size
         As for `Steps`.
     batches : iterable of tuple
         Looped over once an epoch: a `data.DataLoader`, or a list. Each is the inputs of the model, and last the target.
@@ -165,7 +166,7 @@ def fit(
     sets = dict(evaluate_on or {})
     for name, each in {"the batches": batches, **sets}.items():
         refuse_iterator(name, each)
-    steps = Steps(model, optimizer, loss, rng, schedule, max_norm, accumulate, average)
+    steps = Steps(model, optimizer, loss, rng, schedule, max_norm, accumulate, average, shard_size)
     evaluate_every = whole_number("evaluate_every", evaluate_every, 1)
     run = _Run(steps, batches, dict(metrics or {}), sets, evaluate_every, [] if history is None else history)
     if checkpoints is not None:

@@ -66,6 +66,8 @@ class Steps:
         epoch, fewer are left for the last one.
     average : MovingAverage, optional
         Updated after each step.
+    shard_size : int
+        How many samples of a batch a core computes at a time. Of large samples, as of long sequences, few are enough.
 
     Notes
     -----
@@ -93,10 +95,12 @@ class Steps:
     max_norm: float | None = None
     accumulate: int = 1
     average: MovingAverage | None = None
+    shard_size: int = 64
 
     def __post_init__(self) -> None:
         generator(self.rng)
         whole_number("accumulate", self.accumulate, 1)
+        whole_number("shard_size", self.shard_size, 1)
 
     def over(self, batches: Batches, first: int = 0, epoch: int = 1, done: int = 0) -> Iterator[TrainingStep]:
         """Take the steps of some batches, in training mode, and yield each when it is done.
@@ -180,7 +184,9 @@ class Steps:
 
     def _of_batch(self, batch: Batch, threads: int | None) -> tuple[float, Gradients]:
         inputs, target = inputs_and_target(batch)
-        return sharded_value_and_grad(self.model, self.loss, tuple(inputs), target, self.rng, threads=threads)
+        return sharded_value_and_grad(
+            self.model, self.loss, tuple(inputs), target, self.rng, shard_size=self.shard_size, threads=threads
+        )
 
 
 def _sum(a: ndarray | None, b: ndarray | None) -> ndarray | None:

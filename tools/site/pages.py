@@ -13,7 +13,12 @@ from pathlib import Path
 from tools.site import reference
 
 ROOT = Path(__file__).parents[2]
-OTHERS = {"README.md": "index.md", "benchmarks/README.md": "benchmarks.md", "CONTRIBUTING.md": "contributing.md"}
+OTHERS = {
+    "README.md": "index.md",
+    "benchmarks/README.md": "benchmarks.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "tinygrad_edu/lessons/puzzles/page.md": "puzzles.md",
+}
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 

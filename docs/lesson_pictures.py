@@ -1,0 +1,124 @@
+"""Draws the pictures of the lessons, each into the folder of its lesson: ``python docs/lesson_pictures.py``."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
+
+from tinygrad_edu import lessons
+
+FOLDER = Path(lessons.__file__).parent
+BLUE, RED, GREY = "tab:blue", "tab:red", "0.6"
+
+
+def save(figure: Figure, name: str) -> None:
+    """Write a picture into the folder of the lesson that its name begins with."""
+    figure.savefig(FOLDER / name / f"{name}.png", dpi=130, bbox_inches="tight", facecolor="white")
+
+
+def bare(axes: Any, width: float, height: float) -> None:
+    """Make of axes a sheet to draw on, with equal units."""
+    axes.set(xlim=(0, width), ylim=(0, height), aspect="equal")
+    axes.axis("off")
+
+
+def draw_differences() -> None:
+    """Draw the errors of three differences against the step."""
+    x, steps = 1.0, 10.0 ** np.arange(-14, 0.01, 0.1)
+
+    def central(h: Any) -> Any:
+        return (np.tanh(x + h) - np.tanh(x - h)) / (2 * h)
+
+    found = {
+        "one-sided": (np.tanh(x + steps) - np.tanh(x)) / steps,
+        "central": central(steps),
+        "extrapolated": (4 * central(steps / 2) - central(steps)) / 3,
+    }
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for (name, slopes), color in zip(found.items(), (RED, "tab:orange", BLUE), strict=True):
+        axes.loglog(steps, np.abs(slopes - (1 - np.tanh(x) ** 2)), color=color, label=name, linewidth=1.2)
+    axes.set(xlabel="step h", ylabel="error of the slope of tanh at 1", ylim=(1e-17, 1))
+    axes.text(2e-14, 3e-9, "rounding", color="0.3")
+    axes.text(0.003, 0.05, "bending", color="0.3")
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="lower left", frameon=False)
+    save(figure, "lesson01_differences")
+
+
+PLACES = {"x": (1.0, 0.6), "a": (1.0, 2.1), "c": (3.0, 2.1), "d": (2.0, 3.6)}
+EDGES = (("d", "a"), ("d", "c"), ("c", "a"), ("a", "x"))
+
+
+def draw_order() -> None:
+    """Draw the same graph passed level by level, and in the order in which all has arrived."""
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    late = {("d", "a"): "1", ("d", "c"): "1", ("c", "a"): "1, too late", ("a", "x"): "1"}
+    orders = {
+        "level by level": ("dacx", late, RED),
+        "after all that was made of it": ("dcax", late | {("c", "a"): "1", ("a", "x"): "2"}, BLUE),
+    }
+    for axes, (title, (order, gradients, color)) in zip(figure.subplots(1, 2), orders.items(), strict=True):
+        bare(axes, 4.4, 4.4)
+        axes.set_title(title, fontsize=11)
+        for edge in EDGES:
+            wrong = "," in gradients[edge] or (color == RED and edge == ("a", "x"))
+            draw_edge(axes, *edge, gradients[edge], RED if wrong else "0.3")
+        for name, (x, y) in PLACES.items():
+            axes.add_patch(Circle((x, y), 0.32, facecolor="white", edgecolor="0.2", linewidth=1.4, zorder=3))
+            axes.text(x, y, name, ha="center", va="center", fontsize=13, zorder=4)
+            axes.text(x - 0.42, y + 0.28, str(order.index(name) + 1), color=color, ha="center", fontsize=10, zorder=4)
+    save(figure, "lesson03_order")
+
+
+def draw_edge(axes: Any, start: str, end: str, gradient: str, color: str) -> None:
+    """Draw an arrow from a result to what it was computed of, with what it hands on."""
+    (x, y), (to_x, to_y) = PLACES[start], PLACES[end]
+    arrow = FancyArrowPatch(
+        (x, y), (to_x, to_y), shrinkA=19, shrinkB=19, arrowstyle="-|>", mutation_scale=14, color=color
+    )
+    axes.add_patch(arrow)
+    level = y == to_y
+    axes.text(
+        (x + to_x) / 2 + (0 if level else 0.14 if to_x >= x else -0.14), (y + to_y) / 2 + (0.14 if level else 0.1),
+        gradient, color=color, ha="center" if level else "left" if to_x >= x else "right", fontsize=11,
+    )  # fmt: skip
+
+
+def draw_broadcasting() -> None:
+    """Draw a row that is used for three rows, and the gradients of three rows that become those of one."""
+    figure = Figure(figsize=(7, 2.5), layout="constrained")
+    axes = figure.subplots()
+    bare(axes, 15.5, 5.4)
+    rng = np.random.default_rng(3)
+    rows = rng.integers(1, 9, (3, 4))
+    row = rng.integers(1, 9, (1, 4))
+    draw_grid(axes, 0, 1.6, row, BLUE, "b, shape (4,)")
+    draw_grid(axes, 5, 0.6, np.repeat(row, 3, axis=0), BLUE, "copied, shape (3, 4)")
+    axes.annotate("", (4.8, 2.1), (4.2, 2.1), arrowprops={"arrowstyle": "-|>", "color": "0.3"})
+    draw_grid(axes, 11.5, 0.6, rows, RED, "their gradients")
+    figure_sum = rows.sum(axis=0, keepdims=True)
+    draw_grid(axes, 11.5, -1.4, figure_sum, RED, "")
+    axes.annotate("", (13.5, -0.3), (13.5, 0.5), arrowprops={"arrowstyle": "-|>", "color": "0.3"})
+    axes.text(11.2, -0.9, "that of b: the sum", ha="right", va="center", fontsize=10, color="0.2")
+    axes.set(ylim=(-1.8, 5.0))
+    save(figure, "lesson05_arrays")
+
+
+def draw_grid(axes: Any, x: float, y: float, values: Any, color: str, title: str) -> None:
+    """Draw an array of two axes, its first row on top, and a title above."""
+    for i, line in enumerate(values[::-1]):
+        for j, value in enumerate(line):
+            axes.add_patch(Rectangle((x + j, y + i), 1, 1, facecolor=color, alpha=0.12))
+            axes.add_patch(Rectangle((x + j, y + i), 1, 1, fill=False, edgecolor=color, linewidth=1))
+            axes.text(x + j + 0.5, y + i + 0.47, str(value), ha="center", va="center", fontsize=10)
+    axes.text(x + len(values[0]) / 2, y + len(values) + 0.3, title, ha="center", va="bottom", fontsize=10, color="0.2")
+
+
+if __name__ == "__main__":
+    draw_differences()
+    draw_order()
+    draw_broadcasting()

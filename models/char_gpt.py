@@ -1,0 +1,110 @@
+"""A small transformer that learns to write Python's documentation, one character after the other."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from models import report, writing
+from models.console import program
+from models.text import Text, load
+from models.training import Training, train
+from models.writing import Reader
+from tinygrad_edu import Tensor, nn, optim
+from tinygrad_edu.training import evaluating
+
+NAME = "models.char_gpt"
+WIDTH, HEADS, LAYERS = 96, 4, 3
+WINDOW = 64  # characters that it sees at once
+BATCH, SHARD = 16, 8
+EPOCHS, LEARNING_RATE, WEIGHT_DECAY, BETAS = 12, 3e-3, 0.1, (0.9, 0.99)
+STD = 0.02  # of the vectors at the beginning: from N(0, 1) as usual, it learns more slowly
+SHOWN = 40  # characters of the picture
+
+
+class CharGPT(Reader):
+    """From characters (N, L), at most `WINDOW` in a row, to logits (N, size, L) of the one after each.
+
+    It is the decoder alone, with normalization before each block, as in A. Radford and others, "Language models are
+    unsupervised multitask learners", 2019.
+    """
+
+    def __init__(self, size: int, rng: np.random.Generator) -> None:
+        self.characters, self.places = nn.Embedding(size, WIDTH, rng=rng), nn.Embedding(WINDOW, WIDTH, rng=rng)
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, 0.0, batch_first=True, norm_first=True, rng=rng)
+            for _ in range(LAYERS)
+        )
+        self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, size, rng=rng)
+        for table in (self.characters, self.places):
+            table.weight = nn.init.gaussian(table.weight.shape, STD, rng)
+
+    def forward(self, codes: Any) -> Tensor:
+        """Return the logits: those at a place are made of what stands there and before."""
+        x = self.embed(codes)
+        for layer in self.layers:
+            x = layer(x, is_causal=True)
+        logits: Tensor = self.head(self.norm(x)).swapaxes(1, 2)
+        return logits
+
+    def embed(self, codes: Any) -> Tensor:
+        """Return what the first layer gets: a vector for each character, and one for its place."""
+        x: Tensor = self.characters(codes) + self.places(np.arange(codes.shape[-1]))
+        return x
+
+    def read(self, codes: ndarray, state: ndarray | None) -> tuple[ndarray, ndarray]:
+        """Read on: the state is what stands in the window."""
+        window = (codes if state is None else np.concatenate([state, codes]))[-WINDOW:]
+        return self(window[None]).numpy()[0, :, -1], window
+
+    def attention(self, codes: ndarray) -> ndarray:
+        """Return how much each character (column) of one window counts for each (row): (LAYERS, HEADS, L, L)."""
+        x, maps = self.embed(codes[None]), []
+        for layer in self.layers:
+            found = layer.norm1(x)
+            _, weights = layer.self_attn(found, found, found, average_attn_weights=False, is_causal=True)
+            maps.append(weights.numpy()[0])
+            x = layer(x, is_causal=True)
+        return np.stack(maps)
+
+
+def prepare(options: argparse.Namespace) -> Training:
+    """Return the network and its training."""
+    text, rng = load(), np.random.default_rng(options.seed)
+    model = CharGPT(len(text.alphabet), rng)
+    optimizer = optim.AdamW(model.parameters(), lr=options.learning_rate, betas=BETAS, weight_decay=WEIGHT_DECAY)
+    return writing.training(
+        options, text, model, optimizer, rng=rng, window=WINDOW, batch_size=BATCH, shard_size=SHARD,
+        pictures={"attention.png": partial(draw_attention, model=model, text=text)},
+    )  # fmt: skip
+
+
+def draw_attention(path: Path, model: CharGPT, text: Text) -> None:
+    """Draw what each head looks at, in a piece of the text that is held out."""
+    passage = text.passage(SHOWN)
+    with evaluating(model):
+        maps = model.attention(text.encode(passage))
+    figure, letters = report.new_figure(2.9 * HEADS, 3.1 * LAYERS), list(passage.replace("\n", "\u21b5"))
+    for (layer, head), axes in np.ndenumerate(figure.subplots(LAYERS, HEADS, sharex=True, sharey=True)):
+        axes.imshow(maps[layer, head], cmap="Blues", vmin=0, vmax=1)
+        axes.set_title(f"layer {layer + 1}, head {head + 1}", fontsize=9)
+        axes.set_xticks(range(SHOWN), letters, fontsize=6, family="monospace", va="baseline")
+        axes.set_yticks(range(SHOWN), letters, fontsize=6, family="monospace", va="center_baseline")
+        axes.tick_params(length=0, pad=2)
+        axes.tick_params("x", pad=8)
+    figure.supxlabel("what it looks at", fontsize=9)
+    figure.supylabel("where it stands", fontsize=9)
+    figure.savefig(path, dpi=100)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program, and return its exit code."""
+    options = writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
+    return train(NAME, options, lambda: prepare(options))
+
+
+if __name__ == "__main__":
+    program(NAME, main)

@@ -1,0 +1,115 @@
+"""A recurrent network that learns to write Python's documentation, one character after the other."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from models import report, writing
+from models.console import program
+from models.text import Text, load
+from models.training import Training, train
+from models.writing import Reader
+from tinygrad_edu import Tensor, nn, optim
+from tinygrad_edu.training import evaluating
+
+NAME = "models.char_lstm"
+WIDTH, HIDDEN = 64, 256
+WINDOW = 64  # characters that it is trained on at once
+BATCH, SHARD = 16, 8
+EPOCHS, LEARNING_RATE = 12, 4e-3
+SHOWN, ASKED = 700, 5000  # characters that the picture shows, and from which its cell is chosen
+
+State = tuple[Tensor, Tensor]
+
+
+class CharLSTM(Reader):
+    """From characters (N, L) to logits (N, size, L) of the one after each, by what it remembers of those before."""
+
+    def __init__(self, size: int, rng: np.random.Generator) -> None:
+        self.characters = nn.Embedding(size, WIDTH, rng=rng)
+        self.lstm = nn.LSTM(WIDTH, HIDDEN, batch_first=True, rng=rng)
+        self.head = nn.Linear(HIDDEN, size, rng=rng)
+
+    def forward(self, codes: Any) -> Tensor:
+        """Return the logits, beginning with no memory."""
+        states, _ = self.lstm(self.characters(codes))
+        logits: Tensor = self.head(states).swapaxes(1, 2)
+        return logits
+
+    def read(self, codes: ndarray, state: State | None) -> tuple[ndarray, State]:
+        """Read on: the state is the last one of the network, and its cells."""
+        states, last = self.lstm(self.characters(codes), state)
+        return self.head(states[-1]).numpy(), last
+
+    def cells(self, codes: ndarray) -> ndarray:
+        """Return what the cells hold after each character of a text, (L, HIDDEN), from -1 to 1."""
+        state, found = None, []
+        for code in codes:
+            _, state = self.read(code[None], state)
+            found.append(np.tanh(state[1].numpy()[0]))
+        return np.stack(found)
+
+
+def prepare(options: argparse.Namespace) -> Training:
+    """Return the network and its training."""
+    text, rng = load(), np.random.default_rng(options.seed)
+    model = CharLSTM(len(text.alphabet), rng)
+    return writing.training(
+        options, text, model, optim.Adam(model.parameters(), lr=options.learning_rate), rng=rng, window=WINDOW,
+        batch_size=BATCH, shard_size=SHARD, pictures={"cell.png": partial(draw_cell, model=model, text=text)},
+    )  # fmt: skip
+
+
+def inside_quotes(passage: str) -> ndarray:
+    """Return for each character whether a quotation mark of its paragraph is open after it."""
+    marks = [np.cumsum([c == '"' for c in f"{paragraph}\n\n"]) % 2 for paragraph in passage.split("\n\n")]
+    inside: ndarray = np.concatenate(marks)[: len(passage)] == 1
+    return inside
+
+
+def quote_cell(cells: ndarray, inside: ndarray) -> tuple[int, float]:
+    """Return the cell of (L, HIDDEN) that tells best whether it is inside quotation marks, and its correlation."""
+    found = np.corrcoef(cells.T, inside)[-1, :-1]
+    best = int(np.abs(found).argmax())
+    return best, float(found[best])
+
+
+def draw_cell(path: Path, model: CharLSTM, text: Text) -> None:
+    """Draw what one cell holds after each character of a passage that is held out.
+
+    It is chosen on the text that the network was trained on.
+    """
+    passage, known = text.passage(SHOWN), text.train[:ASKED]
+    with evaluating(model):
+        cell, agreement = quote_cell(model.cells(known), inside_quotes(text.decode(known)))
+        holds = model.cells(text.encode(passage))[:, cell] * np.sign(agreement)
+    lines = passage.split("\n")
+    paper, places = np.full((len(lines), max(map(len, lines))), np.nan), iter(holds)
+    figure = report.new_figure(9, 0.23 * len(lines) + 0.9)
+    axes = figure.subplots()
+    for row, line in enumerate(lines):
+        for column, character in enumerate(line):
+            paper[row, column] = next(places)
+            axes.text(column, row, character, family="monospace", fontsize=8, ha="center", va="center_baseline")
+        next(places, None)  # the end of the line
+    image = axes.imshow(paper, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+    axes.set_title(
+        f"cell {cell}: inside quotation marks or not, with a correlation of {abs(agreement):.2f}", fontsize=9
+    )
+    axes.set_axis_off()
+    figure.colorbar(image, shrink=0.8)
+    figure.savefig(path, dpi=110)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program, and return its exit code."""
+    options = writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
+    return train(NAME, options, lambda: prepare(options))
+
+
+if __name__ == "__main__":
+    program(NAME, main)

@@ -1,0 +1,188 @@
+"""Digits out of noise: a network learns the way from one to the other, and draws the digit that it is asked for."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy import ndarray
+
+from models import digits, generated
+from models.console import program
+from models.options import positive, training_parser
+from models.outcome import Outcome
+from models.training import Training, loss_of, train
+from tinygrad_edu import Tensor, concatenate, cos, data, nn, optim, pixel_shuffle, pixel_unshuffle, silu, split
+from tinygrad_edu.nn import mse_loss
+from tinygrad_edu.parallel import map_shards, shards
+from tinygrad_edu.training import MeanSquaredError, evaluating, fit
+
+NAME = "models.diffusion"
+PICTURES = ("digits.png", "becoming.png", "becoming.gif")
+CHANNELS, WIDTH = 32, 128
+FREQUENCIES = np.pi * np.arange(32, dtype=np.float32)
+EPOCHS, BATCH, LEARNING_RATE = 150, 125, 3e-3
+EVALUATE_EVERY = 10
+ANY, FORGOTTEN = 10, 0.1  # the label that asks for no digit in particular, and how often it stands for the true one
+STEPS, GUIDANCE = 20, 3.0  # from noise to digit
+EACH, SHARD_SIZE = 100, 50  # digits of each kind to be judged, and how many of all a core draws at a time
+
+
+class Block(nn.Module):
+    """Two convolutions that add to what goes through; the condition scales and shifts each channel between them."""
+
+    def __init__(self, channels_in: int, channels: int, rng: np.random.Generator) -> None:
+        self.first = nn.Conv2D(channels_in, channels, 3, padding=1, rng=rng)
+        self.norm = nn.GroupNorm(8, channels)
+        self.modulation = nn.Linear(WIDTH, 2 * channels, rng=rng)
+        self.second = nn.Conv2D(channels, channels, 3, padding=1, rng=rng)
+        self.past = nn.Identity() if channels_in == channels else nn.Conv2D(channels_in, channels, 1, rng=rng)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Return images (N, channels, H, W), of images and a condition (N, WIDTH)."""
+        scale, shift = split(self.modulation(condition)[..., None, None], 2, axis=1)
+        y: Tensor = self.past(x) + self.second(silu(self.norm(self.first(x)) * (1 + scale) + shift))
+        return y
+
+
+class Velocity(nn.Module):
+    """Where images (N, 1, 28, 28) on the way to a digit go, at times (N,) from 0 to 1: pixels a unit of time.
+
+    A U-Net: four pixels become one with four channels, that again four to one, and both ways back, with what was there
+    before beside what comes from further down.
+    """
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        fine, coarse = CHANNELS, 2 * CHANNELS
+        self.time = nn.Sequential(
+            nn.Linear(len(FREQUENCIES), WIDTH, rng=rng), nn.SiLU(), nn.Linear(WIDTH, WIDTH, rng=rng)
+        )
+        self.label = nn.Embedding(ANY + 1, WIDTH, rng=rng)
+        self.enter, self.before = nn.Conv2D(4, fine, 3, padding=1, rng=rng), Block(fine, fine, rng)
+        self.down, self.up = (
+            nn.Conv2D(fine, coarse, 2, stride=2, rng=rng), nn.ConvTranspose2D(coarse, fine, 2, stride=2, rng=rng),
+        )  # fmt: skip
+        self.middle = nn.ModuleList([Block(coarse, coarse, rng) for _ in range(2)])
+        self.after, self.leave = Block(2 * fine, fine, rng), nn.Conv2D(fine, 4, 3, padding=1, rng=rng)
+
+    def forward(self, images: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+        """Return the velocity of each pixel, towards a digit of the label (N,)."""
+        condition = silu(self.time(cos(times[:, None] * FREQUENCIES)) + self.label(labels))
+        fine = self.before(self.enter(pixel_unshuffle(images, 2)), condition)
+        x = self.down(fine)
+        for block in self.middle:
+            x = block(x, condition)
+        x = self.after(concatenate([fine, self.up(x)], axis=1), condition)
+        velocity: Tensor = pixel_shuffle(self.leave(x), 2)
+        return velocity
+
+
+def on_the_way(images: ndarray, labels: ndarray, rng: np.random.Generator) -> tuple[ndarray, ...]:
+    """Return a batch: images somewhere between noise and a digit, when, which digit, and the velocity there.
+
+    The way is straight, at an even pace, from noise at time 0 to the digit at time 1.
+    """
+    x = scaled(images)
+    noise = rng.standard_normal(x.shape, dtype=np.float32)
+    times = 1 / (1 + np.exp(-rng.standard_normal(len(x), dtype=np.float32)))  # most often half way: the hard part
+    known = np.where(rng.random(len(x)) < FORGOTTEN, ANY, labels)
+    share = times[:, None, None, None]
+    return (1 - share) * noise + share * x, times, known, x - noise
+
+
+def scaled(images: ndarray) -> ndarray:
+    """Return images (N, 28, 28) of bytes as the network takes them, (N, 1, 28, 28) from -1 to 1."""
+    return 2 * data.to_float(images) - 1
+
+
+def draw_digits(model: nn.Module, labels: ndarray, guidance: float, rng: np.random.Generator) -> ndarray:
+    """Return digits of these labels (N,) on their way out of noise, in bytes (STEPS + 1, N, 28, 28)."""
+    noise = rng.standard_normal((len(labels), 1, 28, 28), dtype=np.float32)
+    parts = shards(len(labels), SHARD_SIZE)
+    with evaluating(model):
+        ways = list(map_shards(lambda k: way(model, noise[parts[k]], labels[parts[k]], guidance), len(parts)))
+    pixels = np.concatenate(ways, axis=1)[:, :, 0] * 127.5 + 127.5
+    return np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
+
+
+def way(model: nn.Module, x: ndarray, labels: ndarray, guidance: float) -> ndarray:
+    """Return where images are after each step: each goes on straight for a little, the way that it is told to.
+
+    What the label changes about the velocity counts `guidance` times.
+    """
+    stations = [x]
+    for step in range(STEPS):
+        times = np.full(len(x), step / STEPS, np.float32)
+        asked, free = (model(x, times, each).numpy() for each in (labels, np.full_like(labels, ANY)))
+        x = x + (free + guidance * (asked - free)) / STEPS
+        stations.append(x)
+    return np.stack(stations)
+
+
+def prepare(options: argparse.Namespace) -> Training:
+    """Return the network and its training, on digits that are turned and bent a little, anew in each epoch."""
+    images, judge, rng = digits.load(options), generated.judge(options.judge), np.random.default_rng(options.seed)
+    model = Velocity(rng)
+    held_out = on_the_way(images.x_test[: digits.SOME], images.y_test[: digits.SOME], rng)
+
+    def bent(x: ndarray, y: ndarray) -> tuple[ndarray, ...]:
+        return on_the_way(digits.warp(x, rng, degrees=8, translate=0.03, alpha=40), y, rng)
+
+    loader = data.DataLoader(images.x_train, images.y_train, batch_size=BATCH, rng=rng, transform=bent)
+    fitting = partial(
+        fit, model, optim.Adam(model.parameters(), lr=options.learning_rate), mse_loss, loader, options.epochs, rng=rng,
+        schedule=optim.schedules.one_cycle(options.learning_rate, options.epochs * len(loader)),
+        metrics={"loss": MeanSquaredError()}, evaluate_on={"test": [held_out]}, evaluate_every=EVALUATE_EVERY,
+    )  # fmt: skip
+
+    def drawn(each: int) -> tuple[ndarray, ndarray]:
+        labels = np.repeat(np.arange(10), each)
+        return draw_digits(model, labels, options.guidance, np.random.default_rng(options.seed)), labels
+
+    def figures() -> dict[str, float]:
+        ways, labels = drawn(EACH)
+        return generated.figures(judge, ways[-1], labels, images)
+
+    def draw(folder: Path, outcome: Outcome) -> None:
+        draw_pictures(folder, drawn(10)[0].reshape(-1, 10, 10, 28, 28))
+
+    names = ("epochs", "learning_rate", "data", "train_size", "seed")
+    chosen = {name: getattr(options, name) for name in names}
+    return Training(
+        model, options.epochs, fitting, partial(loss_of, model, mse_loss, *held_out), chosen, draw, PICTURES, figures
+    )
+
+
+def draw_pictures(folder: Path, ways: ndarray) -> None:
+    """Draw generated digits, ten of each, and how they came out of noise: (STEPS + 1, 10, 10, 28, 28)."""
+    from PIL import Image  # which matplotlib brings
+
+    frames = [Image.fromarray(generated.tiled(station)) for station in ways]
+    frames[-1].resize((560, 560), Image.Resampling.BICUBIC).save(folder / "digits.png")
+    strip = Image.fromarray(generated.tiled(ways[::2, :, 0].swapaxes(0, 1)))
+    strip.resize((2 * strip.width, 2 * strip.height), Image.Resampling.BICUBIC).save(folder / "becoming.png")
+    few = [frame.quantize(16) for frame in frames]
+    durations = [*[120] * (len(few) - 1), 3000]
+    few[0].save(folder / "becoming.gif", save_all=True, append_images=few[1:], duration=durations, loop=0)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE)
+    add = parser.add_argument
+    add("--guidance", type=positive(float), default=GUIDANCE,
+        help="how much the digit that is asked for counts, 1 as learned (default: %(default)s)")  # fmt: skip
+    add("--judge", type=Path, metavar="RUN",
+        help="folder of a run of models.mnist_lenet (default: a LeNet is quickly trained)")  # fmt: skip
+    digits.add_options(parser)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program, and return its exit code."""
+    options = parse(arguments)
+    return train(NAME, options, lambda: prepare(options))
+
+
+if __name__ == "__main__":
+    program(NAME, main)

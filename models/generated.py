@@ -1,0 +1,83 @@
+"""Digits that a model made: whether a LeNet reads what was asked for, whether they are new, and a picture of them."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy import ndarray
+
+from models import digits, mnist_lenet, results
+from tinygrad_edu import cross_entropy, data, nn, optim
+from tinygrad_edu.training import fit, predict
+
+JUDGE_EPOCHS, JUDGE_RATE = 20, 0.1
+
+
+def judge(run: Path | None) -> nn.Module:
+    """Return a LeNet that reads digits: that of a run of `models.mnist_lenet`, or one that is quickly trained here.
+
+    It knows nothing of the model that it judges. The one that is trained here is always the same.
+
+    Raises
+    ------
+    DataError, StateDictError
+        The folder has no such run.
+    """
+    rng = np.random.default_rng(0)
+    model = mnist_lenet.build(rng)
+    if run is not None:
+        model.load_state_dict(results.read_weights(run))
+        return model
+    batches = digits.loader(
+        data.load_embedded(), 50, rng, lambda images: digits.warp(images, rng, degrees=12, translate=0.05, alpha=60)
+    )
+    sgd = optim.SGD(model.parameters(), lr=JUDGE_RATE, momentum=0.9, nesterov=True)
+    schedule = optim.schedules.one_cycle(JUDGE_RATE, JUDGE_EPOCHS * len(batches))
+    for _ in fit(model, sgd, cross_entropy, batches, JUDGE_EPOCHS, rng=rng, schedule=schedule):
+        pass
+    return model
+
+
+def figures(reader: nn.Module, made: ndarray, labels: ndarray, images: data.Digits) -> dict[str, float]:
+    """Return how many of the digits that were made (N, 28, 28) are read as their labels, and how like others they are.
+
+    As many test digits are measured in the same way: what is expected of digits that are neither copies nor all alike.
+    """
+    held_out, their_labels = images.x_test[: len(made)], images.y_test[: len(made)]
+    return {
+        "read_as_intended": accuracy(reader, made, labels),
+        "judge_accuracy": accuracy(reader, images.x_test, images.y_test),
+        "to_nearest_training_digit": to_nearest(made, images.x_train),
+        "to_nearest_training_digit_of_test": to_nearest(held_out, images.x_train),
+        "to_others_of_the_kind": to_others(made, labels),
+        "to_others_of_the_kind_of_test": to_others(held_out, their_labels),
+    }
+
+
+def accuracy(reader: nn.Module, images: ndarray, labels: ndarray) -> float:
+    """Return the share of images that are read as their labels."""
+    return float(np.mean(predict(reader, data.to_float(images)) == labels))
+
+
+def to_nearest(images: ndarray, others: ndarray) -> float:
+    """Return how far an image is from the nearest of the others, in the mean."""
+    return float(distances(images, others).min(axis=1).mean())
+
+
+def to_others(images: ndarray, labels: ndarray) -> float:
+    """Return how far two images with the same label are from each other, in the mean over all such pairs."""
+    same = np.equal.outer(labels, labels) & ~np.eye(len(labels), dtype=bool)
+    return float(distances(images, images)[same].mean())
+
+
+def distances(a: ndarray, b: ndarray) -> ndarray:
+    """Return how far each image of a is from each of b: the root of the sum of squares, of pixels from 0 to 1."""
+    x, y = (data.to_float(images).reshape(len(images), -1) for images in (a, b))
+    squares = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * x @ y.T
+    found: ndarray = np.sqrt(np.maximum(squares, 0))
+    return found
+
+
+def tiled(images: ndarray) -> ndarray:
+    """Return one picture of images (rows, columns, H, W), dark on light."""
+    rows, columns, height, width = images.shape
+    return 255 - images.swapaxes(1, 2).reshape(rows * height, columns * width)

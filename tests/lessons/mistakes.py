@@ -1,0 +1,359 @@
+"""Mistakes that people make in the lessons: what is in a hole, the case that finds it, and a part of what is said."""
+
+MISTAKES = {
+    (1, "one_sided", "the run of both sides"): (
+        "return (f(x + h) - f(x)) / (2 * h)",
+        "lines",
+        "half of what it should be",
+    ),
+    (1, "one_sided", "always to the right"): ("return (f(x + abs(h)) - f(x)) / abs(h)", "of_one_side", "was asked at"),
+    (1, "central", "half the run"): ("return (f(x + h) - f(x - h)) / h", "parabolas", "twice what it should be"),
+    (1, "central", "on one side"): ("return one_sided(f, x, h)", "parabolas", "the gradient of x is wrong"),
+    (1, "extrapolated", "weights exchanged"): (
+        "return (4 * central(f, x, h) - central(f, x, h / 2)) / 3",
+        "quartics",
+        "the gradient of x is wrong",
+    ),
+    (1, "has_kink", "any bend"): (
+        "return abs(one_sided(f, x, h) - one_sided(f, x, -h)) > 1e-6",
+        "no_kink",
+        "found one in",
+    ),
+    (1, "has_kink", "a threshold"): (
+        "return abs(one_sided(f, x, h) - one_sided(f, x, -h)) > 0.1",
+        "a_kink",
+        "found none in",
+    ),
+    (1, "error_of", "a cotangent of ones"): (
+        "slopes = extrapolated(lambda t: f(x + t * direction), 0.0, 1e-3)\n"
+        "numeric, claimed = slopes, gradient(x, np.ones_like(cotangent)) * direction",
+        "softmax_of_zeros",
+        "must be above",
+    ),
+    (1, "error_of", "a rough slope"): (
+        "slopes = one_sided(lambda t: f(x + t * direction), 0.0, 1e-3)\n"
+        "numeric, claimed = cotangent * slopes, gradient(x, cotangent) * direction",
+        "right_gradients",
+        "must be below 1e-6",
+    ),
+    (1, "error_of", "the first element alone"): (
+        "direction = np.eye(1, x.size).reshape(x.shape)\n"
+        "slopes = extrapolated(lambda t: f(x + t * direction), 0.0, 1e-3)\n"
+        "numeric, claimed = cotangent * slopes, gradient(x, cotangent) * direction",
+        "one_wrong_element",
+        "must be above",
+    ),
+    (2, "backward", "the last contribution wins"): (
+        "self.grad = g\nif self.rule is not None:\n    for parent, c in zip(self.parents, self.rule(g)):\n"
+        "        parent.backward(c)",
+        "a_leaf",
+        "is 3.0, and must be 4.0",
+    ),
+    (2, "backward", "hands on what it has handed on before"): (
+        "self.grad += g\nif self.rule is not None:\n    for parent, c in zip(self.parents, self.rule(self.grad)):\n"
+        "        parent.backward(c)",
+        "random_programs",
+        "def program(",
+    ),
+    (2, "mul", "factors exchanged"): (
+        "return Value(self.data * other.data, (self, other), lambda g: (g * self.data, g * other.data))",
+        "products",
+        "the gradient of x is wrong",
+    ),
+    (2, "mul", "g forgotten"): (
+        "return Value(self.data * other.data, (self, other), lambda g: (other.data, self.data))",
+        "products",
+        "the gradient of x is wrong",
+    ),
+    (2, "power", "no comma"): (
+        "return Value(self.data**n, (self,), lambda g: g * n * self.data ** (n - 1))",
+        "powers",
+        "TypeError",
+    ),
+    (2, "power", "the power forgotten"): (
+        "return Value(self.data**n, (self,), lambda g: (g * n * self.data,))",
+        "powers",
+        "the gradient of x is wrong",
+    ),
+    (2, "tanh", "of the input"): (
+        "return Value(out, (self,), lambda g: (g * (1 - self.data**2),))",
+        "tanh",
+        "program: the gradient of",
+    ),
+    (2, "relu", "1 at 0"): (
+        "return Value(max(self.data, 0.0), (self,), lambda g: (g if self.data >= 0 else 0.0,))",
+        "relu_at_its_corner",
+        "is 1.0, and must be 0.0",
+    ),
+    (2, "relu", "passes all"): (
+        "return Value(max(self.data, 0.0), (self,), lambda g: (g,))",
+        "relu",
+        "it should be zero",
+    ),
+    (3, "order", "on the way in"): (
+        "done, seen = [], set()\ndef visit(value):\n    if value not in seen:\n        seen.add(value)\n"
+        "        done.append(value)\n        for parent in value.parents:\n            visit(parent)\n"
+        "visit(root)\nreturn done[::-1]",
+        "parents_first",
+        "stands before it",
+    ),
+    (3, "order", "level by level"): (
+        "done, level = [], [root]\nwhile level:\n    done += [x for x in level if x not in done]\n"
+        "    level = list(dict.fromkeys(p for x in level for p in x.parents))\nreturn done[::-1]",
+        "parents_first",
+        "stands before it",
+    ),
+    (3, "order", "with repeats"): (
+        "return [x for parent in root.parents for x in order(parent)] + [root]",
+        "each_once",
+        "there twice",
+    ),
+    (3, "paths", "from the leaves on"): (
+        "count = dict.fromkeys(values, 0)\ncount[root] = 1\nfor value in values:\n    for parent in value.parents:\n"
+        "        count[parent] += count[value]\nreturn count",
+        "doubled",
+        "paths says 0",
+    ),
+    (3, "backward", "hands on what an earlier walk left"): (
+        "root.grad += g\nfor value in reversed(order(root)):\n    if value.rule is not None:\n"
+        "        for parent, c in zip(value.parents, value.rule(value.grad)):\n            parent.grad += c",
+        "twice",
+        "after two walks",
+    ),
+    (3, "backward", "as in lesson 2"): ("root.backward(g)", "each_rule_once", "times"),
+    (4, "node", "all the same"): (
+        "self.number, self.parents, self.rule, self.grad = 0, parents, rule, None",
+        "numbers_grow",
+        "[0, 0, 0, 0, 0]",
+    ),
+    (4, "walk", "oldest first"): (
+        "waiting = [(root.number, root)]\nwhile waiting:\n    node = heappop(waiting)[1]\n    if node.rule is None:\n"
+        "        continue\n    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+        "        if parent is None:\n            continue\n        if parent in gradients:\n"
+        "            gradients[parent] = gradients[parent] + c\n        else:\n            gradients[parent] = c\n"
+        "            heappush(waiting, (parent.number, parent))",
+        "newest_first",
+        "the walk passed fourth, first",
+    ),
+    (4, "walk", "in place"): (
+        "while waiting:\n    node = heappop(waiting)[1]\n    if node.rule is None:\n"
+        "        continue\n    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+        "        if parent is None:\n            continue\n        if parent in gradients:\n"
+        "            gradients[parent] += c\n        else:\n            gradients[parent] = c\n"
+        "            heappush(waiting, (-parent.number, parent))",
+        "arrives_unchanged",
+        "that the walk was given",
+    ),
+    (4, "computed", "plain numbers have nodes"): (
+        "return Value(data, Node(tuple(getattr(x, 'node', Node()) for x in inputs), rule))",
+        "nodes_of_results",
+        "parents",
+    ),
+    (4, "mul", "names a Value"): (
+        "return computed(self.data * number_of(other), (self, other), lambda g: (g * number_of(other), g * self.data))",
+        "mul_keeps_numbers",
+        "still keeps the Value x alive",
+    ),
+    (4, "tanh", "names its result"): (
+        "out = computed(math.tanh(self.data), (self,), lambda g: (g * (1 - out.data**2),))\nreturn out",
+        "tanh_keeps_numbers",
+        "points back at it",
+    ),
+    (5, "unbroadcast", "nothing"): ("return g", "unbroadcast", "It is not summed over the broadcast axes"),
+    (5, "unbroadcast", "the first axes alone"): (
+        "return g.sum(axis=tuple(range(g.ndim - len(shape))))",
+        "unbroadcast",
+        "It is not summed over the broadcast axes",
+    ),
+    (5, "computed", "always a node"): (
+        "return Tensor(data, node=Node(tuple(getattr(x, 'node', None) for x in inputs), rule))",
+        "nodes_where_they_are_needed",
+        "the result has a node",
+    ),
+    (5, "backward", "keeps what arrives"): (
+        "leaf.grad = arrived if leaf.grad is None else leaf.grad + arrived",
+        "gradients_are_ones_own",
+        "x.grad is g itself",
+    ),
+    (5, "backward", "adds in place"): (
+        "if leaf.grad is None:\n    leaf.grad = np.array(arrived)\nelse:\n    leaf.grad += arrived",
+        "gradients_add_up",
+        "what x.grad was after the first",
+    ),
+    (5, "mul", "not summed back"): (
+        "return computed(x * y, (self, other), lambda g: (g * y, g * x))",
+        "products",
+        "It is not summed over the broadcast",
+    ),
+    (5, "matmul", "a transposition forgotten"): (
+        "return computed(x @ y, (self, other), lambda g: (unbroadcast(g @ y, x.shape), "
+        "unbroadcast(transposed(x) @ g, y.shape)))",
+        "matrix_products",
+        "",
+    ),
+    (5, "sum", "the axis stays away"): ("return (np.broadcast_to(g, x.shape),)", "reductions", ""),
+    (5, "reshape", "left as it is"): (
+        "return computed(x.reshape(shape), (self,), lambda g: (g,))",
+        "reshaped",
+        "needs its input's",
+    ),
+    (5, "transpose", "the same order again"): (
+        "return computed(self.data.transpose(axes), (self,), lambda g: (g.transpose(axes),))",
+        "transposed",
+        "",
+    ),
+    (6, "demand", "no hint"): (
+        "if name not in known:\n    raise TypeError(f'op {self.name} has no {name}')",
+        "names_that_are_not_there",
+        "does not say that 'factor' may be meant",
+    ),
+    (6, "asked", "in another order"): (
+        "return sorted(set(inspect.signature(rule).parameters) - {'g'})",
+        "names_of_a_rule",
+        "asked returned",
+    ),
+    (6, "recorded", "all of it"): ("saved = values", "saved_is_what_is_asked", "and the node saves"),
+    (6, "recorded", "what any rule asks for"): (
+        "wanted = {name for x in op.inputs for name in asked(op.rules[x])}\n"
+        "saved = {name: values[name] for name in wanted}",
+        "saved_is_what_is_asked",
+        "where x need a gradient",
+    ),
+    (6, "pullback", "every rule"): (
+        "return [unbroadcast(self.op.rules[x](g, **{n: self.saved[n] for n in asked(self.op.rules[x])}), shape or ())\n"
+        "        for x, shape in zip(self.op.inputs, self.shapes)]",
+        "rules_that_nobody_needs",
+        "KeyError",
+    ),
+    (6, "pullback", "broadcasting not undone"): (
+        "rules = self.op.rules\n"
+        "return [None if shape is None else rules[x](g, **{n: self.saved[n] for n in asked(rules[x])})\n"
+        "        for x, shape in zip(self.op.inputs, self.shapes)]",
+        "products",
+        "It is not summed over the broadcast axes",
+    ),
+    (6, "divide", "a sign"): (
+        "divide.vjps(x=lambda g, y: g / y, y=lambda g, out, y: g * out / y)",
+        "quotients",
+        "its sign is flipped",
+    ),
+    (6, "exp", "saves its input"): ("exp.vjps(x=lambda g, x: g * np.exp(x))", "exp_saves_its_result", "asks for ['x']"),
+    (6, "tanh", "not squared"): ("tanh.vjps(x=lambda g, out: g * (1 - out))", "tanh", "the gradient of x is wrong"),
+    (6, "sum", "saves an array"): (
+        "broadcast_to.vjps(x=lambda g, x_shape: unbroadcast(g, x_shape))\n"
+        "sum.vjps(x=lambda g, x, axis: broadcast_to(reshape(g, shape=with_ones(x.shape, axis)), shape=x.shape))",
+        "sum_saves_no_array",
+        "asks for x",
+    ),
+    (6, "matmul", "the whole transposed"): (
+        "matmul.vjps(x=lambda g, y: g @ np.transpose(y), y=lambda g, x: np.transpose(x) @ g)",
+        "matrix_products",
+        "",
+    ),
+    (7, "no_grad", "ends with True"): (
+        "recording.set(False)\ntry:\n    yield\nfinally:\n    recording.set(True)",
+        "nothing_is_recorded",
+        "after another one in it",
+    ),
+    (7, "no_grad", "no finally"): (
+        "before = recording.set(False)\nyield\nrecording.reset(before)",
+        "nothing_is_recorded",
+        "that an error has ended",
+    ),
+    (7, "no_grad", "a global variable"): (
+        "class Everywhere:\n    get = lambda self: False\nglobal recording\n"
+        "before, recording = recording, Everywhere()\n"
+        "try:\n    yield\nfinally:\n    recording = before",
+        "of_a_thread",
+        "another records nothing",
+    ),
+    (7, "parameters_of", "by the default alone"): (
+        "return (tuple(p.name for p in parameters if p.default is p.empty), "
+        "{p.name: p.default for p in parameters if p.default is not p.empty})",
+        "inputs_without_a_mark",
+        "parameters_of returned",
+    ),
+    (7, "asked", "two stars as a name"): (
+        "return [p.name for p in parameters]",
+        "settings_by_two_stars",
+        "['x', 'stride', 'window']",
+    ),
+    (7, "recorded", "always"): (
+        "rules = [op.rules[x] for x, node in zip(names, nodes) if node is not None]\n"
+        "wanted = {name for rule in rules for name in asked(rule, settings)}\n"
+        "saved = {name: values[name] for name in wanted & values.keys()}",
+        "no_node_without_a_reason",
+        "the result has one",
+    ),
+    (7, "recorded", "what any rule asks for"): (
+        "if not recording.get() or all(node is None for node in nodes):\n    return Tensor(out)\n"
+        "wanted = {name for x in names for name in asked(op.rules[x], settings)}\n"
+        "saved = {name: values[name] for name in wanted & values.keys()}",
+        "saved_by_name",
+        "and the node saves",
+    ),
+    (7, "pullback", "without k"): (
+        "rules = self.op.rules\n"
+        "return [None if shape is None else rules[x](g, **{n: self.saved[n] for n in asked(rules[x], {})})\n"
+        "        for x, shape in zip(self.names, self.shapes)]",
+        "which_of_many",
+        "KeyError: 'k'",
+    ),
+    (7, "pullback", "k of the position alone"): (
+        "parts, broadcasts = [], self.op.broadcasts\n"
+        "for k, (x, shape) in enumerate(zip(self.names, self.shapes)):\n"
+        "    rule, known = self.op.rules[x], self.saved | {'k': k}\n"
+        "    part = None if shape is None else rule(g, **{n: known[n] for n in asked(rule, self.op.settings)})\n"
+        "    parts.append(unbroadcast(part, shape) if broadcasts and shape is not None else part)\nreturn parts",
+        "a_setting_called_k",
+        "",
+    ),
+    (8, "assign", "other memory"): (
+        "self.data = np.broadcast_to(values, self.shape)",
+        "writing",
+        "the cell says 0",
+    ),
+    (8, "cell_of", "always new"): ("return Cell()", "views_share_a_cell", "returns another cell than the input's"),
+    (8, "cell_of", "that of any input"): (
+        "return next((x.cell for x in inputs if isinstance(x, Tensor)), Cell())",
+        "views_share_a_cell",
+        "an array of its own",
+    ),
+    (8, "demand_fresh", "never"): ("pass", "a_view_with_an_old_history", "and view * 2 goes on"),
+    (8, "demand_fresh", "at any change ever"): (
+        "if x.cell.changed:\n    raise StaleError(op.name)",
+        "a_view_with_an_old_history",
+        "",
+    ),
+    (8, "guarded", "not looked at"): ("pass", "saved_and_changed", "returned a gradient all the same"),
+    (8, "guarded", "at any change ever"): (
+        "for name, cell in self.cells.items():\n    if cell.changed:\n"
+        "        raise StaleError(f'op {self.pullback.op.name}: {name}')",
+        "changed_before",
+        "and then came x * x",
+    ),
+    (8, "kept", "the array itself"): ("return array", "arrays_of_others", "after weights[:] = 0"),
+    (8, "kept", "always a copy"): (
+        "return array.copy() if isinstance(array, np.ndarray) else array",
+        "arrays_of_tensors",
+        "is a copy",
+    ),
+    (8, "in_place", "of the values that go"): (
+        "result = op(Tensor(tensor.data, node=tensor.node, cell=tensor.cell), other)\ntensor.assign(result.data)\n"
+        "tensor.node = result.node\nif tensor.node is not None:\n    tensor.node.number = next(clock)\nreturn tensor",
+        "recorded_in_place",
+        "StaleError",
+    ),
+    (8, "in_place", "the number of the result"): (
+        "old = Tensor(tensor.data.copy(), node=tensor.node)\nresult = op(old, other)\ntensor.assign(result.data)\n"
+        "tensor.node = result.node\nreturn tensor",
+        "what_was_saved_before",
+        "",
+    ),
+    (8, "in_place", "other is overwritten, too"): (
+        "old = Tensor(tensor.data.copy(), node=tensor.node)\nresult = op(old, other)\ntensor.assign(result.data)\n"
+        "tensor.node = result.node\nif tensor.node is not None:\n    tensor.node.number = next(clock)\nreturn tensor",
+        "with_itself",
+        "",
+    ),
+}

@@ -1,0 +1,153 @@
+"""The command, as a student uses it: in a folder, in a second process, with code that has all kinds of faults."""
+
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tinygrad_edu.lessons import judge
+from tinygrad_edu.lessons.__main__ import main
+from tinygrad_edu.lessons.cases import Looking
+from tinygrad_edu.lessons.lesson import LESSONS, lesson_of
+
+ORDER = lesson_of(3)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, capsys):
+    """Go into a folder that was started."""
+    assert main(["start", str(tmp_path / "engine")]) == 0
+    monkeypatch.chdir(tmp_path / "engine")
+    monkeypatch.setattr("tinygrad_edu.lessons.__main__.judged", partial(judge.judged, looking=Looking(3)))
+    capsys.readouterr()
+    return Path()
+
+
+def said(capsys, *arguments, code=0):
+    """Return what the command prints, and demand its exit code."""
+    assert main([*map(str, arguments)]) == code
+    out = capsys.readouterr()
+    return out.out + out.err
+
+
+def test_a_student_in_processes_of_their_own(folder):
+    def check():
+        command = [sys.executable, "-m", "tinygrad_edu.lessons", "check", "3"]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    red = check()
+    assert (red.returncode, red.stderr) == (1, "")
+    assert "The hole order is still open." in red.stdout
+    (folder / f"{ORDER.name}.py").write_text(ORDER.solution)
+    green = check()
+    assert (green.returncode, green.stderr) == (0, "")
+    assert "All 8 cases pass. Go on with lesson04_clock.md." in green.stdout
+
+
+def test_start_copies_all_and_overwrites_nothing(folder, capsys):
+    assert "lessons check 1" in said(capsys, "start", ".")
+    for lesson in LESSONS:
+        assert (folder / f"{lesson.name}.py").read_text() == lesson.exercise
+        assert (folder / f"{lesson.name}.md").read_text() == lesson.page
+        assert all((folder / picture.name).read_bytes() == picture.read_bytes() for picture in lesson.pictures)
+    mine = folder / f"{ORDER.name}.py"
+    mine.write_text("# mine")
+    (folder / f"{LESSONS[0].name}.py").unlink()
+    assert f"1 lessons are in .; {len(LESSONS) - 1} were there" in said(capsys, "start", ".")
+    assert mine.read_text() == "# mine"
+
+
+def test_the_pages_name_the_pictures_that_are_copied_beside_them(folder):
+    for lesson in LESSONS:
+        named = {part.split(")")[0] for part in lesson.page.split("](")[1:] if part.startswith("lesson")}
+        assert named == {picture.name for picture in lesson.pictures}
+
+
+def test_a_folder_without_lessons_says_how_to_make_one(tmp_path, capsys):
+    assert "lessons start my_engine" in said(capsys, "--folder", tmp_path, "check", 1, code=2)
+
+
+def test_numbers_and_holes_that_there_are_not(folder, capsys):
+    assert "no lesson 40" in said(capsys, "check", 40, code=2)
+    assert "it has order, paths, backward" in said(capsys, "hint", 3, "number", code=2)
+    assert "it has order, paths, backward" in said(capsys, "solution", 3, "number", code=2)
+    assert main(["status"]) == 0
+
+
+def test_hints_come_one_after_the_other_on_the_hole_that_the_check_stopped_at(folder, capsys):
+    mine = folder / f"{ORDER.name}.py"
+    mine.write_text(ORDER.with_holes({"paths"}))
+    assert "A hint on paths" in said(capsys, "check", 3, code=1)
+    count = len(ORDER.hints["paths"])
+    for k in range(count):
+        assert f"On paths, hint {k + 1} of {count}" in said(capsys, "hint", 3)
+    assert "That was the last" in said(capsys, "hint", 3)
+    assert "On order, hint 1 of" in said(capsys, "hint", 3, "order")
+    assert said(capsys, "solution", 3, "paths").startswith("count = dict.fromkeys(values, 0)\n")
+
+
+def test_status_knows_what_passed_and_what_has_changed_since(folder, capsys):
+    mine = folder / f"{ORDER.name}.py"
+    assert "Why the order matters                            not begun" in said(capsys, "status")
+    mine.write_text(ORDER.with_holes({"backward"}))
+    said(capsys, "check", 3, code=1)
+    assert "4 of 8 cases" in said(capsys, "status")
+    mine.write_text(ORDER.solution)
+    said(capsys, "check", 3)
+    assert "passed\n" in said(capsys, "status")
+    mine.write_text(ORDER.solution + "\n")
+    assert "changed since it passed" in said(capsys, "status")
+    (folder / "progress.json").write_text("{")
+    assert "cannot be read" in said(capsys, "status", code=2)
+
+
+def test_a_lesson_stands_on_the_students_own_engine_where_that_has_passed(folder, capsys):
+    scalars = lesson_of(2)
+    (folder / f"{ORDER.name}.py").write_text(ORDER.solution)
+    assert "(on the solutions of 2, which your code has not passed yet)" in said(capsys, "check", 3)
+    own = scalars.solution + "\nfrom pathlib import Path\nPath('asked').touch()\n"
+    (folder / f"{scalars.name}.py").write_text(own)
+    said(capsys, "check", 2)
+    Path("asked").unlink()
+    assert "on the solutions" not in said(capsys, "check", 3)
+    assert Path("asked").exists()
+    assert json.loads(Path("progress.json").read_text())[ORDER.name]["cases"] == len(ORDER.cases)
+
+
+FAULTS = {
+    "def f(:\n": "SyntaxError",
+    "import no_such_module\n": "line 1, in <module>\n        import no_such_module\n    ModuleNotFoundError",
+    "exit()\n": "ends the program: take that out",
+    "order = 3\n": "TypeError: 'int' object is not callable",
+    "": "has no attribute",
+    "def order(root):\n    return order(root)\n": "RecursionError",
+    "def order(root):\n    exit()\n": "lesson03_order.py, line 2, in order\n        exit()\n    It ends the program",
+    "def order(root):\n    helper = {}\n    return helper['x']\n": (
+        "lesson03_order.py, line 3, in order\n        return helper['x']\n    KeyError: 'x'"
+    ),
+    "def order(root):\n    while True:\n        pass\n": "a loop that never ends?\n    lesson03_order.py, line ",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_error_of_the_students_is_their_own_line_and_no_traceback(fault, folder, capsys, monkeypatch):
+    if "while True" in fault:
+        monkeypatch.setattr(judge, "PATIENCE", 0.3)
+    value = "" if "import no_such" in fault else "\nfrom lesson02_scalars import Value\n"
+    (folder / f"{ORDER.name}.py").write_text(fault + value)
+    out = said(capsys, "check", 3, code=1)
+    assert FAULTS[fault] in out
+    assert "Traceback" not in out
+    assert "site-packages" not in out
+    assert len(out.splitlines()) < 15
+
+
+def test_ctrl_c_ends_the_command_in_one_line(folder, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tinygrad_edu.lessons.__main__.judged", interrupted)
+    assert said(capsys, "check", 3, code=130).endswith("stopped\n")

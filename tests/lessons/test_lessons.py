@@ -1,0 +1,73 @@
+"""Each lesson: its solution passes, each hole fails for its own reason, and the mistakes that people make are found."""
+
+import textwrap
+
+import pytest
+
+from tests.lessons.mistakes import MISTAKES
+from tinygrad_edu.lessons.cases import Looking
+from tinygrad_edu.lessons.judge import Code, judged, loaded, outcome_of, solved
+from tinygrad_edu.lessons.lesson import LESSONS, lesson_of
+
+HOLES = [(lesson, hole) for lesson in LESSONS for hole in lesson.pieces]
+
+
+def with_code(lesson, text):
+    """Return a lesson's code on top of the solutions of those before."""
+    return {each.name: solved(each) for each in LESSONS[: lesson.number - 1]} | {lesson.name: Code("mine.py", text)}
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_the_solution_passes_every_case(lesson):
+    outcomes = list(judged(lesson, with_code(lesson, lesson.solution), Looking(5)))
+    assert [outcome.complaint for outcome in outcomes] == [""] * len(lesson.cases)
+
+
+@pytest.mark.parametrize(("lesson", "hole"), HOLES, ids=lambda x: getattr(x, "name", x))
+def test_an_open_hole_is_what_the_student_hears_of(lesson, hole):
+    *passed, last = judged(lesson, with_code(lesson, lesson.with_holes({hole})), Looking(1))
+    assert not any(outcome.complaint for outcome in passed)
+    assert last.hole == hole
+    piece = lesson.pieces[hole]
+    if piece.startswith(" "):
+        line = next(k for k, text in enumerate(lesson.with_holes({hole}).splitlines(), 1) if f'Error("{hole}")' in text)
+        assert last.complaint.startswith(f"The hole {hole} is still open.\nmine.py, line {line}, in ")
+    else:  # at the margin, where there is nothing in its place
+        assert "KeyError" in last.complaint
+
+
+@pytest.mark.parametrize(("number", "hole", "mistake"), MISTAKES)
+def test_a_mistake_is_found_and_shown(number, hole, mistake):
+    lesson = lesson_of(number)
+    code, name, said = MISTAKES[number, hole, mistake]
+    indent = len(lesson.pieces[hole]) - len(lesson.pieces[hole].lstrip())
+    text = lesson.with_holes((), {hole: textwrap.indent(code, " " * indent) + "\n"})
+    case = next(case for case in lesson.cases if case.function.__name__ == name)
+    assert case.hole == hole
+    with loaded(with_code(lesson, text)) as modules:
+        complaint = outcome_of(case, modules[lesson.name], {"mine.py"}, Looking(25, shrinks=False)).complaint
+    assert said in complaint
+    assert len(complaint.splitlines()) < 20
+    assert "site-packages" not in complaint
+    assert "Traceback" not in complaint
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_each_hole_has_hints_a_case_and_mistakes(lesson):
+    assert list(lesson.hints) == list(lesson.pieces)
+    assert all(len(hints) >= 2 for hints in lesson.hints.values())
+    assert {case.hole for case in lesson.cases} == set(lesson.pieces)
+    assert {hole for number, hole, _ in MISTAKES if number == lesson.number} == set(lesson.pieces)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_the_exercise_is_the_solution_but_for_its_holes(lesson):
+    assert "# hole:" not in lesson.exercise + lesson.solution
+    assert "# end" not in lesson.exercise + lesson.solution
+    for hole, piece in lesson.pieces.items():
+        assert piece not in lesson.exercise
+        assert piece in lesson.solution
+        assert f"YOUR TURN: {hole}\n" in lesson.exercise
+        assert f"`{hole}`" in lesson.page, "the page says what is to be done"
+    assert lesson.page.startswith(f"# {lesson.number}. ")
+    assert f"check {lesson.number}\n" in lesson.page

@@ -1,0 +1,36 @@
+"""The recorder of lesson 7 as an oracle: of every op, the written-out call gives the same results and gradients."""
+
+from importlib import import_module
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+import tinygrad_edu as tg
+from tinygrad_edu.lessons.judge import loaded, solved
+from tinygrad_edu.lessons.lesson import LESSONS, lesson_of
+from tinygrad_edu.testing.strategies import calls
+
+CHECKS = import_module(f"tinygrad_edu.lessons.{lesson_of(7).name}.checks")
+
+
+@pytest.fixture(scope="module")
+def engine():
+    """Return the engine as it is after lesson 7."""
+    with loaded({lesson.name: solved(lesson) for lesson in LESSONS[:7]}) as modules:
+        yield modules[lesson_of(7).name]
+
+
+def test_every_op_is_asked_for():
+    assert set(CHECKS.NAMES) == set(tg.ops.registry)
+
+
+@pytest.mark.parametrize("name", CHECKS.NAMES)
+def test_the_recorder_of_the_lesson_and_the_written_out_call_agree(name, engine):
+    @settings(max_examples=5)
+    @given(calls(name))
+    def agree(call):
+        with np.errstate(all="ignore"):
+            CHECKS.demand_agreement(engine, call)
+
+    agree()

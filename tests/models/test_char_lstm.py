@@ -1,0 +1,37 @@
+"""The recurrent network of characters: what its cells hold, and that it beats the 3-gram model."""
+
+import numpy as np
+import pytest
+
+from models import char_lstm, results
+
+
+def test_a_quotation_is_inside_from_its_first_mark_to_the_one_that_ends_it_or_the_paragraph():
+    passage = 'a "b c" d "e\n\nf "g" h'
+    marks = "..iiii....iiii..ii..."
+    assert "".join(np.where(char_lstm.inside_quotes(passage), "i", ".")) == marks
+
+
+def test_the_cell_that_tells_most_is_found_in_either_direction():
+    inside = np.random.default_rng(0).random(200) < 0.3
+    cells = np.random.default_rng(1).normal(size=(200, 5))
+    cells[:, 3] -= 4 * inside
+    cell, agreement = char_lstm.quote_cell(cells, inside)
+    assert cell == 3
+    assert agreement == pytest.approx(np.corrcoef(cells[:, 3], inside)[0, 1])
+    assert agreement < -0.8
+
+
+def test_the_cells_are_those_of_the_network():
+    model, codes = char_lstm.CharLSTM(9, np.random.default_rng(0)), np.random.default_rng(1).integers(0, 9, 7)
+    cells = model.cells(codes)
+    _, (_, last) = model.lstm(model.characters(codes[None]))
+    assert cells.shape == (7, char_lstm.HIDDEN)
+    np.testing.assert_allclose(cells[-1], np.tanh(last.numpy()[0, 0]), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_the_default_job_beats_the_3_gram_model_by_far(tmp_path):
+    assert char_lstm.main(["--quiet", "--output", str(tmp_path)]) == 0
+    summary = results.read_summary(tmp_path)
+    assert summary["held_out_bits"] < 0.8 * summary["three_gram_bits"]

@@ -1,0 +1,131 @@
+"""Digits out of noise: the way that is learned, the one that is gone, who judges them, and a run from end to end."""
+
+import signal
+from itertools import count
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models import diffusion, generated, results, training
+from tinygrad_edu import Tensor, data, nn
+
+
+def test_the_way_is_straight_from_noise_to_the_digit():
+    digits, rng = data.load_embedded(), np.random.default_rng(0)
+    x, times, labels, velocity = diffusion.on_the_way(digits.x_train, digits.y_train, rng)
+    left = (1 - times)[:, None, None, None]
+    np.testing.assert_allclose(x + left * velocity, diffusion.scaled(digits.x_train), atol=1e-5)
+    noise = x - (1 - left) * velocity
+    assert (noise.mean(), noise.std()) == (pytest.approx(0, abs=0.01), pytest.approx(1, abs=0.01))
+    assert 0 < times.min() < 0.1 < 0.9 < times.max() < 1
+    forgotten = labels != digits.y_train
+    assert (labels[forgotten] == diffusion.ANY).all()
+    assert forgotten.mean() == pytest.approx(diffusion.FORGOTTEN, abs=0.03)
+    assert {part.dtype for part in (x, times, velocity)} == {np.dtype(np.float32)}
+
+
+class Told(nn.Module):
+    """Goes to a place that the label names, at an even pace."""
+
+    def forward(self, images, times, labels):
+        return Tensor((labels[:, None, None, None] - images) / (1 - times[:, None, None, None]))
+
+
+def test_straight_ways_are_gone_to_their_end_in_any_number_of_steps(monkeypatch):
+    noise, labels = np.random.default_rng(0).normal(size=(3, 1, 2, 2)), np.array([0, 4, 9])
+    for steps in (1, 7):
+        monkeypatch.setattr(diffusion, "STEPS", steps)
+        stations = diffusion.way(Told(), noise, labels, guidance=1.0)
+        assert len(stations) == steps + 1
+        np.testing.assert_array_equal(stations[0], noise)
+        np.testing.assert_allclose(stations[-1], np.ones((3, 1, 2, 2)) * labels[:, None, None, None], atol=1e-5)
+
+
+def test_guidance_goes_further_the_way_that_the_label_makes_a_difference(monkeypatch):
+    monkeypatch.setattr(diffusion, "STEPS", 1)
+    end = diffusion.way(Told(), np.zeros((1, 1, 2, 2)), np.array([4]), guidance=3.0)[-1]
+    np.testing.assert_allclose(end, diffusion.ANY + 3 * (4 - diffusion.ANY))
+
+
+def test_what_is_drawn_does_not_depend_on_how_it_is_shared_among_cores(monkeypatch):
+    monkeypatch.setattr(diffusion, "STEPS", 2)
+    model, labels, drawn = diffusion.Velocity(np.random.default_rng(0)), np.arange(5), []
+    for size in (2, 5):
+        monkeypatch.setattr(diffusion, "SHARD_SIZE", size)
+        drawn.append(diffusion.draw_digits(model, labels, 2.0, np.random.default_rng(1)).astype(int))
+    assert drawn[0].shape == (3, 5, 28, 28)
+    assert abs(drawn[0] - drawn[1]).max() <= 1  # in bytes: a product of other sizes may round otherwise
+
+
+def test_copies_are_told_from_new_digits_and_one_digit_from_many():
+    digits = data.load_embedded()
+    assert generated.to_nearest(digits.x_train[:20], digits.x_train) == pytest.approx(0, abs=0.01)
+    assert generated.to_nearest(digits.x_test[:20], digits.x_train) > 4
+    images = np.zeros((4, 28, 28), np.uint8)
+    images[1, :3, :3], images[3] = 255, 255
+    assert generated.to_others(images, np.array([0, 0, 1, 1])) == pytest.approx((3 + 28) / 2)
+
+
+def test_pictures_are_tiled_in_rows_and_columns():
+    images = np.arange(6, dtype=np.uint8).reshape(2, 3, 1, 1) * np.ones((2, 2), np.uint8)
+    tiled = generated.tiled(images)
+    assert tiled.shape == (4, 6)
+    assert tiled[::2, ::2].tolist() == [[255, 254, 253], [252, 251, 250]]
+
+
+@pytest.fixture
+def quick(small, monkeypatch):
+    """Options of a run of which only the end matters."""
+    monkeypatch.setattr(training, "SECONDS", 0.0)
+    monkeypatch.setattr(generated, "JUDGE_EPOCHS", 1)
+    for name, value in (("CHANNELS", 8), ("EACH", 2), ("STEPS", 4)):
+        monkeypatch.setattr(diffusion, name, value)
+    return [*small, "--quiet", "--resume"]
+
+
+def test_a_run_is_judged_and_drawn_and_drawn_anew_with_more_guidance(quick, tmp_path, capsys):
+    assert diffusion.main([*quick, "--output", str(tmp_path)]) == 0
+    summary = results.read_summary(tmp_path)
+    assert f'"read_as_intended": {summary["read_as_intended"]}' in capsys.readouterr().out
+    assert 0.3 < summary["judge_accuracy"] < 1
+    with Image.open(tmp_path / "becoming.gif") as animation:
+        assert animation.n_frames == 5
+    for name in ("digits.png", "becoming.png"):
+        assert np.asarray(Image.open(tmp_path / name)).std() > 20
+    assert diffusion.main([*quick, "--guidance", "9", "--output", str(tmp_path)]) == 0
+    again = results.read_summary(tmp_path)["files"]
+    changed = {name for name, said in again.items() if said != summary["files"][name]}
+    assert changed == {*diffusion.PICTURES}
+
+
+def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(quick, tmp_path, monkeypatch):
+    steps, check = count(1), training.stopping.check
+
+    def check_and_interrupt():
+        if next(steps) == 5:  # of three an epoch
+            signal.raise_signal(signal.SIGINT)
+        check()
+
+    monkeypatch.setattr(training.stopping, "check", check_and_interrupt)
+    for folder, code in (("resumed", 130), ("whole", 0), ("resumed", 0)):
+        assert diffusion.main([*quick, "--output", str(tmp_path / folder)]) == code
+    for name in (results.WEIGHTS, *diffusion.PICTURES):
+        assert (tmp_path / "resumed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_judge_that_is_no_run_is_one_line_before_anything_is_trained(small, tmp_path, capsys):
+    assert diffusion.main([*small, "--judge", str(tmp_path), "--output", str(tmp_path / "run")]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert str(tmp_path) in err
+
+
+@pytest.mark.slow
+def test_the_default_job_makes_new_digits_of_which_97_percent_are_read_as_intended(tmp_path):
+    assert diffusion.main(["--quiet", "--output", str(tmp_path)]) == 0
+    summary = results.read_summary(tmp_path)
+    assert summary["judge_accuracy"] >= 0.97
+    assert summary["read_as_intended"] >= 0.97
+    assert summary["to_nearest_training_digit"] > 0.9 * summary["to_nearest_training_digit_of_test"]
+    assert summary["to_others_of_the_kind"] > 0.75 * summary["to_others_of_the_kind_of_test"]

@@ -1,0 +1,142 @@
+"""What a model writes: drawn as likely as its logits say, read on from where it was, and shown as it learns."""
+
+import signal
+from itertools import count
+
+import numpy as np
+import pytest
+
+from models import char_gpt, char_lstm, progress, results, training, writing
+from models.text import Text, encode
+
+ALPHABET = '\n "ab'
+
+
+class Fixed(writing.Reader):
+    """Finds each character as likely as it is told, and counts what it has read."""
+
+    def __init__(self, logits):
+        self.logits = np.array(logits, np.float32)
+
+    def read(self, codes, state):
+        """Return the same logits after whatever was read."""
+        return self.logits, (state or 0) + len(codes)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_what_is_written_is_as_likely_as_the_logits_say(temperature):
+    logits = np.log([0.5, 0.3, 0.2])
+    written = writing.write(Fixed(logits), np.zeros(1, int), 4_000, temperature, np.random.default_rng(0))
+    expected = np.exp(logits / temperature)
+    np.testing.assert_allclose(np.bincount(written) / 4_000, expected / expected.sum(), atol=0.03)
+
+
+@pytest.mark.parametrize("temperature", [1e-300, 1e-3])
+def test_without_temperature_it_is_always_the_likeliest(temperature):
+    with np.errstate(over="ignore"):
+        written = writing.write(Fixed([1.0, 3.0, 2.0]), np.zeros(1, int), 50, temperature, np.random.default_rng(0))
+    assert {*written} == {1}
+
+
+def test_the_bits_of_logits_that_are_all_alike_are_those_of_the_alphabet():
+    codes = np.array([[0, 1, 2], [3, 0, 3]])
+    np.testing.assert_allclose(writing.bits(np.zeros((2, 8, 3)), np.tile(codes, 1)), np.full((2, 3), 3.0))
+
+
+def test_the_learning_rate_rises_and_sinks_to_nothing():
+    rates = [writing.schedule(0.5, 1000)(step) for step in range(1001)]
+    assert np.argmax(rates) == writing.RISING
+    assert max(rates) == 0.5
+    assert rates[1000] == 0
+    assert np.argmax([writing.schedule(0.5, 8)(step) for step in range(8)]) == 2
+
+
+@pytest.fixture(params=[char_gpt, char_lstm])
+def program(request, monkeypatch):
+    """A program with a small network, on a small text."""
+    sizes = {"WIDTH": 16, "HIDDEN": 16, "LAYERS": 2, "BATCH": 4, "SHARD": 2, "SHOWN": 20, "ASKED": 60}
+    for name, size in sizes.items():
+        monkeypatch.setattr(request.param, name, size, raising=False)
+    monkeypatch.setattr(writing, "WRITTEN", 25)
+    rng = np.random.default_rng(0)
+    words = rng.choice(np.array(["a", "b", 'b"a"', "ab\n\n"]), 700)
+    codes = encode(" ".join(words), ALPHABET)
+    small = Text(ALPHABET, codes[:1500], codes[1500:])
+    monkeypatch.setattr(request.param, "load", lambda: small)
+    return request.param
+
+
+def network(program):
+    """Return the program's network."""
+    kind = program.CharGPT if program is char_gpt else program.CharLSTM
+    return kind(len(ALPHABET), np.random.default_rng(0)).astype(np.float64)
+
+
+def test_what_comes_later_changes_nothing_before(program):
+    codes = np.random.default_rng(0).integers(0, 5, (2, 30))
+    changed, model = codes.copy(), network(program)
+    changed[:, 20:] = (codes[:, 20:] + 1) % 5
+    before, after = (model(each).numpy() for each in (codes, changed))
+    assert before.shape == (2, 5, 30)
+    np.testing.assert_array_equal(before[..., :20], after[..., :20])
+    assert (before[..., 20:] != after[..., 20:]).all()
+
+
+def test_reading_on_is_reading_all_at_once(program):
+    codes, model = np.random.default_rng(0).integers(0, 5, 40), network(program)
+    state, at = None, 0
+    for stop in (1, 2, 9, 40):
+        logits, state = model.read(codes[at:stop], state)
+        at = stop
+        np.testing.assert_allclose(logits, model(codes[None, :stop]).numpy()[0, :, -1], rtol=1e-10, atol=1e-12)
+
+
+def test_the_transformer_sees_what_is_in_its_window_and_no_more():
+    model, codes = (
+        char_gpt.CharGPT(len(ALPHABET), np.random.default_rng(0)),
+        np.random.default_rng(1).integers(0, 5, 100),
+    )
+    first, _ = model.read(codes, None)
+    second, _ = model.read(codes[-char_gpt.WINDOW :], None)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_small_run_shows_samples_draws_and_says_what_was_to_be_beaten(program, tmp_path, capsys):
+    assert program.main(["--epochs", "2", "--sample-every", "2", "--output", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert lines[0].startswith("epoch 1/2: loss")
+    assert lines[-1].startswith("epoch 2/2: loss")
+    assert len(lines) > 3
+    assert all(line.startswith("    ") for line in lines[1:-1])
+    summary = results.read_summary(tmp_path)
+    assert f'"held_out_bits": {summary["held_out_bits"]}' in out
+    assert 0.3 < summary["three_gram_bits"] < 0.8  # four words are soon known
+    assert summary["files"].keys() > {"curve.png", "sample.txt"}
+    assert len((tmp_path / "sample.txt").read_text()) == 4 * writing.WRITTEN
+
+
+def test_a_run_that_is_stopped_and_resumed_ends_as_one_that_says_nothing(program, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "SECONDS", 0.0)
+    shown, calls, check = [], count(1), training.stopping.check
+    monkeypatch.setattr(writing, "aside", shown.append)
+
+    def check_and_interrupt():
+        if next(calls) == 12:  # in the third epoch
+            signal.raise_signal(signal.SIGINT)
+        check()
+
+    options = ["--epochs", "3", "--resume", "--output"]
+    assert program.main([*options, str(tmp_path / "quiet"), "--quiet"]) == 0
+    assert shown == []
+    monkeypatch.setattr(training.stopping, "check", check_and_interrupt)
+    assert [program.main([*options, str(tmp_path / "resumed")]) for _ in range(2)] == [130, 0]
+    assert [len(text) for text in shown] == [writing.WRITTEN] * 3
+    for name in (results.WEIGHTS, "sample.txt", "curve.png"):
+        assert (tmp_path / "resumed" / name).read_bytes() == (tmp_path / "quiet" / name).read_bytes()
+
+
+def test_lines_are_shown_beside_the_output(capsys):
+    progress.aside("one\n\x1b[2J two")
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "    one\n    \\x1b[2J two\n")

@@ -1,0 +1,96 @@
+"""``python -m tinygrad_edu.tape SCRIPT.py``: any script, in a process of its own."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+TRAINING = """
+    import sys
+    import numpy as np
+    import tinygrad_edu as tg
+    from tinygrad_edu import nn, optim
+
+    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+
+    def loss_of(x):
+        hidden = model[1](model[0](x))
+        return (model[2](hidden) ** 2).mean()
+
+    def train(optimizer):
+        for step in range(int(sys.argv[1])):
+            optimizer.zero_grad()
+            loss = loss_of(np.ones((4, 2), np.float32) * (step + 1))
+            try:
+                loss.backward()
+            except Exception:
+                pass
+            optimizer.step()
+
+    if __name__ == "__main__":
+        print("script", sys.argv[1:])
+        train(optim.SGD(model.parameters(), lr=0.1))
+        print("the end")
+"""
+
+
+def run(tmp_path, source, *options, arguments=()):
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(source))
+    command = [sys.executable, "-m", "tinygrad_edu.tape", *options, str(script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=os.getcwd())
+
+
+def test_the_tape_of_a_training_is_that_of_its_first_step(tmp_path):
+    done = run(tmp_path, TRAINING, "--steps", arguments=["1000000000", "--page"])
+    assert done.returncode == 0, done.stderr
+    assert "script ['1000000000', '--page']" in done.stdout
+    assert "the end" not in done.stdout
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("%0") and "model.0.weight" in line for line in lines)
+    assert any("loss" in line and "mean" in line and "script.py:11" in line for line in lines)
+    assert "step 0  mean.x: " in done.stdout
+
+
+def test_it_folds_counts_and_writes_pages(tmp_path):
+    folded = run(tmp_path, TRAINING, "--walk", "3", "--fold", "1", arguments=["3"])
+    assert folded.returncode == 0, folded.stderr
+    assert "Linear (2 nodes)" in folded.stdout
+    page = tmp_path / "tape.html"
+    written = run(tmp_path, TRAINING, "--page", str(page), arguments=["1"])
+    assert written.stdout.endswith(f"wrote {page}\n")
+    assert "<h1>script.py</h1>" in page.read_text()
+
+
+def test_a_script_without_a_walk_says_so(tmp_path):
+    done = run(tmp_path, TRAINING, "--walk", "2", arguments=["1"])
+    assert done.returncode == 1
+    assert "the end" in done.stdout
+    assert "ended before its walk back number 2: it has no tape." in done.stderr
+
+
+@pytest.mark.parametrize("broken", ["1 / 0", "raise SystemExit(3)"])
+def test_a_script_that_fails_fails(tmp_path, broken):
+    done = run(tmp_path, broken)
+    assert done.returncode == (1 if "/" in broken else 3)
+    assert ("ZeroDivisionError" in done.stderr) == ("/" in broken)
+
+
+def test_a_walk_that_raises_shows_how_far_it_came(tmp_path):
+    source = """
+        import tinygrad_edu as tg
+
+        @tg.op
+        def breaks(x):
+            return x + 1
+
+        breaks.vjps(x=lambda g: g[:1])
+        w = tg.Tensor([1.0, 2.0], requires_grad=True)
+        (breaks(w) * 3).sum().backward()
+    """
+    done = run(tmp_path, source, "--steps")
+    assert done.returncode == 1
+    assert "which is refused" in done.stdout
+    assert "WrongGradientError: op breaks" in done.stderr

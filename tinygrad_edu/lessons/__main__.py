@@ -1,0 +1,176 @@
+"""Build the engine anew: copies the lessons out, checks your code, gives hints and solutions, says how far you are."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tinygrad_edu.errors import LessonError, MissingExtraError
+from tinygrad_edu.lessons.folder import Folder
+from tinygrad_edu.lessons.judge import Code, judged
+from tinygrad_edu.lessons.ladder import AS_FOR_PUZZLES, PUZZLES
+from tinygrad_edu.lessons.lesson import LESSONS, Lesson, lesson_of
+
+COMMAND = "python -m tinygrad_edu.lessons"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return 1 where a check fails, and 2 where there is nothing to check."""
+    given = _parsed(arguments)
+    try:
+        code: int = given.run(given)
+    except (LessonError, MissingExtraError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+    return code
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(COMMAND, description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path(), help="of the student's engine; the current one")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    start = commands.add_parser("start", help="copy the lessons into a folder, for you to work in")
+    start.add_argument("into", type=Path, metavar="FOLDER")
+    start.set_defaults(run=_start)
+    commands.add_parser("status", help="how far each lesson is").set_defaults(run=_status)
+    check = commands.add_parser("check", help="judge your code of a lesson")
+    check.add_argument("lesson", type=int, metavar="N", help=f"1 to {len(LESSONS)}")
+    check.set_defaults(run=_check)
+    puzzles = commands.add_parser("puzzles", aliases=["puzzle"], help="judge all your rules of the puzzles, or one")
+    puzzles.add_argument("hole", nargs="?", metavar="PUZZLE", help=f"its name, or 1 to {len(PUZZLES.pieces)}")
+    puzzles.set_defaults(run=_puzzles)
+    for run, what in (
+        (_hint, "give the next hint on the hole that the last check stopped at, or on one that you name"),
+        (_solution, "show the solution of a lesson, or of one hole"),
+    ):
+        command = commands.add_parser(run.__name__[1:], help=what)
+        command.add_argument("lesson", metavar="N", help=f"1 to {len(LESSONS)}, or puzzles")
+        command.add_argument("hole", nargs="?", metavar="HOLE")
+        command.set_defaults(run=run)
+    return parser.parse_args(arguments)
+
+
+def _start(given: argparse.Namespace) -> int:
+    _, copied = Folder.start(given.into)
+    lessons = [name for name in copied if name != PUZZLES.name]
+    kept = len(LESSONS) - len(lessons)
+    print(f"{len(lessons)} lessons are in {given.into}{f'; {kept} were there, and stay as they are' * bool(kept)}.")
+    print(f"Read {LESSONS[0].name}.md there, fill the holes in {LESSONS[0].name}.py, and say:")
+    print(f"    cd {given.into}\n    {COMMAND} check 1")
+    print(f"There are {len(PUZZLES.pieces)} rule puzzles besides, in {PUZZLES.name}.py: {COMMAND} puzzles")
+    return 0
+
+
+def _status(given: argparse.Namespace) -> int:
+    folder = Folder(given.folder)
+    width = max(len(lesson.title) for lesson in LESSONS)
+    for lesson in LESSONS:
+        print(f"{lesson.number:>2}  {lesson.title:<{width}}  {folder.state(lesson)}")
+    print(f"    {PUZZLES.title:<{width}}  {folder.state(PUZZLES)}")
+    return 0
+
+
+def _check(given: argparse.Namespace) -> int:
+    lesson, folder = lesson_of(given.lesson), Folder(given.folder)
+    sources, stand_ins = folder.sources(lesson)
+    print(f"Lesson {lesson.number}: {lesson.title}")
+    if stand_ins:
+        names = ", ".join(str(each.number) for each in stand_ins)
+        print(f"(on the solutions of {names}, which your code has not passed yet)")
+    passed, complaint, hole = _judged(lesson, sources)
+    folder.note(lesson, passed, hole)
+    total = len(lesson.cases)
+    if not complaint:
+        print(f"\nAll {total} cases pass. {_what_next(lesson)}")
+        return 0
+    print(f"\n{textwrap.indent(complaint, '    ')}\n")
+    print(f"{passed} of {total} cases pass. A hint on {hole}: {COMMAND} hint {lesson.number}")
+    return 1
+
+
+def _judged(lesson: Lesson, sources: Mapping[str, Code]) -> tuple[int, str, str | None]:
+    """Print each case, and return how many passed, what is said of the next, and its hole."""
+    passed = 0
+    for title, hole, complaint in judged(lesson, sources):
+        print(f"  {'WRONG' if complaint else 'ok   '}  {title}", flush=True)
+        if complaint:
+            return passed, complaint, hole
+        passed += 1
+    return passed, "", None
+
+
+def _what_next(lesson: Lesson) -> str:
+    if lesson is LESSONS[-1]:
+        return "That was the last lesson: the engine is yours."
+    return f"Go on with {LESSONS[lesson.number].name}.md."
+
+
+def _puzzles(given: argparse.Namespace) -> int:
+    """Judge the rules that a student has written, each by itself, and say where the next are to be written."""
+    folder, one = Folder(given.folder), _hole(PUZZLES, given.hole)
+    code = folder.code(PUZZLES)
+    still_open = PUZZLES.open_in(code.text)
+    asked = [name for name in ([one] if one else PUZZLES.pieces) if name not in still_open]
+    complaints = {}
+    for title, name, complaint in judged(PUZZLES, {PUZZLES.name: code}, AS_FOR_PUZZLES, asked) if asked else ():
+        print(f"  {'WRONG' if complaint else 'ok   '}  {title}", flush=True)
+        complaints[name] = complaint
+    wrong = [name for name in complaints if complaints[name]]
+    if wrong:
+        print(f"\n{textwrap.indent(complaints[wrong[0]], '    ')}")
+    passed = {name: name not in wrong for name in complaints} | dict.fromkeys(still_open, False)
+    right, at = folder.note_each(PUZZLES, passed, [*wrong, *([one] if one in still_open else still_open)])
+    print(f"\n{right} of {len(PUZZLES.pieces)} are right. {_where_to_go_on(at, still_open)}")
+    return int(bool(wrong) or one in still_open)
+
+
+def _where_to_go_on(at: str | None, still_open: Mapping[str, int]) -> str:
+    if at is None:
+        return "That was the last."
+    if at in still_open:
+        return f"Go on with {at}, in line {still_open[at]} of {PUZZLES.name}.py."
+    return f"A hint on {at}: {COMMAND} hint puzzles {at}"
+
+
+def _lesson(name: str) -> Lesson:
+    if name == PUZZLES.name:
+        return PUZZLES
+    if not name.isdecimal():
+        raise LessonError(f"there is no lesson {name}: give its number, or say puzzles.")
+    return lesson_of(int(name))
+
+
+def _hint(given: argparse.Namespace) -> int:
+    lesson, folder = _lesson(given.lesson), Folder(given.folder)
+    hole, position, count = folder.next_hint(lesson, _hole(lesson, given.hole))
+    print(f"On {hole}, hint {position + 1} of {count}:\n")
+    print(textwrap.indent(textwrap.fill(lesson.hints[hole][position], 92), "    "))
+    if position + 1 == count:
+        print(f"\nThat was the last. What the solution has there: {COMMAND} solution {given.lesson} {hole}")
+    return 0
+
+
+def _solution(given: argparse.Namespace) -> int:
+    lesson = _lesson(given.lesson)
+    hole = _hole(lesson, given.hole)
+    print(textwrap.dedent(lesson.pieces[hole]) if hole else lesson.solution, end="")
+    return 0
+
+
+def _hole(lesson: Lesson, name: str | None) -> str | None:
+    """Return a hole that is given by its name, or by its number; None for none."""
+    if name is None or name in lesson.pieces:
+        return name
+    if name.isdecimal() and 1 <= int(name) <= len(lesson.pieces):
+        return list(lesson.pieces)[int(name) - 1]
+    raise LessonError(f"{lesson.name} has no hole {name}: it has {', '.join(lesson.pieces)}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""What the checks of a lesson are made of: a case, the examples that are drawn for it, and what is said of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.testing import check_gradient
+from tinygrad_edu.testing.reproduction import Message
+
+
+class Looking(NamedTuple):
+    """How hard to look: how many examples Hypothesis draws for a case, and whether it makes one that fails small."""
+
+    examples: int = 40
+    shrinks: bool = True
+
+
+AS_FOR_STUDENTS = Looking()
+
+
+class Wrong(TinygradError, AssertionError):  # noqa: N818 - what was found, as people read it
+    """What a student's code did is not what it should do."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that is checked of a student's code. Made by the decorator `case`.
+
+    Attributes
+    ----------
+    hole : str
+        The hole of the exercise that it is about.
+    function : callable
+        Of the student's module, and of what is drawn. Its docstring says what holds.
+    drawn : dict
+        A strategy of Hypothesis for each other parameter.
+    """
+
+    hole: str
+    function: Callable[..., None]
+    drawn: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What holds, in a line."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0].rstrip(".")
+
+    def run(self, mine: ModuleType, began: Callable[[dict[str, Any]], None], looking: Looking) -> None:
+        """Check it; `began` is told of each example, and last of all of the smallest that fails."""
+        if not self.drawn:
+            began({})
+            self.function(mine)
+            return
+        from hypothesis import HealthCheck, Phase, given, settings
+        from hypothesis import strategies as st
+
+        @settings(
+            max_examples=looking.examples, derandomize=True, database=None, deadline=None, report_multiple_bugs=False,
+            phases=(Phase.generate, Phase.shrink)[: 1 + looking.shrinks], suppress_health_check=list(HealthCheck),
+        )  # fmt: skip
+        @given(st.fixed_dictionaries(self.drawn))
+        def judge(example: dict[str, Any]) -> None:
+            began(example)
+            try:
+                self.function(mine, **example)
+            except TinygradError as error:
+                error.args = (told(error),)  # Hypothesis prints what it catches: the lines that repeat it cost time
+                raise
+
+        judge()
+
+
+def case(hole: str, **drawn: Any) -> Callable[[Callable[..., None]], Case]:
+    """Make a `Case` of a function of the student's module, and of what Hypothesis draws for its other parameters."""
+    return lambda function: Case(hole, function, drawn)
+
+
+def demand(condition: object, message: str) -> None:
+    """Raise `Wrong` where a condition does not hold."""
+    if not condition:
+        raise Wrong(message)
+
+
+def demand_equal(what: str, found: Any, wanted: Any) -> None:
+    """Raise `Wrong` where a number or an array is not what it should be, to rounding, or has another shape."""
+    if np.shape(found) != np.shape(wanted):
+        raise Wrong(f"{what} has shape {np.shape(found)}, and must have {np.shape(wanted)}:\nit is {found!r}.")
+    if not np.allclose(np.asarray(found, float), wanted, rtol=1e-10, atol=1e-12, equal_nan=True):
+        raise Wrong(f"{what} is {_plain(found)}, and must be {_plain(wanted)}.")
+
+
+def _plain(x: Any) -> str:
+    return repr(x.item() if isinstance(x, np.ndarray | np.generic) and np.ndim(x) == 0 else x)
+
+
+def told(error: BaseException) -> str:
+    """Return what an error says, without the lines that repeat it: those are about the checks, not about a lesson."""
+    message = error.args[0] if error.args else ""
+    return (message.text if isinstance(message, Message) else str(error)).replace("<lambda>: ", "")
+
+
+def shown(example: dict[str, Any]) -> str:
+    """Return the lines that make an example."""
+    lines = [text if "\n" in (text := repr(x)) and hasattr(x, "steps") else f"{name} = {text}"
+             for name, x in example.items()]  # fmt: skip
+    return "\n".join(lines)
+
+
+def check_engine(f: Callable[..., Any], leaf: Callable[[Any], Any], *points: Any, plain: Any = None) -> None:
+    """Check the gradients of `f` as a student's engine computes them, with `check_gradient`.
+
+    Parameters
+    ----------
+    f : callable
+        Of the student's values, to one.
+    leaf : callable
+        Makes one of a number or an array that a gradient is wanted for.
+    *points
+        The numbers or arrays.
+    plain : callable, optional
+        The same function of plain numbers or arrays, where `f` does not take them.
+    """
+
+    def gradient(*arguments: Any) -> tuple[Any, ...]:
+        *inputs, cotangent = arguments
+        leaves = [leaf(x) for x in inputs]
+        f(*leaves).backward(cotangent)
+        return tuple(x.grad for x in leaves)
+
+    check_gradient(plain or f, with_cotangent(gradient, len(points)), *points)
+
+
+def check_numbers(
+    f: Callable[..., Any], leaf: Callable[[Any], Any], g: float, *points: float, plain: Any = None
+) -> None:
+    """Check the gradients of g times `f`, a function to one number, as `check_engine` does of arrays."""
+
+    def gradient(*inputs: float) -> tuple[Any, ...]:
+        leaves = [leaf(x) for x in inputs]
+        f(*leaves).backward(g)
+        return tuple(x.grad for x in leaves)
+
+    check_gradient(scaled(plain or f, g), gradient, *points)
+
+
+def scaled(f: Callable[..., Any], g: float) -> Callable[..., Any]:
+    """Return g times a function, under its name and with its parameters."""
+
+    @wraps(f, assigned=("__name__",))
+    def times_g(*inputs: float) -> Any:
+        return g * f(*inputs)
+
+    times_g.__signature__ = inspect.signature(f)  # type: ignore[attr-defined]
+    return times_g
+
+
+def with_cotangent(gradient: Callable[..., Any], count: int) -> Callable[..., Any]:
+    """Say of a gradient of any number of inputs that it takes so many, and a cotangent."""
+    names = [f"x{k}" for k in range(count)] + ["cotangent"]
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in names]
+    gradient.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return gradient

@@ -1,0 +1,135 @@
+"""The student's folder: the exercises that are copied into it, and how far each is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from tinygrad_edu.errors import LessonError
+from tinygrad_edu.files import write_whole
+from tinygrad_edu.lessons.judge import Code, solved
+from tinygrad_edu.lessons.ladder import PUZZLES
+from tinygrad_edu.lessons.lesson import LESSONS, Lesson
+
+PROGRESS = "progress.json"
+
+
+class Folder:
+    """A folder with a student's engine: of each lesson, the page and the code, and one file about the progress.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    LessonError
+        Where `start` has not made one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._all: dict[str, Any] = json.loads((path / PROGRESS).read_text("utf-8"))
+        except FileNotFoundError:
+            raise LessonError(
+                f"{path.resolve()} holds no lessons: go into the folder that you started, or make one with "
+                f"`python -m tinygrad_edu.lessons start my_engine`."
+            ) from None
+        except (ValueError, OSError) as error:
+            raise LessonError(f"{path / PROGRESS} cannot be read ({error}): delete it, and start again.") from error
+
+    @classmethod
+    def start(cls, path: Path) -> tuple[Folder, list[str]]:
+        """Copy out the lessons, and return which: what is there already stays as it is."""
+        path.mkdir(parents=True, exist_ok=True)
+        copied = []
+        for lesson in (*LESSONS, PUZZLES):
+            code, page = path / f"{lesson.name}.py", path / f"{lesson.name}.md"
+            if not code.exists():
+                code.write_text(lesson.exercise, "utf-8")
+                copied.append(lesson.name)
+            page.write_text(lesson.page, "utf-8")
+            for picture in lesson.pictures:
+                shutil.copyfile(picture, path / picture.name)
+        if not (path / PROGRESS).exists():
+            write_whole(path / PROGRESS, b"{}")
+        return cls(path), copied
+
+    def code(self, lesson: Lesson) -> Code:
+        """Return the student's code of a lesson."""
+        file = self.path / f"{lesson.name}.py"
+        try:
+            return Code(str(file), file.read_text("utf-8"))
+        except FileNotFoundError:
+            raise LessonError(f"{file} is gone: `start` copies it out again.") from None
+        except ValueError as error:
+            raise LessonError(f"{file} is no text in UTF-8: {error}.") from None
+
+    def sources(self, lesson: Lesson) -> tuple[dict[str, Code], list[Lesson]]:
+        """Return the code of a lesson and of those before; and those of which it is the solution, not the student's."""
+        before = LESSONS[: LESSONS.index(lesson)]
+        stand_ins = [each for each in before if not self.has_passed(each)]
+        sources = {each.name: solved(each) if each in stand_ins else self.code(each) for each in before}
+        return {**sources, lesson.name: self.code(lesson)}, [each for each in stand_ins if each in lesson.builds_on]
+
+    def has_passed(self, lesson: Lesson) -> bool:
+        """Whether the code as it is now has passed all cases."""
+        try:
+            return self._of(lesson).get("passed") == _digest(self.code(lesson))
+        except LessonError:
+            return False
+
+    def state(self, lesson: Lesson) -> str:
+        """Return how far a lesson is, in words."""
+        known, code = self._of(lesson), self.code(lesson)
+        if self.has_passed(lesson):
+            return "passed"
+        if code.text == lesson.exercise:
+            return "not begun"
+        if "passed" in known:
+            return "changed since it passed: check it again"
+        return f"{known.get('cases', 0)} of {len(lesson.cases)} cases"
+
+    def note(self, lesson: Lesson, cases: int, hole: str | None) -> None:
+        """Keep how many cases passed, and which hole the next one is about; none, if that was the last."""
+        known = self._of(lesson) | {"cases": cases, "hole": hole}
+        if hole is None:
+            known["passed"] = _digest(self.code(lesson))
+        self._keep(lesson, known)
+
+    def note_each(self, lesson: Lesson, passed: Mapping[str, bool], left: Sequence[str]) -> tuple[int, str | None]:
+        """Keep of some holes, each with a case of its own, whether it passed, and the first of those that are left.
+
+        Return how many of all holes have passed by now, and where to go on: none, if all have.
+        """
+        before = self._of(lesson).get("right", [])
+        right = [hole for hole in lesson.pieces if passed.get(hole, hole in before)]
+        at = next((hole for hole in (*left, *lesson.pieces) if hole not in right), None)
+        self._keep(lesson, self._of(lesson) | {"right": right})
+        self.note(lesson, len(right), at)
+        return len(right), at
+
+    def next_hint(self, lesson: Lesson, hole: str | None = None) -> tuple[str, int, int]:
+        """Return the hole that the last check stopped at, which of its hints is next, and how many there are."""
+        known = self._of(lesson)
+        hole = hole or known.get("hole") or next(iter(lesson.pieces))
+        given = known.get("hints", {})
+        position = min(given.get(hole, 0), len(lesson.hints[hole]) - 1)
+        self._keep(lesson, known | {"hints": given | {hole: position + 1}})
+        return hole, position, len(lesson.hints[hole])
+
+    def _of(self, lesson: Lesson) -> dict[str, Any]:
+        return dict(self._all.get(lesson.name, {}))
+
+    def _keep(self, lesson: Lesson, known: dict[str, Any]) -> None:
+        self._all[lesson.name] = known
+        write_whole(self.path / PROGRESS, json.dumps(self._all, indent=1).encode())
+
+
+def _digest(source: Code) -> str:
+    return sha256(source.text.encode()).hexdigest()

@@ -1,0 +1,165 @@
+"""The judge: loads a student's code on top of the lessons before, runs the cases, says what is wrong in a few lines.
+
+A student's error is shown by the student's own line alone. A loop that never ends is seen by the clock, from beside it.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import time
+import traceback
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.lessons.cases import AS_FOR_STUDENTS, Case, Looking, shown, told
+from tinygrad_edu.lessons.lesson import Lesson
+
+PATIENCE = 10.0  # seconds for one example: all of them together are a matter of one
+
+
+class Code(NamedTuple):
+    """The text of a lesson's code, and the file that tracebacks name."""
+
+    file: str
+    text: str
+
+
+class Outcome(NamedTuple):
+    """What became of a case: its title, the hole to look at, and a complaint, which is empty where it passed."""
+
+    title: str
+    hole: str
+    complaint: str
+
+
+def solved(lesson: Lesson) -> Code:
+    """Return the solution of a lesson, as a source."""
+    return Code(f"<the solution of {lesson.name}>", lesson.solution)
+
+
+@contextmanager
+def loaded(sources: Mapping[str, Code]) -> Iterator[dict[str, ModuleType]]:
+    """Make modules of sources, in their order; inside, each can be imported by its name."""
+    before = {name: sys.modules.get(name) for name in sources}
+    modules: dict[str, ModuleType] = {}
+    try:
+        for name, (file, text) in sources.items():
+            linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+            sys.modules[name] = modules[name] = module = ModuleType(name)
+            module.__file__ = file
+            exec(compile(text, file, "exec"), vars(module))
+        yield modules
+    finally:
+        for name, module_before in before.items():
+            if module_before is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = module_before
+
+
+def judged(
+    lesson: Lesson,
+    sources: Mapping[str, Code],
+    looking: Looking = AS_FOR_STUDENTS,
+    holes: Collection[str] | None = None,
+) -> Iterator[Outcome]:
+    """Yield the outcome of each case of a lesson; where it goes in steps, up to the first that fails.
+
+    The first of all is the import. `sources` has the code of this lesson and of those before. With `holes`, only cases
+    about these are tried.
+    """
+    files = {source.file for source in sources.values()}
+    try:
+        with loaded(sources) as modules:
+            for case in (case for case in lesson.cases if holes is None or case.hole in holes):
+                outcome = outcome_of(case, modules[lesson.name], files, looking)
+                yield outcome
+                if outcome.complaint and lesson.in_steps:
+                    return
+    except (Exception, SystemExit) as error:
+        hole = str(error) if _is_open_hole(error, files) else _hole_of(error, files, lesson)
+        yield Outcome("The file can be imported", hole, _of_student(error, files))
+
+
+def outcome_of(case: Case, mine: ModuleType, files: set[str], looking: Looking) -> Outcome:
+    """Run a case in a thread beside this one, which looks at the clock."""
+    begun: list[tuple[float, dict[str, Any]]] = []
+    caught: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            with np.errstate(all="ignore"):  # the checker says what comes of it
+                case.run(mine, lambda example: begun.append((time.monotonic(), example)), looking)
+        except BaseException as error:  # exit() too
+            caught.append(error)
+
+    worker = Thread(target=run, daemon=True)
+    worker.start()
+    while worker.is_alive():
+        worker.join(0.05)
+        if begun and time.monotonic() - begun[-1][0] > PATIENCE and worker.ident is not None:
+            stuck = traceback.extract_stack(sys._current_frames().get(worker.ident))
+            what = f"It was still running after {PATIENCE:.0f} seconds: is there a loop that never ends?"
+            return Outcome(case.title, case.hole, _joined(what, _lines(stuck, files), _with(begun[-1][1])))
+    if not caught:
+        return Outcome(case.title, case.hole, "")
+    if _is_open_hole(caught[0], files):
+        return Outcome(case.title, str(caught[0]), _of_student(caught[0], files))
+    return Outcome(case.title, case.hole, _joined(_of_student(caught[0], files), _with(begun[-1][1] if begun else {})))
+
+
+def _of_student(error: BaseException, files: set[str]) -> str:
+    """Say what is wrong: in the words of the checker, or as an error of the student's, at the student's line."""
+    if isinstance(error, SyntaxError):
+        return "".join(traceback.format_exception_only(error)).strip()
+    where = _lines(traceback.extract_tb(error.__traceback__), files)
+    if _is_open_hole(error, files):
+        return _joined(f"The hole {error} is still open.", where)
+    if isinstance(error, RecursionError):
+        return _joined(where, "RecursionError: it calls itself without an end, or a thousand times.")
+    if isinstance(error, TinygradError):
+        return told(error)
+    if isinstance(error, SystemExit):
+        return _joined(where, "It ends the program: take that out.")
+    return _joined(where, "".join(traceback.format_exception_only(error)).strip().partition("\n")[0])
+
+
+def _is_open_hole(error: BaseException, files: set[str]) -> bool:
+    at = traceback.extract_tb(error.__traceback__)
+    return type(error) is NotImplementedError and bool(at) and at[-1].filename in files
+
+
+def _hole_of(error: BaseException, files: set[str], lesson: Lesson) -> str:
+    """Return the hole whose name begins the line of an error in the import, or the first hole."""
+    at = [frame.line or "" for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+    line = error.text or "" if isinstance(error, SyntaxError) else (at or [""])[-1]
+    name = line.strip().partition(".")[0]
+    return name if name in lesson.pieces else next(iter(lesson.pieces))
+
+
+def _lines(stack: traceback.StackSummary, files: set[str]) -> str:
+    """Return the innermost line of a stack that is in one of the student's files."""
+    for frame in reversed(stack):
+        if frame.filename in files:
+            return f"{Path(frame.filename).name}, line {frame.lineno}, in {frame.name}\n    {frame.line}"
+    return ""
+
+
+def _with(example: dict[str, Any]) -> str:
+    if not example:
+        return ""
+    with np.printoptions(threshold=50):
+        lines = shown(example)
+    return "The smallest example that was found:\n" + "\n".join(f"    {line}" for line in lines.splitlines())
+
+
+def _joined(*parts: str) -> str:
+    return "\n".join(part for part in parts if part)

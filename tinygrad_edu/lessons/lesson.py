@@ -1,0 +1,126 @@
+"""Lesson: what there is of one, its page, its code with and without holes, its hints and its cases."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import ClassVar
+
+from tinygrad_edu.errors import LessonError
+from tinygrad_edu.lessons.cases import Case
+
+HERE = Path(__file__).parent
+# A hole of the exercise: a piece of the solution between two comments.
+_HOLE = re.compile(r"^( *)# hole: (\w+)\n(.*?)^ *# end\n", re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson that ships with the package.
+
+    Attributes
+    ----------
+    name : str
+        Of its folder, and of the student's module: ``lesson04_clock``.
+    """
+
+    name: str
+
+    # Whether a case stands on those before it, so that the first that fails ends a check.
+    in_steps: ClassVar[bool] = True
+
+    @property
+    def number(self) -> int:
+        """Which of the twelve it is."""
+        return int(self.name[6:8])
+
+    @cached_property
+    def page(self) -> str:
+        """The text, in Markdown."""
+        return self._read("page.md")
+
+    @property
+    def title(self) -> str:
+        """The heading of the page, without the number."""
+        return self.page.partition("\n")[0].partition(". ")[2]
+
+    @property
+    def pictures(self) -> list[Path]:
+        """The pictures that the page shows, whose names begin with the lesson's."""
+        return sorted((HERE / self.name).glob(f"{self.name}*.png"))
+
+    @cached_property
+    def _marked(self) -> str:
+        return self._read("solution.py")
+
+    @property
+    def solution(self) -> str:
+        """The code, complete."""
+        return _HOLE.sub(lambda found: found[3], self._marked)
+
+    @property
+    def exercise(self) -> str:
+        """The code with all its holes."""
+        return self.with_holes(self.pieces)
+
+    @cached_property
+    def pieces(self) -> dict[str, str]:
+        """What the solution has in each hole."""
+        return {name: piece for _, name, piece in _HOLE.findall(self._marked)}
+
+    def with_holes(self, names: object, instead: dict[str, str] | None = None) -> str:
+        """Return the code with only some of its holes, or with other pieces in the place of those of the solution."""
+        other = instead or {}
+
+        def piece(found: re.Match[str]) -> str:
+            indent, name, given = found.groups()
+            if name in other:
+                return other[name]
+            if name not in names:  # type: ignore[operator]
+                return str(given)
+            return f"{indent}# YOUR TURN: {name}\n{self._open(name, indent)}"
+
+        return _HOLE.sub(piece, self._marked)
+
+    def _open(self, name: str, indent: str) -> str:
+        """Return what stands in a hole: at the margin of the file nothing, where an error would end the import."""
+        return f'{indent}raise NotImplementedError("{name}")\n' if indent else ""
+
+    @cached_property
+    def hints(self) -> dict[str, list[str]]:
+        """The hints on each hole, from the gentle ones on."""
+        sections = re.split(r"^## (\w+)\n", self._read("hints.md"), flags=re.MULTILINE)[1:]
+        return {
+            name: [" ".join(hint.split()) for hint in re.split(r"^- ", text, flags=re.MULTILINE)[1:]]
+            for name, text in zip(sections[::2], sections[1::2], strict=True)
+        }
+
+    @property
+    def builds_on(self) -> tuple[Lesson, ...]:
+        """The lessons whose code is imported here, or in one of those."""
+        named = {each for each in LESSONS if each.number < self.number and each.name in self._marked}
+        found = named.union(*(each.builds_on for each in named))
+        return tuple(each for each in LESSONS if each in found)
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        """What is checked, in the order of the file."""
+        checks = import_module(f"tinygrad_edu.lessons.{self.name}.checks")
+        return [case for case in vars(checks).values() if isinstance(case, Case)]
+
+    def _read(self, file: str) -> str:
+        return (HERE / self.name / file).read_text("utf-8")
+
+
+LESSONS = tuple(Lesson(path.name) for path in sorted(HERE.glob("lesson[0-9][0-9]_*")))
+
+
+def lesson_of(number: int) -> Lesson:
+    """Return a lesson by its number, or say which there are."""
+    for lesson in LESSONS:
+        if lesson.number == number:
+            return lesson
+    raise LessonError(f"there is no lesson {number}: they go from 1 to {LESSONS[-1].number}.")

@@ -1,0 +1,109 @@
+"""What is checked of lesson 1: where each difference is exact, and that the student's checker finds what is wrong."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tinygrad_edu.lessons.cases import case, demand
+from tinygrad_edu.lessons.short_programs import numbers
+from tinygrad_edu.testing import check_gradient
+
+STEPS = st.sampled_from([0.5, 0.25, 0.125])
+
+
+def _check_slope(slope, h, coefficients, x):
+    """Check a slope of a polynomial, given by its coefficients from x ** 0 on."""
+
+    def polynomial(x):
+        return sum(c * x**k for k, c in enumerate(coefficients))
+
+    check_gradient(polynomial, lambda x: slope(polynomial, x, h), x)
+
+
+@case("one_sided", a=numbers, b=numbers, x=numbers, h=STEPS | STEPS.map(lambda h: -h))
+def lines(mine, a, b, x, h):
+    """one_sided is exact for a line, a + b x, also with a negative step."""
+    _check_slope(mine.one_sided, h, (a, b), x)
+
+
+@case("one_sided", h=STEPS | STEPS.map(lambda h: -h))
+def of_one_side(mine, h):
+    """one_sided asks for f at x and at x + h, and nowhere else."""
+    asked = []
+    mine.one_sided(lambda x: asked.append(x) or 0.0, 2.0, h)
+    demand(set(asked) == {2.0, 2.0 + h}, f"for one_sided(f, 2.0, {h}), f was asked at {sorted(set(asked))}.")
+
+
+@case("central", a=numbers, b=numbers, c=numbers, x=numbers, h=STEPS)
+def parabolas(mine, a, b, c, x, h):
+    """central is exact for a parabola, a + b x + c x²."""
+    _check_slope(mine.central, h, (a, b, c), x)
+
+
+@case("extrapolated", a=numbers, b=numbers, c=numbers, x=numbers, h=STEPS)
+def quartics(mine, a, b, c, x, h):
+    """extrapolated is exact up to the fourth power: x + a x² + b x³ + c x⁴."""
+    _check_slope(mine.extrapolated, h, (0, 1, a, b, c), x)
+
+
+SMOOTH = {"sin": np.sin, "tanh": np.tanh, "square": np.square, "exp": np.exp}
+
+
+@case("has_kink", name=st.sampled_from(sorted(SMOOTH)), x=numbers)
+def no_kink(mine, name, x):
+    """has_kink finds no corner in sin, tanh, exp and x²."""
+    demand(not mine.has_kink(SMOOTH[name], x), f"has_kink found one in {name} at {x}: there is none.")
+
+
+@case("has_kink", name=st.sampled_from(sorted(SMOOTH)), x=numbers, size=st.sampled_from([0.01, 1.0, -1.0, 8.0]))
+def a_kink(mine, name, x, size):
+    """has_kink finds a corner of any size on top of a smooth function."""
+    demand(
+        mine.has_kink(lambda t: SMOOTH[name](t) + size * abs(t - x), x),
+        f"has_kink found none in {name}(t) + {size} * abs(t - {x}) at t = {x}, where the slope jumps.",
+    )
+
+
+def _softmax(x):
+    powers = np.exp(x - np.max(x))
+    return powers / np.sum(powers)
+
+
+def _softmax_gradient(x, cotangent):
+    out = _softmax(x)
+    return out * (cotangent - np.sum(cotangent * out))
+
+
+POINTS = st.lists(numbers, min_size=2, max_size=5).map(np.array)
+SEEDS = st.integers(0, 99)
+
+
+@case("error_of", x=POINTS, seed=SEEDS)
+def right_gradients(mine, x, seed):
+    """error_of is below a millionth for the right gradient of softmax."""
+    error = mine.error_of(_softmax, _softmax_gradient, x, np.random.default_rng(seed))
+    demand(error < 1e-6, f"error_of is {error:.3g} for the right gradient, and must be below 1e-6.")
+
+
+def _demand_found(mine, f, wrong, x, seed, at_least):
+    error = mine.error_of(f, wrong, x, np.random.default_rng(seed))
+    demand(error > at_least, f"error_of is {error:.3g} for this wrong gradient, and must be above {at_least:g}.")
+
+
+@case("error_of", seed=SEEDS)
+def softmax_of_zeros(mine, seed):
+    """error_of is large for the softmax whose gradient is always 0: its outputs add up to 1, whatever x is."""
+    _demand_found(mine, _softmax, lambda x, cotangent: 0 * x, np.array([1.0, 0.0, -1.0]), seed, 1e-3)
+
+
+@case("error_of", x=POINTS, k=st.integers(0, 4), seed=SEEDS)
+def one_wrong_element(mine, x, k, seed):
+    """error_of finds a gradient of x³ + x that is wrong in one element of five."""
+    factors = np.ones(len(x))
+    factors[k % len(x)] = 1.5
+    _demand_found(mine, lambda x: x**3 + x, lambda x, cotangent: factors * cotangent * (3 * x**2 + 1), x, seed, 1e-3)
+
+
+@case("error_of", x=POINTS, seed=SEEDS)
+def a_thousandth_too_much(mine, x, seed):
+    """error_of finds a gradient of x³ + x that is a thousandth too large."""
+    _demand_found(mine, lambda x: x**3 + x, lambda x, cotangent: 1.001 * cotangent * (3 * x**2 + 1), x, seed, 1e-5)

@@ -1,0 +1,55 @@
+"""Lesson 1: the slope of a function from its values alone, and how that lies."""
+
+import numpy as np
+
+
+def one_sided(f, x, h):
+    """Return the slope of f between x and x + h; h may be negative."""
+    # hole: one_sided
+    return (f(x + h) - f(x)) / h
+    # end
+
+
+def central(f, x, h):
+    """Return the slope of f between x - h and x + h."""
+    # hole: central
+    return (f(x + h) - f(x - h)) / (2 * h)
+    # end
+
+
+def extrapolated(f, x, h):
+    """Return the slope of f at x, of two central slopes: so weighed that their largest errors cancel."""
+    # hole: extrapolated
+    return (4 * central(f, x, h / 2) - central(f, x, h)) / 3
+    # end
+
+
+def has_kink(f, x, h=1e-3):
+    """Return whether f has a corner at x: the slopes on both sides stay apart, however close one looks."""
+
+    # hole: has_kink
+    def gap(h):
+        return abs(one_sided(f, x, h) - one_sided(f, x, -h))
+
+    return gap(h / 8) > max(gap(h) / 2, 1e-6)
+    # end
+
+
+def signed(rng, shape):
+    """Return random numbers of both signs, none of them near 0."""
+    return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape)
+
+
+def error_of(f, gradient, x, rng):
+    """Return how wrong the gradient of a function of arrays is: 0 for a right one, and about 1 for any odd numbers.
+
+    ``gradient(x, cotangent)`` claims to be the gradient of ``sum(cotangent * f(x))``, whatever the cotangent is.
+    """
+    x = np.asarray(x, np.float64)
+    cotangent, direction = signed(rng, np.shape(f(x))), signed(rng, x.shape)
+    # hole: error_of
+    slopes = extrapolated(lambda t: f(x + t * direction), 0.0, 1e-3)
+    numeric, claimed = cotangent * slopes, gradient(x, cotangent) * direction
+    # end
+    size = np.sum(np.abs(numeric)) + np.sum(np.abs(claimed))
+    return abs(np.sum(numeric) - np.sum(claimed)) / (size + 1e-8)

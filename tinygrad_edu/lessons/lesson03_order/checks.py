@@ -1,0 +1,135 @@
+"""What is checked of lesson 3: the order, the number of paths, and one call of each rule."""
+
+from hypothesis import strategies as st
+
+from tinygrad_edu.lessons.cases import case, demand, demand_equal, scaled
+from tinygrad_edu.lessons.short_programs import cotangents, numbers, short_programs
+from tinygrad_edu.testing import check_gradient
+
+PROGRAMS = short_programs(operators=("+", "*"))  # x - y would make a value that has no name
+
+
+def _made(mine, program):
+    """Return all values of a program, and those of them that its last was computed of."""
+    values = program.values(*[mine.Value(0.5 + k) for k in range(program.count)])
+    needed, waiting = set(), [values[-1]]
+    while waiting:
+        value = waiting.pop()
+        if value not in needed:
+            needed.add(value)
+            waiting += value.parents
+    return values, needed
+
+
+def _name(values, value):
+    """Return the name that a value has in its program."""
+    return chr(ord("a") + values.index(value))
+
+
+@case("order", program=PROGRAMS)
+def each_once(mine, program):
+    """The order has all that the root was computed of, each once."""
+    values, needed = _made(mine, program)
+    found = mine.order(values[-1])
+    demand(isinstance(found, list), f"order returned a {type(found).__name__}: it must be a list.")
+    names = [_name(values, value) for value in found]
+    demand(
+        set(found) >= needed, f"missing: {', '.join(_name(values, x) for x in needed - set(found))}; found: {names}."
+    )
+    demand(len(found) == len(needed), f"something is there twice, or too much: {names}.")
+
+
+@case("order", program=PROGRAMS)
+def parents_first(mine, program):
+    """In the order, each value stands after its parents."""
+    values, _ = _made(mine, program)
+    found = mine.order(values[-1])
+    names, place = [_name(values, value) for value in found], {value: k for k, value in enumerate(found)}
+    for value in found:
+        for parent in value.parents:
+            demand(
+                place[parent] < place[value],
+                f"{_name(values, value)} was computed of {_name(values, parent)} and stands before it: {names}.",
+            )
+
+
+@case("paths", n=st.integers(0, 60))
+def doubled(mine, n):
+    """From the last of n doublings, x = x + x, there are 2ⁿ paths to the first x: paths counts them in no time."""
+    first = x = mine.Value(1.0)
+    for _ in range(n):
+        x = x + x
+    demand(
+        mine.paths(x)[first] == 2**n, f"of {n} doublings there are {2**n} paths, and paths says {mine.paths(x)[first]}."
+    )
+
+
+@case("paths", program=PROGRAMS)
+def paths_of_programs(mine, program):
+    """paths is how often the walk of lesson 2 comes by, for each value of a program."""
+    values, needed = _made(mine, program)
+    passed = dict.fromkeys(needed, 0)
+    waiting = [values[-1]]
+    while waiting:
+        passed[waiting[-1]] += 1
+        waiting += waiting.pop().parents
+    found = mine.paths(values[-1])
+    for value in values:
+        if value in needed:
+            demand_equal(f"the number of paths to {_name(values, value)}", found[value], passed[value])
+
+
+@case("backward", program=PROGRAMS)
+def each_rule_once(mine, program):
+    """backward calls each rule once."""
+    values, needed = _made(mine, program)
+    calls = {}
+
+    def counted(value, rule):
+        def call(g):
+            calls[value] = calls.get(value, 0) + 1
+            return rule(g)
+
+        return call
+
+    for value in needed:
+        if value.rule is not None:
+            value.rule = counted(value, value.rule)
+            calls[value] = 0
+    mine.backward(values[-1])
+    for value, count in calls.items():
+        demand(count == 1, f"the rule of {_name(values, value)} was called {count} times.")
+
+
+@case("backward", program=PROGRAMS, a=numbers, b=numbers, g=cotangents)
+def gradients(mine, program, a, b, g):
+    """The gradients of programs are right."""
+
+    def gradient(*inputs):
+        leaves = [mine.Value(x) for x in inputs]
+        mine.backward(program(*leaves), g)
+        return tuple(x.grad for x in leaves)
+
+    check_gradient(scaled(program, g), gradient, *(a, b)[: program.count])
+
+
+@case("backward")
+def sixty_doublings(mine):
+    """After 60 doublings, the gradient is 2⁶⁰: the walk of lesson 2 would take thousands of years."""
+    first = x = mine.Value(1.0)
+    for _ in range(60):
+        x = x + x
+    mine.backward(x)
+    demand_equal("the gradient", first.grad, 2.0**60)
+
+
+@case("backward", program=PROGRAMS, a=numbers)
+def twice(mine, program, a):
+    """A second backward through the same values adds the same once more, and no more than that."""
+    leaves = [mine.Value(a) for _ in range(program.count)]
+    out = program(*leaves)
+    mine.backward(out)
+    once = [x.grad for x in leaves]
+    mine.backward(out)
+    for name, x, g in zip("ab", leaves, once, strict=False):
+        demand_equal(f"the gradient of {name} after two walks, of {g} after the first,", x.grad, 2 * g)

@@ -1,0 +1,146 @@
+"""What is checked of lesson 4: the numbers, the walk, its order, its length, and that graphs die at once."""
+
+import gc
+import weakref
+from contextlib import contextmanager
+from itertools import pairwise
+
+import numpy as np
+
+from tinygrad_edu.lessons.cases import case, check_numbers, demand, demand_equal
+from tinygrad_edu.lessons.short_programs import cotangents, numbers, short_programs
+
+
+@case("node")
+def numbers_grow(mine):
+    """A new node has a greater number than any node before."""
+    found = [mine.Node().number for _ in range(5)]
+    demand(all(a < b for a, b in pairwise(found)), f"the numbers of five new nodes are {found}.")
+
+
+@case("node")
+def what_a_node_knows(mine):
+    """A node has its parents, its rule and no grad yet."""
+    parent, rule = mine.Node(), lambda g: (g,)
+    node = mine.Node((parent,), rule)
+    demand(node.parents == (parent,) and node.rule is rule, "Node(parents, rule) has other parents, or another rule.")
+    demand(node.grad is None, f"the grad of a new node is {node.grad}, and must be None.")
+
+
+def _graph(mine, passed):
+    """Return a root over a diamond: rules that double, and say that they were called."""
+
+    def rule(name, count):
+        def call(g):
+            passed.append(name)
+            return (2 * g,) * count
+
+        return call
+
+    leaf = mine.Node()
+    first = mine.Node((leaf, None), rule("first", 2))
+    second = mine.Node((first,), rule("second", 1))
+    third = mine.Node((first,), rule("third", 1))
+    return leaf, mine.Node((third, second, first), rule("fourth", 3))
+
+
+@case("walk")
+def newest_first(mine):
+    """The walk passes nodes newest first, each once, and skips a parent that is None."""
+    passed = []
+    leaf, root = _graph(mine, passed)
+    found = mine.walk(root, 1.0)
+    demand(passed == ["fourth", "third", "second", "first"], f"the walk passed {', '.join(passed)}.")
+    demand(set(found) == {leaf}, f"the walk returned the gradients of {len(found)} nodes, and there is one leaf.")
+    demand_equal("the gradient of the leaf", found[leaf], 20.0)
+
+
+@case("walk")
+def arrives_unchanged(mine):
+    """The walk adds gradients with +, and not with +=, which would write into arrays that are not its own."""
+    given = np.ones(2)
+    leaf = mine.Node()
+    doubled = mine.Node((leaf, leaf), lambda g: (g, g))
+    found = mine.walk(mine.Node((doubled, doubled), lambda g: (g, g)), given)
+    demand_equal("the gradient that the walk was given, after it,", given, np.ones(2))
+    demand_equal("the gradient of the leaf", found[leaf], np.full(2, 4.0))
+
+
+@case("computed")
+def nodes_of_results(mine):
+    """A result's node has the inputs' nodes for parents, and None for a plain number."""
+    x = mine.Value(2.0)
+    out = mine.computed(6.0, (x, 3.0), lambda g: (g, g))
+    demand(
+        isinstance(out, mine.Value) and out.data == 6.0, f"computed(6.0, ...) is {out!r}, and must be a Value of 6.0."
+    )
+    demand(tuple(out.node.parents) == (x.node, None), f"the parents of its node are {out.node.parents}.")
+
+
+@case("mul", x=numbers, y=numbers, g=cotangents)
+def products(mine, x, y, g):
+    """The rule of x * y, and of 3 * x."""
+    check_numbers(lambda x, y: x * y + 3 * x, mine.Value, g, x, y)
+
+
+@case("tanh", x=numbers, g=cotangents)
+def tanh(mine, x, g):
+    """The rule of tanh."""
+    check_numbers(lambda x: x.tanh(), mine.Value, g, x, plain=lambda x: np.tanh(x))
+
+
+@case("walk", program=short_programs(), a=numbers, b=numbers, g=cotangents)
+def random_programs(mine, program, a, b, g):
+    """Programs that use their values many times over."""
+    check_numbers(program, mine.Value, g, *(a, b)[: program.count])
+
+
+@contextmanager
+def _no_collector():
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _demand_dropped(mine, hole, compute):
+    """Demand that the Values that a result was computed of can go, and the graph with its last Value."""
+    with _no_collector():
+        x = mine.Value(0.5)
+        out = compute(x)
+        value, node = weakref.ref(x), weakref.ref(out.node)
+        del x
+        demand(
+            value() is None,
+            f"{hole}: after `del x`, its result still keeps the Value x alive. A rule is a function, and keeps what it "
+            f"names: let it name plain numbers.",
+        )
+        del out
+        demand(
+            node() is None,
+            f"{hole}: when its result is dropped, the node stays: something that the rule names points back at it.",
+        )
+
+
+@case("mul")
+def mul_keeps_numbers(mine):
+    """The rule of x * y keeps numbers alive, and no Value."""
+    _demand_dropped(mine, "x * x", lambda x: x * x)
+
+
+@case("tanh")
+def tanh_keeps_numbers(mine):
+    """The rule of tanh keeps a number alive, and no Value: no cycle of references."""
+    _demand_dropped(mine, "x.tanh()", lambda x: x.tanh())
+
+
+@case("walk")
+def a_long_chain(mine):
+    """A chain of 100,000 sums needs no recursion, neither to walk it nor to drop it."""
+    first = x = mine.Value(0.0)
+    for _ in range(100_000):
+        x = x + 1.0
+    x.backward()
+    demand_equal("the gradient", first.grad, 1.0)
+    del x

@@ -1,0 +1,112 @@
+"""Lesson 4: a tape. Each node has the number of its making, and a heap gives the newest first."""
+
+import itertools
+import math
+from heapq import heappop, heappush
+
+clock = itertools.count(1)
+
+
+class Node:
+    """What the graph knows of a number: it points at older nodes, and at no Value.
+
+    Attributes
+    ----------
+    number : int
+        When it was made: more than that of any node before.
+    parents : tuple
+        The node of each thing it was computed of; None for a plain number.
+    rule : callable or None
+        Of the gradient that arrives, to one contribution for each parent. None for a leaf.
+    grad
+        What has arrived at a leaf; None before.
+    """
+
+    __slots__ = ("__weakref__", "grad", "number", "parents", "rule")
+
+    def __init__(self, parents=(), rule=None):
+        # hole: node
+        self.number, self.parents, self.rule, self.grad = next(clock), parents, rule, None
+        # end
+
+
+def walk(root, g):
+    """Carry the gradient g of a node back to the leaves; return the gradient of each leaf, by its node, in a dict."""
+    gradients, waiting = {root: g}, [(-root.number, root)]
+    # hole: walk
+    while waiting:
+        node = heappop(waiting)[1]
+        if node.rule is None:
+            continue
+        for parent, contribution in zip(node.parents, node.rule(gradients.pop(node))):
+            if parent is None:
+                continue
+            if parent in gradients:
+                gradients[parent] = gradients[parent] + contribution
+            else:
+                gradients[parent] = contribution
+                heappush(waiting, (-parent.number, parent))
+    # end
+    return gradients
+
+
+def computed(data, inputs, rule):
+    """Return a Value that was computed of inputs, Values and plain numbers: its node has theirs for parents."""
+    # hole: computed
+    return Value(data, Node(tuple(x.node if isinstance(x, Value) else None for x in inputs), rule))
+    # end
+
+
+def number_of(x):
+    """Return the number of a Value, and a plain number as it is."""
+    return x.data if isinstance(x, Value) else x
+
+
+class Value:
+    """A number, and the node that stands for it in the graph. One that is made of a plain number is a leaf."""
+
+    __slots__ = ("__weakref__", "data", "node")
+
+    def __init__(self, data, node=None):
+        self.data, self.node = float(data), node or Node()
+
+    @property
+    def grad(self):
+        """What `backward` left at this number, if it is a leaf."""
+        return self.node.grad
+
+    def __add__(self, other):
+        return computed(self.data + number_of(other), (self, other), lambda g: (g, g))
+
+    def __mul__(self, other):
+        # hole: mul
+        x, y = self.data, number_of(other)
+        return computed(x * y, (self, other), lambda g: (g * y, g * x))
+        # end
+
+    def tanh(self):
+        """Return the hyperbolic tangent."""
+        # hole: tanh
+        out = math.tanh(self.data)
+        return computed(out, (self,), lambda g: (g * (1 - out * out),))
+        # end
+
+    def __neg__(self):
+        return self * -1
+
+    def __sub__(self, other):
+        return self + other * -1
+
+    def __radd__(self, other):
+        return self + other
+
+    def __rmul__(self, other):
+        return self * other
+
+    def __rsub__(self, other):
+        return self * -1 + other
+
+    def backward(self, g=1.0):
+        """Add to the grad of each leaf the derivative of g times this number with respect to it."""
+        for leaf, arrived in walk(self.node, g).items():
+            leaf.grad = arrived if leaf.grad is None else leaf.grad + arrived

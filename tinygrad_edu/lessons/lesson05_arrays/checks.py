@@ -1,0 +1,134 @@
+"""What is checked of lesson 5: each rule, for shapes of all kinds, and whose memory a gradient is."""
+
+import math
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal
+from tinygrad_edu.testing import check_gradient
+from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, shapes
+
+SMALL = shapes(max_dims=3, empty=False)
+PAIRS = broadcastable(max_dims=3, empty=False).flatmap(
+    lambda pair: st.tuples(*(arrays(shape, layouts=False) for shape in pair))
+)
+
+
+def _check(mine, f, *points):
+    check_engine(f, lambda x: mine.Tensor(x, requires_grad=True), *points)
+
+
+@case("unbroadcast", pair=broadcastable(max_dims=4, empty=False))
+def unbroadcast(mine, pair):
+    """unbroadcast(g, shape) is what undoes broadcasting from that shape to g's."""
+    shape, to = pair[0], np.broadcast_shapes(*pair)
+    x = np.linspace(-1, 2, math.prod(shape)).reshape(shape)
+    check_gradient(lambda x: np.broadcast_to(x, to), lambda x, g: mine.unbroadcast(g, x.shape), x)
+
+
+@case("computed")
+def nodes_where_they_are_needed(mine):
+    """A result has a node if one of its inputs has one, and else none."""
+    x, y = mine.Tensor([1.0, 2.0], requires_grad=True), mine.Tensor([3.0, 4.0])
+    out = mine.computed(np.ones(2), (x, y, np.ones(2)), lambda g: (g, g, g))
+    demand(out.node is not None, "of a Tensor that requires a gradient, the result has no node.")
+    demand(tuple(out.node.parents) == (x.node, None, None), f"the parents of its node are {out.node.parents}.")
+    constant = mine.computed(np.ones(2), (y, 2.0), lambda g: (g, g))
+    demand(constant.node is None, "of Tensors that require no gradient, the result has a node.")
+
+
+@case("backward")
+def gradients_add_up(mine):
+    """A second backward adds to the grad, and leaves the array that was there before as it is."""
+    x = mine.Tensor(np.ones(3), requires_grad=True)
+    out = x + 1.0
+    out.backward(np.ones(3))
+    before = x.grad
+    out.backward(np.ones(3))
+    demand_equal("x.grad after two walks", x.grad, np.full(3, 2.0))
+    demand_equal("what x.grad was after the first", before, np.ones(3))
+
+
+@case("unbroadcast", pair=PAIRS)
+def sums(mine, pair):
+    """The rule of x + y, for all shapes that broadcast."""
+    _check(mine, lambda x, y: x + y, *pair)
+
+
+@case("mul", pair=PAIRS)
+def products(mine, pair):
+    """The rule of x * y, for all shapes that broadcast."""
+    _check(mine, lambda x, y: x * y, *pair)
+
+
+@st.composite
+def _matrices(draw):
+    front = draw(broadcastable(max_dims=2, empty=False))
+    n, m, k = (draw(st.integers(1, 3)) for _ in range(3))
+    return tuple(draw(arrays((*f, *last), layouts=False)) for f, last in zip(front, ((n, m), (m, k)), strict=True))
+
+
+@case("matmul", pair=_matrices())
+def matrix_products(mine, pair):
+    """The rule of x @ y, with axes in front that broadcast."""
+    _check(mine, lambda x, y: x @ y, *pair)
+
+
+@st.composite
+def _summed(draw):
+    x = draw(arrays(SMALL, layouts=False))
+    return x, draw(axes(x.ndim)), draw(st.booleans())
+
+
+@case("sum", drawn=_summed())
+def reductions(mine, drawn):
+    """The rule of x.sum(axis, keepdims)."""
+    x, axis, keepdims = drawn
+    _check(mine, lambda x: x.sum(axis=axis, keepdims=keepdims), x)
+
+
+@case("reshape", x=arrays(SMALL, layouts=False))
+def reshaped(mine, x):
+    """The rule of reshape."""
+    shape = (x.size, 1)
+    _check(mine, lambda x: x.reshape(shape), x)
+
+
+@st.composite
+def _turned(draw):
+    x = draw(arrays(SMALL, layouts=False))
+    return x, tuple(draw(st.permutations(range(x.ndim))))
+
+
+@case("transpose", drawn=_turned())
+def transposed(mine, drawn):
+    """The rule of transpose, for every order of the axes."""
+    x, axes = drawn
+    _check(mine, lambda x: x.transpose(axes), x)
+
+
+@case("backward")
+def gradients_are_ones_own(mine):
+    """Gradients are arrays of one's own: one may write into them, and nobody else's change."""
+    x, g = mine.Tensor(np.ones((2, 3)), requires_grad=True), np.ones(6)
+    x.reshape((6,)).backward(g)
+    demand(not np.shares_memory(x.grad, g), "after x.reshape((6,)).backward(g), x.grad is g itself, in another shape.")
+    y = mine.Tensor(np.ones((2, 3)), requires_grad=True)
+    y.sum().backward()
+    demand(
+        y.grad.flags.writeable, "after y.sum().backward(), y.grad is read-only: it is one number, shown at six places."
+    )
+
+
+@case("mul")
+def a_layer(mine):
+    """A layer with a bias: tanh(x @ w + b), and its mean square."""
+    rng = np.random.default_rng(0)
+
+    def layer(x, w, b):
+        out = x @ w + b
+        out = out.tanh() if isinstance(out, mine.Tensor) else np.tanh(out)
+        return (out * out).sum() * (1 / 12)
+
+    _check(mine, layer, rng.normal(size=(4, 2)), rng.normal(size=(2, 3)), rng.normal(size=3))

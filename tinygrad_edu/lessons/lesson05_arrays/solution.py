@@ -1,0 +1,131 @@
+"""Lesson 5: arrays, and what becomes of a gradient where an array was used many times over."""
+
+import numpy as np
+from lesson04_clock import Node, walk
+
+
+def unbroadcast(g, shape):
+    """Return g summed to a shape that was broadcast to g's: each element gets the sum over all its copies."""
+    # hole: unbroadcast
+    extra = g.ndim - len(shape)
+    stretched = tuple(extra + axis for axis, length in enumerate(shape) if length == 1)
+    return g.sum(axis=(*range(extra), *stretched)).reshape(shape)
+    # end
+
+
+def transposed(x):
+    """Return x with its last two axes exchanged."""
+    return x.swapaxes(-1, -2)
+
+
+def computed(data, inputs, rule):
+    """Return a Tensor that was computed of inputs; it has a node only if one of them has one."""
+    # hole: computed
+    nodes = tuple(x.node if isinstance(x, Tensor) else None for x in inputs)
+    has_gradient = any(node is not None for node in nodes)
+    return Tensor(data, node=Node(nodes, rule) if has_gradient else None)
+    # end
+
+
+def array_of(x):
+    """Return the array of a Tensor, and of anything else an array."""
+    return x.data if isinstance(x, Tensor) else np.asarray(x, np.float64)
+
+
+class Tensor:
+    """An array of float64, and its node in the graph; None where no gradient is wanted."""
+
+    __array_ufunc__ = None  # so that array * tensor asks the tensor
+
+    def __init__(self, data, requires_grad=False, node=None):
+        self.data = np.asarray(data, np.float64)
+        self.node = Node() if requires_grad else node
+
+    @property
+    def grad(self):
+        """What `backward` left at this array, if it is a leaf."""
+        return None if self.node is None else self.node.grad
+
+    @property
+    def shape(self):
+        """The length of each axis."""
+        return self.data.shape
+
+    @property
+    def ndim(self):
+        """The number of axes."""
+        return self.data.ndim
+
+    def __add__(self, other):
+        x, y = self.data, array_of(other)
+        return computed(x + y, (self, other), lambda g: (unbroadcast(g, x.shape), unbroadcast(g, y.shape)))
+
+    def __mul__(self, other):
+        x, y = self.data, array_of(other)
+        # hole: mul
+        return computed(x * y, (self, other), lambda g: (unbroadcast(g * y, x.shape), unbroadcast(g * x, y.shape)))
+        # end
+
+    def __matmul__(self, other):
+        """Return the product of matrices; axes before the last two broadcast."""
+        x, y = self.data, array_of(other)
+        # hole: matmul
+        return computed(
+            x @ y,
+            (self, other),
+            lambda g: (unbroadcast(g @ transposed(y), x.shape), unbroadcast(transposed(x) @ g, y.shape)),
+        )
+        # end
+
+    def sum(self, axis=None, keepdims=False):
+        """Return the sum over an axis, over several, or over all."""
+        x = self.data
+
+        def rule(g):
+            # hole: sum
+            if axis is not None and not keepdims:
+                g = np.expand_dims(g, axis)
+            return (np.broadcast_to(g, x.shape),)
+            # end
+
+        return computed(x.sum(axis=axis, keepdims=keepdims), (self,), rule)
+
+    def reshape(self, shape):
+        """Return the same numbers in another shape."""
+        x = self.data
+        # hole: reshape
+        return computed(x.reshape(shape), (self,), lambda g: (g.reshape(x.shape),))
+        # end
+
+    def transpose(self, axes):
+        """Return the array with its axes in another order."""
+        # hole: transpose
+        return computed(self.data.transpose(axes), (self,), lambda g: (g.transpose(np.argsort(axes)),))
+        # end
+
+    def tanh(self):
+        """Return the hyperbolic tangent of each element."""
+        out = np.tanh(self.data)
+        return computed(out, (self,), lambda g: (g * (1 - out * out),))
+
+    def __neg__(self):
+        return self * -1
+
+    def __sub__(self, other):
+        return self + other * -1
+
+    def __radd__(self, other):
+        return self + other
+
+    def __rmul__(self, other):
+        return self * other
+
+    def __rsub__(self, other):
+        return self * -1 + other
+
+    def backward(self, g=None):
+        """Add to the grad of each leaf the gradient of ``sum(g * self)``; g is 1 where this is one number."""
+        for leaf, arrived in walk(self.node, np.ones(self.shape) if g is None else np.asarray(g, np.float64)).items():
+            # hole: backward
+            leaf.grad = np.array(arrived) if leaf.grad is None else leaf.grad + arrived
+            # end

@@ -1,0 +1,211 @@
+"""What is checked of lesson 6: what a rule may name, what a node saves, which rules run, and the table itself."""
+
+import weakref
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal
+from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, shapes
+
+SMALL = shapes(max_dims=3, empty=False)
+
+
+def _pairs(**bounds):
+    return broadcastable(max_dims=3, empty=False).flatmap(
+        lambda pair: st.tuples(*(arrays(shape, layouts=False, **bounds) for shape in pair))
+    )
+
+
+def _check(mine, f, *points):
+    """Check an op, or a function of ops: of arrays it is plain NumPy, and of Tensors it records."""
+    check_engine(f, lambda x: mine.Tensor(x, requires_grad=True), *points)
+
+
+@case("asked")
+def names_of_a_rule(mine):
+    """asked(rule) has the names of what a rule asks for beside g, in its order."""
+    found = mine.asked(lambda g, y, x_shape, axis: g)
+    demand(found == ["y", "x_shape", "axis"], f"of lambda g, y, x_shape, axis: g, asked returned {found}.")
+    demand(mine.asked(lambda g: g) == [], f"of lambda g: g, asked returned {mine.asked(lambda g: g)}.")
+
+
+def _refused(call):
+    try:
+        call()
+    except TypeError as error:
+        return str(error)
+    return ""
+
+
+@case("demand")
+def names_that_are_not_there(mine):
+    """A rule that names what its op does not have is refused when the op is defined, by a TypeError."""
+
+    @mine.op
+    def scale(x, factor=2):
+        return x * factor
+
+    message = _refused(lambda: scale.vjps(x=lambda g, factors: g * factors))
+    demand("scale" in message, f"lambda g, factors: ... is not refused by a TypeError that names the op: {message!r}.")
+    demand("'factor'" in message, f"the message does not say that 'factor' may be meant: {message!r}.")
+    demand(_refused(lambda: scale.vjps(y=lambda g: g)), "a rule for y, which is no input of scale(x), is not refused.")
+    demand(not _refused(lambda: scale.vjps(x=lambda g, factor: g * factor)), "a right rule is refused.")
+
+
+@case("recorded")
+def saved_is_what_is_asked(mine):
+    """A node saves what the rules ask for, and nothing else."""
+
+    @mine.op
+    def area(x, y, unit=1.0):
+        return x * y * unit
+
+    area.vjps(x=lambda g, y, unit: g * y * unit, y=lambda g, x_shape: g)
+    x, y = mine.Tensor(np.ones(2), requires_grad=True), mine.Tensor(np.ones(2), requires_grad=True)
+    for inputs, wanted in (((x, y), {"y", "unit", "x_shape"}), ((x, 2.0), {"y", "unit"}), ((2.0, y), {"x_shape"})):
+        found = set(area(*inputs).node.rule.saved)
+        which = " and ".join(name for name, given in zip("xy", inputs, strict=True) if isinstance(given, mine.Tensor))
+        demand(
+            found == wanted,
+            f"where {which} need a gradient, the rules ask for {sorted(wanted)}, and the node saves {sorted(found)}.",
+        )
+    demand_equal("what is saved as x_shape", area(x, y).node.rule.saved["x_shape"], (2,))
+
+
+@case("recorded")
+def what_nobody_asks_for_dies(mine):
+    """The input of an op whose rule asks for its result alone can go."""
+
+    @mine.op
+    def root(x):
+        return np.sqrt(x)
+
+    root.vjps(x=lambda g, out: g * 0.5 / out)
+    x = mine.Tensor(np.ones(3), requires_grad=True)
+    middle = x + 1.0
+    kept, array = root(middle), weakref.ref(middle.data)
+    del middle
+    demand(array() is None, "root's rule asks for out alone, and its node keeps the array x alive.")
+    demand(kept.node is not None, "the result has no node.")
+
+
+@case("pullback")
+def rules_that_nobody_needs(mine):
+    """The rule of an input that needs no gradient does not run."""
+
+    @mine.op
+    def product(x, y):
+        return x * y
+
+    def never(g, x):
+        raise AssertionError
+
+    product.vjps(x=lambda g, y: g * y, y=never)
+    x = mine.Tensor(np.ones(2), requires_grad=True)
+    try:
+        product(x, np.full(2, 3.0)).backward(np.ones(2))
+    except AssertionError:
+        demand(False, "product(x, array): the rule of y ran, and y is an array, which needs no gradient.")
+    demand_equal("x.grad of product(x, [3, 3])", x.grad, np.full(2, 3.0))
+
+
+@case("pullback", pair=_pairs())
+def products(mine, pair):
+    """x * y, whose rules know nothing of broadcasting."""
+    _check(mine, mine.multiply, *pair)
+
+
+@case("pullback", x=arrays(SMALL, low=0.5, high=3.0, layouts=False), n=st.sampled_from([-1, 0.5, 3]))
+def powers(mine, x, n):
+    """x ** n, whose rule asks for a setting."""
+    _check(mine, lambda x: mine.power(x, n=n), x)
+
+
+@case("divide", pair=_pairs(low=0.5, high=3.0))
+def quotients(mine, pair):
+    """The rules of divide."""
+    _check(mine, mine.divide, *pair)
+
+
+@case("exp", x=arrays(SMALL, layouts=False))
+def exponentials(mine, x):
+    """The rule of exp."""
+    _check(mine, mine.exp, x)
+
+
+@case("exp")
+def exp_saves_its_result(mine):
+    """The rule of exp asks for its result alone."""
+    saved = mine.exp(mine.Tensor(np.ones(2), requires_grad=True)).node.rule.saved
+    demand(set(saved) == {"out"}, f"it asks for {sorted(saved)}.")
+
+
+@case("tanh", x=arrays(SMALL, layouts=False))
+def tanh(mine, x):
+    """The rule of tanh."""
+    _check(mine, mine.tanh, x)
+
+
+@case("tanh")
+def tanh_saves_its_result(mine):
+    """The rule of tanh asks for its result alone."""
+    saved = mine.tanh(mine.Tensor(np.ones(2), requires_grad=True)).node.rule.saved
+    demand(set(saved) == {"out"}, f"it asks for {sorted(saved)}.")
+
+
+@case("sum", pair=broadcastable(max_dims=3, empty=False))
+def repeated(mine, pair):
+    """The rule of broadcast_to."""
+    x, to = np.ones(pair[0]), np.broadcast_shapes(*pair)
+    _check(mine, lambda x: mine.broadcast_to(x, shape=to), x)
+
+
+@st.composite
+def _summed(draw):
+    x = draw(arrays(SMALL, layouts=False))
+    return x, draw(axes(x.ndim)), draw(st.booleans())
+
+
+@case("sum", drawn=_summed())
+def reductions(mine, drawn):
+    """The rule of sum, over any axes."""
+    x, axis, keepdims = drawn
+    _check(mine, lambda x: mine.sum(x, axis=axis, keepdims=keepdims), x)
+
+
+@case("sum")
+def sum_saves_no_array(mine):
+    """The rule of sum asks for no array: what was summed can go."""
+    saved = mine.sum(mine.Tensor(np.ones((2, 3)), requires_grad=True), axis=0).node.rule.saved
+    kept = [name for name, value in saved.items() if isinstance(value, np.ndarray)]
+    demand(not kept, f"it asks for {', '.join(kept)}: the shape of x, and the settings, are enough.")
+
+
+@st.composite
+def _matrices(draw):
+    front = draw(broadcastable(max_dims=2, empty=False))
+    n, m, k = (draw(st.integers(1, 3)) for _ in range(3))
+    return tuple(draw(arrays((*f, *last), layouts=False)) for f, last in zip(front, ((n, m), (m, k)), strict=True))
+
+
+@case("matmul", pair=_matrices())
+def matrix_products(mine, pair):
+    """The rules of matmul, with axes in front that broadcast."""
+    _check(mine, mine.matmul, *pair)
+
+
+@case("matmul")
+def a_network_learns(mine):
+    """A network of two layers learns to tell the corners of a square apart, as x1 * x2 does."""
+    rng = np.random.default_rng(0)
+    x = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    y = x[:, :1] * x[:, 1:]
+    weights = [rng.normal(size=(2, 8)), rng.normal(size=8), rng.normal(size=(8, 1)) / 3]
+    for _ in range(100):
+        w, b, v = leaves = [mine.Tensor(a, requires_grad=True) for a in weights]
+        error = mine.tanh(x @ w + b) @ v + -1 * y
+        loss = (error * error).sum()
+        loss.backward()
+        weights = [a.data - 0.05 * a.grad for a in leaves]
+    demand(loss.data < 0.1, f"the loss is {float(loss.data):.3g} after 100 steps, and must be below 0.1.")

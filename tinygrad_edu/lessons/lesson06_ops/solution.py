@@ -1,0 +1,267 @@
+"""Lesson 6: ops as data. An op is a forward function of arrays and, for each input, a rule that names what it needs."""
+
+import difflib
+import inspect
+
+import numpy as np
+from lesson04_clock import Node
+from lesson05_arrays import Tensor as TensorOfClosures
+from lesson05_arrays import transposed, unbroadcast
+
+
+class Op:
+    """A function of arrays that has, for each input, a rule: how the result's gradient becomes the input's.
+
+    Attributes
+    ----------
+    name : str
+    forward : callable
+        Of arrays and settings, to an array.
+    broadcasts : bool
+        Whether gradients are summed back to the shapes of the inputs.
+    inputs : tuple of str
+        The parameters of the forward that have no default.
+    settings : dict
+        The others, with their defaults.
+    rules : dict
+        By input, a function of g and of what its parameters name.
+    """
+
+    def __init__(self, forward, broadcasts=False):
+        parameters = inspect.signature(forward).parameters.values()
+        self.name, self.forward, self.broadcasts, self.rules = forward.__name__, forward, broadcasts, {}
+        self.inputs = tuple(p.name for p in parameters if p.default is p.empty)
+        self.settings = {p.name: p.default for p in parameters if p.default is not p.empty}
+
+    def vjps(self, **rules):
+        """Give inputs their rules: ``multiply.vjps(x=lambda g, y: g * y)``."""
+        for name, rule in rules.items():
+            self.demand(name, self.inputs)
+            for parameter in asked(rule):
+                self.demand(parameter, self.offered())
+        self.rules = self.rules | rules
+
+    def offered(self):
+        """Return what a rule may ask for: an input, its shape, the result, a setting."""
+        return [*self.inputs, *(f"{x}_shape" for x in self.inputs), "out", *self.settings]
+
+    def demand(self, name, known):
+        """Raise a TypeError for a name that is not known, with the one that was probably meant."""
+        # hole: demand
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(known)}."
+            raise TypeError(f"op {self.name} has nothing named {name!r}; {hint}")
+        # end
+
+    def __call__(self, *inputs, **settings):
+        """Compute: of arrays, an array; of Tensors, a Tensor, and its node."""
+        arrays, settings = [x.data if isinstance(x, Tensor) else x for x in inputs], self.settings | settings
+        out = self.forward(*arrays, **settings)
+        return recorded(self, inputs, arrays, settings, out) if any(isinstance(x, Tensor) for x in inputs) else out
+
+
+def op(forward=None, *, broadcasts=False):
+    """Make an `Op` of a function: ``@op``, or ``@op(broadcasts=True)``."""
+    return Op(forward, broadcasts) if forward is not None else lambda forward: Op(forward, broadcasts)
+
+
+def asked(rule):
+    """Return what a rule asks for, the names of its parameters after the first, in a list."""
+    # hole: asked
+    return list(inspect.signature(rule).parameters)[1:]
+    # end
+
+
+def recorded(op, inputs, arrays, settings, out):
+    """Return the Tensor of a result; if an input has a node, with a node that saves what the rules will ask for."""
+    nodes = tuple(x.node if isinstance(x, Tensor) else None for x in inputs)
+    if all(node is None for node in nodes):
+        return Tensor(out)
+    values = dict(zip(op.inputs, arrays)) | {f"{x}_shape": np.shape(a) for x, a in zip(op.inputs, arrays)}
+    values |= settings | {"out": out}
+    # hole: recorded
+    wanted = {name for x, node in zip(op.inputs, nodes) if node is not None for name in asked(op.rules[x])}
+    saved = {name: values[name] for name in wanted}
+    # end
+    shapes = tuple(None if node is None else np.shape(a) for node, a in zip(nodes, arrays))
+    return Tensor(out, node=Node(nodes, Pullback(op, shapes, saved)))
+
+
+class Pullback:
+    """What a node has for a rule: the op, the shape of each input that has a node, and what was saved of the call."""
+
+    __slots__ = ("op", "saved", "shapes")
+
+    def __init__(self, op, shapes, saved):
+        self.op, self.shapes, self.saved = op, shapes, saved
+
+    def __call__(self, g):
+        """Return one contribution for each input; None for one without a node, whose rule does not run."""
+        # hole: pullback
+        contributions = []
+        for x, shape in zip(self.op.inputs, self.shapes):
+            if shape is None:
+                contributions.append(None)
+                continue
+            rule = self.op.rules[x]
+            contribution = rule(g, **{name: self.saved[name] for name in asked(rule)})
+            contributions.append(unbroadcast(contribution, shape) if self.op.broadcasts else contribution)
+        return contributions
+        # end
+
+
+# --- The table of derivatives. Rules are written in what arrays and tensors have in common ---
+
+
+@op(broadcasts=True)
+def add(x, y):
+    """Return x + y."""
+    return np.add(x, y)
+
+
+add.vjps(x=lambda g: g, y=lambda g: g)
+
+
+@op(broadcasts=True)
+def multiply(x, y):
+    """Return x * y."""
+    return np.multiply(x, y)
+
+
+multiply.vjps(x=lambda g, y: g * y, y=lambda g, x: g * x)
+
+
+@op(broadcasts=True)
+def divide(x, y):
+    """Return x / y."""
+    return np.divide(x, y)
+
+
+# hole: divide
+divide.vjps(x=lambda g, y: g / y, y=lambda g, out, y: -g * out / y)
+# end
+
+
+@op
+def power(x, n=2):
+    """Return x to the power of a plain number."""
+    return np.power(x, n)
+
+
+power.vjps(x=lambda g, x, n: g * n * x ** (n - 1))
+
+
+@op
+def exp(x):
+    """Return e to the power of x."""
+    return np.exp(x)
+
+
+# hole: exp
+exp.vjps(x=lambda g, out: g * out)
+# end
+
+
+@op
+def tanh(x):
+    """Return the hyperbolic tangent of x."""
+    return np.tanh(x)
+
+
+# hole: tanh
+tanh.vjps(x=lambda g, out: g * (1 - out * out))
+# end
+
+
+@op
+def reshape(x, shape=()):
+    """Return the numbers of x in another shape."""
+    return np.reshape(x, shape)
+
+
+reshape.vjps(x=lambda g, x_shape: reshape(g, shape=x_shape))
+
+
+@op
+def transpose(x, axes=()):
+    """Return x with its axes in another order."""
+    return np.transpose(x, axes)
+
+
+transpose.vjps(x=lambda g, axes: transpose(g, axes=tuple(np.argsort(axes))))
+
+
+@op
+def broadcast_to(x, shape=()):
+    """Return x, repeated along the axes of a shape that it does not have, or has once."""
+    return np.broadcast_to(x, shape)
+
+
+@op
+def sum(x, axis=None, keepdims=False):
+    """Return the sum over an axis, over several, or over all."""
+    return np.sum(x, axis=axis, keepdims=keepdims)
+
+
+def with_ones(shape, axis):
+    """Return a shape with the length 1 along an axis, along several, or along all."""
+    axes = range(len(shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    axes = {position % len(shape) for position in axes}
+    return tuple(1 if position in axes else length for position, length in enumerate(shape))
+
+
+# hole: sum
+broadcast_to.vjps(x=lambda g, x_shape: unbroadcast(g, x_shape))
+sum.vjps(
+    x=lambda g, x_shape, axis: broadcast_to(reshape(g, shape=with_ones(x_shape, axis)), shape=x_shape),
+)
+# end
+
+
+@op
+def swap_last(x):
+    """Return x with its last two axes exchanged."""
+    return transposed(x)
+
+
+swap_last.vjps(x=lambda g: swap_last(g))
+
+
+@op(broadcasts=True)
+def matmul(x, y):
+    """Return the product of matrices; axes before the last two broadcast."""
+    return np.matmul(x, y)
+
+
+# hole: matmul
+matmul.vjps(x=lambda g, y: g @ swap_last(y), y=lambda g, x: swap_last(x) @ g)
+# end
+
+
+class Tensor(TensorOfClosures):
+    """The tensor of lesson 5, whose operators and methods are the ops."""
+
+    __add__ = __radd__ = lambda self, other: add(self, other)
+    __mul__ = __rmul__ = lambda self, other: multiply(self, other)
+    __truediv__ = lambda self, other: divide(self, other)
+    __rtruediv__ = lambda self, other: divide(other, self)
+    __pow__ = lambda self, n: power(self, n=n)
+    __matmul__ = lambda self, other: matmul(self, other)
+    __rmatmul__ = lambda self, other: matmul(other, self)
+
+    def sum(self, axis=None, keepdims=False):
+        """Return the sum over an axis, over several, or over all."""
+        return sum(self, axis=axis, keepdims=keepdims)
+
+    def reshape(self, shape):
+        """Return the same numbers in another shape."""
+        return reshape(self, shape=shape)
+
+    def transpose(self, axes):
+        """Return the array with its axes in another order."""
+        return transpose(self, axes=axes)
+
+    def tanh(self):
+        """Return the hyperbolic tangent of each element."""
+        return tanh(self)

@@ -1,0 +1,204 @@
+"""What is checked of lesson 7: what a call means, the mode, and that every op of the real engine is recorded right."""
+
+from functools import wraps
+from threading import Thread
+
+import numpy as np
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu.engine import from_numpy, whole
+from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal
+from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, shapes
+
+
+def _demand_parameters(mine, forward, inputs, settings):
+    found = mine.parameters_of(forward)
+    demand(
+        found == (inputs, settings),
+        f"of {forward.__doc__}, parameters_of returned\n{found}, and must return\n{(inputs, settings)}.",
+    )
+
+
+@case("parameters_of")
+def inputs_without_a_mark(mine):
+    """Without a /, the inputs are the parameters that have no default."""
+
+    def forward(x, y, axis=0, *, keepdims):
+        """def f(x, y, axis=0, *, keepdims)"""
+
+    empty = mine.inspect.Parameter.empty
+    _demand_parameters(mine, forward, ("x", "y"), {"axis": 0, "keepdims": empty})
+
+
+@case("parameters_of")
+def inputs_with_a_mark(mine):
+    """With a /, the inputs are what stands before it, and settings need no default."""
+
+    def forward(x, y=1.0, /, axis=0, *, keepdims=True):
+        """def f(x, y=1.0, /, axis=0, *, keepdims=True)"""
+
+    _demand_parameters(mine, forward, ("x", "y"), {"axis": 0, "keepdims": True})
+
+
+@case("parameters_of")
+def any_number_of_inputs(mine):
+    """*arrays stands for any number of inputs."""
+
+    def forward(*arrays, axis=0):
+        """def f(*arrays, axis=0)"""
+
+    _demand_parameters(mine, forward, ("arrays",), {"axis": 0})
+
+
+@case("asked")
+def settings_by_two_stars(mine):
+    """A rule with ** asks for the settings that it does not name."""
+    settings = {"axis": 0, "stride": 1, "padding": 2}
+    found = mine.asked(lambda g, x, stride, **window: g, settings)
+    wanted = ["x", "stride", "axis", "padding"]
+    demand(found == wanted, f"of lambda g, x, stride, **window: ..., asked returned {found}, and must {wanted}.")
+    found = mine.asked(lambda g, x: g, settings)
+    demand(found == ["x"], f"of lambda g, x: ..., asked returned {found}, and must return ['x'].")
+
+
+@case("recorded")
+def saved_by_name(mine):
+    """A node saves what the rules name, of all that there is to name."""
+
+    @mine.op
+    def f(x, y, /, axis, by=2):
+        return x * y * by
+
+    f.vjps(x=lambda g, x_dtype, y, by: g * y * by, y=lambda g, x, **rest: g * x * rest["by"])
+    x, y = mine.Tensor(np.ones(2), requires_grad=True), mine.Tensor(np.ones(2), requires_grad=True)
+    for inputs, wanted in (((x, y), {"x_dtype", "x", "y", "axis", "by"}), ((x, 3.0), {"x_dtype", "y", "by"})):
+        found = set(f(*inputs, axis=0).node.rule.saved)
+        demand(found == wanted, f"the rules ask for {sorted(wanted)}, and the node saves {sorted(found)}.")
+
+
+@case("recorded")
+def no_node_without_a_reason(mine):
+    """A result has no node where no input has one, or where recording is off."""
+    constant, x = mine.Tensor(np.ones(2)), mine.Tensor(np.ones(2), requires_grad=True)
+    demand((constant * 2.0).node is None, "of a Tensor without a node, the result has one.")
+    before = mine.recording.set(False)
+    try:
+        demand((x * 2.0).node is None, "while recording.get() is False, x * 2 gets a node.")
+    finally:
+        mine.recording.reset(before)
+
+
+@case("pullback")
+def which_of_many(mine):
+    """A rule of *arrays may ask for k, the position of the input whose gradient is wanted."""
+
+    @mine.op
+    def weighted(*arrays):
+        return sum((k + 1) * x for k, x in enumerate(arrays))
+
+    weighted.vjps(arrays=lambda g, k: (k + 1) * g)
+    points = [np.full(2, float(k)) for k in range(3)]
+    check_engine(weighted, lambda x: mine.Tensor(x, requires_grad=True), *points)
+    x = mine.Tensor(np.ones(2), requires_grad=True)
+    weighted(points[0], x).backward(np.ones(2))
+    demand_equal("the gradient of x in weighted(array, x)", x.grad, np.full(2, 2.0))
+
+
+@case("pullback", times=st.integers(0, 3))
+def a_setting_called_k(mine, times):
+    """Where a setting is called k, a rule that asks for k gets the setting."""
+
+    @mine.op
+    def turned(x, k=1):
+        return np.rot90(x, k)
+
+    turned.vjps(x=lambda g, k: np.rot90(g, -k))
+    check_engine(
+        lambda x: turned(x, k=times), lambda x: mine.Tensor(x, requires_grad=True), np.arange(6.0).reshape(2, 3)
+    )
+
+
+@case("pullback", x=arrays(shapes(max_dims=2, empty=False), layouts=False))
+def the_ops_before(mine, x):
+    """The ops of lesson 6 are recorded by the new recorder, and right as before."""
+    check_engine(lambda x: x * x + x.sum(axis=None), lambda x: mine.Tensor(x, requires_grad=True), x)
+
+
+@case("no_grad")
+def nothing_is_recorded(mine):
+    """Inside of no_grad, nothing is recorded, and after it, everything is, also where an error ended it."""
+    x = mine.Tensor(np.ones(2), requires_grad=True)
+    with mine.no_grad():
+        demand((x * x).node is None, "inside of no_grad, x * x has a node.")
+        with mine.no_grad():
+            pass
+        demand((x * x).node is None, "in a no_grad, after another one in it, x * x has a node.")
+    demand((x * x).node is not None, "after a no_grad, x * x has no node.")
+    try:
+        with mine.no_grad():
+            raise KeyError
+    except KeyError:
+        pass
+    demand((x * x).node is not None, "after a no_grad that an error has ended, x * x has no node.")
+
+
+@case("no_grad")
+def of_a_thread(mine):
+    """no_grad holds in the thread that says so, and in no other."""
+    x, found = mine.Tensor(np.ones(2), requires_grad=True), []
+    with mine.no_grad():
+        other = Thread(target=lambda: found.append((x * x).node))
+        other.start()
+        other.join()
+    demand(found[0] is not None, "while one thread is inside of no_grad, another records nothing.")
+
+
+def in_the_lesson(mine, op):
+    """Return an op of the real engine as one of the student's; whose rules return whole arrays."""
+    twin = mine.Op(op.forward, op.broadcasts)
+
+    def completed(rule):
+        @wraps(rule)
+        def call(g, **known):
+            return whole(rule(g, **known))
+
+        return call
+
+    twin.vjps(**{name: completed(rule) for name, rule in op.functions.items()})
+    return twin
+
+
+def demand_agreement(mine, call):
+    """Demand that a call gives the same result and gradients here as by the written-out call of the real engine."""
+    op = tg.ops.registry[call.name]
+    results = []
+    for function, leaf in (
+        (in_the_lesson(mine, op), lambda x: mine.Tensor(np.array(x), requires_grad=True)),
+        (op, lambda x: from_numpy(np.array(x), requires_grad=True)),
+    ):
+        inputs = [leaf(x) if k in call.differentiable else x for k, x in enumerate(call.inputs)]
+        out = function(*inputs, **call.settings)
+        results.append((out, [inputs[k] for k in call.differentiable]))
+    (found, leaves), (wanted, others) = results
+    demand_equal(f"the result of op {call.name}", np.asarray(getattr(found, "data", found)), _array(wanted))
+    if not others or not wanted.requires_grad:
+        return
+    cotangent = np.random.default_rng(0).standard_normal(wanted.shape)
+    found.backward(cotangent)
+    wanted.backward(cotangent.astype(wanted.dtype))
+    for name, x, other in zip(call.names, leaves, others, strict=True):
+        demand_equal(f"the gradient of {name} in op {call.name}", x.grad, other.grad)
+
+
+def _array(x):
+    return x.numpy() if isinstance(x, tg.Tensor) else np.asarray(x)
+
+
+NAMES = sorted(tg.ops.registry.keys() & OP_CALLS.keys())
+
+
+@case("pullback", call=st.sampled_from(NAMES).flatmap(calls))
+def the_real_ops(mine, call):
+    """Any op of the real engine gives the same result and gradients here as by its written-out call."""
+    demand_agreement(mine, call)

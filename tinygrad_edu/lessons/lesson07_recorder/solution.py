@@ -1,0 +1,134 @@
+"""Lesson 7: the recorder. It takes any op there is, those of the real engine too, and records only where it should."""
+
+import inspect
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import lesson06_ops
+import numpy as np
+from lesson04_clock import Node
+from lesson05_arrays import unbroadcast
+from lesson06_ops import Op as SimpleOp
+from lesson06_ops import Tensor
+
+recording = ContextVar("recording", default=True)  # of a thread or a task: each has its own
+
+
+@contextmanager
+def no_grad():
+    """Record nothing inside: ``with no_grad():``. After it, things are as before, also if it was left by an error."""
+    # hole: no_grad
+    before = recording.set(False)
+    try:
+        yield
+    finally:
+        recording.reset(before)
+    # end
+
+
+def parameters_of(forward):
+    """Return the names of a forward's inputs, in a tuple, and its settings with their defaults, in a dict.
+
+    The inputs are what stands before a ``/``, or ``*arrays``. Where there is neither, they are the parameters that have
+    no default and may be given by position. All others are settings.
+    """
+    parameters = inspect.signature(forward).parameters.values()
+    # hole: parameters_of
+    marked = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)]
+    bare = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty]
+    inputs = tuple(marked or bare)
+    return inputs, {p.name: p.default for p in parameters if p.name not in inputs}
+    # end
+
+
+def asked(rule, settings):
+    """Return what a rule asks for, in a list. A rule with ``**`` asks for all the settings that it does not name."""
+    parameters = list(inspect.signature(rule).parameters.values())[1:]
+    # hole: asked
+    named = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    takes_all = len(named) < len(parameters)
+    return named + [name for name in settings if takes_all and name not in named]
+    # end
+
+
+class Op(SimpleOp):
+    """The op of lesson 6, of any forward. The rule of ``*arrays`` may ask for ``k``: for which of them it is called."""
+
+    def __init__(self, forward, broadcasts=False):
+        self.name, self.forward, self.broadcasts, self.rules = forward.__name__, forward, broadcasts, {}
+        self.signature = inspect.signature(forward)
+        self.inputs, self.settings = parameters_of(forward)
+
+    def vjps(self, **rules):
+        """Give inputs their rules."""
+        for name, rule in rules.items():
+            self.demand(name, self.inputs)
+            for parameter in asked(rule, self.settings):
+                self.demand(parameter, self.offered())
+        self.rules = self.rules | rules
+
+    def offered(self):
+        """Return what a rule may ask for."""
+        parts = [f"{x}_{part}" for x in self.inputs for part in ("shape", "dtype", "shapes")]
+        return [*self.inputs, *parts, "out", "k", *self.settings]
+
+    def __call__(self, *args, **keywords):
+        """Compute: of arrays, an array; of Tensors, a Tensor, and its node."""
+        bound = self.signature.bind(*args, **keywords)
+        bound.apply_defaults()
+        settings = {name: bound.arguments[name] for name in self.settings}
+        inputs = [bound.arguments[name] for name in self.inputs]
+        if isinstance(inputs[0], tuple):  # *arrays
+            inputs = inputs[0]
+        arrays = [x.data if isinstance(x, Tensor) else x for x in inputs]
+        out = self.forward(*arrays, **settings)
+        return recorded(self, inputs, arrays, settings, out) if any(isinstance(x, Tensor) for x in inputs) else out
+
+
+def op(forward=None, *, broadcasts=False):
+    """Make an `Op` of a function: ``@op``, or ``@op(broadcasts=True)``."""
+    return Op(forward, broadcasts) if forward is not None else lambda forward: Op(forward, broadcasts)
+
+
+def recorded(op, inputs, arrays, settings, out):
+    """Return the Tensor of a result; with a node, if one records here and an input has one."""
+    names = op.inputs * len(inputs) if len(op.inputs) == 1 else op.inputs  # *arrays is one name for all of them
+    nodes = tuple(x.node if isinstance(x, Tensor) else None for x in inputs)
+    values = settings | {"out": out, f"{op.inputs[0]}_shapes": tuple(np.shape(a) for a in arrays)}
+    for x, a in zip(names, arrays):
+        values |= {x: a, f"{x}_shape": np.shape(a), f"{x}_dtype": getattr(a, "dtype", None)}
+    # hole: recorded
+    if not recording.get() or all(node is None for node in nodes):
+        return Tensor(out)
+    rules = [op.rules[x] for x, node in zip(names, nodes) if node is not None]
+    wanted = {name for rule in rules for name in asked(rule, settings)}
+    saved = {name: values[name] for name in wanted & values.keys()}
+    # end
+    shapes = tuple(None if node is None else np.shape(a) for node, a in zip(nodes, arrays))
+    return Tensor(out, node=Node(nodes, Pullback(op, names, shapes, saved)))
+
+
+class Pullback:
+    """What a node has for a rule: the op, the name and the shape of each input, and what was saved of the call."""
+
+    __slots__ = ("names", "op", "saved", "shapes")
+
+    def __init__(self, op, names, shapes, saved):
+        self.op, self.names, self.shapes, self.saved = op, names, shapes, saved
+
+    def __call__(self, g):
+        """Return one contribution for each input; None for one without a node, whose rule does not run."""
+        # hole: pullback
+        contributions = []
+        for k, (x, shape) in enumerate(zip(self.names, self.shapes)):
+            if shape is None:
+                contributions.append(None)
+                continue
+            rule, known = self.op.rules[x], {"k": k} | self.saved  # where a setting is called k, that is meant
+            contribution = rule(g, **{name: known[name] for name in asked(rule, self.op.settings)})
+            contributions.append(unbroadcast(contribution, shape) if self.op.broadcasts else contribution)
+        return contributions
+        # end
+
+
+lesson06_ops.recorded = recorded  # the ops of lesson 6 are recorded by this, from now on

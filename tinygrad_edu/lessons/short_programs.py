@@ -1,0 +1,89 @@
+"""Small random programs on numbers, in which values are used again: their repr is a function in Python."""
+
+from __future__ import annotations
+
+import inspect
+import string
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+_BINARY = ("+", "-", "*")
+_LETTERS = string.ascii_lowercase
+
+
+@dataclass(frozen=True, repr=False)
+class ShortProgram:
+    """A function of numbers, of arrays, or of what a student's engine computes with.
+
+    Attributes
+    ----------
+    count : int
+        Of its inputs.
+    steps : tuple of (str, tuple of int)
+        Each an operator, or a method, and which of the values so far it takes.
+    """
+
+    count: int
+    steps: tuple[tuple[str, tuple[int, ...]], ...]
+
+    def values(self, *inputs: Any) -> list[Any]:
+        """Return all that is computed, after the inputs."""
+        found = list(inputs)
+        for name, places in self.steps:
+            found.append(_computed(name, *(found[place] for place in places)))
+        return found
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Return what the last step computes."""
+        return self.values(*inputs)[-1]
+
+    @property
+    def __name__(self) -> str:
+        return "program"
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        kind = inspect.Parameter.POSITIONAL_ONLY
+        return inspect.Signature([inspect.Parameter(name, kind) for name in _LETTERS[: self.count]])
+
+    def __repr__(self) -> str:
+        lines = [f"def program({', '.join(_LETTERS[: self.count])}):"]
+        for k, (name, places) in enumerate(self.steps):
+            x, y = _LETTERS[places[0]], _LETTERS[places[-1]]
+            code = f"{x} {name} {y}" if name in _BINARY else f"{x}.{name}()"
+            last = k == len(self.steps) - 1
+            lines.append(f"    return {code}" if last else f"    {_LETTERS[self.count + k]} = {code}")
+        return "\n".join(lines)
+
+
+def _computed(name: str, x: Any, y: Any = None) -> Any:
+    if name == "+":
+        return x + y
+    if name == "-":
+        return x - y
+    if name == "*":
+        return x * y
+    return getattr(x, name)() if hasattr(x, name) else getattr(np, name)(x)
+
+
+@st.composite
+def short_programs(
+    draw: Any, methods: tuple[str, ...] = ("tanh",), operators: tuple[str, ...] = _BINARY
+) -> ShortProgram:
+    """Draw a program of one or two inputs and of up to six steps, each on one of the last values and on any other."""
+    count = draw(st.integers(1, 2))
+    steps: list[tuple[str, tuple[int, ...]]] = []
+    for k in range(draw(st.integers(1, 6))):
+        name = draw(st.sampled_from((*operators, *methods)))
+        newest = count + k - 1
+        both = st.permutations((newest, draw(st.integers(0, newest)))).map(tuple)
+        places = draw(both) if name in operators else (newest,)
+        steps.append((name, places))
+    return ShortProgram(count, tuple(steps))
+
+
+numbers = st.integers(-64, 64).map(lambda n: n / 32)  # exact, and short to print
+cotangents = st.sampled_from([1.0, 2.0, -0.5])

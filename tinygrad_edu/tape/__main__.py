@@ -1,0 +1,105 @@
+"""``python -m tinygrad_edu.tape SCRIPT.py``: run a script up to its first walk back, and show the tape of that."""
+
+import argparse
+import os
+import sys
+from types import ModuleType, TracebackType
+from typing import Any
+
+from tinygrad_edu.engine import Node, WatchedWalk
+from tinygrad_edu.engine.arriving import Arriving
+from tinygrad_edu.engine.modes import Mode
+from tinygrad_edu.files import write_whole
+from tinygrad_edu.tape.naming import named_tensors
+from tinygrad_edu.tape.player import page_text
+from tinygrad_edu.tape.text import Tape
+from tinygrad_edu.tape.walking import RecordedWalk, Recording, Walk
+
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+
+
+class _Walked(BaseException):
+    """The walk that was asked for is over: no handler of the script's should stop this."""
+
+
+class _UpToAWalk(Recording):
+    """Keeps the walk of some number, counted from 1, and nothing of those before it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number, self.begun = number, 0
+
+    def begin(self, arriving: Arriving) -> WatchedWalk:
+        self.begun += 1
+        if self.begun < self.number:
+            self.values.clear()
+            return WatchedWalk()
+        return _TheWalk(self.begin_walk(), arriving)
+
+
+class _TheWalk(RecordedWalk):
+    def ended(self, gradients: dict[Node, Any]) -> None:
+        super().ended(gradients)
+        raise _Walked
+
+
+def _run(script: str, arguments: list[str], number: int) -> tuple[Walk | None, dict[str, Any], BaseException | None]:
+    """Run a script until a walk back is over; return the walk, the variables, and the error that ended the script."""
+    recording, main, error = _UpToAWalk(number), ModuleType("__main__"), None
+    main.__file__ = script
+    sys.argv[:] = [script, *arguments]
+    sys.path[0] = os.path.dirname(os.path.abspath(script))
+    sys.modules["__main__"] = main
+    names = dict[str, Any]()
+    try:
+        with open(script, "rb") as file, Mode(watch=recording):
+            exec(compile(file.read(), script, "exec"), vars(main))
+    except BaseException as raised:
+        names = _variables(raised.__traceback__)
+        error = None if isinstance(raised, _Walked) else raised
+    return recording.walks[-1] if recording.walks else None, vars(main) | names, error
+
+
+def _variables(trace: TracebackType | None) -> dict[str, Any]:
+    """Return the variables of the script's frames, those of the outer ones first."""
+    names: dict[str, Any] = {}
+    while trace is not None:
+        if not trace.tb_frame.f_code.co_filename.startswith((_PACKAGE, "<")):
+            names = {**trace.tb_frame.f_locals, **names}
+        trace = trace.tb_next
+    return names
+
+
+def _main() -> None:
+    """Read the command line, run the script, and show the tape."""
+    parser = argparse.ArgumentParser("python -m tinygrad_edu.tape", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--page", metavar="FILE", help="write the tape as a page, instead of printing it")
+    parser.add_argument("--steps", action="store_true", help="print each call of a rule, too")
+    parser.add_argument("--fold", type=int, default=0, metavar="DEPTH", help="one line for each module of that depth")
+    parser.add_argument("--walk", type=int, default=1, metavar="N", help="of the N-th walk back (default: the first)")
+    parser.add_argument("script")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the script")
+    options = parser.parse_args()
+    walk, names, error = _run(options.script, options.arguments, options.walk)
+    if walk is not None:
+        names = {name: value for name, value in names.items() if not name.startswith("_")}
+        _show(walk, Tape(walk.rows, named_tensors(names), walk), options)
+    if error is not None:
+        raise error
+    if walk is None:
+        parser.exit(1, f"{options.script} ended before its walk back number {options.walk}: it has no tape.\n")
+
+
+def _show(walk: Walk, tape: Tape, options: argparse.Namespace) -> None:
+    """Print a tape, or write its page."""
+    if options.page:
+        write_whole(options.page, page_text(walk, tape, os.path.basename(options.script)).encode())
+        print(f"wrote {options.page}")
+        return
+    print(tape.table(options.fold))
+    if options.steps:
+        print(f"\n{walk!r}")
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,153 @@
+"""A walk as JSON: what the page shows of it, each array once, and of a large array every so many numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import Node
+from tinygrad_edu.tape.reading import RowGroup, TapeRow
+from tinygrad_edu.tape.text import Tape
+from tinygrad_edu.tape.values import array_of, in_a_word
+from tinygrad_edu.tape.walking import RuleCall, Walk
+
+_MOST_NUMBERS = 2048  # of one array
+_ALL_NUMBERS = 400_000  # of all of them together, so that the page of a large walk opens
+_FEWEST_NUMBERS = 16
+_FEW_PICTURES = 4
+
+
+class Pool:
+    """Things that are referred to by their place in a list, equal ones once."""
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+        self._places: dict[Any, int] = {}
+
+    def place(self, key: Any, make: Callable[[], Any]) -> int:
+        """Return the place of the item with a key, which is made if there is none."""
+        if key not in self._places:
+            self._places[key] = len(self.items)
+            self.items.append(make())
+        return self._places[key]
+
+
+class Encoder:
+    """Writes a walk as lists and dicts of plain values. The page's script says what each is used for."""
+
+    def __init__(self, walk: Walk, tape: Tape) -> None:
+        self.walk, self.tape = walk, tape
+        self.rows = {row.node: row.index for row in walk.rows}
+        self.arrays, self.texts, self.groups = Pool(), Pool(), Pool()
+        count = 4 * len(walk) + 2 * len(walk.rows) + 1
+        self._most = int(np.clip(_ALL_NUMBERS // count, _FEWEST_NUMBERS, _MOST_NUMBERS))
+
+    def whole(self) -> dict[str, Any]:
+        """Return all of it."""
+        rows, steps = [self._row(row) for row in self.walk.rows], [self._step(step) for step in self.walk]
+        return {
+            "rows": rows,
+            "steps": steps,
+            "seeds": [[self.rows[node], self._value(g)] for node, g in self.walk.seeds],
+            "ended": self.walk.ended,
+            "ends": [[self.rows[node], self._value(g)] for node, g in self.walk.gradients.items() if node in self.rows],
+            "arrays": self.arrays.items,
+            "texts": self.texts.items,
+            "groups": self.groups.items,
+        }
+
+    def _row(self, row: TapeRow) -> dict[str, Any]:
+        node = row.node
+        saved = [[name, self._given(value), ", ".join(rules)] for name, value, rules in row.saved]
+        return {
+            "name": self.tape.names.get(node, ""),
+            "op": row.op,
+            "inputs": list(row.inputs),
+            "shape": list(node.shape),
+            "dtype": str(node.dtype),
+            "value": self._result(node),
+            "saved": saved,
+            "bytes": row.bytes,
+            "line": row.line,
+            "code": row.code,
+            "groups": [self._group(group) for group in row.groups],
+        }
+
+    def _step(self, step: RuleCall) -> dict[str, Any]:
+        rule = step.rule
+        return {
+            "row": self.rows[step.node],
+            "to": self.rows[step.parent],
+            "argument": step.argument,
+            "rule": self._text(rule),
+            "substituted": self._text(step.substituted),
+            "g": self._value(step.g),
+            "asked": [[name, self._given(value)] for name, value in step.asked.items()],
+            "returned": self._value(step.returned),
+            "contribution": self._value(step.contribution),
+            "total": self._value(step.total),
+            "us": round(1e6 * step.seconds, 1),
+            "anomalies": step.anomalies,
+        }
+
+    def _group(self, group: RowGroup) -> int:
+        return self.groups.place(group, lambda: group.label)
+
+    def _text(self, text: str) -> int:
+        return self.texts.place(text, lambda: text)
+
+    def _result(self, node: Node) -> Any:
+        return self._value(self.tape.values.get(node))
+
+    def _given(self, value: Any) -> Any:
+        """Return what a rule asked for, which may be None, a setting."""
+        return "None" if value is None else self._value(value)
+
+    def _value(self, value: Any) -> Any:
+        """Return the place of an array among the arrays, and of anything else a text."""
+        if value is None:
+            return None
+        array = array_of(value)
+        if not isinstance(array, ndarray) or array.dtype.kind not in "fiub":
+            return in_a_word(value)
+        return self.arrays.place((array.shape, array.dtype.str, array.tobytes()), lambda: self._array(array))
+
+    def _array(self, array: ndarray) -> dict[str, Any]:
+        numbers = array[np.isfinite(array)] if array.dtype.kind == "f" else array.ravel()
+        steps = _steps(array.shape, self._most)
+        shown = array[tuple(slice(None, None, step) for step in steps)]
+        encoded: dict[str, Any] = {"shape": list(array.shape), "dtype": str(array.dtype), "shown": list(shown.shape)}
+        if max(steps, default=1) > 1:
+            encoded["every"] = steps
+        if numbers.size:
+            encoded["low"], encoded["high"] = _number(numbers.min()), _number(numbers.max())
+        encoded["odd"] = int(array.size - numbers.size)
+        encoded["numbers"] = [_number(x) for x in shown.ravel().tolist()]
+        return encoded
+
+
+def _steps(shape: tuple[int, ...], most: int) -> list[int]:
+    """Return, for each axis, of how many elements one is shown, so that no more than `most` are.
+
+    Of many pictures, which are the last two axes, some are left out before all of them get coarse.
+    """
+    steps = [1] * len(shape)
+    while math.prod(lengths := [-(-n // step) for n, step in zip(shape, steps, strict=True)]) > most:
+        leading = lengths[:-2]
+        if math.prod(leading) > _FEW_PICTURES:
+            steps[leading.index(max(leading))] += 1
+        else:
+            longest = max(lengths[-2:])
+            steps[-2:] = [step + (2 * n > longest) for step, n in zip(steps[-2:], lengths[-2:], strict=True)]
+    return steps
+
+
+def _number(x: Any) -> Any:
+    """Return a number of four digits; as text what JSON has none for."""
+    if isinstance(x, bool | np.bool_ | int | np.integer):
+        return int(x)
+    return float(f"{x:.4g}") if np.isfinite(x) else str(float(x))
