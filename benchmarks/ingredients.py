@@ -309,7 +309,8 @@ def publish(docs: Path, folder: Path, found: list[Line]) -> None:
     for part in ("ladder", "without"):
         before, _, rest = text.partition(f"<!-- {part} -->\n")
         _, end, after = rest.partition("<!-- end -->")
-        text = f"{before}<!-- {part} -->\n\n{table(found, part)}\n\n{end}{after}"
+        trials = f"Trials of each: {min(line.seeds for line in found if line.part == part)}."
+        text = f"{before}<!-- {part} -->\n\n{table(found, part)}\n\n{trials}\n\n{end}{after}"
     page.write_text(text)
     (docs / "from_87_to_98.csv").write_bytes((folder / "ingredients.csv").read_bytes())
     (docs / "images" / "ingredients.png").write_bytes((folder / "ingredients.png").read_bytes())

@@ -282,7 +282,7 @@ def test_where_nothing_can_be_saved_one_line_says_so_and_the_old_results_stay(sm
 def test_help_names_every_option():
     result = job("--help")
     assert result.returncode == 0
-    options = "recipe epochs batch-size learning-rate train-size data seed output resume quiet"
+    options = "recipe epochs batch-size learning-rate train-size data seed output resume quiet tensorboard"
     for option in options.split():
         assert f"--{option}" in result.stdout
 
