@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from models import classifier, mnist_lenet, report, results, training
+from models import classifier, mnist_lenet, mnist_vae, report, results, training
 from tinygrad_edu import data
 from tinygrad_edu.training import predict
 
@@ -52,20 +52,21 @@ def test_the_size_of_the_pixels_does_not_matter_to_the_network():
     np.testing.assert_allclose(logits[0].numpy(), logits[1].numpy(), atol=1e-3)
 
 
-def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(small, tmp_path, monkeypatch):
+@pytest.mark.parametrize("program", [mnist_lenet, mnist_vae])
+def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(program, small, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "SECONDS", 0.0)
     for picture in ("samples", "curves", "kernels", "mistakes"):
         monkeypatch.setattr(report, f"draw_{picture}", lambda *about: None)
     steps, check = count(), training.stopping.check
 
     def check_and_interrupt():
-        if next(steps) == 8:  # in the second epoch
+        if next(steps) == 6:  # in the second epoch
             signal.raise_signal(signal.SIGINT)
         check()
 
     monkeypatch.setattr(training.stopping, "check", check_and_interrupt)
     for folder, code in (("resumed", 130), ("whole", 0), ("resumed", 0)):
-        assert mnist_lenet.main([*small, "--quiet", "--resume", "--output", str(tmp_path / folder)]) == code
+        assert program.main([*small, "--quiet", "--resume", "--output", str(tmp_path / folder)]) == code
     resumed, whole = ((tmp_path / name / results.WEIGHTS).read_bytes() for name in ("resumed", "whole"))
     assert resumed == whole
 

