@@ -14,7 +14,6 @@ from models.text import Text, load
 from models.training import Training, train
 from models.writing import Reader
 from tinygrad_edu import Tensor, nn, optim
-from tinygrad_edu.training import evaluating
 
 NAME = "models.char_gpt"
 WIDTH, HEADS, LAYERS = 96, 4, 3
@@ -85,8 +84,7 @@ def prepare(options: argparse.Namespace) -> Training:
 def draw_attention(path: Path, model: CharGPT, text: Text) -> None:
     """Draw what each head looks at, in a piece of the text that is held out."""
     passage = text.passage(SHOWN)
-    with evaluating(model):
-        maps = model.attention(text.encode(passage))
+    maps = model.attention(text.encode(passage))
     figure, letters = report.new_figure(2.9 * HEADS, 3.1 * LAYERS), list(passage.replace("\n", "\u21b5"))
     for (layer, head), axes in np.ndenumerate(figure.subplots(LAYERS, HEADS, sharex=True, sharey=True)):
         axes.imshow(maps[layer, head], cmap="Blues", vmin=0, vmax=1)

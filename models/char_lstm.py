@@ -14,7 +14,6 @@ from models.text import Text, load
 from models.training import Training, train
 from models.writing import Reader
 from tinygrad_edu import Tensor, nn, optim
-from tinygrad_edu.training import evaluating
 
 NAME = "models.char_lstm"
 WIDTH, HIDDEN = 64, 256
@@ -84,9 +83,8 @@ def draw_cell(path: Path, model: CharLSTM, text: Text) -> None:
     It is chosen on the text that the network was trained on.
     """
     passage, known = text.passage(SHOWN), text.train[:ASKED]
-    with evaluating(model):
-        cell, agreement = quote_cell(model.cells(known), inside_quotes(text.decode(known)))
-        holds = model.cells(text.encode(passage))[:, cell] * np.sign(agreement)
+    cell, agreement = quote_cell(model.cells(known), inside_quotes(text.decode(known)))
+    holds = model.cells(text.encode(passage))[:, cell] * np.sign(agreement)
     lines = passage.split("\n")
     paper, places = np.full((len(lines), max(map(len, lines))), np.nan), iter(holds)
     figure = report.new_figure(9, 0.23 * len(lines) + 0.9)

@@ -19,6 +19,7 @@ from models.progress import aside
 from models.text import Text, loader, side_by_side
 from models.training import Training, loss_of
 from tinygrad_edu import cross_entropy, nn, optim, softmax
+from tinygrad_edu.parallel import single_threaded_blas
 from tinygrad_edu.training import Epoch, Mean, evaluating, fit
 
 ORDER = 3  # of the n-gram model that is to be beaten: it sees two characters and guesses the third
@@ -53,7 +54,7 @@ def write(model: Reader, prompt: ndarray, count: int, temperature: float, rng: n
         Draws each character.
     """
     state, new, written = None, prompt, []
-    with evaluating(model):
+    with evaluating(model), single_threaded_blas():  # the products are small
         for _ in range(count):
             logits, state = model.read(new, state)
             likely = softmax((logits - logits.max()).astype(np.float64) / temperature)
@@ -102,7 +103,7 @@ def training(
     batch_size, shard_size : int
         The windows of a step, and how many of them a core computes at a time.
     pictures : dict of str to callable
-        What draws each, besides the curve.
+        What draws each, besides the curve: called while the model is evaluated.
     """
     loss, batches = nn.CrossEntropyLoss(), loader(text.train, window, batch_size, rng)
     to_beat = bits_of(kneser_ney(text.train, len(text.alphabet), ORDER), text.held_out)
@@ -124,8 +125,9 @@ def training(
     def draw(folder: Path, outcome: Outcome) -> None:
         draw_curve(folder / "curve.png", outcome.history, to_beat)
         (folder / "sample.txt").write_text(sample(4 * WRITTEN, 0), encoding="utf-8")
-        for name, picture in pictures.items():
-            picture(folder / name)
+        with evaluating(model), single_threaded_blas():
+            for name, picture in pictures.items():
+                picture(folder / name)
 
     chosen = {name: getattr(options, name) for name in ("epochs", "learning_rate", "seed")}
     return Training(

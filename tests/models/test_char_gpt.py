@@ -25,4 +25,4 @@ def test_the_attention_is_that_of_the_network_and_sees_nothing_later():
 def test_the_default_job_beats_the_3_gram_model_by_far(tmp_path):
     assert char_gpt.main(["--quiet", "--output", str(tmp_path)]) == 0
     summary = results.read_summary(tmp_path)
-    assert summary["held_out_bits"] < 0.8 * summary["three_gram_bits"]
+    assert summary["held_out_bits"] < 0.7 * summary["three_gram_bits"]
