@@ -26,11 +26,12 @@ def build(output: Path) -> None:
         here = Path(folder)
         pages.gather(here / "docs")
         settings = (pages.ROOT / "docs" / "zensical.toml").read_text(encoding="utf-8")
-        for name, value in {"ROOT": str(pages.ROOT), "REFERENCE": reference.navigation()}.items():
+        found = {"ROOT": str(pages.ROOT), "LESSONS": pages.lessons(), "REFERENCE": reference.navigation()}
+        for name, value in found.items():
             settings = settings.replace(f'"{name}"', toml(value))
         (here / "zensical.toml").write_text(settings, encoding="utf-8")
-        found = {**os.environ, "PYTHONPATH": str(pages.ROOT)}  # where it finds the extension of griffe
-        subprocess.run([sys.executable, "-m", "zensical", "build", "--strict"], cwd=here, env=found, check=True)
+        environment = {**os.environ, "PYTHONPATH": str(pages.ROOT)}  # where it finds the extension of griffe
+        subprocess.run([sys.executable, "-m", "zensical", "build", "--strict"], cwd=here, env=environment, check=True)
         shutil.move(here / "site", output)
 
 

@@ -6,10 +6,10 @@ to the page of the site; one to a source becomes a link to its page of the refer
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from tinygrad_edu.lessons.lesson import LESSONS
 from tools.site import reference
 
 ROOT = Path(__file__).parents[2]
@@ -25,14 +25,20 @@ FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 def gather(folder: Path) -> None:
     """Write all pages and pictures into an empty folder."""
-    shutil.copytree(ROOT / "docs", folder, ignore=shutil.ignore_patterns("*.py", "*.csv", "__pycache__"))
     places = dict(_places())
     for source, place in places.items():
         if source.suffix == ".md":
             text = (ROOT / source).read_text(encoding="utf-8")
-            _write(folder / place, _with_links_of_the_site(text, source, place, places))
+            _write(folder / place, _with_links_of_the_site(text, source, place, places).encode())
+        elif source.suffix != ".py":
+            _write(folder / place, (ROOT / source).read_bytes())
     for page in reference.pages():
-        _write(folder / page.path, reference.markdown(page))
+        _write(folder / page.path, reference.markdown(page).encode())
+
+
+def lessons() -> list[dict[str, str]]:
+    """Return the lessons as entries of the site's navigation."""
+    return [{f"{lesson.number}. {lesson.title}": f"lessons/{lesson.name}.md"} for lesson in LESSONS]
 
 
 def _places() -> Iterator[tuple[Path, str]]:
@@ -42,6 +48,10 @@ def _places() -> Iterator[tuple[Path, str]]:
             yield path.relative_to(ROOT), path.relative_to(ROOT / "docs").as_posix()
     for source, place in OTHERS.items():
         yield Path(source), place
+    for lesson in LESSONS:
+        yield Path(f"tinygrad_edu/lessons/{lesson.name}/page.md"), f"lessons/{lesson.name}.md"
+        for picture in lesson.pictures:
+            yield picture.relative_to(ROOT), f"lessons/{picture.name}"
     for page in reference.pages():
         yield Path(f"{page.module.replace('.', '/')}.py"), page.path
 
@@ -58,6 +68,6 @@ def _with_links_of_the_site(text: str, source: Path, place: str, places: dict[Pa
     return "".join(part if k % 2 else LINK.sub(link, part) for k, part in enumerate(parts))
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    path.write_bytes(content)
