@@ -356,4 +356,33 @@ MISTAKES = {
         "with_itself",
         "",
     ),
+    (9, "lifted", "nothing"): ("saved = pullback.saved", "gradients_are_recorded", "has no node"),
+    (9, "lifted", "constants"): (
+        "saved = {n: Tensor(v) if nodes.get(n) is not None else v for n, v in pullback.saved.items()}",
+        "gradients_are_recorded",
+        "has no node",
+    ),
+    (9, "lifted", "inputs alone"): (
+        "lift = lambda n, v: Tensor(v, node=nodes[n], cell=guarded.cells[n]) if n in 'xy' else v\n"
+        "saved = {n: lift(n, v) for n, v in pullback.saved.items()}",
+        "results_are_lifted",
+        "out was not lifted",
+    ),
+    (9, "walk", "through the targets"): (
+        "while waiting:\n    node = heappop(waiting)[1]\n    if node.rule is None:\n        continue\n"
+        "    for parent, c in zip(node.parents, lifted(node)(gradients.pop(node))):\n"
+        "        if parent in gradients:\n            gradients[parent] = gradients[parent] + c\n"
+        "        elif parent is not None:\n            gradients[parent] = c\n"
+        "            heappush(waiting, (-parent.number, parent))",
+        "ends_at_targets",
+        "the gradient of the target is missing",
+    ),
+    (9, "grad", "the result"): ("return lambda x: vjp(f, x)[0]", "third", "must be 240"),
+    (9, "hvp", "times the gradient"): ("return grad(f)(x) * u", "hessian_products", "is wrong"),
+    (9, "jvp", "the pullback itself"): ("return pullback(u)", "forward", ""),
+    (9, "jvp", "the pullback, at x"): (
+        "return vjp(pullback, np.zeros(np.shape(x)))[1](u)",
+        "of_another_shape",
+        "Error",
+    ),
 }

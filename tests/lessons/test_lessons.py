@@ -1,6 +1,7 @@
 """Each lesson: its solution passes, each hole fails for its own reason, and the mistakes that people make are found."""
 
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +72,9 @@ def test_the_exercise_is_the_solution_but_for_its_holes(lesson):
         assert f"`{hole}`" in lesson.page, "the page says what is to be done"
     assert lesson.page.startswith(f"# {lesson.number}. ")
     assert f"check {lesson.number}\n" in lesson.page
+
+
+def test_the_page_about_the_lessons_lists_them():
+    page = (Path(__file__).parents[2] / "docs" / "lessons.md").read_text()
+    listed = [f"{each.number}. [{each.title}](../tinygrad_edu/lessons/{each.name}/page.md)" for each in LESSONS]
+    assert [line for line in page.splitlines() if line[:1].isdigit()] == listed
