@@ -18,9 +18,10 @@ def with_code(lesson, text):
     return {each.name: solved(each) for each in LESSONS[: lesson.number - 1]} | {lesson.name: Code("mine.py", text)}
 
 
+@pytest.mark.parametrize("looking", [Looking(3), pytest.param(Looking(300), marks=pytest.mark.slow)], ids=str)
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
-def test_the_solution_passes_every_case(lesson):
-    outcomes = list(judged(lesson, with_code(lesson, lesson.solution), Looking(3)))
+def test_the_solution_passes_every_case(lesson, looking):
+    outcomes = list(judged(lesson, with_code(lesson, lesson.solution), looking))
     assert [outcome.complaint for outcome in outcomes] == [""] * len(lesson.cases)
 
 
