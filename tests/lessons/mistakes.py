@@ -356,4 +356,80 @@ MISTAKES = {
         "with_itself",
         "",
     ),
+    (9, "lifted", "nothing"): ("saved = pullback.saved", "gradients_are_recorded", "has no node"),
+    (9, "lifted", "constants"): (
+        "saved = {n: Tensor(v) if nodes.get(n) is not None else v for n, v in pullback.saved.items()}",
+        "gradients_are_recorded",
+        "has no node",
+    ),
+    (9, "lifted", "inputs alone"): (
+        "lift = lambda n, v: Tensor(v, node=nodes[n], cell=guarded.cells[n]) if n in 'xy' else v\n"
+        "saved = {n: lift(n, v) for n, v in pullback.saved.items()}",
+        "results_are_lifted",
+        "out was not lifted",
+    ),
+    (9, "walk", "through the targets"): (
+        "while waiting:\n    node = heappop(waiting)[1]\n    if node.rule is None:\n        continue\n"
+        "    for parent, c in zip(node.parents, lifted(node)(gradients.pop(node))):\n"
+        "        if parent in gradients:\n            gradients[parent] = gradients[parent] + c\n"
+        "        elif parent is not None:\n            gradients[parent] = c\n"
+        "            heappush(waiting, (-parent.number, parent))",
+        "ends_at_targets",
+        "the gradient of the target is missing",
+    ),
+    (9, "grad", "the result"): ("return lambda x: vjp(f, x)[0]", "third", "must be 240"),
+    (9, "hvp", "times the gradient"): ("return grad(f)(x) * u", "hessian_products", "is wrong"),
+    (9, "jvp", "the pullback itself"): ("return pullback(u)", "forward", ""),
+    (9, "jvp", "the pullback, at x"): (
+        "return vjp(pullback, np.zeros(np.shape(x)))[1](u)",
+        "of_another_shape",
+        "Error",
+    ),
+    (10, "logsumexp", "as on paper"): (
+        "return np.log(np.sum(np.exp(x), axis=-1, keepdims=True))",
+        "large_logsumexp",
+        "and must be",
+    ),
+    (10, "logsumexp", "the largest of all rows"): (
+        "return np.max(x) + np.log(np.sum(np.exp(x - np.max(x, axis=-1, keepdims=True)), axis=-1, keepdims=True))",
+        "values_of_logsumexp",
+        "logsumexp(x) is",
+    ),
+    (10, "logsumexp_rule", "as on paper"): (
+        "return g * exp(x) / exp(x).sum(axis=-1, keepdims=True)",
+        "large_gradient",
+        "the gradient of logsumexp(",
+    ),
+    (10, "logsumexp_rule", "of NumPy alone"): (
+        "x, out = getattr(x, 'data', x), getattr(out, 'data', out)\nreturn g * np.exp(np.asarray(x) - np.asarray(out))",
+        "gradient_of_logsumexp",
+        "",
+    ),
+    (10, "log_softmax", "the logarithm of a quotient"): (
+        "p = np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)\nreturn np.log(p)",
+        "impossible_classes",
+        "log_softmax([0, 1000]) is",
+    ),
+    (10, "put", "one column"): (
+        "rows = np.zeros(shape)\nrows[:, labels[0]] = g\nreturn rows",
+        "picked",
+        "the gradient of x is wrong",
+    ),
+    (10, "cross_entropy", "a sum"): (
+        "return pick(log_softmax(logits), labels).sum() * -1.0",
+        "values_of_cross_entropy",
+        "cross_entropy(x, labels) is",
+    ),
+    (10, "cross_entropy", "a mask"): (
+        "mask = np.eye(logits.shape[1])[labels]\nreturn (log_softmax(logits) * mask).sum() * (-1 / len(labels))",
+        "wrong_and_sure",
+        "is nan",
+    ),
+    (10, "sigmoid", "as on paper"): ("return 1 / (1 + np.exp(-x))", "sigmoid_of_all_sizes", "FloatingPointError"),
+    (10, "softplus", "as on paper"): ("return np.log1p(np.exp(x))", "softplus_of_all_sizes", "FloatingPointError"),
+    (10, "softplus", "without log1p"): (
+        "return np.maximum(x, 0) + np.log(1 + np.exp(-np.abs(x)))",
+        "tiny_softplus",
+        "softplus(-40) is 0.0",
+    ),
 }

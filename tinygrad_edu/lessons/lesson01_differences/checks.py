@@ -100,10 +100,11 @@ def one_wrong_element(mine, x, k, seed):
     """error_of finds a gradient of x³ + x that is wrong in one element of five."""
     factors = np.ones(len(x))
     factors[k % len(x)] = 1.5
-    _demand_found(mine, lambda x: x**3 + x, lambda x, cotangent: factors * cotangent * (3 * x**2 + 1), x, seed, 1e-3)
+    _demand_found(mine, lambda x: x**3 + x, lambda x, cotangent: factors * cotangent * (3 * x**2 + 1), x, seed, 1e-4)
 
 
-@case("error_of", x=POINTS, seed=SEEDS)
+@case("error_of", x=numbers, seed=SEEDS)
 def a_thousandth_too_much(mine, x, seed):
     """error_of finds a gradient of x³ + x that is a thousandth too large."""
-    _demand_found(mine, lambda x: x**3 + x, lambda x, cotangent: 1.001 * cotangent * (3 * x**2 + 1), x, seed, 1e-5)
+    point = np.array([x])  # of several, the errors may cancel by chance
+    _demand_found(mine, lambda x: x**3 + x, lambda x, cotangent: 1.001 * cotangent * (3 * x**2 + 1), point, seed, 1e-4)

@@ -1,0 +1,108 @@
+"""What is checked of lesson 9: gradients that are recorded, of any order, and forward derivatives of two pullbacks."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tinygrad_edu.lessons.cases import case, demand, demand_equal, with_cotangent
+from tinygrad_edu.testing import check_gradient
+from tinygrad_edu.testing.strategies import arrays
+
+MATRICES = arrays((2, 2), layouts=False)
+FUNCTIONS = {
+    "x * x * x": lambda ops, x: x * x * x,
+    "x ** 4": lambda ops, x: x**4,
+    "tanh(x)": lambda ops, x: ops.tanh(x),
+    "exp(x / 2)": lambda ops, x: ops.exp(x * 0.5),
+    "1 / (1 + x * x)": lambda ops, x: 1.0 / (x * x + 1.0),
+    "x @ x": lambda ops, x: x @ x,
+    "x * x.sum(axis=0)": lambda ops, x: x * x.sum(axis=0),
+}
+NAMES = st.sampled_from(sorted(FUNCTIONS))
+
+
+def _of(mine, name):
+    """Return a function of the table, of Tensors and of arrays."""
+    return lambda x: FUNCTIONS[name](mine.lesson06_ops, x)
+
+
+def _number(f):
+    """Return the sum of squares of f, so that there is a second derivative, whatever f is."""
+    return lambda x: (f(x) * f(x)).sum()
+
+
+@case("walk")
+def ends_at_targets(mine):
+    """The walk ends at a target, which need not be a leaf."""
+    x = mine.Tensor(np.array([1.0, 2.0]), requires_grad=True)
+    middle = x * 3.0
+    out = middle * middle
+    found = mine.walk(out.node, mine.Tensor(np.ones(2)), {middle.node})
+    demand(middle.node in found, "the gradient of the target is missing.")
+    demand(x.node not in found, "the walk went on behind the target.")
+    demand_equal("the gradient of the target", found[middle.node].data, [6.0, 12.0])
+
+
+@case("lifted")
+def gradients_are_recorded(mine):
+    """The gradient of x * x is a Tensor that has a node: it was computed of x."""
+    x = mine.Tensor(np.array([1.0, 2.0]), requires_grad=True)
+    g = mine.walk((x * x).node, mine.Tensor(np.ones(2)), {x.node})[x.node]
+    demand(isinstance(g, mine.Tensor), f"the gradient is a {type(g).__name__}, and must be a Tensor.")
+    demand(g.node is not None, "the gradient has no node: its rule ran on arrays, and nothing was recorded.")
+
+
+@case("lifted")
+def results_are_lifted(mine):
+    """The result, too, is lifted where it was saved: the gradient of exp depends on x through it."""
+    x = mine.Tensor(np.array([1.0, 2.0]), requires_grad=True)
+    g = mine.walk(mine.lesson06_ops.exp(x).node, mine.Tensor(np.ones(2)), {x.node})[x.node]
+    demand(g.node is not None, "the gradient of exp has no node: out was not lifted.")
+
+
+@case("grad", name=NAMES, x=MATRICES)
+def first(mine, name, x):
+    """grad is right, for sums of squares of all kinds of functions."""
+    f = _number(_of(mine, name))
+    check_gradient(lambda x: f(x), lambda x: mine.grad(f)(x).data, x)
+
+
+@case("lifted", name=NAMES, x=MATRICES)
+def second(mine, name, x):
+    """The gradient of the gradient is right."""
+    f = _number(_of(mine, name))
+
+    def pulled(x, cotangent):
+        return mine.grad(lambda x: (mine.grad(f)(x) * cotangent).sum())(x).data
+
+    check_gradient(lambda x: mine.grad(f)(x).data, with_cotangent(pulled, 1), x)
+
+
+@case("grad")
+def third(mine):
+    """The third derivative of x⁵ at 2 is 240."""
+    found = mine.grad(mine.grad(mine.grad(lambda x: x**5)))(2.0)
+    demand_equal("grad(grad(grad(x ** 5)))(2.0)", found.data, 240.0)
+
+
+@case("hvp", name=NAMES, x=MATRICES, u=MATRICES)
+def hessian_products(mine, name, x, u):
+    """hvp is the derivative of the gradient along u."""
+    f = _number(_of(mine, name))
+    check_gradient(
+        lambda x: mine.grad(f)(x).data, None, x, jvp=lambda x, tangent: mine.hvp(f, x, tangent).data
+    )  # fmt: skip
+
+
+@case("jvp", name=NAMES, x=MATRICES)
+def forward(mine, name, x):
+    """jvp is the derivative of f along a direction."""
+    f = _of(mine, name)
+    check_gradient(lambda x: f(x), None, x, jvp=lambda x, tangent: mine.jvp(f, x, tangent).data)
+
+
+@case("jvp")
+def of_another_shape(mine):
+    """jvp has the shape of the result, where that is not the one of x."""
+    x, w = np.ones((2, 3)), np.arange(12.0).reshape(3, 4)
+    found = mine.jvp(lambda x: x @ w, x, np.ones((2, 3)))
+    demand_equal("jvp of x @ w, along ones,", found.data, np.ones((2, 3)) @ w)

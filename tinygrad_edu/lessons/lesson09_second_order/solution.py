@@ -1,0 +1,84 @@
+"""Lesson 9: derivatives of derivatives. The same rules run on Tensors, and are recorded like anything else."""
+
+from heapq import heappop, heappush
+
+import lesson06_ops  # noqa: F401 - the ops
+import numpy as np
+from lesson05_arrays import array_of
+from lesson07_recorder import Pullback
+from lesson08_views import Guarded, Tensor
+
+
+def lifted(node):
+    """Return the rule of a node, with Tensors in the place of the arrays that it saved: those that the arrays were."""
+    guarded, pullback = node.rule, node.rule.pullback
+    nodes = dict(zip(pullback.names, node.parents)) | {"out": node}
+    # hole: lifted
+    saved = {
+        name: Tensor(value, node=nodes[name], cell=guarded.cells[name]) if nodes.get(name) is not None else value
+        for name, value in pullback.saved.items()
+    }
+    # end
+    return Guarded(Pullback(pullback.op, pullback.names, pullback.shapes, saved), guarded.number, guarded.cells)
+
+
+def walk(root, g, targets):
+    """Carry a gradient, a Tensor, back to the targets, a set of nodes; return the gradients by node, in a dict.
+
+    It is the walk of lesson 4, with lifted rules. It ends at targets, which need not be leaves.
+    """
+    gradients, waiting = {root: g}, [(-root.number, root)]
+    # hole: walk
+    while waiting:
+        node = heappop(waiting)[1]
+        if node in targets or node.rule is None:
+            continue
+        for parent, contribution in zip(node.parents, lifted(node)(gradients.pop(node))):
+            if parent is None:
+                continue
+            if parent in gradients:
+                gradients[parent] = gradients[parent] + contribution
+            else:
+                gradients[parent] = contribution
+                heappush(waiting, (-parent.number, parent))
+    # end
+    return gradients
+
+
+def leaf_or_itself(x):
+    """Return a Tensor that has a node as it is, and of anything else a leaf."""
+    return x if isinstance(x, Tensor) and x.node is not None else Tensor(array_of(x), requires_grad=True)
+
+
+def vjp(f, x):
+    """Return f(x), and the pullback: from a gradient of that, to the gradient of x. Both are Tensors, and recorded."""
+    x = leaf_or_itself(x)
+    out = f(x)
+
+    def pullback(g):
+        found = {} if out.node is None else walk(out.node, g if isinstance(g, Tensor) else Tensor(g), {x.node})
+        return found.get(x.node, Tensor(np.zeros(x.shape)))
+
+    return out, pullback
+
+
+def grad(f):
+    """Return the gradient of a function of one Tensor to one number, as a function, of which there is a gradient."""
+    # hole: grad
+    return lambda x: vjp(f, x)[1](1.0)
+    # end
+
+
+def hvp(f, x, u):
+    """Return the derivative of the gradient of f along u, H u, without the matrix H: it is a gradient."""
+    # hole: hvp
+    return grad(lambda x: (grad(f)(x) * u).sum())(x)
+    # end
+
+
+def jvp(f, x, u):
+    """Return the derivative of f along u, J u, with reverse mode alone: a pullback is linear, and has one itself."""
+    out, pullback = vjp(f, x)
+    # hole: jvp
+    return vjp(pullback, np.zeros(out.shape))[1](u)
+    # end

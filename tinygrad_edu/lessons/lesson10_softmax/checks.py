@@ -1,0 +1,132 @@
+"""What is checked of lesson 10: values and gradients for numbers of all sizes, and the second order too."""
+
+import math
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal
+from tinygrad_edu.testing.strategies import arrays, labels
+
+ROWS = st.tuples(st.integers(1, 3), st.integers(1, 4)).flatmap(lambda shape: arrays(shape, layouts=False))
+# Far apart, and far from 0: the powers of e of these overflow, or vanish.
+EXTREME = st.lists(st.sampled_from([-1e4, -1000.0, -700.0, 0.0, 1.0, 710.0, 1000.0, 1e4]), min_size=1, max_size=4)
+
+
+def _check(mine, f, *points):
+    check_engine(f, lambda x: mine.lesson09_second_order.Tensor(x, requires_grad=True), *points)
+
+
+def _demand_recorded(mine, what, f, x):
+    """Demand a second derivative: a gradient that was computed by NumPy has none."""
+    leaf = mine.lesson09_second_order.Tensor(x, requires_grad=True)
+    pullback = mine.lesson09_second_order.vjp(f, leaf)[1]
+    g = pullback(np.ones(np.shape(f(x))))
+    demand(getattr(g, "node", None) is not None, f"the gradient of {what} has no node: its rule left the Tensors.")
+
+
+@case("logsumexp", x=ROWS)
+def values_of_logsumexp(mine, x):
+    """logsumexp is log(sum(exp(x))) along the last axis, which stays."""
+    demand_equal("logsumexp(x)", mine.logsumexp(x), np.log(np.exp(x).sum(axis=-1, keepdims=True)))
+
+
+@case("logsumexp", x=EXTREME)
+def large_logsumexp(mine, x):
+    """logsumexp survives numbers whose powers overflow, or vanish."""
+    largest = max(x)
+    wanted = largest + math.log(sum(math.exp(each - largest) for each in x))
+    demand_equal(f"logsumexp({x})", mine.logsumexp(np.array([x])), [[wanted]])
+
+
+@case("logsumexp_rule", x=ROWS)
+def gradient_of_logsumexp(mine, x):
+    """The gradient of logsumexp is right, and can be differentiated."""
+    _check(mine, mine.logsumexp, x)
+    _demand_recorded(mine, "logsumexp", mine.logsumexp, x)
+
+
+@case("logsumexp_rule", x=EXTREME)
+def large_gradient(mine, x):
+    """The gradient of logsumexp is numbers from 0 to 1 that add up to 1, however large x is."""
+    leaf = mine.lesson09_second_order.Tensor(np.array([x]), requires_grad=True)
+    mine.logsumexp(leaf).sum().backward()
+    demand(np.all(np.isfinite(leaf.grad)), f"the gradient of logsumexp({x}) is {leaf.grad.tolist()}.")
+    demand_equal(f"the sum of the gradient of logsumexp({x})", leaf.grad.sum(), 1.0)
+
+
+@case("log_softmax", x=ROWS)
+def values_of_log_softmax(mine, x):
+    """log_softmax is the logarithm of the softmax, and its gradient is right."""
+    powers = np.exp(x)
+    demand_equal("log_softmax(x)", mine.log_softmax(x), np.log(powers / powers.sum(axis=-1, keepdims=True)))
+    _check(mine, mine.log_softmax, x)
+
+
+@case("log_softmax")
+def impossible_classes(mine):
+    """log_softmax of a class that has no chance is a number, where log(softmax(x)) would be -inf."""
+    demand_equal("log_softmax([0, 1000])", mine.log_softmax(np.array([0.0, 1000.0])), [-1000.0, 0.0])
+
+
+@st.composite
+def _labelled(draw):
+    x = draw(ROWS)
+    return x, draw(labels((len(x),), x.shape[1]))
+
+
+@case("put", drawn=_labelled())
+def picked(mine, drawn):
+    """put is the transpose of pick: each is the other's rule."""
+    x, labels = drawn
+    _check(mine, lambda x: mine.pick(x, labels), x)
+    _check(mine, lambda g: mine.put(g, labels, shape=x.shape), np.ones(len(x)))
+
+
+@case("cross_entropy", drawn=_labelled())
+def values_of_cross_entropy(mine, drawn):
+    """cross_entropy is the mean of -log(probability of the label), and its gradient is right."""
+    x, labels = drawn
+    powers = np.exp(x)
+    chances = (powers / powers.sum(axis=-1, keepdims=True))[np.arange(len(x)), labels]
+    demand_equal("cross_entropy(x, labels)", mine.cross_entropy(x, labels), -np.log(chances).mean())
+    _check(mine, lambda x: mine.cross_entropy(x, labels), x)
+
+
+@case("cross_entropy")
+def wrong_and_sure(mine):
+    """cross_entropy of a network that is wrong and sure is large, and not infinite or NaN."""
+    demand_equal("of [[0, 2000]] and label 0", mine.cross_entropy(np.array([[0.0, 2000.0]]), np.array([0])), 2000.0)
+    found = mine.cross_entropy(np.array([[0.0, -np.inf]]), np.array([0]))
+    demand_equal("of [[0, -inf]] and label 0, a class that is ruled out beside one that is sure,", found, 0.0)
+
+
+@case("sigmoid", x=EXTREME)
+def sigmoid_of_all_sizes(mine, x):
+    """sigmoid is right for numbers of all sizes, and warns of nothing."""
+    wanted = [1 / (1 + math.exp(-each)) if each > -700 else math.exp(each) for each in x]
+    with np.errstate(over="raise", invalid="raise"):
+        found = mine.sigmoid(np.array(x))
+    demand_equal(f"sigmoid({x})", found, wanted)
+
+
+@case("softplus", x=EXTREME)
+def softplus_of_all_sizes(mine, x):
+    """softplus is right for numbers of all sizes, and warns of nothing."""
+    with np.errstate(over="raise", invalid="raise"):
+        found = mine.softplus(np.array(x))
+    demand_equal(f"softplus({x})", found, [max(each, 0) + math.log1p(math.exp(-abs(each))) for each in x])
+
+
+@case("softplus")
+def tiny_softplus(mine):
+    """softplus(-40) is 4.2e-18: 1 + exp(-40) is 1, and the logarithm of that would be 0."""
+    found = float(mine.softplus(np.array(-40.0)))
+    demand(abs(found / math.exp(-40.0) - 1) < 1e-9, f"softplus(-40) is {found}, and must be {math.exp(-40.0)}.")
+
+
+@case("softplus", x=ROWS)
+def gradient_of_softplus(mine, x):
+    """The gradients of softplus and of sigmoid are right."""
+    _check(mine, mine.softplus, x)
+    _check(mine, mine.sigmoid, x)
