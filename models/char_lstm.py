@@ -94,12 +94,12 @@ def draw_cell(path: Path, model: CharLSTM, text: Text) -> None:
             paper[row, column] = next(places)
             axes.text(column, row, character, family="monospace", fontsize=8, ha="center", va="center_baseline")
         next(places, None)  # the end of the line
-    image = axes.imshow(paper, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+    image = axes.imshow(paper, cmap="RdBu_r", vmin=-2, vmax=2, aspect="auto")  # pale enough to be read
     axes.set_title(
         f"cell {cell}: inside quotation marks or not, with a correlation of {abs(agreement):.2f}", fontsize=9
     )
     axes.set_axis_off()
-    figure.colorbar(image, shrink=0.8)
+    figure.colorbar(image, shrink=0.8).ax.set_ylim(-1, 1)
     figure.savefig(path, dpi=110)
 
 
