@@ -64,6 +64,22 @@ def test_numbers_of_all_sizes_in_one_array(name, seed):
     assert verdict(f, [x], -1.0, seed)[0] in ("wrong", "cannot tell")
 
 
+@pytest.mark.parametrize("seed", range(60, 80))
+def test_a_square_of_what_cancels_to_0_has_no_slope(seed):
+    """Its rounding is none of the result, which is 0, but of the terms: it looks like a slope of 1e-17."""
+    x = np.array([[0.0, 0.0], [3.0, -0.5]])
+    y = np.array([[0.0, 0.0], [0.0, -0.5]])
+
+    def product(x, y):
+        return (x + y) * y + x
+
+    def gradient(x, y, g):
+        slope = 2 * g * product(x, y)
+        return slope * (1 + y), slope * (x + 2 * y)
+
+    check_gradient(lambda x, y: product(x, y) ** 2, gradient, x, y, rng=np.random.default_rng(seed))
+
+
 def test_a_small_result_beside_a_large_one_is_seen():
     def f(x):
         return np.array([1e8 * np.sin(x[0]), 1e-8 * np.exp(x[1])])

@@ -10,7 +10,7 @@ least error. What the error of a rung is, the numbers show:
   out what falls with h: it goes to 0 where f is smooth, and stays where a kink lies within h. F alone does not see a
   kink, nor a peak between its two points;
 - the noise of f: the largest disagreement of all smaller steps, as a change of f, divided by h; and at least the
-  rounding of the result and of the point.
+  rounding of the result and of the point, which matters most where a slope is 0 and bends.
 """
 
 from collections.abc import Sequence
@@ -124,7 +124,9 @@ def _rungs(steps: Array, central: Array, second: Array, sizes: Array, scales: Sc
         changes = np.nan_to_num(gaps * h[2:], nan=0.0, posinf=0.0)
         noise = np.maximum.accumulate(changes[::-1])[::-1][1:]  # of this step and of all smaller ones
         sizes = np.maximum(sizes, scales.terms)[1:-2]
-        rounding = (scales.unit * (sizes + scales.point * np.abs(values)) / 4 + noise / 2) / h[2:-1] + _TINY
+        # The point is rounded, too, which moves the values by the slope, and the slope by the curvature.
+        moved = scales.point * (np.abs(values) + np.abs(second[2:-1]))
+        rounding = (scales.unit * (sizes + moved) / 4 + noise / 2) / h[2:-1] + _TINY
         unlike = np.maximum(gaps[:-1], gaps[1:]) + jumps / 4
         # Where a step changes nothing, the numbers inside may be as large as the inputs.
         flat, largest = (values == 0) & (unlike == 0), np.max(sizes, axis=0) + scales.point
