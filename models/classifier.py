@@ -17,14 +17,18 @@ from tinygrad_edu.parallel import map_shards, shards
 from tinygrad_edu.training import evaluating, fit
 
 PICTURES = ("samples.png", *digits.PICTURES)
-WEIGHT_DECAY = 1e-3
+WEIGHT_DECAY = 1e-3  # of a thousand images
 SHARD_SIZE = 128  # images that a core reads at a time
 EVALUATE_EVERY = 20  # epochs: to read 11,000 images takes as long as two of them
 
 
-def optimizer(model: nn.Module, learning_rate: float) -> optim.SGD:
-    """Return what takes the steps: momentum that looks ahead, and weights that shrink a little."""
-    return optim.SGD(model.parameters(), lr=learning_rate, momentum=0.9, nesterov=True, weight_decay=WEIGHT_DECAY)
+def optimizer(model: nn.Module, learning_rate: float, images: int = 1000) -> optim.SGD:
+    """Return what takes the steps: momentum that looks ahead, and weights that shrink a little.
+
+    What is known of weights before any image is seen counts once, and so the less for each the more images there are.
+    """
+    decay = WEIGHT_DECAY * 1000 / images
+    return optim.SGD(model.parameters(), lr=learning_rate, momentum=0.9, nesterov=True, weight_decay=decay)
 
 
 def schedule(learning_rate: float, steps: int) -> Callable[[int], float]:
@@ -71,8 +75,8 @@ def prepare(options: argparse.Namespace, build: Callable[[np.random.Generator], 
         digits.draw(folder, outcome, model, images)
 
     fitting = partial(
-        fit, model, optimizer(model, options.learning_rate), cross_entropy, batches, options.epochs, rng=rng,
-        schedule=schedule(options.learning_rate, options.epochs * len(batches)),
+        fit, model, optimizer(model, options.learning_rate, len(images.x_train)), cross_entropy, batches,
+        options.epochs, rng=rng, schedule=schedule(options.learning_rate, options.epochs * len(batches)),
         evaluate_every=EVALUATE_EVERY, **digits.accuracies(images),
     )  # fmt: skip
 
