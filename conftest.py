@@ -9,7 +9,7 @@ from typing import Any
 
 from sybil import Example, Lexeme, Sybil
 from sybil.evaluators.python import PythonEvaluator
-from sybil.parsers.markdown import CodeBlockParser
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
 from tinygrad_edu.lessons.lesson import LESSONS
 from tools.names_page import side
@@ -25,6 +25,14 @@ class OursInADiff(CodeBlockParser):
         diff = example.parsed
         example.parsed = Lexeme(side("+", diff), diff.offset, diff.line_offset)
         PythonEvaluator()(example)
+
+
+class Printing(PythonCodeBlockParser):
+    """Takes blocks of Python, and sessions of the interpreter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.codeblock_parser = CodeBlockParser("python", Listening())
 
 
 class Listening(PythonEvaluator):
@@ -65,7 +73,7 @@ def forget(namespace: dict[str, Any]) -> None:
 
 collect_ignore_glob = ["tinygrad_edu/lessons/lesson*/*.py"]  # they import what is in a student's folder
 pytest_collect_file = Sybil(
-    parsers=[CodeBlockParser("python", Listening()), Output(), OursInADiff()],
+    parsers=[Printing(), Output(), OursInADiff()],
     patterns=["*.md"],  # of any folder
     setup=solve,
     teardown=forget,

@@ -30,10 +30,11 @@ BUILT_INS = {
     "ForkedError": RuntimeError,
     "CheckpointError": ValueError,
     "NonFiniteLossError": ArithmeticError,
+    "LessonError": ValueError,
 }
 OF_OTHER_ROOMS = {
     "StateDictError", "DataError", "MissingExtraError", "CoupledSamplesError", "ForkedError", "CheckpointError",
-    "NonFiniteLossError",
+    "NonFiniteLossError", "LessonError",
 }  # fmt: skip
 
 
