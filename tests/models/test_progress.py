@@ -67,7 +67,7 @@ def run(last, every=1, first=1):
 
 
 def rows(lines):
-    return [int(line.split()[0]) for line in lines if line.strip()[:1].isdigit()]
+    return [int(line.split()[0]) for line in lines if line.strip() and line.split()[0].isdigit()]
 
 
 @pytest.mark.parametrize(
