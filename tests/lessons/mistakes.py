@@ -432,4 +432,63 @@ MISTAKES = {
         "tiny_softplus",
         "softplus(-40) is 0.0",
     ),
+    (11, "windows", "of a shape"): (
+        "row = images.itemsize * W\nstrides = (c * H * row, H * row, row, images.itemsize, row, images.itemsize)",
+        "all_windows",
+        "turned round in memory",
+    ),
+    (11, "windows", "side by side"): (
+        "by_n, by_c, by_row, by_column = images.strides\n"
+        "strides = (by_n, by_c, height * by_row, width * by_column, by_row, by_column)",
+        "all_windows",
+        "windows(images, ...) is",
+    ),
+    (11, "windows", "a copy"): (
+        "images = np.copy(images)\nby_n, by_c, by_row, by_column = images.strides\n"
+        "strides = (by_n, by_c, by_row, by_column, by_row, by_column)",
+        "no_copy",
+        "is a copy of the images",
+    ),
+    (11, "without_maps", "the axes as they come"): (
+        "return np.tensordot(windows(images, *kernels.shape[2:]), kernels, axes=((1, 4, 5), (1, 2, 3)))",
+        "maps_of_the_form",
+        "has shape",
+    ),
+    (11, "without_maps", "a flipped kernel"): (
+        "seen = windows(images, *kernels.shape[2:])\n"
+        "return np.tensordot(seen, kernels[:, :, ::-1, ::-1], axes=((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2)",
+        "maps_of_the_form",
+        "and must be",
+    ),
+    (11, "without_kernels", "of the first image"): (
+        "return np.tensordot(maps[0], windows(images, height, width)[0], axes=((1, 2), (1, 2)))",
+        "kernels_of_the_form",
+        "and must be",
+    ),
+    (11, "without_images", "the last window wins"): (
+        "for i in range(height):\n    for j in range(width):\n"
+        "        images[:, :, i : i + rows, j : j + columns] = "
+        "np.einsum('nkyx, kc -> ncyx', maps, kernels[:, :, i, j])\nreturn images",
+        "images_of_the_form",
+        "and must be",
+    ),
+    (11, "correlate", "exchanged"): (
+        "correlate.vjps(images=lambda g, kernels: correlate_images(g, kernels), "
+        "kernels=lambda g, images: correlate_kernels(images, g))",
+        "rules_of_correlate",
+        "",
+    ),
+    (11, "correlate_kernels", "itself"): (
+        "correlate_kernels.vjps(maps=lambda g, images: correlate(images, g), "
+        "images=lambda g, maps: correlate_kernels(maps, g))",
+        "rules_of_correlate_kernels",
+        "",
+    ),
+    (11, "correlate_images", "maps and g exchanged"): (
+        "correlate_images.vjps(maps=lambda g, kernels: correlate(g, kernels), "
+        "kernels=lambda g, maps: correlate_kernels(g, maps))",
+        "rules_of_correlate_images",
+        "",
+    ),
+    (11, "convolution", "added to the columns"): ("return correlate(images, kernels) + bias", "a_layer", ""),
 }
