@@ -117,8 +117,8 @@ def _puzzles(given: argparse.Namespace) -> int:
     code = folder.code(PUZZLES)
     still_open = PUZZLES.open_in(code.text)
     asked = [name for name in ([one] if one else PUZZLES.pieces) if name not in still_open]
-    complaints = {}
-    for title, name, complaint in judged(PUZZLES, {PUZZLES.name: code}, AS_FOR_PUZZLES, asked) if asked else ():
+    sources, complaints = {PUZZLES.name: Code(code.file, PUZZLES.without_open(code.text))}, {}
+    for title, name, complaint in judged(PUZZLES, sources, AS_FOR_PUZZLES, asked) if asked else ():
         print(f"  {'WRONG' if complaint else 'ok   '}  {title}", flush=True)
         complaints[name] = complaint
     wrong = [name for name in complaints if complaints[name]]

@@ -139,7 +139,19 @@ def check_engine(f: Callable[..., Any], leaf: Callable[[Any], Any], *points: Any
         f(*leaves).backward(cotangent)
         return tuple(x.grad for x in leaves)
 
-    check_gradient(plain or f, with_cotangent(gradient, len(points)), *points)
+    check_gradient(plain or named(f), with_cotangent(gradient, len(points)), *points)
+
+
+def named(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an op of a student's as a function of its name, for the checker to speak of; any function as it is."""
+    if hasattr(f, "__name__"):
+        return f
+
+    def call(*inputs: Any) -> Any:
+        return f(*inputs)
+
+    call.__name__, call.__signature__ = f.name, inspect.signature(f.forward)  # type: ignore[attr-defined]
+    return call
 
 
 def check_numbers(
