@@ -491,4 +491,186 @@ MISTAKES = {
         "",
     ),
     (11, "convolution", "added to the columns"): ("return correlate(images, kernels) + bias", "a_layer", ""),
+    (12, "kept_bytes", "as often as it is saved"): (
+        (
+            "while waiting:\n"
+            "    node = waiting.pop()\n"
+            "    if node is None or node in seen:\n"
+            "        continue\n"
+            "    seen.add(node)\n"
+            "    waiting += node.parents\n"
+            "    if node.rule is not None:\n"
+            "        for a in node.rule.pullback.saved.values():\n"
+            "            if isinstance(a, np.ndarray):\n"
+            "                found[len(found)] = a.nbytes\n"
+        ),
+        "each_array_once",
+        "which saves x twice",
+    ),
+    (12, "kept_bytes", "by every way"): (
+        (
+            "def visit(node):\n"
+            "    if node is not None and node.rule is not None:\n"
+            "        for parent in node.parents:\n"
+            "            visit(parent)\n"
+            "        found.update((id(a), a.nbytes) for a in node.rule.pullback.saved.values() if isinstance(a, np.ndarray))\n"
+            "visit(tensor.node)\n"
+        ),
+        "of_a_long_graph",
+        "RecursionError",
+    ),
+    (12, "walk", "frees nothing"): (
+        (
+            "while waiting:\n"
+            "    node = heappop(waiting)[1]\n"
+            "    if node.rule is None:\n"
+            "        continue\n"
+            "    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+            "        if parent is None:\n"
+            "            continue\n"
+            "        if parent in own:\n"
+            "            gradients[parent] += c\n"
+            "        elif parent in gradients:\n"
+            "            gradients[parent] = gradients[parent] + c\n"
+            "            own.add(parent)\n"
+            "        else:\n"
+            "            gradients[parent] = c\n"
+            "            heappush(waiting, (-parent.number, parent))\n"
+        ),
+        "freed_on_the_way",
+        "alive when the rules ran",
+    ),
+    (12, "walk", "frees at the end"): (
+        (
+            "passed = []\n"
+            "while waiting:\n"
+            "    node = heappop(waiting)[1]\n"
+            "    if node.rule is None:\n"
+            "        continue\n"
+            "    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+            "        if parent is None:\n"
+            "            continue\n"
+            "        if parent in own:\n"
+            "            gradients[parent] += c\n"
+            "        elif parent in gradients:\n"
+            "            gradients[parent] = gradients[parent] + c\n"
+            "            own.add(parent)\n"
+            "        else:\n"
+            "            gradients[parent] = c\n"
+            "            heappush(waiting, (-parent.number, parent))\n"
+            "    passed.append(node)\n"
+            "for node in passed:\n"
+            "    if not retain_graph:\n"
+            "        free(node)\n"
+        ),
+        "freed_on_the_way",
+        "alive when the rules ran",
+    ),
+    (12, "walk", "keeps nothing for a second"): (
+        (
+            "while waiting:\n"
+            "    node = heappop(waiting)[1]\n"
+            "    if node.rule is None:\n"
+            "        continue\n"
+            "    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+            "        if parent is None:\n"
+            "            continue\n"
+            "        if parent in own:\n"
+            "            gradients[parent] += c\n"
+            "        elif parent in gradients:\n"
+            "            gradients[parent] = gradients[parent] + c\n"
+            "            own.add(parent)\n"
+            "        else:\n"
+            "            gradients[parent] = c\n"
+            "            heappush(waiting, (-parent.number, parent))\n"
+            "    free(node)\n"
+        ),
+        "a_second_walk",
+        "after backward(g, retain_graph=True)",
+    ),
+    (12, "walk", "as in lesson 4"): (
+        (
+            "while waiting:\n"
+            "    node = heappop(waiting)[1]\n"
+            "    if node.rule is None:\n"
+            "        continue\n"
+            "    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+            "        if parent is None:\n"
+            "            continue\n"
+            "        if parent in gradients:\n"
+            "            gradients[parent] = gradients[parent] + c\n"
+            "        else:\n"
+            "            gradients[parent] = c\n"
+            "            heappush(waiting, (-parent.number, parent))\n"
+            "    if not retain_graph:\n"
+            "        free(node)\n"
+        ),
+        "one_sum",
+        "the walk made 9 new arrays",
+    ),
+    (12, "walk", "in place at once"): (
+        (
+            "while waiting:\n"
+            "    node = heappop(waiting)[1]\n"
+            "    if node.rule is None:\n"
+            "        continue\n"
+            "    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+            "        if parent is None:\n"
+            "            continue\n"
+            "        if parent in gradients:\n"
+            "            gradients[parent] += c\n"
+            "        else:\n"
+            "            gradients[parent] = c\n"
+            "            heappush(waiting, (-parent.number, parent))\n"
+            "    if not retain_graph:\n"
+            "        free(node)\n"
+        ),
+        "one_sum",
+        "the first is borrowed",
+    ),
+    (12, "checkpoint", "recorded"): (
+        (
+            "out = function(*inputs)\n"
+            "if all(parent is None for parent in node.parents):\n"
+            "    return out\n"
+            'saved = {f"x{k}": kept(x, x.data if isinstance(x, Tensor) else x) for k, x in enumerate(inputs)}\n'
+        ),
+        "nothing_to_keep",
+        "inside of no_grad, the result has a node",
+    ),
+    (12, "checkpoint", "not at all"): (
+        "return function(*inputs)\n",
+        "keeps_its_inputs",
+        "kept_bytes of ten tanh in a checkpoint",
+    ),
+    (12, "again", "not recorded"): (
+        (
+            "wanted = [None if shape is None else fresh(self.saved[x]) for x, shape in zip(self.names, self.shapes)]\n"
+            "out = self.op.function(*[self.saved[n] if x is None else x for n, x in zip(self.names, wanted)])\n"
+            "return pulled(out, g, wanted)\n"
+        ),
+        "run_twice",
+        "x.grad",
+    ),
+    (12, "again", "a gradient for every input"): (
+        (
+            "with mode(True):\n"
+            "    wanted = [fresh(self.saved[x]) for x in self.names]\n"
+            "    out = self.op.function(*wanted)\n"
+            "return pulled(out, g, wanted)\n"
+        ),
+        "where_a_gradient_is_wanted",
+        "",
+    ),
+    (12, "again", "of arrays alone"): (
+        (
+            "data = [x.data if isinstance(x, Tensor) else x for x in (self.saved[name] for name in self.names)]\n"
+            "with mode(True):\n"
+            "    wanted = [None if shape is None else fresh(x) for x, shape in zip(data, self.shapes)]\n"
+            "    out = self.op.function(*[d if x is None else x for d, x in zip(data, wanted)])\n"
+            "return pulled(out, g, wanted)\n"
+        ),
+        "second_order",
+        "",
+    ),
 }

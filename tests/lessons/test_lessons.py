@@ -56,6 +56,7 @@ def test_a_mistake_is_found_and_shown(number, hole, mistake):
     case = next(case for case in lesson.cases if case.function.__name__ == name)
     assert case.hole == hole
     complaint = outcome(lesson, case, text, Looking(25, shrinks=False)).complaint
+    assert complaint
     assert said in complaint
     assert len(complaint.splitlines()) < 20
     assert "site-packages" not in complaint
