@@ -191,7 +191,7 @@ MISTAKES = {
         "matrix_products",
         "",
     ),
-    (5, "sum", "the axis stays away"): ("return (np.broadcast_to(g, x.shape),)", "reductions", ""),
+    (5, "sum", "the axis stays away"): ("return (np.broadcast_to(g, x.shape),)", "along_an_axis", "is wrong"),
     (5, "reshape", "left as it is"): (
         "return computed(x.reshape(shape), (self,), lambda g: (g,))",
         "reshaped",
@@ -199,8 +199,8 @@ MISTAKES = {
     ),
     (5, "transpose", "the same order again"): (
         "return computed(self.data.transpose(axes), (self,), lambda g: (g.transpose(axes),))",
-        "transposed",
-        "",
+        "three_axes",
+        "is wrong",
     ),
     (6, "demand", "no hint"): (
         "if name not in known:\n    raise TypeError(f'op {self.name} has no {name}')",
@@ -322,8 +322,8 @@ MISTAKES = {
     (8, "demand_fresh", "never"): ("pass", "a_view_with_an_old_history", "and view * 2 goes on"),
     (8, "demand_fresh", "at any change ever"): (
         "if x.cell.changed:\n    raise StaleError(op.name)",
-        "a_view_with_an_old_history",
-        "",
+        "computed_after_the_change",
+        "and view * 2 raises",
     ),
     (8, "guarded", "not looked at"): ("pass", "saved_and_changed", "returned a gradient all the same"),
     (8, "guarded", "at any change ever"): (
@@ -513,7 +513,8 @@ MISTAKES = {
             "    if node is not None and node.rule is not None:\n"
             "        for parent in node.parents:\n"
             "            visit(parent)\n"
-            "        found.update((id(a), a.nbytes) for a in node.rule.pullback.saved.values() if isinstance(a, np.ndarray))\n"
+            "        arrays = [a for a in node.rule.pullback.saved.values() if isinstance(a, np.ndarray)]\n"
+            "        found.update((id(a), a.nbytes) for a in arrays)\n"
             "visit(tensor.node)\n"
         ),
         "of_a_long_graph",

@@ -199,7 +199,7 @@ def gradients(mine, program, x, y):
 
 @case("again")
 def where_a_gradient_is_wanted(mine):
-    """Constants and labels among the inputs, one that is given twice, one that is not used: each gets what is its own."""
+    """Constants and labels among the inputs, one given twice, one that is not used: each gets what is its own."""
     x, y = _leaf(mine), _leaf(mine)
     mine.checkpoint(lambda a, b, c, d: a * b * 3.0 + d, x, x, y, np.ones(3)).backward(np.ones(3))
     demand_equal("of a * b * 3 + d with a and b both x, x.grad", x.grad, 6 * x.data)

@@ -153,7 +153,7 @@ def fresh(x):
 
 
 def pulled(out, g, wanted):
-    """Return the gradients of the Tensors that are wanted, None for None: arrays of an array g, and of a Tensor Tensors."""
+    """Return the gradient of each Tensor that is wanted, None for None: arrays if g is one, and else Tensors."""
     nodes, lifted = {x.node for x in wanted if x is not None}, isinstance(g, Tensor)
     if out.node is None:
         found = {}
