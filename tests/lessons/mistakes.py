@@ -674,4 +674,37 @@ MISTAKES = {
         "second_order",
         "",
     ),
+    ("engine", "names", "some"): (
+        "from lesson08_views import StaleError, Tensor\nfrom lesson06_ops import exp, reshape, tanh",
+        "all_there",
+        "engine.py has no Op, op, no_grad, grad",
+    ),
+    ("engine", "names", "the Op of lesson 6"): (
+        "from lesson06_ops import Op, exp, reshape, tanh\nfrom lesson07_recorder import no_grad, op\n"
+        "from lesson08_views import StaleError, Tensor\nfrom lesson09_second_order import grad, hvp, jvp\n"
+        "from lesson10_softmax import cross_entropy, logsumexp, sigmoid, softplus\n"
+        "from lesson11_convolution import convolution, correlate\nfrom lesson12_memory import FreedError, checkpoint",
+        "every_op",
+        "Error",
+    ),
+    ("engine", "logits", "no tanh"): (
+        "maps = convolution(images, weights['kernels'], weights['bias'])\n"
+        "return reshape(maps, shape=(len(images), weights['weight'].shape[0])) @ weights['weight']",
+        "same_logits",
+        "logits(weights, images) of arrays is ",
+    ),
+    ("engine", "step", "uphill"): (
+        "leaves = {name: Tensor(array, requires_grad=True) for name, array in weights.items()}\n"
+        "loss = cross_entropy(logits(leaves, images), labels)\nloss.backward()\n"
+        "return float(loss.data), {name: x.data + rate * x.grad for name, x in leaves.items()}",
+        "same_step",
+        "the new kernels is",
+    ),
+    ("engine", "step", "into what it was given"): (
+        "leaves = {name: Tensor(array, requires_grad=True) for name, array in weights.items()}\n"
+        "loss = cross_entropy(logits(leaves, images), labels)\nloss.backward()\n"
+        "for name, x in leaves.items():\n    weights[name] -= rate * x.grad\nreturn float(loss.data), weights",
+        "same_step",
+        "the kernels that it was given",
+    ),
 }

@@ -94,7 +94,7 @@ def demand_equal(what: str, found: Any, wanted: Any) -> None:
     if np.shape(found) != np.shape(wanted):
         raise Wrong(f"{what} has shape {np.shape(found)}, and must have {np.shape(wanted)}:\nit is {found!r}.")
     right = np.isclose(np.asarray(found, float), wanted, rtol=1e-10, atol=1e-12, equal_nan=True)
-    if not np.all(right) and np.ndim(found) > 2:
+    if not np.all(right) and (np.ndim(found) > 2 or np.size(found) > 12):
         at = tuple(int(k) for k in np.argwhere(~right)[0])
         raise Wrong(f"{what} is {_plain(found[at])} at {list(at)}, and must be {_plain(np.asarray(wanted)[at])}.")
     if not np.all(right):

@@ -17,11 +17,6 @@ class Puzzles(Lesson):
 
     in_steps: ClassVar[bool] = False
 
-    @property
-    def title(self) -> str:
-        """The heading of the page."""
-        return self.page.partition("\n")[0].removeprefix("# ")
-
     @cached_property
     def cases(self) -> list[Case]:
         """What is checked, in the order of the file."""

@@ -54,6 +54,7 @@ def vjp(f, x):
     """Return f(x), and the pullback: from a gradient of that, to the gradient of x. Both are Tensors, and recorded."""
     x = leaf_or_itself(x)
     out = f(x)
+    out = out if isinstance(out, Tensor) else Tensor(out)  # a constant
 
     def pullback(g):
         found = {} if out.node is None else walk(out.node, g if isinstance(g, Tensor) else Tensor(g), {x.node})

@@ -155,9 +155,8 @@ def fresh(x):
 def pulled(out, g, wanted):
     """Return the gradient of each Tensor that is wanted, None for None: arrays if g is one, and else Tensors."""
     nodes, lifted = {x.node for x in wanted if x is not None}, isinstance(g, Tensor)
-    if out.node is None:
-        found = {}
-    else:
+    found = {}
+    if out.node is not None:
         found = lesson09_second_order.walk(out.node, g, nodes) if lifted else walk(out.node, g)
     if found.keys() - nodes:
         raise RuntimeError("checkpoint: the function uses a tensor that requires a gradient and is no input of it.")
