@@ -275,10 +275,10 @@ def same_step(mine, drawn, rate):
 
 @case("step")
 def reads_digits(mine):
-    """The network learns: trained on 200 digits, it reads three of four others."""
+    """The network learns: trained on 200 digits, it reads three of five others."""
     digits, rng = load_embedded(), np.random.default_rng(0)
     images, labels = mine.pixels(digits.x_train[:200]), digits.y_train[:200]
-    losses, weights = zip(*mine.train(mine.initial(rng), images, labels, 4, rng), strict=True)
+    losses, weights = zip(*mine.train(mine.initial(rng, kernels=8), images, labels, 4, rng), strict=True)
     share = mine.right(weights[-1], mine.pixels(digits.x_test[:200]), digits.y_test[:200])
-    demand(losses[-1] < 0.6, f"after 4 epochs the loss is {losses[-1]:.3f}, and must be below 0.6.")
-    demand(share > 0.7, f"after 4 epochs, {share:.0%} of 200 other digits are read right.")
+    demand(losses[-1] < 0.4, f"after 4 epochs the loss is {losses[-1]:.3f}, and must be below 0.4.")
+    demand(share > 0.6, f"after 4 epochs, {share:.0%} of 200 other digits are read right, and 60% must be.")
