@@ -12,6 +12,7 @@ from tinygrad_edu.errors import GraphFreedError, StaleValueError
 from tinygrad_edu.lessons import judge
 from tinygrad_edu.lessons.__main__ import THE_END, main
 from tinygrad_edu.lessons.cases import Looking
+from tinygrad_edu.lessons.folder import Folder
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS
 from tinygrad_edu.ops.convolution import correlate
 
@@ -56,13 +57,13 @@ def said(capsys, *arguments, code=0):
 
 def test_the_road_ends_where_all_have_passed(folder, capsys):
     assert "Go on with lesson01_differences.md." in said(capsys, "status")
-    out = said(capsys, "check", "engine")
-    assert "(on the solutions of 4, 5, 6, 7, 8, 9, 10, 11, 12, which your code has not passed yet)" in out
-    assert "To come: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, for which solutions stood in." in out
     for lesson in LESSONS[:-1]:
-        said(capsys, "check", lesson.word)
+        Folder(folder).note(lesson, len(lesson.cases), None)
+    out = said(capsys, "check", "engine")
+    assert "(on the solutions of 12, which your code has not passed yet)" in out
+    assert "To come: 12, for which solutions stood in." in out
     assert "Go on with engine.md." in said(capsys, "check", "12")
-    assert THE_END in said(capsys, "status")
+    assert said(capsys, "status").endswith(f"passed\n\n{THE_END}\n")
     assert said(capsys, "check", "engine").endswith(f"{THE_END}\n")
 
 
