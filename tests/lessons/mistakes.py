@@ -645,34 +645,25 @@ MISTAKES = {
         "kept_bytes of ten tanh in a checkpoint",
     ),
     (12, "again", "not recorded"): (
-        (
-            "wanted = [None if shape is None else fresh(self.saved[x]) for x, shape in zip(self.names, self.shapes)]\n"
-            "out = self.op.function(*[self.saved[n] if x is None else x for n, x in zip(self.names, wanted)])\n"
-            "return pulled(out, g, wanted)\n"
-        ),
+        "names = [name for name, shape in zip(self.names, self.shapes) if shape is not None]\n"
+        "wanted = {name: fresh(self.saved[name]) for name in names}\n"
+        "out = self.op(**self.saved | wanted)\nreturn pulled(out, g, [wanted.get(name) for name in self.names])",
         "run_twice",
         "x.grad",
     ),
     (12, "again", "a gradient for every input"): (
-        (
-            "with mode(True):\n"
-            "    wanted = [fresh(self.saved[x]) for x in self.names]\n"
-            "    out = self.op.function(*wanted)\n"
-            "return pulled(out, g, wanted)\n"
-        ),
+        "with mode(True):\n    wanted = {name: fresh(self.saved[name]) for name in self.names}\n"
+        "    out = self.op(**wanted)\nreturn pulled(out, g, list(wanted.values()))",
         "where_a_gradient_is_wanted",
-        "",
+        "IndexError",
     ),
     (12, "again", "of arrays alone"): (
-        (
-            "data = [x.data if isinstance(x, Tensor) else x for x in (self.saved[name] for name in self.names)]\n"
-            "with mode(True):\n"
-            "    wanted = [None if shape is None else fresh(x) for x, shape in zip(data, self.shapes)]\n"
-            "    out = self.op.function(*[d if x is None else x for d, x in zip(data, wanted)])\n"
-            "return pulled(out, g, wanted)\n"
-        ),
+        "saved = {name: x.data if isinstance(x, Tensor) else x for name, x in self.saved.items()}\n"
+        "with mode(True):\n"
+        "    wanted = {name: fresh(saved[name]) for name, shape in zip(self.names, self.shapes) if shape is not None}\n"
+        "    out = self.op(**saved | wanted)\nreturn pulled(out, g, [wanted.get(name) for name in self.names])",
         "second_order",
-        "",
+        "the gradient of x is wrong",
     ),
     ("engine", "names", "some"): (
         "from lesson08_views import StaleError, Tensor\nfrom lesson06_ops import exp, reshape, tanh",

@@ -204,6 +204,9 @@ def where_a_gradient_is_wanted(mine):
     mine.checkpoint(lambda a, b, c, d: a * b * 3.0 + d, x, x, y, np.ones(3)).backward(np.ones(3))
     demand_equal("of a * b * 3 + d with a and b both x, x.grad", x.grad, 6 * x.data)
     demand_equal("the gradient of an input that is not used", y.grad, np.zeros(3))
+    x, constant = _leaf(mine), mine.Tensor(np.array([0.5, 1.0, 2.0]))
+    mine.checkpoint(lambda x, c: x * c.tanh(), x, constant).backward(np.ones(3))
+    demand_equal("of x * c.tanh() with a Tensor c that requires no gradient, x.grad", x.grad, np.tanh(constant.data))
     rows, pick = _leaf(mine, np.ones((2, 3))), _of("lesson10_softmax").pick
     mine.checkpoint(pick, rows, np.array([2, 0])).backward(np.array([5.0, 7.0]))
     demand_equal("the gradient of rows of which labels 2 and 0 are picked", rows.grad, [[0, 0, 5], [7, 0, 0]])

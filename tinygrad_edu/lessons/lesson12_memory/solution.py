@@ -104,10 +104,14 @@ def mode(records):
 
 
 class Function:
-    """What stands for the op in a pullback that runs a function again."""
+    """What stands for the op in a pullback that runs a function again; called with its inputs by name, in order."""
 
-    def __init__(self, function):
-        self.function, self.name = function, getattr(function, "__name__", "checkpoint")
+    def __init__(self, function, tensors):
+        self.function, self.name, self.tensors = function, getattr(function, "__name__", "checkpoint"), tensors
+
+    def __call__(self, **inputs):
+        given = {name: Tensor(x) for name, x in inputs.items() if name in self.tensors and not isinstance(x, Tensor)}
+        return self.function(*(inputs | given).values())
 
 
 def checkpoint(function, *inputs):
@@ -127,7 +131,7 @@ def checkpoint(function, *inputs):
         raise TypeError(f"checkpoint: the function returned a {type(out).__name__}, and must return one Tensor.")
     cells = {name: x.cell for name, x in zip(saved, inputs) if isinstance(x, Tensor)}
     shapes = tuple(None if parent is None else x.shape for parent, x in zip(node.parents, inputs))
-    node.rule = Guarded(Again(Function(function), tuple(saved), shapes, saved), node.number, cells)
+    node.rule = Guarded(Again(Function(function, cells.keys()), tuple(saved), shapes, saved), node.number, cells)
     return Tensor(out.data, node=node, cell=cell_of(out.data, inputs))
 
 
@@ -140,10 +144,11 @@ class Again(Pullback):
         """Return one contribution for each input; Tensors of a Tensor, whose derivative may be asked for."""
         # hole: again
         with mode(True):
-            wanted = [None if shape is None else fresh(self.saved[x]) for x, shape in zip(self.names, self.shapes)]
-            inputs = [self.saved[name] if x is None else x for name, x in zip(self.names, wanted)]
-            out = self.op.function(*inputs)
-        return pulled(out, g, wanted)
+            wanted = {
+                name: fresh(self.saved[name]) for name, shape in zip(self.names, self.shapes) if shape is not None
+            }
+            out = self.op(**self.saved | wanted)
+        return pulled(out, g, [wanted.get(name) for name in self.names])
         # end
 
 
