@@ -11,7 +11,7 @@ from sybil import Example, Lexeme, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
-from tinygrad_edu.lessons.lesson import LESSONS
+from tinygrad_edu.lessons.lesson import FINALE, LESSONS
 from tools.names_page import side
 
 
@@ -58,7 +58,7 @@ class Output(CodeBlockParser):
 def solve(namespace: dict[str, Any]) -> None:
     """Let a page import the solutions of the lessons, as it imports what is in a student's folder."""
     namespace["_folder"] = folder = TemporaryDirectory()
-    for lesson in LESSONS:
+    for lesson in (*LESSONS, FINALE):
         Path(folder.name, f"{lesson.name}.py").write_text(lesson.solution, "utf-8")
     sys.path.insert(0, folder.name)
 
@@ -66,12 +66,13 @@ def solve(namespace: dict[str, Any]) -> None:
 def forget(namespace: dict[str, Any]) -> None:
     """Take the solutions away again."""
     sys.path.remove(namespace["_folder"].name)
-    for lesson in LESSONS:
+    for lesson in (*LESSONS, FINALE):
         sys.modules.pop(lesson.name, None)
     namespace["_folder"].cleanup()
 
 
-collect_ignore_glob = ["tinygrad_edu/lessons/lesson*/*.py"]  # they import what is in a student's folder
+# They import what is in a student's folder.
+collect_ignore_glob = ["tinygrad_edu/lessons/lesson*/*.py", "tinygrad_edu/lessons/engine/*.py"]
 pytest_collect_file = Sybil(
     parsers=[Printing(), Output(), OursInADiff()],
     patterns=["*.md"],  # of any folder

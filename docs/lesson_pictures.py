@@ -118,7 +118,54 @@ def draw_grid(axes: Any, x: float, y: float, values: Any, color: str, title: str
     axes.text(x + len(values[0]) / 2, y + len(values) + 0.3, title, ha="center", va="bottom", fontsize=10, color="0.2")
 
 
+FORM = {"image": (4, BLUE), "kernel": (2, "tab:orange"), "map": (3, RED)}
+# Of each picture: what goes in, what comes out, and which element of that is looked at.
+PARTS = (
+    (("image", "kernel"), "map", (1, 1)),
+    (("map", "image"), "kernel", (0, 1)),
+    (("map", "kernel"), "image", (1, 2)),
+)
+
+
+def meetings(out: str, at: tuple[int, int]) -> list[dict[str, tuple[int, int]]]:
+    """Return the products of the form in which one element has a part: in each, the place in every grid."""
+    places = np.ndindex(3, 3, 2, 2)
+    products = [{"map": (y, x), "kernel": (i, j), "image": (y + i, x + j)} for y, x, i, j in places]
+    return [product for product in products if product[out] == at]
+
+
+def draw_convolution() -> None:
+    """Draw which elements of two of image, kernel and map make one element of the third: numbered by product."""
+    figure = Figure(figsize=(7.6, 5.6), layout="constrained")
+    for axes, (given, out, at) in zip(figure.subplots(3, 1), PARTS, strict=True):
+        bare(axes, 16.5, 5.2)
+        axes.set(ylim=(-0.1, 5.2))
+        met = meetings(out, at)
+        for x, name in zip((0.2, 6.2, 12.2), (*given, out), strict=True):
+            size, color = FORM[name]
+            title = f"one element of the {name}" if name == out else name
+            numbers = {product[name]: str(k) for k, product in enumerate(met, 1)} if name != out else {at: "Σ"}
+            draw_marked(axes, x + (4 - size) / 2, (4 - size) / 2, size, numbers, color, title)
+        axes.text(5.2, 2, "·", ha="center", va="center", fontsize=18, color="0.3")
+        axes.annotate("", (11.9, 2), (10.7, 2), arrowprops={"arrowstyle": "-|>", "color": "0.3"})
+    save(figure, "lesson11_convolution")
+
+
+def draw_marked(
+    axes: Any, x: float, y: float, size: int, marks: dict[tuple[int, int], str], color: str, title: str
+) -> None:
+    """Draw a square grid, filled where it has a mark; row 0 is on top."""
+    for row, column in np.ndindex(size, size):
+        corner = (x + column, y + size - 1 - row)
+        mark = marks.get((row, column), "")
+        axes.add_patch(Rectangle(corner, 1, 1, facecolor=color, alpha=0.3 if mark else 0.06))
+        axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=color, linewidth=1))
+        axes.text(corner[0] + 0.5, corner[1] + 0.47, mark, ha="center", va="center", fontsize=11)
+    axes.text(x + size / 2, y + size + 0.2, title, ha="center", va="bottom", fontsize=10, color="0.2")
+
+
 if __name__ == "__main__":
     draw_differences()
     draw_order()
     draw_broadcasting()
+    draw_convolution()

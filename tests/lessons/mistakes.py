@@ -191,7 +191,7 @@ MISTAKES = {
         "matrix_products",
         "",
     ),
-    (5, "sum", "the axis stays away"): ("return (np.broadcast_to(g, x.shape),)", "reductions", ""),
+    (5, "sum", "the axis stays away"): ("return (np.broadcast_to(g, x.shape),)", "along_an_axis", "is wrong"),
     (5, "reshape", "left as it is"): (
         "return computed(x.reshape(shape), (self,), lambda g: (g,))",
         "reshaped",
@@ -199,8 +199,8 @@ MISTAKES = {
     ),
     (5, "transpose", "the same order again"): (
         "return computed(self.data.transpose(axes), (self,), lambda g: (g.transpose(axes),))",
-        "transposed",
-        "",
+        "three_axes",
+        "is wrong",
     ),
     (6, "demand", "no hint"): (
         "if name not in known:\n    raise TypeError(f'op {self.name} has no {name}')",
@@ -322,8 +322,8 @@ MISTAKES = {
     (8, "demand_fresh", "never"): ("pass", "a_view_with_an_old_history", "and view * 2 goes on"),
     (8, "demand_fresh", "at any change ever"): (
         "if x.cell.changed:\n    raise StaleError(op.name)",
-        "a_view_with_an_old_history",
-        "",
+        "computed_after_the_change",
+        "and view * 2 raises",
     ),
     (8, "guarded", "not looked at"): ("pass", "saved_and_changed", "returned a gradient all the same"),
     (8, "guarded", "at any change ever"): (
@@ -431,5 +431,271 @@ MISTAKES = {
         "return np.maximum(x, 0) + np.log(1 + np.exp(-np.abs(x)))",
         "tiny_softplus",
         "softplus(-40) is 0.0",
+    ),
+    (11, "windows", "of a shape"): (
+        "row = images.itemsize * W\nstrides = (c * H * row, H * row, row, images.itemsize, row, images.itemsize)",
+        "all_windows",
+        "turned round in memory",
+    ),
+    (11, "windows", "side by side"): (
+        "by_n, by_c, by_row, by_column = images.strides\n"
+        "strides = (by_n, by_c, height * by_row, width * by_column, by_row, by_column)",
+        "all_windows",
+        "windows(images, ...) is",
+    ),
+    (11, "windows", "a copy"): (
+        "images = np.copy(images)\nby_n, by_c, by_row, by_column = images.strides\n"
+        "strides = (by_n, by_c, by_row, by_column, by_row, by_column)",
+        "no_copy",
+        "is a copy of the images",
+    ),
+    (11, "without_maps", "the axes as they come"): (
+        "return np.tensordot(windows(images, *kernels.shape[2:]), kernels, axes=((1, 4, 5), (1, 2, 3)))",
+        "maps_of_the_form",
+        "has shape",
+    ),
+    (11, "without_maps", "a flipped kernel"): (
+        "seen = windows(images, *kernels.shape[2:])\n"
+        "return np.tensordot(seen, kernels[:, :, ::-1, ::-1], axes=((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2)",
+        "maps_of_the_form",
+        "and must be",
+    ),
+    (11, "without_kernels", "of the first image"): (
+        "return np.tensordot(maps[0], windows(images, height, width)[0], axes=((1, 2), (1, 2)))",
+        "kernels_of_the_form",
+        "and must be",
+    ),
+    (11, "without_images", "the last window wins"): (
+        "for i in range(height):\n    for j in range(width):\n"
+        "        images[:, :, i : i + rows, j : j + columns] = "
+        "np.einsum('nkyx, kc -> ncyx', maps, kernels[:, :, i, j])\nreturn images",
+        "images_of_the_form",
+        "and must be",
+    ),
+    (11, "correlate", "exchanged"): (
+        "correlate.vjps(images=lambda g, kernels: correlate_images(g, kernels), "
+        "kernels=lambda g, images: correlate_kernels(images, g))",
+        "rules_of_correlate",
+        "",
+    ),
+    (11, "correlate_kernels", "itself"): (
+        "correlate_kernels.vjps(maps=lambda g, images: correlate(images, g), "
+        "images=lambda g, maps: correlate_kernels(maps, g))",
+        "rules_of_correlate_kernels",
+        "",
+    ),
+    (11, "correlate_images", "maps and g exchanged"): (
+        "correlate_images.vjps(maps=lambda g, kernels: correlate(g, kernels), "
+        "kernels=lambda g, maps: correlate_kernels(g, maps))",
+        "rules_of_correlate_images",
+        "",
+    ),
+    (11, "convolution", "added to the columns"): ("return correlate(images, kernels) + bias", "a_layer", ""),
+    (12, "kept_bytes", "as often as it is saved"): (
+        (
+            "while waiting:\n"
+            "    node = waiting.pop()\n"
+            "    if node is None or node in seen:\n"
+            "        continue\n"
+            "    seen.add(node)\n"
+            "    waiting += node.parents\n"
+            "    if node.rule is not None:\n"
+            "        for a in node.rule.pullback.saved.values():\n"
+            "            if isinstance(a, np.ndarray):\n"
+            "                found[len(found)] = a.nbytes\n"
+        ),
+        "each_array_once",
+        "which saves x twice",
+    ),
+    (12, "kept_bytes", "by every way"): (
+        (
+            "def visit(node):\n"
+            "    if node is not None and node.rule is not None:\n"
+            "        for parent in node.parents:\n"
+            "            visit(parent)\n"
+            "        arrays = [a for a in node.rule.pullback.saved.values() if isinstance(a, np.ndarray)]\n"
+            "        found.update((id(a), a.nbytes) for a in arrays)\n"
+            "visit(tensor.node)\n"
+        ),
+        "of_a_long_graph",
+        "RecursionError",
+    ),
+    (12, "walk", "frees nothing"): (
+        (
+            "while waiting:\n"
+            "    node = heappop(waiting)[1]\n"
+            "    if node.rule is None:\n"
+            "        continue\n"
+            "    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+            "        if parent is None:\n"
+            "            continue\n"
+            "        if parent in own:\n"
+            "            gradients[parent] += c\n"
+            "        elif parent in gradients:\n"
+            "            gradients[parent] = gradients[parent] + c\n"
+            "            own.add(parent)\n"
+            "        else:\n"
+            "            gradients[parent] = c\n"
+            "            heappush(waiting, (-parent.number, parent))\n"
+        ),
+        "freed_on_the_way",
+        "alive when the rules ran",
+    ),
+    (12, "walk", "frees at the end"): (
+        (
+            "passed = []\n"
+            "while waiting:\n"
+            "    node = heappop(waiting)[1]\n"
+            "    if node.rule is None:\n"
+            "        continue\n"
+            "    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+            "        if parent is None:\n"
+            "            continue\n"
+            "        if parent in own:\n"
+            "            gradients[parent] += c\n"
+            "        elif parent in gradients:\n"
+            "            gradients[parent] = gradients[parent] + c\n"
+            "            own.add(parent)\n"
+            "        else:\n"
+            "            gradients[parent] = c\n"
+            "            heappush(waiting, (-parent.number, parent))\n"
+            "    passed.append(node)\n"
+            "for node in passed:\n"
+            "    if not retain_graph:\n"
+            "        free(node)\n"
+        ),
+        "freed_on_the_way",
+        "alive when the rules ran",
+    ),
+    (12, "walk", "keeps nothing for a second"): (
+        (
+            "while waiting:\n"
+            "    node = heappop(waiting)[1]\n"
+            "    if node.rule is None:\n"
+            "        continue\n"
+            "    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+            "        if parent is None:\n"
+            "            continue\n"
+            "        if parent in own:\n"
+            "            gradients[parent] += c\n"
+            "        elif parent in gradients:\n"
+            "            gradients[parent] = gradients[parent] + c\n"
+            "            own.add(parent)\n"
+            "        else:\n"
+            "            gradients[parent] = c\n"
+            "            heappush(waiting, (-parent.number, parent))\n"
+            "    free(node)\n"
+        ),
+        "a_second_walk",
+        "after backward(g, retain_graph=True)",
+    ),
+    (12, "walk", "as in lesson 4"): (
+        (
+            "while waiting:\n"
+            "    node = heappop(waiting)[1]\n"
+            "    if node.rule is None:\n"
+            "        continue\n"
+            "    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+            "        if parent is None:\n"
+            "            continue\n"
+            "        if parent in gradients:\n"
+            "            gradients[parent] = gradients[parent] + c\n"
+            "        else:\n"
+            "            gradients[parent] = c\n"
+            "            heappush(waiting, (-parent.number, parent))\n"
+            "    if not retain_graph:\n"
+            "        free(node)\n"
+        ),
+        "one_sum",
+        "the walk made 9 new arrays",
+    ),
+    (12, "walk", "in place at once"): (
+        (
+            "while waiting:\n"
+            "    node = heappop(waiting)[1]\n"
+            "    if node.rule is None:\n"
+            "        continue\n"
+            "    for parent, c in zip(node.parents, node.rule(gradients.pop(node))):\n"
+            "        if parent is None:\n"
+            "            continue\n"
+            "        if parent in gradients:\n"
+            "            gradients[parent] += c\n"
+            "        else:\n"
+            "            gradients[parent] = c\n"
+            "            heappush(waiting, (-parent.number, parent))\n"
+            "    if not retain_graph:\n"
+            "        free(node)\n"
+        ),
+        "one_sum",
+        "the first is borrowed",
+    ),
+    (12, "checkpoint", "recorded"): (
+        (
+            "out = function(*inputs)\n"
+            "if all(parent is None for parent in node.parents):\n"
+            "    return out\n"
+            'saved = {f"x{k}": kept(x, x.data if isinstance(x, Tensor) else x) for k, x in enumerate(inputs)}\n'
+        ),
+        "nothing_to_keep",
+        "inside of no_grad, the result has a node",
+    ),
+    (12, "checkpoint", "not at all"): (
+        "return function(*inputs)\n",
+        "keeps_its_inputs",
+        "kept_bytes of ten tanh in a checkpoint",
+    ),
+    (12, "again", "not recorded"): (
+        "names = [name for name, shape in zip(self.names, self.shapes) if shape is not None]\n"
+        "wanted = {name: fresh(self.saved[name]) for name in names}\n"
+        "out = self.op(**self.saved | wanted)\nreturn pulled(out, g, [wanted.get(name) for name in self.names])",
+        "run_twice",
+        "x.grad",
+    ),
+    (12, "again", "a gradient for every input"): (
+        "with mode(True):\n    wanted = {name: fresh(self.saved[name]) for name in self.names}\n"
+        "    out = self.op(**wanted)\nreturn pulled(out, g, list(wanted.values()))",
+        "where_a_gradient_is_wanted",
+        "IndexError",
+    ),
+    (12, "again", "of arrays alone"): (
+        "saved = {name: x.data if isinstance(x, Tensor) else x for name, x in self.saved.items()}\n"
+        "with mode(True):\n"
+        "    wanted = {name: fresh(saved[name]) for name, shape in zip(self.names, self.shapes) if shape is not None}\n"
+        "    out = self.op(**saved | wanted)\nreturn pulled(out, g, [wanted.get(name) for name in self.names])",
+        "second_order",
+        "the gradient of x is wrong",
+    ),
+    ("engine", "names", "some"): (
+        "from lesson08_views import StaleError, Tensor\nfrom lesson06_ops import exp, reshape, tanh",
+        "all_there",
+        "engine.py has no Op, op, no_grad, grad",
+    ),
+    ("engine", "names", "the Op of lesson 6"): (
+        "from lesson06_ops import Op, exp, reshape, tanh\nfrom lesson07_recorder import no_grad, op\n"
+        "from lesson08_views import StaleError, Tensor\nfrom lesson09_second_order import grad, hvp, jvp\n"
+        "from lesson10_softmax import cross_entropy, logsumexp, sigmoid, softplus\n"
+        "from lesson11_convolution import convolution, correlate\nfrom lesson12_memory import FreedError, checkpoint",
+        "every_op",
+        "Error",
+    ),
+    ("engine", "logits", "no tanh"): (
+        "maps = convolution(images, weights['kernels'], weights['bias'])\n"
+        "return reshape(maps, shape=(len(images), weights['weight'].shape[0])) @ weights['weight']",
+        "same_logits",
+        "logits(weights, images) of arrays is ",
+    ),
+    ("engine", "step", "uphill"): (
+        "leaves = {name: Tensor(array, requires_grad=True) for name, array in weights.items()}\n"
+        "loss = cross_entropy(logits(leaves, images), labels)\nloss.backward()\n"
+        "return float(loss.data), {name: x.data + rate * x.grad for name, x in leaves.items()}",
+        "same_step",
+        "the new kernels is",
+    ),
+    ("engine", "step", "into what it was given"): (
+        "leaves = {name: Tensor(array, requires_grad=True) for name, array in weights.items()}\n"
+        "loss = cross_entropy(logits(leaves, images), labels)\nloss.backward()\n"
+        "for name, x in leaves.items():\n    weights[name] -= rate * x.grad\nreturn float(loss.data), weights",
+        "same_step",
+        "the kernels that it was given",
     ),
 }

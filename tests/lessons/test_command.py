@@ -11,9 +11,9 @@ import pytest
 from tinygrad_edu.lessons import judge
 from tinygrad_edu.lessons.__main__ import main
 from tinygrad_edu.lessons.cases import Looking
-from tinygrad_edu.lessons.lesson import LESSONS, lesson_of
+from tinygrad_edu.lessons.lesson import LESSONS
 
-ORDER = lesson_of(3)
+ORDER = LESSONS[2]
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_hints_come_one_after_the_other_on_the_hole_that_the_check_stopped_at(fo
 
 def test_status_knows_what_passed_and_what_has_changed_since(folder, capsys):
     mine = folder / f"{ORDER.name}.py"
-    assert said(capsys, "status").count("  not begun\n") == len(LESSONS)
+    assert said(capsys, "status").count("  not begun\n") == len(LESSONS) + 2  # the finale, and the puzzles
     mine.write_text(ORDER.with_holes({"backward"}))
     said(capsys, "check", 3, code=1)
     assert "4 of 8 cases" in said(capsys, "status")
@@ -105,7 +105,7 @@ def test_status_knows_what_passed_and_what_has_changed_since(folder, capsys):
 
 
 def test_a_lesson_stands_on_the_students_own_engine_where_that_has_passed(folder, capsys):
-    scalars = lesson_of(2)
+    scalars = LESSONS[1]
     (folder / f"{ORDER.name}.py").write_text(ORDER.solution)
     assert "(on the solutions of 2, which your code has not passed yet)" in said(capsys, "check", 3)
     own = scalars.solution + "\nfrom pathlib import Path\nPath('asked').touch()\n"

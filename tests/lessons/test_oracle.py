@@ -8,17 +8,17 @@ from hypothesis import given, settings
 
 import tinygrad_edu as tg
 from tinygrad_edu.lessons.judge import loaded, solved
-from tinygrad_edu.lessons.lesson import LESSONS, lesson_of
+from tinygrad_edu.lessons.lesson import LESSONS
 from tinygrad_edu.testing.strategies import calls
 
-CHECKS = import_module(f"tinygrad_edu.lessons.{lesson_of(7).name}.checks")
+CHECKS = import_module(f"tinygrad_edu.lessons.{LESSONS[6].name}.checks")
 
 
 @pytest.fixture(scope="module")
 def engine():
     """Return the engine as it is after lesson 7."""
     with loaded({lesson.name: solved(lesson) for lesson in LESSONS[:7]}) as modules:
-        yield modules[lesson_of(7).name]
+        yield modules[LESSONS[6].name]
 
 
 def test_every_op_is_asked_for():

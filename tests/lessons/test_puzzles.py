@@ -154,6 +154,15 @@ def test_one_puzzle_by_its_number_or_its_name(mine, capsys):
     assert "no lesson puzzle" in said(capsys, "hint", "puzzle", code=2)
 
 
+@pytest.mark.parametrize("rules", ["x=lambda g: g, y=lambda g: ...", "x=lambda g: g, y=...", "x=lambda g: g,\n  y=..."])
+def test_a_line_that_is_half_filled_is_open_and_hides_no_other(mine, capsys, rules):
+    filled(mine, "exp", add=rules)
+    line = mine.read_text("utf-8").splitlines().index("# YOUR TURN: add") + 2
+    out = said(capsys, "puzzles")
+    assert "ok     5. exp\n" in out
+    assert f"1 of 30 are right. Go on with add, in line {line} of puzzles.py." in out
+
+
 def test_what_was_right_and_is_wrong_now_is_no_longer_counted(mine, capsys):
     filled(mine, "add", "exp")
     assert "2 of 30" in said(capsys, "puzzles")

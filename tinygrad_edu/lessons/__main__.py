@@ -12,9 +12,10 @@ from tinygrad_edu.errors import LessonError, MissingExtraError
 from tinygrad_edu.lessons.folder import Folder
 from tinygrad_edu.lessons.judge import Code, judged
 from tinygrad_edu.lessons.ladder import AS_FOR_PUZZLES, PUZZLES
-from tinygrad_edu.lessons.lesson import LESSONS, Lesson, lesson_of
+from tinygrad_edu.lessons.lesson import FINALE, LESSONS, Lesson
 
 COMMAND = "python -m tinygrad_edu.lessons"
+THE_END = "All of it has passed, from a difference to a network that reads digits. The engine is yours."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +41,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     start.set_defaults(run=_start)
     commands.add_parser("status", help="how far each lesson is").set_defaults(run=_status)
     check = commands.add_parser("check", help="judge your code of a lesson")
-    check.add_argument("lesson", type=int, metavar="N", help=f"1 to {len(LESSONS)}")
+    check.add_argument("lesson", metavar="N", help=f"1 to {len(LESSONS)}, or {FINALE.name} for the finale")
     check.set_defaults(run=_check)
     puzzles = commands.add_parser("puzzles", aliases=["puzzle"], help="judge all your rules of the puzzles, or one")
     puzzles.add_argument("hole", nargs="?", metavar="PUZZLE", help=f"its name, or 1 to {len(PUZZLES.pieces)}")
@@ -50,7 +51,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         (_solution, "show the solution of a lesson, or of one hole"),
     ):
         command = commands.add_parser(run.__name__[1:], help=what)
-        command.add_argument("lesson", metavar="N", help=f"1 to {len(LESSONS)}, or puzzles")
+        command.add_argument("lesson", metavar="N", help=f"1 to {len(LESSONS)}, {FINALE.name} or {PUZZLES.name}")
         command.add_argument("hole", nargs="?", metavar="HOLE")
         command.set_defaults(run=run)
     return parser.parse_args(arguments)
@@ -58,7 +59,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _start(given: argparse.Namespace) -> int:
     _, copied = Folder.start(given.into)
-    lessons = [name for name in copied if name != PUZZLES.name]
+    lessons = [lesson for lesson in LESSONS if lesson.name in copied]
     kept = len(LESSONS) - len(lessons)
     print(f"{len(lessons)} lessons are in {given.into}{f'; {kept} were there, and stay as they are' * bool(kept)}.")
     print(f"Read {LESSONS[0].name}.md there, fill the holes in {LESSONS[0].name}.py, and say:")
@@ -69,28 +70,33 @@ def _start(given: argparse.Namespace) -> int:
 
 def _status(given: argparse.Namespace) -> int:
     folder = Folder(given.folder)
-    width = max(len(lesson.title) for lesson in LESSONS)
-    for lesson in LESSONS:
-        print(f"{lesson.number:>2}  {lesson.title:<{width}}  {folder.state(lesson)}")
-    print(f"    {PUZZLES.title:<{width}}  {folder.state(PUZZLES)}")
+    lines = {f"{lesson.word:>2}  {lesson.title}": lesson for lesson in LESSONS}
+    lines |= {f"    {lesson.title}": lesson for lesson in (FINALE, PUZZLES)}
+    width = max(map(len, lines))
+    for line, lesson in lines.items():
+        print(f"{line:<{width}}  {folder.state(lesson)}")
+    left = [lesson for lesson in (*LESSONS, FINALE) if not folder.has_passed(lesson)]
+    print(f"\nGo on with {left[0].name}.md." if left else f"\n{THE_END}")
     return 0
 
 
 def _check(given: argparse.Namespace) -> int:
-    lesson, folder = lesson_of(given.lesson), Folder(given.folder)
+    lesson, folder = _lesson(given.lesson), Folder(given.folder)
+    if lesson is PUZZLES:
+        raise LessonError(f"puzzles are judged by `{COMMAND} puzzles`.")
     sources, stand_ins = folder.sources(lesson)
-    print(f"Lesson {lesson.number}: {lesson.title}")
+    print(lesson.title if lesson is FINALE else f"Lesson {lesson.word}: {lesson.title}")
     if stand_ins:
-        names = ", ".join(str(each.number) for each in stand_ins)
+        names = ", ".join(each.word for each in stand_ins)
         print(f"(on the solutions of {names}, which your code has not passed yet)")
     passed, complaint, hole = _judged(lesson, sources)
     folder.note(lesson, passed, hole)
     total = len(lesson.cases)
     if not complaint:
-        print(f"\nAll {total} cases pass. {_what_next(lesson)}")
+        print(f"\nAll {total} cases pass. {_what_next(lesson, folder)}")
         return 0
     print(f"\n{textwrap.indent(complaint, '    ')}\n")
-    print(f"{passed} of {total} cases pass. A hint on {hole}: {COMMAND} hint {lesson.number}")
+    print(f"{passed} of {total} cases pass. A hint on {hole}: {COMMAND} hint {lesson.word}")
     return 1
 
 
@@ -105,10 +111,11 @@ def _judged(lesson: Lesson, sources: Mapping[str, Code]) -> tuple[int, str, str 
     return passed, "", None
 
 
-def _what_next(lesson: Lesson) -> str:
-    if lesson is LESSONS[-1]:
-        return "That was the last lesson: the engine is yours."
-    return f"Go on with {LESSONS[lesson.number].name}.md."
+def _what_next(lesson: Lesson, folder: Folder) -> str:
+    if lesson is not FINALE:
+        return f"Go on with {(*LESSONS, FINALE)[LESSONS.index(lesson) + 1].name}.md."
+    left = ", ".join(each.word for each in LESSONS if not folder.has_passed(each))
+    return f"To come: {left}, for which solutions stood in." if left else THE_END
 
 
 def _puzzles(given: argparse.Namespace) -> int:
@@ -117,8 +124,8 @@ def _puzzles(given: argparse.Namespace) -> int:
     code = folder.code(PUZZLES)
     still_open = PUZZLES.open_in(code.text)
     asked = [name for name in ([one] if one else PUZZLES.pieces) if name not in still_open]
-    complaints = {}
-    for title, name, complaint in judged(PUZZLES, {PUZZLES.name: code}, AS_FOR_PUZZLES, asked) if asked else ():
+    sources, complaints = {PUZZLES.name: Code(code.file, PUZZLES.without_open(code.text))}, {}
+    for title, name, complaint in judged(PUZZLES, sources, AS_FOR_PUZZLES, asked) if asked else ():
         print(f"  {'WRONG' if complaint else 'ok   '}  {title}", flush=True)
         complaints[name] = complaint
     wrong = [name for name in complaints if complaints[name]]
@@ -138,12 +145,11 @@ def _where_to_go_on(at: str | None, still_open: Mapping[str, int]) -> str:
     return f"A hint on {at}: {COMMAND} hint puzzles {at}"
 
 
-def _lesson(name: str) -> Lesson:
-    if name == PUZZLES.name:
-        return PUZZLES
-    if not name.isdecimal():
-        raise LessonError(f"there is no lesson {name}: give its number, or say puzzles.")
-    return lesson_of(int(name))
+def _lesson(word: str) -> Lesson:
+    for lesson in (*LESSONS, FINALE, PUZZLES):
+        if lesson.word == word.lstrip("0"):
+            return lesson
+    raise LessonError(f"there is no lesson {word}: say 1 to {len(LESSONS)}, {FINALE.name} or {PUZZLES.name}.")
 
 
 def _hint(given: argparse.Namespace) -> int:

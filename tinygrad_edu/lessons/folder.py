@@ -13,7 +13,7 @@ from tinygrad_edu.errors import LessonError
 from tinygrad_edu.files import write_whole
 from tinygrad_edu.lessons.judge import Code, solved
 from tinygrad_edu.lessons.ladder import PUZZLES
-from tinygrad_edu.lessons.lesson import LESSONS, Lesson
+from tinygrad_edu.lessons.lesson import FINALE, LESSONS, Lesson
 
 PROGRESS = "progress.json"
 
@@ -48,7 +48,7 @@ class Folder:
         """Copy out the lessons, and return which: what is there already stays as it is."""
         path.mkdir(parents=True, exist_ok=True)
         copied = []
-        for lesson in (*LESSONS, PUZZLES):
+        for lesson in (*LESSONS, FINALE, PUZZLES):
             code, page = path / f"{lesson.name}.py", path / f"{lesson.name}.md"
             if not code.exists():
                 code.write_text(lesson.exercise, "utf-8")
@@ -72,9 +72,8 @@ class Folder:
 
     def sources(self, lesson: Lesson) -> tuple[dict[str, Code], list[Lesson]]:
         """Return the code of a lesson and of those before; and those of which it is the solution, not the student's."""
-        before = LESSONS[: LESSONS.index(lesson)]
-        stand_ins = [each for each in before if not self.has_passed(each)]
-        sources = {each.name: solved(each) if each in stand_ins else self.code(each) for each in before}
+        stand_ins = [each for each in lesson.before if not self.has_passed(each)]
+        sources = {each.name: solved(each) if each in stand_ins else self.code(each) for each in lesson.before}
         return {**sources, lesson.name: self.code(lesson)}, [each for each in stand_ins if each in lesson.builds_on]
 
     def has_passed(self, lesson: Lesson) -> bool:

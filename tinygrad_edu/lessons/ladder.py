@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from functools import cached_property
 from importlib import import_module
@@ -16,25 +17,39 @@ class Puzzles(Lesson):
 
     in_steps: ClassVar[bool] = False
 
-    @property
-    def title(self) -> str:
-        """The heading of the page."""
-        return self.page.partition("\n")[0].removeprefix("# ")
-
     @cached_property
     def cases(self) -> list[Case]:
         """What is checked, in the order of the file."""
         return list(import_module(f"tinygrad_edu.lessons.{self.name}.checks").CASES)
 
     def open_in(self, text: str) -> dict[str, int]:
-        """Return the holes that a student has left as they were, each with its line."""
-        lines = {line: number for number, line in enumerate(text.splitlines(), 1)}
-        wanted = {name: self._open(name, "").strip() for name in self.pieces}
-        return {name: lines[line] for name, line in wanted.items() if line in lines}
+        """Return the holes that a student has left open, each with its line: dots stand for one of its rules."""
+        return {name: call.lineno for name, call in self._open_calls(text).items()}
+
+    def without_open(self, text: str) -> str:
+        """Return the text with empty lines for the holes that are open, so that they do not end its import."""
+        lines = text.splitlines()
+        for call in self._open_calls(text).values():
+            lines[call.lineno - 1 : call.end_lineno] = [""] * ((call.end_lineno or call.lineno) - call.lineno + 1)
+        return "\n".join(lines) + "\n"
+
+    def _open_calls(self, text: str) -> dict[str, ast.Call]:
+        try:
+            calls = [line.value for line in ast.parse(text).body if isinstance(line, ast.Expr)]
+        except (SyntaxError, ValueError):  # the import will say it
+            return {}
+        found = {ast.unparse(call.func): call for call in calls if isinstance(call, ast.Call) and _has_dots(call)}
+        return {name: found[f"{name}.vjps"] for name in self.pieces if f"{name}.vjps" in found}
 
     def _open(self, name: str, indent: str) -> str:
         rules = ", ".join(f"{x}=lambda g: ..." for x in re.findall(r"(\w+)=lambda ", self.pieces[name]))
         return f"{indent}{name}.vjps({rules})\n"
+
+
+def _has_dots(call: ast.Call) -> bool:
+    rules = [each.value for each in call.keywords]
+    bodies = [rule.body if isinstance(rule, ast.Lambda) else rule for rule in rules]
+    return any(isinstance(body, ast.Constant) and body.value is ... for body in bodies)
 
 
 AS_FOR_PUZZLES = Looking(15)  # a wrong rule is wrong almost everywhere, and there are thirty

@@ -9,7 +9,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
 
-from tinygrad_edu.errors import LessonError
 from tinygrad_edu.lessons.cases import Case
 
 HERE = Path(__file__).parent
@@ -33,9 +32,14 @@ class Lesson:
     in_steps: ClassVar[bool] = True
 
     @property
-    def number(self) -> int:
-        """Which of the twelve it is."""
-        return int(self.name[6:8])
+    def word(self) -> str:
+        """What a command calls it: the number of one of the twelve, or the name."""
+        return str(LESSONS.index(self) + 1) if self in LESSONS else self.name
+
+    @property
+    def before(self) -> tuple[Lesson, ...]:
+        """The lessons that it may stand on."""
+        return LESSONS[: LESSONS.index(self)] if self in LESSONS else LESSONS
 
     @cached_property
     def page(self) -> str:
@@ -45,7 +49,7 @@ class Lesson:
     @property
     def title(self) -> str:
         """The heading of the page, without the number."""
-        return self.page.partition("\n")[0].partition(". ")[2]
+        return re.sub(r"^# (\d+\. )?", "", self.page.partition("\n")[0])
 
     @property
     def pictures(self) -> list[Path]:
@@ -101,7 +105,7 @@ class Lesson:
     @property
     def builds_on(self) -> tuple[Lesson, ...]:
         """The lessons whose code is imported here, or in one of those."""
-        named = {each for each in LESSONS if each.number < self.number and each.name in self._marked}
+        named = {each for each in self.before if each.name in self._marked}
         found = named.union(*(each.builds_on for each in named))
         return tuple(each for each in LESSONS if each in found)
 
@@ -116,11 +120,4 @@ class Lesson:
 
 
 LESSONS = tuple(Lesson(path.name) for path in sorted(HERE.glob("lesson[0-9][0-9]_*")))
-
-
-def lesson_of(number: int) -> Lesson:
-    """Return a lesson by its number, or say which there are."""
-    for lesson in LESSONS:
-        if lesson.number == number:
-            return lesson
-    raise LessonError(f"there is no lesson {number}: they go from 1 to {LESSONS[-1].number}.")
+FINALE = Lesson("engine")  # all of them together: what they have made is judged as one engine, and trains a network

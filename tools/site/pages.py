@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tinygrad_edu.lessons.lesson import LESSONS
+from tinygrad_edu.lessons.lesson import FINALE, LESSONS
 from tools.site import reference
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,8 @@ def gather(folder: Path) -> None:
 
 def lessons() -> list[dict[str, str]]:
     """Return the lessons as entries of the site's navigation."""
-    return [{f"{lesson.number}. {lesson.title}": f"lessons/{lesson.name}.md"} for lesson in LESSONS]
+    titles = {f"{lesson.word}. {lesson.title}": lesson for lesson in LESSONS} | {FINALE.title: FINALE}
+    return [{title: f"lessons/{lesson.name}.md"} for title, lesson in titles.items()]
 
 
 def _places() -> Iterator[tuple[Path, str]]:
@@ -48,7 +49,7 @@ def _places() -> Iterator[tuple[Path, str]]:
             yield path.relative_to(ROOT), path.relative_to(ROOT / "docs").as_posix()
     for source, place in OTHERS.items():
         yield Path(source), place
-    for lesson in LESSONS:
+    for lesson in (*LESSONS, FINALE):
         yield Path(f"tinygrad_edu/lessons/{lesson.name}/page.md"), f"lessons/{lesson.name}.md"
         for picture in lesson.pictures:
             yield picture.relative_to(ROOT), f"lessons/{picture.name}"

@@ -88,6 +88,12 @@ def reductions(mine, drawn):
     _check(mine, lambda x: x.sum(axis=axis, keepdims=keepdims), x)
 
 
+@case("sum")
+def along_an_axis(mine):
+    """The rule of x.sum(axis=1), of a square: a gradient of one axis belongs to the rows, and not to the columns."""
+    _check(mine, lambda x: x.sum(axis=1), np.array([[1.0, 2.0], [3.0, 4.0]]))
+
+
 @case("reshape", x=arrays(SMALL, layouts=False))
 def reshaped(mine, x):
     """The rule of reshape."""
@@ -106,6 +112,12 @@ def transposed(mine, drawn):
     """The rule of transpose, for every order of the axes."""
     x, axes = drawn
     _check(mine, lambda x: x.transpose(axes), x)
+
+
+@case("transpose")
+def three_axes(mine):
+    """The rule of transpose where three axes change places in a circle: the way back is another than the way there."""
+    _check(mine, lambda x: x.transpose((1, 2, 0)), np.arange(8.0).reshape(2, 2, 2))
 
 
 @case("backward")

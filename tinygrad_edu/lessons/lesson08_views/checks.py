@@ -129,6 +129,16 @@ def a_view_with_an_old_history(mine):
     )
 
 
+@case("demand_fresh")
+def computed_after_the_change(mine):
+    """What was computed after the change tells of the values as they are, and can be used."""
+    x = _leaf(mine)
+    x.assign(0.0)
+    view = x.reshape((3, 1))
+    message = _error(mine, lambda: view * 2.0)
+    demand(not message, f"x was changed, and then came view = x.reshape(...), and view * 2 raises: {message}")
+
+
 @case("in_place", pair=PAIRS)
 def recorded_in_place(mine, pair):
     """t += y and t *= y are recorded, and their gradients are right."""

@@ -78,6 +78,12 @@ def second(mine, name, x):
 
 
 @case("grad")
+def of_a_constant(mine):
+    """The gradient of a function that does not use its input is zero."""
+    demand_equal("grad(lambda x: 3.0)(2.0)", mine.grad(lambda x: 3.0)(2.0).data, 0.0)
+
+
+@case("grad")
 def third(mine):
     """The third derivative of x⁵ at 2 is 240."""
     found = mine.grad(mine.grad(mine.grad(lambda x: x**5)))(2.0)

@@ -1,0 +1,284 @@
+"""What is checked of the whole engine: the tests of a small engine, which the real one passes, too, and the network."""
+
+from contextlib import suppress
+from functools import partial
+from threading import Thread
+
+import numpy as np
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu.data import load_embedded
+from tinygrad_edu.engine import from_numpy
+from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.lessons.array_programs import PLAIN, array_programs
+from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, with_cotangent
+from tinygrad_edu.lessons.lesson07_recorder.checks import NAMES as OPS
+from tinygrad_edu.lessons.lesson07_recorder.checks import demand_agreement
+from tinygrad_edu.testing import check_gradient
+from tinygrad_edu.testing.strategies import calls
+
+NAMES = [
+    "Tensor", "Op", "op", "no_grad", "grad", "hvp", "jvp", "tanh", "exp", "sigmoid", "softplus", "logsumexp",
+    "cross_entropy", "reshape", "correlate", "convolution", "checkpoint", "StaleError", "FreedError",
+]  # fmt: skip
+PROGRAMS = array_programs()
+
+
+def _leaf(mine, x):
+    return mine.Tensor(np.array(x, np.float64), requires_grad=True)
+
+
+def _array(x):
+    return np.asarray(x.data)
+
+
+def _gradients(mine, program, g=1.0, change=None):
+    """Return the gradients of g times the sum of a program; `change` may do something to its values before the walk."""
+    leaves = [_leaf(mine, x) for x in program.inputs]
+    values = program.of(vars(mine), all_of_them=True)(*leaves)
+    out = values[-1].sum()
+    if change is not None:
+        change(values)
+    out.backward(np.asarray(g))
+    return [np.zeros_like(x) if leaf.grad is None else np.asarray(leaf.grad)
+            for x, leaf in zip(program.inputs, leaves, strict=True)]  # fmt: skip
+
+
+# --- The tests of a small engine ---
+
+
+@case("names")
+def all_there(mine):
+    """The engine has all that it needs, under one roof."""
+    missing = [name for name in NAMES if not hasattr(mine, name)]
+    demand(not missing, f"engine.py has no {', '.join(missing)}: import what you wrote in the lessons.")
+
+
+@case("names", program=PROGRAMS)
+def values_and_gradients(mine, program):
+    """Programs of all kinds compute what NumPy computes, and their gradients are right."""
+    found = [_array(x) for x in program.of(vars(mine), all_of_them=True)(*(_leaf(mine, x) for x in program.inputs))]
+    for name, x, wanted in zip(program.names, found, program.of(PLAIN, all_of_them=True)(*program.inputs), strict=True):
+        demand_equal(name, x, wanted)
+    check_engine(program.of(vars(mine)), partial(_leaf, mine), *program.inputs, plain=program.of(PLAIN))
+
+
+@case("names", program=PROGRAMS)
+def second_order(mine, program):
+    """The gradient of a gradient is right."""
+    x, *others = program.inputs[0], *map(mine.Tensor, program.inputs[1:])
+
+    def energy(x):
+        y = program.of(vars(mine))(x, *others)
+        return (y * y).sum() + (x * x * x).sum()
+
+    def gradient(x):
+        return mine.grad(energy)(x)
+
+    def pulled(x, cotangent):
+        return _array(mine.grad(lambda x: (gradient(x) * cotangent).sum())(x))
+
+    check_gradient(lambda x: _array(gradient(x)), with_cotangent(pulled, 1), x)
+
+
+@case("names", program=array_programs(in_place=False))
+def forward_mode(mine, program):
+    """jvp is the derivative along a direction, and hvp that of the gradient."""
+    x, *others = program.inputs
+
+    def f(x):
+        return program.of(vars(mine))(x, *others)
+
+    def energy(x):
+        return (f(x) * f(x)).sum() + (x * x * x).sum()
+
+    check_gradient(
+        lambda x: program.of(PLAIN)(x, *others), None, x, jvp=lambda x, tangent: _array(mine.jvp(f, x, tangent))
+    )
+    along = np.cos(np.arange(x.size)).reshape(x.shape)
+    demand_equal("of sum(f(x)² + x³), hvp(f, x, u) · u", *_curvatures(mine, energy, x, along))
+
+
+def _curvatures(mine, energy, x, along):
+    """Return the second derivative of a function along a direction: by hvp, and of the line itself."""
+    slope = mine.grad(lambda t: energy(x + t * along))
+    return np.sum(_array(mine.hvp(energy, x, along)) * along), _array(mine.grad(slope)(np.zeros(())))
+
+
+@case("names", program=PROGRAMS, a=st.sampled_from([0.0, 1.0, -2.5]))
+def linear(mine, program, a):
+    """A pullback is linear; and what arrives at a leaf adds up, over two walks."""
+    leaves = [_leaf(mine, x) for x in program.inputs]
+    out = program.of(vars(mine))(*leaves).sum()
+    out.backward(np.asarray(a), retain_graph=True)
+    out.backward(np.asarray(1.0))
+    for k, (leaf, once) in enumerate(zip(leaves, _gradients(mine, program), strict=True)):
+        if leaf.grad is not None:
+            demand_equal(f"x{k}.grad after backward({a}) and backward(1.0)", np.asarray(leaf.grad), (1 + a) * once)
+
+
+@case("names", program=PROGRAMS, place=st.integers(0, 5), operator=st.sampled_from(["+=", "*="]))
+def never_silently_wrong(mine, program, place, operator):
+    """After a change in place of any value, backward gives the gradient of what was computed, or a StaleError."""
+    place %= len(program.names)
+
+    def change(values):
+        x = values[place]
+        if place < len(program.inputs):
+            return  # a leaf is not changed in place
+        if operator == "+=":
+            x += 1.0
+        else:
+            x *= 3.0
+
+    wanted = _gradients(mine, program)
+    try:
+        found = _gradients(mine, program, change=change)
+    except mine.StaleError:
+        return
+    for k, pair in enumerate(zip(found, wanted, strict=True)):
+        demand_equal(f"x{k}.grad, where {program.names[place]} was changed with {operator} after the program,", *pair)
+
+
+@case("names", program=PROGRAMS)
+def gradients_of_ones_own(mine, program):
+    """A gradient has the shape of its leaf, is float64, and shares memory with nothing."""
+    leaves, g = [_leaf(mine, x) for x in program.inputs], np.ones(())
+    out = program.of(vars(mine))(*leaves).sum()
+    out.backward(g)
+    held = [g, *(_array(x) for x in leaves)]
+    for k, leaf in enumerate(leaves):
+        if leaf.grad is None:
+            continue
+        grad = np.asarray(leaf.grad)
+        demand(grad.shape == leaf.shape and grad.dtype == np.float64, f"x{k}.grad is {grad.dtype} of {grad.shape}.")
+        demand(grad.flags.writeable, f"x{k}.grad is read-only.")
+        demand(not any(np.shares_memory(grad, each) for each in held), f"x{k}.grad shares memory with something else.")
+        held.append(grad)
+
+
+@case("names")
+def deep(mine):
+    """A chain of 5,000 ops needs no recursion: to compute, to walk, to drop."""
+    x = out = _leaf(mine, 0.5)
+    for _ in range(5000):
+        out = out + 0.001 * out
+    out.backward(np.ones(()))
+    demand_equal("the gradient of 1.001 to the power of 5000", np.asarray(x.grad), 1.001**5000)
+    del out
+
+
+@case("names")
+def wide(mine):
+    """A value that is used 2,000 times gets 2,000 contributions, and a ladder of 60 doublings is walked once."""
+    x = _leaf(mine, 1.0)
+    total = x * 0.0
+    for k in range(2000):
+        total = total + x * float(k)
+    total.backward(np.ones(()))
+    demand_equal("the gradient of the sum of x * k, k below 2000,", np.asarray(x.grad), 1999000.0)
+    x = out = _leaf(mine, 1.0)
+    for _ in range(60):
+        out = out + out
+    out.backward(np.ones(()))
+    demand_equal("the gradient of 60 doublings", np.asarray(x.grad), 2.0**60)
+
+
+@case("names")
+def modes(mine):
+    """What is computed inside of no_grad is a constant, here, and not in another thread."""
+    x, found = _leaf(mine, 3.0), []
+    with mine.no_grad():
+        constant = x * x
+        other = Thread(target=lambda: found.append(x * x))
+        other.start()
+        other.join()
+    (constant * x).backward(np.ones(()))
+    demand_equal("with c = x * x inside of no_grad, the gradient of c * x at 3", np.asarray(x.grad), 9.0)
+    found[0].backward(np.ones(()))
+    demand_equal("after the walk through x * x of another thread, x.grad", np.asarray(x.grad), 15.0)
+
+
+@case("names")
+def freed(mine):
+    """A second walk through a graph raises a FreedError, unless the first was told to retain it."""
+    x = _leaf(mine, 3.0)
+    out = x * x
+    out.backward(np.ones(()))
+    try:
+        out.backward(np.ones(()))
+    except mine.FreedError:
+        return
+    demand(False, "a second backward() through x * x returned, and what it needs should be freed.")
+
+
+@case("names", call=st.sampled_from(OPS).flatmap(calls))
+def every_op(mine, call):
+    """Any op of the real engine gives the same result and gradients here as it gives there."""
+    with suppress(MissingExtraError):  # of erf, which needs SciPy
+        demand_agreement(mine, call)
+
+
+# --- The network ---
+
+WEIGHTS = st.tuples(st.integers(1, 3), st.integers(3, 6), st.integers(0, 99))
+
+
+def _net(drawn):
+    """Return weights of a small network, images and labels for it."""
+    kernels, side, seed = drawn
+    rng = np.random.default_rng(seed)
+    weights = {
+        "kernels": rng.uniform(-1, 1, (kernels, 1, 3, 3)),
+        "bias": rng.uniform(-1, 1, kernels),
+        "weight": rng.uniform(-1, 1, (kernels * (side - 2) ** 2, 10)),
+    }
+    return weights, rng.random((4, 1, side, side)), rng.integers(0, 10, 4)
+
+
+def _real_logits(weights, images):
+    maps = tg.tanh(tg.conv2d(images, weights["kernels"], weights["bias"]))
+    return maps.reshape((len(images), -1)) @ weights["weight"]
+
+
+def _real_step(weights, images, labels):
+    """Return the loss and its gradients as the real engine has them."""
+    leaves = {name: from_numpy(x.copy(), requires_grad=True) for name, x in weights.items()}
+    loss = tg.cross_entropy(_real_logits(leaves, images), labels)
+    loss.backward()
+    return loss.item(), {name: x.grad for name, x in leaves.items()}
+
+
+@case("logits", drawn=WEIGHTS)
+def same_logits(mine, drawn):
+    """The logits are those of the same network on the real engine: of arrays arrays, of Tensors Tensors."""
+    weights, images, _ = _net(drawn)
+    wanted = _real_logits(weights, images)
+    demand_equal("logits(weights, images) of arrays", mine.logits(weights, images), wanted)
+    found = mine.logits({name: _leaf(mine, x) for name, x in weights.items()}, images)
+    demand_equal("logits(weights, images) of Tensors", _array(found), wanted)
+
+
+@case("step", drawn=WEIGHTS, rate=st.sampled_from([0.1, 1.0]))
+def same_step(mine, drawn, rate):
+    """A step goes against the gradient of the loss, which is that of the real engine, and leaves the old weights be."""
+    weights, images, labels = _net(drawn)
+    before = {name: x.copy() for name, x in weights.items()}
+    wanted, gradients = _real_step(weights, images, labels)
+    loss, after = mine.step(weights, images, labels, rate)
+    demand_equal("the loss", loss, wanted)
+    for name, x in before.items():
+        demand_equal(f"after step, the {name} that it was given", weights[name], x)
+        demand_equal(f"the new {name}", after[name], x - rate * gradients[name])
+
+
+@case("step")
+def reads_digits(mine):
+    """The network learns: trained on 200 digits, it reads three of five others."""
+    digits, rng = load_embedded(), np.random.default_rng(0)
+    images, labels = mine.pixels(digits.x_train[:200]), digits.y_train[:200]
+    losses, weights = zip(*mine.train(mine.initial(rng, kernels=8), images, labels, 4, rng), strict=True)
+    share = mine.right(weights[-1], mine.pixels(digits.x_test[:200]), digits.y_test[:200])
+    demand(losses[-1] < 0.4, f"after 4 epochs the loss is {losses[-1]:.3f}, and must be below 0.4.")
+    demand(share > 0.6, f"after 4 epochs, {share:.0%} of 200 other digits are read right, and 60% must be.")

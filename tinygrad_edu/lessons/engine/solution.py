@@ -1,0 +1,78 @@
+"""The finale: your engine under one roof, and a network that it trains. Run it: ``python engine.py``."""
+
+import time
+
+import numpy as np
+
+from tinygrad_edu.data import load_embedded  # the digits, and nothing else of the real engine
+
+# --- All that it can do, from the lessons in which you wrote it ---
+
+# hole: names
+from lesson06_ops import exp, reshape, tanh
+from lesson07_recorder import Op, no_grad, op
+from lesson08_views import StaleError, Tensor
+from lesson09_second_order import grad, hvp, jvp
+from lesson10_softmax import cross_entropy, logsumexp, sigmoid, softplus
+from lesson11_convolution import convolution, correlate
+from lesson12_memory import FreedError, checkpoint
+# end
+
+# --- The network with which this project began: 3x3 kernels, tanh, and a linear layer ---
+
+
+def initial(rng, kernels=16, side=28):
+    """Return the weights of the network for images of a side, in a dict of arrays."""
+    inputs = kernels * (side - 2) ** 2
+    bound = np.sqrt(1 / inputs)
+    return {
+        "kernels": rng.uniform(-1, 1, (kernels, 1, 3, 3)),
+        "bias": np.zeros(kernels),
+        "weight": rng.uniform(-bound, bound, (inputs, 10)),
+    }
+
+
+def logits(weights, images):
+    """Return (N, 10) logits of images (N, 1, side, side): convolution, tanh, and all of the maps times the weight."""
+    # hole: logits
+    maps = tanh(convolution(images, weights["kernels"], weights["bias"]))
+    return reshape(maps, shape=(len(images), weights["weight"].shape[0])) @ weights["weight"]
+    # end
+
+
+def step(weights, images, labels, rate):
+    """Return the loss, a float, and the weights after one step against its gradient: new arrays, in a new dict."""
+    # hole: step
+    leaves = {name: Tensor(array, requires_grad=True) for name, array in weights.items()}
+    loss = cross_entropy(logits(leaves, images), labels)
+    loss.backward()
+    return float(loss.data), {name: x.data - rate * x.grad for name, x in leaves.items()}
+    # end
+
+
+def train(weights, images, labels, epochs, rng, rate=0.05, batch=20):
+    """Yield the mean loss of each epoch, and the weights after it."""
+    for _ in range(epochs):
+        order, losses = rng.permutation(len(images)), []
+        for chosen in np.split(order, range(batch, len(order), batch)):
+            loss, weights = step(weights, images[chosen], labels[chosen], rate)
+            losses.append(loss)
+        yield np.mean(losses), weights
+
+
+def right(weights, images, labels):
+    """Return the share of images that the network reads right. Of arrays, the engine computes without a graph."""
+    return np.mean(logits(weights, images).argmax(axis=1) == labels)
+
+
+def pixels(images):
+    """Return images of bytes as (N, 1, 28, 28) numbers from 0 to 1."""
+    return images[:, np.newaxis] / 255
+
+
+if __name__ == "__main__":
+    digits, rng, began = load_embedded(), np.random.default_rng(0), time.perf_counter()
+    test = pixels(digits.x_test[:500]), digits.y_test[:500]
+    for loss, weights in train(initial(rng), pixels(digits.x_train), digits.y_train, 5, rng):
+        seconds = time.perf_counter() - began
+        print(f"loss {loss:.3f}, of {len(test[1])} other digits {right(weights, *test):.1%} right, {seconds:.0f} s")

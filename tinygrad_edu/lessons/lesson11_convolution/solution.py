@@ -1,0 +1,97 @@
+"""Lesson 11: convolution. One number, linear in images, kernels and maps, and three ops that are its derivatives."""
+
+import lesson09_second_order  # noqa: F401 - the engine as it is by now
+import numpy as np
+from lesson07_recorder import op
+from numpy.lib.stride_tricks import as_strided
+
+
+def fit(images, kernels, maps):
+    """Return how well images, kernels and maps fit together: the sum of all products of three elements that meet.
+
+    maps[n, k, y, x] meets kernels[k, c, i, j] and images[n, c, y + i, x + j]. It is written as it is read, for small
+    arrays.
+    """
+    (_, _, rows, columns), (_, _, height, width) = maps.shape, kernels.shape
+    total = 0.0
+    for i in range(height):
+        for j in range(width):
+            met = images[:, :, i : i + rows, j : j + columns]
+            total += np.einsum("nkyx, kc, ncyx ->", maps, kernels[:, :, i, j], met)
+    return total
+
+
+def windows(images, height, width):
+    """Return all windows of images (N, C, H, W), of shape (N, C, rows, columns, height, width): a view, not a copy."""
+    n, c, H, W = images.shape
+    shape = (n, c, H - height + 1, W - width + 1, height, width)
+    # hole: windows
+    by_n, by_c, by_row, by_column = images.strides
+    strides = (by_n, by_c, by_row, by_column, by_row, by_column)
+    # end
+    return as_strided(images, shape, strides, writeable=False)
+
+
+# --- The form without one of its three: each is the derivative of the form with respect to that one ---
+
+
+@op
+def correlate(images, kernels):
+    """Return the maps: of images (N, C, H, W) and kernels (K, C, height, width), of shape (N, K, rows, columns)."""
+    # hole: without_maps
+    seen = windows(images, *kernels.shape[2:])
+    return np.tensordot(seen, kernels, axes=((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
+    # end
+
+
+@op
+def correlate_kernels(maps, images):
+    """Return kernels: of maps (N, K, rows, columns) and images (N, C, H, W), of shape (K, C, height, width)."""
+    height, width = (whole - part + 1 for whole, part in zip(images.shape[2:], maps.shape[2:]))
+    # hole: without_kernels
+    return np.tensordot(maps, windows(images, height, width), axes=((0, 2, 3), (0, 2, 3)))
+    # end
+
+
+@op
+def correlate_images(maps, kernels):
+    """Return images: of maps (N, K, rows, columns) and kernels (K, C, height, width), of shape (N, C, H, W)."""
+    (n, _, rows, columns), (_, c, height, width) = maps.shape, kernels.shape
+    images = np.zeros((n, c, rows + height - 1, columns + width - 1))
+    # hole: without_images
+    for i in range(height):
+        for j in range(width):
+            images[:, :, i : i + rows, j : j + columns] += np.einsum("nkyx, kc -> ncyx", maps, kernels[:, :, i, j])
+    # end
+    return images
+
+
+# --- Six rules, and no new formula ---
+
+# hole: correlate
+correlate.vjps(
+    images=lambda g, kernels: correlate_images(g, kernels),
+    kernels=lambda g, images: correlate_kernels(g, images),
+)
+# end
+
+# hole: correlate_kernels
+correlate_kernels.vjps(
+    maps=lambda g, images: correlate(images, g),
+    images=lambda g, maps: correlate_images(maps, g),
+)
+# end
+
+# hole: correlate_images
+correlate_images.vjps(
+    maps=lambda g, kernels: correlate(g, kernels),
+    kernels=lambda g, maps: correlate_kernels(maps, g),
+)
+# end
+
+
+def convolution(images, kernels, bias):
+    """Return maps, each plus the bias of its kernel: what a layer of a network computes. bias has the shape (K,)."""
+    # hole: convolution
+    return correlate(images, kernels) + bias.reshape((*bias.shape, 1, 1))
+    # end

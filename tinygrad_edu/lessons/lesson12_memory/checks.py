@@ -1,0 +1,274 @@
+"""What is checked of lesson 12: bytes that are kept and freed, whose memory a sum is, and what is computed again."""
+
+import gc
+import weakref
+from importlib import import_module
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, with_cotangent
+from tinygrad_edu.lessons.short_programs import short_programs
+from tinygrad_edu.testing import check_gradient
+from tinygrad_edu.testing.strategies import arrays
+
+ARRAYS = arrays((2, 3), layouts=False)
+PROGRAMS = short_programs()
+
+
+def _leaf(mine, values=(1.0, 2.0, 3.0)):
+    return mine.Tensor(np.array(values), requires_grad=True)
+
+
+def _of(lesson):
+    """Return the student's module of an earlier lesson."""
+    return import_module(lesson)
+
+
+def _error(kind, call):
+    try:
+        call()
+    except kind as error:
+        return str(error)
+    return ""
+
+
+# --- What is kept ---
+
+
+@case("kept_bytes")
+def each_array_once(mine):
+    """kept_bytes counts each array that a rule of the graph will need, and each once."""
+    x = _leaf(mine)
+    for what, out, arrays_kept in (
+        ("x * x, which saves x twice,", x * x, 1),
+        ("tanh(x), which saves its result,", x.tanh(), 1),
+        ("x + x, whose rules need nothing,", x + x, 0),
+        ("x.sum(), which saves a shape,", x.sum(), 0),
+        ("(y + y) * x, of y = x.tanh(),", (lambda y: (y + y) * x)(x.tanh()), 3),
+        ("a leaf", x, 0),
+        ("a constant", mine.Tensor(np.ones(3)), 0),
+    ):
+        demand_equal(f"kept_bytes of {what} for 3 numbers of 8 bytes each,", mine.kept_bytes(out), arrays_kept * 24)
+
+
+@case("kept_bytes")
+def of_a_long_graph(mine):
+    """kept_bytes needs no recursion, and passes a node once, by however many ways it is reached."""
+    x = _leaf(mine)
+    for _ in range(3000):
+        x = x + x
+    demand_equal("kept_bytes of 3000 doublings, to which there are 2 ** 3000 ways,", mine.kept_bytes(x), 0)
+
+
+# --- The walk ---
+
+
+@case("walk", program=PROGRAMS, x=ARRAYS, y=ARRAYS)
+def random_programs(mine, program, x, y):
+    """The new walk gives the gradients of programs that use their values many times over."""
+    check_engine(program, lambda x: mine.Tensor(x, requires_grad=True), *(x, y)[: program.count])
+
+
+def _noting_op(made, alive):
+    """Return an op that saves its result, and whose rule says how many of the results so far are alive."""
+
+    @_of("lesson07_recorder").op
+    def halved(x):
+        out = x * 0.5
+        made.append(weakref.ref(out))
+        return out
+
+    def rule(g, out):
+        alive.append(sum(each() is not None for each in made))
+        return g * 0.5
+
+    halved.vjps(x=rule)
+    return halved
+
+
+@case("walk")
+def freed_on_the_way(mine):
+    """What a node saved is freed when the walk has passed it, and not only at the end."""
+    made, alive = [], []
+    op, x = _noting_op(made, alive), _leaf(mine)
+    for _ in range(10):
+        x = op(x)
+    gc.disable()
+    try:
+        x.backward(np.ones(3))
+    finally:
+        gc.enable()
+    demand(
+        len(alive) == 10 and all(count <= 12 - k for k, count in enumerate(alive)),
+        f"of ten results that ten nodes in a chain saved, alive when the rules ran, newest first: {alive}.",
+    )
+
+
+@case("walk")
+def a_second_walk(mine):
+    """A second walk through what was freed raises a FreedError that names the op; retain_graph=True keeps the graph."""
+    x = _leaf(mine)
+    out = x.tanh() * 2.0
+    out.backward(np.ones(3), retain_graph=True)
+    once = x.grad
+    message = _error(mine.FreedError, lambda: out.backward(np.ones(3)))
+    demand(not message, f"after backward(g, retain_graph=True), a second one raises: {message}")
+    demand_equal("x.grad after both", x.grad, 2 * once)
+    for what, call in (
+        ("a third backward", lambda: out.backward(np.ones(3))),
+        ("the walk of lesson 9", lambda: _of("lesson09_second_order").walk(out.node, mine.Tensor(1.0), {x.node})),
+    ):
+        message = _error(mine.FreedError, call)
+        demand("multiply" in message, f"{what} through a graph that was freed raises no FreedError of op multiply.")
+    demand_equal("x.grad after those", x.grad, 2 * once)
+
+
+class Watched(np.ndarray):
+    """An array that notes how many arrays were made of it and its like, and which were written into."""
+
+    made, written = 0, ()
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **keywords):
+        """Compute as any array does."""
+        plain = [x.view(np.ndarray) if isinstance(x, Watched) else x for x in inputs]
+        if out is None:
+            Watched.made += 1
+            return np.asarray(getattr(ufunc, method)(*plain, **keywords)).view(Watched)
+        Watched.written += tuple(map(id, out))
+        getattr(ufunc, method)(*plain, out=tuple(each.view(np.ndarray) for each in out), **keywords)
+        return out[0]
+
+
+@case("walk")
+def one_sum(mine):
+    """Of many contributions the walk makes one new array, and writes into that alone."""
+    x, Watched.made, Watched.written = _leaf(mine), 0, ()
+    contributions = [np.full(3, float(k)).view(Watched) for k in range(10)]
+    rule = type("Rule", (), {"__call__": lambda self, g: contributions, "pullback": x.tanh().node.rule.pullback})()
+    found = mine.walk(mine.Node((x.node,) * 10, rule), np.ones(3))[x.node]
+    demand_equal("the sum of ten contributions", np.asarray(found), np.full(3, 45.0))
+    demand(
+        not {*map(id, contributions)} & {*Watched.written},
+        "the walk wrote into a contribution: the first is borrowed, and may be the gradient of something else, too.",
+    )
+    demand(Watched.made == 1, f"for the sum of ten contributions the walk made {Watched.made} new arrays; one will do.")
+
+
+# --- Computed again ---
+
+
+def _layers(x):
+    for _ in range(10):
+        x = x.tanh()
+    return x
+
+
+@case("checkpoint")
+def keeps_its_inputs(mine):
+    """checkpoint(f, x) is f(x), and keeps x alone, of all that is computed inside."""
+    x = _leaf(mine)
+    out = mine.checkpoint(_layers, x)
+    demand_equal("checkpoint(f, x)", out.data, _layers(x).data)
+    demand_equal("kept_bytes of ten tanh in a checkpoint, of three numbers,", mine.kept_bytes(out), 24)
+    demand(out.node is not None, "checkpoint(f, x) has no node, and x requires a gradient.")
+
+
+@case("checkpoint")
+def nothing_to_keep(mine):
+    """checkpoint makes no node where no input requires a gradient, or nothing is recorded."""
+    constant = mine.Tensor(np.ones(3))
+    demand(mine.checkpoint(_layers, constant).node is None, "of an input without a node, the result has one.")
+    with _of("lesson07_recorder").no_grad():
+        demand(mine.checkpoint(_layers, _leaf(mine)).node is None, "inside of no_grad, the result has a node.")
+    demand((_leaf(mine) * 2.0).node is not None, "after a checkpoint, nothing is recorded any more.")
+
+
+@case("again", program=PROGRAMS, x=ARRAYS, y=ARRAYS)
+def gradients(mine, program, x, y):
+    """The gradients through a checkpoint are those of the program in it."""
+
+    def checkpointed(*inputs):
+        return mine.checkpoint(program, *inputs) * 2.0
+
+    def plain(*inputs):
+        return program(*inputs) * 2.0
+
+    check_engine(checkpointed, lambda x: mine.Tensor(x, requires_grad=True), *(x, y)[: program.count], plain=plain)
+
+
+@case("again")
+def where_a_gradient_is_wanted(mine):
+    """Constants and labels among the inputs, one given twice, one that is not used: each gets what is its own."""
+    x, y = _leaf(mine), _leaf(mine)
+    mine.checkpoint(lambda a, b, c, d: a * b * 3.0 + d, x, x, y, np.ones(3)).backward(np.ones(3))
+    demand_equal("of a * b * 3 + d with a and b both x, x.grad", x.grad, 6 * x.data)
+    demand_equal("the gradient of an input that is not used", y.grad, np.zeros(3))
+    x, constant = _leaf(mine), mine.Tensor(np.array([0.5, 1.0, 2.0]))
+    mine.checkpoint(lambda x, c: x * c.tanh(), x, constant).backward(np.ones(3))
+    demand_equal("of x * c.tanh() with a Tensor c that requires no gradient, x.grad", x.grad, np.tanh(constant.data))
+    rows, pick = _leaf(mine, np.ones((2, 3))), _of("lesson10_softmax").pick
+    mine.checkpoint(pick, rows, np.array([2, 0])).backward(np.array([5.0, 7.0]))
+    demand_equal("the gradient of rows of which labels 2 and 0 are picked", rows.grad, [[0, 0, 5], [7, 0, 0]])
+
+
+@case("again")
+def run_twice(mine):
+    """The function runs once on the way forward and once on the way back, also where nothing is recorded there."""
+    x, runs = _leaf(mine), []
+
+    def function(x):
+        runs.append(1)
+        return x.tanh()
+
+    out = mine.checkpoint(function, x)
+    with _of("lesson07_recorder").no_grad():
+        out.backward(np.ones(3))
+    demand_equal("how often the function ran", len(runs), 2)
+    demand_equal("x.grad", x.grad, 1 - np.tanh(x.data) ** 2)
+
+
+@case("again")
+def inside_each_other(mine):
+    """A checkpoint in a checkpoint is right, and keeps no more."""
+    x = _leaf(mine)
+    out = mine.checkpoint(lambda x: mine.checkpoint(_layers, mine.checkpoint(_layers, x)), x)
+    demand_equal("kept_bytes of it, for three numbers,", mine.kept_bytes(out), 24)
+    out.backward(np.ones(3))
+    other = _leaf(mine)
+    _layers(_layers(other)).backward(np.ones(3))
+    demand_equal("x.grad", x.grad, other.grad)
+
+
+@case("again")
+def inputs_that_were_changed(mine):
+    """An input that was changed since is stale: the function would compute something else."""
+    x = _leaf(mine)
+    out = mine.checkpoint(_layers, x)
+    x.assign(0.0)
+    message = _error(_of("lesson08_views").StaleError, lambda: out.backward(np.ones(3)))
+    demand(message, "x was changed after checkpoint(f, x), and backward() returned a gradient all the same.")
+
+
+@case("again")
+def what_is_no_input(mine):
+    """A function that uses another tensor with a gradient is refused: that gradient would be lost in silence."""
+    x, weight = _leaf(mine), _leaf(mine)
+    out = mine.checkpoint(lambda x: x * weight, x)
+    message = _error(RuntimeError, lambda: out.backward(np.ones(3)))
+    demand("no input" in message, "checkpoint(lambda x: x * weight, x): the gradient of weight is lost in silence.")
+
+
+@case("again", x=arrays((2,), layouts=False), scale=st.sampled_from([0.5, 1.0, -2.0]))
+def second_order(mine, x, scale):
+    """The gradient of a gradient goes through a checkpoint, too."""
+    grad = _of("lesson09_second_order").grad
+
+    def energy(x):
+        y = mine.checkpoint(lambda x: x * x.tanh() * scale, x)
+        return (y * y).sum()
+
+    def pulled(x, cotangent):
+        return grad(lambda x: (grad(energy)(x) * cotangent).sum())(x).data
+
+    check_gradient(lambda x: grad(energy)(x).data, with_cotangent(pulled, 1), x)
