@@ -17,6 +17,7 @@ OTHERS = {
     "README.md": "index.md",
     "benchmarks/README.md": "benchmarks.md",
     "CONTRIBUTING.md": "contributing.md",
+    "tinygrad_edu/lessons/engine/page.md": "lessons/engine.md",
     "tinygrad_edu/lessons/puzzles/page.md": "puzzles.md",
 }
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
