@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.strategies import arrays, broadcastable
+from tinygrad_edu.lessons.short_programs import exact_arrays
+from tinygrad_edu.testing.strategies import broadcastable
 
 # What the functions in a program are of arrays, as a book has them.
 PLAIN: dict[str, Callable[..., Any]] = {
@@ -103,7 +104,7 @@ def _fits(x: Array, y: Array, in_place: bool) -> bool:
 def array_programs(draw: Any, in_place: bool = True) -> ArrayProgram:
     """Draw a program of one or two arrays and of up to six steps; its numbers stay tame."""
     shapes = draw(broadcastable(draw(st.integers(1, 2)), max_dims=2, empty=False))
-    inputs = [draw(arrays(shape, -2.0, 2.0, layouts=False)) for shape in shapes]
+    inputs = [draw(exact_arrays(*shape)) for shape in shapes]
     values, lines = {f"x{k}": x for k, x in enumerate(inputs)}, []
     for _ in range(draw(st.integers(1, 6))):
         new = f"v{len(values)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import string
 from dataclasses import dataclass
 from typing import Any
@@ -86,4 +87,12 @@ def short_programs(
 
 
 numbers = st.integers(-64, 64).map(lambda n: n / 32)  # exact, and short to print
+
+
+def exact_arrays(*shape: int) -> st.SearchStrategy[Any]:
+    """Draw arrays of such numbers: none is so small that a sum with another would round it away."""
+    size = math.prod(shape)
+    return st.lists(numbers, min_size=size, max_size=size).map(lambda drawn: np.reshape(drawn, shape))
+
+
 cotangents = st.sampled_from([1.0, 2.0, -0.5])

@@ -120,7 +120,7 @@ def linear(mine, program, a):
 
 @case("names", program=PROGRAMS, place=st.integers(0, 5), operator=st.sampled_from(["+=", "*="]))
 def never_silently_wrong(mine, program, place, operator):
-    """After a change in place of any value, backward gives the gradient of what was computed, or a StaleError."""
+    """After a change in place of any value, backward gives the gradient of what was computed, or an error."""
     place %= len(program.names)
 
     def change(values):
@@ -135,7 +135,7 @@ def never_silently_wrong(mine, program, place, operator):
     wanted = _gradients(mine, program)
     try:
         found = _gradients(mine, program, change=change)
-    except mine.StaleError:
+    except (mine.StaleError, RuntimeError):  # the real engine has a second one, for views of leaves
         return
     for k, pair in enumerate(zip(found, wanted, strict=True)):
         demand_equal(f"x{k}.grad, where {program.names[place]} was changed with {operator} after the program,", *pair)
