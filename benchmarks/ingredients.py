@@ -8,7 +8,6 @@ goes on. What differs in how the weights are read (averaged or not, in views or 
 import argparse
 import csv
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -147,7 +146,11 @@ def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
 
 
 def trial(recipe: Recipe, seed: int, readings: list[Reading]) -> tuple[dict[Reading, float], float]:
+<<<<<<< HEAD
     """Train once; return which share of the test images is read right in each way, and its seconds of the processor."""
+=======
+    """Train once; return which share of the test images is read right in each way, and the seconds of the steps."""
+>>>>>>> parent of b1f8f99 (Tell the ingredients' time in seconds of the processor)
     images, rng = data.load_embedded(), np.random.default_rng(seed)
     model = build(recipe, rng)
     settings = {"momentum": recipe.momentum, "nesterov": recipe.nesterov, "weight_decay": recipe.weight_decay}
@@ -159,10 +162,7 @@ def trial(recipe: Recipe, seed: int, readings: list[Reading]) -> tuple[dict[Read
         model, optimizer, cross_entropy, batches, recipe.epochs, rng=rng, schedule=rates,
         on_step=lambda step: average.update(),
     )  # fmt: skip
-    begin = time.process_time()  # of all cores: what else runs on the machine matters less
-    for _ in epochs:
-        pass
-    seconds = time.process_time() - begin
+    seconds = sum(epoch.seconds for epoch in epochs)
     found = {}
     for reading in sorted(readings):  # the averaged ones last: their statistics are other ones
         with average.swap() if reading.averaged else nullcontext():
@@ -209,7 +209,7 @@ class Trials:
             file.write(json.dumps(self.done[key]) + "\n")
 
     def of(self, rung: Rung, seed: int) -> tuple[float, float] | None:
-        """Return the accuracy of a rung and the processor seconds of its training; None before that is known."""
+        """Return the accuracy of a rung and the seconds that its training took; None before that is known."""
         found = self.done.get(_key(asdict(rung.recipe), seed), {"accuracies": {}})
         accuracy = found["accuracies"].get(_named(rung.reading))
         return None if accuracy is None else (accuracy, found["seconds"])
@@ -250,11 +250,11 @@ def table(found: list[Line], part: str) -> str:
     """Return the lines of a part as a table in Markdown."""
     rows = [line for line in found if line.part == part]
     gains = ["", *(f"{line.mean - before.mean:+.2f}" for before, line in pairwise(rows))]
-    head = "| with, in addition | test images read right | gain | lowest to highest | processor seconds |"
+    head = "| with, in addition | test images read right | gain | lowest to highest | seconds |"
     if part == "without":
         top = [line for line in found if line.part == "ladder"][-1]
         gains = [f"{line.mean - top.mean:+.2f}" for line in rows]
-        head = "| the top of the ladder | test images read right | change | lowest to highest | processor seconds |"
+        head = "| the top of the ladder | test images read right | change | lowest to highest | seconds |"
     body = [
         f"| {name} | {mean:.2f} % | {gain} | {lowest:.2f} to {highest:.2f} | {seconds:.0f} |"
         for (_, name, _, mean, lowest, highest, seconds), gain in zip(rows, gains, strict=True)
