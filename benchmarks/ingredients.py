@@ -146,11 +146,7 @@ def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
 
 
 def trial(recipe: Recipe, seed: int, readings: list[Reading]) -> tuple[dict[Reading, float], float]:
-<<<<<<< HEAD
-    """Train once; return which share of the test images is read right in each way, and its seconds of the processor."""
-=======
     """Train once; return which share of the test images is read right in each way, and the seconds of the steps."""
->>>>>>> parent of b1f8f99 (Tell the ingredients' time in seconds of the processor)
     images, rng = data.load_embedded(), np.random.default_rng(seed)
     model = build(recipe, rng)
     settings = {"momentum": recipe.momentum, "nesterov": recipe.nesterov, "weight_decay": recipe.weight_decay}
