@@ -5,7 +5,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import sync_playwright
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn, tape
@@ -40,6 +39,8 @@ def draw_graph() -> None:
 
 def main() -> None:
     """Write graph.png, and tape.png and tape_dark.png: the player in headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
     draw_graph()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         path = Path(folder, "tape.html")

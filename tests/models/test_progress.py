@@ -67,7 +67,8 @@ def run(last, every=1, first=1):
 
 
 def rows(lines):
-    return [int(line.split()[0]) for line in lines if line.strip() and line.split()[0].isdigit()]
+    # More than a number: a long path may go on in a line of its own, with the digit that it ends in.
+    return [int(words[0]) for words in map(str.split, lines) if len(words) > 1 and words[0].isdigit()]
 
 
 @pytest.mark.parametrize(
