@@ -1,0 +1,157 @@
+"""An array in a file: what its header says of it, and its rows, while the file is the one that had this header."""
+
+import json
+import math
+import os
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from io import FileIO
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from tinygrad_edu.errors import DataError
+from tinygrad_edu.files import open_regular
+from tinygrad_edu.safetensors_format import DTYPES, package
+
+__all__ = ["StoredArray"]
+
+_Header = tuple[tuple[int, ...], np.dtype[Any], int, str]
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array in a file.
+
+    Attributes
+    ----------
+    path : str
+    shape : tuple of int
+    dtype : dtype
+        As it is stored.
+    begin : int
+        The byte of the file where its numbers begin, which are in C order.
+    kind : str
+        The name of the dtype in a safetensors file, else empty.
+    stamp : tuple of int
+        The size of the file and when it was last written to.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    begin: int
+    kind: str
+    stamp: tuple[int, int]
+
+    @classmethod
+    def find(cls, path: str | os.PathLike[str], name: str | None) -> "StoredArray":
+        """Return the array of a .npy file, or that of a name in a safetensors file.
+
+        Raises
+        ------
+        DataError
+            There is no such file, or no array in it whose rows can be read one by one.
+        """
+        path = os.path.abspath(path)  # another process may have another folder
+        try:
+            with open_regular(path) as file:
+                stamp = _stamp(file)
+                shape, dtype, begin, kind = _header(path, file.read(9), name)
+            if not shape:
+                raise DataError("it holds one number, which has no rows")
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"cannot read rows of {path}: {_reason(error)}. Give .npy files, as numpy.save writes them, or "
+                "safetensors files and the name of a tensor."
+            ) from error
+        return cls(path, shape, dtype, begin, kind, stamp)
+
+    @cached_property
+    def row_bytes(self) -> int:
+        """How many bytes a row has."""
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+    @contextmanager
+    def open(self) -> Iterator[FileIO]:
+        """Open the file, if it has not changed: what is read of it would be of two sets, or of none.
+
+        Raises
+        ------
+        DataError
+            It has, or cannot be read any more.
+        """
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                if _stamp(file) != self.stamp:
+                    raise DataError("it was written to since its header was read")
+                yield file
+        except (DataError, OSError) as error:
+            raise DataError(
+                f"cannot read rows of {self.path}: {_reason(error)}. A set must stay as it is while it is in use."
+            ) from error
+
+    def read(self, file: FileIO, row: int, memory: memoryview) -> None:
+        """Fill memory with the bytes of rows, from one on."""
+        file.seek(self.begin + row * self.row_bytes)
+        while memory:  # one read gives 2 GiB at most
+            count = file.readinto(memory)
+            if not count:
+                raise DataError("it has become shorter")
+            memory = memory[count:]
+
+
+def _stamp(file: IO[bytes] | FileIO) -> tuple[int, int]:
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
+
+
+def _header(path: str, first: bytes, name: str | None) -> _Header:
+    """Return shape, dtype, first byte and kind of an array in a file that begins with these bytes."""
+    if first.startswith(npy.MAGIC_PREFIX):
+        if name is not None:
+            raise DataError(f"a .npy file holds one array, without a name, and name is {name!r}")
+        return _npy_header(path)
+    if first[8:] == b"{":
+        return _safetensors_header(path, name)
+    raise DataError("it begins as neither a .npy file nor a safetensors file does")
+
+
+def _npy_header(path: str) -> _Header:
+    array = npy.open_memmap(path, mode="r")  # which reads the header alone
+    if array.offset + array.nbytes != os.path.getsize(path):
+        raise DataError("it has more bytes than its header says, as of several arrays in one file")
+    if not array.flags.c_contiguous:
+        raise DataError(
+            "it is in Fortran's order, which spreads a row over all of the file; save it in C's, by "
+            "numpy.ascontiguousarray, some rows in each file"
+        )
+    return array.shape, array.dtype, array.offset, ""
+
+
+def _safetensors_header(path: str, name: str | None) -> _Header:
+    safetensors = package()
+    try:
+        with safetensors.safe_open(path, framework="numpy") as checked:
+            names = sorted(checked.keys())
+    except safetensors.SafetensorError as error:
+        raise DataError(f"it is not of the safetensors format: {error}") from error
+    if name not in names:
+        listed = textwrap.shorten(", ".join(names), 200, placeholder=" ...")
+        raise DataError(f"it has no tensor of the name {name!r}; it has {listed or 'none'}")
+    # The package does not say where a tensor begins: https://github.com/huggingface/safetensors#format
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        tensor = json.loads(file.read(length))[name]
+    if tensor["dtype"] not in DTYPES:
+        raise DataError(f"{name} is of the type {tensor['dtype']}, which NumPy does not have")
+    begin = 8 + length + tensor["data_offsets"][0]
+    return tuple(tensor["shape"]), np.dtype(DTYPES[tensor["dtype"]]), begin, tensor["dtype"]
+
+
+def _reason(error: Exception) -> str:
+    return ((isinstance(error, OSError) and error.strerror) or str(error)).removesuffix(".")
