@@ -1,9 +1,8 @@
 """The rows of arrays in files, as of one array: what is asked for is read, so that a set may be larger than memory."""
 
 import os
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from itertools import accumulate, groupby
+from collections.abc import Iterable
+from itertools import groupby
 from operator import itemgetter
 from typing import Any, NoReturn
 
@@ -17,7 +16,7 @@ from tinygrad_edu.safetensors_format import native
 __all__ = ["FileRows"]
 
 Path = str | os.PathLike[str]
-Run = tuple[int, int]  # from a row on, up to another
+Rows = NDArray[np.intp]
 
 
 class FileRows:
@@ -79,8 +78,10 @@ class FileRows:
         for array in self._arrays:
             if (array.shape[1:], array.dtype, array.kind) != (first.shape[1:], first.dtype, first.kind):
                 raise DataError(f"rows of one array are all alike, and {_form(array)}, where {_form(first)}.")
-        self._ends = list(accumulate(array.shape[0] for array in self._arrays))
-        self.shape = (self._ends[-1], *first.shape[1:])
+        # Of each file, the rows that are before it, and those up to its end.
+        self._stops = np.cumsum([array.shape[0] for array in self._arrays])
+        self._starts = np.concatenate([[0], self._stops[:-1]])
+        self.shape = (int(self._stops[-1]), *first.shape[1:])
         self.dtype = native(np.empty(0, first.dtype), first.kind).dtype
 
     def __len__(self) -> int:
@@ -99,35 +100,35 @@ class FileRows:
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice) and index.step in (None, 1):
             start, stop, _ = index.indices(len(self))
-            return self._read([(start, max(start, stop))])
+            starts, stops = (rows.clip(start, max(start, stop)) for rows in (self._starts, self._stops))
+            some = starts < stops
+            return self._read(starts[some], (stops - starts)[some])
         rows = _whole_rows(index, len(self))
-        found = self._read(list(_runs(rows.ravel()))).reshape(rows.shape + self.shape[1:])
+        found = self._read(*self._runs(rows.ravel())).reshape(rows.shape + self.shape[1:])
         return found if found.ndim else found[()]
 
-    def _read(self, runs: list[Run]) -> NDArray[Any]:
-        """Read rows that are given as runs of neighbours."""
+    def _runs(self, rows: Rows) -> tuple[Rows, Rows]:
+        """Return the first row of each run of neighbours in one file, and how many there are."""
+        places = rows + self._file_of(rows)  # which leaves a gap between two files
+        begins = np.flatnonzero(np.diff(places, prepend=-2) != 1)
+        return rows[begins], np.diff(begins, append=len(rows))
+
+    def _file_of(self, rows: Rows) -> Rows:
+        return np.searchsorted(self._stops, rows, side="right")
+
+    def _read(self, starts: Rows, counts: Rows) -> NDArray[Any]:
+        """Read runs of rows, each in one file."""
         first = self._arrays[0]
-        found = np.empty((sum(stop - start for start, stop in runs), *self.shape[1:]), first.dtype)
-        memory, row_bytes = found.reshape(-1).view(np.uint8).data, first.row_bytes
-        for k, parts in groupby(self._by_file(runs), key=itemgetter(0)):
-            with self._arrays[k].open() as file:
-                for _, start, stop in parts:
-                    size = (stop - start) * row_bytes
-                    self._arrays[k].read(file, start, memory[:size])
-                    memory = memory[size:]
+        found = np.empty((int(counts.sum()), *self.shape[1:]), first.dtype)
+        memory = found.reshape(-1).view(np.uint8).data
+        files = self._file_of(starts)
+        runs = zip(files.tolist(), (starts - self._starts[files]).tolist(), counts.tolist(), strict=True)
+        for k, own in groupby(runs, key=itemgetter(0)):
+            memory = self._arrays[k].read((run[1:] for run in own), memory)
         return native(found, first.kind)
 
-    def _by_file(self, runs: list[Run]) -> Iterator[tuple[int, int, int]]:
-        """Cut runs where a file ends, and yield each piece as the number of its file, and its rows there."""
-        for start, stop in runs:
-            while start < stop:
-                k = bisect_right(self._ends, start)
-                before, end = self._ends[k] - self._arrays[k].shape[0], min(stop, self._ends[k])
-                yield k, start - before, end - before
-                start = end
 
-
-def _whole_rows(index: Any, count: int) -> NDArray[np.intp]:
+def _whole_rows(index: Any, count: int) -> Rows:
     """Return the numbers of the rows that an index means, from 0 on."""
     if isinstance(index, slice):
         return np.arange(*index.indices(count))
@@ -146,14 +147,6 @@ def _whole_rows(index: Any, count: int) -> NDArray[np.intp]:
         raise IndexError(f"row {rows[outside].flat[0]} is out of bounds: there are {count} rows.")
     rows = rows.astype(np.intp)
     return np.where(rows < 0, rows + count, rows)
-
-
-def _runs(rows: NDArray[np.intp]) -> Iterator[Run]:
-    """Yield runs of rows that are neighbours, and were asked for in this order."""
-    begins = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
-    lengths = np.diff(begins, append=len(rows))
-    for start, length in zip(rows[begins].tolist(), lengths.tolist(), strict=True):
-        yield start, start + length
 
 
 def _form(array: StoredArray) -> str:

@@ -4,10 +4,8 @@ import json
 import math
 import os
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from io import FileIO
 from typing import IO, Any
 
@@ -71,38 +69,41 @@ class StoredArray:
             ) from error
         return cls(path, shape, dtype, begin, kind, stamp)
 
-    @cached_property
-    def row_bytes(self) -> int:
-        """How many bytes a row has."""
-        return math.prod(self.shape[1:]) * self.dtype.itemsize
-
-    @contextmanager
-    def open(self) -> Iterator[FileIO]:
-        """Open the file, if it has not changed: what is read of it would be of two sets, or of none.
+    def read(self, runs: Iterable[tuple[int, int]], memory: memoryview) -> memoryview:
+        """Fill memory with the bytes of rows, each run so many from one on, and return the memory that is left.
 
         Raises
         ------
         DataError
-            It has, or cannot be read any more.
+            The file has changed, so that this would be of two sets, or cannot be read any more.
         """
         try:
-            with open(self.path, "rb", buffering=0) as file:
+            with FileIO(self.path) as file:
                 if _stamp(file) != self.stamp:
                     raise DataError("it was written to since its header was read")
-                yield file
+                row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
+                for start, count in runs:
+                    size = count * row_bytes
+                    _fill(memory[:size], file, self.begin + start * row_bytes)
+                    memory = memory[size:]
+                return memory
         except (DataError, OSError) as error:
             raise DataError(
                 f"cannot read rows of {self.path}: {_reason(error)}. A set must stay as it is while it is in use."
             ) from error
 
-    def read(self, file: FileIO, row: int, memory: memoryview) -> None:
-        """Fill memory with the bytes of rows, from one on."""
-        file.seek(self.begin + row * self.row_bytes)
-        while memory:  # one read gives 2 GiB at most
+
+def _fill(memory: memoryview, file: FileIO, begin: int) -> None:
+    """Fill memory with the bytes of a file from one on."""
+    while memory:  # one read gives 2 GiB at most
+        if hasattr(os, "preadv"):  # one call, since each hands Python's lock to another thread
+            count = os.preadv(file.fileno(), (memory,), begin)
+        else:
+            file.seek(begin)
             count = file.readinto(memory)
-            if not count:
-                raise DataError("it has become shorter")
-            memory = memory[count:]
+        if not count:
+            raise DataError("it has become shorter")
+        memory, begin = memory[count:], begin + count
 
 
 def _stamp(file: IO[bytes] | FileIO) -> tuple[int, int]:
