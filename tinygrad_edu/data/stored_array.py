@@ -12,8 +12,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
+from tinygrad_edu.data.npy_header import npy_header
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.files import open_regular
+from tinygrad_edu.files import open_regular, reason
 from tinygrad_edu.safetensors_format import DTYPES, package
 
 __all__ = ["StoredArray"]
@@ -59,12 +60,12 @@ class StoredArray:
         try:
             with open_regular(path) as file:
                 stamp = _stamp(file)
-                shape, dtype, begin, kind = _header(path, file.read(9), name)
+                shape, dtype, begin, kind = _header(file, name)
             if not shape:
                 raise DataError("it holds one number, which has no rows")
         except (OSError, ValueError) as error:
             raise DataError(
-                f"cannot read rows of {path}: {_reason(error)}. Give .npy files, as numpy.save writes them, or "
+                f"cannot read rows of {path}: {reason(error)}. Give .npy files, as numpy.save writes them, or "
                 "safetensors files and the name of a tensor."
             ) from error
         return cls(path, shape, dtype, begin, kind, stamp)
@@ -89,7 +90,7 @@ class StoredArray:
                 return memory
         except (DataError, OSError) as error:
             raise DataError(
-                f"cannot read rows of {self.path}: {_reason(error)}. A set must stay as it is while it is in use."
+                f"cannot read rows of {self.path}: {reason(error)}. A set must stay as it is while it is in use."
             ) from error
 
 
@@ -111,48 +112,47 @@ def _stamp(file: IO[bytes] | FileIO) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _header(path: str, first: bytes, name: str | None) -> _Header:
-    """Return shape, dtype, first byte and kind of an array in a file that begins with these bytes."""
+def _header(file: IO[bytes], name: str | None) -> _Header:
+    """Return shape, dtype, first byte and kind of the array in a file."""
+    first = file.read(9)
+    file.seek(0)
     if first.startswith(npy.MAGIC_PREFIX):
         if name is not None:
             raise DataError(f"a .npy file holds one array, without a name, and name is {name!r}")
-        return _npy_header(path)
+        return _npy(file)
     if first[8:] == b"{":
-        return _safetensors_header(path, name)
+        return _safetensors(file, name)
     raise DataError("it begins as neither a .npy file nor a safetensors file does")
 
 
-def _npy_header(path: str) -> _Header:
-    array = npy.open_memmap(path, mode="r")  # which reads the header alone
-    if array.offset + array.nbytes != os.path.getsize(path):
-        raise DataError("it has more bytes than its header says, as of several arrays in one file")
-    if not array.flags.c_contiguous:
+def _npy(file: IO[bytes]) -> _Header:
+    shape, fortran, dtype = npy_header("it", file)
+    wanted, size = file.tell() + math.prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size
+    if size != wanted or min(shape, default=0) < 0:
+        what = "is cut off" if size < wanted else "goes on after its array"
+        raise DataError(f"it {what}: by its header it has {wanted:,} bytes, and it has {size:,}")
+    if fortran and len(shape) > 1:
         raise DataError(
             "it is in Fortran's order, which spreads a row over all of the file; save it in C's, by "
             "numpy.ascontiguousarray, some rows in each file"
         )
-    return array.shape, array.dtype, array.offset, ""
+    return shape, dtype, file.tell(), ""
 
 
-def _safetensors_header(path: str, name: str | None) -> _Header:
+def _safetensors(file: IO[bytes], name: str | None) -> _Header:
     safetensors = package()
     try:
-        with safetensors.safe_open(path, framework="numpy") as checked:
+        with safetensors.safe_open(file.name, framework="numpy") as checked:
             names = sorted(checked.keys())
     except safetensors.SafetensorError as error:
-        raise DataError(f"it is not of the safetensors format: {error}") from error
+        raise DataError(f"it is not a whole file of the safetensors format: {error}") from error
     if name not in names:
         listed = textwrap.shorten(", ".join(names), 200, placeholder=" ...")
         raise DataError(f"it has no tensor of the name {name!r}; it has {listed or 'none'}")
     # The package does not say where a tensor begins: https://github.com/huggingface/safetensors#format
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        tensor = json.loads(file.read(length))[name]
+    length = int.from_bytes(file.read(8), "little")
+    tensor = json.loads(file.read(length))[name]
     if tensor["dtype"] not in DTYPES:
         raise DataError(f"{name} is of the type {tensor['dtype']}, which NumPy does not have")
     begin = 8 + length + tensor["data_offsets"][0]
     return tuple(tensor["shape"]), np.dtype(DTYPES[tensor["dtype"]]), begin, tensor["dtype"]
-
-
-def _reason(error: Exception) -> str:
-    return ((isinstance(error, OSError) and error.strerror) or str(error)).removesuffix(".")

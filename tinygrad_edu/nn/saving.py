@@ -7,7 +7,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.files import open_regular, write_whole
+from tinygrad_edu.files import open_regular, reason, write_whole
 from tinygrad_edu.safetensors_format import DTYPES, native, package
 
 __all__ = ["decoded", "encoded", "read_arrays", "write_arrays"]
@@ -54,7 +54,7 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, ndarray]) ->
         write_whole(path, content)
     except (DataError, OSError) as error:
         raise DataError(
-            f"cannot write the weights to {os.fspath(path)}: {_reason(error)}. What was there is as it was; choose "
+            f"cannot write the weights to {os.fspath(path)}: {reason(error)}. What was there is as it was; choose "
             f"another path."
         ) from error
 
@@ -72,10 +72,6 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, ndarray]:
             return decoded(file.read())
     except (DataError, OSError) as error:
         raise DataError(
-            f"cannot read the weights in {os.fspath(path)}: {_reason(error)}. Give a file that save(path) wrote, or "
+            f"cannot read the weights in {os.fspath(path)}: {reason(error)}. Give a file that save(path) wrote, or "
             f"another of the safetensors format."
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    return ((isinstance(error, OSError) and error.strerror) or str(error)).removesuffix(".")
