@@ -16,7 +16,7 @@ from tinygrad_edu.safetensors_format import native
 __all__ = ["FileRows"]
 
 Path = str | os.PathLike[str]
-Rows = NDArray[np.intp]
+RowNumbers = NDArray[np.intp]
 
 
 class FileRows:
@@ -107,16 +107,16 @@ class FileRows:
         found = self._read(*self._runs(rows.ravel())).reshape(rows.shape + self.shape[1:])
         return found if found.ndim else found[()]
 
-    def _runs(self, rows: Rows) -> tuple[Rows, Rows]:
+    def _runs(self, rows: RowNumbers) -> tuple[RowNumbers, RowNumbers]:
         """Return the first row of each run of neighbours in one file, and how many there are."""
         places = rows + self._file_of(rows)  # which leaves a gap between two files
         begins = np.flatnonzero(np.diff(places, prepend=-2) != 1)
         return rows[begins], np.diff(begins, append=len(rows))
 
-    def _file_of(self, rows: Rows) -> Rows:
+    def _file_of(self, rows: RowNumbers) -> RowNumbers:
         return np.searchsorted(self._stops, rows, side="right")
 
-    def _read(self, starts: Rows, counts: Rows) -> NDArray[Any]:
+    def _read(self, starts: RowNumbers, counts: RowNumbers) -> NDArray[Any]:
         """Read runs of rows, each in one file."""
         first = self._arrays[0]
         found = np.empty((int(counts.sum()), *self.shape[1:]), first.dtype)
@@ -128,7 +128,7 @@ class FileRows:
         return native(found, first.kind)
 
 
-def _whole_rows(index: Any, count: int) -> Rows:
+def _whole_rows(index: Any, count: int) -> RowNumbers:
     """Return the numbers of the rows that an index means, from 0 on."""
     if isinstance(index, slice):
         return np.arange(*index.indices(count))

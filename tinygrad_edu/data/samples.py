@@ -21,6 +21,11 @@ class Samples:
         Arrays, among them memory-mapped ones, are not copied. Tensors are constants, and give their values. Of what is
         stored, a `FileRows`, or a data set of h5py's or zarr's, rows are read when they are taken.
 
+    Attributes
+    ----------
+    kinds : tuple
+        The shape of a row and the dtype of each array.
+
     Raises
     ------
     ShapeError
@@ -33,6 +38,7 @@ class Samples:
         self._keyed = len(arrays) == 1 and isinstance(arrays[0], dict)
         named = arrays[0] if self._keyed else {f"array {k}": values for k, values in enumerate(arrays)}
         self._arrays = {name: _rows(name, values) for name, values in named.items()}
+        self.kinds = tuple((array.shape[1:], np.dtype(array.dtype)) for array in self._arrays.values())
         lengths = {name: array.shape[0] for name, array in self._arrays.items()}
         if not lengths:
             raise DTypeError("there are no samples: give one array or more.")

@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DataError, D
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
-from tinygrad_edu.training.batches import Batch, Batches, has_order, refuse_iterator
+from tinygrad_edu.training.batches import Batches, has_order, refuse_iterator, untaken
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.evaluation import evaluate
 from tinygrad_edu.training.metrics import Metric
@@ -235,13 +234,11 @@ class _Run:
                 self._save()
             last = time.perf_counter()
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[Any]:
         """Return the batches of this epoch that are not done: in a new order, or in that of a checkpoint."""
-        if not has_order(self.batches):
-            return islice(iter(self.batches), self.place.batches, None)
-        if not self.place.batches:
+        if has_order(self.batches) and not self.place.batches:
             self.place.order = self.batches.draw_order()
-        return self.batches.batches(self.place.order, self.place.batches)
+        return untaken(self.batches, self.place.order, self.place.batches)
 
     def _over(self, evaluated: bool) -> Epoch:
         """Return what the epoch came to, and begin the next one."""
