@@ -15,7 +15,7 @@ from tinygrad_edu.errors import ForkedError, MissingExtraError
 from tinygrad_edu.parallel.blas import available_cores
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather
 
-__all__ = ["world"]
+__all__ = ["abort", "finalize", "world"]
 
 # Who starts ranks sets one of them: the mpiexec of MPICH and of Intel, that of Open MPI, srun of Slurm.
 RANK = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
@@ -52,7 +52,7 @@ def world() -> Workers:
         del os.environ[name]
     if MPI.COMM_WORLD.size == 1:
         return ALONE
-    sys.excepthook = _abort
+    sys.excepthook = _abort_with_traceback
     return _MPIWorkers(MPI)
 
 
@@ -76,14 +76,27 @@ class _MPIWorkers:
         self._mpi.Request.Waitall(waiting)
 
 
-def _abort(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
-    """Show the traceback of an error, and end all ranks."""
-    from mpi4py import MPI
+def finalize() -> None:
+    """Wait until all ranks come to their end, where there are several; afterwards this one may exit."""
+    if world().size > 1:
+        from mpi4py import MPI
 
-    # Python's own streams: those of sys may be those of a rank that says nothing.
-    print(f"On rank {MPI.COMM_WORLD.rank} of {MPI.COMM_WORLD.size}:", file=sys.__stderr__)
+        MPI.Finalize()
+
+
+def abort(code: int) -> None:
+    """End all ranks, where there are several, at once."""
+    if world().size > 1:
+        from mpi4py import MPI
+
+        MPI.COMM_WORLD.Abort(code)
+
+
+def _abort_with_traceback(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
+    # Python's own streams: those of sys may be those of a rank that is not to be heard.
+    print(f"On rank {world().rank} of {world().size}:", file=sys.__stderr__)
     traceback.print_exception(kind, error, place, file=sys.__stderr__)
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None:
             stream.flush()
-    MPI.COMM_WORLD.Abort(130 if kind is KeyboardInterrupt else 1)
+    abort(130 if kind is KeyboardInterrupt else 1)
