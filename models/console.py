@@ -43,11 +43,11 @@ def program(name: str, main: Callable[[], int | None]) -> NoReturn:
         code = int(stop.code or 0)
     except OSError as error:
         complain(name, error.strerror or str(error))
-        _leave(1)  # from in here: what the error keeps alive might wait for others
-    _leave(code)
+        leave(1)  # from in here: what the error keeps alive might wait for others
+    leave(code)
 
 
-def _leave(code: int) -> NoReturn:
+def leave(code: int) -> NoReturn:
     """Exit without the interpreter's shutdown, which a signal or a closed pipe would fill with tracebacks."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
