@@ -29,12 +29,12 @@ class Workers(NamedTuple):
     ----------
     executor : callable
         Returns a `concurrent.futures.Executor`.
-    count : int
+    at_once : int
         How many trials run at a time.
     """
 
     executor: Callable[[], Executor]
-    count: int
+    at_once: int
 
 
 def pool_of_processes(count: int) -> ProcessPoolExecutor:

@@ -193,7 +193,7 @@ def sweep(name: str, planned: Plan, workers: Workers, output: Path, quiet: bool)
     """Run what is planned, save the tables and the picture, and return the exit code."""
     begin, end = time.perf_counter(), "done"
     folder, settings = output / TRIALS, planned.settings
-    training = Training(name, folder.absolute(), max(1, available_cores() // workers.count))
+    training = Training(name, folder.absolute(), max(1, available_cores() // workers.at_once))
     over = known(settings, folder)
     coming: Iterator[Trial] = islice(run(training, settings, workers.executor, folder), len(over), None)
     if not quiet:
