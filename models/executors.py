@@ -3,6 +3,7 @@
 What they start here listens on the loopback address alone.
 """
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -69,6 +70,7 @@ def mpi(jobs: int | None, address: str | None) -> Iterator[Workers | None]:
         raise ValueError("MPI's ranks are as many as mpiexec -n says: leave out --jobs")
     with _imported("mpi4py.futures", "mpi").MPICommExecutor() as executor:
         yield executor and Workers(lambda: executor, executor.num_workers)
+    import_module("mpi4py.MPI").Finalize()  # in which all wait for the first: a rank that just exits ends the job
 
 
 @contextmanager
@@ -79,12 +81,9 @@ def dask(jobs: int | None, address: str | None) -> Iterator[Workers]:
     def local() -> Any:
         served = {"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}  # it answers whether it is well, no more
         return distributed.LocalCluster(
-            n_workers=jobs or available_cores(),
-            threads_per_worker=1,
-            host=LOOPBACK,
-            dashboard_address=None,
-            scheduler_kwargs=served,
-        )
+            n_workers=count, threads_per_worker=1, host=LOOPBACK, scheduler_kwargs=served,
+            silence_logs=logging.CRITICAL,  # what fails is told by who asked for it
+        )  # fmt: skip
 
     with distributed.Client(address or local()) as client:
         yield Workers(client.get_executor, sum(client.nthreads().values()))

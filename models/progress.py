@@ -128,6 +128,7 @@ class Bar:
 
         over = self.done + self.over
         grid = Table.grid(padding=(0, 1), expand=True)
+        grid.width = self.console.width - len("^C")  # which the terminal adds, and which must not begin a line
         grid.add_column(no_wrap=True)
         grid.add_column(ratio=1)
         grid.add_column(no_wrap=True)

@@ -3,18 +3,20 @@
 import csv
 import math
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from numbers import Real
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.report import new_figure
-from models.trials import Setting, Trial
+from models.trials import Setting, Trial, as_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ACROSS = 3  # panels in a row
+SMALL = 7  # digits after the point
 
 
 class Row(NamedTuple):
@@ -45,7 +47,7 @@ class Row(NamedTuple):
 
 def label(setting: Setting, names: Sequence[str]) -> str:
     """Return some of a setting in words."""
-    return ", ".join(f"{name.replace('_', ' ')} {setting[name]}" for name in names)
+    return ", ".join(f"{name.replace('_', ' ')} {as_text(setting[name])}" for name in names)
 
 
 def rows(trials: Sequence[Trial], seed: str = "seed") -> list[Row]:
@@ -80,7 +82,7 @@ def columns(table: Sequence[Row], names: Sequence[str]) -> dict[str, list[str]]:
     """
     failed = [len(row.trials) - len(row.done) for row in table]
     return {
-        **{name.replace("_", " "): [str(row.setting[name]) for row in table] for name in names},
+        **{name.replace("_", " "): [as_text(row.setting[name]) for row in table] for name in names},
         "trials": [str(len(row.done)) for row in table],
         **({"failed": [str(number) for number in failed]} if any(failed) else {}),
         **{
@@ -97,6 +99,8 @@ def shown(name: str, numbers: Sequence[float]) -> str:
     --------
     >>> shown("test_accuracy", [0.97, 0.98, 0.99]), shown("loss", [0.5]), shown("loss", [])
     ('98.00 ± 1.00 %', '0.5', '')
+    >>> shown("loss", [0.4996, 0.5004]), shown("perplexity", [99.0, 123.0])
+    ('0.50000 ± 0.00057', '111 ± 17')
     """
     if not numbers:
         return ""
@@ -105,7 +109,11 @@ def shown(name: str, numbers: Sequence[float]) -> str:
         return f"{mean:.1f}" + f" ± {deviation:.1f}" * (len(numbers) > 1)
     if "accuracy" in name:
         return f"{100 * mean:.2f}" + f" ± {100 * deviation:.2f}" * (len(numbers) > 1) + " %"
-    return f"{mean:.4g}" + f" ± {deviation:.2g}" * (len(numbers) > 1)
+    if not deviation > 0:
+        return f"{mean:.4g}" + " ± 0" * (deviation == 0)
+    digits = max(0, 1 - math.floor(math.log10(deviation)))  # as many as give the deviation two
+    form = f".{digits}f" if digits < SMALL else ".2e"
+    return f"{mean:{form}} ± {deviation:{form}}"
 
 
 def write_table(folder: Path, table: Sequence[Row], names: Sequence[str]) -> None:
@@ -149,12 +157,14 @@ def draw(path: Path, table: Sequence[Row], names: Sequence[str]) -> None:
     numbers = metrics(table)
     across = min(len(numbers), ACROSS) or 1
     down = -(-len(numbers) // across) or 1
-    figure = new_figure(2 + 3.4 * across, down * (1 + 0.36 * len(table)))
+    figure = new_figure(2 + 3.4 * across, down * (0.9 + 0.4 * len(table)))
     panels = figure.subplots(down, across, sharey=True, squeeze=False)
-    for axes in panels.flat[len(numbers) :]:
-        axes.set_axis_off()
-    for axes, name in zip(panels.flat, numbers, strict=False):
-        draw_number(axes, table, name)
+    for axes, name in zip_longest(panels.flat, numbers):
+        if name:
+            draw_number(axes, table, name)
+        else:
+            axes.set_axis_off()
+    for axes in panels[:, 0]:
         axes.set_yticks(range(len(table)), [label(row.setting, names) for row in table])
     figure.savefig(path, dpi=110)
 
@@ -165,9 +175,11 @@ def draw_number(axes: "Axes", table: Sequence[Row], name: str) -> None:
     for height, row in enumerate(table):
         values = [scale * value for value in row.numbers(name)]
         mean, deviation = spread(values)
-        heights = [height + 0.25 * (k / max(len(values) - 1, 1) - 0.5) for k in range(len(values))]
-        axes.plot(values, heights, "o", color="tab:blue", markersize=4, alpha=0.45, markeredgewidth=0)
-        axes.errorbar(mean, height, xerr=deviation, fmt="|", color="black", markersize=14, capsize=3, linewidth=1.2)
+        axes.plot(values, [height + 0.14] * len(values), "o", color="tab:blue", alpha=0.4, ms=5, mew=0)
+        axes.errorbar(mean, height - 0.14, xerr=deviation, fmt="D", color="black", ms=4, capsize=3, lw=1.2)
     axes.set(xlabel=name.replace("_", " ") + unit, ylim=(len(table) - 0.5, -0.5))
+    axes.margins(x=0.08)
+    axes.locator_params(axis="x", nbins=5)
+    axes.ticklabel_format(axis="x", scilimits=(-3, 5))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

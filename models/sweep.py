@@ -211,7 +211,8 @@ def sweep(name: str, planned: Plan, workers: Workers, output: Path, quiet: bool)
         save(name, planned, over, output, {"end": end, "failed": failed, "seconds": time.perf_counter() - begin})
         if not quiet:
             show(spread.columns(spread.rows(over), planned.varied))
-    say(f"{end}: {len(over)} of {len(settings)} trials" + f", {failed} failed" * bool(failed) + f" -> {output}")
+    counts = f"{len(over)} of {len(settings)} trials" + f", {failed} failed" * bool(failed)
+    say(f"{end}: {counts}{'; the same command goes on' * (end == 'stopped')} -> {output}")
     if end == "stopped":
         leave(STOPPED)  # at once: what still runs ends with this process, and the next time goes on
     return int(failed > 0)

@@ -22,7 +22,7 @@ from models.report import as_json
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.files import open_regular, write_whole
 
-__all__ = ["FAILURE", "RECORD", "Setting", "Trial", "TrialError", "folder_of", "grid", "known", "run"]
+__all__ = ["FAILURE", "RECORD", "Setting", "Trial", "TrialError", "as_text", "folder_of", "grid", "known", "run"]
 
 RECORD, FAILURE = "trial.json", "failure.txt"
 LONGEST = 120  # letters of a name: systems allow about 250 bytes
@@ -122,11 +122,23 @@ def known(settings: Sequence[Setting], folder: Path) -> list[Trial]:
 
 def folder_of(folder: Path, setting: Setting) -> Path:
     """Return the folder of a trial, called after its setting."""
-    plain = ",".join(f"{name}={value}" for name, value in setting.items()) or "trial"
+    plain = ",".join(f"{name}={as_text(value)}" for name, value in setting.items()) or "trial"
     name = quote(plain, safe=" =,+@()")
     if len(name) > LONGEST:
         name = f"{name[:LONGEST]}~{hashlib.sha256(plain.encode()).hexdigest()[:12]}"
     return folder / name
+
+
+def as_text(value: Any) -> str:
+    """Return a value of a setting as text: the shortest that is the same number.
+
+    Examples
+    --------
+    >>> as_text(9.0), as_text(1e-05), as_text("warp")
+    ('9', '1e-05', 'warp')
+    """
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return short if not isinstance(value, float) or float(short) == value else repr(value)
 
 
 def _places(settings: Sequence[Setting], folder: Path) -> dict[Path, Setting]:
