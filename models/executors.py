@@ -81,7 +81,7 @@ def dask(jobs: int | None, address: str | None) -> Iterator[Workers]:
     def local() -> Any:
         served = {"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}  # it answers whether it is well, no more
         return distributed.LocalCluster(
-            n_workers=count, threads_per_worker=1, host=LOOPBACK, scheduler_kwargs=served,
+            n_workers=jobs or available_cores(), threads_per_worker=1, host=LOOPBACK, scheduler_kwargs=served,
             silence_logs=logging.CRITICAL,  # what fails is told by who asked for it
         )  # fmt: skip
 
