@@ -43,7 +43,7 @@ def program(name: str, main: Callable[[], int | None]) -> NoReturn:
         rank = world().rank
     except TinygradError as error:
         complain(name, str(error))
-        _leave(2)
+        leave(2)
     if rank:
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for as long as the program runs
     for stream in (sys.stdout, sys.stderr):
@@ -56,12 +56,12 @@ def program(name: str, main: Callable[[], int | None]) -> NoReturn:
     except OSError as error:
         complain(name, error.strerror or str(error))
         mpi.abort(1)
-        _leave(1)  # from in here: what the error keeps alive might wait for others
+        leave(1)  # from in here: what the error keeps alive might wait for others
     mpi.finalize()
-    _leave(code)
+    leave(code)
 
 
-def _leave(code: int) -> NoReturn:
+def leave(code: int) -> NoReturn:
     """Exit without the interpreter's shutdown, which a signal or a closed pipe would fill with tracebacks."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

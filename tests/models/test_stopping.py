@@ -119,8 +119,9 @@ def test_a_program_that_saves_does_so_to_the_end(moment, number, small, tmp_path
 
 @pytest.mark.parametrize("program", ["mnist_by_hand", "seven_findings"])
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_program_that_only_prints_ends_at_once_with_all_that_it_began(program, number):
-    command = [sys.executable, "-m", f"models.{program}", "--epochs", "1000000"]
+def test_a_program_that_only_prints_ends_at_once_with_all_that_it_began(program, number, tmp_path):
+    output = ["--output", str(tmp_path)] * (program == "seven_findings")
+    command = [sys.executable, "-m", f"models.{program}", "--epochs", "1000000", *output]
     with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         first = process.stdout.readline()  # it trains, or begins to
         process.send_signal(number)

@@ -15,11 +15,16 @@ from tinygrad_edu.errors import ForkedError, MissingExtraError
 from tinygrad_edu.parallel.blas import available_cores
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather
 
-__all__ = ["abort", "finalize", "world"]
+__all__ = ["abort", "finalize", "without_mpi", "world"]
 
 # Who starts ranks sets one of them: the mpiexec of MPICH and of Intel, that of Open MPI, srun of Slurm.
 RANK = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
-OF_A_RANK = ("PMI_", "PMIX_", "OMPI_", "PRTE_", "HYDI_", "HYDRA_", "MPI_LOCAL", "MPIR_")
+OF_RANKS = ("PMI_", "PMIX_", "MPI_LOCAL", "HYDI_", "HYDRA_", "OMPI_", "OPAL_", "PRTE_")
+
+
+def without_mpi(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without what makes a process take itself for a rank."""
+    return {name: value for name, value in environment.items() if not name.startswith(OF_RANKS)}
 
 
 @cache
@@ -48,7 +53,7 @@ def world() -> Workers:
         raise MissingExtraError(
             "mpiexec started this process, and several need mpi4py: pip install 'tinygrad-edu[mpi]'"
         ) from error
-    for name in [name for name in os.environ if name.startswith(OF_A_RANK)]:
+    for name in os.environ.keys() - without_mpi(os.environ).keys():
         del os.environ[name]
     if MPI.COMM_WORLD.size == 1:
         return ALONE
@@ -81,7 +86,8 @@ def finalize() -> None:
     if world().size > 1:
         from mpi4py import MPI
 
-        MPI.Finalize()
+        if not MPI.Is_finalized():
+            MPI.Finalize()
 
 
 def abort(code: int) -> None:
