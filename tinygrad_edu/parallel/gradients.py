@@ -198,8 +198,11 @@ def gradient_of_batch(
     kind = batch.kind(shard_size)
     cut = len(slices) > 1 and can_be_cut(model, loss, kind, few, shard_size, single_threaded_blas())
     step = _Step(model, loss, batch, slices, stream_seeds(rng, len(slices) if cut else 1))
-    found = step.in_shards(workers.threads if threads is None else threads, workers) if cut else None
-    return found or step.whole(among_others)
+    if cut and (
+        found := workers.together(lambda: step.in_shards(workers.threads if threads is None else threads, workers))
+    ):
+        return found
+    return step.whole(among_others)
 
 
 class _Step:

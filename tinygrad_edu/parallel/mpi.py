@@ -4,22 +4,27 @@ import os
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from functools import cache
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy import ndarray
 
-from tinygrad_edu.errors import ForkedError, MissingExtraError
+from tinygrad_edu.errors import ForkedError, LostWorkerError, MissingExtraError
 from tinygrad_edu.parallel.blas import available_cores
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather
+
+Result = TypeVar("Result")
 
 __all__ = ["abort", "finalize", "without_mpi", "world"]
 
 # Who starts ranks sets one of them: the mpiexec of MPICH and of Intel, that of Open MPI, srun of Slurm.
 RANK = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
 OF_RANKS = ("PMI_", "PMIX_", "MPI_LOCAL", "HYDI_", "HYDRA_", "OMPI_", "OPAL_", "PRTE_")
+
+SURVIVES = "OMPI_MCA_mpi_ft_enable"  # by Open MPI's mpiexec --with-ft ulfm
 
 
 def without_mpi(environment: Mapping[str, str]) -> dict[str, str]:
@@ -53,46 +58,93 @@ def world() -> Workers:
         raise MissingExtraError(
             "mpiexec started this process, and several need mpi4py: pip install 'tinygrad-edu[mpi]'"
         ) from error
+    survives = SURVIVES in os.environ
     for name in os.environ.keys() - without_mpi(os.environ).keys():
         del os.environ[name]
     if MPI.COMM_WORLD.size == 1:
         return ALONE
     sys.excepthook = _abort_with_traceback
-    return _MPIWorkers(MPI)
+    return _MPIWorkers(MPI, survives)
 
 
 class _MPIWorkers:
-    """The processes of MPI's world."""
+    """The processes of MPI's world; where MPI survives the death of a rank, those that are left."""
 
-    def __init__(self, mpi: Any) -> None:
-        self._mpi, self._comm, self._process = mpi, mpi.COMM_WORLD, os.getpid()
-        self.rank, self.size = self._comm.rank, self._comm.size
+    def __init__(self, mpi: Any, survives: bool) -> None:
+        self._mpi, self._survives, self._process = mpi, survives, os.getpid()
+        self._begin(mpi.COMM_WORLD)
+        self.lost = False  # whether any rank was
+        self._done = 0  # how often all came together
+        self._last: Any = None  # and what came of the last time
+        self._stale: list[Any] = []  # messages that nobody will send any more, with the memory that waits for them
         self.threads = 1
         cores = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
         here = (mpi.Get_processor_name(), cores)
         self.threads = max(available_cores() // Counter(gather(self, here))[here], 1)
 
+    def _begin(self, comm: Any) -> None:
+        self._comm, self.rank, self.size = comm, comm.rank, comm.size
+
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
         """Send bytes to others, and take in as many as there is room for."""
         if self._process != os.getpid():
             raise ForkedError("a forked process is none of the workers: let it compute alone, or start it by mpiexec.")
-        waiting = [self._comm.Irecv([room, self._mpi.BYTE], source=rank) for rank, room in received.items()]
-        waiting += [self._comm.Isend([content, self._mpi.BYTE], dest=rank) for rank, content in sent.items()]
-        self._mpi.Request.Waitall(waiting)
+        waiting = []
+        try:
+            waiting += [self._comm.Irecv([room, self._mpi.BYTE], source=rank) for rank, room in received.items()]
+            waiting += [self._comm.Isend([content, self._mpi.BYTE], dest=rank) for rank, content in sent.items()]
+            self._mpi.Request.Waitall(waiting)
+        except self._mpi.Exception as error:
+            if not self._survives or error.Get_error_class() not in (self._mpi.ERR_PROC_FAILED, self._mpi.ERR_REVOKED):
+                raise
+            self._stale.append((waiting, sent, received))
+            self._comm.Revoke()  # so that those who wait for others than the lost one hear of it
+            raise LostWorkerError(f"a worker of {self.size} is lost") from error
+
+    def together(self, compute: Callable[[], Result]) -> Result:
+        """Return what all compute together; where some of them are lost, those that are left compute it."""
+        while True:
+            try:
+                result = compute()
+                break
+            except LostWorkerError:
+                if known := self._go_on():
+                    (result,) = known
+                    break
+        self._done += 1
+        if self._survives:
+            self._last = deepcopy(result)  # the caller may write into it
+        return result
+
+    def _go_on(self) -> tuple[Any] | None:
+        """Leave out who is lost. Return what was to be computed, if another worker has got it already."""
+        self.lost = True
+        while True:
+            try:
+                self._begin(self._comm.Shrink())
+                done = gather(self, self._done)
+                first = done.index(max(done))
+                last = gather(self, self._last if self.rank == first else None)[first]
+                return (last,) if self._done < max(done) else None
+            except LostWorkerError:  # one more
+                continue
 
 
 def finalize() -> None:
     """Wait until all ranks come to their end, where there are several; afterwards this one may exit."""
-    if world().size > 1:
+    workers = world()
+    if isinstance(workers, _MPIWorkers):
         from mpi4py import MPI
 
-        if not MPI.Is_finalized():
+        if workers.lost:  # Open MPI's Finalize may wait for them for ever
+            workers.together(lambda: gather(workers, None))
+        elif not MPI.Is_finalized():
             MPI.Finalize()
 
 
 def abort(code: int) -> None:
     """End all ranks, where there are several, at once."""
-    if world().size > 1:
+    if isinstance(world(), _MPIWorkers):
         from mpi4py import MPI
 
         MPI.COMM_WORLD.Abort(code)
