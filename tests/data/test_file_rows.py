@@ -193,6 +193,10 @@ MISTAKES = {
     "an empty one": (lambda p: FileRows(written(p / "x", b"")), "it begins as neither"),
     "a text": (lambda p: FileRows(written(p / "x", b"1,2,3,4,5,6")), "it begins as neither"),
     "half a header": (lambda p: FileRows(first_bytes(p, saved, 50)), "does not begin as an array that NumPy wrote"),
+    "a damaged header": (
+        lambda p: FileRows(written(p / "x", saved(p, X)[0].read_bytes().replace(b"(", b" ", 1))),
+        "does not begin as an array that NumPy wrote",
+    ),
     "half an array": (lambda p: FileRows(first_bytes(p, saved, 300)), "it is cut off: .* 656 bytes, and it has 300"),
     "two arrays": (lambda p: FileRows(written(p / "x", saved(p, X)[0].read_bytes() * 2)), "it goes on after its array"),
     "objects": (lambda p: FileRows(many(p, OBJECTS)), "it holds Python objects"),
