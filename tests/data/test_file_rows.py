@@ -395,11 +395,14 @@ def resident(name):  # ru_maxrss would count what the parent has
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith(name)) / 1024
 
+def as_floats(x, y, rng):
+    return x.astype(np.float32), y
+
 name, *paths = sys.argv[1:]
 x = FileRows(paths, name=name or None)
 rng = np.random.default_rng(0)
 model = nn.Sequential(nn.Linear(x.shape[1], 2, rng=rng))
-loader = DataLoader(x, np.zeros(len(x), int), batch_size=256, rng=rng, transform=lambda x, y: (x.astype(np.float32), y))
+loader = DataLoader(x, np.zeros(len(x), int), batch_size=256, rng=rng, augment=as_floats)
 before = resident("VmHWM")
 for epoch in fit(model, optim.SGD(model.parameters(), lr=0.1), nn.cross_entropy, loader, 1, rng=rng):
     pass
