@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from multiprocessing import get_context
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -437,3 +438,38 @@ def test_the_peak_of_memory_does_not_grow_with_the_set(kind, tmp_path):
         assert int(steps) == megabytes
         rises.append(float(rise))
     assert rises[1] < rises[0] + 32
+
+
+RANK = """
+import sys
+import numpy as np
+from tinygrad_edu import nn, optim
+from tinygrad_edu.data import DataLoader, FileRows
+from tinygrad_edu.parallel.mpi import world
+from tinygrad_edu.training import fit
+
+def bytes_read():
+    with open("/proc/self/io") as file:
+        return int(next(line.split()[1] for line in file if line.startswith("rchar")))
+
+def as_floats(x, y, rng):
+    return x.astype(np.float32), y
+
+x, workers, rng = FileRows(sys.argv[1:]), world(), np.random.default_rng(0)
+model = nn.Sequential(nn.Linear(x.shape[1], 2, rng=rng))
+loader = DataLoader(x, np.zeros(len(x), int), batch_size=256, rng=rng, augment=as_floats)
+before = bytes_read()
+for epoch in fit(model, optim.SGD(model.parameters(), lr=0.1), nn.cross_entropy, loader, 1, rng=rng, workers=workers):
+    pass
+sys.stdout.write(f"{workers.size} {bytes_read() - before}\\n")
+"""
+
+
+def test_each_rank_reads_its_own_part(tmp_path):
+    size = 4096 * 8192
+    paths = saved(tmp_path, np.zeros((4096, 8192), np.uint8), 300)
+    command = [Path(sys.executable).with_name("mpiexec"), "-n", "2", sys.executable, "-c", RANK, *paths]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    numbers = [int(word) for word in ran.stdout.split()]
+    assert numbers[::2] == [2, 2]
+    assert all(size / 2 <= read < 0.6 * size for read in numbers[1::2]), numbers  # the first batch is tried out by each
