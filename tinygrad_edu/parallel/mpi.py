@@ -1,7 +1,10 @@
 """The workers that mpiexec starts, on one machine or many: MPI carries what they tell each other."""
 
+import atexit
 import os
+import signal
 import sys
+import time
 import traceback
 from collections import Counter
 from collections.abc import Mapping
@@ -27,7 +30,7 @@ def world() -> Workers:
     """Return the processes that mpiexec started, or this one alone.
 
     An error that nobody catches in one of them ends them all, with its traceback: the others would wait for it for
-    ever. From here on, the processes that this one starts are no ranks.
+    ever. So does one that ends while another still waits for it. The processes that one starts or forks are alone.
 
     Raises
     ------
@@ -43,6 +46,9 @@ def world() -> Workers:
     if not any(name in os.environ for name in RANK):
         return ALONE
     try:
+        import mpi4py
+
+        mpi4py.rc.finalize = False  # `_leave` does, and not in a forked process
         from mpi4py import MPI
     except ImportError as error:
         raise MissingExtraError(
@@ -52,8 +58,21 @@ def world() -> Workers:
         del os.environ[name]
     if MPI.COMM_WORLD.size == 1:
         return ALONE
+    workers = _MPIWorkers(MPI)
     sys.excepthook = _abort
-    return _MPIWorkers(MPI)
+    atexit.register(workers.leave)
+    return workers
+
+
+def _be_alone() -> None:
+    """Forget, in a forked process, that the one that forked is a rank."""
+    world.cache_clear()
+    if sys.excepthook is _abort:
+        sys.excepthook = sys.__excepthook__
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_be_alone)
 
 
 class _MPIWorkers:
@@ -75,6 +94,21 @@ class _MPIWorkers:
         waiting += [self._comm.Isend([content, self._mpi.BYTE], dest=rank) for rank, content in sent.items()]
         self._mpi.Request.Waitall(waiting)
 
+    def leave(self) -> None:
+        """Wait until all are done, and end MPI; who is told anything meanwhile has left others in the middle."""
+        if self._process != os.getpid() or self._mpi.Is_finalized():
+            return
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # others may be saving
+        all_done = self._comm.Ibarrier()
+        while not all_done.Test():
+            if self._comm.Iprobe():
+                print(
+                    f"Rank {self.rank} of {self.size} has ended, and another still waits for it.", file=sys.__stderr__
+                )
+                _end_all(1)
+            time.sleep(0.01)  # who waits for one that still works leaves it the core
+        self._mpi.Finalize()
+
 
 def _abort(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
     """Show the traceback of an error, and end all ranks."""
@@ -83,7 +117,13 @@ def _abort(kind: type[BaseException], error: BaseException, place: TracebackType
     # Python's own streams: those of sys may be those of a rank that says nothing.
     print(f"On rank {MPI.COMM_WORLD.rank} of {MPI.COMM_WORLD.size}:", file=sys.__stderr__)
     traceback.print_exception(kind, error, place, file=sys.__stderr__)
+    _end_all(130 if kind is KeyboardInterrupt else 1)
+
+
+def _end_all(code: int) -> None:
+    from mpi4py import MPI
+
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None:
             stream.flush()
-    MPI.COMM_WORLD.Abort(130 if kind is KeyboardInterrupt else 1)
+    MPI.COMM_WORLD.Abort(code)
