@@ -173,5 +173,6 @@ def checksums(workers):
 
 if __name__ == "__main__":
     workers = world()
-    workers.threads = 1 + workers.rank % 2
+    if workers.size > 1:
+        workers.threads = 1 + workers.rank % 2
     (Path(sys.argv[1]) / f"{workers.rank}.json").write_text(json.dumps(checksums(workers)))

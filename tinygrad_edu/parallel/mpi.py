@@ -127,3 +127,4 @@ def _end_all(code: int) -> None:
         if stream is not None:
             stream.flush()
     MPI.COMM_WORLD.Abort(code)
+    os._exit(code)  # MPICH's comes back, and ends the process a little later
