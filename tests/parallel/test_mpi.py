@@ -15,13 +15,15 @@ from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.parallel import ALONE, world
 
 MPIEXEC = Path(sys.executable).with_name("mpiexec")  # of the wheel of MPICH
+LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 HERE = Path(__file__).parent
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="MPICH has no wheel for Windows")
 
 
 def launch(ranks, *program):
     """Run a program on some ranks, which talk on the loopback address."""
-    command = [MPIEXEC, "-launcher", "fork", "-iface", "lo", "-n", str(ranks), sys.executable, *map(str, program)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    command = [MPIEXEC, "-launcher", "fork", "-iface", LOOPBACK, "-n", str(ranks), sys.executable, *map(str, program)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
 def told(ranks, *program):
