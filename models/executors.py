@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.parallel import available_cores
+from tinygrad_edu.parallel.mpi import leave
 
 __all__ = ["EXECUTORS", "Workers", "pool_of_processes"]
 
@@ -70,7 +71,7 @@ def mpi(jobs: int | None, address: str | None) -> Iterator[Workers | None]:
         raise ValueError("MPI's ranks are as many as mpiexec -n says: leave out --jobs")
     with _imported("mpi4py.futures", "mpi").MPICommExecutor() as executor:
         yield executor and Workers(lambda: executor, executor.num_workers)
-    import_module("mpi4py.MPI").Finalize()  # in which all wait for the first: a rank that just exits ends the job
+    leave()  # in which all wait for the first: a rank that just exits ends the job
 
 
 @contextmanager
