@@ -10,7 +10,7 @@ from tinygrad_edu.testing import Call, check_jvp, check_linear, check_vjp
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, shapes
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
 
-# Those of a third derivative.
+# Those of which the third derivative is checked, too.
 SMOOTH = [
     "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos", "tanh",
     "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "sigmoid_cross_entropy", "matmul",
