@@ -83,6 +83,6 @@ pytest_collect_file = Sybil(
 
 
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector from all that was imported: Hypothesis lets it run in each thread, some tests often."""
+    """Keep the garbage collector from what was imported: Hypothesis runs it in each new thread, some tests often."""
     gc.collect()
     gc.freeze()
