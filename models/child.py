@@ -4,20 +4,15 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Thread
 
-__all__ = ["begin", "call", "without_mpi"]
+from tinygrad_edu.parallel.mpi import without_mpi
 
-# What MPICH, Open MPI and their launchers tell a rank, and what a process that finds it takes itself for.
-OF_RANKS = ("PMI_", "PMIX_", "MPI_LOCAL", "HYDI_", "HYDRA_", "OMPI_", "OPAL_", "PRTE_")
+__all__ = ["begin", "call"]
+
 BEGIN = "from models.child import begin; begin()"
-
-
-def without_mpi(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without what makes a process a rank of an MPI job."""
-    return {name: value for name, value in environment.items() if not name.startswith(OF_RANKS)}
 
 
 def call(module: str, arguments: Sequence[str], log: Path, cores: int) -> int:

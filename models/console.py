@@ -8,6 +8,8 @@ from contextlib import suppress
 from typing import NoReturn
 
 from models import SIGNALS
+from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.parallel import mpi, world
 
 
 def say(line: str) -> None:
@@ -33,7 +35,17 @@ def one_line(text: str) -> str:
 
 
 def program(name: str, main: Callable[[], int | None]) -> NoReturn:
-    """Run a program and exit with the code that it returns; where its output cannot be written, with one line and 1."""
+    """Run a program and exit with the code that it returns; where its output cannot be written, with one line and 1.
+
+    Of the ranks that mpiexec started the first alone is heard.
+    """
+    try:
+        rank = world().rank
+    except TinygradError as error:
+        complain(name, str(error))
+        leave(2)
+    if rank:
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for as long as the program runs
     for stream in (sys.stdout, sys.stderr):
         if stream:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -43,7 +55,9 @@ def program(name: str, main: Callable[[], int | None]) -> NoReturn:
         code = int(stop.code or 0)
     except OSError as error:
         complain(name, error.strerror or str(error))
+        mpi.abort(1)
         leave(1)  # from in here: what the error keeps alive might wait for others
+    mpi.finalize()
     leave(code)
 
 

@@ -59,3 +59,8 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
         staged.unlink(missing_ok=True)
         raise
     sync(target.parent)
+
+
+def reason(error: Exception) -> str:
+    """Return why a file could not be read or written, as what follows a colon in a message."""
+    return ((isinstance(error, OSError) and error.strerror) or str(error)).removesuffix(".")

@@ -13,13 +13,17 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.errors import CoupledSamplesError
 from tinygrad_edu.nn import coupling
-from tinygrad_edu.nn.coupling import can_be_cut
+from tinygrad_edu.nn.coupling import can_be_cut, kind_of_samples
 from tinygrad_edu.nn.randomness import current_stream
 from tinygrad_edu.parallel import sharded_value_and_grad
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(50, 6)).astype(np.float32), RNG.integers(0, 3, 50)
 TOKENS = RNG.integers(0, 6, size=(50, 4))
+
+
+def cut_of(model, loss, inputs, target, size, inside):
+    return can_be_cut(model, loss, kind_of_samples(inputs, size), lambda: (inputs, target), size, inside)
 
 
 def module(forward, **attributes):
@@ -296,7 +300,7 @@ def snapshot(model):
 def test_a_model_that_computes_each_sample_alone_is_tried_out_unchanged_and_cut(make):
     model = make()
     before = snapshot(model)
-    assert can_be_cut(model, nn.cross_entropy, (X,), Y, 8, nullcontext())
+    assert cut_of(model, nn.cross_entropy, (X,), Y, 8, nullcontext())
     after = snapshot(model)
     for name, value in before.items():
         np.testing.assert_equal(after[name], value)
@@ -306,17 +310,17 @@ def test_a_model_that_computes_each_sample_alone_is_tried_out_unchanged_and_cut(
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_what_is_rounding_depends_on_the_dtype(dtype):
     scaled = module(stable_softmax, scale=tg.Tensor(np.ones(6, dtype), requires_grad=True))
-    assert can_be_cut(scaled, nn.cross_entropy, (X.astype(dtype),), Y, 8, nullcontext())
+    assert cut_of(scaled, nn.cross_entropy, (X.astype(dtype),), Y, 8, nullcontext())
     with pytest.raises(CoupledSamplesError):
-        can_be_cut(module(normalized), nn.cross_entropy, (X.astype(dtype),), Y, 8, nullcontext())
+        cut_of(module(normalized), nn.cross_entropy, (X.astype(dtype),), Y, 8, nullcontext())
 
 
 def test_an_axis_that_is_as_long_as_a_shard_is_not_taken_for_the_samples():
     x = np.random.default_rng(0).normal(size=(50, 8, 3)).astype(np.float32)
     time_first = module(lambda self, x: tg.transpose(x, (1, 0, 2)))
     with pytest.warns(UserWarning, match=r"it returned \(8, 7, 3\)"):
-        assert not can_be_cut(time_first, nn.cross_entropy, (x,), Y, 8, nullcontext())
-    assert can_be_cut(nn.Sequential(time_first, lambda x: x.mean(axis=0)), nn.cross_entropy, (x,), Y, 8, nullcontext())
+        assert not cut_of(time_first, nn.cross_entropy, (x,), Y, 8, nullcontext())
+    assert cut_of(nn.Sequential(time_first, lambda x: x.mean(axis=0)), nn.cross_entropy, (x,), Y, 8, nullcontext())
 
 
 def test_the_first_batch_has_the_same_bits_as_when_it_is_known():
@@ -426,7 +430,7 @@ def test_a_model_that_takes_no_fewer_samples_than_a_shard_is_tried_out_on_as_man
     with pytest.raises(CoupledSamplesError, match=f"of {count} samples"):
         gradient(module(in_groups, part=linear(6, 3)), x=x, y=y, shard_size=count)
     alone = module(lambda self, x: self.part(x).reshape((-1, count, 3)).reshape((-1, 3)), part=linear(6, 3))
-    assert can_be_cut(alone, nn.cross_entropy, (x,), y, count, nullcontext())
+    assert cut_of(alone, nn.cross_entropy, (x,), y, count, nullcontext())
 
 
 def test_a_module_that_is_added_is_tried_out():
@@ -585,5 +589,5 @@ def test_a_model_that_writes_into_an_input_is_tried_out_on_copies():
         return self.part(x)
 
     more = np.ones((4, 2), np.float32)
-    assert can_be_cut(module(in_place, part=linear(6, 3)), nn.cross_entropy, (X[:4], more), Y[:4], 2, nullcontext())
+    assert cut_of(module(in_place, part=linear(6, 3)), nn.cross_entropy, (X[:4], more), Y[:4], 2, nullcontext())
     assert (more == 1).all()

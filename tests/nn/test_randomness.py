@@ -7,7 +7,7 @@ import pytest
 
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import Conv2D, Dropout, Linear, init
-from tinygrad_edu.nn.randomness import current_stream, independent_streams, random_stream
+from tinygrad_edu.nn.randomness import current_stream, random_stream, stream_of, stream_seeds
 
 
 def test_layers_draw_from_the_stream_that_is_set_and_otherwise_from_their_own():
@@ -40,6 +40,10 @@ NO_GENERATORS = [0, np.random.RandomState(0), np.random, np.random.PCG64(0)]
 def test_what_is_no_generator_is_refused(draw, rng):
     with pytest.raises(DTypeError, match=r"rng is a numpy\.random\.Generator, not .*default_rng\(seed\)"):
         draw(rng)
+
+
+def independent_streams(rng, count):
+    return [stream_of(seed) for seed in stream_seeds(rng, count)]
 
 
 def drawn(streams):

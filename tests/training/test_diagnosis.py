@@ -82,7 +82,7 @@ CASES = {
 def test_the_first_op_that_made_it_is_named_with_what_went_in_and_the_line(
     settings, what, cause, place, threads, monkeypatch
 ):
-    monkeypatch.setattr("tinygrad_edu.parallel.available_cores", lambda: threads)
+    monkeypatch.setattr("tinygrad_edu.parallel.workers.available_cores", lambda: threads)
     error, _ = failure([(X, Y)], **settings)
     assert error.what == what
     assert re.search(cause, error.cause), error.cause

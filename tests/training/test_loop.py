@@ -69,7 +69,7 @@ def state(model):
 def test_the_same_seed_gives_the_same_bits_on_any_number_of_threads(digits, monkeypatch):
     results = []
     for threads, seed in ((1, 0), (2, 0), (2, 0), (2, 1)):
-        monkeypatch.setattr(parallel, "available_cores", lambda threads=threads: threads)
+        monkeypatch.setattr(parallel.workers, "available_cores", lambda threads=threads: threads)
         model, run = training(digits, epochs=2, seed=seed)
         results.append(([(epoch.loss, epoch.metrics) for epoch in run], state(model)))
     assert results[0] == results[1] == results[2]

@@ -1,5 +1,6 @@
 """Digits and other sets to learn from, and the batches that a training loop takes from them."""
 
+from tinygrad_edu.data.file_rows import FileRows
 from tinygrad_edu.data.images import channel_statistics, normalize_channels, random_shift, to_float
 from tinygrad_edu.data.keras_sets import load_keras
 from tinygrad_edu.data.loader import DataLoader
@@ -11,6 +12,7 @@ from tinygrad_edu.names import missing_from as _missing_from
 __all__ = [
     "DataLoader",
     "Digits",
+    "FileRows",
     "affine_field",
     "channel_statistics",
     "displace",

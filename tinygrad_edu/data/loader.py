@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu.data.lazy_batch import Augment, LazyBatch
 from tinygrad_edu.data.samples import Samples
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.names import OurKeywords
@@ -29,15 +30,19 @@ class DataLoader(OurKeywords):
         Whether each loop has a new order of the samples; by default where there is an `rng`. In their own order,
         batches are views of the arrays.
     rng : numpy.random.Generator, optional
-        Draws the orders: each when its loop begins, and nothing else.
+        Draws the orders, each when its loop begins, and what is random in `augment`, and nothing else.
     drop_last : bool
         Leave out a last batch that is smaller than `batch_size`.
+    augment : callable, optional
+        Of the arrays of some samples (of the dict, where there is one) and a generator, ``rng=``, to arrays of as many
+        samples, which the loop is to get instead: what changes each sample alone. `fit` has each core, and each of
+        several workers, augment the samples that it computes.
     transform : callable, optional
-        Of the arrays of a batch (of the dict, where there is one), to what the loop is to get instead.
+        Of the arrays of a batch, after that, to what the loop is to get instead: what looks at a batch as a whole.
 
     Attributes
     ----------
-    batch_size, shuffle, rng, drop_last, transform
+    batch_size, shuffle, rng, drop_last, augment, transform
         As they were given.
 
     Raises
@@ -54,7 +59,8 @@ class DataLoader(OurKeywords):
     One array gives arrays, several give tuples, a dict gives dicts. A loop in a loop over the same object does not
     disturb it.
 
-    One seed gives the same batches, if the transform draws from no other generator. To go on where an epoch was left,
+    One seed gives the same batches, if neither `augment` nor `transform` draws from another generator. In `fit`, what
+    is augmented is drawn from a stream of its own for each shard. To go on where an epoch was left,
     keep its order and how many of its batches are done: ``batches(order, done)`` are the others, and the state of the
     generator, ``rng.bit_generator.state``, is what the transform and the next epochs draw from.
 
@@ -78,13 +84,14 @@ class DataLoader(OurKeywords):
         shuffle: bool | None = None,
         rng: np.random.Generator | None = None,
         drop_last: bool = False,
+        augment: Augment | None = None,
         transform: Callable[..., Any] | None = None,
     ) -> None:
         self._samples = Samples(*arrays)
         self.batch_size = whole_number("batch_size", batch_size, 1)
         self.shuffle = rng is not None if shuffle is None else shuffle
-        self.rng = generator(rng) if self.shuffle or rng is not None else None
-        self.drop_last, self.transform = drop_last, transform
+        self.rng = generator(rng) if self.shuffle or augment is not None or rng is not None else None
+        self.drop_last, self.augment, self.transform = drop_last, augment, transform
 
     def __len__(self) -> int:
         whole, left_over = divmod(len(self._samples), self.batch_size)
@@ -95,7 +102,7 @@ class DataLoader(OurKeywords):
         return f"DataLoader({len(self._samples)} samples {order}, batch_size={self.batch_size}: {len(self)} batches)"
 
     def __iter__(self) -> Iterator[Any]:
-        return self._batches(self.draw_order(), 0)
+        return self._taken(self._lazy(self.draw_order(), 0))
 
     def draw_order(self) -> Order | None:
         """Draw an order for an epoch: the rows of the samples as `batches` is to take them. None is their own order."""
@@ -125,15 +132,43 @@ class DataLoader(OurKeywords):
         >>> [batch.tolist() for batch in loader.batches(order, start=2)]
         [[0, 1]]
         """
+        return self._taken(self.lazy_batches(order, start))
+
+    def lazy_batches(self, order: Order | None, start: int = 0) -> Iterator[LazyBatch]:
+        """Return the same batches before their samples are taken, for who takes some of them only.
+
+        Neither `transform` nor the generator of this loader has a part in what is taken of them.
+
+        Parameters
+        ----------
+        order, start
+            As for `batches`.
+
+        Raises
+        ------
+        DataError
+            As for `batches`.
+
+        Examples
+        --------
+        >>> loader = DataLoader(np.arange(6), np.arange(6) * 10, batch_size=4)
+        >>> [batch.take(slice(1, 3), np.random.default_rng(0)) for batch in loader.lazy_batches(None)]
+        [(array([1, 2]), array([10, 20])), (array([5]), array([50]))]
+        """
         count = len(self._samples)
         if order is not None and not np.array_equal(np.sort(order), np.arange(count)):
             raise DataError(f"an order holds each number from 0 to {count - 1} once, one for each sample; got {order}.")
-        return self._batches(order, whole_number("start", start, 0, len(self)))
+        return self._lazy(order, whole_number("start", start, 0, len(self)))
 
-    def _batches(self, order: Order | None, start: int) -> Iterator[Any]:
+    def _lazy(self, order: Order | None, start: int) -> Iterator[LazyBatch]:
         for i in range(start, len(self)):
-            rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
-            batch = self._samples.take(rows if order is None else order[rows])
-            if self.transform is not None:
-                batch = self.transform(*batch) if isinstance(batch, tuple) else self.transform(batch)
-            yield batch
+            rows = range(len(self._samples))[i * self.batch_size : (i + 1) * self.batch_size]
+            yield LazyBatch(self._samples, rows if order is None else order[rows.start : rows.stop], self.augment)
+
+    def _taken(self, batches: Iterator[LazyBatch]) -> Iterator[Any]:
+        for batch in batches:
+            taken: Any = batch.take(slice(len(batch)), self.rng)
+            if self.transform is None:
+                yield taken
+            else:
+                yield self.transform(*taken) if isinstance(taken, tuple) else self.transform(taken)

@@ -16,6 +16,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from tinygrad_edu._checks import whole_number
+from tinygrad_edu.data.npy_header import npy_header
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.files import open_regular
 
@@ -188,7 +189,7 @@ def _length(archive: zipfile.ZipFile, key: str) -> int:
     """Return how many images or labels there are, from headers alone, if they are what they should be."""
     member = _member(archive, f"{key}.npy")
     with archive.open(member) as file:
-        shape, dtype = _header(member.filename, file)
+        shape, _, dtype = npy_header(member.filename, file)
         begin = file.tell()
     _check_form(key, dtype, shape, (28, 28) if key.startswith("x") else ())
     if begin + math.prod(shape) * dtype.itemsize != member.file_size:
@@ -208,17 +209,6 @@ def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     if member.file_size > LARGEST:
         raise DataError(f"{name} unpacks to {member.file_size:,} bytes, more than the {LARGEST:,} that are read.")
     return member
-
-
-def _header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-    try:
-        shape, _, dtype = readers[npy.read_magic(file)](file)
-    except (ValueError, KeyError) as error:  # NumPy's message would advise to allow pickles
-        raise DataError(f"{name} is damaged: it does not begin as an array that NumPy wrote.") from error
-    if dtype.hasobject:
-        raise DataError(f"{name} holds Python objects, which may be programs and are never loaded.")
-    return shape, dtype
 
 
 def _load(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:

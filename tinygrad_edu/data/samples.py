@@ -18,7 +18,13 @@ class Samples:
     Parameters
     ----------
     *arrays : array_like, shape (N, ...), or one dict of them
-        Arrays, among them memory-mapped ones, are not copied. Tensors are constants, and give their values.
+        Arrays, among them memory-mapped ones, are not copied. Tensors are constants, and give their values. Of what is
+        stored, a `FileRows`, or a data set of h5py's or zarr's, rows are read when they are taken.
+
+    Attributes
+    ----------
+    kinds : tuple
+        The shape of a row and the dtype of each array.
 
     Raises
     ------
@@ -32,7 +38,8 @@ class Samples:
         self._keyed = len(arrays) == 1 and isinstance(arrays[0], dict)
         named = arrays[0] if self._keyed else {f"array {k}": values for k, values in enumerate(arrays)}
         self._arrays = {name: _rows(name, values) for name, values in named.items()}
-        lengths = {name: len(array) for name, array in self._arrays.items()}
+        self.kinds = tuple((array.shape[1:], np.dtype(array.dtype)) for array in self._arrays.values())
+        lengths = {name: array.shape[0] for name, array in self._arrays.items()}
         if not lengths:
             raise DTypeError("there are no samples: give one array or more.")
         if len(set(lengths.values())) > 1:
@@ -40,25 +47,38 @@ class Samples:
             raise ShapeError(f"each sample is one row of every array, and these differ in length: {listed}.")
 
     def __len__(self) -> int:
-        return len(next(iter(self._arrays.values())))
+        return int(next(iter(self._arrays.values())).shape[0])
 
     def take(self, rows: Rows) -> Any:
         """Return rows of all arrays: as a dict, a tuple or an array, as they were given. A slice makes views."""
-        parts = {name: array[rows] for name, array in self._arrays.items()}
+        parts = {name: _taken(array, rows) for name, array in self._arrays.items()}
         if self._keyed:
             return parts
         return tuple(parts.values()) if len(parts) > 1 else next(iter(parts.values()))
 
 
-def _rows(name: Any, values: Any) -> NDArray[Any]:
+def _rows(name: Any, values: Any) -> Any:
     if isinstance(values, tuple):
         raise DTypeError(f"{name} is a tuple: several arrays are given one by one, with a star: *arrays.")
     try:
-        array = np.asarray(values)
+        array = values if _is_stored(values) else np.asarray(values)
     except ValueError as error:
         raise ShapeError(
             f"{name} has rows of different shapes; pad them to one, or make an array of objects."
         ) from error
-    if array.ndim == 0:
+    if not array.shape:
         raise ShapeError(f"{name} is {values!r}, which has no rows. Settings are given by name: batch_size=32.")
     return array
+
+
+def _is_stored(values: Any) -> bool:
+    """Whether this is an array in form, but none that computes: as what has its numbers in a file."""
+    return all(hasattr(values, name) for name in ("shape", "dtype", "__getitem__")) and not hasattr(values, "__add__")
+
+
+def _taken(array: Any, rows: Rows) -> NDArray[Any]:
+    if isinstance(array, np.ndarray) or isinstance(rows, slice):
+        return np.asarray(array[rows])
+    # A file gives rows in its own order faster, and h5py in no other one.
+    distinct, places = np.unique(rows, return_inverse=True)
+    return np.asarray(array[distinct])[places]

@@ -38,15 +38,29 @@ class _UnknownError(Exception):
 
 
 def can_be_cut(
-    model: Module, loss: Loss, inputs: tuple[Any, ...], target: Any, size: int, inside: AbstractContextManager[Any]
+    model: Module,
+    loss: Loss,
+    kind: Hashable,
+    few: Callable[[], tuple[tuple[Any, ...], Any]],
+    size: int,
+    inside: AbstractContextManager[Any],
 ) -> bool:
     """Return whether the mean loss of a batch is that of its shards of `size` samples, each computed alone.
 
     The first time, copies of the model run on a few samples: once as they are, and then with one of them in the place
     of some others. What changes in the results of those that stayed comes from the others. This is repeated where the
-    modules, their modes or hooks, the loss, or the shape or dtype of a sample are new, or where an input differs from
-    sample to sample that did not before; each time `inside` a context of the caller's. Nothing of the model itself
-    changes.
+    modules, their modes or hooks, the loss, or the kind of the samples are new; each time `inside` a context of the
+    caller's. Nothing of the model itself changes.
+
+    Parameters
+    ----------
+    model, loss
+    kind : hashable
+        What the samples are: `kind_of_samples`.
+    few : callable
+        Returns the inputs and the target of a shard, and of 2 samples at least, if there are so many.
+    size : int
+    inside : context manager
 
     Returns
     -------
@@ -61,31 +75,48 @@ def can_be_cut(
         over samples.
     """
     modules = model.modules()
-    if any(getattr(part, "couples_samples", False) for part in (*modules, loss)) or _ignores(loss, target):
+    if any(getattr(part, "couples_samples", False) for part in (*modules, loss)):
         return False
     kinds = tuple((type(module), module.training, module._hooks and module._hooks.numbers) for module in modules)
-    arrays = list(_arrays(inputs))
-    alike = [len(arrays) > 1 and _alike(x[: min(size, _FEW)]) for x in arrays]  # of one that is, nothing is ever known
-    kind_of_sample = tuple((x.shape[1:], x.dtype, same) for x, same in zip(arrays, alike, strict=True))
-    state = (kinds, kind_of_sample, getattr(loss, "__code__", None) or repr(loss))
+    state = (kinds, kind, getattr(loss, "__code__", None) or repr(loss))
     verdicts = _verdicts_on(model)
     if state not in verdicts:
+        inputs, target = few()
+        if ignores(loss, target):
+            return False
         try:
             with inside, Mode(unwatched=True):  # who watches the batch is not to see this
                 sound = _try_out(model, loss, inputs, target, size)
         except _UnknownError as reason:
             verdicts[state] = False
-            warn(_unknown(type(model).__name__, reason), stacklevel=3)
+            warn(_unknown(type(model).__name__, reason), stacklevel=4)
             return False
         if sound:
             verdicts[state] = True
     return verdicts.get(state, True)
 
 
-def _ignores(loss: Loss, target: Any) -> bool:
+def kind_of_samples(inputs: Any, size: int) -> Hashable:
+    """Return the shape and dtype of a sample, and which inputs are alike in the first shard.
+
+    Of an input that is the same for all samples nothing shows whether one depends on the others.
+    """
+    arrays = list(_arrays(inputs))
+    alike = [len(arrays) > 1 and _alike(x[: min(size, _FEW)]) for x in arrays]  # of one that is, nothing is ever known
+    return tuple((x.shape[1:], x.dtype, same) for x, same in zip(arrays, alike, strict=True))
+
+
+def ignores(loss: Loss, target: Any) -> bool:
     """Whether some labels do not count: then the mean is over the others, of which each shard has its own number."""
     ignored = getattr(loss, "ignore_index", -100)
     return any(bool(np.any(labels == ignored)) for labels in _arrays(target) if labels.dtype.kind in "iu")
+
+
+def counted_elements(loss: Loss, target: Any) -> int:
+    """Return over how many elements of the target a loss takes the mean."""
+    values = np.asarray(next(tree_leaves(target)))
+    ignored = values == getattr(loss, "ignore_index", -100) if values.dtype.kind in "iu" else np.False_
+    return int(values.size - np.sum(ignored))
 
 
 def _alike(x: ndarray) -> bool:

@@ -6,10 +6,10 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor, from_numpy
-from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.transforms.trees import tree_leaves, tree_map
 
-__all__ = ["as_inputs", "samples", "some_samples"]
+__all__ = ["as_inputs", "inputs_and_target", "samples", "some_samples"]
 
 
 def samples(nest: Any) -> int:
@@ -35,3 +35,14 @@ def some_samples(nest: Any, part: slice | ndarray) -> Any:
 def as_inputs(nest: Any) -> Any:
     """Return the arrays of a nest as tensors, without a copy."""
     return tree_map(lambda leaf: from_numpy(leaf) if isinstance(leaf, ndarray) else leaf, nest)
+
+
+def inputs_and_target(batch: Any) -> tuple[list[Any], Any]:
+    """Return what the model is called with, and what its output is compared with."""
+    if not isinstance(batch, tuple | list) or len(batch) < 2:
+        what = f"has {len(batch)} part" if isinstance(batch, tuple | list) else f"is a {type(batch).__name__}"
+        raise DTypeError(
+            f"a batch is a tuple (x, y), or (x1, x2, y): inputs of the model, and last the target. This one {what}. A "
+            f"DataLoader makes such tuples of several arrays, or its transform does: lambda x: (x, x)."
+        )
+    return list(batch[:-1]), batch[-1]

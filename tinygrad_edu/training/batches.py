@@ -1,33 +1,43 @@
 """What a batch is: a tuple of arrays, or nests of them, of which the last is the target and the others are inputs."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, TypeGuard
 
 from tinygrad_edu.data import DataLoader
+from tinygrad_edu.data.lazy_batch import LazyBatch
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.nn.samples import samples, some_samples
-from tinygrad_edu.parallel import shards
+from tinygrad_edu.nn.samples import inputs_and_target
+from tinygrad_edu.parallel.gradients import ArrayBatch, Cuttable
 
-__all__ = ["Batch", "Batches", "cut", "has_order", "inputs_and_target", "refuse_iterator"]
+__all__ = ["Batch", "Batches", "cuttable", "has_order", "refuse_iterator", "untaken"]
 
 Batch = tuple[Any, ...]
 Batches = Iterable[Batch]
 
 
-def inputs_and_target(batch: Any) -> tuple[list[Any], Any]:
-    """Return what the model is called with, and what its output is compared with."""
-    if not isinstance(batch, tuple | list) or len(batch) < 2:
-        what = f"has {len(batch)} part" if isinstance(batch, tuple | list) else f"is a {type(batch).__name__}"
-        raise DTypeError(
-            f"a batch is a tuple (x, y), or (x1, x2, y): inputs of the model, and last the target. This one {what}. A "
-            f"DataLoader makes such tuples of several arrays, or its transform does: lambda x: (x, x)."
-        )
-    return list(batch[:-1]), batch[-1]
+def cuttable(batch: Any) -> Cuttable:
+    """Return a batch as one of which parts can be taken."""
+    if isinstance(batch, LazyBatch):
+        return batch
+    inputs, target = inputs_and_target(batch)
+    return ArrayBatch(tuple(inputs), target)
 
 
-def cut(batch: Batch, size: int) -> list[Batch]:
-    """Cut a batch into batches of at most `size` samples."""
-    return [some_samples(tuple(batch), part) for part in shards(samples(batch), size)]
+def untaken(batches: Batches, order: Any = None, start: int = 0) -> Iterator[Any]:
+    """Return batches, without the first `start`; those of a loader without their samples, unless it needs them whole.
+
+    Parameters
+    ----------
+    batches : iterable of tuple
+    order : ndarray of int, optional
+        Of the samples of a loader, from its `draw_order`.
+    start : int
+    """
+    if not has_order(batches):
+        return islice(iter(batches), start, None)
+    whole = batches.transform is not None
+    return batches.batches(order, start) if whole else batches.lazy_batches(order, start)
 
 
 def has_order(batches: Any) -> TypeGuard[DataLoader]:

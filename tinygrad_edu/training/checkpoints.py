@@ -15,6 +15,7 @@ from tinygrad_edu._checks import whole_number
 from tinygrad_edu.errors import CheckpointError, DataError, DTypeError
 from tinygrad_edu.files import open_regular, sync
 from tinygrad_edu.nn.saving import decoded, encoded
+from tinygrad_edu.parallel.workers import ALONE, Workers, gather
 from tinygrad_edu.training.packing import pack, unpack
 from tinygrad_edu.training.parts import PartState, put_back, read_part, require_part
 
@@ -96,6 +97,7 @@ class Checkpoints:
                 raise DTypeError(f"Checkpoints: a part cannot be named {name!r}, which files are named after.")
             require_part(name, part)
         self.parts = parts
+        self.workers: Workers = ALONE
         encoded({})  # or it says now what has to be installed
 
     def also(self, **parts: Any) -> "Checkpoints":
@@ -109,7 +111,13 @@ class Checkpoints:
         for name in parts.keys() & self.parts.keys():
             if parts[name] is not self.parts[name]:
                 raise DTypeError(f"Checkpoints: there is another part named {name} already; give that another name.")
-        return Checkpoints(self.folder, self.every_steps, self.every_seconds, **{**self.parts, **parts})
+        found = Checkpoints(self.folder, self.every_steps, self.every_seconds, **{**self.parts, **parts})
+        return found.among(self.workers)
+
+    def among(self, workers: Workers) -> "Checkpoints":
+        """Let the first of some workers read for all of them what it saves, and return these checkpoints."""
+        self.workers = workers
+        return self
 
     def save(self, **position: Any) -> Path:
         """Write a checkpoint, and remove all but the last two.
@@ -156,22 +164,38 @@ class Checkpoints:
             The last one is damaged, of another run or of a newer version. It is left alone, and the parts are as they
             were.
         """
+        found = self._read_by_the_first()
+        if isinstance(found, CheckpointError):
+            raise found
+        if found is None:
+            return None
+        last, states = found
+        position: dict[str, Any] = {}
+        try:
+            _put_all_back({**self.parts, POSITION: position}, states)
+        except CheckpointError as error:
+            raise _unfit(last, error) from error
+        return position
+
+    def _read_by_the_first(self) -> tuple[Path, dict[str, PartState]] | CheckpointError | None:
+        """Return what the first of the workers finds: where it is, and what it holds."""
+        found: list[Any] = gather(self.workers, None if self.workers.rank else self._last())
+        first: tuple[Path, dict[str, PartState]] | CheckpointError | None = found[0]
+        return first
+
+    def _last(self) -> tuple[Path, dict[str, PartState]] | CheckpointError | None:
+        """Return the last checkpoint, or the error that it gives; None where there is no checkpoint."""
         saved = self._saved()
         if not saved:
             return None
         *earlier, last = saved
-        advice = (
-            f" {earlier[-1].name} was written before it: move {last.name} away to go on from it." if earlier else ""
-        )
-        position: dict[str, Any] = {}
         try:
-            states = _read(last)
-            advice = ""  # of the same run, the one before it would fit no better
-            _put_all_back({**self.parts, POSITION: position}, states)
+            return last, _read(last)
         except CheckpointError as error:
-            reason = " ".join(str(error).split()).removesuffix(".")
-            raise CheckpointError(f"cannot go on from {last}: {reason}.{advice}") from error
-        return position
+            before = "".join(
+                f" {path.name} was written before it: move {last.name} away to go on from it." for path in earlier[-1:]
+            )
+            return _unfit(last, error, before)
 
     def _saved(self) -> list[Path]:
         """Return the checkpoints that are there, the last one last."""
@@ -197,6 +221,12 @@ class Checkpoints:
             left = self.folder / f"{STAGED}{secrets.token_hex(8)}"
             os.rename(path, left)
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _unfit(path: Path, error: CheckpointError, advice: str = "") -> CheckpointError:
+    """Return the error for a checkpoint that cannot be gone on from. Of the same run, an earlier one fits no better."""
+    reason = " ".join(str(error).split()).removesuffix(".")
+    return CheckpointError(f"cannot go on from {path}: {reason}.{advice}")
 
 
 def _number(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,19 @@ from numpy import ndarray
 from tinygrad_edu.engine import no_grad, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.samples import as_inputs, samples, some_samples
+from tinygrad_edu.nn.randomness import random_stream, stream_of, stream_seeds
+from tinygrad_edu.nn.samples import as_inputs, inputs_and_target, samples, some_samples
 from tinygrad_edu.parallel import map_shards, shards
-from tinygrad_edu.training.batches import Batch, Batches, cut, inputs_and_target
+from tinygrad_edu.parallel.gradients import Cuttable
+from tinygrad_edu.parallel.pairwise import PairwiseSum, share
+from tinygrad_edu.parallel.workers import ALONE, Workers, gather
+from tinygrad_edu.training.batches import Batches, cuttable, has_order, untaken
 from tinygrad_edu.training.metrics import Metric
 from tinygrad_edu.transforms.trees import tree_map
 
 __all__ = ["evaluate", "evaluating", "predict"]
+
+Totals = dict[str, ndarray]
 
 SHARD_SIZE = 128  # larger than in training: there is no way back that wants them in the cache
 
@@ -45,7 +52,11 @@ def evaluating(model: Module) -> Iterator[None]:
 
 
 def evaluate(
-    model: Module, batches: Batches, metrics: Mapping[str, Metric], threads: int | None = None
+    model: Module,
+    batches: Batches,
+    metrics: Mapping[str, Metric],
+    threads: int | None = None,
+    workers: Workers = ALONE,
 ) -> dict[str, Any]:
     """Return the metrics of a model over all samples of some batches. The model is left in its mode.
 
@@ -58,7 +69,9 @@ def evaluate(
     metrics : dict of str to Metric
         By the name that the result gets.
     threads : int, optional
-        As many as there are cores, unless given. The bits do not depend on it.
+        As many as this process may run, unless given. The bits do not depend on it.
+    workers : Workers
+        Processes that evaluate the same model, each on some of the shards; all of them get the metrics.
 
     Returns
     -------
@@ -69,6 +82,10 @@ def evaluate(
     ------
     DTypeError, ShapeError
         A batch is no such tuple, or its arrays differ in length; or a metric is a function and no `Metric`.
+
+    Notes
+    -----
+    What a model draws while it is evaluated, it draws from streams of their own for each shard, the same each time.
 
     Examples
     --------
@@ -84,28 +101,54 @@ def evaluate(
                 f"evaluate: {name} is {metric!r}, which cannot be added up over batches. Give an instance of a Metric, "
                 f"as Accuracy(), or the mean of a function of each sample, Mean(function)."
             )
-    totals: dict[str, ndarray] = {}
+    rng = np.random.default_rng(0)
     with evaluating(model):
-        for batch in batches:
-            for sums in _sums(model, batch, metrics, threads):
-                totals = {name: totals[name] + more if totals else more for name, more in sums.items()}
+        found = [
+            _own_sums(model, batch, metrics, rng, workers.threads if threads is None else threads, workers)
+            for batch in map(cuttable, untaken(batches, batches.draw_order() if has_order(batches) else None))
+            if len(batch)
+        ]
+    totals = [_added_up(list(of_batch)) for of_batch in zip(*gather(workers, found), strict=True)]
     if metrics and not totals:
         raise DTypeError("evaluate: there are no batches, and so nothing to measure.")
-    return {name: metric.value(totals[name]) for name, metric in metrics.items()}
+    return {name: metric.value(reduce(np.add, [sums[name] for sums in totals])) for name, metric in metrics.items()}
 
 
-def _sums(
-    model: Module, batch: Batch, metrics: Mapping[str, Metric], threads: int | None
-) -> Iterator[dict[str, ndarray]]:
-    inputs_and_target(batch)  # or it says what a batch is
-    parts = cut(batch, _shard_size(model, samples(batch)))
+def _own_sums(
+    model: Module,
+    batch: Cuttable,
+    metrics: Mapping[str, Metric],
+    rng: np.random.Generator,
+    threads: int,
+    workers: Workers,
+) -> PairwiseSum[Totals]:
+    """Return the sums over those shards of a batch that are this worker's."""
+    parts = shards(len(batch), _shard_size(model, len(batch)))
+    seeds, own = stream_seeds(rng, len(parts)), share(len(parts), workers.size, workers.rank)
 
-    def of_shard(k: int) -> dict[str, ndarray]:
-        inputs, target = inputs_and_target(parts[k])
-        outputs, targets = _arrays(model(*as_inputs(inputs))), _arrays(target)
-        return {name: metric.sums(outputs, targets) for name, metric in metrics.items()}
+    def of_shard(i: int) -> Totals:
+        stream = stream_of(seeds[own[i]])
+        inputs, target = inputs_and_target(batch.take(parts[own[i]], stream))
+        with random_stream(stream):
+            outputs = _arrays(model(*as_inputs(inputs)))
+        return {name: metric.sums(outputs, _arrays(target)) for name, metric in metrics.items()}
 
-    return map_shards(of_shard, len(parts), threads)
+    total: PairwiseSum[Totals] = PairwiseSum(len(parts), _add)
+    for k, sums in zip(own, map_shards(of_shard, len(own), threads), strict=True):
+        total.push((0, k), sums)
+    return total
+
+
+def _added_up(of_workers: list[PairwiseSum[Totals]]) -> Totals:
+    """Return the sums over a batch, of those of each worker."""
+    first, *others = of_workers
+    for block, sums in (each for other in others for each in other.pending):
+        first.push(block, sums)
+    return first.pending[0][1]
+
+
+def _add(a: Totals, b: Totals) -> Totals:
+    return {name: a[name] + b[name] for name in a}
 
 
 def _shard_size(model: Module, count: int) -> int:
@@ -117,7 +160,7 @@ def _arrays(nest: Any) -> Any:
     return tree_map(lambda leaf: np.asarray(values_of(leaf)), nest)
 
 
-def predict(model: Module, x: Any, threads: int | None = None) -> Any:
+def predict(model: Module, x: Any, threads: int | None = None, workers: Workers = ALONE) -> Any:
     """Return the most likely class of each of the images x, as integers (N,). The model is left in its mode.
 
     Parameters
@@ -128,17 +171,22 @@ def predict(model: Module, x: Any, threads: int | None = None) -> Any:
     x : (N, ...), or a tuple of inputs
         Images as the model takes them: one array, or a tuple of several inputs, each of them an array or a nest.
     threads : int, optional
-        As many as there are cores, unless given.
+        As many as this process may run, unless given.
+    workers : Workers
+        Processes that have the same model and images, and read some of them each; all of them get the classes.
     """
     inputs = x if isinstance(x, tuple) else (x,)
     count = samples(inputs)
     slices = shards(count, _shard_size(model, count))
 
-    def of_shard(k: int) -> Any:
-        return tree_map(_classes, _arrays(model(*as_inputs(some_samples(inputs, slices[k])))))
+    own = share(len(slices), workers.size, workers.rank)
+
+    def of_shard(i: int) -> Any:
+        return tree_map(_classes, _arrays(model(*as_inputs(some_samples(inputs, slices[own[i]])))))
 
     with evaluating(model):
-        classes = list(map_shards(of_shard, len(slices), threads))
+        found = list(map_shards(of_shard, len(own), workers.threads if threads is None else threads))
+    classes = [each for of_worker in gather(workers, found) for each in of_worker]
     return tree_map(lambda *parts: np.concatenate(parts), *classes) if classes else np.zeros(0, np.int64)
 
 

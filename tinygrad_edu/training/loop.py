@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DataError, D
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
-from tinygrad_edu.training.batches import Batch, Batches, has_order, refuse_iterator
+from tinygrad_edu.parallel.workers import ALONE, Workers, any_of
+from tinygrad_edu.training.batches import Batches, has_order, refuse_iterator, untaken
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.evaluation import evaluate
 from tinygrad_edu.training.metrics import Metric
@@ -100,10 +100,12 @@ def fit(
     accumulate: int = 1,
     average: MovingAverage | None = None,
     shard_size: int = 64,
+    workers: Workers = ALONE,
     metrics: Mapping[str, Metric] | None = None,
     evaluate_on: Mapping[str, Batches] | None = None,
     evaluate_every: int = 1,
     on_step: Callable[[TrainingStep], None] | None = None,
+    stop: Callable[[], bool] | None = None,
     history: list[Epoch] | None = None,
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
@@ -112,8 +114,8 @@ def fit(
 
     Parameters
     ----------
-    model, optimizer, loss, rng, schedule, max_norm, accumulate, average, shard_size
-        As for `Steps`.
+    model, optimizer, loss, rng, schedule, max_norm, accumulate, average, shard_size, workers
+        As for `Steps`. Each of the workers runs the same loop, and comes to the same bits.
     batches : iterable of tuple
         Looped over once an epoch: a `data.DataLoader`, or a list. Each is the inputs of the model, and last the target.
     epochs : int
@@ -125,11 +127,14 @@ def fit(
         After how many epochs that is; after the last one always.
     on_step : callable, optional
         Called after each step of the optimizer.
+    stop : callable, optional
+        Asked after each step: where it returns True, on any of the workers, all of them raise KeyboardInterrupt.
     history : list of Epoch, optional
         Where each epoch is added before it is yielded, and those before a checkpoint are found again.
     checkpoints : Checkpoints, optional
         One is written when the loop asks for the next epoch, and so holds what the loop made of the last one in parts
-        of its own. Where it cannot be written, a CheckpointWarning says so, and the training goes on.
+        of its own. Where it cannot be written, a CheckpointWarning says so, and the training goes on. Of several
+        workers the first writes them, and reads them for all.
     resume : bool
         Go on after the last checkpoint, if there is one, to the same bits as if the run had never stopped; the loop
         gets the epochs that were not over then.
@@ -166,14 +171,14 @@ def fit(
     sets = dict(evaluate_on or {})
     for name, each in {"the batches": batches, **sets}.items():
         refuse_iterator(name, each)
-    steps = Steps(model, optimizer, loss, rng, schedule, max_norm, accumulate, average, shard_size)
+    steps = Steps(model, optimizer, loss, rng, schedule, max_norm, accumulate, average, shard_size, workers)
     evaluate_every = whole_number("evaluate_every", evaluate_every, 1)
     run = _Run(steps, batches, dict(metrics or {}), sets, evaluate_every, [] if history is None else history)
     if checkpoints is not None:
         run.watch(checkpoints, resume)
     elif resume:
         raise DTypeError("fit(): to resume, it needs the checkpoints: checkpoints=Checkpoints(folder).")
-    return run.epochs(epochs, on_step)
+    return run.epochs(epochs, on_step, stop)
 
 
 @dataclass
@@ -201,7 +206,8 @@ class _Run:
         parts = {"fit": self, "model": self.steps.model, "optimizer": self.steps.optimizer, "rng": self.steps.rng}
         parts |= {"average": self.steps.average} if self.steps.average is not None else {}
         drawn = {"batches": self.batches, **{f"{name}_batches": each for name, each in self.sets.items()}}
-        self.checkpoints = checkpoints.also(**parts, **{k: each for k, each in drawn.items() if has_streams(each)})
+        parts |= {name: each for name, each in drawn.items() if has_streams(each)}
+        self.checkpoints = checkpoints.also(**parts).among(self.steps.workers)
         if resume:
             self.checkpoints.load()
 
@@ -213,16 +219,18 @@ class _Run:
         """Go on from there."""
         self.place, self.history[:] = Place(**saved["place"]), [Epoch(**epoch) for epoch in saved["history"]]
 
-    def epochs(self, count: int, on_step: Callable[[TrainingStep], None] | None) -> Iterator[Epoch]:
+    def epochs(
+        self, count: int, on_step: Callable[[TrainingStep], None] | None, stop: Callable[[], bool] | None
+    ) -> Iterator[Epoch]:
         """Train until so many epochs are over, and yield each."""
         while self.place.epoch < count:
-            self._train(on_step)
+            self._train(on_step, stop)
             number = self.place.epoch + 1
             self.history.append(self._over(evaluated=number == count or number % self.evaluate_every == 0))
             yield self.history[-1]
             self._save()
 
-    def _train(self, on_step: Callable[[TrainingStep], None] | None) -> None:
+    def _train(self, on_step: Callable[[TrainingStep], None] | None, stop: Callable[[], bool] | None) -> None:
         """Take the steps of an epoch that are still to be taken."""
         place, every = self.place, self.checkpoints.every_steps if self.checkpoints is not None else None
         last = time.perf_counter()
@@ -233,15 +241,15 @@ class _Run:
                 on_step(step)
             if every is not None and place.step % every == 0:
                 self._save()
+            if stop is not None and any_of(self.steps.workers, stop()):
+                raise KeyboardInterrupt
             last = time.perf_counter()
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[Any]:
         """Return the batches of this epoch that are not done: in a new order, or in that of a checkpoint."""
-        if not has_order(self.batches):
-            return islice(iter(self.batches), self.place.batches, None)
-        if not self.place.batches:
+        if has_order(self.batches) and not self.place.batches:
             self.place.order = self.batches.draw_order()
-        return self.batches.batches(self.place.order, self.place.batches)
+        return untaken(self.batches, self.place.order, self.place.batches)
 
     def _over(self, evaluated: bool) -> Epoch:
         """Return what the epoch came to, and begin the next one."""
@@ -265,13 +273,16 @@ class _Run:
     def _measured(self) -> dict[str, Any]:
         average = self.steps.average
         with average.swap() if average is not None else nullcontext():
-            found = {name: evaluate(self.steps.model, each, self.metrics) for name, each in self.sets.items()}
+            model, workers = self.steps.model, self.steps.workers
+            found = {name: evaluate(model, each, self.metrics, workers=workers) for name, each in self.sets.items()}
         return {f"{name}_{metric}": value for name, values in found.items() for metric, value in values.items()}
 
     def _save(self) -> None:
         if self.checkpoints is None or time.monotonic() - self.saved < self.checkpoints.every_seconds:
             return
         self.saved = time.monotonic()
+        if self.steps.workers.rank:
+            return
         try:
             self.checkpoints.save()
         except CheckpointError as error:

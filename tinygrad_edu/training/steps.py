@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from itertools import count, islice
 from typing import NamedTuple
 
@@ -13,16 +14,13 @@ from tinygrad_edu._checks import generator, whole_number
 from tinygrad_edu.errors import NonFiniteLossError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
-from tinygrad_edu.nn.samples import samples
 from tinygrad_edu.optim import MovingAverage, Optimizer, clip_grad_norm
-from tinygrad_edu.parallel import sharded_value_and_grad
-from tinygrad_edu.training.batches import Batch, Batches, inputs_and_target
+from tinygrad_edu.parallel.gradients import BatchSum, Cuttable, Gradients, gradient_of_batch
+from tinygrad_edu.parallel.workers import ALONE, Workers
+from tinygrad_edu.training.batches import Batches, cuttable, has_order, untaken
 from tinygrad_edu.training.diagnosis import all_finite, diagnosed
-from tinygrad_edu.transforms.trees import tree_leaves
 
 __all__ = ["Steps", "TrainingStep"]
-
-Gradients = list[ndarray | None]
 
 
 class TrainingStep(NamedTuple):
@@ -68,11 +66,14 @@ class Steps:
         Updated after each step.
     shard_size : int
         How many samples of a batch a core computes at a time. Of large samples, as of long sequences, few are enough.
+    workers : Workers, optional
+        Processes that take the same steps on the same weights, and share the shards of each batch: `parallel.world`.
 
     Notes
     -----
-    A batch is computed in shards on all cores, see `parallel.sharded_value_and_grad`. The batches of one step are
-    weighted by their elements that count: for labels, those that are not the loss's `ignore_index`.
+    A batch is computed in shards on all cores, see `parallel.sharded_value_and_grad`; of a `data.DataLoader` without a
+    transform, each core takes and augments the samples that it computes. The batches of one step are weighted by their
+    elements that count: for labels, those that are not the loss's `ignore_index`.
 
     Examples
     --------
@@ -96,6 +97,7 @@ class Steps:
     accumulate: int = 1
     average: MovingAverage | None = None
     shard_size: int = 64
+    workers: Workers = ALONE
 
     def __post_init__(self) -> None:
         generator(self.rng)
@@ -122,18 +124,18 @@ class Steps:
             called the op; or that the batch, or the weights, held it already.
         """
         self.model.train()
-        remaining = iter(batches)
+        remaining = untaken(batches, batches.draw_order() if has_order(batches) else None)
         for number in count(first):
-            together = list(islice(remaining, self.accumulate))
+            together = [cuttable(batch) for batch in islice(remaining, self.accumulate)]
             if not together:
                 return
             if self.schedule is not None:
                 self.optimizer.lr = self.schedule(number)
             loss = self._take(together, epoch, done + 1)
             done += len(together)
-            yield TrainingStep(number, loss, sum(map(samples, together)), len(together))
+            yield TrainingStep(number, loss, sum(map(len, together)), len(together))
 
-    def _take(self, together: list[Batch], epoch: int, first: int) -> float:
+    def _take(self, together: list[Cuttable], epoch: int, first: int) -> float:
         stream = self.rng.bit_generator.state
         loss, gradients = self._value_and_grad(together)
         if not (math.isfinite(loss) and all_finite(gradients)):
@@ -150,7 +152,7 @@ class Steps:
         return loss
 
     def _not_finite(
-        self, loss: float, gradients: Gradients, together: list[Batch], epoch: int, first: int
+        self, loss: float, gradients: Gradients, together: list[Cuttable], epoch: int, first: int
     ) -> NonFiniteLossError:
         """Return the error for a step that is not taken; the random stream is where it was before."""
         last = first + len(together) - 1
@@ -163,38 +165,38 @@ class Steps:
                 if not all_finite([g])
             )
             what = f"the gradient of {name} became infinite or NaN in {place}, of a loss of {loss:.6g}"
-        cause, help = diagnosed(self.model, together, first, lambda: self._value_and_grad(together, threads=1))
+        whole = [batch.take(slice(len(batch)), np.random.default_rng(0)) for batch in together]
+        # Each of the workers looks for itself: who finds it first would let the others wait.
+        cause, help = diagnosed(self.model, whole, first, lambda: self._value_and_grad(together, 1, ALONE))
         looked = "and the step was not taken. The cause, looked for with detect_anomaly():"
         return NonFiniteLossError(f"{what}, {looked}\n{cause}\n{help}", what, cause)
 
-    def _value_and_grad(self, together: list[Batch], threads: int | None = None) -> tuple[float, Gradients]:
+    def _value_and_grad(
+        self, together: list[Cuttable], threads: int | None = None, workers: Workers | None = None
+    ) -> tuple[float, Gradients]:
         """Return the loss and the gradients of several batches, as if they were one."""
-        weights = [_counted(self.loss, batch) for batch in together] if len(together) > 1 else []
-        if not any(weights):
-            return self._of_batch(together[0], threads)
-        loss, total = 0.0, list[ndarray | None]()
-        for weight, batch in zip(weights, together, strict=True):
-            if weight:  # of labels that are all ignored, the mean is NaN
-                value, gradients = self._of_batch(batch, threads)
-                share = weight / sum(weights)
-                loss += share * value
-                parts = [None if g is None else share * g for g in gradients]
-                total = [_sum(a, b) for a, b in zip(total, parts, strict=True)] if total else parts
-        return loss, total
-
-    def _of_batch(self, batch: Batch, threads: int | None) -> tuple[float, Gradients]:
-        inputs, target = inputs_and_target(batch)
-        return sharded_value_and_grad(
-            self.model, self.loss, tuple(inputs), target, self.rng, shard_size=self.shard_size, threads=threads
-        )
+        found = (
+            gradient_of_batch(
+                self.model, self.loss, batch, self.rng,
+                shard_size=self.shard_size, threads=threads, workers=workers or self.workers,
+                among_others=len(together) > 1,
+            )
+            for batch in together
+        )  # fmt: skip
+        total = reduce(_mean, found)
+        return total.value, total.gradients
 
 
-def _sum(a: ndarray | None, b: ndarray | None) -> ndarray | None:
-    return a + b if a is not None and b is not None else a if b is None else b
+def _mean(a: BatchSum, b: BatchSum) -> BatchSum:
+    """Return the mean of two batches, each weighted by its elements that count; where none do, the mean is NaN."""
+    if not (a.counted and b.counted):
+        return a if a.counted else b
+    counted = a.counted + b.counted
+    first, second = a.counted / counted, b.counted / counted
+    gradients = [_weighted(first, x, second, y) for x, y in zip(a.gradients, b.gradients, strict=True)]
+    return BatchSum(first * a.value + second * b.value, gradients, counted)
 
 
-def _counted(loss: Loss, batch: Batch) -> int:
-    """Return over how many elements of the target a loss takes the mean."""
-    target = np.asarray(next(tree_leaves(batch[-1])))
-    ignored = target == getattr(loss, "ignore_index", -100) if target.dtype.kind in "iu" else np.False_
-    return int(target.size - np.sum(ignored))
+def _weighted(first: float, a: ndarray | None, second: float, b: ndarray | None) -> ndarray | None:
+    parts = [weight * g for weight, g in ((first, a), (second, b)) if g is not None]
+    return sum(parts[1:], parts[0]) if parts else None

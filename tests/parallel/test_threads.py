@@ -116,7 +116,7 @@ def test_ctrl_c_comes_out_of_a_shard_and_the_next_call_works(threads):
 def test_ctrl_c_comes_out_even_where_a_result_is_handed_over(monkeypatch, threads):
     interrupted = threading.Event()
 
-    class Interrupted(parallel.SimpleQueue):
+    class Interrupted(parallel.threads.SimpleQueue):
         def put(self, item):
             super().put(item)
             if isinstance(item, int) and in_the_main_thread():  # and so not with the call of a helper
@@ -124,7 +124,7 @@ def test_ctrl_c_comes_out_even_where_a_result_is_handed_over(monkeypatch, thread
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(parallel, "SimpleQueue", Interrupted)
+        patch.setattr(parallel.threads, "SimpleQueue", Interrupted)
         with pytest.raises(KeyboardInterrupt):
             list(map_shards(lambda k: in_the_main_thread() or interrupted.wait(10), 4, threads))
     assert list(map_shards(lambda k: k, 4, threads)) == [0, 1, 2, 3]
@@ -423,7 +423,7 @@ def test_ctrl_c_just_when_the_threads_are_set_puts_them_back(monkeypatch, two_bl
             return limited
 
     with monkeypatch.context() as patch:
-        patch.setattr(parallel, "_blas", Interrupted)
+        patch.setattr(parallel.blas, "_blas", Interrupted)
         with pytest.raises(KeyboardInterrupt), single_threaded_blas():
             pass
     assert blas_threads() == two_blas_threads
@@ -434,12 +434,12 @@ def test_ctrl_c_just_when_the_threads_are_set_puts_them_back(monkeypatch, two_bl
 
 def test_without_threadpoolctl_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "threadpoolctl", None)
-    parallel._blas.cache_clear()
+    parallel.blas._blas.cache_clear()
     try:
         with pytest.raises(MissingExtraError, match=r"pip install 'tinygrad-edu\[parallel\]'"):
             list(map_shards(lambda k: k, 2))
     finally:
-        parallel._blas.cache_clear()
+        parallel.blas._blas.cache_clear()
 
 
 # --- The gradient of a batch ---

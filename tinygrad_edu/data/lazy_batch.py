@@ -1,0 +1,86 @@
+"""A batch before its samples are taken: who computes a part of it reads and augments that part alone."""
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_edu._checks import generator
+from tinygrad_edu.data.samples import Samples
+from tinygrad_edu.errors import ShapeError
+
+__all__ = ["Augment", "LazyBatch"]
+
+Augment = Callable[..., Any]
+
+
+class LazyBatch:
+    """Some rows of samples, none of which is read yet.
+
+    Parameters
+    ----------
+    samples : Samples
+    rows : range, or ndarray of int
+    augment : callable, optional
+        Changes each sample alone: see `DataLoader`.
+    """
+
+    def __init__(self, samples: Samples, rows: range | NDArray[np.intp], augment: Augment | None) -> None:
+        self._samples, self._rows, self._augment = samples, rows, augment
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def take(self, part: slice, rng: np.random.Generator | None) -> Any:
+        """Return some of the samples, as arrays, a tuple or a dict of them.
+
+        Parameters
+        ----------
+        part : slice
+        rng : numpy.random.Generator, optional
+            What is random in the augmentation is drawn from it.
+
+        Raises
+        ------
+        ShapeError
+            The augmentation returns more samples than it got, or fewer.
+        """
+        taken = self._raw(part)
+        if self._augment is None:
+            return taken
+        changed = self._augment(*(taken if isinstance(taken, tuple) else (taken,)), rng=generator(rng))
+        _require_same_number(taken, changed)
+        return changed
+
+    def _raw(self, part: slice) -> Any:
+        rows = self._rows[part]
+        return self._samples.take(slice(rows.start, rows.stop) if isinstance(rows, range) else rows)
+
+    def kind(self, count: int) -> Hashable:
+        """Return what tells these samples from others: shapes, dtypes, augmentation, and what the first are alike in.
+
+        Parameters
+        ----------
+        count : int
+            How many are looked at, and where there are no more than two arrays, none.
+        """
+        kinds = (*self._samples.kinds, getattr(self._augment, "__code__", None) or repr(self._augment))
+        if len(self._samples.kinds) <= 2:
+            return kinds
+        return (*kinds, *(bool((array == array[:1]).all()) for array in _arrays(self._raw(slice(min(count, 8))))))
+
+
+def _arrays(taken: Any) -> list[Any]:
+    if isinstance(taken, dict):
+        return list(taken.values())
+    return list(taken) if isinstance(taken, tuple | list) else [taken]
+
+
+def _require_same_number(taken: Any, changed: Any) -> None:
+    wanted, found = len(_arrays(taken)[0]), [np.shape(array)[:1] for array in _arrays(changed)]
+    if any(length != (wanted,) for length in found):
+        raise ShapeError(
+            f"augment got {wanted} samples, and returned arrays of the lengths {[*found]}. It changes each sample "
+            f"alone: what makes more of them, or fewer, is a transform."
+        )

@@ -1,0 +1,94 @@
+"""How many cores there are, and matrix products on one thread each: shards take the cores themselves."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from threading import RLock, get_ident
+from typing import Any
+
+from tinygrad_edu.errors import MissingExtraError
+
+__all__ = ["available_cores", "single_threaded_blas"]
+
+# The number of BLAS threads belongs to the process: who limits it first notes what it was, the last puts it back.
+_limiting = RLock()  # a signal handler may come while its own thread holds it
+_limited_by: dict[object, int] = {}  # who limits it, each with its thread
+_before: Any = None
+
+
+def available_cores() -> int:
+    """Return how many processors this process may use: as OMP_NUM_THREADS says, and no more than there are."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list is of nested threads
+    return min(int(told), cores) if told.isdecimal() and int(told) else cores
+
+
+@cache
+def _blas() -> Any:
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError as error:
+        raise MissingExtraError(
+            "shards on threads need threadpoolctl, which keeps the matrix products of each at one thread: "
+            "pip install 'tinygrad-edu[parallel]'"
+        ) from error
+    return ThreadpoolController()
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Keep matrix products at one thread inside, and put back afterwards what was set before.
+
+    Products as small as these are slower on several threads, and very slow where another program wants the cores.
+
+    Raises
+    ------
+    MissingExtraError
+        Where threadpoolctl is not installed.
+    """
+    global _before
+    this = object()
+    try:
+        with _limiting:
+            _before = _before or _blas().limit(limits=None)  # limits nothing, and notes what is set
+            _limited_by[this] = get_ident()
+            _set_from_here(lambda: _blas().limit(limits=1, user_api="blas"))
+        yield
+    finally:  # also after a Ctrl-C half way through the above
+        with _limiting:
+            _limited_by.pop(this, None)
+            _put_back()
+
+
+def _put_back() -> None:
+    global _before
+    if _before and not _limited_by:
+        _set_from_here(_before.restore_original_limits)
+        _before = None
+
+
+def _set_from_here(set_limits: Callable[[], Any]) -> None:
+    """Call what sets the limits. From threadpoolctl 3.8 on, only the thread that first did can, until it lets go."""
+
+    def let_go() -> None:
+        for library in _blas().lib_controllers:
+            if hasattr(library, "clear_controlling_thread"):
+                library.clear_controlling_thread(force=True)
+
+    let_go()
+    set_limits()
+    let_go()
+
+
+def _begin_again() -> None:
+    """Forget, in a forked process, the limits of threads that are not there."""
+    for this, thread in list(_limited_by.items()):
+        if thread != get_ident():
+            del _limited_by[this]
+    _put_back()
+    _limiting.release()
+
+
+if hasattr(os, "register_at_fork"):  # no fork while another thread sets the limit, and so holds locks of the library
+    os.register_at_fork(before=_limiting.acquire, after_in_parent=_limiting.release, after_in_child=_begin_again)
