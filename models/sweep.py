@@ -17,14 +17,14 @@ from typing import Any
 
 from models import STOPPED, child, results, spread, stopping
 from models.__main__ import programs
-from models.console import complain, leave, note, program, say
+from models.console import complain, note, program, say
 from models.executors import EXECUTORS, Workers
 from models.options import Parser, folder_name, positive
 from models.progress import counted, fitting_table, formatted
 from models.report import as_json, require_extra
 from models.trials import Setting, Trial, TrialError, folder_of, grid, known, run
 from tinygrad_edu.errors import DataError, TinygradError
-from tinygrad_edu.parallel import available_cores
+from tinygrad_edu.parallel import available_cores, mpi, world
 
 NAME = "models.sweep"
 TRIALS, LOG = "trials", "log.txt"
@@ -164,9 +164,11 @@ def main(arguments: list[str] | None = None) -> int:
     output = options.output or Path("runs/sweep") / options.program
     try:
         require_extra()
+        if world().size > 1 and options.executor != "mpi":
+            raise DataError(f"mpiexec started {world().size} processes, and they share no trials: leave out --executor")
         planned = plan(options.program, options.grid, options.seeds, fixed)
         results.prepare(output, (results.SUMMARY, *FILES), 1 << 20)
-        with stopping.noted(), EXECUTORS[options.executor](options.jobs, options.address) as workers:
+        with EXECUTORS[options.executor](options.jobs, options.address) as workers, stopping.noted():
             return sweep(options.program, planned, workers, output, options.quiet) if workers else 0
     except (TinygradError, ValueError) as error:
         complain(NAME, " ".join(str(error).split()))
@@ -181,7 +183,8 @@ def read_command(arguments: list[str] | None) -> tuple[argparse.Namespace, list[
     add("--grid", action="append", default=[], metavar="NAME=VALUE,VALUE",
         help="an option of the program, and the values to try; several grids are multiplied")  # fmt: skip
     add("--seeds", type=positive(int), metavar="N", help="run each setting with the seeds 0 to N - 1 (default: 1)")
-    add("--executor", choices=EXECUTORS, default="processes", help="who runs the trials (default: %(default)s)")
+    add("--executor", choices=EXECUTORS, default="mpi" if world().size > 1 else "processes",
+        help="who runs the trials (default: processes, or the ranks that mpiexec started)")  # fmt: skip
     add("--jobs", type=positive(int), help="how many at a time (default: one on each core)")
     add("--address", help="of a cluster of Dask's or Ray's that runs already (default: one on this machine alone)")
     add("--output", type=folder_name, help="folder for the results (default: runs/sweep/PROGRAM)")
@@ -205,7 +208,8 @@ def sweep(name: str, planned: Plan, workers: Workers, output: Path, quiet: bool)
             over.append(trial)
     except KeyboardInterrupt:
         end = "stopped"
-    over.sort(key=lambda trial: settings.index(trial.setting))
+    place = {folder_of(folder, setting): number for number, setting in enumerate(settings)}
+    over.sort(key=lambda trial: place[folder_of(folder, trial.setting)])
     failed = sum(bool(trial.reason) for trial in over)
     if over:
         save(name, planned, over, output, {"end": end, "failed": failed, "seconds": time.perf_counter() - begin})
@@ -214,7 +218,8 @@ def sweep(name: str, planned: Plan, workers: Workers, output: Path, quiet: bool)
     counts = f"{len(over)} of {len(settings)} trials" + f", {failed} failed" * bool(failed)
     say(f"{end}: {counts}{'; the same command goes on' * (end == 'stopped')} -> {output}")
     if end == "stopped":
-        leave(STOPPED)  # at once: what still runs ends with this process, and the next time goes on
+        mpi.abort(STOPPED)  # or the other ranks would run their trials to the end
+        return STOPPED
     return int(failed > 0)
 
 

@@ -175,7 +175,8 @@ def _on_one(
             for place, setting in waiting.items():
                 running[pool.submit(_timed, function, dict(setting))] = place
         while running:
-            stopping.check()
+            if stopping.asked():
+                raise KeyboardInterrupt
             for future in wait(running, LOOK, FIRST_COMPLETED).done:
                 place = running.pop(future)
                 error = CancelledError() if future.cancelled() else future.exception()

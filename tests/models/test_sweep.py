@@ -113,18 +113,21 @@ def test_one_that_fails_is_counted_with_its_reason_and_the_others_go_on(tmp_path
     assert "| learning rate | trials | failed |" in read(tmp_path / "table.md")
 
 
-def begun(folder, *options):
-    """Begin a sweep of which the first trial is short and the others are long; return it when they run."""
-    arguments = [*command(folder, *options)]
+def begun(folder, *before):
+    """Begin a sweep of which the first trial is short and the other one is long; return it when that one runs."""
+    arguments = [*before, *command(folder)]
     arguments[arguments.index("--epochs") : arguments.index("--epochs") + 2] = ["--grid", "epochs=1,2000"]
     process = subprocess.Popen(arguments, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: records(folder) and "epoch 3/2000" in read(folder / "trials" / "epochs=2000,seed=0" / "log.txt"))
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_sweep_that_is_stopped_keeps_what_is_over_and_ends_what_runs(number, tmp_path):
-    with begun(tmp_path) as process:
+RANKS = [MPIEXEC, "-n", "3"]
+
+
+@pytest.mark.parametrize(("before", "number"), [([], signal.SIGINT), ([], signal.SIGTERM), (RANKS, signal.SIGINT)])
+def test_a_sweep_that_is_stopped_keeps_what_is_over_and_ends_what_runs(before, number, tmp_path):
+    with begun(tmp_path, *before) as process:
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -239,10 +242,16 @@ def test_options_of_the_default_value_make_no_other_trial():
 
 
 def test_the_ranks_of_an_mpi_job_find_the_same_numbers(undisturbed, tmp_path):
-    ran = swept(tmp_path, *GRID, "--executor", "mpi", before=[MPIEXEC, "-n", "3"])
+    ran = swept(tmp_path, *GRID, before=RANKS)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.count("done: ") == 1
     assert_same(undisturbed, tmp_path)
+
+
+def test_ranks_that_share_no_trials_are_refused_once(tmp_path):
+    ran = swept(tmp_path, "--executor", "processes", before=RANKS)
+    assert ran.returncode == 2
+    assert ran.stderr == "models.sweep: mpiexec started 3 processes, and they share no trials: leave out --executor\n"
 
 
 @pytest.mark.clusters

@@ -19,7 +19,7 @@ from models import child, trials
 from models.executors import pool_of_processes
 from models.trials import FAILURE, RECORD, folder_of, grid, known, run
 from tests.models.grief import calls, waits
-from tinygrad_edu.parallel import available_cores
+from tinygrad_edu.parallel.blas import allowed_threads
 
 PROJECT = Path(__file__).parents[2]
 EXECUTORS = [partial(ThreadPoolExecutor, 2), partial(pool_of_processes, 2)]
@@ -154,8 +154,8 @@ def test_a_number_in_a_name_is_that_number(value):
 
 SHOW = """
 import os, sys
-from tinygrad_edu.parallel import available_cores
-print(sys.argv[1:], __name__, available_cores(), sorted(name for name in os.environ if "PMI" in name or "MPI" in name))
+from tinygrad_edu.parallel import ALONE
+print(sys.argv[1:], __name__, ALONE.threads, sorted(name for name in os.environ if "PMI" in name or "MPI" in name))
 sys.exit(int(sys.argv[1]))
 """
 
@@ -176,13 +176,11 @@ def test_a_child_is_called_as_a_program_with_its_cores_and_is_no_rank(shows, mon
 
 
 @pytest.mark.parametrize(
-    ("told", "cores"), [("1", 1), (" 1,4 ", 1), ("100000", None), ("0", None), ("two", None), ("", None), ("-1", None)]
+    ("told", "threads"), [("1", 1), (" 3,4 ", 3), ("100000", 8), ("0", 8), ("two", 8), ("", 8), ("-1", 8)]
 )
-def test_as_many_cores_are_used_as_the_environment_says_and_no_more_than_there_are(told, cores, monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    all_of_them = available_cores()
+def test_there_are_as_many_threads_as_the_environment_says_and_no_more_than_cores(told, threads, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", told)
-    assert available_cores() == (cores or all_of_them)
+    assert allowed_threads(8) == threads
 
 
 PARENT = """

@@ -12,7 +12,7 @@ from typing import Any
 from numpy import ndarray
 
 from tinygrad_edu.errors import ForkedError, MissingExtraError
-from tinygrad_edu.parallel.blas import available_cores
+from tinygrad_edu.parallel.blas import allowed_threads, available_cores
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather
 
 __all__ = ["abort", "finalize", "without_mpi", "world"]
@@ -70,7 +70,7 @@ class _MPIWorkers:
         self.threads = 1
         cores = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
         here = (mpi.Get_processor_name(), cores)
-        self.threads = max(available_cores() // Counter(gather(self, here))[here], 1)
+        self.threads = allowed_threads(max(available_cores() // Counter(gather(self, here))[here], 1))
 
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
         """Send bytes to others, and take in as many as there is room for."""
