@@ -126,9 +126,8 @@ def plan(name: str, grids: Sequence[str], seeds: int | None, fixed: Sequence[str
     values.setdefault("seed", list(range(seeds or 1)))
     if ours := [option for option in OURS if option in values]:
         raise DataError(f"{ours[0]} is not for a program in a sweep: the same command goes on by itself")
-    order = sorted(
-        values, key=lambda option: (option == "seed", option)
-    )  # one trial, one folder, however it is asked for
+    # However a trial is asked for, it has one folder.
+    order = sorted(values, key=lambda option: (option == "seed", option))
     settings = [{"program": name, **{option: as_json(each[option]) for option in order}} for each in grid(**values)]
     return Plan(settings, [option for option in varied if option != "seed"])
 
@@ -243,9 +242,8 @@ def save(planned: Plan, trials: Sequence[Trial], output: Path, summary: dict[str
         spread.draw(staged / "spread.png", table, planned.varied)
 
     command = shlex.join(["python", "-m", NAME, *sys.argv[1:]])
-    results.save(
-        output, write, {**summary, "trials": len(trials), "planned": len(planned.settings), "command": command}
-    )
+    counts = {"trials": len(trials), "planned": len(planned.settings)}
+    results.save(output, write, {**summary, **counts, "command": command})
 
 
 def show(cells: dict[str, list[str]]) -> None:

@@ -113,17 +113,15 @@ def test_one_that_fails_is_counted_with_its_reason_and_the_others_go_on(tmp_path
     assert "| learning rate | trials | failed |" in read(tmp_path / "table.md")
 
 
+LONG = "trials/program=pinn,epochs=2000,seed=0"
+
+
 def begun(folder, *before):
     """Begin a sweep of which the first trial is short and the other one is long; return it when that one runs."""
     arguments = [*before, *command(folder)]
     arguments[arguments.index("--epochs") : arguments.index("--epochs") + 2] = ["--grid", "epochs=1,2000"]
     process = subprocess.Popen(arguments, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_until(
-        lambda: (
-            records(folder)
-            and "epoch 3/2000" in read(folder / "trials" / "program=pinn,epochs=2000,seed=0" / "log.txt")
-        )
-    )
+    wait_until(lambda: records(folder) and "epoch 3/2000" in read(folder / LONG / "log.txt"))
     return process
 
 
@@ -159,7 +157,7 @@ def test_a_sweep_that_is_killed_leaves_nothing_running_and_goes_on_to_the_same_n
 
 def test_a_trial_that_is_killed_fails_alone_and_goes_on_after_its_checkpoint(tmp_path):
     with begun(tmp_path) as process:
-        folder = tmp_path / "trials" / "program=pinn,epochs=2000,seed=0"
+        folder = tmp_path / LONG
         wait_until(lambda: any(folder.glob("checkpoints/checkpoint-*")))
         for child in running(f"--output={folder}"):
             os.kill(child, signal.SIGKILL)
