@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from itertools import islice
 from numbers import Real
@@ -33,32 +34,27 @@ OURS = ("output", "resume", "quiet")  # options of a program that a sweep sets i
 NOT_METRICS = ("epochs", "model_epoch", "best_epoch", "seconds", "step_milliseconds", "seed")
 
 
-@dataclass(frozen=True)
-class Training:
-    """Programs that train, as a function of their options.
+def trained(folder: Path, cores: int, /, program: str, **options: Any) -> dict[str, Real | None]:
+    """Run a program that trains as a second process, and return the metrics in its summary.
 
-    Attributes
+    One that was killed before goes on after its last checkpoint.
+
+    Parameters
     ----------
     folder : Path
         Has a folder for the results of each trial.
     cores : int
-        How many each may use.
+        How many it may use.
+    program : str
+    options
+        Its own.
     """
-
-    folder: Path
-    cores: int
-
-    def __call__(self, program: str, **options: Any) -> dict[str, Real | None]:
-        """Run a program as a second process, and return the metrics in its summary.
-
-        One that was killed before goes on after its last checkpoint.
-        """
-        output = folder_of(self.folder, {"program": program, **options})
-        output.mkdir(parents=True, exist_ok=True)
-        command = [*arguments_of(options), f"--output={output}", "--resume"]
-        if code := child.call(f"models.{program}", command, output / LOG, self.cores):
-            raise TrialError(why(code, output / LOG))
-        return metrics(results.read_summary(output))
+    output = folder_of(folder, {"program": program, **options})
+    output.mkdir(parents=True, exist_ok=True)
+    command = [*arguments_of(options), f"--output={output}", "--resume"]
+    if code := child.call(f"models.{program}", command, output / LOG, cores):
+        raise TrialError(why(code, output / LOG))
+    return metrics(results.read_summary(output))
 
 
 def arguments_of(options: Setting) -> list[str]:
@@ -194,11 +190,27 @@ def read_command(arguments: list[str] | None) -> tuple[argparse.Namespace, list[
 
 def sweep(planned: Plan, workers: Workers, output: Path, quiet: bool) -> int:
     """Run what is planned, save the tables and the picture, and return the exit code."""
-    begin, end = time.perf_counter(), "done"
-    folder, settings = output / TRIALS, planned.settings
-    training = Training(folder.absolute(), max(1, available_cores() // workers.at_once))
+    begin = time.perf_counter()
+    over, end = collect(planned, workers, output / TRIALS, quiet)
+    failed = sum(bool(trial.reason) for trial in over)
+    if over:
+        save(planned, over, output, {"end": end, "failed": failed, "seconds": round(time.perf_counter() - begin, 3)})
+        if not quiet:
+            show(spread.columns(spread.rows(over), planned.varied))
+    counts = f"{len(over)} of {len(planned.settings)} trials" + f", {failed} failed" * bool(failed)
+    say(f"{end}: {counts}{'; the same command goes on' * (end == 'stopped')} -> {output}")
+    if end == "stopped":
+        mpi.abort(STOPPED)  # or the other ranks would run their trials to the end
+        return STOPPED
+    return int(failed > 0)
+
+
+def collect(planned: Plan, workers: Workers, folder: Path, quiet: bool) -> tuple[list[Trial], str]:
+    """Run the trials that are not known, and return all that are over, in the order of the plan, and how it ended."""
+    settings, end = planned.settings, "done"
+    function = partial(trained, folder.absolute(), max(1, available_cores() // workers.at_once))
     over = known(settings, folder)
-    coming: Iterator[Trial] = islice(run(training, settings, workers.executor, folder), len(over), None)
+    coming: Iterator[Trial] = islice(run(function, settings, workers.executor, folder), len(over), None)
     if not quiet:
         if over:
             note(f"{len(over)} of {len(settings)} trials have run before")
@@ -209,18 +221,7 @@ def sweep(planned: Plan, workers: Workers, output: Path, quiet: bool) -> int:
     except KeyboardInterrupt:
         end = "stopped"
     place = {folder_of(folder, setting): number for number, setting in enumerate(settings)}
-    over.sort(key=lambda trial: place[folder_of(folder, trial.setting)])
-    failed = sum(bool(trial.reason) for trial in over)
-    if over:
-        save(planned, over, output, {"end": end, "failed": failed, "seconds": time.perf_counter() - begin})
-        if not quiet:
-            show(spread.columns(spread.rows(over), planned.varied))
-    counts = f"{len(over)} of {len(settings)} trials" + f", {failed} failed" * bool(failed)
-    say(f"{end}: {counts}{'; the same command goes on' * (end == 'stopped')} -> {output}")
-    if end == "stopped":
-        mpi.abort(STOPPED)  # or the other ranks would run their trials to the end
-        return STOPPED
-    return int(failed > 0)
+    return sorted(over, key=lambda trial: place[folder_of(folder, trial.setting)]), end
 
 
 def told(trial: Trial, varied: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from matplotlib.image import imread
 from models import spread, sweep
 from models.__main__ import programs
 from models.trials import Trial, folder_of
+from tests.models.test_progress import Terminal
 from tests.models.test_trials import read, running, wait_until
 
 PROJECT = Path(__file__).parents[2]
@@ -30,8 +31,8 @@ def swept(folder, *options, before=(), **environment):
     )  # fmt: skip
 
 
-def command(folder, *options):
-    return [sys.executable, "-m", "models.sweep", "pinn", "--epochs", "1", "--output", str(folder), *options]
+def command(folder, *options, epochs=("--epochs", "1")):
+    return [sys.executable, "-m", "models.sweep", "pinn", *epochs, "--output", str(folder), *options]
 
 
 def records(folder):
@@ -113,14 +114,15 @@ def test_one_that_fails_is_counted_with_its_reason_and_the_others_go_on(tmp_path
     assert "| learning rate | trials | failed |" in read(tmp_path / "table.md")
 
 
-LONG = "trials/program=pinn,epochs=2000,seed=0"
+TWO, LONG = ["--grid", "epochs=1,2000"], "trials/program=pinn,epochs=2000,seed=0"
 
 
 def begun(folder, *before):
     """Begin a sweep of which the first trial is short and the other one is long; return it when that one runs."""
-    arguments = [*before, *command(folder)]
-    arguments[arguments.index("--epochs") : arguments.index("--epochs") + 2] = ["--grid", "epochs=1,2000"]
-    process = subprocess.Popen(arguments, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*before, *command(folder, *TWO, epochs=())], cwd=PROJECT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
     wait_until(lambda: records(folder) and "epoch 3/2000" in read(folder / LONG / "log.txt"))
     return process
 
@@ -139,6 +141,18 @@ def test_a_sweep_that_is_stopped_keeps_what_is_over_and_ends_what_runs(before, n
     wait_until(lambda: not running(str(tmp_path)))
     assert list(records(tmp_path)) == ["program=pinn,epochs=1,seed=0"]
     assert [row["epochs"] for row in table(tmp_path)] == ["1"]
+
+
+def test_in_a_terminal_there_is_a_bar_that_ctrl_c_leaves_below_the_lines(tmp_path):
+    terminal = Terminal(command(tmp_path, *TWO, epochs=())[1:], columns=100)
+    terminal.read(until="trial 1/2: epochs 1, seed 0: greatest error ")
+    os.write(terminal.file, b"\x03")
+    lines = terminal.read()
+    assert terminal.process.returncode == 130
+    (bar,) = [line for line in lines if line.startswith("trial ") and line.endswith(" left")]
+    assert bar.startswith("trial 1/2 ")
+    assert any(line.split() == ["epochs", "trials", "greatest", "error", "seconds"] for line in lines)
+    assert not terminal.screen.cursor.hidden
 
 
 def test_a_sweep_that_is_killed_leaves_nothing_running_and_goes_on_to_the_same_numbers(undisturbed, tmp_path):
