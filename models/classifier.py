@@ -18,7 +18,6 @@ from tinygrad_edu.training import evaluating, fit
 
 PICTURES = ("samples.png", *digits.PICTURES)
 WEIGHT_DECAY = 1e-3  # of a thousand images
-SHARDS = 4  # of a batch: as many cores have work, and fewer images are nearer by
 SHARD_SIZE = 128  # images that a core reads at a time
 EVALUATE_EVERY = 20  # epochs: to read 11,000 images takes as long as two of them
 
@@ -78,7 +77,7 @@ def prepare(options: argparse.Namespace, build: Callable[[np.random.Generator], 
     fitting = partial(
         fit, model, optimizer(model, options.learning_rate, len(images.x_train)), cross_entropy, batches,
         options.epochs, rng=rng, schedule=schedule(options.learning_rate, options.epochs * len(batches)),
-        shard_size=-(-options.batch_size // SHARDS), evaluate_every=EVALUATE_EVERY, **digits.accuracies(images),
+        evaluate_every=EVALUATE_EVERY, **digits.accuracies(images),
     )  # fmt: skip
 
     def figures() -> dict[str, float]:

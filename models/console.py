@@ -12,16 +12,26 @@ from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.parallel import mpi, world
 
 
+def is_heard() -> bool:
+    """Whether this process speaks: of the ranks that mpiexec started, the first does, of those that are left."""
+    try:
+        return not world().rank
+    except TinygradError:  # they train alone, then, and each says so
+        return True
+
+
 def say(line: str) -> None:
     """Print one line. Where nobody can read it, what it tells of is done all the same."""
     with suppress(OSError):
-        print(one_line(line), flush=True)
+        if is_heard():
+            print(one_line(line), flush=True)
 
 
 def note(line: str) -> None:
     """Print one line beside the output. Where nobody can read it, likewise."""
     with suppress(OSError):
-        print(one_line(line), file=sys.stderr, flush=True)
+        if is_heard():
+            print(one_line(line), file=sys.stderr, flush=True)
 
 
 def complain(name: str, message: str) -> None:
@@ -40,12 +50,10 @@ def program(name: str, main: Callable[[], int | None]) -> NoReturn:
     Of the ranks that mpiexec started the first alone is heard.
     """
     try:
-        rank = world().rank
+        world()
     except TinygradError as error:
         complain(name, str(error))
         leave(2)
-    if rank:
-        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for as long as the program runs
     for stream in (sys.stdout, sys.stderr):
         if stream:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -57,7 +65,7 @@ def program(name: str, main: Callable[[], int | None]) -> NoReturn:
         complain(name, error.strerror or str(error))
         mpi.abort(1)
         leave(1)  # from in here: what the error keeps alive might wait for others
-    mpi.finalize()
+    mpi.leave()
     leave(code)
 
 

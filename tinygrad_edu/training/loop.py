@@ -241,9 +241,13 @@ class _Run:
                 on_step(step)
             if every is not None and place.step % every == 0:
                 self._save()
-            if stop is not None and any_of(self.steps.workers, stop()):
+            if stop is not None and self._any_asks(stop):
                 raise KeyboardInterrupt
             last = time.perf_counter()
+
+    def _any_asks(self, stop: Callable[[], bool]) -> bool:
+        workers = self.steps.workers
+        return workers.together(lambda: any_of(workers, stop()))
 
     def _batches(self) -> Iterator[Any]:
         """Return the batches of this epoch that are not done: in a new order, or in that of a checkpoint."""
