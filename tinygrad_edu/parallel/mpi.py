@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from numpy import ndarray
 
 from tinygrad_edu.errors import ForkedError, LostWorkerError, MissingExtraError
-from tinygrad_edu.parallel.blas import available_cores
+from tinygrad_edu.parallel.blas import allowed_threads, available_cores
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather
 
 Result = TypeVar("Result")
@@ -100,7 +100,7 @@ class _MPIWorkers:
         self.threads = 1
         cores = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
         here = (mpi.Get_processor_name(), cores)
-        self.threads = max(available_cores() // Counter(gather(self, here))[here], 1)
+        self.threads = allowed_threads(max(available_cores() // Counter(gather(self, here))[here], 1))
 
     def _begin(self, comm: Any) -> None:
         self._comm, self.rank, self.size = comm, comm.rank, comm.size
