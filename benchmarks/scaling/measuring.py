@@ -17,6 +17,7 @@ from benchmarks.scaling.job import OVER_TCP, Job
 from benchmarks.scaling.paper import TO_DRAW, expected_latest
 from benchmarks.statistics import median
 
+BATCH = 128
 SHARD_SIZES = {"mnist": 32, "lenet": 16}
 PYTORCH = Peer("PyTorch DDP", "benchmarks.scaling.ddp", ("torch",))
 OPERATIONS = 3 * 2 * 32 * 28 * 28 * 64 * 32 * 9  # of workload 4: forward and two gradients, 2 for a product and its sum
@@ -74,7 +75,7 @@ class Plan:
     """
 
     rounds: int = 7
-    seconds: float = 0.3
+    seconds: float = 0.2
     processes: int = 4
     images: int = 10_000
     elements: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
@@ -122,14 +123,13 @@ class Jobs(NamedTuple):
 
 def steps(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
     """Measure a training step of 128 images on threads, on processes, and with PyTorch on one and two of them."""
-    size, cut = 128, SHARD_SIZES[name]
-    ways = []
+    ways, cut = [], SHARD_SIZES[name]
     for job, threads in [(jobs.ours[0], 1), (jobs.ours[0], 2), *((job, 1) for job in jobs.ours[1:])]:
-        given = {"work": "step", "name": name, "batch": size, "shard_size": cut, "threads": threads}
-        ways.append(Way(_row("step", name, job, threads, size, cut), job, given))
+        given = {"work": "step", "name": name, "batch": BATCH, "shard_size": cut, "threads": threads}
+        ways.append(Way(_row("step", name, job, threads, BATCH, cut), job, given))
     for job in jobs.pytorch:
-        given = {"work": "step", "name": name, "batch": size}
-        ways.append(Way(_row("step", name, job, 1, size), job, given))
+        given = {"work": "step", "name": name, "batch": BATCH}
+        ways.append(Way(_row("step", name, job, 1, BATCH), job, given))
     _compare(ways)
     yield from in_turn(ways, plan)
 
@@ -155,7 +155,7 @@ def weak(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
     """Measure a step of 128 images in each process."""
     ways, cut = [], SHARD_SIZES[name]
     for job in jobs.ours:
-        size = 128 * job.ranks
+        size = BATCH * job.ranks
         given = {"work": "step", "name": name, "batch": size, "shard_size": cut, "threads": 1}
         ways.append(Way(_row("weak", name, job, 1, size, cut), job, given))
     yield from in_turn(ways, plan)

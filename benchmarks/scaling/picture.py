@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.scaling.measuring import BATCH, SHARD_SIZES
 from benchmarks.scaling.paper import MOST, TO_DRAW, Link, Work
-from benchmarks.scaling.report import NETWORKS, TITLES, Report
+from benchmarks.scaling.report import NETWORKS, RESNET_SHARD, TITLES, Report
 
 COLORS = {"mnist": "tab:blue", "lenet": "tab:orange", "resnet": "tab:green"}
 STYLES = dict(zip(NETWORKS, ("--", ":"), strict=True))
-FIXED = {"mnist": 4, "lenet": 8, "resnet": 512}  # shards of a batch that stays: 128, 128 and 4,096 images
-GROWING = {"mnist": 4, "lenet": 8, "resnet": 4}  # shards for each worker: 128, 128 and 32 images
+_ONE = {name: BATCH // size for name, size in SHARD_SIZES.items()}
+SHARED = _ONE | {"resnet": 4096 // RESNET_SHARD}  # shards of a batch that stays
+EACH = _ONE | {"resnet": 32 // RESNET_SHARD}  # shards for each worker
 
 
 def draw(report: Report, path: Path) -> None:
@@ -23,9 +25,9 @@ def draw(report: Report, path: Path) -> None:
         _panels(strong, speedup, report, "step", name, work)
         _panels(weak, efficiency, report, "weak", name, work)
     for axes, title, label in (
-        (strong, "One batch, shared: 128 images; ResNet 4,096", "seconds of a step"),
+        (strong, f"One batch, shared: {BATCH} images; ResNet 4,096", "seconds of a step"),
         (speedup, "Speedup of that", "times as fast as one worker"),
-        (weak, "A batch that grows: 128 for each worker; ResNet 32", "seconds of a step"),
+        (weak, f"A batch that grows: {BATCH} for each worker; ResNet 32", "seconds of a step"),
         (efficiency, "Efficiency of that", "of one worker's images per second, each"),
     ):
         _finish(axes, title, label)
@@ -59,7 +61,7 @@ def _panels(time: Any, gain: Any, report: Report, part: str, name: str, work: Wo
 
 
 def _shards(part: str, name: str, workers: int) -> int:
-    return FIXED[name] if part == "step" else GROWING[name] * workers
+    return SHARED[name] if part == "step" else EACH[name] * workers
 
 
 def _finish(axes: Any, title: str, label: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.worker import answers
 
-WARM = 3  # runs that are not counted
+WARM = 2  # runs that are not counted
 
 
 class Rank:

@@ -55,10 +55,10 @@ class Report:
         return OPERATIONS / (self.of("convolution")[0].milliseconds / 1e3)
 
     def resnet(self) -> Work:
-        """Return what a step of a ResNet would compute, if it ran like a convolution, its shards late as LeNet's."""
+        """Return what a step of a ResNet would compute, if it ran like a convolution, and late as so many LeNet shards."""
         shard, lenet = RESNET_SHARD * RESNET_OPERATIONS / self.speed(), self.work(self.names[-1])
-        latest = {many: shard * time / lenet.latest[1] for many, time in lenet.latest.items()}
-        return Work(0.0, shard, latest, int(4 * RESNET_WEIGHTS))
+        spread = math.sqrt(shard / lenet.shard)
+        return Work(0.0, shard, {many: spread * lenet.late(many) for many in lenet.latest}, int(4 * RESNET_WEIGHTS))
 
     def lines(self) -> Iterator[str]:
         """Yield the report as text."""

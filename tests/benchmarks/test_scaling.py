@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 
+from benchmarks.scaling.job import Job
 from benchmarks.scaling.measuring import Plan, measure, read, write
 from benchmarks.scaling.paper import Link, Work, expected_latest, fit_link, fit_shards
 from benchmarks.scaling.picture import draw
@@ -23,6 +25,15 @@ def test_a_report_and_a_picture_of_two_processes(tmp_path):
         assert heading in text
     draw(report, tmp_path / "scaling.png")
     assert (tmp_path / "scaling.png").stat().st_size < 150_000
+
+
+@pytest.mark.peers
+def test_pytorch_on_two_processes_takes_the_same_steps(tmp_path):
+    with Job("ours", 2) as ours, Job("ddp", 2, BENCHMARK_MEETING=str(tmp_path / "meeting")) as theirs:
+        for name in ("mnist", "lenet"):
+            given = {"work": "step", "times": 3, "name": name, "batch": 16, "fixed": True}
+            found = np.mean(theirs.losses(**given), axis=0)
+            assert found == pytest.approx(ours.losses(**given, shard_size=8, threads=1)[0], rel=1e-4)
 
 
 def test_a_step_on_paper():
