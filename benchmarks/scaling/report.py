@@ -55,7 +55,7 @@ class Report:
         return OPERATIONS / (self.of("convolution")[0].milliseconds / 1e3)
 
     def resnet(self) -> Work:
-        """Return what a step of a ResNet would compute, if it ran like a convolution, and late as so many LeNet shards."""
+        """Return what a step of a ResNet would compute, if it ran like a convolution, late as many LeNet shards."""
         shard, lenet = RESNET_SHARD * RESNET_OPERATIONS / self.speed(), self.work(self.names[-1])
         spread = math.sqrt(shard / lenet.shard)
         return Work(0.0, shard, {many: spread * lenet.late(many) for many in lenet.latest}, int(4 * RESNET_WEIGHTS))
