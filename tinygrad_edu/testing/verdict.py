@@ -1,7 +1,8 @@
 """The verdict on a claimed gradient: right, wrong, or that it cannot be told, with the reason.
 
 Whether the numbers settle is one question, and whether they agree another. The claim has no part in the first: a wrong
-gradient, however large, cannot excuse itself. And no verdict contradicts its own error: what is called wrong lies
+gradient, however large, cannot excuse itself. Before it is called wrong, the rounding is measured that no step shows:
+that of the function beside this point, and that of the claim, which may not hide in more than cannot be told. And no verdict contradicts its own error: what is called wrong lies
 outside of it, and what is called right would have been found if it were not.
 """
 
@@ -247,7 +248,8 @@ def _verdict(claim: Claim, k: int, slope: Estimate, gap: float, claimed: float) 
         return "cannot tell"
     inside = np.maximum(slope.size, largest(claim.arrays[k]))
     resolution = np.sqrt(slope.unit) * float(np.sum(weights * inside))
-    if not (np.isfinite(gap) and abs(gap) <= SAFETY * (error + claim.rounding) + _rounding(g, claimed)):
+    allowed = SAFETY * error + _rounding(g, claimed)
+    if not (np.isfinite(gap) and abs(gap) <= allowed + SAFETY * claim.rounding):
         nothing = error <= resolution and size <= SAFETY * error
         return "wrong" if error <= _ROUGH * size or nothing else "cannot tell"
     # Of what does not move at all no more can be known, and it is no part of what moves.
@@ -257,7 +259,8 @@ def _verdict(claim: Claim, k: int, slope: Estimate, gap: float, claimed: float) 
         return "right"
     # Of a slope that is small beside the rounding of the values, less can be known, and less is asked.
     little = size <= resolution and error <= _ROUGH * size
-    return "right" if error <= resolution and (claimed <= 0.1 * error or little) else "cannot tell"
+    known = abs(gap) <= allowed and error <= resolution
+    return "right" if known and (claimed <= 0.1 * error or little) else "cannot tell"
 
 
 def _unit(g: Array) -> float:
