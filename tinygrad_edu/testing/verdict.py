@@ -2,8 +2,9 @@
 
 Whether the numbers settle is one question, and whether they agree another. The claim has no part in the first: a wrong
 gradient, however large, cannot excuse itself. Before it is called wrong, the rounding is measured that no step shows:
-that of the function beside this point, and that of the claim, which may not hide in more than cannot be told. And no verdict contradicts its own error: what is called wrong lies
-outside of it, and what is called right would have been found if it were not.
+that of the function beside this point, and that of the claim, behind which at most "cannot tell" may hide. And no
+verdict contradicts its own error: what is called wrong lies outside of it, and what is called right would have been
+found if it were not.
 """
 
 import sys
