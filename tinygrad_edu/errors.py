@@ -73,6 +73,10 @@ class ForkedError(TinygradError, RuntimeError):
     """Work on several threads goes on in a forked process, where those threads are not."""
 
 
+class LostWorkerError(TinygradError, RuntimeError):
+    """A worker has ended before its work was done."""
+
+
 class DataError(TinygradError, ValueError):
     """A dataset or a file that is not what it should be."""
 

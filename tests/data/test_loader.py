@@ -105,7 +105,7 @@ def test_an_epoch_goes_on_where_it_was_left(seed, done):
         return x + rng.normal(size=x.shape), y
 
     rng = np.random.default_rng(seed)
-    loader = DataLoader(*samples(11), batch_size=2, rng=rng, transform=noisy)
+    loader = DataLoader(*samples(11), batch_size=2, rng=rng, transform=noisy, augment=shifted)
     order = loader.draw_order()
     whole = loader.batches(order)
     list(islice(whole, done))
@@ -144,6 +144,55 @@ def test_a_transform_gets_the_batch_and_the_loop_what_it_returns(arrays, transfo
     assert batch.tolist() == wanted
 
 
+def shifted(x, y, *, rng):
+    """Add to each sample what is drawn for it."""
+    return x + rng.random(len(x))[:, None], y
+
+
+@given(counts, sizes, seeds)
+def test_an_augmentation_draws_from_the_generator_of_the_loader_batch_after_batch(count, size, seed):
+    own, rng = np.random.default_rng(seed), np.random.default_rng(seed)
+    loader = DataLoader(*samples(count), batch_size=size, rng=own, augment=shifted)
+    for _ in range(2):  # of several loops, the second goes on where the first one ended
+        order = rng.permutation(count)
+        for (x, y), rows in zip(loader, np.split(order, range(size, count, size)) if count else [], strict=True):
+            wanted, labels = shifted(*(array[rows] for array in samples(count)), rng=rng)
+            np.testing.assert_array_equal(x, wanted, strict=True)
+            np.testing.assert_array_equal(y, labels, strict=True)
+    assert own.random() == rng.random()
+
+
+def test_loops_in_loops_are_augmented_from_one_stream():
+    rng = np.random.default_rng(0)
+    loader = DataLoader(np.zeros((6, 1)), np.arange(6), batch_size=2, shuffle=False, rng=rng, augment=shifted)
+    drawn = [x for outer in loader for x, _ in (outer, *loader)]
+    assert len(np.unique(np.concatenate(drawn))) == 3 * (2 + 6)
+
+
+def test_a_transform_comes_after_an_augmentation_and_sees_the_whole_batch():
+    lengths = []
+
+    def doubled(x, *, rng):
+        lengths.append(len(x))
+        return 2 * x
+
+    loader = DataLoader(
+        np.arange(5.0), batch_size=3, shuffle=False, rng=np.random.default_rng(0), augment=doubled,
+        transform=lambda x: x - x.mean(),
+    )  # fmt: skip
+    assert [batch.tolist() for batch in loader] == [[-2, 0, 2], [-1, 1]]
+    assert lengths == [3, 2]
+
+
+def test_a_transform_gets_what_an_augmentation_made_of_the_form_too():
+    loader = DataLoader(
+        [1, 2], batch_size=2, shuffle=False, rng=np.random.default_rng(0), augment=lambda x, rng: (x, -x),
+        transform=lambda x, y: {"difference": x - y},
+    )  # fmt: skip
+    (batch,) = loader
+    assert batch["difference"].tolist() == [2, 4]
+
+
 def test_it_says_what_it_is():
     shuffled = DataLoader(np.arange(5), batch_size=np.int64(2), rng=np.random.default_rng(0))
     assert repr(shuffled) == "DataLoader(5 samples in a new order each time, batch_size=2: 3 batches)"
@@ -164,6 +213,9 @@ MISTAKES = [
     (lambda: DataLoader(FIVE, batch_size=2.0), DTypeError, "batch_size must be a whole number, 1 or more; got 2.0"),
     (lambda: DataLoader(FIVE, batch_size=True), DTypeError, "got True, a bool"),
     (lambda: DataLoader(FIVE, rng=7), DTypeError, r"rng is a numpy.random.Generator, not 7: make one .*default_rng"),
+    (lambda: DataLoader(FIVE, augment=shifted), DTypeError, "rng is a numpy.random.Generator, not None"),
+    (lambda: DataLoader(FIVE).lazy_batches([0, 1, 2]), DataError, "each number from 0 to 4 once"),
+    (lambda: DataLoader(FIVE).lazy_batches(None, start=6), DataError, "start must be from 0 to 5; got 6"),
     (lambda: DataLoader(FIVE, shuffle=True), DTypeError, "rng is a numpy.random.Generator, not None"),
     (lambda: DataLoader(FIVE).batches([0, 1, 2]), DataError, "each number from 0 to 4 once"),
     (lambda: DataLoader(FIVE).batches([0, 1, 2, 3, 3]), DataError, "each number from 0 to 4 once"),

@@ -260,6 +260,55 @@ def test_of_unequal_batches_the_loss_of_an_epoch_is_the_mean_over_samples():
     assert history[0].loss == pytest.approx(nn.cross_entropy(line()(X), Y).item(), rel=1e-6)
 
 
+# --- Augmented batches ---
+
+
+def noisy(x, y, *, rng):
+    return x + rng.normal(scale=0.5, size=x.shape).astype(np.float32), y
+
+
+def augmented(monkeypatch, threads, dropout=0.5, augment=noisy, **settings):
+    """Train on augmented batches on so many threads. Return the bits, what was told, and what the generator draws."""
+    monkeypatch.setattr(parallel.workers, "available_cores", lambda: threads)
+    rng = np.random.default_rng(0)
+    model, history = nn.Sequential(nn.Dropout(dropout), line()), []
+    loader = data.DataLoader(X, Y, batch_size=9, rng=rng, augment=augment, **settings)
+    told = {"metrics": {"perplexity": Perplexity()}, "evaluate_on": {"noisy": loader}, "history": history}
+    run_on(loader, model=model, rng=rng, shard_size=2, **told)
+    return state(model), [(epoch.loss, epoch.metrics) for epoch in history], rng.random()
+
+
+@pytest.mark.parametrize("transform", [None, lambda x, y: (x[::-1], y[::-1])])
+def test_augmented_batches_give_the_same_bits_on_any_number_of_threads(transform, monkeypatch):
+    results = [augmented(monkeypatch, threads, transform=transform) for threads in (1, 2, 3)]
+    assert results[0] == results[1] == results[2]
+    assert results[0][:2] != augmented(monkeypatch, 1, augment=None, transform=transform)[:2]
+
+
+def test_each_shard_is_augmented_where_it_is_computed_from_a_stream_of_its_own(monkeypatch):
+    taken, drawn = [], []
+
+    def noted(x, y, *, rng):
+        taken.append(len(x))
+        drawn.append(rng.random())
+        return x, y
+
+    augmented(monkeypatch, 1, augment=noted, shuffle=False)
+    tried, *steps = taken  # one before the first step, which sees whether the model couples samples
+    assert (tried, steps[:7]) == (2, [2, 2, 2, 2, 1, 2, 1])  # of a batch of 9 samples, and of the 3 that are left
+    shards = [*drawn[1:8], *drawn[10:17]]  # of two epochs, each with an evaluation of 9 and 3 samples after it
+    assert len(set(shards)) == len(shards)
+    assert drawn[8:10] == drawn[17:19]  # which draws the same each time
+
+
+def test_an_augmentation_of_another_number_of_samples_says_so():
+    loader = data.DataLoader(X, Y, batch_size=4, rng=np.random.default_rng(0), augment=lambda x, y, rng: (x[1:], y[1:]))
+    with pytest.raises(
+        tg.errors.ShapeError, match=r"augment got 4 samples, and returned arrays of the lengths \[\(3,\)"
+    ):
+        run_on(loader)
+
+
 # --- Early stopping ---
 
 

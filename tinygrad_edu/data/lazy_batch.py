@@ -71,15 +71,16 @@ class LazyBatch:
         return (*kinds, *(bool((array == array[:1]).all()) for array in _arrays(self._raw(slice(min(count, 8))))))
 
 
-def _arrays(taken: Any) -> list[Any]:
-    if isinstance(taken, dict):
-        return list(taken.values())
-    return list(taken) if isinstance(taken, tuple | list) else [taken]
+def _arrays(nest: Any) -> list[Any]:
+    """Return the arrays in a nest of dicts, tuples and lists, without the gaps."""
+    if isinstance(nest, dict | tuple | list):
+        return [array for part in (nest.values() if isinstance(nest, dict) else nest) for array in _arrays(part)]
+    return [] if nest is None else [nest]
 
 
 def _require_same_number(taken: Any, changed: Any) -> None:
     wanted, found = len(_arrays(taken)[0]), [np.shape(array)[:1] for array in _arrays(changed)]
-    if any(length != (wanted,) for length in found):
+    if not found or any(length != (wanted,) for length in found):
         raise ShapeError(
             f"augment got {wanted} samples, and returned arrays of the lengths {[*found]}. It changes each sample "
             f"alone: what makes more of them, or fewer, is a transform."

@@ -197,9 +197,14 @@ def gradient_of_batch(
 
     kind = batch.kind(shard_size)
     cut = len(slices) > 1 and can_be_cut(model, loss, kind, few, shard_size, single_threaded_blas())
-    step = _Step(model, loss, batch, slices, stream_seeds(rng, len(slices) if cut else 1))
-    found = step.in_shards(workers.threads if threads is None else threads, workers) if cut else None
-    return found or step.whole(among_others)
+    before = rng.bit_generator.state
+    if cut:
+        step = _Step(model, loss, batch, slices, stream_seeds(rng, len(slices)))
+        found = workers.together(lambda: step.in_shards(workers.threads if threads is None else threads, workers))
+        if found is not None:
+            return found
+        rng.bit_generator.state = before  # what is drawn depends on the batch alone, not on what was tried before it
+    return _Step(model, loss, batch, slices, stream_seeds(rng, 1)).whole(among_others)
 
 
 class _Step:

@@ -1,25 +1,38 @@
 """The workers that mpiexec starts, on one machine or many: MPI carries what they tell each other."""
 
+import atexit
 import os
+import signal
 import sys
+import time
 import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from functools import cache
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy import ndarray
 
-from tinygrad_edu.errors import ForkedError, MissingExtraError
-from tinygrad_edu.parallel.blas import available_cores
+from tinygrad_edu.errors import ForkedError, LostWorkerError, MissingExtraError
+from tinygrad_edu.parallel.blas import allowed_threads, available_cores
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather
 
-__all__ = ["world"]
+Result = TypeVar("Result")
+
+__all__ = ["abort", "leave", "without_mpi", "world"]
 
 # Who starts ranks sets one of them: the mpiexec of MPICH and of Intel, that of Open MPI, srun of Slurm.
 RANK = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
-OF_A_RANK = ("PMI_", "PMIX_", "OMPI_", "PRTE_", "HYDI_", "HYDRA_", "MPI_LOCAL", "MPIR_")
+OF_RANKS = ("PMI_", "PMIX_", "MPI_LOCAL", "HYDI_", "HYDRA_", "OMPI_", "OPAL_", "PRTE_")
+
+SURVIVES = "OMPI_MCA_mpi_ft_enable"  # by Open MPI's mpiexec --with-ft ulfm
+
+
+def without_mpi(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without what makes a process take itself for a rank."""
+    return {name: value for name, value in environment.items() if not name.startswith(OF_RANKS)}
 
 
 @cache
@@ -27,7 +40,7 @@ def world() -> Workers:
     """Return the processes that mpiexec started, or this one alone.
 
     An error that nobody catches in one of them ends them all, with its traceback: the others would wait for it for
-    ever. From here on, the processes that this one starts are no ranks.
+    ever. So does one that ends while another still waits for it. The processes that one starts or forks are alone.
 
     Raises
     ------
@@ -43,47 +56,155 @@ def world() -> Workers:
     if not any(name in os.environ for name in RANK):
         return ALONE
     try:
+        import mpi4py
+
+        mpi4py.rc.finalize = False  # `_leave` does, and not in a forked process
         from mpi4py import MPI
     except ImportError as error:
         raise MissingExtraError(
             "mpiexec started this process, and several need mpi4py: pip install 'tinygrad-edu[mpi]'"
         ) from error
-    for name in [name for name in os.environ if name.startswith(OF_A_RANK)]:
+    survives = SURVIVES in os.environ
+    for name in os.environ.keys() - without_mpi(os.environ).keys():
         del os.environ[name]
     if MPI.COMM_WORLD.size == 1:
         return ALONE
-    sys.excepthook = _abort
-    return _MPIWorkers(MPI)
+    workers = _MPIWorkers(MPI, survives)
+    sys.excepthook = _abort_with_traceback
+    atexit.register(workers.leave)
+    return workers
+
+
+def _be_alone() -> None:
+    """Forget, in a forked process, that the one that forked is a rank."""
+    world.cache_clear()
+    if sys.excepthook is _abort_with_traceback:
+        sys.excepthook = sys.__excepthook__
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_be_alone)
 
 
 class _MPIWorkers:
-    """The processes of MPI's world."""
+    """The processes of MPI's world; where MPI survives the death of a rank, those that are left."""
 
-    def __init__(self, mpi: Any) -> None:
-        self._mpi, self._comm, self._process = mpi, mpi.COMM_WORLD, os.getpid()
-        self.rank, self.size = self._comm.rank, self._comm.size
+    def __init__(self, mpi: Any, survives: bool) -> None:
+        self._mpi, self._survives, self._process = mpi, survives, os.getpid()
+        self._begin(mpi.COMM_WORLD)
+        self._lost = False  # whether any rank was
+        self._barrier: Any = None
+        self._done = 0  # how often all came together
+        self._last: Any = None  # and what came of the last time
+        self._stale: list[Any] = []  # messages that nobody will send any more, with the memory that waits for them
         self.threads = 1
         cores = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
         here = (mpi.Get_processor_name(), cores)
-        self.threads = max(available_cores() // Counter(gather(self, here))[here], 1)
+        self.threads = allowed_threads(max(available_cores() // Counter(gather(self, here))[here], 1))
+
+    def _begin(self, comm: Any) -> None:
+        self._comm, self.rank, self.size = comm, comm.rank, comm.size
 
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
         """Send bytes to others, and take in as many as there is room for."""
         if self._process != os.getpid():
             raise ForkedError("a forked process is none of the workers: let it compute alone, or start it by mpiexec.")
-        waiting = [self._comm.Irecv([room, self._mpi.BYTE], source=rank) for rank, room in received.items()]
-        waiting += [self._comm.Isend([content, self._mpi.BYTE], dest=rank) for rank, content in sent.items()]
-        self._mpi.Request.Waitall(waiting)
+        waiting = []
+        try:
+            waiting += [self._comm.Irecv([room, self._mpi.BYTE], source=rank) for rank, room in received.items()]
+            waiting += [self._comm.Isend([content, self._mpi.BYTE], dest=rank) for rank, content in sent.items()]
+            self._mpi.Request.Waitall(waiting)
+        except self._mpi.Exception as error:
+            if not self._is_of_a_loss(error):
+                raise
+            self._stale.append((waiting, sent, received))
+            self._comm.Revoke()  # so that those who wait for others than the lost one hear of it
+            raise LostWorkerError(f"a worker of {self.size} is lost") from error
+
+    def _is_of_a_loss(self, error: Any) -> bool:
+        lost = ("ERR_PROC_FAILED", "ERR_REVOKED", "ERR_IN_STATUS")  # the last where one of several messages is lost
+        return self._survives and error.Get_error_class() in [getattr(self._mpi, name) for name in lost]
+
+    def together(self, compute: Callable[[], Result]) -> Result:
+        """Return what all compute together; where some of them are lost, those that are left compute it."""
+        while True:
+            try:
+                result = compute()
+                break
+            except LostWorkerError:
+                if known := self._go_on():
+                    (result,) = known
+                    break
+        self._done += 1
+        if self._survives:
+            self._last = deepcopy(result)  # the caller may write into it
+        return result
+
+    def _go_on(self) -> tuple[Any] | None:
+        """Leave out who is lost. Return what was to be computed, if another worker has got it already."""
+        self._lost, self._barrier = True, None
+        while True:
+            try:
+                self._begin(self._comm.Shrink())
+                done = gather(self, self._done)
+                first = done.index(max(done))
+                last = gather(self, self._last if self.rank == first else None)[first]
+                return (last,) if self._done < max(done) else None
+            except LostWorkerError:  # one more
+                continue
+
+    def _all_are_done(self) -> bool:
+        try:
+            self._barrier = self._barrier or self._comm.Ibarrier()
+            return bool(self._barrier.Test())
+        except self._mpi.Exception as error:
+            if not self._is_of_a_loss(error):
+                raise
+            self._lost, self._barrier = True, None
+            self._begin(self._comm.Shrink())
+            return False
+
+    def leave(self) -> None:
+        """Wait until all are done, and end MPI; who is told anything meanwhile has left others in the middle."""
+        if self._process != os.getpid() or self._mpi.Is_finalized():
+            return
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # others may be saving
+        while not self._all_are_done():
+            if self._comm.Iprobe():
+                print(
+                    f"Rank {self.rank} of {self.size} has ended, and another still waits for it.", file=sys.__stderr__
+                )
+                _end_all(1)
+            time.sleep(0.01)  # who waits for one that still works leaves it the core
+        if not self._lost:
+            self._mpi.Finalize()  # Open MPI's may wait for a lost one for ever
 
 
-def _abort(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
-    """Show the traceback of an error, and end all ranks."""
+def leave() -> None:
+    """Wait until all ranks come to their end, where there are several; afterwards this one may exit."""
+    workers = world()
+    if isinstance(workers, _MPIWorkers):
+        workers.leave()
+
+
+def abort(code: int) -> None:
+    """End all ranks, where there are several, at once."""
+    if isinstance(world(), _MPIWorkers):
+        _end_all(code)
+
+
+def _abort_with_traceback(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
+    workers = world()
+    print(f"On rank {workers.rank} of {workers.size}:", file=sys.__stderr__)
+    traceback.print_exception(kind, error, place, file=sys.__stderr__)
+    _end_all(130 if kind is KeyboardInterrupt else 1)
+
+
+def _end_all(code: int) -> None:
     from mpi4py import MPI
 
-    # Python's own streams: those of sys may be those of a rank that says nothing.
-    print(f"On rank {MPI.COMM_WORLD.rank} of {MPI.COMM_WORLD.size}:", file=sys.__stderr__)
-    traceback.print_exception(kind, error, place, file=sys.__stderr__)
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None:
             stream.flush()
-    MPI.COMM_WORLD.Abort(130 if kind is KeyboardInterrupt else 1)
+    MPI.COMM_WORLD.Abort(code)
+    os._exit(code)  # MPICH's comes back, and ends the process a little later

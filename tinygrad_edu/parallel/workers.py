@@ -1,15 +1,17 @@
 """The processes that train together, on one machine or many: what they tell each other, and what one is alone."""
 
 import pickle
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.parallel.blas import available_cores
+from tinygrad_edu.parallel.blas import allowed_threads, available_cores
 
 __all__ = ["ALONE", "Workers", "any_of", "gather"]
+
+Result = TypeVar("Result")
 
 
 class Workers(Protocol):
@@ -33,6 +35,9 @@ class Workers(Protocol):
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
         """Send bytes to others, and take in as many as there is room for: contiguous arrays of uint8, by rank."""
 
+    def together(self, compute: Callable[[], Result]) -> Result:
+        """Return what all compute together, once more where one of them is lost: with another rank and size, then."""
+
 
 class _Alone:
     """A process without others."""
@@ -42,10 +47,14 @@ class _Alone:
     @property
     def threads(self) -> int:
         """How many threads this process may run: as many as there are cores."""
-        return available_cores()
+        return allowed_threads(available_cores())
 
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
         """There is nobody to send to."""
+
+    def together(self, compute: Callable[[], Result]) -> Result:
+        """Return what is computed."""
+        return compute()
 
 
 ALONE = _Alone()

@@ -128,8 +128,7 @@ def fit(
     on_step : callable, optional
         Called after each step of the optimizer.
     stop : callable, optional
-        Asked after each step, and before the first: where it returns True, on any of the workers, all of them raise
-        KeyboardInterrupt then.
+        Asked after each step: where it returns True, on any of the workers, all of them raise KeyboardInterrupt.
     history : list of Epoch, optional
         Where each epoch is added before it is yielded, and those before a checkpoint are found again.
     checkpoints : Checkpoints, optional
@@ -234,7 +233,6 @@ class _Run:
     def _train(self, on_step: Callable[[TrainingStep], None] | None, stop: Callable[[], bool] | None) -> None:
         """Take the steps of an epoch that are still to be taken."""
         place, every = self.place, self.checkpoints.every_steps if self.checkpoints is not None else None
-        self._stop(stop)
         last = time.perf_counter()
         for step in self.steps.over(self._batches(), place.step, place.epoch + 1, place.batches):
             place.add(step)
@@ -243,12 +241,13 @@ class _Run:
                 on_step(step)
             if every is not None and place.step % every == 0:
                 self._save()
-            self._stop(stop)
+            if stop is not None and self._any_asks(stop):
+                raise KeyboardInterrupt
             last = time.perf_counter()
 
-    def _stop(self, stop: Callable[[], bool] | None) -> None:
-        if stop is not None and any_of(self.steps.workers, stop()):
-            raise KeyboardInterrupt
+    def _any_asks(self, stop: Callable[[], bool]) -> bool:
+        workers = self.steps.workers
+        return workers.together(lambda: any_of(workers, stop()))
 
     def _batches(self) -> Iterator[Any]:
         """Return the batches of this epoch that are not done: in a new order, or in that of a checkpoint."""

@@ -1,0 +1,113 @@
+"""Matrix products on one thread while shards run, and as before afterwards, whatever comes in between."""
+
+import sys
+import threading
+
+import pytest
+import threadpoolctl
+
+from tinygrad_edu import parallel
+from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.parallel import map_shards, single_threaded_blas
+
+THREADS = [1, 2, 5]
+
+
+def blas_threads():
+    """Return to how many threads each BLAS library is set."""
+    return [library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+
+
+@pytest.fixture
+def two_blas_threads():
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        yield blas_threads()
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_matrix_products_are_single_threaded_inside_and_as_before_afterwards(threads, two_blas_threads):
+    inside = list(map_shards(lambda k: blas_threads(), 2, threads))
+    assert {n for libraries in inside for n in libraries} == {1}
+    assert blas_threads() == two_blas_threads
+
+
+def test_a_map_that_is_left_early_puts_the_threads_back(two_blas_threads):
+    results = map_shards(lambda k: k, 5, 2)
+    assert next(results) == 0
+    results.close()
+    assert blas_threads() == two_blas_threads
+
+
+@pytest.mark.parametrize("threads", THREADS)
+def test_an_exception_in_a_shard_puts_the_threads_back(threads, two_blas_threads):
+    with pytest.raises(ZeroDivisionError):
+        list(map_shards(lambda k: 1 // (k - 3), 7, threads))
+    assert blas_threads() == two_blas_threads
+
+
+def test_an_exception_puts_the_threads_back(two_blas_threads):
+    with pytest.raises(ZeroDivisionError), single_threaded_blas():
+        raise ZeroDivisionError
+    assert blas_threads() == two_blas_threads
+
+
+def test_two_that_overlap_put_the_threads_back(two_blas_threads):
+    """As when two programs train in two threads: the first to begin is the first to end."""
+    first, second = single_threaded_blas(), single_threaded_blas()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert set(blas_threads()) == {1}  # the second is still inside
+    second.__exit__(None, None, None)
+    assert blas_threads() == two_blas_threads
+
+
+def test_any_thread_sets_them_and_any_puts_them_back(two_blas_threads):
+    """Whichever thread set them first, and is alive: threadpoolctl would let that one alone set them."""
+    entered, may_leave = threading.Event(), threading.Event()
+
+    def other():
+        with single_threaded_blas():
+            seen.append(blas_threads())
+            entered.set()
+            may_leave.wait(10)
+
+    seen, thread = [], threading.Thread(target=other)
+    with single_threaded_blas():
+        pass
+    thread.start()
+    entered.wait(10)
+    with single_threaded_blas():
+        may_leave.set()
+        thread.join()
+        seen.append(blas_threads())
+    assert {n for libraries in seen for n in libraries} == {1}
+    assert blas_threads() == two_blas_threads
+
+
+def test_ctrl_c_just_when_the_threads_are_set_puts_them_back(monkeypatch, two_blas_threads):
+    class Interrupted(threadpoolctl.ThreadpoolController):
+        def limit(self, **settings):
+            limited = super().limit(**settings)
+            if set(blas_threads()) == {1}:
+                raise KeyboardInterrupt
+            return limited
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parallel.blas, "_blas", Interrupted)
+        with pytest.raises(KeyboardInterrupt), single_threaded_blas():
+            pass
+    assert blas_threads() == two_blas_threads
+    with single_threaded_blas():
+        assert set(blas_threads()) == {1}
+    assert blas_threads() == two_blas_threads
+
+
+def test_without_threadpoolctl_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    parallel.blas._blas.cache_clear()
+    try:
+        with pytest.raises(MissingExtraError, match=r"pip install 'tinygrad-edu\[parallel\]'"):
+            list(map_shards(lambda k: k, 2))
+    finally:
+        parallel.blas._blas.cache_clear()

@@ -1,0 +1,265 @@
+"""The gradient of a batch in shards: that of the whole, in the same bits on any number of threads."""
+
+import numpy as np
+import pytest
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn
+from tinygrad_edu.errors import DataError, DTypeError, NonScalarBackwardError, ShapeError
+from tinygrad_edu.parallel import map_shards, sharded_value_and_grad, shards
+
+
+def batch(count=70):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(count, 6)).astype(np.float32), rng.integers(0, 3, count)
+
+
+def network(dropout=0.0):
+    rng = np.random.default_rng(1)
+    return nn.Sequential(nn.Linear(6, 5, rng=rng), nn.Tanh(), nn.Dropout(dropout, rng=rng), nn.Linear(5, 3, rng=rng))
+
+
+def gradient(threads=None, dropout=0.0, shard_size=32, seed=3, count=70):
+    return sharded_value_and_grad(
+        network(dropout), nn.cross_entropy, *batch(count), np.random.default_rng(seed), shard_size=shard_size,
+        threads=threads,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("shard_size", [1, 7, 32, 70, 100])
+def test_it_is_the_gradient_of_the_mean_over_the_whole_batch(shard_size):
+    model = network()
+    x, y = batch()
+    whole = nn.cross_entropy(model(x), y)
+    whole.backward()
+    value, gradients = gradient(shard_size=shard_size)
+    assert value == pytest.approx(whole.item(), rel=1e-5)
+    for found, p in zip(gradients, model.parameters(), strict=True):
+        np.testing.assert_allclose(found, p.grad, rtol=1e-4, atol=1e-6)
+        assert found.dtype == p.dtype
+
+
+def bits(result):
+    value, gradients = result
+    return value, [g.tobytes() for g in gradients]
+
+
+def test_the_bits_do_not_depend_on_the_number_of_threads():
+    results = [bits(gradient(threads, dropout=0.5, shard_size=8)) for threads in (1, 2, 3, None)]
+    assert all(result == results[0] for result in results)
+
+
+def test_the_same_generator_draws_the_same_and_another_draws_others():
+    assert bits(gradient(dropout=0.5)) == bits(gradient(dropout=0.5))
+    assert bits(gradient(dropout=0.5)) != bits(gradient(dropout=0.5, seed=4))
+
+
+def test_every_shard_draws_for_itself():
+    x = np.ones((4, 50), np.float32)
+    seen = []
+
+    class Watch(nn.Module):
+        def __init__(self):
+            self.dropout, self.w = nn.Dropout(0.5, rng=np.random.default_rng(0)), tg.Tensor(1.0, requires_grad=True)
+
+        def forward(self, x):
+            kept = self.dropout(x)
+            seen.append(kept.numpy().copy())
+            return kept * self.w
+
+    sharded_value_and_grad(Watch(), lambda out, y: out.mean(), x, x, np.random.default_rng(0), shard_size=2, threads=1)
+    assert len(seen) == 2
+    assert (seen[0] != seen[1]).any()
+
+
+def test_what_couples_samples_is_not_cut():
+    class Centre(nn.Module):
+        couples_samples = True
+
+        def forward(self, x):
+            return x - x.mean(axis=0)
+
+    sizes = []
+    model = nn.Sequential(nn.Linear(6, 3, rng=np.random.default_rng(0)), Centre())
+
+    def loss(out, y):
+        sizes.append(len(y))
+        return nn.cross_entropy(out, y)
+
+    sharded_value_and_grad(model, loss, *batch(), np.random.default_rng(0), shard_size=8)
+    assert sizes == [70]
+
+
+def test_it_leaves_no_gradient_on_the_parameters_and_works_under_no_grad():
+    model = network()
+    with tg.no_grad():
+        _, gradients = sharded_value_and_grad(model, nn.cross_entropy, *batch(), np.random.default_rng(0))
+    assert all(isinstance(g, np.ndarray) and g.any() for g in gradients)
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_parameter_that_does_not_matter_has_no_gradient():
+    model = network()
+    model.spare = tg.Tensor([1.0], requires_grad=True)
+    _, gradients = sharded_value_and_grad(model, nn.cross_entropy, *batch(), np.random.default_rng(0))
+    assert [g is None for g in gradients] == [p is model.spare for p in model.parameters()]
+    value, gradients = sharded_value_and_grad(model, lambda out, y: tg.Tensor(2.0), *batch(), np.random.default_rng(0))
+    assert (value, gradients) == (pytest.approx(2.0), [None] * 5)
+
+
+@pytest.mark.parametrize("used_by", [0, 1, 2])
+def test_a_parameter_that_matters_to_one_shard_alone_has_its_gradient(used_by):
+    class Expert(nn.Module):
+        def __init__(self):
+            self.w = [tg.Tensor(1.0, requires_grad=True), tg.Tensor(1.0, requires_grad=True)]
+
+        def forward(self, x):
+            return x * self.w[0] * (self.w[1] if x[0].item() == used_by else 1.0)
+
+    x = np.repeat(np.arange(3, dtype=np.float32), 2)
+    _, gradients = sharded_value_and_grad(
+        Expert(), lambda out, y: out.mean(), x, x, np.random.default_rng(0), shard_size=2, threads=1
+    )
+    np.testing.assert_allclose(gradients, [1.0, used_by / 3], rtol=1e-6)
+
+
+def test_gradients_share_no_memory_with_each_other_or_the_model():
+    model = network()
+    _, first = sharded_value_and_grad(model, nn.cross_entropy, *batch(20), np.random.default_rng(0))
+    _, second = sharded_value_and_grad(model, nn.cross_entropy, *batch(20), np.random.default_rng(0))
+    arrays = [*first, *second, *(p.data for p in model.parameters())]
+    assert not any(np.shares_memory(a, b) for k, a in enumerate(arrays) for b in arrays[:k])
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (3, 2), (2, 3)])
+def test_a_batch_that_does_not_fit_is_refused(x, y):
+    with pytest.raises(ShapeError, match=f"a batch of {x} samples with {y} labels"):
+        sharded_value_and_grad(network(), nn.cross_entropy, batch(x)[0], batch(y)[1], np.random.default_rng(0))
+
+
+def test_a_loss_of_many_numbers_is_refused():
+    with pytest.raises(NonScalarBackwardError, match=r"has shape \(64, 3\); it is a Tensor"):
+        sharded_value_and_grad(network(), lambda out, y: out * 1.0, *batch(), np.random.default_rng(0))
+
+
+def test_a_loss_that_is_a_plain_number_is_refused():
+    with pytest.raises(NonScalarBackwardError, match="is a float; it is a Tensor of one element"):
+        sharded_value_and_grad(network(), lambda out, y: out.mean().item(), *batch(), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("number", ["shard_size", "threads"])
+@pytest.mark.parametrize(
+    ("value", "error"), [(0, DataError), (-3, DataError), (1.5, DTypeError), ("2", DTypeError), (True, DTypeError)]
+)
+def test_sizes_and_numbers_of_threads_are_whole_numbers_of_at_least_one(number, value, error):
+    with pytest.raises(error, match=f"{number} must be"):
+        gradient(**{number: value})
+    with pytest.raises(error, match=f"{number.removeprefix('shard_')} must be"):  # by the call, not at the first result
+        shards(5, value) if number == "shard_size" else map_shards(abs, 5, value)
+
+
+def test_they_may_be_numbers_of_numpy():
+    assert bits(gradient(np.int64(2), shard_size=np.uint8(32))) == bits(gradient(2))
+
+
+@pytest.mark.parametrize("rng", [None, 0, np.random.RandomState(0), np.random])
+def test_what_is_no_generator_is_refused(rng):
+    with pytest.raises(DTypeError, match=r"rng is a numpy\.random\.Generator, not .*default_rng\(seed\)"):
+        sharded_value_and_grad(network(), nn.cross_entropy, *batch(), rng)
+
+
+def test_the_model_sees_each_sample_once():
+    seen, model = [], network()
+
+    def loss(out, y):
+        seen.append(len(y))
+        return nn.cross_entropy(out, y)
+
+    for _ in range(2):  # the first time some are tried out before
+        seen.clear()
+        sharded_value_and_grad(model, loss, *batch(150), np.random.default_rng(0), threads=1)
+    assert seen == [64, 64, 22]
+
+
+# --- Batches of several inputs, and nests ---
+
+
+class Pair(nn.Module):
+    """A model of two inputs, one of them a nest with a gap, whose result is a nest."""
+
+    def __init__(self):
+        rng = np.random.default_rng(1)
+        self.table = nn.Embedding(4, 3, rng=rng)
+        self.layer, self.dropout = nn.Linear(6, 3, rng=rng), nn.Dropout(0.5, rng=rng)
+
+    def forward(self, x, more):
+        assert more["none"] is None
+        return {"logits": self.layer(self.dropout(x)) + self.table(more["kinds"][0]), "points": (x * more["scale"],)}
+
+
+def loss_of_a_pair(out, target):
+    label, point = target
+    return nn.cross_entropy(out["logits"], label) + nn.mse_loss(out["points"][0], point)
+
+
+def pair_batch(count=70):
+    rng, (x, label) = np.random.default_rng(2), batch(count)
+    more = {"kinds": [rng.integers(0, 4, count)], "scale": rng.random((count, 1)).astype(np.float32), "none": None}
+    return (x, more), (label, x[::-1].copy())
+
+
+@pytest.mark.parametrize("shard_size", [1, 7, 32, 70, 100])
+def test_any_nest_is_cut_and_has_the_gradient_of_the_whole(shard_size):
+    model, (inputs, target), sizes = Pair().eval(), pair_batch(), []
+    whole = loss_of_a_pair(model(*inputs), target)
+    whole.backward()
+
+    def loss(out, part):
+        sizes.append(len(part[0]))
+        return loss_of_a_pair(out, part)
+
+    for _ in range(2):  # the first time some are tried out before
+        sizes.clear()
+        value, gradients = sharded_value_and_grad(
+            model, loss, inputs, target, np.random.default_rng(0), shard_size=shard_size
+        )
+    assert sum(sizes) == 70
+    assert max(sizes) == min(shard_size, 70)
+    assert value == pytest.approx(whole.item(), rel=1e-5)
+    for found, p in zip(gradients, model.parameters(), strict=True):
+        np.testing.assert_allclose(found, p.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_of_nests_too_the_bits_do_not_depend_on_the_number_of_threads():
+    results = [
+        bits(
+            sharded_value_and_grad(
+                Pair(), loss_of_a_pair, *pair_batch(), np.random.default_rng(3), shard_size=8, threads=threads
+            )
+        )
+        for threads in (1, 2, 3, None)
+    ]
+    assert all(result == results[0] for result in results)
+
+
+def test_one_input_is_the_same_alone_and_in_a_tuple():
+    x, y = batch()
+    in_a_tuple = sharded_value_and_grad(
+        network(0.5), nn.cross_entropy, (x,), y, np.random.default_rng(3), shard_size=32
+    )
+    assert bits(in_a_tuple) == bits(gradient(dropout=0.5))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "target", "message"),
+    [
+        ((np.ones((3, 2)), np.ones((2, 2))), np.ones(3), r"one row for each sample; .* shapes \(3, 2\), \(2, 2\)"),
+        ((np.ones((3, 2)), {"scale": 2.0}), np.ones(3), r"shapes \(3, 2\), \(\)"),
+        ((np.ones((3, 2)),), (np.ones(3), np.ones(2)), r"shapes \(3,\), \(2,\)"),
+        ((np.ones((3, 2)),), None, "shapes of nothing"),
+        ((), np.ones(3), "shapes of nothing"),
+    ],
+)
+def test_a_nest_that_is_no_batch_is_refused(inputs, target, message):
+    with pytest.raises(ShapeError, match=message):
+        sharded_value_and_grad(Pair(), loss_of_a_pair, inputs, target, np.random.default_rng(0))

@@ -1,0 +1,303 @@
+"""Training on the ranks of a real mpiexec: the same bits on any number, and whatever happens to one, none waits."""
+
+import json
+import random
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.parallel import trained
+from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.parallel import ALONE, world
+
+MPIEXEC = Path(sys.executable).with_name("mpiexec")  # of the wheel of MPICH
+LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
+HERE = Path(__file__).parent
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="MPICH has no wheel for Windows")
+
+
+def launch(ranks, *program):
+    """Run a program on some ranks, which talk on the loopback address."""
+    command = [MPIEXEC, "-launcher", "fork", "-iface", LOOPBACK, "-n", str(ranks), sys.executable, *map(str, program)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def told(ranks, *program):
+    """Return what the first rank printed, a line of JSON."""
+    ran = launch(ranks, *program)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return json.loads(ran.stdout)
+
+
+# --- The same bits ---
+
+
+class Threads:
+    """A process without others, of so many threads."""
+
+    rank, size, exchange = 0, 1, ALONE.exchange
+
+    def __init__(self, threads):
+        self.threads = threads
+
+
+@pytest.fixture(scope="module")
+def checksums():
+    return trained.checksums(Threads(1))
+
+
+def test_each_case_is_another(checksums):
+    assert len(set(checksums.values())) == len(checksums) == 20
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_bits_do_not_depend_on_the_number_of_threads(threads, checksums):
+    assert trained.checksums(Threads(threads)) == checksums
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+def test_nor_on_that_of_the_processes_and_each_comes_to_all(ranks, checksums, tmp_path):
+    """Of which those with an odd number run two threads."""
+    ran = launch(ranks, HERE / "trained.py", tmp_path)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert len(list(tmp_path.iterdir())) == ranks
+    for rank in range(ranks):
+        assert json.loads((tmp_path / f"{rank}.json").read_text()) == checksums
+
+
+# --- One that ends ---
+
+BEGIN = """
+import os, signal, sys, time
+import numpy as np
+from tinygrad_edu import nn, optim
+from tinygrad_edu.parallel import world
+from tinygrad_edu.parallel.workers import any_of, gather
+from tinygrad_edu.training import fit
+
+workers, steps = world(), 0
+
+def begins(step):
+    global steps
+    steps += 1
+    if steps == 3 and workers.rank == UNLUCKY:
+        happens()
+
+def train():
+    model = nn.Linear(6, 3, rng=np.random.default_rng(0))
+    x, y = np.random.default_rng(1).normal(size=(64, 6)).astype(np.float32), np.arange(64) % 3
+    for _ in fit(
+        model, optim.SGD(model.parameters(), lr=0.1), loss, [(x, y)] * 10, 1000,
+        rng=np.random.default_rng(0), shard_size=8, workers=workers, on_step=begins,
+    ):
+        pass
+
+def loss(out, y):
+    return nn.cross_entropy(out, y)
+
+def happens():
+    raise ValueError("of this one rank")
+"""
+TRACEBACK = r"On rank {rank} of 3:\nTraceback .*ValueError: of this one rank\n"
+IN_A_SHARD = """
+def loss(out, y):
+    if workers.rank == UNLUCKY and steps == 2:
+        happens()
+    return nn.cross_entropy(out, y)
+"""
+ENDS = {
+    **{f"raises on rank {rank}": (rank, "", 1, TRACEBACK) for rank in range(3)},
+    "raises in a shard": (1, IN_A_SHARD, 1, TRACEBACK),
+    "is interrupted": (
+        1,
+        "def happens(): signal.raise_signal(signal.SIGINT)",
+        130,
+        r"On rank 1 of 3:\n.*KeyboardInterrupt\n",
+    ),
+    "exits": (2, "def happens(): sys.exit(7)", 1, "Rank 2 of 3 has ended, and another still waits for it"),
+    "exits well": (0, "def happens(): sys.exit()", 1, "Rank 0 of 3 has ended, and another still waits for it"),
+    "is killed": (1, "def happens(): os.kill(os.getpid(), signal.SIGKILL)", 9, ""),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_all_end_where_one_does_and_say_why(end):
+    unlucky, program, code, message = ENDS[end]
+    ran = launch(3, "-c", f"UNLUCKY = {unlucky}\n{BEGIN}\n{program}\ntrain()")
+    assert ran.returncode == code
+    assert re.search(message.format(rank=unlucky), ran.stderr, re.DOTALL), ran.stderr
+
+
+# --- Children ---
+
+CHILDREN = """
+import json, multiprocessing, os, subprocess, sys
+from tinygrad_edu.parallel import world
+from tinygrad_edu.parallel.workers import any_of, gather
+
+def told():
+    return [world().rank, world().size, gather(world(), "alone"), any_of(world(), True)]
+
+def tell(queue):
+    queue.put(told())
+
+def process(method):
+    context = multiprocessing.get_context(method)
+    queue = context.SimpleQueue()
+    child = context.Process(target=tell, args=(queue,))
+    child.start()
+    found = queue.get()
+    child.join()
+    return [*found, child.exitcode]
+
+def forked(ends):
+    child = os.fork()
+    if not child:
+        sys.stderr = open(os.devnull, "w")
+        ends()
+        sys.exit(4)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+if __name__ == "__main__":
+    if "alone" in sys.argv:
+        print(json.dumps(told()))
+        sys.exit()
+    workers = world()
+    found = [process("spawn"), process("fork"), forked(lambda: None), forked(lambda: 1 / 0)]
+    child = subprocess.run([sys.executable, __file__, "alone"], capture_output=True, text=True)
+    found.append([*json.loads(child.stdout), child.returncode])
+    ranks = gather(workers, workers.rank)
+    everything = gather(workers, [found, ranks])
+    if not workers.rank:
+        print(json.dumps(everything))
+"""
+
+
+def test_what_a_rank_starts_or_forks_is_alone_and_the_ranks_go_on(tmp_path):
+    program = tmp_path / "children.py"
+    program.write_text(CHILDREN)
+    alone = [0, 1, ["alone"], True, 0]
+    assert told(2, program) == [[[alone, alone, 4, 1, alone], [0, 1]]] * 2
+
+
+# --- What a rank knows ---
+
+
+def test_without_mpi4py_one_line_names_the_extra(monkeypatch):
+    monkeypatch.setenv("PMI_RANK", "0")
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    world.cache_clear()
+    try:
+        with pytest.raises(MissingExtraError, match=r"^mpiexec .* need mpi4py: pip install 'tinygrad-edu\[mpi\]'$"):
+            world()
+    finally:
+        world.cache_clear()
+
+
+SHARE = """
+import json, os
+if hasattr(os, "sched_setaffinity") and os.environ["PMI_RANK"] == "2":
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from tinygrad_edu.parallel import available_cores, world
+from tinygrad_edu.parallel.workers import gather
+cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+found = gather(world(), [cores, available_cores(), world().threads])
+if not world().rank:
+    print(json.dumps(found))
+"""
+
+
+def test_the_threads_of_a_rank_are_its_share_of_the_cores():
+    """Of those that it may use: two ranks share all of them, and one has one for itself."""
+    ranks = told(3, "-c", SHARE)
+    here = Counter(tuple(cores) for cores, _, _ in ranks)
+    assert [threads for _, _, threads in ranks] == [
+        max(available // here[tuple(cores)], 1) for cores, available, _ in ranks
+    ]
+
+
+STOPPED = """
+import json, signal, sys
+import numpy as np
+from tinygrad_edu import nn, optim
+from tinygrad_edu.parallel import world
+from tinygrad_edu.parallel.workers import gather
+from tinygrad_edu.training import fit
+
+workers, done = world(), []
+model = nn.Linear(6, 3, rng=np.random.default_rng(0))
+x, y = np.random.default_rng(1).normal(size=(64, 6)).astype(np.float32), np.arange(64) % 3
+try:
+    list(fit(
+        model, optim.SGD(model.parameters(), lr=0.1), nn.cross_entropy, [(x, y)] * 5, 5, rng=np.random.default_rng(0),
+        shard_size=8, workers=workers, on_step=lambda step: done.append(step.number),
+        stop=lambda: workers.rank == 1 and len(done) == 7,
+    ))
+except KeyboardInterrupt:
+    found = gather(workers, len(done))
+    if not workers.rank:
+        print(json.dumps(found))
+"""
+
+
+def test_where_one_is_to_stop_all_do_after_the_same_step():
+    assert told(3, "-c", STOPPED) == [7, 7, 7]
+
+
+# --- Checkpoints ---
+
+
+def end(folder, rank=0):
+    return (folder / f"end{rank}.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """What comes of a training on one process that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert launch(1, HERE / "interrupted.py", folder).returncode == 0
+    return end(folder)
+
+
+def resumed(folder, kills):
+    """Let a rank kill itself in each of several runs, of so many ranks. Return how the last one ended."""
+    for ranks, rank, event, count in kills:
+        ran = launch(ranks, HERE / "interrupted.py", folder, rank, event, count)
+        assert ran.returncode in (0, 9), ran.stderr
+    return ran.returncode
+
+
+def require_the_end(folder, ranks, undisturbed):
+    ran = launch(ranks, HERE / "interrupted.py", folder)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert [end(folder, rank) == undisturbed for rank in range(ranks)] == [True] * ranks
+
+
+def test_a_job_that_lost_a_rank_goes_on_with_more_or_fewer_to_the_same_bits(undisturbed, tmp_path):
+    """The first of the ranks alone writes, and reads for all: the others have no such folder."""
+    assert resumed(tmp_path, [(2, 1, "exchange", 8)]) == 9
+    assert [path.name for path in tmp_path.iterdir()] == ["0"]
+    assert resumed(tmp_path, [(3, 0, "file", 30)]) == 9
+    assert [path.name for path in tmp_path.iterdir()] == ["0"]
+    require_the_end(tmp_path, 1, undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_killed_at_ten_random_moments_it_ends_with_the_same_bits(seed, undisturbed, tmp_path):
+    draw = random.Random(seed)
+    killed = 0
+    while killed < 10:
+        ranks = draw.randint(2, 3)
+        event = draw.choice(["exchange", "file"])
+        rank = 0 if event == "file" else draw.randrange(ranks)  # the others change none
+        code = resumed(tmp_path, [(ranks, rank, event, draw.randint(1, 60))])
+        killed += code == 9
+        if code == 0:  # it was not killed in time, and a new one begins
+            assert end(tmp_path) == undisturbed
+            (tmp_path / "0").rename(tmp_path / f"over-{killed}-{draw.random()}")
+    require_the_end(tmp_path, 1 + seed, undisturbed)

@@ -1,0 +1,128 @@
+"""The sum over workers: the bits of the one tree on each of them, from few bytes in few messages."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.parallel.simulated import on_workers
+from tinygrad_edu.parallel import reducing
+from tinygrad_edu.parallel.pairwise import PairwiseSum, share
+from tinygrad_edu.parallel.reducing import sum_over_workers
+
+DTYPES = (np.float64, np.float32, np.float16)
+
+
+def add(left, right):
+    return [a + b for a, b in zip(left, right, strict=True)]
+
+
+def pending(of_shards, part):
+    """Return the blocks of some shards, each with its sums."""
+    total = PairwiseSum(len(of_shards), add)
+    for k in part:
+        total.push((0, k), of_shards[k])
+    return total.pending
+
+
+def summed(size, of_shards):
+    """Return the workers, and what each of them came to."""
+    like = [np.empty_like(array) for array in of_shards[0]]
+
+    def run(worker):
+        own = pending(of_shards, share(len(of_shards), size, worker.rank))
+        own = [(block, [array.copy() for array in arrays]) for block, arrays in own]
+        return sum_over_workers(worker, len(of_shards), own, like)
+
+    return on_workers(size, run)
+
+
+def nasty(seed, count, sizes):
+    """Draw numbers of each dtype for each shard: of any size, zeros of both signs, infinities."""
+    rng = np.random.default_rng(seed)
+
+    def array(size, dtype):
+        numbers = rng.normal(size=size) * 2.0 ** rng.integers(-12, 4, size)
+        numbers[rng.random(size) < 0.2] = -0.0
+        numbers[rng.random(size) < 0.05] = 0.0
+        numbers[rng.random(size) < 0.01] = np.inf
+        return numbers.astype(dtype)
+
+    return [[array(size, dtype) for size, dtype in zip(sizes, DTYPES, strict=True)] for _ in range(count)]
+
+
+def require_the_tree(size, of_shards):
+    ((_, wanted),) = pending(of_shards, range(len(of_shards)))
+    for found in summed(size, of_shards)[1]:
+        for array, other in zip(found, wanted, strict=True):
+            assert (array.dtype, array.shape, array.tobytes()) == (other.dtype, other.shape, other.tobytes())
+
+
+@given(
+    st.integers(1, 20), st.integers(1, 40), st.tuples(*[st.sampled_from([0, 1, 2, 3, 17, 50])] * 3), st.integers(0, 99)
+)
+def test_on_any_number_of_workers_it_has_the_bits_of_the_one_tree(size, count, sizes, seed):
+    require_the_tree(size, nasty(seed, count, sizes))
+
+
+@pytest.mark.parametrize("size", range(1, 34))
+@pytest.mark.parametrize("count", [1, 2, 7, 11, 16, 64, 100])
+def test_on_up_to_33_workers_it_has_the_bits_of_the_one_tree(size, count):
+    require_the_tree(size, nasty(size, count, (40, 7, 1)))
+
+
+@pytest.mark.parametrize("zeros", [(-0.0, -0.0), (0.0, -0.0), (-0.0, 0.0)])
+def test_a_zero_has_the_sign_of_the_sum_of_two(zeros):
+    of_shards = [[np.array([zeros[k % 2]])] for k in range(5)]
+    _, found = summed(3, of_shards)
+    assert [np.signbit(array).tolist() for (array,) in found] == [[np.signbit(zeros[0] + zeros[1])]] * 3
+
+
+def test_a_sum_in_any_other_order_would_be_another():
+    of_shards = [[np.array([x])] for x in (1e16, 1.0, 1.0, 1.0, -1e16)]
+    assert [array.item() for (array,) in summed(3, of_shards)[1]] == [2.0] * 3  # one after the other they come to 0
+
+
+# --- What it costs ---
+
+ELEMENTS = 2048
+
+
+def told(size, count):
+    """Return the most that any worker sent, in multiples of the array, in messages, and in rounds of waiting."""
+    workers, _ = summed(size, [[np.full(ELEMENTS, 0.1)]] * count)
+    return (
+        max(worker.bytes for worker in workers) / (8 * ELEMENTS),
+        max(worker.messages for worker in workers),
+        max(worker.rounds for worker in workers),
+    )
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 8, 16, 32, 64])
+@pytest.mark.parametrize("each", [1, 2, 8])
+def test_of_powers_of_two_a_worker_sends_less_than_twice_the_array_to_one_partner_after_the_other(size, each):
+    rounds = 2 * (size.bit_length() - 1)
+    assert told(size, size * each) == (2 * (1 - 1 / size), rounds, rounds)
+
+
+@pytest.mark.parametrize("size", range(2, 34))
+@pytest.mark.parametrize("each", [1, 2, 4])
+def test_of_other_numbers_it_sends_little_more(size, each):
+    times, messages, rounds = told(size, size * each)
+    log = (size - 1).bit_length()
+    assert times <= 2.5
+    assert rounds <= 2 * log
+    assert messages <= 6 * log
+
+
+@pytest.mark.parametrize("size", [2, 3, 33, 64, 127, 1000, 1024])
+def test_who_does_what_is_told_by_lists_of_a_few_times_the_workers(size):
+    team = reducing._Team(size, 4 * size)
+    assert len(reducing._parts(team, 0, size, 10**6)) <= 4 * size
+    for rank in range(0, size, max(size // 5, 1)):
+        groups = reducing._groups(team, rank)
+        assert len(groups) <= 2 * (size - 1).bit_length()
+        rounds = [reducing._round(team, group, rank, 10**6) for group in groups]
+        pieces = sum(len(r.kept) + sum(map(len, (*r.given.values(), *r.taken.values()))) for r in rounds)
+        assert pieces <= 16 * size
+        assert sum(len({*r.given, *r.taken}) for r in rounds) <= 6 * len(groups)
