@@ -167,8 +167,8 @@ def main(arguments: list[str] | None = None) -> int:
         results.prepare(output, (results.SUMMARY, *FILES), 1 << 20)
         with EXECUTORS[options.executor](options.jobs, options.address) as workers, stopping.noted():
             code = sweep(planned, workers, output, options.quiet) if workers else 0
-        (code, *_) = gather(world(), code)  # mpiexec tells the code of any of its ranks
-        return code
+        codes: list[int] = gather(world(), code)
+        return codes[0]  # of all ranks: mpiexec tells that of any
     except (TinygradError, ValueError) as error:
         complain(NAME, " ".join(str(error).split()))
         return 2
