@@ -122,8 +122,8 @@ class _MPIWorkers:
             raise LostWorkerError(f"a worker of {self.size} is lost") from error
 
     def _is_of_a_loss(self, error: Any) -> bool:
-        lost = (self._mpi.ERR_PROC_FAILED, self._mpi.ERR_REVOKED)
-        return self._survives and error.Get_error_class() in lost
+        lost = ("ERR_PROC_FAILED", "ERR_REVOKED", "ERR_IN_STATUS")  # the last where one of several messages is lost
+        return self._survives and error.Get_error_class() in [getattr(self._mpi, name) for name in lost]
 
     def together(self, compute: Callable[[], Result]) -> Result:
         """Return what all compute together; where some of them are lost, those that are left compute it."""
