@@ -26,6 +26,7 @@ from models.report import as_json, require_extra
 from models.trials import Setting, Trial, TrialError, folder_of, grid, known, run
 from tinygrad_edu.errors import DataError, TinygradError
 from tinygrad_edu.parallel import available_cores, mpi, world
+from tinygrad_edu.parallel.workers import gather
 
 NAME = "models.sweep"
 TRIALS, LOG = "trials", "log.txt"
@@ -165,7 +166,9 @@ def main(arguments: list[str] | None = None) -> int:
         planned = plan(options.program, options.grid, options.seeds, fixed)
         results.prepare(output, (results.SUMMARY, *FILES), 1 << 20)
         with EXECUTORS[options.executor](options.jobs, options.address) as workers, stopping.noted():
-            return sweep(planned, workers, output, options.quiet) if workers else 0
+            code = sweep(planned, workers, output, options.quiet) if workers else 0
+        codes: list[int] = gather(world(), code)
+        return codes[0]  # of all ranks: mpiexec tells that of any
     except (TinygradError, ValueError) as error:
         complain(NAME, " ".join(str(error).split()))
         return 2

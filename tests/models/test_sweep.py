@@ -274,10 +274,11 @@ def test_a_trial_is_called_the_same_however_it_is_asked_for():
 # --- On other executors ---
 
 
-def test_the_ranks_of_an_mpi_job_find_the_same_numbers(undisturbed, tmp_path):
-    ran = swept(tmp_path, *GRID, before=RANKS)
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.count("done: ") == 1
+def test_the_ranks_of_an_mpi_job_find_the_same_numbers_and_tell_of_one_that_fails(undisturbed, tmp_path):
+    ran = swept(tmp_path, *GRID[:-1], f"{GRID[-1]},1e30", before=RANKS)
+    assert ran.returncode == 1, ran.stderr
+    assert ran.stdout.endswith(f"\ndone: 6 of 6 trials, 2 failed -> {tmp_path}\n")
+    assert len(ran.stderr.splitlines()) == 6
     assert_same(undisturbed, tmp_path)
 
 
