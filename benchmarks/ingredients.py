@@ -124,14 +124,14 @@ def build(recipe: Recipe, rng: np.random.Generator) -> nn.Sequential:
     return nn.Sequential(*(nn.Dropout(recipe.dropout, rng=rng) if isinstance(x, nn.Dropout) else x for x in layers))
 
 
-def augmentation(recipe: Recipe, rng: np.random.Generator) -> Callable[[ndarray], ndarray]:
-    """Return what changes the images of a batch."""
+def augmentation(recipe: Recipe) -> Callable[[ndarray, np.random.Generator], ndarray]:
+    """Return what changes some images."""
     return {
-        "as they are": lambda images: images,
-        "shifted": partial(data.random_shift, max_shift=2, rng=rng),
-        "bent a little": mnist_conv.augment(AUGMENTED, rng),
-        "turned": partial(digits.warp, rng=rng, degrees=12, translate=0.05),
-        "bent": partial(classifier.augment, rng=rng),
+        "as they are": lambda images, rng: images,
+        "shifted": lambda images, rng: data.random_shift(images, max_shift=2, rng=rng),
+        "bent a little": mnist_conv.augment(AUGMENTED),
+        "turned": partial(digits.warp, degrees=12, translate=0.05),
+        "bent": classifier.augment,
     }[recipe.images]
 
 
@@ -151,7 +151,7 @@ def trial(recipe: Recipe, seed: int, readings: list[Reading]) -> tuple[dict[Read
     model = build(recipe, rng)
     settings = {"momentum": recipe.momentum, "nesterov": recipe.nesterov, "weight_decay": recipe.weight_decay}
     optimizer = optim.SGD(model.parameters(), lr=recipe.rate, **settings)
-    batches = digits.loader(images, recipe.batch_size, rng, augmentation(recipe, rng), recipe.shuffle)
+    batches = digits.loader(images, recipe.batch_size, rng, augmentation(recipe), recipe.shuffle)
     average = optim.MovingAverage(model.parameters(), decay=0.99)
     rates = schedule(recipe, recipe.epochs * len(batches))
     epochs = fit(

@@ -98,9 +98,14 @@ def draw_attention(path: Path, model: CharGPT, text: Text) -> None:
     figure.savefig(path, dpi=100)
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    return writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the program, and return its exit code."""
-    options = writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
+    options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 
 

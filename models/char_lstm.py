@@ -103,9 +103,14 @@ def draw_cell(path: Path, model: CharLSTM, text: Text) -> None:
     figure.savefig(path, dpi=110)
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    return writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the program, and return its exit code."""
-    options = writing.parse(NAME, __doc__, EPOCHS, LEARNING_RATE, arguments)
+    options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 
 

@@ -67,7 +67,7 @@ def prepare(options: argparse.Namespace, build: Callable[[np.random.Generator], 
     images = digits.load(options)
     rng = np.random.default_rng(options.seed)
     model = build(rng)
-    batches = digits.loader(images, options.batch_size, rng, partial(augment, rng=rng))
+    batches = digits.loader(images, options.batch_size, rng, augment)
 
     def draw(folder: Path, outcome: Outcome) -> None:
         samples = augment(images.x_train[:24], np.random.default_rng(options.seed))
@@ -91,18 +91,16 @@ def prepare(options: argparse.Namespace, build: Callable[[np.random.Generator], 
     )  # fmt: skip
 
 
-def run(
-    name: str,
-    description: str | None,
-    build: Callable[[np.random.Generator], nn.Module],
-    epochs: int,
-    arguments: list[str] | None,
-) -> int:
-    """Run the program of a network, which trains for so many epochs by default, and return its exit code."""
+def parse(name: str, description: str | None, epochs: int, arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line of a program, which trains for so many epochs by default."""
     parser = training_parser(name, description, epochs, 0.1)
     add = parser.add_argument
     add("--batch-size", type=positive(int), default=50, help="images a step (default: %(default)s)")
     add("--views", type=not_negative, default=4, help="slightly turned, of each test image (default: %(default)s)")
     digits.add_options(parser)
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def run(name: str, build: Callable[[np.random.Generator], nn.Module], options: argparse.Namespace) -> int:
+    """Run the program of a network, and return its exit code."""
     return train(name, options, lambda: prepare(options, build))

@@ -66,7 +66,7 @@ def loader(
     digits: data.Digits,
     batch_size: int,
     rng: np.random.Generator,
-    augment: Callable[[ndarray], ndarray] = lambda images: images,
+    augment: Callable[[ndarray, np.random.Generator], ndarray] = lambda images, rng: images,
     shuffle: bool = True,
 ) -> data.DataLoader:
     """Return the batches to train on: images changed by `augment`, as floats. A remainder is left out."""
@@ -74,7 +74,7 @@ def loader(
         raise ValueError(f"a batch of {batch_size} is larger than the {len(digits.x_train)} training images")
     return data.DataLoader(
         digits.x_train, digits.y_train, batch_size=batch_size, shuffle=shuffle, rng=rng, drop_last=True,
-        transform=lambda x, y: (data.to_float(augment(x)), y),
+        augment=lambda x, y, rng: (data.to_float(augment(x, rng)), y),
     )  # fmt: skip
 
 

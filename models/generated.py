@@ -1,6 +1,5 @@
 """Digits that a model made: whether another reads what was asked for, whether they are new, and a picture of them."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ def judge(run: Path | None) -> nn.Module:
         return reading.load(run)
     rng = np.random.default_rng(0)
     model = mnist_lenet.build(rng)
-    batches = digits.loader(data.load_embedded(), JUDGE_BATCH, rng, partial(classifier.augment, rng=rng))
+    batches = digits.loader(data.load_embedded(), JUDGE_BATCH, rng, classifier.augment)
     schedule = classifier.schedule(JUDGE_RATE, JUDGE_EPOCHS * len(batches))
     steps = classifier.optimizer(model, JUDGE_RATE)
     for _ in fit(model, steps, cross_entropy, batches, JUDGE_EPOCHS, rng=rng, schedule=schedule):

@@ -86,13 +86,13 @@ def schedule(recipe: Recipe, steps: int) -> Callable[[int], float]:
     return optim.schedules.cosine(recipe.learning_rate, steps)
 
 
-def augment(recipe: Recipe, rng: np.random.Generator) -> Callable[[ndarray], ndarray]:
-    """Return what changes the images of a batch (N, 28, 28) before they are trained on."""
+def augment(recipe: Recipe) -> Callable[[ndarray, np.random.Generator], ndarray]:
+    """Return what changes some images (N, 28, 28) before they are trained on."""
     if recipe.augmentation == "warp":
-        return partial(digits.warp, rng=rng, degrees=8, translate=0.04, alpha=30)
+        return partial(digits.warp, degrees=8, translate=0.04, alpha=30)
     if recipe.augmentation == "shift":
-        return partial(data.random_shift, max_shift=2, rng=rng)
-    return lambda images: images
+        return lambda images, rng: data.random_shift(images, max_shift=2, rng=rng)
+    return lambda images, rng: images
 
 
 def prepare(options: argparse.Namespace) -> Training:
@@ -101,7 +101,7 @@ def prepare(options: argparse.Namespace) -> Training:
     rng = np.random.default_rng(options.seed)
     model = build(recipe, rng)
 
-    batches = digits.loader(images, recipe.batch_size, rng, augment(recipe, rng), recipe.shuffle)
+    batches = digits.loader(images, recipe.batch_size, rng, augment(recipe), recipe.shuffle)
     fitting = partial(
         fit, model, optim.SGD(model.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum), cross_entropy,
         batches, recipe.epochs, rng=rng, schedule=schedule(recipe, recipe.epochs * len(batches)),

@@ -1,5 +1,6 @@
 """Two convolutions with normalization and pooling, on a thousand digits that are bent anew in each epoch."""
 
+import argparse
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,9 +34,14 @@ def reader(options: Mapping[str, Any]) -> nn.Module:
     return build(np.random.default_rng(0))
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    return classifier.parse(NAME, __doc__, EPOCHS, arguments)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the program, and return its exit code."""
-    return classifier.run(NAME, __doc__, build, EPOCHS, arguments)
+    return classifier.run(NAME, build, parse(arguments))
 
 
 if __name__ == "__main__":

@@ -144,11 +144,16 @@ def draw_plane(path: Path, model: Autoencoder, images: data.Digits) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the program, and return its exit code."""
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE)
     digits.add_options(parser)
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program, and return its exit code."""
+    options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from models.console import one_line
+from models.console import is_heard, one_line
 
 
 class Parser(argparse.ArgumentParser):
@@ -15,6 +15,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong."""
         self.exit(2, f"{self.prog}: {one_line(message)}\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if is_heard():
+            super()._print_message(message, file)
 
 
 def training_parser(name: str, description: str | None, epochs: int | str, learning_rate: float | str) -> Parser:

@@ -127,9 +127,14 @@ def draw_solution(path: Path, t: ndarray, u: ndarray, history: list[Epoch]) -> N
     figure.savefig(path, dpi=110)
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the program, and return its exit code."""
-    options = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
+    options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 
 

@@ -2,10 +2,10 @@
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from models.console import note, one_line
 from tinygrad_edu.training import Epoch
@@ -18,6 +18,8 @@ LAST, EVALUATED = 6, 4  # rows: of the last epochs, and of those before them tha
 AROUND = 7  # lines of a terminal that are not rows: the frame, a title of two lines, the bar and what follows
 WIDE = 40
 REFRESHES = 2  # a second: each takes some milliseconds from the training
+
+Thing = TypeVar("Thing")
 
 
 def shown(epochs: Iterator[Epoch], done: int, total: int, quiet: bool) -> Iterator[Epoch]:
@@ -33,15 +35,42 @@ def shown(epochs: Iterator[Epoch], done: int, total: int, quiet: bool) -> Iterat
     """
     if quiet or sys.stderr is None or done >= total:
         return epochs
-    if sys.stderr.isatty() and not (console := _console()).is_dumb_terminal:
+    if console := _terminal():
         return _live(epochs, Screen(console, done, total))
     return _lines(epochs, done, total)
 
 
-def _console() -> "Console":
+def counted(things: Iterator[Thing], done: int, total: int, word: str, told: Callable[[Thing], str]) -> Iterator[Thing]:
+    """Yield things as they are over, and tell on the standard error of each in a line: above a bar in a terminal.
+
+    Parameters
+    ----------
+    things : iterator
+    done, total : int
+        How many were over before, and how many there will be.
+    word : str
+        What they are.
+    told : callable
+        Returns what there is to tell of one.
+    """
+    console = _terminal()
+    bar = Bar(console, done, total, word) if console else None
+    with _shown(bar) if bar else nullcontext():
+        for number, thing in enumerate(things, done + 1):
+            note(f"{word} {number}/{total}: {told(thing)}")
+            if bar:
+                bar.count()
+            yield thing
+
+
+def _terminal() -> "Console | None":
+    """Return the terminal that the standard error is, if it is one whose cursor moves."""
     from rich.console import Console
 
-    return Console(file=_Heedless(sys.stderr), highlight=False)  # type: ignore[arg-type]
+    if sys.stderr is None or not sys.stderr.isatty():
+        return None
+    console = Console(file=_Heedless(sys.stderr), highlight=False)  # type: ignore[arg-type]
+    return None if console.is_dumb_terminal else console
 
 
 class _Heedless:
@@ -63,67 +92,82 @@ class _Heedless:
         return getattr(self._stream, name)
 
 
-def _live(epochs: Iterator[Epoch], screen: "Screen") -> Iterator[Epoch]:
+@contextmanager
+def _shown(bar: "Bar") -> Iterator[None]:
     from rich.live import Live
 
-    with Live(get_renderable=screen.drawn, console=screen.console, refresh_per_second=REFRESHES):
-        screen.console.show_cursor(True)  # which a kill would leave hidden
+    with Live(get_renderable=bar.drawn, console=bar.console, refresh_per_second=REFRESHES):
+        bar.console.show_cursor(True)  # which a kill would leave hidden
+        yield
+
+
+def _live(epochs: Iterator[Epoch], screen: "Screen") -> Iterator[Epoch]:
+    with _shown(screen):
         for epoch in epochs:
             screen.add(epoch)
             yield epoch
 
 
-class Screen:
-    """What a terminal shows of a training: a table of its last epochs, and a bar with the time that is left."""
+class Bar:
+    """How much is over of what takes long, and how much time is left: epochs, say."""
 
-    def __init__(self, console: "Console", done: int, total: int) -> None:
-        self.console, self.done, self.total = console, done, total
-        self.history: list[Epoch] = []
+    def __init__(self, console: "Console", done: int, total: int, word: str = "epoch") -> None:
+        self.console, self.done, self.total, self.word = console, done, total, word
+        self.over = 0
         self.began = self.last = time.monotonic()
 
-    def add(self, epoch: Epoch) -> None:
-        """Note an epoch that is over."""
-        self.history.append(epoch)
+    def count(self) -> None:
+        """Note that one more is over."""
+        self.over += 1
         self.last = time.monotonic()
 
     def drawn(self) -> "RenderableType":
-        """Return the table, once there is something in it, and the bar below. A thread of the display calls this."""
-        from rich.console import Group
-
-        epochs = self._chosen(list(self.history))
-        return Group(self.table(epochs), self.bar()) if epochs else self.bar()
-
-    def bar(self) -> "RenderableType":
-        """Return the bar. The numbers of it are there in any width."""
+        """Return the bar. The numbers of it are there in any width. A thread of the display calls this."""
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
-        over = self.done + len(self.history)
+        over = self.done + self.over
         grid = Table.grid(padding=(0, 1), expand=True)
+        grid.width = self.console.width - len("^C")  # which the terminal adds, and which must not begin a line
         grid.add_column(no_wrap=True)
         grid.add_column(ratio=1)
         grid.add_column(no_wrap=True)
         line = ProgressBar(total=self.total, completed=over, complete_style="green", finished_style="green")
-        grid.add_row(f"epoch {over}/{self.total}", line, self.times())
+        grid.add_row(f"{self.word} {over}/{self.total}", line, self.times())
         return grid
 
     def times(self) -> str:
         """Return how long it will take, and how long it took so far, where there is room for both."""
         now = time.monotonic()
-        passed, trained = now - self.began, len(self.history)
-        if not trained:
+        passed = now - self.began
+        if not self.over:
             return f"{clock(passed)} passed"
-        left = (self.last - self.began) / trained * (self.total - self.done - trained) - (now - self.last)
+        left = (self.last - self.began) / self.over * (self.total - self.done - self.over) - (now - self.last)
         return f"{clock(passed)} passed, " * (self.console.width >= WIDE) + f"{clock(max(left, 0))} left"
+
+
+class Screen(Bar):
+    """What a terminal shows of a training: a table of its last epochs, and the bar."""
+
+    def __init__(self, console: "Console", done: int, total: int) -> None:
+        super().__init__(console, done, total)
+        self.history: list[Epoch] = []
+
+    def add(self, epoch: Epoch) -> None:
+        """Note an epoch that is over."""
+        self.history.append(epoch)
+        self.count()
+
+    def drawn(self) -> "RenderableType":
+        """Return the table, once there is something in it, and the bar below."""
+        from rich.console import Group
+
+        epochs = self._chosen(list(self.history))
+        return Group(self.table(epochs), super().drawn()) if epochs else super().drawn()
 
     def table(self, epochs: list[Epoch]) -> "Table":
         """Return a table of epochs, with as many columns as fit."""
-        columns, unbounded = columns_of(epochs), self.console.options.update(width=1000)
-        table = _table(columns)
-        while len(columns) > 2 and self.console.measure(table, options=unbounded).maximum > self.console.width:
-            columns.popitem()
-            table = _table(columns)
-        return table
+        return fitting_table(self.console, columns_of(epochs))
 
     def _chosen(self, history: list[Epoch]) -> list[Epoch]:
         """Return the epochs that there is room for: the last ones, and some with metrics before them."""
@@ -144,6 +188,16 @@ def columns_of(epochs: list[Epoch]) -> dict[str, list[str]]:
         "seconds": [f"{epoch.seconds:.2f}" for epoch in epochs],
         "learning rate": [f"{epoch.learning_rate:#.3g}" for epoch in epochs],
     }
+
+
+def fitting_table(console: "Console", columns: dict[str, list[str]]) -> "Table":
+    """Return a table of cells by the names of its columns, the last of which go where there is no room for all."""
+    columns, unbounded = dict(columns), console.options.update(width=1000)
+    table = _table(columns)
+    while len(columns) > 2 and console.measure(table, options=unbounded).maximum > console.width:
+        columns.popitem()
+        table = _table(columns)
+    return table
 
 
 def _table(columns: dict[str, list[str]]) -> "Table":

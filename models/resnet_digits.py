@@ -1,5 +1,6 @@
 """Residual blocks, each of which adds something to what it is given: on LeNet's digits, and trained as LeNet is."""
 
+import argparse
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,9 +46,14 @@ def reader(options: Mapping[str, Any]) -> nn.Module:
     return build(np.random.default_rng(0))
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    return classifier.parse(NAME, __doc__, EPOCHS, arguments)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the program, and return its exit code."""
-    return classifier.run(NAME, __doc__, build, EPOCHS, arguments)
+    return classifier.run(NAME, build, parse(arguments))
 
 
 if __name__ == "__main__":

@@ -1,21 +1,23 @@
 """What each of the seed's seven faults costs: the by-hand network trained with and without each, side by side."""
 
 import csv
-import os
 import sys
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from itertools import islice
-from multiprocessing import connection, parent_process
-from threading import Thread
+from pathlib import Path
 
-from models.console import program
+from models.console import complain, program
+from models.executors import pool_of_processes
 from models.mnist_by_hand import CORRECT, LEARNING_RATE, SEED, Faults, train
-from models.options import Parser, positive
+from models.options import Parser, folder_name, positive
+from models.trials import Trial, grid, run
 from tinygrad_edu.data import load_embedded
 from tinygrad_edu.parallel import available_cores, single_threaded_blas
 
+NAME = "models.seven_findings"
+FOLDER = Path("runs/seven_findings")
 # The seed divides by the batch size of 128 twice; where one division is taken out, its rate takes the other's place.
 RATE_ON_MEAN_LOSS = LEARNING_RATE / 128
 NAMES = tuple(field.name for field in fields(Faults))
@@ -63,37 +65,44 @@ def outcome(variant: str, epochs: int) -> VariantOutcome:
     return VariantOutcome(variant, epochs, history[-1][1], history[-1][2], max(test for _, test, _ in history))
 
 
-def end_with_parent() -> None:
-    """Let this process end when the one that started it does, however that ends."""
-    parent = parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    Thread(target=watch, daemon=True).start()
+def measured(variant: str, epochs: int) -> dict[str, str | int | float]:
+    """Return the outcome of one variant as a record."""
+    return asdict(outcome(variant, epochs))
 
 
-def outcomes(names: list[str], epochs: int) -> Iterator[VariantOutcome]:
-    """Train several variants, one on each core."""
-    with ProcessPoolExecutor(available_cores(), initializer=end_with_parent) as pool:
-        yield from pool.map(outcome, names, [epochs] * len(names))
+def outcomes(names: list[str], epochs: int, folder: Path = FOLDER) -> Iterator[VariantOutcome]:
+    """Train several variants, one on each core, and yield what came of them in their order.
+
+    Those that the folder has are not trained again. One that fails is told of, and left out.
+    """
+    found: dict[str, Trial] = {}
+    settings, waiting = grid(variant=names, epochs=[epochs]), deque(names)
+    for trial in run(measured, settings, lambda: pool_of_processes(available_cores()), folder):
+        found[trial.setting["variant"]] = trial
+        while waiting and waiting[0] in found:
+            first = found[waiting.popleft()]
+            if first.reason:
+                complain(NAME, f"{first.setting['variant']}: {first.reason}")
+            else:
+                yield VariantOutcome(**first.value)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Print the outcomes as CSV, as they come."""
-    parser = Parser("models.seven_findings", description=__doc__)
-    parser.add_argument(
-        "--epochs", type=positive(int), default=300, help="epochs to train each variant (default: %(default)s)"
-    )
-    epochs: int = parser.parse_args(arguments).epochs
-    writer = csv.writer(sys.stdout)
+def main(arguments: list[str] | None = None) -> int:
+    """Print the outcomes as CSV, as they come, and return the exit code: 1 where there is one too few."""
+    parser = Parser(NAME, description=__doc__)
+    add = parser.add_argument
+    add("--epochs", type=positive(int), default=300, help="epochs to train each variant (default: %(default)s)")
+    add("--output", type=folder_name, default=FOLDER,
+        help="folder for what each comes to; none is trained twice (default: %(default)s)")  # fmt: skip
+    options = parser.parse_args(arguments)
+    names, writer, printed = list(variants()), csv.writer(sys.stdout), 0
     writer.writerow(field.name for field in fields(VariantOutcome))
-    for row in outcomes(list(variants()), epochs):
-        writer.writerow([getattr(row, field.name) for field in fields(VariantOutcome)])
+    for row in outcomes(names, options.epochs, options.output):
+        writer.writerow(astuple(row))
         sys.stdout.flush()
+        printed += 1
+    return int(printed < len(names))
 
 
 if __name__ == "__main__":
-    program("models.seven_findings", main)
+    program(NAME, main)

@@ -130,9 +130,14 @@ def laid_out(places: ndarray, images: ndarray, labels: ndarray) -> ndarray:
     return canvas.reshape(CELLS * 28, CELLS * 28, 3)
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the program, and return its exit code."""
-    options = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
+    options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 
 

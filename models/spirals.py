@@ -138,9 +138,14 @@ def animate(path: Path, maps: list[ndarray], x: ndarray, y: ndarray) -> None:
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    return training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the program, and return its exit code."""
-    options = training_parser(NAME, __doc__, EPOCHS, LEARNING_RATE).parse_args(arguments)
+    options = parse(arguments)
     return train(NAME, options, lambda: prepare(options))
 
 

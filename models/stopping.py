@@ -17,7 +17,7 @@ def _note(number: int, frame: object) -> None:
 
 @contextmanager
 def noted() -> Iterator[None]:
-    """Let both signals only be noted inside, for `check` to find; then put back what they did before.
+    """Let both signals only be noted inside, for `asked` to tell; then put back what they did before.
 
     In a thread other than the main one they are left alone.
     """
@@ -36,7 +36,6 @@ def noted() -> Iterator[None]:
         _asked = False
 
 
-def check() -> None:
-    """Raise KeyboardInterrupt if a signal was noted."""
-    if _asked:
-        raise KeyboardInterrupt
+def asked() -> bool:
+    """Return whether a signal was noted."""
+    return _asked

@@ -24,11 +24,14 @@ from models.progress import shown
 from tinygrad_edu.errors import CheckpointWarning, NonFiniteLossError, StateDictError, TinygradError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
+from tinygrad_edu.parallel import Workers, world
+from tinygrad_edu.parallel.workers import gather
 from tinygrad_edu.training import Checkpoints, Epoch, evaluating
 
 BEST = "best.safetensors"
 HISTORY = "history.csv"
 CHECKPOINTS = "checkpoints"
+CODES = {"done": 0, "stopped": STOPPED, "diverged": 1}
 SECONDS = 5.0  # from one checkpoint to the next: of a job of few seconds, the disk would take most
 
 
@@ -42,7 +45,7 @@ class Training:
     epochs : int
         How many in all.
     fit : callable
-        `tinygrad_edu.training.fit` of all but the history, the checkpoints, and what follows a step.
+        `tinygrad_edu.training.fit` of all but the history, the checkpoints, the workers, and what stops it.
     loss : callable
         Returns the loss of the model as it is, evaluated: whether it learned anything.
     settings : dict
@@ -95,6 +98,8 @@ def loss_of(model: Module, loss: Loss, *batch: ndarray) -> float:
 def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training]) -> int:
     """Run a program that trains, and return its exit code.
 
+    Where mpiexec started it on several ranks, they train together, and the first alone says and saves anything.
+
     It is 0, 1 where training diverged or its results could not be saved, 2 for wrong options, 130 after Ctrl-C.
 
     Parameters
@@ -106,16 +111,24 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
     prepare : callable
         Returns what is to be trained, or raises an error for options that cannot be.
     """
-    begin = time.perf_counter()
+    begin, workers = time.perf_counter(), world()
+    problem = ""
     try:
         report.require_extra()
         if options.tensorboard:
             board.require_extra()
         training = prepare()
-        room = 2 * sum(array.nbytes for array in training.model.state_dict().values()) + (2 << 20)
-        results.prepare(options.output, (results.SUMMARY, results.WEIGHTS, BEST, HISTORY, *training.pictures), room)
-        outcome, epochs = _begin(name, options, training)
+        if not workers.rank:
+            room = 2 * sum(array.nbytes for array in training.model.state_dict().values()) + (2 << 20)
+            results.prepare(options.output, (results.SUMMARY, results.WEIGHTS, BEST, HISTORY, *training.pictures), room)
     except (TinygradError, ValueError, OSError) as error:
+        problem = " ".join(str(error).split())
+    if found := next(filter(None, gather(workers, problem)), ""):
+        complain(name, found)
+        return 2
+    try:
+        outcome, epochs = _begin(name, options, training, workers)
+    except (TinygradError, ValueError, OSError) as error:  # of a checkpoint: all of the workers come to the same
         complain(name, " ".join(str(error).split()))
         return 2
     # What overflows in a run that diverges is said once, at its end.
@@ -124,11 +137,17 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
         if outcome.end == "stopped" and not outcome.history:
             say("stopped: before the end of the first epoch, so nothing is saved")
             return STOPPED
+        if workers.rank:
+            return CODES[outcome.end]
+        if outcome.end == "done":
+            outcome.figures = training.figures()
         summary = summarize(name, options, training, outcome, time.perf_counter() - begin)
         return finish(name, training, outcome, summary, options.output)
 
 
-def _begin(name: str, options: argparse.Namespace, training: Training) -> tuple[Outcome, Iterator[Epoch]]:
+def _begin(
+    name: str, options: argparse.Namespace, training: Training, workers: Workers
+) -> tuple[Outcome, Iterator[Epoch]]:
     """Return the outcome of a training so far, and the epochs that are still to come."""
     outcome = Outcome.begin(training.model.state_dict(), training.loss())
     checkpoints = Checkpoints(
@@ -138,9 +157,10 @@ def _begin(name: str, options: argparse.Namespace, training: Training) -> tuple[
         history=outcome.history,
         checkpoints=checkpoints,
         resume=options.resume,
-        on_step=lambda step: stopping.check(),
+        stop=stopping.asked,
+        workers=workers,
     )
-    if options.tensorboard:
+    if options.tensorboard and not workers.rank:
         epochs = board.logged(name, epochs, outcome.history, options.output / board.FOLDER)
     return outcome, epochs
 
@@ -161,8 +181,6 @@ def _run(name: str, options: argparse.Namespace, training: Training, outcome: Ou
             outcome.end = "stopped"
     training.model.load_state_dict(outcome.last.arrays)
     outcome.judge(training.loss())
-    if outcome.end == "done":
-        outcome.figures = training.figures()
 
 
 def summarize(
@@ -192,7 +210,7 @@ def summarize(
 
 def finish(name: str, training: Training, outcome: Outcome, summary: dict[str, Any], output: Path) -> int:
     """Save what the run came to, say so in one line, and return the exit code."""
-    folder, code = place(output, outcome.end), {"done": 0, "stopped": STOPPED, "diverged": 1}[outcome.end]
+    folder, code = place(output, outcome.end), CODES[outcome.end]
 
     def write(staged: Path) -> None:
         write_numbers(staged, outcome)

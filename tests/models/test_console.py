@@ -36,6 +36,7 @@ def shell(program, end, **environment):
 
 
 PRINTING = "mnist_by_hand --epochs 1"
+FINDINGS = "seven_findings --epochs 1 --output '{folder}'"
 
 
 @pytest.mark.parametrize(
@@ -43,12 +44,17 @@ PRINTING = "mnist_by_hand --epochs 1"
     [
         (PRINTING, "| head -0; exit ${PIPESTATUS[0]}", 1, "models.mnist_by_hand: Broken pipe\n"),
         (PRINTING, "> /dev/full", 1, "models.mnist_by_hand: No space left on device\n"),
-        ("seven_findings --epochs 1", "| head -0; exit ${PIPESTATUS[0]}", 1, "models.seven_findings: Broken pipe\n"),
+        (
+            "seven_findings --epochs 1 --output '{folder}'",
+            "| head -0; exit ${PIPESTATUS[0]}",
+            1,
+            "models.seven_findings: Broken pipe\n",
+        ),
         ("mnist_conv --epochs 0", "2>&-", 2, ""),
     ],
 )
-def test_output_that_cannot_be_written_is_one_line_at_most(program, end, code, error):
-    ran = shell(program, end)
+def test_output_that_cannot_be_written_is_one_line_at_most(program, end, code, error, tmp_path):
+    ran = shell(program.format(folder=tmp_path), end)
     assert (ran.returncode, ran.stdout, ran.stderr) == (code, "", error)
 
 

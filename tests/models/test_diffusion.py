@@ -100,14 +100,14 @@ def test_a_run_is_judged_and_drawn_and_drawn_anew_with_more_guidance(quick, tmp_
 
 
 def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(quick, tmp_path, monkeypatch):
-    steps, check = count(1), training.stopping.check
+    steps, asked = count(1), training.stopping.asked
 
-    def check_and_interrupt():
+    def interrupted_once():
         if next(steps) == 5:  # of three an epoch
             signal.raise_signal(signal.SIGINT)
-        check()
+        return asked()
 
-    monkeypatch.setattr(training.stopping, "check", check_and_interrupt)
+    monkeypatch.setattr(training.stopping, "asked", interrupted_once)
     for folder, code in (("resumed", 130), ("whole", 0), ("resumed", 0)):
         assert diffusion.main([*quick, "--output", str(tmp_path / folder)]) == code
     for name in (results.WEIGHTS, *diffusion.PICTURES):

@@ -217,14 +217,14 @@ def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(small, tmp_pat
     monkeypatch.setattr(training, "SECONDS", 0.0)
     for picture in ("curves", "kernels", "mistakes"):
         monkeypatch.setattr(report, f"draw_{picture}", lambda *about: None)
-    options, steps, check = [*small, "--epochs", "3"], count(), training.stopping.check
+    options, steps, asked = [*small, "--epochs", "3"], count(), training.stopping.asked
 
-    def check_and_interrupt():
+    def interrupted_once():
         if next(steps) == 25:  # in the third epoch
             signal.raise_signal(signal.SIGINT)
-        check()
+        return asked()
 
-    monkeypatch.setattr(training.stopping, "check", check_and_interrupt)
+    monkeypatch.setattr(training.stopping, "asked", interrupted_once)
     for folder, code in (("resumed", 130), ("whole", 0), ("resumed", 0)):
         resume = ["--resume", "--output", str(tmp_path / folder)]
         assert mnist_conv.main([*options, *resume]) == code

@@ -57,14 +57,14 @@ def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(program, small
     monkeypatch.setattr(training, "SECONDS", 0.0)
     for picture in ("samples", "curves", "kernels", "mistakes"):
         monkeypatch.setattr(report, f"draw_{picture}", lambda *about: None)
-    steps, check = count(), training.stopping.check
+    steps, asked = count(), training.stopping.asked
 
-    def check_and_interrupt():
+    def interrupted_once():
         if next(steps) == 6:  # in the second epoch
             signal.raise_signal(signal.SIGINT)
-        check()
+        return asked()
 
-    monkeypatch.setattr(training.stopping, "check", check_and_interrupt)
+    monkeypatch.setattr(training.stopping, "asked", interrupted_once)
     for folder, code in (("resumed", 130), ("whole", 0), ("resumed", 0)):
         assert program.main([*small, "--quiet", "--resume", "--output", str(tmp_path / folder)]) == code
     resumed, whole = ((tmp_path / name / results.WEIGHTS).read_bytes() for name in ("resumed", "whole"))

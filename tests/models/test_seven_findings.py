@@ -61,5 +61,15 @@ def test_without_the_double_division_and_at_the_old_rate_the_seed_is_lost_as_the
 
 
 @pytest.mark.slow
-def test_a_new_run_of_300_epochs_gives_the_recorded_numbers():
-    assert list(outcomes(list(variants()), 300)) == recorded()
+def test_a_new_run_of_300_epochs_gives_the_recorded_numbers(tmp_path):
+    assert list(outcomes(list(variants()), 300, tmp_path)) == recorded()
+
+
+def test_a_variant_that_fails_ends_no_other_and_none_is_trained_twice(tmp_path, capsys):
+    first, second = (list(outcomes(["seed", "no such variant", "correct"], 1, tmp_path)) for _ in range(2))
+    assert first == second == [outcome("seed", 1), outcome("correct", 1)]
+    assert capsys.readouterr().err == "models.seven_findings: no such variant: KeyError: 'no such variant'\n" * 2
+    records = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/trial.json")}
+    assert len(records) == 2
+    list(outcomes(["seed", "correct"], 1, tmp_path))
+    assert records == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/trial.json")}

@@ -37,14 +37,14 @@ def frames(path: Path) -> int:
 def test_a_run_that_is_stopped_and_resumed_shows_every_epoch_as_one_that_was_not(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training, "SECONDS", 0.0)
     monkeypatch.setattr(spirals, "PIXELS", 20)
-    steps, check = count(1), training.stopping.check
+    steps, asked = count(1), training.stopping.asked
 
-    def check_and_interrupt():
+    def interrupted_once():
         if next(steps) == 35:  # in the third epoch
             signal.raise_signal(signal.SIGINT)
-        check()
+        return asked()
 
-    monkeypatch.setattr(training.stopping, "check", check_and_interrupt)
+    monkeypatch.setattr(training.stopping, "asked", interrupted_once)
     for folder, code in (("resumed", 130), ("whole", 0), ("resumed", 0)):
         options = ["--epochs", "3", "--quiet", "--resume", "--output", str(tmp_path / folder)]
         assert spirals.main(options) == code

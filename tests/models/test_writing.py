@@ -118,18 +118,18 @@ def test_a_small_run_shows_samples_draws_and_says_what_was_to_be_beaten(program,
 
 def test_a_run_that_is_stopped_and_resumed_ends_as_one_that_says_nothing(program, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training, "SECONDS", 0.0)
-    shown, calls, check = [], count(1), training.stopping.check
+    shown, calls, asked = [], count(1), training.stopping.asked
     monkeypatch.setattr(writing, "aside", shown.append)
 
-    def check_and_interrupt():
+    def interrupted_once():
         if next(calls) == 12:  # in the third epoch
             signal.raise_signal(signal.SIGINT)
-        check()
+        return asked()
 
     options = ["--epochs", "3", "--resume", "--output"]
     assert program.main([*options, str(tmp_path / "quiet"), "--quiet"]) == 0
     assert shown == []
-    monkeypatch.setattr(training.stopping, "check", check_and_interrupt)
+    monkeypatch.setattr(training.stopping, "asked", interrupted_once)
     assert [program.main([*options, str(tmp_path / "resumed")]) for _ in range(2)] == [130, 0]
     assert [len(text) for text in shown] == [writing.WRITTEN] * 3
     for name in (results.WEIGHTS, "sample.txt", "curve.png"):

@@ -39,7 +39,7 @@ def told(ranks, *program):
 class Threads:
     """A process without others, of so many threads."""
 
-    rank, size, exchange = 0, 1, ALONE.exchange
+    rank, size, exchange, together = 0, 1, ALONE.exchange, ALONE.together
 
     def __init__(self, threads):
         self.threads = threads

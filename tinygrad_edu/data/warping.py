@@ -4,6 +4,7 @@ A *field* says for each pixel where it is read: so many pixels further down, and
 kinds add up, so that an image is read, and blurred a little by that, only once.
 """
 
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -208,14 +209,14 @@ def elastic_field(count: int, size: tuple[int, ...], alpha: float, sigma: float,
     height, width = _checked(count, size, rng)
     if not (0 <= alpha < np.inf and 0 < sigma < np.inf):
         raise DataError(f"alpha is 0 or more, and sigma above 0, both finite; got alpha={alpha!r}, sigma={sigma!r}.")
-    down, right = _patterns(height, sigma), _patterns(width, sigma)
     # Noise that is uniform from -1 to 1, as in torchvision, has the variance 1/3.
-    right *= np.float32(alpha / 2 / np.sqrt(3))
+    down, right = _patterns(height, sigma), _patterns(width, sigma) * np.float32(alpha / 2 / np.sqrt(3))
     strengths = rng.standard_normal((count * 2, down.shape[1], right.shape[1]), np.float32)
     field: Field = (down @ (strengths @ right.T)).reshape(count, 2, height, width)
     return field
 
 
+@lru_cache(16)
 def _patterns(length: int, sigma: float) -> NDArray[np.float32]:
     """Return what blurred white noise is made of along an axis, as columns: sums of them with normal factors are it."""
     reach = int(4 * sigma) + 1

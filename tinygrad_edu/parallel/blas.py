@@ -18,8 +18,10 @@ _before: Any = None
 
 
 def available_cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many processors this process may use: as OMP_NUM_THREADS says, and no more than there are."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list is of nested threads
+    return min(int(told), cores) if told.isdecimal() and int(told) else cores
 
 
 @cache

@@ -200,7 +200,7 @@ def gradient_of_batch(
     before = rng.bit_generator.state
     if cut:
         step = _Step(model, loss, batch, slices, stream_seeds(rng, len(slices)))
-        found = step.in_shards(workers.threads if threads is None else threads, workers)
+        found = workers.together(lambda: step.in_shards(workers.threads if threads is None else threads, workers))
         if found is not None:
             return found
         rng.bit_generator.state = before  # what is drawn depends on the batch alone, not on what was tried before it

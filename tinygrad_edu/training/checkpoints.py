@@ -192,8 +192,10 @@ class Checkpoints:
         try:
             return last, _read(last)
         except CheckpointError as error:
-            advice = f" {earlier[-1].name} was written before it: move {last.name} away to go on from it."
-            return _unfit(last, error, advice if earlier else "")
+            before = "".join(
+                f" {path.name} was written before it: move {last.name} away to go on from it." for path in earlier[-1:]
+            )
+            return _unfit(last, error, before)
 
     def _saved(self) -> list[Path]:
         """Return the checkpoints that are there, the last one last."""

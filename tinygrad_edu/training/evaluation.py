@@ -101,14 +101,20 @@ def evaluate(
                 f"evaluate: {name} is {metric!r}, which cannot be added up over batches. Give an instance of a Metric, "
                 f"as Accuracy(), or the mean of a function of each sample, Mean(function)."
             )
-    rng = np.random.default_rng(0)
-    with evaluating(model):
-        found = [
-            _own_sums(model, batch, metrics, rng, workers.threads if threads is None else threads, workers)
-            for batch in map(cuttable, untaken(batches, batches.draw_order() if has_order(batches) else None))
+    order = batches.draw_order() if has_order(batches) else None
+    kept = list(batches) if isinstance(batches, Iterator) else batches  # they may be computed once more
+
+    def compute() -> list[Totals]:
+        rng, count = np.random.default_rng(0), workers.threads if threads is None else threads
+        own = [
+            _own_sums(model, batch, metrics, rng, count, workers)
+            for batch in map(cuttable, untaken(kept, order))
             if len(batch)
         ]
-    totals = [_added_up(list(of_batch)) for of_batch in zip(*gather(workers, found), strict=True)]
+        return [_added_up(list(of_batch)) for of_batch in zip(*gather(workers, own), strict=True)]
+
+    with evaluating(model):
+        totals = workers.together(compute)
     if metrics and not totals:
         raise DTypeError("evaluate: there are no batches, and so nothing to measure.")
     return {name: metric.value(reduce(np.add, [sums[name] for sums in totals])) for name, metric in metrics.items()}
@@ -179,14 +185,18 @@ def predict(model: Module, x: Any, threads: int | None = None, workers: Workers 
     count = samples(inputs)
     slices = shards(count, _shard_size(model, count))
 
-    own = share(len(slices), workers.size, workers.rank)
+    count_of_threads = workers.threads if threads is None else threads
 
-    def of_shard(i: int) -> Any:
-        return tree_map(_classes, _arrays(model(*as_inputs(some_samples(inputs, slices[own[i]])))))
+    def of_shard(k: int) -> Any:
+        return tree_map(_classes, _arrays(model(*as_inputs(some_samples(inputs, slices[k])))))
+
+    def compute() -> list[Any]:
+        own = share(len(slices), workers.size, workers.rank)
+        found = list(map_shards(lambda i: of_shard(own[i]), len(own), count_of_threads))
+        return [each for of_worker in gather(workers, found) for each in of_worker]
 
     with evaluating(model):
-        found = list(map_shards(of_shard, len(own), workers.threads if threads is None else threads))
-    classes = [each for of_worker in gather(workers, found) for each in of_worker]
+        classes = workers.together(compute)
     return tree_map(lambda *parts: np.concatenate(parts), *classes) if classes else np.zeros(0, np.int64)
 
 

@@ -14,7 +14,7 @@ from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DataError, D
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
-from tinygrad_edu.parallel.workers import ALONE, Workers, any_of
+from tinygrad_edu.parallel.workers import ALONE, Workers, any_of, require_alike
 from tinygrad_edu.training.batches import Batches, has_order, refuse_iterator, untaken
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.evaluation import evaluate
@@ -128,8 +128,7 @@ def fit(
     on_step : callable, optional
         Called after each step of the optimizer.
     stop : callable, optional
-        Asked after each step, and before the first: where it returns True, on any of the workers, all of them raise
-        KeyboardInterrupt then.
+        Asked after each step: where it returns True, on any of the workers, all of them raise KeyboardInterrupt.
     history : list of Epoch, optional
         Where each epoch is added before it is yielded, and those before a checkpoint are found again.
     checkpoints : Checkpoints, optional
@@ -148,6 +147,8 @@ def fit(
     NonFiniteLossError
         The loss, or a gradient, became infinite or NaN: the message has the epoch, the batch, and the first op that
         made such a number, with your line that called it.
+    WorkersDifferError
+        The workers have not all the same weights, random numbers or order of samples.
     CheckpointError
         The last checkpoint is damaged, of another run or of a newer version. Nothing was changed.
 
@@ -234,7 +235,6 @@ class _Run:
     def _train(self, on_step: Callable[[TrainingStep], None] | None, stop: Callable[[], bool] | None) -> None:
         """Take the steps of an epoch that are still to be taken."""
         place, every = self.place, self.checkpoints.every_steps if self.checkpoints is not None else None
-        self._stop(stop)
         last = time.perf_counter()
         for step in self.steps.over(self._batches(), place.step, place.epoch + 1, place.batches):
             place.add(step)
@@ -243,17 +243,19 @@ class _Run:
                 on_step(step)
             if every is not None and place.step % every == 0:
                 self._save()
-            self._stop(stop)
+            if stop is not None and self._any_asks(stop):
+                raise KeyboardInterrupt
             last = time.perf_counter()
 
-    def _stop(self, stop: Callable[[], bool] | None) -> None:
-        if stop is not None and any_of(self.steps.workers, stop()):
-            raise KeyboardInterrupt
+    def _any_asks(self, stop: Callable[[], bool]) -> bool:
+        workers = self.steps.workers
+        return workers.together(lambda: any_of(workers, stop()))
 
     def _batches(self) -> Iterator[Any]:
         """Return the batches of this epoch that are not done: in a new order, or in that of a checkpoint."""
         if has_order(self.batches) and not self.place.batches:
             self.place.order = self.batches.draw_order()
+        require_alike(self.steps.workers, {"the order of the samples": [self.place.order]})
         return untaken(self.batches, self.place.order, self.place.batches)
 
     def _over(self, evaluated: bool) -> Epoch:

@@ -1,0 +1,256 @@
+"""A program that trains, run with many seeds and settings: what it comes to in the mean, and how far that is spread."""
+
+import argparse
+import io
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import islice
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from models import STOPPED, child, results, spread, stopping
+from models.__main__ import programs
+from models.console import complain, leave, note, program, say
+from models.executors import EXECUTORS, Workers
+from models.options import Parser, folder_name, positive
+from models.progress import counted, fitting_table, formatted
+from models.report import as_json, require_extra
+from models.trials import Setting, Trial, TrialError, folder_of, grid, known, run
+from tinygrad_edu.errors import DataError, TinygradError
+from tinygrad_edu.parallel import available_cores
+
+NAME = "models.sweep"
+TRIALS, LOG = "trials", "log.txt"
+FILES = ("trials.csv", "table.csv", "table.md", "spread.png")
+OURS = ("output", "resume", "quiet")  # options of a program that a sweep sets itself
+NOT_METRICS = ("epochs", "model_epoch", "best_epoch", "seconds", "step_milliseconds", "seed")
+
+
+@dataclass(frozen=True)
+class Training:
+    """A program that trains, as a function of its options.
+
+    Attributes
+    ----------
+    name : str
+    folder : Path
+        Has a folder for the results of each trial.
+    cores : int
+        How many each may use.
+    """
+
+    name: str
+    folder: Path
+    cores: int
+
+    def __call__(self, **setting: Any) -> dict[str, Real | None]:
+        """Run the program as a second process, and return the metrics in its summary.
+
+        One that was killed before goes on after its last checkpoint.
+        """
+        output = folder_of(self.folder, setting)
+        output.mkdir(parents=True, exist_ok=True)
+        command = [*arguments_of(setting), f"--output={output}", "--resume"]
+        if code := child.call(f"models.{self.name}", command, output / LOG, self.cores):
+            raise TrialError(why(code, output / LOG))
+        return metrics(results.read_summary(output))
+
+
+def arguments_of(setting: Setting) -> list[str]:
+    """Return the command line that gives a program these options."""
+    return [
+        f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}") for name, value in setting.items()
+    ]  # fmt: skip
+
+
+def metrics(summary: dict[str, Any]) -> dict[str, Real | None]:
+    """Return the numbers in a summary that say how good a model is: None is one that was not finite."""
+    return {
+        name: value
+        for name, value in summary.items()
+        if (value is None or isinstance(value, Real)) and name not in NOT_METRICS
+    }
+
+
+def why(code: int, log: Path) -> str:
+    """Return why a program ended with this code."""
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    last = next((line for line in reversed(lines) if line.strip()), f"exit code {code}")
+    return last.partition(": {")[0]  # without the numbers of the closing line
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep runs.
+
+    Attributes
+    ----------
+    settings : sequence of Setting
+        One for each trial: the options that are not the program's defaults, those that are varied, and the seed.
+    varied : sequence of str
+        The options by which they are told apart, without the seed.
+    """
+
+    settings: Sequence[Setting]
+    varied: Sequence[str]
+
+
+def plan(name: str, grids: Sequence[str], seeds: int | None, fixed: Sequence[str]) -> Plan:
+    """Return the trials of a program; its own parser reads each value.
+
+    Raises
+    ------
+    DataError
+        There is no such program or option, or an option is given twice.
+    """
+    defaults, read = defaults_of(name), import_module(f"models.{name}").parse
+    given = vars(read(list(fixed)))
+    values = {option: [value] for option, value in given.items() if value != defaults[option]}
+    varied = {}
+    for option, texts in map(_split, grids):
+        if option not in defaults or option in OURS:
+            raise DataError(f"models.{name} has no option to vary that is called {option}: it has {_names(defaults)}")
+        if option in values or option in varied:
+            raise DataError(f"{option} is given twice")
+        varied[option] = [vars(read(arguments_of({option: text})))[option] for text in texts]
+    if seeds and "seed" in {**values, **varied}:
+        raise DataError("seed is given twice: --seeds N is the seeds from 0 to N - 1")
+    values.update(varied)
+    values.setdefault("seed", list(range(seeds or 1)))
+    if ours := [option for option in OURS if option in values]:
+        raise DataError(f"{ours[0]} is not for a program in a sweep: the same command goes on by itself")
+    settings: list[Setting] = [as_json(dict(setting)) for setting in grid(**values)]
+    return Plan(settings, [option for option in varied if option != "seed"])
+
+
+def defaults_of(name: str) -> dict[str, Any]:
+    """Return the options of a program that trains."""
+    found: dict[str, Any] = {}
+    if name in programs():
+        try:
+            with redirect_stderr(io.StringIO()):
+                found = vars(import_module(f"models.{name}").parse([]))
+        except (AttributeError, SystemExit):  # it has none, or it wants more
+            pass
+    if "resume" not in found:
+        raise DataError(f"there is no program {name} that trains: python -m models lists all programs")
+    return found
+
+
+def _split(text: str) -> tuple[str, list[str]]:
+    option, _, values = text.partition("=")
+    texts = values.split(",")
+    if not option or not all(texts):
+        raise DataError(f"--grid {text}: it is NAME=VALUE,VALUE, an option and its values")
+    return option.lstrip("-").replace("-", "_"), texts
+
+
+def _names(defaults: dict[str, Any]) -> str:
+    return ", ".join(sorted(set(defaults) - set(OURS)))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the sweep, and return its exit code: 1 where a trial failed."""
+    options, fixed = read_command(arguments)
+    output = options.output or Path("runs/sweep") / options.program
+    try:
+        require_extra()
+        planned = plan(options.program, options.grid, options.seeds, fixed)
+        results.prepare(output, (results.SUMMARY, *FILES), 1 << 20)
+        with stopping.noted(), EXECUTORS[options.executor](options.jobs, options.address) as workers:
+            return sweep(options.program, planned, workers, output, options.quiet) if workers else 0
+    except (TinygradError, ValueError) as error:
+        complain(NAME, " ".join(str(error).split()))
+        return 2
+
+
+def read_command(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    """Read the command line, and return what is ours of it and what is the program's."""
+    parser = Parser(NAME, description=__doc__, allow_abbrev=False, epilog="All other options are the program's own.")
+    add = parser.add_argument
+    add("program", help="one that trains, as spirals; python -m models lists them")
+    add("--grid", action="append", default=[], metavar="NAME=VALUE,VALUE",
+        help="an option of the program, and the values to try; several grids are multiplied")  # fmt: skip
+    add("--seeds", type=positive(int), metavar="N", help="run each setting with the seeds 0 to N - 1 (default: 1)")
+    add("--executor", choices=EXECUTORS, default="processes", help="who runs the trials (default: %(default)s)")
+    add("--jobs", type=positive(int), help="how many at a time (default: one on each core)")
+    add("--address", help="of a cluster of Dask's or Ray's that runs already (default: one on this machine alone)")
+    add("--output", type=folder_name, help="folder for the results (default: runs/sweep/PROGRAM)")
+    add("--quiet", action="store_true", help="say nothing but the last line")
+    return parser.parse_known_args(arguments)
+
+
+def sweep(name: str, planned: Plan, workers: Workers, output: Path, quiet: bool) -> int:
+    """Run what is planned, save the tables and the picture, and return the exit code."""
+    begin, end = time.perf_counter(), "done"
+    folder, settings = output / TRIALS, planned.settings
+    training = Training(name, folder.absolute(), max(1, available_cores() // workers.at_once))
+    over = known(settings, folder)
+    coming: Iterator[Trial] = islice(run(training, settings, workers.executor, folder), len(over), None)
+    if not quiet:
+        if over:
+            note(f"{len(over)} of {len(settings)} trials have run before")
+        coming = counted(coming, len(over), len(settings), "trial", lambda trial: told(trial, planned.varied))
+    try:
+        for trial in coming:
+            over.append(trial)
+    except KeyboardInterrupt:
+        end = "stopped"
+    over.sort(key=lambda trial: settings.index(trial.setting))
+    failed = sum(bool(trial.reason) for trial in over)
+    if over:
+        save(name, planned, over, output, {"end": end, "failed": failed, "seconds": time.perf_counter() - begin})
+        if not quiet:
+            show(spread.columns(spread.rows(over), planned.varied))
+    counts = f"{len(over)} of {len(settings)} trials" + f", {failed} failed" * bool(failed)
+    say(f"{end}: {counts}{'; the same command goes on' * (end == 'stopped')} -> {output}")
+    if end == "stopped":
+        leave(STOPPED)  # at once: what still runs ends with this process, and the next time goes on
+    return int(failed > 0)
+
+
+def told(trial: Trial, varied: Sequence[str]) -> str:
+    """Return in a line what came of a trial."""
+    setting = spread.label(trial.setting, [*varied, "seed"])
+    if trial.reason:
+        return f"{setting}: failed: {trial.reason}"
+    numbers = [f"{name.replace('_', ' ')} {formatted(name, value)}" for name, value in trial.value.items()]
+    return f"{setting}: {', '.join([*numbers, f'{trial.seconds:.1f} s'])}"
+
+
+def save(name: str, planned: Plan, trials: Sequence[Trial], output: Path, summary: dict[str, Any]) -> None:
+    """Write what the trials came to into the folder."""
+    table = spread.rows(trials)
+
+    def write(staged: Path) -> None:
+        spread.write_trials(staged / "trials.csv", trials)
+        spread.write_table(staged, table, planned.varied)
+        spread.draw(staged / "spread.png", table, planned.varied)
+
+    command = shlex.join(["python", "-m", NAME, *sys.argv[1:]])
+    numbers = {"program": f"models.{name}", "trials": len(trials), "planned": len(planned.settings)}
+    results.save(output, write, {**summary, **numbers, "command": command})
+
+
+def show(cells: dict[str, list[str]]) -> None:
+    """Print a table: in a terminal as many columns as fit."""
+    from rich.console import Console
+
+    wide = None if sys.stdout and sys.stdout.isatty() else 1000
+    console = Console(file=io.StringIO(), width=wide)
+    console.print(fitting_table(console, cells))
+    for line in console.file.getvalue().splitlines():  # type: ignore[attr-defined]
+        say(line.rstrip())
+
+
+if __name__ == "__main__":
+    program(NAME, main)

@@ -1,0 +1,291 @@
+"""Sweeps: real programs with many seeds and settings, their table and picture; stopped, killed and taken up again."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from statistics import fmean, stdev
+
+import pytest
+from matplotlib.image import imread
+
+from models import spread, sweep
+from models.__main__ import programs
+from models.trials import Trial
+from tests.models.test_trials import read, running, wait_until
+
+PROJECT = Path(__file__).parents[2]
+MPIEXEC = Path(sys.executable).with_name("mpiexec")
+
+
+def swept(folder, *options, before=(), **environment):
+    """Run a sweep of a tiny job, and return it when it is over."""
+    return subprocess.run(
+        [*before, *command(folder, *options)], cwd=PROJECT, env=os.environ | environment,
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+
+
+def command(folder, *options):
+    return [sys.executable, "-m", "models.sweep", "pinn", "--epochs", "1", "--output", str(folder), *options]
+
+
+def records(folder):
+    return {path.parent.name: path for path in sorted(folder.glob("trials/*/trial.json"))}
+
+
+def metric(path):
+    return json.loads(path.read_text())["value"]["greatest_error"]
+
+
+def table(folder, name="table.csv"):
+    with (folder / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+NOT_TRAINING = {"mnist_by_hand", "predict", "seven_findings", "sweep"}
+GRID = ["--seeds", "2", "--grid", "learning_rate=0.01,1e-3"]
+NAMES = [f"epochs=1,learning_rate={rate},seed={seed}" for rate in ("0.001", "0.01") for seed in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A sweep on processes, and where its results are."""
+    folder = tmp_path_factory.mktemp("sweep") / "a b"
+    ran = swept(folder, *GRID)
+    assert ran.returncode == 0, ran.stderr
+    return ran, folder
+
+
+def test_each_setting_is_a_row_with_the_mean_and_the_spread_of_what_its_trials_saved(undisturbed):
+    ran, folder = undisturbed
+    assert list(records(folder)) == NAMES
+    assert [row["learning_rate"] for row in table(folder)] == ["0.01", "0.001"]
+    for row in table(folder):
+        saved = folder.glob(f"trials/epochs=1,learning_rate={row['learning_rate']},seed=*/summary.json")
+        errors = [json.loads(path.read_text())["greatest_error"] for path in saved]
+        assert (row["trials"], row["failed"]) == ("2", "0")
+        assert float(row["greatest_error_mean"]) == pytest.approx(fmean(errors), rel=1e-12)
+        assert float(row["greatest_error_std"]) == pytest.approx(stdev(errors), rel=1e-12)
+        assert spread.shown("greatest_error", errors) in ran.stdout
+        assert f"| {row['learning_rate']} | 2 | {spread.shown('greatest_error', errors)} |" in read(folder / "table.md")
+    assert [row["seed"] for row in table(folder, "trials.csv")] == ["0", "1", "0", "1"]
+    assert imread(folder / "spread.png").std() > 0.05
+    assert [line.split(":")[0] for line in ran.stderr.splitlines()] == [f"trial {k}/4" for k in range(1, 5)]
+    assert ran.stdout.endswith(f"done: 4 of 4 trials -> {folder}\n")
+
+
+def test_a_trial_is_the_program_itself_to_the_last_bit(undisturbed, tmp_path):
+    options = ["--epochs", "1", "--learning-rate", "0.001", "--seed", "1", "--output", tmp_path]
+    subprocess.run([sys.executable, "-m", "models.pinn", *options], cwd=PROJECT, check=True, capture_output=True)
+    alone, trial = (json.loads((folder / "summary.json").read_text()) for folder in (tmp_path, place(undisturbed)))
+    assert alone["files"]["model.safetensors"] == trial["files"]["model.safetensors"]
+
+
+def place(undisturbed):
+    return undisturbed[1] / "trials" / NAMES[1]
+
+
+def test_the_same_command_runs_nothing_twice_and_more_of_it_only_what_is_new(undisturbed):
+    _, folder = undisturbed
+    before = {path: path.stat().st_mtime_ns for path in records(folder).values()}
+    ran = swept(folder, "--seeds", "2", "--grid", "learning-rate=0.002,1e-2")
+    assert ran.stderr.splitlines()[0] == "2 of 4 trials have run before"
+    assert len(ran.stderr.splitlines()) == 3
+    assert [row["learning_rate"] for row in table(folder)] == ["0.002", "0.01"]
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert len(records(folder)) == 6
+
+
+def test_one_that_fails_is_counted_with_its_reason_and_the_others_go_on(tmp_path):
+    ran = swept(tmp_path, "--grid", "learning_rate=1e30,0.01", "--quiet")
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert ran.stdout == f"done: 2 of 2 trials, 1 failed -> {tmp_path}\n"
+    assert [(row["trials"], row["failed"]) for row in table(tmp_path)] == [("0", "1"), ("1", "0")]
+    failed, done = table(tmp_path, "trials.csv")
+    assert failed["reason"].startswith("diverged: ")
+    assert (failed["greatest_error"], done["reason"]) == ("", "")
+    assert "diverged" in read(tmp_path / "trials" / "epochs=1,learning_rate=1e+30,seed=0" / "log.txt")
+    assert "| learning rate | trials | failed |" in read(tmp_path / "table.md")
+
+
+def begun(folder, *options):
+    """Begin a sweep of which the first trial is short and the others are long; return it when they run."""
+    arguments = [*command(folder, *options)]
+    arguments[arguments.index("--epochs") : arguments.index("--epochs") + 2] = ["--grid", "epochs=1,2000"]
+    process = subprocess.Popen(arguments, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: records(folder) and "epoch 3/2000" in read(folder / "trials" / "epochs=2000,seed=0" / "log.txt"))
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_sweep_that_is_stopped_keeps_what_is_over_and_ends_what_runs(number, tmp_path):
+    with begun(tmp_path) as process:
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert out.endswith(f"stopped: 1 of 2 trials; the same command goes on -> {tmp_path}\n")
+    wait_until(lambda: not running(str(tmp_path)))
+    assert list(records(tmp_path)) == ["epochs=1,seed=0"]
+    assert [row["epochs"] for row in table(tmp_path)] == ["1"]
+
+
+def test_a_sweep_that_is_killed_leaves_nothing_running_and_goes_on_to_the_same_numbers(undisturbed, tmp_path):
+    with subprocess.Popen(command(tmp_path, *GRID), cwd=PROJECT, stderr=subprocess.DEVNULL) as process:
+        wait_until(lambda: records(tmp_path))
+        process.kill()
+    wait_until(lambda: not running(str(tmp_path)))
+    assert 0 < len(records(tmp_path)) < 4
+    ran = swept(tmp_path, *GRID)
+    assert ran.returncode == 0
+    assert "trials have run before" in ran.stderr
+    assert {name: metric(path) for name, path in records(tmp_path).items()} == {
+        name: metric(records(undisturbed[1])[name]) for name in NAMES
+    }
+
+
+def test_a_trial_that_is_killed_fails_alone_and_goes_on_after_its_checkpoint(tmp_path):
+    with begun(tmp_path) as process:
+        folder = tmp_path / "trials" / "epochs=2000,seed=0"
+        wait_until(lambda: any(folder.glob("checkpoints/checkpoint-*")))
+        for child in running(f"--output={folder}"):
+            os.kill(child, signal.SIGKILL)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "epochs 2000, seed 0: failed: killed by SIGKILL" in err
+    assert out.endswith(f"done: 2 of 2 trials, 1 failed -> {tmp_path}\n")
+    with subprocess.Popen(process.args, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as again:
+        wait_until(lambda: re.match("epoch (?!1/)", read(folder / "log.txt")))
+        again.send_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["nothing"], "there is no program nothing that trains: python -m models lists all programs"),
+        (["predict"], "there is no program predict that trains: python -m models lists all programs"),
+        (["sweep"], "there is no program sweep that trains: python -m models lists all programs"),
+        (["pinn", "--grid", "rate=1"], "models.pinn has no option to vary that is called rate: it has epochs, "
+            "learning_rate, seed, tensorboard"),
+        (["pinn", "--grid", "output=a,b"], "models.pinn has no option to vary that is called output: it has epochs, "
+            "learning_rate, seed, tensorboard"),
+        (["pinn", "--grid", "epochs"], "--grid epochs: it is NAME=VALUE,VALUE, an option and its values"),
+        (["pinn", "--grid", "epochs=1,,2"], "--grid epochs=1,,2: it is NAME=VALUE,VALUE, an option and its values"),
+        (["pinn", "--grid", "epochs=1", "--grid", "epochs=2"], "epochs is given twice"),
+        (["pinn", "--grid", "epochs=1", "--epochs", "2"], "epochs is given twice"),
+        (["pinn", "--seeds", "2", "--seed", "3"], "seed is given twice: --seeds N is the seeds from 0 to N - 1"),
+        (["pinn", "--seeds", "2", "--grid", "seed=3"], "seed is given twice: --seeds N is the seeds from 0 to N - 1"),
+        (["pinn", "--resume"], "resume is not for a program in a sweep: the same command goes on by itself"),
+        (["pinn", "--grid", "epochs=1,01"], "two trials are called epochs=1,seed=0"),
+        (["pinn", "--executor", "mpi", "--jobs", "2"], "MPI's ranks are as many as mpiexec -n says: leave out --jobs"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_run_is_one_line(options, message, tmp_path, capsys):
+    assert sweep.main([*options, "--output", str(tmp_path / "r")]) == 2
+    assert capsys.readouterr().err == f"models.sweep: {message}\n"
+    assert not (tmp_path / "r" / "trials").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["pinn", "--grid", "epochs=1,x"], "models.pinn: argument --epochs: 'x' is not a positive whole number"),
+        (["pinn", "--epochs", "0"], "models.pinn: argument --epochs: '0' is not a positive whole number"),
+        (["pinn", "--lr", "1"], "models.pinn: unrecognized arguments: --lr 1"),
+        (["pinn", "--seeds", "0"], "models.sweep: argument --seeds: '0' is not a positive whole number"),
+        (["pinn", "--executor", "cloud"], "models.sweep: argument --executor: invalid choice: 'cloud' (choose from "
+            "'processes', 'mpi', 'dask', 'ray')"),
+        ([], "models.sweep: the following arguments are required: program"),
+    ],
+)  # fmt: skip
+def test_what_a_parser_refuses_is_its_own_line(options, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        sweep.main(options)
+    assert capsys.readouterr().err.replace(
+        "from processes, mpi, dask, ray", "from 'processes', 'mpi', 'dask', 'ray'"
+    ) == (f"{message}\n")
+
+
+@pytest.mark.parametrize(("name", "module"), [("mpi", "mpi4py.futures"), ("dask", "distributed"), ("ray", "ray")])
+def test_an_extra_that_is_missing_is_named(name, module, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, module, None)
+    assert sweep.main(["pinn", "--executor", name, "--output", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"models.sweep: this executor needs {module}, which is not installed: pip install 'tinygrad-edu[{name}]'\n"
+    )
+
+
+@pytest.mark.parametrize("name", sorted({*programs()} - NOT_TRAINING))
+def test_every_program_that_trains_can_be_swept(name):
+    planned = sweep.plan(name, ["learning_rate=0.5,0.25"], 2, ["--epochs", "7"])
+    assert planned.settings == [
+        {"epochs": 7, "learning_rate": rate, "seed": seed} for rate in (0.5, 0.25) for seed in (0, 1)
+    ]
+    assert planned.varied == ["learning_rate"]
+
+
+def test_options_of_the_default_value_make_no_other_trial():
+    assert sweep.plan("pinn", [], None, ["--epochs", "300"]).settings == [{"seed": 0}]
+    assert sweep.plan("pinn", [], None, ["--seed", "4"]).settings == [{"seed": 4}]
+    assert sweep.plan("pinn", ["seed=4,7"], None, []).settings == [{"seed": 4}, {"seed": 7}]
+
+
+# --- On other executors ---
+
+
+def test_the_ranks_of_an_mpi_job_find_the_same_numbers(undisturbed, tmp_path):
+    ran = swept(tmp_path, *GRID, "--executor", "mpi", before=[MPIEXEC, "-n", "3"])
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("done: ") == 1
+    assert_same(undisturbed, tmp_path)
+
+
+@pytest.mark.clusters
+@pytest.mark.parametrize("name", ["dask", "ray"])
+def test_other_workers_find_the_same_numbers(name, undisturbed, tmp_path):
+    ran = swept(tmp_path, *GRID, "--executor", name)
+    assert ran.returncode == 0, ran.stderr
+    assert len(ran.stderr.splitlines()) == 4
+    assert_same(undisturbed, tmp_path)
+
+
+@pytest.mark.clusters
+@pytest.mark.parametrize("name", ["dask", "ray"])
+def test_other_workers_go_on_when_one_fails(name, tmp_path):
+    ran = swept(tmp_path, "--grid", "learning_rate=1e30,0.01", "--executor", name)
+    assert ran.returncode == 1
+    assert ran.stdout.endswith(f"done: 2 of 2 trials, 1 failed -> {tmp_path}\n")
+    assert table(tmp_path, "trials.csv")[0]["reason"].startswith("diverged: ")
+
+
+def assert_same(undisturbed, folder):
+    assert {name: metric(path) for name, path in records(folder).items()} == {
+        name: metric(records(undisturbed[1])[name]) for name in NAMES
+    }
+
+
+# --- The table ---
+
+
+def trials(values, **setting):
+    return [Trial({**setting, "seed": seed}, {"loss": value}, "", 1.0) for seed, value in enumerate(values)]
+
+
+def test_a_number_that_is_none_is_not_left_out_of_the_mean(tmp_path):
+    rows = spread.rows(trials([1.0, None], a=1) + trials([2.0], a=2))
+    assert spread.columns(rows, ["a"])["loss"] == ["nan", "2"]
+    spread.write_table(tmp_path, rows, ["a"])
+    assert [row["loss_mean"] for row in table(tmp_path)] == ["", "2.0"]
+
+
+@pytest.mark.parametrize("setting", [{}, {"a": 1.5}, {"recipe": "tuned", "data": "x/y.npz"}])
+@pytest.mark.parametrize("values", [[], [1.0], [1.0, 2.0], [None, 1.0]])
+def test_whatever_there_is_can_be_drawn(setting, values, tmp_path):
+    found = [*trials(values, **setting), Trial({**setting, "seed": 9}, reason="killed")]
+    spread.draw(tmp_path / "spread.png", spread.rows(found), list(setting))
+    assert imread(tmp_path / "spread.png").shape[2] == 4
