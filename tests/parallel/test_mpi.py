@@ -279,7 +279,7 @@ def require_the_end(folder, ranks, undisturbed):
 
 def test_a_job_that_lost_a_rank_goes_on_with_more_or_fewer_to_the_same_bits(undisturbed, tmp_path):
     """The first of the ranks alone writes, and reads for all: the others have no such folder."""
-    assert resumed(tmp_path, [(2, 1, "exchange", 8)]) == 9
+    assert resumed(tmp_path, [(2, 1, "exchange", 14)]) == 9
     assert [path.name for path in tmp_path.iterdir()] == ["0"]
     assert resumed(tmp_path, [(3, 0, "file", 30)]) == 9
     assert [path.name for path in tmp_path.iterdir()] == ["0"]

@@ -124,7 +124,7 @@ def require_alike(workers: Workers, parts: Mapping[str, Any]) -> None:
         if others:
             raise WorkersDifferError(
                 f"the ranks do not have {name} in common: rank 0 has others than rank {', '.join(others)}. Each builds "
-                f"all that draws random numbers from the same seed: nn.Linear(3, 2, rng=rng), and a DataLoader's rng=rng. "
+                f"all that draws random numbers from the same seed: nn.Linear(3, 2, rng=rng), and a DataLoader's, too. "
                 f"Where they began alike, their processors do not compute alike."
             )
 
