@@ -1,5 +1,6 @@
 """Runs the pages as tests: Python, what it printed, and what is ours in a diff. A page is one story, from the top."""
 
+import gc
 import sys
 from contextlib import redirect_stdout
 from io import StringIO
@@ -79,3 +80,9 @@ pytest_collect_file = Sybil(
     setup=solve,
     teardown=forget,
 ).pytest()
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from what was imported: Hypothesis runs it in each new thread, some tests often."""
+    gc.collect()
+    gc.freeze()

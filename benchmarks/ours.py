@@ -44,13 +44,13 @@ def _trainer(model: nn.Module, x: Any, y: Any) -> Run:
     return step
 
 
-def sharded_trainer(model: nn.Module, x: Any, y: Any, shard_size: int = 64) -> Run:
-    """Return one training step on a batch in shards, as the training loop takes it."""
+def sharded_trainer(model: nn.Module, x: Any, y: Any, shard_size: int = 64, **where: Any) -> Run:
+    """Return one training step on a batch in shards, as the training loop takes it, on some threads or workers."""
     parameters, rng = model.parameters(), np.random.default_rng(0)
     optimizer = optim.SGD(parameters, lr=workloads.LEARNING_RATE)
 
     def step() -> tuple[float, ...]:
-        loss, gradients = sharded_value_and_grad(model, tg.cross_entropy, x, y, rng, shard_size=shard_size)
+        loss, gradients = sharded_value_and_grad(model, tg.cross_entropy, x, y, rng, shard_size=shard_size, **where)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         optimizer.step()
@@ -96,16 +96,20 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
     return run
 
 
-def lenet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 3."""
-    x, y, parameters = workloads.lenet(sizes)
+def lenet_network(sizes: workloads.Sizes, parameters: list[Any]) -> nn.Module:
     (one, two), k, hidden = sizes["channels"], sizes["kernel"], sizes["hidden"]
     model = nn.Sequential(
         nn.Conv2D(1, one, k), nn.ReLU(), nn.MaxPool2D(2),
         nn.Conv2D(one, two, k), nn.ReLU(), nn.MaxPool2D(2), nn.Flatten(),
         nn.Linear(parameters[4].shape[1], hidden), nn.ReLU(), nn.Linear(hidden, 10),
     )  # fmt: skip
-    return sharded_trainer(_loaded(model, parameters), x, y)
+    return _loaded(model, parameters)
+
+
+def lenet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 3."""
+    x, y, parameters = workloads.lenet(sizes)
+    return sharded_trainer(lenet_network(sizes, parameters), x, y)
 
 
 def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:

@@ -18,8 +18,8 @@ class WorkerError(Exception):
     """A worker failed at what it was asked; the message is for the table."""
 
 
-def environment(peer: Peer, cores: int) -> dict[str, str]:
-    """Return what a worker's environment says about threads, before any library is imported."""
+def environment(cores: int, **own: str) -> dict[str, str]:
+    """Return what a worker's environment says about threads, before any library is imported, and what it needs more."""
     n = str(cores)
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), n)
     if cores == 1:
@@ -30,24 +30,22 @@ def environment(peer: Peer, cores: int) -> dict[str, str]:
         "PYTHONWARNINGS": "ignore",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
-    own = {name: value.format(cores=cores) for name, value in peer.environment.items()}
     return {**os.environ, **quiet, **threads, **own}
 
 
 class Process:
     """A worker. While it is not asked anything it is stopped, and takes no time from the others."""
 
-    def __init__(self, peer: Peer, cores: set[int]) -> None:
+    def __init__(self, command: list[str], environment: dict[str, str], errors: int | None = None) -> None:
         self._process = subprocess.Popen(
-            [peer.python, "-m", "benchmarks.worker", peer.module, *map(str, sorted(cores))],
+            command,
             cwd=ROOT,
-            env=environment(peer, len(cores)),
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=errors,
             start_new_session=True,
         )
-        self._stopped = False
 
     def ask(self, command: str, timeout: float, **arguments: Any) -> dict[str, Any]:
         """Send a command and return the answer.
@@ -107,3 +105,10 @@ class Process:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def of_peer(peer: Peer, cores: set[int]) -> Process:
+    """Start a peer's worker on some cores."""
+    command = [peer.python, "-m", "benchmarks.worker", peer.module, *map(str, sorted(cores))]
+    own = {name: value.format(cores=len(cores)) for name, value in peer.environment.items()}
+    return Process(command, environment(len(cores), **own), subprocess.DEVNULL)

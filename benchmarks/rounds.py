@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks import statistics
 from benchmarks.peers import OURS, Peer
-from benchmarks.processes import Process, WorkerError
+from benchmarks.processes import Process, WorkerError, of_peer
 from benchmarks.workloads import GROWTH, Workload
 
 Say = Callable[[str], None]
@@ -158,7 +158,7 @@ def _fresh(workload: Workload, peers: Sequence[Peer], cores: set[int], plan: Pla
         if result.status != "ok":
             continue
         say(f"  {workload.key}: {peer.name}, {workload.title}")
-        with Process(peer, cores) as process:
+        with of_peer(peer, cores) as process:
             _one_fresh(process, workload, result, plan)
     _compare(list(results.values()), workload.tolerance)
     return list(results.values())
@@ -200,7 +200,7 @@ def measure(
     dict
         ``cores``: how many. ``threads``: what each peer says it uses. ``workloads``: each with its results.
     """
-    processes = {peer.name: Process(peer, cores) for peer in peers if not peer.missing()}
+    processes = {peer.name: of_peer(peer, cores) for peer in peers if not peer.missing()}
     threads, measured = {}, []
     try:
         for name, process in processes.items():

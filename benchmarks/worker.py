@@ -15,7 +15,7 @@ from typing import IO, Any
 from benchmarks.cores import available, pin
 
 
-def _answers() -> IO[str]:
+def answers() -> IO[str]:
     """Keep the pipe to the parent for answers: whatever a library prints goes to standard error."""
     pipe = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -103,7 +103,7 @@ class Worker:
 
 def main() -> None:
     """Answer until the input ends."""
-    answers = _answers()
+    pipe = answers()
     pin(map(int, sys.argv[2:]))
     worker = None
     for line in sys.stdin:
@@ -114,7 +114,7 @@ def main() -> None:
         except Exception as error:
             text = re.sub("\x1b\\[[0-9;]*m", "", str(error))  # without colours
             answer = {"error": f"{type(error).__name__}: {' '.join(text.split())[:200]}"}
-        print(json.dumps(answer), file=answers, flush=True)
+        print(json.dumps(answer), file=pipe, flush=True)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def program(name: str, main: Callable[[], int | None]) -> NoReturn:
         complain(name, error.strerror or str(error))
         mpi.abort(1)
         leave(1)  # from in here: what the error keeps alive might wait for others
-    mpi.finalize()
+    mpi.leave()
     leave(code)
 
 

@@ -15,6 +15,7 @@ from multiprocessing import connection, parent_process
 from threading import Thread
 from typing import Any, NamedTuple
 
+from models import stopping
 from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.parallel import available_cores
 
@@ -68,9 +69,9 @@ def mpi(jobs: int | None, address: str | None) -> Iterator[Workers | None]:
     """All ranks of an MPI job but the first, which is given them; the others are given None when all is done."""
     if jobs:
         raise ValueError("MPI's ranks are as many as mpiexec -n says: leave out --jobs")
-    with _imported("mpi4py.futures", "mpi").MPICommExecutor() as executor:
+    # A signal reaches all ranks; the first alone knows what is to be saved before the end.
+    with stopping.noted(), _imported("mpi4py.futures", "mpi").MPICommExecutor() as executor:
         yield executor and Workers(lambda: executor, executor.num_workers)
-    import_module("mpi4py.MPI").Finalize()  # in which all wait for the first: a rank that just exits ends the job
 
 
 @contextmanager

@@ -53,11 +53,12 @@ def counted(things: Iterator[Thing], done: int, total: int, word: str, told: Cal
     told : callable
         Returns what there is to tell of one.
     """
-    console = _terminal()
+    console, begin = _terminal(), time.perf_counter()
     bar = Bar(console, done, total, word) if console else None
     with _shown(bar) if bar else nullcontext():
         for number, thing in enumerate(things, done + 1):
-            note(f"{word} {number}/{total}: {told(thing)}")
+            left = (time.perf_counter() - begin) / (number - done) * (total - number)
+            note(f"{word} {number}/{total}: {told(thing)}" + f", {left:.0f} s left" * (bar is None))
             if bar:
                 bar.count()
             yield thing

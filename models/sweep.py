@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from itertools import islice
 from numbers import Real
@@ -17,14 +18,14 @@ from typing import Any
 
 from models import STOPPED, child, results, spread, stopping
 from models.__main__ import programs
-from models.console import complain, leave, note, program, say
+from models.console import complain, note, program, say
 from models.executors import EXECUTORS, Workers
 from models.options import Parser, folder_name, positive
 from models.progress import counted, fitting_table, formatted
 from models.report import as_json, require_extra
 from models.trials import Setting, Trial, TrialError, folder_of, grid, known, run
 from tinygrad_edu.errors import DataError, TinygradError
-from tinygrad_edu.parallel import available_cores
+from tinygrad_edu.parallel import available_cores, mpi, world
 
 NAME = "models.sweep"
 TRIALS, LOG = "trials", "log.txt"
@@ -33,40 +34,33 @@ OURS = ("output", "resume", "quiet")  # options of a program that a sweep sets i
 NOT_METRICS = ("epochs", "model_epoch", "best_epoch", "seconds", "step_milliseconds", "seed")
 
 
-@dataclass(frozen=True)
-class Training:
-    """A program that trains, as a function of its options.
+def trained(folder: Path, cores: int, /, program: str, **options: Any) -> dict[str, Real | None]:
+    """Run a program that trains as a second process, and return the metrics in its summary.
 
-    Attributes
+    One that was killed before goes on after its last checkpoint.
+
+    Parameters
     ----------
-    name : str
     folder : Path
         Has a folder for the results of each trial.
     cores : int
-        How many each may use.
+        How many it may use.
+    program : str
+    options
+        Its own.
     """
-
-    name: str
-    folder: Path
-    cores: int
-
-    def __call__(self, **setting: Any) -> dict[str, Real | None]:
-        """Run the program as a second process, and return the metrics in its summary.
-
-        One that was killed before goes on after its last checkpoint.
-        """
-        output = folder_of(self.folder, setting)
-        output.mkdir(parents=True, exist_ok=True)
-        command = [*arguments_of(setting), f"--output={output}", "--resume"]
-        if code := child.call(f"models.{self.name}", command, output / LOG, self.cores):
-            raise TrialError(why(code, output / LOG))
-        return metrics(results.read_summary(output))
+    output = folder_of(folder, {"program": program, **options})
+    output.mkdir(parents=True, exist_ok=True)
+    command = [*arguments_of(options), f"--output={output}", "--resume"]
+    if code := child.call(f"models.{program}", command, output / LOG, cores):
+        raise TrialError(why(code, output / LOG))
+    return metrics(results.read_summary(output))
 
 
-def arguments_of(setting: Setting) -> list[str]:
+def arguments_of(options: Setting) -> list[str]:
     """Return the command line that gives a program these options."""
     return [
-        f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}") for name, value in setting.items()
+        f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}") for name, value in options.items()
     ]  # fmt: skip
 
 
@@ -95,7 +89,7 @@ class Plan:
     Attributes
     ----------
     settings : sequence of Setting
-        One for each trial: the options that are not the program's defaults, those that are varied, and the seed.
+        One for each trial: the program, its options that are not as by default or are varied, and the seed.
     varied : sequence of str
         The options by which they are told apart, without the seed.
     """
@@ -128,7 +122,9 @@ def plan(name: str, grids: Sequence[str], seeds: int | None, fixed: Sequence[str
     values.setdefault("seed", list(range(seeds or 1)))
     if ours := [option for option in OURS if option in values]:
         raise DataError(f"{ours[0]} is not for a program in a sweep: the same command goes on by itself")
-    settings: list[Setting] = [as_json(dict(setting)) for setting in grid(**values)]
+    # However a trial is asked for, it has one folder.
+    order = sorted(values, key=lambda option: (option == "seed", option))
+    settings = [{"program": name, **{option: as_json(each[option]) for option in order}} for each in grid(**values)]
     return Plan(settings, [option for option in varied if option != "seed"])
 
 
@@ -164,10 +160,12 @@ def main(arguments: list[str] | None = None) -> int:
     output = options.output or Path("runs/sweep") / options.program
     try:
         require_extra()
+        if world().size > 1 and options.executor != "mpi":
+            raise DataError(f"mpiexec started {world().size} processes, and they share no trials: leave out --executor")
         planned = plan(options.program, options.grid, options.seeds, fixed)
         results.prepare(output, (results.SUMMARY, *FILES), 1 << 20)
-        with stopping.noted(), EXECUTORS[options.executor](options.jobs, options.address) as workers:
-            return sweep(options.program, planned, workers, output, options.quiet) if workers else 0
+        with EXECUTORS[options.executor](options.jobs, options.address) as workers, stopping.noted():
+            return sweep(planned, workers, output, options.quiet) if workers else 0
     except (TinygradError, ValueError) as error:
         complain(NAME, " ".join(str(error).split()))
         return 2
@@ -181,7 +179,8 @@ def read_command(arguments: list[str] | None) -> tuple[argparse.Namespace, list[
     add("--grid", action="append", default=[], metavar="NAME=VALUE,VALUE",
         help="an option of the program, and the values to try; several grids are multiplied")  # fmt: skip
     add("--seeds", type=positive(int), metavar="N", help="run each setting with the seeds 0 to N - 1 (default: 1)")
-    add("--executor", choices=EXECUTORS, default="processes", help="who runs the trials (default: %(default)s)")
+    add("--executor", choices=EXECUTORS, default="mpi" if world().size > 1 else "processes",
+        help="who runs the trials (default: processes, or the ranks that mpiexec started)")  # fmt: skip
     add("--jobs", type=positive(int), help="how many at a time (default: one on each core)")
     add("--address", help="of a cluster of Dask's or Ray's that runs already (default: one on this machine alone)")
     add("--output", type=folder_name, help="folder for the results (default: runs/sweep/PROGRAM)")
@@ -189,13 +188,29 @@ def read_command(arguments: list[str] | None) -> tuple[argparse.Namespace, list[
     return parser.parse_known_args(arguments)
 
 
-def sweep(name: str, planned: Plan, workers: Workers, output: Path, quiet: bool) -> int:
+def sweep(planned: Plan, workers: Workers, output: Path, quiet: bool) -> int:
     """Run what is planned, save the tables and the picture, and return the exit code."""
-    begin, end = time.perf_counter(), "done"
-    folder, settings = output / TRIALS, planned.settings
-    training = Training(name, folder.absolute(), max(1, available_cores() // workers.at_once))
+    begin = time.perf_counter()
+    over, end = collect(planned, workers, output / TRIALS, quiet)
+    failed = sum(bool(trial.reason) for trial in over)
+    if over:
+        save(planned, over, output, {"end": end, "failed": failed, "seconds": round(time.perf_counter() - begin, 3)})
+        if not quiet:
+            show(spread.columns(spread.rows(over), planned.varied))
+    counts = f"{len(over)} of {len(planned.settings)} trials" + f", {failed} failed" * bool(failed)
+    say(f"{end}: {counts}{'; the same command goes on' * (end == 'stopped')} -> {output}")
+    if end == "stopped":
+        mpi.abort(STOPPED)  # or the other ranks would run their trials to the end
+        return STOPPED
+    return int(failed > 0)
+
+
+def collect(planned: Plan, workers: Workers, folder: Path, quiet: bool) -> tuple[list[Trial], str]:
+    """Run the trials that are not known, and return all that are over, in the order of the plan, and how it ended."""
+    settings, end = planned.settings, "done"
+    function = partial(trained, folder.absolute(), max(1, available_cores() // workers.at_once))
     over = known(settings, folder)
-    coming: Iterator[Trial] = islice(run(training, settings, workers.executor, folder), len(over), None)
+    coming: Iterator[Trial] = islice(run(function, settings, workers.executor, folder), len(over), None)
     if not quiet:
         if over:
             note(f"{len(over)} of {len(settings)} trials have run before")
@@ -205,17 +220,8 @@ def sweep(name: str, planned: Plan, workers: Workers, output: Path, quiet: bool)
             over.append(trial)
     except KeyboardInterrupt:
         end = "stopped"
-    over.sort(key=lambda trial: settings.index(trial.setting))
-    failed = sum(bool(trial.reason) for trial in over)
-    if over:
-        save(name, planned, over, output, {"end": end, "failed": failed, "seconds": time.perf_counter() - begin})
-        if not quiet:
-            show(spread.columns(spread.rows(over), planned.varied))
-    counts = f"{len(over)} of {len(settings)} trials" + f", {failed} failed" * bool(failed)
-    say(f"{end}: {counts}{'; the same command goes on' * (end == 'stopped')} -> {output}")
-    if end == "stopped":
-        leave(STOPPED)  # at once: what still runs ends with this process, and the next time goes on
-    return int(failed > 0)
+    place = {folder_of(folder, setting): number for number, setting in enumerate(settings)}
+    return sorted(over, key=lambda trial: place[folder_of(folder, trial.setting)]), end
 
 
 def told(trial: Trial, varied: Sequence[str]) -> str:
@@ -227,7 +233,7 @@ def told(trial: Trial, varied: Sequence[str]) -> str:
     return f"{setting}: {', '.join([*numbers, f'{trial.seconds:.1f} s'])}"
 
 
-def save(name: str, planned: Plan, trials: Sequence[Trial], output: Path, summary: dict[str, Any]) -> None:
+def save(planned: Plan, trials: Sequence[Trial], output: Path, summary: dict[str, Any]) -> None:
     """Write what the trials came to into the folder."""
     table = spread.rows(trials)
 
@@ -237,8 +243,8 @@ def save(name: str, planned: Plan, trials: Sequence[Trial], output: Path, summar
         spread.draw(staged / "spread.png", table, planned.varied)
 
     command = shlex.join(["python", "-m", NAME, *sys.argv[1:]])
-    numbers = {"program": f"models.{name}", "trials": len(trials), "planned": len(planned.settings)}
-    results.save(output, write, {**summary, **numbers, "command": command})
+    counts = {"trials": len(trials), "planned": len(planned.settings)}
+    results.save(output, write, {**summary, **counts, "command": command})
 
 
 def show(cells: dict[str, list[str]]) -> None:

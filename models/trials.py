@@ -87,8 +87,8 @@ def run(
         trials that it did not end are halved, and each half is run on a new one: what breaks it is alone at last, and
         is the only one that fails.
     folder : Path
-        Has a folder for each trial, called after its setting, with the file ``trial.json``, or ``failure.txt`` with
-        the traceback.
+        Of this function alone. It has a folder for each trial, called after its setting, with the file ``trial.json``,
+        or ``failure.txt`` with the traceback.
 
     Raises
     ------

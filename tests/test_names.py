@@ -38,6 +38,7 @@ def a_script(t):
     rng, layer, numbers = np.random.default_rng(0), tg.nn.Linear(3, 3), t.numpy()
     np.savez("path.npz", **layer.state_dict())
     layer.save("path")
+    np.save("rows.npy", np.eye(3))
     layer.register_buffer("mean", 0.0, persistent=False)
     return {
         **vars(np.random), "tg": tg, "np": np, "nn": tg.nn, "optim": tg.optim, "schedules": tg.optim.schedules,
@@ -48,7 +49,7 @@ def a_script(t):
         "length": 1, "axis": -1, "axes": range(t.ndim)[::-1], "source": 0, "destination": -1, "pieces": 2,
         "places": [1],
         "name": {2: "weight", 0: "mean", 3: ""}[t.ndim], "module": layer, "path": "path", "shape": (2, 3),
-        "seed": 0, "std": 0.1,
+        "paths": ["rows.npy"], "seed": 0, "std": 0.1,
         "bound": 0.1, "size": 2, "batch_size": 2, "count": 1, "output_size": 1, "inputs": [np.ones((1, 3))],
         "parameters": layer.parameters(), "max_norm": 1.0, "clip_value": 1.0, "lr": 0.1, "step": 3, "step_size": 2,
         "gamma": 0.5, "milestones": [2], "steps": 10, "eta_min": 0.0, "period": 5, "max_lr": 0.1, "total_steps": 10,

@@ -60,13 +60,14 @@ def _stepper(model: nn.Module, optimizer: Any) -> Callable[[Any, Any], Any]:
     return step
 
 
-def _trainer(model: nn.Module, x: Any, y: Any) -> Run:
+def trainer(model: nn.Module, x: Any, y: Any) -> Run:
+    """Return one training step on a batch."""
     step = _stepper(model, torch.optim.SGD(model.parameters(), lr=workloads.LEARNING_RATE))
     x, y = torch.from_numpy(x), torch.from_numpy(y)
     return lambda: (step(x, y).item(),)
 
 
-def _mnist(kernels: Any, weights: Any, dropout: nn.Module) -> nn.Module:
+def mnist_network(kernels: Any, weights: Any, dropout: nn.Module) -> nn.Module:
     layers = (nn.Conv2d(1, 16, 3, bias=False), nn.Tanh(), dropout, nn.Flatten(), nn.Linear(10816, 10, bias=False))
     return _load(nn.Sequential(*layers), [kernels, weights])
 
@@ -74,14 +75,14 @@ def _mnist(kernels: Any, weights: Any, dropout: nn.Module) -> nn.Module:
 def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workload 1."""
     m = workloads.mnist(sizes)
-    model = _mnist(m["kernels"], m["weights"], FixedMask(m["mask"]) if fixed else nn.Dropout(0.5))
-    return _trainer(model, m["x"], m["y"])
+    model = mnist_network(m["kernels"], m["weights"], FixedMask(m["mask"]) if fixed else nn.Dropout(0.5))
+    return trainer(model, m["x"], m["y"])
 
 
 def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workload 2; the comparison leaves dropout out."""
     x, y, x_test, y_test = workloads.digits(sizes)
-    model = _mnist(*workloads.epoch_weights(), nn.Dropout(0.0 if fixed else 0.5))
+    model = mnist_network(*workloads.epoch_weights(), nn.Dropout(0.0 if fixed else 0.5))
     optimizer = torch.optim.SGD(model.parameters(), lr=sizes["rate"], momentum=sizes["momentum"])
     step, predict, rates = (
         _stepper(model, optimizer),
@@ -107,16 +108,20 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
     return run
 
 
-def lenet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 3."""
-    x, y, parameters = workloads.lenet(sizes)
+def lenet_network(sizes: workloads.Sizes, parameters: list[Any]) -> nn.Module:
     (one, two), k, hidden = sizes["channels"], sizes["kernel"], sizes["hidden"]
     model = nn.Sequential(
         nn.Conv2d(1, one, k), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(one, two, k), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
         nn.Linear(parameters[4].shape[1], hidden), nn.ReLU(), nn.Linear(hidden, 10),
     )  # fmt: skip
-    return _trainer(_load(model, parameters), x, y)
+    return _load(model, parameters)
+
+
+def lenet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 3."""
+    x, y, parameters = workloads.lenet(sizes)
+    return trainer(lenet_network(sizes, parameters), x, y)
 
 
 def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:
@@ -125,7 +130,7 @@ def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:
     layers: list[nn.Module] = []
     for inputs, outputs in zip(sizes["layers"][:-1], sizes["layers"][1:], strict=True):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-    return _trainer(_load(nn.Sequential(*layers[:-1]), parameters), x, y)
+    return trainer(_load(nn.Sequential(*layers[:-1]), parameters), x, y)
 
 
 def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from multiprocessing import get_context
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -193,6 +194,10 @@ MISTAKES = {
     "an empty one": (lambda p: FileRows(written(p / "x", b"")), "it begins as neither"),
     "a text": (lambda p: FileRows(written(p / "x", b"1,2,3,4,5,6")), "it begins as neither"),
     "half a header": (lambda p: FileRows(first_bytes(p, saved, 50)), "does not begin as an array that NumPy wrote"),
+    "a damaged header": (
+        lambda p: FileRows(written(p / "x", saved(p, X)[0].read_bytes().replace(b"(", b" ", 1))),
+        "does not begin as an array that NumPy wrote",
+    ),
     "half an array": (lambda p: FileRows(first_bytes(p, saved, 300)), "it is cut off: .* 656 bytes, and it has 300"),
     "two arrays": (lambda p: FileRows(written(p / "x", saved(p, X)[0].read_bytes() * 2)), "it goes on after its array"),
     "objects": (lambda p: FileRows(many(p, OBJECTS)), "it holds Python objects"),
@@ -391,11 +396,14 @@ def resident(name):  # ru_maxrss would count what the parent has
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith(name)) / 1024
 
+def as_floats(x, y, rng):
+    return x.astype(np.float32), y
+
 name, *paths = sys.argv[1:]
 x = FileRows(paths, name=name or None)
 rng = np.random.default_rng(0)
 model = nn.Sequential(nn.Linear(x.shape[1], 2, rng=rng))
-loader = DataLoader(x, np.zeros(len(x), int), batch_size=256, rng=rng, transform=lambda x, y: (x.astype(np.float32), y))
+loader = DataLoader(x, np.zeros(len(x), int), batch_size=256, rng=rng, augment=as_floats)
 before = resident("VmHWM")
 for epoch in fit(model, optim.SGD(model.parameters(), lr=0.1), nn.cross_entropy, loader, 1, rng=rng):
     pass
@@ -430,3 +438,38 @@ def test_the_peak_of_memory_does_not_grow_with_the_set(kind, tmp_path):
         assert int(steps) == megabytes
         rises.append(float(rise))
     assert rises[1] < rises[0] + 32
+
+
+RANK = """
+import sys
+import numpy as np
+from tinygrad_edu import nn, optim
+from tinygrad_edu.data import DataLoader, FileRows
+from tinygrad_edu.parallel.mpi import world
+from tinygrad_edu.training import fit
+
+def bytes_read():
+    with open("/proc/self/io") as file:
+        return int(next(line.split()[1] for line in file if line.startswith("rchar")))
+
+def as_floats(x, y, rng):
+    return x.astype(np.float32), y
+
+x, workers, rng = FileRows(sys.argv[1:]), world(), np.random.default_rng(0)
+model = nn.Sequential(nn.Linear(x.shape[1], 2, rng=rng))
+loader = DataLoader(x, np.zeros(len(x), int), batch_size=256, rng=rng, augment=as_floats)
+before = bytes_read()
+for epoch in fit(model, optim.SGD(model.parameters(), lr=0.1), nn.cross_entropy, loader, 1, rng=rng, workers=workers):
+    pass
+sys.stdout.write(f"{workers.size} {bytes_read() - before}\\n")
+"""
+
+
+def test_each_rank_reads_its_own_part(tmp_path):
+    array = np.random.default_rng(0).integers(0, 256, (2048, 8192), np.uint8)
+    paths = saved(tmp_path, array, 300)
+    command = [Path(sys.executable).with_name("mpiexec"), "-n", "2", sys.executable, "-c", RANK, *paths]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    numbers = [int(word) for word in ran.stdout.split()]
+    assert numbers[::2] == [2, 2]
+    assert all(array.nbytes / 2 <= read < 0.6 * array.nbytes for read in numbers[1::2])

@@ -15,7 +15,8 @@ from matplotlib.image import imread
 
 from models import spread, sweep
 from models.__main__ import programs
-from models.trials import Trial
+from models.trials import Trial, folder_of
+from tests.models.test_progress import Terminal
 from tests.models.test_trials import read, running, wait_until
 
 PROJECT = Path(__file__).parents[2]
@@ -30,8 +31,8 @@ def swept(folder, *options, before=(), **environment):
     )  # fmt: skip
 
 
-def command(folder, *options):
-    return [sys.executable, "-m", "models.sweep", "pinn", "--epochs", "1", "--output", str(folder), *options]
+def command(folder, *options, epochs=("--epochs", "1")):
+    return [sys.executable, "-m", "models.sweep", "pinn", *epochs, "--output", str(folder), *options]
 
 
 def records(folder):
@@ -49,7 +50,7 @@ def table(folder, name="table.csv"):
 
 NOT_TRAINING = {"mnist_by_hand", "predict", "seven_findings", "sweep"}
 GRID = ["--seeds", "2", "--grid", "learning_rate=0.01,1e-3"]
-NAMES = [f"epochs=1,learning_rate={rate},seed={seed}" for rate in ("0.001", "0.01") for seed in (0, 1)]
+NAMES = [f"program=pinn,epochs=1,learning_rate={rate},seed={seed}" for rate in ("0.001", "0.01") for seed in (0, 1)]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def test_each_setting_is_a_row_with_the_mean_and_the_spread_of_what_its_trials_s
     assert list(records(folder)) == NAMES
     assert [row["learning_rate"] for row in table(folder)] == ["0.01", "0.001"]
     for row in table(folder):
-        saved = folder.glob(f"trials/epochs=1,learning_rate={row['learning_rate']},seed=*/summary.json")
+        saved = folder.glob(f"trials/*,learning_rate={row['learning_rate']},seed=*/summary.json")
         errors = [json.loads(path.read_text())["greatest_error"] for path in saved]
         assert (row["trials"], row["failed"]) == ("2", "0")
         assert float(row["greatest_error_mean"]) == pytest.approx(fmean(errors), rel=1e-12)
@@ -109,30 +110,49 @@ def test_one_that_fails_is_counted_with_its_reason_and_the_others_go_on(tmp_path
     failed, done = table(tmp_path, "trials.csv")
     assert failed["reason"].startswith("diverged: ")
     assert (failed["greatest_error"], done["reason"]) == ("", "")
-    assert "diverged" in read(tmp_path / "trials" / "epochs=1,learning_rate=1e+30,seed=0" / "log.txt")
+    assert "diverged" in read(tmp_path / "trials" / "program=pinn,epochs=1,learning_rate=1e+30,seed=0" / "log.txt")
     assert "| learning rate | trials | failed |" in read(tmp_path / "table.md")
 
 
-def begun(folder, *options):
-    """Begin a sweep of which the first trial is short and the others are long; return it when they run."""
-    arguments = [*command(folder, *options)]
-    arguments[arguments.index("--epochs") : arguments.index("--epochs") + 2] = ["--grid", "epochs=1,2000"]
-    process = subprocess.Popen(arguments, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: records(folder) and "epoch 3/2000" in read(folder / "trials" / "epochs=2000,seed=0" / "log.txt"))
+TWO, LONG = ["--grid", "epochs=1,2000"], "trials/program=pinn,epochs=2000,seed=0"
+
+
+def begun(folder, *before):
+    """Begin a sweep of which the first trial is short and the other one is long; return it when that one runs."""
+    process = subprocess.Popen(
+        [*before, *command(folder, *TWO, epochs=())], cwd=PROJECT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_until(lambda: records(folder) and "epoch 3/2000" in read(folder / LONG / "log.txt"))
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_sweep_that_is_stopped_keeps_what_is_over_and_ends_what_runs(number, tmp_path):
-    with begun(tmp_path) as process:
+RANKS = [MPIEXEC, "-n", "3"]
+
+
+@pytest.mark.parametrize(("before", "number"), [([], signal.SIGINT), ([], signal.SIGTERM), (RANKS, signal.SIGINT)])
+def test_a_sweep_that_is_stopped_keeps_what_is_over_and_ends_what_runs(before, number, tmp_path):
+    with begun(tmp_path, *before) as process:
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert out.endswith(f"stopped: 1 of 2 trials; the same command goes on -> {tmp_path}\n")
     wait_until(lambda: not running(str(tmp_path)))
-    assert list(records(tmp_path)) == ["epochs=1,seed=0"]
+    assert list(records(tmp_path)) == ["program=pinn,epochs=1,seed=0"]
     assert [row["epochs"] for row in table(tmp_path)] == ["1"]
+
+
+def test_in_a_terminal_there_is_a_bar_that_ctrl_c_leaves_below_the_lines(tmp_path):
+    terminal = Terminal(command(tmp_path, *TWO, epochs=())[1:], columns=100)
+    terminal.read(until="trial 1/2: epochs 1, seed 0: greatest error ")
+    os.write(terminal.file, b"\x03")
+    lines = terminal.read()
+    assert terminal.process.returncode == 130
+    (bar,) = [line for line in lines if line.startswith("trial ") and line.endswith(" left")]
+    assert bar.startswith("trial 1/2 ")
+    assert any(line.split() == ["epochs", "trials", "greatest", "error", "seconds"] for line in lines)
+    assert not terminal.screen.cursor.hidden
 
 
 def test_a_sweep_that_is_killed_leaves_nothing_running_and_goes_on_to_the_same_numbers(undisturbed, tmp_path):
@@ -151,7 +171,7 @@ def test_a_sweep_that_is_killed_leaves_nothing_running_and_goes_on_to_the_same_n
 
 def test_a_trial_that_is_killed_fails_alone_and_goes_on_after_its_checkpoint(tmp_path):
     with begun(tmp_path) as process:
-        folder = tmp_path / "trials" / "epochs=2000,seed=0"
+        folder = tmp_path / LONG
         wait_until(lambda: any(folder.glob("checkpoints/checkpoint-*")))
         for child in running(f"--output={folder}"):
             os.kill(child, signal.SIGKILL)
@@ -181,7 +201,7 @@ def test_a_trial_that_is_killed_fails_alone_and_goes_on_after_its_checkpoint(tmp
         (["pinn", "--seeds", "2", "--seed", "3"], "seed is given twice: --seeds N is the seeds from 0 to N - 1"),
         (["pinn", "--seeds", "2", "--grid", "seed=3"], "seed is given twice: --seeds N is the seeds from 0 to N - 1"),
         (["pinn", "--resume"], "resume is not for a program in a sweep: the same command goes on by itself"),
-        (["pinn", "--grid", "epochs=1,01"], "two trials are called epochs=1,seed=0"),
+        (["pinn", "--grid", "epochs=1,01"], "two trials are called program=pinn,epochs=1,seed=0"),
         (["pinn", "--executor", "mpi", "--jobs", "2"], "MPI's ranks are as many as mpiexec -n says: leave out --jobs"),
     ],
 )  # fmt: skip
@@ -224,25 +244,47 @@ def test_an_extra_that_is_missing_is_named(name, module, tmp_path, monkeypatch, 
 def test_every_program_that_trains_can_be_swept(name):
     planned = sweep.plan(name, ["learning_rate=0.5,0.25"], 2, ["--epochs", "7"])
     assert planned.settings == [
-        {"epochs": 7, "learning_rate": rate, "seed": seed} for rate in (0.5, 0.25) for seed in (0, 1)
+        {"program": name, "epochs": 7, "learning_rate": rate, "seed": seed} for rate in (0.5, 0.25) for seed in (0, 1)
     ]
     assert planned.varied == ["learning_rate"]
 
 
 def test_options_of_the_default_value_make_no_other_trial():
-    assert sweep.plan("pinn", [], None, ["--epochs", "300"]).settings == [{"seed": 0}]
-    assert sweep.plan("pinn", [], None, ["--seed", "4"]).settings == [{"seed": 4}]
-    assert sweep.plan("pinn", ["seed=4,7"], None, []).settings == [{"seed": 4}, {"seed": 7}]
+    def settings(*arguments):
+        return [dict(list(setting.items())[1:]) for setting in sweep.plan("pinn", *arguments).settings]
+
+    assert settings([], None, ["--epochs", "300"]) == [{"seed": 0}]
+    assert settings([], None, ["--seed", "4"]) == [{"seed": 4}]
+    assert settings(["seed=4,7"], None, []) == [{"seed": 4}, {"seed": 7}]
+
+
+def test_a_trial_is_called_the_same_however_it_is_asked_for():
+    asked = [
+        sweep.plan("pinn", ["learning_rate=1", "epochs=7"], None, []),
+        sweep.plan("pinn", ["epochs=07", "seed=0", "learning-rate=1.0"], None, []),
+        sweep.plan("pinn", [], 1, ["--learning-rate", "1e0", "--epochs", "7"]),
+    ]
+    assert {folder_of(Path(), planned.settings[0]).name for planned in asked} == {
+        "program=pinn,epochs=7,learning_rate=1,seed=0"
+    }
+    (other,) = sweep.plan("spirals", [], 1, ["--learning-rate", "1", "--epochs", "7"]).settings
+    assert folder_of(Path(), other).name == "program=spirals,epochs=7,learning_rate=1,seed=0"
 
 
 # --- On other executors ---
 
 
 def test_the_ranks_of_an_mpi_job_find_the_same_numbers(undisturbed, tmp_path):
-    ran = swept(tmp_path, *GRID, "--executor", "mpi", before=[MPIEXEC, "-n", "3"])
+    ran = swept(tmp_path, *GRID, before=RANKS)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.count("done: ") == 1
     assert_same(undisturbed, tmp_path)
+
+
+def test_ranks_that_share_no_trials_are_refused_once(tmp_path):
+    ran = swept(tmp_path, "--executor", "processes", before=RANKS)
+    assert ran.returncode == 2
+    assert ran.stderr == "models.sweep: mpiexec started 3 processes, and they share no trials: leave out --executor\n"
 
 
 @pytest.mark.clusters
@@ -281,6 +323,22 @@ def test_a_number_that_is_none_is_not_left_out_of_the_mean(tmp_path):
     assert spread.columns(rows, ["a"])["loss"] == ["nan", "2"]
     spread.write_table(tmp_path, rows, ["a"])
     assert [row["loss_mean"] for row in table(tmp_path)] == ["", "2.0"]
+
+
+def test_the_page_shows_what_its_trials_came_to():
+    found = [
+        Trial(
+            {"learning_rate": float(row["learning_rate"]), "seed": int(row["seed"])},
+            {name: float(row[name]) for name in ("train_accuracy", "test_accuracy")},
+        )
+        for row in table(PROJECT / "docs", "sweeps.csv")
+    ]
+    page, rows = read(PROJECT / "docs" / "sweeps.md"), spread.rows(found)
+    cells = spread.columns(rows, ["learning_rate"])
+    for line in zip(*(cells[name] for name in cells if name != "seconds"), strict=True):
+        assert f"| {' | '.join(line)} |\n" in page
+    at_random = rows[-1].numbers("test_accuracy")
+    assert f"from {min(at_random):.0%} to {max(at_random):.0%}".replace("%", " %") in page
 
 
 @pytest.mark.parametrize("setting", [{}, {"a": 1.5}, {"recipe": "tuned", "data": "x/y.npz"}])

@@ -1,6 +1,7 @@
 """Training on the ranks of a real mpiexec: the same bits on any number, and whatever happens to one, none waits."""
 
 import json
+import os
 import random
 import re
 import subprocess
@@ -23,7 +24,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="MPICH has no wh
 def launch(ranks, *program):
     """Run a program on some ranks, which talk on the loopback address."""
     command = [MPIEXEC, "-launcher", "fork", "-iface", LOOPBACK, "-n", str(ranks), sys.executable, *map(str, program)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    environment = {
+        name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"
+    }  # of this suite alone
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
 
 
 def told(ranks, *program):

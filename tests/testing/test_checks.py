@@ -97,7 +97,7 @@ def test_a_rule_that_is_right_once_and_wrong_twice_is_caught_at_order_2():
         check_vjp(once, X, order=2)
 
 
-@pytest.mark.parametrize("size", [1.0, 1e-8, 1e-14, 1e-30, 1e-100])
+@pytest.mark.parametrize("size", [1.0, 1e-8, 1e-14, 1e-30, 1e-100, 1e-200])
 @pytest.mark.parametrize("factor", [1.0, 0.5, 1.001])
 def test_the_second_derivative_of_a_small_function(size, factor):
     """It used to be excused: a gradient may add up terms as large as its cotangent, as that of tanh does."""

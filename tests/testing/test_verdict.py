@@ -1,5 +1,8 @@
 """The verdict: right, wrong or cannot tell. A right gradient is never called wrong, nor a wrong one right, anywhere."""
 
+import contextlib
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,11 +14,13 @@ from benchmarks.checkers.families import FAMILIES
 from benchmarks.checkers.nasty import verdict
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing import (
+    Call,
     CannotTell,
     GradientMismatch,
     NotDeterministic,
     NotDifferentiableHere,
     check_gradient,
+    check_jvp,
     check_vjp,
     directional_derivative,
 )
@@ -78,6 +83,57 @@ def test_a_square_of_what_cancels_to_0_has_no_slope(seed):
         return slope * (1 + y), slope * (x + 2 * y)
 
     check_gradient(lambda x, y: product(x, y) ** 2, gradient, x, y, rng=np.random.default_rng(seed))
+
+
+def _ordered(order):
+    """Return a sum in one order of addition: 0.1 + 0.2 - 0.3 is 5.6e-17, and -0.3 + 0.2 + 0.1 half of that."""
+    return lambda a: sum(a[k] for k in order)
+
+
+# Right gradients, of which rounding is all or a part: f is linear in what moves, and no step shows how it rounds.
+OF_ROUNDING = {
+    "weighted mean of one": (
+        Call("weighted_mean", [np.array([0.1]), np.array([1.5])], axis=None, keepdims=False), [[0.1], [1.5]]),
+    "bilinear": (tg.bilinear, [[0.0], np.ones(3), [[[1.0] * 3], [[1.0] * 3], [[0.1, -0.1, 1e-8]]]]),
+    "product over a divisor": (lambda a, b, c: (a * b / b - a) * c, [[-2.0, 0.3], [1e-3, 0.7], [-3.7e8, 4.7]]),
+    "two products": (lambda a, b, c: a * b + a * c - a * (b + c), [[0.3, -1.2], [5e3, 0.1], [-1e4, 4.2e-7]]),
+    "squares": (lambda a, b, c: ((a - b) * (a + b) - (a * a - b * b)) * c, [[3e-8, 0.7], [5e3, -9.3], [-1e4, 1e-8]]),
+    "sine and cosine": (lambda x, c: (tg.sin(x) ** 2 + tg.cos(x) ** 2) * c, [[0.3, -2.3], [1e7, 1e-7]]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_ROUNDING)
+@pytest.mark.parametrize("seed", range(5))
+def test_what_rounding_leaves_is_not_wrong(name, seed):
+    f, arrays = OF_ROUNDING[name]
+    for check in (check_vjp, partial(check_vjp, order=3), check_jvp):
+        with contextlib.suppress(CannotTell):
+            check(f, *map(np.asarray, arrays), rng=np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("a", [[0.1, 0.2, -0.3], [7e-5, 1361.7, -1361.7], [1e-8, 1e8, -1e8], [-0.9, 0.9, -1, 3e-7, 1]])
+def test_another_order_of_addition_is_not_wrong(a):
+    here, there = _ordered(range(len(a))), _ordered(range(len(a))[::-1])
+    x, a = np.array([1.5, -0.7]), np.array(a)
+
+    def gradient(x, a, g):
+        return there(a) * g, np.full(len(a), np.sum(x * g))
+
+    def tangent(x, a, dx, da):
+        return there(a) * dx + x * np.sum(da)
+
+    with contextlib.suppress(CannotTell):
+        check_gradient(lambda x, a: x * here(a), gradient, x, a)
+    with contextlib.suppress(CannotTell):
+        check_gradient(lambda x, a: x * here(a), None, x, a, jvp=tangent)
+    with pytest.raises(GradientMismatch):
+        check_gradient(lambda x, a: x * here(a), lambda x, a, g: (here(a) * g, np.full(len(a), 1.001 * x @ g)), x, a)
+
+
+@pytest.mark.parametrize("size", [1e5, 1e12, 1e20])
+def test_rounding_in_a_wrong_gradient_does_not_make_it_right(size):
+    with pytest.raises((CannotTell, GradientMismatch)):
+        check_gradient(np.sin, lambda x, g: (size * g + 1.01 * g * np.cos(x)) - size * g, np.array([0.3, -1.2]))
 
 
 def test_a_small_result_beside_a_large_one_is_seen():

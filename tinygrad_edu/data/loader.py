@@ -23,7 +23,8 @@ class DataLoader(OurKeywords):
     Parameters
     ----------
     *arrays : array_like, shape (N, ...), or one dict of them
-        Whose rows are the samples, of any dtype: images and their labels, say.
+        Whose rows are the samples, of any dtype: images and their labels, say. Of a `FileRows`, or a data set of h5py's
+        or zarr's, rows are read when a batch of them is taken.
     batch_size : int
         Samples in a batch; the last batch has what is left over.
     shuffle : bool, optional

@@ -1,5 +1,6 @@
 """The header of a .npy file: what it says of the array that follows."""
 
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -21,7 +22,8 @@ def npy_header(name: str, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dt
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     try:
         shape, fortran, dtype = readers[npy.read_magic(file)](file)
-    except (ValueError, KeyError) as error:  # NumPy's message would advise to allow pickles
+    # What fails at a damaged header is NumPy, or Python, which it asks; and its message would advise to allow pickles.
+    except (ValueError, KeyError, TypeError, SyntaxError, TokenError) as error:
         raise DataError(f"{name} is damaged: it does not begin as an array that NumPy wrote.") from error
     if dtype.hasobject:
         raise DataError(f"{name} holds Python objects, which may be programs and are never loaded.")

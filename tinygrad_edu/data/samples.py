@@ -73,7 +73,8 @@ def _rows(name: Any, values: Any) -> Any:
 
 def _is_stored(values: Any) -> bool:
     """Whether this is an array in form, but none that computes: as what has its numbers in a file."""
-    return all(hasattr(values, name) for name in ("shape", "dtype", "__getitem__")) and not hasattr(values, "__add__")
+    has_form = isinstance(getattr(values, "dtype", None), np.dtype) and hasattr(values, "shape")
+    return has_form and hasattr(values, "__getitem__") and not hasattr(values, "__add__")
 
 
 def _taken(array: Any, rows: Rows) -> NDArray[Any]:

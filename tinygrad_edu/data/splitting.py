@@ -29,7 +29,8 @@ def random_split(*arrays: Any, lengths: Sequence[float], rng: np.random.Generato
     Returns
     -------
     list
-        The parts: of one array arrays, of several tuples, of a dict dicts. They are copies.
+        The parts: of one array arrays, of several tuples, of a dict dicts. They are copies in memory, also of rows in
+        files: a set that is larger has files of its own to test on.
 
     Raises
     ------

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Set
-from functools import partial, update_wrapper
+from functools import cached_property, partial, update_wrapper
 from html import escape
 from inspect import Parameter
 from typing import Any, NamedTuple, NoReturn
@@ -107,7 +107,6 @@ class Op:
     __slots__ = ("__call__", "__dict__", "__weakref__")
 
     name: str
-    call: Callable[..., Any]
     __call__: Callable[..., Any]
     __name__: str
     __qualname__: str
@@ -134,7 +133,16 @@ class Op:
         for name in self.promotes:
             self._demand(name, self.inputs, f"@op(promotes={self.promotes})")
         self._make_call = make_call
-        self.call = self.__call__ = make_call(self)
+        self.__call__ = self._first_call
+
+    @cached_property
+    def call(self) -> Callable[..., Any]:
+        """The written-out call. Without rules it is written when it is first asked for: most ops soon get some."""
+        return self._make_call(self)
+
+    def _first_call(self, *inputs: Any, **settings: Any) -> Any:
+        self.__call__ = self.call
+        return self.call(*inputs, **settings)
 
     def vjps(self, **functions: Callable[..., Any]) -> None:
         """Give the rule of each input: a function of ``g`` and of what it names, returning the input's gradient.

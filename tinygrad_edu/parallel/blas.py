@@ -9,7 +9,7 @@ from typing import Any
 
 from tinygrad_edu.errors import MissingExtraError
 
-__all__ = ["available_cores", "single_threaded_blas"]
+__all__ = ["allowed_threads", "available_cores", "single_threaded_blas"]
 
 # The number of BLAS threads belongs to the process: who limits it first notes what it was, the last puts it back.
 _limiting = RLock()  # a signal handler may come while its own thread holds it
@@ -18,8 +18,12 @@ _before: Any = None
 
 
 def available_cores() -> int:
-    """Return how many processors this process may use: as OMP_NUM_THREADS says, and no more than there are."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def allowed_threads(cores: int) -> int:
+    """Return how many threads to run on so many cores: one on each, and no more than OMP_NUM_THREADS says."""
     told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list is of nested threads
     return min(int(told), cores) if told.isdecimal() and int(told) else cores
 

@@ -312,11 +312,8 @@ class _Layout:
     def __init__(self, parameters: list[ndarray]) -> None:
         self._parameters = parameters
         self._dtypes = list(dict.fromkeys(parameter.dtype for parameter in parameters))
-        self.like = [np.empty(2 + len(parameters)), *(self._flat(dtype) for dtype in self._dtypes)]
-
-    def _flat(self, dtype: np.dtype[Any]) -> ndarray:
-        # Whoever adds 0.0 to -0.0 gets 0.0; -0.0 leaves all numbers as they are, as a gradient that is missing does.
-        return np.full(sum(p.size for p in self._parameters if p.dtype == dtype), -0.0, dtype)
+        sizes = [sum(p.size for p in parameters if p.dtype == dtype) for dtype in self._dtypes]
+        self.like = [np.empty(2 + len(parameters)), *map(np.empty, sizes, self._dtypes)]
 
     def _views(self, flat: list[ndarray]) -> list[ndarray]:
         """Return the part of the flat arrays that is a parameter's, for each of them."""
@@ -328,7 +325,8 @@ class _Layout:
 
     def pack(self, part: BatchSum) -> list[ndarray]:
         """Return the flat arrays of a block."""
-        flat = [self._flat(dtype) for dtype in self._dtypes]
+        # Whoever adds 0.0 to -0.0 gets 0.0; -0.0 leaves all numbers as they are, as a gradient that is missing does.
+        flat = [np.full_like(array, -0.0) for array in self.like[1:]]
         for view, gradient in zip(self._views(flat), part.gradients, strict=True):
             if gradient is not None:
                 view[...] = gradient

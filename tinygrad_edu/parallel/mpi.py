@@ -16,10 +16,10 @@ from typing import Any
 from numpy import ndarray
 
 from tinygrad_edu.errors import ForkedError, LostWorkerError, MissingExtraError
-from tinygrad_edu.parallel.blas import available_cores
+from tinygrad_edu.parallel.blas import allowed_threads, available_cores
 from tinygrad_edu.parallel.workers import ALONE, Computed, Workers, gather
 
-__all__ = ["abort", "finalize", "without_mpi", "world"]
+__all__ = ["abort", "leave", "without_mpi", "world"]
 
 # Who starts ranks sets one of them: the mpiexec of MPICH and of Intel, that of Open MPI, srun of Slurm.
 RANK = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
@@ -56,7 +56,7 @@ def world() -> Workers:
     try:
         import mpi4py
 
-        mpi4py.rc.finalize = False  # `leave` does, and not in a forked process
+        mpi4py.rc.finalize = False  # `_leave` does, and not in a forked process
         from mpi4py import MPI
     except ImportError as error:
         raise MissingExtraError(
@@ -90,14 +90,15 @@ class _MPIWorkers:
     def __init__(self, mpi: Any, survives: bool) -> None:
         self._mpi, self._survives, self._process = mpi, survives, os.getpid()
         self._begin(mpi.COMM_WORLD)
-        self.lost = self._left = False  # whether any rank is, and whether this one has come to its end
+        self._lost = False  # whether any rank was
+        self._barrier: Any = None
         self._done = 0  # how often all came together
         self._last: Any = None  # and what came of the last time
         self._stale: list[Any] = []  # messages that nobody will send any more, with the memory that waits for them
         self.threads = 1
         cores = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
         here = (mpi.Get_processor_name(), cores)
-        self.threads = max(available_cores() // Counter(gather(self, here))[here], 1)
+        self.threads = allowed_threads(max(available_cores() // Counter(gather(self, here))[here], 1))
 
     def _begin(self, comm: Any) -> None:
         self._comm, self.rank, self.size = comm, comm.rank, comm.size
@@ -112,11 +113,15 @@ class _MPIWorkers:
             waiting += [self._comm.Isend([content, self._mpi.BYTE], dest=rank) for rank, content in sent.items()]
             self._mpi.Request.Waitall(waiting)
         except self._mpi.Exception as error:
-            if not self._survives or error.Get_error_class() not in (self._mpi.ERR_PROC_FAILED, self._mpi.ERR_REVOKED):
+            if not self._is_of_a_loss(error):
                 raise
             self._stale.append((waiting, sent, received))
             self._comm.Revoke()  # so that those who wait for others than the lost one hear of it
             raise LostWorkerError(f"a worker of {self.size} is lost") from error
+
+    def _is_of_a_loss(self, error: Any) -> bool:
+        lost = ("ERR_PROC_FAILED", "ERR_REVOKED", "ERR_IN_STATUS")  # the last where one of several messages is lost
+        return self._survives and error.Get_error_class() in [getattr(self._mpi, name) for name in lost]
 
     def together(self, compute: Callable[[], Computed]) -> Computed:
         """Return what all compute together; where some of them are lost, those that are left compute it."""
@@ -135,7 +140,7 @@ class _MPIWorkers:
 
     def _go_on(self) -> tuple[Any] | None:
         """Leave out who is lost. Return what was to be computed, if another worker has got it already."""
-        self.lost = True
+        self._lost, self._barrier = True, None
         while True:
             try:
                 self._begin(self._comm.Shrink())
@@ -146,32 +151,34 @@ class _MPIWorkers:
             except LostWorkerError:  # one more
                 continue
 
-    def leave(self) -> None:
-        """Wait until all come to their end, and end MPI."""
-        if self._left or self._process != os.getpid():
-            return
-        self._left = True
-        if self._survives:
-            self.together(lambda: gather(self, None))
-        else:
-            self._wait_for_all()
-        if not self.lost:  # Open MPI's may wait for them for ever
-            self._mpi.Finalize()
+    def _all_are_done(self) -> bool:
+        try:
+            self._barrier = self._barrier or self._comm.Ibarrier()
+            return bool(self._barrier.Test())
+        except self._mpi.Exception as error:
+            if not self._is_of_a_loss(error):
+                raise
+            self._lost, self._barrier = True, None
+            self._begin(self._comm.Shrink())
+            return False
 
-    def _wait_for_all(self) -> None:
-        """Wait for the others; who is told anything meanwhile has left them in the middle."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # they may be saving
-        all_here = self._comm.Ibarrier()
-        while not all_here.Test():
+    def leave(self) -> None:
+        """Wait until all are done, and end MPI; who is told anything meanwhile has left others in the middle."""
+        if self._process != os.getpid() or self._mpi.Is_finalized():
+            return
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # others may be saving
+        while not self._all_are_done():
             if self._comm.Iprobe():
                 print(
                     f"Rank {self.rank} of {self.size} has ended, and another still waits for it.", file=sys.__stderr__
                 )
-                abort(1)
+                _end_all(1)
             time.sleep(0.01)  # who waits for one that still works leaves it the core
+        if not self._lost:
+            self._mpi.Finalize()  # Open MPI's may wait for a lost one for ever
 
 
-def finalize() -> None:
+def leave() -> None:
     """Wait until all ranks come to their end, where there are several; afterwards this one may exit."""
     workers = world()
     if isinstance(workers, _MPIWorkers):
@@ -181,17 +188,21 @@ def finalize() -> None:
 def abort(code: int) -> None:
     """End all ranks, where there are several, at once."""
     if isinstance(world(), _MPIWorkers):
-        from mpi4py import MPI
-
-        for stream in (sys.__stdout__, sys.__stderr__):
-            if stream is not None:
-                stream.flush()
-        MPI.COMM_WORLD.Abort(code)
-        os._exit(code)  # MPICH's comes back, and ends the process a little later
+        _end_all(code)
 
 
 def _abort_with_traceback(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
-    # Python's own streams: those of sys may be those of a rank that is not to be heard.
-    print(f"On rank {world().rank} of {world().size}:", file=sys.__stderr__)
+    workers = world()
+    print(f"On rank {workers.rank} of {workers.size}:", file=sys.__stderr__)
     traceback.print_exception(kind, error, place, file=sys.__stderr__)
-    abort(130 if kind is KeyboardInterrupt else 1)
+    _end_all(130 if kind is KeyboardInterrupt else 1)
+
+
+def _end_all(code: int) -> None:
+    from mpi4py import MPI
+
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            stream.flush()
+    MPI.COMM_WORLD.Abort(code)
+    os._exit(code)  # MPICH's comes back, and ends the process a little later

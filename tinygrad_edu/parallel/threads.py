@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from tinygrad_edu._checks import whole_number
 from tinygrad_edu.errors import ForkedError
-from tinygrad_edu.parallel.blas import available_cores, single_threaded_blas
+from tinygrad_edu.parallel.blas import allowed_threads, available_cores, single_threaded_blas
 
 __all__ = ["map_shards"]
 
@@ -65,7 +65,7 @@ def map_shards(function: Callable[[int], Result], count: int, threads: int | Non
     ForkedError
         In a process that was forked since the first result: the other shards are computed in the one that forked.
     """
-    together = available_cores() if threads is None else whole_number("threads", threads, 1)
+    together = allowed_threads(available_cores()) if threads is None else whole_number("threads", threads, 1)
     return _map_single_threaded(function, count, helpers=min(together, count) - 1)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.errors import WorkersDifferError
-from tinygrad_edu.parallel.blas import available_cores
+from tinygrad_edu.parallel.blas import allowed_threads, available_cores
 from tinygrad_edu.transforms.trees import tree_leaves
 
 __all__ = ["ALONE", "Workers", "any_of", "gather", "require_alike"]
@@ -50,7 +50,7 @@ class _Alone:
     @property
     def threads(self) -> int:
         """How many threads this process may run: as many as there are cores."""
-        return available_cores()
+        return allowed_threads(available_cores())
 
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
         """There is nobody to send to."""

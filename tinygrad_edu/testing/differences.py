@@ -13,6 +13,7 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
 from tinygrad_edu.testing.dtypes import is_floating, unit_of
+from tinygrad_edu.testing.rounding import jitter
 from tinygrad_edu.testing.rungs import RATIO, SAFETY, Estimate, Scales, Seen, better, estimate
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
@@ -158,17 +159,15 @@ def _unit_shown(line: _Line, step: float) -> float | None:
 def _terms(line: _Line, unit: float, most: float) -> Array:
     """Return how large the numbers are that f adds up: their rounding is its jitter at points close to each other.
 
-    Third differences leave nothing else (J. J. Moré and S. M. Wild, "Estimating computational noise", 2011). Where
-    nothing moves, f may be a wide stair, and the numbers as large as `most`.
+    Where nothing moves, f may be a wide stair, and the numbers as large as `most`.
     """
     if not most:
         return np.zeros(line.center.shape)
     with np.errstate(all="ignore"):
         step = max(largest(line.x[line.direction != 0]), 1.0) * _CLOSE
         values = np.stack([line.center, *(_value(line, k * step) for k in range(1, _POINTS))])
-        jitter = np.sqrt(np.mean(np.diff(values, 3, axis=0) ** 2, axis=0) / 20)  # 1 + 9 + 9 + 1
         moves = np.any(values != line.center, axis=0)
-    return np.where(moves, np.fmin(jitter / unit, most), most)
+        return np.where(moves, np.fmin(jitter(values) / unit, most), most)
 
 
 def _from(first: float, last: float) -> list[float]:

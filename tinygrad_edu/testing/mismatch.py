@@ -45,6 +45,8 @@ class Claim:
         Of the shape of f(*arrays).
     scale : float
         As in `directional_derivative`: 0 for a function as it was given.
+    rounding : float
+        What rounding leaves of the derivative along the direction that is asked, as far as that was looked at.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Claim:
     cotangent: Array
     gradients: tuple[Array, ...]
     scale: float = 0.0
+    rounding: float = 0.0
 
     def of_input(self, k: int) -> Callable[[Array], Any]:
         """Return f as a function of its input `k` alone."""

@@ -53,6 +53,8 @@ class Estimate:
         The part of the error that is rounding of the function.
     size : ndarray of float64
         Of the results that were rounded.
+    step : ndarray of float64
+        At which it was known best.
     unit : float
         The relative rounding unit of the arithmetic that the function shows.
     """
@@ -63,6 +65,7 @@ class Estimate:
     near: Array
     noise: Array
     size: Array
+    step: Array
     unit: float
 
 
@@ -100,11 +103,12 @@ def estimate(seen: Seen, scales: Scales) -> tuple[Estimate, bool]:
     """Return the best estimate of at least four steps, and whether smaller steps will not be better."""
     rungs = _rungs(np.array(seen.steps), np.array(seen.central), np.array(seen.second), np.array(seen.sizes), scales)
     best = _best(rungs)
-    value, error, rounding, size = (at(best, a) for a in (rungs.values, rungs.errors, rungs.rounding, rungs.sizes))
+    chosen = (rungs.values, rungs.errors, rungs.rounding, rungs.sizes, rungs.steps)
+    value, error, rounding, size, step = (at(best, a) for a in chosen)
     error = np.maximum(error, _stairs(rungs, value, best))
     kinks = _kinks(rungs, best, value, error, scales)
     near = np.min(np.where(rungs.jumps > _SEEN * rungs.rounding, rungs.steps, np.inf), axis=0)
-    found = Estimate(value, error, kinks, near, rounding, size, scales.unit)
+    found = Estimate(value, error, kinks, near, rounding, size, step, scales.unit)
     return found, bool(np.all(_is_exhausted(rungs, found, best)))
 
 
@@ -187,9 +191,10 @@ def better(a: Estimate, b: Estimate) -> Estimate:
         knows_a, knows_b = (e.error <= _KNOWN * np.abs(e.value) for e in (a, b))
         closer = np.where(knows_a & knows_b, b.error * np.abs(a.value) < a.error * np.abs(b.value), b.error < a.error)
     second = np.where(knows_a == knows_b, closer, knows_b)
-    value, error, kinks, near, noise, size = (np.where(second, y, x) for x, y in zip(_parts(a), _parts(b), strict=True))
-    return Estimate(value, error, kinks, near, noise, size, a.unit)
+    parts = [np.where(second, y, x) for x, y in zip(_parts(a), _parts(b), strict=True)]
+    value, error, kinks, near, noise, size, step = parts
+    return Estimate(value, error, kinks, near, noise, size, step, a.unit)
 
 
 def _parts(e: Estimate) -> Sequence[Array]:
-    return e.value, e.error, e.kinks, e.near, e.noise, e.size
+    return e.value, e.error, e.kinks, e.near, e.noise, e.size, e.step

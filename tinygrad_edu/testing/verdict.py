@@ -1,8 +1,10 @@
 """The verdict on a claimed gradient: right, wrong, or that it cannot be told, with the reason.
 
 Whether the numbers settle is one question, and whether they agree another. The claim has no part in the first: a wrong
-gradient, however large, cannot excuse itself. And no verdict contradicts its own error: what is called wrong lies
-outside of it, and what is called right would have been found if it were not.
+gradient, however large, cannot excuse itself. Before it is called wrong, the rounding is measured that no step shows:
+that of the function beside this point, and that of the claim, behind which at most "cannot tell" may hide. And no
+verdict contradicts its own error: what is called wrong lies outside of it, and what is called right would have been
+found if it were not.
 """
 
 import sys
@@ -27,6 +29,7 @@ from tinygrad_edu.testing.differences import (
 from tinygrad_edu.testing.dtypes import is_floating, is_real, unit_of
 from tinygrad_edu.testing.layout import laid_out
 from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, element_by_element, wrong_shape, wrong_tangent
+from tinygrad_edu.testing.rounding import less_certain, rounding_of
 from tinygrad_edu.testing.rungs import SAFETY, Estimate
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
@@ -133,14 +136,24 @@ def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, 
     asked = [claim, *(each for each in claims[1:] if _in_range(each.cotangent, unit)), *even]
     judged = [_judge(each, k, direction, slope) for each in asked]
     if any(found == "wrong" for found, _ in judged):
-        slope = looked_below(f, x, direction, slope)
-        judged = [_judge(each, k, direction, slope) for each in asked]
-    for each, (found, along) in zip(asked, judged, strict=True):
-        if found == "wrong":
-            raise element_by_element(each, k, along, rng)
+        slope = less_certain(claim.f, claim.arrays, k, direction, looked_below(f, x, direction, slope), rng)
+        judged = [_judge_again(each, k, direction, slope, rng, pullback) for each in asked]
     # What lies still beside what moves is held to be 0 within its error; the rest is told by the even cotangent.
     if judged[0][0] == "cannot tell" and not (even and judged[-1][0] == "right"):
         reject(_reason(claim, k, slope))
+
+
+def _judge_again(
+    claim: Claim, k: int, direction: Array, slope: Estimate, rng: Rng, pullback: Pullback | None
+) -> tuple[str, str]:
+    """Return the verdict, and raise if it is that a gradient is wrong by more than rounding leaves of it."""
+    found, along = _judge(claim, k, direction, slope)
+    if found != "right" and pullback is not None:  # which is linear
+        lost = rounding_of(lambda c: np.sum(np.asarray(pullback(c * claim.cotangent)[k]) * direction))
+        found, along = _judge(replace(claim, rounding=float(lost)), k, direction, slope)
+    if found == "wrong":
+        raise element_by_element(claim, k, along, rng)
+    return found, along
 
 
 def _claim(claim: Claim, kind: str, g: Array, pullback: Pullback) -> Claim:
@@ -162,24 +175,44 @@ def _require_gradients(claim: Claim) -> None:
             )
 
 
-def compare_tangent(claim: Claim, k: int, direction: Array, tangent: Array) -> None:
+def compare_tangent(claim: Claim, k: int, direction: Array, along: Callable[[Array], Array], rng: Rng) -> None:
     """Compare a claimed forward derivative along a direction of input `k`, of f's shape, with the differences.
+
+    Parameters
+    ----------
+    claim : Claim
+        Whose gradient of input `k` is that derivative.
+    k : int
+    direction : ndarray
+    along : callable
+        From any direction of input `k` to the derivative that is claimed.
+    rng : numpy.random.Generator
 
     Raises
     ------
     GradientMismatch, CannotTell
         What else than right it may be.
     """
+    tangent = claim.gradients[k]
     slope = _slope(claim.of_input(k), claim.arrays[k], direction, claim.scale)
-    with np.errstate(all="ignore"):  # of what is claimed, which may be infinite
-        terms = claim.cotangent * tangent
-        gap, claimed = float(np.sum(claim.cotangent * slope.value) - np.sum(terms)), float(np.sum(np.abs(terms)))
-        found = _verdict(claim, k, slope, gap, claimed)
+    found = _judge_tangent(claim, k, slope)
+    if found == "wrong":
+        slope = less_certain(claim.f, claim.arrays, k, direction, slope, rng)
+        lost = rounding_of(lambda c: np.sum(claim.cotangent * along(c * direction)))
+        found = _judge_tangent(replace(claim, rounding=float(lost)), k, slope)
     if found == "wrong":
         raise wrong_tangent(claim, k, slope, tangent)
     if found == "cannot tell":
         reject(_reason(claim, k, slope))
     examples["told"] += 1
+
+
+def _judge_tangent(claim: Claim, k: int, slope: Estimate) -> str:
+    """Return the verdict on a forward derivative along a direction of input `k`."""
+    with np.errstate(all="ignore"):  # of what is claimed, which may be infinite
+        terms = claim.cotangent * claim.gradients[k]
+        gap, claimed = float(np.sum(claim.cotangent * slope.value) - np.sum(terms)), float(np.sum(np.abs(terms)))
+        return _verdict(claim, k, slope, gap, claimed)
 
 
 def require_deterministic(name: str, f: Callable[..., Any], arrays: Sequence[Array]) -> None:
@@ -216,17 +249,19 @@ def _verdict(claim: Claim, k: int, slope: Estimate, gap: float, claimed: float) 
         return "cannot tell"
     inside = np.maximum(slope.size, largest(claim.arrays[k]))
     resolution = np.sqrt(slope.unit) * float(np.sum(weights * inside))
-    if not (np.isfinite(gap) and abs(gap) <= SAFETY * error + _rounding(g, claimed)):
+    allowed = SAFETY * error + _rounding(g, claimed)
+    if not (np.isfinite(gap) and abs(gap) <= allowed + SAFETY * claim.rounding):
         nothing = error <= resolution and size <= SAFETY * error
         return "wrong" if error <= _ROUGH * size or nothing else "cannot tell"
     # Of what does not move at all no more can be known, and it is no part of what moves.
     still = (slope.value == 0) & (slope.error <= np.sqrt(slope.unit) * slope.size) & (claim.scale > 0)
-    moving = float(np.sum(weights * np.where(still, 0, slope.error)))
+    moving = float(np.sum(weights * np.where(still, 0, slope.error))) + claim.rounding
     if moving <= max(_UNSETTLED, slope.unit**0.4) * size:
         return "right"
     # Of a slope that is small beside the rounding of the values, less can be known, and less is asked.
     little = size <= resolution and error <= _ROUGH * size
-    return "right" if error <= resolution and (claimed <= 0.1 * error or little) else "cannot tell"
+    known = abs(gap) <= allowed and error <= resolution
+    return "right" if known and (claimed <= 0.1 * error or little) else "cannot tell"
 
 
 def _unit(g: Array) -> float:

@@ -33,10 +33,12 @@ def shapes(min_dims: int = 0, max_dims: int = 5, empty: bool = True) -> Strategy
         return hnp.array_shapes(min_dims=least_dims, max_dims=most_dims, min_side=least, max_side=most)
 
     usual = [of(ndim, ndim, 1, 4) for ndim in range(min_dims, few + 1)]
-    alike = [shape.map(lambda shape: shape[:1] * len(shape)) for shape in usual]  # these show a forgotten transposition
-    kinds = [*usual, *usual, *alike]
+    # An axis of length 1 hides what goes along it, so most arrays of several axes have none.
+    longer = [of(ndim, ndim, 2, 4) for ndim in range(max(min_dims, 2), few + 1)]
+    alike = [shape.map(lambda shape: shape[:1] * len(shape)) for shape in longer]  # show a forgotten transposition
+    kinds = [*usual, *longer, *longer, *alike]
     if min_dims <= 2 and few:
-        kinds += [of(max(min_dims, 1), min(few, 2), 1, 8)] * 3
+        kinds += [of(max(min_dims, 1), min(few, 2), 1, 8)] * 2
     if max_dims > 3:
         kinds += [of(max(min_dims, 4), max_dims, 1, 2)]
     if empty:

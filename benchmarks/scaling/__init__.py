@@ -1,0 +1,1 @@
+"""How the same work scales from one thread to several processes, measured, and on paper to thousands of machines."""

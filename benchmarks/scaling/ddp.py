@@ -1,0 +1,39 @@
+"""PyTorch's side: DistributedDataParallel over gloo, one thread in each process. It never imports tinygrad_edu."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import distributed, nn
+
+from benchmarks import workloads
+from benchmarks.peers import pytorch
+
+Run = Callable[[], float]
+RANK, RANKS = (int(os.environ[name]) for name in ("PMI_RANK", "PMI_SIZE"))  # MPICH's mpiexec says so
+
+torch.set_num_threads(1)
+distributed.init_process_group("gloo", f"file://{os.environ['BENCHMARK_MEETING']}", rank=RANK, world_size=RANKS)
+
+
+def gather(value: Any) -> list[Any]:
+    """Return what each rank gave."""
+    found: list[Any] = [None] * RANKS
+    distributed.all_gather_object(found, value)
+    return found
+
+
+def step(name: str, batch: int, fixed: bool = False) -> Run:
+    """Return a training step of this rank's part of the batch; its loss is that of the part."""
+    if name == "lenet":
+        sizes = {**workloads.LENET, "batch": batch}
+        x, y, parameters = workloads.lenet(sizes)
+        model = pytorch.lenet_network(sizes, parameters)
+    else:
+        m = workloads.mnist({"batch": batch})
+        dropout = pytorch.FixedMask(m["mask"]) if fixed else nn.Dropout(0.5)
+        model, x, y = pytorch.mnist_network(m["kernels"], m["weights"], dropout), m["x"], m["y"]
+    part = slice(RANK * batch // RANKS, (RANK + 1) * batch // RANKS)
+    run = pytorch.trainer(nn.parallel.DistributedDataParallel(model), x[part], y[part])
+    return lambda: run()[0]

@@ -1,0 +1,229 @@
+"""What is measured, in rounds in which all ways to do the same work take turns, and the rows that come of it."""
+
+import csv
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, astuple, dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.cores import available
+from benchmarks.peers import Peer
+from benchmarks.scaling.job import OVER_TCP, Job
+from benchmarks.scaling.paper import TO_DRAW, expected_latest
+from benchmarks.statistics import median
+
+BATCH = 128
+SHARD_SIZES = {"mnist": 32, "lenet": 16}
+PYTORCH = Peer("PyTorch DDP", "benchmarks.scaling.ddp", ("torch",))
+OPERATIONS = 3 * 2 * 32 * 28 * 28 * 64 * 32 * 9  # of workload 4: forward and two gradients, 2 for a product and its sum
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the file of results.
+
+    Attributes
+    ----------
+    part : {"step", "evaluation", "weak", "exchange", "shards", "latest", "convolution", "cores"}
+    work, side : str
+        Which network, and who computes it; of an exchange, what carries it.
+    processes, threads : int
+        Threads in each process.
+    size : int
+        Images of a batch, elements that are exchanged, or how many shards the latest is of.
+    shard_size : int
+        0 where there are none.
+    milliseconds, best : float
+        The median, and the least.
+    ratio : float
+        The median, over the rounds, of the time divided by that of the first way in the same round.
+    """
+
+    part: str
+    work: str
+    side: str
+    processes: int
+    threads: int
+    size: int
+    shard_size: int
+    milliseconds: float
+    best: float
+    ratio: float = 1.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to measure.
+
+    Attributes
+    ----------
+    rounds : int
+    seconds : float
+        For how long each way runs in a round.
+    processes : int
+        The most.
+    images : int
+        Of an evaluation.
+    elements : tuple of int
+        That are exchanged.
+    networks : tuple of str
+    """
+
+    rounds: int = 7
+    seconds: float = 0.2
+    processes: int = 4
+    images: int = 10_000
+    elements: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+    networks: tuple[str, ...] = ("mnist", "lenet")
+
+
+QUICK = Plan(rounds=2, seconds=0.1, images=2_000, elements=(1_000, 30_000, 1_000_000))
+
+
+class Way(NamedTuple):
+    """One way to do some work: the row it fills, who does it, and what the job is told."""
+
+    row: Row
+    job: Job
+    given: dict[str, Any]
+
+
+def _row(part: str, work: str, job: Job, threads: int, size: int, shard_size: int = 0) -> Row:
+    side = {"ours": "ours", "ddp": PYTORCH.name}[job.side]
+    return Row(part, work, side, job.ranks, threads, size, shard_size, 0.0, 0.0)
+
+
+def in_turn(ways: Sequence[Way], plan: Plan) -> Iterator[Row]:
+    """Ask each way once a round. Yield their rows."""
+    found: list[list[list[float]]] = [[] for _ in ways]
+    for _ in range(plan.rounds):
+        for way, times in zip(ways, found, strict=True):
+            times.append(way.job.seconds(seconds=plan.seconds, **way.given)[0])
+    middles = [[median(times) for times in rounds] for rounds in found]
+    for way, rounds, own in zip(ways, found, middles, strict=True):
+        times = [time for each in rounds for time in each]
+        ratio = median([a / b for a, b in zip(own, middles[0], strict=True)])
+        yield Row(**{
+            **asdict(way.row), "milliseconds": 1e3 * median(times), "best": 1e3 * min(times), "ratio": ratio,
+        })  # fmt: skip
+
+
+class Jobs(NamedTuple):
+    """All that are asked: ours and PyTorch's by their number of processes, and ours over TCP."""
+
+    ours: list[Job]
+    pytorch: list[Job]
+    over_tcp: Job
+
+
+def steps(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
+    """Measure a training step of 128 images on threads, on processes, and with PyTorch on one and two of them."""
+    ways, cut = [], SHARD_SIZES[name]
+    for job, threads in [(jobs.ours[0], 1), (jobs.ours[0], 2), *((job, 1) for job in jobs.ours[1:])]:
+        given = {"work": "step", "name": name, "batch": BATCH, "shard_size": cut, "threads": threads}
+        ways.append(Way(_row("step", name, job, threads, BATCH, cut), job, given))
+    for job in jobs.pytorch:
+        given = {"work": "step", "name": name, "batch": BATCH}
+        ways.append(Way(_row("step", name, job, 1, BATCH), job, given))
+    _compare(ways)
+    yield from in_turn(ways, plan)
+
+
+def _compare(ways: Sequence[Way]) -> None:
+    """Compare the losses of three steps: ours are the same to the last bit, PyTorch's to 1e-4."""
+    found = [np.mean(way.job.losses(times=3, fixed=True, **way.given), axis=0) for way in ways]
+    for way, losses in zip(ways, found, strict=True):
+        if not np.allclose(losses, found[0], rtol=0 if way.job.side == "ours" else 1e-4, atol=0):
+            raise SystemExit(f"{way.row}: its losses are {losses}, those of the first way are {found[0]}")
+
+
+def evaluations(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
+    """Measure the evaluation of many images on threads and on processes."""
+    ways = []
+    for job, threads in ((jobs.ours[0], 1), (jobs.ours[0], 2), *((job, 1) for job in jobs.ours[1:2])):
+        given = {"work": "evaluation", "name": name, "images": plan.images, "threads": threads}
+        ways.append(Way(_row("evaluation", name, job, threads, plan.images), job, given))
+    yield from in_turn(ways, plan)
+
+
+def weak(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
+    """Measure a step of 128 images in each process."""
+    ways, cut = [], SHARD_SIZES[name]
+    for job in jobs.ours:
+        size = BATCH * job.ranks
+        given = {"work": "step", "name": name, "batch": size, "shard_size": cut, "threads": 1}
+        ways.append(Way(_row("weak", name, job, 1, size, cut), job, given))
+    yield from in_turn(ways, plan)
+
+
+def exchanges(jobs: Jobs, plan: Plan) -> Iterator[Row]:
+    """Measure the sum over workers alone."""
+    for elements in plan.elements:
+        ways = []
+        for job, carrier in (*((job, "memory") for job in jobs.ours[1:]), (jobs.over_tcp, "TCP")):
+            row = Row("exchange", "", carrier, job.ranks, 1, elements, 0, 0.0, 0.0)
+            ways.append(Way(row, job, {"work": "exchange", "elements": elements}))
+        yield from in_turn(ways, plan)
+
+
+def pieces(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
+    """Measure steps of several shards of several sizes, and how long one shard of many takes at the latest."""
+    ways = []
+    for count in (2, 4, 8):
+        for size in (8, 16, 32, 64):
+            given = {"work": "step", "name": name, "batch": count * size, "shard_size": size, "threads": 1}
+            ways.append(Way(_row("shards", name, jobs.ours[0], 1, count * size, size), jobs.ours[0], given))
+    yield from in_turn(ways, plan)
+    given = {"work": "shard", "name": name, "size": SHARD_SIZES[name]}
+    times = [time for rank in jobs.ours[1].seconds(seconds=plan.rounds * plan.seconds, **given) for time in rank]
+    for workers in TO_DRAW:
+        latest = 1e3 * expected_latest(times, workers)
+        row = _row("latest", name, jobs.ours[1], 1, workers, SHARD_SIZES[name])
+        yield Row(**{**asdict(row), "milliseconds": latest, "best": 1e3 * min(times)})
+
+
+def convolution(jobs: Jobs, plan: Plan) -> Iterator[Row]:
+    """Measure a convolution on one core, whose operations are counted."""
+    yield from in_turn([Way(_row("convolution", "", jobs.ours[0], 1, 32), jobs.ours[0], {"work": "convolution"})], plan)
+
+
+def measure(plan: Plan) -> Iterator[Row]:
+    """Yield all rows."""
+    yield Row("cores", "", "", len(available()), 1, 0, 0, 0.0, 0.0)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        ours = [stack.enter_context(Job("ours", ranks)) for ranks in range(1, plan.processes + 1)]
+        over_tcp = stack.enter_context(Job("ours", 2, **OVER_TCP))
+        theirs = [
+            stack.enter_context(Job("ddp", ranks, BENCHMARK_MEETING=f"{folder}/{ranks}"))
+            for ranks in (() if PYTORCH.missing() else (1, 2))
+        ]
+        jobs = Jobs(ours, theirs, over_tcp)
+        for name in plan.networks:
+            for part in (steps, weak, evaluations, pieces):
+                print(f"{name}: {part.__name__}", file=sys.stderr)
+                yield from part(jobs, name, plan)
+        print("exchanges", file=sys.stderr)
+        yield from exchanges(jobs, plan)
+        yield from convolution(jobs, plan)
+
+
+def write(rows: Iterable[Row], path: Path) -> None:
+    """Write the file of results."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(field.name for field in fields(Row))
+        for row in rows:
+            writer.writerow(f"{value:.5g}" if isinstance(value, float) else value for value in astuple(row))
+
+
+def read(path: Path) -> list[Row]:
+    """Read it again."""
+    kinds: list[Any] = [field.type for field in fields(Row)]
+    with path.open(newline="") as file:
+        return [Row(*(kind(text) for kind, text in zip(kinds, line, strict=True))) for line in [*csv.reader(file)][1:]]

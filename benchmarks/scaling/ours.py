@@ -1,0 +1,78 @@
+"""Our side of each kind of work, on the workers that mpiexec started."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import benchmarks.ours
+from benchmarks import workloads
+from tinygrad_edu import nn
+from tinygrad_edu.parallel import ALONE, Workers, single_threaded_blas, world
+from tinygrad_edu.parallel.reducing import sum_over_workers
+from tinygrad_edu.parallel.workers import gather as gather_from
+from tinygrad_edu.training import Accuracy, evaluate
+
+Run = Callable[[], float]
+RANK = world().rank
+
+
+def gather(value: Any) -> list[Any]:
+    """Return what each rank gave."""
+    return gather_from(world(), value)
+
+
+def network(name: str, batch: int, fixed: bool = True) -> tuple[nn.Module, Any, Any]:
+    """Return a model and a batch; where `fixed`, with a mask of dropout that does not change."""
+    if name == "lenet":
+        sizes = {**workloads.LENET, "batch": batch}
+        x, y, parameters = workloads.lenet(sizes)
+        return benchmarks.ours.lenet_network(sizes, parameters), x, y
+    m = workloads.mnist({"batch": batch})
+    dropout = benchmarks.ours.FixedMask(m["mask"]) if fixed else nn.Dropout(0.5, rng=np.random.default_rng(0))
+    return benchmarks.ours.mnist_network(m["kernels"], m["weights"], dropout), m["x"], m["y"]
+
+
+def step(name: str, batch: int, shard_size: int, threads: int, fixed: bool = False) -> Run:
+    """Return a training step."""
+    return _step(name, batch, shard_size, threads, fixed, world())
+
+
+def _step(name: str, batch: int, shard_size: int, threads: int, fixed: bool, workers: Workers) -> Run:
+    model, x, y = network(name, batch, fixed)
+    run = benchmarks.ours.sharded_trainer(model, x, y, shard_size, threads=threads, workers=workers)
+    return lambda: run()[0]
+
+
+def shard(name: str, size: int) -> Run:
+    """Return a training step of one shard, which each rank takes alone, while the others take theirs."""
+    return _step(name, size, size, 1, False, ALONE)
+
+
+def evaluation(name: str, images: int, threads: int) -> Run:
+    """Return an evaluation of some images."""
+    model, x, y = network(name, images)
+    return lambda: evaluate(model, [(x, y)], {"accuracy": Accuracy()}, threads, world())["accuracy"]  # type: ignore[no-any-return]
+
+
+def exchange(elements: int) -> Run:
+    """Return the sum over the workers of float32 numbers, of which each has as many: no more than a step exchanges."""
+    workers, like = world(), [np.empty(elements, np.float32)]
+
+    def run() -> float:
+        own = [((0, workers.rank), [np.ones(elements, np.float32)])]
+        return float(sum_over_workers(workers, workers.size, own, like)[0][-1])
+
+    return run
+
+
+def convolution() -> Run:
+    """Return workload 4, forward and backward, on one thread."""
+    sizes = next(workload.sizes for workload in workloads.WORKLOADS if workload.function == "convolution")
+    run = benchmarks.ours.convolution(sizes, False)
+
+    def alone() -> float:
+        with single_threaded_blas():
+            return run()[0]
+
+    return alone

@@ -1,0 +1,127 @@
+"""What the rows say: tables, the pieces of the model on paper, and what it predicts beside what was measured."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from benchmarks.scaling.measuring import OPERATIONS, SHARD_SIZES, Row
+from benchmarks.scaling.ours import network
+from benchmarks.scaling.paper import MOST, Link, Work, fit_link, fit_shards
+
+# Assumed, and not measured here.
+NETWORKS = {"20 µs, 10 Gbit/s": Link(20e-6, 8 / 10e9), "20 µs, 100 Gbit/s": Link(20e-6, 8 / 100e9)}
+# ResNet-50 (He et al. 2016, https://arxiv.org/abs/1512.03385) as torchvision counts it: 4.09e9 products and sums for an
+# image of 224 x 224, 25.6 million weights. The way back takes twice as many as the way forward.
+RESNET_OPERATIONS, RESNET_WEIGHTS, RESNET_SHARD = 3 * 2 * 4.09e9, 25.6e6, 8
+TITLES = {"mnist": "MNIST net", "lenet": "LeNet", "resnet": "ResNet, 25 million weights"}
+
+
+class Report:
+    """The rows, and what is found in them."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+        self.cores = self.of("cores")[0].processes
+        self.names = list(dict.fromkeys(row.work for row in rows if row.part == "step"))
+
+    def of(self, part: str, work: str = "") -> list[Row]:
+        """Return the rows of a part."""
+        return [row for row in self.rows if row.part == part and row.work == work]
+
+    def ours(self, part: str, work: str) -> list[Row]:
+        """Return the rows of one thread in each of our processes."""
+        return [row for row in self.of(part, work) if row.side == "ours" and row.threads == 1]
+
+    def link(self, carrier: str) -> Link:
+        """Return what carries the exchanges of as many processes as have a core each, two at least."""
+        rows = [r for r in self.of("exchange") if r.side == carrier and r.processes <= max(self.cores, 2)]
+        sizes, seconds = [4 * row.size for row in rows], [row.milliseconds / 1e3 for row in rows]
+        return fit_link([row.processes for row in rows], sizes, seconds)
+
+    def shards(self, name: str) -> tuple[float, float, float]:
+        """Return the seconds of a step, of a shard and of an image."""
+        rows = self.of("shards", name)
+        counts, seconds = [row.size // row.shard_size for row in rows], [row.milliseconds / 1e3 for row in rows]
+        return fit_shards(counts, [row.shard_size for row in rows], seconds)
+
+    def work(self, name: str) -> Work:
+        """Return what a step computes."""
+        latest = {row.size: row.milliseconds / 1e3 for row in self.of("latest", name)}
+        fixed, shard, image = self.shards(name)
+        weights = sum(parameter.size for parameter in network(name, 1)[0].parameters())
+        return Work(fixed, shard + SHARD_SIZES[name] * image, latest, 4 * weights)
+
+    def speed(self) -> float:
+        """Return how many operations a core does in a second, in a convolution forward and backward."""
+        return OPERATIONS / (self.of("convolution")[0].milliseconds / 1e3)
+
+    def resnet(self) -> Work:
+        """Return what a step of a ResNet would compute, if it ran like a convolution, late as many LeNet shards."""
+        shard, lenet = RESNET_SHARD * RESNET_OPERATIONS / self.speed(), self.work(self.names[-1])
+        spread = math.sqrt(shard / lenet.shard)
+        return Work(0.0, shard, {many: spread * lenet.late(many) for many in lenet.latest}, int(4 * RESNET_WEIGHTS))
+
+    def lines(self) -> Iterator[str]:
+        """Yield the report as text."""
+        for name in self.names:
+            yield from self._ways("step", name, "one training step, batch 128")
+        for name in self.names:
+            yield from self._ways("evaluation", name, f"evaluation of {self.of('evaluation', name)[0].size:,} images")
+        for name in self.names:
+            yield from self._scaling(name)
+        yield from self._exchange()
+        for name in self.names:
+            yield from self._pieces(name)
+            yield from self._predicted(name)
+        yield f"\nA convolution forward and backward: {self.speed() / 1e9:.1f} billion operations a second on one core"
+
+    def _over(self, processes: int) -> str:
+        return f"  more processes than the {self.cores} cores" if processes > self.cores else ""
+
+    def _ways(self, part: str, name: str, title: str) -> Iterator[str]:
+        yield f"\n{TITLES[name]}: {title}"
+        yield f"  {'':<32}{'median, ms':>10}{'best':>9}{'/ first':>9}"
+        for row in self.of(part, name):
+            threads = f"{row.threads} thread{'s' * (row.threads > 1)}"
+            who = f"{row.side}, {threads if row.processes == 1 else f'{row.processes} processes'}"
+            yield f"  {who:<32}{row.milliseconds:>10.2f}{row.best:>9.2f}{row.ratio:>9.2f}{self._over(row.processes)}"
+
+    def _scaling(self, name: str) -> Iterator[str]:
+        yield f"\n{TITLES[name]}: a batch of 128 on all processes (strong), and 128 in each (weak)"
+        yield f"  {'processes':<10}{'strong, ms':>11}{'speedup':>9}{'weak, ms':>11}{'speedup':>9}"
+        for strong, weak in zip(self.ours("step", name), self.ours("weak", name), strict=True):
+            numbers = f"{strong.milliseconds:>11.2f}{1 / strong.ratio:>9.2f}"
+            numbers += f"{weak.milliseconds:>11.2f}{weak.processes / weak.ratio:>9.2f}"
+            yield f"  {strong.processes:<10}{numbers}{self._over(strong.processes)}"
+
+    def _exchange(self) -> Iterator[str]:
+        yield "\nThe exchange alone, float32"
+        yield f"  {'by':<8}{'processes':>9}{'elements':>12}{'median, ms':>12}{'best':>9}{'fitted':>9}"
+        links = {carrier: self.link(carrier) for carrier in ("memory", "TCP")}
+        for row in self.of("exchange"):
+            fitted = 1e3 * links[row.side].exchange(row.processes, 4 * row.size)
+            numbers = f"{row.milliseconds:>12.3f}{row.best:>9.3f}{fitted:>9.3f}"
+            yield f"  {row.side:<8}{row.processes:>9}{row.size:>12,}{numbers}{self._over(row.processes)}"
+        for carrier, link in links.items():
+            speed = f"{1e-9 / link.per_byte:.2f} GB/s" if link.per_byte else "no time for a byte"
+            yield f"  {carrier}: {1e6 * link.latency:.0f} µs a message, {speed}, adding included"
+
+    def _pieces(self, name: str) -> Iterator[str]:
+        fixed, shard, image = (1e3 * seconds for seconds in self.shards(name))
+        yield f"\n{TITLES[name]}: a step takes {fixed:.2f} ms, each shard {shard:.3f} more, each image {image:.4f} more"
+        yield f"  {'shards':>8}{'of':>5}{'measured, ms':>14}{'fitted':>9}"
+        for row in self.of("shards", name):
+            count = row.size // row.shard_size
+            fitted = fixed + count * shard + row.size * image
+            yield f"  {count:>8}{row.shard_size:>5}{row.milliseconds:>14.2f}{fitted:>9.2f}"
+        late = ", ".join(f"of {many:,} by {1e3 * self.work(name).late(many):.3f} ms" for many in (2, 64, MOST))
+        yield f"  of shards of {SHARD_SIZES[name]}, the slowest is late: {late}"
+
+    def _predicted(self, name: str) -> Iterator[str]:
+        work, link = self.work(name), self.link("memory")
+        yield f"\n{TITLES[name]}: steps beside those that the pieces predict"
+        yield f"  {'batch':>8}{'processes':>11}{'measured, ms':>14}{'predicted':>11}{'off by':>8}"
+        for row in (*self.ours("step", name), *self.ours("weak", name)):
+            count = math.ceil(row.size / row.shard_size)
+            predicted = 1e3 * work.step(count, row.processes, link, self.cores)
+            numbers = f"{row.milliseconds:>14.2f}{predicted:>11.2f}{predicted / row.milliseconds - 1:>8.0%}"
+            yield f"  {row.size:>8}{row.processes:>11}{numbers}{self._over(row.processes)}"
