@@ -193,8 +193,8 @@ def abort(code: int) -> None:
 
 def _abort_with_traceback(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
     workers = world()
-    print(f"On rank {workers.rank} of {workers.size}:", file=sys.__stderr__)
-    traceback.print_exception(kind, error, place, file=sys.__stderr__)
+    lines = traceback.format_exception(kind, error, place)
+    print(f"On rank {workers.rank} of {workers.size}:\n{''.join(lines)}", end="", file=sys.__stderr__)
     _end_all(130 if kind is KeyboardInterrupt else 1)
 
 
@@ -204,5 +204,6 @@ def _end_all(code: int) -> None:
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None:
             stream.flush()
+    time.sleep(0.5)  # mpiexec loses what it has not read when it ends the ranks
     MPI.COMM_WORLD.Abort(code)
     os._exit(code)  # MPICH's comes back, and ends the process a little later
