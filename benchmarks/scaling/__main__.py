@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, default=DOCS / "images" / "scaling.png", help="(%(default)s)")
     given = parser.parse_args()
     if not given.read:
-        write(measure(QUICK if given.quick else Plan()), given.csv)
+        write([*measure(QUICK if given.quick else Plan())], given.csv)
     report = Report(read(given.csv))
     for line in report.lines():
         print(line)

@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,15 +67,10 @@ class Job(Process):
         """Tell the ranks; mpiexec puts each into a session of its own."""
         if self._process.poll() is None:
             for process in self._numbers:
-                os.kill(process, number)
+                with suppress(ProcessLookupError):  # one that has just failed, which mpiexec is about to notice
+                    os.kill(process, number)
 
     def close(self) -> None:
         """End them."""
         self._signal(signal.SIGKILL)
         super().close()
-
-
-def close(jobs: Iterable[Job]) -> None:
-    """End all of some jobs."""
-    for job in jobs:
-        job.close()

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,8 +51,8 @@ class Row:
     threads: int
     size: int
     shard_size: int
-    milliseconds: float
-    best: float
+    milliseconds: float = 0.0
+    best: float = 0.0
     ratio: float = 1.0
 
 
@@ -95,7 +95,7 @@ class Way(NamedTuple):
 
 def _row(part: str, work: str, job: Job, threads: int, size: int, shard_size: int = 0) -> Row:
     side = {"ours": "ours", "ddp": PYTORCH.name}[job.side]
-    return Row(part, work, side, job.ranks, threads, size, shard_size, 0.0, 0.0)
+    return Row(part, work, side, job.ranks, threads, size, shard_size)
 
 
 def in_turn(ways: Sequence[Way], plan: Plan) -> Iterator[Row]:
@@ -108,9 +108,7 @@ def in_turn(ways: Sequence[Way], plan: Plan) -> Iterator[Row]:
     for way, rounds, own in zip(ways, found, middles, strict=True):
         times = [time for each in rounds for time in each]
         ratio = median([a / b for a, b in zip(own, middles[0], strict=True)])
-        yield Row(**{
-            **asdict(way.row), "milliseconds": 1e3 * median(times), "best": 1e3 * min(times), "ratio": ratio,
-        })  # fmt: skip
+        yield replace(way.row, milliseconds=1e3 * median(times), best=1e3 * min(times), ratio=ratio)
 
 
 class Jobs(NamedTuple):
@@ -135,11 +133,13 @@ def steps(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
 
 
 def _compare(ways: Sequence[Way]) -> None:
-    """Compare the losses of three steps: ours are the same to the last bit, PyTorch's to 1e-4."""
-    found = [np.mean(way.job.losses(times=3, fixed=True, **way.given), axis=0) for way in ways]
-    for way, losses in zip(ways, found, strict=True):
-        if not np.allclose(losses, found[0], rtol=0 if way.job.side == "ours" else 1e-4, atol=0):
-            raise SystemExit(f"{way.row}: its losses are {losses}, those of the first way are {found[0]}")
+    """Compare the losses of three steps: ours are the same to the last bit, the mean of PyTorch's to 1e-4."""
+    first = None
+    for way in ways:
+        losses = np.array(way.job.losses(times=3, fixed=True, **way.given))
+        first = losses[0] if first is None else first
+        if not (np.all(losses == first) if way.job.side == "ours" else np.allclose(losses.mean(axis=0), first, 1e-4)):
+            raise SystemExit(f"{way.row}: each rank's losses are {losses.tolist()}, those of the first way {first}")
 
 
 def evaluations(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
@@ -166,7 +166,7 @@ def exchanges(jobs: Jobs, plan: Plan) -> Iterator[Row]:
     for elements in plan.elements:
         ways = []
         for job, carrier in (*((job, "memory") for job in jobs.ours[1:]), (jobs.over_tcp, "TCP")):
-            row = Row("exchange", "", carrier, job.ranks, 1, elements, 0, 0.0, 0.0)
+            row = Row("exchange", "", carrier, job.ranks, 1, elements, 0)
             ways.append(Way(row, job, {"work": "exchange", "elements": elements}))
         yield from in_turn(ways, plan)
 
@@ -184,7 +184,7 @@ def pieces(jobs: Jobs, name: str, plan: Plan) -> Iterator[Row]:
     for workers in TO_DRAW:
         latest = 1e3 * expected_latest(times, workers)
         row = _row("latest", name, jobs.ours[1], 1, workers, SHARD_SIZES[name])
-        yield Row(**{**asdict(row), "milliseconds": latest, "best": 1e3 * min(times)})
+        yield replace(row, milliseconds=latest, best=1e3 * min(times))
 
 
 def convolution(jobs: Jobs, plan: Plan) -> Iterator[Row]:
@@ -194,7 +194,7 @@ def convolution(jobs: Jobs, plan: Plan) -> Iterator[Row]:
 
 def measure(plan: Plan) -> Iterator[Row]:
     """Yield all rows."""
-    yield Row("cores", "", "", len(available()), 1, 0, 0, 0.0, 0.0)
+    yield Row("cores", "", "", len(available()), 1, 0, 0)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         ours = [stack.enter_context(Job("ours", ranks)) for ranks in range(1, plan.processes + 1)]
@@ -203,6 +203,8 @@ def measure(plan: Plan) -> Iterator[Row]:
             stack.enter_context(Job("ddp", ranks, BENCHMARK_MEETING=f"{folder}/{ranks}"))
             for ranks in (() if PYTORCH.missing() else (1, 2))
         ]
+        if not theirs:
+            print("PyTorch is not installed, and is left out: pip install 'tinygrad-edu[benchmarks]'", file=sys.stderr)
         jobs = Jobs(ours, theirs, over_tcp)
         for name in plan.networks:
             for part in (steps, weak, evaluations, pieces):
