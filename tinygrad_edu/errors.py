@@ -77,6 +77,10 @@ class LostWorkerError(TinygradError, RuntimeError):
     """A worker has ended before its work was done."""
 
 
+class WorkersDifferError(TinygradError, RuntimeError):
+    """Workers that train one model have not all the same weights, random numbers or samples."""
+
+
 class DataError(TinygradError, ValueError):
     """A dataset or a file that is not what it should be."""
 

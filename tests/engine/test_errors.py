@@ -28,13 +28,15 @@ BUILT_INS = {
     "MissingExtraError": ImportError,
     "CoupledSamplesError": ValueError,
     "ForkedError": RuntimeError,
+    "LostWorkerError": RuntimeError,
+    "WorkersDifferError": RuntimeError,
     "CheckpointError": ValueError,
     "NonFiniteLossError": ArithmeticError,
     "LessonError": ValueError,
 }
 OF_OTHER_ROOMS = {
     "StateDictError", "DataError", "MissingExtraError", "CoupledSamplesError", "ForkedError", "CheckpointError",
-    "NonFiniteLossError", "LessonError",
+    "NonFiniteLossError", "LessonError", "LostWorkerError", "WorkersDifferError",
 }  # fmt: skip
 
 

@@ -32,6 +32,10 @@ class SimulatedWorkers:
             assert content.shape == room.shape
             room[:] = content
 
+    def together(self, compute):
+        """Return what is computed: nobody is lost."""
+        return compute()
+
 
 def on_workers(size, function):
     """Call a function of a worker on each of several, at once. Return the workers, and what came of each."""

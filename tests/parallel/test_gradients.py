@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.parallel.simulated import on_workers
 from tinygrad_edu import nn
 from tinygrad_edu.errors import DataError, DTypeError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.parallel import map_shards, sharded_value_and_grad, shards
@@ -47,6 +48,33 @@ def bits(result):
 def test_the_bits_do_not_depend_on_the_number_of_threads():
     results = [bits(gradient(threads, dropout=0.5, shard_size=8)) for threads in (1, 2, 3, None)]
     assert all(result == results[0] for result in results)
+
+
+@pytest.mark.parametrize("size", [2, 3, 5, 12])
+def test_nor_on_the_number_of_workers(size):
+    def on(worker):
+        rng = np.random.default_rng(3)
+        found = sharded_value_and_grad(
+            network(0.5), nn.cross_entropy, *batch(), rng, shard_size=8, threads=1 + worker.rank % 2, workers=worker
+        )
+        return bits(found), rng.random()
+
+    rng = np.random.default_rng(3)
+    alone = sharded_value_and_grad(network(0.5), nn.cross_entropy, *batch(), rng, shard_size=8)
+    assert on_workers(size, on)[1] == [(bits(alone), rng.random())] * size
+
+
+@pytest.mark.parametrize("tried_before", [False, True])
+def test_what_is_drawn_of_a_batch_does_not_depend_on_those_before_it(tried_before):
+    """As where a training is resumed: the first batch that is seen then is another one."""
+    model, rng, (x, y) = network(0.5), np.random.default_rng(3), batch()
+    if tried_before:
+        sharded_value_and_grad(model, nn.cross_entropy, x, y, np.random.default_rng(0), shard_size=8)
+    found = sharded_value_and_grad(model, nn.cross_entropy, x, np.where(np.arange(70) < 9, -100, y), rng, shard_size=8)
+    of_one_stream = np.random.default_rng(3)
+    of_one_stream.integers(2**64, size=4, dtype=np.uint64)
+    assert rng.random() == of_one_stream.random()
+    assert found[1][0].any()
 
 
 def test_the_same_generator_draws_the_same_and_another_draws_others():

@@ -2,10 +2,12 @@
 
 import pickle
 
+import numpy as np
 import pytest
 
 from tests.parallel.simulated import on_workers
-from tinygrad_edu.parallel.workers import ALONE, any_of, gather
+from tinygrad_edu.errors import WorkersDifferError
+from tinygrad_edu.parallel.workers import ALONE, any_of, gather, require_alike
 
 SIZES = range(1, 34)
 
@@ -36,6 +38,27 @@ def test_nobody_tells_another_the_same_twice(size):
     content = "x" * 1000
     workers, _ = on_workers(size, lambda worker: gather(worker, (worker.rank, content)))
     assert max(worker.bytes for worker in workers) <= size * len(pickle.dumps((size, content))) + 100 * size
+
+
+ALIKE = {"weight": np.zeros((2, 3), np.float32), "none": None, "numbers": [1, 0.5, np.zeros(0), np.float64(3)]}
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_what_all_have_alike_is_all_right(size):
+    on_workers(size, lambda worker: require_alike(worker, {"the weights": ALIKE, "the order": [None]}))
+
+
+@pytest.mark.parametrize("other", [{"weight": np.full((2, 3), -0.0, np.float32)}, {"numbers": [1, 0.25]}])
+def test_what_some_have_otherwise_is_refused_on_all_by_its_name(other):
+    def told(worker):
+        own = {**ALIKE, **other} if worker.rank in (1, 3) else ALIKE
+        with pytest.raises(
+            WorkersDifferError, match="the weights in common: rank 0 has others than rank 1, 3"
+        ) as caught:
+            require_alike(worker, {"the order": [2, 1], "the weights": own})
+        return str(caught.value)
+
+    assert len(set(on_workers(5, told)[1])) == 1
 
 
 def test_alone_there_is_nobody_to_tell():

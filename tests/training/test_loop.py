@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
+from tests.parallel.simulated import on_workers
 from tinygrad_edu import data, nn, optim, parallel
 from tinygrad_edu.training import Accuracy, Checkpoints, EarlyStopping, Epoch, Perplexity, Steps, evaluate, fit
 
@@ -307,6 +308,30 @@ def test_an_augmentation_of_another_number_of_samples_says_so():
         tg.errors.ShapeError, match=r"augment got 4 samples, and returned arrays of the lengths \[\(3,\)"
     ):
         run_on(loader)
+
+
+# --- Workers ---
+
+
+@pytest.mark.parametrize(
+    ("differs", "named"),
+    [("model", "the weights"), ("rng", "the random numbers"), ("loader", "the order of the samples")],
+)
+def test_workers_that_began_otherwise_are_refused_before_the_first_step(differs, named):
+    """As where a seed was forgotten: the sum of their gradients would be that of no model."""
+
+    def run(worker):
+        def seeded(name):
+            return np.random.default_rng(worker.rank if name == differs else 7)
+
+        steps, model = [], line(seeded("model"))
+        loader = data.DataLoader(X, Y, batch_size=4, rng=seeded("loader"))
+        told = {"rng": seeded("rng"), "on_step": steps.append, "workers": worker, "shard_size": 2}
+        with pytest.raises(tg.errors.WorkersDifferError, match=f"do not have {named} in common: rank 0 .* rank 1, 2"):
+            run_on(loader, model=model, **told)
+        return steps
+
+    assert on_workers(3, run)[1] == [[], [], []]
 
 
 # --- Early stopping ---

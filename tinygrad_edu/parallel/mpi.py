@@ -11,15 +11,13 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import cache
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from numpy import ndarray
 
 from tinygrad_edu.errors import ForkedError, LostWorkerError, MissingExtraError
 from tinygrad_edu.parallel.blas import allowed_threads, available_cores
-from tinygrad_edu.parallel.workers import ALONE, Workers, gather
-
-Result = TypeVar("Result")
+from tinygrad_edu.parallel.workers import ALONE, Computed, Workers, gather
 
 __all__ = ["abort", "leave", "without_mpi", "world"]
 
@@ -125,7 +123,7 @@ class _MPIWorkers:
         lost = ("ERR_PROC_FAILED", "ERR_REVOKED", "ERR_IN_STATUS")  # the last where one of several messages is lost
         return self._survives and error.Get_error_class() in [getattr(self._mpi, name) for name in lost]
 
-    def together(self, compute: Callable[[], Result]) -> Result:
+    def together(self, compute: Callable[[], Computed]) -> Computed:
         """Return what all compute together; where some of them are lost, those that are left compute it."""
         while True:
             try:
@@ -195,8 +193,8 @@ def abort(code: int) -> None:
 
 def _abort_with_traceback(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
     workers = world()
-    print(f"On rank {workers.rank} of {workers.size}:", file=sys.__stderr__)
-    traceback.print_exception(kind, error, place, file=sys.__stderr__)
+    lines = traceback.format_exception(kind, error, place)
+    print(f"On rank {workers.rank} of {workers.size}:\n{''.join(lines)}", end="", file=sys.__stderr__)
     _end_all(130 if kind is KeyboardInterrupt else 1)
 
 
@@ -206,5 +204,6 @@ def _end_all(code: int) -> None:
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None:
             stream.flush()
+    time.sleep(0.5)  # mpiexec loses what it has not read when it ends the ranks
     MPI.COMM_WORLD.Abort(code)
     os._exit(code)  # MPICH's comes back, and ends the process a little later

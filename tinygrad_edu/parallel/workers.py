@@ -2,16 +2,19 @@
 
 import pickle
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.errors import WorkersDifferError
 from tinygrad_edu.parallel.blas import allowed_threads, available_cores
+from tinygrad_edu.transforms.trees import tree_leaves
 
-__all__ = ["ALONE", "Workers", "any_of", "gather"]
+__all__ = ["ALONE", "Workers", "any_of", "gather", "require_alike"]
 
-Result = TypeVar("Result")
+Computed = TypeVar("Computed")
 
 
 class Workers(Protocol):
@@ -35,7 +38,7 @@ class Workers(Protocol):
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
         """Send bytes to others, and take in as many as there is room for: contiguous arrays of uint8, by rank."""
 
-    def together(self, compute: Callable[[], Result]) -> Result:
+    def together(self, compute: Callable[[], Computed]) -> Computed:
         """Return what all compute together, once more where one of them is lost: with another rank and size, then."""
 
 
@@ -52,7 +55,7 @@ class _Alone:
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
         """There is nobody to send to."""
 
-    def together(self, compute: Callable[[], Result]) -> Result:
+    def together(self, compute: Callable[[], Computed]) -> Computed:
         """Return what is computed."""
         return compute()
 
@@ -96,3 +99,38 @@ def any_of(workers: Workers, flag: bool) -> bool:
         workers.exchange({to: mine}, {source: theirs})
         mine, distance = mine | theirs, 2 * distance
     return bool(mine[0])
+
+
+def require_alike(workers: Workers, parts: Mapping[str, Any]) -> None:
+    """Raise where any of the workers has not what the first one has.
+
+    Parameters
+    ----------
+    workers : Workers
+    parts : dict of str to nest
+        Of arrays, numbers and strings, by the names that an error gives them.
+
+    Raises
+    ------
+    WorkersDifferError
+        On all of them.
+    """
+    if workers.size == 1:
+        return
+    own = {name: _checksum(part) for name, part in parts.items()}
+    found = workers.together(lambda: gather(workers, own))
+    for name in parts:
+        others = [str(rank) for rank, theirs in enumerate(found) if theirs[name] != found[0][name]]
+        if others:
+            raise WorkersDifferError(
+                f"the ranks do not have {name} in common: rank 0 has others than rank {', '.join(others)}. Each builds "
+                f"all that draws random numbers from the same seed: nn.Linear(3, 2, rng=rng), and a DataLoader's, too. "
+                f"Where they began alike, their processors do not compute alike."
+            )
+
+
+def _checksum(nest: Any) -> bytes:
+    hashed = sha256()
+    for leaf in tree_leaves(nest):
+        hashed.update(np.ascontiguousarray(leaf).data if isinstance(leaf, ndarray) else repr(leaf).encode())
+    return hashed.digest()

@@ -14,7 +14,7 @@ from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DataError, D
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
-from tinygrad_edu.parallel.workers import ALONE, Workers, any_of
+from tinygrad_edu.parallel.workers import ALONE, Workers, any_of, require_alike
 from tinygrad_edu.training.batches import Batches, has_order, refuse_iterator, untaken
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.evaluation import evaluate
@@ -147,6 +147,8 @@ def fit(
     NonFiniteLossError
         The loss, or a gradient, became infinite or NaN: the message has the epoch, the batch, and the first op that
         made such a number, with your line that called it.
+    WorkersDifferError
+        The workers have not all the same weights, random numbers or order of samples.
     CheckpointError
         The last checkpoint is damaged, of another run or of a newer version. Nothing was changed.
 
@@ -253,6 +255,7 @@ class _Run:
         """Return the batches of this epoch that are not done: in a new order, or in that of a checkpoint."""
         if has_order(self.batches) and not self.place.batches:
             self.place.order = self.batches.draw_order()
+        require_alike(self.steps.workers, {"the order of the samples": [self.place.order]})
         return untaken(self.batches, self.place.order, self.place.batches)
 
     def _over(self, evaluated: bool) -> Epoch:

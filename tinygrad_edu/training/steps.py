@@ -16,7 +16,7 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer, clip_grad_norm
 from tinygrad_edu.parallel.gradients import BatchSum, Cuttable, Gradients, gradient_of_batch
-from tinygrad_edu.parallel.workers import ALONE, Workers
+from tinygrad_edu.parallel.workers import ALONE, Workers, require_alike
 from tinygrad_edu.training.batches import Batches, cuttable, has_order, untaken
 from tinygrad_edu.training.diagnosis import all_finite, diagnosed
 
@@ -122,7 +122,11 @@ class Steps:
             The loss, or a gradient, is not finite: the step is not taken. It is computed once more, in
             `detect_anomaly`, and the message says which op made the first such number, of what, and your line that
             called the op; or that the batch, or the weights, held it already.
+        WorkersDifferError
+            The workers have not all the same weights, or do not draw the same random numbers.
         """
+        own = {"the weights": self.model.state_dict(), "the random numbers": self.rng.bit_generator.state}
+        require_alike(self.workers, own)
         self.model.train()
         remaining = untaken(batches, batches.draw_order() if has_order(batches) else None)
         for number in count(first):
