@@ -2,9 +2,10 @@
 
 KILLS are any number of ``RANK SIGNAL STEP MILLISECONDS``: the rank sends itself the signal, a number, so long after
 such a step. In the options, RANK stands for the number of a rank: each may have a folder of its own, as on a machine of
-its own.
+its own. One that waits for ever ends, too.
 """
 
+import faulthandler
 import os
 import sys
 from itertools import count
@@ -34,6 +35,7 @@ def signal_after(number, last, milliseconds):
 
 def main():
     """Run the program."""
+    faulthandler.dump_traceback_later(100, exit=True)
     middle, here = sys.argv.index("--"), world().rank
     kills = list(map(int, sys.argv[1:middle]))
     for rank, number, step, milliseconds in zip(*[iter(kills)] * 4, strict=True):
