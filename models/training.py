@@ -123,7 +123,7 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
             results.prepare(options.output, (results.SUMMARY, results.WEIGHTS, BEST, HISTORY, *training.pictures), room)
     except (TinygradError, ValueError, OSError) as error:
         problem = " ".join(str(error).split())
-    if found := next(filter(None, gather(workers, problem)), ""):
+    if found := next(filter(None, workers.together(lambda: gather(workers, problem))), ""):
         complain(name, found)
         return 2
     try:
@@ -137,12 +137,17 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
         if outcome.end == "stopped" and not outcome.history:
             say("stopped: before the end of the first epoch, so nothing is saved")
             return STOPPED
-        if workers.rank:
-            return CODES[outcome.end]
-        if outcome.end == "done":
-            outcome.figures = training.figures()
-        summary = summarize(name, options, training, outcome, time.perf_counter() - begin)
-        return finish(name, training, outcome, summary, options.output)
+
+        def end() -> int:
+            code = CODES[outcome.end]
+            if not workers.rank:
+                if outcome.end == "done":
+                    outcome.figures = training.figures()
+                summary = summarize(name, options, training, outcome, time.perf_counter() - begin)
+                code = finish(name, training, outcome, summary, options.output)
+            return gather(workers, code)[0]  # or the next one saves it
+
+        return workers.together(end)
 
 
 def _begin(

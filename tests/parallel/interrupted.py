@@ -1,13 +1,15 @@
-"""Trains on several workers, with checkpoints: ``python interrupted.py FOLDER [RANK EVENT COUNT]``.
+"""Trains on several workers, with checkpoints: ``python interrupted.py FOLDER [RANK EVENT COUNT]...``.
 
-A rank that is named kills itself before its so many-th event: an exchange with others, or a change of files. Each rank
-has a folder of its own, as on a machine of its own.
+A rank that is named kills itself before its so many-th event: an exchange with others, a change of files, or the end of
+a millisecond. Each rank has a folder of its own, as on a machine of its own. One that waits for ever ends, too.
 """
 
+import faulthandler
 import os
 import signal
 import sys
 from pathlib import Path
+from threading import Timer
 
 import numpy as np
 
@@ -43,6 +45,10 @@ def train(home, workers):
 
 def kill_before(workers, kind, number):
     """Let this process kill itself before its so many-th event."""
+    if kind == "millisecond":
+        later = Timer(number / 1000, os.kill, (os.getpid(), signal.SIGKILL))
+        later.daemon = True
+        later.start()
     exchange, count = workers.exchange, 0
 
     def noted(event):
@@ -60,8 +66,10 @@ def kill_before(workers, kind, number):
 
 
 if __name__ == "__main__":
-    home, *killed = sys.argv[1:]
+    faulthandler.dump_traceback_later(100, exit=True)
+    home, *kills = sys.argv[1:]
     workers = world()
-    if killed and int(killed[0]) == workers.rank:
-        kill_before(workers, killed[1], int(killed[2]))
+    for rank, event, number in zip(*[iter(kills)] * 3, strict=True):
+        if int(rank) == workers.rank:
+            kill_before(workers, event, int(number))
     train(Path(home), workers)

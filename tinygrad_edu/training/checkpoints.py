@@ -179,7 +179,8 @@ class Checkpoints:
 
     def _read_by_the_first(self) -> tuple[Path, dict[str, PartState]] | CheckpointError | None:
         """Return what the first of the workers finds: where it is, and what it holds."""
-        found: list[Any] = gather(self.workers, None if self.workers.rank else self._last())
+        workers = self.workers
+        found: list[Any] = workers.together(lambda: gather(workers, None if workers.rank else self._last()))
         first: tuple[Path, dict[str, PartState]] | CheckpointError | None = found[0]
         return first
 

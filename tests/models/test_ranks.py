@@ -1,0 +1,145 @@
+"""Programs on the ranks of a real mpiexec: one speaks and writes for all, and whatever ends them, they can go on."""
+
+import csv
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models import results
+
+MPIEXEC = Path(sys.executable).with_name("mpiexec")  # of the wheel of MPICH
+LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
+HERE = Path(__file__).parent
+EPOCHS, STEPS = 4, 60
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="MPICH has no wheel for Windows")
+
+
+def begin(ranks, folder, *kills, options=()):
+    """Start the spirals on some ranks, of which each has a folder in this one."""
+    command = [MPIEXEC, "-launcher", "fork", "-iface", LOOPBACK, "-n", str(ranks), sys.executable]
+    command += [HERE / "quick_spirals.py", *map(str, kills), "--", "--epochs", str(EPOCHS)]
+    command += ["--resume", "--output", folder / "RANK", *options]
+    path = os.pathsep.join([str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+    )
+
+
+def end(job):
+    """Return how a job ended: its code, and what it said."""
+    try:
+        out, err = job.communicate(timeout=120)
+    finally:
+        job.kill()
+    return job.returncode, out, err
+
+
+def run(*arguments, **options):
+    return end(begin(*arguments, **options))
+
+
+def of(folder):
+    """Return what the first rank saved, but for what tells of time."""
+    with open(folder / "0" / "history.csv") as file:
+        history = [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+    names = (results.WEIGHTS, "best.safetensors", "boundary.png", "boundary.gif")
+    return [history, *((folder / "0" / name).read_bytes() for name in names)]
+
+
+def require_whole(folder, end):
+    """Let what the first rank saved be a whole set of results, and nobody else have saved any."""
+    assert [path.name for path in folder.iterdir()] == ["0"]
+    assert results.read_summary(folder / "0")["end"] == end
+    results.read_weights(folder / "0")
+
+
+LINES = [rf"epoch {epoch}/{EPOCHS}: loss .*" for epoch in range(1, EPOCHS + 1)]
+
+
+def require_lines(text, *patterns):
+    lines = text.splitlines()
+    assert [re.fullmatch(pattern, line) is not None for pattern, line in zip(patterns, lines, strict=True)] == [
+        True
+    ] * len(patterns), text
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """What comes of a run on one rank that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert run(1, folder)[0] == 0
+    return of(folder)
+
+
+@pytest.mark.parametrize("ranks", [pytest.param(2, marks=pytest.mark.slow), 3])
+def test_any_number_of_ranks_saves_the_same_and_the_first_alone_speaks(ranks, undisturbed, tmp_path):
+    code, out, err = run(ranks, tmp_path)
+    assert code == 0, err
+    require_lines(out, r"done: \{.*\} -> .*/0")
+    require_lines(err, *LINES)
+    require_whole(tmp_path, "done")
+    assert of(tmp_path) == undisturbed
+
+
+MISTAKES = {
+    "an option": (["--epochs", "x"], 2, [], [r"models\.spirals: argument --epochs: 'x' is not a positive .*"]),
+    "a folder": (
+        ["--output", f"{os.devnull}/RANK"],
+        2,
+        [],
+        [r"models\.spirals: cannot write .* to .*: Not a directory; choose another folder\."],
+    ),
+    "a rate": (["--learning-rate", "1e38"], 1, [r"diverged: the loss became nan in .* -> .*/0"], []),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_what_is_wrong_is_said_once(mistake, tmp_path):
+    options, code, out, err = MISTAKES[mistake]
+    ended = run(2, tmp_path, options=options)
+    assert ended[0] == code
+    require_lines(ended[1], *out)
+    require_lines(ended[2], *err)
+
+
+def test_whatever_ends_a_run_it_goes_on_with_more_or_fewer_ranks_to_the_same_bits(undisturbed, tmp_path):
+    job = begin(2, tmp_path)
+    first = job.stderr.readline()
+    job.send_signal(signal.SIGINT)  # as the terminal does after Ctrl-C
+    code, out, err = end(job)
+    assert code == 130, err
+    *_, last = out.splitlines()  # after what mpiexec says of it
+    require_lines(first, LINES[0])
+    assert last.startswith("stopped: ")
+    require_whole(tmp_path, "stopped")
+
+    code, out, err = run(3, tmp_path, 2, signal.SIGTERM, 10, 0)
+    assert (code, out.count("stopped"), len(out.splitlines())) == (130, 1, 1), err
+    require_whole(tmp_path, "stopped")
+
+    code, out, err = run(2, tmp_path, 0, signal.SIGKILL, 10, 0)
+    assert (code, "stopped" in out, "done" in out) == (9, False, False), err
+    require_whole(tmp_path, "stopped")
+
+    assert run(1, tmp_path)[0] == 0
+    require_whole(tmp_path, "done")
+    assert of(tmp_path) == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_killed_at_a_random_moment_it_goes_on_to_the_same_bits(seed, undisturbed, tmp_path):
+    """In training, in evaluation, while the first saves a checkpoint, and, after the last step, its results."""
+    draw = random.Random(seed)
+    ranks, step, milliseconds = draw.randint(2, 3), draw.choice([*range(1, STEPS), *[STEPS] * 20]), draw.randint(0, 99)
+    code, _, err = run(ranks, tmp_path, draw.randrange(ranks), signal.SIGKILL, step, milliseconds)
+    assert code in (0, 9), err
+    assert run(draw.randint(1, 3), tmp_path)[0] == 0
+    require_whole(tmp_path, "done")
+    assert of(tmp_path) == undisturbed
