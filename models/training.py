@@ -21,7 +21,7 @@ from models import STOPPED, board, report, results, stopping
 from models.console import complain, say
 from models.outcome import Outcome
 from models.progress import shown
-from tinygrad_edu.errors import CheckpointWarning, NonFiniteLossError, StateDictError, TinygradError
+from tinygrad_edu.errors import CheckpointWarning, DataError, NonFiniteLossError, StateDictError, TinygradError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.parallel import Workers, world
@@ -112,23 +112,10 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
         Returns what is to be trained, or raises an error for options that cannot be.
     """
     begin, workers = time.perf_counter(), world()
-    problem = ""
     try:
-        report.require_extra()
-        if options.tensorboard:
-            board.require_extra()
-        training = prepare()
-        if not workers.rank:
-            room = 2 * sum(array.nbytes for array in training.model.state_dict().values()) + (2 << 20)
-            results.prepare(options.output, (results.SUMMARY, results.WEIGHTS, BEST, HISTORY, *training.pictures), room)
-    except (TinygradError, ValueError, OSError) as error:
-        problem = " ".join(str(error).split())
-    if found := next(filter(None, workers.together(lambda: gather(workers, problem))), ""):
-        complain(name, found)
-        return 2
-    try:
+        training = _prepared(options, prepare, workers)
         outcome, epochs = _begin(name, options, training, workers)
-    except (TinygradError, ValueError, OSError) as error:  # of a checkpoint: all of the workers come to the same
+    except (TinygradError, ValueError, OSError) as error:
         complain(name, " ".join(str(error).split()))
         return 2
     # What overflows in a run that diverges is said once, at its end.
@@ -145,9 +132,28 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
                     outcome.figures = training.figures()
                 summary = summarize(name, options, training, outcome, time.perf_counter() - begin)
                 code = finish(name, training, outcome, summary, options.output)
-            return gather(workers, code)[0]  # or the next one saves it
+            return int(gather(workers, code)[0])  # or the next one saves it
 
         return workers.together(end)
+
+
+def _prepared(options: argparse.Namespace, prepare: Callable[[], Training], workers: Workers) -> Training:
+    """Return what is to be trained, or raise the same error on all ranks: of the first that has one."""
+    training, problem = None, None
+    try:
+        report.require_extra()
+        if options.tensorboard:
+            board.require_extra()
+        training = prepare()
+        if not workers.rank:
+            room = 2 * sum(array.nbytes for array in training.model.state_dict().values()) + (2 << 20)
+            results.prepare(options.output, (results.SUMMARY, results.WEIGHTS, BEST, HISTORY, *training.pictures), room)
+    except (TinygradError, ValueError, OSError) as error:
+        problem = str(error)
+    problems = workers.together(lambda: gather(workers, problem))
+    if training is None or any(problems):
+        raise DataError(next(filter(None, problems)))
+    return training
 
 
 def _begin(

@@ -25,6 +25,7 @@ __all__ = ["abort", "leave", "without_mpi", "world"]
 RANK = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK")
 OF_RANKS = ("PMI_", "PMIX_", "MPI_LOCAL", "HYDI_", "HYDRA_", "OMPI_", "OPAL_", "PRTE_")
 
+NAP = 5e-5  # seconds
 SURVIVES = "OMPI_MCA_mpi_ft_enable"  # by Open MPI's mpiexec --with-ft ulfm
 
 
@@ -95,10 +96,12 @@ class _MPIWorkers:
         self._done = 0  # how often all came together
         self._last: Any = None  # and what came of the last time
         self._stale: list[Any] = []  # messages that nobody will send any more, with the memory that waits for them
-        self.threads = 1
+        self.threads, self._yields = 1, False
         cores = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
         here = (mpi.Get_processor_name(), cores)
-        self.threads = allowed_threads(max(available_cores() // Counter(self.together(lambda: gather(self, here)))[here], 1))
+        sharing = Counter(self.together(lambda: gather(self, here)))[here]
+        self._yields = sharing > available_cores()
+        self.threads = allowed_threads(max(available_cores() // sharing, 1))
 
     def _begin(self, comm: Any) -> None:
         self._comm, self.rank, self.size = comm, comm.rank, comm.size
@@ -111,6 +114,8 @@ class _MPIWorkers:
         try:
             waiting += [self._comm.Irecv([room, self._mpi.BYTE], source=rank) for rank, room in received.items()]
             waiting += [self._comm.Isend([content, self._mpi.BYTE], dest=rank) for rank, content in sent.items()]
+            while self._yields and not self._mpi.Request.Testall(waiting):
+                time.sleep(NAP)  # MPICH waits by asking, and so keeps others from the core
             self._mpi.Request.Waitall(waiting)
         except self._mpi.Exception as error:
             if not self._is_of_a_loss(error):
