@@ -138,14 +138,15 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
             say("stopped: before the end of the first epoch, so nothing is saved")
             return STOPPED
 
-        def end() -> int:
+        def end() -> int:  # where the first is lost meanwhile, the next one does it
             code = CODES[outcome.end]
             if not workers.rank:
                 if outcome.end == "done":
                     outcome.figures = training.figures()
                 summary = summarize(name, options, training, outcome, time.perf_counter() - begin)
                 code = finish(name, training, outcome, summary, options.output)
-            return gather(workers, code)[0]  # or the next one saves it
+            ended: int = gather(workers, code)[0]
+            return ended
 
         return workers.together(end)
 

@@ -100,7 +100,8 @@ class _MPIWorkers:
         self.threads = 1
         cores = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
         here = (mpi.Get_processor_name(), cores)
-        self.threads = allowed_threads(max(available_cores() // Counter(self.together(lambda: gather(self, here)))[here], 1))
+        neighbours = Counter(self.together(lambda: gather(self, here)))[here]
+        self.threads = allowed_threads(max(available_cores() // neighbours, 1))
 
     def _begin(self, comm: Any) -> None:
         self._comm, self.rank, self.size = comm, comm.rank, comm.size
