@@ -146,12 +146,12 @@ def test_where_one_is_to_end_all_do_and_save(rank, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.1, 0.3, 0.5, 1.0, 2.0, 4.0])
 def test_ctrl_c_at_any_moment_is_said_once_at_most(seconds, tmp_path):
-    """Before there is anything to save, too; one that ends may take the first with it before that says so."""
+    """Before there is anything to save, too; one that ends may take the first with it before that says so, with 9."""
     job = launch(3, "-m", "models.spirals", "--output", tmp_path)
     time.sleep(seconds)
     job.send_signal(signal.SIGINT)
     code, out, err = end(job)
-    assert code in (0, 130), err
+    assert code in (0, 9, 130), err
     assert len(re.findall(r"^stopped", out + err, re.MULTILINE)) <= 1, out + err
 
 

@@ -17,7 +17,7 @@ from tests.models.test_ranks import EPOCHS, LINES, require_lines
 PROJECT = Path(__file__).parents[2]
 SMALL = PROJECT / "tests" / "parallel" / "interrupted.py"
 SPIRALS = PROJECT / "tests" / "models" / "quick_spirals.py"
-EXCHANGES = 80  # of a rank of three in the small training; of four there are more
+EXCHANGES = 120  # of a rank of three in the small training, about
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="Open MPI has no wheel for Windows"),
