@@ -5,12 +5,14 @@ import sys
 
 PROGRAM = os.getpid()
 STOPPED = 130  # the exit code: what shells report after Ctrl-C
+# Whether mpiexec started no other process before this one: each of its launchers sets one of these.
+FIRST = all(os.environ.get(name, "0") == "0" for name in ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK"))
 
 
 def end(number: int = 0, frame: object = None) -> None:
     """End the program with one line. This is what a signal does until `models.stopping` says otherwise."""
     try:
-        if os.getpid() == PROGRAM and sys.stderr:  # the processes that it forked say nothing
+        if FIRST and os.getpid() == PROGRAM and sys.stderr:  # the processes that it forked say nothing
             os.write(2, b"stopped\n")
     finally:
         os._exit(STOPPED)

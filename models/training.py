@@ -125,7 +125,7 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
             say("stopped: before the end of the first epoch, so nothing is saved")
             return STOPPED
 
-        def end() -> int:
+        def end() -> int:  # where the first is lost meanwhile, the next one does it
             code = CODES[outcome.end]
             if not workers.rank:
                 if outcome.end == "done":

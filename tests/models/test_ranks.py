@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,20 +16,24 @@ from models import results
 
 MPIEXEC = Path(sys.executable).with_name("mpiexec")  # of the wheel of MPICH
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
-HERE = Path(__file__).parent
+PROJECT = Path(__file__).parents[2]
 EPOCHS, STEPS = 4, 60
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="MPICH has no wheel for Windows")
 
 
-def begin(ranks, folder, *kills, options=()):
-    """Start the spirals on some ranks, of which each has a folder in this one."""
-    command = [MPIEXEC, "-launcher", "fork", "-iface", LOOPBACK, "-n", str(ranks), sys.executable]
-    command += [HERE / "quick_spirals.py", *map(str, kills), "--", "--epochs", str(EPOCHS)]
-    command += ["--resume", "--output", folder / "RANK", *options]
-    path = os.pathsep.join([str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
+def launch(ranks, *program):
+    """Start a program on some ranks, which talk on the loopback address."""
+    command = [MPIEXEC, "-launcher", "fork", "-iface", LOOPBACK, "-n", str(ranks), sys.executable, *map(str, program)]
+    path = os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
     )
+
+
+def begin(ranks, folder, *kills, options=()):
+    """Start the spirals on some ranks, of which each has a folder in this one."""
+    where = ["--epochs", EPOCHS, "--resume", "--output", folder / "RANK"]
+    return launch(ranks, PROJECT / "tests" / "models" / "quick_spirals.py", *kills, "--", *where, *options)
 
 
 def end(job):
@@ -77,7 +82,7 @@ def undisturbed(tmp_path_factory):
     return of(folder)
 
 
-@pytest.mark.parametrize("ranks", [pytest.param(2, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize("ranks", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_any_number_of_ranks_saves_the_same_and_the_first_alone_speaks(ranks, undisturbed, tmp_path):
     code, out, err = run(ranks, tmp_path)
     assert code == 0, err
@@ -119,17 +124,35 @@ def test_whatever_ends_a_run_it_goes_on_with_more_or_fewer_ranks_to_the_same_bit
     assert last.startswith("stopped: ")
     require_whole(tmp_path, "stopped")
 
-    code, out, err = run(3, tmp_path, 2, signal.SIGTERM, 10, 0)
-    assert (code, out.count("stopped"), len(out.splitlines())) == (130, 1, 1), err
-    require_whole(tmp_path, "stopped")
-
-    code, out, err = run(2, tmp_path, 0, signal.SIGKILL, 10, 0)
+    code, out, err = run(3, tmp_path, 0, signal.SIGKILL, 10, 0)
     assert (code, "stopped" in out, "done" in out) == (9, False, False), err
     require_whole(tmp_path, "stopped")
 
     assert run(1, tmp_path)[0] == 0
     require_whole(tmp_path, "done")
     assert of(tmp_path) == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", range(3))
+def test_where_one_is_to_end_all_do_and_save(rank, tmp_path):
+    code, out, err = run(3, tmp_path, rank, signal.SIGTERM, 40, 0)
+    assert code == 130, err
+    require_lines(out, r"stopped: .* -> .*/0")
+    require_lines(err, *LINES[:2])
+    require_whole(tmp_path, "stopped")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.1, 0.3, 0.5, 1.0, 2.0, 4.0])
+def test_ctrl_c_at_any_moment_is_said_once_at_most(seconds, tmp_path):
+    """Before there is anything to save, too; one that ends may take the first with it before that says so, with 9."""
+    job = launch(3, "-m", "models.spirals", "--output", tmp_path)
+    time.sleep(seconds)
+    job.send_signal(signal.SIGINT)
+    code, out, err = end(job)
+    assert code in (0, 9, 130), err
+    assert len(re.findall(r"^stopped", out + err, re.MULTILINE)) <= 1, out + err
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from tests.models.test_ranks import EPOCHS, LINES, require_lines
 PROJECT = Path(__file__).parents[2]
 SMALL = PROJECT / "tests" / "parallel" / "interrupted.py"
 SPIRALS = PROJECT / "tests" / "models" / "quick_spirals.py"
-EXCHANGES = 80  # of a rank of three in the small training; of four there are more
+EXCHANGES = 120  # of a rank of three in the small training, about
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="Open MPI has no wheel for Windows"),
@@ -74,17 +74,15 @@ LOST = {
     "at the first message": [(1, "exchange", 1)],
     "in the first step": [(0, "exchange", 8)],
     "the first while it saves": [(0, "file", 12)],
-    "another while the first saves": [(0, "file", 400), (1, "exchange", 14)],
     "two at once": [(0, "exchange", 30), (2, "exchange", 30)],
-    "one after the other": [(2, "exchange", 20), (0, "exchange", 50)],
+    "one after the other": [(2, "exchange", 15), (0, "exchange", 35)],
     "one while they go on without another": [(1, "exchange", 30), (0, "exchange", 32)],
 }
 
 
 @pytest.mark.parametrize("lost", LOST)
 def test_those_that_are_left_come_to_the_same_bits(lost, open_mpi, undisturbed, tmp_path):
-    kills = [kill for kill in LOST[lost] if kill[2] < 400]
-    assert require_the_end(open_mpi, 3, LOST[lost], undisturbed, tmp_path) == len(kills)
+    assert require_the_end(open_mpi, 3, LOST[lost], undisturbed, tmp_path) == len(LOST[lost])
 
 
 @pytest.mark.parametrize("seed", range(20))

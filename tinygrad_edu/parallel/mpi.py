@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from tinygrad_edu.errors import ForkedError, LostWorkerError, MissingExtraError
 from tinygrad_edu.parallel.blas import allowed_threads, available_cores
-from tinygrad_edu.parallel.workers import ALONE, Computed, Workers, gather
+from tinygrad_edu.parallel.workers import ALONE, Computed, Workers, any_of, gather
 
 __all__ = ["abort", "leave", "without_mpi", "world"]
 
@@ -113,7 +113,9 @@ class _MPIWorkers:
         waiting = []
         try:
             waiting += [self._comm.Irecv([room, self._mpi.BYTE], source=rank) for rank, room in received.items()]
-            waiting += [self._comm.Isend([content, self._mpi.BYTE], dest=rank) for rank, content in sent.items()]
+            # Open MPI ends a process whose message was forgotten when its receiver is lost: one that waits is told.
+            send = self._comm.Issend if self._survives else self._comm.Isend
+            waiting += [send([content, self._mpi.BYTE], dest=rank) for rank, content in sent.items()]
             while self._yields and not self._mpi.Request.Testall(waiting):
                 time.sleep(NAP)  # MPICH waits by asking, and so keeps others from the core
             self._mpi.Request.Waitall(waiting)
@@ -132,6 +134,8 @@ class _MPIWorkers:
         """Return what all compute together; where some of them are lost, those that are left compute it."""
         while True:
             try:
+                if self._survives:
+                    any_of(self, False)  # no one begins before all have got the last result, as `_go_on` believes
                 result = compute()
                 break
             except LostWorkerError:
