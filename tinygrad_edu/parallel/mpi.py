@@ -113,9 +113,7 @@ class _MPIWorkers:
         waiting = []
         try:
             waiting += [self._comm.Irecv([room, self._mpi.BYTE], source=rank) for rank, room in received.items()]
-            # Open MPI ends a process whose message was forgotten when its receiver is lost: one that waits is told.
-            send = self._comm.Issend if self._survives else self._comm.Isend
-            waiting += [send([content, self._mpi.BYTE], dest=rank) for rank, content in sent.items()]
+            waiting += [self._comm.Isend([content, self._mpi.BYTE], dest=rank) for rank, content in sent.items()]
             while self._yields and not self._mpi.Request.Testall(waiting):
                 time.sleep(NAP)  # MPICH waits by asking, and so keeps others from the core
             self._mpi.Request.Waitall(waiting)
