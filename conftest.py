@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from sybil import Example, Lexeme, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
@@ -80,6 +81,23 @@ pytest_collect_file = Sybil(
     setup=solve,
     teardown=forget,
 ).pytest()
+
+
+# Files of many long tests, none of which needs another: they go to whichever process is free.
+SCATTERED = ("tests/ops/test_derivatives.py", "tests/ops/test_forward.py", "tests/ops/test_laws.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of any other file together, on one of xdist's processes: a page is a story."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return nodeid if file.endswith(SCATTERED) else file
+
+    return ByFile(config, log)
 
 
 def pytest_collection_finish() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
-from multiprocessing import connection, parent_process
+from multiprocessing import connection, parent_process, resource_tracker
 from threading import Thread
 from typing import Any, NamedTuple
 
@@ -41,7 +41,21 @@ class Workers(NamedTuple):
 
 def pool_of_processes(count: int) -> ProcessPoolExecutor:
     """Return an executor of processes that end when this one does."""
+    _begin_tracker()
     return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=_begin_worker)
+
+
+def _begin_tracker() -> None:
+    """Begin the process that clears away what a pool leaves, and let it do so without a word: a signal leaves much."""
+    before, name = os.environ.get("PYTHONWARNINGS"), "PYTHONWARNINGS"
+    os.environ[name] = "ignore::UserWarning:multiprocessing.resource_tracker"
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _begin_worker() -> None:
