@@ -81,6 +81,7 @@ def test_main_pages_fit_the_screen(page, address, name, width):
 def test_search_finds_a_word_and_leads_to_it(page, address):
     page.goto(address)
     page.keyboard.press("Control+k")
+    page.locator("input[placeholder=Search]:focus").wait_for()  # or letters are keys that turn pages
     page.keyboard.type("cotangent")
     page.get_by_text(re.compile(r"\d+ results")).wait_for()
     page.keyboard.press("Enter")
