@@ -53,7 +53,7 @@ def program(name: str, main: Callable[[], int | None]) -> NoReturn:
         world()
     except TinygradError as error:
         complain(name, str(error))
-        leave(2)
+        _leave(2)
     for stream in (sys.stdout, sys.stderr):
         if stream:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -64,12 +64,12 @@ def program(name: str, main: Callable[[], int | None]) -> NoReturn:
     except OSError as error:
         complain(name, error.strerror or str(error))
         mpi.abort(1)
-        leave(1)  # from in here: what the error keeps alive might wait for others
+        _leave(1)  # from in here: what the error keeps alive might wait for others
     mpi.leave()
-    leave(code)
+    _leave(code)
 
 
-def leave(code: int) -> NoReturn:
+def _leave(code: int) -> NoReturn:
     """Exit without the interpreter's shutdown, which a signal or a closed pipe would fill with tracebacks."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
