@@ -79,12 +79,12 @@ def test_main_pages_fit_the_screen(page, address, name, width):
 
 
 def test_search_finds_a_word_and_leads_to_it(page, address):
-    page.goto(address)
+    page.goto(address, wait_until="networkidle")  # the index is there, and somebody listens to the key
     page.keyboard.press("Control+k")
-    page.locator("input[placeholder=Search]:focus").wait_for()  # or letters are keys that turn pages
-    page.keyboard.type("cotangent")
+    search = page.get_by_placeholder("Search")
+    search.fill("cotangent")
     page.get_by_text(re.compile(r"\d+ results")).wait_for()
-    page.keyboard.press("Enter")
+    search.press("Enter")
     page.wait_for_url(re.compile("glossary"))
 
 
