@@ -1,7 +1,8 @@
-"""A page in a real browser, for the tests that are marked `browser`."""
+"""What JAX compiled is freed after each test, and a page in a real browser for those that are marked `browser`."""
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,14 @@ import pytest
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+
+@pytest.fixture(autouse=True)
+def free_what_jax_compiled() -> Iterator[None]:
+    """Each program that JAX compiled holds some memory maps; Linux gives a process 65,530, and JAX crashes beyond."""
+    yield
+    if jax := sys.modules.get("jax"):
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
