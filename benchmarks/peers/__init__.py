@@ -4,6 +4,7 @@ import importlib.util
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Peer:
         False for ourselves and for the limits that no framework is: they do not count as the fastest peer.
     python : str
         The interpreter that runs it.
+    home : Path or None
+        Where its process starts and finds our packages: None is this checkout.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Peer:
     environment: dict[str, str] = field(default_factory=dict)
     is_peer: bool = True
     python: str = sys.executable
+    home: Path | None = None
 
     def missing(self) -> list[str]:
         """Return which packages are not installed."""
