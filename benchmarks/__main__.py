@@ -4,6 +4,7 @@ import argparse
 import json
 import platform
 import signal
+import string
 import sys
 import time
 from collections.abc import Sequence
@@ -25,6 +26,10 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
+def _number(key: str) -> str:
+    return key.rstrip(string.ascii_letters)
+
+
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     keys = [workload.key for workload in WORKLOADS] + list(GROWTH)
@@ -41,8 +46,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--json", type=Path, metavar="PATH", help="write the numbers")
     add("--picture", type=Path, metavar="PATH", help="draw the ratios, .png or .svg")
     options = parser.parse_args(arguments)
-    chosen = [key for key in keys if options.only is None or key in options.only or key[0] in options.only]
-    if not chosen or (options.only and not all(any(k == o or k[0] == o for k in keys) for o in options.only)):
+    wanted = set(keys if options.only is None else options.only)
+    chosen = [key for key in keys if {key, _number(key)} & wanted]
+    if not wanted <= {*keys, *map(_number, keys)}:
         parser.error(f"--only takes of {','.join(keys)}")
     if options.peers and (unknown := {*options.peers} - {peer.name for peer in PEERS}):
         parser.error(f"--peers: no {', '.join(sorted(unknown))}; there are {', '.join(p.name for p in PEERS)}")
