@@ -137,7 +137,7 @@ class Op:
 
     @cached_property
     def call(self) -> Callable[..., Any]:
-        """The written-out call. Without rules it is written when it is first asked for: most ops soon get some."""
+        """The written-out call. It is written when it is first asked for: most programs call few of the ops."""
         return self._make_call(self)
 
     def _first_call(self, *inputs: Any, **settings: Any) -> Any:
@@ -176,7 +176,8 @@ class Op:
         except RuleDefinitionError:
             self.functions = before
             raise
-        self.call = self.__call__ = self._make_call(self)
+        vars(self).pop("call", None)  # which was written for the rules before
+        self.__call__ = self._first_call
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
