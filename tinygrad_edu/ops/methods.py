@@ -392,13 +392,13 @@ def method(name: str, function: Any) -> Callable[..., Any]:
     return made
 
 
-def transposed() -> property:
+def reversed_axes() -> property:
     """Return what ``t.T`` asks for."""
     return property(shapes.transpose.call, doc="The tensor with its axes reversed, as a view.")
 
 
 class Unmade:
-    """What the class Tensor has in place of a method until somebody asks for it: most programs need few of the calls."""
+    """What Tensor has in place of a method until somebody asks for it: most programs need few of the calls."""
 
     __slots__ = ("make", "name")
 
@@ -413,7 +413,7 @@ class Unmade:
 
 for _name, _function in METHODS.items():
     setattr(Tensor, _name, Unmade(_name, partial(method, _name, _function)))
-Tensor.T = Unmade("T", transposed)  # type: ignore[assignment, method-assign]
+Tensor.T = Unmade("T", reversed_axes)  # type: ignore[assignment, method-assign]
 Tensor.mT = property(  # type: ignore[assignment, method-assign]
     lambda self: shapes.swapaxes.call(self, -2, -1), doc="The tensor with its last two axes exchanged, as a view."
 )
