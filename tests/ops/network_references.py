@@ -371,6 +371,7 @@ NETWORK_REFERENCES = {
     "mean_product": lambda x, y: (x * y).mean(axis=(0, 2), keepdims=True),
     "centre": lambda x: x - x.mean(axis=(0, 2), keepdims=True),
     "over_rms": lambda x, eps: x / np.sqrt((x**2).mean(axis=(0, 2), keepdims=True) + eps),
+    "normalized": lambda x, weight, bias, eps: affine(standardized(x, (0, 2), eps), weight, bias),
     "layer_norm": layer_norm, "rms_norm": rms_norm, "group_norm": group_norm,
     "batch_norm": running_norm(lambda x: (0, *range(2, x.ndim))),
     "instance_norm": running_norm(lambda x: tuple(range(2, x.ndim))), "local_response_norm": local_response_norm,

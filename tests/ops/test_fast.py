@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import convolution
-from tinygrad_edu.ops.fast import elementwise, powers, products, rows
+from tinygrad_edu.ops import normalization as composed
+from tinygrad_edu.ops.fast import elementwise, normalization, powers, products, rows
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.testing.strategies import calls
 
@@ -121,6 +122,31 @@ def test_correlations_by_rows(op, made, data, at_a_time, long_row):
         plain = call(*call.arrays)
     assert by_rows.dtype == plain.dtype
     np.testing.assert_allclose(by_rows, plain, rtol=1e-9, atol=1e-9)
+
+
+# --- Normalization, some channels at a time ---
+
+
+@given(data=st.data(), at_a_time=st.sampled_from([1, 100, 2**19]), far=st.sampled_from([0, 1e8]))
+def test_normalization_in_parts(data, at_a_time, far):
+    """Far from 0, too: there 1e-8 of what is rounded is one unit in the last place of x."""
+    call = data.draw(calls("normalized"))
+    (x, weight, bias), eps = call.arrays, call.settings["eps"]
+    x, g = x + far, np.cos(np.arange(x.size)).reshape(x.shape) + far
+    tolerance = {"rtol": 1e-9, "atol": 1e-9 if not far else 1e-5}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(normalization, "_PART_BYTES", at_a_time)
+        found = normalization.moments(x)
+        out = normalization.normalized(x, weight, bias, eps, found)
+        gradients = (
+            normalization.gradient_of_x(g, x, weight, eps, found),
+            normalization.gradient_of_weight(g, x, eps, found), normalization.gradient_of_bias(g),
+        )  # fmt: skip
+    np.testing.assert_allclose(found, normalization.plain_moments(x), **tolerance)
+    np.testing.assert_allclose(out, normalization.plain_normalized(x, weight, bias, eps), **tolerance)
+    unit = composed.over_rms(composed.centre(x), eps)
+    by_hand = composed.centre(composed._over_rms_x(g * weight, composed.centre(x), unit, eps))
+    np.testing.assert_allclose(gradients[0], by_hand, **tolerance)
 
 
 # --- Recurrent layers, over all steps ---
