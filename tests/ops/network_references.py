@@ -358,6 +358,7 @@ ONE_STEP = {
 
 NETWORK_REFERENCES = {
     "map_rows": lambda x, weight: np.einsum("...k,ok->...o", x, weight),
+    "affine_rows": lambda x, weight, bias: np.einsum("...k,ok->...o", x, weight) + bias,
     "linear": lambda x, weight, bias=0.0: x @ weight.T + bias,
     "bilinear": lambda x1, x2, weight, bias=0.0: np.einsum("...i,oij,...j->...o", x1, weight, x2) + bias,
     "conv2d": batched(convolve, 4), "conv1d": of_rows(convolve, kernels=True),

@@ -10,6 +10,7 @@ from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import multiply
 from tinygrad_edu.ops.fast.products import product
+from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze, swapaxes, transpose
 
 __all__ = ["bilinear", "bmm", "dot", "inner", "kron", "linear", "matmul", "outer", "tensordot", "vdot"]
@@ -72,6 +73,22 @@ map_rows.vjps(
 )
 
 
+@op
+def affine_rows(x: Array, weight: Array, bias: Array) -> Array:
+    """Return map_rows(x, weight) + bias: (..., in), (out, in), (out,) -> (..., out). It is added to the product itself.
+
+    An op for the sum would be a pass more over memory, and an array.
+    """
+    out = map_rows(x, weight)
+    return np.add(out, bias, out=out if np.result_type(out, bias) == out.dtype else None)
+
+
+affine_rows.vjps(
+    **map_rows.functions,
+    bias=lambda g: sum(_rows(g), 0) if g.ndim > 1 else g,
+)
+
+
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """Return x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out).
 
@@ -91,6 +108,8 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         raise ShapeError(
             f"linear: bias of shape {np.shape(bias)} for {of_weight[0]} outputs; it needs {of_weight[:1]}."
         )
+    if len(of_weight) == 2 and np.shape(bias) == of_weight[:1]:
+        return affine_rows(x, weight, bias)
     out = map_rows(x, weight) if len(of_weight) == 2 else matmul(x, weight)
     return out if bias is None else out + bias
 
