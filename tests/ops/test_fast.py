@@ -9,7 +9,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import convolution
 from tinygrad_edu.ops import normalization as composed
-from tinygrad_edu.ops.fast import elementwise, normalization, powers, products, rows
+from tinygrad_edu.ops.fast import elementwise, normalization, powers, products, rows, softmax
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.testing.strategies import calls
 
@@ -122,6 +122,22 @@ def test_correlations_by_rows(op, made, data, at_a_time, long_row):
         plain = call(*call.arrays)
     assert by_rows.dtype == plain.dtype
     np.testing.assert_allclose(by_rows, plain, rtol=1e-9, atol=1e-9)
+
+
+# --- Softmax, some rows at a time ---
+
+
+@given(data=st.data(), size=st.integers(1, 5), dtype=st.sampled_from([np.float16, np.float32, np.float64]))
+def test_softmax_in_parts(data, size, dtype):
+    call = data.draw(calls("softmax_gradient"))
+    (g, x), axis = (array.astype(dtype) for array in call.arrays), call.settings["axis"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(softmax, "_PART", size)
+        found, slope = softmax.softmax(x, axis), softmax.softmax_slope(g, x, axis)
+    np.testing.assert_array_equal(found, softmax.plain_softmax(x, axis))
+    plain = softmax.plain_softmax_slope(g, x, axis)
+    np.testing.assert_allclose(slope, plain, rtol=0, atol=100 * np.finfo(dtype).eps * np.abs(plain).max())
+    assert found.dtype == slope.dtype == dtype
 
 
 # --- Normalization, some channels at a time ---
