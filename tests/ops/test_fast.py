@@ -28,6 +28,14 @@ def test_bits_are_kept_of_large_arrays(data, dtype):
     np.testing.assert_array_equal(kept, elementwise.plain_masked(x, mask))
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+def test_the_positive_part_of_large_arrays(dtype):
+    x = np.array([-np.inf, -1, -0.0, 0, 1e-7, 2, np.inf, np.nan, -np.nan], dtype).repeat(500).reshape(500, 9).T
+    found = elementwise.positive(x)
+    assert (found.dtype, found.strides) == (x.dtype, elementwise.plain_positive(x).strides)
+    np.testing.assert_array_equal(found, elementwise.plain_positive(x))
+
+
 @given(data=st.data(), size=st.integers(1, 5))
 def test_the_slope_of_tanh_in_parts(data, size):
     g, t = data.draw(calls("tanh_gradient")).arrays
