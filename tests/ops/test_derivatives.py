@@ -22,7 +22,7 @@ SMOOTH = [
     "rsqrt", "reciprocal", "cbrt", "hypot", "hypot_share", "lerp", "xlogy", "logit", "erf", "normal_cdf", "gelu",
     "gelu_by_tanh", "silu", "mish", "logsigmoid", "softplus", "one_minus_square", "tanhshrink", "glu", "softmin",
     "masked_fill", "einsum", "tensordot", "kron", "inv", "solve", "logabsdet", "cholesky_factor", "matrix_power",
-    "svdvals", "eigenvalues",
+    "svdvals", "eigenvalues", "normalized", "affine_rows", "softmax_gradient",
 ]  # fmt: skip
 
 # Linear in all their inputs together.

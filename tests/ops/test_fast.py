@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import convolution
-from tinygrad_edu.ops.fast import elementwise, powers, products, rows
+from tinygrad_edu.ops import normalization as composed
+from tinygrad_edu.ops.fast import elementwise, normalization, powers, products, rows, softmax
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.testing.strategies import calls
 
@@ -25,6 +26,14 @@ def test_bits_are_kept_of_large_arrays(data, dtype):
         kept = elementwise.masked(x, mask)
     assert kept.dtype == dtype
     np.testing.assert_array_equal(kept, elementwise.plain_masked(x, mask))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+def test_the_positive_part_of_large_arrays(dtype):
+    x = np.array([-np.inf, -1, -0.0, 0, 1e-7, 2, np.inf, np.nan, -np.nan], dtype).repeat(500).reshape(500, 9).T
+    found = elementwise.positive(x)
+    assert (found.dtype, found.strides) == (x.dtype, elementwise.plain_positive(x).strides)
+    np.testing.assert_array_equal(found, elementwise.plain_positive(x))
 
 
 @given(data=st.data(), size=st.integers(1, 5))
@@ -121,6 +130,47 @@ def test_correlations_by_rows(op, made, data, at_a_time, long_row):
         plain = call(*call.arrays)
     assert by_rows.dtype == plain.dtype
     np.testing.assert_allclose(by_rows, plain, rtol=1e-9, atol=1e-9)
+
+
+# --- Softmax, some rows at a time ---
+
+
+@given(data=st.data(), size=st.integers(1, 5), dtype=st.sampled_from([np.float16, np.float32, np.float64]))
+def test_softmax_in_parts(data, size, dtype):
+    call = data.draw(calls("softmax_gradient"))
+    (g, x), axis = (array.astype(dtype) for array in call.arrays), call.settings["axis"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(softmax, "_PART", size)
+        found, slope = softmax.softmax(x, axis), softmax.softmax_slope(g, x, axis)
+    np.testing.assert_array_equal(found, softmax.plain_softmax(x, axis))
+    plain = softmax.plain_softmax_slope(g, x, axis)
+    np.testing.assert_allclose(slope, plain, rtol=0, atol=100 * np.finfo(dtype).eps * np.abs(plain).max())
+    assert found.dtype == slope.dtype == dtype
+
+
+# --- Normalization, some channels at a time ---
+
+
+@given(data=st.data(), at_a_time=st.sampled_from([1, 100, 2**19]), far=st.sampled_from([0, 1e8]))
+def test_normalization_in_parts(data, at_a_time, far):
+    """Far from 0, too: there 1e-8 of what is rounded is one unit in the last place of x."""
+    call = data.draw(calls("normalized"))
+    (x, weight, bias), eps = call.arrays, call.settings["eps"]
+    x, g = x + far, np.cos(np.arange(x.size)).reshape(x.shape) + far
+    tolerance = {"rtol": 1e-9, "atol": 1e-9 if not far else 1e-5}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(normalization, "_PART_BYTES", at_a_time)
+        found = normalization.moments(x)
+        out = normalization.normalized(x, weight, bias, eps, found)
+        gradients = (
+            normalization.gradient_of_x(g, x, weight, eps, found),
+            normalization.gradient_of_weight(g, x, eps, found), normalization.gradient_of_bias(g),
+        )  # fmt: skip
+    np.testing.assert_allclose(found, normalization.plain_moments(x), **tolerance)
+    np.testing.assert_allclose(out, normalization.plain_normalized(x, weight, bias, eps), **tolerance)
+    unit = composed.over_rms(composed.centre(x), eps)
+    by_hand = composed.centre(composed._over_rms_x(g * weight, composed.centre(x), unit, eps))
+    np.testing.assert_allclose(gradients[0], by_hand, **tolerance)
 
 
 # --- Recurrent layers, over all steps ---

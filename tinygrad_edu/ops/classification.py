@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, multiply
 from tinygrad_edu.ops.choosing import keep, maximum
+from tinygrad_edu.ops.fast import softmax as fast
 from tinygrad_edu.ops.logistic import logit, sigmoid
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, sum
@@ -18,21 +19,26 @@ from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, 
 __all__ = ["log_softmax", "softmax", "softmin"]
 
 
-def _shifted(x: ndarray, axis: int) -> ndarray:
-    """Move the greatest element to 0: softmax does not change, and nothing overflows."""
-    x = as_floating(x)
-    return x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
-
-
 @op
 def softmax_along(x: Array, /, axis: int) -> Array:
     """Return exp(x) / sum(exp(x)) along `axis`."""
-    e = np.exp(_shifted(x, axis))
-    total = np.add.reduce(e, axis=axis, keepdims=True, dtype=np.result_type(e.dtype, np.float32))
-    return np.divide(e, total).astype(e.dtype, copy=False)
+    return fast.softmax(as_floating(x), axis)
 
 
-softmax_along.vjps(x=lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)))
+softmax_along.vjps(x=lambda g, out, axis: softmax_gradient(g, out, axis))
+
+
+@op
+def softmax_gradient(cotangent: Array, p: Array, /, axis: int) -> Array:
+    """Return p * (cotangent - sum(cotangent * p)) along `axis`, the rule of p = softmax(x)."""
+    return fast.softmax_slope(cotangent, p, axis)
+
+
+def _softmax_gradient_p(g: Any, cotangent: Any, p: Any, axis: int) -> Any:
+    return g * (cotangent - sum(cotangent * p, axis, keepdims=True)) - cotangent * sum(g * p, axis, keepdims=True)
+
+
+softmax_gradient.vjps(cotangent=lambda g, p, axis: softmax_gradient(g, p, axis), p=_softmax_gradient_p)
 
 
 def softmax(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
@@ -48,8 +54,9 @@ def softmin(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
 @op
 def log_softmax_along(x: Array, /, axis: int) -> Array:
     """Return log(softmax(x)) along `axis`."""
-    shifted = _shifted(x, axis)
-    return shifted - log_of_sum(np.exp(shifted), axis)
+    x = as_floating(x)
+    shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)  # so that nothing overflows
+    return np.subtract(shifted, log_of_sum(np.exp(shifted), axis), out=shifted)
 
 
 log_softmax_along.vjps(x=lambda g, out, axis: g - exp(out) * sum(g, axis, keepdims=True))
