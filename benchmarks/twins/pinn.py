@@ -46,4 +46,5 @@ def compare(steps: int = 100) -> Comparison:
     rng = np.random.default_rng(0)
     ours = pinn.Oscillation(rng).astype(np.float64)
     batches = [(rng.uniform(0, pinn.END, (pinn.BATCH, 1)), np.zeros(pinn.BATCH)) for _ in range(steps)]
-    return compare_steps(ours, pinn.equation_loss, Oscillation().double(), equation_loss, batches, lr=pinn.LEARNING_RATE)
+    theirs = Oscillation().double()
+    return compare_steps(ours, pinn.equation_loss, theirs, equation_loss, batches, lr=pinn.LEARNING_RATE)
