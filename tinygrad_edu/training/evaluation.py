@@ -25,7 +25,7 @@ __all__ = ["evaluate", "evaluating", "predict"]
 
 Totals = dict[str, ndarray]
 
-SHARD_SIZE = 128  # larger than in training: there is no way back that wants them in the cache
+SHARD_SIZE = 64  # as in training: what a layer leaves is in the cache when the next one reads it
 
 
 @contextmanager
