@@ -3,9 +3,9 @@
 Both are copied beside each other, with the benchmarks of this checkout: its working tree as it is, and the package of
 the commit. In each round two processes are new, because memory that lies well or badly makes two processes of the same
 program differ for as long as they live. They are asked in the order A B B A, in the next round B A A B, so that steady
-drift and the place in the order cancel; each is stopped while the other computes. On one core the times are processor
-times, which who else wants the core does not lengthen; on several they are what the clock says. A round's ratio is that
-of the geometric means of the two times of each.
+drift and the place in the order cancel; each is stopped while the other computes. Each time it tells its fastest run,
+because noise only adds; on one core in processor time, which who else wants the core does not lengthen, on several by
+the clock. A round's ratio is that of the geometric means of the two times of each.
 
 The interval is of order statistics of these ratios (`statistics.interval_of_median`): it assumes nothing of how noise
 is distributed, only that it meets both alike. Its level is such that the whole table errs once in twenty runs, if at
@@ -183,7 +183,8 @@ def measure(
 
 
 def _run(workloads: Sequence[Workload], peers: dict[str, Peer], cores: set[int], plan: Plan, say: Say) -> list[Line]:
-    lines, clock = [Line(workload) for workload in workloads], "processor" if len(cores) == 1 else "seconds"
+    lines = [Line(workload) for workload in workloads]
+    clock = "fastest_processor" if len(cores) == 1 else "fastest"
     for line in lines:
         say(f"  {line.workload.key}: what both compute")
         agree(line, peers, cores, plan)
