@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ DOUBT = 0.05  # of the whole table
 LEAST = 0.01  # what differs by less is no difference
 PACKAGE, BENCHMARKS = "tinygrad_edu", "benchmarks"
 THIS, THAT = SIDES = "this", "that"  # of equal length: where a program's stack begins depends on its paths
+WIDTH = 58  # of a title in the table
 SLOWER, FASTER, EQUAL = "slower", "faster", "no difference told"
 
 
@@ -208,19 +210,19 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     yield f"what the ratio lies between with a certainty of {sure:.2f} %, so that of the whole table it is 95 %"
     for run in report["runs"]:
         yield f"\n=== {run['cores']} core{'s' * (run['cores'] > 1)}"
-        yield f"  {'':<58} {'':>5} {'this':>8} {'that':>8} {'ratio':>6} {'interval':>16}"
+        yield f"  {'':<{WIDTH}} {'':>5} {'this':>8} {'that':>8} {'ratio':>6} {'interval':>16}"
         for row in run["workloads"]:
             yield from _line(row)
 
 
 def _line(row: dict[str, Any]) -> Iterator[str]:
-    yield from (f"  {row['key']}. {row['title'][:54]}: {note}" for note in row["notes"])
+    title = shorten(f"{row['key']}. {row['title']}", WIDTH, placeholder=" ...")
+    yield from (f"  {title}: {note}" for note in row["notes"])
     if row["ratio"] is None:
         return
     times = (f"{duration(median(row['seconds'][side]), row):>8}" for side in SIDES)
     between = "{:.3f} .. {:.3f}".format(*row["interval"]) if row["interval"] else "unknown"
-    title = f"{row['key']}. {row['title']}"[:58]
-    yield f"  {title:<58} {row['unit']:>5} {' '.join(times)} {row['ratio']:6.3f} {between:>16}  {row['verdict']}"
+    yield f"  {title:<{WIDTH}} {row['unit']:>5} {' '.join(times)} {row['ratio']:6.3f} {between:>16}  {row['verdict']}"
 
 
 def is_worse(report: dict[str, Any]) -> bool:
