@@ -25,13 +25,13 @@ def softmax_along(x: Array, /, axis: int) -> Array:
     return fast.softmax(as_floating(x), axis)
 
 
-softmax_along.vjps(x=lambda g, out, axis: softmax_gradient(g, out, axis))
-
-
 @op
 def softmax_gradient(cotangent: Array, p: Array, /, axis: int) -> Array:
     """Return p * (cotangent - sum(cotangent * p)) along `axis`, the rule of p = softmax(x)."""
     return fast.softmax_slope(cotangent, p, axis)
+
+
+softmax_along.vjps(x=lambda g, out, axis: softmax_gradient(g, out, axis))
 
 
 def _softmax_gradient_p(g: Any, cotangent: Any, p: Any, axis: int) -> Any:
