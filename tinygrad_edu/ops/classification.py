@@ -56,7 +56,8 @@ def log_softmax_along(x: Array, /, axis: int) -> Array:
     """Return log(softmax(x)) along `axis`."""
     x = as_floating(x)
     shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)  # so that nothing overflows
-    return np.subtract(shifted, log_of_sum(np.exp(shifted), axis), out=shifted)
+    shifted -= log_of_sum(np.exp(shifted), axis)
+    return shifted
 
 
 log_softmax_along.vjps(x=lambda g, out, axis: g - exp(out) * sum(g, axis, keepdims=True))
