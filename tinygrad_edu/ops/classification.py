@@ -25,13 +25,13 @@ def softmax_along(x: Array, /, axis: int) -> Array:
     return fast.softmax(as_floating(x), axis)
 
 
-softmax_along.vjps(x=lambda g, out, axis: softmax_gradient(g, out, axis))
-
-
 @op
 def softmax_gradient(cotangent: Array, p: Array, /, axis: int) -> Array:
     """Return p * (cotangent - sum(cotangent * p)) along `axis`, the rule of p = softmax(x)."""
     return fast.softmax_slope(cotangent, p, axis)
+
+
+softmax_along.vjps(x=lambda g, out, axis: softmax_gradient(g, out, axis))
 
 
 def _softmax_gradient_p(g: Any, cotangent: Any, p: Any, axis: int) -> Any:
@@ -56,7 +56,8 @@ def log_softmax_along(x: Array, /, axis: int) -> Array:
     """Return log(softmax(x)) along `axis`."""
     x = as_floating(x)
     shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)  # so that nothing overflows
-    return np.subtract(shifted, log_of_sum(np.exp(shifted), axis), out=shifted)
+    shifted -= log_of_sum(np.exp(shifted), axis)
+    return shifted
 
 
 log_softmax_along.vjps(x=lambda g, out, axis: g - exp(out) * sum(g, axis, keepdims=True))

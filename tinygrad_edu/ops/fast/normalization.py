@@ -18,7 +18,7 @@ _PART_BYTES = 2**19
 def mean_product(x: ndarray, y: ndarray) -> ndarray:
     """Return the mean of x * y over the first and the last axis: (1, K, 1), float64."""
     # A call of BLAS for each row is faster than a product; many rows lose no digits in float64.
-    rows = np.vecdot(x, y) if x.shape[2] > 1 else (x * y)[..., 0]
+    rows = np.vecdot(x, y) if x.shape[2] != 1 else (x * y)[..., 0]
     return np.add.reduce(rows, 0, np.float64, keepdims=True)[..., None] / max(x.shape[0] * x.shape[2], 1)
 
 
@@ -34,12 +34,12 @@ def _parts(x: ndarray) -> Iterator[slice]:
 def plain_moments(x: ndarray) -> ndarray:
     """Return of each channel the mean in the dtype of x, what the mean is more than that, and the variance: (3, K)."""
     mean = x.mean((0, 2), np.float64)
-    return np.stack([mean.astype(x.dtype), mean - mean.astype(x.dtype), x.var((0, 2), np.float64)])
+    return np.stack([mean, mean - mean.astype(x.dtype), x.var((0, 2), np.float64)]).astype(x.dtype)
 
 
 def moments(x: ndarray) -> ndarray:
     """Return `plain_moments`."""
-    found = np.empty((3, x.shape[1]))
+    found = np.empty((3, x.shape[1]), x.dtype)
     for part in _parts(x):
         mean = _mean(x[:, part]).astype(x.dtype)
         centred = x[:, part] - mean

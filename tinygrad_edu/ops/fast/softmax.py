@@ -47,7 +47,9 @@ def softmax_slope(g: ndarray, out: ndarray, axis: int) -> ndarray:
 def _are_rows(axis: int, *arrays: ndarray) -> bool:
     """Whether the elements along an axis lie side by side in memory, row after row, in all of the arrays."""
     x = arrays[0]
-    return x.ndim > 0 and axis in (-1, x.ndim - 1) and all(a.flags.c_contiguous and a.size and a.dtype == x.dtype for a in arrays)
+    if not x.size or axis not in (-1, x.ndim - 1) or not x.ndim:
+        return False
+    return all(a.flags.c_contiguous and a.dtype == x.dtype for a in arrays)
 
 
 def _parts(*arrays: ndarray) -> Iterator[list[ndarray]]:
