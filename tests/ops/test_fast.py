@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tinygrad_edu.engine import scattering
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import convolution
 from tinygrad_edu.ops import normalization as composed
@@ -21,11 +22,34 @@ def test_bits_are_kept_of_large_arrays(data, dtype):
     call = data.draw(calls("keep"))
     x, mask = call.inputs[0].astype(dtype), call.inputs[1]
     x[(x > 0) & (x < 1)], x[x < -1] = np.nan, -np.inf
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(elementwise, "_LARGE", 0)
-        kept = elementwise.masked(x, mask)
-    assert kept.dtype == dtype
-    np.testing.assert_array_equal(kept, elementwise.plain_masked(x, mask))
+    y = np.full(1, 7, dtype)
+    for large in (2, 10**6):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(elementwise, "_LARGE", large)
+            patch.setattr(elementwise, "_LARGE_CHOICE", large)
+            equal(elementwise.masked(x, mask), elementwise.plain_masked(x, mask))
+            equal(elementwise.zeroed(x, mask), elementwise.plain_zeroed(x, mask))
+            for first, second in ((x, y), (y, x), (x, 1), (0.0, x), (x, 1 - x)):
+                equal(elementwise.selected(mask, first, second), elementwise.plain_selected(mask, first, second))
+
+
+def equal(found, wanted):
+    assert found.dtype == wanted.dtype
+    np.testing.assert_array_equal(found, wanted, strict=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, int])
+def test_the_logarithm_of_a_sum_of_two_powers(dtype, monkeypatch):
+    monkeypatch.setattr(elementwise, "_LARGE", 0)
+    x = np.array([*np.linspace(-100, 100, 41), *([] if dtype is int else [np.inf, -np.inf, np.nan])], dtype)
+    for one, other in ((x[:, None], x), (0, x), (x, 0.5), (x[:0], x[:0])):
+        with np.errstate(invalid="ignore"):
+            found, wanted = (
+                elementwise.log_of_powers(one, other),
+                elementwise.plain_log_of_powers(one, other),
+            )
+        assert found.dtype == wanted.dtype
+        np.testing.assert_allclose(found, wanted, rtol=4 * float(np.finfo(wanted.dtype).eps))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
@@ -74,6 +98,29 @@ def test_powers_of_integers_are_numpys():
     assert powers.raised(np.array([2, -3]), 3).tolist() == [8, -27]
     with pytest.raises(ValueError, match="negative integer powers"):
         powers.raised(np.array([2]), -2)
+
+
+# --- Adding at an index ---
+
+
+@given(data=st.data(), pieces=st.sampled_from([1, 10]), many=st.sampled_from([0, 10**9]), long=st.sampled_from([1, 8]))
+def test_adding_at_an_index(data, pieces, many, long):
+    call = data.draw(calls("getitem"))
+    x, index = np.asarray(call.arrays[0].round()), call.settings["index"]
+    rows = np.ones((4, 2, 9)), (slice(None), np.array([[1, 0], [-1, -2]], np.int8))
+    for total, at in ((x, index), (x.copy(), index), rows):
+        values, wanted, found = total[at] + 1, total.copy("K"), total.copy("K")
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in (("_LARGE", 0), ("_PART", pieces), ("_MANY", many), ("_LONG", long)):
+                patch.setattr(scattering, name, value)
+            scattering.add_at(found, at, values)
+        scattering.plain_add_at(wanted, at, values)
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_nothing_is_added_outside():
+    with pytest.raises(IndexError, match="out of bounds"):
+        scattering.add_at(np.zeros((3, 8)), np.full(2000, 3), np.ones((2000, 8)))
 
 
 # --- Products. Of 120,000 all pieces can be of one length; 120,011 is a prime number. ---
