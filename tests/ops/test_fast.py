@@ -1,7 +1,5 @@
 """What is only faster: it equals its plain twin, of any shape, dtype and layout."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -58,9 +56,9 @@ def test_the_logarithm_of_a_sum_of_two_powers(dtype, monkeypatch):
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
 def test_the_positive_part_of_large_arrays(dtype):
     x = np.array([-np.inf, -1, -0.0, 0, 1e-7, 2, np.inf, np.nan, -np.nan], dtype).repeat(500).reshape(500, 9).T
-    found = elementwise.positive(x)
-    assert (found.dtype, found.strides) == (x.dtype, elementwise.plain_positive(x).strides)
-    np.testing.assert_array_equal(found, elementwise.plain_positive(x))
+    found = elementwise.positive_part(x)
+    assert (found.dtype, found.strides) == (x.dtype, elementwise.plain_positive_part(x).strides)
+    np.testing.assert_array_equal(found, elementwise.plain_positive_part(x))
 
 
 @given(data=st.data(), size=st.integers(1, 5))
@@ -247,7 +245,7 @@ def test_softmax_in_parts(data, size, dtype):
     (g, x), axis = (array.astype(dtype) for array in call.arrays), call.settings["axis"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(softmax, "_PART", size)
-        found, slope = softmax.softmax(x, axis), softmax.softmax_slope(g, x, axis)
+        found, slope = softmax.softmax_of_rows(x, axis), softmax.softmax_slope(g, x, axis)
     np.testing.assert_array_equal(found, softmax.plain_softmax(x, axis))
     plain = softmax.plain_softmax_slope(g, x, axis)
     np.testing.assert_allclose(slope, plain, rtol=0, atol=100 * np.finfo(dtype).eps * np.abs(plain).max())
@@ -267,7 +265,7 @@ def test_normalization_in_parts(data, at_a_time, far):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(normalization, "_PART_BYTES", at_a_time)
         found = normalization.moments(x)
-        out = normalization.normalized(x, weight, bias, eps, found)
+        out = normalization.normalized_in_parts(x, weight, bias, eps, found)
         gradients = (
             normalization.gradient_of_x(g, x, weight, eps, found),
             normalization.gradient_of_weight(g, x, eps, found), normalization.gradient_of_bias(g),

@@ -14,8 +14,8 @@ from threading import Lock, Thread
 from typing import Generic, TypeVar
 
 from tinygrad_edu._checks import whole_number
-from tinygrad_edu.errors import ForkedError
 from tinygrad_edu.cores.blas import allowed_threads, available_cores, blas_can_be_limited, single_threaded_blas
+from tinygrad_edu.errors import ForkedError
 
 __all__ = ["in_parts", "map_shards"]
 
