@@ -8,6 +8,7 @@ import pytest
 from benchmarks import table
 from benchmarks.__main__ import core_sets, measure, parse
 from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer, ours_on
+from benchmarks.picture import draw
 from benchmarks.rounds import Plan
 from benchmarks.statistics import exponent, quartiles
 
@@ -29,7 +30,7 @@ BESIDE_OTHERS = {
     "11": {"batch": 2, "length": 6, "size": 7, "width": 8, "heads": 2, "layers": 2},
     "12": {"test": 70},
 }
-ABSENT = Peer("nobody", "benchmarks.peers.nobody", ("no_such_package",))
+ABSENT = Peer("nobody", "benchmarks.peers.nobody", ("no_such_package",), ("no_such_program",))
 
 
 ELSEWHERE = ours_on(sys.executable)  # the same interpreter, as if it were another
@@ -104,7 +105,12 @@ def test_who_does_not_take_part(report):
 def test_table(report):
     lines = list(table.lines(report))
     assert any(line.startswith("  ours ") for line in lines)
-    assert any("NOT INSTALLED: no_such_package" in line for line in lines)
+    assert any("NOT INSTALLED: no_such_package, the program no_such_program" in line for line in lines)
+
+
+def test_picture(report, tmp_path):
+    draw({**report, "runs": 2 * report["runs"]}, tmp_path / "ratios.svg")
+    assert "<!-- 6. 1,000 tiny ops" in (tmp_path / "ratios.svg").read_text()
 
 
 def test_options():

@@ -58,7 +58,7 @@ def test_the_tape_of_a_training_is_that_of_its_first_step(tmp_path):
 def test_it_folds_counts_and_writes_pages(tmp_path):
     folded = run(tmp_path, TRAINING, "--walk", "3", "--fold", "1", arguments=["3"])
     assert folded.returncode == 0, folded.stderr
-    assert "Linear (2 nodes)" in folded.stdout
+    assert "Linear (1 node)" in folded.stdout
     page = tmp_path / "tape.html"
     written = run(tmp_path, TRAINING, "--page", str(page), arguments=["1"])
     assert written.stdout.endswith(f"wrote {page}\n")

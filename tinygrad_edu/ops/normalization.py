@@ -32,7 +32,7 @@ __all__ = [
 @op
 def mean_product(x: Array, y: Array) -> Array:
     """Return the mean of x * y over the first and the last axis: (A, K, B), (A, K, B) -> (1, K, 1)."""
-    return np.asarray(fast.mean_product(x, y), np.result_type(x, y))
+    return np.asarray(fast.mean_of_products(x, y), np.result_type(x, y))
 
 
 mean_product.vjps(
@@ -54,7 +54,7 @@ def centre(x: Array) -> Array:
 
 
 def _mean(x: Array) -> Array:
-    return np.asarray(fast.mean_product(x, np.ones(x.shape[2], x.dtype)), x.dtype)
+    return np.asarray(fast.mean_of_products(x, np.ones(x.shape[2], x.dtype)), x.dtype)
 
 
 centre.vjps(x=lambda g: centre(g))
@@ -81,7 +81,7 @@ def normalized(x: Array, weight: Array, bias: Array, /, eps: float, moments: Arr
     `moments` are those of x, as `fast.moments` finds them, where they are known already.
     """
     x = np.asarray(x, np.result_type(x, weight, bias))
-    return fast.normalized(x, weight, bias, eps, fast.moments(x) if moments is None else moments)
+    return fast.normalized_in_parts(x, weight, bias, eps, fast.moments(x) if moments is None else moments)
 
 
 def _normalized_x(g: Any, x: Any, weight: Any, eps: float, moments: Array | None) -> Any:
@@ -110,19 +110,17 @@ def _all_arrays(*values: Any) -> bool:
 normalized.vjps(x=_normalized_x, weight=_normalized_weight, bias=_normalized_bias)
 
 
-def _normalized_by(moments: Array, x: Any, weight: Any, bias: Any, eps: float) -> Any:
+def _normalized_by(eps: float, moments: Array, x: Any, weight: Any = None, bias: Any = None) -> Any:
     """Return `normalized`, where a weight that is None is 1, and such a bias 0."""
     one, zero = (np.full((1, x.shape[1], 1), value, x.dtype) for value in (1, 0))
     return normalized(x, one if weight is None else weight, zero if bias is None else bias, eps, moments)
 
 
 def _standardized(x: Any, eps: float) -> Any:
-    return _normalized_by(fast.moments(values_of(x)), x, None, None, eps)
+    return _normalized_by(eps, fast.moments(values_of(x)), x)
 
 
-def _in_shape(
-    shape: tuple[int, int, int], axes: tuple[int, ...] | None, function: Callable[[Any], Any], x: Any
-) -> Any:
+def _in_shape(shape: tuple[int, int, int], axes: tuple[int, ...] | None, function: Callable[[Any], Any], x: Any) -> Any:
     """Return a function of x in another shape, and order of its axes; of float16 in float32, for the squares."""
     if x.dtype == np.float16:
         return astype(_in_shape(shape, axes, function, astype(x, np.float32)), np.float16)
@@ -267,11 +265,13 @@ def batch_norm(
         return _scaled(_by_running(x, running_mean, running_var, eps), weight, bias)
     if x.size == x.shape[1]:
         raise ShapeError(f"batch_norm: in training a channel needs more than one value, and x has the shape {x.shape}.")
-    outside = (weight, bias) if x.dtype == np.float16 else (None, None)  # what float16 gives is rounded in between
-    inside = [None if value is None or x.dtype == np.float16 else reshape(value, (1, -1, 1)) for value in (weight, bias)]
+    outside = None, None
+    if x.dtype == np.float16:  # whose normalized numbers are rounded before
+        outside, weight, bias = (weight, bias), None, None
 
     def of_rows(rows: Any) -> Any:
-        return _normalized_by(_moved(rows, running_mean, running_var, momentum), rows, *inside, eps)
+        affine = [value if value is None else reshape(value, (1, -1, 1)) for value in (weight, bias)]
+        return _normalized_by(eps, _moved(rows, running_mean, running_var, momentum), rows, *affine)
 
     return _scaled(_in_shape(*_rows_of_channels(x), of_rows, x), *outside)
 
@@ -312,7 +312,7 @@ def instance_norm(
         raise ShapeError(f"instance_norm: a channel needs more than one value, and x has the shape {x.shape}.")
 
     def of_rows(rows: Any) -> Any:
-        return _normalized_by(_moved(rows, running_mean, running_var, momentum), rows, None, None, eps)
+        return _normalized_by(eps, _moved(rows, running_mean, running_var, momentum), rows)
 
     return _scaled(_in_shape((1, n * c, length), None, of_rows, x), weight, bias)
 

@@ -16,7 +16,7 @@ def plain_softmax(x: ndarray, axis: int) -> ndarray:
     return np.divide(e, total).astype(e.dtype, copy=False)
 
 
-def softmax(x: ndarray, axis: int) -> ndarray:
+def softmax_of_rows(x: ndarray, axis: int) -> ndarray:
     """Return `plain_softmax`; of long rows in memory in parts, each in place."""
     if not _are_rows(axis, x):
         return plain_softmax(x, axis)
@@ -47,7 +47,9 @@ def softmax_slope(g: ndarray, out: ndarray, axis: int) -> ndarray:
 def _are_rows(axis: int, *arrays: ndarray) -> bool:
     """Whether the elements along an axis lie side by side in memory, row after row, in all of the arrays."""
     x = arrays[0]
-    return x.ndim > 0 and axis in (-1, x.ndim - 1) and all(a.flags.c_contiguous and a.size and a.dtype == x.dtype for a in arrays)
+    if not x.size or axis not in (-1, x.ndim - 1) or not x.ndim:
+        return False
+    return all(a.flags.c_contiguous and a.dtype == x.dtype for a in arrays)
 
 
 def _parts(*arrays: ndarray) -> Iterator[list[ndarray]]:
