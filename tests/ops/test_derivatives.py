@@ -41,7 +41,7 @@ LINEAR = [
 BILINEAR = [
     "multiply", "matmul", "map_rows", "linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
     "correlate", "correlate_images", "correlate_kernels", "bmm", "dot", "inner", "vdot", "outer", "kron", "tensordot",
-    "mean_product",
+    "mean_product", "sum_of_products",
 ]  # fmt: skip
 
 

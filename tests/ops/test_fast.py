@@ -9,7 +9,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.engine import scattering
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import convolution
-from tinygrad_edu.ops.fast import elementwise, powers, products, rows
+from tinygrad_edu.ops.fast import elementwise, powers, products, reductions, rows
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.testing.strategies import calls
 
@@ -89,6 +89,23 @@ def test_powers_of_integers_are_numpys():
     assert powers.raised(np.array([2, -3]), 3).tolist() == [8, -27]
     with pytest.raises(ValueError, match="negative integer powers"):
         powers.raised(np.array([2]), -2)
+
+
+# --- Reductions of short rows ---
+
+
+@pytest.mark.parametrize("function", [np.add, np.maximum, np.minimum])
+@pytest.mark.parametrize("shape", [(7, 3), (2, 3, 24), (0, 4), (4, 5, 1), (6,)])
+def test_reductions_of_short_rows(function, shape, monkeypatch):
+    monkeypatch.setattr(reductions, "_LARGE", 1)
+    x = whole_numbers(shape, np.float32)
+    for array, axis in ((x, -1), (x, x.ndim - 1), (x.T, -1), (x, 0), (x, None)):
+        for settings in ({"keepdims": False}, {}, {"initial": 0, "dtype": np.float64}):
+            if array.size or "initial" in settings:
+                found, wanted = (
+                    f(function, array, axis, **settings) for f in (reductions.reduced, reductions.plain_reduced)
+                )
+                np.testing.assert_array_equal(found, wanted, strict=True)
 
 
 # --- Adding at an index ---

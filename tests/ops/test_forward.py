@@ -277,7 +277,7 @@ REFERENCES = {
     "sort": lambda x, axis, descending, **_: -np.sort(-x, axis) if descending else np.sort(x, axis),
     "weighted_mean": lambda x, weights, **along: np.average(x, weights=weights + 0 * x, **along),
     "diff": lambda x, n, axis, **beside: np.diff(x, n, axis, **{k: v for k, v in beside.items() if v is not None}),
-    "one_minus_square": lambda x: 1 - x * x,
+    "one_minus_square": lambda x: 1 - x * x, "sum_of_products": lambda x, y, axis: np.sum(x * y, axis, keepdims=True),
     "rsqrt": lambda x: 1 / np.sqrt(x), "lerp": lambda x, y, weight: x * (1 - weight) + y * weight,
     "masked_fill": lambda x, mask, value: np.where(mask, value, x), "xlogy": lambda x, y: x * np.log(y * 1.0),
     "hypot_share": lambda x, y: x / np.sqrt(x * x + y * y), "sinc_derivative": sinc_derivative_by_integral,

@@ -12,28 +12,29 @@ from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, multiply
 from tinygrad_edu.ops.choosing import drop, keep, maximum
 from tinygrad_edu.ops.fast.elementwise import log_of_powers
+from tinygrad_edu.ops.fast.reductions import reduced
 from tinygrad_edu.ops.logistic import logit, sigmoid
 from tinygrad_edu.ops.powers import exp
-from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, sum
+from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, sum, sum_in_float32, sum_of_products
 
 __all__ = ["log_softmax", "softmax", "softmin"]
 
 
 def _shifted(x: ndarray, axis: int) -> ndarray:
-    """Move the greatest element to 0: softmax does not change, and nothing overflows."""
+    """Move the greatest element to 0, in a new array: softmax does not change, and nothing overflows."""
     x = as_floating(x)
-    return x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
+    return x - reduced(np.maximum, x, axis, initial=-np.inf)
 
 
 @op
 def softmax_along(x: Array, /, axis: int) -> Array:
     """Return exp(x) / sum(exp(x)) along `axis`."""
-    e = np.exp(_shifted(x, axis))
-    total = np.add.reduce(e, axis=axis, keepdims=True, dtype=np.result_type(e.dtype, np.float32))
-    return np.divide(e, total).astype(e.dtype, copy=False)
+    e = _shifted(x, axis)
+    np.exp(e, out=e)
+    return np.divide(e, sum_in_float32(e, axis), out=e, casting="same_kind")
 
 
-softmax_along.vjps(x=lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)))
+softmax_along.vjps(x=lambda g, out, axis: out * (g - sum_of_products(g, out, axis)))
 
 
 def softmax(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
@@ -50,7 +51,7 @@ def softmin(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
 def log_softmax_along(x: Array, /, axis: int) -> Array:
     """Return log(softmax(x)) along `axis`."""
     shifted = _shifted(x, axis)
-    return shifted - log_of_sum(np.exp(shifted), axis)
+    return np.subtract(shifted, log_of_sum(np.exp(shifted), axis), out=shifted)
 
 
 log_softmax_along.vjps(x=lambda g, out, axis: g - exp(out) * sum(g, axis, keepdims=True))
@@ -76,11 +77,12 @@ def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none"
     -------
     (N, ...), or (); of the dtype of the logits
     """
-    log_p = log_softmax(logits, 1)
     if targets.dtype.kind == "f":
-        losses = -np.sum(_to(targets, logits.dtype) * log_p, axis=1)
+        losses = -np.sum(_to(targets, logits.dtype) * log_softmax(logits, 1), axis=1)
     else:
-        losses = -log_p[places(targets)]
+        shifted = _shifted(logits, 1)
+        of_labels = shifted[places(targets)]
+        losses = log_of_sum(np.exp(shifted, out=shifted), 1)[:, 0] - of_labels
     if reduction == "none":
         return losses
     return losses.mean() if reduction == "mean" else losses.sum()
