@@ -12,7 +12,7 @@ from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, multiply
 from tinygrad_edu.ops.choosing import drop, keep, maximum
 from tinygrad_edu.ops.fast.elementwise import log_of_powers
-from tinygrad_edu.ops.fast.reductions import reduced
+from tinygrad_edu.ops.fast.reductions import reduction_along
 from tinygrad_edu.ops.logistic import logit, sigmoid
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, sum, sum_in_float32, sum_of_products
@@ -23,7 +23,7 @@ __all__ = ["log_softmax", "softmax", "softmin"]
 def _shifted(x: ndarray, axis: int) -> ndarray:
     """Move the greatest element to 0, in a new array: softmax does not change, and nothing overflows."""
     x = as_floating(x)
-    return x - reduced(np.maximum, x, axis, initial=-np.inf)
+    return x - reduction_along(np.maximum, x, axis, initial=-np.inf)
 
 
 @op
@@ -116,6 +116,9 @@ def _cross_entropy_logits(g: Any, logits: Any, targets: Any, reduction: str) -> 
     g = _for_each_class(g, reduction, logits.shape)
     p = _far_from_subnormal(softmax(logits, 1))
     if targets.dtype.kind != "f":  # one-hot rows add up to 1
+        if isinstance(p, ndarray):  # which is new
+            p[places(targets)] -= 1
+            return np.multiply(p, g, out=p)
         return g * (p - as_probabilities(targets, logits))
     targets = _to(targets, p.dtype)
     return g * (p * sum(targets, 1, keepdims=True) - targets)
@@ -133,7 +136,8 @@ def _far_from_subnormal(p: Any) -> Any:
     A well-trained network gives many. What is computed of them on the way back falls below the smallest normal number,
     and processors multiply such numbers a hundred times slower than others.
     """
-    return drop(p, p < _least_probability(p.dtype))
+    least = _least_probability(p.dtype)
+    return p if np.min(values_of(p), initial=1) >= least else drop(p, p < least)
 
 
 @cache

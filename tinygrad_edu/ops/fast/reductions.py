@@ -6,18 +6,18 @@ import numpy as np
 from numpy import ndarray
 
 
-def plain_reduced(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, **settings: Any) -> Any:
+def plain_reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, **settings: Any) -> Any:
     """Return the reduction of x over `axis`."""
     return function.reduce(x, axis=axis, keepdims=keepdims, **settings)
 
 
-def reduced(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, **settings: Any) -> Any:
-    """Return `plain_reduced`; of many short rows that of a copy in which they stand side by side, as columns."""
+def reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, **settings: Any) -> Any:
+    """Return `plain_reduction_along`; of many short rows that of a copy in which they are columns."""
     large = isinstance(x, ndarray) and x.size >= _LARGE and x.flags.c_contiguous
     if large and axis in (-1, x.ndim - 1) and x.shape[-1] <= _SHORT:
         columns = np.ascontiguousarray(x.reshape(-1, x.shape[-1]).T)
         return function.reduce(columns, axis=0, **settings).reshape(*x.shape[:-1], *[1] * keepdims)
-    return plain_reduced(function, x, axis, keepdims, **settings)
+    return plain_reduction_along(function, x, axis, keepdims, **settings)
 
 
 _SHORT, _LARGE = 24, 4000
