@@ -109,6 +109,14 @@ def test_reductions_of_short_rows(function, shape, monkeypatch):
                 np.testing.assert_array_equal(found, wanted, strict=True)
 
 
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_sums_of_products(axis, monkeypatch):
+    monkeypatch.setattr(reductions, "_LARGE", 1)
+    x, y = whole_numbers((2, 3, 4), np.float32), whole_numbers((4, 3, 2), np.float32).T
+    found = reductions.products_along(x, y, axis)
+    np.testing.assert_array_equal(found, reductions.plain_products_along(x, y, axis), strict=True)
+
+
 # --- Scans of many at once ---
 
 

@@ -9,7 +9,7 @@ from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, parted, plain_axes, reduced_count
 from tinygrad_edu.ops.choosing import drop, keep, where
-from tinygrad_edu.ops.fast.reductions import reduction_along
+from tinygrad_edu.ops.fast.reductions import products_along, reduction_along
 from tinygrad_edu.ops.powers import exp, sqrt, square
 from tinygrad_edu.ops.scans import cast, cumprod, neighbor
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
@@ -60,8 +60,7 @@ sum.vjps(
 @op
 def sum_of_products(x: Array, y: Array, /, axis: int) -> Array:
     """Return the sum of x * y, which have one shape, over an axis, which is kept with length 1."""
-    x, y = (np.moveaxis(part, axis, -1) for part in (x, y))
-    return np.moveaxis(np.einsum("...i,...i->...", x, y)[..., None], -1, axis)
+    return products_along(x, y, axis)
 
 
 sum_of_products.vjps(x=lambda g, y: g * y, y=lambda g, x: g * x)

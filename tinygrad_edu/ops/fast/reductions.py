@@ -1,4 +1,7 @@
-"""Reductions of short rows: NumPy takes some forty nanoseconds to begin a row, as long as for 100 numbers in it."""
+"""Reductions over an axis, faster: of short rows, and of products.
+
+NumPy takes some forty nanoseconds to begin a row, as long as for a hundred numbers in it.
+"""
 
 from typing import Any
 
@@ -18,6 +21,19 @@ def reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True
         columns = np.ascontiguousarray(x.reshape(-1, x.shape[-1]).T)
         return function.reduce(columns, axis=0, **settings).reshape(*x.shape[:-1], *[1] * keepdims)
     return plain_reduction_along(function, x, axis, keepdims, **settings)
+
+
+def plain_products_along(x: ndarray, y: ndarray, axis: int) -> Any:
+    """Return the sum of x * y over an axis, which is kept with length 1."""
+    return np.add.reduce(x * y, axis=axis, keepdims=True)
+
+
+def products_along(x: ndarray, y: ndarray, axis: int) -> Any:
+    """Return `plain_products_along`; of large arrays in one pass, without the array of the products."""
+    if x.size < _LARGE:
+        return plain_products_along(x, y, axis)
+    x, y = (np.moveaxis(part, axis, -1) for part in (x, y))
+    return np.moveaxis(np.einsum("...i,...i->...", x, y)[..., None], -1, axis)
 
 
 _SHORT, _LARGE = 24, 4000
