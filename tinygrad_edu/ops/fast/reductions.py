@@ -29,11 +29,10 @@ def plain_products_along(x: ndarray, y: ndarray, axis: int) -> Any:
 
 
 def products_along(x: ndarray, y: ndarray, axis: int) -> Any:
-    """Return `plain_products_along`; of large arrays in one pass, without the array of the products."""
-    if x.size < _LARGE:
+    """Return `plain_products_along`; over the last axis of large arrays without the array of the products."""
+    if x.size < _LARGE or axis not in (-1, x.ndim - 1):
         return plain_products_along(x, y, axis)
-    x, y = (np.moveaxis(part, axis, -1) for part in (x, y))
-    return np.moveaxis(np.einsum("...i,...i->...", x, y)[..., None], -1, axis)
+    return np.einsum("...i,...i->...", x, y)[..., None]
 
 
 _SHORT, _LARGE = 24, 4000
