@@ -22,7 +22,7 @@ SMOOTH = [
     "logaddexp", "rsqrt", "reciprocal", "cbrt", "hypot", "hypot_share", "lerp", "xlogy", "logit", "erf", "normal_cdf",
     "gelu", "gelu_by_tanh", "silu", "mish", "logsigmoid", "softplus", "one_minus_square", "tanhshrink", "glu",
     "softmin", "masked_fill", "einsum", "tensordot", "kron", "inv", "solve", "logabsdet", "cholesky_factor",
-    "matrix_power", "svdvals", "eigenvalues",
+    "matrix_power", "svdvals", "eigenvalues", "normalized", "affine_rows", "softmax_gradient",
 ]  # fmt: skip
 
 # Linear in all their inputs together.
@@ -41,7 +41,7 @@ LINEAR = [
 BILINEAR = [
     "multiply", "matmul", "map_rows", "linear", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
     "correlate", "correlate_images", "correlate_kernels", "bmm", "dot", "inner", "vdot", "outer", "kron", "tensordot",
-    "mean_product", "sum_of_products",
+    "mean_product",
 ]  # fmt: skip
 
 

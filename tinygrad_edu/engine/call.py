@@ -1,6 +1,6 @@
 """The call of an op, written out: what `recorder.py` says, with no loop and nothing looked up or inspected.
 
-The call is the hot path of everything, so it is written as Python source when the op is defined, as
+The call is the hot path of everything, so it is written as Python source when it is first asked for, as
 `collections.namedtuple` does, and compiled. Print ``inspect.getsource(tg.multiply.call)`` to read one.
 """
 

@@ -10,7 +10,7 @@ from tinygrad_edu.engine import Array, Operand, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, multiply, subtract
 from tinygrad_edu.ops.choosing import clip, drop, keep, where
-from tinygrad_edu.ops.fast.elementwise import ZEROS, selected
+from tinygrad_edu.ops.fast.elementwise import ZEROS, positive_part, selected
 from tinygrad_edu.ops.gaussian import normal_cdf
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.logistic import sigmoid, softplus
@@ -29,7 +29,7 @@ __all__ = [
 @op
 def relu(x: Array) -> Array:
     """Return max(x, 0). Its derivative at 0 is 0; a NaN lets the gradient through."""
-    return np.maximum(x, ZEROS[x.dtype] if isinstance(x, ndarray) and x.dtype.kind == "f" else 0)
+    return positive_part(x) if isinstance(x, ndarray) and x.dtype.kind == "f" else np.maximum(x, 0)
 
 
 relu.vjps(x=lambda g, out: drop(g, out == ZEROS[out.dtype]))

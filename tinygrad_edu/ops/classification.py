@@ -11,11 +11,12 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, multiply
 from tinygrad_edu.ops.choosing import drop, keep, maximum
+from tinygrad_edu.ops.fast import softmax as fast
 from tinygrad_edu.ops.fast.elementwise import log_of_powers
 from tinygrad_edu.ops.fast.reductions import reduction_along
 from tinygrad_edu.ops.logistic import logit, sigmoid
 from tinygrad_edu.ops.powers import exp
-from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, sum, sum_in_float32, sum_of_products
+from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, sum
 
 __all__ = ["log_softmax", "softmax", "softmin"]
 
@@ -29,12 +30,23 @@ def _shifted(x: ndarray, axis: int) -> ndarray:
 @op
 def softmax_along(x: Array, /, axis: int) -> Array:
     """Return exp(x) / sum(exp(x)) along `axis`."""
-    e = _shifted(x, axis)
-    np.exp(e, out=e)
-    return np.divide(e, sum_in_float32(e, axis), out=e, casting="same_kind")
+    return fast.softmax_of_rows(as_floating(x), axis)
 
 
-softmax_along.vjps(x=lambda g, out, axis: out * (g - sum_of_products(g, out, axis)))
+@op
+def softmax_gradient(cotangent: Array, p: Array, /, axis: int) -> Array:
+    """Return p * (cotangent - sum(cotangent * p)) along `axis`, the rule of p = softmax(x)."""
+    return fast.softmax_slope(cotangent, p, axis)
+
+
+softmax_along.vjps(x=lambda g, out, axis: softmax_gradient(g, out, axis))
+
+
+def _softmax_gradient_p(g: Any, cotangent: Any, p: Any, axis: int) -> Any:
+    return g * (cotangent - sum(cotangent * p, axis, keepdims=True)) - cotangent * sum(g * p, axis, keepdims=True)
+
+
+softmax_gradient.vjps(cotangent=lambda g, p, axis: softmax_gradient(g, p, axis), p=_softmax_gradient_p)
 
 
 def softmax(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:

@@ -9,7 +9,7 @@ from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, parted, plain_axes, reduced_count
 from tinygrad_edu.ops.choosing import drop, keep, where
-from tinygrad_edu.ops.fast.reductions import products_along, reduction_along
+from tinygrad_edu.ops.fast.reductions import reduction_along
 from tinygrad_edu.ops.powers import exp, sqrt, square
 from tinygrad_edu.ops.scans import cast, cumprod, neighbor
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
@@ -55,15 +55,6 @@ def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike
 sum.vjps(
     x=lambda g, x_shape, x_dtype, axis: broadcast_to(reshape(cast(g, x_dtype), kept_shape(x_shape, axis)), x_shape)
 )
-
-
-@op
-def sum_of_products(x: Array, y: Array, /, axis: int) -> Array:
-    """Return the sum of x * y, which have one shape, over an axis, which is kept with length 1."""
-    return products_along(x, y, axis)
-
-
-sum_of_products.vjps(x=lambda g, y: g * y, y=lambda g, x: g * x)
 
 
 @op(promotes=False)
@@ -177,12 +168,8 @@ def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def log_of_sum(x: Array, axis: Any) -> Array:
     """Return log(sum(x)) over `axis`, keeping it. The sum of very many float16 has no place in float16."""
-    return np.log(sum_in_float32(x, axis)).astype(x.dtype, copy=False)
-
-
-def sum_in_float32(x: Array, axis: Any) -> Array:
-    """Return the sum over `axis`, keeping it; of float16 in float32."""
-    return reduction_along(np.add, x, axis, dtype=np.result_type(x.dtype, np.float32))
+    total = reduction_along(np.add, x, axis, dtype=np.result_type(x.dtype, np.float32))
+    return np.log(total).astype(x.dtype, copy=False)
 
 
 @op

@@ -39,8 +39,8 @@ def zeroed(x: ndarray, mask: Any) -> ndarray:
     """Return `plain_zeroed`; of a large array as `masked`, of a small one as a copy with zeros written into it."""
     if x.size >= _LARGE and x.itemsize in _INTEGERS:
         return _with_bits(x, np.subtract(_zeros_and_ones(mask), 1))
-    if mask.__class__ is not ndarray or mask.dtype is not _BOOL or mask.shape != x.shape:
-        return plain_zeroed(x, mask)
+    if mask.__class__ is not ndarray or mask.dtype is not _BOOL or mask.shape != x.shape or 0 in x.strides:
+        return plain_zeroed(x, mask)  # in the layout of both
     out = x.copy("K")
     out[mask] = ZEROS[x.dtype]
     return out
@@ -96,6 +96,16 @@ def log_of_powers(x: Any, y: Any) -> Any:
     out += top
     infinite = np.isinf(top)  # where both are, their difference is none
     return selected(infinite, top, out) if infinite.any() else out
+
+
+def plain_positive_part(x: ndarray) -> ndarray:
+    """Return max(x, 0), and NaN where x is."""
+    return np.maximum(x, ZEROS[x.dtype])
+
+
+def positive_part(x: ndarray) -> ndarray:
+    """Return `plain_positive_part`; of large arrays as what lies between 0 and infinity, in a third of the time."""
+    return x.clip(0, np.inf) if x.size > _LARGE else np.maximum(x, ZEROS[x.dtype])
 
 
 def plain_tanh_slope(cotangent: Any, t: Any) -> Any:

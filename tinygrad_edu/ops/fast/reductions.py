@@ -1,7 +1,4 @@
-"""Reductions over an axis, faster: of short rows, and of products.
-
-NumPy takes some forty nanoseconds to begin a row, as long as for a hundred numbers in it.
-"""
+"""Reductions of short rows: NumPy takes some forty nanoseconds to begin a row, as long as for 100 numbers in it."""
 
 from typing import Any
 
@@ -21,18 +18,6 @@ def reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True
         columns = np.ascontiguousarray(x.reshape(-1, x.shape[-1]).T)
         return function.reduce(columns, axis=0, **settings).reshape(*x.shape[:-1], *[1] * keepdims)
     return plain_reduction_along(function, x, axis, keepdims, **settings)
-
-
-def plain_products_along(x: ndarray, y: ndarray, axis: int) -> Any:
-    """Return the sum of x * y over an axis, which is kept with length 1."""
-    return np.add.reduce(x * y, axis=axis, keepdims=True)
-
-
-def products_along(x: ndarray, y: ndarray, axis: int) -> Any:
-    """Return `plain_products_along`; over the last axis of large arrays without the array of the products."""
-    if x.size < _LARGE or axis not in (-1, x.ndim - 1):
-        return plain_products_along(x, y, axis)
-    return np.einsum("...i,...i->...", x, y)[..., None]
 
 
 _SHORT, _LARGE = 24, 4000

@@ -39,15 +39,8 @@ def _with_nans(draw: Any, name: str) -> Call:
     return Call(name, [np.where(numbers.all(), x, 1.5)], **settings)
 
 
-@st.composite
-def _sums_of_products(draw: Any) -> Call:
-    shape = draw(shapes(1))
-    x, y = draw(arrays(shape)), draw(arrays(shape))
-    return Call("sum_of_products", [x, y], axis=draw(st.integers(-len(shape), len(shape) - 1)))
-
-
 REDUCTION: dict[str, Strategy[Call]] = {
-    "sum": one_input("sum", along, **ANY_SIZE), "prod": _products(), "sum_of_products": _sums_of_products(),
+    "sum": one_input("sum", along, **ANY_SIZE), "prod": _products(),
     **{name: _with_nans(name) for name in ("nansum", "nanmean")},
     "mean": one_input("mean", along_at_least(1), least_size=1, **ANY_SIZE),
     "logsumexp": one_input("logsumexp", along_at_least(1), least_size=1, **MARGINS_OF_40),
