@@ -11,7 +11,18 @@ from tinygrad_edu.engine import scattering
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import convolution
 from tinygrad_edu.ops import normalization as composed
-from tinygrad_edu.ops.fast import depthwise, elementwise, normalization, powers, products, rows, softmax, turning
+from tinygrad_edu.ops.fast import (
+    depthwise,
+    elementwise,
+    normalization,
+    powers,
+    products,
+    reductions,
+    rows,
+    scans,
+    softmax,
+    turning,
+)
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.testing.strategies import calls
 
@@ -99,6 +110,37 @@ def test_powers_of_integers_are_numpys():
     assert powers.raised(np.array([2, -3]), 3).tolist() == [8, -27]
     with pytest.raises(ValueError, match="negative integer powers"):
         powers.raised(np.array([2]), -2)
+
+
+# --- Reductions of short rows ---
+
+
+@pytest.mark.parametrize("function", [np.add, np.maximum, np.minimum])
+@pytest.mark.parametrize("shape", [(7, 3), (2, 3, 24), (0, 4), (4, 5, 1)])
+def test_reductions_of_short_rows(function, shape, monkeypatch):
+    monkeypatch.setattr(reductions, "_LARGE", 1)
+    x = whole_numbers(shape, np.float32)
+    for array, axis in ((x, -1), (x, x.ndim - 1), (x.T, -1), (x, 0), (x, None)):
+        for settings in ({"keepdims": False}, {}, {"initial": 0, "dtype": np.float64}):
+            if array.size or "initial" in settings:
+                found, wanted = (
+                    f(function, array, axis, **settings)
+                    for f in (reductions.reduction_along, reductions.plain_reduction_along)
+                )
+                np.testing.assert_array_equal(found, wanted, strict=True)
+
+
+# --- Scans of many at once ---
+
+
+@pytest.mark.parametrize("function", [np.add, np.multiply, np.maximum])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, int])
+def test_scans_of_many_at_once(function, dtype, monkeypatch):
+    monkeypatch.setattr(scans, "_LARGE", 1)
+    x = np.random.default_rng(0).uniform(-2, 2, (5, 4, 3)).astype(dtype)
+    for array, axis in ((x, 0), (x, 1), (x, -1), (x.T, 0), (x[::-1, :1], 1), (x[:, :0], 0)):
+        found, wanted = (f(function, array, axis) for f in (scans.accumulated, scans.plain_accumulated))
+        np.testing.assert_array_equal(found, wanted, strict=True)
 
 
 # --- Adding at an index ---

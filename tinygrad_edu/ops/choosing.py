@@ -69,10 +69,13 @@ def maximum(x: Operand, y: Operand) -> Array:
     return np.maximum(x, y)
 
 
-maximum.vjps(
-    x=lambda g, x, y: where(x == y, g * 0.5, drop(g, x < y)),
-    y=lambda g, x, y: where(x == y, g * 0.5, drop(g, y < x)),
-)
+def _share(g: Any, lost: Any, tied: Any) -> Any:
+    """Return the gradient of an operand that was chosen wherever it has not lost; where they are tied, half of it."""
+    rest = drop(g, lost)
+    return where(tied, g * 0.5, rest) if np.any(tied) else rest
+
+
+maximum.vjps(x=lambda g, x, y: _share(g, x < y, x == y), y=lambda g, x, y: _share(g, y < x, x == y))
 
 
 @op(broadcasts=True)
@@ -81,10 +84,7 @@ def minimum(x: Operand, y: Operand) -> Array:
     return np.minimum(x, y)
 
 
-minimum.vjps(
-    x=lambda g, x, y: where(x == y, g * 0.5, drop(g, x > y)),
-    y=lambda g, x, y: where(x == y, g * 0.5, drop(g, y > x)),
-)
+minimum.vjps(x=lambda g, x, y: _share(g, x > y, x == y), y=lambda g, x, y: _share(g, y > x, x == y))
 
 
 @op

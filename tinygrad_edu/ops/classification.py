@@ -13,11 +13,18 @@ from tinygrad_edu.ops.arithmetic import astype, multiply
 from tinygrad_edu.ops.choosing import drop, keep, maximum
 from tinygrad_edu.ops.fast import softmax as fast
 from tinygrad_edu.ops.fast.elementwise import log_of_powers
+from tinygrad_edu.ops.fast.reductions import reduction_along
 from tinygrad_edu.ops.logistic import logit, sigmoid
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, sum
 
 __all__ = ["log_softmax", "softmax", "softmin"]
+
+
+def _shifted(x: ndarray, axis: int) -> ndarray:
+    """Move the greatest element to 0, in a new array: softmax does not change, and nothing overflows."""
+    x = as_floating(x)
+    return x - reduction_along(np.maximum, x, axis, initial=-np.inf)
 
 
 @op
@@ -55,10 +62,8 @@ def softmin(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
 @op
 def log_softmax_along(x: Array, /, axis: int) -> Array:
     """Return log(softmax(x)) along `axis`."""
-    x = as_floating(x)
-    shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)  # so that nothing overflows
-    shifted -= log_of_sum(np.exp(shifted), axis)
-    return shifted
+    shifted = _shifted(x, axis)
+    return np.subtract(shifted, log_of_sum(np.exp(shifted), axis), out=shifted)
 
 
 log_softmax_along.vjps(x=lambda g, out, axis: g - exp(out) * sum(g, axis, keepdims=True))
@@ -84,11 +89,12 @@ def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none"
     -------
     (N, ...), or (); of the dtype of the logits
     """
-    log_p = log_softmax(logits, 1)
     if targets.dtype.kind == "f":
-        losses = -np.sum(_to(targets, logits.dtype) * log_p, axis=1)
+        losses = -np.sum(_to(targets, logits.dtype) * log_softmax(logits, 1), axis=1)
     else:
-        losses = -log_p[places(targets)]
+        shifted = _shifted(logits, 1)
+        of_labels = shifted[places(targets)]
+        losses = log_of_sum(np.exp(shifted, out=shifted), 1)[:, 0] - of_labels
     if reduction == "none":
         return losses
     return losses.mean() if reduction == "mean" else losses.sum()
@@ -122,6 +128,9 @@ def _cross_entropy_logits(g: Any, logits: Any, targets: Any, reduction: str) -> 
     g = _for_each_class(g, reduction, logits.shape)
     p = _far_from_subnormal(softmax(logits, 1))
     if targets.dtype.kind != "f":  # one-hot rows add up to 1
+        if isinstance(p, ndarray):  # which is new
+            p[places(targets)] -= 1
+            return np.multiply(p, g, out=p)
         return g * (p - as_probabilities(targets, logits))
     targets = _to(targets, p.dtype)
     return g * (p * sum(targets, 1, keepdims=True) - targets)
@@ -139,7 +148,8 @@ def _far_from_subnormal(p: Any) -> Any:
     A well-trained network gives many. What is computed of them on the way back falls below the smallest normal number,
     and processors multiply such numbers a hundred times slower than others.
     """
-    return drop(p, p < _least_probability(p.dtype))
+    least = _least_probability(p.dtype)
+    return p if np.min(values_of(p), initial=1) >= least else drop(p, p < least)
 
 
 @cache

@@ -9,6 +9,7 @@ from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, parted, plain_axes, reduced_count
 from tinygrad_edu.ops.choosing import drop, keep, where
+from tinygrad_edu.ops.fast.reductions import reduction_along
 from tinygrad_edu.ops.powers import exp, sqrt, square
 from tinygrad_edu.ops.scans import cast, cumprod, neighbor
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
@@ -126,7 +127,7 @@ def _share(g: Any, x: Any, out: Any, axis: Axis) -> Any:
 @op
 def max(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the greatest element over `axis`. Equal ones share the gradient evenly."""
-    return np.max(x, axis=plain_axes(axis), keepdims=keepdims)
+    return reduction_along(np.maximum, x, plain_axes(axis), keepdims)
 
 
 max.vjps(x=_share)
@@ -135,7 +136,7 @@ max.vjps(x=_share)
 @op
 def min(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the smallest element over `axis`. Equal ones share the gradient evenly."""
-    return np.min(x, axis=plain_axes(axis), keepdims=keepdims)
+    return reduction_along(np.minimum, x, plain_axes(axis), keepdims)
 
 
 min.vjps(x=_share)
@@ -167,7 +168,7 @@ def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def log_of_sum(x: Array, axis: Any) -> Array:
     """Return log(sum(x)) over `axis`, keeping it. The sum of very many float16 has no place in float16."""
-    total = np.add.reduce(x, axis=axis, keepdims=True, dtype=np.result_type(x.dtype, np.float32))
+    total = reduction_along(np.add, x, axis, dtype=np.result_type(x.dtype, np.float32))
     return np.log(total).astype(x.dtype, copy=False)
 
 
@@ -175,7 +176,7 @@ def log_of_sum(x: Array, axis: Any) -> Array:
 def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return log(sum(exp(x))) over `axis`, without overflow: the greatest element is taken out first."""
     axes, x = plain_axes(axis), as_floating(x)
-    top = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
+    top = reduction_along(np.maximum, x, axes, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0)
     out = log_of_sum(np.exp(x - top), axes) + top
     return out if keepdims or not x.ndim else out.squeeze(axes)

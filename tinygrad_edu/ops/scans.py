@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.choosing import where
+from tinygrad_edu.ops.fast.scans import accumulated
 from tinygrad_edu.ops.gathering import normal_axis, take_along_axis
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate
@@ -97,6 +98,8 @@ recurrence.vjps(a=_recurrence_a, b=_recurrence_b)
 @op(promotes=False)
 def cumsum(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
     """Return the sums of all elements up to each along `axis`; of x flattened if it is None."""
+    if dtype is None and axis is not None and isinstance(x, ndarray) and x.dtype.kind == "f":
+        return accumulated(np.add, x, axis)
     return np.cumsum(x, axis, dtype)
 
 
@@ -114,6 +117,8 @@ def cumprod(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None
 
     No derivative divides by an element, so zeros are like other numbers at every order.
     """
+    if dtype is None and axis is not None and isinstance(x, ndarray) and x.dtype.kind == "f":
+        return accumulated(np.multiply, x, axis)
     return np.cumprod(x, axis, dtype)
 
 
@@ -151,9 +156,9 @@ def _running(extremum: np.ufunc, x: Any, axis: int | None) -> Any:
     if np.ndim(x) == 0:
         return reshape(x, ())
     along, values = axis or 0, np.asarray(values_of(x))
-    attained = (values == extremum.accumulate(values, along)) | (values != values)
+    attained = (values == accumulated(extremum, values, along)) | (values != values)
     numbers = np.arange(values.shape[along]).reshape(_column(values.ndim, along))
-    return take_along_axis(x, np.maximum.accumulate(np.where(attained, numbers, 0), along), along)
+    return take_along_axis(x, accumulated(np.maximum, np.where(attained, numbers, 0), along), along)
 
 
 def _column(ndim: int, axis: int) -> tuple[int, ...]:

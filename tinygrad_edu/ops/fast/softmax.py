@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.ops.fast.reductions import reduction_along
+
 # So many elements of each of three arrays fit into a core's cache.
 _PART = 2**16
 
@@ -22,9 +24,9 @@ def softmax_of_rows(x: ndarray, axis: int) -> ndarray:
         return plain_softmax(x, axis)
     out = np.empty_like(x)
     for some, e in _parts(x, out):
-        np.subtract(some, np.maximum.reduce(some, axis=1, keepdims=True, initial=-np.inf), out=e)
+        np.subtract(some, reduction_along(np.maximum, some, 1, initial=-np.inf), out=e)
         np.exp(e, out=e)
-        np.divide(e, np.add.reduce(e, axis=1, keepdims=True, dtype=np.result_type(e.dtype, np.float32)), out=e)
+        np.divide(e, reduction_along(np.add, e, 1, dtype=np.result_type(e.dtype, np.float32)), out=e)
     return out
 
 
