@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 # So many bytes of an array are worked on at a time: a second array of that size is in the cache with it.
-_PART_BYTES = 2**19
+_PART_BYTES = 2**20
 
 
 def mean_product(x: ndarray, y: ndarray) -> ndarray:
