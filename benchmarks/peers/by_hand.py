@@ -196,19 +196,25 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def convolution(sizes: workloads.Sizes, fixed: bool) -> Run | None:
-    """Workload 4: its three matrix products alone, row by row, on one row's windows, which stay in the cache."""
+    """Workloads 4, 4s, 4p and 4t: the three matrix products alone, row by row, on windows that stay in the cache.
+
+    A transposed convolution is one from its maps to its images. With the stride 1 the gradient of the images is taken
+    by columns of the kernels, which writes fewer sums.
+    """
+    if sizes["groups"] > 1:
+        raise NotImplementedError("channel by channel there is no product")
     if fixed:
         return None
     threadpool_limits(len(available()), "blas")
-    inputs, outputs, rows, row = sizes["inputs"], sizes["outputs"], sizes["side"], sizes["side"] * sizes["batch"]
-    rng = np.random.default_rng(0)
-    kernels, by_column = (
-        rng.random((outputs, 9 * inputs), np.float32),
-        rng.random((3 * inputs, 3 * outputs), np.float32),
-    )
-    windows, seen = rng.random((9 * inputs, row), np.float32), rng.random((3 * outputs, row), np.float32)
-    maps = rng.random((outputs, row), np.float32)
-    out, gradient, back = np.empty_like(maps), np.empty_like(kernels.T), np.empty((3 * inputs, row), np.float32)
+    inputs, outputs, k, side = sizes["inputs"], sizes["outputs"], sizes["kernel"], workloads.maps_side(sizes)
+    if sizes["transposed"]:
+        inputs, outputs, side = outputs, inputs, sizes["side"]
+    rows, row, rng = side, side * sizes["batch"], np.random.default_rng(0)
+    kernels, windows = rng.random((outputs, k * k * inputs), np.float32), rng.random((k * k * inputs, row), np.float32)
+    maps, columns = rng.random((outputs, row), np.float32), k if sizes["stride"] == 1 else 1
+    by_column = rng.random((k * k // columns * inputs, columns * outputs), np.float32)
+    seen = rng.random((columns * outputs, row), np.float32)
+    out, gradient, back = np.empty_like(maps), np.empty_like(kernels.T), np.empty((len(by_column), row), np.float32)
 
     def run() -> tuple[float, ...]:
         for _ in range(rows):
@@ -218,6 +224,13 @@ def convolution(sizes: workloads.Sizes, fixed: bool) -> Run | None:
         return (0.0,)
 
     return run
+
+
+def evaluation(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 12."""
+    _, _, images, labels = workloads.digits(sizes)
+    network = Network(*workloads.epoch_weights(), SHARD * len(available()))
+    return lambda: (network.accuracy(images, labels),)
 
 
 def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run | None:

@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tinygrad_edu.cores import threads
+from tinygrad_edu.engine import scattering
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import convolution
 from tinygrad_edu.ops import normalization as composed
-from tinygrad_edu.ops.fast import elementwise, normalization, powers, products, rows, softmax
+from tinygrad_edu.ops.fast import depthwise, elementwise, normalization, powers, products, rows, softmax, turning
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.testing.strategies import calls
 
@@ -21,19 +23,42 @@ def test_bits_are_kept_of_large_arrays(data, dtype):
     call = data.draw(calls("keep"))
     x, mask = call.inputs[0].astype(dtype), call.inputs[1]
     x[(x > 0) & (x < 1)], x[x < -1] = np.nan, -np.inf
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(elementwise, "_LARGE", 0)
-        kept = elementwise.masked(x, mask)
-    assert kept.dtype == dtype
-    np.testing.assert_array_equal(kept, elementwise.plain_masked(x, mask))
+    y = np.full(1, 7, dtype)
+    for large in (2, 10**6):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(elementwise, "_LARGE", large)
+            patch.setattr(elementwise, "_LARGE_CHOICE", large)
+            equal(elementwise.masked(x, mask), elementwise.plain_masked(x, mask))
+            equal(elementwise.zeroed(x, mask), elementwise.plain_zeroed(x, mask))
+            for first, second in ((x, y), (y, x), (x, 1), (0.0, x), (x, 1 - x)):
+                equal(elementwise.selected(mask, first, second), elementwise.plain_selected(mask, first, second))
+
+
+def equal(found, wanted):
+    assert found.dtype == wanted.dtype
+    np.testing.assert_array_equal(found, wanted, strict=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, int])
+def test_the_logarithm_of_a_sum_of_two_powers(dtype, monkeypatch):
+    monkeypatch.setattr(elementwise, "_LARGE", 0)
+    x = np.array([*np.linspace(-100, 100, 41), *([] if dtype is int else [np.inf, -np.inf, np.nan])], dtype)
+    for one, other in ((x[:, None], x), (0, x), (x, 0.5), (x[:0], x[:0])):
+        with np.errstate(invalid="ignore"):
+            found, wanted = (
+                elementwise.log_of_powers(one, other),
+                elementwise.plain_log_of_powers(one, other),
+            )
+        assert found.dtype == wanted.dtype
+        np.testing.assert_allclose(found, wanted, rtol=4 * float(np.finfo(wanted.dtype).eps))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
 def test_the_positive_part_of_large_arrays(dtype):
     x = np.array([-np.inf, -1, -0.0, 0, 1e-7, 2, np.inf, np.nan, -np.nan], dtype).repeat(500).reshape(500, 9).T
-    found = elementwise.positive(x)
-    assert (found.dtype, found.strides) == (x.dtype, elementwise.plain_positive(x).strides)
-    np.testing.assert_array_equal(found, elementwise.plain_positive(x))
+    found = elementwise.positive_part(x)
+    assert (found.dtype, found.strides) == (x.dtype, elementwise.plain_positive_part(x).strides)
+    np.testing.assert_array_equal(found, elementwise.plain_positive_part(x))
 
 
 @given(data=st.data(), size=st.integers(1, 5))
@@ -76,6 +101,29 @@ def test_powers_of_integers_are_numpys():
         powers.raised(np.array([2]), -2)
 
 
+# --- Adding at an index ---
+
+
+@given(data=st.data(), pieces=st.sampled_from([1, 10]), many=st.sampled_from([0, 10**9]), long=st.sampled_from([1, 8]))
+def test_adding_at_an_index(data, pieces, many, long):
+    call = data.draw(calls("getitem"))
+    x, index = np.asarray(call.arrays[0].round()), call.settings["index"]
+    rows = np.ones((4, 2, 9)), (slice(None), np.array([[1, 0], [-1, -2]], np.int8))
+    for total, at in ((x, index), (x.copy(), index), rows):
+        values, wanted, found = total[at] + 1, total.copy("K"), total.copy("K")
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in (("_LARGE", 0), ("_PART", pieces), ("_MANY", many), ("_LONG", long)):
+                patch.setattr(scattering, name, value)
+            scattering.add_at(found, at, values)
+        scattering.plain_add_at(wanted, at, values)
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_nothing_is_added_outside():
+    with pytest.raises(IndexError, match="out of bounds"):
+        scattering.add_at(np.zeros((3, 8)), np.full(2000, 3), np.ones((2000, 8)))
+
+
 # --- Products. Of 120,000 all pieces can be of one length; 120,011 is a prime number. ---
 
 LONG = [
@@ -113,23 +161,79 @@ def test_long_and_thin_products_of_stacks(m, k, n, stack):
         tg.matmul(x, y[:, 1:])
 
 
-# --- Correlations, a few rows at a time, with the rows apart or side by side ---
+# --- Correlations, in parts and pieces of any size ---
+
+PLAIN = convolution.Form(rows.plain_correlated_maps, rows.plain_correlated_images, rows.plain_correlated_kernels)
+ONE_BY_ONE = {"_SHORT": 1, "_WITHOUT_COPY": 1, "_THIN_SUM": 0}
+SIZES = [{}, ONE_BY_ONE, ONE_BY_ONE | {"_WITHOUT_COPY": 20, "_LONGEST_PIECE": 3}, {"_SHORT": 1}, {"_WIDE": 10**6}]
 
 
-@pytest.mark.parametrize(
-    ("op", "made"), [("correlate", "maps"), ("correlate_images", "images"), ("correlate_kernels", "kernels")]
-)
-@given(data=st.data(), at_a_time=st.sampled_from([1, 500, 2**22]), long_row=st.sampled_from([0, 20, 10**6]))
-def test_correlations_by_rows(op, made, data, at_a_time, long_row):
+@pytest.mark.parametrize("op", ["correlate", "correlate_images", "correlate_kernels"])
+@given(data=st.data(), at_a_time=st.sampled_from([1, 500, 2**22]), sizes=st.sampled_from(SIZES), large=st.booleans())
+def test_correlations_by_rows_and_by_channels(op, data, at_a_time, sizes, large):
     call = data.draw(calls(op))
+    forms = [PLAIN, convolution._BY_ROWS, *([convolution._BY_CHANNELS] if is_depthwise(call) else [])]
+    found = []
     with pytest.MonkeyPatch.context() as patch:
+        for name, value in sizes.items():
+            patch.setattr(products, name, value)
+        for cut in ("cut", "cut_of_sum"):
+            patch.setattr(rows, cut, getattr(products, cut).__wrapped__)
+        patch.setattr(products, "_piece", products._piece.__wrapped__)
         patch.setattr(rows, "_WINDOW_BYTES", at_a_time)
-        patch.setattr(rows, "_LONG_ROW", long_row)
-        by_rows = call(*call.arrays)
-        patch.setattr(convolution, f"correlated_{made}", getattr(rows, f"plain_correlated_{made}"))
-        plain = call(*call.arrays)
-    assert by_rows.dtype == plain.dtype
-    np.testing.assert_allclose(by_rows, plain, rtol=1e-9, atol=1e-9)
+        for module in (rows, depthwise, turning) if large else ():
+            patch.setattr(module, "_LARGE", 0)
+        patch.setattr(turning, "_FEW", 0)
+        patch.setattr(turning, "_MEETING", 1)
+        for form in forms:
+            patch.setattr(convolution, "_form", lambda *sizes, form=form: form)
+            found.append(call(*call.arrays))
+    for fast in found[1:]:
+        assert fast.dtype == found[0].dtype
+        np.testing.assert_allclose(fast, found[0], rtol=1e-9, atol=1e-9)
+
+
+def is_depthwise(call):
+    per_group = call.inputs[1].shape[1] // (call.settings["groups"] if call.name == "correlate_kernels" else 1)
+    return per_group == 1
+
+
+WIDE = {
+    "3x3": ((8, 16, 20, 20), (32, 16, 3, 3), {"padding": 1}), "strided": ((16, 8, 21, 21), (64, 8, 3, 3), {"stride": 2}),
+    "1x1": ((8, 32, 20, 20), (64, 32, 1, 1), {}), "dilated": ((9, 8, 20, 20), (24, 8, 3, 3), {"dilation": 2}),
+    "depthwise": ((8, 32, 24, 24), (32, 1, 3, 3), {"padding": 1, "groups": 32}),
+    "grouped": ((32, 12, 16, 16), (36, 4, 3, 3), {"groups": 3}),
+    "single": ((1, 32, 20, 20), (64, 32, 3, 3), {}), "none": ((0, 4, 20, 20), (8, 4, 3, 3), {}),
+    "wide": ((2, 70, 9, 9), (128, 70, 3, 3), {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+@pytest.mark.parametrize("kind", WIDE)
+def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threads(kind, dtype, monkeypatch):
+    """And are right; the small ones above are seldom cut."""
+    images, kernels, settings = WIDE[kind]
+    x, weight = whole_numbers(images, dtype), whole_numbers(kernels, dtype)
+    for module in (rows, depthwise, turning):
+        monkeypatch.setattr(module, "_LARGE", 0)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    found = []
+    for cores in (1, 2, 3):
+        monkeypatch.setattr(threads, "available_cores", lambda cores=cores: cores)
+        found.append(all_three(x, weight, settings))
+    monkeypatch.setattr(convolution, "_form", lambda *sizes: PLAIN)
+    plain = all_three(x.astype(np.float64), weight.astype(np.float64), settings)
+    for other in (*found[1:], plain):
+        for here, there in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(here, there)
+
+
+def all_three(x, weight, settings):
+    """Return the maps, and the gradients of images and kernels, for sums of whole numbers that are exact."""
+    x, weight = tg.Tensor(x, requires_grad=True), tg.Tensor(weight, requires_grad=True)
+    maps = tg.conv2d(x, weight, **settings)
+    maps.backward(np.resize(np.array([1, 0, -1, 0, 0, 0, 0], x.dtype), maps.shape))
+    return maps.numpy(), x.grad, weight.grad
 
 
 # --- Softmax, some rows at a time ---
@@ -141,7 +245,7 @@ def test_softmax_in_parts(data, size, dtype):
     (g, x), axis = (array.astype(dtype) for array in call.arrays), call.settings["axis"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(softmax, "_PART", size)
-        found, slope = softmax.softmax(x, axis), softmax.softmax_slope(g, x, axis)
+        found, slope = softmax.softmax_of_rows(x, axis), softmax.softmax_slope(g, x, axis)
     np.testing.assert_array_equal(found, softmax.plain_softmax(x, axis))
     plain = softmax.plain_softmax_slope(g, x, axis)
     np.testing.assert_allclose(slope, plain, rtol=0, atol=100 * np.finfo(dtype).eps * np.abs(plain).max())
@@ -161,7 +265,7 @@ def test_normalization_in_parts(data, at_a_time, far):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(normalization, "_PART_BYTES", at_a_time)
         found = normalization.moments(x)
-        out = normalization.normalized(x, weight, bias, eps, found)
+        out = normalization.normalized_in_parts(x, weight, bias, eps, found)
         gradients = (
             normalization.gradient_of_x(g, x, weight, eps, found),
             normalization.gradient_of_weight(g, x, eps, found), normalization.gradient_of_bias(g),

@@ -267,7 +267,7 @@ def put_by_loop(x, indices, values, axis):
 REFERENCES = {
     "clip_to_numbers": np.clip,
     "identity": lambda x: x,
-    "keep": lambda x, mask: np.where(mask, x, 0.0),
+    "keep": lambda x, mask: np.where(mask, x, 0.0), "drop": lambda x, mask: np.where(mask, 0.0, x),
     "tanh_gradient": lambda cotangent, t: cotangent * (1 - t**2),
     "astype": lambda x, dtype: x.astype(dtype),
     "dropout": dropout_by_element,

@@ -1,5 +1,7 @@
 """Attention: for each query the mean of the values, weighted by how well their keys fit."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 

@@ -10,8 +10,9 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, multiply
-from tinygrad_edu.ops.choosing import keep, maximum
+from tinygrad_edu.ops.choosing import drop, keep, maximum
 from tinygrad_edu.ops.fast import softmax as fast
+from tinygrad_edu.ops.fast.elementwise import log_of_powers
 from tinygrad_edu.ops.logistic import logit, sigmoid
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, sum
@@ -22,7 +23,7 @@ __all__ = ["log_softmax", "softmax", "softmin"]
 @op
 def softmax_along(x: Array, /, axis: int) -> Array:
     """Return exp(x) / sum(exp(x)) along `axis`."""
-    return fast.softmax(as_floating(x), axis)
+    return fast.softmax_of_rows(as_floating(x), axis)
 
 
 @op
@@ -138,7 +139,7 @@ def _far_from_subnormal(p: Any) -> Any:
     A well-trained network gives many. What is computed of them on the way back falls below the smallest normal number,
     and processors multiply such numbers a hundred times slower than others.
     """
-    return keep(p, ~(p < _least_probability(p.dtype)))
+    return drop(p, p < _least_probability(p.dtype))
 
 
 @cache
@@ -159,7 +160,7 @@ def sigmoid_cross_entropy(logits: Array, targets: Array) -> Array:
     log(1 + exp(-x)) and 1 - sigmoid(x) = sigmoid(-x), so that neither end loses digits. What is multiplied with a
     target of 0 counts as 0, also where it is infinite.
     """
-    missed, false = np.logaddexp(0, -logits), np.logaddexp(0, logits)
+    missed, false = log_of_powers(0, -logits), log_of_powers(0, logits)
     return targets * keep(missed, targets != 0) + (1 - targets) * keep(false, targets != 1)
 
 

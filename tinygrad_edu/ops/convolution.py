@@ -1,14 +1,18 @@
 """Convolution and its transpose: three ops that are each other's derivatives.
 
-Row by row they are matrix products of windows, which `fast.rows` computes; its plain twins say in a line each what.
+Row by row they are matrix products of windows, which `fast.rows` computes, or where each channel has kernels of its
+own, sums, which `fast.depthwise` does; the plain twins in `fast.rows` say in a line each what.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
 from tinygrad_edu.ops.fast.rows import correlated_images, correlated_kernels, correlated_maps
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
@@ -16,18 +20,35 @@ from tinygrad_edu.ops.windows import (
     Pair,
     Row,
     Size,
+    Window,
     batch_of,
     bordered,
     pair,
     require_axes,
     row,
     samples_first,
-    samples_last,
     unbatched,
     window,
 )
 
 __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
+
+
+class Form(NamedTuple):
+    """What computes maps, images and kernels of each other."""
+
+    maps: Callable[[ndarray, ndarray, Window, int], ndarray]
+    images: Callable[[ndarray, ndarray, Window, int], ndarray]
+    kernels: Callable[[ndarray, ndarray, Window, int], ndarray]
+
+
+_BY_ROWS = Form(correlated_maps, correlated_images, correlated_kernels)
+_BY_CHANNELS = Form(depthwise_maps, depthwise_images, depthwise_kernels)
+
+
+def _form(out: int, c: int, groups: int) -> Form:
+    """Return what is fastest for so many maps of so many channels."""
+    return _BY_CHANNELS if groups > 1 and groups == c and out <= 2 * c else _BY_ROWS
 
 
 @op
@@ -40,7 +61,7 @@ def correlate(
     j], and with several the sum of that over the channels.
     """
     laid = window(x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    return samples_first(correlated_maps(bordered(x, laid), weight, laid, groups))
+    return samples_first(_form(len(weight), x.shape[1], groups).maps(bordered(x, laid), weight, laid, groups))
 
 
 @op
@@ -74,7 +95,8 @@ def correlate_images(
     array([ 10, 102,  20, 200])
     """
     laid = window(size, weight.shape[2:], stride, padding, dilation)
-    return samples_first(correlated_images(maps.transpose(1, 2, 3, 0), weight, laid, groups))
+    form = _form(len(weight), groups * weight.shape[1], groups)
+    return samples_first(form.images(maps.transpose(1, 2, 3, 0), weight, laid, groups))
 
 
 @op
@@ -86,7 +108,7 @@ def correlate_kernels(
     (N, out, rows, columns), (N, C, H, W) -> (out, C / groups, kh, kw)
     """
     laid = window(x.shape[2:], kernel_size, stride, padding, dilation)
-    return correlated_kernels(samples_last(maps), bordered(x, laid), laid, groups)
+    return _form(maps.shape[1], x.shape[1], groups).kernels(maps.transpose(1, 2, 3, 0), bordered(x, laid), laid, groups)
 
 
 # <maps, correlate(x, weight)> is linear in each of the three, so its derivative with respect to any one of them is a

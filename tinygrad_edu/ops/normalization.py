@@ -32,7 +32,7 @@ __all__ = [
 @op
 def mean_product(x: Array, y: Array) -> Array:
     """Return the mean of x * y over the first and the last axis: (A, K, B), (A, K, B) -> (1, K, 1)."""
-    return np.asarray(fast.mean_product(x, y), np.result_type(x, y))
+    return np.asarray(fast.mean_of_products(x, y), np.result_type(x, y))
 
 
 mean_product.vjps(
@@ -54,7 +54,7 @@ def centre(x: Array) -> Array:
 
 
 def _mean(x: Array) -> Array:
-    return np.asarray(fast.mean_product(x, np.ones(x.shape[2], x.dtype)), x.dtype)
+    return np.asarray(fast.mean_of_products(x, np.ones(x.shape[2], x.dtype)), x.dtype)
 
 
 centre.vjps(x=lambda g: centre(g))
@@ -81,7 +81,7 @@ def normalized(x: Array, weight: Array, bias: Array, /, eps: float, moments: Arr
     `moments` are those of x, as `fast.moments` finds them, where they are known already.
     """
     x = np.asarray(x, np.result_type(x, weight, bias))
-    return fast.normalized(x, weight, bias, eps, fast.moments(x) if moments is None else moments)
+    return fast.normalized_in_parts(x, weight, bias, eps, fast.moments(x) if moments is None else moments)
 
 
 def _normalized_x(g: Any, x: Any, weight: Any, eps: float, moments: Array | None) -> Any:

@@ -8,6 +8,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.fast.turning import put_last
 from tinygrad_edu.ops.shape import expand_dims, squeeze
 
 __all__ = ["col2im", "fold", "im2col", "unfold"]
@@ -96,7 +97,12 @@ def samples_last(x: ndarray, axis: int = 0) -> ndarray:
 
     The pixels of a place in all images are then neighbours, so that rows are long however small the images are.
     """
-    return np.ascontiguousarray(x.transpose((*range(axis), *range(axis + 1, x.ndim), axis)))
+    turned = x.transpose((*range(axis), *range(axis + 1, x.ndim), axis))
+    if axis or turned.flags.c_contiguous:
+        return np.ascontiguousarray(turned)
+    out = np.empty(turned.shape, x.dtype)
+    put_last(x, out)
+    return out
 
 
 def samples_first(x: ndarray, axis: int = 0) -> ndarray:
@@ -109,7 +115,7 @@ def bordered(x: ndarray, laid: Window) -> ndarray:
     if x.shape[2:] == laid.padded:
         return samples_last(x)
     padded = np.zeros((x.shape[1], *laid.padded, len(x)), x.dtype)
-    padded[:, *laid.inside] = x.transpose(1, 2, 3, 0)
+    put_last(x, padded[:, *laid.inside])
     return padded
 
 

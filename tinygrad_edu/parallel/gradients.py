@@ -12,16 +12,16 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu.cores.blas import single_threaded_blas
+from tinygrad_edu.cores.threads import map_shards
 from tinygrad_edu.engine import Tensor, enable_grad, walk
 from tinygrad_edu.errors import AnomalyError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import can_be_cut, counted_elements, ignores, kind_of_samples
 from tinygrad_edu.nn.randomness import random_stream, stream_of, stream_seeds
 from tinygrad_edu.nn.samples import as_inputs, inputs_and_target, samples, some_samples
-from tinygrad_edu.parallel.blas import single_threaded_blas
 from tinygrad_edu.parallel.pairwise import PairwiseSum, shards, share
 from tinygrad_edu.parallel.reducing import sum_over_workers
-from tinygrad_edu.parallel.threads import map_shards
 from tinygrad_edu.parallel.workers import ALONE, Workers
 from tinygrad_edu.transforms.trees import tree_leaves
 
@@ -198,13 +198,14 @@ def gradient_of_batch(
     kind = batch.kind(shard_size)
     cut = len(slices) > 1 and can_be_cut(model, loss, kind, few, shard_size, single_threaded_blas())
     before = rng.bit_generator.state
+    threads = workers.threads if threads is None else threads
     if cut:
         step = _Step(model, loss, batch, slices, stream_seeds(rng, len(slices)))
-        found = workers.together(lambda: step.in_shards(workers.threads if threads is None else threads, workers))
+        found = workers.together(lambda: step.in_shards(threads, workers))
         if found is not None:
             return found
         rng.bit_generator.state = before  # what is drawn depends on the batch alone, not on what was tried before it
-    return _Step(model, loss, batch, slices, stream_seeds(rng, 1)).whole(among_others)
+    return _Step(model, loss, batch, slices, stream_seeds(rng, 1)).whole(among_others, threads)
 
 
 class _Step:
@@ -225,13 +226,13 @@ class _Step:
         self.leaves = [(parameter, node) for parameter in model.parameters() if (node := parameter._node)]
         self.ignores = False  # whether any shard that was looked at has labels that do not count
 
-    def whole(self, among_others: bool) -> BatchSum:
-        """Compute the batch as one shard."""
+    def whole(self, among_others: bool, threads: int) -> BatchSum:
+        """Compute the batch as one shard, of which ops share parts among the threads."""
         stream = stream_of(self.seeds[0])
         batch = self.batch.take(slice(len(self.batch)), stream)
         if among_others and not counted_elements(self.loss, batch[-1]):
             return BatchSum(math.nan, [None for _ in self.leaves], 0)
-        return _contiguous(next(map_shards(lambda k: self._computed(batch, 1.0, stream), 1, 1)))
+        return _contiguous(next(map_shards(lambda k: self._computed(batch, 1.0, stream), 1, threads)))
 
     def in_shards(self, threads: int, workers: Workers) -> BatchSum | None:
         """Compute the shards of this worker, and add up those of all. Return None where some labels do not count."""

@@ -15,8 +15,8 @@ from typing import Any
 
 from numpy import ndarray
 
+from tinygrad_edu.cores.blas import allowed_threads, available_cores
 from tinygrad_edu.errors import ForkedError, LostWorkerError, MissingExtraError
-from tinygrad_edu.parallel.blas import allowed_threads, available_cores
 from tinygrad_edu.parallel.workers import ALONE, Computed, Workers, any_of, gather
 
 __all__ = ["abort", "leave", "without_mpi", "world"]
@@ -44,7 +44,7 @@ def world() -> Workers:
     Raises
     ------
     MissingExtraError
-        Where mpiexec started this process, and mpi4py is not installed.
+        Where mpiexec started this process, and mpi4py or a library of MPI is not installed.
 
     Examples
     --------
@@ -59,9 +59,10 @@ def world() -> Workers:
 
         mpi4py.rc.finalize = False  # `_leave` does, and not in a forked process
         from mpi4py import MPI
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # which mpi4py raises where it finds no library
         raise MissingExtraError(
-            "mpiexec started this process, and several need mpi4py: pip install 'tinygrad-edu[mpi]'"
+            "mpiexec started this process, and several need mpi4py and a library of MPI: "
+            "pip install 'tinygrad-edu[mpi]'"
         ) from error
     survives = SURVIVES in os.environ
     for name in os.environ.keys() - without_mpi(os.environ).keys():

@@ -15,7 +15,7 @@ from numpy import ndarray
 _PART_BYTES = 2**20
 
 
-def mean_product(x: ndarray, y: ndarray) -> ndarray:
+def mean_of_products(x: ndarray, y: ndarray) -> ndarray:
     """Return the mean of x * y over the first and the last axis: (1, K, 1), float64."""
     # A call of BLAS for each row is faster than a product; many rows lose no digits in float64.
     rows = np.vecdot(x, y) if x.shape[2] != 1 else (x * y)[..., 0]
@@ -23,7 +23,7 @@ def mean_product(x: ndarray, y: ndarray) -> ndarray:
 
 
 def _mean(x: ndarray) -> ndarray:
-    return mean_product(x, np.ones(x.shape[2], x.dtype))
+    return mean_of_products(x, np.ones(x.shape[2], x.dtype))
 
 
 def _parts(x: ndarray) -> Iterator[slice]:
@@ -44,7 +44,7 @@ def moments(x: ndarray) -> ndarray:
         mean = _mean(x[:, part]).astype(x.dtype)
         centred = x[:, part] - mean
         more = _mean(centred)
-        variance = np.maximum(mean_product(centred, centred) - more * more, 0)
+        variance = np.maximum(mean_of_products(centred, centred) - more * more, 0)
         found[:, part] = mean[0, :, 0], more[0, :, 0], variance[0, :, 0]
     return found
 
@@ -60,7 +60,7 @@ def plain_normalized(x: ndarray, weight: ndarray, bias: ndarray, eps: float) -> 
     return weight * (x - x.mean((0, 2), keepdims=True)) / np.sqrt(x.var((0, 2), keepdims=True) + eps) + bias
 
 
-def normalized(x: ndarray, weight: ndarray, bias: ndarray, eps: float, found: ndarray) -> ndarray:
+def normalized_in_parts(x: ndarray, weight: ndarray, bias: ndarray, eps: float, found: ndarray) -> ndarray:
     """Return `plain_normalized`, with the moments that were found before."""
     mean, more, scale = _read(found, eps, x.dtype)
     scale = weight * scale
@@ -84,7 +84,7 @@ def gradient_of_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: nd
         centred, by = np.subtract(x[:, part], mean[:, part], out=out[:, part]), weight[:, part] * scale[:, part]
         of_g = g[:, part] - np.asarray(_mean(g[:, part]), g.dtype)
         more_of_g = _mean(of_g)
-        slope = -by * scale[:, part] ** 2 * (mean_product(of_g, centred) - more_of_g * more[:, part])
+        slope = -by * scale[:, part] ** 2 * (mean_of_products(of_g, centred) - more_of_g * more[:, part])
         of_g *= np.asarray(by, x.dtype)
         centred *= np.asarray(slope, x.dtype)
         centred += of_g
@@ -96,7 +96,8 @@ def gradient_of_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> nd
     """Return the gradient of the weight: of each channel the sum of g * unit, (1, K, 1)."""
     mean, more, scale = _read(found, eps, x.dtype)
     means = [
-        mean_product(g[:, part], x[:, part] - mean[:, part]) - _mean(g[:, part]) * more[:, part] for part in _parts(x)
+        mean_of_products(g[:, part], x[:, part] - mean[:, part]) - _mean(g[:, part]) * more[:, part]
+        for part in _parts(x)
     ]
     total = np.concatenate([np.zeros((1, 0, 1)), *means], 1) * scale * (x.shape[0] * x.shape[2])
     return total.astype(g.dtype)

@@ -1,16 +1,23 @@
-"""The matrix product, faster where it is long and thin: in pieces.
+"""The matrix product, faster where it is long: in pieces.
 
 OpenBLAS copies what it multiplies into an order of its own, unless there are at most a million multiplications. In a
-long and thin product that copy is most of the work, and a stack of short products does without.
+long and thin product that copy is most of the work, and a stack of short products does without. Of wider ones the copy
+is a fifth of the work, where the pieces lie as OpenBLAS reads them: the left factor by columns, the right one by rows,
+each short enough for the first cache.
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.ops.fast.turning import turned
+
 _WITHOUT_COPY = 1_000_000
 _LONGEST_PIECE = 512
+# How short and how long the pieces of kernels and of windows are.
+_SHORT, _WIDE = 16, 128
 # How large the small factor may be for pieces to pay, where they stand side by side and where they are added up.
 _THIN, _THIN_SUM = 5000, 1500
 
@@ -47,7 +54,7 @@ def _piece(m: int, k: int, n: int) -> int | None:
         return None
     longest = min(_LONGEST_PIECE, _WITHOUT_COPY // area)
     even = (each for each in range(longest, longest // 2, -1) if length % each == 0)
-    return next(even, longest // 16 * 16)
+    return next(even, longest // 16 * 16) or None
 
 
 def _pieces(x: ndarray, each: int) -> ndarray:
@@ -72,3 +79,81 @@ def _add_up_pieces(x: ndarray, y: ndarray, each: int, out: ndarray) -> None:
     np.add.reduce(products, axis=-3, dtype=out.dtype, out=out)
     if cut < x.shape[-1]:
         out += np.matmul(x[..., cut:], y[..., cut:].swapaxes(-1, -2))
+
+
+# --- Stacks of products with one factor: that of kernels with the windows over each row ---
+
+
+class Cut(NamedTuple):
+    """How products of matrices (m, k) and (k, columns * samples) are cut into some that OpenBLAS does not copy.
+
+    Attributes
+    ----------
+    rows : int
+        So many of the m rows at a time, and
+    columns, samples : int
+        so many columns of so many samples: all samples of some columns, or some of one column.
+    """
+
+    rows: int
+    columns: int
+    samples: int
+
+
+@lru_cache(1024)
+def cut(m: int, k: int, columns: int, samples: int) -> Cut:
+    """Return how to cut a product, without a rest; where that cannot be, all of it is one piece."""
+    lengths = [(1, some) for some in _divisors(samples)] + [(some, samples) for some in _divisors(columns)]
+    cuts = [Cut(rows, *some) for rows in _divisors(m) if rows >= min(m, _SHORT) for some in lengths]
+    small = [c for c in cuts if _SHORT <= c[1] * c[2] <= _WIDE and c[0] * k * c[1] * c[2] <= _WITHOUT_COPY]
+    return max(small, key=lambda c: (min(c[1] * c[2], 32), c[0], c[1]), default=Cut(m, columns, max(samples, 1)))
+
+
+def _divisors(n: int) -> list[int]:
+    return [k for k in range(1, n + 1) if n % k == 0]
+
+
+def plain_product_of_blocks(x: ndarray, blocks: ndarray, out: ndarray) -> None:
+    """Write the products of matrices with blocks: (G, m, k), (G, P, R, k, each) -> (G, P, R, m, each)."""
+    np.matmul(x[:, None, None], blocks, out=out)
+
+
+def product_of_blocks(x: ndarray, blocks: ndarray, rows: int, out: ndarray) -> None:
+    """Do as `plain_product_of_blocks`, with so many rows of x at a time."""
+    (groups, pieces, height, k, each), m = blocks.shape, x.shape[1]
+    if each < _WIDE and (each < _SHORT or rows * k * each > _WITHOUT_COPY):  # too short: all rows side by side
+        together = product(x, blocks.transpose(0, 3, 1, 2, 4).reshape(groups, k, pieces * height * each))
+        out[...] = together.reshape(groups, m, pieces, height, each).transpose(0, 2, 3, 1, 4)
+        return
+    by_columns = turned(x.reshape(groups, 1, 1, m // rows, rows, k)).swapaxes(-1, -2)
+    np.matmul(by_columns, blocks[:, :, :, None], out=out.reshape(groups, pieces, height, m // rows, rows, each))
+
+
+# --- Sums of products: that of maps with the windows over each row ---
+
+
+@lru_cache(1024)
+def cut_of_sum(m: int, k: int, n: int) -> tuple[int, int, int] | None:
+    """Return how much of m, k and n to take at a time; None for a sum that is better left whole."""
+    if m * n <= _THIN_SUM:
+        return None
+    columns = max((some for some in _divisors(n) if some <= 64), default=0)
+    each = max((some for some in _divisors(k) if some <= _LONGEST_PIECE), default=0)
+    rows = max((some for some in _divisors(m) if some * each * columns <= _WITHOUT_COPY), default=0)
+    long_enough = rows >= min(m, _SHORT) and each >= min(k, 4 * _SHORT) and columns >= min(n, _SHORT)
+    return (rows, each, columns) if long_enough else None
+
+
+def plain_sum_of_products(x: ndarray, y: ndarray) -> ndarray:
+    """Return the sum of a stack of products: (G, S, m, k), (G, S, k, n) -> (G, m, n)."""
+    return np.add.reduce(np.matmul(x, y), axis=1)
+
+
+def sum_of_products(x: ndarray, y: ndarray, pieces: tuple[int, int, int]) -> ndarray:
+    """Return `plain_sum_of_products`, cut into these pieces; y in rows."""
+    (groups, stack, m, k), n, (rows, each, columns) = x.shape, y.shape[3], pieces
+    x = x.reshape(groups, stack, m // rows, rows, k // each, each).transpose(0, 1, 4, 2, 3, 5)
+    y = y.reshape(groups, stack, k // each, each, n // columns, columns).swapaxes(3, 4)
+    products = np.matmul(x[:, :, :, None], y[:, :, :, :, None])
+    total = np.add.reduce(products.reshape(groups, stack * (k // each), *products.shape[3:]), axis=1)
+    return total.transpose(0, 2, 3, 1, 4).reshape(groups, m, n)

@@ -1,30 +1,57 @@
-"""Correlations, faster: each row of maps or images is one matrix product, of windows that share their rows.
+"""Correlations, faster: rows of maps or images are matrix products, of windows that share their rows.
 
 Of a 3x3 kernel, a window and the one below it have two rows in common. In images laid out row by row, with the
 channels inside, the three rows of either are one piece of memory, and a matrix product can read both where they are:
-only windows side by side need copies of their own.
+only windows side by side need copies of their own. These are cut into blocks that are short enough for OpenBLAS to
+multiply where they lie (`products.cut`), and what is in a block lies together.
 
 All three functions come from one sum: of kernels[o, c, i, j] * maps[o, y, x, n] * windows[c, i, j, y, x, n], for each
 group of channels. Each leaves one factor out, and so is the derivative of the sum with respect to that one.
 """
 
-from collections.abc import Iterator
+from math import gcd
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops.fast.products import product
-from tinygrad_edu.ops.windows import Window, add_up, windows_of
+from tinygrad_edu.cores.threads import in_parts
+from tinygrad_edu.ops.fast.phases import images_by_phases
+from tinygrad_edu.ops.fast.products import Cut, cut, cut_of_sum, product, product_of_blocks, sum_of_products
+from tinygrad_edu.ops.fast.turning import put_last
+from tinygrad_edu.ops.windows import Window, add_up, samples_first, samples_last, windows_of
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
 _WINDOW_BYTES = 2**22
-# Shorter rows of maps than this are multiplied all at once, from copies of all that their windows hold.
-_LONG_ROW = 128
+# From so many multiplications on they are shared by threads, and made in at least so many parts, whether there are
+# threads or not: the bits are then the same.
+_LARGE, _SHARED = 2**24, 4
 
 
 def _by_group(channels: ndarray, groups: int) -> ndarray:
     """Return what has its channels on the first axis with an axis of the groups before it, as a view."""
     return channels.reshape(groups, len(channels) // groups, *channels.shape[1:])
+
+
+def _vertical(laid: Window) -> tuple[int, int]:
+    """Return how far apart the windows of two rows are, and the rows of a window; of one row, so far as to touch."""
+    return laid.stride[0], laid.dilation[0] if len(laid.rows) > 1 else laid.stride[0]
+
+
+def _parts(rows: range, apart: int, row: int, multiplications: int) -> tuple[list[range], bool]:
+    """Cut rows, for each of which `row` bytes are made, into parts that stay near by, each of rows so far apart.
+
+    And say whether they are worth threads.
+    """
+    count, large = max(1, -(-len(rows) * row // (_WINDOW_BYTES * apart))), multiplications >= _LARGE
+    if large:
+        count = -(-count // _SHARED) * _SHARED
+    alike = [rows[k::apart] for k in range(apart)]
+    parts = [some[len(some) * k // count : len(some) * (k + 1) // count] for some in alike for k in range(count)]
+    return [part for part in parts if part], large
+
+
+def _at(part: range) -> slice:
+    return slice(part.start, part.stop, part.step)
 
 
 # --- How well each kernel fits each window ---
@@ -40,60 +67,69 @@ def plain_correlated_maps(images: ndarray, weight: ndarray, laid: Window, groups
 def correlated_maps(images: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
     """Return `plain_correlated_maps`: each row is the product of the kernels with the windows of that row."""
     out, c, kh, kw = weight.shape
-    kernels = weight.transpose(0, 2, 1, 3).reshape(groups, 1, out // groups, kh * c * kw)
+    kernels = weight.transpose(0, 2, 1, 3).reshape(groups, out // groups, kh * c * kw)
     maps = np.empty((out, *laid.size, images.shape[3]), np.result_type(images, weight))
-    for part in _row_parts(laid.size[0], _row_of_windows(images, laid)):
-        windows = _window_matrices(images, laid, part, groups)
-        product(kernels, windows, out=_beside(maps[:, part], windows))
+    pieces = cut(*kernels.shape[1:], *maps.shape[2:])
+
+    def fill(part: range) -> None:
+        windows = _windows(images, laid, part, groups, pieces)
+        product_of_blocks(kernels, windows, pieces.rows, _beside(maps[:, _at(part)], windows))
+
+    in_parts(fill, *_parts_of_maps(images, laid, maps.size * kernels.shape[2]))
     return maps
 
 
-def _window_matrices(x: ndarray, laid: Window, part: slice, groups: int) -> ndarray:
-    """Return the windows of some rows of images (C, H, W, N) as matrices (groups, rows, kh * c * kw, columns * N).
+def _parts_of_maps(images: ndarray, laid: Window, multiplications: int) -> tuple[list[range], bool]:
+    """Cut the rows of maps into parts; what the windows of each see of the images is rows that are `dilation` apart."""
+    step, apart = _vertical(laid)
+    row = laid.stride[0] * len(images) * len(laid.columns) * laid.size[1] * images.shape[3] * images.itemsize
+    return _parts(range(laid.size[0]), apart // gcd(step, apart), row, multiplications)
+
+
+def _windows(x: ndarray, laid: Window, part: range, groups: int, pieces: Cut) -> ndarray:
+    """Return the windows of some rows of images (C, H, W, N) as blocks (groups, P, rows, kh * c * kw, each).
 
     As a view, in which a number is visited once for each window of a column that it is in, of a copy that has a place
     for each window of a row that it is in.
     """
-    (si, sj), (di, dj) = laid.stride, laid.dilation
-    kh, rows, c, n = len(laid.rows), part.stop - part.start, len(x) // groups, x.shape[3]
+    (step, apart), (kh, kw) = _vertical(laid), (len(laid.rows), len(laid.columns))
     by_c, by_row, by_column, by_n = x.strides
-    inside, steps = (c, len(laid.columns), laid.size[1], n), [by_c, dj * by_column, sj * by_column, by_n]
-    by_group, start = c * by_c, part.start * si * by_row
-    if di == 1 < kh and laid.size[1] * n >= _LONG_ROW:  # or else there is no such view, or nothing to share
-        height = (rows - 1) * si + kh
-        strips = ndarray((groups, height, *inside), x.dtype, x, start, (by_group, by_row, *steps))
-        x, start = np.ascontiguousarray(strips), 0
-        by_group, by_row, *steps = x.strides
-    shape = (groups, rows, kh, *inside)
-    return _matrices(ndarray(shape, x.dtype, x, start, (by_group, si * by_row, di * by_row, *steps)))
+    c, beside, lower = len(x) // groups, laid.stride[1] * by_column, part.step * step // apart
+    inside = c, kw, pieces.columns, pieces.samples
+    shape = (
+        groups,
+        laid.size[1] // pieces.columns,
+        x.shape[3] // pieces.samples,
+        (len(part) - 1) * lower + kh,
+        *inside,
+    )
+    steps = (c * by_c, pieces.columns * beside, pieces.samples * by_n, apart * by_row)
+    strides = (*steps, by_c, laid.dilation[1] * by_column, beside, by_n)
+    strips = ndarray(shape, x.dtype, x, part.start * step * by_row, strides)
+    count, each = shape[1] * shape[2], pieces.columns * pieces.samples
+    if kh == kw == 1:
+        return strips.reshape(groups, count, len(part), c, each)
+    copy = np.empty(shape, x.dtype)
+    for row in range(shape[3]):  # all at once would go from page to page
+        copy[:, :, :, row] = strips[:, :, :, row]
+    return _sharing_rows(copy.reshape(groups, count, shape[3], c * kw, each), len(part), lower, kh)
 
 
-def _matrices(windows: ndarray) -> ndarray:
-    """Return windows (groups, rows, kh, c, kw, columns, N) as matrices (groups, rows, kh * c * kw, columns * N).
+def _sharing_rows(strips: ndarray, count: int, lower: int, kh: int) -> ndarray:
+    """Return windows of `kh` rows of strips (..., rows, c, each), `count`, each so many rows lower than the last.
 
-    A view where the strides allow it. Short rows side by side in one matrix, (groups, 1, ..., rows * columns * N).
+    (..., count, kh * c, each), as a view.
     """
-    groups, rows, kh, c, kw, columns, n = windows.shape
-    if columns * n >= _LONG_ROW:
-        return windows.reshape(groups, rows, kh * c * kw, columns * n)
-    return windows.transpose(0, 2, 3, 4, 1, 5, 6).reshape(groups, 1, kh * c * kw, rows * columns * n)
+    *before, _, c, each = strips.shape
+    *outside, by_row, by_c, by_number = strips.strides
+    shape = (*before, count, kh * c, each)
+    return ndarray(shape, strips.dtype, strips, 0, (*outside, lower * by_row, by_c, by_number))
 
 
 def _beside(maps: ndarray, windows: ndarray) -> ndarray:
-    """Return maps (out, rows, columns, N) as matrices that fit those of `_matrices`, as a view."""
-    groups, rows, _, length = windows.shape
-    return maps.reshape(groups, len(maps) // groups, rows, length).swapaxes(1, 2)
-
-
-def _row_of_windows(images: ndarray, laid: Window) -> int:
-    """Return how many bytes `_window_matrices` copies for a row of the maps."""
-    return laid.stride[0] * len(images) * len(laid.columns) * laid.size[1] * images.shape[3] * images.itemsize
-
-
-def _row_parts(rows: int, row: int) -> Iterator[slice]:
-    """Cut a number of rows, each of `row` bytes, into even parts that stay near by."""
-    each = -(-rows // max(1, min(rows, -(-rows * row // _WINDOW_BYTES))))
-    return (slice(start, min(start + each, rows)) for start in range(0, rows, each))
+    """Return maps (out, rows, columns, N) as blocks (groups, P, rows, out / groups, each) that fit windows, a view."""
+    groups, pieces, rows, _, each = windows.shape
+    return maps.reshape(groups, len(maps) // groups, rows, pieces, each).transpose(0, 3, 2, 1, 4)
 
 
 # --- The images of which the kernels make the maps, transposed: what the windows get, added up ---
@@ -107,56 +143,8 @@ def plain_correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups
 
 
 def correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
-    """Return `plain_correlated_images`: each row is a product of kernels with rows of maps, which slide over them.
-
-    Row r of the images gets row i of the kernels times row (r - dilation i) / stride of the maps. So for all r with
-    one remainder by the stride the same rows of the kernels count, in reverse order, and the rows of the maps that they
-    meet move on with r: windows over maps, with zeros above and below, that share their rows as windows over images do.
-    Only the columns of the kernels are added up one by one.
-    """
-    (step, _), (apart, _), inside = laid.stride, laid.dilation, laid.inside[0]
-    c, kh, _ = weight.shape[1:]
-    above = apart * (kh - 1) // step
-    tall, kernels = _tall(maps, groups, above), _by_group(weight, groups)
-    images = np.zeros((groups, c, *laid.padded, maps.shape[3]), np.result_type(maps, weight))
-    for phase in range(step):
-        rows = range(inside.start + (phase - inside.start) % step, inside.stop, step)
-        met = [i for i in reversed(range(kh)) if (phase - apart * i) % step == 0]
-        if rows and met:
-            first = [above + (rows.start - apart * i) // step for i in met]
-            these = kernels[:, :, :, met].transpose(0, 2, 4, 3, 1)
-            _add_rows(images[:, :, rows.start : rows.stop : step], these, tall, first, laid)
-    return images.reshape(groups * c, *laid.padded, maps.shape[3])[:, *laid.inside]
-
-
-def _tall(maps: ndarray, groups: int, above: int) -> ndarray:
-    """Return maps (out, rows, columns, N) as (groups, rows, out / groups, columns, N), with zeros above and below."""
-    by_row = _by_group(maps, groups).swapaxes(1, 2)
-    rows = by_row.shape[1]
-    tall = np.zeros((groups, rows + 2 * above + 1, *by_row.shape[2:]), maps.dtype)
-    tall[:, above : above + rows] = by_row
-    return tall
-
-
-def _add_rows(images: ndarray, kernels: ndarray, tall: ndarray, first: list[int], laid: Window) -> None:
-    """Add products of kernels (groups, c, kw, kh, out) and maps `tall` to rows of images (groups, c, rows, W, N).
-
-    `first` says which row of `tall` each of the kernels' rows is multiplied with for the first row of the images.
-    """
-    groups, c, rows, _, n = images.shape
-    kw, kh, out = kernels.shape[2:]
-    kernels = kernels.reshape(groups, 1, c * kw, kh * out)
-    by_group, by_row, *steps = tall.strides
-    for part in _row_parts(rows, groups * c * kw * laid.size[1] * n * images.itemsize):
-        height = part.stop - part.start
-        shape, start = (groups, height, kh, out, 1, laid.size[1], n), (first[0] + part.start) * by_row
-        between = by_row * (first[1] - first[0]) if kh > 1 else 0
-        seen = ndarray(shape, tall.dtype, tall, start, (by_group, by_row, between, steps[0], 0, *steps[1:]))
-        strips = product(kernels, _matrices(seen))
-        strips = strips.reshape(groups, strips.shape[1], c, kw, height // strips.shape[1], laid.size[1], n)
-        by_column = strips.transpose(3, 0, 2, 1, 4, 5, 6).reshape(kw, groups, c, height, laid.size[1], n)
-        for met, column in zip(laid.columns, by_column, strict=True):
-            images[:, :, part, met] += column
+    """Return `plain_correlated_images`: the kernels slide over the maps."""
+    return images_by_phases(correlated_maps, maps, weight, laid, groups)
 
 
 # --- The kernels that fit the windows as the maps say ---
@@ -172,10 +160,29 @@ def plain_correlated_kernels(maps: ndarray, images: ndarray, laid: Window, group
 def correlated_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int) -> ndarray:
     """Return `plain_correlated_kernels`: the sum, over the rows of the maps, of products with their windows."""
     kh, kw, c, out = len(laid.rows), len(laid.columns), len(images) // groups, len(maps) // groups
-    total = np.zeros((groups, kh * c * kw, out), np.result_type(maps, images))
-    row = max(_row_of_windows(images, laid), total[0].nbytes)  # each row has windows, and gives a product
-    for part in _row_parts(laid.size[0], row):
-        windows = _window_matrices(images, laid, part, groups)
-        # The longer factor first, which takes three quarters of the time.
-        total += np.add.reduce(product(windows, _beside(maps[:, part], windows).swapaxes(2, 3)), axis=1)
-    return total.reshape(groups, kh, c, kw, out).transpose(0, 4, 2, 1, 3).reshape(groups * out, c, kh, kw)
+    whole = Cut(out, laid.size[1], max(maps.shape[3], 1))
+    pieces = cut_of_sum(kh * c * kw, laid.size[1] * maps.shape[3], out)
+    maps = maps if pieces else samples_last(samples_first(maps))
+
+    def total(part: range) -> ndarray:
+        windows, some = _windows(images, laid, part, groups, whole), maps[:, _at(part)]
+        if pieces:
+            by_place = _by_place(some).reshape(len(part), windows.shape[4], groups, out).transpose(2, 0, 1, 3)
+            return sum_of_products(windows[:, 0], by_place, pieces)
+        return np.add.reduce(product(windows, _beside(some, windows).swapaxes(-1, -2)), axis=(1, 2))
+
+    first, *others = in_parts(total, *_parts_of_maps(images, laid, maps.size * kh * c * kw))
+    for other in others:
+        first += other
+    return first.reshape(groups, kh, c, kw, out).transpose(0, 4, 2, 1, 3).reshape(groups * out, c, kh, kw)
+
+
+def _by_place(maps: ndarray) -> ndarray:
+    """Return maps (out, rows, columns, N) as (rows, columns, N, out), one block of memory."""
+    found = np.empty((*maps.shape[1:], len(maps)), maps.dtype)
+    if maps.strides[3] < maps.strides[2]:
+        put_last(maps, found)
+        return found
+    for n in range(maps.shape[3]):  # each is near by as a whole
+        found[:, :, n] = maps[..., n].transpose(1, 2, 0)
+    return found

@@ -16,7 +16,7 @@ def plain_softmax(x: ndarray, axis: int) -> ndarray:
     return np.divide(e, total).astype(e.dtype, copy=False)
 
 
-def softmax(x: ndarray, axis: int) -> ndarray:
+def softmax_of_rows(x: ndarray, axis: int) -> ndarray:
     """Return `plain_softmax`; of long rows in memory in parts, each in place."""
     if not _are_rows(axis, x):
         return plain_softmax(x, axis)

@@ -1,4 +1,4 @@
-"""Shards on threads: each result in its order, and in the same bits, on however many.
+"""Shards, and the parts of an op, on threads: each result in its order, and in the same bits, on however many.
 
 NumPy lets go of the interpreter lock while it computes.
 """
@@ -6,20 +6,24 @@ NumPy lets go of the interpreter lock while it computes.
 import os
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextvars import copy_context
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar, copy_context
 from functools import cache, partial
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Generic, TypeVar
 
 from tinygrad_edu._checks import whole_number
+from tinygrad_edu.cores.blas import allowed_threads, available_cores, blas_can_be_limited, single_threaded_blas
 from tinygrad_edu.errors import ForkedError
-from tinygrad_edu.parallel.blas import allowed_threads, available_cores, single_threaded_blas
 
-__all__ = ["map_shards"]
+__all__ = ["in_parts", "map_shards"]
 
+Share = TypeVar("Share")
 Result = TypeVar("Result")
+
+# On how many threads what a shard computes may run; None outside of any.
+_share: ContextVar[int | None] = ContextVar("_share", default=None)
 
 
 @cache
@@ -66,20 +70,34 @@ def map_shards(function: Callable[[int], Result], count: int, threads: int | Non
         In a process that was forked since the first result: the other shards are computed in the one that forked.
     """
     together = allowed_threads(available_cores()) if threads is None else whole_number("threads", threads, 1)
-    return _map_single_threaded(function, count, helpers=min(together, count) - 1)
+    return _map_single_threaded(function, count, together)
 
 
-def _map_single_threaded(function: Callable[[int], Result], count: int, helpers: int) -> Iterator[Result]:
+def in_parts(function: Callable[[Share], Result], parts: Sequence[Share], large: bool = True) -> list[Result]:
+    """Apply a function to the parts of an op's work, and return the results in their order.
+
+    Where the parts are large, that is a millisecond in all, on several threads; in a shard, on its share of them.
+    Without threadpoolctl it is one thread, and matrix products have more.
+    """
+    share = _share.get()
+    threads = allowed_threads(available_cores()) if share is None else share
+    if not large or min(threads, len(parts)) < 2 or not blas_can_be_limited():
+        return [function(part) for part in parts]
+    return list(_map_single_threaded(lambda k: function(parts[k]), len(parts), threads))
+
+
+def _map_single_threaded(function: Callable[[int], Result], count: int, threads: int) -> Iterator[Result]:
     with single_threaded_blas():
-        yield from _map_together(function, count, helpers)
+        helpers = max(0, min(threads, count) - 1)
+        yield from _map_together(function, count, helpers, share=threads // (helpers + 1))
 
 
-def _map_together(function: Callable[[int], Result], count: int, helpers: int) -> Iterator[Result]:
+def _map_together(function: Callable[[int], Result], count: int, helpers: int, share: int) -> Iterator[Result]:
     """Share the work with other threads: this one works too, wherever it would wait for the next result.
 
     So it ends even where the others never begin, because all of them are busy with the shard that this is called in.
     """
-    work = _Work(function, count)
+    work = _Work(function, count, share)
     busy = [Lock() for _ in range(helpers)]
     try:
         for lock in busy:
@@ -96,8 +114,9 @@ def _map_together(function: Callable[[int], Result], count: int, helpers: int) -
 class _Work(Generic[Result]):
     """The shards that are left, which several threads take from, and what came of the others."""
 
-    def __init__(self, function: Callable[[int], Result], count: int) -> None:
+    def __init__(self, function: Callable[[int], Result], count: int, share: int) -> None:
         self.function, self.context, self.process = function, copy_context(), os.getpid()
+        self.context.run(_share.set, share)
         self.left = deque(range(count))
         self.results: dict[int, Result] = {}
         self.errors: dict[int, BaseException] = {}

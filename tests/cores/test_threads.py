@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu import parallel
+from tinygrad_edu.cores import threads as threads_module
 from tinygrad_edu.parallel import map_shards
 
 THREADS = [1, 2, 5]
@@ -88,7 +88,7 @@ def test_ctrl_c_comes_out_of_a_shard_and_the_next_call_works(threads):
 def test_ctrl_c_comes_out_even_where_a_result_is_handed_over(monkeypatch, threads):
     interrupted = threading.Event()
 
-    class Interrupted(parallel.threads.SimpleQueue):
+    class Interrupted(threads_module.SimpleQueue):
         def put(self, item):
             super().put(item)
             if isinstance(item, int) and in_the_main_thread():  # and so not with the call of a helper
@@ -96,7 +96,7 @@ def test_ctrl_c_comes_out_even_where_a_result_is_handed_over(monkeypatch, thread
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(parallel.threads, "SimpleQueue", Interrupted)
+        patch.setattr(threads_module, "SimpleQueue", Interrupted)
         with pytest.raises(KeyboardInterrupt):
             list(map_shards(lambda k: in_the_main_thread() or interrupted.wait(10), 4, threads))
     assert list(map_shards(lambda k: k, 4, threads)) == [0, 1, 2, 3]

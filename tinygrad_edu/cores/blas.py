@@ -9,7 +9,7 @@ from typing import Any
 
 from tinygrad_edu.errors import MissingExtraError
 
-__all__ = ["allowed_threads", "available_cores", "single_threaded_blas"]
+__all__ = ["allowed_threads", "available_cores", "blas_can_be_limited", "single_threaded_blas"]
 
 # The number of BLAS threads belongs to the process: who limits it first notes what it was, the last puts it back.
 _limiting = RLock()  # a signal handler may come while its own thread holds it
@@ -30,14 +30,17 @@ def allowed_threads(cores: int) -> int:
 
 @cache
 def _blas() -> Any:
+    """Return what sets the number of threads of each BLAS library, or None without threadpoolctl."""
     try:
         from threadpoolctl import ThreadpoolController
-    except ImportError as error:
-        raise MissingExtraError(
-            "shards on threads need threadpoolctl, which keeps the matrix products of each at one thread: "
-            "pip install 'tinygrad-edu[parallel]'"
-        ) from error
+    except ImportError:
+        return None
     return ThreadpoolController()
+
+
+def blas_can_be_limited() -> bool:
+    """Return whether `single_threaded_blas` can do so: whether threadpoolctl is installed."""
+    return _blas() is not None
 
 
 @contextmanager
@@ -52,6 +55,11 @@ def single_threaded_blas() -> Iterator[None]:
         Where threadpoolctl is not installed.
     """
     global _before
+    if not blas_can_be_limited():
+        raise MissingExtraError(
+            "shards on threads need threadpoolctl, which keeps the matrix products of each at one thread: "
+            "pip install 'tinygrad-edu[parallel]'"
+        )
     this = object()
     try:
         with _limiting:

@@ -6,7 +6,7 @@ import threading
 import pytest
 import threadpoolctl
 
-from tinygrad_edu import parallel
+from tinygrad_edu.cores import blas
 from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.parallel import map_shards, single_threaded_blas
 
@@ -94,7 +94,7 @@ def test_ctrl_c_just_when_the_threads_are_set_puts_them_back(monkeypatch, two_bl
             return limited
 
     with monkeypatch.context() as patch:
-        patch.setattr(parallel.blas, "_blas", Interrupted)
+        patch.setattr(blas, "_blas", Interrupted)
         with pytest.raises(KeyboardInterrupt), single_threaded_blas():
             pass
     assert blas_threads() == two_blas_threads
@@ -105,9 +105,9 @@ def test_ctrl_c_just_when_the_threads_are_set_puts_them_back(monkeypatch, two_bl
 
 def test_without_threadpoolctl_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "threadpoolctl", None)
-    parallel.blas._blas.cache_clear()
+    blas._blas.cache_clear()
     try:
         with pytest.raises(MissingExtraError, match=r"pip install 'tinygrad-edu\[parallel\]'"):
             list(map_shards(lambda k: k, 2))
     finally:
-        parallel.blas._blas.cache_clear()
+        blas._blas.cache_clear()

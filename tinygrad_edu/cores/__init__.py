@@ -1,0 +1,1 @@
+"""The cores of this machine, shared: by the shards of a batch, and inside of one by the parts of an op."""

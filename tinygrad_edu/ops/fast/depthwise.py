@@ -1,0 +1,69 @@
+"""Correlations of each channel by itself, faster: sums of products of long rows. The twins are in `rows`.
+
+A matrix product of kernels with one channel has so little to multiply that copying its windows would take longer. Here
+they stay where they are: of images laid out with the samples inside, the windows of a row meet one place of the kernel
+in one row of numbers, and `einsum` and `vecdot` go along it.
+"""
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.cores.threads import in_parts
+from tinygrad_edu.ops.fast.phases import images_by_phases
+from tinygrad_edu.ops.windows import Window, samples_first, samples_last
+
+# So many channels, and from so many multiplications on, are shared by threads.
+_PARTS, _LARGE = 8, 2**22
+
+
+def _parts(groups: int, multiplications: int) -> tuple[list[slice], bool]:
+    """Cut the groups into parts, and say whether they are worth threads."""
+    ends = [groups * k // _PARTS for k in range(_PARTS + 1)]
+    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True) if a < b], multiplications >= _LARGE
+
+
+def _long_rows(images: ndarray, laid: Window) -> ndarray:
+    """Return the windows of images (groups, C, H, W, N) as (groups, C, kh, kw, rows, columns * N).
+
+    A view; where the windows are not side by side, of copies, one for each column of the kernel.
+    """
+    *by_channel, by_row, by_column, by_n = images.strides
+    by_place = laid.dilation[1] * by_column
+    if laid.stride[1] > 1:
+        images = np.stack([images[:, :, :, met] for met in laid.columns], axis=2)
+        *by_channel, by_place, by_row, _, by_n = images.strides
+    shape = (*images.shape[:2], len(laid.rows), len(laid.columns), laid.size[0], laid.size[1] * images.shape[-1])
+    steps = *by_channel, laid.dilation[0] * by_row, by_place, laid.stride[0] * by_row, by_n
+    return ndarray(shape, images.dtype, images, 0, steps)
+
+
+def depthwise_maps(images: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
+    """Return the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on padded images (C, H, W, N)."""
+    kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
+    images = images.reshape(groups, weight.shape[1], *images.shape[1:])
+    maps = np.empty((*kernels.shape[:2], *laid.size, images.shape[4]), np.result_type(images, weight))
+
+    def fill(part: slice) -> None:
+        windows, some = _long_rows(images[part], laid), maps[part]
+        out = some.reshape(*some.shape[:3], windows.shape[5])
+        np.einsum("gocij,gcijyl->goyl", kernels[part], windows, out=out)
+
+    in_parts(fill, *_parts(groups, maps.size * kernels[0, 0].size))
+    return maps.reshape(len(weight), *maps.shape[2:])
+
+
+def depthwise_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
+    """Return the images (C, H, W, N), without their padding, in which each window got its kernels times its maps."""
+    return images_by_phases(depthwise_maps, maps, weight, laid, groups)
+
+
+def depthwise_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int) -> ndarray:
+    """Return the kernels (out, 1, kh, kw): the sum of all windows, each times its place in the maps."""
+    rows = samples_last(samples_first(maps))
+    rows = rows.reshape(groups, len(maps) // groups, 1, 1, maps.shape[1], maps.shape[2] * maps.shape[3])
+
+    def total(part: slice) -> ndarray:
+        return np.vecdot(_long_rows(images[part, None], laid), rows[part]).sum(axis=-1)
+
+    found = in_parts(total, *_parts(groups, maps.size * len(laid.rows) * len(laid.columns)))
+    return np.concatenate(found).reshape(len(maps), 1, len(laid.rows), len(laid.columns))

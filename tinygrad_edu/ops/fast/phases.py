@@ -1,0 +1,85 @@
+"""The images of which kernels make maps: correlations of the maps, phase by phase.
+
+Pixels whose places have one remainder by the stride meet the same rows and columns of the kernels, backwards, and from
+one such pixel to the next those move on by one over the maps. So each such phase is a correlation with a stride of 1,
+of the maps with some of the kernels' rows and columns; with a stride of 1 there is one phase.
+"""
+
+from collections.abc import Callable
+from math import gcd
+from typing import NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.ops.fast.turning import put_last
+from tinygrad_edu.ops.windows import Window, window
+
+Correlated = Callable[[ndarray, ndarray, Window, int], ndarray]
+
+
+class _Phase(NamedTuple):
+    """Pixels along an axis that meet the same places of the kernels.
+
+    Attributes
+    ----------
+    pixels : slice
+        Which they are.
+    places : list of int
+        What they meet of the kernels, backwards.
+    met : range
+        From which of the maps to which they meet; some may lie outside.
+    apart : int
+        How far apart those are that one pixel meets.
+    """
+
+    pixels: slice
+    places: list[int]
+    met: range
+    apart: int
+
+
+def _phases(laid: Window, axis: int) -> list[_Phase]:
+    step, dilation, kernel = laid.stride[axis], laid.dilation[axis], len((laid.rows, laid.columns)[axis])
+    inside, apart = range(laid.padded[axis])[laid.inside[axis]], dilation // gcd(step, dilation)
+    found = []
+    for k, start in enumerate(inside[:step]):
+        places = [i for i in reversed(range(kernel)) if (start - dilation * i) % step == 0]
+        if places:
+            first, count = (start - dilation * places[0]) // step, len(inside[k::step])
+            met = range(first, first + (len(places) - 1) * apart + count)
+            found.append(_Phase(slice(k, None, step), places, met, apart))
+    return found
+
+
+def images_by_phases(correlated_maps: Correlated, maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
+    """Return images (C, H, W, N), of maps (out, rows, columns, N) and kernels (out, C / groups, kh, kw)."""
+    kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:]).swapaxes(1, 2)
+    ways = [(down, across) for down in _phases(laid, 0) for across in _phases(laid, 1)]
+
+    def pixels(down: _Phase, across: _Phase) -> ndarray:
+        some = kernels[:, :, :, down.places][..., across.places]
+        some = some.reshape(some.shape[0] * some.shape[1], *some.shape[2:])
+        size, apart = (len(down.met), len(across.met)), (down.apart, across.apart)
+        seen = _region(maps, down.met, across.met)
+        return correlated_maps(seen, some, window(size, some.shape[2:], 1, 0, apart), groups)
+
+    if laid.stride == (1, 1):
+        return pixels(*ways[0])
+    size = (len(range(n)[inside]) for n, inside in zip(laid.padded, laid.inside, strict=True))
+    images = np.zeros((groups * weight.shape[1], *size, maps.shape[3]), np.result_type(maps, weight))
+    for down, across in ways:
+        images[:, down.pixels, across.pixels] = pixels(down, across)
+    return images
+
+
+def _region(maps: ndarray, rows: range, columns: range) -> ndarray:
+    """Return a region of maps (out, rows, columns, N), one block of memory, with zeros around them."""
+    found = np.zeros((len(maps), len(rows), len(columns), maps.shape[3]), maps.dtype)
+    there, here = [], []
+    for met, size in zip((rows, columns), maps.shape[1:3], strict=True):
+        begin, end = max(met.start, 0), max(min(met.stop, size), 0)
+        there.append(slice(begin, end))
+        here.append(slice(begin - met.start, max(end, begin) - met.start))
+    put_last(np.moveaxis(maps[:, *there], -1, 0), found[:, *here])
+    return found

@@ -1,0 +1,59 @@
+"""The first axis made the last, faster: by way of a buffer that is near by.
+
+What is turned is read in columns. Where its rows are some pages apart, all of a column falls into the same few places
+of the cache, and each row that is read drives out another one that is not read to its end.
+"""
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.cores.threads import in_parts
+
+# So many numbers are turned at a time, in rows that lie by so many further apart than they are long.
+_AT_A_TIME, _APART = 2**16, 20
+# Rows that are a multiple of so many bytes apart meet in the cache, where there are more than so many of them.
+_MEETING, _FEW = 2048, 8
+# From so many numbers on threads share them, in so many parts.
+_LARGE, _PARTS = 2**18, 4
+
+
+def put_plainly_last(x: ndarray, out: ndarray) -> None:
+    """Write (m, k, ...) into (k, ..., m): the first axis becomes the last."""
+    out[...] = np.moveaxis(x, 0, -1)
+
+
+def put_last(x: ndarray, out: ndarray) -> None:
+    """Do as `put_plainly_last`."""
+    if not x.size:
+        return
+    meeting = len(x) > _FEW and x.strides[0] % _MEETING == 0 and x.strides[-1] == x.itemsize
+    put = _put_by_way_of_a_buffer if meeting else put_plainly_last
+    if x.size < _LARGE:
+        put(x, out)
+        return
+    ends = [x.shape[1] * k // _PARTS for k in range(_PARTS + 1)]
+    parts = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True) if a < b]
+    in_parts(lambda part: put(x[:, part], out[part]), parts)
+
+
+def _put_by_way_of_a_buffer(x: ndarray, out: ndarray) -> None:
+    length = max(64, _AT_A_TIME // len(x))
+    at_a_time = length // x[0, 0].size
+    if not at_a_time:
+        for each, into in zip(x.swapaxes(0, 1), out, strict=True):
+            _put_by_way_of_a_buffer(each, into)
+        return
+    buffer = np.empty((len(x), length + _APART), x.dtype)
+    for start in range(0, x.shape[1], at_a_time):
+        part = x[:, start : start + at_a_time]
+        near = buffer[:, : part[0].size].reshape(part.shape)
+        near[...] = part
+        put_plainly_last(near, out[start : start + at_a_time])
+
+
+def turned(x: ndarray) -> ndarray:
+    """Return matrices (..., m, n) as (..., n, m), one block of memory."""
+    out = np.empty((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
+    for k in np.ndindex(x.shape[:-2]):
+        put_last(x[k], out[k])
+    return out
