@@ -194,16 +194,16 @@ def gradient_of_a_bias() -> TwoWays:
     return lambda: np.add.reduce(g, axis=0), lambda: g.T @ ones
 
 
-def softmax_of_scores() -> TwoWays:
-    """Make an array for each step of a softmax, or work in place on some rows at a time."""
-    scores = _draw(16, 4, 64, 64)
-    return lambda: softmax.plain_softmax(scores, -1), lambda: softmax.softmax_of_rows(scores, -1)
+def rule_of_softmax() -> TwoWays:
+    """Make an array for each step, or call BLAS for the sums, and work in place."""
+    g, p = _draw(16, 4, 64, 64), _draw(16, 4, 64, 64)[::-1].copy()
+    return lambda: softmax.plain_softmax_slope(g, p, -1), lambda: softmax.softmax_slope(g, p, -1)
 
 
 KERNELS = [
     rule_of_relu, rule_of_tanh, dropout_of_bits, logits, gradient_of_weights, unlikely_classes, layout_of_a_gradient,
     windows_of_images, windows_added_up, convolution_of_one_channel, convolution_of_32_channels,
-    its_gradient_of_the_images, normalized_maps, positive_part_of_maps, gradient_of_a_bias, softmax_of_scores,
+    its_gradient_of_the_images, normalized_maps, positive_part_of_maps, gradient_of_a_bias, rule_of_softmax,
 ]  # fmt: skip
 
 

@@ -5,18 +5,14 @@ mean as its dtype rounds it. Where that is large beside the deviations, what is 
 measured, too, and taken away together with what is added at the end.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import in_parts
-
 # So many bytes of an array are worked on at a time: a second array of that size is in the cache with it.
 _PART_BYTES = 2**20
-# From so many elements on the parts are shared by threads.
-_LARGE = 2**19
 
 
 def mean_of_products(x: ndarray, y: ndarray) -> ndarray:
@@ -30,12 +26,9 @@ def _mean(x: ndarray) -> ndarray:
     return mean_of_products(x, np.ones(x.shape[2], x.dtype))
 
 
-def _for_channels(x: ndarray, function: Callable[[slice], Any]) -> None:
-    """Call a function for some channels at a time, until all are done; on threads, where there is much to do."""
-    channels = x.shape[1]
-    count = min(channels, max(1, x.nbytes // _PART_BYTES))
-    cuts = [channels * k // max(count, 1) for k in range(count + 1)]
-    in_parts(function, list(map(slice, cuts, cuts[1:])), x.size >= _LARGE)
+def _parts(x: ndarray) -> Iterator[slice]:
+    each = max(1, _PART_BYTES // max(x.shape[0] * x.shape[2] * x.itemsize, 1))
+    return (slice(start, start + each) for start in range(0, x.shape[1], each))
 
 
 def plain_moments(x: ndarray) -> ndarray:
@@ -47,15 +40,12 @@ def plain_moments(x: ndarray) -> ndarray:
 def moments(x: ndarray) -> ndarray:
     """Return `plain_moments`."""
     found = np.empty((3, x.shape[1]), x.dtype)
-
-    def find(part: slice) -> None:
+    for part in _parts(x):
         mean = _mean(x[:, part]).astype(x.dtype)
         centred = x[:, part] - mean
         more = _mean(centred)
         variance = np.maximum(mean_of_products(centred, centred) - more * more, 0)
         found[:, part] = mean[0, :, 0], more[0, :, 0], variance[0, :, 0]
-
-    _for_channels(x, find)
     return found
 
 
@@ -76,13 +66,10 @@ def normalized_in_parts(x: ndarray, weight: ndarray, bias: ndarray, eps: float, 
     scale = weight * scale
     shift = np.asarray(bias - more * scale, x.dtype)
     scale, out = np.asarray(scale, x.dtype), np.empty_like(x)
-
-    def fill(part: slice) -> None:
+    for part in _parts(x):
         some = np.subtract(x[:, part], mean[:, part], out=out[:, part])
         some *= scale[:, part]
         some += shift[:, part]
-
-    _for_channels(x, fill)
     return out
 
 
@@ -93,8 +80,7 @@ def gradient_of_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: nd
     """
     mean, more, scale = _read(found, eps, x.dtype)
     out = np.empty_like(x)
-
-    def fill(part: slice) -> None:
+    for part in _parts(x):
         centred, by = np.subtract(x[:, part], mean[:, part], out=out[:, part]), weight[:, part] * scale[:, part]
         of_g = g[:, part] - np.asarray(_mean(g[:, part]), g.dtype)
         more_of_g = _mean(of_g)
@@ -103,8 +89,6 @@ def gradient_of_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: nd
         centred *= np.asarray(slope, x.dtype)
         centred += of_g
         centred -= np.asarray(by * more_of_g + slope * more[:, part], x.dtype)
-
-    _for_channels(x, fill)
     return out
 
 
@@ -112,12 +96,9 @@ def gradient_of_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> nd
     """Return the gradient of the weight: of each channel the sum of g * unit, (1, K, 1)."""
     mean, more, scale = _read(found, eps, x.dtype)
     out = np.empty(mean.shape, g.dtype)
-
-    def fill(part: slice) -> None:
+    for part in _parts(x):
         of_both = mean_of_products(g[:, part], x[:, part] - mean[:, part]) - _mean(g[:, part]) * more[:, part]
         out[:, part] = of_both * scale[:, part] * (x.shape[0] * x.shape[2])
-
-    _for_channels(x, fill)
     return out
 
 
