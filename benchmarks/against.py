@@ -3,9 +3,9 @@
 Both are copied beside each other, with the benchmarks of this checkout: its working tree as it is, and the package of
 the commit. In each round two processes are new, because memory that lies well or badly makes two processes of the same
 program differ for as long as they live. They are asked in the order A B B A, in the next round B A A B, so that steady
-drift and the place in the order cancel; each is stopped while the other computes. On one core the times are processor
-times, which who else wants the core does not lengthen; on several they are what the clock says. A round's ratio is that
-of the geometric means of the two times of each.
+drift and the place in the order cancel; each is stopped while the other computes. Each time it tells its fastest run,
+because noise only adds; on one core in processor time, which who else wants the core does not lengthen, on several by
+the clock. A round's ratio is that of the geometric means of the two times of each.
 
 The interval is of order statistics of these ratios (`statistics.interval_of_median`): it assumes nothing of how noise
 is distributed, only that it meets both alike. Its level is such that the whole table errs once in twenty runs, if at
@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ DOUBT = 0.05  # of the whole table
 LEAST = 0.01  # what differs by less is no difference
 PACKAGE, BENCHMARKS = "tinygrad_edu", "benchmarks"
 THIS, THAT = SIDES = "this", "that"  # of equal length: where a program's stack begins depends on its paths
+WIDTH = 58  # of a title in the table
 SLOWER, FASTER, EQUAL = "slower", "faster", "no difference told"
 
 
@@ -183,7 +185,8 @@ def measure(
 
 
 def _run(workloads: Sequence[Workload], peers: dict[str, Peer], cores: set[int], plan: Plan, say: Say) -> list[Line]:
-    lines, clock = [Line(workload) for workload in workloads], "processor" if len(cores) == 1 else "seconds"
+    lines = [Line(workload) for workload in workloads]
+    clock = "fastest_processor" if len(cores) == 1 else "fastest"
     for line in lines:
         say(f"  {line.workload.key}: what both compute")
         agree(line, peers, cores, plan)
@@ -207,19 +210,19 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     yield f"what the ratio lies between with a certainty of {sure:.2f} %, so that of the whole table it is 95 %"
     for run in report["runs"]:
         yield f"\n=== {run['cores']} core{'s' * (run['cores'] > 1)}"
-        yield f"  {'':<58} {'':>5} {'this':>8} {'that':>8} {'ratio':>6} {'interval':>16}"
+        yield f"  {'':<{WIDTH}} {'':>5} {'this':>8} {'that':>8} {'ratio':>6} {'interval':>16}"
         for row in run["workloads"]:
             yield from _line(row)
 
 
 def _line(row: dict[str, Any]) -> Iterator[str]:
-    yield from (f"  {row['key']}. {row['title'][:54]}: {note}" for note in row["notes"])
+    title = shorten(f"{row['key']}. {row['title']}", WIDTH, placeholder=" ...")
+    yield from (f"  {title}: {note}" for note in row["notes"])
     if row["ratio"] is None:
         return
     times = (f"{duration(median(row['seconds'][side]), row):>8}" for side in SIDES)
     between = "{:.3f} .. {:.3f}".format(*row["interval"]) if row["interval"] else "unknown"
-    title = f"{row['key']}. {row['title']}"[:58]
-    yield f"  {title:<58} {row['unit']:>5} {' '.join(times)} {row['ratio']:6.3f} {between:>16}  {row['verdict']}"
+    yield f"  {title:<{WIDTH}} {row['unit']:>5} {' '.join(times)} {row['ratio']:6.3f} {between:>16}  {row['verdict']}"
 
 
 def is_worse(report: dict[str, Any]) -> bool:

@@ -96,14 +96,14 @@ def main() -> None:
     rounds = range(parser.parse_args().rounds)
     pin(available()[:1])
     torch.set_num_threads(1)
-    print(f"{'':<66}{'ours, ms':>9}" + "".join(f"{form + ', ms':>12}{'ratio':>7}" for form in FORMS))
+    print(f"{'':<66}{'ours, ms':>9}" + "".join(f"{form + ', ms':>12}{'/ ours':>8}" for form in FORMS))
     with single_threaded_blas():
         for name, settings in LINES:
             ours, theirs = steps(name, settings)
             label = f"{name}({', '.join(f'{key}={value}' for key, value in settings.items())})"
             found = [[milliseconds(run) for run in (ours, *theirs.values())] for _ in rounds]
             mine, *others = zip(*found, strict=True)
-            columns = (f"{median(t):12.2f}{median([b / a for a, b in zip(mine, t, strict=True)]):7.2f}" for t in others)
+            columns = (f"{median(t):12.2f}{median([b / a for a, b in zip(mine, t, strict=True)]):8.2f}" for t in others)
             print(f"{label:<66}{median(mine):9.2f}" + "".join(columns))
 
 

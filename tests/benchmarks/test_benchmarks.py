@@ -8,6 +8,7 @@ import pytest
 from benchmarks import table
 from benchmarks.__main__ import core_sets, measure, parse
 from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer, ours_on
+from benchmarks.picture import draw
 from benchmarks.rounds import Plan
 from benchmarks.statistics import exponent, quartiles
 
@@ -105,6 +106,11 @@ def test_table(report):
     lines = list(table.lines(report))
     assert any(line.startswith("  ours ") for line in lines)
     assert any("NOT INSTALLED: no_such_package, the program no_such_program" in line for line in lines)
+
+
+def test_picture(report, tmp_path):
+    draw({**report, "runs": 2 * report["runs"]}, tmp_path / "ratios.svg")
+    assert "<!-- 6. 1,000 tiny ops" in (tmp_path / "ratios.svg").read_text()
 
 
 def test_options():
