@@ -27,6 +27,9 @@ from tinygrad_edu.ops import col2im, conv2d, im2col, matmul
 from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.convolution import correlate_images
 from tinygrad_edu.ops.dropout import draw_bits, dropout
+from tinygrad_edu.ops.fast import normalization, softmax
+from tinygrad_edu.ops.fast.elementwise import plain_positive_part, positive_part
+from tinygrad_edu.ops.normalization import centre, over_rms
 from tinygrad_edu.ops.products import linear, product
 from tinygrad_edu.ops.trigonometry import tanh_gradient
 from tinygrad_edu.ops.windows import samples_first, samples_last
@@ -167,10 +170,40 @@ def its_gradient_of_the_images() -> TwoWays:
     return of_all_windows, lambda: correlate_images(g, weight, (30, 30), 1, 0, 1, 1)
 
 
+def normalized_maps() -> TwoWays:
+    """Normalize 16 channels of 128 images in an op after the other, or in few passes over some channels at a time."""
+    maps, weight, bias = _samples_last(_draw(128, 16, 28, 28)), _draw(1, 16, 1), _draw(1, 16, 1)[:, ::-1]
+    images, rows = maps.reshape(128, 16, 784), maps.transpose(2, 1, 3, 0).reshape(28, 16, -1)
+
+    def in_parts() -> ndarray:
+        out = normalization.normalized_in_parts(rows, weight, bias, 1e-5, normalization.moments(rows))
+        return out.reshape(28, 16, 28, 128).transpose(3, 1, 0, 2).reshape(images.shape)
+
+    return lambda: over_rms(centre(images), 1e-5) * weight + bias, in_parts
+
+
+def positive_part_of_maps() -> TwoWays:
+    """Take the greater of each number and 0, or what is between 0 and infinity."""
+    maps = _draw(*SHARD)
+    return lambda: plain_positive_part(maps), lambda: positive_part(maps)
+
+
+def gradient_of_a_bias() -> TwoWays:
+    """Add the rows up, or multiply them with ones."""
+    g, ones = _draw(1024, 384), np.ones(1024, np.float32)
+    return lambda: np.add.reduce(g, axis=0), lambda: g.T @ ones
+
+
+def rule_of_softmax() -> TwoWays:
+    """Make an array for each step, or call BLAS for the sums, and work in place."""
+    g, p = _draw(16, 4, 64, 64), _draw(16, 4, 64, 64)[::-1].copy()
+    return lambda: softmax.plain_softmax_slope(g, p, -1), lambda: softmax.softmax_slope(g, p, -1)
+
+
 KERNELS = [
     rule_of_relu, rule_of_tanh, dropout_of_bits, logits, gradient_of_weights, unlikely_classes, layout_of_a_gradient,
     windows_of_images, windows_added_up, convolution_of_one_channel, convolution_of_32_channels,
-    its_gradient_of_the_images,
+    its_gradient_of_the_images, normalized_maps, positive_part_of_maps, gradient_of_a_bias, rule_of_softmax,
 ]  # fmt: skip
 
 

@@ -11,9 +11,9 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, multiply
 from tinygrad_edu.ops.choosing import drop, keep, maximum
-from tinygrad_edu.ops.fast import softmax as fast
 from tinygrad_edu.ops.fast.elementwise import log_of_powers
 from tinygrad_edu.ops.fast.reductions import reduction_along
+from tinygrad_edu.ops.fast.softmax import softmax_slope
 from tinygrad_edu.ops.logistic import logit, sigmoid
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, sum
@@ -21,22 +21,25 @@ from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, 
 __all__ = ["log_softmax", "softmax", "softmin"]
 
 
-def _shifted(x: ndarray, axis: int) -> ndarray:
+def _shifted(x: Any, axis: int) -> ndarray:
     """Move the greatest element to 0, in a new array: softmax does not change, and nothing overflows."""
     x = as_floating(x)
-    return x - reduction_along(np.maximum, x, axis, initial=-np.inf)
+    return np.asarray(x - reduction_along(np.maximum, x, axis, initial=-np.inf))
 
 
 @op
 def softmax_along(x: Array, /, axis: int) -> Array:
     """Return exp(x) / sum(exp(x)) along `axis`."""
-    return fast.softmax_of_rows(as_floating(x), axis)
+    e = _shifted(x, axis)
+    np.exp(e, out=e)
+    total = reduction_along(np.add, e, axis, dtype=np.result_type(e.dtype, np.float32))
+    return np.divide(e, total, out=e)
 
 
 @op
 def softmax_gradient(cotangent: Array, p: Array, /, axis: int) -> Array:
     """Return p * (cotangent - sum(cotangent * p)) along `axis`, the rule of p = softmax(x)."""
-    return fast.softmax_slope(cotangent, p, axis)
+    return softmax_slope(cotangent, p, axis)
 
 
 softmax_along.vjps(x=lambda g, out, axis: softmax_gradient(g, out, axis))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 # So many bytes of an array are worked on at a time: a second array of that size is in the cache with it.
-_PART_BYTES = 2**19
+_PART_BYTES = 2**20
 
 
 def mean_of_products(x: ndarray, y: ndarray) -> ndarray:
@@ -95,12 +95,11 @@ def gradient_of_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: nd
 def gradient_of_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> ndarray:
     """Return the gradient of the weight: of each channel the sum of g * unit, (1, K, 1)."""
     mean, more, scale = _read(found, eps, x.dtype)
-    means = [
-        mean_of_products(g[:, part], x[:, part] - mean[:, part]) - _mean(g[:, part]) * more[:, part]
-        for part in _parts(x)
-    ]
-    total = np.concatenate([np.zeros((1, 0, 1)), *means], 1) * scale * (x.shape[0] * x.shape[2])
-    return total.astype(g.dtype)
+    out = np.empty(mean.shape, g.dtype)
+    for part in _parts(x):
+        of_both = mean_of_products(g[:, part], x[:, part] - mean[:, part]) - _mean(g[:, part]) * more[:, part]
+        out[:, part] = of_both * scale[:, part] * (x.shape[0] * x.shape[2])
+    return out
 
 
 def gradient_of_bias(g: ndarray) -> ndarray:
