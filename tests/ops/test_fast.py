@@ -1,7 +1,5 @@
 """What is only faster: it equals its plain twin, of any shape, dtype and layout."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -145,7 +143,8 @@ def is_depthwise(call):
 
 
 WIDE = {
-    "3x3": ((8, 16, 20, 20), (32, 16, 3, 3), {"padding": 1}), "strided": ((16, 8, 21, 21), (64, 8, 3, 3), {"stride": 2}),
+    "3x3": ((8, 16, 20, 20), (32, 16, 3, 3), {"padding": 1}),
+    "strided": ((16, 8, 21, 21), (64, 8, 3, 3), {"stride": 2}),
     "1x1": ((8, 32, 20, 20), (64, 32, 1, 1), {}), "dilated": ((9, 8, 20, 20), (24, 8, 3, 3), {"dilation": 2}),
     "depthwise": ((8, 32, 24, 24), (32, 1, 3, 3), {"padding": 1, "groups": 32}),
     "grouped": ((32, 12, 16, 16), (36, 4, 3, 3), {"groups": 3}),

@@ -9,15 +9,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar, copy_context
 from functools import cache, partial
+from itertools import pairwise
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Generic, TypeVar
 
 from tinygrad_edu._checks import whole_number
-from tinygrad_edu.errors import ForkedError
 from tinygrad_edu.cores.blas import allowed_threads, available_cores, blas_can_be_limited, single_threaded_blas
+from tinygrad_edu.errors import ForkedError
 
-__all__ = ["in_parts", "map_shards"]
+__all__ = ["in_parts", "map_shards", "shares"]
 
 Share = TypeVar("Share")
 Result = TypeVar("Result")
@@ -71,6 +72,12 @@ def map_shards(function: Callable[[int], Result], count: int, threads: int | Non
     """
     together = allowed_threads(available_cores()) if threads is None else whole_number("threads", threads, 1)
     return _map_single_threaded(function, count, together)
+
+
+def shares(count: int, parts: int) -> list[slice]:
+    """Cut so many of anything into even parts, or as many parts as there are."""
+    ends = [count * k // parts for k in range(parts + 1)]
+    return [slice(start, end) for start, end in pairwise(ends) if start < end]
 
 
 def in_parts(function: Callable[[Share], Result], parts: Sequence[Share], large: bool = True) -> list[Result]:

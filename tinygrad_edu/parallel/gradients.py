@@ -12,16 +12,16 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu.cores.blas import single_threaded_blas
+from tinygrad_edu.cores.threads import map_shards
 from tinygrad_edu.engine import Tensor, enable_grad, walk
 from tinygrad_edu.errors import AnomalyError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import can_be_cut, counted_elements, ignores, kind_of_samples
 from tinygrad_edu.nn.randomness import random_stream, stream_of, stream_seeds
 from tinygrad_edu.nn.samples import as_inputs, inputs_and_target, samples, some_samples
-from tinygrad_edu.cores.blas import single_threaded_blas
 from tinygrad_edu.parallel.pairwise import PairwiseSum, shards, share
 from tinygrad_edu.parallel.reducing import sum_over_workers
-from tinygrad_edu.cores.threads import map_shards
 from tinygrad_edu.parallel.workers import ALONE, Workers
 from tinygrad_edu.transforms.trees import tree_leaves
 

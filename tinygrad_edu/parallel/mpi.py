@@ -15,8 +15,8 @@ from typing import Any
 
 from numpy import ndarray
 
-from tinygrad_edu.errors import ForkedError, LostWorkerError, MissingExtraError
 from tinygrad_edu.cores.blas import allowed_threads, available_cores
+from tinygrad_edu.errors import ForkedError, LostWorkerError, MissingExtraError
 from tinygrad_edu.parallel.workers import ALONE, Computed, Workers, any_of, gather
 
 __all__ = ["abort", "leave", "without_mpi", "world"]

@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.errors import WorkersDifferError
 from tinygrad_edu.cores.blas import allowed_threads, available_cores
+from tinygrad_edu.errors import WorkersDifferError
 from tinygrad_edu.transforms.trees import tree_leaves
 
 __all__ = ["ALONE", "Workers", "any_of", "gather", "require_alike"]

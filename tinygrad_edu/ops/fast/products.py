@@ -18,6 +18,8 @@ _WITHOUT_COPY = 1_000_000
 _LONGEST_PIECE = 512
 # How short and how long the pieces of kernels and of windows are.
 _SHORT, _WIDE = 16, 128
+# So many numbers of windows are near by while all kernels are multiplied with them.
+_NEAR = 2**14
 # How large the small factor may be for pieces to pay, where they stand side by side and where they are added up.
 _THIN, _THIN_SUM = 5000, 1500
 
@@ -106,7 +108,12 @@ def cut(m: int, k: int, columns: int, samples: int) -> Cut:
     lengths = [(1, some) for some in _divisors(samples)] + [(some, samples) for some in _divisors(columns)]
     cuts = [Cut(rows, *some) for rows in _divisors(m) if rows >= min(m, _SHORT) for some in lengths]
     small = [c for c in cuts if _SHORT <= c[1] * c[2] <= _WIDE and c[0] * k * c[1] * c[2] <= _WITHOUT_COPY]
-    return max(small, key=lambda c: (min(c[1] * c[2], 32), c[0], c[1]), default=Cut(m, columns, max(samples, 1)))
+
+    def merit(c: Cut) -> tuple[int, int, int]:
+        each = c.columns * c.samples
+        return min(each, 2 * _SHORT), c.rows, each if k * each <= _NEAR else -each
+
+    return max(small, key=merit, default=Cut(m, columns, max(samples, 1)))
 
 
 def _divisors(n: int) -> list[int]:

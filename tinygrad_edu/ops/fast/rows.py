@@ -17,7 +17,7 @@ from numpy import ndarray
 from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.products import Cut, cut, cut_of_sum, product, product_of_blocks, sum_of_products
-from tinygrad_edu.ops.fast.turning import put_last
+from tinygrad_edu.ops.fast.turning import channels_last
 from tinygrad_edu.ops.windows import Window, add_up, samples_first, samples_last, windows_of
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
@@ -162,27 +162,20 @@ def correlated_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int
     kh, kw, c, out = len(laid.rows), len(laid.columns), len(images) // groups, len(maps) // groups
     whole = Cut(out, laid.size[1], max(maps.shape[3], 1))
     pieces = cut_of_sum(kh * c * kw, laid.size[1] * maps.shape[3], out)
-    maps = maps if pieces else samples_last(samples_first(maps))
+    if pieces:
+        by_place = channels_last(maps).reshape(laid.size[0], laid.size[1] * maps.shape[3], groups, out)
+        by_place = by_place.transpose(2, 0, 1, 3)
+    else:
+        by_channel = samples_last(samples_first(maps))
 
     def total(part: range) -> ndarray:
-        windows, some = _windows(images, laid, part, groups, whole), maps[:, _at(part)]
+        windows = _windows(images, laid, part, groups, whole)
         if pieces:
-            by_place = _by_place(some).reshape(len(part), windows.shape[4], groups, out).transpose(2, 0, 1, 3)
-            return sum_of_products(windows[:, 0], by_place, pieces)
-        return np.add.reduce(product(windows, _beside(some, windows).swapaxes(-1, -2)), axis=(1, 2))
+            return sum_of_products(windows[:, 0], by_place[:, _at(part)], pieces)
+        some = _beside(by_channel[:, _at(part)], windows).swapaxes(-1, -2)
+        return np.add.reduce(product(windows, some), axis=(1, 2))
 
     first, *others = in_parts(total, *_parts_of_maps(images, laid, maps.size * kh * c * kw))
     for other in others:
         first += other
     return first.reshape(groups, kh, c, kw, out).transpose(0, 4, 2, 1, 3).reshape(groups * out, c, kh, kw)
-
-
-def _by_place(maps: ndarray) -> ndarray:
-    """Return maps (out, rows, columns, N) as (rows, columns, N, out), one block of memory."""
-    found = np.empty((*maps.shape[1:], len(maps)), maps.dtype)
-    if maps.strides[3] < maps.strides[2]:
-        put_last(maps, found)
-        return found
-    for n in range(maps.shape[3]):  # each is near by as a whole
-        found[:, :, n] = maps[..., n].transpose(1, 2, 0)
-    return found
