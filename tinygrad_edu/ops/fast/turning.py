@@ -49,14 +49,6 @@ def _put_by_way_of_a_buffer(x: ndarray, out: ndarray) -> None:
         put_plainly_last(near, out[start : start + at_a_time])
 
 
-def turned(x: ndarray) -> ndarray:
-    """Return matrices (..., m, n) as (..., n, m), one block of memory."""
-    out = np.empty((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
-    for k in np.ndindex(x.shape[:-2]):
-        put_last(x[k], out[k])
-    return out
-
-
 def channels_last(maps: ndarray) -> ndarray:
     """Return maps (out, rows, columns, N) as (rows, columns, N, out), one block of memory."""
     found = np.empty((*maps.shape[1:], len(maps)), maps.dtype)
