@@ -189,11 +189,11 @@ def _some_rows(maps: ndarray, rows: range, groups: int, pieces: Cut) -> ndarray:
     shape = (groups, out // groups, height, across, pieces.columns, along, pieces.samples)
     by_piece = maps.reshape(shape).transpose(0, 3, 5, 2, 1, 4, 6)
     found = np.empty((*by_piece.shape[:3], len(rows), *by_piece.shape[4:]), maps.dtype)
-    there = [k for k, row in enumerate(rows) if 0 <= row < height] or [0]
-    found[:, :, :, : there[0]], found[:, :, :, there[-1] + 1 :] = 0, 0
-    _copy_rows(
-        by_piece[:, :, :, rows[there[0]] : rows[there[-1]] + 1 : rows.step], found[:, :, :, there[0] : there[-1] + 1]
-    )
+    there = [k for k, row in enumerate(rows) if 0 <= row < height]
+    first, end = (there[0], there[-1] + 1) if there else (0, 0)
+    found[:, :, :, :first], found[:, :, :, end:] = 0, 0
+    if there:
+        _copy_rows(by_piece[:, :, :, rows[first] : rows[end - 1] + 1 : rows.step], found[:, :, :, first:end])
     return found.reshape(groups, across * along, len(rows), out // groups, pieces.columns * pieces.samples)
 
 
@@ -224,7 +224,9 @@ def plain_correlated_kernels(maps: ndarray, images: ndarray, laid: Window, group
 def correlated_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int) -> ndarray:
     """Return `plain_correlated_kernels`: the sum, over the rows of the maps, of products with their windows."""
     kh, kw, c, out = len(laid.rows), len(laid.columns), len(images) // groups, len(maps) // groups
-    whole = Cut(out, laid.size[1], max(maps.shape[3], 1))
+    if not maps.shape[3]:
+        return np.zeros((len(maps), c, kh, kw), np.result_type(maps, images))
+    whole = Cut(out, laid.size[1], maps.shape[3])
     pieces = cut_of_sum(kh * c * kw, laid.size[1] * maps.shape[3], out)
     if pieces:
         by_place = channels_last(maps).reshape(laid.size[0], laid.size[1] * maps.shape[3], groups, out)
