@@ -15,6 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts
+from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.products import Cut, cut, cut_of_sum, product, product_of_blocks, sum_of_products
 from tinygrad_edu.ops.fast.turning import channels_last
 from tinygrad_edu.ops.windows import Window, add_up, samples_first, samples_last, windows_of
@@ -159,8 +160,10 @@ def correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int)
     Row r of the images gets row i of the kernels times row (r - dilation i) / stride of the maps. So for all r with
     one remainder by the stride the same rows of the kernels count, in reverse order, and the rows of the maps that they
     meet move on with r: windows over maps, with zeros above and below, that share their rows as windows over images do.
-    Only the columns of the kernels are added up one by one.
+    Only the columns of the kernels are added up one by one; of one there is nothing to add.
     """
+    if weight.shape[3] == 1:
+        return images_by_phases(correlated_maps, maps, weight, laid, groups)
     maps = samples_last(samples_first(maps))
     (step, apart), (c, kh, kw) = _vertical(laid), weight.shape[1:]
     between = apart // gcd(step, apart)  # from a row of the maps that a window meets to the next
