@@ -3,6 +3,8 @@
 import argparse
 import json
 import platform
+import signal
+import string
 import sys
 import time
 from collections.abc import Sequence
@@ -11,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import rounds, table
+from benchmarks import against, rounds, table
 from benchmarks.cores import available
 from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer, ours_on
 from benchmarks.workloads import GROWTH, WORKLOADS, Sizes, Workload
@@ -24,6 +26,10 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
+def _number(key: str) -> str:
+    return key.rstrip(string.ascii_letters)
+
+
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     keys = [workload.key for workload in WORKLOADS] + list(GROWTH)
@@ -32,15 +38,17 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--only", type=_names, metavar="KEYS", help=f"workloads to measure, of {','.join(keys)} (8 means 8b and 8d)")
     add("--peers", type=_names, metavar="NAMES", help=f"of {', '.join(p.name for p in PEERS)} (ours is always there)")
     add("--cores", choices=("one", "all", "both"), default="both", help="default: %(default)s")
-    add("--rounds", type=int, default=7, help="how often each peer is asked (default: %(default)s)")
+    add("--rounds", type=int, help=f"how often each peer is asked (default: 7, with --against {against.ROUNDS})")
     add("--seconds", type=float, default=0.15, help="how long it runs each time (default: %(default)s)")
     add("--budget", type=float, default=20.0, help="seconds a peer may spend on a workload (default: %(default)s)")
     add("--python", metavar="PATH", help="measure ours with this interpreter, too")
+    add("--against", metavar="COMMIT", help="measure ours and this commit of it in turn; 1 where ours got slower")
     add("--json", type=Path, metavar="PATH", help="write the numbers")
     add("--picture", type=Path, metavar="PATH", help="draw the ratios, .png or .svg")
     options = parser.parse_args(arguments)
-    chosen = [key for key in keys if options.only is None or key in options.only or key[0] in options.only]
-    if not chosen or (options.only and not all(any(k == o or k[0] == o for k in keys) for o in options.only)):
+    wanted = set(keys if options.only is None else options.only)
+    chosen = [key for key in keys if {key, _number(key)} & wanted]
+    if not wanted <= {*keys, *map(_number, keys)}:
         parser.error(f"--only takes of {','.join(keys)}")
     if options.peers and (unknown := {*options.peers} - {peer.name for peer in PEERS}):
         parser.error(f"--peers: no {', '.join(sorted(unknown))}; there are {', '.join(p.name for p in PEERS)}")
@@ -49,6 +57,16 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     except ValueError as error:
         parser.error(f"--python: {error}")
     options.only = chosen
+    if options.against is None:
+        options.rounds = options.rounds or 7
+        return options
+    options.rounds = options.rounds or against.ROUNDS
+    try:
+        options.against = against.commit(options.against)
+    except ValueError as error:
+        parser.error(f"--against: {error}")
+    if options.peers or options.python or options.picture:
+        parser.error("--against measures ours alone: it takes no --peers, --python or --picture")
     return options
 
 
@@ -122,10 +140,13 @@ def measure(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     options = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no stopped worker and no copy stays behind
     peers = [p for p in PEERS if options.peers is None or p.name == OURS or p.name in options.peers]
     if options.python:
         peers.insert(1, options.python)
     plan = rounds.Plan(options.rounds, options.seconds, options.budget)
+    if options.against:
+        return _against(options, plan)
     report = measure(options.only, peers, core_sets(options.cores), plan, say=_say)
     print("\n".join(table.lines(report)))
     if options.json:
@@ -135,6 +156,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         draw(report, options.picture)
     return 0
+
+
+def _against(options: argparse.Namespace, plan: rounds.Plan) -> int:
+    chosen = [workload for workload in WORKLOADS if workload.key in options.only]
+    report = {"machine": machine(), **against.measure(chosen, options.against, core_sets(options.cores), plan, _say)}
+    print("\n".join(against.lines(report)))
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    return int(against.is_worse(report))
 
 
 def _say(text: str) -> None:

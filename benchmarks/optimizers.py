@@ -1,12 +1,15 @@
 """``python -m benchmarks.optimizers``: a step of each optimizer beside PyTorch's, of a million parameters.
 
-They are in 10 matrices, and it is on one core, in one process, in turn: each line has the median times, and the median
-of the ratios of the pairs. First both take two steps from the same weights, and must agree.
+They are in 10 matrices, and it is on one core, in one process, in turn. PyTorch has up to three forms: a loop over the
+parameters, which it takes on a processor if nobody says otherwise, ``foreach=True`` and ``fused=True``. Each line has
+the median times, and for each form the median of the ratios of the pairs, PyTorch's time through ours: above 1 we are
+ahead. First all take two steps from the same weights, and must agree.
 """
 
 import argparse
 import time
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -31,26 +34,50 @@ LINES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def steps(name: str, settings: dict[str, Any]) -> tuple[Callable[[], Any], Callable[[], Any] | None]:
-    """Return a step of ours and one of PyTorch's, None where it has no such optimizer, once they agree."""
-    import torch
+FORMS: dict[str, dict[str, bool]] = {"loop": {}, "foreach": {"foreach": True}, "fused": {"fused": True}}
+Step = Callable[[], Any]
 
+
+def steps(name: str, settings: dict[str, Any]) -> tuple[Step, dict[str, Step]]:
+    """Return a step of ours, and one of each form that PyTorch has of it, once they agree."""
     rng = np.random.default_rng(0)
     values, gradients = rng.standard_normal((2, 10, 320, 320)).astype(np.float32)
     ours = [from_numpy(x.copy(), requires_grad=True) for x in values]
-    theirs = [torch.tensor(x, requires_grad=True) for x in values]
-    for p, q, g in zip(ours, theirs, gradients, strict=True):
-        p.grad, q.grad = g, torch.tensor(g)
-    mine = getattr(optim, name)(ours, **settings)
-    if not hasattr(torch.optim, name):
-        return mine.step, None
-    other = getattr(torch.optim, name)(theirs, **settings)
-    for step in (mine.step, other.step) * 2:
-        step()
+    for p, g in zip(ours, gradients, strict=True):
+        p.grad = g
+    mine = getattr(optim, name)(ours, **settings).step
+    for _ in range(2):
+        mine()
     tolerance = 1e-3 if name == "Muon" else 1e-6  # PyTorch's computes in bfloat16
-    for p, q in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=tolerance, atol=tolerance)
-    return mine.step, other.step
+    others = {}
+    for form in forms(name):
+        theirs, others[form] = _pytorch(name, {**settings, **FORMS[form]}, values, gradients)
+        for p, q in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=tolerance, atol=tolerance)
+    return mine, others
+
+
+def forms(name: str) -> list[str]:
+    """Return in which forms PyTorch has an optimizer: in none, where it has not got it."""
+    import torch
+
+    if not hasattr(torch.optim, name):
+        return []
+    taken = signature(getattr(torch.optim, name)).parameters
+    return [form for form in FORMS if form == "loop" or form in taken]
+
+
+def _pytorch(name: str, settings: dict[str, Any], values: Any, gradients: Any) -> tuple[list[Any], Step]:
+    """Return PyTorch's parameters after two steps, and the next step."""
+    import torch
+
+    theirs = [torch.tensor(x, requires_grad=True) for x in values]
+    for q, g in zip(theirs, gradients, strict=True):
+        q.grad = torch.tensor(g)
+    step = getattr(torch.optim, name)(theirs, **settings).step
+    for _ in range(2):
+        step()
+    return theirs, step
 
 
 def milliseconds(step: Callable[[], Any]) -> float:
@@ -61,7 +88,7 @@ def milliseconds(step: Callable[[], Any]) -> float:
 
 
 def main() -> None:
-    """Print both times of each line, and their ratio."""
+    """Print the times of each line, and the ratios."""
     import torch
 
     parser = argparse.ArgumentParser("python -m benchmarks.optimizers", description=(__doc__ or "").splitlines()[0])
@@ -69,17 +96,15 @@ def main() -> None:
     rounds = range(parser.parse_args().rounds)
     pin(available()[:1])
     torch.set_num_threads(1)
-    print(f"{'':<70}{'ours, ms':>9}{'PyTorch':>9}{'ratio':>7}")
+    print(f"{'':<66}{'ours, ms':>9}" + "".join(f"{form + ', ms':>12}{'/ ours':>8}" for form in FORMS))
     with single_threaded_blas():
         for name, settings in LINES:
             ours, theirs = steps(name, settings)
             label = f"{name}({', '.join(f'{key}={value}' for key, value in settings.items())})"
-            if theirs is None:
-                print(f"{label:<70}{median([milliseconds(ours) for _ in rounds]):9.2f}")
-                continue
-            pairs = [(milliseconds(ours), milliseconds(theirs)) for _ in rounds]
-            mine, their = (median(times) for times in zip(*pairs, strict=True))
-            print(f"{label:<70}{mine:9.2f}{their:9.2f}{median([a / b for a, b in pairs]):7.2f}")
+            found = [[milliseconds(run) for run in (ours, *theirs.values())] for _ in rounds]
+            mine, *others = zip(*found, strict=True)
+            columns = (f"{median(t):12.2f}{median([b / a for a, b in zip(mine, t, strict=True)]):8.2f}" for t in others)
+            print(f"{label:<66}{median(mine):9.2f}" + "".join(columns))
 
 
 if __name__ == "__main__":

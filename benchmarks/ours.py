@@ -30,9 +30,13 @@ class FixedMask(nn.Module):
         return x * self.mask
 
 
+def _sgd(model: nn.Module) -> optim.Optimizer:
+    return optim.SGD(model.parameters(), lr=workloads.LEARNING_RATE)
+
+
 def _trainer(model: nn.Module, x: Any, y: Any) -> Run:
     """Return one training step on a whole batch at once."""
-    optimizer = optim.SGD(model.parameters(), lr=workloads.LEARNING_RATE)
+    optimizer = _sgd(model)
 
     def step() -> tuple[float, ...]:
         optimizer.zero_grad()
@@ -44,10 +48,11 @@ def _trainer(model: nn.Module, x: Any, y: Any) -> Run:
     return step
 
 
-def sharded_trainer(model: nn.Module, x: Any, y: Any, shard_size: int = 64, **where: Any) -> Run:
+def sharded_trainer(
+    model: nn.Module, x: Any, y: Any, shard_size: int = 64, optimizer: optim.Optimizer | None = None, **where: Any
+) -> Run:
     """Return one training step on a batch in shards, as the training loop takes it, on some threads or workers."""
-    parameters, rng = model.parameters(), np.random.default_rng(0)
-    optimizer = optim.SGD(parameters, lr=workloads.LEARNING_RATE)
+    parameters, rng, optimizer = model.parameters(), np.random.default_rng(0), optimizer or _sgd(model)
 
     def step() -> tuple[float, ...]:
         loss, gradients = sharded_value_and_grad(model, tg.cross_entropy, x, y, rng, shard_size=shard_size, **where)
@@ -128,13 +133,14 @@ def _loaded(model: nn.Module, parameters: list[Any]) -> nn.Module:
 
 
 def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 4: with the gradient of the images, as in the middle of a network."""
-    a = workloads.convolution(sizes)
+    """Workloads 4, 4s, 4p, 4d and 4t: with the gradient of the images, as in the middle of a network."""
+    a, function = workloads.convolution(sizes), tg.conv_transpose2d if sizes["transposed"] else tg.conv2d
+    settings = {name: sizes[name] for name in ("stride", "padding", "groups")}
     x, w = tg.Tensor(a["x"], requires_grad=True), tg.Tensor(a["w"], requires_grad=True)
 
     def run() -> tuple[float, ...]:
         x.grad = w.grad = None
-        maps = tg.conv2d(x, w, padding=1)
+        maps = function(x, w, **settings)
         maps.backward(a["c"])
         if not fixed:
             return (float(w.grad[0, 0, 0, 0]),)
@@ -142,6 +148,78 @@ def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
         return (float(np.vdot(maps.data, a["c"])), *gradients)
 
     return run
+
+
+def _block(channels: int) -> nn.Module:
+    return nn.Residual(
+        nn.BatchNorm2D(channels), nn.ReLU(), nn.Conv2D(channels, channels, 3, padding=1, bias=False),
+        nn.BatchNorm2D(channels), nn.ReLU(), nn.Conv2D(channels, channels, 3, padding=1, bias=False),
+    )  # fmt: skip
+
+
+def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 9: the whole batch at once, as its normalization wants it."""
+    x, y, parameters = workloads.resnet(sizes)
+    one, two, three = sizes["channels"]
+    model = nn.Sequential(
+        nn.Conv2D(1, one, 3, padding=1, bias=False), _block(one),
+        nn.Conv2D(one, two, 3, stride=2, padding=1, bias=False), _block(two),
+        nn.Conv2D(two, three, 3, stride=2, padding=1, bias=False), _block(three),
+        nn.BatchNorm2D(three), nn.ReLU(), nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Linear(three, 10),
+    )  # fmt: skip
+    return sharded_trainer(_loaded(model, parameters), x, y)
+
+
+class LSTMClassifier(nn.Module):
+    """A linear layer on the last state of an LSTM."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        self.lstm, self.linear = nn.LSTM(inputs, hidden, batch_first=True), nn.Linear(hidden, 10)
+
+    def forward(self, x: Any) -> Any:
+        """Map sequences (N, L, inputs) to logits (N, 10)."""
+        states, _ = self.lstm(x)
+        return self.linear(states[:, -1])
+
+
+def lstm_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 10."""
+    x, y, parameters = workloads.lstm(sizes)
+    return sharded_trainer(_loaded(LSTMClassifier(sizes["inputs"], sizes["hidden"]), parameters), x, y)
+
+
+class CharGPT(nn.Module):
+    """The network of `models.char_gpt`."""
+
+    def __init__(self, size: int, length: int, width: int, heads: int, layers: int) -> None:
+        self.characters, self.places = nn.Embedding(size, width), nn.Embedding(length, width)
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(width, heads, 4 * width, 0.0, batch_first=True, norm_first=True)
+            for _ in range(layers)
+        )
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, size)
+
+    def forward(self, codes: Any) -> Any:
+        """Map characters (N, L) to logits (N, size, L)."""
+        x = self.characters(codes) + self.places(np.arange(codes.shape[-1]))
+        for layer in self.layers:
+            x = layer(x, is_causal=True)
+        return self.head(self.norm(x)).swapaxes(1, 2)
+
+
+def transformer_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 11, in shards as the model's training has them."""
+    x, y, parameters = workloads.transformer(sizes)
+    model = CharGPT(**{name: sizes[name] for name in ("size", "length", "width", "heads", "layers")})
+    model.load_state_dict(parameters)
+    return sharded_trainer(model, x, y, shard_size=8, optimizer=optim.AdamW(model.parameters(), **workloads.ADAMW))
+
+
+def evaluation(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 12."""
+    _, _, images, labels = workloads.digits(sizes)
+    model = mnist_network(*workloads.epoch_weights(), nn.Dropout(0.5))
+    return lambda: (evaluate(model, [(data.to_float(images), labels)], {"accuracy": Accuracy()})["accuracy"],)
 
 
 def chain(sizes: workloads.Sizes, fixed: bool) -> Run:

@@ -1,4 +1,7 @@
-"""The report as a picture: for each workload the time of each peer as a multiple of ours, on a logarithmic scale."""
+"""The report as a picture: for each workload the time of each peer as a multiple of ours, on a logarithmic scale.
+
+A row is a workload, a column is a number of cores.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -10,21 +13,25 @@ def draw(report: dict[str, Any], path: Path) -> None:
     """Write the picture; its format follows the path's suffix."""
     from matplotlib.figure import Figure
 
-    panels = [(run["cores"], workload) for run in report["runs"] for workload in run["workloads"]]
-    panels = [(cores, workload) for cores, workload in panels if any(r["ratio"] for r in workload["results"])]
-    columns = min(2, len(panels)) or 1
-    rows = -(-len(panels) // columns) or 1
-    figure = Figure(figsize=(7.5 * columns, 2.9 * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, (cores, workload) in zip(grid, panels, strict=False):
-        _panel(axes, cores, workload)
-    for axes in grid[len(panels) :]:
-        axes.axis("off")
+    runs, rows = report["runs"], list(zip(*(run["workloads"] for run in report["runs"]), strict=True))
+    heights = [0.7 + 0.19 * max(_bars(workload) for workload in row) for row in rows] or [1.0]
+    figure = Figure(figsize=(7.5 * max(1, len(runs)), sum(heights)), layout="constrained")
+    grid = figure.subplots(len(heights), max(1, len(runs)), squeeze=False, height_ratios=heights)
+    for line, row in zip(grid, rows, strict=False):
+        for axes, run, workload in zip(line, runs, row, strict=True):
+            _panel(axes, run["cores"], workload)
     figure.suptitle("Time as a multiple of ours (less is faster; bars: medians, whiskers: quartiles)")
     figure.savefig(path, dpi=130)
 
 
+def _bars(workload: dict[str, Any]) -> int:
+    return sum(bool(result["ratio"]) for result in workload["results"])
+
+
 def _panel(axes: Any, cores: int, workload: dict[str, Any]) -> None:
+    if not _bars(workload):
+        axes.axis("off")
+        return
     ours = next(r["median"] for r in workload["results"] if r["ratio"] == 1)
     shown = sorted((r for r in workload["results"] if r["ratio"]), key=lambda r: -r["ratio"])
     for place, result in enumerate(shown):

@@ -36,10 +36,12 @@ def environment(cores: int, **own: str) -> dict[str, str]:
 class Process:
     """A worker. While it is not asked anything it is stopped, and takes no time from the others."""
 
-    def __init__(self, command: list[str], environment: dict[str, str], errors: int | None = None) -> None:
+    def __init__(
+        self, command: list[str], environment: dict[str, str], errors: int | None = None, home: Path = ROOT
+    ) -> None:
         self._process = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=home,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -111,4 +113,4 @@ def of_peer(peer: Peer, cores: set[int]) -> Process:
     """Start a peer's worker on some cores."""
     command = [peer.python, "-m", "benchmarks.worker", peer.module, *map(str, sorted(cores))]
     own = {name: value.format(cores=len(cores)) for name, value in peer.environment.items()}
-    return Process(command, environment(len(cores), **own), subprocess.DEVNULL)
+    return Process(command, environment(len(cores), **own), subprocess.DEVNULL, peer.home or ROOT)

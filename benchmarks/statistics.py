@@ -17,6 +17,27 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def interval_of_median(values: Sequence[float], doubt: float) -> tuple[float, float] | None:
+    """Return two of the values, between which their distribution's median lies but for a chance of at most `doubt`.
+
+    A value is below that median as likely as above it, so the number of those below is the number of heads of as many
+    fair coins, whatever the distribution: the k-th smallest and the k-th largest miss the median with the chance
+    2 P(fewer than k heads). See H. A. David and H. N. Nagaraja, "Order statistics", 2003, section 7.1. None where
+    there are so few values that the outermost miss it more often than that.
+
+    Examples
+    --------
+    >>> interval_of_median([5.0, 1.0, 2.0, 4.0, 3.0, 9.0], doubt=0.05)
+    (1.0, 9.0)
+    """
+    k = fewer = 0
+    while 2 * (fewer + math.comb(len(values), k)) <= doubt * 2 ** len(values):
+        fewer += math.comb(len(values), k)
+        k += 1
+    ordered = sorted(values)
+    return (ordered[k - 1], ordered[-k]) if k else None
+
+
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float | None:
     """Return the power of the size that the values grow with: the slope of their logarithms.
 

@@ -7,7 +7,8 @@ SCALES = {"ms": 1e3, "s": 1.0, "us/op": 1e6}
 STEPS = {"batch": "images", "depth": "layers"}
 
 
-def _time(seconds: float | None, workload: dict[str, Any]) -> str:
+def duration(seconds: float | None, workload: dict[str, Any]) -> str:
+    """Return a time in a workload's unit."""
     if seconds is None:
         return "-"
     value = seconds / workload["count"] * SCALES[workload["unit"]]
@@ -16,12 +17,12 @@ def _time(seconds: float | None, workload: dict[str, Any]) -> str:
 
 def _line(result: dict[str, Any], workload: dict[str, Any]) -> str:
     low, high = result["quartiles"] or (None, None)
-    spread = f"{_time(low, workload)} .. {_time(high, workload)}" if low is not None else ""
+    spread = f"{duration(low, workload)} .. {duration(high, workload)}" if low is not None else ""
     ratio = f"{result['ratio']:.2f}" if result["ratio"] else ""
     loss = f"{result['values'][0]:.6g}" if result["values"] else ""
     memory = f"{result['bytes'] / workload['count']:.0f} B/op" if result["bytes"] is not None else ""
     note = "" if result["status"] == "ok" else result["status"].upper() + (f": {result['note']}" * bool(result["note"]))
-    columns = f"{result['peer']:<17} {_time(result['median'], workload):>9} {spread:>19} {ratio:>7} {loss:>11}"
+    columns = f"{result['peer']:<17} {duration(result['median'], workload):>9} {spread:>19} {ratio:>7} {loss:>11}"
     return f"  {columns} {memory} {note}".rstrip()
 
 

@@ -53,6 +53,14 @@ class Workload:
         return int(self.sizes.get("ops", 1))
 
 
+PLAIN = {"stride": 1, "padding": 1, "groups": 1, "kernel": 3, "transposed": False}
+
+
+def _maps(key: str, what: str, **sizes: Any) -> Workload:
+    title = f"{what}, batch 32: forward and backward"
+    return Workload(key, "convolution", title, {"batch": 32, **PLAIN, **sizes}, steps=1, tolerance=1e-3)
+
+
 LENET = {"batch": 128, "channels": (6, 16), "kernel": 5, "hidden": 120}
 TINY = 4  # ops in one turn of the chain: relu(x * w + b) * v
 
@@ -62,8 +70,12 @@ WORKLOADS = [
              {"batch": 32, "train": 1000, "test": 10_000, "momentum": 0.9, "rate": 0.03, "shift": 2},
              unit="s", steps=1, tolerance=2e-3),
     Workload("3", "lenet_step", "LeNet: one training step, batch 128", LENET),
-    Workload("4", "convolution", "Convolution, 32 to 64 channels, 3x3 on 28x28, batch 32: forward and backward",
-             {"batch": 32, "inputs": 32, "outputs": 64, "side": 28}, steps=1, tolerance=1e-3),
+    _maps("4", "Convolution, 32 to 64 channels, 3x3 on 28x28", inputs=32, outputs=64, side=28),
+    _maps("4s", "Convolution with stride 2, 32 to 64 channels, 3x3 on 28x28", inputs=32, outputs=64, side=28, stride=2),
+    _maps("4p", "Convolution, 32 to 64 channels, 1x1 on 28x28", inputs=32, outputs=64, side=28, kernel=1, padding=0),
+    _maps("4d", "Depthwise convolution, 64 channels, 3x3 on 28x28", inputs=64, outputs=64, side=28, groups=64),
+    _maps("4t", "Transposed convolution with stride 2, 64 to 32 channels, 4x4 on 14x14",
+          inputs=64, outputs=32, side=14, kernel=4, stride=2, transposed=True),
     Workload("5", "mlp_step", "MLP 784-512-512-10: one training step, batch 128",
              {"batch": 128, "layers": (784, 512, 512, 10)}),
     Workload("6", "chain", "1,000 tiny ops of 10 elements, forward and backward",
@@ -72,6 +84,14 @@ WORKLOADS = [
              {"ops": 1000, "elements": 1}, unit="us/op", steps=1),
     Workload("7", "chain", "A chain of 100,000 ops of 10 elements: time and peak memory",
              {"ops": 100_000, "elements": 10}, unit="us/op", steps=1, fresh=True),
+    Workload("9", "resnet_step", "ResNet of 16, 32 and 64 channels on 28x28: one training step, batch 128",
+             {"batch": 128, "channels": (16, 32, 64)}),
+    Workload("10", "lstm_step", "LSTM of 64, 32 steps: one training step, batch 32",
+             {"batch": 32, "steps": 32, "inputs": 64, "hidden": 64}),
+    Workload("11", "transformer_step", "Character transformer, 3 layers of 96 on 64 characters: one step, batch 16",
+             {"batch": 16, "length": 64, "size": 103, "width": 96, "heads": 4, "layers": 3}),
+    Workload("12", "evaluation", "MNIST conv net: evaluation of 10,000 images", {"train": 0, "test": 10_000},
+             steps=1, tolerance=2e-3),
 ]  # fmt: skip
 
 BATCHES = (32, 128, 512, 2048, 4096)
@@ -133,15 +153,23 @@ def _affine(rng: np.random.Generator, shapes: list[tuple[int, ...]]) -> Iterator
 
 def convolution(sizes: Sizes) -> dict[str, ndarray]:
     """Return images x, kernels w, the cotangent c of the maps, and directions to measure the gradients along."""
-    rng, n, side = np.random.default_rng(4), sizes["batch"], sizes["side"]
-    x_shape, w_shape = (n, sizes["inputs"], side, side), (sizes["outputs"], sizes["inputs"], 3, 3)
+    rng, n, side, k = np.random.default_rng(4), sizes["batch"], sizes["side"], sizes["kernel"]
+    channels, groups, far = (sizes["outputs"], sizes["inputs"]), sizes["groups"], maps_side(sizes)
+    from_to = channels[::-1] if sizes["transposed"] else channels
+    x_shape, w_shape = (n, sizes["inputs"], side, side), (from_to[0], from_to[1] // groups, k, k)
     return {
         "x": rng.standard_normal(x_shape, dtype=np.float32),
         "w": _uniform(rng, 0.06, *w_shape),
-        "c": rng.standard_normal((n, sizes["outputs"], side, side), dtype=np.float32),
+        "c": rng.standard_normal((n, sizes["outputs"], far, far), dtype=np.float32),
         "along_x": rng.standard_normal(x_shape, dtype=np.float32),
         "along_w": rng.standard_normal(w_shape, dtype=np.float32),
     }
+
+
+def maps_side(sizes: Sizes) -> int:
+    """Return how high and wide a convolution's maps are."""
+    side, k, stride, padding = (int(sizes[name]) for name in ("side", "kernel", "stride", "padding"))
+    return (side - 1) * stride + k - 2 * padding if sizes["transposed"] else (side + 2 * padding - k) // stride + 1
 
 
 def along(gradient: ndarray, direction: ndarray) -> list[float]:
@@ -149,6 +177,62 @@ def along(gradient: ndarray, direction: ndarray) -> list[float]:
     g, d = gradient.ravel().astype(np.float64), direction.ravel().astype(np.float64)
     length = float(np.linalg.norm(g))
     return [length, float(g @ d) / (length * float(np.linalg.norm(d))) * math.sqrt(g.size)]
+
+
+def resnet(sizes: Sizes) -> tuple[ndarray, ndarray, list[ndarray]]:
+    """Return images, labels, and the parameters in PyTorch's order: kernels, and of normalization ones and zeros.
+
+    Each of three stages is a convolution and a block that adds to its input what two normalizations, each followed by
+    ReLU and a convolution, make of it, as in `models.resnet_digits`; the convolutions that begin the second and the
+    third stage have the stride 2. Then come a normalization, ReLU, the mean of each map, and a linear layer.
+    """
+    rng, channels = np.random.default_rng(7), sizes["channels"]
+    parameters, before = [], 1
+    for here in channels:
+        parameters.append(_kernels(rng, here, before))
+        for _ in range(2):
+            parameters += [np.ones(here, np.float32), np.zeros(here, np.float32), _kernels(rng, here, here)]
+        before = here
+    parameters += [np.ones(before, np.float32), np.zeros(before, np.float32)]
+    x = rng.random((sizes["batch"], 1, 28, 28), dtype=np.float32)
+    return x, _labels(rng, sizes["batch"]), [*parameters, *_affine(rng, [(10, before)])]
+
+
+def _kernels(rng: np.random.Generator, outputs: int, inputs: int) -> ndarray:
+    return _uniform(rng, math.sqrt(6 / (9 * inputs)), outputs, inputs, 3, 3)
+
+
+def lstm(sizes: Sizes) -> tuple[ndarray, ndarray, list[ndarray]]:
+    """Return sequences (N, L, inputs), labels, and in PyTorch's order the LSTM's parameters and the linear layer's."""
+    rng, hidden, inputs = np.random.default_rng(8), sizes["hidden"], sizes["inputs"]
+    x = rng.standard_normal((sizes["batch"], sizes["steps"], inputs), dtype=np.float32)
+    shapes = [(4 * hidden, inputs), (4 * hidden, hidden), (4 * hidden,), (4 * hidden,), (10, hidden), (10,)]
+    parameters = [_uniform(rng, 1 / math.sqrt(hidden), *shape) for shape in shapes]
+    return x, _labels(rng, sizes["batch"]), parameters
+
+
+def transformer(sizes: Sizes) -> tuple[ndarray, ndarray, dict[str, ndarray]]:
+    """Return characters (N, L), those after each, and the parameters of `models.char_gpt`'s network by their names."""
+    rng, width, size = np.random.default_rng(9), sizes["width"], sizes["size"]
+    codes = rng.integers(0, size, (sizes["batch"], sizes["length"] + 1))
+    shapes = {"characters.weight": (size, width), "places.weight": (sizes["length"], width)}
+    for k in range(sizes["layers"]):
+        own = {
+            "self_attn.in_proj_weight": (3 * width, width), "self_attn.in_proj_bias": (3 * width,),
+            "self_attn.out_proj.weight": (width, width), "self_attn.out_proj.bias": (width,),
+            "linear1.weight": (4 * width, width), "linear1.bias": (4 * width,),
+            "linear2.weight": (width, 4 * width), "linear2.bias": (width,),
+            "norm1.weight": (width,), "norm1.bias": (width,), "norm2.weight": (width,), "norm2.bias": (width,),
+        }  # fmt: skip
+        shapes |= {f"layers.{k}.{name}": shape for name, shape in own.items()}
+    shapes |= {"norm.weight": (width,), "norm.bias": (width,), "head.weight": (size, width), "head.bias": (size,)}
+    parameters = {name: _uniform(rng, 1 / math.sqrt(width), *shape) for name, shape in shapes.items()}
+    for name in (name for name in shapes if "norm" in name and "weight" in name):
+        parameters[name] += np.float32(1)
+    return codes[:, :-1], codes[:, 1:], parameters
+
+
+ADAMW = {"lr": 3e-3, "betas": (0.9, 0.99), "weight_decay": 0.1}  # as `models.char_gpt` has them
 
 
 def chain(sizes: Sizes) -> tuple[ndarray, ndarray, ndarray, ndarray, int]:

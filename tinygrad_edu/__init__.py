@@ -1,6 +1,9 @@
 """A small NumPy tensor with reverse-mode automatic differentiation."""
 
-from tinygrad_edu import data, nn, ops, optim
+import typing as _typing
+from importlib import import_module as _import_module
+
+from tinygrad_edu import ops
 from tinygrad_edu.allocator import keep_large_buffers as _keep_large_buffers
 from tinygrad_edu.engine import (
     Tensor,
@@ -13,7 +16,7 @@ from tinygrad_edu.engine import (
     op,
 )
 from tinygrad_edu.hypothesis_hook import tell_hypothesis as _tell_hypothesis
-from tinygrad_edu.names import missing_from as _missing_from
+from tinygrad_edu.names import missing_name as _missing_name
 from tinygrad_edu.ops import *
 from tinygrad_edu.ops import linalg
 from tinygrad_edu.ops.creation import *
@@ -29,5 +32,15 @@ __all__ = [
 _keep_large_buffers()
 _tell_hypothesis()
 
-# To a type checker, which reads no globals(), a __getattr__ would make every name right.
-globals()["__getattr__"] = _missing_from("tg", __all__)
+if _typing.TYPE_CHECKING:  # to which a __getattr__ would make every name right
+    from tinygrad_edu import data, nn, optim
+else:
+
+    def __getattr__(name):
+        """Import a room when it is first asked for, which a program of arrays never does; or raise for what is not."""
+        if name in ("data", "nn", "optim"):
+            return _import_module(f"tinygrad_edu.{name}")
+        raise _missing_name("tg", name, __all__)
+
+    def __dir__():
+        return sorted({*globals(), *__all__})

@@ -1,5 +1,7 @@
 """Checks of arguments that several rooms share: whole numbers, and generators of random numbers."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

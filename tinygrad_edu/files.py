@@ -61,6 +61,23 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
     sync(target.parent)
 
 
+def write_result(what: str, path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file in one step, or say why `what` is not written.
+
+    Raises
+    ------
+    DataError
+        The file cannot be written.
+    """
+    try:
+        write_whole(path, content)
+    except (DataError, OSError) as error:
+        raise DataError(
+            f"cannot write {what} to {os.fspath(path)}: {reason(error)}. What was there is as it was; choose "
+            f"another path."
+        ) from error
+
+
 def reason(error: Exception) -> str:
     """Return why a file could not be read or written, as what follows a colon in a message."""
     return ((isinstance(error, OSError) and error.strerror) or str(error)).removesuffix(".")

@@ -1,9 +1,11 @@
 """Who takes part: each peer's module, the packages it needs, and what its process must be told before it starts."""
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -17,24 +19,31 @@ class Peer:
         Offers a function for each workload that the peer can do, and ``threads``.
     needs : tuple of str
         The packages that must be installed.
+    programs : tuple of str
+        The programs that must be.
     environment : dict
         For its process. ``{cores}`` stands for how many it may use.
     is_peer : bool
         False for ourselves and for the limits that no framework is: they do not count as the fastest peer.
     python : str
         The interpreter that runs it.
+    home : Path or None
+        Where its process starts and finds our packages: None is this checkout.
     """
 
     name: str
     module: str
     needs: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     is_peer: bool = True
     python: str = sys.executable
+    home: Path | None = None
 
     def missing(self) -> list[str]:
-        """Return which packages are not installed."""
-        return [name for name in self.needs if importlib.util.find_spec(name) is None]
+        """Return which packages and programs are not installed."""
+        packages = [name for name in self.needs if importlib.util.find_spec(name) is None]
+        return packages + [f"the program {name}" for name in self.programs if shutil.which(name) is None]
 
 
 OURS = "ours"
@@ -45,16 +54,17 @@ PEERS = [
     Peer(OURS, "benchmarks.ours", is_peer=False),
     Peer(LOWER_BOUND, "benchmarks.peers.by_hand", is_peer=False),
     Peer("PyTorch", "benchmarks.peers.pytorch", ("torch",)),
-    Peer("torch.compile", "benchmarks.peers.pytorch", ("torch",), {"BENCHMARK_COMPILE": "1"}),
+    Peer("torch.compile", "benchmarks.peers.pytorch", ("torch",), environment={"BENCHMARK_COMPILE": "1"}),
     Peer("JAX", "benchmarks.peers.jax", ("jax",)),
-    Peer("Keras on JAX", "benchmarks.peers.keras", ("keras", "jax"), {"KERAS_BACKEND": "jax"}),
-    Peer("Keras on PyTorch", "benchmarks.peers.keras", ("keras", "torch"), {"KERAS_BACKEND": "torch"}),
+    Peer("Keras on JAX", "benchmarks.peers.keras", ("keras", "jax"), environment={"KERAS_BACKEND": "jax"}),
+    Peer("Keras on PyTorch", "benchmarks.peers.keras", ("keras", "torch"), environment={"KERAS_BACKEND": "torch"}),
     Peer("MyGrad", "benchmarks.peers.mygrad", ("mygrad",)),
     Peer("autograd", "benchmarks.peers.autograd", ("autograd",)),
-    Peer("tinygrad", "benchmarks.peers.tinygrad", ("tinygrad",), {"DEV": "CPU", "NUM_CPU_THREADS": "{cores}"}),
+    Peer("tinygrad", "benchmarks.peers.tinygrad", ("tinygrad",), ("clang",),
+         {"DEV": "CPU", "CC": "clang", "NUM_CPU_THREADS": "{cores}"}),
     Peer("micrograd", "benchmarks.peers.micrograd", ("micrograd",)),
     Peer("the seed", "benchmarks.peers.seed", environment=_ONE_BLAS, is_peer=False),
-]
+]  # fmt: skip
 
 
 def ours_on(python: str) -> Peer:

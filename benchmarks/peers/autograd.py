@@ -143,11 +143,13 @@ def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 4."""
-    a = workloads.convolution(sizes)
+    """Workloads 4 and 4p."""
+    if sizes["transposed"] or sizes["groups"] > 1 or sizes["stride"] > 1:
+        raise NotImplementedError("only plain convolutions, cut out by hand")
+    a, padding = workloads.convolution(sizes), (sizes["padding"], sizes["padding"])
 
     def padded(both: Any) -> Any:
-        return _convolve(anp.pad(both[0], ((0, 0), (0, 0), (1, 1), (1, 1)), "constant"), both[1])
+        return _convolve(anp.pad(both[0], ((0, 0), (0, 0), padding, padding), "constant"), both[1])
 
     def run() -> tuple[float, ...]:
         pullback, maps = make_vjp(padded)((a["x"], a["w"]))
@@ -158,6 +160,13 @@ def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
         return (float(np.vdot(maps, a["c"])), *gradients)
 
     return run
+
+
+def evaluation(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 12."""
+    _, _, images, labels = workloads.digits(sizes)
+    parameters = workloads.epoch_weights()
+    return lambda: (workloads.accuracy(lambda x: _mnist_logits(parameters, x, None).argmax(axis=1), images, labels),)
 
 
 def chain(sizes: workloads.Sizes, fixed: bool) -> Run:

@@ -21,8 +21,14 @@ def threads() -> str:
     return f"XLA {1 if 'multi_thread_eigen=false' in os.environ.get('XLA_FLAGS', '') else len(available())}"
 
 
-def _convolve(x: Any, w: Any, padding: str = "VALID") -> Any:
-    return lax.conv_general_dilated(x, w, (1, 1), padding)
+def _convolve(x: Any, w: Any, stride: int = 1, padding: int = 0, groups: int = 1) -> Any:
+    return lax.conv_general_dilated(x, w, (stride, stride), [(padding, padding)] * 2, feature_group_count=groups)
+
+
+def _convolve_transposed(x: Any, w: Any, stride: int, padding: int, groups: int) -> Any:
+    assert groups == 1
+    far, kernels = w.shape[-1] - 1 - padding, jnp.flip(w, (2, 3)).swapaxes(0, 1)
+    return lax.conv_general_dilated(x, kernels, (1, 1), [(far, far)] * 2, lhs_dilation=(stride, stride))
 
 
 def _cross_entropy(logits: Any, y: Any) -> Any:
@@ -148,13 +154,14 @@ def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 4."""
-    a = workloads.convolution(sizes)
+    """Workloads 4, 4s, 4p, 4d and 4t."""
+    a, function = workloads.convolution(sizes), _convolve_transposed if sizes["transposed"] else _convolve
+    settings = {name: sizes[name] for name in ("stride", "padding", "groups")}
     x, w, c = (jax.device_put(a[name]) for name in "xwc")
 
     @jax.jit
     def both(x: Any, w: Any, c: Any) -> Any:
-        maps, pullback = jax.vjp(partial(_convolve, padding="SAME"), x, w)
+        maps, pullback = jax.vjp(partial(function, **settings), x, w)
         return maps, *pullback(c)
 
     def run() -> tuple[float, ...]:
@@ -165,6 +172,14 @@ def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
         return (float(jnp.vdot(maps, c)), *gradients)
 
     return run
+
+
+def evaluation(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 12."""
+    _, _, images, labels = workloads.digits(sizes)
+    parameters = jax.device_put(list(workloads.epoch_weights()))
+    predict = partial(jax.jit(lambda parameters, x: _mnist_logits(parameters, x, None).argmax(axis=1)), parameters)
+    return lambda: (workloads.accuracy(predict, images, labels),)
 
 
 def chain(sizes: workloads.Sizes, fixed: bool) -> Run:

@@ -63,11 +63,12 @@ def _kernels(kernels: Any) -> Any:
 
 def _compiled(layers: list[Any], shape: Any, weights: list[Any], momentum: float = 0.0) -> Any:
     model = keras.Sequential([keras.Input(shape), *layers])
+    return _loaded(model, weights, keras.optimizers.SGD(workloads.LEARNING_RATE, momentum=momentum))
+
+
+def _loaded(model: Any, weights: list[Any], optimizer: Any) -> Any:
     model.set_weights(weights)
-    model.compile(
-        optimizer=keras.optimizers.SGD(workloads.LEARNING_RATE, momentum=momentum),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
+    model.compile(optimizer=optimizer, loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     return model
 
 
@@ -136,3 +137,115 @@ def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:
     inputs, *hidden, classes = sizes["layers"]
     stack = [*(keras.layers.Dense(n, activation="relu") for n in hidden), keras.layers.Dense(classes)]
     return _trainer(_compiled(stack, (inputs,), [p.T for p in parameters]), x, y)
+
+
+def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 9."""
+    x, y, parameters = workloads.resnet(sizes)
+    layers, axis = keras.layers, -1 if LAST else 1
+
+    def convolution(x: Any, channels: int, stride: int = 1) -> Any:
+        return layers.Conv2D(channels, 3, strides=stride, use_bias=False)(layers.ZeroPadding2D(1)(x))
+
+    def normalized(x: Any) -> Any:
+        return layers.ReLU()(layers.BatchNormalization(axis=axis, momentum=0.9, epsilon=1e-5)(x))
+
+    h = given = keras.Input((28, 28, 1) if LAST else (1, 28, 28))
+    for stride, channels in zip((1, 2, 2), sizes["channels"], strict=True):
+        h = convolution(h, channels, stride)
+        inner = convolution(normalized(h), channels)
+        h = layers.Add()([h, convolution(normalized(inner), channels)])
+    h = layers.Dense(10)(layers.GlobalAveragePooling2D()(normalized(h)))
+    model = keras.Model(given, h)
+    return _trainer(_loaded(model, _resnet_weights(parameters), _sgd()), _images(x), y)
+
+
+def _sgd() -> Any:
+    return keras.optimizers.SGD(workloads.LEARNING_RATE)
+
+
+def _resnet_weights(parameters: list[Any]) -> list[Any]:
+    """Return PyTorch's parameters as Keras has them: behind each normalization's, its mean and variance."""
+    *convolutions, weight, bias = parameters
+    found = []
+    for position, values in enumerate(convolutions):
+        found.append(_kernels(values) if values.ndim == 4 else values)
+        if values.ndim == 1 and convolutions[position - 1].ndim == 1:
+            found += [np.zeros_like(values), np.ones_like(values)]
+    return [*found, weight.T, bias]
+
+
+def lstm_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 10. Keras adds one bias where PyTorch adds two, so that its steps of it are half as long."""
+    x, y, (w_x, w_h, b_x, b_h, w, b) = workloads.lstm(sizes)
+    stack = [keras.layers.LSTM(sizes["hidden"]), keras.layers.Dense(10)]
+    return _trainer(_compiled(stack, x.shape[1:], [w_x.T, w_h.T, b_x + b_h, w.T, b]), x, y)
+
+
+class TransformerLayer(keras.layers.Layer):
+    """PyTorch's encoder layer that normalizes first, each place seeing those before it alone."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        layers = keras.layers
+        self.parts = [
+            layers.MultiHeadAttention(heads, width // heads), layers.Dense(4 * width, activation="relu"),
+            layers.Dense(width), layers.LayerNormalization(epsilon=1e-5), layers.LayerNormalization(epsilon=1e-5),
+        ]  # fmt: skip
+
+    def call(self, x: Any) -> Any:
+        """Map (N, L, width) to the same shape."""
+        attention, one, two, norm1, norm2 = self.parts
+        h = norm1(x)
+        x = x + attention(h, h, h, use_causal_mask=True)
+        return x + two(one(norm2(x)))
+
+
+class Embedded(keras.layers.Layer):
+    """A vector for each character and one for its place."""
+
+    def __init__(self, size: int, length: int, width: int) -> None:
+        super().__init__()
+        self.characters, self.places = keras.layers.Embedding(size, width), keras.layers.Embedding(length, width)
+
+    def call(self, codes: Any) -> Any:
+        """Map (N, L) to (N, L, width)."""
+        return self.characters(codes) + self.places(keras.ops.arange(codes.shape[1]))
+
+
+def transformer_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 11."""
+    x, y, parameters = workloads.transformer(sizes)
+    width, heads = sizes["width"], sizes["heads"]
+    stack = [
+        Embedded(sizes["size"], sizes["length"], width),
+        *(TransformerLayer(width, heads) for _ in range(sizes["layers"])),
+        keras.layers.LayerNormalization(epsilon=1e-5), keras.layers.Dense(sizes["size"]),
+    ]  # fmt: skip
+    model = keras.Sequential([keras.Input((sizes["length"],), dtype="int32"), *stack])
+    settings = workloads.ADAMW
+    (one, two), rate, decay = settings["betas"], settings["lr"], settings["weight_decay"]
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=decay, beta_1=one, beta_2=two, epsilon=1e-8)
+    return _trainer(_loaded(model, _transformer_weights(parameters, heads, sizes["layers"]), optimizer), x, y)
+
+
+def _transformer_weights(parameters: dict[str, Any], heads: int, layers: int) -> list[Any]:
+    """Return PyTorch's parameters as Keras has them: rows are inputs, and those of attention are apart, by heads."""
+    found = [parameters["characters.weight"], parameters["places.weight"]]
+    for k in range(layers):
+        own = {name.removeprefix(f"layers.{k}."): values for name, values in parameters.items()}
+        three = (np.split(own[f"self_attn.in_proj_{name}"], 3) for name in ("weight", "bias"))
+        for weight, bias in zip(*three, strict=True):
+            found += [weight.T.reshape(len(weight), heads, -1), bias.reshape(heads, -1)]
+        weight, bias = own["self_attn.out_proj.weight"], own["self_attn.out_proj.bias"]
+        found += [weight.T.reshape(heads, -1, len(weight)), bias]
+        rest = ("linear1", "linear2", "norm1", "norm2")
+        found += [own[f"{name}.{kind}"].T for name in rest for kind in ("weight", "bias")]
+    return [*found, *(parameters[f"{name}.{kind}"].T for name in ("norm", "head") for kind in ("weight", "bias"))]
+
+
+def evaluation(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 12."""
+    _, _, images, labels = workloads.digits(sizes)
+    model = _mnist(*workloads.epoch_weights(), keras.layers.Dropout(0.5))
+    return lambda: (workloads.accuracy(lambda x: model.predict_on_batch(_images(x)).argmax(axis=1), images, labels),)

@@ -60,9 +60,9 @@ def _stepper(model: nn.Module, optimizer: Any) -> Callable[[Any, Any], Any]:
     return step
 
 
-def trainer(model: nn.Module, x: Any, y: Any) -> Run:
+def trainer(model: nn.Module, x: Any, y: Any, optimizer: Any = None) -> Run:
     """Return one training step on a batch."""
-    step = _stepper(model, torch.optim.SGD(model.parameters(), lr=workloads.LEARNING_RATE))
+    step = _stepper(model, optimizer or torch.optim.SGD(model.parameters(), lr=workloads.LEARNING_RATE))
     x, y = torch.from_numpy(x), torch.from_numpy(y)
     return lambda: (step(x, y).item(),)
 
@@ -79,6 +79,12 @@ def mnist_step(sizes: workloads.Sizes, fixed: bool) -> Run:
     return trainer(model, m["x"], m["y"])
 
 
+@torch.no_grad()
+def _accuracy(predict: Any, images: Any, labels: Any) -> float:
+    parts = torch.from_numpy(workloads.to_float(images)).split(workloads.EVALUATE)
+    return float(np.mean(torch.cat([predict(part).argmax(1) for part in parts]).numpy() == labels))
+
+
 def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
     """Workload 2; the comparison leaves dropout out."""
     x, y, x_test, y_test = workloads.digits(sizes)
@@ -90,11 +96,6 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
         workloads.rates(sizes),
     )
 
-    @torch.no_grad()
-    def accuracy(images: Any, labels: Any) -> float:
-        parts = torch.from_numpy(workloads.to_float(images)).split(workloads.EVALUATE)
-        return float(np.mean(torch.cat([predict(part).argmax(1) for part in parts]).numpy() == labels))
-
     def run() -> tuple[float, ...]:
         losses = []
         model.train()
@@ -103,7 +104,7 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
             optimizer.param_groups[0]["lr"] = rate
             losses.append(step(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))).item())
         model.eval()
-        return float(np.mean(losses)), accuracy(x, y), accuracy(x_test, y_test)
+        return float(np.mean(losses)), _accuracy(predict, x, y), _accuracy(predict, x_test, y_test)
 
     return run
 
@@ -134,14 +135,15 @@ def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 4."""
-    a = workloads.convolution(sizes)
+    """Workloads 4, 4s, 4p, 4d and 4t."""
+    a, function = workloads.convolution(sizes), F.conv_transpose2d if sizes["transposed"] else F.conv2d
+    settings = {name: sizes[name] for name in ("stride", "padding", "groups")}
     x, w, c = (torch.from_numpy(a[name]) for name in "xwc")
     x.requires_grad_()
     w.requires_grad_()
 
     def convolve(x: Any, w: Any) -> Any:
-        return F.conv2d(x, w, padding=1)
+        return function(x, w, **settings)
 
     forward = torch.compile(convolve) if COMPILE else convolve
 
@@ -155,6 +157,89 @@ def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
         return (float((maps.detach() * c).sum()), *gradients)
 
     return run
+
+
+class Block(nn.Sequential):
+    """Adds to its input what its layers make of it."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(
+            nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+        )  # fmt: skip
+
+    def forward(self, x: Any) -> Any:
+        """Return x + f(x)."""
+        return x + super().forward(x)
+
+
+def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 9."""
+    x, y, parameters = workloads.resnet(sizes)
+    one, two, three = sizes["channels"]
+    model = nn.Sequential(
+        nn.Conv2d(1, one, 3, padding=1, bias=False), Block(one),
+        nn.Conv2d(one, two, 3, stride=2, padding=1, bias=False), Block(two),
+        nn.Conv2d(two, three, 3, stride=2, padding=1, bias=False), Block(three),
+        nn.BatchNorm2d(three), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(three, 10),
+    )  # fmt: skip
+    return trainer(_load(model, parameters), x, y)
+
+
+class LSTMClassifier(nn.Module):
+    """A linear layer on the last state of an LSTM."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.lstm, self.linear = nn.LSTM(inputs, hidden, batch_first=True), nn.Linear(hidden, 10)
+
+    def forward(self, x: Any) -> Any:
+        """Map sequences (N, L, inputs) to logits (N, 10)."""
+        states, _ = self.lstm(x)
+        return self.linear(states[:, -1])
+
+
+def lstm_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 10."""
+    x, y, parameters = workloads.lstm(sizes)
+    return trainer(_load(LSTMClassifier(sizes["inputs"], sizes["hidden"]), parameters), x, y)
+
+
+class CharGPT(nn.Module):
+    """The network of `models.char_gpt`."""
+
+    def __init__(self, size: int, length: int, width: int, heads: int, layers: int) -> None:
+        super().__init__()
+        self.characters, self.places = nn.Embedding(size, width), nn.Embedding(length, width)
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(width, heads, 4 * width, 0.0, batch_first=True, norm_first=True)
+            for _ in range(layers)
+        )
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, size)
+        self.mask = nn.Transformer.generate_square_subsequent_mask(length)
+
+    def forward(self, codes: Any) -> Any:
+        """Map characters (N, L) to logits (N, size, L)."""
+        x = self.characters(codes) + self.places(torch.arange(codes.shape[1]))
+        for layer in self.layers:
+            x = layer(x, src_mask=self.mask, is_causal=True)
+        return self.head(self.norm(x)).transpose(1, 2)
+
+
+def transformer_step(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 11."""
+    x, y, parameters = workloads.transformer(sizes)
+    model = CharGPT(**{name: sizes[name] for name in ("size", "length", "width", "heads", "layers")})
+    model.load_state_dict({name: torch.from_numpy(values) for name, values in parameters.items()})
+    return trainer(model, x, y, torch.optim.AdamW(model.parameters(), **workloads.ADAMW))
+
+
+def evaluation(sizes: workloads.Sizes, fixed: bool) -> Run:
+    """Workload 12."""
+    _, _, images, labels = workloads.digits(sizes)
+    model = mnist_network(*workloads.epoch_weights(), nn.Dropout(0.5)).eval()
+    predict = torch.compile(model) if COMPILE else model
+    return lambda: (_accuracy(predict, images, labels),)
 
 
 def chain(sizes: workloads.Sizes, fixed: bool) -> Run:

@@ -123,13 +123,14 @@ def mlp_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 
 def convolution(sizes: workloads.Sizes, fixed: bool) -> Run:
-    """Workload 4."""
-    a = workloads.convolution(sizes)
+    """Workloads 4, 4s, 4p, 4d and 4t."""
+    a, function = workloads.convolution(sizes), Tensor.conv_transpose2d if sizes["transposed"] else Tensor.conv2d
+    settings = {name: sizes[name] for name in ("stride", "padding", "groups")}
     x, w, c = (Tensor(a[name]).realize() for name in "xwc")
 
     @TinyJit
     def both() -> Any:
-        maps = x.conv2d(w, padding=1)
+        maps = function(x, w, **settings)
         gradients = maps.gradient(x, w, gradient=c)
         return maps.realize(*gradients), *gradients
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.twins.steps import Comparison, compare_adam
+from benchmarks.twins.steps import Comparison, compare_steps
 from models import char_gpt
 from models.text import load, loader
 from tinygrad_edu import cross_entropy
@@ -46,4 +46,4 @@ def compare(steps: int = 100, dtype: type = np.float64) -> Comparison:
     theirs.to(torch.from_numpy(np.zeros(0, dtype)).dtype)
     batches = list(loader(text.train, char_gpt.WINDOW, char_gpt.BATCH, rng))[:steps]
     lr = char_gpt.LEARNING_RATE
-    return compare_adam(ours, cross_entropy, theirs, nn.functional.cross_entropy, batches, lr=lr)
+    return compare_steps(ours, cross_entropy, theirs, nn.functional.cross_entropy, batches, lr=lr)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from benchmarks.twins.steps import Comparison, compare_adam
+from benchmarks.twins.steps import Comparison, compare_steps
 from models import char_lstm
 from models.text import load, loader
 from tinygrad_edu import cross_entropy
@@ -32,4 +32,4 @@ def compare(steps: int = 100) -> Comparison:
     ours, theirs = char_lstm.CharLSTM(len(text.alphabet), rng), CharLSTM(len(text.alphabet))
     batches = list(loader(text.train, char_lstm.WINDOW, char_lstm.BATCH, rng))[:steps]
     lr = char_lstm.LEARNING_RATE
-    return compare_adam(ours, cross_entropy, theirs, nn.functional.cross_entropy, batches, lr=lr)
+    return compare_steps(ours, cross_entropy, theirs, nn.functional.cross_entropy, batches, lr=lr)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.twins.steps import Comparison, compare_adam
+from benchmarks.twins.steps import Comparison, compare_steps
 from models import diffusion
 from tinygrad_edu import data
 from tinygrad_edu.nn import mse_loss
@@ -62,4 +62,4 @@ def compare(steps: int = 100) -> Comparison:
     rows = [rng.choice(len(digits.x_train), BATCH, replace=False) for _ in range(steps)]
     batches = [diffusion.on_the_way(digits.x_train[some], digits.y_train[some].astype(np.int64), rng) for some in rows]
     ours = diffusion.Velocity(rng)
-    return compare_adam(ours, mse_loss, Velocity(), nn.functional.mse_loss, batches, lr=diffusion.LEARNING_RATE / 3)
+    return compare_steps(ours, mse_loss, Velocity(), nn.functional.mse_loss, batches, lr=diffusion.LEARNING_RATE / 3)

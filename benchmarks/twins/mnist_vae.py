@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.twins.steps import Comparison, compare_adam
+from benchmarks.twins.steps import Comparison, compare_steps
 from models import mnist_vae
 from tinygrad_edu import data
 
@@ -48,7 +48,7 @@ def compare(steps: int = 100, dtype: type = np.float64) -> Comparison:
     images = [x.astype(dtype) for _ in range(-(-steps // len(loader))) for x, _ in loader][:steps]
     batches = [(x, rng.standard_normal((len(x), mnist_vae.LATENT), dtype), x) for x in images]
     ours, theirs = mnist_vae.Autoencoder(rng).astype(dtype), Autoencoder().to(torch.from_numpy(images[0]).dtype)
-    return compare_adam(ours, mnist_vae.mean_nats, theirs, mean_nats, batches, lr=mnist_vae.LEARNING_RATE)
+    return compare_steps(ours, mnist_vae.mean_nats, theirs, mean_nats, batches, lr=mnist_vae.LEARNING_RATE)
 
 
 def trained(seed: int = 0, epochs: int = mnist_vae.EPOCHS) -> float:

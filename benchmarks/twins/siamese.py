@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.twins.steps import Comparison, compare_adam
+from benchmarks.twins.steps import Comparison, compare_steps
 from models import siamese
 from tinygrad_edu import data
 
@@ -45,6 +45,6 @@ def compare(steps: int = 100) -> Comparison:
     loader = data.DataLoader(images, labels, batch_size=siamese.BATCH, rng=rng)
     batches = [batch for _ in range(-(-steps // len(loader))) for batch in loader][:steps]
     ours = siamese.Embedding(rng).astype(np.float64)
-    return compare_adam(
+    return compare_steps(
         ours, siamese.ContrastiveLoss(), Embedding().double(), contrastive_loss, batches, lr=siamese.LEARNING_RATE / 10
     )

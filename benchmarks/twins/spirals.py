@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.twins.steps import Comparison, compare_adam
+from benchmarks.twins.steps import Comparison, compare_steps
 from models import spirals
 from tinygrad_edu import cross_entropy, data
 
@@ -17,7 +17,7 @@ def compare(steps: int = 100) -> Comparison:
         nn.Linear(2, spirals.WIDTH), nn.Tanh(), nn.Linear(spirals.WIDTH, spirals.WIDTH), nn.Tanh(),
         nn.Linear(spirals.WIDTH, spirals.ARMS),
     )  # fmt: skip
-    return compare_adam(
+    return compare_steps(
         spirals.build(rng),
         cross_entropy,
         theirs,

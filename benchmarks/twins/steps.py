@@ -42,21 +42,24 @@ def losses(loss: Callable[..., Any], optimizer: Any, batches: Batches) -> tuple[
     return found, time.perf_counter() - begin
 
 
-def compare_adam(
+def compare_steps(
     ours: nn.Module,
     loss: Any,
     theirs: torch.nn.Module,
     their_loss: Any,
     batches: list[tuple[ndarray, ...]],
-    lr: float,
+    optimizer: str = "Adam",
+    **settings: float,
 ) -> Comparison:
-    """Train both with Adam, ours first."""
+    """Train both with the optimizer that has this name, ours first."""
     give_weights(theirs, ours)
     tensors = [tuple(torch.from_numpy(np.asarray(part)) for part in batch) for batch in batches]
-    found, seconds = losses(lambda *x: loss(ours(*x[:-1]), x[-1]), optim.Adam(ours.parameters(), lr=lr), batches)
-    other, other_seconds = losses(
-        lambda *x: their_loss(theirs(*x[:-1]), x[-1]), torch.optim.Adam(theirs.parameters(), lr=lr), tensors
+    steps, their_steps = (
+        getattr(room, optimizer)(model.parameters(), **settings)
+        for room, model in ((optim, ours), (torch.optim, theirs))
     )
+    found, seconds = losses(lambda *x: loss(ours(*x[:-1]), x[-1]), steps, batches)
+    other, other_seconds = losses(lambda *x: their_loss(theirs(*x[:-1]), x[-1]), their_steps, tensors)
     return Comparison(found, other, seconds, other_seconds)
 
 

@@ -8,6 +8,7 @@ import pytest
 from benchmarks import table
 from benchmarks.__main__ import core_sets, measure, parse
 from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer, ours_on
+from benchmarks.picture import draw
 from benchmarks.rounds import Plan
 from benchmarks.statistics import exponent, quartiles
 
@@ -17,7 +18,19 @@ SIZES = {
     "6": {"ops": 40},
     "7": {"ops": 400},
 }
-ABSENT = Peer("nobody", "benchmarks.peers.nobody", ("no_such_package",))
+MAPS = {"batch": 2, "side": 6}
+BESIDE_OTHERS = {
+    "4": {**MAPS, "inputs": 2, "outputs": 3},
+    "4s": {**MAPS, "inputs": 2, "outputs": 3},
+    "4p": {**MAPS, "inputs": 2, "outputs": 3},
+    "4d": {**MAPS, "inputs": 3, "outputs": 3, "groups": 3},
+    "4t": {**MAPS, "inputs": 3, "outputs": 2},
+    "9": {"batch": 4, "channels": (2, 3, 4)},
+    "10": {"batch": 32, "steps": 4, "inputs": 8},  # so many that half a step of a bias counts little, see there
+    "11": {"batch": 2, "length": 6, "size": 7, "width": 8, "heads": 2, "layers": 2},
+    "12": {"test": 70},
+}
+ABSENT = Peer("nobody", "benchmarks.peers.nobody", ("no_such_package",), ("no_such_program",))
 
 
 ELSEWHERE = ours_on(sys.executable)  # the same interpreter, as if it were another
@@ -73,6 +86,17 @@ def test_ours_on_another_interpreter(report):
     assert found["values"] == results(report, "1")[OURS]["values"]
 
 
+@pytest.mark.peers
+def test_peers_compute_what_ours_computes():
+    names = (OURS, LOWER_BOUND, "PyTorch", "JAX", "Keras on JAX")
+    peers, plan = [peer for peer in PEERS if peer.name in names], Plan(rounds=1, seconds=0.001, timeout=120.0)
+    (run,) = measure(list(BESIDE_OTHERS), peers, core_sets("one"), plan, BESIDE_OTHERS)["runs"]
+    found = {(w["key"], r["peer"]): (r["status"], r["note"]) for w in run["workloads"] for r in w["results"]}
+    assert all(found[key, name] == ("ok", "") for key in BESIDE_OTHERS for name in (OURS, "PyTorch"))
+    assert all(found[key, "Keras on JAX"] == ("ok", "") for key in ("9", "10", "11", "12"))
+    assert {status for status, _ in found.values()} == {"ok", "not offered"}
+
+
 def test_who_does_not_take_part(report):
     assert results(report, "1")["nobody"]["status"] == "not installed"
     assert results(report, "6")[LOWER_BOUND]["status"] == "not offered"
@@ -81,14 +105,20 @@ def test_who_does_not_take_part(report):
 def test_table(report):
     lines = list(table.lines(report))
     assert any(line.startswith("  ours ") for line in lines)
-    assert any("NOT INSTALLED: no_such_package" in line for line in lines)
+    assert any("NOT INSTALLED: no_such_package, the program no_such_program" in line for line in lines)
+
+
+def test_picture(report, tmp_path):
+    draw({**report, "runs": 2 * report["runs"]}, tmp_path / "ratios.svg")
+    assert "<!-- 6. 1,000 tiny ops" in (tmp_path / "ratios.svg").read_text()
 
 
 def test_options():
     assert parse(["--only", "8,1"]).only == ["1", "8b", "8d"]
     assert parse(["--only", "6s"]).only == ["6s"]
+    assert parse(["--only", "4,10"]).only == ["4", "4s", "4p", "4d", "4t", "10"]
     with pytest.raises(SystemExit):
-        parse(["--only", "9"])
+        parse(["--only", "13"])
     with pytest.raises(SystemExit):
         parse(["--peers", "nobody"])
     with pytest.raises(SystemExit):

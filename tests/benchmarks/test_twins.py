@@ -13,6 +13,7 @@ import pytest
         ("char_gpt", 1e-10),
         ("char_lstm", 1e-4),
         ("diffusion", 1e-4),
+        ("mnist_conv", 1e-4),
         ("mnist_lenet", 1e-10),
         ("mnist_vae", 1e-10),
         ("pinn", 1e-10),

@@ -393,9 +393,9 @@ def test_a_rule_of_a_wrong_shape_is_refused_though_the_op_promotes():
 def test_no_op_is_declared_to_broadcast_that_does_not():
     broadcasting = {name for name, op in tg.ops.registry.items() if op.broadcasts}
     assert broadcasting == {
-        "where", "keep", "add", "subtract", "multiply", "divide", "power", "floor_divide", "remainder", "maximum",
-        "minimum", "matmul", "arctan2", "copysign", "fmod", "hypot", "hypot_share", "leaky", "lerp", "logaddexp",
-        "solve", "weighted_mean", "xlogy",
+        "where", "keep", "drop", "add", "subtract", "multiply", "divide", "power", "floor_divide", "remainder",
+        "maximum", "minimum", "matmul", "arctan2", "copysign", "fmod", "hypot", "hypot_share", "leaky", "lerp",
+        "logaddexp", "solve", "weighted_mean", "xlogy",
     }  # fmt: skip
 
 

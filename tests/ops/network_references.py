@@ -358,6 +358,7 @@ ONE_STEP = {
 
 NETWORK_REFERENCES = {
     "map_rows": lambda x, weight: np.einsum("...k,ok->...o", x, weight),
+    "affine_rows": lambda x, weight, bias: np.einsum("...k,ok->...o", x, weight) + bias,
     "linear": lambda x, weight, bias=0.0: x @ weight.T + bias,
     "bilinear": lambda x1, x2, weight, bias=0.0: np.einsum("...i,oij,...j->...o", x1, weight, x2) + bias,
     "conv2d": batched(convolve, 4), "conv1d": of_rows(convolve, kernels=True),
@@ -371,6 +372,7 @@ NETWORK_REFERENCES = {
     "mean_product": lambda x, y: (x * y).mean(axis=(0, 2), keepdims=True),
     "centre": lambda x: x - x.mean(axis=(0, 2), keepdims=True),
     "over_rms": lambda x, eps: x / np.sqrt((x**2).mean(axis=(0, 2), keepdims=True) + eps),
+    "normalized": lambda x, weight, bias, eps: affine(standardized(x, (0, 2), eps), weight, bias),
     "layer_norm": layer_norm, "rms_norm": rms_norm, "group_norm": group_norm,
     "batch_norm": running_norm(lambda x: (0, *range(2, x.ndim))),
     "instance_norm": running_norm(lambda x: tuple(range(2, x.ndim))), "local_response_norm": local_response_norm,

@@ -14,27 +14,27 @@ from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
 SMOOTH = [
     "add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "square", "sin", "cos", "tanh",
     "sigmoid", "softmax", "log_softmax", "logsumexp", "softmax_cross_entropy", "sigmoid_cross_entropy", "matmul",
-    "held_cross_entropy", "cross_entropy", "linear", "where", "keep", "tanh_gradient", "correlate", "prod", "cumprod",
-    "recurrence", "logcumsumexp", "weighted_mean", "recurrent", "bilinear", "conv2d", "conv_transpose2d", "layer_norm",
-    "group_norm", "batch_norm", "instance_norm", "rms_norm", "local_response_norm", "cosine_similarity", "over_rms",
-    "map_rows", "scaled_dot_product_attention", "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh",
-    "arcsinh", "arccosh", "arctanh", "sinc", "sinc_derivative", "exp2", "expm1", "log2", "log10", "log1p", "logaddexp",
-    "rsqrt", "reciprocal", "cbrt", "hypot", "hypot_share", "lerp", "xlogy", "logit", "erf", "normal_cdf", "gelu",
-    "gelu_by_tanh", "silu", "mish", "logsigmoid", "softplus", "one_minus_square", "tanhshrink", "glu", "softmin",
-    "masked_fill", "einsum", "tensordot", "kron", "inv", "solve", "logabsdet", "cholesky_factor", "matrix_power",
-    "svdvals", "eigenvalues",
+    "held_cross_entropy", "cross_entropy", "linear", "where", "keep", "drop", "tanh_gradient", "correlate", "prod",
+    "cumprod", "recurrence", "logcumsumexp", "weighted_mean", "recurrent", "bilinear", "conv2d", "conv_transpose2d",
+    "layer_norm", "group_norm", "batch_norm", "instance_norm", "rms_norm", "local_response_norm", "cosine_similarity",
+    "over_rms", "map_rows", "scaled_dot_product_attention", "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh",
+    "cosh", "arcsinh", "arccosh", "arctanh", "sinc", "sinc_derivative", "exp2", "expm1", "log2", "log10", "log1p",
+    "logaddexp", "rsqrt", "reciprocal", "cbrt", "hypot", "hypot_share", "lerp", "xlogy", "logit", "erf", "normal_cdf",
+    "gelu", "gelu_by_tanh", "silu", "mish", "logsigmoid", "softplus", "one_minus_square", "tanhshrink", "glu",
+    "softmin", "masked_fill", "einsum", "tensordot", "kron", "inv", "solve", "logabsdet", "cholesky_factor",
+    "matrix_power", "svdvals", "eigenvalues", "normalized", "affine_rows", "softmax_gradient",
 ]  # fmt: skip
 
 # Linear in all their inputs together.
 LINEAR = [
     "add", "subtract", "negative", "where", "identity", "astype", "reshape", "transpose", "swapaxes", "expand_dims",
     "squeeze", "broadcast_to", "flip", "pad", "getitem", "scatter", "scatter_add", "sum", "mean", "im2col",
-    "col2im", "avg_pool2d", "keep", "share_out", "mean_of_chosen", "dropout", "cumsum", "take", "take_along_axis",
-    "surround", "ravel", "flatten", "moveaxis", "roll", "rot90", "fliplr", "flipud", "tile", "repeat", "diagonal",
-    "trace", "diag", "diagflat", "tril", "triu", *JOINING, *SEVERAL, "picked", "added_up", "unfold", "fold",
-    "avg_pool1d", "interpolate", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "resample", "resample_back",
-    "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "centre", "embedding", "rows_at", "rows_added", "positive",
-    "deg2rad", "rad2deg", "take_diagonal", "put_diagonal",
+    "col2im", "avg_pool2d", "keep", "drop", "share_out", "mean_of_chosen", "dropout", "cumsum", "take",
+    "take_along_axis", "surround", "ravel", "flatten", "moveaxis", "roll", "rot90", "fliplr", "flipud", "tile",
+    "repeat", "diagonal", "trace", "diag", "diagflat", "tril", "triu", *JOINING, *SEVERAL, "picked", "added_up",
+    "unfold", "fold", "avg_pool1d", "interpolate", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "resample",
+    "resample_back", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "centre", "embedding", "rows_at",
+    "rows_added", "positive", "deg2rad", "rad2deg", "take_diagonal", "put_diagonal",
 ]  # fmt: skip
 
 # Linear in each input alone.

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.cores import threads
+from tinygrad_edu.engine import scattering
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import convolution
-from tinygrad_edu.ops.fast import depthwise, elementwise, powers, products, rows, turning
+from tinygrad_edu.ops import normalization as composed
+from tinygrad_edu.ops.fast import depthwise, elementwise, normalization, powers, products, rows, softmax, turning
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.testing.strategies import calls
 
@@ -21,11 +23,42 @@ def test_bits_are_kept_of_large_arrays(data, dtype):
     call = data.draw(calls("keep"))
     x, mask = call.inputs[0].astype(dtype), call.inputs[1]
     x[(x > 0) & (x < 1)], x[x < -1] = np.nan, -np.inf
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(elementwise, "_LARGE", 0)
-        kept = elementwise.masked(x, mask)
-    assert kept.dtype == dtype
-    np.testing.assert_array_equal(kept, elementwise.plain_masked(x, mask))
+    y = np.full(1, 7, dtype)
+    for large in (2, 10**6):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(elementwise, "_LARGE", large)
+            patch.setattr(elementwise, "_LARGE_CHOICE", large)
+            equal(elementwise.masked(x, mask), elementwise.plain_masked(x, mask))
+            equal(elementwise.zeroed(x, mask), elementwise.plain_zeroed(x, mask))
+            for first, second in ((x, y), (y, x), (x, 1), (0.0, x), (x, 1 - x)):
+                equal(elementwise.selected(mask, first, second), elementwise.plain_selected(mask, first, second))
+
+
+def equal(found, wanted):
+    assert found.dtype == wanted.dtype
+    np.testing.assert_array_equal(found, wanted, strict=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, int])
+def test_the_logarithm_of_a_sum_of_two_powers(dtype, monkeypatch):
+    monkeypatch.setattr(elementwise, "_LARGE", 0)
+    x = np.array([*np.linspace(-100, 100, 41), *([] if dtype is int else [np.inf, -np.inf, np.nan])], dtype)
+    for one, other in ((x[:, None], x), (0, x), (x, 0.5), (x[:0], x[:0])):
+        with np.errstate(invalid="ignore"):
+            found, wanted = (
+                elementwise.log_of_powers(one, other),
+                elementwise.plain_log_of_powers(one, other),
+            )
+        assert found.dtype == wanted.dtype
+        np.testing.assert_allclose(found, wanted, rtol=4 * float(np.finfo(wanted.dtype).eps))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+def test_the_positive_part_of_large_arrays(dtype):
+    x = np.array([-np.inf, -1, -0.0, 0, 1e-7, 2, np.inf, np.nan, -np.nan], dtype).repeat(500).reshape(500, 9).T
+    found = elementwise.positive_part(x)
+    assert (found.dtype, found.strides) == (x.dtype, elementwise.plain_positive_part(x).strides)
+    np.testing.assert_array_equal(found, elementwise.plain_positive_part(x))
 
 
 @given(data=st.data(), size=st.integers(1, 5))
@@ -66,6 +99,29 @@ def test_powers_of_integers_are_numpys():
     assert powers.raised(np.array([2, -3]), 3).tolist() == [8, -27]
     with pytest.raises(ValueError, match="negative integer powers"):
         powers.raised(np.array([2]), -2)
+
+
+# --- Adding at an index ---
+
+
+@given(data=st.data(), pieces=st.sampled_from([1, 10]), many=st.sampled_from([0, 10**9]), long=st.sampled_from([1, 8]))
+def test_adding_at_an_index(data, pieces, many, long):
+    call = data.draw(calls("getitem"))
+    x, index = np.asarray(call.arrays[0].round()), call.settings["index"]
+    rows = np.ones((4, 2, 9)), (slice(None), np.array([[1, 0], [-1, -2]], np.int8))
+    for total, at in ((x, index), (x.copy(), index), rows):
+        values, wanted, found = total[at] + 1, total.copy("K"), total.copy("K")
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in (("_LARGE", 0), ("_PART", pieces), ("_MANY", many), ("_LONG", long)):
+                patch.setattr(scattering, name, value)
+            scattering.add_at(found, at, values)
+        scattering.plain_add_at(wanted, at, values)
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_nothing_is_added_outside():
+    with pytest.raises(IndexError, match="out of bounds"):
+        scattering.add_at(np.zeros((3, 8)), np.full(2000, 3), np.ones((2000, 8)))
 
 
 # --- Products. Of 120,000 all pieces can be of one length; 120,011 is a prime number. ---
@@ -179,6 +235,47 @@ def all_three(x, weight, settings):
     maps = tg.conv2d(x, weight, **settings)
     maps.backward(np.resize(np.array([1, 0, -1, 0, 0, 0, 0], x.dtype), maps.shape))
     return maps.numpy(), x.grad, weight.grad
+
+
+# --- Softmax, some rows at a time ---
+
+
+@given(data=st.data(), size=st.integers(1, 5), dtype=st.sampled_from([np.float16, np.float32, np.float64]))
+def test_softmax_in_parts(data, size, dtype):
+    call = data.draw(calls("softmax_gradient"))
+    (g, x), axis = (array.astype(dtype) for array in call.arrays), call.settings["axis"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(softmax, "_PART", size)
+        found, slope = softmax.softmax_of_rows(x, axis), softmax.softmax_slope(g, x, axis)
+    np.testing.assert_array_equal(found, softmax.plain_softmax(x, axis))
+    plain = softmax.plain_softmax_slope(g, x, axis)
+    np.testing.assert_allclose(slope, plain, rtol=0, atol=100 * np.finfo(dtype).eps * np.abs(plain).max())
+    assert found.dtype == slope.dtype == dtype
+
+
+# --- Normalization, some channels at a time ---
+
+
+@given(data=st.data(), at_a_time=st.sampled_from([1, 100, 2**19]), far=st.sampled_from([0, 1e8]))
+def test_normalization_in_parts(data, at_a_time, far):
+    """Far from 0, too: there 1e-8 of what is rounded is one unit in the last place of x."""
+    call = data.draw(calls("normalized"))
+    (x, weight, bias), eps = call.arrays, call.settings["eps"]
+    x, g = x + far, np.cos(np.arange(x.size)).reshape(x.shape) + far
+    tolerance = {"rtol": 1e-9, "atol": 1e-9 if not far else 1e-5}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(normalization, "_PART_BYTES", at_a_time)
+        found = normalization.moments(x)
+        out = normalization.normalized_in_parts(x, weight, bias, eps, found)
+        gradients = (
+            normalization.gradient_of_x(g, x, weight, eps, found),
+            normalization.gradient_of_weight(g, x, eps, found), normalization.gradient_of_bias(g),
+        )  # fmt: skip
+    np.testing.assert_allclose(found, normalization.plain_moments(x), **tolerance)
+    np.testing.assert_allclose(out, normalization.plain_normalized(x, weight, bias, eps), **tolerance)
+    unit = composed.over_rms(composed.centre(x), eps)
+    by_hand = composed.centre(composed._over_rms_x(g * weight, composed.centre(x), unit, eps))
+    np.testing.assert_allclose(gradients[0], by_hand, **tolerance)
 
 
 # --- Recurrent layers, over all steps ---

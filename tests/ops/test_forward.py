@@ -267,7 +267,7 @@ def put_by_loop(x, indices, values, axis):
 REFERENCES = {
     "clip_to_numbers": np.clip,
     "identity": lambda x: x,
-    "keep": lambda x, mask: np.where(mask, x, 0.0),
+    "keep": lambda x, mask: np.where(mask, x, 0.0), "drop": lambda x, mask: np.where(mask, 0.0, x),
     "tanh_gradient": lambda cotangent, t: cotangent * (1 - t**2),
     "astype": lambda x, dtype: x.astype(dtype),
     "dropout": dropout_by_element,
@@ -322,6 +322,7 @@ REFERENCES = {
     )},
     "sigmoid_cross_entropy": exact(lambda x, t: t * np.log(1 + np.exp(-x)) + (1 - t) * np.log(1 + np.exp(x))),
     "held_cross_entropy": exact(lambda p, t: -t * np.log(p) - (1 - t) * np.log(1 - p)),
+    "softmax_gradient": lambda cotangent, p, axis: p * (cotangent - (cotangent * p).sum(axis, keepdims=True)),
     "softmax_cross_entropy": exact(naive_cross_entropy), "cross_entropy": exact(naive_cross_entropy),
     "im2col": im2col_by_loop, "col2im": col2im_by_loop, "unfold": batched(im2col_by_loop, 4),
     "fold": batched(col2im_by_loop, 3),

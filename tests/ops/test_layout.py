@@ -28,6 +28,7 @@ def layers(rng):
         "ZeroPad2D": nn.ZeroPad2D(1), "ReplicationPad2D": nn.ReplicationPad2D(1),
         "AdaptiveAvgPool2D": nn.AdaptiveAvgPool2D(3), "Upsample": nn.Upsample(scale_factor=2),
         "bilinear Upsample": nn.Upsample((5, 9), mode="bilinear"),
+        "BatchNorm2D": nn.BatchNorm2D(3), "AdaptiveAvgPool2D to one": nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2D(1)),
         "Tanh": nn.Tanh(), "ReLU": nn.ReLU(), "Sigmoid": nn.Sigmoid(), "Dropout": nn.Dropout(0.5, rng=rng),
         "Dropout in bytes": nn.Dropout(0.3, rng=rng),
         "Flatten and Linear": nn.Sequential(nn.Flatten(), nn.Linear(192, 7, rng=rng)),

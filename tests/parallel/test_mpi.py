@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -191,12 +192,22 @@ def test_what_a_rank_starts_or_forks_is_alone_and_the_ranks_go_on(tmp_path):
 # --- What a rank knows ---
 
 
-def test_without_mpi4py_one_line_names_the_extra(monkeypatch):
+class WithoutLibrary:
+    """What mpi4py is where it finds none."""
+
+    rc = SimpleNamespace(finalize=None)
+
+    def __getattr__(self, name):
+        raise RuntimeError("cannot load MPI library")
+
+
+@pytest.mark.parametrize("find", [lambda: None, WithoutLibrary])
+def test_without_mpi_one_line_names_the_extra(find, monkeypatch):
     monkeypatch.setenv("PMI_RANK", "0")
-    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    monkeypatch.setitem(sys.modules, "mpi4py", find())
     world.cache_clear()
     try:
-        with pytest.raises(MissingExtraError, match=r"^mpiexec .* need mpi4py: pip install 'tinygrad-edu\[mpi\]'$"):
+        with pytest.raises(MissingExtraError, match=r"^mpiexec .* need mpi4py .*: pip install 'tinygrad-edu\[mpi\]'$"):
             world()
     finally:
         world.cache_clear()

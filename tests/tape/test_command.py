@@ -1,6 +1,7 @@
 """``python -m tinygrad_edu.tape SCRIPT.py``: any script, in a process of its own."""
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -57,7 +58,7 @@ def test_the_tape_of_a_training_is_that_of_its_first_step(tmp_path):
 def test_it_folds_counts_and_writes_pages(tmp_path):
     folded = run(tmp_path, TRAINING, "--walk", "3", "--fold", "1", arguments=["3"])
     assert folded.returncode == 0, folded.stderr
-    assert "Linear (2 nodes)" in folded.stdout
+    assert "Linear (1 node)" in folded.stdout
     page = tmp_path / "tape.html"
     written = run(tmp_path, TRAINING, "--page", str(page), arguments=["1"])
     assert written.stdout.endswith(f"wrote {page}\n")
@@ -71,11 +72,41 @@ def test_a_script_without_a_walk_says_so(tmp_path):
     assert "ended before its walk back number 2: it has no tape." in done.stderr
 
 
-@pytest.mark.parametrize("broken", ["1 / 0", "raise SystemExit(3)"])
-def test_a_script_that_fails_fails(tmp_path, broken):
+@pytest.mark.parametrize(
+    ("broken", "code", "said"),
+    [
+        ("1 / 0", 1, r'Traceback.*:\n  File ".*script.py", line 1, in <module>\n.*\nZeroDivisionError: .*\n'),
+        ("def (", 1, r'  File ".*script.py", line 1\n    def \(\n.*\nSyntaxError: .*\n'),
+        ("raise SystemExit(3)", 3, ""),
+    ],
+)
+def test_a_script_that_fails_fails_as_without_the_tape(broken, code, said, tmp_path):
     done = run(tmp_path, broken)
-    assert done.returncode == (1 if "/" in broken else 3)
-    assert ("ZeroDivisionError" in done.stderr) == ("/" in broken)
+    assert done.returncode == code
+    assert re.fullmatch(said, done.stderr, re.DOTALL)
+    assert "tinygrad_edu" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--page", "nowhere/tape.html", "SCRIPT"],
+            "cannot write the page to nowhere/tape.html: No such file or directory",
+        ),
+        (["nowhere.py"], "cannot read nowhere.py: No such file or directory"),
+        (["--walk", "0", "SCRIPT"], "argument --walk: '0' is not a whole number of at least 1"),
+    ],
+)
+def test_a_wrong_command_is_told_so(options, said, tmp_path):
+    (tmp_path / "script.py").write_text("import tinygrad_edu as tg\ntg.Tensor(2.0, requires_grad=True).backward()")
+    command = [str(tmp_path / "script.py") if option == "SCRIPT" else option for option in options]
+    done = subprocess.run(
+        [sys.executable, "-m", "tinygrad_edu.tape", *command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert f"error: {said}" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_walk_that_raises_shows_how_far_it_came(tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heappush
 from sys import getrefcount
-from types import EllipsisType, NoneType
 from typing import Any
 from weakref import getweakrefcount
 
@@ -14,6 +13,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine.hooks import hooked
 from tinygrad_edu.engine.node import Node
+from tinygrad_edu.engine.scattering import add_at
 
 
 class Parts:
@@ -53,15 +53,6 @@ class Parts:
 def whole(g: Any) -> Any:
     """Return a gradient that may be in parts as one array, or Tensor."""
     return g.gather(*g.values, indices=tuple(g.indices), shape=g.shape) if g.__class__ is Parts else g
-
-
-def add_at(total: ndarray, index: Any, values: Any) -> None:
-    """Add values to the elements at an index, in place: to one that is named twice, twice."""
-    parts = index if isinstance(index, tuple) else (index,)
-    if all(isinstance(part, int | np.integer | slice | NoneType | EllipsisType) for part in parts):
-        total[index] += values
-    else:
-        np.add.at(total, index, values)
 
 
 class Arriving:

@@ -1,6 +1,6 @@
 """The call of an op, written out: what `recorder.py` says, with no loop and nothing looked up or inspected.
 
-The call is the hot path of everything, so it is written as Python source when the op is defined, as
+The call is the hot path of everything, so it is written as Python source when it is first asked for, as
 `collections.namedtuple` does, and compiled. Print ``inspect.getsource(tg.multiply.call)`` to read one.
 """
 
@@ -42,13 +42,19 @@ from tinygrad_edu.names import refuse_keywords
 # the call names itself begins with an underscore, as no parameter of an op does.
 _CALL = """\
   def <op>(<parameters>):
+s     if <s>.__class__ is _Tensor: <s> = _setting(_op, '<s>', <s>)
+k     if _others: _refuse_keywords('<op>', _others, _op.settings)
+      if <all <x>.__class__ is _ndarray>:
+          try:
+              return _forward(<each <x>, ><given>)
+          except _Exception as _error:
+              _explain(_op, _error, (<each <x>, >))
+              raise
 x     if <x>.__class__ is _Tensor:
 x         _<x>_data = <x>._data; _<x>_node = <x>._node; _<x>_cell = <x>._cell
 x     else:
 x         _<x>_data = <x> if <x>.__class__ in _KEPT_AS_GIVEN else _operand(_op, '<x>', <x>)
 x         _<x>_node = _<x>_cell = None
-s     if <s>.__class__ is _Tensor: <s> = _setting(_op, '<s>', <s>)
-k     if _others: _refuse_keywords('<op>', _others, _op.settings)
       _number = _next(_clock)
       try:
           _out = _forward(<each _<x>_data, ><given>)

@@ -5,19 +5,16 @@ Nothing is computed here: how a call computes and records is in `recorder.py`, a
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Set
 from functools import cached_property, partial, update_wrapper
-from html import escape
 from inspect import Parameter
 from typing import Any, NamedTuple, NoReturn
 
 from numpy.typing import NDArray
 
 from tinygrad_edu.errors import MissingRuleError, RuleDefinitionError
-from tinygrad_edu.notebook import fold_html
-from tinygrad_edu.sources import source_of
+from tinygrad_edu.names import nearest
 
 Array = NDArray[Any]
 Operand = Array | float
@@ -137,7 +134,7 @@ class Op:
 
     @cached_property
     def call(self) -> Callable[..., Any]:
-        """The written-out call. Without rules it is written when it is first asked for: most ops soon get some."""
+        """The written-out call. It is written when it is first asked for: most programs call few of the ops."""
         return self._make_call(self)
 
     def _first_call(self, *inputs: Any, **settings: Any) -> Any:
@@ -176,13 +173,18 @@ class Op:
         except RuleDefinitionError:
             self.functions = before
             raise
-        self.call = self.__call__ = self._make_call(self)
+        vars(self).pop("call", None)  # which was written for the rules before
+        self.__call__ = self._first_call
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
 
     def _repr_html_(self) -> str:
         """Show the rules, as they stand in the source."""
+        from html import escape  # what shows in a notebook is imported when one asks for it
+
+        from tinygrad_edu.notebook import fold_html
+
         rules = [(argument, _text_of(function)) for argument, function in self.functions.items()]
         table = "".join(f"<div>{escape(argument)}<pre>{escape(text)}</pre></div>" for argument, text in rules)
         signature = inspect.signature(self.forward).replace(return_annotation=Parameter.empty)
@@ -255,12 +257,14 @@ class Op:
     def _demand(self, name: str, offered: Iterable[str], where: str) -> None:
         """Refuse a name that is none of the offered, with the one that was probably meant."""
         if name not in offered:
-            close = difflib.get_close_matches(name, offered, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it can name {', '.join(offered)}."
+            near = nearest(name, offered)
+            hint = f"did you mean {near!r}?" if near else f"it can name {', '.join(offered)}."
             raise RuleDefinitionError(f"{where}: op {self.name} has nothing named {name!r}; {hint}")
 
 
 def _text_of(function: Callable[..., Any]) -> str:
+    from tinygrad_edu.sources import source_of
+
     source = source_of(function)
     return repr(function) if source is None else source.text
 

@@ -26,7 +26,6 @@ from tinygrad_edu.errors import (
     ShapeError,
     StaleValueError,
 )
-from tinygrad_edu.notebook import array_html
 
 if TYPE_CHECKING:
     from tinygrad_edu.surface import Surface
@@ -393,6 +392,8 @@ class Tensor(NumberProtocol, Surface):
         return f"Tensor({values}, shape={self.shape}, dtype={self.dtype}{made_by})"
 
     def _repr_html_(self) -> str:
+        from tinygrad_edu.notebook import array_html  # in a notebook alone
+
         about = f"{self.dtype} {self.shape}{', requires_grad=True' if self.is_leaf and self.requires_grad else ''}"
         made_by = "" if self._node is None or self._node.op is None else f", op={self._node.op.name}"
         return f"<div><code>Tensor</code> {about}{made_by}{array_html(self._data)}</div>"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.files import open_regular, reason, write_whole
+from tinygrad_edu.files import open_regular, reason, write_result
 from tinygrad_edu.safetensors_format import DTYPES, native, package
 
 __all__ = ["decoded", "encoded", "read_arrays", "write_arrays"]
@@ -49,14 +49,7 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, ndarray]) ->
     DataError
         The file cannot be written.
     """
-    content = encoded(arrays)
-    try:
-        write_whole(path, content)
-    except (DataError, OSError) as error:
-        raise DataError(
-            f"cannot write the weights to {os.fspath(path)}: {reason(error)}. What was there is as it was; choose "
-            f"another path."
-        ) from error
+    write_result("the weights", path, encoded(arrays))
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, ndarray]:

@@ -9,8 +9,8 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, Operand, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, multiply, subtract
-from tinygrad_edu.ops.choosing import clip, keep, where
-from tinygrad_edu.ops.fast.elementwise import ZEROS
+from tinygrad_edu.ops.choosing import clip, drop, keep, where
+from tinygrad_edu.ops.fast.elementwise import ZEROS, positive_part, selected
 from tinygrad_edu.ops.gaussian import normal_cdf
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.logistic import sigmoid, softplus
@@ -29,21 +29,21 @@ __all__ = [
 @op
 def relu(x: Array) -> Array:
     """Return max(x, 0). Its derivative at 0 is 0; a NaN lets the gradient through."""
-    return np.maximum(x, ZEROS[x.dtype] if isinstance(x, ndarray) and x.dtype.kind == "f" else 0)
+    return positive_part(x) if isinstance(x, ndarray) and x.dtype.kind == "f" else np.maximum(x, 0)
 
 
-relu.vjps(x=lambda g, out: keep(g, out != ZEROS[out.dtype]))
+relu.vjps(x=lambda g, out: drop(g, out == ZEROS[out.dtype]))
 
 
 @op(broadcasts=True)
 def leaky(x: Operand, slope: Operand) -> Array:
     """Return x where it is positive, and slope * x elsewhere."""
-    return np.where(np.greater(x, 0), x, np.multiply(slope, x))
+    return selected(np.greater(x, 0), x, np.multiply(slope, x))
 
 
 leaky.vjps(
     x=lambda g, x, slope: where(x > 0, g, g * slope),
-    slope=lambda g, x: keep(g * x, ~(x > 0)),
+    slope=lambda g, x: drop(g * x, x > 0),
 )
 
 
@@ -85,7 +85,7 @@ def hardtanh(x: Array, /, min_val: float = -1.0, max_val: float = 1.0) -> Array:
     return np.clip(x, min_val, max_val)
 
 
-hardtanh.vjps(x=lambda g, x, min_val, max_val: keep(g, ~((x <= min_val) | (x >= max_val))))
+hardtanh.vjps(x=lambda g, x, min_val, max_val: drop(g, (x <= min_val) | (x >= max_val)))
 
 
 def relu6(x: Any) -> Any:
@@ -108,16 +108,16 @@ def hardswish(x: Array) -> Array:
     return x * (np.clip(np.add(x, 3.0), 0, 6) / 6)
 
 
-hardswish.vjps(x=lambda g, x: keep(where(x < 3, g * (x / 3 + 0.5), g), ~(x <= -3)))
+hardswish.vjps(x=lambda g, x: drop(where(x < 3, g * (x / 3 + 0.5), g), x <= -3))
 
 
 @op
 def threshold(x: Array, /, threshold: float, value: float) -> Array:
     """Return x where it is above `threshold`, and `value` elsewhere. At the threshold its derivative is 0."""
-    return np.where(np.less_equal(x, threshold), value, x)
+    return selected(np.less_equal(x, threshold), value, x)
 
 
-threshold.vjps(x=lambda g, x, threshold: keep(g, ~(x <= threshold)))
+threshold.vjps(x=lambda g, x, threshold: drop(g, x <= threshold))
 
 
 def hardshrink(x: Any, lambd: float = 0.5) -> Any:
@@ -143,7 +143,7 @@ def _beyond(x: Any, bound: float) -> Any:
 @op
 def exponential_unit(x: Array, /, alpha: float = 1.0, rate: float = 1.0) -> Array:
     """Return x where it is positive, and alpha * (exp(rate * x) - 1) elsewhere."""
-    return np.where(np.less_equal(x, 0), alpha * np.expm1(rate * np.minimum(x, 0)), x)
+    return np.maximum(x, 0) + alpha * np.expm1(rate * np.minimum(x, 0))
 
 
 def _exponential_unit_x(g: Any, x: Any, alpha: float, rate: float) -> Any:

@@ -1,5 +1,7 @@
 """Attention: for each query the mean of the values, weighted by how well their keys fit."""
 
+from __future__ import annotations
+
 import math
 from typing import Any
 
@@ -116,7 +118,7 @@ def masked_scores(scores: Any, mask: Any) -> Any:
 
 def _softmax_or_0(scores: Any) -> Any:
     """Return the softmax of the scores of each query, and 0 where all are -inf."""
-    blind = np.all(np.equal(values_of(scores), -np.inf), axis=-1, keepdims=True)
+    blind = np.equal(np.maximum.reduce(values_of(scores), axis=-1, keepdims=True, initial=-np.inf), -np.inf)
     if not blind.any():
         return softmax(scores, -1)
     return keep(softmax(where(blind, 0.0, scores), -1), ~blind)

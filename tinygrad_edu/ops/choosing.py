@@ -8,7 +8,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, Operand, Tensor, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import in_dtype_of
-from tinygrad_edu.ops.fast.elementwise import masked
+from tinygrad_edu.ops.fast.elementwise import masked, selected, zeroed
 
 __all__ = ["clip", "lerp", "masked_fill", "maximum", "minimum", "nan_to_num", "where"]
 
@@ -16,7 +16,7 @@ __all__ = ["clip", "lerp", "masked_fill", "maximum", "minimum", "nan_to_num", "w
 @op(broadcasts=True, promotes=("x", "y"))
 def where(condition: Any, x: Operand, y: Operand) -> Array:
     """Return x where `condition` holds, and y elsewhere. No gradient flows to the condition."""
-    return np.where(condition, x, y)
+    return selected(condition, x, y)
 
 
 @op(broadcasts=True, promotes=("x",))
@@ -25,8 +25,15 @@ def keep(x: Array, mask: Array) -> Array:
     return masked(x if isinstance(x, ndarray) else np.asarray(x), mask)
 
 
-where.vjps(x=lambda g, condition: keep(g, condition), y=lambda g, condition: keep(g, condition == 0))
+@op(broadcasts=True, promotes=("x",))
+def drop(x: Array, mask: Array) -> Array:
+    """Return 0 where `mask` holds, also in place of a NaN, and x elsewhere. No gradient flows to the mask."""
+    return zeroed(x if isinstance(x, ndarray) else np.asarray(x), mask)
+
+
+where.vjps(x=lambda g, condition: keep(g, condition), y=lambda g, condition: drop(g, condition))
 keep.vjps(x=lambda g, mask: keep(g, mask))
+drop.vjps(x=lambda g, mask: drop(g, mask))
 
 
 def masked_fill(x: Any, mask: Any, value: Any) -> Any:
@@ -63,8 +70,8 @@ def maximum(x: Operand, y: Operand) -> Array:
 
 
 maximum.vjps(
-    x=lambda g, x, y: where(x == y, g * 0.5, keep(g, ~(x < y))),
-    y=lambda g, x, y: where(x == y, g * 0.5, keep(g, ~(y < x))),
+    x=lambda g, x, y: where(x == y, g * 0.5, drop(g, x < y)),
+    y=lambda g, x, y: where(x == y, g * 0.5, drop(g, y < x)),
 )
 
 
@@ -75,8 +82,8 @@ def minimum(x: Operand, y: Operand) -> Array:
 
 
 minimum.vjps(
-    x=lambda g, x, y: where(x == y, g * 0.5, keep(g, ~(x > y))),
-    y=lambda g, x, y: where(x == y, g * 0.5, keep(g, ~(y > x))),
+    x=lambda g, x, y: where(x == y, g * 0.5, drop(g, x > y)),
+    y=lambda g, x, y: where(x == y, g * 0.5, drop(g, y > x)),
 )
 
 

@@ -10,7 +10,9 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, multiply
-from tinygrad_edu.ops.choosing import keep, maximum
+from tinygrad_edu.ops.choosing import drop, keep, maximum
+from tinygrad_edu.ops.fast import softmax as fast
+from tinygrad_edu.ops.fast.elementwise import log_of_powers
 from tinygrad_edu.ops.logistic import logit, sigmoid
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, sum
@@ -18,21 +20,26 @@ from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, 
 __all__ = ["log_softmax", "softmax", "softmin"]
 
 
-def _shifted(x: ndarray, axis: int) -> ndarray:
-    """Move the greatest element to 0: softmax does not change, and nothing overflows."""
-    x = as_floating(x)
-    return x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)
-
-
 @op
 def softmax_along(x: Array, /, axis: int) -> Array:
     """Return exp(x) / sum(exp(x)) along `axis`."""
-    e = np.exp(_shifted(x, axis))
-    total = np.add.reduce(e, axis=axis, keepdims=True, dtype=np.result_type(e.dtype, np.float32))
-    return np.divide(e, total).astype(e.dtype, copy=False)
+    return fast.softmax_of_rows(as_floating(x), axis)
 
 
-softmax_along.vjps(x=lambda g, out, axis: out * (g - sum(g * out, axis, keepdims=True)))
+@op
+def softmax_gradient(cotangent: Array, p: Array, /, axis: int) -> Array:
+    """Return p * (cotangent - sum(cotangent * p)) along `axis`, the rule of p = softmax(x)."""
+    return fast.softmax_slope(cotangent, p, axis)
+
+
+softmax_along.vjps(x=lambda g, out, axis: softmax_gradient(g, out, axis))
+
+
+def _softmax_gradient_p(g: Any, cotangent: Any, p: Any, axis: int) -> Any:
+    return g * (cotangent - sum(cotangent * p, axis, keepdims=True)) - cotangent * sum(g * p, axis, keepdims=True)
+
+
+softmax_gradient.vjps(cotangent=lambda g, p, axis: softmax_gradient(g, p, axis), p=_softmax_gradient_p)
 
 
 def softmax(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
@@ -48,8 +55,10 @@ def softmin(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
 @op
 def log_softmax_along(x: Array, /, axis: int) -> Array:
     """Return log(softmax(x)) along `axis`."""
-    shifted = _shifted(x, axis)
-    return shifted - log_of_sum(np.exp(shifted), axis)
+    x = as_floating(x)
+    shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)  # so that nothing overflows
+    shifted -= log_of_sum(np.exp(shifted), axis)
+    return shifted
 
 
 log_softmax_along.vjps(x=lambda g, out, axis: g - exp(out) * sum(g, axis, keepdims=True))
@@ -130,7 +139,7 @@ def _far_from_subnormal(p: Any) -> Any:
     A well-trained network gives many. What is computed of them on the way back falls below the smallest normal number,
     and processors multiply such numbers a hundred times slower than others.
     """
-    return keep(p, ~(p < _least_probability(p.dtype)))
+    return drop(p, p < _least_probability(p.dtype))
 
 
 @cache
@@ -151,7 +160,7 @@ def sigmoid_cross_entropy(logits: Array, targets: Array) -> Array:
     log(1 + exp(-x)) and 1 - sigmoid(x) = sigmoid(-x), so that neither end loses digits. What is multiplied with a
     target of 0 counts as 0, also where it is infinite.
     """
-    missed, false = np.logaddexp(0, -logits), np.logaddexp(0, logits)
+    missed, false = log_of_powers(0, -logits), log_of_powers(0, logits)
     return targets * keep(missed, targets != 0) + (1 - targets) * keep(false, targets != 1)
 
 

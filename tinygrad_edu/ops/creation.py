@@ -4,6 +4,8 @@ The names and the parameters are NumPy's. What is not said to be of another dtyp
 row or drawn, which are int64. ``requires_grad=True`` makes a leaf, as it does in `Tensor`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -7,7 +7,7 @@ import numpy as np
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype
-from tinygrad_edu.ops.choosing import keep
+from tinygrad_edu.ops.choosing import drop, keep
 from tinygrad_edu.ops.indexing import scatter_add
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import moveaxis, ravel, reshape, shaped
@@ -77,7 +77,7 @@ def tril(x: Any, /, k: int = 0) -> Any:
 def triu(x: Any, /, k: int = 0) -> Any:
     """Return the matrices along the last two axes of x with 0 below the k-th diagonal. A 1-d x is every row of one."""
     x = shaped(x)
-    return keep(x, ~_lower("triu", x.shape, k - 1))
+    return drop(x, _lower("triu", x.shape, k - 1))
 
 
 def _lower(name: str, shape: tuple[int, ...], k: int) -> Array:

@@ -1,5 +1,7 @@
 """Dropout, from one random bit for each element."""
 
+from __future__ import annotations
+
 from functools import lru_cache
 from typing import Any
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, op, values_of
+from tinygrad_edu.engine import Array, Tensor, add_at, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.choosing import where
 
@@ -19,18 +19,9 @@ def rows_at(weight: Array, /, indices: Array) -> Array:
 
 @op
 def rows_added(rows: Array, /, indices: Array, count: int) -> Array:
-    """Add rows up in a table of `count`, each where its number says: (..., D), (...) -> (count, D).
-
-    In the order of their numbers, the rows of each are one piece; a sum of pieces is much faster than one row after
-    the other.
-    """
-    rows, numbers = rows.reshape(indices.size, rows.shape[-1]), indices.ravel()
+    """Add rows up in a table of `count`, each where its number says: (..., D), (...) -> (count, D)."""
     out = np.zeros((count, rows.shape[-1]), rows.dtype)
-    if numbers.size:
-        order = np.argsort(numbers, kind="stable")
-        ordered = numbers[order]
-        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-        out[ordered[starts]] = np.add.reduceat(rows[order], starts, axis=0)
+    add_at(out, indices, rows)
     return out
 
 

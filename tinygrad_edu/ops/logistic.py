@@ -6,6 +6,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Operand, op
 from tinygrad_edu.ops.choosing import keep, where
+from tinygrad_edu.ops.fast import elementwise
 
 __all__ = ["logaddexp", "logit", "logsigmoid", "sigmoid", "softplus"]
 
@@ -14,7 +15,7 @@ __all__ = ["logaddexp", "logit", "logsigmoid", "sigmoid", "softplus"]
 def sigmoid(x: Array) -> Array:
     """Return 1 / (1 + exp(-x)), without overflow at either end."""
     e = np.exp(-1.0 * np.abs(x))  # not -np.abs(x), which wraps around for unsigned numbers
-    return np.where(np.greater_equal(x, 0), 1, e) / (1 + e)
+    return np.maximum(e, np.greater_equal(x, 0)) / (1 + e)  # which is 1 where that holds: no choice, no guess
 
 
 sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
@@ -23,7 +24,7 @@ sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
 @op
 def logsigmoid(x: Array) -> Array:
     """Return log(sigmoid(x)), with all its digits at both ends."""
-    return np.negative(np.logaddexp(0, -1.0 * np.asarray(x)))
+    return np.negative(elementwise.log_of_powers(0, -1.0 * np.asarray(x)))
 
 
 logsigmoid.vjps(x=lambda g, x: g * sigmoid(-x))
@@ -69,7 +70,7 @@ def softplus(x: Array, /, beta: float = 1.0, threshold: float = 20.0) -> Array:
         Beyond it the derivative is 1. At PyTorch's 20 the value jumps by 2e-9.
     """
     scaled = np.multiply(x, beta)
-    return np.where(scaled > threshold, x, np.logaddexp(0, scaled) / beta)
+    return elementwise.selected(scaled > threshold, x, elementwise.log_of_powers(0, scaled) / beta)
 
 
 def _softplus_x(g: Any, x: Any, beta: float, threshold: float) -> Any:
@@ -83,7 +84,7 @@ softplus.vjps(x=_softplus_x)
 @op(broadcasts=True)
 def logaddexp(x: Operand, y: Operand) -> Array:
     """Return log(exp(x) + exp(y)), without overflow."""
-    return np.logaddexp(x, y)
+    return elementwise.log_of_powers(x, y)
 
 
 logaddexp.vjps(x=lambda g, x, y: g * sigmoid(x - y), y=lambda g, x, y: g * sigmoid(y - x))

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from dis import get_instructions
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from inspect import Parameter, signature
 from types import FrameType, FunctionType
 from typing import Any
@@ -51,10 +51,9 @@ from tinygrad_edu.ops.indexing import getitem, plain_index
 
 def reflected(op: Op) -> Callable[..., Any]:
     """Make of a binary op the operator that Python asks the right operand for: of ``2 * t``, say."""
-    call = op.call
 
     def operator(self: Tensor, other: Any) -> Any:
-        return call(other, self)
+        return op.call(other, self)
 
     operator.__doc__ = op.__doc__
     return operator
@@ -160,7 +159,7 @@ def values_alone(function: Any) -> Callable[..., Any]:
     ``values, positions = t.max(1)`` would unpack two rows of the values, and nobody would notice: that raises.
     """
     forward, name = getattr(function, "forward", function), function.__name__
-    call = getattr(function, "call", with_our_keywords(function))
+    call = function if isinstance(function, Op) else with_our_keywords(function)
 
     def method(self: Tensor, *args: Any, **settings: Any) -> Any:
         out = call(self, *args, **settings)
@@ -393,9 +392,28 @@ def method(name: str, function: Any) -> Callable[..., Any]:
     return made
 
 
+def reversed_axes() -> property:
+    """Return what ``t.T`` asks for."""
+    return property(shapes.transpose.call, doc="The tensor with its axes reversed, as a view.")
+
+
+class Unmade:
+    """What Tensor has in place of a method until somebody asks for it: most programs need few of the calls."""
+
+    __slots__ = ("make", "name")
+
+    def __init__(self, name: str, make: Callable[[], Any]) -> None:
+        self.name, self.make = name, make
+
+    def __get__(self, tensor: Tensor | None, kind: type) -> Any:
+        made = self.make()
+        setattr(Tensor, self.name, made)
+        return made.__get__(tensor, kind)
+
+
 for _name, _function in METHODS.items():
-    setattr(Tensor, _name, method(_name, _function))
-Tensor.T = property(shapes.transpose.call, doc="The tensor with its axes reversed, as a view.")  # type: ignore[assignment, method-assign]
+    setattr(Tensor, _name, Unmade(_name, partial(method, _name, _function)))
+Tensor.T = Unmade("T", reversed_axes)  # type: ignore[assignment, method-assign]
 Tensor.mT = property(  # type: ignore[assignment, method-assign]
     lambda self: shapes.swapaxes.call(self, -2, -1), doc="The tensor with its last two axes exchanged, as a view."
 )

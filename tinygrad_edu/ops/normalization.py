@@ -13,12 +13,13 @@ from tinygrad_edu.engine import Array, Tensor, op, values_of, writing
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.choosing import clip
+from tinygrad_edu.ops.fast import normalization as fast
 from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.pooling import avg_pool2d
 from tinygrad_edu.ops.powers import power, rsqrt, square
 from tinygrad_edu.ops.reduction import as_floating, sum
-from tinygrad_edu.ops.shape import broadcast_to, reshape
+from tinygrad_edu.ops.shape import broadcast_to, inverse, reshape, transpose
 
 __all__ = [
     "batch_norm", "cosine_similarity", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize",
@@ -31,24 +32,13 @@ __all__ = [
 @op
 def mean_product(x: Array, y: Array) -> Array:
     """Return the mean of x * y over the first and the last axis: (A, K, B), (A, K, B) -> (1, K, 1)."""
-    return _mean_product(x, y)
+    return np.asarray(fast.mean_of_products(x, y), np.result_type(x, y))
 
 
 mean_product.vjps(
     x=lambda g, y, x_shape: g / (x_shape[0] * x_shape[2]) * y,
     y=lambda g, x, y_shape: g / (y_shape[0] * y_shape[2]) * x,
 )
-
-
-def _mean_product(x: Array, y: Array) -> Array:
-    # A call of BLAS for each row is faster than a product; many rows lose no digits in float64.
-    rows = np.vecdot(x, y) if x.shape[2] > 1 else (x * y)[..., 0]
-    total = np.add.reduce(rows, 0, np.float64, keepdims=True)[..., None]
-    return np.asarray(total / max(x.shape[0] * x.shape[2], 1), rows.dtype)
-
-
-def _mean(x: Array) -> Array:
-    return _mean_product(x, np.ones(x.shape[2], x.dtype))
 
 
 @op
@@ -63,13 +53,17 @@ def centre(x: Array) -> Array:
     return out
 
 
+def _mean(x: Array) -> Array:
+    return np.asarray(fast.mean_of_products(x, np.ones(x.shape[2], x.dtype)), x.dtype)
+
+
 centre.vjps(x=lambda g: centre(g))
 
 
 @op
 def over_rms(x: Array, /, eps: float) -> Array:
     """Return x / sqrt(mean(x * x) + eps), (A, K, B) -> (A, K, B)."""
-    return np.asarray(x * (1 / np.sqrt(_mean_product(x, x) + eps)))
+    return np.asarray(x * (1 / np.sqrt(mean_product(x, x) + eps)))
 
 
 def _over_rms_x(g: Any, x: Any, out: Any, eps: float) -> Any:
@@ -80,15 +74,61 @@ def _over_rms_x(g: Any, x: Any, out: Any, eps: float) -> Any:
 over_rms.vjps(x=_over_rms_x)
 
 
+@op(promotes=True)
+def normalized(x: Array, weight: Array, bias: Array, /, eps: float, moments: Array | None = None) -> Array:
+    """Return weight * over_rms(centre(x)) + bias, (A, K, B), (1, K, 1), (1, K, 1) -> (A, K, B), in few passes.
+
+    `moments` are those of x, as `fast.moments` finds them, where they are known already.
+    """
+    x = np.asarray(x, np.result_type(x, weight, bias))
+    return fast.normalized_in_parts(x, weight, bias, eps, fast.moments(x) if moments is None else moments)
+
+
+def _normalized_x(g: Any, x: Any, weight: Any, eps: float, moments: Array | None) -> Any:
+    if not _all_arrays(g, x, weight):
+        return centre(_over_rms_x(g * weight, centre(x), over_rms(centre(x), eps), eps))
+    x = np.asarray(x, g.dtype)
+    return fast.gradient_of_x(g, x, weight, eps, fast.moments(x) if moments is None else moments)
+
+
+def _normalized_weight(g: Any, x: Any, eps: float, moments: Array | None) -> Any:
+    if not _all_arrays(g, x):
+        return sum(g * over_rms(centre(x), eps), (0, 2), keepdims=True)
+    x = np.asarray(x, g.dtype)
+    return fast.gradient_of_weight(g, x, eps, fast.moments(x) if moments is None else moments)
+
+
+def _normalized_bias(g: Any) -> Any:
+    return fast.gradient_of_bias(g) if _all_arrays(g) else sum(g, (0, 2), keepdims=True)
+
+
+def _all_arrays(*values: Any) -> bool:
+    """Whether there is no Tensor among them, of which a derivative may be asked for."""
+    return not any(isinstance(value, Tensor) for value in values)
+
+
+normalized.vjps(x=_normalized_x, weight=_normalized_weight, bias=_normalized_bias)
+
+
+def _normalized_by(eps: float, moments: Array, x: Any, weight: Any = None, bias: Any = None) -> Any:
+    """Return `normalized`, where a weight that is None is 1, and such a bias 0."""
+    one, zero = (np.full((1, x.shape[1], 1), value, x.dtype) for value in (1, 0))
+    return normalized(x, one if weight is None else weight, zero if bias is None else bias, eps, moments)
+
+
 def _standardized(x: Any, eps: float) -> Any:
-    return over_rms(centre(x), eps)
+    return _normalized_by(eps, fast.moments(values_of(x)), x)
 
 
-def _in_shape(shape: tuple[int, int, int], function: Callable[[Any], Any], x: Any) -> Any:
-    """Return a function of x in another shape; of float16 in float32, in which the squares have a place."""
+def _in_shape(shape: tuple[int, int, int], axes: tuple[int, ...] | None, function: Callable[[Any], Any], x: Any) -> Any:
+    """Return a function of x in another shape, and order of its axes; of float16 in float32, for the squares."""
     if x.dtype == np.float16:
-        return astype(_in_shape(shape, function, astype(x, np.float32)), np.float16)
-    return reshape(function(reshape(as_floating(x), shape)), x.shape)
+        return astype(_in_shape(shape, axes, function, astype(x, np.float32)), np.float16)
+    x = as_floating(x)
+    if axes is None or axes == tuple(range(x.ndim)):
+        return reshape(function(reshape(x, shape)), x.shape)
+    x = transpose(x, axes)
+    return transpose(reshape(function(reshape(x, shape)), x.shape), inverse(axes))
 
 
 def _numbers(x: Any) -> Any:
@@ -143,7 +183,7 @@ def layer_norm(
     """
     x = _numbers(x)
     axes = _last_axes("layer_norm", x, normalized_shape, weight=weight, bias=bias)
-    standardized = _in_shape(_rows(x, axes), lambda rows: _standardized(rows, eps), x)
+    standardized = _in_shape(_rows(x, axes), None, lambda rows: _standardized(rows, eps), x)
     return _scaled(standardized, weight, bias)
 
 
@@ -155,7 +195,7 @@ def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, 
     x = _numbers(x)
     axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
     eps = float(np.finfo(x.dtype if x.dtype.kind == "f" else np.float32).eps) if eps is None else eps
-    return _scaled(_in_shape(_rows(x, axes), lambda rows: over_rms(rows, eps), x), weight, None)
+    return _scaled(_in_shape(_rows(x, axes), None, lambda rows: over_rms(rows, eps), x), weight, None)
 
 
 def _rows(x: Any, axes: tuple[int, ...]) -> tuple[int, int, int]:
@@ -186,7 +226,7 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     if num_groups < 1 or c % num_groups:
         raise ShapeError(f"group_norm: {c} channels in {num_groups} groups: num_groups must divide the channels.")
     rows = (1, n * num_groups, c // num_groups * math.prod(x.shape[2:]))
-    return _scaled(_in_shape(rows, lambda rows: _standardized(rows, eps), x), weight, bias)
+    return _scaled(_in_shape(rows, None, lambda rows: _standardized(rows, eps), x), weight, bias)
 
 
 def batch_norm(
@@ -225,9 +265,26 @@ def batch_norm(
         return _scaled(_by_running(x, running_mean, running_var, eps), weight, bias)
     if x.size == x.shape[1]:
         raise ShapeError(f"batch_norm: in training a channel needs more than one value, and x has the shape {x.shape}.")
-    shape = (x.shape[0], x.shape[1], math.prod(x.shape[2:]))
-    standardized = _in_shape(shape, lambda x: _moving(x, running_mean, running_var, momentum, eps), x)
-    return _scaled(standardized, weight, bias)
+    outside = None, None
+    if x.dtype == np.float16:  # whose normalized numbers are rounded before
+        outside, weight, bias = (weight, bias), None, None
+
+    def of_rows(rows: Any) -> Any:
+        affine = [value if value is None else reshape(value, (1, -1, 1)) for value in (weight, bias)]
+        return _normalized_by(eps, _moved(rows, running_mean, running_var, momentum), rows, *affine)
+
+    return _scaled(_in_shape(*_rows_of_channels(x), of_rows, x), *outside)
+
+
+def _rows_of_channels(x: Any) -> tuple[tuple[int, int, int], tuple[int, ...]]:
+    """Return the shape (A, C, B) of (N, C, ...), and the order of the axes in which it has this shape.
+
+    B is innermost in memory: the samples if they are, and all of an image otherwise.
+    """
+    axes, (n, c, *others) = tuple(range(x.ndim)), x.shape
+    if values_of(x).transpose(*axes[1:], 0).flags.c_contiguous:
+        return (math.prod(others[:1]), c, math.prod(others[1:]) * n), (*axes[2:3], 1, *axes[3:], 0)
+    return (n, c, math.prod(others)), axes
 
 
 def instance_norm(
@@ -253,9 +310,11 @@ def instance_norm(
     n, c, length = x.shape[0], x.shape[1], math.prod(x.shape[2:])
     if length == 1:
         raise ShapeError(f"instance_norm: a channel needs more than one value, and x has the shape {x.shape}.")
-    shape = (1, n * c, length)
-    standardized = _in_shape(shape, lambda x: _moving(x, running_mean, running_var, momentum, eps), x)
-    return _scaled(standardized, weight, bias)
+
+    def of_rows(rows: Any) -> Any:
+        return _normalized_by(eps, _moved(rows, running_mean, running_var, momentum), rows)
+
+    return _scaled(_in_shape((1, n * c, length), None, of_rows, x), weight, bias)
 
 
 def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_input: bool) -> None:
@@ -276,20 +335,18 @@ def _by_running(x: Any, running_mean: Any, running_var: Any, eps: float) -> Any:
     return (x - middle.astype(dtype)) / np.sqrt(spread + eps).astype(dtype)
 
 
-def _moving(x: Any, running_mean: Any, running_var: Any, momentum: float, eps: float) -> Any:
-    """Return `_standardized` of x, (A, K, B), and move the running statistics of C channels.
+def _moved(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Array:
+    """Return the moments of x, (A, K, B), to which the running statistics of C channels have moved.
 
     They move towards the mean and the unbiased variance of x, of K / C samples towards the means of these.
     """
-    centred = centre(x)
-    deviations, count, moved = values_of(centred), x.shape[0] * x.shape[2], []
-    variances = _mean_product(deviations, deviations) * (count / (count - 1))
-    for running, new in ((running_mean, _mean(values_of(x))), (running_var, variances)):
+    found, count, moved = fast.moments(values_of(x)), x.shape[0] * x.shape[2], []
+    for running, new in ((running_mean, found[0] + found[1]), (running_var, found[2] * (count / max(count - 1, 1)))):
         if running is not None and x.size:
             of_batch = new.reshape(-1, *np.shape(running)).mean(0)
             moved.append((running, (1 - momentum) * np.asarray(values_of(running)) + momentum * of_batch))
     _write(moved)
-    return over_rms(centred, eps)
+    return found
 
 
 def _write(pairs: list[tuple[Any, Array]]) -> None:

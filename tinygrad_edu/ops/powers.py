@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Operand, op, values_of
 from tinygrad_edu.ops.arithmetic import in_dtype_of
-from tinygrad_edu.ops.choosing import keep, where
+from tinygrad_edu.ops.choosing import drop, where
 from tinygrad_edu.ops.fast.powers import raised
 
 __all__ = [
@@ -143,7 +143,7 @@ def xlogy(x: Operand, y: Operand) -> Array:
 
 
 xlogy.vjps(
-    x=lambda g, x, y: keep(xlogy(g, y), ~((x == 0) & (y <= 0))),
+    x=lambda g, x, y: drop(xlogy(g, y), (x == 0) & (y <= 0)),
     y=lambda g, x, y: g * x / y,
 )
 

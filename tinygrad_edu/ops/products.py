@@ -72,6 +72,22 @@ map_rows.vjps(
 )
 
 
+@op
+def affine_rows(x: Array, weight: Array, bias: Array) -> Array:
+    """Return map_rows(x, weight) + bias: (..., in), (out, in), (out,) -> (..., out). It is added to the product itself.
+
+    An op for the sum would be a pass more over memory, and an array.
+    """
+    out = map_rows(x, weight)
+    return np.add(out, bias, out=out if np.result_type(out, bias) == out.dtype else None)
+
+
+affine_rows.vjps(
+    **map_rows.functions,
+    bias=lambda g: matmul(transpose(_rows(g)), np.ones(math.prod(g.shape[:-1]), g.dtype)),  # faster than a sum
+)
+
+
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """Return x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out).
 
@@ -91,6 +107,8 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         raise ShapeError(
             f"linear: bias of shape {np.shape(bias)} for {of_weight[0]} outputs; it needs {of_weight[:1]}."
         )
+    if len(of_weight) == 2 and np.shape(bias) == of_weight[:1]:
+        return affine_rows(x, weight, bias)
     out = map_rows(x, weight) if len(of_weight) == 2 else matmul(x, weight)
     return out if bias is None else out + bias
 

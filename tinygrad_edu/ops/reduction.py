@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, parted, plain_axes, reduced_count
-from tinygrad_edu.ops.choosing import keep, where
+from tinygrad_edu.ops.choosing import drop, keep, where
 from tinygrad_edu.ops.powers import exp, sqrt, square
 from tinygrad_edu.ops.scans import cast, cumprod, neighbor
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
@@ -110,7 +110,7 @@ def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any
     """Return the standard deviation over `axis`, the square root of `var`. Where it is 0, its derivative is 0."""
     variance = var(x, axis, ddof, keepdims)
     constant = np.equal(variance, 0)
-    return keep(sqrt(where(constant, 1, variance)), ~constant) if np.any(constant) else sqrt(variance)
+    return drop(sqrt(where(constant, 1, variance)), constant) if np.any(constant) else sqrt(variance)
 
 
 def _share(g: Any, x: Any, out: Any, axis: Axis) -> Any:
@@ -150,7 +150,7 @@ def ptp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def nansum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the sum over `axis` of what is not NaN. No gradient flows to a NaN."""
-    return sum(keep(x, ~np.isnan(values_of(x))), axis, keepdims)
+    return sum(drop(x, np.isnan(values_of(x))), axis, keepdims)
 
 
 def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:

@@ -44,7 +44,7 @@ def world() -> Workers:
     Raises
     ------
     MissingExtraError
-        Where mpiexec started this process, and mpi4py is not installed.
+        Where mpiexec started this process, and mpi4py or a library of MPI is not installed.
 
     Examples
     --------
@@ -59,9 +59,10 @@ def world() -> Workers:
 
         mpi4py.rc.finalize = False  # `_leave` does, and not in a forked process
         from mpi4py import MPI
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # which mpi4py raises where it finds no library
         raise MissingExtraError(
-            "mpiexec started this process, and several need mpi4py: pip install 'tinygrad-edu[mpi]'"
+            "mpiexec started this process, and several need mpi4py and a library of MPI: "
+            "pip install 'tinygrad-edu[mpi]'"
         ) from error
     survives = SURVIVES in os.environ
     for name in os.environ.keys() - without_mpi(os.environ).keys():

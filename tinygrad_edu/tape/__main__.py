@@ -3,13 +3,16 @@
 import argparse
 import os
 import sys
+import traceback
+from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
 from tinygrad_edu.engine import Node, WatchedWalk
 from tinygrad_edu.engine.arriving import Arriving
 from tinygrad_edu.engine.modes import Mode
-from tinygrad_edu.files import write_whole
+from tinygrad_edu.errors import DataError
+from tinygrad_edu.files import reason, write_result
 from tinygrad_edu.tape.naming import named_tensors
 from tinygrad_edu.tape.player import page_text
 from tinygrad_edu.tape.text import Tape
@@ -43,7 +46,9 @@ class _TheWalk(RecordedWalk):
         raise _Walked
 
 
-def _run(script: str, arguments: list[str], number: int) -> tuple[Walk | None, dict[str, Any], BaseException | None]:
+def _run(
+    script: str, source: bytes, arguments: list[str], number: int
+) -> tuple[Walk | None, dict[str, Any], BaseException | None]:
     """Run a script until a walk back is over; return the walk, the variables, and the error that ended the script."""
     recording, main, error = _UpToAWalk(number), ModuleType("__main__"), None
     main.__file__ = script
@@ -52,8 +57,8 @@ def _run(script: str, arguments: list[str], number: int) -> tuple[Walk | None, d
     sys.modules["__main__"] = main
     names = dict[str, Any]()
     try:
-        with open(script, "rb") as file, Mode(watch=recording):
-            exec(compile(file.read(), script, "exec"), vars(main))
+        with Mode(watch=recording):
+            exec(compile(source, script, "exec"), vars(main))
     except BaseException as raised:
         names = _variables(raised.__traceback__)
         error = None if isinstance(raised, _Walked) else raised
@@ -75,25 +80,53 @@ def _main() -> None:
     parser = argparse.ArgumentParser("python -m tinygrad_edu.tape", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--page", metavar="FILE", help="write the tape as a page, instead of printing it")
     parser.add_argument("--steps", action="store_true", help="print each call of a rule, too")
-    parser.add_argument("--fold", type=int, default=0, metavar="DEPTH", help="one line for each module of that depth")
-    parser.add_argument("--walk", type=int, default=1, metavar="N", help="of the N-th walk back (default: the first)")
+    parser.add_argument(
+        "--fold", type=_at_least_1, default=0, metavar="DEPTH", help="one line for each module of that depth"
+    )
+    parser.add_argument(
+        "--walk", type=_at_least_1, default=1, metavar="N", help="of the N-th walk back (default: the first)"
+    )
     parser.add_argument("script")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the script")
     options = parser.parse_args()
-    walk, names, error = _run(options.script, options.arguments, options.walk)
+    try:
+        source = Path(options.script).read_bytes()
+    except OSError as problem:
+        parser.error(f"cannot read {options.script}: {reason(problem)}")
+    walk, names, error = _run(options.script, source, options.arguments, options.walk)
     if walk is not None:
         names = {name: value for name, value in names.items() if not name.startswith("_")}
-        _show(walk, Tape(walk.rows, named_tensors(names), walk), options)
+        try:
+            _show(walk, Tape(walk.rows, named_tensors(names), walk), options)
+        except DataError as problem:
+            parser.error(str(problem))
     if error is not None:
-        raise error
+        _end(error)
     if walk is None:
         parser.exit(1, f"{options.script} ended before its walk back number {options.walk}: it has no tape.\n")
+
+
+def _at_least_1(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _end(error: BaseException) -> None:
+    """End as the script would have, without the frames that are ours."""
+    if not isinstance(error, Exception):
+        raise error
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    traceback.print_exception(error.with_traceback(trace))
+    sys.exit(1)
 
 
 def _show(walk: Walk, tape: Tape, options: argparse.Namespace) -> None:
     """Print a tape, or write its page."""
     if options.page:
-        write_whole(options.page, page_text(walk, tape, os.path.basename(options.script)).encode())
+        write_result("the page", options.page, page_text(walk, tape, os.path.basename(options.script)).encode())
         print(f"wrote {options.page}")
         return
     print(tape.table(options.fold))

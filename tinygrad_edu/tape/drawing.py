@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import MissingExtraError
-from tinygrad_edu.files import write_whole
+from tinygrad_edu.files import write_result
 from tinygrad_edu.tape.naming import Names
 from tinygrad_edu.tape.reading import TapeRow
 from tinygrad_edu.tape.text import Tape, of
@@ -50,13 +50,15 @@ def draw(result: Tensor | Walk, path: str | os.PathLike[str], names: Names = Non
         For another ending.
     NoGraphError
         For what has no tape.
+    DataError
+        The file cannot be written.
     """
     ending = Path(path).suffix[1:].lower()
     if ending not in FORMATS:
         raise ValueError(f"draw: the ending of {os.fspath(path)!r} is none of {', '.join(FORMATS)}.")
     graph = _graph(of(result, names), result.gradients if isinstance(result, Walk) else {})
     drawn: bytes = graph.draw(format=ending, prog="dot")
-    write_whole(path, drawn)
+    write_result("the graph", path, drawn)
 
 
 def _graph(tape: Tape, gradients: dict[Any, Any]) -> AGraph:

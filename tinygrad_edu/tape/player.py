@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any
 
 from tinygrad_edu.engine import Tensor
-from tinygrad_edu.files import write_whole
+from tinygrad_edu.files import write_result
 from tinygrad_edu.tape.encoding import Encoder
 from tinygrad_edu.tape.naming import Names, named_tensors
 from tinygrad_edu.tape.text import Tape
@@ -49,7 +49,7 @@ def page(
     ------
     NoGraphError
         For what has no tape.
-    OSError
+    DataError
         The file cannot be written.
 
     Notes
@@ -72,7 +72,7 @@ def page(
     """
     named = named_tensors(names)  # before the walk: a hook of the caller's may change variables
     walk = result if isinstance(result, Walk) else steps(result, gradient, retain_graph)
-    write_whole(path, page_text(walk, Tape(walk.rows, named, walk), title).encode())
+    write_result("the page", path, page_text(walk, Tape(walk.rows, named, walk), title).encode())
 
 
 def page_text(walk: Walk, tape: Tape, title: str) -> str:

@@ -67,9 +67,9 @@ class Tape:
         Raises
         ------
         ValueError
-            With fold, if no row knows its module: the forward has to be inside of `watch`.
+            With fold, if no row knows where it was called: the forward has to be inside of `watch`.
         """
-        if fold and not any(row.groups for row in self.rows):
+        if fold and not any(row.line for row in self.rows):
             raise ValueError("fold: no row knows its module. Compute the result inside of `with tape.watch():`.")
         parts = list(folded(self.rows, fold))
         table = [{head: head for head in HEADS}]

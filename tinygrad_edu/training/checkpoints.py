@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from tinygrad_edu._checks import whole_number
 from tinygrad_edu.errors import CheckpointError, DataError, DTypeError
-from tinygrad_edu.files import open_regular, sync
+from tinygrad_edu.files import open_regular, reason, sync
 from tinygrad_edu.nn.saving import decoded, encoded
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather
 from tinygrad_edu.training.packing import pack, unpack
@@ -226,8 +226,8 @@ class Checkpoints:
 
 def _unfit(path: Path, error: CheckpointError, advice: str = "") -> CheckpointError:
     """Return the error for a checkpoint that cannot be gone on from. Of the same run, an earlier one fits no better."""
-    reason = " ".join(str(error).split()).removesuffix(".")
-    return CheckpointError(f"cannot go on from {path}: {reason}.{advice}")
+    why = " ".join(str(error).split()).removesuffix(".")
+    return CheckpointError(f"cannot go on from {path}: {why}.{advice}")
 
 
 def _number(path: Path) -> int:
@@ -290,8 +290,7 @@ def _content(folder: Path, name: str) -> bytes:
         with open_regular(folder / name) as file:
             return file.read()
     except (OSError, DataError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or error
-        raise CheckpointError(f"{name} cannot be read ({reason})") from error
+        raise CheckpointError(f"{name} cannot be read ({reason(error)})") from error
 
 
 def _json(value: Any) -> bytes:

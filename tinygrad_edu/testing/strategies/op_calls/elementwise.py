@@ -39,9 +39,9 @@ def _wheres(draw: Any) -> Call:
 
 
 @st.composite
-def _keeps(draw: Any) -> Call:
+def _masked(draw: Any, name: str) -> Call:
     of_x, of_mask = draw(broadcastable())
-    return Call("keep", [draw(arrays(of_x)), draw(conditions(of_mask))])
+    return Call(name, [draw(arrays(of_x)), draw(conditions(of_mask))])
 
 
 @st.composite
@@ -140,7 +140,7 @@ NO_ZERO: Settings = {"away_from": (0.0,)}
 ELEMENTWISE: dict[str, Strategy[Call]] = {
     **{name: two_inputs(name, ANY_SIZE, ANY_SIZE) for name in ("add", "subtract", "multiply")},
     "divide": two_inputs("divide", ANY_SIZE, {**ANY_SIZE, **NO_ZERO}), "power": _powers(), "where": _wheres(),
-    "keep": _keeps(), "tanh_gradient": _tanh_gradients(),
+    **{name: _masked(name) for name in ("keep", "drop")}, "tanh_gradient": _tanh_gradients(),
     **{name: _divisions(name) for name in ("floor_divide", "remainder")},
     **{name: _extrema(name) for name in ("maximum", "minimum")},
     "exp": one_input("exp"), **{name: one_input(name, **MARGINS_OF_40) for name in ("sin", "cos")},

@@ -16,6 +16,8 @@ _EPS = st.sampled_from([1e-5, 0.25])
 def _linears(draw: Any, name: str) -> Call:
     of_x, out = (*draw(shapes(0, 2)), draw(st.integers(0, 3))), draw(st.integers(1, 3))
     inputs = [draw(arrays(of_x)), draw(arrays((out, of_x[-1])))]
+    if name == "affine_rows":
+        inputs.append(draw(arrays((out,))))
     if name == "linear":
         of_weight = draw(st.sampled_from([(out, of_x[-1]), (out, of_x[-1]), (of_x[-1],)]))
         inputs[1] = draw(arrays(of_weight))
@@ -82,7 +84,9 @@ def _over_two_axes(draw: Any, name: str) -> Call:
     shape = tuple(draw(st.integers(*bounds)) for bounds in ((1, 2), (1, 3), (1, 3)))
     if name == "mean_product":
         return Call(name, [draw(arrays(shape, 0.25, 3.0)), draw(arrays(shape, -3.0, -0.25))])
-    return Call(name, [draw(arrays(shape, distinct=True))], **({"eps": draw(_EPS)} if name == "over_rms" else {}))
+    x, settings = draw(arrays(shape, distinct=True)), {} if name == "centre" else {"eps": draw(_EPS)}
+    affine = [draw(arrays((1, shape[1], 1))) for _ in range(2)] if name == "normalized" else []
+    return Call(name, [x, *affine], **settings)
 
 
 @st.composite
@@ -194,10 +198,10 @@ def _recurrent_layers(draw: Any) -> Call:
 
 
 LAYERS: dict[str, Strategy[Call]] = {
-    **{name: _linears(name) for name in ("linear", "map_rows")}, "bilinear": _bilinears(),
+    **{name: _linears(name) for name in ("linear", "map_rows", "affine_rows")}, "bilinear": _bilinears(),
     **{name: _last_axes(name) for name in ("layer_norm", "rms_norm")},
     **{name: _by_channel(name) for name in ("group_norm", "batch_norm", "instance_norm")},
-    **{name: _over_two_axes(name) for name in ("mean_product", "centre", "over_rms")},
+    **{name: _over_two_axes(name) for name in ("mean_product", "centre", "over_rms", "normalized")},
     "local_response_norm": _response_norms(),
     "normalize": _normalizations(),
     "cosine_similarity": _cosines(), "pairwise_distance": _distances(),

@@ -73,6 +73,12 @@ def _classifications_by_probabilities(draw: Any) -> Call:
 
 
 @st.composite
+def _softmax_gradients(draw: Any) -> Call:
+    call = draw(one_input("softmax_along", one_axis, least_axes=1, least_size=1))
+    return Call("softmax_gradient", [draw(arrays(call.inputs[0].shape)), *call.inputs], **call.settings)
+
+
+@st.composite
 def _dropouts(draw: Any) -> Call:
     x = draw(arrays())
     bits = np.packbits(draw(masks((x.size,))))
@@ -85,6 +91,7 @@ NETWORKS: dict[str, Strategy[Call]] = {
     **{name: one_input(name, one_axis, least_axes=1, least_size=1) for name in (
         "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along",
     )},
+    "softmax_gradient": _softmax_gradients(),
     "softmax_cross_entropy": _classifications("softmax_cross_entropy"), "cross_entropy": _weighted_classifications(),
     "sigmoid_cross_entropy": _binary_classifications(), "held_cross_entropy": _classifications_by_probabilities(),
 }  # fmt: skip

@@ -1,0 +1,231 @@
+"""``python -m benchmarks --against COMMIT``: whether this checkout is faster or slower than a commit, beyond doubt.
+
+Both are copied beside each other, with the benchmarks of this checkout: its working tree as it is, and the package of
+the commit. In each round two processes are new, because memory that lies well or badly makes two processes of the same
+program differ for as long as they live. They are asked in the order A B B A, in the next round B A A B, so that steady
+drift and the place in the order cancel; each is stopped while the other computes. Each time it tells its fastest run,
+because noise only adds; on one core in processor time, which who else wants the core does not lengthen, on several by
+the clock. A round's ratio is that of the geometric means of the two times of each.
+
+The interval is of order statistics of these ratios (`statistics.interval_of_median`): it assumes nothing of how noise
+is distributed, only that it meets both alike. Its level is such that the whole table errs once in twenty runs, if at
+all: each of its n lines may with a chance of 0.05 / n (C. E. Bonferroni's bound).
+"""
+
+import math
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from textwrap import shorten
+from typing import Any
+
+import numpy as np
+
+from benchmarks.peers import OURS, Peer
+from benchmarks.processes import ROOT, Process, WorkerError, of_peer
+from benchmarks.rounds import Plan, Say
+from benchmarks.statistics import interval_of_median, median
+from benchmarks.table import duration
+from benchmarks.workloads import Workload
+
+ROUNDS = 15  # of which two may fall out, in a table of fifty lines
+DOUBT = 0.05  # of the whole table
+LEAST = 0.01  # what differs by less is no difference
+PACKAGE, BENCHMARKS = "tinygrad_edu", "benchmarks"
+THIS, THAT = SIDES = "this", "that"  # of equal length: where a program's stack begins depends on its paths
+WIDTH = 58  # of a title in the table
+SLOWER, FASTER, EQUAL = "slower", "faster", "no difference told"
+
+
+@dataclass
+class Line:
+    """What was found of one workload.
+
+    Attributes
+    ----------
+    workload : Workload
+    seconds : dict
+        For each side its time in each round.
+    notes : list of str
+        Why it was not measured, or what its sides compute, where that differs.
+    fails : set of str
+        The sides that cannot do it.
+    """
+
+    workload: Workload
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {side: [] for side in SIDES})
+    notes: list[str] = field(default_factory=list)
+    fails: set[str] = field(default_factory=set)
+
+    def failed(self, side: str, error: WorkerError) -> None:
+        """Note that a side cannot do it."""
+        self.fails.add(side)
+        self.notes.append(f"{side} one cannot: {error}")
+
+    def ratios(self) -> list[float]:
+        """Return this side's times by the other's."""
+        return [a / b for a, b in zip(*(self.seconds[side] for side in SIDES), strict=True)]
+
+    def report(self, doubt: float) -> dict[str, Any]:
+        """Return the numbers and the verdict."""
+        ratios = self.ratios()
+        interval = interval_of_median(ratios, doubt)
+        return {
+            **asdict(self.workload), "count": self.workload.count, "seconds": self.seconds, "notes": self.notes,
+            "ratio": median(ratios) if ratios else None, "interval": interval,
+            "verdict": verdict(interval) if ratios else None, "fails": sorted(self.fails),
+        }  # fmt: skip
+
+
+def verdict(interval: tuple[float, float] | None) -> str:
+    """Say what an interval of ratios tells."""
+    if interval is None:
+        return "too few rounds to tell"
+    low, high = interval
+    return SLOWER if low > 1 + LEAST else FASTER if high < 1 / (1 + LEAST) else EQUAL
+
+
+def commit(name: str) -> str:
+    """Return the full name of a commit.
+
+    Raises
+    ------
+    ValueError
+        Where there is none of that name.
+    """
+    try:
+        return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").decode().strip()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ValueError(f"git knows no commit {name!r} here") from error
+
+
+def _git(*arguments: str) -> bytes:
+    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True).stdout
+
+
+@contextmanager
+def copies(name: str) -> Iterator[dict[str, Peer]]:
+    """Make a peer of this checkout and one of a commit, each in a directory of its own, removed in the end."""
+    with TemporaryDirectory(prefix="benchmarks-") as directory:
+        homes = {side: Path(directory) / side for side in SIDES}
+        for home in homes.values():
+            shutil.copytree(ROOT / BENCHMARKS, home / BENCHMARKS, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / PACKAGE, homes[THIS] / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
+        with tarfile.open(fileobj=BytesIO(_git("archive", name, PACKAGE))) as archive:
+            archive.extractall(homes[THAT], filter="data")
+        yield {
+            side: Peer(f"{OURS}, {side}", f"{BENCHMARKS}.ours", is_peer=False, home=home)
+            for side, home in homes.items()
+        }
+
+
+@contextmanager
+def _started(peers: dict[str, Peer], cores: set[int], order: Sequence[str], plan: Plan) -> Iterator[dict[str, Process]]:
+    processes: dict[str, Process] = {}
+    try:
+        for side in order:
+            processes[side] = of_peer(peers[side], cores)
+        yield processes
+    finally:
+        for process in processes.values():
+            process.close()
+
+
+def agree(line: Line, peers: dict[str, Peer], cores: set[int], plan: Plan) -> None:
+    """Find out which side can do a workload, and whether both compute the same."""
+    workload, values = line.workload, {}
+    with _started(peers, cores, SIDES, plan) as processes:
+        for side, process in processes.items():
+            try:
+                _prepare(process, workload, plan, fixed=True)
+                values[side] = process.ask("values", plan.timeout, times=workload.steps)["values"]
+            except WorkerError as error:
+                line.failed(side, error)
+    if not line.fails and not np.allclose(values[THIS], values[THAT], rtol=workload.tolerance, atol=workload.tolerance):
+        line.notes.append("computes {} where that one computes {}".format(*(values[side] for side in SIDES)))
+
+
+def _prepare(process: Process, workload: Workload, plan: Plan, fixed: bool) -> None:
+    process.ask("prepare", plan.timeout, function=workload.function, sizes=workload.sizes, fixed=fixed)
+
+
+def _one_round(line: Line, processes: dict[str, Process], order: Sequence[str], plan: Plan, clock: str) -> None:
+    for side in order:
+        _prepare(processes[side], line.workload, plan, fixed=False)
+        processes[side].ask("measure", plan.timeout, seconds=0.0)
+    logarithms = dict.fromkeys(order, 0.0)
+    for side in (*order, *reversed(order)):
+        logarithms[side] += math.log(processes[side].ask("measure", plan.timeout, seconds=plan.seconds)[clock])
+    for side, sum_of_two in logarithms.items():
+        line.seconds[side].append(math.exp(sum_of_two / 2))
+
+
+def measure(
+    workloads: Sequence[Workload], name: str, core_sets: Sequence[set[int]], plan: Plan, say: Say = lambda text: None
+) -> dict[str, Any]:
+    """Measure this checkout and a commit in turn, and return the report.
+
+    Returns
+    -------
+    dict
+        ``against``: the commit. ``runs``: for each set of cores how many there are, and a line for each workload with
+        ``seconds``, ``ratio``, ``interval``, ``verdict``, ``notes`` and ``fails``.
+    """
+    with copies(name) as peers:
+        found = [(len(cores), _run(workloads, peers, cores, plan, say)) for cores in core_sets]
+    doubt = DOUBT / max(1, sum(len(lines) for _, lines in found))
+    runs = [{"cores": count, "workloads": [line.report(doubt) for line in lines]} for count, lines in found]
+    return {"against": name, "rounds": plan.rounds, "doubt": doubt, "runs": runs}
+
+
+def _run(workloads: Sequence[Workload], peers: dict[str, Peer], cores: set[int], plan: Plan, say: Say) -> list[Line]:
+    lines = [Line(workload) for workload in workloads]
+    clock = "fastest_processor" if len(cores) == 1 else "fastest"
+    for line in lines:
+        say(f"  {line.workload.key}: what both compute")
+        agree(line, peers, cores, plan)
+    for number in range(plan.rounds):
+        say(f"  {len(cores)} core(s): round {number + 1} of {plan.rounds}")
+        order = SIDES if number % 2 == 0 else SIDES[::-1]
+        with _started(peers, cores, order, plan) as processes:
+            for line in (line for line in lines if not line.fails):
+                try:
+                    _one_round(line, processes, order, plan, clock)
+                except WorkerError as error:  # its process may be gone: the others go on in the next round
+                    line.failed("one", error)
+                    break
+    return lines
+
+
+def lines(report: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of the report."""
+    sure = 100 * (1 - report["doubt"])
+    yield f"this checkout and {report['against'][:10]}, {report['rounds']} rounds: this one's time / that one's, and"
+    yield f"what the ratio lies between with a certainty of {sure:.2f} %, so that of the whole table it is 95 %"
+    for run in report["runs"]:
+        yield f"\n=== {run['cores']} core{'s' * (run['cores'] > 1)}"
+        yield f"  {'':<{WIDTH}} {'':>5} {'this':>8} {'that':>8} {'ratio':>6} {'interval':>16}"
+        for row in run["workloads"]:
+            yield from _line(row)
+
+
+def _line(row: dict[str, Any]) -> Iterator[str]:
+    title = shorten(f"{row['key']}. {row['title']}", WIDTH, placeholder=" ...")
+    yield from (f"  {title}: {note}" for note in row["notes"])
+    if row["ratio"] is None:
+        return
+    times = (f"{duration(median(row['seconds'][side]), row):>8}" for side in SIDES)
+    between = "{:.3f} .. {:.3f}".format(*row["interval"]) if row["interval"] else "unknown"
+    yield f"  {title:<{WIDTH}} {row['unit']:>5} {' '.join(times)} {row['ratio']:6.3f} {between:>16}  {row['verdict']}"
+
+
+def is_worse(report: dict[str, Any]) -> bool:
+    """Whether this checkout is slower at something, beyond doubt, or cannot do what the other can."""
+    rows = [row for run in report["runs"] for row in run["workloads"]]
+    return any(row["verdict"] == SLOWER or (THIS in row["fails"] and THAT not in row["fails"]) for row in rows)

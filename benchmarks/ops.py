@@ -1,0 +1,334 @@
+"""``python -m benchmarks.ops``: the ops that makers use beside PyTorch's, and chains of elementwise ones.
+
+Each is called on matrices of 10^3 to 10^6 numbers in rows of 100, in float32, forward and backward, where it has a
+gradient. It is in one process, in turn: each cell has the median of the ratios of the pairs, PyTorch's time through
+ours, so that above 1 we are ahead; what is below a half is marked with a star. Times are processor times of the one
+core, so that who else wants it does not count. First both compute the same. The process keeps large buffers, as
+importing our package arranges, and PyTorch profits from that as we do.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+import tinygrad_edu as tg
+from benchmarks.cores import available, pin
+from benchmarks.statistics import median
+from tinygrad_edu.parallel import single_threaded_blas
+
+SIZES = (10**3, 10**4, 10**5, 10**6)
+ROW = 100
+HALF = 0.5
+Call = Callable[[Any, Any], Any]
+Run = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """An op: of a module's functions and the inputs, and how PyTorch spells it, if otherwise.
+
+    Attributes
+    ----------
+    name : str
+    ours : callable
+        Of `tinygrad_edu`, and of the inputs that `inputs` returns.
+    theirs : callable or None
+        Of `torch`; None where it is the same.
+    autograd : callable or None
+        Of `autograd.numpy`, where it is measured, too.
+    """
+
+    name: str
+    ours: Call
+    theirs: Call | None = None
+    autograd: Call | None = None
+
+
+def _turns(m: Any, a: Any) -> Any:
+    x = a.x
+    for _ in range(10):
+        x = m.maximum(x * a.y + a.positive, a.row) * a.positive
+    return x
+
+
+def _smooth(m: Any, a: Any) -> Any:
+    x = a.x
+    for _ in range(10):
+        x = m.tanh(x * a.y) + m.exp(-x * x)
+    return x
+
+
+def _normalized(m: Any, a: Any) -> Any:
+    centered = a.x - a.x.mean(axis=1, keepdims=True)
+    return centered / m.sqrt((centered * centered).mean(axis=1, keepdims=True) + 1e-5)
+
+
+def _same(name: str, call: Call) -> Case:
+    return Case(name, call, autograd=call)
+
+
+CHAINS = (
+    _same("10 times maximum(x * y + p, row) * p", _turns),
+    _same("10 times tanh(x * y) + exp(-x * x)", _smooth),
+    _same("(x - mean) / sqrt(var + eps), by rows", _normalized),
+    _same("1 / (1 + exp(-x))", lambda m, a: 1 / (1 + m.exp(-a.x))),
+)
+ELEMENTWISE = (
+    Case("x + y", lambda m, a: a.x + a.y),
+    Case("x + row", lambda m, a: a.x + a.row),
+    Case("x * y", lambda m, a: a.x * a.y),
+    Case("x * 2", lambda m, a: a.x * 2),
+    Case("x / p", lambda m, a: a.x / a.positive),
+    Case("x ** 2", lambda m, a: a.x**2),
+    Case("x ** 3", lambda m, a: a.x**3),
+    Case("p ** 0.5", lambda m, a: a.positive**0.5),
+    Case("p ** 1.5", lambda m, a: a.positive**1.5),
+    Case("p ** x", lambda m, a: a.positive**a.x),
+    Case("abs", lambda m, a: abs(a.x)),
+    Case("sqrt", lambda m, a: m.sqrt(a.positive)),
+    Case("exp", lambda m, a: m.exp(a.x)),
+    Case("log", lambda m, a: m.log(a.positive)),
+    Case("log1p", lambda m, a: m.log1p(a.positive)),
+    Case("sin", lambda m, a: m.sin(a.x)),
+    Case("tanh", lambda m, a: m.tanh(a.x)),
+    Case("sigmoid", lambda m, a: m.sigmoid(a.x)),
+    Case("erf", lambda m, a: m.erf(a.x)),
+    Case("relu", lambda m, a: m.relu(a.x)),
+    Case("leaky_relu", lambda m, a: m.leaky_relu(a.x), lambda m, a: m.nn.functional.leaky_relu(a.x)),
+    Case("elu", lambda m, a: m.elu(a.x), lambda m, a: m.nn.functional.elu(a.x)),
+    Case("gelu", lambda m, a: m.gelu(a.x), lambda m, a: m.nn.functional.gelu(a.x)),
+    Case("gelu, by tanh", lambda m, a: m.gelu(a.x, "tanh"),
+         lambda m, a: m.nn.functional.gelu(a.x, approximate="tanh")),
+    Case("silu", lambda m, a: m.silu(a.x), lambda m, a: m.nn.functional.silu(a.x)),
+    Case("softplus", lambda m, a: m.softplus(a.x), lambda m, a: m.nn.functional.softplus(a.x)),
+    Case("maximum", lambda m, a: m.maximum(a.x, a.y)),
+    Case("where", lambda m, a: m.where(a.mask, a.x, a.y)),
+    Case("where with a number", lambda m, a: m.where(a.mask, a.x, 0.0)),
+    Case("masked_fill", lambda m, a: m.masked_fill(a.x, a.mask, 0.0)),
+    Case("clip", lambda m, a: m.clip(a.x, -1.0, 1.0)),
+    Case("x > 0", lambda m, a: a.x > 0),
+)  # fmt: skip
+REDUCTIONS = (
+    Case("sum", lambda m, a: a.x.sum()),
+    Case("sum, axis 0", lambda m, a: a.x.sum(axis=0)),
+    Case("sum, axis 1", lambda m, a: a.x.sum(axis=1)),
+    Case("mean, axis 1", lambda m, a: a.x.mean(axis=1)),
+    Case("var", lambda m, a: m.var(a.x, ddof=1), lambda m, a: a.x.var()),
+    Case("std", lambda m, a: m.std(a.x, ddof=1), lambda m, a: a.x.std()),
+    Case("std, axis 1", lambda m, a: m.std(a.x, 1, ddof=1), lambda m, a: a.x.std(1)),
+    Case("prod, axis 1", lambda m, a: m.prod(a.positive, 1)),
+    Case("norm", lambda m, a: m.norm(a.x), lambda m, a: m.linalg.norm(a.x)),
+    Case("norm, axis 1", lambda m, a: m.norm(a.x, axis=1), lambda m, a: m.linalg.norm(a.x, dim=1)),
+    Case("max", lambda m, a: a.x.max()),
+    Case("max, axis 1", lambda m, a: m.max(a.x, 1), lambda m, a: a.x.max(1).values),
+    Case("max, axis 0", lambda m, a: m.max(a.x, 0), lambda m, a: a.x.max(0).values),
+    Case("argmax, axis 1", lambda m, a: m.argmax(a.x, 1)),
+    Case("argmax", lambda m, a: m.argmax(a.x)),
+    Case("logsumexp, axis 1", lambda m, a: m.logsumexp(a.x, 1)),
+    Case("median, axis 1", lambda m, a: m.median(a.odd, 1), lambda m, a: a.odd.median(1).values),
+)
+ROWS = (
+    Case("softmax", lambda m, a: m.softmax(a.x, 1)),
+    Case("log_softmax", lambda m, a: m.log_softmax(a.x, 1)),
+    Case("cross_entropy", lambda m, a: m.cross_entropy(a.x, a.labels),
+         lambda m, a: m.nn.functional.cross_entropy(a.x, a.labels)),
+    Case("layer_norm", lambda m, a: m.layer_norm(a.x, (ROW,)), lambda m, a: m.layer_norm(a.x, (ROW,))),
+    Case("cumsum", lambda m, a: m.cumsum(a.x, 1)),
+    Case("cumprod", lambda m, a: m.cumprod(a.positive, 1)),
+    Case("cummax", lambda m, a: m.cummax(a.x, 1), lambda m, a: m.cummax(a.x, 1).values),
+    Case("cumsum, all in one row", lambda m, a: m.cumsum(a.x.reshape(-1), 0)),
+    Case("sort", lambda m, a: m.sort(a.x, 1), lambda m, a: m.sort(a.x, 1).values),
+    Case("sort, all in one row", lambda m, a: m.sort(a.x.reshape(-1)), lambda m, a: m.sort(a.x.reshape(-1)).values),
+    Case("argsort", lambda m, a: m.argsort(a.x, 1)),
+    Case("topk, 5", lambda m, a: m.topk(a.x, 5)[0]),
+)  # fmt: skip
+MOVING = (
+    Case("x[some rows]", lambda m, a: a.x[a.rows]),
+    Case("x[many rows]", lambda m, a: a.x[a.many]),
+    Case("flat x[indices]", lambda m, a: a.x.reshape(-1)[a.places]),
+    Case("x[rows, columns]", lambda m, a: a.x[a.many, a.labels_of_many]),
+    Case("x[mask]", lambda m, a: a.x[a.mask]),
+    Case("x[:, ::2]", lambda m, a: a.x[:, ::2]),
+    Case("x[0]", lambda m, a: a.x[0]),
+    Case("take_along_axis", lambda m, a: m.take_along_axis(a.x, a.order, 1), lambda m, a: m.gather(a.x, 1, a.order)),
+    Case("embedding", lambda m, a: m.embedding(a.many, a.x), lambda m, a: m.nn.functional.embedding(a.many, a.x)),
+    Case("scatter_add, rows", lambda m, a: m.scatter_add(a.x, a.rows, a.x.shape),
+         lambda m, a: m.zeros_like(a.x).index_add(0, a.rows, a.x)),
+    Case("scatter_add, flat", lambda m, a: m.scatter_add(a.x.reshape(-1), a.places, (len(a.places),)),
+         lambda m, a: m.zeros(len(a.places)).index_add(0, a.places, a.x.reshape(-1))),
+    Case("concatenate, axis 0", lambda m, a: m.concatenate([a.x, a.y, a.positive])),
+    Case("concatenate, axis 1", lambda m, a: m.concatenate([a.x, a.y], 1)),
+    Case("stack", lambda m, a: m.stack([a.x, a.y])),
+    Case("split, and the second", lambda m, a: m.split(a.x, 2, 1)[1], lambda m, a: m.split(a.x, ROW // 2, 1)[1]),
+    Case("x.T * 2", lambda m, a: a.x.T * 2),
+    Case("flip", lambda m, a: m.flip(a.x, (1,))),
+    Case("roll", lambda m, a: m.roll(a.x, 3, 1)),
+    Case("tile", lambda m, a: m.tile(a.x, (2, 1))),
+    Case("repeat", lambda m, a: m.repeat(a.x, 2, 1), lambda m, a: m.repeat_interleave(a.x, 2, 1)),
+    Case("pad", lambda m, a: m.pad(a.x, ((0, 0), (2, 2))), lambda m, a: m.nn.functional.pad(a.x, (2, 2))),
+    Case("tril", lambda m, a: m.tril(a.x)),
+    Case("x @ x.T", lambda m, a: a.few @ a.few.T),
+    Case("einsum, a product by rows", lambda m, a: m.einsum("ij,ij->i", a.x, a.y)),
+    Case("outer", lambda m, a: m.outer(a.column, a.row)),
+)  # fmt: skip
+CASES = {"chains": CHAINS, "elementwise": ELEMENTWISE, "reductions": REDUCTIONS, "by rows": ROWS, "moving": MOVING}
+
+
+def inputs(size: int) -> dict[str, np.ndarray]:
+    """Return arrays of about `size` numbers, and indices into them."""
+    rng, count = np.random.default_rng(0), size // ROW
+    x = rng.permuted(np.linspace(-3, 4, count * ROW, dtype=np.float32)).reshape(count, ROW)  # no two are equal
+    many = rng.integers(0, count, 4 * count)
+    return {
+        "x": x, "y": rng.standard_normal((count, ROW)).astype(np.float32),
+        "positive": rng.uniform(0.5, 1.5, (count, ROW)).astype(np.float32),
+        "row": rng.standard_normal(ROW).astype(np.float32),
+        "column": rng.standard_normal(count).astype(np.float32),
+        "odd": x[:, 1:].copy(), "few": x[: min(count, ROW)].copy(),
+        "mask": rng.random((count, ROW)) < 0.5, "rows": rng.permutation(count), "many": many,
+        "labels": rng.integers(0, ROW, count), "labels_of_many": rng.integers(0, ROW, 4 * count),
+        "places": rng.integers(0, size, size), "order": rng.permuted(np.tile(np.arange(ROW), (count, 1)), axis=1),
+    }  # fmt: skip
+
+
+def _tensors(arrays: dict[str, np.ndarray], leaf: Callable[[np.ndarray], Any], other: Callable[[Any], Any]) -> Any:
+    made = {name: leaf(a) if a.dtype == np.float32 else other(a) for name, a in arrays.items()}
+    return SimpleNamespace(**made, leaves=[tensor for name, tensor in made.items() if arrays[name].dtype == np.float32])
+
+
+def _passes(call: Call, module: Any, a: Any, cotangent: Callable[[Any], Any]) -> Run:
+    """Return the pass forward, and backward where there is a gradient."""
+    output = call(module, a)
+    if not getattr(output, "requires_grad", False):
+        return lambda: call(module, a)
+    g = cotangent(output)
+
+    def both() -> Any:
+        for leaf in a.leaves:
+            leaf.grad = None
+        output = call(module, a)
+        output.backward(g)
+        return output
+
+    return both
+
+
+def _ours(case: Case, arrays: dict[str, np.ndarray]) -> tuple[Run, Any]:
+    a = _tensors(arrays, lambda x: tg.Tensor(x, requires_grad=True), lambda x: x)
+    return _passes(case.ours, tg, a, lambda output: _cotangent(output.shape)), a
+
+
+def _theirs(case: Case, arrays: dict[str, np.ndarray]) -> tuple[Run, Any]:
+    import torch
+
+    a = _tensors(arrays, lambda x: torch.tensor(x, requires_grad=True), torch.tensor)
+    return _passes(case.theirs or case.ours, torch, a, lambda output: torch.from_numpy(_cotangent(output.shape))), a
+
+
+def _cotangent(shape: Sequence[int]) -> np.ndarray:
+    return np.asarray(np.random.default_rng(1).standard_normal(tuple(shape)), np.float32)
+
+
+def of_autograd(case: Case, arrays: dict[str, np.ndarray]) -> Run:
+    """Return the pass forward and backward in autograd."""
+    import autograd.numpy as anp
+    from autograd import make_vjp
+
+    assert case.autograd is not None
+    call = case.autograd
+    names = [name for name, array in arrays.items() if array.dtype == np.float32]
+
+    def forward(leaves: tuple[Any, ...]) -> Any:
+        return call(anp, SimpleNamespace(**{**arrays, **dict(zip(names, leaves, strict=True))}))
+
+    leaves = tuple(arrays[name] for name in names)
+    g = _cotangent(forward(leaves).shape)
+
+    def both() -> Any:
+        pullback, output = make_vjp(forward)(leaves)
+        pullback(g)
+        return output
+
+    return both
+
+
+def pair(case: Case, size: int) -> tuple[Run, Run]:
+    """Return a pass of ours and one of PyTorch's, once both have the same result and the same gradients."""
+    arrays = inputs(size)
+    (mine, a), (other, b) = _ours(case, arrays), _theirs(case, arrays)
+    found, wanted = np.asarray(_values(mine())), np.asarray(_values(other()))
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4 * _scale(wanted), err_msg=case.name)
+    for p, q in zip(a.leaves, b.leaves, strict=True):
+        assert (p.grad is None) == (q.grad is None), case.name
+        if q.grad is not None:
+            g = q.grad.numpy()
+            np.testing.assert_allclose(p.grad, g, rtol=1e-4, atol=1e-4 * _scale(g), err_msg=case.name)
+    return mine, other
+
+
+def _values(output: Any) -> Any:
+    return output.detach().numpy() if hasattr(output, "detach") else output
+
+
+def _scale(values: np.ndarray) -> float:
+    return max(1.0, float(np.abs(values).max()))
+
+
+def milliseconds(run: Run, times: int) -> float:
+    """Return how long one pass takes, the mean of a few."""
+    begin = time.process_time()
+    for _ in range(times):
+        run()
+    return 1000 * (time.process_time() - begin) / times
+
+
+def measure(runs: Sequence[Run], rounds: int, least: float = 1.0) -> list[list[float]]:
+    """Return the times of each of some runs in each round; every time is taken over `least` milliseconds or more."""
+    times = []
+    for run in runs:
+        milliseconds(run, 2)
+        times.append(max(1, round(least / milliseconds(run, 1))))
+    return [[milliseconds(run, n) for run, n in zip(runs, times, strict=True)] for _ in range(rounds)]
+
+
+def line(case: Case, sizes: Sequence[int], rounds: int) -> Iterator[str]:
+    """Yield for each size our time in us, and PyTorch's through it, and autograd's where it is measured."""
+    for size in sizes:
+        runs: list[Run] = [*pair(case, size)]
+        if case.autograd is not None:
+            runs.append(of_autograd(case, inputs(size)))
+        found = measure(runs, rounds)
+        mine = median([row[0] for row in found])
+        ratios = [median([row[k] / row[0] for row in found]) for k in range(1, len(runs))]
+        star = "*" if ratios[0] < HALF else " "
+        yield f"{1000 * mine:11.1f} {ratios[0]:6.2f}{star}" + "".join(f"{ratio:6.1f}" for ratio in ratios[1:])
+
+
+def main() -> None:
+    """Print a line for each op."""
+    import torch
+
+    parser = argparse.ArgumentParser("python -m benchmarks.ops", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", choices=CASES, nargs="*", default=list(CASES), help="default: all")
+    parser.add_argument("--op", default="", metavar="TEXT", help="only those with this in their names")
+    parser.add_argument("--rounds", type=int, default=7, help="how often each is timed (default: %(default)s)")
+    given = parser.parse_args()
+    pin(available()[-1:])
+    torch.set_num_threads(1)
+    with single_threaded_blas():
+        for kind in given.only:
+            third = "   autograd" if kind == "chains" else ""
+            print(f"\n{kind}: ours, us; PyTorch / ours{third}")
+            print(f"{'':<38}" + "".join(f"{f'{size:,} numbers':>{25 if third else 19}}" for size in SIZES))
+            for case in CASES[kind]:
+                if given.op in case.name:
+                    print(f"{case.name:<38}" + "".join(line(case, SIZES, given.rounds)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""A commit beside this checkout: what an interval tells, and that each side runs its own package, on tiny sizes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks import against
+from benchmarks.__main__ import core_sets, parse
+from benchmarks.processes import ROOT
+from benchmarks.rounds import Plan
+from benchmarks.statistics import interval_of_median
+from benchmarks.workloads import WORKLOADS
+
+TINY = [replace(w, sizes={**w.sizes, "ops": 40}) for w in WORKLOADS if w.key in ("6", "6s")]
+PLAN = Plan(rounds=1, seconds=0.001, timeout=60.0)
+checkout = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="there are no commits here")
+
+
+def test_an_interval_misses_the_median_as_seldom_as_it_says():
+    rng = np.random.default_rng(0)
+    samples = rng.lognormal(size=(4000, 15))  # skewed, with the median 1
+    for doubt in (0.5, 0.1, 0.02):
+        intervals = np.array([interval_of_median(sample, doubt) for sample in samples])
+        missed = np.mean((intervals[:, 0] > 1) | (intervals[:, 1] < 1))
+        assert missed <= 1.2 * doubt
+    assert interval_of_median(range(against.ROUNDS), against.DOUBT / 50) == (1, 13)
+    assert interval_of_median(range(5), 0.05) is None
+
+
+def test_verdicts():
+    assert against.verdict((1.02, 1.3)) == against.SLOWER
+    assert against.verdict((0.7, 0.98)) == against.FASTER
+    for near in ((0.9, 1.2), (1.002, 1.2), (0.8, 0.995)):
+        assert against.verdict(near) == against.EQUAL
+    assert "too few" in against.verdict(None)
+
+
+@checkout
+def test_a_commit_beside_this_checkout():
+    report = against.measure(TINY, against.commit("HEAD"), core_sets("one"), PLAN)
+    (run,) = report["runs"]
+    for row in run["workloads"]:
+        assert row["notes"] == []
+        assert row["verdict"] == "too few rounds to tell"
+        assert row["ratio"] == pytest.approx(row["seconds"]["this"][0] / row["seconds"]["that"][0])
+    assert not against.is_worse(report)
+    assert sum("6s. 1,000 ops" in line for line in against.lines(report)) == 1
+
+
+@checkout
+def test_each_side_runs_its_own_package_and_one_that_cannot_is_told():
+    with against.copies("HEAD") as peers:
+        homes = [peer.home for peer in peers.values()]
+        (homes[1] / "tinygrad_edu" / "__init__.py").write_text("raise ImportError('an old one')")
+        line = against.Line(TINY[0])
+        against.agree(line, peers, core_sets("one")[0], PLAN)
+    assert line.fails == {against.THAT}
+    assert line.notes == ["that one cannot: ImportError: an old one"]
+    assert not any(home.exists() for home in homes)
+    report = {"runs": [{"workloads": [line.report(0.05)]}]}
+    assert not against.is_worse(report)
+    line.fails = {against.THIS}
+    assert against.is_worse({"runs": [{"workloads": [line.report(0.05)]}]})
+
+
+@checkout
+def test_options():
+    assert len(parse(["--against", "HEAD"]).against) >= 40
+    for wrong in (["--against", "no-such-commit"], ["--against", "HEAD", "--peers", "PyTorch"]):
+        with pytest.raises(SystemExit):
+            parse(wrong)

@@ -1,0 +1,100 @@
+"""Adding values to the elements at an index, in place: what the gradient of taking them is made of."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from types import EllipsisType, NoneType
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+
+def plain_add_at(total: ndarray, index: Any, values: Any) -> None:
+    """Add values to the elements at an index, in place: to one that is named twice, twice."""
+    np.add.at(total, index, values)
+
+
+def add_at(total: ndarray, index: Any, values: Any) -> None:
+    """Do what `plain_add_at` does, in a third of the time or less, where it is plain what the index names.
+
+    Slices, and a mask alone, name nothing twice. Arrays of whole numbers name rows. In one dimension NumPy is fast.
+    """
+    parts = index if isinstance(index, tuple) else (index,)
+    masks = sum(isinstance(part, ndarray) and part.dtype == bool for part in parts)
+    others = [part for part in parts if not isinstance(part, int | np.integer | slice | NoneType | EllipsisType)]
+    if len(others) == min(masks, 1):
+        total[index] += values
+        return
+    large = np.size(values) >= _LARGE and total.flags.c_contiguous and (total.ndim > 1 or np.ndim(others[0]) > 1)
+    named = _rows(total.shape, parts) if large else None
+    if named is None:
+        plain_add_at(total, index, values)
+    else:
+        front, numbers, count, length = named
+        taken = (*total.shape[: len(parts) - len(others)], *numbers.shape, *total.shape[len(parts) :])
+        rows = np.broadcast_to(values, taken).reshape(front, numbers.size, length)
+        _add_rows(total.reshape(front, count, length), numbers.ravel(), rows)
+
+
+def _rows(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[int, ndarray, int, int] | None:
+    """Read an index that takes some axes whole and then has an array of whole numbers for each of the next.
+
+    Returns
+    -------
+    front : int
+        How many elements the axes taken whole have.
+    numbers : ndarray of int
+        Which of the rows is named that follow them.
+    count, length : int
+        How many rows there are, and of how many elements.
+    """
+    start = next((axis for axis, part in enumerate(parts) if not _is_whole(part)), len(parts))
+    arrays, lengths = parts[start:], shape[start : len(parts)]
+    if not all(isinstance(array, ndarray) and array.dtype.kind in "iu" and array.size for array in arrays):
+        return None
+    numbers = np.zeros((), np.intp)
+    for array, n in zip(arrays, lengths, strict=True):
+        low, array = array.min(), array.astype(np.intp, copy=False)
+        if low < -n or array.max() >= n:
+            return None
+        numbers = numbers * n + (array if low >= 0 else np.where(array < 0, array + n, array))
+    return math.prod(shape[:start]), numbers, math.prod(lengths), math.prod(shape[len(parts) :])
+
+
+def _is_whole(part: Any) -> bool:
+    return isinstance(part, slice) and part == slice(None)
+
+
+def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
+    """Add rows (front, n, length) to those of total (front, count, length) that have these numbers (n,)."""
+    if rows.shape[2] < _LONG:
+        _add_elements(total, numbers, rows)
+        return
+    order = np.argsort(numbers, kind="stable")
+    ordered = numbers[order]
+    ends = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+    if len(ends) + 1 == len(numbers):
+        total[:, numbers] += rows
+    elif (len(ends) + 1) * _MANY > rows[0].size:
+        _add_elements(total, numbers, rows)
+    else:
+        for number, same in zip(ordered[[0, *ends]], np.split(order, ends), strict=True):
+            total[:, number] += np.add.reduce(rows[:, same], axis=1)
+
+
+def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
+    """Do that one element after the other, for which NumPy is fast in one dimension; a part of the rows at a time."""
+    front, count, length = total.shape
+    flat, step = total.reshape(-1), max(1, _PART // length)
+    for k, start in itertools.product(range(front), range(0, len(numbers), step)):
+        first = (numbers[start : start + step] + k * count) * length
+        places = first if length == 1 else (first[:, None] + np.arange(length)).reshape(-1)
+        np.add.at(flat, places, rows[k, start : start + step].reshape(-1))
+
+
+_LARGE = 10_000  # values, from which on it pays to look what the index names
+_LONG = 8  # elements of a row, from which on it pays to look for rows that are named once, or many times
+_MANY = 3000  # elements for each row that is named, from which on their sum is faster
+_PART = 2**16  # elements at a time, so that their places stay in the cache

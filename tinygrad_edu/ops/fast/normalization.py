@@ -1,0 +1,108 @@
+"""Normalization in few passes over memory: some channels at a time, which stay in the cache until they are done.
+
+All arrays are (A, K, B), and each of the K channels is normalized by itself. What is subtracted from a channel is its
+mean as its dtype rounds it. Where that is large beside the deviations, what is left has a mean of its own; so that is
+measured, too, and taken away together with what is added at the end.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+# So many bytes of an array are worked on at a time: a second array of that size is in the cache with it.
+_PART_BYTES = 2**19
+
+
+def mean_of_products(x: ndarray, y: ndarray) -> ndarray:
+    """Return the mean of x * y over the first and the last axis: (1, K, 1), float64."""
+    # A call of BLAS for each row is faster than a product; many rows lose no digits in float64.
+    rows = np.vecdot(x, y) if x.shape[2] != 1 else (x * y)[..., 0]
+    return np.add.reduce(rows, 0, np.float64, keepdims=True)[..., None] / max(x.shape[0] * x.shape[2], 1)
+
+
+def _mean(x: ndarray) -> ndarray:
+    return mean_of_products(x, np.ones(x.shape[2], x.dtype))
+
+
+def _parts(x: ndarray) -> Iterator[slice]:
+    each = max(1, _PART_BYTES // max(x.shape[0] * x.shape[2] * x.itemsize, 1))
+    return (slice(start, start + each) for start in range(0, x.shape[1], each))
+
+
+def plain_moments(x: ndarray) -> ndarray:
+    """Return of each channel the mean in the dtype of x, what the mean is more than that, and the variance: (3, K)."""
+    mean = x.mean((0, 2), np.float64)
+    return np.stack([mean, mean - mean.astype(x.dtype), x.var((0, 2), np.float64)]).astype(x.dtype)
+
+
+def moments(x: ndarray) -> ndarray:
+    """Return `plain_moments`."""
+    found = np.empty((3, x.shape[1]), x.dtype)
+    for part in _parts(x):
+        mean = _mean(x[:, part]).astype(x.dtype)
+        centred = x[:, part] - mean
+        more = _mean(centred)
+        variance = np.maximum(mean_of_products(centred, centred) - more * more, 0)
+        found[:, part] = mean[0, :, 0], more[0, :, 0], variance[0, :, 0]
+    return found
+
+
+def _read(found: ndarray, eps: float, dtype: Any) -> tuple[ndarray, ndarray, ndarray]:
+    """Return the two parts of the mean, and 1 / sqrt(variance + eps): each (1, K, 1)."""
+    mean, more, variance = found[:, None, :, None]
+    return mean.astype(dtype), more, 1 / np.sqrt(variance + eps)
+
+
+def plain_normalized(x: ndarray, weight: ndarray, bias: ndarray, eps: float) -> ndarray:
+    """Return weight * (x - mean(x)) / sqrt(var(x) + eps) + bias, with a weight and a bias for each channel."""
+    return weight * (x - x.mean((0, 2), keepdims=True)) / np.sqrt(x.var((0, 2), keepdims=True) + eps) + bias
+
+
+def normalized_in_parts(x: ndarray, weight: ndarray, bias: ndarray, eps: float, found: ndarray) -> ndarray:
+    """Return `plain_normalized`, with the moments that were found before."""
+    mean, more, scale = _read(found, eps, x.dtype)
+    scale = weight * scale
+    shift = np.asarray(bias - more * scale, x.dtype)
+    scale, out = np.asarray(scale, x.dtype), np.empty_like(x)
+    for part in _parts(x):
+        some = np.subtract(x[:, part], mean[:, part], out=out[:, part])
+        some *= scale[:, part]
+        some += shift[:, part]
+    return out
+
+
+def gradient_of_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: ndarray) -> ndarray:
+    """Return the gradient of x: scale * (g - mean(g) - unit * mean(g * unit)), where unit is x with mean 0, variance 1.
+
+    It is made of g and x without their rounded means, each times a number, plus a number.
+    """
+    mean, more, scale = _read(found, eps, x.dtype)
+    out = np.empty_like(x)
+    for part in _parts(x):
+        centred, by = np.subtract(x[:, part], mean[:, part], out=out[:, part]), weight[:, part] * scale[:, part]
+        of_g = g[:, part] - np.asarray(_mean(g[:, part]), g.dtype)
+        more_of_g = _mean(of_g)
+        slope = -by * scale[:, part] ** 2 * (mean_of_products(of_g, centred) - more_of_g * more[:, part])
+        of_g *= np.asarray(by, x.dtype)
+        centred *= np.asarray(slope, x.dtype)
+        centred += of_g
+        centred -= np.asarray(by * more_of_g + slope * more[:, part], x.dtype)
+    return out
+
+
+def gradient_of_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> ndarray:
+    """Return the gradient of the weight: of each channel the sum of g * unit, (1, K, 1)."""
+    mean, more, scale = _read(found, eps, x.dtype)
+    means = [
+        mean_of_products(g[:, part], x[:, part] - mean[:, part]) - _mean(g[:, part]) * more[:, part]
+        for part in _parts(x)
+    ]
+    total = np.concatenate([np.zeros((1, 0, 1)), *means], 1) * scale * (x.shape[0] * x.shape[2])
+    return total.astype(g.dtype)
+
+
+def gradient_of_bias(g: ndarray) -> ndarray:
+    """Return the gradient of the bias: the sum of each channel, (1, K, 1)."""
+    return np.asarray(_mean(g) * (g.shape[0] * g.shape[2]), g.dtype)
