@@ -233,7 +233,7 @@ def _products_of_a_row(sizes: workloads.Sizes, columns: int, rng: np.random.Gene
     def draw(*shape: int) -> ndarray:
         return rng.random(shape, np.float32)
 
-    kernels, windows, maps = draw(places * inputs, outputs).T, draw(columns, places * inputs, batch)
+    kernels, windows = draw(places * inputs, outputs).T, draw(columns, places * inputs, batch)
     maps, images = draw(columns, outputs, batch), draw(columns, given, batch)
     turned, seen, half = draw(met, given).T, draw(columns, met, batch), columns * batch // 2
     long, by_place = draw(2, places * inputs // 32, 32, half), draw(2, 1, half, outputs)
