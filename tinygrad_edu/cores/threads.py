@@ -80,20 +80,16 @@ def shares(count: int, parts: int) -> list[slice]:
     return [slice(start, end) for start, end in pairwise(ends) if start < end]
 
 
-def _threads_here() -> int:
-    share = _share.get()
-    return allowed_threads(available_cores()) if share is None else share
-
-
 def in_parts(function: Callable[[Share], Result], parts: Sequence[Share], large: bool = True) -> list[Result]:
     """Apply a function to the parts of an op's work, and return the results in their order.
 
     Where the parts are large, that is a millisecond in all, on several threads; in a shard, on its share of them.
     Without threadpoolctl it is one thread, and matrix products have more.
     """
-    threads = _threads_here() if large and len(parts) > 1 else 1
-    if threads < 2 or not blas_can_be_limited():
+    share = _share.get()  # 1 where a shard has no threads to spare, and BLAS has one already
+    if not large or len(parts) < 2 or share == 1 or not blas_can_be_limited():
         return [function(part) for part in parts]
+    threads = allowed_threads(available_cores()) if share is None else share
     return list(_map_single_threaded(lambda k: function(parts[k]), len(parts), threads))
 
 

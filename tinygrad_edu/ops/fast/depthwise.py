@@ -21,13 +21,13 @@ def _long_rows(images: ndarray, laid: Window) -> ndarray:
 
     A view; where the windows are not side by side, of copies, one for each column of the kernel.
     """
-    *by_channel, by_row, by_column, by_n = images.strides
+    *by_channel, by_row, by_column, _ = images.strides  # the last may be any number, of one sample
     by_place = laid.dilation[1] * by_column
     if laid.stride[1] > 1:
         images = np.stack([images[:, :, :, met] for met in laid.columns], axis=2)
-        *by_channel, by_place, by_row, _, by_n = images.strides
+        *by_channel, by_place, by_row, _, _ = images.strides
     shape = (*images.shape[:2], len(laid.rows), len(laid.columns), laid.size[0], laid.size[1] * images.shape[-1])
-    steps = *by_channel, laid.dilation[0] * by_row, by_place, laid.stride[0] * by_row, by_n
+    steps = *by_channel, laid.dilation[0] * by_row, by_place, laid.stride[0] * by_row, images.itemsize
     return ndarray(shape, images.dtype, images, 0, steps)
 
 
