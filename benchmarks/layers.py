@@ -1,4 +1,4 @@
-"""``python -m benchmarks.layers``: recurrent layers and attention beside PyTorch's, forward and backward, in float32.
+"""``python -m benchmarks.layers``: recurrent layers, attention and convolutions beside PyTorch's, in float32.
 
 In one process, in turn: each line has the median times, and the median of the ratios of the pairs. First both compute
 the same from the same weights. ``--cores 2`` gives both two threads.
@@ -24,17 +24,33 @@ LINES = (
     *((f"{layer}(256, 256)", (64, 64, 256)) for layer in ("RNN", "LSTM", "GRU")),
     ("TransformerEncoderLayer(128, 4, 512, 0.0, batch_first=True)", (16, 64, 128)),
     ("TransformerEncoderLayer(128, 4, 2048, 0.0, batch_first=True)", (16, 64, 128)),
+    ("Conv2d(32, 64, 3, padding=1)", (32, 32, 28, 28)),
+    ("Conv2d(32, 64, 3, 2, 1)", (32, 32, 28, 28)),
+    ("Conv2d(64, 64, 1)", (32, 64, 28, 28)),
+    ("Conv2d(32, 64, 1, 2)", (32, 32, 28, 28)),
+    ("Conv2d(64, 64, 3, padding=1, groups=64)", (32, 64, 28, 28)),
+    ("Conv2d(64, 64, 3, 2, 1, groups=64)", (32, 64, 28, 28)),
+    ("Conv2d(64, 64, 3, padding=1, groups=4)", (32, 64, 28, 28)),
+    ("Conv2d(16, 32, 3, padding=2, dilation=2)", (32, 16, 28, 28)),
+    ("Conv2d(16, 16, 3, padding=1)", (128, 16, 28, 28)),
+    ("Conv2d(128, 128, 3, padding=1)", (32, 128, 14, 14)),
+    ("Conv2d(256, 256, 3, padding=1)", (32, 256, 7, 7)),
+    ("ConvTranspose2d(64, 32, 3, padding=1)", (32, 64, 28, 28)),
+    ("ConvTranspose2d(64, 32, 4, 2, 1)", (32, 64, 14, 14)),
 )
+OTHER_NAMES = {"Conv2d": nn.Conv2D, "ConvTranspose2d": nn.ConvTranspose2D}
 
 
 def passes(layer: str, shape: tuple[int, ...]) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """Return a pass, forward and backward, of ours and of PyTorch's, once they agree."""
     import torch
 
-    values, g = np.random.default_rng(0).standard_normal((2, *shape)).astype(np.float32)
-    ours, theirs = (eval(layer, vars(space)) for space in (nn, torch.nn))
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal(shape).astype(np.float32)
+    ours, theirs = (eval(layer, space) for space in (vars(nn) | OTHER_NAMES, vars(torch.nn)))
     ours.load_state_dict(theirs.state_dict())
     x, y = Tensor(values, requires_grad=True), torch.tensor(values, requires_grad=True)
+    g = rng.standard_normal(first(ours(x)).shape).astype(np.float32)
 
     def mine() -> Any:
         ours.zero_grad()
@@ -77,13 +93,14 @@ def main() -> None:
 
     parser = argparse.ArgumentParser("python -m benchmarks.layers", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30, help="how often each is timed (default: %(default)s)")
+    parser.add_argument("--only", default="", help="layers whose names begin so, Conv say (default: all)")
     parser.add_argument("--cores", type=int, default=1, help="threads of either (default: %(default)s)")
     given = parser.parse_args()
     pin(available()[: given.cores])
     torch.set_num_threads(given.cores)
     print(f"{'':<62}{'ours, ms':>9}{'PyTorch':>9}{'ratio':>7}")
     with single_threaded_blas() if given.cores == 1 else nullcontext():
-        for layer, shape in LINES:
+        for layer, shape in (line for line in LINES if line[0].startswith(given.only)):
             ours, theirs = passes(layer, shape)
             pairs = [(milliseconds(ours), milliseconds(theirs)) for _ in range(given.rounds)]
             mine, their = (median(times) for times in zip(*pairs, strict=True))

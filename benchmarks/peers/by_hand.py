@@ -198,32 +198,53 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
 def convolution(sizes: workloads.Sizes, fixed: bool) -> Run | None:
     """Workloads 4, 4s, 4p and 4t: the three matrix products alone, row by row, on windows that stay in the cache.
 
-    A transposed convolution is one from its maps to its images. With the stride 1 the gradient of the images is taken
-    by columns of the kernels, which writes fewer sums.
+    In pieces that OpenBLAS does not copy first; threads share the rows.
     """
     if sizes["groups"] > 1:
         raise NotImplementedError("channel by channel there is no product")
     if fixed:
         return None
-    threadpool_limits(len(available()), "blas")
-    inputs, outputs, k, side = sizes["inputs"], sizes["outputs"], sizes["kernel"], workloads.maps_side(sizes)
-    if sizes["transposed"]:
-        inputs, outputs, side = outputs, inputs, sizes["side"]
-    rows, row, rng = side, side * sizes["batch"], np.random.default_rng(0)
-    kernels, windows = rng.random((outputs, k * k * inputs), np.float32), rng.random((k * k * inputs, row), np.float32)
-    maps, columns = rng.random((outputs, row), np.float32), k if sizes["stride"] == 1 else 1
-    by_column = rng.random((k * k // columns * inputs, columns * outputs), np.float32)
-    seen = rng.random((columns * outputs, row), np.float32)
-    out, gradient, back = np.empty_like(maps), np.empty_like(kernels.T), np.empty((len(by_column), row), np.float32)
+    threadpool_limits(1, "blas")
+    cores, side = len(available()), sizes["side"] if sizes["transposed"] else workloads.maps_side(sizes)
+    rows = [_products_of_a_row(sizes, side, np.random.default_rng(k)) for k in range(cores)]
+    pool = ThreadPoolExecutor(cores)
+
+    def own(k: int) -> None:
+        for _ in range(k, side, cores):
+            rows[k]()
 
     def run() -> tuple[float, ...]:
-        for _ in range(rows):
-            np.matmul(kernels, windows, out=out)
-            np.matmul(windows, maps.T, out=gradient)
-            np.matmul(by_column, seen, out=back)
+        list((pool.map if cores > 1 else map)(own, range(cores)))
         return (0.0,)
 
     return run
+
+
+def _products_of_a_row(sizes: workloads.Sizes, columns: int, rng: np.random.Generator) -> Callable[[], None]:
+    """Return what computes a row of the maps, what it gives the images, and what it adds to the kernels' gradient.
+
+    A transposed convolution is one from its maps to its images.
+    """
+    inputs, outputs, batch, places = sizes["inputs"], sizes["outputs"], sizes["batch"], sizes["kernel"] ** 2
+    if sizes["transposed"]:
+        inputs, outputs = outputs, inputs
+    met, given = (places * outputs, inputs) if sizes["stride"] == 1 else (outputs, places * inputs)
+
+    def draw(*shape: int) -> ndarray:
+        return rng.random(shape, np.float32)
+
+    kernels, windows = draw(places * inputs, outputs).T, draw(columns, places * inputs, batch)
+    maps, images = draw(columns, outputs, batch), draw(columns, given, batch)
+    turned, seen, half = draw(met, given).T, draw(columns, met, batch), columns * batch // 2
+    long, by_place = draw(2, places * inputs // 32, 32, half), draw(2, 1, half, outputs)
+    gradient = draw(2, places * inputs // 32, 32, outputs)
+
+    def products() -> None:
+        np.matmul(kernels, windows, out=maps)
+        np.matmul(turned, seen, out=images)
+        np.matmul(long, by_place, out=gradient)
+
+    return products
 
 
 def evaluation(sizes: workloads.Sizes, fixed: bool) -> Run:

@@ -14,6 +14,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.cores import threads as threads_module
+from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.parallel import map_shards
 
 THREADS = [1, 2, 5]
@@ -192,6 +193,22 @@ print(list(map_shards(lambda k: sum(map_shards(lambda j: 10 * k + j, 4, 2)), 4, 
 """
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=10)
     assert result.stdout == "[6, 46, 86, 126]\n"
+
+
+def test_the_parts_of_an_op_run_on_the_threads_that_its_shard_has():
+    both = threading.Barrier(2, timeout=10)
+    assert sorted(next(map_shards(lambda k: in_parts(lambda part: both.wait(), "ab"), 1, threads=2))) == [0, 1]
+
+    def on(k):
+        return {threading.get_ident(), *in_parts(lambda part: threading.get_ident(), range(9))}
+
+    assert [len(idents) for idents in map_shards(on, 4, threads=2)] == [1, 1, 1, 1]
+
+
+def test_the_parts_of_an_op_run_on_one_thread_without_threadpoolctl(monkeypatch):
+    monkeypatch.setattr(threads_module, "blas_can_be_limited", lambda: False)
+    monkeypatch.setattr(threads_module, "available_cores", lambda: 2)
+    assert set(in_parts(lambda part: threading.get_ident(), range(9))) == {threading.get_ident()}
 
 
 # --- Forks ---

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar, copy_context
 from functools import cache, partial
+from itertools import pairwise
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Generic, TypeVar
@@ -17,7 +18,7 @@ from tinygrad_edu._checks import whole_number
 from tinygrad_edu.cores.blas import allowed_threads, available_cores, blas_can_be_limited, single_threaded_blas
 from tinygrad_edu.errors import ForkedError
 
-__all__ = ["in_parts", "map_shards"]
+__all__ = ["in_parts", "map_shards", "shares"]
 
 Share = TypeVar("Share")
 Result = TypeVar("Result")
@@ -73,16 +74,22 @@ def map_shards(function: Callable[[int], Result], count: int, threads: int | Non
     return _map_single_threaded(function, count, together)
 
 
+def shares(count: int, parts: int) -> list[slice]:
+    """Cut so many of anything into even parts, or as many parts as there are."""
+    ends = [count * k // parts for k in range(parts + 1)]
+    return [slice(start, end) for start, end in pairwise(ends) if start < end]
+
+
 def in_parts(function: Callable[[Share], Result], parts: Sequence[Share], large: bool = True) -> list[Result]:
     """Apply a function to the parts of an op's work, and return the results in their order.
 
     Where the parts are large, that is a millisecond in all, on several threads; in a shard, on its share of them.
     Without threadpoolctl it is one thread, and matrix products have more.
     """
-    share = _share.get()
-    threads = allowed_threads(available_cores()) if share is None else share
-    if not large or min(threads, len(parts)) < 2 or not blas_can_be_limited():
+    share = _share.get()  # 1 where a shard has no threads to spare, and BLAS has one already
+    if not large or len(parts) < 2 or share == 1 or not blas_can_be_limited():
         return [function(part) for part in parts]
+    threads = allowed_threads(available_cores()) if share is None else share
     return list(_map_single_threaded(lambda k: function(parts[k]), len(parts), threads))
 
 

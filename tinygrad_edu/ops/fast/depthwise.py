@@ -8,18 +8,12 @@ in one row of numbers, and `einsum` and `vecdot` go along it.
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import in_parts
+from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.windows import Window, samples_first, samples_last
 
-# So many channels, and from so many multiplications on, are shared by threads.
+# The channels are computed in so many parts; from so many multiplications on, threads share them.
 _PARTS, _LARGE = 8, 2**22
-
-
-def _parts(groups: int, multiplications: int) -> tuple[list[slice], bool]:
-    """Cut the groups into parts, and say whether they are worth threads."""
-    ends = [groups * k // _PARTS for k in range(_PARTS + 1)]
-    return [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True) if a < b], multiplications >= _LARGE
 
 
 def _long_rows(images: ndarray, laid: Window) -> ndarray:
@@ -27,13 +21,13 @@ def _long_rows(images: ndarray, laid: Window) -> ndarray:
 
     A view; where the windows are not side by side, of copies, one for each column of the kernel.
     """
-    *by_channel, by_row, by_column, by_n = images.strides
+    *by_channel, by_row, by_column, _ = images.strides  # the last may be any number, of one sample
     by_place = laid.dilation[1] * by_column
     if laid.stride[1] > 1:
         images = np.stack([images[:, :, :, met] for met in laid.columns], axis=2)
-        *by_channel, by_place, by_row, _, by_n = images.strides
+        *by_channel, by_place, by_row, _, _ = images.strides
     shape = (*images.shape[:2], len(laid.rows), len(laid.columns), laid.size[0], laid.size[1] * images.shape[-1])
-    steps = *by_channel, laid.dilation[0] * by_row, by_place, laid.stride[0] * by_row, by_n
+    steps = *by_channel, laid.dilation[0] * by_row, by_place, laid.stride[0] * by_row, images.itemsize
     return ndarray(shape, images.dtype, images, 0, steps)
 
 
@@ -48,7 +42,7 @@ def depthwise_maps(images: ndarray, weight: ndarray, laid: Window, groups: int) 
         out = some.reshape(*some.shape[:3], windows.shape[5])
         np.einsum("gocij,gcijyl->goyl", kernels[part], windows, out=out)
 
-    in_parts(fill, *_parts(groups, maps.size * kernels[0, 0].size))
+    in_parts(fill, shares(groups, _PARTS), maps.size * kernels[0, 0].size >= _LARGE)
     return maps.reshape(len(weight), *maps.shape[2:])
 
 
@@ -65,5 +59,6 @@ def depthwise_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int)
     def total(part: slice) -> ndarray:
         return np.vecdot(_long_rows(images[part, None], laid), rows[part]).sum(axis=-1)
 
-    found = in_parts(total, *_parts(groups, maps.size * len(laid.rows) * len(laid.columns)))
+    large = maps.size * len(laid.rows) * len(laid.columns) >= _LARGE
+    found = in_parts(total, shares(groups, _PARTS), large)
     return np.concatenate(found).reshape(len(maps), 1, len(laid.rows), len(laid.columns))

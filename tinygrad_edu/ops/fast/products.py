@@ -12,12 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops.fast.turning import turned
-
 _WITHOUT_COPY = 1_000_000
 _LONGEST_PIECE = 512
 # How short and how long the pieces of kernels and of windows are.
-_SHORT, _WIDE = 16, 128
+_SHORT, _LONG = 16, 2048
+# Shorter rows than this are multiplied side by side, where all of them are too much to do without a copy.
+_WIDE = 128
+# So many numbers of windows are near by while all kernels are multiplied with them.
+_NEAR = 2**14
 # How large the small factor may be for pieces to pay, where they stand side by side and where they are added up.
 _THIN, _THIN_SUM = 5000, 1500
 
@@ -105,8 +107,13 @@ def cut(m: int, k: int, columns: int, samples: int) -> Cut:
     """Return how to cut a product, without a rest; where that cannot be, all of it is one piece."""
     lengths = [(1, some) for some in _divisors(samples)] + [(some, samples) for some in _divisors(columns)]
     cuts = [Cut(rows, *some) for rows in _divisors(m) if rows >= min(m, _SHORT) for some in lengths]
-    small = [c for c in cuts if _SHORT <= c[1] * c[2] <= _WIDE and c[0] * k * c[1] * c[2] <= _WITHOUT_COPY]
-    return max(small, key=lambda c: (min(c[1] * c[2], 32), c[0], c[1]), default=Cut(m, columns, max(samples, 1)))
+    small = [c for c in cuts if _SHORT <= c[1] * c[2] <= _LONG and c[0] * k * c[1] * c[2] <= _WITHOUT_COPY]
+
+    def merit(c: Cut) -> tuple[int, int, int]:
+        each = c.columns * c.samples
+        return min(each, 2 * _SHORT), c.rows, each if k * each <= _NEAR else -each
+
+    return max(small, key=merit, default=Cut(m, columns, max(samples, 1)))
 
 
 def _divisors(n: int) -> list[int]:
@@ -125,7 +132,7 @@ def product_of_blocks(x: ndarray, blocks: ndarray, rows: int, out: ndarray) -> N
         together = product(x, blocks.transpose(0, 3, 1, 2, 4).reshape(groups, k, pieces * height * each))
         out[...] = together.reshape(groups, m, pieces, height, each).transpose(0, 2, 3, 1, 4)
         return
-    by_columns = turned(x.reshape(groups, 1, 1, m // rows, rows, k)).swapaxes(-1, -2)
+    by_columns = np.ascontiguousarray(x.reshape(groups, 1, 1, m // rows, rows, k).swapaxes(-1, -2)).swapaxes(-1, -2)
     np.matmul(by_columns, blocks[:, :, :, None], out=out.reshape(groups, pieces, height, m // rows, rows, each))
 
 

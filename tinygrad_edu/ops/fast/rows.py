@@ -17,11 +17,15 @@ from numpy import ndarray
 from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.products import Cut, cut, cut_of_sum, product, product_of_blocks, sum_of_products
-from tinygrad_edu.ops.fast.turning import put_last
+from tinygrad_edu.ops.fast.turning import channels_last
 from tinygrad_edu.ops.windows import Window, add_up, samples_first, samples_last, windows_of
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
 _WINDOW_BYTES = 2**22
+# So many bytes of products wait to be added up: they are still in the cache then.
+_PRODUCT_BYTES = 2**19
+# What is smaller than so many bytes is copied at once.
+_PAGES = 2**20
 # From so many multiplications on they are shared by threads, and made in at least so many parts, whether there are
 # threads or not: the bits are then the same.
 _LARGE, _SHARED = 2**24, 4
@@ -110,9 +114,17 @@ def _windows(x: ndarray, laid: Window, part: range, groups: int, pieces: Cut) ->
     if kh == kw == 1:
         return strips.reshape(groups, count, len(part), c, each)
     copy = np.empty(shape, x.dtype)
-    for row in range(shape[3]):  # all at once would go from page to page
-        copy[:, :, :, row] = strips[:, :, :, row]
+    _copy_rows(strips, copy)
     return _sharing_rows(copy.reshape(groups, count, shape[3], c * kw, each), len(part), lower, kh)
+
+
+def _copy_rows(x: ndarray, out: ndarray) -> None:
+    """Copy (groups, across, along, rows, ...); what is large row by row, for all at once would go from page to page."""
+    if x.nbytes < _PAGES:
+        out[...] = x
+        return
+    for row in range(x.shape[3]):
+        out[:, :, :, row] = x[:, :, :, row]
 
 
 def _sharing_rows(strips: ndarray, count: int, lower: int, kh: int) -> ndarray:
@@ -143,8 +155,63 @@ def plain_correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups
 
 
 def correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
-    """Return `plain_correlated_images`: the kernels slide over the maps."""
-    return images_by_phases(correlated_maps, maps, weight, laid, groups)
+    """Return `plain_correlated_images`: each row is a product of kernels with rows of maps, which slide over them.
+
+    Row r of the images gets row i of the kernels times row (r - dilation i) / stride of the maps. So for all r with
+    one remainder by the stride the same rows of the kernels count, in reverse order, and the rows of the maps that they
+    meet move on with r: windows over maps, with zeros above and below, that share their rows as windows over images do.
+    Only the columns of the kernels are added up one by one; of one there is nothing to add.
+    """
+    if weight.shape[3] == 1:
+        return images_by_phases(correlated_maps, maps, weight, laid, groups)
+    maps = samples_last(samples_first(maps))
+    (step, apart), (c, kh, kw) = _vertical(laid), weight.shape[1:]
+    between = apart // gcd(step, apart)  # from a row of the maps that a window meets to the next
+    images = np.zeros((groups, c, *laid.padded, maps.shape[3]), np.result_type(maps, weight))
+
+    def fill(rows: range) -> None:
+        met = [i for i in reversed(range(kh)) if (rows.start - apart * i) % step == 0]
+        if met:
+            kernels = _by_group(weight, groups)[:, :, :, met].transpose(0, 2, 4, 3, 1)
+            kernels = kernels.reshape(groups, c * kw, len(met) * kernels.shape[4])
+            pieces, first = cut(*kernels.shape[1:], *maps.shape[2:]), (rows.start - apart * met[0]) // step
+            seen = range(first, first + between * (len(rows) + len(met) - 1), between)
+            windows = _sharing_rows(_some_rows(maps, seen, groups, pieces), len(rows), 1, len(met))
+            _add_rows(images[:, :, _at(rows)], kernels, windows, pieces, laid)
+
+    row = max(len(maps), groups * c * kw) * laid.size[1] * maps.shape[3] * maps.itemsize
+    inside = range(laid.padded[0])[laid.inside[0]]
+    in_parts(fill, *_parts(inside, step * between, row, maps.size * c * kh * kw))
+    return images.reshape(groups * c, *laid.padded, maps.shape[3])[:, *laid.inside]
+
+
+def _some_rows(maps: ndarray, rows: range, groups: int, pieces: Cut) -> ndarray:
+    """Return rows of maps (out, rows, columns, N), and zeros around, as (groups, P, rows, out / groups, each)."""
+    out, height, columns, n = maps.shape
+    across, along = columns // pieces.columns, n // pieces.samples
+    shape = (groups, out // groups, height, across, pieces.columns, along, pieces.samples)
+    by_piece = maps.reshape(shape).transpose(0, 3, 5, 2, 1, 4, 6)
+    found = np.empty((*by_piece.shape[:3], len(rows), *by_piece.shape[4:]), maps.dtype)
+    there = [k for k, row in enumerate(rows) if 0 <= row < height]
+    first, end = (there[0], there[-1] + 1) if there else (0, 0)
+    found[:, :, :, :first], found[:, :, :, end:] = 0, 0
+    if there:
+        _copy_rows(by_piece[:, :, :, rows[first] : rows[end - 1] + 1 : rows.step], found[:, :, :, first:end])
+    return found.reshape(groups, across * along, len(rows), out // groups, pieces.columns * pieces.samples)
+
+
+def _add_rows(images: ndarray, kernels: ndarray, windows: ndarray, pieces: Cut, laid: Window) -> None:
+    """Add products of kernels (groups, c * kw, kh * out) and windows to rows of images (groups, c, rows, W, N)."""
+    groups, c, rows, _, n = images.shape
+    kw, columns = len(laid.columns), laid.size[1]
+    at_a_time = max(1, _PRODUCT_BYTES // max(1, groups * c * kw * columns * n * images.itemsize))
+    for start in range(0, rows, at_a_time):
+        some = windows[:, :, start : start + at_a_time]
+        strips = np.empty((groups * c * kw, some.shape[2], columns, n), images.dtype)
+        product_of_blocks(kernels, some, pieces.rows, _beside(strips, some))
+        strips = strips.reshape(groups, c, kw, some.shape[2], columns, n)
+        for j, met in enumerate(laid.columns):
+            images[:, :, start : start + at_a_time, met] += strips[:, :, j]
 
 
 # --- The kernels that fit the windows as the maps say ---
@@ -160,29 +227,24 @@ def plain_correlated_kernels(maps: ndarray, images: ndarray, laid: Window, group
 def correlated_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int) -> ndarray:
     """Return `plain_correlated_kernels`: the sum, over the rows of the maps, of products with their windows."""
     kh, kw, c, out = len(laid.rows), len(laid.columns), len(images) // groups, len(maps) // groups
-    whole = Cut(out, laid.size[1], max(maps.shape[3], 1))
+    if not maps.shape[3]:
+        return np.zeros((len(maps), c, kh, kw), np.result_type(maps, images))
+    whole = Cut(out, laid.size[1], maps.shape[3])
     pieces = cut_of_sum(kh * c * kw, laid.size[1] * maps.shape[3], out)
-    maps = maps if pieces else samples_last(samples_first(maps))
+    if pieces:
+        by_place = channels_last(maps).reshape(laid.size[0], laid.size[1] * maps.shape[3], groups, out)
+        by_place = by_place.transpose(2, 0, 1, 3)
+    else:
+        by_channel = samples_last(samples_first(maps))
 
     def total(part: range) -> ndarray:
-        windows, some = _windows(images, laid, part, groups, whole), maps[:, _at(part)]
+        windows = _windows(images, laid, part, groups, whole)
         if pieces:
-            by_place = _by_place(some).reshape(len(part), windows.shape[4], groups, out).transpose(2, 0, 1, 3)
-            return sum_of_products(windows[:, 0], by_place, pieces)
-        return np.add.reduce(product(windows, _beside(some, windows).swapaxes(-1, -2)), axis=(1, 2))
+            return sum_of_products(windows[:, 0], by_place[:, _at(part)], pieces)
+        some = _beside(by_channel[:, _at(part)], windows)
+        return np.add.reduce(product(windows[:, 0], some[:, 0].swapaxes(-1, -2)), axis=1)
 
     first, *others = in_parts(total, *_parts_of_maps(images, laid, maps.size * kh * c * kw))
     for other in others:
         first += other
     return first.reshape(groups, kh, c, kw, out).transpose(0, 4, 2, 1, 3).reshape(groups * out, c, kh, kw)
-
-
-def _by_place(maps: ndarray) -> ndarray:
-    """Return maps (out, rows, columns, N) as (rows, columns, N, out), one block of memory."""
-    found = np.empty((*maps.shape[1:], len(maps)), maps.dtype)
-    if maps.strides[3] < maps.strides[2]:
-        put_last(maps, found)
-        return found
-    for n in range(maps.shape[3]):  # each is near by as a whole
-        found[:, :, n] = maps[..., n].transpose(1, 2, 0)
-    return found

@@ -7,7 +7,7 @@ of the cache, and each row that is read drives out another one that is not read 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.threads import in_parts
+from tinygrad_edu.cores.threads import in_parts, shares
 
 # So many numbers are turned at a time, in rows that lie by so many further apart than they are long.
 _AT_A_TIME, _APART = 2**16, 20
@@ -31,9 +31,7 @@ def put_last(x: ndarray, out: ndarray) -> None:
     if x.size < _LARGE:
         put(x, out)
         return
-    ends = [x.shape[1] * k // _PARTS for k in range(_PARTS + 1)]
-    parts = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True) if a < b]
-    in_parts(lambda part: put(x[:, part], out[part]), parts)
+    in_parts(lambda part: put(x[:, part], out[part]), shares(x.shape[1], _PARTS))
 
 
 def _put_by_way_of_a_buffer(x: ndarray, out: ndarray) -> None:
@@ -51,9 +49,16 @@ def _put_by_way_of_a_buffer(x: ndarray, out: ndarray) -> None:
         put_plainly_last(near, out[start : start + at_a_time])
 
 
-def turned(x: ndarray) -> ndarray:
-    """Return matrices (..., m, n) as (..., n, m), one block of memory."""
-    out = np.empty((*x.shape[:-2], x.shape[-1], x.shape[-2]), x.dtype)
-    for k in np.ndindex(x.shape[:-2]):
-        put_last(x[k], out[k])
-    return out
+def channels_last(maps: ndarray) -> ndarray:
+    """Return maps (out, rows, columns, N) as (rows, columns, N, out), one block of memory."""
+    found = np.empty((*maps.shape[1:], len(maps)), maps.dtype)
+    if maps.strides[3] < maps.strides[2]:
+        put_last(maps, found)
+        return found
+
+    def put(samples: slice) -> None:
+        for n in range(maps.shape[3])[samples]:  # all of a sample is near by
+            found[:, :, n] = maps[..., n].transpose(1, 2, 0)
+
+    in_parts(put, shares(maps.shape[3], _PARTS), maps.size >= _LARGE)
+    return found
