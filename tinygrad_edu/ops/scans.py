@@ -98,7 +98,7 @@ recurrence.vjps(a=_recurrence_a, b=_recurrence_b)
 @op(promotes=False)
 def cumsum(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
     """Return the sums of all elements up to each along `axis`; of x flattened if it is None."""
-    if dtype is None and axis is not None and isinstance(x, ndarray) and x.dtype.kind == "f":
+    if dtype is None and axis is not None and np.ndim(x) and x.dtype.kind == "f":
         return accumulated(np.add, x, axis)
     return np.cumsum(x, axis, dtype)
 
@@ -117,7 +117,7 @@ def cumprod(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None
 
     No derivative divides by an element, so zeros are like other numbers at every order.
     """
-    if dtype is None and axis is not None and isinstance(x, ndarray) and x.dtype.kind == "f":
+    if dtype is None and axis is not None and np.ndim(x) and x.dtype.kind == "f":
         return accumulated(np.multiply, x, axis)
     return np.cumprod(x, axis, dtype)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from numpy.lib.array_utils import normalize_axis_index
 
 
 def plain_accumulated(function: np.ufunc, x: ndarray, axis: int) -> Any:
@@ -14,7 +15,7 @@ def plain_accumulated(function: np.ufunc, x: ndarray, axis: int) -> Any:
 
 def accumulated(function: np.ufunc, x: ndarray, axis: int) -> Any:
     """Return `plain_accumulated`; of many at once in a half to a tenth of the time, with the same bits."""
-    if x.size < _LARGE * max(x.shape[axis], 1):
+    if x.size < _LARGE * max(x.shape[normalize_axis_index(axis, x.ndim)], 1):
         return plain_accumulated(function, x, axis)
     steps = np.array(np.moveaxis(x, axis, 0), order="C")
     for before, step in pairwise(steps):

@@ -10,8 +10,11 @@ def plain_softmax_slope(g: ndarray, p: ndarray, axis: int) -> ndarray:
 
 
 def softmax_slope(g: ndarray, p: ndarray, axis: int) -> ndarray:
-    """Return `plain_softmax_slope`; of rows in memory with two passes less, in place."""
-    if axis not in (-1, p.ndim - 1) or not (g.flags.c_contiguous and p.flags.c_contiguous) or p.dtype == np.float16:
+    """Return `plain_softmax_slope`; of float32 rows in memory with two passes less, in place.
+
+    Where p is near 1 what is left are the last digits of the sum, and BLAS rounds it otherwise: float64 is for digits.
+    """
+    if axis not in (-1, p.ndim - 1) or p.dtype != np.float32 or not (g.flags.c_contiguous and p.flags.c_contiguous):
         return plain_softmax_slope(g, p, axis)
     slope = g - np.vecdot(g, p)[..., None]
     slope *= p
