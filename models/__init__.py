@@ -14,6 +14,9 @@ def end(number: int = 0, frame: object = None) -> None:
     try:
         if FIRST and os.getpid() == PROGRAM and sys.stderr:  # the processes that it forked say nothing
             os.write(2, b"stopped\n")
+        if os.getpid() == PROGRAM and (processes := sys.modules.get("multiprocessing")):
+            for process in processes.active_children():
+                process.kill()  # or one that has just begun would say what it misses
     finally:
         os._exit(STOPPED)
 

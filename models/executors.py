@@ -15,7 +15,7 @@ from multiprocessing import connection, parent_process, resource_tracker
 from threading import Thread
 from typing import Any, NamedTuple
 
-from models import stopping
+from models import SIGNALS, stopping
 from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.parallel import available_cores
 
@@ -42,7 +42,20 @@ class Workers(NamedTuple):
 def pool_of_processes(count: int) -> ProcessPoolExecutor:
     """Return an executor of processes that end when this one does."""
     _begin_tracker()
-    return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=_begin_worker)
+    return _Pool(count, multiprocessing.get_context("spawn"), initializer=_begin_worker)
+
+
+class _Pool(ProcessPoolExecutor):
+    """A pool that no signal meets while it begins a process: one that is told half of what to do says so at length."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if not hasattr(signal, "pthread_sigmask"):
+            return super().submit(fn, *args, **kwargs)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin_tracker() -> None:
@@ -61,6 +74,8 @@ def _begin_tracker() -> None:
 def _begin_worker() -> None:
     """Let this process end when the one that started it does, however that ends, and leave Ctrl-C to that one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # which the pool blocked
     parent = parent_process()
     assert parent is not None
 

@@ -1,6 +1,7 @@
 """What a type checker sees: of Tensors an op makes a Tensor, of arrays an array, and it knows the op's settings."""
 
 import re
+import sys
 import textwrap
 
 import pytest
@@ -52,7 +53,9 @@ def errors(tmp_path, lines):
     """Return the numbers of the lines, counted from 1, of which the type checker complains."""
     program = textwrap.dedent(BEGIN) + textwrap.dedent(lines)
     (tmp_path / "program.py").write_text(program)
+    limit = sys.getrecursionlimit()
     out, err, _ = mypy.run(["--strict", "--cache-dir", str(tmp_path / "cache"), str(tmp_path / "program.py")])
+    sys.setrecursionlimit(limit)  # mypy raises it, and Hypothesis warns of that
     assert not err
     offset = len(textwrap.dedent(BEGIN).splitlines()) + 1
     return sorted({int(number) - offset for number in re.findall(r"program\.py:(\d+): error", out)})
