@@ -207,7 +207,7 @@ def test_an_error_in_a_rule_is_shown(page, tmp_path):
 
 @pytest.mark.browser
 def test_modules_and_rules_fold(page, tmp_path):
-    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+    model = nn.Sequential(nn.Sequential(nn.Linear(2, 3), nn.Tanh()), nn.Linear(3, 1))
     with tape.watch() as walks:
         model(np.ones((1, 2), np.float32)).sum().backward()
         tg.grad(tg.grad(lambda x: x**3))(2.0)
@@ -215,7 +215,7 @@ def test_modules_and_rules_fold(page, tmp_path):
     open_page(page, tmp_path / "tape.html")
     groups = page.locator(".group")
     assert [text.split("\n")[-1] for text in groups.locator(".formula").all_inner_texts()] != []
-    assert groups.nth(1).get_attribute("aria-label") == "0: Linear, 2 nodes"
+    assert groups.nth(1).get_attribute("aria-label") == "0: Sequential, 2 nodes"
     before = page.locator(".row").count()
     groups.nth(1).click()
     assert page.locator(".row").count() == before - 2
