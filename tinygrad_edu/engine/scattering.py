@@ -87,7 +87,7 @@ def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
 def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
     """Do that one element after the other, for which NumPy is fast in one dimension; a part of the rows at a time."""
     front, count, length = total.shape
-    flat, step = total.reshape(-1), max(1, _PART // length)
+    flat, step = total.reshape(-1), max(1, _PART // max(length, 1))
     for k, start in itertools.product(range(front), range(0, len(numbers), step)):
         first = (numbers[start : start + step] + k * count) * length
         places = first if length == 1 else (first[:, None] + np.arange(length)).reshape(-1)
