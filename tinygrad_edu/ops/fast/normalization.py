@@ -52,7 +52,8 @@ def moments(x: ndarray) -> ndarray:
 def _read(found: ndarray, eps: float, dtype: Any) -> tuple[ndarray, ndarray, ndarray]:
     """Return the two parts of the mean, and 1 / sqrt(variance + eps): each (1, K, 1)."""
     mean, more, variance = found[:, None, :, None]
-    return mean.astype(dtype), more, 1 / np.sqrt(variance + eps)
+    wide = np.result_type(dtype, np.float64)  # the square of the last would be too large for float16
+    return mean.astype(dtype), more, 1 / np.sqrt(variance.astype(wide) + eps)
 
 
 def plain_normalized(x: ndarray, weight: ndarray, bias: ndarray, eps: float) -> ndarray:
