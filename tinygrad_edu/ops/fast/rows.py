@@ -156,9 +156,12 @@ def correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int)
     Row r of the images gets row i of the kernels times row (r - dilation i) / stride of the maps. So for all r with
     one remainder by the stride the same rows of the kernels count, in reverse order, and the rows of the maps that they
     meet move on with r: windows over maps, with zeros above and below, that share their rows as windows over images do.
-    Only the columns of the kernels are added up one by one; of one there is nothing to add.
+    Only the columns of the kernels are added up one by one. Where that is more than to copy windows of the maps, or
+    there is nothing to add, images are made `images_by_phases`.
     """
-    if weight.shape[3] == 1:
+    width = laid.inside[1].stop - laid.inside[1].start
+    narrow = len(weight) <= groups * weight.shape[1] and 4 * laid.stride[1] * laid.size[1] >= 3 * width  # few zeros
+    if narrow or weight.shape[3] == 1:
         return images_by_phases(correlated_maps, maps, weight, laid, groups)
     (step, apart), (c, kh, kw) = _vertical(laid), weight.shape[1:]
     between = apart // gcd(step, apart)  # from a row of the maps that a window meets to the next
