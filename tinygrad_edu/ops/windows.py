@@ -113,8 +113,10 @@ def samples_first(x: ndarray, axis: int = 0) -> ndarray:
 
 def bordered(images: ndarray, laid: Window, rows: range | None = None) -> ndarray:
     """Return images (C, H, W, N), in any layout, with their padding, or some rows of that: a `region` of them."""
-    (height, width), (top, left) = laid.padded, (place.start for place in laid.inside)
-    rows = range(height) if rows is None else rows
+    (height, width), top, left = laid.padded, laid.inside[0].start, laid.inside[1].start
+    rows = rows or range(height)
+    if images.shape[1:3] == laid.padded and len(rows) == height and images.flags.c_contiguous:
+        return images
     return region(images, range(rows.start - top, rows.stop - top, rows.step), range(-left, width - left))
 
 
@@ -123,17 +125,16 @@ def region(images: ndarray, rows: range, columns: range) -> ndarray:
 
     Each row of it is one piece of memory: a view, where they lie so already.
     """
-    down, to_rows = _met(rows, images.shape[1])
-    across, to_columns = _met(columns, images.shape[2])
+    (down, to_rows), (across, to_columns) = met_by(rows, images.shape[1]), met_by(columns, images.shape[2])
     met, shape = images[:, down, across], (len(images), len(rows), len(columns), images.shape[3])
     if met.shape == shape and met[:1, :1].flags.c_contiguous:
         return met
     found = np.empty(shape, images.dtype) if met.shape == shape else np.zeros(shape, images.dtype)
-    put_last(samples_first(met), found[:, to_rows, to_columns])
+    put_last(met.transpose(3, 0, 1, 2), found[:, to_rows, to_columns])
     return found
 
 
-def _met(places: range, size: int) -> tuple[slice, slice]:
+def met_by(places: range, size: int) -> tuple[slice, slice]:
     """Return which of `size` places are among some, and where among those they are."""
     first = max(0, -(places.start // places.step))
     end = max(first, min(len(places), -((places.start - size) // places.step)))

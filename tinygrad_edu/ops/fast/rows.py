@@ -18,10 +18,10 @@ from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.products import Cut, cut, cut_of_sum, product, product_of_blocks, sum_of_products
 from tinygrad_edu.ops.fast.turning import channels_last
-from tinygrad_edu.ops.windows import Window, add_up, bordered, region, strided, windows_of
+from tinygrad_edu.ops.windows import Window, add_up, bordered, met_by, region, strided, windows_of
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
-_WINDOW_BYTES = 2**22
+_WINDOW_BYTES = 2**23
 # So many bytes of products wait to be added up: they are still in the cache then.
 _PRODUCT_BYTES = 2**19
 # What is smaller than so many bytes is copied at once.
@@ -188,10 +188,12 @@ def _some_rows(maps: ndarray, rows: range, groups: int, pieces: Cut) -> ndarray:
     """Return rows of maps (out, rows, columns, N), and zeros around, as (groups, P, rows, out / groups, each)."""
     out, columns, n = len(maps), maps.shape[2], maps.shape[3]
     across, along = columns // pieces.columns, n // pieces.samples
-    shape = (groups, out // groups, len(rows), across, pieces.columns, along, pieces.samples)
-    by_piece = region(maps, rows, range(columns)).reshape(shape).transpose(0, 3, 5, 2, 1, 4, 6)
-    found = np.empty(by_piece.shape, maps.dtype)
-    _copy_rows(by_piece, found)
+    found = np.empty((groups, across, along, len(rows), out // groups, pieces.columns, pieces.samples), maps.dtype)
+    met, at = met_by(rows, maps.shape[1])
+    found[:, :, :, : at.start], found[:, :, :, at.stop :] = 0, 0
+    some = region(maps, range(met.start, met.stop, met.step), range(columns))
+    shape = (groups, out // groups, some.shape[1], across, pieces.columns, along, pieces.samples)
+    _copy_rows(some.reshape(shape).transpose(0, 3, 5, 2, 1, 4, 6), found[:, :, :, at])
     return found.reshape(groups, across * along, len(rows), out // groups, pieces.columns * pieces.samples)
 
 

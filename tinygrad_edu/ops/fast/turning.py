@@ -19,7 +19,7 @@ _LARGE, _PARTS = 2**18, 4
 
 def put_plainly_last(x: ndarray, out: ndarray) -> None:
     """Write (m, k, ...) into (k, ..., m): the first axis becomes the last."""
-    out[...] = np.moveaxis(x, 0, -1)
+    out[...] = x.transpose((*range(1, x.ndim), 0))
 
 
 def put_last(x: ndarray, out: ndarray) -> None:
