@@ -1,8 +1,8 @@
 """``python -m benchmarks.layers``: recurrent layers, attention and convolutions beside PyTorch's, in float32.
 
 In one process, in turn: each line has the median times, and the median of the ratios of the pairs. First both compute
-the same from the same weights. ``--cores 2`` gives both two threads. Before each pass there is a pause: PyTorch's threads
-spin for some milliseconds when they have nothing to do, and would take the second core from whoever comes next.
+the same from the same weights. ``--cores 2`` gives both two threads. Before each pass there is a pause: PyTorch's
+threads spin for some milliseconds when they have nothing to do, and would take the second core from whoever comes next.
 """
 
 import argparse

@@ -59,10 +59,9 @@ def images_by_phases(correlated_maps: Correlated, maps: ndarray, weight: ndarray
     def pixels(down: _Phase, across: _Phase) -> ndarray:
         some = kernels[:, :, :, down.places][..., across.places]
         some = some.reshape(some.shape[0] * some.shape[1], *some.shape[2:])
-        met, apart = (down.met, across.met), (down.apart, across.apart)
-        laid = window((len(met[0]), len(met[1])), some.shape[2:], 1, 0, apart)
-        at = (slice(-m.start, size - m.start) for m, size in zip(met, maps.shape[1:3], strict=True))
-        return correlated_maps(maps, some, laid._replace(inside=tuple(at)), groups)
+        laid = window((len(down.met), len(across.met)), some.shape[2:], 1, 0, (down.apart, across.apart))
+        at = _where(maps.shape[1], down.met), _where(maps.shape[2], across.met)
+        return correlated_maps(maps, some, laid._replace(inside=at), groups)
 
     if laid.stride == (1, 1):
         return pixels(*ways[0])
@@ -71,3 +70,8 @@ def images_by_phases(correlated_maps: Correlated, maps: ndarray, weight: ndarray
     for down, across in ways:
         images[:, down.pixels, across.pixels] = pixels(down, across)
     return images
+
+
+def _where(size: int, met: range) -> slice:
+    """Return where so many places lie, as seen from those that are met."""
+    return slice(-met.start, size - met.start)
