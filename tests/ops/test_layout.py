@@ -3,6 +3,8 @@
 A transposition between two layers changes no number, and costs more than the layers.
 """
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.ops.fast import rows
 from tinygrad_edu.ops.fast.products import Cut
-from tinygrad_edu.ops.windows import window
+from tinygrad_edu.ops.windows import region, window
 
 
 def samples_innermost(array):
@@ -76,3 +78,15 @@ def test_windows_share_their_rows(dilation):
     windows = rows._windows(images, laid, part, 1, Cut(1, 1, 25))
     assert windows.shape == (1, 2 * laid.size[1], len(part), 27, 25)
     assert np.shares_memory(windows[:, :, 0], windows[:, :, 2])
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_region_of_images_has_zeros_where_these_end(n):
+    images = np.random.default_rng(0).random((n, 2, 3, 4))
+    for layout in (images, np.ascontiguousarray(images.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)):
+        for down, across in product([range(3), range(1, 4), range(-2, 5, 2), range(3, 6)], [range(4), range(-5, -1)]):
+            found = region(layout.transpose(1, 2, 3, 0), down, across)
+            for (i, row), (j, column) in product(enumerate(down), enumerate(across)):
+                there = 0 <= row < 3 and 0 <= column < 4
+                np.testing.assert_array_equal(found[:, i, j], images[:, :, row, column].T if there else 0)
+            assert found[:1, :1].flags.c_contiguous

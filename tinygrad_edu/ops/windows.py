@@ -115,8 +115,6 @@ def bordered(images: ndarray, laid: Window, rows: range | None = None) -> ndarra
     """Return images (C, H, W, N), in any layout, with their padding, or some rows of that: a `region` of them."""
     (height, width), top, left = laid.padded, laid.inside[0].start, laid.inside[1].start
     rows = rows or range(height)
-    if images.shape[1:3] == laid.padded and len(rows) == height and images.flags.c_contiguous:
-        return images
     return region(images, range(rows.start - top, rows.stop - top, rows.step), range(-left, width - left))
 
 
@@ -125,6 +123,8 @@ def region(images: ndarray, rows: range, columns: range) -> ndarray:
 
     Each row of it is one piece of memory: a view, where they lie so already.
     """
+    if rows == range(images.shape[1]) and columns == range(images.shape[2]) and images.flags.c_contiguous:
+        return images
     (down, to_rows), (across, to_columns) = met_by(rows, images.shape[1]), met_by(columns, images.shape[2])
     met, shape = images[:, down, across], (len(images), len(rows), len(columns), images.shape[3])
     if met.shape == shape and met[:1, :1].flags.c_contiguous:
@@ -150,10 +150,10 @@ def windows_of(x: ndarray, laid: Window) -> ndarray:
     (si, sj), (di, dj) = laid.stride, laid.dilation
     by_c, by_row, by_column, by_n = x.strides
     shape = (len(x), len(laid.rows), len(laid.columns), *laid.size, x.shape[3])
-    return strided(x, shape, (by_c, di * by_row, dj * by_column, si * by_row, sj * by_column, by_n))
+    return view_of(x, shape, (by_c, di * by_row, dj * by_column, si * by_row, sj * by_column, by_n))
 
 
-def strided(x: ndarray, shape: tuple[int, ...], strides: tuple[int, ...]) -> ndarray:
+def view_of(x: ndarray, shape: tuple[int, ...], strides: tuple[int, ...]) -> ndarray:
     """Return a view of x that begins where x does."""
     if x.flags.c_contiguous:  # in a tenth of the time
         return ndarray(shape, x.dtype, x, 0, strides)

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.ops.fast.phases import images_by_phases
-from tinygrad_edu.ops.windows import Window, bordered, region, strided
+from tinygrad_edu.ops.windows import Window, bordered, region, view_of
 
 # The channels are computed in so many parts; from so many multiplications on, threads share them.
 _PARTS, _LARGE = 8, 2**22
@@ -36,7 +36,7 @@ def _long_rows(images: ndarray, laid: Window, groups: int) -> ndarray:
         *by_channel, by_place, by_row, _, _ = images.strides
     shape = (*images.shape[:2], len(laid.rows), len(laid.columns), laid.size[0], laid.size[1] * images.shape[-1])
     steps = *by_channel, laid.dilation[0] * by_row, by_place, laid.stride[0] * by_row, images.itemsize
-    return strided(images, shape, steps)
+    return view_of(images, shape, steps)
 
 
 def depthwise_maps(images: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:

@@ -18,7 +18,7 @@ from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.products import Cut, cut, cut_of_sum, product, product_of_blocks, sum_of_products
 from tinygrad_edu.ops.fast.turning import channels_last
-from tinygrad_edu.ops.windows import Window, add_up, bordered, met_by, region, strided, windows_of
+from tinygrad_edu.ops.windows import Window, add_up, bordered, met_by, region, view_of, windows_of
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
 _WINDOW_BYTES = 2**23
@@ -105,7 +105,7 @@ def _windows(images: ndarray, laid: Window, part: range, groups: int, pieces: Cu
     beside = laid.stride[1] * by_column
     shape = (groups, across, along, rows, c, kw, pieces.columns, pieces.samples)
     steps = (c * by_c, pieces.columns * beside, pieces.samples * by_n, by_row)
-    strips = strided(x, shape, (*steps, by_c, laid.dilation[1] * by_column, beside, by_n))
+    strips = view_of(x, shape, (*steps, by_c, laid.dilation[1] * by_column, beside, by_n))
     count, each = across * along, pieces.columns * pieces.samples
     if kh == kw == 1:
         return strips.reshape(groups, count, rows, c, each)
@@ -131,7 +131,7 @@ def _sharing_rows(strips: ndarray, count: int, lower: int, kh: int) -> ndarray:
     *before, _, c, each = strips.shape
     *outside, by_row, by_c, by_number = strips.strides
     shape = (*before, count, kh * c, each)
-    return strided(strips, shape, (*outside, lower * by_row, by_c, by_number))
+    return view_of(strips, shape, (*outside, lower * by_row, by_c, by_number))
 
 
 def _beside(maps: ndarray, windows: ndarray) -> ndarray:
