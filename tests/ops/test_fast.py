@@ -45,6 +45,14 @@ def test_bits_are_kept_of_large_arrays(data, dtype):
                 equal(elementwise.selected(mask, first, second), elementwise.plain_selected(mask, first, second))
 
 
+def test_objects_have_no_bits(monkeypatch):
+    monkeypatch.setattr(elementwise, "_LARGE", 1)
+    monkeypatch.setattr(elementwise, "_LARGE_CHOICE", 1)
+    x, mask = np.array([1, None, "one"]), np.array([True, False, True])
+    assert elementwise.selected(mask, x, 2).tolist() == [1, 2, "one"]
+    assert elementwise.masked(x, mask).tolist() == elementwise.zeroed(x, ~mask).tolist() == [1, 0, "one"]
+
+
 def equal(found, wanted):
     assert found.dtype == wanted.dtype
     np.testing.assert_array_equal(found, wanted, strict=True)
