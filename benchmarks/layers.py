@@ -5,7 +5,6 @@ the same from the same weights. ``--cores 2`` gives both two threads.
 """
 
 import argparse
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 
 from benchmarks.cores import available, pin
 from benchmarks.statistics import median
+from benchmarks.timing import milliseconds
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.parallel import single_threaded_blas
 
@@ -80,13 +80,6 @@ def first(output: Any) -> Any:
     return output[0] if isinstance(output, tuple) else output
 
 
-def milliseconds(run: Callable[[], Any]) -> float:
-    """Return how long one pass takes."""
-    begin = time.perf_counter()
-    run()
-    return 1000 * (time.perf_counter() - begin)
-
-
 def main() -> None:
     """Print both times of each line, and their ratio."""
     import torch
@@ -98,13 +91,13 @@ def main() -> None:
     given = parser.parse_args()
     pin(available()[: given.cores])
     torch.set_num_threads(given.cores)
-    print(f"{'':<62}{'ours, ms':>9}{'PyTorch':>9}{'ratio':>7}")
+    print(f"{'':<62}{'ours, ms':>9}{'PyTorch':>9}{'ours / PyTorch':>16}")
     with single_threaded_blas() if given.cores == 1 else nullcontext():
         for layer, shape in (line for line in LINES if line[0].startswith(given.only)):
             ours, theirs = passes(layer, shape)
             pairs = [(milliseconds(ours), milliseconds(theirs)) for _ in range(given.rounds)]
             mine, their = (median(times) for times in zip(*pairs, strict=True))
-            print(f"{layer:<62}{mine:9.2f}{their:9.2f}{median([a / b for a, b in pairs]):7.2f}")
+            print(f"{layer:<62}{mine:9.2f}{their:9.2f}{median([a / b for a, b in pairs]):16.2f}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ ahead. First all take two steps from the same weights, and must agree.
 """
 
 import argparse
-import time
 from collections.abc import Callable
 from inspect import signature
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 
 from benchmarks.cores import available, pin
 from benchmarks.statistics import median
+from benchmarks.timing import milliseconds
 from tinygrad_edu import from_numpy, optim
 from tinygrad_edu.parallel import single_threaded_blas
 
@@ -78,13 +78,6 @@ def _pytorch(name: str, settings: dict[str, Any], values: Any, gradients: Any) -
     for _ in range(2):
         step()
     return theirs, step
-
-
-def milliseconds(step: Callable[[], Any]) -> float:
-    """Return how long one step takes."""
-    begin = time.perf_counter()
-    step()
-    return 1000 * (time.perf_counter() - begin)
 
 
 def main() -> None:
