@@ -90,6 +90,9 @@ def in_parts(function: Callable[[Share], Result], parts: Sequence[Share], large:
     if not large or len(parts) < 2 or share == 1 or not blas_can_be_limited():
         return [function(part) for part in parts]
     threads = allowed_threads(available_cores()) if share is None else share
+    if threads == 1:
+        with single_threaded_blas():
+            return [function(part) for part in parts]
     return list(_map_single_threaded(lambda k: function(parts[k]), len(parts), threads))
 
 

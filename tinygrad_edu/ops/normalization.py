@@ -117,7 +117,8 @@ def _normalized_by(eps: float, moments: Array, x: Any, weight: Any = None, bias:
 
 
 def _standardized(x: Any, eps: float) -> Any:
-    return _normalized_by(eps, fast.moments(values_of(x)), x)
+    """Return `normalized` without a weight and a bias: of many short rows in fewer calls."""
+    return over_rms(centre(x), eps)
 
 
 def _in_shape(shape: tuple[int, int, int], axes: tuple[int, ...] | None, function: Callable[[Any], Any], x: Any) -> Any:
