@@ -1,10 +1,12 @@
 """``python -m benchmarks.layers``: recurrent layers, attention and convolutions beside PyTorch's, in float32.
 
 In one process, in turn: each line has the median times, and the median of the ratios of the pairs. First both compute
-the same from the same weights. ``--cores 2`` gives both two threads.
+the same from the same weights. ``--cores 2`` gives both two threads. Before each pass there is a pause: PyTorch's
+threads spin for some milliseconds when they have nothing to do, and would take the second core from whoever comes next.
 """
 
 import argparse
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -38,6 +40,7 @@ LINES = (
     ("ConvTranspose2d(64, 32, 3, padding=1)", (32, 64, 28, 28)),
     ("ConvTranspose2d(64, 32, 4, 2, 1)", (32, 64, 14, 14)),
 )
+PAUSE = 0.02  # seconds
 OTHER_NAMES = {"Conv2d": nn.Conv2D, "ConvTranspose2d": nn.ConvTranspose2D}
 
 
@@ -80,6 +83,12 @@ def first(output: Any) -> Any:
     return output[0] if isinstance(output, tuple) else output
 
 
+def rested(run: Callable[[], Any]) -> float:
+    """Return how many milliseconds one pass takes, once the threads of the one before are asleep."""
+    time.sleep(PAUSE)
+    return milliseconds(run)
+
+
 def main() -> None:
     """Print both times of each line, and their ratio."""
     import torch
@@ -95,7 +104,7 @@ def main() -> None:
     with single_threaded_blas() if given.cores == 1 else nullcontext():
         for layer, shape in (line for line in LINES if line[0].startswith(given.only)):
             ours, theirs = passes(layer, shape)
-            pairs = [(milliseconds(ours), milliseconds(theirs)) for _ in range(given.rounds)]
+            pairs = [(rested(ours), rested(theirs)) for _ in range(given.rounds)]
             mine, their = (median(times) for times in zip(*pairs, strict=True))
             print(f"{layer:<62}{mine:9.2f}{their:9.2f}{median([a / b for a, b in pairs]):16.2f}")
 
