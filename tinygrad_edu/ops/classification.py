@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, multiply
 from tinygrad_edu.ops.choosing import drop, keep, maximum
-from tinygrad_edu.ops.fast.elementwise import log_of_powers
+from tinygrad_edu.ops.fast.elementwise import soft_part
 from tinygrad_edu.ops.fast.reductions import reduction_along
 from tinygrad_edu.ops.fast.softmax import softmax_slope
 from tinygrad_edu.ops.logistic import logit, sigmoid
@@ -173,7 +173,7 @@ def sigmoid_cross_entropy(logits: Array, targets: Array) -> Array:
     log(1 + exp(-x)) and 1 - sigmoid(x) = sigmoid(-x), so that neither end loses digits. What is multiplied with a
     target of 0 counts as 0, also where it is infinite.
     """
-    missed, false = log_of_powers(0, -logits), log_of_powers(0, logits)
+    missed, false = soft_part(-logits), soft_part(logits)
     return targets * keep(missed, targets != 0) + (1 - targets) * keep(false, targets != 1)
 
 

@@ -21,3 +21,13 @@ def reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True
 
 
 _SHORT, _LARGE = 24, 4000
+
+
+def other_factors(x: ndarray, product: ndarray) -> ndarray | None:
+    """Return for each factor the product of the others: the `product` of all divided by it.
+
+    None where one is 0 or near it, or out of range: then it is made without dividing.
+    """
+    size, limits = np.abs(product), np.finfo(x.dtype)
+    usual = limits.tiny / limits.eps < size.min(initial=np.inf) and size.max(initial=0) < np.inf
+    return product / x if usual and x.dtype != np.float16 else None
