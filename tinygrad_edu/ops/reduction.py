@@ -50,6 +50,8 @@ def as_floating(x: Any) -> Any:
 @op(promotes=False)
 def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
     """Return the sum over `axis`: all axes, one, or several. The sum of nothing is 0. `dtype` is the result's."""
+    if axis.__class__ is int and x.__class__ is ndarray and x.ndim:
+        return reduction_along(np.add, x, axis, keepdims, dtype=dtype)
     return np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
 
 
