@@ -130,7 +130,9 @@ def _along(where_: str, shape: tuple[int, ...], indices: Any, axis: int) -> Any:
             outside = f"from {places.min()} to {places.max()}"
             raise IndexError(f"{where_}: indices {outside} are out of bounds for axis {along} of length {n}.")
         places = places % n
-    return flat_places(places, along, shape)
+    flat = np.asarray(flat_places(places, along, shape))
+    flat.flags.writeable = False  # so that a node keeps it without a copy
+    return flat
 
 
 def _positions(where_: str, indices: Any) -> ndarray:
