@@ -20,6 +20,7 @@ from tinygrad_edu.ops.fast import (
     normalization,
     powers,
     products,
+    ranks,
     reductions,
     rows,
     scans,
@@ -160,6 +161,30 @@ def test_reductions_of_short_rows(function, shape, monkeypatch):
                 np.testing.assert_array_equal(found, wanted, strict=True)
 
 
+# --- Choosing by rank ---
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, int, bool])
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("shape", [(7, 40), (2, 3, 41), (40,), (0, 40)])
+def test_choosing_by_rank(dtype, ties, shape, monkeypatch):
+    monkeypatch.setattr(ranks, "_LARGE", 0)
+    rng, size = np.random.default_rng(0), int(np.prod(shape))
+    x = (rng.integers(0, 9, size) if ties else rng.permutation(size)).reshape(shape).astype(dtype)
+    hidden = np.array(x)
+    if hidden.dtype.kind == "f" and size:
+        hidden[..., 1] = np.inf
+        hidden.reshape(-1, shape[-1])[-1, :3] = np.nan
+    for array in (x, hidden, x[..., ::-1]):
+        for k in (0, 1, 5, 39, 40):
+            for descending in (False, True):
+                found, wanted = (f(array, k, descending) for f in (ranks.first_places, ranks.plain_first_places))
+                np.testing.assert_array_equal(found, wanted, strict=True)
+        for at in ([0], [20], [19, 20], [39, 3, 3]):
+            found, wanted = (f(array, np.array(at)) for f in (ranks.places_at_ranks, ranks.plain_places_at_ranks))
+            np.testing.assert_array_equal(found, wanted, strict=True)
+
+
 # --- Scans of many at once ---
 
 
@@ -171,6 +196,20 @@ def test_scans_of_many_at_once(function, dtype, monkeypatch):
     for array, axis in ((x, 0), (x, 1), (x, -1), (x.T, 0), (x[::-1, :1], 1), (x[:, :0], 0)):
         found, wanted = (f(function, array, axis) for f in (scans.accumulated, scans.plain_accumulated))
         np.testing.assert_array_equal(found, wanted, strict=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_sums_of_long_rows(dtype):
+    x = whole_numbers((2, 3, 1003), dtype)
+    infinite = np.array(x)
+    infinite[0, 0, 7], infinite[1, 2, 1001] = np.inf, np.nan
+    for array in (x, infinite, x[..., :-11], x[0, 0], x[..., ::-1], x.T):
+        for axis in (0, -1):
+            equal(scans.summed_up(array, axis), scans.plain_summed_up(array, axis))
+    x = np.random.default_rng(0).standard_normal(10**5).astype(dtype)
+    exact = np.cumsum(x, dtype=np.longdouble)
+    found, plain = (np.abs(f(x, 0) - exact).max() for f in (scans.summed_up, scans.plain_summed_up))
+    assert found <= plain
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -73,7 +73,7 @@ def one_over_rms(x: Array, eps: float) -> Array:
     return np.asarray(1 / np.sqrt(mean_product(x, x) + eps))
 
 
-def _over_rms_x(g: Any, x: Any, out: Any, eps: float, scale: Array | None) -> Any:
+def _over_rms_x(g: Any, x: Any, out: Any, eps: float, scale: Array | None = None) -> Any:
     # But for eps, the result does not change with the length of x: what would change it is taken from g.
     if not _all_arrays(g, x, out):
         return (g - out * mean_product(g, out)) * rsqrt(mean_product(x, x) + eps)

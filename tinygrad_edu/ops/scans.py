@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.choosing import where
-from tinygrad_edu.ops.fast.scans import accumulated, cumprod_slope, from_columns, in_columns
+from tinygrad_edu.ops.fast.scans import accumulated, cumprod_slope, from_columns, in_columns, summed_up
 from tinygrad_edu.ops.gathering import added_flat, normal_axis
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate
@@ -103,7 +103,7 @@ recurrence.vjps(a=_recurrence_a, b=_recurrence_b)
 def cumsum(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
     """Return the sums of all elements up to each along `axis`; of x flattened if it is None."""
     if dtype is None and axis is not None and np.ndim(x) and x.dtype.kind == "f":
-        return accumulated(np.add, x, axis)
+        return summed_up(x, axis)
     return np.cumsum(x, axis, dtype)
 
 

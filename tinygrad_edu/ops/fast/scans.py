@@ -7,6 +7,8 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
+from tinygrad_edu.ops.fast.products import product
+
 
 def plain_accumulated(function: np.ufunc, x: ndarray, axis: int) -> Any:
     """Return for each place along `axis` what the function makes of all elements up to it, one after the other."""
@@ -21,6 +23,36 @@ def accumulated(function: np.ufunc, x: ndarray, axis: int) -> Any:
     for before, step in pairwise(steps):
         function(before, step, out=step)
     return from_columns(steps, axis)
+
+
+def plain_summed_up(x: ndarray, axis: int) -> Any:
+    """Return the sums of all elements up to each along `axis`."""
+    return np.add.accumulate(x, axis)
+
+
+def summed_up(x: ndarray, axis: int) -> Any:
+    """Return `plain_summed_up`; of few long rows in a third of the time, with a product.
+
+    Each row is cut in short ones. Times a triangle of ones they are the sums in each, to which those before are added.
+    """
+    n = x.shape[axis]
+    if x.dtype.char not in "fd" or n < _LARGE or x.size > _LARGE * n or not _is_row(x, axis):
+        return accumulated(np.add, x, axis)
+    cut = n - n % _SHORT
+    pieces = x[..., :cut].reshape(-1, cut // _SHORT, _SHORT)
+    with np.errstate(invalid="ignore", over="ignore"):
+        out = product(pieces, np.triu(np.ones((_SHORT, _SHORT), x.dtype)))
+        out[:, 1:] += np.add.accumulate(out[:, :, -1], 1)[:, :-1, None]
+    if not np.isfinite(out[:, -1, -1]).all():  # an infinite number or a NaN, of which 0 times is a NaN
+        return accumulated(np.add, x, axis)
+    out = out.reshape(*x.shape[:-1], cut)
+    if cut == n:
+        return out
+    return np.concatenate([out, np.add.accumulate(x[..., cut:], -1) + out[..., -1:]], -1)
+
+
+def _is_row(x: ndarray, axis: int) -> bool:
+    return axis in (-1, x.ndim - 1)
 
 
 def cumprod_slope(g: ndarray, x: ndarray, products: ndarray, axis: int) -> ndarray | None:
@@ -78,7 +110,7 @@ def from_columns(columns: ndarray, axis: int) -> ndarray:
 
 
 def _is_last(x: ndarray, axis: int) -> bool:
-    return axis in (-1, x.ndim - 1) and x.ndim > 1 and x.size > 0
+    return _is_row(x, axis) and x.ndim > 1 and x.size > 0
 
 
 def _some(rows: ndarray) -> list[slice]:
@@ -86,4 +118,4 @@ def _some(rows: ndarray) -> list[slice]:
     return [slice(start, start + each) for start in range(0, len(rows), each)]
 
 
-_LARGE, _NEAR = 1000, 2**15
+_LARGE, _NEAR, _SHORT = 1000, 2**15, 32
