@@ -199,7 +199,8 @@ def test_scans_of_many_at_once(function, dtype, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_sums_of_long_rows(dtype):
+def test_sums_of_long_rows(dtype, monkeypatch):
+    monkeypatch.setattr(scans, "_LONG", 100)
     x = whole_numbers((2, 3, 1003), dtype)
     infinite = np.array(x)
     infinite[0, 0, 7], infinite[1, 2, 1001] = np.inf, np.nan
@@ -258,15 +259,15 @@ def test_rows_turned_into_columns_and_back(monkeypatch):
 # --- Adding at an index ---
 
 
-@given(data=st.data(), pieces=st.sampled_from([1, 10]), few=st.sampled_from([0, 2, 9]), long=st.sampled_from([1, 8]))
-def test_adding_at_an_index(data, pieces, few, long):
+@given(data=st.data(), pieces=st.sampled_from([1, 10]), times=st.sampled_from([0, 1, 9]), long=st.sampled_from([1, 8]))
+def test_adding_at_an_index(data, pieces, times, long):
     call = data.draw(calls("getitem"))
     x, index = np.asarray(call.arrays[0].round()), call.settings["index"]
     rows = np.ones((4, 2, 9)), (slice(None), np.array([[1, 0], [-1, -2]], np.int8))
     for total, at in ((x, index), (x.copy(), index), rows):
         values, wanted, found = total[at] + 1, total.copy("K"), total.copy("K")
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in (("_LARGE", 0), ("_PART", pieces), ("_FEW", few), ("_LONG", long)):
+            for name, value in (("_LARGE", 0), ("_PART", pieces), ("_TIMES", times), ("_LONG", long)):
                 patch.setattr(scattering, name, value)
             scattering.add_at(found, at, values)
         scattering.plain_add_at(wanted, at, values)

@@ -84,7 +84,7 @@ def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
     sums = total.take(named, 1)
     for k in range(counts[0]):
         left = np.searchsorted(-counts, -k)  # of so many groups there are more than k
-        if left < _FEW:
+        if _TIMES * left < counts[0] - k:
             for group, (start, count) in enumerate(zip(starts[:left], counts, strict=False)):
                 sums[:, group] += np.add.reduce(rows[:, order[start + k : start + count]], axis=1)
             break
@@ -118,6 +118,6 @@ def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
 
 _LARGE = 10_000  # values, from which on it pays to look what the index names
 _LONG = 8  # elements of a row, from which on whole rows are added
-_FEW = 8  # groups of rows, of which each is added up alone
+_TIMES = 2  # as long as one row of many groups takes it to add up all of a group
 _SHORT = 2**16  # numbers that 16 bits hold
 _PART = 2**16  # elements at a time, so that their places stay in the cache

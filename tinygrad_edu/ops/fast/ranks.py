@@ -31,7 +31,7 @@ def first_places(x: ndarray, k: int, descending: bool) -> ndarray:
     if len(found) != k * len(starts):
         return plain_first_places(x, k, descending)
     places = found.reshape(-1, k) - starts
-    if places.min() < 0 or places.max() >= n:  # of a row with a NaN there are fewer
+    if places.view(np.uintp).max() >= n:  # or negative: of a row with a NaN there are fewer
         return plain_first_places(x, k, descending)
     order = plain_sorted_places(x.reshape(-1).take(found).reshape(-1, k), descending)
     return places.reshape(-1).take(order + np.arange(0, places.size, k)[:, None]).reshape(*x.shape[:-1], k)

@@ -36,7 +36,7 @@ def summed_up(x: ndarray, axis: int) -> Any:
     Each row is cut in short ones. Times a triangle of ones they are the sums in each, to which those before are added.
     """
     n = x.shape[axis]
-    if x.dtype.char not in "fd" or n < _LARGE or x.size > _LARGE * n or not _is_row(x, axis):
+    if x.dtype.char not in "fd" or n < _LONG or x.size > _LARGE * n or not _is_row(x, axis):
         return accumulated(np.add, x, axis)
     cut = n - n % _SHORT
     pieces = x[..., :cut].reshape(-1, cut // _SHORT, _SHORT)
@@ -118,4 +118,4 @@ def _some(rows: ndarray) -> list[slice]:
     return [slice(start, start + each) for start in range(0, len(rows), each)]
 
 
-_LARGE, _NEAR, _SHORT = 1000, 2**15, 32
+_LARGE, _LONG, _SHORT, _NEAR = 1000, 20_000, 32, 2**15
