@@ -1,4 +1,4 @@
-"""One element at a time, faster: choosing by a mask, comparing with 0, a logarithm, and the derivative of tanh."""
+"""One element at a time, faster: choosing by a mask, comparing with 0, logistic functions, the derivative of tanh."""
 
 from typing import Any
 
@@ -78,9 +78,72 @@ def _with_bits(x: Any, bits: Any) -> Any:
     return np.bitwise_and(x.view(integers), bits, dtype=integers).view(x.dtype)
 
 
+def plain_bent(x: Any, slope: Any) -> ndarray:
+    """Return x where it is positive, and slope * x elsewhere."""
+    return selected(np.greater(x, 0), x, np.multiply(slope, x))
+
+
+def bent(x: Any, slope: Any) -> ndarray:
+    """Return `plain_bent`; with one number between 0 and 1 as the slope, as the greater of the two."""
+    if not _falls_short(x, slope) or slope == 0:  # 0 times infinity is none
+        return plain_bent(x, slope)
+    out = np.multiply(slope, x)
+    return np.maximum(x, out, out=out)
+
+
+def plain_slope_of_bent(x: Any, slope: Any) -> ndarray:
+    """Return 1 where x is positive, and the slope elsewhere."""
+    return selected(np.greater(x, 0), x.dtype.type(1), slope)
+
+
+def slope_of_bent(x: Any, slope: Any) -> ndarray:
+    """Return `plain_slope_of_bent`; with one number between 0 and 1 as the slope, as ones and zeros held above it."""
+    return np.greater(x, 0).astype(x.dtype).clip(slope, 1) if _falls_short(x, slope) else plain_slope_of_bent(x, slope)
+
+
+def _falls_short(x: Any, slope: Any) -> bool:
+    of_numbers = x.__class__ is ndarray and x.ndim > 0 and x.dtype.kind == "f"
+    return of_numbers and isinstance(slope, float | int) and 0 <= slope <= 1
+
+
 _LARGE, _LARGE_CHOICE = 1000, 4000
 _INTEGERS = {2: np.int16, 4: np.int32, 8: np.int64}
 _BOOL = np.dtype(bool)
+
+
+def plain_logistic(x: Any) -> Any:
+    """Return 1 / (1 + exp(-x)), without overflow at either end."""
+    e = np.exp(-1.0 * np.abs(x))  # not -np.abs(x), which wraps around for unsigned numbers
+    return np.maximum(e, np.greater_equal(x, 0)) / (1 + e)  # which is 1 where that holds: no choice, no guess
+
+
+def logistic(x: Any) -> Any:
+    """Return `plain_logistic`; of large arrays by its formula, in one array, where that does not overflow."""
+    if np.size(x) < _LARGE or x.dtype.char not in _LEAST_OF_EXP or not x.min(initial=0) > _LEAST_OF_EXP[x.dtype.char]:
+        return plain_logistic(x)
+    out = np.negative(x)
+    np.exp(out, out=out)
+    out += 1
+    return np.divide(1, out, out=out)
+
+
+_LEAST_OF_EXP = {"f": -88.0, "d": -709.0}  # of which exp(-x) is still a number
+
+
+def plain_soft_part(x: Any) -> Any:
+    """Return log(1 + exp(x)), without overflow."""
+    return np.logaddexp(0, x)
+
+
+def soft_part(x: Any) -> Any:
+    """Return `plain_soft_part`; of large arrays max(x, 0) plus log(1 + exp(-|x|)), eight times as fast."""
+    if np.size(x) < _LARGE or x.dtype.char not in "fd":
+        return plain_soft_part(x)
+    out = np.abs(x)
+    np.negative(out, out=out)
+    np.log1p(np.exp(out, out=out), out=out)
+    out += positive_part(x)
+    return out
 
 
 def plain_log_of_powers(x: Any, y: Any) -> Any:
