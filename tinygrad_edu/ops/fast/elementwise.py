@@ -70,7 +70,9 @@ def _zeros_and_ones(mask: Any) -> Any:
 def _with_bits(x: Any, bits: Any) -> Any:
     """Return x with those of its bits that are set in -1, and with none of them where it is 0."""
     integers = _INTEGERS[x.itemsize]
-    return np.bitwise_and(x.view(integers), bits, dtype=integers).view(x.dtype)
+    wide = bits.astype(integers)  # at once: in the next call NumPy would do so 8,192 at a time
+    alike = (wide.shape, wide.strides) == (x.shape, x.strides)
+    return np.bitwise_and(x.view(integers), wide, out=wide if alike else None).view(x.dtype)
 
 
 _LARGE, _LARGE_CHOICE = 1000, 4000
