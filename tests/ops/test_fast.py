@@ -47,6 +47,19 @@ def test_bits_are_kept_of_large_arrays(data, dtype):
                 equal(elementwise.selected(mask, first, second), elementwise.plain_selected(mask, first, second))
 
 
+@given(data=st.data(), dtype=st.sampled_from([np.float16, np.float32, np.float64, np.longdouble]))
+def test_the_slope_of_relu(data, dtype):
+    call = data.draw(calls("keep"))
+    out = call.inputs[0].astype(dtype)
+    g = np.array(out.T, dtype).T
+    out[out < 0], out[out > 2], g[out == 0] = -0.0, np.nan, np.inf
+    for cotangent in (g, np.broadcast_to(dtype(np.nan), out.shape)):
+        for large in (2, 10**6):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(elementwise, "_LARGE", large)
+                equal(elementwise.relu_slope(cotangent, out), elementwise.plain_relu_slope(cotangent, out))
+
+
 def equal(found, wanted):
     assert found.dtype == wanted.dtype
     np.testing.assert_array_equal(found, wanted, strict=True)

@@ -110,6 +110,20 @@ def positive_part(x: ndarray) -> ndarray:
     return x.clip(0, np.inf) if x.size > _LARGE else np.maximum(x, ZEROS[x.dtype])
 
 
+def plain_relu_slope(cotangent: ndarray, out: ndarray) -> ndarray:
+    """Return the cotangent where the positive part `out` is not 0, and 0 elsewhere."""
+    return zeroed(cotangent, out == ZEROS[out.dtype])
+
+
+def relu_slope(cotangent: ndarray, out: ndarray) -> ndarray:
+    """Return `plain_relu_slope`; of small arrays in two thirds of the time, most of which is asking what they are."""
+    if cotangent.size >= _LARGE or 0 in cotangent.strides:
+        return plain_relu_slope(cotangent, out)
+    slope, zero = cotangent.copy("K"), ZEROS[out.dtype]
+    slope[out == zero] = zero
+    return slope
+
+
 def plain_tanh_slope(cotangent: Any, t: Any) -> Any:
     """Return cotangent * (1 - t * t)."""
     return cotangent * (1 - t * t)
