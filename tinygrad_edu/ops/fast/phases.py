@@ -61,8 +61,9 @@ def images_by_phases(correlated_maps: Correlated, maps: ndarray, weight: ndarray
         some = some.reshape(some.shape[0] * some.shape[1], *some.shape[2:])
         met, apart = (down.met, across.met), (down.apart, across.apart)
         laid = window((len(met[0]), len(met[1])), some.shape[2:], 1, 0, apart)
-        at = (slice(-m.start, size - m.start) for m, size in zip(met, maps.shape[1:3], strict=True))
-        return correlated_maps(maps, some, laid._replace(inside=tuple(at)), groups)
+        (top, left), (height, width) = (-m.start for m in met), maps.shape[1:3]
+        inside = slice(top, top + height), slice(left, left + width)
+        return correlated_maps(maps, some, laid._replace(inside=inside), groups)
 
     if laid.stride == (1, 1):
         return pixels(*ways[0])
