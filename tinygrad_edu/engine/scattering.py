@@ -86,7 +86,7 @@ def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
         left = np.searchsorted(-counts, -k)  # of so many groups there are more than k
         if _TIMES * left < counts[0] - k:
             for group, (start, count) in enumerate(zip(starts[:left], counts, strict=False)):
-                sums[:, group] += np.add.reduce(rows[:, order[start + k : start + count]], axis=1)
+                sums[:, group] += np.add.reduce(rows[:, order[start + k : start + count]], 1, sums.dtype)
             break
         sums[:, :left] += rows.take(order[starts[:left] + k], 1)
     total[:, named] = sums

@@ -7,7 +7,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_edu.engine import Array, op, values_of
+from tinygrad_edu.engine import Array, Tensor, from_numpy, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.choosing import where
@@ -61,17 +61,22 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     """
     if axis is None:
         x = reshape(x, -1)
-    return taken_flat(x, _along("take_along_axis", np.shape(x), indices, -1 if axis is None else axis))
+    return _taken(x, _along("take_along_axis", np.shape(x), indices, -1 if axis is None else axis))
 
 
-@op
-def taken_flat(x: Array, /, places: ndarray) -> Array:
+def _taken(x: Any, places: ndarray) -> Any:
+    """Return `taken_flat`. Of a Tensor of places, which nobody else has, a node needs no copy."""
+    return taken_flat(x, from_numpy(places) if isinstance(x, Tensor) else places)
+
+
+@op(promotes=("x",))
+def taken_flat(x: Array, places: Array) -> Array:
     """Return the elements of x, flattened, at some places, counted from 0."""
     return x.reshape(-1).take(places, mode="wrap")  # all are inside: NumPy need not look
 
 
-@op
-def added_flat(x: Array, /, places: ndarray, shape: tuple[int, ...]) -> Array:
+@op(promotes=("x",))
+def added_flat(x: Array, places: Array, /, shape: tuple[int, ...]) -> Array:
     """Return zeros of `shape`, with the elements of x added at places of it flattened: undo `taken_flat`."""
     out = np.zeros(shape, x.dtype)
     np.add.at(out.reshape(-1), places.reshape(-1), x.reshape(-1))
@@ -102,7 +107,7 @@ def put_along_axis(x: Any, indices: Any, values: Any, axis: int | None) -> Any:
     source = np.full(math.prod(shape), -1)
     source[flat] = np.arange(flat.size).reshape(flat.shape)  # where each element of the result comes from: -1, from x
     source = source.reshape(np.shape(x))
-    put = taken_flat(broadcast_to(_like(x, values), flat.shape), np.maximum(source, 0)) if flat.size else x
+    put = _taken(broadcast_to(_like(x, values), flat.shape), np.maximum(source, 0)) if flat.size else x
     return where(source >= 0, put, x)
 
 
@@ -130,9 +135,7 @@ def _along(where_: str, shape: tuple[int, ...], indices: Any, axis: int) -> Any:
             outside = f"from {places.min()} to {places.max()}"
             raise IndexError(f"{where_}: indices {outside} are out of bounds for axis {along} of length {n}.")
         places = places % n
-    flat = np.asarray(flat_places(places, along, shape))
-    flat.flags.writeable = False  # so that a node keeps it without a copy
-    return flat
+    return np.asarray(flat_places(places, along, shape))
 
 
 def _positions(where_: str, indices: Any) -> ndarray:

@@ -175,6 +175,14 @@ def copied(before: Any, after: Any) -> Owned:
     return refill(np.array(before), before, after)
 
 
+def read_only(before: Any, after: Any) -> Owned:
+    """Hand over an array that nobody writes to, but by a view that was made before."""
+    numbers = np.array(before)
+    _, change = refill(numbers.view(), before, after)
+    numbers.flags.writeable = False
+    return numbers, change
+
+
 def machine_array(before: Any, after: Any) -> Owned:
     numbers = array.array("q", before)
     return numbers, lambda: operator.setitem(numbers, slice(None), array.array("q", after))
@@ -230,14 +238,15 @@ def mask(before: Any, after: Any) -> Owned:
 INDICES: dict[str, Way] = {
     way.__name__: way
     for way in (
-        copied, subclass, memory_map, machine_array, memory_view, deque_of, plain_list, tensor, slice_of_0d_arrays,
-        number_that_moves, zero_dimensional, mask,
+        copied, read_only, subclass, memory_map, machine_array, memory_view, deque_of, plain_list, tensor,
+        slice_of_0d_arrays, number_that_moves, zero_dimensional, mask,
     )
 }  # fmt: skip
 IN_A_TUPLE = (copied, plain_list, tensor, deque_of, zero_dimensional)
 INDICES |= {f"a tuple of {way.__name__}": in_a_tuple(way) for way in IN_A_TUPLE}
 OPERANDS: dict[str, Way] = {
     "an array": copied,
+    "a read-only one": read_only,
     "Fortran's order": lambda before, after: refill(np.array(before, order="F"), before, after),
     "a subclass": subclass,
     "a memory map": memory_map,

@@ -63,8 +63,8 @@ def _places(draw: Any, name: str) -> Call:
     shape = draw(shapes(0, empty=False))
     places = draw(_whole(draw(shapes(0)), 0, int(np.prod(shape)) - 1))
     if name == "taken_flat":
-        return Call(name, [draw(arrays(shape))], places=places)
-    return Call(name, [draw(arrays(places.shape))], places=places, shape=shape)
+        return Call(name, [draw(arrays(shape)), places], (0,))
+    return Call(name, [draw(arrays(places.shape)), places], (0,), shape=shape)
 
 
 def _orders(shape: Shape) -> Strategy[Settings]:
