@@ -24,7 +24,7 @@ from benchmarks.statistics import median
 from benchmarks.timing import timed
 from tinygrad_edu import nn
 from tinygrad_edu.ops import col2im, conv2d, im2col, matmul
-from tinygrad_edu.ops.choosing import keep
+from tinygrad_edu.ops.choosing import drop
 from tinygrad_edu.ops.convolution import correlate_images
 from tinygrad_edu.ops.dropout import draw_bits, dropout
 from tinygrad_edu.ops.fast import normalization, softmax
@@ -56,8 +56,8 @@ def _draw(*shape: int) -> ndarray:
 
 def rule_of_relu() -> TwoWays:
     """Choose between two values, or keep bits."""
-    g, mask = _draw(*SHARD), _draw(*SHARD)[::-1] > 0
-    return lambda: np.where(mask, g, 0.0), lambda: keep(g, mask)
+    g, mask = _draw(*SHARD), _draw(*SHARD)[::-1] <= 0
+    return lambda: np.where(mask, 0.0, g), lambda: drop(g, mask)
 
 
 def rule_of_tanh() -> TwoWays:

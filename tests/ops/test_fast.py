@@ -11,13 +11,17 @@ from tinygrad_edu.engine import scattering
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import convolution
 from tinygrad_edu.ops import normalization as composed
+from tinygrad_edu.ops import reduction as ops_of_reduction
+from tinygrad_edu.ops import scans as ops_of_scans
 from tinygrad_edu.ops.fast import (
     blocks,
     depthwise,
     elementwise,
+    indices,
     normalization,
     powers,
     products,
+    ranks,
     reductions,
     rows,
     scans,
@@ -45,6 +49,14 @@ def test_bits_are_kept_of_large_arrays(data, dtype):
             equal(elementwise.zeroed(x, mask), elementwise.plain_zeroed(x, mask))
             for first, second in ((x, y), (y, x), (x, 1), (0.0, x), (x, 1 - x)):
                 equal(elementwise.selected(mask, first, second), elementwise.plain_selected(mask, first, second))
+
+
+def test_objects_have_no_bits(monkeypatch):
+    monkeypatch.setattr(elementwise, "_LARGE", 1)
+    monkeypatch.setattr(elementwise, "_LARGE_CHOICE", 1)
+    x, mask = np.array([1, None, "one"]), np.array([True, False, True])
+    assert elementwise.selected(mask, x, 2).tolist() == [1, 2, "one"]
+    assert elementwise.masked(x, mask).tolist() == elementwise.zeroed(x, ~mask).tolist() == [1, 0, "one"]
 
 
 @given(data=st.data(), dtype=st.sampled_from([np.float16, np.float32, np.float64, np.longdouble]))
@@ -77,6 +89,33 @@ def test_the_logarithm_of_a_sum_of_two_powers(dtype, monkeypatch):
             )
         assert found.dtype == wanted.dtype
         np.testing.assert_allclose(found, wanted, rtol=4 * float(np.finfo(wanted.dtype).eps))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, int])
+@pytest.mark.parametrize("far", [5, 200, 2000])
+def test_logistic_functions(dtype, far, monkeypatch):
+    monkeypatch.setattr(elementwise, "_LARGE", 0)
+    x = np.concatenate([np.linspace(-far, far, 41), [] if dtype is int else [np.inf, -np.inf, np.nan]]).astype(dtype)
+    for some in (x, x[None, :41].T, x[:0]):
+        for fast, plain in (
+            (elementwise.logistic, elementwise.plain_logistic), (elementwise.soft_part, elementwise.plain_soft_part),
+        ):  # fmt: skip
+            with np.errstate(under="ignore", invalid="ignore"):
+                found, wanted = fast(some), plain(some)
+            assert found.dtype == wanted.dtype
+            limits = np.finfo(wanted.dtype)
+            tolerance = {"rtol": 4 * float(limits.eps), "atol": 2 * limits.smallest_subnormal}
+            np.testing.assert_allclose(found, wanted, **tolerance)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+@pytest.mark.parametrize("slope", [0, 0.25, 1.0, -1.5, 3, np.array(0.5)])
+def test_a_line_with_a_bend(dtype, slope):
+    x = np.array([-np.inf, -1, -0.0, 0, 1e-7, 2, np.inf, np.nan], dtype)
+    for some in (x, x.reshape(4, 2).T, x[1], x[2:3].reshape(())):
+        with np.errstate(invalid="ignore"):
+            equal(elementwise.bent(some, slope), elementwise.plain_bent(some, slope))
+        equal(elementwise.slope_of_bent(some, slope), elementwise.plain_slope_of_bent(some, slope))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
@@ -145,6 +184,30 @@ def test_reductions_of_short_rows(function, shape, monkeypatch):
                 np.testing.assert_array_equal(found, wanted, strict=True)
 
 
+# --- Choosing by rank ---
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, int, bool])
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("shape", [(7, 40), (2, 3, 41), (40,), (0, 40)])
+def test_choosing_by_rank(dtype, ties, shape, monkeypatch):
+    monkeypatch.setattr(ranks, "_LARGE", 0)
+    rng, size = np.random.default_rng(0), int(np.prod(shape))
+    x = (rng.integers(0, 9, size) if ties else rng.permutation(size)).reshape(shape).astype(dtype)
+    hidden = np.array(x)
+    if hidden.dtype.kind == "f" and size:
+        hidden[..., 1] = np.inf
+        hidden.reshape(-1, shape[-1])[-1, :3] = np.nan
+    for array in (x, hidden, x[..., ::-1]):
+        for k in (0, 1, 5, 39, 40):
+            for descending in (False, True):
+                found, wanted = (f(array, k, descending) for f in (ranks.first_places, ranks.plain_first_places))
+                np.testing.assert_array_equal(found, wanted, strict=True)
+        for at in ([0], [20], [19, 20], [39, 3, 3]):
+            found, wanted = (f(array, np.array(at)) for f in (ranks.places_at_ranks, ranks.plain_places_at_ranks))
+            np.testing.assert_array_equal(found, wanted, strict=True)
+
+
 # --- Scans of many at once ---
 
 
@@ -158,22 +221,98 @@ def test_scans_of_many_at_once(function, dtype, monkeypatch):
         np.testing.assert_array_equal(found, wanted, strict=True)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_sums_of_long_rows(dtype, monkeypatch):
+    monkeypatch.setattr(scans, "_LONG", 100)
+    x = whole_numbers((2, 3, 1003), dtype)
+    infinite = np.array(x)
+    infinite[0, 0, 7], infinite[1, 2, 1001] = np.inf, np.nan
+    for array in (x, infinite, x[..., :-11], x[0, 0], x[..., ::-1], x.T):
+        for axis in (0, -1):
+            equal(scans.summed_up(array, axis), scans.plain_summed_up(array, axis))
+    x = np.random.default_rng(0).standard_normal(10**5).astype(dtype)
+    exact = np.cumsum(x, dtype=np.longdouble)
+    found, plain = (np.abs(f(x, 0) - exact).max() for f in (scans.summed_up, scans.plain_summed_up))
+    assert found <= plain
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(data=st.data())
+def test_derivatives_of_products_by_division(dtype, data):
+    """Where they divide, it is right; and they do not where a product is 0, or out of range."""
+    x = tg.Tensor(data.draw(calls("cumprod")).arrays[0].astype(dtype), requires_grad=True)
+    for power in (0, 60, -60):
+        g = np.cos(np.arange(x.size)).reshape(x.shape).astype(dtype) * dtype(2) ** power
+        for op, axis in ((tg.cumprod, 0), (tg.cumprod, -1), (tg.prod, -1)):
+            if x.ndim:
+                found, wanted = (_gradient(op, x, axis, g, without) for without in (False, True))
+                np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6 * float(dtype(2) ** power))
+
+
+def _gradient(op, x, axis, g, without_division):
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((ops_of_scans, "cumprod_slope"), (ops_of_reduction, "other_factors")):
+            if without_division:
+                patch.setattr(module, name, lambda *_: None)
+        out = op(x, axis=axis)
+        return tg.vjp(lambda x: op(x, axis=axis), x)[1](np.resize(g, out.shape))[0]
+
+
+@pytest.mark.parametrize("factors", [[2, 0.0], [1e-20, 1e-20], [1e30, 1e30], [2, np.nan], [2, np.inf]])
+def test_products_that_are_not_divided(factors):
+    x = np.array(factors, np.float32)
+    with np.errstate(all="ignore"):
+        assert scans.cumprod_slope(np.ones_like(x), x, np.cumprod(x), 0) is None
+        assert reductions.other_factors(x, np.prod(x)) is None
+    small = np.full(2, 1e-30, np.float32)  # of which the parts would be 0
+    assert scans.cumprod_slope(small, small * np.float32(1e15), np.full(2, 1e-15, np.float32), 0) is None
+
+
+def test_rows_turned_into_columns_and_back(monkeypatch):
+    monkeypatch.setattr(scans, "_NEAR", 1)
+    x = np.random.default_rng(0).standard_normal((40, 3, 2))
+    for array in (x, x.T, x[::-2], x[0], x[0, 0], x[:0], x[..., :0]):
+        for axis in range(-array.ndim, array.ndim):
+            columns = scans.in_columns(array, axis, np.float32)
+            equal(columns, scans.plain_in_columns(array, axis, np.float32))
+            for some in (columns, columns[::-1]):
+                equal(scans.from_columns(some, axis), scans.plain_from_columns(some, axis))
+
+
 # --- Adding at an index ---
 
 
-@given(data=st.data(), pieces=st.sampled_from([1, 10]), many=st.sampled_from([0, 10**9]), long=st.sampled_from([1, 8]))
-def test_adding_at_an_index(data, pieces, many, long):
+@given(data=st.data(), pieces=st.sampled_from([1, 10]), times=st.sampled_from([0, 1, 9]), long=st.sampled_from([1, 8]))
+def test_adding_at_an_index(data, pieces, times, long):
     call = data.draw(calls("getitem"))
     x, index = np.asarray(call.arrays[0].round()), call.settings["index"]
     rows = np.ones((4, 2, 9)), (slice(None), np.array([[1, 0], [-1, -2]], np.int8))
     for total, at in ((x, index), (x.copy(), index), rows):
         values, wanted, found = total[at] + 1, total.copy("K"), total.copy("K")
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in (("_LARGE", 0), ("_PART", pieces), ("_MANY", many), ("_LONG", long)):
+            for name, value in (("_LARGE", 0), ("_PART", pieces), ("_TIMES", times), ("_LONG", long)):
                 patch.setattr(scattering, name, value)
             scattering.add_at(found, at, values)
         scattering.plain_add_at(wanted, at, values)
         np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4), (4,), (0, 3), (3, 0)])
+def test_positions_along_an_axis(shape):
+    for axis, n in enumerate(shape):
+        for across in (shape, (1,) * len(shape)):
+            places = np.arange(5 * (n > 0)).reshape(*[1] * axis, -1, *[1] * (len(shape) - 1 - axis)) % max(n, 1)
+            places = np.broadcast_to(places, (*across[:axis], places.size, *across[axis + 1 :]))
+            equal(indices.flat_places(places, axis, shape), indices.plain_flat_places(places, axis, shape))
+
+
+@given(data=st.data())
+def test_taking_at_an_index(data):
+    call = data.draw(calls("getitem"))
+    x, index = call.arrays[0], call.settings["index"]
+    for some in (index, np.array([[0, -1]], np.int8)[:, : 2 * bool(x.size)]):
+        if x.ndim or some is index:
+            np.testing.assert_array_equal(indices.taken(x, some), indices.plain_taken(x, some), strict=True)
 
 
 def test_nothing_is_added_outside():

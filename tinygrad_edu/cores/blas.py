@@ -76,9 +76,10 @@ def single_threaded_blas() -> Iterator[None]:
     this = object()
     try:
         with _limiting:
-            _before = _before or _blas().limit(limits=None)  # limits nothing, and notes what is set
+            if not _before:
+                _before = _blas().limit(limits=None)  # limits nothing, and notes what is set
+                _set_from_here(lambda: _blas().limit(limits=1, user_api="blas"))
             _limited_by[this] = get_ident()
-            _set_from_here(lambda: _blas().limit(limits=1, user_api="blas"))
         yield
     finally:  # also after a Ctrl-C half way through the above
         with _limiting:
