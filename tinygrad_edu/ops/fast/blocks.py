@@ -50,7 +50,7 @@ def block_of(x: ndarray, y: ndarray) -> BlockSize | None:
     if None in orders or not multiplies_in_place():
         return None
     if len(x) * y.size <= _WITHOUT_COPY:
-        return _strip(*x.shape, y.shape[1]) if orders == ("C", "F") else None
+        return _strip(len(x), x.shape[1], y.shape[1]) if orders == ("C", "F") else None
     left_to_blas = threads_of_shard() is None and allowed_threads(available_cores()) > 1
     return None if left_to_blas else _block(*x.shape, y.shape[1], orders)
 
