@@ -362,8 +362,7 @@ def small_blocks(monkeypatch):
     """Let small products be cut, whatever this processor and its BLAS are good at."""
     monkeypatch.setattr(blocks, "multiplies_in_place", lambda: True)
     monkeypatch.setattr(blocks, "_LARGE", 0)
-    monkeypatch.setattr(blocks, "FEWEST", 0)
-    monkeypatch.setattr(products, "FEWEST", 0)
+    monkeypatch.setattr(blocks, "_FEWEST_OF_GRID", 0)
     monkeypatch.setattr(blocks, "_block", blocks._block.__wrapped__)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
@@ -391,6 +390,12 @@ def test_products_that_are_left_whole(small_blocks, monkeypatch):
     for y in (x.astype(np.float64), x[:, ::2], np.broadcast_to(x[:1], x.shape), x[:, :20], x.astype(int)):
         assert blocks.block_of(x, y) is None
         np.testing.assert_array_equal(products.product(x, y), products.plain_product(x, y))
+    few, long = np.ones((10, 128), np.float32), np.ones((512, 128), np.float32)
+    assert blocks.block_of(few, long.T) == (10, 120)
+    assert blocks.block_of(few, np.ones((128, 512), np.float32)) is blocks.block_of(long, few.T) is None
+    np.testing.assert_array_equal(products.product(few, long.T), np.full((10, 512), 128))
+    with pytest.raises(ShapeError, match="op matmul"):
+        tg.matmul(x, x[1:])
     monkeypatch.setattr(blocks, "available_cores", lambda: 2)  # which BLAS shares among its threads
     assert blocks.block_of(x, x) is None
     monkeypatch.setattr(blocks, "multiplies_in_place", lambda: False)

@@ -18,8 +18,13 @@ from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
 
 # OpenBLAS copies nothing where there are at most so many multiplications.
 _WITHOUT_COPY = 1_000_000
-# Fewer multiplications are over before blocks pay; of more, the lengths are such that copies are little.
-FEWEST, _MOST = 2**23, 2**27
+# Nor where one factor lies by rows and the other by columns, so that it adds up across its registers, but for so many
+# sums at most; so few rows leave it enough columns.
+_ACROSS, _FEW_ROWS = 1200, 32
+# Of what OpenBLAS would not copy but for that, so many multiplications are worth the call.
+FEWEST = 2**18
+# Fewer multiplications are over before a grid pays; of more, the lengths are such that copies are little.
+_FEWEST_OF_GRID, _MOST = 2**23, 2**27
 # No length is less than that; and where the left factor lies by rows and the right one by columns, so that OpenBLAS
 # adds up across its registers, sums are at least so long.
 _SHORTEST, _SHORTEST_SUM = 32, 128
@@ -37,15 +42,17 @@ class BlockSize(NamedTuple):
 def block_of(x: ndarray, y: ndarray) -> BlockSize | None:
     """Return how the product of two matrices is cut into blocks; None for one that is better left whole.
 
-    Outside of shards, and where there are several cores, all are left to the threads of BLAS.
+    Outside of shards, and where there are several cores, large ones are left to the threads of BLAS.
     """
     if x.dtype != y.dtype or x.dtype.char not in "fd" or x.ndim != 2 or y.ndim != 2:
         return None
-    left_to_blas = threads_of_shard() is None and allowed_threads(available_cores()) > 1
     orders = _order(x), _order(y)
-    if left_to_blas or None in orders or not multiplies_in_place():
+    if None in orders or not multiplies_in_place():
         return None
-    return _block(*x.shape, y.shape[1], orders)
+    if len(x) * y.size <= _WITHOUT_COPY:
+        return _strip(len(x), x.shape[1], y.shape[1]) if orders == ("C", "F") else None
+    left_to_blas = threads_of_shard() is None and allowed_threads(available_cores()) > 1
+    return None if left_to_blas else _block(*x.shape, y.shape[1], orders)
 
 
 def _order(x: ndarray) -> str | None:
@@ -56,9 +63,14 @@ def _order(x: ndarray) -> str | None:
     return "F" if rows == x.itemsize and columns >= len(x) * rows else None
 
 
+def _strip(m: int, k: int, n: int) -> BlockSize | None:
+    columns = _ACROSS // m // 8 * 8
+    return BlockSize(m, columns) if m <= _FEW_ROWS <= k and columns < n else None
+
+
 @lru_cache(1024)
 def _block(m: int, k: int, n: int, orders: tuple[str, str]) -> BlockSize | None:
-    if not FEWEST <= m * k * n <= _MOST or min(m, k, n) < _SHORTEST:
+    if not _FEWEST_OF_GRID <= m * k * n <= _MOST or min(m, k, n) < _SHORTEST:
         return None
     if orders == ("C", "F") and k < _SHORTEST_SUM:
         return None

@@ -34,8 +34,9 @@ def plain_product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray
 def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
     """Return `plain_product`; a long and thin one in half the time, and a larger one in blocks."""
     (m, k), n = x.shape[-2:], y.shape[-1]
-    each = _piece(m, k, n) if k == y.shape[-2] else None
-    block = block_of(x, y) if each is None and m * k * n >= FEWEST else None
+    fits = k == y.shape[-2]
+    each = _piece(m, k, n) if fits else None
+    block = block_of(x, y) if fits and each is None and m * k * n >= FEWEST else None
     if block is not None:
         out = np.empty((m, n), x.dtype) if out is None else out
         product_in_blocks(x, y, block, out)
