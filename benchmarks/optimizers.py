@@ -1,14 +1,17 @@
 """``python -m benchmarks.optimizers``: a step of each optimizer beside PyTorch's, of a million parameters.
 
-They are in 10 matrices, and it is on one core, in one process, in turn. PyTorch has up to three forms: a loop over the
-parameters, which it takes on a processor if nobody says otherwise, ``foreach=True`` and ``fused=True``. Each line has
-the median times, and for each form the median of the ratios of the pairs, PyTorch's time through ours: above 1 we are
-ahead. First all take two steps from the same weights, and must agree.
+They are in 10 matrices where no others are named, in one process, in turn. PyTorch has up to three forms: a loop over
+the parameters, which it takes on a processor if nobody says otherwise, ``foreach=True`` and ``fused=True``. Each line
+has the median times, and for each form the median of the ratios of the pairs, our time through PyTorch's: below 1 we
+are ahead. First all take two steps from the same weights, and must agree.
+
+``--cores 2`` gives both two threads. Of each the fourth step in a row is timed then: before, a thread of the other may
+hold a core while it waits for work.
 """
 
 import argparse
-import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from inspect import signature
 from typing import Any
 
@@ -16,32 +19,37 @@ import numpy as np
 
 from benchmarks.cores import available, pin
 from benchmarks.statistics import median
+from benchmarks.timing import milliseconds
 from tinygrad_edu import from_numpy, optim
 from tinygrad_edu.parallel import single_threaded_blas
 
-LINES: list[tuple[str, dict[str, Any]]] = [
-    ("SGD", {"lr": 1e-3}),
-    ("SGD", {"lr": 1e-3, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}),
-    ("Adam", {}),
-    ("Adam", {"amsgrad": True, "weight_decay": 1e-4}),
-    ("AdamW", {}),
-    ("NAdam", {}),
-    ("RMSprop", {}),
-    ("RMSprop", {"centered": True, "momentum": 0.9}),
-    ("Adagrad", {}),
-    ("Muon", {}),
-    ("Lion", {}),
+MATRICES = (10, 320, 320)
+# Each with its settings, and how many matrices of which shape it moves.
+LINES: list[tuple[str, dict[str, Any], tuple[int, int, int]]] = [
+    ("SGD", {"lr": 1e-3}, MATRICES),
+    ("SGD", {"lr": 1e-3, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}, MATRICES),
+    ("Adam", {}, MATRICES),
+    ("Adam", {}, (200, 32, 32)),
+    ("Adam", {}, (2, 1000, 2000)),
+    ("Adam", {}, (1, 2000, 2000)),
+    ("Adam", {"amsgrad": True, "weight_decay": 1e-4}, MATRICES),
+    ("AdamW", {}, MATRICES),
+    ("NAdam", {}, MATRICES),
+    ("RMSprop", {}, MATRICES),
+    ("RMSprop", {"centered": True, "momentum": 0.9}, MATRICES),
+    ("Adagrad", {}, MATRICES),
+    ("Muon", {}, MATRICES),
+    ("Lion", {}, MATRICES),
 ]
-
 
 FORMS: dict[str, dict[str, bool]] = {"loop": {}, "foreach": {"foreach": True}, "fused": {"fused": True}}
 Step = Callable[[], Any]
 
 
-def steps(name: str, settings: dict[str, Any]) -> tuple[Step, dict[str, Step]]:
+def steps(name: str, settings: dict[str, Any], matrices: tuple[int, int, int]) -> tuple[Step, dict[str, Step]]:
     """Return a step of ours, and one of each form that PyTorch has of it, once they agree."""
     rng = np.random.default_rng(0)
-    values, gradients = rng.standard_normal((2, 10, 320, 320)).astype(np.float32)
+    values, gradients = rng.standard_normal((2, *matrices)).astype(np.float32)
     ours = [from_numpy(x.copy(), requires_grad=True) for x in values]
     for p, g in zip(ours, gradients, strict=True):
         p.grad = g
@@ -80,31 +88,33 @@ def _pytorch(name: str, settings: dict[str, Any], values: Any, gradients: Any) -
     return theirs, step
 
 
-def milliseconds(step: Callable[[], Any]) -> float:
-    """Return how long one step takes."""
-    begin = time.perf_counter()
-    step()
-    return 1000 * (time.perf_counter() - begin)
-
-
 def main() -> None:
     """Print the times of each line, and the ratios."""
     import torch
 
     parser = argparse.ArgumentParser("python -m benchmarks.optimizers", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=50, help="how often each is timed (default: %(default)s)")
-    rounds = range(parser.parse_args().rounds)
-    pin(available()[:1])
-    torch.set_num_threads(1)
-    print(f"{'':<66}{'ours, ms':>9}" + "".join(f"{form + ', ms':>12}{'/ ours':>8}" for form in FORMS))
-    with single_threaded_blas():
-        for name, settings in LINES:
-            ours, theirs = steps(name, settings)
-            label = f"{name}({', '.join(f'{key}={value}' for key, value in settings.items())})"
-            found = [[milliseconds(run) for run in (ours, *theirs.values())] for _ in rounds]
+    parser.add_argument("--only", default="", help="optimizers whose names begin so, Adam say (default: all)")
+    parser.add_argument("--cores", type=int, default=1, help="threads of either (default: %(default)s)")
+    given = parser.parse_args()
+    pin(available()[: given.cores])
+    torch.set_num_threads(given.cores)
+    before = 0 if given.cores == 1 else 3
+    print(f"{'':<66}{'ours, ms':>9}" + "".join(f"{form + ', ms':>12}{'ratio':>7}" for form in FORMS))
+    with single_threaded_blas() if given.cores == 1 else nullcontext():
+        for name, settings, matrices in (line for line in LINES if line[0].startswith(given.only)):
+            ours, theirs = steps(name, settings, matrices)
+            found = [[milliseconds(run, before) for run in (ours, *theirs.values())] for _ in range(given.rounds)]
             mine, *others = zip(*found, strict=True)
-            columns = (f"{median(t):12.2f}{median([b / a for a, b in zip(mine, t, strict=True)]):8.2f}" for t in others)
-            print(f"{label:<66}{median(mine):9.2f}" + "".join(columns))
+            columns = (f"{median(t):12.2f}{median([a / b for a, b in zip(mine, t, strict=True)]):7.2f}" for t in others)
+            print(f"{label(name, settings, matrices):<66}{median(mine):9.2f}" + "".join(columns))
+
+
+def label(name: str, settings: dict[str, Any], matrices: tuple[int, int, int]) -> str:
+    """Say what is moved how."""
+    count, *shape = matrices
+    of = "" if matrices == MATRICES else f" of {count} x {' x '.join(map(str, shape))}"
+    return f"{name}({', '.join(f'{key}={value}' for key, value in settings.items())}){of}"
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ ROOMS = {
     "hypothesis_hook": {"engine"},
     "transforms": OPS,
     "nn": OPS | {"_checks", "files", "safetensors_format", "transforms", "notebook"},
-    "optim": OPS | {"transforms", "nn"},
+    "optim": OPS | {"cores", "transforms", "nn"},
     "parallel": OPS | {"_checks", "cores", "transforms", "nn", "optim"},
     "training": OPS | {"_checks", "files", "data", "transforms", "nn", "optim", "parallel"},
     "tape": OPS | {"files", "sources", "notebook", "nn"},

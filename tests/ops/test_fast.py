@@ -14,6 +14,7 @@ from tinygrad_edu.ops import normalization as composed
 from tinygrad_edu.ops import reduction as ops_of_reduction
 from tinygrad_edu.ops import scans as ops_of_scans
 from tinygrad_edu.ops.fast import (
+    blocks,
     depthwise,
     elementwise,
     indices,
@@ -28,6 +29,7 @@ from tinygrad_edu.ops.fast import (
     turning,
 )
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
+from tinygrad_edu.parallel import map_shards
 from tinygrad_edu.testing.strategies import calls
 
 # --- One element at a time ---
@@ -47,6 +49,27 @@ def test_bits_are_kept_of_large_arrays(data, dtype):
             equal(elementwise.zeroed(x, mask), elementwise.plain_zeroed(x, mask))
             for first, second in ((x, y), (y, x), (x, 1), (0.0, x), (x, 1 - x)):
                 equal(elementwise.selected(mask, first, second), elementwise.plain_selected(mask, first, second))
+
+
+def test_objects_have_no_bits(monkeypatch):
+    monkeypatch.setattr(elementwise, "_LARGE", 1)
+    monkeypatch.setattr(elementwise, "_LARGE_CHOICE", 1)
+    x, mask = np.array([1, None, "one"]), np.array([True, False, True])
+    assert elementwise.selected(mask, x, 2).tolist() == [1, 2, "one"]
+    assert elementwise.masked(x, mask).tolist() == elementwise.zeroed(x, ~mask).tolist() == [1, 0, "one"]
+
+
+@given(data=st.data(), dtype=st.sampled_from([np.float16, np.float32, np.float64, np.longdouble]))
+def test_the_slope_of_relu(data, dtype):
+    call = data.draw(calls("keep"))
+    out = call.inputs[0].astype(dtype)
+    g = np.array(out.T, dtype).T
+    out[out < 0], out[out > 2], g[out == 0] = -0.0, np.nan, np.inf
+    for cotangent in (g, np.broadcast_to(dtype(np.nan), out.shape)):
+        for large in (2, 10**6):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(elementwise, "_LARGE", large)
+                equal(elementwise.relu_slope(cotangent, out), elementwise.plain_relu_slope(cotangent, out))
 
 
 def equal(found, wanted):
@@ -332,6 +355,46 @@ def test_long_and_thin_products_of_stacks(m, k, n, stack):
             np.testing.assert_array_equal(products.product(a, b), products.plain_product(a, b))
     with pytest.raises(ShapeError, match="op matmul"):
         tg.matmul(x, y[:, 1:])
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Let small products be cut, whatever this processor and its BLAS are good at."""
+    monkeypatch.setattr(blocks, "multiplies_in_place", lambda: True)
+    monkeypatch.setattr(blocks, "_LARGE", 0)
+    monkeypatch.setattr(blocks, "FEWEST", 0)
+    monkeypatch.setattr(products, "FEWEST", 0)
+    monkeypatch.setattr(blocks, "_block", blocks._block.__wrapped__)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("m", "k", "n"), [(128, 128, 128), (300, 140, 333), (33, 1500, 65), (150, 300, 40)])
+def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n, dtype, small_blocks):
+    rng, rows, columns = np.random.default_rng(0), np.ascontiguousarray, np.asfortranarray
+    for of_x, of_y in ((rows, rows), (rows, columns), (columns, rows), (columns, columns)):
+        x, y = of_x(whole_numbers((m, k), dtype)), of_y(whole_numbers((k, n), dtype))
+        out = np.empty((n, m), dtype).T
+        assert next(map_shards(lambda _: blocks.block_of(x, y), 1, 1)) is not None or k == 1500  # noqa: B023
+        assert next(map_shards(lambda _: products.product(x, y, out), 1, 1)) is out  # noqa: B023
+        np.testing.assert_array_equal(out, products.plain_product(x, y))
+        x, y = of_x(rng.standard_normal((m, k)).astype(dtype)), of_y(rng.standard_normal((k, n)).astype(dtype))
+        one, *others = (next(map_shards(lambda _: products.product(x, y), 1, count)) for count in (1, 2, 3))  # noqa: B023
+        for other in others:
+            np.testing.assert_array_equal(one, other)
+
+
+def test_products_that_are_left_whole(small_blocks, monkeypatch):
+    monkeypatch.setattr(blocks, "available_cores", lambda: 1)
+    x = np.ones((200, 200), np.float32)
+    assert blocks.block_of(x, x) == (32, 64)
+    for y in (x.astype(np.float64), x[:, ::2], np.broadcast_to(x[:1], x.shape), x[:, :20], x.astype(int)):
+        assert blocks.block_of(x, y) is None
+        np.testing.assert_array_equal(products.product(x, y), products.plain_product(x, y))
+    monkeypatch.setattr(blocks, "available_cores", lambda: 2)  # which BLAS shares among its threads
+    assert blocks.block_of(x, x) is None
+    monkeypatch.setattr(blocks, "multiplies_in_place", lambda: False)
+    assert next(map_shards(lambda _: blocks.block_of(x, x), 1, 1)) is None
 
 
 # --- Correlations, in parts and pieces of any size ---

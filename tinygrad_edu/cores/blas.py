@@ -9,7 +9,10 @@ from typing import Any
 
 from tinygrad_edu.errors import MissingExtraError
 
-__all__ = ["allowed_threads", "available_cores", "blas_can_be_limited", "single_threaded_blas"]
+__all__ = ["allowed_threads", "available_cores", "blas_can_be_limited", "multiplies_in_place", "single_threaded_blas"]
+
+# Where OpenBLAS has kernels for small matrices, by the name of the processor that it takes this one for.
+_WITH_SMALL_KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
 
 # The number of BLAS threads belongs to the process: who limits it first notes what it was, the last puts it back.
 _limiting = RLock()  # a signal handler may come while its own thread holds it
@@ -43,6 +46,16 @@ def blas_can_be_limited() -> bool:
     return _blas() is not None
 
 
+@cache
+def multiplies_in_place() -> bool:
+    """Return whether BLAS multiplies small matrices where they lie, as OpenBLAS does on processors with AVX-512.
+
+    Without threadpoolctl nobody knows, and it counts as not.
+    """
+    libraries = _blas().lib_controllers if blas_can_be_limited() else ()
+    return any(getattr(library, "architecture", None) in _WITH_SMALL_KERNELS for library in libraries)
+
+
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
     """Keep matrix products at one thread inside, and put back afterwards what was set before.
@@ -63,9 +76,10 @@ def single_threaded_blas() -> Iterator[None]:
     this = object()
     try:
         with _limiting:
-            _before = _before or _blas().limit(limits=None)  # limits nothing, and notes what is set
+            if not _before:
+                _before = _blas().limit(limits=None)  # limits nothing, and notes what is set
+                _set_from_here(lambda: _blas().limit(limits=1, user_api="blas"))
             _limited_by[this] = get_ident()
-            _set_from_here(lambda: _blas().limit(limits=1, user_api="blas"))
         yield
     finally:  # also after a Ctrl-C half way through the above
         with _limiting:

@@ -10,7 +10,7 @@ from tinygrad_edu.engine import Array, Operand, Tensor, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, multiply, subtract
 from tinygrad_edu.ops.choosing import clip, drop, keep, where
-from tinygrad_edu.ops.fast.elementwise import ZEROS, bent, positive_part, selected, slope_of_bent
+from tinygrad_edu.ops.fast.elementwise import ZEROS, bent, positive_part, relu_slope, selected, slope_of_bent
 from tinygrad_edu.ops.gaussian import normal_cdf
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.logistic import sigmoid, softplus
@@ -32,7 +32,7 @@ def relu(x: Array) -> Array:
     return positive_part(x) if isinstance(x, ndarray) and x.dtype.kind == "f" else np.maximum(x, 0)
 
 
-relu.vjps(x=lambda g, out: drop(g, out == ZEROS[out.dtype]))
+relu.vjps(x=lambda g, out: relu_slope(g, out) if g.__class__ is ndarray else drop(g, out == ZEROS[out.dtype]))
 
 
 @op(broadcasts=True)

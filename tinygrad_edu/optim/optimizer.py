@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.engine import Tensor, writing
 from tinygrad_edu.errors import NoGraphError
 from tinygrad_edu.names import OurKeywords
@@ -21,6 +22,10 @@ from tinygrad_edu.optim.scratch import Scratch
 from tinygrad_edu.optim.settings import AT_LEAST_0, Setting, checked, rules_of
 
 GroupSettings = dict[str, Any]
+
+# Parameters of which a step reads so many numbers are moved on several threads, if there are several: each call of
+# NumPy then takes so long that the threads hardly wait for each other.
+_LARGE = 300_000
 
 
 class Optimizer(OurKeywords):
@@ -118,8 +123,12 @@ class Optimizer(OurKeywords):
             that was computed in the meantime; or that cannot be written to any more. Nothing moves then.
         """
         moving = list(self._to_move())
+        large, others = list[tuple[Tensor, GroupSettings]](), list[tuple[Tensor, GroupSettings]]()
+        for p, s in moving:
+            (large if self._is_large(p, s) else others).append((p, s))
         with writing(*(p._cell for p, _ in moving)):
-            for p, s in moving:
+            in_parts(lambda each: self._move(*each), large)
+            for p, s in others:
                 self._move(p, s)
 
     def zero_grad(self) -> None:
@@ -190,6 +199,11 @@ class Optimizer(OurKeywords):
         """Return the settings of a group, or raise for one that cannot be."""
         kind: Any = type(self)  # its __hash__ confuses mypy
         return checked(type(self).__name__, rules_of(kind), group)
+
+    def _is_large(self, p: Tensor, s: GroupSettings) -> bool:
+        """Return whether a thread pays for this parameter: by it, its gradient and what is remembered."""
+        size = p._data.size
+        return size > _LARGE // 8 and size * (2 + len(self._names(s))) >= _LARGE
 
     def _names(self, s: GroupSettings) -> tuple[str, ...]:
         """Return the names of the arrays that are remembered of a parameter with these settings."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import accumulate
 from operator import is_
+from threading import local
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
-# A step passes over its arrays two to sixteen times: parts that take so much together stay in the cache meanwhile.
-_BYTES = 1536 * 1024
+# A step passes over its arrays two to sixteen times: parts of so many bytes stay near by meanwhile.
+_BYTES = 1024 * 1024
 _LINE = 64  # bytes of the cache that are read and written together
 
 
@@ -25,10 +26,8 @@ class Piece(NamedTuple):
     beside: tuple[ndarray, ...]
 
 
-class Scratch:
-    """Scratch memory, and the parts that arrays are worked on in. A copy begins anew."""
-
-    __slots__ = ("_buffer", "_parts")
+class Scratch(local):
+    """Scratch memory, of each thread its own, and the parts that arrays are worked on in. A copy begins anew."""
 
     def __init__(self) -> None:
         self._buffer = np.empty(0, np.uint8)
@@ -46,7 +45,7 @@ class Scratch:
         return found
 
     def _cut(self, data: ndarray, *beside: ndarray) -> Iterator[Piece]:
-        for index in _indices(data, count=len(beside) + 3):  # with the gradient and what is computed in scratch memory
+        for index in _indices(data):
             part = data[index]
             a, b = self.arrays(part.dtype, part.shape, part.shape)
             yield Piece(index, part, a, b, tuple(array[index] for array in beside))
@@ -71,9 +70,9 @@ def _on_a_line(size: int) -> ndarray:
     return whole[-whole.ctypes.data % _LINE :][:size]
 
 
-def _indices(array: ndarray, count: int) -> list[Any]:
-    """Return the indices of the parts: as many rows each as `_BYTES` hold of so many such arrays, and at least one."""
+def _indices(array: ndarray) -> list[Any]:
+    """Return the indices of the parts: as many rows each as `_BYTES` hold, and at least one."""
     if not array.ndim:
         return [...]
-    rows = max(1, _BYTES * len(array) // max(1, count * array.nbytes))
+    rows = max(1, _BYTES * len(array) // max(1, array.nbytes))
     return [slice(start, start + rows) for start in range(0, len(array), rows)]

@@ -25,7 +25,7 @@ def plain_masked(x: ndarray, mask: Any) -> ndarray:
 
 def masked(x: ndarray, mask: Any) -> ndarray:
     """Return `plain_masked`; of a large array by the bits of each element, in a tenth of the time of a choice."""
-    if x.size < _LARGE or x.itemsize not in _INTEGERS:
+    if x.size < _LARGE or not _has_bits(x.dtype):
         return plain_masked(x, mask)
     return _with_bits(x, np.negative(_zeros_and_ones(mask)))
 
@@ -37,7 +37,7 @@ def plain_zeroed(x: ndarray, mask: Any) -> ndarray:
 
 def zeroed(x: ndarray, mask: Any) -> ndarray:
     """Return `plain_zeroed`; of a large array as `masked`, of a small one as a copy with zeros written into it."""
-    if x.size >= _LARGE and x.itemsize in _INTEGERS:
+    if x.size >= _LARGE and _has_bits(x.dtype):
         return _with_bits(x, np.subtract(_zeros_and_ones(mask), 1))
     if mask.__class__ is not ndarray or mask.dtype is not _BOOL or mask.shape != x.shape or 0 in x.strides:
         return plain_zeroed(x, mask)  # in the layout of both
@@ -56,11 +56,16 @@ def selected(mask: Any, x: Any, y: Any) -> ndarray:
     if mask.__class__ is not ndarray or mask.size < _LARGE_CHOICE or mask.dtype is not _BOOL:
         return plain_selected(mask, x, y)
     dtype = np.result_type(x, y)
-    if dtype.itemsize not in _INTEGERS:
+    if not _has_bits(dtype):
         return plain_selected(mask, x, y)
     x, y = (np.asarray(part, dtype).view(_INTEGERS[dtype.itemsize]) for part in (x, y))
     out = _with_bits(np.bitwise_xor(x, y), np.negative(_zeros_and_ones(mask)))  # what turns y into x, where it shall
     return np.bitwise_xor(out, y, out=out).view(dtype)
+
+
+def _has_bits(dtype: np.dtype[Any]) -> bool:
+    """Return whether an element is as large as some integer, and no reference to an object."""
+    return dtype.itemsize in _INTEGERS and not dtype.hasobject
 
 
 def _zeros_and_ones(mask: Any) -> Any:
@@ -70,7 +75,9 @@ def _zeros_and_ones(mask: Any) -> Any:
 def _with_bits(x: Any, bits: Any) -> Any:
     """Return x with those of its bits that are set in -1, and with none of them where it is 0."""
     integers = _INTEGERS[x.itemsize]
-    return np.bitwise_and(x.view(integers), bits, dtype=integers).view(x.dtype)
+    wide = bits.astype(integers)  # at once: in the next call NumPy would do so 8,192 at a time
+    alike = (wide.shape, wide.strides) == (x.shape, x.strides)
+    return np.bitwise_and(x.view(integers), wide, out=wide if alike else None).view(x.dtype)
 
 
 def plain_bent(x: Any, slope: Any) -> ndarray:
@@ -169,6 +176,20 @@ def plain_positive_part(x: ndarray) -> ndarray:
 def positive_part(x: ndarray) -> ndarray:
     """Return `plain_positive_part`; of large arrays as what lies between 0 and infinity, in a third of the time."""
     return x.clip(0, np.inf) if x.size > _LARGE else np.maximum(x, ZEROS[x.dtype])
+
+
+def plain_relu_slope(cotangent: ndarray, out: ndarray) -> ndarray:
+    """Return the cotangent where the positive part `out` is not 0, and 0 elsewhere."""
+    return zeroed(cotangent, out == ZEROS[out.dtype])
+
+
+def relu_slope(cotangent: ndarray, out: ndarray) -> ndarray:
+    """Return `plain_relu_slope`; of small arrays in two thirds of the time, most of which is asking what they are."""
+    if cotangent.size >= _LARGE or 0 in cotangent.strides:
+        return plain_relu_slope(cotangent, out)
+    slope, zero = cotangent.copy("K"), ZEROS[out.dtype]
+    slope[out == zero] = zero
+    return slope
 
 
 def plain_tanh_slope(cotangent: Any, t: Any) -> Any:
