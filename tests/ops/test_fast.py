@@ -170,7 +170,7 @@ def test_powers_of_integers_are_numpys():
 
 
 @pytest.mark.parametrize("function", [np.add, np.maximum, np.minimum])
-@pytest.mark.parametrize("shape", [(7, 3), (2, 3, 24), (0, 4), (4, 5, 1)])
+@pytest.mark.parametrize("shape", [(7, 3), (2, 3, 24), (0, 4), (4, 5, 1), (2, 3, 40)])
 def test_reductions_of_short_rows(function, shape, monkeypatch):
     monkeypatch.setattr(reductions, "_LARGE", 1)
     x = whole_numbers(shape, np.float32)
@@ -490,6 +490,24 @@ def test_the_slope_of_softmax_in_place(data, dtype):
     found, plain = softmax.softmax_slope(g, p, axis), softmax.plain_softmax_slope(g, p, axis)
     np.testing.assert_allclose(found, plain, rtol=0, atol=100 * np.finfo(dtype).eps * np.abs(plain).max())
     assert found.dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("far", [1, 25, 1000])
+@pytest.mark.parametrize("shape", [(30, 40), (2, 30, 20), (40,)])
+def test_softmax_without_a_maximum(dtype, far, shape, monkeypatch):
+    monkeypatch.setattr(softmax, "_LARGE", 1)
+    monkeypatch.setattr(reductions, "_LARGE", 1)
+    x = (np.random.default_rng(0).uniform(-far, far, shape)).astype(dtype)
+    g = np.cos(np.arange(x.size)).reshape(shape).astype(dtype)
+    tolerance = {"rtol": 100 * float(np.finfo(dtype).eps), "atol": float(np.finfo(dtype).tiny)}
+    for axis in (0, -1):
+        found, wanted = softmax.softmax_values(x, axis), softmax.plain_softmax_values(x, axis)
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, wanted, **tolerance)
+        out = np.log(np.maximum(wanted, np.finfo(dtype).tiny))
+        slopes = softmax.log_softmax_slope(g, out, axis), softmax.plain_log_softmax_slope(g, out, axis)
+        np.testing.assert_allclose(*slopes, rtol=0, atol=100 * np.finfo(dtype).eps * np.abs(slopes[1]).max())
 
 
 # --- Normalization, some channels at a time ---

@@ -79,6 +79,9 @@ def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
     if rows.shape[2] < _LONG:
         _add_elements(total, numbers, rows)
         return
+    if np.bincount(numbers).max() == 1:
+        total[:, numbers] += rows
+        return
     order, starts, counts = _groups(numbers, total.shape[1])
     named = numbers[order[starts]]
     sums = total.take(named, 1)

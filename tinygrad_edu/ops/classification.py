@@ -23,7 +23,7 @@ __all__ = ["log_softmax", "softmax", "softmin"]
 @op
 def softmax_along(x: Array, /, axis: int) -> Array:
     """Return exp(x) / sum(exp(x)) along `axis`."""
-    return fast.softmax(as_floating(x), axis)
+    return fast.softmax_values(as_floating(x), axis)
 
 
 @op

@@ -22,7 +22,9 @@ def matmul(x: Array, y: Array) -> Array:
     Shapes (n, k) @ (k, m) -> (n, m); a 1-d operand is a row on the left and a column on the right, and its axis is
     left out of the result.
     """
-    return product(x, y) if np.ndim(x) > 1 and np.ndim(y) > 1 else np.matmul(x, y)
+    if np.ndim(x) < 2 or np.ndim(y) < 2:
+        return np.matmul(x, y)
+    return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else product(x, y)  # which is slow for one
 
 
 def _matmul_x(g: Any, x_shape: tuple[int, ...], y: Any) -> Any:
@@ -224,7 +226,7 @@ def inner(x: Any, y: Any) -> Any:
 
 def outer(x: Any, y: Any) -> Any:
     """Return the products of each element of x with each of y, both flattened: a matrix, with a row for each of x."""
-    return multiply(reshape(x, (-1, 1)), reshape(y, (1, -1)))
+    return matmul(reshape(x, (-1, 1)), reshape(y, (1, -1)))
 
 
 def kron(x: Any, y: Any) -> Any:

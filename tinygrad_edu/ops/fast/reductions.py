@@ -24,9 +24,10 @@ def reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True
         if n <= _SHORT:
             columns = np.ascontiguousarray(x.reshape(-1, n).T)
             return function.reduce(columns, axis=0, **settings).reshape(shape)
-        if function is np.add and x.dtype.char in "fd" and settings.get("dtype") in (None, x.dtype):
+        usual = x.dtype.char in "fd" and settings.get("dtype") in (None, x.dtype)
+        if usual and function is np.add and "initial" not in settings:
             return np.vecdot(x, _ones(n, x.dtype)).reshape(shape)
-        if function in _PLACES and x.dtype.char in "fd":
+        if usual and function in _PLACES:
             found = x.reshape(-1).take(_PLACES[function](x, -1).reshape(-1) + np.arange(0, x.size, n))
             return function(found, settings.get("initial", found), out=found).reshape(shape)
     return plain_reduction_along(function, x, axis, keepdims, **settings)

@@ -13,16 +13,16 @@ def shifted(x: ndarray, axis: int) -> ndarray:
     return np.asarray(x - reduction_along(np.maximum, x, axis, initial=-np.inf))
 
 
-def plain_softmax(x: ndarray, axis: int) -> ndarray:
+def plain_softmax_values(x: ndarray, axis: int) -> ndarray:
     """Return exp(x) / sum(exp(x)) along `axis`."""
     e = shifted(x, axis)
     return _shares(np.exp(e, out=e), axis)
 
 
-def softmax(x: ndarray, axis: int) -> ndarray:
-    """Return `plain_softmax`; of numbers near 0, which do not overflow, as they are."""
+def softmax_values(x: ndarray, axis: int) -> ndarray:
+    """Return `plain_softmax_values`; of numbers near 0, which do not overflow, as they are."""
     if x.size < _LARGE or x.dtype.char not in "fd" or not (x.min() > -_NEAR and x.max() < _NEAR):
-        return plain_softmax(x, axis)
+        return plain_softmax_values(x, axis)
     return _shares(np.exp(x), axis)
 
 
