@@ -7,11 +7,11 @@ import signal
 import string
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks import against, rounds, table
 from benchmarks.cores import available
@@ -20,6 +20,9 @@ from benchmarks.workloads import GROWTH, WORKLOADS, Sizes, Workload
 
 GROWTH_PEERS = (OURS, "PyTorch")
 PACKAGES = ("numpy", "torch", "jax", "keras", "mygrad", "autograd", "tinygrad", "micrograd")
+KEYS = [workload.key for workload in WORKLOADS] + list(GROWTH)
+ROUNDS = 7
+T = TypeVar("T")
 
 
 def _names(text: str) -> list[str]:
@@ -30,43 +33,72 @@ def _number(key: str) -> str:
     return key.rstrip(string.ascii_letters)
 
 
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    keys = [workload.key for workload in WORKLOADS] + list(GROWTH)
+def _keys(text: str) -> list[str]:
+    wanted = set(_names(text))
+    if not wanted <= {*KEYS, *map(_number, KEYS)}:
+        raise argparse.ArgumentTypeError(f"there are {','.join(KEYS)}")
+    return [key for key in KEYS if {key, _number(key)} & wanted]
+
+
+def _peers(text: str) -> list[str]:
+    if unknown := {*_names(text)} - {peer.name for peer in PEERS}:
+        raise argparse.ArgumentTypeError(
+            f"no {', '.join(sorted(unknown))}; there are {', '.join(p.name for p in PEERS)}"
+        )
+    return _names(text)
+
+
+def _rounds(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _file(text: str) -> Path:
+    if not Path(text).parent.is_dir():  # told before anything is measured
+        raise argparse.ArgumentTypeError(f"there is no directory {Path(text).parent}")
+    return Path(text)
+
+
+def _told(function: Callable[[str], T]) -> Callable[[str], T]:
+    """Return a function of an argument whose ValueError says what is wrong with it."""
+
+    def read(text: str) -> T:
+        try:
+            return function(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return read
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks", description="The same work here and in other frameworks.")
     add = parser.add_argument
-    add("--only", type=_names, metavar="KEYS", help=f"workloads to measure, of {','.join(keys)} (8 means 8b and 8d)")
-    add("--peers", type=_names, metavar="NAMES", help=f"of {', '.join(p.name for p in PEERS)} (ours is always there)")
+    only = f"workloads to measure, of {','.join(KEYS)} (8 means 8b and 8d)"
+    add("--only", type=_keys, default=KEYS, metavar="KEYS", help=only)
+    add("--peers", type=_peers, metavar="NAMES", help=f"of {', '.join(p.name for p in PEERS)} (ours is always there)")
     add("--cores", choices=("one", "all", "both"), default="both", help="default: %(default)s")
-    add("--rounds", type=int, help=f"how often each peer is asked (default: 7, with --against {against.ROUNDS})")
+    add("--rounds", type=_rounds, help=f"how often each is asked (default: {ROUNDS}, with --against {against.ROUNDS})")
     add("--seconds", type=float, default=0.15, help="how long it runs each time (default: %(default)s)")
     add("--budget", type=float, default=20.0, help="seconds a peer may spend on a workload (default: %(default)s)")
-    add("--python", metavar="PATH", help="measure ours with this interpreter, too")
-    add("--against", metavar="COMMIT", help="measure ours and this commit of it in turn; 1 where ours got slower")
-    add("--json", type=Path, metavar="PATH", help="write the numbers")
-    add("--picture", type=Path, metavar="PATH", help="draw the ratios, .png or .svg")
+    add("--python", type=_told(ours_on), metavar="PATH", help="measure ours with this interpreter, too")
+    turns = "measure ours and this commit of it in turn; 1 where ours got slower"
+    add("--against", type=_told(against.commit), metavar="COMMIT", help=turns)
+    add("--json", type=_file, metavar="PATH", help="write the numbers")
+    add("--picture", type=_file, metavar="PATH", help="draw the ratios, .png or .svg")
+    return parser
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = _parser()
     options = parser.parse_args(arguments)
-    wanted = set(keys if options.only is None else options.only)
-    chosen = [key for key in keys if {key, _number(key)} & wanted]
-    if not wanted <= {*keys, *map(_number, keys)}:
-        parser.error(f"--only takes of {','.join(keys)}")
-    if options.peers and (unknown := {*options.peers} - {peer.name for peer in PEERS}):
-        parser.error(f"--peers: no {', '.join(sorted(unknown))}; there are {', '.join(p.name for p in PEERS)}")
-    try:
-        options.python = ours_on(options.python) if options.python else None
-    except ValueError as error:
-        parser.error(f"--python: {error}")
-    options.only = chosen
-    if options.against is None:
-        options.rounds = options.rounds or 7
-        return options
-    options.rounds = options.rounds or against.ROUNDS
-    try:
-        options.against = against.commit(options.against)
-    except ValueError as error:
-        parser.error(f"--against: {error}")
-    if options.peers or options.python or options.picture:
+    if options.against and (options.peers or options.python or options.picture):
         parser.error("--against measures ours alone: it takes no --peers, --python or --picture")
+    if options.against and set(options.only) <= set(GROWTH):
+        parser.error(f"--against measures no growth: not {', '.join(options.only)}")
+    options.rounds = options.rounds or (against.ROUNDS if options.against else ROUNDS)
     return options
 
 

@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -63,10 +63,15 @@ class Line:
     notes: list[str] = field(default_factory=list)
     fails: set[str] = field(default_factory=set)
 
-    def failed(self, side: str, error: WorkerError) -> None:
-        """Note that a side cannot do it."""
-        self.fails.add(side)
-        self.notes.append(f"{side} one cannot: {error}")
+    @contextmanager
+    def noting(self, side: str) -> Iterator[None]:
+        """Note that a side cannot do it, where it fails at what it is asked inside."""
+        try:
+            yield
+        except WorkerError as error:
+            self.fails.add(side)
+            self.notes.append(f"{side} one cannot: {error}")
+            raise
 
     def ratios(self) -> list[float]:
         """Return this side's times by the other's."""
@@ -126,7 +131,7 @@ def copies(name: str) -> Iterator[dict[str, Peer]]:
 
 
 @contextmanager
-def _started(peers: dict[str, Peer], cores: set[int], order: Sequence[str], plan: Plan) -> Iterator[dict[str, Process]]:
+def _started(peers: dict[str, Peer], cores: set[int], order: Sequence[str]) -> Iterator[dict[str, Process]]:
     processes: dict[str, Process] = {}
     try:
         for side in order:
@@ -140,13 +145,11 @@ def _started(peers: dict[str, Peer], cores: set[int], order: Sequence[str], plan
 def agree(line: Line, peers: dict[str, Peer], cores: set[int], plan: Plan) -> None:
     """Find out which side can do a workload, and whether both compute the same."""
     workload, values = line.workload, {}
-    with _started(peers, cores, SIDES, plan) as processes:
+    with _started(peers, cores, SIDES) as processes:
         for side, process in processes.items():
-            try:
+            with suppress(WorkerError), line.noting(side):
                 _prepare(process, workload, plan, fixed=True)
                 values[side] = process.ask("values", plan.timeout, times=workload.steps)["values"]
-            except WorkerError as error:
-                line.failed(side, error)
     if not line.fails and not np.allclose(values[THIS], values[THAT], rtol=workload.tolerance, atol=workload.tolerance):
         line.notes.append("computes {} where that one computes {}".format(*(values[side] for side in SIDES)))
 
@@ -157,11 +160,14 @@ def _prepare(process: Process, workload: Workload, plan: Plan, fixed: bool) -> N
 
 def _one_round(line: Line, processes: dict[str, Process], order: Sequence[str], plan: Plan, clock: str) -> None:
     for side in order:
-        _prepare(processes[side], line.workload, plan, fixed=False)
-        processes[side].ask("measure", plan.timeout, seconds=0.0)
+        with line.noting(side):
+            _prepare(processes[side], line.workload, plan, fixed=False)
+            processes[side].ask("measure", plan.timeout, seconds=0.0)
     logarithms = dict.fromkeys(order, 0.0)
     for side in (*order, *reversed(order)):
-        logarithms[side] += math.log(processes[side].ask("measure", plan.timeout, seconds=plan.seconds)[clock])
+        with line.noting(side):
+            found = processes[side].ask("measure", plan.timeout, seconds=plan.seconds)
+        logarithms[side] += math.log(found[clock])
     for side, sum_of_two in logarithms.items():
         line.seconds[side].append(math.exp(sum_of_two / 2))
 
@@ -193,19 +199,17 @@ def _run(workloads: Sequence[Workload], peers: dict[str, Peer], cores: set[int],
     for number in range(plan.rounds):
         say(f"  {len(cores)} core(s): round {number + 1} of {plan.rounds}")
         order = SIDES if number % 2 == 0 else SIDES[::-1]
-        with _started(peers, cores, order, plan) as processes:
+        with suppress(WorkerError), _started(peers, cores, order) as processes:  # one may be gone: the next has others
             for line in (line for line in lines if not line.fails):
-                try:
-                    _one_round(line, processes, order, plan, clock)
-                except WorkerError as error:  # its process may be gone: the others go on in the next round
-                    line.failed("one", error)
-                    break
+                _one_round(line, processes, order, plan, clock)
     return lines
 
 
 def lines(report: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of the report."""
-    sure = 100 * (1 - report["doubt"])
+    sure, fewest = 100 * (1 - report["doubt"]), 1 + math.ceil(-math.log2(report["doubt"]))
+    if report["rounds"] < fewest:
+        yield f"of so many lines {fewest} rounds are the fewest that tell anything"
     yield f"this checkout and {report['against'][:10]}, {report['rounds']} rounds: this one's time / that one's, and"
     yield f"what the ratio lies between with a certainty of {sure:.2f} %, so that of the whole table it is 95 %"
     for run in report["runs"]:

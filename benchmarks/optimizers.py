@@ -10,7 +10,6 @@ hold a core while it waits for work.
 """
 
 import argparse
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from inspect import signature
@@ -20,6 +19,7 @@ import numpy as np
 
 from benchmarks.cores import available, pin
 from benchmarks.statistics import median
+from benchmarks.timing import milliseconds
 from tinygrad_edu import from_numpy, optim
 from tinygrad_edu.parallel import single_threaded_blas
 
@@ -86,15 +86,6 @@ def _pytorch(name: str, settings: dict[str, Any], values: Any, gradients: Any) -
     for _ in range(2):
         step()
     return theirs, step
-
-
-def milliseconds(step: Callable[[], Any], before: int) -> float:
-    """Return how long one step takes, after some that are not timed."""
-    for _ in range(before):
-        step()
-    begin = time.perf_counter()
-    step()
-    return 1000 * (time.perf_counter() - begin)
 
 
 def main() -> None:

@@ -24,13 +24,14 @@ from benchmarks.statistics import median
 from benchmarks.timing import timed
 from tinygrad_edu import nn
 from tinygrad_edu.ops import col2im, conv2d, im2col, matmul
-from tinygrad_edu.ops.choosing import keep
+from tinygrad_edu.ops.choosing import drop
 from tinygrad_edu.ops.convolution import correlate_images
 from tinygrad_edu.ops.dropout import draw_bits, dropout
 from tinygrad_edu.ops.fast import normalization, softmax
 from tinygrad_edu.ops.fast.elementwise import plain_positive_part, positive_part
+from tinygrad_edu.ops.fast.products import plain_product, product
 from tinygrad_edu.ops.normalization import centre, over_rms
-from tinygrad_edu.ops.products import linear, product
+from tinygrad_edu.ops.products import linear
 from tinygrad_edu.ops.trigonometry import tanh_gradient
 from tinygrad_edu.ops.windows import samples_first, samples_last
 from tinygrad_edu.parallel import single_threaded_blas
@@ -55,8 +56,8 @@ def _draw(*shape: int) -> ndarray:
 
 def rule_of_relu() -> TwoWays:
     """Choose between two values, or keep bits."""
-    g, mask = _draw(*SHARD), _draw(*SHARD)[::-1] > 0
-    return lambda: np.where(mask, g, 0.0), lambda: keep(g, mask)
+    g, mask = _draw(*SHARD), _draw(*SHARD)[::-1] <= 0
+    return lambda: np.where(mask, 0.0, g), lambda: drop(g, mask)
 
 
 def rule_of_tanh() -> TwoWays:
@@ -194,6 +195,18 @@ def gradient_of_a_bias() -> TwoWays:
     return lambda: np.add.reduce(g, axis=0), lambda: g.T @ ones
 
 
+def product_in_blocks() -> TwoWays:
+    """Of a layer from 512 numbers to 512, for 128 samples: samples innermost, as they come out of the one before."""
+    weight, x = _draw(512, 512), _draw(512, 128)
+    return lambda: plain_product(weight, x), lambda: product(weight, x)
+
+
+def product_by_columns_in_blocks() -> TwoWays:
+    """Multiply the same, where both factors lie by columns."""
+    weight, x = _draw(512, 512).T, _draw(128, 512).T
+    return lambda: plain_product(weight, x), lambda: product(weight, x)
+
+
 def rule_of_softmax() -> TwoWays:
     """Make an array for each step, or call BLAS for the sums, and work in place."""
     g, p = _draw(16, 4, 64, 64), _draw(16, 4, 64, 64)[::-1].copy()
@@ -204,6 +217,7 @@ KERNELS = [
     rule_of_relu, rule_of_tanh, dropout_of_bits, logits, gradient_of_weights, unlikely_classes, layout_of_a_gradient,
     windows_of_images, windows_added_up, convolution_of_one_channel, convolution_of_32_channels,
     its_gradient_of_the_images, normalized_maps, positive_part_of_maps, gradient_of_a_bias, rule_of_softmax,
+    product_in_blocks, product_by_columns_in_blocks,
 ]  # fmt: skip
 
 

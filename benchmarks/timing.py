@@ -8,15 +8,21 @@ from typing import Any
 from benchmarks.statistics import median
 
 
+def milliseconds(step: Callable[[], Any], before: int = 0) -> float:
+    """Return how long one step takes, after some that are not timed."""
+    for _ in range(before):
+        step()
+    begin = time.perf_counter()
+    step()
+    return 1000 * (time.perf_counter() - begin)
+
+
 def timed(step: Callable[[], Any], rounds: int) -> dict[str, float]:
     """Return the median milliseconds of a step, and for each its page faults and how often a thread went to sleep."""
     for _ in range(max(3, rounds // 4)):
         step()
-    times, before = [], resource.getrusage(resource.RUSAGE_SELF)
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        step()
-        times.append(1000 * (time.perf_counter() - begin))
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    times = [milliseconds(step) for _ in range(rounds)]
     after = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "milliseconds": median(times),

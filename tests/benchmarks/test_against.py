@@ -45,7 +45,9 @@ def test_a_commit_beside_this_checkout():
         assert row["verdict"] == "too few rounds to tell"
         assert row["ratio"] == pytest.approx(row["seconds"]["this"][0] / row["seconds"]["that"][0])
     assert not against.is_worse(report)
-    assert sum("6s. 1,000 ops" in line for line in against.lines(report)) == 1
+    printed = list(against.lines(report))
+    assert sum("6s. 1,000 ops" in line for line in printed) == 1
+    assert printed[0] == "of so many lines 7 rounds are the fewest that tell anything"
 
 
 @checkout
@@ -65,8 +67,25 @@ def test_each_side_runs_its_own_package_and_one_that_cannot_is_told():
 
 
 @checkout
+def test_a_side_that_fails_in_a_round_is_told_and_the_other_lines_go_on(monkeypatch):
+    ask, asked = against.Process.ask, []
+
+    def ask_or_die(process, command, timeout, **arguments):
+        asked.append(command)
+        if command == "measure" and asked.count(command) == 2:  # the other side's first
+            process.close()
+        return ask(process, command, timeout, **arguments)
+
+    monkeypatch.setattr(against.Process, "ask", ask_or_die)
+    report = against.measure(TINY, against.commit("HEAD"), core_sets("one"), replace(PLAN, rounds=2))
+    first, second = report["runs"][0]["workloads"]
+    assert (first["fails"], first["notes"]) == ([against.THAT], ["that one cannot: its process is gone"])
+    assert len(second["seconds"][against.THIS]) == 1
+
+
+@checkout
 def test_options():
     assert len(parse(["--against", "HEAD"]).against) >= 40
-    for wrong in (["--against", "no-such-commit"], ["--against", "HEAD", "--peers", "PyTorch"]):
+    for wrong in (["no-such-commit"], ["HEAD", "--peers", "PyTorch"], ["HEAD", "--only", "8"]):
         with pytest.raises(SystemExit):
-            parse(wrong)
+            parse(["--against", *wrong])

@@ -117,12 +117,13 @@ def test_options():
     assert parse(["--only", "8,1"]).only == ["1", "8b", "8d"]
     assert parse(["--only", "6s"]).only == ["6s"]
     assert parse(["--only", "4,10"]).only == ["4", "4s", "4p", "4d", "4t", "10"]
-    with pytest.raises(SystemExit):
-        parse(["--only", "13"])
-    with pytest.raises(SystemExit):
-        parse(["--peers", "nobody"])
-    with pytest.raises(SystemExit):
-        parse(["--python", "no_such_python"])
+    assert parse([]).rounds == 7
+    for wrong in (
+        ["--only", "13"], ["--peers", "nobody"], ["--python", "no_such_python"], ["--rounds", "0"],
+        ["--json", "no_such_directory/numbers.json"],
+    ):  # fmt: skip
+        with pytest.raises(SystemExit):
+            parse(wrong)
 
 
 def test_statistics():

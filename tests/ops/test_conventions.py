@@ -447,6 +447,7 @@ BLIND = np.array([[False, False], [True, True]])
         (lambda x: tg.pairwise_distance(x, [0.0, 0.0, 0.0], np.inf, 0.0), [2.0, -2.0, 1.0], [0.5, -0.5, 0]),
         (lambda x: tg.embedding([0, 2, 2, 1], x), np.zeros((3, 1)), [[1], [1], [2]]),
         (lambda x: tg.embedding([0, 2, 2, 1], x, padding_idx=-1), np.zeros((3, 1)), [[1], [1], [0]]),
+        (lambda x: tg.embedding(np.zeros(4096, int), x.astype(np.float16)), np.zeros((1, 1)), [[4096]]),
         (lambda x: tg.scaled_dot_product_attention(QUERY, QUERY, x, BLIND, scale=0), QUERY, np.full((2, 2), 0.5)),
         (lambda x: tg.scaled_dot_product_attention(x, QUERY, np.ones((2, 1)), BLIND), QUERY, np.zeros((2, 2))),
         (

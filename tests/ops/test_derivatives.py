@@ -34,7 +34,7 @@ LINEAR = [
     "repeat", "diagonal", "trace", "diag", "diagflat", "tril", "triu", *JOINING, *SEVERAL, "picked", "added_up",
     "unfold", "fold", "avg_pool1d", "interpolate", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "resample",
     "resample_back", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "centre", "embedding", "rows_at",
-    "rows_added", "positive", "deg2rad", "rad2deg", "take_diagonal", "put_diagonal",
+    "rows_added", "taken_flat", "added_flat", "positive", "deg2rad", "rad2deg", "take_diagonal", "put_diagonal",
 ]  # fmt: skip
 
 # Linear in each input alone.

@@ -11,12 +11,17 @@ from tinygrad_edu.engine import scattering
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import convolution
 from tinygrad_edu.ops import normalization as composed
+from tinygrad_edu.ops import reduction as ops_of_reduction
+from tinygrad_edu.ops import scans as ops_of_scans
 from tinygrad_edu.ops.fast import (
+    blocks,
     depthwise,
     elementwise,
+    indices,
     normalization,
     powers,
     products,
+    ranks,
     reductions,
     rows,
     scans,
@@ -24,6 +29,7 @@ from tinygrad_edu.ops.fast import (
     turning,
 )
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
+from tinygrad_edu.parallel import map_shards
 from tinygrad_edu.testing.strategies import calls
 
 # --- One element at a time ---
@@ -45,6 +51,27 @@ def test_bits_are_kept_of_large_arrays(data, dtype):
                 equal(elementwise.selected(mask, first, second), elementwise.plain_selected(mask, first, second))
 
 
+def test_objects_have_no_bits(monkeypatch):
+    monkeypatch.setattr(elementwise, "_LARGE", 1)
+    monkeypatch.setattr(elementwise, "_LARGE_CHOICE", 1)
+    x, mask = np.array([1, None, "one"]), np.array([True, False, True])
+    assert elementwise.selected(mask, x, 2).tolist() == [1, 2, "one"]
+    assert elementwise.masked(x, mask).tolist() == elementwise.zeroed(x, ~mask).tolist() == [1, 0, "one"]
+
+
+@given(data=st.data(), dtype=st.sampled_from([np.float16, np.float32, np.float64, np.longdouble]))
+def test_the_slope_of_relu(data, dtype):
+    call = data.draw(calls("keep"))
+    out = call.inputs[0].astype(dtype)
+    g = np.array(out.T, dtype).T
+    out[out < 0], out[out > 2], g[out == 0] = -0.0, np.nan, np.inf
+    for cotangent in (g, np.broadcast_to(dtype(np.nan), out.shape)):
+        for large in (2, 10**6):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(elementwise, "_LARGE", large)
+                equal(elementwise.relu_slope(cotangent, out), elementwise.plain_relu_slope(cotangent, out))
+
+
 def equal(found, wanted):
     assert found.dtype == wanted.dtype
     np.testing.assert_array_equal(found, wanted, strict=True)
@@ -62,6 +89,33 @@ def test_the_logarithm_of_a_sum_of_two_powers(dtype, monkeypatch):
             )
         assert found.dtype == wanted.dtype
         np.testing.assert_allclose(found, wanted, rtol=4 * float(np.finfo(wanted.dtype).eps))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, int])
+@pytest.mark.parametrize("far", [5, 200, 2000])
+def test_logistic_functions(dtype, far, monkeypatch):
+    monkeypatch.setattr(elementwise, "_LARGE", 0)
+    x = np.concatenate([np.linspace(-far, far, 41), [] if dtype is int else [np.inf, -np.inf, np.nan]]).astype(dtype)
+    for some in (x, x[None, :41].T, x[:0]):
+        for fast, plain in (
+            (elementwise.logistic, elementwise.plain_logistic), (elementwise.soft_part, elementwise.plain_soft_part),
+        ):  # fmt: skip
+            with np.errstate(under="ignore", invalid="ignore"):
+                found, wanted = fast(some), plain(some)
+            assert found.dtype == wanted.dtype
+            limits = np.finfo(wanted.dtype)
+            tolerance = {"rtol": 4 * float(limits.eps), "atol": 2 * limits.smallest_subnormal}
+            np.testing.assert_allclose(found, wanted, **tolerance)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+@pytest.mark.parametrize("slope", [0, 0.25, 1.0, -1.5, 3, np.array(0.5)])
+def test_a_line_with_a_bend(dtype, slope):
+    x = np.array([-np.inf, -1, -0.0, 0, 1e-7, 2, np.inf, np.nan], dtype)
+    for some in (x, x.reshape(4, 2).T, x[1], x[2:3].reshape(())):
+        with np.errstate(invalid="ignore"):
+            equal(elementwise.bent(some, slope), elementwise.plain_bent(some, slope))
+        equal(elementwise.slope_of_bent(some, slope), elementwise.plain_slope_of_bent(some, slope))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
@@ -130,6 +184,30 @@ def test_reductions_of_short_rows(function, shape, monkeypatch):
                 np.testing.assert_array_equal(found, wanted, strict=True)
 
 
+# --- Choosing by rank ---
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, int, bool])
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("shape", [(7, 40), (2, 3, 41), (40,), (0, 40)])
+def test_choosing_by_rank(dtype, ties, shape, monkeypatch):
+    monkeypatch.setattr(ranks, "_LARGE", 0)
+    rng, size = np.random.default_rng(0), int(np.prod(shape))
+    x = (rng.integers(0, 9, size) if ties else rng.permutation(size)).reshape(shape).astype(dtype)
+    hidden = np.array(x)
+    if hidden.dtype.kind == "f" and size:
+        hidden[..., 1] = np.inf
+        hidden.reshape(-1, shape[-1])[-1, :3] = np.nan
+    for array in (x, hidden, x[..., ::-1]):
+        for k in (0, 1, 5, 39, 40):
+            for descending in (False, True):
+                found, wanted = (f(array, k, descending) for f in (ranks.first_places, ranks.plain_first_places))
+                np.testing.assert_array_equal(found, wanted, strict=True)
+        for at in ([0], [20], [19, 20], [39, 3, 3]):
+            found, wanted = (f(array, np.array(at)) for f in (ranks.places_at_ranks, ranks.plain_places_at_ranks))
+            np.testing.assert_array_equal(found, wanted, strict=True)
+
+
 # --- Scans of many at once ---
 
 
@@ -143,22 +221,98 @@ def test_scans_of_many_at_once(function, dtype, monkeypatch):
         np.testing.assert_array_equal(found, wanted, strict=True)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_sums_of_long_rows(dtype, monkeypatch):
+    monkeypatch.setattr(scans, "_LONG", 100)
+    x = whole_numbers((2, 3, 1003), dtype)
+    infinite = np.array(x)
+    infinite[0, 0, 7], infinite[1, 2, 1001] = np.inf, np.nan
+    for array in (x, infinite, x[..., :-11], x[0, 0], x[..., ::-1], x.T):
+        for axis in (0, -1):
+            equal(scans.summed_up(array, axis), scans.plain_summed_up(array, axis))
+    x = np.random.default_rng(0).standard_normal(10**5).astype(dtype)
+    exact = np.cumsum(x, dtype=np.longdouble)
+    found, plain = (np.abs(f(x, 0) - exact).max() for f in (scans.summed_up, scans.plain_summed_up))
+    assert found <= plain
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(data=st.data())
+def test_derivatives_of_products_by_division(dtype, data):
+    """Where they divide, it is right; and they do not where a product is 0, or out of range."""
+    x = tg.Tensor(data.draw(calls("cumprod")).arrays[0].astype(dtype), requires_grad=True)
+    for power in (0, 60, -60):
+        g = np.cos(np.arange(x.size)).reshape(x.shape).astype(dtype) * dtype(2) ** power
+        for op, axis in ((tg.cumprod, 0), (tg.cumprod, -1), (tg.prod, -1)):
+            if x.ndim:
+                found, wanted = (_gradient(op, x, axis, g, without) for without in (False, True))
+                np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6 * float(dtype(2) ** power))
+
+
+def _gradient(op, x, axis, g, without_division):
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((ops_of_scans, "cumprod_slope"), (ops_of_reduction, "other_factors")):
+            if without_division:
+                patch.setattr(module, name, lambda *_: None)
+        out = op(x, axis=axis)
+        return tg.vjp(lambda x: op(x, axis=axis), x)[1](np.resize(g, out.shape))[0]
+
+
+@pytest.mark.parametrize("factors", [[2, 0.0], [1e-20, 1e-20], [1e30, 1e30], [2, np.nan], [2, np.inf]])
+def test_products_that_are_not_divided(factors):
+    x = np.array(factors, np.float32)
+    with np.errstate(all="ignore"):
+        assert scans.cumprod_slope(np.ones_like(x), x, np.cumprod(x), 0) is None
+        assert reductions.other_factors(x, np.prod(x)) is None
+    small = np.full(2, 1e-30, np.float32)  # of which the parts would be 0
+    assert scans.cumprod_slope(small, small * np.float32(1e15), np.full(2, 1e-15, np.float32), 0) is None
+
+
+def test_rows_turned_into_columns_and_back(monkeypatch):
+    monkeypatch.setattr(scans, "_NEAR", 1)
+    x = np.random.default_rng(0).standard_normal((40, 3, 2))
+    for array in (x, x.T, x[::-2], x[0], x[0, 0], x[:0], x[..., :0]):
+        for axis in range(-array.ndim, array.ndim):
+            columns = scans.in_columns(array, axis, np.float32)
+            equal(columns, scans.plain_in_columns(array, axis, np.float32))
+            for some in (columns, columns[::-1]):
+                equal(scans.from_columns(some, axis), scans.plain_from_columns(some, axis))
+
+
 # --- Adding at an index ---
 
 
-@given(data=st.data(), pieces=st.sampled_from([1, 10]), many=st.sampled_from([0, 10**9]), long=st.sampled_from([1, 8]))
-def test_adding_at_an_index(data, pieces, many, long):
+@given(data=st.data(), pieces=st.sampled_from([1, 10]), times=st.sampled_from([0, 1, 9]), long=st.sampled_from([1, 8]))
+def test_adding_at_an_index(data, pieces, times, long):
     call = data.draw(calls("getitem"))
     x, index = np.asarray(call.arrays[0].round()), call.settings["index"]
     rows = np.ones((4, 2, 9)), (slice(None), np.array([[1, 0], [-1, -2]], np.int8))
     for total, at in ((x, index), (x.copy(), index), rows):
         values, wanted, found = total[at] + 1, total.copy("K"), total.copy("K")
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in (("_LARGE", 0), ("_PART", pieces), ("_MANY", many), ("_LONG", long)):
+            for name, value in (("_LARGE", 0), ("_PART", pieces), ("_TIMES", times), ("_LONG", long)):
                 patch.setattr(scattering, name, value)
             scattering.add_at(found, at, values)
         scattering.plain_add_at(wanted, at, values)
         np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4), (4,), (0, 3), (3, 0)])
+def test_positions_along_an_axis(shape):
+    for axis, n in enumerate(shape):
+        for across in (shape, (1,) * len(shape)):
+            places = np.arange(5 * (n > 0)).reshape(*[1] * axis, -1, *[1] * (len(shape) - 1 - axis)) % max(n, 1)
+            places = np.broadcast_to(places, (*across[:axis], places.size, *across[axis + 1 :]))
+            equal(indices.flat_places(places, axis, shape), indices.plain_flat_places(places, axis, shape))
+
+
+@given(data=st.data())
+def test_taking_at_an_index(data):
+    call = data.draw(calls("getitem"))
+    x, index = call.arrays[0], call.settings["index"]
+    for some in (index, np.array([[0, -1]], np.int8)[:, : 2 * bool(x.size)]):
+        if x.ndim or some is index:
+            np.testing.assert_array_equal(indices.taken(x, some), indices.plain_taken(x, some), strict=True)
 
 
 def test_nothing_is_added_outside():
@@ -201,6 +355,46 @@ def test_long_and_thin_products_of_stacks(m, k, n, stack):
             np.testing.assert_array_equal(products.product(a, b), products.plain_product(a, b))
     with pytest.raises(ShapeError, match="op matmul"):
         tg.matmul(x, y[:, 1:])
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Let small products be cut, whatever this processor and its BLAS are good at."""
+    monkeypatch.setattr(blocks, "multiplies_in_place", lambda: True)
+    monkeypatch.setattr(blocks, "_LARGE", 0)
+    monkeypatch.setattr(blocks, "FEWEST", 0)
+    monkeypatch.setattr(products, "FEWEST", 0)
+    monkeypatch.setattr(blocks, "_block", blocks._block.__wrapped__)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("m", "k", "n"), [(128, 128, 128), (300, 140, 333), (33, 1500, 65), (150, 300, 40)])
+def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n, dtype, small_blocks):
+    rng, rows, columns = np.random.default_rng(0), np.ascontiguousarray, np.asfortranarray
+    for of_x, of_y in ((rows, rows), (rows, columns), (columns, rows), (columns, columns)):
+        x, y = of_x(whole_numbers((m, k), dtype)), of_y(whole_numbers((k, n), dtype))
+        out = np.empty((n, m), dtype).T
+        assert next(map_shards(lambda _: blocks.block_of(x, y), 1, 1)) is not None or k == 1500  # noqa: B023
+        assert next(map_shards(lambda _: products.product(x, y, out), 1, 1)) is out  # noqa: B023
+        np.testing.assert_array_equal(out, products.plain_product(x, y))
+        x, y = of_x(rng.standard_normal((m, k)).astype(dtype)), of_y(rng.standard_normal((k, n)).astype(dtype))
+        one, *others = (next(map_shards(lambda _: products.product(x, y), 1, count)) for count in (1, 2, 3))  # noqa: B023
+        for other in others:
+            np.testing.assert_array_equal(one, other)
+
+
+def test_products_that_are_left_whole(small_blocks, monkeypatch):
+    monkeypatch.setattr(blocks, "available_cores", lambda: 1)
+    x = np.ones((200, 200), np.float32)
+    assert blocks.block_of(x, x) == (32, 64)
+    for y in (x.astype(np.float64), x[:, ::2], np.broadcast_to(x[:1], x.shape), x[:, :20], x.astype(int)):
+        assert blocks.block_of(x, y) is None
+        np.testing.assert_array_equal(products.product(x, y), products.plain_product(x, y))
+    monkeypatch.setattr(blocks, "available_cores", lambda: 2)  # which BLAS shares among its threads
+    assert blocks.block_of(x, x) is None
+    monkeypatch.setattr(blocks, "multiplies_in_place", lambda: False)
+    assert next(map_shards(lambda _: blocks.block_of(x, x), 1, 1)) is None
 
 
 # --- Correlations, in parts and pieces of any size ---

@@ -80,6 +80,13 @@ def added_up_by_loop(x, positions, axis, length):
     return np.moveaxis(out, 0, axis)
 
 
+def added_flat_by_loop(x, places, shape):
+    out = np.zeros(shape)
+    for at, value in np.ndenumerate(x):
+        out.flat[places[at]] += value
+    return out
+
+
 def windows_by_loop(x, kernel_size, stride, padding, dilation, border=0.0):
     """Yield (row, column, window (N, C, kh, kw)) for each place of the window, pixel by pixel."""
     (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel_size, stride, padding, dilation
@@ -314,7 +321,9 @@ REFERENCES = {
     **{name: in_one(getattr(np, name), np.concatenate) for name in SEVERAL if name not in ("unbind", "unstack")},
     **{name: in_one(parts_by_loop, np.concatenate) for name in ("unbind", "unstack")}, "block": in_rows(np.block),
     "flatten": flatten_by_loop, "surround": np.pad, "picked": lambda x, positions, axis: np.take(x, positions, axis),
-    "added_up": added_up_by_loop,
+    "added_up": added_up_by_loop, "added_flat": added_flat_by_loop,
+    "extremum_so_far": lambda x, axis, largest: (np.maximum if largest else np.minimum).accumulate(x, axis),
+    "taken_flat": lambda x, places: x.reshape(-1)[places],
     "logsumexp": exact(lambda x, **along: np.log(np.sum(np.exp(x), **along))),
     **{name: exact(naive_softmax) for name in ("softmax", "softmax_along")},
     **{name: exact(lambda x, axis: np.log(naive_softmax(x, axis))) for name in (

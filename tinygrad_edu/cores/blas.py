@@ -9,7 +9,10 @@ from typing import Any
 
 from tinygrad_edu.errors import MissingExtraError
 
-__all__ = ["allowed_threads", "available_cores", "blas_can_be_limited", "single_threaded_blas"]
+__all__ = ["allowed_threads", "available_cores", "blas_can_be_limited", "multiplies_in_place", "single_threaded_blas"]
+
+# Where OpenBLAS has kernels for small matrices, by the name of the processor that it takes this one for.
+_WITH_SMALL_KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
 
 # The number of BLAS threads belongs to the process: who limits it first notes what it was, the last puts it back.
 _limiting = RLock()  # a signal handler may come while its own thread holds it
@@ -41,6 +44,16 @@ def _blas() -> Any:
 def blas_can_be_limited() -> bool:
     """Return whether `single_threaded_blas` can do so: whether threadpoolctl is installed."""
     return _blas() is not None
+
+
+@cache
+def multiplies_in_place() -> bool:
+    """Return whether BLAS multiplies small matrices where they lie, as OpenBLAS does on processors with AVX-512.
+
+    Without threadpoolctl nobody knows, and it counts as not.
+    """
+    libraries = _blas().lib_controllers if blas_can_be_limited() else ()
+    return any(getattr(library, "architecture", None) in _WITH_SMALL_KERNELS for library in libraries)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ NumPy lets go of the interpreter lock while it computes.
 """
 
 import os
-import traceback
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar, copy_context
@@ -18,7 +18,7 @@ from tinygrad_edu._checks import whole_number
 from tinygrad_edu.cores.blas import allowed_threads, available_cores, blas_can_be_limited, single_threaded_blas
 from tinygrad_edu.errors import ForkedError
 
-__all__ = ["in_parts", "map_shards", "shares"]
+__all__ = ["in_parts", "map_shards", "shares", "threads_of_shard"]
 
 Share = TypeVar("Share")
 Result = TypeVar("Result")
@@ -38,7 +38,7 @@ def _helpers(threads: int) -> SimpleQueue[Callable[[], None]]:
             while True:
                 calls.get()()
         except ForkedError:  # of a shard that forked, in the child: nobody is there to raise it to
-            traceback.print_exc()
+            sys.__excepthook__(*sys.exc_info())
             os._exit(1)
 
     for _ in range(threads):
@@ -78,6 +78,11 @@ def shares(count: int, parts: int) -> list[slice]:
     """Cut so many of anything into even parts, or as many parts as there are."""
     ends = [count * k // parts for k in range(parts + 1)]
     return [slice(start, end) for start, end in pairwise(ends) if start < end]
+
+
+def threads_of_shard() -> int | None:
+    """Return on how many threads what is computed here may run; None outside of shards, where BLAS has the cores."""
+    return _share.get()
 
 
 def in_parts(function: Callable[[Share], Result], parts: Sequence[Share], large: bool = True) -> list[Result]:

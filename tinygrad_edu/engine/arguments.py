@@ -63,10 +63,14 @@ _IMMUTABLE = (
 
 
 def frozen(op: Op, name: str, value: Any) -> Any:
-    """Return what a node can keep of a plain value: the value itself, or a copy where its owner could change it."""
+    """Return what a node can keep of a plain value: the value itself, or a copy where its owner could change it.
+
+    An array that has memory of its own, and is read-only, nobody writes to: so does who makes an array for an op say
+    that it need not be copied.
+    """
     kind = value.__class__
     if kind is ndarray and not value.dtype.hasobject:
-        return value.copy("K")
+        return value.copy("K") if value.flags.writeable or not value.flags.owndata else value
     if isinstance(value, _IMMUTABLE):
         return value
     if kind is Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any, ParamSpec, TypeVar
@@ -15,7 +14,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass(slots=True)  # whose attributes are read faster than those of a NamedTuple
 class Block:
     """A `with` that is open: what holds inside it, the mode that opened it, and the block around it.
 
@@ -29,11 +27,10 @@ class Block:
         What the nodes that a rule makes note as theirs: where the op of the rule was called. None outside of rules.
     """
 
-    recording: bool
-    watches: tuple[Any, ...]
-    origin: Any
-    mode: Mode
-    outer: Block | None
+    __slots__ = ("mode", "origin", "outer", "recording", "watches")  # which are read faster than those of a NamedTuple
+
+    def __init__(self, recording: bool, watches: tuple[Any, ...], origin: Any, mode: Mode, outer: Block | None) -> None:
+        self.recording, self.watches, self.origin, self.mode, self.outer = recording, watches, origin, mode, outer
 
 
 _innermost: ContextVar[Block | None] = ContextVar("tinygrad_edu_mode", default=None)

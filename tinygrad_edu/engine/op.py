@@ -165,14 +165,11 @@ class Op:
         >>> float(x.grad)
         12.0
         """
-        for argument in functions:
+        offered = self._offers(self.names(2))  # of any number of inputs, the rules ask for the same
+        for argument, function in functions.items():
             self._demand(argument, self.inputs, f"{self.name}.vjps")
-        before, self.functions = self.functions, self.functions | functions
-        try:
-            self.rules(2)  # of any number, they ask for the same
-        except RuleDefinitionError:
-            self.functions = before
-            raise
+            self._asked(argument, function, offered)
+        self.functions = self.functions | functions
         vars(self).pop("call", None)  # which was written for the rules before
         self.__call__ = self._first_call
 
@@ -209,16 +206,17 @@ class Op:
         """Return the rules for a call with `count` inputs."""
         names = self.names(count)
         rules, offered = Rules(self, names), self._offers(names)
-        asked = [self._asked(argument, offered) for argument in self.inputs]
+        asked = [self._asked(x, self.functions.get(x, _missing_rule(self.name, x)), offered) for x in self.inputs]
         for k in range(len(names)):
             function, takes_k, wanted = asked[0 if self.variadic else k]
             rules.add(partial(function, k=k) if takes_k else function, wanted)
         rules.pullbacks = tuple((k, _pullback(*call)) for k, call in enumerate(rules.calls))
         return rules
 
-    def _asked(self, argument: str, offered: dict[str, Saved]) -> tuple[Callable[..., Any], bool, dict[str, Saved]]:
+    def _asked(
+        self, argument: str, function: Callable[..., Any], offered: dict[str, Saved]
+    ) -> tuple[Callable[..., Any], bool, dict[str, Saved]]:
         """Return the rule of an argument, whether it asks for its position, and what of the offered it asks for."""
-        function = self.functions.get(argument, _missing_rule(self.name, argument))
         wanted = list(inspect.signature(function).parameters.values())[1:]
         names = [p.name for p in wanted if p.kind is not Parameter.VAR_KEYWORD]
         takes_k = self.variadic and "k" in names

@@ -27,7 +27,10 @@ def add_at(total: ndarray, index: Any, values: Any) -> None:
     if len(others) == min(masks, 1):
         total[index] += values
         return
-    large = np.size(values) >= _LARGE and total.flags.c_contiguous and (total.ndim > 1 or np.ndim(others[0]) > 1)
+    large = np.size(values) >= _LARGE and total.flags.c_contiguous
+    if large and total.ndim == 1 and index.__class__ is ndarray:
+        np.add.at(total, index.reshape(-1), np.broadcast_to(values, index.shape).reshape(-1))
+        return
     named = _rows(total.shape, parts) if large else None
     if named is None:
         plain_add_at(total, index, values)
@@ -68,20 +71,39 @@ def _is_whole(part: Any) -> bool:
 
 
 def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
-    """Add rows (front, n, length) to those of total (front, count, length) that have these numbers (n,)."""
+    """Add rows (front, n, length) to those of total (front, count, length) that have these numbers (n,).
+
+    First each number's first row, all at once, then the second of those that have one, and so on. What is left of a few
+    that have many more is added up alone.
+    """
     if rows.shape[2] < _LONG:
         _add_elements(total, numbers, rows)
         return
-    order = np.argsort(numbers, kind="stable")
-    ordered = numbers[order]
-    ends = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
-    if len(ends) + 1 == len(numbers):
-        total[:, numbers] += rows
-    elif (len(ends) + 1) * _MANY > rows[0].size:
-        _add_elements(total, numbers, rows)
-    else:
-        for number, same in zip(ordered[[0, *ends]], np.split(order, ends), strict=True):
-            total[:, number] += np.add.reduce(rows[:, same], axis=1)
+    order, starts, counts = _groups(numbers, total.shape[1])
+    named = numbers[order[starts]]
+    sums = total.take(named, 1)
+    for k in range(counts[0]):
+        left = np.searchsorted(-counts, -k)  # of so many groups there are more than k
+        if _TIMES * left < counts[0] - k:
+            for group, (start, count) in enumerate(zip(starts[:left], counts, strict=False)):
+                sums[:, group] += np.add.reduce(rows[:, order[start + k : start + count]], axis=1)
+            break
+        sums[:, :left] += rows.take(order[starts[:left] + k], 1)
+    total[:, named] = sums
+
+
+def _groups(numbers: ndarray, count: int) -> tuple[ndarray, ndarray, ndarray]:
+    """Return an order in which equal numbers, from 0 to count, stand together; where each begins, and how many it is.
+
+    The most frequent come first.
+    """
+    short = numbers.astype(np.uint16) if count <= _SHORT else numbers  # which NumPy sorts by counting
+    order = np.argsort(short, kind="stable")
+    ordered = short[order]
+    starts = np.concatenate([[0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1])
+    counts = np.diff(starts, append=len(numbers))
+    by_count = np.argsort(-counts, kind="stable")
+    return order, starts[by_count], counts[by_count]
 
 
 def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
@@ -95,6 +117,7 @@ def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
 
 
 _LARGE = 10_000  # values, from which on it pays to look what the index names
-_LONG = 8  # elements of a row, from which on it pays to look for rows that are named once, or many times
-_MANY = 3000  # elements for each row that is named, from which on their sum is faster
+_LONG = 8  # elements of a row, from which on whole rows are added
+_TIMES = 2  # as long as one row of many groups takes it to add up all of a group
+_SHORT = 2**16  # numbers that 16 bits hold
 _PART = 2**16  # elements at a time, so that their places stay in the cache

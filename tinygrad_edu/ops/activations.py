@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Operand, op, values_of
+from tinygrad_edu.engine import Array, Operand, Tensor, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, multiply, subtract
 from tinygrad_edu.ops.choosing import clip, drop, keep, where
-from tinygrad_edu.ops.fast.elementwise import ZEROS, positive_part, selected
+from tinygrad_edu.ops.fast.elementwise import ZEROS, bent, positive_part, relu_slope, selected, slope_of_bent
 from tinygrad_edu.ops.gaussian import normal_cdf
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.logistic import sigmoid, softplus
@@ -32,19 +32,20 @@ def relu(x: Array) -> Array:
     return positive_part(x) if isinstance(x, ndarray) and x.dtype.kind == "f" else np.maximum(x, 0)
 
 
-relu.vjps(x=lambda g, out: drop(g, out == ZEROS[out.dtype]))
+relu.vjps(x=lambda g, out: relu_slope(g, out) if g.__class__ is ndarray else drop(g, out == ZEROS[out.dtype]))
 
 
 @op(broadcasts=True)
 def leaky(x: Operand, slope: Operand) -> Array:
     """Return x where it is positive, and slope * x elsewhere."""
-    return selected(np.greater(x, 0), x, np.multiply(slope, x))
+    return bent(x, slope)
 
 
-leaky.vjps(
-    x=lambda g, x, slope: where(x > 0, g, g * slope),
-    slope=lambda g, x: drop(g * x, x > 0),
-)
+def _leaky_x(g: Any, x: Any, slope: Any) -> Any:
+    return where(x > 0, g, g * slope) if isinstance(slope, Tensor) else g * slope_of_bent(values_of(x), slope)
+
+
+leaky.vjps(x=_leaky_x, slope=lambda g, x: drop(g * x, x > 0))
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
@@ -143,12 +144,13 @@ def _beyond(x: Any, bound: float) -> Any:
 @op
 def exponential_unit(x: Array, /, alpha: float = 1.0, rate: float = 1.0) -> Array:
     """Return x where it is positive, and alpha * (exp(rate * x) - 1) elsewhere."""
-    return np.maximum(x, 0) + alpha * np.expm1(rate * np.minimum(x, 0))
+    return relu(x) + alpha * np.expm1(rate * np.minimum(x, 0))
 
 
 def _exponential_unit_x(g: Any, x: Any, alpha: float, rate: float) -> Any:
     negative = keep(x, x < 0)  # so that what is not chosen does not overflow
-    return where(x <= 0, g * (alpha * rate * exp(rate * negative)), g)
+    slope = g * (alpha * rate * exp(rate * negative))
+    return slope if alpha * rate == 1 else where(x <= 0, slope, g)  # that of 0 is 1
 
 
 exponential_unit.vjps(x=_exponential_unit_x)

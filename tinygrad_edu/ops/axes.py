@@ -42,6 +42,8 @@ def joined(x: Any, axis: Axis) -> Any:
     shape = np.shape(x)
     order, count = _last(len(shape), axis)
     kept = tuple(shape[a] for a in order[: len(order) - count])
+    if count == 1 and order[-1] == len(order) - 1:
+        return x
     return reshape(transpose(x, order), (*kept, reduced_count(shape, axis)))
 
 

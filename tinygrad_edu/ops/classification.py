@@ -11,9 +11,8 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, multiply
 from tinygrad_edu.ops.choosing import drop, keep, maximum
-from tinygrad_edu.ops.fast.elementwise import log_of_powers
-from tinygrad_edu.ops.fast.reductions import reduction_along
-from tinygrad_edu.ops.fast.softmax import softmax_slope
+from tinygrad_edu.ops.fast import softmax as fast
+from tinygrad_edu.ops.fast.elementwise import soft_part
 from tinygrad_edu.ops.logistic import logit, sigmoid
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, sum
@@ -21,25 +20,16 @@ from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, 
 __all__ = ["log_softmax", "softmax", "softmin"]
 
 
-def _shifted(x: Any, axis: int) -> ndarray:
-    """Move the greatest element to 0, in a new array: softmax does not change, and nothing overflows."""
-    x = as_floating(x)
-    return np.asarray(x - reduction_along(np.maximum, x, axis, initial=-np.inf))
-
-
 @op
 def softmax_along(x: Array, /, axis: int) -> Array:
     """Return exp(x) / sum(exp(x)) along `axis`."""
-    e = _shifted(x, axis)
-    np.exp(e, out=e)
-    total = reduction_along(np.add, e, axis, dtype=np.result_type(e.dtype, np.float32))
-    return np.divide(e, total, out=e)
+    return fast.softmax(as_floating(x), axis)
 
 
 @op
 def softmax_gradient(cotangent: Array, p: Array, /, axis: int) -> Array:
     """Return p * (cotangent - sum(cotangent * p)) along `axis`, the rule of p = softmax(x)."""
-    return softmax_slope(cotangent, p, axis)
+    return fast.softmax_slope(cotangent, p, axis)
 
 
 softmax_along.vjps(x=lambda g, out, axis: softmax_gradient(g, out, axis))
@@ -65,11 +55,17 @@ def softmin(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
 @op
 def log_softmax_along(x: Array, /, axis: int) -> Array:
     """Return log(softmax(x)) along `axis`."""
-    shifted = _shifted(x, axis)
+    shifted = fast.shifted(as_floating(x), axis)
     return np.subtract(shifted, log_of_sum(np.exp(shifted), axis), out=shifted)
 
 
-log_softmax_along.vjps(x=lambda g, out, axis: g - exp(out) * sum(g, axis, keepdims=True))
+def _log_softmax_x(g: Any, out: Any, axis: int) -> Any:
+    if isinstance(g, ndarray) and isinstance(out, ndarray):
+        return fast.log_softmax_slope(g, out, axis)
+    return g - exp(out) * sum(g, axis, keepdims=True)
+
+
+log_softmax_along.vjps(x=_log_softmax_x)
 
 
 def log_softmax(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
@@ -95,7 +91,7 @@ def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none"
     if targets.dtype.kind == "f":
         losses = -np.sum(_to(targets, logits.dtype) * log_softmax(logits, 1), axis=1)
     else:
-        shifted = _shifted(logits, 1)
+        shifted = fast.shifted(logits, 1)
         of_labels = shifted[places(targets)]
         losses = log_of_sum(np.exp(shifted, out=shifted), 1)[:, 0] - of_labels
     if reduction == "none":
@@ -105,6 +101,8 @@ def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none"
 
 def places(labels: ndarray) -> tuple[ndarray, ...]:
     """Return where in an array (N, C, ...) the labels (N, ...) point to, as an index."""
+    if labels.ndim == 1:
+        return np.arange(len(labels)), labels
     sample, *others = (np.arange(n).reshape(-1, *[1] * (labels.ndim - 1 - i)) for i, n in enumerate(labels.shape))
     return sample, labels, *others
 
@@ -152,7 +150,7 @@ def _far_from_subnormal(p: Any) -> Any:
     and processors multiply such numbers a hundred times slower than others.
     """
     least = _least_probability(p.dtype)
-    return p if np.min(values_of(p), initial=1) >= least else drop(p, p < least)
+    return p if values_of(p).min(initial=1) >= least else drop(p, p < least)
 
 
 @cache
@@ -173,7 +171,7 @@ def sigmoid_cross_entropy(logits: Array, targets: Array) -> Array:
     log(1 + exp(-x)) and 1 - sigmoid(x) = sigmoid(-x), so that neither end loses digits. What is multiplied with a
     target of 0 counts as 0, also where it is infinite.
     """
-    missed, false = log_of_powers(0, -logits), log_of_powers(0, logits)
+    missed, false = soft_part(-logits), soft_part(logits)
     return targets * keep(missed, targets != 0) + (1 - targets) * keep(false, targets != 1)
 
 

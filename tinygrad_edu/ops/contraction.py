@@ -1,7 +1,6 @@
 """Sums of products in Einstein's notation: read once, and then done two operands at a time by matrix products."""
 
 import math
-import string
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -21,6 +20,7 @@ __all__ = ["einsum"]
 
 # A label for each axis, one letter each. The axes of an ellipsis get Greek ones, the last of them always the same.
 Labels = str
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ELLIPSIS = "".join(map(chr, range(0x3B1, 0x3B1 + 64)))
 
 
@@ -114,11 +114,10 @@ def _as_string(operands: Sequence[Any]) -> tuple[str, Sequence[Any]]:
 
 def _letters(names: Iterable[Any]) -> str:
     """Write names that are numbers as letters of the same alphabetical order."""
-    alphabet = string.ascii_uppercase + string.ascii_lowercase
     names = list(values_of(names))
-    if any(name is not Ellipsis and not 0 <= name < len(alphabet) for name in names):
+    if any(name is not Ellipsis and not 0 <= name < len(_LETTERS) for name in names):
         raise ShapeError(f"einsum: the names of axes are numbers from 0 to 51, or an Ellipsis, not {names}.")
-    return "".join("..." if name is Ellipsis else alphabet[name] for name in names)
+    return "".join("..." if name is Ellipsis else _LETTERS[name] for name in names)
 
 
 @lru_cache(1024)
@@ -147,7 +146,7 @@ def _read(subscripts: str, dims: tuple[int, ...]) -> tuple[tuple[Labels, ...], L
 def _labelled(subscripts: str, term: str, ndim: int) -> Labels:
     """Return the labels of an operand of `ndim` axes."""
     names = term.replace("...", "", 1)
-    if any(letter not in string.ascii_letters for letter in names):
+    if any(letter not in _LETTERS for letter in names):
         raise ShapeError(f"einsum: {subscripts!r}: axes are named by letters and one ellipsis '...', not by {term!r}.")
     extra = ndim - len(names)
     if extra < 0 or (extra and len(names) == len(term)):

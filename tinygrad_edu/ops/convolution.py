@@ -22,7 +22,6 @@ from tinygrad_edu.ops.windows import (
     Size,
     Window,
     batch_of,
-    bordered,
     pair,
     require_axes,
     row,
@@ -61,7 +60,8 @@ def correlate(
     j], and with several the sum of that over the channels.
     """
     laid = window(x.shape[2:], weight.shape[2:], stride, padding, dilation)
-    return samples_first(_form(len(weight), x.shape[1], groups).maps(bordered(x, laid), weight, laid, groups))
+    form = _form(len(weight), x.shape[1], groups)
+    return samples_first(form.maps(x.transpose(1, 2, 3, 0), weight, laid, groups))
 
 
 @op
@@ -108,7 +108,8 @@ def correlate_kernels(
     (N, out, rows, columns), (N, C, H, W) -> (out, C / groups, kh, kw)
     """
     laid = window(x.shape[2:], kernel_size, stride, padding, dilation)
-    return _form(maps.shape[1], x.shape[1], groups).kernels(maps.transpose(1, 2, 3, 0), bordered(x, laid), laid, groups)
+    form = _form(maps.shape[1], x.shape[1], groups)
+    return form.kernels(maps.transpose(1, 2, 3, 0), x.transpose(1, 2, 3, 0), laid, groups)
 
 
 # <maps, correlate(x, weight)> is linear in each of the three, so its derivative with respect to any one of them is a

@@ -19,10 +19,13 @@ def rows_at(weight: Array, /, indices: Array) -> Array:
 
 @op
 def rows_added(rows: Array, /, indices: Array, count: int) -> Array:
-    """Add rows up in a table of `count`, each where its number says: (..., D), (...) -> (count, D)."""
-    out = np.zeros((count, rows.shape[-1]), rows.dtype)
+    """Add rows up in a table of `count`, each where its number says: (..., D), (...) -> (count, D).
+
+    Of float16 in float32: in a frequent word's sum of thousands, what is added last would be rounded away.
+    """
+    out = np.zeros((count, rows.shape[-1]), np.float32 if rows.dtype == np.float16 else rows.dtype)
     add_at(out, indices, rows)
-    return out
+    return out.astype(rows.dtype, copy=False)
 
 
 rows_at.vjps(weight=lambda g, indices, weight_shape: rows_added(g, indices, weight_shape[0]))

@@ -7,10 +7,11 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.choosing import where
+from tinygrad_edu.ops.fast.indices import flat_places
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.shape import broadcast_to, reshape
 
@@ -60,7 +61,25 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     """
     if axis is None:
         x = reshape(x, -1)
-    return getitem(x, _along("take_along_axis", np.shape(x), indices, -1 if axis is None else axis))
+    return taken_flat(x, _along("take_along_axis", np.shape(x), indices, -1 if axis is None else axis))
+
+
+@op
+def taken_flat(x: Array, /, places: ndarray) -> Array:
+    """Return the elements of x, flattened, at some places, counted from 0."""
+    return x.reshape(-1).take(places, mode="wrap")  # all are inside: NumPy need not look
+
+
+@op
+def added_flat(x: Array, /, places: ndarray, shape: tuple[int, ...]) -> Array:
+    """Return zeros of `shape`, with the elements of x added at places of it flattened: undo `taken_flat`."""
+    out = np.zeros(shape, x.dtype)
+    np.add.at(out.reshape(-1), places.reshape(-1), x.reshape(-1))
+    return out
+
+
+taken_flat.vjps(x=lambda g, x_shape, places: added_flat(g, places, x_shape))
+added_flat.vjps(x=lambda g, places: taken_flat(g, places))
 
 
 def put_along_axis(x: Any, indices: Any, values: Any, axis: int | None) -> Any:
@@ -79,12 +98,11 @@ def put_along_axis(x: Any, indices: Any, values: Any, axis: int | None) -> Any:
         None stands for x flattened; the result has the shape of x.
     """
     shape = np.shape(x) if axis is not None else (np.size(values_of(x)),)
-    index = _along("put_along_axis", shape, indices, -1 if axis is None else axis)
-    taken = np.broadcast_shapes(*(part.shape for part in index))
-    count, source = math.prod(taken), np.full(shape, -1)
-    source[index] = np.arange(count).reshape(taken)  # where each element of the result comes from: -1, from x
+    flat = _along("put_along_axis", shape, indices, -1 if axis is None else axis)
+    source = np.full(math.prod(shape), -1)
+    source[flat] = np.arange(flat.size).reshape(flat.shape)  # where each element of the result comes from: -1, from x
     source = source.reshape(np.shape(x))
-    put = getitem(reshape(broadcast_to(_like(x, values), taken), -1), np.maximum(source, 0)) if count else x
+    put = taken_flat(broadcast_to(_like(x, values), flat.shape), np.maximum(source, 0)) if flat.size else x
     return where(source >= 0, put, x)
 
 
@@ -96,16 +114,25 @@ def _like(x: Any, values: Any) -> Any:
     return values if wanted == found else astype(values, wanted)
 
 
-def _along(where_: str, shape: tuple[int, ...], indices: Any, axis: int) -> tuple[ndarray, ...]:
-    """Return the index that takes `indices` along `axis`, and every place across it."""
+def _along(where_: str, shape: tuple[int, ...], indices: Any, axis: int) -> Any:
+    """Return where in an array of a shape, flattened, the positions along `axis` are for each place across it."""
     places = _positions(where_, indices)
     if places.ndim != len(shape):
         raise ShapeError(
             f"{where_}: indices need an axis for each of x, whose shape is {shape}, and have the shape {places.shape}."
         )
     along = normal_axis(axis, len(shape))
-    others = np.ogrid[tuple(slice(n) for n in shape)]
-    return tuple(places if a == along else others[a] for a in range(len(shape)))
+    n = shape[along]
+    if any(m != k and 1 not in (m, k) for a, (m, k) in enumerate(zip(places.shape, shape, strict=True)) if a != along):
+        raise IndexError(f"{where_}: indices of shape {places.shape} do not broadcast with x of shape {shape}.")
+    if places.size and places.view(np.uintp).max() >= n:  # where a negative one is large
+        if places.min() < -n or places.max() >= n:
+            outside = f"from {places.min()} to {places.max()}"
+            raise IndexError(f"{where_}: indices {outside} are out of bounds for axis {along} of length {n}.")
+        places = places % n
+    flat = np.asarray(flat_places(places, along, shape))
+    flat.flags.writeable = False  # so that a node keeps it without a copy
+    return flat
 
 
 def _positions(where_: str, indices: Any) -> ndarray:

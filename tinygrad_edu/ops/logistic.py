@@ -14,8 +14,7 @@ __all__ = ["logaddexp", "logit", "logsigmoid", "sigmoid", "softplus"]
 @op
 def sigmoid(x: Array) -> Array:
     """Return 1 / (1 + exp(-x)), without overflow at either end."""
-    e = np.exp(-1.0 * np.abs(x))  # not -np.abs(x), which wraps around for unsigned numbers
-    return np.maximum(e, np.greater_equal(x, 0)) / (1 + e)  # which is 1 where that holds: no choice, no guess
+    return elementwise.logistic(x)
 
 
 sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
@@ -24,7 +23,7 @@ sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
 @op
 def logsigmoid(x: Array) -> Array:
     """Return log(sigmoid(x)), with all its digits at both ends."""
-    return np.negative(elementwise.log_of_powers(0, -1.0 * np.asarray(x)))
+    return np.negative(elementwise.soft_part(-1.0 * np.asarray(x)))
 
 
 logsigmoid.vjps(x=lambda g, x: g * sigmoid(-x))
@@ -70,12 +69,14 @@ def softplus(x: Array, /, beta: float = 1.0, threshold: float = 20.0) -> Array:
         Beyond it the derivative is 1. At PyTorch's 20 the value jumps by 2e-9.
     """
     scaled = np.multiply(x, beta)
-    return elementwise.selected(scaled > threshold, x, elementwise.log_of_powers(0, scaled) / beta)
+    out, beyond = elementwise.soft_part(scaled) / beta, scaled > threshold
+    return elementwise.selected(beyond, x, out) if np.any(beyond) else out
 
 
 def _softplus_x(g: Any, x: Any, beta: float, threshold: float) -> Any:
     scaled = beta * x
-    return g * where(scaled > threshold, 1.0, sigmoid(scaled))
+    slope, beyond = sigmoid(scaled), scaled > threshold
+    return g * (where(beyond, 1.0, slope) if np.any(beyond) else slope)
 
 
 softplus.vjps(x=_softplus_x)

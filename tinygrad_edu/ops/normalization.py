@@ -32,6 +32,8 @@ __all__ = [
 @op
 def mean_product(x: Array, y: Array) -> Array:
     """Return the mean of x * y over the first and the last axis: (A, K, B), (A, K, B) -> (1, K, 1)."""
+    if x.shape[0] == 1 and x.shape[2] and x.dtype == y.dtype != np.float16:  # each channel is a row
+        return np.vecdot(x, y)[..., None] / x.shape[2]
     return np.asarray(fast.mean_of_products(x, y), np.result_type(x, y))
 
 
@@ -48,27 +50,37 @@ def centre(x: Array) -> Array:
     Of numbers that are large beside their deviations the mean is rounded to as much as some of these. So what is left
     has a mean of its own, which is then taken away.
     """
-    out = x - _mean(x)
-    out -= _mean(out)
+    ones = np.ones(x.shape[2], x.dtype)
+    out = x - mean_product(x, ones)
+    out -= mean_product(out, ones)
     return out
-
-
-def _mean(x: Array) -> Array:
-    return np.asarray(fast.mean_of_products(x, np.ones(x.shape[2], x.dtype)), x.dtype)
 
 
 centre.vjps(x=lambda g: centre(g))
 
 
 @op
-def over_rms(x: Array, /, eps: float) -> Array:
-    """Return x / sqrt(mean(x * x) + eps), (A, K, B) -> (A, K, B)."""
-    return np.asarray(x * (1 / np.sqrt(mean_product(x, x) + eps)))
+def over_rms(x: Array, /, eps: float, scale: Array | None = None) -> Array:
+    """Return x / sqrt(mean(x * x) + eps), (A, K, B) -> (A, K, B).
+
+    `scale` is what x is multiplied with, (1, K, 1), as `one_over_rms` finds it, where that is known already.
+    """
+    return np.asarray(x * (one_over_rms(x, eps) if scale is None else scale))
 
 
-def _over_rms_x(g: Any, x: Any, out: Any, eps: float) -> Any:
+def one_over_rms(x: Array, eps: float) -> Array:
+    """Return 1 / sqrt(mean(x * x) + eps), (A, K, B) -> (1, K, 1)."""
+    return np.asarray(1 / np.sqrt(mean_product(x, x) + eps))
+
+
+def _over_rms_x(g: Any, x: Any, out: Any, eps: float, scale: Array | None = None) -> Any:
     # But for eps, the result does not change with the length of x: what would change it is taken from g.
-    return (g - out * mean_product(g, out)) * rsqrt(mean_product(x, x) + eps)
+    if not _all_arrays(g, x, out):
+        return (g - out * mean_product(g, out)) * rsqrt(mean_product(x, x) + eps)
+    slope = out * mean_product(g, out)
+    np.subtract(g, slope, out=slope)
+    slope *= one_over_rms(x, eps) if scale is None else scale
+    return slope
 
 
 over_rms.vjps(x=_over_rms_x)
@@ -118,7 +130,8 @@ def _normalized_by(eps: float, moments: Array, x: Any, weight: Any = None, bias:
 
 def _standardized(x: Any, eps: float) -> Any:
     """Return `normalized` without a weight and a bias: of many short rows in fewer calls."""
-    return over_rms(centre(x), eps)
+    x = centre(x)
+    return over_rms(x, eps, one_over_rms(values_of(x), eps))
 
 
 def _in_shape(shape: tuple[int, int, int], axes: tuple[int, ...] | None, function: Callable[[Any], Any], x: Any) -> Any:

@@ -3,13 +3,14 @@
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, parted, plain_axes, reduced_count
 from tinygrad_edu.ops.choosing import drop, keep, where
-from tinygrad_edu.ops.fast.reductions import reduction_along
+from tinygrad_edu.ops.fast.reductions import other_factors, reduction_along
 from tinygrad_edu.ops.powers import exp, sqrt, square
 from tinygrad_edu.ops.scans import cast, cumprod, neighbor
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
@@ -49,6 +50,8 @@ def as_floating(x: Any) -> Any:
 @op(promotes=False)
 def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
     """Return the sum over `axis`: all axes, one, or several. The sum of nothing is 0. `dtype` is the result's."""
+    if axis.__class__ is int and x.__class__ is ndarray and x.ndim:
+        return reduction_along(np.add, x, axis, keepdims, dtype=dtype)
     return np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
 
 
@@ -73,9 +76,13 @@ def _others(x: Any) -> Any:
     return before * after
 
 
-def _prod_x(g: Any, x: Any, axis: Axis) -> Any:
-    others = parted(_others(joined(in_dtype_of(g, x), axis)), x.shape, axis)
-    return cast(reshape(g, kept_shape(x.shape, axis)) * others, x.dtype)
+def _prod_x(g: Any, x: Any, out: Any, axis: Axis) -> Any:
+    kept, factors, others = kept_shape(x.shape, axis), in_dtype_of(g, x), None
+    if isinstance(factors, ndarray) and isinstance(out, ndarray):
+        others = other_factors(factors, reshape(out, kept))
+    if others is None:
+        others = parted(_others(joined(factors, axis)), x.shape, axis)
+    return cast(reshape(g, kept) * others, x.dtype)
 
 
 prod.vjps(x=_prod_x)

@@ -1,5 +1,6 @@
 """Scans: results of one length with what they are made of, each from all elements up to its place along an axis."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,12 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.choosing import where
-from tinygrad_edu.ops.fast.scans import accumulated
-from tinygrad_edu.ops.gathering import normal_axis, take_along_axis
+from tinygrad_edu.ops.fast.scans import accumulated, cumprod_slope, from_columns, in_columns, summed_up
+from tinygrad_edu.ops.gathering import added_flat, normal_axis
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.powers import exp
-from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
+from tinygrad_edu.ops.shape import broadcast_to, flip, reshape, swapaxes
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff", "logcumsumexp"]
 
@@ -41,23 +42,23 @@ def recurrence(a: Array, b: Array, /, axis: int, reverse: bool = False) -> Array
     Float16 is computed in float32.
     """
     kind, turn = np.result_type(a, b), slice(None, None, -1 if reverse else 1)
-    factors, added = (np.moveaxis(x, axis, 0)[turn].astype(np.result_type(kind, np.float32)) for x in (a, b))
+    factors, added = (in_columns(x, axis, np.result_type(kind, np.float32))[turn] for x in (a, b))
     y = _solved(factors, np.zeros(1, int), added).astype(kind, copy=False)
-    return np.moveaxis(y[turn], 0, axis)
+    return from_columns(y[turn], axis)
 
 
-_AT_ONCE = 32
+_AT_ONCE, _WIDE = 32, 4
 
 
 def _solved(a: ndarray, power: ndarray, b: ndarray) -> ndarray:
     """Return y with ``y[k] = b[k] + a[k] * 2.0 ** power[k] * y[k - 1]`` along the first axis.
 
-    Cut in pieces, all are walked through side by side: what a whole piece adds, and the product of its factors, make a
-    recurrence of fewer places, whose results are what the pieces begin with. The product is kept as a mantissa and a
-    power of two, since it may be out of range where no y is.
+    Where it is long and narrow it is cut in pieces, and all are walked through side by side: what a whole piece adds,
+    and the product of its factors, make a recurrence of fewer places, whose results are what the pieces begin with. The
+    product is kept as a mantissa and a power of two, since it may be out of range where no y is.
     """
     n, rest = len(b), b.shape[1:]
-    if n <= _AT_ONCE:
+    if n <= _AT_ONCE * max(_WIDE, math.prod(rest) // _WIDE):
         return _walked(a, power, b, np.zeros(rest, b.dtype))
     pieces = -(-n // _AT_ONCE)
     a, power, b = (_cut(np.broadcast_to(x, (n, *rest)), pieces, end) for x, end in ((a, 1), (power, 0), (b, 0)))
@@ -78,9 +79,12 @@ def _cut(x: ndarray, pieces: int, end: int) -> ndarray:
 def _walked(a: ndarray, power: ndarray, b: ndarray, start: ndarray) -> ndarray:
     """Walk through the places of the first axis, one after the other."""
     y, exact = np.empty_like(b), not power.any()
-    for k in range(len(b)):
-        step = a[k] * start
-        start = y[k] = b[k] + (step if exact else np.ldexp(step, power[k]))
+    for k in range(len(y)):
+        step = y[k, ...]
+        np.multiply(a[k], start, out=step)
+        if not exact:
+            np.ldexp(step, power[k], out=step)
+        start = np.add(step, b[k], out=step)
     return y
 
 
@@ -99,7 +103,7 @@ recurrence.vjps(a=_recurrence_a, b=_recurrence_b)
 def cumsum(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
     """Return the sums of all elements up to each along `axis`; of x flattened if it is None."""
     if dtype is None and axis is not None and np.ndim(x) and x.dtype.kind == "f":
-        return accumulated(np.add, x, axis)
+        return summed_up(x, axis)
     return np.cumsum(x, axis, dtype)
 
 
@@ -125,11 +129,34 @@ def cumprod(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None
 def _cumprod_x(g: Any, x: Any, out: Any, axis: int | None) -> Any:
     """Return the product before each element, times what follows of it: g[k] + x[k + 1] * (g[k + 1] + ...)."""
     along, factors = axis or 0, in_dtype_of(g, reshape(x, out.shape))
+    if isinstance(g, ndarray) and isinstance(out, ndarray) and isinstance(factors, ndarray):
+        slope = cumprod_slope(g, factors, out, along)
+        if slope is not None:
+            return reshape(cast(slope, x.dtype), x.shape)
     rest = recurrence(neighbor(factors, along, True, 0), g, along, True)
     return reshape(cast(neighbor(out, along, False, 1) * rest, x.dtype), x.shape)
 
 
 cumprod.vjps(x=_cumprod_x)
+
+
+@op
+def extremum_so_far(x: Array, /, axis: int, largest: bool) -> Array:
+    """Return the greatest, or the smallest, of all elements up to each along `axis`."""
+    return accumulated(np.maximum if largest else np.minimum, x, axis)
+
+
+def _extremum_so_far_x(g: Any, x: Any, out: Any, axis: int) -> Any:
+    """Give the gradient to where the extremum was last attained, or to where the last NaN was."""
+    if axis not in (-1, x.ndim - 1):
+        g, x, out = (swapaxes(part, axis, -1) for part in (g, x, out))
+        return swapaxes(_extremum_so_far_x(g, x, out, -1), axis, -1)
+    values = values_of(x)
+    places = np.flatnonzero((values == values_of(out)) | (values != values))  # where the first of each row is
+    return added_flat(g, np.repeat(places, np.diff(places, append=x.size)).reshape(x.shape), x.shape)
+
+
+extremum_so_far.vjps(x=_extremum_so_far_x)
 
 
 def cummax(x: Any, axis: int | None = None) -> Any:
@@ -138,7 +165,7 @@ def cummax(x: Any, axis: int | None = None) -> Any:
     The gradient goes to the last of equal ones, and to the last NaN once there is one, as in PyTorch, which returns the
     positions too.
     """
-    return _running(np.maximum, x, axis)
+    return _running(x, axis, True)
 
 
 def cummin(x: Any, axis: int | None = None) -> Any:
@@ -147,18 +174,12 @@ def cummin(x: Any, axis: int | None = None) -> Any:
     The gradient goes to the last of equal ones, and to the last NaN once there is one, as in PyTorch, which returns the
     positions too.
     """
-    return _running(np.minimum, x, axis)
+    return _running(x, axis, False)
 
 
-def _running(extremum: np.ufunc, x: Any, axis: int | None) -> Any:
-    """Take the element of x that is the extremum so far: where it was last attained, or where the last NaN was."""
+def _running(x: Any, axis: int | None, largest: bool) -> Any:
     x = reshape(x, -1) if axis is None else x
-    if np.ndim(x) == 0:
-        return reshape(x, ())
-    along, values = axis or 0, np.asarray(values_of(x))
-    attained = (values == accumulated(extremum, values, along)) | (values != values)
-    numbers = np.arange(values.shape[along]).reshape(_column(values.ndim, along))
-    return take_along_axis(x, accumulated(np.maximum, np.where(attained, numbers, 0), along), along)
+    return reshape(x, ()) if np.ndim(x) == 0 else extremum_so_far(x, axis or 0, largest)
 
 
 def _column(ndim: int, axis: int) -> tuple[int, ...]:

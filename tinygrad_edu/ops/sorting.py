@@ -7,6 +7,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.ops.fast.ranks import first_places
 from tinygrad_edu.ops.gathering import normal_axis, take, take_along_axis
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.questions import argsort
@@ -57,8 +58,8 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
         return (reshape(values, ()), places.reshape(())) if k else (values, places)
     along = normal_axis(axis, np.ndim(x))
     _demand_rank("topk", k, 0, np.shape(x)[along])
-    order = argsort(x, along, descending=largest)
-    places = order[(*[slice(None)] * along, slice(k))]
+    values = np.asarray(values_of(x)).swapaxes(along, -1)
+    places = first_places(values, k, largest).swapaxes(along, -1)
     return take_along_axis(x, places, along), places
 
 

@@ -11,8 +11,8 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, plain_axes
 from tinygrad_edu.ops.choosing import where
+from tinygrad_edu.ops.fast.ranks import places_at_ranks
 from tinygrad_edu.ops.gathering import take_along_axis
-from tinygrad_edu.ops.questions import argsort
 from tinygrad_edu.ops.reduction import as_floating, mean, sum
 from tinygrad_edu.ops.shape import broadcast_to, reshape, transpose
 
@@ -26,7 +26,9 @@ def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """
     rows = joined(x, axis)
     n = rows.shape[-1]
-    out = mean(_at_ranks(rows, np.arange((n - 1) // 2, n // 2 + 1)) if n else rows, -1)
+    middle = _at_ranks(rows, np.arange((n - 1) // 2, n // 2 + 1)) if n else rows
+    alone = n % 2 and middle.dtype.kind == "f"
+    out = reshape(middle, middle.shape[:-1]) if alone else mean(middle, -1)
     return reshape(out, kept_shape(np.shape(x), axis)) if keepdims else out
 
 
@@ -99,10 +101,8 @@ def _on_the_way(x: Any, y: Any, weight: Any) -> Any:
 
 def _at_ranks(rows: Any, ranks: Any) -> Any:
     """Return, in place of the last axis, the elements of those ranks along it; of a row with a NaN, that for each."""
-    order = argsort(rows, -1)
-    hidden = np.isnan(np.take_along_axis(values_of(rows), order[..., -1:], -1))
     ranks = np.asarray(ranks)
-    places = np.where(hidden, order[..., -1:], order[..., ranks.ravel()])
+    places = places_at_ranks(np.asarray(values_of(rows)), ranks.ravel())
     return reshape(take_along_axis(rows, places, -1), (*rows.shape[:-1], *ranks.shape))
 
 

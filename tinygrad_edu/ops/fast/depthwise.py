@@ -10,17 +10,25 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.ops.fast.phases import images_by_phases
-from tinygrad_edu.ops.windows import Window, samples_first, samples_last
+from tinygrad_edu.ops.windows import Window, bordered, region, strided
 
 # The channels are computed in so many parts; from so many multiplications on, threads share them.
 _PARTS, _LARGE = 8, 2**22
 
 
-def _long_rows(images: ndarray, laid: Window) -> ndarray:
-    """Return the windows of images (groups, C, H, W, N) as (groups, C, kh, kw, rows, columns * N).
+def _of_groups(x: ndarray, part: slice, groups: int) -> ndarray:
+    """Return the channels (C, ...) that are in some of the groups."""
+    each = len(x) // groups
+    return x[part.start * each : part.stop * each]
+
+
+def _long_rows(images: ndarray, laid: Window, groups: int) -> ndarray:
+    """Return the windows of images (C, H, W, N) as (groups, C / groups, kh, kw, rows, columns * N).
 
     A view; where the windows are not side by side, of copies, one for each column of the kernel.
     """
+    images = bordered(images, laid)
+    images = images.reshape(groups, len(images) // groups, *images.shape[1:])
     *by_channel, by_row, by_column, _ = images.strides  # the last may be any number, of one sample
     by_place = laid.dilation[1] * by_column
     if laid.stride[1] > 1:
@@ -28,17 +36,17 @@ def _long_rows(images: ndarray, laid: Window) -> ndarray:
         *by_channel, by_place, by_row, _, _ = images.strides
     shape = (*images.shape[:2], len(laid.rows), len(laid.columns), laid.size[0], laid.size[1] * images.shape[-1])
     steps = *by_channel, laid.dilation[0] * by_row, by_place, laid.stride[0] * by_row, images.itemsize
-    return ndarray(shape, images.dtype, images, 0, steps)
+    return strided(images, shape, steps)
 
 
 def depthwise_maps(images: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
-    """Return the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on padded images (C, H, W, N)."""
+    """Return the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N)."""
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
-    images = images.reshape(groups, weight.shape[1], *images.shape[1:])
-    maps = np.empty((*kernels.shape[:2], *laid.size, images.shape[4]), np.result_type(images, weight))
+    maps = np.empty((*kernels.shape[:2], *laid.size, images.shape[3]), np.result_type(images, weight))
 
     def fill(part: slice) -> None:
-        windows, some = _long_rows(images[part], laid), maps[part]
+        some = maps[part]
+        windows = _long_rows(_of_groups(images, part, groups), laid, len(some))
         out = some.reshape(*some.shape[:3], windows.shape[5])
         np.einsum("gocij,gcijyl->goyl", kernels[part], windows, out=out)
 
@@ -53,11 +61,12 @@ def depthwise_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) 
 
 def depthwise_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int) -> ndarray:
     """Return the kernels (out, 1, kh, kw): the sum of all windows, each times its place in the maps."""
-    rows = samples_last(samples_first(maps))
-    rows = rows.reshape(groups, len(maps) // groups, 1, 1, maps.shape[1], maps.shape[2] * maps.shape[3])
+    (height, width), n = laid.size, maps.shape[3]
 
     def total(part: slice) -> ndarray:
-        return np.vecdot(_long_rows(images[part, None], laid), rows[part]).sum(axis=-1)
+        windows = _long_rows(_of_groups(images, part, groups), laid, part.stop - part.start)
+        rows = region(_of_groups(maps, part, groups), range(height), range(width))
+        return np.vecdot(windows, rows.reshape(len(windows), len(maps) // groups, 1, 1, height, width * n)).sum(axis=-1)
 
     large = maps.size * len(laid.rows) * len(laid.columns) >= _LARGE
     found = in_parts(total, shares(groups, _PARTS), large)

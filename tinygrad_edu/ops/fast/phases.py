@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops.fast.turning import put_last
 from tinygrad_edu.ops.windows import Window, window
 
 Correlated = Callable[[ndarray, ndarray, Window, int], ndarray]
@@ -60,9 +59,10 @@ def images_by_phases(correlated_maps: Correlated, maps: ndarray, weight: ndarray
     def pixels(down: _Phase, across: _Phase) -> ndarray:
         some = kernels[:, :, :, down.places][..., across.places]
         some = some.reshape(some.shape[0] * some.shape[1], *some.shape[2:])
-        size, apart = (len(down.met), len(across.met)), (down.apart, across.apart)
-        seen = _region(maps, down.met, across.met)
-        return correlated_maps(seen, some, window(size, some.shape[2:], 1, 0, apart), groups)
+        met, apart = (down.met, across.met), (down.apart, across.apart)
+        laid = window((len(met[0]), len(met[1])), some.shape[2:], 1, 0, apart)
+        at = (slice(-m.start, size - m.start) for m, size in zip(met, maps.shape[1:3], strict=True))
+        return correlated_maps(maps, some, laid._replace(inside=tuple(at)), groups)
 
     if laid.stride == (1, 1):
         return pixels(*ways[0])
@@ -71,15 +71,3 @@ def images_by_phases(correlated_maps: Correlated, maps: ndarray, weight: ndarray
     for down, across in ways:
         images[:, down.pixels, across.pixels] = pixels(down, across)
     return images
-
-
-def _region(maps: ndarray, rows: range, columns: range) -> ndarray:
-    """Return a region of maps (out, rows, columns, N), one block of memory, with zeros around them."""
-    found = np.zeros((len(maps), len(rows), len(columns), maps.shape[3]), maps.dtype)
-    there, here = [], []
-    for met, size in zip((rows, columns), maps.shape[1:3], strict=True):
-        begin, end = max(met.start, 0), max(min(met.stop, size), 0)
-        there.append(slice(begin, end))
-        here.append(slice(begin - met.start, max(end, begin) - met.start))
-    put_last(np.moveaxis(maps[:, *there], -1, 0), found[:, *here])
-    return found

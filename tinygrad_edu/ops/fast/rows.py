@@ -18,10 +18,10 @@ from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.products import Cut, cut, cut_of_sum, product, product_of_blocks, sum_of_products
 from tinygrad_edu.ops.fast.turning import channels_last
-from tinygrad_edu.ops.windows import Window, add_up, samples_first, samples_last, windows_of
+from tinygrad_edu.ops.windows import Window, add_up, bordered, met_by, region, strided, windows_of
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
-_WINDOW_BYTES = 2**22
+_WINDOW_BYTES = 2**23
 # So many bytes of products wait to be added up: they are still in the cache then.
 _PRODUCT_BYTES = 2**19
 # What is smaller than so many bytes is copied at once.
@@ -51,7 +51,7 @@ def _parts(rows: range, apart: int, row: int, multiplications: int) -> tuple[lis
         count = -(-count // _SHARED) * _SHARED
     alike = [rows[k::apart] for k in range(apart)]
     parts = [some[len(some) * k // count : len(some) * (k + 1) // count] for some in alike for k in range(count)]
-    return [part for part in parts if part], large
+    return sorted(filter(None, parts), key=len, reverse=True), large  # the longest first: all threads end together
 
 
 def _at(part: range) -> slice:
@@ -62,8 +62,8 @@ def _at(part: range) -> slice:
 
 
 def plain_correlated_maps(images: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
-    """Return the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on padded images (C, H, W, N)."""
-    windows = _by_group(windows_of(images, laid), groups)
+    """Return the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N)."""
+    windows = _by_group(windows_of(bordered(images, laid), laid), groups)
     maps = np.einsum("gocij,gcijyxn->goyxn", _by_group(weight, groups), windows)
     return maps.reshape(len(weight), *maps.shape[2:])
 
@@ -90,32 +90,28 @@ def _parts_of_maps(images: ndarray, laid: Window, multiplications: int) -> tuple
     return _parts(range(laid.size[0]), apart // gcd(step, apart), row, multiplications)
 
 
-def _windows(x: ndarray, laid: Window, part: range, groups: int, pieces: Cut) -> ndarray:
+def _windows(images: ndarray, laid: Window, part: range, groups: int, pieces: Cut) -> ndarray:
     """Return the windows of some rows of images (C, H, W, N) as blocks (groups, P, rows, kh * c * kw, each).
 
     As a view, in which a number is visited once for each window of a column that it is in, of a copy that has a place
     for each window of a row that it is in.
     """
     (step, apart), (kh, kw) = _vertical(laid), (len(laid.rows), len(laid.columns))
+    lower = part.step * step // apart
+    first, rows = part.start * step, (len(part) - 1) * lower + kh
+    x = bordered(images, laid, range(first, first + apart * rows, apart))
     by_c, by_row, by_column, by_n = x.strides
-    c, beside, lower = len(x) // groups, laid.stride[1] * by_column, part.step * step // apart
-    inside = c, kw, pieces.columns, pieces.samples
-    shape = (
-        groups,
-        laid.size[1] // pieces.columns,
-        x.shape[3] // pieces.samples,
-        (len(part) - 1) * lower + kh,
-        *inside,
-    )
-    steps = (c * by_c, pieces.columns * beside, pieces.samples * by_n, apart * by_row)
-    strides = (*steps, by_c, laid.dilation[1] * by_column, beside, by_n)
-    strips = ndarray(shape, x.dtype, x, part.start * step * by_row, strides)
-    count, each = shape[1] * shape[2], pieces.columns * pieces.samples
+    c, across, along = len(x) // groups, laid.size[1] // pieces.columns, x.shape[3] // pieces.samples
+    beside = laid.stride[1] * by_column
+    shape = (groups, across, along, rows, c, kw, pieces.columns, pieces.samples)
+    steps = (c * by_c, pieces.columns * beside, pieces.samples * by_n, by_row)
+    strips = strided(x, shape, (*steps, by_c, laid.dilation[1] * by_column, beside, by_n))
+    count, each = across * along, pieces.columns * pieces.samples
     if kh == kw == 1:
-        return strips.reshape(groups, count, len(part), c, each)
+        return strips.reshape(groups, count, rows, c, each)
     copy = np.empty(shape, x.dtype)
     _copy_rows(strips, copy)
-    return _sharing_rows(copy.reshape(groups, count, shape[3], c * kw, each), len(part), lower, kh)
+    return _sharing_rows(copy.reshape(groups, count, rows, c * kw, each), len(part), lower, kh)
 
 
 def _copy_rows(x: ndarray, out: ndarray) -> None:
@@ -135,7 +131,7 @@ def _sharing_rows(strips: ndarray, count: int, lower: int, kh: int) -> ndarray:
     *before, _, c, each = strips.shape
     *outside, by_row, by_c, by_number = strips.strides
     shape = (*before, count, kh * c, each)
-    return ndarray(shape, strips.dtype, strips, 0, (*outside, lower * by_row, by_c, by_number))
+    return strided(strips, shape, (*outside, lower * by_row, by_c, by_number))
 
 
 def _beside(maps: ndarray, windows: ndarray) -> ndarray:
@@ -160,16 +156,19 @@ def correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int)
     Row r of the images gets row i of the kernels times row (r - dilation i) / stride of the maps. So for all r with
     one remainder by the stride the same rows of the kernels count, in reverse order, and the rows of the maps that they
     meet move on with r: windows over maps, with zeros above and below, that share their rows as windows over images do.
-    Only the columns of the kernels are added up one by one; of one there is nothing to add.
+    Only the columns of the kernels are added up one by one. Where that is more than to copy windows of the maps, or
+    there is nothing to add, images are made `images_by_phases`.
     """
-    if weight.shape[3] == 1:
+    width = laid.inside[1].stop - laid.inside[1].start
+    narrow = len(weight) <= groups * weight.shape[1] and 4 * laid.stride[1] * laid.size[1] >= 3 * width  # few zeros
+    if narrow or weight.shape[3] == 1:
         return images_by_phases(correlated_maps, maps, weight, laid, groups)
-    maps = samples_last(samples_first(maps))
     (step, apart), (c, kh, kw) = _vertical(laid), weight.shape[1:]
     between = apart // gcd(step, apart)  # from a row of the maps that a window meets to the next
-    images = np.zeros((groups, c, *laid.padded, maps.shape[3]), np.result_type(maps, weight))
+    images = np.empty((groups, c, *laid.padded, maps.shape[3]), np.result_type(maps, weight))
 
     def fill(rows: range) -> None:
+        images[:, :, _at(rows)] = 0
         met = [i for i in reversed(range(kh)) if (rows.start - apart * i) % step == 0]
         if met:
             kernels = _by_group(weight, groups)[:, :, :, met].transpose(0, 2, 4, 3, 1)
@@ -187,16 +186,14 @@ def correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int)
 
 def _some_rows(maps: ndarray, rows: range, groups: int, pieces: Cut) -> ndarray:
     """Return rows of maps (out, rows, columns, N), and zeros around, as (groups, P, rows, out / groups, each)."""
-    out, height, columns, n = maps.shape
+    out, columns, n = len(maps), maps.shape[2], maps.shape[3]
     across, along = columns // pieces.columns, n // pieces.samples
-    shape = (groups, out // groups, height, across, pieces.columns, along, pieces.samples)
-    by_piece = maps.reshape(shape).transpose(0, 3, 5, 2, 1, 4, 6)
-    found = np.empty((*by_piece.shape[:3], len(rows), *by_piece.shape[4:]), maps.dtype)
-    there = [k for k, row in enumerate(rows) if 0 <= row < height]
-    first, end = (there[0], there[-1] + 1) if there else (0, 0)
-    found[:, :, :, :first], found[:, :, :, end:] = 0, 0
-    if there:
-        _copy_rows(by_piece[:, :, :, rows[first] : rows[end - 1] + 1 : rows.step], found[:, :, :, first:end])
+    found = np.empty((groups, across, along, len(rows), out // groups, pieces.columns, pieces.samples), maps.dtype)
+    met, at = met_by(rows, maps.shape[1])
+    found[:, :, :, : at.start], found[:, :, :, at.stop :] = 0, 0
+    some = region(maps, range(met.start, met.stop, met.step), range(columns))
+    shape = (groups, out // groups, some.shape[1], across, pieces.columns, along, pieces.samples)
+    _copy_rows(some.reshape(shape).transpose(0, 3, 5, 2, 1, 4, 6), found[:, :, :, at])
     return found.reshape(groups, across * along, len(rows), out // groups, pieces.columns * pieces.samples)
 
 
@@ -219,7 +216,7 @@ def _add_rows(images: ndarray, kernels: ndarray, windows: ndarray, pieces: Cut, 
 
 def plain_correlated_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int) -> ndarray:
     """Return the kernels (out, C / groups, kh, kw): the sum of all windows, each times its place in the maps."""
-    windows = _by_group(windows_of(images, laid), groups)
+    windows = _by_group(windows_of(bordered(images, laid), laid), groups)
     kernels = np.einsum("goyxn,gcijyxn->gocij", _by_group(maps, groups), windows)
     return kernels.reshape(len(maps), *kernels.shape[2:])
 
@@ -231,18 +228,14 @@ def correlated_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int
         return np.zeros((len(maps), c, kh, kw), np.result_type(maps, images))
     whole = Cut(out, laid.size[1], maps.shape[3])
     pieces = cut_of_sum(kh * c * kw, laid.size[1] * maps.shape[3], out)
-    if pieces:
-        by_place = channels_last(maps).reshape(laid.size[0], laid.size[1] * maps.shape[3], groups, out)
-        by_place = by_place.transpose(2, 0, 1, 3)
-    else:
-        by_channel = samples_last(samples_first(maps))
 
     def total(part: range) -> ndarray:
-        windows = _windows(images, laid, part, groups, whole)
+        windows, some = _windows(images, laid, part, groups, whole), maps[:, _at(part)]
         if pieces:
-            return sum_of_products(windows[:, 0], by_place[:, _at(part)], pieces)
-        some = _beside(by_channel[:, _at(part)], windows)
-        return np.add.reduce(product(windows[:, 0], some[:, 0].swapaxes(-1, -2)), axis=1)
+            by_place = channels_last(some).reshape(len(part), laid.size[1] * maps.shape[3], groups, out)
+            return sum_of_products(windows[:, 0], by_place.transpose(2, 0, 1, 3), pieces)
+        by_channel = _beside(region(some, range(len(part)), range(laid.size[1])), windows)
+        return np.add.reduce(product(windows[:, 0], by_channel[:, 0].swapaxes(-1, -2)), axis=1)
 
     first, *others = in_parts(total, *_parts_of_maps(images, laid, maps.size * kh * c * kw))
     for other in others:

@@ -1,7 +1,51 @@
-"""The derivative of a softmax, faster where its rows lie in memory: a call of BLAS for the sum of each."""
+"""Softmax and its derivative, faster: without a maximum where no number is large, and with sums by BLAS."""
+
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
+
+from tinygrad_edu.ops.fast.reductions import reduction_along
+
+
+def shifted(x: ndarray, axis: int) -> ndarray:
+    """Move the greatest element to 0, in a new array: softmax does not change, and nothing overflows."""
+    return np.asarray(x - reduction_along(np.maximum, x, axis, initial=-np.inf))
+
+
+def plain_softmax(x: ndarray, axis: int) -> ndarray:
+    """Return exp(x) / sum(exp(x)) along `axis`."""
+    e = shifted(x, axis)
+    return _shares(np.exp(e, out=e), axis)
+
+
+def softmax(x: ndarray, axis: int) -> ndarray:
+    """Return `plain_softmax`; of numbers near 0, which do not overflow, as they are."""
+    if x.size < _LARGE or x.dtype.char not in "fd" or not (x.min() > -_NEAR and x.max() < _NEAR):
+        return plain_softmax(x, axis)
+    return _shares(np.exp(x), axis)
+
+
+def _shares(e: ndarray, axis: int) -> Any:
+    total = reduction_along(np.add, e, axis, dtype=np.result_type(e.dtype, np.float32))
+    return np.divide(e, total, out=e)
+
+
+_LARGE, _NEAR = 4000, 30.0
+
+
+def plain_log_softmax_slope(g: ndarray, out: ndarray, axis: int) -> ndarray:
+    """Return g - exp(out) * sum(g) along `axis`."""
+    return g - np.exp(out) * np.add.reduce(g, axis, keepdims=True)
+
+
+def log_softmax_slope(g: ndarray, out: ndarray, axis: int) -> ndarray:
+    """Return `plain_log_softmax_slope`, in one array."""
+    if not g.ndim:
+        return plain_log_softmax_slope(g, out, axis)
+    slope = np.exp(out)
+    slope *= reduction_along(np.add, g, axis)
+    return np.subtract(g, slope, out=slope)
 
 
 def plain_softmax_slope(g: ndarray, p: ndarray, axis: int) -> ndarray:

@@ -19,7 +19,7 @@ _LARGE, _PARTS = 2**18, 4
 
 def put_plainly_last(x: ndarray, out: ndarray) -> None:
     """Write (m, k, ...) into (k, ..., m): the first axis becomes the last."""
-    out[...] = np.moveaxis(x, 0, -1)
+    out[...] = x.transpose((*range(1, x.ndim), 0))
 
 
 def put_last(x: ndarray, out: ndarray) -> None:
@@ -55,10 +55,6 @@ def channels_last(maps: ndarray) -> ndarray:
     if maps.strides[3] < maps.strides[2]:
         put_last(maps, found)
         return found
-
-    def put(samples: slice) -> None:
-        for n in range(maps.shape[3])[samples]:  # all of a sample is near by
-            found[:, :, n] = maps[..., n].transpose(1, 2, 0)
-
-    in_parts(put, shares(maps.shape[3], _PARTS), maps.size >= _LARGE)
+    for n in range(maps.shape[3]):  # all of a sample is near by
+        found[:, :, n] = maps[..., n].transpose(1, 2, 0)
     return found

@@ -58,6 +58,15 @@ def _puts(draw: Any) -> Call:
     return Call("put_along_axis", [draw(arrays(shape)), settings["indices"], values], (0, 2), axis=settings["axis"])
 
 
+@st.composite
+def _places(draw: Any, name: str) -> Call:
+    shape = draw(shapes(0, empty=False))
+    places = draw(_whole(draw(shapes(0)), 0, int(np.prod(shape)) - 1))
+    if name == "taken_flat":
+        return Call(name, [draw(arrays(shape))], places=places)
+    return Call(name, [draw(arrays(places.shape))], places=places, shape=shape)
+
+
 def _orders(shape: Shape) -> Strategy[Settings]:
     return st.fixed_dictionaries({
         "axis": axes(len(shape), several=False), "descending": st.booleans(),
@@ -93,6 +102,7 @@ def _averages(draw: Any, name: str) -> Call:
 
 RANKING: dict[str, Strategy[Call]] = {
     "take": _takes(), "take_along_axis": _takes_along(), "put_along_axis": _puts(),
+    "taken_flat": _places("taken_flat"), "added_flat": _places("added_flat"),
     "quantile": _quantiles("quantile"), "percentile": _quantiles("percentile", 100.0),
     "sort": one_input("sort", _orders, distinct=True),
     **{name: _averages(name) for name in ("average", "weighted_mean")},
