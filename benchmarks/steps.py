@@ -5,8 +5,8 @@ compute. The last lines are training steps in processes of their own.
 """
 
 import argparse
+import ctypes
 import json
-import os
 import subprocess
 import sys
 import time
@@ -245,6 +245,11 @@ def same(pair: TwoWays) -> bool:
 # --- Whole training steps, in processes of their own: what is decided at import, or for a whole batch ---
 
 
+# What mallopt(3) sets, and to what, to have large arrays go back to the system: each when it is freed, as without our
+# hint; or all together when those that are free make 64 MiB, as by glibc's rules for the sizes that we want kept.
+EACH_GOES_BACK, ALL_GO_BACK = (-3, 2**17), (-1, 2**26)
+
+
 def training_step(shard_size: int, rounds: int) -> dict[str, float]:
     """Return the median milliseconds and page faults of a training step of 128 images."""
     m = workloads.mnist({"batch": 128})
@@ -252,23 +257,30 @@ def training_step(shard_size: int, rounds: int) -> dict[str, float]:
     return timed(ours.sharded_trainer(model, m["x"], m["y"], shard_size), rounds)
 
 
-def _in_a_process(shard_size: int, rounds: int, **environment: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.steps", "--training-step", str(shard_size), str(rounds)]
-    done = subprocess.run(
-        command, cwd=Path(__file__).parents[1], env=os.environ | environment, capture_output=True, text=True, check=True
-    )
+def resnet_step(rounds: int) -> dict[str, float]:
+    """Return those of workload 9, whose batch is not cut."""
+    (sizes,) = (workload.sizes for workload in workloads.WORKLOADS if workload.key == "9")
+    return timed(ours.resnet_step(sizes, fixed=False), rounds)
+
+
+def _in_a_process(shard_size: int, rounds: int, mallopt: tuple[int, int] = (0, 0)) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.steps", "--training-step", *map(str, (shard_size, rounds, *mallopt))]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
 
 def training_steps(rounds: int) -> Iterator[Step]:
     """Yield what the allocator and the size of the shards do to a whole training step."""
-    # With a threshold that is fixed, glibc maps each large array anew, as it does without our hint.
-    mapped = _in_a_process(SHARD_SIZE, rounds, MALLOC_MMAP_THRESHOLD_="131072")
     now, whole = _in_a_process(SHARD_SIZE, rounds), _in_a_process(128, rounds)
-    faults = f"{mapped['page_faults']:.0f} page faults a step, now {now['page_faults']:.0f}"
-    yield Step(f"large arrays are used again ({faults})", mapped["milliseconds"], now["milliseconds"])
+    yield _kept("large arrays are used again", _in_a_process(SHARD_SIZE, rounds, EACH_GOES_BACK), now)
+    yield _kept("and all of a ResNet's step", _in_a_process(0, rounds, ALL_GO_BACK), _in_a_process(0, rounds))
     yield Step("a batch of 128 in shards", whole["milliseconds"], now["milliseconds"])
+
+
+def _kept(name: str, before: dict[str, float], now: dict[str, float]) -> Step:
+    faults = f"{before['page_faults']:.0f} page faults a step, now {now['page_faults']:.0f}"
+    return Step(f"{name} ({faults})", before["milliseconds"], now["milliseconds"])
 
 
 def measure(rounds: int) -> Iterator[Step]:
@@ -285,12 +297,14 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.steps", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=31, help="how often each is timed (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
-    parser.add_argument("--training-step", type=int, nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--training-step", type=int, nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     pin(available()[:1])
     if options.training_step:
-        size, rounds = options.training_step
-        print(json.dumps(training_step(size, rounds)))
+        size, rounds, parameter, value = options.training_step
+        if parameter:
+            ctypes.CDLL(None).mallopt(parameter, value)
+        print(json.dumps(training_step(size, rounds) if size else resnet_step(rounds)))
         return
     found = []
     print(f"{'':<72} {'before':>9} {'now':>9} {'ratio':>6}")
