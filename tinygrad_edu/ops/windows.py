@@ -114,7 +114,7 @@ def samples_first(x: ndarray, axis: int = 0) -> ndarray:
 def bordered(images: ndarray, laid: Window, rows: range | None = None) -> ndarray:
     """Return images (C, H, W, N), in any layout, with their padding, or some rows of that: a `region` of them."""
     (height, width), top, left = laid.padded, laid.inside[0].start, laid.inside[1].start
-    rows = rows or range(height)
+    rows = range(height) if rows is None else rows
     return region(images, range(rows.start - top, rows.stop - top, rows.step), range(-left, width - left))
 
 
