@@ -335,7 +335,7 @@ REFERENCES = {
     "softmax_cross_entropy": exact(naive_cross_entropy), "cross_entropy": exact(naive_cross_entropy),
     "im2col": im2col_by_loop, "col2im": col2im_by_loop, "unfold": batched(im2col_by_loop, 4),
     "fold": batched(col2im_by_loop, 3),
-    "correlate": conv2d_by_loop, "correlate_images": correlate_images_by_loop,
+    "correlate": conv2d_by_loop, "affine_maps": conv2d_by_loop, "correlate_images": correlate_images_by_loop,
     "correlate_kernels": correlate_kernels_by_loop,
     "greatest": lambda x, border, **window: max_pool(x, **window),
     "share_out": share_out_by_loop, "mean_of_chosen": mean_of_chosen_by_loop,

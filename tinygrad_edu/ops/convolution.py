@@ -1,4 +1,4 @@
-"""Convolution and its transpose: three ops that are each other's derivatives.
+"""Convolution and its transpose: three ops that are each other's derivatives, and the first with a bias.
 
 Row by row they are matrix products of windows, which `fast.rows` computes, or where each channel has kernels of its
 own, sums, which `fast.depthwise` does; the plain twins in `fast.rows` say in a line each what.
@@ -15,6 +15,7 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
 from tinygrad_edu.ops.fast.rows import correlated_images, correlated_kernels, correlated_maps
 from tinygrad_edu.ops.padding import pad
+from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
 from tinygrad_edu.ops.windows import (
     Pair,
@@ -36,7 +37,7 @@ __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 class Form(NamedTuple):
     """What computes maps, images and kernels of each other."""
 
-    maps: Callable[[ndarray, ndarray, Window, int], ndarray]
+    maps: Callable[[ndarray, ndarray, Window, int, ndarray | None], ndarray]
     images: Callable[[ndarray, ndarray, Window, int], ndarray]
     kernels: Callable[[ndarray, ndarray, Window, int], ndarray]
 
@@ -59,9 +60,26 @@ def correlate(
     Of one channel, maps[y, x] is the sum over i, j of kernel[i, j] * image[stride y + dilation i, stride x + dilation
     j], and with several the sum of that over the channels.
     """
-    laid = window(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    return _maps(x, weight, None, window(x.shape[2:], weight.shape[2:], stride, padding, dilation), groups)
+
+
+def _maps(x: Array, weight: Array, bias: Array | None, laid: Window, groups: int) -> Array:
     form = _form(len(weight), x.shape[1], groups)
-    return samples_first(form.maps(x.transpose(1, 2, 3, 0), weight, laid, groups))
+    return samples_first(form.maps(x.transpose(1, 2, 3, 0), weight, laid, groups, bias))
+
+
+@op
+def affine_maps(
+    x: Array, weight: Array, bias: Array, /, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
+) -> Array:
+    """Return correlate(x, weight) plus a bias (out,), a number for each map. It is added to the maps themselves.
+
+    An op for the sum would be a pass more over memory, and an array.
+    """
+    laid = window(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    if np.result_type(x, weight, bias) == np.result_type(x, weight):
+        return _maps(x, weight, bias, laid, groups)
+    return _maps(x, weight, None, laid, groups) + bias[:, None, None]
 
 
 @op
@@ -118,6 +136,7 @@ correlate.vjps(
     x=lambda g, x_shape, weight, **window: correlate_images(g, weight, x_shape[2:], **window),
     weight=lambda g, x, weight_shape, **window: correlate_kernels(g, x, weight_shape[2:], **window),
 )
+affine_maps.vjps(**correlate.functions, bias=lambda g: sum(g, axis=(0, 2, 3)))
 correlate_images.vjps(
     maps=lambda g, weight, size, **window: correlate(g, weight, **window),
     weight=lambda g, maps, weight_shape, size, **window: correlate_kernels(maps, g, weight_shape[2:], **window),
@@ -199,8 +218,9 @@ def _convolved(
     _check_bias(name, bias, out)
     if isinstance(padding, str):
         x, padding = _padded_by_name(name, x, np.shape(weight)[2:], stride, padding, dilation)
-    maps = correlate(x, weight, stride, padding, dilation, groups)
-    return maps if bias is None else maps + reshape(bias, (out, 1, 1))
+    if bias is None:
+        return correlate(x, weight, stride, padding, dilation, groups)
+    return affine_maps(x, weight, bias, stride, padding, dilation, groups)
 
 
 def _padded_by_name(

@@ -10,7 +10,7 @@ from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, parted, plain_axes, reduced_count
 from tinygrad_edu.ops.choosing import drop, keep, where
-from tinygrad_edu.ops.fast.reductions import other_factors, reduction_along
+from tinygrad_edu.ops.fast.reductions import other_factors, reduction_along, sum_over
 from tinygrad_edu.ops.powers import exp, sqrt, square
 from tinygrad_edu.ops.scans import cast, cumprod, neighbor
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
@@ -52,6 +52,8 @@ def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike
     """Return the sum over `axis`: all axes, one, or several. The sum of nothing is 0. `dtype` is the result's."""
     if axis.__class__ is int and x.__class__ is ndarray and x.ndim:
         return reduction_along(np.add, x, axis, keepdims, dtype=dtype)
+    if axis.__class__ is tuple and x.__class__ is ndarray:
+        return sum_over(x, axis, keepdims, dtype)
     return np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
 
 

@@ -63,23 +63,36 @@ def _at(part: range) -> slice:
 # --- How well each kernel fits each window ---
 
 
-def plain_correlated_maps(images: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
-    """Return the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N)."""
+def plain_correlated_maps(
+    images: ndarray, weight: ndarray, laid: Window, groups: int, bias: ndarray | None = None
+) -> ndarray:
+    """Return the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N).
+
+    Plus a bias (out,) in their dtype, if given.
+    """
     windows = _by_group(windows_of(bordered(images, laid), laid), groups)
     maps = np.einsum("gocij,gcijyxn->goyxn", _by_group(weight, groups), windows)
-    return maps.reshape(len(weight), *maps.shape[2:])
+    maps = maps.reshape(len(weight), *maps.shape[2:])
+    return maps if bias is None else maps + bias[:, None, None, None]
 
 
-def correlated_maps(images: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
-    """Return `plain_correlated_maps`: each row is the product of the kernels with the windows of that row."""
+def correlated_maps(
+    images: ndarray, weight: ndarray, laid: Window, groups: int, bias: ndarray | None = None
+) -> ndarray:
+    """Return `plain_correlated_maps`: each row is the product of the kernels with the windows of that row.
+
+    The bias is added to what was just made, which is near by.
+    """
     out, c, kh, kw = weight.shape
     kernels = weight.transpose(0, 2, 1, 3).reshape(groups, out // groups, kh * c * kw)
     maps = np.empty((out, *laid.size, images.shape[3]), np.result_type(images, weight))
     pieces = cut(*kernels.shape[1:], *maps.shape[2:])
 
     def fill(part: _Part) -> None:
-        windows = _windows(images, part)
-        product_of_blocks(kernels, windows, pieces.rows, _beside(maps[:, part.rows], windows))
+        windows, some = _windows(images, part), maps[:, part.rows]
+        product_of_blocks(kernels, windows, pieces.rows, _beside(some, windows))
+        if bias is not None:
+            some += bias[:, None, None, None]
 
     in_parts(fill, *_parts_of_maps(laid, images.shape, images.itemsize, out, groups, pieces))
     return maps
