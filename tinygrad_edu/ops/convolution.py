@@ -1,4 +1,4 @@
-"""Convolution and its transpose: three ops that are each other's derivatives, and the first with a bias.
+"""Convolution and its transpose: three ops that are each other's derivatives, and two of them with a bias.
 
 Row by row they are matrix products of windows, which `fast.rows` computes, or where each channel has kernels of its
 own, sums, which `fast.depthwise` does; the plain twins in `fast.rows` say in a line each what.
@@ -16,7 +16,7 @@ from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels,
 from tinygrad_edu.ops.fast.rows import correlated_images, correlated_kernels, correlated_maps
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.reduction import sum
-from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
+from tinygrad_edu.ops.shape import expand_dims, squeeze
 from tinygrad_edu.ops.windows import (
     Pair,
     Row,
@@ -118,6 +118,16 @@ def correlate_images(
 
 
 @op
+def affine_images(
+    maps: Array, weight: Array, bias: Array, /, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
+    """Return correlate_images(maps, weight) plus a bias (C,), a number for each channel, added in place."""
+    images = correlate_images(maps, weight, size, stride, padding, dilation, groups)
+    bias = bias[:, None, None]
+    return np.add(images, bias, out=images if np.result_type(images, bias) == images.dtype else None)
+
+
+@op
 def correlate_kernels(
     maps: Array, x: Array, /, kernel_size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
@@ -136,7 +146,6 @@ correlate.vjps(
     x=lambda g, x_shape, weight, **window: correlate_images(g, weight, x_shape[2:], **window),
     weight=lambda g, x, weight_shape, **window: correlate_kernels(g, x, weight_shape[2:], **window),
 )
-affine_maps.vjps(**correlate.functions, bias=lambda g: sum(g, axis=(0, 2, 3)))
 correlate_images.vjps(
     maps=lambda g, weight, size, **window: correlate(g, weight, **window),
     weight=lambda g, maps, weight_shape, size, **window: correlate_kernels(maps, g, weight_shape[2:], **window),
@@ -145,6 +154,8 @@ correlate_kernels.vjps(
     maps=lambda g, x, kernel_size, **window: correlate(x, g, **window),
     x=lambda g, maps, x_shape, kernel_size, **window: correlate_images(maps, g, x_shape[2:], **window),
 )
+affine_maps.vjps(**correlate.functions, bias=lambda g: sum(g, axis=(0, 2, 3)))
+affine_images.vjps(**correlate_images.functions, bias=lambda g: sum(g, axis=(0, 2, 3)))
 
 
 def conv2d(
@@ -327,8 +338,9 @@ def _transposed(name: str, x: Any, weight: Any, bias: Any, groups: int, *window:
         raise ShapeError(f"{name}: the padding {p} leaves nothing of the result, whose size would be {h}x{w}.")
     if extra[0] >= s[0] or extra[1] >= s[1]:  # room for more pixels, which are 0
         x = pad(x, ((0, 0), (0, 0), (0, extra[0] // s[0]), (0, extra[1] // s[1])))
-    images = correlate_images(x, weight, (h, w), s, p, d, groups)
-    return images if bias is None else images + reshape(bias, (per_group * groups, 1, 1))
+    if bias is None:
+        return correlate_images(x, weight, (h, w), s, p, d, groups)
+    return affine_images(x, weight, bias, (h, w), s, p, d, groups)
 
 
 _TRANSPOSED = "stride", "padding", "output_padding", "dilation"

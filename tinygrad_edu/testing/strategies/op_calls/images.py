@@ -62,8 +62,9 @@ def _correlations(draw: Any, name: str) -> Call:
     if name == "affine_maps":
         return Call(name, [images, kernels, draw(arrays((out,)))], **settings)
     maps = draw(arrays((len(images), out, *window.output)))
-    if name == "correlate_images":
-        return Call(name, [maps, kernels], size=window.size, **settings)
+    if name in ("correlate_images", "affine_images"):
+        bias = [draw(arrays(images.shape[1:2]))] if name == "affine_images" else []
+        return Call(name, [maps, kernels, *bias], size=window.size, **settings)
     return Call(name, [maps, images], kernel_size=kernel_size, **settings)
 
 
@@ -218,7 +219,8 @@ def _shuffles(draw: Any, name: str) -> Call:
 
 IMAGES: dict[str, Strategy[Call]] = {
     "im2col": _im2cols(), "col2im": _col2ims(), **{name: _unfoldings(name) for name in ("unfold", "fold")},
-    **{name: _correlations(name) for name in ("correlate", "affine_maps", "correlate_images", "correlate_kernels")},
+    **{name: _correlations(name) for name in ("correlate", "correlate_images", "correlate_kernels")},
+    **{name: _correlations(name) for name in ("affine_maps", "affine_images")},
     **{name: _convolutions(name) for name in ("conv1d", "conv2d")},
     **{name: _transposed_convolutions(name) for name in ("conv_transpose1d", "conv_transpose2d")},
     "greatest": _greatests(), **{name: _choices(name) for name in ("share_out", "mean_of_chosen")},
