@@ -19,6 +19,7 @@ from tinygrad_edu.ops.fast import (
     blocks,
     depthwise,
     elementwise,
+    gaussian,
     indices,
     normalization,
     powers,
@@ -289,6 +290,43 @@ def test_rows_turned_into_columns_and_back(monkeypatch):
             equal(columns, scans.plain_in_columns(array, axis, np.float32))
             for some in (columns, columns[::-1]):
                 equal(scans.from_columns(some, axis), scans.plain_from_columns(some, axis))
+
+
+# --- Integrals of a bell, from a table ---
+
+
+def units(found, truth):
+    """Return how many units in the last place of float32 the first is away from the second."""
+    unit = np.maximum(np.spacing(np.abs(truth).astype(np.float32)), np.finfo(np.float32).smallest_subnormal)
+    return (found - truth) / unit.astype(np.float64)
+
+
+@pytest.mark.parametrize("bell", [gaussian.ERF, gaussian.NORMAL])
+def test_integrals_from_a_table(bell):
+    """Numbers of all exponents, and many where the result is no constant; also where it is subnormal."""
+    magnitudes = np.arange(0, 0x7F800001, 4001, np.uint32).view(np.float32)
+    x = np.concatenate([magnitudes, -magnitudes, np.linspace(-15, 15, 500_000), np.linspace(-4e-3, 4e-3, 100_000)])
+    x = np.sort(x.astype(np.float32))
+    found = gaussian.integral(x, bell)
+    assert found.dtype == np.float32
+    assert np.abs(units(found, gaussian.plain_integral(x.astype(np.float64), bell))).max() < 1.08
+    assert (np.diff(found) >= -np.spacing(np.abs(found[1:]))).all()
+    edges = np.resize(np.array([0, -0.0, 1e-45, -1e-45, np.inf, -np.inf, np.nan, 3e38, -3e38], np.float32), 9000)
+    found, wanted = gaussian.integral(edges, bell), gaussian.plain_integral(edges, bell)
+    equal(found, wanted)
+    equal(np.signbit(found[:9]), np.signbit(wanted[:9]))
+
+
+@given(data=st.data(), bell=st.sampled_from([gaussian.ERF, gaussian.NORMAL]), dtype=st.sampled_from("fd"))
+def test_integrals_of_any_layout(data, bell, dtype):
+    x = data.draw(calls("erf")).arrays[0].astype(dtype)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gaussian, "_LARGE", 2)
+        patch.setattr(gaussian, "_PART", 5)
+        for some in (x, x.T, np.flip(x), np.repeat(x, 2)[::2]):
+            found, plain = gaussian.integral(some, bell), gaussian.plain_integral(some, bell)
+            assert (found.dtype, found.flags.num) == (plain.dtype, plain.flags.num)
+            np.testing.assert_array_max_ulp(found, plain, 1 if dtype == "f" else 0)
 
 
 # --- Adding at an index ---

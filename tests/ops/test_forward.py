@@ -310,7 +310,8 @@ REFERENCES = {
     "selu": lambda x: 1.0507009873554804934193349852946 * elu_by_exp(x, 1.6732632423543772848170429916717),
     "silu": lambda x: x / (1 + np.exp(-x)), "mish": lambda x: x * np.tanh(np.log(1 + np.exp(x))),
     "gelu": lambda x, approximate: exact(gelu_by_tanh)(x) if approximate == "tanh" else by_element(gelu_by_erfc)(x),
-    "gelu_by_tanh": exact(gelu_by_tanh), "softsign": lambda x: x / (1 + np.abs(x)),
+    "gelu_by_cdf": by_element(gelu_by_erfc), "gelu_by_tanh": exact(gelu_by_tanh),
+    "softsign": lambda x: x / (1 + np.abs(x)),
     "tanhshrink": lambda x: np.where(
         np.abs(x) < 0.02, x**3 / 3 - 2 * x**5 / 15 + 17 * x**7 / 315 - 62 * x**9 / 2835, x - np.tanh(x)
     ),

@@ -203,7 +203,24 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     """
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}.")
-    return gelu_by_tanh(x) if approximate == "tanh" else multiply(x, normal_cdf(x))
+    if approximate == "tanh":
+        return gelu_by_tanh(x)
+    values = np.asarray(values_of(x))
+    return gelu_by_cdf(x, normal_cdf(values) if values.dtype.kind == "f" else None)
+
+
+@op
+def gelu_by_cdf(x: Array, /, cdf: Array | None = None) -> Array:
+    """Return x * normal_cdf(x), of which the second is `cdf` where it is known already: the way back asks again."""
+    return x * (normal_cdf(x) if cdf is None else cdf)
+
+
+def _gelu_by_cdf_x(g: Any, x: Any, cdf: Array | None) -> Any:
+    cdf = normal_cdf(x) if cdf is None or isinstance(x, Tensor) else cdf
+    return g * (cdf + x * (exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))))
+
+
+gelu_by_cdf.vjps(x=_gelu_by_cdf_x)
 
 
 _LINEAR = 2 * math.sqrt(2 / math.pi)

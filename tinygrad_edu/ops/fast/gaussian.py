@@ -1,0 +1,91 @@
+"""The error function and the normal distribution, faster: from the nearest place of a table, on by the midpoint rule.
+
+Both are integrals F of a bell, F'(x) = scale * exp(rate * x * x), and SciPy computes them one element at a time. Here
+F(a) is looked up for that number a of a grid which is nearest to x. From there to x the bell is taken for a rectangle
+as high as it is in the middle:
+
+    F(x) ~ F(a) + (x - a) * F'((a + x) / 2)
+
+By Taylor's series around the middle the error is (x - a) ** 3 / 24 times F''' there. Where x - a is at most 2 ** -12,
+that is less than a tenth of a unit in the last place of float32, also of 6e-39, the normal distribution at -13. Of that
+the rectangle is at most a 250th, so it may be computed in float32, if F(a) is added in float64. Near 0 the rectangle is
+all of the error function; there its roundings show. No float32 gets a result that is 1.08 units off.
+"""
+
+import math
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.errors import MissingExtraError
+
+
+class Bell(NamedTuple):
+    """What is integrated, scale * exp(rate * x * x); SciPy's name of the integral, and who asks for it."""
+
+    scale: float
+    rate: float
+    name: str
+    asker: str
+
+
+ERF = Bell(2 / math.sqrt(math.pi), -1.0, "erf", "erf")
+NORMAL = Bell(1 / math.sqrt(2 * math.pi), -0.5, "ndtr", "gelu(approximate='none')")
+
+
+def plain_integral(x: Any, bell: Bell) -> Any:
+    """Return the integral by SciPy, in the dtype of x where that is floating point."""
+    try:
+        from scipy import special
+    except ImportError as error:
+        raise MissingExtraError(f"{bell.asker} needs SciPy: pip install 'tinygrad-edu[scipy]'") from error
+    x = np.asarray(x)
+    out = getattr(special, bell.name)(x if x.dtype.kind == "f" else x.astype(np.float64))
+    return out.astype(x.dtype, copy=False) if x.dtype.kind == "f" else out
+
+
+def integral(x: Any, bell: Bell) -> Any:
+    """Return `plain_integral`; of a large float32 array from a table, in parts that stay in the cache."""
+    if x.__class__ is not ndarray or x.dtype != np.float32 or x.size < _LARGE:
+        return plain_integral(x, bell)
+    table = _table(bell)
+    operands: list[Any] = [x, None]
+    access: Any = [["readonly"], ["writeonly", "allocate"]]  # NumPy's type says one list for all
+    with np.nditer(operands, ["external_loop", "buffered"], access, buffersize=_PART) as parts:
+        for some, out in parts:
+            out[...] = _by_midpoint(some, table, bell)
+        return parts.operands[1]
+
+
+def _by_midpoint(x: ndarray, table: ndarray, bell: Bell) -> ndarray:
+    x = np.clip(x, -_END, _END)
+    nearest = x + _ROUNDING  # whose last bits count the steps of the grid
+    index = (nearest.view(np.int32) & (len(table) - 1)).astype(np.intp)  # some place of a NaN, too
+    nearest -= _ROUNDING
+    area = nearest + x
+    area *= area
+    area *= np.float32(bell.rate / 4)
+    np.exp(area, out=area)
+    x -= nearest  # exact
+    area *= x
+    total = area.astype(np.float64)
+    total *= bell.scale
+    total += table.take(index, mode="wrap")
+    return total
+
+
+@cache
+def _table(bell: Bell) -> ndarray:
+    """Return the integral on the grid, from 0 up and then from the least up: negative counts wrap around."""
+    grid = np.arange(2**16, dtype=np.uint16).view(np.int16) * _STEP
+    table: ndarray = plain_integral(grid, bell)
+    table[0] = table[0] or -0.0  # so that the sum is -0 where x is
+    return table
+
+
+_STEP = 2.0**-11
+_ROUNDING = np.float32(1.5 * 2**12)  # around it float32 has the numbers of the grid, and no others
+_END = np.float32(15)  # beyond, both are 0, 1 or -1 to the last digit
+_LARGE, _PART = 4000, 2**17
