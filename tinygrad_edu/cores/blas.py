@@ -1,7 +1,7 @@
 """How many cores there are, and matrix products on one thread each: shards take the cores themselves."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from threading import RLock, get_ident
@@ -14,10 +14,11 @@ __all__ = ["allowed_threads", "available_cores", "blas_can_be_limited", "multipl
 # Where OpenBLAS has kernels for small matrices, by the name of the processor that it takes this one for.
 _WITH_SMALL_KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
 
-# The number of BLAS threads belongs to the process: who limits it first notes what it was, the last puts it back.
+# The number of BLAS threads belongs to the process: who limits it first notes what it was of each library, the last
+# puts it back.
 _limiting = RLock()  # a signal handler may come while its own thread holds it
 _limited_by: dict[object, int] = {}  # who limits it, each with its thread
-_before: Any = None
+_before: dict[Any, int] = {}
 
 
 def available_cores() -> int:
@@ -67,7 +68,6 @@ def single_threaded_blas() -> Iterator[None]:
     MissingExtraError
         Where threadpoolctl is not installed.
     """
-    global _before
     if not blas_can_be_limited():
         raise MissingExtraError(
             "shards on threads need threadpoolctl, which keeps the matrix products of each at one thread: "
@@ -77,8 +77,9 @@ def single_threaded_blas() -> Iterator[None]:
     try:
         with _limiting:
             if not _before:
-                _before = _blas().limit(limits=None)  # limits nothing, and notes what is set
-                _set_from_here(lambda: _blas().limit(limits=1, user_api="blas"))
+                libraries = [each for each in _blas().lib_controllers if each.user_api == "blas"]
+                _before.update({library: library.num_threads for library in libraries})
+                _set_threads(dict.fromkeys(libraries, 1))
             _limited_by[this] = get_ident()
         yield
     finally:  # also after a Ctrl-C half way through the above
@@ -88,23 +89,26 @@ def single_threaded_blas() -> Iterator[None]:
 
 
 def _put_back() -> None:
-    global _before
     if _before and not _limited_by:
-        _set_from_here(_before.restore_original_limits)
-        _before = None
+        _set_threads(_before)
+        _before.clear()
 
 
-def _set_from_here(set_limits: Callable[[], Any]) -> None:
-    """Call what sets the limits. From threadpoolctl 3.8 on, only the thread that first did can, until it lets go."""
+def _set_threads(counts: Mapping[Any, int]) -> None:
+    """Set the threads of each library that has another number, which takes ten times as long as to ask.
 
-    def let_go() -> None:
-        for library in _blas().lib_controllers:
-            if hasattr(library, "clear_controlling_thread"):
-                library.clear_controlling_thread(force=True)
+    From threadpoolctl 3.8 on, only the thread that first did can, until it lets go.
+    """
+    for library, count in counts.items():
+        if library.num_threads != count:
+            _let_go(library)
+            library.set_num_threads(count)
+            _let_go(library)
 
-    let_go()
-    set_limits()
-    let_go()
+
+def _let_go(library: Any) -> None:
+    if hasattr(library, "clear_controlling_thread"):
+        library.clear_controlling_thread(force=True)
 
 
 def _begin_again() -> None:

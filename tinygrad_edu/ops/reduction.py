@@ -6,7 +6,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, Tensor, op, values_of
+from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, parted, plain_axes, reduced_count
 from tinygrad_edu.ops.choosing import drop, keep, where
@@ -110,7 +110,7 @@ def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any
     if getattr(x, "dtype", None) == np.float16:
         return astype(var(astype(x, np.float32), axis, ddof, keepdims), np.float16)
     deviation = x - mean(x, axis, keepdims=True)
-    divisor = reduced_count(np.shape(x), axis) - ddof
+    divisor = reduced_count(shape_of(x), axis) - ddof
     return sum(square(deviation), axis, keepdims) / (divisor if divisor > 0 else 0)
 
 
