@@ -77,9 +77,8 @@ def single_threaded_blas() -> Iterator[None]:
     try:
         with _limiting:
             if not _before:
-                libraries = [each for each in _blas().lib_controllers if each.user_api == "blas"]
-                _before.update({library: library.num_threads for library in libraries})
-                _set_threads(dict.fromkeys(libraries, 1))
+                _before.update(_several_threads())
+                _set_threads(dict.fromkeys(_before, 1))
             _limited_by[this] = get_ident()
         yield
     finally:  # also after a Ctrl-C half way through the above
@@ -94,16 +93,18 @@ def _put_back() -> None:
         _before.clear()
 
 
-def _set_threads(counts: Mapping[Any, int]) -> None:
-    """Set the threads of each library that has another number, which takes ten times as long as to ask.
+def _several_threads() -> dict[Any, int]:
+    """Return the threads of each library that has more than one: to set them takes ten times as long as to ask."""
+    libraries = [library for library in _blas().lib_controllers if library.user_api == "blas"]
+    return {library: threads for library in libraries if (threads := library.num_threads) != 1}
 
-    From threadpoolctl 3.8 on, only the thread that first did can, until it lets go.
-    """
-    for library, count in counts.items():
-        if library.num_threads != count:
-            _let_go(library)
-            library.set_num_threads(count)
-            _let_go(library)
+
+def _set_threads(counts: Mapping[Any, int]) -> None:
+    """Set them. From threadpoolctl 3.8 on, only the thread that first did can, until it lets go."""
+    for library, threads in counts.items():
+        _let_go(library)
+        library.set_num_threads(threads)
+        _let_go(library)
 
 
 def _let_go(library: Any) -> None:

@@ -76,7 +76,8 @@ def check_labels(
 
 
 def _within(labels: ndarray, classes: int) -> bool:
-    return bool(labels.size and labels.min() >= 0 and labels.max() < classes)
+    unsigned = labels.view(labels.dtype.str.replace("i", "u"))  # of which a negative one is very large
+    return bool(labels.size and unsigned.max() < classes)
 
 
 def _check_scores(name: str, scores: str, shape: tuple[int, ...]) -> None:
