@@ -76,8 +76,7 @@ def check_labels(
 
 
 def _within(labels: ndarray, classes: int) -> bool:
-    unsigned = labels.view(labels.dtype.str.replace("i", "u"))  # of which a negative one is very large
-    return bool(labels.size and unsigned.max() < classes)
+    return bool(labels.size and labels.min() >= 0 and labels.max() < classes)
 
 
 def _check_scores(name: str, scores: str, shape: tuple[int, ...]) -> None:

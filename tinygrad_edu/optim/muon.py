@@ -59,6 +59,7 @@ class Muon(Optimizer):
 
     __slots__ = ()
     _remembers = ("momentum_buffer",)
+    _multiplies = True
 
     weight_decay = Setting(AT_LEAST_0)
     momentum = Setting(SHARE)

@@ -75,6 +75,8 @@ class Optimizer(OurKeywords):
     _counts: ClassVar[tuple[str, ...]] = ()
     _remembers: ClassVar[tuple[str, ...]] = ()
     _remembers_for: ClassVar[Mapping[str, str]] = {}
+    # Whether `_move` multiplies matrices, which takes one thread of BLAS for each parameter.
+    _multiplies: ClassVar[bool] = False
 
     lr = Setting(AT_LEAST_0)
 
@@ -127,7 +129,7 @@ class Optimizer(OurKeywords):
         for p, s in moving:
             (large if self._is_large(p, s) else others).append((p, s))
         with writing(*(p._cell for p, _ in moving)):
-            in_parts(lambda each: self._move(*each), large)
+            in_parts(lambda each: self._move(*each), large, multiplies=self._multiplies)
             for p, s in others:
                 self._move(p, s)
 
