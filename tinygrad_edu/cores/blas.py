@@ -28,6 +28,8 @@ def available_cores() -> int:
 
 def allowed_threads(cores: int) -> int:
     """Return how many threads to run on so many cores: one on each, and no more than OMP_NUM_THREADS says."""
+    if cores == 1:
+        return 1
     told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list is of nested threads
     return min(int(told), cores) if told.isdecimal() and int(told) else cores
 

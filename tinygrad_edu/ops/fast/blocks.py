@@ -90,8 +90,10 @@ def product_in_blocks(x: ndarray, y: ndarray, block: BlockSize, out: ndarray) ->
             np.matmul(_grid(x[some], rows, k), _grid(y[:, of_them], k, columns), out=blocks)
 
     threads = threads_of_shard() if m * k * n >= _LARGE else 1
-    count = _SHARED * threads if threads and threads > 1 else 1
-    parts = shares(-(-m // block.rows), count)
+    if not threads or threads == 1:
+        fill(slice(0, m))
+        return
+    parts = shares(-(-m // block.rows), _SHARED * threads)
     in_parts(fill, [slice(part.start * block.rows, min(part.stop * block.rows, m)) for part in parts])
 
 
