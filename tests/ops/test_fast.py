@@ -197,6 +197,15 @@ def test_sums_over_several_axes(order, dtype):
         np.testing.assert_array_equal(found, wanted, strict=True)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, int])
+@pytest.mark.parametrize("axis", [None, 1, (0, -1), ()])
+def test_the_mean_has_the_bits_of_numpys(dtype, axis):
+    x = np.random.default_rng(0).normal(scale=1000, size=(3, 500, 2)).astype(dtype)
+    for array in (x, x.T, x[:, ::3]):
+        for keepdims in (False, True):
+            equal(reductions.mean_along(array, axis, keepdims), reductions.plain_mean_along(array, axis, keepdims))
+
+
 # --- Choosing by rank ---
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, op
+from tinygrad_edu.engine import Array, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
 from tinygrad_edu.ops.fast.rows import correlated_images, correlated_kernels, correlated_maps
@@ -106,6 +106,7 @@ def correlate_images(
     --------
     The digits of a number tell which row of the kernel (1, 10, 100) met which row of the maps (1, 2, 3, 4).
 
+    >>> import numpy as np
     >>> kernel, maps = np.array([1, 10, 100]).reshape(1, 1, 3, 1), np.array([1, 2, 3, 4]).reshape(1, 1, 4, 1)
     >>> correlate_images(maps, kernel, (4, 1), 1, (1, 0), 1, 1).ravel()
     array([ 12, 123, 234, 340])
@@ -223,12 +224,12 @@ def _convolved(
     c, (out, per_group) = x.shape[1], require_axes(name, "weight", weight, 4)[:2]
     if groups < 1 or c % groups or out % groups or per_group * groups != c:
         raise ShapeError(
-            f"{name}: images with {c} channels and weight {np.shape(weight)} in {groups} groups: the weight needs "
+            f"{name}: images with {c} channels and weight {shape_of(weight)} in {groups} groups: the weight needs "
             f"{c} / groups channels on its second axis, and groups must divide {c} and {out}."
         )
     _check_bias(name, bias, out)
     if isinstance(padding, str):
-        x, padding = _padded_by_name(name, x, np.shape(weight)[2:], stride, padding, dilation)
+        x, padding = _padded_by_name(name, x, shape_of(weight)[2:], stride, padding, dilation)
     if bias is None:
         return correlate(x, weight, stride, padding, dilation, groups)
     return affine_maps(x, weight, bias, stride, padding, dilation, groups)
@@ -253,8 +254,8 @@ def _padded_by_name(
 
 
 def _check_bias(name: str, bias: Any, out: int) -> None:
-    if bias is not None and np.shape(bias) != (out,):
-        raise ShapeError(f"{name}: bias of shape {np.shape(bias)} for {out} channels of the result; it needs ({out},).")
+    if bias is not None and shape_of(bias) != (out,):
+        raise ShapeError(f"{name}: bias of shape {shape_of(bias)} for {out} channels of the result; it needs ({out},).")
 
 
 def conv_transpose2d(
@@ -325,7 +326,7 @@ def _transposed(name: str, x: Any, weight: Any, bias: Any, groups: int, *window:
     c, (into, per_group, *kernel_size) = x.shape[1], require_axes(name, "weight", weight, 4)
     if groups < 1 or c % groups or into != c:
         raise ShapeError(
-            f"{name}: images with {c} channels and weight {np.shape(weight)} in {groups} groups: the weight needs {c} "
+            f"{name}: images with {c} channels and weight {shape_of(weight)} in {groups} groups: the weight needs {c} "
             f"on its first axis, and groups must divide it."
         )
     _check_bias(name, bias, per_group * groups)

@@ -10,7 +10,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.optim.formulas import descend
-from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer, apart
+from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer
 from tinygrad_edu.optim.settings import AT_LEAST_0, FLAG, SHARE, THREE, Setting, one_of, whole_number_below
 
 
@@ -100,7 +100,6 @@ class Muon(Optimizer):
                 f"layers, and the rest to another optimizer, such as AdamW."
             )
 
-    @apart
     def _move(self, p: Tensor, s: GroupSettings) -> None:
         m, momentum, w = self._state_of(p, s)["momentum_buffer"], s["momentum"], p._data
         wide = (min(p.shape), max(p.shape))

@@ -31,7 +31,10 @@ _LARGE = 300_000
 
 
 def apart(move: Any) -> Any:
-    """Mark a `_move` that touches its parameter and what is remembered of it alone: threads may share parameters."""
+    """Mark a `_move` that touches its parameter and what is remembered of it alone: threads may share parameters.
+
+    It multiplies no matrices, for which BLAS has threads of its own.
+    """
     move.apart = True
     return move
 
@@ -138,7 +141,7 @@ class Optimizer(OurKeywords):
         moving = list(self._to_move())
         shared, others = self._shared_out(moving)
         with writing(*(p._cell for p, _ in moving)):
-            in_parts(lambda each: self._move(*each), shared)
+            in_parts(lambda each: self._move(*each), shared, multiplies=False)
             for p, s in others:
                 self._move(p, s)
 
