@@ -112,7 +112,7 @@ def _falls_short(x: Any, slope: Any) -> bool:
 
 
 _LARGE, _LARGE_CHOICE = 1000, 4000
-_INTEGERS = {2: np.int16, 4: np.int32, 8: np.int64}
+_INTEGERS: dict[int, Any] = {2: np.int16, 4: np.int32, 8: np.int64}
 _ALL_BUT_THE_SIGN = {size: integer(np.iinfo(integer).max) for size, integer in _INTEGERS.items()}
 _BOOL = np.dtype(bool)
 

@@ -54,7 +54,7 @@ def mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
     """Return `plain_mean_along`, of which NumPy's own, which is written in Python, takes up to four times as long."""
     if x.__class__ is not ndarray or x.dtype.char not in "fd" or not x.size:
         return plain_mean_along(x, axis, keepdims)
-    total = np.add.reduce(x, axis=axis, keepdims=keepdims)
+    total = np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
     return total / (x.size // total.size)
 
 
