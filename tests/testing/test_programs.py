@@ -19,8 +19,8 @@ NOT_IN_PROGRAMS = {
     "correlate_kernels", "drop", "dropout",
     "eigenpairs", "extremum_so_far", "hypot_share", "keep", "linear", "map_rows", "mean_of_chosen", "normal_cdf",
     "one_minus_square", "orthogonal_triangular", "put_diagonal", "recurrence", "resample", "resample_back",
-    "rows_added", "rows_at", "recurrent", "share_out", "sinc_derivative", "singular_triplets", "softmax_gradient", "taken_flat",
-    "tanh_gradient",
+    "rows_added", "rows_at", "recurrent", "share_out", "sinc_derivative", "singular_triplets", "softmax_gradient",
+    "taken_flat", "tanh_gradient",
 }  # fmt: skip
 
 
