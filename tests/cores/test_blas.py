@@ -86,15 +86,15 @@ def test_any_thread_sets_them_and_any_puts_them_back(two_blas_threads):
 
 
 def test_ctrl_c_just_when_the_threads_are_set_puts_them_back(monkeypatch, two_blas_threads):
-    class Interrupted(threadpoolctl.ThreadpoolController):
-        def limit(self, **settings):
-            limited = super().limit(**settings)
-            if set(blas_threads()) == {1}:
-                raise KeyboardInterrupt
-            return limited
+    set_threads = blas._set_threads
+
+    def interrupted(counts):
+        set_threads(counts)
+        if set(blas_threads()) == {1}:
+            raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(blas, "_blas", Interrupted)
+        patch.setattr(blas, "_set_threads", interrupted)
         with pytest.raises(KeyboardInterrupt), single_threaded_blas():
             pass
     assert blas_threads() == two_blas_threads

@@ -22,7 +22,8 @@ SMOOTH = [
     "logaddexp", "rsqrt", "reciprocal", "cbrt", "hypot", "hypot_share", "lerp", "xlogy", "logit", "erf", "normal_cdf",
     "gelu", "gelu_by_cdf", "gelu_by_tanh", "silu", "mish", "logsigmoid", "softplus", "one_minus_square", "tanhshrink",
     "glu", "softmin", "masked_fill", "einsum", "tensordot", "kron", "inv", "solve", "logabsdet", "cholesky_factor",
-    "matrix_power", "svdvals", "eigenvalues", "normalized", "affine_rows", "softmax_gradient",
+    "matrix_power", "svdvals", "eigenvalues", "normalized", "affine_rows", "affine_maps", "affine_images",
+    "softmax_gradient",
 ]  # fmt: skip
 
 # Linear in all their inputs together.

@@ -1,5 +1,7 @@
 """What is only faster: it equals its plain twin, of any shape, dtype and layout."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -183,6 +185,25 @@ def test_reductions_of_short_rows(function, shape, monkeypatch):
                     for f in (reductions.reduction_along, reductions.plain_reduction_along)
                 )
                 np.testing.assert_array_equal(found, wanted, strict=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, bool])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 2, 3, 0), (2, 0, 3, 1)])
+def test_sums_over_several_axes(order, dtype):
+    x = np.random.default_rng(0).integers(0, 2, (10, 3, 20, 8)).astype(dtype)
+    laid = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+    for axes, keepdims, of in product(((0, 2, 3), (-1, 2), (3, 0, 1, 2), (1,), ()), (False, True), (None, np.float64)):
+        found, wanted = (f(laid, axes, keepdims, of) for f in (reductions.sum_over, reductions.plain_sum_over))
+        np.testing.assert_array_equal(found, wanted, strict=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, int])
+@pytest.mark.parametrize("axis", [None, 1, (0, -1), ()])
+def test_the_mean_has_the_bits_of_numpys(dtype, axis):
+    x = np.random.default_rng(0).normal(scale=1000, size=(3, 500, 2)).astype(dtype)
+    for array in (x, x.T, x[:, ::3]):
+        for keepdims in (False, True):
+            equal(reductions.mean_along(array, axis, keepdims), reductions.plain_mean_along(array, axis, keepdims))
 
 
 # --- Choosing by rank ---
@@ -447,7 +468,7 @@ ONE_BY_ONE = {"_SHORT": 1, "_WITHOUT_COPY": 1, "_THIN_SUM": 0}
 SIZES = [{}, ONE_BY_ONE, ONE_BY_ONE | {"_WITHOUT_COPY": 20, "_LONGEST_PIECE": 3}, {"_SHORT": 1}, {"_WIDE": 10**6}]
 
 
-@pytest.mark.parametrize("op", ["correlate", "correlate_images", "correlate_kernels"])
+@pytest.mark.parametrize("op", ["correlate", "affine_maps", "correlate_images", "correlate_kernels"])
 @given(data=st.data(), at_a_time=st.sampled_from([1, 500, 2**22]), sizes=st.sampled_from(SIZES), large=st.booleans())
 def test_correlations_by_rows_and_by_channels(op, data, at_a_time, sizes, large):
     call = data.draw(calls(op))
@@ -459,6 +480,7 @@ def test_correlations_by_rows_and_by_channels(op, data, at_a_time, sizes, large)
         for cut in ("cut", "cut_of_sum"):
             patch.setattr(rows, cut, getattr(products, cut).__wrapped__)
         patch.setattr(products, "_piece", products._piece.__wrapped__)
+        plan_anew(patch)
         patch.setattr(rows, "_WINDOW_BYTES", at_a_time)
         for module in (rows, depthwise, turning) if large else ():
             patch.setattr(module, "_LARGE", 0)
@@ -470,6 +492,12 @@ def test_correlations_by_rows_and_by_channels(op, data, at_a_time, sizes, large)
     for fast in found[1:]:
         assert fast.dtype == found[0].dtype
         np.testing.assert_allclose(fast, found[0], rtol=1e-9, atol=1e-9)
+
+
+def plan_anew(patch):
+    """Keep no plans of the parts of correlations: they are made for sizes that a test changes."""
+    for plan in ("_parts_of_maps", "_parts_of_images"):
+        patch.setattr(rows, plan, getattr(rows, plan).__wrapped__)
 
 
 def is_depthwise(call):
@@ -496,26 +524,28 @@ def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threa
     x, weight = whole_numbers(images, dtype), whole_numbers(kernels, dtype)
     for module in (rows, depthwise, turning):
         monkeypatch.setattr(module, "_LARGE", 0)
+    plan_anew(monkeypatch)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     drawn = [np.random.default_rng(0).standard_normal(a.shape).astype(dtype) for a in (x, weight)]
     found = []
     for cores in (1, 2, 3):
         monkeypatch.setattr(threads, "available_cores", lambda cores=cores: cores)
-        found.append(all_three(*drawn, settings))
-    fast = all_three(x, weight, settings)
+        found.append(all_four(*drawn, settings))
+    fast = all_four(x, weight, settings)
     monkeypatch.setattr(convolution, "_form", lambda *sizes: PLAIN)
-    plain = all_three(x.astype(np.float64), weight.astype(np.float64), settings)
+    plain = all_four(x.astype(np.float64), weight.astype(np.float64), settings)
     for here, there in ((found[0], found[1]), (found[0], found[2]), (fast, plain)):
         for one, other in zip(here, there, strict=True):
             np.testing.assert_array_equal(one, other)
 
 
-def all_three(x, weight, settings):
-    """Return the maps, and the gradients of images and kernels, for sums of whole numbers that are exact."""
+def all_four(x, weight, settings):
+    """Return the maps, and the gradients of images, kernels and bias, for sums of whole numbers that are exact."""
     x, weight = tg.Tensor(x, requires_grad=True), tg.Tensor(weight, requires_grad=True)
-    maps = tg.conv2d(x, weight, **settings)
+    bias = tg.Tensor(np.arange(len(weight)).astype(x.dtype), requires_grad=True)
+    maps = tg.conv2d(x, weight, bias, **settings)
     maps.backward(np.resize(np.array([1, 0, -1, 0, 0, 0, 0], x.dtype), maps.shape))
-    return maps.numpy(), x.grad, weight.grad
+    return maps.numpy(), x.grad, weight.grad, bias.grad
 
 
 # --- The derivative of softmax ---

@@ -179,6 +179,10 @@ def correlate_images_by_loop(maps, weight, size, **settings):
     return images
 
 
+def affine_images_by_loop(maps, weight, bias, size, **settings):
+    return correlate_images_by_loop(maps, weight, size, **settings) + bias[:, np.newaxis, np.newaxis]
+
+
 def correlate_kernels_by_loop(maps, x, kernel_size, **settings):
     kernels = np.zeros((maps.shape[1], x.shape[1] // settings["groups"], *kernel_size))
     weights = np.eye(kernels.size).reshape(-1, *kernels.shape)
@@ -336,8 +340,8 @@ REFERENCES = {
     "softmax_cross_entropy": exact(naive_cross_entropy), "cross_entropy": exact(naive_cross_entropy),
     "im2col": im2col_by_loop, "col2im": col2im_by_loop, "unfold": batched(im2col_by_loop, 4),
     "fold": batched(col2im_by_loop, 3),
-    "correlate": conv2d_by_loop, "correlate_images": correlate_images_by_loop,
-    "correlate_kernels": correlate_kernels_by_loop,
+    "correlate": conv2d_by_loop, "affine_maps": conv2d_by_loop, "correlate_images": correlate_images_by_loop,
+    "correlate_kernels": correlate_kernels_by_loop, "affine_images": affine_images_by_loop,
     "greatest": lambda x, border, **window: max_pool(x, **window),
     "share_out": share_out_by_loop, "mean_of_chosen": mean_of_chosen_by_loop,
     "bmm": np.matmul, "take_diagonal": diagonal_by_index, "put_diagonal": on_diagonal_by_index,

@@ -68,14 +68,15 @@ def test_what_comes_with_the_samples_outermost_leaves_with_them_innermost():
 @pytest.mark.parametrize("n", [5, 50])
 def test_the_windows_of_one_pixel_are_the_images_themselves(groups, n):
     images, laid = np.zeros((3, 8, 8, n)), window((8, 8), 1, 1, 0, 1)
-    assert np.shares_memory(rows._windows(images, laid, range(2, 4), groups, Cut(1, 8, n)), images)
+    part = rows._part(range(2, 4), laid, images.shape, images.itemsize, groups, Cut(1, 8, n))
+    assert np.shares_memory(rows._windows(images, part), images)
 
 
 @pytest.mark.parametrize("dilation", [1, 2])
 def test_windows_share_their_rows(dilation):
     images, laid = np.zeros((3, 10, 10, 50)), window((10, 10), 3, 1, 0, dilation)
     part = range(0, laid.size[0], dilation)
-    windows = rows._windows(images, laid, part, 1, Cut(1, 1, 25))
+    windows = rows._windows(images, rows._part(part, laid, images.shape, images.itemsize, 1, Cut(1, 1, 25)))
     assert windows.shape == (1, 2 * laid.size[1], len(part), 27, 25)
     assert np.shares_memory(windows[:, :, 0], windows[:, :, 2])
 

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from tinygrad_edu import Tensor, from_numpy, nn, optim
 from tinygrad_edu.cores import threads
+from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.errors import DTypeError, NoGraphError, ReadOnlyError, ShapeError, StaleValueError, StateDictError
 from tinygrad_edu.optim import SGD, Adagrad, Adam, AdamW, Lion, Muon, NAdam, RMSprop, scratch
+from tinygrad_edu.optim import optimizer as optimizers
 
 seeds = st.integers(0, 2**32 - 1)
 CASES = [
@@ -71,10 +73,27 @@ def test_the_bits_do_not_depend_on_the_size_of_the_parts_nor_on_threads(kind, se
     whole = descend()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scratch, "_BYTES", size)
-        patch.setattr("tinygrad_edu.optim.optimizer._LARGE", 0)
+        patch.setattr(optimizers, "_LARGE", 0)
         patch.setattr(threads, "available_cores", lambda: 3)
         patch.delenv("OMP_NUM_THREADS", raising=False)
         assert descend() == whole
+
+
+def test_threads_share_no_parameters_whose_order_matters(monkeypatch):
+    class Own(SGD):
+        def _move(self, p, s):
+            super()._move(p, s)
+
+    memory, shared = np.zeros(8), []
+    monkeypatch.setattr(optimizers, "_LARGE", 0)
+    monkeypatch.setattr(optimizers, "in_parts", lambda move, parts: shared.append(len(parts)) or in_parts(move, parts))
+    for kind, others in ((SGD, np.zeros(8)), (SGD, memory[::-1]), (Own, np.zeros(8))):
+        parameters = [from_numpy(array, requires_grad=True) for array in (memory, others)]
+        for p in parameters:
+            p.grad = np.ones(8)
+        kind(parameters, lr=1.0).step()
+    assert shared == [2, 0, 0]
+    np.testing.assert_array_equal(memory, np.full(8, -4.0))
 
 
 @every

@@ -1,7 +1,7 @@
 """How many cores there are, and matrix products on one thread each: shards take the cores themselves."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from threading import RLock, get_ident
@@ -14,10 +14,11 @@ __all__ = ["allowed_threads", "available_cores", "blas_can_be_limited", "multipl
 # Where OpenBLAS has kernels for small matrices, by the name of the processor that it takes this one for.
 _WITH_SMALL_KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
 
-# The number of BLAS threads belongs to the process: who limits it first notes what it was, the last puts it back.
+# The number of BLAS threads belongs to the process: who limits it first notes what it was of each library, the last
+# puts it back.
 _limiting = RLock()  # a signal handler may come while its own thread holds it
 _limited_by: dict[object, int] = {}  # who limits it, each with its thread
-_before: Any = None
+_before: dict[Any, int] = {}
 
 
 def available_cores() -> int:
@@ -27,6 +28,8 @@ def available_cores() -> int:
 
 def allowed_threads(cores: int) -> int:
     """Return how many threads to run on so many cores: one on each, and no more than OMP_NUM_THREADS says."""
+    if cores == 1:
+        return 1
     told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # a list is of nested threads
     return min(int(told), cores) if told.isdecimal() and int(told) else cores
 
@@ -67,7 +70,6 @@ def single_threaded_blas() -> Iterator[None]:
     MissingExtraError
         Where threadpoolctl is not installed.
     """
-    global _before
     if not blas_can_be_limited():
         raise MissingExtraError(
             "shards on threads need threadpoolctl, which keeps the matrix products of each at one thread: "
@@ -77,8 +79,8 @@ def single_threaded_blas() -> Iterator[None]:
     try:
         with _limiting:
             if not _before:
-                _before = _blas().limit(limits=None)  # limits nothing, and notes what is set
-                _set_from_here(lambda: _blas().limit(limits=1, user_api="blas"))
+                _before.update(_several_threads())
+                _set_threads(dict.fromkeys(_before, 1))
             _limited_by[this] = get_ident()
         yield
     finally:  # also after a Ctrl-C half way through the above
@@ -88,23 +90,28 @@ def single_threaded_blas() -> Iterator[None]:
 
 
 def _put_back() -> None:
-    global _before
     if _before and not _limited_by:
-        _set_from_here(_before.restore_original_limits)
-        _before = None
+        _set_threads(_before)
+        _before.clear()
 
 
-def _set_from_here(set_limits: Callable[[], Any]) -> None:
-    """Call what sets the limits. From threadpoolctl 3.8 on, only the thread that first did can, until it lets go."""
+def _several_threads() -> dict[Any, int]:
+    """Return the threads of each library that has more than one: to set them takes ten times as long as to ask."""
+    libraries = [library for library in _blas().lib_controllers if library.user_api == "blas"]
+    return {library: threads for library in libraries if (threads := library.num_threads) != 1}
 
-    def let_go() -> None:
-        for library in _blas().lib_controllers:
-            if hasattr(library, "clear_controlling_thread"):
-                library.clear_controlling_thread(force=True)
 
-    let_go()
-    set_limits()
-    let_go()
+def _set_threads(counts: Mapping[Any, int]) -> None:
+    """Set them. From threadpoolctl 3.8 on, only the thread that first did can, until it lets go."""
+    for library, threads in counts.items():
+        _let_go(library)
+        library.set_num_threads(threads)
+        _let_go(library)
+
+
+def _let_go(library: Any) -> None:
+    if hasattr(library, "clear_controlling_thread"):
+        library.clear_controlling_thread(force=True)
 
 
 def _begin_again() -> None:

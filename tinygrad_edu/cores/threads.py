@@ -7,6 +7,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from contextvars import ContextVar, copy_context
 from functools import cache, partial
 from itertools import pairwise
@@ -85,34 +86,37 @@ def threads_of_shard() -> int | None:
     return _share.get()
 
 
-def in_parts(function: Callable[[Share], Result], parts: Sequence[Share], large: bool = True) -> list[Result]:
+def in_parts(
+    function: Callable[[Share], Result], parts: Sequence[Share], large: bool = True, multiplies: bool = True
+) -> list[Result]:
     """Apply a function to the parts of an op's work, and return the results in their order.
 
     Where the parts are large, that is a millisecond in all, on several threads; in a shard, on its share of them.
-    Without threadpoolctl it is one thread, and matrix products have more.
+    Without threadpoolctl it is one thread, and matrix products have more. Where no part multiplies matrices, nothing is
+    asked of BLAS.
     """
     share = _share.get()  # 1 where a shard has no threads to spare, and BLAS has one already
     if not large or len(parts) < 2 or share == 1 or not blas_can_be_limited():
         return [function(part) for part in parts]
     threads = allowed_threads(available_cores()) if share is None else share
-    if threads == 1:
-        with single_threaded_blas():
+    with single_threaded_blas() if multiplies else nullcontext():
+        if threads == 1:
             return [function(part) for part in parts]
-    return list(_map_single_threaded(lambda k: function(parts[k]), len(parts), threads))
+        return list(_map_together(lambda k: function(parts[k]), len(parts), threads))
 
 
 def _map_single_threaded(function: Callable[[int], Result], count: int, threads: int) -> Iterator[Result]:
     with single_threaded_blas():
-        helpers = max(0, min(threads, count) - 1)
-        yield from _map_together(function, count, helpers, share=threads // (helpers + 1))
+        yield from _map_together(function, count, threads)
 
 
-def _map_together(function: Callable[[int], Result], count: int, helpers: int, share: int) -> Iterator[Result]:
+def _map_together(function: Callable[[int], Result], count: int, threads: int) -> Iterator[Result]:
     """Share the work with other threads: this one works too, wherever it would wait for the next result.
 
     So it ends even where the others never begin, because all of them are busy with the shard that this is called in.
     """
-    work = _Work(function, count, share)
+    helpers = max(0, min(threads, count) - 1)
+    work = _Work(function, count, share=threads // (helpers + 1))
     busy = [Lock() for _ in range(helpers)]
     try:
         for lock in busy:

@@ -29,6 +29,7 @@ from tinygrad_edu.engine.tensor import (
     real_numbers,
     refuse_read_only,
     refuse_stale,
+    shape_of,
     values_of,
     wrap,
 )
@@ -39,5 +40,5 @@ __all__ = [
     "Array", "Cell", "Hook", "HookHandle", "Node", "Op", "Operand", "Parts", "Tensor", "Watch", "WatchedWalk", "add_at",
     "clock", "demand_shape", "detect_anomaly", "enable_grad", "exchanging", "flag", "from_dlpack", "from_numpy",
     "in_place", "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers", "refuse_read_only", "refuse_stale",
-    "unbroadcast", "values_of", "walk", "whole", "wrap", "writing",
+    "shape_of", "unbroadcast", "values_of", "walk", "whole", "wrap", "writing",
 ]  # fmt: skip

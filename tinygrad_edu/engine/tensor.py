@@ -456,6 +456,11 @@ def values_of(x: Any) -> Any:
     return x.numpy() if isinstance(x, Tensor) else x
 
 
+def shape_of(x: Any) -> tuple[int, ...]:
+    """Return the shape of a Tensor, or of anything else: ``np.shape``, which takes ten times as long of a Tensor."""
+    return x._data.shape if isinstance(x, Tensor) else np.shape(x)
+
+
 def wrap(array: ndarray, node: Node | None, cell: Cell) -> Tensor:
     """Make a Tensor of its three parts, copying nothing."""
     tensor = Tensor.__new__(Tensor)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.linear import Linear, require_sizes
@@ -157,10 +157,10 @@ class MultiheadAttention(Module):
         without it finds 0, to which `out_proj` adds its bias. Both are as in PyTorch, which has `is_causal` for a hint
         that `attn_mask` is causal, and may then not look at it.
         """
-        self._check(np.shape(query), np.shape(key), np.shape(value))
+        self._check(shape_of(query), shape_of(key), shape_of(value))
         q, k, v = self._projected(*self._batches(query, key, value))
         n, _, length, _ = q.shape
-        of_keys = np.shape(key)[:1] if np.ndim(key) == 2 else (n, k.shape[2])
+        of_keys = shape_of(key)[:1] if np.ndim(key) == 2 else (n, k.shape[2])
         mask = _one_mask(attn_mask, key_padding_mask, is_causal, of_keys, (n, self.num_heads, length, k.shape[2]))
         found, weights = self._attend(q, *self._with_more_keys(k, v, mask), need_weights)
         out = self.out_proj(ops.reshape(ops.swapaxes(found, 1, 2), (n, length, self.embed_dim)))

@@ -4,8 +4,7 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Self, overload
 
-import numpy as np
-
+from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn.module import Module, name_of
 
@@ -37,6 +36,7 @@ class Lambda(Module):
 
     Examples
     --------
+    >>> import numpy as np
     >>> double = Lambda(lambda x: 2 * x)
     >>> double(3.0)
     6.0
@@ -165,6 +165,7 @@ class Sequential(_Series):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from tinygrad_edu.nn import Linear, Tanh
     >>> model = Sequential(Linear(784, 32), Tanh()).append(Linear(32, 10))
     >>> model
@@ -218,6 +219,7 @@ class Residual(Sequential):
 
     Examples
     --------
+    >>> import numpy as np
     >>> Residual(np.square)(np.array([1.0, 2.0, 3.0]))
     array([ 2.,  6., 12.])
     """
@@ -225,9 +227,9 @@ class Residual(Sequential):
     def forward(self, x: Any) -> Any:
         """Add x to what the layers make of it."""
         out = super().forward(x)
-        if np.shape(out) != np.shape(x):
+        if shape_of(out) != shape_of(x):
             raise ShapeError(
-                f"Residual: of an input of shape {np.shape(x)} its layers made {np.shape(out)}, which cannot be added "
+                f"Residual: of an input of shape {shape_of(x)} its layers made {shape_of(out)}, which cannot be added "
                 f"to it: choose their sizes, strides and paddings so that the shape stays."
             )
         return x + out

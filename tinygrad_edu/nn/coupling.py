@@ -109,14 +109,14 @@ def kind_of_samples(inputs: Any, size: int) -> Hashable:
 def ignores(loss: Loss, target: Any) -> bool:
     """Whether some labels do not count: then the mean is over the others, of which each shard has its own number."""
     ignored = getattr(loss, "ignore_index", -100)
-    return any(bool(np.any(labels == ignored)) for labels in _arrays(target) if labels.dtype.kind in "iu")
+    return any(np.count_nonzero(labels == ignored) for labels in _arrays(target) if labels.dtype.kind in "iu")
 
 
 def counted_elements(loss: Loss, target: Any) -> int:
     """Return over how many elements of the target a loss takes the mean."""
     values = np.asarray(next(tree_leaves(target)))
     ignored = values == getattr(loss, "ignore_index", -100) if values.dtype.kind in "iu" else np.False_
-    return int(values.size - np.sum(ignored))
+    return int(values.size - np.count_nonzero(ignored))
 
 
 def _alike(x: ndarray) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Tensor
+from tinygrad_edu.engine import Tensor, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
@@ -85,9 +85,9 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Any:
         """Map (..., in_features) to (..., out_features)."""
-        if np.shape(x)[-1:] != (self.in_features,):
+        if shape_of(x)[-1:] != (self.in_features,):
             raise ShapeError(
-                f"Linear({self.in_features}, {self.out_features}): the input has shape {np.shape(x)}, and its last "
+                f"Linear({self.in_features}, {self.out_features}): the input has shape {shape_of(x)}, and its last "
                 f"axis needs the length {self.in_features}. Images become rows with Flatten()."
             )
         return ops.linear(x, self.weight, self.bias)

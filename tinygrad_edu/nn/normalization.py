@@ -67,7 +67,7 @@ class LayerNorm(Module):
         *,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        self.normalized_shape = shape_of("LayerNorm", normalized_shape)
+        self.normalized_shape = _normalized_shape("LayerNorm", normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight, self.bias = scale_and_shift(self.normalized_shape, elementwise_affine, bias, dtype)
 
@@ -81,7 +81,7 @@ class LayerNorm(Module):
         return f"{self.normalized_shape}, eps={self.eps}, {affine}"
 
 
-def shape_of(layer: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+def _normalized_shape(layer: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     """Return the lengths of the axes that a layer normalizes over, of at least one."""
     lengths = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
     require_sizes(layer, number_of_axes=len(lengths))
@@ -130,7 +130,7 @@ class RMSNorm(Module):
         *,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        self.normalized_shape = shape_of("RMSNorm", normalized_shape)
+        self.normalized_shape = _normalized_shape("RMSNorm", normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight, _ = scale_and_shift(self.normalized_shape, elementwise_affine, False, dtype)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Operand, Tensor, op, values_of
+from tinygrad_edu.engine import Array, Operand, Tensor, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, multiply, subtract
 from tinygrad_edu.ops.choosing import clip, drop, keep, where
@@ -67,7 +67,7 @@ def prelu(x: Any, weight: Any) -> Any:
     ShapeError
         For another number of slopes.
     """
-    of_x, of_weight = np.shape(values_of(x)), np.shape(values_of(weight))
+    of_x, of_weight = shape_of(x), shape_of(weight)
     channels = of_x[1] if len(of_x) > 1 else 1
     if of_weight not in ((), (1,), (channels,)):
         raise ShapeError(

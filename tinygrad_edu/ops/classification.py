@@ -13,6 +13,7 @@ from tinygrad_edu.ops.arithmetic import astype, multiply
 from tinygrad_edu.ops.choosing import drop, keep, maximum
 from tinygrad_edu.ops.fast import softmax as fast
 from tinygrad_edu.ops.fast.elementwise import soft_part
+from tinygrad_edu.ops.fast.reductions import mean_along
 from tinygrad_edu.ops.logistic import logit, sigmoid
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, sum
@@ -96,7 +97,7 @@ def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none"
         losses = log_of_sum(np.exp(shifted, out=shifted), 1)[:, 0] - of_labels
     if reduction == "none":
         return losses
-    return losses.mean() if reduction == "mean" else losses.sum()
+    return mean_along(losses, None) if reduction == "mean" else losses.sum()
 
 
 def places(labels: ndarray) -> tuple[ndarray, ...]:

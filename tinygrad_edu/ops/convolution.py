@@ -1,4 +1,4 @@
-"""Convolution and its transpose: three ops that are each other's derivatives.
+"""Convolution and its transpose: three ops that are each other's derivatives, and two of them with a bias.
 
 Row by row they are matrix products of windows, which `fast.rows` computes, or where each channel has kernels of its
 own, sums, which `fast.depthwise` does; the plain twins in `fast.rows` say in a line each what.
@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, op
+from tinygrad_edu.engine import Array, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
 from tinygrad_edu.ops.fast.rows import correlated_images, correlated_kernels, correlated_maps
 from tinygrad_edu.ops.padding import pad
-from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
+from tinygrad_edu.ops.reduction import sum
+from tinygrad_edu.ops.shape import expand_dims, squeeze
 from tinygrad_edu.ops.windows import (
     Pair,
     Row,
@@ -36,7 +37,7 @@ __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 class Form(NamedTuple):
     """What computes maps, images and kernels of each other."""
 
-    maps: Callable[[ndarray, ndarray, Window, int], ndarray]
+    maps: Callable[[ndarray, ndarray, Window, int, ndarray | None], ndarray]
     images: Callable[[ndarray, ndarray, Window, int], ndarray]
     kernels: Callable[[ndarray, ndarray, Window, int], ndarray]
 
@@ -59,9 +60,26 @@ def correlate(
     Of one channel, maps[y, x] is the sum over i, j of kernel[i, j] * image[stride y + dilation i, stride x + dilation
     j], and with several the sum of that over the channels.
     """
-    laid = window(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    return _maps(x, weight, None, window(x.shape[2:], weight.shape[2:], stride, padding, dilation), groups)
+
+
+def _maps(x: Array, weight: Array, bias: Array | None, laid: Window, groups: int) -> Array:
     form = _form(len(weight), x.shape[1], groups)
-    return samples_first(form.maps(x.transpose(1, 2, 3, 0), weight, laid, groups))
+    return samples_first(form.maps(x.transpose(1, 2, 3, 0), weight, laid, groups, bias))
+
+
+@op
+def affine_maps(
+    x: Array, weight: Array, bias: Array, /, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
+) -> Array:
+    """Return correlate(x, weight) plus a bias (out,), a number for each map. It is added to the maps themselves.
+
+    An op for the sum would be a pass more over memory, and an array.
+    """
+    laid = window(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    if np.result_type(x, weight, bias) == np.result_type(x, weight):
+        return _maps(x, weight, bias, laid, groups)
+    return _maps(x, weight, None, laid, groups) + bias[:, None, None]
 
 
 @op
@@ -88,6 +106,7 @@ def correlate_images(
     --------
     The digits of a number tell which row of the kernel (1, 10, 100) met which row of the maps (1, 2, 3, 4).
 
+    >>> import numpy as np
     >>> kernel, maps = np.array([1, 10, 100]).reshape(1, 1, 3, 1), np.array([1, 2, 3, 4]).reshape(1, 1, 4, 1)
     >>> correlate_images(maps, kernel, (4, 1), 1, (1, 0), 1, 1).ravel()
     array([ 12, 123, 234, 340])
@@ -97,6 +116,16 @@ def correlate_images(
     laid = window(size, weight.shape[2:], stride, padding, dilation)
     form = _form(len(weight), groups * weight.shape[1], groups)
     return samples_first(form.images(maps.transpose(1, 2, 3, 0), weight, laid, groups))
+
+
+@op
+def affine_images(
+    maps: Array, weight: Array, bias: Array, /, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
+    """Return correlate_images(maps, weight) plus a bias (C,), a number for each channel, added in place."""
+    images = correlate_images(maps, weight, size, stride, padding, dilation, groups)
+    bias = bias[:, None, None]
+    return np.add(images, bias, out=images if np.result_type(images, bias) == images.dtype else None)
 
 
 @op
@@ -126,6 +155,8 @@ correlate_kernels.vjps(
     maps=lambda g, x, kernel_size, **window: correlate(x, g, **window),
     x=lambda g, maps, x_shape, kernel_size, **window: correlate_images(maps, g, x_shape[2:], **window),
 )
+affine_maps.vjps(**correlate.functions, bias=lambda g: sum(g, axis=(0, 2, 3)))
+affine_images.vjps(**correlate_images.functions, bias=lambda g: sum(g, axis=(0, 2, 3)))
 
 
 def conv2d(
@@ -193,14 +224,15 @@ def _convolved(
     c, (out, per_group) = x.shape[1], require_axes(name, "weight", weight, 4)[:2]
     if groups < 1 or c % groups or out % groups or per_group * groups != c:
         raise ShapeError(
-            f"{name}: images with {c} channels and weight {np.shape(weight)} in {groups} groups: the weight needs "
+            f"{name}: images with {c} channels and weight {shape_of(weight)} in {groups} groups: the weight needs "
             f"{c} / groups channels on its second axis, and groups must divide {c} and {out}."
         )
     _check_bias(name, bias, out)
     if isinstance(padding, str):
-        x, padding = _padded_by_name(name, x, np.shape(weight)[2:], stride, padding, dilation)
-    maps = correlate(x, weight, stride, padding, dilation, groups)
-    return maps if bias is None else maps + reshape(bias, (out, 1, 1))
+        x, padding = _padded_by_name(name, x, shape_of(weight)[2:], stride, padding, dilation)
+    if bias is None:
+        return correlate(x, weight, stride, padding, dilation, groups)
+    return affine_maps(x, weight, bias, stride, padding, dilation, groups)
 
 
 def _padded_by_name(
@@ -222,8 +254,8 @@ def _padded_by_name(
 
 
 def _check_bias(name: str, bias: Any, out: int) -> None:
-    if bias is not None and np.shape(bias) != (out,):
-        raise ShapeError(f"{name}: bias of shape {np.shape(bias)} for {out} channels of the result; it needs ({out},).")
+    if bias is not None and shape_of(bias) != (out,):
+        raise ShapeError(f"{name}: bias of shape {shape_of(bias)} for {out} channels of the result; it needs ({out},).")
 
 
 def conv_transpose2d(
@@ -294,7 +326,7 @@ def _transposed(name: str, x: Any, weight: Any, bias: Any, groups: int, *window:
     c, (into, per_group, *kernel_size) = x.shape[1], require_axes(name, "weight", weight, 4)
     if groups < 1 or c % groups or into != c:
         raise ShapeError(
-            f"{name}: images with {c} channels and weight {np.shape(weight)} in {groups} groups: the weight needs {c} "
+            f"{name}: images with {c} channels and weight {shape_of(weight)} in {groups} groups: the weight needs {c} "
             f"on its first axis, and groups must divide it."
         )
     _check_bias(name, bias, per_group * groups)
@@ -307,8 +339,9 @@ def _transposed(name: str, x: Any, weight: Any, bias: Any, groups: int, *window:
         raise ShapeError(f"{name}: the padding {p} leaves nothing of the result, whose size would be {h}x{w}.")
     if extra[0] >= s[0] or extra[1] >= s[1]:  # room for more pixels, which are 0
         x = pad(x, ((0, 0), (0, 0), (0, extra[0] // s[0]), (0, extra[1] // s[1])))
-    images = correlate_images(x, weight, (h, w), s, p, d, groups)
-    return images if bias is None else images + reshape(bias, (per_group * groups, 1, 1))
+    if bias is None:
+        return correlate_images(x, weight, (h, w), s, p, d, groups)
+    return affine_images(x, weight, bias, (h, w), s, p, d, groups)
 
 
 _TRANSPOSED = "stride", "padding", "output_padding", "dilation"

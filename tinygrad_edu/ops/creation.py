@@ -14,7 +14,7 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import _checks
-from tinygrad_edu.engine import Cell, Tensor, demand_shape, flag, leaf, real_numbers, values_of, wrap
+from tinygrad_edu.engine import Cell, Tensor, demand_shape, flag, leaf, real_numbers, shape_of, values_of, wrap
 from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.ops.arithmetic import add, astype, multiply, subtract
 from tinygrad_edu.ops.indexing import getitem
@@ -338,7 +338,7 @@ def permutation(x: Any, axis: int = 0, *, rng: np.random.Generator) -> Any:
     [0, 1, 2]
     """
     draw = _checks.generator(rng).permutation
-    shape = np.shape(values_of(x))
+    shape = shape_of(x)
     if not shape:
         return _tensor(
             draw(_checks.whole_number("permutation of a number: it", np.asarray(values_of(x))[()], 0)), False
@@ -410,7 +410,7 @@ def _drawn(where: str, draw: Any, dtype: np.dtype[Any], size: _Shape | None, *pa
     """Draw numbers of a floating dtype, in the shape asked for or in that of the parameters."""
     if dtype.kind != "f":
         raise DTypeError(f"{where} draws floating-point numbers, not {dtype}; use .astype for another dtype.")
-    shape = np.broadcast_shapes(*(np.shape(values_of(x)) for x in parameters)) if size is None else size
+    shape = np.broadcast_shapes(*(shape_of(x) for x in parameters)) if size is None else size
     native = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
     return np.asarray(draw(shape, dtype=native)).astype(dtype, copy=False)
 

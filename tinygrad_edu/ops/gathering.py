@@ -7,7 +7,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_edu.engine import Array, Tensor, from_numpy, op, values_of
+from tinygrad_edu.engine import Array, Tensor, from_numpy, op, shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.choosing import where
@@ -34,7 +34,7 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     if axis is None or np.ndim(x) == 0:
         x = reshape(x, -1)
     along = normal_axis(axis or 0, np.ndim(x))
-    places, n = _positions("take", indices), np.shape(x)[along]
+    places, n = _positions("take", indices), shape_of(x)[along]
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"take: mode is 'raise', 'wrap' or 'clip', not {mode!r}.")
     if mode != "raise" and n:
@@ -61,7 +61,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     """
     if axis is None:
         x = reshape(x, -1)
-    return _taken(x, _along("take_along_axis", np.shape(x), indices, -1 if axis is None else axis))
+    return _taken(x, _along("take_along_axis", shape_of(x), indices, -1 if axis is None else axis))
 
 
 def _taken(x: Any, places: ndarray) -> Any:
@@ -102,11 +102,11 @@ def put_along_axis(x: Any, indices: Any, values: Any, axis: int | None) -> Any:
     axis : int or None
         None stands for x flattened; the result has the shape of x.
     """
-    shape = np.shape(x) if axis is not None else (np.size(values_of(x)),)
+    shape = shape_of(x) if axis is not None else (np.size(values_of(x)),)
     flat = _along("put_along_axis", shape, indices, -1 if axis is None else axis)
     source = np.full(math.prod(shape), -1)
     source[flat] = np.arange(flat.size).reshape(flat.shape)  # where each element of the result comes from: -1, from x
-    source = source.reshape(np.shape(x))
+    source = source.reshape(shape_of(x))
     put = _taken(broadcast_to(_like(x, values), flat.shape), np.maximum(source, 0)) if flat.size else x
     return where(source >= 0, put, x)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, op, values_of, writing
+from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of, writing
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.choosing import clip
@@ -156,8 +156,8 @@ def _last_axes(name: str, x: Any, normalized_shape: int | Sequence[int], **affin
     if not shape or x.shape[-len(shape) :] != tuple(shape):
         raise ShapeError(f"{name}: normalized_shape {tuple(shape)} is not that of the last axes of x, {x.shape}.")
     for what, value in affine.items():
-        if value is not None and np.shape(value) != tuple(shape):
-            raise ShapeError(f"{name}: {what} of shape {np.shape(value)}; it needs {tuple(shape)}.")
+        if value is not None and shape_of(value) != tuple(shape):
+            raise ShapeError(f"{name}: {what} of shape {shape_of(value)}; it needs {tuple(shape)}.")
     return tuple(range(-len(shape), 0))
 
 
@@ -171,8 +171,8 @@ def _by_channel(name: str, x: Any, **values: Any) -> list[Any]:
     if x.ndim < 2:
         raise ShapeError(f"{name}: x needs the axes (N, C, ...), and has the shape {x.shape}.")
     for what, value in values.items():
-        if value is not None and np.shape(value) != x.shape[1:2]:
-            raise ShapeError(f"{name}: {what} of shape {np.shape(value)} for {x.shape[1]} channels.")
+        if value is not None and shape_of(value) != x.shape[1:2]:
+            raise ShapeError(f"{name}: {what} of shape {shape_of(value)} for {x.shape[1]} channels.")
     shape = (x.shape[1], *[1] * (x.ndim - 2))
     return [None if value is None else reshape(value, shape) for value in values.values()]
 
@@ -337,8 +337,8 @@ def _check_running(name: str, x: Any, running_mean: Any, running_var: Any, from_
             raise ValueError(f"{name}: {what} is None, and is needed where the statistics are not those of x.")
         if getattr(value, "requires_grad", False):
             raise DTypeError(f"{name}: {what} requires a gradient, and none flows to it: detach() it.")
-        if value is not None and np.shape(value) != x.shape[1:2]:
-            raise ShapeError(f"{name}: {what} of shape {np.shape(value)} for x of shape {x.shape}.")
+        if value is not None and shape_of(value) != x.shape[1:2]:
+            raise ShapeError(f"{name}: {what} of shape {shape_of(value)} for x of shape {x.shape}.")
 
 
 def _by_running(x: Any, running_mean: Any, running_var: Any, eps: float) -> Any:
@@ -357,7 +357,7 @@ def _moved(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Arra
     found, count, moved = fast.moments(values_of(x)), x.shape[0] * x.shape[2], []
     for running, new in ((running_mean, found[0] + found[1]), (running_var, found[2] * (count / max(count - 1, 1)))):
         if running is not None and x.size:
-            of_batch = new.reshape(-1, *np.shape(running)).mean(0)
+            of_batch = new.reshape(-1, *shape_of(running)).mean(0)
             moved.append((running, (1 - momentum) * np.asarray(values_of(running)) + momentum * of_batch))
     _write(moved)
     return found

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.engine import Array, op
+from tinygrad_edu.engine import Array, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import multiply
 from tinygrad_edu.ops.fast.products import product
@@ -100,16 +100,16 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     ShapeError
         Where the lengths do not fit.
     """
-    of_x, of_weight = np.shape(x), np.shape(weight)
+    of_x, of_weight = shape_of(x), shape_of(weight)
     if len(of_weight) not in (1, 2) or of_x[-1:] != of_weight[-1:]:
         raise ShapeError(
             f"linear: x of shape {of_x} and weight of shape {of_weight}: they need (..., in) and (out, in), or (in,)."
         )
-    if bias is not None and np.shape(bias) not in (of_weight[:-1], (1,), ()):
+    if bias is not None and shape_of(bias) not in (of_weight[:-1], (1,), ()):
         raise ShapeError(
-            f"linear: bias of shape {np.shape(bias)} for {of_weight[0]} outputs; it needs {of_weight[:1]}."
+            f"linear: bias of shape {shape_of(bias)} for {of_weight[0]} outputs; it needs {of_weight[:1]}."
         )
-    if len(of_weight) == 2 and np.shape(bias) == of_weight[:1]:
+    if len(of_weight) == 2 and shape_of(bias) == of_weight[:1]:
         return affine_rows(x, weight, bias)
     out = map_rows(x, weight) if len(of_weight) == 2 else matmul(x, weight)
     return out if bias is None else out + bias
@@ -125,13 +125,13 @@ def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
     ShapeError
         Where the lengths do not fit.
     """
-    of_x1, of_x2, of_weight = np.shape(x1), np.shape(x2), np.shape(weight)
+    of_x1, of_x2, of_weight = shape_of(x1), shape_of(x2), shape_of(weight)
     if len(of_weight) != 3 or (of_x1[-1:], of_x2[-1:]) != (of_weight[1:2], of_weight[2:]) or of_x1[:-1] != of_x2[:-1]:
         raise ShapeError(
             f"bilinear: shapes {of_x1}, {of_x2} and weight {of_weight}; they need (..., n), (..., m) and (out, n, m)."
         )
-    if bias is not None and np.shape(bias) != of_weight[:1]:
-        raise ShapeError(f"bilinear: bias of shape {np.shape(bias)} for {of_weight[0]} outputs.")
+    if bias is not None and shape_of(bias) != of_weight[:1]:
+        raise ShapeError(f"bilinear: bias of shape {shape_of(bias)} for {of_weight[0]} outputs.")
     out, n, m = of_weight
     of_all = reshape(transpose(weight, (0, 2, 1)), (out * m, n))
     halfway = reshape(map_rows(x1, of_all), (*of_x1[:-1], out, m))
@@ -149,10 +149,10 @@ def bmm(x: Any, y: Any) -> Any:
 
     It is `matmul` without broadcasting.
     """
-    if np.ndim(x) != 3 or np.ndim(y) != 3 or np.shape(x)[0] != np.shape(y)[0]:
+    if np.ndim(x) != 3 or np.ndim(y) != 3 or shape_of(x)[0] != shape_of(y)[0]:
         raise ShapeError(
-            f"bmm: two stacks of equally many matrices have shapes (b, n, k) and (b, k, m), not {np.shape(x)} and "
-            f"{np.shape(y)}; matmul() broadcasts."
+            f"bmm: two stacks of equally many matrices have shapes (b, n, k) and (b, k, m), not {shape_of(x)} and "
+            f"{shape_of(y)}; matmul() broadcasts."
         )
     return matmul(x, y)
 
@@ -173,14 +173,14 @@ def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
         Where two axes of a pair differ in length, or one side has more axes than the other.
     """
     of_x, of_y = _pairs(axes, np.ndim(x), np.ndim(y))
-    lengths, others = [np.shape(x)[a] for a in of_x], [np.shape(y)[a] for a in of_y]
+    lengths, others = [shape_of(x)[a] for a in of_x], [shape_of(y)[a] for a in of_y]
     if lengths != others:
         raise ShapeError(
             f"tensordot: the axes {of_x} of x have the lengths {lengths}, and the axes {of_y} of y {others}: axes are "
-            f"paired with axes of their own length. The shapes: {np.shape(x)}, {np.shape(y)}."
+            f"paired with axes of their own length. The shapes: {shape_of(x)}, {shape_of(y)}."
         )
     left, right = ([a for a in range(np.ndim(z)) if a not in taken] for z, taken in ((x, of_x), (y, of_y)))
-    shape = [np.shape(x)[a] for a in left] + [np.shape(y)[a] for a in right]
+    shape = [shape_of(x)[a] for a in left] + [shape_of(y)[a] for a in right]
     n, k = math.prod(shape[: len(left)]), math.prod(lengths)
     rows = reshape(transpose(x, (*left, *of_x)), (n, k))
     columns = reshape(transpose(y, (*of_y, *right)), (k, math.prod(shape[len(left) :])))
@@ -235,7 +235,7 @@ def kron(x: Any, y: Any) -> Any:
     Along each axis the lengths multiply; the array of fewer axes gets axes of length 1 in front.
     """
     ndim = max(np.ndim(x), np.ndim(y))
-    of_x, of_y = ((1,) * (ndim - np.ndim(z)) + tuple(np.shape(z)) for z in (x, y))
+    of_x, of_y = ((1,) * (ndim - np.ndim(z)) + tuple(shape_of(z)) for z in (x, y))
     blocks = reshape(x, tuple(n for length in of_x for n in (length, 1)))
     within = reshape(y, tuple(n for length in of_y for n in (1, length)))
     return reshape(multiply(blocks, within), tuple(n * m for n, m in zip(of_x, of_y, strict=True)))

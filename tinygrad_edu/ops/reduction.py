@@ -6,11 +6,11 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, Tensor, op, values_of
+from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, parted, plain_axes, reduced_count
 from tinygrad_edu.ops.choosing import drop, keep, where
-from tinygrad_edu.ops.fast.reductions import other_factors, reduction_along
+from tinygrad_edu.ops.fast.reductions import mean_along, other_factors, reduction_along, sum_over
 from tinygrad_edu.ops.powers import exp, sqrt, square
 from tinygrad_edu.ops.scans import cast, cumprod, neighbor
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
@@ -52,6 +52,8 @@ def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike
     """Return the sum over `axis`: all axes, one, or several. The sum of nothing is 0. `dtype` is the result's."""
     if axis.__class__ is int and x.__class__ is ndarray and x.ndim:
         return reduction_along(np.add, x, axis, keepdims, dtype=dtype)
+    if axis.__class__ is tuple and x.__class__ is ndarray:
+        return sum_over(x, axis, keepdims, dtype)
     return np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
 
 
@@ -91,7 +93,7 @@ prod.vjps(x=_prod_x)
 @op
 def mean(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the mean over `axis`. The mean of nothing is NaN, as in NumPy."""
-    return np.mean(x, axis=plain_axes(axis), keepdims=keepdims)
+    return mean_along(x, plain_axes(axis), keepdims)
 
 
 def _mean_x(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
@@ -110,7 +112,7 @@ def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any
     if getattr(x, "dtype", None) == np.float16:
         return astype(var(astype(x, np.float32), axis, ddof, keepdims), np.float16)
     deviation = x - mean(x, axis, keepdims=True)
-    divisor = reduced_count(np.shape(x), axis) - ddof
+    divisor = reduced_count(shape_of(x), axis) - ddof
     return sum(square(deviation), axis, keepdims) / (divisor if divisor > 0 else 0)
 
 
@@ -175,8 +177,9 @@ def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def log_of_sum(x: Array, axis: Any) -> Array:
     """Return log(sum(x)) over `axis`, keeping it. The sum of very many float16 has no place in float16."""
-    total = reduction_along(np.add, x, axis, dtype=np.result_type(x.dtype, np.float32))
-    return np.log(total).astype(x.dtype, copy=False)
+    if x.dtype == np.float16:
+        return np.log(reduction_along(np.add, x, axis, dtype=np.float32)).astype(x.dtype)
+    return np.log(reduction_along(np.add, x, axis))
 
 
 @op

@@ -58,6 +58,10 @@ class Window(NamedTuple):
     dilation: Size
     size: Size
 
+    def __hash__(self) -> int:
+        """Make plans for windows cacheable: slices have no hash before Python 3.12."""
+        return hash((self.padded, self.stride, self.dilation, self.size))
+
     @property
     def overlap(self) -> bool:
         """Whether several windows meet the same pixel."""
@@ -123,15 +127,27 @@ def region(images: ndarray, rows: range, columns: range) -> ndarray:
 
     Each row of it is one piece of memory: a view, where they lie so already.
     """
-    if rows == range(images.shape[1]) and columns == range(images.shape[2]) and images.flags.c_contiguous:
-        return images
-    (down, to_rows), (across, to_columns) = met_by(rows, images.shape[1]), met_by(columns, images.shape[2])
-    met, shape = images[:, down, across], (len(images), len(rows), len(columns), images.shape[3])
-    if met.shape == shape and met[:1, :1].flags.c_contiguous:
-        return met
-    found = np.empty(shape, images.dtype) if met.shape == shape else np.zeros(shape, images.dtype)
-    put_last(met.transpose(3, 0, 1, 2), found[:, to_rows, to_columns])
+    at, into, shape = _meeting(rows, columns, images.shape)
+    met = images[at]
+    if met.shape == shape:
+        if met[:1, :1].flags.c_contiguous:
+            return met
+        found = np.empty(shape, images.dtype)
+    else:
+        found = np.zeros(shape, images.dtype)
+    put_last(met.transpose(3, 0, 1, 2), found[into])
     return found
+
+
+Places = tuple[slice, slice, slice]
+
+
+@lru_cache(1024)
+def _meeting(rows: range, columns: range, shape: tuple[int, ...]) -> tuple[Places, Places, tuple[int, ...]]:
+    """Return where a region lies in images of a shape (C, H, W, N), where they lie in it, and its shape."""
+    (down, to_rows), (across, to_columns) = met_by(rows, shape[1]), met_by(columns, shape[2])
+    every = slice(None)
+    return (every, down, across), (every, to_rows, to_columns), (shape[0], len(rows), len(columns), shape[3])
 
 
 def met_by(places: range, size: int) -> tuple[slice, slice]:

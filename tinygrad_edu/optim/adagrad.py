@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import counted, descend, downhill
-from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer
+from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer, apart
 from tinygrad_edu.optim.settings import AT_LEAST_0, FLAG, Setting
 
 
@@ -88,6 +88,7 @@ class Adagrad(Optimizer):
             begun += s["initial_accumulator_value"]
         return begun
 
+    @apart
     def _move(self, p: Tensor, s: GroupSettings) -> None:
         rate = s["lr"] / (1 + (counted(self._state_of(p, s)) - 1) * s["lr_decay"])
         for w, g, a, b, (total,) in self._parts(p, s):

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import average_of_gradients, average_of_squares, counted, descend, downhill
-from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer
+from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer, apart
 from tinygrad_edu.optim.settings import AT_LEAST_0, BETAS, FLAG, Setting, one_of
 
 
@@ -84,6 +84,7 @@ class Adam(Optimizer):
             decoupled_weight_decay=decoupled_weight_decay,
         )
 
+    @apart
     def _move(self, p: Tensor, s: GroupSettings) -> None:
         t, (beta1, beta2) = counted(self._state_of(p, s)), s["betas"]
         # What v is divided by is put into the other two numbers: a pass less over the arrays.

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import average_of_gradients, descend
-from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer
+from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer, apart
 from tinygrad_edu.optim.settings import AT_LEAST_0, BETAS, Setting
 
 
@@ -47,6 +47,7 @@ class Lion(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay)
 
+    @apart
     def _move(self, p: Tensor, s: GroupSettings) -> None:
         (beta1, beta2), kept = s["betas"], 1 - s["lr"] * s["weight_decay"]
         tiny = np.finfo(p.dtype).tiny

@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import average_of_gradients, average_of_squares, counted, descend, downhill
-from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer
+from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer, apart
 from tinygrad_edu.optim.settings import AT_LEAST_0, BETAS, FLAG, Setting
 
 
@@ -74,6 +74,7 @@ class NAdam(Optimizer):
     def _begin(self, name: str, p: Tensor, s: GroupSettings) -> ndarray:
         return np.ones((), np.float32) if name == "mu_product" else super()._begin(name, p, s)
 
+    @apart
     def _move(self, p: Tensor, s: GroupSettings) -> None:
         state, (beta1, beta2) = self._state_of(p, s), s["betas"]
         t = counted(state)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
-from itertools import repeat
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise, repeat
 from sys import getrefcount
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy import ndarray
+from numpy.lib.array_utils import byte_bounds
 
 from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.engine import Tensor, writing
@@ -22,10 +23,25 @@ from tinygrad_edu.optim.scratch import Scratch
 from tinygrad_edu.optim.settings import AT_LEAST_0, Setting, checked, rules_of
 
 GroupSettings = dict[str, Any]
+_Moving = tuple[Tensor, GroupSettings]
 
 # Parameters of which a step reads so many numbers are moved on several threads, if there are several: each call of
 # NumPy then takes so long that the threads hardly wait for each other.
 _LARGE = 300_000
+
+
+def apart(move: Any) -> Any:
+    """Mark a `_move` that touches its parameter and what is remembered of it alone: threads may share parameters.
+
+    It multiplies no matrices, for which BLAS has threads of its own.
+    """
+    move.apart = True
+    return move
+
+
+def _lie_apart(arrays: Iterable[ndarray]) -> bool:
+    """Return whether no two of them share memory: which is moved first would matter."""
+    return all(end <= start for (_, end), (start, _) in pairwise(sorted(byte_bounds(array) for array in arrays)))
 
 
 class Optimizer(OurKeywords):
@@ -123,11 +139,9 @@ class Optimizer(OurKeywords):
             that was computed in the meantime; or that cannot be written to any more. Nothing moves then.
         """
         moving = list(self._to_move())
-        large, others = list[tuple[Tensor, GroupSettings]](), list[tuple[Tensor, GroupSettings]]()
-        for p, s in moving:
-            (large if self._is_large(p, s) else others).append((p, s))
+        shared, others = self._shared_out(moving)
         with writing(*(p._cell for p, _ in moving)):
-            in_parts(lambda each: self._move(*each), large)
+            in_parts(lambda each: self._move(*each), shared, multiplies=False)
             for p, s in others:
                 self._move(p, s)
 
@@ -199,6 +213,13 @@ class Optimizer(OurKeywords):
         """Return the settings of a group, or raise for one that cannot be."""
         kind: Any = type(self)  # its __hash__ confuses mypy
         return checked(type(self).__name__, rules_of(kind), group)
+
+    def _shared_out(self, moving: list[_Moving]) -> tuple[list[_Moving], list[_Moving]]:
+        """Return the parameters that threads share, and the others."""
+        large, others = list[_Moving](), list[_Moving]()
+        for p, s in moving if hasattr(self._move, "apart") else ():
+            (large if self._is_large(p, s) else others).append((p, s))
+        return (large, others) if large and _lie_apart(p._data for p, _ in large) else ([], moving)
 
     def _is_large(self, p: Tensor, s: GroupSettings) -> bool:
         """Return whether a thread pays for this parameter: by it, its gradient and what is remembered."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import average_of_gradients, average_of_squares, counted, descend, downhill
-from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer
+from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer, apart
 from tinygrad_edu.optim.settings import AT_LEAST_0, FLAG, SHARE, Setting
 
 
@@ -79,6 +79,7 @@ class RMSprop(Optimizer):
             maximize=maximize,
         )
 
+    @apart
     def _move(self, p: Tensor, s: GroupSettings) -> None:
         counted(self._state_of(p, s))
         lr, alpha, momentum, eps = s["lr"], s["alpha"], s["momentum"], s["eps"]

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import descend, downhill
-from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer
+from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer, apart
 from tinygrad_edu.optim.settings import AT_LEAST_0, FINITE, FLAG, Setting
 
 
@@ -85,6 +85,7 @@ class SGD(Optimizer):
             )
         return s
 
+    @apart
     def _move(self, p: Tensor, s: GroupSettings) -> None:
         lr, momentum = s["lr"], s["momentum"]
         begun = s["dampening"] and "momentum_buffer" in self.state.get(p, ())

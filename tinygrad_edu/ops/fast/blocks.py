@@ -85,21 +85,25 @@ def product_in_blocks(x: ndarray, y: ndarray, block: BlockSize, out: ndarray) ->
     m, k, n = *x.shape, y.shape[1]
 
     def fill(part: slice) -> None:
-        for (some, rows), (of_them, columns) in product(_cut(part, block.rows), _cut(slice(0, n), block.columns)):
+        down, across = _cut(part.start, part.stop, block.rows), _cut(0, n, block.columns)
+        for (some, rows), (of_them, columns) in product(down, across):
             blocks = _grid(out[some, of_them], rows, columns)
             np.matmul(_grid(x[some], rows, k), _grid(y[:, of_them], k, columns), out=blocks)
 
     threads = threads_of_shard() if m * k * n >= _LARGE else 1
-    count = _SHARED * threads if threads and threads > 1 else 1
-    parts = shares(-(-m // block.rows), count)
+    if not threads or threads == 1:
+        fill(slice(0, m))
+        return
+    parts = shares(-(-m // block.rows), _SHARED * threads)
     in_parts(fill, [slice(part.start * block.rows, min(part.stop * block.rows, m)) for part in parts])
 
 
-def _cut(part: slice, each: int) -> list[tuple[slice, int]]:
+@lru_cache(1024)
+def _cut(start: int, stop: int, each: int) -> tuple[tuple[slice, int], ...]:
     """Cut a part into pieces of one length, and a rest: each as where it is, with how long its pieces are."""
-    end = part.stop - (part.stop - part.start) % each
-    found = [(slice(part.start, end), each), (slice(end, part.stop), part.stop - end)]
-    return [(some, length) for some, length in found if some.start < some.stop]
+    end = stop - (stop - start) % each
+    found = [(slice(start, end), each), (slice(end, stop), stop - end)]
+    return tuple((some, length) for some, length in found if some.start < some.stop)
 
 
 def _grid(x: ndarray, rows: int, columns: int) -> Any:

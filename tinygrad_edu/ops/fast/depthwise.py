@@ -39,8 +39,11 @@ def _long_rows(images: ndarray, laid: Window, groups: int) -> ndarray:
     return view_of(images, shape, steps)
 
 
-def depthwise_maps(images: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
-    """Return the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N)."""
+def depthwise_maps(images: ndarray, weight: ndarray, laid: Window, groups: int, bias: ndarray | None = None) -> ndarray:
+    """Return the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N).
+
+    Plus a bias (out,), if given.
+    """
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
     maps = np.empty((*kernels.shape[:2], *laid.size, images.shape[3]), np.result_type(images, weight))
 
@@ -49,6 +52,8 @@ def depthwise_maps(images: ndarray, weight: ndarray, laid: Window, groups: int) 
         windows = _long_rows(_of_groups(images, part, groups), laid, len(some))
         out = some.reshape(*some.shape[:3], windows.shape[5])
         np.einsum("gocij,gcijyl->goyl", kernels[part], windows, out=out)
+        if bias is not None:
+            out += _of_groups(bias, part, groups).reshape(*out.shape[:2], 1, 1)
 
     in_parts(fill, shares(groups, _PARTS), maps.size * kernels[0, 0].size >= _LARGE)
     return maps.reshape(len(weight), *maps.shape[2:])

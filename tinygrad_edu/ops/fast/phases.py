@@ -6,6 +6,7 @@ of the maps with some of the kernels' rows and columns; with a stride of 1 there
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import gcd
 from typing import NamedTuple
 
@@ -24,8 +25,8 @@ class _Phase(NamedTuple):
     ----------
     pixels : slice
         Which they are.
-    places : list of int
-        What they meet of the kernels, backwards.
+    places : slice
+        What they meet of the kernels: the last first.
     met : range
         From which of the maps to which they meet; some may lie outside.
     apart : int
@@ -33,7 +34,7 @@ class _Phase(NamedTuple):
     """
 
     pixels: slice
-    places: list[int]
+    places: slice
     met: range
     apart: int
 
@@ -43,32 +44,41 @@ def _phases(laid: Window, axis: int) -> list[_Phase]:
     inside, apart = range(laid.padded[axis])[laid.inside[axis]], dilation // gcd(step, dilation)
     found = []
     for k, start in enumerate(inside[:step]):
-        places = [i for i in reversed(range(kernel)) if (start - dilation * i) % step == 0]
+        places = [i for i in range(kernel) if (start - dilation * i) % step == 0]
         if places:
-            first, count = (start - dilation * places[0]) // step, len(inside[k::step])
+            first, count = (start - dilation * places[-1]) // step, len(inside[k::step])
             met = range(first, first + (len(places) - 1) * apart + count)
-            found.append(_Phase(slice(k, None, step), places, met, apart))
+            found.append(_Phase(slice(k, None, step), slice(places[0], None, step // gcd(step, dilation)), met, apart))
+    return found
+
+
+@lru_cache(1024)
+def _ways(laid: Window) -> list[tuple[_Phase, _Phase, Window]]:
+    """Return each phase of the rows with each of the columns, and how their kernels lie over the maps."""
+    found = []
+    for down in _phases(laid, 0):
+        for across in _phases(laid, 1):
+            kernel_size = len(laid.rows[down.places]), len(laid.columns[across.places])
+            over = window((len(down.met), len(across.met)), kernel_size, 1, 0, (down.apart, across.apart))
+            inside = _where(laid.size[0], down.met), _where(laid.size[1], across.met)
+            found.append((down, across, over._replace(inside=inside)))
     return found
 
 
 def images_by_phases(correlated_maps: Correlated, maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
     """Return images (C, H, W, N), of maps (out, rows, columns, N) and kernels (out, C / groups, kh, kw)."""
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:]).swapaxes(1, 2)
-    ways = [(down, across) for down in _phases(laid, 0) for across in _phases(laid, 1)]
 
-    def pixels(down: _Phase, across: _Phase) -> ndarray:
-        some = kernels[:, :, :, down.places][..., across.places]
-        some = some.reshape(some.shape[0] * some.shape[1], *some.shape[2:])
-        laid = window((len(down.met), len(across.met)), some.shape[2:], 1, 0, (down.apart, across.apart))
-        at = _where(maps.shape[1], down.met), _where(maps.shape[2], across.met)
-        return correlated_maps(maps, some, laid._replace(inside=at), groups)
+    def pixels(down: _Phase, across: _Phase, over: Window) -> ndarray:
+        some = kernels[:, :, :, down.places, across.places][:, :, :, ::-1, ::-1]
+        return correlated_maps(maps, some.reshape(some.shape[0] * some.shape[1], *some.shape[2:]), over, groups)
 
     if laid.stride == (1, 1):
-        return pixels(*ways[0])
+        return pixels(*_ways(laid)[0])
     size = (len(range(n)[inside]) for n, inside in zip(laid.padded, laid.inside, strict=True))
     images = np.zeros((groups * weight.shape[1], *size, maps.shape[3]), np.result_type(maps, weight))
-    for down, across in ways:
-        images[:, down.pixels, across.pixels] = pixels(down, across)
+    for down, across, over in _ways(laid):
+        images[:, down.pixels, across.pixels] = pixels(down, across, over)
     return images
 
 

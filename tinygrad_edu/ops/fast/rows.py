@@ -9,7 +9,9 @@ All three functions come from one sum: of kernels[o, c, i, j] * maps[o, y, x, n]
 group of channels. Each leaves one factor out, and so is the derivative of the sum with respect to that one.
 """
 
-from math import gcd
+from functools import lru_cache
+from math import gcd, lcm, prod
+from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -61,57 +63,122 @@ def _at(part: range) -> slice:
 # --- How well each kernel fits each window ---
 
 
-def plain_correlated_maps(images: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
-    """Return the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N)."""
+def plain_correlated_maps(
+    images: ndarray, weight: ndarray, laid: Window, groups: int, bias: ndarray | None = None
+) -> ndarray:
+    """Return the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N).
+
+    Plus a bias (out,) in their dtype, if given.
+    """
     windows = _by_group(windows_of(bordered(images, laid), laid), groups)
     maps = np.einsum("gocij,gcijyxn->goyxn", _by_group(weight, groups), windows)
-    return maps.reshape(len(weight), *maps.shape[2:])
+    maps = maps.reshape(len(weight), *maps.shape[2:])
+    return maps if bias is None else maps + bias[:, None, None, None]
 
 
-def correlated_maps(images: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
-    """Return `plain_correlated_maps`: each row is the product of the kernels with the windows of that row."""
+def correlated_maps(
+    images: ndarray, weight: ndarray, laid: Window, groups: int, bias: ndarray | None = None
+) -> ndarray:
+    """Return `plain_correlated_maps`: each row is the product of the kernels with the windows of that row.
+
+    The bias is added to what was just made, which is near by.
+    """
     out, c, kh, kw = weight.shape
     kernels = weight.transpose(0, 2, 1, 3).reshape(groups, out // groups, kh * c * kw)
     maps = np.empty((out, *laid.size, images.shape[3]), np.result_type(images, weight))
     pieces = cut(*kernels.shape[1:], *maps.shape[2:])
 
-    def fill(part: range) -> None:
-        windows = _windows(images, laid, part, groups, pieces)
-        product_of_blocks(kernels, windows, pieces.rows, _beside(maps[:, _at(part)], windows))
+    def fill(part: _Part) -> None:
+        windows, some = _windows(images, part), maps[:, part.rows]
+        product_of_blocks(kernels, windows, pieces.rows, _beside(some, windows))
+        if bias is not None:
+            some += bias[:, None, None, None]
 
-    in_parts(fill, *_parts_of_maps(images, laid, maps.size * kernels.shape[2]))
+    in_parts(fill, *_parts_of_maps(laid, images.shape, images.itemsize, out, groups, pieces))
     return maps
 
 
-def _parts_of_maps(images: ndarray, laid: Window, multiplications: int) -> tuple[list[range], bool]:
-    """Cut the rows of maps into parts; what the windows of each see of the images is rows that are `dilation` apart."""
-    step, apart = _vertical(laid)
-    row = laid.stride[0] * len(images) * len(laid.columns) * laid.size[1] * images.shape[3] * images.itemsize
-    return _parts(range(laid.size[0]), apart // gcd(step, apart), row, multiplications)
+class _Part(NamedTuple):
+    """Some rows of maps, and how to copy their windows: what follows from the shapes alone.
+
+    Attributes
+    ----------
+    rows : slice
+        Which they are.
+    seen : (range, range)
+        The rows and columns of the images that their windows see; some may lie outside.
+    strips : tuple of int
+        (groups, across, along, rows, c, kw, columns, samples): the shape of what is copied.
+    apart : tuple of int
+        In `strips`, how many channels further the next is in `groups`, how many columns in `across`, samples in
+        `along`, and columns in `kw` and in `columns`.
+    copy, windows, steps : tuple of int
+        (groups, P, rows, c * kw, each), the shape of the copy, and (groups, P, rows, kh * c * kw, each), that of the
+        windows in it, and their strides.
+    dots : bool
+        Whether a window is a single pixel.
+    """
+
+    rows: slice
+    seen: tuple[range, range]
+    strips: tuple[int, ...]
+    apart: tuple[int, ...]
+    copy: tuple[int, ...]
+    windows: tuple[int, ...]
+    steps: tuple[int, ...]
+    dots: bool
 
 
-def _windows(images: ndarray, laid: Window, part: range, groups: int, pieces: Cut) -> ndarray:
+@lru_cache(1024)
+def _parts_of_maps(
+    laid: Window, shape: tuple[int, ...], itemsize: int, out: int, groups: int, pieces: Cut
+) -> tuple[list[_Part], bool]:
+    """Cut the rows of `out` maps of images of a shape (C, H, W, N) into parts, and say whether they are worth threads.
+
+    What the windows of each part see of the images is rows that are `dilation` apart.
+    """
+    (step, apart), kernel, (rows, columns) = _vertical(laid), len(laid.rows) * len(laid.columns), laid.size
+    row = laid.stride[0] * shape[0] * len(laid.columns) * columns * shape[3] * itemsize
+    multiplications = out * rows * columns * shape[3] * kernel * (shape[0] // groups)
+    parts, large = _parts(range(rows), apart // gcd(step, apart), row, multiplications)
+    return [_part(part, laid, shape, itemsize, groups, pieces) for part in parts], large
+
+
+def _part(part: range, laid: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut) -> _Part:
+    (step, apart), (kh, kw), left = _vertical(laid), (len(laid.rows), len(laid.columns)), laid.inside[1].start
+    lower, first = part.step * step // apart, part.start * step - laid.inside[0].start
+    height, c = (len(part) - 1) * lower + kh, shape[0] // groups
+    across, along = laid.size[1] // pieces.columns, shape[3] // pieces.samples
+    each, beside = pieces.columns * pieces.samples, laid.stride[1]
+    copy, by_row = (groups, across * along, height, c * kw, each), c * kw * each * itemsize
+    return _Part(
+        rows=_at(part),
+        seen=(range(first, first + apart * height, apart), range(-left, laid.padded[1] - left)),
+        strips=(groups, across, along, height, c, kw, pieces.columns, pieces.samples),
+        apart=(c, pieces.columns * beside, pieces.samples, laid.dilation[1], beside),
+        copy=copy,
+        windows=(*copy[:2], len(part), kh * c * kw, each),
+        steps=(across * along * height * by_row, height * by_row, lower * by_row, each * itemsize, itemsize),
+        dots=kh == kw == 1,
+    )
+
+
+def _windows(images: ndarray, part: _Part) -> ndarray:
     """Return the windows of some rows of images (C, H, W, N) as blocks (groups, P, rows, kh * c * kw, each).
 
     As a view, in which a number is visited once for each window of a column that it is in, of a copy that has a place
     for each window of a row that it is in.
     """
-    (step, apart), (kh, kw) = _vertical(laid), (len(laid.rows), len(laid.columns))
-    lower = part.step * step // apart
-    first, rows = part.start * step, (len(part) - 1) * lower + kh
-    x = bordered(images, laid, range(first, first + apart * rows, apart))
+    x = region(images, *part.seen)
     by_c, by_row, by_column, by_n = x.strides
-    c, across, along = len(x) // groups, laid.size[1] // pieces.columns, x.shape[3] // pieces.samples
-    beside = laid.stride[1] * by_column
-    shape = (groups, across, along, rows, c, kw, pieces.columns, pieces.samples)
-    steps = (c * by_c, pieces.columns * beside, pieces.samples * by_n, by_row)
-    strips = view_of(x, shape, (*steps, by_c, laid.dilation[1] * by_column, beside, by_n))
-    count, each = across * along, pieces.columns * pieces.samples
-    if kh == kw == 1:
-        return strips.reshape(groups, count, rows, c, each)
-    copy = np.empty(shape, x.dtype)
-    _copy_rows(strips, copy)
-    return _sharing_rows(copy.reshape(groups, count, rows, c * kw, each), len(part), lower, kh)
+    groups, across, along, next_to, beside = part.apart
+    outside = groups * by_c, across * by_column, along * by_n, by_row
+    strips = view_of(x, part.strips, (*outside, by_c, next_to * by_column, beside * by_column, by_n))
+    if part.dots:
+        return strips.reshape(part.copy)
+    copy = np.empty(part.copy, x.dtype)
+    _copy_rows(strips, copy.reshape(part.strips))
+    return view_of(copy, part.windows, part.steps)
 
 
 def _copy_rows(x: ndarray, out: ndarray) -> None:
@@ -163,25 +230,54 @@ def correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int)
     narrow = len(weight) <= groups * weight.shape[1] and 4 * laid.stride[1] * laid.size[1] >= 3 * width  # few zeros
     if narrow or weight.shape[3] == 1:
         return images_by_phases(correlated_maps, maps, weight, laid, groups)
-    (step, apart), (c, kh, kw) = _vertical(laid), weight.shape[1:]
-    between = apart // gcd(step, apart)  # from a row of the maps that a window meets to the next
+    c, _, kw = weight.shape[1:]
     images = np.empty((groups, c, *laid.padded, maps.shape[3]), np.result_type(maps, weight))
+    kernels = _by_group(weight, groups).transpose(0, 2, 4, 3, 1)
 
-    def fill(rows: range) -> None:
-        images[:, :, _at(rows)] = 0
-        met = [i for i in reversed(range(kh)) if (rows.start - apart * i) % step == 0]
-        if met:
-            kernels = _by_group(weight, groups)[:, :, :, met].transpose(0, 2, 4, 3, 1)
-            kernels = kernels.reshape(groups, c * kw, len(met) * kernels.shape[4])
-            pieces, first = cut(*kernels.shape[1:], *maps.shape[2:]), (rows.start - apart * met[0]) // step
-            seen = range(first, first + between * (len(rows) + len(met) - 1), between)
-            windows = _sharing_rows(_some_rows(maps, seen, groups, pieces), len(rows), 1, len(met))
-            _add_rows(images[:, :, _at(rows)], kernels, windows, pieces, laid)
+    def fill(part: _PartOfImages) -> None:
+        some = images[:, :, part.rows]
+        some[...] = 0
+        if part.seen:
+            them = kernels[:, :, :, part.met][:, :, :, ::-1].reshape(groups, c * kw, part.height * kernels.shape[4])
+            pieces = cut(*them.shape[1:], *maps.shape[2:])
+            windows = _sharing_rows(_some_rows(maps, part.seen, groups, pieces), some.shape[2], 1, part.height)
+            _add_rows(some, them, windows, pieces, laid)
 
-    row = max(len(maps), groups * c * kw) * laid.size[1] * maps.shape[3] * maps.itemsize
-    inside = range(laid.padded[0])[laid.inside[0]]
-    in_parts(fill, *_parts(inside, step * between, row, maps.size * c * kh * kw))
+    in_parts(fill, *_parts_of_images(laid, maps.shape, maps.itemsize, c, groups))
     return images.reshape(groups * c, *laid.padded, maps.shape[3])[:, *laid.inside]
+
+
+class _PartOfImages(NamedTuple):
+    """Some rows of images, and what they meet: `height` rows `met` of the kernels, the last first, and `seen` of maps.
+
+    Some of `seen` may lie outside of the maps.
+    """
+
+    rows: slice
+    met: slice
+    height: int
+    seen: range
+
+
+@lru_cache(1024)
+def _parts_of_images(
+    laid: Window, shape: tuple[int, ...], itemsize: int, c: int, groups: int
+) -> tuple[list[_PartOfImages], bool]:
+    """Cut the rows of images with `c` channels a group, of maps of a shape (out, rows, columns, N), into parts."""
+    (step, apart), (kh, kw) = _vertical(laid), (len(laid.rows), len(laid.columns))
+    row = max(shape[0], groups * c * kw) * laid.size[1] * shape[3] * itemsize
+    inside = range(laid.padded[0])[laid.inside[0]]
+    parts, large = _parts(inside, lcm(step, apart), row, prod(shape) * c * kh * kw)
+    return [_part_of_images(part, step, apart, kh) for part in parts], large
+
+
+def _part_of_images(part: range, step: int, apart: int, kh: int) -> _PartOfImages:
+    met = [i for i in range(kh) if (part.start - apart * i) % step == 0]
+    if not met:
+        return _PartOfImages(_at(part), slice(0), 0, range(0))
+    first, between = (part.start - apart * met[-1]) // step, apart // gcd(step, apart)
+    seen = range(first, first + between * (len(part) + len(met) - 1), between)
+    return _PartOfImages(_at(part), slice(met[0], None, step // gcd(step, apart)), len(met), seen)
 
 
 def _some_rows(maps: ndarray, rows: range, groups: int, pieces: Cut) -> ndarray:
@@ -229,15 +325,15 @@ def correlated_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int
     whole = Cut(out, laid.size[1], maps.shape[3])
     pieces = cut_of_sum(kh * c * kw, laid.size[1] * maps.shape[3], out)
 
-    def total(part: range) -> ndarray:
-        windows, some = _windows(images, laid, part, groups, whole), maps[:, _at(part)]
+    def total(part: _Part) -> ndarray:
+        windows, some = _windows(images, part), maps[:, part.rows]
         if pieces:
-            by_place = channels_last(some).reshape(len(part), laid.size[1] * maps.shape[3], groups, out)
+            by_place = channels_last(some).reshape(windows.shape[2], laid.size[1] * maps.shape[3], groups, out)
             return sum_of_products(windows[:, 0], by_place.transpose(2, 0, 1, 3), pieces)
-        by_channel = _beside(region(some, range(len(part)), range(laid.size[1])), windows)
+        by_channel = _beside(region(some, range(windows.shape[2]), range(laid.size[1])), windows)
         return np.add.reduce(product(windows[:, 0], by_channel[:, 0].swapaxes(-1, -2)), axis=1)
 
-    first, *others = in_parts(total, *_parts_of_maps(images, laid, maps.size * kh * c * kw))
+    first, *others = in_parts(total, *_parts_of_maps(laid, images.shape, images.itemsize, len(maps), groups, whole))
     for other in others:
         first += other
     return first.reshape(groups, kh, c, kw, out).transpose(0, 4, 2, 1, 3).reshape(groups * out, c, kh, kw)

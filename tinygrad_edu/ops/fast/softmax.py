@@ -27,7 +27,7 @@ def softmax_values(x: ndarray, axis: int) -> ndarray:
 
 
 def _shares(e: ndarray, axis: int) -> Any:
-    total = reduction_along(np.add, e, axis, dtype=np.result_type(e.dtype, np.float32))
+    total = reduction_along(np.add, e, axis, dtype=np.float32 if e.dtype == np.float16 else e.dtype)
     return np.divide(e, total, out=e)
 
 

@@ -31,7 +31,7 @@ def put_last(x: ndarray, out: ndarray) -> None:
     if x.size < _LARGE:
         put(x, out)
         return
-    in_parts(lambda part: put(x[:, part], out[part]), shares(x.shape[1], _PARTS))
+    in_parts(lambda part: put(x[:, part], out[part]), shares(x.shape[1], _PARTS), multiplies=False)
 
 
 def _put_by_way_of_a_buffer(x: ndarray, out: ndarray) -> None:

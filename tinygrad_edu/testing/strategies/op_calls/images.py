@@ -49,7 +49,7 @@ def _unfoldings(draw: Any, name: str) -> Call:
 
 @st.composite
 def _correlations(draw: Any, name: str) -> Call:
-    """Draw a correlation, or one of the two ops that are its rules."""
+    """Draw a correlation, with a bias or without, or one of the two ops that are its rules."""
     window, groups = draw(windows()), draw(_GROUPS)
     each = st.integers(1, 2 if groups < 3 else 1)
     per_group, out = draw(each), groups * draw(each)
@@ -59,9 +59,12 @@ def _correlations(draw: Any, name: str) -> Call:
     kernel_size = settings.pop("kernel_size")
     if name == "correlate":
         return Call(name, [images, kernels], **settings)
+    if name == "affine_maps":
+        return Call(name, [images, kernels, draw(arrays((out,)))], **settings)
     maps = draw(arrays((len(images), out, *window.output)))
-    if name == "correlate_images":
-        return Call(name, [maps, kernels], size=window.size, **settings)
+    if name in ("correlate_images", "affine_images"):
+        bias = [draw(arrays(images.shape[1:2]))] if name == "affine_images" else []
+        return Call(name, [maps, kernels, *bias], size=window.size, **settings)
     return Call(name, [maps, images], kernel_size=kernel_size, **settings)
 
 
@@ -217,6 +220,7 @@ def _shuffles(draw: Any, name: str) -> Call:
 IMAGES: dict[str, Strategy[Call]] = {
     "im2col": _im2cols(), "col2im": _col2ims(), **{name: _unfoldings(name) for name in ("unfold", "fold")},
     **{name: _correlations(name) for name in ("correlate", "correlate_images", "correlate_kernels")},
+    **{name: _correlations(name) for name in ("affine_maps", "affine_images")},
     **{name: _convolutions(name) for name in ("conv1d", "conv2d")},
     **{name: _transposed_convolutions(name) for name in ("conv_transpose1d", "conv_transpose2d")},
     "greatest": _greatests(), **{name: _choices(name) for name in ("share_out", "mean_of_chosen")},
