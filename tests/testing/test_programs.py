@@ -15,12 +15,13 @@ NOT_IN_PROGRAMS = {
     "floor_divide", "remainder", "fmod", "floor", "ceil", "round", "trunc", "copysign", "hardsigmoid", "hardswish",
     "threshold", "nan_to_num", "astype", "identity", "rad2deg", "svdvals", "eigenvalues", "sign_of_det",
     "undifferentiable",
-    "added_flat", "added_up", "affine_rows", "cofactors", "cofactors_change", "col2im", "correlate_images",
-    "correlate_kernels", "drop", "dropout",
+    "added_flat", "added_up", "affine_images", "affine_maps", "affine_rows", "cofactors", "cofactors_change", "col2im",
+    "correlate_images", "correlate_kernels", "drop", "dropout",
     "eigenpairs", "extremum_so_far", "hypot_share", "keep", "linear", "map_rows", "mean_of_chosen", "normal_cdf",
     "one_minus_square", "orthogonal_triangular", "put_diagonal", "recurrence", "resample", "resample_back",
     "rows_added", "rows_at", "recurrent", "share_out", "sinc_derivative", "singular_triplets", "softmax_gradient",
-    "taken_flat", "tanh_gradient",
+    "taken_flat",
+    "tanh_gradient",
 }  # fmt: skip
 
 
