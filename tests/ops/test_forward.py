@@ -240,8 +240,14 @@ def cofactors_by_minors(x):
 
 
 def cofactors_change_by_difference(direction, x):
-    """Of matrices of three rows at most, a cofactor is a polynomial of degree two: the difference is exact."""
-    return (cofactors_by_minors(x + direction) - cofactors_by_minors(x - direction)) / 2
+    """Of matrices of three rows at most, a cofactor is a polynomial of degree two: the difference is exact.
+
+    It is taken with a direction as long as x, by a power of 2, or else the sums would lose digits.
+    """
+    of_x, of_direction = (np.abs(array).max(initial=0) for array in (x, direction))
+    longer = np.exp2(np.round(np.log2(of_x / of_direction))) if of_x and of_direction else 1
+    change = cofactors_by_minors(x + longer * direction) - cofactors_by_minors(x - longer * direction)
+    return change / (2 * longer)
 
 
 def joined(decompose, parts, count=lambda found: None):
