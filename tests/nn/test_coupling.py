@@ -451,12 +451,12 @@ def test_a_hook_that_is_added_is_tried_out(place):
 
 
 def test_what_is_known_of_a_model_goes_with_it():
-    before = len(coupling._verdicts)
     model = linear(6, 3)
+    number = id(model)
     gradient(model, threads=1)  # a helper that comes late holds the model a little longer
-    assert len(coupling._verdicts) == before + 1
+    assert number in coupling._verdicts
     del model
-    assert len(coupling._verdicts) == before
+    assert number not in coupling._verdicts
 
 
 # --- The loss ---

@@ -86,7 +86,9 @@ def test_threads_share_no_parameters_whose_order_matters(monkeypatch):
 
     memory, shared = np.zeros(8), []
     monkeypatch.setattr(optimizers, "_LARGE", 0)
-    monkeypatch.setattr(optimizers, "in_parts", lambda move, parts: shared.append(len(parts)) or in_parts(move, parts))
+    monkeypatch.setattr(
+        optimizers, "in_parts", lambda move, parts, **_: shared.append(len(parts)) or in_parts(move, parts)
+    )
     for kind, others in ((SGD, np.zeros(8)), (SGD, memory[::-1]), (Own, np.zeros(8))):
         parameters = [from_numpy(array, requires_grad=True) for array in (memory, others)]
         for p in parameters:
