@@ -32,6 +32,12 @@ def _bars(workload: dict[str, Any]) -> int:
     return sum(bool(result["ratio"]) for result in workload["results"])
 
 
+def _color(result: dict[str, Any]) -> str:
+    if result["status"] != "ok":
+        return "tab:red"
+    return "tab:orange" if result["peer"].startswith(OURS) else "tab:blue" if result["is_peer"] else "tab:gray"
+
+
 def _panel(axes: Any, cores: int, workload: dict[str, Any]) -> None:
     if not _bars(workload):
         axes.axis("off")
@@ -39,11 +45,9 @@ def _panel(axes: Any, cores: int, workload: dict[str, Any]) -> None:
     ours = next(r["median"] for r in workload["results"] if r["ratio"] == 1)
     shown = sorted((r for r in workload["results"] if r["ratio"]), key=lambda r: -r["ratio"])
     for place, result in enumerate(shown):
-        color = "tab:orange" if result["peer"].startswith(OURS) else "tab:blue" if result["is_peer"] else "tab:gray"
         low, high = (q / ours for q in result["quartiles"])
         spread = [[max(0.0, result["ratio"] - low)], [max(0.0, high - result["ratio"])]]
-        color = color if result["status"] == "ok" else "tab:red"
-        axes.barh(place, result["ratio"] - 1, left=1, color=color, alpha=0.85)
+        axes.barh(place, result["ratio"] - 1, left=1, color=_color(result), alpha=0.85)
         axes.errorbar(result["ratio"], place, xerr=spread, color="black", linewidth=1, capsize=2)
         end = min(max(high, 1), 0.8 * RANGE[1])
         axes.annotate(f" {result['ratio']:.2f}", (end, place), va="center", fontsize=8)

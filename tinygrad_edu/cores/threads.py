@@ -91,7 +91,7 @@ def in_parts(
 ) -> list[Result]:
     """Apply a function to the parts of an op's work, and return the results in their order.
 
-    Where the parts are large, that is a millisecond in all, on several threads; in a shard, on its share of them.
+    Where the parts are large, a third of a millisecond in all, on several threads; in a shard, on its share of them.
     Without threadpoolctl it is one thread, and matrix products have more. Where no part multiplies matrices, nothing is
     asked of BLAS.
     """
