@@ -321,13 +321,15 @@ def main() -> None:
     pin(available()[-1:])
     torch.set_num_threads(1)
     with single_threaded_blas():
-        for kind in given.only:
+        chosen = {kind: [case for case in CASES[kind] if given.op in case.name] for kind in given.only}
+        for kind, cases in chosen.items():
+            if not cases:
+                continue
             third = "   autograd" if kind == "chains" else ""
             print(f"\n{kind}: ours, us; PyTorch / ours{third}")
             print(f"{'':<38}" + "".join(f"{f'{size:,} numbers':>{25 if third else 19}}" for size in SIZES))
-            for case in CASES[kind]:
-                if given.op in case.name:
-                    print(f"{case.name:<38}" + "".join(line(case, SIZES, given.rounds)), flush=True)
+            for case in cases:
+                print(f"{case.name:<38}" + "".join(line(case, SIZES, given.rounds)), flush=True)
 
 
 if __name__ == "__main__":
