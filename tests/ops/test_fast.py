@@ -445,7 +445,8 @@ def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n,
 def test_products_that_are_left_whole(small_blocks, monkeypatch):
     monkeypatch.setattr(blocks, "available_cores", lambda: 1)
     x = np.ones((200, 200), np.float32)
-    assert blocks.block_of(x, x) == (32, 64)
+    assert blocks.block_of(x, x) == (8, 200)
+    assert blocks.block_of(x, x.T.copy().T) == (32, 32)
     for y in (x.astype(np.float64), x[:, ::2], np.broadcast_to(x[:1], x.shape), x[:, :20], x.astype(int)):
         assert blocks.block_of(x, y) is None
         np.testing.assert_array_equal(products.product(x, y), products.plain_product(x, y))
