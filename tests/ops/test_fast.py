@@ -465,12 +465,19 @@ def test_products_that_are_left_whole(small_blocks, monkeypatch):
 
 PLAIN = convolution.Form(rows.plain_correlated_maps, rows.plain_correlated_images, rows.plain_correlated_kernels)
 ONE_BY_ONE = {"_SHORT": 1, "_WITHOUT_COPY": 1, "_THIN_SUM": 0}
+BANDS = "_SMALLEST", "_FEWEST_SAMPLES", "_FEWEST_SUMS", "_SHORTEST"
 SIZES = [{}, ONE_BY_ONE, ONE_BY_ONE | {"_WITHOUT_COPY": 20, "_LONGEST_PIECE": 3}, {"_SHORT": 1}, {"_WIDE": 10**6}]
 
 
 @pytest.mark.parametrize("op", ["correlate", "affine_maps", "correlate_images", "correlate_kernels"])
-@given(data=st.data(), at_a_time=st.sampled_from([1, 500, 2**22]), sizes=st.sampled_from(SIZES), large=st.booleans())
-def test_correlations_by_rows_and_by_channels(op, data, at_a_time, sizes, large):
+@given(
+    data=st.data(),
+    at_a_time=st.sampled_from([1, 500, 2**22]),
+    sizes=st.sampled_from(SIZES),
+    large=st.booleans(),
+    band=st.sampled_from([1, 3, 8]),
+)
+def test_correlations_by_rows_and_by_channels(op, data, at_a_time, sizes, large, band):
     call = data.draw(calls(op))
     forms = [PLAIN, convolution._BY_ROWS, *([convolution._BY_CHANNELS] if is_depthwise(call) else [])]
     found = []
@@ -484,6 +491,9 @@ def test_correlations_by_rows_and_by_channels(op, data, at_a_time, sizes, large)
         patch.setattr(rows, "_WINDOW_BYTES", at_a_time)
         for module in (rows, depthwise, turning) if large else ():
             patch.setattr(module, "_LARGE", 0)
+        for name in BANDS if large else ():
+            patch.setattr(depthwise, name, 0)
+        patch.setattr(depthwise, "_BAND", band)
         patch.setattr(turning, "_FEW", 0)
         patch.setattr(turning, "_MEETING", 1)
         for form in forms:
@@ -503,6 +513,25 @@ def plan_anew(patch):
 def is_depthwise(call):
     per_group = call.inputs[1].shape[1] // (call.settings["groups"] if call.name == "correlate_kernels" else 1)
     return per_group == 1
+
+
+@pytest.mark.parametrize("lost", [np.inf, np.nan])
+@pytest.mark.parametrize("settings", [{"padding": 1}, {"stride": (1, 3)}, {"dilation": (1, 2), "padding": (0, 3)}])
+@pytest.mark.parametrize("last", [False, True])
+def test_what_is_lost_stays_in_the_windows_that_see_it(lost, settings, last, monkeypatch):
+    """Zeros beside kernels and between rows meet other numbers, and zero times infinity would be NaN."""
+    for name in BANDS:
+        monkeypatch.setattr(depthwise, name, 0)
+    x, weight = whole_numbers((2, 3, 7, 11), np.float32), whole_numbers((3, 1, 3, 3), np.float32)
+    x[0, 1, 2, 3] = x[1, 2, 0, 10] = lost
+    x = np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2) if last else x
+    with np.errstate(invalid="ignore"):
+        fast = all_four(x, weight, settings | {"groups": 3})
+        monkeypatch.setattr(convolution, "_form", lambda *sizes: PLAIN)
+        plain = all_four(x, weight, settings | {"groups": 3})
+    assert not all(np.isfinite(some).all() for some in plain)
+    for one, other in zip(fast, plain, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 WIDE = {
