@@ -18,7 +18,7 @@ _LARGE, _PARTS, _FEWEST_PIXELS = 2**24, 4, 64
 
 def lie_by_samples(laid: Window, *arrays: ndarray) -> bool:
     """Return whether windows are single pixels, and all of them, of arrays (C, H, W, N) whose samples lie apart."""
-    if len(laid.rows) > 1 or len(laid.columns) > 1 or laid.size != laid.padded:
+    if len(laid.rows) > 1 or len(laid.columns) > 1 or laid.size != laid.padded or any(a.start for a in laid.inside):
         return False
     many = laid.size[0] * laid.size[1] >= _FEWEST_PIXELS
     return many and all(a.size and a[..., 0].flags.c_contiguous for a in arrays)
