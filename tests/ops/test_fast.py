@@ -615,8 +615,11 @@ def test_softmax_without_a_maximum(dtype, far, shape, monkeypatch):
 # --- Normalization, some channels at a time ---
 
 
-@given(data=st.data(), at_a_time=st.sampled_from([1, 100, 2**19]), far=st.sampled_from([0, 1e8]))
-def test_normalization_in_parts(data, at_a_time, far):
+@given(
+    data=st.data(), at_a_time=st.sampled_from([1, 100, 2**19]), far=st.sampled_from([0, 1e8]),
+    large=st.sampled_from([0, 10**6]),
+)  # fmt: skip
+def test_normalization_in_parts(data, at_a_time, far, large):
     """Far from 0, too: there 1e-8 of what is rounded is one unit in the last place of x."""
     call = data.draw(calls("normalized"))
     (x, weight, bias), eps = call.arrays, call.settings["eps"]
@@ -624,14 +627,15 @@ def test_normalization_in_parts(data, at_a_time, far):
     tolerance = {"rtol": 1e-9, "atol": 1e-9 if not far else 1e-5}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(normalization, "_PART_BYTES", at_a_time)
+        patch.setattr(normalization, "_LARGE", large)
         found = normalization.moments(x)
         out = normalization.normalized_in_parts(x, weight, bias, eps, found)
-        gradients = (
-            normalization.gradient_of_x(g, x, weight, eps, found),
-            normalization.gradient_of_weight(g, x, eps, found), normalization.gradient_of_bias(g),
-        )  # fmt: skip
+        gradients = normalization.gradients(g, x, weight, eps, found)
     np.testing.assert_allclose(found, normalization.plain_moments(x), **tolerance)
     np.testing.assert_allclose(out, normalization.plain_normalized(x, weight, bias, eps), **tolerance)
+    for one, plain in zip(gradients, normalization.plain_gradients(g, x, weight, eps, found), strict=True):
+        np.testing.assert_allclose(one, plain, **tolerance)
+    np.testing.assert_allclose(normalization.gradient_of_bias(g), gradients[2], **tolerance)
     unit = composed.over_rms(composed.centre(x), eps)
     by_hand = composed.centre(composed._over_rms_x(g * weight, composed.centre(x), unit, eps))
     np.testing.assert_allclose(gradients[0], by_hand, **tolerance)
