@@ -58,3 +58,11 @@ def channels_last(maps: ndarray) -> ndarray:
     for n in range(maps.shape[3]):  # all of a sample is near by
         found[:, :, n] = maps[..., n].transpose(1, 2, 0)
     return found
+
+
+def near_by(x: ndarray) -> ndarray:
+    """Return a copy of x (m, ...) whose first axis does not meet itself in the cache, so that it may be turned."""
+    size = x[:1].size
+    copy = np.empty((len(x), size + _APART), x.dtype)[:, :size].reshape(x.shape)
+    copy[...] = x
+    return copy
