@@ -1,6 +1,7 @@
 """Runs the pages as tests: Python, what it printed, and what is ours in a diff. A page is one story, from the top."""
 
 import gc
+import os
 import sys
 from contextlib import redirect_stdout
 from io import StringIO
@@ -98,6 +99,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return nodeid if file.endswith(SCATTERED) else file
 
     return ByFile(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the programs that tests start find modules compiled, also where Python is to leave nothing beside them."""
+    if os.environ.get("PYTHONDONTWRITEBYTECODE") and (cache := getattr(config, "cache", None)):
+        os.environ.setdefault("PYTHONPYCACHEPREFIX", str(cache.mkdir("bytecode")))
+        del os.environ["PYTHONDONTWRITEBYTECODE"]
 
 
 def pytest_collection_finish() -> None:
