@@ -73,8 +73,8 @@ def _signals_held_back() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number in came:
-            signal.raise_signal(number)
+        for noted in came:
+            signal.raise_signal(noted)
 
 
 def _begin_tracker() -> None:
