@@ -552,6 +552,21 @@ def test_no_false_alarm_where_all_terms_cancel():
         check_op(call, rng=np.random.default_rng(seed))
 
 
+def test_where_the_terms_of_a_value_cancel_rounding_is_no_alarm_and_a_wrong_value_is():
+    """Of equal columns the first sum is 9e-8, and its terms are added in another order in each layout."""
+    ones = [[1.0] * 3] * 3
+    check_op(tg.vdot, np.array([[[1, -1, 2], [0.2, -0.2, -2], [1e-8] * 3], ones, ones]), np.eye(1, 27)[0])
+
+    @tg.op
+    def summed(x):
+        return np.ravel(x, "K") @ weights
+
+    weights = 1 + 1e-9 * np.arange(27)
+    summed.vjps(x=lambda g, x_shape, x_dtype: tg.reshape(g * weights.astype(x_dtype), x_shape))
+    with pytest.raises(LawBroken, match=r"with .* inputs and gradient, its value is another"):
+        check_op(summed, np.arange(-13.0, 14.0).reshape(3, 3, 3))
+
+
 @pytest.mark.parametrize("x", [4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 40.0])
 def test_no_false_alarm_where_tanh_is_saturated(x):
     for seed in range(20):
