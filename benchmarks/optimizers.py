@@ -5,8 +5,8 @@ the parameters, which it takes on a processor if nobody says otherwise, ``foreac
 has the median times, and for each form the median of the ratios of the pairs, our time through PyTorch's: below 1 we
 are ahead. First all take two steps from the same weights, and must agree.
 
-``--cores 2`` gives both two threads. Of each the fourth step in a row is timed then: before, a thread of the other may
-hold a core while it waits for work.
+``--cores 2`` gives both two threads. Of each the sixteenth step in a row is timed then: before, a thread of the other
+may hold a core while it waits for work, PyTorch's for some milliseconds.
 """
 
 import argparse
@@ -99,7 +99,7 @@ def main() -> None:
     given = parser.parse_args()
     pin(available()[: given.cores])
     torch.set_num_threads(given.cores)
-    before = 0 if given.cores == 1 else 3
+    before = 0 if given.cores == 1 else 15
     print(f"{'':<66}{'ours, ms':>9}" + "".join(f"{form + ', ms':>12}{'ratio':>7}" for form in FORMS))
     with single_threaded_blas() if given.cores == 1 else nullcontext():
         for name, settings, matrices in (line for line in LINES if line[0].startswith(given.only)):

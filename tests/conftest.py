@@ -1,4 +1,4 @@
-"""What JAX compiled is freed after each test, and a page in a real browser for those that are marked `browser`."""
+"""What JAX compiled is freed after each file, and a page in a real browser for those that are marked `browser`."""
 
 import os
 import shutil
@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def free_what_jax_compiled() -> Iterator[None]:
-    """Each program that JAX compiled holds some memory maps; Linux gives a process 65,530, and JAX crashes beyond."""
+    """Each program that JAX compiled holds some memory maps; Linux gives a process 65,530, and JAX crashes beyond.
+
+    The tests of one file share what is compiled for all of them, as what fills the layers of Keras.
+    """
     yield
     if jax := sys.modules.get("jax"):
         jax.clear_caches()

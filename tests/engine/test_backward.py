@@ -189,11 +189,14 @@ def scaled(rule):
     return x
 
 
-def test_a_gradient_that_nobody_else_holds_is_not_copied():
+@pytest.mark.parametrize(
+    "part", [np.asfortranarray, lambda made: made.T.copy().T, lambda made: made.ravel().reshape(2, 3)]
+)
+def test_a_gradient_that_nobody_else_holds_is_not_copied(part):
     where = []
-    x = scaled(lambda g: [made := np.asfortranarray(g * 2), where.append(made.ctypes.data)][0])
+    x = scaled(lambda g: [made := part(g * 2), where.append(made.ctypes.data)][0])
     assert where == [x.grad.ctypes.data]
-    assert x.grad.flags.f_contiguous
+    np.testing.assert_array_equal(x.grad, np.full((2, 3), 2.0))
 
 
 def read_only(array):
@@ -201,12 +204,19 @@ def read_only(array):
     return array
 
 
-@pytest.mark.parametrize("part", [lambda buffer: buffer, lambda buffer: buffer[:]])
+@pytest.mark.parametrize("part", [lambda buffer: buffer, lambda buffer: buffer[:], lambda buffer: buffer.T.T])
 def test_a_gradient_that_somebody_else_holds_is_copied(part):
     buffer = np.full((2, 3), 2.0)
     x = scaled(lambda g: part(buffer))
     assert not np.shares_memory(x.grad, buffer)
     np.testing.assert_array_equal(x.grad, buffer)
+
+
+@pytest.mark.parametrize(
+    "part", [lambda: np.ones((3, 3))[:2], lambda: np.ndarray((2, 3), float, np.ones((2, 3)), 0, (8, 8))]
+)
+def test_a_gradient_that_does_not_show_each_element_of_an_array_once_is_copied(part):
+    assert scaled(lambda g: part()).grad.base is None
 
 
 def test_a_gradient_is_a_plain_array_whatever_the_rule_makes():
@@ -224,6 +234,7 @@ def test_a_gradient_that_is_held_weakly_or_cannot_be_written_to_is_copied():
     assert where != [scaled(remember).grad.ctypes.data]
     assert "twos" not in cache
     assert scaled(lambda g: read_only(g * 2)).grad.flags.writeable
+    assert scaled(lambda g: read_only((g * 2).T).T).grad.flags.writeable
     assert scaled(lambda g: np.broadcast_to(2.0, g.shape)).grad.strides == (24, 8)
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.judges import COMPILED_ONCE
 from tinygrad_edu import Tensor, nn
 
 keras = pytest.importorskip("keras", reason="the judge is an extra: pip install '.[keras]'")
@@ -26,7 +27,7 @@ seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 4)
 
 
-@partial(jax.jit, static_argnums=0)  # one compilation, where op by op there would be dozens
+@partial(jax.jit, static_argnums=0, compiler_options=COMPILED_ONCE)  # one program, where op by op there are dozens
 def value_and_gradients(function, cotangent, *values):
     result, pullback = jax.vjp(function, *values)
     return result, pullback(cotangent)

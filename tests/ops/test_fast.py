@@ -23,6 +23,7 @@ from tinygrad_edu.ops.fast import (
     indices,
     normalization,
     phases,
+    pointwise,
     powers,
     products,
     ranks,
@@ -446,7 +447,8 @@ def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n,
 def test_products_that_are_left_whole(small_blocks, monkeypatch):
     monkeypatch.setattr(blocks, "available_cores", lambda: 1)
     x = np.ones((200, 200), np.float32)
-    assert blocks.block_of(x, x) == (32, 64)
+    assert blocks.block_of(x, x) == (8, 200)
+    assert blocks.block_of(x, x.T.copy().T) == (32, 32)
     for y in (x.astype(np.float64), x[:, ::2], np.broadcast_to(x[:1], x.shape), x[:, :20], x.astype(int)):
         assert blocks.block_of(x, y) is None
         np.testing.assert_array_equal(products.product(x, y), products.plain_product(x, y))
@@ -473,14 +475,21 @@ SIZES = [
     {"_SHORT": 1},
     {"_WIDE": 10**6},
 ]
+BANDS = "_SMALLEST", "_FEWEST_SAMPLES", "_FEWEST_SUMS", "_SHORTEST"
 
 
 @pytest.mark.parametrize("op", ["correlate", "affine_maps", "correlate_images", "correlate_kernels"])
-@given(data=st.data(), at_a_time=st.sampled_from([1, 500, 2**22]), sizes=st.sampled_from(SIZES), large=st.booleans())
-def test_correlations_by_rows_and_by_channels(op, data, at_a_time, sizes, large):
+@given(
+    data=st.data(),
+    at_a_time=st.sampled_from([1, 500, 2**22]),
+    sizes=st.sampled_from(SIZES),
+    large=st.booleans(),
+    band=st.sampled_from([1, 3, 8]),
+)
+def test_correlations_by_rows_and_by_channels(op, data, at_a_time, sizes, large, band):
     call = data.draw(calls(op))
     forms = [PLAIN, convolution._BY_ROWS, *([convolution._BY_CHANNELS] if is_depthwise(call) else [])]
-    found = []
+    ways, found = [*((lambda *sizes, form=form: form) for form in forms), convolution._form], []
     with pytest.MonkeyPatch.context() as patch:
         for name, value in sizes.items():
             patch.setattr(products, name, value)
@@ -491,12 +500,16 @@ def test_correlations_by_rows_and_by_channels(op, data, at_a_time, sizes, large)
         patch.setattr(rows, "_WINDOW_BYTES", at_a_time)
         for least in ("_FEW_ROWS", "_SHORT_ROW") if sizes else ():
             patch.setattr(rows, least, 0)
-        for module in (rows, phases, depthwise, turning) if large else ():
+        for module in (rows, phases, depthwise, pointwise, turning) if large else ():
             patch.setattr(module, "_LARGE", 0)
+        for name in BANDS if large else ():
+            patch.setattr(depthwise, name, 0)
+        patch.setattr(depthwise, "_BAND", band)
         patch.setattr(turning, "_FEW", 2 * large)
         patch.setattr(turning, "_MEETING", 1)
-        for form in forms:
-            patch.setattr(convolution, "_form", lambda *sizes, form=form: form)
+        patch.setattr(pointwise, "_FEWEST_PIXELS", 0)
+        for way in ways:
+            patch.setattr(convolution, "_form", way)
             found.append(call(*call.arrays))
     for fast in found[1:]:
         assert fast.dtype == found[0].dtype
@@ -514,11 +527,32 @@ def is_depthwise(call):
     return per_group == 1
 
 
+@pytest.mark.parametrize("lost", [np.inf, np.nan])
+@pytest.mark.parametrize("settings", [{"padding": 1}, {"stride": (1, 3)}, {"dilation": (1, 2), "padding": (0, 3)}])
+@pytest.mark.parametrize("last", [False, True])
+def test_what_is_lost_stays_in_the_windows_that_see_it(lost, settings, last, monkeypatch):
+    """Zeros beside kernels and between rows meet other numbers, and zero times infinity would be NaN."""
+    for name in BANDS:
+        monkeypatch.setattr(depthwise, name, 0)
+    x, weight = whole_numbers((2, 3, 7, 11), np.float32), whole_numbers((3, 1, 3, 3), np.float32)
+    x[0, 1, 2, 3] = x[1, 2, 0, 10] = lost
+    x = np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2) if last else x
+    with np.errstate(invalid="ignore"):
+        fast = all_four(x, weight, settings | {"groups": 3})
+        monkeypatch.setattr(convolution, "_form", lambda *sizes: PLAIN)
+        plain = all_four(x, weight, settings | {"groups": 3})
+    assert not all(np.isfinite(some).all() for some in plain)
+    for one, other in zip(fast, plain, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 WIDE = {
     "3x3": ((8, 16, 20, 20), (32, 16, 3, 3), {"padding": 1}),
     "strided": ((16, 8, 21, 21), (64, 8, 3, 3), {"stride": 2}),
     "1x1": ((8, 32, 20, 20), (64, 32, 1, 1), {}), "dilated": ((9, 8, 20, 20), (24, 8, 3, 3), {"dilation": 2}),
     "depthwise": ((8, 32, 24, 24), (32, 1, 3, 3), {"padding": 1, "groups": 32}),
+    "1x1 with a border": ((3, 4, 9, 9), (6, 4, 1, 1), {"padding": (0, 1)}),
+    "1x1 in groups": ((5, 12, 9, 9), (36, 4, 1, 1), {"groups": 3}),
     "grouped": ((32, 12, 16, 16), (36, 4, 3, 3), {"groups": 3}),
     "single": ((1, 32, 20, 20), (64, 32, 3, 3), {}), "none": ((0, 4, 20, 20), (8, 4, 3, 3), {}),
     "wide": ((2, 70, 9, 9), (128, 70, 3, 3), {}),
@@ -531,7 +565,7 @@ def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threa
     """And are right; the small ones above are seldom cut."""
     images, kernels, settings = WIDE[kind]
     x, weight = whole_numbers(images, dtype), whole_numbers(kernels, dtype)
-    for module in (rows, phases, depthwise, turning):
+    for module in (rows, phases, depthwise, pointwise, turning):
         monkeypatch.setattr(module, "_LARGE", 0)
     plan_anew(monkeypatch)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
@@ -590,8 +624,11 @@ def test_softmax_without_a_maximum(dtype, far, shape, monkeypatch):
 # --- Normalization, some channels at a time ---
 
 
-@given(data=st.data(), at_a_time=st.sampled_from([1, 100, 2**19]), far=st.sampled_from([0, 1e8]))
-def test_normalization_in_parts(data, at_a_time, far):
+@given(
+    data=st.data(), at_a_time=st.sampled_from([1, 100, 2**19]), far=st.sampled_from([0, 1e8]),
+    large=st.sampled_from([0, 10**6]),
+)  # fmt: skip
+def test_normalization_in_parts(data, at_a_time, far, large):
     """Far from 0, too: there 1e-8 of what is rounded is one unit in the last place of x."""
     call = data.draw(calls("normalized"))
     (x, weight, bias), eps = call.arrays, call.settings["eps"]
@@ -599,14 +636,15 @@ def test_normalization_in_parts(data, at_a_time, far):
     tolerance = {"rtol": 1e-9, "atol": 1e-9 if not far else 1e-5}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(normalization, "_PART_BYTES", at_a_time)
+        patch.setattr(normalization, "_LARGE", large)
         found = normalization.moments(x)
         out = normalization.normalized_in_parts(x, weight, bias, eps, found)
-        gradients = (
-            normalization.gradient_of_x(g, x, weight, eps, found),
-            normalization.gradient_of_weight(g, x, eps, found), normalization.gradient_of_bias(g),
-        )  # fmt: skip
+        gradients = normalization.gradients(g, x, weight, eps, found)
     np.testing.assert_allclose(found, normalization.plain_moments(x), **tolerance)
     np.testing.assert_allclose(out, normalization.plain_normalized(x, weight, bias, eps), **tolerance)
+    for one, plain in zip(gradients, normalization.plain_gradients(g, x, weight, eps, found), strict=True):
+        np.testing.assert_allclose(one, plain, **tolerance)
+    np.testing.assert_allclose(normalization.gradient_of_bias(g), gradients[2], **tolerance)
     unit = composed.over_rms(composed.centre(x), eps)
     by_hand = composed.centre(composed._over_rms_x(g * weight, composed.centre(x), unit, eps))
     np.testing.assert_allclose(gradients[0], by_hand, **tolerance)

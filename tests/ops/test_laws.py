@@ -1,4 +1,4 @@
-"""The laws of `check_op`, for every op and every function of ops."""
+"""A rule for every floating-point input, and the laws of `check_op`, for every op and every function of ops."""
 
 import numpy as np
 import pytest
@@ -26,11 +26,19 @@ def takes(call, dtype):
     return dtype == np.float64 or all(np.all(np.isfinite(x)) for x in (*arrays, out))
 
 
+def every_floating_point_input_has_a_rule(op, inputs):
+    for k, x in enumerate(inputs):
+        argument = op.inputs[0] if op.variadic else op.inputs[k]
+        assert np.asarray(x).dtype.kind != "f" or argument in op.functions, argument
+
+
 @pytest.mark.parametrize("name", OP_CALLS)
 @given(data=st.data())
 def test_laws(name, data):
     """Also of inputs in float32 and float16, with what else a call is given in the dtype in which it was drawn."""
     call, dtype = data.draw(calls(name)), data.draw(st.sampled_from([np.float64, np.float32, np.float16]))
+    if name in tg.ops.registry:
+        every_floating_point_input_has_a_rule(tg.ops.registry[name], call.inputs)
     if takes(call, dtype):
         check_op(call.replaced([x.astype(dtype) for x in call.arrays]))
 

@@ -254,6 +254,11 @@ def test_one_tensor_as_two_inputs():
     check_op(product, X, Y[0])
 
 
+def test_a_sum_of_gradients_that_float16_cannot_hold_breaks_no_law():
+    """Of the cotangents 1, 2 and 4 times g the last overflows, and 7 times the gradient does not."""
+    check_op(tg.divide, np.array([50_000, 1, 1], np.float16), np.array([2.75, 1, 1], np.float16))
+
+
 def test_two_inputs_that_an_op_refuses_to_be_alike():
     @tg.op
     def quotient_of_others(x, y):

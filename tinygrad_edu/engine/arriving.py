@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heappush
 from sys import getrefcount
-from typing import Any
+from typing import Any, TypeGuard
 from weakref import getweakrefcount
 
 import numpy as np
@@ -140,16 +140,33 @@ class Arriving:
 
 def _is_free(grads: dict[Node, Any], node: Node) -> bool:
     """Whether a gradient has memory of its own, and nobody refers to it but `grads`: then it need not be copied."""
-    return _owns_memory(grads[node]) and not getweakrefcount(grads[node]) and _references(grads, node) == _ONE
+    if getweakrefcount(grads[node]) or _references(grads, node) != _ONE:
+        return False
+    return _owns_memory(grads[node]) or _is_alone_on_its_base(grads[node])
 
 
-def _owns_memory(g: Any) -> bool:
+def _owns_memory(g: Any) -> TypeGuard[ndarray]:
     return g.__class__ is ndarray and g.base is None and g.flags.owndata and g.flags.writeable
+
+
+def _is_alone_on_its_base(g: ndarray) -> bool:
+    """Whether an array shows all of one with memory of its own that nobody else refers to, its axes perhaps turned."""
+    if g.__class__ is not ndarray or not g.flags.writeable or not _owns_memory(g.base):
+        return False
+    longest_first = sorted(range(g.ndim), key=g.strides.__getitem__, reverse=True)
+    shows_all = g.nbytes == g.base.nbytes and g.transpose(longest_first).flags.c_contiguous
+    return shows_all and not getweakrefcount(g.base) and _references_to_base(g) == _ONE_TO_BASE
 
 
 def _references(arrays: dict[Any, ndarray], key: Any) -> int:
     return getrefcount(arrays[key])
 
 
-# What that is for an array that only the dict refers to: counted here, because it differs between Pythons.
+def _references_to_base(g: ndarray) -> int:
+    return getrefcount(g.base)
+
+
+# What that is for an array that only the dict refers to, or only its view: counted here, because it differs between
+# Pythons.
 _ONE = _references({0: np.empty(0)}, 0)
+_ONE_TO_BASE = _references_to_base(np.empty(1)[:])

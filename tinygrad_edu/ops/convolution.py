@@ -1,7 +1,8 @@
 """Convolution and its transpose: three ops that are each other's derivatives, and two of them with a bias.
 
 Row by row they are matrix products of windows, which `fast.rows` computes, or where each channel has kernels of its
-own, sums, which `fast.depthwise` does; the plain twins in `fast.rows` say in a line each what.
+own, sums, which `fast.depthwise` does; on the way back `fast.pointwise` multiplies single pixels as they lie. The plain
+twins in `fast.rows` say in a line each what.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
+from tinygrad_edu.ops.fast.pointwise import lie_by_samples, pointwise_images, pointwise_kernels
 from tinygrad_edu.ops.fast.rows import correlated_images, correlated_kernels, correlated_maps
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.reduction import sum
@@ -44,11 +46,14 @@ class Form(NamedTuple):
 
 _BY_ROWS = Form(correlated_maps, correlated_images, correlated_kernels)
 _BY_CHANNELS = Form(depthwise_maps, depthwise_images, depthwise_kernels)
+_BY_SAMPLES = Form(correlated_maps, pointwise_images, pointwise_kernels)
 
 
-def _form(out: int, c: int, groups: int) -> Form:
-    """Return what is fastest for so many maps of so many channels."""
-    return _BY_CHANNELS if groups > 1 and groups == c and out <= 2 * c else _BY_ROWS
+def _form(out: int, c: int, groups: int, laid: Window, *arrays: ndarray) -> Form:
+    """Return what is fastest for so many maps of so many channels, and for gradients of arrays (C, H, W, N)."""
+    if groups > 1 and groups == c and out <= 2 * c:
+        return _BY_CHANNELS
+    return _BY_SAMPLES if lie_by_samples(laid, *arrays) else _BY_ROWS
 
 
 @op
@@ -64,7 +69,7 @@ def correlate(
 
 
 def _maps(x: Array, weight: Array, bias: Array | None, laid: Window, groups: int) -> Array:
-    form = _form(len(weight), x.shape[1], groups)
+    form = _form(len(weight), x.shape[1], groups, laid)
     return samples_first(form.maps(x.transpose(1, 2, 3, 0), weight, laid, groups, bias))
 
 
@@ -113,9 +118,9 @@ def correlate_images(
     >>> correlate_images(maps[:, :, :2], kernel, (4, 1), 2, (1, 0), 1, 1).ravel()
     array([ 10, 102,  20, 200])
     """
-    laid = window(size, weight.shape[2:], stride, padding, dilation)
-    form = _form(len(weight), groups * weight.shape[1], groups)
-    return samples_first(form.images(maps.transpose(1, 2, 3, 0), weight, laid, groups))
+    laid, maps = window(size, weight.shape[2:], stride, padding, dilation), maps.transpose(1, 2, 3, 0)
+    form = _form(len(weight), groups * weight.shape[1], groups, laid, maps)
+    return samples_first(form.images(maps, weight, laid, groups))
 
 
 @op
@@ -137,8 +142,9 @@ def correlate_kernels(
     (N, out, rows, columns), (N, C, H, W) -> (out, C / groups, kh, kw)
     """
     laid = window(x.shape[2:], kernel_size, stride, padding, dilation)
-    form = _form(maps.shape[1], x.shape[1], groups)
-    return form.kernels(maps.transpose(1, 2, 3, 0), x.transpose(1, 2, 3, 0), laid, groups)
+    maps, images = maps.transpose(1, 2, 3, 0), x.transpose(1, 2, 3, 0)
+    form = _form(len(maps), len(images), groups, laid, maps, images)
+    return form.kernels(maps, images, laid, groups)
 
 
 # <maps, correlate(x, weight)> is linear in each of the three, so its derivative with respect to any one of them is a

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_edu.engine import Array, op, shape_of
@@ -22,7 +23,7 @@ def matmul(x: Array, y: Array) -> Array:
     Shapes (n, k) @ (k, m) -> (n, m); a 1-d operand is a row on the left and a column on the right, and its axis is
     left out of the result.
     """
-    if np.ndim(x) < 2 or np.ndim(y) < 2:
+    if not (isinstance(x, ndarray) and isinstance(y, ndarray) and x.ndim > 1 < y.ndim):
         return np.matmul(x, y)
     return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else product(x, y)  # which is slow for one
 
@@ -60,7 +61,9 @@ def map_rows(x: Array, weight: Array) -> Array:
     """
     if x.ndim != 2:
         return product(_rows(x), weight.T).reshape(*x.shape[:-1], len(weight))
-    return product(weight, x.T).T
+    out = np.empty((len(x), len(weight)), np.result_type(x, weight), "F")
+    product(weight, x.T, out.T)
+    return out
 
 
 def _rows(x: Any) -> Any:
@@ -69,8 +72,8 @@ def _rows(x: Any) -> Any:
 
 
 map_rows.vjps(
-    x=lambda g, weight: map_rows(g, transpose(weight)),
-    weight=lambda g, x: matmul(transpose(_rows(g)), _rows(x)),
+    x=lambda g, weight: map_rows(g, weight.T),
+    weight=lambda g, x: matmul(_rows(g).T, _rows(x)),
 )
 
 
@@ -86,7 +89,7 @@ def affine_rows(x: Array, weight: Array, bias: Array) -> Array:
 
 affine_rows.vjps(
     **map_rows.functions,
-    bias=lambda g: matmul(transpose(_rows(g)), np.ones(math.prod(g.shape[:-1]), g.dtype)),  # faster than a sum
+    bias=lambda g: matmul(_rows(g).T, np.ones(math.prod(g.shape[:-1]), g.dtype)),  # faster than a sum
 )
 
 
@@ -100,16 +103,14 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     ShapeError
         Where the lengths do not fit.
     """
-    of_x, of_weight = shape_of(x), shape_of(weight)
+    of_x, of_weight, of_bias = shape_of(x), shape_of(weight), shape_of(bias)
     if len(of_weight) not in (1, 2) or of_x[-1:] != of_weight[-1:]:
         raise ShapeError(
             f"linear: x of shape {of_x} and weight of shape {of_weight}: they need (..., in) and (out, in), or (in,)."
         )
-    if bias is not None and shape_of(bias) not in (of_weight[:-1], (1,), ()):
-        raise ShapeError(
-            f"linear: bias of shape {shape_of(bias)} for {of_weight[0]} outputs; it needs {of_weight[:1]}."
-        )
-    if len(of_weight) == 2 and shape_of(bias) == of_weight[:1]:
+    if bias is not None and of_bias not in (of_weight[:-1], (1,), ()):
+        raise ShapeError(f"linear: bias of shape {of_bias} for {of_weight[0]} outputs; it needs {of_weight[:1]}.")
+    if len(of_weight) == 2 and of_bias == of_weight[:1]:
         return affine_rows(x, weight, bias)
     out = map_rows(x, weight) if len(of_weight) == 2 else matmul(x, weight)
     return out if bias is None else out + bias

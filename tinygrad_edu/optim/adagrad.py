@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import counted, descend, downhill
-from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer, apart
+from tinygrad_edu.optim.optimizer import GroupSettings, MovePart, Optimizer
 from tinygrad_edu.optim.settings import AT_LEAST_0, FLAG, Setting
 
 
@@ -88,10 +88,10 @@ class Adagrad(Optimizer):
             begun += s["initial_accumulator_value"]
         return begun
 
-    @apart
-    def _move(self, p: Tensor, s: GroupSettings) -> None:
+    def _moves(self, p: Tensor, s: GroupSettings) -> MovePart:
         rate = s["lr"] / (1 + (counted(self._state_of(p, s)) - 1) * s["lr_decay"])
-        for w, g, a, b, (total,) in self._parts(p, s):
+
+        def move(w: ndarray, g: ndarray, a: ndarray, b: ndarray, total: ndarray) -> None:
             g = downhill(w, g, s, a)
             np.multiply(g, g, out=b)
             total += b
@@ -99,3 +99,5 @@ class Adagrad(Optimizer):
             b += s["eps"]
             np.divide(g, b, out=b)
             descend(w, b, rate, b)
+
+        return move

@@ -4,10 +4,11 @@ import math
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import average_of_gradients, average_of_squares, counted, descend, downhill
-from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer, apart
+from tinygrad_edu.optim.optimizer import GroupSettings, MovePart, Optimizer
 from tinygrad_edu.optim.settings import AT_LEAST_0, BETAS, FLAG, Setting, one_of
 
 
@@ -84,13 +85,13 @@ class Adam(Optimizer):
             decoupled_weight_decay=decoupled_weight_decay,
         )
 
-    @apart
-    def _move(self, p: Tensor, s: GroupSettings) -> None:
+    def _moves(self, p: Tensor, s: GroupSettings) -> MovePart:
         t, (beta1, beta2) = counted(self._state_of(p, s)), s["betas"]
         # What v is divided by is put into the other two numbers: a pass less over the arrays.
         root = math.sqrt(1 - beta2**t)
         rate, eps = s["lr"] * root / (1 - beta1**t), s["eps"] * root
-        for w, g, a, b, (m, v, *greatest) in self._parts(p, s):
+
+        def move(w: ndarray, g: ndarray, a: ndarray, b: ndarray, m: ndarray, v: ndarray, *greatest: ndarray) -> None:
             g = downhill(w, g, s, a)
             average_of_gradients(m, g, beta1, b)
             average_of_squares(v, g, beta2, b)
@@ -100,6 +101,8 @@ class Adam(Optimizer):
             b += eps
             np.divide(m, b, out=b)
             descend(w, b, rate, b)
+
+        return move
 
 
 class AdamW(Adam):

@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import average_of_gradients, descend
-from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer, apart
+from tinygrad_edu.optim.optimizer import GroupSettings, MovePart, Optimizer
 from tinygrad_edu.optim.settings import AT_LEAST_0, BETAS, Setting
 
 
@@ -47,11 +48,11 @@ class Lion(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay)
 
-    @apart
-    def _move(self, p: Tensor, s: GroupSettings) -> None:
+    def _moves(self, p: Tensor, s: GroupSettings) -> MovePart:
         (beta1, beta2), kept = s["betas"], 1 - s["lr"] * s["weight_decay"]
         tiny = np.finfo(p.dtype).tiny
-        for w, g, a, b, (m,) in self._parts(p, s):
+
+        def move(w: ndarray, g: ndarray, a: ndarray, b: ndarray, m: ndarray) -> None:
             if kept != 1:
                 w *= kept
             np.multiply(m, beta1, out=a)
@@ -63,3 +64,5 @@ class Lion(Optimizer):
             a /= b
             descend(w, a, s["lr"], a)
             average_of_gradients(m, g, beta2, b)
+
+        return move

@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import average_of_gradients, average_of_squares, counted, descend, downhill
-from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer, apart
+from tinygrad_edu.optim.optimizer import GroupSettings, MovePart, Optimizer
 from tinygrad_edu.optim.settings import AT_LEAST_0, BETAS, FLAG, Setting
 
 
@@ -74,8 +74,7 @@ class NAdam(Optimizer):
     def _begin(self, name: str, p: Tensor, s: GroupSettings) -> ndarray:
         return np.ones((), np.float32) if name == "mu_product" else super()._begin(name, p, s)
 
-    @apart
-    def _move(self, p: Tensor, s: GroupSettings) -> None:
+    def _moves(self, p: Tensor, s: GroupSettings) -> MovePart:
         state, (beta1, beta2) = self._state_of(p, s), s["betas"]
         t = counted(state)
         mu, mu_next = (beta1 * (1 - 0.96 ** (k * s["momentum_decay"]) / 2) for k in (t, t + 1))
@@ -84,7 +83,8 @@ class NAdam(Optimizer):
         root = math.sqrt(1 - beta2**t)
         rate, share = s["lr"] * root * (1 - mu) / (1 - product), s["eps"] * root
         ahead = mu_next / (1 - product * mu_next) * (1 - product) / (1 - mu)
-        for w, g, a, b, (m, v) in self._parts(p, s):
+
+        def move(w: ndarray, g: ndarray, a: ndarray, b: ndarray, m: ndarray, v: ndarray) -> None:
             g = downhill(w, g, s, a)
             average_of_gradients(m, g, beta1, b)
             average_of_squares(v, g, beta2, b)
@@ -94,3 +94,5 @@ class NAdam(Optimizer):
             b += share
             a /= b
             descend(w, a, rate, a)
+
+        return move

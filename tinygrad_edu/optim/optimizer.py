@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise, repeat
 from sys import getrefcount
 from typing import Any, ClassVar
@@ -19,24 +19,17 @@ from tinygrad_edu.names import OurKeywords
 from tinygrad_edu.nn.module import parts_replaced
 from tinygrad_edu.optim.groups import Owners, group_of, groups_of, label, refuse, refuse_twice
 from tinygrad_edu.optim.saved import read
-from tinygrad_edu.optim.scratch import Scratch
+from tinygrad_edu.optim.scratch import Piece, Scratch
 from tinygrad_edu.optim.settings import AT_LEAST_0, Setting, checked, rules_of
 
 GroupSettings = dict[str, Any]
+# Moves a part of a parameter: of it, its gradient, two scratch arrays, and each array that is remembered.
+MovePart = Callable[..., None]
 _Moving = tuple[Tensor, GroupSettings]
 
 # Parameters of which a step reads so many numbers are moved on several threads, if there are several: each call of
 # NumPy then takes so long that the threads hardly wait for each other.
 _LARGE = 300_000
-
-
-def apart(move: Any) -> Any:
-    """Mark a `_move` that touches its parameter and what is remembered of it alone: threads may share parameters.
-
-    It multiplies no matrices, for which BLAS has threads of its own.
-    """
-    move.apart = True
-    return move
 
 
 def _lie_apart(arrays: Iterable[ndarray]) -> bool:
@@ -141,7 +134,7 @@ class Optimizer(OurKeywords):
         moving = list(self._to_move())
         shared, others = self._shared_out(moving)
         with writing(*(p._cell for p, _ in moving)):
-            in_parts(lambda each: self._move(*each), shared, multiplies=False)
+            in_parts(lambda each: self._move_part(*each), list(self._parts_of(shared)), multiplies=False)
             for p, s in others:
                 self._move(p, s)
 
@@ -215,9 +208,10 @@ class Optimizer(OurKeywords):
         return checked(type(self).__name__, rules_of(kind), group)
 
     def _shared_out(self, moving: list[_Moving]) -> tuple[list[_Moving], list[_Moving]]:
-        """Return the parameters that threads share, and the others."""
-        large, others = list[_Moving](), list[_Moving]()
-        for p, s in moving if hasattr(self._move, "apart") else ():
+        """Return the parameters whose parts threads share, and the others."""
+        large, others, kind = list[_Moving](), list[_Moving](), type(self)
+        in_parts_only = kind._move is Optimizer._move and kind._moves is not Optimizer._moves
+        for p, s in moving if in_parts_only else ():
             (large if self._is_large(p, s) else others).append((p, s))
         return (large, others) if large and _lie_apart(p._data for p, _ in large) else ([], moving)
 
@@ -239,8 +233,29 @@ class Optimizer(OurKeywords):
         return np.zeros((), np.float32) if name in self._counts else np.zeros(p.shape, p.dtype)
 
     def _move(self, p: Tensor, s: GroupSettings) -> None:
-        """Move one parameter by its gradient. Every optimizer defines its own."""
+        """Move one parameter by its gradient. Every optimizer defines its own, or else `_moves`."""
+        move = self._moves(p, s)
+        g: Any = p.grad
+        for index, data, a, b, remembered in self._pieces(p, s):
+            move(data, g[index], a, b, *remembered)
+
+    def _moves(self, p: Tensor, s: GroupSettings) -> MovePart:
+        """Begin to move a parameter, and return what moves a part of it: threads may share the parts.
+
+        It multiplies no matrices, for which BLAS has threads of its own.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no _move: define _move(self, p, s) in it.")
+
+    def _parts_of(self, moving: list[_Moving]) -> Iterator[tuple[Tensor, GroupSettings, MovePart, int]]:
+        """Yield the parts of parameters by their numbers, and what moves each."""
+        for p, s in moving:
+            move = self._moves(p, s)
+            yield from ((p, s, move, k) for k in range(len(self._pieces(p, s))))
+
+    def _move_part(self, p: Tensor, s: GroupSettings, move: MovePart, k: int) -> None:
+        g: Any = p.grad
+        index, data, a, b, remembered = self._pieces(p, s)[k]  # with scratch memory of this thread
+        move(data, g[index], a, b, *remembered)
 
     def _state_of(self, p: Tensor, s: GroupSettings) -> dict[str, ndarray]:
         """Return what is remembered of a parameter, and begin with what is new."""
@@ -255,11 +270,14 @@ class Optimizer(OurKeywords):
     ) -> Iterator[tuple[ndarray, ndarray, ndarray, ndarray, tuple[ndarray, ...]]]:
         """Yield in parts: the parameter, its gradient, two scratch arrays, and the arrays that are remembered."""
         g: Any = p.grad
+        for index, data, a, b, remembered in self._pieces(p, s):
+            yield data, g[index], a, b, remembered
+
+    def _pieces(self, p: Tensor, s: GroupSettings) -> list[Piece]:
         names, arrays = self._names(s), [p._data]
         if names:
             arrays += map(self._state_of(p, s).__getitem__, names)
-        for index, data, a, b, remembered in self._scratch.parts(arrays):
-            yield data, g[index], a, b, remembered
+        return self._scratch.parts(arrays)
 
     def _to_move(self) -> Iterator[tuple[Tensor, GroupSettings]]:
         """Yield each parameter that has a gradient with its settings, or say which one cannot be moved any more."""

@@ -3,10 +3,11 @@
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import average_of_gradients, average_of_squares, counted, descend, downhill
-from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer, apart
+from tinygrad_edu.optim.optimizer import GroupSettings, MovePart, Optimizer
 from tinygrad_edu.optim.settings import AT_LEAST_0, FLAG, SHARE, Setting
 
 
@@ -79,11 +80,11 @@ class RMSprop(Optimizer):
             maximize=maximize,
         )
 
-    @apart
-    def _move(self, p: Tensor, s: GroupSettings) -> None:
+    def _moves(self, p: Tensor, s: GroupSettings) -> MovePart:
         counted(self._state_of(p, s))
         lr, alpha, momentum, eps = s["lr"], s["alpha"], s["momentum"], s["eps"]
-        for w, g, a, b, (v, *more) in self._parts(p, s):
+
+        def move(w: ndarray, g: ndarray, a: ndarray, b: ndarray, v: ndarray, *more: ndarray) -> None:
             g = downhill(w, g, s, a)
             average_of_squares(v, g, alpha, b)
             if s["centered"]:
@@ -101,3 +102,5 @@ class RMSprop(Optimizer):
                 velocity += direction
                 direction = velocity
             descend(w, direction, lr, b)
+
+        return move

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.optim.formulas import descend, downhill
-from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer, apart
+from tinygrad_edu.optim.optimizer import GroupSettings, MovePart, Optimizer
 from tinygrad_edu.optim.settings import AT_LEAST_0, FINITE, FLAG, Setting
 
 
@@ -85,19 +86,21 @@ class SGD(Optimizer):
             )
         return s
 
-    @apart
-    def _move(self, p: Tensor, s: GroupSettings) -> None:
+    def _moves(self, p: Tensor, s: GroupSettings) -> MovePart:
         lr, momentum = s["lr"], s["momentum"]
         begun = s["dampening"] and "momentum_buffer" in self.state.get(p, ())
         share = 1 - s["dampening"] if begun else 1.0
-        for w, g, a, b, velocity in self._parts(p, s):
+
+        def move(w: ndarray, g: ndarray, a: ndarray, b: ndarray, *velocity: ndarray) -> None:
             g = downhill(w, g, s, a)
             if not velocity:
                 descend(w, g, lr, b)
-                continue
+                return
             (v,) = velocity
             v *= momentum
             v += g if share == 1 else np.multiply(g, share, out=b)
             if s["nesterov"]:
                 descend(w, g, lr, b)
             descend(w, v, lr * momentum if s["nesterov"] else lr, b)
+
+        return move

@@ -63,9 +63,10 @@ class Call:
         self.inputs = tuple(np.asarray(x) if isinstance(x, np.generic) else x for x in inputs)
         self.settings = settings
         self._given = differentiable
-        self.differentiable = tuple(self._with_rules() if differentiable is None else differentiable)
+        names = argument_names(self.function, len(self.inputs))
+        self.differentiable = tuple(self._with_rules(names) if differentiable is None else differentiable)
         self.arrays: tuple[Array, ...] = tuple(self.inputs[k] for k in self.differentiable)
-        self.names = tuple(self._all_names()[k] for k in self.differentiable)
+        self.names = tuple(names[k] for k in self.differentiable)
 
     @property
     def name(self) -> str:
@@ -103,8 +104,8 @@ class Call:
         inputs = [function(x) if isinstance(x, np.ndarray) else x for x in self.inputs]
         return Call(self.function, inputs, self._given, **self.settings)
 
-    def _with_rules(self) -> list[int]:
-        op, names = self.function, self._all_names()
+    def _with_rules(self, names: tuple[str, ...]) -> list[int]:
+        op = self.function
         floats = [k for k, x in enumerate(self.inputs) if np.asarray(x).dtype.kind == "f"]
         if not isinstance(op, Op):
             return floats
@@ -113,9 +114,6 @@ class Call:
             if arguments[k] not in op.functions and op.promoted(k):
                 raise _missing_rule(op, arguments[k])
         return [k for k in floats if arguments[k] in op.functions]
-
-    def _all_names(self) -> tuple[str, ...]:
-        return argument_names(self.function, len(self.inputs))
 
 
 def _missing_rule(op: Op, argument: str) -> MissingRuleError:

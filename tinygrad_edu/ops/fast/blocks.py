@@ -6,6 +6,8 @@ products of up to a million multiplications without copies, as fast as the proce
 than the whole.
 """
 
+from __future__ import annotations
+
 from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
@@ -28,6 +30,8 @@ _FEWEST_OF_GRID, _MOST = 2**23, 2**27
 # No length is less than that; and where the left factor lies by rows and the right one by columns, so that OpenBLAS
 # adds up across its registers, sums are at least so long.
 _SHORTEST, _SHORTEST_SUM = 32, 128
+# Where both lie by rows, so many rows are multiplied at a time with as many columns as can be.
+_ROWS = 8
 # From so many multiplications on threads share them, each so many parts. The bits are the same in any.
 _LARGE, _SHARED = 2**24, 2
 
@@ -44,23 +48,35 @@ def block_of(x: ndarray, y: ndarray) -> BlockSize | None:
 
     Outside of shards, and where there are several cores, large ones are left to the threads of BLAS.
     """
-    if x.dtype != y.dtype or x.dtype.char not in "fd" or x.ndim != 2 or y.ndim != 2:
+    block = _block(x.shape, y.shape, x.strides, y.strides, x.dtype, y.dtype)
+    if block is None or threads_of_shard() is not None or x.size * y.shape[1] <= _WITHOUT_COPY:
+        return block
+    return block if allowed_threads(available_cores()) == 1 else None
+
+
+@lru_cache(1024)
+def _block(
+    of_x: tuple[int, ...], of_y: tuple[int, ...], x_steps: tuple[int, ...], y_steps: tuple[int, ...],
+    x_dtype: np.dtype[Any], y_dtype: np.dtype[Any],
+) -> BlockSize | None:  # fmt: skip
+    """Do so from what stands fast about both: their shapes, their strides and their dtypes."""
+    if x_dtype != y_dtype or x_dtype.char not in "fd" or not len(of_x) == len(of_y) == 2:
         return None
-    orders = _order(x), _order(y)
+    orders = _order(of_x, x_steps, x_dtype.itemsize), _order(of_y, y_steps, y_dtype.itemsize)
     if None in orders or not multiplies_in_place():
         return None
-    if len(x) * y.size <= _WITHOUT_COPY:
-        return _strip(len(x), x.shape[1], y.shape[1]) if orders == ("C", "F") else None
-    left_to_blas = threads_of_shard() is None and allowed_threads(available_cores()) > 1
-    return None if left_to_blas else _block(*x.shape, y.shape[1], orders)
+    (m, k), n = of_x, of_y[1]
+    if m * k * n <= _WITHOUT_COPY:
+        return _strip(m, k, n) if orders == ("C", "F") else None
+    return _block_of_grid(m, k, n, orders)
 
 
-def _order(x: ndarray) -> str | None:
+def _order(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> str | None:
     """Return whether a matrix lies by rows, "C", or by columns, "F"; None if BLAS does not read it as it lies."""
-    rows, columns = x.strides
-    if columns == x.itemsize and rows >= x.shape[1] * columns:
+    rows, columns = strides
+    if columns == itemsize and rows >= shape[1] * itemsize:
         return "C"
-    return "F" if rows == x.itemsize and columns >= len(x) * rows else None
+    return "F" if rows == itemsize and columns >= shape[0] * itemsize else None
 
 
 def _strip(m: int, k: int, n: int) -> BlockSize | None:
@@ -68,44 +84,57 @@ def _strip(m: int, k: int, n: int) -> BlockSize | None:
     return BlockSize(m, columns) if m <= _FEW_ROWS <= k and columns < n else None
 
 
-@lru_cache(1024)
-def _block(m: int, k: int, n: int, orders: tuple[str, str]) -> BlockSize | None:
+def _block_of_grid(m: int, k: int, n: int, orders: tuple[str | None, str | None]) -> BlockSize | None:
     if not _FEWEST_OF_GRID <= m * k * n <= _MOST or min(m, k, n) < _SHORTEST:
         return None
-    if orders == ("C", "F") and k < _SHORTEST_SUM:
-        return None
-    # By rows OpenBLAS computes 64 columns at a time, and any number of rows; else no fewer rows than columns.
-    columns, step = (64, 8) if orders == ("C", "C") else (32, 32)
-    rows = min(32, _WITHOUT_COPY // (k * columns)) // step * step
-    return BlockSize(rows, columns) if rows else None
+    if orders == ("C", "C"):  # OpenBLAS computes 64 columns at a time, and any number of rows
+        most = _WITHOUT_COPY // (_ROWS * k)
+        columns = n if n <= most else most // 64 * 64
+        return BlockSize(_ROWS, columns) if columns else None
+    too_short = orders == ("C", "F") and k < _SHORTEST_SUM
+    return None if too_short or _SHORTEST**2 * k > _WITHOUT_COPY else BlockSize(_SHORTEST, _SHORTEST)
 
 
 def product_in_blocks(x: ndarray, y: ndarray, block: BlockSize, out: ndarray) -> None:
     """Write x @ y, of matrices (m, k) and (k, n), as a grid of products, and what is left beside the grid."""
-    m, k, n = *x.shape, y.shape[1]
+    k = x.shape[1]
 
-    def fill(part: slice) -> None:
-        down, across = _cut(part.start, part.stop, block.rows), _cut(0, n, block.columns)
-        for (some, rows), (of_them, columns) in product(down, across):
+    def fill(tiles: tuple[_Tile, ...]) -> None:
+        for some, rows, of_them, columns in tiles:
             blocks = _grid(out[some, of_them], rows, columns)
             np.matmul(_grid(x[some], rows, k), _grid(y[:, of_them], k, columns), out=blocks)
 
-    threads = threads_of_shard() if m * k * n >= _LARGE else 1
-    if not threads or threads == 1:
-        fill(slice(0, m))
-        return
-    parts = shares(-(-m // block.rows), _SHARED * threads)
-    in_parts(fill, [slice(part.start * block.rows, min(part.stop * block.rows, m)) for part in parts])
+    threads = threads_of_shard() or 1 if out.size * k >= _LARGE else 1
+    parts = _tiles(*out.shape, block, 1 if threads == 1 else _SHARED * threads)
+    in_parts(fill, parts)
+
+
+class _Tile(NamedTuple):
+    """Where a part of the result is that is a grid of blocks, and how long these are in it."""
+
+    some: slice
+    rows: int
+    of_them: slice
+    columns: int
 
 
 @lru_cache(1024)
-def _cut(start: int, stop: int, each: int) -> tuple[tuple[slice, int], ...]:
+def _tiles(m: int, n: int, block: BlockSize, count: int) -> list[tuple[_Tile, ...]]:
+    """Cut a result into so many parts of whole blocks, and each into the grid and the rests beside it."""
+    parts = shares(-(-m // block.rows), count)
+    across = _cut(0, n, block.columns)
+    downs = [_cut(part.start * block.rows, min(part.stop * block.rows, m), block.rows) for part in parts]
+    return [tuple(_Tile(*some, *of_them) for some, of_them in product(down, across)) for down in downs]
+
+
+def _cut(start: int, stop: int, each: int) -> list[tuple[slice, int]]:
     """Cut a part into pieces of one length, and a rest: each as where it is, with how long its pieces are."""
     end = stop - (stop - start) % each
     found = [(slice(start, end), each), (slice(end, stop), stop - end)]
-    return tuple((some, length) for some, length in found if some.start < some.stop)
+    return [(some, length) for some, length in found if some.start < some.stop]
 
 
 def _grid(x: ndarray, rows: int, columns: int) -> Any:
     """Return a matrix as a grid of blocks (m / rows, n / columns, rows, columns), as a view."""
-    return x.reshape(len(x) // rows, rows, x.shape[1] // columns, columns).swapaxes(1, 2)
+    height, width = x.shape
+    return x.reshape(height // rows, rows, width // columns, columns).swapaxes(1, 2)

@@ -3,6 +3,10 @@
 A matrix product of kernels with one channel has so little to multiply that copying its windows would take longer. Here
 they stay where they are: of images laid out with the samples inside, the windows of a row meet one place of the kernel
 in one row of numbers, and `einsum` and `vecdot` go along it.
+
+Where there are samples enough, it is a product after all, of a band: the kernel once for each of some windows side by
+side, moved on, with zeros around. All that these windows see lies in one block, and OpenBLAS multiplies more numbers by
+nothing than by a kernel, and is faster.
 """
 
 import numpy as np
@@ -10,10 +14,20 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.ops.fast.phases import images_by_phases
-from tinygrad_edu.ops.windows import Window, bordered, region, view_of
+from tinygrad_edu.ops.fast.turning import near_by
+from tinygrad_edu.ops.windows import Window, bordered, met_by, region, view_of
 
-# The channels are computed in so many parts; from so many multiplications on, threads share them.
-_PARTS, _LARGE = 8, 2**22
+# From so many multiplications on threads share them, in at least so many parts, which are larger than so many bytes.
+_LARGE, _PARTS, _PART_BYTES = 2**22, 4, 3 * 2**19
+# A band is of windows that begin within so many columns. It pays where kernels are at least so high and wide, from so
+# many samples on, and so many sums at a time.
+_BAND, _SMALLEST, _FEWEST_SAMPLES, _FEWEST_SUMS = 8, 3, 8, 2**14
+# How short and how long sums along whole samples are. Longer ones are shared by the threads of BLAS, if it has any.
+_SHORTEST, _LONGEST = 256, 10_000
+
+
+def _parts(count: int, x: ndarray) -> list[slice]:
+    return shares(count, max(_PARTS, x.nbytes // _PART_BYTES))
 
 
 def _of_groups(x: ndarray, part: slice, groups: int) -> ndarray:
@@ -46,17 +60,90 @@ def depthwise_maps(images: ndarray, weight: ndarray, laid: Window, groups: int, 
     """
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
     maps = np.empty((*kernels.shape[:2], *laid.size, images.shape[3]), np.result_type(images, weight))
+    bands = _bands(kernels, laid) if _worth_bands(images, weight, laid, maps) else []
 
     def fill(part: slice) -> None:
-        some = maps[part]
-        windows = _long_rows(_of_groups(images, part, groups), laid, len(some))
-        out = some.reshape(*some.shape[:3], windows.shape[5])
-        np.einsum("gocij,gcijyl->goyl", kernels[part], windows, out=out)
+        some, them = maps[part], _of_groups(images, part, groups)
+        if not bands or not _multiply_bands(them, [band[part] for band in bands], laid, some):
+            _add_up_rows(them, kernels[part], laid, some)
         if bias is not None:
-            out += _of_groups(bias, part, groups).reshape(*out.shape[:2], 1, 1)
+            some += _of_groups(bias, part, groups).reshape(*some.shape[:2], 1, 1, 1)
 
-    in_parts(fill, shares(groups, _PARTS), maps.size * kernels[0, 0].size >= _LARGE)
+    in_parts(fill, _parts(groups, images), maps.size * kernels[0, 0].size >= _LARGE)
     return maps.reshape(len(weight), *maps.shape[2:])
+
+
+def _add_up_rows(images: ndarray, kernels: ndarray, laid: Window, out: ndarray) -> None:
+    """Write maps (groups, out / groups, rows, columns, N), each row as a sum of rows of numbers."""
+    windows = _long_rows(images, laid, len(out))
+    np.einsum("gocij,gcijyl->goyl", kernels, windows, out=out.reshape(*out.shape[:3], windows.shape[5]))
+
+
+def _worth_bands(images: ndarray, weight: ndarray, laid: Window, maps: ndarray) -> bool:
+    """Return whether BLAS multiplies these, where the rows of a window are neighbours, and its calls are worth it."""
+    if images.dtype != weight.dtype or weight.dtype.char not in "fd" or laid.dilation[0] > 1:
+        return False
+    many = maps.shape[4] >= _FEWEST_SAMPLES and maps.size >= _FEWEST_SUMS * _blocks_of_row(laid)
+    return many and min(weight.shape[2:]) >= _SMALLEST
+
+
+def _blocks_of_row(laid: Window) -> int:
+    return -(-laid.size[1] * laid.stride[1] // _BAND)
+
+
+def _bands(kernels: ndarray, laid: Window) -> list[ndarray]:
+    """Return bands of kernels (g, o, c, kh, kw), (g, o, windows, kh * c * width), one for the rest of a row, if any.
+
+    Of two windows, three columns of the kernel and a stride of 1, a band has four, k0 k1 k2 0 and 0 k0 k1 k2.
+    """
+    (*each, c, kh, _), columns, step = kernels.shape, laid.size[1], laid.stride[1]
+    length = -(-columns // _blocks_of_row(laid))
+    bands = []
+    for count in filter(None, (length, columns % length)):
+        band = np.zeros((*each, count, kh, c, step * (count - 1) + laid.columns[-1].start + 1), kernels.dtype)
+        for k in range(count):
+            met = slice(step * k, step * k + laid.columns[-1].start + 1, laid.dilation[1])
+            band[:, :, k, :, :, met] = kernels.swapaxes(2, 3)
+        bands.append(band.reshape(*each, count, -1))
+    return bands
+
+
+def _multiply_bands(images: ndarray, bands: list[ndarray], laid: Window, out: ndarray) -> bool:
+    """Write what `_add_up_rows` does, as products; return whether that is right.
+
+    Zero times a number that is not finite is not zero. So next to such a number windows would be wrong that do not see
+    it; what they got is not finite then.
+    """
+    if images.strides[2] < images.strides[3]:
+        images = near_by(images.transpose(3, 0, 1, 2)).transpose(1, 2, 3, 0)
+    groups, start = len(out), 0
+    for band in bands:
+        each, count = band.shape[2], (laid.size[1] - start) // band.shape[2]
+        blocks = _blocks(images, laid, range(start, start + each * count, each), groups)
+        by_group, by_block, by_row, by_number, _ = blocks.strides
+        shape = groups, 1, laid.size[0], count, band.shape[3], blocks.shape[4]
+        windows = view_of(blocks, shape, (by_group, 0, laid.stride[0] * by_row, by_block, by_number, blocks.itemsize))
+        some = out[:, :, :, start : start + each * count]
+        with np.errstate(all="ignore"):
+            np.matmul(band[:, :, None, None], windows, out=some.reshape(*out.shape[:3], count, each, out.shape[4]))
+        start += each * count
+    return bool(np.isfinite(np.vdot(out, out)) or np.isfinite(out).all())  # the first is faster
+
+
+def _blocks(images: ndarray, laid: Window, starts: range, groups: int) -> ndarray:
+    """Return what the windows from each start to the next see, as (groups, starts, H, C / groups * width, N)."""
+    (height, _), top, left = laid.padded, laid.inside[0].start, laid.inside[1].start
+    width = laid.stride[1] * (starts.step - 1) + laid.columns[-1].start + 1
+    images = images.reshape(groups, len(images) // groups, *images.shape[1:]).swapaxes(1, 2)
+    blocks = np.empty((groups, len(starts), height, images.shape[2], width, images.shape[4]), images.dtype)
+    down, into = met_by(range(-top, height - top), images.shape[1])
+    blocks[:, :, : into.start] = blocks[:, :, into.stop :] = 0
+    for k, start in enumerate(starts):
+        first = laid.stride[1] * start - left
+        across, beside = met_by(range(first, first + width), images.shape[3])
+        blocks[:, k, into, :, : beside.start] = blocks[:, k, into, :, beside.stop :] = 0
+        blocks[:, k, into, :, beside] = images[:, down, :, across]
+    return blocks.reshape(*blocks.shape[:3], images.shape[2] * width, blocks.shape[5])
 
 
 def depthwise_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
@@ -66,13 +153,54 @@ def depthwise_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) 
 
 def depthwise_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int) -> ndarray:
     """Return the kernels (out, 1, kh, kw): the sum of all windows, each times its place in the maps."""
-    (height, width), n = laid.size, maps.shape[3]
+    large = maps.size * len(laid.rows) * len(laid.columns) >= _LARGE
+    if _worth_samples(maps, images, laid):
+        kernels = _kernels_along_samples(maps, images, laid, large)
+        if np.isfinite(kernels).all():
+            return kernels
+    of_row = laid.size[1] * maps.shape[3]
 
     def total(part: slice) -> ndarray:
-        windows = _long_rows(_of_groups(images, part, groups), laid, part.stop - part.start)
-        rows = region(_of_groups(maps, part, groups), range(height), range(width))
-        return np.vecdot(windows, rows.reshape(len(windows), len(maps) // groups, 1, 1, height, width * n)).sum(axis=-1)
+        return _kernels_along_rows(_of_groups(maps, part, groups), _of_groups(images, part, groups), laid)
 
-    large = maps.size * len(laid.rows) * len(laid.columns) >= _LARGE
-    found = in_parts(total, shares(groups, _PARTS), large)
-    return np.concatenate(found).reshape(len(maps), 1, len(laid.rows), len(laid.columns))
+    return np.concatenate(in_parts(total, _parts(groups, images), large or of_row > _LONGEST))
+
+
+def _kernels_along_rows(maps: ndarray, images: ndarray, laid: Window) -> ndarray:
+    """Return the kernels (out, 1, kh, kw) as sums along each row of all samples."""
+    (height, width), n, c = laid.size, maps.shape[3], len(images)
+    windows, rows = _long_rows(images, laid, c), region(maps, range(height), range(width))
+    products = np.empty((c, len(maps) // c, *windows.shape[2:5]), np.result_type(maps, images))
+    by_row = 0, 1, 4, 2, 3  # all places of a row before the next: it is near by
+    rows = rows.reshape(*products.shape[:2], 1, 1, height, width * n).transpose(*by_row, 5)
+    np.vecdot(windows.transpose(*by_row, 5), rows, out=products.transpose(by_row))
+    return products.sum(axis=-1).reshape(len(maps), 1, *products.shape[2:4])
+
+
+def _worth_samples(maps: ndarray, images: ndarray, laid: Window) -> bool:
+    """Return whether each sample lies by itself, and its rows together are a row to sum along."""
+    first = maps.size and all(a.dtype.char in "fd" and a.strides[2] <= a.strides[3] for a in (maps, images))
+    return bool(first) and laid.stride == (1, 1) and _SHORTEST <= laid.size[0] * laid.padded[1] <= _LONGEST
+
+
+def _kernels_along_samples(maps: ndarray, images: ndarray, laid: Window, large: bool) -> ndarray:
+    """Return `_kernels_along_rows` of all as sums along each sample, which is not turned; of infinite images maybe NaN.
+
+    The rows of the maps are laid as far apart as those of the images, so that all windows meet a place of the kernel in
+    one row of numbers. Between the rows of the maps are zeros, which meet what the windows do not see.
+    """
+    (c, _, _, n), (rows, columns), (_, width), out = images.shape, laid.size, laid.padded, len(maps)
+    kernel, length = (len(laid.rows), len(laid.columns)), (rows - 1) * width + columns
+
+    def total(part: slice) -> ndarray:
+        padded = np.zeros((part.stop - part.start, c, *laid.padded), images.dtype)
+        padded[:, :, *laid.inside] = images[..., part].transpose(3, 0, 1, 2)
+        spread = np.zeros((len(padded), out, rows, width), maps.dtype)
+        spread[..., :columns] = maps[..., part].transpose(3, 0, 1, 2)
+        *outside, by_row, by_column = padded.strides
+        by_place = laid.dilation[0] * by_row, laid.dilation[1] * by_column
+        windows = view_of(padded, (len(padded), c, 1, *kernel, length), (*outside, 0, *by_place, by_column))
+        with np.errstate(invalid="ignore"):
+            return np.vecdot(windows, spread.reshape(len(padded), c, out // c, 1, 1, -1)[..., :length]).sum(axis=0)
+
+    return np.add.reduce(in_parts(total, _parts(n, images), large)).reshape(out, 1, *kernel)

@@ -5,14 +5,18 @@ mean as its dtype rounds it. Where that is large beside the deviations, what is 
 measured, too, and taken away together with what is added at the end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.cores.threads import in_parts, shares
+
 # So many bytes of an array are worked on at a time: a few arrays of that size are in the third-level cache together.
-_PART_BYTES = 2**22
+_PART_BYTES = 2**21
+# From so many numbers on threads share the parts: below, they wait for each other longer than they compute.
+_LARGE = 2**20
 
 
 def mean_of_products(x: ndarray, y: ndarray) -> ndarray:
@@ -26,9 +30,8 @@ def _mean(x: ndarray) -> ndarray:
     return mean_of_products(x, np.ones(x.shape[2], x.dtype))
 
 
-def _parts(x: ndarray) -> Iterator[slice]:
-    each = max(1, _PART_BYTES // max(x.shape[0] * x.shape[2] * x.itemsize, 1))
-    return (slice(start, start + each) for start in range(0, x.shape[1], each))
+def _of_each_part(function: Callable[[slice], None], x: ndarray) -> None:
+    in_parts(function, shares(x.shape[1], 1 + x.nbytes // _PART_BYTES), large=x.size >= _LARGE)
 
 
 def plain_moments(x: ndarray) -> ndarray:
@@ -40,12 +43,15 @@ def plain_moments(x: ndarray) -> ndarray:
 def moments(x: ndarray) -> ndarray:
     """Return `plain_moments`."""
     found = np.empty((3, x.shape[1]), x.dtype)
-    for part in _parts(x):
+
+    def find(part: slice) -> None:
         mean = _mean(x[:, part]).astype(x.dtype)
         centred = x[:, part] - mean
         more = _mean(centred)
         variance = np.maximum(mean_of_products(centred, centred) - more * more, 0)
         found[:, part] = mean[0, :, 0], more[0, :, 0], variance[0, :, 0]
+
+    _of_each_part(find, x)
     return found
 
 
@@ -67,40 +73,55 @@ def normalized_in_parts(x: ndarray, weight: ndarray, bias: ndarray, eps: float, 
     scale = weight * scale
     shift = np.asarray(bias - more * scale, x.dtype)
     scale, out = np.asarray(scale, x.dtype), np.empty_like(x)
-    for part in _parts(x):
+
+    def fill(part: slice) -> None:
         some = np.subtract(x[:, part], mean[:, part], out=out[:, part])
         some *= scale[:, part]
         some += shift[:, part]
+
+    _of_each_part(fill, x)
     return out
 
 
-def gradient_of_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: ndarray) -> ndarray:
-    """Return the gradient of x: scale * (g - mean(g) - unit * mean(g * unit)), where unit is x with mean 0, variance 1.
+def plain_gradients(
+    g: ndarray, x: ndarray, weight: ndarray, eps: float, found: ndarray
+) -> tuple[ndarray, ndarray, ndarray]:
+    """Return the gradients of x, weight and bias, where unit is x with a mean of 0 and a variance of 1.
 
-    It is made of g and x without their rounded means, each times a number, plus a number.
+    That of the weight is sum(g * unit), that of the bias sum(g), and that of x is what is left of g without its mean
+    and without its part along unit, times weight / sqrt(var(x) + eps).
     """
     mean, more, scale = _read(found, eps, x.dtype)
-    out = np.empty_like(x)
-    for part in _parts(x):
-        centred, by = np.subtract(x[:, part], mean[:, part], out=out[:, part]), weight[:, part] * scale[:, part]
-        of_g = g[:, part] - np.asarray(_mean(g[:, part]), g.dtype)
+    unit = (x - mean - more) * scale
+    of_weight, of_bias = (each.sum((0, 2), keepdims=True) for each in (g * unit, g))
+    left = g - (of_bias + unit * of_weight) / max(x.shape[0] * x.shape[2], 1)
+    return (weight * scale * left).astype(x.dtype), of_weight.astype(g.dtype), of_bias
+
+
+def gradients(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: ndarray) -> tuple[ndarray, ndarray, ndarray]:
+    """Return `plain_gradients`.
+
+    That of x is made of g and x without their rounded means, each times a number, plus a number.
+    """
+    mean, more, scale = _read(found, eps, x.dtype)
+    of_x, of_weight, of_bias = np.empty_like(x), np.empty(mean.shape, g.dtype), np.empty(mean.shape, g.dtype)
+    count = x.shape[0] * x.shape[2]
+
+    def fill(part: slice) -> None:
+        centred, by = np.subtract(x[:, part], mean[:, part], out=of_x[:, part]), weight[:, part] * scale[:, part]
+        mean_of_g = _mean(g[:, part])
+        of_g = g[:, part] - np.asarray(mean_of_g, g.dtype)
         more_of_g = _mean(of_g)
-        slope = -by * scale[:, part] ** 2 * (mean_of_products(of_g, centred) - more_of_g * more[:, part])
+        of_both = mean_of_products(of_g, centred) - more_of_g * more[:, part]
+        of_weight[:, part], of_bias[:, part] = of_both * scale[:, part] * count, mean_of_g * count
+        slope = -by * scale[:, part] ** 2 * of_both
         of_g *= np.asarray(by, x.dtype)
         centred *= np.asarray(slope, x.dtype)
         centred += of_g
         centred -= np.asarray(by * more_of_g + slope * more[:, part], x.dtype)
-    return out
 
-
-def gradient_of_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> ndarray:
-    """Return the gradient of the weight: of each channel the sum of g * unit, (1, K, 1)."""
-    mean, more, scale = _read(found, eps, x.dtype)
-    out = np.empty(mean.shape, g.dtype)
-    for part in _parts(x):
-        of_both = mean_of_products(g[:, part], x[:, part] - mean[:, part]) - _mean(g[:, part]) * more[:, part]
-        out[:, part] = of_both * scale[:, part] * (x.shape[0] * x.shape[2])
-    return out
+    _of_each_part(fill, x)
+    return of_x, of_weight, of_bias
 
 
 def gradient_of_bias(g: ndarray) -> ndarray:

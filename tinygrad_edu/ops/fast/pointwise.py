@@ -1,0 +1,54 @@
+"""Gradients of kernels of one pixel, faster where each sample lies by itself: products sample by sample.
+
+The channels of a sample are then a matrix, (C, H * W), which is multiplied as it lies, and so is what comes of it. The
+twins are in `rows`: those turn all samples first, so that they lie inside. That is how maps are made in any case, since
+all that follows in a network wants them so, and gradients then come back the same way.
+"""
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.cores.threads import in_parts, shares
+from tinygrad_edu.ops.fast.products import product
+from tinygrad_edu.ops.windows import Window
+
+# From so many multiplications on threads share them, in so many parts. Samples of fewer pixels are better turned.
+_LARGE, _PARTS, _FEWEST_PIXELS = 2**24, 4, 64
+
+
+def lie_by_samples(laid: Window, *arrays: ndarray) -> bool:
+    """Return whether windows are single pixels, and all of them, of arrays (C, H, W, N) whose samples lie apart."""
+    if len(laid.rows) > 1 or len(laid.columns) > 1 or laid.size != laid.padded or any(a.start for a in laid.inside):
+        return False
+    many = laid.size[0] * laid.size[1] >= _FEWEST_PIXELS
+    return many and all(a.size and a[..., 0].flags.c_contiguous for a in arrays)
+
+
+def _by_samples(x: ndarray, groups: int) -> ndarray:
+    """Return (C, H, W, N) as (N, groups, C / groups, H * W), a view."""
+    c, height, width, n = x.shape
+    return x.transpose(3, 0, 1, 2).reshape(n, groups, c // groups, height * width)
+
+
+def pointwise_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
+    """Return the images (C, H, W, N), each pixel the sum of kernels (out, C / groups, 1, 1) times its maps."""
+    kernels = weight.reshape(groups, len(weight) // groups, weight.shape[1]).swapaxes(1, 2)
+    g = _by_samples(maps, groups)
+    images = np.empty((len(g), *kernels.shape[:2], g.shape[3]), np.result_type(maps, weight))
+
+    def fill(part: slice) -> None:
+        product(kernels, g[part], images[part])
+
+    in_parts(fill, shares(len(g), _PARTS), maps.size * weight.shape[1] >= _LARGE)
+    return images.reshape(len(g), groups * weight.shape[1], *laid.size).transpose(1, 2, 3, 0)
+
+
+def pointwise_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int) -> ndarray:
+    """Return the kernels (out, C / groups, 1, 1): the sum of all pixels, each times its place in the maps."""
+    g, x = _by_samples(maps, groups), _by_samples(images, groups).swapaxes(2, 3)
+
+    def total(part: slice) -> ndarray:
+        return product(g[part], x[part]).sum(axis=0)
+
+    found = in_parts(total, shares(len(x), _PARTS), maps.size * x.shape[3] >= _LARGE)
+    return np.add.reduce(found).reshape(len(maps), x.shape[3], 1, 1)
