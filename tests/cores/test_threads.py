@@ -214,9 +214,10 @@ def test_the_parts_of_an_op_run_on_one_thread_without_threadpoolctl(monkeypatch)
 # --- Forks ---
 
 FORKS = """
-import os, signal, threading, time
+import os, signal, sys, threading, time
 import numpy as np
 import threadpoolctl
+import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.parallel import map_shards, single_threaded_blas, sharded_value_and_grad
@@ -320,6 +321,20 @@ with single_threaded_blas():
     forked(blas_threads)
 goes_on.set()
 """
+# At the first module or op of that name which another thread makes, it waits for the fork, which may wait for its end.
+MADE_ELSEWHERE = """
+begun = threading.Event()
+del sys.modules["threadpoolctl"]
+def wait(event, arguments):
+    if event == "exec" and {!r} in arguments[0].co_filename and threading.current_thread() is thread:
+        begun.set()
+        time.sleep(1)
+sys.addaudithook(wait)
+thread = threading.Thread(target=lambda: {})
+thread.start()
+assert begun.wait(10)
+forked(lambda: {})
+"""
 GO_ON = "map_shards goes on in a forked process, without the threads that compute its other shards"
 FORKED = {
     "has threads of its own": (OWN_THREADS, "[True, True]"),
@@ -333,6 +348,8 @@ FORKED = {
     "in a shard": ("print(list(map_shards(lambda k: k or forked(squares), 2, 2)))", "[0, 1, 4, 9]\n[0, 1]"),
     "in a shard of a helper": (BY_A_HELPER, "[0, 1]"),
     "while another thread limits": (LIMITED_ELSEWHERE, "{2}\n{1}"),
+    "while another thread imports": (MADE_ELSEWHERE.format("threadpoolctl", "squares()", "squares()"), "[0, 1, 4, 9]"),
+    "while another thread makes an op": (MADE_ELSEWHERE.format("op tanh", "tg.tanh(0)", "float(tg.tanh(0))"), "0.0"),
 }
 
 

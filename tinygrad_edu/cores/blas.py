@@ -37,11 +37,12 @@ def allowed_threads(cores: int) -> int:
 @cache
 def _blas() -> Any:
     """Return what sets the number of threads of each BLAS library, or None without threadpoolctl."""
-    try:
-        from threadpoolctl import ThreadpoolController
-    except ImportError:
-        return None
-    return ThreadpoolController()
+    with _limiting:  # or a process that is forked meanwhile waits for ever for this import to end
+        try:
+            from threadpoolctl import ThreadpoolController
+        except ImportError:
+            return None
+        return ThreadpoolController()
 
 
 def blas_can_be_limited() -> bool:
@@ -123,5 +124,5 @@ def _begin_again() -> None:
     _limiting.release()
 
 
-if hasattr(os, "register_at_fork"):  # no fork while another thread sets the limit, and so holds locks of the library
+if hasattr(os, "register_at_fork"):  # no fork while another thread holds locks of the library
     os.register_at_fork(before=_limiting.acquire, after_in_parent=_limiting.release, after_in_child=_begin_again)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Set
-from functools import cached_property, partial, update_wrapper
+from functools import partial, update_wrapper
 from inspect import Parameter
 from typing import Any, NamedTuple, NoReturn
 
@@ -102,6 +102,19 @@ def _pullback(function: Callable[..., Any], places: dict[str, int]) -> Pullback:
     return lambda g, saved: function(g, **{parameter: saved[place] for parameter, place in places.items()})
 
 
+class _Unwritten:
+    """What an op has in place of its call until somebody asks for it: most programs call few of the ops.
+
+    No `cached_property`: that of Python 3.11 has a lock, and a process that is forked meanwhile waits for it for ever.
+    """
+
+    def __get__(self, op: Op | None, kind: type) -> Any:
+        if op is None:  # of the class it shows itself, as any property does
+            return self
+        vars(op)["call"] = written = op._make_call(op)
+        return written
+
+
 class Op:
     """A differentiable function of arrays. Made by the decorator `op`, completed by `vjps`.
 
@@ -133,6 +146,7 @@ class Op:
     __name__: str
     __qualname__: str
     __wrapped__: Callable[..., Any]
+    call = _Unwritten()
 
     def __init__(
         self,
@@ -156,11 +170,6 @@ class Op:
             self._demand(name, self.inputs, f"@op(promotes={self.promotes})")
         self._make_call = make_call
         self.__call__ = self._first_call
-
-    @cached_property
-    def call(self) -> Callable[..., Any]:
-        """The written-out call. It is written when it is first asked for: most programs call few of the ops."""
-        return self._make_call(self)
 
     def _first_call(self, *inputs: Any, **settings: Any) -> Any:
         self.__call__ = self.call
