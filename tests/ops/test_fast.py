@@ -22,6 +22,7 @@ from tinygrad_edu.ops.fast import (
     gaussian,
     indices,
     normalization,
+    phases,
     pointwise,
     powers,
     products,
@@ -466,9 +467,15 @@ def test_products_that_are_left_whole(small_blocks, monkeypatch):
 # --- Correlations, in parts and pieces of any size ---
 
 PLAIN = convolution.Form(rows.plain_correlated_maps, rows.plain_correlated_images, rows.plain_correlated_kernels)
-ONE_BY_ONE = {"_SHORT": 1, "_WITHOUT_COPY": 1, "_THIN_SUM": 0}
+ONE_BY_ONE = {"_SHORT": 1, "_WITHOUT_COPY": 1, "_SHORTEST_SUM": 1, "ACROSS": 1}
+SIZES = [
+    {},
+    ONE_BY_ONE,
+    ONE_BY_ONE | {"_WITHOUT_COPY": 20, "_LONGEST_SUM": 3, "ACROSS": 6},
+    {"_SHORT": 1},
+    {"_WIDE": 10**6},
+]
 BANDS = "_SMALLEST", "_FEWEST_SAMPLES", "_FEWEST_SUMS", "_SHORTEST"
-SIZES = [{}, ONE_BY_ONE, ONE_BY_ONE | {"_WITHOUT_COPY": 20, "_LONGEST_PIECE": 3}, {"_SHORT": 1}, {"_WIDE": 10**6}]
 
 
 @pytest.mark.parametrize("op", ["correlate", "affine_maps", "correlate_images", "correlate_kernels"])
@@ -486,17 +493,19 @@ def test_correlations_by_rows_and_by_channels(op, data, at_a_time, sizes, large,
     with pytest.MonkeyPatch.context() as patch:
         for name, value in sizes.items():
             patch.setattr(products, name, value)
-        for cut in ("cut", "cut_of_sum"):
-            patch.setattr(rows, cut, getattr(products, cut).__wrapped__)
-        patch.setattr(products, "_piece", products._piece.__wrapped__)
+        patch.setattr(rows, "cut", products.cut.__wrapped__)
+        for plan in ("_piece", "_cut_of_sum"):
+            patch.setattr(products, plan, getattr(products, plan).__wrapped__)
         plan_anew(patch)
         patch.setattr(rows, "_WINDOW_BYTES", at_a_time)
-        for module in (rows, depthwise, pointwise, turning) if large else ():
+        for least in ("_FEW_ROWS", "_SHORT_ROW") if sizes else ():
+            patch.setattr(rows, least, 0)
+        for module in (rows, phases, depthwise, pointwise, turning) if large else ():
             patch.setattr(module, "_LARGE", 0)
         for name in BANDS if large else ():
             patch.setattr(depthwise, name, 0)
         patch.setattr(depthwise, "_BAND", band)
-        patch.setattr(turning, "_FEW", 0)
+        patch.setattr(turning, "_FEW", 2 * large)
         patch.setattr(turning, "_MEETING", 1)
         patch.setattr(pointwise, "_FEWEST_PIXELS", 0)
         for way in ways:
@@ -556,7 +565,7 @@ def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threa
     """And are right; the small ones above are seldom cut."""
     images, kernels, settings = WIDE[kind]
     x, weight = whole_numbers(images, dtype), whole_numbers(kernels, dtype)
-    for module in (rows, depthwise, pointwise, turning):
+    for module in (rows, phases, depthwise, pointwise, turning):
         monkeypatch.setattr(module, "_LARGE", 0)
     plan_anew(monkeypatch)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

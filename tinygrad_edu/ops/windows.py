@@ -127,16 +127,22 @@ def region(images: ndarray, rows: range, columns: range) -> ndarray:
 
     Each row of it is one piece of memory: a view, where they lie so already.
     """
+    at, _, shape = _meeting(rows, columns, images.shape)
+    met = images[at]
+    if met.shape == shape and met[:1, :1].flags.c_contiguous:
+        return met
+    found = np.empty(shape, images.dtype)
+    put_region(images, rows, columns, found)
+    return found
+
+
+def put_region(images: ndarray, rows: range, columns: range, out: ndarray) -> None:
+    """Write a `region` of images."""
     at, into, shape = _meeting(rows, columns, images.shape)
     met = images[at]
-    if met.shape == shape:
-        if met[:1, :1].flags.c_contiguous:
-            return met
-        found = np.empty(shape, images.dtype)
-    else:
-        found = np.zeros(shape, images.dtype)
-    put_last(met.transpose(3, 0, 1, 2), found[into])
-    return found
+    if met.shape != shape:
+        out[...] = 0
+    put_last(met.transpose(3, 0, 1, 2), out[into])
 
 
 Places = tuple[slice, slice, slice]

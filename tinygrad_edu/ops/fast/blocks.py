@@ -22,7 +22,7 @@ from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
 _WITHOUT_COPY = 1_000_000
 # Nor where one factor lies by rows and the other by columns, so that it adds up across its registers, but for so many
 # sums at most; so few rows leave it enough columns.
-_ACROSS, _FEW_ROWS = 1200, 32
+ACROSS, _FEW_ROWS = 1200, 32
 # Of what OpenBLAS would not copy but for that, so many multiplications are worth the call.
 FEWEST = 2**18
 # Fewer multiplications are over before a grid pays; of more, the lengths are such that copies are little.
@@ -80,7 +80,7 @@ def _order(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> s
 
 
 def _strip(m: int, k: int, n: int) -> BlockSize | None:
-    columns = _ACROSS // m // 8 * 8
+    columns = ACROSS // m // 8 * 8
     return BlockSize(m, columns) if m <= _FEW_ROWS <= k and columns < n else None
 
 

@@ -7,13 +7,18 @@ of the maps with some of the kernels' rows and columns; with a stride of 1 there
 
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import product
 from math import gcd
 from typing import NamedTuple
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops.windows import Window, window
+from tinygrad_edu.cores.threads import in_parts
+from tinygrad_edu.ops.windows import Window, region, window
+
+# From so many multiplications on threads share the phases.
+_LARGE = 2**24
 
 Correlated = Callable[[ndarray, ndarray, Window, int], ndarray]
 
@@ -52,36 +57,59 @@ def _phases(laid: Window, axis: int) -> list[_Phase]:
     return found
 
 
+class _Way(NamedTuple):
+    """A phase of the rows with one of the columns, and how their kernels lie over the maps."""
+
+    down: _Phase
+    across: _Phase
+    over: Window
+
+
 @lru_cache(1024)
-def _ways(laid: Window) -> list[tuple[_Phase, _Phase, Window]]:
-    """Return each phase of the rows with each of the columns, and how their kernels lie over the maps."""
-    found = []
-    for down in _phases(laid, 0):
-        for across in _phases(laid, 1):
-            kernel_size = len(laid.rows[down.places]), len(laid.columns[across.places])
-            over = window((len(down.met), len(across.met)), kernel_size, 1, 0, (down.apart, across.apart))
-            inside = _where(laid.size[0], down.met), _where(laid.size[1], across.met)
-            found.append((down, across, over._replace(inside=inside)))
-    return found
+def _ways(laid: Window) -> tuple[list[_Way], tuple[range, range]]:
+    """Return the phases, those that meet most first, and which rows and columns of maps any of them meets."""
+    both = _phases(laid, 0), _phases(laid, 1)
+    rows, columns = (_all_of([phase.met for phase in phases]) for phases in both)
+    if laid.stride == (1, 1):
+        rows, columns = range(laid.size[0]), range(laid.size[1])
+    found = [_way(laid, down, across, rows, columns) for down, across in product(*both)]
+    return sorted(found, key=lambda way: len(way.over.rows) * len(way.over.columns), reverse=True), (rows, columns)
+
+
+def _way(laid: Window, down: _Phase, across: _Phase, rows: range, columns: range) -> _Way:
+    kernel_size = len(laid.rows[down.places]), len(laid.columns[across.places])
+    over = window((len(down.met), len(across.met)), kernel_size, 1, 0, (down.apart, across.apart))
+    return _Way(down, across, over._replace(inside=(_where(rows, down.met), _where(columns, across.met))))
 
 
 def images_by_phases(correlated_maps: Correlated, maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
     """Return images (C, H, W, N), of maps (out, rows, columns, N) and kernels (out, C / groups, kh, kw)."""
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:]).swapaxes(1, 2)
+    alone, large = laid.stride == (1, 1), maps.size * weight[0].size >= _LARGE
+    ways, met = _ways(laid)
+    bordered = maps if alone else region(maps, *met)
 
-    def pixels(down: _Phase, across: _Phase, over: Window) -> ndarray:
-        some = kernels[:, :, :, down.places, across.places][:, :, :, ::-1, ::-1]
-        return correlated_maps(maps, some.reshape(some.shape[0] * some.shape[1], *some.shape[2:]), over, groups)
+    def pixels(way: _Way) -> ndarray:
+        some = kernels[:, :, :, way.down.places, way.across.places][:, :, :, ::-1, ::-1]
+        some = some.reshape(some.shape[0] * some.shape[1], *some.shape[2:])
+        return correlated_maps(bordered, some, way.over, groups)
 
-    if laid.stride == (1, 1):
-        return pixels(*_ways(laid)[0])
+    if alone:
+        return pixels(*ways)
     size = (len(range(n)[inside]) for n, inside in zip(laid.padded, laid.inside, strict=True))
     images = np.zeros((groups * weight.shape[1], *size, maps.shape[3]), np.result_type(maps, weight))
-    for down, across, over in _ways(laid):
-        images[:, down.pixels, across.pixels] = pixels(down, across, over)
+
+    def fill(way: _Way) -> None:
+        images[:, way.down.pixels, way.across.pixels] = pixels(way)
+
+    in_parts(fill, ways, large)
     return images
 
 
-def _where(size: int, met: range) -> slice:
-    """Return where so many places lie, as seen from those that are met."""
-    return slice(-met.start, size - met.start)
+def _all_of(met: list[range]) -> range:
+    return range(min((some.start for some in met), default=0), max((some.stop for some in met), default=0))
+
+
+def _where(places: range, met: range) -> slice:
+    """Return where places lie, as seen from those that are met."""
+    return slice(places.start - met.start, places.stop - met.start)

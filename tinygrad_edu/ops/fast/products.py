@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops.fast.blocks import FEWEST, block_of, product_in_blocks
+from tinygrad_edu.ops.fast.blocks import ACROSS, FEWEST, block_of, product_in_blocks
 
 _WITHOUT_COPY = 1_000_000
 _LONGEST_PIECE = 512
@@ -24,6 +24,8 @@ _WIDE = 128
 _NEAR = 2**14
 # How large the small factor may be for pieces to pay, where they stand side by side and where they are added up.
 _THIN, _THIN_SUM = 5000, 1500
+# How short and how long the sums are that OpenBLAS adds up across its registers.
+_SHORTEST_SUM, _LONGEST_SUM = 128, 1024
 
 
 def plain_product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
@@ -149,28 +151,30 @@ def product_of_blocks(x: ndarray, blocks: ndarray, rows: int, out: ndarray) -> N
 # --- Sums of products: that of maps with the windows over each row ---
 
 
-@lru_cache(1024)
-def cut_of_sum(m: int, k: int, n: int) -> tuple[int, int, int] | None:
-    """Return how much of m, k and n to take at a time; None for a sum that is better left whole."""
-    if m * n <= _THIN_SUM:
-        return None
-    columns = max((some for some in _divisors(n) if some <= 64), default=0)
-    each = max((some for some in _divisors(k) if some <= _LONGEST_PIECE), default=0)
-    rows = max((some for some in _divisors(m) if some * each * columns <= _WITHOUT_COPY), default=0)
-    long_enough = rows >= min(m, _SHORT) and each >= min(k, 4 * _SHORT) and columns >= min(n, _SHORT)
-    return (rows, each, columns) if long_enough else None
-
-
 def plain_sum_of_products(x: ndarray, y: ndarray) -> ndarray:
-    """Return the sum of a stack of products: (G, S, m, k), (G, S, k, n) -> (G, m, n)."""
-    return np.add.reduce(np.matmul(x, y), axis=1)
+    """Return the sum of products with transposes: (G, J, S, m, k), (G, n, S, k) -> (G, J, m, n), over S."""
+    return np.einsum("gjsmk,gnsk->gjmn", x, y)
 
 
-def sum_of_products(x: ndarray, y: ndarray, pieces: tuple[int, int, int]) -> ndarray:
-    """Return `plain_sum_of_products`, cut into these pieces; y in rows."""
-    (groups, stack, m, k), n, (rows, each, columns) = x.shape, y.shape[3], pieces
-    x = x.reshape(groups, stack, m // rows, rows, k // each, each).transpose(0, 1, 4, 2, 3, 5)
-    y = y.reshape(groups, stack, k // each, each, n // columns, columns).swapaxes(3, 4)
-    products = np.matmul(x[:, :, :, None], y[:, :, :, :, None])
+def sum_of_products(x: ndarray, y: ndarray) -> ndarray:
+    """Return `plain_sum_of_products`; cut into pieces that OpenBLAS adds up where they lie, across its registers."""
+    (groups, shifts, stack, m, k), n = x.shape, y.shape[1]
+    pieces = _cut_of_sum(m, n, k)
+    if pieces is None:
+        return np.add.reduce(product(x, y.transpose(0, 2, 3, 1)[:, None]), axis=2)
+    rows, columns, each = pieces
+    x = x.reshape(groups, shifts, stack, m // rows, rows, k // each, each).transpose(0, 2, 5, 1, 3, 4, 6)
+    y = y.reshape(groups, n // columns, columns, stack, k // each, each).transpose(0, 3, 4, 1, 5, 2)
+    products = np.matmul(x[:, :, :, :, :, None], y[:, :, :, None, None])
     total = np.add.reduce(products.reshape(groups, stack * (k // each), *products.shape[3:]), axis=1)
-    return total.transpose(0, 2, 3, 1, 4).reshape(groups, m, n)
+    return total.swapaxes(3, 4).reshape(groups, shifts, m, n)
+
+
+@lru_cache(1024)
+def _cut_of_sum(m: int, n: int, k: int) -> tuple[int, int, int] | None:
+    """Return how much of m, n and k to take at a time; None for a sum that is too short, or has no such parts."""
+    areas = [(a, b) for a in _divisors(m) for b in _divisors(n) if a * b <= ACROSS]
+    rows, columns = max(areas, key=lambda area: 1 / (1 / area[0] + 1 / area[1]))  # so much work for each that is read
+    longest = min(_LONGEST_SUM, _WITHOUT_COPY // (rows * columns))
+    each = max((each for each in _divisors(k) if each <= longest), default=0)
+    return (rows, columns, each) if each >= _SHORTEST_SUM else None

@@ -18,9 +18,8 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.ops.fast.phases import images_by_phases
-from tinygrad_edu.ops.fast.products import Cut, cut, cut_of_sum, product, product_of_blocks, sum_of_products
-from tinygrad_edu.ops.fast.turning import channels_last
-from tinygrad_edu.ops.windows import Window, add_up, bordered, met_by, region, view_of, windows_of
+from tinygrad_edu.ops.fast.products import Cut, cut, product_of_blocks, sum_of_products
+from tinygrad_edu.ops.windows import Window, add_up, bordered, met_by, put_region, region, view_of, windows_of
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
 _WINDOW_BYTES = 2**23
@@ -31,6 +30,8 @@ _PAGES = 2**20
 # From so many multiplications on they are shared by threads, and made in at least so many parts, whether there are
 # threads or not: the bits are then the same.
 _LARGE, _SHARED = 2**24, 4
+# Products of fewer rows, or of shorter ones, are slower than copies of windows.
+_FEW_ROWS, _SHORT_ROW = 8, 128
 
 
 def _by_group(channels: ndarray, groups: int) -> ndarray:
@@ -117,6 +118,8 @@ class _Part(NamedTuple):
         windows in it, and their strides.
     dots : bool
         Whether a window is a single pixel.
+    lower, kh : int
+        How many rows of `strips` further the next row of windows is, and how many are in a window.
     """
 
     rows: slice
@@ -127,6 +130,8 @@ class _Part(NamedTuple):
     windows: tuple[int, ...]
     steps: tuple[int, ...]
     dots: bool
+    lower: int
+    kh: int
 
 
 @lru_cache(1024)
@@ -160,6 +165,8 @@ def _part(part: range, laid: Window, shape: tuple[int, ...], itemsize: int, grou
         windows=(*copy[:2], len(part), kh * c * kw, each),
         steps=(across * along * height * by_row, height * by_row, lower * by_row, each * itemsize, itemsize),
         dots=kh == kw == 1,
+        lower=lower,
+        kh=kh,
     )
 
 
@@ -226,11 +233,10 @@ def correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int)
     Only the columns of the kernels are added up one by one. Where that is more than to copy windows of the maps, or
     there is nothing to add, images are made `images_by_phases`.
     """
-    width = laid.inside[1].stop - laid.inside[1].start
-    narrow = len(weight) <= groups * weight.shape[1] and 4 * laid.stride[1] * laid.size[1] >= 3 * width  # few zeros
-    if narrow or weight.shape[3] == 1:
-        return images_by_phases(correlated_maps, maps, weight, laid, groups)
     c, _, kw = weight.shape[1:]
+    narrow = 2 * len(weight) * (kw - 1) <= 3 * groups * c * kw  # less to copy than to add
+    if narrow and 4 * laid.stride[1] * laid.size[1] >= 3 * (laid.inside[1].stop - laid.inside[1].start):  # few zeros
+        return images_by_phases(correlated_maps, maps, weight, laid, groups)
     images = np.empty((groups, c, *laid.padded, maps.shape[3]), np.result_type(maps, weight))
     kernels = _by_group(weight, groups).transpose(0, 2, 4, 3, 1)
 
@@ -318,22 +324,51 @@ def plain_correlated_kernels(maps: ndarray, images: ndarray, laid: Window, group
 
 
 def correlated_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int) -> ndarray:
-    """Return `plain_correlated_kernels`: the sum, over the rows of the maps, of products with their windows."""
+    """Return `plain_correlated_kernels`: the sum, over the rows of the maps, of products with their windows.
+
+    Maps lie as they come, and what meets a row of them is one column of the kernels after the other: with a stride of
+    1 the same pixels, some numbers further. Only where that makes products of few rows, or short ones, windows are
+    copied column by column, or whole.
+    """
     kh, kw, c, out = len(laid.rows), len(laid.columns), len(images) // groups, len(maps) // groups
-    if not maps.shape[3]:
+    length = laid.size[1] * maps.shape[3]
+    if not length:
         return np.zeros((len(maps), c, kh, kw), np.result_type(maps, images))
-    whole = Cut(out, laid.size[1], maps.shape[3])
-    pieces = cut_of_sum(kh * c * kw, laid.size[1] * maps.shape[3], out)
+    short = length < _SHORT_ROW
+    at_once = short or kh * c < _FEW_ROWS
 
     def total(part: _Part) -> ndarray:
-        windows, some = _windows(images, part), maps[:, part.rows]
-        if pieces:
-            by_place = channels_last(some).reshape(windows.shape[2], laid.size[1] * maps.shape[3], groups, out)
-            return sum_of_products(windows[:, 0], by_place.transpose(2, 0, 1, 3), pieces)
-        by_channel = _beside(region(some, range(windows.shape[2]), range(laid.size[1])), windows)
-        return np.add.reduce(product(windows[:, 0], by_channel[:, 0].swapaxes(-1, -2)), axis=1)
+        some = region(maps[:, part.rows], range(part.windows[2]), range(laid.size[1]))
+        windows = _windows(images, part) if at_once else _by_column(images, part)
+        if short:
+            windows = windows.swapaxes(2, 3).reshape(groups, 1, 1, windows.shape[3], -1)
+        return sum_of_products(windows, some.reshape(groups, out, *windows.shape[2::2]))
 
+    whole = Cut(out, laid.size[1], maps.shape[3])
     first, *others = in_parts(total, *_parts_of_maps(laid, images.shape, images.itemsize, len(maps), groups, whole))
     for other in others:
         first += other
-    return first.reshape(groups, kh, c, kw, out).transpose(0, 4, 2, 1, 3).reshape(groups * out, c, kh, kw)
+    if at_once:
+        first = first.reshape(groups, kh, c, kw, out).transpose(0, 3, 1, 2, 4)
+    kernels = first.reshape(groups, kw, kh, c, out).transpose(0, 4, 3, 2, 1)
+    return kernels.reshape(groups * out, c, kh, kw)
+
+
+def _by_column(images: ndarray, part: _Part) -> ndarray:
+    """Return the windows of some rows of images (C, H, W, N) by their columns, (groups, kw, rows, kh * c, columns * N).
+
+    As a view: with a stride of 1, of a copy in which all columns of a window share the pixels, and so do its rows.
+    """
+    groups, _, _, height, c, kw, columns, n = part.strips
+    x = np.empty((groups, height, c, len(part.seen[1]), n), images.dtype)
+    for some, into in zip(_by_group(images, groups), x, strict=True):
+        put_region(some, *part.seen, into.swapaxes(0, 1))
+    *_, next_to, beside = part.apart
+    by_group, by_row, by_c, by_column, by_n = x.strides
+    strides = by_group, next_to * by_column, by_row, by_c, beside * by_column, by_n
+    strips = view_of(x, (groups, kw, height, c, columns, n), strides)
+    if beside > 1:
+        strips = strips.copy()
+    by_group, by_place, by_row, by_c, _, by_n = strips.strides
+    shape = groups, kw, part.windows[2], part.kh * c, columns * n
+    return view_of(strips, shape, (by_group, by_place, part.lower * by_row, by_c, by_n))

@@ -4,6 +4,8 @@ What is turned is read in columns. Where its rows are some pages apart, all of a
 of the cache, and each row that is read drives out another one that is not read to its end.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy import ndarray
 
@@ -11,7 +13,7 @@ from tinygrad_edu.cores.threads import in_parts, shares
 
 # So many numbers are turned at a time, in rows that lie by so many further apart than they are long.
 _AT_A_TIME, _APART = 2**16, 20
-# Rows that are a multiple of so many bytes apart meet in the cache, where there are more than so many of them.
+# Rows that are a multiple of so many bytes apart meet in the cache; up to so many are turned one by one.
 _MEETING, _FEW = 2048, 8
 # From so many numbers on threads share them, in so many parts.
 _LARGE, _PARTS = 2**18, 4
@@ -26,12 +28,24 @@ def put_last(x: ndarray, out: ndarray) -> None:
     """Do as `put_plainly_last`."""
     if not x.size:
         return
-    meeting = len(x) > _FEW and x.strides[0] % _MEETING == 0 and x.strides[-1] == x.itemsize
-    put = _put_by_way_of_a_buffer if meeting else put_plainly_last
+    put = _way_of(x)
     if x.size < _LARGE:
         put(x, out)
         return
     in_parts(lambda part: put(x[:, part], out[part]), shares(x.shape[1], _PARTS), multiplies=False)
+
+
+def _way_of(x: ndarray) -> Callable[[ndarray, ndarray], None]:
+    if x.strides[-1] != x.itemsize:
+        return put_plainly_last
+    if len(x) <= _FEW:
+        return _put_one_by_one
+    return put_plainly_last if x.strides[0] % _MEETING else _put_by_way_of_a_buffer
+
+
+def _put_one_by_one(x: ndarray, out: ndarray) -> None:
+    for some, into in zip(x, out.transpose(out.ndim - 1, *range(out.ndim - 1)), strict=True):
+        into[...] = some
 
 
 def _put_by_way_of_a_buffer(x: ndarray, out: ndarray) -> None:
@@ -47,17 +61,6 @@ def _put_by_way_of_a_buffer(x: ndarray, out: ndarray) -> None:
         near = buffer[:, : part[0].size].reshape(part.shape)
         near[...] = part
         put_plainly_last(near, out[start : start + at_a_time])
-
-
-def channels_last(maps: ndarray) -> ndarray:
-    """Return maps (out, rows, columns, N) as (rows, columns, N, out), one block of memory."""
-    found = np.empty((*maps.shape[1:], len(maps)), maps.dtype)
-    if maps.strides[3] < maps.strides[2]:
-        put_last(maps, found)
-        return found
-    for n in range(maps.shape[3]):  # all of a sample is near by
-        found[:, :, n] = maps[..., n].transpose(1, 2, 0)
-    return found
 
 
 def near_by(x: ndarray) -> ndarray:
