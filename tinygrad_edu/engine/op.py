@@ -18,7 +18,7 @@ from tinygrad_edu.names import nearest
 
 Array = NDArray[Any]
 Operand = Array | float
-Pullback = Callable[[Any, Any], Any]
+_Pullback = Callable[[Any, Any], Any]
 
 # What a rule asks for by this name is no saved value, but the last that it is given: see `Sharing`.
 _SHARED = "shared"
@@ -38,18 +38,18 @@ class Saved(NamedTuple):
     source: int | None
 
 
-class Sharing(tuple[tuple[int, Pullback], ...]):
+class Sharing(tuple[tuple[int, _Pullback], ...]):
     """Pullbacks that share what they find: each time that a walk comes to their node, in a dict that is empty then."""
 
     __slots__ = ()
 
-    def __iter__(self) -> Iterator[tuple[int, Pullback]]:
+    def __iter__(self) -> Iterator[tuple[int, _Pullback]]:
         shared: dict[str, Any] = {}
         for k, pullback in super().__iter__():
             yield k, partial(_with_shared, pullback, shared)
 
 
-def _with_shared(pullback: Pullback, shared: dict[str, Any], g: Any, saved: tuple[Any, ...]) -> Any:
+def _with_shared(pullback: _Pullback, shared: dict[str, Any], g: Any, saved: tuple[Any, ...]) -> Any:
     return pullback(g, (*saved, shared))
 
 
@@ -78,7 +78,7 @@ class Rules:
         self.op, self.names = op, names
         self.saves: dict[Saved, list[int]] = {}
         self.calls: list[tuple[Callable[..., Any], dict[str, int]]] = []
-        self.pullbacks: tuple[tuple[int, Pullback], ...] = ()
+        self.pullbacks: tuple[tuple[int, _Pullback], ...] = ()
         self.hooks: Any = None
         self._places: dict[Saved, int] = {}
 
@@ -91,13 +91,13 @@ class Rules:
                 self._places.setdefault(value, len(self._places))
         self.calls.append((function, {parameter: self._places.get(value, -1) for parameter, value in asked.items()}))
 
-    def walk_by(self, pullbacks: Iterable[Pullback]) -> None:
+    def walk_by(self, pullbacks: Iterable[_Pullback]) -> None:
         """Take the rules of the inputs as the walk calls them."""
         shares = any(_SHARED in places for _, places in self.calls)
         self.pullbacks = (Sharing if shares else tuple)(enumerate(pullbacks))
 
 
-def _pullback(function: Callable[..., Any], places: dict[str, int]) -> Pullback:
+def _pullback(function: Callable[..., Any], places: dict[str, int]) -> _Pullback:
     """Return a rule as a function of the gradient and of what the node saved."""
     return lambda g, saved: function(g, **{parameter: saved[place] for parameter, place in places.items()})
 
