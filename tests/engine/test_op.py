@@ -47,7 +47,7 @@ def test_a_setting_may_have_any_name(name):
     assert x.grad == [4.0]
 
 
-@pytest.mark.parametrize("parameters", ["out", "shared", "x, x_shape", "x, _y", "x, **k"])
+@pytest.mark.parametrize("parameters", ["out", "x, x_shape", "x, _y", "x, **k"])
 def test_a_name_that_a_rule_could_not_tell_apart_is_refused(parameters):
     with pytest.raises(RuleDefinitionError, match="'f'"):
         declare(f"def f({parameters}): ...")
@@ -261,23 +261,6 @@ def test_a_rule_gets_what_its_parameters_name():
     assert (b, rest, given_x.tolist()) == ("two", [(1, 2), np.dtype(np.float32)], [[1, 2]])
 
 
-def test_the_rules_of_a_node_share_what_they_find_each_time_that_a_walk_comes_to_it():
-    @tg.op
-    def f(x, y, z):
-        return x + y + z
-
-    others = {name: lambda g, shared: shared.get("twice", g) for name in "yz"}  # wrong, to see what is there
-    f.vjps(x=lambda g, shared: shared.setdefault("twice", 2 * g), **others)
-    leaves = x, *_ = [Tensor([1.0], requires_grad=True) for _ in "xyz"]
-    out = f(*leaves)
-    for g in (1.0, 3.0):
-        for leaf in leaves:
-            leaf.zero_grad()
-        out.backward([g], retain_graph=True)
-        assert [leaf.grad[0] for leaf in leaves] == [2 * g] * 3
-    assert [g[0] for g in tg.vjp(lambda y, z: f(x.numpy(), y, z), *leaves[1:])[1]([5.0])] == [5, 5]
-
-
 def test_open_keywords_of_a_rule_are_the_settings_that_it_does_not_name():
     seen = []
 
@@ -301,7 +284,7 @@ def test_open_keywords_of_a_rule_are_the_settings_that_it_does_not_name():
         ({"x": lambda g, y_shap: g}, r"'y_shap'; did you mean 'y_shape'\?"),
         ({"y": lambda g, x_dtyp: g}, r"f\.vjps\(y=\.\.\.\): .*'x_dtyp'; did you mean 'x_dtype'\?"),
         ({"x": lambda g, axes: g}, r"'axes'; did you mean 'axis'\?"),
-        ({"x": lambda g, q: g}, r"'q'; it can name x, y, out, x_shape, x_dtype, y_shape, y_dtype, axis, shared\."),
+        ({"x": lambda g, q: g}, r"'q'; it can name x, y, out, x_shape, x_dtype, y_shape, y_dtype, axis\."),
     ],
 )
 def test_a_misspelt_name_is_refused_with_the_right_one_and_leaves_the_op_as_it_was(rules, message):

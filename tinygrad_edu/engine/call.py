@@ -203,7 +203,7 @@ def _compiled(op: Op, rules: Rules) -> Callable[..., Any]:
         "_refuse_keywords": refuse_keywords, "_recorded": recorded,
     }  # fmt: skip
     exec(compile(text, filename, "exec"), space)
-    rules.walk_by(space[f"_pullback_{x}"] for x in rules.names)
+    rules.pullbacks = tuple((k, space[f"_pullback_{x}"]) for k, x in enumerate(rules.names))
     call: Callable[..., Any] = space[op.name]
     call.__doc__, call.__module__ = op.forward.__doc__, op.forward.__module__
     return call

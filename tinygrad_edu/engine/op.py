@@ -6,7 +6,7 @@ Nothing is computed here: how a call computes and records is in `recorder.py`, a
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Set
 from functools import partial, update_wrapper
 from inspect import Parameter
 from typing import Any, NamedTuple, NoReturn
@@ -18,10 +18,6 @@ from tinygrad_edu.names import nearest
 
 Array = NDArray[Any]
 Operand = Array | float
-_Pullback = Callable[[Any, Any], Any]
-
-# What a rule asks for by this name is no saved value, but the last that it is given: see `Sharing`.
-_SHARED = "shared"
 
 
 class Saved(NamedTuple):
@@ -36,21 +32,6 @@ class Saved(NamedTuple):
 
     name: str
     source: int | None
-
-
-class Sharing(tuple[tuple[int, _Pullback], ...]):
-    """Pullbacks that share what they find: each time that a walk comes to their node, in a dict that is empty then."""
-
-    __slots__ = ()
-
-    def __iter__(self) -> Iterator[tuple[int, _Pullback]]:
-        shared: dict[str, Any] = {}
-        for k, pullback in super().__iter__():
-            yield k, partial(_with_shared, pullback, shared)
-
-
-def _with_shared(pullback: _Pullback, shared: dict[str, Any], g: Any, saved: tuple[Any, ...]) -> Any:
-    return pullback(g, (*saved, shared))
 
 
 class Rules:
@@ -78,7 +59,7 @@ class Rules:
         self.op, self.names = op, names
         self.saves: dict[Saved, list[int]] = {}
         self.calls: list[tuple[Callable[..., Any], dict[str, int]]] = []
-        self.pullbacks: tuple[tuple[int, _Pullback], ...] = ()
+        self.pullbacks: tuple[tuple[int, Callable[[Any, Any], Any]], ...] = ()
         self.hooks: Any = None
         self._places: dict[Saved, int] = {}
 
@@ -86,18 +67,12 @@ class Rules:
         """Add the rule of the next input, and what its parameters ask for."""
         k = len(self.calls)
         for value in asked.values():
-            if value.name != _SHARED:
-                self.saves.setdefault(value, []).append(k)
-                self._places.setdefault(value, len(self._places))
-        self.calls.append((function, {parameter: self._places.get(value, -1) for parameter, value in asked.items()}))
-
-    def walk_by(self, pullbacks: Iterable[_Pullback]) -> None:
-        """Take the rules of the inputs as the walk calls them."""
-        shares = any(_SHARED in places for _, places in self.calls)
-        self.pullbacks = (Sharing if shares else tuple)(enumerate(pullbacks))
+            self.saves.setdefault(value, []).append(k)
+            self._places.setdefault(value, len(self._places))
+        self.calls.append((function, {parameter: self._places[value] for parameter, value in asked.items()}))
 
 
-def _pullback(function: Callable[..., Any], places: dict[str, int]) -> _Pullback:
+def _pullback(function: Callable[..., Any], places: dict[str, int]) -> Callable[[Any, Any], Any]:
     """Return a rule as a function of the gradient and of what the node saved."""
     return lambda g, saved: function(g, **{parameter: saved[place] for parameter, place in places.items()})
 
@@ -181,7 +156,6 @@ class Op:
         A parameter named like an input, or ``out``, saves that value; ``x_shape`` and ``x_dtype`` save only the shape
         or the dtype of x; a setting's name saves the setting, and ``**settings`` all that are not named. Of a variadic
         input, ``k`` is the position of the one whose gradient is asked, and ``arrays_shapes`` all their shapes.
-        ``shared`` is a dict for what several rules need: what one finds for a ``g``, those after it find there.
 
         Raises
         ------
@@ -245,7 +219,7 @@ class Op:
         for k in range(len(names)):
             function, takes_k, wanted = asked[0 if self.variadic else k]
             rules.add(partial(function, k=k) if takes_k else function, wanted)
-        rules.walk_by(_pullback(*call) for call in rules.calls)
+        rules.pullbacks = tuple((k, _pullback(*call)) for k, call in enumerate(rules.calls))
         return rules
 
     def _asked(
@@ -267,12 +241,12 @@ class Op:
         values = {x: k for k, x in enumerate((*names, "out"))}
         shapes = [f"{self.inputs[0]}_shapes"] if self.variadic else []
         parts = [f"{x}_{part}" for x in names for part in ("shape", "dtype")]
-        return {name: Saved(name, values.get(name)) for name in (*values, *parts, *shapes, *self.settings, _SHARED)}
+        return {name: Saved(name, values.get(name)) for name in (*values, *parts, *shapes, *self.settings)}
 
     def _check_names(self, kinds: Set[Any]) -> None:
         """Refuse names that the written-out call, or a rule, could not tell from its own."""
         names = {*self.inputs, *self.settings}
-        taken = {"out", _SHARED, *(f"{x}_{what}" for x in self.inputs for what in ("shape", "dtype", "shapes"))}
+        taken = {"out", *(f"{x}_{what}" for x in self.inputs for what in ("shape", "dtype", "shapes"))}
         if self.variadic:
             taken.add("k")
         faults = sorted(name for name in names if name in taken or name.startswith("_"))

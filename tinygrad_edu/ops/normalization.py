@@ -96,31 +96,22 @@ def normalized(x: Array, weight: Array, bias: Array, /, eps: float, moments: Arr
     return fast.normalized_in_parts(x, weight, bias, eps, fast.moments(x) if moments is None else moments)
 
 
-def _normalized_x(g: Any, x: Any, weight: Any, eps: float, moments: Array | None, shared: dict[str, Any]) -> Any:
+def _normalized_x(g: Any, x: Any, weight: Any, eps: float, moments: Array | None) -> Any:
     if not _all_arrays(g, x, weight):
         return centre(_over_rms_x(g * weight, centre(x), over_rms(centre(x), eps), eps))
-    shared["gradients"] = _gradients(g, x, weight, eps, moments)
-    return shared["gradients"][0]
+    x = np.asarray(x, g.dtype)
+    return fast.gradient_of_x(g, x, weight, eps, fast.moments(x) if moments is None else moments)
 
 
-def _normalized_weight(g: Any, x: Any, eps: float, moments: Array | None, shared: dict[str, Any]) -> Any:
+def _normalized_weight(g: Any, x: Any, eps: float, moments: Array | None) -> Any:
     if not _all_arrays(g, x):
         return sum(g * over_rms(centre(x), eps), (0, 2), keepdims=True)
-    if "gradients" in shared:
-        return shared["gradients"][1]
-    return _gradients(g, x, np.ones((1, x.shape[1], 1), g.dtype), eps, moments)[1]  # whatever the weight is
-
-
-def _normalized_bias(g: Any, shared: dict[str, Any]) -> Any:
-    if not _all_arrays(g):
-        return sum(g, (0, 2), keepdims=True)
-    return shared["gradients"][2] if "gradients" in shared else fast.gradient_of_bias(g)
-
-
-def _gradients(g: Array, x: Array, weight: Array, eps: float, moments: Array | None) -> tuple[Array, Array, Array]:
-    """Return those of x, weight and bias, which are made of the same sums."""
     x = np.asarray(x, g.dtype)
-    return fast.gradients(g, x, weight, eps, fast.moments(x) if moments is None else moments)
+    return fast.gradient_of_weight(g, x, eps, fast.moments(x) if moments is None else moments)
+
+
+def _normalized_bias(g: Any) -> Any:
+    return fast.gradient_of_bias(g) if _all_arrays(g) else sum(g, (0, 2), keepdims=True)
 
 
 def _all_arrays(*values: Any) -> bool:

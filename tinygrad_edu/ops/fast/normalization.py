@@ -83,45 +83,39 @@ def normalized_in_parts(x: ndarray, weight: ndarray, bias: ndarray, eps: float, 
     return out
 
 
-def plain_gradients(
-    g: ndarray, x: ndarray, weight: ndarray, eps: float, found: ndarray
-) -> tuple[ndarray, ndarray, ndarray]:
-    """Return the gradients of x, weight and bias, where unit is x with a mean of 0 and a variance of 1.
+def gradient_of_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: ndarray) -> ndarray:
+    """Return the gradient of x: scale * (g - mean(g) - unit * mean(g * unit)), where unit is x with mean 0, variance 1.
 
-    That of the weight is sum(g * unit), that of the bias sum(g), and that of x is what is left of g without its mean
-    and without its part along unit, times weight / sqrt(var(x) + eps).
+    It is made of g and x without their rounded means, each times a number, plus a number.
     """
     mean, more, scale = _read(found, eps, x.dtype)
-    unit = (x - mean - more) * scale
-    of_weight, of_bias = (each.sum((0, 2), keepdims=True) for each in (g * unit, g))
-    left = g - (of_bias + unit * of_weight) / max(x.shape[0] * x.shape[2], 1)
-    return (weight * scale * left).astype(x.dtype), of_weight.astype(g.dtype), of_bias
-
-
-def gradients(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: ndarray) -> tuple[ndarray, ndarray, ndarray]:
-    """Return `plain_gradients`.
-
-    That of x is made of g and x without their rounded means, each times a number, plus a number.
-    """
-    mean, more, scale = _read(found, eps, x.dtype)
-    of_x, of_weight, of_bias = np.empty_like(x), np.empty(mean.shape, g.dtype), np.empty(mean.shape, g.dtype)
-    count = x.shape[0] * x.shape[2]
+    out = np.empty_like(x)
 
     def fill(part: slice) -> None:
-        centred, by = np.subtract(x[:, part], mean[:, part], out=of_x[:, part]), weight[:, part] * scale[:, part]
-        mean_of_g = _mean(g[:, part])
-        of_g = g[:, part] - np.asarray(mean_of_g, g.dtype)
+        centred, by = np.subtract(x[:, part], mean[:, part], out=out[:, part]), weight[:, part] * scale[:, part]
+        of_g = g[:, part] - np.asarray(_mean(g[:, part]), g.dtype)
         more_of_g = _mean(of_g)
-        of_both = mean_of_products(of_g, centred) - more_of_g * more[:, part]
-        of_weight[:, part], of_bias[:, part] = of_both * scale[:, part] * count, mean_of_g * count
-        slope = -by * scale[:, part] ** 2 * of_both
+        slope = -by * scale[:, part] ** 2 * (mean_of_products(of_g, centred) - more_of_g * more[:, part])
         of_g *= np.asarray(by, x.dtype)
         centred *= np.asarray(slope, x.dtype)
         centred += of_g
         centred -= np.asarray(by * more_of_g + slope * more[:, part], x.dtype)
 
     _of_each_part(fill, x)
-    return of_x, of_weight, of_bias
+    return out
+
+
+def gradient_of_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> ndarray:
+    """Return the gradient of the weight: of each channel the sum of g * unit, (1, K, 1)."""
+    mean, more, scale = _read(found, eps, x.dtype)
+    out = np.empty(mean.shape, g.dtype)
+
+    def fill(part: slice) -> None:
+        of_both = mean_of_products(g[:, part], x[:, part] - mean[:, part]) - _mean(g[:, part]) * more[:, part]
+        out[:, part] = of_both * scale[:, part] * (x.shape[0] * x.shape[2])
+
+    _of_each_part(fill, x)
+    return out
 
 
 def gradient_of_bias(g: ndarray) -> ndarray:
