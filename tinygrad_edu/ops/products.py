@@ -23,7 +23,7 @@ def matmul(x: Array, y: Array) -> Array:
     Shapes (n, k) @ (k, m) -> (n, m); a 1-d operand is a row on the left and a column on the right, and its axis is
     left out of the result.
     """
-    if not (isinstance(x, ndarray) and isinstance(y, ndarray) and x.ndim > 1 < y.ndim):
+    if not (isinstance(x, ndarray) and isinstance(y, ndarray) and x.ndim > 1 and y.ndim > 1):
         return np.matmul(x, y)
     return np.multiply(x, y) if x.shape[-1] == y.shape[-2] == 1 else product(x, y)  # which is slow for one
 

@@ -91,6 +91,11 @@ def _blocks_of_row(laid: Window) -> int:
     return -(-laid.size[1] * laid.stride[1] // _BAND)
 
 
+def _width(laid: Window, windows: int) -> int:
+    """Return how many columns some windows side by side see together."""
+    return laid.stride[1] * (windows - 1) + laid.columns[-1].start + 1
+
+
 def _bands(kernels: ndarray, laid: Window) -> list[ndarray]:
     """Return bands of kernels (g, o, c, kh, kw), (g, o, windows, kh * c * width), one for the rest of a row, if any.
 
@@ -100,9 +105,9 @@ def _bands(kernels: ndarray, laid: Window) -> list[ndarray]:
     length = -(-columns // _blocks_of_row(laid))
     bands = []
     for count in filter(None, (length, columns % length)):
-        band = np.zeros((*each, count, kh, c, step * (count - 1) + laid.columns[-1].start + 1), kernels.dtype)
+        band = np.zeros((*each, count, kh, c, _width(laid, count)), kernels.dtype)
         for k in range(count):
-            met = slice(step * k, step * k + laid.columns[-1].start + 1, laid.dilation[1])
+            met = slice(step * k, step * k + _width(laid, 1), laid.dilation[1])
             band[:, :, k, :, :, met] = kernels.swapaxes(2, 3)
         bands.append(band.reshape(*each, count, -1))
     return bands
@@ -133,7 +138,7 @@ def _multiply_bands(images: ndarray, bands: list[ndarray], laid: Window, out: nd
 def _blocks(images: ndarray, laid: Window, starts: range, groups: int) -> ndarray:
     """Return what the windows from each start to the next see, as (groups, starts, H, C / groups * width, N)."""
     (height, _), top, left = laid.padded, laid.inside[0].start, laid.inside[1].start
-    width = laid.stride[1] * (starts.step - 1) + laid.columns[-1].start + 1
+    width = _width(laid, starts.step)
     images = images.reshape(groups, len(images) // groups, *images.shape[1:]).swapaxes(1, 2)
     blocks = np.empty((groups, len(starts), height, images.shape[2], width, images.shape[4]), images.dtype)
     down, into = met_by(range(-top, height - top), images.shape[1])
