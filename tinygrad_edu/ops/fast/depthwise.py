@@ -153,7 +153,11 @@ def _blocks(images: ndarray, laid: Window, starts: range, groups: int) -> ndarra
 
 def depthwise_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
     """Return the images (C, H, W, N), without their padding, in which each window got its kernels times its maps."""
-    return images_by_phases(depthwise_maps, maps, weight, laid, groups)
+    return images_by_phases(_put_maps, maps, weight, laid, groups)
+
+
+def _put_maps(images: ndarray, weight: ndarray, laid: Window, groups: int, out: ndarray) -> None:
+    out[...] = depthwise_maps(images, weight, laid, groups)
 
 
 def depthwise_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int) -> ndarray:

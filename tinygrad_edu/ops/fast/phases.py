@@ -20,7 +20,7 @@ from tinygrad_edu.ops.windows import Window, region, window
 # From so many multiplications on threads share the phases.
 _LARGE = 2**24
 
-Correlated = Callable[[ndarray, ndarray, Window, int], ndarray]
+PutMaps = Callable[[ndarray, ndarray, Window, int, ndarray], None]
 
 
 class _Phase(NamedTuple):
@@ -82,25 +82,20 @@ def _way(laid: Window, down: _Phase, across: _Phase, rows: range, columns: range
     return _Way(down, across, over._replace(inside=(_where(rows, down.met), _where(columns, across.met))))
 
 
-def images_by_phases(correlated_maps: Correlated, maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
+def images_by_phases(put: PutMaps, maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
     """Return images (C, H, W, N), of maps (out, rows, columns, N) and kernels (out, C / groups, kh, kw)."""
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:]).swapaxes(1, 2)
     alone, large = laid.stride == (1, 1), maps.size * weight[0].size >= _LARGE
     ways, met = _ways(laid)
     bordered = maps if alone else region(maps, *met)
-
-    def pixels(way: _Way) -> ndarray:
-        some = kernels[:, :, :, way.down.places, way.across.places][:, :, :, ::-1, ::-1]
-        some = some.reshape(some.shape[0] * some.shape[1], *some.shape[2:])
-        return correlated_maps(bordered, some, way.over, groups)
-
-    if alone:
-        return pixels(*ways)
     size = (len(range(n)[inside]) for n, inside in zip(laid.padded, laid.inside, strict=True))
-    images = np.zeros((groups * weight.shape[1], *size, maps.shape[3]), np.result_type(maps, weight))
+    make = np.empty if alone else np.zeros
+    images = make((groups * weight.shape[1], *size, maps.shape[3]), np.result_type(maps, weight))
 
     def fill(way: _Way) -> None:
-        images[:, way.down.pixels, way.across.pixels] = pixels(way)
+        some = kernels[:, :, :, way.down.places, way.across.places][:, :, :, ::-1, ::-1]
+        some = some.reshape(some.shape[0] * some.shape[1], *some.shape[2:])
+        put(bordered, some, way.over, groups, images[:, way.down.pixels, way.across.pixels])
 
     in_parts(fill, ways, large)
     return images

@@ -19,6 +19,7 @@ from numpy import ndarray
 from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.products import Cut, cut, product_of_blocks, sum_of_products
+from tinygrad_edu.ops.fast.rings import put_by_ring, ring_cut
 from tinygrad_edu.ops.windows import Window, add_up, bordered, met_by, put_region, region, view_of, windows_of
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
@@ -84,9 +85,28 @@ def correlated_maps(
 
     The bias is added to what was just made, which is near by.
     """
+    maps = np.empty((len(weight), *laid.size, images.shape[3]), np.result_type(images, weight))
+    _put_maps(images, weight, laid, groups, maps, bias)
+    return maps
+
+
+def _put_maps(
+    images: ndarray, weight: ndarray, laid: Window, groups: int, maps: ndarray, bias: ndarray | None = None
+) -> None:
+    pieces = ring_cut(weight, laid, groups, images.shape[3])
+    if pieces is not None:
+        put_by_ring(images, weight, laid, groups, pieces, maps, bias)
+    elif maps.flags.c_contiguous:
+        _put_in_blocks(images, weight, laid, groups, maps, bias)
+    else:  # blocks of several columns are no view
+        maps[...] = correlated_maps(images, weight, laid, groups, bias)
+
+
+def _put_in_blocks(
+    images: ndarray, weight: ndarray, laid: Window, groups: int, maps: ndarray, bias: ndarray | None
+) -> None:
     out, c, kh, kw = weight.shape
     kernels = weight.transpose(0, 2, 1, 3).reshape(groups, out // groups, kh * c * kw)
-    maps = np.empty((out, *laid.size, images.shape[3]), np.result_type(images, weight))
     pieces = cut(*kernels.shape[1:], *maps.shape[2:])
 
     def fill(part: _Part) -> None:
@@ -96,7 +116,6 @@ def correlated_maps(
             some += bias[:, None, None, None]
 
     in_parts(fill, *_parts_of_maps(laid, images.shape, images.itemsize, out, groups, pieces))
-    return maps
 
 
 class _Part(NamedTuple):
@@ -236,7 +255,7 @@ def correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int)
     c, _, kw = weight.shape[1:]
     narrow = 2 * len(weight) * (kw - 1) <= 3 * groups * c * kw  # less to copy than to add
     if narrow and 4 * laid.stride[1] * laid.size[1] >= 3 * (laid.inside[1].stop - laid.inside[1].start):  # few zeros
-        return images_by_phases(correlated_maps, maps, weight, laid, groups)
+        return images_by_phases(_put_maps, maps, weight, laid, groups)
     images = np.empty((groups, c, *laid.padded, maps.shape[3]), np.result_type(maps, weight))
     kernels = _by_group(weight, groups).transpose(0, 2, 4, 3, 1)
 

@@ -1,0 +1,175 @@
+"""Correlations of many samples, faster: row by row, of windows in a ring of rows that stays near by.
+
+In memory a column of the ring holds as many rows of the images as a window has, and the next column follows. So what a
+window sees is one piece, windows overlap, and none is copied: each is a matrix that OpenBLAS multiplies where it lies.
+For the next row of the maps, only the rows that it sees anew are written, over those that it sees no longer, and the
+rows of the kernels begin with another one. Of a kernel of three rows, for three rows of the maps::
+
+    rows of the images in the ring    0 1 2    3 1 2    3 4 2
+    what they meet of the kernel      0 1 2    2 0 1    1 2 0
+
+So each number is copied once, where windows that share their rows have a place for each column of the kernel, and it is
+in the second cache when it is multiplied. A row has to be worth the two calls.
+"""
+
+from functools import lru_cache
+from math import gcd, prod
+from typing import NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.cores.blas import allowed_threads, available_cores
+from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
+from tinygrad_edu.ops.fast.products import Cut, cut
+from tinygrad_edu.ops.windows import Window, met_by, samples_last, view_of
+
+# Of fewer samples a row is not long enough for a product.
+_FEWEST_SAMPLES = 16
+# So many multiplications are worth the calls for a row; from so many on, threads share the rows.
+_ROW, _LARGE = 2**21, 2**24
+# What is turned first is at most so many bytes at a time, to be near by.
+_TURNED_BYTES = 2**23
+
+
+def ring_cut(weight: ndarray, laid: Window, groups: int, samples: int) -> Cut | None:
+    """Return how products with kernels (out, C / groups, kh, kw) are cut; None where a ring does not pay."""
+    pieces = cut(len(weight) // groups, weight[0].size, 1, samples)
+    worth = weight.size * laid.size[1] * samples >= _ROW
+    return pieces if worth and pieces.samples >= _FEWEST_SAMPLES else None
+
+
+def put_by_ring(
+    images: ndarray, weight: ndarray, laid: Window, groups: int, pieces: Cut, maps: ndarray, bias: ndarray | None = None
+) -> None:
+    """Write the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N), plus a bias.
+
+    All samples of a place in the maps are side by side; places may be any distance apart.
+    """
+    c, kh, _ = weight.shape[1:]
+    kernels, rows = _rotated(weight, groups, pieces.rows), _by_row(maps, groups, pieces)
+    of_rows = None if bias is None else bias.reshape(*rows.shape[4:6], 1) if groups == 1 else bias.reshape(groups, 1, 1, *rows.shape[4:6], 1)
+    large = weight[0].size * maps.size >= _LARGE
+    threads = threads_of_shard() or allowed_threads(available_cores()) if large else 1
+
+    def fill(part: _Part) -> None:
+        x = images[:, part.down, part.across]
+        if x.strides[3] != x.itemsize:
+            x = samples_last(x.transpose(3, 0, 1, 2))
+        x = _items(x.reshape(groups, c, *x.shape[1:3], -1, pieces.samples)).transpose(2, 0, 1, 3, 4)
+        ring = np.empty(part.ring, images.dtype)
+        ring[:, :, : part.beside.start] = ring[:, :, part.beside.stop :] = 0
+        windows, places = view_of(ring, part.windows, part.steps), _items(ring).transpose(3, 0, 4, 2, 1)
+        places, seen = places[:, :, :, part.beside], 0
+        for k, row in enumerate(part.rows):
+            first = k * part.lower
+            for new in range(max(first, seen), first + kh):
+                if part.above.start <= new < part.above.stop:
+                    places[new % kh] = x[new - part.above.start]
+                else:
+                    ring[:, :, :, new % kh] = 0
+            seen = first + kh
+            into = rows[row, :, :, part.columns]
+            np.matmul(kernels[first % kh], windows, out=into)
+            if of_rows is not None:
+                into += of_rows
+
+    in_parts(fill, _parts(laid, images.shape, images.itemsize, groups, pieces, threads), large)
+
+
+def _items(x: ndarray) -> ndarray:
+    """Return x (..., n) as (...), each n numbers as one: NumPy copies them in half of the time."""
+    return x.view(np.dtype((np.void, x.shape[-1] * x.itemsize)))[..., 0]
+
+
+def _rotated(weight: ndarray, groups: int, at_a_time: int) -> ndarray:
+    """Return kernels (kh, groups, 1, 1, pieces, at_a_time, kw * kh * c), once for each row that the ring begins with.
+
+    By columns, as OpenBLAS reads them faster.
+    """
+    out, c, kh, kw = weight.shape
+    kernels = weight.reshape(groups, -1, at_a_time, c, kh, kw).transpose(0, 1, 5, 4, 3, 2)
+    found = np.empty((kh, *kernels.shape), weight.dtype)
+    for k in range(kh):
+        found[k, :, :, :, k:], found[k, :, :, :, :k] = kernels[:, :, :, : kh - k], kernels[:, :, :, kh - k :]
+    return found.reshape(kh, groups, 1, 1, -1, kw * kh * c, at_a_time).swapaxes(-1, -2)
+
+
+def _by_row(maps: ndarray, groups: int, pieces: Cut) -> ndarray:
+    """Return maps (out, rows, columns, N) as (rows, groups, along, columns, pieces, at_a_time, each), a view."""
+    shape = groups, -1, pieces.rows, *maps.shape[1:3], maps.shape[3] // pieces.samples, pieces.samples
+    return maps.reshape(shape).transpose(3, 0, 5, 4, 1, 2, 6)
+
+
+class _Part(NamedTuple):
+    """Some rows and columns of maps, whose windows share a ring, and what they see of the images.
+
+    Attributes
+    ----------
+    rows : range
+    columns : slice
+    down, across : slice
+        Which rows and columns of the images they see.
+    above, beside : slice
+        Which of all that they see those are; the others are outside.
+    lower : int
+        How many rows of these further the next row of windows is.
+    ring, windows, steps : tuple of int
+        The shape of the ring, (groups, along, columns, kh, c, samples), and shape and strides of the windows in it.
+    """
+
+    rows: range
+    columns: slice
+    down: slice
+    across: slice
+    above: slice
+    beside: slice
+    lower: int
+    ring: tuple[int, ...]
+    windows: tuple[int, ...]
+    steps: tuple[int, ...]
+
+
+@lru_cache(1024)
+def _parts(
+    laid: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut, threads: int
+) -> list[_Part]:
+    """Cut maps of images of a shape (C, H, W, N) into parts, the longest first: all threads end together."""
+    count = max(threads, prod(shape) * itemsize // _TURNED_BYTES)
+    rows = [some[part] for some in _alike(laid, 0) for part in shares(len(some), count)]
+    parts = [_part(some, columns, laid, shape, itemsize, groups, pieces) for some in rows for columns in _alike(laid, 1)]
+    return sorted(parts, key=lambda part: len(part.rows), reverse=True)
+
+
+def _part(
+    rows: range, columns: range, laid: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut
+) -> _Part:
+    kh, kw, c, each = len(laid.rows), len(laid.columns), shape[0] // groups, pieces.samples
+    (above, lower), (beside, further) = _seen(rows, laid, 0), _seen(columns, laid, 1)
+    (down, there), (across, here) = met_by(above, shape[1]), met_by(beside, shape[2])
+    along, number = shape[3] // each, each * itemsize
+    column = kh * c * number
+    return _Part(
+        rows, slice(columns.start, columns.stop, columns.step), down, across, there, here, lower,
+        ring=(groups, along, len(beside), kh, c, each),
+        windows=(groups, along, len(columns), 1, kw * kh * c, each),
+        steps=(along * len(beside) * column, len(beside) * column, further * column, 0, number, itemsize),
+    )  # fmt: skip
+
+
+def _apart(laid: Window, axis: int) -> int:
+    """Return how far apart the rows or columns of a window are; a single one counts as touching the next window's."""
+    return laid.dilation[axis] if len((laid.rows, laid.columns)[axis]) > 1 else laid.stride[axis]
+
+
+def _alike(laid: Window, axis: int) -> list[range]:
+    """Return the rows or columns of the maps, those together whose windows may share rows or columns of the images."""
+    count = _apart(laid, axis) // gcd(laid.stride[axis], _apart(laid, axis))
+    return [some for k in range(count) if (some := range(laid.size[axis])[k::count])]
+
+
+def _seen(places: range, laid: Window, axis: int) -> tuple[range, int]:
+    """Return what some windows that are alike see along an axis, and how many of these further each is than the last."""
+    step, apart, kernel = laid.stride[axis], _apart(laid, axis), len((laid.rows, laid.columns)[axis])
+    first, lower = places.start * step - laid.inside[axis].start, places.step * step // apart
+    return range(first, first + apart * ((len(places) - 1) * lower + kernel), apart), lower
