@@ -22,12 +22,13 @@ from numpy import ndarray
 from tinygrad_edu.cores.blas import allowed_threads, available_cores
 from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
 from tinygrad_edu.ops.fast.products import Cut, cut
+from tinygrad_edu.ops.fast.turning import items_of
 from tinygrad_edu.ops.windows import Window, met_by, samples_last, view_of
 
 # Of fewer samples a row is not long enough for a product.
 _FEWEST_SAMPLES = 16
 # So many multiplications are worth the calls for a row; from so many on, threads share the rows.
-_ROW, _LARGE = 2**21, 2**24
+_ROW, _LARGE = 3 * 2**19, 2**24
 # What is turned first is at most so many bytes at a time, to be near by.
 _TURNED_BYTES = 2**23
 
@@ -56,10 +57,10 @@ def put_by_ring(
         x = images[:, part.down, part.across]
         if x.strides[3] != x.itemsize:
             x = samples_last(x.transpose(3, 0, 1, 2))
-        x = _items(x.reshape(groups, c, *x.shape[1:3], -1, pieces.samples)).transpose(2, 0, 1, 3, 4)
+        x = items_of(x.reshape(groups, c, *x.shape[1:3], -1, pieces.samples)).transpose(2, 0, 1, 3, 4)
         ring = np.empty(part.ring, images.dtype)
         ring[:, :, : part.beside.start] = ring[:, :, part.beside.stop :] = 0
-        windows, places = view_of(ring, part.windows, part.steps), _items(ring).transpose(3, 0, 4, 2, 1)
+        windows, places = view_of(ring, part.windows, part.steps), items_of(ring).transpose(3, 0, 4, 2, 1)
         places, seen = places[:, :, :, part.beside], 0
         for k, row in enumerate(part.rows):
             first = k * part.lower
@@ -75,11 +76,6 @@ def put_by_ring(
                 into += of_rows
 
     in_parts(fill, _parts(laid, images.shape, images.itemsize, groups, pieces, threads), large)
-
-
-def _items(x: ndarray) -> ndarray:
-    """Return x (..., n) as (...), each n numbers as one: NumPy copies them in half of the time."""
-    return x.view(np.dtype((np.void, x.shape[-1] * x.itemsize)))[..., 0]
 
 
 def _rotated(weight: ndarray, groups: int, at_a_time: int) -> ndarray:

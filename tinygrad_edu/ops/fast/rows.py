@@ -20,7 +20,8 @@ from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.products import Cut, cut, product_of_blocks, sum_of_products
 from tinygrad_edu.ops.fast.rings import put_by_ring, ring_cut
-from tinygrad_edu.ops.windows import Window, add_up, bordered, met_by, put_region, region, view_of, windows_of
+from tinygrad_edu.ops.fast.turning import items_of
+from tinygrad_edu.ops.windows import Window, add_up, bordered, met_by, region, samples_last, view_of, windows_of
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
 _WINDOW_BYTES = 2**23
@@ -358,7 +359,9 @@ def correlated_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int
 
     def total(part: _Part) -> ndarray:
         some = region(maps[:, part.rows], range(part.windows[2]), range(laid.size[1]))
-        windows = _windows(images, part) if at_once else _by_column(images, part)
+        if not at_once:
+            return _sums_by_column(images, some, part, laid)
+        windows = _windows(images, part)
         if short:
             windows = windows.swapaxes(2, 3).reshape(groups, 1, 1, windows.shape[3], -1)
         return sum_of_products(windows, some.reshape(groups, out, *windows.shape[2::2]))
@@ -373,21 +376,47 @@ def correlated_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int
     return kernels.reshape(groups * out, c, kh, kw)
 
 
-def _by_column(images: ndarray, part: _Part) -> ndarray:
-    """Return the windows of some rows of images (C, H, W, N) by their columns, (groups, kw, rows, kh * c, columns * N).
+def _sums_by_column(images: ndarray, maps: ndarray, part: _Part, laid: Window) -> ndarray:
+    """Return (groups, kw, kh * c, out / groups): some rows of maps, times the windows of images (C, H, W, N).
 
-    As a view: with a stride of 1, of a copy in which all columns of a window share the pixels, and so do its rows.
+    Columns of the kernel that are a multiple of the stride apart see the same columns of the images, further along.
+    """
+    groups, _, _, _, c, kw, columns, n = part.strips
+    maps = maps.reshape(groups, len(maps) // groups, part.windows[2], columns * n)
+    between, apart = _columns_alike(laid)
+    x = _columns_apart(images, part, laid)
+    by_place, by_group, by_row, by_c, by_column, by_n = x.strides
+    found = np.empty((groups, kw, part.kh * c, maps.shape[1]), np.result_type(maps, images))
+    for k, some in enumerate([x] if between >= kw else x):
+        places, step = (slice(None), by_place) if between >= kw else (slice(k, None, between), apart * by_column)
+        shape = groups, len(range(kw)[places]), part.windows[2], part.kh * c, columns * n
+        windows = view_of(some, shape, (by_group, step, part.lower * by_row, by_c, by_n))
+        found[:, places] = sum_of_products(windows, maps)
+    return found
+
+
+def _columns_alike(laid: Window) -> tuple[int, int]:
+    """Return how far apart columns of a kernel are that see the same of the images, each how many windows further."""
+    step, dilation = laid.stride[1], laid.dilation[1]
+    return step // gcd(step, dilation), dilation // gcd(step, dilation)
+
+
+def _columns_apart(images: ndarray, part: _Part, laid: Window) -> ndarray:
+    """Return what windows see, first what the first column of a kernel and those alike see, then the second's, and so on.
+
+    (places, groups, rows, c, columns, N), with zeros where that is outside of the images.
     """
     groups, _, _, height, c, kw, columns, n = part.strips
-    x = np.empty((groups, height, c, len(part.seen[1]), n), images.dtype)
-    for some, into in zip(_by_group(images, groups), x, strict=True):
-        put_region(some, *part.seen, into.swapaxes(0, 1))
-    *_, next_to, beside = part.apart
-    by_group, by_row, by_c, by_column, by_n = x.strides
-    strides = by_group, next_to * by_column, by_row, by_c, beside * by_column, by_n
-    strips = view_of(x, (groups, kw, height, c, columns, n), strides)
-    if beside > 1:
-        strips = strips.copy()
-    by_group, by_place, by_row, by_c, _, by_n = strips.strides
-    shape = groups, kw, part.windows[2], part.kh * c, columns * n
-    return view_of(strips, shape, (by_group, by_place, part.lower * by_row, by_c, by_n))
+    (between, apart), (step, dilation), left = _columns_alike(laid), (laid.stride[1], laid.dilation[1]), part.seen[1].start
+    length = columns + (kw - 1) // between * apart
+    found = np.empty((min(between, kw), groups, height, c, length, n), images.dtype)
+    down, to_rows = met_by(part.seen[0], images.shape[1])
+    images = samples_last(images[:, down].transpose(3, 0, 1, 2)) if images.strides[3] != images.itemsize else images[:, down]
+    images = items_of(_by_group(images, groups)).swapaxes(1, 2)
+    found[:, :, : to_rows.start] = found[:, :, to_rows.stop :] = 0
+    for k, some in enumerate(found):
+        first = left + k * dilation
+        across, to_columns = met_by(range(first, first + length * step, step), images.shape[3])
+        some[..., : to_columns.start, :] = some[..., to_columns.stop :, :] = 0
+        items_of(some)[:, to_rows, :, to_columns] = images[..., across]
+    return found

@@ -5,6 +5,7 @@ of the cache, and each row that is read drives out another one that is not read 
 """
 
 from collections.abc import Callable
+from math import gcd
 
 import numpy as np
 from numpy import ndarray
@@ -12,9 +13,9 @@ from numpy import ndarray
 from tinygrad_edu.cores.threads import in_parts, shares
 
 # So many numbers are turned at a time, in rows that lie by so many further apart than they are long.
-_AT_A_TIME, _APART = 2**16, 20
-# Rows that are a multiple of so many bytes apart meet in the cache; up to so many are turned one by one.
-_MEETING, _FEW = 2048, 8
+_AT_A_TIME, _APART = 2**17, 20
+# The first cache has so many bytes, and places for each line of a page; up to so few rows are turned one by one.
+_NEAR, _PAGE, _FEW = 2**15, 2**12, 8
 # From so many numbers on threads share them, in so many parts.
 _LARGE, _PARTS = 2**18, 4
 
@@ -36,11 +37,21 @@ def put_last(x: ndarray, out: ndarray) -> None:
 
 
 def _way_of(x: ndarray) -> Callable[[ndarray, ndarray], None]:
-    if x.strides[-1] != x.itemsize:
-        return put_plainly_last
+    if x.strides[0] == x.itemsize:
+        return _put_as_items
     if len(x) <= _FEW:
         return _put_one_by_one
-    return put_plainly_last if x.strides[0] % _MEETING else _put_by_way_of_a_buffer
+    meeting = len(x) * gcd(x.strides[0], _PAGE) > _NEAR
+    return _put_by_way_of_a_buffer if meeting else put_plainly_last
+
+
+def _put_as_items(x: ndarray, out: ndarray) -> None:
+    items_of(out)[...] = items_of(x.transpose((*range(1, x.ndim), 0)))
+
+
+def items_of(x: ndarray) -> ndarray:
+    """Return x (..., n) as (...), each n numbers side by side as one: NumPy copies them in half of the time."""
+    return x.view(np.dtype((np.void, x.shape[-1] * x.itemsize)))[..., 0]
 
 
 def _put_one_by_one(x: ndarray, out: ndarray) -> None:
