@@ -28,6 +28,7 @@ from tinygrad_edu.ops.fast import (
     products,
     ranks,
     reductions,
+    rings,
     rows,
     scans,
     softmax,
@@ -484,42 +485,53 @@ BANDS = "_SMALLEST", "_FEWEST_SAMPLES", "_FEWEST_SUMS", "_SHORTEST"
     at_a_time=st.sampled_from([1, 500, 2**22]),
     sizes=st.sampled_from(SIZES),
     large=st.booleans(),
+    ring=st.booleans(),
+    last=st.booleans(),
     band=st.sampled_from([1, 3, 8]),
 )
-def test_correlations_by_rows_and_by_channels(op, data, at_a_time, sizes, large, band):
+def test_correlations_by_rows_and_by_channels(op, data, at_a_time, sizes, large, ring, last, band):
     call = data.draw(calls(op))
+    arrays = [samples_inside(a) if last and a.ndim == 4 else a for a in call.arrays]
     forms = [PLAIN, convolution._BY_ROWS, *([convolution._BY_CHANNELS] if is_depthwise(call) else [])]
     ways, found = [*((lambda *sizes, form=form: form) for form in forms), convolution._form], []
     with pytest.MonkeyPatch.context() as patch:
         for name, value in sizes.items():
             patch.setattr(products, name, value)
-        patch.setattr(rows, "cut", products.cut.__wrapped__)
+        for module in (rows, rings):
+            patch.setattr(module, "cut", products.cut.__wrapped__)
         for plan in ("_piece", "_cut_of_sum"):
             patch.setattr(products, plan, getattr(products, plan).__wrapped__)
         plan_anew(patch)
         patch.setattr(rows, "_WINDOW_BYTES", at_a_time)
+        patch.setattr(rings, "_TURNED_BYTES", at_a_time)
+        for least in ("_ROW", "FEWEST_SAMPLES") if ring else ():
+            patch.setattr(rings, least, 1)
         for least in ("_FEW_ROWS", "_SHORT_ROW") if sizes else ():
             patch.setattr(rows, least, 0)
-        for module in (rows, phases, depthwise, pointwise, turning) if large else ():
+        for module in (rows, rings, phases, depthwise, pointwise, turning) if large else ():
             patch.setattr(module, "_LARGE", 0)
         for name in BANDS if large else ():
             patch.setattr(depthwise, name, 0)
         patch.setattr(depthwise, "_BAND", band)
         patch.setattr(turning, "_FEW", 2 * large)
-        patch.setattr(turning, "_MEETING", 1)
+        patch.setattr(turning, "_NEAR", 0)
         patch.setattr(pointwise, "_FEWEST_PIXELS", 0)
         for way in ways:
             patch.setattr(convolution, "_form", way)
-            found.append(call(*call.arrays))
+            found.append(call(*arrays))
     for fast in found[1:]:
         assert fast.dtype == found[0].dtype
         np.testing.assert_allclose(fast, found[0], rtol=1e-9, atol=1e-9)
 
 
+def samples_inside(x):
+    return np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
+
+
 def plan_anew(patch):
     """Keep no plans of the parts of correlations: they are made for sizes that a test changes."""
-    for plan in ("_parts_of_maps", "_parts_of_images"):
-        patch.setattr(rows, plan, getattr(rows, plan).__wrapped__)
+    for module, plan in ((rows, "_parts_of_maps"), (rows, "_parts_of_images"), (rings, "_parts")):
+        patch.setattr(module, plan, getattr(module, plan).__wrapped__)
 
 
 def is_depthwise(call):
@@ -536,7 +548,7 @@ def test_what_is_lost_stays_in_the_windows_that_see_it(lost, settings, last, mon
         monkeypatch.setattr(depthwise, name, 0)
     x, weight = whole_numbers((2, 3, 7, 11), np.float32), whole_numbers((3, 1, 3, 3), np.float32)
     x[0, 1, 2, 3] = x[1, 2, 0, 10] = lost
-    x = np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2) if last else x
+    x = samples_inside(x) if last else x
     with np.errstate(invalid="ignore"):
         fast = all_four(x, weight, settings | {"groups": 3})
         monkeypatch.setattr(convolution, "_form", lambda *sizes: PLAIN)
@@ -556,6 +568,8 @@ WIDE = {
     "grouped": ((32, 12, 16, 16), (36, 4, 3, 3), {"groups": 3}),
     "single": ((1, 32, 20, 20), (64, 32, 3, 3), {}), "none": ((0, 4, 20, 20), (8, 4, 3, 3), {}),
     "wide": ((2, 70, 9, 9), (128, 70, 3, 3), {}),
+    "in a ring": ((32, 16, 13, 11), (48, 16, 3, 2), {"padding": (2, 1), "stride": (2, 1)}),
+    "in a ring, dilated": ((48, 12, 16, 19), (40, 6, 3, 3), {"dilation": (2, 3), "stride": (1, 2), "groups": 2}),
 }  # fmt: skip
 
 
@@ -565,14 +579,15 @@ def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threa
     """And are right; the small ones above are seldom cut."""
     images, kernels, settings = WIDE[kind]
     x, weight = whole_numbers(images, dtype), whole_numbers(kernels, dtype)
-    for module in (rows, phases, depthwise, pointwise, turning):
+    for module in (rows, rings, phases, depthwise, pointwise, turning):
         monkeypatch.setattr(module, "_LARGE", 0)
     plan_anew(monkeypatch)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     drawn = [np.random.default_rng(0).standard_normal(a.shape).astype(dtype) for a in (x, weight)]
     found = []
     for cores in (1, 2, 3):
-        monkeypatch.setattr(threads, "available_cores", lambda cores=cores: cores)
+        for module in (threads, rings):
+            monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)
         found.append(all_four(*drawn, settings))
     fast = all_four(x, weight, settings)
     monkeypatch.setattr(convolution, "_form", lambda *sizes: PLAIN)

@@ -66,12 +66,15 @@ class _Way(NamedTuple):
 
 
 @lru_cache(1024)
-def _ways(laid: Window) -> tuple[list[_Way], tuple[range, range]]:
-    """Return the phases, those that meet most first, and which rows and columns of maps any of them meets."""
+def _ways(laid: Window, border: bool) -> tuple[list[_Way], tuple[range, range]]:
+    """Return the phases, those that meet most first, and rows and columns of maps: all, or those that any phase meets.
+
+    Those have a border where phases meet what is outside.
+    """
     both = _phases(laid, 0), _phases(laid, 1)
-    rows, columns = (_all_of([phase.met for phase in phases]) for phases in both)
-    if laid.stride == (1, 1):
-        rows, columns = range(laid.size[0]), range(laid.size[1])
+    rows, columns = range(laid.size[0]), range(laid.size[1])
+    if border:
+        rows, columns = (_all_of([phase.met for phase in phases]) for phases in both)
     found = [_way(laid, down, across, rows, columns) for down, across in product(*both)]
     return sorted(found, key=lambda way: len(way.over.rows) * len(way.over.columns), reverse=True), (rows, columns)
 
@@ -82,12 +85,18 @@ def _way(laid: Window, down: _Phase, across: _Phase, rows: range, columns: range
     return _Way(down, across, over._replace(inside=(_where(rows, down.met), _where(columns, across.met))))
 
 
-def images_by_phases(put: PutMaps, maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
-    """Return images (C, H, W, N), of maps (out, rows, columns, N) and kernels (out, C / groups, kh, kw)."""
+def images_by_phases(
+    put: PutMaps, maps: ndarray, weight: ndarray, laid: Window, groups: int, border: bool = True
+) -> ndarray:
+    """Return images (C, H, W, N), of maps (out, rows, columns, N) and kernels (out, C / groups, kh, kw).
+
+    `put` writes the maps of a phase, whose places lie as far apart as the stride. Phases share maps that are turned
+    once and have a border, unless `put` makes its own.
+    """
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:]).swapaxes(1, 2)
     alone, large = laid.stride == (1, 1), maps.size * weight[0].size >= _LARGE
-    ways, met = _ways(laid)
-    bordered = maps if alone else region(maps, *met)
+    ways, met = _ways(laid, border and not alone)
+    shared = maps if alone else region(maps, *met)
     size = (len(range(n)[inside]) for n, inside in zip(laid.padded, laid.inside, strict=True))
     make = np.empty if alone else np.zeros
     images = make((groups * weight.shape[1], *size, maps.shape[3]), np.result_type(maps, weight))
@@ -95,7 +104,7 @@ def images_by_phases(put: PutMaps, maps: ndarray, weight: ndarray, laid: Window,
     def fill(way: _Way) -> None:
         some = kernels[:, :, :, way.down.places, way.across.places][:, :, :, ::-1, ::-1]
         some = some.reshape(some.shape[0] * some.shape[1], *some.shape[2:])
-        put(bordered, some, way.over, groups, images[:, way.down.pixels, way.across.pixels])
+        put(shared, some, way.over, groups, images[:, way.down.pixels, way.across.pixels])
 
     in_parts(fill, ways, large)
     return images

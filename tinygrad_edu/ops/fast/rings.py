@@ -26,7 +26,7 @@ from tinygrad_edu.ops.fast.turning import items_of
 from tinygrad_edu.ops.windows import Window, met_by, samples_last, view_of
 
 # Of fewer samples a row is not long enough for a product.
-_FEWEST_SAMPLES = 16
+FEWEST_SAMPLES = 16
 # So many multiplications are worth the calls for a row; from so many on, threads share the rows.
 _ROW, _LARGE = 3 * 2**19, 2**24
 # What is turned first is at most so many bytes at a time, to be near by.
@@ -37,7 +37,7 @@ def ring_cut(weight: ndarray, laid: Window, groups: int, samples: int) -> Cut | 
     """Return how products with kernels (out, C / groups, kh, kw) are cut; None where a ring does not pay."""
     pieces = cut(len(weight) // groups, weight[0].size, 1, samples)
     worth = weight.size * laid.size[1] * samples >= _ROW
-    return pieces if worth and pieces.samples >= _FEWEST_SAMPLES else None
+    return pieces if worth and pieces.samples >= FEWEST_SAMPLES else None
 
 
 def put_by_ring(
@@ -47,33 +47,29 @@ def put_by_ring(
 
     All samples of a place in the maps are side by side; places may be any distance apart.
     """
-    c, kh, _ = weight.shape[1:]
-    kernels, rows = _rotated(weight, groups, pieces.rows), _by_row(maps, groups, pieces)
-    of_rows = None if bias is None else bias.reshape(*rows.shape[4:6], 1) if groups == 1 else bias.reshape(groups, 1, 1, *rows.shape[4:6], 1)
-    large = weight[0].size * maps.size >= _LARGE
+    kernels, maps = _rotated(weight, groups, pieces.rows), _by_row(maps, groups, pieces)
+    if bias is not None:
+        bias = bias.reshape(groups, 1, 1, *maps.shape[4:6], 1)
+    large = weight[0].size * weight.shape[0] * laid.size[0] * laid.size[1] * images.shape[3] >= _LARGE
     threads = threads_of_shard() or allowed_threads(available_cores()) if large else 1
 
     def fill(part: _Part) -> None:
-        x = images[:, part.down, part.across]
-        if x.strides[3] != x.itemsize:
-            x = samples_last(x.transpose(3, 0, 1, 2))
-        x = items_of(x.reshape(groups, c, *x.shape[1:3], -1, pieces.samples)).transpose(2, 0, 1, 3, 4)
-        ring = np.empty(part.ring, images.dtype)
+        x, ring = _seen_by(part, images), np.empty(part.ring, images.dtype)
         ring[:, :, : part.beside.start] = ring[:, :, part.beside.stop :] = 0
         windows, places = view_of(ring, part.windows, part.steps), items_of(ring).transpose(3, 0, 4, 2, 1)
-        places, seen = places[:, :, :, part.beside], 0
+        places, kh, end = places[:, :, :, part.beside], part.ring[3], 0
         for k, row in enumerate(part.rows):
-            first = k * part.lower
-            for new in range(max(first, seen), first + kh):
+            first = part.first + k * part.lower
+            for new in range(max(first, end), first + kh):
                 if part.above.start <= new < part.above.stop:
                     places[new % kh] = x[new - part.above.start]
                 else:
                     ring[:, :, :, new % kh] = 0
-            seen = first + kh
-            into = rows[row, :, :, part.columns]
-            np.matmul(kernels[first % kh], windows, out=into)
-            if of_rows is not None:
-                into += of_rows
+            end = first + kh
+            some = maps[row, :, :, part.columns]
+            np.matmul(kernels[first % kh], windows, out=some)
+            if bias is not None:
+                some += bias
 
     in_parts(fill, _parts(laid, images.shape, images.itemsize, groups, pieces, threads), large)
 
@@ -108,8 +104,9 @@ class _Part(NamedTuple):
         Which rows and columns of the images they see.
     above, beside : slice
         Which of all that they see those are; the others are outside.
-    lower : int
-        How many rows of these further the next row of windows is.
+    first, lower : int
+        At which of all rows the first row of windows begins, and how many further the next one. They are numbered over
+        all parts: so a number of the maps is summed up in the same order whatever the parts are.
     ring, windows, steps : tuple of int
         The shape of the ring, (groups, along, columns, kh, c, samples), and shape and strides of the windows in it.
     """
@@ -120,10 +117,20 @@ class _Part(NamedTuple):
     across: slice
     above: slice
     beside: slice
+    first: int
     lower: int
     ring: tuple[int, ...]
     windows: tuple[int, ...]
     steps: tuple[int, ...]
+
+
+def _seen_by(part: _Part, images: ndarray) -> ndarray:
+    """Return what windows see of images (C, H, W, N), as (rows, groups, c, columns, along) items of some samples."""
+    groups, along, _, _, c, each = part.ring
+    x = images[:, part.down, part.across]
+    if x.strides[3] != x.itemsize:
+        x = samples_last(x.transpose(3, 0, 1, 2))
+    return items_of(x.reshape(groups, c, *x.shape[1:3], along, each)).transpose(2, 0, 1, 3, 4)
 
 
 @lru_cache(1024)
@@ -143,10 +150,10 @@ def _part(
     kh, kw, c, each = len(laid.rows), len(laid.columns), shape[0] // groups, pieces.samples
     (above, lower), (beside, further) = _seen(rows, laid, 0), _seen(columns, laid, 1)
     (down, there), (across, here) = met_by(above, shape[1]), met_by(beside, shape[2])
-    along, number = shape[3] // each, each * itemsize
-    column = kh * c * number
+    along, number, first = shape[3] // each, each * itemsize, rows.start // rows.step * lower
+    column, there = kh * c * number, slice(first + there.start, first + there.stop)
     return _Part(
-        rows, slice(columns.start, columns.stop, columns.step), down, across, there, here, lower,
+        rows, slice(columns.start, columns.stop, columns.step), down, across, there, here, first, lower,
         ring=(groups, along, len(beside), kh, c, each),
         windows=(groups, along, len(columns), 1, kw * kh * c, each),
         steps=(along * len(beside) * column, len(beside) * column, further * column, 0, number, itemsize),
