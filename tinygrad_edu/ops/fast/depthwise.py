@@ -58,8 +58,19 @@ def depthwise_maps(images: ndarray, weight: ndarray, laid: Window, groups: int, 
 
     Plus a bias (out,), if given.
     """
+    maps = np.empty((len(weight), *laid.size, images.shape[3]), np.result_type(images, weight))
+    _put_maps(images, weight, laid, groups, maps, bias)
+    return maps
+
+
+def _put_maps(
+    images: ndarray, weight: ndarray, laid: Window, groups: int, out: ndarray, bias: ndarray | None = None
+) -> None:
+    if not out.flags.c_contiguous:
+        out[...] = depthwise_maps(images, weight, laid, groups, bias)
+        return
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
-    maps = np.empty((*kernels.shape[:2], *laid.size, images.shape[3]), np.result_type(images, weight))
+    maps = out.reshape(*kernels.shape[:2], *out.shape[1:])
     bands = _bands(kernels, laid) if _worth_bands(images, weight, laid, maps) else []
 
     def fill(part: slice) -> None:
@@ -70,7 +81,6 @@ def depthwise_maps(images: ndarray, weight: ndarray, laid: Window, groups: int, 
             some += _of_groups(bias, part, groups).reshape(*some.shape[:2], 1, 1, 1)
 
     in_parts(fill, _parts(groups, images), maps.size * kernels[0, 0].size >= _LARGE)
-    return maps.reshape(len(weight), *maps.shape[2:])
 
 
 def _add_up_rows(images: ndarray, kernels: ndarray, laid: Window, out: ndarray) -> None:
@@ -154,10 +164,6 @@ def _blocks(images: ndarray, laid: Window, starts: range, groups: int) -> ndarra
 def depthwise_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
     """Return the images (C, H, W, N), without their padding, in which each window got its kernels times its maps."""
     return images_by_phases(_put_maps, maps, weight, laid, groups)
-
-
-def _put_maps(images: ndarray, weight: ndarray, laid: Window, groups: int, out: ndarray) -> None:
-    out[...] = depthwise_maps(images, weight, laid, groups)
 
 
 def depthwise_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int) -> ndarray:

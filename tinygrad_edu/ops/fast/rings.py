@@ -34,10 +34,14 @@ _TURNED_BYTES = 2**23
 
 
 def ring_cut(weight: ndarray, laid: Window, groups: int, samples: int) -> Cut | None:
-    """Return how products with kernels (out, C / groups, kh, kw) are cut; None where a ring does not pay."""
+    """Return how products with kernels (out, C / groups, kh, kw) are cut; None where a ring does not pay.
+
+    Windows of single pixels are images as they lie.
+    """
+    if weight[0, 0].size == 1 or weight.size * laid.size[1] * samples < _ROW:
+        return None
     pieces = cut(len(weight) // groups, weight[0].size, 1, samples)
-    worth = weight.size * laid.size[1] * samples >= _ROW
-    return pieces if worth and pieces.samples >= FEWEST_SAMPLES else None
+    return pieces if pieces.samples >= FEWEST_SAMPLES else None
 
 
 def put_by_ring(
@@ -50,7 +54,7 @@ def put_by_ring(
     kernels, maps = _rotated(weight, groups, pieces.rows), _by_row(maps, groups, pieces)
     if bias is not None:
         bias = bias.reshape(groups, 1, 1, *maps.shape[4:6], 1)
-    large = weight[0].size * weight.shape[0] * laid.size[0] * laid.size[1] * images.shape[3] >= _LARGE
+    large = weight.size * laid.size[0] * laid.size[1] * images.shape[3] >= _LARGE
     threads = threads_of_shard() or allowed_threads(available_cores()) if large else 1
 
     def fill(part: _Part) -> None:
@@ -79,7 +83,7 @@ def _rotated(weight: ndarray, groups: int, at_a_time: int) -> ndarray:
 
     By columns, as OpenBLAS reads them faster.
     """
-    out, c, kh, kw = weight.shape
+    c, kh, kw = weight.shape[1:]
     kernels = weight.reshape(groups, -1, at_a_time, c, kh, kw).transpose(0, 1, 5, 4, 3, 2)
     found = np.empty((kh, *kernels.shape), weight.dtype)
     for k in range(kh):
@@ -134,13 +138,13 @@ def _seen_by(part: _Part, images: ndarray) -> ndarray:
 
 
 @lru_cache(1024)
-def _parts(
-    laid: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut, threads: int
-) -> list[_Part]:
+def _parts(laid: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut, threads: int) -> list[_Part]:
     """Cut maps of images of a shape (C, H, W, N) into parts, the longest first: all threads end together."""
     count = max(threads, prod(shape) * itemsize // _TURNED_BYTES)
     rows = [some[part] for some in _alike(laid, 0) for part in shares(len(some), count)]
-    parts = [_part(some, columns, laid, shape, itemsize, groups, pieces) for some in rows for columns in _alike(laid, 1)]
+    parts = [
+        _part(some, columns, laid, shape, itemsize, groups, pieces) for some in rows for columns in _alike(laid, 1)
+    ]
     return sorted(parts, key=lambda part: len(part.rows), reverse=True)
 
 
@@ -172,7 +176,7 @@ def _alike(laid: Window, axis: int) -> list[range]:
 
 
 def _seen(places: range, laid: Window, axis: int) -> tuple[range, int]:
-    """Return what some windows that are alike see along an axis, and how many of these further each is than the last."""
+    """Return what some windows that are alike see along an axis, and how many of these further each is."""
     step, apart, kernel = laid.stride[axis], _apart(laid, axis), len((laid.rows, laid.columns)[axis])
     first, lower = places.start * step - laid.inside[axis].start, places.step * step // apart
     return range(first, first + apart * ((len(places) - 1) * lower + kernel), apart), lower

@@ -402,16 +402,22 @@ def _columns_alike(laid: Window) -> tuple[int, int]:
 
 
 def _columns_apart(images: ndarray, part: _Part, laid: Window) -> ndarray:
-    """Return what windows see, first what the first column of a kernel and those alike see, then the second's, and so on.
+    """Return what windows see, (places, groups, rows, c, columns, N), with zeros where that is outside of the images.
 
-    (places, groups, rows, c, columns, N), with zeros where that is outside of the images.
+    First what the first column of a kernel and those alike see, then the second's, and so on.
     """
     groups, _, _, height, c, kw, columns, n = part.strips
-    (between, apart), (step, dilation), left = _columns_alike(laid), (laid.stride[1], laid.dilation[1]), part.seen[1].start
+    (between, apart), (step, dilation), left = (
+        _columns_alike(laid),
+        (laid.stride[1], laid.dilation[1]),
+        part.seen[1].start,
+    )
     length = columns + (kw - 1) // between * apart
     found = np.empty((min(between, kw), groups, height, c, length, n), images.dtype)
     down, to_rows = met_by(part.seen[0], images.shape[1])
-    images = samples_last(images[:, down].transpose(3, 0, 1, 2)) if images.strides[3] != images.itemsize else images[:, down]
+    images = (
+        samples_last(images[:, down].transpose(3, 0, 1, 2)) if images.strides[3] != images.itemsize else images[:, down]
+    )
     images = items_of(_by_group(images, groups)).swapaxes(1, 2)
     found[:, :, : to_rows.start] = found[:, :, to_rows.stop :] = 0
     for k, some in enumerate(found):
