@@ -504,7 +504,7 @@ def test_correlations_by_rows_and_by_channels(op, data, at_a_time, sizes, large,
         plan_anew(patch)
         patch.setattr(rows, "_WINDOW_BYTES", at_a_time)
         patch.setattr(rings, "_TURNED_BYTES", at_a_time)
-        for least in ("_ROW", "FEWEST_SAMPLES") if ring else ():
+        for least in ("_ROW", "_FEWEST_SAMPLES") if ring else ():
             patch.setattr(rings, least, 1)
         for least in ("_FEW_ROWS", "_SHORT_ROW") if sizes else ():
             patch.setattr(rows, least, 0)

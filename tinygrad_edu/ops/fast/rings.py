@@ -25,8 +25,8 @@ from tinygrad_edu.ops.fast.products import Cut, cut
 from tinygrad_edu.ops.fast.turning import items_of
 from tinygrad_edu.ops.windows import Window, met_by, samples_last, view_of
 
-# Of fewer samples a row is not long enough for a product.
-FEWEST_SAMPLES = 16
+# Products with fewer samples are slower than those with several columns at a time.
+_FEWEST_SAMPLES = 24
 # So many multiplications are worth the calls for a row; from so many on, threads share the rows.
 _ROW, _LARGE = 3 * 2**19, 2**24
 # What is turned first is at most so many bytes at a time, to be near by.
@@ -41,7 +41,7 @@ def ring_cut(weight: ndarray, laid: Window, groups: int, samples: int) -> Cut | 
     if weight[0, 0].size == 1 or weight.size * laid.size[1] * samples < _ROW:
         return None
     pieces = cut(len(weight) // groups, weight[0].size, 1, samples)
-    return pieces if pieces.samples >= FEWEST_SAMPLES else None
+    return pieces if pieces.samples >= _FEWEST_SAMPLES else None
 
 
 def put_by_ring(

@@ -19,7 +19,7 @@ from numpy import ndarray
 from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.products import Cut, cut, product_of_blocks, sum_of_products
-from tinygrad_edu.ops.fast.rings import FEWEST_SAMPLES, put_by_ring, ring_cut
+from tinygrad_edu.ops.fast.rings import put_by_ring, ring_cut
 from tinygrad_edu.ops.fast.turning import items_of
 from tinygrad_edu.ops.windows import Window, add_up, bordered, met_by, region, samples_last, view_of, windows_of
 
@@ -256,7 +256,9 @@ def correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int)
     c, _, kw = weight.shape[1:]
     narrow = 2 * len(weight) * (kw - 1) <= 3 * groups * c * kw  # less to copy than to add
     if narrow and 4 * laid.stride[1] * laid.size[1] >= 3 * (laid.inside[1].stop - laid.inside[1].start):  # few zeros
-        return images_by_phases(_put_maps, maps, weight, laid, groups, border=maps.shape[3] < FEWEST_SAMPLES)
+        largest = weight[:, :, :: laid.stride[0], :: laid.stride[1]]
+        by_ring = ring_cut(largest, laid, groups, maps.shape[3]) is not None
+        return images_by_phases(_put_maps, maps, weight, laid, groups, border=not by_ring)
     images = np.empty((groups, c, *laid.padded, maps.shape[3]), np.result_type(maps, weight))
     kernels = _by_group(weight, groups).transpose(0, 2, 4, 3, 1)
 
@@ -347,8 +349,8 @@ def correlated_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int
     """Return `plain_correlated_kernels`: the sum, over the rows of the maps, of products with their windows.
 
     Maps lie as they come, and what meets a row of them is one column of the kernels after the other: with a stride of
-    1 the same pixels, some numbers further. Only where that makes products of few rows, or short ones, windows are
-    copied column by column, or whole.
+    1 the same pixels, some numbers further, and with a larger one pixels that lie so apart. Only where that makes
+    products of few rows, or short ones, windows are copied whole.
     """
     kh, kw, c, out = len(laid.rows), len(laid.columns), len(images) // groups, len(maps) // groups
     length = laid.size[1] * maps.shape[3]
