@@ -323,11 +323,11 @@ def recurrent(row, kind, shapes):
     *rows, _ = np.split(row, np.cumsum([*map(np.prod, shapes)]))
     parts = [row.reshape(shape) for row, shape in zip(rows, shapes, strict=True)]
     count = 2 if kind == "LSTM" else 1
-    (steps, samples), after = shapes[0][:2], [np.empty((shapes[0][0], *shape)) for shape in shapes[1 : 1 + count]]
+    (steps, samples), after = shapes[0][1:3], [np.empty((shapes[0][1], *shape)) for shape in shapes[1 : 1 + count]]
     for n in range(samples):
         states, rest = [part[n] for part in parts[1 : 1 + count]], parts[1 + count :]
         for t in range(steps):
-            states = ONE_STEP[kind](parts[0][t, n], *states, *rest)
+            states = ONE_STEP[kind](parts[0][:, t, n].ravel(), *states, *rest)
             for state, all_states in zip(states, after, strict=True):
                 all_states[t, n] = state
     return np.concatenate([states.ravel() for states in after])

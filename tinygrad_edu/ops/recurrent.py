@@ -19,7 +19,7 @@ from tinygrad_edu.ops.fast import recurrent as fast
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.logistic import sigmoid
 from tinygrad_edu.ops.products import linear, matmul
-from tinygrad_edu.ops.shape import reshape, transpose
+from tinygrad_edu.ops.shape import reshape, swapaxes
 from tinygrad_edu.ops.splitting import split
 from tinygrad_edu.ops.trigonometry import tanh
 
@@ -98,16 +98,17 @@ def unpacked(row: Any, shapes: Shapes) -> list[Any]:
 
 
 def _shapes_of_states(kind: str, shapes: Shapes) -> Shapes:
-    steps = shapes[0][0]
+    steps = shapes[0][1]
     return tuple((steps, *shape) for shape in shapes[1 : 1 + KINDS[kind].states])
 
 
 def by_steps(row: Any, kind: str, shapes: Shapes) -> Any:
     """Return what `recurrent` returns, composed of one step after the other."""
-    how, (pre, *rest) = KINDS[kind], unpacked(row, shapes)
+    how, (pre, *rest), (gates, steps, samples, hidden) = KINDS[kind], unpacked(row, shapes), shapes[0]
     states, weights, after = tuple(rest[: how.states]), rest[how.states :], []
-    for k in range(len(pre)):
-        states = how.step(pre[k], *states, *weights)
+    for k in range(steps):
+        of_step = reshape(swapaxes(pre[:, k], 0, 1), (samples, gates * hidden))
+        states = how.step(of_step, *states, *weights)
         after.append(states)
     return packed([state for every in zip(*after, strict=True) for state in every])
 
@@ -121,7 +122,7 @@ def recurrent(row: Array, /, kind: str, shapes: Shapes) -> Array:
     Parameters
     ----------
     row : 1-d
-        One after the other: what the inputs give the gates in each step, (T, N, gates * H); the states that it begins
+        One after the other: what the inputs give each gate in each step, (gates, T, N, H); the states that it begins
         with, of an LSTM h and c; the weight w_hh; and b_hh of a GRU, or w_hr of an LSTM that has one.
     kind : "RNN_TANH", "RNN_RELU", "LSTM" or "GRU"
     shapes : tuple of tuple of int
@@ -181,13 +182,15 @@ def over_time(
     *w_hr : (size of h, H)
         None, or one: the projection of an LSTM.
     """
-    inside = w_hr
+    (*of_x, inputs), gates, inside = x.shape, KINDS[kind].gates, w_hr
+    hidden = w_ih.shape[0] // gates
     if kind == "GRU":  # its b_hh is reset with the state
         inside = (np.zeros(w_hh.shape[0], w_hh.dtype) if b_hh is None else b_hh,)
     elif b_ih is not None:
         b_ih = b_ih + b_hh
-    rows = matmul(reshape(x, (prod(x.shape[:-1]), x.shape[-1])), transpose(w_ih))
-    pre = reshape(rows if b_ih is None else rows + b_ih, (*x.shape[:-1], w_ih.shape[0]))
-    parts = [pre, *states, w_hh, *inside]
+    by_gates = swapaxes(reshape(w_ih, (gates, hidden, inputs)), 1, 2)
+    pre = matmul(reshape(x, (prod(of_x), inputs)), by_gates)
+    pre = pre if b_ih is None else pre + reshape(b_ih, (gates, 1, hidden))
+    parts = [reshape(pre, (gates, *of_x, hidden)), *states, w_hh, *inside]
     shapes = tuple(tuple(part.shape) for part in parts)
     return unpacked(recurrent(packed(parts), kind, shapes), _shapes_of_states(kind, shapes))

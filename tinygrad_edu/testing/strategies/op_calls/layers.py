@@ -179,13 +179,13 @@ def _recurrent_layers(draw: Any) -> Call:
     """Draw a row of all that a recurrent layer needs; of relu, what the gates get outweighs what the states add."""
     kind = draw(st.sampled_from(["RNN_TANH", "RNN_RELU", "LSTM", "GRU"]))
     steps, samples, hidden = (draw(st.integers(1, 3)) for _ in range(3))
-    gates, shown = {"LSTM": 4, "GRU": 3}.get(kind, 1) * hidden, hidden
-    after: tuple[tuple[int, ...], ...] = ((gates,),) if kind == "GRU" else ()
+    gates, shown = {"LSTM": 4, "GRU": 3}.get(kind, 1), hidden
+    after: tuple[tuple[int, ...], ...] = ((gates * hidden,),) if kind == "GRU" else ()
     if kind == "LSTM" and draw(st.booleans()):
         shown = draw(st.integers(1, 2))
         after = ((shown, hidden),)
     states = [(samples, shown), (samples, hidden)][: 2 if kind == "LSTM" else 1]
-    shapes = ((steps, samples, gates), *states, (gates, shown), *after)
+    shapes = ((gates, steps, samples, hidden), *states, (gates * hidden, shown), *after)
     first, *rest = (prod(shape) for shape in shapes)
     row = draw(arrays((first + sum(rest),), -2, 2))
     if kind == "RNN_RELU":
