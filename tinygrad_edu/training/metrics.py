@@ -321,15 +321,20 @@ def _of_classes(name: str, outputs: ndarray, targets: ndarray, ignore_index: int
         )
     labels, classes = targets.reshape(-1), outputs.shape[1]
     logits = outputs if outputs.ndim == 2 else np.moveaxis(outputs, 1, -1).reshape(-1, classes)
+    if _within(labels, classes) and not 0 <= ignore_index < classes:  # all of them count
+        return logits, labels.astype(np.intp, copy=False)
     counted = labels != ignore_index
-    if not counted.all():
-        logits, labels = logits[counted], labels[counted]
-    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+    logits, labels = logits[counted], labels[counted]
+    if labels.size and not _within(labels, classes):
         raise DataError(
             f"{name}: labels from {labels.min()} to {labels.max()}; with {classes} classes they are from 0 to "
             f"{classes - 1}."
         )
-    return logits, labels.astype(np.intp, copy=False)
+    return logits, labels.astype(np.intp)
+
+
+def _within(labels: ndarray, classes: int) -> bool:
+    return bool(labels.size and labels.min() >= 0 and labels.max() < classes)
 
 
 def _confusion(name: str, outputs: ndarray, targets: ndarray, ignore_index: int) -> ndarray:
