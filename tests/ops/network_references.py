@@ -318,6 +318,10 @@ def attention(query, key, value, mask=None, scale=None, is_causal=False, enable_
     return np.einsum("...ls,...sv->...lv", weights / np.where(total == 0, 1, total), value)
 
 
+def affine_gates(x, weight, bias, gates):
+    return np.stack(np.split(x @ weight.T + bias, gates, axis=1))
+
+
 def recurrent(row, kind, shapes):
     """Take each sample by itself through the formulas of PyTorch's documentation."""
     *rows, _ = np.split(row, np.cumsum([*map(np.prod, shapes)]))
@@ -380,5 +384,5 @@ NETWORK_REFERENCES = {
     "pairwise_distance": pairwise_distance,
     "embedding": lambda indices, weight, padding_idx: weight[indices],
     "rows_at": lambda weight, indices: weight[indices], "rows_added": rows_added,
-    "scaled_dot_product_attention": attention, "recurrent": recurrent,
+    "scaled_dot_product_attention": attention, "recurrent": recurrent, "affine_gates": affine_gates,
 }  # fmt: skip

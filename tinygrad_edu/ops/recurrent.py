@@ -16,6 +16,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, Tensor, enable_grad, from_numpy, op, walk, wrap
 from tinygrad_edu.ops.activations import relu
 from tinygrad_edu.ops.fast import recurrent as fast
+from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.logistic import sigmoid
 from tinygrad_edu.ops.products import linear, matmul
@@ -84,6 +85,31 @@ KINDS = {
 
 
 # --- All steps ---
+
+
+@op
+def affine_gates(x: Array, weight: Array, bias: Array, /, gates: int) -> Array:
+    """Return linear(x, weight, bias) with each gate apart: (M, I), (gates * H, I), (gates * H,) -> (gates, M, H)."""
+    by_gates = weight.reshape(gates, len(weight) // gates, weight.shape[1])
+    out, bias = product(x, by_gates.swapaxes(1, 2)), bias.reshape(gates, 1, -1)
+    return np.add(out, bias, out=out if np.result_type(out, bias) == out.dtype else None)
+
+
+def _affine_gates_x(g: Any, weight: Any) -> Any:
+    gates, _, hidden = g.shape
+    return matmul(g, reshape(weight, (gates, hidden, weight.shape[1]))).sum(axis=0)
+
+
+def _affine_gates_weight(g: Any, x: Any) -> Any:
+    gates, _, hidden = g.shape
+    return reshape(matmul(swapaxes(g, 1, 2), x), (gates * hidden, x.shape[1]))
+
+
+def _affine_gates_bias(g: Any) -> Any:
+    return reshape(matmul(swapaxes(g, 1, 2), np.ones(g.shape[1], g.dtype)), -1)  # faster than a sum
+
+
+affine_gates.vjps(x=_affine_gates_x, weight=_affine_gates_weight, bias=_affine_gates_bias)
 
 
 def packed(parts: Sequence[Any]) -> Any:
@@ -182,15 +208,13 @@ def over_time(
     *w_hr : (size of h, H)
         None, or one: the projection of an LSTM.
     """
-    (*of_x, inputs), gates, inside = x.shape, KINDS[kind].gates, w_hr
-    hidden = w_ih.shape[0] // gates
+    (*of_x, inputs), gates, hidden, inside = x.shape, KINDS[kind].gates, w_hh.shape[0] // KINDS[kind].gates, w_hr
+    b_ih, b_hh = (np.zeros(len(w_hh), w_hh.dtype) if b is None else b for b in (b_ih, b_hh))
     if kind == "GRU":  # its b_hh is reset with the state
-        inside = (np.zeros(w_hh.shape[0], w_hh.dtype) if b_hh is None else b_hh,)
-    elif b_ih is not None:
+        inside = (b_hh,)
+    else:
         b_ih = b_ih + b_hh
-    by_gates = swapaxes(reshape(w_ih, (gates, hidden, inputs)), 1, 2)
-    pre = matmul(reshape(x, (prod(of_x), inputs)), by_gates)
-    pre = pre if b_ih is None else pre + reshape(b_ih, (gates, 1, hidden))
-    parts = [reshape(pre, (gates, *of_x, hidden)), *states, w_hh, *inside]
-    shapes = tuple(tuple(part.shape) for part in parts)
-    return unpacked(recurrent(packed(parts), kind, shapes), _shapes_of_states(kind, shapes))
+    pre = affine_gates(reshape(x, (prod(of_x), inputs)), w_ih, b_ih, gates)
+    others = [*states, w_hh, *inside]
+    shapes = ((gates, *of_x, hidden), *(tuple(part.shape) for part in others))
+    return unpacked(recurrent(packed([pre, *others]), kind, shapes), _shapes_of_states(kind, shapes))
