@@ -105,8 +105,8 @@ def _affine_gates_weight(g: Any, x: Any) -> Any:
     return reshape(matmul(swapaxes(g, 1, 2), x), (gates * hidden, x.shape[1]))
 
 
-def _affine_gates_bias(g: Any) -> Any:
-    return reshape(matmul(swapaxes(g, 1, 2), np.ones(g.shape[1], g.dtype)), -1)  # faster than a sum
+def _affine_gates_bias(g: Any, bias_shape: tuple[int, ...]) -> Any:
+    return reshape(matmul(swapaxes(g, 1, 2), np.ones(g.shape[1], g.dtype)), bias_shape)  # faster than a sum
 
 
 affine_gates.vjps(x=_affine_gates_x, weight=_affine_gates_weight, bias=_affine_gates_bias)
