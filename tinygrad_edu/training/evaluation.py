@@ -131,11 +131,11 @@ def _own_sums(
     """Return the sums over those shards of a batch that are this worker's."""
     parts = shards(len(batch), _shard_size(model, len(batch)))
     seeds, own = stream_seeds(rng, len(parts)), share(len(parts), workers.size, workers.rank)
-    streams = [stream_of(seeds[k]) for k in own]  # at once, where the code for it is near by
 
     def of_shard(i: int) -> Totals:
-        inputs, target = inputs_and_target(batch.take(parts[own[i]], streams[i]))
-        with random_stream(streams[i]):
+        stream = stream_of(seeds[own[i]])
+        inputs, target = inputs_and_target(batch.take(parts[own[i]], stream))
+        with random_stream(stream):
             outputs = _arrays(model(*as_inputs(inputs)))
         return {name: metric.sums(outputs, _arrays(target)) for name, metric in metrics.items()}
 
