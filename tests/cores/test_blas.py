@@ -112,20 +112,3 @@ def test_without_threadpoolctl_the_error_names_the_extra(monkeypatch):
             list(map_shards(lambda k: k, 2))
     finally:
         blas._blas.cache_clear()
-
-
-@pytest.mark.parametrize(
-    ("said", "halves"),
-    [
-        ("vendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 17\n", True),
-        ("vendor_id\t: AuthenticAMD\ncpu family\t: 26\nmodel\t\t: 2\n", False),
-        ("vendor_id\t: HygonGenuine\ncpu family\t: 25\n", False),
-        (None, False),
-    ],
-)
-def test_zen_4_computes_in_halves(said, halves, monkeypatch, tmp_path):
-    info = tmp_path / "cpuinfo"
-    if said is not None:
-        info.write_text(said)
-    monkeypatch.setattr(blas, "open", lambda _: info.open(), raising=False)
-    assert blas.computes_in_halves.__wrapped__() is halves

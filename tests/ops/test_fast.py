@@ -422,7 +422,6 @@ def test_long_and_thin_products_of_stacks(m, k, n, stack):
 def small_blocks(monkeypatch):
     """Let small products be cut, whatever this processor and its BLAS are good at."""
     monkeypatch.setattr(blocks, "multiplies_in_place", lambda: True)
-    monkeypatch.setattr(blocks, "computes_in_halves", lambda: True)
     monkeypatch.setattr(blocks, "_LARGE", 0)
     monkeypatch.setattr(blocks, "_FEWEST_OF_GRID", 0)
     monkeypatch.setattr(blocks, "_block", blocks._block.__wrapped__)
@@ -459,11 +458,6 @@ def test_products_that_are_left_whole(small_blocks, monkeypatch):
     np.testing.assert_array_equal(products.product(few, long.T), np.full((10, 512), 128))
     with pytest.raises(ShapeError, match="op matmul"):
         tg.matmul(x, x[1:])
-    monkeypatch.setattr(blocks, "computes_in_halves", lambda: False)
-    assert blocks.block_of(x, x) is None
-    assert blocks.block_of(x[:64], x) == (8, 200)
-    assert next(map_shards(lambda _: blocks.block_of(x, x), 1, 1)) == (8, 200)
-    monkeypatch.setattr(blocks, "computes_in_halves", lambda: True)
     monkeypatch.setattr(blocks, "available_cores", lambda: 2)  # which BLAS shares among its threads
     assert blocks.block_of(x, x) is None
     monkeypatch.setattr(blocks, "multiplies_in_place", lambda: False)

@@ -9,10 +9,7 @@ from typing import Any
 
 from tinygrad_edu.errors import MissingExtraError
 
-__all__ = [
-    "allowed_threads", "available_cores", "blas_can_be_limited", "computes_in_halves", "multiplies_in_place",
-    "single_threaded_blas",
-]  # fmt: skip
+__all__ = ["allowed_threads", "available_cores", "blas_can_be_limited", "multiplies_in_place", "single_threaded_blas"]
 
 # Where OpenBLAS has kernels for small matrices, by the name of the processor that it takes this one for.
 _WITH_SMALL_KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
@@ -61,22 +58,6 @@ def multiplies_in_place() -> bool:
     """
     libraries = _blas().lib_controllers if blas_can_be_limited() else ()
     return any(getattr(library, "architecture", None) in _WITH_SMALL_KERNELS for library in libraries)
-
-
-@cache
-def computes_in_halves() -> bool:
-    """Return whether the processor takes two turns for 512 bits, as AMD's Zen 4 does: family 25.
-
-    Then a product without copies keeps up with its arithmetic, and one with copies has them to make besides. Others are
-    twice as fast, and wait for what they read unless a copy has put it in order. Where the system does not say, it
-    counts as one of these.
-    """
-    try:
-        with open("/proc/cpuinfo") as file:
-            said = file.read(1000)
-    except OSError:
-        return False
-    return "AuthenticAMD" in said and "cpu family\t: 25\n" in said
 
 
 @contextmanager

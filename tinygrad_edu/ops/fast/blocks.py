@@ -2,8 +2,8 @@
 
 OpenBLAS copies both factors into an order of its own before it multiplies. That is a tenth of the work where one of the
 lengths is 128 or so, and up to a third where the factors lie by columns. On processors with AVX-512 it computes
-products of up to a million multiplications without copies. Where that is as fast as the processor can, as on Zen 4, a
-grid of them is faster than the whole; on Zen 5, which computes twice as fast, only where a length is short.
+products of up to a million multiplications without copies, as fast as the processor can. So a grid of them is faster
+than the whole.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.blas import allowed_threads, available_cores, computes_in_halves, multiplies_in_place
+from tinygrad_edu.cores.blas import allowed_threads, available_cores, multiplies_in_place
 from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
 
 # OpenBLAS copies nothing where there are at most so many multiplications.
@@ -30,8 +30,6 @@ _FEWEST_OF_GRID, _MOST = 2**23, 2**27
 # No length is less than that; and where the left factor lies by rows and the right one by columns, so that OpenBLAS
 # adds up across its registers, sums are at least so long.
 _SHORTEST, _SHORTEST_SUM = 32, 128
-# Where the processor is fast enough to wait for memory, a grid pays if one length is at most that.
-_SHORT = 64
 # Where both lie by rows, so many rows are multiplied at a time with as many columns as can be.
 _ROWS = 8
 # From so many multiplications on threads share them, each so many parts. The bits are the same in any.
@@ -48,14 +46,12 @@ class BlockSize(NamedTuple):
 def block_of(x: ndarray, y: ndarray) -> BlockSize | None:
     """Return how the product of two matrices is cut into blocks; None for one that is better left whole.
 
-    Outside of shards large ones are left to the threads of BLAS, where there are several cores, or where one is as fast
-    with the whole. In a shard, whose threads share them, they are cut.
+    Outside of shards, and where there are several cores, large ones are left to the threads of BLAS.
     """
     block = _block(x.shape, y.shape, x.strides, y.strides, x.dtype, y.dtype)
     if block is None or threads_of_shard() is not None or x.size * y.shape[1] <= _WITHOUT_COPY:
         return block
-    pays = computes_in_halves() or min(*x.shape, y.shape[1]) <= _SHORT
-    return block if pays and allowed_threads(available_cores()) == 1 else None
+    return block if allowed_threads(available_cores()) == 1 else None
 
 
 @lru_cache(1024)
