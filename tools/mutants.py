@@ -155,6 +155,9 @@ EQUIVALENT = {
     r"power_norm\.x: source: ((x|out) for g|x for out)": "only its shape is taken; where the norm is 0, so is x",
     r"power_norm\.x: source: (2 for 1|share for keep\(share, counts\))": "where x is 0, so is the rest; the mask is "
     "for the second derivative",
+    r"affine_gates\.(x|weight|bias): source: (out for g|x for weight|weight for x)": "of the places that survive only "
+    "lengths, or the dtype, are taken",
+    r"affine_gates\.bias: (transposed|source: (x|weight|bias) for g)": "it has one axis; and only the dtype is taken",
     r"recurrent\.row: transposed": "the gradient has one axis",
     r"recurrent\.row: source: (g|out) for row": "at the place that survives, it is a Tensor where row is one",
     r"(maximum|minimum)\.[xy]: source: out for [xy]": "out > y where x > y, and out == y where x == y or y is greater",

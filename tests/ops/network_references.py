@@ -318,16 +318,20 @@ def attention(query, key, value, mask=None, scale=None, is_causal=False, enable_
     return np.einsum("...ls,...sv->...lv", weights / np.where(total == 0, 1, total), value)
 
 
+def affine_gates(x, weight, bias, gates):
+    return np.stack(np.split(x @ weight.T + bias, gates, axis=1))
+
+
 def recurrent(row, kind, shapes):
     """Take each sample by itself through the formulas of PyTorch's documentation."""
     *rows, _ = np.split(row, np.cumsum([*map(np.prod, shapes)]))
     parts = [row.reshape(shape) for row, shape in zip(rows, shapes, strict=True)]
     count = 2 if kind == "LSTM" else 1
-    (steps, samples), after = shapes[0][:2], [np.empty((shapes[0][0], *shape)) for shape in shapes[1 : 1 + count]]
+    (steps, samples), after = shapes[0][1:3], [np.empty((shapes[0][1], *shape)) for shape in shapes[1 : 1 + count]]
     for n in range(samples):
         states, rest = [part[n] for part in parts[1 : 1 + count]], parts[1 + count :]
         for t in range(steps):
-            states = ONE_STEP[kind](parts[0][t, n], *states, *rest)
+            states = ONE_STEP[kind](parts[0][:, t, n].ravel(), *states, *rest)
             for state, all_states in zip(states, after, strict=True):
                 all_states[t, n] = state
     return np.concatenate([states.ravel() for states in after])
@@ -380,5 +384,5 @@ NETWORK_REFERENCES = {
     "pairwise_distance": pairwise_distance,
     "embedding": lambda indices, weight, padding_idx: weight[indices],
     "rows_at": lambda weight, indices: weight[indices], "rows_added": rows_added,
-    "scaled_dot_product_attention": attention, "recurrent": recurrent,
+    "scaled_dot_product_attention": attention, "recurrent": recurrent, "affine_gates": affine_gates,
 }  # fmt: skip

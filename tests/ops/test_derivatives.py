@@ -23,7 +23,7 @@ SMOOTH = [
     "gelu", "gelu_by_cdf", "gelu_by_tanh", "silu", "mish", "logsigmoid", "softplus", "one_minus_square", "tanhshrink",
     "glu", "softmin", "masked_fill", "einsum", "tensordot", "kron", "inv", "solve", "logabsdet", "cholesky_factor",
     "matrix_power", "svdvals", "eigenvalues", "normalized", "affine_rows", "affine_maps", "affine_images",
-    "softmax_gradient",
+    "softmax_gradient", "affine_gates",
 ]  # fmt: skip
 
 # Linear in all their inputs together.

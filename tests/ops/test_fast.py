@@ -429,6 +429,10 @@ def small_blocks(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
 
+def in_a_shard(function, *arrays):
+    return next(map_shards(lambda _: function(*arrays), 1, 1))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("m", "k", "n"), [(128, 128, 128), (300, 140, 333), (33, 1500, 65), (150, 300, 40)])
 def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n, dtype, small_blocks):
@@ -436,8 +440,8 @@ def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n,
     for of_x, of_y in ((rows, rows), (rows, columns), (columns, rows), (columns, columns)):
         x, y = of_x(whole_numbers((m, k), dtype)), of_y(whole_numbers((k, n), dtype))
         out = np.empty((n, m), dtype).T
-        assert next(map_shards(lambda _: blocks.block_of(x, y), 1, 1)) is not None or k == 1500  # noqa: B023
-        assert next(map_shards(lambda _: products.product(x, y, out), 1, 1)) is out  # noqa: B023
+        assert in_a_shard(blocks.block_of, x, y) is not None or k == 1500
+        assert in_a_shard(products.product, x, y, out) is out
         np.testing.assert_array_equal(out, products.plain_product(x, y))
         x, y = of_x(rng.standard_normal((m, k)).astype(dtype)), of_y(rng.standard_normal((k, n)).astype(dtype))
         one, *others = (next(map_shards(lambda _: products.product(x, y), 1, count)) for count in (1, 2, 3))  # noqa: B023
@@ -446,12 +450,11 @@ def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n,
 
 
 def test_products_that_are_left_whole(small_blocks, monkeypatch):
-    monkeypatch.setattr(blocks, "available_cores", lambda: 1)
     x = np.ones((200, 200), np.float32)
-    assert blocks.block_of(x, x) == (8, 200)
-    assert blocks.block_of(x, x.T.copy().T) == (32, 32)
+    assert in_a_shard(blocks.block_of, x, x) == (8, 200)
+    assert in_a_shard(blocks.block_of, x, x.T.copy().T) == (32, 32)
     for y in (x.astype(np.float64), x[:, ::2], np.broadcast_to(x[:1], x.shape), x[:, :20], x.astype(int)):
-        assert blocks.block_of(x, y) is None
+        assert in_a_shard(blocks.block_of, x, y) is None
         np.testing.assert_array_equal(products.product(x, y), products.plain_product(x, y))
     few, long = np.ones((10, 128), np.float32), np.ones((512, 128), np.float32)
     assert blocks.block_of(few, long.T) == (10, 120)
@@ -459,10 +462,9 @@ def test_products_that_are_left_whole(small_blocks, monkeypatch):
     np.testing.assert_array_equal(products.product(few, long.T), np.full((10, 512), 128))
     with pytest.raises(ShapeError, match="op matmul"):
         tg.matmul(x, x[1:])
-    monkeypatch.setattr(blocks, "available_cores", lambda: 2)  # which BLAS shares among its threads
-    assert blocks.block_of(x, x) is None
+    assert blocks.block_of(x, x) is None  # outside of a shard
     monkeypatch.setattr(blocks, "multiplies_in_place", lambda: False)
-    assert next(map_shards(lambda _: blocks.block_of(x, x), 1, 1)) is None
+    assert in_a_shard(blocks.block_of, x, x) is None
 
 
 # --- Correlations, in parts and pieces of any size ---

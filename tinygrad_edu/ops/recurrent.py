@@ -16,10 +16,11 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, Tensor, enable_grad, from_numpy, op, walk, wrap
 from tinygrad_edu.ops.activations import relu
 from tinygrad_edu.ops.fast import recurrent as fast
+from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.logistic import sigmoid
 from tinygrad_edu.ops.products import linear, matmul
-from tinygrad_edu.ops.shape import reshape, transpose
+from tinygrad_edu.ops.shape import reshape, swapaxes
 from tinygrad_edu.ops.splitting import split
 from tinygrad_edu.ops.trigonometry import tanh
 
@@ -86,6 +87,31 @@ KINDS = {
 # --- All steps ---
 
 
+@op
+def affine_gates(x: Array, weight: Array, bias: Array, /, gates: int) -> Array:
+    """Return linear(x, weight, bias) with each gate apart: (M, I), (gates * H, I), (gates * H,) -> (gates, M, H)."""
+    by_gates = weight.reshape(gates, len(weight) // gates, weight.shape[1])
+    out, bias = product(x, by_gates.swapaxes(1, 2)), bias.reshape(gates, 1, -1)
+    return np.add(out, bias, out=out if np.result_type(out, bias) == out.dtype else None)
+
+
+def _affine_gates_x(g: Any, weight: Any) -> Any:
+    gates, _, hidden = g.shape
+    return matmul(g, reshape(weight, (gates, hidden, weight.shape[1]))).sum(axis=0)
+
+
+def _affine_gates_weight(g: Any, x: Any) -> Any:
+    gates, _, hidden = g.shape
+    return reshape(matmul(swapaxes(g, 1, 2), x), (gates * hidden, x.shape[1]))
+
+
+def _affine_gates_bias(g: Any, bias_shape: tuple[int, ...]) -> Any:
+    return reshape(matmul(swapaxes(g, 1, 2), np.ones(g.shape[1], g.dtype)), bias_shape)  # faster than a sum
+
+
+affine_gates.vjps(x=_affine_gates_x, weight=_affine_gates_weight, bias=_affine_gates_bias)
+
+
 def packed(parts: Sequence[Any]) -> Any:
     """Return the numbers of several arrays in a row."""
     return concatenate([reshape(part, (-1,)) for part in parts])
@@ -98,16 +124,17 @@ def unpacked(row: Any, shapes: Shapes) -> list[Any]:
 
 
 def _shapes_of_states(kind: str, shapes: Shapes) -> Shapes:
-    steps = shapes[0][0]
+    steps = shapes[0][1]
     return tuple((steps, *shape) for shape in shapes[1 : 1 + KINDS[kind].states])
 
 
 def by_steps(row: Any, kind: str, shapes: Shapes) -> Any:
     """Return what `recurrent` returns, composed of one step after the other."""
-    how, (pre, *rest) = KINDS[kind], unpacked(row, shapes)
+    how, (pre, *rest), (gates, steps, samples, hidden) = KINDS[kind], unpacked(row, shapes), shapes[0]
     states, weights, after = tuple(rest[: how.states]), rest[how.states :], []
-    for k in range(len(pre)):
-        states = how.step(pre[k], *states, *weights)
+    for k in range(steps):
+        of_step = reshape(swapaxes(pre[:, k], 0, 1), (samples, gates * hidden))
+        states = how.step(of_step, *states, *weights)
         after.append(states)
     return packed([state for every in zip(*after, strict=True) for state in every])
 
@@ -121,7 +148,7 @@ def recurrent(row: Array, /, kind: str, shapes: Shapes) -> Array:
     Parameters
     ----------
     row : 1-d
-        One after the other: what the inputs give the gates in each step, (T, N, gates * H); the states that it begins
+        One after the other: what the inputs give each gate in each step, (gates, T, N, H); the states that it begins
         with, of an LSTM h and c; the weight w_hh; and b_hh of a GRU, or w_hr of an LSTM that has one.
     kind : "RNN_TANH", "RNN_RELU", "LSTM" or "GRU"
     shapes : tuple of tuple of int
@@ -181,13 +208,13 @@ def over_time(
     *w_hr : (size of h, H)
         None, or one: the projection of an LSTM.
     """
-    inside = w_hr
+    (*of_x, inputs), gates, hidden, inside = x.shape, KINDS[kind].gates, w_hh.shape[0] // KINDS[kind].gates, w_hr
+    b_ih, b_hh = (np.zeros(len(w_hh), w_hh.dtype) if b is None else b for b in (b_ih, b_hh))
     if kind == "GRU":  # its b_hh is reset with the state
-        inside = (np.zeros(w_hh.shape[0], w_hh.dtype) if b_hh is None else b_hh,)
-    elif b_ih is not None:
+        inside = (b_hh,)
+    else:
         b_ih = b_ih + b_hh
-    rows = matmul(reshape(x, (prod(x.shape[:-1]), x.shape[-1])), transpose(w_ih))
-    pre = reshape(rows if b_ih is None else rows + b_ih, (*x.shape[:-1], w_ih.shape[0]))
-    parts = [pre, *states, w_hh, *inside]
-    shapes = tuple(tuple(part.shape) for part in parts)
-    return unpacked(recurrent(packed(parts), kind, shapes), _shapes_of_states(kind, shapes))
+    pre = affine_gates(reshape(x, (prod(of_x), inputs)), w_ih, b_ih, gates)
+    others = [*states, w_hh, *inside]
+    shapes = ((gates, *of_x, hidden), *(tuple(part.shape) for part in others))
+    return unpacked(recurrent(packed([pre, *others]), kind, shapes), _shapes_of_states(kind, shapes))

@@ -84,8 +84,7 @@ class ArrayBatch:
 
     def take(self, part: slice, rng: np.random.Generator | None) -> tuple[Any, ...]:
         """Return some samples, without a copy."""
-        inputs, target = some_samples((self._inputs, self._target), part)
-        return (*inputs, target)
+        return (*some_samples(self._inputs, part), some_samples(self._target, part))
 
     def kind(self, count: int) -> Hashable:
         """Return what the samples are."""

@@ -304,7 +304,8 @@ class Perplexity(Metric):
 
 
 def _total_and_count(values: ndarray) -> ndarray:
-    return np.array([values.sum(dtype=np.float64), values.size])
+    total = np.count_nonzero(values) if values.dtype == bool else values.sum(dtype=np.float64)
+    return np.array([total, values.size], np.float64)
 
 
 def _of_classes(name: str, outputs: ndarray, targets: ndarray, ignore_index: int) -> tuple[ndarray, ndarray]:
@@ -318,14 +319,22 @@ def _of_classes(name: str, outputs: ndarray, targets: ndarray, ignore_index: int
             f"{name}: outputs of shape {outputs.shape} need labels of shape {outputs.shape[:1] + outputs.shape[2:]}, "
             f"and not {targets.shape}: reshape the labels."
         )
-    counted, classes = targets.reshape(-1) != ignore_index, outputs.shape[1]
-    labels = targets.reshape(-1)[counted].astype(np.intp)
-    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+    labels, classes = targets.reshape(-1), outputs.shape[1]
+    logits = outputs if outputs.ndim == 2 else np.moveaxis(outputs, 1, -1).reshape(-1, classes)
+    if _within(labels, classes) and not 0 <= ignore_index < classes:  # all of them count
+        return logits, labels.astype(np.intp, copy=False)
+    counted = labels != ignore_index
+    logits, labels = logits[counted], labels[counted]
+    if labels.size and not _within(labels, classes):
         raise DataError(
             f"{name}: labels from {labels.min()} to {labels.max()}; with {classes} classes they are from 0 to "
             f"{classes - 1}."
         )
-    return np.moveaxis(outputs, 1, -1).reshape(-1, classes)[counted], labels
+    return logits, labels.astype(np.intp)
+
+
+def _within(labels: ndarray, classes: int) -> bool:
+    return bool(labels.size and labels.min() >= 0 and labels.max() < classes)
 
 
 def _confusion(name: str, outputs: ndarray, targets: ndarray, ignore_index: int) -> ndarray:

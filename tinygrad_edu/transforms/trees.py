@@ -3,14 +3,20 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from numpy import ndarray
+
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import ShapeError
 
 __all__ = ["as_tensors", "tree_leaves", "tree_map"]
 
+_LEAVES = {Tensor, ndarray}  # as most are
+
 
 def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     """Apply `function` to each leaf of nested lists, tuples and dicts, and to the leaves at its place in `others`."""
+    if tree.__class__ in _LEAVES:
+        return function(tree, *others)
     if isinstance(tree, dict):
         if any(not isinstance(other, dict) or other.keys() != tree.keys() for other in others):
             raise ShapeError(f"nested arguments differ: a dict of {list(tree)} stands beside {others}.")

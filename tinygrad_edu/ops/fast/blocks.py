@@ -2,8 +2,8 @@
 
 OpenBLAS copies both factors into an order of its own before it multiplies. That is a tenth of the work where one of the
 lengths is 128 or so, and up to a third where the factors lie by columns. On processors with AVX-512 it computes
-products of up to a million multiplications without copies, as fast as the processor can. So a grid of them is faster
-than the whole.
+products of up to a million multiplications without copies. So a grid of them is faster than the whole where lengths are
+those of a shard, whose threads share it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.blas import allowed_threads, available_cores, multiplies_in_place
+from tinygrad_edu.cores.blas import multiplies_in_place
 from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
 
 # OpenBLAS copies nothing where there are at most so many multiplications.
@@ -46,12 +46,11 @@ class BlockSize(NamedTuple):
 def block_of(x: ndarray, y: ndarray) -> BlockSize | None:
     """Return how the product of two matrices is cut into blocks; None for one that is better left whole.
 
-    Outside of shards, and where there are several cores, large ones are left to the threads of BLAS.
+    Outside of shards large ones are left to BLAS, which has threads of its own.
     """
-    block = _block(x.shape, y.shape, x.strides, y.strides, x.dtype, y.dtype)
-    if block is None or threads_of_shard() is not None or x.size * y.shape[1] <= _WITHOUT_COPY:
-        return block
-    return block if allowed_threads(available_cores()) == 1 else None
+    if threads_of_shard() is None and x.size * y.shape[1] > _WITHOUT_COPY:
+        return None
+    return _block(x.shape, y.shape, x.strides, y.strides, x.dtype, y.dtype)
 
 
 @lru_cache(1024)

@@ -3,7 +3,9 @@
 The plain twin is `by_steps` in ``ops/recurrent.py``, composed of the same step one after the other. Here, ``states``
 are written step by step; ``gradients`` are found from the last step to the first. Nothing but the states is kept for
 that: the gates of all steps are computed again, at once, and what they multiply the gradient with is written where the
-gradient will be. (S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9, 1997; K. Cho et
+gradient will be. Each gate lies apart, (gates, T, N, H), so that what is done with it goes along one row of memory.
+
+(S. Hochreiter and J. Schmidhuber, "Long short-term memory", Neural Computation 9, 1997; K. Cho et
 al., "Learning phrase representations using RNN encoder-decoder", EMNLP 2014.)
 """
 
@@ -16,17 +18,16 @@ from numpy import ndarray
 from tinygrad_edu.ops.fast.products import product
 
 
-def _sigmoid_of_negative(x: ndarray) -> None:
-    """Replace -x by 1 / (1 + exp(-x)): where exp overflows, which its callers ignore, that is 0."""
+def _one_plus_exp(x: ndarray) -> None:
+    """Replace -x by 1 + exp(-x), the reciprocal of sigmoid(x): where exp overflows, which its callers ignore."""
     np.exp(x, out=x)
     x += 1
+
+
+def _sigmoid_of_negative(x: ndarray) -> None:
+    """Replace -x by sigmoid(x)."""
+    _one_plus_exp(x)
     np.reciprocal(x, out=x)
-
-
-def _columns(x: ndarray, count: int) -> list[ndarray]:
-    """Return the columns of each gate, as views."""
-    width = x.shape[-1] // count
-    return [x[..., k * width : (k + 1) * width] for k in range(count)]
 
 
 def _before(states: ndarray, first: ndarray) -> ndarray:
@@ -35,23 +36,23 @@ def _before(states: ndarray, first: ndarray) -> ndarray:
 
 
 def _rows(x: ndarray) -> ndarray:
-    """Return the vectors of all steps and samples as the rows of one matrix."""
-    return x.reshape(-1, x.shape[-1])
+    """Return the vectors of all steps and samples as the rows of one matrix; of gates, one for each."""
+    return x.reshape(*x.shape[:-3], -1, x.shape[-1])
 
 
-def _map(x: ndarray, weight: ndarray) -> ndarray:
-    """Return x @ weight.T of all steps at once."""
-    return product(_rows(x), weight.T).reshape(*x.shape[:-1], len(weight))
+def _by_gates(weight: ndarray, gates: int) -> ndarray:
+    """Return weight.T of each gate, laid out as the product of a few rows with it is fastest."""
+    return np.ascontiguousarray(weight.reshape(gates, -1, weight.shape[-1]).swapaxes(1, 2))
 
 
-def _by_rows(weight: ndarray) -> ndarray:
-    """Return weight.T, laid out as the product of a few rows with it is fastest."""
-    return np.ascontiguousarray(weight.T)
+def _map(x: ndarray, by_gates: ndarray) -> ndarray:
+    """Return the gates of all steps at once."""
+    return product(_rows(x), by_gates).reshape(len(by_gates), *x.shape[:-1], by_gates.shape[-1])
 
 
 def _add_up(g: ndarray, x: ndarray, out: ndarray) -> None:
     """Write the gradient of a weight that maps x, of all steps, to something that has the gradient g."""
-    product(_rows(g).T, _rows(x), out=out)
+    product(_rows(g).swapaxes(-1, -2), _rows(x), out=out.reshape(*g.shape[:-3], g.shape[-1], x.shape[-1]))
 
 
 # --- RNN: h = bend(pre + h @ w_hh.T) ---
@@ -59,8 +60,8 @@ def _add_up(g: ndarray, x: ndarray, out: ndarray) -> None:
 
 def rnn_states(bend: Callable[..., Any], out: list[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray) -> None:
     """Write the state after each step: (T, N, H)."""
-    weight = _by_rows(w_hh)
-    for state, a in zip(out[0], pre, strict=True):
+    weight = _by_gates(w_hh, 1)[0]
+    for state, a in zip(out[0], pre[0], strict=True):
         np.matmul(h, weight, out=state)
         state += a
         bend(state, out=state)
@@ -72,7 +73,7 @@ def rnn_gradients(
 ) -> None:
     """Write the gradients of pre, h and w_hh; `slope` is that of the bend, by what it gave."""
     _, h, w_hh = given
-    d_pre, d_h, d_w = out
+    d_pre, d_h, d_w = out[0][0], *out[1:]
     d_pre[...] = slope(states[0])
     d_h[...] = 0
     for k in reversed(range(len(d_pre))):
@@ -85,100 +86,106 @@ def rnn_gradients(
 # --- LSTM: i, f, g, o = pre + h @ w_hh.T;  c = s(f) * c + s(i) * tanh(g);  h = s(o) * tanh(c), or that @ w_hr.T ---
 
 
-def _bend_lstm(gates: ndarray, g: ndarray) -> None:
-    """Replace the gates, which come negated, by their sigmoids, and g, a view of some of them, by its tanh."""
-    bent = np.tanh(g)
-    _sigmoid_of_negative(gates)
-    np.negative(bent, out=g)
-
-
 @np.errstate(over="ignore")
 def lstm_states(
     out: list[ndarray], pre: ndarray, h: ndarray, c: ndarray, w_hh: ndarray, w_hr: ndarray | None = None
 ) -> None:
     """Write the states (T, N, H or the size of the projection) and the cells (T, N, H) after each step."""
-    gates, shown, weight = np.empty_like(pre[0]), np.empty_like(c), _by_rows(-w_hh)
-    i, f, g, o = _columns(gates, 4)
-    for state, cell, a in zip(*out, pre, strict=True):
+    weight, gates, shown = _by_gates(-w_hh, 4), np.empty_like(pre[:, 0]), np.empty_like(c)
+    i, f, new, o = gates
+    for state, cell, a in zip(*out, pre.swapaxes(0, 1), strict=True):
         np.matmul(h, weight, out=gates)
         gates -= a
-        _bend_lstm(gates, g)
-        np.multiply(f, c, out=cell)
-        cell += np.multiply(i, g, out=shown)
+        np.tanh(new, out=shown)  # all of them come negated
+        _one_plus_exp(gates)
+        np.divide(c, f, out=cell)
+        cell -= np.divide(shown, i, out=shown)
         np.tanh(cell, out=shown)
         if w_hr is None:
-            np.multiply(o, shown, out=state)
+            np.divide(shown, o, out=state)
         else:
-            np.matmul(np.multiply(o, shown, out=shown), w_hr.T, out=state)
+            np.matmul(np.divide(shown, o, out=shown), w_hr.T, out=state)
         h, c = state, cell
 
 
+@np.errstate(over="ignore")
 def lstm_gradients(out: list[ndarray], g: list[ndarray], states: list[ndarray], *given: ndarray) -> None:
     """Write the gradients of pre, h, c, w_hh and, with a projection, w_hr."""
     pre, h, c, w_hh, *w_hr = given
     before, bent = _before(states[0], h), np.tanh(states[1])
-    gates = _map(before, -w_hh)
+    gates, slopes = _map(before, _by_gates(-w_hh, 4)), out[0]  # which are written where the gradient will be
     gates -= pre
-    i, f, new, o = _columns(gates, 4)
-    with np.errstate(over="ignore"):
-        _bend_lstm(gates, new)
-    slopes = out[0].reshape(*pre.shape[:2], 4, c.shape[-1])  # written where the gradient will be
+    i, f, new, o = gates
+    np.negative(np.tanh(new, out=new), out=new)
+    _sigmoid_of_negative(gates[:2])
+    _sigmoid_of_negative(o)
     for k, by, gate in ((0, new, i), (1, _before(states[1], c), f), (3, bent, o)):
-        np.multiply(by * gate, 1 - gate, out=slopes[:, :, k])
-    np.multiply(i, 1 - new * new, out=slopes[:, :, 2])
-    totals = _walk_lstm_back(out, g, slopes, f, o * (1 - bent * bent), w_hh, *w_hr)
+        slope = np.subtract(1, gate, out=slopes[k])
+        slope *= gate
+        slope *= by
+    np.multiply(i, _one_minus_square(new, slopes[2]), out=slopes[2])
+    shown = o * bent if w_hr else bent
+    o *= _one_minus_square(bent, new)
+    totals = _walk_lstm_back(out, g, f, o, w_hh, *w_hr)
     _add_up(out[0], before, out[3])
     if w_hr:
-        _add_up(totals, o * bent, out[4])
+        _add_up(totals, shown, out[4])
+
+
+def _one_minus_square(x: ndarray, out: ndarray) -> ndarray:
+    np.multiply(x, x, out=out)
+    return np.subtract(1, out, out=out)
 
 
 def _walk_lstm_back(
-    out: list[ndarray], g: list[ndarray], slopes: ndarray, f: ndarray, of_cell: ndarray, w_hh: ndarray, *w_hr: ndarray
+    out: list[ndarray], g: list[ndarray], f: ndarray, of_cell: ndarray, w_hh: ndarray, *w_hr: ndarray
 ) -> ndarray:
     """Write the gradients of pre, h and c, and return that of the state after each step.
 
-    In `slopes` is what the gradients of i, f and g are to that of the cell, and that of o to what is shown of the cell;
-    `of_cell` is what the latter's gradient gives the cell's.
+    Where that of pre will be is what the gradients of i, f and g are to that of the cell, and that of o to what is
+    shown of the cell; `of_cell` is what the latter's gradient gives the cell's.
     """
-    d_pre, d_h, d_c, totals = *out[:3], np.empty_like(g[0])
+    d_h, d_c, totals = *out[1:3], np.empty_like(g[0])
     d_h[...], d_c[...] = 0, 0
-    for k in reversed(range(len(d_pre))):
-        total = np.add(d_h, g[0][k], out=totals[k])
+    rows = np.empty((len(d_c), len(w_hh)), w_hh.dtype)  # of a step, for one product of all gates
+    gates_of_rows = rows.reshape(len(d_c), 4, -1).swapaxes(0, 1)
+    steps = zip(out[0].swapaxes(0, 1), *g, totals, of_cell, f, strict=True)
+    for slopes, g_h, g_c, total, to_cell, forget in reversed(list(steps)):
+        np.add(d_h, g_h, out=total)
         shown = np.matmul(total, w_hr[0]) if w_hr else total
-        d_c += g[1][k]
-        d_c += shown * of_cell[k]
-        slopes[k, :, :3] *= d_c[:, None]
-        slopes[k, :, 3] *= shown
-        np.matmul(d_pre[k], w_hh, out=d_h)
-        d_c *= f[k]
+        d_c += g_c
+        d_c += np.multiply(shown, to_cell, out=to_cell)
+        slopes[:3] *= d_c
+        slopes[3] *= shown
+        gates_of_rows[...] = slopes
+        np.matmul(rows, w_hh, out=d_h)
+        d_c *= forget
     return totals
 
 
 # --- GRU: r, z, n = pre;  r', z', n' = h @ w_hh.T + b_hh;  n = tanh(n + s(r + r') * n');  h = n + s(z + z') * (h - n)
 
 
-def _bend_gru(gates: ndarray, pre: ndarray) -> list[ndarray]:
-    """Replace the gates of the states by r, z and n, with those of the inputs added; return the three."""
-    r, z, n = _columns(gates, 3)
-    width = 2 * n.shape[-1]
-    both = gates[..., :width]
-    both += pre[..., :width]
+def _bend_gru(gates: ndarray, pre: ndarray) -> None:
+    """Replace the gates of the states by r, z and n, with those of the inputs added."""
+    both, n = gates[:2], gates[2]
+    both += pre[:2]
     np.negative(both, out=both)
     _sigmoid_of_negative(both)
-    n *= r
-    n += pre[..., width:]
+    n *= gates[0]
+    n += pre[2]
     np.tanh(n, out=n)
-    return [r, z, n]
 
 
 @np.errstate(over="ignore")
 def gru_states(out: list[ndarray], pre: ndarray, h: ndarray, w_hh: ndarray, b_hh: ndarray) -> None:
     """Write the state after each step: (T, N, H)."""
-    gates, weight = np.empty_like(pre[0]), _by_rows(w_hh)
-    for state, a in zip(out[0], pre, strict=True):
+    weight, bias, gates = _by_gates(w_hh, 3), b_hh.reshape(3, 1, -1), np.empty_like(pre[:, 0])
+    _, z, n = gates
+    for state, a in zip(out[0], pre.swapaxes(0, 1), strict=True):
         np.matmul(h, weight, out=gates)
-        gates += b_hh
-        _, z, n = _bend_gru(gates, a)
+        gates += bias
+        _bend_gru(gates, a)
         np.subtract(h, n, out=state)
         state *= z
         state += n
@@ -189,20 +196,21 @@ def gru_gradients(out: list[ndarray], g: list[ndarray], states: list[ndarray], *
     """Write the gradients of pre, h, w_hh and b_hh."""
     pre, h, w_hh, b_hh = given
     before = _before(states[0], h)
-    gates = _map(before, w_hh)
-    gates += b_hh
-    of_state = _columns(gates, 3)[2].copy()
+    gates = _map(before, _by_gates(w_hh, 3))
+    gates += b_hh.reshape(3, 1, 1, -1)
+    of_state = gates[2].copy()
     with np.errstate(over="ignore"):
-        r, z, n = _bend_gru(gates, pre)
-    slopes, of_n = np.empty((*pre.shape[:2], 3, h.shape[-1]), pre.dtype), (1 - z) * (1 - n * n)
-    np.multiply(of_n, r, out=slopes[:, :, 2])
-    np.multiply(slopes[:, :, 2] * of_state, 1 - r, out=slopes[:, :, 0])
-    np.multiply((before - n) * z, 1 - z, out=slopes[:, :, 1])
-    totals, d_gates = _walk_gru_back(out[1], g[0], slopes, z, w_hh), slopes.reshape(pre.shape)
-    out[0][...] = d_gates
-    np.multiply(of_n, totals, out=_columns(out[0], 3)[2])  # which r does not reset, as it does what is of the state
-    _add_up(d_gates, before, out[2])
-    np.add.reduce(_rows(d_gates), axis=0, out=out[3])
+        _bend_gru(gates, pre)
+    r, z, n = gates
+    slopes, of_n = np.empty_like(pre), (1 - z) * (1 - n * n)
+    np.multiply(of_n, r, out=slopes[2])
+    np.multiply(slopes[2] * of_state, 1 - r, out=slopes[0])
+    np.multiply((before - n) * z, 1 - z, out=slopes[1])
+    totals = _walk_gru_back(out[1], g[0], slopes, z, w_hh)
+    out[0][:2] = slopes[:2]
+    np.multiply(of_n, totals, out=out[0][2])  # which r does not reset, as it does what is of the state
+    _add_up(slopes, before, out[2])
+    np.add.reduce(_rows(slopes), axis=1, out=out[3].reshape(3, -1))
 
 
 def _walk_gru_back(d_h: ndarray, g: ndarray, slopes: ndarray, z: ndarray, w_hh: ndarray) -> ndarray:
@@ -210,11 +218,13 @@ def _walk_gru_back(d_h: ndarray, g: ndarray, slopes: ndarray, z: ndarray, w_hh: 
 
     `slopes` is what those of the gates of the state are to it, and becomes these.
     """
-    totals = np.empty_like(g)
+    totals, rows = np.empty_like(g), np.empty((len(d_h), len(w_hh)), w_hh.dtype)
+    gates_of_rows = rows.reshape(len(d_h), 3, -1).swapaxes(0, 1)
     d_h[...] = 0
     for k in reversed(range(len(g))):
         total = np.add(d_h, g[k], out=totals[k])
-        slopes[k] *= total[:, None]
-        np.matmul(slopes[k].reshape(len(d_h), len(w_hh)), w_hh, out=d_h)
+        slopes[:, k] *= total
+        gates_of_rows[...] = slopes[:, k]
+        np.matmul(rows, w_hh, out=d_h)
         d_h += total * z[k]
     return totals

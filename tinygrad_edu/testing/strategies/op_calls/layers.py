@@ -175,17 +175,24 @@ def _attentions(draw: Any) -> Call:
 
 
 @st.composite
+def _affine_gates(draw: Any) -> Call:
+    gates, rows, inputs, hidden = (draw(st.integers(1, 3)) for _ in range(4))
+    shapes = (rows, inputs), (gates * hidden, inputs), (gates * hidden,)
+    return Call("affine_gates", [draw(arrays(shape)) for shape in shapes], gates=gates)
+
+
+@st.composite
 def _recurrent_layers(draw: Any) -> Call:
     """Draw a row of all that a recurrent layer needs; of relu, what the gates get outweighs what the states add."""
     kind = draw(st.sampled_from(["RNN_TANH", "RNN_RELU", "LSTM", "GRU"]))
     steps, samples, hidden = (draw(st.integers(1, 3)) for _ in range(3))
-    gates, shown = {"LSTM": 4, "GRU": 3}.get(kind, 1) * hidden, hidden
-    after: tuple[tuple[int, ...], ...] = ((gates,),) if kind == "GRU" else ()
+    gates, shown = {"LSTM": 4, "GRU": 3}.get(kind, 1), hidden
+    after: tuple[tuple[int, ...], ...] = ((gates * hidden,),) if kind == "GRU" else ()
     if kind == "LSTM" and draw(st.booleans()):
         shown = draw(st.integers(1, 2))
         after = ((shown, hidden),)
     states = [(samples, shown), (samples, hidden)][: 2 if kind == "LSTM" else 1]
-    shapes = ((steps, samples, gates), *states, (gates, shown), *after)
+    shapes = ((gates, steps, samples, hidden), *states, (gates * hidden, shown), *after)
     first, *rest = (prod(shape) for shape in shapes)
     row = draw(arrays((first + sum(rest),), -2, 2))
     if kind == "RNN_RELU":
@@ -204,4 +211,5 @@ LAYERS: dict[str, Strategy[Call]] = {
     "cosine_similarity": _cosines(), "pairwise_distance": _distances(),
     **{name: _embeddings(name) for name in ("embedding", "rows_at", "rows_added")},
     "scaled_dot_product_attention": _attentions(), "recurrent": _recurrent_layers(),
+    "affine_gates": _affine_gates(),
 }  # fmt: skip
