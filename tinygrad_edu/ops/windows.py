@@ -110,6 +110,11 @@ def samples_last(x: ndarray, axis: int = 0) -> ndarray:
     return out
 
 
+def samples_together(images: ndarray) -> ndarray:
+    """Return images (C, H, W, N) with all samples of a place side by side: as they are, where they lie so already."""
+    return images if images.strides[3] == images.itemsize else samples_last(images.transpose(3, 0, 1, 2))
+
+
 def samples_first(x: ndarray, axis: int = 0) -> ndarray:
     """Return (C, H, W, N) as (N, C, H, W), a view: the opposite of `samples_last`."""
     return x.transpose((*range(axis), x.ndim - 1, *range(axis, x.ndim - 1)))
@@ -127,22 +132,15 @@ def region(images: ndarray, rows: range, columns: range) -> ndarray:
 
     Each row of it is one piece of memory: a view, where they lie so already.
     """
-    at, _, shape = _meeting(rows, columns, images.shape)
+    at, into, shape = _meeting(rows, columns, images.shape)
     met = images[at]
     if met.shape == shape and met[:1, :1].flags.c_contiguous:
         return met
     found = np.empty(shape, images.dtype)
-    put_region(images, rows, columns, found)
-    return found
-
-
-def put_region(images: ndarray, rows: range, columns: range, out: ndarray) -> None:
-    """Write a `region` of images."""
-    at, into, shape = _meeting(rows, columns, images.shape)
-    met = images[at]
     if met.shape != shape:
-        out[...] = 0
-    put_last(met.transpose(3, 0, 1, 2), out[into])
+        found[...] = 0
+    put_last(met.transpose(3, 0, 1, 2), found[into])
+    return found
 
 
 Places = tuple[slice, slice, slice]

@@ -12,6 +12,7 @@ So each number is copied once, where windows that share their rows have a place 
 in the second cache when it is multiplied. A row has to be worth the two calls.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from math import gcd, prod
 from typing import NamedTuple
@@ -23,7 +24,7 @@ from tinygrad_edu.cores.blas import allowed_threads, available_cores
 from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
 from tinygrad_edu.ops.fast.products import Cut, cut
 from tinygrad_edu.ops.fast.turning import items_of
-from tinygrad_edu.ops.windows import Window, met_by, samples_last, view_of
+from tinygrad_edu.ops.windows import Window, met_by, samples_together, view_of
 
 # Products with fewer samples are slower than those with several columns at a time.
 _FEWEST_SAMPLES = 24
@@ -58,20 +59,9 @@ def put_by_ring(
     threads = threads_of_shard() or allowed_threads(available_cores()) if large else 1
 
     def fill(part: _Part) -> None:
-        x, ring = _seen_by(part, images), np.empty(part.ring, images.dtype)
-        ring[:, :, : part.beside.start] = ring[:, :, part.beside.stop :] = 0
-        windows, places = view_of(ring, part.windows, part.steps), items_of(ring).transpose(3, 0, 4, 2, 1)
-        places, kh, end = places[:, :, :, part.beside], part.ring[3], 0
-        for k, row in enumerate(part.rows):
-            first = part.first + k * part.lower
-            for new in range(max(first, end), first + kh):
-                if part.above.start <= new < part.above.stop:
-                    places[new % kh] = x[new - part.above.start]
-                else:
-                    ring[:, :, :, new % kh] = 0
-            end = first + kh
+        for row, first, windows in _windows_by_row(part, images):
             some = maps[row, :, :, part.columns]
-            np.matmul(kernels[first % kh], windows, out=some)
+            np.matmul(kernels[first], windows, out=some)
             if bias is not None:
                 some += bias
 
@@ -128,12 +118,27 @@ class _Part(NamedTuple):
     steps: tuple[int, ...]
 
 
+def _windows_by_row(part: _Part, images: ndarray) -> Iterator[tuple[int, int, ndarray]]:
+    """Yield each row of the maps, which row of a window the ring begins with, and the windows, a view of the ring."""
+    x, ring, kh, end = _seen_by(part, images), np.empty(part.ring, images.dtype), part.ring[3], 0
+    ring[:, :, : part.beside.start] = ring[:, :, part.beside.stop :] = 0
+    windows = view_of(ring, part.windows, part.steps)
+    places = items_of(ring).transpose(3, 0, 4, 2, 1)[:, :, :, part.beside]
+    for k, row in enumerate(part.rows):
+        first = part.first + k * part.lower
+        for new in range(max(first, end), first + kh):
+            if part.above.start <= new < part.above.stop:
+                places[new % kh] = x[new - part.above.start]
+            else:
+                ring[:, :, :, new % kh] = 0
+        end = first + kh
+        yield row, first % kh, windows
+
+
 def _seen_by(part: _Part, images: ndarray) -> ndarray:
     """Return what windows see of images (C, H, W, N), as (rows, groups, c, columns, along) items of some samples."""
     groups, along, _, _, c, each = part.ring
-    x = images[:, part.down, part.across]
-    if x.strides[3] != x.itemsize:
-        x = samples_last(x.transpose(3, 0, 1, 2))
+    x = samples_together(images[:, part.down, part.across])
     return items_of(x.reshape(groups, c, *x.shape[1:3], along, each)).transpose(2, 0, 1, 3, 4)
 
 

@@ -21,7 +21,7 @@ from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.products import Cut, cut, product_of_blocks, sum_of_products
 from tinygrad_edu.ops.fast.rings import put_by_ring, ring_cut
 from tinygrad_edu.ops.fast.turning import items_of
-from tinygrad_edu.ops.windows import Window, add_up, bordered, met_by, region, samples_last, view_of, windows_of
+from tinygrad_edu.ops.windows import Window, add_up, bordered, met_by, region, samples_together, view_of, windows_of
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
 _WINDOW_BYTES = 2**23
@@ -409,17 +409,11 @@ def _columns_apart(images: ndarray, part: _Part, laid: Window) -> ndarray:
     First what the first column of a kernel and those alike see, then the second's, and so on.
     """
     groups, _, _, height, c, kw, columns, n = part.strips
-    (between, apart), (step, dilation), left = (
-        _columns_alike(laid),
-        (laid.stride[1], laid.dilation[1]),
-        part.seen[1].start,
-    )
-    length = columns + (kw - 1) // between * apart
+    (between, apart), step, dilation = _columns_alike(laid), laid.stride[1], laid.dilation[1]
+    length, left = columns + (kw - 1) // between * apart, part.seen[1].start
     found = np.empty((min(between, kw), groups, height, c, length, n), images.dtype)
     down, to_rows = met_by(part.seen[0], images.shape[1])
-    images = (
-        samples_last(images[:, down].transpose(3, 0, 1, 2)) if images.strides[3] != images.itemsize else images[:, down]
-    )
+    images = samples_together(images[:, down])
     images = items_of(_by_group(images, groups)).swapaxes(1, 2)
     found[:, :, : to_rows.start] = found[:, :, to_rows.stop :] = 0
     for k, some in enumerate(found):
