@@ -649,8 +649,19 @@ def test_images_may_be_nested_lists():
     assert tg.conv2d(np.array(images), np.ones((1, 1, 1, 1)), [1.0]).tolist() == [[[[2.0, 3.0], [4.0, 5.0]]]]
 
 
-def test_a_convolution_with_no_kernels():
-    assert tg.conv2d(np.ones((1, 1, 3, 3)), np.ones((0, 1, 2, 2))).shape == (1, 0, 2, 2)
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("n", "c", "out"), [(0, 3, 4), (2, 0, 4), (2, 3, 0), (0, 0, 0)])
+def test_a_convolution_of_nothing_and_its_gradients(n, c, out, stride):
+    x, weight = (
+        tg.Tensor(np.ones((n, c, 28, 28)), requires_grad=True),
+        tg.Tensor(np.ones((out, c, 3, 3)), requires_grad=True),
+    )
+    maps = tg.conv2d(x, weight, stride=stride, padding=1)
+    assert maps.shape == (n, out, 28 // stride, 28 // stride)
+    maps.sum().backward()
+    for each in (maps, x.grad, weight.grad):
+        np.testing.assert_array_equal(each.numpy(), np.zeros(each.shape))
+    assert (x.grad.shape, weight.grad.shape) == (x.shape, weight.shape)
 
 
 def test_a_refused_size_spoils_no_later_call():

@@ -15,7 +15,14 @@ from tinygrad_edu.engine import Array, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
 from tinygrad_edu.ops.fast.pointwise import lie_by_samples, pointwise_images, pointwise_kernels
-from tinygrad_edu.ops.fast.rows import correlated_images, correlated_kernels, correlated_maps
+from tinygrad_edu.ops.fast.rows import (
+    correlated_images,
+    correlated_kernels,
+    correlated_maps,
+    plain_correlated_images,
+    plain_correlated_kernels,
+    plain_correlated_maps,
+)
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import expand_dims, squeeze
@@ -44,6 +51,7 @@ class Form(NamedTuple):
     kernels: Callable[[ndarray, ndarray, Window, int], ndarray]
 
 
+_OF_NOTHING = Form(plain_correlated_maps, plain_correlated_images, plain_correlated_kernels)
 _BY_ROWS = Form(correlated_maps, correlated_images, correlated_kernels)
 _BY_CHANNELS = Form(depthwise_maps, depthwise_images, depthwise_kernels)
 _BY_SAMPLES = Form(correlated_maps, pointwise_images, pointwise_kernels)
@@ -51,6 +59,8 @@ _BY_SAMPLES = Form(correlated_maps, pointwise_images, pointwise_kernels)
 
 def _form(out: int, c: int, groups: int, laid: Window, *arrays: ndarray) -> Form:
     """Return what is fastest for so many maps of so many channels, and for gradients of arrays (C, H, W, N)."""
+    if not out or not c:
+        return _OF_NOTHING
     if groups > 1 and groups == c and out <= 2 * c:
         return _BY_CHANNELS
     return _BY_SAMPLES if lie_by_samples(laid, *arrays) else _BY_ROWS

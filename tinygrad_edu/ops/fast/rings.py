@@ -39,9 +39,10 @@ def ring_cut(weight: ndarray, laid: Window, groups: int, samples: int) -> Cut | 
 
     Windows of single pixels are images as they lie.
     """
-    if weight[0, 0].size == 1 or weight.size * laid.size[1] * samples < _ROW:
+    kernel = prod(weight.shape[1:])
+    if kernel == weight.shape[1] or weight.size * laid.size[1] * samples < _ROW:
         return None
-    pieces = cut(len(weight) // groups, weight[0].size, 1, samples)
+    pieces = cut(len(weight) // groups, kernel, 1, samples)
     return pieces if pieces.samples >= _FEWEST_SAMPLES else None
 
 
