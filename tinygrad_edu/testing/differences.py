@@ -93,7 +93,7 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
     line = _Line(f, x, direction, center)
     point = largest(x[direction != 0])
     unit = max(unit, _unit_inside(line))
-    scales = Scales(unit, _terms(line, unit, scale), point)
+    scales = Scales(unit, point, scale)
     first = max(point, 1.0) * _TOP
     found = _descend(line, scales, _from(first, first * _LAST / _TOP))
     for steps in _other_steps(x[direction != 0], first):
@@ -139,8 +139,12 @@ def _value(line: _Line, step: float) -> Array:
 
 def _unit_inside(line: _Line) -> float:
     """Return the eps of the narrowest dtype that f computes in, as a small step and a very small one show it."""
-    units = [_unit_shown(line, step) for step in (_TOP * RATIO, _BESIDE)]
-    return min((unit for unit in units if unit is not None), default=_EPS)
+    units = []
+    for step in (_TOP * RATIO, _BESIDE):
+        units += [unit for unit in [_unit_shown(line, step)] if unit is not None]
+        if _EPS in units:  # there is no finer one
+            break
+    return min(units, default=_EPS)
 
 
 def _unit_shown(line: _Line, step: float) -> float | None:
@@ -161,8 +165,6 @@ def _terms(line: _Line, unit: float, most: float) -> Array:
 
     Where nothing moves, f may be a wide stair, and the numbers as large as `most`.
     """
-    if not most:
-        return np.zeros(line.center.shape)
     with np.errstate(all="ignore"):
         step = max(largest(line.x[line.direction != 0]), 1.0) * _CLOSE
         values = np.stack([line.center, *(_value(line, k * step) for k in range(1, _POINTS))])
@@ -192,8 +194,11 @@ def _descend(line: _Line, scales: Scales, steps: Sequence[float]) -> Estimate:
             seen.central.append((ahead - behind) / (2 * h))
             seen.second.append((ahead - line.center + (behind - line.center)) / h)
             seen.sizes.append(np.maximum(np.maximum(np.abs(ahead), np.abs(behind)), np.abs(line.center)))
-        if (count >= 6 and count % 2 == 0) or h == steps[-1]:
+        if (count >= 4 and count % 2 == 0) or h == steps[-1]:
             found, exhausted = estimate(seen, scales)
+            if not exhausted and scales.most and scales.terms is None:
+                scales = scales._replace(terms=_terms(line, scales.unit, scales.most))
+                found, exhausted = estimate(seen, scales)
             if exhausted:
                 break
     return found
