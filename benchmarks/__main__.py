@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import platform
 import signal
 import string
@@ -12,6 +13,8 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
+
+from threadpoolctl import threadpool_info
 
 from benchmarks import against, rounds, table
 from benchmarks.cores import available
@@ -110,11 +113,20 @@ def machine() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return {"processor": _processor(), "cores": _cores(), "python": platform.python_version(), **versions}
+    found = {"processor": _processor(), "cores": _cores(), "BLAS": _blas(), "python": platform.python_version()}
+    return {**found, **versions}
 
 
 def _cores() -> int:
     return len(available())
+
+
+def _blas() -> str:
+    """Return which of its kernels NumPy's BLAS takes, and whether it was told so: that does not hold for PyTorch's."""
+    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    kernels = " and ".join(f"{each['internal_api']} for {each.get('architecture', '?')}" for each in libraries)
+    told = os.environ.get("OPENBLAS_CORETYPE")
+    return f"{kernels} (OPENBLAS_CORETYPE says {told})" if told else kernels
 
 
 def _processor() -> str:

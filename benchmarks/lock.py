@@ -1,7 +1,8 @@
-"""``python -m benchmarks.lock``: what Python's lock costs where two shards are computed at once, on two cores.
+"""``python -m benchmarks.lock``: what Python's lock costs where two threads share a step, on two cores.
 
-A training step of two shards of 64 images is timed on one thread and on two threads; beside them two processes, which
-share no lock, take a step of one shard each at the same time.
+Each workload is timed on one thread and on two threads: a step of two shards of 64 images, or of a whole batch whose
+ops share their rows. Beside them two processes, which share no lock, take a step of half of the batch each at the same
+time: that is as fast as the cores and the memory allow.
 """
 
 import argparse
@@ -12,18 +13,18 @@ import time
 from pathlib import Path
 from threading import Semaphore, Thread
 
-from benchmarks import ours, workloads
+from benchmarks import ours
 from benchmarks.cores import available, pin
 from benchmarks.timing import timed
+from benchmarks.workloads import WORKLOADS
 
-SHARD_SIZE = 64
-NETWORKS = {"MNIST net": "mnist_step", "LeNet": "lenet_step"}
+MEASURED = {workload.key: workload for workload in WORKLOADS if workload.key in ("1", "3", "4", "4s", "4d", "4t", "9")}
 
 
-def training_step(network: str, batch: int, rounds: int) -> dict[str, float]:
-    """Return the median milliseconds of a training step, and how often one of its threads had to sleep."""
-    sizes = {"mnist_step": {}, "lenet_step": workloads.LENET}[network]
-    return timed(getattr(ours, network)({**sizes, "batch": batch}, False), rounds)
+def step(key: str, batch: int, rounds: int) -> dict[str, float]:
+    """Return the median milliseconds of a workload's step, and how often one of its threads had to sleep."""
+    workload = MEASURED[key]
+    return timed(getattr(ours, workload.function)({**workload.sizes, "batch": batch}, False), rounds)
 
 
 def handing_over(times: int = 3000) -> float:
@@ -45,8 +46,8 @@ def handing_over(times: int = 3000) -> float:
     return 1e6 * (time.perf_counter() - begin) / times / 2
 
 
-def _start(network: str, batch: int, rounds: int, *cores: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "benchmarks.lock", "--step", network, str(batch), str(rounds), *map(str, cores)]
+def _start(key: str, batch: int, rounds: int, *cores: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "benchmarks.lock", "--step", key, str(batch), str(rounds), *map(str, cores)]
     return subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True)
 
 
@@ -57,24 +58,26 @@ def _ask(*processes: subprocess.Popen[str]) -> list[dict[str, float]]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser("python -m benchmarks.lock", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=200, help="how often each is timed (default: %(default)s)")
+    parser.add_argument("--only", nargs="+", choices=MEASURED, default=list(MEASURED), help="workloads (default: all)")
+    parser.add_argument("--rounds", type=int, default=100, help="how often each is timed (default: %(default)s)")
     parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
-        network, batch, rounds, *cores = options.step
+        key, batch, rounds, *cores = options.step
         pin(map(int, cores))
-        print(json.dumps(training_step(network, int(batch), int(rounds))))
+        print(json.dumps(step(key, int(batch), int(rounds))))
         return
     one, two = available()[:2]
     print(f"a sleeping thread goes on after {handing_over():.0f} us")
-    for name, network in NETWORKS.items():
-        whole, half = (network, 2 * SHARD_SIZE, options.rounds), (network, SHARD_SIZE, options.rounds)
-        (alone,), (together,) = _ask(_start(*whole, one)), _ask(_start(*whole, one, two))
-        apart = _ask(_start(*half, one), _start(*half, two))
+    for key in options.only:
+        whole = int(MEASURED[key].sizes["batch"])
+        (alone,) = _ask(_start(key, whole, options.rounds, one))
+        (together,) = _ask(_start(key, whole, options.rounds, one, two))
+        apart = _ask(*(_start(key, whole // 2, options.rounds, core) for core in (one, two)))
         print(
-            f"{name}: two shards on one thread {alone['milliseconds']:.2f} ms; on two threads "
-            f"{together['milliseconds']:.2f} ms, with {together['sleeps']:.0f} sleeps a step; "
-            f"one shard in each of two processes {max(a['milliseconds'] for a in apart):.2f} ms"
+            f"{key}: on one thread {alone['milliseconds']:.2f} ms; on two {together['milliseconds']:.2f} ms, with "
+            f"{together['sleeps']:.0f} sleeps a step; half in each of two processes "
+            f"{max(a['milliseconds'] for a in apart):.2f} ms"
         )
 
 

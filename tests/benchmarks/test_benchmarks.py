@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from benchmarks import table
-from benchmarks.__main__ import core_sets, measure, parse
+from benchmarks.__main__ import core_sets, machine, measure, parse
 from benchmarks.peers import LOWER_BOUND, OURS, PEERS, Peer, ours_on
 from benchmarks.picture import draw
 from benchmarks.rounds import Plan
@@ -53,12 +53,20 @@ def results(report, key):
 def test_report(report):
     assert report["rounds"] == 1
     assert report["machine"]["numpy"]
+    assert report["machine"]["BLAS"]
     (run,) = report["runs"]
     assert run["cores"] == 1
     assert [w["key"] for w in run["workloads"]] == ["1", "2", "6", "7"]
     for name in (OURS, LOWER_BOUND):
         assert run["threads"][name]["cores"] == 1
         assert run["threads"][name]["threads"].startswith("shards on 1 with BLAS 1; ")
+
+
+def test_the_report_says_that_blas_was_told_its_kernels(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    assert machine()["BLAS"].endswith("(OPENBLAS_CORETYPE says Haswell)")
+    monkeypatch.delenv("OPENBLAS_CORETYPE")
+    assert "CORETYPE" not in machine()["BLAS"]
 
 
 @pytest.mark.parametrize("key", ["1", "2"])
