@@ -11,12 +11,14 @@ __all__ = ["as_tensors", "tree_leaves", "tree_map"]
 
 def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     """Apply `function` to each leaf of nested lists, tuples and dicts, and to the leaves at its place in `others`."""
+    if isinstance(tree, Tensor):  # what most of them are
+        return function(tree, *others)
     if isinstance(tree, dict):
         if any(not isinstance(other, dict) or other.keys() != tree.keys() for other in others):
             raise ShapeError(f"nested arguments differ: a dict of {list(tree)} stands beside {others}.")
         return {key: tree_map(function, tree[key], *(other[key] for other in others)) for key in tree}
     if isinstance(tree, list | tuple):
-        if any(_length(other) != len(tree) for other in others):
+        if others and any(_length(other) != len(tree) for other in others):
             raise ShapeError(f"nested arguments differ: {len(tree)} parts stand beside {others}.")
         parts = [tree_map(function, *parts) for parts in zip(tree, *others, strict=True)]
         return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
@@ -46,6 +48,8 @@ def tree_leaves(tree: Any) -> Iterator[Any]:
 
 def as_tensors(x: Any) -> Any:
     """Read nested lists of plain numbers as one tensor, and nests of tensors and arrays as several."""
+    if isinstance(x, Tensor):
+        return x
     leaves = list(tree_leaves(x)) if isinstance(x, list | tuple) else []
     plain = leaves and all(isinstance(leaf, int | float) for leaf in leaves)
     return Tensor(x) if plain else tree_map(lambda leaf: leaf if isinstance(leaf, Tensor) else Tensor(leaf), x)
