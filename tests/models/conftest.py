@@ -1,9 +1,20 @@
-"""A small set of real digits, for jobs of which only the end matters."""
+"""A small set of real digits, for jobs of which only the end matters; and a BLAS that leaves the other cores alone."""
 
 import numpy as np
 import pytest
 
 from tinygrad_edu.data import load_embedded
+
+
+@pytest.fixture(autouse=True, scope="module")
+def programs_with_blas_on_one_thread():
+    """Programs run beside other tests, and a second thread of OpenBLAS keeps their core busy while it waits.
+
+    Tests about the number of cores, or of ranks, take the variable away again.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENBLAS_NUM_THREADS", "1")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
+from threadpoolctl import threadpool_limits
 
 import tinygrad_edu as tg
 from models import mnist_conv, mnist_lenet, pictures, predict, reading, results
@@ -19,6 +20,13 @@ from tools.photographs import KINDS, photograph
 PROJECT = Path(__file__).parents[2]
 DIGITS = tg.data.load_embedded()
 SEVEN = 0  # the first test digit
+
+
+@pytest.fixture(autouse=True, scope="module")
+def blas_on_one_thread():
+    """As in the programs that other tests here start."""
+    with threadpool_limits(1, "blas"):
+        yield
 
 
 @pytest.fixture(scope="module")

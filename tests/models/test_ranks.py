@@ -24,10 +24,9 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="MPICH has no wh
 def launch(ranks, *program):
     """Start a program on some ranks, which talk on the loopback address."""
     command = [MPIEXEC, "-launcher", "fork", "-iface", LOOPBACK, "-n", str(ranks), sys.executable, *map(str, program)]
-    path = os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
-    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])}
+    environment.pop("OPENBLAS_NUM_THREADS")
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def begin(ranks, folder, *kills, options=()):

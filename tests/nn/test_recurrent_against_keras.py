@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.nn.test_against_keras import agree, drawn, few, seeds, sizes, theirs
+from tests.nn.test_against_keras import agree, built, drawn, few, seeds, sizes, theirs
 from tinygrad_edu import nn
 
 
@@ -30,8 +30,8 @@ def test_recurrent_layers_are_those_of_keras(kind, samples, steps, n_in, hidden,
         w_ih, w_hh, b_ih, b_hh = (gates_of_keras(weight, kind) for weight in ours)
         return [w_ih, w_hh, np.stack([b_ih, b_hh]) if kind == "GRU" else b_ih]
 
-    other = {"RNN": theirs.SimpleRNN, "LSTM": theirs.LSTM, "GRU": theirs.GRU}[kind](hidden, return_sequences=True)
-    other.build(x.shape)
+    made = {"RNN": theirs.SimpleRNN, "LSTM": theirs.LSTM, "GRU": theirs.GRU}[kind](hidden, return_sequences=True)
+    other = built(made, x.shape)
     rest = [variable.value for variable in other.non_trainable_variables]  # a seed, for dropout that is not there
 
     def stateless(x, *parameters):

@@ -5,12 +5,12 @@ Everything runs in float64. Two numbers may differ by what the error estimate of
 """
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad, values_of
+from tinygrad_edu.engine import Array, Tensor, from_numpy, is_grad_enabled, no_grad, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.calls import argument_names, title_of
 from tinygrad_edu.testing.differences import largest
@@ -74,7 +74,7 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
         cotangents = _check_once(f, points, names, f"{title}, derivative {n}" if n > 1 else title, rng, scale)
         # A gradient is a sum of terms as large as its cotangent, however small it is: that of a saturated tanh.
         scale = max(scale, *(float(np.max(np.abs(g), initial=0)) for g in cotangents), 0.0)
-        f, points = _pullback_of(f, len(points)), points + cotangents
+        f, points = _pullback_of(f, points), points + cotangents
         names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
 
 
@@ -240,11 +240,16 @@ def _like(out: Any, cotangents: Any) -> Any:
     return rebuild(out)
 
 
-def _pullback_of(f: Function, count: int) -> Function:
-    """Return the function (inputs, cotangents) -> gradients: a function of Tensors, to be differentiated in turn."""
+def _pullback_of(f: Function, points: Sequence[Array]) -> Function:
+    """Return the function (inputs, cotangents) -> gradients: a function of Tensors, to be differentiated in turn.
+
+    At the point itself, where most of its values are asked for, all cotangents are pulled through one record.
+    """
+    count, at_points = len(points), cache(lambda: vjp(f, *map(from_numpy, copies(points))))
 
     def pulled(*inputs: Any) -> Any:
-        out, pullback = vjp(f, *inputs[:count])
+        here = not is_grad_enabled() and all(np.array_equal(x.numpy(), p) for x, p in zip(inputs, points, strict=False))
+        out, pullback = at_points() if here else vjp(f, *inputs[:count])
         return pullback(_like(out, inputs[count:]))
 
     return pulled

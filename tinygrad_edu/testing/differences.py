@@ -46,6 +46,7 @@ class _Line(NamedTuple):
     x: Array
     direction: Array
     center: Array
+    values: dict[float, Array]  # by the step
 
 
 def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, scale: float = 0.0) -> Estimate:
@@ -90,11 +91,10 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
     center, unit = _value_and_unit(f, x.copy())
     if not np.all(np.isfinite(center)):
         raise NotDifferentiableHere(f"the function is not finite at this point: {center[~np.isfinite(center)][0]}.")
-    line = _Line(f, x, direction, center)
+    line = _Line(f, x, direction, center, {0.0: center})
     point = largest(x[direction != 0])
-    unit = max(unit, _unit_inside(line))
-    scales = Scales(unit, _terms(line, unit, scale), point)
     first = max(point, 1.0) * _TOP
+    scales = Scales(max(unit, _unit_inside(line, first * RATIO)), point, scale)
     found = _descend(line, scales, _from(first, first * _LAST / _TOP))
     for steps in _other_steps(x[direction != 0], first):
         if _is_settled(found):
@@ -105,7 +105,7 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
 
 def looked_below(f: Callable[[Array], Any], x: Array, direction: Array, found: Estimate) -> Estimate:
     """Return an estimate, less certain where steps far below those that it took agree on another slope: waves in f."""
-    line = _Line(f, x, direction, np.zeros(0))
+    line = _Line(f, x, direction, np.zeros(0), {})
     smallest = np.min(np.abs(x), initial=np.inf, where=np.isfinite(x) & (x != 0) & (direction != 0))
     point = largest(x[direction != 0])
     steps = [min(max(point, 1.0), float(smallest) / _SMALL) * h for h in _FAR_BELOW]
@@ -134,13 +134,19 @@ def _value_and_unit(f: Callable[[Array], Any], x: Array) -> tuple[Array, float]:
 
 
 def _value(line: _Line, step: float) -> Array:
-    return _value_and_unit(line.f, line.x + step * line.direction)[0]
+    if step not in line.values:
+        line.values[step] = _value_and_unit(line.f, line.x + step * line.direction)[0]
+    return line.values[step]
 
 
-def _unit_inside(line: _Line) -> float:
+def _unit_inside(line: _Line, small: float) -> float:
     """Return the eps of the narrowest dtype that f computes in, as a small step and a very small one show it."""
-    units = [_unit_shown(line, step) for step in (_TOP * RATIO, _BESIDE)]
-    return min((unit for unit in units if unit is not None), default=_EPS)
+    units = []
+    for step in (small, _BESIDE):
+        units += [unit for unit in [_unit_shown(line, step)] if unit is not None]
+        if _EPS in units:  # there is no finer one
+            break
+    return min(units, default=_EPS)
 
 
 def _unit_shown(line: _Line, step: float) -> float | None:
@@ -161,8 +167,6 @@ def _terms(line: _Line, unit: float, most: float) -> Array:
 
     Where nothing moves, f may be a wide stair, and the numbers as large as `most`.
     """
-    if not most:
-        return np.zeros(line.center.shape)
     with np.errstate(all="ignore"):
         step = max(largest(line.x[line.direction != 0]), 1.0) * _CLOSE
         values = np.stack([line.center, *(_value(line, k * step) for k in range(1, _POINTS))])
@@ -192,8 +196,11 @@ def _descend(line: _Line, scales: Scales, steps: Sequence[float]) -> Estimate:
             seen.central.append((ahead - behind) / (2 * h))
             seen.second.append((ahead - line.center + (behind - line.center)) / h)
             seen.sizes.append(np.maximum(np.maximum(np.abs(ahead), np.abs(behind)), np.abs(line.center)))
-        if (count >= 6 and count % 2 == 0) or h == steps[-1]:
+        if (count >= 4 and count % 2 == 0) or h == steps[-1]:
             found, exhausted = estimate(seen, scales)
+            if not exhausted and scales.most and scales.terms is None:
+                scales = scales._replace(terms=_terms(line, scales.unit, scales.most))
+                found, exhausted = estimate(seen, scales)
             if exhausted:
                 break
     return found

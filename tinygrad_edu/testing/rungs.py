@@ -79,11 +79,15 @@ class Seen(NamedTuple):
 
 
 class Scales(NamedTuple):
-    """How large the numbers are that the function rounds: its unit, the terms that it adds up, and the point."""
+    """How large the numbers are that the function rounds: its unit, the point, and the terms that it adds up.
+
+    They are at most as large as `most`, and how large is known once it was looked at.
+    """
 
     unit: float
-    terms: Array
     point: float
+    most: float
+    terms: Array | None = None
 
 
 class _Rungs(NamedTuple):
@@ -127,7 +131,9 @@ def _rungs(steps: Array, central: Array, second: Array, sizes: Array, scales: Sc
         gaps, values = np.abs(np.diff(slopes, axis=0)), slopes[1:-1]
         changes = np.nan_to_num(gaps * h[2:], nan=0.0, posinf=0.0)
         noise = np.maximum.accumulate(changes[::-1])[::-1][1:]  # of this step and of all smaller ones
-        sizes = np.maximum(sizes, scales.terms)[1:-2]
+        still = np.all((central == 0) & (second == 0), axis=0)
+        terms = np.where(still, scales.most, 0) if scales.terms is None else scales.terms
+        sizes = np.maximum(sizes, terms)[1:-2]
         # The point is rounded, too, which moves the values by the slope, and the slope by the curvature.
         moved = scales.point * (np.abs(values) + np.abs(second[2:-1]))
         rounding = (scales.unit * (sizes + moved) / 4 + noise / 2) / h[2:-1] + _TINY
@@ -179,9 +185,10 @@ def _stairs(rungs: _Rungs, value: Array, best: Array) -> Array:
 
 def _is_exhausted(rungs: _Rungs, found: Estimate, best: Array) -> Array:
     """Whether smaller steps will not help: the error is small enough, or is rounding alone and grew with each step."""
-    passed = best + 2 < len(rungs.errors)
-    rounding = (rungs.noise[-1] <= _QUIET * rungs.sizes[-1]) & (rungs.rounding[-1] >= 0.5 * rungs.errors[-1])
-    exhausted: Array = (found.error <= _SETTLED * np.abs(found.value)) | (passed & (rounding | rungs.flat[-1]))
+    passed = np.arange(len(rungs.errors)).reshape(-1, *(1,) * best.ndim) > best + 1
+    rounding = (rungs.noise <= _QUIET * rungs.sizes) & (SAFETY * rungs.rounding >= rungs.errors)
+    known = (found.error <= _SETTLED * np.abs(found.value)) | np.all(rungs.flat, axis=0)
+    exhausted: Array = known | np.any(passed & (rounding | rungs.flat), axis=0)
     return exhausted
 
 

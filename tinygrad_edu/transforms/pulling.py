@@ -1,6 +1,7 @@
 """A function called once, and the way back through what it did: what every transform is made of."""
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,13 +54,11 @@ class Called:
         with enable_grad():
             result = f(*inputs)
         self.out, aux = _pair(result) if has_aux else (result, None)
-        self._outside = _reaches_outside(self.out, self._targets)
-        self.result = _cut(self.out, self._outside)
-        self.aux = _cut(aux, _reaches_outside(aux, self._targets))
+        self.result, self.aux = (_cut(part, self._targets) for part in (self.out, aux))
 
     def pull(self, seeds: Seeds) -> Any:
         """Return the cotangents of the arguments, as a tuple of them, from pairs of a result and its cotangent."""
-        record = is_grad_enabled() and (self._outside or any(g.requires_grad for _, g in seeds))
+        record = is_grad_enabled() and (any(g.requires_grad for _, g in seeds) or self._outside)
         found = walk(
             [(_node(result), g if record else g._data) for result, g in seeds],
             self._targets,
@@ -67,6 +66,10 @@ class Called:
             lift=wrap if record else None,
         )
         return tree_map(lambda node: _gradient(found.get(node), node), self._nodes)
+
+    @cached_property
+    def _outside(self) -> bool:
+        return _reaches_outside(self.out, self._targets)
 
 
 def _input(tensor: Tensor) -> Tensor:
@@ -94,10 +97,10 @@ def _pair(result: Any) -> tuple[Any, Any]:
 
 def _reaches_outside(results: Any, targets: frozenset[Node]) -> bool:
     """Whether results depend on tensors outside: an argument that was itself computed, or a captured leaf."""
-    roots = [x._node for x in tree_leaves(results) if isinstance(x, Tensor) and x._node is not None]
-    stack, seen = [*roots, *targets], set(targets)
     if any(target.op is not None for target in targets):
         return True
+    roots = [x._node for x in tree_leaves(results) if isinstance(x, Tensor) and x._node is not None]
+    stack, seen = [*roots, *targets], set(targets)
     while stack:
         node = stack.pop()
         if node.op is None and node not in targets:
@@ -108,9 +111,9 @@ def _reaches_outside(results: Any, targets: frozenset[Node]) -> bool:
     return False
 
 
-def _cut(results: Any, outside: bool) -> Any:
+def _cut(results: Any, targets: frozenset[Node]) -> Any:
     """Cut results off from the arguments, unless somebody outside can still ask for a gradient through them."""
-    if outside and is_grad_enabled():
+    if is_grad_enabled() and _reaches_outside(results, targets):
         return results
     return tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, results)
 

@@ -10,19 +10,17 @@ from tinygrad_edu.errors import ShapeError
 
 __all__ = ["as_tensors", "tree_leaves", "tree_map"]
 
-_LEAVES = {Tensor, ndarray}  # as most are
-
 
 def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     """Apply `function` to each leaf of nested lists, tuples and dicts, and to the leaves at its place in `others`."""
-    if tree.__class__ in _LEAVES:
+    if isinstance(tree, Tensor | ndarray):  # what most of them are
         return function(tree, *others)
     if isinstance(tree, dict):
         if any(not isinstance(other, dict) or other.keys() != tree.keys() for other in others):
             raise ShapeError(f"nested arguments differ: a dict of {list(tree)} stands beside {others}.")
         return {key: tree_map(function, tree[key], *(other[key] for other in others)) for key in tree}
     if isinstance(tree, list | tuple):
-        if any(_length(other) != len(tree) for other in others):
+        if others and any(_length(other) != len(tree) for other in others):
             raise ShapeError(f"nested arguments differ: {len(tree)} parts stand beside {others}.")
         parts = [tree_map(function, *parts) for parts in zip(tree, *others, strict=True)]
         return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
@@ -52,6 +50,8 @@ def tree_leaves(tree: Any) -> Iterator[Any]:
 
 def as_tensors(x: Any) -> Any:
     """Read nested lists of plain numbers as one tensor, and nests of tensors and arrays as several."""
+    if isinstance(x, Tensor):
+        return x
     leaves = list(tree_leaves(x)) if isinstance(x, list | tuple) else []
     plain = leaves and all(isinstance(leaf, int | float) for leaf in leaves)
     return Tensor(x) if plain else tree_map(lambda leaf: leaf if isinstance(leaf, Tensor) else Tensor(leaf), x)
