@@ -659,8 +659,8 @@ def test_a_convolution_of_nothing_and_its_gradients(n, c, out, stride):
     maps = tg.conv2d(x, weight, stride=stride, padding=1)
     assert maps.shape == (n, out, 28 // stride, 28 // stride)
     maps.sum().backward()
-    for each in (maps, x.grad, weight.grad):
-        np.testing.assert_array_equal(each.numpy(), np.zeros(each.shape))
+    for each in (maps.numpy(), x.grad, weight.grad):
+        np.testing.assert_array_equal(each, np.zeros(each.shape))
     assert (x.grad.shape, weight.grad.shape) == (x.shape, weight.shape)
 
 
