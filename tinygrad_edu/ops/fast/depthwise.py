@@ -66,6 +66,7 @@ def depthwise_maps(images: ndarray, weight: ndarray, laid: Window, groups: int, 
 def _put_maps(
     images: ndarray, weight: ndarray, laid: Window, groups: int, out: ndarray, bias: ndarray | None = None
 ) -> None:
+    """Write the maps; where their places are apart, as in a phase of a stride, by way of maps whose places are not."""
     if not out.flags.c_contiguous:
         out[...] = depthwise_maps(images, weight, laid, groups, bias)
         return

@@ -94,6 +94,7 @@ def correlated_maps(
 def _put_maps(
     images: ndarray, weight: ndarray, laid: Window, groups: int, maps: ndarray, bias: ndarray | None = None
 ) -> None:
+    """Write the maps, whose places may be apart, as in a phase of a stride: by a ring where that pays, or in blocks."""
     pieces = ring_cut(weight, laid, groups, images.shape[3])
     if pieces is not None:
         put_by_ring(images, weight, laid, groups, pieces, maps, bias)
