@@ -18,9 +18,9 @@ def plain_axes(axis: Axis) -> Any:
 
 def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     """Return the shape of a reduction over `axis` that keeps its axes, with length 1."""
-    if not shape:
-        return ()  # NumPy allows the axes 0 and -1 of a 0-d array
-    axes = range(len(shape)) if axis is None else (axis,) if isinstance(axis, int | np.integer) else axis
+    if axis is None or not shape:  # NumPy allows the axes 0 and -1 of a 0-d array
+        return (1,) * len(shape)
+    axes = (axis,) if isinstance(axis, int | np.integer) else axis
     reduced = {a % len(shape) for a in axes}
     return tuple(1 if i in reduced else n for i, n in enumerate(shape))
 

@@ -119,8 +119,8 @@ def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any
 def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any:
     """Return the standard deviation over `axis`, the square root of `var`. Where it is 0, its derivative is 0."""
     variance = var(x, axis, ddof, keepdims)
-    constant = np.equal(variance, 0)
-    return drop(sqrt(where(constant, 1, variance)), constant) if np.any(constant) else sqrt(variance)
+    constant = values_of(variance) == 0
+    return drop(sqrt(where(constant, 1, variance)), constant) if constant.any() else sqrt(variance)
 
 
 def _share(g: Any, x: Any, out: Any, axis: Axis) -> Any:
