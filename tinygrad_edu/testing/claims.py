@@ -124,7 +124,7 @@ def check_pullback(plain: PlainFunction, grad: Function, rng: Rng, takes_cotange
 
     require_deterministic(f"the gradient of {plain.name}", lambda *_: _row(pullback(cotangent)), plain.arrays)
     try:
-        compare(plain.claim(cotangent, pullback(cotangent)), rng, pullback if takes_cotangent else None)
+        compare(plain.claim(out, cotangent, pullback(cotangent)), rng, pullback if takes_cotangent else None)
     except GradientMismatch as mismatch:
         raise _with_none(mismatch, plain.names, claimed(cotangent)) from None
 
@@ -202,7 +202,8 @@ def check_pushforward(plain: PlainFunction, jvp: Function, rng: Rng) -> None:
     """Check the claimed forward derivative of a plain function, along one direction for each input and along all."""
     result = plain.result()
     require_deterministic(plain.name, plain.value, plain.arrays)
-    weights = draw_signed(rng, in_one_row(result.arrays).shape)
+    out = in_one_row(result.arrays)
+    weights = draw_signed(rng, out.shape)
     directions = [draw_directions(rng, x) for x in plain.arrays]
     whole = [np.sum(parts, axis=0) for parts in directions]
     together = _tangent(plain, jvp, whole, result)
@@ -210,7 +211,7 @@ def check_pushforward(plain: PlainFunction, jvp: Function, rng: Rng) -> None:
     for k, direction in ((k, part) for k, parts in enumerate(directions) for part in parts):
         along = partial(_tangent_along, plain, jvp, result, k)
         tangent = along(direction)
-        compare_tangent(plain.claim(weights, (tangent,) * len(plain.arrays)), k, direction, along, rng)
+        compare_tangent(plain.claim(out, weights, (tangent,) * len(plain.arrays)), k, direction, along, rng)
         added, size = added + tangent, size + np.abs(tangent)
     off, unit = np.abs(together - added), unit_of(together.dtype) if is_floating(together.dtype) else 0
     allowed = max(EXACT, 64 * unit) * size

@@ -88,7 +88,13 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
     x, direction = np.asarray(x, np.float64), np.asarray(direction, np.float64)
     if x.shape != direction.shape:
         raise ShapeError(f"a direction of shape {direction.shape} at a point of shape {x.shape}.")
-    center, unit = _value_and_unit(f, x.copy())
+    with np.errstate(all="ignore"):
+        return derivative_along(f, x, direction, f(x.copy()), scale)
+
+
+def derivative_along(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, scale: float = 0.0) -> Estimate:
+    """Return the same of float64 arrays, where f(x) is known: it serves every direction."""
+    center, unit = _value_and_unit(at_x)
     if not np.all(np.isfinite(center)):
         raise NotDifferentiableHere(f"the function is not finite at this point: {center[~np.isfinite(center)][0]}.")
     line = _Line(f, x, direction, center, {0.0: center})
@@ -101,6 +107,18 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
             break
         found = better(found, _descend(line, scales, steps))
     return found
+
+
+def slope_of_affine(f: Callable[[Array], Any], x: Array, direction: Array) -> Estimate:
+    """Return the derivative of an affine function along a direction: any step is right, and one says all.
+
+    It is as good as the function is affine, and what it rounds is not asked.
+    """
+    (ahead, unit), (behind, _) = (_asked(f, x + step * direction) for step in (1.0, -1.0))
+    with np.errstate(all="ignore"):
+        value, size = (ahead - behind) / 2, np.maximum(np.abs(ahead), np.abs(behind))
+    nothing = np.zeros(value.shape)
+    return Estimate(value, nothing, nothing > 0, nothing + np.inf, nothing, size, nothing + 1, unit)
 
 
 def looked_below(f: Callable[[Array], Any], x: Array, direction: Array, found: Estimate) -> Estimate:
@@ -123,10 +141,17 @@ def largest(x: Array) -> float:
     return float(np.max(np.abs(x), initial=0, where=np.isfinite(x)))
 
 
-def _value_and_unit(f: Callable[[Array], Any], x: Array) -> tuple[Array, float]:
+def _asked(f: Callable[[Array], Any], x: Any) -> tuple[Array, float]:
     """Return f(x) in float64, and the rounding unit of the dtype that it came in."""
     with np.errstate(all="ignore"):
-        out = np.asarray(f(np.asarray(x)))  # NumPy makes scalars of what is computed of 0-d arrays
+        return _value_and_unit(f(np.asarray(x)))  # NumPy makes scalars of what is computed of 0-d arrays
+
+
+def _value_and_unit(result: Any) -> tuple[Array, float]:
+    """Return a result in float64, and the rounding unit of its dtype."""
+    out = np.asarray(result)
+    if out.dtype == np.float64:
+        return out.copy(), _EPS
     if out.dtype.kind == "c":
         raise DTypeError("the function returned complex numbers: check its real and its imaginary part, each alone.")
     unit = unit_of(out.dtype) if is_floating(out.dtype) else _EPS
@@ -135,7 +160,7 @@ def _value_and_unit(f: Callable[[Array], Any], x: Array) -> tuple[Array, float]:
 
 def _value(line: _Line, step: float) -> Array:
     if step not in line.values:
-        line.values[step] = _value_and_unit(line.f, line.x + step * line.direction)[0]
+        line.values[step] = _asked(line.f, line.x + step * line.direction)[0]
     return line.values[step]
 
 
@@ -156,7 +181,7 @@ def _unit_shown(line: _Line, step: float) -> float | None:
     for dtype in (np.float32, np.float16):
         with np.errstate(all="ignore"):
             narrow, rounded = changed.astype(dtype), point.astype(dtype).astype(np.float64)
-        if not (np.array_equal(narrow, changed) and np.array_equal(_value_and_unit(line.f, rounded)[0], out)):
+        if not (np.array_equal(narrow, changed) and np.array_equal(_asked(line.f, rounded)[0], out)):
             break
         unit = float(np.finfo(dtype).eps)
     return unit if changed.size else None

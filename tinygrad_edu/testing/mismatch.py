@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import TinygradError
-from tinygrad_edu.testing.differences import directional_derivative
+from tinygrad_edu.testing.differences import derivative_along
 from tinygrad_edu.testing.dtypes import is_floating, unit_of
 from tinygrad_edu.testing.first_failure import is_shrinking
 from tinygrad_edu.testing.rungs import SAFETY, Estimate
@@ -41,22 +41,26 @@ class Claim:
     arrays, gradients : tuple of ndarray
     names : tuple of str
         Of the inputs.
-    cotangent : ndarray
-        Of the shape of f(*arrays).
+    value, cotangent : ndarray
+        What f(*arrays) is, and of its shape.
     scale : float
         As in `directional_derivative`: 0 for a function as it was given.
     rounding : float
         What rounding leaves of the derivative along the direction that is asked, as far as that was looked at.
+    affine : int
+        In how many of its last inputs the function is affine, in each of them alone: those that are cotangents.
     """
 
     name: str
     f: Callable[..., Any]
     arrays: tuple[Array, ...]
     names: tuple[str, ...]
+    value: Array
     cotangent: Array
     gradients: tuple[Array, ...]
     scale: float = 0.0
     rounding: float = 0.0
+    affine: int = 0
 
     def of_input(self, k: int) -> Callable[[Array], Any]:
         """Return f as a function of its input `k` alone."""
@@ -133,7 +137,7 @@ def element_by_element(claim: Claim, k: int, found: str, rng: np.random.Generato
 
 
 def _probe(claim: Claim, k: int, direction: Array) -> _Probe:
-    slope = directional_derivative(claim.of_input(k), claim.arrays[k], direction, claim.scale)
+    slope = derivative_along(claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale)
     used = claim.cotangent != 0
     value, error = claim.cotangent[used] * slope.value[used], np.abs(claim.cotangent[used]) * slope.error[used]
     return _Probe(direction, float(np.sum(value)), float(np.sum(error)))
@@ -247,14 +251,14 @@ def _of_inputs(clues: _Clues) -> Iterator[str]:
         if x.ndim > 1:
             with contextlib.suppress(Exception):  # not every input can be transposed
                 arrays = (*claim.arrays[:i], x.swapaxes(-1, -2), *claim.arrays[i + 1 :])
-                if is_gradient(replace(claim, arrays=arrays), k):
+                if is_gradient(replace(claim, arrays=arrays, value=claim.f(*arrays)), k):
                     yield f"a transposition of {name} is dropped, or one too many"
 
 
 def _partial(clues: _Clues) -> Iterator[str]:
     """Guesses about what is used in the wrong place, and about a term too many or too few."""
     claim, g = clues.claim, clues.g
-    out = np.asarray(claim.f(*claim.arrays), np.float64)
+    out = np.asarray(claim.value, np.float64)
     values = {"the cotangent": claim.cotangent, "the result": out, "the input": claim.arrays[clues.k]}
     values |= {claim.names[i]: a for i, a in enumerate(claim.arrays) if i != clues.k}
     values = {name: a for name, a in values.items() if a.shape == g.shape}

@@ -232,13 +232,13 @@ def _gradients_are_right(module: Any, arrays: Sequence[Array], mode: str, rng: n
         return _evaluate(module, _replaced(wide, points))
 
     title = f"{_title(module)} ({mode})"
-    require_deterministic(title, value, points)
+    at_point = require_deterministic(title, value, points)
     given = copies(wide)
     out, pullback = _recorded(module, given)
     cotangent = draw_signed(rng, out.shape)
     gradients = pullback(cotangent)
     require_unwritten(title, argument_names(module, len(arrays)), given, wide)
-    compare(Claim(title, value, points, _labels(module, arrays), cotangent, gradients), rng, pullback)
+    compare(Claim(title, value, points, _labels(module, arrays), at_point, cotangent, gradients), rng, pullback)
     value(*points)
 
 

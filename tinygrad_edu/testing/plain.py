@@ -69,9 +69,9 @@ class PlainFunction:
         arguments, names = (*self.arguments(self.arrays), *last), (*self.point.names, *names)
         return _unwritten(f"the derivative of {self.name}", claimed, arguments, names)
 
-    def claim(self, cotangent: Array, gradients: tuple[Array, ...]) -> Claim:
-        """Return what is claimed of the inputs."""
-        return Claim(self.name, self.value, self.arrays, self.names, cotangent, gradients, self.scale)
+    def claim(self, value: Array, cotangent: Array, gradients: tuple[Array, ...]) -> Claim:
+        """Return what is claimed of the inputs, at which the function has a value."""
+        return Claim(self.name, self.value, self.arrays, self.names, value, cotangent, gradients, self.scale)
 
     def _nest(self, out: Any) -> Nest:
         result = Nest((out,), ("",), as_numbers)

@@ -15,7 +15,7 @@ least error. What the error of a rung is, the numbers show:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -91,7 +91,7 @@ class Scales(NamedTuple):
 
 
 class _Rungs(NamedTuple):
-    """Arrays whose first axis is that of the steps."""
+    """Arrays of a row for each step, with a column for each element; the steps themselves are one column."""
 
     steps: Array
     values: Array
@@ -105,63 +105,71 @@ class _Rungs(NamedTuple):
 
 def estimate(seen: Seen, scales: Scales) -> tuple[Estimate, bool]:
     """Return the best estimate of at least four steps, and whether smaller steps will not be better."""
-    rungs = _rungs(np.array(seen.steps), np.array(seen.central), np.array(seen.second), np.array(seen.sizes), scales)
+    rungs = _rungs(seen, scales)
     best = _best(rungs)
-    chosen = (rungs.values, rungs.errors, rungs.rounding, rungs.sizes, rungs.steps)
-    value, error, rounding, size, step = (at(best, a) for a in chosen)
+    value, error, rounding, size = (at(best, a) for a in (rungs.values, rungs.errors, rungs.rounding, rungs.sizes))
     error = np.maximum(error, _stairs(rungs, value, best))
     kinks = _kinks(rungs, best, value, error, scales)
-    near = np.min(np.where(rungs.jumps > _SEEN * rungs.rounding, rungs.steps, np.inf), axis=0)
-    found = Estimate(value, error, kinks, near, rounding, size, step, scales.unit)
-    return found, bool(np.all(_is_exhausted(rungs, found, best)))
+    near = np.where(rungs.jumps > _SEEN * rungs.rounding, rungs.steps, np.inf).min(axis=0)
+    exhausted = bool(_is_exhausted(rungs, value, error, best).all())
+    parts = (value, error, kinks, near, rounding, size, rungs.steps[best, 0])
+    value, error, kinks, near, rounding, size, step = (part.reshape(seen.central[0].shape) for part in parts)
+    return Estimate(value, error, kinks, near, rounding, size, step, scales.unit), exhausted
 
 
 def at(best: Array, of_rungs: Array) -> Array:
     """Return what the best rung of each element says."""
-    chosen: Array = np.take_along_axis(of_rungs, best[None], axis=0)[0]
+    chosen: Array = of_rungs[best, np.arange(best.size)]
     return chosen
 
 
-def _rungs(steps: Array, central: Array, second: Array, sizes: Array, scales: Scales) -> _Rungs:
+def _rows(parts: Sequence[Any]) -> Array:
+    return np.array(parts).reshape(len(parts), -1)
+
+
+def _rungs(seen: Seen, scales: Scales) -> _Rungs:
     """Estimate the derivative and its error from each three neighbouring steps."""
-    h = steps.reshape(-1, *(1,) * (central.ndim - 1))
+    h, central, second, sizes = (_rows(part) for part in seen)
     with np.errstate(all="ignore"):
         slopes = (central[1:] - RATIO**2 * central[:-1]) / (1 - RATIO**2)
         jumps = np.abs(second[1:] - RATIO * second[:-1])[1:-1] / (1 - RATIO)
-        gaps, values = np.abs(np.diff(slopes, axis=0)), slopes[1:-1]
-        changes = np.nan_to_num(gaps * h[2:], nan=0.0, posinf=0.0)
+        gaps, values = np.abs(slopes[1:] - slopes[:-1]), slopes[1:-1]
+        changes = gaps * h[2:]
+        changes = np.where(np.isfinite(changes), changes, 0)
         noise = np.maximum.accumulate(changes[::-1])[::-1][1:]  # of this step and of all smaller ones
-        still = np.all((central == 0) & (second == 0), axis=0)
-        terms = np.where(still, scales.most, 0) if scales.terms is None else scales.terms
+        if scales.terms is None:
+            terms = np.where(((central == 0) & (second == 0)).all(axis=0), scales.most, 0)
+        else:
+            terms = scales.terms.reshape(-1)
         sizes = np.maximum(sizes, terms)[1:-2]
         # The point is rounded, too, which moves the values by the slope, and the slope by the curvature.
         moved = scales.point * (np.abs(values) + np.abs(second[2:-1]))
         rounding = (scales.unit * (sizes + moved) / 4 + noise / 2) / h[2:-1] + _TINY
         unlike = np.maximum(gaps[:-1], gaps[1:]) + jumps / 4
         # Where a step changes nothing, the numbers inside may be as large as the inputs.
-        flat, largest = (values == 0) & (unlike == 0), np.max(sizes, axis=0) + scales.point
+        flat, largest = (values == 0) & (unlike == 0), sizes.max(axis=0) + scales.point
         sizes = np.where(flat, largest, sizes)
         errors = np.where(flat, scales.unit * largest / h[2:-1], unlike + rounding)
-        errors = np.where(np.isfinite(errors) & np.isfinite(values), errors, np.inf)
-    steps = np.broadcast_to(h[2:-1], values.shape)
-    return _Rungs(steps, np.nan_to_num(values), jumps, rounding, noise, sizes, flat, errors)
+        known = np.isfinite(errors) & np.isfinite(values)
+    if not known.all():
+        errors, values = np.where(known, errors, np.inf), np.nan_to_num(values)
+    return _Rungs(h[2:-1], values, jumps, rounding, noise, sizes, flat, errors)
 
 
 def _best(rungs: _Rungs) -> Array:
     """Choose the rung of each element: that of the least relative error, or of the least error if none is small."""
     with np.errstate(all="ignore"):
-        relative = np.where(
-            np.isfinite(rungs.errors) & (rungs.values != 0), rungs.errors / np.abs(rungs.values), np.inf
-        )
-    knows = np.min(relative, axis=0) <= _KNOWN
-    best: Array = np.where(knows, np.argmin(relative, axis=0), np.argmin(rungs.errors, axis=0))
+        known = np.isfinite(rungs.errors) & (rungs.values != 0)
+        relative = np.where(known, rungs.errors / np.abs(rungs.values), np.inf)
+    knows = relative.min(axis=0) <= _KNOWN
+    best: Array = np.where(knows, relative.argmin(axis=0), rungs.errors.argmin(axis=0))
     return best
 
 
 def _kinks(rungs: _Rungs, best: Array, value: Array, error: Array, scales: Scales) -> Array:
     """Whether the error is that of a jump of the slope, which the next step shows as well."""
     jump, next_jump = at(best, rungs.jumps), at(np.minimum(best + 1, len(rungs.jumps) - 1), rungs.jumps)
-    rounding = at(best, rungs.rounding) + scales.unit * scales.point / at(best, rungs.steps)
+    rounding = at(best, rungs.rounding) + scales.unit * scales.point / rungs.steps[best, 0]
     kinks: Array = (
         (error > _KINK * np.abs(value)) & (jump > np.maximum(_SEEN * rounding, error)) & (next_jump > jump / 4)
     )
@@ -173,8 +181,10 @@ def _stairs(rungs: _Rungs, value: Array, best: Array) -> Array:
 
     Three of them in a row exclude it; or it is 0, and each of them moves.
     """
-    larger = np.arange(len(rungs.values)).reshape(-1, *(1,) * value.ndim) < best
+    larger = _places(rungs) < best
     noisy = larger & (rungs.noise <= _NOISY * rungs.sizes) & (rungs.jumps <= _SEEN * rungs.rounding)
+    if not noisy.any():
+        return np.zeros(value.shape)
     apart = np.abs(rungs.values - value)
     apart = np.where(noisy & (apart > SAFETY * rungs.errors), apart, 0)
     three = np.minimum(np.minimum(apart[2:], apart[1:-1]), apart[:-2])
@@ -183,12 +193,16 @@ def _stairs(rungs: _Rungs, value: Array, best: Array) -> Array:
     return error
 
 
-def _is_exhausted(rungs: _Rungs, found: Estimate, best: Array) -> Array:
+def _places(rungs: _Rungs) -> Array:
+    return np.arange(len(rungs.values))[:, None]
+
+
+def _is_exhausted(rungs: _Rungs, value: Array, error: Array, best: Array) -> Array:
     """Whether smaller steps will not help: the error is small enough, or is rounding alone and grew with each step."""
-    passed = np.arange(len(rungs.errors)).reshape(-1, *(1,) * best.ndim) > best + 1
+    passed = _places(rungs) > best + 1
     rounding = (rungs.noise <= _QUIET * rungs.sizes) & (SAFETY * rungs.rounding >= rungs.errors)
-    known = (found.error <= _SETTLED * np.abs(found.value)) | np.all(rungs.flat, axis=0)
-    exhausted: Array = known | np.any(passed & (rounding | rungs.flat), axis=0)
+    known = (error <= _SETTLED * np.abs(value)) | rungs.flat.all(axis=0)
+    exhausted: Array = known | (passed & (rounding | rungs.flat)).any(axis=0)
     return exhausted
 
 

@@ -7,11 +7,12 @@ verdict contradicts its own error: what is called wrong lies outside of it, and 
 found if it were not.
 """
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -22,9 +23,10 @@ from tinygrad_edu.testing.differences import (
     CannotTell,
     NotDeterministic,
     NotDifferentiableHere,
-    directional_derivative,
+    derivative_along,
     largest,
     looked_below,
+    slope_of_affine,
 )
 from tinygrad_edu.testing.dtypes import is_floating, is_real, unit_of
 from tinygrad_edu.testing.layout import laid_out
@@ -125,35 +127,45 @@ def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
 
 
 def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, pullback: Pullback | None) -> None:
-    """Compare the gradients of input `k`, of several claims of one function, with the differences along a direction."""
+    """Compare the gradients of input `k`, of several claims of one function, with the derivative along a direction."""
     claim = claims[0]
     f, x = claim.of_input(k), claim.arrays[k]
-    slope = _slope(f, x, direction, claim.scale)
-    unit = max(slope.unit, _unit(claim.gradients[k]))
-    even: list[Claim] = []
-    if pullback is not None:
-        even = [_claim(claim, kind, g, pullback) for kind, g in even_cotangents(slope, rng)]
-    asked = [claim, *(each for each in claims[1:] if _in_range(each.cotangent, unit)), *even]
-    judged = [_judge(each, k, direction, slope) for each in asked]
-    if any(found == "wrong" for found, _ in judged):
+    if k >= len(claim.arrays) - claim.affine:
+        slope = slope_of_affine(f, x, direction)
+        asked, _ = _asked(claims, k, slope, rng, pullback)
+        if all(found == "right" for found, _ in _judge(asked, k, direction, slope)):
+            return  # and else the differences say what rounds, and what is wrong
+    slope = _slope(f, x, direction, claim.value, claim.scale)
+    asked, has_even = _asked(claims, k, slope, rng, pullback)
+    judged = [found for found, _ in _judge(asked, k, direction, slope)]
+    if "wrong" in judged:
         slope = less_certain(claim.f, claim.arrays, k, direction, looked_below(f, x, direction, slope), rng)
         judged = [_judge_again(each, k, direction, slope, rng, pullback) for each in asked]
     # What lies still beside what moves is held to be 0 within its error; the rest is told by the even cotangent.
-    if judged[0][0] == "cannot tell" and not (even and judged[-1][0] == "right"):
+    if judged[0] == "cannot tell" and not (has_even and judged[-1] == "right"):
         reject(_reason(claim, k, slope))
 
 
-def _judge_again(
-    claim: Claim, k: int, direction: Array, slope: Estimate, rng: Rng, pullback: Pullback | None
-) -> tuple[str, str]:
+def _asked(
+    claims: Sequence[Claim], k: int, slope: Estimate, rng: Rng, pullback: Pullback | None
+) -> tuple[list[Claim], bool]:
+    """Return the claims that a slope can judge, and whether the last of them is that of an even cotangent."""
+    claim, even = claims[0], [] if pullback is None else even_cotangents(slope, rng)
+    unit = max(slope.unit, _unit(claim.gradients[k]))
+    others = [each for each in claims[1:] if _in_range(each.cotangent, unit)]
+    return [claim, *others, *(_claim(claim, kind, g, pullback) for kind, g in even if pullback)], bool(even)
+
+
+def _judge_again(claim: Claim, k: int, direction: Array, slope: Estimate, rng: Rng, pullback: Pullback | None) -> str:
     """Return the verdict, and raise if it is that a gradient is wrong by more than rounding leaves of it."""
-    found, along = _judge(claim, k, direction, slope)
+    ((found, sums),) = _judge([claim], k, direction, slope)
     if found != "right" and pullback is not None:  # which is linear
         lost = rounding_of(lambda c: np.sum(np.asarray(pullback(c * claim.cotangent)[k]) * direction))
-        found, along = _judge(replace(claim, rounding=float(lost)), k, direction, slope)
+        ((found, sums),) = _judge([replace(claim, rounding=float(lost))], k, direction, slope)
     if found == "wrong":
-        raise element_by_element(claim, k, along, rng)
-    return found, along
+        two = f"along a random direction it is {sums.analytic:.10g}, and numerically {sums.numeric:.10g}"
+        raise element_by_element(claim, k, two, rng)
+    return found
 
 
 def _claim(claim: Claim, kind: str, g: Array, pullback: Pullback) -> Claim:
@@ -194,7 +206,7 @@ def compare_tangent(claim: Claim, k: int, direction: Array, along: Callable[[Arr
         What else than right it may be.
     """
     tangent = claim.gradients[k]
-    slope = _slope(claim.of_input(k), claim.arrays[k], direction, claim.scale)
+    slope = _slope(claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale)
     found = _judge_tangent(claim, k, slope)
     if found == "wrong":
         slope = less_certain(claim.f, claim.arrays, k, direction, slope, rng)
@@ -210,20 +222,19 @@ def compare_tangent(claim: Claim, k: int, direction: Array, along: Callable[[Arr
 def _judge_tangent(claim: Claim, k: int, slope: Estimate) -> str:
     """Return the verdict on a forward derivative along a direction of input `k`."""
     with np.errstate(all="ignore"):  # of what is claimed, which may be infinite
-        terms = claim.cotangent * claim.gradients[k]
-        gap, claimed = float(np.sum(claim.cotangent * slope.value) - np.sum(terms)), float(np.sum(np.abs(terms)))
-        return _verdict(claim, k, slope, gap, claimed)
+        return _judge_terms([claim], k, slope, (claim.cotangent * claim.gradients[k]).reshape(1, -1))[0][0]
 
 
-def require_deterministic(name: str, f: Callable[..., Any], arrays: Sequence[Array]) -> None:
-    """Raise `NotDeterministic` where two results at one point differ."""
-    first, second = (np.asarray(f(*copies(arrays))) for _ in range(2))
+def require_deterministic(name: str, f: Callable[..., Any], arrays: Sequence[Array]) -> Array:
+    """Return the result at a point; raise `NotDeterministic` where another one there differs."""
+    first, second = np.array(f(*copies(arrays))), np.asarray(f(*copies(arrays)))
     if not np.array_equal(first, second, equal_nan=first.dtype.kind in "fc"):
         raise NotDeterministic(
             f"{name} is not deterministic: it returned two results at one point, which differ in "
             f"{np.sum(first != second)} of {first.size} elements. Hold its random numbers still: make them outside, or "
             f"from a Generator that begins anew in each call."
         )
+    return first
 
 
 def _in_range(g: Array, unit: float) -> bool:
@@ -231,36 +242,56 @@ def _in_range(g: Array, unit: float) -> bool:
     return unit < _COARSE or not g.any() or 0.1 < largest(g) < 10
 
 
-def _judge(claim: Claim, k: int, direction: Array, slope: Estimate) -> tuple[str, str]:
-    """Return the verdict on the gradient of input `k`, and the two numbers that it compares, in words."""
+class _Sums(NamedTuple):
+    """What is compared: sums over the numbers of a result, each times its cotangent."""
+
+    analytic: float
+    claimed: float  # the size of the terms of the analytic one
+    numeric: float
+    size: float
+    error: float
+    moving: float  # the error of what does not lie still
+    inside: float  # how large the numbers are that were rounded
+
+
+def _judge(claims: Sequence[Claim], k: int, direction: Array, slope: Estimate) -> list[tuple[str, _Sums]]:
+    """Return the verdict on the gradient of input `k` of each claim, which one slope judges, and what it compares."""
     with np.errstate(all="ignore"):  # of what is claimed, which may be infinite
-        terms = claim.gradients[k] * direction
-        analytic, claimed = float(np.sum(terms)), float(np.sum(np.abs(terms)))
-        numeric = float(np.sum(claim.cotangent * slope.value))
-        found = _verdict(claim, k, slope, numeric - analytic, claimed)
-    return found, f"along a random direction it is {analytic:.10g}, and numerically {numeric:.10g}"
+        return _judge_terms(claims, k, slope, _rows([claim.gradients[k] for claim in claims]) * direction.reshape(-1))
 
 
-def _verdict(claim: Claim, k: int, slope: Estimate, gap: float, claimed: float) -> str:
-    """Judge a gap between numeric and analytic derivative; `claimed` is the size of the terms of the latter."""
-    weights, g = np.abs(claim.cotangent), claim.gradients[k]
-    error, size = float(np.sum(weights * slope.error)), float(np.sum(weights * np.abs(slope.value)))
-    if not np.isfinite(size):
+def _rows(arrays: Sequence[Array]) -> Array:
+    return np.array(arrays).reshape(len(arrays), -1)
+
+
+def _judge_terms(claims: Sequence[Claim], k: int, slope: Estimate, terms: Array) -> list[tuple[str, _Sums]]:
+    """Return the verdict on claimed derivatives, given a row of terms for each, and what it compares."""
+    claim, cotangents = claims[0], _rows([claim.cotangent for claim in claims])
+    weights, value, error = np.abs(cotangents), slope.value.reshape(-1), slope.error.reshape(-1)
+    inside = np.maximum(slope.size, largest(claim.arrays[k])).reshape(-1)
+    # Of what does not move at all no more can be known, and it is no part of what moves.
+    still = (value == 0) & (error <= np.sqrt(slope.unit) * slope.size.reshape(-1)) & (claim.scale > 0)
+    moving = np.where(still, 0, error)
+    added = (terms, np.abs(terms), cotangents * value, *(weights * x for x in (np.abs(value), error, moving, inside)))
+    sums = map(_Sums._make, zip(*(x.sum(axis=1).tolist() for x in added), strict=True))
+    return [(_verdict(claim, k, slope.unit, each), each) for claim, each in zip(claims, sums, strict=True)]
+
+
+def _verdict(claim: Claim, k: int, unit: float, sums: _Sums) -> str:
+    """Judge the gap between the numeric derivative, by a function of some rounding unit, and the analytic one."""
+    gap, error, size, claimed = abs(sums.numeric - sums.analytic), sums.error, sums.size, sums.claimed
+    if not math.isfinite(size):
         return "cannot tell"
-    inside = np.maximum(slope.size, largest(claim.arrays[k]))
-    resolution = np.sqrt(slope.unit) * float(np.sum(weights * inside))
-    allowed = SAFETY * error + _rounding(g, claimed)
-    if not (np.isfinite(gap) and abs(gap) <= allowed + SAFETY * claim.rounding):
+    resolution = math.sqrt(unit) * sums.inside
+    allowed = SAFETY * error + _rounding(claim.gradients[k], claimed)
+    if not (math.isfinite(gap) and gap <= allowed + SAFETY * claim.rounding):
         nothing = error <= resolution and size <= SAFETY * error
         return "wrong" if error <= _ROUGH * size or nothing else "cannot tell"
-    # Of what does not move at all no more can be known, and it is no part of what moves.
-    still = (slope.value == 0) & (slope.error <= np.sqrt(slope.unit) * slope.size) & (claim.scale > 0)
-    moving = float(np.sum(weights * np.where(still, 0, slope.error))) + claim.rounding
-    if moving <= max(_UNSETTLED, slope.unit**0.4) * size:
+    if sums.moving + claim.rounding <= max(_UNSETTLED, unit**0.4) * size:
         return "right"
     # Of a slope that is small beside the rounding of the values, less can be known, and less is asked.
     little = size <= resolution and error <= _ROUGH * size
-    known = abs(gap) <= allowed and error <= resolution
+    known = gap <= allowed and error <= resolution
     return "right" if known and (claimed <= 0.1 * error or little) else "cannot tell"
 
 
@@ -275,16 +306,16 @@ def _rounding(g: Array, claimed: float) -> float:
     return min(64 * _unit(g) * claimed, _ROUGH * float(np.linalg.norm(g.astype(np.float64))))
 
 
-def _slope(f: Callable[[Array], Any], x: Array, direction: Array, scale: float = 0.0) -> Estimate:
+def _slope(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Array, scale: float = 0.0) -> Estimate:
     try:
-        return directional_derivative(f, x, direction, scale)
+        return derivative_along(f, x, direction, at_x, scale)
     except NotDifferentiableHere as error:
         reject(error)
 
 
-def settled(f: Callable[[Array], Any], x: Array, direction: Array) -> Estimate:
-    """Return the derivative along a direction, where there is no kink."""
-    slope = _slope(f, x, direction)
+def settled(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Array) -> Estimate:
+    """Return the derivative along a direction, given f(x), where there is no kink."""
+    slope = _slope(f, x, direction, at_x)
     if slope.kinks.any():
         reject(_kink(slope, "not differentiable"))
     return slope
