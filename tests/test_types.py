@@ -1,13 +1,16 @@
 """What a type checker sees: of Tensors an op makes a Tensor, of arrays an array, and it knows the op's settings."""
 
 import re
+import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
-mypy = pytest.importorskip("mypy.api")
+pytest.importorskip("mypy")
 
+PROJECT = Path(__file__).parents[1]
 BEGIN = """
     from typing import Any, assert_type
     import numpy as np
@@ -47,23 +50,31 @@ WRONG = """
     tg.nn.ReLU(True)
     tg.nn.ReLU().to("cpu")
 """
+PROGRAMS = {"right": RIGHT, "wrong": WRONG}
 
 
-def errors(tmp_path, lines):
-    """Return the numbers of the lines, counted from 1, of which the type checker complains."""
-    program = textwrap.dedent(BEGIN) + textwrap.dedent(lines)
-    (tmp_path / "program.py").write_text(program)
-    limit = sys.getrecursionlimit()
-    out, err, _ = mypy.run(["--strict", "--cache-dir", str(tmp_path / "cache"), str(tmp_path / "program.py")])
-    sys.setrecursionlimit(limit)  # mypy raises it, and Hypothesis warns of that
-    assert not err
+@pytest.fixture(scope="module")
+def errors(tmp_path_factory):
+    """The numbers of the lines of each program, counted from 1, of which the type checker complains.
+
+    It is asked once, in a process of its own: millions of objects stay of it.
+    """
+    folder = tmp_path_factory.mktemp("types")
+    programs = {name: textwrap.dedent(BEGIN) + textwrap.dedent(lines) for name, lines in PROGRAMS.items()}
+    for name, program in programs.items():
+        (folder / f"{name}.py").write_text(program)
+    files = [str(folder / f"{name}.py") for name in programs]
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(folder / "cache"), *files]
+    ran = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert not ran.stderr
     offset = len(textwrap.dedent(BEGIN).splitlines()) + 1
-    return sorted({int(number) - offset for number in re.findall(r"program\.py:(\d+): error", out)})
+    found = {name: re.findall(rf"{name}\.py:(\d+): error", ran.stdout) for name in programs}
+    return {name: sorted({int(number) - offset for number in numbers}) for name, numbers in found.items()}
 
 
-def test_what_is_right(tmp_path):
-    assert errors(tmp_path, RIGHT) == []
+def test_what_is_right(errors):
+    assert errors["right"] == []
 
 
-def test_every_mistake_is_seen(tmp_path):
-    assert errors(tmp_path, WRONG) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+def test_every_mistake_is_seen(errors):
+    assert errors["wrong"] == [1, 2, 3, 4, 5, 6, 7, 8, 9]

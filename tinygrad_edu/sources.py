@@ -183,10 +183,23 @@ def _lies_in(node: ast.expr, place: tuple[tuple[int, int], tuple[int, int]]) -> 
     return (node.lineno, node.col_offset) <= place[0] and place[1] <= end
 
 
+@functools.lru_cache(maxsize=8)
+def _lines(text: str) -> list[bytes]:
+    return text.encode().split(b"\n")
+
+
+def _segment(text: str, node: ast.expr) -> str:
+    """Return the text of an expression: `ast.get_source_segment` takes the whole file apart for each."""
+    lines = _lines(text)[node.lineno - 1 : node.end_lineno]
+    lines[-1] = lines[-1][: node.end_col_offset]
+    lines[0] = lines[0][node.col_offset :]
+    return b"\n".join(lines).decode()
+
+
 def _text(text: str, node: _Defined) -> str:
     """Return the text of a definition, without its decorators if it is a function, and without empty lines."""
     if isinstance(node, ast.Lambda):
-        expression = ast.get_source_segment(text, node) or ""
+        expression = _segment(text, node)
         return f"({expression})" if "\n" in expression else expression
     first = _first_line(node) if isinstance(node, ast.ClassDef) else node.lineno
     lines = textwrap.dedent("\n".join(text.splitlines()[first - 1 : node.end_lineno])).splitlines()

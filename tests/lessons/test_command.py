@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -134,6 +135,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_error_of_the_students_is_their_own_line_and_no_traceback(fault, folder, capsys, monkeypatch):
+    before = set(threading.enumerate())
     if "while True" in fault:
         monkeypatch.setattr(judge, "PATIENCE", 0.3)
     value = "" if "import no_such" in fault else "\nfrom lesson02_scalars import Value\n"
@@ -143,6 +145,9 @@ def test_an_error_of_the_students_is_their_own_line_and_no_traceback(fault, fold
     assert "Traceback" not in out
     assert "site-packages" not in out
     assert len(out.splitlines()) < 15
+    for thread in set(threading.enumerate()) - before:  # what never ends was ended
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 def test_ctrl_c_ends_the_command_in_one_line(folder, capsys, monkeypatch):

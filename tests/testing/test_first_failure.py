@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 
 from tests.testing.test_checks import broken
 from tinygrad_edu import abs as absolute
@@ -19,7 +19,7 @@ without_sign = broken("square", x=lambda g, x: 2 * g * absolute(x))
 def message_of(check, op, shape):
     """Return the message of a check under Hypothesis."""
 
-    @settings(database=None, derandomize=True, max_examples=50)
+    @settings(database=None, derandomize=True, max_examples=50, phases=(Phase.generate, Phase.shrink))
     @given(arrays(shape, layouts=False))
     def test(x):
         check(Call(op, [x]))

@@ -11,7 +11,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
@@ -242,7 +242,7 @@ def drawn(name):
     first = right.inputs[0]
     wrong = broken(name, **{first: scaled(right.functions[first])})
 
-    @settings(database=None, max_examples=10, derandomize=True)
+    @settings(database=None, max_examples=10, derandomize=True, phases=(Phase.generate, Phase.shrink))
     @given(calls(name))
     def test(call):
         same = Call(wrong, call.inputs, call.differentiable, **call.settings)

@@ -88,7 +88,7 @@ def mutants(right: Op) -> Iterator[Mutant]:
             if kind not in OF_SAVED_ARRAYS or _saves_arrays(right, rule):
                 yield Mutant(right, argument, kind, mutant(kind)(rule))
         source = _source_of(right)
-        function = rules_of_ops(source).get((right.name, argument))
+        function = _rules(source).get((right.name, argument))
         if function is not None:
             for change in changes(source, function, _offered(right, function)):
                 yield Mutant(right, argument, change.kind, _compiled(source, function, change, right), change)
@@ -116,6 +116,9 @@ def _source_of(right: Op) -> Source:
 @functools.cache
 def _source(path: str) -> Source:
     return Source(Path(path))
+
+
+_rules = functools.cache(rules_of_ops)  # a file has those of many ops
 
 
 def _offered(right: Op, function: FunctionNode) -> list[str]:
