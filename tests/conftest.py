@@ -1,5 +1,6 @@
-"""What JAX compiled is freed after each file, and a page in a real browser for those that are marked `browser`."""
+"""What files leave behind is freed, or left out of the way; and a page in a real browser for tests marked `browser`."""
 
+import gc
 import os
 import shutil
 import sys
@@ -21,6 +22,13 @@ def free_what_jax_compiled() -> Iterator[None]:
     yield
     if jax := sys.modules.get("jax"):
         jax.clear_caches()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def little_to_collect() -> None:
+    """Keep the garbage collector from what earlier files left: some tests run it, and Hypothesis in each new thread."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+PROJECT = Path(__file__).parents[2]
+
 # Each test counts its examples, and the last one writes the counts down.
 SUITE = """
 import json, pathlib, sys, unittest
@@ -87,6 +89,8 @@ def run(folder, *options):
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", *options]
     # What tells our own suite how to run must not reach theirs.
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTEST_ADDOPTS", "CI")}
+    # There Hypothesis finds which constants our modules have; it would read them all again in each new folder.
+    environment["HYPOTHESIS_STORAGE_DIRECTORY"] = str(PROJECT / ".hypothesis")
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
