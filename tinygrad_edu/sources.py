@@ -83,8 +83,12 @@ def folder_of(module: str) -> str | None:
 
 
 def _is_installed(file: Path) -> bool:
-    kinds = ("stdlib", "platstdlib", "purelib", "platlib")
-    return any(file.is_relative_to(sysconfig.get_path(kind)) for kind in kinds)
+    return any(file.is_relative_to(folder) for folder in _installation())
+
+
+@functools.cache
+def _installation() -> list[str]:
+    return [sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
 
 
 def source_of(value: Any) -> SourceText | None:
