@@ -103,10 +103,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let the programs that tests start find modules compiled, also where Python is to leave nothing beside them."""
-    if os.environ.get("PYTHONDONTWRITEBYTECODE") and (cache := getattr(config, "cache", None)):
+    """Let the programs that tests start find modules compiled, also where Python is to leave nothing beside them.
+
+    And let JAX find what it compiled for Keras in an earlier run.
+    """
+    cache = getattr(config, "cache", None)
+    if cache and os.environ.get("PYTHONDONTWRITEBYTECODE"):
         os.environ.setdefault("PYTHONPYCACHEPREFIX", str(cache.mkdir("bytecode")))
         del os.environ["PYTHONDONTWRITEBYTECODE"]
+    if cache and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache.mkdir("jax"))
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 
 @pytest.hookimpl(wrapper=True)

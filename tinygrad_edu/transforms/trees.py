@@ -11,9 +11,12 @@ from tinygrad_edu.errors import ShapeError
 __all__ = ["as_tensors", "tree_leaves", "tree_map"]
 
 
+_ARRAYS = (Tensor, ndarray)
+
+
 def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     """Apply `function` to each leaf of nested lists, tuples and dicts, and to the leaves at its place in `others`."""
-    if isinstance(tree, Tensor | ndarray):  # what most of them are
+    if isinstance(tree, _ARRAYS):  # what most of them are
         return function(tree, *others)
     if isinstance(tree, dict):
         if any(not isinstance(other, dict) or other.keys() != tree.keys() for other in others):
@@ -22,7 +25,10 @@ def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     if isinstance(tree, list | tuple):
         if others and any(_length(other) != len(tree) for other in others):
             raise ShapeError(f"nested arguments differ: {len(tree)} parts stand beside {others}.")
-        parts = [tree_map(function, *parts) for parts in zip(tree, *others, strict=True)]
+        if others:
+            parts = [tree_map(function, *parts) for parts in zip(tree, *others, strict=True)]
+        else:
+            parts = [tree_map(function, part) for part in tree]
         return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
     if tree is None:
         if any(other is not None for other in others):
