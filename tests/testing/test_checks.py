@@ -117,6 +117,27 @@ def test_the_second_derivative_of_a_small_function(size, factor):
         check_vjp(cube, X)
 
 
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("factor", [1.0, 0.0, 1.0001, -1.0])
+def test_a_gradient_that_is_wrong_as_a_function_of_the_cotangent(order, factor):
+    @tg.op
+    def passed(g):
+        return g * 1.0
+
+    @tg.op
+    def passed_on(g):
+        return g * 1.0
+
+    passed.vjps(g=lambda g: factor * g)
+    passed_on.vjps(g=lambda g: passed(g))
+    at_order = passed if order == 2 else passed_on
+    wrong = broken("sin", x=lambda g, x: at_order(g) * tg.cos(x))
+    check_vjp(wrong, X, order=order - 1)
+    expected = f"op sin, derivative {order}: the gradient of {'cotangent1' if order == 2 else 'x'} is wrong"
+    with contextlib.nullcontext() if factor == 1 else pytest.raises(GradientMismatch, match=expected):
+        check_vjp(wrong, X, order=3)
+
+
 def test_one_wrong_element_of_many():
     x = RNG.uniform(0.5, 2.0, 1000)
 
