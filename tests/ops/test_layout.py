@@ -12,8 +12,9 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.ops.fast import rows
+from tinygrad_edu.ops.fast.layout import region
 from tinygrad_edu.ops.fast.products import Cut
-from tinygrad_edu.ops.windows import region, window
+from tinygrad_edu.ops.sliding import window
 
 
 def samples_innermost(array):

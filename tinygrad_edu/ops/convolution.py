@@ -14,6 +14,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
+from tinygrad_edu.ops.fast.layout import samples_first
 from tinygrad_edu.ops.fast.pointwise import lie_by_samples, pointwise_images, pointwise_kernels
 from tinygrad_edu.ops.fast.rows import (
     correlated_images,
@@ -26,19 +27,8 @@ from tinygrad_edu.ops.fast.rows import (
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import expand_dims, squeeze
-from tinygrad_edu.ops.windows import (
-    Pair,
-    Row,
-    Size,
-    Window,
-    batch_of,
-    pair,
-    require_axes,
-    row,
-    samples_first,
-    unbatched,
-    window,
-)
+from tinygrad_edu.ops.sliding import Pair, Row, Size, Window, pair, row, window
+from tinygrad_edu.ops.windows import batch_of, require_axes, unbatched
 
 __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 

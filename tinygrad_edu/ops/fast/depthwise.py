@@ -13,9 +13,10 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
+from tinygrad_edu.ops.fast.layout import bordered, region
 from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.turning import near_by
-from tinygrad_edu.ops.windows import Window, bordered, met_by, region, view_of
+from tinygrad_edu.ops.sliding import Window, met_by, view_of
 
 # From so many multiplications on threads share them, in at least so many parts, which are larger than so many bytes.
 _LARGE, _PARTS, _PART_BYTES = 2**22, 4, 3 * 2**19

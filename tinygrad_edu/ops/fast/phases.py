@@ -15,7 +15,8 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts
-from tinygrad_edu.ops.windows import Window, region, window
+from tinygrad_edu.ops.fast.layout import region
+from tinygrad_edu.ops.sliding import Window, window
 
 # From so many multiplications on threads share the phases.
 _LARGE = 2**24

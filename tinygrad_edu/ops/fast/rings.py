@@ -22,9 +22,10 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.blas import allowed_threads, available_cores
 from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
+from tinygrad_edu.ops.fast.layout import samples_together
 from tinygrad_edu.ops.fast.products import Cut, cut
 from tinygrad_edu.ops.fast.turning import items_of
-from tinygrad_edu.ops.windows import Window, met_by, samples_together, view_of
+from tinygrad_edu.ops.sliding import Window, met_by, view_of
 
 # Products with fewer samples are slower than those with several columns at a time.
 _FEWEST_SAMPLES = 24

@@ -17,11 +17,12 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts
+from tinygrad_edu.ops.fast.layout import bordered, region, samples_together
 from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.products import Cut, cut, product_of_blocks, sum_of_products
 from tinygrad_edu.ops.fast.rings import put_by_ring, ring_cut
 from tinygrad_edu.ops.fast.turning import items_of
-from tinygrad_edu.ops.windows import Window, add_up, bordered, met_by, region, samples_together, view_of, windows_of
+from tinygrad_edu.ops.sliding import Window, add_up, met_by, view_of, windows_of
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
 _WINDOW_BYTES = 2**23
