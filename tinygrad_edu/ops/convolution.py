@@ -1,4 +1,4 @@
-"""Convolution and its transpose: three ops that are each other's derivatives, two of them with a bias, and one for layout.
+"""Convolution and its transpose: three ops that are each other's derivatives, two with a bias, one for the layout.
 
 Row by row they are matrix products of windows, which `fast.rows` computes, or where each channel has kernels of its
 own, sums, which `fast.depthwise` does; on the way back `fast.pointwise` multiplies single pixels as they lie. The plain

@@ -68,11 +68,9 @@ def _put_maps(
     images: ndarray, weight: ndarray, laid: Window, groups: int, out: ndarray, bias: ndarray | None = None
 ) -> None:
     """Write the maps; where their places are apart, as in a phase of a stride, by way of maps whose places are not."""
-    if not out.flags.c_contiguous:
-        out[...] = depthwise_maps(images, weight, laid, groups, bias)
-        return
+    near = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
-    maps = out.reshape(*kernels.shape[:2], *out.shape[1:])
+    maps = near.reshape(*kernels.shape[:2], *near.shape[1:])
     bands = _bands(kernels, laid) if _worth_bands(images, weight, laid, maps) else []
 
     def fill(part: slice) -> None:
@@ -83,6 +81,8 @@ def _put_maps(
             some += _of_groups(bias, part, groups).reshape(*some.shape[:2], 1, 1, 1)
 
     in_parts(fill, _parts(groups, images), maps.size * kernels[0, 0].size >= _LARGE)
+    if near is not out:
+        out[...] = near
 
 
 def _add_up_rows(images: ndarray, kernels: ndarray, laid: Window, out: ndarray) -> None:
