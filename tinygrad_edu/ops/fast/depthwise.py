@@ -220,4 +220,4 @@ def _kernels_along_samples(maps: ndarray, images: ndarray, laid: Window, large: 
         with np.errstate(invalid="ignore"):
             return np.vecdot(windows, spread.reshape(len(padded), c, out // c, 1, 1, -1)[..., :length]).sum(axis=0)
 
-    return np.add.reduce(in_parts(total, _parts(n, images), large)).reshape(out, 1, *kernel)
+    return np.add.reduce(in_parts(total, _parts(n, images), large, multiplies=False)).reshape(out, 1, *kernel)
