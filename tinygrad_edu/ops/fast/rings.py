@@ -76,7 +76,7 @@ def _rotated(weight: ndarray, groups: int, at_a_time: int) -> ndarray:
     By columns, as OpenBLAS reads them faster.
     """
     c, kh, kw = weight.shape[1:]
-    kernels = weight.reshape(groups, -1, at_a_time, c, kh, kw).transpose(0, 1, 5, 4, 3, 2)
+    kernels = weight.reshape(groups, -1, at_a_time, c, kh, kw).transpose(0, 1, 5, 4, 3, 2).copy()
     found = np.empty((kh, *kernels.shape), weight.dtype)
     for k in range(kh):
         found[k, :, :, :, k:], found[k, :, :, :, :k] = kernels[:, :, :, : kh - k], kernels[:, :, :, kh - k :]
