@@ -38,6 +38,21 @@ from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.parallel import map_shards
 from tinygrad_edu.testing.strategies import calls
 
+
+@pytest.fixture(autouse=True, scope="module")
+def multiplied_in_place():
+    """Cut products as where BLAS multiplies small ones as they lie, whatever this processor is good at."""
+    plans = products._piece, products.cut, products._cut_of_sum, blocks._block
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (blocks, products):
+            patch.setattr(module, "most_in_place", lambda: 1_000_000)
+        for plan in plans:
+            plan.cache_clear()
+        yield
+    for plan in plans:
+        plan.cache_clear()
+
+
 # --- One element at a time ---
 
 
@@ -422,7 +437,6 @@ def test_long_and_thin_products_of_stacks(m, k, n, stack):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Let small products be cut, whatever this processor and its BLAS are good at."""
-    monkeypatch.setattr(blocks, "multiplies_in_place", lambda: True)
     monkeypatch.setattr(blocks, "_LARGE", 0)
     monkeypatch.setattr(blocks, "_FEWEST_OF_GRID", 0)
     monkeypatch.setattr(blocks, "_block", blocks._block.__wrapped__)
@@ -463,18 +477,20 @@ def test_products_that_are_left_whole(small_blocks, monkeypatch):
     with pytest.raises(ShapeError, match="op matmul"):
         tg.matmul(x, x[1:])
     assert blocks.block_of(x, x) is None  # outside of a shard
-    monkeypatch.setattr(blocks, "multiplies_in_place", lambda: False)
+    monkeypatch.setattr(blocks, "most_in_place", lambda: 0)
     assert in_a_shard(blocks.block_of, x, x) is None
 
 
 # --- Correlations, in parts and pieces of any size ---
 
 PLAIN = convolution.Form(rows.plain_correlated_maps, rows.plain_correlated_images, rows.plain_correlated_kernels)
-ONE_BY_ONE = {"_SHORT": 1, "_WITHOUT_COPY": 1, "_SHORTEST_SUM": 1, "ACROSS": 1}
+ONE_BY_ONE = {"_SHORT": 1, "most_in_place": lambda: 1, "_SHORTEST_SUM": 1, "ACROSS": 1}
 SIZES = [
     {},
     ONE_BY_ONE,
-    ONE_BY_ONE | {"_WITHOUT_COPY": 20, "_LONGEST_SUM": 3, "ACROSS": 6},
+    ONE_BY_ONE | {"most_in_place": lambda: 20, "_LONGEST_SUM": 3, "ACROSS": 6},
+    ONE_BY_ONE | {"_MANY": 2},
+    {"most_in_place": lambda: 0},
     {"_SHORT": 1},
     {"_WIDE": 10**6},
 ]
