@@ -344,16 +344,19 @@ def test_integrals_of_any_layout(data, bell, dtype):
 # --- Adding at an index ---
 
 
-@given(data=st.data(), pieces=st.sampled_from([1, 10]), times=st.sampled_from([0, 1, 9]), long=st.sampled_from([1, 8]))
-def test_adding_at_an_index(data, pieces, times, long):
+@given(
+    data=st.data(), pieces=st.sampled_from([1, 10]), times=st.sampled_from([0, 1, 9]), long=st.sampled_from([1, 8]),
+    many=st.sampled_from([0, 10**6]),
+)  # fmt: skip
+def test_adding_at_an_index(data, pieces, times, long, many):
     call = data.draw(calls("getitem"))
     x, index = np.asarray(call.arrays[0].round()), call.settings["index"]
     rows = np.ones((4, 2, 9)), (slice(None), np.array([[1, 0], [-1, -2]], np.int8))
     for total, at in ((x, index), (x.copy(), index), rows):
         values, wanted, found = total[at] + 1, total.copy("K"), total.copy("K")
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in (("_LARGE", 0), ("_PART", pieces), ("_TIMES", times), ("_LONG", long)):
-                patch.setattr(scattering, name, value)
+            for name, value in {"LARGE": 0, "PART": pieces, "TIMES": times, "LONG": long, "MANY": many}.items():
+                patch.setattr(scattering, f"_{name}", value)
             scattering.add_at(found, at, values)
         scattering.plain_add_at(wanted, at, values)
         np.testing.assert_array_equal(found, wanted)
