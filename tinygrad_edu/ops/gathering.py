@@ -31,9 +31,9 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     mode : {"raise", "wrap", "clip"}
         What becomes of a position outside: IndexError, its remainder, or the nearest one inside.
     """
-    if axis is None or np.ndim(x) == 0:
+    if axis is None or len(shape_of(x)) == 0:
         x = reshape(x, -1)
-    along = normal_axis(axis or 0, np.ndim(x))
+    along = normal_axis(axis or 0, len(shape_of(x)))
     places, n = _positions("take", indices), shape_of(x)[along]
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"take: mode is 'raise', 'wrap' or 'clip', not {mode!r}.")
