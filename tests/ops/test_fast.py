@@ -132,6 +132,14 @@ def test_the_positive_part_of_large_arrays(dtype):
     np.testing.assert_array_equal(found, elementwise.plain_positive_part(x))
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_the_slope_of_silu_in_one_array(dtype):
+    g, x = np.random.default_rng(0).normal(scale=4, size=(2, 5, 300)).astype(dtype)
+    for turned in (np.asarray, np.transpose):
+        arrays = turned(g), turned(x), elementwise.logistic(turned(x))
+        equal(elementwise.silu_slope(*arrays), elementwise.plain_silu_slope(*arrays))
+
+
 @given(data=st.data(), size=st.integers(1, 5))
 def test_the_slope_of_tanh_in_parts(data, size):
     g, t = data.draw(calls("tanh_gradient")).arrays
