@@ -64,6 +64,11 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     return _taken(x, _along("take_along_axis", shape_of(x), indices, -1 if axis is None else axis))
 
 
+def taken_along(x: Any, places: ndarray, axis: int) -> Any:
+    """Return `take_along_axis` at places that are known to be inside, and none of them negative, as is the axis."""
+    return _taken(x, np.asarray(flat_places(places, axis, shape_of(x))))
+
+
 def _taken(x: Any, places: ndarray) -> Any:
     """Return `taken_flat`. Of a Tensor of places, which nobody else has, a node needs no copy."""
     return taken_flat(x, from_numpy(places) if isinstance(x, Tensor) else places)

@@ -12,7 +12,7 @@ from tinygrad_edu.ops.arithmetic import astype, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, plain_axes
 from tinygrad_edu.ops.choosing import where
 from tinygrad_edu.ops.fast.ranks import places_at_ranks
-from tinygrad_edu.ops.gathering import take_along_axis
+from tinygrad_edu.ops.gathering import taken_along
 from tinygrad_edu.ops.reduction import as_floating, mean, sum
 from tinygrad_edu.ops.shape import broadcast_to, reshape, transpose
 
@@ -103,7 +103,7 @@ def _at_ranks(rows: Any, ranks: Any) -> Any:
     """Return, in place of the last axis, the elements of those ranks along it; of a row with a NaN, that for each."""
     ranks = np.asarray(ranks)
     places = places_at_ranks(np.asarray(values_of(rows)), ranks.ravel())
-    found = take_along_axis(rows, places, -1)
+    found = taken_along(rows, places, rows.ndim - 1)
     return found if ranks.ndim == 1 else reshape(found, (*rows.shape[:-1], *ranks.shape))
 
 
