@@ -247,7 +247,7 @@ def test_choosing_by_rank(dtype, ties, shape, monkeypatch):
 @pytest.mark.parametrize("function", [np.add, np.multiply, np.maximum])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, int])
 def test_scans_of_many_at_once(function, dtype, monkeypatch):
-    monkeypatch.setattr(scans, "_LARGE", 1)
+    monkeypatch.setattr(scans, "_MANY", 1)
     x = np.random.default_rng(0).uniform(-2, 2, (5, 4, 3)).astype(dtype)
     for array, axis in ((x, 0), (x, 1), (x, -1), (x.T, 0), (x[::-1, :1], 1), (x[:, :0], 0)):
         found, wanted = (f(function, array, axis) for f in (scans.accumulated, scans.plain_accumulated))
