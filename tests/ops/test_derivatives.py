@@ -36,6 +36,7 @@ LINEAR = [
     "unfold", "fold", "avg_pool1d", "interpolate", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "resample",
     "resample_back", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "centre", "embedding", "rows_at",
     "rows_added", "taken_flat", "added_flat", "positive", "deg2rad", "rad2deg", "take_diagonal", "put_diagonal",
+    "samples_innermost",
 ]  # fmt: skip
 
 # Linear in each input alone.

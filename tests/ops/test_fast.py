@@ -602,6 +602,7 @@ def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threa
         for module in (threads, rings):
             monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)
         found.append(all_four(*drawn, settings))
+    monkeypatch.setattr(convolution, "_LARGE", 0)
     fast = all_four(x, weight, settings)
     monkeypatch.setattr(convolution, "_form", lambda *sizes: PLAIN)
     plain = all_four(x.astype(np.float64), weight.astype(np.float64), settings)
