@@ -116,6 +116,8 @@ EQUIVALENT = {
     r"relu\.x: source: x for out": "x > 0 where max(x, 0) > 0",
     r"relu\.x: source: g for out": "of that place only the dtype is taken",
     r"(max|min)\.x: source: (g|out) for x": "of that place only the dtype is taken",
+    r"var\.x: source: g for (x|astype\(g, np\.float32\))": "of the place only the dtype is taken, or the digits of a "
+    "float16, to which the result is rounded in the end",
     r"(prod|cumprod)\.x: source: (x|out) for g": "of the place that survives only the dtype is taken, and a wider one "
     "is narrowed in the end",
     r"cumprod\.x: source: g for out": "of the place that survives only the shape is taken",

@@ -147,6 +147,14 @@ def test_the_positive_part_of_large_arrays(dtype):
     np.testing.assert_array_equal(found, elementwise.plain_positive_part(x))
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_the_slope_of_silu_in_one_array(dtype):
+    g, x = np.random.default_rng(0).normal(scale=4, size=(2, 5, 300)).astype(dtype)
+    for turned in (np.asarray, np.transpose):
+        arrays = turned(g), turned(x), elementwise.logistic(turned(x))
+        equal(elementwise.silu_slope(*arrays), elementwise.plain_silu_slope(*arrays))
+
+
 @given(data=st.data(), size=st.integers(1, 5))
 def test_the_slope_of_tanh_in_parts(data, size):
     g, t = data.draw(calls("tanh_gradient")).arrays
@@ -254,7 +262,7 @@ def test_choosing_by_rank(dtype, ties, shape, monkeypatch):
 @pytest.mark.parametrize("function", [np.add, np.multiply, np.maximum])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, int])
 def test_scans_of_many_at_once(function, dtype, monkeypatch):
-    monkeypatch.setattr(scans, "_LARGE", 1)
+    monkeypatch.setattr(scans, "_MANY", 1)
     x = np.random.default_rng(0).uniform(-2, 2, (5, 4, 3)).astype(dtype)
     for array, axis in ((x, 0), (x, 1), (x, -1), (x.T, 0), (x[::-1, :1], 1), (x[:, :0], 0)):
         found, wanted = (f(function, array, axis) for f in (scans.accumulated, scans.plain_accumulated))
@@ -359,16 +367,19 @@ def test_integrals_of_any_layout(data, bell, dtype):
 # --- Adding at an index ---
 
 
-@given(data=st.data(), pieces=st.sampled_from([1, 10]), times=st.sampled_from([0, 1, 9]), long=st.sampled_from([1, 8]))
-def test_adding_at_an_index(data, pieces, times, long):
+@given(
+    data=st.data(), pieces=st.sampled_from([1, 10]), times=st.sampled_from([0, 1, 9]), long=st.sampled_from([1, 8]),
+    many=st.sampled_from([0, 10**6]),
+)  # fmt: skip
+def test_adding_at_an_index(data, pieces, times, long, many):
     call = data.draw(calls("getitem"))
     x, index = np.asarray(call.arrays[0].round()), call.settings["index"]
     rows = np.ones((4, 2, 9)), (slice(None), np.array([[1, 0], [-1, -2]], np.int8))
     for total, at in ((x, index), (x.copy(), index), rows):
         values, wanted, found = total[at] + 1, total.copy("K"), total.copy("K")
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in (("_LARGE", 0), ("_PART", pieces), ("_TIMES", times), ("_LONG", long)):
-                patch.setattr(scattering, name, value)
+            for name, value in {"LARGE": 0, "PART": pieces, "TIMES": times, "LONG": long, "MANY": many}.items():
+                patch.setattr(scattering, f"_{name}", value)
             scattering.add_at(found, at, values)
         scattering.plain_add_at(wanted, at, values)
         np.testing.assert_array_equal(found, wanted)
