@@ -495,11 +495,11 @@ def test_products_that_are_left_whole(small_blocks, monkeypatch):
 # --- Correlations, in parts and pieces of any size ---
 
 PLAIN = convolution.Form(rows.plain_correlated_maps, rows.plain_correlated_images, rows.plain_correlated_kernels)
-ONE_BY_ONE = {"_SHORT": 1, "most_in_place": lambda: 1, "_SHORTEST_SUM": 1, "ACROSS": 1}
+ONE_BY_ONE = {"_SHORT": 1, "SMALL": 1, "most_in_place": lambda: 1, "_SHORTEST_SUM": 1, "ACROSS": 1}
 SIZES = [
     {},
     ONE_BY_ONE,
-    ONE_BY_ONE | {"most_in_place": lambda: 20, "_LONGEST_SUM": 3, "ACROSS": 6},
+    ONE_BY_ONE | {"SMALL": 20, "most_in_place": lambda: 20, "_LONGEST_SUM": 3, "ACROSS": 6},
     ONE_BY_ONE | {"_MANY": 2},
     {"most_in_place": lambda: 0},
     {"_SHORT": 1},

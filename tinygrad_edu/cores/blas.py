@@ -9,11 +9,18 @@ from typing import Any
 
 from tinygrad_edu.errors import MissingExtraError
 
-__all__ = ["allowed_threads", "available_cores", "blas_can_be_limited", "most_in_place", "single_threaded_blas"]
+__all__ = [
+    "SMALL",
+    "allowed_threads",
+    "available_cores",
+    "blas_can_be_limited",
+    "most_in_place",
+    "single_threaded_blas",
+]
 
-# Where OpenBLAS has kernels for small matrices, by the name of the processor that it takes this one for; and how many
-# multiplications are small.
-_WITH_SMALL_KERNELS, _SMALL = {"SkylakeX", "Cooperlake", "SapphireRapids"}, 1_000_000
+# Where OpenBLAS has kernels for small products, by the name of the processor that it takes this one for; and how many
+# multiplications those are at most.
+_WITH_SMALL_KERNELS, SMALL = {"SkylakeX", "Cooperlake", "SapphireRapids"}, 1_000_000
 
 # The number of BLAS threads belongs to the process: who limits it first notes what it was of each library, the last
 # puts it back.
@@ -60,7 +67,7 @@ def most_in_place() -> int:
     """
     libraries = _blas().lib_controllers if blas_can_be_limited() else ()
     kernels = [getattr(library, "architecture", None) for library in libraries if library.user_api == "blas"]
-    return _SMALL if not kernels or _WITH_SMALL_KERNELS.intersection(kernels) else 0
+    return SMALL if not kernels or _WITH_SMALL_KERNELS.intersection(kernels) else 0
 
 
 @contextmanager

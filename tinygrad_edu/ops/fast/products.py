@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.blas import most_in_place
+from tinygrad_edu.cores.blas import SMALL, most_in_place
 from tinygrad_edu.ops.fast.blocks import ACROSS, FEWEST, block_of, product_in_blocks
 
 _LONGEST_PIECE = 512
@@ -63,7 +63,7 @@ def _piece(m: int, k: int, n: int) -> int | None:
     """Return how long the pieces of a product are, without a rest if that can be; None for one better left whole."""
     thin, narrow, length = sorted((m, k, n))
     area = thin * narrow
-    if area * length <= most_in_place() or area > (_THIN_SUM if k == length else _THIN):
+    if area * length <= SMALL or area > (_THIN_SUM if k == length else _THIN):
         return None
     longest = min(_LONGEST_PIECE, most_in_place() // area)
     even = (each for each in range(longest, longest // 2, -1) if length % each == 0)
