@@ -29,11 +29,11 @@ from tinygrad_edu.ops.convolution import correlate_images
 from tinygrad_edu.ops.dropout import draw_bits, dropout
 from tinygrad_edu.ops.fast import normalization, softmax
 from tinygrad_edu.ops.fast.elementwise import plain_positive_part, positive_part
+from tinygrad_edu.ops.fast.layout import samples_first, samples_last
 from tinygrad_edu.ops.fast.products import plain_product, product
 from tinygrad_edu.ops.normalization import centre, over_rms
 from tinygrad_edu.ops.products import linear
 from tinygrad_edu.ops.trigonometry import tanh_gradient
-from tinygrad_edu.ops.windows import samples_first, samples_last
 from tinygrad_edu.parallel import single_threaded_blas
 
 TwoWays = tuple[Callable[[], Any], Callable[[], Any]]

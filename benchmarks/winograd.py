@@ -15,7 +15,8 @@ from benchmarks import workloads
 from benchmarks.cores import available, pin
 from benchmarks.timing import timed
 from tinygrad_edu.ops.convolution import correlate
-from tinygrad_edu.ops.windows import bordered, samples_first, window
+from tinygrad_edu.ops.fast.layout import bordered, samples_first
+from tinygrad_edu.ops.sliding import window
 from tinygrad_edu.parallel import single_threaded_blas
 
 

@@ -110,10 +110,14 @@ EQUIVALENT = {
     r"copysign\.x: saved values as constants": "it takes signs alone",
     r"fmod\..: saved values as constants": "the derivative of the quotient, rounded, is 0",
     r"(leaky|hardtanh|hardsigmoid|threshold|nan_to_num)\.x: saved values as constants": "it only compares them",
-    r"(add\..|subtract\.x|remainder\.x|fmod\.x|positive\.x|identity\.x): a view of g": "the derivative is 1",
+    r"(add\..|subtract\.x|remainder\.x|fmod\.x|positive\.x|identity\.x|samples_innermost\.x): a view of g": "the "
+    "derivative is 1",
+    r"samples_innermost\.x: source: g for samples_innermost\(g\)": "the numbers are the same, in another layout",
     r"relu\.x: source: x for out": "x > 0 where max(x, 0) > 0",
     r"relu\.x: source: g for out": "of that place only the dtype is taken",
     r"(max|min)\.x: source: (g|out) for x": "of that place only the dtype is taken",
+    r"var\.x: source: g for (x|astype\(g, np\.float32\))": "of the place only the dtype is taken, or the digits of a "
+    "float16, to which the result is rounded in the end",
     r"(prod|cumprod)\.x: source: (x|out) for g": "of the place that survives only the dtype is taken, and a wider one "
     "is narrowed in the end",
     r"cumprod\.x: source: g for out": "of the place that survives only the shape is taken",

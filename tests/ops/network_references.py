@@ -221,6 +221,10 @@ def channel_shuffle(x, groups):
 # --- Normalization ---
 
 
+def mean_of_channels(x):
+    return x.mean(axis=(*range(x.ndim - 2), -1), keepdims=True)
+
+
 def standardized(x, axis, eps):
     wide = x.astype(np.longdouble)
     apart = wide - wide.mean(axis=axis, keepdims=True)
@@ -373,9 +377,8 @@ NETWORK_REFERENCES = {
     "adaptive_max_pool2d": batched(adaptive(np.max), 4), "adaptive_max_pool1d": adaptive_rows(np.max),
     "interpolate": interpolate, "resample": resample, "resample_back": resample_back,
     "pixel_shuffle": pixel_shuffle, "pixel_unshuffle": pixel_unshuffle, "channel_shuffle": channel_shuffle,
-    "mean_product": lambda x, y: (x * y).mean(axis=(0, 2), keepdims=True),
-    "centre": lambda x: x - x.mean(axis=(0, 2), keepdims=True),
-    "over_rms": lambda x, eps: x / np.sqrt((x**2).mean(axis=(0, 2), keepdims=True) + eps),
+    "mean_product": lambda x, y: mean_of_channels(x * y), "centre": lambda x: x - mean_of_channels(x),
+    "over_rms": lambda x, eps: x / np.sqrt(mean_of_channels(x**2) + eps),
     "normalized": lambda x, weight, bias, eps: affine(standardized(x, (0, 2), eps), weight, bias),
     "layer_norm": layer_norm, "rms_norm": rms_norm, "group_norm": group_norm,
     "batch_norm": running_norm(lambda x: (0, *range(2, x.ndim))),

@@ -20,10 +20,10 @@ SMOOTH = [
     "over_rms", "map_rows", "scaled_dot_product_attention", "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh",
     "cosh", "arcsinh", "arccosh", "arctanh", "sinc", "sinc_derivative", "exp2", "expm1", "log2", "log10", "log1p",
     "logaddexp", "rsqrt", "reciprocal", "cbrt", "hypot", "hypot_share", "lerp", "xlogy", "logit", "erf", "normal_cdf",
-    "gelu", "gelu_by_cdf", "gelu_by_tanh", "silu", "mish", "logsigmoid", "softplus", "one_minus_square", "tanhshrink",
-    "glu", "softmin", "masked_fill", "einsum", "tensordot", "kron", "inv", "solve", "logabsdet", "cholesky_factor",
-    "matrix_power", "svdvals", "eigenvalues", "normalized", "affine_rows", "affine_maps", "affine_images",
-    "softmax_gradient", "affine_gates",
+    "gelu", "gelu_by_cdf", "gelu_by_tanh", "silu", "silu_by_share", "mish", "logsigmoid", "softplus", "tanhshrink",
+    "one_minus_square", "glu", "softmin", "masked_fill", "einsum", "tensordot", "kron", "inv", "solve", "logabsdet",
+    "cholesky_factor", "matrix_power", "svdvals", "eigenvalues", "normalized", "affine_rows", "affine_maps",
+    "affine_images", "softmax_gradient", "affine_gates",
 ]  # fmt: skip
 
 # Linear in all their inputs together.
@@ -36,6 +36,7 @@ LINEAR = [
     "unfold", "fold", "avg_pool1d", "interpolate", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "resample",
     "resample_back", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "centre", "embedding", "rows_at",
     "rows_added", "taken_flat", "added_flat", "positive", "deg2rad", "rad2deg", "take_diagonal", "put_diagonal",
+    "samples_innermost",
 ]  # fmt: skip
 
 # Linear in each input alone.

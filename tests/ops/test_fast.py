@@ -38,6 +38,21 @@ from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.parallel import map_shards
 from tinygrad_edu.testing.strategies import calls
 
+
+@pytest.fixture(autouse=True, scope="module")
+def multiplied_in_place():
+    """Cut products as where BLAS multiplies small ones as they lie, whatever this processor is good at."""
+    plans = products._piece, products.cut, products._cut_of_sum, blocks._block
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (blocks, products):
+            patch.setattr(module, "most_in_place", lambda: 1_000_000)
+        for plan in plans:
+            plan.cache_clear()
+        yield
+    for plan in plans:
+        plan.cache_clear()
+
+
 # --- One element at a time ---
 
 
@@ -130,6 +145,14 @@ def test_the_positive_part_of_large_arrays(dtype):
     found = elementwise.positive_part(x)
     assert (found.dtype, found.strides) == (x.dtype, elementwise.plain_positive_part(x).strides)
     np.testing.assert_array_equal(found, elementwise.plain_positive_part(x))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_the_slope_of_silu_in_one_array(dtype):
+    g, x = np.random.default_rng(0).normal(scale=4, size=(2, 5, 300)).astype(dtype)
+    for turned in (np.asarray, np.transpose):
+        arrays = turned(g), turned(x), elementwise.logistic(turned(x))
+        equal(elementwise.silu_slope(*arrays), elementwise.plain_silu_slope(*arrays))
 
 
 @given(data=st.data(), size=st.integers(1, 5))
@@ -239,7 +262,7 @@ def test_choosing_by_rank(dtype, ties, shape, monkeypatch):
 @pytest.mark.parametrize("function", [np.add, np.multiply, np.maximum])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, int])
 def test_scans_of_many_at_once(function, dtype, monkeypatch):
-    monkeypatch.setattr(scans, "_LARGE", 1)
+    monkeypatch.setattr(scans, "_MANY", 1)
     x = np.random.default_rng(0).uniform(-2, 2, (5, 4, 3)).astype(dtype)
     for array, axis in ((x, 0), (x, 1), (x, -1), (x.T, 0), (x[::-1, :1], 1), (x[:, :0], 0)):
         found, wanted = (f(function, array, axis) for f in (scans.accumulated, scans.plain_accumulated))
@@ -344,16 +367,19 @@ def test_integrals_of_any_layout(data, bell, dtype):
 # --- Adding at an index ---
 
 
-@given(data=st.data(), pieces=st.sampled_from([1, 10]), times=st.sampled_from([0, 1, 9]), long=st.sampled_from([1, 8]))
-def test_adding_at_an_index(data, pieces, times, long):
+@given(
+    data=st.data(), pieces=st.sampled_from([1, 10]), times=st.sampled_from([0, 1, 9]), long=st.sampled_from([1, 8]),
+    many=st.sampled_from([0, 10**6]),
+)  # fmt: skip
+def test_adding_at_an_index(data, pieces, times, long, many):
     call = data.draw(calls("getitem"))
     x, index = np.asarray(call.arrays[0].round()), call.settings["index"]
     rows = np.ones((4, 2, 9)), (slice(None), np.array([[1, 0], [-1, -2]], np.int8))
     for total, at in ((x, index), (x.copy(), index), rows):
         values, wanted, found = total[at] + 1, total.copy("K"), total.copy("K")
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in (("_LARGE", 0), ("_PART", pieces), ("_TIMES", times), ("_LONG", long)):
-                patch.setattr(scattering, name, value)
+            for name, value in {"LARGE": 0, "PART": pieces, "TIMES": times, "LONG": long, "MANY": many}.items():
+                patch.setattr(scattering, f"_{name}", value)
             scattering.add_at(found, at, values)
         scattering.plain_add_at(wanted, at, values)
         np.testing.assert_array_equal(found, wanted)
@@ -422,7 +448,6 @@ def test_long_and_thin_products_of_stacks(m, k, n, stack):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Let small products be cut, whatever this processor and its BLAS are good at."""
-    monkeypatch.setattr(blocks, "multiplies_in_place", lambda: True)
     monkeypatch.setattr(blocks, "_LARGE", 0)
     monkeypatch.setattr(blocks, "_FEWEST_OF_GRID", 0)
     monkeypatch.setattr(blocks, "_block", blocks._block.__wrapped__)
@@ -463,18 +488,20 @@ def test_products_that_are_left_whole(small_blocks, monkeypatch):
     with pytest.raises(ShapeError, match="op matmul"):
         tg.matmul(x, x[1:])
     assert blocks.block_of(x, x) is None  # outside of a shard
-    monkeypatch.setattr(blocks, "multiplies_in_place", lambda: False)
+    monkeypatch.setattr(blocks, "most_in_place", lambda: 0)
     assert in_a_shard(blocks.block_of, x, x) is None
 
 
 # --- Correlations, in parts and pieces of any size ---
 
 PLAIN = convolution.Form(rows.plain_correlated_maps, rows.plain_correlated_images, rows.plain_correlated_kernels)
-ONE_BY_ONE = {"_SHORT": 1, "_WITHOUT_COPY": 1, "_SHORTEST_SUM": 1, "ACROSS": 1}
+ONE_BY_ONE = {"_SHORT": 1, "SMALL": 1, "most_in_place": lambda: 1, "_SHORTEST_SUM": 1, "ACROSS": 1}
 SIZES = [
     {},
     ONE_BY_ONE,
-    ONE_BY_ONE | {"_WITHOUT_COPY": 20, "_LONGEST_SUM": 3, "ACROSS": 6},
+    ONE_BY_ONE | {"SMALL": 20, "most_in_place": lambda: 20, "_LONGEST_SUM": 3, "ACROSS": 6},
+    ONE_BY_ONE | {"_MANY": 2},
+    {"most_in_place": lambda: 0},
     {"_SHORT": 1},
     {"_WIDE": 10**6},
 ]
@@ -591,6 +618,7 @@ def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threa
         for module in (threads, rings):
             monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)
         found.append(all_four(*drawn, settings))
+    monkeypatch.setattr(convolution, "_LARGE", 0)
     fast = all_four(x, weight, settings)
     monkeypatch.setattr(convolution, "_form", lambda *sizes: PLAIN)
     plain = all_four(x.astype(np.float64), weight.astype(np.float64), settings)

@@ -11,9 +11,11 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
-from tinygrad_edu.ops.fast import rows
+from tinygrad_edu.ops import convolution
+from tinygrad_edu.ops.fast import layout, rows, turning
+from tinygrad_edu.ops.fast.layout import region
 from tinygrad_edu.ops.fast.products import Cut
-from tinygrad_edu.ops.windows import region, window
+from tinygrad_edu.ops.sliding import window
 
 
 def samples_innermost(array):
@@ -64,6 +66,17 @@ def test_what_comes_with_the_samples_outermost_leaves_with_them_innermost():
     assert samples_innermost(values_of(nn.Linear(8, 4, rng=rng)(images[:, 0, 0])))
 
 
+@pytest.mark.parametrize("function", [tg.conv2d, tg.conv_transpose2d])
+def test_images_and_gradients_with_the_samples_outermost_are_turned_once(function, monkeypatch):
+    turned, rng = [], np.random.default_rng(0)
+    monkeypatch.setattr(convolution, "_LARGE", 0)
+    monkeypatch.setattr(layout, "put_last", lambda x, out: turned.append(x.shape) or turning.put_last(x, out))
+    x, weight = (tg.Tensor(rng.standard_normal(shape), requires_grad=True) for shape in ((5, 3, 8, 8), (3, 3, 2, 2)))
+    out = function(x, weight, stride=2)
+    out.backward(rng.standard_normal(out.shape))
+    assert turned == [x.shape, out.shape]
+
+
 @pytest.mark.parametrize("groups", [1, 3])
 @pytest.mark.parametrize("n", [5, 50])
 def test_the_windows_of_one_pixel_are_the_images_themselves(groups, n):
@@ -84,9 +97,9 @@ def test_windows_share_their_rows(dilation):
 @pytest.mark.parametrize("n", [1, 3])
 def test_a_region_of_images_has_zeros_where_these_end(n):
     images = np.random.default_rng(0).random((n, 2, 3, 4))
-    for layout in (images, np.ascontiguousarray(images.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)):
+    for laid_out in (images, np.ascontiguousarray(images.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)):
         for down, across in product([range(3), range(1, 4), range(-2, 5, 2), range(3, 6)], [range(4), range(-5, -1)]):
-            found = region(layout.transpose(1, 2, 3, 0), down, across)
+            found = region(laid_out.transpose(1, 2, 3, 0), down, across)
             for (i, row), (j, column) in product(enumerate(down), enumerate(across)):
                 there = 0 <= row < 3 and 0 <= column < 4
                 np.testing.assert_array_equal(found[:, i, j], images[:, :, row, column].T if there else 0)

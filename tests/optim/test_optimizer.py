@@ -74,6 +74,7 @@ def test_the_bits_do_not_depend_on_the_size_of_the_parts_nor_on_threads(kind, se
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scratch, "_BYTES", size)
         patch.setattr(optimizers, "_LARGE", 0)
+        patch.setattr(optimizers, "_ENOUGH", 0)
         patch.setattr(threads, "available_cores", lambda: 3)
         patch.delenv("OMP_NUM_THREADS", raising=False)
         assert descend() == whole
@@ -86,6 +87,7 @@ def test_threads_share_no_parameters_whose_order_matters(monkeypatch):
 
     memory, shared = np.zeros(8), []
     monkeypatch.setattr(optimizers, "_LARGE", 0)
+    monkeypatch.setattr(optimizers, "_ENOUGH", 0)
     monkeypatch.setattr(
         optimizers, "in_parts", lambda move, parts, **_: shared.append(len(parts)) or in_parts(move, parts)
     )

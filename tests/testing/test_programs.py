@@ -20,7 +20,7 @@ NOT_IN_PROGRAMS = {
     "eigenpairs", "extremum_so_far", "hypot_share", "keep", "linear", "map_rows", "mean_of_chosen", "normal_cdf",
     "one_minus_square", "orthogonal_triangular", "put_diagonal", "recurrence", "resample", "resample_back",
     "rows_added", "rows_at", "recurrent", "share_out", "sinc_derivative", "singular_triplets", "softmax_gradient",
-    "taken_flat",
+    "samples_innermost", "taken_flat",
     "tanh_gradient",
 }  # fmt: skip
 

@@ -9,10 +9,18 @@ from typing import Any
 
 from tinygrad_edu.errors import MissingExtraError
 
-__all__ = ["allowed_threads", "available_cores", "blas_can_be_limited", "multiplies_in_place", "single_threaded_blas"]
+__all__ = [
+    "SMALL",
+    "allowed_threads",
+    "available_cores",
+    "blas_can_be_limited",
+    "most_in_place",
+    "single_threaded_blas",
+]
 
-# Where OpenBLAS has kernels for small matrices, by the name of the processor that it takes this one for.
-_WITH_SMALL_KERNELS = {"SkylakeX", "Cooperlake", "SapphireRapids"}
+# Where OpenBLAS has kernels for small products, by the name of the processor that it takes this one for; and how many
+# multiplications those are at most.
+_WITH_SMALL_KERNELS, SMALL = {"SkylakeX", "Cooperlake", "SapphireRapids"}, 1_000_000
 
 # The number of BLAS threads belongs to the process: who limits it first notes what it was of each library, the last
 # puts it back.
@@ -51,13 +59,15 @@ def blas_can_be_limited() -> bool:
 
 
 @cache
-def multiplies_in_place() -> bool:
-    """Return whether BLAS multiplies small matrices where they lie, as OpenBLAS does on processors with AVX-512.
+def most_in_place() -> int:
+    """Return up to how many multiplications of a product BLAS does with matrices as they lie; 0 if it copies them all.
 
-    Without threadpoolctl nobody knows, and it counts as not.
+    OpenBLAS does up to a million on processors with AVX-512. NumPy's wheels bring it, and without threadpoolctl nobody
+    knows better.
     """
     libraries = _blas().lib_controllers if blas_can_be_limited() else ()
-    return any(getattr(library, "architecture", None) in _WITH_SMALL_KERNELS for library in libraries)
+    kernels = [getattr(library, "architecture", None) for library in libraries if library.user_api == "blas"]
+    return SMALL if not kernels or _WITH_SMALL_KERNELS.intersection(kernels) else 0
 
 
 @contextmanager

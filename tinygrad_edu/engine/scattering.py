@@ -22,7 +22,7 @@ def add_at(total: ndarray, index: Any, values: Any) -> None:
     Slices, and a mask alone, name nothing twice. Arrays of whole numbers name rows. In one dimension NumPy is fast.
     """
     parts = index if isinstance(index, tuple) else (index,)
-    masks = sum(isinstance(part, ndarray) and part.dtype == bool for part in parts)
+    masks = sum(isinstance(part, ndarray) and part.dtype.kind == "b" for part in parts)
     others = [part for part in parts if not isinstance(part, int | np.integer | slice | NoneType | EllipsisType)]
     if len(others) == min(masks, 1):
         total[index] += values
@@ -37,7 +37,8 @@ def add_at(total: ndarray, index: Any, values: Any) -> None:
     else:
         front, numbers, count, length = named
         taken = (*total.shape[: len(parts) - len(others)], *numbers.shape, *total.shape[len(parts) :])
-        rows = np.broadcast_to(values, taken).reshape(front, numbers.size, length)
+        rows = values if np.shape(values) == taken else np.broadcast_to(values, taken)
+        rows = rows.reshape(front, numbers.size, length)
         _add_rows(total.reshape(front, count, length), numbers.ravel(), rows)
 
 
@@ -57,7 +58,7 @@ def _rows(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[int, ndarray,
     arrays, lengths = parts[start:], shape[start : len(parts)]
     if not all(isinstance(array, ndarray) and array.dtype.kind in "iu" and array.size for array in arrays):
         return None
-    numbers = np.zeros((), np.intp)
+    numbers: Any = 0
     for array, n in zip(arrays, lengths, strict=True):
         low, array = array.min(), array.astype(np.intp, copy=False)
         if low < -n or array.max() >= n:
@@ -73,20 +74,27 @@ def _is_whole(part: Any) -> bool:
 def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
     """Add rows (front, n, length) to those of total (front, count, length) that have these numbers (n,).
 
-    First each number's first row, all at once, then the second of those that have one, and so on. What is left of a few
-    that have many more is added up alone.
+    Of many, first each number's first row, all at once, then the second of those that have one, and so on. What is left
+    of a few that have many more is added up alone.
     """
     if rows.shape[2] < _LONG:
         _add_elements(total, numbers, rows)
         return
-    if np.bincount(numbers).max() == 1:
+    counts = np.bincount(numbers)
+    if counts.max() == 1:
         total[:, numbers] += rows
-        return
-    order, starts, counts = _groups(numbers, total.shape[1])
-    named = numbers[order[starts]]
+    elif rows.size < _MANY:
+        _add_elements(total, numbers, rows)
+    else:
+        _add_groups(total, numbers, counts, rows)
+
+
+def _add_groups(total: ndarray, numbers: ndarray, counts: ndarray, rows: ndarray) -> None:
+    """Do that group by group, where of each number from 0 on there are so many."""
+    order, named, starts, counts = _groups(numbers, counts)
     sums = total.take(named, 1)
-    for k in range(counts[0]):
-        left = np.searchsorted(-counts, -k)  # of so many groups there are more than k
+    lefts = np.searchsorted(-counts, -np.arange(counts[0])).tolist()  # how many groups there are of more than 0, 1, ...
+    for k, left in enumerate(lefts):
         if _TIMES * left < counts[0] - k:
             for group, (start, count) in enumerate(zip(starts[:left], counts, strict=False)):
                 sums[:, group] += np.add.reduce(rows[:, order[start + k : start + count]], 1, sums.dtype)
@@ -95,18 +103,17 @@ def _add_rows(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
     total[:, named] = sums
 
 
-def _groups(numbers: ndarray, count: int) -> tuple[ndarray, ndarray, ndarray]:
-    """Return an order in which equal numbers, from 0 to count, stand together; where each begins, and how many it is.
+def _groups(numbers: ndarray, counts: ndarray) -> tuple[ndarray, ndarray, ndarray, ndarray]:
+    """Return an order in which equal numbers stand together; which these are, where they begin, and how many there are.
 
     The most frequent come first.
     """
-    short = numbers.astype(np.uint16) if count <= _SHORT else numbers  # which NumPy sorts by counting
-    order = np.argsort(short, kind="stable")
-    ordered = short[order]
-    starts = np.concatenate([[0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1])
-    counts = np.diff(starts, append=len(numbers))
+    short = numbers.astype(np.uint16) if len(counts) <= _SHORT else numbers  # which NumPy sorts by counting
+    named = np.flatnonzero(counts > 0)
+    counts = counts[named]
     by_count = np.argsort(-counts, kind="stable")
-    return order, starts[by_count], counts[by_count]
+    starts = np.cumsum(counts) - counts
+    return np.argsort(short, kind="stable"), named[by_count], starts[by_count], counts[by_count]
 
 
 def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
@@ -119,8 +126,9 @@ def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
         np.add.at(flat, places, rows[k, start : start + step].reshape(-1))
 
 
-_LARGE = 10_000  # values, from which on it pays to look what the index names
+_LARGE = 2000  # values, from which on it pays to look what the index names
 _LONG = 8  # elements of a row, from which on whole rows are added
+_MANY = 30_000  # values, from which on it pays to sort rows by their numbers
 _TIMES = 2  # as long as one row of many groups takes it to add up all of a group
 _SHORT = 2**16  # numbers that 16 bits hold
 _PART = 2**16  # elements at a time, so that their places stay in the cache

@@ -4,7 +4,7 @@ from typing import Any
 
 from tinygrad_edu import ops
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.ops.windows import Pair
+from tinygrad_edu.ops.sliding import Pair
 
 __all__ = ["Fold", "Unfold"]
 

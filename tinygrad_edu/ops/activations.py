@@ -10,7 +10,15 @@ from tinygrad_edu.engine import Array, Operand, Tensor, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, multiply, subtract
 from tinygrad_edu.ops.choosing import clip, drop, keep, where
-from tinygrad_edu.ops.fast.elementwise import ZEROS, bent, positive_part, relu_slope, selected, slope_of_bent
+from tinygrad_edu.ops.fast.elementwise import (
+    ZEROS,
+    bent,
+    positive_part,
+    relu_slope,
+    selected,
+    silu_slope,
+    slope_of_bent,
+)
 from tinygrad_edu.ops.gaussian import normal_cdf
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.logistic import sigmoid, softplus
@@ -179,7 +187,24 @@ def selu(x: Any) -> Any:
 
 def silu(x: Any) -> Any:
     """Return x * sigmoid(x)."""
-    return multiply(x, sigmoid(x))
+    values = np.asarray(values_of(x))
+    return silu_by_share(x, sigmoid(values) if values.dtype.kind == "f" else None)
+
+
+@op
+def silu_by_share(x: Array, /, share: Array | None = None) -> Array:
+    """Return x * sigmoid(x), of which the second is `share` where it is known already: the way back asks again."""
+    return x * (sigmoid(x) if share is None else share)
+
+
+def _silu_by_share_x(g: Any, x: Any, share: Array | None) -> Any:
+    share = sigmoid(x) if share is None or isinstance(x, Tensor) else share
+    if isinstance(g, ndarray) and isinstance(share, ndarray):
+        return silu_slope(g, x, share)
+    return g * (share * (1 + x * (1 - share)))
+
+
+silu_by_share.vjps(x=_silu_by_share_x)
 
 
 def mish(x: Any) -> Any:

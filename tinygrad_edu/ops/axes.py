@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.engine import shape_of
 from tinygrad_edu.ops.shape import inverse, reshape, transpose
 
 Axis = int | Sequence[int] | None
@@ -39,7 +40,7 @@ def _last(ndim: int, axis: Axis) -> tuple[tuple[int, ...], int]:
 
 def joined(x: Any, axis: Axis) -> Any:
     """Return x with the axes that are reduced joined to one, its last."""
-    shape = np.shape(x)
+    shape = shape_of(x)
     order, count = _last(len(shape), axis)
     kept = tuple(shape[a] for a in order[: len(order) - count])
     if count == 1 and order[-1] == len(order) - 1:

@@ -1,4 +1,4 @@
-"""Convolution and its transpose: three ops that are each other's derivatives, and two of them with a bias.
+"""Convolution and its transpose: three ops that are each other's derivatives, two with a bias, one for the layout.
 
 Row by row they are matrix products of windows, which `fast.rows` computes, or where each channel has kernels of its
 own, sums, which `fast.depthwise` does; on the way back `fast.pointwise` multiplies single pixels as they lie. The plain
@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, op, shape_of
+from tinygrad_edu.engine import Array, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
+from tinygrad_edu.ops.fast.layout import samples_first, samples_together
 from tinygrad_edu.ops.fast.pointwise import lie_by_samples, pointwise_images, pointwise_kernels
 from tinygrad_edu.ops.fast.rows import (
     correlated_images,
@@ -26,19 +27,8 @@ from tinygrad_edu.ops.fast.rows import (
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import expand_dims, squeeze
-from tinygrad_edu.ops.windows import (
-    Pair,
-    Row,
-    Size,
-    Window,
-    batch_of,
-    pair,
-    require_axes,
-    row,
-    samples_first,
-    unbatched,
-    window,
-)
+from tinygrad_edu.ops.sliding import Pair, Row, Size, Window, pair, row, window
+from tinygrad_edu.ops.windows import batch_of, require_axes, unbatched
 
 __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 
@@ -175,6 +165,33 @@ affine_maps.vjps(**correlate.functions, bias=lambda g: sum(g, axis=(0, 2, 3)))
 affine_images.vjps(**correlate_images.functions, bias=lambda g: sum(g, axis=(0, 2, 3)))
 
 
+@op
+def samples_innermost(x: Array) -> Array:
+    """Return images (N, C, H, W), in memory with all samples of a pixel side by side: a view of those that lie so.
+
+    Its derivative lies so, too. What is computed row by row wants both so; else each rule turns them for itself.
+    """
+    return samples_first(samples_together(x.transpose(1, 2, 3, 0)))
+
+
+samples_innermost.vjps(x=lambda g: samples_innermost(g))
+
+# From so many numbers on it is worth two ops that images, and the gradient of the result, are turned only once.
+_LARGE = 2**17
+
+
+def _turned_once(compute: Callable[[Any], Any], x: Any, channels: tuple[int, int, int], *laid: Any) -> Any:
+    """Return what an op computes of images: where they would be turned row by row, of images that were turned before.
+
+    `channels` are those of the maps, those of the images, and how many groups; `laid` is what `window` takes.
+    """
+    values = values_of(x)
+    apart = values.size >= _LARGE and values.strides[0] != values.itemsize
+    if not apart or _form(*channels, window(*laid), values.transpose(1, 2, 3, 0)) is not _BY_ROWS:
+        return compute(x)
+    return samples_innermost(compute(samples_innermost(x)))
+
+
 def conv2d(
     x: Any,
     weight: Any,
@@ -246,9 +263,13 @@ def _convolved(
     _check_bias(name, bias, out)
     if isinstance(padding, str):
         x, padding = _padded_by_name(name, x, shape_of(weight)[2:], stride, padding, dilation)
-    if bias is None:
-        return correlate(x, weight, stride, padding, dilation, groups)
-    return affine_maps(x, weight, bias, stride, padding, dilation, groups)
+
+    def compute(x: Any) -> Any:
+        if bias is None:
+            return correlate(x, weight, stride, padding, dilation, groups)
+        return affine_maps(x, weight, bias, stride, padding, dilation, groups)
+
+    return _turned_once(compute, x, (out, c, groups), x.shape[2:], shape_of(weight)[2:], stride, padding, dilation)
 
 
 def _padded_by_name(
@@ -355,9 +376,13 @@ def _transposed(name: str, x: Any, weight: Any, bias: Any, groups: int, *window:
         raise ShapeError(f"{name}: the padding {p} leaves nothing of the result, whose size would be {h}x{w}.")
     if extra[0] >= s[0] or extra[1] >= s[1]:  # room for more pixels, which are 0
         x = pad(x, ((0, 0), (0, 0), (0, extra[0] // s[0]), (0, extra[1] // s[1])))
-    if bias is None:
-        return correlate_images(x, weight, (h, w), s, p, d, groups)
-    return affine_images(x, weight, bias, (h, w), s, p, d, groups)
+
+    def compute(x: Any) -> Any:
+        if bias is None:
+            return correlate_images(x, weight, (h, w), s, p, d, groups)
+        return affine_images(x, weight, bias, (h, w), s, p, d, groups)
+
+    return _turned_once(compute, x, (c, groups * per_group, groups), (h, w), tuple(kernel_size), s, p, d)
 
 
 _TRANSPOSED = "stride", "padding", "output_padding", "dilation"

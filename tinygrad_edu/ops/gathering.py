@@ -31,9 +31,9 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     mode : {"raise", "wrap", "clip"}
         What becomes of a position outside: IndexError, its remainder, or the nearest one inside.
     """
-    if axis is None or np.ndim(x) == 0:
+    if axis is None or len(shape_of(x)) == 0:
         x = reshape(x, -1)
-    along = normal_axis(axis or 0, np.ndim(x))
+    along = normal_axis(axis or 0, len(shape_of(x)))
     places, n = _positions("take", indices), shape_of(x)[along]
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"take: mode is 'raise', 'wrap' or 'clip', not {mode!r}.")
@@ -62,6 +62,11 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     if axis is None:
         x = reshape(x, -1)
     return _taken(x, _along("take_along_axis", shape_of(x), indices, -1 if axis is None else axis))
+
+
+def taken_along(x: Any, places: ndarray, axis: int) -> Any:
+    """Return `take_along_axis` at places that are known to be inside, and none of them negative, as is the axis."""
+    return _taken(x, np.asarray(flat_places(places, axis, shape_of(x))))
 
 
 def _taken(x: Any, places: ndarray) -> Any:

@@ -8,6 +8,7 @@ from operator import setitem
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of, writing
 from tinygrad_edu.errors import DTypeError, ShapeError
@@ -26,33 +27,44 @@ __all__ = [
     "pairwise_distance", "rms_norm",
 ]  # fmt: skip
 
-# --- To a mean of 0 and a variance of 1: over the first and the last of three axes ---
+# --- To a mean of 0 and a variance of 1: over all of three axes but the second, or over the second of two ---
 
 
 @op
 def mean_product(x: Array, y: Array) -> Array:
-    """Return the mean of x * y over the first and the last axis: (A, K, B), (A, K, B) -> (1, K, 1)."""
-    if x.shape[0] == 1 and x.shape[2] and x.dtype == y.dtype != np.float16:  # each channel is a row
-        return np.vecdot(x, y)[..., None] / x.shape[2]
-    return np.asarray(fast.mean_of_products(x, y), np.result_type(x, y))
+    """Return the mean of x * y over the axes A and B: (A, K, B), (A, K, B) -> (1, K, 1); (K, B), (K, B) -> (K, 1)."""
+    return _mean_product(x, y)
+
+
+def _mean_product(x: ndarray, y: ndarray) -> ndarray:
+    """Return `mean_product` of arrays."""
+    count = _averaged(x.shape)
+    if count == x.shape[-1] > 0 and x.dtype == y.dtype != np.float16:  # each channel is a row
+        return np.vecdot(x, y)[..., None] / count
+    mean = fast.mean_of_products(x if x.ndim == 3 else x[None], y)
+    return np.asarray(mean if x.ndim == 3 else mean[0], np.result_type(x, y))
+
+
+def _averaged(shape: tuple[int, ...]) -> int:
+    """Return how many numbers each mean is made of."""
+    return shape[1] if len(shape) == 2 else shape[0] * shape[2]
 
 
 mean_product.vjps(
-    x=lambda g, y, x_shape: g / (x_shape[0] * x_shape[2]) * y,
-    y=lambda g, x, y_shape: g / (y_shape[0] * y_shape[2]) * x,
+    x=lambda g, y, x_shape: g / _averaged(x_shape) * y, y=lambda g, x, y_shape: g / _averaged(y_shape) * x
 )
 
 
 @op
 def centre(x: Array) -> Array:
-    """Return x - mean(x), (A, K, B) -> (A, K, B). It is linear, and its own transpose.
+    """Return x - mean(x), with axes as in `mean_product`. It is linear, and its own transpose.
 
     Of numbers that are large beside their deviations the mean is rounded to as much as some of these. So what is left
     has a mean of its own, which is then taken away.
     """
-    ones = np.ones(x.shape[2], x.dtype)
-    out = x - mean_product(x, ones)
-    out -= mean_product(out, ones)
+    ones = np.ones(x.shape[-1], x.dtype)
+    out = x - _mean_product(x, ones)
+    out -= _mean_product(out, ones)
     return out
 
 
@@ -61,23 +73,23 @@ centre.vjps(x=lambda g: centre(g))
 
 @op
 def over_rms(x: Array, /, eps: float, scale: Array | None = None) -> Array:
-    """Return x / sqrt(mean(x * x) + eps), (A, K, B) -> (A, K, B).
+    """Return x / sqrt(mean(x * x) + eps), with axes as in `mean_product`.
 
-    `scale` is what x is multiplied with, (1, K, 1), as `one_over_rms` finds it, where that is known already.
+    `scale` is what x is multiplied with, as `one_over_rms` finds it, where that is known already.
     """
     return np.asarray(x * (one_over_rms(x, eps) if scale is None else scale))
 
 
 def one_over_rms(x: Array, eps: float) -> Array:
-    """Return 1 / sqrt(mean(x * x) + eps), (A, K, B) -> (1, K, 1)."""
-    return np.asarray(1 / np.sqrt(mean_product(x, x) + eps))
+    """Return 1 / sqrt(mean(x * x) + eps), of the shape of that mean."""
+    return np.asarray(1 / np.sqrt(_mean_product(x, x) + eps))
 
 
 def _over_rms_x(g: Any, x: Any, out: Any, eps: float, scale: Array | None = None) -> Any:
     # But for eps, the result does not change with the length of x: what would change it is taken from g.
     if not _all_arrays(g, x, out):
         return (g - out * mean_product(g, out)) * rsqrt(mean_product(x, x) + eps)
-    slope = out * mean_product(g, out)
+    slope = out * _mean_product(g, out)
     np.subtract(g, slope, out=slope)
     slope *= one_over_rms(x, eps) if scale is None else scale
     return slope
@@ -134,13 +146,13 @@ def _standardized(x: Any, eps: float) -> Any:
     return over_rms(x, eps, one_over_rms(values_of(x), eps))
 
 
-def _in_shape(shape: tuple[int, int, int], axes: tuple[int, ...] | None, function: Callable[[Any], Any], x: Any) -> Any:
+def _in_shape(shape: tuple[int, ...], axes: tuple[int, ...] | None, function: Callable[[Any], Any], x: Any) -> Any:
     """Return a function of x in another shape, and order of its axes; of float16 in float32, for the squares."""
     if x.dtype == np.float16:
         return astype(_in_shape(shape, axes, function, astype(x, np.float32)), np.float16)
     x = as_floating(x)
     if axes is None or axes == tuple(range(x.ndim)):
-        return reshape(function(reshape(x, shape)), x.shape)
+        return function(x) if x.shape == shape else reshape(function(reshape(x, shape)), x.shape)
     x = transpose(x, axes)
     return transpose(reshape(function(reshape(x, shape)), x.shape), inverse(axes))
 
@@ -212,9 +224,9 @@ def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, 
     return _scaled(_in_shape(_rows(x, axes), None, lambda rows: over_rms(rows, eps), x), weight, None)
 
 
-def _rows(x: Any, axes: tuple[int, ...]) -> tuple[int, int, int]:
-    """Return the shape in which the last axes of x are one."""
-    return 1, math.prod(x.shape[: axes[0]]), math.prod(x.shape[axes[0] :])
+def _rows(x: Any, axes: tuple[int, ...]) -> tuple[int, int]:
+    """Return the shape in which the last axes of x are one, and those before them."""
+    return math.prod(x.shape[: axes[0]]), math.prod(x.shape[axes[0] :])
 
 
 def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
@@ -239,7 +251,7 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     n, c = x.shape[:2]
     if num_groups < 1 or c % num_groups:
         raise ShapeError(f"group_norm: {c} channels in {num_groups} groups: num_groups must divide the channels.")
-    rows = (1, n * num_groups, c // num_groups * math.prod(x.shape[2:]))
+    rows = (n * num_groups, c // num_groups * math.prod(x.shape[2:]))
     return _scaled(_in_shape(rows, None, lambda rows: _standardized(rows, eps), x), weight, bias)
 
 

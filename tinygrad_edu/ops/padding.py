@@ -6,7 +6,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_edu.engine import Array, op, values_of
+from tinygrad_edu.engine import Array, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.repeating import picked
 from tinygrad_edu.ops.shape import identity, shaped
@@ -20,19 +20,18 @@ MODES = ("edge", "reflect", "symmetric", "wrap")
 def surround(x: Array, /, pad_width: Any, constant_values: Any) -> Array:
     """Return x surrounded by constants, in its order of memory; the settings are those of `pad`."""
     widths = _widths(pad_width, x.ndim)
-    if np.ndim(constant_values) or widths.dtype.kind not in "iu" or np.any(widths < 0):
+    if np.ndim(constant_values) or widths.dtype.kind not in "iu" or (widths < 0).any():
         return np.pad(x, pad_width, constant_values=constant_values)  # which also says what is wrong
-    out = np.full_like(x, constant_values, shape=tuple(np.add(x.shape, widths.sum(1)).astype(int)))
-    out[_core(pad_width, x.shape)] = x
+    out = np.full_like(x, constant_values, shape=tuple((x.shape + widths.sum(1)).tolist()))
+    out[_core(widths, x.shape)] = x
     return out
 
 
-def _core(pad_width: Any, shape: tuple[int, ...]) -> tuple[slice, ...]:
-    widths = _widths(pad_width, len(shape))
-    return tuple(slice(int(before), int(before) + n) for (before, _), n in zip(widths, shape, strict=True))
+def _core(widths: ndarray, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    return tuple(slice(before, before + n) for (before, _), n in zip(widths.tolist(), shape, strict=True))
 
 
-surround.vjps(x=lambda g, x_shape, pad_width: g[_core(pad_width, x_shape)])
+surround.vjps(x=lambda g, x_shape, pad_width: g[_core(_widths(pad_width, len(x_shape)), x_shape)])
 
 
 def _widths(pad_width: Any, ndim: int) -> ndarray:
@@ -40,7 +39,8 @@ def _widths(pad_width: Any, ndim: int) -> ndarray:
     if isinstance(pad_width, dict):  # by axis; the others have no border
         by_axis = {normalize_axis_index(axis, ndim): width for axis, width in pad_width.items()}
         pad_width = [np.broadcast_to(by_axis.get(axis, 0), 2) for axis in range(ndim)]
-    return np.broadcast_to(pad_width, (ndim, 2))
+    widths = np.asarray(pad_width)
+    return widths if widths.shape == (ndim, 2) else np.broadcast_to(widths, (ndim, 2))
 
 
 def pad(
@@ -71,7 +71,7 @@ def pad(
     ShapeError
         If x is empty along an axis whose border shall hold its elements; for a pair by itself, see above.
     """
-    if isinstance(pad_width, tuple | list) and np.shape(pad_width) == (2,) and np.ndim(x) > 1:
+    if isinstance(pad_width, tuple | list) and np.shape(pad_width) == (2,) and len(shape_of(x)) > 1:
         before, after = pad_width
         raise ShapeError(
             f"pad: {pad_width} for x of {np.ndim(x)} axes is for the last of them in PyTorch, and for each of them in "

@@ -10,24 +10,12 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.choosing import keep
+from tinygrad_edu.ops.fast.layout import samples_first, samples_last
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.reduction import mean
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
-from tinygrad_edu.ops.windows import (
-    Pair,
-    Row,
-    Size,
-    Window,
-    batch_of,
-    im2col,
-    pair,
-    row,
-    samples_first,
-    samples_last,
-    unbatched,
-    window,
-    windows_of,
-)
+from tinygrad_edu.ops.sliding import Pair, Row, Size, Window, pair, row, window, windows_of
+from tinygrad_edu.ops.windows import batch_of, im2col, unbatched
 
 __all__ = ["avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d"]
 

@@ -6,12 +6,12 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of
+from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, parted, plain_axes, reduced_count
 from tinygrad_edu.ops.choosing import drop, keep, where
 from tinygrad_edu.ops.fast.reductions import mean_along, other_factors, reduction_along, sum_over
-from tinygrad_edu.ops.powers import exp, sqrt, square
+from tinygrad_edu.ops.powers import exp, sqrt
 from tinygrad_edu.ops.scans import cast, cumprod, neighbor
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
 
@@ -104,16 +104,37 @@ def _mean_x(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
 mean.vjps(x=_mean_x)
 
 
-def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any:
+@op
+def var(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array:
     """Return the variance over `axis`, of divisor n - ddof: NumPy's, where PyTorch's default is ddof=1.
 
     Of float16 it is computed in float32, as in NumPy: the sum soon has no place in float16.
     """
-    if getattr(x, "dtype", None) == np.float16:
+    x = as_floating(x)
+    if x.dtype == np.float16:
         return astype(var(astype(x, np.float32), axis, ddof, keepdims), np.float16)
+    return sum(np.square(x - mean(x, axis, keepdims=True)), axis, keepdims) / _divisor(x.shape, axis, ddof)
+
+
+def _divisor(shape: tuple[int, ...], axis: Axis, ddof: int) -> int:
+    count = reduced_count(shape, axis)
+    return count - ddof if count > ddof else 0
+
+
+def _var_x(g: Any, x: Any, axis: Axis, ddof: int) -> Any:
+    if x.dtype == np.float16:
+        return astype(_var_x(astype(g, np.float32), astype(x, np.float32), axis, ddof), x.dtype)
+    share = in_equal_parts(g + g, _divisor(x.shape, axis, ddof))
+    return reshape(share, kept_shape(x.shape, axis)) * _centred(x, axis)
+
+
+def _centred(x: Any, axis: Axis) -> Any:
+    """Return x without its mean; as that is rounded, what is left has a mean of its own, which is taken away, too."""
     deviation = x - mean(x, axis, keepdims=True)
-    divisor = reduced_count(shape_of(x), axis) - ddof
-    return sum(square(deviation), axis, keepdims) / (divisor if divisor > 0 else 0)
+    return deviation - mean(deviation, axis, keepdims=True)
+
+
+var.vjps(x=_var_x)
 
 
 def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any:

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.fast.ranks import first_places
-from tinygrad_edu.ops.gathering import normal_axis, take, take_along_axis
+from tinygrad_edu.ops.gathering import normal_axis, take, take_along_axis, taken_along
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.questions import argsort
 from tinygrad_edu.ops.shape import reshape, squeeze
@@ -24,7 +24,7 @@ def sort(
     Equal elements keep their order, and with it their gradients, whatever `stable` and `kind` say: those are NumPy's,
     and of no effect. A NaN is greater than every number: ascending it comes last, and descending first.
     """
-    if np.ndim(x) == 0 and axis is not None:
+    if len(shape_of(x)) == 0 and axis is not None:
         return reshape(x, ())
     return take_along_axis(x, argsort(x, axis, descending, stable, kind), axis)
 
@@ -53,25 +53,25 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
     ShapeError
         For k below 0, or above the length of the axis.
     """
-    if np.ndim(x) == 0:
+    if len(shape_of(x)) == 0:
         values, places = topk(reshape(x, 1), k, 0, largest)
         return (reshape(values, ()), places.reshape(())) if k else (values, places)
-    along = normal_axis(axis, np.ndim(x))
-    _demand_rank("topk", k, 0, np.shape(x)[along])
+    along = normal_axis(axis, len(shape_of(x)))
+    _demand_rank("topk", k, 0, shape_of(x)[along])
     values = np.asarray(values_of(x)).swapaxes(along, -1)
     places = first_places(values, k, largest).swapaxes(along, -1)
-    return take_along_axis(x, places, along), places
+    return taken_along(x, places, along), places
 
 
 def kthvalue(x: Any, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Any, ndarray]:
     """Return the k-th smallest element along `axis`, counted from 1, and its position: as `topk`, a plain array."""
-    if np.ndim(x) == 0:
+    if len(shape_of(x)) == 0:
         _demand_rank("kthvalue", k, 1, 1)
         return reshape(x, ()), np.zeros((), np.intp)
-    along = normal_axis(axis, np.ndim(x))
-    _demand_rank("kthvalue", k, 1, np.shape(x)[along])
+    along = normal_axis(axis, len(shape_of(x)))
+    _demand_rank("kthvalue", k, 1, shape_of(x)[along])
     places = argsort(x, along)[(*[slice(None)] * along, slice(k - 1, k))]
-    values = take_along_axis(x, places, along)
+    values = taken_along(x, places, along)
     return (values, places) if keepdims else (squeeze(values, along), places.squeeze(along))
 
 

@@ -6,13 +6,13 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.engine import Array, Tensor, op, values_of
+from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, plain_axes
 from tinygrad_edu.ops.choosing import where
 from tinygrad_edu.ops.fast.ranks import places_at_ranks
-from tinygrad_edu.ops.gathering import take_along_axis
+from tinygrad_edu.ops.gathering import taken_along
 from tinygrad_edu.ops.reduction import as_floating, mean, sum
 from tinygrad_edu.ops.shape import broadcast_to, reshape, transpose
 
@@ -29,7 +29,7 @@ def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     middle = _at_ranks(rows, np.arange((n - 1) // 2, n // 2 + 1)) if n else rows
     alone = n % 2 and middle.dtype.kind == "f"
     out = reshape(middle, middle.shape[:-1]) if alone else mean(middle, -1)
-    return reshape(out, kept_shape(np.shape(x), axis)) if keepdims else out
+    return reshape(out, kept_shape(shape_of(x), axis)) if keepdims else out
 
 
 def quantile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: str = "linear") -> Any:
@@ -52,9 +52,9 @@ def quantile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: 
     Tensor or ndarray, shape (*q.shape, *the axes that remain)
     """
     fractions, rows = _fractions(q), joined(x, axis)
-    n, shape = rows.shape[-1], kept_shape(np.shape(x), axis) if keepdims else rows.shape[:-1]
+    n, shape = rows.shape[-1], kept_shape(shape_of(x), axis) if keepdims else rows.shape[:-1]
     if not n:
-        raise ShapeError(f"quantile: of no elements there is none; x has the shape {np.shape(x)}, and axis={axis}.")
+        raise ShapeError(f"quantile: of no elements there is none; x has the shape {shape_of(x)}, and axis={axis}.")
     places = reshape(fractions, -1) * (n - 1)
     below, above = _ranks_beside(values_of(places), method)
     out = _at_ranks(rows, [below, above])
@@ -103,7 +103,8 @@ def _at_ranks(rows: Any, ranks: Any) -> Any:
     """Return, in place of the last axis, the elements of those ranks along it; of a row with a NaN, that for each."""
     ranks = np.asarray(ranks)
     places = places_at_ranks(np.asarray(values_of(rows)), ranks.ravel())
-    return reshape(take_along_axis(rows, places, -1), (*rows.shape[:-1], *ranks.shape))
+    found = taken_along(rows, places, rows.ndim - 1)
+    return found if ranks.ndim == 1 else reshape(found, (*rows.shape[:-1], *ranks.shape))
 
 
 @op(broadcasts=True)
@@ -159,7 +160,7 @@ def average(x: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
 
 def _spread(weights: Any, shape: tuple[int, ...], axis: Axis) -> Any:
     """Return weights that broadcast to the shape of what they weigh."""
-    found = np.shape(weights)
+    found = shape_of(weights)
     if found == shape:
         return weights if isinstance(weights, Tensor) else np.asarray(weights)
     axes = normalize_axis_tuple(range(len(shape)) if axis is None else axis, len(shape))

@@ -28,8 +28,9 @@ MovePart = Callable[..., None]
 _Moving = tuple[Tensor, GroupSettings]
 
 # Parameters of which a step reads so many numbers are moved on several threads, if there are several: each call of
-# NumPy then takes so long that the threads hardly wait for each other.
-_LARGE = 300_000
+# NumPy then takes so long that the threads hardly wait for each other. All of these are so many at least: before, this
+# thread is done when another has hardly been woken, on a core that BLAS may still hold.
+_LARGE, _ENOUGH = 300_000, 3_000_000
 
 
 def _lie_apart(arrays: Iterable[ndarray]) -> bool:
@@ -211,14 +212,17 @@ class Optimizer(OurKeywords):
         """Return the parameters whose parts threads share, and the others."""
         large, others, kind = list[_Moving](), list[_Moving](), type(self)
         in_parts_only = kind._move is Optimizer._move and kind._moves is not Optimizer._moves
+        in_all = 0
         for p, s in moving if in_parts_only else ():
-            (large if self._is_large(p, s) else others).append((p, s))
-        return (large, others) if large and _lie_apart(p._data for p, _ in large) else ([], moving)
+            read = self._read(p, s) if p._data.size > _LARGE // 8 else 0
+            (large if read >= _LARGE else others).append((p, s))
+            in_all += read
+        worth_it = large and in_all >= _ENOUGH and _lie_apart(p._data for p, _ in large)
+        return (large, others) if worth_it else ([], moving)
 
-    def _is_large(self, p: Tensor, s: GroupSettings) -> bool:
-        """Return whether a thread pays for this parameter: by it, its gradient and what is remembered."""
-        size = p._data.size
-        return size > _LARGE // 8 and size * (2 + len(self._names(s))) >= _LARGE
+    def _read(self, p: Tensor, s: GroupSettings) -> int:
+        """Return how many numbers a step reads of a parameter, its gradient and what is remembered."""
+        return p._data.size * (2 + len(self._names(s)))
 
     def _names(self, s: GroupSettings) -> tuple[str, ...]:
         """Return the names of the arrays that are remembered of a parameter with these settings."""

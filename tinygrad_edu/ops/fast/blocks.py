@@ -15,13 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.cores.blas import multiplies_in_place
+from tinygrad_edu.cores.blas import most_in_place
 from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
 
-# OpenBLAS copies nothing where there are at most so many multiplications.
-_WITHOUT_COPY = 1_000_000
-# Nor where one factor lies by rows and the other by columns, so that it adds up across its registers, but for so many
-# sums at most; so few rows leave it enough columns.
+# Where one factor lies by rows and the other by columns, so that OpenBLAS adds up across its registers, it copies them
+# from so many sums on; so few rows leave it enough columns.
 ACROSS, _FEW_ROWS = 1200, 32
 # Of what OpenBLAS would not copy but for that, so many multiplications are worth the call.
 FEWEST = 2**18
@@ -48,7 +46,7 @@ def block_of(x: ndarray, y: ndarray) -> BlockSize | None:
 
     Outside of shards large ones are left to BLAS, which has threads of its own.
     """
-    if threads_of_shard() is None and x.size * y.shape[1] > _WITHOUT_COPY:
+    if threads_of_shard() is None and x.size * y.shape[1] > most_in_place():
         return None
     return _block(x.shape, y.shape, x.strides, y.strides, x.dtype, y.dtype)
 
@@ -62,10 +60,10 @@ def _block(
     if x_dtype != y_dtype or x_dtype.char not in "fd" or not len(of_x) == len(of_y) == 2:
         return None
     orders = _order(of_x, x_steps, x_dtype.itemsize), _order(of_y, y_steps, y_dtype.itemsize)
-    if None in orders or not multiplies_in_place():
+    if None in orders or not most_in_place():
         return None
     (m, k), n = of_x, of_y[1]
-    if m * k * n <= _WITHOUT_COPY:
+    if m * k * n <= most_in_place():
         return _strip(m, k, n) if orders == ("C", "F") else None
     return _block_of_grid(m, k, n, orders)
 
@@ -87,11 +85,11 @@ def _block_of_grid(m: int, k: int, n: int, orders: tuple[str | None, str | None]
     if not _FEWEST_OF_GRID <= m * k * n <= _MOST or min(m, k, n) < _SHORTEST:
         return None
     if orders == ("C", "C"):  # OpenBLAS computes 64 columns at a time, and any number of rows
-        most = _WITHOUT_COPY // (_ROWS * k)
+        most = most_in_place() // (_ROWS * k)
         columns = n if n <= most else most // 64 * 64
         return BlockSize(_ROWS, columns) if columns else None
     too_short = orders == ("C", "F") and k < _SHORTEST_SUM
-    return None if too_short or _SHORTEST**2 * k > _WITHOUT_COPY else BlockSize(_SHORTEST, _SHORTEST)
+    return None if too_short or _SHORTEST**2 * k > most_in_place() else BlockSize(_SHORTEST, _SHORTEST)
 
 
 def product_in_blocks(x: ndarray, y: ndarray, block: BlockSize, out: ndarray) -> None:

@@ -13,9 +13,10 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
+from tinygrad_edu.ops.fast.layout import bordered, region
 from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.turning import near_by
-from tinygrad_edu.ops.windows import Window, bordered, met_by, region, view_of
+from tinygrad_edu.ops.sliding import Window, met_by, view_of
 
 # From so many multiplications on threads share them, in at least so many parts, which are larger than so many bytes.
 _LARGE, _PARTS, _PART_BYTES = 2**22, 4, 3 * 2**19
@@ -67,11 +68,9 @@ def _put_maps(
     images: ndarray, weight: ndarray, laid: Window, groups: int, out: ndarray, bias: ndarray | None = None
 ) -> None:
     """Write the maps; where their places are apart, as in a phase of a stride, by way of maps whose places are not."""
-    if not out.flags.c_contiguous:
-        out[...] = depthwise_maps(images, weight, laid, groups, bias)
-        return
+    near = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
-    maps = out.reshape(*kernels.shape[:2], *out.shape[1:])
+    maps = near.reshape(*kernels.shape[:2], *near.shape[1:])
     bands = _bands(kernels, laid) if _worth_bands(images, weight, laid, maps) else []
 
     def fill(part: slice) -> None:
@@ -82,6 +81,8 @@ def _put_maps(
             some += _of_groups(bias, part, groups).reshape(*some.shape[:2], 1, 1, 1)
 
     in_parts(fill, _parts(groups, images), maps.size * kernels[0, 0].size >= _LARGE)
+    if near is not out:
+        out[...] = near
 
 
 def _add_up_rows(images: ndarray, kernels: ndarray, laid: Window, out: ndarray) -> None:
@@ -219,4 +220,4 @@ def _kernels_along_samples(maps: ndarray, images: ndarray, laid: Window, large: 
         with np.errstate(invalid="ignore"):
             return np.vecdot(windows, spread.reshape(len(padded), c, out // c, 1, 1, -1)[..., :length]).sum(axis=0)
 
-    return np.add.reduce(in_parts(total, _parts(n, images), large)).reshape(out, 1, *kernel)
+    return np.add.reduce(in_parts(total, _parts(n, images), large, multiplies=False)).reshape(out, 1, *kernel)

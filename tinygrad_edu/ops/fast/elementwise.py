@@ -207,6 +207,21 @@ def relu_slope(cotangent: ndarray, out: ndarray) -> ndarray:
     return np.bitwise_and(bits, cotangent.view(integers), out=bits).view(dtype)
 
 
+def plain_silu_slope(cotangent: ndarray, x: ndarray, share: ndarray) -> ndarray:
+    """Return cotangent * share * (1 + x * (1 - share)), where share is sigmoid(x)."""
+    return cotangent * (share * (1 + x * (1 - share)))
+
+
+def silu_slope(cotangent: ndarray, x: ndarray, share: ndarray) -> ndarray:
+    """Return `plain_silu_slope`, in one array."""
+    slope = 1 - share
+    slope *= x
+    slope += 1
+    slope *= share
+    slope *= cotangent
+    return slope
+
+
 def plain_tanh_slope(cotangent: Any, t: Any) -> Any:
     """Return cotangent * (1 - t * t)."""
     return cotangent * (1 - t * t)

@@ -15,7 +15,8 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts
-from tinygrad_edu.ops.windows import Window, region, window
+from tinygrad_edu.ops.fast.layout import region
+from tinygrad_edu.ops.sliding import Window, window
 
 # From so many multiplications on threads share the phases.
 _LARGE = 2**24
@@ -97,9 +98,10 @@ def images_by_phases(
     alone, large = laid.stride == (1, 1), maps.size * weight[0].size >= _LARGE
     ways, met = _ways(laid, border and not alone)
     shared = maps if alone else region(maps, *met)
-    size = (len(range(n)[inside]) for n, inside in zip(laid.padded, laid.inside, strict=True))
-    make = np.empty if alone else np.zeros
-    images = make((groups * weight.shape[1], *size, maps.shape[3]), np.result_type(maps, weight))
+    height, width = (len(range(n)[inside]) for n, inside in zip(laid.padded, laid.inside, strict=True))
+    every = len(ways) == min(height, laid.stride[0]) * min(width, laid.stride[1])  # else some pixels meet no kernel
+    make = np.empty if every else np.zeros
+    images = make((groups * weight.shape[1], height, width, maps.shape[3]), np.result_type(maps, weight))
 
     def fill(way: _Way) -> None:
         some = kernels[:, :, :, way.down.places, way.across.places][:, :, :, ::-1, ::-1]

@@ -1,9 +1,9 @@
 """The matrix product, faster where it is long: in pieces.
 
-OpenBLAS copies what it multiplies into an order of its own, unless there are at most a million multiplications. In a
-long and thin product that copy is most of the work, and a stack of short products does without. Of wider ones the copy
-is a fifth of the work, where the pieces lie as OpenBLAS reads them: the left factor by columns, the right one by rows,
-each short enough for the first cache.
+OpenBLAS copies what it multiplies into an order of its own, but on processors with AVX-512 for products of at most a
+million multiplications. In a long and thin product that copy is most of the work, and a stack of short products does
+without. Of wider ones the copy is a fifth of the work, where the pieces lie as OpenBLAS reads them: the left factor by
+columns, the right one by rows, each short enough for the first cache. Where it always copies, nothing is cut.
 """
 
 from functools import lru_cache
@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.cores.blas import SMALL, most_in_place
 from tinygrad_edu.ops.fast.blocks import ACROSS, FEWEST, block_of, product_in_blocks
 
-_WITHOUT_COPY = 1_000_000
 _LONGEST_PIECE = 512
 # How short and how long the pieces of kernels and of windows are.
 _SHORT, _LONG = 16, 2048
@@ -24,8 +24,9 @@ _WIDE = 128
 _NEAR = 2**14
 # How large the small factor may be for pieces to pay, where they stand side by side and where they are added up.
 _THIN, _THIN_SUM = 5000, 1500
-# How short and how long the sums are that OpenBLAS adds up across its registers.
-_SHORTEST_SUM, _LONGEST_SUM = 128, 1024
+# How short and how long the sums are that OpenBLAS adds up across its registers. Where both factors have so many rows,
+# copies are little beside the work, and it adds up faster without.
+_SHORTEST_SUM, _LONGEST_SUM, _MANY = 128, 1024, 128
 
 
 def plain_product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
@@ -62,9 +63,9 @@ def _piece(m: int, k: int, n: int) -> int | None:
     """Return how long the pieces of a product are, without a rest if that can be; None for one better left whole."""
     thin, narrow, length = sorted((m, k, n))
     area = thin * narrow
-    if area * length <= _WITHOUT_COPY or area > (_THIN_SUM if k == length else _THIN):
+    if area * length <= SMALL or area > (_THIN_SUM if k == length else _THIN):
         return None
-    longest = min(_LONGEST_PIECE, _WITHOUT_COPY // area)
+    longest = min(_LONGEST_PIECE, most_in_place() // area)
     even = (each for each in range(longest, longest // 2, -1) if length % each == 0)
     return next(even, longest // 16 * 16) or None
 
@@ -117,7 +118,7 @@ def cut(m: int, k: int, columns: int, samples: int) -> Cut:
     """Return how to cut a product, without a rest; where that cannot be, all of it is one piece."""
     lengths = [(1, some) for some in _divisors(samples)] + [(some, samples) for some in _divisors(columns)]
     cuts = [Cut(rows, *some) for rows in _divisors(m) if rows >= min(m, _SHORT) for some in lengths]
-    small = [c for c in cuts if _SHORT <= c[1] * c[2] <= _LONG and c[0] * k * c[1] * c[2] <= _WITHOUT_COPY]
+    small = [c for c in cuts if _SHORT <= c[1] * c[2] <= _LONG and c[0] * k * c[1] * c[2] <= most_in_place()]
 
     def merit(c: Cut) -> tuple[int, int, int]:
         each = c.columns * c.samples
@@ -138,7 +139,7 @@ def plain_product_of_blocks(x: ndarray, blocks: ndarray, out: ndarray) -> None:
 def product_of_blocks(x: ndarray, blocks: ndarray, rows: int, out: ndarray) -> None:
     """Do as `plain_product_of_blocks`, with so many rows of x at a time."""
     (groups, pieces, height, k, each), m = blocks.shape, x.shape[1]
-    if each < _WIDE and (each < _SHORT or rows * k * each > _WITHOUT_COPY):  # too short: all rows side by side
+    if each < _WIDE and (each < _SHORT or rows * k * each > most_in_place()):  # too short: all rows side by side
         together = product(x, blocks.transpose(0, 3, 1, 2, 4).reshape(groups, k, pieces * height * each))
         out[...] = together.reshape(groups, m, pieces, height, each).transpose(0, 2, 3, 1, 4)
         return
@@ -172,9 +173,11 @@ def sum_of_products(x: ndarray, y: ndarray) -> ndarray:
 
 @lru_cache(1024)
 def _cut_of_sum(m: int, n: int, k: int) -> tuple[int, int, int] | None:
-    """Return how much of m, n and k to take at a time; None for a sum that is too short, or has no such parts."""
+    """Return how much of m, n and k to take at a time; None for a sum better left whole, and without such parts."""
+    if min(m, n) >= _MANY:
+        return None
     areas = [(a, b) for a in _divisors(m) for b in _divisors(n) if a * b <= ACROSS]
     rows, columns = max(areas, key=lambda area: 1 / (1 / area[0] + 1 / area[1]))  # so much work for each that is read
-    longest = min(_LONGEST_SUM, _WITHOUT_COPY // (rows * columns))
+    longest = min(_LONGEST_SUM, most_in_place() // (rows * columns))
     each = max((each for each in _divisors(k) if each <= longest), default=0)
     return (rows, columns, each) if each >= _SHORTEST_SUM else None

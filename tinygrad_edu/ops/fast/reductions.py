@@ -20,8 +20,8 @@ def plain_reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool 
 def reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, **settings: Any) -> Any:
     """Return `plain_reduction_along`; of many short rows that of a copy in which they are columns.
 
-    Sums of rows that are not so short are products with ones, which BLAS adds up in more places side by side; and
-    NumPy finds the place of the greatest faster than the greatest.
+    Sums of rows that are not so short are products with ones, which BLAS adds up in more places side by side; and the
+    greatest of each is found faster by `reduceat`, which begins a row in half the time.
     """
     large = isinstance(x, ndarray) and x.size >= _LARGE and x.flags.c_contiguous
     if large and axis.__class__ is int and axis in (-1, x.ndim - 1) and x.shape[-1] <= _MIDDLE:
@@ -32,13 +32,10 @@ def reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True
         usual = x.dtype.char in "fd" and settings.get("dtype") in (None, x.dtype)
         if usual and function is np.add and "initial" not in settings:
             return np.vecdot(x, _ones(n, x.dtype)).reshape(shape)
-        if usual and function in _PLACES:
-            found = x.reshape(-1).take(_PLACES[function](x, -1).reshape(-1) + np.arange(0, x.size, n))
+        if usual and function in (np.maximum, np.minimum):
+            found = function.reduceat(x.reshape(-1), np.arange(0, x.size, n))
             return function(found, settings.get("initial", found), out=found).reshape(shape)
     return plain_reduction_along(function, x, axis, keepdims, **settings)
-
-
-_PLACES = {np.maximum: np.argmax, np.minimum: np.argmin}
 
 
 @cache

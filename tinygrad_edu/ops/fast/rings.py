@@ -22,9 +22,10 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.blas import allowed_threads, available_cores
 from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
+from tinygrad_edu.ops.fast.layout import samples_together
 from tinygrad_edu.ops.fast.products import Cut, cut
 from tinygrad_edu.ops.fast.turning import items_of
-from tinygrad_edu.ops.windows import Window, met_by, samples_together, view_of
+from tinygrad_edu.ops.sliding import Window, met_by, view_of
 
 # Products with fewer samples are slower than those with several columns at a time.
 _FEWEST_SAMPLES = 24
@@ -75,7 +76,7 @@ def _rotated(weight: ndarray, groups: int, at_a_time: int) -> ndarray:
     By columns, as OpenBLAS reads them faster.
     """
     c, kh, kw = weight.shape[1:]
-    kernels = weight.reshape(groups, -1, at_a_time, c, kh, kw).transpose(0, 1, 5, 4, 3, 2)
+    kernels = weight.reshape(groups, -1, at_a_time, c, kh, kw).transpose(0, 1, 5, 4, 3, 2).copy()
     found = np.empty((kh, *kernels.shape), weight.dtype)
     for k in range(kh):
         found[k, :, :, :, k:], found[k, :, :, :, :k] = kernels[:, :, :, : kh - k], kernels[:, :, :, kh - k :]

@@ -17,11 +17,12 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts
+from tinygrad_edu.ops.fast.layout import bordered, region, samples_together
 from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.products import Cut, cut, product_of_blocks, sum_of_products
 from tinygrad_edu.ops.fast.rings import put_by_ring, ring_cut
 from tinygrad_edu.ops.fast.turning import items_of
-from tinygrad_edu.ops.windows import Window, add_up, bordered, met_by, region, samples_together, view_of, windows_of
+from tinygrad_edu.ops.sliding import Window, add_up, met_by, view_of, windows_of
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
 _WINDOW_BYTES = 2**23
@@ -98,10 +99,11 @@ def _put_maps(
     pieces = ring_cut(weight, laid, groups, images.shape[3])
     if pieces is not None:
         put_by_ring(images, weight, laid, groups, pieces, maps, bias)
-    elif maps.flags.c_contiguous:
-        _put_in_blocks(images, weight, laid, groups, maps, bias)
-    else:  # blocks of several columns are no view
-        maps[...] = correlated_maps(images, weight, laid, groups, bias)
+        return
+    near = maps if maps.flags.c_contiguous else np.empty(maps.shape, maps.dtype)  # blocks are of several columns
+    _put_in_blocks(images, weight, laid, groups, near, bias)
+    if near is not maps:
+        maps[...] = near
 
 
 def _put_in_blocks(
@@ -387,14 +389,13 @@ def _sums_by_column(images: ndarray, maps: ndarray, part: _Part, laid: Window) -
     groups, _, _, _, c, kw, columns, n = part.strips
     maps = maps.reshape(groups, len(maps) // groups, part.windows[2], columns * n)
     between, apart = _columns_alike(laid)
-    x = _columns_apart(images, part, laid)
-    by_place, by_group, by_row, by_c, by_column, by_n = x.strides
+    seen = _columns_apart(images, part, laid)
     found = np.empty((groups, kw, part.kh * c, maps.shape[1]), np.result_type(maps, images))
-    for k, some in enumerate([x] if between >= kw else x):
-        places, step = (slice(None), by_place) if between >= kw else (slice(k, None, between), apart * by_column)
-        shape = groups, len(range(kw)[places]), part.windows[2], part.kh * c, columns * n
-        windows = view_of(some, shape, (by_group, step, part.lower * by_row, by_c, by_n))
-        found[:, places] = sum_of_products(windows, maps)
+    for k, x in enumerate(seen):
+        by_group, by_row, by_c, by_column, by_n = x.strides
+        shape = groups, len(range(k, kw, between)), part.windows[2], part.kh * c, columns * n
+        windows = view_of(x, shape, (by_group, apart * by_column, part.lower * by_row, by_c, by_n))
+        found[:, k::between] = sum_of_products(windows, maps)
     return found
 
 

@@ -196,6 +196,7 @@ STEPS: dict[str, Step] = {
     **{name: _expression(f"tg.{name}(0.75 * tg.tanh(V))") for name in ("arcsin", "arccos", "arctanh")},
     "arccosh": _expression("tg.arccosh(V * V + 1.5)"), "logit": _expression("tg.logit(tg.sigmoid(V))"),
     "gelu_by_tanh": _expression("tg.gelu(V, approximate='tanh')"), "gelu_by_cdf": _expression("tg.gelu(V)"),
+    "silu_by_share": _expression("tg.silu(V)"),
     **{name: _pair(f"tg.{name}(V, W * W + 0.5)") for name in ("arctan2", "hypot", "xlogy")},
     "logaddexp": _pair("tg.logaddexp(V, W)"), "lerp": _pair("tg.lerp(V, W, 0.25)"),
     "leaky": _expression("tg.leaky_relu(V)", _away_from_0), "exponential_unit": _expression("tg.elu(V)", _away_from_0),

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tinygrad_edu.ops.windows import Size
+from tinygrad_edu.ops.sliding import Size
 
 
 @dataclass(frozen=True)

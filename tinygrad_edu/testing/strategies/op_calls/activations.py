@@ -53,7 +53,9 @@ _BENT: dict[str, Any] = {
     "softplus": ({"beta": (1, 0.5, 2.0, -1), "threshold": (20, 1.0)}, lambda beta, threshold: (threshold / beta,)),
 }  # fmt: skip
 
-_SMOOTH_ONES = ("sigmoid", "logsigmoid", "silu", "mish", "tanhshrink", "normal_cdf", "gelu_by_cdf", "gelu_by_tanh")
+_SMOOTH_ONES = (
+    "sigmoid", "logsigmoid", "silu", "silu_by_share", "mish", "tanhshrink", "normal_cdf", "gelu_by_cdf", "gelu_by_tanh",
+)  # fmt: skip
 
 ACTIVATIONS: dict[str, Strategy[Call]] = {
     **{name: _bent(name, *how) for name, how in _BENT.items()},

@@ -69,6 +69,11 @@ def _correlations(draw: Any, name: str) -> Call:
 
 
 @st.composite
+def _layouts(draw: Any) -> Call:
+    return Call("samples_innermost", [draw(_images(draw(windows())))])
+
+
+@st.composite
 def _convolutions(draw: Any, name: str) -> Call:
     """Draw a convolution of images or rows: with a bias or none, a padding by name, a batch or one sample."""
     call = draw(_correlations("correlate"))
@@ -220,7 +225,7 @@ def _shuffles(draw: Any, name: str) -> Call:
 IMAGES: dict[str, Strategy[Call]] = {
     "im2col": _im2cols(), "col2im": _col2ims(), **{name: _unfoldings(name) for name in ("unfold", "fold")},
     **{name: _correlations(name) for name in ("correlate", "correlate_images", "correlate_kernels")},
-    **{name: _correlations(name) for name in ("affine_maps", "affine_images")},
+    **{name: _correlations(name) for name in ("affine_maps", "affine_images")}, "samples_innermost": _layouts(),
     **{name: _convolutions(name) for name in ("conv1d", "conv2d")},
     **{name: _transposed_convolutions(name) for name in ("conv_transpose1d", "conv_transpose2d")},
     "greatest": _greatests(), **{name: _choices(name) for name in ("share_out", "mean_of_chosen")},

@@ -79,6 +79,8 @@ def _by_channel(draw: Any, name: str) -> Call:
 @st.composite
 def _over_two_axes(draw: Any, name: str) -> Call:
     shape = tuple(draw(st.integers(*bounds)) for bounds in ((1, 2), (1, 3), (1, 3)))
+    if name != "normalized" and draw(st.booleans()):
+        shape = shape[1:]
     if name == "mean_product":
         return Call(name, [draw(arrays(shape, 0.25, 3.0)), draw(arrays(shape, -3.0, -0.25))])
     x, settings = draw(arrays(shape, distinct=True)), {} if name == "centre" else {"eps": draw(_EPS)}

@@ -1,0 +1,66 @@
+"""Images laid out as windows want them, faster: samples innermost, and with zeros around."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.ops.fast.turning import put_last
+from tinygrad_edu.ops.sliding import Window, met_by
+
+
+def samples_last(x: ndarray, axis: int = 0) -> ndarray:
+    """Return images (N, C, H, W) as (C, H, W, N), one block of memory: a view of those that lie so already.
+
+    The pixels of a place in all images are then neighbours, so that rows are long however small the images are.
+    """
+    turned = x.transpose((*range(axis), *range(axis + 1, x.ndim), axis))
+    if axis or turned.flags.c_contiguous:
+        return np.ascontiguousarray(turned)
+    out = np.empty(turned.shape, x.dtype)
+    put_last(x, out)
+    return out
+
+
+def samples_together(images: ndarray) -> ndarray:
+    """Return images (C, H, W, N) with all samples of a place side by side: as they are, where they lie so already."""
+    return images if images.strides[3] == images.itemsize else samples_last(images.transpose(3, 0, 1, 2))
+
+
+def samples_first(x: ndarray, axis: int = 0) -> ndarray:
+    """Return (C, H, W, N) as (N, C, H, W), a view: the opposite of `samples_last`."""
+    return x.transpose((*range(axis), x.ndim - 1, *range(axis, x.ndim - 1)))
+
+
+def bordered(images: ndarray, laid: Window, rows: range | None = None) -> ndarray:
+    """Return images (C, H, W, N), in any layout, with their padding, or some rows of that: a `region` of them."""
+    (height, width), top, left = laid.padded, laid.inside[0].start, laid.inside[1].start
+    rows = range(height) if rows is None else rows
+    return region(images, range(rows.start - top, rows.stop - top, rows.step), range(-left, width - left))
+
+
+def region(images: ndarray, rows: range, columns: range) -> ndarray:
+    """Return a region of images (C, H, W, N), in any layout, with zeros where it lies outside of H and W.
+
+    Each row of it is one piece of memory: a view, where they lie so already.
+    """
+    at, into, shape = _meeting(rows, columns, images.shape)
+    met = images[at]
+    if met.shape == shape and met[:1, :1].flags.c_contiguous:
+        return met
+    found = np.empty(shape, images.dtype)
+    if met.shape != shape:
+        found[...] = 0
+    put_last(met.transpose(3, 0, 1, 2), found[into])
+    return found
+
+
+Places = tuple[slice, slice, slice]
+
+
+@lru_cache(1024)
+def _meeting(rows: range, columns: range, shape: tuple[int, ...]) -> tuple[Places, Places, tuple[int, ...]]:
+    """Return where a region lies in images of a shape (C, H, W, N), where they lie in it, and its shape."""
+    (down, to_rows), (across, to_columns) = met_by(rows, shape[1]), met_by(columns, shape[2])
+    every = slice(None)
+    return (every, down, across), (every, to_rows, to_columns), (shape[0], len(rows), len(columns), shape[3])
