@@ -27,8 +27,6 @@ from tinygrad_edu.transforms import vjp
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
-Gradients = Sequence[Array]
-
 # How many rounding units two sums of the same terms may differ by, which add them up in another order of memory.
 _UNITS = {np.dtype(np.float64): 5e4, np.dtype(np.float32): 256, np.dtype(np.float16): 64}
 
@@ -217,7 +215,7 @@ def nothing_is_mutated(call: Call, g: Array) -> None:
         _demand(_same(call.arrays[k], before[k]), call, f"a rule writes into {name}")
 
 
-def linear_in_g(call: Call, g: Array, gradients: Gradients) -> None:
+def linear_in_g(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     """Of the gradient that it is given, a rule is a linear function; of zero it makes zero."""
     h = -0.75 * np.flip(g)
     both = np.asarray(2 * g - 3 * h)
@@ -233,7 +231,7 @@ def linear_in_g(call: Call, g: Array, gradients: Gradients) -> None:
         _demand(not np.any((zero != 0) & ~_overflown(zero)), call, f"the rule of {name} does not give zero for g = 0")
 
 
-def gradients_share_no_memory(call: Call, g: Array, gradients: Gradients) -> None:
+def gradients_share_no_memory(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     """No gradient shares memory with another, with an input or with the cotangent."""
     others = [*zip(call.names, call.arrays, strict=True), ("the gradient that the rule is given", g)]
     for k, (name, gradient) in enumerate(zip(call.names, gradients, strict=True)):
@@ -241,7 +239,7 @@ def gradients_share_no_memory(call: Call, g: Array, gradients: Gradients) -> Non
             _demand(not np.may_share_memory(gradient, array), call, f"the gradient of {name} shares memory of {other}")
 
 
-def dtypes_are_kept(call: Call, g: Array, _: Gradients) -> None:
+def dtypes_are_kept(call: Call, g: Array, _: Sequence[Array]) -> None:
     """In float32, in every mixture with float64, and in float16, each gradient has its input's dtype and its value."""
     choices: list[Any] = [np.float32, np.float64]
     mixtures = itertools.product(choices, repeat=len(call.arrays)) if len(call.arrays) < 3 else [[np.float32] * 9]
@@ -279,7 +277,7 @@ def _pull_or_name(call: Call, g: Array) -> list[Array]:
         raise LawBroken(str(error)) from error
 
 
-def layouts_agree(call: Call, g: Array, _: Gradients) -> None:
+def layouts_agree(call: Call, g: Array, _: Sequence[Array]) -> None:
     """Arrays and cotangents of any memory layout give what their contiguous copies give."""
     # Terms that cancel leave their rounding, which is another where they are added in another order.
     scale = max(1.0, *(largest(x) for x in call.arrays))
@@ -305,14 +303,14 @@ def _arranged(arrange: Callable[[Array], Array], x: Array) -> Array:
     return arrange(x) if x.ndim and x.size else x
 
 
-def inputs_are_independent(call: Call, g: Array, gradients: Gradients) -> None:
+def inputs_are_independent(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     """Whichever other inputs require a gradient, that of an input is the same."""
     for k, name in enumerate(call.names):
         (alone,) = pull(call, g, [k])
         _demand(_same(alone, gradients[k]), call, f"the gradient of {name} depends on which other inputs require one")
 
 
-def used_k_times(call: Call, g: Array, gradients: Gradients) -> None:
+def used_k_times(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     """Give an input that is used several times the sum of what each use alone would give it."""
     leaves = [_leaf(x) for x in call.arrays]
     (call(*leaves) + call(*leaves) * 2.0 + call(*leaves) * 4.0).backward(g)
@@ -321,7 +319,7 @@ def used_k_times(call: Call, g: Array, gradients: Gradients) -> None:
         _demand(near, call, f"used three times, {name} does not get the sum of 3 gradients")
 
 
-def tensors_as_arrays(call: Call, g: Array, gradients: Gradients) -> None:
+def tensors_as_arrays(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     """On Tensors, where it can be differentiated once more, a rule computes the same as on bare arrays."""
     _, pullback = vjp(call, *call.arrays)
     for name, recorded, plain in zip(call.names, pullback(Tensor(g, requires_grad=True)), gradients, strict=True):
@@ -329,7 +327,7 @@ def tensors_as_arrays(call: Call, g: Array, gradients: Gradients) -> None:
         _demand(near, call, f"the rule of {name} computes something else on Tensors")
 
 
-def each_result_keeps_its_own(call: Call, g: Array, gradients: Gradients) -> None:
+def each_result_keeps_its_own(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     """After another call of the op, a result still has the gradients of its own inputs."""
     other = call.map_arrays(lambda x: np.flip(x) if x.ndim else x * 1)
     leaves = [_leaf(x) for x in call.arrays]
@@ -341,7 +339,7 @@ def each_result_keeps_its_own(call: Call, g: Array, gradients: Gradients) -> Non
         _demand(_same(_grad_of(leaf), wanted), call, f"the rule of {name} uses values of a later call")
 
 
-def one_tensor_as_two_inputs(call: Call, g: Array, _: Gradients) -> None:
+def one_tensor_as_two_inputs(call: Call, g: Array, _: Sequence[Array]) -> None:
     """Give a Tensor that stands for two inputs, of one shape and dtype, the sum of what they would get."""
     for a, b in itertools.combinations(range(len(call.arrays)), 2):
         x, y = call.arrays[a], call.arrays[b]
@@ -360,7 +358,7 @@ def one_tensor_as_two_inputs(call: Call, g: Array, _: Gradients) -> None:
         _demand(near, twice, f"one Tensor as {both} does not get the sum of their gradients")
 
 
-def memory_is_freed(call: Call, g: Array, _: Gradients) -> None:
+def memory_is_freed(call: Call, g: Array, _: Sequence[Array]) -> None:
     """After backward() a node keeps none of the arrays of dropped tensors; reference counts alone free them."""
     leaves = [_leaf(x.copy()) for x in call.arrays]
     collected = gc.isenabled()
@@ -381,7 +379,7 @@ def memory_is_freed(call: Call, g: Array, _: Gradients) -> None:
             gc.enable()
 
 
-LAWS: tuple[Callable[[Call, Array, Gradients], None], ...] = (
+LAWS: tuple[Callable[[Call, Array, Sequence[Array]], None], ...] = (
     linear_in_g, gradients_share_no_memory, dtypes_are_kept, layouts_agree, inputs_are_independent,
     used_k_times, each_result_keeps_its_own, one_tensor_as_two_inputs, tensors_as_arrays, memory_is_freed,
 )  # fmt: skip
