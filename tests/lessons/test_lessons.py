@@ -56,7 +56,7 @@ def test_a_mistake_is_found_and_shown(word, hole, mistake):
     text = lesson.with_holes((), {hole: textwrap.indent(code, " " * indent) + "\n"})
     case = next(case for case in lesson.cases if case.function.__name__ == name)
     assert case.hole == hole
-    complaint = outcome(lesson, case, text, Looking(25, shrinks=False)).complaint
+    complaint = outcome(lesson, case, text, Looking(100, shrinks=False)).complaint
     assert complaint
     assert said in complaint
     assert len(complaint.splitlines()) < 20
