@@ -13,8 +13,9 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
-from tinygrad_edu.ops.fast.layout import bordered, region, samples_together
+from tinygrad_edu.ops.fast.layout import bordered, region
 from tinygrad_edu.ops.fast.phases import images_by_phases
+from tinygrad_edu.ops.fast.turning import near_by
 from tinygrad_edu.ops.sliding import Window, met_by, view_of
 
 # From so many multiplications on threads share them, in at least so many parts, which are larger than so many bytes.
@@ -130,7 +131,8 @@ def _multiply_bands(images: ndarray, bands: list[ndarray], laid: Window, out: nd
     Zero times a number that is not finite is not zero. So next to such a number windows would be wrong that do not see
     it; what they got is not finite then.
     """
-    images = samples_together(images)
+    if images.strides[2] < images.strides[3]:
+        images = near_by(images.transpose(3, 0, 1, 2)).transpose(1, 2, 3, 0)
     groups, start = len(out), 0
     for band in bands:
         each, count = band.shape[2], (laid.size[1] - start) // band.shape[2]

@@ -72,3 +72,11 @@ def _put_by_way_of_a_buffer(x: ndarray, out: ndarray) -> None:
         near = buffer[:, : part[0].size].reshape(part.shape)
         near[...] = part
         put_plainly_last(near, out[start : start + at_a_time])
+
+
+def near_by(x: ndarray) -> ndarray:
+    """Return a copy of x (m, ...) whose first axis does not meet itself in the cache, so that it may be turned."""
+    size = x[:1].size
+    copy = np.empty((len(x), size + _APART), x.dtype)[:, :size].reshape(x.shape)
+    copy[...] = x
+    return copy
