@@ -1,6 +1,7 @@
 """Activations: what stands between the layers of a network, one element at a time. Their settings are PyTorch's."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -187,8 +188,13 @@ def selu(x: Any) -> Any:
 
 def silu(x: Any) -> Any:
     """Return x * sigmoid(x)."""
+    return silu_by_share(x, _of_values(sigmoid, x))
+
+
+def _of_values(share: Callable[[Any], Any], x: Any) -> Any:
+    """Return a share of x by its values, so that an op may keep it; None of whole numbers, which are cast there."""
     values = np.asarray(values_of(x))
-    return silu_by_share(x, sigmoid(values) if values.dtype.kind == "f" else None)
+    return share(values) if values.dtype.kind == "f" else None
 
 
 @op
@@ -230,8 +236,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
         raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}.")
     if approximate == "tanh":
         return gelu_by_tanh(x)
-    values = np.asarray(values_of(x))
-    return gelu_by_cdf(x, normal_cdf(values) if values.dtype.kind == "f" else None)
+    return gelu_by_cdf(x, _of_values(normal_cdf, x))
 
 
 @op

@@ -28,7 +28,7 @@ MovePart = Callable[..., None]
 _Moving = tuple[Tensor, GroupSettings]
 
 # Parameters of which a step reads so many numbers are moved on several threads, if there are several: each call of
-# NumPy then takes so long that the threads hardly wait for each other. All of these are so many at least: before, this
+# NumPy then takes so long that the threads hardly wait for each other. In all they are so many at least: of fewer, this
 # thread is done when another has hardly been woken, on a core that BLAS may still hold.
 _LARGE, _ENOUGH = 300_000, 3_000_000
 
@@ -212,13 +212,12 @@ class Optimizer(OurKeywords):
         """Return the parameters whose parts threads share, and the others."""
         large, others, kind = list[_Moving](), list[_Moving](), type(self)
         in_parts_only = kind._move is Optimizer._move and kind._moves is not Optimizer._moves
-        in_all = 0
         for p, s in moving if in_parts_only else ():
-            read = self._read(p, s) if p._data.size > _LARGE // 8 else 0
-            (large if read >= _LARGE else others).append((p, s))
-            in_all += read
-        worth_it = large and in_all >= _ENOUGH and _lie_apart(p._data for p, _ in large)
-        return (large, others) if worth_it else ([], moving)
+            # Of most, which are small, the size alone is asked.
+            is_large = p._data.size > _LARGE // 8 and self._read(p, s) >= _LARGE
+            (large if is_large else others).append((p, s))
+        enough = large and sum(self._read(p, s) for p, s in large) >= _ENOUGH
+        return (large, others) if enough and _lie_apart(p._data for p, _ in large) else ([], moving)
 
     def _read(self, p: Tensor, s: GroupSettings) -> int:
         """Return how many numbers a step reads of a parameter, its gradient and what is remembered."""

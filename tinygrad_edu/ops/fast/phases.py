@@ -99,8 +99,8 @@ def images_by_phases(
     ways, met = _ways(laid, border and not alone)
     shared = maps if alone else region(maps, *met)
     height, width = (len(range(n)[inside]) for n, inside in zip(laid.padded, laid.inside, strict=True))
-    every = len(ways) == min(height, laid.stride[0]) * min(width, laid.stride[1])  # else some pixels meet no kernel
-    make = np.empty if every else np.zeros
+    covered = len(ways) == min(height, laid.stride[0]) * min(width, laid.stride[1])  # else some pixels meet no kernel
+    make = np.empty if covered else np.zeros
     images = make((groups * weight.shape[1], height, width, maps.shape[3]), np.result_type(maps, weight))
 
     def fill(way: _Way) -> None:
