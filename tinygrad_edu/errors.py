@@ -61,8 +61,8 @@ class ReadOnlyError(TinygradError, ValueError):
     """An in-place operation on memory that cannot be written to."""
 
 
-class CoupledSamplesError(TinygradError, ValueError):
-    """Samples of a batch that are not computed each alone, where the batch is cut."""
+class UndeclaredCouplingWarning(UserWarning):
+    """A class does not declare `couples_samples`, so its batches are computed whole; the message says what to write."""
 
 
 class StateDictError(TinygradError, ValueError):

@@ -6,6 +6,7 @@ from typing import Any, Self, overload
 
 from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.nn.coupling import as_parts
 from tinygrad_edu.nn.module import Module, name_of
 
 __all__ = ["Identity", "Lambda", "ModuleDict", "ModuleList", "Residual", "Sequential"]
@@ -13,6 +14,8 @@ __all__ = ["Identity", "Lambda", "ModuleDict", "ModuleList", "Residual", "Sequen
 
 class Identity(Module):
     """Return the input as it is: what takes the place of a layer that is not wanted. Its arguments mean nothing."""
+
+    couples_samples = False
 
     def __init__(self, *unused: Any, **also_unused: Any) -> None: ...
 
@@ -183,6 +186,8 @@ class Sequential(_Series):
     )
     """
 
+    couples_samples = as_parts
+
     def __init__(self, *layers: Any) -> None:
         given = layers[0] if len(layers) == 1 and isinstance(layers[0], Mapping) else None
         self.layers = self._named({str(k): layer for k, layer in enumerate(layers)} if given is None else given)
@@ -223,6 +228,8 @@ class Residual(Sequential):
     >>> Residual(np.square)(np.array([1.0, 2.0, 3.0]))
     array([ 2.,  6., 12.])
     """
+
+    couples_samples = as_parts
 
     def forward(self, x: Any) -> Any:
         """Add x to what the layers make of it."""

@@ -18,11 +18,6 @@ class Hooks:
         self.before: dict[int, Hook] = {}
         self.after: dict[int, Hook] = {}
 
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        """Those of the hooks, which no other hooks ever have."""
-        return *self.before, *self.after
-
     def around(self, module: Any, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
         """Compute the module's ``forward``, with what the hooks make of its inputs and of its result."""
         for hook in list(self.before.values()):

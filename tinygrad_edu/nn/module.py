@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from copy import deepcopy
 from functools import partial
 from reprlib import recursive_repr
+from types import CodeType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import ref
 
@@ -20,6 +22,7 @@ from tinygrad_edu.name_tables import NAMES
 from tinygrad_edu.names import OurKeywords, missing_name
 from tinygrad_edu.nn.hooks import Hooks
 from tinygrad_edu.nn.saving import read_arrays, write_arrays
+from tinygrad_edu.nn.sharding import in_shard, needs_whole_batch
 from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
 from tinygrad_edu.notebook import array_html, fold_html
 
@@ -61,10 +64,12 @@ class Module(OurKeywords):
     ----------
     training : bool
         Whether layers such as `Dropout` behave as in training. Set by `train` and `eval`.
-    couples_samples : bool
-        Whether the result for one sample of a batch depends on the others, as in batch normalization, or a call writes
-        into what the module keeps, as into running statistics. A module that does so says it here, in its class, and
-        its batch is not cut into shards.
+    couples_samples : bool or None
+        Whether samples of a batch depend on each other. False is a promise: each array or tensor in the result has the
+        samples on its first axis, row i depends on row i of the inputs alone, and a call changes no attribute and no
+        buffer. Training then cuts batches into shards. True, as in batch normalization, and None, the default for a
+        class that declares nothing, leave batches whole. Declare it in the class that defines `forward`, as a constant
+        or as a property of the settings; a subclass with another `forward` declares it again.
 
     Notes
     -----
@@ -90,7 +95,7 @@ class Module(OurKeywords):
     """
 
     training: bool = True
-    couples_samples: bool = False
+    couples_samples: bool | None = None
     _hooks: Hooks | None = None
     _unsaved: frozenset[str] = frozenset()  # names of buffers that state_dict leaves out
 
@@ -111,6 +116,10 @@ class Module(OurKeywords):
             return object.__getattribute__(self, name)  # raises again, as it did: a property of the module, say
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if in_shard():
+            needs_whole_batch(f"{type(self).__name__}: its forward sets the attribute {name}")
+        if name == "couples_samples":
+            super().__setattr__("_declared_by", _class_with_code(type(self), sys._getframe(1).f_code))
         before = vars(self).get(name)
         for path, tensor, new in _replaced(name, before, value):
             if _is_state(tensor) and not _takes_the_place_of(tensor, new):
@@ -310,6 +319,11 @@ class Module(OurKeywords):
         """
         return HookHandle(self._own_hooks().after, hook)
 
+    @property
+    def has_forward_hooks(self) -> bool:
+        """Whether a function that was registered runs before or after `forward`."""
+        return self._hooks is not None and bool(self._hooks.before or self._hooks.after)
+
     def _own_hooks(self) -> Hooks:
         if self._hooks is None:
             self._hooks = Hooks()
@@ -467,6 +481,12 @@ class Module(OurKeywords):
         modules = [(f"{path}." if path else "", part) for path, part in self._walk() if isinstance(part, Module)]
         unsaved = {f"{path}{name}" for path, module in modules for name in module._unsaved}
         return {name: t for name, t in self._tensors().items() if not (name in unsaved and is_buffer(t))}
+
+
+def _class_with_code(cls: type, code: CodeType) -> type | None:
+    """Return the class among `cls` and its bases that defines the function with this code, if one does."""
+    functions = ((base, getattr(value, "__code__", None)) for base in cls.__mro__ for value in vars(base).values())
+    return next((base for base, found in functions if found is code), None)
 
 
 def duplicate(module: Module) -> Module:
