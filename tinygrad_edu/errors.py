@@ -61,8 +61,12 @@ class ReadOnlyError(TinygradError, ValueError):
     """An in-place operation on memory that cannot be written to."""
 
 
-class UndeclaredCouplingWarning(UserWarning):
-    """A class does not declare `couples_samples`, so its batches are computed whole; the message says what to write."""
+class OptimizerWarning(UserWarning):
+    """An optimizer does not hold a parameter that is to be trained, or holds one of another model."""
+
+
+class WholeBatchWarning(UserWarning):
+    """Batches are computed whole, and not in shards on all cores; the message says why and what to write."""
 
 
 class StateDictError(TinygradError, ValueError):
@@ -75,6 +79,10 @@ class ForkedError(TinygradError, RuntimeError):
 
 class LostWorkerError(TinygradError, RuntimeError):
     """A worker has ended before its work was done."""
+
+
+class FailedWorkerError(TinygradError, RuntimeError):
+    """Another rank raised an error that cannot be sent; the message has its class and text."""
 
 
 class WorkersDifferError(TinygradError, RuntimeError):

@@ -1,6 +1,6 @@
 """A batch before its samples are taken: who computes a part of it reads and augments that part alone."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -56,19 +56,6 @@ class LazyBatch:
     def _raw(self, part: slice) -> Any:
         rows = self._rows[part]
         return self._samples.take(slice(rows.start, rows.stop) if isinstance(rows, range) else rows)
-
-    def kind(self, count: int) -> Hashable:
-        """Return what tells these samples from others: shapes, dtypes, augmentation, and what the first are alike in.
-
-        Parameters
-        ----------
-        count : int
-            How many are looked at, and where there are no more than two arrays, none.
-        """
-        kinds = (*self._samples.kinds, getattr(self._augment, "__code__", None) or repr(self._augment))
-        if len(self._samples.kinds) <= 2:
-            return kinds
-        return (*kinds, *(bool((array == array[:1]).all()) for array in _arrays(self._raw(slice(min(count, 8))))))
 
 
 def _arrays(nest: Any) -> list[Any]:

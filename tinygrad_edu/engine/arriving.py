@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from heapq import heappush
 from sys import getrefcount
 from typing import Any, TypeGuard
@@ -122,10 +122,10 @@ class Arriving:
             self.retained[node] = g
         return g
 
-    def result(self, kind: type[Any]) -> dict[Node, Any]:
+    def result(self, kind: type[Any], unhooked: Collection[Node] = ()) -> dict[Node, Any]:
         """Return the gradients where the walk ended, and those retained, each in memory that nobody else holds."""
         gradients = self.gradients
-        for node in [node for node in gradients if node.rules.hooks]:
+        for node in [node for node in gradients if node.rules.hooks and node not in unhooked]:
             gradients[node] = hooked(node, whole(gradients[node]), kind)
             self.owned.discard(node)
         gradients |= self.retained

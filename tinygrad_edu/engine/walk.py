@@ -5,7 +5,7 @@ Inputs are older than what is made of them, so when a node is taken from the hea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from heapq import heappop
 from typing import Any, NoReturn
 
@@ -28,6 +28,7 @@ def walk(
     *,
     retain_graph: bool = False,
     lift: Lift | None = None,
+    unhooked: Collection[Node] = (),
 ) -> dict[Node, Any]:
     """Carry gradients from the seeds back to the leaves, or to the targets: the one backward pass there is.
 
@@ -41,6 +42,8 @@ def walk(
         Keep the saved values of the nodes that were passed.
     lift : callable, optional
         Makes Tensors of saved arrays. With it the rules run on Tensors, and record in their turn; it retains the graph.
+    unhooked : collection of Node, optional
+        Leaves whose hooks do not run: the caller adds up the gradients of several walks and runs them on the sum.
 
     Returns
     -------
@@ -88,7 +91,7 @@ def walk(
         if not keep:
             node.saved = None
     saved = g = contribution = None  # so that these names hold no gradient
-    result = arriving.result(kind)
+    result = arriving.result(kind, unhooked)
     for look in looks:
         look.ended(result)
     return result

@@ -27,6 +27,7 @@ from tinygrad_edu.nn import (
 )
 from tinygrad_edu.nn import init as init
 from tinygrad_edu.nn.activations import *
+from tinygrad_edu.nn.additive import additive as additive
 from tinygrad_edu.nn.attention import *
 from tinygrad_edu.nn.containers import *
 from tinygrad_edu.nn.convolution import *
@@ -45,6 +46,7 @@ from tinygrad_edu.nn.randomness import current_stream as current_stream
 from tinygrad_edu.nn.randomness import random_stream as random_stream
 from tinygrad_edu.nn.recurrent import *
 from tinygrad_edu.nn.resizing import *
+from tinygrad_edu.nn.sharding import needs_whole_batch as needs_whole_batch
 from tinygrad_edu.nn.state import IncompatibleKeys as IncompatibleKeys
 from tinygrad_edu.nn.summary import Summary as Summary
 from tinygrad_edu.nn.summary import summary as summary
@@ -57,8 +59,8 @@ _FILES = (
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
     __all__ = [name for file in _FILES for name in file.__all__]
     __all__ += [
-        "HookHandle", "IncompatibleKeys", "Module", "Summary", "current_stream", "functional_call", "init",
-        "random_stream", "summary",
+        "HookHandle", "IncompatibleKeys", "Module", "Summary", "additive", "current_stream", "functional_call",
+        "init", "needs_whole_batch", "random_stream", "summary",
     ]  # fmt: skip
     # To a type checker, which reads no globals() either, a __getattr__ would make every name right.
     globals()["__getattr__"] = _missing_from("tg.nn", __all__)

@@ -1,15 +1,15 @@
 """Whether a model computes each sample of a batch independently: its classes declare it."""
 
-from collections.abc import Callable, Iterable, Iterator
-from inspect import getattr_static
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 from warnings import warn
 from weakref import WeakSet
 
-from tinygrad_edu.errors import UndeclaredCouplingWarning
+from tinygrad_edu.errors import WholeBatchWarning
 from tinygrad_edu.nn.module import Module
 
-__all__ = ["Loss", "as_parts", "couples_samples", "declaration", "warn_undeclared"]
+__all__ = ["Loss", "as_parts", "couples_samples", "declaration", "declared_with", "is_patched", "warn_undeclared"]
 
 Loss = Callable[[Any, Any], Any]
 
@@ -29,13 +29,13 @@ def couples_samples(model: Module) -> bool | None:
     True
     >>> couples_samples(nn.Sequential(nn.Linear(2, 2), nn.Tanh()))
     False
-    >>> couples_samples(nn.Sequential(nn.Linear(2, 2), lambda x: x - x.mean())) is None
-    True
+    >>> print(couples_samples(nn.Sequential(nn.Linear(2, 2), lambda x: x - x.mean())))
+    None
     """
     modules = model.modules()
     if any(declaration(module) is True for module in modules):
         return True
-    return None if any(map(_is_patched, modules)) else declaration(model)
+    return None if any(map(is_patched, modules)) else declaration(model)
 
 
 def declaration(module: Module) -> bool | None:
@@ -45,10 +45,10 @@ def declaration(module: Module) -> bool | None:
     another `forward`, and a module with forward hooks, declare nothing unless they declare True.
     """
     declared: bool | None = module.couples_samples
-    return None if declared is False and (_is_patched(module) or not _covers_forward(module)) else declared
+    return None if declared is False and (is_patched(module) or not _covers_forward(module)) else declared
 
 
-def _is_patched(module: Module) -> bool:
+def is_patched(module: Module) -> bool:
     """Return whether this one object computes something else than its class does."""
     own = vars(module)
     return module.has_forward_hooks or ("forward" in own and "couples_samples" not in own)
@@ -56,24 +56,35 @@ def _is_patched(module: Module) -> bool:
 
 def _covers_forward(module: Module) -> bool:
     """Return whether the declaration was made together with the `forward` of the module, or after it."""
-    own, order = vars(module), type(module).__mro__
-    if "couples_samples" in own:
-        declared_by = own.get("_declared_by")  # None: code outside of the module's classes declared it
-        if declared_by is None:
-            return True
-    else:
-        declared_by = _defining_class(order, "couples_samples")
-    return order.index(declared_by) <= order.index(_defining_class(order, "forward"))
+    if "couples_samples" not in vars(module):
+        return declared_with(module, "couples_samples", "forward")
+    by = vars(module).get("_declared_by")  # None: code outside of the module's classes declared it
+    return by is None or issubclass(by, _defining_class(type(module), "forward"))
 
 
-def _defining_class(order: Iterable[type], name: str) -> type:
-    return next(cls for cls in order if name in vars(cls))
+def declared_with(thing: Any, declared: str, described: str) -> bool:
+    """Return whether the class of a thing that defines `declared` also defines `described`, or inherits that one.
+
+    So a declaration does not count in a subclass that replaces the method that it describes.
+    """
+    cls = type(thing)
+    return _declared_with(cls, declared, described, getattr(cls, declared), getattr(cls, described))
+
+
+@lru_cache(1024)
+def _declared_with(cls: type, declared: str, described: str, *definitions: Any) -> bool:
+    """Answer for a class as long as these are its definitions, which code may replace."""
+    return issubclass(_defining_class(cls, declared), _defining_class(cls, described))
+
+
+def _defining_class(cls: type, name: str) -> type:
+    return next(base for base in cls.__mro__ if name in vars(base))
 
 
 @property  # type: ignore[misc]
 def as_parts(module: Any) -> bool | None:
     """Whether the modules inside couple samples: the declaration of a container that does nothing else itself."""
-    answers = [couples_samples(part) for part in module.children()]
+    answers = [declaration(part) for part in module.children()]
     return True if True in answers else None if None in answers else False
 
 
@@ -84,14 +95,14 @@ def warn_undeclared(model: Module) -> None:
         if cls in _warned:
             continue
         _warned.add(cls)
-        warn(_advice(module), UndeclaredCouplingWarning, stacklevel=2)
+        warn(_advice(module), WholeBatchWarning, stacklevel=2)
 
 
 def _undeclared(module: Module) -> Iterator[Module]:
     """Yield the modules whose declaration is missing: patched ones, those in containers, or else the module itself."""
-    if patched := list(filter(_is_patched, module.modules())):
+    if patched := list(filter(is_patched, module.modules())):
         yield from patched
-    elif getattr_static(type(module), "couples_samples") is as_parts and _covers_forward(module):
+    elif getattr(type(module), "couples_samples", None) is as_parts and _covers_forward(module):
         for part in module.children():
             yield from _undeclared(part)
     elif declaration(module) is None:
@@ -100,7 +111,7 @@ def _undeclared(module: Module) -> Iterator[Module]:
 
 def _advice(module: Module) -> str:
     name = type(module).__name__
-    if _is_patched(module):
+    if is_patched(module):
         return (
             f"{name} has forward hooks or a forward of its own, which may couple the samples of a batch: batches are "
             f"computed whole, and not in shards on all cores. Remove them for training, or move their code into a "

@@ -9,7 +9,7 @@ from tinygrad_edu.engine import Tensor, from_numpy
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.transforms.trees import tree_leaves, tree_map
 
-__all__ = ["as_inputs", "inputs_and_target", "samples", "some_samples"]
+__all__ = ["as_arrays", "as_inputs", "inputs_and_target", "samples", "some_samples"]
 
 
 def samples(nest: Any) -> int:
@@ -30,6 +30,17 @@ def samples(nest: Any) -> int:
 def some_samples(nest: Any, part: slice | ndarray) -> Any:
     """Return what belongs to some of the samples: of each array and tensor; what is neither stays as it is."""
     return tree_map(lambda leaf: leaf[part] if isinstance(leaf, Tensor | ndarray) else leaf, nest)
+
+
+def as_arrays(nest: Any) -> Any:
+    """Return a nest with the arrays of other libraries, PyTorch's tensors for example, as NumPy's, without a copy."""
+    return tree_map(_as_array, nest)
+
+
+def _as_array(leaf: Any) -> Any:
+    if isinstance(leaf, Tensor | ndarray) or not hasattr(leaf, "__array__"):
+        return leaf
+    return np.asarray(leaf.detach().cpu() if hasattr(leaf, "detach") else leaf)
 
 
 def as_inputs(nest: Any) -> Any:

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 __all__ = ["WholeBatchNeeded", "in_shard", "needs_whole_batch", "shard_forward"]
 
 
-class WholeBatchNeeded(BaseException):  # noqa: N818 (no error: a signal that `except Exception` must not catch)
+class WholeBatchNeeded(BaseException):
     """The forward of a shard did something that only the forward of a whole batch may do."""
 
 

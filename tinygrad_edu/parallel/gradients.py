@@ -1,94 +1,37 @@
-"""The gradient of a batch in shards: each stays in the cache from its forward to the end of its backward.
+"""The gradient of the loss of a batch, in shards where the model declares that its samples are independent.
 
-The cost of a small network is memory traffic, not arithmetic: activations that stay in a core's cache are nearer by,
-and memory does not grow with the batch. Shards on threads are the same idea on more cores, and on workers on machines.
+Activations of a shard stay in the cache of a core, and shards run on threads and ranks. The loss sees the whole batch:
+the forward runs in shards, the loss on their joined outputs, and its gradient goes back into each shard. A loss that
+declares a denominator is computed in each shard instead, and no outputs are kept.
 """
 
-import math
-from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import generator, whole_number
-from tinygrad_edu.cores.blas import single_threaded_blas
 from tinygrad_edu.cores.threads import map_shards
-from tinygrad_edu.engine import Tensor, enable_grad, walk
+from tinygrad_edu.engine import Node, Tensor, clock, enable_grad, hooked, walk
 from tinygrad_edu.errors import AnomalyError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.coupling import can_be_cut, counted_elements, ignores, kind_of_samples
+from tinygrad_edu.nn.additive import denominator_of
+from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.nn.randomness import random_stream, stream_of, stream_seeds
-from tinygrad_edu.nn.samples import as_inputs, inputs_and_target, samples, some_samples
+from tinygrad_edu.nn.samples import as_inputs, inputs_and_target
+from tinygrad_edu.nn.sharding import WholeBatchNeeded, shard_forward
+from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
+from tinygrad_edu.parallel.joined import Detached, cotangents, detached, join, records_between
+from tinygrad_edu.parallel.packed import PackedSums
 from tinygrad_edu.parallel.pairwise import PairwiseSum, shards, share
 from tinygrad_edu.parallel.reducing import sum_over_workers
-from tinygrad_edu.parallel.workers import ALONE, Workers
-from tinygrad_edu.transforms.trees import tree_leaves
+from tinygrad_edu.parallel.sharded_model import ShardedModel
+from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum, add, add_gradients, in_c_order
+from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
 
-__all__ = ["ArrayBatch", "BatchSum", "Cuttable", "gradient_of_batch", "sharded_value_and_grad"]
-
-Gradients = list[ndarray | None]
-
-
-class Cuttable(Protocol):
-    """A batch of which parts can be taken, each by who computes it."""
-
-    def __len__(self) -> int:
-        """Return how many samples there are."""
-
-    def take(self, part: slice, rng: np.random.Generator) -> Any:
-        """Return some samples, inputs and last the target; what is random in them is drawn from `rng`."""
-
-    def kind(self, count: int) -> Hashable:
-        """Return what the samples are, as far as the first `count` tell: the same for batches that are cut alike."""
-
-
-class BatchSum(NamedTuple):
-    """What came of a batch.
-
-    Attributes
-    ----------
-    value : float
-        The mean loss.
-    gradients : list of (ndarray or None)
-    counted : float
-        Over how many elements of the target the mean is.
-    """
-
-    value: float
-    gradients: Gradients
-    counted: float
-
-
-class ArrayBatch:
-    """A batch of arrays that are all there.
-
-    Raises
-    ------
-    ShapeError
-        They are of different lengths.
-    """
-
-    def __init__(self, inputs: tuple[Any, ...], target: Any) -> None:
-        self._inputs, self._target, self._count = inputs, target, samples(inputs)
-        labels = samples(target)
-        if self._count != labels:
-            shapes = ", ".join(str(np.shape(leaf)) for leaf in tree_leaves((inputs, target)))
-            raise ShapeError(
-                f"a batch of {self._count} samples with {labels} labels; it needs one for each. Its arrays have the "
-                f"shapes {shapes}."
-            )
-
-    def __len__(self) -> int:
-        return self._count
-
-    def take(self, part: slice, rng: np.random.Generator | None) -> tuple[Any, ...]:
-        """Return some samples, without a copy."""
-        return (*some_samples(self._inputs, part), some_samples(self._target, part))
-
-    def kind(self, count: int) -> Hashable:
-        """Return what the samples are."""
-        return kind_of_samples(self._inputs, count)
+__all__ = ["LossGradient", "after_hooks", "sharded_value_and_grad"]
 
 
 def sharded_value_and_grad(
@@ -102,19 +45,19 @@ def sharded_value_and_grad(
     threads: int | None = None,
     workers: Workers | None = None,
 ) -> tuple[float, Gradients]:
-    """Return the mean loss of a batch and its gradient, computed shard by shard.
+    """Return the loss of a batch and its gradient: those of ``loss(model(x), y)``, to rounding.
 
-    Each shard's forward and backward run to the end before its thread begins the next. The gradients are added in the
-    order of one tree, see `pairwise`, and every shard draws from a random stream of its own, so the bits depend neither
-    on the number of threads nor on that of the workers. They do depend on the size of the shards.
+    A model that declares ``couples_samples = False`` runs in shards, any other on the whole batch. The gradients of the
+    shards are added in the order of one tree, see `pairwise`, and every shard draws from a random stream of its own, so
+    the bits depend neither on the number of threads nor on that of the workers. They do depend on the size of the
+    shards.
 
     Parameters
     ----------
     model : Module
-        A model of which one module has ``couples_samples`` set runs unsharded. That no other one couples samples is
-        tried out, the first time, on copies of the model; one that cannot be copied runs unsharded, with a warning.
     loss : callable
-        Of the model's output and the labels of a shard: the mean over its samples, as a tensor of one element.
+        From the output of the model and the labels to a Tensor of one element. It is called once, with the outputs of
+        all shards; a loss that declares a denominator, as ours do for a mean, is called in each shard.
     x : (N, ...), or a tuple of inputs
         What the model is called with, N at least 1: one array, or a tuple of several inputs, each of them an array or a
         nest of lists, tuples and dicts of arrays with N rows. A single input that is a nest stands in a tuple, too.
@@ -123,32 +66,34 @@ def sharded_value_and_grad(
     rng : numpy.random.Generator
         Draws the seeds of the streams that `nn.Dropout` draws from.
     shard_size : int
-        How many samples make a shard. Smaller ones stay nearer by in memory; each costs some time whatever its size.
+        The number of samples in a shard.
     threads : int, optional
-        As many as this process may run, unless given.
+        By default as many as this process may run.
     workers : Workers, optional
         Processes that compute the same batch on the same weights, each some of its shards: ``parallel.world()``. All of
-        them get the result. What runs unsharded, each computes alone.
+        them get the result. Each computes a whole batch alone.
 
     Returns
     -------
     value : float
     gradients : list of (ndarray or None)
-        One for each of ``model.parameters()``; None where the loss does not depend on it.
+        One for each of ``model.parameters()``; None where the loss does not depend on it, and for a frozen one.
 
     Raises
     ------
     ShapeError
-        Where the arrays of the batch are empty or of different lengths.
-    CoupledSamplesError
-        Where the batch would be cut, and a module couples samples, or writes into what it keeps, and does not say so,
-        or the loss is not a mean.
+        The arrays of the batch are empty or have different lengths.
     NonScalarBackwardError
-        Where the loss is not one element.
+        The loss is not a Tensor of one element.
     DTypeError, DataError
-        Where `rng` is not a Generator, or `shard_size` or `threads` is not a whole number, or less than 1.
+        `rng` is not a Generator, or `shard_size` or `threads` is not an integer of at least 1.
     MissingExtraError
-        Where threadpoolctl is not installed.
+        threadpoolctl is not installed.
+
+    Warns
+    -----
+    WholeBatchWarning
+        The model declares nothing, or breaks its promise in the forward of a shard: the batch is computed whole.
 
     Examples
     --------
@@ -163,178 +108,270 @@ def sharded_value_and_grad(
     (True, True)
     """
     batch = ArrayBatch(x if isinstance(x, tuple) else (x,), y)
-    found = gradient_of_batch(
-        model, loss, batch, rng, shard_size=shard_size, threads=threads, workers=ALONE if workers is None else workers
-    )
-    return found.value, found.gradients
+    parameters = model.parameters()
+    compute = LossGradient(model, loss, shard_size, ALONE if workers is None else workers)
+    found = compute(batch, parameters, rng, threads=threads)
+    return found.value, after_hooks(parameters, found.gradients)
 
 
-def gradient_of_batch(
-    model: Module,
-    loss: Callable[[Any, Any], Any],
-    batch: Cuttable,
-    rng: np.random.Generator,
-    *,
-    shard_size: int,
-    threads: int | None,
-    workers: Workers,
-    among_others: bool = False,
-) -> BatchSum:
-    """Return the mean loss of a batch and its gradient, as `sharded_value_and_grad` does of arrays.
-
-    Where `among_others`, a batch of which no element counts is not computed, for its mean would be NaN.
-    """
-    shard_size = whole_number("shard_size", shard_size, 1)
-    generator(rng)
-    if not len(batch):
-        raise ShapeError("a batch of 0 samples with 0 labels has no mean loss: it needs one sample at least.")
-    slices = shards(len(batch), shard_size)
-
-    def few() -> tuple[tuple[Any, ...], Any]:
-        inputs, target = inputs_and_target(batch.take(slice(max(shard_size, 2)), np.random.default_rng(0)))
-        return tuple(inputs), target
-
-    kind = batch.kind(shard_size)
-    cut = len(slices) > 1 and can_be_cut(model, loss, kind, few, shard_size, single_threaded_blas())
-    before = rng.bit_generator.state
-    threads = workers.threads if threads is None else threads
-    if cut:
-        step = _Step(model, loss, batch, slices, stream_seeds(rng, len(slices)))
-        found = workers.together(lambda: step.in_shards(threads, workers))
-        if found is not None:
-            return found
-        rng.bit_generator.state = before  # what is drawn depends on the batch alone, not on what was tried before it
-    return _Step(model, loss, batch, slices, stream_seeds(rng, 1)).whole(among_others, threads)
+def after_hooks(tensors: Iterable[Tensor], gradients: Iterable[ndarray | None]) -> Gradients:
+    """Return whole gradients as the hooks of their tensors leave them."""
+    return [_hooked(t._node, g) for t, g in zip(tensors, gradients, strict=True)]
 
 
-class _Step:
-    """One batch, on its way through a model and back.
+def _hooked(node: Node | None, g: ndarray | None) -> ndarray | None:
+    if g is None or node is None or not node.rules.hooks:
+        return g
+    return np.array(hooked(node, g, ndarray))  # a copy: a hook may keep what it returned
+
+
+class LossGradient:
+    """The gradient of the loss of one batch after another.
 
     Parameters
     ----------
+    model, loss, shard_size, workers
+        As of `sharded_value_and_grad`.
+    """
+
+    def __init__(self, model: Module, loss: Loss, shard_size: int, workers: Workers = ALONE) -> None:
+        self.model, self.loss, self.workers = ShardedModel(model), loss, workers
+        self.shard_size = whole_number("shard_size", shard_size, 1)
+        self._additive: bool | None = None
+
+    def __call__(
+        self,
+        batch: SampledBatch,
+        tensors: Sequence[Tensor],
+        rng: np.random.Generator,
+        *,
+        threads: int | None = None,
+        workers: Workers | None = None,
+        of_several: bool = False,
+    ) -> ShardSum:
+        """Return the loss of a batch, and its gradients with respect to tensors, before their hooks.
+
+        Parameters
+        ----------
+        batch : SampledBatch
+        tensors : list of Tensor
+        rng : numpy.random.Generator
+        threads, workers : optional
+            In place of those of this object.
+        of_several : bool
+            Whether the batch is one of several that make a step: one without elements that count, whose mean is NaN, is
+            then not computed.
+        """
+        if not len(batch):
+            raise ShapeError("a batch of 0 samples with 0 labels has no loss: it needs one sample at least.")
+        workers = self.workers if workers is None else workers
+        threads = workers.threads if threads is None else threads
+        slices, state = shards(len(batch), self.shard_size), generator(rng).bit_generator.state
+        if len(slices) > 1 and self.model.is_cut():
+            self.model.begin_batch(tensors)
+            cut = _Batch(self, batch, tensors, slices, stream_seeds(rng, len(slices)))
+            found = workers.together(lambda: self._in_shards(cut, threads, workers))
+            if isinstance(found, ShardSum):
+                return found
+            if found is not None:
+                self.model.give_up(found)
+            rng.bit_generator.state = state  # the whole batch draws what it would have drawn without shards
+        whole = _Batch(self, batch, tensors, [slice(len(batch))], stream_seeds(rng, 1))
+        result = next(map_shards(lambda k: whole.computed(of_several), 1, threads))
+        self.model.warn_once()
+        return result._replace(gradients=in_c_order(result.gradients))
+
+    def _in_shards(self, cut: "_Batch", threads: int, workers: Workers) -> ShardSum | str | None:
+        """Return what the shards compute; None for a batch that has to be whole, or a reason for all to be."""
+        try:
+            additive = self._is_additive(cut.batch, workers)
+            return cut.additive(threads, workers) if additive else cut.joined(threads, workers)
+        except WholeBatchNeeded as signal:
+            return str(signal)
+
+    def _is_additive(self, batch: SampledBatch, workers: Workers) -> bool:
+        """Return whether the loss has a denominator for such a target."""
+        if isinstance(batch, ArrayBatch):
+            return denominator_of(self.loss, batch.target) is not None
+        if self._additive is None:
+            first = on_all(workers, lambda: inputs_and_target(batch.take(slice(1), np.random.default_rng(0))))
+            self._additive = denominator_of(self.loss, first[1]) is not None
+        return self._additive
+
+
+class _Batch:
+    """One batch on its way through a model and back.
+
+    Parameters
+    ----------
+    of : LossGradient
+    batch : SampledBatch
+    tensors : list of Tensor
     slices : list of slice
-        Its shards.
+        The samples of its shards.
     seeds : (S, 4)
-        Of their random streams.
+        The seeds of their random streams.
     """
 
     def __init__(
-        self, model: Module, loss: Callable[[Any, Any], Any], batch: Cuttable, slices: list[slice], seeds: ndarray
+        self, of: LossGradient, batch: SampledBatch, tensors: Sequence[Tensor], slices: list[slice], seeds: ndarray
     ) -> None:
-        self.model, self.loss, self.batch, self.slices, self.seeds = model, loss, batch, slices, seeds
-        self.leaves = [(parameter, node) for parameter in model.parameters() if (node := parameter._node)]
-        self.ignores = False  # whether any shard that was looked at has labels that do not count
+        self.model, self.loss = of.model, of.loss
+        self.batch, self.tensors, self.slices, self.seeds = batch, tensors, slices, seeds
+        self.nodes = [t._node for t in tensors]
+        self.leaves = frozenset(node for node in self.nodes if node is not None)
 
-    def whole(self, among_others: bool, threads: int) -> BatchSum:
-        """Compute the batch as one shard, of which ops share parts among the threads."""
+    # --- The whole batch ---
+
+    def computed(self, of_several: bool) -> ShardSum:
+        """Compute the batch as one."""
         stream = stream_of(self.seeds[0])
-        batch = self.batch.take(slice(len(self.batch)), stream)
-        if among_others and not counted_elements(self.loss, batch[-1]):
-            return BatchSum(math.nan, [None for _ in self.leaves], 0)
-        return _contiguous(next(map_shards(lambda k: self._computed(batch, 1.0, stream), 1, threads)))
-
-    def in_shards(self, threads: int, workers: Workers) -> BatchSum | None:
-        """Compute the shards of this worker, and add up those of all. Return None where some labels do not count."""
-        count = len(self.slices)
-        own = share(count, workers.size, workers.rank)
-        total: PairwiseSum[BatchSum] = PairwiseSum(count, _add)
-        for k, part in zip(own, map_shards(lambda i: self._shard(own[i]), len(own), threads), strict=True):
-            total.push((0, k), part)
-        if workers.size == 1:
-            found = _contiguous(total.pending[0][1])
-        else:
-            layout = _Layout([parameter.numpy() for parameter, _ in self.leaves])
-            packed = [(block, layout.pack(part)) for block, part in total.pending]
-            found = layout.unpack(sum_over_workers(workers, count, packed, layout.like))
-        return None if math.isnan(found.counted) else found
-
-    def _shard(self, k: int) -> BatchSum:
-        """Return the share of a shard in the mean of the batch."""
-        part, stream = self.slices[k], stream_of(self.seeds[k])
-        samples = self.batch.take(part, stream)
-        self.ignores = self.ignores or ignores(self.loss, inputs_and_target(samples)[1])
-        if self.ignores:
-            return BatchSum(math.nan, [None for _ in self.leaves], math.nan)
-        try:
-            return self._computed(samples, (part.stop - part.start) / len(self.batch), stream)
-        except AnomalyError as error:
-            error.add_note(f"In a shard: rows {part.start} to {part.stop - 1} of the batch.")
-            raise
-
-    def _computed(self, samples: tuple[Any, ...], share: float, stream: np.random.Generator) -> BatchSum:
-        """Return the loss of some samples and its gradients, each times the share of the batch that they are."""
-        inputs, target = inputs_and_target(samples)
+        inputs, target = inputs_and_target(self.batch.take(self.slices[0], stream))
+        denominator = denominator_of(self.loss, target)
+        if of_several and denominator == 0:
+            return ShardSum(np.nan, [None] * len(self.nodes), 0)
         with random_stream(stream), enable_grad():
-            result = self.loss(self.model(*as_inputs(inputs)), target)
-        if not isinstance(result, Tensor) or result.size != 1:
-            what = f"has shape {result.shape}" if isinstance(result, Tensor) else f"is a {type(result).__name__}"
-            raise NonScalarBackwardError(
-                f"sharded_value_and_grad: the loss of a shard {what}; it is a Tensor of one element."
-            )
+            out = self.model.model(*as_inputs(inputs))
+        result = self._loss(out, target)
+        gradients = self._gradients(self._walk(result, 1.0))
+        return ShardSum(result.item(), gradients, len(self.batch) if denominator is None else denominator)
+
+    def _loss(self, out: Any, target: Any) -> Tensor:
+        """Compute the loss of the whole batch, which draws from a random stream of its own."""
+        bits: Any = stream_of(self.seeds[0]).bit_generator
+        with random_stream(np.random.Generator(bits.jumped())), enable_grad():
+            return _scalar(self.loss(out, target))
+
+    def _walk(self, result: Tensor, scale: float) -> dict[Node, ndarray]:
+        """Return the gradients of the leaves with respect to a loss, times a scale. Hooks of the tensors wait."""
         node = result._node
-        found = walk([(node, np.full(result.shape, share, result.dtype))]) if node is not None else {}
-        gradients = [found.get(node) for _, node in self.leaves]
-        return BatchSum(share * result.item(), gradients, counted_elements(self.loss, target))
+        if node is None:
+            return {}
+        return walk([(node, np.full(result.shape, scale, result.dtype))], unhooked=self.leaves)
 
+    def _gradients(self, found: dict[Node, ndarray]) -> Gradients:
+        return [None if node is None else found.get(node) for node in self.nodes]
 
-def _add(left: BatchSum, right: BatchSum) -> BatchSum:
-    """Return the sum of two parts. The gradients of the left one are written to."""
-    gradients = [_added(a, b) for a, b in zip(left.gradients, right.gradients, strict=True)]
-    return BatchSum(left.value + right.value, gradients, left.counted + right.counted)
+    # --- A loss with a denominator: each shard alone ---
 
+    def additive(self, threads: int, workers: Workers) -> ShardSum | None:
+        """Return the sum over the shards, each from its forward to the end of its backward before the next begins.
 
-def _added(total: ndarray | None, part: ndarray | None) -> ndarray | None:
-    if total is None or part is None:
-        return part if total is None else total
-    total += part
-    return total
+        None where a shard has no elements that count: its mean is NaN, and the mean of the batch is not.
+        """
+        known = isinstance(self.batch, ArrayBatch)
+        total = denominator_of(self.loss, self.batch.target) if isinstance(self.batch, ArrayBatch) else len(self.batch)
+        if total is None or not total > 0:
+            return None
+        found = self._summed(lambda k: self._additive_shard(k, total), threads, workers, self.model.require_unwritten)
+        if not found.weight > 0:
+            return None
+        if known or found.weight == total:
+            return found
+        scale = total / found.weight  # only now is the denominator of all shards known
+        gradients: Gradients = [None if g is None else np.multiply(g, scale, out=g) for g in found.gradients]
+        return ShardSum(found.value * scale, gradients, found.weight)
 
+    def _additive_shard(self, k: int, total: float) -> ShardSum:
+        part, stream = self.slices[k], stream_of(self.seeds[k])
+        inputs, target = inputs_and_target(self.batch.take(part, stream))
+        denominator = denominator_of(self.loss, target)
+        if denominator is None or not denominator > 0:
+            return ShardSum(np.nan, [None] * len(self.nodes), np.nan)
+        with _rows_noted(part), enable_grad():
+            out = self.model.output(inputs, part, stream)
+            with shard_forward(), random_stream(stream):
+                result = _scalar(self.loss(out, target))
+            scale = denominator / total
+            return ShardSum(scale * result.item(), self._gradients(self._walk(result, scale)), denominator)
 
-def _contiguous(found: BatchSum) -> BatchSum:
-    """Return gradients in C order, as workers get them: a matrix product of another layout has other bits."""
-    return found._replace(gradients=[None if g is None else np.asarray(g, order="C") for g in found.gradients])
+    # --- Any other loss: on the joined outputs ---
 
+    def joined(self, threads: int, workers: Workers) -> ShardSum:
+        """Return the loss of the joined outputs, and the sum over the shards of what it gives back to each."""
+        own = share(len(self.slices), workers.size, workers.rank)
+        outs = on_all(workers, lambda: self._outputs(own, threads))
+        last = next(clock)
+        parts: list[tuple[Detached, Any]] = [(detached(out), target) for out, target in outs]
+        parts = [part for of_rank in gather(workers, parts) for part in of_rank]
 
-class _Layout:
-    """How the sum of a block lies in flat arrays: its numbers, and the gradients in one array of each dtype.
+        def loss() -> tuple[Any, float, dict[Node, ndarray]]:
+            whole = join(self.model.name, [out for out, _ in parts])
+            result = self._loss(whole, self._target([target for _, target in parts]))
+            if result._node is not None and records_between(result._node, self.model.begin, last):
+                raise WholeBatchNeeded(
+                    f"{self.model.name}: the loss uses tensors that its forward computed, beside its output"
+                )
+            return whole, result.item(), self._walk(result, 1.0)
 
-    Parameters
-    ----------
-    parameters : list of ndarray
-        What the gradients are of.
+        whole, value, found = on_all(workers, lambda: next(map_shards(lambda k: loss(), 1, threads)))
 
-    Attributes
-    ----------
-    like : list of ndarray
-        Arrays of these sizes and dtypes.
-    """
+        def backward(k: int) -> ShardSum:
+            out, _ = outs[k - own.start]
+            outs[k - own.start] = (None, None)  # its graph ends with its backward
+            seeds = cotangents(whole, found, out, self.slices[k])
+            return ShardSum(0.0, self._gradients(walk(seeds, unhooked=self.leaves)), 0.0)
 
-    def __init__(self, parameters: list[ndarray]) -> None:
-        self._parameters = parameters
-        self._dtypes = list(dict.fromkeys(parameter.dtype for parameter in parameters))
-        sizes = [sum(p.size for p in parameters if p.dtype == dtype) for dtype in self._dtypes]
-        self.like = [np.empty(2 + len(parameters)), *map(np.empty, sizes, self._dtypes)]
+        total = self._summed(backward, threads, workers)
+        gradients = add_gradients(total.gradients, self._gradients(found))  # those that the loss itself depends on
+        return ShardSum(value, in_c_order(gradients), len(self.batch))
 
-    def _views(self, flat: list[ndarray]) -> list[ndarray]:
-        """Return the part of the flat arrays that is a parameter's, for each of them."""
-        ends, found = dict.fromkeys(self._dtypes, 0), list[ndarray]()
-        for p in self._parameters:
-            start, ends[p.dtype] = ends[p.dtype], ends[p.dtype] + p.size
-            found.append(flat[self._dtypes.index(p.dtype)][start : ends[p.dtype]].reshape(p.shape))
+    def _outputs(self, own: range, threads: int) -> list[tuple[Any, Any]]:
+        """Return the outputs of this rank's shards, each with its target."""
+        found = list(map_shards(lambda i: self._output_and_target(own[i]), len(own), threads))
+        self.model.require_unwritten()
         return found
 
-    def pack(self, part: BatchSum) -> list[ndarray]:
-        """Return the flat arrays of a block."""
-        # Whoever adds 0.0 to -0.0 gets 0.0; -0.0 leaves all numbers as they are, as a gradient that is missing does.
-        flat = [np.full_like(array, -0.0) for array in self.like[1:]]
-        for view, gradient in zip(self._views(flat), part.gradients, strict=True):
-            if gradient is not None:
-                view[...] = gradient
-        there = [float(gradient is not None) for gradient in part.gradients]
-        return [np.array([part.value, part.counted, *there]), *flat]
+    def _output_and_target(self, k: int) -> tuple[Any, Any]:
+        stream = stream_of(self.seeds[k])
+        inputs, target = inputs_and_target(self.batch.take(self.slices[k], stream))
+        with _rows_noted(self.slices[k]), enable_grad():
+            out = self.model.output(inputs, self.slices[k], stream)
+        return out, None if isinstance(self.batch, ArrayBatch) else target
 
-    def unpack(self, arrays: list[ndarray]) -> BatchSum:
-        """Return the sum that lies in flat arrays."""
-        (value, counted, *there), *flat = arrays
-        gradients = [view if n else None for view, n in zip(self._views(flat), there, strict=True)]
-        return BatchSum(float(value), gradients, float(counted))
+    def _target(self, parts: list[Any]) -> Any:
+        if isinstance(self.batch, ArrayBatch):
+            return self.batch.target
+        return join("the target", [detached(part) for part in parts])
+
+    def _summed(
+        self,
+        of_shard: Callable[[int], ShardSum],
+        threads: int,
+        workers: Workers,
+        check: Callable[[], None] = lambda: None,
+    ) -> ShardSum:
+        """Return the sum over all shards, of which this rank computes its own, after a check of what they did."""
+        count = len(self.slices)
+        own = share(count, workers.size, workers.rank)
+        total: PairwiseSum[ShardSum] = PairwiseSum(count, add)
+
+        def compute() -> None:
+            for k, part in zip(own, map_shards(lambda i: of_shard(own[i]), len(own), threads), strict=True):
+                total.push((0, k), part)
+            check()
+
+        on_all(workers, compute)
+        if workers.size == 1:
+            found = total.pending[0][1]
+            return found._replace(gradients=in_c_order(found.gradients))
+        layout = PackedSums([t.numpy() for t in self.tensors])
+        packed = [(block, layout.pack(part)) for block, part in total.pending]
+        return layout.unpack(sum_over_workers(workers, count, packed, layout.like))
+
+
+def _scalar(result: Any) -> Tensor:
+    """Return a loss, or raise for what is no loss."""
+    if not isinstance(result, Tensor) or result.size != 1:
+        what = f"has shape {result.shape}" if isinstance(result, Tensor) else f"is a {type(result).__name__}"
+        raise NonScalarBackwardError(f"the loss {what}; it must be a Tensor of one element.")
+    return result
+
+
+@contextmanager
+def _rows_noted(part: slice) -> Iterator[None]:
+    try:
+        yield
+    except AnomalyError as error:
+        error.add_note(f"In a shard: rows {part.start} to {part.stop - 1} of the batch.")
+        raise

@@ -9,10 +9,11 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.blas import allowed_threads, available_cores
-from tinygrad_edu.errors import WorkersDifferError
+from tinygrad_edu.errors import FailedWorkerError, LostWorkerError, WorkersDifferError
+from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.transforms.trees import tree_leaves
 
-__all__ = ["ALONE", "Workers", "any_of", "gather", "require_alike"]
+__all__ = ["ALONE", "Workers", "any_of", "gather", "on_all", "require_alike"]
 
 Computed = TypeVar("Computed")
 
@@ -99,6 +100,54 @@ def any_of(workers: Workers, flag: bool) -> bool:
         workers.exchange({to: mine}, {source: theirs})
         mine, distance = mine | theirs, 2 * distance
     return bool(mine[0])
+
+
+def on_all(workers: Workers, compute: Callable[[], Computed]) -> Computed:
+    """Return what this rank computes, as soon as no rank has failed; where one has, raise on all of them.
+
+    Parameters
+    ----------
+    workers : Workers
+    compute : callable
+        It sends no messages.
+
+    Raises
+    ------
+    Exception, WholeBatchNeeded
+        Of this rank, or a copy of that of another one. An exception has precedence over `WholeBatchNeeded`.
+    """
+    if workers.size == 1:
+        return compute()
+    failure: BaseException | None = None
+    try:
+        result = compute()
+    except LostWorkerError:
+        raise
+    except (Exception, WholeBatchNeeded) as error:
+        failure = error
+    if any_of(workers, failure is not None):
+        raise _first_failure(workers, failure)
+    return result
+
+
+def _first_failure(workers: Workers, own: BaseException | None) -> BaseException:
+    failures = gather(workers, None if own is None else _portable(own))
+    rank = min(range(workers.size), key=lambda k: (failures[k] is None, isinstance(failures[k], WholeBatchNeeded), k))
+    first: BaseException = failures[rank]
+    if own is not None and isinstance(own, WholeBatchNeeded) == isinstance(first, WholeBatchNeeded) is False:
+        return own
+    if rank != workers.rank and isinstance(first, Exception):
+        first.add_note(f"On rank {rank} of {workers.size}.")
+    return first
+
+
+def _portable(error: BaseException) -> BaseException:
+    """Return an error as a message can carry it: as itself, or as a `FailedWorkerError` with its text."""
+    try:
+        copy: BaseException = pickle.loads(pickle.dumps(error))
+    except Exception:
+        return FailedWorkerError(f"another rank raised {type(error).__name__}: {error}")
+    return copy
 
 
 def require_alike(workers: Workers, parts: Mapping[str, Any]) -> None:

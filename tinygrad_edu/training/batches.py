@@ -8,7 +8,7 @@ from tinygrad_edu.data import DataLoader
 from tinygrad_edu.data.lazy_batch import LazyBatch
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn.samples import inputs_and_target
-from tinygrad_edu.parallel.gradients import ArrayBatch, Cuttable
+from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
 
 __all__ = ["Batch", "Batches", "cuttable", "has_order", "refuse_iterator", "untaken"]
 
@@ -16,7 +16,7 @@ Batch = tuple[Any, ...]
 Batches = Iterable[Batch]
 
 
-def cuttable(batch: Any) -> Cuttable:
+def cuttable(batch: Any) -> SampledBatch:
     """Return a batch as one of which parts can be taken."""
     if isinstance(batch, LazyBatch):
         return batch

@@ -1,4 +1,4 @@
-"""Steps of an optimizer: the gradient of one batch or of several together, clipped, and what is averaged after it."""
+"""Steps of an optimizer: the gradient of one batch or of several, clipped, and the average updated after it."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import count, islice
 from typing import NamedTuple
+from warnings import warn
 
 import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import generator, whole_number
-from tinygrad_edu.errors import NonFiniteLossError
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.errors import NonFiniteLossError, OptimizerWarning
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer, clip_grad_norm
-from tinygrad_edu.parallel.gradients import BatchSum, Cuttable, Gradients, gradient_of_batch
+from tinygrad_edu.parallel.batches import SampledBatch
+from tinygrad_edu.parallel.gradients import LossGradient, after_hooks
+from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum
 from tinygrad_edu.parallel.workers import ALONE, Workers, require_alike
 from tinygrad_edu.training.batches import Batches, cuttable, has_order, untaken
 from tinygrad_edu.training.diagnosis import all_finite, diagnosed
@@ -24,16 +28,16 @@ __all__ = ["Steps", "TrainingStep"]
 
 
 class TrainingStep(NamedTuple):
-    """What one step of the optimizer came to.
+    """The result of one step of the optimizer.
 
     Attributes
     ----------
     number : int
-        Of the step, from 0.
+        The number of the step, from 0.
     loss : float
-        Before the step, the mean over its samples.
+        The loss before the step.
     samples, batches : int
-        How many it was of.
+        How many samples and batches it is the loss of.
     """
 
     number: int
@@ -50,18 +54,20 @@ class Steps:
     ----------
     model : Module
     optimizer : Optimizer
-        Over the model's parameters.
+        Everything that it holds is trained: parameters of the model, of the loss if that is a module, and any others.
     loss : callable
-        A function or a module, of the model's output and the target of a batch: the mean over its samples.
+        A function or a module, from the model's output and the target of a batch to a Tensor of one element. It is
+        called once a batch. One with a denominator, see `nn.additive`, is called in each shard.
     rng : numpy.random.Generator
         Seeds what dropout draws.
     schedule : callable, optional
         From the number of the step to its learning rate.
     max_norm : float, optional
-        What the norm of all gradients together is clipped to.
+        The norm that all gradients together are clipped to.
     accumulate : int
-        How many batches make a step, which is that of one batch as large as all of them, to rounding. At the end of an
-        epoch, fewer are left for the last one.
+        The number of batches in a step. Its loss is the mean of theirs: weighted by their denominators where the loss
+        has one, and then equal to the loss of one batch as large as all of them; else by their samples. The last step
+        of an epoch may have fewer batches.
     average : MovingAverage, optional
         Updated after each step.
     shard_size : int
@@ -69,11 +75,20 @@ class Steps:
     workers : Workers, optional
         Processes that take the same steps on the same weights, and share the shards of each batch: `parallel.world`.
 
+    Warns
+    -----
+    OptimizerWarning
+        The optimizer does not hold a parameter that gets a gradient, or holds one that neither the model nor the loss
+        has and that gets none.
+    WholeBatchWarning
+        The model does not declare whether its samples are independent, or breaks its promise.
+
     Notes
     -----
-    A batch is computed in shards on all cores, see `parallel.sharded_value_and_grad`; of a `data.DataLoader` without a
-    transform, each core takes and augments the samples that it computes. The batches of one step are weighted by their
-    elements that count: for labels, those that are not the loss's `ignore_index`.
+    A step gives the same weights as ``loss(model(x), y)``, ``backward`` and ``optimizer.step()`` on the whole batch, to
+    rounding. A model that declares ``couples_samples = False`` computes a batch in shards on all cores, see
+    `parallel.sharded_value_and_grad`; of a `data.DataLoader` without a transform, each core takes and augments the
+    samples of its shards. Hooks of parameters run once a step, on the gradients of all batches of the step.
 
     Examples
     --------
@@ -102,7 +117,8 @@ class Steps:
     def __post_init__(self) -> None:
         generator(self.rng)
         whole_number("accumulate", self.accumulate, 1)
-        whole_number("shard_size", self.shard_size, 1)
+        self._gradient = LossGradient(self.model, self.loss, self.shard_size, self.workers)
+        self._warned = False
 
     def over(self, batches: Batches, first: int = 0, epoch: int = 1, done: int = 0) -> Iterator[TrainingStep]:
         """Take the steps of some batches, in training mode, and yield each when it is done.
@@ -139,66 +155,104 @@ class Steps:
             done += len(together)
             yield TrainingStep(number, loss, sum(map(len, together)), len(together))
 
-    def _take(self, together: list[Cuttable], epoch: int, first: int) -> float:
-        stream = self.rng.bit_generator.state
-        loss, gradients = self._value_and_grad(together)
+    def _take(self, together: list[SampledBatch], epoch: int, first: int) -> float:
+        stream, tensors = self.rng.bit_generator.state, self._trained()
+        loss, gradients = self._value_and_grad(together, tensors)
         if not (math.isfinite(loss) and all_finite(gradients)):
             self.rng.bit_generator.state = stream
             raise self._not_finite(loss, gradients, together, epoch, first)
-        parameters = self.model.parameters()
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
+        for tensor, gradient in zip(tensors, gradients, strict=True):
+            if tensor.requires_grad:
+                tensor.grad = gradient
+        self._warn_of_untrained(tensors)
         if self.max_norm is not None:
-            clip_grad_norm(parameters, self.max_norm)
+            clip_grad_norm(tensors, self.max_norm)
         self.optimizer.step()
         if self.average is not None:
             self.average.update()
         return loss
 
+    def _trained(self) -> list[Tensor]:
+        """Return the parameters of the model and of the loss, and all others that the optimizer holds, each once."""
+        of_loss = self.loss.parameters() if isinstance(self.loss, Module) else []
+        return list(dict.fromkeys((*self.model.parameters(), *of_loss, *held_by(self.optimizer))))
+
+    def _warn_of_untrained(self, tensors: list[Tensor]) -> None:
+        """Warn, once, where the optimizer and the gradients do not belong together."""
+        held = set(held_by(self.optimizer))
+        if self._warned or all((tensor.grad is None) != (tensor in held) for tensor in tensors):
+            return
+        names = self._names()
+        missing = [names[t] for t in tensors if t.grad is not None and t not in held]
+        foreign = [str(t.shape) for t in tensors if t.grad is None and t.requires_grad and t not in names]
+        if missing:
+            self._warn(
+                f"the optimizer does not hold {', '.join(missing)}, which got a gradient and is not trained. Make it "
+                f"of all parameters, or freeze the others, with requires_grad = False."
+            )
+        if foreign:
+            self._warn(
+                f"the optimizer holds parameters of the shapes {', '.join(foreign)}, which neither the model nor the "
+                f"loss has and which get no gradient. Make it of the parameters of the model that is trained."
+            )
+
+    def _warn(self, message: str) -> None:
+        self._warned = True
+        warn(message, OptimizerWarning, stacklevel=2)
+
+    def _names(self) -> dict[Tensor, str]:
+        """Return the names of the parameters of the model and of the loss."""
+        of_loss = self.loss.named_parameters() if isinstance(self.loss, Module) else []
+        names = {parameter: f"loss.{name}" for name, parameter in of_loss}
+        return names | {parameter: name for name, parameter in self.model.named_parameters()}
+
     def _not_finite(
-        self, loss: float, gradients: Gradients, together: list[Cuttable], epoch: int, first: int
+        self, loss: float, gradients: Gradients, together: list[SampledBatch], epoch: int, first: int
     ) -> NonFiniteLossError:
         """Return the error for a step that is not taken; the random stream is where it was before."""
         last = first + len(together) - 1
         place = f"epoch {epoch}, " + (f"batch {first}" if first == last else f"batches {first} to {last}")
         what = f"the loss became {loss} in {place}"
         if math.isfinite(loss):
+            names = self._names()
             name = next(
-                name
-                for (name, _), g in zip(self.model.named_parameters(), gradients, strict=True)
+                names.get(tensor, "a tensor that the optimizer holds")
+                for tensor, g in zip(self._trained(), gradients, strict=True)
                 if not all_finite([g])
             )
             what = f"the gradient of {name} became infinite or NaN in {place}, of a loss of {loss:.6g}"
         whole = [batch.take(slice(len(batch)), np.random.default_rng(0)) for batch in together]
         # Each of the workers looks for itself: who finds it first would let the others wait.
-        cause, help = diagnosed(self.model, whole, first, lambda: self._value_and_grad(together, 1, ALONE))
+        cause, help = diagnosed(self.model, whole, first, lambda: self._value_and_grad(together, self._trained(), 1, ALONE))
         looked = "and the step was not taken. The cause, looked for with detect_anomaly():"
         return NonFiniteLossError(f"{what}, {looked}\n{cause}\n{help}", what, cause)
 
     def _value_and_grad(
-        self, together: list[Cuttable], threads: int | None = None, workers: Workers | None = None
-    ) -> tuple[float, Gradients]:
-        """Return the loss and the gradients of several batches, as if they were one."""
+        self, together: list[SampledBatch], tensors: list[Tensor], threads: int | None = None,
+        workers: Workers | None = None,
+    ) -> tuple[float, Gradients]:  # fmt: skip
+        """Return the loss of the batches of a step, and its gradients after the hooks of the tensors."""
         found = (
-            gradient_of_batch(
-                self.model, self.loss, batch, self.rng,
-                shard_size=self.shard_size, threads=threads, workers=workers or self.workers,
-                among_others=len(together) > 1,
-            )
+            self._gradient(batch, tensors, self.rng, threads=threads, workers=workers, of_several=len(together) > 1)
             for batch in together
-        )  # fmt: skip
+        )
         total = reduce(_mean, found)
-        return total.value, total.gradients
+        return total.value, after_hooks(tensors, total.gradients)
 
 
-def _mean(a: BatchSum, b: BatchSum) -> BatchSum:
-    """Return the mean of two batches, each weighted by its elements that count; where none do, the mean is NaN."""
-    if not (a.counted and b.counted):
-        return a if a.counted else b
-    counted = a.counted + b.counted
-    first, second = a.counted / counted, b.counted / counted
+def held_by(optimizer: Optimizer) -> list[Tensor]:
+    """Return the parameters of all groups of an optimizer."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _mean(a: ShardSum, b: ShardSum) -> ShardSum:
+    """Return the weighted mean of two batches. One of weight 0 has no mean, and is left out."""
+    if not (a.weight and b.weight):
+        return a if a.weight else b
+    weight = a.weight + b.weight
+    first, second = a.weight / weight, b.weight / weight
     gradients = [_weighted(first, x, second, y) for x, y in zip(a.gradients, b.gradients, strict=True)]
-    return BatchSum(first * a.value + second * b.value, gradients, counted)
+    return ShardSum(first * a.value + second * b.value, gradients, weight)
 
 
 def _weighted(first: float, a: ndarray | None, second: float, b: ndarray | None) -> ndarray | None:

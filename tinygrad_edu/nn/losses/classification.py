@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import values_of
+from tinygrad_edu.nn.additive import additive, elements, label_weights, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
 from tinygrad_edu.ops import cross_entropy, getitem, logsigmoid, mean, negative
 from tinygrad_edu.ops.choosing import keep
@@ -27,7 +28,10 @@ __all__ = [
 
 # --- One class of several ---
 
+additive(label_weights)(cross_entropy)  # an op, which declares no more than its derivative
 
+
+@additive(label_weights)
 def nll_loss(
     input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: Reduction = "mean"
 ) -> Any:
@@ -79,7 +83,6 @@ class CrossEntropyLoss(LossModule):
         label_smoothing: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
-        self.couples_samples = weight is not None and reduction == "mean"  # which divides by the weights of all labels
 
 
 class NLLLoss(LossModule):
@@ -89,7 +92,6 @@ class NLLLoss(LossModule):
 
     def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: Reduction = "mean") -> None:
         super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction)
-        self.couples_samples = weight is not None and reduction == "mean"
 
 
 # --- Yes or no, once or several times ---
@@ -107,6 +109,7 @@ def _two_classes(name: str, input: Any, target: Any, reduction: str) -> tuple[An
     return x, t
 
 
+@additive(elements)
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction: Reduction = "mean") -> Any:
     """Return the cross entropy of probabilities against the targets: `binary_cross_entropy_with_logits` is safer.
 
@@ -139,6 +142,7 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction:
     return reduce_losses(times_weight("binary_cross_entropy", held_cross_entropy(p, t), weight), reduction)
 
 
+@additive(elements)
 def binary_cross_entropy_with_logits(
     input: Any, target: Any, weight: Any = None, reduction: Reduction = "mean", pos_weight: Any = None
 ) -> Any:
@@ -185,6 +189,7 @@ def _part(targets: Any, logits: Any) -> Any:
     return targets * keep(missed, (targets != 0) | np.isfinite(values_of(missed)))
 
 
+@additive(rows)
 def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, reduction: Reduction = "mean") -> Any:
     """Return, for each sample, the mean over its classes of `binary_cross_entropy_with_logits`.
 

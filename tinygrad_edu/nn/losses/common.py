@@ -43,6 +43,11 @@ class LossModule(Module):
         """Apply the function of this loss."""
         return type(self).function(*inputs, **named, **{name: getattr(self, name) for name in self._settings})
 
+    def denominator(self, target: Any) -> float | None:
+        """Return the denominator of the function of this loss, with these settings: see `additive`."""
+        declared: Any = getattr(type(self).function, "denominator", None)
+        return None if declared is None else declared(target, **{name: getattr(self, name) for name in self._settings})
+
     def extra_repr(self) -> str:
         """Return the settings: of weights their shape, and no functions and modules."""
         values = {name: getattr(self, name) for name in self._settings}

@@ -7,6 +7,7 @@ import numpy as np
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.nn.additive import additive, elements
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import exp, expand_dims, log, square, where, xlogy
 from tinygrad_edu.ops.choosing import keep
@@ -17,6 +18,12 @@ __all__ = ["GaussianNLLLoss", "KLDivLoss", "PoissonNLLLoss", "gaussian_nll_loss"
 ReductionOfBatches = Literal["mean", "batchmean", "sum", "none"]
 
 
+def _divisor(target: Any, reduction: str = "mean", **settings: Any) -> float | None:
+    """Return what "mean" or "batchmean" divides by: the number of elements, or of samples."""
+    return np.shape(target)[0] if reduction == "batchmean" else elements(target, reduction)
+
+
+@additive(_divisor)
 def kl_div(input: Any, target: Any, reduction: ReductionOfBatches = "mean", log_target: bool = False) -> Any:
     """Return the Kullback-Leibler divergence, target (log(target) - input), of a distribution from the target.
 
@@ -107,6 +114,7 @@ def _variance(var: Any, shape: tuple[int, ...]) -> Any:
     )
 
 
+@additive(elements)
 def poisson_nll_loss(
     input: Any, target: Any, log_input: bool = True, full: bool = False, eps: float = 1e-8,
     reduction: Reduction = "mean",

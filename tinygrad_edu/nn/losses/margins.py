@@ -6,6 +6,7 @@ import numpy as np
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.nn.additive import additive, elements, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import clip, getitem, logsigmoid, mean, multiply, negative, relu, square, sum, where
 from tinygrad_edu.ops.choosing import keep
@@ -27,6 +28,7 @@ def require_signs(name: str, target: Any) -> None:
         raise ValueError(f"{name}: targets are 1 and -1, and these are others. Of labels 0 and 1, 2 * labels - 1 is.")
 
 
+@additive(elements)
 def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction: Reduction = "mean") -> Any:
     """Return distances of what belongs together, and of what does not, how much less than the margin theirs are.
 
@@ -55,6 +57,7 @@ def hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction
     return reduce_losses(where(values_of(t) == 1, x, clip(margin - x, 0)), reduction)
 
 
+@additive(elements)
 def soft_margin_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Any:
     """Return log(1 + exp(-target * input)), stable for scores of any size.
 
@@ -85,6 +88,7 @@ def soft_margin_loss(input: Any, target: Any, reduction: Reduction = "mean") -> 
 # --- One class of several, or some of them ---
 
 
+@additive(lambda target, reduction="mean", **settings: elements(target, reduction))
 def multi_margin_loss(
     input: Any, target: Any, p: Literal[1, 2] = 1, margin: float = 1.0, weight: Any = None,
     reduction: Reduction = "mean",
@@ -132,6 +136,7 @@ def multi_margin_loss(
     return reduce_losses(losses, reduction)
 
 
+@additive(rows)
 def multilabel_margin_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Any:
     """Return for each sample how much its classes miss a margin of 1 before each of the others, over their number.
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tinygrad_edu.nn.additive import additive, elements
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
 from tinygrad_edu.ops import abs, clip, square
 from tinygrad_edu.ops.cross_entropies import as_weight, reduce_losses
@@ -11,6 +12,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@additive(elements)
 def mse_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any = None) -> Any:
     """Return the mean squared error.
 
@@ -40,6 +42,7 @@ def mse_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any
     return _weighted_mean("mse_loss", square(x - t), weight, reduction)
 
 
+@additive(elements)
 def l1_loss(input: Any, target: Any, reduction: Reduction = "mean", weight: Any = None) -> Any:
     """Return the mean absolute error; its derivative is 0 where the prediction is exact.
 
@@ -61,6 +64,7 @@ def _weighted_mean(name: str, losses: Any, weight: Any, reduction: str) -> Any:
     return reduce_losses(times_weight(name, losses, weight, same_shape=True), reduction, weight)
 
 
+@additive(elements)
 def smooth_l1_loss(input: Any, target: Any, reduction: Reduction = "mean", beta: float = 1.0) -> Any:
     """Return the mean absolute error, less beta / 2, and for errors below beta their square / (2 beta).
 
@@ -94,6 +98,7 @@ def smooth_l1_loss(input: Any, target: Any, reduction: Reduction = "mean", beta:
     return reduce_losses(_bent(x - t, beta, 1 / beta), reduction)
 
 
+@additive(elements)
 def huber_loss(input: Any, target: Any, reduction: Reduction = "mean", delta: float = 1.0, weight: Any = None) -> Any:
     """Return half the mean squared error, where errors beyond delta count as on the tangent at delta.
 

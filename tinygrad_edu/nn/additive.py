@@ -1,0 +1,130 @@
+"""Additive losses: a sum over samples, divided by a denominator of the target."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import values_of
+from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.nn.coupling import declared_with, is_patched
+from tinygrad_edu.nn.module import Module
+from tinygrad_edu.transforms.trees import tree_leaves
+
+__all__ = ["additive", "denominator_of", "elements", "label_weights", "rows"]
+
+AnyLoss = TypeVar("AnyLoss", bound=Callable[..., Any])
+
+
+def additive(denominator: Callable[..., float | None]) -> Callable[[AnyLoss], AnyLoss]:
+    """Declare the denominator of a loss: a decorator that sets ``loss.denominator``.
+
+    A loss is additive if the denominators of any two parts of a batch add up to that of both, and so do the losses of
+    the parts, each times its denominator.
+
+    Parameters
+    ----------
+    denominator : callable
+        From the target, and the settings of the loss as keywords, to a number; or None where the loss is not additive.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> @additive(lambda target: np.count_nonzero(target))
+    ... def masked_mean(out, target):
+    ...     return (out * (target != 0)).sum() / np.count_nonzero(target)
+    >>> denominator_of(masked_mean, np.array([1, 0, 2]))
+    2.0
+    """
+
+    def declare(loss: AnyLoss) -> AnyLoss:
+        loss.denominator = denominator  # type: ignore[attr-defined]
+        return loss
+
+    return declare
+
+
+def denominator_of(loss: Callable[..., Any], target: Any) -> float | None:
+    """Return the denominator that a loss declares for a target; None where it declares none.
+
+    A function declares ``loss.denominator``, a function of the target; a class declares a method
+    ``denominator(self, target)``, together with its `forward` or, of a class that is no Module, its ``__call__``. The
+    settings in a ``functools.partial`` count.
+
+    Raises
+    ------
+    DTypeError
+        The denominator is not a real number.
+    """
+    settings: dict[str, Any] = {}
+    while isinstance(loss, partial):
+        if loss.args:
+            return None
+        loss, settings = loss.func, {**loss.keywords, **settings}
+    declared = _declared(loss)
+    found = None if declared is None else declared(target, **settings)
+    if found is not None and not isinstance(found, int | float | np.integer | np.floating):
+        raise DTypeError(f"the denominator of a loss is a number, or None, not {found!r}, a {type(found).__name__}.")
+    return None if found is None else float(found)
+
+
+def _declared(loss: Any) -> Callable[..., Any] | None:
+    declared: Callable[..., Any] | None = getattr(loss, "denominator", None)
+    if declared is None or "denominator" in vars(loss if hasattr(loss, "__dict__") else type(loss)):
+        inherited = getattr(getattr(loss, "__wrapped__", None), "denominator", None)  # copied by functools.wraps
+        return None if declared is inherited else declared
+    if isinstance(loss, Module):
+        return declared if declared_with(loss, "denominator", "forward") and not is_patched(loss) else None
+    return declared if declared_with(loss, "denominator", "__call__") else None
+
+
+# --- The denominators of our own losses ---
+
+
+def elements(
+    target: Any, reduction: str = "mean", weight: Any = None, pos_weight: Any = None, **settings: Any
+) -> float | None:
+    """Return the number of elements, for a mean over all of them."""
+    values = _only_array(target)
+    if reduction != "mean" or values is None or not all(_spares_rows(w, values) for w in (weight, pos_weight)):
+        return None
+    return values.size
+
+
+def _spares_rows(weight: Any, values: ndarray) -> bool:
+    """Return whether weights broadcast along the axis of the samples."""
+    shape = np.shape(values_of(weight)) if weight is not None else ()
+    return len(shape) < values.ndim or (len(shape) == values.ndim and shape[0] == 1 != len(values))
+
+
+def rows(target: Any, reduction: str = "mean", **settings: Any) -> float | None:
+    """Return the number of samples and positions, for a mean over all axes but the last."""
+    values = _only_array(target)
+    if reduction != "mean" or values is None or values.ndim < 2:
+        return None
+    return float(np.prod(values.shape[:-1]))
+
+
+def label_weights(
+    target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", **settings: Any
+) -> float | None:
+    """Return the sum of the weights of the labels that count; of class probabilities, the number of samples."""
+    values = _only_array(target)
+    if reduction != "mean" or values is None:
+        return None
+    if values.dtype.kind not in "iu":
+        return values.size / values.shape[1] if values.ndim > 1 and values.shape[1] else None
+    counts = values != ignore_index
+    if weight is None:
+        return int(np.count_nonzero(counts))
+    weights, labels = np.asarray(values_of(weight), np.float64), values[counts]
+    if weights.ndim != 1 or not np.all((labels >= 0) & (labels < len(weights))):
+        return None  # the loss itself says why this is wrong
+    return float(weights[labels].sum())
+
+
+def _only_array(target: Any) -> ndarray | None:
+    leaves = list(tree_leaves(target))
+    return np.asarray(values_of(leaves[0])) if len(leaves) == 1 else None

@@ -1,0 +1,53 @@
+"""Batches of which some samples can be taken."""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.nn.samples import as_arrays, samples, some_samples
+from tinygrad_edu.transforms.trees import tree_leaves
+
+__all__ = ["ArrayBatch", "SampledBatch"]
+
+
+class SampledBatch(Protocol):
+    """A batch whose samples are taken where they are computed."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+
+    def take(self, part: slice, rng: np.random.Generator) -> Any:
+        """Return some samples: the inputs, and last the target. Random augmentation draws from `rng`."""
+
+
+class ArrayBatch:
+    """A batch of arrays.
+
+    Parameters
+    ----------
+    inputs : tuple of nests of arrays, each (N, ...)
+    target : array or nest of arrays, each (N, ...)
+
+    Raises
+    ------
+    ShapeError
+        They have different lengths.
+    """
+
+    def __init__(self, inputs: tuple[Any, ...], target: Any) -> None:
+        self.inputs, self.target = as_arrays(inputs), as_arrays(target)
+        self._count, labels = samples(self.inputs), samples(self.target)
+        if self._count != labels:
+            shapes = ", ".join(str(np.shape(leaf)) for leaf in tree_leaves((self.inputs, self.target)))
+            raise ShapeError(
+                f"a batch of {self._count} samples with {labels} labels; it needs one for each. Its arrays have the "
+                f"shapes {shapes}."
+            )
+
+    def __len__(self) -> int:
+        return self._count
+
+    def take(self, part: slice, rng: np.random.Generator | None) -> tuple[Any, ...]:
+        """Return some samples, without a copy."""
+        return (*some_samples(self.inputs, part), some_samples(self.target, part))

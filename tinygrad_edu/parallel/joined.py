@@ -1,0 +1,97 @@
+"""The outputs of shards joined to those of the whole batch, and the loss computed on them."""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import Node, Tensor, from_numpy, values_of
+from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.nn.sharding import WholeBatchNeeded
+from tinygrad_edu.transforms.trees import tree_leaves, tree_map
+
+__all__ = ["Detached", "cotangents", "detached", "join", "records_between", "require_samples_first"]
+
+ARRAY, CONSTANT, DIFFERENTIABLE = range(3)  # the kinds of leaves
+
+Detached = tuple[Any, Any]  # two nests of one structure: the values of an output, and the kind of each leaf
+
+
+def require_samples_first(name: str, out: Any, count: int, state: Collection[int]) -> None:
+    """Raise `WholeBatchNeeded` unless each leaf of an output has one row for each of `count` samples.
+
+    Parameters
+    ----------
+    name : str
+        Of the model, for the message.
+    out : nest
+    count : int
+    state : set of int
+        The ids of the model's own tensors, which are no rows of samples whatever their length.
+    """
+    leaves = list(tree_leaves(out))
+    if not leaves or not all(_has_rows(leaf, count) and id(leaf) not in state for leaf in leaves):
+        shapes = ", ".join(str(getattr(leaf, "shape", type(leaf).__name__)) for leaf in leaves) or "nothing"
+        raise WholeBatchNeeded(f"{name}: its output for {count} samples is {shapes}, not one row for each sample")
+
+
+def _has_rows(leaf: Any, count: int) -> bool:
+    return isinstance(leaf, Tensor | ndarray) and leaf.shape[:1] == (count,)
+
+
+def detached(out: Any) -> Detached:
+    """Return the values and the kinds of the leaves of an output, which a message can carry."""
+    return tree_map(values_of, out), tree_map(_kind, out)
+
+
+def _kind(leaf: Any) -> int:
+    return ARRAY if isinstance(leaf, ndarray) else DIFFERENTIABLE if leaf.requires_grad else CONSTANT
+
+
+def join(name: str, parts: list[Detached]) -> Any:
+    """Return the output for the whole batch: a leaf of the graph for each leaf that a gradient flows to.
+
+    Raises
+    ------
+    WholeBatchNeeded
+        The outputs of the shards differ in structure, dtype or in the shape of a row.
+    """
+    values, kinds = zip(*parts, strict=True)
+    try:
+        whole, kind = tree_map(_concatenated, *values), tree_map(lambda *each: max(each), *kinds)
+    except ShapeError as error:
+        raise WholeBatchNeeded(f"{name}: the outputs of its shards cannot be joined: {error}") from error
+    return tree_map(lambda leaf, k: leaf if k == ARRAY else from_numpy(leaf, k == DIFFERENTIABLE), whole, kind)
+
+
+def _concatenated(*parts: ndarray) -> ndarray:
+    if len({(part.dtype, part.shape[1:]) for part in parts}) > 1:
+        raise ShapeError(f"their rows are {', '.join(f'{part.dtype} {part.shape[1:]}' for part in parts)}")
+    return np.concatenate(parts)
+
+
+def records_between(root: Node, first: int, last: int) -> bool:
+    """Return whether the graph behind a node has an op that was recorded between two times."""
+    seen, waiting = {root}, [root]
+    while waiting:
+        node = waiting.pop()
+        if node.op is not None and first < node.number < last:
+            return True
+        new = {parent for parent in node.parents if parent is not None and parent not in seen}
+        seen |= new
+        waiting += new
+    return False
+
+
+def cotangents(joined: Any, gradients: dict[Node, ndarray], out: Any, part: slice) -> list[tuple[Node, ndarray]]:
+    """Return the nodes of the output of a shard, each with its rows of the gradient of the joined output."""
+    found: list[tuple[Node, ndarray]] = []
+
+    def add(whole: Any, own: Any) -> None:
+        g = gradients.get(whole._node) if isinstance(whole, Tensor) else None
+        if g is not None and isinstance(own, Tensor) and own._node is not None:
+            found.append((own._node, np.ascontiguousarray(g[part])))
+
+    tree_map(add, joined, out)
+    return found

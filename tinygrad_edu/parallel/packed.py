@@ -1,0 +1,53 @@
+"""The gradients of a shard in one flat array for each dtype, for messages between ranks."""
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.parallel.shard_sums import ShardSum
+
+__all__ = ["PackedSums"]
+
+
+class PackedSums:
+    """The layout of flat arrays that hold a `ShardSum`.
+
+    Parameters
+    ----------
+    tensors : list of ndarray
+        The arrays that the gradients belong to.
+
+    Attributes
+    ----------
+    like : list of ndarray
+        Arrays of the sizes and dtypes of the flat ones.
+    """
+
+    def __init__(self, tensors: list[ndarray]) -> None:
+        self._tensors = tensors
+        self._dtypes = list(dict.fromkeys(tensor.dtype for tensor in tensors))
+        sizes = [sum(t.size for t in tensors if t.dtype == dtype) for dtype in self._dtypes]
+        self.like = [np.empty(2 + len(tensors)), *map(np.empty, sizes, self._dtypes)]
+
+    def pack(self, part: ShardSum) -> list[ndarray]:
+        """Return the flat arrays of a sum."""
+        # 0.0 + -0.0 is 0.0, and x + -0.0 is x for every x: -0.0 adds nothing, as a missing gradient does.
+        flat = [np.full(size.shape, -0.0, size.dtype) for size in self.like[1:]]
+        for view, gradient in zip(self._views(flat), part.gradients, strict=True):
+            if gradient is not None:
+                view[...] = gradient
+        there = [float(gradient is not None) for gradient in part.gradients]
+        return [np.array([part.value, part.weight, *there]), *flat]
+
+    def unpack(self, arrays: list[ndarray]) -> ShardSum:
+        """Return the sum that flat arrays hold."""
+        (value, weight, *there), *flat = arrays
+        gradients = [view if n else None for view, n in zip(self._views(flat), there, strict=True)]
+        return ShardSum(float(value), gradients, float(weight))
+
+    def _views(self, flat: list[ndarray]) -> list[ndarray]:
+        """Return the part of the flat arrays that belongs to each tensor."""
+        ends, found = dict.fromkeys(self._dtypes, 0), list[ndarray]()
+        for t in self._tensors:
+            start, ends[t.dtype] = ends[t.dtype], ends[t.dtype] + t.size
+            found.append(flat[self._dtypes.index(t.dtype)][start : ends[t.dtype]].reshape(t.shape))
+        return found

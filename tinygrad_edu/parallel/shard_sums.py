@@ -1,0 +1,53 @@
+"""The loss and gradients of shards, and their sum."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+__all__ = ["Gradients", "ShardSum", "add", "add_gradients", "in_c_order"]
+
+Gradients = list[ndarray | None]
+
+
+class ShardSum(NamedTuple):
+    """The loss of some samples and its gradients, each times their share of the batch.
+
+    Attributes
+    ----------
+    value : float
+        The loss.
+    gradients : list of (ndarray or None)
+        One for each tensor; None where the loss does not depend on it.
+    weight : float
+        The denominator of an additive loss; of any other, the number of samples.
+    """
+
+    value: float
+    gradients: Gradients
+    weight: float
+
+
+def add(left: ShardSum, right: ShardSum) -> ShardSum:
+    """Return the sum of two parts. It writes to the gradients of the left one."""
+    return ShardSum(
+        left.value + right.value, add_gradients(left.gradients, right.gradients), left.weight + right.weight
+    )
+
+
+def add_gradients(totals: Gradients, parts: Gradients) -> Gradients:
+    """Return the sums of gradients. It writes to the first ones."""
+    return [_added(total, part) for total, part in zip(totals, parts, strict=True)]
+
+
+def _added(total: ndarray | None, part: ndarray | None) -> ndarray | None:
+    if total is None or part is None:
+        return part if total is None else total
+    total += part
+    return total
+
+
+def in_c_order(gradients: Sequence[ndarray | None]) -> Gradients:
+    """Return gradients in C order, as ranks receive them: a matrix product of another layout has other bits."""
+    return [None if g is None else np.asarray(g, order="C") for g in gradients]

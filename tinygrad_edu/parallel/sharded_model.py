@@ -1,0 +1,102 @@
+"""A model whose forward runs in shards, as long as it keeps its promise that samples are independent."""
+
+from collections.abc import Iterable
+from typing import Any
+from warnings import warn
+
+import numpy as np
+
+from tinygrad_edu.engine import Tensor, clock
+from tinygrad_edu.errors import AnomalyError, WholeBatchWarning
+from tinygrad_edu.nn import Module
+from tinygrad_edu.nn.coupling import couples_samples, warn_undeclared
+from tinygrad_edu.nn.randomness import random_stream
+from tinygrad_edu.nn.samples import as_inputs
+from tinygrad_edu.nn.sharding import WholeBatchNeeded, shard_forward
+from tinygrad_edu.parallel.joined import require_samples_first
+
+__all__ = ["ShardedModel"]
+
+
+class ShardedModel:
+    """A model, and whether its batches are cut into shards.
+
+    Attributes
+    ----------
+    broken : str or None
+        How the model broke its promise. Its batches are computed whole from then on.
+    begin : int
+        The time of the last call of `begin_batch`.
+    """
+
+    def __init__(self, model: Module) -> None:
+        self.model, self.name = model, type(model).__name__
+        self.broken: str | None = None
+        self.begin, self._warned = 0, False
+        self._buffers: list[Tensor] | None = None
+        self._values: list[Any] = []
+        self._state: set[int] = set()
+
+    def is_cut(self) -> bool:
+        """Return whether batches are cut, and warn where a declaration is missing."""
+        coupled = couples_samples(self.model)
+        if coupled is None:
+            warn_undeclared(self.model)
+        return coupled is False and self.broken is None
+
+    def begin_batch(self, parameters: Iterable[Tensor]) -> None:
+        """Note the model's tensors: no output may be one of them, and no forward may write to the buffers."""
+        if self._buffers is None:
+            self._buffers = self.model.buffers()
+        self._values = [buffer.numpy().copy() for buffer in self._buffers]
+        self._state = {*map(id, parameters), *map(id, self._buffers)}
+        self.begin = next(clock)
+
+    def output(self, inputs: Any, part: slice, stream: np.random.Generator) -> Any:
+        """Return the output for a shard.
+
+        Raises
+        ------
+        WholeBatchNeeded
+            The forward broke the promise, or raised an error: only the whole batch shows whether it is one.
+        AnomalyError
+            As the forward raised it.
+        """
+        count = part.stop - part.start
+        try:
+            with shard_forward(), random_stream(stream):
+                out = self.model(*as_inputs(inputs))
+        except AnomalyError:
+            raise
+        except Exception as error:
+            raise WholeBatchNeeded(
+                f"{self.name}: its forward raised {type(error).__name__} for {count} samples of a batch"
+            ) from error
+        require_samples_first(self.name, out, count, self._state)
+        return out
+
+    def require_unwritten(self) -> None:
+        """Raise `WholeBatchNeeded` if a buffer was written to since the batch began."""
+        if any(map(self._is_written, self._buffers or ())):
+            raise WholeBatchNeeded(f"{self.name}: its forward writes to a buffer")
+
+    def _is_written(self, buffer: Tensor) -> bool:
+        return buffer._cell.changed > self.begin
+
+    def give_up(self, reason: str) -> None:
+        """Compute batches whole from now on, and take back what the forward wrote to buffers."""
+        self.broken = reason
+        for buffer, values in zip(self._buffers or (), self._values, strict=True):
+            if self._is_written(buffer):
+                buffer.assign(values)
+
+    def warn_once(self) -> None:
+        """Warn if the promise is broken: after a whole batch, which shows that there was no error."""
+        if self.broken is not None and not self._warned:
+            self._warned = True
+            warn(
+                f"{self.broken}. Batches are computed whole from here on, and not in shards on all cores. Write "
+                f"couples_samples = True in the class if this is meant.",
+                WholeBatchWarning,
+                stacklevel=3,
+            )
