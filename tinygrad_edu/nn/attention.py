@@ -13,6 +13,7 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.linear import Linear, require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import current_stream
+from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.attention import attention_scores, dropped, masked_scores
 
 __all__ = ["MultiheadAttention"]
@@ -118,6 +119,11 @@ class MultiheadAttention(Module):
         if bias:
             self.out_proj.bias = init.all_zeros((e,), dtype)
 
+    @property
+    def couples_samples(self) -> bool | None:  # type: ignore[override]
+        """Without batch_first, inputs and results have the samples on axis 1."""
+        return False if self.batch_first else None
+
     def forward(
         self,
         query: Any,
@@ -158,6 +164,7 @@ class MultiheadAttention(Module):
         that `attn_mask` is causal, and may then not look at it.
         """
         self._check(shape_of(query), shape_of(key), shape_of(value))
+        require_batch("MultiheadAttention", shape_of(query), 2)
         q, k, v = self._projected(*self._batches(query, key, value))
         n, _, length, _ = q.shape
         of_keys = shape_of(key)[:1] if np.ndim(key) == 2 else (n, k.shape[2])

@@ -15,6 +15,7 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.dropping import Dropout
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.recurrent import KINDS, over_time
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "pad_sequence"]
@@ -123,6 +124,11 @@ class _Recurrent(Module):
         suffixes = [suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer)]
         return [[weight for weight in self._parameters_of(suffix) if weight is not None] for suffix in suffixes]
 
+    @property
+    def couples_samples(self) -> None:  # type: ignore[override]
+        """The last states have the samples on axis 1, and so has the output without batch_first."""
+        return None
+
     def flatten_parameters(self) -> None:
         """Do nothing: PyTorch puts the parameters side by side for a GPU here."""
 
@@ -143,6 +149,7 @@ class _Recurrent(Module):
         """
         x = x if hasattr(x, "dtype") else np.asarray(x)
         self._check_input(x.shape)
+        require_batch(type(self).__name__, x.shape, 2)
         alone = x.ndim == 2
         x = ops.expand_dims(x, 1) if alone else ops.swapaxes(x, 0, 1) if self.batch_first else x
         output, last = self._over_layers(x, self._first_states(hx, x.shape[1], alone))
@@ -410,6 +417,7 @@ def pad_sequence(
 class _Cell(Module):
     """What the cells have in common: the parameters of one layer, and one step."""
 
+    couples_samples = False
     weight_ih: Tensor
     weight_hh: Tensor
     bias_ih: Tensor | None
@@ -443,6 +451,7 @@ class _Cell(Module):
                 f"{type(self).__name__}({self.extra_repr()}): the input has the shape {shape}, and needs "
                 f"(N, {self.input_size}), or ({self.input_size},) for one sample."
             )
+        require_batch(type(self).__name__, shape, 1)
         kind = KINDS[self.mode]
         shapes = [(*shape[:-1], self.hidden_size)] * kind.states
         states = _states(type(self).__name__, hx, shapes, self.weight_ih.dtype)
