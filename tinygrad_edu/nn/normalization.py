@@ -365,8 +365,8 @@ class InstanceNorm(ChannelNorm):
 
     def forward(self, x: Any) -> Any:
         """Apply `ops.instance_norm`, to one image as to a batch of one."""
-        alone = "N" not in self.axes_of(x)
         require_batch(type(self).__name__, shape_of(x), len(self.inputs[0]))
+        alone = "N" not in self.axes_of(x)
         out = ops.instance_norm(
             ops.expand_dims(x, 0) if alone else x,
             self.running_mean,

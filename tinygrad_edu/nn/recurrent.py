@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Tensor
+from tinygrad_edu.engine import Tensor, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.dropping import Dropout
@@ -148,8 +148,8 @@ class _Recurrent(Module):
         h_n : as `hx`
         """
         x = x if hasattr(x, "dtype") else np.asarray(x)
-        self._check_input(x.shape)
         require_batch(type(self).__name__, x.shape, 2)
+        self._check_input(x.shape)
         alone = x.ndim == 2
         x = ops.expand_dims(x, 1) if alone else ops.swapaxes(x, 0, 1) if self.batch_first else x
         output, last = self._over_layers(x, self._first_states(hx, x.shape[1], alone))
@@ -445,13 +445,13 @@ class _Cell(Module):
 
         `hx` is the state before, zeros unless given. Of an LSTMCell both are pairs, (h, c).
         """
-        shape = np.shape(x)
+        shape = shape_of(x)
+        require_batch(type(self).__name__, shape, 1)
         if len(shape) not in (1, 2) or shape[-1] != self.input_size:
             raise ShapeError(
                 f"{type(self).__name__}({self.extra_repr()}): the input has the shape {shape}, and needs "
                 f"(N, {self.input_size}), or ({self.input_size},) for one sample."
             )
-        require_batch(type(self).__name__, shape, 1)
         kind = KINDS[self.mode]
         shapes = [(*shape[:-1], self.hidden_size)] * kind.states
         states = _states(type(self).__name__, hx, shapes, self.weight_ih.dtype)
