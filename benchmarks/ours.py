@@ -22,6 +22,8 @@ def threads() -> str:
 class FixedMask(nn.Module):
     """Dropout whose mask does not change: it makes the losses comparable."""
 
+    couples_samples = False
+
     def __init__(self, mask: Any) -> None:
         self.mask = tg.from_numpy(mask)
 
@@ -173,6 +175,8 @@ def resnet_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 class LSTMClassifier(nn.Module):
     """A linear layer on the last state of an LSTM."""
 
+    couples_samples = False
+
     def __init__(self, inputs: int, hidden: int) -> None:
         self.lstm, self.linear = nn.LSTM(inputs, hidden, batch_first=True), nn.Linear(hidden, 10)
 
@@ -190,6 +194,8 @@ def lstm_step(sizes: workloads.Sizes, fixed: bool) -> Run:
 
 class CharGPT(nn.Module):
     """The network of `models.char_gpt`."""
+
+    couples_samples = False
 
     def __init__(self, size: int, length: int, width: int, heads: int, layers: int) -> None:
         self.characters, self.places = nn.Embedding(size, width), nn.Embedding(length, width)

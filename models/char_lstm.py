@@ -28,6 +28,8 @@ State = tuple[Tensor, Tensor]
 class CharLSTM(Reader):
     """From characters (N, L) to logits (N, size, L) of the one after each, by what it remembers of those before."""
 
+    couples_samples = False
+
     def __init__(self, size: int, rng: np.random.Generator) -> None:
         self.characters = nn.Embedding(size, WIDTH, rng=rng)
         self.lstm = nn.LSTM(WIDTH, HIDDEN, batch_first=True, rng=rng)

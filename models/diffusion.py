@@ -32,6 +32,8 @@ EACH, SHARD_SIZE = 100, 50  # digits of each kind to be judged, and how many of 
 class Block(nn.Module):
     """Two convolutions that add to what goes through; the condition scales and shifts each channel between them."""
 
+    couples_samples = False
+
     def __init__(self, channels_in: int, channels: int, rng: np.random.Generator) -> None:
         self.first = nn.Conv2D(channels_in, channels, 3, padding=1, rng=rng)
         self.norm = nn.GroupNorm(8, channels)
@@ -52,6 +54,8 @@ class Velocity(nn.Module):
     A small U-Net: the images shrink to half of their sides, and to half again, and grow back; what was there before
     they shrank stands beside what comes back.
     """
+
+    couples_samples = False
 
     def __init__(self, rng: np.random.Generator) -> None:
         fine, coarse = CHANNELS, 2 * CHANNELS

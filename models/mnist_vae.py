@@ -28,6 +28,8 @@ SIDE = 20  # generated digits along each side of their picture
 class Autoencoder(nn.Module):
     """From images to a normal distribution in the plane, and from a point drawn from it to an image again."""
 
+    couples_samples = False
+
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
         self.encoder = nn.Sequential(

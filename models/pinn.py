@@ -34,6 +34,8 @@ def exact(t: ndarray) -> ndarray:
 class Oscillation(nn.Module):
     """A curve u through a network, with its derivatives: from times (..., 1) to u, u' and u'' (..., 3)."""
 
+    couples_samples = False
+
     def __init__(self, rng: np.random.Generator) -> None:
         self.network = nn.Sequential(
             nn.Linear(1, WIDTH, rng=rng), nn.Lambda(sin),

@@ -27,6 +27,8 @@ CELLS = 40  # of the picture, along each side: one holds one digit
 class Embedding(nn.Module):
     """From images (..., 28, 28) to points in the plane (..., 2): both images of a pair go through the same network."""
 
+    couples_samples = False
+
     def __init__(self, rng: np.random.Generator) -> None:
         self.network = nn.Sequential(
             nn.Conv2D(1, 16, 5, rng=rng), nn.ReLU(), nn.MaxPool2D(2),
@@ -47,8 +49,6 @@ class ContrastiveLoss(nn.Module):
     lacks of `MARGIN`: from R. Hadsell, S. Chopra and Y. LeCun, "Dimensionality reduction by learning an invariant
     mapping", CVPR 2006.
     """
-
-    couples_samples = True
 
     def forward(self, points: Tensor, labels: ndarray) -> Tensor:
         """Return the loss of points (N, 2), of digits of which two at least are the same and two are not."""

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
+from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.init import filled, generator_or_new
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import current_stream
+from tinygrad_edu.nn.sharding import needs_whole_batch, require_batch
 
 __all__ = [
     "CELU",
@@ -60,10 +62,6 @@ class Activation(Module):
 
     function: ClassVar[Callable[..., Any]]
 
-    def forward(self, x: Any) -> Any:
-        """Apply the function."""
-        return self.function(x, *self._settings().values())
-
     def extra_repr(self) -> str:
         """Return the settings."""
         return ", ".join(f"{name}={value!r}" for name, value in self._settings().items())
@@ -73,25 +71,58 @@ class Activation(Module):
         return {name: getattr(self, name) for name in names}
 
 
+class Elementwise(Activation):
+    """An activation of each element by itself."""
+
+    couples_samples = False
+
+    def forward(self, x: Any) -> Any:
+        """Apply the function."""
+        return self.function(x, *self._settings().values())
+
+
+def is_elementwise(function: Any) -> bool:
+    """Return whether a function is that of an elementwise activation, or a ufunc of NumPy."""
+    known = (kind.function for kind in Elementwise.__subclasses__())
+    return isinstance(function, np.ufunc) or any(function is each for each in known)
+
+
+class AlongAxis(Activation):
+    """An activation of all elements along an axis."""
+
+    axis: int
+
+    @property
+    def couples_samples(self) -> bool:  # type: ignore[override]
+        """Whether the axis is the first one, that of the samples."""
+        return self.axis == 0
+
+    def forward(self, x: Any) -> Any:
+        """Apply the function."""
+        if len(shape_of(x)) + self.axis == 0:
+            needs_whole_batch(f"{self!r}: axis {self.axis} of its input of shape {shape_of(x)} is that of the samples")
+        return self.function(x, self.axis)
+
+
 # --- Straight lines with a bend ---
 
 
 @with_settings
-class ReLU(Activation):
+class ReLU(Elementwise):
     """max(x, 0) of each element. At 0 its derivative is 0."""
 
     function = staticmethod(ops.relu)
 
 
 @with_settings
-class ReLU6(Activation):
+class ReLU6(Elementwise):
     """min(max(x, 0), 6) of each element."""
 
     function = staticmethod(ops.relu6)
 
 
 @with_settings
-class LeakyReLU(Activation):
+class LeakyReLU(Elementwise):
     """x where it is positive, and negative_slope * x elsewhere."""
 
     negative_slope: float = 0.01
@@ -99,7 +130,7 @@ class LeakyReLU(Activation):
 
 
 @with_settings
-class Hardtanh(Activation):
+class Hardtanh(Elementwise):
     """x, held between `min_val` and `max_val`."""
 
     min_val: float = -1.0
@@ -108,21 +139,21 @@ class Hardtanh(Activation):
 
 
 @with_settings
-class Hardsigmoid(Activation):
+class Hardsigmoid(Elementwise):
     """(x + 3) / 6, held between 0 and 1: a sigmoid of straight lines."""
 
     function = staticmethod(ops.hardsigmoid)
 
 
 @with_settings
-class Hardswish(Activation):
+class Hardswish(Elementwise):
     """x * hardsigmoid(x): `SiLU` without exponentials."""
 
     function = staticmethod(ops.hardswish)
 
 
 @with_settings
-class Hardshrink(Activation):
+class Hardshrink(Elementwise):
     """0 where -lambd <= x <= lambd, and x elsewhere."""
 
     lambd: float = 0.5
@@ -130,7 +161,7 @@ class Hardshrink(Activation):
 
 
 @with_settings
-class Softshrink(Activation):
+class Softshrink(Elementwise):
     """x moved towards 0 by `lambd`, and 0 where it would cross it."""
 
     lambd: float = 0.5
@@ -138,7 +169,7 @@ class Softshrink(Activation):
 
 
 @with_settings
-class Threshold(Activation):
+class Threshold(Elementwise):
     """x where it is above `threshold`, and `value` elsewhere."""
 
     threshold: float
@@ -150,35 +181,35 @@ class Threshold(Activation):
 
 
 @with_settings
-class Sigmoid(Activation):
+class Sigmoid(Elementwise):
     """1 / (1 + exp(-x)) of each element."""
 
     function = staticmethod(ops.sigmoid)
 
 
 @with_settings
-class LogSigmoid(Activation):
+class LogSigmoid(Elementwise):
     """The logarithm of `Sigmoid`, without overflow."""
 
     function = staticmethod(ops.logsigmoid)
 
 
 @with_settings
-class Tanh(Activation):
+class Tanh(Elementwise):
     """The hyperbolic tangent of each element."""
 
     function = staticmethod(ops.tanh)
 
 
 @with_settings
-class Tanhshrink(Activation):
+class Tanhshrink(Elementwise):
     """x - tanh(x) of each element."""
 
     function = staticmethod(ops.tanhshrink)
 
 
 @with_settings
-class Softplus(Activation):
+class Softplus(Elementwise):
     """log(1 + exp(beta * x)) / beta, a smooth `ReLU`; where beta * x is above `threshold`, x itself."""
 
     beta: float = 1.0
@@ -187,14 +218,14 @@ class Softplus(Activation):
 
 
 @with_settings
-class Softsign(Activation):
+class Softsign(Elementwise):
     """x / (1 + |x|) of each element."""
 
     function = staticmethod(ops.softsign)
 
 
 @with_settings
-class ELU(Activation):
+class ELU(Elementwise):
     """x where it is positive, and alpha * (exp(x) - 1) elsewhere."""
 
     alpha: float = 1.0
@@ -202,7 +233,7 @@ class ELU(Activation):
 
 
 @with_settings
-class CELU(Activation):
+class CELU(Elementwise):
     """x where it is positive, and alpha * (exp(x / alpha) - 1) elsewhere."""
 
     alpha: float = 1.0
@@ -210,28 +241,28 @@ class CELU(Activation):
 
 
 @with_settings
-class SELU(Activation):
+class SELU(Elementwise):
     """`ELU`, scaled so that layers keep mean 0 and variance 1: see `AlphaDropout`."""
 
     function = staticmethod(ops.selu)
 
 
 @with_settings
-class SiLU(Activation):
+class SiLU(Elementwise):
     """x * sigmoid(x) of each element."""
 
     function = staticmethod(ops.silu)
 
 
 @with_settings
-class Mish(Activation):
+class Mish(Elementwise):
     """x * tanh(softplus(x)) of each element."""
 
     function = staticmethod(ops.mish)
 
 
 @with_settings
-class GELU(Activation):
+class GELU(Elementwise):
     """x times the probability that a standard normal variable is below x; approximate is "none" or "tanh"."""
 
     approximate: str = "none"
@@ -242,7 +273,7 @@ class GELU(Activation):
 
 
 @with_settings
-class GLU(Activation):
+class GLU(AlongAxis):
     """The first half of x along `axis`, times the sigmoid of the second half."""
 
     axis: int = -1
@@ -250,7 +281,7 @@ class GLU(Activation):
 
 
 @with_settings
-class Softmax(Activation):
+class Softmax(AlongAxis):
     """exp(x) / sum(exp(x)) along `axis`. A loss wants the logits instead: see `CrossEntropyLoss`."""
 
     axis: int = -1
@@ -258,7 +289,7 @@ class Softmax(Activation):
 
 
 @with_settings
-class LogSoftmax(Activation):
+class LogSoftmax(AlongAxis):
     """The logarithm of `Softmax`, without overflow: what `NLLLoss` wants."""
 
     axis: int = -1
@@ -266,7 +297,7 @@ class LogSoftmax(Activation):
 
 
 @with_settings
-class Softmin(Activation):
+class Softmin(AlongAxis):
     """Softmax of -x along `axis`: the smallest element gets the greatest share."""
 
     axis: int = -1
@@ -276,10 +307,13 @@ class Softmin(Activation):
 class Softmax2D(Module):
     """Softmax over the channels of images, (N, C, H, W) or (C, H, W), for each pixel. For others, ShapeError."""
 
+    couples_samples = False
+
     def forward(self, x: Any) -> Any:
         """Apply `ops.softmax` along the third axis from the end."""
         if np.ndim(x) not in (3, 4):
             raise ShapeError(f"Softmax2D: images have the axes (N, C, H, W) or (C, H, W), not the shape {np.shape(x)}.")
+        require_batch("Softmax2D", shape_of(x), 3)
         return ops.softmax(x, axis=-3)
 
 
@@ -312,6 +346,8 @@ class PReLU(Module):
     >>> PReLU()(np.array([-4.0, 4.0])).numpy()
     array([-1.,  4.], dtype=float32)
     """
+
+    couples_samples = False
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:
         require_sizes("PReLU", num_parameters=num_parameters)
@@ -349,6 +385,8 @@ class RReLU(Module):
     >>> RReLU(0.1, 0.3).eval()(np.array([-5.0, 5.0]))
     array([-1.,  5.])
     """
+
+    couples_samples = False
 
     def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, *, rng: np.random.Generator | None = None) -> None:
         if not lower <= upper:

@@ -13,6 +13,7 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.linear import Linear, require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import current_stream
+from tinygrad_edu.nn.sharding import needs_whole_batch, require_batch
 from tinygrad_edu.ops.attention import attention_scores, dropped, masked_scores
 
 __all__ = ["MultiheadAttention"]
@@ -118,6 +119,11 @@ class MultiheadAttention(Module):
         if bias:
             self.out_proj.bias = init.all_zeros((e,), dtype)
 
+    @property
+    def couples_samples(self) -> bool | None:  # type: ignore[override]
+        """Without batch_first, inputs and results have the samples on axis 1."""
+        return False if self.batch_first else None
+
     def forward(
         self,
         query: Any,
@@ -157,6 +163,7 @@ class MultiheadAttention(Module):
         without it finds 0, to which `out_proj` adds its bias. Both are as in PyTorch, which has `is_causal` for a hint
         that `attn_mask` is causal, and may then not look at it.
         """
+        require_batch("MultiheadAttention", shape_of(query), 2)
         self._check(shape_of(query), shape_of(key), shape_of(value))
         q, k, v = self._projected(*self._batches(query, key, value))
         n, _, length, _ = q.shape
@@ -260,6 +267,7 @@ def _checked(name: str, mask: Any, *shapes: tuple[int, ...]) -> Any:
             f"added to the scores; not {mask.dtype}. Compare, as in mask == 0."
         )
     if mask.shape not in shapes:
+        needs_whole_batch(f"MultiheadAttention: {name} of shape {mask.shape} is not cut along the samples")
         wanted = " or ".join(map(str, shapes))
         raise ShapeError(f"MultiheadAttention: {name} has the shape {mask.shape}, and needs {wanted}.")
     return np.asarray(values_of(mask)) if mask.dtype == bool else mask

@@ -73,6 +73,7 @@ class _Container(Module):
     """
 
     layers: dict[str, Any]
+    couples_samples = as_parts
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
         """Refuse: modules that are only held have no order."""

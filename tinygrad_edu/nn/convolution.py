@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
+from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.linear import affine, require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.padding import FILLINGS, surrounded
+from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.sliding import pair, single
 
 __all__ = ["Conv1D", "Conv2D", "ConvTranspose1D", "ConvTranspose2D"]
@@ -72,6 +74,8 @@ class _Kernels(Module):
 class _Convolution(_Kernels):
     """What `Conv1D` and `Conv2D` have in common."""
 
+    couples_samples = False
+
     def __init__(
         self,
         in_channels: int,
@@ -95,6 +99,7 @@ class _Convolution(_Kernels):
 
     def forward(self, x: Any) -> Any:
         """Map images (N, in_channels, H, W), or one without N, to maps (N, out_channels, rows, columns)."""
+        require_batch(type(self).__name__, shape_of(x), self.axes + 1)
         padding: Any = self.padding
         if self.padding_mode != "zeros":
             x, padding = surrounded(type(self).__name__, x, self._border(), FILLINGS[self.padding_mode]), 0
@@ -177,6 +182,7 @@ class _Transposed(_Kernels):
     """What `ConvTranspose1D` and `ConvTranspose2D` have in common."""
 
     transposed = True
+    couples_samples = False
 
     def __init__(
         self,
@@ -203,6 +209,7 @@ class _Transposed(_Kernels):
 
         `output_size` is (rows, columns), or the whole shape, and stands for the output padding that leads there.
         """
+        require_batch(type(self).__name__, shape_of(x), self.axes + 1)
         extra = self.output_padding if output_size is None else self._extra(np.shape(x), output_size)
         window = self.stride, self.padding, extra
         return type(self).function(x, self.weight, self.bias, *window, self.groups, self.dilation)

@@ -109,6 +109,13 @@ def _undeclared(module: Module) -> Iterator[Module]:
         yield module
 
 
+def _own_reason(module: Module) -> str:
+    """Return the docstring of a property that declares None, together with the `forward` of the module."""
+    declared = getattr(type(module), "couples_samples", None)
+    is_own = isinstance(declared, property) and "couples_samples" not in vars(module) and _covers_forward(module)
+    return (is_own and declared.__doc__) or ""
+
+
 def _advice(module: Module) -> str:
     name = type(module).__name__
     if is_patched(module):
@@ -116,6 +123,12 @@ def _advice(module: Module) -> str:
             f"{name} has forward hooks or a forward of its own, which may couple the samples of a batch: batches are "
             f"computed whole, and not in shards on all cores. Remove them for training, or move their code into a "
             f"Module whose class has couples_samples = False."
+        )
+    if reason := _own_reason(module):
+        return (
+            f"{name} has couples_samples = None with its settings: batches are computed whole, and not in shards on "
+            f"all cores. {reason} Call it in a Module that returns arrays with the samples first, and whose class has "
+            f"couples_samples = False."
         )
     what = f"{name} does not declare whether it couples the samples of a batch"
     if name == "Lambda":

@@ -24,6 +24,8 @@ class Dropping(Module):
     rng : numpy.random.Generator
     """
 
+    couples_samples = False
+
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         if not 0 <= p <= 1:
             raise ValueError(f"{type(self).__name__}: p is the part to drop, from 0 to 1, not {p!r}.")

@@ -118,8 +118,8 @@ class Embedding(Module):
 
     @property
     def couples_samples(self) -> bool:  # type: ignore[override]
-        """Whether a forward writes into the table, which shards share."""
-        return self.max_norm is not None
+        """Whether a forward writes into the table, or the gradient counts how often the batch looks up a vector."""
+        return self.max_norm is not None or self.scale_grad_by_freq
 
     def forward(self, indices: Any) -> Any:
         """Apply `ops.embedding`: whole numbers (...) to vectors (..., embedding_dim)."""

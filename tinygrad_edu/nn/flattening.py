@@ -4,12 +4,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu import ops
+from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sharding import needs_whole_batch
 
 __all__ = ["Flatten", "Unflatten"]
 
@@ -29,6 +30,7 @@ class Flatten(Module):
 
     Examples
     --------
+    >>> import numpy as np
     >>> Flatten()(np.zeros((5, 2, 3, 4))).shape, Flatten(0, 1)(np.zeros((5, 2, 3, 4))).shape
     ((5, 24), (10, 3, 4))
     """
@@ -36,8 +38,15 @@ class Flatten(Module):
     def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
         self.start_axis, self.end_axis = start_axis, end_axis
 
+    @property
+    def couples_samples(self) -> bool:  # type: ignore[override]
+        """Whether the axis of the samples becomes a part of another one."""
+        return self.start_axis == 0
+
     def forward(self, x: Any) -> Any:
         """Apply `ops.flatten`."""
+        if len(shape_of(x)) + self.start_axis == 0:
+            needs_whole_batch(f"{self!r}: of its input of shape {shape_of(x)} it flattens the axis of the samples")
         return ops.flatten(x, self.start_axis, self.end_axis)
 
     def extra_repr(self) -> str:
@@ -63,6 +72,7 @@ class Unflatten(Module):
 
     Examples
     --------
+    >>> import numpy as np
     >>> Unflatten(1, (2, -1))(np.zeros((5, 24))).shape
     (5, 2, 12)
     """
@@ -70,9 +80,16 @@ class Unflatten(Module):
     def __init__(self, axis: int, unflattened_size: Sequence[int]) -> None:
         self.axis, self.unflattened_size = axis, tuple(unflattened_size)
 
+    @property
+    def couples_samples(self) -> bool:  # type: ignore[override]
+        """Whether the axis of the samples is taken apart."""
+        return self.axis == 0
+
     def forward(self, x: Any) -> Any:
         """Reshape the axis."""
-        shape, wanted = np.shape(x), self.unflattened_size
+        shape, wanted = shape_of(x), self.unflattened_size
+        if len(shape) + self.axis == 0:
+            needs_whole_batch(f"{self!r}: of its input of shape {shape} it takes apart the axis of the samples")
         axis = normalize_axis_index(self.axis, len(shape))
         known = math.prod(size for size in wanted if size != -1)
         rest = shape[axis] // known if known else 0

@@ -3,7 +3,9 @@
 from typing import Any
 
 from tinygrad_edu import ops
+from tinygrad_edu.engine import shape_of
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.sliding import Pair
 
 __all__ = ["Fold", "Unfold"]
@@ -31,12 +33,14 @@ class Unfold(Module):
     """
 
     shown: tuple[str, ...] = ("kernel_size", "dilation", "padding", "stride")
+    couples_samples = False
 
     def __init__(self, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> None:
         self.kernel_size, self.dilation, self.padding, self.stride = kernel_size, dilation, padding, stride
 
     def forward(self, x: Any) -> Any:
         """Apply `ops.unfold`."""
+        require_batch("Unfold", shape_of(x), 3)
         return ops.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
 
     def extra_repr(self) -> str:
@@ -67,6 +71,7 @@ class Fold(Unfold):
     """
 
     shown = ("output_size", *Unfold.shown)
+    couples_samples = False
 
     def __init__(
         self, output_size: Pair, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1
@@ -76,4 +81,5 @@ class Fold(Unfold):
 
     def forward(self, x: Any) -> Any:
         """Apply `ops.fold`."""
+        require_batch("Fold", shape_of(x), 2)
         return ops.fold(x, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)

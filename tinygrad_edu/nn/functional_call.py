@@ -8,6 +8,7 @@ import numpy as np
 from tinygrad_edu.engine import Tensor, exchanging
 from tinygrad_edu.errors import StateDictError
 from tinygrad_edu.nn.module import Module, replaced_now
+from tinygrad_edu.nn.sharding import needs_whole_batch
 
 
 def functional_call(model: Module, parameters: Mapping[str, Any], *inputs: Any, **settings: Any) -> Any:
@@ -40,6 +41,7 @@ def functional_call(model: Module, parameters: Mapping[str, Any], *inputs: Any, 
     >>> gradients["weight"].numpy(), gradients["bias"].numpy()
     (array([[1., 2.]], dtype=float32), array([1.], dtype=float32))
     """
+    needs_whole_batch(f"functional_call: the parameters of {type(model).__name__} are others in all threads meanwhile")
     stand_ins = _stand_ins(model, parameters)
     tensors = [tensor for tensor, _ in stand_ins]
     exchange, take_back = exchanging(tensors, [given for _, given in stand_ins])

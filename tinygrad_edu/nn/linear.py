@@ -11,6 +11,7 @@ from tinygrad_edu.engine import Tensor, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sharding import require_batch
 
 __all__ = ["Bilinear", "Linear"]
 
@@ -70,6 +71,8 @@ class Linear(Module):
     (5, 2)
     """
 
+    couples_samples = False
+
     def __init__(
         self,
         in_features: int,
@@ -85,9 +88,11 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Any:
         """Map (..., in_features) to (..., out_features)."""
-        if shape_of(x)[-1:] != (self.in_features,):
+        shape = shape_of(x)
+        require_batch("Linear", shape, 1)
+        if shape[-1:] != (self.in_features,):
             raise ShapeError(
-                f"Linear({self.in_features}, {self.out_features}): the input has shape {shape_of(x)}, and its last "
+                f"Linear({self.in_features}, {self.out_features}): the input has shape {shape}, and its last "
                 f"axis needs the length {self.in_features}. Images become rows with Flatten()."
             )
         return ops.linear(x, self.weight, self.bias)
@@ -129,6 +134,8 @@ class Bilinear(Module):
     (5, 2)
     """
 
+    couples_samples = False
+
     def __init__(
         self,
         in1_features: int,
@@ -147,6 +154,7 @@ class Bilinear(Module):
 
     def forward(self, input1: Any, input2: Any) -> Any:
         """Map (..., in1_features) and (..., in2_features) to (..., out_features)."""
+        require_batch("Bilinear", shape_of(input1), 1)
         return ops.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:

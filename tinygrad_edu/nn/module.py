@@ -19,10 +19,10 @@ from numpy.typing import DTypeLike, NDArray
 from tinygrad_edu.engine import Hook, HookHandle, Tensor
 from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.name_tables import NAMES
-from tinygrad_edu.names import OurKeywords, missing_name
+from tinygrad_edu.names import missing_name
 from tinygrad_edu.nn.hooks import Hooks
 from tinygrad_edu.nn.saving import read_arrays, write_arrays
-from tinygrad_edu.nn.sharding import in_shard, needs_whole_batch
+from tinygrad_edu.nn.sharding import KnownToShards, in_shard, needs_whole_batch, was_made
 from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
 from tinygrad_edu.notebook import array_html, fold_html
 
@@ -52,7 +52,7 @@ class Listed(list[Part]):
         return list, (list(self),)
 
 
-class Module(OurKeywords):
+class Module(KnownToShards):
     """A function with parameters: write `forward`, and keep tensors and other modules in attributes.
 
     Whatever is in an attribute, also inside nested lists, tuples and dicts, is found, in the order of definition.
@@ -116,7 +116,7 @@ class Module(OurKeywords):
             return object.__getattribute__(self, name)  # raises again, as it did: a property of the module, say
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if in_shard():
+        if in_shard() and not was_made(self):
             needs_whole_batch(f"{type(self).__name__}: its forward sets the attribute {name}")
         if name == "couples_samples":
             super().__setattr__("_declared_by", _class_with_code(type(self), sys._getframe(1).f_code))

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Tensor
+from tinygrad_edu.engine import Tensor, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.init import all_ones, all_zeros
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sharding import require_batch
 
 __all__ = [
     "BatchNorm1D", "BatchNorm2D", "GroupNorm", "InstanceNorm1D", "InstanceNorm2D", "LayerNorm", "LocalResponseNorm",
@@ -58,6 +59,8 @@ class LayerNorm(Module):
     array([[-1.07, -0.53,  0.  ,  1.6 ]], dtype=float32)
     """
 
+    couples_samples = False
+
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
@@ -73,6 +76,7 @@ class LayerNorm(Module):
 
     def forward(self, x: Any) -> Any:
         """Apply `ops.layer_norm`: (..., *normalized_shape), the same shape."""
+        require_batch("LayerNorm", shape_of(x), len(self.normalized_shape))
         return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
@@ -122,6 +126,8 @@ class RMSNorm(Module):
     array([[0.2, 1.4]], dtype=float32)
     """
 
+    couples_samples = False
+
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
@@ -136,6 +142,7 @@ class RMSNorm(Module):
 
     def forward(self, x: Any) -> Any:
         """Apply `ops.rms_norm`: (..., *normalized_shape), the same shape."""
+        require_batch("RMSNorm", shape_of(x), len(self.normalized_shape))
         return ops.rms_norm(x, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self) -> str:
@@ -174,6 +181,8 @@ class GroupNorm(Module):
     >>> GroupNorm(2, 6)(np.ones((5, 6, 4, 4))).shape
     (5, 6, 4, 4)
     """
+
+    couples_samples = False
 
     def __init__(
         self,
@@ -356,6 +365,7 @@ class InstanceNorm(ChannelNorm):
 
     def forward(self, x: Any) -> Any:
         """Apply `ops.instance_norm`, to one image as to a batch of one."""
+        require_batch(type(self).__name__, shape_of(x), len(self.inputs[0]))
         alone = "N" not in self.axes_of(x)
         out = ops.instance_norm(
             ops.expand_dims(x, 0) if alone else x,
@@ -414,6 +424,8 @@ class LocalResponseNorm(Module):
     >>> LocalResponseNorm(1, alpha=3.0, beta=0.5)(np.ones((1, 2, 1))).ravel()
     array([0.5, 0.5])
     """
+
+    couples_samples = False
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         require_sizes("LocalResponseNorm", size=size)

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sharding import require_batch
 
 __all__ = [
     "CircularPad1D", "CircularPad2D", "ConstantPad1D", "ConstantPad2D", "ReflectionPad1D", "ReflectionPad2D",
@@ -54,6 +56,7 @@ def _check_border(name: str, length: int, sides: tuple[int, int], mode: str) -> 
 
 
 class _Pad(Module):
+    couples_samples = False
     axes = 2
     mode = "constant"
     value: float = 0.0
@@ -67,6 +70,7 @@ class _Pad(Module):
 
     def forward(self, x: Any) -> Any:
         """Put the border around the last axes of x; what else there is in front of them is a batch."""
+        require_batch(type(self).__name__, shape_of(x), self.axes)
         border = [(self.padding[2 * axis], self.padding[2 * axis + 1]) for axis in reversed(range(self.axes))]
         return surrounded(type(self).__name__, x, border, self.mode, self.value)
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import values_of
+from tinygrad_edu.engine import shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.nn.convolution import Numbers, size_between
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.adaptive_pooling import Wanted
 from tinygrad_edu.ops.sliding import pair, single
 
@@ -48,6 +49,7 @@ class _Pool(Module):
 class _MaxPool(_Pool):
     """What `MaxPool1D` and `MaxPool2D` have in common."""
 
+    couples_samples = False
     shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def __init__(
@@ -110,6 +112,8 @@ class MaxPool1D(_MaxPool):
 
 class _AvgPool(_Pool):
     """What `AvgPool1D` and `AvgPool2D` have in common."""
+
+    couples_samples = False
 
     def __init__(
         self,
@@ -186,6 +190,7 @@ class AvgPool1D(_AvgPool):
 class _LPPool(_Pool):
     """What `LPPool1D` and `LPPool2D` have in common."""
 
+    couples_samples = False
     mean: Callable[..., Any]
     greatest: Callable[..., Any]
     shown = ("norm_type", "kernel_size", "stride", "ceil_mode")
@@ -253,6 +258,7 @@ class LPPool1D(_LPPool):
 class _AdaptivePool(Module):
     """What adaptive pools have in common."""
 
+    couples_samples = False
     function: Callable[..., Any]
 
     def __init__(self, output_size: Wanted) -> None:
@@ -298,6 +304,8 @@ class AdaptiveAvgPool1D(_AdaptivePool):
 class _AdaptiveMaxPool(_AdaptivePool):
     """What `AdaptiveMaxPool1D` and `AdaptiveMaxPool2D` have in common."""
 
+    couples_samples = False
+
     def __init__(self, output_size: Wanted, return_indices: bool = False) -> None:
         super().__init__(output_size)
         self.return_indices = return_indices
@@ -329,6 +337,8 @@ class AdaptiveMaxPool1D(_AdaptiveMaxPool):
 class _MaxUnpool(_Pool):
     """What `MaxUnpool1D` and `MaxUnpool2D` have in common."""
 
+    couples_samples = False
+
     def __init__(self, kernel_size: Numbers, stride: Numbers | None = None, padding: Numbers = 0) -> None:
         self._keep(kernel_size=kernel_size, stride=kernel_size if stride is None else stride, padding=padding)
 
@@ -337,7 +347,8 @@ class _MaxUnpool(_Pool):
 
         `output_size`, (H, W) or the whole shape, is less than a stride away from the size that it would be.
         """
-        shape, places = np.shape(x), np.asarray(values_of(indices))
+        shape, places = shape_of(x), np.asarray(values_of(indices))
+        require_batch(type(self).__name__, shape, self.axes)
         size = self._size(shape, output_size)
         if places.dtype.kind not in "iu":
             raise DTypeError(f"{type(self).__name__}: indices are whole numbers, not {places.dtype}.")

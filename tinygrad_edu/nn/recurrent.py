@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Tensor
+from tinygrad_edu.engine import Tensor, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.dropping import Dropout
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.recurrent import KINDS, over_time
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "pad_sequence"]
@@ -123,6 +124,11 @@ class _Recurrent(Module):
         suffixes = [suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer)]
         return [[weight for weight in self._parameters_of(suffix) if weight is not None] for suffix in suffixes]
 
+    @property
+    def couples_samples(self) -> None:  # type: ignore[override]
+        """The last states have the samples on axis 1, and so has the output without batch_first."""
+        return None
+
     def flatten_parameters(self) -> None:
         """Do nothing: PyTorch puts the parameters side by side for a GPU here."""
 
@@ -142,6 +148,7 @@ class _Recurrent(Module):
         h_n : as `hx`
         """
         x = x if hasattr(x, "dtype") else np.asarray(x)
+        require_batch(type(self).__name__, x.shape, 2)
         self._check_input(x.shape)
         alone = x.ndim == 2
         x = ops.expand_dims(x, 1) if alone else ops.swapaxes(x, 0, 1) if self.batch_first else x
@@ -410,6 +417,7 @@ def pad_sequence(
 class _Cell(Module):
     """What the cells have in common: the parameters of one layer, and one step."""
 
+    couples_samples = False
     weight_ih: Tensor
     weight_hh: Tensor
     bias_ih: Tensor | None
@@ -437,7 +445,8 @@ class _Cell(Module):
 
         `hx` is the state before, zeros unless given. Of an LSTMCell both are pairs, (h, c).
         """
-        shape = np.shape(x)
+        shape = shape_of(x)
+        require_batch(type(self).__name__, shape, 1)
         if len(shape) not in (1, 2) or shape[-1] != self.input_size:
             raise ShapeError(
                 f"{type(self).__name__}({self.extra_repr()}): the input has the shape {shape}, and needs "

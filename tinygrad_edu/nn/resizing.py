@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_edu import ops
+from tinygrad_edu.engine import shape_of
 from tinygrad_edu.nn.convolution import Numbers
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sharding import require_batch
 
 __all__ = [
     "ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Upsample", "UpsamplingBilinear2D", "UpsamplingNearest2D",
@@ -41,6 +43,8 @@ class Upsample(Module):
     >>> Upsample(scale_factor=2, mode="linear")(np.array([[[1.0, 3.0]]]))
     array([[[1. , 1.5, 2.5, 3. ]]])
     """
+
+    couples_samples = False
 
     def __init__(
         self,
@@ -85,11 +89,13 @@ class UpsamplingBilinear2D(Upsample):
 class _Rearranged(Module):
     """A function that puts channels and pixels into other places, by one number."""
 
+    couples_samples = False
     function: Callable[..., Any]
     number: str
 
     def forward(self, x: Any) -> Any:
         """Apply the function of this layer."""
+        require_batch(type(self).__name__, shape_of(x), 3)
         return type(self).function(x, getattr(self, self.number))
 
     def extra_repr(self) -> str:

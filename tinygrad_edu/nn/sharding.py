@@ -3,8 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any, Self
 
-__all__ = ["WholeBatchNeeded", "in_shard", "needs_whole_batch", "shard_forward"]
+from tinygrad_edu.names import OurKeywords
+
+__all__ = [
+    "KnownToShards", "WholeBatchNeeded", "in_shard", "needs_whole_batch", "require_batch", "shard_forward", "was_made",
+]  # fmt: skip
 
 
 class WholeBatchNeeded(BaseException):
@@ -18,9 +23,14 @@ class _Shard:
     ----------
     reason : str or None
         Why it needs the whole batch.
+    made : set of int
+        The ids of the modules that the forward made. It may set their attributes: no other thread has them.
     """
 
     reason: str | None = None
+
+    def __init__(self) -> None:
+        self.made: set[int] = set()
 
 
 _current: ContextVar[_Shard | None] = ContextVar("tinygrad_edu_shard", default=None)
@@ -67,3 +77,29 @@ def needs_whole_batch(reason: str) -> None:
     if shard is not None:
         shard.reason = reason
         raise WholeBatchNeeded(reason)
+
+
+def require_batch(layer: str, shape: tuple[int, ...], axes: int) -> None:
+    """Need the whole batch for an input with the `axes` axes of one sample, or fewer: none is that of the samples."""
+    if len(shape) <= axes:
+        needs_whole_batch(f"{layer}: its input of shape {shape} has no axis of samples")
+
+
+class KnownToShards(OurKeywords):
+    """What `Module` inherits, so that the forward of a shard knows the modules that it made."""
+
+    __slots__ = ()
+
+    def __new__(cls, *args: Any, **settings: Any) -> Self:
+        """Make an instance, and note it in the shard under way, if there is one."""
+        module = super().__new__(cls, *args, **settings)
+        shard = _current.get()
+        if shard is not None:
+            shard.made.add(id(module))
+        return module
+
+
+def was_made(module: Any) -> bool:
+    """Return whether the forward of a shard under way made this module."""
+    shard = _current.get()
+    return shard is not None and id(module) in shard.made

@@ -11,8 +11,10 @@ from tinygrad_edu import ops
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import init
+from tinygrad_edu.nn.activations import is_elementwise
 from tinygrad_edu.nn.attention import MultiheadAttention
 from tinygrad_edu.nn.containers import ModuleList
+from tinygrad_edu.nn.coupling import as_parts
 from tinygrad_edu.nn.dropping import Dropout
 from tinygrad_edu.nn.linear import Linear, require_sizes
 from tinygrad_edu.nn.module import Module
@@ -25,6 +27,13 @@ __all__ = [
 _Activation = str | Callable[[Any], Any]
 
 _ACTIVATIONS: dict[str, Any] = {"relu": ops.relu, "gelu": ops.gelu}
+
+
+@property  # type: ignore[misc]
+def _as_parts_and_activation(layer: Any) -> bool | None:
+    """Without batch_first, the samples are on axis 1; a function as the activation declares nothing."""
+    known = isinstance(layer.activation, Module) or is_elementwise(layer.activation)
+    return as_parts.fget(layer) if known else None  # type: ignore[attr-defined]
 
 
 class _Layer(Module):
@@ -136,6 +145,7 @@ class TransformerEncoderLayer(_Layer):
     (5, 3, 8)
     """
 
+    couples_samples = _as_parts_and_activation
     _attentions = ("self_attn",)
     self_attn: MultiheadAttention
 
@@ -185,6 +195,7 @@ class TransformerDecoderLayer(_Layer):
     (5, 3, 8)
     """
 
+    couples_samples = _as_parts_and_activation
     _attentions = ("self_attn", "multihead_attn")
     self_attn: MultiheadAttention
     multihead_attn: MultiheadAttention
@@ -280,6 +291,8 @@ class TransformerEncoder(_Stack):
     (5, 3, 8)
     """
 
+    couples_samples = as_parts
+
     def __init__(
         self,
         encoder_layer: Module,
@@ -325,6 +338,8 @@ class TransformerDecoder(_Stack):
     >>> TransformerDecoder(layer, 2)(np.ones((5, 3, 8), np.float32), np.ones((5, 4, 8), np.float32)).shape
     (5, 3, 8)
     """
+
+    couples_samples = as_parts
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__(decoder_layer, num_layers, norm)
@@ -383,6 +398,7 @@ class Transformer(Module):
     (5, 3, 8)
     """
 
+    couples_samples = as_parts
     encoder: Any
     decoder: Any
 
