@@ -61,6 +61,10 @@ class ReadOnlyError(TinygradError, ValueError):
     """An in-place operation on memory that cannot be written to."""
 
 
+class FitNotRunWarning(UserWarning):
+    """The result of `fit` was dropped before it was looped over, so nothing was trained."""
+
+
 class OptimizerWarning(UserWarning):
     """An optimizer does not hold a parameter that is to be trained, or holds one of another model."""
 

@@ -39,6 +39,6 @@ from tinygrad_edu.engine.watching import Watch, WatchedWalk
 __all__ = [
     "Array", "Cell", "Hook", "HookHandle", "Node", "Op", "Operand", "Parts", "Tensor", "Watch", "WatchedWalk", "add_at",
     "clock", "demand_shape", "detect_anomaly", "enable_grad", "exchanging", "flag", "from_dlpack", "from_numpy",
-    "hooked", "in_place", "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers", "refuse_read_only", "refuse_stale",
-    "shape_of", "unbroadcast", "values_of", "walk", "whole", "wrap", "writing",
+    "hooked", "in_place", "is_grad_enabled", "leaf", "no_grad", "op", "real_numbers", "refuse_read_only",
+    "refuse_stale", "shape_of", "unbroadcast", "values_of", "walk", "whole", "wrap", "writing",
 ]  # fmt: skip

@@ -46,7 +46,7 @@ def additive(denominator: Callable[..., float | None]) -> Callable[[AnyLoss], An
     return declare
 
 
-def denominator_of(loss: Callable[..., Any], target: Any) -> float | None:
+def denominator_of(loss: Any, target: Any) -> float | None:
     """Return the denominator that a loss declares for a target; None where it declares none.
 
     A function declares ``loss.denominator``, a function of the target; a class declares a method
@@ -96,7 +96,7 @@ def elements(
 def _spares_rows(weight: Any, values: ndarray) -> bool:
     """Return whether weights broadcast along the axis of the samples."""
     shape = np.shape(values_of(weight)) if weight is not None else ()
-    return len(shape) < values.ndim or (len(shape) == values.ndim and shape[0] == 1 != len(values))
+    return len(shape) < values.ndim or (len(shape) == values.ndim and shape[:1] == (1,) != values.shape[:1])
 
 
 def rows(target: Any, reduction: str = "mean", **settings: Any) -> float | None:

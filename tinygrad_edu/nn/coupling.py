@@ -67,7 +67,7 @@ def declared_with(thing: Any, declared: str, described: str) -> bool:
 
     So a declaration does not count in a subclass that replaces the method that it describes.
     """
-    cls = type(thing)
+    cls: Any = type(thing)
     return _declared_with(cls, declared, described, getattr(cls, declared), getattr(cls, described))
 
 

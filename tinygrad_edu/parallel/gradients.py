@@ -19,7 +19,7 @@ from tinygrad_edu.errors import AnomalyError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import denominator_of
 from tinygrad_edu.nn.coupling import Loss
-from tinygrad_edu.nn.randomness import random_stream, stream_of, stream_seeds
+from tinygrad_edu.nn.randomness import jumped_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.nn.samples import as_inputs, inputs_and_target
 from tinygrad_edu.nn.sharding import WholeBatchNeeded, shard_forward
 from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
@@ -27,11 +27,11 @@ from tinygrad_edu.parallel.joined import Detached, cotangents, detached, join, r
 from tinygrad_edu.parallel.packed import PackedSums
 from tinygrad_edu.parallel.pairwise import PairwiseSum, shards, share
 from tinygrad_edu.parallel.reducing import sum_over_workers
-from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum, add, add_gradients, in_c_order
+from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
 
-__all__ = ["LossGradient", "after_hooks", "sharded_value_and_grad"]
+__all__ = ["LossGradient", "after_hooks", "scalar", "sharded_value_and_grad"]
 
 
 def sharded_value_and_grad(
@@ -238,9 +238,8 @@ class _Batch:
 
     def _loss(self, out: Any, target: Any) -> Tensor:
         """Compute the loss of the whole batch, which draws from a random stream of its own."""
-        bits: Any = stream_of(self.seeds[0]).bit_generator
-        with random_stream(np.random.Generator(bits.jumped())), enable_grad():
-            return _scalar(self.loss(out, target))
+        with random_stream(jumped_stream(self.seeds[0])), enable_grad():
+            return scalar(self.loss(out, target))
 
     def _walk(self, result: Tensor, scale: float) -> dict[Node, ndarray]:
         """Return the gradients of the leaves with respect to a loss, times a scale. Hooks of the tensors wait."""
@@ -281,7 +280,7 @@ class _Batch:
         with _rows_noted(part), enable_grad():
             out = self.model.output(inputs, part, stream)
             with shard_forward(), random_stream(stream):
-                result = _scalar(self.loss(out, target))
+                result = scalar(self.loss(out, target))
             scale = denominator / total
             return ShardSum(scale * result.item(), self._gradients(self._walk(result, scale)), denominator)
 
@@ -360,7 +359,7 @@ class _Batch:
         return layout.unpack(sum_over_workers(workers, count, packed, layout.like))
 
 
-def _scalar(result: Any) -> Tensor:
+def scalar(result: Any) -> Tensor:
     """Return a loss, or raise for what is no loss."""
     if not isinstance(result, Tensor) or result.size != 1:
         what = f"has shape {result.shape}" if isinstance(result, Tensor) else f"is a {type(result).__name__}"

@@ -89,7 +89,8 @@ def cotangents(joined: Any, gradients: dict[Node, ndarray], out: Any, part: slic
     found: list[tuple[Node, ndarray]] = []
 
     def add(whole: Any, own: Any) -> None:
-        g = gradients.get(whole._node) if isinstance(whole, Tensor) else None
+        root = whole._node if isinstance(whole, Tensor) else None
+        g = None if root is None else gradients.get(root)
         if g is not None and isinstance(own, Tensor) and own._node is not None:
             found.append((own._node, np.ascontiguousarray(g[part])))
 

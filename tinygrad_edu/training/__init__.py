@@ -3,7 +3,7 @@
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.early_stopping import EarlyStopping
 from tinygrad_edu.training.evaluation import evaluate, evaluating, predict
-from tinygrad_edu.training.loop import Epoch, fit
+from tinygrad_edu.training.loop import Epoch, Epochs, fit
 from tinygrad_edu.training.metrics import (
     Accuracy,
     BinaryAccuracy,
@@ -19,7 +19,7 @@ from tinygrad_edu.training.metrics import (
 from tinygrad_edu.training.steps import Steps, TrainingStep
 
 __all__ = [
-    "Accuracy", "BinaryAccuracy", "Checkpoints", "ConfusionMatrix", "EarlyStopping", "Epoch", "F1Score", "Mean",
-    "MeanAbsoluteError", "MeanSquaredError", "Metric", "Perplexity", "Steps", "TopKAccuracy", "TrainingStep",
+    "Accuracy", "BinaryAccuracy", "Checkpoints", "ConfusionMatrix", "EarlyStopping", "Epoch", "Epochs", "F1Score",
+    "Mean", "MeanAbsoluteError", "MeanSquaredError", "Metric", "Perplexity", "Steps", "TopKAccuracy", "TrainingStep",
     "evaluate", "evaluating", "fit", "predict",
 ]  # fmt: skip

@@ -4,20 +4,23 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeGuard
 
+from numpy import ndarray
+
 from tinygrad_edu.data import DataLoader
 from tinygrad_edu.data.lazy_batch import LazyBatch
+from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn.samples import inputs_and_target
 from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
 
-__all__ = ["Batch", "Batches", "cuttable", "has_order", "refuse_iterator", "untaken"]
+__all__ = ["Batch", "Batches", "has_order", "is_one_batch", "refuse_iterator", "sampled", "untaken"]
 
 Batch = tuple[Any, ...]
 Batches = Iterable[Batch]
 
 
-def cuttable(batch: Any) -> SampledBatch:
-    """Return a batch as one of which parts can be taken."""
+def sampled(batch: Any) -> SampledBatch:
+    """Return a batch as one of which some samples can be taken."""
     if isinstance(batch, LazyBatch):
         return batch
     inputs, target = inputs_and_target(batch)
@@ -43,6 +46,11 @@ def untaken(batches: Batches, order: Any = None, start: int = 0) -> Iterator[Any
 def has_order(batches: Any) -> TypeGuard[DataLoader]:
     """Whether batches are those of an order that is drawn for each epoch: not where a subclass makes others of them."""
     return isinstance(batches, DataLoader) and type(batches).__iter__ is DataLoader.__iter__
+
+
+def is_one_batch(batches: Any) -> bool:
+    """Return whether batches are one batch itself, a tuple of arrays or Tensors: ``(x, y)`` for ``[(x, y)]``."""
+    return isinstance(batches, tuple) and any(isinstance(part, ndarray | Tensor) for part in batches)
 
 
 def refuse_iterator(name: str, batches: Batches) -> None:

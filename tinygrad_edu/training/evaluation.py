@@ -1,23 +1,31 @@
-"""Evaluation: what a model answers, and the metrics of its answers, in shards on all cores."""
+"""Evaluation: the metrics of a model, and its predictions, in shards where its samples are independent."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu._checks import whole_number
 from tinygrad_edu.engine import no_grad, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.randomness import random_stream, stream_of, stream_seeds
-from tinygrad_edu.nn.samples import as_inputs, inputs_and_target, samples, some_samples
+from tinygrad_edu.nn.additive import denominator_of
+from tinygrad_edu.nn.coupling import Loss
+from tinygrad_edu.nn.randomness import jumped_stream, random_stream, stream_of, stream_seeds
+from tinygrad_edu.nn.samples import as_arrays, as_inputs, inputs_and_target, samples, some_samples
+from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.parallel import map_shards, shards
-from tinygrad_edu.parallel.gradients import Cuttable
+from tinygrad_edu.parallel.batches import SampledBatch
+from tinygrad_edu.parallel.gradients import scalar
+from tinygrad_edu.parallel.joined import detached, join
 from tinygrad_edu.parallel.pairwise import PairwiseSum, share
-from tinygrad_edu.parallel.workers import ALONE, Workers, gather
-from tinygrad_edu.training.batches import Batches, cuttable, has_order, untaken
+from tinygrad_edu.parallel.sharded_model import ShardedModel
+from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
+from tinygrad_edu.training.batches import Batches, has_order, is_one_batch, sampled, untaken
 from tinygrad_edu.training.metrics import Metric
 from tinygrad_edu.transforms.trees import tree_map
 
@@ -54,7 +62,7 @@ def evaluating(model: Module) -> Iterator[None]:
 def evaluate(
     model: Module,
     batches: Batches,
-    metrics: Mapping[str, Metric],
+    metrics: Mapping[str, Metric | Loss],
     threads: int | None = None,
     workers: Workers = ALONE,
 ) -> dict[str, Any]:
@@ -63,13 +71,16 @@ def evaluate(
     Parameters
     ----------
     model : Module
+        One that declares ``couples_samples = False`` is evaluated in shards, any other on each batch as it is.
     batches : iterable of tuple
-        The inputs of the model, and last the target: arrays, or nests of them, whose first axis is the samples. They
-        are cut into shards: ``[(x, y)]`` is all of a test set, as one batch.
-    metrics : dict of str to Metric
-        By the name that the result gets.
+        The inputs of the model, and last the target: arrays, or nests of them, whose first axis is the samples:
+        ``[(x, y)]``, or ``(x, y)``, is all of a test set, as one batch.
+    metrics : dict of str to Metric or callable
+        By the name that the result gets. A callable is a loss, such as `nn.cross_entropy`: from the output and the
+        target of a batch to a Tensor of one element. Over several batches, its value is the mean weighted by its
+        denominators, if it has one, see `nn.additive`, and else by the numbers of samples.
     threads : int, optional
-        As many as this process may run, unless given. The bits do not depend on it.
+        By default as many as this process may run. The bits do not depend on it.
     workers : Workers
         Processes that evaluate the same model, each on some of the shards; all of them get the metrics.
 
@@ -81,92 +92,166 @@ def evaluate(
     Raises
     ------
     DTypeError, ShapeError
-        A batch is no such tuple, or its arrays differ in length; or a metric is a function and no `Metric`.
+        A batch is no such tuple, or its arrays differ in length; or a metric is neither a `Metric` nor a function.
+    NonScalarBackwardError
+        A loss is not a Tensor of one element.
+
+    Warns
+    -----
+    WholeBatchWarning
+        The model declares nothing, or breaks its promise that samples are independent.
 
     Notes
     -----
-    What a model draws while it is evaluated, it draws from streams of their own for each shard, the same each time.
+    Each shard draws from a random stream of its own, the same in each evaluation.
 
     Examples
     --------
     >>> from tinygrad_edu import nn
-    >>> from tinygrad_edu.training import Accuracy, F1Score
+    >>> from tinygrad_edu.training import Accuracy
     >>> x, y = np.eye(4, dtype=np.float32), np.array([0, 1, 2, 0])
-    >>> evaluate(nn.Identity(), [(x, y)], {"accuracy": Accuracy(), "f1": F1Score(average="micro")})
-    {'accuracy': 0.75, 'f1': 0.75}
+    >>> found = evaluate(nn.Identity(), [(x, y)], {"accuracy": Accuracy(), "loss": nn.cross_entropy})
+    >>> found["accuracy"], round(found["loss"], 4)
+    (0.75, 0.9937)
     """
-    for name, metric in metrics.items():
-        if not isinstance(metric, Metric):
-            raise DTypeError(
-                f"evaluate: {name} is {metric!r}, which cannot be added up over batches. Give an instance of a Metric, "
-                f"as Accuracy(), or the mean of a function of each sample, Mean(function)."
-            )
-    order = batches.draw_order() if has_order(batches) else None
-    kept = list(batches) if isinstance(batches, Iterator) else batches  # they may be computed once more
+    run = _Evaluation(ShardedModel(model), {name: _metric(name, each) for name, each in metrics.items()}, workers)
+    given: Any = [batches] if is_one_batch(batches) else batches
+    order = given.draw_order() if has_order(given) else None
+    kept = list(given) if isinstance(given, Iterator) else given  # they may be computed once more
 
     def compute() -> list[Totals]:
-        rng, count = np.random.default_rng(0), workers.threads if threads is None else threads
-        own = [
-            _own_sums(model, batch, metrics, rng, count, workers)
-            for batch in map(cuttable, untaken(kept, order))
-            if len(batch)
-        ]
-        return [_added_up(list(of_batch)) for of_batch in zip(*gather(workers, own), strict=True)]
+        rng = np.random.default_rng(0)
+        count = workers.threads if threads is None else threads
+        return [run.sums(batch, rng, count) for batch in map(sampled, untaken(kept, order)) if len(batch)]
 
     with evaluating(model):
         totals = workers.together(compute)
     if metrics and not totals:
         raise DTypeError("evaluate: there are no batches, and so nothing to measure.")
-    return {name: metric.value(reduce(np.add, [sums[name] for sums in totals])) for name, metric in metrics.items()}
+    return {name: each.value(reduce(np.add, [sums[name] for sums in totals])) for name, each in run.metrics.items()}
 
 
-def _own_sums(
-    model: Module,
-    batch: Cuttable,
-    metrics: Mapping[str, Metric],
-    rng: np.random.Generator,
-    threads: int,
-    workers: Workers,
-) -> PairwiseSum[Totals]:
-    """Return the sums over those shards of a batch that are this worker's."""
-    parts = shards(len(batch), _shard_size(model, len(batch)))
-    seeds, own = stream_seeds(rng, len(parts)), share(len(parts), workers.size, workers.rank)
-
-    def of_shard(i: int) -> Totals:
-        stream = stream_of(seeds[own[i]])
-        inputs, target = inputs_and_target(batch.take(parts[own[i]], stream))
-        with random_stream(stream):
-            outputs = _arrays(model(*as_inputs(inputs)))
-        return {name: metric.sums(outputs, _arrays(target)) for name, metric in metrics.items()}
-
-    total: PairwiseSum[Totals] = PairwiseSum(len(parts), _add)
-    for k, sums in zip(own, map_shards(of_shard, len(own), threads), strict=True):
-        total.push((0, k), sums)
-    return total
+def _metric(name: str, metric: Any) -> Metric:
+    if isinstance(metric, Metric):
+        return metric
+    if not callable(metric) or isinstance(metric, type):
+        raise DTypeError(
+            f"evaluate: {name} is {metric!r}, neither a Metric nor a loss. Give an instance of a Metric, as "
+            f"Accuracy(), or a function of outputs and targets, as nn.cross_entropy."
+        )
+    return LossValue(metric)
 
 
-def _added_up(of_workers: list[PairwiseSum[Totals]]) -> Totals:
-    """Return the sums over a batch, of those of each worker."""
-    first, *others = of_workers
-    for block, sums in (each for other in others for each in other.pending):
-        first.push(block, sums)
-    return first.pending[0][1]
+@dataclass
+class LossValue(Metric):
+    """A loss as a metric: its mean over batches.
+
+    Attributes
+    ----------
+    loss : callable
+    """
+
+    loss: Loss
+
+    def sums(self, outputs: Any, targets: Any) -> ndarray:
+        """Return the loss times its weight, and the weight: its denominator, or else the number of samples."""
+        denominator = denominator_of(self.loss, targets)
+        weight = samples(outputs) if denominator is None else denominator
+        return np.array([weight * scalar(self.loss(as_inputs(outputs), targets)).item() if weight else 0.0, weight])
+
+
+class _Evaluation:
+    """The metrics of a model, batch by batch.
+
+    Parameters
+    ----------
+    model : ShardedModel
+    metrics : dict of str to Metric
+    workers : Workers
+    """
+
+    def __init__(self, model: ShardedModel, metrics: dict[str, Metric], workers: Workers) -> None:
+        self.model, self.metrics, self.workers = model, metrics, workers
+
+    def sums(self, batch: SampledBatch, rng: np.random.Generator, threads: int) -> Totals:
+        """Return the sums of a batch: over its shards, or of the whole batch."""
+        parts, state = shards(len(batch), SHARD_SIZE), rng.bit_generator.state
+        if len(parts) > 1 and self.model.is_cut():
+            self.model.begin_batch(self.model.model.parameters())
+            try:
+                return self._summed(batch, parts, stream_seeds(rng, len(parts)), threads)
+            except WholeBatchNeeded as signal:
+                self.model.give_up(str(signal))
+            rng.bit_generator.state = state
+        found = self._summed(batch, [slice(len(batch))], stream_seeds(rng, 1), threads)
+        self.model.warn_once()
+        return found
+
+    def _summed(self, batch: SampledBatch, parts: list[slice], seeds: ndarray, threads: int) -> Totals:
+        own = share(len(parts), self.workers.size, self.workers.rank)
+
+        def compute() -> list[tuple[Totals, Any]]:
+            found = list(map_shards(lambda i: self._shard(batch, parts, seeds, own[i]), len(own), threads))
+            if len(parts) > 1:
+                self.model.require_unwritten()
+            return found
+
+        found = on_all(self.workers, compute)
+        of_shards = [each for of_rank in gather(self.workers, found) for each in of_rank]
+        total: PairwiseSum[Totals] = PairwiseSum(len(parts), _add)
+        for k, (sums, _) in enumerate(of_shards):
+            total.push((0, k), sums)
+        missing = self.metrics.keys() - of_shards[0][0].keys()
+        return total.pending[0][1] | self._of_joined(missing, [rest for _, rest in of_shards], seeds)
+
+    def _shard(self, batch: SampledBatch, parts: list[slice], seeds: ndarray, k: int) -> tuple[Totals, Any]:
+        """Return the sums of a shard, and, where a loss needs the whole batch, its output and target."""
+        stream = stream_of(seeds[k])
+        inputs, target = inputs_and_target(batch.take(parts[k], stream))
+        target = as_arrays(target)
+        if len(parts) > 1:
+            out = self.model.output(inputs, parts[k], stream)
+        else:
+            with random_stream(stream):
+                out = self.model.model(*as_inputs(inputs))
+        now = {name: each for name, each in self.metrics.items() if not _needs_batch(each, target)}
+        outputs, targets = _arrays(out), _arrays(target)
+        sums = {
+            name: each.sums(outputs, targets if not isinstance(each, LossValue) else target)
+            for name, each in now.items()
+        }
+        return sums, (detached(out), target) if len(now) < len(self.metrics) else None
+
+    def _of_joined(self, names: Collection[str], rest: list[Any], seeds: ndarray) -> Totals:
+        """Return the sums of the losses that need the outputs of all shards."""
+        if not names:
+            return {}
+        outputs, targets = zip(*rest, strict=True)
+        out, target = join("the model", list(outputs)), join("the targets", [detached(each) for each in targets])
+        with random_stream(jumped_stream(seeds[0])):
+            return {name: self.metrics[name].sums(out, target) for name in names}
+
+
+def _needs_batch(metric: Metric, target: Any) -> bool:
+    return isinstance(metric, LossValue) and denominator_of(metric.loss, target) is None
 
 
 def _add(a: Totals, b: Totals) -> Totals:
     return {name: a[name] + b[name] for name in a}
 
 
-def _shard_size(model: Module, count: int) -> int:
-    """Return how many samples are computed together: all of them, where one depends on the others."""
-    return max(count, 1) if any(module.couples_samples for module in model.modules()) else SHARD_SIZE
-
-
 def _arrays(nest: Any) -> Any:
     return tree_map(lambda leaf: np.asarray(values_of(leaf)), nest)
 
 
-def predict(model: Module, x: Any, threads: int | None = None, workers: Workers = ALONE) -> Any:
+def predict(
+    model: Module,
+    x: Any,
+    threads: int | None = None,
+    workers: Workers = ALONE,
+    *,
+    batch_size: int | None = None,
+) -> Any:
     """Return the most likely class of each of the images x, as integers (N,). The model is left in its mode.
 
     Parameters
@@ -177,27 +262,46 @@ def predict(model: Module, x: Any, threads: int | None = None, workers: Workers 
     x : (N, ...), or a tuple of inputs
         Images as the model takes them: one array, or a tuple of several inputs, each of them an array or a nest.
     threads : int, optional
-        As many as this process may run, unless given.
+        By default as many as this process may run.
     workers : Workers
         Processes that have the same model and images, and read some of them each; all of them get the classes.
+    batch_size : int, optional
+        The number of images in a batch, by default all of them. It matters for a model that does not declare
+        ``couples_samples = False``.
+
+    Warns
+    -----
+    WholeBatchWarning
+        The model declares nothing, and no `batch_size` is given; or it breaks its promise.
     """
-    inputs = x if isinstance(x, tuple) else (x,)
-    count = samples(inputs)
-    slices = shards(count, _shard_size(model, count))
+    inputs = as_arrays(x if isinstance(x, tuple) else (x,))
+    count, sharded = samples(inputs), ShardedModel(model)
+    size = max(count, 1) if batch_size is None else whole_number("batch_size", batch_size, 1)
+    threads = workers.threads if threads is None else threads
 
-    count_of_threads = workers.threads if threads is None else threads
+    def classes(part: slice, cut: bool) -> Any:
+        given = some_samples(inputs, part)
+        out = sharded.output(given, part, np.random.default_rng(0)) if cut else model(*as_inputs(given))
+        return tree_map(_classes, _arrays(out))
 
-    def of_shard(k: int) -> Any:
-        return tree_map(_classes, _arrays(model(*as_inputs(some_samples(inputs, slices[k])))))
-
-    def compute() -> list[Any]:
-        own = share(len(slices), workers.size, workers.rank)
-        found = list(map_shards(lambda i: of_shard(own[i]), len(own), count_of_threads))
+    def of(parts: list[slice], cut: bool) -> list[Any]:
+        own = share(len(parts), workers.size, workers.rank)
+        found = on_all(workers, lambda: list(map_shards(lambda i: classes(parts[own[i]], cut), len(own), threads)))
         return [each for of_worker in gather(workers, found) for each in of_worker]
 
+    def compute() -> list[Any]:
+        if size > SHARD_SIZE and count > SHARD_SIZE and sharded.is_cut():
+            sharded.begin_batch(model.parameters())
+            try:
+                return of(shards(count, SHARD_SIZE), cut=True)
+            except WholeBatchNeeded as signal:
+                sharded.give_up(str(signal))
+        return of(shards(count, size), cut=False)
+
     with evaluating(model):
-        classes = workers.together(compute)
-    return tree_map(lambda *parts: np.concatenate(parts), *classes) if classes else np.zeros(0, np.int64)
+        found = workers.together(compute)
+    sharded.warn_once()
+    return tree_map(lambda *parts: np.concatenate(parts), *found) if found else np.zeros(0, np.int64)
 
 
 def _classes(logits: ndarray) -> ndarray:

@@ -1,4 +1,4 @@
-"""The training loop: it runs epochs and yields each, and goes on where a checkpoint was written."""
+"""The training loop: it runs epochs, yields each, and continues from a checkpoint."""
 
 import time
 import warnings
@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu._checks import whole_number
-from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DataError, DTypeError
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.errors import (
+    CheckpointError,
+    CheckpointWarning,
+    DataError,
+    DTypeError,
+    FitNotRunWarning,
+    StateDictError,
+)
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
@@ -22,19 +30,19 @@ from tinygrad_edu.training.metrics import Metric
 from tinygrad_edu.training.parts import has_streams
 from tinygrad_edu.training.steps import Steps, TrainingStep
 
-__all__ = ["Epoch", "fit"]
+__all__ = ["Epoch", "Epochs", "fit"]
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to.
+    """The result of one epoch.
 
     Attributes
     ----------
     epoch : int
         From 1.
     loss : float
-        The mean over the epoch's samples, as trained on: with dropout and augmentation.
+        The mean of the losses of the steps, weighted by their samples, with dropout and augmentation.
     metrics : dict
         After the epoch, without dropout and with the averaged weights, if there are any: ``"test_accuracy"`` is the
         metric that was given as ``accuracy``, of the batches that were given as ``test``. Empty after an epoch that was
@@ -101,7 +109,7 @@ def fit(
     average: MovingAverage | None = None,
     shard_size: int = 64,
     workers: Workers = ALONE,
-    metrics: Mapping[str, Metric] | None = None,
+    metrics: Mapping[str, Metric | Loss] | None = None,
     evaluate_on: Mapping[str, Batches] | None = None,
     evaluate_every: int = 1,
     on_step: Callable[[TrainingStep], None] | None = None,
@@ -109,8 +117,11 @@ def fit(
     history: list[Epoch] | None = None,
     checkpoints: Checkpoints | None = None,
     resume: bool = False,
-) -> Iterator[Epoch]:
+) -> "Epochs":
     """Train for `epochs`, and yield each as it ends: a loop over it can show it, keep it, or stop.
+
+    A step gives the same weights as the loop ``loss(model(x), y).backward(); optimizer.step()``, to rounding: see
+    `Steps`. Nothing is trained until the result is looped over: ``for epoch in fit(...)``, or ``list(fit(...))``.
 
     Parameters
     ----------
@@ -120,9 +131,10 @@ def fit(
         Looped over once an epoch: a `data.DataLoader`, or a list. Each is the inputs of the model, and last the target.
     epochs : int
         How many in all, with those before a checkpoint.
-    metrics : dict of str to Metric, optional
+    metrics : dict of str to Metric or loss, optional
+        As for `evaluate`: ``{"accuracy": Accuracy(), "loss": nn.cross_entropy}``.
     evaluate_on : dict of str to iterable of tuple, optional
-        Batches that all metrics are measured on after each epoch.
+        Batches that all metrics are measured on after each epoch: ``{"test": [(x, y)]}``, or ``{"test": (x, y)}``.
     evaluate_every : int
         After how many epochs that is; after the last one always.
     on_step : callable, optional
@@ -138,6 +150,11 @@ def fit(
     resume : bool
         Go on after the last checkpoint, if there is one, to the same bits as if the run had never stopped; the loop
         gets the epochs that were not over then.
+
+    Returns
+    -------
+    Epochs
+        An iterator over the epochs. It warns if it is dropped before it has begun.
 
     Raises
     ------
@@ -180,7 +197,44 @@ def fit(
         run.watch(checkpoints, resume)
     elif resume:
         raise DTypeError("fit(): to resume, it needs the checkpoints: checkpoints=Checkpoints(folder).")
-    return run.epochs(epochs, on_step, stop)
+    return Epochs(run.epochs(epochs, on_step, stop))
+
+
+class Epochs(Iterator[Epoch]):
+    """The epochs of a training, each trained when it is asked for."""
+
+    def __init__(self, epochs: Iterator[Epoch]) -> None:
+        self._epochs, self._begun = epochs, False
+
+    def __next__(self) -> Epoch:
+        self._begun = True
+        return next(self._epochs)
+
+    def __del__(self) -> None:
+        if not self._begun:
+            warnings.warn(
+                "fit() was called and nothing was trained: it trains while its result is looped over. Write "
+                "for epoch in fit(...), or list(fit(...)).",
+                FitNotRunWarning,
+                stacklevel=2,
+            )
+
+
+class _Tensors:
+    """The part of a checkpoint for parameters that only the optimizer holds."""
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        self._tensors = tensors
+
+    def state_dict(self) -> dict[str, Any]:
+        return {str(k): tensor.numpy().copy() for k, tensor in enumerate(self._tensors)}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        shapes = [np.shape(values) for values in saved.values()]
+        if shapes != [tensor.shape for tensor in self._tensors]:
+            raise StateDictError(f"the optimizer held parameters of the shapes {shapes}, besides those of the model")
+        for tensor, values in zip(self._tensors, saved.values(), strict=True):
+            tensor.assign(values)
 
 
 @dataclass
@@ -189,7 +243,7 @@ class _Run:
 
     steps: Steps
     batches: Batches
-    metrics: dict[str, Metric]
+    metrics: dict[str, Metric | Loss]
     sets: dict[str, Batches]
     evaluate_every: int
     history: list[Epoch]
@@ -207,6 +261,9 @@ class _Run:
             )
         parts = {"fit": self, "model": self.steps.model, "optimizer": self.steps.optimizer, "rng": self.steps.rng}
         parts |= {"average": self.steps.average} if self.steps.average is not None else {}
+        parts |= {"tensors": _Tensors(others)} if (others := self.steps.others()) else {}
+        if isinstance(loss := self.steps.loss, Module) and (loss.state_dict() or has_streams(loss)):
+            parts["loss"] = loss
         drawn = {"batches": self.batches, **{f"{name}_batches": each for name, each in self.sets.items()}}
         parts |= {name: each for name, each in drawn.items() if has_streams(each)}
         self.checkpoints = checkpoints.also(**parts).among(self.steps.workers)

@@ -21,7 +21,7 @@ from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.gradients import LossGradient, after_hooks
 from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum
 from tinygrad_edu.parallel.workers import ALONE, Workers, require_alike
-from tinygrad_edu.training.batches import Batches, cuttable, has_order, untaken
+from tinygrad_edu.training.batches import Batches, has_order, sampled, untaken
 from tinygrad_edu.training.diagnosis import all_finite, diagnosed
 
 __all__ = ["Steps", "TrainingStep"]
@@ -146,7 +146,7 @@ class Steps:
         self.model.train()
         remaining = untaken(batches, batches.draw_order() if has_order(batches) else None)
         for number in count(first):
-            together = [cuttable(batch) for batch in islice(remaining, self.accumulate)]
+            together = [sampled(batch) for batch in islice(remaining, self.accumulate)]
             if not together:
                 return
             if self.schedule is not None:
@@ -176,6 +176,11 @@ class Steps:
         """Return the parameters of the model and of the loss, and all others that the optimizer holds, each once."""
         of_loss = self.loss.parameters() if isinstance(self.loss, Module) else []
         return list(dict.fromkeys((*self.model.parameters(), *of_loss, *held_by(self.optimizer))))
+
+    def others(self) -> list[Tensor]:
+        """Return the parameters that the optimizer holds, and neither the model nor the loss."""
+        names = self._names()
+        return [tensor for tensor in self._trained() if tensor not in names]
 
     def _warn_of_untrained(self, tensors: list[Tensor]) -> None:
         """Warn, once, where the optimizer and the gradients do not belong together."""
@@ -210,20 +215,20 @@ class Steps:
         self, loss: float, gradients: Gradients, together: list[SampledBatch], epoch: int, first: int
     ) -> NonFiniteLossError:
         """Return the error for a step that is not taken; the random stream is where it was before."""
-        last = first + len(together) - 1
+        last, tensors = first + len(together) - 1, self._trained()
         place = f"epoch {epoch}, " + (f"batch {first}" if first == last else f"batches {first} to {last}")
         what = f"the loss became {loss} in {place}"
         if math.isfinite(loss):
             names = self._names()
             name = next(
                 names.get(tensor, "a tensor that the optimizer holds")
-                for tensor, g in zip(self._trained(), gradients, strict=True)
+                for tensor, g in zip(tensors, gradients, strict=True)
                 if not all_finite([g])
             )
             what = f"the gradient of {name} became infinite or NaN in {place}, of a loss of {loss:.6g}"
         whole = [batch.take(slice(len(batch)), np.random.default_rng(0)) for batch in together]
         # Each of the workers looks for itself: who finds it first would let the others wait.
-        cause, help = diagnosed(self.model, whole, first, lambda: self._value_and_grad(together, self._trained(), 1, ALONE))
+        cause, help = diagnosed(self.model, whole, first, lambda: self._value_and_grad(together, tensors, 1, ALONE))
         looked = "and the step was not taken. The cause, looked for with detect_anomaly():"
         return NonFiniteLossError(f"{what}, {looked}\n{cause}\n{help}", what, cause)
 
