@@ -550,9 +550,14 @@ def _items(container: Any) -> Iterable[tuple[Any, Any]]:
     return container.items() if isinstance(container, dict) else enumerate(container)
 
 
+_PLAIN = frozenset((int, float, bool, str, type(None)))
+
+
 def _held(container: Any, prefix: str = "", above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
     """Yield the modules, tensors and functions in a list, tuple or dict, and in those inside it, with their paths."""
     for key, part in _items(container):
+        if part.__class__ in _PLAIN:  # what most attributes are
+            continue
         if isinstance(part, (Module, Tensor)):
             yield f"{prefix}{key}", part
         elif _is_container(part):
