@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
-from warnings import warn
 from weakref import WeakSet
 
+from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.errors import WholeBatchWarning
 from tinygrad_edu.nn.module import Module
 
@@ -95,7 +95,7 @@ def warn_undeclared(model: Module) -> None:
         if cls in _warned:
             continue
         _warned.add(cls)
-        warn(_advice(module), WholeBatchWarning, stacklevel=2)
+        warn_caller(_advice(module), WholeBatchWarning)
 
 
 def _undeclared(module: Module) -> Iterator[Module]:

@@ -23,11 +23,11 @@ from tinygrad_edu.nn.randomness import jumped_stream, random_stream, stream_of, 
 from tinygrad_edu.nn.samples import as_inputs, inputs_and_target
 from tinygrad_edu.nn.sharding import WholeBatchNeeded, shard_forward
 from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
-from tinygrad_edu.parallel.joined import Detached, cotangents, detached, join, records_between
+from tinygrad_edu.parallel.joined import Detached, shard_cotangents, detached, join, records_between
 from tinygrad_edu.parallel.packed import PackedSums
 from tinygrad_edu.parallel.pairwise import PairwiseSum, shards, share
 from tinygrad_edu.parallel.reducing import sum_over_workers
-from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum, add, add_gradients, in_c_order
+from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum, add_gradients, add_shards, in_c_order
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
 
@@ -308,7 +308,7 @@ class _Batch:
         def backward(k: int) -> ShardSum:
             out, _ = outs[k - own.start]
             outs[k - own.start] = (None, None)  # its graph ends with its backward
-            seeds = cotangents(whole, found, out, self.slices[k])
+            seeds = shard_cotangents(whole, found, out, self.slices[k])
             return ShardSum(0.0, self._gradients(walk(seeds, unhooked=self.leaves)), 0.0)
 
         total = self._summed(backward, threads, workers)
@@ -343,7 +343,7 @@ class _Batch:
         """Return the sum over all shards, of which this rank computes its own, after a check of what they did."""
         count = len(self.slices)
         own = share(count, workers.size, workers.rank)
-        total: PairwiseSum[ShardSum] = PairwiseSum(count, add)
+        total: PairwiseSum[ShardSum] = PairwiseSum(count, add_shards)
 
         def compute() -> None:
             for k, part in zip(own, map_shards(lambda i: of_shard(own[i]), len(own), threads), strict=True):

@@ -11,7 +11,7 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.transforms.trees import tree_leaves, tree_map
 
-__all__ = ["Detached", "cotangents", "detached", "join", "records_between", "require_samples_first"]
+__all__ = ["Detached", "shard_cotangents", "detached", "join", "records_between", "require_samples_first"]
 
 ARRAY, CONSTANT, DIFFERENTIABLE = range(3)  # the kinds of leaves
 
@@ -84,7 +84,7 @@ def records_between(root: Node, first: int, last: int) -> bool:
     return False
 
 
-def cotangents(joined: Any, gradients: dict[Node, ndarray], out: Any, part: slice) -> list[tuple[Node, ndarray]]:
+def shard_cotangents(joined: Any, gradients: dict[Node, ndarray], out: Any, part: slice) -> list[tuple[Node, ndarray]]:
     """Return the nodes of the output of a shard, each with its rows of the gradient of the joined output."""
     found: list[tuple[Node, ndarray]] = []
 

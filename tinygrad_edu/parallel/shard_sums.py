@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-__all__ = ["Gradients", "ShardSum", "add", "add_gradients", "in_c_order"]
+__all__ = ["Gradients", "ShardSum", "add_gradients", "add_shards", "in_c_order"]
 
 Gradients = list[ndarray | None]
 
@@ -29,7 +29,7 @@ class ShardSum(NamedTuple):
     weight: float
 
 
-def add(left: ShardSum, right: ShardSum) -> ShardSum:
+def add_shards(left: ShardSum, right: ShardSum) -> ShardSum:
     """Return the sum of two parts. It writes to the gradients of the left one."""
     return ShardSum(
         left.value + right.value, add_gradients(left.gradients, right.gradients), left.weight + right.weight

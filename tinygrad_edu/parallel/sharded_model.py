@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from typing import Any
-from warnings import warn
 
 import numpy as np
 
+from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Tensor, clock
 from tinygrad_edu.errors import AnomalyError, WholeBatchWarning
 from tinygrad_edu.nn import Module
@@ -94,9 +94,8 @@ class ShardedModel:
         """Warn if the promise is broken: after a whole batch, which shows that there was no error."""
         if self.broken is not None and not self._warned:
             self._warned = True
-            warn(
+            warn_caller(
                 f"{self.broken}. Batches are computed whole from here on, and not in shards on all cores. Write "
                 f"couples_samples = True in the class if this is meant.",
                 WholeBatchWarning,
-                stacklevel=3,
             )

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import count, islice
 from typing import NamedTuple
-from warnings import warn
 
 import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import NonFiniteLossError, OptimizerWarning
 from tinygrad_edu.nn import Module
@@ -203,7 +203,7 @@ class Steps:
 
     def _warn(self, message: str) -> None:
         self._warned = True
-        warn(message, OptimizerWarning, stacklevel=2)
+        warn_caller(message, OptimizerWarning)
 
     def _names(self) -> dict[Tensor, str]:
         """Return the names of the parameters of the model and of the loss."""
