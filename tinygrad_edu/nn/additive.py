@@ -108,7 +108,11 @@ def rows(target: Any, reduction: str = "mean", **settings: Any) -> float | None:
 
 
 def label_weights(
-    target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", **settings: Any
+    target: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> float | None:
     """Return the sum of the weights of the labels that count; of class probabilities, the number of samples."""
     values = _only_array(target)
@@ -122,6 +126,8 @@ def label_weights(
     weights, labels = np.asarray(values_of(weight), np.float64), values[counts]
     if weights.ndim != 1 or not np.all((labels >= 0) & (labels < len(weights))):
         return None  # the loss itself says why this is wrong
+    if label_smoothing and not weights.all():
+        return None  # the loss of a label without weight is not 0
     return float(weights[labels].sum())
 
 

@@ -33,7 +33,7 @@ def couples_samples(model: Module) -> bool | None:
     None
     """
     modules = model.modules()
-    if any(declaration(module) is True for module in modules):
+    if True in [module.couples_samples for module in modules]:
         return True
     return None if any(map(is_patched, modules)) else declaration(model)
 

@@ -23,7 +23,7 @@ from tinygrad_edu.nn.randomness import jumped_stream, random_stream, stream_of, 
 from tinygrad_edu.nn.samples import as_inputs, inputs_and_target
 from tinygrad_edu.nn.sharding import WholeBatchNeeded, shard_forward
 from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
-from tinygrad_edu.parallel.joined import Detached, shard_cotangents, detached, join, records_between
+from tinygrad_edu.parallel.joined import Detached, detached, join, records_between, shard_cotangents
 from tinygrad_edu.parallel.packed import PackedSums
 from tinygrad_edu.parallel.pairwise import PairwiseSum, shards, share
 from tinygrad_edu.parallel.reducing import sum_over_workers

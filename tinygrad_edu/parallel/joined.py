@@ -11,7 +11,7 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.transforms.trees import tree_leaves, tree_map
 
-__all__ = ["Detached", "shard_cotangents", "detached", "join", "records_between", "require_samples_first"]
+__all__ = ["Detached", "detached", "join", "records_between", "require_samples_first", "shard_cotangents"]
 
 ARRAY, CONSTANT, DIFFERENTIABLE = range(3)  # the kinds of leaves
 

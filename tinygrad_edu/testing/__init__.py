@@ -5,6 +5,7 @@ differentiate; the other checks take functions of Tensors. The strategies for Hy
 ``tinygrad_edu.testing.strategies``, and need the extra ``tinygrad-edu[testing]``.
 """
 
+from tinygrad_edu.testing.additive import check_additive
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.checks import check_jvp, check_linear, check_vjp
 from tinygrad_edu.testing.claims import check_gradient
@@ -19,6 +20,6 @@ from tinygrad_edu.testing.verdict import LawBroken
 
 __all__ = [
     "Call", "CannotTell", "Estimate", "GradientMismatch", "LawBroken", "NotDeterministic", "NotDifferentiableHere",
-    "check_gradient", "check_jax", "check_jvp", "check_keras", "check_linear", "check_module", "check_op",
-    "check_subgradient", "check_torch", "check_vjp", "directional_derivative",
+    "check_additive", "check_gradient", "check_jax", "check_jvp", "check_keras", "check_linear", "check_module",
+    "check_op", "check_subgradient", "check_torch", "check_vjp", "directional_derivative",
 ]  # fmt: skip

@@ -141,8 +141,8 @@ class Steps:
         WorkersDifferError
             The workers have not all the same weights, or do not draw the same random numbers.
         """
-        own = {"the weights": self.model.state_dict(), "the random numbers": self.rng.bit_generator.state}
-        require_alike(self.workers, own)
+        weights = [self.model.state_dict(), [tensor.numpy() for tensor in self._trained()]]
+        require_alike(self.workers, {"the weights": weights, "the random numbers": self.rng.bit_generator.state})
         self.model.train()
         remaining = untaken(batches, batches.draw_order() if has_order(batches) else None)
         for number in count(first):
