@@ -26,7 +26,6 @@ BUILT_INS = {
     "StateDictError": ValueError,
     "DataError": ValueError,
     "MissingExtraError": ImportError,
-    "CoupledSamplesError": ValueError,
     "ForkedError": RuntimeError,
     "LostWorkerError": RuntimeError,
     "WorkersDifferError": RuntimeError,
@@ -35,7 +34,7 @@ BUILT_INS = {
     "LessonError": ValueError,
 }
 OF_OTHER_ROOMS = {
-    "StateDictError", "DataError", "MissingExtraError", "CoupledSamplesError", "ForkedError", "CheckpointError",
+    "StateDictError", "DataError", "MissingExtraError", "ForkedError", "CheckpointError",
     "NonFiniteLossError", "LessonError", "LostWorkerError", "WorkersDifferError",
 }  # fmt: skip
 
