@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor, values_of
+from tinygrad_edu.engine import Op, Tensor, values_of
 from tinygrad_edu.nn import Module
 
 __all__ = ["changed", "contents"]
@@ -16,7 +16,7 @@ __all__ = ["changed", "contents"]
 Contents = dict[str, Hashable]
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic)
-_OPAQUE = (Module, np.random.Generator, type, FunctionType, ModuleType)
+_OPAQUE = (Module, Op, np.random.Generator, type, FunctionType, ModuleType)
 
 
 def contents(module: Module) -> Contents:
