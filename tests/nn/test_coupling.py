@@ -1,593 +1,371 @@
-"""Models that couple the samples of a batch are found out before they are trained in shards; others are let alone."""
+"""Whether a model couples samples: what its classes declare, and who is asked to declare it."""
 
+import contextlib
 import threading
 import warnings
-from contextlib import nullcontext
-from copy import deepcopy
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
-from tinygrad_edu.errors import CoupledSamplesError
-from tinygrad_edu.nn import coupling
-from tinygrad_edu.nn.coupling import can_be_cut, kind_of_samples
-from tinygrad_edu.nn.randomness import current_stream
-from tinygrad_edu.parallel import sharded_value_and_grad
+from tinygrad_edu.errors import UndeclaredCouplingWarning
+from tinygrad_edu.nn.coupling import as_parts, couples_samples, declaration, warn_undeclared
+from tinygrad_edu.nn.sharding import WholeBatchNeeded, in_shard, needs_whole_batch, shard_forward
 
-RNG = np.random.default_rng(0)
-X, Y = RNG.normal(size=(50, 6)).astype(np.float32), RNG.integers(0, 3, 50)
-TOKENS = RNG.integers(0, 6, size=(50, 4))
+X = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 
 
-def cut_of(model, loss, inputs, target, size, inside):
-    return can_be_cut(model, loss, kind_of_samples(inputs, size), lambda: (inputs, target), size, inside)
-
-
-def module(forward, **attributes):
-    """Return a module of a class of its own, called Part, with this forward."""
-    part = type("Part", (nn.Module,), {"forward": forward})()
-    vars(part).update(attributes)
-    return part
-
-
-def linear(*sizes):
-    return nn.Linear(*sizes, rng=np.random.default_rng(1))
-
-
-def around(part, dropout=0.0):
-    return nn.Sequential(
-        linear(6, 5), nn.Sequential(part, nn.Dropout(dropout, rng=np.random.default_rng(2))), linear(5, 3)
-    )
-
-
-def gradient(model, loss=nn.cross_entropy, x=X, y=Y, **settings):
-    return sharded_value_and_grad(model, loss, x, y, np.random.default_rng(3), **{"shard_size": 8, **settings})
-
-
-def normalized(self, x):
-    centred = x - x.mean(axis=0)
-    return centred / tg.sqrt((centred * centred).mean(axis=0) + 1e-5)
-
-
-def accumulated(self, x):
-    total, sums = 0.0, []
-    for k in range(len(x)):
-        total = total + x[k]
-        sums.append(total)
-    return tg.stack(sums)
-
-
-def paired(self, x):
-    pairs = x.reshape((-1, 2, 5))
-    return (pairs - pairs.mean(axis=1, keepdims=True)).reshape(x.shape)
-
-
-# --- What couples samples is refused by name ---
-
-COUPLING = {
-    "batch normalization": normalized,
-    "the first sample": lambda self, x: x - x[0],
-    "the last sample": lambda self, x: x - x[-1],
-    "the samples before": accumulated,
-    "the opposite sample": lambda self, x: x + x[::-1],
-    "its neighbour": paired,
-    "softmax over the batch": lambda self, x: tg.softmax(x, axis=0),
-    "the greatest of all": lambda self, x: x / abs(x).max(),
-}
-
-
-@pytest.mark.parametrize("forward", COUPLING.values(), ids=COUPLING)
-@pytest.mark.parametrize("size", [1, 2, 8])
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_a_module_that_couples_samples_is_refused_by_name(forward, size, dropout):
-    if forward is COUPLING["its neighbour"] and size == 1:
-        size = 2  # an odd number is no batch for it
-    with pytest.raises(
-        CoupledSamplesError, match=r"the module '1\.0', a Part, couples .* couples_samples = True in the"
-    ):
-        gradient(around(module(forward), dropout), shard_size=size)
-
-
-@pytest.mark.parametrize("forward", COUPLING.values(), ids=COUPLING)
-def test_once_it_says_so_it_computes_the_whole_batch(forward):
-    model = around(module(forward, couples_samples=True))
-    whole = nn.cross_entropy(model(X), Y)
-    whole.backward()
-    value, gradients = gradient(model)
-    assert value == pytest.approx(whole.item(), rel=1e-6)
-    for found, p in zip(gradients, model.parameters(), strict=True):
-        np.testing.assert_allclose(found, p.grad, rtol=1e-5, atol=1e-7)
-
-
-def shifted_by_the_mean(self, x):
-    return self.shift(x, x.mean(axis=0))
-
-
-def behind_a_layer_of_zeros():
-    head = linear(5, 3)
-    head.weight.assign(np.zeros((3, 5)))
-    return nn.Sequential(linear(6, 5), module(normalized), head)
-
-
-def then_in_place(self, x):
-    x = self.first(x)
-    x -= x.mean(axis=0)
-    return x
-
-
-NAMED = [
-    ("the model, a Part", lambda: module(lambda self, x: normalized(self, self.first(x)), first=linear(6, 3))),
-    ("the model, a Part", lambda: module(then_in_place, first=linear(6, 3))),
-    ("the module '1.0', a Lambda", lambda: around(lambda x: x - x.mean(axis=0))),
-    ("the module '1', a Part", behind_a_layer_of_zeros),
-    (
-        "the module '0', a Part",
-        lambda: nn.Sequential(module(shifted_by_the_mean, shift=module(lambda self, x, by: x - by)), linear(6, 3)),
-    ),
-]
-
-
-@pytest.mark.parametrize(("name", "make"), NAMED)
-def test_the_innermost_module_is_named(name, make):
-    with pytest.raises(CoupledSamplesError, match=name):
-        gradient(make())
-
-
-def mean_of_its_own(self, x):
-    self.mean.assign(x.numpy().mean(axis=0))
-    return x
-
-
-def mean_in_its_place(self, x):
-    self.mean = tg.Tensor(x.numpy().mean(axis=0))
-    return x
-
-
-def counter(self, x):
-    self.mean.assign(self.mean.numpy() + 1)
-    return x
-
-
-def moving_average(self, x):
-    self.mean = 0.9 * self.mean + 0.1 * x.numpy().mean()
-    return x
-
-
-WRITING = {
-    mean_of_its_own: tg.Tensor(np.zeros(5)),
-    mean_in_its_place: tg.Tensor(np.zeros(5)),
-    counter: tg.Tensor(np.zeros(5)),
-    moving_average: np.zeros(5),
-}
-
-
-@pytest.mark.parametrize("forward", [*WRITING, "a number"])
-def test_a_module_that_writes_into_what_it_keeps_is_refused_by_name(forward):
-    part = module(moving_average, mean=0.0) if forward == "a number" else module(forward, mean=WRITING[forward])
-    model = around(deepcopy(part))
-    with pytest.raises(CoupledSamplesError, match=r"the module '1\.0', a Part, writes into its 'mean'"):
-        gradient(model)
-    assert not np.any(model[1][0].mean)
-    model[1][0].couples_samples = True
-    gradient(model)
-    assert np.all(model[1][0].mean)
-
-
-IMAGES = RNG.normal(size=(50, 2, 3, 3)).astype(np.float32)
-STATEFUL = [
-    (lambda: nn.Sequential(nn.BatchNorm2D(2), nn.Flatten(), linear(18, 3)), IMAGES),
-    (lambda: nn.Sequential(nn.BatchNorm2D(2, momentum=None), nn.Flatten(), linear(18, 3)), IMAGES),
-    (lambda: nn.Sequential(nn.InstanceNorm2D(2, track_running_stats=True), nn.Flatten(), linear(18, 3)), IMAGES),
-    (lambda: nn.Sequential(nn.Embedding(6, 5, max_norm=0.5), nn.Flatten(), linear(20, 3)), TOKENS),
-]
-
-
-@pytest.mark.parametrize(("make", "x"), STATEFUL)
-def test_layers_with_statistics_train_on_the_whole_batch_and_are_cut_in_evaluation(make, x):
-    model, sizes = make(), []
-    twin = deepcopy(model)
-
-    def noted(out, y):
-        sizes.append(len(y))
-        return nn.cross_entropy(out, y)
-
-    for _ in range(2):
-        value, gradients = gradient(model, noted, x=x)
-        whole = nn.cross_entropy(twin(x), Y)
-        twin.zero_grad()
-        whole.backward()
-        assert value == whole.item()
-        np.testing.assert_equal(gradients, [p.grad for p in twin.parameters()])
-        np.testing.assert_equal(model.state_dict(), twin.state_dict())
-    gradient(model.eval(), noted, x=x)
-    assert sizes[:2] == [50, 50]
-    assert (max(sizes[2:]) < 50) == (not model[0].couples_samples)
-
-
-def test_samples_may_lack_features():
-    def filled(self, x):
-        return normalized(self, tg.where(np.isnan(x.numpy()), 0.0, x))
-
-    x = np.where(X > 0.5, np.nan, X)
-    with pytest.raises(CoupledSamplesError):
-        gradient(nn.Sequential(module(filled), linear(6, 3)), x=x)
-
-
-RESULTS = {
-    "tuple": (lambda self, x: (self.part(x), 3), lambda out, y: nn.cross_entropy(out[0], y)),
-    "dict": (lambda self, x: {"logits": self.part(x)}, lambda out, y: nn.cross_entropy(out["logits"], y)),
-}
-
-
-@pytest.mark.parametrize(("forward", "loss"), RESULTS.values(), ids=RESULTS)
-def test_results_may_be_tuples_and_dicts(forward, loss):
-    value, _ = gradient(module(forward, part=linear(6, 3)), loss)
-    assert value == pytest.approx(gradient(linear(6, 3))[0])
-    with pytest.raises(CoupledSamplesError, match="'part'"):
-        gradient(module(forward, part=module(normalized)), loss)
-
-
-def test_samples_may_be_integers():
-    table = {"table": tg.Tensor(RNG.normal(size=(6, 3)), requires_grad=True)}
-    gradient(module(lambda self, x: self.table[x].mean(axis=1), **table), x=TOKENS)
-    with pytest.raises(CoupledSamplesError, match="the model, a Part"):
-        gradient(module(lambda self, x: normalized(self, self.table[x].mean(axis=1)), **table), x=TOKENS)
-
-
-# --- What computes each sample alone is let alone ---
-
-
-@dataclass
-class Unhashable(nn.Module):
-    part: nn.Module = field(default_factory=lambda: linear(6, 3))
+class Base(nn.Module):
+    couples_samples = False
 
     def forward(self, x):
-        return self.part(x)
+        return x
 
 
-def counted(self, x):
-    self.calls += 1
-    return x * self.calls
+class Inherits(Base):
+    pass
 
 
-def kept(self, x):
-    self.last = x * 2.0
-    return self.last
+class OtherForward(Base):
+    def forward(self, x):
+        return x - x.mean(axis=0)
 
 
-def stable_softmax(self, x):
-    x = x * getattr(self, "scale", 1.0)
-    powers = tg.exp(x - x.max().detach())  # of all samples: it divides out, but for rounding
-    return powers / powers.sum(axis=1, keepdims=True)
+class DeclaresAgain(OtherForward):
+    couples_samples = False
 
 
-def masked(self, x):
-    return tg.where(x > 0, x, -np.inf)
+class DeclaresWithoutForward(OtherForward):
+    couples_samples = True
 
 
-def made_once(self, x):
-    self.mask = tg.Tensor(np.ones(5, np.float32))
-    return x * self.mask
+class Mixin:
+    def forward(self, x):
+        return x - x.mean(axis=0)
 
 
-ALONE = {
-    "layers": lambda: around(nn.Tanh()),
-    "dropout": lambda: around(nn.Tanh(), dropout=0.5),
-    "a function": lambda: around(lambda x: x * 2),
-    "layer normalization": lambda: around(module(lambda self, x: x - x.mean(axis=1, keepdims=True))),
-    "less the greatest of all": lambda: around(module(stable_softmax)),
-    "masked with -inf": lambda: around(nn.Sequential(module(masked), nn.Softmax())),
-    "a counter": lambda: around(module(counted, calls=0)),
-    "its last result": lambda: around(module(kept, last=linear(2, 2)(np.ones((1, 2), np.float32)))),
-    "one layer twice": lambda: (lambda part: nn.Sequential(part, nn.Tanh(), part))(linear(6, 6)),
-    "not hashable": Unhashable,
-    "frozen": lambda: around(module(lambda self, x: x * self.frozen, frozen=tg.Tensor(2.0))),
-    "a mask that is made once": lambda: around(module(made_once)),
+class Mixed(Mixin, Base):
+    pass
+
+
+class MixedIn(Base, Mixin):
+    pass
+
+
+class Undeclared(nn.Module):
+    def forward(self, x):
+        return x
+
+
+class Coupled(nn.Module):
+    couples_samples = True
+
+    def forward(self, x):
+        return x - x.mean(axis=0)
+
+
+class BySetting(nn.Module):
+    def __init__(self, answer):
+        self.answer = answer
+
+    @property
+    def couples_samples(self):
+        return self.answer
+
+    def forward(self, x):
+        return x
+
+
+class ByProperty(BySetting):
+    def forward(self, x):
+        return x - x.mean(axis=0)
+
+
+class InInit(nn.Module):
+    def __init__(self, answer=False):
+        self.couples_samples = answer
+
+    def forward(self, x):
+        return x
+
+
+class AfterInit(InInit):
+    def __init__(self):
+        super().__init__()
+
+    def forward(self, x):
+        return x - x.mean(axis=0)
+
+
+class InOwnInit(AfterInit):
+    def __init__(self):
+        super().__init__()
+        self.couples_samples = False
+
+
+class InMethod(InInit):
+    def declare(self):
+        self.couples_samples = False
+
+
+class OverMethod(InMethod):
+    def forward(self, x):
+        return x - x.mean(axis=0)
+
+
+class Whole(nn.Module):
+    """A module around others, that declares for them."""
+
+    couples_samples = False
+
+    def __init__(self, *parts):
+        self.parts = list(parts)
+
+    def forward(self, x):
+        for part in self.parts:
+            x = part(x)
+        return x
+
+
+class Parts(Whole):
+    couples_samples = as_parts
+
+
+class PartsAndMore(Parts):
+    def forward(self, x):
+        return super().forward(x) - x.mean(axis=0)
+
+
+class Skips(nn.Sequential):
+    def forward(self, x):
+        return x - x.mean(axis=0)
+
+
+def hooked(module, kind="register_forward_hook"):
+    getattr(module, kind)(lambda *called: None)
+    return module
+
+
+def unhooked(module):
+    module.register_forward_hook(lambda *called: None).remove()
+    return module
+
+
+def patched(module):
+    module.forward = lambda x: x - x.mean(axis=0)
+    return module
+
+
+def declared(module, answer=False):
+    module.couples_samples = answer
+    return module
+
+
+DECLARED = {
+    "its class": (Base, False),
+    "a subclass that keeps the forward": (Inherits, False),
+    "a subclass with another forward": (OtherForward, None),
+    "which declares again": (DeclaresAgain, False),
+    "True is inherited": (DeclaresWithoutForward, True),
+    "a mixin with another forward in front": (Mixed, None),
+    "a mixin behind": (MixedIn, False),
+    "nothing": (Undeclared, None),
+    "couples": (Coupled, True),
+    "a property: False": (lambda: BySetting(False), False),
+    "a property: True": (lambda: BySetting(True), True),
+    "a property: None": (lambda: BySetting(None), None),
+    "an inherited property: False": (lambda: ByProperty(False), None),
+    "an inherited property: True": (lambda: ByProperty(True), True),
+    "__init__": (InInit, False),
+    "__init__: True": (lambda: InInit(True), True),
+    "__init__ of a base with another forward": (AfterInit, None),
+    "its own __init__": (InOwnInit, False),
+    "a method": (lambda: (lambda part: part.declare() or part)(InMethod(None)), False),
+    "a method of a base with another forward": (lambda: (lambda part: part.declare() or part)(OverMethod(None)), None),
+    "an object from outside": (lambda: declared(Undeclared()), False),
+    "an object from outside, whose class has another forward": (lambda: declared(OtherForward()), False),
+    "an object from outside: True": (lambda: declared(Base(), True), True),
+    "an object from outside: None": (lambda: declared(Base(), None), None),
+    "a hook": (lambda: hooked(Base()), None),
+    "a hook before": (lambda: hooked(Base(), "register_forward_pre_hook"), None),
+    "a hook that was removed": (lambda: unhooked(Base()), False),
+    "a hook, and True": (lambda: hooked(Coupled()), True),
+    "a patched forward": (lambda: patched(Base()), None),
+    "a patched forward that is declared": (lambda: declared(patched(Base())), False),
+    "Sequential": (lambda: nn.Sequential(nn.Tanh(), Base()), False),
+    "Sequential with a function": (lambda: nn.Sequential(nn.Tanh(), lambda x: x), None),
+    "Sequential of nothing": (nn.Sequential, False),
+    "a subclass of Sequential with another forward": (lambda: Skips(nn.Tanh()), None),
+    "as its parts": (lambda: Parts(Base(), nn.Sequential(Base())), False),
+    "as its parts, one undeclared": (lambda: Parts(Base(), Undeclared()), None),
+    "as its parts, with another forward": (lambda: PartsAndMore(Base()), None),
+    "as its parts, which couple, with another forward": (lambda: PartsAndMore(Coupled()), True),
+}  # fmt: skip
+MODELS = {
+    "an undeclared part in False": (lambda: Whole(Undeclared(), lambda x: x), False),
+    "an undeclared part in Sequential": (lambda: nn.Sequential(Undeclared()), None),
+    "one that couples in False": (lambda: Whole(nn.Sequential(Coupled())), True),
+    "one that couples in False in False": (lambda: Whole(Whole(Coupled())), True),
+    "one that couples beside an undeclared one": (lambda: nn.Sequential(Undeclared(), Coupled()), True),
+    "a hook anywhere": (lambda: Whole(nn.Sequential(hooked(nn.Tanh()))), None),
+    "a hook, and one that couples": (lambda: Whole(hooked(nn.Tanh()), Coupled()), True),
+    "a patched forward anywhere": (lambda: Whole(nn.Sequential(patched(nn.Tanh()))), None),
+    "batch normalization in training": (lambda: nn.Sequential(nn.BatchNorm1D(3)), True),
+    "batch normalization in evaluation": (lambda: nn.Sequential(nn.BatchNorm1D(3)).eval(), False),
+    "a recurrent layer in False": (lambda: Whole(nn.GRU(3, 3)), False),
+    "a recurrent layer": (lambda: nn.Sequential(nn.GRU(3, 3)), None),
+    "modules in a list": (lambda: nn.Sequential(Whole(nn.ModuleList([nn.Tanh(), Coupled()]))), True),
+    "a deep nest": (lambda: nested(12), False),
 }  # fmt: skip
 
 
-def snapshot(model):
-    """Return all that a model holds, but for results that it keeps to look at."""
-    generators = [part.rng.bit_generator.state for part in model.modules() if isinstance(part, nn.Dropout)]
-    plain = [{k: v for k, v in vars(part).items() if isinstance(v, int | float | bool)} for part in model.modules()]
-    return {**model.state_dict(), "drawn": generators, "plain": plain, "grad": [p.grad for p in model.parameters()]}
+def nested(depth):
+    return nn.Sequential(nested(depth - 1), nn.Tanh()) if depth else nn.Tanh()
 
 
-@pytest.mark.parametrize("make", ALONE.values(), ids=ALONE)
-def test_a_model_that_computes_each_sample_alone_is_tried_out_unchanged_and_cut(make):
-    model = make()
-    before = snapshot(model)
-    assert cut_of(model, nn.cross_entropy, (X,), Y, 8, nullcontext())
-    after = snapshot(model)
-    for name, value in before.items():
-        np.testing.assert_equal(after[name], value)
-    assert all("forward" not in vars(part) for part in model.modules())
+@pytest.mark.parametrize(("make", "answer"), DECLARED.values(), ids=DECLARED)
+def test_a_module_declares(make, answer):
+    assert declaration(make()) is answer
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_what_is_rounding_depends_on_the_dtype(dtype):
-    scaled = module(stable_softmax, scale=tg.Tensor(np.ones(6, dtype), requires_grad=True))
-    assert cut_of(scaled, nn.cross_entropy, (X.astype(dtype),), Y, 8, nullcontext())
-    with pytest.raises(CoupledSamplesError):
-        cut_of(module(normalized), nn.cross_entropy, (X.astype(dtype),), Y, 8, nullcontext())
+@pytest.mark.parametrize(("make", "answer"), [*MODELS.values(), *DECLARED.values()], ids=[*MODELS, *DECLARED])
+def test_a_model_couples_samples(make, answer):
+    assert couples_samples(make()) is answer
 
 
-def test_an_axis_that_is_as_long_as_a_shard_is_not_taken_for_the_samples():
-    x = np.random.default_rng(0).normal(size=(50, 8, 3)).astype(np.float32)
-    time_first = module(lambda self, x: tg.transpose(x, (1, 0, 2)))
-    with pytest.warns(UserWarning, match=r"it returned \(8, 7, 3\)"):
-        assert not cut_of(time_first, nn.cross_entropy, (x,), Y, 8, nullcontext())
-    assert cut_of(nn.Sequential(time_first, lambda x: x.mean(axis=0)), nn.cross_entropy, (x,), Y, 8, nullcontext())
+def test_a_class_may_change_its_mind():
+    part = Undeclared()
+    assert declaration(part) is None
+    Undeclared.couples_samples = False
+    try:
+        assert declaration(part) is False
+    finally:
+        del Undeclared.couples_samples
+    assert declaration(part) is None
 
 
-def test_the_first_batch_has_the_same_bits_as_when_it_is_known():
-    model, rng = around(nn.Tanh(), dropout=0.5), np.random.default_rng(3)
-    state = rng.bit_generator.state
-    first = sharded_value_and_grad(model, nn.cross_entropy, X, Y, rng, shard_size=8)
-    rng.bit_generator.state = state
-    second = sharded_value_and_grad(model, nn.cross_entropy, X, Y, rng, shard_size=8)
-    np.testing.assert_equal(first, second)
+def test_a_forward_that_is_replaced_in_a_subclass_later():
+    class Late(Base):
+        pass
+
+    part = Late()
+    assert declaration(part) is False
+    Late.forward = lambda self, x: x - x.mean(axis=0)
+    assert declaration(part) is None
 
 
-# --- Where nothing can be said, the batch is computed whole ---
+# --- Who is asked to declare it ---
 
 
-def shaky(self, x):
-    noise.append(len(noise))
-    return x + float(len(noise))
+def warned(model):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn_undeclared(model)
+    assert all(issubclass(each.category, UndeclaredCouplingWarning) for each in caught)
+    return [str(each.message) for each in caught]
 
 
-def in_columns(self, x):
-    return tg.transpose(self.part(x), (1, 0))
+def fresh(name, base=nn.Module, **members):
+    """Return a module of a class of its own, of which nothing was said yet."""
+    return type(name, (base,), {"forward": lambda self, x: x, **members})
 
 
-noise = []
-UNKNOWN = {
-    r"it cannot be copied \(TypeError": (lambda: around(module(normalized, lock=threading.Lock())), nn.cross_entropy),
-    "its results differ from run to run": (lambda: around(module(shaky)), nn.cross_entropy),
-    r"it returned \(\)": (lambda: module(lambda self, x: self.part(x).mean(), part=linear(6, 3)), lambda out, y: out),
-    r"it returned \(3, 8\)": (
-        lambda: module(in_columns, part=linear(6, 3)), lambda out, y: nn.cross_entropy(out.T, y)
+def test_it_warns_once_for_each_class():
+    one, other = fresh("One"), fresh("Other")
+    messages = warned(nn.Sequential(one(), one(), nn.Residual(other())))
+    assert [message.split()[0] for message in messages] == ["One", "Other"]
+    assert "write in the class: couples_samples = False" in messages[0]
+    assert "write couples_samples = True" in messages[0]
+    assert warned(nn.Sequential(one(), other())) == []
+
+
+ASKED = {
+    "the model, for its undeclared parts": (lambda: fresh("Model")(), "Model does not declare"),
+    "a part in containers": (lambda: nn.Sequential(nn.Residual(fresh("Part")())), "Part does not declare"),
+    "a subclass with another forward": (
+        lambda: fresh("Sub", nn.Linear)(3, 3),
+        "Sub does not declare whether it couples the samples",
     ),
-    "it returned tuple": (lambda: module(lambda self, x: (str(x.shape),)), lambda out, y: tg.Tensor(1.0)),
+    "a container with another forward": (lambda: fresh("Chain", nn.Sequential)(nn.Tanh()), "Chain does not declare"),
+    "hooks": (lambda: Whole(hooked(fresh("Hooked", nn.Tanh)())), "Hooked has forward hooks or a forward of its own"),
+    "a setting": (
+        lambda: type("Set", (BySetting,), {"forward": lambda self, x: x, "couples_samples": REASON})(None),
+        "Set has couples_samples = None with its settings: .* The setting answer is None. Call it in a Module that",
+    ),
 }  # fmt: skip
+REASON = property(lambda self: None, doc="The setting answer is None.")
 
 
-@pytest.mark.parametrize("why", UNKNOWN)
-def test_a_model_that_cannot_be_tried_out_computes_the_whole_batch_and_says_so_once(why):
-    (make, loss), sizes = UNKNOWN[why], []
-    model = make()
-
-    def noted(out, y):
-        sizes.append(len(y))
-        return loss(out, y)
-
-    with pytest.warns(UserWarning, match=why):
-        gradient(model, noted)
-    gradient(model, noted)
-    assert sizes == [50, 50]
+@pytest.mark.parametrize(("make", "said"), ASKED.values(), ids=ASKED)
+def test_the_class_that_has_to_declare_is_named(make, said):
+    with pytest.warns(UndeclaredCouplingWarning, match=said):
+        warn_undeclared(make())
 
 
-# --- When it is tried out ---
+def test_a_plain_function_cannot_declare():
+    model = nn.Sequential(type("Lambda", (nn.Lambda,), {})(np.tanh))
+    with pytest.warns(UndeclaredCouplingWarning, match=r"Lambda\(tanh\), a plain function, cannot declare"):
+        warn_undeclared(model)
 
 
-def counting_runs(inner):
-    runs = []
-    return module(lambda self, x: runs.append(len(x)) or self.inner(x), inner=inner), runs
+@pytest.mark.parametrize("model", [Base(), Whole(Undeclared()), nn.Sequential(nn.Tanh())])
+def test_who_declares_is_not_asked(model):
+    assert warned(model) == []
 
 
-def test_a_model_is_tried_out_once():
-    model, runs = counting_runs(linear(6, 3))
-    gradient(model, threads=1)
-    runs.clear()
-    for x in (X, X[:20], 2 * X):
-        gradient(model, x=x, y=Y[: len(x)], threads=1)
-    assert sum(runs) == 50 + 20 + 50
+# --- The forward of a shard ---
 
 
-def test_a_batch_that_is_not_cut_is_not_tried_out():
-    model, runs = counting_runs(module(normalized))
-    gradient(model, shard_size=50)
-    gradient(model, x=X[:1], y=Y[:1])
-    assert runs == [50, 1]
+def test_only_in_a_shard_it_needs_the_whole_batch():
+    needs_whole_batch("outside")
+    assert not in_shard()
+    with shard_forward():
+        assert in_shard()
+    with pytest.raises(WholeBatchNeeded, match="inside"), shard_forward():
+        needs_whole_batch("inside")
+    assert not in_shard()
 
 
-LATER = {
-    "samples that are all alike first": lambda model: gradient(model, x=np.ones_like(X)),
-    "results that are NaN first": lambda model: gradient(model, x=X * np.nan),
-    "a batch of one shard first": lambda model: gradient(model, x=X[:8], y=Y[:8]),
-    "evaluation first": lambda model: gradient(model.eval()) and model.train(),
-    "another dtype first": lambda model: gradient(model, x=np.repeat(X[:1], 50, axis=0).astype(np.float64)),
-}
+def test_code_that_catches_everything_does_not_hide_it():
+    with pytest.raises(WholeBatchNeeded, match="caught"), shard_forward(), contextlib.suppress(BaseException):
+        needs_whole_batch("caught")
 
 
-@pytest.mark.parametrize("before", LATER.values(), ids=LATER)
-def test_what_was_not_seen_before_is_found_later(before):
-    model = around(module(lambda self, x: normalized(self, x) if self.training else x))
-    before(model)
-    with pytest.raises(CoupledSamplesError, match=r"the module '1\.0'"):
-        gradient(model)
-    with pytest.raises(CoupledSamplesError, match=r"the module '1\.0'"):  # and again: it is not taken for known
-        gradient(model)
+def test_other_threads_are_in_no_shard():
+    found = []
+    with shard_forward():
+        thread = threading.Thread(target=lambda: found.append(in_shard()))
+        thread.start()
+        thread.join()
+    assert found == [False]
 
 
-def test_samples_of_few_kinds_show_it_too():
-    for order in range(20):
-        x = np.random.default_rng(order).permutation(np.repeat(X[:2], 25, axis=0))
-        with pytest.raises(CoupledSamplesError):
-            gradient(module(normalized), x=x)
+def test_a_forward_that_sets_an_attribute_needs_the_whole_batch():
+    def forward(self, x):
+        self.last = x
+        return x
+
+    part = fresh("Keeps", forward=forward)()
+    part(X)
+    with pytest.raises(WholeBatchNeeded, match="Keeps: its forward sets the attribute last"), shard_forward():
+        part(2 * X)
+    assert part.last is X
 
 
-@pytest.mark.parametrize("count", [16, 64])
-def test_a_model_that_takes_no_fewer_samples_than_a_shard_is_tried_out_on_as_many(count):
-    def in_groups(self, x):
-        return (x.reshape((-1, count, 6)) * self.part(x).reshape((-1, count, 3))[:, :1, :1]).reshape((-1, 6))
+def test_a_forward_may_make_modules():
+    def forward(self, x):
+        return nn.Dropout(0.5, rng=np.random.default_rng(0))(nn.Linear(3, 2)(x))
 
-    x, y = RNG.normal(size=(2 * count, 6)).astype(np.float32), RNG.integers(0, 3, 2 * count)
-    with pytest.raises(CoupledSamplesError, match=f"of {count} samples"):
-        gradient(module(in_groups, part=linear(6, 3)), x=x, y=y, shard_size=count)
-    alone = module(lambda self, x: self.part(x).reshape((-1, count, 3)).reshape((-1, 3)), part=linear(6, 3))
-    assert cut_of(alone, nn.cross_entropy, (x,), y, count, nullcontext())
-
-
-def test_a_module_that_is_added_is_tried_out():
-    model = around(nn.Tanh())
-    gradient(model)
-    model.append(module(normalized))
-    with pytest.raises(CoupledSamplesError, match="the module '3'"):
-        gradient(model)
+    with shard_forward():
+        assert fresh("Makes", forward=forward)()(X).shape == (4, 2)
+    lstm = nn.LSTM(3, 2, num_layers=2, dropout=0.5, batch_first=True)
+    with shard_forward():
+        lstm(X[None])
 
 
-@pytest.mark.parametrize("place", [0, None])
-def test_a_hook_that_is_added_is_tried_out(place):
-    model = nn.Sequential(linear(6, 3))
-    gradient(model)
-    (model if place is None else model[place]).register_forward_hook(lambda module, inputs, out: out - out.mean(axis=0))
-    with pytest.raises(CoupledSamplesError, match="the model, a Sequential"):
-        gradient(model)
-
-
-def test_what_is_known_of_a_model_goes_with_it():
-    model = linear(6, 3)
-    number = id(model)
-    gradient(model, threads=1)  # a helper that comes late holds the model a little longer
-    assert number in coupling._verdicts
-    del model
-    assert number not in coupling._verdicts
-
-
-# --- The loss ---
-
-
-def noisy(out, y):
-    return nn.cross_entropy(out + current_stream(np.random.default_rng()).normal(size=out.shape), y)
-
-
-MEANS = {
-    "mean": nn.cross_entropy,
-    "module": nn.CrossEntropyLoss(),
-    "mean of both signs": lambda out, y: out.mean(),
-    "regularized": lambda out, y: nn.cross_entropy(out, y) + 0.5,
-    "zero": lambda out, y: (out * 0.0).mean(),
-    "NaN": lambda out, y: out.mean() * np.nan,
-    "random": noisy,
-}
-OTHERS = {
-    "sum": lambda out, y: nn.cross_entropy(out, y, reduction="sum"),
-    "module of the sum": nn.CrossEntropyLoss(reduction="sum"),
-    "of a number known before": lambda out, y: nn.cross_entropy(out, y, reduction="sum") / 50,
-    "root of the mean": lambda out, y: tg.sqrt((out * out).mean()),
-    "of pairs": lambda out, y: ((out[1:] - out[:-1]) ** 2).mean(),
-}
-
-
-@pytest.mark.parametrize("loss", MEANS.values(), ids=MEANS)
-def test_a_mean_over_samples_is_cut(loss):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        gradient(linear(6, 3), loss)
-
-
-@pytest.mark.parametrize("loss", OTHERS.values(), ids=OTHERS)
-def test_another_loss_is_refused_unless_the_batch_is_whole(loss):
-    model = linear(6, 3)
-    gradient(model)  # is known, but not with this loss
-    with pytest.raises(CoupledSamplesError, match=r"Shards need a loss that is the mean over its samples"):
-        gradient(model, loss)
-    model.couples_samples = True
-    assert gradient(model, loss)[0] == pytest.approx(loss(model(X), Y).item(), rel=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("loss", "ignored"),
-    [
-        (nn.CrossEntropyLoss(weight=[1.0, 2.0, 5.0]), None),
-        (nn.CrossEntropyLoss(ignore_index=1), 1),
-        (nn.cross_entropy, -100),
-    ],
-)
-def test_labels_that_count_differently_are_not_cut(loss, ignored):
-    """Nor if those of the first batch, on which it was tried out, all counted."""
-    model, y = linear(6, 3), Y.copy()
-    gradient(model, loss, y=np.where(y == ignored, 0, y))
-    if ignored is not None:
-        y[len(y) // 2 :] = ignored
-    value, found = gradient(model, loss, y=y)
-    model.zero_grad()
-    whole = loss(model(X), y)
-    whole.backward()
-    assert value == pytest.approx(whole.item(), rel=1e-5)
-    for ours, parameter in zip(found, model.parameters(), strict=True):
-        np.testing.assert_allclose(ours, parameter.grad, rtol=1e-4, atol=1e-6)
-
-
-# --- Errors of the model and of the loss ---
-
-
-def fail(*_):
-    raise ZeroDivisionError("by the user")
-
-
-@pytest.mark.parametrize(
-    ("model", "loss", "note"),
-    [(module(fail), nn.cross_entropy, "In a copy of"), (linear(6, 3), fail, "On a few samples")],
-)
-def test_an_error_in_them_comes_out_and_says_where(model, loss, note):
-    with pytest.raises(ZeroDivisionError) as caught:
-        gradient(model, loss)
-    assert note in "".join(caught.value.__notes__)
-
-
-# --- Several inputs, and nests ---
-
-
-def by_the_second(self, x, more):
-    return self.part(x) + (more["a"] - more["a"].mean(axis=0))
-
-
-@pytest.mark.parametrize("first", ["varied", "alike"])
-def test_what_is_coupled_through_any_input_is_found_when_it_shows(first):
-    model, more = module(by_the_second, part=linear(6, 3)), RNG.normal(size=(50, 3)).astype(np.float32)
-    if first == "alike":  # nothing shows in such an input, and the batch is cut, to the same numbers
-        gradient(model, x=(X, {"a": np.ones_like(more)}))
-    for _ in range(2):
-        with pytest.raises(CoupledSamplesError, match="the model, a Part, couples"):
-            gradient(model, x=(X, {"a": more}))
-
-
-def test_a_model_with_an_input_that_is_alike_is_tried_out_once():
-    model, runs = counting_runs(module(lambda self, x, mask: self.part(x) * mask, part=linear(6, 3)))
-    model = module(lambda self, x, mask: runs.append(len(x)) or self.inner(x, mask), inner=model.inner)
-    mask = np.ones((50, 1), np.float32)
-    for _ in range(2):
-        runs.clear()
-        gradient(model, x=(X, mask), threads=1)
-    assert sum(runs) == 50
-
-
-@pytest.mark.parametrize("ignored", [False, True])
-def test_labels_that_are_ignored_anywhere_in_a_target_keep_a_batch_whole(ignored):
-    labels, sizes = Y.copy(), []
-    labels[:3] = -100 if ignored else labels[:3]
-
-    def loss(out, target):
-        sizes.append(len(target["label"]))
-        return nn.cross_entropy(out, target["label"]) + nn.mse_loss(out, target["point"])
-
-    for _ in range(2):
-        sizes.clear()
-        gradient(linear(6, 3), loss, y={"point": np.zeros((50, 3), np.float32), "label": labels})
-    assert max(sizes) == (50 if ignored else 8)
-
-
-def test_a_model_that_writes_into_an_input_is_tried_out_on_copies():
-    def in_place(self, x, more):
-        more *= 0.0
-        return self.part(x)
-
-    more = np.ones((4, 2), np.float32)
-    assert cut_of(module(in_place, part=linear(6, 3)), nn.cross_entropy, (X[:4], more), Y[:4], 2, nullcontext())
-    assert (more == 1).all()
+def test_a_forward_that_exchanges_parameters_needs_the_whole_batch():
+    line = nn.Linear(3, 2)
+    with pytest.raises(WholeBatchNeeded, match="functional_call: the parameters of Linear"), shard_forward():
+        nn.functional_call(line, {"bias": np.zeros(2)}, X)
+    assert tg.nn.functional_call(line, {"bias": np.zeros(2)}, X).shape == (4, 2)

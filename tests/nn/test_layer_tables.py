@@ -6,9 +6,9 @@ import re
 import numpy as np
 import pytest
 
-import tinygrad_edu as tg
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.engine import values_of
+from tinygrad_edu.nn.coupling import as_parts
 from tinygrad_edu.testing import check_module
 from tools.layer_table import FOLDER, cases, names, results_in
 from tools.torch_table import assert_same, expected
@@ -23,6 +23,8 @@ EXPECTED = expected(FOLDER, names())
 class Called(nn.Module):
     """A module, called as a line of the table says."""
 
+    couples_samples = as_parts
+
     def __init__(self, case, inputs):
         self.m = eval(case.ours, {"nn": nn, "np": np, **inputs})
         self.names, self.call, self.constants = list(inputs), case.call, inputs
@@ -32,21 +34,13 @@ class Called(nn.Module):
         return eval(self.call, {"m": self.m, "np": np, **given})
 
 
-class Joined(Called):
-    """The same, with all of its results that have gradients in one row."""
-
-    def forward(self, *inputs):
-        results = [r for r in results_in(super().forward(*inputs)) if values_of(r).dtype.kind == "f"]
-        return results[0] if len(results) == 1 else tg.concatenate([tg.reshape(r, -1) for r in results])
-
-
-def made(case, dtype=np.float64, wrapper=Called):
+def made(case, dtype=np.float64):
     """Return the module of a case with the state drawn for it, and its inputs."""
     inputs = {
         name: Tensor(x.astype(dtype), requires_grad=True) if x.dtype.kind == "f" else x
         for name, x in case.inputs.items()
     }
-    called = wrapper(case, inputs)
+    called = Called(case, inputs)
     called.m.astype(dtype)
     shapes = {name: values.shape for name, values in called.m.state_dict().items()}
     called.m.load_state_dict(case.state_of(shapes))
@@ -85,8 +79,8 @@ SMALLEST = {kind(line): line for line in sorted(TABLE, key=lambda line: -len(str
 @pytest.mark.parametrize("line", SMALLEST.values(), ids=SMALLEST)
 def test_a_layer_keeps_what_a_module_promises(line):
     case = TABLE[line]
-    called, inputs = made(case, np.float32, Joined)
-    check_module(called, *map(values_of, inputs.values()), per_sample=False)
+    called, inputs = made(case, np.float32)
+    check_module(called, *map(values_of, inputs.values()))
 
 
 def test_every_line_has_its_numbers_and_every_layer_a_line():

@@ -1,5 +1,6 @@
 """check_module: it passes right modules, random nests of layers among them, and names what a wrong one breaks."""
 
+import functools
 import time
 
 import numpy as np
@@ -117,15 +118,267 @@ def test_a_forgotten_parameter_is_named():
         check_module(Detached(), X)
 
 
-class Mixing(nn.Module):
+# --- What couples_samples = False promises ---
+
+
+def declares(forward, **attributes):
+    """Return a module of a class Part that declares False and has this forward."""
+    part = type("Part", (nn.Module,), {"forward": forward, "couples_samples": False})()
+    vars(part).update(attributes)
+    return part
+
+
+def inside(part):
+    return nn.Sequential(nn.Linear(3, 3, rng=np.random.default_rng(0)), nn.Residual(part))
+
+
+@op
+def divided_by_the_batch(x):
+    return np.array(x)
+
+
+divided_by_the_batch.vjps(x=lambda g: g / len(g))
+
+
+@op
+def centred_backward(x):
+    return np.array(x)
+
+
+centred_backward.vjps(x=lambda g: g - tg.mean(g, axis=0, keepdims=True))
+
+
+@op
+def shared_scale(x, w):
+    return x * w
+
+
+shared_scale.vjps(x=lambda g, w: g * w, w=lambda g, x: tg.sum(g * (x - tg.mean(x, axis=0, keepdims=True)), axis=0))
+
+
+def centred(self, x):
+    return x - tg.mean(x, axis=0, keepdims=True)
+
+
+def added_to(self, x):
+    total, sums = 0.0, []
+    for k in range(len(x)):
+        total = total + x[k]
+        sums.append(total)
+    return tg.stack(sums)
+
+
+def counting(self, x):
+    self.calls += 1
+    return x * 1.0
+
+
+def listing(self, x):
+    self.seen.append(len(x))
+    return x * 1.0
+
+
+def with_buffer(self, x):
+    self.mean.assign(x.numpy().mean(axis=0))
+    return x * 1.0
+
+
+def in_an_array(self, x):
+    self.sums += x.numpy().sum()
+    return x * 1.0
+
+
+def in_a_nest(self, x):
+    self.settings["last"] = {"shape": x.shape}
+    return x * 1.0
+
+
+def in_an_object(self, x):
+    self.statistics.count = len(x)
+    return x * 1.0
+
+
+def made_at_first(self, x):
+    if self.mask is None:
+        self.mask = tg.Tensor(np.ones(3))
+    return x * self.mask
+
+
+def unchanged(self, x):
+    self.kind = "vectors"
+    return x * 1.0
+
+
+class Statistics:
+    count = 0
+
+
+def noisy(self, x):
+    return centred(self, x) + nn.current_stream(self.rng).normal(size=x.shape)
+
+
+FAULTS = {
+    "another batch": (lambda: declares(centred), "a sample has another result where other samples are replaced"),
+    "samples before": (lambda: declares(added_to), "a sample has another result where other samples are replaced"),
+    "in training": (
+        lambda: declares(lambda self, x: centred(self, x) if self.training else x * 1.0),
+        r"\(train\) declares .* a sample has another result",
+    ),
+    "in evaluation": (
+        lambda: declares(lambda self, x: x * 1.0 if self.training else centred(self, x)),
+        r"\(eval\) declares .* a sample has another result",
+    ),
+    "with random numbers": (lambda: declares(noisy, rng=np.random.default_rng(0)), "a sample has another result"),
+    "number of samples": (
+        lambda: declares(lambda self, x: x * 1.0 / len(x)),
+        r"the samples \d:\d of 4 have other results alone than in the batch",
+    ),
+    "a batch of four": (
+        lambda: declares(lambda self, x: x.reshape((4, 3)) * 1.0),
+        r"with the samples \d:\d of 4 alone it raises \w+Error",
+    ),
+    "the size in a gradient": (
+        lambda: declares(lambda self, x: divided_by_the_batch(x)),
+        r"the samples \d:\d of 4 have other gradients alone than in the batch",
+    ),
+    "a gradient": (
+        lambda: declares(lambda self, x: centred_backward(x)),
+        "a sample has another gradient where other samples are replaced",
+    ),
+    "a gradient of a parameter": (
+        lambda: declares(lambda self, x: shared_scale(x, self.w), w=tg.Tensor(np.ones(3), requires_grad=True)),
+        "what a sample adds to the gradient of a parameter differs where other samples are replaced",
+    ),
+    "the size in a gradient of a parameter": (
+        lambda: declares(
+            lambda self, x: x * divided_by_the_batch(self.w + 0 * x[:, :1]), w=tg.Tensor(1.0, requires_grad=True)
+        ),
+        "the gradients of a parameter by parts of the batch do not add up",
+    ),
+    "a counter": (lambda: declares(counting, calls=0), "Part: its forward sets the attribute calls"),
+    "a list": (lambda: declares(listing, seen=[]), "a call changes its seen"),
+    "a buffer": (lambda: declares(with_buffer, mean=tg.Tensor(np.zeros(3))), "a call changes its mean"),
+    "an array": (lambda: declares(in_an_array, sums=np.zeros(3)), "(changes its|sets the attribute) sums"),
+    "a dict": (lambda: declares(in_a_nest, settings={}), "a call changes its settings"),
+    "an object": (lambda: declares(in_an_object, statistics=Statistics()), "a call changes its statistics"),
+    "a cache": (lambda: declares(made_at_first, mask=None), "sets the attribute mask"),
+    "the same value": (lambda: declares(unchanged, kind="vectors"), "sets the attribute kind"),
+    "needs the whole batch": (
+        lambda: declares(lambda self, x: x + self.part(np.ones(3)), part=nn.Linear(3, 3)),
+        r"a call needs the whole batch \(Linear: its input of shape \(3,\) has no axis of samples\)",
+    ),
+}  # fmt: skip
+LEAVES = {
+    "no axis": lambda self, x: (x * 1.0, tg.sum(x)),
+    "another axis first": lambda self, x: {"a": [x * 1.0], "b": tg.transpose(x, (1, 0))},
+    "an array": lambda self, x: (x * 1.0, np.zeros(2)),
+}
+
+
+@pytest.mark.parametrize(("make", "said"), FAULTS.values(), ids=FAULTS)
+def test_a_module_that_does_not_keep_its_promise_is_told_how(make, said):
+    with pytest.raises(LawBroken, match=said) as caught:
+        check_module(make(), X)
+    assert "Write couples_samples = True in the class Part" in str(caught.value)
+
+
+@pytest.mark.parametrize(("make", "said"), FAULTS.values(), ids=FAULTS)
+def test_the_innermost_guilty_part_is_named(make, said):
+    with pytest.raises(LawBroken, match=r"in its part '1\.0' \(Part\)") as caught:
+        check_module(inside(make()), X)
+    assert "Write couples_samples = True in the class Part" in str(caught.value)
+
+
+@pytest.mark.parametrize("forward", LEAVES.values(), ids=LEAVES)
+def test_every_array_of_a_result_has_the_samples_first(forward):
+    with pytest.raises(LawBroken, match=r"its result has an array of shape .*, without the axis of the 4 samples"):
+        check_module(declares(forward), X)
+
+
+@pytest.mark.parametrize("value", [True, None])
+@pytest.mark.parametrize("fault", sorted(set(FAULTS) & {"another batch", "a counter", "number of samples"}))
+def test_other_declarations_promise_nothing(value, fault):
+    part = FAULTS[fault][0]()
+    type(part).couples_samples = value
+    check_module(part, X)
+
+
+def test_samples_that_are_all_alike_show_it_too():
+    with pytest.raises(LawBroken, match="a sample has another result"):
+        check_module(declares(centred), np.ones((3, 2)))
+
+
+def test_an_undeclared_part_is_named_and_what_it_returns_is_not_held_against_it():
+    mixing = type("Mixing", (nn.Module,), {"forward": centred})()
+    turned = type("Turned", (nn.Module,), {"forward": lambda self, x: tg.transpose(x, (1, 0))})()
+    model = declares(lambda self, x: self.turned(self.turned(self.mixing(x))), turned=turned, mixing=mixing)
+    with pytest.raises(LawBroken, match=r"in its part 'mixing' \(Mixing\) .* = True in the class Mixing"):
+        check_module(model, X)
+    model.mixing = nn.Tanh()
+    check_module(model, X)
+
+
+def test_a_function_inside_is_the_business_of_the_class_around_it():
+    model = declares(lambda self, x: self.function(x), function=nn.Lambda(lambda x: x - x.mean(axis=0)))
+    with pytest.raises(LawBroken, match="couples_samples = True in the class Part"):
+        check_module(model, X)
+
+
+class Cached(nn.Module):
+    couples_samples = False
+
+    @functools.cached_property
+    def table(self):
+        return np.arange(3.0)
+
     def forward(self, x):
-        return x - tg.mean(x, axis=0, keepdims=True)
+        return x * self.table
 
 
-def test_samples_that_depend_on_each_other():
-    with pytest.raises(LawBroken, match="samples depend on each other"):
-        check_module(Mixing(), X)
-    check_module(Mixing(), X, per_sample=False)
+@op
+def twice(x):
+    return x * 2
+
+
+twice.vjps(x=lambda g: g * 2)
+
+KEPT = {
+    "an op that was not called before": (lambda: declares(lambda self, x: self.act(x), act=twice), (4, 3)),
+    "a cached property": (Cached, (4, 3)),
+    "a recurrent layer inside": (
+        lambda: declares(
+            lambda self, x: self.gru(x.swapaxes(0, 1))[0].swapaxes(0, 1),
+            gru=nn.GRU(2, 2, num_layers=2, dropout=0.5, rng=np.random.default_rng(0)),
+        ),
+        (3, 4, 2),
+    ),
+    "a layer made in the forward": (lambda: declares(lambda self, x: nn.Softmax(-1)(nn.LeakyReLU(0.5)(x))), (4, 3)),
+    "random numbers": (
+        lambda: declares(
+            lambda self, x: x + nn.current_stream(self.rng).normal(size=x.shape), rng=np.random.default_rng(0)
+        ),
+        (4, 3),
+    ),
+    "its maximum divides out": (
+        lambda: declares(lambda self, x: tg.softmax(x - x.max().detach(), axis=1)), (4, 3)
+    ),
+    "a nest": (lambda: declares(lambda self, x: {"a": (x * 2.0, [x.sum(axis=1)]), "b": 3}), (4, 3)),
+    "batch normalization in training": (lambda: nn.BatchNorm1D(3), (4, 3)),
+    "it says so of its input": (lambda: nn.Sequential(nn.Softmax()), (4,)),
+    "one sample": (lambda: declares(centred), (1, 3)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "shape"), KEPT.values(), ids=KEPT)
+def test_a_module_that_keeps_its_promise_passes(make, shape):
+    check_module(make(), np.random.default_rng(1).normal(size=shape))
+
+
+def test_what_a_check_leaves_behind():
+    part = declares(lambda self, x: x * self.w, w=tg.Tensor(np.ones(3), requires_grad=True))
+    check_module(part, X)
+    assert "forward" not in vars(part)
+    assert part.couples_samples is False
 
 
 class Forgetful(Wrong):

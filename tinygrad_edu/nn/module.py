@@ -22,7 +22,7 @@ from tinygrad_edu.name_tables import NAMES
 from tinygrad_edu.names import missing_name
 from tinygrad_edu.nn.hooks import Hooks
 from tinygrad_edu.nn.saving import read_arrays, write_arrays
-from tinygrad_edu.nn.sharding import KnownToShards, in_shard, needs_whole_batch, was_made
+from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, KnownToShards, in_shard, needs_whole_batch, was_made
 from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
 from tinygrad_edu.notebook import array_html, fold_html
 
@@ -117,7 +117,7 @@ class Module(KnownToShards):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if in_shard() and not was_made(self):
-            needs_whole_batch(f"{type(self).__name__}: its forward sets the attribute {name}")
+            needs_whole_batch(f"{type(self).__name__}: {SETS_ATTRIBUTE} {name}")
         if name == "couples_samples":
             super().__setattr__("_declared_by", _class_with_code(type(self), sys._getframe(1).f_code))
         before = vars(self).get(name)

@@ -8,8 +8,11 @@ from typing import Any, Self
 from tinygrad_edu.names import OurKeywords
 
 __all__ = [
-    "KnownToShards", "WholeBatchNeeded", "in_shard", "needs_whole_batch", "require_batch", "shard_forward", "was_made",
+    "SETS_ATTRIBUTE", "KnownToShards", "WholeBatchNeeded", "in_shard", "needs_whole_batch", "require_batch",
+    "shard_forward", "was_made",
 ]  # fmt: skip
+
+SETS_ATTRIBUTE = "its forward sets the attribute"  # the reason of `Module.__setattr__`, which `check_module` knows
 
 
 class WholeBatchNeeded(BaseException):

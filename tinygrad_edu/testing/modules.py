@@ -3,18 +3,20 @@
 A module is whatever has ``named_parameters``, ``state_dict``, ``load_state_dict``, ``train`` and ``eval``.
 """
 
-import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine import Array, Cell, Tensor, from_numpy, leaf, no_grad, values_of
-from tinygrad_edu.errors import DataError, DTypeError
+from tinygrad_edu.errors import DataError, DTypeError, StateDictError
+from tinygrad_edu.ops import concatenate, reshape
 from tinygrad_edu.testing.calls import argument_names
 from tinygrad_edu.testing.mismatch import Claim
+from tinygrad_edu.testing.module_runs import run
 from tinygrad_edu.testing.narrow import wrong_in_narrow
+from tinygrad_edu.testing.promise import require_promise
 from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.verdict import (
     LawBroken,
@@ -26,20 +28,19 @@ from tinygrad_edu.testing.verdict import (
     require_unwritten,
     seeded,
 )
+from tinygrad_edu.transforms.trees import tree_leaves
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
-_ROUNDING = 1e-9
-
 
 @reproducible
-def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.random.Generator | None = None) -> None:
+def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = None) -> None:
     """Check the gradients of a module by all its parameters and floating-point inputs, in training and evaluation.
 
     Also: in float32 its results are float32, and its gradients those of float64 as far as float32 goes; it does not
-    write into its inputs; what `state_dict` saves brings the module back after its parameters were changed; and in
-    evaluation each sample is computed alone. The module is left as it was. Masks of dropout are the same in every run
-    of it: the state of each Generator in the module is set back.
+    write into its inputs; what `state_dict` saves brings the module back after its parameters were changed; and it
+    keeps what ``couples_samples = False`` promises, if it declares that. The module is left as it was. Masks of dropout
+    are the same in every run of it: the state of each Generator in the module is set back.
 
     Parameters
     ----------
@@ -47,8 +48,6 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
     *inputs : array_like
         A batch; integer inputs (labels, say) are held fixed. Or one Hypothesis strategy, of a batch or of a tuple of
         inputs: then as many are drawn and checked as the profile of Hypothesis says.
-    per_sample : bool
-        Whether, in evaluation, a sample's result may depend on that sample alone (axis 0 of inputs and result).
     rng : numpy.random.Generator, optional
         Draws the cotangent and the directions; without it they are the same in every run.
 
@@ -63,13 +62,33 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
     DTypeError
         For a module of PyTorch or Keras: `check_torch` and `check_keras` take those.
 
+    Notes
+    -----
+    A result may be a nest of arrays. Its floating-point arrays are checked together, as one vector.
+
+    A module that declares ``couples_samples = False`` is called with parts of the batch, and with a batch in which some
+    samples are replaced. Results and gradients of the other samples must stay as they are, every array in the result
+    needs the samples on its first axis, and no attribute, buffer, list, dict or array that the module holds may change.
+    A call that draws random numbers is not compared with parts of the batch, because these would draw other numbers.
+
     Examples
     --------
     >>> import tinygrad_edu as tg
     >>> check_module(tg.nn.Linear(3, 2), np.ones((4, 3)))
+
+    >>> class Centered(tg.nn.Module):
+    ...     couples_samples = False
+    ...
+    ...     def forward(self, x):
+    ...         return x - x.mean(axis=0)
+    >>> try:
+    ...     check_module(Centered(), np.array([[1.0, 2.0], [3.0, 5.0]]))
+    ... except LawBroken as error:
+    ...     print(str(error).partition(", but ")[2].partition(".")[0])
+    a sample has another result where other samples are replaced
     """
     if len(inputs) == 1 and hasattr(inputs[0], "example"):
-        _for_all(module, inputs[0], per_sample, rng)
+        _for_all(module, inputs[0], rng)
         return
     for framework in {cls.__module__.partition(".")[0] for cls in type(module).__mro__} & {"torch", "keras"}:
         raise DTypeError(f"check_module takes modules of tinygrad_edu; for those of {framework}, check_{framework}.")
@@ -80,16 +99,15 @@ def check_module(module: Any, *inputs: Any, per_sample: bool = True, rng: np.ran
         for mode in ("train", "eval"):
             getattr(module, mode)()
             with _holding(module, [p._data.astype(np.float64) for p in _parameters(module)]):
+                require_promise(module, _astype(arrays, np.float64), mode, rng)
                 _gradients_are_right(module, arrays, mode, rng)
             _gradients_are_float32(module, arrays, rng)
         _state_comes_back(module, arrays)
-        if per_sample:
-            _samples_are_independent(module, arrays)
     finally:
         module.train() if training else module.eval()
 
 
-def _for_all(module: Any, strategy: Any, per_sample: bool, rng: np.random.Generator | None) -> None:
+def _for_all(module: Any, strategy: Any, rng: np.random.Generator | None) -> None:
     """Check a module at as many inputs as the profile of Hypothesis says, each time with the same random numbers."""
     from hypothesis import currently_in_test_context, given, settings
 
@@ -106,7 +124,7 @@ def _for_all(module: Any, strategy: Any, per_sample: bool, rng: np.random.Genera
     @given(strategy)
     def every(inputs: Any) -> None:
         drawn = inputs if isinstance(inputs, tuple) else (inputs,)
-        check_module(module, *drawn, per_sample=per_sample, rng=np.random.default_rng(seed))
+        check_module(module, *drawn, rng=np.random.default_rng(seed))
 
     every()
 
@@ -123,50 +141,36 @@ def _require(holds: bool, module: Any, law: str) -> None:
 # --- Running a module many times ---
 
 
-def _generators(thing: Any, seen: set[int]) -> Iterator[np.random.Generator]:
-    """Find the Generators in an object's attributes, lists and dicts."""
-    if id(thing) in seen or isinstance(thing, np.ndarray | Tensor | str | type):
-        return
-    seen.add(id(thing))
-    if isinstance(thing, np.random.Generator):
-        yield thing
-    elif isinstance(thing, list | tuple):
-        for part in thing:
-            yield from _generators(part, seen)
-    else:
-        for part in (thing if isinstance(thing, dict) else getattr(thing, "__dict__", {})).values():
-            yield from _generators(part, seen)
-
-
-@contextmanager
-def _same_randomness(module: Any) -> Iterator[None]:
-    """Set every Generator in the module back to where it was."""
-    generators = list(_generators(module, set()))
-    states = [copy.deepcopy(generator.bit_generator.state) for generator in generators]
-    yield
-    for generator, state in zip(generators, states, strict=True):
-        generator.bit_generator.state = state
-
-
 @contextmanager
 def _holding(module: Any, values: Sequence[Array]) -> Iterator[None]:
     """Let the parameters hold other arrays for a while, of any dtype, and the module be as it was afterwards."""
     parameters = _parameters(module)
     kept = [(p._data, p._node, p._cell) for p in parameters]
     state = module.state_dict()
-    try:
-        for p, x in zip(parameters, values, strict=True):
-            p._data, p._node, p._cell = x, leaf(x), Cell.new()
-        yield
-    finally:
+
+    def put_back() -> None:
         for p, (data, node, cell) in zip(parameters, kept, strict=True):
             p._data, p._node, p._cell = data, node, cell
         module.load_state_dict(state)
 
+    try:
+        for p, x in zip(parameters, values, strict=True):
+            p._data, p._node, p._cell = x, leaf(x), Cell.new()
+        yield
+    except BaseException:
+        with suppress(StateDictError):  # a tensor that the module made meanwhile: what was found about it is told
+            put_back()
+        raise
+    put_back()
+
 
 def _run(module: Any, inputs: Sequence[Any]) -> Any:
-    with _same_randomness(module):
-        return module(*inputs)
+    """Return the result of a call; of a nest, its floating-point arrays in one row."""
+    out = run(module, inputs)
+    leaves = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor | np.ndarray)]
+    if out is not leaves[0]:
+        out = concatenate([reshape(leaf, -1) for leaf in leaves if leaf.dtype.kind == "f"])
+    return out if isinstance(out, Tensor) else from_numpy(out)
 
 
 def _evaluate(module: Any, arrays: Sequence[Array]) -> Array:
@@ -278,17 +282,3 @@ def _state_comes_back(module: Any, arrays: Sequence[Array]) -> None:
     _require(
         np.array_equal(before, after, equal_nan=True), module, "load_state_dict does not bring back what was saved"
     )
-
-
-def _samples_are_independent(module: Any, arrays: Sequence[Array]) -> None:
-    """In evaluation, turning the batch around turns the result around, and one sample alone gives its row."""
-    lengths = {x.shape[:1] for x in arrays}
-    whole = _evaluate(module, arrays)
-    if lengths != {whole.shape[:1]} or whole.ndim == 0 or len(whole) < 2:
-        return
-    for what, part in {"in another order": slice(None, None, -1), "alone": slice(0, 1)}.items():
-        found = _evaluate(module, [np.ascontiguousarray(x[part]) for x in arrays])
-        scale = np.max(np.abs(whole), initial=0)
-        rounding = 1e-5 if whole.dtype == np.float32 else _ROUNDING
-        alike = np.allclose(found, whole[part], rtol=rounding, atol=rounding * scale, equal_nan=True)
-        _require(alike, module, f"in evaluation, a sample {what} gives another result: samples depend on each other")
