@@ -614,7 +614,7 @@ def test_surface_lists_exactly_what_ops_attach():
     class OfPython:
         """What every class has, in this version of Python."""
 
-        __slots__ = ("_cell", "_data", "_frozen", "_lent", "_node")
+        __slots__ = ("_cell", "_data", "_lent", "_node", "_role")
         _data: int
 
     others = {*vars(OfPython), "__final__"}

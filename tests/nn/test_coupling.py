@@ -404,6 +404,7 @@ LATER = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.PromotionWarning")
 @pytest.mark.parametrize("before", LATER.values(), ids=LATER)
 def test_what_was_not_seen_before_is_found_later(before):
     model = around(module(lambda self, x: normalized(self, x) if self.training else x))

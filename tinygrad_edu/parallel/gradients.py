@@ -222,7 +222,7 @@ class _Step:
         self, model: Module, loss: Callable[[Any, Any], Any], batch: Cuttable, slices: list[slice], seeds: ndarray
     ) -> None:
         self.model, self.loss, self.batch, self.slices, self.seeds = model, loss, batch, slices, seeds
-        self.leaves = [(parameter, node) for parameter in model.parameters() if (node := parameter._node)]
+        self.leaves = [(parameter, parameter._node) for parameter in model.parameters()]  # frozen ones have no node
         self.ignores = False  # whether any shard that was looked at has labels that do not count
 
     def whole(self, among_others: bool, threads: int) -> BatchSum:
@@ -273,7 +273,7 @@ class _Step:
             )
         node = result._node
         found = walk([(node, np.full(result.shape, share, result.dtype))]) if node is not None else {}
-        gradients = [found.get(node) for _, node in self.leaves]
+        gradients = [None if node is None else found.get(node) for _, node in self.leaves]
         return BatchSum(share * result.item(), gradients, counted_elements(self.loss, target))
 
 
