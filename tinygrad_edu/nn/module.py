@@ -93,7 +93,7 @@ class Module(OurKeywords):
     couples_samples: bool = False
     _hooks: Hooks | None = None
     _unsaved: frozenset[str] = frozenset()  # names of buffers that state_dict leaves out
-    _roles: Mapping[str, str] = MappingProxyType({})  # of tensors in lists and dicts, by path: no one sees a write there
+    _roles: Mapping[str, str] = MappingProxyType({})  # of tensors in lists and dicts, whose writes are not seen here
 
     def __init__(self) -> None:
         super().__init__()

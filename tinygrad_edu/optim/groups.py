@@ -94,7 +94,8 @@ def refuse(where: str, label: str, p: Any) -> None:
         raise DTypeError(f"{where}: {label} is a {type(p).__name__}, and must be a Tensor.")
     if not p.requires_grad and not p.frozen:
         raise NoGraphError(f"{where}: {label}, of shape {p.shape}, does not require a gradient.")
-    refuse_read_only(f"{where} moves {label}", p)
+    if p.requires_grad:
+        refuse_read_only(f"{where} moves {label}", p)
     if not p.is_leaf:
         raise NoGraphError(
             f"{where}: {label}, of shape {p.shape}, was computed by an op: changing it would be lost at the "
