@@ -350,7 +350,12 @@ def test_a_warm_up_or_a_cycle_is_for_the_group_with_its_highest_rate(make):
 @pytest.mark.parametrize(
     ("lrs", "lr", "schedule", "message"),
     [
-        ((1e-5, 1e-2), 1e-3, lambda step: 1e-2, r"SGD: .* rates \[1e-05, 0.01\], and the schedule is for none .* 0.001"),
+        (
+            (1e-5, 1e-2),
+            1e-3,
+            lambda step: 1e-2,
+            r"SGD: .* rates \[1e-05, 0.01\], and the schedule is for none .* 0.001",
+        ),
         ((1e-5, 1e-2), 1e-3, schedules.constant(0.1), "Make the schedule, or the optimizer, with the learning rate of"),
         ((None, 1e-2), 0.0, lambda step: 0.1, "the lr of the optimizer, which is 0.0"),
         ((None, 1e-2), 1.0, lambda step: -1.0, "SGD: lr is a finite number of at least 0, not -1.0"),

@@ -31,7 +31,7 @@ def warn_of_float64(name: str, tensors: Sequence[Tensor]) -> None:
     message = (
         f"{type(modules[0]).__name__}: op {name} computed float64, because a float32 {what} of shape {narrow.shape} "
         f"met a float64 Tensor of shape {wide.shape}. What follows in the model is float64 too, at half the speed. "
-        f"Convert the float64 Tensor once, where it is made: values.astype(np.float32)."
+        f"Convert the float64 values once, where they are made: values.astype(np.float32)."
     )
     warn_explicit(message, PromotionWarning, called.file or __file__, called.line or 1)
 
