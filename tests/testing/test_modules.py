@@ -141,6 +141,7 @@ class Detached(Wrong):
 def test_a_forgotten_parameter_is_named():
     with pytest.raises(GradientMismatch, match=r"gradient of scale is wrong: it is zero"):
         check_module(Detached(), X)
+    check_module(Detached().requires_grad_(False), X)
 
 
 class Mixing(nn.Module):
