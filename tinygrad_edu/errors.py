@@ -33,6 +33,10 @@ class LostGradientWarning(UserWarning):
     """A value leaves the graph where nobody said that it should; the message says how to say it."""
 
 
+class PromotionWarning(UserWarning):
+    """A float32 tensor met a float64 one in a module, and the rest of the model computes in float64."""
+
+
 class NoGraphError(TinygradError, RuntimeError):
     """backward() on a tensor that no recorded op made."""
 

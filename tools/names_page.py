@@ -37,7 +37,7 @@ LINES = {
     "optimizer.zero_grad(set_to_none=True)": "optimizer.zero_grad()",
     "torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)": "optim.clip_grad_norm(model.parameters(), 1.0)",
     "torch.optim.lr_scheduler.StepLR(optimizer, 30)": "schedule = optim.schedules.step(0.1, 30)",
-    "scheduler.step()": "optimizer.lr = schedule(step)",
+    "scheduler.step()": "optimizer.apply_schedule(schedule, step)",
     "DataLoader(TensorDataset(x, y), 32, shuffle=True)": "tg.data.DataLoader(x, y, batch_size=32, rng=rng)",
     "torch.save(model.state_dict(), path)": "model.save(path)",
     "model.load_state_dict(torch.load(path))": "model.load(path)",

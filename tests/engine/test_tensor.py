@@ -296,6 +296,10 @@ def test_grad_can_be_assigned_and_forgotten():
     assert t.grad is None
     t.grad = None
     (t * 2).zero_grad()  # a result has none to forget
+    result = t * 2
+    t.requires_grad = False
+    for each in (t, result, result.detach()):
+        each.grad = None
 
 
 def test_only_a_leaf_has_a_gradient():
@@ -614,7 +618,7 @@ def test_surface_lists_exactly_what_ops_attach():
     class OfPython:
         """What every class has, in this version of Python."""
 
-        __slots__ = ("_cell", "_data", "_frozen", "_lent", "_node")
+        __slots__ = ("_cell", "_data", "_lent", "_node", "_role")
         _data: int
 
     others = {*vars(OfPython), "__final__"}

@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu import nn
-from tinygrad_edu.errors import UndeclaredCouplingWarning
+from tinygrad_edu.errors import WholeBatchWarning
 from tinygrad_edu.nn.coupling import as_parts, couples_samples, declaration, warn_undeclared
 from tinygrad_edu.nn.sharding import WholeBatchNeeded, in_shard, needs_whole_batch, shard_forward
 
@@ -262,7 +262,7 @@ def warned(model):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warn_undeclared(model)
-    assert all(issubclass(each.category, UndeclaredCouplingWarning) for each in caught)
+    assert all(issubclass(each.category, WholeBatchWarning) for each in caught)
     return [str(each.message) for each in caught]
 
 
@@ -299,13 +299,13 @@ REASON = property(lambda self: None, doc="The setting answer is None.")
 
 @pytest.mark.parametrize(("make", "said"), ASKED.values(), ids=ASKED)
 def test_the_class_that_has_to_declare_is_named(make, said):
-    with pytest.warns(UndeclaredCouplingWarning, match=said):
+    with pytest.warns(WholeBatchWarning, match=said):
         warn_undeclared(make())
 
 
 def test_a_plain_function_cannot_declare():
     model = nn.Sequential(type("Lambda", (nn.Lambda,), {})(np.tanh))
-    with pytest.warns(UndeclaredCouplingWarning, match=r"Lambda\(tanh\), a plain function, cannot declare"):
+    with pytest.warns(WholeBatchWarning, match=r"Lambda\(tanh\), a plain function, cannot declare"):
         warn_undeclared(model)
 
 

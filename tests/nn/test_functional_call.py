@@ -87,7 +87,7 @@ def test_arrays_lists_and_buffers_are_given_too():
     layer = Linear(2, 1)
     layer.register_buffer("shift", [1.0])
     layer.register_forward_hook(lambda module, inputs, out: out + module.shift)
-    out = functional_call(layer, {"weight": [[1.0, 2.0]], "bias": np.zeros(1), "shift": Tensor([5.0])}, np.ones((1, 2)))
+    out = functional_call(layer, {"weight": [[1.0, 2.0]], "bias": [0.0], "shift": Tensor([5.0])}, np.ones((1, 2)))
     assert out.numpy().tolist() == [[8.0]]
 
 

@@ -4,6 +4,7 @@ import ast
 import contextlib
 import copy
 import itertools
+import operator
 import pickle
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tinygrad_edu.nn
+import tinygrad_edu as tg
 from tinygrad_edu import Tensor, from_numpy
 from tinygrad_edu.errors import DataError, DTypeError, StaleValueError, StateDictError
 from tinygrad_edu.nn import Conv2D, Dropout, Flatten, Linear, Module, Sequential, Tanh
 from tinygrad_edu.optim import SGD
+from tinygrad_edu.parallel import sharded_value_and_grad
 from tinygrad_edu.testing import check_module
 from tools.campaign import interruptions
 
@@ -131,8 +133,181 @@ def test_what_requires_no_gradient_is_state_but_no_parameter():
     model.weight.requires_grad = False
     model.scale = Tensor([2.0])
     model.computed = model.bias * 2
-    assert names(model) == ["bias"]
+    assert names(model) == ["weight", "bias"]
     assert list(model.state_dict()) == ["weight", "bias", "scale"]
+
+
+# What is made of values is state, and so are copies of it and views that are detached from it.
+MADE_OF_VALUES = {
+    "Tensor": lambda w: Tensor([1.0, 2.0]),
+    "a Tensor of a computed one": lambda w: Tensor((w * 2).detach()),
+    "from_numpy": lambda w: from_numpy(np.ones(2)),
+    "zeros": lambda w: tg.zeros(2),
+    "zeros_like": lambda w: np.zeros_like(w),
+    "normal": lambda w: tg.normal(size=2, rng=np.random.default_rng(0)),
+    "a detached parameter": lambda w: w.detach(),
+    "a copy": lambda w: copy.copy(Tensor([1.0, 2.0])),
+    "a copy of a copy": lambda w: pickle.loads(pickle.dumps(copy.deepcopy(Tensor([1.0, 2.0])))),
+    "a computed leaf": lambda w: computed_leaf(w),
+}
+# What an op computed is not: it is a cache, or the last activation.
+COMPUTED = {
+    "a product": lambda w: w * 2,
+    "a slice": lambda w: w[:1],
+    "another dtype": lambda w: w.astype(np.float64),
+    "joined": lambda w: tg.concatenate([w, w]),
+    "detached": lambda w: (w * 2).detach(),
+    "a view that is detached": lambda w: w[:1].detach(),
+    "a copy": lambda w: copy.copy((w * 2).detach()),
+    "a pickle": lambda w: pickle.loads(pickle.dumps(w * 2)),
+    "in place": lambda w: operator.iadd((w * 2).detach(), 1.0),
+    "of whole numbers": lambda w: tg.einsum("i->", tg.ones(2, int)),
+    "a gradient": lambda w: tg.grad(lambda x: (x * x).sum())(w),
+}
+
+
+def computed_leaf(w):
+    leaf = (w * 2).detach()
+    leaf.requires_grad = True
+    return leaf
+
+
+@pytest.mark.parametrize("mode", [tg.no_grad, tg.enable_grad])
+@pytest.mark.parametrize(("table", "state"), [(MADE_OF_VALUES, ["w", "made"]), (COMPUTED, ["w"])])
+def test_what_is_made_of_values_is_state_and_what_an_op_computed_is_not(table, state, mode):
+    for way, make in table.items():
+        model = Holder(w=weight(2))
+        with mode():
+            model.made = make(model.w)
+        assert list(model.state_dict()) == state, way
+        model.inside = [{"made": model.made}]
+        assert len(model.state_dict()) == 2 * len(state) - 1, way
+        for twin in (copy.deepcopy(model) if model.made.is_leaf else model, pickle.loads(pickle.dumps(model))):
+            assert list(twin.state_dict()) == list(model.state_dict()), way
+
+
+class Caching(Module):
+    """Keeps activations, builds a weight when it is first called, and counts in every way."""
+
+    couples_samples = True
+
+    def __init__(self, update=lambda self, mean: None):
+        self.update, self.scale, self.mean = update, tg.ones(3, requires_grad=True), tg.zeros(3)
+        self.listed, self.named, self.weight = [tg.zeros(3)], {"mean": tg.zeros(3)}, None
+
+    def forward(self, x):
+        if self.weight is None:
+            self.weight = tg.ones(3, requires_grad=True)
+            self.calls = Tensor(0.0)
+        self.attention = x * self.scale
+        self.maps = [self.attention, (self.attention * 2).detach()]
+        if self.training:
+            self.update(self, x.mean(axis=0))
+        return self.attention * self.weight
+
+
+def replace_in_list(self, mean):
+    with tg.no_grad():
+        self.listed[0] = 0.5 * self.listed[0] + 0.5 * mean
+
+
+def replace_in_dict(self, mean):
+    self.named["mean"] = (0.5 * self.named["mean"] + 0.5 * mean).detach()
+
+
+def replace(self, mean):
+    with tg.no_grad():
+        self.mean = 0.5 * self.mean + 0.5 * mean
+
+
+def replace_the_list(self, mean):
+    self.listed = [(0.5 * each + 0.5 * mean).detach() for each in self.listed]
+
+
+def add_in_place(self, mean):
+    with tg.no_grad():
+        self.mean *= 0.5
+        self.mean += 0.5 * mean
+
+
+UPDATES = {
+    "mean": [
+        replace,
+        add_in_place,
+        lambda self, mean: self.mean.assign(0.5 * self.mean.numpy() + 0.5 * mean.numpy()),
+        lambda self, mean: setattr(self, "mean", Tensor(0.5 * self.mean.numpy() + 0.5 * mean.numpy())),
+        lambda self, mean: setattr(self, "mean", (0.5 * self.mean + 0.5 * mean).detach()),
+        lambda self, mean: self.register_buffer("mean", (0.5 * self.mean + 0.5 * mean).detach()),
+    ],
+    "listed.0": [replace_in_list, replace_the_list],
+    "named.mean": [replace_in_dict],
+}
+
+
+@pytest.mark.parametrize(("name", "update"), [(name, each) for name, them in UPDATES.items() for each in them])
+def test_a_buffer_stays_state_however_it_is_updated_and_a_cache_is_none(name, update, tmp_path):
+    model, x = Caching(update), Tensor([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]])
+    with tg.no_grad():
+        model.eval()(x)
+    names = ["scale", "mean", "listed.0", "named.mean", "weight", "calls"]
+    for k in range(1, 4):
+        model.train()(x).sum().backward()
+        state = model.state_dict()
+        assert sorted(state) == sorted(names)
+        np.testing.assert_allclose(state[name], np.array([2.0, 3.0, 4.0]) * (1 - 0.5**k))
+        assert roles(model)["parameters"] == ["scale", "weight"]
+    model.save(tmp_path / "model.safetensors")
+    twin = Caching(update)
+    twin(x)
+    twin.load(tmp_path / "model.safetensors")
+    assert all(np.array_equal(twin.state_dict()[each], state[each]) for each in names)
+
+
+def test_a_buffer_that_is_added_to_in_a_graph_stays_state():
+    model = Holder(w=weight(2), total=tg.zeros(()))
+    model.total += model.w.sum()
+    assert list(model.state_dict()) == ["w", "total"]
+    assert (names(model), model.state_dict()["total"]) == (["w"], 2)
+    model.total = Tensor(0.0)
+    assert model.state_dict()["total"] == 0
+
+
+def test_a_buffer_is_not_replaced_by_what_belongs_to_a_graph():
+    model = Holder(w=weight(2), mean=tg.zeros(2))
+    with pytest.raises(DTypeError, match=r"Holder\.mean belongs to the state, and a computed tensor .* not be saved"):
+        model.mean = 0.5 * model.mean + model.w
+    assert model.mean.numpy().tolist() == [0, 0]
+
+
+def test_what_is_computed_takes_the_role_of_the_frozen_parameter_that_it_replaces():
+    model = Holder(w=weight(2), listed=[weight(1)]).requires_grad_(False)
+    model.w, model.listed[0] = model.w * 2, model.listed[0] * 2
+    assert roles(model) == {"parameters": ["w", "listed.0"], "buffers": [], "frozen": ["w", "listed.0"]}
+    del model.w, model.listed
+    model.w, model.listed = weight(2).detach() * 2, [weight(2).detach() * 2]
+    assert list(model.state_dict()) == []
+
+
+def test_register_buffer_makes_state_of_what_an_op_computed():
+    model = Holder(w=weight(2))
+    model.last = (model.w * 2).detach()
+    model.register_buffer("table", tg.sin(tg.ones(2)))
+    model.register_buffer("last", model.last)
+    assert roles(model) == {"parameters": ["w"], "buffers": ["last", "table"], "frozen": []}
+    with pytest.raises(DTypeError, match="is a parameter"):
+        model.register_buffer("other", model.w * 2)
+
+
+def test_an_input_that_a_module_keeps_is_not_state():
+    class Keeps(Linear):
+        def forward(self, x):
+            self.seen = x
+            return super().forward(x)
+
+    model, x = Keeps(2, 1), np.ones((4, 2), np.float32)
+    sharded_value_and_grad(model, lambda out, y: out.mean(), x, np.ones(4), np.random.default_rng(0))
+    assert model.seen.shape == (4, 2)
+    assert list(model.state_dict()) == ["weight", "bias"]
 
 
 class Norm(Module):
@@ -185,14 +360,14 @@ BUFFERS = ["1.running_mean", "1.running_var", "1.num_batches_tracked", "1.last_m
 
 def test_parameters_frozen_parameters_and_buffers_are_told_apart():
     model = trained_norm()
-    found = {"parameters": ["0.weight", "1.weight", "1.bias"], "buffers": BUFFERS, "frozen": ["0.bias"]}
+    trainable = ["0.weight", "0.bias", "1.weight", "1.bias"]
+    found = {"parameters": trainable, "buffers": BUFFERS, "frozen": ["0.bias"]}
     assert roles(model) == found
-    assert [len(model.parameters()), len(model.buffers())] == [3, 4]
+    assert [len(model.parameters()), len(model.buffers())] == [4, 4]
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert roles(twin) == found
-    trainable = ["0.weight", "0.bias", "1.weight", "1.bias"]
     assert model.requires_grad_(False) is model
-    assert roles(model) == {"parameters": [], "buffers": BUFFERS, "frozen": trainable}
+    assert roles(model) == {"parameters": trainable, "buffers": BUFFERS, "frozen": trainable}
     assert roles(model.requires_grad_()) == {"parameters": trainable, "buffers": BUFFERS, "frozen": []}
 
 
@@ -327,7 +502,7 @@ def test_astype_keeps_the_tensors_their_gradients_and_what_is_shared():
 
 def test_a_graph_from_before_another_dtype_is_stale():
     model = Linear(2, 1)
-    loss = model(Tensor(np.ones((1, 2)), requires_grad=True)).sum()
+    loss = model(tg.ones((1, 2), requires_grad=True)).sum()
     model.astype(np.float64)
     with pytest.raises(StaleValueError, match="changed in place"):
         loss.backward()
@@ -387,7 +562,7 @@ def test_loading_writes_in_place_and_is_noticed():
     model = Linear(2, 1, bias=False)
     optimizer = SGD(model.parameters(), lr=1.0)
     parameter, memory = model.weight, model.weight.data
-    needs_old_weight = model(Tensor(np.ones((1, 2)), requires_grad=True)).sum()
+    needs_old_weight = model(tg.ones((1, 2), requires_grad=True)).sum()
     model.load_state_dict({"weight": Tensor([[1.0, 2.0]], requires_grad=True)})
     assert model.weight is parameter
     assert model.weight.data is memory
@@ -619,7 +794,7 @@ def test_copies_compute_the_same_share_no_memory_and_keep_what_is_shared(duplica
 
 
 def test_no_derivative_is_written_in_nn():
-    for path in Path(tinygrad_edu.nn.__file__).parent.glob("*.py"):
+    for path in Path(tg.nn.__file__).parent.glob("*.py"):
         tree = ast.parse(path.read_text())
         attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         plain = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

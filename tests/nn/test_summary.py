@@ -40,7 +40,7 @@ class Tagger(Module):
     """Of inputs of every kind, with functions, a buffer, a frozen parameter, and results in a list and a dict."""
 
     def __init__(self):
-        self.table, self.shift = Linear(3, 4, bias=False), Tensor(np.ones(4))
+        self.table, self.shift = Linear(3, 4, bias=False), tg.ones(4)
         self.acts = {"first": tg.relu, "more": [(np.tanh, Linear(1, 1)), partial(tg.sum, axis=1)]}
         self.cell = Linear(4, 4)
         self.cell.bias.requires_grad = False

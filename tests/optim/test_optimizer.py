@@ -13,7 +13,7 @@ from tinygrad_edu import Tensor, from_numpy, nn, optim
 from tinygrad_edu.cores import threads
 from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.errors import DTypeError, NoGraphError, ReadOnlyError, ShapeError, StaleValueError, StateDictError
-from tinygrad_edu.optim import SGD, Adagrad, Adam, AdamW, Lion, Muon, NAdam, RMSprop, scratch
+from tinygrad_edu.optim import SGD, Adagrad, Adam, AdamW, Lion, Muon, NAdam, RMSprop, schedules, scratch
 from tinygrad_edu.optim import optimizer as optimizers
 
 seeds = st.integers(0, 2**32 - 1)
@@ -225,6 +225,195 @@ def test_lion_follows_the_program_of_its_paper():
     np.testing.assert_allclose(w.numpy(), p, rtol=1e-12, atol=1e-12)
 
 
+@every
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=6), seeds)
+def test_a_frozen_parameter_stays_and_trains_as_if_it_were_alone_where_it_is_not(kind, settings, trained, seed):
+    """The oracle is an optimizer for each parameter, which takes no step where its parameter is frozen."""
+    together, alone = leaves(kind), leaves(kind)
+    for p in together:
+        p.requires_grad = False
+    optimizer, each = kind(together, **settings), [kind([q], **settings) for q in alone]
+    rng = np.random.default_rng(seed)
+    for flags in trained:
+        for p, q, of_one, flag in zip(together, alone, each, flags, strict=True):
+            p.requires_grad = flag
+            if flag:
+                p.grad = q.grad = rng.standard_normal(p.shape)
+                of_one.step()
+        optimizer.step()
+        assert bits(together) == bits(alone)
+
+
+def test_an_optimizer_that_was_made_while_the_body_was_frozen_trains_it_later():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)).requires_grad_(False)
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    model[2].requires_grad_()
+    x, before = np.ones((4, 2), np.float32), model.state_dict()
+
+    def moved():
+        optimizer.zero_grad()
+        model(x).sum().backward()
+        optimizer.step()
+        return [name for name, values in model.state_dict().items() if not np.array_equal(values, before[name])]
+
+    assert moved() == ["2.weight", "2.bias"]
+    for p in model[0].parameters():
+        p.requires_grad = True
+    assert moved() == list(before)
+    before = model.state_dict()
+    model[0].requires_grad_(False)  # with gradients of the step before, and a momentum
+    optimizer.step()
+    assert moved() == ["2.weight", "2.bias"]
+    twin = SGD(model.parameters())
+    twin.load_state_dict(optimizer.state_dict())
+    assert [sorted(twin.state[p]) for p in model.parameters()] == [["momentum_buffer"]] * 4
+
+
+def test_a_frozen_parameter_that_the_model_has_another_for_is_refused():
+    for listed in (list, lambda parameters: parameters):
+        model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)).requires_grad_(False)
+        optimizer = SGD(listed(model.parameters()))
+        model[1].requires_grad_()
+        model(np.ones((4, 2))).sum().backward()
+        optimizer.step()
+        model[0] = nn.Linear(2, 3)
+        with pytest.raises(NoGraphError, match=r"parameter 0, of shape \(3, 2\), .* has in its place is not trained"):
+            optimizer.step()
+
+
+def test_a_frozen_parameter_in_read_only_memory_is_accepted_until_it_moves():
+    frozen = locked()
+    frozen.requires_grad = False
+    optimizer = SGD([frozen])
+    optimizer.step()
+    frozen.requires_grad = True
+    frozen.grad = [1.0, 1.0]
+    with pytest.raises(ReadOnlyError, match="SGD moves parameter 0 in place"):
+        optimizer.step()
+
+
+def rates(optimizer):
+    return [group["lr"] for group in optimizer.param_groups]
+
+
+def in_groups(*lrs, kind=SGD, **settings):
+    """Make an optimizer of groups with these learning rates; None takes the default."""
+    return kind([{"params": [leaf([1.0])], **({} if lr is None else {"lr": lr})} for lr in lrs], **settings)
+
+
+@given(st.lists(st.sampled_from([0.5, 1e-3]), min_size=1, max_size=1) | st.just([0.5] * 3), st.floats(0, 10))
+def test_groups_that_are_equal_get_what_the_schedule_returns(lrs, rate):
+    optimizer = in_groups(*lrs)
+    for schedule in (lambda step: rate, schedules.constant(rate), lambda step: np.float64(rate)):
+        optimizer.apply_schedule(schedule, 3)
+        assert rates(optimizer) == [rate] * len(lrs)
+        assert all(type(lr) is float for lr in rates(optimizer))
+
+
+STEPS = range(0, 12, 3)
+FALLING = [0.5 ** (step / 3) for step in STEPS]
+
+
+@pytest.mark.parametrize(
+    ("lrs", "lr", "schedule", "wanted"),
+    [
+        ((1e-5, None), 1e-2, schedules.exponential(1e-2, 0.5 ** (1 / 3)), (1e-5, 1e-2)),
+        ((1e-5, None), 1e-2, lambda step: 1e-2 * 0.5 ** (step / 3), (1e-5, 1e-2)),
+        ((None, 10.0), 1.0, schedules.step(1.0, 3, 0.5), (1.0, 10.0)),
+        # Made with the rate of one group, whichever the default is.
+        ((1e-5, 1e-2), 1e-3, schedules.exponential(1e-2, 0.5 ** (1 / 3)), (1e-5, 1e-2)),
+        ((1e-3, 1e-2), 1e-3, schedules.multi_step(1e-2, [3, 6, 9], 0.5), (1e-3, 1e-2)),
+        ((1e-3, 1e-2), 1e-3, schedules.step(1e-3, 3, 0.5), (1e-3, 1e-2)),
+        ((0.0, 1e-2), 0.0, schedules.step(1e-2, 3, 0.5), (0.0, 1e-2)),
+        # With neither, it is for the groups that have the default.
+        ((None, 0.1), 1.0, schedules.step(0.5, 3, 0.5), (0.5, 0.05)),
+    ],
+)
+def test_a_schedule_scales_each_group_by_its_own_base_rate(lrs, lr, schedule, wanted):
+    optimizer = in_groups(*lrs, lr=lr)
+    for step, factor in zip(STEPS, FALLING, strict=True):
+        optimizer.apply_schedule(schedule, step)
+        np.testing.assert_allclose(rates(optimizer), np.multiply(wanted, factor))
+    exact = [k for k, base in enumerate(lrs) if wanted[k] == schedule(0)]
+    assert [rates(optimizer)[k] for k in exact] == [schedule(9)] * len(exact) != []
+
+
+@pytest.mark.parametrize("make", [lambda s: s, lambda s: schedules.warm_up(s, 4)])
+def test_a_warm_up_or_a_cycle_is_for_the_group_with_its_highest_rate(make):
+    for schedule in (make(schedules.one_cycle(1.0, 20)), make(schedules.cosine(1.0, 20)), make(schedules.constant(1))):
+        optimizer = in_groups(0.25, 1.0)
+        for step in range(24):
+            optimizer.apply_schedule(schedule, step)
+            assert rates(optimizer) == [schedule(step) / 4, schedule(step)]
+
+
+@pytest.mark.parametrize(
+    ("lrs", "lr", "schedule", "message"),
+    [
+        (
+            (1e-5, 1e-2),
+            1e-3,
+            lambda step: 1e-2,
+            r"SGD: .* rates \[1e-05, 0.01\], and the schedule is for none .* 0.001",
+        ),
+        ((1e-5, 1e-2), 1e-3, schedules.constant(0.1), "Make the schedule, or the optimizer, with the learning rate of"),
+        ((None, 1e-2), 0.0, lambda step: 0.1, "the lr of the optimizer, which is 0.0"),
+        ((None, 1e-2), 1.0, lambda step: -1.0, "SGD: lr is a finite number of at least 0, not -1.0"),
+        ((None, 1e300), 1e-9, lambda step: 1e200, "SGD: lr is a finite number of at least 0, not inf"),
+    ],
+)
+def test_a_schedule_that_fits_no_group_is_refused_and_changes_nothing(lrs, lr, schedule, message):
+    optimizer = in_groups(*lrs, lr=lr)
+    before = [dict(group) for group in optimizer.param_groups]
+    with pytest.raises(ValueError, match=message):
+        optimizer.apply_schedule(schedule, 0)
+    assert optimizer.param_groups == before
+
+
+def test_base_rates_are_saved_and_a_rate_that_is_assigned_is_a_new_one():
+    optimizer, schedule = in_groups(0.25, None, lr=1.0), schedules.exponential(1.0, 0.5)
+    optimizer.apply_schedule(schedule, 3)
+    saved = optimizer.state_dict()
+    assert [group["initial_lr"] for group in saved["param_groups"]] == [0.25, 1.0]
+    resumed = in_groups(None, None)
+    resumed.load_state_dict(saved)
+    resumed.apply_schedule(schedule, 4)
+    assert rates(resumed) == [2**-6, 2**-4]
+    with pytest.raises(StateDictError, match="group 0: wrong: SGD: initial_lr is a finite number of at least 0"):
+        resumed.load_state_dict({**saved, "param_groups": [{**g, "initial_lr": -1} for g in saved["param_groups"]]})
+    alone = in_groups(1.0)
+    alone.apply_schedule(schedule, 5)
+    alone.lr = 0.25
+    alone.add_param_group({"params": [leaf([1.0])], "lr": 0.5})
+    alone.apply_schedule(schedules.constant(0.5), 0)
+    assert rates(alone) == [0.25, 0.5]
+
+
+@pytest.mark.peers
+def test_groups_have_the_rates_that_pytorchs_schedulers_give_them():
+    import torch
+    from torch.optim import lr_scheduler
+
+    pairs = [
+        (lambda o: lr_scheduler.CosineAnnealingLR(o, 8), schedules.cosine(0.1, 8)),
+        (lambda o: lr_scheduler.StepLR(o, 2), schedules.step(0.1, 2)),
+        (lambda o: lr_scheduler.MultiStepLR(o, [1, 4]), schedules.multi_step(0.1, [1, 4])),
+        (lambda o: lr_scheduler.ExponentialLR(o, 0.7), schedules.exponential(0.1, 0.7)),
+        (lambda o: lr_scheduler.LambdaLR(o, lambda step: 1 / (1 + step)), lambda step: 0.1 / (1 + step)),
+    ]
+    for make, schedule in pairs:
+        ours = in_groups(0.001, None, lr=0.1)
+        parameters = [torch.zeros(1, requires_grad=True) for _ in range(2)]
+        theirs = torch.optim.SGD([{"params": parameters[:1], "lr": 0.001}, {"params": parameters[1:]}], lr=0.1)
+        scheduler = make(theirs)
+        for step in range(8):
+            ours.apply_schedule(schedule, step)
+            np.testing.assert_allclose(rates(ours), rates(theirs), atol=1e-12)
+            assert [g["initial_lr"] for g in ours.param_groups] == [g["initial_lr"] for g in theirs.param_groups]
+            theirs.step()
+            scheduler.step()
+
+
 def test_groups_have_settings_of_their_own_and_more_may_be_added():
     model = nn.Linear(2, 3)
     optimizer = SGD([{"params": [("bias", model.bias)], "lr": 0.5}], lr=0.1)
@@ -233,8 +422,13 @@ def test_groups_have_settings_of_their_own_and_more_may_be_added():
     assert [(group["lr"], group["momentum"]) for group in optimizer.param_groups] == [(0.5, 0), (0.1, 0.9)]
     with pytest.raises(ValueError, match=r"SGD: lr differs between the parameter groups: \[0.5, 0.1\]"):
         optimizer.lr  # noqa: B018
+    for name, value in (("lr", 0.2), ("momentum", 0.5)):
+        message = rf"SGD: {name} differs between the parameter groups: .* param_groups\[0\]\[\"{name}\"\] = {value}"
+        with pytest.raises(ValueError, match=message):
+            setattr(optimizer, name, value)
+    optimizer.param_groups[0]["lr"] = 0.1
     optimizer.lr = 0.2
-    assert [group["lr"] for group in optimizer.param_groups] == [0.2, 0.2]
+    assert [(group["lr"], group["momentum"]) for group in optimizer.param_groups] == [(0.2, 0), (0.2, 0.9)]
     assert [group["params"] for group in optimizer.state_dict()["param_groups"]] == [[0], [1]]
     assert [group["param_names"] for group in optimizer.state_dict()["param_groups"]] == [["bias"], ["weight"]]
 
@@ -294,12 +488,10 @@ def test_a_parameter_that_was_replaced_is_refused_though_its_gradient_is_still_t
             optimizer.step()
 
 
-def test_a_frozen_parameter_is_left_alone_and_one_that_became_computed_is_refused():
+def test_one_that_became_computed_is_refused():
     w, other = leaf([1.0]), leaf([2.0])
     optimizer = SGD([w], lr=1.0)
     w.requires_grad = False
-    optimizer.step()
-    assert w.item() == 1
     w += other
     with pytest.raises(NoGraphError, match=r"parameter 0, .* was computed by an op"):
         optimizer.step()

@@ -6,11 +6,13 @@
 import hashlib
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from tinygrad_edu import Tensor, data, nn, optim
+from tinygrad_edu.errors import PromotionWarning
 from tinygrad_edu.parallel import world
 from tinygrad_edu.training import Accuracy, ConfusionMatrix, evaluate, fit, predict
 
@@ -95,6 +97,12 @@ def mixed(rng):
     return nn.Sequential(nn.Linear(6, 5, rng=rng).astype(np.float64), nn.Tanh(), nn.Linear(5, 3, rng=rng))
 
 
+def of_two_dtypes(workers):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PromotionWarning)
+        return trained(workers, mixed, in_batches(100, 50))
+
+
 def ignored(rng):
     """Batches without labels that are ignored, with one at the end, with one at the beginning, with nothing else."""
     x, y = samples(4 * 40)
@@ -139,7 +147,7 @@ CASES = {
     "augmented": lambda w: trained(w, network, in_batches(100, 50, augment=noisy), epochs=2),
     "transformed": lambda w: trained(w, network, in_batches(100, 50, augment=noisy, transform=lambda x, y: (-x, y))),
     "nests": lambda w: trained(w, TwoInputs, nests, loss=of_both),
-    "two dtypes": lambda w: trained(w, mixed, in_batches(100, 50)),
+    "two dtypes": of_two_dtypes,
 }
 
 

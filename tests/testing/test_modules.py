@@ -57,6 +57,32 @@ def test_a_strategy_is_not_drawn_from_inside_a_hypothesis_test(x):
         check_module(nn.Tanh(), arrays((2, 3)))
 
 
+def test_frozen_parameters_are_held_fixed_and_are_state():
+    module = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 2))
+    for frozen in (module[0], module):
+        frozen.requires_grad_(False)
+        before, dtypes = module.state_dict(), [p.dtype for p in module.parameters()]
+        check_module(module, X)
+        assert [p.dtype for p in module.parameters()] == dtypes
+        assert [p.frozen for p in module.parameters()] == [name[0] == "0" or frozen is module for name in before]
+        assert all(np.array_equal(before[name], values) for name, values in module.state_dict().items())
+
+
+class ForgetsFrozen(nn.Linear):
+    def state_dict(self):
+        return {name: values for name, values in super().state_dict().items() if name != "weight"}
+
+    def load_state_dict(self, state):
+        super().load_state_dict(state, strict=False)
+
+
+def test_a_frozen_parameter_that_does_not_come_back():
+    module = ForgetsFrozen(3, 2)
+    module.weight.requires_grad = False
+    with pytest.raises(LawBroken, match="does not bring back"):
+        check_module(module, X)
+
+
 def test_the_module_is_left_as_it_was():
     dropout = nn.Dropout(0.5, rng=np.random.default_rng(0))
     module = nn.Sequential(nn.Linear(3, 2), dropout)
@@ -116,6 +142,7 @@ class Detached(Wrong):
 def test_a_forgotten_parameter_is_named():
     with pytest.raises(GradientMismatch, match=r"gradient of scale is wrong: it is zero"):
         check_module(Detached(), X)
+    check_module(Detached().requires_grad_(False), X)
 
 
 # --- What couples_samples = False promises ---

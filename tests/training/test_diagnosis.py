@@ -111,6 +111,7 @@ def test_what_a_batch_holds_already_is_said_with_its_place():
     assert "2 of 300 elements of y.point of batch 1, y.point[7, 0] is nan." in error.cause
 
 
+@pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.PromotionWarning")
 def test_weights_that_were_so_before_the_step_are_named():
     model, rates = line(), iter([0.1, 1e39, 0.1])
     error, _ = failure([(X.astype(np.float64), Y)], model=model, schedule=lambda step: next(rates))

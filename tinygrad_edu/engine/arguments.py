@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine.memory import Cell
 from tinygrad_edu.engine.op import Op
+from tinygrad_edu.engine.promotion import warn_of_float64
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
 
@@ -101,10 +102,12 @@ def follow(
     tensors = [k for k, x in enumerate(inputs) if x.__class__ is Tensor and arrays[k].dtype.kind == "f"]
     floats = [arrays[k].dtype for k in [k for k in tensors if op.promoted(k)] or tensors]
     wanted = np.result_type(*floats) if floats else FLOAT32
-    if not op.promotes or out.dtype in (*floats, wanted):
-        return *arrays, out
-    arrays = tuple(np.asarray(a, wanted) if op.promoted(k) else a for k, a in enumerate(arrays))
-    return *arrays, np.asarray(op.forward(*arrays, **settings)).astype(wanted, copy=False)
+    if op.promotes and out.dtype not in (*floats, wanted):
+        arrays = tuple(np.asarray(a, wanted) if op.promoted(k) else a for k, a in enumerate(arrays))
+        out = np.asarray(op.forward(*arrays, **settings)).astype(wanted, copy=False)
+    if len(tensors) > 1 and out.dtype == np.float64:
+        warn_of_float64(op.name, [inputs[k] for k in tensors])
+    return *arrays, out
 
 
 def explain(op: Op, error: Exception, arrays: tuple[Any, ...]) -> None:

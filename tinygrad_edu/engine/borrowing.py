@@ -6,8 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine.memory import Cell
-from tinygrad_edu.engine.node import leaf
-from tinygrad_edu.engine.tensor import Tensor, flag, wrap
+from tinygrad_edu.engine.tensor import Tensor, from_array
 from tinygrad_edu.errors import DTypeError
 
 
@@ -31,7 +30,7 @@ def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
             f"{what}; Tensor(values) copies, and takes more."
         )
     array = np.asarray(array)  # of a subclass, such as a memory map, the plain array on the same memory
-    return wrap(array, leaf(array) if flag("requires_grad", requires_grad) else None, Cell.new(shared=True))
+    return from_array(array, requires_grad, Cell.new(shared=True))
 
 
 def from_dlpack(x: Any) -> Tensor:

@@ -33,6 +33,10 @@ else:  # what a name means that is another library's
     from tinygrad_edu.names import ForeignNames as Surface
 
 
+# What a tensor is to a module that holds it. The result of an op has no role, so that a call need not set one.
+PARAMETER, BUFFER = "parameter", "buffer"
+
+
 def as_array(data: Any, dtype: Any = None) -> ndarray:
     """Copy `data` into a fresh array: Python numbers and lists become float32, arrays keep their dtype."""
     data = values_of(data)
@@ -95,13 +99,13 @@ class Tensor(NumberProtocol, Surface):
     array([2., 4., 6.], dtype=float32)
     """
 
-    __slots__ = ("_cell", "_data", "_frozen", "_lent", "_node")
+    __slots__ = ("_cell", "_data", "_lent", "_node", "_role")
 
     _data: ndarray
     _node: Node | None
     _cell: Cell
     _lent: Data
-    _frozen: bool
+    _role: str | None
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         if isinstance(data, Tensor) and data.requires_grad and is_grad_enabled():
@@ -118,6 +122,7 @@ class Tensor(NumberProtocol, Surface):
         self._data = as_array(data, dtype)
         self._cell = Cell.new()
         self._node = leaf(self._data) if flag("requires_grad", requires_grad) else None
+        self._role = BUFFER if self._node is None else PARAMETER
 
     @property
     def data(self) -> ndarray:
@@ -151,14 +156,16 @@ class Tensor(NumberProtocol, Surface):
 
     @grad.setter
     def grad(self, values: Any) -> None:
+        if values is None:
+            self.zero_grad()
+            return
         if self._node is None or not self._keeps_grad(self._node):
             raise NoGraphError(
                 "only a leaf that requires a gradient, or a tensor that retain_grad() was called on, has a .grad; "
                 "this tensor is neither."
             )
-        if values is not None:
-            values = real_numbers("a gradient", values).astype(self.dtype, copy=False)
-            demand_shape("assigning .grad", values.shape, self.shape)
+        values = real_numbers("a gradient", values).astype(self.dtype, copy=False)
+        demand_shape("assigning .grad", values.shape, self.shape)
         self._node.grad = values
 
     @property
@@ -172,7 +179,7 @@ class Tensor(NumberProtocol, Surface):
             raise NoGraphError("requires_grad can be set on a leaf only; take .detach() of this tensor for a leaf.")
         if flag("requires_grad", value) != self.requires_grad:
             self._node = leaf(self._data) if value else None
-            self._frozen = not value
+            self._role = PARAMETER
 
     @property
     def retains_grad(self) -> bool:
@@ -186,7 +193,7 @@ class Tensor(NumberProtocol, Surface):
     @property
     def frozen(self) -> bool:
         """Whether ``requires_grad`` was true and has been set to False: a parameter that is not trained now."""
-        return self._node is None and getattr(self, "_frozen", False)
+        return self._node is None and role_of(self) == PARAMETER
 
     @property
     def is_leaf(self) -> bool:
@@ -245,7 +252,10 @@ class Tensor(NumberProtocol, Surface):
     def detach(self) -> Tensor:
         """Return a tensor on the same memory, through which no gradient flows."""
         self._cell.shared = True
-        return wrap(self._data, None, self._cell)
+        made = wrap(self._data, None, self._cell)
+        if role_of(self) is not None:
+            made._role = BUFFER
+        return made
 
     def zero_grad(self) -> None:
         """Forget the gradient: ``grad`` becomes None."""
@@ -407,8 +417,8 @@ class Tensor(NumberProtocol, Surface):
     def __reduce__(self) -> tuple[Any, ...]:
         # The graph is not pickled: a copy of a computed tensor is a constant, a copy of a leaf is a leaf.
         trained = self.requires_grad and self.is_leaf
-        kept: dict[str, Any] = {"grad": self.grad} if trained else {"_frozen": self.frozen}
-        return Tensor, (self._data, trained), (None, kept)
+        kept: dict[str, Any] = {"grad": self.grad} if trained else {}
+        return Tensor, (self._data, trained), (None, {**kept, "_role": role_of(self)})
 
     def __copy__(self) -> Tensor:
         if not self.is_leaf:
@@ -417,7 +427,7 @@ class Tensor(NumberProtocol, Surface):
                 f"tensor itself, or copy its values, with copy(t.detach())."
             )
         twin = Tensor(self._data, self.requires_grad)
-        twin._frozen = self.frozen
+        twin._role = role_of(self)
         if self.grad is not None:
             twin.grad = self.grad.copy()
         return twin
@@ -466,6 +476,21 @@ def wrap(array: ndarray, node: Node | None, cell: Cell) -> Tensor:
     tensor = Tensor.__new__(Tensor)
     tensor._data, tensor._node, tensor._cell = array, node, cell
     return tensor
+
+
+def from_array(array: ndarray, requires_grad: bool, cell: Cell) -> Tensor:
+    """Make a Tensor of an array that no op computed, copying nothing."""
+    tensor = wrap(array, leaf(array) if flag("requires_grad", requires_grad) else None, cell)
+    tensor._role = BUFFER if tensor._node is None else PARAMETER
+    return tensor
+
+
+def role_of(tensor: Tensor) -> str | None:
+    """Return PARAMETER or BUFFER; None for what an op computed, recorded or not, and for what was detached from that.
+
+    A parameter keeps its role while it is frozen. A module has tensors with a role in its state.
+    """
+    return getattr(tensor, "_role", None)
 
 
 def refuse_read_only(where: str, tensor: Tensor) -> None:

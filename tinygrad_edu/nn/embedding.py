@@ -105,8 +105,8 @@ class Embedding(Module):
         Examples
         --------
         >>> layer = Embedding.from_pretrained([[1.0, 2.5], [4.0, 5.0]])
-        >>> layer([1]), layer.parameters()
-        (Tensor([[4., 5.]], shape=(1, 2), dtype=float32), [])
+        >>> layer([1]), layer.weight.requires_grad
+        (Tensor([[4., 5.]], shape=(1, 2), dtype=float32), False)
         """
         if np.ndim(embeddings) != 2:
             raise ShapeError(f"Embedding: vectors are the rows of a table, and not of shape {np.shape(embeddings)}.")

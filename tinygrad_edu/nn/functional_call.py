@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor, exchanging
 from tinygrad_edu.errors import StateDictError
-from tinygrad_edu.nn.module import Module, replaced_now
+from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import needs_whole_batch
 
 
@@ -45,13 +45,11 @@ def functional_call(model: Module, parameters: Mapping[str, Any], *inputs: Any, 
     stand_ins = _stand_ins(model, parameters)
     tensors = [tensor for tensor, _ in stand_ins]
     exchange, take_back = exchanging(tensors, [given for _, given in stand_ins])
-    token = replaced_now.set(replaced_now.get() | set(map(id, tensors)))
     try:
         exchange()
         return model(*inputs, **settings)
     finally:
         take_back()
-        replaced_now.reset(token)
 
 
 def _stand_ins(model: Module, parameters: Mapping[str, Any]) -> list[tuple[Tensor, Tensor]]:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from functools import partial
 from reprlib import recursive_repr
-from types import CodeType
+from types import CodeType, MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import ref
 
 from numpy.typing import DTypeLike, NDArray
 
-from tinygrad_edu.engine import Hook, HookHandle, Tensor
+from tinygrad_edu.engine import BUFFER, PARAMETER, Hook, HookHandle, Tensor, role_of
 from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.name_tables import NAMES
 from tinygrad_edu.names import missing_name
@@ -27,9 +26,6 @@ from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, w
 from tinygrad_edu.notebook import array_html, fold_html
 
 Part = TypeVar("Part")
-
-# The ids of the tensors for which others stand in: they belong to the state, computed or not. See `functional_call`.
-replaced_now: ContextVar[frozenset[int]] = ContextVar("tinygrad_edu_replaced_now", default=frozenset())
 
 # How often a parameter or a module in an attribute got another in its place: optimizers look again when this changes.
 parts_replaced = [0]
@@ -75,8 +71,11 @@ class Module(KnownToShards):
     -----
     A tensor with ``requires_grad`` is a parameter; one whose ``requires_grad`` was set to False is a frozen parameter;
     any other, ``Tensor(values)`` say, is a buffer: a running statistic, or a table of constants. All three belong to
-    the state that `state_dict` saves, except for buffers that `register_buffer` is told not to. The result of a
-    recorded op does not.
+    the state that `state_dict` saves, except for buffers that `register_buffer` is told not to.
+
+    A tensor that is made of values, by `Tensor`, `from_numpy` or `zeros`, is state wherever it is made, and so is its
+    copy and what is detached from it. A tensor that an op computed, under `no_grad` too, is not: it becomes state only
+    if `register_buffer` gets it, or if it takes the place of a buffer or of a frozen parameter.
 
     Examples
     --------
@@ -98,6 +97,7 @@ class Module(KnownToShards):
     couples_samples: bool | None = None
     _hooks: Hooks | None = None
     _unsaved: frozenset[str] = frozenset()  # names of buffers that state_dict leaves out
+    _roles: Mapping[str, str] = MappingProxyType({})  # of tensors in lists and dicts, whose writes are not seen here
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,11 +121,20 @@ class Module(KnownToShards):
         if name == "couples_samples":
             super().__setattr__("_declared_by", _class_with_code(type(self), sys._getframe(1).f_code))
         before = vars(self).get(name)
-        for path, tensor, new in _replaced(name, before, value):
-            if _is_state(tensor) and not _takes_the_place_of(tensor, new):
+        replaced = [each for each in _replaced(name, before, value) if role_of(each[1])]
+        for path, tensor, new in replaced:
+            if not _takes_the_place_of(tensor, new):
                 raise DTypeError(_refusal(f"{type(self).__name__}.{path}", tensor, new))
         super().__setattr__(name, value)
-        if isinstance(before, Module) or (isinstance(before, Tensor) and before.requires_grad and before.is_leaf):
+        for _, tensor, new in replaced:
+            if isinstance(new, Tensor) and role_of(new) is None:
+                new._role = role_of(tensor)
+        if _is_container(value):
+            others = {path: role for path, role in self._roles.items() if not path.startswith(f"{name}.")}
+            if len(others) < len(self._roles):
+                vars(self)["_roles"] = others
+            self._keep_roles(_held({name: value}))
+        if isinstance(before, Module) or (isinstance(before, Tensor) and role_of(before) == PARAMETER):
             parts_replaced[0] += value is not before
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
@@ -133,15 +142,15 @@ class Module(KnownToShards):
         raise NotImplementedError(f"{type(self).__name__} has no forward: define forward(self, x) in it.")
 
     def parameters(self) -> list[Tensor]:
-        """Return the tensors that require a gradient, each once."""
+        """Return the parameters, frozen ones too, each once."""
         return Listed(self, (tensor for _, tensor in self.named_parameters()))
 
     def named_parameters(self) -> list[tuple[str, Tensor]]:
-        """Return the parameters with their names; a shared one once, under the first of its names."""
-        return Listed(self, (named for named in _once(self._tensors().items()) if named[1].requires_grad))
+        """Return the parameters, frozen ones too, with their names; a shared one once, under the first of its names."""
+        return Listed(self, (named for named in _once(self._tensors().items()) if role_of(named[1]) == PARAMETER))
 
     def buffers(self) -> list[Tensor]:
-        """Return the tensors that neither require a gradient nor are frozen parameters, each once."""
+        """Return the tensors of the state that are no parameters, each once."""
         return [tensor for _, tensor in self.named_buffers()]
 
     def named_buffers(self) -> list[tuple[str, Tensor]]:
@@ -158,7 +167,7 @@ class Module(KnownToShards):
         name : str
             Of the attribute.
         values : Tensor, array_like or None
-            A Tensor is kept as it is. None keeps the place free.
+            A Tensor is kept as it is, one that an op computed too. None keeps the place free.
         persistent : bool
             Whether `state_dict` saves it.
 
@@ -178,11 +187,16 @@ class Module(KnownToShards):
         ({'steps': array(0)}, 2)
         """
         before = getattr(self, name, None)
-        if not name.isidentifier() or not (before is None or (isinstance(before, Tensor) and is_buffer(before))):
+        free = before is None or (isinstance(before, Tensor) and role_of(before) != PARAMETER)
+        if not name.isidentifier() or not free:
             raise ValueError(f"register_buffer: {type(self).__name__} cannot have a buffer of the name {name!r}.")
         buffer = values if isinstance(values, Tensor) or values is None else Tensor(values)
-        if buffer is not None and not is_buffer(buffer):
-            raise DTypeError(f"register_buffer: {name} is a parameter, which needs no registration; or detach() it.")
+        if buffer is not None:
+            if buffer.requires_grad or buffer.frozen:
+                raise DTypeError(
+                    f"register_buffer: {name} is a parameter, which needs no registration; or detach() it."
+                )
+            buffer._role = BUFFER
         setattr(self, name, buffer)
         self._unsaved = self._unsaved - {name} if persistent else self._unsaved | {name}
 
@@ -195,7 +209,7 @@ class Module(KnownToShards):
             Two of them have one name.
         """
         found: dict[str, Tensor] = {}
-        tensors = [(name, part) for name, part in self._walk() if isinstance(part, Tensor) and _is_state(part)]
+        tensors = [(name, part) for name, part in self._walk() if isinstance(part, Tensor) and role_of(part)]
         for name, part in tensors:
             if found.setdefault(name, part) is not part:
                 raise StateDictError(
@@ -251,18 +265,22 @@ class Module(KnownToShards):
             parameter.zero_grad()
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Freeze all parameters with False, and thaw them with True; buffers stay buffers. Return this module.
+        """Freeze all parameters with False, and unfreeze them with True. Return this module.
+
+        `parameters` returns frozen parameters too, so that an optimizer holds them, and trains them once they are
+        unfrozen.
 
         Examples
         --------
         >>> from tinygrad_edu.nn import Linear
         >>> layer = Linear(2, 1).requires_grad_(False)
-        >>> len(layer.parameters()), len(layer.requires_grad_().parameters())
-        (0, 2)
+        >>> [parameter.requires_grad for parameter in layer.parameters()]
+        [False, False]
+        >>> [parameter.requires_grad for parameter in layer.requires_grad_().parameters()]
+        [True, True]
         """
-        for tensor in self._tensors().values():
-            if not is_buffer(tensor):
-                tensor.requires_grad = requires_grad
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
         return self
 
     def astype(self, dtype: DTypeLike) -> Self:
@@ -455,7 +473,19 @@ class Module(KnownToShards):
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
         """Yield the modules, tensors and plain functions that this module holds itself, by name."""
-        return _held(vars(self))
+        parts = list(_held(vars(self)))
+        self._keep_roles(parts)
+        yield from parts
+
+    def _keep_roles(self, parts: Iterable[tuple[str, Any]]) -> None:
+        """Note the role of each tensor in a list or dict, and give it to what an op computed in its place."""
+        for path, part in parts:
+            if "." in path and isinstance(part, Tensor):
+                role = role_of(part)
+                if role is None:
+                    part._role = self._roles.get(path)
+                elif self._roles.get(path) != role:
+                    vars(self)["_roles"] = {**self._roles, path: role}
 
     def _walk(self, name: str = "", above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Any]]:
         """Yield this module and all in it, once for each path that leads there."""
@@ -496,18 +526,14 @@ def duplicate(module: Module) -> Module:
 
 
 def is_buffer(tensor: Tensor) -> bool:
-    """Whether a tensor of a module neither requires a gradient nor did before it was frozen."""
-    return not tensor.requires_grad and not tensor.frozen
+    """Whether a tensor belongs to the state of a module and is no parameter."""
+    return role_of(tensor) == BUFFER
 
 
 def name_of(function: Any) -> str:
     """Return how a plain function is shown: by its name, that of the function in a partial, or that of its class."""
     named = function.func if isinstance(function, partial) else function
     return str(getattr(named, "__name__", type(named).__name__))
-
-
-def _is_state(tensor: Tensor) -> bool:
-    return tensor.is_leaf or id(tensor) in replaced_now.get()
 
 
 def _replaced(
@@ -527,14 +553,18 @@ def _takes_the_place_of(tensor: Tensor, new: Any) -> bool:
     """Whether a tensor of the state can be replaced by something, and nothing is silently saved or trained no more."""
     if not isinstance(new, Tensor):
         return new is None or isinstance(new, Module)
-    return new.is_leaf and (new.requires_grad or new.frozen or not tensor.requires_grad)
+    return new is tensor or (new.is_leaf and (not _is_trained(tensor) or role_of(new) == PARAMETER))
+
+
+def _is_trained(tensor: Tensor) -> bool:
+    return tensor.requires_grad and role_of(tensor) == PARAMETER
 
 
 def _refusal(path: str, tensor: Tensor, new: Any) -> str:
     what = f"a {type(new).__name__}"
     if isinstance(new, Tensor):
         what = "a Tensor that requires no gradient" if new.is_leaf else "a computed tensor"
-    lost, made = ("trained", ", requires_grad=True") if tensor.requires_grad else ("saved", "")
+    lost, made = ("trained", ", requires_grad=True") if _is_trained(tensor) else ("saved", "")
     return (
         f"{path} belongs to the state, and {what} in its place would not be {lost}: write into it, with "
         f".assign(values), or give it a Tensor of its own, Tensor(values{made}). To freeze it, set its requires_grad "

@@ -45,7 +45,13 @@ def _as_array(leaf: Any) -> Any:
 
 def as_inputs(nest: Any) -> Any:
     """Return the arrays of a nest as tensors, without a copy."""
-    return tree_map(lambda leaf: from_numpy(leaf) if isinstance(leaf, ndarray) else leaf, nest)
+    return tree_map(lambda leaf: _as_input(leaf) if isinstance(leaf, ndarray) else leaf, nest)
+
+
+def _as_input(array: ndarray) -> Tensor:
+    tensor = from_numpy(array)
+    tensor._role = None  # a module that keeps its input does not have it in its state
+    return tensor
 
 
 def inputs_and_target(batch: Any) -> tuple[list[Any], Any]:

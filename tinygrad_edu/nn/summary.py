@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Tensor, from_numpy, no_grad
+from tinygrad_edu.engine import Tensor, from_numpy, no_grad, role_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.containers import Lambda
 from tinygrad_edu.nn.module import Module, duplicate, is_buffer, name_of
@@ -222,7 +222,7 @@ def _rows(calls: dict[str, tuple[Any, Counter[str]]]) -> Iterator[LayerRow]:
             yield LayerRow(name, name_of(part), output)
             continue
         parts = [each for _, each in part._parts()]
-        held = {id(each): each for each in parts if isinstance(each, Tensor) and each.is_leaf}
+        held = {id(each): each for each in parts if isinstance(each, Tensor) and role_of(each)}
         if held or not any(isinstance(each, Module) for each in parts):
             kind = repr(part) if isinstance(part, Lambda) else type(part).__name__
             yield LayerRow(name, kind, output, *_counts([held[key] for key in held.keys() - counted]))

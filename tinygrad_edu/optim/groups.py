@@ -7,6 +7,7 @@ from typing import Any
 
 from tinygrad_edu.engine import Tensor, refuse_read_only
 from tinygrad_edu.errors import DTypeError, NoGraphError
+from tinygrad_edu.optim.settings import AT_LEAST_0, INITIAL_LR, checked
 
 Group = dict[str, Any]
 
@@ -72,7 +73,7 @@ def group_of(where: str, given: Any, defaults: Group) -> Group:
     """
     if not isinstance(given, Mapping) or "params" not in given:
         raise DTypeError(f'{where}: a parameter group is a dict such as {{"params": [w], "lr": 0.1}}, not {given!r}.')
-    for name in given.keys() - {"params", "param_names", *defaults}:
+    for name in given.keys() - {"params", "param_names", INITIAL_LR, *defaults}:
         raise ValueError(f"{where}: a parameter group has no setting {name!r}; it may have {', '.join(defaults)}.")
     found = listed(where, [given["params"]] if isinstance(given["params"], Tensor) else given["params"])
     group = {**given, "params": found}
@@ -88,12 +89,13 @@ def label(group: Group, k: int, first: int = 0) -> str:
 
 
 def refuse(where: str, label: str, p: Any) -> None:
-    """Raise for what is no leaf that requires a gradient, in memory that can be written to."""
+    """Raise for what is no parameter, frozen or not, in memory that can be written to."""
     if not isinstance(p, Tensor):
         raise DTypeError(f"{where}: {label} is a {type(p).__name__}, and must be a Tensor.")
-    if not p.requires_grad:
+    if not p.requires_grad and not p.frozen:
         raise NoGraphError(f"{where}: {label}, of shape {p.shape}, does not require a gradient.")
-    refuse_read_only(f"{where} moves {label}", p)
+    if p.requires_grad:
+        refuse_read_only(f"{where} moves {label}", p)
     if not p.is_leaf:
         raise NoGraphError(
             f"{where}: {label}, of shape {p.shape}, was computed by an op: changing it would be lost at the "
@@ -110,6 +112,32 @@ def refuse_twice(where: str, group: Group, taken: list[Tensor]) -> None:
                 f"{where}: parameter {k}, of shape {p.shape}, is there twice, and would move twice a step."
             )
         seen.add(id(p))
+
+
+def learning_rate(where: str, value: Any, name: str = "lr") -> float:
+    """Return a learning rate as a float, or raise the ValueError that says what it may be."""
+    rate: float = checked(where, {name: AT_LEAST_0}, {name: value})[name]
+    return rate
+
+
+def base_rates(where: str, groups: Iterable[Mapping[str, Any]]) -> list[float]:
+    """Return the learning rate that each group had before a schedule changed it."""
+    return [learning_rate(where, group.get(INITIAL_LR, group["lr"]), INITIAL_LR) for group in groups]
+
+
+def reference_rate(where: str, schedule: Any, bases: list[float], lr: float) -> float:
+    """Return the base rate of the groups that a schedule is for, among groups of different base rates."""
+    made_with = getattr(schedule, "base_lr", None)
+    first = schedule(0) if made_with is None else made_with
+    rate = first if first in bases else lr
+    if not rate or rate not in bases:
+        raise ValueError(
+            f"{where}: the parameter groups have the learning rates {bases}, and the schedule is for none of them: a "
+            f"schedule is for the groups with the rate that it was made with, or that a function of your own begins "
+            f"with, here {first}, or else with the lr of the optimizer, which is {lr}. Make the schedule, or the "
+            f"optimizer, with the learning rate of a group."
+        )
+    return rate
 
 
 def _unzipped(where: str, pairs: list[Any]) -> tuple[list[str], list[Any]]:

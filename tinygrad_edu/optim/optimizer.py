@@ -17,10 +17,20 @@ from tinygrad_edu.engine import Tensor, writing
 from tinygrad_edu.errors import NoGraphError
 from tinygrad_edu.names import OurKeywords
 from tinygrad_edu.nn.module import parts_replaced
-from tinygrad_edu.optim.groups import Owners, group_of, groups_of, label, refuse, refuse_twice
+from tinygrad_edu.optim.groups import (
+    Owners,
+    base_rates,
+    group_of,
+    groups_of,
+    label,
+    learning_rate,
+    reference_rate,
+    refuse,
+    refuse_twice,
+)
 from tinygrad_edu.optim.saved import read
 from tinygrad_edu.optim.scratch import Piece, Scratch
-from tinygrad_edu.optim.settings import AT_LEAST_0, Setting, checked, rules_of
+from tinygrad_edu.optim.settings import AT_LEAST_0, INITIAL_LR, Setting, checked, rules_of
 
 GroupSettings = dict[str, Any]
 # Moves a part of a parameter: of it, its gradient, two scratch arrays, and each array that is remembered.
@@ -45,7 +55,8 @@ class Optimizer(OurKeywords):
     ----------
     params : iterable of Tensor, of (str, Tensor), or of dict
         Leaves that require a gradient: ``model.parameters()``; or ``model.named_parameters()``, and messages name them.
-        Dicts are parameter groups: each has ``"params"``, and settings of its own where they differ.
+        A frozen parameter is skipped until it is unfrozen. Dicts are parameter groups: each has ``"params"``, and
+        settings of its own where they differ.
     defaults
         The settings of the groups that have none of their own.
 
@@ -53,7 +64,7 @@ class Optimizer(OurKeywords):
     ----------
     param_groups : list of dict
         Each with ``"params"`` and every setting, which may be changed between steps. ``optimizer.lr = 0.1`` does so in
-        all groups.
+        all groups; where their values differ, it raises ValueError.
     state : dict
         For each parameter that was moved, what is remembered of it: arrays, by PyTorch's names.
 
@@ -62,7 +73,8 @@ class Optimizer(OurKeywords):
     ValueError
         For a setting that cannot be, an unknown one, no parameters, or one given twice.
     DTypeError, NoGraphError, ReadOnlyError
-        For a parameter that is no Tensor, not a leaf that requires a gradient, or in memory that cannot be written to.
+        For a parameter that is no Tensor, neither a leaf that requires a gradient nor a frozen parameter, or in memory
+        that cannot be written to.
 
     Examples
     --------
@@ -98,8 +110,8 @@ class Optimizer(OurKeywords):
             self.add_param_group(group)
         if not self._parameters():
             raise ValueError(
-                f"{type(self).__name__}: there are no parameters to optimize: the model has no tensor that requires a "
-                f"gradient."
+                f"{type(self).__name__}: there are no parameters to optimize: the model has none, or the list of them "
+                f"was empty."
             )
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
@@ -138,6 +150,50 @@ class Optimizer(OurKeywords):
             in_parts(lambda each: self._move_part(*each), list(self._parts_of(shared)), multiplies=False)
             for p, s in others:
                 self._move(p, s)
+
+    def apply_schedule(self, schedule: Callable[[Any], float], step: Any) -> None:
+        """Set the learning rate of all groups to ``schedule(step)``; groups that differ keep their ratio.
+
+        Of groups that differ, ``schedule(step)`` is the rate of those whose base rate is the `lr` that the schedule was
+        made with, as in ``schedules.cosine(lr, steps)``, or that a function of your own returns for step 0. Where no
+        group has that rate, it is the rate of the groups that have the `lr` of the optimizer. A schedule multiplies the
+        base rate of every group by the same factor, as PyTorch's schedulers do.
+
+        Parameters
+        ----------
+        schedule : callable
+            One of `schedules`, or any function of the step that returns a learning rate.
+        step : int
+            What the schedule is called with.
+
+        Raises
+        ------
+        ValueError
+            For a rate that is not a finite number of at least 0, and where the groups differ and none of them has the
+            `lr` of the schedule or of the optimizer. Then no rate was changed.
+
+        Notes
+        -----
+        The base rate of a group is its ``"lr"`` when a schedule is first applied. It is kept in the group as
+        ``"initial_lr"``, which `state_dict` saves. Assigning ``optimizer.lr`` sets a new one.
+
+        Examples
+        --------
+        >>> from tinygrad_edu.optim import SGD, schedules
+        >>> body, head = Tensor([1.0], requires_grad=True), Tensor([1.0], requires_grad=True)
+        >>> optimizer = SGD([{"params": [body], "lr": 0.25}, {"params": [head]}], lr=1.0)
+        >>> optimizer.apply_schedule(schedules.exponential(1.0, gamma=0.5), 1)
+        >>> [group["lr"] for group in optimizer.param_groups]
+        [0.125, 0.5]
+        """
+        where = type(self).__name__
+        lr = learning_rate(where, schedule(step))
+        bases = base_rates(where, self.param_groups)
+        alike = all(base == bases[0] for base in bases)
+        reference = bases[0] if alike else reference_rate(where, schedule, bases, self.defaults["lr"])
+        rates = [lr if base == reference else learning_rate(where, lr * (base / reference)) for base in bases]
+        for group, base, rate in zip(self.param_groups, bases, rates, strict=True):
+            group.update({INITIAL_LR: base, "lr": rate})
 
     def zero_grad(self) -> None:
         """Forget the gradient of each parameter: ``grad`` becomes None."""
@@ -291,15 +347,17 @@ class Optimizer(OurKeywords):
                 references = _references(parameters, k)  # before there is a name for it, which would be one more
                 p = parameters[k]
                 node = p._node
-                if node is None:
-                    continue
-                if node.op is not None or (node.grad is not None and not p._data.flags.writeable):
+                if node is not None and node.op is not None:
                     self._refuse(label(group, k, first), p)
-                if node.grad is not None:
+                g = None if node is None else node.grad
+                if g is not None:
+                    if not p._data.flags.writeable:
+                        self._refuse(label(group, k, first), p)
                     yield p, s
                 elif references == _ONE + (p in self.state):
                     self._refuse_replaced(label(group, k, first), p)
-                if node.grad is None or now != self._owners.looked:
+                # A frozen parameter has no gradient in any step: only a replacement makes it suspect.
+                if (node is not None and g is None) or now != self._owners.looked:
                     suspect[label(group, k, first)] = p
             first += len(parameters)
         for name, p in self._owners.lost(suspect):

@@ -10,12 +10,13 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor, values_of
 from tinygrad_edu.errors import StateDictError
+from tinygrad_edu.optim.groups import base_rates
+from tinygrad_edu.optim.settings import INITIAL_LR
 
 # What PyTorch's groups have of its kernels and its schedulers: nothing of it changes what a step computes.
 _OF_PYTORCH_ALONE = frozenset(
-    ("foreach", "fused", "capturable", "differentiable", "initial_lr", "max_lr", "min_lr", "max_momentum",
-     "base_momentum")
-)  # fmt: skip
+    ("foreach", "fused", "capturable", "differentiable", "max_lr", "min_lr", "max_momentum", "base_momentum")
+)
 State = dict[Tensor, dict[str, ndarray]]
 
 
@@ -69,13 +70,14 @@ def _group(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]
 def _misfits(optimizer: Any, group: Mapping[str, Any]) -> Iterator[str]:
     missing = optimizer.defaults.keys() - group.keys()
     yield from (f"missing: the setting {name}" for name in sorted(missing))
-    unknown = group.keys() - {"params", "param_names", *optimizer.defaults}
+    unknown = group.keys() - {"params", "param_names", INITIAL_LR, *optimizer.defaults}
     yield from (f"unexpected: the setting {name}" for name in sorted(unknown))
     if len(group.get("param_names", group["params"])) != len(group["params"]):
         yield "wrong: there is not one of the param_names for each parameter"
     if not missing:
         try:
             optimizer._settings(group)
+            base_rates(type(optimizer).__name__, [group])
         except ValueError as error:
             yield f"wrong: {error}"
 

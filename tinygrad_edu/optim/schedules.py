@@ -1,14 +1,14 @@
 """Learning rates that change: each schedule is a function of the number of the step (or epoch), counted from 0.
 
-Being functions, they are put together as such: `warm_up` begins before any other, and
-``lambda number: schedule(number) / 10`` is that of a parameter group that learns more slowly. `Plateau` depends on a
-metric, and is a function of that.
+Being functions, they are put together as such: `warm_up` begins before any other. `Optimizer.apply_schedule` sets the
+rates of all parameter groups, and groups with different rates keep their ratio. `Plateau` depends on a metric, and is a
+function of that.
 
 >>> from tinygrad_edu.optim import SGD
 >>> from tinygrad_edu import Tensor
 >>> optimizer = SGD([Tensor(1.0, requires_grad=True)], lr=0.1)
 >>> schedule = warm_up(cosine(0.1, steps=100), steps=10)
->>> optimizer.lr = schedule(60)
+>>> optimizer.apply_schedule(schedule, 60)
 >>> round(optimizer.lr, 3)
 0.05
 """
@@ -32,7 +32,7 @@ def constant(lr: float) -> Schedule:
     >>> constant(0.1)(1000)
     0.1
     """
-    return lambda number: lr
+    return _made_with(lr, lambda number: lr)
 
 
 def step(lr: float, step_size: int, gamma: float = 0.1) -> Schedule:
@@ -44,7 +44,7 @@ def step(lr: float, step_size: int, gamma: float = 0.1) -> Schedule:
     [8.0, 8.0, 4.0, 4.0, 2.0, 2.0]
     """
     _demand("step", "step_size", step_size, step_size >= 1, "a number of at least 1")
-    return lambda number: lr * gamma ** (number // step_size)
+    return _made_with(lr, lambda number: lr * gamma ** (number // step_size))
 
 
 def multi_step(lr: float, milestones: Sequence[float], gamma: float = 0.1) -> Schedule:
@@ -58,7 +58,7 @@ def multi_step(lr: float, milestones: Sequence[float], gamma: float = 0.1) -> Sc
     [8.0, 4.0, 4.0, 4.0, 2.0, 2.0]
     """
     steps = list(milestones)
-    return lambda number: lr * gamma ** sum(number >= milestone for milestone in steps)
+    return _made_with(lr, lambda number: lr * gamma ** sum(number >= milestone for milestone in steps))
 
 
 def exponential(lr: float, gamma: float) -> Schedule:
@@ -69,7 +69,7 @@ def exponential(lr: float, gamma: float) -> Schedule:
     >>> [exponential(8.0, gamma=0.5)(number) for number in range(4)]
     [8.0, 4.0, 2.0, 1.0]
     """
-    return lambda number: lr * gamma**number
+    return _made_with(lr, lambda number: lr * gamma**number)
 
 
 def cosine(lr: float, steps: float, eta_min: float = 0.0) -> Schedule:
@@ -84,7 +84,7 @@ def cosine(lr: float, steps: float, eta_min: float = 0.0) -> Schedule:
     [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
     """
     _demand("cosine", "steps", steps, steps > 0, "a number greater than 0")
-    return lambda number: _half_wave(lr, eta_min, number / steps)
+    return _made_with(lr, lambda number: _half_wave(lr, eta_min, number / steps))
 
 
 def one_cycle(
@@ -129,7 +129,7 @@ def one_cycle(
             return _half_wave(begin, max_lr, number / top)
         return _half_wave(max_lr, end, (number - top) / (total_steps - 1 - top))
 
-    return schedule
+    return _made_with(max_lr, schedule)
 
 
 def warm_up(schedule: Schedule, steps: int, start_factor: float = 1 / 3) -> Schedule:
@@ -156,7 +156,7 @@ def warm_up(schedule: Schedule, steps: int, start_factor: float = 1 / 3) -> Sche
             return schedule(number - steps)
         return schedule(0) * (start_factor + (1 - start_factor) * number / steps)
 
-    return warmed
+    return _made_with(getattr(schedule, "base_lr", None), warmed)
 
 
 @dataclass
@@ -242,6 +242,12 @@ class Plateau:
             return sign * metric < sign * self.best
         margin = self.threshold * (self.best if self.threshold_mode == "rel" else 1)
         return sign * metric < sign * self.best - margin
+
+
+def _made_with(lr: float | None, schedule: Schedule) -> Schedule:
+    """Note the learning rate that a schedule was made with: that of the groups that it is for."""
+    vars(schedule)["base_lr"] = lr
+    return schedule
 
 
 def _half_wave(begin: float, end: float, share: float) -> float:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+INITIAL_LR = "initial_lr"  # in a group: the rate that a schedule scales, under PyTorch's name
+
 
 class Rule(NamedTuple):
     """What a setting may be, in words, and a function that returns such a value, cleaned, or raises for any other."""
@@ -32,7 +34,7 @@ def checked(where: str, rules: Mapping[str, Rule], values: Mapping[str, Any]) ->
 
 
 class Setting:
-    """A setting of an optimizer: reading or setting the attribute reads or sets it in every parameter group."""
+    """A setting of an optimizer: the attribute reads or sets it in all parameter groups, which must agree on it."""
 
     __slots__ = ("name", "rule")
 
@@ -45,18 +47,25 @@ class Setting:
     def __get__(self, optimizer: Any, owner: type) -> Any:
         if optimizer is None:
             return self
-        values = [group[self.name] for group in optimizer.param_groups]
-        if any(value != values[0] for value in values):
-            raise ValueError(
-                f"{owner.__name__}: {self.name} differs between the parameter groups: {values}. Read that of one, "
-                f'param_groups[0]["{self.name}"].'
-            )
-        return values[0]
+        return self._common(optimizer, f'Read that of one group, param_groups[0]["{self.name}"].')
 
     def __set__(self, optimizer: Any, value: Any) -> None:
         cleaned = checked(type(optimizer).__name__, {self.name: self.rule}, {self.name: value})
+        help = f'Assign that of each group, param_groups[0]["{self.name}"] = {value!r}'
+        by_schedule = ", or scale them together, with apply_schedule(schedule, step)" if self.name == "lr" else ""
+        self._common(optimizer, f"{help}{by_schedule}.")
         for group in optimizer.param_groups:
             group.update(cleaned)
+            if self.name == "lr":
+                group.pop(INITIAL_LR, None)  # the next schedule begins at the rate that was assigned
+
+    def _common(self, optimizer: Any, help: str) -> Any:
+        """Return the value that all groups have, or raise with what to do instead."""
+        values = [group[self.name] for group in optimizer.param_groups]
+        if any(value != values[0] for value in values):
+            where = type(optimizer).__name__
+            raise ValueError(f"{where}: {self.name} differs between the parameter groups: {values}. {help}")
+        return values[0]
 
 
 @cache

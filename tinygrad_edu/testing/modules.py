@@ -4,7 +4,7 @@ A module is whatever has ``named_parameters``, ``state_dict``, ``load_state_dict
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -35,12 +35,13 @@ __tracebackhide__ = True  # pytest shows the line of the test, and with --full-t
 
 @reproducible
 def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = None) -> None:
-    """Check the gradients of a module by all its parameters and floating-point inputs, in training and evaluation.
+    """Check the gradients of a module by its parameters and floating-point inputs, in training and evaluation.
 
     Also: in float32 its results are float32, and its gradients those of float64 as far as float32 goes; it does not
     write into its inputs; what `state_dict` saves brings the module back after its parameters were changed; and it
     keeps what ``couples_samples = False`` promises, if it declares that. The module is left as it was. Masks of dropout
-    are the same in every run of it: the state of each Generator in the module is set back.
+    are the same in every run of it: the state of each Generator in the module is set back. Frozen parameters are held
+    fixed.
 
     Parameters
     ----------
@@ -98,11 +99,12 @@ def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = No
     try:
         for mode in ("train", "eval"):
             getattr(module, mode)()
-            with _holding(module, [p._data.astype(np.float64) for p in _parameters(module)]):
+            with _in_float64(module):
                 require_promise(module, _astype(arrays, np.float64), mode, rng)
                 _gradients_are_right(module, arrays, mode, rng)
             _gradients_are_float32(module, arrays, rng)
-        _state_comes_back(module, arrays)
+        with _in_float64(module):
+            _state_comes_back(module, arrays)
     finally:
         module.train() if training else module.eval()
 
@@ -142,9 +144,13 @@ def _require(holds: bool, module: Any, law: str) -> None:
 
 
 @contextmanager
-def _holding(module: Any, values: Sequence[Array]) -> Iterator[None]:
-    """Let the parameters hold other arrays for a while, of any dtype, and the module be as it was afterwards."""
-    parameters = _parameters(module)
+def _holding(module: Any, values: Sequence[Array], dtype: Any) -> Iterator[None]:
+    """Let the parameters hold other arrays for a while, of any dtype, and the module be as it was afterwards.
+
+    Frozen parameters keep their values, in the dtype given if that is wider.
+    """
+    trained = _parameters(module)
+    parameters = [*trained, *(p for _, p in module.named_parameters() if p.frozen)]
     kept = [(p._data, p._node, p._cell) for p in parameters]
     state = module.state_dict()
 
@@ -154,14 +160,20 @@ def _holding(module: Any, values: Sequence[Array]) -> Iterator[None]:
         module.load_state_dict(state)
 
     try:
-        for p, x in zip(parameters, values, strict=True):
+        for p, x in zip(trained, values, strict=True):
             p._data, p._node, p._cell = x, leaf(x), Cell.new()
+        for p in parameters[len(trained) :]:
+            p._data, p._cell = p._data.astype(np.promote_types(p.dtype, dtype)), Cell.new()
         yield
     except BaseException:
         with suppress(StateDictError):  # a tensor that the module made meanwhile: what was found about it is told
             put_back()
         raise
     put_back()
+
+
+def _in_float64(module: Any) -> AbstractContextManager[None]:
+    return _holding(module, [p._data.astype(np.float64) for p in _parameters(module)], np.float64)
 
 
 def _run(module: Any, inputs: Sequence[Any]) -> Any:
@@ -196,7 +208,8 @@ def _recorded(module: Any, arrays: Sequence[Array]) -> tuple[Array, Pullback]:
 
 
 def _parameters(module: Any) -> list[Any]:
-    return [p for _, p in module.named_parameters()]
+    """Return the parameters that are not frozen."""
+    return [p for _, p in module.named_parameters() if p.requires_grad]
 
 
 def _floating(arrays: Sequence[Array]) -> list[Array]:
@@ -218,7 +231,7 @@ def _labels(module: Any, arrays: Sequence[Array]) -> tuple[str, ...]:
     floating = [
         name for name, x in zip(argument_names(module, len(arrays)), arrays, strict=True) if x.dtype.kind == "f"
     ]
-    return (*floating, *(name for name, _ in module.named_parameters()))
+    return (*floating, *(name for name, p in module.named_parameters() if p.requires_grad))
 
 
 # --- The laws ---
@@ -255,11 +268,11 @@ def _gradients_are_float32(module: Any, arrays: Sequence[Array], rng: np.random.
     inputs = _floating(narrow)
 
     def pull(points: Sequence[Array], g: Array) -> tuple[Array, Sequence[Array]]:
-        with _holding(module, points[len(inputs) :]):
+        with _holding(module, points[len(inputs) :], points[0].dtype if points else np.float32):
             out, pullback = _recorded(module, _replaced(narrow, points))
             return out, pullback(g)
 
-    with _holding(module, parameters):
+    with _holding(module, parameters, np.float32):
         out = _evaluate(module, narrow)
     _require(out.dtype == np.float32, module, f"float32 inputs and parameters give a result of {out.dtype}")
     g = draw_signed(rng, out.shape).astype(np.float32)

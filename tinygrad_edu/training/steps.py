@@ -150,7 +150,7 @@ class Steps:
             if not together:
                 return
             if self.schedule is not None:
-                self.optimizer.lr = self.schedule(number)
+                self.optimizer.apply_schedule(self.schedule, number)
             loss = self._take(together, epoch, done + 1)
             done += len(together)
             yield TrainingStep(number, loss, sum(map(len, together)), len(together))

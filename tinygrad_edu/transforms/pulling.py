@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import (
+    Cell,
     Node,
     Tensor,
     enable_grad,
-    from_numpy,
     is_grad_enabled,
     leaf,
     refuse_stale,
@@ -134,4 +134,4 @@ def _gradient(g: Any, node: Node) -> Tensor:
     if isinstance(g, Tensor):
         copy: Tensor = identity(g)
         return copy
-    return from_numpy(np.zeros(node.shape, node.dtype) if g is None else np.asarray(g))
+    return wrap(np.zeros(node.shape, node.dtype) if g is None else np.asarray(g), None, Cell.new(shared=True))

@@ -1,0 +1,41 @@
+"""float32 that becomes float64 in a module: a warning, once for each model, that names the op and the shapes."""
+
+from collections.abc import Sequence
+from typing import Any
+from warnings import warn_explicit
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from tinygrad_edu.engine.origin import origin
+from tinygrad_edu.engine.tensor import PARAMETER, Tensor, role_of
+from tinygrad_edu.errors import PromotionWarning
+
+_warned: WeakValueDictionary[int, Any] = WeakValueDictionary()  # models by id: they need not be hashable
+
+
+def warn_of_float64(name: str, tensors: Sequence[Tensor]) -> None:
+    """Warn where an op, by its name, made float64 of float32 and float64 tensors, in a model of float32 parameters."""
+    narrow = next((t for t in tensors if t.dtype == np.float32 and _may_be_trained(t)), None)
+    wide = next((t for t in tensors if t.dtype == np.float64), None)
+    if narrow is None or wide is None:
+        return
+    called = origin()
+    modules = [module for layer in called.layers if (module := layer()) is not None]
+    if not modules or _warned.get(id(modules[-1])) is modules[-1]:
+        return
+    if not any(p.dtype == np.float32 for p in modules[-1].parameters()):
+        return
+    _warned[id(modules[-1])] = modules[-1]
+    what = "parameter" if role_of(narrow) == PARAMETER else "tensor"
+    message = (
+        f"{type(modules[0]).__name__}: op {name} computed float64, because a float32 {what} of shape {narrow.shape} "
+        f"met a float64 Tensor of shape {wide.shape}. What follows in the model is float64 too, at half the speed. "
+        f"Convert the float64 values once, where they are made: values.astype(np.float32)."
+    )
+    warn_explicit(message, PromotionWarning, called.file or __file__, called.line or 1)
+
+
+def _may_be_trained(tensor: Tensor) -> bool:
+    """Whether a tensor is a parameter, frozen or not, or was computed from one."""
+    return tensor._node is not None or role_of(tensor) == PARAMETER
