@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from types import CellType, CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ def _drawn(path: str, value: Any, depth: int, seen: dict[Any, Any]) -> Iterator[
 
 def _behind(value: Any) -> Iterator[tuple[str, Any]]:
     """Yield what the code of a value mentions, and what it holds."""
-    if isinstance(value, dict | list | tuple):
+    if type(value) in (dict, list, tuple):
         named = value.items() if isinstance(value, dict) else enumerate(value)
         yield from ((str(name), item) for name, item in islice(named, ITEM_LIMIT) if not np.isscalar(item))
     elif isinstance(value, partial):
@@ -127,5 +127,8 @@ def _of_owner(owner: Any, name: str, with_bases: bool) -> Iterator[tuple[str, An
     for each in found:
         function = each.fget if isinstance(each, property) else each
         function = function.__func__ if isinstance(function, staticmethod | classmethod) else function
-        if function is not None:
-            yield name, MethodType(function, owner) if isinstance(function, FunctionType) else function
+        function = getattr(owner, name, None) if isinstance(function, MemberDescriptorType) else function
+        if isinstance(function, FunctionType):
+            yield "", MethodType(function, owner)
+        elif function is not None:
+            yield name, function
