@@ -407,14 +407,15 @@ def test_batches_are_fetched_at_once_and_no_more_than_two_for_each_worker():
     dataset = Watched()
     batches = iter(DataLoader(dataset, batch_size=2, workers=3))
     assert others() == []
-    assert next(batches).tolist() == [0, 1]
-    until = time.monotonic() + 10
-    while len(dataset.asked) < 12 and time.monotonic() < until:
-        time.sleep(0.001)
-    time.sleep(0.05)
-    assert len(dataset.asked) == 12
+    for taken in range(3):
+        assert next(batches).tolist() == [2 * taken, 2 * taken + 1]
+        wanted, until = 12 + 2 * taken, time.monotonic() + 10
+        while len(dataset.asked) < wanted and time.monotonic() < until:
+            time.sleep(0.001)
+        time.sleep(0.03)
+        assert len(dataset.asked) == wanted
     assert len(others()) == 3
-    assert listed(batches) == [[i, i + 1] for i in range(2, 64, 2)]
+    assert listed(batches) == [[i, i + 1] for i in range(6, 64, 2)]
     assert others() == []
 
 

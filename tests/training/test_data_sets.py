@@ -8,8 +8,10 @@ import pytest
 
 from tests.parallel.simulated import on_workers
 from tinygrad_edu import data, nn, optim
+from tinygrad_edu.data.lazy_batch import LazyBatch
 from tinygrad_edu.errors import CheckpointError, DTypeError
 from tinygrad_edu.training import Accuracy, Checkpoints, evaluate, fit
+from tinygrad_edu.training.batches import untaken
 from tinygrad_edu.training.random_sources import random_sources
 from tinygrad_edu.training.streams import streams_of
 
@@ -117,6 +119,15 @@ def test_a_data_set_trains_as_its_arrays_do():
 
     for settings in ({}, {"augment": augmented}, {"workers": 2}):
         assert bits(Plain(), **settings) == bits(X, Y, **settings)
+
+
+def test_what_collate_made_comes_whole_unless_it_is_augmented():
+    def kinds(**settings):
+        loader = data.DataLoader(Plain(), batch_size=6, rng=np.random.default_rng(0), **settings)
+        return {type(batch) for batch in untaken(loader, loader.draw_order())}
+
+    assert kinds() == kinds(workers=1) == kinds(augment=augmented, transform=lambda x, y: (x, y)) == {tuple}
+    assert kinds(augment=augmented) == {LazyBatch}
 
 
 def test_what_is_evaluated_may_be_a_data_set():
