@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinygrad_edu._checks import generator, whole_number
 from tinygrad_edu.data.datasets import ArrayRows, Collate, Indices, Read, Seed, StreamDataset, samples_from
@@ -17,7 +18,7 @@ from tinygrad_edu.names import OurKeywords
 
 __all__ = ["DataLoader"]
 
-Order = Indices | tuple[Indices, Seed]
+Order = Indices | tuple[Indices, NDArray[np.uint64]]
 
 
 class DataLoader(OurKeywords):
@@ -168,7 +169,7 @@ class DataLoader(OurKeywords):
         return f"DataLoader({len(self._source)} samples {order}, batch_size={self.batch_size}: {len(self)} batches)"
 
     def __iter__(self) -> Iterator[Any]:
-        return self._taken(self._lazy(self.draw_order(), 0))
+        return self.batches(self.draw_order())
 
     def draw_order(self) -> Order:
         """Draw an order for an epoch, as `batches` takes it.
@@ -244,36 +245,34 @@ class DataLoader(OurKeywords):
         >>> [batch.take(slice(1, 3), np.random.default_rng(0)) for batch in loader.lazy_batches(None)]
         [(array([1, 2]), array([10, 20])), (array([5]), array([50]))]
         """
-        indices, _ = self._require_order(order)
-        return self._lazy(order, whole_number("start", start, 0, self._batches_of(self._length(indices))))
-
-    def _require_order(self, order: Order) -> tuple[Indices, Seed]:
-        """Return the indices and the seed of an order, or raise where `draw_order` cannot have drawn it."""
-        indices, seed = order if isinstance(order, tuple) else (order, None)
-        if isinstance(order, tuple) != self._seeds or (isinstance(self._source, StreamDataset) and indices is not None):
-            raise DataError(f"an order is what draw_order() of this DataLoader returned, and not {order!r}.")
-        if indices is None:
-            return None, seed
-        count = len(self._source)
-        if self.sampler is None and not np.array_equal(np.sort(indices), np.arange(count)):
-            raise DataError(f"an order holds each number from 0 to {count - 1} once, one for each sample; got {order}.")
-        return require_indices(np.asarray(indices), count), seed
-
-    def _length(self, indices: Indices) -> int:
-        """Return how many samples an epoch has; of a stream, which ends by itself, more than there can be."""
-        if indices is not None:
-            return len(indices)
-        return sys.maxsize if isinstance(self._source, StreamDataset) else len(self._source)
-
-    def _lazy(self, order: Order, start: int) -> Iterator[LazyBatch]:
-        indices, seed = order if isinstance(order, tuple) else (order, None)
+        indices, seed = self._require_order(order)
         size, rows = self.batch_size, range(self._length(indices))
+        start = whole_number("start", start, 0, self._batches_of(len(rows)))
         places = (rows[i * size : (i + 1) * size] for i in range(start, self._batches_of(len(rows))))
         if not isinstance(self._source, ArrayRows) or self.workers:
             return self._fetched(self._source.reader(indices, seed, start * size, size), places)
         samples = self._source.samples
         drawn = (part if indices is None else indices[part.start : part.stop] for part in places)
         return (LazyBatch(samples, part, self.augment) for part in drawn)
+
+    def _require_order(self, order: Order) -> tuple[Indices, Seed]:
+        """Return the indices and the seed of an order, or raise where `draw_order` cannot have drawn it."""
+        has_seed = isinstance(order, tuple) and len(order) == 2 and np.ndim(order[1]) == 1
+        indices, seed = order if isinstance(order, tuple) and has_seed else (order, None)
+        if has_seed != self._seeds or (isinstance(self._source, StreamDataset) and indices is not None):
+            raise DataError(f"an order is what draw_order() of this DataLoader returned, and not {order!r}.")
+        if indices is None:
+            return None, seed
+        found, count = np.asarray(indices), len(self._source)
+        if self.sampler is None and not np.array_equal(np.sort(found), np.arange(count)):
+            raise DataError(f"an order holds each number from 0 to {count - 1} once, one for each sample; got {order}.")
+        return require_indices(found, count), seed
+
+    def _length(self, indices: Indices) -> int:
+        """Return how many samples an epoch has; of a stream, which ends by itself, more than there can be."""
+        if indices is not None:
+            return len(indices)
+        return sys.maxsize if isinstance(self._source, StreamDataset) else len(self._source)
 
     def _fetched(self, read: Read, places: Iterator[range]) -> Iterator[LazyBatch]:
         threads = min(self.workers, 1) if isinstance(self._source, StreamDataset) else self.workers

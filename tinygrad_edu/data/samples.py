@@ -99,13 +99,12 @@ def _becomes_array(values: Any) -> bool:
 
 def _is_stored(values: Any) -> bool:
     """Whether this is an array in form, but none that computes: as what has its numbers in a file."""
-    has_form = isinstance(getattr(values, "dtype", None), np.dtype) and isinstance(
-        getattr(values, "shape", None), tuple
-    )
+    shape = getattr(values, "shape", None)
+    has_form = isinstance(getattr(values, "dtype", None), np.dtype) and shape is not None
     if not has_form or not hasattr(values, "__getitem__") or hasattr(values, "__add__"):
         return False
     # Of a data set, they may be the shape and dtype of a sample.
-    return not hasattr(values, "__len__") or (values.shape and len(values) == values.shape[0])
+    return not hasattr(values, "__len__") or not shape or len(values) == shape[0]
 
 
 def _taken(array: Any, rows: Rows) -> NDArray[Any]:
