@@ -4,6 +4,7 @@
 """
 
 _CPU = "leave it out: there is one device, the CPU"
+_THREADS = "leave it out: workers are threads, and share the memory of the program"
 _IN_PLACE = "`t.assign(values)` under `tg.no_grad()`, or `t += other`"
 _ARITHMETIC = {
     "sub": "subtract", "mul": "multiply", "div": "divide", "true_divide": "divide", "pow": "power", "neg": "negative",
@@ -281,15 +282,14 @@ NAMES: dict[str, dict[str, str]] = {
         "LRScheduler": "any function of the number of the step",
     },
     "tg.data": {
-        "Dataset": "arrays: a set is `x, y`, and a sample `x[k], y[k]`",
+        "Dataset": "leave it out: a data set is any object with a length whose items are samples",
         "TensorDataset": "arrays: a set is `x, y`, and a sample `x[k], y[k]`",
-        "Subset": "`x[indices], y[indices]`",
         "ConcatDataset": "`np.concatenate([x, more])`, or of files `data.FileRows(paths)`",
-        "IterableDataset": "`data.FileRows(paths)`, for a set that is larger than memory",
+        "IterableDataset": "leave it out: a stream is any object to iterate over, without a length",
         "RandomSampler": "`data.DataLoader(x, y, batch_size=size, rng=rng)`, with a Generator",
         "SequentialSampler": "`data.DataLoader(x, y, batch_size=size)`, without a Generator",
-        "WeightedRandomSampler": "`rng.choice(len(x), size=count, p=weights)`, which gives indices",
-        "default_collate": "`np.stack(samples)`",
+        "SubsetRandomSampler": "leave it out: a `data.DataLoader` with an rng shuffles a `data.Subset`",
+        "Sampler": "leave it out: a sampler is any object with a length that gives indices",
         "batches": "`data.DataLoader(x, y, batch_size=size, rng=rng)`",
         "one_hot": "`tg.one_hot(index, n)`",
     },
@@ -300,7 +300,7 @@ KEYWORDS = {
     "dim": "axis", "dims": "axis", "keepdim": "keepdims", "dim1": "axis1", "dim2": "axis2", "start_dim": "start_axis",
     "end_dim": "end_axis", "unbiased": "ddof", "correction": "ddof", "repeats": "reps", "indexes": "indices",
     "index": "indices", "size": "shape", "generator": "rng",
-    "collate_fn": "transform",
+    "collate_fn": "collate", "num_workers": "workers",
     "min_value": "min_val", "max_value": "max_val",
 }  # fmt: skip
 
@@ -311,5 +311,6 @@ LEFT_OUT = {
     "sparse": "leave it out: gradients are dense",
     **dict.fromkeys(("size_average", "reduce"), '`reduction="mean"`, `"sum"` or `"none"`'),
     **dict.fromkeys(("foreach", "fused", "capturable", "differentiable"), "leave it out: a step is always in place"),
-    **dict.fromkeys(("num_workers", "pin_memory", "persistent_workers"), "leave it out: the arrays are in memory"),
+    **dict.fromkeys(("pin_memory", "persistent_workers", "prefetch_factor", "worker_init_fn"), _THREADS),
+    "batch_sampler": "`sampler=` and `batch_size=`",
 }

@@ -1,11 +1,13 @@
 """Digits and other sets to learn from, and the batches that a training loop takes from them."""
 
+from tinygrad_edu.data.collating import default_collate
 from tinygrad_edu.data.file_rows import FileRows
 from tinygrad_edu.data.images import channel_statistics, normalize_channels, random_shift, to_float
 from tinygrad_edu.data.keras_sets import load_keras
 from tinygrad_edu.data.loader import DataLoader
 from tinygrad_edu.data.mnist import Digits, load_embedded, load_file
-from tinygrad_edu.data.splitting import random_split
+from tinygrad_edu.data.samplers import WeightedRandomSampler
+from tinygrad_edu.data.splitting import Subset, random_split
 from tinygrad_edu.data.warping import affine_field, displace, elastic_field, random_affine, random_elastic
 from tinygrad_edu.names import missing_from as _missing_from
 
@@ -13,8 +15,11 @@ __all__ = [
     "DataLoader",
     "Digits",
     "FileRows",
+    "Subset",
+    "WeightedRandomSampler",
     "affine_field",
     "channel_statistics",
+    "default_collate",
     "displace",
     "elastic_field",
     "load_embedded",

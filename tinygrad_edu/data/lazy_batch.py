@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_edu._checks import generator
+from tinygrad_edu.data.datasets import Fetched
 from tinygrad_edu.data.samples import Samples
 from tinygrad_edu.errors import ShapeError
 
@@ -16,17 +17,17 @@ Augment = Callable[..., Any]
 
 
 class LazyBatch:
-    """Some rows of samples, none of which is read yet.
+    """Some rows of samples: of arrays, not read yet, or of a batch that was fetched, not augmented yet.
 
     Parameters
     ----------
-    samples : Samples
+    samples : Samples or Fetched
     rows : range, or ndarray of int
     augment : callable, optional
         Changes each sample alone: see `DataLoader`.
     """
 
-    def __init__(self, samples: Samples, rows: range | NDArray[np.intp], augment: Augment | None) -> None:
+    def __init__(self, samples: Samples | Fetched, rows: range | NDArray[np.intp], augment: Augment | None) -> None:
         self._samples, self._rows, self._augment = samples, rows, augment
 
     def __len__(self) -> int:

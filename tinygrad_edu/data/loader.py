@@ -1,20 +1,24 @@
 """Batches of samples, to be looped over once an epoch."""
 
+import sys
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu.data.datasets import ArrayRows, Collate, Indices, Read, Seed, StreamDataset, samples_from
 from tinygrad_edu.data.lazy_batch import Augment, LazyBatch
-from tinygrad_edu.data.samples import Samples
-from tinygrad_edu.errors import DataError
+from tinygrad_edu.data.prefetching import map_ahead
+from tinygrad_edu.data.samplers import Sampler, WeightedRandomSampler, require_indices
+from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.names import OurKeywords
 
 __all__ = ["DataLoader"]
 
-Order = NDArray[np.intp]
+Order = Indices | tuple[Indices, NDArray[np.uint64]]
 
 
 class DataLoader(OurKeywords):
@@ -22,16 +26,19 @@ class DataLoader(OurKeywords):
 
     Parameters
     ----------
-    *arrays : array_like, shape (N, ...), or one dict of them
-        Whose rows are the samples, of any dtype: images and their labels, say. Of a `FileRows`, or a data set of h5py's
-        or zarr's, rows are read when a batch of them is taken.
+    *arrays : array_like, shape (N, ...), one dict of them, or one data set
+        Arrays, whose rows are the samples, of any dtype: images and their labels, say. Of a `FileRows`, or a data set
+        of h5py's or zarr's, rows are read when a batch of them is taken. Or one data set: an object with `__len__` and
+        `__getitem__`, whose sample `index` is ``dataset[index]``, or a stream, an object with `__iter__` alone, whose
+        end is the end of the epoch. See Notes.
     batch_size : int
         Samples in a batch; the last batch has what is left over.
     shuffle : bool, optional
-        Whether each loop has a new order of the samples; by default where there is an `rng`. In their own order,
-        batches are views of the arrays.
+        Whether each loop has a new order of the samples; by default where there is an `rng` and no `sampler`. In their
+        own order, batches are views of the arrays.
     rng : numpy.random.Generator, optional
-        Draws the orders, each when its loop begins, and what is random in `augment`, and nothing else.
+        Draws the orders, each when its loop begins, and what is random in `augment` and in the samples of a data set,
+        and nothing else.
     drop_last : bool
         Leave out a last batch that is smaller than `batch_size`.
     augment : callable, optional
@@ -40,10 +47,21 @@ class DataLoader(OurKeywords):
         several workers, augment the samples that it computes.
     transform : callable, optional
         Of the arrays of a batch, after that, to what the loop is to get instead: what looks at a batch as a whole.
+    collate : callable, optional
+        Joins a list of the samples of a data set into a batch; by default `default_collate`. With `collate`, a list or
+        an array is a data set, too.
+    sampler : iterable of int, optional
+        Draws the indices of each epoch, ``len(sampler)`` of them: `WeightedRandomSampler`, a list, or a class with
+        `__iter__` and `__len__`.
+    workers : int
+        Number of threads that fetch and collate batches ahead of the loop, two batches each at most. A stream is read
+        by one thread. With 0, a batch is fetched when the loop asks for it.
 
     Attributes
     ----------
-    batch_size, shuffle, rng, drop_last, augment, transform
+    dataset : object or None
+        The data set; None where there are arrays.
+    batch_size, shuffle, rng, drop_last, augment, transform, collate, sampler, workers
         As they were given.
 
     Raises
@@ -51,19 +69,30 @@ class DataLoader(OurKeywords):
     ShapeError
         The arrays differ in length.
     DataError
-        `batch_size` is less than 1.
+        `batch_size` is less than 1 or `workers` less than 0, or a `WeightedRandomSampler` has another number of weights
+        than there are samples.
     DTypeError
-        `batch_size` is not a whole number, or `rng` is not a Generator where an order is to be drawn.
+        `batch_size` or `workers` is not a whole number, `rng` is not a Generator where something is to be drawn, or
+        both a stream or a `sampler` and ``shuffle=True`` are given.
 
     Notes
     -----
     One array gives arrays, several give tuples, a dict gives dicts. A loop in a loop over the same object does not
     disturb it.
 
-    One seed gives the same batches, if neither `augment` nor `transform` draws from another generator. In `fit`, what
-    is augmented is drawn from a stream of its own for each shard. To go on where an epoch was left,
-    keep its order and how many of its batches are done: ``batches(order, done)`` are the others, and the state of the
-    generator, ``rng.bit_generator.state``, is what the transform and the next epochs draw from.
+    One seed gives the same batches, if nothing draws from another generator. In `fit`, what is augmented is drawn from
+    a stream of its own for each shard. To go on where an epoch was left, keep its order and how many of its batches are
+    done: ``batches(order, done)`` are the others, and the state of the generator, ``rng.bit_generator.state``, is what
+    the transform and the next epochs draw from.
+
+    A data set with random samples has a parameter `rng` in its `__getitem__` (a stream, in its `__iter__`), and draws
+    from nothing else. It gets the random stream of `rng`'s seed, the epoch and the index, so that a sample does not
+    depend on the batch, on `workers`, or on a checkpoint before it. A sample that a sampler draws several times in an
+    epoch has another stream each time. A parameter with a default, ``rng=None``, is left out where the loader has no
+    `rng`. A checkpoint refuses a data set that draws from a generator of its own.
+
+    An error of a data set keeps its class, is raised in the place of its batch, and has a note with the index of the
+    sample. With `workers`, `__getitem__` and `collate` are called in several threads at once.
 
     Examples
     --------
@@ -76,6 +105,18 @@ class DataLoader(OurKeywords):
     >>> shuffled = DataLoader(y, batch_size=3, rng=np.random.default_rng(0), transform=lambda y: y + 1)
     >>> [batch.tolist() for epoch in range(2) for batch in shuffled]
     [[31, 11, 21], [31, 21, 11]]
+
+    A data set, whose samples are noisy in another way in each epoch:
+
+    >>> class Noisy:
+    ...     def __len__(self):
+    ...         return 3
+    ...
+    ...     def __getitem__(self, index, rng):
+    ...         return x[index] + rng.normal(size=1), y[index]
+    >>> noisy = DataLoader(Noisy(), batch_size=2, rng=np.random.default_rng(0), workers=2)
+    >>> [labels.tolist() for _, labels in noisy]
+    [[30, 10], [20]]
     """
 
     def __init__(
@@ -87,42 +128,89 @@ class DataLoader(OurKeywords):
         drop_last: bool = False,
         augment: Augment | None = None,
         transform: Callable[..., Any] | None = None,
+        collate: Collate | None = None,
+        sampler: Sampler | None = None,
+        workers: int = 0,
     ) -> None:
-        self._samples = Samples(*arrays)
-        self.batch_size = whole_number("batch_size", batch_size, 1)
-        self.shuffle = rng is not None if shuffle is None else shuffle
-        self.rng = generator(rng) if self.shuffle or augment is not None or rng is not None else None
+        self._source = samples_from(arrays, collate)
+        self.dataset = None if isinstance(self._source, ArrayRows) else self._source.dataset
+        self.batch_size, self.workers = whole_number("batch_size", batch_size, 1), whole_number("workers", workers, 0)
+        self.sampler, self.collate = sampler, collate
+        self.shuffle = self._shuffles(shuffle, rng)
+        needed = self.shuffle or augment is not None or self._source.needs_rng
+        self.rng = generator(rng) if needed or rng is not None else None
+        self._seeds = self.rng is not None and self._source.takes_rng
         self.drop_last, self.augment, self.transform = drop_last, augment, transform
 
+    def _shuffles(self, shuffle: bool | None, rng: np.random.Generator | None) -> bool:
+        """Return whether each epoch has a new order, or raise where something else gives the order."""
+        stream = isinstance(self._source, StreamDataset)
+        if self.sampler is not None:
+            _require_sampler(self.sampler, None if stream else len(self._source))
+        if (self.sampler is not None and shuffle) or (stream and (shuffle or self.sampler is not None)):
+            given = "a stream gives its samples" if stream else "the sampler draws the indices"
+            raise DTypeError(f"DataLoader: {given} in an order of its own, so leave out {_ORDERS[stream]}.")
+        if shuffle is None:
+            return rng is not None and self.sampler is None and not stream
+        return shuffle
+
     def __len__(self) -> int:
-        whole, left_over = divmod(len(self._samples), self.batch_size)
+        return self._batches_of(len(self._source) if self.sampler is None else len(self.sampler))
+
+    def _batches_of(self, samples: int) -> int:
+        whole, left_over = divmod(samples, self.batch_size)
         return whole + (left_over > 0 and not self.drop_last)
 
     def __repr__(self) -> str:
+        if isinstance(self._source, StreamDataset):
+            return f"DataLoader(a stream of samples, batch_size={self.batch_size})"
         order = "in a new order each time" if self.shuffle else "in their order"
-        return f"DataLoader({len(self._samples)} samples {order}, batch_size={self.batch_size}: {len(self)} batches)"
+        order = order if self.sampler is None else f"of which a {type(self.sampler).__name__} draws {len(self.sampler)}"
+        return f"DataLoader({len(self._source)} samples {order}, batch_size={self.batch_size}: {len(self)} batches)"
 
     def __iter__(self) -> Iterator[Any]:
-        return self._taken(self._lazy(self.draw_order(), 0))
+        return self.batches(self.draw_order())
 
-    def draw_order(self) -> Order | None:
-        """Draw an order for an epoch: the rows of the samples as `batches` is to take them. None is their own order."""
-        return generator(self.rng).permutation(len(self._samples)) if self.shuffle else None
+    def draw_order(self) -> Order:
+        """Draw an order for an epoch, as `batches` takes it.
 
-    def batches(self, order: Order | None, start: int = 0) -> Iterator[Any]:
-        """Return the batches of an epoch whose order is known, without the first `start`.
-
-        Parameters
-        ----------
-        order : ndarray of int, shape (N,), or None
-            From `draw_order`; None is the order of the samples.
-        start : int
-            From 0 to the number of batches.
+        Returns
+        -------
+        None, ndarray of int, or tuple
+            The indices of the samples; None is their own order. Where the data set takes an ``rng``, a tuple of that
+            and the seed of this epoch's random streams.
 
         Raises
         ------
         DataError
-            `order` does not hold the number of each sample once, or there are no `start` batches.
+            The sampler draws another number of indices than its length, or an index that no sample has.
+        """
+        indices = self._indices()
+        return (indices, generator(self.rng).integers(2**64, size=2, dtype=np.uint64)) if self._seeds else indices
+
+    def _indices(self) -> Indices:
+        if self.sampler is not None:
+            drawn = np.asarray(list(islice(self.sampler, len(self.sampler) + 1)))
+            if len(drawn) != len(self.sampler):
+                raise DataError(f"the sampler has the length {len(self.sampler)}, and does not draw as many indices.")
+            return require_indices(drawn, len(self._source))
+        return generator(self.rng).permutation(len(self._source)) if self.shuffle else None
+
+    def batches(self, order: Order, start: int = 0) -> Iterator[Any]:
+        """Return the batches of an epoch whose order is known, without the first `start`.
+
+        Parameters
+        ----------
+        order : None, ndarray of int, shape (N,), or tuple
+            From `draw_order`; None is the order of the samples.
+        start : int
+            From 0 to the number of batches. A stream is read up to there.
+
+        Raises
+        ------
+        DataError
+            `order` does not hold the number of each sample once, or is not one of this loader, or there are no `start`
+            batches. Or the stream is an iterator, and an earlier epoch has used it up.
 
         Examples
         --------
@@ -135,10 +223,11 @@ class DataLoader(OurKeywords):
         """
         return self._taken(self.lazy_batches(order, start))
 
-    def lazy_batches(self, order: Order | None, start: int = 0) -> Iterator[LazyBatch]:
+    def lazy_batches(self, order: Order, start: int = 0) -> Iterator[LazyBatch]:
         """Return the same batches before their samples are taken, for who takes some of them only.
 
-        Neither `transform` nor the generator of this loader has a part in what is taken of them.
+        Neither `transform` nor the generator of this loader has a part in what is taken of them. The samples of a data
+        set are fetched with their batch.
 
         Parameters
         ----------
@@ -156,15 +245,41 @@ class DataLoader(OurKeywords):
         >>> [batch.take(slice(1, 3), np.random.default_rng(0)) for batch in loader.lazy_batches(None)]
         [(array([1, 2]), array([10, 20])), (array([5]), array([50]))]
         """
-        count = len(self._samples)
-        if order is not None and not np.array_equal(np.sort(order), np.arange(count)):
-            raise DataError(f"an order holds each number from 0 to {count - 1} once, one for each sample; got {order}.")
-        return self._lazy(order, whole_number("start", start, 0, len(self)))
+        indices, seed = self._require_order(order)
+        size, rows = self.batch_size, range(self._length(indices))
+        start = whole_number("start", start, 0, self._batches_of(len(rows)))
+        places = (rows[i * size : (i + 1) * size] for i in range(start, self._batches_of(len(rows))))
+        if not isinstance(self._source, ArrayRows) or self.workers:
+            return self._fetched(self._source.reader(indices, seed, start * size, size), places)
+        samples = self._source.samples
+        drawn = (part if indices is None else indices[part.start : part.stop] for part in places)
+        return (LazyBatch(samples, part, self.augment) for part in drawn)
 
-    def _lazy(self, order: Order | None, start: int) -> Iterator[LazyBatch]:
-        for i in range(start, len(self)):
-            rows = range(len(self._samples))[i * self.batch_size : (i + 1) * self.batch_size]
-            yield LazyBatch(self._samples, rows if order is None else order[rows.start : rows.stop], self.augment)
+    def _require_order(self, order: Order) -> tuple[Indices, Seed]:
+        """Return the indices and the seed of an order, or raise where `draw_order` cannot have drawn it."""
+        has_seed = isinstance(order, tuple) and len(order) == 2 and np.ndim(order[1]) == 1
+        indices, seed = order if isinstance(order, tuple) and has_seed else (order, None)
+        if has_seed != self._seeds or (isinstance(self._source, StreamDataset) and indices is not None):
+            raise DataError(f"an order is what draw_order() of this DataLoader returned, and not {order!r}.")
+        if indices is None:
+            return None, seed
+        found, count = np.asarray(indices), len(self._source)
+        if self.sampler is None and not np.array_equal(np.sort(found), np.arange(count)):
+            raise DataError(f"an order holds each number from 0 to {count - 1} once, one for each sample; got {order}.")
+        return require_indices(found, count), seed
+
+    def _length(self, indices: Indices) -> int:
+        """Return how many samples an epoch has; of a stream, which ends by itself, more than there can be."""
+        if indices is not None:
+            return len(indices)
+        return sys.maxsize if isinstance(self._source, StreamDataset) else len(self._source)
+
+    def _fetched(self, read: Read, places: Iterator[range]) -> Iterator[LazyBatch]:
+        threads = min(self.workers, 1) if isinstance(self._source, StreamDataset) else self.workers
+        for fetched in map_ahead(read, places, threads):
+            if not fetched.count or (self.drop_last and fetched.count < self.batch_size):
+                return
+            yield LazyBatch(fetched, range(fetched.count), self.augment)
 
     def _taken(self, batches: Iterator[LazyBatch]) -> Iterator[Any]:
         for batch in batches:
@@ -173,3 +288,16 @@ class DataLoader(OurKeywords):
                 yield taken
             else:
                 yield self.transform(*taken) if isinstance(taken, tuple) else self.transform(taken)
+
+
+_ORDERS = {False: "shuffle=True", True: "shuffle=True and sampler"}
+
+
+def _require_sampler(sampler: Any, count: int | None) -> None:
+    if isinstance(sampler, Iterator) or not (hasattr(sampler, "__iter__") and hasattr(sampler, "__len__")):
+        raise DTypeError(
+            f"DataLoader: a {type(sampler).__name__} is no sampler, which has `__iter__` and `__len__` and draws new "
+            f"indices each time: WeightedRandomSampler, a list of indices, or a class of your own."
+        )
+    if isinstance(sampler, WeightedRandomSampler) and count is not None and len(sampler.weights) != count:
+        raise DataError(f"the sampler has {len(sampler.weights)} weights, and there are {count} samples.")

@@ -1,5 +1,6 @@
 """Arrays of one length, whose rows are the samples: checked together, and taken together."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 
 from tinygrad_edu.errors import DTypeError, ShapeError
 
-__all__ = ["Rows", "Samples"]
+__all__ = ["Rows", "Samples", "is_map_style"]
 
 Rows = slice | NDArray[np.intp]
 
@@ -21,11 +22,6 @@ class Samples:
         Arrays, among them memory-mapped ones, are not copied. Tensors are constants, and give their values. Of what is
         stored, a `FileRows`, or a data set of h5py's or zarr's, rows are read when they are taken.
 
-    Attributes
-    ----------
-    kinds : tuple
-        The shape of a row and the dtype of each array.
-
     Raises
     ------
     ShapeError
@@ -35,10 +31,9 @@ class Samples:
     """
 
     def __init__(self, *arrays: Any) -> None:
-        self._keyed = len(arrays) == 1 and isinstance(arrays[0], dict)
+        self._keyed = len(arrays) == 1 and isinstance(arrays[0], Mapping)
         named = arrays[0] if self._keyed else {f"array {k}": values for k, values in enumerate(arrays)}
         self._arrays = {name: _rows(name, values) for name, values in named.items()}
-        self.kinds = tuple((array.shape[1:], np.dtype(array.dtype)) for array in self._arrays.values())
         lengths = {name: array.shape[0] for name, array in self._arrays.items()}
         if not lengths:
             raise DTypeError("there are no samples: give one array or more.")
@@ -60,21 +55,50 @@ class Samples:
 def _rows(name: Any, values: Any) -> Any:
     if isinstance(values, tuple):
         raise DTypeError(f"{name} is a tuple: several arrays are given one by one, with a star: *arrays.")
+    if is_map_style(values) or (isinstance(values, Iterable) and not _becomes_array(values)):
+        raise DTypeError(
+            f"{name} is a {type(values).__name__}, whose samples come one by one. A DataLoader takes such a data set "
+            f"alone, and settings by name: DataLoader(dataset, batch_size=32)."
+        )
     try:
         array = values if _is_stored(values) else np.asarray(values)
     except ValueError as error:
         raise ShapeError(
-            f"{name} has rows of different shapes; pad them to one, or make an array of objects."
+            f"{name} has rows of different shapes; pad them to one, or make an array of objects. If each row is a "
+            f"sample of several parts, as (x, y), pass collate=tinygrad_edu.data.default_collate."
         ) from error
     if not array.shape:
         raise ShapeError(f"{name} is {values!r}, which has no rows. Settings are given by name: batch_size=32.")
     return array
 
 
+def is_map_style(values: Any) -> bool:
+    """Whether these are samples that are asked for one by one, and not an array or a list that becomes one."""
+    kind = type(values)
+    return hasattr(kind, "__len__") and hasattr(kind, "__getitem__") and not _becomes_array(values)
+
+
+def _becomes_array(values: Any) -> bool:
+    """Whether this is an array, or NumPy makes one of it without reading it item by item through Python."""
+    if isinstance(values, list | tuple | range | str | bytes | Mapping) or _is_stored(values):
+        return True
+    if hasattr(values, "__array__") or hasattr(values, "__array_interface__"):
+        return True
+    try:
+        memoryview(values)
+    except TypeError:
+        return False
+    return True
+
+
 def _is_stored(values: Any) -> bool:
     """Whether this is an array in form, but none that computes: as what has its numbers in a file."""
-    has_form = isinstance(getattr(values, "dtype", None), np.dtype) and hasattr(values, "shape")
-    return has_form and hasattr(values, "__getitem__") and not hasattr(values, "__add__")
+    shape = getattr(values, "shape", None)
+    has_form = isinstance(getattr(values, "dtype", None), np.dtype) and shape is not None
+    if not has_form or not hasattr(values, "__getitem__") or hasattr(values, "__add__"):
+        return False
+    # Of a data set, they may be the shape and dtype of a sample.
+    return not hasattr(values, "__len__") or not shape or len(values) == shape[0]
 
 
 def _taken(array: Any, rows: Rows) -> NDArray[Any]:

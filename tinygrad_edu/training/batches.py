@@ -28,18 +28,20 @@ def sampled(batch: Any) -> SampledBatch:
 
 
 def untaken(batches: Batches, order: Any = None, start: int = 0) -> Iterator[Any]:
-    """Return batches, without the first `start`; those of a loader without their samples, unless it needs them whole.
+    """Return batches, without the first `start`; those of a loader without their samples, unless they are whole.
+
+    They are whole where a transform gets them, and where nothing is left to do for the samples of a data set.
 
     Parameters
     ----------
     batches : iterable of tuple
-    order : ndarray of int, optional
+    order : optional
         Of the samples of a loader, from its `draw_order`.
     start : int
     """
     if not has_order(batches):
         return islice(iter(batches), start, None)
-    whole = batches.transform is not None
+    whole = batches.transform is not None or (batches.dataset is not None and batches.augment is None)
     return batches.batches(order, start) if whole else batches.lazy_batches(order, start)
 
 
@@ -55,8 +57,10 @@ def is_one_batch(batches: Any) -> bool:
 
 def refuse_iterator(name: str, batches: Batches) -> None:
     """Raise for batches that can be looped over only once, and would be gone after the first epoch."""
-    if isinstance(batches, Iterator):
+    stream = batches.dataset if isinstance(batches, DataLoader) else batches
+    if isinstance(stream, Iterator):
+        better = "an object whose __iter__ begins again" if stream is not batches else "a tinygrad_edu.data.DataLoader"
         raise DTypeError(
-            f"fit() loops over {name} once an epoch, and a {type(batches).__name__} is empty after the first: "
-            "give a tinygrad_edu.data.DataLoader, or a list."
+            f"fit() loops over {name} once an epoch, and a {type(stream).__name__} is empty after the first: "
+            f"give {better}, or a list."
         )

@@ -10,7 +10,7 @@ from numpy import ndarray
 from tinygrad_edu.data import DataLoader
 from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.nn import Module
-from tinygrad_edu.training.streams import streams_of
+from tinygrad_edu.training.streams import refuse_own_generators, streams_of
 from tinygrad_edu.transforms.trees import tree_leaves
 
 __all__ = ["PartState", "has_streams", "put_back", "read_part", "require_part"]
@@ -36,6 +36,8 @@ class PartState(NamedTuple):
 
 def require_part(name: str, part: Any) -> None:
     """Raise for what has no state that could be read, or none that is found."""
+    if isinstance(part, DataLoader):
+        refuse_own_generators(name, part)
     has_state = hasattr(part, "load_state_dict") or isinstance(part, DataLoader | dict | list)
     if not has_state and not streams_of(part):
         raise DTypeError(

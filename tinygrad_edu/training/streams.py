@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu.data import DataLoader
+from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import Module
+from tinygrad_edu.training.random_sources import random_sources
 
-__all__ = ["streams_of"]
+__all__ = ["refuse_own_generators", "streams_of"]
 
 DEEPEST = 4  # functions that call functions
 
@@ -18,7 +21,8 @@ def streams_of(part: Any) -> dict[str, np.random.Generator]:
     """Return the generators that are found in a part, by the path that leads to each.
 
     They are looked for in its attributes, for a model in those of all its modules, and in functions there, as the
-    transform of a loader: among the variables from around them, and what a partial holds.
+    transform of a loader: among the variables from around them, and what a partial holds. Of a loader's sampler, they
+    are those that its code draws from.
 
     Examples
     --------
@@ -31,11 +35,54 @@ def streams_of(part: Any) -> dict[str, np.random.Generator]:
     if isinstance(part, np.random.Generator):
         return {"": part}
     holders = part.named_modules() if isinstance(part, Module) else [("", part)]
-    return {
+    found = {
         f"{path}.{name}".removeprefix("."): stream
         for path, holder in holders
-        for name, stream in _reached(getattr(holder, "__dict__", {}), DEEPEST)
+        for name, stream in _reached(_attributes(holder), DEEPEST)
     }
+    if isinstance(part, DataLoader):
+        drawn = random_sources(part.sampler)
+        found |= {f"sampler.{path}": each for path, each in drawn.items() if isinstance(each, np.random.Generator)}
+    return found
+
+
+def refuse_own_generators(name: str, loader: DataLoader) -> None:
+    """Raise where a checkpoint of a loader could not bring its samples back to the same random numbers.
+
+    Raises
+    ------
+    DTypeError
+        The data set, or `collate`, draws from a generator of its own. Samples may be fetched ahead, and in several
+        threads, so that its state belongs to no step. Or the sampler, `augment` or `transform` draws from what is no
+        numpy.random.Generator.
+    """
+    for role, part in (("data set", loader.dataset), ("collate function", loader.collate)):
+        for path in random_sources(part):
+            raise DTypeError(
+                f"a checkpoint cannot continue {name}: its {role}, a {_name(part)}, draws random numbers from a "
+                f"generator of its own, {path}. Take the numbers from the loader instead: give `__getitem__` (of a "
+                f"stream, `__iter__`) a parameter rng, `def __getitem__(self, index, rng)`, and draw from that."
+            )
+    for role in ("sampler", "augment", "transform"):
+        part = getattr(loader, role)
+        for path, source in random_sources(part).items():
+            if not isinstance(source, np.random.Generator):
+                raise DTypeError(
+                    f"a checkpoint cannot continue {name}: its {role}, a {_name(part)}, draws random numbers from "
+                    f"{path}, whose state no checkpoint holds. Draw from a numpy.random.Generator."
+                )
+
+
+def _name(part: Any) -> str:
+    return getattr(part, "__name__", type(part).__name__)
+
+
+def _attributes(holder: Any) -> dict[str, Any]:
+    """Return the attributes of an object; of a loader, without its data set, which draws ahead of the steps."""
+    found = getattr(holder, "__dict__", {})
+    if isinstance(holder, DataLoader):
+        return {name: value for name, value in found.items() if name not in ("dataset", "collate", "sampler")}
+    return found
 
 
 def _reached(variables: dict[Any, Any], depth: int) -> Iterator[tuple[str, np.random.Generator]]:

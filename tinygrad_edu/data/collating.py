@@ -1,0 +1,102 @@
+"""Samples joined into a batch: each leaf of their nest is stacked along a new first axis."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_edu.data.samples import is_map_style
+from tinygrad_edu.errors import DTypeError, ShapeError
+
+__all__ = ["default_collate"]
+
+
+def default_collate(samples: Sequence[Any]) -> Any:
+    """Join samples into a batch by stacking each leaf along a new first axis.
+
+    Parameters
+    ----------
+    samples : sequence, length N at least 1
+        Samples of one form: numbers, strings, arrays or tensors of shape ``(...)``, or nests of tuples, lists and dicts
+        of them.
+
+    Returns
+    -------
+    ndarray, shape (N, ...), or a nest of them
+        The form of one sample, with an array for each leaf. dtypes follow ``numpy.stack``: Python floats become
+        float64, and ints int64. A named tuple keeps its class.
+
+    Raises
+    ------
+    ShapeError
+        The samples differ in form, or a leaf differs in shape. The message names the leaf.
+    DTypeError
+        A leaf is neither a number, a string nor an array, or mixes numbers with something else.
+
+    Examples
+    --------
+    >>> samples = [(np.zeros(2), {"label": 3}), (np.ones(2), {"label": 4})]
+    >>> x, target = default_collate(samples)
+    >>> x.shape, target["label"].tolist()
+    ((2, 2), [3, 4])
+    >>> default_collate([(np.zeros(2), 3), (np.ones(4), 4)])
+    Traceback (most recent call last):
+    ...
+    tinygrad_edu.errors.ShapeError: the samples of a batch differ at sample[0]: the first one has shape (2,), and \
+number 1 has shape (4,). Make them alike in the data set, or pass a `collate` function that pads them.
+    """
+    if not len(samples):
+        raise ShapeError("default_collate: there are no samples to join.")
+    return _joined(samples, "sample")
+
+
+def _joined(parts: Sequence[Any], path: str) -> Any:
+    _require_alike([_form(part) for part in parts], path)
+    first = parts[0]
+    if isinstance(first, Mapping):
+        return {key: _joined([part[key] for part in parts], f"{path}[{key!r}]") for key in first}
+    if isinstance(first, tuple | list):
+        columns = [_joined(column, f"{path}[{k}]") for k, column in enumerate(zip(*parts, strict=True))]
+        if isinstance(first, list):
+            return columns
+        return type(first)(*columns) if hasattr(first, "_fields") else tuple(columns)
+    return _stacked(parts, path)
+
+
+def _stacked(parts: Sequence[Any], path: str) -> NDArray[Any]:
+    arrays = [_leaf(part, path) for part in parts]
+    kinds = {"number" if array.dtype.kind in "biufc" else array.dtype.kind for array in arrays}
+    if len(kinds) > 1:
+        found = ", ".join(sorted({str(array.dtype) for array in arrays}))
+        raise DTypeError(f"the samples of a batch mix the dtypes {found} at {path}, which have none in common.")
+    _require_alike([f"shape {array.shape}" for array in arrays], path)
+    return np.stack(arrays)
+
+
+def _leaf(part: Any, path: str) -> NDArray[Any]:
+    array = None if is_map_style(part) else np.asarray(part)
+    if array is None or array.dtype.kind == "O":
+        raise DTypeError(
+            f"{path} is a {type(part).__name__}, and samples are numbers, strings, arrays, and tuples, lists and dicts "
+            f"of them. Convert it in the data set, or pass a `collate` function that joins it."
+        )
+    return array
+
+
+def _form(part: Any) -> str:
+    """Return what all samples have in common at one place of their nest."""
+    if isinstance(part, Mapping):
+        return f"the keys {', '.join(sorted(map(repr, part)))}"
+    if isinstance(part, tuple | list):
+        return f"{len(part)} parts"
+    return "one value"
+
+
+def _require_alike(forms: list[str], path: str) -> None:
+    for k, form in enumerate(forms):
+        if form != forms[0]:
+            raise ShapeError(
+                f"the samples of a batch differ at {path}: the first one has {forms[0]}, and number {k} has {form}. "
+                f"Make them alike in the data set, or pass a `collate` function that pads them."
+            )

@@ -1,0 +1,133 @@
+"""Calls on threads ahead of the loop that takes their results: bounded, in order, and ended with the loop."""
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import copy_context
+from itertools import islice
+from queue import SimpleQueue
+from threading import Thread
+from typing import Generic, TypeVar, cast
+
+from tinygrad_edu.errors import ForkedError
+
+__all__ = ["Stopped", "map_ahead"]
+
+Asked = TypeVar("Asked")
+Made = TypeVar("Made")
+Stopped = Callable[[], bool]
+
+CALLS_PER_THREAD = 2  # while one result is used, each thread has its next call
+
+
+def map_ahead(function: Callable[[Asked, Stopped], Made], items: Iterable[Asked], threads: int) -> Iterator[Made]:
+    """Apply a function to items on threads, and yield the results in the order of the items.
+
+    Parameters
+    ----------
+    function : callable
+        Of an item, and of a function that returns True once the result is no longer wanted. It runs in a copy of the
+        context of the first ``next``, so that gradient mode is the same as without threads.
+    items : iterable
+        Taken one by one by the thread of the loop.
+    threads : int
+        Number of threads, each with 2 calls at most. With 0, each call is made when its result is asked for.
+
+    Raises
+    ------
+    ForkedError
+        The process was forked after the first result, and the threads are in the other process.
+
+    Notes
+    -----
+    An error of a call is raised in the place of its result, and ends the loop. Threads end when the results do, or when
+    the iterator is closed or garbage collected; then no call begins any more, and none is waited for.
+    """
+    if not threads:
+        yield from (function(item, _never) for item in items)
+        return
+    work, left = _Work(function), iter(items)
+    helpers = [Thread(target=work.serve, name="tinygrad_edu data", daemon=True) for _ in range(threads)]
+    for helper in helpers:
+        helper.start()
+    pending: deque[_Call[Asked, Made]] = deque()
+    try:
+        while True:
+            for item in islice(left, CALLS_PER_THREAD * threads - len(pending)):
+                pending.append(_Call(item))
+                work.calls.put(pending[-1])
+            if not pending:
+                return
+            yield pending.popleft().result()
+            work.require_same_process()
+    finally:
+        work.stop(threads)
+        if not pending and work.is_of_this_process():
+            for helper in helpers:  # which have nothing left to do
+                helper.join()
+
+
+def _never() -> bool:
+    return False
+
+
+class _Call(Generic[Asked, Made]):
+    """An item, and the result or the error that a thread leaves for it."""
+
+    def __init__(self, item: Asked) -> None:
+        self.item = item
+        self.done: SimpleQueue[tuple[Made, None] | tuple[None, BaseException]] = SimpleQueue()
+
+    def result(self) -> Made:
+        """Wait for the result."""
+        result, error = self.done.get()
+        try:
+            if error is not None:
+                raise error
+            return cast("Made", result)
+        finally:
+            del error  # whose traceback refers to this frame
+
+
+class _Work(Generic[Asked, Made]):
+    """What the threads share. It does not refer to the iterator, which can be collected while they run."""
+
+    def __init__(self, function: Callable[[Asked, Stopped], Made]) -> None:
+        self.function, self.context, self.process, self.stopped = function, copy_context(), os.getpid(), False
+        self.calls: SimpleQueue[_Call[Asked, Made] | None] = SimpleQueue()
+
+    def serve(self) -> None:
+        """Make calls until there is a None."""
+        while (call := self.calls.get()) is not None:
+            if not self.stopped:
+                self._make(call)
+
+    def _make(self, call: _Call[Asked, Made]) -> None:
+        try:
+            call.done.put((self.context.copy().run(self.function, call.item, lambda: self.stopped), None))
+        except BaseException as error:  # raised again where the result is asked for
+            call.done.put((None, error))
+        try:
+            self.require_same_process()
+        except ForkedError:  # in the child of a call that forked, nobody is there to raise it to
+            sys.__excepthook__(*sys.exc_info())
+            os._exit(1)
+
+    def stop(self, threads: int) -> None:
+        """End the threads, each after the call that it is making."""
+        self.stopped = True
+        for _ in range(threads):
+            self.calls.put(None)
+
+    def is_of_this_process(self) -> bool:
+        """Return whether the threads are in this process."""
+        return self.process == os.getpid()
+
+    def require_same_process(self) -> None:
+        """Raise in a forked process, where no thread makes the calls."""
+        if not self.is_of_this_process():
+            raise ForkedError(
+                "a loop over a DataLoader with workers goes on in a forked process, without the threads that fetch its "
+                "samples. Begin a new loop there, or fork before or after the loop."
+            )

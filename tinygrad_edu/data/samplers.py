@@ -1,0 +1,89 @@
+"""Samplers: objects that draw the indices of the samples of an epoch."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu.errors import DataError, ShapeError
+from tinygrad_edu.names import OurKeywords
+
+__all__ = ["Sampler", "WeightedRandomSampler", "require_indices"]
+
+
+class Sampler(Protocol):
+    """An object that draws the indices of an epoch: each ``iter`` gives new ones, as many as its length."""
+
+    def __len__(self) -> int:
+        """Return how many indices there are in an epoch."""
+
+    def __iter__(self) -> Iterator[int]:
+        """Draw them."""
+
+
+class WeightedRandomSampler(OurKeywords):
+    """Draw indices with given weights, for ``DataLoader(..., sampler=)``.
+
+    Parameters
+    ----------
+    weights : array_like, shape (N,)
+        One weight for each sample, 0 or more. They need not add up to 1.
+    num_samples : int
+        Number of indices in an epoch.
+    replacement : bool
+        Whether one sample may be drawn several times in an epoch.
+    rng : numpy.random.Generator
+        Draws the indices. A checkpoint keeps its state.
+
+    Raises
+    ------
+    ShapeError
+        `weights` is not one-dimensional.
+    DataError
+        A weight is negative or not finite, all are 0, or fewer than `num_samples` are positive without replacement.
+    DTypeError
+        `num_samples` is not a whole number, or `rng` is not a Generator.
+
+    Examples
+    --------
+    >>> labels = np.array([0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
+    >>> weights = 1 / np.bincount(labels)[labels]
+    >>> sampler = WeightedRandomSampler(weights, num_samples=1000, rng=np.random.default_rng(0))
+    >>> bool(0.45 < labels[list(sampler)].mean() < 0.55)
+    True
+    """
+
+    def __init__(self, weights: Any, num_samples: int, replacement: bool = True, *, rng: np.random.Generator) -> None:
+        self.weights = np.asarray(weights, np.float64)
+        self.num_samples = whole_number("num_samples", num_samples, 1)
+        self.replacement, self.rng = bool(replacement), generator(rng)
+        if self.weights.ndim != 1:
+            raise ShapeError(f"weights has the shape {self.weights.shape}; give one weight for each sample.")
+        if not np.isfinite(self.weights).all() or (self.weights < 0).any() or not self.weights.any():
+            raise DataError("weights are finite numbers, 0 or more, and not all 0.")
+        drawable = np.count_nonzero(self.weights)
+        if not self.replacement and drawable < self.num_samples:
+            raise DataError(
+                f"cannot draw {self.num_samples} samples without replacement: {drawable} have a positive weight."
+            )
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def __iter__(self) -> Iterator[int]:
+        scaled = self.weights / self.weights.max()  # so that the sum of large weights is finite
+        p = scaled / scaled.sum()
+        return iter(self.rng.choice(len(p), self.num_samples, self.replacement, p).tolist())
+
+    def __repr__(self) -> str:
+        return f"WeightedRandomSampler({self.num_samples} of {len(self.weights)}, replacement={self.replacement})"
+
+
+def require_indices(indices: NDArray[Any], count: int) -> NDArray[np.intp]:
+    """Return indices of `count` samples, or raise DataError where they are none."""
+    whole = indices.ndim == 1 and (indices.dtype.kind in "iu" or not indices.size)
+    if not whole or ((indices < 0) | (indices >= count)).any():
+        raise DataError(f"indices of samples are whole numbers from 0 to {count - 1}; got {indices}.")
+    return indices.astype(np.intp)
