@@ -87,6 +87,8 @@ def test_every_shard_draws_for_itself():
     seen = []
 
     class Watch(nn.Module):
+        couples_samples = False
+
         def __init__(self):
             self.dropout, self.w = nn.Dropout(0.5, rng=np.random.default_rng(0)), tg.Tensor(1.0, requires_grad=True)
 
@@ -138,6 +140,8 @@ def test_a_parameter_that_does_not_matter_has_no_gradient():
 @pytest.mark.parametrize("used_by", [0, 1, 2])
 def test_a_parameter_that_matters_to_one_shard_alone_has_its_gradient(used_by):
     class Expert(nn.Module):
+        couples_samples = False
+
         def __init__(self):
             self.w = [tg.Tensor(1.0, requires_grad=True), tg.Tensor(1.0, requires_grad=True)]
 
@@ -166,12 +170,12 @@ def test_a_batch_that_does_not_fit_is_refused(x, y):
 
 
 def test_a_loss_of_many_numbers_is_refused():
-    with pytest.raises(NonScalarBackwardError, match=r"has shape \(64, 3\); it is a Tensor"):
+    with pytest.raises(NonScalarBackwardError, match=r"the loss has shape \(70, 3\); it must be a Tensor"):
         sharded_value_and_grad(network(), lambda out, y: out * 1.0, *batch(), np.random.default_rng(0))
 
 
 def test_a_loss_that_is_a_plain_number_is_refused():
-    with pytest.raises(NonScalarBackwardError, match="is a float; it is a Tensor of one element"):
+    with pytest.raises(NonScalarBackwardError, match="is a float; it must be a Tensor of one element"):
         sharded_value_and_grad(network(), lambda out, y: out.mean().item(), *batch(), np.random.default_rng(0))
 
 
@@ -196,17 +200,22 @@ def test_what_is_no_generator_is_refused(rng):
         sharded_value_and_grad(network(), nn.cross_entropy, *batch(), rng)
 
 
-def test_the_model_sees_each_sample_once():
+@pytest.mark.parametrize(
+    ("denominator", "sizes"), [(None, [150]), (len, [64, 64, 22]), (lambda target: float(len(target)), [64, 64, 22])]
+)
+def test_a_loss_with_a_denominator_sees_each_shard_and_any_other_the_whole_batch(denominator, sizes):
     seen, model = [], network()
 
     def loss(out, y):
-        seen.append(len(y))
+        seen.append((len(out), len(y)))
         return nn.cross_entropy(out, y)
 
-    for _ in range(2):  # the first time some are tried out before
+    if denominator is not None:
+        loss = nn.additive(denominator)(loss)
+    for _ in range(2):
         seen.clear()
         sharded_value_and_grad(model, loss, *batch(150), np.random.default_rng(0), threads=1)
-    assert seen == [64, 64, 22]
+        assert seen == [(size, size) for size in sizes]
 
 
 # --- Batches of several inputs, and nests ---
@@ -215,13 +224,17 @@ def test_the_model_sees_each_sample_once():
 class Pair(nn.Module):
     """A model of two inputs, one of them a nest with a gap, whose result is a nest."""
 
+    couples_samples = False
+
     def __init__(self):
         rng = np.random.default_rng(1)
         self.table = nn.Embedding(4, 3, rng=rng)
         self.layer, self.dropout = nn.Linear(6, 3, rng=rng), nn.Dropout(0.5, rng=rng)
+        self.sizes = []
 
     def forward(self, x, more):
         assert more["none"] is None
+        self.sizes.append(len(x))
         return {"logits": self.layer(self.dropout(x)) + self.table(more["kinds"][0]), "points": (x * more["scale"],)}
 
 
@@ -238,21 +251,15 @@ def pair_batch(count=70):
 
 @pytest.mark.parametrize("shard_size", [1, 7, 32, 70, 100])
 def test_any_nest_is_cut_and_has_the_gradient_of_the_whole(shard_size):
-    model, (inputs, target), sizes = Pair().eval(), pair_batch(), []
+    model, (inputs, target) = Pair().eval(), pair_batch()
     whole = loss_of_a_pair(model(*inputs), target)
     whole.backward()
-
-    def loss(out, part):
-        sizes.append(len(part[0]))
-        return loss_of_a_pair(out, part)
-
-    for _ in range(2):  # the first time some are tried out before
-        sizes.clear()
-        value, gradients = sharded_value_and_grad(
-            model, loss, inputs, target, np.random.default_rng(0), shard_size=shard_size
-        )
-    assert sum(sizes) == 70
-    assert max(sizes) == min(shard_size, 70)
+    model.sizes.clear()
+    value, gradients = sharded_value_and_grad(
+        model, loss_of_a_pair, inputs, target, np.random.default_rng(0), shard_size=shard_size
+    )
+    assert sum(model.sizes) == 70
+    assert max(model.sizes) == min(shard_size, 70)
     assert value == pytest.approx(whole.item(), rel=1e-5)
     for found, p in zip(gradients, model.parameters(), strict=True):
         np.testing.assert_allclose(found, p.grad, rtol=1e-4, atol=1e-6)

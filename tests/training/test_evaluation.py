@@ -11,6 +11,8 @@ from tinygrad_edu.training import Accuracy, ConfusionMatrix, evaluate, predict
 class Modes(nn.Module):
     """Answer the class k for a row whose entry k is the greatest, and note in which modes that happened."""
 
+    couples_samples = False
+
     def __init__(self):
         self.inside = nn.Dropout(0.5, rng=np.random.default_rng(0))
         self.w = tg.Tensor(1.0, requires_grad=True)
@@ -107,6 +109,8 @@ def test_samples_that_depend_on_each_other_are_evaluated_together():
 
 class Two(nn.Module):
     """A model of two inputs, one of them a nest, whose result is a nest."""
+
+    couples_samples = False
 
     def forward(self, x, more):
         return {"sum": x + more["a"], "parts": (x, more["a"][:, 0])}

@@ -114,7 +114,8 @@ LOADER = data.DataLoader(X, Y, batch_size=4)
         ({"resume": True}, "to resume, it needs the checkpoints"),
         ({"accumulate": 0}, "accumulate must be 1 or more"),
         ({"shard_size": 0}, "shard_size must be 1 or more"),
-        ({"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": np.mean}}, r"a is <function mean .* Accuracy\(\)"),
+        ({"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": Accuracy}}, r"a is <class .*Accuracy\(\), or a function"),
+        ({"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": "accuracy"}}, "a is 'accuracy', neither a Metric nor a"),
         ({"evaluate_on": {"test": []}, "metrics": {"a": Accuracy()}}, "there are no batches"),
     ],
 )
@@ -202,6 +203,8 @@ def test_a_step_is_the_same_in_shards_of_any_size():
     sizes = []
 
     class Line(nn.Linear):
+        couples_samples = False
+
         def forward(self, x):
             sizes.append(len(x))
             return super().forward(x)
@@ -209,7 +212,7 @@ def test_a_step_is_the_same_in_shards_of_any_size():
     models = [run_on([(X, Y)], model=Line(2, 2, rng=np.random.default_rng(0)), shard_size=size) for size in (12, 5)]
     close(*models)
     assert sizes[:2] == [12, 12]  # of two epochs
-    assert sorted(sizes[-3:]) == [2, 5, 5]
+    assert sorted(sizes[2:]) == [2, 2, 5, 5, 5, 5]
 
 
 def test_what_is_left_of_an_epoch_is_a_step_too():
@@ -295,8 +298,8 @@ def test_each_shard_is_augmented_where_it_is_computed_from_a_stream_of_its_own(m
         return x, y
 
     augmented(monkeypatch, 1, augment=noted, shuffle=False)
-    tried, *steps = taken  # one before the first step, which sees whether the model couples samples
-    assert (tried, steps[:7]) == (2, [2, 2, 2, 2, 1, 2, 1])  # of a batch of 9 samples, and of the 3 that are left
+    first, *sizes = taken  # one sample tells whether the loss has a denominator for such a target
+    assert (first, sizes[:7]) == (1, [2, 2, 2, 2, 1, 2, 1])  # of a batch of 9 samples, and of the 3 that are left
     shards = [*drawn[1:8], *drawn[10:17]]  # of two epochs, each with an evaluation of 9 and 3 samples after it
     assert len(set(shards)) == len(shards)
     assert drawn[8:10] == drawn[17:19]  # which draws the same each time
