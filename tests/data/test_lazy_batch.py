@@ -143,18 +143,3 @@ def test_an_augmentation_returns_as_many_samples_as_it_gets(kind):
 def test_an_augmentation_needs_a_generator():
     with pytest.raises(DTypeError, match=r"rng is a numpy\.random\.Generator, not None"):
         DataLoader([1], augment=lambda x, rng: x)
-
-
-def test_a_batch_is_of_a_kind_by_what_its_samples_are_and_how_they_are_augmented():
-    x, y = samples(4)
-
-    def kind(*arrays, **settings):
-        return next(DataLoader(*arrays, batch_size=2, **settings).lazy_batches(None)).kind(2)
-
-    rng = np.random.default_rng(0)
-    kinds = [
-        kind(x, y), kind(x[:, :1], y), kind(x.astype(np.float32), y), kind(x, x, y), kind(x, x * 0, y),
-        kind(x, y, shuffle=False, rng=rng, augment=shifted),
-    ]  # fmt: skip
-    assert len(set(kinds)) == len(kinds)
-    assert kind(x + 1, y) == kinds[0]
