@@ -177,9 +177,11 @@ def test_a_layer_needs_the_whole_batch_for_its_input(text, shape):
             layer(Tensor(inputs[0][part]))
 
 
-def test_layers_of_several_inputs_need_the_whole_batch():
+def test_layers_of_several_inputs_and_recurrent_layers_need_the_whole_batch():
     x, attention = np.ones((4, 4), np.float32), nn.MultiheadAttention(4, 2, batch_first=True)
-    for call in (lambda: attention(x, x, x), lambda: nn.Bilinear(4, 4, 1)(x[0], x[0])):
+    calls = [lambda: attention(x, x, x), lambda: nn.Bilinear(4, 4, 1)(x[0], x[0])]
+    calls += [lambda kind=kind: kind(4, 4)(x) for kind in (nn.RNN, nn.LSTM, nn.GRU)]
+    for call in calls:
         with pytest.raises(WholeBatchNeeded, match="has no axis of samples"), shard_forward():
             call()
     pooled = nn.MaxPool2D(2, return_indices=True)(x[None])

@@ -89,7 +89,8 @@ class Linear(Module):
     def forward(self, x: Any) -> Any:
         """Map (..., in_features) to (..., out_features)."""
         shape = shape_of(x)
-        require_batch("Linear", shape, 1)
+        if len(shape) < 2:
+            require_batch("Linear", shape, 1)
         if shape[-1:] != (self.in_features,):
             raise ShapeError(
                 f"Linear({self.in_features}, {self.out_features}): the input has shape {shape}, and its last "
