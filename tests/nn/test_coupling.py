@@ -367,5 +367,5 @@ def test_a_forward_may_make_modules():
 def test_a_forward_that_exchanges_parameters_needs_the_whole_batch():
     line = nn.Linear(3, 2)
     with pytest.raises(WholeBatchNeeded, match="functional_call: the parameters of Linear"), shard_forward():
-        nn.functional_call(line, {"bias": np.zeros(2)}, X)
-    assert tg.nn.functional_call(line, {"bias": np.zeros(2)}, X).shape == (4, 2)
+        nn.functional_call(line, {"bias": np.zeros(2, np.float32)}, X)
+    assert tg.nn.functional_call(line, {"bias": np.zeros(2, np.float32)}, X).shape == (4, 2)

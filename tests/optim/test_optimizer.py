@@ -353,7 +353,7 @@ def test_a_warm_up_or_a_cycle_is_for_the_group_with_its_highest_rate(make):
         (
             (1e-5, 1e-2),
             1e-3,
-            lambda step: 1e-2,
+            lambda step: 2e-2,
             r"SGD: .* rates \[1e-05, 0.01\], and the schedule is for none .* 0.001",
         ),
         ((1e-5, 1e-2), 1e-3, schedules.constant(0.1), "Make the schedule, or the optimizer, with the learning rate of"),

@@ -22,6 +22,8 @@ SHARD = 8
 class Experts(nn.Module):
     """Each sample has an expert of its kind: three kinds are everywhere, rare, and nowhere."""
 
+    couples_samples = False
+
     def __init__(self, rng):
         self.experts = [nn.Linear(6, 3, rng=rng) for _ in range(3)]
 
@@ -36,6 +38,8 @@ class Experts(nn.Module):
 class TwoInputs(nn.Module):
     """A model of an array and a nest, whose result is a nest."""
 
+    couples_samples = False
+
     def __init__(self, rng):
         self.layer, self.dropout, self.table = nn.Linear(6, 3, rng=rng), nn.Dropout(0.5), nn.Embedding(4, 3, rng=rng)
 
@@ -45,6 +49,8 @@ class TwoInputs(nn.Module):
 
 class OneNumber(nn.Module):
     """A parameter without axes, and a layer: all gradients in the memory of one array begin at odd places."""
+
+    couples_samples = False
 
     def __init__(self, rng):
         self.scale, self.layer = Tensor(np.float32(1.5), requires_grad=True), nn.Linear(6, 3, rng=rng)

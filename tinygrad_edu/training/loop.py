@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu._checks import whole_number
+from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import (
     CheckpointError,
@@ -350,4 +351,4 @@ class _Run:
         try:
             self.checkpoints.save()
         except CheckpointError as error:
-            warnings.warn(f"{error} The training goes on without it.", CheckpointWarning, stacklevel=3)
+            warn_caller(f"{error} The training goes on without it.", CheckpointWarning)
