@@ -228,7 +228,7 @@ def test_every_class_has_a_mistake_that_leads_to_it():
 
 def test_every_class_is_a_built_in_that_people_would_catch():
     defined = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type)}
-    for name in ("LostGradientWarning", "CheckpointWarning"):
+    for name in ("LostGradientWarning", "PromotionWarning", "CheckpointWarning"):
         assert issubclass(defined.pop(name), UserWarning)
     assert set(defined) == set(BUILT_INS)
     for name, kind in defined.items():
