@@ -35,7 +35,7 @@ def test_the_loss_is_that_of_each_pair_written_out():
 
 def test_a_pair_goes_through_the_network_as_its_images_do():
     rng = np.random.default_rng(0)
-    model, images = siamese.Embedding(rng), tg.Tensor(rng.random((3, 2, 28, 28)))
+    model, images = siamese.Embedding(rng), tg.Tensor(rng.random((3, 2, 28, 28), np.float32))
     np.testing.assert_allclose(model(images)[:, 1].numpy(), model(images[:, 1]).numpy(), rtol=1e-5, atol=1e-6)
 
 
