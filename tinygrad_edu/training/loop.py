@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu._checks import whole_number
-from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DataError, DTypeError
+from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DataError, DTypeError, StateDictError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
@@ -18,6 +18,7 @@ from tinygrad_edu.parallel.workers import ALONE, Workers, any_of, require_alike
 from tinygrad_edu.training.batches import Batches, has_order, refuse_iterator, untaken
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.evaluation import evaluate
+from tinygrad_edu.training.fields import from_fields
 from tinygrad_edu.training.metrics import Metric
 from tinygrad_edu.training.parts import has_streams
 from tinygrad_edu.training.steps import Steps, TrainingStep
@@ -133,8 +134,10 @@ def fit(
         Where each epoch is added before it is yielded, and those before a checkpoint are found again.
     checkpoints : Checkpoints, optional
         One is written when the loop asks for the next epoch, and so holds what the loop made of the last one in parts
-        of its own. Where it cannot be written, a CheckpointWarning says so, and the training goes on. Of several
-        workers the first writes them, and reads them for all.
+        of its own. After the last of `epochs` one is written whatever `every_seconds` is, also before the loop gets
+        that epoch: where the loop ends there, a resumed one gets it once more. Where it cannot be written, a
+        CheckpointWarning says so, and the training goes on. Of several workers the first writes them, and reads them
+        for all.
     resume : bool
         Go on after the last checkpoint, if there is one, to the same bits as if the run had never stopped; the loop
         gets the epochs that were not over then.
@@ -150,7 +153,8 @@ def fit(
     WorkersDifferError
         The workers have not all the same weights, random numbers or order of samples.
     CheckpointError
-        The last checkpoint is damaged, of another run or of a newer version. Nothing was changed.
+        The last checkpoint is damaged, of another run or of a newer version; or another program uses the folder.
+        Nothing was changed.
 
     Examples
     --------
@@ -194,6 +198,7 @@ class _Run:
     evaluate_every: int
     history: list[Epoch]
     place: Place = field(default_factory=Place)
+    unseen: bool = False  # whether the last epoch in the history has yet to be yielded, or the loop is busy with it
     checkpoints: Checkpoints | None = None
     saved: float = field(default_factory=time.monotonic)  # when it was last, or when the run began
 
@@ -210,27 +215,47 @@ class _Run:
         drawn = {"batches": self.batches, **{f"{name}_batches": each for name, each in self.sets.items()}}
         parts |= {name: each for name, each in drawn.items() if has_streams(each)}
         self.checkpoints = checkpoints.also(**parts).among(self.steps.workers)
+        self.checkpoints.lock()
         if resume:
             self.checkpoints.load()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where this is, and the epochs that are over."""
-        return {"place": vars(self.place), "history": [asdict(epoch) for epoch in self.history]}
+        """Return where this is, the epochs that are over, and whether the loop has yet to see the last of them."""
+        history = [asdict(epoch) for epoch in self.history]
+        return {"place": vars(self.place), "history": history, "unseen": self.unseen}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Go on from there."""
-        self.place, self.history[:] = Place(**saved["place"]), [Epoch(**epoch) for epoch in saved["history"]]
+        place = from_fields(Place, saved["place"], "the place")
+        if min(place.epoch, place.step, place.batches) < 0 or len(place.losses) != len(place.samples):
+            raise StateDictError(f"the place {place} is not one in a training")
+        if has_order(self.batches) and place.batches:
+            untaken(self.batches, place.order, place.batches)
+        history = [from_fields(Epoch, epoch, "the history") for epoch in saved["history"]]
+        self.place, self.history[:], self.unseen = place, history, bool(history) and saved.get("unseen") is True
 
     def epochs(
         self, count: int, on_step: Callable[[TrainingStep], None] | None, stop: Callable[[], bool] | None
     ) -> Iterator[Epoch]:
-        """Train until so many epochs are over, and yield each."""
-        while self.place.epoch < count:
-            self._train(on_step, stop)
-            number = self.place.epoch + 1
-            self.history.append(self._over(evaluated=number == count or number % self.evaluate_every == 0))
-            yield self.history[-1]
-            self._save()
+        """Train until so many epochs are over, and yield each.
+
+        The last one is saved before it is yielded, since a loop may end there, and once more when the loop has seen it.
+        """
+        try:
+            while self.unseen or self.place.epoch < count:
+                if not self.unseen:
+                    self._train(on_step, stop)
+                    number = self.place.epoch + 1
+                    self.history.append(self._over(evaluated=number == count or number % self.evaluate_every == 0))
+                    self.unseen = True
+                    if number == count:
+                        self._save(always=True)
+                yield self.history[-1]
+                self.unseen = False
+                self._save(always=self.place.epoch >= count)
+        finally:
+            if self.checkpoints is not None:
+                self.checkpoints.unlock()
 
     def _train(self, on_step: Callable[[TrainingStep], None] | None, stop: Callable[[], bool] | None) -> None:
         """Take the steps of an epoch that are still to be taken."""
@@ -284,8 +309,10 @@ class _Run:
             found = {name: evaluate(model, each, self.metrics, workers=workers) for name, each in self.sets.items()}
         return {f"{name}_{metric}": value for name, values in found.items() for metric, value in values.items()}
 
-    def _save(self) -> None:
-        if self.checkpoints is None or time.monotonic() - self.saved < self.checkpoints.every_seconds:
+    def _save(self, always: bool = False) -> None:
+        if self.checkpoints is None:
+            return
+        if not always and time.monotonic() - self.saved < self.checkpoints.every_seconds:
             return
         self.saved = time.monotonic()
         if self.steps.workers.rank:
