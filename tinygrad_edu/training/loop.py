@@ -75,7 +75,7 @@ class Place:
     epoch: int = 0
     step: int = 0
     batches: int = 0
-    order: Any = None
+    order: np.ndarray | None = None
     losses: list[float] = field(default_factory=list)
     samples: list[int] = field(default_factory=list)
     seconds: float = 0.0
@@ -227,7 +227,8 @@ class _Run:
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Go on from there."""
         place = from_fields(Place, saved["place"], "the place")
-        if min(place.epoch, place.step, place.batches) < 0 or len(place.losses) != len(place.samples):
+        is_order = place.order is None or place.order.dtype.kind in "iu"
+        if min(place.epoch, place.step, place.batches) < 0 or len(place.losses) != len(place.samples) or not is_order:
             raise StateDictError(f"the place {place} is not one in a training")
         if has_order(self.batches) and place.batches:
             untaken(self.batches, place.order, place.batches)
