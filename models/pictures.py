@@ -63,7 +63,7 @@ def decode(content: bytes, most: int | None = None) -> ndarray:
     DataError
         As for `read_file`.
     TooManyPixelsError
-        The image has more pixels than `most`. Only its header was read.
+        The image has more pixels than the limit. Only its header was read.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -82,7 +82,7 @@ def decode(content: bytes, most: int | None = None) -> ndarray:
     except DataError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError("it has more pixels than any photo; make it smaller") from error
+        raise TooManyPixelsError("it has more pixels than any photo; make it smaller") from error
     except UnidentifiedImageError as error:
         raise DataError("it is no PNG or JPEG image") from error
     except Exception as error:  # what a damaged image makes Pillow raise may be of any kind

@@ -320,5 +320,5 @@ class _Run:
             return
         try:
             self.checkpoints.save()
-        except CheckpointError as error:
+        except (CheckpointError, DTypeError) as error:  # the latter for a metric, say, that no file can hold
             warnings.warn(f"{error} The training goes on without it.", CheckpointWarning, stacklevel=3)
