@@ -139,22 +139,42 @@ def test_a_forked_child_does_not_have_it_and_leaves_it_to_its_parent(tmp_path, i
     assert os.listdir(tmp_path) == []
 
 
-def test_a_child_that_lives_on_does_not_keep_the_lock(tmp_path, impatient):
-    lock = FolderLock(tmp_path)
-    read, write = os.pipe()
-    process = os.fork()
-    if not process:
-        os.close(write)
-        os.read(read, 1)
-        os._exit(0)
-    try:
-        lock.release()
-        with holding(tmp_path):
+FORKS = """
+import os, sys
+from tinygrad_edu.folder_lock import FolderLock
+lock = FolderLock(sys.argv[1])
+if not os.fork():
+    print("forked", flush=True)
+    sys.stdin.read()
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_a_child_that_lives_longer_than_a_killed_process_does_not_keep_its_lock(tmp_path):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", FORKS, tmp_path], **pipes) as process:
+        assert process.stdout.readline() == "forked\n"
+        process.kill()
+        with FolderLock(tmp_path):
             pass
-    finally:
-        os.close(write)
-        os.waitpid(process, 0)
-        os.close(read)
+        process.stdin.close()
+
+
+def test_a_file_that_was_removed_before_it_was_locked_is_none(tmp_path, monkeypatch):
+    opened, left = folder_lock._open, []
+
+    def open_as_another_leaves(path):
+        handle = opened(path)
+        if not left:
+            left.append(path)
+            path.unlink()
+        return handle
+
+    monkeypatch.setattr(folder_lock, "_open", open_as_another_leaves)
+    with FolderLock(tmp_path) as lock:
+        assert lock.is_held()
+    assert left
 
 
 def test_it_stays_behind_with_a_folder_that_is_moved(tmp_path):
