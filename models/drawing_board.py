@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,8 @@ PAGE = Path(__file__).with_suffix(".html")
 HOST = "127.0.0.1"
 METHODS = {"/": "GET", "/read": "POST"}
 LARGEST, DROPPED = 1 << 22, 1 << 26  # bytes of a drawing, and of a larger one that are still taken in
+PIXELS = 1 << 22  # of a drawing: the page sends far fewer
+CHUNK = 1 << 16  # bytes
 # The page brings all that it needs, and may ask for nothing but readings.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; " \
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"  # fmt: skip
@@ -46,6 +49,11 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = os.name == "posix"  # elsewhere that would let two of them have the same port
     daemon_threads = True
 
+    def __init__(self, *about: Any) -> None:
+        # It reads one drawing after the other, always on one thread: each thread keeps the memory that it has used.
+        self.reader = ThreadPoolExecutor(1)
+        super().__init__(*about)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say in a line what went wrong, unless it is that nobody listens any more."""
         error = sys.exception()
@@ -56,6 +64,7 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """Answers one request: with the page, or with what is read in a drawing."""
 
+    server: Server
     timeout = 10.0  # seconds that a client may be silent
     default_request_version = "HTTP/1.0"  # so that what is no request is answered with a status
 
@@ -67,18 +76,20 @@ class Handler(BaseHTTPRequestHandler):
         """Take in a request, and return whether it is one to answer; what is wrong with others is said."""
         if not super().parse_request():
             return False
-        wrong = self._fault()
-        left = 0 if wrong and wrong[0] == HTTPStatus.LENGTH_REQUIRED else int(self.headers.get("Content-Length", "0"))
-        self.body = self.rfile.read(min(left, LARGEST))
-        for rest in range(left - LARGEST, max(0, left - DROPPED), -LARGEST):
-            self.rfile.read(min(rest, LARGEST))  # who is still sending would not hear the answer
-        return wrong is None or self._refuse(*wrong)
+        if wrong := self._fault():
+            self._refuse(*wrong)
+            # A client that is still sending would not hear the answer if the connection were closed now.
+            for rest in range(self._length(), 0, -CHUNK):
+                self.rfile.read(min(rest, CHUNK))
+            return False
+        self.body = self.rfile.read(self._length())
+        return True
 
     def _fault(self) -> tuple[HTTPStatus, str] | None:
         """Return what is wrong with a request. Other sites that are open in the same browser may make none."""
-        length, path = self.headers.get("Content-Length", "0"), self.path
+        path = self.path
         names = [f"{name}:{self.connection.getsockname()[1]}" for name in (HOST, "localhost")]
-        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdecimal()):
+        if "Transfer-Encoding" in self.headers or self._digits() is None:
             return HTTPStatus.LENGTH_REQUIRED, "the request does not say in numbers how long it is"
         if self.headers.get_all("Host", []) not in [[name] for name in names]:
             return HTTPStatus.FORBIDDEN, f"this page is {names[0]}, and no other"
@@ -88,9 +99,19 @@ class Handler(BaseHTTPRequestHandler):
             return HTTPStatus.NOT_FOUND, f"there is {' and '.join(METHODS)}"
         if self.command != METHODS[path]:
             return HTTPStatus.METHOD_NOT_ALLOWED, f"{path} is for {METHODS[path]}"
-        if int(length) > LARGEST:
+        if self._length() > LARGEST:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a drawing has up to {LARGEST:,} bytes"
         return None
+
+    def _digits(self) -> str | None:
+        """Return how long the body is, as the request says it. None is no whole number, or several."""
+        lengths = self.headers.get_all("Content-Length", ["0"])
+        return lengths[0] if len(lengths) == 1 and lengths[0].isascii() and lengths[0].isdecimal() else None
+
+    def _length(self) -> int:
+        """Return how long the body is, or `DROPPED` if it is longer: Python refuses to read a number of many digits."""
+        digits = (self._digits() or "0").lstrip("0") or "0"
+        return min(int(digits), DROPPED) if len(digits) <= len(str(DROPPED)) else DROPPED
 
     def do_GET(self) -> None:
         """Send the page."""
@@ -99,11 +120,13 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Send what is read in the image file that is the body."""
         try:
-            picture = pictures.decode(self.body)
+            content = self.server.reader.submit(answer, self.model, self.body).result()
+        except pictures.TooManyPixelsError as error:
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
         except DataError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
         else:
-            self._send_json(HTTPStatus.OK, answer(self.model, picture))
+            self._send_json(HTTPStatus.OK, content)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer what is no proper request: it is the client's fault, and never the server's."""
@@ -112,10 +135,9 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *about: Any) -> None:
         """Say nothing of each request."""
 
-    def _refuse(self, status: HTTPStatus, reason: str) -> bool:
+    def _refuse(self, status: HTTPStatus, reason: str) -> None:
         self.close_connection = True
         self._send_json(status, {"error": reason})
-        return False
 
     def _send_json(self, status: HTTPStatus, content: dict[str, Any]) -> None:
         self._send(status, "application/json", json.dumps(content).encode())
@@ -132,8 +154,17 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def answer(model: Module, picture: Any) -> dict[str, Any]:
-    """Return what the page shows of a picture; where there is no digit in it, why not."""
+def answer(model: Module, drawing: bytes) -> dict[str, Any]:
+    """Return what the page shows of a drawing, an image file; where there is no digit in it, why not.
+
+    Raises
+    ------
+    DataError
+        It is no image that can be decoded.
+    TooManyPixelsError
+        It has more than `PIXELS` pixels.
+    """
+    picture = pictures.decode(drawing, PIXELS)
     try:
         found = reading.read(model, picture)
     except DataError as error:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.training import Epoch
+from tinygrad_edu.training.fields import from_fields, require_same_arrays
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,17 @@ class Outcome:
         return {"last": dict(vars(self.last)), "best": dict(vars(self.best))}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
-        self.last, self.best = Weights(**saved["last"]), Weights(**saved["best"])
+        """Take over what `state_dict` returned.
+
+        Raises
+        ------
+        StateDictError
+            It is not that, or it is of another model.
+        """
+        weights = [from_fields(Weights, saved.get(name), f"the outcome's {name}") for name in ("last", "best")]
+        for each in weights:
+            require_same_arrays("the outcome", each.arrays, self.last.arrays)
+        self.last, self.best = weights
 
     def judge(self, loss: float) -> None:
         """Say that the run diverged if the last weights, finite as they are, have ten times the loss of the first."""

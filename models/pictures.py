@@ -45,8 +45,26 @@ def read_file(path: Path) -> ndarray:
     return decode(content)
 
 
-def decode(content: bytes) -> ndarray:
-    """Return the pixels of what an image file contains, as `read_file` does."""
+class TooManyPixelsError(DataError):
+    """An image of more pixels than are to be decoded."""
+
+
+def decode(content: bytes, most: int | None = None) -> ndarray:
+    """Return the pixels of what an image file contains, as `read_file` does.
+
+    Parameters
+    ----------
+    content : bytes
+    most : int, optional
+        The largest number of pixels to decode. By default the limit is that of Pillow, about 89 million.
+
+    Raises
+    ------
+    DataError
+        As for `read_file`.
+    TooManyPixelsError
+        The image has more pixels than the limit. Only its header was read.
+    """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not content or len(content) > LARGEST_FILE:
@@ -56,9 +74,15 @@ def decode(content: bytes) -> ndarray:
             warnings.simplefilter("ignore")  # of metadata, say, without which the image can be read
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(BytesIO(content), formats=("PNG", "JPEG")) as image:
+                if most is not None and image.width * image.height > most:
+                    raise TooManyPixelsError(
+                        f"it has {image.width} x {image.height} pixels, and the limit is {most:,}; make it smaller"
+                    )
                 return _flat(ImageOps.exif_transpose(image))
+    except DataError:
+        raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise DataError("it has more pixels than any photo; make it smaller") from error
+        raise TooManyPixelsError("it has more pixels than any photo; make it smaller") from error
     except UnidentifiedImageError as error:
         raise DataError("it is no PNG or JPEG image") from error
     except Exception as error:  # what a damaged image makes Pillow raise may be of any kind

@@ -110,11 +110,12 @@ def main(arguments: list[str] | None = None) -> int:
         model = reading.load(options.run)
         if options.web:
             drawing_board.serve(model, options.port)
-        results.prepare(options.output, (), ROOM)
+        lock = results.prepare(options.output, (), ROOM)
     except (TinygradError, OSError) as error:
         complain(NAME, " ".join(str(error).split()))
         return 2
-    return 1 if read_all(model, files(options.images), options.output) else 0
+    with lock:
+        return 1 if read_all(model, files(options.images), options.output) else 0
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from numpy import ndarray
 
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.files import open_regular, sync
+from tinygrad_edu.folder_lock import FolderLock
 from tinygrad_edu.nn.saving import decoded
 
 __all__ = ["SUMMARY", "WEIGHTS", "prepare", "read_summary", "read_weights", "save"]
@@ -34,8 +35,8 @@ HOUR = 3600
 LARGEST_SUMMARY = 1 << 20
 
 
-def prepare(folder: Path, names: Iterable[str], room: int) -> None:
-    """Make the folder, and try now what `save` will do at the end.
+def prepare(folder: Path, names: Iterable[str], room: int) -> FolderLock:
+    """Make the folder, lock it, and try now what `save` will do at the end.
 
     Parameters
     ----------
@@ -45,13 +46,19 @@ def prepare(folder: Path, names: Iterable[str], room: int) -> None:
     room : int
         How many bytes they will need.
 
+    Returns
+    -------
+    FolderLock
+        No other program can save into the folder until its `release`.
+
     Raises
     ------
     DataError
-        The folder cannot be made or written to, or its disk is full.
+        The folder cannot be made or written to, its disk is full, or another program has locked it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(folder)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(os.urandom(room))
             file.flush()
@@ -63,6 +70,7 @@ def prepare(folder: Path, names: Iterable[str], room: int) -> None:
     for name in names:
         if (folder / name).is_dir():
             raise DataError(f"cannot write results to {folder}: {name} is a folder in it; choose another folder.")
+    return lock
 
 
 def save(folder: Path, write: Callable[[Path], None], summary: dict[str, Any]) -> None:
@@ -82,8 +90,15 @@ def save(folder: Path, write: Callable[[Path], None], summary: dict[str, Any]) -
     OSError
         The results cannot be written. Those that were there before are as they were, unless it was the move of a file
         that failed, on a system without links.
+    DataError
+        Another program has locked the folder. Nothing was written.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    with FolderLock(folder) as lock, lock.threads:
+        _save(folder, write, summary)
+
+
+def _save(folder: Path, write: Callable[[Path], None], summary: dict[str, Any]) -> None:
     staged = _new_set(folder)
     done = {staged}
     try:

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -164,14 +164,30 @@ def main(arguments: list[str] | None = None) -> int:
         if world().size > 1 and options.executor != "mpi":
             raise DataError(f"mpiexec started {world().size} processes, and they share no trials: leave out --executor")
         planned = plan(options.program, options.grid, options.seeds, fixed)
-        results.prepare(output, (results.SUMMARY, *FILES), 1 << 20)
-        with EXECUTORS[options.executor](options.jobs, options.address) as workers, stopping.noted():
+        with (
+            prepared(output),
+            EXECUTORS[options.executor](options.jobs, options.address) as workers,
+            stopping.noted(),
+        ):
             code = sweep(planned, workers, output, options.quiet) if workers else 0
         codes: list[int] = gather(world(), code)
         return codes[0]  # of all ranks: mpiexec tells that of any
     except (TinygradError, ValueError) as error:
         complain(NAME, " ".join(str(error).split()))
         return 2
+
+
+def prepared(output: Path) -> AbstractContextManager[Any]:
+    """Return the lock on the output folder, which the first rank takes. Where it cannot, all ranks raise DataError."""
+    lock, problem = None, None
+    if not world().rank:
+        try:
+            lock = results.prepare(output, (results.SUMMARY, *FILES), 1 << 20)
+        except DataError as error:
+            problem = str(error)
+    if problem := gather(world(), problem)[0]:
+        raise DataError(problem)
+    return lock or nullcontext()
 
 
 def read_command(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:

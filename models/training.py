@@ -9,8 +9,10 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,14 @@ from models import STOPPED, board, report, results, stopping
 from models.console import complain, say
 from models.outcome import Outcome
 from models.progress import shown
-from tinygrad_edu.errors import CheckpointWarning, DataError, NonFiniteLossError, StateDictError, TinygradError
+from tinygrad_edu.errors import (
+    CheckpointWarning,
+    DataError,
+    NonFiniteLossError,
+    StateDictError,
+    TinygradError,
+    UnlockedFolderWarning,
+)
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.parallel import Workers, world
@@ -111,34 +120,56 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
     prepare : callable
         Returns what is to be trained, or raises an error for options that cannot be.
     """
-    begin, workers = time.perf_counter(), world()
+    begin, workers, versions = time.perf_counter(), world(), package_versions()
+    with ExitStack() as held:
+        held.enter_context(_warnings_as_lines(name))
+        try:
+            training = _prepared(options, prepare, workers, held)
+            outcome, epochs = _begin(name, options, training, workers)
+        except (TinygradError, ValueError, OSError) as error:
+            complain(name, " ".join(str(error).split()))
+            return 2
+        # What overflows in a run that diverges is said once, at its end.
+        with stopping.noted(), np.errstate(all="ignore"):
+            with nullcontext() if workers.rank else _rescued(name, training, outcome):
+                _run(options, training, outcome, epochs)
+            if outcome.end == "stopped" and not outcome.history:
+                say("stopped: before the end of the first epoch, so nothing is saved")
+                return STOPPED
+
+            def end() -> int:  # where the first is lost meanwhile, the next one does it
+                code = 0 if workers.rank else finish(name, options, training, outcome, versions, begin)
+                return int(gather(workers, code)[0])
+
+            return workers.together(end)
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of what a run depends on. A checkout that is not installed has none."""
     try:
-        training = _prepared(options, prepare, workers)
-        outcome, epochs = _begin(name, options, training, workers)
-    except (TinygradError, ValueError, OSError) as error:
-        complain(name, " ".join(str(error).split()))
-        return 2
-    # What overflows in a run that diverges is said once, at its end.
-    with stopping.noted(), np.errstate(all="ignore"):
-        _run(name, options, training, outcome, epochs)
-        if outcome.end == "stopped" and not outcome.history:
-            say("stopped: before the end of the first epoch, so nothing is saved")
-            return STOPPED
-
-        def end() -> int:  # where the first is lost meanwhile, the next one does it
-            code = CODES[outcome.end]
-            if not workers.rank:
-                if outcome.end == "done":
-                    outcome.figures = training.figures()
-                summary = summarize(name, options, training, outcome, time.perf_counter() - begin)
-                code = finish(name, training, outcome, summary, options.output)
-            return int(gather(workers, code)[0])  # or the next one saves it
-
-        return workers.together(end)
+        own = version("tinygrad-edu")
+    except PackageNotFoundError:
+        own = "not installed"
+    return {"python": platform.python_version(), "numpy": np.__version__, "tinygrad_edu": own}
 
 
-def _prepared(options: argparse.Namespace, prepare: Callable[[], Training], workers: Workers) -> Training:
-    """Return what is to be trained, or raise the same error on all ranks: of the first that has one."""
+@contextmanager
+def _warnings_as_lines(name: str) -> Iterator[None]:
+    """Tell each warning about files in one line."""
+    with warnings.catch_warnings():
+        for kind in (CheckpointWarning, UnlockedFolderWarning):
+            warnings.simplefilter("default", kind)
+        warnings.showwarning = lambda message, *about: complain(name, str(message))
+        yield
+
+
+def _prepared(
+    options: argparse.Namespace, prepare: Callable[[], Training], workers: Workers, held: ExitStack
+) -> Training:
+    """Return what is to be trained, or raise the same error on all ranks: of the first that has one.
+
+    The first rank locks the output folder, until `held` is closed.
+    """
     training, problem = None, None
     try:
         report.require_extra()
@@ -147,7 +178,8 @@ def _prepared(options: argparse.Namespace, prepare: Callable[[], Training], work
         training = prepare()
         if not workers.rank:
             room = 2 * sum(array.nbytes for array in training.model.state_dict().values()) + (2 << 20)
-            results.prepare(options.output, (results.SUMMARY, results.WEIGHTS, BEST, HISTORY, *training.pictures), room)
+            names = (results.SUMMARY, results.WEIGHTS, BEST, HISTORY, *training.pictures)
+            held.enter_context(results.prepare(options.output, names, room))
     except (TinygradError, ValueError, OSError) as error:
         problem = str(error)
     problems = workers.together(lambda: gather(workers, problem))
@@ -176,26 +208,35 @@ def _begin(
     return outcome, epochs
 
 
-def _run(name: str, options: argparse.Namespace, training: Training, outcome: Outcome, epochs: Iterator[Epoch]) -> None:
+@contextmanager
+def _rescued(name: str, training: Training, outcome: Outcome) -> Iterator[None]:
+    """Save the weights as they are where an error ends the training: of an evaluation after the last epoch, say."""
+    begin = outcome.last.arrays
+    try:
+        yield
+    except Exception:
+        outcome.end, outcome.last = "failed", replace(outcome.last, arrays=training.model.state_dict())
+        trained = any(not np.array_equal(array, begin[key]) for key, array in outcome.last.arrays.items())
+        if trained and (saved := rescue(name, outcome, {})):
+            complain(name, f"an error ended the training; the weights are in {saved}")
+        raise
+
+
+def _run(options: argparse.Namespace, training: Training, outcome: Outcome, epochs: Iterator[Epoch]) -> None:
     """Train until the end, a signal or a number that is not finite."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("default", CheckpointWarning)
-        warnings.showwarning = lambda message, *about: complain(name, str(message))
-        try:
-            for epoch in shown(epochs, len(outcome.history), training.epochs, options.quiet):
-                if not outcome.add(epoch, training.model.state_dict()):
-                    break
-        except NonFiniteLossError as error:
-            cause = "; ".join(line.strip() for line in error.cause.replace(" at\n ", " at").splitlines())
-            outcome.diverge(f"{error.what}: {cause}")  # without its advice, which is given in terms of the options
-        except KeyboardInterrupt:
-            outcome.end = "stopped"
-    training.model.load_state_dict(outcome.last.arrays)
-    outcome.judge(training.loss())
+    try:
+        for epoch in shown(epochs, len(outcome.history), training.epochs, options.quiet):
+            if not outcome.add(epoch, training.model.state_dict()):
+                break
+    except NonFiniteLossError as error:
+        cause = "; ".join(line.strip() for line in error.cause.replace(" at\n ", " at").splitlines())
+        outcome.diverge(f"{error.what}: {cause}")  # without its advice, which is given in terms of the options
+    except KeyboardInterrupt:
+        outcome.end = "stopped"
 
 
 def summarize(
-    name: str, options: argparse.Namespace, training: Training, outcome: Outcome, seconds: float
+    name: str, options: argparse.Namespace, training: Training, outcome: Outcome, versions: dict[str, str], begin: float
 ) -> dict[str, Any]:
     """Return the content of ``summary.json``. Metrics are those of ``model.safetensors``."""
     steps = sum(epoch.steps for epoch in outcome.history)
@@ -207,41 +248,63 @@ def summarize(
         "epochs": len(outcome.history),
         "model_epoch": outcome.last.epoch,
         "best_epoch": outcome.best.epoch,
-        "seconds": round(seconds, 3),
+        "seconds": round(time.perf_counter() - begin, 3),
         "step_milliseconds": round(1000 * sum(epoch.seconds for epoch in outcome.history) / max(steps, 1), 3),
         "seed": options.seed,
         "options": {**vars(options), **training.settings},
         "command": shlex.join(["python", "-m", name, *sys.argv[1:]]),
-        "versions": {
-            "python": platform.python_version(), "numpy": np.__version__, "tinygrad_edu": version("tinygrad-edu"),
-        },
-    }  # fmt: skip
+        "versions": versions,
+    }
     return {name: report.as_json(value) for name, value in summary.items()}
 
 
-def finish(name: str, training: Training, outcome: Outcome, summary: dict[str, Any], output: Path) -> int:
-    """Save what the run came to, say so in one line, and return the exit code."""
-    folder, code = place(output, outcome.end), CODES[outcome.end]
+def finish(
+    name: str, options: argparse.Namespace, training: Training, outcome: Outcome, versions: dict[str, str], begin: float
+) -> int:
+    """Judge what the run came to, save it, say so in one line, and return the exit code.
+
+    Whatever fails, the weights are saved.
+    """
+    folder, summary = options.output, dict[str, Any]()
 
     def write(staged: Path) -> None:
         write_numbers(staged, outcome)
         training.draw(staged, outcome)
 
     try:
+        training.model.load_state_dict(outcome.last.arrays)
+        outcome.judge(training.loss())
+        summary = summarize(name, options, training, outcome, versions, begin)
+        if outcome.end == "done":
+            outcome.figures = training.figures()
+            summary = summarize(name, options, training, outcome, versions, begin)
+        folder = place(options.output, outcome.end)
         results.save(folder, write, summary)
-    except Exception as error:  # whatever it is, the weights are not to be lost with it
+    except Exception as error:
         saved, code = rescue(name, outcome, summary), 1
         where = f"the weights are in {saved}" if saved else "nor where temporary files go"
-        complain(name, f"cannot save in {folder}: {getattr(error, 'strerror', None) or error}; {where}")
+        complain(name, f"cannot save in {folder}: {_told(error)}; {where}")
     else:
-        saved = folder
-    say(closing_line(outcome, summary, output, saved))
+        saved, code = folder, CODES[outcome.end]
+    say(closing_line(outcome, summary, options.output, saved))
     return code
+
+
+def _told(error: Exception) -> str:
+    """Return what went wrong; an error that is not of the system or ours says little without its type."""
+    if isinstance(error, TinygradError | OSError):
+        return getattr(error, "strerror", None) or str(error)
+    return repr(error)
 
 
 def write_numbers(folder: Path, outcome: Outcome) -> None:
     """Write the weights and the history into the folder."""
     report.write_history(folder / HISTORY, outcome.history)
+    write_all_weights(folder, outcome)
+
+
+def write_all_weights(folder: Path, outcome: Outcome) -> None:
+    """Write the last and the best weights into the folder."""
     report.write_weights(folder / results.WEIGHTS, outcome.last.arrays)
     report.write_weights(folder / BEST, outcome.best.arrays)
 
@@ -256,12 +319,14 @@ def place(folder: Path, end: str) -> Path:
 
 def rescue(name: str, outcome: Outcome, summary: dict[str, Any]) -> Path | None:
     """Save the numbers alone where temporary files go. Return the folder, if there is room."""
-    try:
+    with suppress(OSError):
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
-        results.save(folder, lambda staged: write_numbers(staged, outcome), summary)
-    except OSError:
-        return None
-    return folder
+        for write in (write_numbers, write_all_weights):  # the history may be what cannot be written
+            with suppress(Exception):
+                results.save(folder, partial(write, outcome=outcome), summary or {"end": outcome.end})
+                return folder
+        folder.rmdir()
+    return None
 
 
 def closing_line(outcome: Outcome, summary: dict[str, Any], output: Path, folder: Path | None) -> str:

@@ -26,6 +26,7 @@ ROOMS = {
     "caller": set(),
     "_checks": {"errors"},
     "files": {"errors"},
+    "folder_lock": {"errors"},
     "safetensors_format": {"errors"},
     "sources": set(),
     "notebook": set(),
@@ -39,12 +40,13 @@ ROOMS = {
     "nn": OPS | {"_checks", "caller", "files", "safetensors_format", "transforms", "notebook"},
     "optim": OPS | {"cores", "transforms", "nn"},
     "parallel": OPS | {"_checks", "caller", "cores", "transforms", "nn", "optim"},
-    "training": OPS | {"_checks", "caller", "files", "data", "transforms", "nn", "optim", "parallel"},
+    "training": OPS | {"_checks", "caller", "files", "folder_lock", "data", "transforms", "nn", "optim", "parallel"},
     "tape": OPS | {"files", "sources", "notebook", "nn"},
     "testing": OPS | {"sources"} | {"transforms", "nn", "optim", "parallel", "data", "tinygrad_edu"},
     "lessons": OPS | {"files", "data", "testing", "tinygrad_edu"},
     "tinygrad_edu": OPS | {"allocator", "data", "hypothesis_hook", "transforms", "nn", "optim"},
-    "models": OPS | {"transforms", "nn", "optim", "parallel", "training", "testing", "data", "files", "tinygrad_edu"},
+    "models": OPS
+    | {"transforms", "nn", "optim", "parallel", "training", "testing", "data", "files", "folder_lock", "tinygrad_edu"},
 }
 
 

@@ -109,6 +109,10 @@ class CheckpointWarning(UserWarning):
     """A checkpoint could not be written, and the training goes on without it."""
 
 
+class UnlockedFolderWarning(UserWarning):
+    """A folder is on a file system without locks: nothing stops a second program from writing into it."""
+
+
 class NonFiniteLossError(TinygradError, ArithmeticError):
     """A loss, or its gradient, that became infinite or NaN in training.
 

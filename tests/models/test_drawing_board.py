@@ -5,10 +5,15 @@ import json
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import threading
+import time
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -16,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models import mnist_conv
+from models import drawing_board, mnist_conv
 from tinygrad_edu.data import load_embedded
 
 PROJECT = Path(__file__).parents[2]
@@ -108,6 +113,20 @@ def test_what_shows_no_digit_is_no_error(port):
 DRAWING = png(DIGITS.x_test[0])
 
 
+def header(kind, width, height):
+    """Return an image file of this size that has the pixels of a far smaller one."""
+    whole = BytesIO()
+    Image.new("L", (8, 8)).save(whole, format=kind)
+    content = bytearray(whole.getvalue())
+    if kind == "PNG":
+        content[16:24] = struct.pack(">II", width, height)
+        content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+        return bytes(content)
+    at = content.index(b"\xff\xc0")
+    content[at + 5 : at + 9] = struct.pack(">HH", height, width)
+    return bytes(content)
+
+
 @pytest.mark.parametrize(
     ("status", "method", "path", "body", "headers"),
     [
@@ -125,7 +144,16 @@ DRAWING = png(DIGITS.x_test[0])
         (411, "POST", "/read", None, {"Content-Length": "-1"}),
         (411, "POST", "/read", None, {"Content-Length": "many"}),
         (411, "POST", "/read", None, {"Transfer-Encoding": "chunked"}),
+        (411, "POST", "/read", None, {"Content-Length": "1" + "0" * 60_000 + "x"}),
         (413, "POST", "/read", bytes(5_000_000), {}),
+        (413, "POST", "/read", None, {"Content-Length": "1" * 20}),
+        (413, "POST", "/read", None, {"Content-Length": "9" * 60_000}),
+        (403, "POST", "/read", None, {"Content-Length": "9" * 60_000, "Origin": "null"}),
+        (413, "POST", "/read", header("PNG", 9390, 9390), {}),
+        (413, "POST", "/read", header("PNG", 2049, 2048), {}),
+        (413, "POST", "/read", header("JPEG", 60_000, 1000), {}),
+        (400, "POST", "/read", header("PNG", 2048, 2048), {}),
+        (413, "POST", "/read", header("PNG", 60_000, 60_000), {}),
         (400, "POST", "/read", None, {}),
         (400, "POST", "/read", b"", {}),
         (400, "POST", "/read", b"no image", {}),
@@ -136,6 +164,45 @@ def test_a_request_that_is_wrong_is_told_so(port, status, method, path, body, he
     answer, content = ask(port, method, path, body, headers)
     assert answer.status == status
     assert json.loads(content)["error"]
+
+
+def test_leading_zeros_of_a_length_count_for_nothing(port):
+    length = "0" * 5000 + str(len(DRAWING))
+    assert ask(port, "POST", "/read", DRAWING, {"Content-Length": length})[0].status == 200
+
+
+def test_two_lengths_are_none(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+        client.sendall(b"POST /read HTTP/1.0\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.0 411 ")
+
+
+def test_an_answer_does_not_wait_for_what_is_never_sent(port):
+    begin = time.monotonic()
+    assert ask(port, "POST", "/read", None, {"Content-Length": "9" * 100})[0].status == 413
+    assert time.monotonic() - begin < drawing_board.Handler.timeout
+
+
+def test_one_drawing_is_read_at_a_time_on_one_thread(monkeypatch):
+    inside, seen = [], []
+
+    def answer(model, drawing):
+        inside.append(1)
+        seen.append((len(inside), threading.get_ident()))
+        time.sleep(0.01)
+        inside.pop()
+        return {"digit": None}
+
+    monkeypatch.setattr(drawing_board, "answer", answer)
+    server = drawing_board.Server(("127.0.0.1", 0), partial(drawing_board.Handler, None, b""))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with server, ThreadPoolExecutor(8) as threads:
+        for found, _ in threads.map(lambda _: ask(server.server_port, "POST", "/read", DRAWING), range(24)):
+            assert found.status == 200
+        server.shutdown()
+    server.reader.shutdown()
+    assert {count for count, _ in seen} == {1}
+    assert len({thread for _, thread in seen}) == 1
 
 
 @pytest.mark.parametrize(

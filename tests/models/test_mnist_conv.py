@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -254,7 +255,9 @@ def test_a_stopped_run_is_resumed_to_the_bits_of_one_that_was_not(small, tmp_pat
 
 def test_results_that_cannot_be_saved_in_their_folder_are_saved_elsewhere(small, tmp_path):
     folder = tmp_path / "run"
-    code, out, err = stopped(folder, small, signal.SIGINT, lambda process: folder.rmdir() or folder.write_text("mine"))
+    code, out, err = stopped(
+        folder, small, signal.SIGINT, lambda process: shutil.rmtree(folder) or folder.write_text("mine")
+    )
     refuge = next(tmp_path.glob("models.mnist_conv-*"))
     assert code == 1
     assert err == f"models.mnist_conv: cannot save in {folder}: File exists; the weights are in {refuge}\n"
@@ -268,8 +271,9 @@ def test_where_nothing_can_be_saved_one_line_says_so_and_the_old_results_stay(sm
     folder = tmp_path / "run"
 
     def fill(process):
-        assert mnist_conv.main([*small, "--output", str(folder)]) == 0
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    assert mnist_conv.main([*small, "--output", str(folder)]) == 0
 
     code, out, err = stopped(folder, small, signal.SIGTERM, fill)
     assert code == 1

@@ -1,9 +1,16 @@
 """What any training leaves behind, whatever its metrics are: numbers, arrays, nests of them, or no number at all."""
 
 import csv
+import errno
+import fcntl
 import json
+import os
+import subprocess
 import sys
+import tempfile
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +18,11 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from models import board, options, results, training
-from tinygrad_edu import data, nn, optim
+from tinygrad_edu import data, folder_lock, nn, optim
+from tinygrad_edu.errors import DataError
 from tinygrad_edu.training import Accuracy, ConfusionMatrix, Epoch, Metric, fit
 
+PROJECT = Path(__file__).parents[2]
 X = np.random.default_rng(1).normal(size=(40, 2)).astype(np.float32)
 Y = (X[:, 0] > X[:, 1]).astype(int)
 
@@ -41,8 +50,8 @@ ODD = {
 }
 
 
-def run(tmp_path, *more, epochs=4, **settings):
-    """Train a line by the program that all share, and return its exit code."""
+def run(tmp_path, *more, epochs=4, draw=lambda folder, outcome: None, figures=dict, judge=None, **settings):
+    """Train a line by the program that all share, and return its exit code. `judge` returns its loss at the end."""
     parser = options.training_parser("models.test", None, epochs, 0.5)
     given = parser.parse_args(["--output", str(tmp_path), *more])
 
@@ -53,8 +62,9 @@ def run(tmp_path, *more, epochs=4, **settings):
         optimizer = optim.SGD(model.parameters(), lr=given.learning_rate)
         fitting = partial(fit, model, optimizer, nn.cross_entropy, loader, given.epochs, rng=rng, **settings)
         loss = partial(training.loss_of, model, nn.cross_entropy, X, Y)
+        losses = iter([loss, judge or loss])
         chosen = {"learning_rate": given.learning_rate}
-        return training.Training(model, given.epochs, fitting, loss, chosen, lambda folder, outcome: None, ())
+        return training.Training(model, given.epochs, fitting, lambda: next(losses)(), chosen, draw, (), figures)
 
     return training.train("models.test", given, prepare)
 
@@ -154,3 +164,169 @@ def test_without_the_extra_one_line_names_it_before_the_training(tmp_path, monke
     assert line.endswith("which is not installed: pip install 'tinygrad-edu[tensorboard]'")
     assert not list(tmp_path.iterdir())
     assert run(tmp_path) == 0
+
+
+# --- Nothing is lost at the end ---
+
+
+def test_a_checkout_that_is_not_installed_trains_all_the_same(tmp_path, monkeypatch, capsys):
+    def version(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(training, "version", version)
+    assert run(tmp_path, epochs=1) == 0
+    assert results.read_summary(tmp_path)["versions"]["tinygrad_edu"] == "not installed"
+
+
+def fail(*about):
+    raise ZeroDivisionError("no luck")
+
+
+class Unwritable:
+    """What a metric or a figure may be, and no file can hold."""
+
+    def __str__(self):
+        return fail()
+
+
+FAILURES = {
+    "the loss at the end": {"judge": fail},
+    "figures": {"figures": fail},
+    "a figure": {"figures": lambda: {"odd": Unwritable()}},
+    "a picture": {"draw": fail},
+    "a metric": {"metrics": {"odd": Nothing(Unwritable())}, "evaluate_on": {"test": [(X, Y)]}},
+}
+
+
+@pytest.fixture
+def refuge(tmp_path, monkeypatch):
+    """Where temporary files go."""
+    (tmp_path / "refuge").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "refuge"))
+    return tmp_path / "refuge"
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_whatever_fails_after_the_last_epoch_the_weights_are_saved(failure, tmp_path, refuge, capsys):
+    assert run(tmp_path / "good", epochs=3) == 0
+    assert run(tmp_path / "run", epochs=2) == 0
+    old = results.read_summary(tmp_path / "run")
+    capsys.readouterr()
+    assert run(tmp_path / "run", "--quiet", epochs=3, **FAILURES[failure]) == 1
+    out, err = capsys.readouterr()
+    (saved,) = refuge.iterdir()
+    *warned, last = err.splitlines()
+    assert last == (
+        f"models.test: cannot save in {tmp_path / 'run'}: ZeroDivisionError('no luck'); the weights are in {saved}"
+    )
+    told = "models.test: a checkpoint cannot hold history.0.metrics.test_odd, a Unwritable"
+    assert [line.startswith(told) for line in warned] == [True] * len(warned)
+    assert bool(warned) == (failure == "a metric")
+    assert out.startswith("done: {")
+    assert out.endswith(f"-> {saved}\n")
+    for name in (results.WEIGHTS, training.BEST):
+        assert (saved / name).read_bytes() == (tmp_path / "good" / name).read_bytes()
+        assert results.read_weights(saved, name)
+    assert results.read_summary(tmp_path / "run") == old
+
+
+def test_an_evaluation_that_fails_after_the_last_epoch_loses_no_weights(tmp_path, refuge, capsys):
+    class Failing(Accuracy):
+        def sums(self, outputs, targets):
+            fail()
+
+    assert run(tmp_path / "good", epochs=1) == 0
+    capsys.readouterr()
+    with pytest.raises(ZeroDivisionError):
+        run(tmp_path / "run", epochs=1, metrics={"odd": Failing()}, evaluate_on={"test": [(X, Y)]})
+    (saved,) = refuge.iterdir()
+    assert capsys.readouterr().err == f"models.test: an error ended the training; the weights are in {saved}\n"
+    assert (saved / results.WEIGHTS).read_bytes() == (tmp_path / "good" / results.WEIGHTS).read_bytes()
+
+
+def test_an_error_before_the_first_step_leaves_no_weights_anywhere(tmp_path, refuge):
+    with pytest.raises(ZeroDivisionError):
+        run(tmp_path / "run", schedule=fail)
+    assert list(refuge.iterdir()) == []
+
+
+def test_a_run_that_is_shorter_than_its_checkpoints_are_apart_is_resumed_at_its_end(tmp_path, capsys):
+    assert run(tmp_path, epochs=2) == 0
+    capsys.readouterr()
+    assert run(tmp_path, "--resume", epochs=3) == 0
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == ["epoch 3/3"]
+
+
+# --- Two programs ---
+
+HOLD = """
+import sys
+from pathlib import Path
+from models import results
+lock = results.prepare(Path(sys.argv[1]), [], 10)
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def locked_by_another(folder):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", HOLD, folder], cwd=PROJECT, **pipes) as process:
+        assert process.stdout.readline() == "locked\n"
+        yield process.pid
+        process.stdin.close()
+
+
+def test_the_second_program_ends_before_it_trains_and_says_who_the_first_one_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(folder_lock, "GRACE", 0.0)
+    steps = []
+    with locked_by_another(tmp_path) as process:
+        assert run(tmp_path, on_step=steps.append) == 2
+        said = f"models.test: another program writes into {tmp_path}: process {process} on "
+        err = capsys.readouterr().err
+        assert err.startswith(said)
+        assert err.endswith("Wait until it ends, stop it, or choose another folder.\n")
+        assert err.count("\n") == 1
+        with pytest.raises(DataError, match="another program writes into"):
+            results.save(tmp_path, lambda staged: None, {})
+    assert steps == []
+    assert list(tmp_path.iterdir()) == []
+    assert run(tmp_path, on_step=steps.append) == 0
+    assert not (tmp_path / folder_lock.LOCK_FILE).exists()
+
+
+def test_it_ends_so_too_where_another_one_saves_checkpoints(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(folder_lock, "GRACE", 0.0)
+    with locked_by_another(tmp_path / training.CHECKPOINTS) as process:
+        assert run(tmp_path) == 2
+    assert f"{training.CHECKPOINTS}: process {process} on" in capsys.readouterr().err
+
+
+def test_a_program_whose_folder_another_one_takes_meanwhile_saves_elsewhere(tmp_path, refuge, monkeypatch, capsys):
+    monkeypatch.setattr(folder_lock, "GRACE", 0.0)
+    others = ExitStack()
+
+    def move_away():
+        (tmp_path / "run").rename(tmp_path / "away")
+        others.enter_context(locked_by_another(tmp_path / "run"))
+        return {}
+
+    with others:
+        assert run(tmp_path / "run", "--quiet", figures=move_away) == 1
+        (saved,) = refuge.iterdir()
+        assert capsys.readouterr().err.endswith(f"or choose another folder.; the weights are in {saved}\n")
+    assert results.read_weights(saved)
+
+
+def test_a_file_system_without_locks_is_one_line(tmp_path, monkeypatch, capsys):
+    def flock(handle, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert run(tmp_path, "--quiet", epochs=1) == 0
+    first, *_ = capsys.readouterr().err.splitlines()
+    assert first == (
+        f"models.test: {tmp_path} cannot be locked (No locks available), so nothing stops a second program from "
+        f"writing into it."
+    )

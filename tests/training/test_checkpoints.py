@@ -1,5 +1,7 @@
 """Checkpoints: what is read back has the same bits, what does not fit is refused, and nothing good is ever lost."""
 
+import errno
+import itertools
 import json
 import os
 import resource
@@ -7,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,8 +19,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_edu import data, nn, optim
+from tests.parallel.simulated import on_workers
+from tinygrad_edu import data, folder_lock, nn, optim
 from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DTypeError, MissingExtraError
+from tinygrad_edu.folder_lock import LOCK_FILE
 from tinygrad_edu.training import Checkpoints, EarlyStopping, checkpoints, fit
 from tinygrad_edu.training.checkpoints import STATE
 from tinygrad_edu.training.packing import pack, unpack
@@ -148,6 +153,8 @@ def test_the_last_two_are_kept_and_what_killed_ones_left_goes(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     names = [kept.save(epoch=epoch).name for epoch in range(2, 12)]
     assert names[-1] == "checkpoint-000011"
+    assert {path.name for path in tmp_path.iterdir()} == {*names[-2:], "notes.txt", LOCK_FILE}
+    kept.unlock()
     assert {path.name for path in tmp_path.iterdir()} == {*names[-2:], "notes.txt"}
     assert Run().checkpoints(tmp_path).load() == {"epoch": 11}
 
@@ -314,7 +321,8 @@ def test_a_training_goes_on_where_no_checkpoint_can_be_written(tmp_path):
             warnings.simplefilter("always")
             assert len(list(fit(run.model, run.optimizer, nn.cross_entropy, run.loader, 3, **told))) == 3
         weights.append(run.bits())
-    assert [w.category for w in warned] == [CheckpointWarning] * 3
+    # The last epoch is saved before the loop gets it and after that.
+    assert [w.category for w in warned] == [CheckpointWarning] * 4
     assert "File too large. Those that are there are as they were. The training goes on" in str(warned[0].message)
     assert os.path.basename(warned[0].filename) == os.path.basename(__file__)
     assert weights[0] == weights[1]
@@ -331,9 +339,9 @@ def test_a_run_that_is_over_is_resumed_to_its_history(tmp_path):
         told = {"rng": run.rng, "history": history, "checkpoints": kept, "resume": True}
         return history, list(fit(run.model, run.optimizer, nn.cross_entropy, run.loader, epochs, **told))
 
-    assert [epoch.epoch for epoch in train(1, every_seconds=1e6)[1]] == [1]  # and there is no checkpoint
-    first, yielded = train(2)
-    assert first == yielded
+    assert [epoch.epoch for epoch in train(1, every_seconds=1e6)[1]] == [1]
+    first, yielded = train(2, every_seconds=1e6)
+    assert (len(first), first[1:]) == (2, yielded)
     second, yielded = train(3)
     assert (second[:2], second[2:]) == (first, yielded)
     assert train(3) == (second, [])
@@ -367,6 +375,185 @@ def test_interrupted_after_any_step_or_in_the_loop_it_goes_on_to_the_same_bits(k
     for number, stop in enumerate([*({"stop_after": step} for step in range(6)), *({"stop_in": e} for e in (1, 2, 3))]):
         assert train(tmp_path / str(number), **stop) is None
         assert train(tmp_path / str(number)) == whole
+
+
+LOOPS = {
+    "to the end": list,
+    "as many as there are": lambda epochs: list(itertools.islice(epochs, 3)),
+    "beside a range": lambda epochs: list(zip(range(3), epochs, strict=False)),
+    "one by one": lambda epochs: [next(epochs) for _ in range(3)],
+    "left in the last one": lambda epochs: next(epoch for epoch in epochs if epoch.epoch == 3),
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_the_last_epoch_is_saved_however_the_loop_ends_and_however_short_it_was(loop, tmp_path):
+    def begin(epochs):
+        run, history = Run(), []
+        kept = Checkpoints(tmp_path, every_seconds=1e6)
+        told = {"rng": run.rng, "history": history, "checkpoints": kept, "resume": True}
+        return run, history, fit(run.model, run.optimizer, nn.cross_entropy, run.loader, epochs, **told)
+
+    run, history, epochs = begin(3)
+    LOOPS[loop](epochs)
+    again, before, epochs = begin(3)
+    seen = [epoch.epoch for epoch in epochs]
+    assert seen == ([] if loop == "to the end" else [3])  # the loop may have been busy with it
+    assert before == history
+    assert again.bits() == run.bits()
+    assert [epoch.epoch for epoch in begin(4)[2]] == [4]
+
+
+# --- Two programs and one folder ---
+
+FIRST = """
+import sys
+from tinygrad_edu.training import Checkpoints
+checkpoints = Checkpoints(sys.argv[1], mine=[1])
+checkpoints.save()
+print("saved", flush=True)
+sys.stdin.read()
+checkpoints.save()
+"""
+
+
+@contextmanager
+def another_program(folder):
+    """Let another program save into a folder, once before and once after what is done inside."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", FIRST, folder], **pipes) as process:
+        try:
+            assert process.stdout.readline() == "saved\n"
+            yield process
+        finally:
+            process.stdin.close()
+    assert process.returncode == 0
+
+
+def fitted(run, folder, **settings):
+    told = {"rng": run.rng, "checkpoints": Checkpoints(folder), **settings}
+    return fit(run.model, run.optimizer, nn.cross_entropy, run.loader, 2, **told)
+
+
+USES = {
+    "save": lambda run, folder: run.checkpoints(folder).save(),
+    "load": lambda run, folder: run.checkpoints(folder).load(),
+    "lock": lambda run, folder: run.checkpoints(folder).lock(),
+    "fit": fitted,
+    "fit that resumes": partial(fitted, resume=True),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_the_second_program_says_who_the_first_one_is_before_it_trains(use, tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_lock, "GRACE", 0.0)
+    run = Run()
+    before = run.bits()
+    with another_program(tmp_path) as process:
+        files = contents(tmp_path)
+        with pytest.raises(CheckpointError, match=rf"writes into {tmp_path}: process {process.pid} on .*Wait until"):
+            USES[use](run, tmp_path)
+        assert contents(tmp_path) == files
+    assert run.bits() == before
+    assert len(list(tmp_path.glob("checkpoint-*"))) == 2
+    USES[use](Run(), tmp_path / "other")
+
+
+def test_on_workers_the_first_locks_for_all_and_all_hear_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_lock, "GRACE", 0.0)
+
+    def lock(workers):
+        kept = Checkpoints(tmp_path, seen=[]).among(workers)
+        try:
+            kept.lock()
+        except CheckpointError as error:
+            return str(error)
+        return kept._lock is not None
+
+    assert on_workers(3, lock)[1] == [True, False, False]
+    with another_program(tmp_path):
+        first, *others = on_workers(3, lock)[1]
+    assert "another program writes into" in first
+    assert others == [first] * 2
+
+
+def test_a_forked_child_is_another_program(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_lock, "GRACE", 0.0)
+    kept = Checkpoints(tmp_path, seen=[])
+    kept.save()
+    process = os.fork()
+    if not process:
+        code = 1
+        try:
+            kept.save()
+        except CheckpointError as error:
+            code = f"process {os.getppid()} on" not in str(error)
+        finally:
+            os._exit(code)
+    assert os.waitpid(process, 0)[1] == 0
+    kept.save()
+    assert len(list(tmp_path.glob("checkpoint-*"))) == 2
+
+
+def test_threads_of_one_program_save_one_after_the_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "sync", lambda path: None)
+
+    def save(number):
+        mine = [number]
+        kept = Checkpoints(tmp_path, mine=mine)
+        for _ in range(20):
+            kept.save()
+            kept.load()
+            assert len(mine) == 1
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(save, range(4)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-000079", "checkpoint-000080"]
+
+
+def test_when_a_training_is_over_or_left_or_refused_the_folder_is_free(tmp_path):
+    def is_free():
+        return not (tmp_path / folder_lock.LOCK_FILE).exists()
+
+    run = Run()
+    epochs = fitted(run, tmp_path)
+    assert not is_free()
+    list(epochs)
+    assert is_free()
+    for epoch in fitted(Run(), tmp_path, resume=False):
+        assert not is_free()
+        if epoch.epoch == 1:
+            break
+    del epoch
+    assert is_free()
+    with pytest.raises(CheckpointError, match="does not fit"):
+        fitted(Run(hidden=7), tmp_path, resume=True)
+    assert is_free()
+
+
+def test_a_folder_that_is_moved_away_is_made_again(tmp_path):
+    run = Run()
+    kept = run.checkpoints(tmp_path / "a")
+    kept.save(epoch=1)
+    (tmp_path / "a").rename(tmp_path / "b")
+    kept.save(epoch=2)
+    assert Run().checkpoints(tmp_path / "a").load() == {"epoch": 2}
+    assert Run().checkpoints(tmp_path / "b").load() == {"epoch": 1}
+
+
+def test_what_cannot_be_locked_because_it_cannot_be_written_can_be_loaded(tmp_path, monkeypatch):
+    run = Run().step()
+    run.checkpoints(tmp_path).save(epoch=1)
+
+    def refuse(folder):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(checkpoints, "FolderLock", refuse)
+    other = Run()
+    assert other.checkpoints(tmp_path).load() == {"epoch": 1}
+    assert other.bits() == run.bits()
+    with pytest.raises(CheckpointError, match=r"^cannot write a checkpoint to .*: Permission denied\. Those"):
+        other.checkpoints(tmp_path).save(epoch=2)
 
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.just(np.arange(3))

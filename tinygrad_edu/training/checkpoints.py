@@ -6,14 +6,17 @@ import os
 import secrets
 import shutil
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from reprlib import repr as brief
 from typing import Any
 
 from numpy import ndarray
 
 from tinygrad_edu._checks import whole_number
-from tinygrad_edu.errors import CheckpointError, DataError, DTypeError
+from tinygrad_edu.errors import CheckpointError, DataError, DTypeError, TinygradError
 from tinygrad_edu.files import open_regular, reason, sync
+from tinygrad_edu.folder_lock import FolderLock
 from tinygrad_edu.nn.saving import decoded, encoded
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather
 from tinygrad_edu.training.packing import pack, unpack
@@ -38,7 +41,7 @@ class Checkpoints:
     Parameters
     ----------
     folder : path
-        Of this run alone. It is made by the first `save`.
+        Of this run alone. It is made by the first `load`, `lock` or `save`, which locks it until `unlock`.
     every_steps : int, optional
         How often `fit` writes one in the middle of an epoch, beside the one at its end.
     every_seconds : float
@@ -59,6 +62,11 @@ class Checkpoints:
     -----
     A checkpoint is put back into parts that are built as the saved ones were. Of a model, its printed form is compared,
     and the names, shapes and dtypes of its state; a plain number in an attribute of a module is not part of its state.
+
+    Two programs cannot use one folder at the same time: `load`, `lock`, `save` and `fit` raise in the second one, and
+    name the first. The lock is a file, ``.tinygrad_edu.lock``; see `folder_lock.FolderLock`. Checkpoints of one
+    process share the lock, and its threads save one after the other. To read the weights that another program saves,
+    give the path of ``model.safetensors`` to ``model.load``.
 
     Examples
     --------
@@ -98,6 +106,7 @@ class Checkpoints:
             require_part(name, part)
         self.parts = parts
         self.workers: Workers = ALONE
+        self._lock: FolderLock | None = None
         encoded({})  # or it says now what has to be installed
 
     def also(self, **parts: Any) -> "Checkpoints":
@@ -119,6 +128,24 @@ class Checkpoints:
         self.workers = workers
         return self
 
+    def lock(self) -> None:
+        """Lock the folder, so that no other program writes into it before `unlock`. Of several workers the first does.
+
+        Raises
+        ------
+        CheckpointError
+            Another program has locked it. The message says which.
+        """
+        workers = self.workers
+        found = workers.together(lambda: gather(workers, None if workers.rank else self._refusal()))
+        if found[0] is not None:
+            raise found[0]
+
+    def unlock(self) -> None:
+        """Give up the lock on the folder, if these checkpoints hold it. Deleting them does the same."""
+        if self._lock is not None:
+            self._lock.release()
+
     def save(self, **position: Any) -> Path:
         """Write a checkpoint, and remove all but the last two.
 
@@ -135,14 +162,14 @@ class Checkpoints:
         Raises
         ------
         CheckpointError
-            It cannot be written. Those that were there are as they were.
+            It cannot be written, or another program has locked the folder. Those that were there are as they were.
         """
         states = {name: read_part(part) for name, part in {**self.parts, POSITION: position}.items()}
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._remove(self.folder.glob(f"{STAGED}*"))
-            path = self._write(states)
-            self._remove(self._saved()[:-KEPT])
+            with self._locked().threads:
+                self._remove(self.folder.glob(f"{STAGED}*"))
+                path = self._write(states)
+                self._remove(self._saved()[:-KEPT])
         except OSError as error:
             raise CheckpointError(
                 f"cannot write a checkpoint to {self.folder}: {error.strerror or error}. Those that are there are as "
@@ -161,8 +188,8 @@ class Checkpoints:
         Raises
         ------
         CheckpointError
-            The last one is damaged, of another run or of a newer version. It is left alone, and the parts are as they
-            were.
+            The last one is damaged, of another run or of a newer version, or another program has locked the folder.
+            It is left alone, and the parts are as they were.
         """
         found = self._read_by_the_first()
         if isinstance(found, CheckpointError):
@@ -174,8 +201,28 @@ class Checkpoints:
         try:
             _put_all_back({**self.parts, POSITION: position}, states)
         except CheckpointError as error:
+            self.unlock()
             raise _unfit(last, error) from error
         return position
+
+    def _locked(self) -> FolderLock:
+        """Return the lock on the folder, which this takes if it does not hold it."""
+        if self._lock is None or not self._lock.is_held():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock = FolderLock(self.folder)
+            except DataError as error:
+                raise CheckpointError(f"Checkpoints: {error}") from error
+        return self._lock
+
+    def _refusal(self) -> CheckpointError | None:
+        """Lock the folder, and return the error if another program has locked it."""
+        try:
+            with suppress(OSError):  # nobody can write there, or `save` says why it cannot
+                self._locked()
+        except CheckpointError as error:
+            return error
+        return None
 
     def _read_by_the_first(self) -> tuple[Path, dict[str, PartState]] | CheckpointError | None:
         """Return what the first of the workers finds: where it is, and what it holds."""
@@ -185,7 +232,13 @@ class Checkpoints:
         return first
 
     def _last(self) -> tuple[Path, dict[str, PartState]] | CheckpointError | None:
-        """Return the last checkpoint, or the error that it gives; None where there is no checkpoint."""
+        """Lock the folder. Return the last checkpoint, or the error that it gives; None where there is none."""
+        if refusal := self._refusal():
+            return refusal
+        with self._lock.threads if self._lock is not None else nullcontext():
+            return self._last_saved()
+
+    def _last_saved(self) -> tuple[Path, dict[str, PartState]] | CheckpointError | None:
         saved = self._saved()
         if not saved:
             return None
@@ -193,6 +246,7 @@ class Checkpoints:
         try:
             return last, _read(last)
         except CheckpointError as error:
+            self.unlock()
             before = "".join(
                 f" {path.name} was written before it: move {last.name} away to go on from it." for path in earlier[-1:]
             )
@@ -226,7 +280,7 @@ class Checkpoints:
 
 def _unfit(path: Path, error: CheckpointError, advice: str = "") -> CheckpointError:
     """Return the error for a checkpoint that cannot be gone on from. Of the same run, an earlier one fits no better."""
-    why = " ".join(str(error).split()).removesuffix(".")
+    why = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split())).removesuffix(".")
     return CheckpointError(f"cannot go on from {path}: {why}.{advice}")
 
 
@@ -255,16 +309,46 @@ def _fill(folder: Path, states: Mapping[str, PartState]) -> None:
 def _read(folder: Path) -> dict[str, PartState]:
     """Return the states in a checkpoint, once every checksum is right."""
     told = _told(_content(folder, STATE))
-    arrays: dict[str, dict[str, ndarray]] = {}
-    for name, checksum in told["files"].items():
-        content = _content(folder, name)
-        if _sha256(content) != checksum:
-            raise CheckpointError(f"{name} was cut off or altered")
-        arrays[name.removesuffix(".safetensors")] = decoded(content)
-    return {
-        name: PartState(part["kind"], part["streams"], unpack(part["values"], arrays.get(name, {})))
-        for name, part in told["parts"].items()
-    }
+    parts, files = (_of_kind(dict, told.get(name), name) for name in ("parts", "files"))
+    try:
+        return {name: _state(name, part, _arrays(folder, name, files)) for name, part in parts.items()}
+    except (DataError, RecursionError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{STATE} is wrong: {error}") from error
+
+
+def _arrays(folder: Path, part: str, files: Mapping[str, Any]) -> dict[str, ndarray]:
+    """Return the arrays of a part by name."""
+    name = f"{part}.safetensors"
+    if name not in files:
+        return {}
+    content = _content(folder, name)
+    if _sha256(content) != files[name]:
+        raise CheckpointError(f"{name} was cut off or altered")
+    try:
+        return decoded(content)
+    except DataError as error:
+        raise CheckpointError(f"{name} is wrong: {error}") from error
+
+
+def _state(name: str, part: Any, arrays: dict[str, ndarray]) -> PartState:
+    """Return the state of a part, of what the file says of it and of its arrays."""
+    _of_kind(dict, part, f"the part {name}")
+    if part.keys() != set(PartState._fields):
+        raise CheckpointError(f"{STATE} is wrong: the part {name} has not the entries {', '.join(PartState._fields)}")
+    return PartState(
+        _of_kind(str, part["kind"], f"the kind of {name}"),
+        _of_kind(dict, part["streams"], f"the streams of {name}"),
+        unpack(part["values"], arrays, name),
+    )
+
+
+def _of_kind(kind: type, value: Any, what: str) -> Any:
+    """Return a value of ``state.json``, or raise if it is of another type."""
+    if not isinstance(value, kind):
+        raise CheckpointError(f"{STATE} is wrong: {what} is {brief(value)}, which is not a {kind.__name__}")
+    return value
 
 
 def _told(content: bytes) -> dict[str, Any]:
@@ -313,8 +397,24 @@ def _put_all_back(parts: Mapping[str, Any], states: Mapping[str, PartState]) -> 
             touched.append(name)
             put_back(part, states[name])
     except BaseException as error:
-        for name in touched:
-            put_back(parts[name], before[name])
+        kept = "".join(_undo(name, parts[name], before[name]) for name in touched)
         if isinstance(error, Exception):
-            raise CheckpointError(f"its part {touched[-1]} does not fit: {error}") from error
+            last = touched[-1]
+            raise CheckpointError(f"its part {last} does not fit: {_told_of(error, states[last])}{kept}") from error
         raise
+
+
+def _undo(name: str, part: Any, state: PartState) -> str:
+    """Put back the state that a part had before. Return what to say where it does not take that."""
+    try:
+        put_back(part, state)
+    except Exception as error:
+        return f"; and {name} does not take back its own state: {_told_of(error, state)}"
+    return ""
+
+
+def _told_of(error: Exception, state: PartState) -> str:
+    """Return what an error says, with what caused it where the text alone does not tell."""
+    if isinstance(error, TinygradError):
+        return str(error)
+    return f"it cannot be {brief(state.values)} ({type(error).__name__}: {error})"

@@ -2,14 +2,26 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from numpy import ndarray
 
 from tinygrad_edu._checks import whole_number
 from tinygrad_edu.nn import Module
+from tinygrad_edu.training.fields import from_fields, require_same_arrays
 
 __all__ = ["EarlyStopping"]
+
+
+@dataclass(frozen=True)
+class _Saved:
+    """What a checkpoint holds."""
+
+    best: float
+    calls: int
+    best_call: int
+    best_state: dict[str, ndarray] | None
 
 
 class EarlyStopping:
@@ -79,5 +91,14 @@ class EarlyStopping:
         return {"best": self.best, "calls": self.calls, "best_call": self.best_call, "best_state": self.best_state}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
-        vars(self).update(state_dict)
+        """Take over what `state_dict` returned.
+
+        Raises
+        ------
+        StateDictError
+            An entry is missing, unknown or of another type. Then nothing was loaded.
+        """
+        saved = from_fields(_Saved, state_dict, "EarlyStopping")
+        if saved.best_state is not None:
+            require_same_arrays("EarlyStopping", saved.best_state, self.model.state_dict())
+        vars(self).update(vars(saved))

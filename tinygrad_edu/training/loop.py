@@ -27,6 +27,7 @@ from tinygrad_edu.parallel.workers import ALONE, Workers, any_of, require_alike
 from tinygrad_edu.training.batches import Batches, has_order, refuse_iterator, untaken
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.evaluation import evaluate
+from tinygrad_edu.training.fields import from_fields
 from tinygrad_edu.training.metrics import Metric
 from tinygrad_edu.training.parts import has_streams
 from tinygrad_edu.training.steps import Steps, TrainingStep
@@ -83,7 +84,7 @@ class Place:
     epoch: int = 0
     step: int = 0
     batches: int = 0
-    order: Any = None
+    order: np.ndarray | tuple[Any, ...] | None = None
     losses: list[float] = field(default_factory=list)
     samples: list[int] = field(default_factory=list)
     seconds: float = 0.0
@@ -146,8 +147,10 @@ def fit(
         Where each epoch is added before it is yielded, and those before a checkpoint are found again.
     checkpoints : Checkpoints, optional
         One is written when the loop asks for the next epoch, and so holds what the loop made of the last one in parts
-        of its own. Where it cannot be written, a CheckpointWarning says so, and the training goes on. Of several
-        workers the first writes them, and reads them for all.
+        of its own. After the last of `epochs` one is written whatever `every_seconds` is, also before the loop gets
+        that epoch: where the loop ends there, a resumed one gets it once more. Where it cannot be written, a
+        CheckpointWarning says so, and the training goes on. Of several workers the first writes them, and reads them
+        for all.
     resume : bool
         Go on after the last checkpoint, if there is one, to the same bits as if the run had never stopped; the loop
         gets the epochs that were not over then.
@@ -168,7 +171,8 @@ def fit(
     WorkersDifferError
         The workers have not all the same weights, random numbers or order of samples.
     CheckpointError
-        The last checkpoint is damaged, of another run or of a newer version. Nothing was changed.
+        The last checkpoint is damaged, of another run or of a newer version; or another program uses the folder.
+        Nothing was changed.
 
     Examples
     --------
@@ -238,6 +242,13 @@ class _Tensors:
             tensor.assign(values)
 
 
+def _is_order(order: Any) -> bool:
+    """Return whether this may be the order of an epoch: indices, or indices and the seed of random samples."""
+    if isinstance(order, tuple):
+        return len(order) == 2 and _is_order(order[0]) and isinstance(order[1], np.ndarray) and _is_order(order[1])
+    return order is None or (isinstance(order, np.ndarray) and order.dtype.kind in "iu")
+
+
 @dataclass
 class _Run:
     """A training: how its steps are taken, on what, and where it is."""
@@ -249,6 +260,7 @@ class _Run:
     evaluate_every: int
     history: list[Epoch]
     place: Place = field(default_factory=Place)
+    unseen: bool = False  # whether the last epoch in the history has yet to be yielded, or the loop is busy with it
     checkpoints: Checkpoints | None = None
     saved: float = field(default_factory=time.monotonic)  # when it was last, or when the run began
 
@@ -268,27 +280,48 @@ class _Run:
         drawn = {"batches": self.batches, **{f"{name}_batches": each for name, each in self.sets.items()}}
         parts |= {name: each for name, each in drawn.items() if has_streams(each)}
         self.checkpoints = checkpoints.also(**parts).among(self.steps.workers)
+        self.checkpoints.lock()
         if resume:
             self.checkpoints.load()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where this is, and the epochs that are over."""
-        return {"place": vars(self.place), "history": [asdict(epoch) for epoch in self.history]}
+        """Return where this is, the epochs that are over, and whether the loop has yet to see the last of them."""
+        history = [asdict(epoch) for epoch in self.history]
+        return {"place": vars(self.place), "history": history, "unseen": self.unseen}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Go on from there."""
-        self.place, self.history[:] = Place(**saved["place"]), [Epoch(**epoch) for epoch in saved["history"]]
+        place = from_fields(Place, saved["place"], "the place")
+        counts = min(place.epoch, place.step, place.batches), len(place.losses) - len(place.samples)
+        if counts[0] < 0 or counts[1] or not _is_order(place.order):
+            raise StateDictError(f"the place {place} is not one in a training")
+        if has_order(self.batches) and place.batches:
+            untaken(self.batches, place.order, place.batches)
+        history = [from_fields(Epoch, epoch, "the history") for epoch in saved["history"]]
+        self.place, self.history[:], self.unseen = place, history, bool(history) and saved.get("unseen") is True
 
     def epochs(
         self, count: int, on_step: Callable[[TrainingStep], None] | None, stop: Callable[[], bool] | None
     ) -> Iterator[Epoch]:
-        """Train until so many epochs are over, and yield each."""
-        while self.place.epoch < count:
-            self._train(on_step, stop)
-            number = self.place.epoch + 1
-            self.history.append(self._over(evaluated=number == count or number % self.evaluate_every == 0))
-            yield self.history[-1]
-            self._save()
+        """Train until so many epochs are over, and yield each.
+
+        The last one is saved before it is yielded, since a loop may end there, and once more when the loop has seen it.
+        """
+        try:
+            while self.unseen or self.place.epoch < count:
+                if not self.unseen:
+                    self._train(on_step, stop)
+                    number = self.place.epoch + 1
+                    self.history.append(self._over(evaluated=number == count or number % self.evaluate_every == 0))
+                    self.unseen = True
+                    if number == count:
+                        self._save(always=True)
+                yield self.history[-1]
+                self.unseen = False
+                self._save(always=self.place.epoch >= count)
+        finally:
+            if self.checkpoints is not None:
+                self.checkpoints.unlock()
 
     def _train(self, on_step: Callable[[TrainingStep], None] | None, stop: Callable[[], bool] | None) -> None:
         """Take the steps of an epoch that are still to be taken."""
@@ -342,13 +375,15 @@ class _Run:
             found = {name: evaluate(model, each, self.metrics, workers=workers) for name, each in self.sets.items()}
         return {f"{name}_{metric}": value for name, values in found.items() for metric, value in values.items()}
 
-    def _save(self) -> None:
-        if self.checkpoints is None or time.monotonic() - self.saved < self.checkpoints.every_seconds:
+    def _save(self, always: bool = False) -> None:
+        if self.checkpoints is None:
+            return
+        if not always and time.monotonic() - self.saved < self.checkpoints.every_seconds:
             return
         self.saved = time.monotonic()
         if self.steps.workers.rank:
             return
         try:
             self.checkpoints.save()
-        except CheckpointError as error:
+        except (CheckpointError, DTypeError) as error:  # the latter for a metric, say, that no file can hold
             warn_caller(f"{error} The training goes on without it.", CheckpointWarning)

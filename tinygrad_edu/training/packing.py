@@ -1,11 +1,12 @@
 """Nests of arrays and plain values as JSON and arrays by name, and back, to the last bit."""
 
+from reprlib import repr as brief
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.errors import DataError, DTypeError
 
 __all__ = ["pack", "unpack"]
 
@@ -41,7 +42,7 @@ def pack(value: Any, arrays: dict[str, ndarray], path: str = "") -> Any:
     if isinstance(value, dict):
         items = {key: pack(item, arrays, _joined(path, key)) for key, item in value.items()}
         plain = all(isinstance(key, str) for key in items) and not (len(items) == 1 and _MARKS & items.keys())
-        return items if plain else {"dict": [list(pair) for pair in items.items()]}
+        return items if plain else {"dict": [[pack(key, arrays, path), item] for key, item in items.items()]}
     if isinstance(value, list | tuple):
         parts = [pack(item, arrays, _joined(path, k)) for k, item in enumerate(value)]
         return parts if isinstance(value, list) else {"tuple": parts}
@@ -53,19 +54,52 @@ def pack(value: Any, arrays: dict[str, ndarray], path: str = "") -> Any:
     )
 
 
-def unpack(packed: Any, arrays: dict[str, ndarray]) -> Any:
-    """Return the nest that `pack` was given."""
+def unpack(packed: Any, arrays: dict[str, ndarray], path: str = "") -> Any:
+    """Return the nest that `pack` was given.
+
+    Raises
+    ------
+    DataError
+        `packed` is not what `pack` returns. The message names the path of the wrong item.
+
+    Examples
+    --------
+    >>> unpack({"betas": {"tuple": 0.9}}, {})
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.DataError: betas is a tuple of 0.9, which is not a list
+    """
     if isinstance(packed, list):
-        return [unpack(item, arrays) for item in packed]
+        return [unpack(item, arrays, _joined(path, k)) for k, item in enumerate(packed)]
     if not isinstance(packed, dict):
         return packed
     if len(packed) == 1 and _MARKS & packed.keys():
         ((mark, content),) = packed.items()
-        if mark == "array":
-            return arrays[content]
-        parts = unpack(content, arrays)
-        return tuple(parts) if mark == "tuple" else dict(parts)
-    return {key: unpack(item, arrays) for key, item in packed.items()}
+        return _UNPACKED[mark](content, arrays, path)
+    return {key: unpack(item, arrays, _joined(path, key)) for key, item in packed.items()}
+
+
+def _array(name: Any, arrays: dict[str, ndarray], path: str) -> ndarray:
+    if not isinstance(name, str) or name not in arrays:
+        raise DataError(f"{path or 'a value'} is the array {brief(name)}, which is missing")
+    return arrays[name]
+
+
+def _tuple(items: Any, arrays: dict[str, ndarray], path: str) -> tuple[Any, ...]:
+    if not isinstance(items, list):
+        raise DataError(f"{path or 'a value'} is a tuple of {brief(items)}, which is not a list")
+    return tuple(unpack(items, arrays, path))
+
+
+def _dict(pairs: Any, arrays: dict[str, ndarray], path: str) -> dict[Any, Any]:
+    found = unpack(pairs, arrays, path)
+    try:
+        return dict(found)
+    except (TypeError, ValueError) as error:  # they are no pairs, or a key has no hash
+        raise DataError(f"{path or 'a value'} is a dict of {brief(pairs)}, which are not keys and values") from error
+
+
+_UNPACKED = {"array": _array, "tuple": _tuple, "dict": _dict}
 
 
 def _joined(path: str, key: Any) -> str:

@@ -1,19 +1,28 @@
 """The parts of a training run that a checkpoint holds: what is read of each, and how it is put back."""
 
+import json
 import re
 from copy import deepcopy
 from itertools import zip_longest
+from reprlib import repr as brief
 from typing import Any, NamedTuple
 
 from numpy import ndarray
+from numpy.random import Generator
 
 from tinygrad_edu.data import DataLoader
 from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.nn import Module
+from tinygrad_edu.optim import MovingAverage, Optimizer
+from tinygrad_edu.training.packing import pack
 from tinygrad_edu.training.streams import refuse_own_generators, streams_of
 from tinygrad_edu.transforms.trees import tree_leaves
 
 __all__ = ["PartState", "has_streams", "put_back", "read_part", "require_part"]
+
+
+# Their state_dict() returns a copy, and load_state_dict(copy) puts all of it back.
+COPYING = (Module, Optimizer, MovingAverage)
 
 
 class PartState(NamedTuple):
@@ -58,7 +67,8 @@ def read_part(part: Any) -> PartState:
     if isinstance(part, dict | list):
         return PartState(type(part).__name__, streams, deepcopy(part))
     values = part.state_dict() if hasattr(part, "state_dict") else {}
-    return PartState(_kind(part, values), streams, values)
+    # A state_dict() of another class may return what its part goes on to change.
+    return PartState(_kind(part, values), streams, values if isinstance(part, COPYING) else deepcopy(values))
 
 
 def put_back(part: Any, state: PartState) -> None:
@@ -73,15 +83,59 @@ def put_back(part: Any, state: PartState) -> None:
     _require_same(state.kind, read_part(part).kind)
     _require_same("\n".join(state.streams), "\n".join(streams))
     for name, stream in streams.items():
-        _require_same(state.streams[name]["bit_generator"], stream.bit_generator.state["bit_generator"])
-        stream.bit_generator.state = state.streams[name]
-    if isinstance(part, dict):
-        part.clear()
-        part.update(state.values)
-    elif isinstance(part, list):
-        part[:] = state.values
+        _put_back_stream(name, stream, state.streams[name])
+    if isinstance(part, dict | list):
+        _put_back_items(part, state.values)
     elif hasattr(part, "load_state_dict"):
         part.load_state_dict(state.values)
+        if isinstance(part, COPYING):
+            _require_read_back(state.values, part.state_dict())
+
+
+def _put_back_items(part: dict[Any, Any] | list[Any], values: Any) -> None:
+    kind = dict if isinstance(part, dict) else list
+    if not isinstance(values, kind):
+        raise StateDictError(f"it is {brief(values)}, which is not a {kind.__name__}")
+    if isinstance(part, dict):
+        part.clear()
+        part.update(values)
+    else:
+        part[:] = values
+
+
+def _put_back_stream(name: str, stream: Generator, saved: Any) -> None:
+    """Give a generator a state, or raise where it is none of its kind."""
+    bits, of = stream.bit_generator, f" of {name}" * bool(name)
+    kind = saved.get("bit_generator") if isinstance(saved, dict) else saved
+    _require_same(str(kind), bits.state["bit_generator"])
+    try:
+        bits.state = saved
+    except Exception as error:  # NumPy has no one error for this
+        raise StateDictError(f"the state{of} is not one of {kind} ({type(error).__name__}: {error})") from error
+    # NumPy cuts some numbers, and reads beyond an array from where a state says.
+    if _plain(bits.state) != saved or not _has_places_within(saved):
+        raise StateDictError(f"the state{of} is not one of {kind}")
+
+
+def _has_places_within(state: Any) -> bool:
+    """Return whether the places in the arrays of a generator's state are places in them."""
+    places = (("pos", "key"), ("buffer_pos", "buffer"))
+    inner = [value for value in state.values() if isinstance(value, dict)]
+    return all(0 <= state[at] <= len(state[array]) for at, array in places if at in state) and all(
+        map(_has_places_within, inner)
+    )
+
+
+def _require_read_back(saved: Any, here: Any) -> None:
+    """Raise unless what was put back is what was saved: of the same types, and to the last bit."""
+    arrays: list[dict[str, ndarray]] = [{}, {}]
+    texts = [json.dumps(pack(values, found), indent=0) for values, found in zip((saved, here), arrays, strict=True)]
+    _require_same(*texts)
+    for name, array in arrays[0].items():
+        other = arrays[1][name]
+        _require_same(f"{name} of dtype {array.dtype}", f"{name} of dtype {other.dtype}")
+        if array.shape != other.shape or array.tobytes() != other.tobytes():
+            raise StateDictError(f"{name} has values that {other.dtype} cannot hold")
 
 
 def _require_same(saved: str, here: str) -> None:

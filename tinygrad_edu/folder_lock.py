@@ -1,0 +1,228 @@
+"""Locks on folders: one process at a time writes into a folder, and the next one says who that is."""
+
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+import warnings
+import weakref
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from threading import Lock, RLock
+from types import TracebackType
+from typing import Any
+
+from tinygrad_edu.errors import DataError, UnlockedFolderWarning
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+__all__ = ["FolderLock"]
+
+LOCK_FILE = ".tinygrad_edu.lock"
+GRACE, PAUSE = 1.0, 0.02  # seconds: a process that was just killed still holds its locks
+UNKNOWN = "a process that does not say who it is"
+HOLDER_BYTES = 4096  # bytes of a lock file
+FAR = 1 << 30  # Windows lets nobody read a byte that is locked, so it is one that is not there
+
+
+class FolderLock:
+    """A lock on a folder, which this process holds until `release`, until this object is deleted, or until it ends.
+
+    The system locks the file ``.tinygrad_edu.lock`` in the folder, and unlocks it when the process ends, also by
+    SIGKILL or a power failure. The file says who holds the lock. The lock is advisory: it stops only those who ask.
+
+    All threads and all locks of one process share the lock on a folder. A forked child does not have it.
+
+    Parameters
+    ----------
+    folder : path
+        An existing folder.
+
+    Raises
+    ------
+    DataError
+        Another process holds the lock. The message has its number, host, start and command.
+    OSError
+        The lock file cannot be opened.
+
+    Warns
+    -----
+    UnlockedFolderWarning
+        The file system has no locks. Then nothing stops a second process.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with FolderLock(folder) as lock:
+    ...         print(lock.is_held(), os.listdir(folder))
+    ...     print(lock.is_held(), os.listdir(folder))
+    True ['.tinygrad_edu.lock']
+    False []
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._file: _LockFile | None = _shared(Path(os.path.realpath(folder)))
+        self.threads = self._file.threads  # an RLock, for threads of this process that write into the folder
+
+    def is_held(self) -> bool:
+        """Return whether this still locks the folder: not after `release`, in a forked child, or if it was moved."""
+        return self._file is not None and self._file.is_at(self._file.path)
+
+    def release(self) -> None:
+        """Give the lock up. The folder is unlocked when no other object of this process holds its lock."""
+        self._file = None
+
+    def __enter__(self) -> "FolderLock":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class _LockFile:
+    """A lock file that this process has locked. It is unlocked and removed when nothing refers to this any more."""
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self.path, self.handle, self.threads = path, handle, RLock()
+        self.close = weakref.finalize(self, _close, path, handle)
+
+    def is_at(self, path: Path) -> bool:
+        """Return whether this is locked still, and is the file at a path."""
+        return self.close.alive and _is_at(path, self.handle)
+
+
+_held = weakref.WeakSet[_LockFile]()
+_guard = Lock()
+
+
+def _shared(folder: Path) -> _LockFile:
+    """Return the lock file of a folder that this process has locked, or lock it now."""
+    path = folder / LOCK_FILE
+    with _guard:
+        for found in list(_held):
+            if found.is_at(path):
+                return found
+        locked = _LockFile(path, _locked(path))
+        _held.add(locked)
+        return locked
+
+
+def _locked(path: Path) -> int:
+    """Open a lock file, lock it, write down who holds it, and return its handle."""
+    end = time.monotonic() + GRACE
+    while True:
+        handle = _open(path)
+        try:
+            # The one who held it may have removed the file after it was opened here.
+            if (free := _try_lock(path, handle)) and _is_at(path, handle):
+                _write_holder(handle)
+                return handle
+            holder = "" if free else _holder(handle)
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+        if holder and time.monotonic() > end:
+            raise DataError(
+                f"another program writes into {path.parent}: {holder}. Wait until it ends, stop it, or choose another "
+                f"folder."
+            )
+        time.sleep(PAUSE)
+
+
+def _open(path: Path) -> int:
+    flags = getattr(os, "O_NOFOLLOW", 0)  # what a link leads to is not ours to write
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o666)
+    except PermissionError:  # another user made the file
+        return os.open(path, os.O_RDONLY | flags)
+
+
+def _try_lock(path: Path, handle: int) -> bool:
+    """Lock a file if no other process has locked it, and return whether none had. Warn where there are no locks."""
+    try:
+        if sys.platform == "win32":
+            os.lseek(handle, FAR, os.SEEK_SET)
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError as error:
+        last = f" The last one there was {holder}." if (holder := _holder(handle)) != UNKNOWN else ""
+        warnings.warn(
+            f"{path.parent} cannot be locked ({error.strerror}), so nothing stops a second program from writing into "
+            f"it.{last}",
+            UnlockedFolderWarning,
+            stacklevel=2,
+        )
+    return True
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    """Return whether an open file is the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except OSError:
+        return False
+
+
+def _write_holder(handle: int) -> None:
+    told = {
+        "process": os.getpid(),
+        "host": platform.node(),
+        "since": datetime.now().astimezone().isoformat(" ", "seconds"),
+        "command": shlex.join(sys.orig_argv)[: HOLDER_BYTES // 8],
+    }
+    with suppress(OSError):  # on a full disk the file is locked all the same
+        os.ftruncate(handle, 0)
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.write(handle, json.dumps(told).encode())
+
+
+def _holder(handle: int) -> str:
+    """Return who holds a lock, in the words of its file, which may have any content."""
+    try:
+        os.lseek(handle, 0, os.SEEK_SET)
+        told: dict[str, Any] = json.loads(os.read(handle, HOLDER_BYTES))
+        text = "process {process} on {host}, since {since}: {command}".format(**told)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return UNKNOWN
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _close(path: Path, handle: int) -> None:
+    """Unlock a lock file, and remove it unless another one is in its place."""
+    ours = _is_at(path, handle)
+    if os.name != "posix":  # Windows removes no open file: neither ours, nor one that another process has opened
+        os.close(handle)
+    with suppress(OSError):
+        if ours:
+            path.unlink(missing_ok=True)
+    if os.name == "posix":  # in this order, since another process locks it as soon as it is unlocked
+        os.close(handle)
+
+
+def _forget() -> None:
+    """Close the lock files in a forked child: they are its parent's, which goes on holding them."""
+    global _guard
+    _guard = Lock()
+    for locked in list(_held):
+        if locked.close.detach():
+            os.close(locked.handle)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=lambda: _guard.acquire(), after_in_parent=lambda: _guard.release(), after_in_child=_forget
+    )

@@ -1,0 +1,85 @@
+"""Dataclasses from the fields that a checkpoint holds, each of the type that the class declares."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from reprlib import repr as brief
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from numpy import ndarray
+
+from tinygrad_edu.errors import StateDictError
+
+__all__ = ["from_fields", "require_same_arrays"]
+
+Made = TypeVar("Made")
+
+
+def from_fields(kind: type[Made], saved: Any, where: str) -> Made:
+    """Return a dataclass with saved fields.
+
+    Parameters
+    ----------
+    kind : type
+        The dataclass. Its fields are Any, classes, lists and dicts of them, or unions.
+    saved : mapping
+        A value for each field.
+    where : str
+        What an error calls the dataclass.
+
+    Raises
+    ------
+    StateDictError
+        A field is missing, unknown, or of another type.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass
+    ... class Point:
+    ...     x: float
+    ...     y: float
+    >>> from_fields(Point, {"x": 1.0, "y": 2.0}, "the point")
+    Point(x=1.0, y=2.0)
+    >>> from_fields(Point, {"x": 1.0, "y": "two"}, "the point")
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.errors.StateDictError: the point has y = 'two', which is not a float
+    """
+    hints = get_type_hints(kind)
+    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    if not isinstance(saved, Mapping) or saved.keys() != set(names):
+        raise StateDictError(f"{where} is {brief(saved)}, which does not have the fields {', '.join(names)}")
+    for name in names:
+        if not _is(saved[name], hints[name]):
+            raise StateDictError(f"{where} has {name} = {brief(saved[name])}, which is not a {_name(hints[name])}")
+    return kind(**saved)
+
+
+def require_same_arrays(where: str, saved: Mapping[str, ndarray], here: Mapping[str, ndarray]) -> None:
+    """Raise StateDictError unless arrays have the names, shapes and dtypes of others."""
+    there, wanted = ({name: (a.shape, a.dtype) for name, a in arrays.items()} for arrays in (saved, here))
+    for name in there.keys() | wanted.keys():
+        if there.get(name) != wanted.get(name):
+            found, needed = (
+                f"{each[name][0]} of {each[name][1]}" if name in each else "missing" for each in (there, wanted)
+            )
+            raise StateDictError(f"{where} has an array {name} that is {found} there and {needed} here")
+
+
+def _is(value: Any, hint: Any) -> bool:
+    """Return whether a value is of a type as an annotation gives it. A whole number is a float, too; a bool is not."""
+    if isinstance(hint, UnionType):
+        return any(_is(value, each) for each in get_args(hint))
+    if hint is Any:
+        return True
+    kind, inner = get_origin(hint) or hint, get_args(hint)
+    kinds: Any = (int, float) if kind is float else kind
+    if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
+        return False
+    parts: list[Any] = [value] if kind is list else [value.keys(), value.values()] if kind is dict else []
+    return all(_is(item, each) for part, each in zip(parts, inner, strict=False) for item in part)
+
+
+def _name(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
