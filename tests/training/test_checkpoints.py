@@ -432,7 +432,7 @@ def another_program(folder):
 
 def fitted(run, folder, **settings):
     told = {"rng": run.rng, "checkpoints": Checkpoints(folder), **settings}
-    return fit(run.model, run.optimizer, nn.cross_entropy, run.loader, 2, **told)
+    return list(fit(run.model, run.optimizer, nn.cross_entropy, run.loader, 2, **told))
 
 
 USES = {

@@ -12,10 +12,10 @@ from tinygrad_edu.errors import StateDictError
 
 __all__ = ["from_fields", "require_same_arrays"]
 
-Made = TypeVar("Made")
+Record = TypeVar("Record")
 
 
-def from_fields(kind: type[Made], saved: Any, where: str) -> Made:
+def from_fields(kind: type[Record], saved: Any, where: str) -> Record:
     """Return a dataclass with saved fields.
 
     Parameters
