@@ -255,7 +255,7 @@ NAMES: dict[str, dict[str, str]] = {
         "sparse_": "`layer.weight.assign(values)`, of `nn.init.gaussian(shape, std, rng)` times a mask",
     },
     "tg.optim": {
-        "lr_scheduler": "`optim.schedules`: functions of the number of the step, `optimizer.apply_schedule(schedule, step)`",
+        "lr_scheduler": "`optim.schedules`, functions of the step: `optimizer.apply_schedule(schedule, step)`",
         "clip_grad_norm_": "`optim.clip_grad_norm(parameters, max_norm)`",
         "clip_grad_value_": "`optim.clip_grad_value(parameters, clip_value)`",
         "swa_utils": "`optim.MovingAverage(parameters)`",
