@@ -34,7 +34,7 @@ class LostGradientWarning(UserWarning):
 
 
 class PromotionWarning(UserWarning):
-    """A float32 tensor met a float64 one in a module, and the rest of the model computes in float64."""
+    """A float32 tensor met a float64 one in a module, and the rest of the model is float64. Once for each model."""
 
 
 class NoGraphError(TinygradError, RuntimeError):

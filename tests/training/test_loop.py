@@ -366,3 +366,35 @@ def test_early_stopping_gives_the_best_weights_back(settings, values, stops, bes
 def test_early_stopping_refuses_what_cannot_be(settings, message):
     with pytest.raises(ValueError, match=message):
         EarlyStopping(line(), **settings)
+
+
+def test_groups_keep_their_ratio_a_frozen_body_stays_and_both_survive_a_checkpoint(digits, tmp_path):
+    """The oracle is the plain loop, with a rate that is worked out for each group."""
+
+    def begun():
+        model = nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.Tanh(), nn.Linear(8, 10))
+        for k, p in enumerate(model.parameters()):
+            p.assign(0.1 * np.random.default_rng(k).standard_normal(p.shape))
+        model[1].weight.requires_grad = False
+        groups = [{"params": model[1].parameters(), "lr": 0.01}, {"params": model[3].parameters()}]
+        return model, optim.SGD(groups, lr=0.1, momentum=0.9)
+
+    x, y = (part[:100] for part in digits["train"])
+    schedule = optim.schedules.cosine(0.1, 8)
+    by_hand, optimizer = begun()
+    for step in range(4):
+        for group, base in zip(optimizer.param_groups, (0.01, 0.1), strict=True):
+            group["lr"] = base * schedule(step) / 0.1
+        optimizer.zero_grad()
+        nn.cross_entropy(by_hand(x), y).backward()
+        optimizer.step()
+    for epochs in (2, 4):  # the second goes on where the first ended
+        model, optimizer = begun()
+        frozen = model[1].weight.numpy().copy()
+        settings = {"schedule": schedule, "checkpoints": Checkpoints(tmp_path), "rng": np.random.default_rng(0)}
+        for _ in fit(model, optimizer, nn.cross_entropy, [(x, y)], epochs, **settings):
+            pass
+    for name, values in by_hand.state_dict().items():
+        np.testing.assert_allclose(model.state_dict()[name], values, rtol=1e-5, atol=1e-6)
+    assert [group["initial_lr"] for group in optimizer.param_groups] == [0.01, 0.1]
+    np.testing.assert_array_equal(model[1].weight.numpy(), frozen)

@@ -27,6 +27,9 @@ from tinygrad_edu.notebook import array_html, fold_html
 
 Part = TypeVar("Part")
 
+_CONTAINERS = (list, tuple, dict)
+_HOLDING = (Tensor, *_CONTAINERS)  # what a tensor of the state may be in
+
 # How often a parameter or a module in an attribute got another in its place: optimizers look again when this changes.
 parts_replaced = [0]
 
@@ -121,7 +124,8 @@ class Module(KnownToShards):
         if name == "couples_samples":
             super().__setattr__("_declared_by", _class_with_code(type(self), sys._getframe(1).f_code))
         before = vars(self).get(name)
-        replaced = [each for each in _replaced(name, before, value) if role_of(each[1])]
+        held = isinstance(before, _HOLDING)
+        replaced = [each for each in _replaced(name, before, value) if role_of(each[1])] if held else []
         for path, tensor, new in replaced:
             if not _takes_the_place_of(tensor, new):
                 raise DTypeError(_refusal(f"{type(self).__name__}.{path}", tensor, new))
@@ -129,7 +133,7 @@ class Module(KnownToShards):
         for _, tensor, new in replaced:
             if isinstance(new, Tensor) and role_of(new) is None:
                 new._role = role_of(tensor)
-        if _is_container(value):
+        if isinstance(value, _CONTAINERS):
             others = {path: role for path, role in self._roles.items() if not path.startswith(f"{name}.")}
             if len(others) < len(self._roles):
                 vars(self)["_roles"] = others
@@ -573,7 +577,7 @@ def _refusal(path: str, tensor: Tensor, new: Any) -> str:
 
 
 def _is_container(value: Any) -> bool:
-    return isinstance(value, list | tuple | dict)
+    return isinstance(value, _CONTAINERS)
 
 
 def _items(container: Any) -> Iterable[tuple[Any, Any]]:
