@@ -45,7 +45,8 @@ class Checkpoints:
     every_steps : int, optional
         How often `fit` writes one in the middle of an epoch, beside the one at its end.
     every_seconds : float
-        `fit` writes none sooner than so long after the last one: of a short training, the disk would take most.
+        `fit` writes none sooner than so long after the last one: of a short training, the disk would take most. It
+        always writes one after its last epoch.
     **parts
         All that changes in training: models, optimizers, averages, loaders, random generators, dicts and lists, and
         what has ``state_dict()`` and ``load_state_dict(values)``. `fit` adds its own. With a part come the generators
