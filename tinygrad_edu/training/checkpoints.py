@@ -20,7 +20,7 @@ from tinygrad_edu.folder_lock import FolderLock
 from tinygrad_edu.nn.saving import decoded, encoded
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather
 from tinygrad_edu.training.packing import pack, unpack
-from tinygrad_edu.training.parts import PartState, put_back, read_part, require_part
+from tinygrad_edu.training.parts import PartState, copy_part, put_back, read_part, require_part
 
 __all__ = ["Checkpoints"]
 
@@ -391,7 +391,7 @@ def _put_all_back(parts: Mapping[str, Any], states: Mapping[str, PartState]) -> 
     if parts.keys() != states.keys():
         there, here = (", ".join(sorted(named.keys() - {POSITION})) for named in (states, parts))
         raise CheckpointError(f"it holds the parts {there}, and here are {here}")
-    before = {name: read_part(part) for name, part in parts.items()}
+    before = {name: copy_part(part) for name, part in parts.items()}
     touched: list[str] = []
     try:
         for name, part in parts.items():
