@@ -20,7 +20,7 @@ from tinygrad_edu.folder_lock import FolderLock
 from tinygrad_edu.nn.saving import decoded, encoded
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather
 from tinygrad_edu.training.packing import pack, unpack
-from tinygrad_edu.training.parts import PartState, put_back, read_part, require_part
+from tinygrad_edu.training.parts import PartState, copy_part, put_back, read_part, require_part
 
 __all__ = ["Checkpoints"]
 
@@ -45,7 +45,8 @@ class Checkpoints:
     every_steps : int, optional
         How often `fit` writes one in the middle of an epoch, beside the one at its end.
     every_seconds : float
-        `fit` writes none sooner than so long after the last one: of a short training, the disk would take most.
+        `fit` writes none sooner than so long after the last one: of a short training, the disk would take most. It
+        always writes one after its last epoch.
     **parts
         All that changes in training: models, optimizers, averages, loaders, random generators, dicts and lists, and
         what has ``state_dict()`` and ``load_state_dict(values)``. `fit` adds its own. With a part come the generators
@@ -390,7 +391,7 @@ def _put_all_back(parts: Mapping[str, Any], states: Mapping[str, PartState]) -> 
     if parts.keys() != states.keys():
         there, here = (", ".join(sorted(named.keys() - {POSITION})) for named in (states, parts))
         raise CheckpointError(f"it holds the parts {there}, and here are {here}")
-    before = {name: read_part(part) for name, part in parts.items()}
+    before = {name: copy_part(part) for name, part in parts.items()}
     touched: list[str] = []
     try:
         for name, part in parts.items():

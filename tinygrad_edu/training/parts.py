@@ -18,7 +18,7 @@ from tinygrad_edu.training.packing import pack
 from tinygrad_edu.training.streams import refuse_own_generators, streams_of
 from tinygrad_edu.transforms.trees import tree_leaves
 
-__all__ = ["PartState", "has_streams", "put_back", "read_part", "require_part"]
+__all__ = ["PartState", "copy_part", "has_streams", "put_back", "read_part", "require_part"]
 
 
 # Their state_dict() returns a copy, and load_state_dict(copy) puts all of it back.
@@ -62,13 +62,18 @@ def has_streams(part: Any) -> bool:
 
 
 def read_part(part: Any) -> PartState:
-    """Return a copy of the state of a part."""
+    """Return the state of a part, to be written before the part changes."""
     streams = {name: _plain(stream.bit_generator.state) for name, stream in streams_of(part).items()}
     if isinstance(part, dict | list):
-        return PartState(type(part).__name__, streams, deepcopy(part))
+        return PartState(type(part).__name__, streams, part)
     values = part.state_dict() if hasattr(part, "state_dict") else {}
+    return PartState(_kind(part, values), streams, values)
+
+
+def copy_part(part: Any) -> PartState:
+    """Return a copy of the state of a part."""
     # A state_dict() of another class may return what its part goes on to change.
-    return PartState(_kind(part, values), streams, values if isinstance(part, COPYING) else deepcopy(values))
+    return read_part(part) if isinstance(part, COPYING) else deepcopy(read_part(part))
 
 
 def put_back(part: Any, state: PartState) -> None:
