@@ -32,6 +32,11 @@ class OtherForward(Base):
         return x - x.mean(axis=0)
 
 
+class OtherCall(Base):
+    def __call__(self, x):
+        return x - x.mean(axis=0)
+
+
 class DeclaresAgain(OtherForward):
     couples_samples = False
 
@@ -166,6 +171,7 @@ DECLARED = {
     "its class": (Base, False),
     "a subclass that keeps the forward": (Inherits, False),
     "a subclass with another forward": (OtherForward, None),
+    "a subclass with another call": (OtherCall, None),
     "which declares again": (DeclaresAgain, False),
     "True is inherited": (DeclaresWithoutForward, True),
     "a mixin with another forward in front": (Mixed, None),

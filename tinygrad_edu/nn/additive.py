@@ -72,12 +72,12 @@ def denominator_of(loss: Any, target: Any) -> float | None:
 
 def _declared(loss: Any) -> Callable[..., Any] | None:
     declared: Callable[..., Any] | None = getattr(loss, "denominator", None)
-    if declared is None or "denominator" in vars(loss if hasattr(loss, "__dict__") else type(loss)):
-        inherited = getattr(getattr(loss, "__wrapped__", None), "denominator", None)  # copied by functools.wraps
-        return None if declared is inherited else declared
-    if isinstance(loss, Module):
-        return declared if declared_with(loss, "denominator", "forward") and not is_patched(loss) else None
-    return declared if declared_with(loss, "denominator", "__call__") else None
+    if declared is None or (isinstance(loss, Module) and is_patched(loss)):
+        return None
+    if "denominator" in getattr(loss, "__dict__", ()):
+        copied = getattr(getattr(loss, "__wrapped__", None), "denominator", None)  # by functools.wraps
+        return None if declared is copied else declared
+    return declared if declared_with(loss, "denominator") else None
 
 
 # --- The denominators of our own losses ---

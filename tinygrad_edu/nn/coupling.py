@@ -13,6 +13,8 @@ __all__ = ["Loss", "as_parts", "couples_samples", "declaration", "declared_with"
 
 Loss = Callable[[Any, Any], Any]
 
+CALLED = ("forward", "__call__")  # the methods that a call of a module runs
+
 _warned: WeakSet[type] = WeakSet()  # the classes that `warn_undeclared` has named
 
 
@@ -57,24 +59,25 @@ def is_patched(module: Module) -> bool:
 def _covers_forward(module: Module) -> bool:
     """Return whether the declaration was made together with the `forward` of the module, or after it."""
     if "couples_samples" not in vars(module):
-        return declared_with(module, "couples_samples", "forward")
+        return declared_with(module, "couples_samples")
     by = vars(module).get("_declared_by")  # None: code outside of the module's classes declared it
-    return by is None or issubclass(by, _defining_class(type(module), "forward"))
+    return by is None or all(issubclass(by, _defining_class(type(module), name)) for name in CALLED)
 
 
-def declared_with(thing: Any, declared: str, described: str) -> bool:
-    """Return whether the class of a thing that defines `declared` also defines `described`, or inherits that one.
+def declared_with(thing: Any, declared: str) -> bool:
+    """Return whether the class of a thing that defines `declared` also defines what a call runs, or inherits it.
 
     So a declaration does not count in a subclass that replaces the method that it describes.
     """
     cls: Any = type(thing)
-    return _declared_with(cls, declared, described, getattr(cls, declared), getattr(cls, described))
+    return _declared_with(cls, declared, getattr(cls, declared), *(getattr(cls, name, None) for name in CALLED))
 
 
 @lru_cache(1024)
-def _declared_with(cls: type, declared: str, described: str, *definitions: Any) -> bool:
+def _declared_with(cls: type, declared: str, *definitions: Any) -> bool:
     """Answer for a class as long as these are its definitions, which code may replace."""
-    return issubclass(_defining_class(cls, declared), _defining_class(cls, described))
+    declaring = _defining_class(cls, declared)
+    return all(issubclass(declaring, _defining_class(cls, name)) for name in CALLED if hasattr(cls, name))
 
 
 def _defining_class(cls: type, name: str) -> type:
