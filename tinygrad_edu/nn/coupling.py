@@ -9,7 +9,10 @@ from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.errors import WholeBatchWarning
 from tinygrad_edu.nn.module import Module
 
-__all__ = ["Loss", "as_parts", "couples_samples", "declaration", "declared_with", "is_patched", "warn_undeclared"]
+__all__ = [
+    "Loss", "as_parts", "couples_samples", "declaration", "declared_by", "declared_with", "is_patched",
+    "warn_undeclared",
+]  # fmt: skip
 
 Loss = Callable[[Any, Any], Any]
 
@@ -34,10 +37,17 @@ def couples_samples(model: Module) -> bool | None:
     >>> print(couples_samples(nn.Sequential(nn.Linear(2, 2), lambda x: x - x.mean())))
     None
     """
-    modules = model.modules()
-    if True in [module.couples_samples for module in modules]:
+    return declared_by(model.modules())
+
+
+def declared_by(modules: list[Module]) -> bool | None:
+    """Return whether a model couples the samples of a batch, given itself and then all modules in it."""
+    declared = [module.couples_samples for module in modules]
+    if True in declared:
         return True
-    return None if any(map(is_patched, modules)) else declaration(model)
+    if any(map(is_patched, modules)):
+        return None
+    return declared[0] if declared[0] is not False or _covers_forward(modules[0]) else None
 
 
 def declaration(module: Module) -> bool | None:
@@ -87,7 +97,7 @@ def _defining_class(cls: type, name: str) -> type:
 @property  # type: ignore[misc]
 def as_parts(module: Any) -> bool | None:
     """Whether the modules inside couple samples: the declaration of a container that does nothing else itself."""
-    answers = [declaration(part) for part in module.children()]
+    answers = [declaration(part) for _, part in module._parts() if isinstance(part, Module)]
     return True if True in answers else None if None in answers else False
 
 
