@@ -255,7 +255,7 @@ class Losses(NamedTuple):
     make : callable
         From the model and a generator to the loss.
     target : str
-        Of "labels", "values", "shares" and "masked".
+        Of "labels", "known labels", "values", "shares", "signs" and "masked".
     denominator : callable, optional
         From the target to what the loss, if it is additive, weights its batches with.
     random : bool
@@ -304,7 +304,8 @@ LOSSES = {
         "shares", size, only_rows=True,
     ),
     "several labels": given(nn.multilabel_soft_margin_loss, "shares", rows, only_rows=True),
-    "soft margin, summed": Losses(lambda model, rng: nn.SoftMarginLoss(reduction="sum"), "values"),
+    "soft margin, summed": Losses(lambda model, rng: nn.SoftMarginLoss(reduction="sum"), "signs"),
+    "hinge": given(nn.hinge_embedding_loss, "signs", size),
     # Of users
     "closure, mean": Losses(lambda model, rng: reduced("mean"), "labels"),
     "closure, sum": Losses(lambda model, rng: reduced("sum"), "labels"),

@@ -139,7 +139,7 @@ class CentreSometimes(nn.Module):
     """It couples the samples of some batches alone."""
 
     def forward(self, x):
-        return x - x.mean(axis=0) if x.numpy().sum() > 0 else tg.tanh(x)
+        return x - x.mean(axis=0) if x.numpy()[0].sum() > 0 else tg.tanh(x)
 
 
 class OwnBatchNorm(nn.Module):

@@ -99,6 +99,7 @@ def possible(program):
         and not (program.optimizer == "adam" and program.dtype == "float32")  # it scales rounding up to a step
         and not ("takes sizes" in program.layers and sizes & set(sizes_of(program)))
         and not (program.output == "some" and is_random(program))
+        and not ("normalizes inside" in program.layers and 1 in sizes_of(program))  # it refuses one value
     )
 
 
@@ -187,6 +188,7 @@ def samples_of(program):
         "labels": (np.where(counts, labels, -100),),
         "values": (values,),
         "shares": (1 / (1 + np.exp(-values)),),
+        "signs": (np.where(values > 0, 1.0, -1.0).astype(program.dtype),),
         "masked": (values, counts.reshape(count, -1).any(axis=1).astype(program.dtype)),
     }[LOSSES[program.losses[0]].target]
     return ((x,) if program.inputs == "array" else (x, scale)), target
@@ -262,16 +264,17 @@ class Training:
                 layer.sizes = frozenset(sizes_of(program))
         self.model = WRAPPERS[program.wrapper]([*layers, Head(program.output, rng)]).astype(program.dtype)
         self.specs = [LOSSES[name] for name in program.losses]
-        own = [spec.make(self.model, rng) for spec in self.specs]
-        self.modules = [self.model, *(loss.astype(program.dtype) for loss in own if isinstance(loss, nn.Module))]
+        made = {name: LOSSES[name].make(self.model, rng) for name in dict.fromkeys(program.losses)}
+        own = [made[name] for name in program.losses]
+        self.modules = [self.model, *(loss.astype(program.dtype) for loss in made.values() if isinstance(loss, nn.Module))]
         additive = program.output == "array" or program.declares
         self.denominators = [spec.denominator if additive else None for spec in self.specs]
         self.losses = [
             of_output(loss, program.output, denominator)
             for loss, denominator in zip(own, self.denominators, strict=True)
         ]
-        self.own = own
-        self.tensors = list(dict.fromkeys([*self.model.parameters(), *(t for loss in own for t in tensors_of(loss))]))
+        self.own = list(made.values())
+        self.tensors = list(dict.fromkeys([*self.model.parameters(), *(t for loss in made.values() for t in tensors_of(loss))]))
         self.optimizer = self._optimizer()
         self.average = optim.MovingAverage(self.tensors, 0.5) if program.averaged else None
         self.rng = np.random.default_rng(program.seed + 3)
@@ -289,7 +292,8 @@ class Training:
 
     def ended(self):
         """Return all that the training left behind."""
-        self.outcome["the next random number"] = self.rng.random()
+        if self.program.output != "some":  # the values decide how many streams are drawn
+            self.outcome["the next random number"] = self.rng.random()
         self.outcome |= {f"tensor {k}": tensor.numpy().copy() for k, tensor in enumerate(self.tensors)}
         for k, module in enumerate(self.modules):
             self.outcome |= {f"module {k}, {name}": array for name, array in module.state_dict().items()}

@@ -238,16 +238,16 @@ class _Evaluation:
             return {}
         outputs, targets = zip(*rest, strict=True)
         out, target = join("the model", list(outputs)), join("the targets", [detached(each) for each in targets])
-        with random_stream(jumped_stream(seeds[0])):
+        with self.model.loss_errors(), random_stream(jumped_stream(seeds[0])):
             return self._sums(names, out, target)
 
     def _sums(self, names: Collection[str], out: Any, target: Any) -> Totals:
-        outputs, targets = _arrays(out), _arrays(target)
         metrics = {name: self.metrics[name] for name in names}
-        return {
-            name: each.sums(out, target) if isinstance(each, LossValue) else each.sums(outputs, targets)
-            for name, each in metrics.items()
-        }
+        found = {name: each.sums(out, target) for name, each in metrics.items() if isinstance(each, LossValue)}
+        if len(found) < len(metrics):
+            arrays = _arrays(out), _arrays(target)
+            found |= {name: each.sums(*arrays) for name, each in metrics.items() if name not in found}
+        return found
 
 
 def _needs_batch(metric: Metric, target: Any) -> bool:
