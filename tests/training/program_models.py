@@ -90,18 +90,6 @@ class MakesModules(nn.Module):
         return tg.tanh(x) * made.scale
 
 
-class ClipsInside(nn.Module):
-    """A hook clips each element of the gradient of what its forward computes."""
-
-    couples_samples = False
-
-    def forward(self, x):
-        out = tg.tanh(x)
-        if out.requires_grad:
-            out.register_hook(lambda g: np.clip(g, -0.02, 0.02))
-        return out
-
-
 class Keeps(nn.Linear):
     """A subclass that keeps the forward."""
 
@@ -322,6 +310,18 @@ class OneSequence(nn.Module):
         return out[0].reshape(x.shape)
 
 
+class ScalesGradient(nn.Module):
+    """A hook scales the gradient of what the forward computes by its norm, which is that of the whole batch."""
+
+    couples_samples = False
+
+    def forward(self, x):
+        out = tg.tanh(x)
+        if out.requires_grad:
+            out.register_hook(lambda g: g / (np.linalg.norm(g) + 1))
+        return out
+
+
 class FlattensSamples(nn.Module):
     couples_samples = False
 
@@ -379,7 +379,6 @@ KEEPING = {
     "time first": Layer(TimeFirst),
     "attends": Layer(Attends),
     "makes modules": Layer(lambda rng: MakesModules()),
-    "clips inside": Layer(lambda rng: ClipsInside()),
     "keeps": Layer(lambda rng: Keeps(FEATURES, FEATURES, rng=rng)),
     "replaces": Layer(lambda rng: Replaces(FEATURES, FEATURES, rng=rng)),
     "clipped gradient": Layer(with_clipped_gradient),
@@ -410,6 +409,7 @@ BREAKING = {
     "caches a penalty": Layer(lambda rng: CachesPenalty()),  # as long as no loss uses it
     "writes a buffer": Layer(lambda rng: WritesBuffer(), cut=False, covered=False),
     "scales by the first": Layer(lambda rng: ScalesByFirst()),  # but for its first batch
+    "scales the gradient": Layer(lambda rng: ScalesGradient(), cut=False, covered=False),
     "one sequence": Layer(lambda rng: OneSequence(nn.GRU(FEATURES, FEATURES, rng=rng)), cut=False, covered=False),
     "attends to rows": Layer(
         lambda rng: OneSequence(nn.MultiheadAttention(FEATURES, 2, rng=rng)), cut=False, covered=False

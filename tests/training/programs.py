@@ -99,6 +99,8 @@ def possible(program):
         and not (program.optimizer == "adam" and program.dtype == "float32")  # it scales rounding up to a step
         and not ("takes sizes" in program.layers and sizes & set(sizes_of(program)))
         and not (program.output == "some" and is_random(program))
+        and not is_blind(program)
+        and not ("scales the gradient" in program.layers and program.accumulate > 1)  # each batch has a backward
         and not ("normalizes inside" in program.layers and 1 in sizes_of(program))  # it refuses one value
     )
 
@@ -110,6 +112,12 @@ def is_random(program):
         or any(LAYERS[name].random for name in program.layers)
         or any(LOSSES[name].random for name in program.losses)
     )
+
+
+def is_blind(program):
+    """Return whether only an evaluation cuts batches of a model whose loss uses what its forward caches."""
+    reads = any(LOSSES[name].reads for name in program.losses) and "caches a penalty" in program.layers
+    return reads and max(sizes_of(program)) <= program.shard_size
 
 
 def programs():
@@ -281,7 +289,7 @@ class Training:
 
     def _optimizer(self):
         if self.program.optimizer == "adam":
-            return optim.Adam(self.tensors, lr=0.05)
+            return optim.Adam(self.tensors, lr=0.05, eps=1e-3)  # with 1e-8, rounding of a gradient of 0 makes a step
         if self.program.optimizer == "groups":
             groups = [{"params": self.tensors[:2], "lr": 0.3}, {"params": self.tensors[2:]}]
             return optim.SGD([group for group in groups if group["params"]], lr=0.1)
@@ -389,12 +397,17 @@ class ByHand:
     def weight(self, batch):
         return len(rows_in(batch)) if self.denominator is None else self.denominator(batch[-1])
 
+    def counts(self, target):
+        """Return whether any label or sample of a batch counts."""
+        counted = target[1] if isinstance(target, tuple) else target != -100
+        return counted.any() and (self.spec.denominator is None or self.spec.denominator(target) > 0)
+
     def loss_of(self, batch, of_several):
         """Return the loss of a batch."""
         parts = shards(len(rows_in(batch)), self.program.shard_size)
         parts = parts if self.is_cut(batch, parts) else [slice(None)]
         seeds = stream_seeds(self.training.rng, len(parts))
-        if not counts(batch[-1]):
+        if not self.counts(batch[-1]):
             return None if of_several and self.denominator is not None else reject()
         if not is_random(self.program):
             return self.loss(self.training.model(*as_tensors(batch[:-1])), batch[-1])
@@ -440,17 +453,12 @@ class ByHand:
         with evaluating(self.training.model):
             for batch in batches:
                 out, weight = self.training.model(*as_tensors(batch[:-1])), self.weight(batch)
-                counts(batch[-1]) or self.denominator or reject()
+                self.counts(batch[-1]) or self.denominator or reject()
                 loss = self.loss(out, batch[-1]).item() if weight and not self.spec.random else 0.0
                 of_batch = {"energy": Energy().sums(tree_map(tg.engine.values_of, out), None), "loss": [loss * weight, weight]}
                 sums = {name: np.add(sums[name], of_batch[name]) for name in sums}
         left_out = {"energy": self.program.output == "object", "loss": self.spec.random}
         return {name: total / count for name, (total, count) in sums.items() if not left_out[name]}
-
-
-def counts(target):
-    """Return whether any label or sample of a batch counts."""
-    return bool(target[1].any() if isinstance(target, tuple) else (target != -100).any())
 
 
 def rows_in(nest):

@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.nn.coupling import declared_with, is_patched
+from tinygrad_edu.nn.coupling import CALLS, declared_with, is_patched
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.transforms.trees import tree_leaves
 
@@ -76,7 +76,7 @@ def _declared(loss: Any) -> Callable[..., Any] | None:
         inherited = getattr(getattr(loss, "__wrapped__", None), "denominator", None)  # copied by functools.wraps
         return None if declared is inherited else declared
     if isinstance(loss, Module):
-        return declared if declared_with(loss, "denominator", "forward") and not is_patched(loss) else None
+        return declared if declared_with(loss, "denominator", *CALLS) and not is_patched(loss) else None
     return declared if declared_with(loss, "denominator", "__call__") else None
 
 
@@ -96,7 +96,7 @@ def elements(
 def _spares_rows(weight: Any, values: ndarray) -> bool:
     """Return whether weights broadcast along the axis of the samples."""
     shape = np.shape(values_of(weight)) if weight is not None else ()
-    return len(shape) < values.ndim or (len(shape) == values.ndim and shape[:1] == (1,) != values.shape[:1])
+    return len(shape) < values.ndim or (len(shape) == values.ndim and shape[:1] == (1,))
 
 
 def rows(target: Any, reduction: str = "mean", **settings: Any) -> float | None:

@@ -29,7 +29,7 @@ from tinygrad_edu.training.batches import Batches, has_order, is_one_batch, samp
 from tinygrad_edu.training.metrics import Metric
 from tinygrad_edu.transforms.trees import tree_map
 
-__all__ = ["evaluate", "evaluating", "predict"]
+__all__ = ["evaluate", "evaluate_sharded", "evaluating", "predict"]
 
 Totals = dict[str, ndarray]
 
@@ -114,7 +114,18 @@ def evaluate(
     >>> found["accuracy"], round(found["loss"], 4)
     (0.75, 0.9937)
     """
-    run = _Evaluation(ShardedModel(model), {name: _metric(name, each) for name, each in metrics.items()}, workers)
+    return evaluate_sharded(ShardedModel(model), batches, metrics, threads, workers)
+
+
+def evaluate_sharded(
+    model: ShardedModel,
+    batches: Batches,
+    metrics: Mapping[str, Metric | Loss],
+    threads: int | None = None,
+    workers: Workers = ALONE,
+) -> dict[str, Any]:
+    """Return what `evaluate` does, of a model that may have broken its promise already."""
+    run = _Evaluation(model, {name: _metric(name, each) for name, each in metrics.items()}, workers)
     given: Any = [batches] if is_one_batch(batches) else batches
     order = given.draw_order() if has_order(given) else None
     kept = list(given) if isinstance(given, Iterator) else given  # they may be computed once more
@@ -124,7 +135,7 @@ def evaluate(
         count = workers.threads if threads is None else threads
         return [run.sums(batch, rng, count) for batch in map(sampled, untaken(kept, order)) if len(batch)]
 
-    with evaluating(model):
+    with evaluating(model.model):
         totals = workers.together(compute)
     if metrics and not totals:
         raise DTypeError("evaluate: there are no batches, and so nothing to measure.")
