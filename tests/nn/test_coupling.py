@@ -175,7 +175,7 @@ DECLARED = {
     "which declares again": (DeclaresAgain, False),
     "True is inherited": (DeclaresWithoutForward, True),
     "a mixin with another forward in front": (Mixed, None),
-    "a mixin behind": (MixedIn, False),
+    "a mixin behind, which super() may call": (MixedIn, None),
     "nothing": (Undeclared, None),
     "couples": (Coupled, True),
     "a property: False": (lambda: BySetting(False), False),

@@ -14,7 +14,7 @@ class SimulatedWorkers:
         From a rank to a rank.
     """
 
-    threads = 1
+    threads, timeout = 1, 20
 
     def __init__(self, rank, size, letters):
         self.rank, self.size, self.letters = rank, size, letters
@@ -28,7 +28,7 @@ class SimulatedWorkers:
             self.letters[self.rank, rank].put(content.copy())
             self.messages, self.bytes = self.messages + 1, self.bytes + content.size
         for rank, room in received.items():
-            content = self.letters[rank, self.rank].get(timeout=20)
+            content = self.letters[rank, self.rank].get(timeout=self.timeout)
             assert content.shape == room.shape
             room[:] = content
 

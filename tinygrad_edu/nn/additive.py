@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.nn.coupling import declared_with, is_patched
+from tinygrad_edu.nn.coupling import CALLS, declared_with, is_patched
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.transforms.trees import tree_leaves
 
@@ -77,7 +77,8 @@ def _declared(loss: Any) -> Callable[..., Any] | None:
     if "denominator" in getattr(loss, "__dict__", ()):
         copied = getattr(getattr(loss, "__wrapped__", None), "denominator", None)  # by functools.wraps
         return None if declared is copied else declared
-    return declared if declared_with(loss, "denominator") else None
+    calls = CALLS if isinstance(loss, Module) else ("__call__",)
+    return declared if declared_with(loss, "denominator", *calls) else None
 
 
 # --- The denominators of our own losses ---
@@ -96,7 +97,7 @@ def elements(
 def _spares_rows(weight: Any, values: ndarray) -> bool:
     """Return whether weights broadcast along the axis of the samples."""
     shape = np.shape(values_of(weight)) if weight is not None else ()
-    return len(shape) < values.ndim or (len(shape) == values.ndim and shape[:1] == (1,) != values.shape[:1])
+    return len(shape) < values.ndim or (len(shape) == values.ndim and shape[:1] == (1,))
 
 
 def rows(target: Any, reduction: str = "mean", **settings: Any) -> float | None:

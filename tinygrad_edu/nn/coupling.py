@@ -10,13 +10,13 @@ from tinygrad_edu.errors import WholeBatchWarning
 from tinygrad_edu.nn.module import Module
 
 __all__ = [
-    "Loss", "as_parts", "couples_samples", "declaration", "declared_by", "declared_with", "is_patched",
+    "CALLS", "Loss", "as_parts", "couples_samples", "declaration", "declared_by", "declared_with", "is_patched",
     "warn_undeclared",
 ]  # fmt: skip
 
 Loss = Callable[[Any, Any], Any]
 
-CALLED = ("forward", "__call__")  # the methods that a call of a module runs
+CALLS = ("forward", "__call__")  # the methods that a declaration of a module describes
 
 _warned: WeakSet[type] = WeakSet()  # the classes that `warn_undeclared` has named
 
@@ -69,29 +69,29 @@ def is_patched(module: Module) -> bool:
 def _covers_forward(module: Module) -> bool:
     """Return whether the declaration was made together with the `forward` of the module, or after it."""
     if "couples_samples" not in vars(module):
-        return declared_with(module, "couples_samples")
+        return declared_with(module, "couples_samples", *CALLS)
     by = vars(module).get("_declared_by")  # None: code outside of the module's classes declared it
-    return by is None or all(issubclass(by, _defining_class(type(module), name)) for name in CALLED)
+    return by is None or _covers(by, type(module), CALLS)
 
 
-def declared_with(thing: Any, declared: str) -> bool:
-    """Return whether the class of a thing that defines `declared` also defines what a call runs, or inherits it.
+def declared_with(thing: Any, declared: str, *described: str) -> bool:
+    """Return whether the class of a thing that defines `declared` defines or inherits all definitions of `described`.
 
-    So a declaration does not count in a subclass that replaces the method that it describes.
+    So a declaration does not count in a subclass that replaces a method that it describes.
     """
     cls: Any = type(thing)
-    return _declared_with(cls, declared, getattr(cls, declared), *(getattr(cls, name, None) for name in CALLED))
+    return _declared_with(cls, declared, described, *(getattr(cls, name) for name in (declared, *described)))
 
 
 @lru_cache(1024)
-def _declared_with(cls: type, declared: str, *definitions: Any) -> bool:
+def _declared_with(cls: type, declared: str, described: tuple[str, ...], *definitions: Any) -> bool:
     """Answer for a class as long as these are its definitions, which code may replace."""
-    declaring = _defining_class(cls, declared)
-    return all(issubclass(declaring, _defining_class(cls, name)) for name in CALLED if hasattr(cls, name))
+    return _covers(next(base for base in cls.__mro__ if declared in vars(base)), cls, described)
 
 
-def _defining_class(cls: type, name: str) -> type:
-    return next(base for base in cls.__mro__ if name in vars(base))
+def _covers(by: type, cls: type, described: tuple[str, ...]) -> bool:
+    """Return whether a class knows every definition of some methods that ``super()`` finds in another class."""
+    return all(issubclass(by, base) for base in cls.__mro__ if not vars(base).keys().isdisjoint(described))
 
 
 @property  # type: ignore[misc]

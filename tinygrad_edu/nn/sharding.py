@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Self
 
+from tinygrad_edu.engine import before_hook
 from tinygrad_edu.names import OurKeywords
 
 __all__ = [
@@ -54,13 +55,18 @@ def shard_forward() -> Iterator[None]:
         A module needed the whole batch, also where the code around it caught the signal.
     """
     shard = _Shard()
-    token = _current.set(shard)
+    token, hooks = _current.set(shard), before_hook.set(_refuse_hook)
     try:
         yield
     finally:
         _current.reset(token)
+        before_hook.reset(hooks)
     if shard.reason is not None:
         raise WholeBatchNeeded(shard.reason)
+
+
+def _refuse_hook() -> None:
+    needs_whole_batch("the forward registers a hook, which gets the gradient of the whole batch")
 
 
 def needs_whole_batch(reason: str) -> None:

@@ -177,7 +177,14 @@ class LossGradient:
                 self.model.give_up(found)
             rng.bit_generator.state = state  # the whole batch draws what it would have drawn without shards
         whole = _Batch(self, batch, tensors, [slice(len(batch))], stream_seeds(rng, 1))
-        result = next(map_shards(lambda k: whole.computed(of_several), 1, threads))
+        computed: list[ShardSum] = []
+
+        def compute() -> ShardSum:
+            if not computed:  # where a rank is lost, only the messages are repeated: a forward may change the model
+                computed.extend(map_shards(lambda k: whole.computed(of_several), 1, threads))
+            return computed[0]
+
+        result = workers.together(lambda: on_all(workers, compute))
         self.model.warn_once()
         return result._replace(gradients=in_c_order(result.gradients))
 
@@ -279,7 +286,7 @@ class _Batch:
             return ShardSum(np.nan, [None] * len(self.nodes), np.nan)
         with _rows_noted(part), enable_grad():
             out = self.model.output(inputs, part, stream)
-            with shard_forward(), random_stream(stream):
+            with self.model.loss_errors(), shard_forward(), random_stream(stream):
                 result = scalar(self.loss(out, target))
             scale = denominator / total
             return ShardSum(scale * result.item(), self._gradients(self._walk(result, scale)), denominator)
@@ -289,14 +296,14 @@ class _Batch:
     def joined(self, threads: int, workers: Workers) -> ShardSum:
         """Return the loss of the joined outputs, and the sum over the shards of what it gives back to each."""
         own = share(len(self.slices), workers.size, workers.rank)
-        outs = on_all(workers, lambda: self._outputs(own, threads))
+        outs, own_parts = on_all(workers, lambda: self._outputs(own, threads))
         last = next(clock)
-        parts: list[tuple[Detached, Any]] = [(detached(out), target) for out, target in outs]
-        parts = [part for of_rank in gather(workers, parts) for part in of_rank]
+        parts = [part for of_rank in gather(workers, own_parts) for part in of_rank]
 
         def loss() -> tuple[Any, float, dict[Node, ndarray]]:
             whole = join(self.model.name, [out for out, _ in parts])
-            result = self._loss(whole, self._target([target for _, target in parts]))
+            with self.model.loss_errors():
+                result = self._loss(whole, self._target([target for _, target in parts]))
             if result._node is not None and records_between(result._node, self.model.begin, last):
                 raise WholeBatchNeeded(
                     f"{self.model.name}: the loss uses tensors that its forward computed, beside its output"
@@ -306,8 +313,8 @@ class _Batch:
         whole, value, found = on_all(workers, lambda: next(map_shards(lambda k: loss(), 1, threads)))
 
         def backward(k: int) -> ShardSum:
-            out, _ = outs[k - own.start]
-            outs[k - own.start] = (None, None)  # its graph ends with its backward
+            out = outs[k - own.start]
+            outs[k - own.start] = None  # its graph ends with its backward
             seeds = shard_cotangents(whole, found, out, self.slices[k])
             return ShardSum(0.0, self._gradients(walk(seeds, unhooked=self.leaves)), 0.0)
 
@@ -315,11 +322,11 @@ class _Batch:
         gradients = add_gradients(total.gradients, self._gradients(found))  # those that the loss itself depends on
         return ShardSum(value, in_c_order(gradients), len(self.batch))
 
-    def _outputs(self, own: range, threads: int) -> list[tuple[Any, Any]]:
-        """Return the outputs of this rank's shards, each with its target."""
+    def _outputs(self, own: range, threads: int) -> tuple[list[Any], list[tuple[Detached, Any]]]:
+        """Return the outputs of this rank's shards, and those without their graphs, each with its target."""
         found = list(map_shards(lambda i: self._output_and_target(own[i]), len(own), threads))
         self.model.require_unwritten()
-        return found
+        return [out for out, _ in found], [(detached(out), target) for out, target in found]
 
     def _output_and_target(self, k: int) -> tuple[Any, Any]:
         stream = stream_of(self.seeds[k])

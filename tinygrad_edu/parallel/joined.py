@@ -41,8 +41,17 @@ def _has_rows(leaf: Any, count: int) -> bool:
 
 
 def detached(out: Any) -> Detached:
-    """Return the values and the kinds of the leaves of an output, which a message can carry."""
-    return tree_map(values_of, out), tree_map(_kind, out)
+    """Return the values and the kinds of the leaves of an output, which a message can carry.
+
+    Raises
+    ------
+    WholeBatchNeeded
+        A nest in it cannot be made of its parts: a subclass of tuple, say, with arguments of its own.
+    """
+    try:
+        return tree_map(values_of, out), tree_map(_kind, out)
+    except TypeError as error:
+        raise WholeBatchNeeded(f"a {type(out).__name__}, which a forward returned, is no nest: {error}") from error
 
 
 def _kind(leaf: Any) -> int:
@@ -60,15 +69,19 @@ def join(name: str, parts: list[Detached]) -> Any:
     values, kinds = zip(*parts, strict=True)
     try:
         whole, kind = tree_map(_concatenated, *values), tree_map(lambda *each: max(each), *kinds)
-    except ShapeError as error:
+    except (ShapeError, TypeError) as error:
         raise WholeBatchNeeded(f"{name}: the outputs of its shards cannot be joined: {error}") from error
     return tree_map(lambda leaf, k: leaf if k == ARRAY else from_numpy(leaf, k == DIFFERENTIABLE), whole, kind)
 
 
 def _concatenated(*parts: ndarray) -> ndarray:
+    if not all(isinstance(part, ndarray) for part in parts):
+        raise ShapeError("their structures differ")
     if len({(part.dtype, part.shape[1:]) for part in parts}) > 1:
         raise ShapeError(f"their rows are {', '.join(f'{part.dtype} {part.shape[1:]}' for part in parts)}")
-    return np.concatenate(parts)
+    # In C order: the layout of a part, and with it the bits of a product, depends on whether a message brought it.
+    whole = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
+    return np.concatenate(parts, out=whole)
 
 
 def records_between(root: Node, first: int, last: int) -> bool:

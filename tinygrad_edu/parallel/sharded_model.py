@@ -1,6 +1,7 @@
 """A model whose forward runs in shards, as long as it keeps its promise that samples are independent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,25 @@ from tinygrad_edu.nn.samples import as_inputs
 from tinygrad_edu.nn.sharding import WholeBatchNeeded, shard_forward
 from tinygrad_edu.parallel.joined import require_samples_first
 
-__all__ = ["ShardedModel"]
+__all__ = ["ShardedModel", "whole_batch_shows"]
+
+
+@contextmanager
+def whole_batch_shows(what: str) -> Iterator[None]:
+    """Turn an error inside into `WholeBatchNeeded`: only the whole batch shows whether it is one.
+
+    Raises
+    ------
+    WholeBatchNeeded
+    AnomalyError
+        As it was raised.
+    """
+    try:
+        yield
+    except AnomalyError:
+        raise
+    except Exception as error:
+        raise WholeBatchNeeded(f"{what} raised {type(error).__name__}") from error
 
 
 class ShardedModel:
@@ -63,17 +82,15 @@ class ShardedModel:
             As the forward raised it.
         """
         count = part.stop - part.start
-        try:
+        with whole_batch_shows(f"{self.name}: its forward of {count} samples of a batch"):
             with shard_forward(), random_stream(stream):
                 out = self.model(*as_inputs(inputs))
-        except AnomalyError:
-            raise
-        except Exception as error:
-            raise WholeBatchNeeded(
-                f"{self.name}: its forward raised {type(error).__name__} for {count} samples of a batch"
-            ) from error
         require_samples_first(self.name, out, count, self._state)
         return out
+
+    def loss_errors(self) -> AbstractContextManager[None]:
+        """Turn an error of the loss inside into `WholeBatchNeeded`."""
+        return whole_batch_shows(f"{self.name}: the loss of what its shards returned")
 
     def require_unwritten(self) -> None:
         """Raise `WholeBatchNeeded` if a buffer was written to since the batch began."""

@@ -29,7 +29,7 @@ from tinygrad_edu.training.batches import Batches, has_order, is_one_batch, samp
 from tinygrad_edu.training.metrics import Metric
 from tinygrad_edu.transforms.trees import tree_map
 
-__all__ = ["evaluate", "evaluating", "predict"]
+__all__ = ["evaluate", "evaluate_sharded", "evaluating", "predict"]
 
 Totals = dict[str, ndarray]
 
@@ -114,7 +114,18 @@ def evaluate(
     >>> found["accuracy"], round(found["loss"], 4)
     (0.75, 0.9937)
     """
-    run = _Evaluation(ShardedModel(model), {name: _metric(name, each) for name, each in metrics.items()}, workers)
+    return evaluate_sharded(ShardedModel(model), batches, metrics, threads, workers)
+
+
+def evaluate_sharded(
+    model: ShardedModel,
+    batches: Batches,
+    metrics: Mapping[str, Metric | Loss],
+    threads: int | None = None,
+    workers: Workers = ALONE,
+) -> dict[str, Any]:
+    """Return what `evaluate` does, of a model that may have broken its promise already."""
+    run = _Evaluation(model, {name: _metric(name, each) for name, each in metrics.items()}, workers)
     given: Any = [batches] if is_one_batch(batches) else batches
     order = given.draw_order() if has_order(given) else None
     kept = list(given) if isinstance(given, Iterator) else given  # they may be computed once more
@@ -124,7 +135,7 @@ def evaluate(
         count = workers.threads if threads is None else threads
         return [run.sums(batch, rng, count) for batch in map(sampled, untaken(kept, order)) if len(batch)]
 
-    with evaluating(model):
+    with evaluating(model.model):
         totals = workers.together(compute)
     if metrics and not totals:
         raise DTypeError("evaluate: there are no batches, and so nothing to measure.")
@@ -154,10 +165,13 @@ class LossValue(Metric):
     loss: Loss
 
     def sums(self, outputs: Any, targets: Any) -> ndarray:
-        """Return the loss times its weight, and the weight: its denominator, or else the number of samples."""
+        """Return the loss times its weight, and the weight: its denominator, or else the number of samples.
+
+        The outputs are what the model returns, and not arrays as those of other metrics.
+        """
         denominator = denominator_of(self.loss, targets)
-        weight = samples(outputs) if denominator is None else denominator
-        return np.array([weight * scalar(self.loss(as_inputs(outputs), targets)).item() if weight else 0.0, weight])
+        weight = samples(targets) if denominator is None else denominator
+        return np.array([weight * scalar(self.loss(outputs, targets)).item() if weight else 0.0, weight])
 
 
 class _Evaluation:
@@ -183,44 +197,51 @@ class _Evaluation:
             except WholeBatchNeeded as signal:
                 self.model.give_up(str(signal))
             rng.bit_generator.state = state
-        found = self._summed(batch, [slice(len(batch))], stream_seeds(rng, 1), threads)
+        found = on_all(self.workers, lambda: next(map_shards(lambda k: self._whole(batch, rng), 1, threads)))
         self.model.warn_once()
         return found
 
-    def _summed(self, batch: SampledBatch, parts: list[slice], seeds: ndarray, threads: int) -> Totals:
+    def _whole(self, batch: SampledBatch, rng: np.random.Generator) -> Totals:
+        """Return the sums of a whole batch. All ranks compute it: its forward may change the model."""
+        seeds = stream_seeds(rng, 1)
+        stream = stream_of(seeds[0])
+        inputs, target = inputs_and_target(batch.take(slice(len(batch)), stream))
+        with random_stream(stream):
+            out = self.model.model(*as_inputs(inputs))
+        with random_stream(jumped_stream(seeds[0])):
+            return self._sums(self.metrics, out, as_arrays(target))
+
+    def _summed(
+        self, batch: SampledBatch, parts: list[slice], seeds: ndarray, threads: int, names: Collection[str] = ()
+    ) -> Totals:
+        """Return the sums over the shards of a batch; those of the named losses, of their joined outputs."""
         own = share(len(parts), self.workers.size, self.workers.rank)
 
         def compute() -> list[tuple[Totals, Any]]:
-            found = list(map_shards(lambda i: self._shard(batch, parts, seeds, own[i]), len(own), threads))
-            if len(parts) > 1:
-                self.model.require_unwritten()
+            found = list(map_shards(lambda i: self._shard(batch, parts, seeds, own[i], names), len(own), threads))
+            self.model.require_unwritten()
             return found
 
         found = on_all(self.workers, compute)
         of_shards = [each for of_rank in gather(self.workers, found) for each in of_rank]
+        missing = {name for sums, _ in of_shards for name in self.metrics.keys() - sums.keys()}
+        if any(rest is None for _, rest in of_shards) and missing:  # of some targets, a loss has no denominator
+            return self._summed(batch, parts, seeds, threads, missing)
         total: PairwiseSum[Totals] = PairwiseSum(len(parts), _add)
         for k, (sums, _) in enumerate(of_shards):
-            total.push((0, k), sums)
-        missing = self.metrics.keys() - of_shards[0][0].keys()
+            total.push((0, k), {name: each for name, each in sums.items() if name not in missing})
         return total.pending[0][1] | self._of_joined(missing, [rest for _, rest in of_shards], seeds)
 
-    def _shard(self, batch: SampledBatch, parts: list[slice], seeds: ndarray, k: int) -> tuple[Totals, Any]:
+    def _shard(
+        self, batch: SampledBatch, parts: list[slice], seeds: ndarray, k: int, names: Collection[str]
+    ) -> tuple[Totals, Any]:
         """Return the sums of a shard, and, where a loss needs the whole batch, its output and target."""
         stream = stream_of(seeds[k])
         inputs, target = inputs_and_target(batch.take(parts[k], stream))
         target = as_arrays(target)
-        if len(parts) > 1:
-            out = self.model.output(inputs, parts[k], stream)
-        else:
-            with random_stream(stream):
-                out = self.model.model(*as_inputs(inputs))
-        now = {name: each for name, each in self.metrics.items() if not _needs_batch(each, target)}
-        outputs, targets = _arrays(out), _arrays(target)
-        sums = {
-            name: each.sums(outputs, targets if not isinstance(each, LossValue) else target)
-            for name, each in now.items()
-        }
-        return sums, (detached(out), target) if len(now) < len(self.metrics) else None
+        out = self.model.output(inputs, parts[k], stream)
+        now = [name for name, each in self.metrics.items() if name not in names and not _needs_batch(each, target)]
+        return self._sums(now, out, target), (detached(out), target) if len(now) < len(self.metrics) else None
 
     def _of_joined(self, names: Collection[str], rest: list[Any], seeds: ndarray) -> Totals:
         """Return the sums of the losses that need the outputs of all shards."""
@@ -228,8 +249,16 @@ class _Evaluation:
             return {}
         outputs, targets = zip(*rest, strict=True)
         out, target = join("the model", list(outputs)), join("the targets", [detached(each) for each in targets])
-        with random_stream(jumped_stream(seeds[0])):
-            return {name: self.metrics[name].sums(out, target) for name in names}
+        with self.model.loss_errors(), random_stream(jumped_stream(seeds[0])):
+            return self._sums(names, out, target)
+
+    def _sums(self, names: Collection[str], out: Any, target: Any) -> Totals:
+        metrics = {name: self.metrics[name] for name in names}
+        found = {name: each.sums(out, target) for name, each in metrics.items() if isinstance(each, LossValue)}
+        if len(found) < len(metrics):
+            arrays = _arrays(out), _arrays(target)
+            found |= {name: each.sums(*arrays) for name, each in metrics.items() if name not in found}
+        return found
 
 
 def _needs_batch(metric: Metric, target: Any) -> bool:

@@ -26,7 +26,7 @@ from tinygrad_edu.optim import MovingAverage, Optimizer
 from tinygrad_edu.parallel.workers import ALONE, Workers, any_of, require_alike
 from tinygrad_edu.training.batches import Batches, has_order, refuse_iterator, untaken
 from tinygrad_edu.training.checkpoints import Checkpoints
-from tinygrad_edu.training.evaluation import evaluate
+from tinygrad_edu.training.evaluation import evaluate_sharded
 from tinygrad_edu.training.fields import from_fields
 from tinygrad_edu.training.metrics import Metric
 from tinygrad_edu.training.parts import has_streams
@@ -371,8 +371,10 @@ class _Run:
     def _measured(self) -> dict[str, Any]:
         average = self.steps.average
         with average.swap() if average is not None else nullcontext():
-            model, workers = self.steps.model, self.steps.workers
-            found = {name: evaluate(model, each, self.metrics, workers=workers) for name, each in self.sets.items()}
+            model, workers = self.steps.sharded, self.steps.workers  # what training found out of the model counts here
+            found = {
+                name: evaluate_sharded(model, each, self.metrics, workers=workers) for name, each in self.sets.items()
+            }
         return {f"{name}_{metric}": value for name, values in found.items() for metric, value in values.items()}
 
     def _save(self, always: bool = False) -> None:

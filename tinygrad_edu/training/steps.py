@@ -20,6 +20,7 @@ from tinygrad_edu.optim import MovingAverage, Optimizer, clip_grad_norm
 from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.gradients import LossGradient, after_hooks
 from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum
+from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.workers import ALONE, Workers, require_alike
 from tinygrad_edu.training.batches import Batches, has_order, sampled, untaken
 from tinygrad_edu.training.diagnosis import all_finite, diagnosed
@@ -176,6 +177,11 @@ class Steps:
         """Return the parameters of the model and of the loss, and all others that the optimizer holds, each once."""
         of_loss = self.loss.parameters() if isinstance(self.loss, Module) else []
         return list(dict.fromkeys((*self.model.parameters(), *of_loss, *held_by(self.optimizer))))
+
+    @property
+    def sharded(self) -> ShardedModel:
+        """The model, and whether its batches are cut."""
+        return self._gradient.model
 
     def others(self) -> list[Tensor]:
         """Return the parameters that the optimizer holds, and neither the model nor the loss."""

@@ -1,0 +1,360 @@
+"""The losses of training programs, each with the denominator that weights its batches."""
+
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import tinygrad_edu as tg
+from tests.training.program_models import CLASSES, logits_of, more_of
+from tinygrad_edu import nn
+
+CLASS_WEIGHTS = np.array([0.2, 1.0, 3.0])
+ROW_WEIGHTS = np.array([[0.5, 1.0, 2.0]])
+
+
+# --- Denominators, written apart from those of the losses ---
+
+
+def count_of_labels(target, ignored=-100):
+    return float((target != ignored).sum())
+
+
+def weight_of_labels(target):
+    return float(sum(CLASS_WEIGHTS[label] for label in target.ravel() if label != -100))
+
+
+def size(target):
+    return float(target.size)
+
+
+def rows(target):
+    return float(len(target))
+
+
+# --- Losses of labels ---
+
+
+def reduced(reduction):
+    """Return a loss of one of the reductions: all of them have the same code."""
+
+    def loss(out, target):
+        return nn.cross_entropy(out, target, reduction=reduction)
+
+    return loss
+
+
+def reduced_and_declared(reduction):
+    loss = reduced(reduction)
+    return nn.additive(count_of_labels)(loss) if reduction == "mean" else loss
+
+
+def picked(out, target):
+    """Return the negative log probabilities of the labels, and whether each counts."""
+    log_p, counts = tg.log_softmax(out, axis=1), target != -100
+    hot = np.moveaxis(np.eye(CLASSES)[np.where(counts, target, 0)], -1, 1).astype(out.dtype)
+    return -(log_p * hot).sum(axis=1), counts
+
+
+def masked_mean(out, target):
+    losses, counts = picked(out, target)
+    return (losses * counts).sum() / counts.sum()
+
+
+def focal(out, target):
+    """Divide by a sum over the outputs, which no denominator of the target is."""
+    losses, counts = picked(out, target)
+    weights = losses * losses * counts
+    return (losses * weights).sum() / (weights.sum() + 0.1)
+
+
+def hardest(out, target):
+    """Return the mean of the half of the samples whose losses are the largest."""
+    losses, counts = picked(out, target)
+    losses = tg.sort((losses * counts).reshape(-1), descending=True)
+    return losses[: (len(losses) + 1) // 2].mean()
+
+
+def contrastive(out, target):
+    """Pull the samples of one class together, and push the others apart."""
+    z = out.reshape(len(out), -1)
+    labels = target.reshape(len(target), -1)[:, 0]
+    distances = ((z.reshape(len(z), 1, -1) - z) ** 2).sum(axis=2)
+    alike = labels[:, None] == labels
+    return tg.where(alike, distances, tg.exp(-distances)).mean()
+
+
+def copied(out, target):
+    """Add what couples the samples to a loss whose denominator `functools.wraps` copies."""
+    return nn.cross_entropy(out, target) + 0.5 * out.mean(axis=0).std()
+
+
+class Sharpened(nn.CrossEntropyLoss):
+    """A subclass of a loss that replaces the forward, and inherits the denominator."""
+
+    def forward(self, out, target):
+        return super().forward(out, target) ** 2
+
+
+class Called:
+    """A loss that is an object, and declares its denominator."""
+
+    def __call__(self, out, target):
+        return masked_mean(out, target)
+
+    def denominator(self, target):
+        return count_of_labels(target)
+
+
+class CalledAgain(Called):
+    """A subclass that replaces the call."""
+
+    def __call__(self, out, target):
+        return super().__call__(out, target) ** 2
+
+
+class Projected(nn.Module):
+    """A loss with a layer of its own, which the optimizer holds."""
+
+    def __init__(self, rng):
+        self.layer = nn.Linear(CLASSES, CLASSES, rng=rng)
+
+    def logits(self, out):
+        return self.layer(out.swapaxes(1, -1)).swapaxes(1, -1) if out.ndim == 3 else self.layer(out)
+
+    def forward(self, out, target):
+        return nn.cross_entropy(self.logits(out), target) ** 2
+
+
+class ProjectedAdditive(Projected):
+    def forward(self, out, target):
+        return nn.cross_entropy(self.logits(out), target)
+
+    def denominator(self, target):
+        return count_of_labels(target)
+
+
+class RunningCentre(nn.Module):
+    """A loss with a buffer and a counter, which each call changes."""
+
+    def __init__(self):
+        self.centre, self.calls = tg.Tensor(np.zeros(CLASSES)), 0
+
+    def forward(self, out, target):
+        mean = out.mean(axis=0) if out.ndim == 2 else out.mean(axis=(0, 2))
+        self.centre.assign(0.5 * self.centre.numpy() + 0.5 * mean.numpy())
+        self.calls += 1
+        return nn.cross_entropy(out, target) + ((mean - self.centre.numpy().astype(out.dtype)) ** 2).sum()
+
+
+class Remembers:
+    """A function that notes its values."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, out, target):
+        loss = nn.cross_entropy(out, target, reduction="sum")
+        self.seen.append(loss.item())
+        return loss
+
+
+class WithTensor:
+    """A loss of a temperature that only the optimizer holds."""
+
+    def __init__(self, dtype):
+        self.temperature = tg.Tensor(1.5, requires_grad=True, dtype=dtype)
+
+    def __call__(self, out, target):
+        return nn.cross_entropy(out * self.temperature, target)
+
+
+def with_weights_of(model):
+    """Return a loss that uses the parameters of the model."""
+    return lambda out, target: nn.cross_entropy(out, target) + 0.05 * sum((p * p).sum() for p in model.parameters())
+
+
+def additive_with_weights_of(model):
+    return nn.additive(count_of_labels)(with_weights_of(model))
+
+
+def with_penalties_of(model):
+    """Return a loss that uses what the forward stored."""
+
+    def loss(out, target):
+        stored = [vars(m).get("penalty", getattr(m, "cache", {}).get("penalty")) for m in model.modules()]
+        return nn.cross_entropy(out, target) + sum((p for p in stored if p is not None), 0.0)
+
+    return loss
+
+
+def calling_again(model):
+    """Return a loss that calls the model once more."""
+
+    def loss(out, target):
+        last = model.layers[list(model.layers)[-1]] if isinstance(model.layers, dict) else model.layers[-1]
+        return nn.cross_entropy(out, target) + (last.layer(np.ones((2, 4), out.dtype)) ** 2).mean()
+
+    return loss
+
+
+def noisy(out, target):
+    noise = nn.current_stream(np.random.default_rng()).normal(size=out.shape).astype(out.dtype)
+    return nn.cross_entropy(out + noise, target) ** 2
+
+
+@nn.additive(count_of_labels)
+def noisy_additive(out, target):
+    noise = nn.current_stream(np.random.default_rng()).normal(size=out.shape).astype(out.dtype)
+    return nn.cross_entropy(out + noise, target)
+
+
+# --- Losses of values ---
+
+
+def quantile(out, target):
+    """Return the 0.8 quantile of the errors of the batch."""
+    return tg.quantile((out - target) ** 2, 0.8)
+
+
+def correlation(out, target):
+    a, b = out - out.mean(), target - target.mean()
+    return 1 - (a * b).sum() / tg.sqrt((a * a).sum() * (b * b).sum() + 1e-3)
+
+
+def pairwise(out, target):
+    """Return how far the differences of pairs of samples are from those of their targets."""
+    x, t = out.reshape(len(out), -1), target.reshape(len(target), -1)
+    return (((x.reshape(len(x), 1, -1) - x) - (t[:, None] - t)) ** 2).mean()
+
+
+# --- Losses of values with a mask: the target is a tuple ---
+
+
+def masked(out, target):
+    values, mask = target
+    errors = ((out - values) ** 2).reshape(len(values), -1).mean(axis=1)
+    return (errors * mask).sum() / mask.sum()
+
+
+def sum_of_mask(target):
+    return float(target[1].sum())
+
+
+def weighted_by_samples(out, target):
+    values, mask = target
+    return ((mask + 0.5) * ((out - values) ** 2).reshape(len(values), -1).mean(axis=1)).mean()
+
+
+class Losses(NamedTuple):
+    """A loss that programs are made of.
+
+    Attributes
+    ----------
+    make : callable
+        From the model and a generator to the loss.
+    target : str
+        Of "labels", "known labels", "values", "shares", "signs" and "masked".
+    denominator : callable, optional
+        From the target to what the loss, if it is additive, weights its batches with.
+    random : bool
+        Whether it draws random numbers.
+    reads : bool
+        Whether it uses what the forward stored.
+    only_rows : bool
+        Whether it takes (N, C) outputs alone.
+    """
+
+    make: Callable[[Any, Any], Any]
+    target: str
+    denominator: Callable[[Any], float] | None = None
+    random: bool = False
+    reads: bool = False
+    only_rows: bool = False
+
+
+def given(loss, *args, **attributes):
+    return Losses(lambda model, rng: loss, *args, **attributes)
+
+
+LOSSES = {
+    # Ours
+    "cross entropy": given(nn.cross_entropy, "labels", count_of_labels),
+    "class weights": given(partial(nn.cross_entropy, weight=CLASS_WEIGHTS), "labels", weight_of_labels),
+    "class weights, smoothed": Losses(
+        lambda model, rng: nn.CrossEntropyLoss(weight=CLASS_WEIGHTS, label_smoothing=0.1), "labels", weight_of_labels
+    ),
+    "ignored class": given(
+        partial(partial(nn.cross_entropy, reduction="sum"), ignore_index=1, reduction="mean"),
+        "known labels", partial(count_of_labels, ignored=1),
+    ),
+    "summed": given(partial(nn.cross_entropy, reduction="sum"), "labels"),
+    "summed module": Losses(lambda model, rng: nn.CrossEntropyLoss(reduction="sum"), "labels"),
+    "nll": given(partial(nn.nll_loss, weight=CLASS_WEIGHTS), "labels", weight_of_labels),
+    "margin": given(partial(nn.multi_margin_loss, p=2, margin=3.0), "known labels", rows, only_rows=True),
+    "mse": given(nn.mse_loss, "values", size),
+    "huber, summed": given(partial(nn.huber_loss, reduction="sum"), "values"),
+    "smooth l1": Losses(lambda model, rng: nn.SmoothL1Loss(beta=0.7), "values", size),
+    "poisson": given(nn.poisson_nll_loss, "shares", size),
+    "divergence": given(partial(nn.kl_div, reduction="batchmean"), "shares", rows),
+    "binary": given(nn.binary_cross_entropy_with_logits, "shares", size),
+    "binary, row weights": given(
+        partial(nn.binary_cross_entropy_with_logits, weight=ROW_WEIGHTS, pos_weight=ROW_WEIGHTS[0]),
+        "shares", size, only_rows=True,
+    ),
+    "several labels": given(nn.multilabel_soft_margin_loss, "shares", rows, only_rows=True),
+    "soft margin, summed": Losses(lambda model, rng: nn.SoftMarginLoss(reduction="sum"), "signs"),
+    "hinge": given(nn.hinge_embedding_loss, "signs", size),
+    # Of users
+    "closure, mean": Losses(lambda model, rng: reduced("mean"), "labels"),
+    "closure, sum": Losses(lambda model, rng: reduced("sum"), "labels"),
+    "declared closure, mean": Losses(lambda model, rng: reduced_and_declared("mean"), "labels", count_of_labels),
+    "declared closure, sum": Losses(lambda model, rng: reduced_and_declared("sum"), "labels"),
+    "masked mean": given(masked_mean, "labels"),
+    "declared masked mean": given(nn.additive(count_of_labels)(lambda out, y: masked_mean(out, y)), "labels", count_of_labels),
+    "focal": given(focal, "labels"),
+    "hardest": given(hardest, "labels"),
+    "contrastive": given(contrastive, "labels"),
+    "copied by wraps": given(wraps(nn.cross_entropy)(copied), "labels"),
+    "subclass": Losses(lambda model, rng: Sharpened(weight=CLASS_WEIGHTS), "labels"),
+    "called": Losses(lambda model, rng: Called(), "labels", count_of_labels),
+    "called again": Losses(lambda model, rng: CalledAgain(), "labels"),
+    "own layer": Losses(lambda model, rng: Projected(rng), "labels"),
+    "own layer, additive": Losses(lambda model, rng: ProjectedAdditive(rng), "labels", count_of_labels),
+    "running centre": Losses(lambda model, rng: RunningCentre(), "labels"),
+    "remembers": Losses(lambda model, rng: Remembers(), "labels"),
+    "own tensor": Losses(lambda model, rng: WithTensor(model.parameters()[0].dtype), "labels"),
+    "weights": Losses(lambda model, rng: with_weights_of(model), "labels"),
+    "weights, additive": Losses(lambda model, rng: additive_with_weights_of(model), "labels", count_of_labels),
+    "stored": Losses(lambda model, rng: with_penalties_of(model), "labels", reads=True),
+    "calls again": Losses(lambda model, rng: calling_again(model), "labels"),
+    "noisy": given(noisy, "labels", random=True),
+    "noisy, additive": given(noisy_additive, "labels", count_of_labels, random=True),
+    "quantile": given(quantile, "values"),
+    "correlation": given(correlation, "values"),
+    "pairwise": given(pairwise, "values"),
+    "masked": given(masked, "masked"),
+    "declared masked": given(nn.additive(sum_of_mask)(lambda out, y: masked(out, y)), "masked", sum_of_mask),
+    "sample weights": given(weighted_by_samples, "masked"),
+}  # fmt: skip
+
+
+def of_output(loss, kind, denominator):
+    """Return a loss of what a model returns: of the logits in a nest, and of what stands beside them.
+
+    Where a denominator is declared it is a loss of the logits alone.
+    """
+    if kind == "array":
+        return loss
+    of = (lambda out: out.out) if kind == "attributes" else logits_of
+    if denominator is None:
+        return lambda out, target: loss(of(out), target) + more_of(out)
+    return nn.additive(denominator)(lambda out, target: loss(of(out), target))
+
+
+def tensors_of(loss):
+    """Return the tensors of a loss that the optimizer holds."""
+    if isinstance(loss, nn.Module):
+        return loss.parameters()
+    return [value for value in getattr(loss, "__dict__", {}).values() if isinstance(value, tg.Tensor)]

@@ -1,0 +1,566 @@
+"""The models of training programs, drawn layer by layer, and whether each layer lets a batch be cut.
+
+Features are (N, 4), or (N, T, 4) where a sample is a sequence. Every layer keeps the shape.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import tinygrad_edu as tg
+from tinygrad_edu import nn
+
+FEATURES, CLASSES, STEPS = 4, 3, 3
+
+
+def linear(rng, out=FEATURES):
+    return nn.Linear(FEATURES, out, rng=rng)
+
+
+# --- Layers that declare False, and keep the promise ---
+
+
+class Noise(nn.Module):
+    couples_samples = False
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        return x + nn.current_stream(np.random.default_rng()).normal(size=x.shape).astype(x.dtype)
+
+
+class Shared(nn.Module):
+    couples_samples = False
+
+    def __init__(self, rng):
+        self.layer = linear(rng)
+
+    def forward(self, x):
+        return self.layer(tg.tanh(self.layer(x)))
+
+
+class Experts(nn.Module):
+    """Each row has one of two matrices, so a shard may have no gradient of the other."""
+
+    couples_samples = False
+
+    def __init__(self, rng):
+        self.first, self.second = linear(rng), linear(rng)
+
+    def forward(self, x):
+        chosen = x.numpy()[..., :1] > 0
+        if chosen.all():
+            return self.first(x)
+        return tg.where(chosen, self.first(x), self.second(x)) if chosen.any() else self.second(x)
+
+
+class TimeFirst(nn.Module):
+    """A GRU takes the samples on axis 1: this module moves them there and back."""
+
+    couples_samples = False
+
+    def __init__(self, rng):
+        self.layer = nn.GRU(FEATURES, FEATURES, rng=rng)
+
+    def forward(self, x):
+        sequences = x.reshape(len(x), -1, FEATURES)
+        return self.layer(sequences.swapaxes(0, 1))[0].swapaxes(0, 1).reshape(x.shape)
+
+
+class Attends(nn.Module):
+    couples_samples = False
+
+    def __init__(self, rng):
+        self.layer = nn.MultiheadAttention(FEATURES, 2, batch_first=True, rng=rng)
+
+    def forward(self, x):
+        sequences = x.reshape(len(x), -1, FEATURES)
+        return self.layer(sequences, sequences, sequences)[0].reshape(x.shape)
+
+
+class MakesModules(nn.Module):
+    """Its forward sets an attribute of a module that it makes."""
+
+    couples_samples = False
+
+    def forward(self, x):
+        made = nn.Identity()
+        made.scale = 0.5
+        return tg.tanh(x) * made.scale
+
+
+class Keeps(nn.Linear):
+    """A subclass that keeps the forward."""
+
+
+class Replaces(nn.Linear):
+    """A subclass that replaces the forward, and declares it again."""
+
+    couples_samples = False
+
+    def forward(self, x):
+        return super().forward(tg.sin(x))
+
+
+def with_clipped_gradient(rng):
+    layer = linear(rng)
+    layer.weight.register_hook(lambda g: np.clip(g, -0.02, 0.02))
+    return layer
+
+
+def frozen(rng):
+    layer = linear(rng)
+    layer.weight.requires_grad = False
+    return layer
+
+
+# --- Layers that declare nothing ---
+
+
+class Centre(nn.Module):
+    def forward(self, x):
+        return x - x.mean(axis=0)
+
+
+class CentreSometimes(nn.Module):
+    """It couples the samples of some batches alone."""
+
+    def forward(self, x):
+        return x - x.mean(axis=0) if x.numpy()[0].sum() > 0 else tg.tanh(x)
+
+
+class OwnBatchNorm(nn.Module):
+    def __init__(self):
+        self.mean, self.scale = tg.Tensor(np.zeros(FEATURES)), tg.Tensor(np.ones(FEATURES), requires_grad=True)
+
+    def forward(self, x):
+        if not self.training:
+            return (x - self.mean) * self.scale
+        mean = x.reshape(-1, FEATURES).mean(axis=0)
+        self.mean.assign(0.9 * self.mean.numpy() + 0.1 * mean.numpy())
+        return (x - mean) * self.scale
+
+
+class Notes(nn.Module):
+    """It notes what it sees in a list."""
+
+    def __init__(self):
+        self.seen = []
+
+    def forward(self, x):
+        self.seen.append(float(x.numpy().mean()))
+        return tg.tanh(x)
+
+
+class Inherits(nn.Linear):
+    """A subclass that replaces the forward, and inherits the declaration."""
+
+    def forward(self, x):
+        out = super().forward(x)
+        return out - out.mean(axis=0)
+
+
+class InheritsCall(nn.Linear):
+    """A subclass that replaces what calls the forward."""
+
+    def __call__(self, x):
+        out = super().__call__(x)
+        return out - out.mean(axis=0)
+
+
+class Declares(nn.Module):
+    couples_samples = False
+
+    def forward(self, x):
+        return tg.tanh(x)
+
+
+class DeclaresAbove(Declares):
+    couples_samples = False
+
+    def forward(self, x):
+        return 1.5 * super().forward(x)
+
+
+class CentresBelow(Declares):
+    def forward(self, x):
+        return super().forward(x - x.mean(axis=0))
+
+
+class InheritsBelow(DeclaresAbove, CentresBelow):
+    """The first base declares False, and its ``super()`` is another class here."""
+
+
+# --- Layers whose batches are whole: they declare True, or have forward hooks ---
+
+
+class Couples(nn.Module):
+    couples_samples = True
+
+    def forward(self, x):
+        return x - x.mean(axis=0)
+
+
+class NormalizesInside(nn.Module):
+    """A module that declares False holds a module that declares True."""
+
+    couples_samples = False
+
+    def __init__(self):
+        self.layer = nn.BatchNorm1D(FEATURES)
+
+    def forward(self, x):
+        return self.layer(x.reshape(-1, FEATURES)).reshape(x.shape)
+
+
+def hooked(rng):
+    layer = linear(rng)
+    layer.register_forward_hook(lambda module, inputs, out: out - out.mean(axis=0))
+    return layer
+
+
+def hooked_before(rng):
+    layer = linear(rng)
+    layer.register_forward_pre_hook(lambda module, inputs: inputs[0] - inputs[0].mean(axis=0))
+    return layer
+
+
+def patched(rng):
+    layer = linear(rng)
+    layer.forward = lambda x: nn.Linear.forward(layer, x - x.mean(axis=0))
+    return layer
+
+
+# --- Layers that declare False, and break the promise in the forward of a shard ---
+
+
+class Counts(nn.Module):
+    couples_samples = False
+
+    def __init__(self):
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return tg.tanh(x)
+
+
+class StoresPenalty(nn.Module):
+    """It stores a part of the loss, as a variational autoencoder does."""
+
+    couples_samples = False
+
+    def forward(self, x):
+        if self.training:
+            self.penalty, self.level = (x * x).mean(), float(x.numpy().mean())
+        return tg.tanh(x)
+
+
+class CachesPenalty(nn.Module):
+    """It stores a part of the loss in a dict, which only a loss that uses it shows."""
+
+    couples_samples = False
+
+    def __init__(self):
+        self.cache = {}
+
+    def forward(self, x):
+        self.cache["penalty"] = (x * x).mean()
+        return tg.tanh(x)
+
+
+class WritesBuffer(nn.Module):
+    couples_samples = False
+
+    def __init__(self):
+        self.mean = tg.Tensor(np.zeros(FEATURES))
+
+    def forward(self, x):
+        if self.training:
+            self.mean.assign(0.9 * self.mean.numpy() + 0.1 * x.numpy().reshape(-1, FEATURES).mean(axis=0))
+        return x - self.mean.numpy().astype(x.dtype)
+
+
+class ScalesByFirst(nn.Module):
+    """The first batch sets the scale, and later ones only read it."""
+
+    couples_samples = False
+
+    def __init__(self):
+        self.scale = None
+
+    def forward(self, x):
+        if self.scale is None:
+            self.scale = 1 / (1 + float(x.numpy().std()))
+        return self.scale * tg.tanh(x)
+
+
+class OneSequence(nn.Module):
+    """A recurrent layer, or attention, gets all rows as one sequence."""
+
+    couples_samples = False
+
+    def __init__(self, layer):
+        self.layer = layer
+
+    def forward(self, x):
+        rows = x.reshape(-1, FEATURES)
+        out = self.layer(rows) if isinstance(self.layer, nn.GRU) else self.layer(rows, rows, rows)
+        return out[0].reshape(x.shape)
+
+
+class ScalesGradient(nn.Module):
+    """A hook scales the gradient of what the forward computes by its norm, which is that of the whole batch."""
+
+    couples_samples = False
+
+    def forward(self, x):
+        out = tg.tanh(x)
+        if out.requires_grad:
+            out.register_hook(lambda g: g / (np.linalg.norm(g) + 1))
+        return out
+
+
+class FlattensSamples(nn.Module):
+    couples_samples = False
+
+    def __init__(self):
+        self.layer = nn.Flatten(0)
+
+    def forward(self, x):
+        return x - self.layer(x).mean()
+
+
+class TakesSizes(nn.Module):
+    """Its forward takes the sizes of the batches alone, and not those of shards."""
+
+    couples_samples = False
+
+    def __init__(self, sizes):
+        self.sizes = frozenset(sizes)
+
+    def forward(self, x):
+        if len(x) not in self.sizes:
+            raise ValueError(f"a batch of {len(x)} samples")
+        return tg.tanh(x)
+
+
+class Layer(NamedTuple):
+    """A layer that models are made of.
+
+    Attributes
+    ----------
+    make : callable
+        From a generator to the layer.
+    cut : bool
+        Whether a batch may be cut where the layer is in a Sequential.
+    covered : bool or None
+        Whether it may where an enclosing module declares False. None where that declaration would be wrong.
+    random : bool
+        Whether it draws random numbers in training.
+    """
+
+    make: Callable[[Any], Any]
+    cut: bool = True
+    covered: bool | None = True
+    random: bool = False
+
+
+KEEPING = {
+    "linear": Layer(linear),
+    "tanh": Layer(lambda rng: nn.Tanh()),
+    "layer norm": Layer(lambda rng: nn.LayerNorm(FEATURES)),
+    "residual": Layer(lambda rng: nn.Residual(linear(rng), nn.Tanh())),
+    "dropout": Layer(lambda rng: nn.Dropout(0.3, rng=rng), random=True),
+    "noise": Layer(lambda rng: Noise(), random=True),
+    "shared": Layer(Shared),
+    "experts": Layer(Experts),
+    "time first": Layer(TimeFirst),
+    "attends": Layer(Attends),
+    "makes modules": Layer(lambda rng: MakesModules()),
+    "keeps": Layer(lambda rng: Keeps(FEATURES, FEATURES, rng=rng)),
+    "replaces": Layer(lambda rng: Replaces(FEATURES, FEATURES, rng=rng)),
+    "clipped gradient": Layer(with_clipped_gradient),
+    "frozen": Layer(frozen),
+}
+UNDECLARED = {
+    "function": Layer(lambda rng: np.sin, cut=False),
+    "centring function": Layer(lambda rng: lambda x: x - x.mean(axis=0), cut=False, covered=None),
+    "centres": Layer(lambda rng: Centre(), cut=False, covered=None),
+    "centres sometimes": Layer(lambda rng: CentreSometimes(), cut=False, covered=None),
+    "own batch norm": Layer(lambda rng: OwnBatchNorm(), cut=False, covered=None),
+    "notes": Layer(lambda rng: Notes(), cut=False, covered=None),
+    "inherits": Layer(lambda rng: Inherits(FEATURES, FEATURES, rng=rng), cut=False, covered=None),
+    "inherits call": Layer(lambda rng: InheritsCall(FEATURES, FEATURES, rng=rng), cut=False, covered=None),
+    "inherits below": Layer(lambda rng: InheritsBelow(), cut=False, covered=None),
+}
+WHOLE = {
+    "couples": Layer(lambda rng: Couples(), cut=False, covered=False),
+    "normalizes inside": Layer(lambda rng: NormalizesInside(), cut=False, covered=False),
+    "hook": Layer(hooked, cut=False, covered=False),
+    "hook before": Layer(hooked_before, cut=False, covered=False),
+    "hook inside": Layer(lambda rng: nn.Residual(hooked(rng), nn.Tanh()), cut=False, covered=False),
+    "patched": Layer(patched, cut=False, covered=False),
+}
+BREAKING = {
+    "counts": Layer(lambda rng: Counts(), cut=False, covered=False),
+    "stores a penalty": Layer(lambda rng: StoresPenalty(), cut=False, covered=False),
+    "caches a penalty": Layer(lambda rng: CachesPenalty()),  # as long as no loss uses it
+    "writes a buffer": Layer(lambda rng: WritesBuffer(), cut=False, covered=False),
+    "scales by the first": Layer(lambda rng: ScalesByFirst()),  # but for its first batch
+    "scales the gradient": Layer(lambda rng: ScalesGradient(), cut=False, covered=False),
+    "one sequence": Layer(lambda rng: OneSequence(nn.GRU(FEATURES, FEATURES, rng=rng)), cut=False, covered=False),
+    "attends to rows": Layer(
+        lambda rng: OneSequence(nn.MultiheadAttention(FEATURES, 2, rng=rng)), cut=False, covered=False
+    ),
+    "softmax of rows": Layer(lambda rng: nn.Softmax(axis=0), cut=False, covered=False),
+    "flattens samples": Layer(lambda rng: FlattensSamples(), cut=False, covered=False),
+    "takes sizes": Layer(lambda rng: TakesSizes(()), cut=False, covered=False),
+}
+LAYERS = KEEPING | UNDECLARED | WHOLE | BREAKING
+
+
+# --- Outputs ---
+
+
+class Pair(NamedTuple):
+    out: Any
+    more: Any
+
+
+class Attributes(dict):
+    """A dict whose values are attributes."""
+
+    __getattr__ = dict.__getitem__
+
+
+class Object:
+    def __init__(self, out):
+        self.out, self.more = out, None
+
+
+# From the last layer, the features and the logits to what the model returns: "more" stands beside the logits.
+OUTPUTS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "array": lambda head, x, out: out,
+    "dict": lambda head, x, out: {"out": out, "more": x, "none": None},
+    "named tuple": lambda head, x, out: Pair(out, x),
+    "twice": lambda head, x, out: {"out": out, "more": out},
+    "integers": lambda head, x, out: {"out": out, "more": out.numpy().argmax(axis=1)},
+    "constant": lambda head, x, out: Pair(out, x.detach()),
+    "attributes": lambda head, x, out: Attributes(out=out, more=x),
+    "parameter": lambda head, x, out: {"out": out, "more": head.layer.weight},
+    "number": lambda head, x, out: {"out": out, "more": (x * x).mean()},
+    "word": lambda head, x, out: {"out": out, "more": "words"},
+    "object": lambda head, x, out: Object(out),
+    "some": lambda head, x, out: {"out": out, "more": x} if x.numpy()[0].sum() > 0 else {"out": out, "more": (x, x)},
+}  # fmt: skip
+WHOLE_OUTPUTS = {"parameter", "number", "word", "object"}  # a shard finds that out
+
+
+class Head(nn.Module):
+    couples_samples = False
+
+    def __init__(self, kind, rng):
+        self.layer, self.kind = linear(rng, CLASSES), kind
+
+    def forward(self, x):
+        out = self.layer(x)
+        return OUTPUTS[self.kind](self, x, out.swapaxes(1, -1) if out.ndim == 3 else out)
+
+
+def logits_of(out):
+    if isinstance(out, tg.Tensor | np.ndarray):
+        return out
+    return out["out"] if isinstance(out, dict) else out.out
+
+
+def more_of(out):
+    """Return a number of what stands beside the logits, as a loss may use it."""
+    if isinstance(out, tg.Tensor | np.ndarray):
+        return 0.0
+    more = out["more"] if isinstance(out, dict) else out.more
+    more = more[1] if isinstance(more, tuple) else more
+    return 0.0 if more is None or isinstance(more, str) else 0.3 * tg.tanh(more).mean()
+
+
+# --- Stems: from the inputs to features ---
+
+
+class Images(nn.Module):
+    couples_samples = False
+
+    def __init__(self, rng):
+        self.layers = nn.Sequential(nn.Conv2D(1, FEATURES, 3, rng=rng), nn.Tanh(), nn.AvgPool2D(3), nn.Flatten())
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+class Tagger(nn.Module):
+    couples_samples = False
+
+    def __init__(self, rng):
+        self.layer = nn.GRU(FEATURES, FEATURES, batch_first=True, rng=rng)
+
+    def forward(self, x):
+        return self.layer(x)[0]
+
+
+STEMS: dict[str, Callable[[Any], Any]] = {
+    "rows": linear,
+    "images": Images,
+    "sequences": Tagger,
+}
+
+
+class Inputs(nn.Module):
+    """What a model is called with: one array, two, or a dict of both, of which the second scales the features."""
+
+    couples_samples = False
+
+    def __init__(self, stem):
+        self.stem = stem
+
+    def forward(self, x, scale=None):
+        x, scale = (x["x"], x["scale"]) if isinstance(x, dict) else (x, scale)
+        features = self.stem(x)
+        return features if scale is None else features * scale.reshape(-1, *[1] * (features.ndim - 1))
+
+
+# --- Whole models ---
+
+
+class Undeclared(nn.Module):
+    def __init__(self, layers):
+        self.layers = layers
+
+    def forward(self, *inputs):
+        x = self.layers[0](*inputs)
+        for layer in self.layers[1:]:
+            x = layer(x)
+        return x
+
+
+class Declared(Undeclared):
+    couples_samples = False
+
+
+class DeclaredLater(Declared):
+    """A subclass that keeps the forward."""
+
+
+def declared_outside(layers):
+    model = Undeclared(layers)
+    model.couples_samples = False
+    return model
+
+
+WRAPPERS: dict[str, Callable[[Any], Any]] = {
+    "sequential": lambda layers: nn.Sequential(*layers),
+    "declared": Declared,
+    "declared later": DeclaredLater,
+    "declared outside": declared_outside,
+    "undeclared": Undeclared,
+}
+DECLARING = {"declared", "declared later", "declared outside"}  # they cover what is inside

@@ -1,0 +1,517 @@
+"""Training programs, drawn part by part; what `fit` makes of one, and what the loop does that a maker writes by hand."""
+
+from contextlib import nullcontext
+from dataclasses import dataclass, field, fields
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from hypothesis import reject
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tests.parallel.simulated import on_workers
+from tests.training.program_losses import LOSSES, of_output, tensors_of
+from tests.training.program_models import (
+    CLASSES,
+    DECLARING,
+    FEATURES,
+    LAYERS,
+    OUTPUTS,
+    STEMS,
+    STEPS,
+    WHOLE_OUTPUTS,
+    WRAPPERS,
+    Head,
+    Inputs,
+    ScalesByFirst,
+    TakesSizes,
+    logits_of,
+)
+from tinygrad_edu import data, nn, optim
+from tinygrad_edu.nn.randomness import jumped_stream, random_stream, stream_of, stream_seeds
+from tinygrad_edu.parallel import shards
+from tinygrad_edu.training import Metric, evaluating, evaluation, fit
+from tinygrad_edu.transforms.trees import tree_map
+
+
+@dataclass(frozen=True)
+class Program:
+    """A training: every part is a name or a number, so that a failure can be read and run again.
+
+    Attributes
+    ----------
+    stem, layers, output, wrapper
+        Names of the parts of the model.
+    inputs : str
+        What the model is called with: "array", "dict" or "two".
+    losses : tuple of str
+        The loss of each `fit`, one after the other on the same model.
+    declares : bool
+        Whether a loss of a nest declares the denominator of the loss in it.
+    masks : str
+        Which labels and samples do not count: "none", "random", "first" or "last".
+    batches : str
+        "arrays", "tensors", "loader" or "augmented".
+    sizes : tuple of int
+        Of the batches; a loader has the first.
+    optimizer : str
+        "sgd", "momentum", "groups" or "adam".
+    """
+
+    stem: str = "rows"
+    layers: tuple[str, ...] = ()
+    output: str = "array"
+    wrapper: str = "sequential"
+    inputs: str = "array"
+    losses: tuple[str, ...] = ("cross entropy",)
+    declares: bool = False
+    masks: str = "none"
+    batches: str = "arrays"
+    sizes: tuple[int, ...] = (7,)
+    dtype: str = "float64"
+    optimizer: str = "sgd"
+    scheduled: bool = False
+    max_norm: float | None = None
+    accumulate: int = 1
+    averaged: bool = False
+    epochs: int = 2
+    shard_size: int = 2
+    evaluation_shard_size: int = 3
+    threads: int = 1
+    ranks: int = 1
+    seed: int = 0
+
+    def __repr__(self) -> str:
+        told = [f.name for f in fields(self) if getattr(self, f.name) != f.default or f.name == "losses"]
+        return f"Program({', '.join(f'{name}={getattr(self, name)!r}' for name in told)})"
+
+
+def possible(program):
+    """Return whether the parts of a program fit together, and its declarations are right."""
+    layers, losses = [LAYERS[name] for name in program.layers], [LOSSES[name] for name in program.losses]
+    sizes = {program.shard_size, program.evaluation_shard_size}
+    return (
+        not (program.wrapper in DECLARING and any(layer.covered is None for layer in layers))
+        and not (program.wrapper == "sequential" and program.inputs == "two")
+        and not (program.stem == "sequences" and any(loss.only_rows for loss in losses))
+        and not (program.optimizer == "groups" and program.scheduled)
+        and not (program.optimizer == "adam" and program.dtype == "float32")  # it scales rounding up to a step
+        and not ("takes sizes" in program.layers and sizes & set(sizes_of(program)))
+        and not (program.output == "some" and is_random(program))
+        and not is_blind(program)
+        and not ("scales the gradient" in program.layers and program.accumulate > 1)  # each batch has a backward
+        and not ("normalizes inside" in program.layers and 1 in sizes_of(program))  # it refuses one value
+    )
+
+
+def is_random(program):
+    """Return whether anything draws random numbers."""
+    return (
+        program.batches == "augmented"
+        or any(LAYERS[name].random for name in program.layers)
+        or any(LOSSES[name].random for name in program.losses)
+    )
+
+
+def is_blind(program):
+    """Return whether only an evaluation cuts batches of a model whose loss uses what its forward caches."""
+    reads = any(LOSSES[name].reads for name in program.losses) and "caches a penalty" in program.layers
+    return reads and max(sizes_of(program)) <= program.shard_size
+
+
+def programs():
+    """Draw a program."""
+    sampled = st.sampled_from
+    return st.builds(
+        Program,
+        stem=sampled(["rows", *STEMS]),
+        layers=st.lists(sampled(sorted(LAYERS)), max_size=3).map(tuple),
+        output=sampled(["array"] * len(OUTPUTS) + sorted(OUTPUTS)),
+        wrapper=sampled(["sequential", "sequential", "declared", *WRAPPERS]),
+        inputs=sampled(["array", "array", "dict", "two"]),
+        losses=sampled(sorted(LOSSES)).flatmap(_calls),
+        declares=st.booleans(),
+        masks=sampled(["none", "random", "first", "last"]),
+        batches=sampled(["arrays", "tensors", "loader", "augmented"]),
+        sizes=st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple),
+        dtype=sampled(["float64", "float64", "float32"]),
+        optimizer=sampled(["sgd", "momentum", "groups", "adam"]),
+        scheduled=st.booleans(),
+        max_norm=sampled([None, None, 0.05]),
+        accumulate=sampled([1, 1, 2, 3]),
+        averaged=st.booleans(),
+        epochs=st.integers(1, 2),
+        shard_size=sampled([1, 2, 2, 3, 4, 5]),
+        evaluation_shard_size=st.integers(1, 5),
+        threads=st.integers(1, 2),
+        ranks=sampled([1, 1, 1, 2, 3, 5]),
+        seed=st.integers(0, 99),
+    ).filter(possible)
+
+
+def _calls(name):
+    """Draw the losses of one or two calls of `fit`: of closures from one factory, both."""
+    other = {"closure, mean": "closure, sum", "declared closure, mean": "declared closure, sum"}.get(name, name)
+    return st.sampled_from([(name,), (name, other), (other, name)])
+
+
+# --- What is trained ---
+
+
+def sizes_of(program):
+    """Return the sizes of the batches of an epoch."""
+    if program.batches in ("loader", "augmented"):
+        return [part.stop - part.start for part in shards(sum(program.sizes), program.sizes[0])]
+    return list(program.sizes)
+
+
+def parts_of(sizes):
+    """Return the slices of the samples that batches of these sizes have."""
+    ends = np.cumsum([0, *sizes]).tolist()
+    return [slice(start, end) for start, end in zip(ends[:-1], ends[1:], strict=True)]
+
+
+def samples_of(program):
+    """Return the arrays of the inputs and those of the target. Masks leave out the ends of sequences, or samples."""
+    rng, count = np.random.default_rng(program.seed), sum(program.sizes)
+    positions = (STEPS,) if program.stem == "sequences" else ()
+    shape = {"rows": (FEATURES,), "images": (1, 5, 5), "sequences": (STEPS, FEATURES)}[program.stem]
+    x = rng.normal(size=(count, *shape)).astype(program.dtype)
+    scale = rng.uniform(0.5, 1.5, size=count).astype(program.dtype)
+    values = rng.normal(size=(count, CLASSES, *positions)).astype(program.dtype)
+    labels = rng.integers(0, CLASSES, size=(count, *positions))
+    counts = np.ones(labels.shape, bool)
+    if program.masks == "random":
+        counts = rng.random(labels.shape) < 0.6
+    elif program.masks != "none":
+        lengths = np.sort(rng.integers(0, 3, size=count))  # sorted: the first samples are the shortest
+        counts = np.arange(labels[0].size) < lengths[:, None] if positions else lengths > 0
+        counts = counts if program.masks == "first" else counts[::-1]
+    if program.batches in ("arrays", "tensors"):
+        for part in parts_of(program.sizes):
+            counts[part.start] |= not counts[part].any()  # a batch without labels has no mean
+    target = {
+        "known labels": (labels,),
+        "labels": (np.where(counts, labels, -100),),
+        "values": (values,),
+        "shares": (1 / (1 + np.exp(-values)),),
+        "signs": (np.where(values > 0, 1.0, -1.0).astype(program.dtype),),
+        "masked": (values, counts.reshape(count, -1).any(axis=1).astype(program.dtype)),
+    }[LOSSES[program.losses[0]].target]
+    return ((x,) if program.inputs == "array" else (x, scale)), target
+
+
+def batch_of(program, *arrays):
+    """Return a batch of the arrays of inputs and target."""
+    count = 1 if program.inputs == "array" else 2
+    inputs, target = arrays[:count], arrays[count:]
+    inputs = ({"x": inputs[0], "scale": inputs[1]},) if program.inputs == "dict" else inputs
+    if program.batches == "tensors":
+        inputs = tree_map(tg.from_numpy, inputs)
+    return (*inputs, target if len(target) > 1 else target[0])
+
+
+def augmented(x, *others, rng):
+    return (x * (1 + 0.5 * rng.random(x.shape)).astype(x.dtype), *others)
+
+
+def is_lazy(program):
+    """Return whether the samples of a loader are taken, and augmented, where their shard is computed."""
+    nested = program.inputs == "dict" or LOSSES[program.losses[0]].target == "masked"
+    return program.batches in ("loader", "augmented") and not nested
+
+
+def batches_of(program, lazy_augment=True):
+    """Return the batches, to be looped over once an epoch."""
+    arrays = [array for part in samples_of(program) for array in part]
+    if program.batches not in ("loader", "augmented"):
+        return [batch_of(program, *(array[part] for array in arrays)) for part in parts_of(program.sizes)]
+    augments = program.batches == "augmented" and (lazy_augment or not is_lazy(program))
+    return data.DataLoader(
+        *arrays, batch_size=program.sizes[0], rng=np.random.default_rng(program.seed + 1),
+        augment=augmented if augments else None,
+        transform=None if is_lazy(program) else lambda *arrays: batch_of(program, *arrays),
+    )  # fmt: skip
+
+
+def evaluated_batches(program):
+    """Return all samples, in batches that are no loader's."""
+    arrays = [array for part in samples_of(program) for array in part]
+    return [batch_of(program, *(array[part] for array in arrays)) for part in parts_of(sizes_of(program))]
+
+
+class Energy(Metric):
+    """The mean square of the logits."""
+
+    def sums(self, outputs, targets):
+        out = logits_of(outputs)
+        return np.array([(out * out).sum(), out.size])
+
+
+@dataclass
+class Training:
+    """What a program trains, as it begins.
+
+    Attributes
+    ----------
+    denominators : list of callable or None
+        Of the losses that are declared to be additive.
+    tensors : list of Tensor
+        All that the optimizer holds.
+    """
+
+    program: Program
+    outcome: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        program, rng = self.program, np.random.default_rng(self.program.seed + 2)
+        layers = [Inputs(STEMS[program.stem](rng)), *(LAYERS[name].make(rng) for name in program.layers)]
+        for layer in layers:
+            if isinstance(layer, TakesSizes):
+                layer.sizes = frozenset(sizes_of(program))
+        self.model = WRAPPERS[program.wrapper]([*layers, Head(program.output, rng)]).astype(program.dtype)
+        self.specs = [LOSSES[name] for name in program.losses]
+        made = {name: LOSSES[name].make(self.model, rng) for name in dict.fromkeys(program.losses)}
+        own = [made[name] for name in program.losses]
+        self.modules = [
+            self.model,
+            *(loss.astype(program.dtype) for loss in made.values() if isinstance(loss, nn.Module)),
+        ]
+        additive = program.output == "array" or program.declares
+        self.denominators = [spec.denominator if additive else None for spec in self.specs]
+        self.losses = [
+            of_output(loss, program.output, denominator)
+            for loss, denominator in zip(own, self.denominators, strict=True)
+        ]
+        self.own = list(made.values())
+        self.tensors = list(
+            dict.fromkeys([*self.model.parameters(), *(t for loss in made.values() for t in tensors_of(loss))])
+        )
+        self.optimizer = self._optimizer()
+        self.average = optim.MovingAverage(self.tensors, 0.5) if program.averaged else None
+        self.rng = np.random.default_rng(program.seed + 3)
+
+    def _optimizer(self):
+        if self.program.optimizer == "adam":
+            return optim.Adam(self.tensors, lr=0.05, eps=1e-3)  # with 1e-8, rounding of a gradient of 0 makes a step
+        if self.program.optimizer == "groups":
+            groups = [{"params": self.tensors[:2], "lr": 0.3}, {"params": self.tensors[2:]}]
+            return optim.SGD([group for group in groups if group["params"]], lr=0.1)
+        return optim.SGD(self.tensors, lr=0.1, momentum=0.9 if self.program.optimizer == "momentum" else 0.0)
+
+    def schedule(self, step):
+        return 0.2 / (1 + step)
+
+    def ended(self):
+        """Return all that the training left behind."""
+        if self.program.output != "some":  # the values decide how many streams are drawn
+            self.outcome["the next random number"] = self.rng.random()
+        self.outcome |= {f"tensor {k}": tensor.numpy().copy() for k, tensor in enumerate(self.tensors)}
+        for k, module in enumerate(self.modules):
+            self.outcome |= {f"module {k}, {name}": array for name, array in module.state_dict().items()}
+        for k, thing in enumerate([*(part for module in self.modules for part in module.modules()), *self.own]):
+            self.outcome |= {f"thing {k}, {name}": value for name, value in left_in(thing)}
+        return self.outcome
+
+
+def left_in(thing):
+    """Yield the numbers, lists of numbers and computed tensors in the attributes of a thing."""
+    for name, value in getattr(thing, "__dict__", {}).items():
+        if isinstance(value, tg.Tensor) and not value.is_leaf:
+            yield name, value.numpy().copy()
+        elif isinstance(value, bool | int | float) or (isinstance(value, list) and {*map(type, value)} <= {float}):
+            yield name, np.array(value, float)
+
+
+# --- What `fit` makes of it ---
+
+
+def trained(program, worker):
+    """Train with `fit`."""
+    training = Training(program)
+    batches, evaluated = batches_of(program), evaluated_batches(program)
+    for call, (loss, spec) in enumerate(zip(training.losses, training.specs, strict=True)):
+        metrics = {} if program.output == "object" else {"energy": Energy()}
+        metrics |= {} if spec.random else {"loss": loss}
+        epochs = fit(
+            training.model, training.optimizer, loss, batches, program.epochs, rng=training.rng,
+            schedule=training.schedule if program.scheduled else None, max_norm=program.max_norm,
+            accumulate=program.accumulate, average=training.average, shard_size=program.shard_size, workers=worker,
+            metrics=metrics, evaluate_on={"all": evaluated}, evaluate_every=program.epochs,
+            on_step=lambda step, call=call: training.outcome.update({f"call {call}, loss {step.number}": step.loss}),
+        )  # fmt: skip
+        *_, last = epochs
+        training.outcome |= {f"call {call}, {name}": value for name, value in last.metrics.items()}
+    return training.ended()
+
+
+# --- The loop that a maker writes by hand ---
+
+
+def by_hand(program):
+    """Train with forward, loss, backward and step on whole batches.
+
+    Random numbers are drawn as `fit` documents it: each shard has a stream of its own, and the loss another one.
+    """
+    training = Training(program)
+    batches, evaluated = batches_of(program, lazy_augment=False), evaluated_batches(program)
+    for call in range(len(training.losses)):
+        by = ByHand(training, call)
+        number = 0
+        for _ in range(program.epochs):
+            training.model.train()
+            waiting = list(batches)
+            while waiting:
+                together, waiting = waiting[: program.accumulate], waiting[program.accumulate :]
+                if program.scheduled:
+                    training.optimizer.lr = training.schedule(number)
+                training.outcome[f"call {call}, loss {number}"] = by.step(together)
+                number += 1
+        with training.average.swap() if training.average is not None else nullcontext():
+            training.outcome |= {f"call {call}, all_{name}": value for name, value in by.evaluate(evaluated).items()}
+    return training.ended()
+
+
+class ByHand:
+    """One call of `fit`, by hand."""
+
+    def __init__(self, training, call):
+        self.training, self.program, self.spec = training, training.program, training.specs[call]
+        self.loss, self.denominator = training.losses[call], training.denominators[call]
+        self.broken = False
+
+    def step(self, together):
+        tensors = self.training.tensors
+        weighted = [(self.weight(batch), self.loss_of(batch, len(together) > 1)) for batch in together]
+        weighted = [(weight, loss) for weight, loss in weighted if weight]
+        total = sum(weight for weight, _ in weighted) or reject()
+        for tensor in tensors:
+            tensor.grad = None
+        mean = sum(loss * (weight / total) for weight, loss in weighted)
+        if not np.isfinite(mean.item()):
+            reject()
+        mean.backward()
+        if self.program.max_norm is not None:
+            optim.clip_grad_norm(tensors, self.program.max_norm)
+        self.training.optimizer.step()
+        if self.training.average is not None:
+            self.training.average.update()
+        return mean.item()
+
+    def weight(self, batch):
+        return len(rows_in(batch)) if self.denominator is None else self.denominator(batch[-1])
+
+    def counts(self, target):
+        """Return whether any label or sample of a batch counts."""
+        counted = target[1] if isinstance(target, tuple) else target != -100
+        return counted.any() and (self.spec.denominator is None or self.spec.denominator(target) > 0)
+
+    def loss_of(self, batch, of_several):
+        """Return the loss of a batch."""
+        parts = shards(len(rows_in(batch)), self.program.shard_size)
+        parts = parts if self.is_cut(batch, parts) else [slice(None)]
+        seeds = stream_seeds(self.training.rng, len(parts))
+        if not self.counts(batch[-1]):
+            return None if of_several and self.denominator is not None else reject()
+        if not is_random(self.program):
+            return self.loss(self.training.model(*as_tensors(batch[:-1])), batch[-1])
+        streams = [stream_of(seed) for seed in seeds]
+        taken = [self.taken(rows_of(batch, part), stream) for part, stream in zip(parts, streams, strict=True)]
+        outs = []
+        for (*inputs, _), stream in zip(taken, streams, strict=True):
+            with random_stream(stream):
+                outs.append(self.training.model(*as_tensors(inputs)))
+        if len(parts) > 1 and self.denominator is not None:
+            return self.additive(outs, [part[-1] for part in taken], streams)
+        with random_stream(jumped_stream(seeds[0])):
+            return self.loss(outs[0] if len(outs) == 1 else tree_map(joined, *outs), batch[-1])
+
+    def taken(self, batch, stream):
+        return augmented(*batch, rng=stream) if self.program.batches == "augmented" and is_lazy(self.program) else batch
+
+    def additive(self, outs, targets, streams):
+        total, weights = 0.0, [self.denominator(target) for target in targets]
+        for out, target, stream, weight in zip(outs, targets, streams, weights, strict=True):
+            with random_stream(stream):
+                total = total + self.loss(out, target) * (weight / sum(weights))
+        return total
+
+    def is_cut(self, batch, parts):
+        """Return whether `fit` cuts this batch."""
+        program, training = self.program, self.training
+        if len(parts) == 1 or self.broken or program.wrapper == "undeclared":
+            return False
+        covered = program.wrapper in DECLARING
+        if not all(LAYERS[name].covered if covered else LAYERS[name].cut for name in program.layers):
+            return False
+        first = any(isinstance(m, ScalesByFirst) and m.scale is None for m in training.model.modules())
+        reads = self.spec.reads and "caches a penalty" in program.layers
+        attributes = program.output == "attributes" and self.denominator is None
+        self.broken = program.output in WHOLE_OUTPUTS or first or reads or attributes
+        counted = self.denominator is None or all(self.denominator(rows_of(batch[-1], part)) for part in parts)
+        return counted and not self.broken
+
+    def evaluate(self, batches):
+        """Return the metrics: those of losses weighted as batches of a step are."""
+        sums = {"energy": [0.0, 0.0], "loss": [0.0, 0.0]}
+        with evaluating(self.training.model):
+            for batch in batches:
+                out, weight = self.training.model(*as_tensors(batch[:-1])), self.weight(batch)
+                self.counts(batch[-1]) or self.denominator or reject()
+                loss = self.loss(out, batch[-1]).item() if weight and not self.spec.random else 0.0
+                of_batch = {
+                    "energy": Energy().sums(tree_map(tg.engine.values_of, out), None),
+                    "loss": [loss * weight, weight],
+                }
+                sums = {name: np.add(sums[name], of_batch[name]) for name in sums}
+        left_out = {"energy": self.program.output == "object", "loss": self.spec.random}
+        return {name: total / count for name, (total, count) in sums.items() if not left_out[name]}
+
+
+def rows_in(nest):
+    """Return the first array of a nest."""
+    while isinstance(nest, tuple | list | dict):
+        nest = next(iter(nest.values() if isinstance(nest, dict) else nest))
+    return nest
+
+
+def rows_of(nest, part):
+    return tree_map(lambda leaf: leaf[part], nest)
+
+
+def as_tensors(inputs):
+    return tree_map(lambda leaf: leaf if isinstance(leaf, tg.Tensor) else tg.Tensor(leaf), list(inputs))
+
+
+def joined(*parts):
+    return tg.concatenate(parts) if isinstance(parts[0], tg.Tensor) else np.concatenate(parts)
+
+
+# --- Whether they agree ---
+
+
+def check(program):
+    """Hold `fit` against the loop by hand, and against itself on other threads and ranks."""
+    expected = by_hand(program)
+    with patch.object(evaluation, "SHARD_SIZE", program.evaluation_shard_size):
+        (found,) = on_workers(1, lambda worker: trained(program, worker))[1]
+        require_close(found, expected, 1e-8 if program.dtype == "float64" else 1e-5)
+        if (program.threads, program.ranks) != (1, 1):
+
+            def on(worker):
+                worker.threads = program.threads
+                return bits(trained(program, worker))
+
+            assert on_workers(program.ranks, on)[1] == [bits(found)] * program.ranks
+
+
+def require_close(found, expected, tolerance):
+    assert found.keys() == expected.keys(), found.keys() ^ expected.keys()
+    for name, value in expected.items():
+        scale = max(0.01, float(np.abs(value).max(initial=0.0)))
+        np.testing.assert_allclose(found[name], value, rtol=0, atol=tolerance * scale, err_msg=name)
+
+
+def bits(outcome):
+    return {name: np.asarray(value).tobytes() for name, value in outcome.items()}
