@@ -43,8 +43,8 @@ from tinygrad_edu.engine.watching import Watch, WatchedWalk
 
 __all__ = [
     "BUFFER", "PARAMETER", "Array", "Cell", "Hook", "HookHandle", "Node", "Op", "Operand", "Parts", "Tensor", "Watch",
-    "WatchedWalk", "add_at", "before_hook", "clock", "demand_shape", "detect_anomaly", "enable_grad", "exchanging", "flag",
-    "from_array", "from_dlpack", "from_numpy", "hooked", "in_place", "is_grad_enabled", "leaf", "no_grad", "op",
+    "WatchedWalk", "add_at", "before_hook", "clock", "demand_shape", "detect_anomaly", "enable_grad", "exchanging",
+    "flag", "from_array", "from_dlpack", "from_numpy", "hooked", "in_place", "is_grad_enabled", "leaf", "no_grad", "op",
     "real_numbers", "refuse_read_only", "refuse_stale", "role_of", "shape_of", "unbroadcast", "values_of", "walk",
     "whole", "wrap", "writing",
 ]  # fmt: skip

@@ -10,7 +10,8 @@ from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Tensor, clock
 from tinygrad_edu.errors import AnomalyError, WholeBatchWarning
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.coupling import couples_samples, warn_undeclared
+from tinygrad_edu.nn.coupling import declared_by, warn_undeclared
+from tinygrad_edu.nn.module import is_buffer
 from tinygrad_edu.nn.randomness import random_stream
 from tinygrad_edu.nn.samples import as_inputs
 from tinygrad_edu.nn.sharding import WholeBatchNeeded, shard_forward
@@ -52,21 +53,25 @@ class ShardedModel:
         self.model, self.name = model, type(model).__name__
         self.broken: str | None = None
         self.begin, self._warned = 0, False
-        self._buffers: list[Tensor] | None = None
+        self._buffers: list[Tensor] = []
         self._values: list[Any] = []
         self._state: set[int] = set()
 
     def is_cut(self) -> bool:
         """Return whether batches are cut, and warn where a declaration is missing."""
-        coupled = couples_samples(self.model)
+        coupled = declared_by(self._modules_and_buffers())
         if coupled is None:
             warn_undeclared(self.model)
         return coupled is False and self.broken is None
 
+    def _modules_and_buffers(self) -> list[Module]:
+        """Return all modules, the model first, and note the buffers, in one walk: it is done for every batch."""
+        parts = {id(part): part for _, part in self.model._walk()}.values()
+        self._buffers = [part for part in parts if isinstance(part, Tensor) and is_buffer(part)]
+        return [part for part in parts if isinstance(part, Module)]
+
     def begin_batch(self, parameters: Iterable[Tensor]) -> None:
         """Note the model's tensors: no output may be one of them, and no forward may write to the buffers."""
-        if self._buffers is None:
-            self._buffers = self.model.buffers()
         self._values = [buffer.numpy().copy() for buffer in self._buffers]
         self._state = {*map(id, parameters), *map(id, self._buffers)}
         self.begin = next(clock)
@@ -82,9 +87,9 @@ class ShardedModel:
             As the forward raised it.
         """
         count = part.stop - part.start
-        with whole_batch_shows(f"{self.name}: its forward of {count} samples of a batch"):
-            with shard_forward(), random_stream(stream):
-                out = self.model(*as_inputs(inputs))
+        what = f"{self.name}: its forward of {count} samples of a batch"
+        with whole_batch_shows(what), shard_forward(), random_stream(stream):
+            out = self.model(*as_inputs(inputs))
         require_samples_first(self.name, out, count, self._state)
         return out
 
@@ -94,7 +99,7 @@ class ShardedModel:
 
     def require_unwritten(self) -> None:
         """Raise `WholeBatchNeeded` if a buffer was written to since the batch began."""
-        if any(map(self._is_written, self._buffers or ())):
+        if any(map(self._is_written, self._buffers)):
             raise WholeBatchNeeded(f"{self.name}: its forward writes to a buffer")
 
     def _is_written(self, buffer: Tensor) -> bool:
@@ -103,7 +108,7 @@ class ShardedModel:
     def give_up(self, reason: str) -> None:
         """Compute batches whole from now on, and take back what the forward wrote to buffers."""
         self.broken = reason
-        for buffer, values in zip(self._buffers or (), self._values, strict=True):
+        for buffer, values in zip(self._buffers, self._values, strict=True):
             if self._is_written(buffer):
                 buffer.assign(values)
 
