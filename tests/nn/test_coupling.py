@@ -375,3 +375,13 @@ def test_a_forward_that_exchanges_parameters_needs_the_whole_batch():
     with pytest.raises(WholeBatchNeeded, match="functional_call: the parameters of Linear"), shard_forward():
         nn.functional_call(line, {"bias": np.zeros(2, np.float32)}, X)
     assert tg.nn.functional_call(line, {"bias": np.zeros(2, np.float32)}, X).shape == (4, 2)
+
+
+@pytest.mark.parametrize("answer", [True, False, None])
+def test_one_module_of_a_class_that_declares_by_its_settings_can_be_declared_from_outside(answer):
+    model = nn.Sequential(nn.BatchNorm1D(3).eval(), lambda x: x)
+    assert couples_samples(model) is None
+    model.couples_samples = answer
+    assert model.couples_samples is answer
+    assert couples_samples(model) is answer
+    assert couples_samples(nn.Sequential(lambda x: x)) is None

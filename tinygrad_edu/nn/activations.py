@@ -14,7 +14,7 @@ from tinygrad_edu.nn.init import filled, generator_or_new
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import current_stream
-from tinygrad_edu.nn.sharding import needs_whole_batch, require_batch
+from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch, require_batch
 
 __all__ = [
     "CELU",
@@ -92,8 +92,8 @@ class AlongAxis(Activation):
 
     axis: int
 
-    @property
-    def couples_samples(self) -> bool:  # type: ignore[override]
+    @by_settings
+    def couples_samples(self) -> bool:
         """Whether the axis is the first one, that of the samples."""
         return self.axis == 0
 

@@ -13,7 +13,7 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.linear import Linear, require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.randomness import current_stream
-from tinygrad_edu.nn.sharding import needs_whole_batch, require_batch
+from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch, require_batch
 from tinygrad_edu.ops.attention import attention_scores, dropped, masked_scores
 
 __all__ = ["MultiheadAttention"]
@@ -119,8 +119,8 @@ class MultiheadAttention(Module):
         if bias:
             self.out_proj.bias = init.all_zeros((e,), dtype)
 
-    @property
-    def couples_samples(self) -> bool | None:  # type: ignore[override]
+    @by_settings
+    def couples_samples(self) -> bool | None:
         """Without batch_first, inputs and results have the samples on axis 1."""
         return False if self.batch_first else None
 

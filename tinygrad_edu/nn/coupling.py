@@ -8,6 +8,7 @@ from weakref import WeakSet
 from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.errors import WholeBatchWarning
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sharding import by_settings
 
 __all__ = [
     "CALLS", "Loss", "as_parts", "couples_samples", "declaration", "declared_by", "declared_with", "is_patched",
@@ -94,7 +95,7 @@ def _covers(by: type, cls: type, described: tuple[str, ...]) -> bool:
     return all(issubclass(by, base) for base in cls.__mro__ if not vars(base).keys().isdisjoint(described))
 
 
-@property  # type: ignore[misc]
+@by_settings
 def as_parts(module: Any) -> bool | None:
     """Whether the modules inside couple samples: the declaration of a container that does nothing else itself."""
     answers = [declaration(part) for _, part in module._parts() if isinstance(part, Module)]

@@ -11,6 +11,7 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import init
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sharding import by_settings
 
 __all__ = ["Embedding"]
 
@@ -116,8 +117,8 @@ class Embedding(Module):
         layer.weight.requires_grad = not freeze
         return layer
 
-    @property
-    def couples_samples(self) -> bool:  # type: ignore[override]
+    @by_settings
+    def couples_samples(self) -> bool:
         """Whether a forward writes into the table, or the gradient counts how often the batch looks up a vector."""
         return self.max_norm is not None or self.scale_grad_by_freq
 

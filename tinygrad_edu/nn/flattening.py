@@ -10,7 +10,7 @@ from tinygrad_edu import ops
 from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.sharding import needs_whole_batch
+from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch
 
 __all__ = ["Flatten", "Unflatten"]
 
@@ -38,8 +38,8 @@ class Flatten(Module):
     def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
         self.start_axis, self.end_axis = start_axis, end_axis
 
-    @property
-    def couples_samples(self) -> bool:  # type: ignore[override]
+    @by_settings
+    def couples_samples(self) -> bool:
         """Whether the axis of the samples becomes a part of another one."""
         return self.start_axis == 0
 
@@ -80,8 +80,8 @@ class Unflatten(Module):
     def __init__(self, axis: int, unflattened_size: Sequence[int]) -> None:
         self.axis, self.unflattened_size = axis, tuple(unflattened_size)
 
-    @property
-    def couples_samples(self) -> bool:  # type: ignore[override]
+    @by_settings
+    def couples_samples(self) -> bool:
         """Whether the axis of the samples is taken apart."""
         return self.axis == 0
 

@@ -12,7 +12,7 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.init import all_ones, all_zeros
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.sharding import require_batch
+from tinygrad_edu.nn.sharding import by_settings, require_batch
 
 __all__ = [
     "BatchNorm1D", "BatchNorm2D", "GroupNorm", "InstanceNorm1D", "InstanceNorm2D", "LayerNorm", "LocalResponseNorm",
@@ -269,8 +269,8 @@ class ChannelNorm(Module):
 class BatchNorm(ChannelNorm):
     """What `BatchNorm1D` and `BatchNorm2D` do: see there."""
 
-    @property
-    def couples_samples(self) -> bool:  # type: ignore[override]
+    @by_settings
+    def couples_samples(self) -> bool:
         """Whether the statistics are those of the batch, as in training."""
         return self.training or self.running_mean is None
 
@@ -358,8 +358,8 @@ class InstanceNorm(ChannelNorm):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias, dtype=dtype)
 
-    @property
-    def couples_samples(self) -> bool:  # type: ignore[override]
+    @by_settings
+    def couples_samples(self) -> bool:
         """Whether the batch moves running statistics, as in training: shards would do so each with its own."""
         return self.training and self.track_running_stats
 

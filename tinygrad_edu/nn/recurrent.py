@@ -15,7 +15,7 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.dropping import Dropout
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.sharding import require_batch
+from tinygrad_edu.nn.sharding import by_settings, require_batch
 from tinygrad_edu.ops.recurrent import KINDS, over_time
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "pad_sequence"]
@@ -124,10 +124,10 @@ class _Recurrent(Module):
         suffixes = [suffix for layer in range(self.num_layers) for suffix in self._suffixes(layer)]
         return [[weight for weight in self._parameters_of(suffix) if weight is not None] for suffix in suffixes]
 
-    @property
-    def couples_samples(self) -> None:  # type: ignore[override]
+    @by_settings
+    def couples_samples(self) -> None:
         """The last states have the samples on axis 1, and so has the output without batch_first."""
-        return None
+        return
 
     def flatten_parameters(self) -> None:
         """Do nothing: PyTorch puts the parameters side by side for a GPU here."""

@@ -9,11 +9,14 @@ from tinygrad_edu.engine import before_hook
 from tinygrad_edu.names import OurKeywords
 
 __all__ = [
-    "SETS_ATTRIBUTE", "KnownToShards", "WholeBatchNeeded", "in_shard", "needs_whole_batch", "require_batch",
-    "shard_forward", "was_made",
+    "SETS_ATTRIBUTE", "KnownToShards", "WholeBatchNeeded", "by_settings", "in_shard", "needs_whole_batch",
+    "require_batch", "shard_forward", "was_made",
 ]  # fmt: skip
 
 SETS_ATTRIBUTE = "its forward sets the attribute"  # the reason of `Module.__setattr__`, which `check_module` knows
+
+
+NAME = "couples_samples"
 
 
 class WholeBatchNeeded(BaseException):
@@ -86,6 +89,17 @@ def needs_whole_batch(reason: str) -> None:
     if shard is not None:
         shard.reason = reason
         raise WholeBatchNeeded(reason)
+
+
+class by_settings(property):  # noqa: N801 (used like `property`)
+    """A property ``couples_samples`` of the settings of a module, which an assignment to one module overrides."""
+
+    def __get__(self, module: Any, cls: type | None = None) -> Any:
+        own = {} if module is None else vars(module)
+        return own[NAME] if NAME in own else super().__get__(module, cls)
+
+    def __set__(self, module: Any, value: Any) -> None:
+        vars(module)[NAME] = value
 
 
 def require_batch(layer: str, shape: tuple[int, ...], axes: int) -> None:

@@ -19,6 +19,7 @@ from tinygrad_edu.nn.dropping import Dropout
 from tinygrad_edu.nn.linear import Linear, require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import LayerNorm
+from tinygrad_edu.nn.sharding import by_settings
 
 __all__ = [
     "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer",
@@ -29,11 +30,11 @@ _Activation = str | Callable[[Any], Any]
 _ACTIVATIONS: dict[str, Any] = {"relu": ops.relu, "gelu": ops.gelu}
 
 
-@property  # type: ignore[misc]
+@by_settings
 def _as_parts_and_activation(layer: Any) -> bool | None:
     """Without batch_first, the samples are on axis 1; a function as the activation declares nothing."""
     known = isinstance(layer.activation, Module) or is_elementwise(layer.activation)
-    return as_parts.fget(layer) if known else None  # type: ignore[attr-defined]
+    return as_parts.__get__(layer) if known else None
 
 
 class _Layer(Module):
