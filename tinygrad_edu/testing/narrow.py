@@ -61,7 +61,7 @@ def wrong_in_narrow(pull: Pull, arrays: Sequence[Array], g: Array, rng: np.rando
     suspects = [k for k, gap in enumerate(first.gaps) if not np.all(np.abs(gap.off) <= gap.allowed)]
     if not suspects:
         return None
-    moved = (([_moved(x, dtype, rng) for x in arrays], _moved(g, dtype, rng)) for _ in range(_NEIGHBOURS))
+    moved = (([_moved(x, dtype, rng, k % 2 == 1) for x in arrays], _moved(g, dtype, rng)) for k in range(_NEIGHBOURS))
     seen = [first, *(_seen(pull, *point, dtype) for point in moved)]
     another = _PASSED_ON * largest(np.mean([each.result_off for each in seen], axis=0))
     for k in suspects:
@@ -90,9 +90,13 @@ def _seen(pull: Pull, arrays: Sequence[Array], g: Array, dtype: Any) -> _Seen:
     return _Seen(result_off, gaps)
 
 
-def _moved(x: Array, dtype: Any, rng: np.random.Generator) -> Array:
-    """Return x, each number some units larger or smaller, in the same memory layout."""
-    moved: Array = (x * (1 + float(np.finfo(dtype).eps) * rng.integers(-_AWAY, _AWAY + 1, x.shape))).astype(x.dtype)
+def _moved(x: Array, dtype: Any, rng: np.random.Generator, by_largest: bool = False) -> Array:
+    """Return x, each number some units larger or smaller, in the same memory layout.
+
+    They are units of each number, or of the largest one: added to that, a smaller number is rounded to its units.
+    """
+    unit = float(np.finfo(dtype).eps) * (largest(x) if by_largest else x)
+    moved: Array = (x + unit * rng.integers(-_AWAY, _AWAY + 1, x.shape)).astype(x.dtype)
     return moved
 
 
