@@ -1,7 +1,7 @@
 """Steps of an optimizer: the gradient of one batch or of several, clipped, and the average updated after it."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from itertools import count, islice
@@ -146,13 +146,16 @@ class Steps:
         require_alike(self.workers, {"the weights": weights, "the random numbers": self.rng.bit_generator.state})
         self.model.train()
         remaining = untaken(batches, batches.draw_order() if has_order(batches) else None)
+        idle = self.others()
         for number in count(first):
             together = [sampled(batch) for batch in islice(remaining, self.accumulate)]
             if not together:
+                self._warn_of_idle(idle if number > first else ())
                 return
             if self.schedule is not None:
                 self.optimizer.apply_schedule(self.schedule, number)
             loss = self._take(together, epoch, done + 1)
+            idle = [tensor for tensor in idle if tensor.grad is None]
             done += len(together)
             yield TrainingStep(number, loss, sum(map(len, together)), len(together))
 
@@ -165,7 +168,7 @@ class Steps:
         for tensor, gradient in zip(tensors, gradients, strict=True):
             if tensor.requires_grad:
                 tensor.grad = gradient
-        self._warn_of_untrained(tensors)
+        self._warn_of_missing(tensors)
         if self.max_norm is not None:
             clip_grad_norm(tensors, self.max_norm)
         self.optimizer.step()
@@ -188,28 +191,30 @@ class Steps:
         names = self._names()
         return [tensor for tensor in self._trained() if tensor not in names]
 
-    def _warn_of_untrained(self, tensors: list[Tensor]) -> None:
-        """Warn, once, where the optimizer and the gradients do not belong together."""
+    def _warn_of_missing(self, tensors: list[Tensor]) -> None:
+        """Warn, once, where the optimizer does not hold what got a gradient."""
         held = set(held_by(self.optimizer))
-        if self._warned or all((tensor.grad is None) != (tensor in held) for tensor in tensors):
-            return
-        names = self._names()
-        missing = [names[t] for t in tensors if t.grad is not None and t not in held]
-        foreign = [str(t.shape) for t in tensors if t.grad is None and t.requires_grad and t not in names]
+        missing = [tensor for tensor in tensors if tensor.grad is not None and tensor not in held]
         if missing:
+            names = self._names()
             self._warn(
-                f"the optimizer does not hold {', '.join(missing)}, which got a gradient and is not trained. Make it "
-                f"of all parameters, or freeze the others, with requires_grad = False."
+                f"the optimizer does not hold {', '.join(names[tensor] for tensor in missing)}, which got a gradient "
+                f"and is not trained. Make it of all parameters, or freeze the others, with requires_grad = False."
             )
-        if foreign:
+
+    def _warn_of_idle(self, idle: Iterable[Tensor]) -> None:
+        """Warn, once, where the optimizer holds parameters that got no gradient in an epoch, of another model say."""
+        shapes = [str(tensor.shape) for tensor in idle if tensor.requires_grad]
+        if shapes:
             self._warn(
-                f"the optimizer holds parameters of the shapes {', '.join(foreign)}, which neither the model nor the "
+                f"the optimizer holds parameters of the shapes {', '.join(shapes)}, which neither the model nor the "
                 f"loss has and which get no gradient. Make it of the parameters of the model that is trained."
             )
 
     def _warn(self, message: str) -> None:
-        self._warned = True
-        warn_caller(message, OptimizerWarning)
+        if not self._warned:
+            self._warned = True
+            warn_caller(message, OptimizerWarning)
 
     def _names(self) -> dict[Tensor, str]:
         """Return the names of the parameters of the model and of the loss."""
