@@ -135,6 +135,37 @@ class ProjectedAdditive(Projected):
         return count_of_labels(target)
 
 
+class CountingAdditive(nn.CrossEntropyLoss):
+    """An additive loss that counts its calls."""
+
+    calls = 0
+
+    def forward(self, out, target):
+        self.calls += 1
+        return super().forward(out, target)
+
+    def denominator(self, target):
+        return super().denominator(target)
+
+
+class Teacher:
+    """A loss with a model of its own, which is not trained."""
+
+    def __init__(self, rng, dtype):
+        self.model = nn.Sequential(nn.Linear(CLASSES, CLASSES, rng=rng), nn.Softmax(axis=-1)).astype(dtype)
+
+    def __call__(self, out, target):
+        with tg.no_grad():
+            wanted = self.model(out.swapaxes(1, -1)).swapaxes(1, -1)
+        return nn.cross_entropy(out, target) + ((out - wanted) ** 2).mean(axis=0).max()
+
+
+def in_place(out, target):
+    """Write into the output."""
+    out -= out.mean(axis=0).detach()
+    return nn.cross_entropy(out, target)
+
+
 class RunningCentre(nn.Module):
     """A loss with a buffer and a counter, which each call changes."""
 
@@ -262,6 +293,8 @@ class Losses(NamedTuple):
         Whether it draws random numbers.
     reads : bool
         Whether it uses what the forward stored.
+    counts : bool
+        Whether it is additive, and changes itself.
     only_rows : bool
         Whether it takes (N, C) outputs alone.
     """
@@ -272,6 +305,7 @@ class Losses(NamedTuple):
     random: bool = False
     reads: bool = False
     only_rows: bool = False
+    counts: bool = False
 
 
 def given(loss, *args, **attributes):
@@ -322,6 +356,10 @@ LOSSES = {
     "called again": Losses(lambda model, rng: CalledAgain(), "labels"),
     "own layer": Losses(lambda model, rng: Projected(rng), "labels"),
     "own layer, additive": Losses(lambda model, rng: ProjectedAdditive(rng), "labels", count_of_labels),
+    "counting, additive": Losses(lambda model, rng: CountingAdditive(), "labels", count_of_labels, counts=True),
+    "teacher": Losses(lambda model, rng: Teacher(rng, model.parameters()[0].dtype), "labels"),
+    "in place": given(in_place, "labels"),
+    "one element": given(lambda out, y: masked_mean(out, y).reshape(1, 1), "labels"),
     "running centre": Losses(lambda model, rng: RunningCentre(), "labels"),
     "remembers": Losses(lambda model, rng: Remembers(), "labels"),
     "own tensor": Losses(lambda model, rng: WithTensor(model.parameters()[0].dtype), "labels"),

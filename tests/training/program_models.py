@@ -282,6 +282,43 @@ class WritesBuffer(nn.Module):
         return x - self.mean.numpy().astype(x.dtype)
 
 
+class ClipsWeight(nn.Linear):
+    """It writes into its weight."""
+
+    couples_samples = False
+
+    def forward(self, x):
+        if self.training:
+            self.weight.assign(0.9 * self.weight.numpy())
+        return super().forward(x)
+
+
+class MovesTarget(nn.Module):
+    """A frozen layer follows a trained one."""
+
+    couples_samples = False
+
+    def __init__(self, rng):
+        self.layer, self.target = linear(rng), frozen(rng)
+
+    def forward(self, x):
+        if self.training:
+            self.target.weight.assign(0.5 * self.target.weight.numpy() + 0.5 * self.layer.weight.numpy())
+        return self.layer(x) - self.target(x)
+
+
+class Exchanges(nn.Module):
+    """It calls a layer with other parameters."""
+
+    couples_samples = False
+
+    def __init__(self, rng):
+        self.layer = linear(rng)
+
+    def forward(self, x):
+        return nn.functional_call(self.layer, {"weight": self.layer.weight * 0.5}, x)
+
+
 class ScalesByFirst(nn.Module):
     """The first batch sets the scale, and later ones only read it."""
 
@@ -371,6 +408,7 @@ KEEPING = {
     "linear": Layer(linear),
     "tanh": Layer(lambda rng: nn.Tanh()),
     "layer norm": Layer(lambda rng: nn.LayerNorm(FEATURES)),
+    "nested": Layer(lambda rng: nn.Sequential(nn.Sequential(linear(rng), nn.Tanh()), nn.Identity())),
     "residual": Layer(lambda rng: nn.Residual(linear(rng), nn.Tanh())),
     "dropout": Layer(lambda rng: nn.Dropout(0.3, rng=rng), random=True),
     "noise": Layer(lambda rng: Noise(), random=True),
@@ -408,6 +446,9 @@ BREAKING = {
     "stores a penalty": Layer(lambda rng: StoresPenalty(), cut=False, covered=False),
     "caches a penalty": Layer(lambda rng: CachesPenalty()),  # as long as no loss uses it
     "writes a buffer": Layer(lambda rng: WritesBuffer(), cut=False, covered=False),
+    "clips its weight": Layer(lambda rng: ClipsWeight(FEATURES, FEATURES, rng=rng), cut=False, covered=False),
+    "moves a target": Layer(MovesTarget, cut=False, covered=False),
+    "exchanges parameters": Layer(Exchanges, cut=False, covered=False),
     "scales by the first": Layer(lambda rng: ScalesByFirst()),  # but for its first batch
     "scales the gradient": Layer(lambda rng: ScalesGradient(), cut=False, covered=False),
     "one sequence": Layer(lambda rng: OneSequence(nn.GRU(FEATURES, FEATURES, rng=rng)), cut=False, covered=False),
@@ -447,22 +488,24 @@ OUTPUTS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "named tuple": lambda head, x, out: Pair(out, x),
     "twice": lambda head, x, out: {"out": out, "more": out},
     "integers": lambda head, x, out: {"out": out, "more": out.numpy().argmax(axis=1)},
+    "integer tensor": lambda head, x, out: Pair(out, tg.Tensor(out.numpy().argmax(axis=1))),
     "constant": lambda head, x, out: Pair(out, x.detach()),
     "attributes": lambda head, x, out: Attributes(out=out, more=x),
     "parameter": lambda head, x, out: {"out": out, "more": head.layer.weight},
+    "buffer": lambda head, x, out: {"out": out, "more": head.table},
     "number": lambda head, x, out: {"out": out, "more": (x * x).mean()},
     "word": lambda head, x, out: {"out": out, "more": "words"},
     "object": lambda head, x, out: Object(out),
     "some": lambda head, x, out: {"out": out, "more": x} if x.numpy()[0].sum() > 0 else {"out": out, "more": (x, x)},
 }  # fmt: skip
-WHOLE_OUTPUTS = {"parameter", "number", "word", "object"}  # a shard finds that out
+WHOLE_OUTPUTS = {"parameter", "buffer", "number", "word", "object"}  # a shard finds that out
 
 
 class Head(nn.Module):
     couples_samples = False
 
     def __init__(self, kind, rng):
-        self.layer, self.kind = linear(rng, CLASSES), kind
+        self.layer, self.table, self.kind = linear(rng, CLASSES), tg.Tensor(np.ones((2, CLASSES))), kind
 
     def forward(self, x):
         out = self.layer(x)
@@ -497,6 +540,16 @@ class Images(nn.Module):
         return self.layers(x)
 
 
+class Tokens(nn.Module):
+    couples_samples = False
+
+    def __init__(self, rng):
+        self.table = nn.Embedding(5, FEATURES, rng=rng)
+
+    def forward(self, x):
+        return self.table(x).mean(axis=1)
+
+
 class Tagger(nn.Module):
     couples_samples = False
 
@@ -510,6 +563,7 @@ class Tagger(nn.Module):
 STEMS: dict[str, Callable[[Any], Any]] = {
     "rows": linear,
     "images": Images,
+    "tokens": Tokens,
     "sequences": Tagger,
 }
 

@@ -32,7 +32,7 @@ from tinygrad_edu import data, nn, optim
 from tinygrad_edu.nn.randomness import jumped_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.parallel import shards
 from tinygrad_edu.training import Metric, evaluating, evaluation, fit
-from tinygrad_edu.transforms.trees import tree_map
+from tinygrad_edu.transforms.trees import tree_leaves, tree_map
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Program:
     masks : str
         Which labels and samples do not count: "none", "random", "first" or "last".
     batches : str
-        "arrays", "tensors", "loader" or "augmented".
+        "arrays", "tensors", "trained" tensors, "loader", "augmented" or "dataset".
     sizes : tuple of int
         Of the batches; a loader has the first.
     optimizer : str
@@ -100,7 +100,9 @@ def possible(program):
         and not ("takes sizes" in program.layers and sizes & set(sizes_of(program)))
         and not (program.output == "some" and is_random(program))
         and not is_blind(program)
-        and not ("scales the gradient" in program.layers and program.accumulate > 1)  # each batch has a backward
+        and not (program.stem == "tokens" and program.batches in ("augmented", "trained"))
+        and not (program.batches == "dataset" and is_nested(program))
+        and not (EACH_BACKWARD & set(program.layers) and program.accumulate > 1)
         and not ("normalizes inside" in program.layers and 1 in sizes_of(program))  # it refuses one value
     )
 
@@ -112,6 +114,10 @@ def is_random(program):
         or any(LAYERS[name].random for name in program.layers)
         or any(LOSSES[name].random for name in program.losses)
     )
+
+
+# Layers that show whether the batches of a step have one backward by hand, or each its own.
+EACH_BACKWARD = {"scales the gradient", "clips its weight", "moves a target"}
 
 
 def is_blind(program):
@@ -133,7 +139,7 @@ def programs():
         losses=sampled(sorted(LOSSES)).flatmap(_calls),
         declares=st.booleans(),
         masks=sampled(["none", "random", "first", "last"]),
-        batches=sampled(["arrays", "tensors", "loader", "augmented"]),
+        batches=sampled(["arrays", "tensors", "trained", "loader", "augmented", "dataset"]),
         sizes=st.lists(st.integers(1, 9), min_size=1, max_size=3).map(tuple),
         dtype=sampled(["float64", "float64", "float32"]),
         optimizer=sampled(["sgd", "momentum", "groups", "adam"]),
@@ -158,10 +164,12 @@ def _calls(name):
 
 # --- What is trained ---
 
+LOADED = ("loader", "augmented", "dataset")
+
 
 def sizes_of(program):
     """Return the sizes of the batches of an epoch."""
-    if program.batches in ("loader", "augmented"):
+    if program.batches in LOADED:
         return [part.stop - part.start for part in shards(sum(program.sizes), program.sizes[0])]
     return list(program.sizes)
 
@@ -176,8 +184,9 @@ def samples_of(program):
     """Return the arrays of the inputs and those of the target. Masks leave out the ends of sequences, or samples."""
     rng, count = np.random.default_rng(program.seed), sum(program.sizes)
     positions = (STEPS,) if program.stem == "sequences" else ()
-    shape = {"rows": (FEATURES,), "images": (1, 5, 5), "sequences": (STEPS, FEATURES)}[program.stem]
+    shape = {"rows": (FEATURES,), "images": (1, 5, 5), "tokens": (2,), "sequences": (STEPS, FEATURES)}[program.stem]
     x = rng.normal(size=(count, *shape)).astype(program.dtype)
+    x = np.abs(x * 9).astype(int) % 5 if program.stem == "tokens" else x
     scale = rng.uniform(0.5, 1.5, size=count).astype(program.dtype)
     values = rng.normal(size=(count, CLASSES, *positions)).astype(program.dtype)
     labels = rng.integers(0, CLASSES, size=(count, *positions))
@@ -188,7 +197,7 @@ def samples_of(program):
         lengths = np.sort(rng.integers(0, 3, size=count))  # sorted: the first samples are the shortest
         counts = np.arange(labels[0].size) < lengths[:, None] if positions else lengths > 0
         counts = counts if program.masks == "first" else counts[::-1]
-    if program.batches in ("arrays", "tensors"):
+    if program.batches not in LOADED:
         for part in parts_of(program.sizes):
             counts[part.start] |= not counts[part].any()  # a batch without labels has no mean
     target = {
@@ -207,8 +216,8 @@ def batch_of(program, *arrays):
     count = 1 if program.inputs == "array" else 2
     inputs, target = arrays[:count], arrays[count:]
     inputs = ({"x": inputs[0], "scale": inputs[1]},) if program.inputs == "dict" else inputs
-    if program.batches == "tensors":
-        inputs = tree_map(tg.from_numpy, inputs)
+    if program.batches in ("tensors", "trained"):
+        inputs = tree_map(lambda leaf: tg.Tensor(leaf, requires_grad=program.batches == "trained"), inputs)
     return (*inputs, target if len(target) > 1 else target[0])
 
 
@@ -216,17 +225,36 @@ def augmented(x, *others, rng):
     return (x * (1 + 0.5 * rng.random(x.shape)).astype(x.dtype), *others)
 
 
+def is_nested(program):
+    return program.inputs == "dict" or LOSSES[program.losses[0]].target == "masked"
+
+
 def is_lazy(program):
     """Return whether the samples of a loader are taken, and augmented, where their shard is computed."""
-    nested = program.inputs == "dict" or LOSSES[program.losses[0]].target == "masked"
-    return program.batches in ("loader", "augmented") and not nested
+    return program.batches in ("loader", "augmented") and not is_nested(program)
+
+
+class Dataset:
+    """Samples that are fetched one by one."""
+
+    def __init__(self, *arrays):
+        self.arrays = arrays
+
+    def __len__(self):
+        return len(self.arrays[0])
+
+    def __getitem__(self, k):
+        return tuple(array[k] for array in self.arrays)
 
 
 def batches_of(program, lazy_augment=True):
     """Return the batches, to be looped over once an epoch."""
     arrays = [array for part in samples_of(program) for array in part]
-    if program.batches not in ("loader", "augmented"):
+    if program.batches not in LOADED:
         return [batch_of(program, *(array[part] for array in arrays)) for part in parts_of(program.sizes)]
+    if program.batches == "dataset":
+        rng = np.random.default_rng(program.seed + 1)
+        return data.DataLoader(Dataset(*arrays), batch_size=program.sizes[0], rng=rng)
     augments = program.batches == "augmented" and (lazy_augment or not is_lazy(program))
     return data.DataLoader(
         *arrays, batch_size=program.sizes[0], rng=np.random.default_rng(program.seed + 1),
@@ -262,6 +290,7 @@ class Training:
     """
 
     program: Program
+    lazy_augment: bool = True
     outcome: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -274,10 +303,7 @@ class Training:
         self.specs = [LOSSES[name] for name in program.losses]
         made = {name: LOSSES[name].make(self.model, rng) for name in dict.fromkeys(program.losses)}
         own = [made[name] for name in program.losses]
-        self.modules = [
-            self.model,
-            *(loss.astype(program.dtype) for loss in made.values() if isinstance(loss, nn.Module)),
-        ]
+        self.modules = [self.model, *(loss.astype(program.dtype) for loss in made.values() if isinstance(loss, nn.Module))]
         additive = program.output == "array" or program.declares
         self.denominators = [spec.denominator if additive else None for spec in self.specs]
         self.losses = [
@@ -285,9 +311,10 @@ class Training:
             for loss, denominator in zip(own, self.denominators, strict=True)
         ]
         self.own = list(made.values())
-        self.tensors = list(
-            dict.fromkeys([*self.model.parameters(), *(t for loss in made.values() for t in tensors_of(loss))])
-        )
+        self.batches, self.evaluated = batches_of(program, self.lazy_augment), evaluated_batches(program)
+        inputs = [leaf for batch in self.batches for leaf in tree_leaves(batch[:-1])] if program.batches == "trained" else []
+        of_losses = [tensor for loss in made.values() for tensor in tensors_of(loss)]
+        self.tensors = list(dict.fromkeys([*self.model.parameters(), *of_losses, *inputs]))
         self.optimizer = self._optimizer()
         self.average = optim.MovingAverage(self.tensors, 0.5) if program.averaged else None
         self.rng = np.random.default_rng(program.seed + 3)
@@ -330,7 +357,7 @@ def left_in(thing):
 def trained(program, worker):
     """Train with `fit`."""
     training = Training(program)
-    batches, evaluated = batches_of(program), evaluated_batches(program)
+    batches, evaluated = training.batches, training.evaluated
     for call, (loss, spec) in enumerate(zip(training.losses, training.specs, strict=True)):
         metrics = {} if program.output == "object" else {"energy": Energy()}
         metrics |= {} if spec.random else {"loss": loss}
@@ -354,8 +381,8 @@ def by_hand(program):
 
     Random numbers are drawn as `fit` documents it: each shard has a stream of its own, and the loss another one.
     """
-    training = Training(program)
-    batches, evaluated = batches_of(program, lazy_augment=False), evaluated_batches(program)
+    training = Training(program, lazy_augment=False)
+    batches, evaluated = training.batches, training.evaluated
     for call in range(len(training.losses)):
         by = ByHand(training, call)
         number = 0
@@ -448,7 +475,9 @@ class ByHand:
         first = any(isinstance(m, ScalesByFirst) and m.scale is None for m in training.model.modules())
         reads = self.spec.reads and "caches a penalty" in program.layers
         attributes = program.output == "attributes" and self.denominator is None
-        self.broken = program.output in WHOLE_OUTPUTS or first or reads or attributes
+        counts = self.spec.counts and self.denominator is not None  # one without a denominator is called once
+        in_place = self.spec is LOSSES["in place"]
+        self.broken = program.output in WHOLE_OUTPUTS or first or reads or attributes or counts or in_place
         counted = self.denominator is None or all(self.denominator(rows_of(batch[-1], part)) for part in parts)
         return counted and not self.broken
 
@@ -460,10 +489,7 @@ class ByHand:
                 out, weight = self.training.model(*as_tensors(batch[:-1])), self.weight(batch)
                 self.counts(batch[-1]) or self.denominator or reject()
                 loss = self.loss(out, batch[-1]).item() if weight and not self.spec.random else 0.0
-                of_batch = {
-                    "energy": Energy().sums(tree_map(tg.engine.values_of, out), None),
-                    "loss": [loss * weight, weight],
-                }
+                of_batch = {"energy": Energy().sums(tree_map(tg.engine.values_of, out), None), "loss": [loss * weight, weight]}
                 sums = {name: np.add(sums[name], of_batch[name]) for name in sums}
         left_out = {"energy": self.program.output == "object", "loss": self.spec.random}
         return {name: total / count for name, (total, count) in sums.items() if not left_out[name]}

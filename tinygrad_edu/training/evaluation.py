@@ -17,7 +17,7 @@ from tinygrad_edu.nn.additive import denominator_of
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.nn.randomness import jumped_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.nn.samples import as_arrays, as_inputs, inputs_and_target, samples, some_samples
-from tinygrad_edu.nn.sharding import WholeBatchNeeded
+from tinygrad_edu.nn.sharding import WholeBatchNeeded, shard_forward
 from tinygrad_edu.parallel import map_shards, shards
 from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.gradients import scalar
@@ -209,7 +209,8 @@ class _Evaluation:
         with random_stream(stream):
             out = self.model.model(*as_inputs(inputs))
         with random_stream(jumped_stream(seeds[0])):
-            return self._sums(self.metrics, out, as_arrays(target))
+            target = as_arrays(target)
+            return self._losses(self.metrics, out, target) | self._others(self.metrics, out, target)
 
     def _summed(
         self, batch: SampledBatch, parts: list[slice], seeds: ndarray, threads: int, names: Collection[str] = ()
@@ -241,7 +242,10 @@ class _Evaluation:
         target = as_arrays(target)
         out = self.model.output(inputs, parts[k], stream)
         now = [name for name, each in self.metrics.items() if name not in names and not _needs_batch(each, target)]
-        return self._sums(now, out, target), (detached(out), target) if len(now) < len(self.metrics) else None
+        with self.model.loss_errors(), shard_forward(), random_stream(stream):
+            sums = self._losses(now, out, target)
+        sums |= self._others(now, out, target)
+        return sums, (detached(out), target) if len(now) < len(self.metrics) else None
 
     def _of_joined(self, names: Collection[str], rest: list[Any], seeds: ndarray) -> Totals:
         """Return the sums of the losses that need the outputs of all shards."""
@@ -250,15 +254,18 @@ class _Evaluation:
         outputs, targets = zip(*rest, strict=True)
         out, target = join("the model", list(outputs)), join("the targets", [detached(each) for each in targets])
         with self.model.loss_errors(), random_stream(jumped_stream(seeds[0])):
-            return self._sums(names, out, target)
+            return self._losses(names, out, target)
 
-    def _sums(self, names: Collection[str], out: Any, target: Any) -> Totals:
+    def _losses(self, names: Collection[str], out: Any, target: Any) -> Totals:
         metrics = {name: self.metrics[name] for name in names}
-        found = {name: each.sums(out, target) for name, each in metrics.items() if isinstance(each, LossValue)}
-        if len(found) < len(metrics):
-            arrays = _arrays(out), _arrays(target)
-            found |= {name: each.sums(*arrays) for name, each in metrics.items() if name not in found}
-        return found
+        return {name: each.sums(out, target) for name, each in metrics.items() if isinstance(each, LossValue)}
+
+    def _others(self, names: Collection[str], out: Any, target: Any) -> Totals:
+        others = {name: self.metrics[name] for name in names if not isinstance(self.metrics[name], LossValue)}
+        if not others:
+            return {}
+        outputs, targets = _arrays(out), _arrays(target)
+        return {name: each.sums(outputs, targets) for name, each in others.items()}
 
 
 def _needs_batch(metric: Metric, target: Any) -> bool:
