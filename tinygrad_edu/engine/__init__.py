@@ -16,9 +16,9 @@ from tinygrad_edu.engine.borrowing import from_dlpack, from_numpy
 from tinygrad_edu.engine.decorator import op
 from tinygrad_edu.engine.exchange import exchanging
 from tinygrad_edu.engine.fitting import unbroadcast
-from tinygrad_edu.engine.hooks import Hook, HookHandle, before_hook, hooked
+from tinygrad_edu.engine.hooks import Hook, HookHandle, hooked
 from tinygrad_edu.engine.in_place import in_place
-from tinygrad_edu.engine.memory import Cell, clock, writing
+from tinygrad_edu.engine.memory import Cell, clock, guard, writing
 from tinygrad_edu.engine.modes import enable_grad, is_grad_enabled, no_grad
 from tinygrad_edu.engine.node import Node, leaf
 from tinygrad_edu.engine.op import Array, Op, Operand
@@ -43,8 +43,8 @@ from tinygrad_edu.engine.watching import Watch, WatchedWalk
 
 __all__ = [
     "BUFFER", "PARAMETER", "Array", "Cell", "Hook", "HookHandle", "Node", "Op", "Operand", "Parts", "Tensor", "Watch",
-    "WatchedWalk", "add_at", "before_hook", "clock", "demand_shape", "detect_anomaly", "enable_grad", "exchanging",
-    "flag", "from_array", "from_dlpack", "from_numpy", "hooked", "in_place", "is_grad_enabled", "leaf", "no_grad", "op",
-    "real_numbers", "refuse_read_only", "refuse_stale", "role_of", "shape_of", "unbroadcast", "values_of", "walk",
+    "WatchedWalk", "add_at", "clock", "demand_shape", "detect_anomaly", "enable_grad", "exchanging", "flag",
+    "from_array", "from_dlpack", "from_numpy", "guard", "hooked", "in_place", "is_grad_enabled", "leaf", "no_grad",
+    "op", "real_numbers", "refuse_read_only", "refuse_stale", "role_of", "shape_of", "unbroadcast", "values_of", "walk",
     "whole", "wrap", "writing",
 ]  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar
 from itertools import count
 from typing import Any
 
@@ -18,9 +17,6 @@ from tinygrad_edu.errors import DTypeError, WrongGradientError
 Hook = Callable[..., Any]
 
 _numbers = count()
-
-# Called before a hook is registered.
-before_hook: ContextVar[Callable[[], None] | None] = ContextVar("tinygrad_edu_before_hook", default=None)
 
 
 class HookHandle:
@@ -40,8 +36,8 @@ class HookHandle:
     def __init__(self, hooks: dict[int, Hook], hook: Hook) -> None:
         if not callable(hook):
             raise DTypeError(f"a hook is a function that is called, and a {type(hook).__name__} is none.")
-        if (refuse := before_hook.get()) is not None:
-            refuse()
+        if (guarding := memory.guard.get()) is not None:
+            guarding.before_hook()
         self._hooks, self._number = hooks, next(_numbers)
         hooks[self._number] = hook
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import wraps
 from threading import RLock
 from types import TracebackType
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import numpy as np
 from numpy import ndarray
@@ -58,6 +59,19 @@ class Cell:
         return cell
 
 
+class Guard(Protocol):
+    """Raises before something happens that this thread or task may not do."""
+
+    def before_write(self, cells: tuple[Cell, ...]) -> None:
+        """Look at the memory that is about to be written to."""
+
+    def before_hook(self) -> None:
+        """Look at a hook that is about to be registered."""
+
+
+guard: ContextVar[Guard | None] = ContextVar("tinygrad_edu_guard", default=None)
+
+
 class writing:  # noqa: N801 (used like a function)
     """Around every write: ``with writing(cell): ...`` notes that the memory changes, before the write and after it.
 
@@ -76,6 +90,8 @@ class writing:  # noqa: N801 (used like a function)
         self.cells, self.time = cells, 0
 
     def __enter__(self) -> writing:
+        if (guarding := guard.get()) is not None:
+            guarding.before_write(self.cells)
         self.note()
         return self
 

@@ -1,11 +1,11 @@
 """The forward of a shard: calls that need the whole batch leave it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Self
 
-from tinygrad_edu.engine import before_hook
+from tinygrad_edu.engine import Cell, guard
 from tinygrad_edu.names import OurKeywords
 
 __all__ = [
@@ -28,6 +28,10 @@ class _Shard:
 
     Attributes
     ----------
+    name : str
+        What computes it.
+    state : collection of Cell
+        The memory of the parameters and buffers.
     reason : str or None
         Why it needs the whole batch.
     made : set of int
@@ -36,8 +40,17 @@ class _Shard:
 
     reason: str | None = None
 
-    def __init__(self) -> None:
-        self.made: set[int] = set()
+    def __init__(self, name: str, state: Collection[Cell]) -> None:
+        self.name, self.state, self.made = name, state, set[int]()
+
+    def before_hook(self) -> None:
+        """Need the whole batch: a hook gets the gradient of all samples."""
+        needs_whole_batch(f"{self.name}: its forward registers a hook")
+
+    def before_write(self, cells: tuple[Cell, ...]) -> None:
+        """Need the whole batch for a write to the state."""
+        if any(cell in self.state for cell in cells):
+            needs_whole_batch(f"{self.name}: its forward writes to a parameter or a buffer")
 
 
 _current: ContextVar[_Shard | None] = ContextVar("tinygrad_edu_shard", default=None)
@@ -49,27 +62,30 @@ def in_shard() -> bool:
 
 
 @contextmanager
-def shard_forward() -> Iterator[None]:
+def shard_forward(name: str = "the model", state: Collection[Cell] = ()) -> Iterator[None]:
     """Compute the forward of a shard inside.
+
+    Parameters
+    ----------
+    name : str
+        What computes it, for messages.
+    state : collection of Cell
+        The memory of the parameters and buffers, which the forward of a shard may not write to.
 
     Raises
     ------
     WholeBatchNeeded
         A module needed the whole batch, also where the code around it caught the signal.
     """
-    shard = _Shard()
-    token, hooks = _current.set(shard), before_hook.set(_refuse_hook)
+    shard = _Shard(name, state)
+    token, guarded = _current.set(shard), guard.set(shard)
     try:
         yield
     finally:
         _current.reset(token)
-        before_hook.reset(hooks)
+        guard.reset(guarded)
     if shard.reason is not None:
         raise WholeBatchNeeded(shard.reason)
-
-
-def _refuse_hook() -> None:
-    needs_whole_batch("the forward registers a hook, which gets the gradient of the whole batch")
 
 
 def needs_whole_batch(reason: str) -> None:

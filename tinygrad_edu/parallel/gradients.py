@@ -21,7 +21,7 @@ from tinygrad_edu.nn.additive import denominator_of
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.nn.randomness import jumped_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.nn.samples import as_inputs, inputs_and_target
-from tinygrad_edu.nn.sharding import WholeBatchNeeded, shard_forward
+from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
 from tinygrad_edu.parallel.joined import Detached, detached, join, records_between, shard_cotangents
 from tinygrad_edu.parallel.packed import PackedSums
@@ -168,7 +168,7 @@ class LossGradient:
         threads = workers.threads if threads is None else threads
         slices, state = shards(len(batch), self.shard_size), generator(rng).bit_generator.state
         if len(slices) > 1 and self.model.is_cut():
-            self.model.begin_batch(tensors)
+            self.model.begin_batch([*tensors, *self._buffers_of_loss()])
             cut = _Batch(self, batch, tensors, slices, stream_seeds(rng, len(slices)))
             found = workers.together(lambda: self._in_shards(cut, threads, workers))
             if isinstance(found, ShardSum):
@@ -187,6 +187,9 @@ class LossGradient:
         result = workers.together(lambda: on_all(workers, compute))
         self.model.warn_once()
         return result._replace(gradients=in_c_order(result.gradients))
+
+    def _buffers_of_loss(self) -> list[Tensor]:
+        return self.loss.buffers() if isinstance(self.loss, Module) else []
 
     def _in_shards(self, cut: "_Batch", threads: int, workers: Workers) -> ShardSum | str | None:
         """Return what the shards compute; None for a batch that has to be whole, or a reason for all to be."""
@@ -269,7 +272,7 @@ class _Batch:
         total = denominator_of(self.loss, self.batch.target) if isinstance(self.batch, ArrayBatch) else len(self.batch)
         if total is None or not total > 0:
             return None
-        found = self._summed(lambda k: self._additive_shard(k, total), threads, workers, self.model.require_unwritten)
+        found = self._summed(lambda k: self._additive_shard(k, total), threads, workers)
         if not found.weight > 0:
             return None
         if known or found.weight == total:
@@ -286,7 +289,7 @@ class _Batch:
             return ShardSum(np.nan, [None] * len(self.nodes), np.nan)
         with _rows_noted(part), enable_grad():
             out = self.model.output(inputs, part, stream)
-            with self.model.loss_errors(), shard_forward(), random_stream(stream):
+            with self.model.loss_errors(), self.model.shard_forward(stream):
                 result = scalar(self.loss(out, target))
             scale = denominator / total
             return ShardSum(scale * result.item(), self._gradients(self._walk(result, scale)), denominator)
@@ -325,7 +328,6 @@ class _Batch:
     def _outputs(self, own: range, threads: int) -> tuple[list[Any], list[tuple[Detached, Any]]]:
         """Return the outputs of this rank's shards, and those without their graphs, each with its target."""
         found = list(map_shards(lambda i: self._output_and_target(own[i]), len(own), threads))
-        self.model.require_unwritten()
         return [out for out, _ in found], [(detached(out), target) for out, target in found]
 
     def _output_and_target(self, k: int) -> tuple[Any, Any]:
@@ -340,14 +342,8 @@ class _Batch:
             return self.batch.target
         return join("the target", [detached(part) for part in parts])
 
-    def _summed(
-        self,
-        of_shard: Callable[[int], ShardSum],
-        threads: int,
-        workers: Workers,
-        check: Callable[[], None] = lambda: None,
-    ) -> ShardSum:
-        """Return the sum over all shards, of which this rank computes its own, after a check of what they did."""
+    def _summed(self, of_shard: Callable[[int], ShardSum], threads: int, workers: Workers) -> ShardSum:
+        """Return the sum over all shards, of which this rank computes its own."""
         count = len(self.slices)
         own = share(count, workers.size, workers.rank)
         total: PairwiseSum[ShardSum] = PairwiseSum(count, add_shards)
@@ -355,7 +351,6 @@ class _Batch:
         def compute() -> None:
             for k, part in zip(own, map_shards(lambda i: of_shard(own[i]), len(own), threads), strict=True):
                 total.push((0, k), part)
-            check()
 
         on_all(workers, compute)
         if workers.size == 1:

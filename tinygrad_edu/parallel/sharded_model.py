@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.caller import warn_caller
-from tinygrad_edu.engine import Tensor, clock
+from tinygrad_edu.engine import Cell, Tensor, clock
 from tinygrad_edu.errors import AnomalyError, WholeBatchWarning
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import declared_by, warn_undeclared
@@ -54,8 +54,8 @@ class ShardedModel:
         self.broken: str | None = None
         self.begin, self._warned = 0, False
         self._buffers: list[Tensor] = []
-        self._values: list[Any] = []
         self._state: set[int] = set()
+        self._cells: set[Cell] = set()
 
     def is_cut(self) -> bool:
         """Return whether batches are cut, and warn where a declaration is missing."""
@@ -70,11 +70,17 @@ class ShardedModel:
         self._buffers = [part for part in parts if isinstance(part, Tensor) and is_buffer(part)]
         return [part for part in parts if isinstance(part, Module)]
 
-    def begin_batch(self, parameters: Iterable[Tensor]) -> None:
-        """Note the model's tensors: no output may be one of them, and no forward may write to the buffers."""
-        self._values = [buffer.numpy().copy() for buffer in self._buffers]
-        self._state = {*map(id, parameters), *map(id, self._buffers)}
+    def begin_batch(self, tensors: Iterable[Tensor]) -> None:
+        """Note the tensors that are trained, and the buffers: no output is one, and no forward writes to them."""
+        state = [*tensors, *self._buffers]
+        self._state, self._cells = {*map(id, state)}, {tensor._cell for tensor in state}
         self.begin = next(clock)
+
+    @contextmanager
+    def shard_forward(self, stream: np.random.Generator) -> Iterator[None]:
+        """Compute the forward, or the loss, of a shard inside, which draws from a random stream."""
+        with shard_forward(self.name, self._cells), random_stream(stream):
+            yield
 
     def output(self, inputs: Any, part: slice, stream: np.random.Generator) -> Any:
         """Return the output for a shard.
@@ -88,7 +94,7 @@ class ShardedModel:
         """
         count = part.stop - part.start
         what = f"{self.name}: its forward of {count} samples of a batch"
-        with whole_batch_shows(what), shard_forward(), random_stream(stream):
+        with whole_batch_shows(what), self.shard_forward(stream):
             out = self.model(*as_inputs(inputs))
         require_samples_first(self.name, out, count, self._state)
         return out
@@ -97,20 +103,9 @@ class ShardedModel:
         """Turn an error of the loss inside into `WholeBatchNeeded`."""
         return whole_batch_shows(f"{self.name}: the loss of what its shards returned")
 
-    def require_unwritten(self) -> None:
-        """Raise `WholeBatchNeeded` if a buffer was written to since the batch began."""
-        if any(map(self._is_written, self._buffers)):
-            raise WholeBatchNeeded(f"{self.name}: its forward writes to a buffer")
-
-    def _is_written(self, buffer: Tensor) -> bool:
-        return buffer._cell.changed > self.begin
-
     def give_up(self, reason: str) -> None:
-        """Compute batches whole from now on, and take back what the forward wrote to buffers."""
+        """Compute batches whole from now on."""
         self.broken = reason
-        for buffer, values in zip(self._buffers, self._values, strict=True):
-            if self._is_written(buffer):
-                buffer.assign(values)
 
     def warn_once(self) -> None:
         """Warn if the promise is broken: after a whole batch, which shows that there was no error."""

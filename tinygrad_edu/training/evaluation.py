@@ -17,7 +17,7 @@ from tinygrad_edu.nn.additive import denominator_of
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.nn.randomness import jumped_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.nn.samples import as_arrays, as_inputs, inputs_and_target, samples, some_samples
-from tinygrad_edu.nn.sharding import WholeBatchNeeded, shard_forward
+from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.parallel import map_shards, shards
 from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.gradients import scalar
@@ -219,9 +219,7 @@ class _Evaluation:
         own = share(len(parts), self.workers.size, self.workers.rank)
 
         def compute() -> list[tuple[Totals, Any]]:
-            found = list(map_shards(lambda i: self._shard(batch, parts, seeds, own[i], names), len(own), threads))
-            self.model.require_unwritten()
-            return found
+            return list(map_shards(lambda i: self._shard(batch, parts, seeds, own[i], names), len(own), threads))
 
         found = on_all(self.workers, compute)
         of_shards = [each for of_rank in gather(self.workers, found) for each in of_rank]
@@ -242,7 +240,7 @@ class _Evaluation:
         target = as_arrays(target)
         out = self.model.output(inputs, parts[k], stream)
         now = [name for name, each in self.metrics.items() if name not in names and not _needs_batch(each, target)]
-        with self.model.loss_errors(), shard_forward(), random_stream(stream):
+        with self.model.loss_errors(), self.model.shard_forward(stream):
             sums = self._losses(now, out, target)
         sums |= self._others(now, out, target)
         return sums, (detached(out), target) if len(now) < len(self.metrics) else None
