@@ -303,7 +303,10 @@ class Training:
         self.specs = [LOSSES[name] for name in program.losses]
         made = {name: LOSSES[name].make(self.model, rng) for name in dict.fromkeys(program.losses)}
         own = [made[name] for name in program.losses]
-        self.modules = [self.model, *(loss.astype(program.dtype) for loss in made.values() if isinstance(loss, nn.Module))]
+        self.modules = [
+            self.model,
+            *(loss.astype(program.dtype) for loss in made.values() if isinstance(loss, nn.Module)),
+        ]
         additive = program.output == "array" or program.declares
         self.denominators = [spec.denominator if additive else None for spec in self.specs]
         self.losses = [
@@ -312,7 +315,9 @@ class Training:
         ]
         self.own = list(made.values())
         self.batches, self.evaluated = batches_of(program, self.lazy_augment), evaluated_batches(program)
-        inputs = [leaf for batch in self.batches for leaf in tree_leaves(batch[:-1])] if program.batches == "trained" else []
+        inputs = (
+            [leaf for batch in self.batches for leaf in tree_leaves(batch[:-1])] if program.batches == "trained" else []
+        )
         of_losses = [tensor for loss in made.values() for tensor in tensors_of(loss)]
         self.tensors = list(dict.fromkeys([*self.model.parameters(), *of_losses, *inputs]))
         self.optimizer = self._optimizer()
@@ -489,7 +494,10 @@ class ByHand:
                 out, weight = self.training.model(*as_tensors(batch[:-1])), self.weight(batch)
                 self.counts(batch[-1]) or self.denominator or reject()
                 loss = self.loss(out, batch[-1]).item() if weight and not self.spec.random else 0.0
-                of_batch = {"energy": Energy().sums(tree_map(tg.engine.values_of, out), None), "loss": [loss * weight, weight]}
+                of_batch = {
+                    "energy": Energy().sums(tree_map(tg.engine.values_of, out), None),
+                    "loss": [loss * weight, weight],
+                }
                 sums = {name: np.add(sums[name], of_batch[name]) for name in sums}
         left_out = {"energy": self.program.output == "object", "loss": self.spec.random}
         return {name: total / count for name, (total, count) in sums.items() if not left_out[name]}
