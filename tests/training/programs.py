@@ -29,7 +29,7 @@ from tests.training.program_models import (
     logits_of,
 )
 from tinygrad_edu import data, nn, optim
-from tinygrad_edu.nn.randomness import jumped_stream, random_stream, stream_of, stream_seeds
+from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.parallel import shards
 from tinygrad_edu.training import Metric, evaluating, evaluation, fit
 from tinygrad_edu.transforms.trees import tree_leaves, tree_map
@@ -456,7 +456,7 @@ class ByHand:
                 outs.append(self.training.model(*as_tensors(inputs)))
         if len(parts) > 1 and self.denominator is not None:
             return self.additive(outs, [part[-1] for part in taken], streams)
-        with random_stream(jumped_stream(seeds[0])):
+        with random_stream(loss_stream(seeds[0])):
             return self.loss(outs[0] if len(outs) == 1 else tree_map(joined, *outs), batch[-1])
 
     def taken(self, batch, stream):

@@ -1,8 +1,7 @@
 """The forward of a shard: calls that need the whole batch leave it."""
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Collection
+from types import TracebackType
 from typing import Any, Self
 
 from tinygrad_edu.engine import Cell, guard
@@ -14,8 +13,6 @@ __all__ = [
 ]  # fmt: skip
 
 SETS_ATTRIBUTE = "its forward sets the attribute"  # the reason of `Module.__setattr__`, which `check_module` knows
-
-
 NAME = "couples_samples"
 
 
@@ -23,25 +20,43 @@ class WholeBatchNeeded(BaseException):
     """The forward of a shard did something that only the forward of a whole batch may do."""
 
 
-class _Shard:
-    """One forward of a shard.
+class shard_forward:  # noqa: N801 (used like a function)
+    """Compute the forward of a shard inside: ``with shard_forward(): ...``.
+
+    Parameters
+    ----------
+    name : str
+        What computes it, for messages.
+    state : collection of Cell
+        The memory of the parameters and buffers, which the forward of a shard may not write to.
 
     Attributes
     ----------
-    name : str
-        What computes it.
-    state : collection of Cell
-        The memory of the parameters and buffers.
     reason : str or None
         Why it needs the whole batch.
     made : set of int
         The ids of the modules that the forward made. It may set their attributes: no other thread has them.
+
+    Raises
+    ------
+    WholeBatchNeeded
+        A call needed the whole batch, also where the code around it caught the signal.
     """
 
-    reason: str | None = None
+    __slots__ = ("made", "name", "reason", "state", "token")
 
-    def __init__(self, name: str, state: Collection[Cell]) -> None:
+    def __init__(self, name: str = "the model", state: Collection[Cell] = ()) -> None:
         self.name, self.state, self.made = name, state, set[int]()
+        self.reason: str | None = None
+
+    def __enter__(self) -> Self:
+        self.token = guard.set(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        guard.reset(self.token)
+        if error is None and self.reason is not None:
+            raise WholeBatchNeeded(self.reason)
 
     def before_hook(self) -> None:
         """Need the whole batch: a hook gets the gradient of all samples."""
@@ -53,39 +68,13 @@ class _Shard:
             needs_whole_batch(f"{self.name}: its forward writes to a parameter or a buffer")
 
 
-_current: ContextVar[_Shard | None] = ContextVar("tinygrad_edu_shard", default=None)
+def _current() -> shard_forward | None:
+    return guard.get()  # type: ignore[return-value] # nothing else guards
 
 
 def in_shard() -> bool:
     """Return whether this thread or task computes the forward of a shard."""
-    return _current.get() is not None
-
-
-@contextmanager
-def shard_forward(name: str = "the model", state: Collection[Cell] = ()) -> Iterator[None]:
-    """Compute the forward of a shard inside.
-
-    Parameters
-    ----------
-    name : str
-        What computes it, for messages.
-    state : collection of Cell
-        The memory of the parameters and buffers, which the forward of a shard may not write to.
-
-    Raises
-    ------
-    WholeBatchNeeded
-        A module needed the whole batch, also where the code around it caught the signal.
-    """
-    shard = _Shard(name, state)
-    token, guarded = _current.set(shard), guard.set(shard)
-    try:
-        yield
-    finally:
-        _current.reset(token)
-        guard.reset(guarded)
-    if shard.reason is not None:
-        raise WholeBatchNeeded(shard.reason)
+    return guard.get() is not None
 
 
 def needs_whole_batch(reason: str) -> None:
@@ -101,7 +90,7 @@ def needs_whole_batch(reason: str) -> None:
     WholeBatchNeeded
         In the forward of a shard. The batch is then computed whole.
     """
-    shard = _current.get()
+    shard = _current()
     if shard is not None:
         shard.reason = reason
         raise WholeBatchNeeded(reason)
@@ -132,7 +121,7 @@ class KnownToShards(OurKeywords):
     def __new__(cls, *args: Any, **settings: Any) -> Self:
         """Make an instance, and note it in the shard under way, if there is one."""
         module = super().__new__(cls, *args, **settings)
-        shard = _current.get()
+        shard = _current()
         if shard is not None:
             shard.made.add(id(module))
         return module
@@ -140,5 +129,5 @@ class KnownToShards(OurKeywords):
 
 def was_made(module: Any) -> bool:
     """Return whether the forward of a shard under way made this module."""
-    shard = _current.get()
+    shard = _current()
     return shard is not None and id(module) in shard.made

@@ -19,7 +19,7 @@ from tinygrad_edu.errors import AnomalyError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import denominator_of
 from tinygrad_edu.nn.coupling import Loss
-from tinygrad_edu.nn.randomness import jumped_stream, random_stream, stream_of, stream_seeds
+from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.nn.samples import as_inputs, inputs_and_target
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
@@ -248,7 +248,7 @@ class _Batch:
 
     def _loss(self, out: Any, target: Any) -> Tensor:
         """Compute the loss of the whole batch, which draws from a random stream of its own."""
-        with random_stream(jumped_stream(self.seeds[0])), enable_grad():
+        with random_stream(loss_stream(self.seeds[0])), enable_grad():
             return scalar(self.loss(out, target))
 
     def _walk(self, result: Tensor, scale: float) -> dict[Node, ndarray]:
@@ -289,7 +289,7 @@ class _Batch:
             return ShardSum(np.nan, [None] * len(self.nodes), np.nan)
         with _rows_noted(part), enable_grad():
             out = self.model.output(inputs, part, stream)
-            with self.model.loss_errors(), self.model.shard_forward(stream):
+            with self.model.loss_errors(), self.model.shard_forward(), random_stream(stream):
                 result = scalar(self.loss(out, target))
             scale = denominator / total
             return ShardSum(scale * result.item(), self._gradients(self._walk(result, scale)), denominator)

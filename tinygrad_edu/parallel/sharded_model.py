@@ -76,11 +76,9 @@ class ShardedModel:
         self._state, self._cells = {*map(id, state)}, {tensor._cell for tensor in state}
         self.begin = next(clock)
 
-    @contextmanager
-    def shard_forward(self, stream: np.random.Generator) -> Iterator[None]:
-        """Compute the forward, or the loss, of a shard inside, which draws from a random stream."""
-        with shard_forward(self.name, self._cells), random_stream(stream):
-            yield
+    def shard_forward(self) -> shard_forward:
+        """Compute the forward, or the loss, of a shard inside."""
+        return shard_forward(self.name, self._cells)
 
     def output(self, inputs: Any, part: slice, stream: np.random.Generator) -> Any:
         """Return the output for a shard.
@@ -94,7 +92,7 @@ class ShardedModel:
         """
         count = part.stop - part.start
         what = f"{self.name}: its forward of {count} samples of a batch"
-        with whole_batch_shows(what), self.shard_forward(stream):
+        with whole_batch_shows(what), self.shard_forward(), random_stream(stream):
             out = self.model(*as_inputs(inputs))
         require_samples_first(self.name, out, count, self._state)
         return out

@@ -15,7 +15,7 @@ from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import denominator_of
 from tinygrad_edu.nn.coupling import Loss
-from tinygrad_edu.nn.randomness import jumped_stream, random_stream, stream_of, stream_seeds
+from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.nn.samples import as_arrays, as_inputs, inputs_and_target, samples, some_samples
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.parallel import map_shards, shards
@@ -208,7 +208,7 @@ class _Evaluation:
         inputs, target = inputs_and_target(batch.take(slice(len(batch)), stream))
         with random_stream(stream):
             out = self.model.model(*as_inputs(inputs))
-        with random_stream(jumped_stream(seeds[0])):
+        with random_stream(loss_stream(seeds[0])):
             target = as_arrays(target)
             return self._losses(self.metrics, out, target) | self._others(self.metrics, out, target)
 
@@ -240,9 +240,10 @@ class _Evaluation:
         target = as_arrays(target)
         out = self.model.output(inputs, parts[k], stream)
         now = [name for name, each in self.metrics.items() if name not in names and not _needs_batch(each, target)]
-        with self.model.loss_errors(), self.model.shard_forward(stream):
-            sums = self._losses(now, out, target)
-        sums |= self._others(now, out, target)
+        sums = self._others(now, out, target)
+        if len(sums) < len(now):
+            with self.model.loss_errors(), self.model.shard_forward(), random_stream(stream):
+                sums |= self._losses(now, out, target)
         return sums, (detached(out), target) if len(now) < len(self.metrics) else None
 
     def _of_joined(self, names: Collection[str], rest: list[Any], seeds: ndarray) -> Totals:
@@ -251,7 +252,7 @@ class _Evaluation:
             return {}
         outputs, targets = zip(*rest, strict=True)
         out, target = join("the model", list(outputs)), join("the targets", [detached(each) for each in targets])
-        with self.model.loss_errors(), random_stream(jumped_stream(seeds[0])):
+        with self.model.loss_errors(), random_stream(loss_stream(seeds[0])):
             return self._losses(names, out, target)
 
     def _losses(self, names: Collection[str], out: Any, target: Any) -> Totals:
