@@ -21,7 +21,13 @@ from hypothesis import strategies as st
 
 from tests.parallel.simulated import on_workers
 from tinygrad_edu import data, folder_lock, nn, optim
-from tinygrad_edu.errors import CheckpointError, CheckpointWarning, DTypeError, MissingExtraError
+from tinygrad_edu.errors import (
+    CheckpointError,
+    CheckpointWarning,
+    DTypeError,
+    MissingExtraError,
+    WholeBatchWarning,
+)
 from tinygrad_edu.folder_lock import LOCK_FILE
 from tinygrad_edu.training import Checkpoints, EarlyStopping, checkpoints, fit
 from tinygrad_edu.training.checkpoints import STATE
@@ -330,6 +336,37 @@ def test_a_training_goes_on_where_no_checkpoint_can_be_written(tmp_path):
 
 
 # --- In the loop ---
+
+
+class Counts(nn.Module):
+    """It breaks its promise in its first batch alone."""
+
+    couples_samples = False
+
+    def __init__(self, rng):
+        self.layer, self.dropout, self.calls = nn.Linear(3, 2, rng=rng), nn.Dropout(0.5, rng=rng), []
+
+    def forward(self, x):
+        if not self.calls:
+            self.calls = [True]
+        return self.layer(self.dropout(x))
+
+
+def test_batches_that_have_to_be_whole_stay_so_after_a_checkpoint(tmp_path):
+    def train(epochs, folder):
+        rng = np.random.default_rng(0)
+        model = Counts(rng)
+        told = {"rng": rng, "shard_size": 2, "checkpoints": Checkpoints(tmp_path / folder), "resume": True}
+        batches = data.DataLoader(X, Y, batch_size=4, rng=rng)
+        list(fit(model, optim.SGD(model.parameters(), lr=0.1), nn.cross_entropy, batches, epochs, **told))
+        return [parameter.numpy().tobytes() for parameter in model.parameters()]
+
+    with pytest.warns(WholeBatchWarning, match="Counts: its forward sets the attribute calls"):
+        whole = train(3, "a")
+        train(1, "b")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", WholeBatchWarning)
+        assert train(3, "b") == whole
 
 
 def test_a_run_that_is_over_is_resumed_to_its_history(tmp_path):

@@ -285,9 +285,12 @@ class _Run:
             self.checkpoints.load()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where this is, the epochs that are over, and whether the loop has yet to see the last of them."""
-        history = [asdict(epoch) for epoch in self.history]
-        return {"place": vars(self.place), "history": history, "unseen": self.unseen}
+        """Return where this is, the epochs that are over, and whether the loop has yet to see the last of them.
+
+        And how the model broke its promise of independent samples: its batches stay whole.
+        """
+        history, broken = [asdict(epoch) for epoch in self.history], self.steps.sharded.broken
+        return {"place": vars(self.place), "history": history, "unseen": self.unseen, "broken": broken}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Go on from there."""
@@ -298,7 +301,10 @@ class _Run:
         if has_order(self.batches) and place.batches:
             untaken(self.batches, place.order, place.batches)
         history = [from_fields(Epoch, epoch, "the history") for epoch in saved["history"]]
+        if not isinstance(broken := saved.get("broken"), str | None):
+            raise StateDictError(f"the reason for whole batches is {broken!r}")
         self.place, self.history[:], self.unseen = place, history, bool(history) and saved.get("unseen") is True
+        self.steps.sharded.broken = broken
 
     def epochs(
         self, count: int, on_step: Callable[[TrainingStep], None] | None, stop: Callable[[], bool] | None
