@@ -338,35 +338,34 @@ def test_a_training_goes_on_where_no_checkpoint_can_be_written(tmp_path):
 # --- In the loop ---
 
 
-class Counts(nn.Module):
-    """It breaks its promise in its first batch alone."""
+class SetsAttribute(nn.Module):
+    """It breaks its promise, or does not."""
 
     couples_samples = False
 
-    def __init__(self, rng):
-        self.layer, self.dropout, self.calls = nn.Linear(3, 2, rng=rng), nn.Dropout(0.5, rng=rng), []
+    def __init__(self, breaks, rng):
+        self.layer, self.dropout, self.breaks = nn.Linear(3, 2, rng=rng), nn.Dropout(0.5, rng=rng), breaks
 
     def forward(self, x):
-        if not self.calls:
-            self.calls = [True]
+        if self.breaks:
+            self.last = len(x)
         return self.layer(self.dropout(x))
 
 
 def test_batches_that_have_to_be_whole_stay_so_after_a_checkpoint(tmp_path):
-    def train(epochs, folder):
+    def train(epochs, folder, breaks):
         rng = np.random.default_rng(0)
-        model = Counts(rng)
+        model = SetsAttribute(breaks, rng)
         told = {"rng": rng, "shard_size": 2, "checkpoints": Checkpoints(tmp_path / folder), "resume": True}
         batches = data.DataLoader(X, Y, batch_size=4, rng=rng)
         list(fit(model, optim.SGD(model.parameters(), lr=0.1), nn.cross_entropy, batches, epochs, **told))
         return [parameter.numpy().tobytes() for parameter in model.parameters()]
 
-    with pytest.warns(WholeBatchWarning, match="Counts: its forward sets the attribute calls"):
-        whole = train(3, "a")
-        train(1, "b")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", WholeBatchWarning)
-        assert train(3, "b") == whole
+    with pytest.warns(WholeBatchWarning, match="SetsAttribute: its forward sets the attribute last"):
+        whole = train(3, "a", breaks=True)
+        train(1, "b", breaks=True)
+        assert train(3, "b", breaks=False) == whole
+    assert train(3, "c", breaks=False) != whole
 
 
 def test_a_run_that_is_over_is_resumed_to_its_history(tmp_path):
@@ -469,15 +468,15 @@ def another_program(folder):
 
 def fitted(run, folder, **settings):
     told = {"rng": run.rng, "checkpoints": Checkpoints(folder), **settings}
-    return list(fit(run.model, run.optimizer, nn.cross_entropy, run.loader, 2, **told))
+    return fit(run.model, run.optimizer, nn.cross_entropy, run.loader, 2, **told)
 
 
 USES = {
     "save": lambda run, folder: run.checkpoints(folder).save(),
     "load": lambda run, folder: run.checkpoints(folder).load(),
     "lock": lambda run, folder: run.checkpoints(folder).lock(),
-    "fit": fitted,
-    "fit that resumes": partial(fitted, resume=True),
+    "fit": lambda run, folder: list(fitted(run, folder)),
+    "fit that resumes": lambda run, folder: list(fitted(run, folder, resume=True)),
 }
 
 
