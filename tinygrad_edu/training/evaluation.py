@@ -210,7 +210,8 @@ class _Evaluation:
             out = self.model.model(*as_inputs(inputs))
         with random_stream(loss_stream(seeds[0])):
             target = as_arrays(target)
-            return self._losses(self.metrics, out, target) | self._others(self.metrics, out, target)
+            sums = self._others(self.metrics, out, target)  # before the losses, which may write into the output
+            return sums | self._losses(self.metrics, out, target)
 
     def _summed(
         self, batch: SampledBatch, parts: list[slice], seeds: ndarray, threads: int, names: Collection[str] = ()
