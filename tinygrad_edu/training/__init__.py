@@ -2,7 +2,7 @@
 
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.early_stopping import EarlyStopping
-from tinygrad_edu.training.evaluation import evaluate, evaluating, predict
+from tinygrad_edu.training.evaluation import evaluate, evaluating
 from tinygrad_edu.training.loop import Epoch, Epochs, fit
 from tinygrad_edu.training.metrics import (
     Accuracy,
@@ -16,6 +16,7 @@ from tinygrad_edu.training.metrics import (
     Perplexity,
     TopKAccuracy,
 )
+from tinygrad_edu.training.prediction import predict
 from tinygrad_edu.training.steps import Steps, TrainingStep
 
 __all__ = [

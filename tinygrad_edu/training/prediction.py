@@ -1,0 +1,86 @@
+"""Predictions: the most likely class of each image."""
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu._checks import whole_number
+from tinygrad_edu.nn import Module
+from tinygrad_edu.nn.samples import as_inputs, samples, some_samples
+from tinygrad_edu.nn.sharding import WholeBatchNeeded
+from tinygrad_edu.parallel import map_shards, shards
+from tinygrad_edu.parallel.pairwise import share
+from tinygrad_edu.parallel.sharded_model import ShardedModel
+from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
+from tinygrad_edu.training.evaluation import SHARD_SIZE, arrays_of, evaluating
+from tinygrad_edu.transforms.trees import tree_map
+
+__all__ = ["predict"]
+
+
+def predict(
+    model: Module,
+    x: Any,
+    threads: int | None = None,
+    workers: Workers = ALONE,
+    *,
+    batch_size: int | None = None,
+) -> Any:
+    """Return the most likely class of each of the images x, as integers (N,). The model is left in its mode.
+
+    Parameters
+    ----------
+    model : Module
+        From images to logits (N, C), or to a nest of them: then the classes are such a nest, too. One logit an image,
+        (N,) or (N, 1), is that of class 1 against class 0.
+    x : (N, ...), or a tuple of inputs
+        Images as the model takes them: one array, or a tuple of several inputs, each of them an array or a nest.
+    threads : int, optional
+        By default as many as this process may run.
+    workers : Workers
+        Processes that have the same model and images, and read some of them each; all of them get the classes.
+    batch_size : int, optional
+        The number of images in a batch, by default all of them. It matters for a model that does not declare
+        ``couples_samples = False``.
+
+    Warns
+    -----
+    WholeBatchWarning
+        The model declares nothing, and no `batch_size` is given; or it breaks its promise.
+    """
+    inputs = as_arrays(x if isinstance(x, tuple) else (x,))
+    count, sharded = samples(inputs), ShardedModel(model)
+    size = max(count, 1) if batch_size is None else whole_number("batch_size", batch_size, 1)
+    threads = workers.threads if threads is None else threads
+
+    def classes(part: slice, cut: bool) -> Any:
+        given = some_samples(inputs, part)
+        out = sharded.output(given, part, np.random.default_rng(0)) if cut else model(*as_inputs(given))
+        return tree_map(_classes, arrays_of(out))
+
+    def of(parts: list[slice], cut: bool) -> list[Any]:
+        own = share(len(parts), workers.size, workers.rank)
+        found = on_all(workers, lambda: list(map_shards(lambda i: classes(parts[own[i]], cut), len(own), threads)))
+        return [each for of_worker in gather(workers, found) for each in of_worker]
+
+    def compute() -> list[Any]:
+        if size > SHARD_SIZE and count > SHARD_SIZE and sharded.is_cut():
+            sharded.begin_batch(model.parameters())
+            try:
+                return of(shards(count, SHARD_SIZE), cut=True)
+            except WholeBatchNeeded as signal:
+                sharded.give_up(str(signal))
+        return of(shards(count, size), cut=False)
+
+    with evaluating(model):
+        found = workers.together(compute)
+    sharded.warn_once()
+    return tree_map(lambda *parts: np.concatenate(parts), *found) if found else np.zeros(0, np.int64)
+
+
+def _classes(logits: ndarray) -> ndarray:
+    if logits.size == len(logits):  # one each, with which argmax would find the class 0 for all
+        return (logits.reshape(-1) > 0).astype(np.int64)
+    classes: ndarray = logits.argmax(axis=1)
+    return classes
