@@ -15,7 +15,7 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import denominator_of
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
-from tinygrad_edu.nn.samples import as_inputs, inputs_and_target, samples
+from tinygrad_edu.nn.samples import as_arrays, as_inputs, inputs_and_target, samples
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.parallel import map_shards, shards
 from tinygrad_edu.parallel.batches import SampledBatch

@@ -7,7 +7,7 @@ from numpy import ndarray
 
 from tinygrad_edu._checks import whole_number
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.samples import as_inputs, samples, some_samples
+from tinygrad_edu.nn.samples import as_arrays, as_inputs, samples, some_samples
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.parallel import map_shards, shards
 from tinygrad_edu.parallel.pairwise import share
