@@ -499,11 +499,9 @@ class ByHand:
         with evaluating(self.training.model):
             for batch in batches:
                 out, weight = self.training.model(*as_tensors(batch[:-1])), self.weight(batch)
+                energy = Energy().sums(tree_map(tg.engine.values_of, out), None)  # a loss may write into the output
                 loss = self.loss(out, batch[-1]).item() if weight and not self.spec.random else 0.0
-                of_batch = {
-                    "energy": Energy().sums(tree_map(tg.engine.values_of, out), None),
-                    "loss": [loss * weight, weight],
-                }
+                of_batch = {"energy": energy, "loss": [loss * weight, weight]}
                 sums = {name: np.add(sums[name], of_batch[name]) for name in sums}
         left_out = {"energy": self.program.output == "object", "loss": self.spec.random}
         return {name: total / count for name, (total, count) in sums.items() if not left_out[name]}

@@ -13,7 +13,7 @@ __all__ = [
 ]  # fmt: skip
 
 SETS_ATTRIBUTE = "its forward sets the attribute"  # the reason of `Module.__setattr__`, which `check_module` knows
-NAME = "couples_samples"
+DECLARED = "couples_samples"
 
 
 class WholeBatchNeeded(BaseException):
@@ -101,10 +101,10 @@ class by_settings(property):  # noqa: N801 (used like `property`)
 
     def __get__(self, module: Any, cls: type | None = None) -> Any:
         own = {} if module is None else vars(module)
-        return own[NAME] if NAME in own else super().__get__(module, cls)
+        return own[DECLARED] if DECLARED in own else super().__get__(module, cls)
 
     def __set__(self, module: Any, value: Any) -> None:
-        vars(module)[NAME] = value
+        vars(module)[DECLARED] = value
 
 
 def require_batch(layer: str, shape: tuple[int, ...], axes: int) -> None:
