@@ -100,7 +100,7 @@ def possible(program):
         and not (program.optimizer == "groups" and program.scheduled)
         and not (program.optimizer == "adam" and program.dtype == "float32")  # it scales rounding up to a step
         and not ("takes sizes" in program.layers and sizes & set(sizes_of(program)))
-        and not (program.output == "some" and is_random(program))
+        and not (depends_on_values(program) and is_random(program))
         and not is_blind(program)
         and not (program.stem == "tokens" and program.batches in ("augmented", "trained"))
         and not (program.batches == "dataset" and is_nested(program))
@@ -122,6 +122,11 @@ def is_random(program):
 EACH_BACKWARD = {"scales the gradient", "clips its weight", "moves a target"}
 
 
+def depends_on_values(program):
+    """Return whether the values of the samples decide whether a batch is cut."""
+    return program.output == "some" or "counts some" in program.layers
+
+
 def is_blind(program):
     """Return whether only an evaluation cuts batches of a model whose loss uses what its forward caches."""
     reads = any(LOSSES[name].reads for name in program.losses) and "caches a penalty" in program.layers
@@ -130,44 +135,57 @@ def is_blind(program):
 
 @st.composite
 def programs(draw):
-    """Draw a program. At most one of its parts is special, since a whole batch would hide what another one shows."""
+    """Draw a program."""
+    program = composed(lambda *choices: draw(st.sampled_from(choices)))
+    assume(possible(program))
+    return program
 
-    def one_of(*choices):
-        return draw(st.sampled_from(choices))
 
-    special = one_of("layer", "layer", "layer", "output", "nothing")
-    layers = draw(st.lists(st.sampled_from(sorted(KEEPING)), max_size=2))
+def drawn(count):
+    """Return programs, the same in every run."""
+    rng, found = np.random.default_rng(0), []
+    while len(found) < count:
+        program = composed(lambda *choices: choices[rng.integers(len(choices))])
+        found += [program] if possible(program) else []
+    return found
+
+
+def composed(one_of):
+    """Return a program of parts that a function chooses.
+
+    At most one layer, or the output, is special: one that makes batches whole hides what another one shows.
+    """
+    special = one_of("layer", "layer", "layer", "output", "output", "nothing")
+    layers = [one_of(*sorted(KEEPING)) for _ in range(one_of(0, 1, 2))]
     if special == "layer":
-        layers.insert(draw(st.integers(0, len(layers))), one_of(*sorted(LAYERS.keys() - KEEPING.keys())))
+        layers.insert(one_of(*range(len(layers) + 1)), one_of(*sorted(LAYERS.keys() - KEEPING.keys())))
     mixing = any(LAYERS[name].covered is None for name in layers)
     stores = {"stores a penalty", "caches a penalty"} & set(layers)
-    loss = "stored" if stores and draw(st.booleans()) else one_of(*sorted(LOSSES))
-    program = Program(
+    loss = "stored" if stores and one_of(False, True) else one_of(*sorted(LOSSES))
+    return Program(
         stem=one_of("rows", *STEMS),
         layers=tuple(layers),
         output=one_of(*sorted(OUTPUTS)) if special == "output" else "array",
         wrapper="sequential" if mixing else one_of("sequential", "sequential", "declared", *WRAPPERS),
         inputs=one_of("array", "array", "dict", "two"),
         losses=one_of(*_calls(loss)),
-        declares=draw(st.booleans()),
+        declares=one_of(False, True),
         masks=one_of("none", "random", "first", "last"),
         batches=one_of("arrays", "tensors", "trained", "loader", "augmented", "dataset"),
-        sizes=(draw(st.integers(3, 9)), *draw(st.lists(st.integers(1, 9), max_size=2))),
+        sizes=(one_of(*range(3, 10)), *(one_of(*range(1, 10)) for _ in range(one_of(0, 1, 2)))),
         dtype=one_of("float64", "float64", "float32"),
         optimizer=one_of("sgd", "momentum", "groups", "adam"),
-        scheduled=draw(st.booleans()),
+        scheduled=one_of(False, True),
         max_norm=one_of(None, None, 0.05),
         accumulate=one_of(1, 1, 2, 3),
-        averaged=draw(st.booleans()),
+        averaged=one_of(False, True),
         epochs=one_of(1, 2),
         shard_size=one_of(1, 2, 2, 3, 4),
-        evaluation_shard_size=draw(st.integers(1, 5)),
+        evaluation_shard_size=one_of(1, 2, 3, 4, 5),
         threads=one_of(1, 2),
         ranks=one_of(1, 1, 1, 2, 3, 5),
-        seed=draw(st.integers(0, 99)),
+        seed=one_of(*range(100)),
     )
-    assume(possible(program))
-    return program
 
 
 def _calls(name):
@@ -351,7 +369,7 @@ class Training:
 
     def ended(self):
         """Return all that the training left behind."""
-        if self.program.output != "some":  # the values decide how many streams are drawn
+        if not depends_on_values(self.program):
             self.outcome["the next random number"] = self.rng.random()
         self.outcome |= {f"tensor {k}": tensor.numpy().copy() for k, tensor in enumerate(self.tensors)}
         for k, module in enumerate(self.modules):
@@ -495,16 +513,16 @@ class ByHand:
 
     def evaluate(self, batches):
         """Return the metrics: those of losses weighted as batches of a step are."""
-        sums = {"energy": [0.0, 0.0], "loss": [0.0, 0.0]}
+        sums = {} if self.program.output == "object" else {"energy": np.zeros(2)}
+        sums |= {} if self.spec.random else {"loss": np.zeros(2)}
         with evaluating(self.training.model):
             for batch in batches:
                 out, weight = self.training.model(*as_tensors(batch[:-1])), self.weight(batch)
-                energy = Energy().sums(tree_map(tg.engine.values_of, out), None)  # a loss may write into the output
-                loss = self.loss(out, batch[-1]).item() if weight and not self.spec.random else 0.0
-                of_batch = {"energy": energy, "loss": [loss * weight, weight]}
-                sums = {name: np.add(sums[name], of_batch[name]) for name in sums}
-        left_out = {"energy": self.program.output == "object", "loss": self.spec.random}
-        return {name: total / count for name, (total, count) in sums.items() if not left_out[name]}
+                if "energy" in sums:
+                    sums["energy"] += Energy().sums(tree_map(tg.engine.values_of, out), None)
+                if "loss" in sums and weight:
+                    sums["loss"] += weight * self.loss(out, batch[-1]).item(), weight
+        return {name: total / count for name, (total, count) in sums.items()}
 
 
 def rows_in(nest):

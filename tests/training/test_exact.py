@@ -1,19 +1,24 @@
 """`fit` trains what the loop by hand trains: drawn programs, those that once went wrong, and faults that must show."""
 
-import functools
 import sys
+import re
+import warnings
 from contextlib import nullcontext
+from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import assume, given
 
-from tests.training import programs
+from tests.parallel.simulated import on_workers
+from tests.training import program_models, programs
 from tests.training.programs import Program, check, check_alone, rows_in
+from tinygrad_edu import data, nn, optim
+from tinygrad_edu.errors import WholeBatchWarning
 from tinygrad_edu.nn import coupling, module, sharding
 from tinygrad_edu.nn.randomness import stream_of
 from tinygrad_edu.parallel import gradients, sharded_model
-from tinygrad_edu.training import evaluation, steps
+from tinygrad_edu.training import evaluation, fit, steps
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::tinygrad_edu.errors.WholeBatchWarning", "ignore::tinygrad_edu.errors.OptimizerWarning"
@@ -70,6 +75,116 @@ ONCE_WRONG = [
 @pytest.mark.parametrize("program", ONCE_WRONG, ids=repr)
 def test_what_went_wrong_is_the_loop_by_hand(program):
     check(program)
+
+
+# --- Warnings ---
+
+X = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+Y = np.arange(9) % 4
+
+
+def fit_once(model, loss=nn.cross_entropy, shard_size=4, **settings):
+    rng = np.random.default_rng(0)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    return list(fit(model, optimizer, loss, [(X, Y)] * 2, 2, rng=rng, shard_size=shard_size, **settings))
+
+
+def warnings_of(function):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        function()
+    assert all(each.category is WholeBatchWarning and each.filename == __file__ for each in caught)
+    return [str(each.message) for each in caught]
+
+
+def test_a_class_that_declares_nothing_is_named_once_where_it_costs_shards():
+    class Nothing(nn.Linear):
+        def forward(self, x):
+            return super().forward(x)
+
+    def model():
+        return nn.Sequential(Nothing(4, 4), nn.Tanh())
+
+    assert warnings_of(lambda: fit_once(model(), shard_size=9)) == []
+    (message,) = warnings_of(lambda: fit_once(model(), evaluate_on={"all": [(X, Y)]}, metrics={"loss": nn.mse_loss}))
+    assert message.startswith("Nothing does not declare")
+    assert "couples_samples = False" in message
+    assert warnings_of(lambda: fit_once(model())) == []
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (lambda: program_models.Counts(), "Counts: its forward sets the attribute calls"),
+        (lambda: program_models.WritesBuffer(), "Sequential: its forward writes to a parameter or a buffer"),
+        (lambda: program_models.ScalesGradient(), "Sequential: its forward registers a hook"),
+        (lambda: program_models.TakesSizes([9]), "Sequential: its forward of 4 samples of a batch raised ValueError"),
+        (lambda: program_models.Head("number", None), r"its output for 4 samples is \(4, 3\), \(\), not one row"),
+        (lambda: program_models.FlattensSamples(), "Flatten"),
+    ],
+)
+def test_a_promise_that_is_broken_is_named_once_in_a_run(layer, reason):
+    model = nn.Sequential(nn.Linear(4, 4), layer())
+    told = {"evaluate_on": {"all": [(X, Y)]}, "metrics": {"loss": loss_of_logits}}
+    with patch.object(evaluation, "SHARD_SIZE", 4):
+        (message,) = warnings_of(lambda: fit_once(model, loss_of_logits, **told))
+    assert re.search(reason, message)
+    assert "Batches are computed whole from here on" in message
+
+
+def loss_of_logits(out, target):
+    return nn.cross_entropy(program_models.logits_of(out), target % 3)
+
+
+# --- Errors ---
+
+
+class Fails(nn.Module):
+    """It raises on one rank alone."""
+
+    couples_samples = False
+
+    def __init__(self, fails):
+        self.layer, self.fails = nn.Linear(4, 4, rng=np.random.default_rng(0)), fails
+
+    def forward(self, x):
+        return self.layer(x) if not self.fails else int("not a number")
+
+
+def failing_loss(fails):
+    return lambda out, target: nn.cross_entropy(out, target) if not fails else int("not a number")
+
+
+def failing_augment(fails):
+    return lambda x, y, rng: (x, y) if not fails else int("not a number")
+
+
+@pytest.mark.parametrize("samples", [4, 9])  # the last of three ranks has no shard of 4 samples, or of 9
+@pytest.mark.parametrize("declared", [False, None])
+@pytest.mark.parametrize("where", ["forward", "loss", "additive loss", "data", "metric"])
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_an_error_of_one_rank_is_raised_on_all(where, rank, declared, samples):
+    def on(worker):
+        worker.timeout, fails = 5, worker.rank == rank
+        model = Fails(fails and where == "forward")
+        model.couples_samples = declared
+        loss = failing_loss(fails and "loss" in where)
+        loss = nn.additive(len)(loss) if where == "additive loss" else loss
+        loader = data.DataLoader(
+            X[:samples], Y[:samples], batch_size=9, rng=np.random.default_rng(0),
+            augment=failing_augment(fails and where == "data"),
+        )  # fmt: skip
+        told = {"evaluate_on": {"all": [(X, Y)]}, "metrics": {"loss": failing_loss(fails and where == "metric")}}
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        run = fit(
+            model, optimizer, loss, loader, 2, rng=np.random.default_rng(0), shard_size=4, workers=worker, **told
+        )
+        with pytest.raises(ValueError, match="invalid literal for int") as error:
+            list(run)
+        return error.type
+
+    computes = not (samples == 4 and where == "metric")
+    assert on_workers(3, on)[1] == [ValueError] * 3 or not computes
 
 
 # --- Faults ---
@@ -222,21 +337,7 @@ FAULTS = [
 LIMIT = 600
 
 
-@functools.cache
-def drawn():
-    """Return the programs that each fault is shown: the same in every run."""
-    found = []
-
-    @settings(
-        max_examples=LIMIT, phases=[Phase.generate], derandomize=True, database=None,
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
-    @given(programs.programs())
-    def draw(program):
-        found.append(program)
-
-    draw()
-    return found
+EXAMPLES = programs.drawn(LIMIT)
 
 
 def is_found_in(program):
@@ -251,9 +352,9 @@ def is_found_in(program):
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_fault_is_found(fault, monkeypatch):
-    examples = drawn()
-    fault(monkeypatch.setattr)
-    with np.errstate(all="ignore"):
-        tried = next((k for k, program in enumerate(examples) if is_found_in(program)), None)
+    with monkeypatch.context() as context:
+        fault(context.setattr)
+        tried = next((k for k, program in enumerate(EXAMPLES) if is_found_in(program)), None)
     assert tried is not None, fault.__doc__
-    print(fault.__name__, tried, examples[tried])
+    print(fault.__name__, tried, EXAMPLES[tried])
+    assert not is_found_in(EXAMPLES[tried])
