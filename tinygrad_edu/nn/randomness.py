@@ -1,10 +1,9 @@
 """Which random stream a layer draws from: its own, or that of the shard it is working on."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -41,14 +40,31 @@ def _unlocked(rng: np.random.Generator) -> np.random.Generator:
     return rng
 
 
-@contextmanager
-def random_stream(rng: np.random.Generator) -> Iterator[None]:
-    """Make every layer draw from `rng` inside, in this thread or task, instead of from its own generator."""
-    token = _stream.set(generator(rng))
-    try:
-        yield
-    finally:
-        _stream.reset(token)
+class random_stream:  # noqa: N801 (used like a function)
+    """Make every layer draw from `rng` inside, in this thread or task: ``with random_stream(rng): ...``.
+
+    Outside, each draws from its own generator.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+
+    Raises
+    ------
+    DTypeError
+        `rng` is not a Generator.
+    """
+
+    __slots__ = ("_rng", "_token")
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = generator(rng)
+
+    def __enter__(self) -> None:
+        self._token = _stream.set(self._rng)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        _stream.reset(self._token)
 
 
 def current_stream(own: np.random.Generator) -> np.random.Generator:

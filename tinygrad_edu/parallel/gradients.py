@@ -289,7 +289,7 @@ class _Batch:
             return ShardSum(np.nan, [None] * len(self.nodes), np.nan)
         with _rows_noted(part), enable_grad():
             out = self.model.output(inputs, part, stream)
-            with self.model.loss_errors(), self.model.shard_forward(), random_stream(stream):
+            with self.model.in_shard("the loss of its output for some samples", stream):
                 result = scalar(self.loss(out, target))
             scale = denominator / total
             return ShardSum(scale * result.item(), self._gradients(self._walk(result, scale)), denominator)

@@ -1,8 +1,9 @@
 """A model whose forward runs in shards, as long as it keeps its promise that samples are independent."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 
@@ -76,9 +77,9 @@ class ShardedModel:
         self._state, self._cells = {*map(id, state)}, {tensor._cell for tensor in state}
         self.begin = next(clock)
 
-    def shard_forward(self) -> shard_forward:
+    def in_shard(self, what: str, stream: np.random.Generator) -> "_InShard":
         """Compute the forward, or the loss, of a shard inside."""
-        return shard_forward(self.name, self._cells)
+        return _InShard(self.name, self._cells, what, stream)
 
     def output(self, inputs: Any, part: slice, stream: np.random.Generator) -> Any:
         """Return the output for a shard.
@@ -91,10 +92,10 @@ class ShardedModel:
             As the forward raised it.
         """
         count = part.stop - part.start
-        what = f"{self.name}: its forward of {count} samples of a batch"
-        with whole_batch_shows(what), self.shard_forward(), random_stream(stream):
+        with self.in_shard(f"its forward of {count} samples of a batch", stream):
             out = self.model(*as_inputs(inputs))
-        require_samples_first(self.name, out, count, self._state)
+        if not (isinstance(out, Tensor) and out.shape[:1] == (count,) and id(out) not in self._state):
+            require_samples_first(self.name, out, count, self._state)
         return out
 
     def loss_errors(self) -> AbstractContextManager[None]:
@@ -114,3 +115,23 @@ class ShardedModel:
                 f"couples_samples = True in the class if this is meant.",
                 WholeBatchWarning,
             )
+
+
+class _InShard(shard_forward):
+    """The forward or the loss of a shard, which draws from a random stream; its errors are not final."""
+
+    __slots__ = ("_random", "_what")
+
+    def __init__(self, name: str, state: Collection[Cell], what: str, stream: np.random.Generator) -> None:
+        super().__init__(name, state)
+        self._what, self._random = what, random_stream(stream)
+
+    def __enter__(self) -> Self:
+        self._random.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._random.__exit__(kind, error, at)
+        super().__exit__(kind, error, at)
+        if isinstance(error, Exception) and not isinstance(error, AnomalyError):
+            raise WholeBatchNeeded(f"{self.name}: {self._what} raised {type(error).__name__}") from error

@@ -242,7 +242,7 @@ class _Evaluation:
         now = [name for name, each in self.metrics.items() if name not in names and not _needs_batch(each, target)]
         sums = self._others(now, out, target)
         if len(sums) < len(now):
-            with self.model.loss_errors(), self.model.shard_forward(), random_stream(stream):
+            with self.model.in_shard("the loss of its output for some samples", stream):
                 sums |= self._losses(now, out, target)
         return sums, (detached(out), target) if len(now) < len(self.metrics) else None
 
