@@ -293,8 +293,8 @@ class Losses(NamedTuple):
         Whether it draws random numbers.
     reads : bool
         Whether it uses what the forward stored.
-    counts : bool
-        Whether it is additive, and changes itself.
+    breaks : bool
+        Whether it needs the whole batch, as it changes itself or its input: an additive one is called for each shard.
     only_rows : bool
         Whether it takes (N, C) outputs alone.
     """
@@ -305,7 +305,7 @@ class Losses(NamedTuple):
     random: bool = False
     reads: bool = False
     only_rows: bool = False
-    counts: bool = False
+    breaks: bool = False
 
 
 def given(loss, *args, **attributes):
@@ -346,7 +346,9 @@ LOSSES = {
     "declared closure, mean": Losses(lambda model, rng: reduced_and_declared("mean"), "labels", count_of_labels),
     "declared closure, sum": Losses(lambda model, rng: reduced_and_declared("sum"), "labels"),
     "masked mean": given(masked_mean, "labels"),
-    "declared masked mean": given(nn.additive(count_of_labels)(lambda out, y: masked_mean(out, y)), "labels", count_of_labels),
+    "declared masked mean": given(
+        nn.additive(count_of_labels)(lambda out, y: masked_mean(out, y)), "labels", count_of_labels
+    ),
     "focal": given(focal, "labels"),
     "hardest": given(hardest, "labels"),
     "contrastive": given(contrastive, "labels"),
@@ -356,9 +358,9 @@ LOSSES = {
     "called again": Losses(lambda model, rng: CalledAgain(), "labels"),
     "own layer": Losses(lambda model, rng: Projected(rng), "labels"),
     "own layer, additive": Losses(lambda model, rng: ProjectedAdditive(rng), "labels", count_of_labels),
-    "counting, additive": Losses(lambda model, rng: CountingAdditive(), "labels", count_of_labels, counts=True),
+    "counting, additive": Losses(lambda model, rng: CountingAdditive(), "labels", count_of_labels, breaks=True),
     "teacher": Losses(lambda model, rng: Teacher(rng, model.parameters()[0].dtype), "labels"),
-    "in place": given(in_place, "labels"),
+    "in place": given(in_place, "labels", breaks=True),
     "one element": given(lambda out, y: masked_mean(out, y).reshape(1, 1), "labels"),
     "running centre": Losses(lambda model, rng: RunningCentre(), "labels"),
     "remembers": Losses(lambda model, rng: Remembers(), "labels"),

@@ -1,4 +1,4 @@
-"""Training programs, drawn part by part; what `fit` makes of one, and what the loop does that a maker writes by hand."""
+"""Training programs, drawn part by part: what `fit` makes of one, and what a loop written by hand does."""
 
 import functools
 from contextlib import nullcontext
@@ -12,16 +12,24 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tests.parallel.simulated import on_workers
+from tests.training.program_data import (
+    as_tensors,
+    augmented,
+    batches_of,
+    evaluated_batches,
+    is_lazy,
+    is_nested,
+    rows_in,
+    rows_of,
+    sizes_of,
+)
 from tests.training.program_losses import LOSSES, of_output, tensors_of
 from tests.training.program_models import (
-    CLASSES,
     DECLARING,
-    FEATURES,
     KEEPING,
     LAYERS,
     OUTPUTS,
     STEMS,
-    STEPS,
     WHOLE_OUTPUTS,
     WRAPPERS,
     Head,
@@ -30,7 +38,7 @@ from tests.training.program_models import (
     TakesSizes,
     logits_of,
 )
-from tinygrad_edu import data, nn, optim
+from tinygrad_edu import nn, optim
 from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.parallel import shards
 from tinygrad_edu.training import Metric, evaluating, evaluation, fit
@@ -195,110 +203,6 @@ def _calls(name):
 
 
 # --- What is trained ---
-
-LOADED = ("loader", "augmented", "dataset")
-
-
-def sizes_of(program):
-    """Return the sizes of the batches of an epoch."""
-    if program.batches in LOADED:
-        return [part.stop - part.start for part in shards(sum(program.sizes), program.sizes[0])]
-    return list(program.sizes)
-
-
-def parts_of(sizes):
-    """Return the slices of the samples that batches of these sizes have."""
-    ends = np.cumsum([0, *sizes]).tolist()
-    return [slice(start, end) for start, end in zip(ends[:-1], ends[1:], strict=True)]
-
-
-def samples_of(program):
-    """Return the arrays of the inputs and those of the target. Masks leave out the ends of sequences, or samples."""
-    rng, count = np.random.default_rng(program.seed), sum(program.sizes)
-    positions = (STEPS,) if program.stem == "sequences" else ()
-    shape = {"rows": (FEATURES,), "images": (1, 5, 5), "tokens": (2,), "sequences": (STEPS, FEATURES)}[program.stem]
-    x = rng.normal(size=(count, *shape)).astype(program.dtype)
-    x = np.abs(x * 9).astype(int) % 5 if program.stem == "tokens" else x
-    scale = rng.uniform(0.5, 1.5, size=count).astype(program.dtype)
-    values = rng.normal(size=(count, CLASSES, *positions)).astype(program.dtype)
-    labels = rng.integers(0, CLASSES, size=(count, *positions))
-    counts = np.ones(labels.shape, bool)
-    if program.masks == "random":
-        counts = rng.random(labels.shape) < 0.6
-    elif program.masks != "none":
-        lengths = np.sort(rng.integers(0, 3, size=count))  # sorted: the first samples are the shortest
-        counts = np.arange(labels[0].size) < lengths[:, None] if positions else lengths > 0
-        counts = counts if program.masks == "first" else counts[::-1]
-    if program.batches not in LOADED:
-        for part in parts_of(program.sizes):
-            counts[part.start] |= not counts[part].any()  # a batch without labels has no mean
-    target = {
-        "known labels": (labels,),
-        "labels": (np.where(counts, labels, -100),),
-        "values": (values,),
-        "shares": (1 / (1 + np.exp(-values)),),
-        "signs": (np.where(values > 0, 1.0, -1.0).astype(program.dtype),),
-        "masked": (values, counts.reshape(count, -1).any(axis=1).astype(program.dtype)),
-    }[LOSSES[program.losses[0]].target]
-    return ((x,) if program.inputs == "array" else (x, scale)), target
-
-
-def batch_of(program, *arrays):
-    """Return a batch of the arrays of inputs and target."""
-    count = 1 if program.inputs == "array" else 2
-    inputs, target = arrays[:count], arrays[count:]
-    inputs = ({"x": inputs[0], "scale": inputs[1]},) if program.inputs == "dict" else inputs
-    if program.batches in ("tensors", "trained"):
-        inputs = tree_map(lambda leaf: tg.Tensor(leaf, requires_grad=program.batches == "trained"), inputs)
-    return (*inputs, target if len(target) > 1 else target[0])
-
-
-def augmented(x, *others, rng):
-    return (x * (1 + 0.5 * rng.random(x.shape)).astype(x.dtype), *others)
-
-
-def is_nested(program):
-    return program.inputs == "dict" or LOSSES[program.losses[0]].target == "masked"
-
-
-def is_lazy(program):
-    """Return whether the samples of a loader are taken, and augmented, where their shard is computed."""
-    return program.batches in ("loader", "augmented") and not is_nested(program)
-
-
-class Dataset:
-    """Samples that are fetched one by one."""
-
-    def __init__(self, *arrays):
-        self.arrays = arrays
-
-    def __len__(self):
-        return len(self.arrays[0])
-
-    def __getitem__(self, k):
-        return tuple(array[k] for array in self.arrays)
-
-
-def batches_of(program, lazy_augment=True):
-    """Return the batches, to be looped over once an epoch."""
-    arrays = [array for part in samples_of(program) for array in part]
-    if program.batches not in LOADED:
-        return [batch_of(program, *(array[part] for array in arrays)) for part in parts_of(program.sizes)]
-    if program.batches == "dataset":
-        rng = np.random.default_rng(program.seed + 1)
-        return data.DataLoader(Dataset(*arrays), batch_size=program.sizes[0], rng=rng)
-    augments = program.batches == "augmented" and (lazy_augment or not is_lazy(program))
-    return data.DataLoader(
-        *arrays, batch_size=program.sizes[0], rng=np.random.default_rng(program.seed + 1),
-        augment=augmented if augments else None,
-        transform=None if is_lazy(program) else lambda *arrays: batch_of(program, *arrays),
-    )  # fmt: skip
-
-
-def evaluated_batches(program):
-    """Return all samples, in batches that are no loader's."""
-    arrays = [array for part in samples_of(program) for array in part]
-    return [batch_of(program, *(array[part] for array in arrays)) for part in parts_of(sizes_of(program))]
 
 
 class Energy(Metric):
@@ -505,9 +409,8 @@ class ByHand:
         first = any(isinstance(m, ScalesByFirst) and m.scale is None for m in training.model.modules())
         reads = self.spec.reads and "caches a penalty" in program.layers
         attributes = program.output == "attributes" and self.denominator is None
-        counts = self.spec.counts and self.denominator is not None  # one without a denominator is called once
-        in_place = self.spec is LOSSES["in place"]
-        self.broken = program.output in WHOLE_OUTPUTS or first or reads or attributes or counts or in_place
+        breaks = self.spec.breaks and self.denominator is self.spec.denominator
+        self.broken = program.output in WHOLE_OUTPUTS or first or reads or attributes or breaks
         counted = self.denominator is None or all(self.denominator(rows_of(batch[-1], part)) for part in parts)
         return counted and not self.broken
 
@@ -523,21 +426,6 @@ class ByHand:
                 if "loss" in sums and weight:
                     sums["loss"] += weight * self.loss(out, batch[-1]).item(), weight
         return {name: total / count for name, (total, count) in sums.items()}
-
-
-def rows_in(nest):
-    """Return the first array of a nest."""
-    while isinstance(nest, tuple | list | dict):
-        nest = next(iter(nest.values() if isinstance(nest, dict) else nest))
-    return nest
-
-
-def rows_of(nest, part):
-    return tree_map(lambda leaf: leaf[part], nest)
-
-
-def as_tensors(inputs):
-    return tree_map(lambda leaf: leaf if isinstance(leaf, tg.Tensor) else tg.Tensor(leaf), list(inputs))
 
 
 def joined(*parts):

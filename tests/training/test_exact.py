@@ -1,7 +1,7 @@
 """`fit` trains what the loop by hand trains: drawn programs, those that once went wrong, and faults that must show."""
 
-import sys
 import re
+import sys
 import warnings
 from contextlib import nullcontext
 from unittest.mock import patch
@@ -12,7 +12,8 @@ from hypothesis import assume, given
 
 from tests.parallel.simulated import on_workers
 from tests.training import program_models, programs
-from tests.training.programs import Program, check, check_alone, rows_in
+from tests.training.program_data import rows_in
+from tests.training.programs import Program, check, check_alone
 from tinygrad_edu import data, nn, optim
 from tinygrad_edu.errors import WholeBatchWarning
 from tinygrad_edu.nn import coupling, module, sharding
@@ -56,7 +57,9 @@ ONCE_WRONG = [
     Program(losses=("counting, additive",), sizes=(6,), ranks=3),
     Program(layers=("caches a penalty",), losses=("stored",), sizes=(3,), evaluation_shard_size=2),
     # The layout of joined outputs depended on the rank
-    Program(stem="sequences", layers=("dropout",), losses=("copied by wraps",), sizes=(8,), shard_size=4, ranks=2, seed=50),
+    Program(
+        stem="sequences", layers=("dropout",), losses=("copied by wraps",), sizes=(8,), shard_size=4, ranks=2, seed=50
+    ),
     # Nests that cannot be joined
     Program(output="some", sizes=(2, 3), seed=43),
     Program(output="attributes", sizes=(7,)),
@@ -106,7 +109,9 @@ def test_a_class_that_declares_nothing_is_named_once_where_it_costs_shards():
         return nn.Sequential(Nothing(4, 4), nn.Tanh())
 
     assert warnings_of(lambda: fit_once(model(), shard_size=9)) == []
-    (message,) = warnings_of(lambda: fit_once(model(), evaluate_on={"all": [(X, Y)]}, metrics={"loss": nn.mse_loss}))
+    (message,) = warnings_of(
+        lambda: fit_once(model(), evaluate_on={"all": [(X, Y)]}, metrics={"loss": nn.cross_entropy})
+    )
     assert message.startswith("Nothing does not declare")
     assert "couples_samples = False" in message
     assert warnings_of(lambda: fit_once(model())) == []
@@ -120,7 +125,7 @@ def test_a_class_that_declares_nothing_is_named_once_where_it_costs_shards():
         (lambda: program_models.ScalesGradient(), "Sequential: its forward registers a hook"),
         (lambda: program_models.TakesSizes([9]), "Sequential: its forward of 4 samples of a batch raised ValueError"),
         (lambda: program_models.Head("number", None), r"its output for 4 samples is \(4, 3\), \(\), not one row"),
-        (lambda: program_models.FlattensSamples(), "Flatten"),
+        (lambda: program_models.OneSequence(nn.GRU(4, 4)), r"GRU: its input of shape \(4, 4\) has no axis of samples"),
     ],
 )
 def test_a_promise_that_is_broken_is_named_once_in_a_run(layer, reason):
@@ -159,7 +164,7 @@ def failing_augment(fails):
     return lambda x, y, rng: (x, y) if not fails else int("not a number")
 
 
-@pytest.mark.parametrize("samples", [4, 9])  # the last of three ranks has no shard of 4 samples, or of 9
+@pytest.mark.parametrize("samples", [4, 8, 9])  # a whole batch; two shards, and none for the last rank; three
 @pytest.mark.parametrize("declared", [False, None])
 @pytest.mark.parametrize("where", ["forward", "loss", "additive loss", "data", "metric"])
 @pytest.mark.parametrize("rank", [0, 1, 2])
@@ -174,17 +179,15 @@ def test_an_error_of_one_rank_is_raised_on_all(where, rank, declared, samples):
             X[:samples], Y[:samples], batch_size=9, rng=np.random.default_rng(0),
             augment=failing_augment(fails and where == "data"),
         )  # fmt: skip
-        told = {"evaluate_on": {"all": [(X, Y)]}, "metrics": {"loss": failing_loss(fails and where == "metric")}}
+        metric = failing_loss(fails and where in ("metric", "additive loss"))  # the latter needs a shard in training
+        told = {"evaluate_on": {"all": [(X, Y)]}, "metrics": {"loss": metric}}
         optimizer = optim.SGD(model.parameters(), lr=0.1)
-        run = fit(
-            model, optimizer, loss, loader, 2, rng=np.random.default_rng(0), shard_size=4, workers=worker, **told
-        )
+        run = fit(model, optimizer, loss, loader, 2, rng=np.random.default_rng(0), shard_size=4, workers=worker, **told)
         with pytest.raises(ValueError, match="invalid literal for int") as error:
             list(run)
         return error.type
 
-    computes = not (samples == 4 and where == "metric")
-    assert on_workers(3, on)[1] == [ValueError] * 3 or not computes
+    assert on_workers(3, on)[1] == [ValueError] * 3
 
 
 # --- Faults ---

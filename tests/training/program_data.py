@@ -1,0 +1,131 @@
+"""The data of training programs: batches with and without masks, as arrays, tensors, loaders and data sets."""
+
+from itertools import pairwise
+
+import numpy as np
+
+import tinygrad_edu as tg
+from tests.training.program_losses import LOSSES
+from tests.training.program_models import CLASSES, FEATURES, STEPS
+from tinygrad_edu import data
+from tinygrad_edu.parallel import shards
+from tinygrad_edu.transforms.trees import tree_map
+
+LOADED = ("loader", "augmented", "dataset")
+
+
+def sizes_of(program):
+    """Return the sizes of the batches of an epoch."""
+    if program.batches in LOADED:
+        return [part.stop - part.start for part in shards(sum(program.sizes), program.sizes[0])]
+    return list(program.sizes)
+
+
+def parts_of(sizes):
+    """Return the slices of the samples that batches of these sizes have."""
+    ends = np.cumsum([0, *sizes]).tolist()
+    return [slice(start, end) for start, end in pairwise(ends)]
+
+
+def samples_of(program):
+    """Return the arrays of the inputs and those of the target. Masks leave out the ends of sequences, or samples."""
+    rng, count = np.random.default_rng(program.seed), sum(program.sizes)
+    positions = (STEPS,) if program.stem == "sequences" else ()
+    shape = {"rows": (FEATURES,), "images": (1, 5, 5), "tokens": (2,), "sequences": (STEPS, FEATURES)}[program.stem]
+    x = rng.normal(size=(count, *shape)).astype(program.dtype)
+    x = np.abs(x * 9).astype(int) % 5 if program.stem == "tokens" else x
+    scale = rng.uniform(0.5, 1.5, size=count).astype(program.dtype)
+    values = rng.normal(size=(count, CLASSES, *positions)).astype(program.dtype)
+    labels = rng.integers(0, CLASSES, size=(count, *positions))
+    counts = np.ones(labels.shape, bool)
+    if program.masks == "random":
+        counts = rng.random(labels.shape) < 0.6
+    elif program.masks != "none":
+        lengths = np.sort(rng.integers(0, 3, size=count))  # sorted: the first samples are the shortest
+        counts = np.arange(labels[0].size) < lengths[:, None] if positions else lengths > 0
+        counts = counts if program.masks == "first" else counts[::-1]
+    if program.batches not in LOADED:
+        for part in parts_of(program.sizes):
+            counts[part.start] |= not counts[part].any()  # a batch without labels has no mean
+    target = {
+        "known labels": (labels,),
+        "labels": (np.where(counts, labels, -100),),
+        "values": (values,),
+        "shares": (1 / (1 + np.exp(-values)),),
+        "signs": (np.where(values > 0, 1.0, -1.0).astype(program.dtype),),
+        "masked": (values, counts.reshape(count, -1).any(axis=1).astype(program.dtype)),
+    }[LOSSES[program.losses[0]].target]
+    return ((x,) if program.inputs == "array" else (x, scale)), target
+
+
+def batch_of(program, *arrays):
+    """Return a batch of the arrays of inputs and target."""
+    count = 1 if program.inputs == "array" else 2
+    inputs, target = arrays[:count], arrays[count:]
+    inputs = ({"x": inputs[0], "scale": inputs[1]},) if program.inputs == "dict" else inputs
+    if program.batches in ("tensors", "trained"):
+        inputs = tree_map(lambda leaf: tg.Tensor(leaf, requires_grad=program.batches == "trained"), inputs)
+    return (*inputs, target if len(target) > 1 else target[0])
+
+
+def augmented(x, *others, rng):
+    return (x * (1 + 0.5 * rng.random(x.shape)).astype(x.dtype), *others)
+
+
+def is_nested(program):
+    return program.inputs == "dict" or LOSSES[program.losses[0]].target == "masked"
+
+
+def is_lazy(program):
+    """Return whether the samples of a loader are taken, and augmented, where their shard is computed."""
+    return program.batches in ("loader", "augmented") and not is_nested(program)
+
+
+class Dataset:
+    """Samples that are fetched one by one."""
+
+    def __init__(self, *arrays):
+        self.arrays = arrays
+
+    def __len__(self):
+        return len(self.arrays[0])
+
+    def __getitem__(self, k):
+        return tuple(array[k] for array in self.arrays)
+
+
+def batches_of(program, lazy_augment=True):
+    """Return the batches, to be looped over once an epoch."""
+    arrays = [array for part in samples_of(program) for array in part]
+    if program.batches not in LOADED:
+        return [batch_of(program, *(array[part] for array in arrays)) for part in parts_of(program.sizes)]
+    if program.batches == "dataset":
+        rng = np.random.default_rng(program.seed + 1)
+        return data.DataLoader(Dataset(*arrays), batch_size=program.sizes[0], rng=rng)
+    augments = program.batches == "augmented" and (lazy_augment or not is_lazy(program))
+    return data.DataLoader(
+        *arrays, batch_size=program.sizes[0], rng=np.random.default_rng(program.seed + 1),
+        augment=augmented if augments else None,
+        transform=None if is_lazy(program) else lambda *arrays: batch_of(program, *arrays),
+    )  # fmt: skip
+
+
+def evaluated_batches(program):
+    """Return all samples, in batches that are no loader's."""
+    arrays = [array for part in samples_of(program) for array in part]
+    return [batch_of(program, *(array[part] for array in arrays)) for part in parts_of(sizes_of(program))]
+
+
+def rows_in(nest):
+    """Return the first array of a nest."""
+    while isinstance(nest, tuple | list | dict):
+        nest = next(iter(nest.values() if isinstance(nest, dict) else nest))
+    return nest
+
+
+def rows_of(nest, part):
+    return tree_map(lambda leaf: leaf[part], nest)
+
+
+def as_tensors(inputs):
+    return tree_map(lambda leaf: leaf if isinstance(leaf, tg.Tensor) else tg.Tensor(leaf), list(inputs))
