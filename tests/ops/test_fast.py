@@ -256,6 +256,21 @@ def test_choosing_by_rank(dtype, ties, shape, monkeypatch):
             np.testing.assert_array_equal(found, wanted, strict=True)
 
 
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("special", [(np.nan, 1, 0), (np.nan, np.inf, -np.inf), (np.inf, 0.0, -0.0)])
+def test_choosing_by_rank_in_every_row_of_three_special_values(special, descending, monkeypatch):
+    monkeypatch.setattr(ranks, "_LARGE", 0)
+    monkeypatch.setattr(ranks, "_FEW", 3)
+    for row in product(special, repeat=6):
+        x = np.array(row)
+        for k in (1, 2):
+            wanted = ranks.plain_first_places(x, k, descending)
+            np.testing.assert_array_equal(ranks.first_places(x, k, descending), wanted)
+            np.testing.assert_array_equal(ranks.first_places(np.stack([x, x[::-1]]), k, descending)[0], wanted)
+            at = np.arange(k)
+            np.testing.assert_array_equal(ranks.places_at_ranks(x, at), ranks.plain_places_at_ranks(x, at))
+
+
 # --- Scans of many at once ---
 
 

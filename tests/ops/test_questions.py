@@ -131,6 +131,21 @@ def test_sorting_keeps_the_order_of_equal_elements(descending):
     assert tg.kthvalue(x, 2, keepdims=True)[1].tolist() == [[4]]
 
 
+@pytest.mark.parametrize("length", [200, 600])
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("place", [0, 2, 199])
+def test_topk_takes_a_nan_first_in_arrays_of_any_size(length, axis, place):
+    row = np.zeros(length)
+    row[:4], row[place] = 5, np.nan
+    x = tg.Tensor(np.stack([row, row], 1 - axis), requires_grad=True)
+    values, places = tg.topk(x, 3, axis)
+    wanted = [place, *(k for k in range(4) if k != place)][:3]
+    np.testing.assert_array_equal(places, np.stack([wanted, wanted], 1 - axis))
+    np.testing.assert_array_equal(values.numpy(), np.stack([row[wanted]] * 2, 1 - axis))
+    values.backward(np.ones(values.shape))
+    np.testing.assert_array_equal(x.grad, np.stack([np.isin(np.arange(length), wanted)] * 2, 1 - axis))
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_searchsorted(side):
     x, v = np.array([1.0, 2.0, 2.0, 3.0]), np.array([[2.0, 0.0], [5.0, 3.0]])

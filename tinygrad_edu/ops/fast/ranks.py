@@ -26,12 +26,13 @@ def first_places(x: ndarray, k: int, descending: bool) -> ndarray:
         return plain_first_places(x, k, descending)
     rank = n - k if descending else k - 1
     bound = _parted(x, rank)[..., rank, None]
-    found = (x >= bound if descending else x <= bound).reshape(-1).nonzero()[0]
+    chosen = ~(x < bound) if descending else x <= bound  # descending, a NaN is chosen too: it is not less
+    found = chosen.reshape(-1).nonzero()[0]
     starts = np.arange(0, x.size, n)[:, None]
     if len(found) != k * len(starts):
         return plain_first_places(x, k, descending)
     places = found.reshape(-1, k) - starts
-    if places.view(np.uintp).max() >= n:  # or negative: of a row with a NaN there are fewer
+    if places.view(np.uintp).max() >= n:  # or negative: ascending, a row whose bound is a NaN has none
         return plain_first_places(x, k, descending)
     order = plain_sorted_places(x.reshape(-1).take(found).reshape(-1, k), descending)
     return places.reshape(-1).take(order + np.arange(0, places.size, k)[:, None]).reshape(*x.shape[:-1], k)
