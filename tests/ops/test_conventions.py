@@ -23,6 +23,25 @@ def gradient(f, *values):
     return [x.grad for x in inputs] if len(inputs) > 1 else inputs[0].grad
 
 
+# --- A scalar, one element, and none ---
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(), (1,), (3, 1), (0,), (3, 0)])
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")  # the logarithm of a sum of nothing
+@pytest.mark.parametrize(("f", "slope"), [(tg.softmax, 0), (tg.softmin, 0), (tg.log_softmax, 0), (tg.logsumexp, 1)])
+def test_softmax_and_its_kin_along_an_axis_of_at_most_one_element(f, slope, shape, dtype):
+    x = np.full(shape, 0.5, dtype)
+
+    def loss(x):
+        return (f(x, axis=-1) * np.asarray(3, dtype)).sum()
+
+    first = tg.grad(loss)(x)
+    second = tg.grad(lambda x: (tg.grad(loss)(x) ** 2).sum())(x)
+    np.testing.assert_array_equal(first, np.full(shape, 3 * slope, dtype), strict=True)
+    np.testing.assert_array_equal(second, np.zeros(shape, dtype), strict=True)
+
+
 # --- Ties share evenly ---
 
 

@@ -58,7 +58,8 @@ def softmax_slope(g: ndarray, p: ndarray, axis: int) -> ndarray:
 
     Where p is near 1 what is left are the last digits of the sum, and BLAS rounds it otherwise: float64 is for digits.
     """
-    if axis not in (-1, p.ndim - 1) or p.dtype != np.float32 or not (g.flags.c_contiguous and p.flags.c_contiguous):
+    rows = p.ndim and axis in (-1, p.ndim - 1) and g.flags.c_contiguous and p.flags.c_contiguous
+    if not rows or p.dtype != np.float32:
         return plain_softmax_slope(g, p, axis)
     slope = g - np.vecdot(g, p)[..., None]
     slope *= p
