@@ -213,6 +213,16 @@ def test_reductions_of_short_rows(function, shape, monkeypatch):
                 np.testing.assert_array_equal(found, wanted, strict=True)
 
 
+@pytest.mark.parametrize("n", [3, 24, 25])
+def test_sums_of_short_rows_of_float16_round_once(n, monkeypatch):
+    monkeypatch.setattr(reductions, "_LARGE", 1)
+    x = np.zeros((2, n), np.float16)
+    x[:, :3] = [[60000, 60000, -60000], [2048, 1, 1]]
+    found = reductions.reduction_along(np.add, x, -1)
+    assert found.tolist() == [[60000], [2050]]
+    np.testing.assert_array_equal(found, reductions.plain_reduction_along(np.add, x, -1), strict=True)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, bool])
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 2, 3, 0), (2, 0, 3, 1)])
 def test_sums_over_several_axes(order, dtype):
