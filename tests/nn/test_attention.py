@@ -96,6 +96,29 @@ def test_a_query_that_may_see_no_key_finds_nothing_and_has_no_weights():
     assert np.isfinite(out.numpy()[:, 1]).all()
 
 
+@pytest.mark.parametrize("dtype", [bool, float])
+@pytest.mark.parametrize("argument", ["key_padding_mask", "attn_mask"])
+def test_the_gradient_of_a_query_without_keys_is_nan_where_its_weights_are(argument, dtype):
+    module, inputs = attention(batch_first=True), [Tensor(X, requires_grad=True) for _ in range(3)]
+    hidden = np.zeros((3, 2) if argument == "key_padding_mask" else (6, 2, 2), bool)
+    hidden[: len(hidden) // 3] = True
+    mask = hidden if dtype is bool else np.where(hidden, -np.inf, 0.0)
+    with pytest.warns(RuntimeWarning, match="invalid value"):
+        out, weights = module(*inputs, **{argument: mask})
+        out.sum().backward()
+    for array in (out.numpy(), weights.numpy(), *(x.grad for x in inputs)):
+        np.testing.assert_array_equal(np.isnan(array), np.zeros(array.shape) + np.arange(3)[:, None, None] == 0)
+    assert np.isnan(module.in_proj_weight.grad).any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_boolean_mask_keeps_the_dtype_of_the_weights(dtype):
+    x = X.astype(dtype)
+    out, weights = nn.MultiheadAttention(4, 2, dtype=dtype)(x, x, x, np.array([[False, True, False]] * 2))
+    assert out.dtype == weights.dtype == dtype
+    assert not weights.numpy()[..., 1].any()
+
+
 # --- Where parameters begin, and what is dropped ---
 
 

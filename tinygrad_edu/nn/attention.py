@@ -159,8 +159,8 @@ class MultiheadAttention(Module):
 
         Notes
         -----
-        A query from which all keys are hidden has no weights: with `need_weights` they and the result are NaN, and
-        without it finds 0, to which `out_proj` adds its bias. Both are as in PyTorch, which has `is_causal` for a hint
+        A query from which all keys are hidden has no weights: with `need_weights` they, the result and the gradients
+        are NaN, and without it finds 0, to which `out_proj` adds its bias. Both are as in PyTorch, which has `is_causal` for a hint
         that `attn_mask` is causal, and may then not look at it.
         """
         require_batch("MultiheadAttention", shape_of(query), 2)
@@ -233,11 +233,12 @@ class MultiheadAttention(Module):
 
     def _attend(self, q: Any, k: Any, v: Any, mask: Any, need_weights: bool) -> tuple[Any, Any]:
         """Return what the queries find, (N, num_heads, L, head_dim), and their weights, if these are needed."""
-        if mask is not None and mask.dtype == bool:
-            mask = ~mask  # here of what is hidden, in ops of what is seen
         p, rng = self.dropout if self.training else 0.0, current_stream(self.rng)
-        if not need_weights:
-            return ops.scaled_dot_product_attention(q, k, v, mask, p, rng=rng), None
+        boolean = mask is not None and mask.dtype == bool
+        if not need_weights:  # a boolean mask hides keys here, and shows them in ops
+            return ops.scaled_dot_product_attention(q, k, v, ~mask if boolean else mask, p, rng=rng), None
+        if boolean:  # added, as in PyTorch, so that the NaN of a query without keys reaches its gradient
+            mask = np.where(mask, -np.inf, 0.0)
         weights = dropped(ops.softmax(masked_scores(attention_scores(q, k), mask), -1), p, rng)
         return ops.matmul(weights, v), weights
 
