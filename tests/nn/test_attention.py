@@ -105,7 +105,7 @@ def test_the_gradient_of_a_query_without_keys_is_nan_where_its_weights_are(argum
     mask = hidden if dtype is bool else np.where(hidden, -np.inf, 0.0)
     with pytest.warns(RuntimeWarning, match="invalid value"):
         out, weights = module(*inputs, **{argument: mask})
-        out.sum().backward()
+    out.sum().backward()
     for array in (out.numpy(), weights.numpy(), *(x.grad for x in inputs)):
         np.testing.assert_array_equal(np.isnan(array), np.zeros(array.shape) + np.arange(3)[:, None, None] == 0)
     assert np.isnan(module.in_proj_weight.grad).any()

@@ -160,8 +160,8 @@ class MultiheadAttention(Module):
         Notes
         -----
         A query from which all keys are hidden has no weights: with `need_weights` they, the result and the gradients
-        are NaN, and without it finds 0, to which `out_proj` adds its bias. Both are as in PyTorch, which has `is_causal` for a hint
-        that `attn_mask` is causal, and may then not look at it.
+        are NaN, and without it finds 0, to which `out_proj` adds its bias. Both are as in PyTorch, which has
+        `is_causal` for a hint that `attn_mask` is causal, and may then not look at it.
         """
         require_batch("MultiheadAttention", shape_of(query), 2)
         self._check(shape_of(query), shape_of(key), shape_of(value))
