@@ -35,6 +35,7 @@ from tinygrad_edu.ops.fast import (
     turning,
 )
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
+from tinygrad_edu.ops.sliding import window
 from tinygrad_edu.parallel import map_shards
 from tinygrad_edu.testing.strategies import calls
 
@@ -625,6 +626,12 @@ WIDE = {
     "in a ring": ((32, 16, 13, 11), (48, 16, 3, 2), {"padding": (2, 1), "stride": (2, 1)}),
     "in a ring, dilated": ((48, 12, 16, 19), (40, 6, 3, 3), {"dilation": (2, 3), "stride": (1, 2), "groups": 2}),
 }  # fmt: skip
+
+
+def test_the_phases_of_a_long_stride_are_those_that_meet_the_kernel():
+    stride = 2**40
+    found = phases._phases(window((1, stride + 5), (1, 3), (1, stride), (0, 1), 1), 1)
+    assert [(phase.pixels.start, list(phase.met)) for phase in found] == [(0, [0, 1]), (1, [0, 1]), (stride - 1, [1])]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])

@@ -15,6 +15,7 @@ from tests.ops.network_references import NETWORK_REFERENCES, batched, max_pool
 from tinygrad_edu.errors import DTypeError, MissingExtraError, ShapeError, TinygradError
 from tinygrad_edu.ops import dropout
 from tinygrad_edu.ops.scans import recurrence
+from tinygrad_edu.testing import check_vjp
 from tinygrad_edu.testing.laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL, in_one, in_rows, of_a_list
@@ -582,6 +583,61 @@ def test_a_window_that_does_not_fit_is_refused(window):
     image = tg.Tensor(np.zeros((1, 1, *window.size)))
     with pytest.raises(ShapeError, match="does not fit"):
         tg.im2col(image, **window.settings)
+
+
+FAR = 2**40
+TOO_LARGE = {
+    "unfold": ("kernel_size", lambda: tg.unfold(IMAGES, FAR, padding=FAR // 2)),
+    "unfold of rows": ("kernel_size", lambda: tg.unfold(IMAGES, (1, FAR), padding=(0, FAR // 2))),
+    "unfold padding": ("padding", lambda: tg.unfold(IMAGES, 2, padding=FAR)),
+    "unfold dilation": ("padding", lambda: tg.unfold(IMAGES, 2, FAR, FAR // 2)),
+    "fold": ("kernel_size", lambda: tg.fold(np.ones((1, 8, 9)), 4, FAR, padding=FAR // 2)),
+    "max_pool2d": ("kernel_size", lambda: tg.max_pool2d(IMAGES, FAR, ceil_mode=True)),
+    "max_pool1d": ("kernel_size", lambda: tg.max_pool1d(IMAGES[0], FAR, 1, FAR // 2)),
+    "avg_pool1d": ("kernel_size", lambda: tg.avg_pool1d(IMAGES[0], FAR, 1, FAR // 2)),
+    "conv2d": ("padding", lambda: tg.conv2d(IMAGES, np.ones((1, 2, 2, 2)), padding=FAR)),
+    "conv_transpose2d": ("pixels", lambda: tg.conv_transpose2d(IMAGES, np.ones((2, 1, 2, 2)), stride=FAR)),
+    "repeat": ("repeats", lambda: tg.repeat(IMAGES, 2**62)),
+    "repeat of each": ("repeats", lambda: tg.repeat(np.ones(4), [2**62] * 4)),
+}
+
+
+@pytest.mark.parametrize("what", TOO_LARGE)
+def test_sizes_too_large_for_an_array_are_refused_at_once(what):
+    match, call = TOO_LARGE[what]
+    with pytest.raises(ShapeError, match=match):
+        call()
+
+
+@pytest.mark.parametrize("f", [
+    lambda x, stride: tg.unfold(x, 2, stride=stride),
+    lambda x, stride: tg.max_pool2d(x, 2, stride),
+    lambda x, stride: tg.avg_pool2d(x, 2, stride),
+    lambda x, stride: tg.conv2d(x, np.arange(16.0).reshape(2, 2, 2, 2), stride=stride),
+    lambda x, stride: tg.fold(tg.unfold(x, 2, stride=9), 4, 2, stride=stride),
+    lambda x, stride: tg.conv_transpose2d(x[:, :, :1, :1], np.ones((2, 2, 2, 2)), stride=stride),
+])  # fmt: skip
+def test_a_stride_beyond_the_image_leaves_one_window(f):
+    images = np.random.default_rng(0).standard_normal((1, 2, 4, 4))
+    found = []
+    for stride in (4, FAR, 2**62):
+        x = tg.Tensor(images, requires_grad=True)
+        out = f(x, stride)
+        out.backward(np.arange(1.0, out.size + 1).reshape(out.shape))
+        found.append((out.numpy(), x.grad))
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0][0], other[0], strict=True)
+        np.testing.assert_array_equal(found[0][1], other[1], strict=True)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+@pytest.mark.parametrize("size", [1, 2, 4, 5, 9, 10, 11, 12, 30])
+def test_local_response_norm_of_any_size(size, channels):
+    x = np.random.default_rng(0).standard_normal((2, channels, 3))
+    wanted = NETWORK_REFERENCES["local_response_norm"](x, size, 0.5, 0.75, 1.0)
+    np.testing.assert_allclose(tg.local_response_norm(x, size, 0.5), wanted, rtol=1e-13)
+    np.testing.assert_allclose(tg.local_response_norm(x, FAR, 0.5, 0.75, 4.0), x / 4**0.75, rtol=1e-11)
+    check_vjp(lambda x: tg.local_response_norm(x, size, 0.5), x)
 
 
 def test_labels_out_of_range_and_of_the_wrong_kind():

@@ -202,6 +202,15 @@ def test_the_sum_of_the_weights_is_returned_with_the_average():
     assert tg.average([[1, 2], [3, 4]], axis=0, weights=[3, 1]).tolist() == [1.5, 2.5]
 
 
+@pytest.mark.parametrize("n", [2, 3, 4, 2**40])
+def test_diff_of_more_differences_than_elements_is_empty(n):
+    x = tg.Tensor(np.arange(6.0).reshape(3, 2) ** 2, requires_grad=True)
+    out = tg.diff(x, n, 0)
+    np.testing.assert_array_equal(out.numpy(), np.diff(x.numpy(), min(n, 3), 0), strict=True)
+    out.sum().backward()
+    assert x.grad.shape == (3, 2)
+
+
 def test_a_quantile_has_a_derivative_by_its_fraction():
     q = tg.Tensor(np.array([0.1, 0.6]), requires_grad=True)
     tg.quantile(np.array([0.0, 1.0, 4.0]), q).backward([1.0, 1.0])
@@ -238,6 +247,7 @@ REFUSED = {
     "average of weight 0": (ZeroDivisionError, lambda: tg.average(X, weights=X - 1)),
     "average of weights that do not fit": (ShapeError, lambda: tg.average(X, 0, [1.0, 2.0, 3.0])),
     "diff, less than none": (ValueError, lambda: tg.diff(X, -1)),
+    "diff, half of one": (TypeError, lambda: tg.diff(X, 3.5)),
     "diff of a number": (ValueError, lambda: tg.diff(tg.Tensor(1.0))),
     "one_hot of floats": (DTypeError, lambda: tg.one_hot([0.5])),
     "one_hot of no labels": (ShapeError, lambda: tg.one_hot(np.array([], int))),

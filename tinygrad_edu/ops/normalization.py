@@ -386,14 +386,32 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
     """Return x / (k + alpha * the mean of the squares of `size` channels around) ** beta: (N, C, ...), the same shape.
 
     Channels beyond the first and the last count as 0. Of an even size, the extra channel is before.
+
+    Parameters
+    ----------
+    x : (N, C, ...) array_like
+    size : int
+        At least 1. It may be greater than the number of channels.
+    alpha, beta, k : float
+
+    Returns
+    -------
+    Tensor or ndarray, shape of x
+
+    Raises
+    ------
+    ShapeError
+        For a size below 1, or x of fewer than 3 axes.
     """
     x = _numbers(x)
     if x.ndim < 3 or size < 1:
         raise ShapeError(f"local_response_norm: x needs the axes (N, C, ...), and has {x.shape}; size is {size}.")
     n, c = x.shape[:2]
     squares = reshape(square(x), (n, 1, c, math.prod(x.shape[2:])))
-    around = avg_pool2d(pad(squares, ((0, 0), (0, 0), (size // 2, (size - 1) // 2), (0, 0))), (size, 1), 1)
-    return x / power(reshape(around, x.shape) * alpha + k, beta)
+    before, after = min(size // 2, c), min((size - 1) // 2, c)  # further away there is no channel
+    width = before + 1 + after
+    around = avg_pool2d(pad(squares, ((0, 0), (0, 0), (before, after), (0, 0))), (width, 1), 1)
+    return x / power(reshape(around, x.shape) * (alpha * (width / size)) + k, beta)
 
 
 # --- To a length of 1 ---

@@ -14,7 +14,7 @@ from tinygrad_edu.ops.fast.layout import samples_first, samples_last
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.reduction import mean
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
-from tinygrad_edu.ops.sliding import Pair, Row, Size, Window, pair, row, window, windows_of
+from tinygrad_edu.ops.sliding import Pair, Row, Size, Window, pair, require_listable, row, window, windows_of
 from tinygrad_edu.ops.windows import batch_of, im2col, unbatched
 
 __all__ = ["avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d"]
@@ -286,6 +286,8 @@ def _placed(
             f"{name}: padding {p[0]}x{p[1]} is more than half of the window {kernel[0]}x{kernel[1]} "
             f"(dilation {d[0]}x{d[1]})."
         )
+    if ceil_mode or any(p):  # which put a border around the image before the windows are laid
+        require_listable(kernel)
     if not ceil_mode:
         return kernel, s, ((p[0], p[0]), (p[1], p[1])), d
     top, left = (_ends(*one) for one in zip(size, kernel, s, p, d, strict=True))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import Array, add_at, op
+from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import broadcast_arrays, identity, reshape
 
@@ -146,6 +147,11 @@ def repeat(x: Array, /, repeats: Any, axis: int | None = None) -> Array:
     Without an axis x is flattened first. As a method ``t.repeat(2, 3)`` is NumPy's too, each element twice along axis
     3; what PyTorch means by it is ``tile(t, (2, 3))``.
     """
+    counts = np.asarray(repeats)
+    length = x.size if axis is None or not x.ndim else x.shape[axis]
+    total = counts.sum(dtype=float) * (length if counts.size == 1 else 1) if counts.dtype.kind in "iu" else 0
+    if total > np.iinfo(np.intp).max:  # which NumPy does not check, and then writes outside of its array
+        raise ShapeError(f"repeat: repeats={repeats!r} makes an axis of {total:.0f} elements: too long for an array.")
     return np.repeat(x, repeats, axis)
 
 

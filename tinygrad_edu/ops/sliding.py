@@ -14,6 +14,7 @@ Pair = int | Size
 Row = int | tuple[int]  # the same of windows over rows (N, C, L)
 
 _WHOLE = (int, np.integer)
+_MOST_PIXELS = np.iinfo(np.intp).max // np.dtype(np.longdouble).itemsize
 
 
 def pair(value: Any, name: str, least: int) -> tuple[int, int]:
@@ -77,6 +78,15 @@ class Window(NamedTuple):
         return any(d * (k - 1) >= s for d, k, s in zip(self.dilation, kernel, self.stride, strict=True))
 
 
+def require_listable(kernel: Size) -> None:
+    """Refuse a kernel that has too many rows or columns to make a list of them."""
+    if max(kernel) > _LONGEST:
+        raise ShapeError(f"kernel_size is at most {_LONGEST} in each direction, not {kernel}.")
+
+
+_LONGEST = 2**20  # the list takes half a second
+
+
 def window(size: Size, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Window:
     """Lay a kernel over images of a size (H, W): (size + 2 padding - dilation (kernel - 1) - 1) // stride + 1 windows.
 
@@ -94,8 +104,15 @@ def _window(size: Size, k: Size, s: Size, p: Size, d: Size) -> Window:
             f"a window of {k[0]}x{k[1]} (dilation {d[0]}x{d[1]}) does not fit into an image of "
             f"{size[0]}x{size[1]} with padding {p[0]}x{p[1]}."
         )
+    require_listable(k)
+    padded = size[0] + 2 * p[0], size[1] + 2 * p[1]
+    if padded[0] * padded[1] > _MOST_PIXELS:
+        raise ShapeError(
+            f"an image of {size[0]}x{size[1]} with padding {p[0]}x{p[1]} has more pixels than an array can hold."
+        )
+    s = min(s[0], padded[0]), min(s[1], padded[1])  # a longer stride passes the image as well
     return Window(
-        padded=(size[0] + 2 * p[0], size[1] + 2 * p[1]),
+        padded=padded,
         inside=(slice(p[0], p[0] + size[0]), slice(p[1], p[1] + size[1])),
         rows=tuple(slice(i * d[0], i * d[0] + (rows - 1) * s[0] + 1, s[0]) for i in range(k[0])),
         columns=tuple(slice(j * d[1], j * d[1] + (columns - 1) * s[1] + 1, s[1]) for j in range(k[1])),

@@ -5,6 +5,7 @@ one such pixel to the next those move on by one over the maps. So each such phas
 of the maps with some of the kernels' rows and columns; with a stride of 1 there is one phase.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import product
@@ -48,11 +49,12 @@ class _Phase(NamedTuple):
 def _phases(laid: Window, axis: int) -> list[_Phase]:
     step, dilation, kernel = laid.stride[axis], laid.dilation[axis], len((laid.rows, laid.columns)[axis])
     inside, apart = range(laid.padded[axis])[laid.inside[axis]], dilation // gcd(step, dilation)
-    found = []
-    for k, start in enumerate(inside[:step]):
-        places = [i for i in range(kernel) if (start - dilation * i) % step == 0]
-        if places:
-            first, count = (start - dilation * places[-1]) // step, len(inside[k::step])
+    found, places_of = [], defaultdict(list)
+    for i in range(kernel):
+        places_of[(dilation * i - inside.start) % step].append(i)
+    for k, places in sorted(places_of.items()):
+        if k < len(inside):
+            first, count = (inside[k] - dilation * places[-1]) // step, len(inside[k::step])
             met = range(first, first + (len(places) - 1) * apart + count)
             found.append(_Phase(slice(k, None, step), slice(places[0], None, step // gcd(step, dilation)), met, apart))
     return found
