@@ -534,6 +534,7 @@ SHAPE_ERRORS = {
     "batch_norm": lambda t: tg.batch_norm(t(IMAGES), np.zeros(3), np.ones(3)),
     "batch_norm of one": lambda t: tg.batch_norm(t(A[:1]), None, None, training=True),
     "local_response_norm": lambda t: tg.local_response_norm(t(A), 2),
+    "local_response_norm of half a channel": lambda t: tg.local_response_norm(t(IMAGES), 10.5),
     "cosine_similarity": lambda t: tg.cosine_similarity(t(A), t(A), 2),
     "embedding": lambda t: tg.embedding([0], t(IMAGES)),
     "attention": lambda t: tg.scaled_dot_product_attention(t(A), t(A[:, :2]), t(A)),

@@ -21,6 +21,7 @@ from tinygrad_edu.ops.pooling import avg_pool2d
 from tinygrad_edu.ops.powers import power, rsqrt, square
 from tinygrad_edu.ops.reduction import as_floating, sum
 from tinygrad_edu.ops.shape import broadcast_to, inverse, reshape, transpose
+from tinygrad_edu.ops.sliding import single
 
 __all__ = [
     "batch_norm", "cosine_similarity", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize",
@@ -401,11 +402,11 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
     Raises
     ------
     ShapeError
-        For a size below 1, or x of fewer than 3 axes.
+        For a size that is not a whole number of at least 1, or x of fewer than 3 axes.
     """
-    x = _numbers(x)
-    if x.ndim < 3 or size < 1:
-        raise ShapeError(f"local_response_norm: x needs the axes (N, C, ...), and has {x.shape}; size is {size}.")
+    x, size = _numbers(x), single(size, "local_response_norm: size", 1)
+    if x.ndim < 3:
+        raise ShapeError(f"local_response_norm: x needs the axes (N, C, ...), and has the shape {x.shape}.")
     n, c = x.shape[:2]
     squares = reshape(square(x), (n, 1, c, math.prod(x.shape[2:])))
     before, after = min(size // 2, c), min((size - 1) // 2, c)  # further away there is no channel
