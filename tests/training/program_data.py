@@ -33,6 +33,7 @@ def samples_of(program):
     positions = (STEPS,) if program.stem == "sequences" else ()
     shape = {"rows": (FEATURES,), "images": (1, 5, 5), "tokens": (2,), "sequences": (STEPS, FEATURES)}[program.stem]
     x = rng.normal(size=(count, *shape)).astype(program.dtype)
+    x = np.asfortranarray(x) if program.seed % 2 else x
     x = np.abs(x * 9).astype(int) % 5 if program.stem == "tokens" else x
     scale = rng.uniform(0.5, 1.5, size=count).astype(program.dtype)
     values = rng.normal(size=(count, CLASSES, *positions)).astype(program.dtype)
@@ -94,18 +95,16 @@ class Dataset:
         return tuple(array[k] for array in self.arrays)
 
 
-def batches_of(program, lazy_augment=True):
+def batches_of(program, rng, lazy_augment=True):
     """Return the batches, to be looped over once an epoch."""
     arrays = [array for part in samples_of(program) for array in part]
     if program.batches not in LOADED:
         return [batch_of(program, *(array[part] for array in arrays)) for part in parts_of(program.sizes)]
     if program.batches == "dataset":
-        rng = np.random.default_rng(program.seed + 1)
         return data.DataLoader(Dataset(*arrays), batch_size=program.sizes[0], rng=rng)
     augments = program.batches == "augmented" and (lazy_augment or not is_lazy(program))
     return data.DataLoader(
-        *arrays, batch_size=program.sizes[0], rng=np.random.default_rng(program.seed + 1),
-        augment=augmented if augments else None,
+        *arrays, batch_size=program.sizes[0], rng=rng, augment=augmented if augments else None,
         transform=None if is_lazy(program) else lambda *arrays: batch_of(program, *arrays),
     )  # fmt: skip
 

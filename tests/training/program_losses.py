@@ -210,6 +210,16 @@ def additive_with_weights_of(model):
     return nn.additive(count_of_labels)(with_weights_of(model))
 
 
+class WithModel(nn.Module):
+    """A loss that holds the model."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def forward(self, out, target):
+        return with_weights_of(self.model)(out, target)
+
+
 def with_penalties_of(model):
     """Return a loss that uses what the forward stored."""
 
@@ -366,6 +376,7 @@ LOSSES = {
     "remembers": Losses(lambda model, rng: Remembers(), "labels"),
     "own tensor": Losses(lambda model, rng: WithTensor(model.parameters()[0].dtype), "labels"),
     "weights": Losses(lambda model, rng: with_weights_of(model), "labels"),
+    "weights, module": Losses(lambda model, rng: WithModel(model), "labels"),
     "weights, additive": Losses(lambda model, rng: additive_with_weights_of(model), "labels", count_of_labels),
     "stored": Losses(lambda model, rng: with_penalties_of(model), "labels", reads=True),
     "calls again": Losses(lambda model, rng: calling_again(model), "labels"),

@@ -104,8 +104,15 @@ class Replaces(nn.Linear):
 
 
 def with_clipped_gradient(rng):
+    """Return a layer whose hook clips the gradient, and notes its sum."""
     layer = linear(rng)
-    layer.weight.register_hook(lambda g: np.clip(g, -0.02, 0.02))
+    layer.sums = []
+
+    def clip(g):
+        layer.sums.append(float(g.sum()))
+        return np.clip(g, -0.02, 0.02)
+
+    layer.weight.register_hook(clip)
     return layer
 
 
@@ -258,6 +265,21 @@ class CountsSome(nn.Module):
         if x.numpy()[0].sum() > 0:
             self.calls += 1
         return tg.tanh(x)
+
+
+class Carries(nn.Module):
+    """It carries a state from one batch to the next."""
+
+    couples_samples = False
+
+    def __init__(self):
+        self.state = 0.0
+
+    def forward(self, x):
+        out = tg.tanh(x + self.state)
+        if self.training:
+            self.state = float(out.numpy().mean())
+        return out
 
 
 class StoresPenalty(nn.Module):
@@ -457,6 +479,7 @@ WHOLE = {
 }
 BREAKING = {
     "counts": Layer(lambda rng: Counts(), cut=False, covered=False),
+    "carries": Layer(lambda rng: Carries(), cut=False, covered=False),
     "counts some": Layer(lambda rng: CountsSome()),  # until it does
     "stores a penalty": Layer(lambda rng: StoresPenalty(), cut=False, covered=False),
     "caches a penalty": Layer(lambda rng: CachesPenalty()),  # as long as no loss uses it
@@ -491,6 +514,15 @@ class Attributes(dict):
     __getattr__ = dict.__getitem__
 
 
+class OwnTuple(tuple):
+    """A tuple that is not made of a list of its items."""
+
+    def __new__(cls, out, more):
+        return super().__new__(cls, (out, more))
+
+    out, more = property(lambda self: self[0]), property(lambda self: self[1])
+
+
 class Object:
     def __init__(self, out):
         self.out, self.more = out, None
@@ -501,6 +533,8 @@ OUTPUTS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "array": lambda head, x, out: out,
     "dict": lambda head, x, out: {"out": out, "more": x, "none": None},
     "named tuple": lambda head, x, out: Pair(out, x),
+    "list": lambda head, x, out: [out, [x]],
+    "own tuple": lambda head, x, out: OwnTuple(out, x),
     "twice": lambda head, x, out: {"out": out, "more": out},
     "integers": lambda head, x, out: {"out": out, "more": out.numpy().argmax(axis=1)},
     "integer tensor": lambda head, x, out: Pair(out, tg.Tensor(out.numpy().argmax(axis=1))),
@@ -528,8 +562,8 @@ class Head(nn.Module):
 
 
 def logits_of(out):
-    if isinstance(out, tg.Tensor | np.ndarray):
-        return out
+    if isinstance(out, tg.Tensor | np.ndarray | list):
+        return out[0] if isinstance(out, list) else out
     return out["out"] if isinstance(out, dict) else out.out
 
 
@@ -537,8 +571,8 @@ def more_of(out):
     """Return a number of what stands beside the logits, as a loss may use it."""
     if isinstance(out, tg.Tensor | np.ndarray):
         return 0.0
-    more = out["more"] if isinstance(out, dict) else out.more
-    more = more[1] if isinstance(more, tuple) else more
+    more = out[1] if isinstance(out, list) else out["more"] if isinstance(out, dict) else out.more
+    more = more[-1] if isinstance(more, tuple | list) else more
     return 0.0 if more is None or isinstance(more, str) else 0.3 * tg.tanh(more).mean()
 
 

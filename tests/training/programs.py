@@ -2,7 +2,8 @@
 
 import functools
 from contextlib import nullcontext
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
+from itertools import islice
 from typing import Any
 from unittest.mock import patch
 
@@ -41,7 +42,7 @@ from tests.training.program_models import (
 from tinygrad_edu import nn, optim
 from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.parallel import shards
-from tinygrad_edu.training import Metric, evaluating, evaluation, fit
+from tinygrad_edu.training import Checkpoints, Metric, evaluating, evaluation, fit
 from tinygrad_edu.transforms.trees import tree_leaves, tree_map
 
 
@@ -67,6 +68,10 @@ class Program:
         Of the batches; a loader has the first.
     optimizer : str
         "sgd", "momentum", "groups" or "adam".
+    shared : bool
+        Whether the loader and the training draw from one generator.
+    freezes : bool
+        Whether the first parameter of the model is frozen, or unfrozen, after each step.
     """
 
     stem: str = "rows"
@@ -86,6 +91,8 @@ class Program:
     accumulate: int = 1
     averaged: bool = False
     epochs: int = 2
+    shared: bool = False
+    freezes: bool = False
     shard_size: int = 2
     evaluation_shard_size: int = 3
     threads: int = 1
@@ -108,7 +115,7 @@ def possible(program):
         and not (program.optimizer == "groups" and program.scheduled)
         and not (program.optimizer == "adam" and program.dtype == "float32")  # it scales rounding up to a step
         and not ("takes sizes" in program.layers and sizes & set(sizes_of(program)))
-        and not (depends_on_values(program) and is_random(program))
+        and not (depends_on_values(program) and (is_random(program) or program.shared))
         and not is_blind(program)
         and not (program.stem == "tokens" and program.batches in ("augmented", "trained"))
         and not (program.batches == "dataset" and is_nested(program))
@@ -188,6 +195,8 @@ def composed(one_of):
         accumulate=one_of(1, 1, 2, 3),
         averaged=one_of(False, True),
         epochs=one_of(1, 2),
+        shared=one_of(False, True),
+        freezes=one_of(False, False, True),
         shard_size=one_of(1, 2, 2, 3, 4),
         evaluation_shard_size=one_of(1, 2, 3, 4, 5),
         threads=one_of(1, 2),
@@ -203,6 +212,9 @@ def _calls(name):
 
 
 # --- What is trained ---
+
+
+NO_ARRAYS = {"object", "own tuple"}  # outputs that a metric of arrays cannot read
 
 
 class Energy(Metric):
@@ -250,7 +262,9 @@ class Training:
             for loss, denominator in zip(own, self.denominators, strict=True)
         ]
         self.own = list(made.values())
-        self.batches, self.evaluated = batches_of(program, self.lazy_augment), evaluated_batches(program)
+        self.rng = np.random.default_rng(program.seed + 3)
+        loaded = self.rng if program.shared else np.random.default_rng(program.seed + 4)
+        self.batches, self.evaluated = batches_of(program, loaded, self.lazy_augment), evaluated_batches(program)
         inputs = (
             [leaf for batch in self.batches for leaf in tree_leaves(batch[:-1])] if program.batches == "trained" else []
         )
@@ -258,7 +272,6 @@ class Training:
         self.tensors = list(dict.fromkeys([*self.model.parameters(), *of_losses, *inputs]))
         self.optimizer = self._optimizer()
         self.average = optim.MovingAverage(self.tensors, 0.5) if program.averaged else None
-        self.rng = np.random.default_rng(program.seed + 3)
 
     def _optimizer(self):
         if self.program.optimizer == "adam":
@@ -267,6 +280,13 @@ class Training:
             groups = [{"params": self.tensors[:2], "lr": 0.3}, {"params": self.tensors[2:]}]
             return optim.SGD([group for group in groups if group["params"]], lr=0.1)
         return optim.SGD(self.tensors, lr=0.1, momentum=0.9 if self.program.optimizer == "momentum" else 0.0)
+
+    def stepped(self, call, number, loss):
+        """Note a step."""
+        self.outcome[f"call {call}, loss {number}"] = loss
+        if self.program.freezes:
+            first = self.model.parameters()[0]
+            first.requires_grad = not first.requires_grad
 
     def schedule(self, step):
         return 0.2 / (1 + step)
@@ -295,22 +315,22 @@ def left_in(thing):
 # --- What `fit` makes of it ---
 
 
-def trained(program, worker):
+def trained(program, worker, **settings):
     """Train with `fit`."""
     training = Training(program)
-    batches, evaluated = training.batches, training.evaluated
     for call, (loss, spec) in enumerate(zip(training.losses, training.specs, strict=True)):
-        metrics = {} if program.output == "object" else {"energy": Energy()}
+        metrics = {} if program.output in NO_ARRAYS else {"energy": Energy()}
         metrics |= {} if spec.random else {"loss": loss}
         epochs = fit(
-            training.model, training.optimizer, loss, batches, program.epochs, rng=training.rng,
+            training.model, training.optimizer, loss, training.batches, program.epochs, rng=training.rng,
             schedule=training.schedule if program.scheduled else None, max_norm=program.max_norm,
             accumulate=program.accumulate, average=training.average, shard_size=program.shard_size, workers=worker,
-            metrics=metrics, evaluate_on={"all": evaluated}, evaluate_every=program.epochs,
-            on_step=lambda step, call=call: training.outcome.update({f"call {call}, loss {step.number}": step.loss}),
+            metrics=metrics, evaluate_on={"all": training.evaluated}, evaluate_every=program.epochs,
+            on_step=lambda step, call=call: training.stepped(call, step.number, step.loss), **settings,
         )  # fmt: skip
         *_, last = epochs
         training.outcome |= {f"call {call}, {name}": value for name, value in last.metrics.items()}
+        training.outcome[f"call {call}, loss"] = last.loss
     return training.ended()
 
 
@@ -323,22 +343,28 @@ def by_hand(program):
     Random numbers are drawn as `fit` documents it: each shard has a stream of its own, and the loss another one.
     """
     training = Training(program, lazy_augment=False)
-    batches, evaluated = training.batches, training.evaluated
     for call in range(len(training.losses)):
         by = ByHand(training, call)
         number = 0
         for _ in range(program.epochs):
             training.model.train()
-            waiting = list(batches)
-            while waiting:
-                together, waiting = waiting[: program.accumulate], waiting[program.accumulate :]
+            losses, counts, waiting = [], [], iter(training.batches)
+            while together := list(islice(waiting, program.accumulate)):
                 if program.scheduled:
                     training.optimizer.lr = training.schedule(number)
-                training.outcome[f"call {call}, loss {number}"] = by.step(together)
+                losses.append(by.step(together))
+                counts.append(sum(len(rows_in(batch)) for batch in together))
+                training.stepped(call, number, losses[-1])
                 number += 1
+        training.outcome[f"call {call}, loss"] = np.average(losses, weights=counts)
         with training.average.swap() if training.average is not None else nullcontext():
-            training.outcome |= {f"call {call}, all_{name}": value for name, value in by.evaluate(evaluated).items()}
+            training.outcome |= {
+                f"call {call}, all_{name}": value for name, value in by.evaluate(training.evaluated).items()
+            }
     return training.ended()
+
+
+LARGE = 1e6  # a loss of a training that goes wrong by hand, too
 
 
 class ByHand:
@@ -357,6 +383,8 @@ class ByHand:
         for tensor in tensors:
             tensor.grad = None
         mean = sum(loss * (weight * scale) for weight, loss in weighted)
+        if abs(mean.item()) > LARGE:
+            raise FloatingPointError("the weights grow without bound")
         mean.backward()
         if self.program.max_norm is not None:
             optim.clip_grad_norm(tensors, self.program.max_norm)
@@ -408,7 +436,7 @@ class ByHand:
             return False
         first = any(isinstance(m, ScalesByFirst) and m.scale is None for m in training.model.modules())
         reads = self.spec.reads and "caches a penalty" in program.layers
-        attributes = program.output == "attributes" and self.denominator is None
+        attributes = program.output in ("attributes", "own tuple") and self.denominator is None
         breaks = self.spec.breaks and self.denominator is self.spec.denominator
         self.broken = program.output in WHOLE_OUTPUTS or first or reads or attributes or breaks
         counted = self.denominator is None or all(self.denominator(rows_of(batch[-1], part)) for part in parts)
@@ -416,7 +444,7 @@ class ByHand:
 
     def evaluate(self, batches):
         """Return the metrics: those of losses weighted as batches of a step are."""
-        sums = {} if self.program.output == "object" else {"energy": np.zeros(2)}
+        sums = {} if self.program.output in NO_ARRAYS else {"energy": np.zeros(2)}
         sums |= {} if self.spec.random else {"loss": np.zeros(2)}
         with evaluating(self.training.model):
             for batch in batches:
@@ -449,12 +477,12 @@ def expected(program):
         raise NoNumberError from error
 
 
-def fitted(program, ranks, threads):
+def fitted(program, ranks, threads, **settings):
     """Return what `fit` comes to on each of several ranks."""
 
     def on(worker):
         worker.threads = threads
-        return trained(program, worker)
+        return trained(program, worker, **settings)
 
     with patch.object(evaluation, "SHARD_SIZE", program.evaluation_shard_size):
         return on_workers(ranks, on)[1]
@@ -473,6 +501,24 @@ def check_alone(program):
     wanted, (found,) = expected(program), fitted(program, 1, 1)
     require_close(found, wanted, 1e-8 if program.dtype == "float64" else 1e-5)
     return found
+
+
+# What a checkpoint does not hold: attributes that are no tensors.
+OWN_STATE = {"counts", "counts some", "carries", "notes", "scales by the first", "stores a penalty"}
+OWN_STATE |= {"remembers", "running centre", "counting, additive"}
+
+
+def check_resumed(program, folder):
+    """Hold a training that goes on after a checkpoint of its first epoch against one that never stopped."""
+    program = replace(program, losses=program.losses[:1], epochs=2, freezes=False)
+    if OWN_STATE & {*program.layers, *program.losses}:
+        return
+    expected(program)  # which raises where there is no number
+    (whole,) = fitted(program, 1, 1)
+    fitted(replace(program, epochs=1), 1, 1, checkpoints=Checkpoints(folder))
+    (rest,) = fitted(program, 1, 1, checkpoints=Checkpoints(folder), resume=True)
+    names = [name for name in rest if not name.startswith("thing")]  # attributes are of a process
+    assert bits({name: rest[name] for name in names}) == bits({name: whole[name] for name in names})
 
 
 def require_close(found, expected, tolerance):

@@ -4,6 +4,7 @@ import re
 import sys
 import warnings
 from contextlib import nullcontext
+from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import numpy as np
@@ -32,6 +33,15 @@ def test_a_training_is_the_loop_by_hand(program):
         check(program)
     except programs.NoNumberError:
         assume(False)
+
+
+@given(programs.programs())
+def test_a_training_that_is_resumed_has_the_bits_of_one_that_never_stopped(program):
+    with TemporaryDirectory() as folder:
+        try:
+            programs.check_resumed(program, folder)
+        except programs.NoNumberError:
+            assume(False)
 
 
 # Programs that went wrong before.
@@ -359,5 +369,4 @@ def test_a_fault_is_found(fault, monkeypatch):
         fault(context.setattr)
         tried = next((k for k, program in enumerate(EXAMPLES) if is_found_in(program)), None)
     assert tried is not None, fault.__doc__
-    print(fault.__name__, tried, EXAMPLES[tried])
     assert not is_found_in(EXAMPLES[tried])
