@@ -109,7 +109,7 @@ def with_clipped_gradient(rng):
     layer.sums = []
 
     def clip(g):
-        layer.sums.append(float(g.sum()))
+        layer.sums.append(float(np.abs(g).sum()))
         return np.clip(g, -0.02, 0.02)
 
     layer.weight.register_hook(clip)
