@@ -273,13 +273,17 @@ class Training:
         self.optimizer = self._optimizer()
         self.average = optim.MovingAverage(self.tensors, 0.5) if program.averaged else None
 
+    @property
+    def rate(self):
+        return 0.1 if self.program.dtype == "float64" else 0.01  # large steps would make rounding grow beyond 1e-5
+
     def _optimizer(self):
         if self.program.optimizer == "adam":
             return optim.Adam(self.tensors, lr=0.05, eps=1e-3)  # with 1e-8, rounding of a gradient of 0 makes a step
         if self.program.optimizer == "groups":
-            groups = [{"params": self.tensors[:2], "lr": 0.3}, {"params": self.tensors[2:]}]
-            return optim.SGD([group for group in groups if group["params"]], lr=0.1)
-        return optim.SGD(self.tensors, lr=0.1, momentum=0.9 if self.program.optimizer == "momentum" else 0.0)
+            groups = [{"params": self.tensors[:2], "lr": 3 * self.rate}, {"params": self.tensors[2:]}]
+            return optim.SGD([group for group in groups if group["params"]], lr=self.rate)
+        return optim.SGD(self.tensors, lr=self.rate, momentum=0.9 if self.program.optimizer == "momentum" else 0.0)
 
     def stepped(self, call, number, loss):
         """Note a step."""
@@ -289,7 +293,7 @@ class Training:
             first.requires_grad = not first.requires_grad
 
     def schedule(self, step):
-        return 0.2 / (1 + step)
+        return 2 * self.rate / (1 + step)
 
     def ended(self):
         """Return all that the training left behind."""

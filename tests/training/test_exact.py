@@ -66,6 +66,8 @@ ONCE_WRONG = [
     Program(layers=("counts",), sizes=(1,), ranks=2),
     Program(losses=("counting, additive",), sizes=(6,), ranks=3),
     Program(layers=("caches a penalty",), losses=("stored",), sizes=(3,), evaluation_shard_size=2),
+    # A rank without a shard had a tensor of an earlier batch
+    Program(layers=("caches a penalty",), losses=("stored",), sizes=(1, 3), ranks=5, seed=59),
     # The layout of joined outputs depended on the rank
     Program(
         stem="sequences", layers=("dropout",), losses=("copied by wraps",), sizes=(8,), shard_size=4, ranks=2, seed=50

@@ -307,11 +307,12 @@ class _Batch:
             whole = join(self.model.name, [out for out, _ in parts])
             with self.model.loss_errors():
                 result = self._loss(whole, self._target([target for _, target in parts]))
-            if result._node is not None and records_between(result._node, self.model.begin, last):
-                raise WholeBatchNeeded(
-                    f"{self.model.name}: the loss uses tensors that its forward computed, beside its output"
-                )
-            return whole, result.item(), self._walk(result, 1.0)
+                if result._node is not None and records_between(result._node, self.model.begin, last):
+                    raise WholeBatchNeeded(
+                        f"{self.model.name}: the loss uses tensors that its forward computed, beside its output"
+                    )
+                # A rank without a shard may have such a tensor of an earlier batch, whose graph is gone.
+                return whole, result.item(), self._walk(result, 1.0)
 
         whole, value, found = on_all(workers, lambda: next(map_shards(lambda k: loss(), 1, threads)))
 
