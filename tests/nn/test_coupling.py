@@ -359,6 +359,18 @@ def test_a_forward_that_sets_an_attribute_needs_the_whole_batch():
     assert part.last is X
 
 
+def test_a_forward_that_deletes_an_attribute_needs_the_whole_batch():
+    def forward(self, x):
+        del self.last
+        return x
+
+    part = fresh("Drops", forward=forward)()
+    part.last = X
+    with pytest.raises(WholeBatchNeeded, match="Drops: its forward deletes the attribute last"), shard_forward():
+        part(X)
+    assert part.last is X
+
+
 def test_a_forward_may_make_modules():
     def forward(self, x):
         return nn.Dropout(0.5, rng=np.random.default_rng(0))(nn.Linear(3, 2)(x))

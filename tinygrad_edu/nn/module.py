@@ -141,6 +141,11 @@ class Module(KnownToShards):
         if isinstance(before, Module) or (isinstance(before, Tensor) and role_of(before) == PARAMETER):
             parts_replaced[0] += value is not before
 
+    def __delattr__(self, name: str) -> None:
+        if in_shard() and not was_made(self):
+            needs_whole_batch(f"{type(self).__name__}: its forward deletes the attribute {name}")
+        super().__delattr__(name)
+
     def forward(self, *inputs: Any, **settings: Any) -> Any:
         """Compute the result. Every module defines its own."""
         raise NotImplementedError(f"{type(self).__name__} has no forward: define forward(self, x) in it.")
