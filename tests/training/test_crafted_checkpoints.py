@@ -21,6 +21,9 @@ from tinygrad_edu.nn.saving import decoded, encoded
 from tinygrad_edu.training import Accuracy, Checkpoints, checkpoints, fit
 from tinygrad_edu.training.checkpoints import STATE
 
+# A text where the reason for whole batches belongs is a reason, too.
+pytestmark = pytest.mark.filterwarnings("ignore::tinygrad_edu.errors.WholeBatchWarning")
+
 EPOCHS = 2
 
 
