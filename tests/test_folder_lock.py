@@ -28,12 +28,12 @@ sys.stdin.read()
 
 
 @contextmanager
-def holding(folder):
-    """Let another process lock a folder inside. It ends well where its input is closed."""
+def holding(folder, script=HOLD, says="locked"):
+    """Run a script on a folder in another process: up to what it says, then the code inside, then the rest."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", HOLD, folder], **pipes) as process:
+    with subprocess.Popen([sys.executable, "-c", script, folder], **pipes) as process:
         try:
-            assert process.stdout.readline() == "locked\n"
+            assert process.stdout.readline() == f"{says}\n"
             yield process
         finally:
             process.stdin.close()

@@ -320,7 +320,7 @@ FALLING = [0.5 ** (step / 3) for step in STEPS]
         ((1e-5, None), 1e-2, schedules.exponential(1e-2, 0.5 ** (1 / 3)), (1e-5, 1e-2)),
         ((1e-5, None), 1e-2, lambda step: 1e-2 * 0.5 ** (step / 3), (1e-5, 1e-2)),
         ((None, 10.0), 1.0, schedules.step(1.0, 3, 0.5), (1.0, 10.0)),
-        # Made with the rate of one group, whichever the default is.
+        # The schedule is made with the rate of one group, and the default does not matter.
         ((1e-5, 1e-2), 1e-3, schedules.exponential(1e-2, 0.5 ** (1 / 3)), (1e-5, 1e-2)),
         ((1e-3, 1e-2), 1e-3, schedules.multi_step(1e-2, [3, 6, 9], 0.5), (1e-3, 1e-2)),
         ((1e-3, 1e-2), 1e-3, schedules.step(1e-3, 3, 0.5), (1e-3, 1e-2)),

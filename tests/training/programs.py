@@ -501,7 +501,7 @@ def check(program):
 
 
 def check_alone(program):
-    """Hold `fit` on one thread against the loop by hand, and return what it comes to."""
+    """Compare `fit` on one thread with the loop by hand, and return its results."""
     wanted, (found,) = expected(program), fitted(program, 1, 1)
     require_close(found, wanted, 1e-8 if program.dtype == "float64" else 1e-5)
     return found

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.parallel.simulated import on_workers
+from tests.test_folder_lock import holding
 from tinygrad_edu import data, folder_lock, nn, optim
 from tinygrad_edu.errors import (
     CheckpointError,
@@ -455,13 +456,8 @@ checkpoints.save()
 @contextmanager
 def another_program(folder):
     """Let another program save into a folder, once before and once after what is done inside."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", FIRST, folder], **pipes) as process:
-        try:
-            assert process.stdout.readline() == "saved\n"
-            yield process
-        finally:
-            process.stdin.close()
+    with holding(folder, FIRST, "saved") as process:
+        yield process
     assert process.returncode == 0
 
 

@@ -57,7 +57,7 @@ ONCE_WRONG = [
     Program(layers=("clipped gradient",), sizes=(9,), accumulate=2),
     Program(layers=("stores a penalty",), losses=("stored",), sizes=(9,), threads=2),
     Program(layers=("own batch norm",), losses=("contrastive",), output="dict", sizes=(9,)),
-    # The evaluation got arrays of the output, joined what has no rows, and left all but one rank out
+    # In evaluation: losses got arrays, outputs without rows were joined, and one rank computed whole batches
     Program(output="parameter", sizes=(4,)),
     Program(output="number", sizes=(4,)),
     Program(output="word", sizes=(4,)),

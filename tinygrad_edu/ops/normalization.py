@@ -402,7 +402,7 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
     Raises
     ------
     ShapeError
-        For a size that is not a whole number of at least 1, or x of fewer than 3 axes.
+        `size` is not an integer of at least 1, or x has fewer than 3 axes.
     """
     x, size = _numbers(x), single(size, "local_response_norm: size", 1)
     if x.ndim < 3:

@@ -177,6 +177,12 @@ class LossGradient:
                 self.model.give_up(found)
             rng.bit_generator.state = state  # the whole batch draws what it would have drawn without shards
         whole = _Batch(self, batch, tensors, [slice(len(batch))], stream_seeds(rng, 1))
+        result = self._whole(whole, of_several, threads, workers)
+        self.model.warn_once()
+        return result
+
+    def _whole(self, whole: "_Batch", of_several: bool, threads: int, workers: Workers) -> ShardSum:
+        """Return what the batch computes as one, on every rank."""
         computed: list[ShardSum] = []
 
         def compute() -> ShardSum:
@@ -185,7 +191,6 @@ class LossGradient:
             return computed[0]
 
         result = workers.together(lambda: on_all(workers, compute))
-        self.model.warn_once()
         return result._replace(gradients=in_c_order(result.gradients))
 
     def _buffers_of_loss(self) -> list[Tensor]:
@@ -200,10 +205,10 @@ class LossGradient:
             return str(signal)
 
     def _is_additive(self, batch: SampledBatch, workers: Workers) -> bool:
-        """Return whether the loss has a denominator for such a target."""
+        """Return whether to ask each shard for a denominator. Where one has none, the batch is computed whole."""
         if isinstance(batch, ArrayBatch):
             return denominator_of(self.loss, batch.target) is not None
-        if self._additive is None:
+        if self._additive is None:  # of a batch that is not read yet, the first one of a run tells how to begin
             first = on_all(workers, lambda: inputs_and_target(batch.take(slice(1), np.random.default_rng(0))))
             self._additive = denominator_of(self.loss, first[1]) is not None
         return self._additive

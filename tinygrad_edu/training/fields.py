@@ -68,7 +68,7 @@ def require_same_arrays(where: str, saved: Mapping[str, ndarray], here: Mapping[
 
 
 def _is(value: Any, hint: Any) -> bool:
-    """Return whether a value is of a type as an annotation gives it. A whole number is a float, too; a bool is not."""
+    """Return whether a value has the type of an annotation. An int is a float as well; a bool is not."""
     if isinstance(hint, UnionType):
         return any(_is(value, each) for each in get_args(hint))
     if hint is Any:
