@@ -8,6 +8,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu.ops.fast.products import product
+from tinygrad_edu.thresholds import Threshold
 
 
 def plain_accumulated(function: np.ufunc, x: ndarray, axis: int) -> Any:
@@ -118,5 +119,6 @@ def _some(rows: ndarray) -> list[slice]:
     return [slice(start, start + each) for start in range(0, len(rows), each)]
 
 
-_MANY, _FEW = 250, 1000  # rows: so many are accumulated as columns, and so few long ones with a product
-_LONG, _SHORT, _NEAR = 20_000, 32, 2**15
+# Rows: so many are accumulated as columns, and so few long ones with a product.
+_MANY, _FEW = map(Threshold, (250, 1000))
+_LONG, _SHORT, _NEAR = map(Threshold, (20_000, 32, 2**15))
