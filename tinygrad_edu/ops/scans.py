@@ -44,7 +44,10 @@ def recurrence(a: Array, b: Array, /, axis: int, reverse: bool = False) -> Array
     """
     kind, turn = np.result_type(a, b), slice(None, None, -1 if reverse else 1)
     factors, added = (in_columns(x, axis, np.result_type(kind, np.float32))[turn] for x in (a, b))
-    y = _solved(factors, np.zeros(1, int), added).astype(kind, copy=False)
+    y = _solved(factors, np.zeros(1, int), added)
+    if not np.isfinite(y).all():  # the product of a piece is NaN where a factor is infinite and another one is 0
+        y = _walked(factors, np.zeros(1, int), added, np.zeros(added.shape[1:], added.dtype))
+    y = y.astype(kind, copy=False)
     return from_columns(y[turn], axis)
 
 

@@ -79,7 +79,7 @@ def _forget_plans() -> None:
 
 @contextmanager
 def lowered_thresholds(seed: int = 0) -> Iterator[None]:
-    """Lower thresholds inside: each one to 1 for seed 0, and for any other seed each one to a random size or not at all.
+    """Lower thresholds inside: all of them to 1 for seed 0; for another seed, each to a random size or not at all.
 
     The sizes are drawn one by one, since some thresholds are upper bounds: lowered to 1, these exclude the fast form.
 

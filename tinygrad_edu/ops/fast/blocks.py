@@ -78,7 +78,7 @@ def _order(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> s
 
 def _strip(m: int, k: int, n: int) -> BlockSize | None:
     columns = ACROSS // m // 8 * 8
-    return BlockSize(m, columns) if m <= _FEW_ROWS <= k and columns < n else None
+    return BlockSize(m, columns) if m <= _FEW_ROWS <= k and 0 < columns < n else None
 
 
 def _block_of_grid(m: int, k: int, n: int, orders: tuple[str | None, str | None]) -> BlockSize | None:

@@ -18,10 +18,11 @@ def special_values(dtype: Any) -> list[float]:
     Examples
     --------
     >>> special_values(np.float16)
-    [nan, inf, -inf, 0.0, -0.0, 6e-08, -6e-08, 6.104e-05, -6.104e-05, 65504.0, -65504.0]
+    [nan, inf, -inf, 0.0, -0.0, 6e-08, -6e-08, 6.104e-05, -6.104e-05, 22.0, -22.0, 65504.0, -65504.0]
     """
     limits = np.finfo(dtype)
-    ends = [float(str(x)) for x in (limits.smallest_subnormal, limits.tiny, limits.max)]
+    overflows_exp = np.floor(2 * np.log(float(limits.max)))
+    ends = [float(str(x)) for x in (limits.smallest_subnormal, limits.tiny, overflows_exp, limits.max)]
     return [np.nan, np.inf, -np.inf, 0.0, -0.0, *(sign * x for x in ends for sign in (1, -1))]
 
 
