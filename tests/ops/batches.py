@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_edu import ops
 from tinygrad_edu.testing.strategies.op_calls.activations import ACTIVATIONS
 from tinygrad_edu.testing.strategies.op_calls.elementwise import ELEMENTWISE
 
@@ -108,14 +107,9 @@ def attention(call):
 NO_ELEMENTS = {"leaky", "prelu", "glu"}
 BATCHES = {
     **{name: elementwise for name in {**ELEMENTWISE, **ACTIVATIONS} if name not in NO_ELEMENTS},
-    **{name: elementwise for name in ("sigmoid_cross_entropy", "held_cross_entropy")},
-    **{name: across_axis for name in (
-        "glu", "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along", "softmax_gradient",
-        "quantile", "percentile", "sort", "average", "weighted_mean", "median", "prod", "nanmean", "mean", "logsumexp",
-        "max", "min", "amax", "amin", "ptp", "std", "var", "cumprod", "diff", "extremum_so_far", "cumsum",
-        "logcumsumexp", "cummax", "cummin", "recurrence", "normalize", "power_norm", "vector_norm", "norm",
-    )},
-    **{name: added_up for name in ("sum", "nansum")},
+    **dict.fromkeys(("sigmoid_cross_entropy", "held_cross_entropy"), elementwise),
+    **dict.fromkeys(("glu", "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along", "softmax_gradient", "quantile", "percentile", "sort", "average", "weighted_mean", "median", "prod", "nanmean", "mean", "logsumexp", "max", "min", "amax", "amin", "ptp", "std", "var", "cumprod", "diff", "extremum_so_far", "cumsum", "logcumsumexp", "cummax", "cummin", "recurrence", "normalize", "power_norm", "vector_norm", "norm"), across_axis),
+    **dict.fromkeys(("sum", "nansum"), added_up),
     **{name: before_last(2) for name in (
         "inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor", "det", "matrix_power", "svdvals",
         "pseudo_inverse", "pinv", "eigenvalues", "orthogonal_triangular", "matrix_norm", "cond",
@@ -123,7 +117,7 @@ BATCHES = {
     **{name: before_last(2, 2) for name in ("matmul", "bmm", "solve", "cofactors_change")},
     **{name: before_last(1) for name in ("linear", "affine_rows")},
     "map_rows": before_last(1), "affine_gates": lambda call: [Batch((0, None, None), 1)], "bilinear": before_last(1, 2), "pairwise_distance": before_last(1, 2),
-    **{name: layers_before for name in ("layer_norm", "rms_norm")},
+    **dict.fromkeys(("layer_norm", "rms_norm"), layers_before),
     **{name: first_axis() for name in (
         "im2col", "col2im", "correlate", "correlate_images", "affine_maps", "affine_images", "samples_innermost",
         "greatest", "max_pool2d", "avg_pool2d", "interpolate", "group_norm", "local_response_norm",
@@ -136,6 +130,6 @@ BATCHES = {
     )},
     "correlate_kernels": lambda call: [Batch((0, 0), None)],
     "batch_norm": first_axis(when=lambda call: not call.settings["training"]), "instance_norm": first_axis(),
-    **{name: samples_of_losses for name in ("softmax_cross_entropy", "cross_entropy")},
+    **dict.fromkeys(("softmax_cross_entropy", "cross_entropy"), samples_of_losses),
     "scaled_dot_product_attention": attention,
 }  # fmt: skip

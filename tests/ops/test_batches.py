@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from tests.ops.batches import BATCHES
 from tests.ops.rounding import assert_same
-from tinygrad_edu.engine import from_numpy
 from tinygrad_edu.testing import Call
 from tinygrad_edu.testing.strategies import special_calls
 from tinygrad_edu.testing.thresholds import lowered_thresholds
@@ -17,9 +16,7 @@ from tinygrad_edu.transforms import vjp
 
 def sample(call, batch, k):
     """Return the call of one sample, which keeps its axis."""
-    inputs = [
-        x if axis is None else x.take([k], axis) for x, axis in zip(call.inputs, batch.inputs, strict=True)
-    ]
+    inputs = [x if axis is None else x.take([k], axis) for x, axis in zip(call.inputs, batch.inputs, strict=True)]
     return Call(call.function, inputs, call.differentiable, **call.settings)
 
 
