@@ -105,31 +105,41 @@ def attention(call):
 # --- The table ---
 
 NO_ELEMENTS = {"leaky", "prelu", "glu"}
+ALONG_AN_AXIS = [
+    "glu", "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along", "softmax_gradient", "quantile",
+    "percentile", "sort", "topk", "kthvalue", "average", "weighted_mean", "median", "prod", "nanmean", "mean",
+    "logsumexp", "max", "min", "amax", "amin", "ptp", "std", "var", "cumprod", "diff", "extremum_so_far", "cumsum",
+    "logcumsumexp", "cummax", "cummin", "recurrence", "normalize", "power_norm", "vector_norm", "norm",
+]  # fmt: skip
+OF_MATRICES = [
+    "inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor", "det", "matrix_power", "svdvals",
+    "pseudo_inverse", "pinv", "eigenvalues", "orthogonal_triangular", "matrix_norm", "cond",
+]  # fmt: skip
+OF_IMAGES = [
+    "im2col", "col2im", "correlate", "correlate_images", "affine_maps", "affine_images", "samples_innermost",
+    "greatest", "max_pool2d", "avg_pool2d", "interpolate", "group_norm", "local_response_norm", "instance_norm",
+]  # fmt: skip
+OF_BATCHED_IMAGES = ["unfold", "conv2d", "conv_transpose2d", "adaptive_max_pool2d", "adaptive_avg_pool2d"]
+OF_BATCHED_ROWS = [
+    "conv1d", "conv_transpose1d", "max_pool1d", "avg_pool1d", "adaptive_max_pool1d", "adaptive_avg_pool1d", "fold",
+]  # fmt: skip
+
 BATCHES = {
     **{name: elementwise for name in {**ELEMENTWISE, **ACTIVATIONS} if name not in NO_ELEMENTS},
-    **dict.fromkeys(("sigmoid_cross_entropy", "held_cross_entropy"), elementwise),
-    **dict.fromkeys(("glu", "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along", "softmax_gradient", "quantile", "percentile", "sort", "average", "weighted_mean", "median", "prod", "nanmean", "mean", "logsumexp", "max", "min", "amax", "amin", "ptp", "std", "var", "cumprod", "diff", "extremum_so_far", "cumsum", "logcumsumexp", "cummax", "cummin", "recurrence", "normalize", "power_norm", "vector_norm", "norm"), across_axis),
-    **dict.fromkeys(("sum", "nansum"), added_up),
-    **{name: before_last(2) for name in (
-        "inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor", "det", "matrix_power", "svdvals",
-        "pseudo_inverse", "pinv", "eigenvalues", "orthogonal_triangular", "matrix_norm", "cond",
-    )},
-    **{name: before_last(2, 2) for name in ("matmul", "bmm", "solve", "cofactors_change")},
-    **{name: before_last(1) for name in ("linear", "affine_rows")},
-    "map_rows": before_last(1), "affine_gates": lambda call: [Batch((0, None, None), 1)], "bilinear": before_last(1, 2), "pairwise_distance": before_last(1, 2),
-    **dict.fromkeys(("layer_norm", "rms_norm"), layers_before),
-    **{name: first_axis() for name in (
-        "im2col", "col2im", "correlate", "correlate_images", "affine_maps", "affine_images", "samples_innermost",
-        "greatest", "max_pool2d", "avg_pool2d", "interpolate", "group_norm", "local_response_norm",
-    )},
-    **{name: first_axis(least=4) for name in (
-        "unfold", "conv2d", "conv_transpose2d", "adaptive_max_pool2d", "adaptive_avg_pool2d",
-    )},
-    **{name: first_axis(least=3) for name in (
-        "conv1d", "conv_transpose1d", "max_pool1d", "avg_pool1d", "adaptive_max_pool1d", "adaptive_avg_pool1d", "fold",
-    )},
+    **dict.fromkeys(["sigmoid_cross_entropy", "held_cross_entropy"], elementwise),
+    **dict.fromkeys(ALONG_AN_AXIS, across_axis),
+    **dict.fromkeys(["sum", "nansum"], added_up),
+    **dict.fromkeys(OF_MATRICES, before_last(2)),
+    **dict.fromkeys(["matmul", "bmm", "solve", "cofactors_change"], before_last(2, 2)),
+    **dict.fromkeys(["linear", "affine_rows", "map_rows"], before_last(1)),
+    **dict.fromkeys(["bilinear", "pairwise_distance"], before_last(1, 2)),
+    "affine_gates": lambda call: [Batch((0, None, None), 1)],
+    **dict.fromkeys(["layer_norm", "rms_norm"], layers_before),
+    **dict.fromkeys(OF_IMAGES, first_axis()),
+    **dict.fromkeys(OF_BATCHED_IMAGES, first_axis(least=4)),
+    **dict.fromkeys(OF_BATCHED_ROWS, first_axis(least=3)),
     "correlate_kernels": lambda call: [Batch((0, 0), None)],
-    "batch_norm": first_axis(when=lambda call: not call.settings["training"]), "instance_norm": first_axis(),
-    **dict.fromkeys(("softmax_cross_entropy", "cross_entropy"), samples_of_losses),
+    "batch_norm": first_axis(when=lambda call: not call.settings["training"]),
+    **dict.fromkeys(["softmax_cross_entropy", "cross_entropy"], samples_of_losses),
     "scaled_dot_product_attention": attention,
-}  # fmt: skip
+}
