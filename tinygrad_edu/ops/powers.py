@@ -71,6 +71,13 @@ hypot_share.vjps(
 )
 
 
+def power_of_2_below(x: Array) -> Array:
+    """Return the greatest power of 2 that is not above x; 1 for 0, NaN and infinity. To divide by it is exact."""
+    usual = np.isfinite(x) & (x > 0)
+    exponent = np.frexp(np.where(usual, x, 1))[1] - 1
+    return np.ldexp(np.ones((), x.dtype), exponent)
+
+
 @op
 def exp(x: Array) -> Array:
     """Return e ** x."""

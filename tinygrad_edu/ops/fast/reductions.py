@@ -74,7 +74,9 @@ _SHORT, _MIDDLE, _LARGE = 24, 1000, 4000
 
 
 def plain_mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
-    """Return the mean over `axis`."""
+    """Return the mean over `axis`. Of a number, the axes 0 and -1 are allowed, as NumPy's sum allows them."""
+    if np.ndim(x) == 0 and axis in (0, -1):
+        axis = None
     return np.mean(x, axis=axis, keepdims=keepdims)
 
 
