@@ -47,6 +47,11 @@ def as_floating(x: Any) -> Any:
     return astype(x, np.float32 if isinstance(x, Tensor) else np.float64)
 
 
+def scale_along(x: Any, axis: Axis) -> Any:
+    """Return the power of 2 below the greatest size over `axis`, which stays with length 1."""
+    return power_of_2_below(np.max(np.abs(x), axis=plain_axes(axis), keepdims=True, initial=0))
+
+
 @op(promotes=False)
 def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
     """Return the sum over `axis`: all axes, one, or several. The sum of nothing is 0. `dtype` is the result's."""
@@ -136,7 +141,7 @@ def _var_x(g: Any, x: Any, axis: Axis, ddof: int) -> Any:
 
 
 def _centred(x: Any, axis: Axis) -> Any:
-    """Return x - mean(x) in float64. The mean of float64 is rounded, so the mean of the differences is subtracted, too."""
+    """Return x - mean(x) in float64. For a float64 x the mean is rounded, and the mean of the differences is not 0."""
     wide = _in_float64(x)
     deviation = wide - mean(wide, axis, keepdims=True)
     return deviation - mean(deviation, axis, keepdims=True) if wide is x else deviation
@@ -182,7 +187,7 @@ def std(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -
     with np.errstate(over="ignore", invalid="ignore"):
         out = np.sqrt(_variance(wide, axis, ddof, keepdims))
     if not _squares_in_range(out):
-        scale = _scale(wide, axis)
+        scale = scale_along(wide, axis)
         out = np.sqrt(_variance(wide / scale, axis, ddof, keepdims))
         out = out * scale.reshape(out.shape)
     return out.astype(x.dtype, copy=False)
@@ -194,16 +199,11 @@ def _squares_in_range(x: Any) -> bool:
     return bool(np.all((x > (limits.tiny / limits.eps) ** 0.5) & (x < limits.max**0.5)))
 
 
-def _scale(x: Any, axis: Axis) -> Any:
-    """Return the power of 2 below the greatest size over `axis`, which stays with length 1."""
-    return power_of_2_below(np.max(np.abs(x), axis=plain_axes(axis), keepdims=True, initial=0))
-
-
 def _std_x(g: Any, x: Any, out: Any, axis: Axis, ddof: int) -> Any:
-    """Return g * deviation / (std * (n - ddof)). The quotient of deviation and std does not depend on the scale of x."""
+    """Return g * deviation / (std * (n - ddof)). A scale of x cancels out of deviation / std."""
     divisor, kept = _divisor(x.shape, axis, ddof), kept_shape(x.shape, axis)
     if x.dtype.itemsize >= 8 and not _squares_in_range(values_of(out)):
-        x = x / _scale(values_of(x), axis)
+        x = x / scale_along(values_of(x), axis)
     deviation = _centred(x, axis)
     variance = sum(square(deviation), axis, keepdims=True) / divisor
     constant = values_of(variance) == 0
