@@ -42,12 +42,13 @@ def reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True
 
 
 def _with_plain_zeros(function: np.ufunc, found: ndarray, rows: ndarray, settings: dict[str, Any]) -> ndarray:
-    """Return extrema of rows with the zeros replaced: which of 0 and -0 NumPy finds depends on the layout."""
+    """Return the results of rows, where a tie of 0 and -0 is replaced: which one NumPy finds depends on the layout."""
     if function is np.add or rows.dtype.kind != "f":
         return found
     zeros = np.flatnonzero(found == 0)
-    if zeros.size:
-        found[zeros] = plain_reduction_along(function, rows[zeros], -1, False, **settings)
+    tied = rows[zeros]
+    if ((tied == 0) & (np.signbit(tied) != np.signbit(found[zeros])[:, None])).any():
+        found[zeros] = plain_reduction_along(function, tied, -1, False, **settings)
     return found
 
 
