@@ -171,6 +171,8 @@ EQUIVALENT = {
     r"power_norm\.x: source: (2 for 1|share for keep\(share, counts\))": "where x is 0, so is the rest; the mask is "
     "for the second derivative",
     r"power_norm\.x: source: (x|out) for values_of\((x|out)\)": "NumPy answers that of a Tensor too",
+    r"normalized\.(x|weight|bias): source: (g|x|weight|bias|out) for (g|x|weight)": "of the places that survive only "
+    "the dtype is taken, or whether it is a Tensor",
     r"affine_gates\.(x|weight|bias): source: (out for g|x for weight|weight for x)": "of the places that survive only "
     "lengths, or the dtype, are taken",
     r"affine_gates\.bias: (transposed|source: (x|weight|bias) for g)": "it has one axis; and only the dtype is taken",
