@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.testing import Call
 from tinygrad_edu.testing.mixed_dtypes import check_dtypes
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
 
@@ -25,25 +24,34 @@ def assignments(count):
 
 
 def compared(call, dtypes):
-    """Check a call whose inputs have these dtypes, and return whether the values of most gradients were compared.
+    """Check a call whose inputs have these dtypes, and return for each order whether most values were compared.
 
-    There is one answer for each order. There is none where NumPy's linear algebra refuses float16.
+    They are not where an input overflows, or where a derivative is refused in float64, too. Nothing is returned where
+    NumPy's linear algebra refuses float16.
     """
     with np.errstate(over="ignore"):
         narrow = call.replaced([x.astype(dtype) for x, dtype in zip(call.arrays, dtypes, strict=True)])
-    if not all(np.isfinite(x).all() for x in narrow.arrays):
+    if any(np.any(np.isinf(x) & np.isfinite(given)) for x, given in zip(narrow.arrays, call.arrays, strict=True)):
         return [False] * ORDER
+    if refuses_float16(narrow):
+        return []
     try:
         return [part > 0.5 for part in check_dtypes(narrow)]
-    except TypeError as error:
-        if set(dtypes) == {np.float16} and "float16 is unsupported in linalg" in str(error):
-            return []
-        raise
     except np.linalg.LinAlgError:
-        wide = call.replaced([x.astype(np.float64) for x in narrow.arrays])
         with pytest.raises(np.linalg.LinAlgError):
-            check_dtypes(wide)
+            check_dtypes(narrow.replaced([x.astype(np.float64) for x in narrow.arrays]))
         return [False] * ORDER
+
+
+def refuses_float16(call):
+    try:
+        with np.errstate(all="ignore"):
+            call(*map(tg.Tensor, call.arrays))
+    except TypeError as error:
+        if "float16 is unsupported in linalg" not in str(error):
+            raise
+        return True
+    return False
 
 
 @pytest.mark.parametrize("name", OP_CALLS)
@@ -51,7 +59,7 @@ def test_gradients_of_narrow_and_mixed_dtypes(name):
     """The values of half of the gradients and more are compared: the others overflow in float16, or have no value."""
     answers = []
 
-    @settings(max_examples=max(3, settings.default.max_examples // 25))
+    @settings(max_examples=max(5, settings.default.max_examples // 20))
     @given(st.data())
     def law(data):
         call = data.draw(calls(name))

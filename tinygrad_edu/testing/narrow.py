@@ -22,6 +22,7 @@ Pull = Callable[[Sequence[Array], Cotangents], tuple[Array, Sequence[Array]]]
 
 # Of a gradient, and of the largest cotangent: it may be the difference of terms as large as that.
 _UNITS = {np.dtype(np.float32): 64.0, np.dtype(np.float16): 1.0}
+_UNITS_OF_HIGHER = 64.0  # times as many of a higher derivative: its terms, as large as the largest gradient, cancel
 _NEIGHBOURS, _AWAY = 12, 16  # how many points beside this one, and how many units away
 _SPREADS = 4.0  # how many standard deviations their mean may be off
 _ALIKE = 0.1  # results further apart are those of other random numbers, or drowned in rounding
@@ -57,7 +58,6 @@ class _Seen(NamedTuple):
     """By how much results in a narrow dtype differ, relative to the largest, and the gaps of the gradients."""
 
     result_off: Array
-    largest: float
     gaps: list[_Gap]
 
 
@@ -87,23 +87,16 @@ def compare_in_narrow(
     for n in range(_NEIGHBOURS if suspects else 0):
         beside = [[_moved(x, dtype, rng, n % 2 == 1) for x in level] for level in (arrays, *cotangents)]
         seen.append(_seen(pull, beside[0], beside[1:], dtype))
-    higher = len(cotangents) > 1
-    wrong = (found for k in suspects if (found := _wrong_element(seen, k, points[k] if higher else None)))
+    wrong = (found for k in suspects if (found := _wrong_element(seen, k)))
     return Comparison(next(wrong, None), float(told.mean()) if told.size else 1.0)
 
 
-def _wrong_element(seen: Sequence[_Seen], k: int, x: Array | None) -> tuple[int, str] | None:
-    """Return how the k-th gradient is wrong at the first of some points, if it is off alike at all of them.
-
-    The terms of a gradient of a higher order, by x, may be as large as what it is the gradient of over x, and cancel.
-    """
-    first, gap = seen[0], seen[0].gaps[k]
-    terms = np.asarray(largest(gap.wide))
-    if x is not None:
-        terms = np.maximum(terms, np.divide(first.largest, np.abs(x), out=np.zeros(x.shape), where=x != 0))
-    another = _PASSED_ON * largest(np.mean([each.result_off for each in seen], axis=0))
+def _wrong_element(seen: Sequence[_Seen], k: int) -> tuple[int, str] | None:
+    """Return how the k-th gradient is wrong at the first of some points, if it is off alike at all of them."""
+    gap, another = seen[0].gaps[k], _PASSED_ON * largest(np.mean([each.result_off for each in seen], axis=0))
     off = np.stack([each.gaps[k].off for each in seen])
-    wrong = ~(np.abs(off.mean(axis=0)) <= gap.allowed + another * terms + _SPREADS * off.std(axis=0))
+    allowed = gap.allowed + another * largest(gap.wide) + _SPREADS * off.std(axis=0)
+    wrong = ~(np.abs(off.mean(axis=0)) <= allowed)
     return (k, _words(gap, wrong)) if wrong.any() else None
 
 
@@ -113,15 +106,17 @@ def _seen(pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, dtype: An
     wide_arrays, *wide_cotangents = ([x.astype(np.float64) for x in level] for level in (arrays, *cotangents))
     wide_out, wide = pull(wide_arrays, wide_cotangents)
     size, cotangent = largest(wide_out) or 1, prod(max(map(largest, order), default=0) for order in cotangents)
+    terms = max(map(largest, wide), default=0) if len(cotangents) > 1 else 0
     alike = np.allclose(out, wide_out, rtol=0, atol=_ALIKE * size, equal_nan=True)
     result_off = np.where(alike & np.isfinite(out), (out - wide_out) / size, 0)
     may_overflow = dtype == np.float16 or max(cotangent, *map(largest, (*wide_arrays, wide_out, *wide))) > _MODERATE
-    unit = _UNITS[dtype] * float(np.finfo(dtype).eps)
+    unit = _UNITS[dtype] * float(np.finfo(dtype).eps) * (_UNITS_OF_HIGHER if len(cotangents) > 1 else 1)
     gaps = []
     for a, b in zip(narrow, wide, strict=True):
         told = alike & np.isfinite(b) & (np.isfinite(a) | (not may_overflow))
-        gaps.append(_Gap(np.where(told, a - b, 0), b, unit * (np.abs(np.where(told, b, 0)) + cotangent), told))
-    return _Seen(result_off, size, gaps)
+        allowed = unit * (np.maximum(np.abs(np.where(told, b, 0)), terms) + cotangent)
+        gaps.append(_Gap(np.where(told, a - b, 0), b, allowed, told))
+    return _Seen(result_off, gaps)
 
 
 def _moved(x: Array, dtype: Any, rng: np.random.Generator, by_largest: bool = False) -> Array:
