@@ -8,11 +8,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tinygrad_edu.testing import Call
 from tinygrad_edu.testing.mixed_dtypes import check_dtypes
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
 
 FLOATS = (np.float16, np.float32, np.float64)
 ORDER = 3
+SLOPES = np.array([0.75, -1.25, 0.5])
+
+
+@tg.op
+def constant_slope(x):
+    """Return x. The rule returns a bare array, as that of `sign` does; this one is not zero."""
+    return np.array(x)
+
+
+constant_slope.vjps(x=lambda g, x_shape, x_dtype: np.resize(SLOPES.astype(x_dtype), x_shape))
+
+
+def before_a_bare_array(call):
+    """Return the call as one whose rules get a bare array, also where a higher derivative is recorded."""
+
+    def function(*inputs):
+        return constant_slope(call(*inputs))
+
+    function.__name__ = f"constant_slope of {call.name}"
+    return Call(function, call.arrays)
 
 
 def assignments(count):
@@ -65,6 +86,8 @@ def test_gradients_of_narrow_and_mixed_dtypes(name):
         call = data.draw(calls(name))
         for dtypes in data.draw(assignments(len(call.arrays))) if call.arrays else ():
             answers.extend(compared(call, dtypes))
+            if len(set(dtypes)) > 1:
+                answers.extend(compared(before_a_bare_array(call), dtypes))
 
     law()
     assert 2 * sum(answers) >= len(answers)
