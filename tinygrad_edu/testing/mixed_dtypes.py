@@ -105,7 +105,7 @@ def _fitting_cotangents(
         cotangents = tuple(draw_signed(rng, x.shape).astype(x.dtype, copy=False) for x in out)
         gradients = pullback(cotangents)
     except TinygradError as error:
-        raise LawBroken(f"{what}: {error}") from error
+        raise LawBroken(f"{error} In {what}.") from error
     for name, x, gradient in zip(names, points, gradients, strict=True):
         if gradient.shape != x.shape or gradient.dtype != x.dtype:
             raise LawBroken(
