@@ -14,6 +14,8 @@ from tinygrad_edu.testing.strategies import OP_CALLS, calls
 
 FLOATS = (np.float16, np.float32, np.float64)
 ORDER = 3
+# The result of any other op has the widest dtype of the inputs; `astype` has a setting.
+RESULT_AS_THE_FIRST_INPUT = {"masked_fill", "put_along_axis", "softmax_cross_entropy", "cross_entropy"}
 SLOPES = np.array([0.75, -1.25, 0.5])
 
 
@@ -32,7 +34,7 @@ def before_a_bare_array(call):
     def function(*inputs):
         return constant_slope(call(*inputs))
 
-    function.__name__ = f"constant_slope of {call.name}"
+    function.__name__ = call.name
     return Call(function, call.arrays)
 
 
@@ -54,8 +56,11 @@ def compared(call, dtypes):
         narrow = call.replaced([x.astype(dtype) for x, dtype in zip(call.arrays, dtypes, strict=True)])
     if any(np.any(np.isinf(x) & np.isfinite(given)) for x, given in zip(narrow.arrays, call.arrays, strict=True)):
         return [False] * ORDER
-    if refuses_float16(narrow):
+    out = result_of(narrow)
+    if out is None:
         return []
+    widest = dtypes[0] if call.name in RESULT_AS_THE_FIRST_INPUT else np.result_type(*dtypes)
+    assert out.dtype == call.settings.get("dtype", widest)
     try:
         return [part > 0.5 for part in check_dtypes(narrow)]
     except np.linalg.LinAlgError:
@@ -64,15 +69,52 @@ def compared(call, dtypes):
         return [False] * ORDER
 
 
-def refuses_float16(call):
+def result_of(call):
+    """Return what a call computes, or None where NumPy's linear algebra refuses float16."""
     try:
         with np.errstate(all="ignore"):
-            call(*map(tg.Tensor, call.arrays))
+            return call(*map(tg.Tensor, call.arrays))
     except TypeError as error:
         if "float16 is unsupported in linalg" not in str(error):
             raise
-        return True
-    return False
+        return None
+
+
+MANY = 4096  # 2048 + 1 is 2048 in float16
+ONES, FIRST = np.ones((MANY, 1), np.float16), np.zeros(MANY, int)
+# Functions of x that use each of its numbers many times.
+SPREAD = {
+    "add": lambda x: x + np.zeros((MANY, 2)),
+    "broadcast_to": lambda x: tg.broadcast_to(x, (MANY, 2)),
+    "embedding": lambda x: tg.embedding(FIRST, x),
+    "getitem": lambda x: x[FIRST],
+    "linear": lambda x: tg.linear(tg.Tensor(ONES), tg.Tensor(ONES[:2]), x[0]),
+    "meshgrid": lambda x: tg.meshgrid(x[0], tg.Tensor(ONES[:, 0]))[0],
+    "outer": lambda x: tg.outer(tg.Tensor(ONES[:, 0]), x[0]),
+    "pad": lambda x: tg.pad(x, ((MANY - 1, 0), (0, 0)), mode="edge"),
+    "repeat": lambda x: tg.repeat(x, MANY, axis=0),
+    "take": lambda x: tg.take(x, FIRST, axis=0),
+    "take_along_axis": lambda x: tg.take_along_axis(x, np.stack([FIRST, FIRST], 1), axis=0),
+    "tile": lambda x: tg.tile(x, (MANY, 1)),
+    "where": lambda x: tg.where(ONES > 0, x, 0.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPREAD)
+def test_the_gradient_of_many_uses_is_added_in_float32(name):
+    x = tg.Tensor(np.ones((1, 2), np.float16), requires_grad=True)
+    out = SPREAD[name](x)
+    assert out.dtype == np.float16
+    out.backward(np.ones(out.shape))
+    assert x.grad.tolist() == [[MANY, MANY]]
+
+
+@pytest.mark.parametrize("axis", [0, (0,), (0, 1), None])
+def test_float16_is_summed_in_float32(axis):
+    x = tg.Tensor(np.broadcast_to(ONES, (MANY, 2)))
+    found = tg.sum(x, axis).numpy()
+    np.testing.assert_array_equal(found, np.sum(x.numpy(), axis, np.float32))
+    assert found.dtype == np.float16
 
 
 @pytest.mark.parametrize("name", OP_CALLS)

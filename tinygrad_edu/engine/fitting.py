@@ -60,4 +60,6 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum `g` (array or Tensor) over the axes along which `shape` was broadcast: the transpose of broadcasting."""
     extra = g.ndim - len(shape)
     axes = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1)
+    if g.dtype == np.float16:  # NumPy adds it in float16 along some axes, and 2048 + 1 is 2048
+        return g.sum(axis=axes, dtype=np.float32).astype(np.float16).reshape(shape)
     return g.sum(axis=axes).reshape(shape)

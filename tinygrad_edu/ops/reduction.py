@@ -49,7 +49,12 @@ def as_floating(x: Any) -> Any:
 
 @op(promotes=False)
 def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
-    """Return the sum over `axis`: all axes, one, or several. The sum of nothing is 0. `dtype` is the result's."""
+    """Return the sum over `axis`: all axes, one, or several. The sum of nothing is 0. `dtype` is the result's.
+
+    float16 is added in float32, along every axis.
+    """
+    if x.__class__ is ndarray and x.dtype.char == "e" and dtype in (None, np.float16):
+        return np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=np.float32).astype(np.float16)
     if axis.__class__ is int and x.__class__ is ndarray and x.ndim:
         return reduction_along(np.add, x, axis, keepdims, dtype=dtype)
     if axis.__class__ is tuple and x.__class__ is ndarray:

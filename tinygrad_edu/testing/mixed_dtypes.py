@@ -54,7 +54,9 @@ def check_dtypes(call: Call, order: int = 3, rng: Rng | None = None) -> list[flo
     >>> check_dtypes(Call("multiply", [np.ones(2, np.float16), np.ones(2)]))
     [1.0, 1.0, 1.0]
     """
-    rng, f, names = seeded(rng), _in_a_tuple(call), call.names
+    _demand_a_given_dtype(call)
+    rng, names = seeded(rng), call.names
+    f: _ToTuple = partial(_in_a_tuple, call)
     cotangents, told = list[Sequence[Array]](), list[float]()
     for n in range(1, order + 1):
         what = f"op {call.name}" if n == 1 else f"op {call.name}, derivative {n}"
@@ -70,16 +72,14 @@ def check_dtypes(call: Call, order: int = 3, rng: Rng | None = None) -> list[flo
     return told
 
 
-def _in_a_tuple(call: Call) -> _ToTuple:
-    """Return a call that promotes its inputs as a function to a tuple; raise where no input has its result's dtype."""
-
-    def function(*inputs: Any) -> tuple[Tensor, ...]:
-        return (call(*inputs),)
-
-    given, (out,) = {x.dtype for x in call.arrays}, function(*map(from_numpy, call.arrays))
+def _demand_a_given_dtype(call: Call) -> None:
+    given, out = {x.dtype for x in call.arrays}, call(*map(from_numpy, call.arrays))
     if getattr(call.function, "promotes", True) and out.dtype not in given:
         raise LawBroken(f"op {call.name}: its result is {out.dtype}, and its tensors are {given}.")
-    return function
+
+
+def _in_a_tuple(call: Call, *inputs: Any) -> tuple[Tensor, ...]:
+    return (call(*inputs),)
 
 
 def _gradients(f: _ToTuple, count: int, *inputs: Any) -> tuple[Tensor, ...]:

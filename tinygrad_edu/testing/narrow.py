@@ -55,9 +55,10 @@ class _Gap(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """By how much results in a narrow dtype differ, relative to the largest, and the gaps of the gradients."""
+    """By how much results in a narrow dtype differ, relative to the largest, its size, and gaps of gradients."""
 
     result_off: Array
+    size: float
     gaps: list[_Gap]
 
 
@@ -87,16 +88,23 @@ def compare_in_narrow(
     for n in range(_NEIGHBOURS if suspects else 0):
         beside = [[_moved(x, dtype, rng, n % 2 == 1) for x in level] for level in (arrays, *cotangents)]
         seen.append(_seen(pull, beside[0], beside[1:], dtype))
-    wrong = (found for k in suspects if (found := _wrong_element(seen, k)))
+    inputs = points if len(cotangents) > 1 else [None] * len(points)
+    wrong = (found for k in suspects if (found := _wrong_element(seen, k, inputs[k])))
     return Comparison(next(wrong, None), float(told.mean()) if told.size else 1.0)
 
 
-def _wrong_element(seen: Sequence[_Seen], k: int) -> tuple[int, str] | None:
-    """Return how the k-th gradient is wrong at the first of some points, if it is off alike at all of them."""
-    gap, another = seen[0].gaps[k], _PASSED_ON * largest(np.mean([each.result_off for each in seen], axis=0))
+def _wrong_element(seen: Sequence[_Seen], k: int, x: Array | None) -> tuple[int, str] | None:
+    """Return how the k-th gradient is wrong at the first of some points, if it is off alike at all of them.
+
+    `x` is the input of a gradient of a higher order. If the result is off by a part of itself that depends on x, its
+    gradient is off by as much over x, even where the gradient itself is 0.
+    """
+    gap, slopes = seen[0].gaps[k], np.asarray(largest(seen[0].gaps[k].wide))
+    if x is not None:
+        slopes = np.maximum(slopes, np.divide(seen[0].size, np.abs(x), out=np.zeros(x.shape), where=x != 0))
+    another = _PASSED_ON * largest(np.mean([each.result_off for each in seen], axis=0)) * slopes
     off = np.stack([each.gaps[k].off for each in seen])
-    allowed = gap.allowed + another * largest(gap.wide) + _SPREADS * off.std(axis=0)
-    wrong = ~(np.abs(off.mean(axis=0)) <= allowed)
+    wrong = ~(np.abs(off.mean(axis=0)) <= gap.allowed + another + _SPREADS * off.std(axis=0))
     return (k, _words(gap, wrong)) if wrong.any() else None
 
 
@@ -116,7 +124,7 @@ def _seen(pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, dtype: An
         told = alike & np.isfinite(b) & (np.isfinite(a) | (not may_overflow))
         allowed = unit * (np.maximum(np.abs(np.where(told, b, 0)), terms) + cotangent)
         gaps.append(_Gap(np.where(told, a - b, 0), b, allowed, told))
-    return _Seen(result_off, gaps)
+    return _Seen(result_off, size, gaps)
 
 
 def _moved(x: Array, dtype: Any, rng: np.random.Generator, by_largest: bool = False) -> Array:
