@@ -49,8 +49,8 @@ def assignments(count):
 def compared(call, dtypes):
     """Check a call whose inputs have these dtypes, and return for each order whether most values were compared.
 
-    They are not where an input overflows, or where a derivative is refused in float64, too. Nothing is returned where
-    NumPy's linear algebra refuses float16.
+    They are not where an input overflows, or where a matrix is singular. Nothing is returned where NumPy's linear
+    algebra refuses float16.
     """
     with np.errstate(over="ignore"):
         narrow = call.replaced([x.astype(dtype) for x, dtype in zip(call.arrays, dtypes, strict=True)])
@@ -63,9 +63,7 @@ def compared(call, dtypes):
     assert out.dtype == call.settings.get("dtype", widest)
     try:
         return [part > 0.5 for part in check_dtypes(narrow)]
-    except np.linalg.LinAlgError:
-        with pytest.raises(np.linalg.LinAlgError):
-            check_dtypes(narrow.replaced([x.astype(np.float64) for x in narrow.arrays]))
+    except np.linalg.LinAlgError:  # a higher derivative of `det` by a matrix that is singular as its dtype sees it
         return [False] * ORDER
 
 
