@@ -53,8 +53,9 @@ def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike
 
     float16 is added in float32, along every axis.
     """
-    if x.__class__ is ndarray and x.dtype.char == "e" and dtype in (None, np.float16):
-        return np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=np.float32).astype(np.float16)
+    if x.__class__ is ndarray and (x.dtype if dtype is None else np.dtype(dtype)).char == "e":
+        total: Array = np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=np.float32)
+        return total.astype(np.float16)
     if axis.__class__ is int and x.__class__ is ndarray and x.ndim:
         return reduction_along(np.add, x, axis, keepdims, dtype=dtype)
     if axis.__class__ is tuple and x.__class__ is ndarray:
