@@ -29,6 +29,11 @@ def add_at(total: ndarray, index: Any, values: Any) -> None:
     if len(others) == min(masks, 1):
         total[index] += values
         return
+    if total.dtype == np.float16:  # 2048 + 1 is 2048
+        wide = total.astype(np.float32)
+        add_at(wide, index, values)
+        total[...] = wide
+        return
     large = np.size(values) >= _LARGE and total.flags.c_contiguous
     if large and total.ndim == 1 and index.__class__ is ndarray:
         np.add.at(total, index.reshape(-1), np.broadcast_to(values, index.shape).reshape(-1))

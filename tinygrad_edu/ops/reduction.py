@@ -54,7 +54,14 @@ def scale_along(x: Any, axis: Axis) -> Any:
 
 @op(promotes=False)
 def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
-    """Return the sum over `axis`: all axes, one, or several. The sum of nothing is 0. `dtype` is the result's."""
+    """Return the sum over `axis`: all axes, one, or several. The sum of nothing is 0. `dtype` is the result's.
+
+    float16 is added in float32, along every axis.
+    """
+    if x.__class__ is ndarray and (x.dtype if dtype is None else np.dtype(dtype)).char == "e":
+        total: Any = np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=np.float32)
+        halves: Array = total.astype(np.float16)
+        return halves
     if axis.__class__ is int and x.__class__ is ndarray and x.ndim:
         return reduction_along(np.add, x, axis, keepdims, dtype=dtype)
     if axis.__class__ is tuple and x.__class__ is ndarray:

@@ -33,9 +33,10 @@ def picked(x: Array, /, positions: ndarray, axis: int) -> Array:
 @op
 def added_up(x: Array, /, positions: ndarray, axis: int, length: int) -> Array:
     """Return zeros of that length along an axis, with the elements of x added at the positions: undo `picked`."""
-    out = np.zeros_like(x, shape=(*x.shape[:axis], length, *x.shape[axis + 1 :]))
-    add_at_positions(out, x, positions, axis)
-    return out
+    wide = x.astype(np.float32) if x.dtype == np.float16 else x  # 2048 + 1 is 2048 in float16
+    out = np.zeros_like(wide, shape=(*x.shape[:axis], length, *x.shape[axis + 1 :]))
+    add_at_positions(out, wide, positions, axis)
+    return out.astype(x.dtype, copy=False)
 
 
 def add_at_positions(out: ndarray, x: ndarray, positions: ndarray, axis: int) -> None:
