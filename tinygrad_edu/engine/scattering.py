@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 
 def plain_add_at(total: ndarray, index: Any, values: Any) -> None:
@@ -133,9 +133,9 @@ def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
         np.add.at(flat, places, rows[k, start : start + step].reshape(-1))
 
 
-_LARGE = Threshold(2000)  # values, from which on it pays to look what the index names
-_LONG = Threshold(8)  # elements of a row, from which on whole rows are added
-_MANY = Threshold(30_000)  # values, from which on it pays to sort rows by their numbers
-_TIMES = Threshold(2)  # as long as one row of many groups takes it to add up all of a group
-_SHORT = Threshold(2**16)  # numbers that 16 bits hold
-_PART = Threshold(2**16)  # elements at a time, so that their places stay in the cache
+_LARGE = SizeThreshold(2000)  # values, from which on it pays to look what the index names
+_LONG = SizeThreshold(8)  # elements of a row, from which on whole rows are added
+_MANY = SizeThreshold(30_000)  # values, from which on it pays to sort rows by their numbers
+_TIMES = SizeThreshold(2)  # as long as one row of many groups takes it to add up all of a group
+_SHORT = SizeThreshold(2**16)  # numbers that 16 bits hold
+_PART = SizeThreshold(2**16)  # elements at a time, so that their places stay in the cache

@@ -13,7 +13,7 @@ from tinygrad_edu.engine import Array, add_at, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import broadcast_arrays, identity, reshape
-from tinygrad_edu.thresholds import PLANS, Threshold
+from tinygrad_edu.thresholds import PLANS, SizeThreshold
 
 __all__ = ["meshgrid", "repeat", "tile"]
 
@@ -71,9 +71,9 @@ def _over_each_other(x: ndarray, length: int, axis: int) -> Iterator[ndarray]:
         yield from (x[(*in_front_of(axis), slice(i * length, (i + 1) * length))] for i in range(count))
 
 
-_MANY = Threshold(16)  # times that one position is named
-_FEW = Threshold(32)  # runs
-_SHORT = Threshold(4096)  # positions, of which the runs are remembered
+_MANY = SizeThreshold(16)  # times that one position is named
+_FEW = SizeThreshold(32)  # runs
+_SHORT = SizeThreshold(4096)  # positions, of which the runs are remembered
 
 
 def in_front_of(axis: int) -> tuple[Any, ...]:

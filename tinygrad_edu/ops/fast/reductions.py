@@ -11,7 +11,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.thresholds import Threshold, plan
+from tinygrad_edu.thresholds import SizeThreshold, plan
 
 
 def plain_reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, **settings: Any) -> Any:
@@ -85,7 +85,7 @@ def _even_row(count: int) -> int | None:
 
 
 # In a row of up to so many numbers BLAS adds no more of them one after the other than NumPy does.
-_SHORT, _MIDDLE, _LARGE = map(Threshold, (24, 1000, 4000))
+_SHORT, _MIDDLE, _LARGE = map(SizeThreshold, (24, 1000, 4000))
 
 
 def plain_mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:

@@ -52,7 +52,8 @@ def special_calls(draw: Any, name: str, dtypes: tuple[Any, ...] = (np.float64, n
     call, dtype = draw(calls(name)), draw(st.sampled_from(dtypes))
     with np.errstate(over="ignore"):
         drawn = [np.array(x, dtype, order="C") for x in call.arrays]
-    return call.replaced(_with_special_values(draw, drawn))
+    special: Call = call.replaced(_with_special_values(draw, drawn))
+    return special
 
 
 def _with_special_values(draw: Any, given: list[Array]) -> list[Array]:
