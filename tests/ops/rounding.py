@@ -32,6 +32,17 @@ def assert_same(found, wanted, inputs):
     np.testing.assert_allclose(np.where(far, found, 0), np.where(far, wanted, 0), rtol=unit, atol=unit * largest)
 
 
+def assert_within(units, found, wanted):
+    """Compare two results element by element, up to units in the last place."""
+    assert found.dtype == wanted.dtype
+    if not units:
+        np.testing.assert_array_equal(found, wanted, strict=True)
+        return
+    limits = np.finfo(wanted.dtype)
+    tolerance = {"rtol": units * float(limits.eps), "atol": 2 * limits.smallest_subnormal}
+    np.testing.assert_allclose(found, wanted, **tolerance, strict=True)
+
+
 def largest_below(bound, *arrays):
     """Return the largest magnitude below a bound among the numbers of arrays, and at least 1."""
     sizes = [np.abs(x.astype(np.float64)) for x in arrays]
