@@ -1,0 +1,129 @@
+"""Reduce a program that shows a difference: fewer calls, smaller arrays, simpler numbers, while the difference stays."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Array, values_of
+from tools.campaign.numbers.program import OURS, Program, Step, names_of, quiet, wrapped
+
+Differs = Callable[[Program], bool]
+
+TRIES = 600
+FEW = 24  # elements of an array that are tried one by one
+SIMPLE = (0.0, 1.0, 2.0, -1.0)
+
+
+def reduced(program: Program, differs: Differs) -> Program:
+    """Return a smaller program that still differs; it is found greedily, in a limited number of tries."""
+    left = TRIES
+    again = True
+    while again:
+        again = False
+        for smaller in _smaller(program):
+            if not left:
+                return program
+            left -= 1
+            if differs(smaller):
+                program, again = smaller, True
+                break
+    return program
+
+
+def _smaller(program: Program) -> Iterator[Program]:
+    """Yield programs with less in them, the greatest steps first."""
+    if len(program.steps) > 1:
+        yield from _fewer_calls(program)
+    yield from _shorter(program)
+    for name, x in program.inputs.items():
+        yield from (_with(program, name, y) for y in _simpler(x))
+
+
+def _fewer_calls(program: Program) -> Iterator[Program]:
+    """Yield each call alone, on the values that it has here; then the program without its last or first call."""
+    try:
+        with quiet():
+            every = OURS.run(replace(program, steps=program.steps[:-1]), wrapped(program))
+    except Exception:
+        every = []
+    results = {
+        step.name: np.array(values_of(found[step.part])) for step, found in zip(program.steps, every, strict=False)
+    }
+    for step in program.steps:
+        yield _of(program, (step,), results)
+    for k in range(len(program.steps)):
+        yield _of(program, program.steps[:k] + program.steps[k + 1 :], results)
+
+
+def _of(program: Program, steps: tuple[Step, ...], results: dict[str, Array]) -> Program:
+    """Return some steps alone, with the inputs that they need."""
+    made = {step.name for step in steps}
+    needed = {name for step in steps for name in names_of(step)} - made
+    modules = tuple(f"{step.module[0]}." for step in steps if step.module)
+    every = {**program.inputs, **results}
+    inputs = {name: x for name, x in every.items() if name in needed or (modules and name.startswith(modules))}
+    return replace(program, inputs=inputs, steps=steps)
+
+
+def _shorter(program: Program) -> Iterator[Program]:
+    """Yield programs in which every axis of one length is shorter, and those where one axis of one input is."""
+    loose = {name: x for name, x in program.inputs.items() if "." not in name}
+    for length in sorted({n for x in loose.values() for n in x.shape}, reverse=True):
+        for n in dict.fromkeys((1, length // 2, length - 1)):
+            if 0 < n < length:
+                cut = {name: _cut(x, [n if m == length else m for m in x.shape]) for name, x in loose.items()}
+                yield replace(program, inputs={**program.inputs, **cut})
+    for name, x in loose.items():
+        for axis, length in enumerate(x.shape):
+            if length > 1:
+                for part in (slice(length // 2), slice(length // 2, None), slice(1, None), slice(length - 1)):
+                    yield _with(program, name, x[(slice(None),) * axis + (part,)])
+
+
+def _cut(x: Array, shape: list[int]) -> Array:
+    return np.asarray(x[tuple(slice(n) for n in shape)])
+
+
+def _simpler(x: Array) -> Iterator[Array]:
+    """Yield an array in C order, and with simpler numbers: all of them, or one."""
+    if not x.flags.c_contiguous or not x.flags.writeable:
+        yield np.array(x, order="C")
+    if x.dtype.kind != "f":
+        return
+    for value in SIMPLE:
+        yield from _replaced(x, np.full(x.shape, value, x.dtype), "all")
+    with np.errstate(all="ignore"):
+        yield from _replaced(x, np.where(np.isfinite(x) & (np.abs(x) < 1e6), np.round(x), x), "all")
+        yield from _replaced(x, np.where(np.isfinite(x) & (np.abs(x) < 1e6), np.round(x, 1), x), "all")
+    if x.size <= FEW:
+        for value in SIMPLE:
+            yield from _replaced(x, np.full(x.shape, value, x.dtype), "each")
+        yield from _replaced(x, np.round(x, 1), "each")
+
+
+def _replaced(x: Array, simple: Array, which: str) -> Iterator[Array]:
+    """Yield x with simpler numbers in all places, or in each place that is not as simple, one at a time."""
+    if which == "all":
+        if not _same(x, simple).all() and _cost(simple) < _cost(x):
+            yield simple
+        return
+    for place in map(tuple, np.argwhere(~_same(x, simple))):
+        y = np.array(x)
+        y[place] = simple[place]
+        if _cost(y) < _cost(x):
+            yield y
+
+
+def _same(x: Array, y: Array) -> Array:
+    return (x == y) | (np.isnan(x) & np.isnan(y))
+
+
+def _cost(x: Array) -> int:
+    """Return the length of the numbers in writing: what a reader has to read."""
+    return len(repr(x.tolist())) + int(np.sum(x != 0))
+
+
+def _with(program: Program, name: str, x: Any) -> Program:
+    return replace(program, inputs={**program.inputs, name: x})
