@@ -91,6 +91,14 @@ def every_name() -> frozenset[str]:
     return frozenset(tg.ops.__all__) | {f"linalg.{n}" for n in tg.linalg.__all__} | {f"nn.{n}" for n in tg.nn.__all__}
 
 
+ELEMENTWISE = frozenset(
+    name
+    for file in ("logic", "arithmetic", "choosing", "powers", "logistic", "gaussian", "trigonometry", "activations")
+    for name in getattr(tg.ops, file).__all__
+    if name != "glu"
+)
+
+
 class _Numpy:
     """NumPy under our names: ``tg.linalg.norm`` is its function of that name, if it has one."""
 

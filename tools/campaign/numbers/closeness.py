@@ -9,7 +9,7 @@ from tinygrad_edu.engine import Array
 
 Arrays = Sequence[Array]
 
-RELATIVE = 1e-9
+RELATIVE = 1e-8
 ABSOLUTE = 1e-13  # of the largest finite number in the result: what remains where terms cancel
 LARGEST = 1e4
 UNSTABLE = 300.0  # times what a change of the inputs in their last digits changes
@@ -25,12 +25,13 @@ def unequal(ours: Array, theirs: Array, relative: float, absolute: Any) -> Array
 def differing(ours: Arrays, theirs: Arrays, scale: float, again: Callable[[int], Arrays | None]) -> int | None:
     """Return which array differs first, or None.
 
-    `scale` is the largest number that they were computed from, as far as it counts: rounding leaves parts of it.
+    `scale` is the largest number that they were computed from: rounding leaves parts of it where terms cancel. It is 0
+    of what is computed element by element, where nothing does.
     `again` computes theirs once more with inputs that are changed in their last digits: what changes then is rounding.
     """
     if not _any(ours, theirs, [0.0] * len(theirs)):
         return None
-    scales = [ABSOLUTE * max(largest(x), min(scale, LARGEST)) for x in theirs]
+    scales = [ABSOLUTE * max(largest(x), min(scale, LARGEST)) if scale else 0.0 for x in theirs]
     first = _any(ours, theirs, scales)
     if not first:
         return None
@@ -54,7 +55,8 @@ def _any(ours: Arrays, theirs: Arrays, absolute: Sequence[Any]) -> list[int]:
 
 
 def largest(x: Array) -> float:
-    return float(np.max(np.abs(x), initial=0, where=np.isfinite(x)))
+    """Return the largest finite number, in magnitude."""
+    return float(np.max(np.abs(x.astype(np.float64)), initial=0, where=np.isfinite(x)))
 
 
 def nudged(inputs: Mapping[str, Array], number: int) -> dict[str, Array]:

@@ -12,7 +12,7 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu.engine import Array
 from tools.campaign.numbers import drawing
-from tools.campaign.numbers.calls import Line, forms, lines, names_in, public_names, rename, variables_in
+from tools.campaign.numbers.calls import ELEMENTWISE, Line, forms, lines, names_in, public_names, rename, variables_in
 from tools.campaign.numbers.drawing import Draws, Shares, one_of, with_chance
 from tools.layer_table import results_in
 
@@ -58,6 +58,12 @@ class Program:
     def functions(self) -> frozenset[str]:
         """The public names that it calls."""
         return frozenset().union(*(step.functions for step in self.steps))
+
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether it is one call of a function that is computed element by element."""
+        return len(self.steps) == 1 and self.functions <= ELEMENTWISE
 
 
 class Side:
@@ -148,7 +154,9 @@ class Builder:
             step = self._layer(line, names, number)
         else:
             function = rename(ours, names, "ours")
-            form = one_of(draws, (ours, *forms(ours).values())) if with_chance(draws, 40) else ours
+            is_array = next(iter(line.inputs.values()))[0] in drawing.CONSTANT
+            others = [text for kind, text in forms(ours).items() if not (is_array and kind == "method")]
+            form = one_of(draws, (ours, *others)) if with_chance(draws, 40) else ours
             step = Step(f"r{number}", rename(form, names, "ours"), rename(theirs, names, "theirs"), function)
         self.program = replace(self.program, steps=(*self.program.steps, step))
         return self._evaluate()
@@ -158,6 +166,8 @@ class Builder:
         found, given = dict[str, str](), dict(line.inputs)
         for name, (kind, shape) in line.inputs.items():
             fits = [k for k, x in self.known.items() if x.ndim == len(shape) and x.dtype.kind == "f"]
+            if "linalg" in line.ours:
+                fits = [k for k in fits if np.isfinite(self.known[k]).all()]
             if number and fits and kind not in drawing.CONSTANT and with_chance(self.draws, 100 if not found else 40):
                 found[name] = fits[-1] if with_chance(self.draws, 75) else one_of(self.draws, fits)
         lengths = {
@@ -172,12 +182,13 @@ class Builder:
         )
         for name, (kind, _) in given.items():
             if name not in found:
-                found[name] = self._draw(f"{name}{number}" if number else name, kind, shapes[name])
+                found[name] = self._draw(f"{name}{number}" if number else name, kind, shapes[name], line)
         return found
 
-    def _draw(self, name: str, kind: str, shape: drawing.Shape) -> str:
+    def _draw(self, name: str, kind: str, shape: drawing.Shape, line: Line) -> str:
         dtype = np.dtype(one_of(self.draws, self.dtypes))
-        x = drawing.values(self.draws, kind, shape, dtype, self.shares)
+        shares = self.shares._replace(special=0) if "linalg" in line.ours else self.shares  # LAPACK may not return
+        x = drawing.values(self.draws, kind, shape, dtype, shares)
         if kind in drawing.CONSTANT:
             self.program = replace(self.program, constants=self.program.constants | {name})
         self._take(name, drawing.arranged(self.draws, x, self.shares))
