@@ -78,6 +78,8 @@ PRODUCTS = {
     "einsum of bool": lambda f: f.einsum("ij,j->i", W > 0, V > 0),
     "einsum of a number": lambda f: f.einsum("i,", V, 2.0), "einsum of mixed": lambda f: f.einsum("ij,j", W > 0, V),
     "einsum of float16": lambda f: f.einsum("i,j", np.float16(V), np.float16(V)),
+    "einsum of float16 and float64": lambda f: f.einsum("i,i,j->j", *[np.full(3, 300, np.float16)] * 2, V),
+    "einsum of a sum in float16": lambda f: f.einsum("i,j->j", np.ones(70_000, np.float16), V),
     "einsum of lists": lambda f: f.einsum("i,i", [1.0, 2.0], [3.0, 4.0]),
     "einsum, path": lambda f: f.einsum("ij,jk,kl->il", W, A, A, optimize=["einsum_path", (1, 2), (0, 1)]),
     "einsum, greedy": lambda f: f.einsum("i,ij,jk,k", V, A, A, V, optimize="greedy"),

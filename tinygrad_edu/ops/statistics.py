@@ -161,7 +161,8 @@ def average(x: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
         if np.any(values_of(total) == 0):
             raise ZeroDivisionError("average: the weights add up to 0, and nothing can be divided by that.")
         out = weighted_mean(x, weights, axis, keepdims)
-    return (out, broadcast_to(astype(total, out.dtype), out.shape)) if returned else out
+        total = sum(astype(weights, out.dtype), axis, keepdims) if returned else total
+    return (out, broadcast_to(total, out.shape)) if returned else out
 
 
 def _spread(weights: Any, shape: tuple[int, ...], axis: Axis) -> Any:

@@ -70,7 +70,7 @@ def _layer(ours: str, theirs: str, declared: str, call: str = "") -> Line:
 
 
 # What is public and has a line: functions, methods of a Tensor, layers and losses.
-PUBLIC = re.compile(r"\b(?:tg\.(linalg\.\w+|nn\.\w+|\w+)|(nn\.\w+)|np\.\w+)\b|(?<=[\w)\]])\.(\w+)")
+PUBLIC = re.compile(r"\b(?:tg\.(linalg\.\w+|nn\.\w+|\w+)|(nn\.\w+)|np\.(\w+))\b|(?<=[\w)\]])\.(\w+)")
 
 
 @cache

@@ -42,6 +42,7 @@ class Cotangents:
 
 NUMPYS = Side({"tg": NUMPY, "np": np}, "numpys")
 PLAIN = Side({"tg": tg, "np": np}, "numpys")
+LAPACK = 100  # times the rounding of a sum
 ULPS = 4  # units in the last place
 
 
@@ -82,27 +83,32 @@ def _numpys_difference(program: Program, judge: str, ours: list[Any], theirs: li
     if len(ours) != len(theirs):
         return Finding("difference", judge, "shapes", len(ours), len(theirs))
     for k, (x, y) in enumerate(zip([np.asarray(values_of(x)) for x in ours], map(np.asarray, theirs), strict=True)):
-        wanted = y.dtype if judge == "NumPy" or "dtype" in str(program.steps) else on_tensors(program, y.dtype)
+        allowed = [y.dtype] if judge == "NumPy" or program.names_dtypes else on_tensors(program, y.dtype)
+        wanted = x.dtype if x.dtype in allowed else allowed[0]
         if x.dtype != wanted:
             return Finding("difference", judge, "dtypes", x, y.astype(wanted))
         if x.shape != y.shape:
             return Finding("difference", judge, "shapes", x.shape, y.shape)
-        slack = 0.0 if program.is_elementwise else max(map(largest, program.inputs.values()), default=0.0)
-        if not same_numbers(x, y.astype(wanted), slack) and (
-            y.dtype == wanted or not same_numbers(x, _converted_first(program, wanted)[k], slack)
+        slack = 0.0 if program.is_elementwise else max([largest(y), *map(largest, program.inputs.values())])
+        slack *= LAPACK if any("linalg" in name for name in program.functions) else 1
+        eps = narrowest(program, wanted, on_tensors=judge != "NumPy")
+        if not same_numbers(x, y.astype(wanted), slack, eps) and (
+            y.dtype == wanted or not same_numbers(x, _converted_first(program, wanted)[k], slack, eps)
         ):
             return Finding("difference", judge, "values", x, y.astype(wanted))
     return None
 
 
-def on_tensors(program: Program, dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return what a dtype of NumPy's result is on Tensors: of fractions the widest that a Tensor has, or float32."""
+def on_tensors(program: Program, dtype: np.dtype[Any]) -> list[np.dtype[Any]]:
+    """Return what the dtype of NumPy's result may be on Tensors: a float dtype of theirs, or float32 of whole numbers."""
     if dtype.kind != "f":
-        return dtype
-    floats = [x.dtype for name, x in program.inputs.items() if x.dtype.kind == "f" and name not in program.constants]
+        return [dtype]
+    tensors = [x.dtype for name, x in program.inputs.items() if name not in program.constants]
+    floats = [other for other in tensors if other.kind == "f"]
     if dtype in floats:
-        return dtype
-    return np.result_type(*floats) if floats else np.dtype(np.float32)
+        return [dtype]
+    float32 = np.dtype(np.float32)
+    return [np.result_type(*floats) if floats else float32, *([float32] if len(floats) < len(tensors) else [])]
 
 
 def _converted_first(program: Program, dtype: np.dtype[Any]) -> list[Array]:
@@ -111,7 +117,17 @@ def _converted_first(program: Program, dtype: np.dtype[Any]) -> list[Array]:
     return [np.asarray(x).astype(dtype) for x in flat(NUMPYS.run(program, inputs))]
 
 
-def same_numbers(x: Array, y: Array, slack: float) -> bool:
+def narrowest(program: Program, dtype: np.dtype[Any], on_tensors: bool) -> float:
+    """Return the epsilon of a result: of the narrowest dtype where whole numbers on Tensors become floats on the way."""
+    if dtype.kind != "f":
+        return 0.0
+    dtypes = {x.dtype for name, x in program.inputs.items() if name not in program.constants}
+    mixed = on_tensors and len(dtypes) > 1 and any(other.kind in "iub" for other in dtypes)
+    others = {other if other.kind == "f" else np.dtype(np.float32) for other in dtypes} if mixed else set()
+    return max(float(np.finfo(other).eps) for other in {dtype, *others})
+
+
+def same_numbers(x: Array, y: Array, slack: float, eps: float) -> bool:
     """Return whether numbers are equal with the signs of zeros, or a few units in the last place apart.
 
     NumPy computes elementwise functions in blocks, and those of other lengths and layouts differ in the last place.
@@ -120,7 +136,7 @@ def same_numbers(x: Array, y: Array, slack: float) -> bool:
     if x.dtype.kind != "f":
         return bool((x == y).all())
     same = (x == y) & (np.signbit(x) == np.signbit(y)) | np.isnan(x) & np.isnan(y)
-    units = np.spacing(np.maximum(np.abs(x), np.abs(y))) + np.finfo(x.dtype).eps * min(slack, 1e4)
+    units = np.spacing(np.maximum(np.abs(x), np.abs(y))) + eps * min(slack, 1e4)
     near = (np.abs(x - y) <= ULPS * units) & (x != 0) & (y != 0) | (slack > 0) & (np.abs(x - y) <= ULPS * units) & (x != y)
     return bool((same | near).all())
 

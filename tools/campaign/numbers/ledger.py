@@ -159,33 +159,208 @@ PRODUCTS = (
 )  # fmt: skip
 
 LEDGER: tuple[Entry, ...] = (
+    # --- Values, shapes and dtypes of functions ---
     Entry(
-        POOLS, "equal greatest elements in a window", "the gradient is shared evenly", "PyTorch: all to the first",
-        "the rule does not depend on the order of the elements", f"{CONVENTIONS}test_ties_in_a_pooling_window_share_evenly",
-        _ties,
+        ("sum", "mean", "max", "min", "var", "std", "prod", "all", "any", "amax", "amin", "count_nonzero"),
+        "`axis` is a list", "as a tuple", "NumPy: a TypeError",
+        "PyTorch takes lists, and programs that come from there have them",
+        "tests/ops/test_forward.py::test_axes_may_be_a_list", _refused_by("NumPy", "'list' object", "unhashable"),
     ),
     Entry(
-        ("median", "nn.median"), "an even number of elements", "the mean of the middle two", "PyTorch: the lower one",
-        "NumPy's definition", "tests/ops/test_questions.py::test_quantiles_of_any_numbers_are_numpys",
-        lambda program, finding: finding.judge == "PyTorch" and finding.stage in ("values", "first"),
+        (*PRODUCTS, "clip", "median", "quantile", "percentile"), "a result is zero", "either sign of zero",
+        "NumPy: another sign", "a sum does not keep the sign, and the order of its terms depends on the shape",
+        f"{DIFFERENCES}test_zeros_are_equal_whatever_their_sign", _signs_of_zeros,
     ),
     Entry(
-        ("kthvalue", "topk", "argsort", "nn.MaxPool1D", "nn.MaxPool2D"), "equal elements",
-        "the positions of the first of them", "PyTorch: any of them",
-        "a stable order, which repeats", "tests/ops/test_questions.py::test_sorting_keeps_the_order_of_equal_elements",
-        _positions_of_ties,
+        ("quantile", "percentile"), "the fractions are float32 or whole numbers", "computes them in float64",
+        "NumPy: in float32; a TypeError for an array of whole numbers", "float32 cannot hold the places of many elements",
+        f"{DIFFERENCES}test_fractions_of_quantiles_are_float64",
+        lambda program, finding: finding.judge == "NumPy"
+        and (finding.stage == "dtypes" or "Partition index" in str(finding.theirs)),
+    ),
+    Entry(
+        ("max", "min"), "a boolean result without axes is raised to a power", "int8, as of an array",
+        "NumPy: int64, as of a scalar", "a result without axes is a Tensor, and no scalar",
+        f"{DIFFERENCES}test_a_boolean_without_axes_is_an_array",
+        lambda program, finding: finding.stage == "dtypes" and not np.ndim(finding.ours),
+    ),
+    Entry(
+        ("pad",), "the constant does not fit the dtype", "OverflowError", "NumPy: the constant modulo 256, say",
+        "a wrong number would be silent", f"{DIFFERENCES}test_a_padding_that_does_not_fit_its_dtype_is_refused",
+        _refused("out of bounds for"),
+    ),
+    Entry(
+        ("linalg.multi_dot",), "arrays that are neither matrices nor vectors at the ends", "ShapeError",
+        "NumPy: their `dot`, if there are two", "NumPy's documentation excludes them",
+        "tests/ops/test_linalg.py::test_errors", _refused("two or more matrices"),
+    ),
+    Entry(
+        ("linalg.pinv", "linalg.cholesky", "linalg.eigh", "linalg.eigvalsh"),
+        "matrices that are not square, without elements", "LinAlgError", "NumPy, PyTorch: an empty result",
+        "the shape does not depend on the number of elements", "tests/ops/test_linalg.py::test_errors",
+        _refused("a stack of square matrices"),
+    ),
+    Entry(
+        ("median", "quantile", "percentile"), "an even number of elements, of PyTorch's `median`",
+        "the mean of the middle two", "PyTorch: the lower one", "NumPy's definition",
+        "tests/ops/test_questions.py::test_quantiles_of_any_numbers_are_numpys",
+        lambda program, finding: finding.judge == "PyTorch" and ".median(" in str([s.theirs for s in program.steps]),
+    ),
+    Entry(
+        ("quantile", "percentile", "median"), "an element beside infinities", "that element",
+        "NumPy, PyTorch: NaN, from 0 times infinity", "the fraction is that of the element",
+        "tests/ops/test_questions.py::test_a_quantile_that_is_an_element_is_that_element_beside_infinities",
+        lambda program, finding: finding.stage in ("values", "first", "second") and _has_infinities(program),
+    ),
+    Entry(
+        ("kthvalue", "topk", "argsort", "max_pool1d", "max_pool2d", "nn.MaxPool1D", "nn.MaxPool2D"),
+        "equal elements", "the position of the first", "PyTorch: any of them", "a stable order repeats",
+        "tests/ops/test_questions.py::test_sorting_keeps_the_order_of_equal_elements", _positions_of_ties,
     ),
     Entry(
         ("kthvalue", "topk", "sort", "unique", "quantile", "percentile", "median"), "equal elements",
-        "the gradient goes to the first of them", "PyTorch: to any of them", "a stable order, which repeats",
+        "the gradient of the first", "PyTorch: of any of them", "a stable order repeats",
         f"{CONVENTIONS}test_one_of_equal_elements_is_chosen", _ties,
     ),
     Entry(
-        ("nn.MaxUnpool1D", "nn.MaxUnpool2D"), "two elements go to one place", "the gradient goes to the one that stays",
-        "PyTorch: to both", "the derivative of what is computed", f"{DIFFERENCES}test_unpooling_two_elements_into_one_place",
-        _gradients,
+        (), "an axis of an array without axes", "AxisError", "PyTorch: as of one element", "NumPy's rule",
+        f"{DIFFERENCES}test_an_array_without_axes_has_no_axis", _refused("out of bounds for array of dimension 0"),
     ),
     Entry(
-        ("",), "", "", "", "", "", lambda program, finding: False,
+        ("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "sort", "topk"), "an array without axes",
+        "one element along one axis", "PyTorch: no axis", "NumPy's rule",
+        f"{DIFFERENCES}test_a_scan_of_a_number_has_one_axis", _zero_d,
+    ),
+    Entry(
+        ("copysign",), "the second operand is -0.0", "the sign of the zero", "PyTorch, written as abs(x) * sign(y): 0",
+        "NumPy's and PyTorch's copysign", CONVENTIONS + "test_bends_ends_and_nan_of_the_elementwise_functions", _any,
+    ),
+    Entry(
+        ("put_along_axis",), "more values than positions", "ShapeError", "PyTorch's `scatter`: the first of them",
+        "NumPy's rule", f"{DIFFERENCES}test_values_that_do_not_fit_their_positions_are_refused",
+        _refused("broadcast_to", "broadcast"),
+    ),
+    # --- Gradients: ties, bends, singular matrices ---
+    Entry(
+        (*POOLS, *EXTREMA), "equal greatest elements", "the gradient is shared evenly", "PyTorch: pooling gives all to one",
+        "the rule does not depend on the order of the elements",
+        f"{CONVENTIONS}test_ties_in_a_pooling_window_share_evenly", _ties,
+    ),
+    Entry(
+        ("nn.MaxUnpool1D", "nn.MaxUnpool2D"), "two elements go to one place", "the gradient of the one that stays",
+        "PyTorch: both have it", "the derivative of the result",
+        f"{DIFFERENCES}test_unpooling_gives_the_gradient_to_the_element_that_stays", _gradients,
+    ),
+    Entry(
+        ("smooth_l1_loss", "nn.smooth_l1_loss", "nn.SmoothL1Loss", "nn.huber_loss", "nn.HuberLoss", "nn.PReLU", "prelu",
+         "softplus", "nn.Softplus", "leaky_relu", "nn.LeakyReLU", "elu", "celu", "selu", "hardswish", "nn.Hardswish"),
+        "second derivatives where the function bends", "the derivative of one side", "PyTorch: of the other side, or 0",
+        "the derivative does not exist", f"{DIFFERENCES}test_second_derivatives_at_bends_are_those_of_one_side", _second,
+    ),
+    Entry(
+        ("hardshrink", "softshrink", "relu6", "hardtanh", "nn.Hardshrink", "nn.Softshrink", "nn.ReLU6", "nn.Hardtanh"),
+        "NaN", "passes the gradient", "PyTorch: passes it or not, by the number of elements", "a NaN is not hidden",
+        f"{CONVENTIONS}test_bends_ends_and_nan_of_the_elementwise_functions",
+        lambda program, finding: _gradients(program, finding) and _has_nan(program),
+    ),
+    Entry(
+        ("cosine_similarity", "nn.cosine_embedding_loss", "nn.CosineEmbeddingLoss"),
+        "a vector that is shorter than `eps`", "the derivative of the result", "PyTorch: as if it were longer",
+        "the result does not depend on its length there", f"{DIFFERENCES}test_a_vector_shorter_than_eps", _gradients,
+    ),
+    Entry(
+        ("normalize", "pairwise_distance", "linalg.norm", "linalg.vector_norm", "linalg.matrix_norm", "nn.LPPool1D",
+         "nn.LPPool2D"),
+        "second derivatives beside zeros", "NaN or 0", "PyTorch: NaN at the zeros alone, or a number",
+        "the derivative does not exist", f"{CONVENTIONS}test_norms_and_values_where_they_have_no_derivative", _second,
+    ),
+    Entry(
+        ("linalg.qr", "linalg.svd", "linalg.svdvals", "linalg.eigh", "linalg.eigvalsh", "linalg.slogdet", "linalg.pinv",
+         "linalg.cond"),
+        "gradients of singular matrices, or with equal values", "numbers of rounding errors, or a LinAlgError",
+        "PyTorch: numbers of other rounding errors", "the derivative does not exist",
+        f"{DIFFERENCES}test_the_gradient_of_the_logarithm_of_0_is_refused",
+        lambda program, finding: finding.judge == "PyTorch" and finding.stage.startswith(("first", "second")),
+    ),
+    # --- Layers and losses ---
+    Entry(
+        (), "a prediction and a target of other shapes", "ShapeError", "PyTorch: broadcasts them, with a warning",
+        "a loss of the wrong pairs is silent", f"{LOSSES}test_a_prediction_is_never_broadcast_against_its_target",
+        _refused("They are compared element by element"),
+    ),
+    Entry(
+        ("nn.binary_cross_entropy", "nn.BCELoss", "nn.binary_cross_entropy_with_logits", "nn.BCEWithLogitsLoss",
+         "nn.multilabel_soft_margin_loss", "nn.MultiLabelSoftMarginLoss", "cross_entropy", "nn.CrossEntropyLoss",
+         "nn.hinge_embedding_loss", "nn.HingeEmbeddingLoss", "nn.soft_margin_loss", "nn.SoftMarginLoss", "nn.kl_div",
+         "nn.KLDivLoss", "nn.cross_entropy", "nn.poisson_nll_loss", "nn.PoissonNLLLoss"),
+        "targets that are no probabilities or labels", "ValueError", "PyTorch: a number", "the loss means nothing",
+        f"{LOSSES}test_what_does_not_fit_is_explained", _refused("targets are", "not all from 0 to 1", "are 1 and -1"),
+    ),
+    Entry(
+        (*NORMS, "nn.GroupNorm"), "a number of channels that the layer was not made for", "ShapeError",
+        "PyTorch: computes, where the layer has no parameters", "the layer says for how many it is",
+        "tests/nn/test_normalization.py::test_what_does_not_fit_is_refused",
+        _refused("channels along axis", "running_mean of shape", "running_var of shape", "weight of shape"),
+    ),
+    Entry(
+        (), "another number of axes than a layer is for", "ShapeError", "PyTorch: computes along those that there are",
+        "the meaning of the axes is part of the call", "tests/nn/test_images.py::test_what_does_not_fit_is_explained",
+        _refused("axes, or", "has the axes", "needs the axes"),
+    ),
+    Entry(
+        ("nn.CircularPad1D", "nn.CircularPad2D", "nn.ConstantPad1D", "nn.ConstantPad2D", "nn.ZeroPad1D", "nn.ZeroPad2D",
+         "nn.ReplicationPad1D", "nn.ReplicationPad2D", "nn.ReflectionPad1D", "nn.ReflectionPad2D"),
+        "a negative border leaves nothing, or less than is continued", "ShapeError", "PyTorch: an empty result, or zeros",
+        "nothing can be continued", "tests/nn/test_images.py::test_what_does_not_fit_is_explained",
+        _refused("leaves nothing of an axis", "wide at most"),
+    ),
+    Entry(
+        (), "an input without elements", "the shape that the formula gives, or a ShapeError",
+        "PyTorch: returns early, with another shape, or without reading the settings",
+        "the shape does not depend on the number of elements", f"{DIFFERENCES}test_nothing_has_the_shape_of_the_formula",
+        lambda program, finding: finding.judge == "PyTorch"
+        and _empty(program, finding) and finding.stage in ("shapes", "values, refused"),
+    ),
+    Entry(
+        ("nn.MultiMarginLoss", "nn.multi_margin_loss", "nn.MultiLabelMarginLoss", "nn.multilabel_margin_loss"),
+        "a mean of no samples", "NaN", "PyTorch: a number from unset memory", "as the mean of nothing",
+        f"{LOSSES}test_the_mean_of_no_losses_is_nan_and_their_sum_0", lambda program, finding: _empty(program, finding),
+    ),
+    Entry(
+        ("nn.poisson_nll_loss", "nn.PoissonNLLLoss"), "`full=True` and the gradient of a target up to 0",
+        "that of the terms that count", "PyTorch: NaN", "Stirling's term counts above 1 alone",
+        f"{DIFFERENCES}test_stirlings_term_of_a_small_target_has_no_gradient", _gradients,
+    ),
+    Entry(
+        ("nn.binary_cross_entropy_with_logits", "nn.BCEWithLogitsLoss", "nn.multilabel_soft_margin_loss",
+         "nn.MultiLabelSoftMarginLoss", "logsigmoid", "nn.LogSigmoid", "softplus"),
+        "an infinite logit", "the limit", "PyTorch: NaN, from infinity minus infinity", "the limit exists",
+        f"{CONVENTIONS}test_binary_cross_entropy_at_its_ends", lambda program, finding: _has_infinities(program),
+    ),
+    # --- NaN, infinities and the ends of the range, of any function ---
+    Entry(
+        ("logcumsumexp",), "as long as there was -inf alone", "a gradient of 0", "PyTorch: NaN", "the sum has no such term",
+        f"{CONVENTIONS}test_logcumsumexp_at_its_ends", _their_nan,
+    ),
+    Entry(
+        ("arccosh", "arccos", "arcsin", "arctanh", "log", "log2", "log10", "log1p", "sqrt", "power"),
+        "outside of the domain", "a gradient of NaN", "PyTorch: that of the formula", "the result is NaN",
+        f"{DIFFERENCES}test_outside_of_the_domain_gradients_are_nan", _our_nan,
+    ),
+    Entry(
+        (), "gradients where a result is infinite or NaN", "the limit, or NaN", "PyTorch: NaN, or the limit",
+        "0 times infinity; a NaN is never hidden", f"{CONVENTIONS}test_bends_ends_and_nan_of_the_elementwise_functions",
+        lambda program, finding: (_has_infinities(program) or _has_nan(program))
+        and (_their_nan(program, finding) or _our_nan(program, finding)),
+    ),
+    Entry(
+        (), "sums of products with an infinity", "infinity or NaN", "PyTorch: NaN or infinity",
+        "0 times infinity, where zeros fill the matrices that are multiplied",
+        f"{DIFFERENCES}test_an_infinity_makes_no_number_of_what_it_meets", _infinite_products,
+    ),
+    Entry(
+        (), "numbers beyond the square root of the largest", "an overflow, or none", "PyTorch: none, or an overflow",
+        "the order of operations is not promised", "tests/ops/test_linalg.py::test_a_norm_overflows_only_where_it_is_too_large",
+        _overflows,
     ),
 )

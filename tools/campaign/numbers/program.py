@@ -61,6 +61,11 @@ class Program:
 
 
     @property
+    def names_dtypes(self) -> bool:
+        """Whether a call says which dtype its result has."""
+        return any("dtype=" in step.numpys or "np.float" in step.numpys for step in self.steps)
+
+    @property
     def is_elementwise(self) -> bool:
         """Whether it is one call of a function that is computed element by element."""
         return len(self.steps) == 1 and self.functions <= ELEMENTWISE
