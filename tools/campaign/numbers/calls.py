@@ -8,10 +8,11 @@ settings as well, ``$p: 0; 1; (1, 2)``, of which one is drawn for both sides::
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from inspect import signature
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +27,10 @@ OPERATORS: dict[str, ast.operator] = {
 }  # fmt: skip
 # What the names at the head of an expression stand for, written in full.
 FULL = {"ours": {"nn": "tg.nn"}, "theirs": {"nn": "torch.nn", "F": "torch.nn.functional"}}
+
+
+# What stands for a function that PyTorch does not have, for numbers of the declared kind alone.
+NARROW = {"x ** (1 / 3)", "x.sign() * x.abs() ** (1 / 3)", "torch.abs(x) * torch.sign(y)"}
 
 
 class Line(NamedTuple):
@@ -119,7 +124,7 @@ def numpy_has(expression: str) -> bool:
         owner, _, function = name.rpartition(".")
         if name in OTHERWISE or not hasattr({"": np, "linalg": np.linalg}.get(owner), function):
             return False
-    return "tg." in expression
+    return "tg." in expression or "np." in expression
 
 
 @cache
@@ -160,6 +165,11 @@ def forms(expression: str) -> dict[str, str]:
         found["method"] = ast.unparse(ast.Call(ast.Attribute(first, name), others, keywords))
     if name in OPERATORS and len(others) == 1 and not keywords:
         found["operator"] = ast.unparse(ast.BinOp(first, OPERATORS[name], others[0]))
-    if hasattr(np, name) and name in tg.ops.__all__:
+    if hasattr(np, name) and name in tg.ops.__all__ and _numpy_takes(getattr(np, name), [k.arg for k in keywords]):
         found["NumPy"] = ast.unparse(ast.Call(ast.Attribute(ast.Name("np"), name), [first, *others], keywords))
     return found
+
+
+def _numpy_takes(function: Any, keywords: Sequence[str | None]) -> bool:
+    """Return whether NumPy's function has some keywords."""
+    return not keywords or (not isinstance(function, np.ufunc) and {*keywords} <= {*signature(function).parameters})

@@ -20,6 +20,7 @@ class Finding(NamedTuple):
     stage: str = ""  # values, first or second gradients, dtypes, or refusal
     ours: Any = None
     theirs: Any = None
+    finite: bool = True  # whether all results are, and of second gradients the first
 
     @property
     def is_difference(self) -> bool:
@@ -167,6 +168,7 @@ def _compare(program: Program, ours: "Ours", theirs: "Theirs") -> Finding:
     both = [a and b for a, b in zip(ours.smooth, theirs.smooth, strict=True)]
     ours.smooth = theirs.smooth = both
     scale = 0.0 if program.is_elementwise else max(map(largest, program.inputs.values()), default=0.0)
+    finite = True
     for stage in ("values", "first", "second"):
         if stage != "values" and not (any(both) and program.variables):
             break
@@ -178,8 +180,9 @@ def _compare(program: Program, ours: "Ours", theirs: "Theirs") -> Finding:
             mine = [np.where(np.isfinite(y), x, y) for x, y in zip(mine, yours, strict=True)]
         place = differing(mine, yours, scale, lambda number, stage=stage: again(stage, number))
         if place is not None:
-            return Finding("difference", "PyTorch", stage, mine[place], yours[place])
-        scale = 0.0 if program.is_elementwise else max([scale, *map(largest, yours)])
+            return Finding("difference", "PyTorch", stage, mine[place], yours[place], finite)
+        finite = finite and all(np.isfinite(x).all() for x in (*mine, *yours))
+        scale = max([scale, 1.0, *map(largest, yours)])  # rounding of the cotangents, which are about 1
         if stage != "second" and len(program.steps) > 1 and not all(np.isfinite(y).all() for y in yours):
             return Finding("agree, and not finite")
     return Finding("agree")

@@ -12,7 +12,7 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu.engine import Array
 from tools.campaign.numbers import drawing
-from tools.campaign.numbers.calls import ELEMENTWISE, Line, forms, lines, names_in, public_names, rename, variables_in
+from tools.campaign.numbers.calls import ELEMENTWISE, NARROW, Line, forms, lines, names_in, public_names, rename, variables_in
 from tools.campaign.numbers.drawing import Draws, Shares, one_of, with_chance
 from tools.layer_table import results_in
 
@@ -171,6 +171,8 @@ class Builder:
         found, given = dict[str, str](), dict(line.inputs)
         for name, (kind, shape) in line.inputs.items():
             fits = [k for k, x in self.known.items() if x.ndim == len(shape) and x.dtype.kind == "f"]
+            if line.theirs in NARROW:
+                fits = []
             if "linalg" in line.ours:
                 fits = [k for k in fits if np.isfinite(self.known[k]).all()]
             if number and fits and kind not in drawing.CONSTANT and with_chance(self.draws, 100 if not found else 40):
@@ -192,7 +194,11 @@ class Builder:
 
     def _draw(self, name: str, kind: str, shape: drawing.Shape, line: Line) -> str:
         dtype = np.dtype(one_of(self.draws, self.dtypes))
-        shares = self.shares._replace(special=0) if "linalg" in line.ours else self.shares  # LAPACK may not return
+        shares = self.shares
+        if "linalg" in line.ours:  # LAPACK may not return
+            shares = shares._replace(special=0)
+        if line.theirs in NARROW:
+            shares = shares._replace(special=0, ties=0)
         x = drawing.values(self.draws, kind, shape, dtype, shares)
         if kind in drawing.CONSTANT:
             self.program = replace(self.program, constants=self.program.constants | {name})
