@@ -29,8 +29,13 @@ OPERATORS: dict[str, ast.operator] = {
 FULL = {"ours": {"nn": "tg.nn"}, "theirs": {"nn": "torch.nn", "F": "torch.nn.functional"}}
 
 
-# What stands for a function that PyTorch does not have, for numbers of the declared kind alone.
-NARROW = {"x ** (1 / 3)", "x.sign() * x.abs() ** (1 / 3)", "torch.abs(x) * torch.sign(y)"}
+# What stands for a call that PyTorch does not have, for inputs of the declared kind and shape alone.
+NARROW = {
+    "x ** (1 / 3)",
+    "x.sign() * x.abs() ** (1 / 3)",
+    "torch.abs(x) * torch.sign(y)",
+    "torch.linalg.solve(a, b[:, None])[..., 0]",
+}
 
 
 class Line(NamedTuple):
@@ -100,7 +105,7 @@ ELEMENTWISE = frozenset(
     name
     for file in ("logic", "arithmetic", "choosing", "powers", "logistic", "gaussian", "trigonometry", "activations")
     for name in getattr(tg.ops, file).__all__
-    if name != "glu"
+    if name not in ("glu", "logaddexp")  # a sum of two, and one that cancels
 )
 
 

@@ -138,7 +138,9 @@ def same_numbers(x: Array, y: Array, slack: float, eps: float) -> bool:
         return bool((x == y).all())
     same = (x == y) & (np.signbit(x) == np.signbit(y)) | np.isnan(x) & np.isnan(y)
     units = np.spacing(np.maximum(np.abs(x), np.abs(y))) + eps * min(slack, 1e4)
-    near = (np.abs(x - y) <= ULPS * units) & (x != 0) & (y != 0) | (slack > 0) & (np.abs(x - y) <= ULPS * units) & (x != y)
+    near = (np.abs(x - y) <= ULPS * units) & (x != 0) & (y != 0) | (slack > 0) & (np.abs(x - y) <= ULPS * units) & (
+        x != y
+    )
     return bool((same | near).all())
 
 

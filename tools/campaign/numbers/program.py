@@ -12,7 +12,17 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu.engine import Array
 from tools.campaign.numbers import drawing
-from tools.campaign.numbers.calls import ELEMENTWISE, NARROW, Line, forms, lines, names_in, public_names, rename, variables_in
+from tools.campaign.numbers.calls import (
+    ELEMENTWISE,
+    NARROW,
+    Line,
+    forms,
+    lines,
+    names_in,
+    public_names,
+    rename,
+    variables_in,
+)
 from tools.campaign.numbers.drawing import Draws, Shares, one_of, with_chance
 from tools.layer_table import results_in
 
@@ -58,7 +68,6 @@ class Program:
     def functions(self) -> frozenset[str]:
         """The public names that it calls."""
         return frozenset().union(*(step.functions for step in self.steps))
-
 
     @property
     def names_dtypes(self) -> bool:
@@ -185,7 +194,7 @@ class Builder:
         shapes = (
             {name: tuple(lengths.get(n, n) for n in shape) for name, (_, shape) in given.items()}
             if found
-            else drawing.shapes(self.draws, given, self.shares, self.large and "linalg" not in line.ours)
+            else drawing.shapes(self.draws, given, self._shares_of(line), self.large and "linalg" not in line.ours)
         )
         for name, (kind, _) in given.items():
             if name not in found:
@@ -194,16 +203,16 @@ class Builder:
 
     def _draw(self, name: str, kind: str, shape: drawing.Shape, line: Line) -> str:
         dtype = np.dtype(one_of(self.draws, self.dtypes))
-        shares = self.shares
-        if "linalg" in line.ours:  # LAPACK may not return
-            shares = shares._replace(special=0)
-        if line.theirs in NARROW:
-            shares = shares._replace(special=0, ties=0)
-        x = drawing.values(self.draws, kind, shape, dtype, shares)
+        x = drawing.values(self.draws, kind, shape, dtype, self._shares_of(line))
         if kind in drawing.CONSTANT:
             self.program = replace(self.program, constants=self.program.constants | {name})
         self._take(name, drawing.arranged(self.draws, x, self.shares))
         return name
+
+    def _shares_of(self, line: Line) -> Shares:
+        if line.theirs in NARROW:
+            return self.shares._replace(special=0, ties=0, other_lengths=0, other_axes=0)
+        return self.shares._replace(special=0) if "linalg" in line.ours else self.shares  # LAPACK may not return
 
     def _take(self, name: str, x: Array) -> None:
         self.program = replace(self.program, inputs={**self.program.inputs, name: x})
@@ -213,9 +222,7 @@ class Builder:
     def _layer(self, line: Line, names: Mapping[str, str], number: int) -> Step:
         """Make a layer and draw its state, as inputs of the program."""
         name = f"m{number}"
-        ours, theirs = (
-            rename(text, {}, side) for text, side in ((line.ours, "ours"), (line.theirs, "theirs"))
-        )
+        ours, theirs = (rename(text, {}, side) for text, side in ((line.ours, "ours"), (line.theirs, "theirs")))
         module = made(ours, False)
         parameters = dict(module.named_parameters())
         for key, values in module.state_dict().items():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,21 +14,21 @@ Differs = Callable[[Program], bool]
 
 TRIES = 600
 FEW = 24  # elements of an array that are tried one by one
+MANY = 60  # elements of an array that is written as an expression, if it can be
+GENERIC = "np.random.RandomState(0).standard_normal({shape}).astype({dtype!r})"
 SIMPLE = (0.0, 1.0, 2.0, -1.0)
 
 
 def reduced(program: Program, differs: Differs) -> Program:
     """Return a smaller program that still differs; it is found greedily, in a limited number of tries."""
     left = TRIES
-    again = True
-    while again:
-        again = False
-        for smaller in _smaller(program):
-            if not left:
-                return program
+    found: Program | None = program
+    while found:
+        program, found = found, None
+        for smaller in islice(_smaller(program), left):
             left -= 1
             if differs(smaller):
-                program, again = smaller, True
+                found = smaller
                 break
     return program
 
@@ -42,19 +43,27 @@ def _smaller(program: Program) -> Iterator[Program]:
 
 
 def _fewer_calls(program: Program) -> Iterator[Program]:
-    """Yield each call alone, on the values that it has here; then the program without its last or first call."""
+    """Yield each call alone, and then the program without each."""
+    results = _results(program)
+    yield from (_of(program, (step,), results) for step in program.steps)
+    for k in range(len(program.steps)):
+        yield _of(program, program.steps[:k] + program.steps[k + 1 :], results)
+
+
+def calls_alone(program: Program) -> list[Program]:
+    """Return each call of a program alone, on the values that it has there."""
+    results = _results(program)
+    return [_of(program, (step,), results) for step in program.steps]
+
+
+def _results(program: Program) -> dict[str, Array]:
+    """Return what the calls before the last give, by name; nothing where one fails."""
     try:
         with quiet():
             every = OURS.run(replace(program, steps=program.steps[:-1]), wrapped(program))
     except Exception:
-        every = []
-    results = {
-        step.name: np.array(values_of(found[step.part])) for step, found in zip(program.steps, every, strict=False)
-    }
-    for step in program.steps:
-        yield _of(program, (step,), results)
-    for k in range(len(program.steps)):
-        yield _of(program, program.steps[:k] + program.steps[k + 1 :], results)
+        return {}
+    return {step.name: np.array(values_of(x[step.part])) for step, x in zip(program.steps, every, strict=False)}
 
 
 def _of(program: Program, steps: tuple[Step, ...], results: dict[str, Array]) -> Program:
@@ -63,7 +72,7 @@ def _of(program: Program, steps: tuple[Step, ...], results: dict[str, Array]) ->
     needed = {name for step in steps for name in names_of(step)} - made
     modules = tuple(f"{step.module[0]}." for step in steps if step.module)
     every = {**program.inputs, **results}
-    inputs = {name: x for name, x in every.items() if name in needed or (modules and name.startswith(modules))}
+    inputs = {name: x for name, x in every.items() if name in needed or name.startswith(modules or " ")}
     return replace(program, inputs=inputs, steps=steps)
 
 
@@ -92,6 +101,8 @@ def _simpler(x: Array) -> Iterator[Array]:
         yield np.array(x, order="C")
     if x.dtype.kind != "f":
         return
+    if x.size > MANY and not _same(x, generic(x)).all():
+        yield generic(x)
     for value in SIMPLE:
         yield from _replaced(x, np.full(x.shape, value, x.dtype), "all")
     with np.errstate(all="ignore"):
@@ -101,6 +112,11 @@ def _simpler(x: Array) -> Iterator[Array]:
         for value in SIMPLE:
             yield from _replaced(x, np.full(x.shape, value, x.dtype), "each")
         yield from _replaced(x, np.round(x, 1), "each")
+
+
+def generic(x: Array) -> Array:
+    """Return drawn numbers of the shape and dtype of x, which an expression can write: `GENERIC`."""
+    return np.random.RandomState(0).standard_normal(x.shape).astype(x.dtype)
 
 
 def _replaced(x: Array, simple: Array, which: str) -> Iterator[Array]:
@@ -121,8 +137,9 @@ def _same(x: Array, y: Array) -> Array:
 
 
 def _cost(x: Array) -> int:
-    """Return the length of the numbers in writing: what a reader has to read."""
-    return len(repr(x.tolist())) + int(np.sum(x != 0))
+    """Return how much a reader has to read: numbers other than 0, other than 0 and 1, and their digits."""
+    digits = len(repr(x.tolist())) if x.size <= FEW else 0
+    return digits + int(np.sum(x != 0)) + int(np.sum((x != 0) & (x != 1)))
 
 
 def _with(program: Program, name: str, x: Any) -> Program:

@@ -1,10 +1,15 @@
 """A difference as a few lines of Python that run: they raise as long as it is there."""
 
+import re
 from typing import Any
 
-from tools.campaign.numbers.judges import Cotangents, Finding, Ours, Theirs, attempt
-from tools.campaign.numbers.program import OURS, Program, Step, quiet, wrapped
+import numpy as np
+
+from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.literals import code
+from tools.campaign.numbers.judges import Cotangents, Finding, Ours, Theirs, attempt
+from tools.campaign.numbers.program import Program, Step, quiet
+from tools.campaign.numbers.reducing import GENERIC, MANY, generic
 
 PARTS = """
 def parts(x):
@@ -13,13 +18,6 @@ def parts(x):
 TOTAL = """
 def total(results, cotangents):
     return sum((r * c).sum() for r, c in zip(results, cotangents) if c is not None)
-"""
-FIRST = """
-def first_of_ours(*t):
-    return tg.grad(lambda *t: total(ours(*t), c), tuple(range(len(t))))(*t)
-
-def first_of_theirs(*u):
-    return torch.autograd.grad(total(theirs(*u), map_torch(c)), u, create_graph=True, allow_unused=True)
 """
 
 
@@ -33,13 +31,19 @@ def _lines(program: Program, finding: Finding) -> list[str]:
     torch = finding.judge == "PyTorch"
     lines = ["import warnings", "", "import numpy as np", *(["import torch"] if torch else []), ""]
     lines += ["import tinygrad_edu as tg", "", 'warnings.simplefilter("ignore")']
-    lines += [f"{_plain(name)} = {code(x)}" for name, x in program.inputs.items()]
+    lines += [f"{_plain(name)} = {_written(x)}" for name, x in program.inputs.items()]
     for step in program.steps:
         if step.module:
             name, ours, theirs, trains = step.module
             lines += [f"ours_{name} = {ours}.astype(np.float64).train({trains})"]
             lines += [f"theirs_{name} = {theirs}.double().train({trains})"]
     return lines + [PARTS] + (_by_pytorch(program, finding) if torch else _by_numpy(program, finding))
+
+
+def _written(x: Array) -> str:
+    if x.size > MANY and x.dtype.kind == "f" and np.array_equal(x, generic(x)):
+        return GENERIC.format(shape=x.shape, dtype=x.dtype.name)
+    return code(x)
 
 
 def _plain(name: str) -> str:
@@ -74,7 +78,7 @@ def _by_pytorch(program: Program, finding: Finding) -> list[str]:
     constants = [name for name in program.inputs if name not in variables]
     lines = _function("ours", program, variables) + _function("theirs", program, variables)
     inputs = ", ".join(map(_plain, variables))
-    lines.append(f"t = [tg.from_numpy(x) for x in [{inputs}]]")
+    lines.append(f"t = [tg.from_numpy(x, requires_grad=True) for x in [{inputs}]]")
     lines.append(f"u = [torch.tensor(x.copy(), requires_grad=True) for x in [{inputs}]]")
     # ours reads the constants as arrays first; PyTorch needs tensors of them
     to_torch = [f"{_plain(name)} = torch.tensor({_plain(name)})" for name in constants]
@@ -100,7 +104,9 @@ def _by_pytorch(program: Program, finding: Finding) -> list[str]:
     lines += ["    x, y = np.asarray(getattr(x, 'data', x), float), y.detach().numpy().astype(float)"]
     if stage == "second":
         lines += ["    x = np.where(np.isfinite(y), x, y)"]
-    lines += ["    np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-12 * np.max(abs(y), initial=0, where=np.isfinite(y)))"]
+    lines += [
+        "    np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-12 * np.max(abs(y), initial=0, where=np.isfinite(y)))"
+    ]
     return lines
 
 
@@ -115,4 +121,22 @@ def _cotangents(program: Program) -> tuple[list[Any], list[Any]]:
 
 
 def _by_numpy(program: Program, finding: Finding) -> list[str]:
-    raise NotImplementedError
+    """Compare on arrays, or on Tensors, with what NumPy's functions of the same names give."""
+    on_tensors = finding.judge != "NumPy"
+    (step,) = program.steps
+    calls = [f"    return parts({step.ours if on_tensors else step.numpys})"]
+    names = ", ".join(program.inputs)
+    numpys = ["    return parts(" + re.sub(r"\btg\.", "np.", step.numpys) + ")"]
+    tensors = [name if name in program.constants else f"tg.from_numpy({name})" for name in program.inputs]
+    lines = [f"def ours({names}):", *calls, "", f"def numpys({names}):", *numpys, ""]
+    lines += [f"wanted = numpys({names})", f"found = ours({', '.join(tensors if on_tensors else program.inputs)})"]
+    lines += ["for x, y in zip(found, wanted, strict=True):"]
+    lines += ["    x, y = np.asarray(getattr(x, 'data', x)), np.asarray(y)"]
+    if on_tensors:
+        lines += [f"    y = y.astype({finding.theirs.dtype.name!r})"] if finding.stage in ("dtypes", "values") else []
+    lines += [
+        "    np.testing.assert_allclose(x, y, rtol=8 * np.finfo(x.dtype).eps if x.dtype.kind == 'f' else 0, atol=0)"
+    ]
+    lines += ["    assert x.dtype == y.dtype, (x.dtype, y.dtype)"]
+    lines += ["    assert (np.signbit(x) == np.signbit(y)).all()" if finding.stage == "values" else ""]
+    return lines
