@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 
-from _tinygrad_edu_plugins.for_pytest import PROFILES
+from _tinygrad_edu_plugins.pytest_hooks import PROFILES
 from benchmarks.checkers.frameworks import declare
 from benchmarks.checkers.rule import Rule, twin
 from benchmarks.checkers.rules import KINDS

@@ -122,6 +122,15 @@ def col2im_by_loop(columns, output_size, kernel_size, **settings):
     return out[1:].reshape(numbers.shape)
 
 
+def topk_by_sorting(x, k, axis, largest):
+    x = np.sort(x, axis)
+    return (np.flip(x, axis) if largest else x).take(range(k), axis)
+
+
+def kth_by_sorting(x, k, axis, keepdims):
+    return np.sort(x, axis).take([k - 1] if keepdims else k - 1, axis)
+
+
 def by_element(function):
     """Apply a function of one number to each."""
     return lambda x: np.array([function(value) for value in np.ravel(x)], x.dtype).reshape(x.shape)
@@ -368,6 +377,7 @@ REFERENCES = {
     "orthogonal_triangular": joined(np.linalg.qr, lambda q, r: (q, np.swapaxes(r, -1, -2))),
     "undifferentiable": lambda x, values, what: values,
     "power_norm": lambda x, p, axis, keepdims: np.linalg.vector_norm(x, axis=axis, ord=p, keepdims=keepdims),
+    "topk": topk_by_sorting, "kthvalue": kth_by_sorting,
     **NETWORK_REFERENCES,
 }  # fmt: skip
 

@@ -4,16 +4,13 @@ import pytest
 
 from tinygrad_edu import ops
 from tinygrad_edu.ops import registry
-from tinygrad_edu.testing.strategies import OP_CALLS, calls
+from tinygrad_edu.testing.strategies import OP_CALLS, QUESTION_CALLS, calls
 
 # Those of tg.linalg that are no functions of numbers alone: they return several results, read one triangle, take a
 # list, or have no derivative. They are composed of ops, and test_linalg.py tests them.
 OTHERS_OF_LINALG = {
     "LinAlgError", "cholesky", "eigh", "eigvalsh", "matrix_rank", "multi_dot", "qr", "slogdet", "svd",
 }  # fmt: skip
-# Functions with no derivative, with pairs of results, or with a shape that the values decide: test_logic.py and
-# test_questions.py have tables of them.
-ANSWERED = {*ops.logic.__all__, *ops.questions.__all__, "kthvalue", "topk", "unique"}
 
 
 def test_every_op_has_a_strategy():
@@ -22,7 +19,7 @@ def test_every_op_has_a_strategy():
 
 def test_every_public_function_has_a_strategy():
     assert set(ops.linalg.__all__) - OTHERS_OF_LINALG <= set(OP_CALLS)
-    assert set(ops.__all__) - ANSWERED <= set(OP_CALLS)
+    assert set(ops.__all__) <= {*OP_CALLS, *QUESTION_CALLS}
 
 
 def test_every_strategy_is_of_an_op_or_function_that_exists():

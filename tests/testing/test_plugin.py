@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
+OPTION = "--tinygrad-edu-gradients"
 
 # Each test counts its examples, and the last one writes the counts down.
 SUITE = """
@@ -85,13 +86,15 @@ settings.register_profile('theirs', max_examples=7, deadline=5000)
 """
 
 
-def run(folder, *options):
+def run(folder, *options, **variables):
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", *options]
     # What tells our own suite how to run must not reach theirs.
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTEST_ADDOPTS", "CI")}
     # There Hypothesis finds which constants our modules have; it would read them all again in each new folder.
     environment["HYPOTHESIS_STORAGE_DIRECTORY"] = str(PROJECT / ".hypothesis")
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=folder, env={**environment, **variables}, capture_output=True, text=True, check=False
+    )
 
 
 @functools.cache
@@ -119,12 +122,12 @@ CI = {"plain": 100, "few": 100, "in a class": 100, "machine": 100, "many": 240, 
     ("options", "files", "expected"),
     [
         ((), {"conftest": LOADED}, {"plain": 7, **OWN, "deadline": 5, "before": []}),
-        (("--gradients", "dev"), {"conftest": LOADED}, {"plain": 25, **OWN, "derandomize": False, "deadline": 5}),
-        (("--gradients", "ci"), {"conftest": LOADED}, {**CI, "deadline": 5}),
-        (("--gradients=ci", "--hypothesis-profile", "theirs", "-n", "1"), {}, {**CI, "deadline": 5}),
+        ((OPTION, "dev"), {"conftest": LOADED}, {"plain": 25, **OWN, "derandomize": False, "deadline": 5}),
+        ((OPTION, "ci"), {"conftest": LOADED}, {**CI, "deadline": 5}),
+        ((f"{OPTION}=ci", "--hypothesis-profile", "theirs", "-n", "1"), {}, {**CI, "deadline": 5}),
         (
             ("--hypothesis-profile", "theirs", "-n", "1"),
-            {"addopts": "--gradients ci"},
+            {"addopts": f"{OPTION} ci"},
             {"plain": 7, **OWN, "deadline": 5, "derandomize": False},
         ),
     ],
@@ -140,11 +143,11 @@ def test_nightly_raises_what_a_test_set(tmp_path):
         "from hypothesis import given, settings, strategies as st\n"
         "@settings(max_examples=10)\n@given(st.integers())\ndef test_few(x):\n    print('drawn')\n"
     )
-    assert run(tmp_path, "--gradients", "nightly").stdout.count("drawn") == 2000
+    assert run(tmp_path, OPTION, "nightly").stdout.count("drawn") == 2000
 
 
 def test_the_generator_is_another_in_each_test_and_the_same_in_each_run():
-    first, second = counts(conftest=LOADED), counts("--gradients", "dev", conftest=LOADED)
+    first, second = counts(conftest=LOADED), counts(OPTION, "dev", conftest=LOADED)
     assert first["rng 0"] != first["rng 1"]
     assert [first[f"rng {n}"] for n in (0, 1)] == [second[f"rng {n}"] for n in (0, 1)]
 
@@ -152,11 +155,60 @@ def test_the_generator_is_another_in_each_test_and_the_same_in_each_run():
 def test_without_hypothesis_the_option_says_so_in_one_line(tmp_path):
     (tmp_path / "test_it.py").write_text("def test_it():\n    pass\n")
     (tmp_path / "hypothesis.py").write_text("raise ModuleNotFoundError('not installed')\n")
-    asked, not_asked = (run(tmp_path, "-p", "no:hypothesispytest", *options) for options in (["--gradients", "ci"], []))
+    asked, not_asked = (run(tmp_path, "-p", "no:hypothesispytest", *options) for options in ([OPTION, "ci"], []))
     assert asked.returncode == 4
-    assert "ERROR: --gradients needs Hypothesis: pip install 'tinygrad-edu[testing]'." in asked.stderr
+    assert f"ERROR: {OPTION} needs Hypothesis: pip install 'tinygrad-edu[testing]'." in asked.stderr
     assert "Traceback" not in asked.stdout + asked.stderr
     assert not_asked.returncode == 0
+
+
+# Loaded with -p, after pytest's own hooks and before ours: a decorator without `wrapper`, as below pluggy 1.2.
+OLD_PLUGGY = """
+import pluggy
+
+new = pluggy.HookimplMarker.__call__
+
+def old(self, function=None, hookwrapper=False, optionalhook=False, tryfirst=False, trylast=False):
+    return new(self, function, hookwrapper, optionalhook, tryfirst, trylast)
+
+pluggy.HookimplMarker.__call__ = old
+pluggy.__version__ = "1.0.0"
+"""
+
+
+@pytest.mark.parametrize(("plugins", "has_hooks"), [(["old_pluggy", "tinygrad_edu"], False), (["tinygrad_edu"], True)])
+def test_an_old_pluggy_loads_no_hooks_and_stops_no_suite(tmp_path, plugins, has_hooks):
+    (tmp_path / "old_pluggy.py").write_text(OLD_PLUGGY)
+    (tmp_path / "test_it.py").write_text(
+        "def test_it(pytestconfig):\n"
+        "    plugins = pytestconfig.pluginmanager\n"
+        "    assert plugins.hasplugin('tinygrad_edu')\n"
+        f"    assert plugins.hasplugin('_tinygrad_edu_plugins.pytest_hooks') is {has_hooks}\n"
+    )
+    # Other installed plugins may need a new pluggy; -p loads an entry point by its name.
+    loaded = run(tmp_path, *(f"-p{plugin}" for plugin in plugins), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    assert loaded.returncode == 0, loaded.stdout + loaded.stderr
+    assert "1 passed" in loaded.stdout
+
+
+def test_another_plugin_may_define_the_names_without_our_prefix(tmp_path):
+    (tmp_path / "other.py").write_text(
+        "from hypothesis import settings\n"
+        "settings.register_profile('gradients', max_examples=7)\n"
+        "def pytest_addoption(parser):\n"
+        "    parser.addoption('--gradients')\n"
+        "    parser.addini('gradients_not_told', 'theirs', default='theirs')\n"
+        "    parser.addini('inconclusive', 'theirs', default='theirs')\n"
+    )
+    (tmp_path / "test_it.py").write_text(
+        "from hypothesis import settings\n"
+        "def test_it(pytestconfig):\n"
+        f"    assert [pytestconfig.getoption(name) for name in ('--gradients', '{OPTION}')] == ['theirs', 'dev']\n"
+        "    assert {pytestconfig.getini(name) for name in ('gradients_not_told', 'inconclusive')} == {'theirs'}\n"
+        "    assert settings.get_profile('gradients').max_examples == 7\n"
+    )
+    both = run(tmp_path, "-p", "other", "--gradients", "theirs", OPTION, "dev")
+    assert both.returncode == 0, both.stdout + both.stderr
 
 
 @pytest.mark.parametrize("order", ["hypothesis, tinygrad_edu", "tinygrad_edu, hypothesis"])
@@ -209,7 +261,7 @@ def test_its_own_failure():
 
 def test_a_test_that_could_tell_little_fails_and_masks_no_other_failure(tmp_path):
     (tmp_path / "test_it.py").write_text(UNTOLD)
-    (tmp_path / "pytest.ini").write_text("[pytest]\ngradients_not_told = 0.6\naddopts = --strict-markers\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\ntinygrad_edu_inconclusive = 0.6\naddopts = --strict-markers\n")
     (tmp_path / "conftest.py").write_text(
         "from hypothesis import HealthCheck, settings\n"
         "settings.register_profile('theirs', suppress_health_check=list(HealthCheck), derandomize=True,\n"

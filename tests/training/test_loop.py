@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 import tinygrad_edu as tg
 from tests.parallel.simulated import on_workers
@@ -75,6 +76,32 @@ def test_the_same_seed_gives_the_same_bits_on_any_number_of_threads(digits, monk
         results.append(([(epoch.loss, epoch.metrics) for epoch in run], state(model)))
     assert results[0] == results[1] == results[2]
     assert results[3] != results[0]
+
+
+def without_denominator(out, target):
+    """Return the mean square, as one long dot product: fit and evaluate compute it on the joined outputs."""
+    return out.reshape(-1) @ out.reshape(-1) / out.size
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "settings"),
+    [
+        (optim.Muon, {}),
+        (optim.SGD, {"max_norm": 1e-3}),
+        (optim.SGD, {"metrics": {"loss": without_denominator}}),
+    ],
+    ids=["Muon", "clipping", "the loss of joined outputs as a metric"],
+)
+def test_the_same_seed_gives_the_same_bits_on_any_number_of_blas_threads(optimizer, settings):
+    def trained(blas_threads):
+        rng = np.random.default_rng(0)
+        model, x = nn.Linear(200, 300, bias=False, rng=rng).astype(np.float64), rng.normal(size=(200, 200))
+        with threadpool_limits(blas_threads, "blas"):
+            run = fit(model, optimizer(model.parameters(), lr=1.0), without_denominator, [(x, x)], 5, rng=rng,
+                      evaluate_on={"all": [(x, x)]}, **settings)  # fmt: skip
+            return [(epoch.loss, epoch.metrics) for epoch in run], state(model)
+
+    assert trained(1) == trained(2)
 
 
 # --- What cannot be trained on ---

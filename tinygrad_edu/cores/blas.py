@@ -8,6 +8,7 @@ from threading import RLock, get_ident
 from typing import Any
 
 from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.thresholds import Threshold
 
 __all__ = [
     "SMALL",
@@ -20,7 +21,7 @@ __all__ = [
 
 # Where OpenBLAS has kernels for small products, by the name of the processor that it takes this one for; and how many
 # multiplications those are at most.
-_WITH_SMALL_KERNELS, SMALL = {"SkylakeX", "Cooperlake", "SapphireRapids"}, 1_000_000
+_WITH_SMALL_KERNELS, SMALL = {"SkylakeX", "Cooperlake", "SapphireRapids"}, Threshold(1_000_000)
 
 # The number of BLAS threads belongs to the process: who limits it first notes what it was of each library, the last
 # puts it back.
@@ -75,11 +76,21 @@ def single_threaded_blas() -> Iterator[None]:
     """Keep matrix products at one thread inside, and put back afterwards what was set before.
 
     Products as small as these are slower on several threads, and very slow where another program wants the cores.
+    The number of BLAS threads can change the last bits of large matrix products, long dot products and linear solves;
+    inside, the results do not depend on the number that was set before.
 
     Raises
     ------
     MissingExtraError
         Where threadpoolctl is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with single_threaded_blas():
+    ...     product = np.ones((300, 300)) @ np.ones((300, 300))
+    >>> product[0, :3]
+    array([300., 300., 300.])
     """
     if not blas_can_be_limited():
         raise MissingExtraError(

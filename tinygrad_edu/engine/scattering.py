@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.thresholds import Threshold
+
 
 def plain_add_at(total: ndarray, index: Any, values: Any) -> None:
     """Add values to the elements at an index, in place: to one that is named twice, twice."""
@@ -126,9 +128,9 @@ def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
         np.add.at(flat, places, rows[k, start : start + step].reshape(-1))
 
 
-_LARGE = 2000  # values, from which on it pays to look what the index names
-_LONG = 8  # elements of a row, from which on whole rows are added
-_MANY = 30_000  # values, from which on it pays to sort rows by their numbers
-_TIMES = 2  # as long as one row of many groups takes it to add up all of a group
-_SHORT = 2**16  # numbers that 16 bits hold
-_PART = 2**16  # elements at a time, so that their places stay in the cache
+_LARGE = Threshold(2000)  # values, from which on it pays to look what the index names
+_LONG = Threshold(8)  # elements of a row, from which on whole rows are added
+_MANY = Threshold(30_000)  # values, from which on it pays to sort rows by their numbers
+_TIMES = Threshold(2)  # as long as one row of many groups takes it to add up all of a group
+_SHORT = Threshold(2**16)  # numbers that 16 bits hold
+_PART = Threshold(2**16)  # elements at a time, so that their places stay in the cache

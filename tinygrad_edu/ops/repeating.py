@@ -13,6 +13,7 @@ from tinygrad_edu.engine import Array, add_at, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import broadcast_arrays, identity, reshape
+from tinygrad_edu.thresholds import PLANS, Threshold
 
 __all__ = ["meshgrid", "repeat", "tile"]
 
@@ -69,9 +70,9 @@ def _over_each_other(x: ndarray, length: int, axis: int) -> Iterator[ndarray]:
         yield from (x[(*in_front_of(axis), slice(i * length, (i + 1) * length))] for i in range(count))
 
 
-_MANY = 16  # times that one position is named
-_FEW = 32  # runs
-_SHORT = 4096  # positions, of which the runs are remembered
+_MANY = Threshold(16)  # times that one position is named
+_FEW = Threshold(32)  # runs
+_SHORT = Threshold(4096)  # positions, of which the runs are remembered
 
 
 def in_front_of(axis: int) -> tuple[Any, ...]:
@@ -99,6 +100,9 @@ def _runs_in(buffer: bytes) -> list[tuple[slice, slice]] | None:
         found.append(list(islice(each, _FEW + 1)))
     fewest = min(found, key=len)
     return fewest if len(fewest) <= _FEW else None
+
+
+PLANS.append(_runs_in.cache_clear)
 
 
 def _runs_of(positions: ndarray, first: int, step: int) -> Iterator[tuple[slice, slice]]:

@@ -16,6 +16,7 @@ from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape, swapaxes
+from tinygrad_edu.thresholds import Threshold
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff", "logcumsumexp"]
 
@@ -43,11 +44,14 @@ def recurrence(a: Array, b: Array, /, axis: int, reverse: bool = False) -> Array
     """
     kind, turn = np.result_type(a, b), slice(None, None, -1 if reverse else 1)
     factors, added = (in_columns(x, axis, np.result_type(kind, np.float32))[turn] for x in (a, b))
-    y = _solved(factors, np.zeros(1, int), added).astype(kind, copy=False)
+    y = _solved(factors, np.zeros(1, int), added)
+    if not np.isfinite(y).all():  # the product of a piece is NaN where a factor is infinite and another one is 0
+        y = _walked(factors, np.zeros(1, int), added, np.zeros(added.shape[1:], added.dtype))
+    y = y.astype(kind, copy=False)
     return from_columns(y[turn], axis)
 
 
-_AT_ONCE, _WIDE = 32, 4
+_AT_ONCE, _WIDE = Threshold(32, least=2), Threshold(4)
 
 
 def _solved(a: ndarray, power: ndarray, b: ndarray) -> ndarray:

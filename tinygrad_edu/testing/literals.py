@@ -9,6 +9,7 @@ import numpy as np
 from tinygrad_edu.engine import Array
 
 _TOO_LARGE = 2000
+_ALIGNMENT = 16  # bytes: an array that NumPy allocates begins at a multiple
 _PLAIN = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))  # what NumPy makes of Python's own numbers
 
 Namer = Callable[[Any], str]
@@ -35,9 +36,20 @@ def stride0(x: Array) -> Array:
     return np.broadcast_to(np.array(x[:1]), x.shape)
 
 
+def offset(x: Array) -> Array:
+    """Return a copy of x that begins one element after the start of its buffer."""
+    return np.insert(x, 0, 0)[1:].reshape(x.shape)
+
+
+def readonly(x: Array) -> Array:
+    """Return a copy of x that cannot be written to."""
+    return np.broadcast_to(np.array(x, order="C"), x.shape)
+
+
 # What an op may be given instead of a contiguous array. Each gives an array of the same shape and dtype.
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "fortran": fortran, "strided": strided, "backwards": backwards, "stride0": stride0,
+    "offset": offset, "readonly": readonly,
 }  # fmt: skip
 
 
@@ -119,6 +131,8 @@ def _array_code(x: Array, name: Namer) -> str:
         turned = tuple(slice(None, None, -1 if s < 0 else None) for s in x.strides)
         return f"{_array_code(x[turned], name)}[{', '.join('::-1' if part.step else ':' for part in turned)}]"
     contiguous = np.array(x, order="C")
+    if x.flags.c_contiguous and x.ctypes.data % _ALIGNMENT == x.itemsize:
+        return f"np.insert({_contiguous(contiguous, name)}, 0, 0)[1:].reshape({x.shape})"
     for way, arrange in _WAYS.items():
         if _steps(arrange(contiguous)) == _steps(x):
             return way.replace("CONTIGUOUS", _contiguous(contiguous, name))

@@ -17,7 +17,7 @@ from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.nn.samples import as_arrays, as_inputs, inputs_and_target, samples
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
-from tinygrad_edu.parallel import map_shards, shards
+from tinygrad_edu.parallel import map_shards, shards, single_threaded_blas
 from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.gradients import scalar
 from tinygrad_edu.parallel.joined import detached, join
@@ -252,7 +252,7 @@ class _Evaluation:
             return {}
         outputs, targets = zip(*rest, strict=True)
         out, target = join("the model", list(outputs)), join("the targets", [detached(each) for each in targets])
-        with self.model.loss_errors(), random_stream(loss_stream(seeds[0])):
+        with self.model.loss_errors(), random_stream(loss_stream(seeds[0])), single_threaded_blas():
             return self._losses(names, out, target)
 
     def _losses(self, names: Collection[str], out: Any, target: Any) -> Totals:

@@ -17,6 +17,7 @@ from tinygrad_edu.errors import NonFiniteLossError, OptimizerWarning
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.coupling import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer, clip_grad_norm
+from tinygrad_edu.parallel import single_threaded_blas
 from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.gradients import LossGradient, after_hooks
 from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum
@@ -154,7 +155,8 @@ class Steps:
                 return
             if self.schedule is not None:
                 self.optimizer.apply_schedule(self.schedule, number)
-            loss = self._take(together, epoch, done + 1)
+            with single_threaded_blas():  # all ranks must get the same bits from clipping and Muon
+                loss = self._take(together, epoch, done + 1)
             idle = [tensor for tensor in idle if tensor.grad is None]
             done += len(together)
             yield TrainingStep(number, loss, sum(map(len, together)), len(together))

@@ -8,7 +8,6 @@ those of a shard, whose threads share it.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -17,21 +16,22 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.blas import most_in_place
 from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
+from tinygrad_edu.thresholds import Threshold, plan
 
 # Where one factor lies by rows and the other by columns, so that OpenBLAS adds up across its registers, it copies them
 # from so many sums on; so few rows leave it enough columns.
-ACROSS, _FEW_ROWS = 1200, 32
+ACROSS, _FEW_ROWS = map(Threshold, (1200, 32))
 # Of what OpenBLAS would not copy but for that, so many multiplications are worth the call.
-FEWEST = 2**18
+FEWEST = Threshold(2**18)
 # Fewer multiplications are over before a grid pays; of more, the lengths are such that copies are little.
-_FEWEST_OF_GRID, _MOST = 2**23, 2**27
+_FEWEST_OF_GRID, _MOST = map(Threshold, (2**23, 2**27))
 # No length is less than that; and where the left factor lies by rows and the right one by columns, so that OpenBLAS
 # adds up across its registers, sums are at least so long.
-_SHORTEST, _SHORTEST_SUM = 32, 128
+_SHORTEST, _SHORTEST_SUM = map(Threshold, (32, 128))
 # Where both lie by rows, so many rows are multiplied at a time with as many columns as can be.
-_ROWS = 8
+_ROWS = Threshold(8)
 # From so many multiplications on threads share them, each so many parts. The bits are the same in any.
-_LARGE, _SHARED = 2**24, 2
+_LARGE, _SHARED = map(Threshold, (2**24, 2))
 
 
 class BlockSize(NamedTuple):
@@ -51,7 +51,7 @@ def block_of(x: ndarray, y: ndarray) -> BlockSize | None:
     return _block(x.shape, y.shape, x.strides, y.strides, x.dtype, y.dtype)
 
 
-@lru_cache(1024)
+@plan
 def _block(
     of_x: tuple[int, ...], of_y: tuple[int, ...], x_steps: tuple[int, ...], y_steps: tuple[int, ...],
     x_dtype: np.dtype[Any], y_dtype: np.dtype[Any],
@@ -78,7 +78,7 @@ def _order(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> s
 
 def _strip(m: int, k: int, n: int) -> BlockSize | None:
     columns = ACROSS // m // 8 * 8
-    return BlockSize(m, columns) if m <= _FEW_ROWS <= k and columns < n else None
+    return BlockSize(m, columns) if m <= _FEW_ROWS <= k and 0 < columns < n else None
 
 
 def _block_of_grid(m: int, k: int, n: int, orders: tuple[str | None, str | None]) -> BlockSize | None:
@@ -94,7 +94,7 @@ def _block_of_grid(m: int, k: int, n: int, orders: tuple[str | None, str | None]
 
 def product_in_blocks(x: ndarray, y: ndarray, block: BlockSize, out: ndarray) -> None:
     """Write x @ y, of matrices (m, k) and (k, n), as a grid of products, and what is left beside the grid."""
-    k = x.shape[1]
+    (m, k), n = x.shape, y.shape[1]
 
     def fill(tiles: tuple[_Tile, ...]) -> None:
         for some, rows, of_them, columns in tiles:
@@ -102,7 +102,7 @@ def product_in_blocks(x: ndarray, y: ndarray, block: BlockSize, out: ndarray) ->
             np.matmul(_grid(x[some], rows, k), _grid(y[:, of_them], k, columns), out=blocks)
 
     threads = threads_of_shard() or 1 if out.size * k >= _LARGE else 1
-    parts = _tiles(*out.shape, block, 1 if threads == 1 else _SHARED * threads)
+    parts = _tiles(m, n, block, 1 if threads == 1 else _SHARED * threads)
     in_parts(fill, parts)
 
 
@@ -115,7 +115,7 @@ class _Tile(NamedTuple):
     columns: int
 
 
-@lru_cache(1024)
+@plan
 def _tiles(m: int, n: int, block: BlockSize, count: int) -> list[tuple[_Tile, ...]]:
     """Cut a result into so many parts of whole blocks, and each into the grid and the rests beside it."""
     parts = shares(-(-m // block.rows), count)

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.thresholds import Threshold
+
 
 class _InEachDtype(dict[Any, ndarray]):
     """A number by dtype, as an array: with a Python number NumPy takes twice as long on small arrays."""
@@ -111,7 +113,8 @@ def _falls_short(x: Any, slope: Any) -> bool:
     return of_numbers and isinstance(slope, float | int) and 0 <= slope <= 1
 
 
-_LARGE, _LARGE_CHOICE = 1000, 4000
+# At least 2: NumPy returns a number, which has no bits to write into, for an array of no dimensions.
+_LARGE, _LARGE_CHOICE = Threshold(1000, least=2), Threshold(4000, least=2)
 _INTEGERS: dict[int, Any] = {2: np.int16, 4: np.int32, 8: np.int64}
 _ALL_BUT_THE_SIGN: dict[int, Any] = {size: integer(np.iinfo(integer).max) for size, integer in _INTEGERS.items()}
 _BOOL = np.dtype(bool)
@@ -242,4 +245,4 @@ def tanh_slope(cotangent: Any, t: Any) -> Any:
 
 
 # So many elements of each of three arrays fit into a core's cache, and are long enough to make few calls.
-_PART = 2**18
+_PART = Threshold(2**18)

@@ -1,12 +1,11 @@
 """Images laid out as windows want them, faster: samples innermost, and with zeros around."""
 
-from functools import lru_cache
-
 import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.ops.fast.turning import put_last
 from tinygrad_edu.ops.sliding import Window, met_by
+from tinygrad_edu.thresholds import plan
 
 
 def samples_last(x: ndarray, axis: int = 0) -> ndarray:
@@ -58,7 +57,7 @@ def region(images: ndarray, rows: range, columns: range) -> ndarray:
 Places = tuple[slice, slice, slice]
 
 
-@lru_cache(1024)
+@plan
 def _meeting(rows: range, columns: range, shape: tuple[int, ...]) -> tuple[Places, Places, tuple[int, ...]]:
     """Return where a region lies in images of a shape (C, H, W, N), where they lie in it, and its shape."""
     (down, to_rows), (across, to_columns) = met_by(rows, shape[1]), met_by(columns, shape[2])

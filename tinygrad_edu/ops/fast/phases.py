@@ -7,7 +7,6 @@ of the maps with some of the kernels' rows and columns; with a stride of 1 there
 
 from collections import defaultdict
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import product
 from math import gcd
 from typing import NamedTuple
@@ -18,9 +17,10 @@ from numpy import ndarray
 from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.ops.fast.layout import region
 from tinygrad_edu.ops.sliding import Window, window
+from tinygrad_edu.thresholds import Threshold, plan
 
 # From so many multiplications on threads share the phases.
-_LARGE = 2**24
+_LARGE = Threshold(2**24)
 
 PutMaps = Callable[[ndarray, ndarray, Window, int, ndarray], None]
 
@@ -68,7 +68,7 @@ class _Way(NamedTuple):
     over: Window
 
 
-@lru_cache(1024)
+@plan
 def _ways(laid: Window, border: bool) -> tuple[list[_Way], tuple[range, range]]:
     """Return the phases, those that meet most first, and rows and columns of maps: all, or those that any phase meets.
 

@@ -6,7 +6,6 @@ without. Of wider ones the copy is a fifth of the work, where the pieces lie as 
 columns, the right one by rows, each short enough for the first cache. Where it always copies, nothing is cut.
 """
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -14,19 +13,20 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.blas import SMALL, most_in_place
 from tinygrad_edu.ops.fast.blocks import ACROSS, FEWEST, block_of, product_in_blocks
+from tinygrad_edu.thresholds import Threshold, plan
 
-_LONGEST_PIECE = 512
+_LONGEST_PIECE = Threshold(512)
 # How short and how long the pieces of kernels and of windows are.
-_SHORT, _LONG = 16, 2048
+_SHORT, _LONG = map(Threshold, (16, 2048))
 # Shorter rows than this are multiplied side by side, where all of them are too much to do without a copy.
-_WIDE = 128
+_WIDE = Threshold(128)
 # So many numbers of windows are near by while all kernels are multiplied with them.
-_NEAR = 2**14
+_NEAR = Threshold(2**14)
 # How large the small factor may be for pieces to pay, where they stand side by side and where they are added up.
-_THIN, _THIN_SUM = 5000, 1500
+_THIN, _THIN_SUM = map(Threshold, (5000, 1500))
 # How short and how long the sums are that OpenBLAS adds up across its registers. Where both factors have so many rows,
 # copies are little beside the work, and it adds up faster without.
-_SHORTEST_SUM, _LONGEST_SUM, _MANY = 128, 1024, 128
+_SHORTEST_SUM, _LONGEST_SUM, _MANY = map(Threshold, (128, 1024, 128))
 
 
 def plain_product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
@@ -58,7 +58,7 @@ def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
     return out
 
 
-@lru_cache(1024)
+@plan
 def _piece(m: int, k: int, n: int) -> int | None:
     """Return how long the pieces of a product are, without a rest if that can be; None for one better left whole."""
     thin, narrow, length = sorted((m, k, n))
@@ -113,7 +113,7 @@ class Cut(NamedTuple):
     samples: int
 
 
-@lru_cache(1024)
+@plan
 def cut(m: int, k: int, columns: int, samples: int) -> Cut:
     """Return how to cut a product, without a rest; where that cannot be, all of it is one piece."""
     lengths = [(1, some) for some in _divisors(samples)] + [(some, samples) for some in _divisors(columns)]
@@ -171,7 +171,7 @@ def sum_of_products(x: ndarray, y: ndarray) -> ndarray:
     return total.swapaxes(3, 4).reshape(groups, shifts, m, n)
 
 
-@lru_cache(1024)
+@plan
 def _cut_of_sum(m: int, n: int, k: int) -> tuple[int, int, int] | None:
     """Return how much of m, n and k to take at a time; None for a sum better left whole, and without such parts."""
     if min(m, n) >= _MANY:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.thresholds import Threshold
+
 
 def plain_sorted_places(x: ndarray, descending: bool) -> ndarray:
     """Return the positions that sort x along its last axis; equal elements keep their order, and a NaN is greatest."""
@@ -65,5 +67,5 @@ def places_at_ranks(x: ndarray, ranks: ndarray) -> ndarray:
     return places
 
 
-_LARGE = 500  # elements
-_FEW = 4  # so many times more elements are in a row than are chosen
+_LARGE = Threshold(500)  # elements
+_FEW = Threshold(4)  # so many times more elements are in a row than are chosen

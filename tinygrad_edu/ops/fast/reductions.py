@@ -3,13 +3,15 @@
 And sums over several axes, which it makes in thrice the time that BLAS takes for rows of them.
 """
 
-from functools import cache, lru_cache
+from functools import cache
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
+
+from tinygrad_edu.thresholds import Threshold, plan
 
 
 def plain_reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, **settings: Any) -> Any:
@@ -63,14 +65,14 @@ def sum_over(x: ndarray, axes: tuple[int, ...], keepdims: bool, dtype: Any) -> A
     return np.add.reduce(sums, -1).reshape(shape)[()]
 
 
-@lru_cache(1024)
+@plan
 def _even_row(count: int) -> int | None:
     """Return the longest row that so many numbers are cut into without a rest; None where all are too short."""
     return next((n for n in range(min(count, _MIDDLE), 4 * _SHORT, -1) if count % n == 0), None)
 
 
 # In a row of up to so many numbers BLAS adds no more of them one after the other than NumPy does.
-_SHORT, _MIDDLE, _LARGE = 24, 1000, 4000
+_SHORT, _MIDDLE, _LARGE = map(Threshold, (24, 1000, 4000))
 
 
 def plain_mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:

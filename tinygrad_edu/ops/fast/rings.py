@@ -13,7 +13,6 @@ in the second cache when it is multiplied. A row has to be worth the two calls.
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
 from math import gcd, prod
 from typing import NamedTuple
 
@@ -26,13 +25,14 @@ from tinygrad_edu.ops.fast.layout import samples_together
 from tinygrad_edu.ops.fast.products import Cut, cut
 from tinygrad_edu.ops.fast.turning import items_of
 from tinygrad_edu.ops.sliding import Window, met_by, view_of
+from tinygrad_edu.thresholds import Threshold, plan
 
 # Products with fewer samples are slower than those with several columns at a time.
-_FEWEST_SAMPLES = 24
+_FEWEST_SAMPLES = Threshold(24)
 # So many multiplications are worth the calls for a row; from so many on, threads share the rows.
-_ROW, _LARGE = 3 * 2**19, 2**24
+_ROW, _LARGE = map(Threshold, (3 * 2**19, 2**24))
 # What is turned first is at most so many bytes at a time, to be near by.
-_TURNED_BYTES = 2**23
+_TURNED_BYTES = Threshold(2**23)
 
 
 def ring_cut(weight: ndarray, laid: Window, groups: int, samples: int) -> Cut | None:
@@ -144,7 +144,7 @@ def _seen_by(part: _Part, images: ndarray) -> ndarray:
     return items_of(x.reshape(groups, c, *x.shape[1:3], along, each)).transpose(2, 0, 1, 3, 4)
 
 
-@lru_cache(1024)
+@plan
 def _parts(laid: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut, threads: int) -> list[_Part]:
     """Cut maps of images of a shape (C, H, W, N) into parts, the longest first: all threads end together."""
     count = max(threads, prod(shape) * itemsize // _TURNED_BYTES)

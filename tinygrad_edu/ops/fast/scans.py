@@ -8,6 +8,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu.ops.fast.products import product
+from tinygrad_edu.thresholds import Threshold
 
 
 def plain_accumulated(function: np.ufunc, x: ndarray, axis: int) -> Any:
@@ -36,7 +37,7 @@ def summed_up(x: ndarray, axis: int) -> Any:
     Each row is cut in short ones. Times a triangle of ones they are the sums in each, to which those before are added.
     """
     n = x.shape[axis]
-    if x.dtype.char not in "fd" or n < _LONG or x.size > _FEW * n or not _is_row(x, axis):
+    if x.dtype.char not in "fd" or n < max(_LONG, _SHORT) or x.size > _FEW * n or not _is_row(x, axis):
         return accumulated(np.add, x, axis)
     cut = n - n % _SHORT
     pieces = x[..., :cut].reshape(-1, cut // _SHORT, _SHORT)
@@ -118,5 +119,6 @@ def _some(rows: ndarray) -> list[slice]:
     return [slice(start, start + each) for start in range(0, len(rows), each)]
 
 
-_MANY, _FEW = 250, 1000  # rows: so many are accumulated as columns, and so few long ones with a product
-_LONG, _SHORT, _NEAR = 20_000, 32, 2**15
+# Rows: so many are accumulated as columns, and so few long ones with a product.
+_MANY, _FEW = Threshold(250, least=2), Threshold(1000)
+_LONG, _SHORT, _NEAR = map(Threshold, (20_000, 32, 2**15))

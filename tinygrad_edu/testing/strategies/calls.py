@@ -13,11 +13,15 @@ from tinygrad_edu.testing.strategies.op_calls.images import IMAGES
 from tinygrad_edu.testing.strategies.op_calls.layers import LAYERS
 from tinygrad_edu.testing.strategies.op_calls.linalg import LINALG
 from tinygrad_edu.testing.strategies.op_calls.networks import NETWORKS
+from tinygrad_edu.testing.strategies.op_calls.questions import QUESTIONS
 from tinygrad_edu.testing.strategies.op_calls.ranking import RANKING
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION
 from tinygrad_edu.testing.strategies.op_calls.scans import SCANS
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
 from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE
+
+# Functions without a derivative.
+QUESTION_CALLS: dict[str, Strategy[Call]] = QUESTIONS
 
 OP_CALLS: dict[str, Strategy[Call]] = {
     **ELEMENTWISE,
@@ -41,9 +45,9 @@ def calls(op: str | Op) -> Strategy[Call]:
     Raises
     ------
     LookupError
-        For an op without an entry in `OP_CALLS`.
+        For an op without an entry in `OP_CALLS` and `QUESTION_CALLS`.
     """
     name = op.name if isinstance(op, Op) else op
-    if name not in OP_CALLS:
+    if name not in OP_CALLS and name not in QUESTION_CALLS:
         raise LookupError(f"op {name} has no strategy: add one, OP_CALLS[{name!r}] = a strategy of Call.")
-    return OP_CALLS[name]
+    return OP_CALLS[name] if name in OP_CALLS else QUESTION_CALLS[name]

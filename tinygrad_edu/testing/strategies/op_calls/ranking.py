@@ -9,6 +9,7 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, one_input
+from tinygrad_edu.testing.strategies.op_calls.several import first_of
 
 
 def _whole(shape: Shape, low: int, high: int) -> Strategy[Array]:
@@ -100,11 +101,22 @@ def _averages(draw: Any, name: str) -> Call:
     return Call(name, [x, weights], axis=axis, **settings)
 
 
+@st.composite
+def _chosen(draw: Any, name: str) -> Call:
+    """Draw how many of the first elements of an order along an axis, or which of them."""
+    shape = draw(shapes(1, empty=False))
+    axis = draw(axes(len(shape), none=False, several=False))
+    settings = {"k": draw(st.integers(1, shape[axis])), "axis": axis}
+    settings |= {"keepdims" if name == "kthvalue" else "largest": draw(st.booleans())}
+    return Call(first_of(name), [draw(arrays(shape, distinct=True))], **settings)
+
+
 RANKING: dict[str, Strategy[Call]] = {
     "take": _takes(), "take_along_axis": _takes_along(), "put_along_axis": _puts(),
     "taken_flat": _places("taken_flat"), "added_flat": _places("added_flat"),
     "quantile": _quantiles("quantile"), "percentile": _quantiles("percentile", 100.0),
     "sort": one_input("sort", _orders, distinct=True),
     **{name: _averages(name) for name in ("average", "weighted_mean")},
+    **{name: _chosen(name) for name in ("topk", "kthvalue")},
     "median": one_input("median", along, least_size=1, distinct=True),
 }  # fmt: skip

@@ -38,6 +38,16 @@ def in_one(function: str | Callable[..., Any], concatenate: Callable[..., Any] =
     return _printed_as("in_one", wrapped, of_several)
 
 
+def first_of(function: str | Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of several results as one of the first of them."""
+    of_several = resolve(function) if isinstance(function, str) else function
+
+    def wrapped(*inputs: Any, **settings: Any) -> Any:
+        return of_several(*inputs, **settings)[0]
+
+    return _printed_as("first_of", wrapped, of_several)
+
+
 def in_rows(function: str | Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of nested lists as one of the arrays in them, so many to a row; of one list, if to none."""
     of_rows = resolve(function) if isinstance(function, str) else function

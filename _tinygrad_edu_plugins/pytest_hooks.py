@@ -1,0 +1,152 @@
+"""The hooks and the fixture of the pytest plugin: the number of Hypothesis examples, and tests that prove too little.
+
+``pytest --tinygrad-edu-gradients ci`` draws 100 examples for each Hypothesis test, the same in every run, and prints
+what reproduces a failure; ``dev`` draws 25 and ``nightly`` 2,000. Without the option, a suite keeps its own profile.
+
+The option sets the number of examples. The suite's own profiles, from a conftest of any folder or from
+``--hypothesis-profile``, keep their deadline, their database and their health checks. If a test or a
+``--hypothesis-profile`` sets a number of examples, ``ci`` and ``nightly`` raise a smaller number and keep a larger one.
+If the configuration sets the option and the command line sets ``--hypothesis-profile``, the plugin ignores the option.
+
+A test fails if too large a fraction of its Hypothesis examples is inconclusive, because it proves little. The limit is
+0.5, or ``tinygrad_edu_inconclusive`` in the configuration, or the argument of the mark ``not_told`` on a test.
+"""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from hypothesis import settings
+
+OPTION = "--tinygrad-edu-gradients"
+INCONCLUSIVE = "tinygrad_edu_inconclusive"
+PROFILES: dict[str, dict[str, Any]] = {
+    "dev": {"max_examples": 25},
+    "ci": {"max_examples": 100, "derandomize": True, "print_blob": True},
+    "nightly": {"max_examples": 2000, "derandomize": False, "print_blob": True},
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the command-line option and the key of the configuration."""
+    parser.getgroup("tinygrad_edu").addoption(
+        OPTION, choices=PROFILES, help="how many examples Hypothesis draws: dev 25, ci 100, nightly 2,000"
+    )
+    parser.addini(
+        INCONCLUSIVE, "the largest fraction of a test's examples that may be inconclusive, from 0 to 1", default="0.5"
+    )
+
+
+@pytest.hookimpl(trylast=True)  # after Hypothesis's own plugin and the conftest files loaded their profiles
+def pytest_configure(config: pytest.Config) -> None:
+    """Load the profile that was asked for, on top of the suite's own."""
+    config.addinivalue_line("markers", "not_told(part): the part of the examples of this test that need not be told")
+    if _on_command_line(config, "--hypothesis-profile") and not _on_command_line(config, OPTION):
+        config.option.tinygrad_edu_gradients = None  # where the processes of xdist find it, too
+    if config.getoption(OPTION) is None:
+        return
+    try:
+        import hypothesis  # noqa: F401
+    except ImportError:
+        raise pytest.UsageError(f"{OPTION} needs Hypothesis: pip install 'tinygrad-edu[testing]'.") from None
+    _load_profile(config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give each test the number of examples: it was read beside the profile of its own folder's conftest."""
+    if config.getoption(OPTION) is None:
+        return
+    _load_profile(config)
+    for item in items:
+        _set_examples(config, item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test of which too many examples could not be told."""
+    verdict = sys.modules.get("tinygrad_edu.testing.verdict")
+    if verdict is not None:
+        verdict.examples.clear()
+    yield
+    verdict = sys.modules.get("tinygrad_edu.testing.verdict")
+    if verdict is not None:
+        mark = item.get_closest_marker("not_told")
+        verdict.require_told(float(mark.args[0] if mark else item.config.getini(INCONCLUSIVE)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Print what reproduces a failure in a section of its own: pytest puts a margin before each line of a message."""
+    reproduction = sys.modules.get("tinygrad_edu.testing.reproduction")
+    lines = ""
+    if reproduction is not None and call.excinfo is not None and item.config.getoption("showcapture") == "all":
+        lines = reproduction.taken_from(call.excinfo.value)
+    report = yield
+    if lines:
+        report.sections.append(("To reproduce", lines))
+    return report
+
+
+@pytest.fixture
+def gradient_rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """Return a Generator for the checks, seeded by the name of the test: another in each, the same in every run."""
+    from numpy.random import default_rng
+
+    return default_rng(zlib.crc32(request.node.nodeid.encode()))
+
+
+def _on_command_line(config: pytest.Config, option: str) -> bool:
+    return any(str(argument).startswith(option) for argument in config.invocation_params.args)
+
+
+def _names_a_profile(config: pytest.Config) -> bool:
+    return bool(config.getoption("--hypothesis-profile", None))
+
+
+def _load_profile(config: pytest.Config) -> None:
+    from hypothesis import settings
+
+    ours = _on_top_of(settings.default, config, keep=_names_a_profile(config))
+    settings.register_profile("tinygrad_edu", ours)
+    settings.load_profile("tinygrad_edu")
+
+
+def _on_top_of(theirs: Any, config: pytest.Config, keep: bool) -> settings:
+    """Return settings with the number of examples that was asked for, or `keep` theirs where it is greater."""
+    from hypothesis import HealthCheck, settings
+
+    profile = PROFILES[config.getoption(OPTION)]
+    number = max(profile["max_examples"], theirs.max_examples if keep else 1)
+    untouched = theirs.deadline == settings.get_profile("default").deadline
+    return settings(
+        theirs,
+        deadline=None if untouched else theirs.deadline,
+        suppress_health_check={*theirs.suppress_health_check, HealthCheck.too_slow, HealthCheck.data_too_large},
+        **{**profile, "max_examples": number},
+    )
+
+
+def _set_examples(config: pytest.Config, item: Any) -> None:
+    test: Any = getattr(item, "obj", None)
+    if not getattr(test, "is_hypothesis_test", False):
+        return
+    if item.name == "runTest":  # of a state machine, whose settings stand in its class
+        owner, attribute, own = item.cls, "settings", True
+    else:  # below other decorators, where Hypothesis's own plugin changes them too
+        while getattr(getattr(test, "__wrapped__", None), "is_hypothesis_test", False):
+            test = test.__wrapped__
+        owner, attribute = getattr(test, "__func__", test), "_hypothesis_internal_use_settings"
+        own = hasattr(test, "_hypothesis_internal_settings_applied")
+    if not own or config.getoption(OPTION) != "dev":
+        keep = own or _names_a_profile(config)
+        setattr(owner, attribute, _on_top_of(getattr(owner, attribute), config, keep))

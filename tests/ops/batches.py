@@ -1,0 +1,145 @@
+"""Which axes of the inputs and of the result of an op hold samples that do not depend on each other: a table."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.testing.strategies.op_calls.activations import ACTIVATIONS
+from tinygrad_edu.testing.strategies.op_calls.elementwise import ELEMENTWISE
+
+
+class Batch(NamedTuple):
+    """An axis of samples: where it is in each input, None where an input is the same for all, and in the result.
+
+    A result without the axis, None, is the sum over the samples.
+    """
+
+    inputs: tuple[int | None, ...]
+    out: int | None
+
+
+def shape_of(x):
+    return x.shape if isinstance(x, np.ndarray) else ()
+
+
+def along(k, of_inputs, ndim):
+    """Return the batch along axis `k - ndim` of a result with `ndim` axes, to which inputs broadcast."""
+    back = ndim - k
+    inputs = tuple(len(shape) - back if len(shape) >= back and shape[-back] != 1 else None for shape in of_inputs)
+    return Batch(inputs, k)
+
+
+def elementwise(call):
+    """Return all axes: every element depends on one element of each input."""
+    return broadcast(call, [shape_of(x) for x in call.inputs])
+
+
+def broadcast(call, shapes):
+    """Return the axes of the result of broadcasting shapes; `shapes` end where other axes of the inputs begin."""
+    ndim = len(np.broadcast_shapes(*shapes))
+    return [along(k, shapes, ndim) for k in range(ndim)]
+
+
+def before_last(core, inputs=1):
+    """Return a function of a call: the axes before the last `core` of the first inputs, which broadcast."""
+
+    def find(call):
+        if any(x.ndim < core for x in call.inputs[:inputs]):
+            return []  # a vector in place of a matrix, or no batch
+        shapes = [x.shape[: x.ndim - core] for x in call.inputs[:inputs]]
+        return broadcast(call, [*shapes, *[()] * (len(call.inputs) - inputs)])
+
+    return find
+
+
+def first_axis(inputs=1, least=0, when=lambda call: True):
+    """Return a function of a call: axis 0 of the first inputs, where these have at least so many axes."""
+
+    def find(call):
+        axes = tuple(0 if k < inputs else None for k in range(len(call.inputs)))
+        return [Batch(axes, 0)] if call.inputs[0].ndim >= least and when(call) else []
+
+    return find
+
+
+def across_axis(call):
+    """Return the axes that are not in the setting `axis`, along which all samples go through the same formula."""
+    axis, first = call.settings.get("axis"), call.inputs[0]
+    if axis is None:
+        return []
+    taken = {a % first.ndim for a in (axis if isinstance(axis, tuple | list) else (axis,))}
+    kept = [k for k in range(first.ndim) if k not in taken]
+    places = kept if call.settings.get("keepdims", True) else range(len(kept))
+    before = np.ndim(call.settings.get("q", 0))  # axes of the ranks, in front
+    shapes = [shape_of(x) for x in call.inputs]
+    return [along(k, shapes, first.ndim)._replace(out=before + place) for k, place in zip(kept, places, strict=True)]
+
+
+def added_up(call):
+    """Return the first axis that a sum goes over: a result without it is the sum over the samples."""
+    axis, ndim = call.settings.get("axis"), call.inputs[0].ndim
+    over = range(ndim) if axis is None else sorted(a % ndim for a in np.atleast_1d(np.asarray(axis, int)))
+    inputs = tuple(0 if axis is None else over[0] for _ in call.inputs) if len(over) else ()
+    return [*across_axis(call), *([Batch(inputs, None)] if inputs and not call.settings.get("keepdims") else [])]
+
+
+def layers_before(call):
+    """Return the axes before the normalized ones."""
+    shape = call.inputs[1]
+    return before_last(1 if isinstance(shape, int) else len(shape))(call)
+
+
+def samples_of_losses(call):
+    """Return axis 0, of losses that are given one by one."""
+    return first_axis(2)(call) if call.settings["reduction"] == "none" else []
+
+
+def attention(call):
+    """Return axis 0 of queries, keys and values; and of a mask that has it."""
+    if call.inputs[0].ndim < (4 if call.settings["enable_gqa"] else 3):
+        return []  # without samples: with enable_gqa the axis before the last two is that of heads
+    mask = [0 if x.ndim == call.inputs[0].ndim else None for x in call.inputs[3:]]
+    return [Batch((0, 0, 0, *mask), 0)]
+
+
+# --- The table ---
+
+NO_ELEMENTS = {"leaky", "prelu", "glu"}
+ALONG_AN_AXIS = [
+    "glu", "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along", "softmax_gradient", "quantile",
+    "percentile", "sort", "topk", "kthvalue", "average", "weighted_mean", "median", "prod", "nanmean", "mean",
+    "logsumexp", "max", "min", "amax", "amin", "ptp", "std", "var", "cumprod", "diff", "extremum_so_far", "cumsum",
+    "logcumsumexp", "cummax", "cummin", "recurrence", "normalize", "power_norm", "vector_norm", "norm",
+]  # fmt: skip
+OF_MATRICES = [
+    "inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor", "det", "matrix_power", "svdvals",
+    "pseudo_inverse", "pinv", "eigenvalues", "orthogonal_triangular", "matrix_norm", "cond",
+]  # fmt: skip
+OF_IMAGES = [
+    "im2col", "col2im", "correlate", "correlate_images", "affine_maps", "affine_images", "samples_innermost",
+    "greatest", "max_pool2d", "avg_pool2d", "interpolate", "group_norm", "local_response_norm", "instance_norm",
+]  # fmt: skip
+OF_BATCHED_IMAGES = ["unfold", "conv2d", "conv_transpose2d", "adaptive_max_pool2d", "adaptive_avg_pool2d"]
+OF_BATCHED_ROWS = [
+    "conv1d", "conv_transpose1d", "max_pool1d", "avg_pool1d", "adaptive_max_pool1d", "adaptive_avg_pool1d", "fold",
+]  # fmt: skip
+
+BATCHES = {
+    **{name: elementwise for name in {**ELEMENTWISE, **ACTIVATIONS} if name not in NO_ELEMENTS},
+    **dict.fromkeys(["sigmoid_cross_entropy", "held_cross_entropy"], elementwise),
+    **dict.fromkeys(ALONG_AN_AXIS, across_axis),
+    **dict.fromkeys(["sum", "nansum"], added_up),
+    **dict.fromkeys(OF_MATRICES, before_last(2)),
+    **dict.fromkeys(["matmul", "bmm", "solve", "cofactors_change"], before_last(2, 2)),
+    **dict.fromkeys(["linear", "affine_rows", "map_rows"], before_last(1)),
+    **dict.fromkeys(["bilinear", "pairwise_distance"], before_last(1, 2)),
+    "affine_gates": lambda call: [Batch((0, None, None), 1)],
+    **dict.fromkeys(["layer_norm", "rms_norm"], layers_before),
+    **dict.fromkeys(OF_IMAGES, first_axis()),
+    **dict.fromkeys(OF_BATCHED_IMAGES, first_axis(least=4)),
+    **dict.fromkeys(OF_BATCHED_ROWS, first_axis(least=3)),
+    "correlate_kernels": lambda call: [Batch((0, 0), None)],
+    "batch_norm": first_axis(when=lambda call: not call.settings["training"]),
+    **dict.fromkeys(["softmax_cross_entropy", "cross_entropy"], samples_of_losses),
+    "scaled_dot_product_attention": attention,
+}

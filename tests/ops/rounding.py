@@ -1,0 +1,37 @@
+"""How far two ways to compute one result may differ."""
+
+import numpy as np
+
+# Units in the last place by which two sums of the same terms may differ.
+UNITS = {np.dtype(np.float64): 5e4, np.dtype(np.float32): 256, np.dtype(np.float16): 64}
+
+
+def assert_same(found, wanted, call):
+    """Compare two results: NaN, infinities and the dtype exactly, and other numbers up to rounding.
+
+    With inputs near the end of the range, a sum or a product on the way may overflow in one order and not in another.
+    Then only numbers that are finite in both are compared.
+    """
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
+    if wanted.dtype not in UNITS:
+        np.testing.assert_array_equal(found, wanted)
+        return
+    limits = np.finfo(wanted.dtype)
+    unit, huge = UNITS[wanted.dtype] * float(limits.eps), float(np.sqrt(limits.max))
+    largest = largest_below(np.inf, *call.arrays)
+    floor = unit * largest_below(huge, wanted) * largest_below(huge, *call.arrays)
+    floor += 8 * float(limits.smallest_subnormal)
+    if largest >= huge:
+        both = np.isfinite(found) & np.isfinite(wanted)
+        found, wanted = found[both], wanted[both]
+    found, wanted = found.astype(np.float64), wanted.astype(np.float64)
+    far = np.maximum(np.abs(found), np.abs(wanted)) >= huge  # what is left of differences of huge numbers
+    np.testing.assert_allclose(np.where(far, 0, found), np.where(far, 0, wanted), rtol=unit, atol=floor)
+    np.testing.assert_allclose(np.where(far, found, 0), np.where(far, wanted, 0), rtol=unit, atol=unit * largest)
+
+
+def largest_below(bound, *arrays):
+    """Return the largest magnitude below a bound among the numbers of arrays, and at least 1."""
+    sizes = [np.abs(x.astype(np.float64)) for x in arrays]
+    return max(1.0, *(size.max(initial=0, where=size < bound) for size in sizes))

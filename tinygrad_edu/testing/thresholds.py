@@ -1,0 +1,100 @@
+"""Small thresholds, so that small inputs take the paths of large ones."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.thresholds import PLANS, Threshold
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+# The function that says how large a product OpenBLAS multiplies without copies: 0 on many processors.
+IN_PLACE = "most_in_place"
+_IN_PLACE_SIZES = 0, 1, 20, 1000, 1_000_000
+
+
+def thresholds() -> dict[str, Threshold]:
+    """Return the thresholds of all modules of the package that are imported, by their dotted names.
+
+    Examples
+    --------
+    >>> int(thresholds()["tinygrad_edu.ops.fast.softmax._LARGE"])
+    4000
+    """
+    found = {}
+    for module in _modules():
+        for name, value in vars(sys.modules[module]).items():
+            if isinstance(value, Threshold):
+                found[f"{module}.{name}"] = value
+    return found
+
+
+@contextmanager
+def replaced_thresholds(sizes: Mapping[str, int], in_place: int | None = None) -> Iterator[None]:
+    """Give thresholds other sizes inside.
+
+    Parameters
+    ----------
+    sizes : mapping of str to int
+        By the names that `thresholds` returns. Others keep theirs.
+    in_place : int, optional
+        How many multiplications of a product BLAS does without copies. Default: as on this processor.
+    """
+    replacements: dict[str, Any] = {name: Threshold(size) for name, size in sizes.items()}
+    if in_place is not None:
+        replacements |= {f"{module}.{IN_PLACE}": lambda: in_place for module in _modules_with(IN_PLACE)}
+    before = {name: _replace(name, value) for name, value in replacements.items()}
+    try:
+        _forget_plans()
+        yield
+    finally:
+        for name, value in before.items():
+            _replace(name, value)
+        _forget_plans()
+
+
+def _replace(dotted: str, value: Any) -> Any:
+    """Give a global name of a module another value, and return the old one."""
+    module, _, name = dotted.rpartition(".")
+    names = vars(sys.modules[module])
+    before, names[name] = names[name], value
+    return before
+
+
+def _modules_with(name: str) -> list[str]:
+    return [module for module in _modules() if name in vars(sys.modules[module])]
+
+
+def _modules() -> list[str]:
+    return [name for name in sys.modules if name.startswith("tinygrad_edu.")]
+
+
+def _forget_plans() -> None:
+    for forget in PLANS:
+        forget()
+
+
+@contextmanager
+def lowered_thresholds(seed: int = 0) -> Iterator[None]:
+    """Lower thresholds inside: all of them to 1 for seed 0; for another seed, each to a random size or not at all.
+
+    The sizes are drawn one by one, since some thresholds are upper bounds: lowered to 1, these exclude the fast form.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> with lowered_thresholds():
+    ...     probabilities = tg.softmax([0.0, 0.0])  # computed as for a large array
+    >>> probabilities
+    array([0.5, 0.5], dtype=float32)
+    """
+    rng, sizes = np.random.default_rng(seed), {}
+    for name, threshold in thresholds().items():
+        drawn = int(rng.choice([1, 1, 2, 3, 5, 20, int(threshold)])) if seed else 1
+        sizes[name] = max(threshold.least, min(drawn, int(threshold)))
+    in_place = int(rng.choice(_IN_PLACE_SIZES)) if seed else 1
+    with replaced_thresholds(sizes, in_place):
+        yield
