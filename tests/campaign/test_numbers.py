@@ -1,4 +1,4 @@
-"""The campaign on numbers: nothing is found in short, and a planted fault is found and reduced to lines that show it."""
+"""The campaign on numbers: a short run finds nothing; a planted fault is found and reduced to lines that show it."""
 
 import subprocess
 import sys

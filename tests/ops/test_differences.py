@@ -1,4 +1,4 @@
-"""Where we differ from NumPy or PyTorch on purpose, and no other test says so; `docs/differences.md` has the reasons."""
+"""Agreed differences from NumPy and PyTorch that no other test holds; `docs/differences.md` has the reasons."""
 
 import numpy as np
 import pytest

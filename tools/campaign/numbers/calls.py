@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,13 +99,20 @@ def public_names(line: "Line") -> frozenset[str]:
 @cache
 def every_name() -> frozenset[str]:
     """Return what is public: functions, methods, layers and losses."""
-    return frozenset(tg.ops.__all__) | {f"linalg.{n}" for n in tg.linalg.__all__} | {f"nn.{n}" for n in tg.nn.__all__}
+    return _public("") | {f"linalg.{n}" for n in _public("linalg")} | {f"nn.{n}" for n in tg.nn.__all__}
+
+
+@cache
+def _public(file: str) -> frozenset[str]:
+    """Return the public functions of a file of `tinygrad_edu.ops`, or of all."""
+    module: Any = import_module(f"tinygrad_edu.ops.{file}".rstrip("."))
+    return frozenset(module.__all__)
 
 
 ELEMENTWISE = frozenset(
     name
     for file in ("logic", "arithmetic", "choosing", "powers", "logistic", "gaussian", "trigonometry", "activations")
-    for name in getattr(tg.ops, file).__all__
+    for name in _public(file)
     if name not in ("glu", "logaddexp")  # a sum of two, and one that cancels
 )
 
@@ -158,7 +166,7 @@ def rename(expression: str, names: Mapping[str, str], side: str) -> str:
 
 @cache
 def forms(expression: str) -> dict[str, str]:
-    """Return other ways to write ``tg.add(x, y)``: ``x + y``, ``x.add(y)`` and ``np.add(x, y)``, as far as they exist."""
+    """Return other ways to write ``tg.add(x, y)``, if they exist: ``x + y``, ``x.add(y)``, ``np.add(x, y)``."""
     call = ast.parse(expression, mode="eval").body
     match call:
         case ast.Call(ast.Attribute(ast.Name("tg"), name), [ast.Name() as first, *others], keywords):
@@ -170,7 +178,7 @@ def forms(expression: str) -> dict[str, str]:
         found["method"] = ast.unparse(ast.Call(ast.Attribute(first, name), others, keywords))
     if name in OPERATORS and len(others) == 1 and not keywords:
         found["operator"] = ast.unparse(ast.BinOp(first, OPERATORS[name], others[0]))
-    if hasattr(np, name) and name in tg.ops.__all__ and _numpy_takes(getattr(np, name), [k.arg for k in keywords]):
+    if hasattr(np, name) and name in _public("") and _numpy_takes(getattr(np, name), [k.arg for k in keywords]):
         found["NumPy"] = ast.unparse(ast.Call(ast.Attribute(ast.Name("np"), name), [first, *others], keywords))
     return found
 

@@ -1,4 +1,4 @@
-"""Random calls of everything public, beside PyTorch in float64 and NumPy in all dtypes; the ledger says what may differ."""
+"""Random calls of everything public, compared with NumPy in all dtypes and with PyTorch in float64."""
 
 import multiprocessing
 from collections import Counter
@@ -42,7 +42,7 @@ NUMPY = Judge(by_numpy, _numpys_line, drawing.INTEGERS + drawing.FLOATS, drawing
 
 
 def play(seed: int, judge: Judge) -> tuple[str, str]:
-    """Draw a program, and judge it: return the class of the finding, and a script of a difference that is not agreed."""
+    """Draw and judge a program. Return the class of the finding, and a script of a difference that is not agreed."""
     program = draw(np.random.RandomState(seed), seed, judge.shares, judge.usable, judge.dtypes)
     finding = judge.judge(program)
     if not finding.is_difference:

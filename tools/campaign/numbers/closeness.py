@@ -19,7 +19,7 @@ def unequal(ours: Array, theirs: Array, relative: float, absolute: Any) -> Array
     """Return where two arrays of one shape differ by more than a relative and an absolute part."""
     with np.errstate(all="ignore"):
         near = np.abs(ours - theirs) <= relative * np.abs(theirs) + absolute
-    return ~(near | (ours == theirs) | (np.isnan(ours) & np.isnan(theirs)))
+    return np.asarray(~(near | (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))))
 
 
 def differing(ours: Arrays, theirs: Arrays, scale: float, again: Callable[[int], Arrays | None]) -> int | None:

@@ -50,10 +50,10 @@ def special_values(dtype: np.dtype[Any]) -> Array:
     if dtype.kind == "b":
         return np.array([False, True])
     if dtype.kind != "f":
-        ends = np.iinfo(dtype)
-        return np.array([ends.min, ends.max, ends.min + 1, ends.max - 1, 0, 1], dtype)
-    ends_: Any = np.finfo(dtype)
-    ends = [ends_.smallest_subnormal, 3 * ends_.smallest_subnormal, ends_.tiny, ends_.max, ends_.eps, 1 + ends_.eps]
+        low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+        return np.array([low, high, low + 1, high - 1, 0, 1], dtype)
+    info: Any = np.finfo(dtype)
+    ends = [info.smallest_subnormal, 3 * info.smallest_subnormal, info.tiny, info.max, info.eps, 1 + info.eps]
     return np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, *ends, *(-np.array(ends)), *BENDS]).astype(dtype)
 
 

@@ -1,6 +1,7 @@
 """The judges: what PyTorch gives in float64, to the second gradient, and what NumPy gives in every dtype."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,11 +60,11 @@ def _numpy_refuses(program: Program) -> bool:
 def by_numpy(program: Program) -> Finding:
     """Compare results on plain arrays, with their dtypes; and those on Tensors."""
     with quiet():
-        theirs = attempt(lambda: flat(NUMPYS.run(program, program.inputs)))
+        theirs = attempt(partial(_run_flat, NUMPYS, program, program.inputs))
         if isinstance(theirs, AttributeError) or "unexpected keyword" in str(theirs):
             return Finding("NumPy has no such setting")
         for judge, side, given in (("NumPy", PLAIN, program.inputs), ("NumPy, Tensors", OURS, as_tensors(program))):
-            ours = attempt(lambda side=side, given=given: flat(side.run(program, given)))
+            ours = attempt(partial(_run_flat, side, program, given))
             if isinstance(theirs, Exception) or isinstance(ours, Exception):
                 finding = refusal(ours, theirs, judge, "values")
                 if finding.kind != "refused by both":
@@ -101,7 +102,7 @@ def _numpys_difference(program: Program, judge: str, ours: list[Any], theirs: li
 
 
 def on_tensors(program: Program, dtype: np.dtype[Any]) -> list[np.dtype[Any]]:
-    """Return what the dtype of NumPy's result may be on Tensors: a float dtype of theirs, or float32 of whole numbers."""
+    """Return the dtypes that a result may have on Tensors, given NumPy's: theirs, or float32 of whole numbers."""
     if dtype.kind != "f":
         return [dtype]
     tensors = [x.dtype for name, x in program.inputs.items() if name not in program.constants]
@@ -119,7 +120,7 @@ def _converted_first(program: Program, dtype: np.dtype[Any]) -> list[Array]:
 
 
 def narrowest(program: Program, dtype: np.dtype[Any], on_tensors: bool) -> float:
-    """Return the epsilon of a result: of the narrowest dtype where whole numbers on Tensors become floats on the way."""
+    """Return the epsilon of a result, or of a narrower dtype that Tensors of whole numbers become on the way."""
     if dtype.kind != "f":
         return 0.0
     dtypes = {x.dtype for name, x in program.inputs.items() if name not in program.constants}
@@ -166,7 +167,7 @@ def _compare(program: Program, ours: "Ours", theirs: "Theirs") -> Finding:
 
     if [x.shape for x in ours.values()] != [x.shape for x in theirs.values()]:
         shapes = [[x.shape for x in side.values()] for side in (ours, theirs)]
-        return Finding("difference", "PyTorch", "shapes", *shapes)
+        return Finding("difference", "PyTorch", "shapes", shapes[0], shapes[1])
     both = [a and b for a, b in zip(ours.smooth, theirs.smooth, strict=True)]
     ours.smooth = theirs.smooth = both
     scale = 0.0 if program.is_elementwise else max(map(largest, program.inputs.values()), default=0.0)
@@ -180,7 +181,7 @@ def _compare(program: Program, ours: "Ours", theirs: "Theirs") -> Finding:
         mine, yours = (list(side) for side in found)
         if stage == "second":
             mine = [np.where(np.isfinite(y), x, y) for x, y in zip(mine, yours, strict=True)]
-        place = differing(mine, yours, scale, lambda number, stage=stage: again(stage, number))
+        place = differing(mine, yours, scale, partial(again, stage))
         if place is not None:
             return Finding("difference", "PyTorch", stage, mine[place], yours[place], finite)
         finite = finite and all(np.isfinite(x).all() for x in (*mine, *yours))
@@ -277,6 +278,10 @@ def pytorch() -> Side:
 def plain(x: Any) -> Array:
     """Return numbers as float64, to be compared."""
     return np.asarray(x).astype(np.float64)
+
+
+def _run_flat(side: Side, program: Program, inputs: Mapping[str, Any]) -> list[Any]:
+    return flat(side.run(program, inputs))
 
 
 def flat(results: Sequence[Sequence[Any]]) -> list[Any]:

@@ -50,12 +50,12 @@ def admitted(program: Program, finding: Finding) -> Entry | None:
 
 
 def _refused(*parts: str) -> Callable[[Program, Finding], bool]:
-    """We raise, with one of these parts in the message."""
+    """Return whether we raise, with one of these parts in the message."""
     return lambda program, finding: isinstance(finding.ours, Exception) and any(p in str(finding.ours) for p in parts)
 
 
 def _refused_by(judge: str, *parts: str) -> Callable[[Program, Finding], bool]:
-    """They raise, with one of these parts in the message."""
+    """Return whether they raise, with one of these parts in the message."""
 
     def applies(program: Program, finding: Finding) -> bool:
         return finding.judge.startswith(judge) and any(part in str(finding.theirs) for part in parts)
@@ -129,7 +129,7 @@ def _has_nan(program: Program) -> bool:
 
 
 def _beyond_squares(program: Program, finding: Finding) -> bool:
-    """An input is so large, or so small, that its square is infinite, or 0."""
+    """Return whether the square of an input is infinite, or 0."""
     floats = [x for x in program.inputs.values() if x.dtype.kind == "f" and x.size]
     numbers = np.concatenate([np.abs(x[np.isfinite(x) & (x != 0)]) for x in floats] or [np.zeros(0)])
     return finding.judge == "PyTorch" and bool(((numbers > 1e100) | (numbers < 1e-100)).any())

@@ -25,6 +25,7 @@ from tools.campaign.numbers.calls import (
 )
 from tools.campaign.numbers.drawing import Draws, Shares, one_of, with_chance
 from tools.layer_table import results_in
+from tools.torch_table import Shape
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Program:
 
 
 class Side:
-    """How one library runs a program: what the names in its expressions are, which they are, and how it calls layers."""
+    """How one library runs a program: which expressions are its own, what their names mean, how it calls layers."""
 
     def __init__(self, space: Mapping[str, Any], text: str, call_layer: Callable[..., Any] | None = None) -> None:
         self.space, self.text, self.call_layer = dict(space), text, call_layer
@@ -98,7 +99,8 @@ class Side:
         return every
 
     def _layer(self, step: Step, inputs: Mapping[str, Any]) -> Callable[..., Any]:
-        assert step.module and self.call_layer
+        assert step.module
+        assert self.call_layer
         name, ours, theirs, trains = step.module
         module = made(ours if self.text == "ours" else theirs, self.text == "theirs")
         module.train(trains)
@@ -201,7 +203,7 @@ class Builder:
                 found[name] = self._draw(f"{name}{number}" if number else name, kind, shapes[name], line)
         return found
 
-    def _draw(self, name: str, kind: str, shape: drawing.Shape, line: Line) -> str:
+    def _draw(self, name: str, kind: str, shape: Shape, line: Line) -> str:
         dtype = np.dtype(one_of(self.draws, self.dtypes))
         x = drawing.values(self.draws, kind, shape, dtype, self._shares_of(line))
         if kind in drawing.CONSTANT:

@@ -1,4 +1,4 @@
-"""Reduce a program that shows a difference: fewer calls, smaller arrays, simpler numbers, while the difference stays."""
+"""Reduce a program that shows a difference to fewer calls, smaller arrays and simpler numbers that still show it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -133,7 +133,7 @@ def _replaced(x: Array, simple: Array, which: str) -> Iterator[Array]:
 
 
 def _same(x: Array, y: Array) -> Array:
-    return (x == y) | (np.isnan(x) & np.isnan(y))
+    return np.asarray((x == y) | (np.isnan(x) & np.isnan(y)))
 
 
 def _cost(x: Array) -> int:
