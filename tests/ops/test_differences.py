@@ -27,6 +27,17 @@ def test_zeros_are_equal_whatever_their_sign():
     assert tg.median(np.array([-0.0, -0.0])) == 0
 
 
+@pytest.mark.filterwarnings("ignore:Mean of empty:RuntimeWarning")
+def test_reductions_that_numpy_refuses():
+    assert tg.average(np.zeros((2, 0, 0)), axis=(0, 1)).shape == (0,)
+    assert tg.var(np.array(2.0), axis=-1) == tg.std(np.array(2.0), axis=0) == 0
+
+
+def test_nothing_can_be_taken_from_an_axis_of_length_0():
+    with pytest.raises(IndexError, match="out of bounds"):
+        tg.take(np.zeros((0, 0)), np.array([0]), axis=-1)
+
+
 def test_fractions_of_quantiles_are_float64():
     x = np.arange(5)
     assert tg.quantile(x, np.array([0.3], np.float32)).dtype == np.float64

@@ -200,6 +200,8 @@ def test_the_sum_of_the_weights_is_returned_with_the_average():
     cube = RNG.standard_normal((3, 2, 4))
     np.testing.assert_allclose(tg.average(cube, (2, 0), both[:, 0].T), np.average(cube, (2, 0), both[:, 0].T))
     assert tg.average([[1, 2], [3, 4]], axis=0, weights=[3, 1]).tolist() == [1.5, 2.5]
+    large = np.array([2**63, 2**63], np.uint64)  # whose sum is 0 in uint64
+    assert tg.average(np.array([1.0, 2.0]), weights=large) == 1.5
     narrow = np.linspace(0.1, 1, 3000, dtype=np.float16)  # whose sum is rounded in float16
     for x, weights in ((np.arange(4), np.arange(4)), (np.arange(3000, dtype=np.float32), narrow)):
         for a, b in zip(*(f.average(x, weights=weights, returned=True) for f in (tg, np)), strict=True):

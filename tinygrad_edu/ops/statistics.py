@@ -157,6 +157,8 @@ def average(x: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
         total: Any = np.full(out.shape, x.size / np.maximum(out.size, 1), out.dtype)
     else:
         weights = _spread(weights, x.shape, axis)
+        if weights.dtype.kind != "f":  # whose sum could overflow
+            weights = astype(weights, np.result_type(x.dtype, weights.dtype) if isinstance(x, ndarray) else x.dtype)
         total = sum(weights, axis, keepdims)
         if np.any(values_of(total) == 0):
             raise ZeroDivisionError("average: the weights add up to 0, and nothing can be divided by that.")

@@ -99,14 +99,14 @@ def public_names(line: "Line") -> frozenset[str]:
 @cache
 def every_name() -> frozenset[str]:
     """Return what is public: functions, methods, layers and losses."""
-    return _public("") | {f"linalg.{n}" for n in _public("linalg")} | {f"nn.{n}" for n in tg.nn.__all__}
+    return _public("") | {f"linalg.{n}" for n in _public("linalg")} | {f"nn.{n}" for n in vars(tg.nn)["__all__"]}
 
 
 @cache
 def _public(file: str) -> frozenset[str]:
     """Return the public functions of a file of `tinygrad_edu.ops`, or of all."""
-    module: Any = import_module(f"tinygrad_edu.ops.{file}".rstrip("."))
-    return frozenset(module.__all__)
+    names: list[str] = vars(import_module(f"tinygrad_edu.ops.{file}".rstrip(".")))["__all__"]
+    return frozenset(names)
 
 
 ELEMENTWISE = frozenset(

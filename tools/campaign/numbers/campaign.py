@@ -47,16 +47,17 @@ def play(seed: int, judge: Judge) -> tuple[str, str]:
     finding = judge.judge(program)
     if not finding.is_difference:
         return finding.kind, ""
-    entries = []
-    for part in calls_alone(program) if len(program.steps) > 1 else [program]:
-        alone = judge.judge(part)
-        entry = admitted(part, alone) if alone.is_difference else None
-        entries += [entry] if entry else []
-        if alone.is_difference and not entry:
+    parts = calls_alone(program) if len(program.steps) > 1 else [program]
+    found = [(part, judge.judge(part)) for part in parts]
+    for part, alone in found:
+        if alone.is_difference and not admitted(part, alone):
             return "difference", _reduced_script(part, judge)
-    if not entries:
-        return "difference", _reduced_script(program, judge)
-    return f"agreed: {entries[0].title}", ""
+    entries = [entry for part, alone in found if (entry := alone.is_difference and admitted(part, alone))]
+    refused = [alone.kind for _, alone in found if alone.kind.startswith("refused by us")]
+    entry = entries[0] if entries else admitted(program, finding, of_any=True)
+    if refused or entry:
+        return (f"agreed: {entry.title}" if entry else refused[0]), ""
+    return "difference", _reduced_script(program, judge)
 
 
 def _reduced_script(program: Program, judge: Judge) -> str:

@@ -11,6 +11,7 @@ Arrays = Sequence[Array]
 
 RELATIVE = 1e-8
 ABSOLUTE = 1e-13  # of the largest finite number in the result: what remains where terms cancel
+HIDDEN = 1e-10  # the same for second gradients, which cancel numbers that no result shows
 LARGEST = 1e4
 UNSTABLE = 300.0  # times what a change of the inputs in their last digits changes
 
@@ -22,16 +23,18 @@ def unequal(ours: Array, theirs: Array, relative: float, absolute: Any) -> Array
     return np.asarray(~(near | (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))))
 
 
-def differing(ours: Arrays, theirs: Arrays, scale: float, again: Callable[[int], Arrays | None]) -> int | None:
+def differing(
+    ours: Arrays, theirs: Arrays, scale: float, absolute: float, again: Callable[[int], Arrays | None]
+) -> int | None:
     """Return which array differs first, or None.
 
-    `scale` is the largest number that they were computed from: rounding leaves parts of it where terms cancel. It is 0
-    of what is computed element by element, where nothing does.
+    `scale` is the largest number that they were computed from: where terms cancel, rounding leaves the part `absolute`
+    of it. It is 0 for what is computed element by element, where nothing cancels.
     `again` computes theirs once more with inputs that are changed in their last digits: what changes then is rounding.
     """
     if not _any(ours, theirs, [0.0] * len(theirs)):
         return None
-    scales = [ABSOLUTE * max(largest(x), min(scale, LARGEST)) if scale else 0.0 for x in theirs]
+    scales = [absolute * max(largest(x), min(scale, LARGEST)) if scale else 0.0 for x in theirs]
     first = _any(ours, theirs, scales)
     if not first:
         return None
@@ -68,7 +71,7 @@ def nudged(inputs: Mapping[str, Array], number: int) -> dict[str, Array]:
         with np.errstate(all="ignore"):
             plain = ~np.isfinite(x) | ((x * 4 == np.round(x * 4)) & (np.abs(x) < 1000))
             digits = np.abs(np.frexp(np.where(plain, 1, x))[0] * 2.0**40).astype(np.int64)
-            steps = (digits * (2 * number + 3) // 7) % 5 - 2  # a function of the number itself
+            steps = np.array([-2, -1, 1, 2])[digits * (2 * number + 3) // 7 % 4]  # a function of the number itself
             return np.where(plain, x, x * (1 + steps * 2.0**-52))
 
     return {name: nudge(x) for name, x in inputs.items()}

@@ -9,7 +9,7 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu.engine import Array, values_of
 from tools.campaign.numbers.calls import NUMPY, numpy_has
-from tools.campaign.numbers.closeness import Arrays, differing, largest, nudged
+from tools.campaign.numbers.closeness import ABSOLUTE, HIDDEN, Arrays, differing, largest, nudged
 from tools.campaign.numbers.program import OURS, Program, Side, quiet, wrapped
 
 
@@ -171,7 +171,7 @@ def _compare(program: Program, ours: "Ours", theirs: "Theirs") -> Finding:
     both = [a and b for a, b in zip(ours.smooth, theirs.smooth, strict=True)]
     ours.smooth = theirs.smooth = both
     scale = 0.0 if program.is_elementwise else max(map(largest, program.inputs.values()), default=0.0)
-    finite = True
+    finite, hidden = True, ABSOLUTE if program.is_elementwise else HIDDEN
     for stage in ("values", "first", "second"):
         if stage != "values" and not (any(both) and program.variables):
             break
@@ -181,7 +181,7 @@ def _compare(program: Program, ours: "Ours", theirs: "Theirs") -> Finding:
         mine, yours = (list(side) for side in found)
         if stage == "second":
             mine = [np.where(np.isfinite(y), x, y) for x, y in zip(mine, yours, strict=True)]
-        place = differing(mine, yours, scale, partial(again, stage))
+        place = differing(mine, yours, scale, hidden if stage == "second" else ABSOLUTE, partial(again, stage))
         if place is not None:
             return Finding("difference", "PyTorch", stage, mine[place], yours[place], finite)
         finite = finite and all(np.isfinite(x).all() for x in (*mine, *yours))
