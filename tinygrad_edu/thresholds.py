@@ -4,11 +4,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import ParamSpec, TypeVar
 
-P = ParamSpec("P")
-R = TypeVar("R")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
-class Threshold(int):
+class SizeThreshold(int):
     """A size that decides how fast a result is computed, and not what it is.
 
     For example the number of elements from which a product is shared by threads, or the number of bytes that are
@@ -23,14 +23,14 @@ class Threshold(int):
 
     Examples
     --------
-    >>> LARGE = Threshold(4000)
+    >>> LARGE = SizeThreshold(4000)
     >>> 5000 >= LARGE
     True
     """
 
     least: int
 
-    def __new__(cls, size: int, least: int = 1) -> "Threshold":
+    def __new__(cls, size: int, least: int = 1) -> "SizeThreshold":
         """Keep the size as the number."""
         threshold = super().__new__(cls, size)
         threshold.least = least
@@ -41,7 +41,7 @@ class Threshold(int):
 PLANS: list[Callable[[], None]] = []
 
 
-def plan(function: Callable[P, R]) -> Callable[P, R]:
+def plan(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Cache a function that decides, from shapes and thresholds alone, how a result is computed."""
     cached = lru_cache(1024)(function)
     PLANS.append(cached.cache_clear)

@@ -49,6 +49,13 @@ CONVENTIONS: dict[str, list[tuple[list[Any], dict[str, Any], list[Any]]]] = {
     "power_norm": [
         ([[[0.0, 0.0], [0.0, -4.0]]], {"p": p, "axis": (1,), "keepdims": True}, [[[0, 0], [0, slope]]])
         for p, slope in ((2.0, -1), (1.0, -1), (0.5, -1), (1.5, -1), (3.0, -1), (-1.0, 0), (0.0, 0))
+    ] + [
+        ([[-end, -end]], {"p": p, "axis": (0,), "keepdims": True}, [[-(2 ** (1 / p - 1))] * 2])
+        for end in (5e-324, 1.7e308) for p in (2.0, 3.0)
+    ],
+    "std": [
+        ([[[3.0, 3.0], [1.0, 2.0]]], {"axis": 1}, [[[0, 0], [-0.5, 0.5]]]),
+        *[([[end, -end]], {}, [[0.5, -0.5]]) for end in (1e-200, 1e200)],
     ],
     "gelu_by_tanh": [([[1e200, -1e200]], {}, [[1, 0]])],
     "relu": [([[0.0, -1.0, 2.0]], {}, [[0, 0, 1]])],
@@ -116,8 +123,12 @@ EQUIVALENT = {
     r"relu\.x: source: x for out": "x > 0 where max(x, 0) > 0",
     r"relu\.x: source: g for out": "of that place only the dtype is taken",
     r"(max|min)\.x: source: (g|out) for x": "of that place only the dtype is taken",
-    r"var\.x: source: g for (x|astype\(g, np\.float32\))": "of the place only the dtype is taken, or the digits of a "
-    "float16, to which the result is rounded in the end",
+    r"(var|std)\.x: source: ((g|out) for x|g for _in_float64\(g\))": "of the places that survive only the dtype is "
+    "taken, and the product is float64 in any case",
+    r"std\.x: source: (x for out|x\.dtype\.itemsize <= 8 for .*|\w+ for values_of\(\w+\))": "a scale that is not "
+    "needed changes nothing; NumPy compares the values of a Tensor",
+    r"std\.x: source: (2 for 1|share for drop\(share, constant\))": "the deviations are 0 there; the mask is for the "
+    "second derivative",
     r"(prod|cumprod)\.x: source: (x|out) for g": "of the place that survives only the dtype is taken, and a wider one "
     "is narrowed in the end",
     r"cumprod\.x: source: g for out": "of the place that survives only the shape is taken",
@@ -159,6 +170,9 @@ EQUIVALENT = {
     r"power_norm\.x: source: ((x|out) for g|x for out)": "only its shape is taken; where the norm is 0, so is x",
     r"power_norm\.x: source: (2 for 1|share for keep\(share, counts\))": "where x is 0, so is the rest; the mask is "
     "for the second derivative",
+    r"power_norm\.x: source: (x|out) for values_of\((x|out)\)": "NumPy answers that of a Tensor too",
+    r"normalized\.(x|weight|bias): source: (g|x|weight|bias|out) for (g|x|weight)": "of the places that survive only "
+    "the dtype is taken, or whether it is a Tensor",
     r"affine_gates\.(x|weight|bias): source: (out for g|x for weight|weight for x)": "of the places that survive only "
     "lengths, or the dtype, are taken",
     r"affine_gates\.bias: (transposed|source: (x|weight|bias) for g)": "it has one axis; and only the dtype is taken",

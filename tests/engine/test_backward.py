@@ -594,6 +594,55 @@ def test_what_is_not_the_gradient_of_the_input_is_refused(broadcasts, rule):
     with pytest.raises(WrongGradientError, match="op double: the rule of x returned"):
         broken(broadcasts, rule)(x, 0.0).sum().backward()
     assert x.grad is None
+    _, pullback = tg.vjp(lambda x: broken(broadcasts, rule)(x, 0.0), x)
+    with pytest.raises(WrongGradientError, match="op double: the rule of x returned"):
+        pullback(Tensor(np.ones(3, np.float32), requires_grad=True))
+
+
+RECORDED = {"arrays": False, "Tensors": True}
+
+
+@pytest.mark.parametrize("requires_grad", RECORDED.values(), ids=RECORDED)
+@pytest.mark.parametrize("source", ["rule", "hook"])
+def test_an_array_of_gradients_keeps_its_dtype_in_a_walk_of(source, requires_grad):
+    """A float64 array meets a float32 Tensor in the next rule: in float32 it would be infinite."""
+    wide = np.array([1e50, -3e50])
+
+    @tg.op
+    def steps(z):
+        return np.floor(z)
+
+    steps.vjps(z=lambda g: wide if source == "rule" else g)
+
+    w = np.array([[1e-30], [2e-30]], np.float32)
+
+    def f(x, b):
+        z = tg.linear(x, Tensor(w), b)
+        if source == "hook":
+            z.register_hook(lambda g: wide)
+        return steps(z)
+
+    _, pullback = tg.vjp(f, np.ones(1, np.float32), np.zeros(2))
+    gradients = [g.numpy() for g in pullback(Tensor(np.ones(2), requires_grad=requires_grad))]
+    assert [g.dtype for g in gradients] == [np.float32, np.float64]
+    np.testing.assert_allclose(gradients[0], [-5e20], rtol=1e-6)
+    np.testing.assert_array_equal(gradients[1], wide)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("step", ["sign", "floor", "abs"])
+@pytest.mark.parametrize(("x_dtype", "y_dtype"), [(np.float32, np.float64), (np.float64, np.float16)])
+def test_higher_derivatives_of_mixed_dtypes(step, order, x_dtype, y_dtype):
+    def derivative(order):
+        if order == 0:
+            return lambda x, y: getattr(tg, step)(x * y).sum()
+        return lambda x, y: tg.grad(derivative(order - 1), (order - 1) % 2)(x, y).sum()
+
+    x, y = np.array([1.0, -2.0], x_dtype), np.array([0.5, 3.0], y_dtype)
+    found = derivative(order)(x, y)
+    wanted = derivative(order)(x.astype(np.float64), y.astype(np.float64))
+    assert found.dtype == (x if order % 2 else y).dtype
+    np.testing.assert_allclose(found.numpy(), wanted.numpy())
 
 
 @pytest.mark.parametrize("shape", [(3,), (1,), (), (2, 3), (2, 1), (1, 1), (1, 3), (4, 1, 1), (4, 2, 3)])

@@ -50,10 +50,10 @@ def hold(call, batch, seed):
         return
     with lowered_thresholds(seed):
         out, gradients = pulled(call, joined)
-    assert_same(out, together([value for value, _ in wanted], batch.out), call)
+    assert_same(out, together([value for value, _ in wanted], batch.out), call.arrays)
     of_samples = zip(*(each for _, each in wanted), strict=True)
     for k, gradient, each in zip(call.differentiable, gradients, of_samples, strict=True):
-        assert_same(gradient, together(each, batch.inputs[k]), call)
+        assert_same(gradient, together(each, batch.inputs[k]), call.arrays)
 
 
 def together(parts, axis):

@@ -245,6 +245,202 @@ def test_float16_statistics_of_many_numbers(f, wanted):
     np.testing.assert_allclose(x.grad, wide.grad, rtol=0.02)
 
 
+# --- Sums of squares at the ends of the range ---
+
+LARGEST, SMALLEST = ({t: np.array(getattr(np.finfo(t), name)).item() for t in (np.float16, np.float32, np.float64)}
+                     for name in ("max", "smallest_subnormal"))  # fmt: skip
+
+
+def exact_std(x, axis, ddof):
+    """Return the standard deviation of x and its gradient, scaled so that NumPy's formula does not overflow."""
+    scale = np.exp2(np.floor(np.log2(float(np.abs(x).max()))))
+    unit = x.astype(np.float64) / scale
+    out = np.std(unit, axis, ddof=ddof, keepdims=True)
+    count = x.size // out.size - ddof
+    deviation = unit - unit.mean(axis, keepdims=True)
+    slope = np.divide(deviation, out * count, out=np.zeros_like(unit), where=out > 1e-15)
+    return scale * out, slope
+
+
+STD_ROWS = [
+    (np.float16, [0, 1200]), (np.float16, [1e-4, 2e-4, 5e-4]), (np.float16, [6e-8, 0, 1.2e-7]),
+    (np.float16, [65504, -65504, 1, 0]), (np.float16, [65504, 65504]), (np.float16, [2048, 2049, 2050]),
+    (np.float32, [1e-25, 2e-25, 5e-25]), (np.float32, [4e19, -4e19, 1]), (np.float32, [3e38, 3.4e38, 3.4e38]),
+    (np.float32, [1e-45, 0, 3e-45]), (np.float32, [1e8, 1e8 + 8, 1e8 + 16]),
+    (np.float64, [1e-200, 2e-200, 5e-200]), (np.float64, [1e200, -1e200, 3e200]), (np.float64, [5e-324, 0, 1.5e-323]),
+    (np.float64, [1.7e308, -1.7e308, 1e308, 0]), (np.float64, [1.7e308, 1.7e308]), (np.float64, [1e150, 1e-160, 0]),
+    *[(dtype, [[0.5, 1.5], [-3, 2], [8, 1]]) for dtype in (np.float16, np.float32, np.float64)],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+@pytest.mark.parametrize("kind", [np.asarray, tg.Tensor])
+@pytest.mark.parametrize(("dtype", "x"), STD_ROWS)
+def test_std_is_that_in_float64_rounded_once(dtype, x, kind, ddof):
+    x = np.array(x, dtype)
+    for axis in (None, -1, 0) if x.ndim > 1 else (None,):
+        wanted, slope = exact_std(x, axis, ddof)
+        g = np.arange(1, wanted.size + 1).reshape(wanted.shape)
+        found = tg.std(kind(x), axis, ddof, keepdims=True)
+        np.testing.assert_allclose(values_of(found), wanted.astype(dtype), rtol=1e-15, strict=True)
+        np.testing.assert_array_equal(tg.std(x, axis, ddof), np.squeeze(values_of(found), axis))
+        leaf = tg.Tensor(x, requires_grad=True)
+        tg.std(leaf, axis, ddof, keepdims=True).backward(g.astype(dtype))
+        half_unit = {"rtol": np.finfo(dtype).eps / 2 + 1e-15, "atol": max(SMALLEST[dtype], 1e-15)}
+        np.testing.assert_allclose(leaf.grad, (slope * g).astype(dtype), **half_unit)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [(np.float16, 2.0**-13), (np.float32, 2.0**-120), (np.float32, 2.0**120), (np.float64, 2.0**-700),
+     (np.float64, 2.0**700)],
+)  # fmt: skip
+def test_the_second_derivative_of_std_grows_as_x_shrinks(dtype, scale):
+    x, v = np.array([[1, 2, 5], [0, -3, 1]]), np.array([[1, -2, 3], [2, 0, 1]])
+
+    def second(x, v):
+        return tg.grad(lambda x: (tg.grad(lambda x: tg.std(x, axis=1, ddof=1).sum())(x) * v).sum())(x)
+
+    wanted = second(x.astype(np.float64), v.astype(np.float64)) / scale
+    found = second((x * scale).astype(dtype), v.astype(dtype))
+    np.testing.assert_allclose(found, wanted.astype(dtype), rtol=2 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_the_variance_may_overflow_and_its_gradient_does_not(dtype):
+    big = 2.0 ** (np.finfo(dtype).maxexp - 2)
+    x = tg.Tensor(np.array([big, -big], dtype), requires_grad=True)
+    with np.errstate(over="ignore"):
+        out = tg.var(x)
+    out.backward()
+    assert out.item() == np.inf
+    np.testing.assert_array_equal(x.grad, [big, -big])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("end", [LARGEST, SMALLEST])
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [
+        *[(lambda x, p=p: tg.linalg.norm(x, p), 2 ** (1 / p - 1)) for p in (0.5, 2, 3)],
+        (lambda x: tg.hypot(x[0], x[1]), 0.5**0.5),
+    ],
+)
+def test_the_gradient_of_a_length_does_not_depend_on_its_size(f, slope, end, dtype):
+    x = tg.Tensor(np.full(2, end[dtype], dtype), requires_grad=True)
+    with np.errstate(over="ignore"):
+        f(x).backward()
+    np.testing.assert_allclose(x.grad, slope, rtol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_vector_whose_length_overflows_is_normalized(dtype):
+    x = np.array([[1, 1], [3, 4], [0, 0]], dtype) * np.array([[LARGEST[dtype]], [1], [1]], dtype)
+    np.testing.assert_allclose(tg.normalize(x), [[0.5**0.5] * 2, [0.6, 0.8], [0, 0]], rtol=np.finfo(dtype).eps)
+    np.testing.assert_allclose(tg.cosine_similarity(x, x[:1]), [1, 1.4 * 0.5**0.5, 0], rtol=2 * np.finfo(dtype).eps)
+
+
+# What PyTorch 2.13 gives for each of 4 numbers in one row, as layer_norm(x, (4,)).backward(tensor([1, 2, 3, 4])).
+NORMS = {
+    "layer_norm": lambda x: tg.layer_norm(x, 4),
+    "group_norm": lambda x: tg.group_norm(x, 1),
+    "batch_norm": lambda x: tg.batch_norm(x.reshape(4, 1), None, None, training=True),
+    "instance_norm": lambda x: tg.instance_norm(x.reshape(1, 1, 4)),
+    "rms_norm": lambda x: tg.rms_norm(x, 4),
+}
+OVERFLOWING = [
+    *[(np.float32, row) for row in ([1e20, 0.1, -0.3, 0.2], [0.1, -0.3, 0.2, 1e20], [LARGEST[np.float32], 0, 1, 2])],
+    *[(np.float64, row) for row in ([1e200, 0.1, -0.3, 0.2], [LARGEST[np.float64], 0.1, -0.3, 0.2])],
+    *[(t, [LARGEST[t], -LARGEST[t], 1, 2]) for t in (np.float32, np.float64)],
+    *[(t, [LARGEST[t]] * 4) for t in (np.float32, np.float64)],
+]
+NOT_FINITE = [(t, [*row, 1, 2]) for t in LARGEST for row in ([np.inf, 0], [-np.inf, np.inf], [np.nan, 0])]
+
+
+def value_and_gradients(norm, dtype, row):
+    """Return the value, the gradient, and the gradient made with create_graph."""
+    x, g = tg.Tensor(np.array([row], dtype), requires_grad=True), np.arange(1, 5, dtype=dtype)
+    with np.errstate(all="ignore"):
+        out = NORMS[norm](x)
+        out.backward(g.reshape(out.shape), retain_graph=True)
+        (recorded,) = tg.grad(lambda x: (NORMS[norm](x) * g.reshape(out.shape)).sum())(x)
+    return out.numpy().ravel(), x.grad[0], values_of(recorded)
+
+
+@pytest.mark.parametrize(("dtype", "row"), OVERFLOWING + NOT_FINITE)
+@pytest.mark.parametrize("norm", ["layer_norm", "group_norm"])
+def test_a_row_whose_variance_overflows_is_nan(norm, dtype, row):
+    for found in value_and_gradients(norm, dtype, row):
+        np.testing.assert_array_equal(found, np.full(4, np.nan, dtype), strict=True)
+
+
+@pytest.mark.parametrize(("dtype", "big"), [(np.float32, 1e20), (np.float64, 1e200)])
+@pytest.mark.parametrize("norm", ["batch_norm", "instance_norm", "rms_norm"])
+def test_other_norms_are_0_where_the_squares_overflow(norm, dtype, big):
+    for found in value_and_gradients(norm, dtype, [big, 0.1, -0.3, 0.2]):
+        np.testing.assert_array_equal(found, np.zeros(4, dtype), strict=True)
+
+
+@pytest.mark.parametrize(("dtype", "row"), NOT_FINITE)
+@pytest.mark.parametrize("norm", ["batch_norm", "instance_norm"])
+def test_channels_with_an_infinity_or_a_nan_are_nan(norm, dtype, row):
+    for found in value_and_gradients(norm, dtype, row):
+        np.testing.assert_array_equal(found, np.full(4, np.nan, dtype), strict=True)
+
+
+@pytest.mark.parametrize(
+    ("norm", "value", "derivative"),
+    [
+        ("layer_norm", [1.732, -0.5773, -0.5773, -0.5773], [0, -3.523e-05, 0, 3.523e-05]),
+        ("group_norm", [1.732, -0.5773, -0.5773, -0.5773], [0, -3.523e-05, 0, 3.523e-05]),
+        ("batch_norm", [1.732, -0.5773, -0.5773, -0.5773], [0, -3.523e-05, 0, 3.523e-05]),
+        ("instance_norm", [1.732, -0.5773, -0.5773, -0.5773], [0, -3.523e-05, 0, 3.523e-05]),
+        ("rms_norm", [2, 3e-06, -9e-06, 6e-06], [0, 6.104e-05, 9.161e-05, 1.221e-04]),
+    ],
+)
+def test_float16_normalizes_its_largest_numbers(norm, value, derivative):
+    out, *gradients = value_and_gradients(norm, np.float16, [LARGEST[np.float16], 0.1, -0.3, 0.2])
+    np.testing.assert_allclose(out, value, rtol=2e-3, atol=6e-7)
+    for found in gradients:
+        np.testing.assert_allclose(found, derivative, rtol=2e-3, atol=1.2e-7)
+
+
+@pytest.mark.parametrize("norm", ["layer_norm", "group_norm", "batch_norm", "instance_norm"])
+def test_equal_numbers_normalize_to_0_whatever_their_size(norm):
+    """PyTorch gives NaN, or the rounding of the mean times 316, from 1e20 on."""
+    for dtype, big in ((np.float16, 6e4), (np.float32, 1e20), (np.float64, 1e200)):
+        out, *gradients = value_and_gradients(norm, dtype, [big] * 4)
+        np.testing.assert_array_equal(out, 0)
+        for found in gradients:
+            np.testing.assert_allclose(found, np.array([-1.5, -0.5, 0.5, 1.5]) / 1e-5**0.5, rtol=2e-3)
+
+
+# --- A number has the axes 0 and -1: NumPy's sum, max and min allow them, and so do its means here ---
+
+
+@pytest.mark.parametrize("axis", [None, (), 0, -1, np.int64(0)])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("f", "value", "slope"),
+    [(f, 2, 1) for f in (tg.sum, tg.mean, tg.prod, tg.max, tg.min, tg.logsumexp, tg.nansum, tg.nanmean, tg.average)]
+    + [(f, 0, 0) for f in (tg.var, tg.std, tg.ptp)],
+)
+def test_reductions_of_a_number(f, value, slope, dtype, axis):
+    x = tg.Tensor(np.array(2, dtype), requires_grad=True)
+    out = f(x, axis=axis)
+    out.backward()
+    for found, wanted in ((out.numpy(), value), (np.asarray(f(x.numpy(), axis=axis)), value), (x.grad, slope)):
+        np.testing.assert_array_equal(found, np.array(wanted, dtype), strict=True)
+
+
+@pytest.mark.parametrize("axis", [1, -2, (0,)])
+@pytest.mark.parametrize("f", [tg.sum, tg.mean, tg.max, tg.var, tg.std])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_number_has_no_other_axis(f, dtype, axis):
+    with pytest.raises(np.exceptions.AxisError):
+        f(tg.Tensor(np.array(2, dtype)), axis=axis)
+
+
 # --- Norms and singular values where they have no derivative: what PyTorch 2.13 gives ---
 
 

@@ -95,6 +95,17 @@ def test_second_derivatives_at_bends_are_those_of_one_side(f, at, sides):
     assert any(abs(float(found) - side) < 1e-10 for side in sides)
 
 
+@pytest.mark.parametrize(("x", "low", "high"), [(-1.0, 1, 0), (1.0, 0, 1)])
+def test_equal_bounds(x, low, high):
+    assert [float(g) for g in gradient(lambda *y: tg.clip(x, *y), 0.0, 0.0)] == [low, high]
+
+
+def test_gelu_far_below_0():
+    found = tg.gelu(np.array([-6.0]), "tanh")
+    t = np.longdouble(np.sqrt(2 / np.pi)) * (-6 - np.longdouble(0.044715) * 216)
+    np.testing.assert_allclose(found.astype(float), [float(-6 / (1 + np.exp(-2 * t)))], rtol=1e-12)
+
+
 def test_a_vector_shorter_than_eps():
     found = gradient(lambda x: tg.cosine_similarity(x, np.array([[1.0, 0.0]]), eps=0.5), [[0.25, 0.0]])
     np.testing.assert_allclose(found, [[2, 0]])

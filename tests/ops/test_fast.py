@@ -214,6 +214,19 @@ def test_reductions_of_short_rows(function, shape, monkeypatch):
                 np.testing.assert_array_equal(found, wanted, strict=True)
 
 
+@pytest.mark.parametrize("function", [np.maximum, np.minimum])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("n", [2, 9, 17, 25, 33])
+def test_extrema_of_zeros_have_the_sign_of_numpys(function, dtype, n, monkeypatch):
+    monkeypatch.setattr(reductions, "_LARGE", 1)
+    x = np.where(np.random.default_rng(0).random((200, n)) < 0.5, 0, -0.0).astype(dtype)
+    for settings in ({}, {"initial": -np.inf if function is np.maximum else np.inf}):
+        fast, plain = (
+            f(function, x, -1, **settings) for f in (reductions.reduction_along, reductions.plain_reduction_along)
+        )
+        np.testing.assert_array_equal(np.signbit(fast), np.signbit(plain), strict=True)
+
+
 @pytest.mark.parametrize("n", [3, 24, 25])
 def test_sums_of_short_rows_of_float16_round_once(n, monkeypatch):
     monkeypatch.setattr(reductions, "_LARGE", 1)

@@ -49,4 +49,4 @@ def test_a_result_depends_neither_on_thresholds_nor_on_layouts(name, data, seed,
     with lowered_thresholds(seed):
         found = results(call, arrange)
     for one, other in zip(found, wanted, strict=True):
-        assert_same(one, other, call)
+        assert_same(one, other, call.arrays)

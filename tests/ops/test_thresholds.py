@@ -1,4 +1,4 @@
-"""A size that decides how a result is computed is a Threshold, so that the laws can lower it."""
+"""A size that decides how a result is computed is a SizeThreshold, so that the laws can lower it."""
 
 import ast
 import importlib
@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_edu as tg
 from tinygrad_edu.testing.thresholds import lowered_thresholds, replaced_thresholds, thresholds
-from tinygrad_edu.thresholds import PLANS, Threshold
+from tinygrad_edu.thresholds import PLANS, SizeThreshold
 
 PACKAGE = Path(tg.__file__).parent
 ROOMS = "engine", "ops", "optim", "nn", "parallel", "transforms"
@@ -20,13 +20,15 @@ MOST = 4
 OTHERS = {
     "count > _MOST_WRITTEN_OUT": "decided once, when an op is defined",
     "len(numbers) > 52": "einsum has 52 letters",
+    "x.dtype.itemsize < 8": "a dtype narrower than float64",
+    "x.dtype.itemsize >= 8": "float64 or wider",
     "max(kernel) > _LONGEST": "refuses a kernel",
     "padded[0] * padded[1] > _MOST_PIXELS": "refuses an image",
 }
 
 
 def bare_comparisons(path):
-    """Return the comparisons with a number that is no Threshold."""
+    """Return the comparisons with a number that is no SizeThreshold."""
     source = path.read_text(encoding="utf-8")
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     names = vars(importlib.import_module(".".join(parts).removesuffix(".__init__")))
@@ -57,7 +59,7 @@ def test_sizes_are_compared_with_thresholds_alone(path):
 )  # fmt: skip
 def test_a_bare_comparison_is_found(comparison, found):
     node = ast.parse(comparison, mode="eval").body
-    names = {"_MANY": 500, "_LARGE": Threshold(500)}
+    names = {"_MANY": 500, "_LARGE": SizeThreshold(500)}
     assert any(is_bare(side, names) for side in (node.left, *node.comparators)) == found
 
 

@@ -8,7 +8,7 @@ from threading import RLock, get_ident
 from typing import Any
 
 from tinygrad_edu.errors import MissingExtraError
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 __all__ = [
     "SMALL",
@@ -21,7 +21,7 @@ __all__ = [
 
 # Where OpenBLAS has kernels for small products, by the name of the processor that it takes this one for; and how many
 # multiplications those are at most.
-_WITH_SMALL_KERNELS, SMALL = {"SkylakeX", "Cooperlake", "SapphireRapids"}, Threshold(1_000_000)
+_WITH_SMALL_KERNELS, SMALL = {"SkylakeX", "Cooperlake", "SapphireRapids"}, SizeThreshold(1_000_000)
 
 # The number of BLAS threads belongs to the process: who limits it first notes what it was of each library, the last
 # puts it back.

@@ -15,7 +15,8 @@ from tinygrad_edu.errors import WrongGradientError
 def fitted(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
     """Undo broadcasting and promotion for an op that does them; demand the exact shape and dtype of any other.
 
-    `kind` is what gradients are made of: arrays or Tensors, beside which a rule may return an array, as a constant.
+    `kind` is the class of the gradients in this walk, ndarray or Tensor. A rule may return an array in both: it becomes
+    a Tensor of its own dtype in a walk of Tensors, because a bare array takes the dtype of the Tensor that it meets.
     """
     op, parent, argument = node.op, node.links[k], node.rules.names[k]
     assert op is not None
@@ -40,7 +41,7 @@ def fitted(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
                 f"{parent.dtype}.{hint}"
             )
         contribution = contribution.astype(parent.dtype)
-    return contribution
+    return contribution if kind is ndarray or contribution.__class__ is kind else kind(contribution)
 
 
 def _to_shape(g: Any, shape: tuple[int, ...], broadcasts: bool, where: str, argument: str) -> Any:
@@ -59,4 +60,6 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum `g` (array or Tensor) over the axes along which `shape` was broadcast: the transpose of broadcasting."""
     extra = g.ndim - len(shape)
     axes = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1)
+    if g.dtype == np.float16:  # NumPy adds it in float16 along some axes, and 2048 + 1 is 2048
+        return g.sum(axis=axes, dtype=np.float32).astype(np.float16).reshape(shape)
     return g.sum(axis=axes).reshape(shape)

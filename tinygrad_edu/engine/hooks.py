@@ -112,7 +112,7 @@ def _demanded(node: Node, changed: Any, kind: type[Any]) -> Any:
             f"{_where(node)} returned {changed.dtype} of shape {changed.shape}; that gradient is {node.dtype} of shape "
             f"{node.shape}, and stays so."
         )
-    return changed
+    return changed if isinstance(changed, kind) else kind(changed)  # a bare array takes the dtype that it meets
 
 
 def _where(node: Node) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 
 def plain_add_at(total: ndarray, index: Any, values: Any) -> None:
@@ -28,6 +28,11 @@ def add_at(total: ndarray, index: Any, values: Any) -> None:
     others = [part for part in parts if not isinstance(part, int | np.integer | slice | NoneType | EllipsisType)]
     if len(others) == min(masks, 1):
         total[index] += values
+        return
+    if total.dtype == np.float16:  # 2048 + 1 is 2048
+        wide = total.astype(np.float32)
+        add_at(wide, index, values)
+        total[...] = wide
         return
     large = np.size(values) >= _LARGE and total.flags.c_contiguous
     if large and total.ndim == 1 and index.__class__ is ndarray:
@@ -128,9 +133,9 @@ def _add_elements(total: ndarray, numbers: ndarray, rows: ndarray) -> None:
         np.add.at(flat, places, rows[k, start : start + step].reshape(-1))
 
 
-_LARGE = Threshold(2000)  # values, from which on it pays to look what the index names
-_LONG = Threshold(8)  # elements of a row, from which on whole rows are added
-_MANY = Threshold(30_000)  # values, from which on it pays to sort rows by their numbers
-_TIMES = Threshold(2)  # as long as one row of many groups takes it to add up all of a group
-_SHORT = Threshold(2**16)  # numbers that 16 bits hold
-_PART = Threshold(2**16)  # elements at a time, so that their places stay in the cache
+_LARGE = SizeThreshold(2000)  # values, from which on it pays to look what the index names
+_LONG = SizeThreshold(8)  # elements of a row, from which on whole rows are added
+_MANY = SizeThreshold(30_000)  # values, from which on it pays to sort rows by their numbers
+_TIMES = SizeThreshold(2)  # as long as one row of many groups takes it to add up all of a group
+_SHORT = SizeThreshold(2**16)  # numbers that 16 bits hold
+_PART = SizeThreshold(2**16)  # elements at a time, so that their places stay in the cache

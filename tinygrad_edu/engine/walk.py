@@ -82,7 +82,7 @@ def walk(
                 error.add_note(f"In the rule of {node.op!r} for its argument {rules.names[k]}.")
                 raise
             if (
-                contribution.__class__ is not ndarray
+                contribution.__class__ is not kind
                 or contribution.shape != parent.shape
                 or contribution.dtype is not parent.dtype
             ):

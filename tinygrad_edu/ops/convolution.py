@@ -29,7 +29,7 @@ from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import expand_dims, squeeze
 from tinygrad_edu.ops.sliding import Pair, Row, Size, Window, pair, row, window
 from tinygrad_edu.ops.windows import batch_of, require_axes, unbatched
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 __all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 
@@ -178,7 +178,7 @@ def samples_innermost(x: Array) -> Array:
 samples_innermost.vjps(x=lambda g: samples_innermost(g))
 
 # From so many numbers on it is worth two ops that images, and the gradient of the result, are turned only once.
-_LARGE = Threshold(2**17)
+_LARGE = SizeThreshold(2**17)
 
 
 def _turned_once(compute: Callable[[Any], Any], x: Any, channels: tuple[int, int, int], *laid: Any) -> Any:

@@ -9,12 +9,12 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.ops.shape import inverse
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 # What the eight bits of each byte say, the highest first; and how many bytes are looked up at a time, so that what they
 # say stays in the cache until it is multiplied with.
 _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
-_AT_A_TIME = Threshold(16384)
+_AT_A_TIME = SizeThreshold(16384)
 
 
 @lru_cache(16)

@@ -83,9 +83,9 @@ def taken_flat(x: Array, places: Array) -> Array:
 @op(promotes=("x",))
 def added_flat(x: Array, places: Array, /, shape: tuple[int, ...]) -> Array:
     """Return zeros of `shape`, with the elements of x added at places of it flattened: undo `taken_flat`."""
-    out = np.zeros(shape, x.dtype)
+    out = np.zeros(shape, np.float32 if x.dtype == np.float16 else x.dtype)  # 2048 + 1 is 2048 in float16
     np.add.at(out.reshape(-1), places.reshape(-1), x.reshape(-1))
-    return out
+    return out.astype(x.dtype, copy=False)
 
 
 taken_flat.vjps(x=lambda g, x_shape, places: added_flat(g, places, x_shape))

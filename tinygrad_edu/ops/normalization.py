@@ -19,7 +19,7 @@ from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.pooling import avg_pool2d
 from tinygrad_edu.ops.powers import power, rsqrt, square
-from tinygrad_edu.ops.reduction import as_floating, sum
+from tinygrad_edu.ops.reduction import as_floating, scale_along, sum
 from tinygrad_edu.ops.shape import broadcast_to, inverse, reshape, transpose
 from tinygrad_edu.ops.sliding import single
 
@@ -142,9 +142,14 @@ def _normalized_by(eps: float, moments: Array, x: Any, weight: Any = None, bias:
 
 
 def _standardized(x: Any, eps: float) -> Any:
-    """Return `normalized` without a weight and a bias: of many short rows in fewer calls."""
+    """Return `normalized` without a weight and a bias: of many short rows in fewer calls.
+
+    A row whose variance overflows becomes NaN, as in PyTorch, so that divergence shows.
+    """
     x = centre(x)
-    return over_rms(x, eps, one_over_rms(values_of(x), eps))
+    scale = one_over_rms(values_of(x), eps)
+    scale[scale == 0] = np.nan
+    return over_rms(x, eps, scale)
 
 
 def _in_shape(shape: tuple[int, ...], axes: tuple[int, ...] | None, function: Callable[[Any], Any], x: Any) -> Any:
@@ -203,6 +208,11 @@ def layer_norm(
     eps : float
         What is added to the variance.
 
+    Returns
+    -------
+    Tensor or ndarray, shape of x
+        A row whose variance overflows is NaN, and so is its gradient, as in PyTorch. float16 is computed in float32.
+
     Raises
     ------
     ShapeError
@@ -241,6 +251,11 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     weight, bias : (C,), optional
     eps : float
         What is added to the variance.
+
+    Returns
+    -------
+    Tensor or ndarray, shape of x
+        A group whose variance overflows is NaN, and so is its gradient, as in PyTorch. float16 is computed in float32.
 
     Raises
     ------
@@ -423,7 +438,12 @@ def normalize(x: Any, p: float = 2.0, axis: Any = 1, eps: float = 1e-12) -> Any:
     x = _numbers(x)
     if x.dtype == np.float16:  # in which eps is 0
         return astype(normalize(astype(x, np.float32), p, axis, eps), np.float16)
-    return x / clip(vector_norm(x, axis=axis, keepdims=True, ord=p), eps)
+    length = vector_norm(x, axis=axis, keepdims=True, ord=p)
+    large = np.isinf(values_of(length))
+    if large.any():
+        x = x / np.where(large, scale_along(values_of(x), axis), 1)
+        length = vector_norm(x, axis=axis, keepdims=True, ord=p)
+    return x / clip(length, eps)
 
 
 def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any:

@@ -13,7 +13,7 @@ from tinygrad_edu.ops.axes import Axis
 from tinygrad_edu.ops.choosing import keep, where
 from tinygrad_edu.ops.decompositions import svdvals
 from tinygrad_edu.ops.inverses import inv
-from tinygrad_edu.ops.powers import power
+from tinygrad_edu.ops.powers import all_normal, power, power_of_2_below
 from tinygrad_edu.ops.reduction import max, min, sum
 from tinygrad_edu.ops.shape import broadcast_to, reshape, transpose
 
@@ -55,8 +55,7 @@ def _scale(size: ndarray, p: float, axis: Any) -> ndarray:
         if p > 0
         else np.min(size, axis=axis, keepdims=True, initial=np.inf)
     )
-    usual = np.isfinite(top) & (top > 0)
-    return np.where(usual, np.ldexp(size.dtype.type(1), np.frexp(np.where(usual, top, 1))[1] - 1), 1).astype(size.dtype)
+    return power_of_2_below(top)
 
 
 def _power_norm_x(g: Any, x: Any, out: Any, p: float, axis: Any) -> Any:
@@ -67,6 +66,10 @@ def _power_norm_x(g: Any, x: Any, out: Any, p: float, axis: Any) -> Any:
         return keep(broadcast_to(g, x.shape), np.False_)
     if p == 1:
         return g * sign(x)
+    if not all_normal(values_of(out)):  # out is infinite or has lost digits; a scale cancels out of x / out
+        with np.errstate(over="ignore"):
+            x = x / _scale(np.abs(values_of(x)), p, axis)
+        out = power_norm(x, p, axis, True)
     counts = out != 0
     share = x / where(counts, out, 1)
     if p == 2:

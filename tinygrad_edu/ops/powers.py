@@ -16,6 +16,25 @@ __all__ = [
 ]  # fmt: skip
 
 
+# --- The range of floating-point numbers ---
+
+
+def power_of_2_below(x: Array) -> Array:
+    """Return the greatest power of 2 that is not above x, and 1 for 0, NaN and infinity. Division by it is exact."""
+    usual = np.isfinite(x) & (x > 0)
+    exponent = np.frexp(np.where(usual, x, 1))[1] - 1
+    return np.ldexp(np.ones((), x.dtype), exponent)
+
+
+def all_normal(x: Array) -> bool:
+    """Return whether all elements are positive normal numbers: none is 0, subnormal, infinite or NaN."""
+    limits = np.finfo(x.dtype)
+    return bool(np.all((x >= limits.tiny) & (x <= limits.max)))
+
+
+# --- Powers, roots, exponentials and logarithms ---
+
+
 @op
 def square(x: Array) -> Array:
     """Return x * x."""
@@ -60,8 +79,12 @@ def hypot(x: Operand, y: Operand) -> Array:
 
 @op(broadcasts=True)
 def hypot_share(x: Operand, y: Operand) -> Array:
-    """Return x / hypot(x, y), the cosine of the angle at x."""
-    return np.divide(x, np.hypot(x, y))
+    """Return x / hypot(x, y), the cosine of the angle at x. A scale cancels out of it."""
+    length = np.hypot(x, y)
+    if all_normal(length):
+        return np.divide(x, length)
+    scale = power_of_2_below(np.maximum(np.abs(x), np.abs(y)).astype(length.dtype))
+    return np.divide(x / scale, np.hypot(x / scale, y / scale))
 
 
 hypot.vjps(x=lambda g, x, y: g * hypot_share(x, y), y=lambda g, x, y: g * hypot_share(y, x))

@@ -11,7 +11,7 @@ from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, parted, plain_axes, reduced_count
 from tinygrad_edu.ops.choosing import drop, keep, where
 from tinygrad_edu.ops.fast.reductions import mean_along, other_factors, reduction_along, sum_over
-from tinygrad_edu.ops.powers import exp, sqrt
+from tinygrad_edu.ops.powers import exp, power_of_2_below, sqrt, square
 from tinygrad_edu.ops.scans import cast, cumprod, neighbor
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
 
@@ -47,9 +47,21 @@ def as_floating(x: Any) -> Any:
     return astype(x, np.float32 if isinstance(x, Tensor) else np.float64)
 
 
+def scale_along(x: Any, axis: Axis) -> Any:
+    """Return the power of 2 below the greatest size over `axis`, which stays with length 1."""
+    return power_of_2_below(np.max(np.abs(x), axis=plain_axes(axis), keepdims=True, initial=0))
+
+
 @op(promotes=False)
 def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike | None = None) -> Array:
-    """Return the sum over `axis`: all axes, one, or several. The sum of nothing is 0. `dtype` is the result's."""
+    """Return the sum over `axis`: all axes, one, or several. The sum of nothing is 0. `dtype` is the result's.
+
+    float16 is added in float32, along every axis.
+    """
+    if x.__class__ is ndarray and (x.dtype if dtype is None else np.dtype(dtype)).char == "e":
+        total: Any = np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=np.float32)
+        halves: Array = total.astype(np.float16)
+        return halves
     if axis.__class__ is int and x.__class__ is ndarray and x.ndim:
         return reduction_along(np.add, x, axis, keepdims, dtype=dtype)
     if axis.__class__ is tuple and x.__class__ is ndarray:
@@ -108,12 +120,20 @@ mean.vjps(x=_mean_x)
 def var(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array:
     """Return the variance over `axis`, of divisor n - ddof: NumPy's, where PyTorch's default is ddof=1.
 
-    Of float16 it is computed in float32, as in NumPy: the sum soon has no place in float16.
+    float16 and float32 are computed in float64, and the result is rounded once.
     """
     x = as_floating(x)
-    if x.dtype == np.float16:
-        return astype(var(astype(x, np.float32), axis, ddof, keepdims), np.float16)
-    return sum(np.square(x - mean(x, axis, keepdims=True)), axis, keepdims) / _divisor(x.shape, axis, ddof)
+    return _variance(_in_float64(x), axis, ddof, keepdims).astype(x.dtype, copy=False)
+
+
+def _in_float64(x: Any) -> Any:
+    """Return float16 and float32 in float64, where their squares stay in range; wider numbers as they are."""
+    return astype(x, np.float64) if x.dtype.itemsize < 8 else x
+
+
+def _variance(x: Any, axis: Axis, ddof: int, keepdims: bool) -> Any:
+    deviation = np.asarray(x - mean(x, axis, keepdims=True))
+    return sum(np.square(deviation, out=deviation), axis, keepdims) / _divisor(x.shape, axis, ddof)
 
 
 def _divisor(shape: tuple[int, ...], axis: Axis, ddof: int) -> int:
@@ -122,26 +142,83 @@ def _divisor(shape: tuple[int, ...], axis: Axis, ddof: int) -> int:
 
 
 def _var_x(g: Any, x: Any, axis: Axis, ddof: int) -> Any:
-    if x.dtype == np.float16:
-        return astype(_var_x(astype(g, np.float32), astype(x, np.float32), axis, ddof), x.dtype)
+    g = _in_float64(g)
     share = in_equal_parts(g + g, _divisor(x.shape, axis, ddof))
-    return reshape(share, kept_shape(x.shape, axis)) * _centred(x, axis)
+    return cast(reshape(share, kept_shape(x.shape, axis)) * _centred(x, axis), x.dtype)
 
 
 def _centred(x: Any, axis: Axis) -> Any:
-    """Return x without its mean; as that is rounded, what is left has a mean of its own, which is taken away, too."""
-    deviation = x - mean(x, axis, keepdims=True)
-    return deviation - mean(deviation, axis, keepdims=True)
+    """Return x - mean(x) in float64. For a float64 x the mean is rounded, and the mean of the differences is not 0."""
+    wide = _in_float64(x)
+    deviation = wide - mean(wide, axis, keepdims=True)
+    return deviation - mean(deviation, axis, keepdims=True) if wide is x else deviation
 
 
 var.vjps(x=_var_x)
 
 
-def std(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """Return the standard deviation over `axis`, the square root of `var`. Where it is 0, its derivative is 0."""
-    variance = var(x, axis, ddof, keepdims)
+@op
+def std(x: Array, /, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Array:
+    """Return the standard deviation over `axis`, the square root of `var`. Where it is 0, its derivative is 0.
+
+    Parameters
+    ----------
+    x : array_like
+    axis : int, or sequence of int, optional
+        All axes unless given.
+    ddof : int
+        The divisor is n - ddof, for n elements. The default is NumPy's, 0; PyTorch's is 1.
+    keepdims : bool
+        Whether the axes stay, with length 1.
+
+    Returns
+    -------
+    Tensor or ndarray
+        Of the dtype of x, and float64 for integers.
+
+    Notes
+    -----
+    float16 and float32 are computed in float64, and the result is rounded once. The squares of float64 do not overflow
+    or underflow where the result does not: NumPy returns infinity for ``[-1e200, 1e200]``, and 0 for
+    ``[-1e-200, 1e-200]``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinygrad_edu as tg
+    >>> tg.std(np.array([[1.0, 3.0], [-1e200, 1e200]]), axis=1)
+    array([1.e+000, 1.e+200])
+    """
+    x = as_floating(x)
+    wide = _in_float64(x)
+    with np.errstate(over="ignore", invalid="ignore"):
+        out = np.sqrt(_variance(wide, axis, ddof, keepdims))
+    if not _squares_in_range(out):
+        scale = scale_along(wide, axis)
+        out = np.sqrt(_variance(wide / scale, axis, ddof, keepdims))
+        out = out * scale.reshape(out.shape)
+    return out.astype(x.dtype, copy=False)
+
+
+def _squares_in_range(x: Any) -> bool:
+    """Whether the squares of all elements neither overflow nor lose digits."""
+    limits = np.finfo(x.dtype)
+    return bool(np.all((x > (limits.tiny / limits.eps) ** 0.5) & (x < limits.max**0.5)))
+
+
+def _std_x(g: Any, x: Any, out: Any, axis: Axis, ddof: int) -> Any:
+    """Return g * deviation / (std * (n - ddof)). A scale of x cancels out of deviation / std."""
+    divisor, kept = _divisor(x.shape, axis, ddof), kept_shape(x.shape, axis)
+    if x.dtype.itemsize >= 8 and not _squares_in_range(values_of(out)):
+        x = x / scale_along(values_of(x), axis)
+    deviation = _centred(x, axis)
+    variance = sum(square(deviation), axis, keepdims=True) / divisor
     constant = values_of(variance) == 0
-    return drop(sqrt(where(constant, 1, variance)), constant) if constant.any() else sqrt(variance)
+    share = reshape(in_equal_parts(_in_float64(g), divisor), kept) / sqrt(where(constant, 1, variance))
+    return cast(deviation * drop(share, constant), x.dtype)
+
+
+std.vjps(x=_std_x)
 
 
 def _share(g: Any, x: Any, out: Any, axis: Axis) -> Any:

@@ -13,7 +13,7 @@ from tinygrad_edu.engine import Array, add_at, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import broadcast_arrays, identity, reshape
-from tinygrad_edu.thresholds import PLANS, Threshold
+from tinygrad_edu.thresholds import PLANS, SizeThreshold
 
 __all__ = ["meshgrid", "repeat", "tile"]
 
@@ -33,9 +33,10 @@ def picked(x: Array, /, positions: ndarray, axis: int) -> Array:
 @op
 def added_up(x: Array, /, positions: ndarray, axis: int, length: int) -> Array:
     """Return zeros of that length along an axis, with the elements of x added at the positions: undo `picked`."""
-    out = np.zeros_like(x, shape=(*x.shape[:axis], length, *x.shape[axis + 1 :]))
-    add_at_positions(out, x, positions, axis)
-    return out
+    wide = x.astype(np.float32) if x.dtype == np.float16 else x  # 2048 + 1 is 2048 in float16
+    out = np.zeros_like(wide, shape=(*x.shape[:axis], length, *x.shape[axis + 1 :]))
+    add_at_positions(out, wide, positions, axis)
+    return out.astype(x.dtype, copy=False)
 
 
 def add_at_positions(out: ndarray, x: ndarray, positions: ndarray, axis: int) -> None:
@@ -70,9 +71,9 @@ def _over_each_other(x: ndarray, length: int, axis: int) -> Iterator[ndarray]:
         yield from (x[(*in_front_of(axis), slice(i * length, (i + 1) * length))] for i in range(count))
 
 
-_MANY = Threshold(16)  # times that one position is named
-_FEW = Threshold(32)  # runs
-_SHORT = Threshold(4096)  # positions, of which the runs are remembered
+_MANY = SizeThreshold(16)  # times that one position is named
+_FEW = SizeThreshold(32)  # runs
+_SHORT = SizeThreshold(4096)  # positions, of which the runs are remembered
 
 
 def in_front_of(axis: int) -> tuple[Any, ...]:

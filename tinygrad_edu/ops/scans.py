@@ -16,7 +16,7 @@ from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape, swapaxes
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 __all__ = ["cummax", "cummin", "cumprod", "cumsum", "diff", "logcumsumexp"]
 
@@ -51,7 +51,7 @@ def recurrence(a: Array, b: Array, /, axis: int, reverse: bool = False) -> Array
     return from_columns(y[turn], axis)
 
 
-_AT_ONCE, _WIDE = Threshold(32, least=2), Threshold(4)
+_AT_ONCE, _WIDE = SizeThreshold(32, least=2), SizeThreshold(4)
 
 
 def _solved(a: ndarray, power: ndarray, b: ndarray) -> ndarray:

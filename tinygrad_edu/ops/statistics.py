@@ -9,7 +9,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype, subtract
-from tinygrad_edu.ops.axes import Axis, joined, kept_shape, plain_axes
+from tinygrad_edu.ops.axes import Axis, joined, kept_shape
 from tinygrad_edu.ops.choosing import where
 from tinygrad_edu.ops.fast.ranks import places_at_ranks
 from tinygrad_edu.ops.gathering import taken_along
@@ -117,8 +117,8 @@ def _at_ranks(rows: Any, ranks: Any) -> Any:
 @op(broadcasts=True)
 def weighted_mean(x: Array, weights: Array, /, axis: Axis, keepdims: bool) -> Array:
     """Return the sum of x times the weights over `axis`, divided by that of the weights, as arrays that broadcast."""
-    products, axes = x * weights, plain_axes(axis)
-    return np.sum(products, axes, keepdims=keepdims) / np.sum(weights, axes, products.dtype, keepdims=keepdims)
+    products = x * weights
+    return sum(products, axis, keepdims) / sum(weights, axis, keepdims, products.dtype)
 
 
 def _weighted_mean_x(g: Any, weights: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:

@@ -31,7 +31,7 @@ from tinygrad_edu.optim.groups import (
 from tinygrad_edu.optim.saved import read
 from tinygrad_edu.optim.scratch import Piece, Scratch
 from tinygrad_edu.optim.settings import AT_LEAST_0, INITIAL_LR, Setting, checked, rules_of
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 GroupSettings = dict[str, Any]
 # Moves a part of a parameter: of it, its gradient, two scratch arrays, and each array that is remembered.
@@ -41,7 +41,7 @@ _Moving = tuple[Tensor, GroupSettings]
 # Parameters of which a step reads so many numbers are moved on several threads, if there are several: each call of
 # NumPy then takes so long that the threads hardly wait for each other. In all they are so many at least: of fewer, this
 # thread is done when another has hardly been woken, on a core that BLAS may still hold.
-_LARGE, _ENOUGH = map(Threshold, (300_000, 3_000_000))
+_LARGE, _ENOUGH = map(SizeThreshold, (300_000, 3_000_000))
 
 
 def _lie_apart(arrays: Iterable[ndarray]) -> bool:

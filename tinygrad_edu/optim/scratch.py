@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 # A step passes over its arrays two to sixteen times: parts of so many bytes stay near by meanwhile.
-_BYTES = Threshold(1024 * 1024)
+_BYTES = SizeThreshold(1024 * 1024)
 _LINE = 64  # bytes of the cache that are read and written together
 
 

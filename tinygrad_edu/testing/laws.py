@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad, values_of
-from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.differences import largest
 from tinygrad_edu.testing.literals import LAYOUTS
-from tinygrad_edu.testing.narrow import wrong_in_narrow
+from tinygrad_edu.testing.mixed_dtypes import check_dtypes
 from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.verdict import LawBroken, draw_signed, seeded
 from tinygrad_edu.transforms import vjp
@@ -239,42 +238,14 @@ def gradients_share_no_memory(call: Call, g: Array, gradients: Sequence[Array]) 
             _demand(not np.may_share_memory(gradient, array), call, f"the gradient of {name} shares memory of {other}")
 
 
-def dtypes_are_kept(call: Call, g: Array, _: Sequence[Array]) -> None:
+def dtypes_are_kept(call: Call, _: Array, __: Sequence[Array]) -> None:
     """In float32, in every mixture with float64, and in float16, each gradient has its input's dtype and its value."""
     choices: list[Any] = [np.float32, np.float64]
     mixtures = itertools.product(choices, repeat=len(call.arrays)) if len(call.arrays) < 3 else [[np.float32] * 9]
     for dtypes in (*mixtures, [np.float16] * len(call.arrays)):
         narrow = call.replaced([x.astype(t) for x, t in zip(call.arrays, dtypes, strict=False)])
         if np.float32 in dtypes or (np.float16 in dtypes and _takes(narrow)):
-            _gradients_are_narrow(narrow, g)
-
-
-def _gradients_are_narrow(call: Call, g: Array) -> None:
-    """Hold dtypes, shapes and values of the gradients by narrow inputs to what they should be."""
-    out = call(*(_leaf(x) for x in call.arrays))
-    if getattr(call.function, "promotes", True):
-        given = {x.dtype for x in call.arrays}
-        _demand(out.dtype in given, call, f"its result is {out.dtype}, and its tensors are {given}")
-    for x, name, gradient in zip(call.arrays, call.names, _pull_or_name(call, g.astype(out.dtype)), strict=True):
-        _demand(gradient.shape == x.shape, call, f"the gradient of {name} has shape {gradient.shape}")
-        _demand(gradient.dtype == x.dtype, call, f"the gradient of {name} is {gradient.dtype}, not {x.dtype}")
-
-    def pulled(arrays: Sequence[Array], g: Array) -> tuple[Array, list[Array]]:
-        same = call.replaced(arrays)
-        result = np.asarray(same(*arrays))
-        return result, pull(same, g.astype(result.dtype))
-
-    wrong = wrong_in_narrow(pulled, call.arrays, g.astype(out.dtype), seeded(None))
-    if wrong:
-        k, how = wrong
-        _demand(False, call, f"the gradient of {call.names[k]} is wrong in {call.arrays[k].dtype}: {how}")
-
-
-def _pull_or_name(call: Call, g: Array) -> list[Array]:
-    try:
-        return pull(call, g)
-    except TinygradError as error:
-        raise LawBroken(str(error)) from error
+            check_dtypes(narrow, order=1)
 
 
 def layouts_agree(call: Call, g: Array, _: Sequence[Array]) -> None:

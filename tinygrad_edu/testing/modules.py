@@ -15,7 +15,7 @@ from tinygrad_edu.ops import concatenate, reshape
 from tinygrad_edu.testing.calls import argument_names
 from tinygrad_edu.testing.mismatch import Claim
 from tinygrad_edu.testing.module_runs import run
-from tinygrad_edu.testing.narrow import wrong_in_narrow
+from tinygrad_edu.testing.narrow import Cotangents, compare_in_narrow
 from tinygrad_edu.testing.promise import require_promise
 from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.verdict import (
@@ -267,16 +267,16 @@ def _gradients_are_float32(module: Any, arrays: Sequence[Array], rng: np.random.
     narrow, labels = _astype(arrays, np.float32), _labels(module, arrays)
     inputs = _floating(narrow)
 
-    def pull(points: Sequence[Array], g: Array) -> tuple[Array, Sequence[Array]]:
+    def pull(points: Sequence[Array], cotangents: Cotangents) -> tuple[Array, Sequence[Array]]:
         with _holding(module, points[len(inputs) :], points[0].dtype if points else np.float32):
             out, pullback = _recorded(module, _replaced(narrow, points))
-            return out, pullback(g)
+            return out, pullback(cotangents[0][0])
 
     with _holding(module, parameters, np.float32):
         out = _evaluate(module, narrow)
     _require(out.dtype == np.float32, module, f"float32 inputs and parameters give a result of {out.dtype}")
     g = draw_signed(rng, out.shape).astype(np.float32)
-    wrong = wrong_in_narrow(pull, (*inputs, *parameters), g, rng)
+    wrong, _ = compare_in_narrow(pull, (*inputs, *parameters), [[g]], rng)
     if wrong:
         k, how = wrong
         raise LawBroken(f"{_title(module)}: the gradient of {labels[k]} is wrong in float32: {how}.\n{module!r}")

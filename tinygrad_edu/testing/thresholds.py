@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.thresholds import PLANS, Threshold
+from tinygrad_edu.thresholds import PLANS, SizeThreshold
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
@@ -16,7 +16,7 @@ IN_PLACE = "most_in_place"
 _IN_PLACE_SIZES = 0, 1, 20, 1000, 1_000_000
 
 
-def thresholds() -> dict[str, Threshold]:
+def thresholds() -> dict[str, SizeThreshold]:
     """Return the thresholds of all modules of the package that are imported, by their dotted names.
 
     Examples
@@ -27,7 +27,7 @@ def thresholds() -> dict[str, Threshold]:
     found = {}
     for module in _modules():
         for name, value in vars(sys.modules[module]).items():
-            if isinstance(value, Threshold):
+            if isinstance(value, SizeThreshold):
                 found[f"{module}.{name}"] = value
     return found
 
@@ -43,7 +43,7 @@ def replaced_thresholds(sizes: Mapping[str, int], in_place: int | None = None) -
     in_place : int, optional
         How many multiplications of a product BLAS does without copies. Default: as on this processor.
     """
-    replacements: dict[str, Any] = {name: Threshold(size) for name, size in sizes.items()}
+    replacements: dict[str, Any] = {name: SizeThreshold(size) for name, size in sizes.items()}
     if in_place is not None:
         replacements |= {f"{module}.{IN_PLACE}": lambda: in_place for module in _modules_with(IN_PLACE)}
     before = {name: _replace(name, value) for name, value in replacements.items()}

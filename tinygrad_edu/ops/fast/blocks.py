@@ -16,22 +16,22 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.blas import most_in_place
 from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
-from tinygrad_edu.thresholds import Threshold, plan
+from tinygrad_edu.thresholds import SizeThreshold, plan
 
 # Where one factor lies by rows and the other by columns, so that OpenBLAS adds up across its registers, it copies them
 # from so many sums on; so few rows leave it enough columns.
-ACROSS, _FEW_ROWS = map(Threshold, (1200, 32))
+ACROSS, _FEW_ROWS = map(SizeThreshold, (1200, 32))
 # Of what OpenBLAS would not copy but for that, so many multiplications are worth the call.
-FEWEST = Threshold(2**18)
+FEWEST = SizeThreshold(2**18)
 # Fewer multiplications are over before a grid pays; of more, the lengths are such that copies are little.
-_FEWEST_OF_GRID, _MOST = map(Threshold, (2**23, 2**27))
+_FEWEST_OF_GRID, _MOST = map(SizeThreshold, (2**23, 2**27))
 # No length is less than that; and where the left factor lies by rows and the right one by columns, so that OpenBLAS
 # adds up across its registers, sums are at least so long.
-_SHORTEST, _SHORTEST_SUM = map(Threshold, (32, 128))
+_SHORTEST, _SHORTEST_SUM = map(SizeThreshold, (32, 128))
 # Where both lie by rows, so many rows are multiplied at a time with as many columns as can be.
-_ROWS = Threshold(8)
+_ROWS = SizeThreshold(8)
 # From so many multiplications on threads share them, each so many parts. The bits are the same in any.
-_LARGE, _SHARED = map(Threshold, (2**24, 2))
+_LARGE, _SHARED = map(SizeThreshold, (2**24, 2))
 
 
 class BlockSize(NamedTuple):

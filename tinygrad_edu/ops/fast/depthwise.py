@@ -17,15 +17,15 @@ from tinygrad_edu.ops.fast.layout import bordered, region
 from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.turning import near_by
 from tinygrad_edu.ops.sliding import Window, met_by, view_of
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 # From so many multiplications on threads share them, in at least so many parts, which are larger than so many bytes.
-_LARGE, _PARTS, _PART_BYTES = map(Threshold, (2**22, 4, 3 * 2**19))
+_LARGE, _PARTS, _PART_BYTES = map(SizeThreshold, (2**22, 4, 3 * 2**19))
 # A band is of windows that begin within so many columns. It pays where kernels are at least so high and wide, from so
 # many samples on, and so many sums at a time.
-_BAND, _SMALLEST, _FEWEST_SAMPLES, _FEWEST_SUMS = map(Threshold, (8, 3, 8, 2**14))
+_BAND, _SMALLEST, _FEWEST_SAMPLES, _FEWEST_SUMS = map(SizeThreshold, (8, 3, 8, 2**14))
 # How short and how long sums along whole samples are. Longer ones are shared by the threads of BLAS, if it has any.
-_SHORTEST, _LONGEST = map(Threshold, (256, 10_000))
+_SHORTEST, _LONGEST = map(SizeThreshold, (256, 10_000))
 
 
 def _parts(count: int, x: ndarray) -> list[slice]:

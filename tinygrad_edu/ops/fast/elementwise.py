@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 
 class _InEachDtype(dict[Any, ndarray]):
@@ -114,7 +114,7 @@ def _falls_short(x: Any, slope: Any) -> bool:
 
 
 # At least 2: NumPy returns a number, which has no bits to write into, for an array of no dimensions.
-_LARGE, _LARGE_CHOICE = Threshold(1000, least=2), Threshold(4000, least=2)
+_LARGE, _LARGE_CHOICE = SizeThreshold(1000, least=2), SizeThreshold(4000, least=2)
 _INTEGERS: dict[int, Any] = {2: np.int16, 4: np.int32, 8: np.int64}
 _ALL_BUT_THE_SIGN: dict[int, Any] = {size: integer(np.iinfo(integer).max) for size, integer in _INTEGERS.items()}
 _BOOL = np.dtype(bool)
@@ -245,4 +245,4 @@ def tanh_slope(cotangent: Any, t: Any) -> Any:
 
 
 # So many elements of each of three arrays fit into a core's cache, and are long enough to make few calls.
-_PART = Threshold(2**18)
+_PART = SizeThreshold(2**18)

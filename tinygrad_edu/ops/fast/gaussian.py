@@ -20,7 +20,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.errors import MissingExtraError
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 
 class Bell(NamedTuple):
@@ -89,4 +89,4 @@ def _table(bell: Bell) -> ndarray:
 _STEP = 2.0**-11
 _ROUNDING = np.float32(1.5 * 2**12)  # around it float32 has the numbers of the grid, and no others
 _END = np.float32(15)  # beyond, both are 0, 1 or -1 to the last digit
-_LARGE, _PART = map(Threshold, (4000, 2**17))
+_LARGE, _PART = map(SizeThreshold, (4000, 2**17))

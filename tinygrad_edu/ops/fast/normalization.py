@@ -12,12 +12,12 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 # So many bytes of an array are worked on at a time: a few arrays of that size are in the third-level cache together.
-_PART_BYTES = Threshold(2**21)
+_PART_BYTES = SizeThreshold(2**21)
 # From so many numbers on threads share the parts: below, they wait for each other longer than they compute.
-_LARGE = Threshold(2**20)
+_LARGE = SizeThreshold(2**20)
 
 
 def mean_of_products(x: ndarray, y: ndarray) -> ndarray:

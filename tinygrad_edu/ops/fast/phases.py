@@ -17,10 +17,10 @@ from numpy import ndarray
 from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.ops.fast.layout import region
 from tinygrad_edu.ops.sliding import Window, window
-from tinygrad_edu.thresholds import Threshold, plan
+from tinygrad_edu.thresholds import SizeThreshold, plan
 
 # From so many multiplications on threads share the phases.
-_LARGE = Threshold(2**24)
+_LARGE = SizeThreshold(2**24)
 
 PutMaps = Callable[[ndarray, ndarray, Window, int, ndarray], None]
 

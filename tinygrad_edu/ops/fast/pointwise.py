@@ -11,10 +11,10 @@ from numpy import ndarray
 from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.ops.sliding import Window
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 # From so many multiplications on threads share them, in so many parts. Samples of fewer pixels are better turned.
-_LARGE, _PARTS, _FEWEST_PIXELS = map(Threshold, (2**24, 4, 64))
+_LARGE, _PARTS, _FEWEST_PIXELS = map(SizeThreshold, (2**24, 4, 64))
 
 
 def lie_by_samples(laid: Window, *arrays: ndarray) -> bool:

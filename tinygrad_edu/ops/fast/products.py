@@ -13,20 +13,20 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.blas import SMALL, most_in_place
 from tinygrad_edu.ops.fast.blocks import ACROSS, FEWEST, block_of, product_in_blocks
-from tinygrad_edu.thresholds import Threshold, plan
+from tinygrad_edu.thresholds import SizeThreshold, plan
 
-_LONGEST_PIECE = Threshold(512)
+_LONGEST_PIECE = SizeThreshold(512)
 # How short and how long the pieces of kernels and of windows are.
-_SHORT, _LONG = map(Threshold, (16, 2048))
+_SHORT, _LONG = map(SizeThreshold, (16, 2048))
 # Shorter rows than this are multiplied side by side, where all of them are too much to do without a copy.
-_WIDE = Threshold(128)
+_WIDE = SizeThreshold(128)
 # So many numbers of windows are near by while all kernels are multiplied with them.
-_NEAR = Threshold(2**14)
+_NEAR = SizeThreshold(2**14)
 # How large the small factor may be for pieces to pay, where they stand side by side and where they are added up.
-_THIN, _THIN_SUM = map(Threshold, (5000, 1500))
+_THIN, _THIN_SUM = map(SizeThreshold, (5000, 1500))
 # How short and how long the sums are that OpenBLAS adds up across its registers. Where both factors have so many rows,
 # copies are little beside the work, and it adds up faster without.
-_SHORTEST_SUM, _LONGEST_SUM, _MANY = map(Threshold, (128, 1024, 128))
+_SHORTEST_SUM, _LONGEST_SUM, _MANY = map(SizeThreshold, (128, 1024, 128))
 
 
 def plain_product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 
 def plain_sorted_places(x: ndarray, descending: bool) -> ndarray:
@@ -67,5 +67,5 @@ def places_at_ranks(x: ndarray, ranks: ndarray) -> ndarray:
     return places
 
 
-_LARGE = Threshold(500)  # elements
-_FEW = Threshold(4)  # so many times more elements are in a row than are chosen
+_LARGE = SizeThreshold(500)  # elements
+_FEW = SizeThreshold(4)  # so many times more elements are in a row than are chosen

@@ -11,7 +11,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.thresholds import Threshold, plan
+from tinygrad_edu.thresholds import SizeThreshold, plan
 
 
 def plain_reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, **settings: Any) -> Any:
@@ -28,17 +28,30 @@ def reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True
     large = isinstance(x, ndarray) and x.size >= _LARGE and x.flags.c_contiguous
     if large and axis.__class__ is int and axis in (-1, x.ndim - 1) and x.shape[-1] <= _MIDDLE:
         n, shape = x.shape[-1], (*x.shape[:-1], *[1] * keepdims)
+        rows = x.reshape(-1, n)
         halves = function is np.add and (settings.get("dtype") or x.dtype) == np.float16
         if n <= _SHORT and not halves:  # NumPy adds a row of float16 in float32, but rounds each step of a column
-            columns = np.ascontiguousarray(x.reshape(-1, n).T)
-            return function.reduce(columns, axis=0, **settings).reshape(shape)
+            found = function.reduce(np.ascontiguousarray(rows.T), axis=0, **settings)
+            return _with_plain_zeros(function, found, rows, settings).reshape(shape)
         usual = x.dtype.char in "fd" and settings.get("dtype") in (None, x.dtype)
         if usual and function is np.add and "initial" not in settings:
             return np.vecdot(x, _ones(n, x.dtype)).reshape(shape)
         if usual and function in (np.maximum, np.minimum):
             found = function.reduceat(x.reshape(-1), np.arange(0, x.size, n))
-            return function(found, settings.get("initial", found), out=found).reshape(shape)
+            function(found, settings.get("initial", found), out=found)
+            return _with_plain_zeros(function, found, rows, settings).reshape(shape)
     return plain_reduction_along(function, x, axis, keepdims, **settings)
+
+
+def _with_plain_zeros(function: np.ufunc, found: ndarray, rows: ndarray, settings: dict[str, Any]) -> ndarray:
+    """Return the results of rows, where a tie of 0 and -0 is replaced: which one NumPy finds depends on the layout."""
+    if function is np.add or rows.dtype.kind != "f":
+        return found
+    zeros = np.flatnonzero(found == 0)
+    tied = rows[zeros]
+    if ((tied == 0) & (np.signbit(tied) != np.signbit(found[zeros])[:, None])).any():
+        found[zeros] = plain_reduction_along(function, tied, -1, False, **settings)
+    return found
 
 
 @cache
@@ -72,11 +85,13 @@ def _even_row(count: int) -> int | None:
 
 
 # In a row of up to so many numbers BLAS adds no more of them one after the other than NumPy does.
-_SHORT, _MIDDLE, _LARGE = map(Threshold, (24, 1000, 4000))
+_SHORT, _MIDDLE, _LARGE = map(SizeThreshold, (24, 1000, 4000))
 
 
 def plain_mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
-    """Return the mean over `axis`."""
+    """Return the mean over `axis`. Of a number, the axes 0 and -1 are allowed, as NumPy's sum allows them."""
+    if np.ndim(x) == 0 and axis in (0, -1):
+        axis = None
     return np.mean(x, axis=axis, keepdims=keepdims)
 
 

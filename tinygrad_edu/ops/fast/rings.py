@@ -25,14 +25,14 @@ from tinygrad_edu.ops.fast.layout import samples_together
 from tinygrad_edu.ops.fast.products import Cut, cut
 from tinygrad_edu.ops.fast.turning import items_of
 from tinygrad_edu.ops.sliding import Window, met_by, view_of
-from tinygrad_edu.thresholds import Threshold, plan
+from tinygrad_edu.thresholds import SizeThreshold, plan
 
 # Products with fewer samples are slower than those with several columns at a time.
-_FEWEST_SAMPLES = Threshold(24)
+_FEWEST_SAMPLES = SizeThreshold(24)
 # So many multiplications are worth the calls for a row; from so many on, threads share the rows.
-_ROW, _LARGE = map(Threshold, (3 * 2**19, 2**24))
+_ROW, _LARGE = map(SizeThreshold, (3 * 2**19, 2**24))
 # What is turned first is at most so many bytes at a time, to be near by.
-_TURNED_BYTES = Threshold(2**23)
+_TURNED_BYTES = SizeThreshold(2**23)
 
 
 def ring_cut(weight: ndarray, laid: Window, groups: int, samples: int) -> Cut | None:

@@ -22,19 +22,19 @@ from tinygrad_edu.ops.fast.products import Cut, cut, product_of_blocks, sum_of_p
 from tinygrad_edu.ops.fast.rings import put_by_ring, ring_cut
 from tinygrad_edu.ops.fast.turning import items_of
 from tinygrad_edu.ops.sliding import Window, add_up, met_by, view_of, windows_of
-from tinygrad_edu.thresholds import Threshold, plan
+from tinygrad_edu.thresholds import SizeThreshold, plan
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
-_WINDOW_BYTES = Threshold(2**23)
+_WINDOW_BYTES = SizeThreshold(2**23)
 # So many bytes of products wait to be added up: they are still in the cache then.
-_PRODUCT_BYTES = Threshold(2**19)
+_PRODUCT_BYTES = SizeThreshold(2**19)
 # What is smaller than so many bytes is copied at once.
-_PAGES = Threshold(2**20)
+_PAGES = SizeThreshold(2**20)
 # From so many multiplications on they are shared by threads, and made in at least so many parts, whether there are
 # threads or not: the bits are then the same.
-_LARGE, _SHARED = map(Threshold, (2**24, 4))
+_LARGE, _SHARED = map(SizeThreshold, (2**24, 4))
 # Products of fewer rows, or of shorter ones, are slower than copies of windows.
-_FEW_ROWS, _SHORT_ROW = map(Threshold, (8, 128))
+_FEW_ROWS, _SHORT_ROW = map(SizeThreshold, (8, 128))
 
 
 def _by_group(channels: ndarray, groups: int) -> ndarray:

@@ -8,7 +8,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu.ops.fast.products import product
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 
 def plain_accumulated(function: np.ufunc, x: ndarray, axis: int) -> Any:
@@ -120,5 +120,5 @@ def _some(rows: ndarray) -> list[slice]:
 
 
 # Rows: so many are accumulated as columns, and so few long ones with a product.
-_MANY, _FEW = Threshold(250, least=2), Threshold(1000)
-_LONG, _SHORT, _NEAR = map(Threshold, (20_000, 32, 2**15))
+_MANY, _FEW = SizeThreshold(250, least=2), SizeThreshold(1000)
+_LONG, _SHORT, _NEAR = map(SizeThreshold, (20_000, 32, 2**15))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.ops.fast.reductions import reduction_along
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 
 def shifted(x: ndarray, axis: int) -> ndarray:
@@ -32,7 +32,7 @@ def _shares(e: ndarray, axis: int) -> Any:
     return np.divide(e, total, out=e)
 
 
-_LARGE, _NEAR = Threshold(4000), 30.0
+_LARGE, _NEAR = SizeThreshold(4000), 30.0
 
 
 def plain_log_softmax_slope(g: ndarray, out: ndarray, axis: int) -> ndarray:

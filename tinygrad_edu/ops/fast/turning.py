@@ -11,14 +11,14 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
-from tinygrad_edu.thresholds import Threshold
+from tinygrad_edu.thresholds import SizeThreshold
 
 # So many numbers are turned at a time, in rows that lie by so many further apart than they are long.
-_AT_A_TIME, _APART = Threshold(2**17), 20
+_AT_A_TIME, _APART = SizeThreshold(2**17), 20
 # The first cache has so many bytes, and places for each line of a page; up to so few rows are turned one by one.
-_NEAR, _PAGE, _FEW = map(Threshold, (2**15, 2**12, 8))
+_NEAR, _PAGE, _FEW = map(SizeThreshold, (2**15, 2**12, 8))
 # From so many numbers on threads share them, in so many parts.
-_LARGE, _PARTS = map(Threshold, (2**18, 4))
+_LARGE, _PARTS = map(SizeThreshold, (2**18, 4))
 
 
 def put_plainly_last(x: ndarray, out: ndarray) -> None:

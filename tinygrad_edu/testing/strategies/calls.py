@@ -13,15 +13,12 @@ from tinygrad_edu.testing.strategies.op_calls.images import IMAGES
 from tinygrad_edu.testing.strategies.op_calls.layers import LAYERS
 from tinygrad_edu.testing.strategies.op_calls.linalg import LINALG
 from tinygrad_edu.testing.strategies.op_calls.networks import NETWORKS
-from tinygrad_edu.testing.strategies.op_calls.questions import QUESTIONS
+from tinygrad_edu.testing.strategies.op_calls.questions import QUESTION_CALLS
 from tinygrad_edu.testing.strategies.op_calls.ranking import RANKING
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION
 from tinygrad_edu.testing.strategies.op_calls.scans import SCANS
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
 from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE
-
-# Functions without a derivative.
-QUESTION_CALLS: dict[str, Strategy[Call]] = QUESTIONS
 
 OP_CALLS: dict[str, Strategy[Call]] = {
     **ELEMENTWISE,

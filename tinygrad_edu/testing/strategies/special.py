@@ -5,7 +5,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.literals import LAYOUTS
+from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays
 from tinygrad_edu.testing.strategies.calls import calls
 
 _TIE = "tie"  # stands for the value of another element
@@ -27,23 +30,38 @@ def special_values(dtype: Any) -> list[float]:
 
 
 @st.composite
+def special_arrays(
+    draw: Any, shape: Shape | Strategy[Shape] | None = None, dtype: Any = np.float64, layouts: bool = True
+) -> Array:
+    """Draw an array in which special values replace up to three numbers, in any memory layout unless said."""
+    (x,) = _with_special_values(draw, [np.array(draw(arrays(shape, layouts=False)), dtype)])
+    return LAYOUTS[draw(st.sampled_from(list(LAYOUTS)))](x) if layouts and x.ndim and x.size else x
+
+
+@st.composite
 def special_calls(draw: Any, name: str, dtypes: tuple[Any, ...] = (np.float64, np.float32, np.float16)) -> Call:
-    """Draw a call of an op with contiguous arrays of a dtype, in which special values replace some numbers.
+    """Draw a call of an op with contiguous arrays of one dtype, in which special values replace up to three numbers.
 
     Parameters
     ----------
     name : str
-        A name in `OP_CALLS`.
+        A name in `OP_CALLS` or `QUESTION_CALLS`.
     dtypes : tuple of dtype
-        The dtype of all floating-point inputs is one of these.
+        What the dtype of all differentiable inputs is drawn from.
     """
     call, dtype = draw(calls(name)), draw(st.sampled_from(dtypes))
     with np.errstate(over="ignore"):
-        arrays = [np.array(x, dtype, order="C") for x in call.arrays]
-    filled = [x for x in arrays if x.size]
+        drawn = [np.array(x, dtype, order="C") for x in call.arrays]
+    special: Call = call.replaced(_with_special_values(draw, drawn))
+    return special
+
+
+def _with_special_values(draw: Any, given: list[Array]) -> list[Array]:
+    """Replace up to three numbers of contiguous arrays of one dtype, in place."""
+    filled = [x for x in given if x.size]
     for _ in range(draw(st.integers(0, _MOST_REPLACED)) if filled else 0):
         x = draw(st.sampled_from(filled))
         place, other = (draw(st.integers(0, x.size - 1)) for _ in range(2))
-        value = draw(st.sampled_from([*special_values(dtype), _TIE]))
+        value = draw(st.sampled_from([*special_values(x.dtype), _TIE]))
         x.flat[place] = x.flat[other] if value is _TIE else value
-    return call.replaced(arrays)
+    return given

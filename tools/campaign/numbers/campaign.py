@@ -11,7 +11,7 @@ import numpy as np
 
 from tools.campaign.numbers import drawing
 from tools.campaign.numbers.calls import Line, numpy_has
-from tools.campaign.numbers.judges import Finding, by_numpy, by_pytorch
+from tools.campaign.numbers.judges import Finding, by_numpy, by_pytorch, is_rounding
 from tools.campaign.numbers.ledger import admitted
 from tools.campaign.numbers.program import Program, draw
 from tools.campaign.numbers.reducing import calls_alone, reduced
@@ -53,6 +53,8 @@ def play(seed: int, judge: Judge) -> tuple[str, str]:
         if alone.is_difference and not admitted(part, alone):
             return "difference", _reduced_script(part, judge)
     entries = [entry for part, alone in found if (entry := alone.is_difference and admitted(part, alone))]
+    if len(parts) > 1 and not any(alone.is_difference for _, alone in found) and is_rounding(program, finding.stage):
+        return "agree call by call", ""
     refused = [alone.kind for _, alone in found if alone.kind.startswith("refused by us")]
     entry = entries[0] if entries else admitted(program, finding, of_any=True)
     if refused or entry:

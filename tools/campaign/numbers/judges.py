@@ -160,6 +160,19 @@ def by_pytorch(program: Program) -> Finding:
         return _compare(program, ours, theirs)
 
 
+def is_rounding(program: Program, stage: str) -> bool:
+    """Return whether rounding explains a difference of a program whose calls agree one by one.
+
+    Of values it does: a later call magnifies it. Of gradients it does if it puts a number on the other side of a bend,
+    and those are at multiples of 1/4.
+    """
+    if stage == "values":
+        return True
+    with quiet():
+        pairs = zip(Ours(program).values(), Theirs(program, program.inputs).values(), strict=True)
+        return any((np.floor(4 * x) != np.floor(4 * y)).any() for x, y in pairs)
+
+
 def _compare(program: Program, ours: "Ours", theirs: "Theirs") -> Finding:
     def again(stage: str, number: int) -> Arrays | None:
         other = attempt(lambda: getattr(Theirs(program, nudged(program.inputs, number), theirs.smooth), stage)())

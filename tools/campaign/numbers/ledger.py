@@ -472,6 +472,24 @@ LEDGER: tuple[Entry, ...] = (
         lambda program, finding: finding.judge == "PyTorch" and finding.stage.startswith(("first", "second")),
     ),
     Entry(
+        ("gelu", "nn.GELU"),
+        "far below 0",
+        "the small number that it is",
+        "PyTorch: 0, or what rounding leaves",
+        "1 + tanh(x) loses its digits there",
+        f"{DIFFERENCES}test_gelu_far_below_0",
+        lambda program, finding: any((x < -3).any() for x in program.inputs.values()),
+    ),
+    Entry(
+        ("clip",),
+        "gradients of the bounds, where they are equal",
+        "to the bound that the number is beyond",
+        "PyTorch: to the upper one",
+        "the derivative does not exist",
+        f"{DIFFERENCES}test_equal_bounds",
+        _ties,
+    ),
+    Entry(
         ("sinc",),
         "second derivatives at 0, and so near that the square is 0",
         "-pi² / 3",
@@ -569,7 +587,9 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: computes along those that there are",
         "the meaning of the axes is part of the call",
         "tests/nn/test_images.py::test_what_does_not_fit_is_explained",
-        _refused("axes, or", "has the axes", "have the axes", "needs the axes", "have a shape"),
+        _refused(
+            "axes, or", "has the axes", "have the axes", "needs the axes", "have a shape", "images have the shape"
+        ),
     ),
     Entry(
         (
@@ -583,13 +603,15 @@ LEDGER: tuple[Entry, ...] = (
             "nn.ReplicationPad2D",
             "nn.ReflectionPad1D",
             "nn.ReflectionPad2D",
+            "interpolate",
+            "nn.Upsample",
         ),
-        "a negative border leaves nothing, or less than is continued",
+        "a size or a border leaves nothing, or less than is continued",
         "ShapeError",
         "PyTorch: an empty result, or zeros",
         "nothing can be continued",
         "tests/nn/test_images.py::test_what_does_not_fit_is_explained",
-        _refused("leaves nothing of an axis", "wide at most"),
+        _refused("leaves nothing of an axis", "wide at most", "there must be a pixel in each"),
     ),
     Entry(
         (),

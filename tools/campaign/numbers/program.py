@@ -73,7 +73,7 @@ class Program:
     @property
     def names_dtypes(self) -> bool:
         """Whether a call says which dtype its result has."""
-        return any("dtype=" in step.numpys or "np.float" in step.numpys for step in self.steps)
+        return any("dtype=" in step.numpys or "np.float64" in step.numpys for step in self.steps)
 
     @property
     def is_elementwise(self) -> bool:

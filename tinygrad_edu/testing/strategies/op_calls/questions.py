@@ -16,7 +16,7 @@ def _joined(results: list[Any]) -> Any:
 
 
 @st.composite
-def _questions(draw: Any, function: Any, settings_for: Any = None, **shape_settings: Any) -> Call:
+def _questions(draw: Any, /, function: Any, settings_for: Any = None, **shape_settings: Any) -> Call:
     """Draw a call with one array, which has ties."""
     shape = draw(shapes(**shape_settings))
     settings: Settings = draw(settings_for(shape)) if settings_for else {}
@@ -45,7 +45,7 @@ def _order(shape: Any) -> Strategy[Settings]:
     return st.builds(lambda axis, down: {**axis, "descending": down}, axis_or_none(shape), st.booleans())
 
 
-QUESTIONS: dict[str, Strategy[Call]] = {
+QUESTION_CALLS: dict[str, Strategy[Call]] = {
     **{name: _questions(name) for name in ("isfinite", "isinf", "isnan", "logical_not", "flatnonzero")},
     **{name: _comparisons(name) for name in ("isclose", "logical_and", "logical_or", "logical_xor")},
     **{name: _questions(name, along) for name in ("all", "any", "count_nonzero")},

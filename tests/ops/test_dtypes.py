@@ -1,0 +1,133 @@
+"""The law of dtypes: every op with every pair of float16, float32 and float64, at the orders 1, 2 and 3."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu.testing import Call
+from tinygrad_edu.testing.mixed_dtypes import check_dtypes
+from tinygrad_edu.testing.strategies import OP_CALLS, calls
+
+FLOATS = (np.float16, np.float32, np.float64)
+ORDER = 3
+# The result of any other op has the widest dtype of the inputs; `astype` has a setting.
+RESULT_AS_THE_FIRST_INPUT = {"masked_fill", "put_along_axis", "softmax_cross_entropy", "cross_entropy"}
+SLOPES = np.array([0.75, -1.25, 0.5])
+
+
+@tg.op
+def constant_slope(x):
+    """Return x. The rule returns a bare array, as that of `sign` does; this one is not zero."""
+    return np.array(x)
+
+
+constant_slope.vjps(x=lambda g, x_shape, x_dtype: np.resize(SLOPES.astype(x_dtype), x_shape))
+
+
+def before_a_bare_array(call):
+    """Return the call as one whose rules get a bare array, also where a higher derivative is recorded."""
+
+    def function(*inputs):
+        return constant_slope(call(*inputs))
+
+    function.__name__ = call.name
+    return Call(function, call.arrays)
+
+
+def assignments(count):
+    """Draw dtypes for the inputs of a call: all assignments to one input or two, some to more; a narrow one in each."""
+    if count <= 2:
+        return st.just([dtypes for dtypes in itertools.product(FLOATS, repeat=count) if set(dtypes) != {np.float64}])
+    mixed = st.tuples(*[st.sampled_from(FLOATS)] * count).filter(lambda dtypes: len(set(dtypes)) > 1)
+    return st.lists(mixed, min_size=4, max_size=4).map(lambda drawn: [*drawn, (np.float16,) * count])
+
+
+def compared(call, dtypes):
+    """Check a call whose inputs have these dtypes, and return for each order whether most values were compared.
+
+    They are not where an input overflows, or where a matrix is singular. Nothing is returned where NumPy's linear
+    algebra refuses float16.
+    """
+    with np.errstate(over="ignore"):
+        narrow = call.replaced([x.astype(dtype) for x, dtype in zip(call.arrays, dtypes, strict=True)])
+    if any(np.any(np.isinf(x) & np.isfinite(given)) for x, given in zip(narrow.arrays, call.arrays, strict=True)):
+        return [False] * ORDER
+    out = result_of(narrow)
+    if out is None:
+        return []
+    widest = dtypes[0] if call.name in RESULT_AS_THE_FIRST_INPUT else np.result_type(*dtypes)
+    assert out.dtype == call.settings.get("dtype", widest)
+    try:
+        return [part > 0.5 for part in check_dtypes(narrow)]
+    except np.linalg.LinAlgError:  # a higher derivative of `det` by a matrix that is singular as its dtype sees it
+        return [False] * ORDER
+
+
+def result_of(call):
+    """Return what a call computes, or None where NumPy's linear algebra refuses float16."""
+    try:
+        with np.errstate(all="ignore"):
+            return call(*map(tg.Tensor, call.arrays))
+    except TypeError as error:
+        if "float16 is unsupported in linalg" not in str(error):
+            raise
+        return None
+
+
+MANY = 4096  # 2048 + 1 is 2048 in float16
+ONES, FIRST = np.ones((MANY, 1), np.float16), np.zeros(MANY, int)
+# Functions of x that use each of its numbers many times.
+SPREAD = {
+    "add": lambda x: x + np.zeros((MANY, 2)),
+    "broadcast_to": lambda x: tg.broadcast_to(x, (MANY, 2)),
+    "embedding": lambda x: tg.embedding(FIRST, x),
+    "getitem": lambda x: x[FIRST],
+    "linear": lambda x: tg.linear(tg.Tensor(ONES), tg.Tensor(ONES[:2]), x[0]),
+    "meshgrid": lambda x: tg.meshgrid(x[0], tg.Tensor(ONES[:, 0]))[0],
+    "outer": lambda x: tg.outer(tg.Tensor(ONES[:, 0]), x[0]),
+    "pad": lambda x: tg.pad(x, ((MANY - 1, 0), (0, 0)), mode="edge"),
+    "repeat": lambda x: tg.repeat(x, MANY, axis=0),
+    "take": lambda x: tg.take(x, FIRST, axis=0),
+    "take_along_axis": lambda x: tg.take_along_axis(x, np.stack([FIRST, FIRST], 1), axis=0),
+    "tile": lambda x: tg.tile(x, (MANY, 1)),
+    "where": lambda x: tg.where(ONES > 0, x, 0.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPREAD)
+def test_the_gradient_of_many_uses_is_added_in_float32(name):
+    x = tg.Tensor(np.ones((1, 2), np.float16), requires_grad=True)
+    out = SPREAD[name](x)
+    assert out.dtype == np.float16
+    out.backward(np.ones(out.shape))
+    assert x.grad.tolist() == [[MANY, MANY]]
+
+
+@pytest.mark.parametrize("axis", [0, (0,), (0, 1), None])
+def test_float16_is_summed_in_float32(axis):
+    x = tg.Tensor(np.broadcast_to(ONES, (MANY, 2)))
+    for found in (tg.sum(x, axis), tg.sum(x.astype(np.float32), axis, dtype=np.float16)):
+        np.testing.assert_array_equal(found.numpy(), np.sum(x.numpy(), axis, np.float32))
+        assert found.dtype == np.float16
+
+
+@pytest.mark.parametrize("name", OP_CALLS)
+def test_gradients_of_narrow_and_mixed_dtypes(name):
+    """The values of half of the gradients and more are compared: the others overflow in float16, or have no value."""
+    answers = []
+
+    @settings(max_examples=max(5, settings.default.max_examples // 20))
+    @given(st.data())
+    def law(data):
+        call = data.draw(calls(name))
+        for dtypes in data.draw(assignments(len(call.arrays))) if call.arrays else ():
+            answers.extend(compared(call, dtypes))
+            if len(set(dtypes)) > 1:
+                answers.extend(compared(before_a_bare_array(call), dtypes))
+
+    law()
+    assert 2 * sum(answers) >= len(answers)

@@ -1,0 +1,40 @@
+"""What is only faster equals its plain twin, over special values, dtypes, layouts and sizes."""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tests.ops.rounding import assert_same
+from tests.ops.twins import TWINS, WITHOUT_A_TWIN
+from tinygrad_edu.testing.thresholds import lowered_thresholds
+
+FAST = Path(tg.ops.__file__).parent / "fast"
+
+
+@pytest.mark.parametrize("name", TWINS)
+@given(data=st.data(), seed=st.integers(0, 2**16))
+def test_a_fast_function_equals_its_plain_twin(name, data, seed):
+    fast, plain, strategy, same_bits = TWINS[name]
+    arguments = data.draw(strategy)
+    with np.errstate(all="ignore"):
+        wanted = np.asarray(plain(*arguments))
+        with lowered_thresholds(seed):
+            found = np.asarray(fast(*arguments))
+    if same_bits:
+        assert found.dtype == wanted.dtype
+        np.testing.assert_array_equal(found, wanted, strict=True)
+    else:
+        assert_same(found, wanted, [x for x in arguments if isinstance(x, np.ndarray)])
+
+
+def test_every_fast_function_has_a_twin():
+    for path in FAST.glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith(("_", "plain_", "put_")):
+                name = f"{path.stem}.{node.name}"
+                assert {name, path.stem} & {*TWINS, *WITHOUT_A_TWIN}, f"{name} has no entry in TWINS"

@@ -1,0 +1,386 @@
+"""The functions that are only faster, each with its plain twin and what both are called with: a table."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tinygrad_edu.engine import scattering
+from tinygrad_edu.ops import recurrent
+from tinygrad_edu.ops.fast import (
+    blocks,
+    depthwise,
+    elementwise,
+    gaussian,
+    indices,
+    normalization,
+    pointwise,
+    powers,
+    products,
+    ranks,
+    reductions,
+    rows,
+    scans,
+    softmax,
+    turning,
+)
+from tinygrad_edu.ops.sliding import window
+from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, calls, masks, shapes, special_arrays
+
+SINGLE, FLOATS = (np.float64, np.float32), (np.float64, np.float32, np.float16, np.longdouble)
+NUMBERS = (*FLOATS, np.int64, np.uint8, np.bool_)
+
+
+class Twins(NamedTuple):
+    """A fast function, its plain twin, a strategy of their arguments, and whether both give the same bits."""
+
+    fast: Any
+    plain: Any
+    arguments: st.SearchStrategy
+    same_bits: bool = True
+
+
+# --- Arguments ---
+
+
+def numbers(shape=None, dtypes=FLOATS):
+    """Draw an array of a dtype and of any layout; of floating-point numbers with special values."""
+
+    def of(dtype):
+        return special_arrays(shape, dtype) if dtype in FLOATS else arrays(shape, 0, 3, dtype=dtype).map(np.asarray)
+
+    return st.sampled_from(dtypes).flatmap(of)
+
+
+def images(shape):
+    """Draw images or maps without strides of 0: einsum adds up what it multiplies with a repeated number, first."""
+    return numbers(shape, SINGLE[:1]).map(lambda x: x if all(x.strides) else np.array(x))
+
+
+@st.composite
+def alike(draw, count, dtypes=FLOATS, **of_shape):
+    """Draw several arrays of one shape and one dtype."""
+    shape, dtype = draw(shapes(**of_shape)), draw(st.sampled_from(dtypes))
+    return tuple(draw(numbers(shape, (dtype,))) for _ in range(count))
+
+
+@st.composite
+def masked(draw):
+    of_x, of_mask = draw(broadcastable())
+    return draw(numbers(of_x, NUMBERS)), draw(masks(of_mask))
+
+
+@st.composite
+def choices(draw):
+    of_mask, of_x, of_y = draw(broadcastable(3))
+    x, y = draw(numbers(of_x, NUMBERS)), draw(numbers(of_y, NUMBERS))
+    return draw(masks(of_mask)), draw(st.sampled_from([x, 0.0, 1])), y
+
+
+def slopes():
+    return st.tuples(numbers(), st.sampled_from([0, 0.25, 1.0, -1.5, 3, np.array(0.5)]))
+
+
+@st.composite
+def parts_above_0(draw):
+    cotangent, x = draw(alike(2))
+    return cotangent, elementwise.plain_positive_part(x)
+
+
+@st.composite
+def exponents(draw):
+    x, n = draw(numbers()), draw(st.sampled_from([*range(-9, 10), 3.0, -2.0, 0.5]))
+    return x, draw(st.sampled_from([n, np.array(n, x.dtype), x.dtype.type(n)]))
+
+
+@st.composite
+def along(draw, count, dtypes=FLOATS, **of_shape):
+    """Draw arrays of one shape, and an axis."""
+    drawn = draw(alike(count, dtypes, min_dims=1, **of_shape))
+    return *drawn, draw(st.integers(-drawn[0].ndim, drawn[0].ndim - 1))
+
+
+@st.composite
+def reduced(draw, function, dtypes):
+    x = draw(numbers(shapes(1), dtypes))
+    settings = {"initial": 0} if not x.size else draw(st.sampled_from([{}, {"initial": 0, "dtype": np.float64}]))
+    return function, x, draw(axes(x.ndim)), draw(st.booleans()), settings
+
+
+@st.composite
+def summed(draw):
+    x = draw(numbers(shapes(2, 4), (*FLOATS, np.int64)))
+    order = draw(st.permutations(range(x.ndim)))
+    x = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+    over = draw(axes(x.ndim, none=False).map(lambda axis: tuple(np.atleast_1d(axis).astype(int))))
+    return x, over, draw(st.booleans()), draw(st.sampled_from([None, np.float64]))
+
+
+@st.composite
+def ranked(draw, one=True):
+    x = draw(numbers(shapes(1, empty=False), NUMBERS))
+    n = x.shape[-1]
+    if one:
+        return x, draw(st.integers(0, n)), draw(st.booleans())
+    return x, np.array(draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=3)))
+
+
+@st.composite
+def accumulations(draw):
+    function = draw(st.sampled_from([np.add, np.multiply, np.maximum]))
+    return function, *draw(along(1, (*FLOATS, np.int64)))
+
+
+@st.composite
+def columns(draw):
+    x, axis = draw(along(1))
+    return x, axis, draw(st.sampled_from([None, np.float32]))
+
+
+@st.composite
+def indexed(draw, values=False):
+    call = draw(calls("getitem"))
+    x, index = call.arrays[0], draw(st.sampled_from([call.settings["index"], np.array([[0, -1]], np.int8)]))
+    if not call.arrays[0].ndim or not call.arrays[0].size:
+        index = call.settings["index"]
+    return (x, index, draw(arrays(x[index].shape))) if values else (x, index)
+
+
+@st.composite
+def places(draw):
+    shape = draw(shapes(1))
+    axis = draw(st.integers(0, len(shape) - 1))
+    n = draw(st.integers(0, 5)) if shape[axis] else 0
+    of_places = [n if a == axis else draw(st.sampled_from([1, length])) for a, length in enumerate(shape)]
+    return draw(arrays(tuple(of_places), 0, max(shape[axis] - 1, 0), dtype=np.int64)), axis, shape
+
+
+@st.composite
+def bells(draw):
+    return draw(numbers(None, (np.float32, np.float64))), draw(st.sampled_from([gaussian.ERF, gaussian.NORMAL]))
+
+
+@st.composite
+def channels(draw, affine=False):
+    a, k, b = (draw(st.integers(1, 3)) for _ in range(3))
+    dtype = draw(st.sampled_from(SINGLE))
+    x = draw(numbers((a, k, b), (dtype,)))
+    if not affine:
+        return (x,)
+    return x, *(draw(arrays((1, k, 1), dtype=dtype)) for _ in range(2)), draw(st.sampled_from([1e-5, 0.25]))
+
+
+@st.composite
+def factors(draw, stacked=True):
+    m, k, n = (draw(st.integers(0, 9)) for _ in range(3))
+    stack_x, stack_y = draw(broadcastable(max_dims=2)) if stacked else ((), ())
+    dtype = draw(st.sampled_from(SINGLE))
+    return draw(numbers((*stack_x, m, k), (dtype,))), draw(numbers((*stack_y, k, n), (dtype,)))
+
+
+@st.composite
+def factors_in_blocks(draw):
+    x, y = draw(factors(stacked=False).filter(lambda both: both[0].size))
+    return x, y, blocks.BlockSize(draw(st.integers(1, 9)), draw(st.integers(1, 9)))
+
+
+@st.composite
+def stacks(draw):
+    g, p, r, k, each, pieces = (draw(st.integers(1, 3)) for _ in range(6))
+    at_a_time = draw(st.integers(1, 3))
+    dtype = (draw(st.sampled_from(SINGLE)),)
+    return draw(numbers((g, at_a_time * pieces, k), dtype)), draw(numbers((g, p, r, k, each), dtype)), at_a_time
+
+
+@st.composite
+def sums(draw):
+    g, j, s, m, n = (draw(st.integers(1, 3)) for _ in range(5))
+    k, dtype = draw(st.integers(0, 6)), (draw(st.sampled_from(SINGLE)),)
+    return draw(numbers((g, j, s, m, k), dtype)), draw(numbers((g, n, s, k), dtype))
+
+
+@st.composite
+def correlations(draw, op, by_channels=False):
+    """Draw arrays (C, H, W, N), in any layout, kernels, a window and groups, as the functions of `op` take them.
+
+    Images are made from finite kernels: zeros around the maps meet all of a kernel, and 0 times infinity is NaN.
+    """
+    call = draw(calls(op).filter(lambda call: not by_channels or is_by_channels(call)))
+    finite = op == "correlate_images"
+    first = draw(images(call.arrays[0].shape))
+    second = draw((arrays if finite else images)(call.arrays[1].shape))
+    window_settings = [call.settings[name] for name in ("stride", "padding", "dilation")]
+    size = call.settings.get("size", call.arrays[op == "correlate_kernels"].shape[2:])
+    laid = window(size, call.settings.get("kernel_size", call.arrays[1].shape[2:]), *window_settings)
+    second = second.transpose(1, 2, 3, 0) if op == "correlate_kernels" else second
+    bias = [draw(numbers((len(second),), SINGLE[:1]) | st.none())] if op == "correlate" else []
+    return first.transpose(1, 2, 3, 0), second, laid, call.settings["groups"], *bias
+
+
+def is_by_channels(call):
+    """Whether each kernel sees one channel."""
+    in_all = call.name == "correlate_kernels"  # its second input is the images
+    return call.inputs[1].shape[1] == (call.settings["groups"] if in_all else 1)
+
+
+@st.composite
+def pixels(draw, of_kernels=False):
+    """Draw maps (out, H, W, N) with kernels of one pixel, or with images (C, H, W, N)."""
+    groups, out, c, h, w, n = (draw(st.integers(1, 3)) for _ in range(6))
+    maps = draw(images((groups * out, h, w, n)))
+    shape = (groups * c, h, w, n) if of_kernels else (groups * out, c, 1, 1)
+    return maps, draw(images(shape)), window((h, w), 1, 1, 0, 1), groups
+
+
+@st.composite
+def sequences(draw):
+    call = draw(calls("recurrent"))
+    return call.arrays[0], call.settings
+
+
+# --- Forms that both twins share ---
+
+
+def reduction(reduce):
+    return lambda function, x, axis, keepdims, settings: reduce(function, x, axis, keepdims, **settings)
+
+
+def added(add):
+    def function(total, index, values):
+        out = total.copy("K")
+        add(out, index, values)
+        return out
+
+    return function
+
+
+def last(put):
+    def function(x):
+        out = np.zeros((*x.shape[1:], len(x)), x.dtype)
+        put(x, out)
+        return out
+
+    return function
+
+
+def by_moments(x, weight, bias, eps):
+    return normalization.normalized_in_parts(x, weight, bias, eps, normalization.moments(x))
+
+
+def in_blocks(x, y, block):
+    out = np.zeros((len(x), y.shape[1]), x.dtype)
+    if out.size:
+        blocks.product_in_blocks(x, y, block, out)
+    return out
+
+
+def with_blocks(x, of_blocks, at_a_time):
+    g, p, r, _, each = of_blocks.shape
+    out = np.zeros((g, p, r, x.shape[1], each), x.dtype)
+    products.product_of_blocks(x, of_blocks, at_a_time, out)
+    return out
+
+
+def plainly_with_blocks(x, of_blocks, at_a_time):
+    g, p, r, _, each = of_blocks.shape
+    out = np.zeros((g, p, r, x.shape[1], each), x.dtype)
+    products.plain_product_of_blocks(x, of_blocks, out)
+    return out
+
+
+def all_steps(function):
+    return lambda row, settings: np.asarray(function(row, **settings))
+
+
+# --- The table ---
+
+OF = elementwise
+TWINS = {
+    "elementwise.masked": Twins(OF.masked, OF.plain_masked, masked()),
+    "elementwise.zeroed": Twins(OF.zeroed, OF.plain_zeroed, masked()),
+    "elementwise.selected": Twins(OF.selected, OF.plain_selected, choices()),
+    "elementwise.bent": Twins(OF.bent, OF.plain_bent, slopes()),
+    "elementwise.slope_of_bent": Twins(OF.slope_of_bent, OF.plain_slope_of_bent, slopes()),
+    "elementwise.logistic": Twins(OF.logistic, OF.plain_logistic, alike(1), False),
+    "elementwise.soft_part": Twins(OF.soft_part, OF.plain_soft_part, alike(1), False),
+    "elementwise.log_of_powers": Twins(OF.log_of_powers, OF.plain_log_of_powers, alike(2), False),
+    "elementwise.positive_part": Twins(OF.positive_part, OF.plain_positive_part, alike(1)),
+    "elementwise.relu_slope": Twins(OF.relu_slope, OF.plain_relu_slope, parts_above_0()),
+    "elementwise.silu_slope": Twins(OF.silu_slope, OF.plain_silu_slope, alike(3)),
+    "elementwise.tanh_slope": Twins(OF.tanh_slope, OF.plain_tanh_slope, alike(2)),
+    "powers.raised": Twins(powers.raised, powers.plain_raised, exponents(), False),
+    "reductions.reduction_along": Twins(
+        reduction(reductions.reduction_along), reduction(reductions.plain_reduction_along),
+        reduced(np.add, FLOATS) | reduced(np.maximum, FLOATS) | reduced(np.minimum, FLOATS), False,
+    ),
+    "reductions.sum_over": Twins(reductions.sum_over, reductions.plain_sum_over, summed(), False),
+    "reductions.mean_along": Twins(reductions.mean_along, reductions.plain_mean_along, along(1, empty=False)),
+    "ranks.first_places": Twins(ranks.first_places, ranks.plain_first_places, ranked()),
+    "ranks.places_at_ranks": Twins(ranks.places_at_ranks, ranks.plain_places_at_ranks, ranked(one=False)),
+    "scans.accumulated": Twins(scans.accumulated, scans.plain_accumulated, accumulations()),
+    "scans.summed_up": Twins(scans.summed_up, scans.plain_summed_up, along(1), False),
+    "scans.in_columns": Twins(scans.in_columns, scans.plain_in_columns, columns()),
+    "scans.from_columns": Twins(scans.from_columns, scans.plain_from_columns, along(1)),
+    "softmax.softmax_values": Twins(softmax.softmax_values, softmax.plain_softmax_values, along(1), False),
+    "softmax.log_softmax_slope": Twins(softmax.log_softmax_slope, softmax.plain_log_softmax_slope, along(2), False),
+    "softmax.softmax_slope": Twins(softmax.softmax_slope, softmax.plain_softmax_slope, along(2), False),
+    "gaussian.integral": Twins(gaussian.integral, gaussian.plain_integral, bells(), False),
+    "indices.taken": Twins(indices.taken, indices.plain_taken, indexed()),
+    "indices.flat_places": Twins(indices.flat_places, indices.plain_flat_places, places()),
+    "scattering.add_at": Twins(
+        added(scattering.add_at), added(scattering.plain_add_at), indexed(values=True), False
+    ),
+    "normalization.moments": Twins(normalization.moments, normalization.plain_moments, channels(), False),
+    "normalization.normalized_in_parts": Twins(
+        by_moments, normalization.plain_normalized, channels(affine=True), False
+    ),
+    "products.product": Twins(products.product, products.plain_product, factors(), False),
+    "products.product_of_blocks": Twins(with_blocks, plainly_with_blocks, stacks(), False),
+    "products.sum_of_products": Twins(products.sum_of_products, products.plain_sum_of_products, sums(), False),
+    "blocks.product_in_blocks": Twins(in_blocks, lambda x, y, block: x @ y, factors_in_blocks(), False),
+    "turning.put_last": Twins(last(turning.put_last), last(turning.put_plainly_last), st.tuples(numbers(shapes(2)))),
+    "rows.correlated_maps": Twins(
+        rows.correlated_maps, rows.plain_correlated_maps, correlations("correlate"), False
+    ),
+    "rows.correlated_images": Twins(
+        rows.correlated_images, rows.plain_correlated_images, correlations("correlate_images"), False
+    ),
+    "rows.correlated_kernels": Twins(
+        rows.correlated_kernels, rows.plain_correlated_kernels, correlations("correlate_kernels"), False
+    ),
+    "depthwise.depthwise_maps": Twins(
+        depthwise.depthwise_maps, rows.plain_correlated_maps, correlations("correlate", True), False
+    ),
+    "depthwise.depthwise_images": Twins(
+        depthwise.depthwise_images, rows.plain_correlated_images, correlations("correlate_images", True), False
+    ),
+    "depthwise.depthwise_kernels": Twins(
+        depthwise.depthwise_kernels, rows.plain_correlated_kernels, correlations("correlate_kernels", True),
+        False,
+    ),
+    "pointwise.pointwise_images": Twins(
+        pointwise.pointwise_images, rows.plain_correlated_images, pixels(), False
+    ),
+    "pointwise.pointwise_kernels": Twins(
+        pointwise.pointwise_kernels, rows.plain_correlated_kernels, pixels(of_kernels=True),
+        False,
+    ),
+    "recurrent": Twins(all_steps(recurrent.recurrent), all_steps(recurrent.by_steps), sequences(), False),
+}  # fmt: skip
+
+# Functions of the fast folders that have no twin of their own, and what holds them.
+WITHOUT_A_TWIN = {
+    "layout": "only moves images: test_layout.py, and the correlations",
+    "phases": "the correlations of images",
+    "rings": "the correlations of maps and images",
+    "recurrent": "by_steps, through the op",
+    "products.cut": "says how the correlations are cut",
+    "blocks.block_of": "says how products are cut",
+    "pointwise.lie_by_samples": "says where pointwise functions are used",
+    "turning.items_of": "a view", "turning.near_by": "a copy",
+    "reductions.other_factors": "test_fast.py", "scans.cumprod_slope": "test_fast.py",
+    "normalization.mean_of_products": "the moments",
+    "normalization.gradient_of_x": "test_fast.py", "normalization.gradient_of_weight": "test_fast.py",
+    "normalization.gradient_of_bias": "test_fast.py",
+    "ranks.sorted_places": "plain alone", "softmax.shifted": "a part of the plain twin",
+}  # fmt: skip
