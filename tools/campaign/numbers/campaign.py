@@ -53,12 +53,12 @@ def play(seed: int, judge: Judge) -> tuple[str, str]:
         if alone.is_difference and not admitted(part, alone):
             return "difference", _reduced_script(part, judge)
     entries = [entry for part, alone in found if (entry := alone.is_difference and admitted(part, alone))]
-    if len(parts) > 1 and not any(alone.is_difference for _, alone in found) and is_rounding(program, finding.stage):
-        return "agree call by call", ""
     refused = [alone.kind for _, alone in found if alone.kind.startswith("refused by us")]
     entry = entries[0] if entries else admitted(program, finding, of_any=True)
     if refused or entry:
         return (f"agreed: {entry.title}" if entry else refused[0]), ""
+    if len(parts) > 1 and is_rounding(program, finding.stage):
+        return "agree call by call", ""
     return "difference", _reduced_script(program, judge)
 
 

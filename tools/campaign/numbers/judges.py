@@ -166,8 +166,8 @@ def is_rounding(program: Program, stage: str) -> bool:
     Of values it does: a later call magnifies it. Of gradients it does if it puts a number on the other side of a bend,
     and those are at multiples of 1/4.
     """
-    if stage == "values":
-        return True
+    if stage not in ("first", "second"):
+        return stage == "values"
     with quiet():
         pairs = zip(Ours(program).values(), Theirs(program, program.inputs).values(), strict=True)
         return any((np.floor(4 * x) != np.floor(4 * y)).any() for x, y in pairs)
