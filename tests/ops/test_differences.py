@@ -95,6 +95,14 @@ def test_second_derivatives_at_bends_are_those_of_one_side(f, at, sides):
     assert any(abs(float(found) - side) < 1e-10 for side in sides)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_the_power_of_one_half_is_a_square_root(dtype):
+    found = tg.power(np.array([-INF, -0.0, 4.0], dtype), 0.5)
+    np.testing.assert_array_equal(found, np.array([NAN, -0.0, 2.0], dtype))
+    assert np.signbit(found[1])
+
+
 @pytest.mark.parametrize(("x", "low", "high"), [(-1.0, 1, 0), (1.0, 0, 1)])
 def test_equal_bounds(x, low, high):
     assert [float(g) for g in gradient(lambda *y: tg.clip(x, *y), 0.0, 0.0)] == [low, high]

@@ -124,7 +124,8 @@ def narrowest(program: Program, dtype: np.dtype[Any], on_tensors: bool) -> float
     if dtype.kind != "f":
         return 0.0
     dtypes = {x.dtype for name, x in program.inputs.items() if name not in program.constants}
-    mixed = on_tensors and len(dtypes) > 1 and any(other.kind in "iub" for other in dtypes)
+    contracts = program.functions & {"einsum", "linalg.multi_dot"}  # of which NumPy may round partial products
+    mixed = contracts or (on_tensors and len(dtypes) > 1 and any(other.kind in "iub" for other in dtypes))
     others = {other if other.kind == "f" else np.dtype(np.float32) for other in dtypes} if mixed else set()
     return max(float(np.finfo(other).eps) for other in {dtype, *others})
 

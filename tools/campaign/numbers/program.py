@@ -43,7 +43,7 @@ class Step:
     @property
     def functions(self) -> frozenset[str]:
         """The public names that it calls."""
-        return names_in(self.module[1] if self.module else self.ours)
+        return names_in(self.module[1] if self.module else self.numpys or self.ours)
 
 
 def names_of(step: Step) -> frozenset[str]:

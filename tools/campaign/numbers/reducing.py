@@ -1,5 +1,6 @@
 """Reduce a program that shows a difference to fewer calls, smaller arrays and simpler numbers that still show it."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -12,7 +13,7 @@ from tools.campaign.numbers.program import OURS, Program, Step, names_of, quiet,
 
 Differs = Callable[[Program], bool]
 
-TRIES = 600
+TRIES, SECONDS = 600, 20.0
 FEW = 24  # elements of an array that are tried one by one
 MANY = 60  # elements of an array that is written as an expression, if it can be
 GENERIC = "np.random.RandomState(0).standard_normal({shape}).astype({dtype!r})"
@@ -21,12 +22,12 @@ SIMPLE = (0.0, 1.0, 2.0, -1.0)
 
 def reduced(program: Program, differs: Differs) -> Program:
     """Return a smaller program that still differs; it is found greedily, in a limited number of tries."""
-    left = TRIES
+    left, end = TRIES, time.monotonic() + SECONDS
     found: Program | None = program
     while found:
         program, found = found, None
         for smaller in islice(_smaller(program), left):
-            left -= 1
+            left = left - 1 if time.monotonic() < end else 0
             if differs(smaller):
                 found = smaller
                 break
