@@ -197,14 +197,14 @@ def test_another_plugin_may_define_the_names_without_our_prefix(tmp_path):
         "settings.register_profile('gradients', max_examples=7)\n"
         "def pytest_addoption(parser):\n"
         "    parser.addoption('--gradients')\n"
-        "    parser.addini('gradients_not_told', 'theirs', default='theirs')\n"
+        "    parser.addini('max_inconclusive', 'theirs', default='theirs')\n"
         "    parser.addini('inconclusive', 'theirs', default='theirs')\n"
     )
     (tmp_path / "test_it.py").write_text(
         "from hypothesis import settings\n"
         "def test_it(pytestconfig):\n"
         f"    assert [pytestconfig.getoption(name) for name in ('--gradients', '{OPTION}')] == ['theirs', 'dev']\n"
-        "    assert {pytestconfig.getini(name) for name in ('gradients_not_told', 'inconclusive')} == {'theirs'}\n"
+        "    assert {pytestconfig.getini(name) for name in ('max_inconclusive', 'inconclusive')} == {'theirs'}\n"
         "    assert settings.get_profile('gradients').max_examples == 7\n"
     )
     both = run(tmp_path, "-p", "other", "--gradients", "theirs", OPTION, "dev")
@@ -224,7 +224,7 @@ assert find(st.from_type(tinygrad_edu.Tensor), lambda t: True) is not None
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-UNTOLD = """
+INCONCLUSIVE = """
 import unittest
 import numpy as np, pytest
 from hypothesis import given, settings, strategies as st
@@ -239,7 +239,7 @@ def look(x):
 def test_mostly_at_the_kink(x, _):
     look(x)
 
-@pytest.mark.not_told(0.95)
+@pytest.mark.max_inconclusive(0.95)
 @mostly_a_kink
 def test_which_is_meant(x, _):
     look(x)
@@ -259,9 +259,9 @@ def test_its_own_failure():
 """
 
 
-def test_a_test_that_could_tell_little_fails_and_masks_no_other_failure(tmp_path):
-    (tmp_path / "test_it.py").write_text(UNTOLD)
-    (tmp_path / "pytest.ini").write_text("[pytest]\ntinygrad_edu_inconclusive = 0.6\naddopts = --strict-markers\n")
+def test_a_test_of_too_many_inconclusive_examples_fails_and_masks_no_other_failure(tmp_path):
+    (tmp_path / "test_it.py").write_text(INCONCLUSIVE)
+    (tmp_path / "pytest.ini").write_text("[pytest]\ntinygrad_edu_max_inconclusive = 0.6\naddopts = --strict-markers\n")
     (tmp_path / "conftest.py").write_text(
         "from hypothesis import HealthCheck, settings\n"
         "settings.register_profile('theirs', suppress_health_check=list(HealthCheck), derandomize=True,\n"
@@ -270,7 +270,7 @@ def test_a_test_that_could_tell_little_fails_and_masks_no_other_failure(tmp_path
     )
     out = run(tmp_path).stdout
     assert "4 failed, 1 passed" in out
-    assert out.count("could not be told, more than 60%: this test proves little") == 2
+    assert out.count("were inconclusive, and the limit is 0.6: this test proves little") == 2
     assert "AssertionError: of its own" in out
     assert "RuntimeError: of its own, too" in out
 
