@@ -18,6 +18,7 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,12 +120,11 @@ def _limit_of(item: pytest.Item) -> float:
     mark = item.get_closest_marker(LIMIT_MARK)
     if mark is None:
         return _configured_limit(item.config)
-    try:
+    with suppress(TypeError, ValueError):
         return _fraction(*mark.args, **mark.kwargs)
-    except (TypeError, ValueError):
-        given = mark.args or mark.kwargs or "nothing"
-        mistake = f"@pytest.mark.{LIMIT_MARK} of {item.nodeid} must have a number from 0 to 1, got {given}."
-        pytest.fail(mistake, pytrace=False)
+    given = mark.args or mark.kwargs or "nothing"
+    mistake = f"@pytest.mark.{LIMIT_MARK} of {item.nodeid} must have a number from 0 to 1, got {given}."
+    pytest.fail(mistake, pytrace=False)
 
 
 def _fraction(limit: Any) -> float:

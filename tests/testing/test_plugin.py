@@ -275,6 +275,48 @@ def test_a_test_of_too_many_inconclusive_examples_fails_and_masks_no_other_failu
     assert "RuntimeError: of its own, too" in out
 
 
+def outcome(folder, name, configuration, test="def test_it():\n    pass\n"):
+    """Return the exit code of a run with one configuration file and one test, and what it printed."""
+    (folder / name).write_text(configuration)
+    (folder / "test_it.py").write_text(test)
+    result = run(folder)
+    return result.returncode, result.stdout + result.stderr
+
+
+PASSED, FAILED, USAGE_ERROR = pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.USAGE_ERROR
+KEY = "tinygrad_edu_max_inconclusive"
+
+
+@pytest.mark.parametrize("value", ["0", "1", "0.25", "half", "", "1.5", "-0.1", "nan", "inf", "50%"])
+def test_the_limit_of_the_configuration_is_a_number_from_0_to_1(tmp_path, value):
+    code, out = outcome(tmp_path, "pytest.ini", f"[pytest]\n{KEY} = {value}\n")
+    if value in ("0", "1", "0.25"):
+        assert code == PASSED, out
+    else:
+        assert code == USAGE_ERROR
+        assert re.search(f"ERROR: {KEY} in the configuration must be a number from 0 to 1: .*{re.escape(value)}", out)
+        assert "Traceback" not in out
+
+
+@pytest.mark.parametrize(("value", "expected"), [("0.25", PASSED), ("1", PASSED), ("1.5", USAGE_ERROR)])
+@pytest.mark.parametrize("table", ["pytest", "pytest.ini_options"])
+def test_the_limit_may_be_a_number_in_toml(tmp_path, table, value, expected):
+    code, out = outcome(tmp_path, "pyproject.toml", f"[tool.{table}]\n{KEY} = {value}\n")
+    assert code == expected, out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given"), [("0", ""), ("limit=1", ""), ("", "nothing"), ("1.5", "(1.5,)"), ("'half'", "('half',)"),
+                             ("None", "(None,)"), ("0.5, 0.6", "(0.5, 0.6)"), ("part=1", "{'part': 1}")],
+)  # fmt: skip
+def test_the_limit_of_a_mark_is_a_number_from_0_to_1(tmp_path, arguments, given):
+    test = f"import pytest\n@pytest.mark.max_inconclusive({arguments})\ndef test_it():\n    print('it ran')\n"
+    code, out = outcome(tmp_path, "pytest.ini", "[pytest]\naddopts = --strict-markers\n", test)
+    assert (code, "it ran" in out) == ((FAILED, False) if given else (PASSED, True)), out
+    said = f"@pytest.mark.max_inconclusive of test_it.py::test_it must have a number from 0 to 1, got {given}."
+    assert (said in out) == bool(given)
+
+
 WRONG = """
 import numpy as np, tinygrad_edu as tg
 from hypothesis import given, settings

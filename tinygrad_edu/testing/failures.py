@@ -10,8 +10,8 @@ __all__ = ["CheckFailed", "GradientMismatch", "Inconclusive", "LawBroken", "NotD
 class CheckFailed(TinygradError):
     """A check did not pass: the base class of `GradientMismatch`, `LawBroken`, `NotDeterministic` and `Inconclusive`.
 
-    The first three report a fault and are also AssertionErrors. `Inconclusive` reports no fault. A check raises other errors
-    as they are, such as the `DTypeError` for complex inputs.
+    The first three report a fault and are also AssertionErrors. `Inconclusive` reports no fault. A check raises
+    other errors as they are, such as the `DTypeError` for complex inputs.
 
     Examples
     --------
