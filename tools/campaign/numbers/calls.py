@@ -36,6 +36,8 @@ NARROW = {
     "x.sign() * x.abs() ** (1 / 3)",
     "torch.abs(x) * torch.sign(y)",
     "torch.linalg.solve(a, b[:, None])[..., 0]",
+    "x * torch.arange(1, 3, 0.5)",
+    "x * torch.eye(3, 4)",
     "torch.vstack([torch.hstack([x * x, y]), torch.hstack([y * y, x])])",
 }
 
@@ -114,7 +116,7 @@ ELEMENTWISE = frozenset(
     name
     for file in ("logic", "arithmetic", "choosing", "powers", "logistic", "gaussian", "trigonometry", "activations")
     for name in _public(file)
-    if name not in ("glu", "logaddexp")  # a sum of two, and one that cancels
+    if name not in ("glu", "logaddexp", "tanhshrink")  # a pair of inputs, and two that cancel
 )
 
 

@@ -81,6 +81,11 @@ def _ties(program: Program, finding: Finding) -> bool:
     return _gradients(program, finding) and _has_ties(program)
 
 
+def _ties_or_nan(program: Program, finding: Finding) -> bool:
+    """Gradients differ, and an input has equal elements or NaN."""
+    return _gradients(program, finding) and (_has_ties(program) or _has_nan(program))
+
+
 def _positions_of_ties(program: Program, finding: Finding) -> bool:
     chosen = _has_ties(program) or _has_nan(program)
     return finding.stage == "values" and chosen and _whole(finding.ours) and _whole(finding.theirs)
@@ -341,6 +346,24 @@ LEDGER: tuple[Entry, ...] = (
         lambda program, finding: finding.judge.startswith("NumPy") and finding.stage == "values",
     ),
     Entry(
+        ("linalg.norm", "linalg.vector_norm", "linalg.matrix_norm"),
+        "sums of powers overflow, or are 0, in the dtype",
+        "the norm",
+        "NumPy: infinity, or 0",
+        "the norm itself does not overflow",
+        "tests/ops/test_linalg.py::test_a_norm_overflows_only_where_it_is_too_large",
+        lambda program, finding: finding.judge.startswith("NumPy") and finding.stage == "values",
+    ),
+    Entry(
+        ("interpolate", "nn.Upsample"),
+        "gradients of `bicubic` with a factor that leaves the size as it is",
+        "of what is computed",
+        "PyTorch: as if the image were copied",
+        "the values are not copied",
+        f"{DIFFERENCES}test_the_gradient_of_bicubic_where_the_size_stays",
+        lambda program, finding: _gradients(program, finding) and "bicubic" in str(program.steps),
+    ),
+    Entry(
         ("power",),
         "float16, the exponent 0.5, and -inf or -0.0",
         "NaN and -0.0, as of `sqrt`",
@@ -413,12 +436,12 @@ LEDGER: tuple[Entry, ...] = (
     # --- Gradients: ties, bends, singular matrices ---
     Entry(
         (*POOLS, *EXTREMA),
-        "equal greatest elements",
+        "equal greatest elements, or NaN",
         "the gradient is shared evenly",
         "PyTorch: pooling gives all to one",
         "the rule does not depend on the order of the elements",
         f"{CONVENTIONS}test_ties_in_a_pooling_window_share_evenly",
-        _ties,
+        _ties_or_nan,
     ),
     Entry(
         ("nn.MaxUnpool1D", "nn.MaxUnpool2D"),
