@@ -180,6 +180,13 @@ def test_an_infinity_makes_no_number_of_what_it_meets():
     assert found[0, 0, 1] == 2
 
 
+def test_the_gradient_of_bicubic_where_the_size_stays():
+    weights = tg.interpolate(np.eye(2).reshape(2, 1, 2, 1), scale_factor=1.2, mode="bicubic")[:, 0, :, 0]
+    assert (weights != np.eye(2)).all()
+    found = gradient(lambda x: tg.interpolate(x, scale_factor=1.2, mode="bicubic")[0, 0, 0, 0], np.zeros((1, 1, 2, 1)))
+    np.testing.assert_allclose(np.ravel(found), weights[:, 0])
+
+
 def test_nearest_pixels_do_not_depend_on_the_dtype():
     x = np.arange(5941.0).reshape(1, 1, -1)
     wide, narrow = (tg.interpolate(x.astype(dtype), 10099) for dtype in (np.float64, np.float32))

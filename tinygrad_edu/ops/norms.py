@@ -94,7 +94,13 @@ def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
         raise ValueError(f"norm: a norm of vectors has a number as its order, not {ord!r}.")
     if ord is None or np.isfinite(ord):
         return power_norm(x, 2 if ord is None else ord, axes, keepdims)
-    return (max if ord > 0 else min)(abs(x), axes, keepdims)
+    return (_greatest if ord > 0 else min)(abs(x), axes, keepdims)
+
+
+def _greatest(sizes: Any, axis: Any, keepdims: bool = False) -> Any:
+    """Return the greatest of sizes over `axis`; of none it is 0, as in NumPy."""
+    of_none = any(sizes.shape[a] == 0 for a in (axis if isinstance(axis, tuple) else (axis,)))
+    return (sum if of_none else max)(sizes, axis, keepdims)
 
 
 def _floating(x: Any) -> Any:
@@ -116,7 +122,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 
 def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     rest = tuple(a for a in range(x.ndim) if a not in axes)
-    extremum = max if ord == "nuc" or (not isinstance(ord, str | None) and ord > 0) else min
+    extremum = _greatest if ord == "nuc" or (not isinstance(ord, str | None) and ord > 0) else min
     if ord is None or ord in ("fro", "f"):
         out = power_norm(x, 2, axes)
     elif ord in (1, -1, np.inf, -np.inf):

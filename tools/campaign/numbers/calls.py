@@ -9,7 +9,7 @@ settings as well, ``$p: 0; 1; (1, 2)``, of which one is drawn for both sides::
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -36,6 +36,8 @@ NARROW = {
     "x.sign() * x.abs() ** (1 / 3)",
     "torch.abs(x) * torch.sign(y)",
     "torch.linalg.solve(a, b[:, None])[..., 0]",
+    "x * torch.arange(1, 3, 0.5)",
+    "x * torch.eye(3, 4)",
     "torch.vstack([torch.hstack([x * x, y]), torch.hstack([y * y, x])])",
 }
 
@@ -114,7 +116,7 @@ ELEMENTWISE = frozenset(
     name
     for file in ("logic", "arithmetic", "choosing", "powers", "logistic", "gaussian", "trigonometry", "activations")
     for name in _public(file)
-    if name not in ("glu", "logaddexp")  # a sum of two, and one that cancels
+    if name not in ("glu", "logaddexp", "tanhshrink")  # a pair of inputs, and two that cancel
 )
 
 
@@ -129,6 +131,17 @@ class _Numpy:
 
 NUMPY = _Numpy()
 OTHERWISE = {"put_along_axis"}  # NumPy's changes its argument
+
+
+# Functions whose result has more elements than their inputs have together, or takes much longer: drawn small.
+GROWING = frozenset(
+    {"diag", "diagflat", "outer", "kron", "inner", "dot", "vdot", "tensordot", "einsum", "bmm", "meshgrid", "bilinear"}
+)
+
+
+def grows(line: Line) -> bool:
+    """Return whether a line is to be drawn small."""
+    return "linalg" in line.ours or bool(public_names(line) & GROWING)
 
 
 @cache
@@ -147,7 +160,7 @@ def variables_in(expression: str) -> frozenset[str]:
     return frozenset(node.id for node in ast.walk(ast.parse(expression, mode="eval")) if isinstance(node, ast.Name))
 
 
-@cache
+@lru_cache(10_000)
 def renamed(expression: str, names: tuple[tuple[str, str], ...], side: str) -> str:
     """Return an expression with other names for its inputs, and the names of modules written in full."""
     full = {name: ast.parse(text, mode="eval").body for name, text in FULL[side].items()}

@@ -1,5 +1,6 @@
 """The judges: what PyTorch gives in float64, to the second gradient, and what NumPy gives in every dtype."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -91,14 +92,23 @@ def _numpys_difference(program: Program, judge: str, ours: list[Any], theirs: li
             return Finding("difference", judge, "dtypes", x, y.astype(wanted))
         if x.shape != y.shape:
             return Finding("difference", judge, "shapes", x.shape, y.shape)
-        slack = 0.0 if program.is_elementwise else max([largest(y), *map(largest, program.inputs.values())])
-        slack *= LAPACK if any("linalg" in name for name in program.functions) else 1
+        slack = 0.0 if program.is_elementwise else _slack(program, y)
         eps = narrowest(program, wanted, on_tensors=judge != "NumPy")
         if not same_numbers(x, y.astype(wanted), slack, eps) and (
             y.dtype == wanted or not same_numbers(x, _converted_first(program, wanted)[k], slack, eps)
         ):
             return Finding("difference", judge, "values", x, y.astype(wanted))
     return None
+
+
+def _slack(program: Program, result: Array) -> float:
+    """Return a number in whose last places a sum of products of the inputs may differ, in another order."""
+    every = list(program.inputs.values())
+    factors = math.prod(max(1.0, largest(x)) for x in every)
+    terms = 1 + max(x.size for x in every) / 50
+    return (
+        terms * max(factors, largest(result)) * (LAPACK if any("linalg" in name for name in program.functions) else 1)
+    )
 
 
 def on_tensors(program: Program, dtype: np.dtype[Any]) -> list[np.dtype[Any]]:
@@ -139,7 +149,7 @@ def same_numbers(x: Array, y: Array, slack: float, eps: float) -> bool:
     if x.dtype.kind != "f":
         return bool((x == y).all())
     same = (x == y) & (np.signbit(x) == np.signbit(y)) | np.isnan(x) & np.isnan(y)
-    units = np.spacing(np.maximum(np.abs(x), np.abs(y))) + eps * min(slack, 1e4)
+    units = np.spacing(np.maximum(np.abs(x), np.abs(y))) + eps * slack
     near = (np.abs(x - y) <= ULPS * units) & (x != 0) & (y != 0) | (slack > 0) & (np.abs(x - y) <= ULPS * units) & (
         x != y
     )

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from types import CodeType
 from typing import Any
 
@@ -17,6 +17,7 @@ from tools.campaign.numbers.calls import (
     NARROW,
     Line,
     forms,
+    grows,
     lines,
     names_in,
     public_names,
@@ -113,7 +114,7 @@ class Side:
         return layer
 
 
-@cache
+@lru_cache(1000)
 def compiled(expression: str) -> CodeType:
     return compile(expression, expression, "eval")
 
@@ -196,7 +197,7 @@ class Builder:
         shapes = (
             {name: tuple(lengths.get(n, n) for n in shape) for name, (_, shape) in given.items()}
             if found
-            else drawing.shapes(self.draws, given, self._shares_of(line), self.large and "linalg" not in line.ours)
+            else drawing.shapes(self.draws, given, self._shares_of(line), self.large and not grows(line))
         )
         for name, (kind, _) in given.items():
             if name not in found:
