@@ -108,6 +108,19 @@ def test_equal_bounds(x, low, high):
     assert [float(g) for g in gradient(lambda *y: tg.clip(x, *y), 0.0, 0.0)] == [low, high]
 
 
+def test_the_second_derivative_through_copysign():
+    found = second(lambda x: tg.copysign(x, np.ones(1)) ** 2, [-2e-16])
+    np.testing.assert_array_equal(found, [2])
+
+
+def test_what_is_no_vector_is_a_stack_of_matrices():
+    assert tg.linalg.solve(np.ones((4, 1, 1)), np.ones((1, 3))).shape == (4, 1, 3)
+
+
+def test_a_zero_does_not_hide_nan():
+    assert np.isnan(tg.dot(np.array(0), np.array([NAN, 1.0]))).tolist() == [True, False]
+
+
 def test_gelu_far_below_0():
     found = tg.gelu(np.array([-6.0]), "tanh")
     t = np.longdouble(np.sqrt(2 / np.pi)) * (-6 - np.longdouble(0.044715) * 216)

@@ -52,6 +52,7 @@ LINALG = {
     "qr": lambda f: f.qr(TALL), "qr of wide": lambda f: f.qr(WIDE), "complete qr": lambda f: f.qr(TALL, "complete"),
     "complete qr of wide": lambda f: f.qr(WIDE, mode="complete"), "qr, r": lambda f: f.qr(TALL, mode="r"),
     "cond": lambda f: f.cond(B), **{f"cond {p}": (lambda f, p=p: f.cond(B, p)) for p in (2, -2, 1, -np.inf, "fro")},
+    "cond of float32": lambda f: f.cond(np.zeros((2, 2, 2), np.float32)),
     "cond of singular": lambda f: f.cond(np.ones((2, 2)), 1), "cond of 0": lambda f: f.cond(np.zeros((2, 2)), -2),
     "matrix_rank": lambda f: f.matrix_rank(np.ones((2, 3, 3))), "rank of a vector": lambda f: f.matrix_rank(V),
     "rank, tol": lambda f: f.matrix_rank(B, 1.0, True), "rank, rtol": lambda f: f.matrix_rank(B, rtol=0.5),

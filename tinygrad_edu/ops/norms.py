@@ -192,14 +192,14 @@ def cond(x: Any, p: Any = None) -> Any:
     the smallest over the greatest. A condition that is infinite has no derivative here: 0.
     """
     values = np.asarray(np.linalg.cond(values_of(x), p))
-    eye, infinite = np.eye(*np.shape(x)[-2:]), np.isinf(values)
+    eye, infinite = np.eye(*np.shape(x)[-2:], dtype=values.dtype), np.isinf(values)
     x = where(infinite[..., None, None], eye, x) if infinite.any() else x
     if p in (None, 2, -2):
         s = svdvals(x)
         out = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
     else:
         out = norm(x, p, (-2, -1)) * norm(inv(x), p, (-2, -1))
-    return where(infinite, np.inf, out) if infinite.any() else out
+    return where(infinite, np.asarray(np.inf, values.dtype), out) if infinite.any() else out
 
 
 def matrix_rank(x: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:

@@ -135,7 +135,22 @@ OTHERWISE = {"put_along_axis"}  # NumPy's changes its argument
 
 # Functions whose result has more elements than their inputs have together, or takes much longer: drawn small.
 GROWING = frozenset(
-    {"diag", "diagflat", "outer", "kron", "inner", "dot", "vdot", "tensordot", "einsum", "bmm", "meshgrid", "bilinear"}
+    {
+        "diag",
+        "diagflat",
+        "outer",
+        "kron",
+        "inner",
+        "dot",
+        "vdot",
+        "tensordot",
+        "einsum",
+        "bmm",
+        "meshgrid",
+        "bilinear",
+        "prod",
+        "cumprod",
+    }
 )
 
 

@@ -54,7 +54,7 @@ def play(seed: int, judge: Judge) -> tuple[str, str]:
             return "difference", _reduced_script(part, judge)
     entries = [entry for part, alone in found if (entry := alone.is_difference and admitted(part, alone))]
     refused = [alone.kind for _, alone in found if alone.kind.startswith("refused by us")]
-    entry = entries[0] if entries else admitted(program, finding, of_any=True)
+    entry = entries[0] if entries else admitted(program, finding, composed=True)
     if refused or entry:
         return (f"agreed: {entry.title}" if entry else refused[0]), ""
     if len(parts) > 1 and is_rounding(program, finding.stage):

@@ -12,14 +12,15 @@ Arrays = Sequence[Array]
 RELATIVE = 1e-8
 ABSOLUTE = 1e-13  # of the largest finite number in the result: what remains where terms cancel
 HIDDEN = 1e-10  # the same for second gradients, which cancel numbers that no result shows
-LARGEST = 1e4
+LARGEST = 1e6
+DENORMAL = 1e-320  # where numbers have no digits to compare
 UNSTABLE = 300.0  # times what a change of the inputs in their last digits changes
 
 
 def unequal(ours: Array, theirs: Array, relative: float, absolute: Any) -> Array:
     """Return where two arrays of one shape differ by more than a relative and an absolute part."""
     with np.errstate(all="ignore"):
-        near = np.abs(ours - theirs) <= relative * np.abs(theirs) + absolute
+        near = np.abs(ours - theirs) <= relative * np.abs(theirs) + absolute + DENORMAL
     return np.asarray(~(near | (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))))
 
 

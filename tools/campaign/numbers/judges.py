@@ -162,13 +162,22 @@ def same_numbers(x: Array, y: Array, slack: float, eps: float) -> bool:
 def by_pytorch(program: Program) -> Finding:
     """Compare values, first and second gradients in float64."""
     with quiet():
-        theirs = attempt(lambda: Theirs(program, program.inputs))
         ours = attempt(lambda: Ours(program))
+        if _pools_padding(program, ours):
+            return Finding("not asked of PyTorch: a window of padding alone, which crashes it")
+        theirs = attempt(lambda: Theirs(program, program.inputs))
         if isinstance(ours, Exception) and not isinstance(theirs, Exception) and _numpy_refuses(program):
             return Finding("refused by us and NumPy")
         if isinstance(theirs, Exception) or isinstance(ours, Exception):
             return refusal(ours, theirs, "PyTorch", "values")
         return _compare(program, ours, theirs)
+
+
+def _pools_padding(program: Program, ours: Any) -> bool:
+    """Return whether a pooling window may have seen padding alone: PyTorch's gradient writes outside of its memory."""
+    if isinstance(ours, Exception) or not any("max_pool" in n or "MaxPool" in n for n in program.functions):
+        return False
+    return any(np.isneginf(x).any() for x in ours.values())
 
 
 def is_rounding(program: Program, stage: str) -> bool:
