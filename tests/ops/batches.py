@@ -65,7 +65,7 @@ def first_axis(inputs=1, least=0, when=lambda call: True):
 def across_axis(call):
     """Return the axes that are not in the setting `axis`, along which all samples go through the same formula."""
     axis, first = call.settings.get("axis"), call.inputs[0]
-    if axis is None:
+    if axis is None or any(isinstance(value, np.ndarray) for value in call.settings.values()):
         return []
     taken = {a % first.ndim for a in (axis if isinstance(axis, tuple | list) else (axis,))}
     kept = [k for k in range(first.ndim) if k not in taken]

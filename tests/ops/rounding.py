@@ -7,11 +7,11 @@ UNITS = {np.dtype(np.float64): 5e4, np.dtype(np.float32): 256, np.dtype(np.float
          np.dtype(np.longdouble): 5e4}  # fmt: skip
 
 
-def assert_same(found, wanted, inputs):
+def assert_same(found, wanted, inputs, terms=1):
     """Compare two results: NaN, infinities and the dtype exactly, and other numbers up to rounding.
 
     With inputs near the end of the range, a sum or a product on the way may overflow in one order and not in another.
-    Then only numbers that are finite in both are compared.
+    Then only numbers that are finite in both are compared. Each of the `terms` of a sum may add a unit.
     """
     found, wanted = np.asarray(found), np.asarray(wanted)
     assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
@@ -19,7 +19,7 @@ def assert_same(found, wanted, inputs):
         np.testing.assert_array_equal(found, wanted)
         return
     limits = np.finfo(wanted.dtype)
-    unit, huge = UNITS[wanted.dtype] * float(limits.eps), float(np.sqrt(limits.max))
+    unit, huge = max(UNITS[wanted.dtype], terms) * float(limits.eps), float(np.sqrt(limits.max))
     largest = largest_below(np.inf, *inputs)
     floor = unit * largest_below(huge, wanted) * largest_below(huge, *inputs)
     floor += 8 * float(limits.smallest_subnormal)
@@ -30,6 +30,17 @@ def assert_same(found, wanted, inputs):
     far = np.maximum(np.abs(found), np.abs(wanted)) >= huge  # what is left of differences of huge numbers
     np.testing.assert_allclose(np.where(far, 0, found), np.where(far, 0, wanted), rtol=unit, atol=floor)
     np.testing.assert_allclose(np.where(far, found, 0), np.where(far, wanted, 0), rtol=unit, atol=unit * largest)
+
+
+def assert_within(units, found, wanted):
+    """Compare two results element by element, up to units in the last place."""
+    assert found.dtype == wanted.dtype
+    if not units:
+        np.testing.assert_array_equal(found, wanted, strict=True)
+        return
+    limits = np.finfo(wanted.dtype)
+    tolerance = {"rtol": units * float(limits.eps), "atol": 2 * limits.smallest_subnormal}
+    np.testing.assert_allclose(found, wanted, **tolerance, strict=True)
 
 
 def largest_below(bound, *arrays):

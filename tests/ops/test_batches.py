@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.ops.batches import BATCHES
+from tests.ops.groups import in_groups
 from tests.ops.rounding import assert_same
 from tinygrad_edu.testing import Call
-from tinygrad_edu.testing.strategies import special_calls
+from tinygrad_edu.testing.strategies import calls, special_calls
 from tinygrad_edu.testing.thresholds import lowered_thresholds
 from tinygrad_edu.testing.verdict import draw_signed
 from tinygrad_edu.transforms import vjp
@@ -26,9 +27,10 @@ def pulled(call, g):
     return out, pullback(g.astype(out.dtype).reshape(out.shape))
 
 
-@pytest.mark.parametrize("name", BATCHES)
+@pytest.mark.parametrize("names", **in_groups(BATCHES))
 @given(data=st.data(), seed=st.integers(0, 2**16))
-def test_a_batch_equals_its_samples(name, data, seed):
+def test_a_batch_equals_its_samples(names, data, seed):
+    name = data.draw(st.sampled_from(names))
     call = data.draw(special_calls(name))
     with np.errstate(all="ignore"):
         for batch in BATCHES[name](call):
@@ -60,3 +62,54 @@ def together(parts, axis):
     """Return the parts of a batch as one: joined along its axis, or added up where there is none."""
     parts = [np.asarray(part) for part in parts]
     return sum(parts[1:], parts[0]) if axis is None else np.concatenate(parts, axis)
+
+
+# --- Sizes beyond the thresholds as they are ---
+
+
+@pytest.mark.parametrize("names", **in_groups(BATCHES))
+@given(data=st.data(), size=st.sampled_from([2**12, 2**15]))
+def test_a_large_batch_equals_a_small_one_many_times(names, data, size):
+    hold_repeated(data, names, size)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BATCHES)
+@settings(max_examples=3, deadline=None)
+@given(data=st.data())
+def test_a_very_large_batch_equals_a_small_one_many_times(name, data):
+    hold_repeated(data, [name], 2**21)
+
+
+def hold_repeated(data, names, size):
+    """Draw a batch of one of some ops, and repeat it."""
+    name = data.draw(st.sampled_from(names))
+    call = data.draw(calls(name))
+    dtype = data.draw(st.sampled_from([np.float64, np.float32]))
+    call = call.replaced([x.astype(dtype) for x in call.arrays])
+    for batch in BATCHES[name](call)[:1]:
+        if any(x.size for x, axis in zip(call.inputs, batch.inputs, strict=True) if axis is not None):
+            hold_many(call, batch, size)
+
+
+def hold_many(call, batch, size):
+    """Hold a batch, repeated until its largest input has so many elements, to the batch itself."""
+    times = -(-size // max(x.size for x in call.arrays))
+    many = Call(call.function, [repeated(x, axis, times) for x, axis in zip(call.inputs, batch.inputs, strict=True)],
+                call.differentiable, **call.settings)  # fmt: skip
+    out = np.asarray(call(*call.arrays))
+    g = draw_signed(np.random.default_rng(0), out.shape)
+    with np.errstate(all="ignore"):
+        value, gradients = pulled(call, g)
+        found, of_many = pulled(many, g if batch.out is None else repeated(g, batch.out, times))
+    wanted = times * value if batch.out is None else repeated(np.asarray(value), batch.out, times)
+    assert_same(found, wanted, call.arrays, times)
+    for k, gradient, one in zip(call.differentiable, of_many, gradients, strict=True):
+        axis = batch.inputs[k]
+        wanted = times * one if axis is None else repeated(np.asarray(one), axis, times)
+        assert_same(gradient, wanted, call.arrays, times)
+
+
+def repeated(x, axis, times):
+    """Return x several times along an axis; as it is where it has none."""
+    return x if axis is None else np.concatenate([x] * times, axis)

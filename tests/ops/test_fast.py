@@ -1,4 +1,4 @@
-"""What is only faster: it equals its plain twin, of any shape, dtype and layout."""
+"""What is only faster, beyond `test_twins`: its accuracy, its bits on any number of threads, and real large sizes."""
 
 from itertools import product
 
@@ -20,7 +20,6 @@ from tinygrad_edu.ops.fast import (
     depthwise,
     elementwise,
     gaussian,
-    indices,
     normalization,
     phases,
     pointwise,
@@ -31,67 +30,22 @@ from tinygrad_edu.ops.fast import (
     rings,
     rows,
     scans,
-    softmax,
     turning,
 )
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.ops.sliding import window
 from tinygrad_edu.parallel import map_shards
 from tinygrad_edu.testing.strategies import calls
-
-
-@pytest.fixture(autouse=True, scope="module")
-def multiplied_in_place():
-    """Cut products as where BLAS multiplies small ones as they lie, whatever this processor is good at."""
-    plans = products._piece, products.cut, products._cut_of_sum, blocks._block
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (blocks, products):
-            patch.setattr(module, "most_in_place", lambda: 1_000_000)
-        for plan in plans:
-            plan.cache_clear()
-        yield
-    for plan in plans:
-        plan.cache_clear()
-
+from tinygrad_edu.testing.thresholds import lowered_thresholds, replaced_thresholds
 
 # --- One element at a time ---
 
 
-@given(data=st.data(), dtype=st.sampled_from([np.float16, np.float32, np.float64, np.longdouble]))
-def test_bits_are_kept_of_large_arrays(data, dtype):
-    call = data.draw(calls("keep"))
-    x, mask = call.inputs[0].astype(dtype), call.inputs[1]
-    x[(x > 0) & (x < 1)], x[x < -1] = np.nan, -np.inf
-    y = np.full(1, 7, dtype)
-    for large in (2, 10**6):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(elementwise, "_LARGE", large)
-            patch.setattr(elementwise, "_LARGE_CHOICE", large)
-            equal(elementwise.masked(x, mask), elementwise.plain_masked(x, mask))
-            equal(elementwise.zeroed(x, mask), elementwise.plain_zeroed(x, mask))
-            for first, second in ((x, y), (y, x), (x, 1), (0.0, x), (x, 1 - x)):
-                equal(elementwise.selected(mask, first, second), elementwise.plain_selected(mask, first, second))
-
-
-def test_objects_have_no_bits(monkeypatch):
-    monkeypatch.setattr(elementwise, "_LARGE", 1)
-    monkeypatch.setattr(elementwise, "_LARGE_CHOICE", 1)
+def test_objects_have_no_bits():
     x, mask = np.array([1, None, "one"]), np.array([True, False, True])
-    assert elementwise.selected(mask, x, 2).tolist() == [1, 2, "one"]
-    assert elementwise.masked(x, mask).tolist() == elementwise.zeroed(x, ~mask).tolist() == [1, 0, "one"]
-
-
-@given(data=st.data(), dtype=st.sampled_from([np.float16, np.float32, np.float64, np.longdouble]))
-def test_the_slope_of_relu(data, dtype):
-    call = data.draw(calls("keep"))
-    out = call.inputs[0].astype(dtype)
-    g = np.array(out.T, dtype).T
-    out[out < 0], out[out > 2], g[out == 0] = -0.0, np.nan, np.inf
-    for cotangent in (g, np.broadcast_to(dtype(np.nan), out.shape)):
-        for large in (2, 10**6):
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(elementwise, "_LARGE", large)
-                equal(elementwise.relu_slope(cotangent, out), elementwise.plain_relu_slope(cotangent, out))
+    with lowered_thresholds():
+        assert elementwise.selected(mask, x, 2).tolist() == [1, 2, "one"]
+        assert elementwise.masked(x, mask).tolist() == elementwise.zeroed(x, ~mask).tolist() == [1, 0, "one"]
 
 
 def equal(found, wanted):
@@ -99,77 +53,9 @@ def equal(found, wanted):
     np.testing.assert_array_equal(found, wanted, strict=True)
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, int])
-def test_the_logarithm_of_a_sum_of_two_powers(dtype, monkeypatch):
-    monkeypatch.setattr(elementwise, "_LARGE", 0)
-    x = np.array([*np.linspace(-100, 100, 41), *([] if dtype is int else [np.inf, -np.inf, np.nan])], dtype)
-    for one, other in ((x[:, None], x), (0, x), (x, 0.5), (x[:0], x[:0])):
-        with np.errstate(invalid="ignore"):
-            found, wanted = (
-                elementwise.log_of_powers(one, other),
-                elementwise.plain_log_of_powers(one, other),
-            )
-        assert found.dtype == wanted.dtype
-        np.testing.assert_allclose(found, wanted, rtol=4 * float(np.finfo(wanted.dtype).eps))
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, int])
-@pytest.mark.parametrize("far", [5, 200, 2000])
-def test_logistic_functions(dtype, far, monkeypatch):
-    monkeypatch.setattr(elementwise, "_LARGE", 0)
-    x = np.concatenate([np.linspace(-far, far, 41), [] if dtype is int else [np.inf, -np.inf, np.nan]]).astype(dtype)
-    for some in (x, x[None, :41].T, x[:0]):
-        for fast, plain in (
-            (elementwise.logistic, elementwise.plain_logistic), (elementwise.soft_part, elementwise.plain_soft_part),
-        ):  # fmt: skip
-            with np.errstate(under="ignore", invalid="ignore"):
-                found, wanted = fast(some), plain(some)
-            assert found.dtype == wanted.dtype
-            limits = np.finfo(wanted.dtype)
-            tolerance = {"rtol": 4 * float(limits.eps), "atol": 2 * limits.smallest_subnormal}
-            np.testing.assert_allclose(found, wanted, **tolerance)
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
-@pytest.mark.parametrize("slope", [0, 0.25, 1.0, -1.5, 3, np.array(0.5)])
-def test_a_line_with_a_bend(dtype, slope):
-    x = np.array([-np.inf, -1, -0.0, 0, 1e-7, 2, np.inf, np.nan], dtype)
-    for some in (x, x.reshape(4, 2).T, x[1], x[2:3].reshape(())):
-        with np.errstate(invalid="ignore"):
-            equal(elementwise.bent(some, slope), elementwise.plain_bent(some, slope))
-        equal(elementwise.slope_of_bent(some, slope), elementwise.plain_slope_of_bent(some, slope))
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
-def test_the_positive_part_of_large_arrays(dtype):
-    x = np.array([-np.inf, -1, -0.0, 0, 1e-7, 2, np.inf, np.nan, -np.nan], dtype).repeat(500).reshape(500, 9).T
-    found = elementwise.positive_part(x)
-    assert (found.dtype, found.strides) == (x.dtype, elementwise.plain_positive_part(x).strides)
-    np.testing.assert_array_equal(found, elementwise.plain_positive_part(x))
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_the_slope_of_silu_in_one_array(dtype):
-    g, x = np.random.default_rng(0).normal(scale=4, size=(2, 5, 300)).astype(dtype)
-    for turned in (np.asarray, np.transpose):
-        arrays = turned(g), turned(x), elementwise.logistic(turned(x))
-        equal(elementwise.silu_slope(*arrays), elementwise.plain_silu_slope(*arrays))
-
-
-@given(data=st.data(), size=st.integers(1, 5))
-def test_the_slope_of_tanh_in_parts(data, size):
-    g, t = data.draw(calls("tanh_gradient")).arrays
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(elementwise, "_PART", size)
-        parts = elementwise.tanh_slope(g, t)
-    np.testing.assert_array_equal(parts, elementwise.plain_tanh_slope(g, t))
-    assert parts.dtype == elementwise.plain_tanh_slope(g, t).dtype
-
-
 def test_the_slope_of_tanh_in_parts_keeps_the_layout():
     g, t = np.ones((2, 2, 5, 30)).transpose(3, 0, 1, 2), np.zeros((2, 2, 5, 30)).transpose(3, 0, 1, 2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(elementwise, "_PART", 100)
+    with lowered_thresholds():
         parts = elementwise.tanh_slope(g, t)
     assert parts.strides == t.strides
     assert np.array_equal(parts, g)
@@ -199,27 +85,11 @@ def test_powers_of_integers_are_numpys():
 # --- Reductions of short rows ---
 
 
-@pytest.mark.parametrize("function", [np.add, np.maximum, np.minimum])
-@pytest.mark.parametrize("shape", [(7, 3), (2, 3, 24), (0, 4), (4, 5, 1), (2, 3, 40)])
-def test_reductions_of_short_rows(function, shape, monkeypatch):
-    monkeypatch.setattr(reductions, "_LARGE", 1)
-    x = whole_numbers(shape, np.float32)
-    for array, axis in ((x, -1), (x, x.ndim - 1), (x.T, -1), (x, 0), (x, None)):
-        for settings in ({"keepdims": False}, {}, {"initial": 0, "dtype": np.float64}):
-            if array.size or "initial" in settings:
-                found, wanted = (
-                    f(function, array, axis, **settings)
-                    for f in (reductions.reduction_along, reductions.plain_reduction_along)
-                )
-                np.testing.assert_array_equal(found, wanted, strict=True)
-
-
 @pytest.mark.parametrize("function", [np.maximum, np.minimum])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("n", [2, 9, 17, 25, 33])
-def test_extrema_of_zeros_have_the_sign_of_numpys(function, dtype, n, monkeypatch):
-    monkeypatch.setattr(reductions, "_LARGE", 1)
-    x = np.where(np.random.default_rng(0).random((200, n)) < 0.5, 0, -0.0).astype(dtype)
+def test_extrema_of_zeros_have_the_sign_of_numpys(function, dtype, n):
+    x = np.where(np.random.default_rng(0).random((2000, n)) < 0.5, 0, -0.0).astype(dtype)
     for settings in ({}, {"initial": -np.inf if function is np.maximum else np.inf}):
         fast, plain = (
             f(function, x, -1, **settings) for f in (reductions.reduction_along, reductions.plain_reduction_along)
@@ -228,62 +98,21 @@ def test_extrema_of_zeros_have_the_sign_of_numpys(function, dtype, n, monkeypatc
 
 
 @pytest.mark.parametrize("n", [3, 24, 25])
-def test_sums_of_short_rows_of_float16_round_once(n, monkeypatch):
-    monkeypatch.setattr(reductions, "_LARGE", 1)
-    x = np.zeros((2, n), np.float16)
-    x[:, :3] = [[60000, 60000, -60000], [2048, 1, 1]]
+def test_sums_of_short_rows_of_float16_round_once(n):
+    x = np.zeros((4000, n), np.float16)
+    x[:2, :3] = [[60000, 60000, -60000], [2048, 1, 1]]
     found = reductions.reduction_along(np.add, x, -1)
-    assert found.tolist() == [[60000], [2050]]
+    assert found[:2].tolist() == [[60000], [2050]]
     np.testing.assert_array_equal(found, reductions.plain_reduction_along(np.add, x, -1), strict=True)
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, bool])
-@pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 2, 3, 0), (2, 0, 3, 1)])
-def test_sums_over_several_axes(order, dtype):
-    x = np.random.default_rng(0).integers(0, 2, (10, 3, 20, 8)).astype(dtype)
-    laid = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
-    for axes, keepdims, of in product(((0, 2, 3), (-1, 2), (3, 0, 1, 2), (1,), ()), (False, True), (None, np.float64)):
-        found, wanted = (f(laid, axes, keepdims, of) for f in (reductions.sum_over, reductions.plain_sum_over))
-        np.testing.assert_array_equal(found, wanted, strict=True)
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, int])
-@pytest.mark.parametrize("axis", [None, 1, (0, -1), ()])
-def test_the_mean_has_the_bits_of_numpys(dtype, axis):
-    x = np.random.default_rng(0).normal(scale=1000, size=(3, 500, 2)).astype(dtype)
-    for array in (x, x.T, x[:, ::3]):
-        for keepdims in (False, True):
-            equal(reductions.mean_along(array, axis, keepdims), reductions.plain_mean_along(array, axis, keepdims))
 
 
 # --- Choosing by rank ---
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, int, bool])
-@pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("shape", [(7, 40), (2, 3, 41), (40,), (0, 40)])
-def test_choosing_by_rank(dtype, ties, shape, monkeypatch):
-    monkeypatch.setattr(ranks, "_LARGE", 0)
-    rng, size = np.random.default_rng(0), int(np.prod(shape))
-    x = (rng.integers(0, 9, size) if ties else rng.permutation(size)).reshape(shape).astype(dtype)
-    hidden = np.array(x)
-    if hidden.dtype.kind == "f" and size:
-        hidden[..., 1] = np.inf
-        hidden.reshape(-1, shape[-1])[-1, :3] = np.nan
-    for array in (x, hidden, x[..., ::-1]):
-        for k in (0, 1, 5, 39, 40):
-            for descending in (False, True):
-                found, wanted = (f(array, k, descending) for f in (ranks.first_places, ranks.plain_first_places))
-                np.testing.assert_array_equal(found, wanted, strict=True)
-        for at in ([0], [20], [19, 20], [39, 3, 3]):
-            found, wanted = (f(array, np.array(at)) for f in (ranks.places_at_ranks, ranks.plain_places_at_ranks))
-            np.testing.assert_array_equal(found, wanted, strict=True)
-
-
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("special", [(np.nan, 1, 0), (np.nan, np.inf, -np.inf), (np.inf, 0.0, -0.0)])
 def test_choosing_by_rank_in_every_row_of_three_special_values(special, descending, monkeypatch):
-    monkeypatch.setattr(ranks, "_LARGE", 0)
+    monkeypatch.setattr(ranks, "_LARGE", 1)
     monkeypatch.setattr(ranks, "_FEW", 3)
     for row in product(special, repeat=6):
         x = np.array(row)
@@ -298,25 +127,8 @@ def test_choosing_by_rank_in_every_row_of_three_special_values(special, descendi
 # --- Scans of many at once ---
 
 
-@pytest.mark.parametrize("function", [np.add, np.multiply, np.maximum])
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, int])
-def test_scans_of_many_at_once(function, dtype, monkeypatch):
-    monkeypatch.setattr(scans, "_MANY", 1)
-    x = np.random.default_rng(0).uniform(-2, 2, (5, 4, 3)).astype(dtype)
-    for array, axis in ((x, 0), (x, 1), (x, -1), (x.T, 0), (x[::-1, :1], 1), (x[:, :0], 0)):
-        found, wanted = (f(function, array, axis) for f in (scans.accumulated, scans.plain_accumulated))
-        np.testing.assert_array_equal(found, wanted, strict=True)
-
-
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_sums_of_long_rows(dtype, monkeypatch):
-    monkeypatch.setattr(scans, "_LONG", 100)
-    x = whole_numbers((2, 3, 1003), dtype)
-    infinite = np.array(x)
-    infinite[0, 0, 7], infinite[1, 2, 1001] = np.inf, np.nan
-    for array in (x, infinite, x[..., :-11], x[0, 0], x[..., ::-1], x.T):
-        for axis in (0, -1):
-            equal(scans.summed_up(array, axis), scans.plain_summed_up(array, axis))
+def test_sums_of_long_rows_are_as_accurate(dtype):
     x = np.random.default_rng(0).standard_normal(10**5).astype(dtype)
     exact = np.cumsum(x, dtype=np.longdouble)
     found, plain = (np.abs(f(x, 0) - exact).max() for f in (scans.summed_up, scans.plain_summed_up))
@@ -355,17 +167,6 @@ def test_products_that_are_not_divided(factors):
     assert scans.cumprod_slope(small, small * np.float32(1e15), np.full(2, 1e-15, np.float32), 0) is None
 
 
-def test_rows_turned_into_columns_and_back(monkeypatch):
-    monkeypatch.setattr(scans, "_NEAR", 1)
-    x = np.random.default_rng(0).standard_normal((40, 3, 2))
-    for array in (x, x.T, x[::-2], x[0], x[0, 0], x[:0], x[..., :0]):
-        for axis in range(-array.ndim, array.ndim):
-            columns = scans.in_columns(array, axis, np.float32)
-            equal(columns, scans.plain_in_columns(array, axis, np.float32))
-            for some in (columns, columns[::-1]):
-                equal(scans.from_columns(some, axis), scans.plain_from_columns(some, axis))
-
-
 # --- Integrals of a bell, from a table ---
 
 
@@ -389,57 +190,6 @@ def test_integrals_from_a_table(bell):
     found, wanted = gaussian.integral(edges, bell), gaussian.plain_integral(edges, bell)
     equal(found, wanted)
     equal(np.signbit(found[:9]), np.signbit(wanted[:9]))
-
-
-@given(data=st.data(), bell=st.sampled_from([gaussian.ERF, gaussian.NORMAL]), dtype=st.sampled_from("fd"))
-def test_integrals_of_any_layout(data, bell, dtype):
-    x = data.draw(calls("erf")).arrays[0].astype(dtype)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gaussian, "_LARGE", 2)
-        patch.setattr(gaussian, "_PART", 5)
-        for some in (x, x.T, np.flip(x), np.repeat(x, 2)[::2]):
-            found, plain = gaussian.integral(some, bell), gaussian.plain_integral(some, bell)
-            assert (found.dtype, found.flags.num) == (plain.dtype, plain.flags.num)
-            np.testing.assert_array_max_ulp(found, plain, 1 if dtype == "f" else 0)
-
-
-# --- Adding at an index ---
-
-
-@given(
-    data=st.data(), pieces=st.sampled_from([1, 10]), times=st.sampled_from([0, 1, 9]), long=st.sampled_from([1, 8]),
-    many=st.sampled_from([0, 10**6]),
-)  # fmt: skip
-def test_adding_at_an_index(data, pieces, times, long, many):
-    call = data.draw(calls("getitem"))
-    x, index = np.asarray(call.arrays[0].round()), call.settings["index"]
-    rows = np.ones((4, 2, 9)), (slice(None), np.array([[1, 0], [-1, -2]], np.int8))
-    for total, at in ((x, index), (x.copy(), index), rows):
-        values, wanted, found = total[at] + 1, total.copy("K"), total.copy("K")
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in {"LARGE": 0, "PART": pieces, "TIMES": times, "LONG": long, "MANY": many}.items():
-                patch.setattr(scattering, f"_{name}", value)
-            scattering.add_at(found, at, values)
-        scattering.plain_add_at(wanted, at, values)
-        np.testing.assert_array_equal(found, wanted)
-
-
-@pytest.mark.parametrize("shape", [(2, 3, 4), (4,), (0, 3), (3, 0)])
-def test_positions_along_an_axis(shape):
-    for axis, n in enumerate(shape):
-        for across in (shape, (1,) * len(shape)):
-            places = np.arange(5 * (n > 0)).reshape(*[1] * axis, -1, *[1] * (len(shape) - 1 - axis)) % max(n, 1)
-            places = np.broadcast_to(places, (*across[:axis], places.size, *across[axis + 1 :]))
-            equal(indices.flat_places(places, axis, shape), indices.plain_flat_places(places, axis, shape))
-
-
-@given(data=st.data())
-def test_taking_at_an_index(data):
-    call = data.draw(calls("getitem"))
-    x, index = call.arrays[0], call.settings["index"]
-    for some in (index, np.array([[0, -1]], np.int8)[:, : 2 * bool(x.size)]):
-        if x.ndim or some is index:
-            np.testing.assert_array_equal(indices.taken(x, some), indices.plain_taken(x, some), strict=True)
 
 
 def test_nothing_is_added_outside():
@@ -473,24 +223,20 @@ def test_long_and_thin_products(m, k, n, dtype):
         np.testing.assert_array_equal(out, wanted)
 
 
-@pytest.mark.parametrize("stack", [0, 1, 2])
-@pytest.mark.parametrize(("m", "k", "n"), [(2, 6007, 90), (6007, 2, 90), (90, 2, 6000)])
-def test_long_and_thin_products_of_stacks(m, k, n, stack):
-    x, y = whole_numbers((stack, m, k), np.float32), whole_numbers((stack, k, n), np.float32)
-    for a, b in ((x, y), (x, y[:1]), (x[:1], y)):
-        if len(a) and len(b):
-            np.testing.assert_array_equal(products.product(a, b), products.plain_product(a, b))
-    with pytest.raises(ShapeError, match="op matmul"):
-        tg.matmul(x, y[:, 1:])
+@pytest.fixture(autouse=True)
+def multiplied_in_place(monkeypatch):
+    """Cut products as where BLAS multiplies small ones as they lie, whatever this processor is good at."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with replaced_thresholds({}, in_place=1_000_000):
+        yield
 
 
 @pytest.fixture
-def small_blocks(monkeypatch):
-    """Let small products be cut, whatever this processor and its BLAS are good at."""
-    monkeypatch.setattr(blocks, "_LARGE", 0)
-    monkeypatch.setattr(blocks, "_FEWEST_OF_GRID", 0)
-    monkeypatch.setattr(blocks, "_block", blocks._block.__wrapped__)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+def small_blocks(multiplied_in_place):
+    """Cut small products, too."""
+    small = ("_LARGE", "_FEWEST_OF_GRID")
+    with replaced_thresholds({f"{blocks.__name__}.{name}": 1 for name in small}, in_place=1_000_000):
+        yield
 
 
 def in_a_shard(function, *arrays):
@@ -513,7 +259,7 @@ def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n,
             np.testing.assert_array_equal(one, other)
 
 
-def test_products_that_are_left_whole(small_blocks, monkeypatch):
+def test_products_that_are_left_whole(small_blocks):
     x = np.ones((200, 200), np.float32)
     assert in_a_shard(blocks.block_of, x, x) == (8, 200)
     assert in_a_shard(blocks.block_of, x, x.T.copy().T) == (32, 32)
@@ -527,105 +273,14 @@ def test_products_that_are_left_whole(small_blocks, monkeypatch):
     with pytest.raises(ShapeError, match="op matmul"):
         tg.matmul(x, x[1:])
     assert blocks.block_of(x, x) is None  # outside of a shard
-    monkeypatch.setattr(blocks, "most_in_place", lambda: 0)
-    assert in_a_shard(blocks.block_of, x, x) is None
+    with replaced_thresholds({}, in_place=0):
+        assert in_a_shard(blocks.block_of, x, x) is None
 
 
 # --- Correlations, in parts and pieces of any size ---
 
+SHARED_BY_THREADS = rows, rings, phases, depthwise, pointwise, turning, convolution
 PLAIN = convolution.Form(rows.plain_correlated_maps, rows.plain_correlated_images, rows.plain_correlated_kernels)
-ONE_BY_ONE = {"_SHORT": 1, "SMALL": 1, "most_in_place": lambda: 1, "_SHORTEST_SUM": 1, "ACROSS": 1}
-SIZES = [
-    {},
-    ONE_BY_ONE,
-    ONE_BY_ONE | {"SMALL": 20, "most_in_place": lambda: 20, "_LONGEST_SUM": 3, "ACROSS": 6},
-    ONE_BY_ONE | {"_MANY": 2},
-    {"most_in_place": lambda: 0},
-    {"_SHORT": 1},
-    {"_WIDE": 10**6},
-]
-BANDS = "_SMALLEST", "_FEWEST_SAMPLES", "_FEWEST_SUMS", "_SHORTEST"
-
-
-@pytest.mark.parametrize("op", ["correlate", "affine_maps", "correlate_images", "correlate_kernels"])
-@given(
-    data=st.data(),
-    at_a_time=st.sampled_from([1, 500, 2**22]),
-    sizes=st.sampled_from(SIZES),
-    large=st.booleans(),
-    ring=st.booleans(),
-    last=st.booleans(),
-    band=st.sampled_from([1, 3, 8]),
-)
-def test_correlations_by_rows_and_by_channels(op, data, at_a_time, sizes, large, ring, last, band):
-    call = data.draw(calls(op))
-    arrays = [samples_inside(a) if last and a.ndim == 4 else a for a in call.arrays]
-    forms = [PLAIN, convolution._BY_ROWS, *([convolution._BY_CHANNELS] if is_depthwise(call) else [])]
-    ways, found = [*((lambda *sizes, form=form: form) for form in forms), convolution._form], []
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in sizes.items():
-            patch.setattr(products, name, value)
-        for module in (rows, rings):
-            patch.setattr(module, "cut", products.cut.__wrapped__)
-        for plan in ("_piece", "_cut_of_sum"):
-            patch.setattr(products, plan, getattr(products, plan).__wrapped__)
-        plan_anew(patch)
-        patch.setattr(rows, "_WINDOW_BYTES", at_a_time)
-        patch.setattr(rings, "_TURNED_BYTES", at_a_time)
-        for least in ("_ROW", "_FEWEST_SAMPLES") if ring else ():
-            patch.setattr(rings, least, 1)
-        for least in ("_FEW_ROWS", "_SHORT_ROW") if sizes else ():
-            patch.setattr(rows, least, 0)
-        for module in (rows, rings, phases, depthwise, pointwise, turning) if large else ():
-            patch.setattr(module, "_LARGE", 0)
-        for name in BANDS if large else ():
-            patch.setattr(depthwise, name, 0)
-        patch.setattr(depthwise, "_BAND", band)
-        patch.setattr(turning, "_FEW", 2 * large)
-        patch.setattr(turning, "_NEAR", 0)
-        patch.setattr(pointwise, "_FEWEST_PIXELS", 0)
-        for way in ways:
-            patch.setattr(convolution, "_form", way)
-            found.append(call(*arrays))
-    for fast in found[1:]:
-        assert fast.dtype == found[0].dtype
-        np.testing.assert_allclose(fast, found[0], rtol=1e-9, atol=1e-9)
-
-
-def samples_inside(x):
-    return np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
-
-
-def plan_anew(patch):
-    """Keep no plans of the parts of correlations: they are made for sizes that a test changes."""
-    for module, plan in ((rows, "_parts_of_maps"), (rows, "_parts_of_images"), (rings, "_parts")):
-        patch.setattr(module, plan, getattr(module, plan).__wrapped__)
-
-
-def is_depthwise(call):
-    per_group = call.inputs[1].shape[1] // (call.settings["groups"] if call.name == "correlate_kernels" else 1)
-    return per_group == 1
-
-
-@pytest.mark.parametrize("lost", [np.inf, np.nan])
-@pytest.mark.parametrize("settings", [{"padding": 1}, {"stride": (1, 3)}, {"dilation": (1, 2), "padding": (0, 3)}])
-@pytest.mark.parametrize("last", [False, True])
-def test_what_is_lost_stays_in_the_windows_that_see_it(lost, settings, last, monkeypatch):
-    """Zeros beside kernels and between rows meet other numbers, and zero times infinity would be NaN."""
-    for name in BANDS:
-        monkeypatch.setattr(depthwise, name, 0)
-    x, weight = whole_numbers((2, 3, 7, 11), np.float32), whole_numbers((3, 1, 3, 3), np.float32)
-    x[0, 1, 2, 3] = x[1, 2, 0, 10] = lost
-    x = samples_inside(x) if last else x
-    with np.errstate(invalid="ignore"):
-        fast = all_four(x, weight, settings | {"groups": 3})
-        monkeypatch.setattr(convolution, "_form", lambda *sizes: PLAIN)
-        plain = all_four(x, weight, settings | {"groups": 3})
-    assert not all(np.isfinite(some).all() for some in plain)
-    for one, other in zip(fast, plain, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
 WIDE = {
     "3x3": ((8, 16, 20, 20), (32, 16, 3, 3), {"padding": 1}),
     "strided": ((16, 8, 21, 21), (64, 8, 3, 3), {"stride": 2}),
@@ -653,18 +308,14 @@ def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threa
     """And are right; the small ones above are seldom cut."""
     images, kernels, settings = WIDE[kind]
     x, weight = whole_numbers(images, dtype), whole_numbers(kernels, dtype)
-    for module in (rows, rings, phases, depthwise, pointwise, turning):
-        monkeypatch.setattr(module, "_LARGE", 0)
-    plan_anew(monkeypatch)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     drawn = [np.random.default_rng(0).standard_normal(a.shape).astype(dtype) for a in (x, weight)]
     found = []
-    for cores in (1, 2, 3):
-        for module in (threads, rings):
-            monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)
-        found.append(all_four(*drawn, settings))
-    monkeypatch.setattr(convolution, "_LARGE", 0)
-    fast = all_four(x, weight, settings)
+    with replaced_thresholds({f"{module.__name__}._LARGE": 1 for module in SHARED_BY_THREADS}, in_place=1_000_000):
+        for cores in (1, 2, 3):
+            for module in (threads, rings):
+                monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)
+            found.append(all_four(*drawn, settings))
+        fast = all_four(x, weight, settings)
     monkeypatch.setattr(convolution, "_form", lambda *sizes: PLAIN)
     plain = all_four(x.astype(np.float64), weight.astype(np.float64), settings)
     for here, there in ((found[0], found[1]), (found[0], found[2]), (fast, plain)):
@@ -681,52 +332,17 @@ def all_four(x, weight, settings):
     return maps.numpy(), x.grad, weight.grad, bias.grad
 
 
-# --- The derivative of softmax ---
-
-
-@given(data=st.data(), dtype=st.sampled_from([np.float16, np.float32, np.float64]))
-def test_the_slope_of_softmax_in_place(data, dtype):
-    call = data.draw(calls("softmax_gradient"))
-    (g, p), axis = (array.astype(dtype) for array in call.arrays), call.settings["axis"]
-    found, plain = softmax.softmax_slope(g, p, axis), softmax.plain_softmax_slope(g, p, axis)
-    np.testing.assert_allclose(found, plain, rtol=0, atol=100 * np.finfo(dtype).eps * np.abs(plain).max())
-    assert found.dtype == dtype
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@pytest.mark.parametrize("far", [1, 25, 1000])
-@pytest.mark.parametrize("shape", [(30, 40), (2, 30, 20), (40,)])
-def test_softmax_without_a_maximum(dtype, far, shape, monkeypatch):
-    monkeypatch.setattr(softmax, "_LARGE", 1)
-    monkeypatch.setattr(reductions, "_LARGE", 1)
-    x = (np.random.default_rng(0).uniform(-far, far, shape)).astype(dtype)
-    g = np.cos(np.arange(x.size)).reshape(shape).astype(dtype)
-    tolerance = {"rtol": 100 * float(np.finfo(dtype).eps), "atol": float(np.finfo(dtype).tiny)}
-    for axis in (0, -1):
-        found, wanted = softmax.softmax_values(x, axis), softmax.plain_softmax_values(x, axis)
-        assert found.dtype == dtype
-        np.testing.assert_allclose(found, wanted, **tolerance)
-        out = np.log(np.maximum(wanted, np.finfo(dtype).tiny))
-        slopes = softmax.log_softmax_slope(g, out, axis), softmax.plain_log_softmax_slope(g, out, axis)
-        np.testing.assert_allclose(*slopes, rtol=0, atol=100 * np.finfo(dtype).eps * np.abs(slopes[1]).max())
-
-
 # --- Normalization, some channels at a time ---
 
 
-@given(
-    data=st.data(), at_a_time=st.sampled_from([1, 100, 2**19]), far=st.sampled_from([0, 1e8]),
-    large=st.sampled_from([0, 10**6]),
-)  # fmt: skip
-def test_normalization_in_parts(data, at_a_time, far, large):
+@given(data=st.data(), far=st.sampled_from([0, 1e8]), seed=st.integers(0, 2**16))
+def test_normalization_in_parts(data, far, seed):
     """Far from 0, too: there 1e-8 of what is rounded is one unit in the last place of x."""
     call = data.draw(calls("normalized"))
     (x, weight, bias), eps = call.arrays, call.settings["eps"]
     x, g = x + far, np.cos(np.arange(x.size)).reshape(x.shape) + far
     tolerance = {"rtol": 1e-9, "atol": 1e-9 if not far else 1e-5}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(normalization, "_PART_BYTES", at_a_time)
-        patch.setattr(normalization, "_LARGE", large)
+    with lowered_thresholds(seed):
         found = normalization.moments(x)
         out = normalization.normalized_in_parts(x, weight, bias, eps, found)
         gradients = (

@@ -32,12 +32,15 @@ NUMBERS = (*FLOATS, np.int64, np.uint8, np.bool_)
 
 
 class Twins(NamedTuple):
-    """A fast function, its plain twin, a strategy of their arguments, and whether both give the same bits."""
+    """A fast function, its plain twin, a strategy of their arguments, and how far apart results may be.
+
+    In units in the last place: 0 for the same bits, and None for sums, whose terms are added in another order.
+    """
 
     fast: Any
     plain: Any
     arguments: st.SearchStrategy
-    same_bits: bool = True
+    units: int | None = 0
 
 
 # --- Arguments ---
@@ -301,71 +304,71 @@ TWINS = {
     "elementwise.selected": Twins(OF.selected, OF.plain_selected, choices()),
     "elementwise.bent": Twins(OF.bent, OF.plain_bent, slopes()),
     "elementwise.slope_of_bent": Twins(OF.slope_of_bent, OF.plain_slope_of_bent, slopes()),
-    "elementwise.logistic": Twins(OF.logistic, OF.plain_logistic, alike(1), False),
-    "elementwise.soft_part": Twins(OF.soft_part, OF.plain_soft_part, alike(1), False),
-    "elementwise.log_of_powers": Twins(OF.log_of_powers, OF.plain_log_of_powers, alike(2), False),
+    "elementwise.logistic": Twins(OF.logistic, OF.plain_logistic, alike(1, (*FLOATS, np.int64)), 4),
+    "elementwise.soft_part": Twins(OF.soft_part, OF.plain_soft_part, alike(1, (*FLOATS, np.int64)), 4),
+    "elementwise.log_of_powers": Twins(OF.log_of_powers, OF.plain_log_of_powers, alike(2, (*FLOATS, np.int64)), None),
     "elementwise.positive_part": Twins(OF.positive_part, OF.plain_positive_part, alike(1)),
     "elementwise.relu_slope": Twins(OF.relu_slope, OF.plain_relu_slope, parts_above_0()),
     "elementwise.silu_slope": Twins(OF.silu_slope, OF.plain_silu_slope, alike(3)),
     "elementwise.tanh_slope": Twins(OF.tanh_slope, OF.plain_tanh_slope, alike(2)),
-    "powers.raised": Twins(powers.raised, powers.plain_raised, exponents(), False),
+    "powers.raised": Twins(powers.raised, powers.plain_raised, exponents(), 20),
     "reductions.reduction_along": Twins(
         reduction(reductions.reduction_along), reduction(reductions.plain_reduction_along),
         reduced(np.add, FLOATS) | reduced(np.maximum, FLOATS) | reduced(np.minimum, FLOATS), False,
     ),
-    "reductions.sum_over": Twins(reductions.sum_over, reductions.plain_sum_over, summed(), False),
+    "reductions.sum_over": Twins(reductions.sum_over, reductions.plain_sum_over, summed(), None),
     "reductions.mean_along": Twins(reductions.mean_along, reductions.plain_mean_along, along(1, empty=False)),
     "ranks.first_places": Twins(ranks.first_places, ranks.plain_first_places, ranked()),
     "ranks.places_at_ranks": Twins(ranks.places_at_ranks, ranks.plain_places_at_ranks, ranked(one=False)),
     "scans.accumulated": Twins(scans.accumulated, scans.plain_accumulated, accumulations()),
-    "scans.summed_up": Twins(scans.summed_up, scans.plain_summed_up, along(1), False),
+    "scans.summed_up": Twins(scans.summed_up, scans.plain_summed_up, along(1), None),
     "scans.in_columns": Twins(scans.in_columns, scans.plain_in_columns, columns()),
     "scans.from_columns": Twins(scans.from_columns, scans.plain_from_columns, along(1)),
-    "softmax.softmax_values": Twins(softmax.softmax_values, softmax.plain_softmax_values, along(1), False),
-    "softmax.log_softmax_slope": Twins(softmax.log_softmax_slope, softmax.plain_log_softmax_slope, along(2), False),
-    "softmax.softmax_slope": Twins(softmax.softmax_slope, softmax.plain_softmax_slope, along(2), False),
-    "gaussian.integral": Twins(gaussian.integral, gaussian.plain_integral, bells(), False),
+    "softmax.softmax_values": Twins(softmax.softmax_values, softmax.plain_softmax_values, along(1), None),
+    "softmax.log_softmax_slope": Twins(softmax.log_softmax_slope, softmax.plain_log_softmax_slope, along(2), None),
+    "softmax.softmax_slope": Twins(softmax.softmax_slope, softmax.plain_softmax_slope, along(2), None),
+    "gaussian.integral": Twins(gaussian.integral, gaussian.plain_integral, bells(), 2),
     "indices.taken": Twins(indices.taken, indices.plain_taken, indexed()),
     "indices.flat_places": Twins(indices.flat_places, indices.plain_flat_places, places()),
     "scattering.add_at": Twins(
-        added(scattering.add_at), added(scattering.plain_add_at), indexed(values=True), False
+        added(scattering.add_at), added(scattering.plain_add_at), indexed(values=True), None
     ),
-    "normalization.moments": Twins(normalization.moments, normalization.plain_moments, channels(), False),
+    "normalization.moments": Twins(normalization.moments, normalization.plain_moments, channels(), None),
     "normalization.normalized_in_parts": Twins(
-        by_moments, normalization.plain_normalized, channels(affine=True), False
+        by_moments, normalization.plain_normalized, channels(affine=True), None
     ),
-    "products.product": Twins(products.product, products.plain_product, factors(), False),
-    "products.product_of_blocks": Twins(with_blocks, plainly_with_blocks, stacks(), False),
-    "products.sum_of_products": Twins(products.sum_of_products, products.plain_sum_of_products, sums(), False),
-    "blocks.product_in_blocks": Twins(in_blocks, lambda x, y, block: x @ y, factors_in_blocks(), False),
+    "products.product": Twins(products.product, products.plain_product, factors(), None),
+    "products.product_of_blocks": Twins(with_blocks, plainly_with_blocks, stacks(), None),
+    "products.sum_of_products": Twins(products.sum_of_products, products.plain_sum_of_products, sums(), None),
+    "blocks.product_in_blocks": Twins(in_blocks, lambda x, y, block: x @ y, factors_in_blocks(), None),
     "turning.put_last": Twins(last(turning.put_last), last(turning.put_plainly_last), st.tuples(numbers(shapes(2)))),
     "rows.correlated_maps": Twins(
-        rows.correlated_maps, rows.plain_correlated_maps, correlations("correlate"), False
+        rows.correlated_maps, rows.plain_correlated_maps, correlations("correlate"), None
     ),
     "rows.correlated_images": Twins(
-        rows.correlated_images, rows.plain_correlated_images, correlations("correlate_images"), False
+        rows.correlated_images, rows.plain_correlated_images, correlations("correlate_images"), None
     ),
     "rows.correlated_kernels": Twins(
-        rows.correlated_kernels, rows.plain_correlated_kernels, correlations("correlate_kernels"), False
+        rows.correlated_kernels, rows.plain_correlated_kernels, correlations("correlate_kernels"), None
     ),
     "depthwise.depthwise_maps": Twins(
-        depthwise.depthwise_maps, rows.plain_correlated_maps, correlations("correlate", True), False
+        depthwise.depthwise_maps, rows.plain_correlated_maps, correlations("correlate", True), None
     ),
     "depthwise.depthwise_images": Twins(
-        depthwise.depthwise_images, rows.plain_correlated_images, correlations("correlate_images", True), False
+        depthwise.depthwise_images, rows.plain_correlated_images, correlations("correlate_images", True), None
     ),
     "depthwise.depthwise_kernels": Twins(
         depthwise.depthwise_kernels, rows.plain_correlated_kernels, correlations("correlate_kernels", True),
-        False,
+        None,
     ),
     "pointwise.pointwise_images": Twins(
-        pointwise.pointwise_images, rows.plain_correlated_images, pixels(), False
+        pointwise.pointwise_images, rows.plain_correlated_images, pixels(), None
     ),
     "pointwise.pointwise_kernels": Twins(
         pointwise.pointwise_kernels, rows.plain_correlated_kernels, pixels(of_kernels=True),
-        False,
+        None,
     ),
-    "recurrent": Twins(all_steps(recurrent.recurrent), all_steps(recurrent.by_steps), sequences(), False),
+    "recurrent": Twins(all_steps(recurrent.recurrent), all_steps(recurrent.by_steps), sequences(), None),
 }  # fmt: skip
 
 # Functions of the fast folders that have no twin of their own, and what holds them.
