@@ -21,12 +21,17 @@ FAST = Path(tg.ops.__file__).parent / "fast"
 def test_a_fast_function_equals_its_plain_twin(name, data, seed):
     fast, plain, strategy, units = TWINS[name]
     arguments = data.draw(strategy)
+    arrays = [x for x in arguments if isinstance(x, np.ndarray)]
+    before = [np.array(x) for x in arrays]
     with np.errstate(all="ignore"):
         wanted = np.asarray(plain(*arguments))
         with lowered_thresholds(seed):
             found = np.asarray(fast(*arguments))
+    for x, copy in zip(arrays, before, strict=True):
+        assert_within(0, x, copy)
+        assert np.may_share_memory(wanted, x) or not np.may_share_memory(found, x)
     if units is None:
-        assert_same(found, wanted, [x for x in arguments if isinstance(x, np.ndarray)])
+        assert_same(found, wanted, arrays)
     else:
         assert_within(units, found, wanted)
 
