@@ -27,10 +27,12 @@ from tinygrad_edu.ops.fast import (
 )
 from tinygrad_edu.ops.sliding import window
 from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, calls, masks, shapes, special_arrays
+from tinygrad_edu.testing.strategies.arrays import positions
 from tinygrad_edu.testing.verdict import draw_signed
 from tinygrad_edu.transforms import vjp
 
-SINGLE, FLOATS = (np.float64, np.float32), (np.float64, np.float32, np.float16, np.longdouble)
+SINGLE = (np.float64, np.float32)
+FLOATS = (*SINGLE, *SINGLE, np.float16, np.longdouble)  # most fast forms are of the first two
 NUMBERS = (*FLOATS, np.int64, np.uint8, np.bool_)
 
 
@@ -56,6 +58,13 @@ def numbers(shape=None, dtypes=FLOATS):
         return special_arrays(shape, dtype) if dtype in FLOATS else arrays(shape, 0, 3, dtype=dtype).map(np.asarray)
 
     return st.sampled_from(dtypes).flatmap(of)
+
+
+@st.composite
+def ties(draw, shape, values, dtypes=FLOATS):
+    """Draw a contiguous array of a few values alone."""
+    lengths = draw(shape) if isinstance(shape, st.SearchStrategy) else shape
+    return np.array(values, draw(st.sampled_from(dtypes)))[draw(positions(lengths, len(values)))]
 
 
 def images(shape):
@@ -103,31 +112,42 @@ def exponents(draw, dtypes):
 @st.composite
 def along(draw, count, dtypes=FLOATS, **of_shape):
     """Draw arrays of one shape, and an axis."""
-    drawn = draw(alike(count, dtypes, min_dims=1, **of_shape))
-    return *drawn, draw(st.integers(-drawn[0].ndim, drawn[0].ndim - 1))
+    drawn = draw(alike(count, dtypes, **{"min_dims": 1, **of_shape}))
+    ndim = max(drawn[0].ndim, 1)  # NumPy takes the axes 0 and -1 of a number
+    return *drawn, draw(st.just(-1) | st.integers(-ndim, ndim - 1))
 
 
 @st.composite
 def reduced(draw, function, dtypes):
-    x = draw(numbers(shapes(1), dtypes))
-    settings = {"initial": draw(st.sampled_from([0, 2.5]))} if not x.size or draw(st.booleans()) else {}
-    settings |= draw(st.sampled_from([{}, {"dtype": np.float64}]))
+    x = draw(numbers(shapes(1), dtypes) | ties(shapes(1), (0.0, -0.0, 2.5), dtypes))
+    begins = [{"initial": 2.5}, {"initial": 0, "dtype": np.float64}]
+    settings = draw(st.sampled_from([*begins, {}, {"dtype": np.float64}] if x.size else begins))
     return function, x, draw(st.just(-1) | axes(x.ndim)), draw(st.booleans()), settings
+
+
+@st.composite
+def sums_of_halves(draw):
+    """Draw sums of float16 that overflow, or lose a number, where they are not added in float32."""
+    x = draw(ties(shapes(1, empty=False), (6e4, -6e4, 2048, 1), (np.float16,)))
+    return np.add, x, -1, draw(st.booleans()), {}
 
 
 @st.composite
 def summed(draw):
     x = draw(numbers(shapes(2, 4), (*SINGLE, np.float16, np.int64)))
-    order = draw(st.permutations(range(x.ndim)))
-    x = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
     over = draw(axes(x.ndim, none=False).map(lambda axis: tuple(np.atleast_1d(axis).astype(int))))
+    kept = [axis for axis in range(x.ndim) if axis not in np.arange(x.ndim)[list(over)]]
+    order = draw(st.just((*kept, *over)) | st.permutations(range(x.ndim)))
+    order = np.arange(x.ndim)[list(order)]
+    x = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
     return x, over, draw(st.booleans()), draw(st.sampled_from([None, np.float64]))
 
 
 @st.composite
 def ranked(draw, one=True):
-    x = draw(numbers(shapes(1, empty=False), NUMBERS))
-    n = x.shape[-1]
+    n = draw(st.integers(1, 12))
+    shape = (*draw(shapes(0, 1)), n)
+    x = draw(numbers(shape, NUMBERS) | ties(shape, (np.nan, 1.0)) | ties(shape, (np.nan, 2.0, 1.0, -np.inf)))
     if one:
         return x, draw(st.integers(0, n)), draw(st.booleans())
     return x, np.array(draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=3)))
@@ -186,16 +206,23 @@ def gradients_of_channels(draw):
 
 @st.composite
 def multiplied(draw):
-    x, axis = draw(along(1, (*SINGLE, np.float16), empty=False))
+    x, axis = draw(along(1, (*SINGLE, np.float16)).filter(lambda drawn: drawn[0].shape[drawn[1]]))
     return x, {"axis": axis}
 
 
 @st.composite
 def factors(draw, stacked=True):
     m, k, n = (draw(st.integers(0, 9)) for _ in range(3))
+    n += draw(st.sampled_from([0, 0, 0, 16]))
     stack_x, stack_y = draw(broadcastable(max_dims=2)) if stacked else ((), ())
     one, other = draw(st.sampled_from([(dtype, dtype) for dtype in SINGLE] * 2 + [SINGLE, SINGLE[::-1]]))
-    return draw(numbers((*stack_x, m, k), (one,))), draw(numbers((*stack_y, k, n), (other,)))
+    return draw(matrices(stack_x, m, k, one)), draw(matrices(stack_y, k, n, other))
+
+
+def matrices(stack, m, n, dtype):
+    """Draw matrices that lie by rows or by columns, or in any other layout."""
+    by_rows, by_columns = (numbers((*stack, *shape), (dtype,)) for shape in ((m, n), (n, m)))
+    return by_rows | by_columns.map(lambda x: x.swapaxes(-1, -2))
 
 
 @st.composite
@@ -294,6 +321,11 @@ def in_blocks(x, y, block):
     return out
 
 
+def in_blocks_of_their_own(x, y):
+    block = blocks.block_of(x, y)
+    return x @ y if block is None else in_blocks(x, y, block)
+
+
 def with_blocks(x, of_blocks, at_a_time):
     g, p, r, _, each = of_blocks.shape
     out = np.zeros((g, p, r, x.shape[1], each), x.dtype)
@@ -353,24 +385,30 @@ def gradient_of_cumprod(x, settings):
     return np.moveaxis(found, 0, settings["axis"])
 
 
-def gradient_by_moments(g, x, weight, eps):
+def gradient_of_x_by_moments(g, x, weight, eps):
     return normalization.gradient_of_x(g, x, weight, eps, normalization.moments(x))
 
 
 def plain_gradient_of_x(g, x, weight, eps):
-    unit, scale, wide = (
-        units(x, eps),
-        weight / np.sqrt(x.var((0, 2), np.float64, keepdims=True) + eps),
-        g.astype(np.float64),
-    )
+    (unit, scale), wide = standardized(x, eps), g.astype(np.float64)
     mean = wide.mean((0, 2), keepdims=True)
-    return (scale * (wide - mean - unit * (wide * unit).mean((0, 2), keepdims=True))).astype(x.dtype)
+    slope = wide - mean - unit * (wide * unit).mean((0, 2), keepdims=True)
+    return (weight * scale * slope).astype(x.dtype)
 
 
-def units(x, eps):
-    """Return x with mean 0 and variance 1."""
-    wide = x.astype(np.float64)
-    return (wide - wide.mean((0, 2), keepdims=True)) / np.sqrt(wide.var((0, 2), keepdims=True) + eps)
+def gradient_of_weight_by_moments(g, x, weight, eps):
+    return normalization.gradient_of_weight(g, x, eps, normalization.moments(x))
+
+
+def plain_gradient_of_weight(g, x, weight, eps):
+    return (g * standardized(x, eps)[0]).sum((0, 2), keepdims=True).astype(x.dtype)
+
+
+def standardized(x, eps):
+    """Return x with mean 0 and variance 1, and the scale; the variance is rounded, so that it may overflow."""
+    mean, variance = x.mean((0, 2), np.float64, keepdims=True), x.var((0, 2), np.float64, keepdims=True)
+    scale = 1 / np.sqrt(variance.astype(x.dtype) + np.float64(eps))
+    return (x - mean) * scale, scale
 
 
 # --- The table ---
@@ -394,18 +432,20 @@ TWINS = {
     "powers.raised, float16": Twins(powers.raised, powers.plain_raised, exponents((np.float16,)), 1),
     "reductions.reduction_along": Twins(*REDUCTIONS, reduced(np.maximum, FLOATS) | reduced(np.minimum, FLOATS)),
     "reductions.reduction_along, sums": Twins(*REDUCTIONS, reduced(np.add, FLOATS), None),
-    "reductions.reduction_along, sums of float16": Twins(*REDUCTIONS, reduced(np.add, (np.float16,)), 1),
+    "reductions.reduction_along, sums of float16": Twins(*REDUCTIONS, sums_of_halves(), 1),
     "reductions.sum_over": Twins(reductions.sum_over, reductions.plain_sum_over, summed(), None),
-    "reductions.mean_along": Twins(reductions.mean_along, reductions.plain_mean_along, along(1, empty=False)),
+    "reductions.mean_along": Twins(reductions.mean_along, reductions.plain_mean_along, along(1)),
     "ranks.first_places": Twins(ranks.first_places, ranks.plain_first_places, ranked()),
     "ranks.places_at_ranks": Twins(ranks.places_at_ranks, ranks.plain_places_at_ranks, ranked(one=False)),
     "scans.accumulated": Twins(scans.accumulated, scans.plain_accumulated, accumulations()),
     "scans.summed_up": Twins(scans.summed_up, scans.plain_summed_up, along(1), None),
     "scans.in_columns": Twins(scans.in_columns, scans.plain_in_columns, columns()),
     "scans.from_columns": Twins(scans.from_columns, scans.plain_from_columns, along(1)),
-    "softmax.softmax_values": Twins(softmax.softmax_values, softmax.plain_softmax_values, along(1), None),
-    "softmax.log_softmax_slope": Twins(softmax.log_softmax_slope, softmax.plain_log_softmax_slope, along(2), None),
-    "softmax.softmax_slope": Twins(softmax.softmax_slope, softmax.plain_softmax_slope, along(2), None),
+    "softmax.softmax_values": Twins(softmax.softmax_values, softmax.plain_softmax_values, along(1, min_dims=0), None),
+    "softmax.log_softmax_slope": Twins(
+        softmax.log_softmax_slope, softmax.plain_log_softmax_slope, along(2, min_dims=0), None
+    ),
+    "softmax.softmax_slope": Twins(softmax.softmax_slope, softmax.plain_softmax_slope, along(2, min_dims=0), None),
     "gaussian.integral": Twins(gaussian.integral, gaussian.plain_integral, bells(), 2),
     "reductions.other_factors": Twins(
         pulled_back(tg.prod), gradient_of_prod, multiplied(), None
@@ -423,12 +463,10 @@ TWINS = {
         by_moments, normalization.plain_normalized, channels(affine=True), None
     ),
     "normalization.gradient_of_x": Twins(
-        gradient_by_moments, plain_gradient_of_x, gradients_of_channels(), None
+        gradient_of_x_by_moments, plain_gradient_of_x, gradients_of_channels(), None
     ),
     "normalization.gradient_of_weight": Twins(
-        lambda g, x, weight, eps: normalization.gradient_of_weight(g, x, eps, normalization.moments(x)),
-        lambda g, x, weight, eps: (g * units(x, eps)).sum((0, 2), keepdims=True).astype(x.dtype),
-        gradients_of_channels(), None,
+        gradient_of_weight_by_moments, plain_gradient_of_weight, gradients_of_channels(), None
     ),
     "normalization.gradient_of_bias": Twins(
         normalization.gradient_of_bias, lambda g: g.sum((0, 2), keepdims=True), channels(), None
@@ -437,6 +475,7 @@ TWINS = {
     "products.product_of_blocks": Twins(with_blocks, plainly_with_blocks, stacks(), None),
     "products.sum_of_products": Twins(products.sum_of_products, products.plain_sum_of_products, sums(), None),
     "blocks.product_in_blocks": Twins(in_blocks, lambda x, y, block: x @ y, factors_in_blocks(), None),
+    "blocks.block_of": Twins(in_blocks_of_their_own, lambda x, y: x @ y, factors(stacked=False), None),
     "turning.put_last": Twins(last(turning.put_last), last(turning.put_plainly_last), st.tuples(numbers(shapes(2)))),
     "rows.correlated_maps": Twins(
         rows.correlated_maps, rows.plain_correlated_maps, correlations("correlate"), None
@@ -475,8 +514,7 @@ WITHOUT_A_TWIN = {
     "rings": "the correlations of maps and images",
     "recurrent": "by_steps, through the op",
     "products.cut": "says how the correlations are cut",
-    "blocks.block_of": "says how products are cut",
-    "pointwise.lie_by_samples": "says where pointwise functions are used",
+        "pointwise.lie_by_samples": "says where pointwise functions are used",
     "turning.items_of": "a view", "turning.near_by": "a copy",
     "normalization.mean_of_products": "the moments",
     "ranks.sorted_places": "plain alone", "softmax.shifted": "a part of the plain twin",
