@@ -33,8 +33,12 @@ def assert_same(found, wanted, inputs, terms=1):
 
 
 def assert_within(units, found, wanted):
-    """Compare two results element by element, up to units in the last place."""
+    """Compare two results element by element, up to units in the last place, and the signs of zeros."""
     assert found.dtype == wanted.dtype
+    if wanted.dtype.kind == "f":
+        assert found.shape == wanted.shape
+        zeros = (found == 0) & (wanted == 0)
+        np.testing.assert_array_equal(np.signbit(found[zeros]), np.signbit(wanted[zeros]))
     if not units:
         np.testing.assert_array_equal(found, wanted, strict=True)
         return

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
+import tinygrad_edu as tg
 from tinygrad_edu.engine import scattering
 from tinygrad_edu.ops import recurrent
 from tinygrad_edu.ops.fast import (
@@ -26,8 +27,12 @@ from tinygrad_edu.ops.fast import (
 )
 from tinygrad_edu.ops.sliding import window
 from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, calls, masks, shapes, special_arrays
+from tinygrad_edu.testing.strategies.arrays import positions
+from tinygrad_edu.testing.verdict import draw_signed
+from tinygrad_edu.transforms import vjp
 
-SINGLE, FLOATS = (np.float64, np.float32), (np.float64, np.float32, np.float16, np.longdouble)
+SINGLE = (np.float64, np.float32)
+FLOATS = (*SINGLE, *SINGLE, np.float16, np.longdouble)  # most fast forms are of the first two
 NUMBERS = (*FLOATS, np.int64, np.uint8, np.bool_)
 
 
@@ -53,6 +58,13 @@ def numbers(shape=None, dtypes=FLOATS):
         return special_arrays(shape, dtype) if dtype in FLOATS else arrays(shape, 0, 3, dtype=dtype).map(np.asarray)
 
     return st.sampled_from(dtypes).flatmap(of)
+
+
+@st.composite
+def ties(draw, shape, values, dtypes=FLOATS):
+    """Draw a contiguous array of a few values alone."""
+    lengths = draw(shape) if isinstance(shape, st.SearchStrategy) else shape
+    return np.array(values, draw(st.sampled_from(dtypes)))[draw(positions(lengths, len(values)))]
 
 
 def images(shape):
@@ -91,38 +103,51 @@ def parts_above_0(draw):
 
 
 @st.composite
-def exponents(draw):
-    x, n = draw(numbers()), draw(st.sampled_from([*range(-9, 10), 3.0, -2.0, 0.5]))
-    return x, draw(st.sampled_from([n, np.array(n, x.dtype), x.dtype.type(n)]))
+def exponents(draw, dtypes):
+    x, n = draw(numbers(None, dtypes)), draw(st.sampled_from([*range(-9, 10), 3.0, -2.0, 0.5]))
+    wide = np.array(n, np.longdouble)
+    return x, draw(st.sampled_from([n, np.array(n, x.dtype), x.dtype.type(n), wide, np.full(x.shape, n, x.dtype)]))
 
 
 @st.composite
 def along(draw, count, dtypes=FLOATS, **of_shape):
     """Draw arrays of one shape, and an axis."""
-    drawn = draw(alike(count, dtypes, min_dims=1, **of_shape))
-    return *drawn, draw(st.integers(-drawn[0].ndim, drawn[0].ndim - 1))
+    drawn = draw(alike(count, dtypes, **{"min_dims": 1, **of_shape}))
+    ndim = max(drawn[0].ndim, 1)  # NumPy takes the axes 0 and -1 of a number
+    return *drawn, draw(st.just(-1) | st.integers(-ndim, ndim - 1))
 
 
 @st.composite
 def reduced(draw, function, dtypes):
-    x = draw(numbers(shapes(1), dtypes))
-    settings = {"initial": 0} if not x.size else draw(st.sampled_from([{}, {"initial": 0, "dtype": np.float64}]))
-    return function, x, draw(axes(x.ndim)), draw(st.booleans()), settings
+    x = draw(numbers(shapes(1), dtypes) | ties(shapes(1), (0.0, -0.0, 2.5), dtypes))
+    begins = [{"initial": 2.5}, {"initial": 0, "dtype": np.float64}]
+    settings = draw(st.sampled_from([*begins, {}, {"dtype": np.float64}] if x.size else begins))
+    return function, x, draw(st.just(-1) | axes(x.ndim)), draw(st.booleans()), settings
+
+
+@st.composite
+def sums_of_halves(draw):
+    """Draw sums of float16 that overflow, or lose a number, where they are not added in float32."""
+    x = draw(ties(shapes(1, empty=False), (6e4, -6e4, 2048, 1), (np.float16,)))
+    return np.add, x, -1, draw(st.booleans()), {}
 
 
 @st.composite
 def summed(draw):
-    x = draw(numbers(shapes(2, 4), (*FLOATS, np.int64)))
-    order = draw(st.permutations(range(x.ndim)))
-    x = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+    x = draw(numbers(shapes(2, 4), (*SINGLE, np.float16, np.int64)))
     over = draw(axes(x.ndim, none=False).map(lambda axis: tuple(np.atleast_1d(axis).astype(int))))
+    kept = [axis for axis in range(x.ndim) if axis not in np.arange(x.ndim)[list(over)]]
+    order = draw(st.just((*kept, *over)) | st.permutations(range(x.ndim)))
+    order = np.arange(x.ndim)[list(order)]
+    x = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
     return x, over, draw(st.booleans()), draw(st.sampled_from([None, np.float64]))
 
 
 @st.composite
 def ranked(draw, one=True):
-    x = draw(numbers(shapes(1, empty=False), NUMBERS))
-    n = x.shape[-1]
+    n = draw(st.integers(1, 12))
+    shape = (*draw(shapes(0, 1)), n)
+    x = draw(numbers(shape, NUMBERS) | ties(shape, (np.nan, 1.0)) | ties(shape, (np.nan, 2.0, 1.0, -np.inf)))
     if one:
         return x, draw(st.integers(0, n)), draw(st.booleans())
     return x, np.array(draw(st.lists(st.integers(0, n - 1), min_size=1, max_size=3)))
@@ -146,7 +171,7 @@ def indexed(draw, values=False):
     x, index = call.arrays[0], draw(st.sampled_from([call.settings["index"], np.array([[0, -1]], np.int8)]))
     if not call.arrays[0].ndim or not call.arrays[0].size:
         index = call.settings["index"]
-    return (x, index, draw(arrays(x[index].shape))) if values else (x, index)
+    return (x, index, draw(arrays(draw(st.sampled_from([x[index].shape, ()]))))) if values else (x, index)
 
 
 @st.composite
@@ -166,7 +191,7 @@ def bells(draw):
 @st.composite
 def channels(draw, affine=False):
     a, k, b = (draw(st.integers(1, 3)) for _ in range(3))
-    dtype = draw(st.sampled_from(SINGLE))
+    dtype = draw(st.sampled_from((*SINGLE, np.float16) if affine else SINGLE))
     x = draw(numbers((a, k, b), (dtype,)))
     if not affine:
         return (x,)
@@ -174,16 +199,35 @@ def channels(draw, affine=False):
 
 
 @st.composite
+def gradients_of_channels(draw):
+    x, weight, _, eps = draw(channels(affine=True))
+    return draw(arrays(x.shape, dtype=x.dtype)), x, weight, eps
+
+
+@st.composite
+def multiplied(draw):
+    x, axis = draw(along(1, (*SINGLE, np.float16)).filter(lambda drawn: drawn[0].shape[drawn[1]]))
+    return x, {"axis": axis}
+
+
+@st.composite
 def factors(draw, stacked=True):
     m, k, n = (draw(st.integers(0, 9)) for _ in range(3))
+    n += draw(st.sampled_from([0, 0, 0, 16]))
     stack_x, stack_y = draw(broadcastable(max_dims=2)) if stacked else ((), ())
-    dtype = draw(st.sampled_from(SINGLE))
-    return draw(numbers((*stack_x, m, k), (dtype,))), draw(numbers((*stack_y, k, n), (dtype,)))
+    one, other = draw(st.sampled_from([(dtype, dtype) for dtype in SINGLE] * 2 + [SINGLE, SINGLE[::-1]]))
+    return draw(matrices(stack_x, m, k, one)), draw(matrices(stack_y, k, n, other))
+
+
+def matrices(stack, m, n, dtype):
+    """Draw matrices that lie by rows or by columns, or in any other layout."""
+    by_rows, by_columns = (numbers((*stack, *shape), (dtype,)) for shape in ((m, n), (n, m)))
+    return by_rows | by_columns.map(lambda x: x.swapaxes(-1, -2))
 
 
 @st.composite
 def factors_in_blocks(draw):
-    x, y = draw(factors(stacked=False).filter(lambda both: both[0].size))
+    x, y = draw(factors(stacked=False).filter(lambda both: both[0].size and both[0].dtype == both[1].dtype))
     return x, y, blocks.BlockSize(draw(st.integers(1, 9)), draw(st.integers(1, 9)))
 
 
@@ -277,6 +321,11 @@ def in_blocks(x, y, block):
     return out
 
 
+def in_blocks_of_their_own(x, y):
+    block = blocks.block_of(x, y)
+    return x @ y if block is None else in_blocks(x, y, block)
+
+
 def with_blocks(x, of_blocks, at_a_time):
     g, p, r, _, each = of_blocks.shape
     out = np.zeros((g, p, r, x.shape[1], each), x.dtype)
@@ -295,9 +344,77 @@ def all_steps(function):
     return lambda row, settings: np.asarray(function(row, **settings))
 
 
+def unsigned(function):
+    """Return a function without the sign of zeros: of 0 and -0, NumPy's maximum is either."""
+    return lambda x: function(x) + x.dtype.type(0)
+
+
+# --- Gradients, and what they are by definition ---
+
+
+def pulled_back(function):
+    """Return a function of x and settings: the gradient of x for a random cotangent."""
+
+    def gradient(x, settings):
+        out, pullback = vjp(lambda x: function(x, **settings), x)
+        return pullback(cotangent_of(np.asarray(out)))[0]
+
+    return gradient
+
+
+def cotangent_of(out):
+    return draw_signed(np.random.default_rng(0), out.shape).astype(out.dtype)
+
+
+def gradient_of_prod(x, settings):
+    """Return for each element the product of the others, times the cotangent."""
+    axis = settings["axis"]
+    rows = np.moveaxis(x, axis, -1)
+    others = [np.delete(rows, k, -1).prod(-1) for k in range(rows.shape[-1])]
+    return np.stack(others, axis) * np.expand_dims(cotangent_of(x.prod(axis)), axis)
+
+
+def gradient_of_cumprod(x, settings):
+    """Return the product before each element, times what follows of it, from the last to the first."""
+    rows = np.moveaxis(x, settings["axis"], 0)
+    g = np.moveaxis(cotangent_of(x), settings["axis"], 0)
+    found, rest = np.empty_like(g), 0 * g[0]
+    for k in reversed(range(len(rows))):
+        rest = g[k] + (rows[k + 1] * rest if k + 1 < len(rows) else 0)
+        found[k] = rows[:k].prod(0) * rest
+    return np.moveaxis(found, 0, settings["axis"])
+
+
+def gradient_of_x_by_moments(g, x, weight, eps):
+    return normalization.gradient_of_x(g, x, weight, eps, normalization.moments(x))
+
+
+def plain_gradient_of_x(g, x, weight, eps):
+    (unit, scale), wide = standardized(x, eps), g.astype(np.float64)
+    mean = wide.mean((0, 2), keepdims=True)
+    slope = wide - mean - unit * (wide * unit).mean((0, 2), keepdims=True)
+    return (weight * scale * slope).astype(x.dtype)
+
+
+def gradient_of_weight_by_moments(g, x, weight, eps):
+    return normalization.gradient_of_weight(g, x, eps, normalization.moments(x))
+
+
+def plain_gradient_of_weight(g, x, weight, eps):
+    return (g * standardized(x, eps)[0]).sum((0, 2), keepdims=True).astype(x.dtype)
+
+
+def standardized(x, eps):
+    """Return x with mean 0 and variance 1, and the scale; the variance is rounded, so that it may overflow."""
+    mean, variance = x.mean((0, 2), np.float64, keepdims=True), x.var((0, 2), np.float64, keepdims=True)
+    scale = 1 / np.sqrt(variance.astype(x.dtype) + np.float64(eps))
+    return (x - mean) * scale, scale
+
+
 # --- The table ---
 
 OF = elementwise
+REDUCTIONS = reduction(reductions.reduction_along), reduction(reductions.plain_reduction_along)
 TWINS = {
     "elementwise.masked": Twins(OF.masked, OF.plain_masked, masked()),
     "elementwise.zeroed": Twins(OF.zeroed, OF.plain_zeroed, masked()),
@@ -307,27 +424,35 @@ TWINS = {
     "elementwise.logistic": Twins(OF.logistic, OF.plain_logistic, alike(1, (*FLOATS, np.int64)), 4),
     "elementwise.soft_part": Twins(OF.soft_part, OF.plain_soft_part, alike(1, (*FLOATS, np.int64)), 4),
     "elementwise.log_of_powers": Twins(OF.log_of_powers, OF.plain_log_of_powers, alike(2, (*FLOATS, np.int64)), None),
-    "elementwise.positive_part": Twins(OF.positive_part, OF.plain_positive_part, alike(1)),
+    "elementwise.positive_part": Twins(unsigned(OF.positive_part), unsigned(OF.plain_positive_part), alike(1)),
     "elementwise.relu_slope": Twins(OF.relu_slope, OF.plain_relu_slope, parts_above_0()),
     "elementwise.silu_slope": Twins(OF.silu_slope, OF.plain_silu_slope, alike(3)),
     "elementwise.tanh_slope": Twins(OF.tanh_slope, OF.plain_tanh_slope, alike(2)),
-    "powers.raised": Twins(powers.raised, powers.plain_raised, exponents(), 20),
-    "reductions.reduction_along": Twins(
-        reduction(reductions.reduction_along), reduction(reductions.plain_reduction_along),
-        reduced(np.add, FLOATS) | reduced(np.maximum, FLOATS) | reduced(np.minimum, FLOATS), False,
-    ),
+    "powers.raised": Twins(powers.raised, powers.plain_raised, exponents((*SINGLE, np.longdouble)), 20),
+    "powers.raised, float16": Twins(powers.raised, powers.plain_raised, exponents((np.float16,)), 1),
+    "reductions.reduction_along": Twins(*REDUCTIONS, reduced(np.maximum, FLOATS) | reduced(np.minimum, FLOATS)),
+    "reductions.reduction_along, sums": Twins(*REDUCTIONS, reduced(np.add, FLOATS), None),
+    "reductions.reduction_along, sums of float16": Twins(*REDUCTIONS, sums_of_halves(), 1),
     "reductions.sum_over": Twins(reductions.sum_over, reductions.plain_sum_over, summed(), None),
-    "reductions.mean_along": Twins(reductions.mean_along, reductions.plain_mean_along, along(1, empty=False)),
+    "reductions.mean_along": Twins(reductions.mean_along, reductions.plain_mean_along, along(1)),
     "ranks.first_places": Twins(ranks.first_places, ranks.plain_first_places, ranked()),
     "ranks.places_at_ranks": Twins(ranks.places_at_ranks, ranks.plain_places_at_ranks, ranked(one=False)),
     "scans.accumulated": Twins(scans.accumulated, scans.plain_accumulated, accumulations()),
     "scans.summed_up": Twins(scans.summed_up, scans.plain_summed_up, along(1), None),
     "scans.in_columns": Twins(scans.in_columns, scans.plain_in_columns, columns()),
     "scans.from_columns": Twins(scans.from_columns, scans.plain_from_columns, along(1)),
-    "softmax.softmax_values": Twins(softmax.softmax_values, softmax.plain_softmax_values, along(1), None),
-    "softmax.log_softmax_slope": Twins(softmax.log_softmax_slope, softmax.plain_log_softmax_slope, along(2), None),
-    "softmax.softmax_slope": Twins(softmax.softmax_slope, softmax.plain_softmax_slope, along(2), None),
+    "softmax.softmax_values": Twins(softmax.softmax_values, softmax.plain_softmax_values, along(1, min_dims=0), None),
+    "softmax.log_softmax_slope": Twins(
+        softmax.log_softmax_slope, softmax.plain_log_softmax_slope, along(2, min_dims=0), None
+    ),
+    "softmax.softmax_slope": Twins(softmax.softmax_slope, softmax.plain_softmax_slope, along(2, min_dims=0), None),
     "gaussian.integral": Twins(gaussian.integral, gaussian.plain_integral, bells(), 2),
+    "reductions.other_factors": Twins(
+        pulled_back(tg.prod), gradient_of_prod, multiplied(), None
+    ),
+    "scans.cumprod_slope": Twins(
+        pulled_back(tg.cumprod), gradient_of_cumprod, multiplied(), None
+    ),
     "indices.taken": Twins(indices.taken, indices.plain_taken, indexed()),
     "indices.flat_places": Twins(indices.flat_places, indices.plain_flat_places, places()),
     "scattering.add_at": Twins(
@@ -337,10 +462,20 @@ TWINS = {
     "normalization.normalized_in_parts": Twins(
         by_moments, normalization.plain_normalized, channels(affine=True), None
     ),
+    "normalization.gradient_of_x": Twins(
+        gradient_of_x_by_moments, plain_gradient_of_x, gradients_of_channels(), None
+    ),
+    "normalization.gradient_of_weight": Twins(
+        gradient_of_weight_by_moments, plain_gradient_of_weight, gradients_of_channels(), None
+    ),
+    "normalization.gradient_of_bias": Twins(
+        normalization.gradient_of_bias, lambda g: g.sum((0, 2), keepdims=True), channels(), None
+    ),
     "products.product": Twins(products.product, products.plain_product, factors(), None),
     "products.product_of_blocks": Twins(with_blocks, plainly_with_blocks, stacks(), None),
     "products.sum_of_products": Twins(products.sum_of_products, products.plain_sum_of_products, sums(), None),
     "blocks.product_in_blocks": Twins(in_blocks, lambda x, y, block: x @ y, factors_in_blocks(), None),
+    "blocks.block_of": Twins(in_blocks_of_their_own, lambda x, y: x @ y, factors(stacked=False), None),
     "turning.put_last": Twins(last(turning.put_last), last(turning.put_plainly_last), st.tuples(numbers(shapes(2)))),
     "rows.correlated_maps": Twins(
         rows.correlated_maps, rows.plain_correlated_maps, correlations("correlate"), None
@@ -369,6 +504,7 @@ TWINS = {
         None,
     ),
     "recurrent": Twins(all_steps(recurrent.recurrent), all_steps(recurrent.by_steps), sequences(), None),
+    "recurrent, gradients": Twins(pulled_back(recurrent.recurrent), pulled_back(recurrent.by_steps), sequences(), None),
 }  # fmt: skip
 
 # Functions of the fast folders that have no twin of their own, and what holds them.
@@ -378,12 +514,8 @@ WITHOUT_A_TWIN = {
     "rings": "the correlations of maps and images",
     "recurrent": "by_steps, through the op",
     "products.cut": "says how the correlations are cut",
-    "blocks.block_of": "says how products are cut",
-    "pointwise.lie_by_samples": "says where pointwise functions are used",
+        "pointwise.lie_by_samples": "says where pointwise functions are used",
     "turning.items_of": "a view", "turning.near_by": "a copy",
-    "reductions.other_factors": "test_fast.py", "scans.cumprod_slope": "test_fast.py",
     "normalization.mean_of_products": "the moments",
-    "normalization.gradient_of_x": "test_fast.py", "normalization.gradient_of_weight": "test_fast.py",
-    "normalization.gradient_of_bias": "test_fast.py",
     "ranks.sorted_places": "plain alone", "softmax.shifted": "a part of the plain twin",
 }  # fmt: skip

@@ -85,7 +85,8 @@ def _even_row(count: int) -> int | None:
 
 
 # In a row of up to so many numbers BLAS adds no more of them one after the other than NumPy does.
-_SHORT, _MIDDLE, _LARGE = map(SizeThreshold, (24, 1000, 4000))
+_SHORT, _MIDDLE = map(SizeThreshold, (24, 1000))
+_LARGE = SizeThreshold(4000, least=2)  # a number has no rows
 
 
 def plain_mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:

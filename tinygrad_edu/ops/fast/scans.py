@@ -115,10 +115,10 @@ def _is_last(x: ndarray, axis: int) -> bool:
 
 
 def _some(rows: ndarray) -> list[slice]:
-    each = max(16, _NEAR // rows.shape[1])
+    each = max(_FEWEST, _NEAR // rows.shape[1])
     return [slice(start, start + each) for start in range(0, len(rows), each)]
 
 
 # Rows: so many are accumulated as columns, and so few long ones with a product.
 _MANY, _FEW = SizeThreshold(250, least=2), SizeThreshold(1000)
-_LONG, _SHORT, _NEAR = map(SizeThreshold, (20_000, 32, 2**15))
+_LONG, _SHORT, _NEAR, _FEWEST = map(SizeThreshold, (20_000, 32, 2**15, 16))

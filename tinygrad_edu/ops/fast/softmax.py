@@ -32,7 +32,8 @@ def _shares(e: ndarray, axis: int) -> Any:
     return np.divide(e, total, out=e)
 
 
-_LARGE, _NEAR = SizeThreshold(4000), 30.0
+# At least 2: NumPy returns a number, which cannot be written into, for an array of no dimensions.
+_LARGE, _NEAR = SizeThreshold(4000, least=2), 30.0
 
 
 def plain_log_softmax_slope(g: ndarray, out: ndarray, axis: int) -> ndarray:

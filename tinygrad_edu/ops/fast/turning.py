@@ -14,7 +14,7 @@ from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.thresholds import SizeThreshold
 
 # So many numbers are turned at a time, in rows that lie by so many further apart than they are long.
-_AT_A_TIME, _APART = SizeThreshold(2**17), 20
+_AT_A_TIME, _SHORTEST, _APART = SizeThreshold(2**17), SizeThreshold(64), 20
 # The first cache has so many bytes, and places for each line of a page; up to so few rows are turned one by one.
 _NEAR, _PAGE, _FEW = map(SizeThreshold, (2**15, 2**12, 8))
 # From so many numbers on threads share them, in so many parts.
@@ -61,7 +61,7 @@ def _put_one_by_one(x: ndarray, out: ndarray) -> None:
 
 
 def _put_by_way_of_a_buffer(x: ndarray, out: ndarray) -> None:
-    length = max(64, _AT_A_TIME // len(x))
+    length = max(_SHORTEST, _AT_A_TIME // len(x))
     at_a_time = length // x[0, 0].size
     if not at_a_time:
         for each, into in zip(x.swapaxes(0, 1), out, strict=True):

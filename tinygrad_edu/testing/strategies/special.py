@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.literals import LAYOUTS
-from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays
+from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, positions
 from tinygrad_edu.testing.strategies.calls import calls
 
 _TIE = "tie"  # stands for the value of another element
 _MOST_REPLACED = 3
+_ONE_IN_FOUR = st.integers(0, 3)
+_ANY_LAYOUT = st.sampled_from([*["contiguous"] * len(LAYOUTS), *LAYOUTS])  # many fast forms take no other
 
 
 def special_values(dtype: Any) -> list[float]:
@@ -21,11 +23,12 @@ def special_values(dtype: Any) -> list[float]:
     Examples
     --------
     >>> special_values(np.float16)
-    [nan, inf, -inf, 0.0, -0.0, 6e-08, -6e-08, 6.104e-05, -6.104e-05, 22.0, -22.0, 65500.0, -65500.0]
+    [nan, inf, -inf, 0.0, -0.0, 6e-08, -6e-08, 6.104e-05, -6.104e-05, 12.0, -12.0, 22.0, -22.0, 65500.0, -65500.0]
     """
     limits = np.finfo(dtype)
-    overflows_exp = np.floor(2 * np.log(float(limits.max)))
-    ends = [float(str(x)) for x in (limits.smallest_subnormal, limits.tiny, overflows_exp, limits.max)]
+    largest = np.log(float(limits.max))
+    overflow_exp = np.ceil(largest), np.floor(2 * largest)  # the first of them with a reciprocal that is not 0
+    ends = [float(str(x)) for x in (limits.smallest_subnormal, limits.tiny, *overflow_exp, limits.max)]
     return [np.nan, np.inf, -np.inf, 0.0, -0.0, *(sign * x for x in ends for sign in (1, -1))]
 
 
@@ -35,7 +38,8 @@ def special_arrays(
 ) -> Array:
     """Draw an array in which special values replace up to three numbers, in any memory layout unless said."""
     (x,) = _with_special_values(draw, [np.array(draw(arrays(shape, layouts=False)), dtype)])
-    return LAYOUTS[draw(st.sampled_from(list(LAYOUTS)))](x) if layouts and x.ndim and x.size else x
+    layout = draw(_ANY_LAYOUT) if layouts and x.ndim and x.size else "contiguous"
+    return x if layout == "contiguous" else LAYOUTS[layout](x)
 
 
 @st.composite
@@ -57,8 +61,12 @@ def special_calls(draw: Any, name: str, dtypes: tuple[Any, ...] = (np.float64, n
 
 
 def _with_special_values(draw: Any, given: list[Array]) -> list[Array]:
-    """Replace up to three numbers of contiguous arrays of one dtype, in place."""
+    """Replace up to three numbers of contiguous arrays of one dtype, in place; or give an array only a few values."""
     filled = [x for x in given if x.size]
+    if filled and draw(_ONE_IN_FOUR) == 3:
+        x = draw(st.sampled_from(filled))
+        few = np.array([*x.flat[:2], draw(st.sampled_from([np.nan, np.inf, -np.inf, 0.0, -0.0]))], x.dtype)
+        x[...] = few[draw(positions(x.shape, len(few)))]
     for _ in range(draw(st.integers(0, _MOST_REPLACED)) if filled else 0):
         x = draw(st.sampled_from(filled))
         place, other = (draw(st.integers(0, x.size - 1)) for _ in range(2))

@@ -1,0 +1,253 @@
+"""Faults to plant in the fast code, each one dropped guard, and the laws that find it: a table."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+    """A change of a file that drops a guard, and the names for which the laws find it.
+
+    Attributes
+    ----------
+    old, new : str
+        Text that is in the file once, inside a function, and its replacement.
+    drops : str
+    twins, paths, batches, moves, spread : sequence of str
+        Names of functions in `TWINS`, and of ops in the laws of these names.
+    errors : sequence of str
+        The classes of errors that the laws raise.
+    """
+
+    old: str
+    new: str
+    drops: str
+    twins: Sequence[str] = ()
+    paths: Sequence[str] = ()
+    batches: Sequence[str] = ()
+    moves: Sequence[str] = ()
+    spread: Sequence[str] = ()
+    errors: Sequence[str] = ("AssertionError",)
+
+
+FAULTS = {
+    "ops/fast/elementwise.py": [
+        Fault("if x.size < _LARGE or not _has_bits(x.dtype):", "if x.size < _LARGE:", "a dtype without bits",
+              twins=["elementwise.masked"], errors=["KeyError"]),
+        Fault(" or mask.shape != x.shape", "", "a mask of another shape", twins=["elementwise.zeroed"],
+              errors=["IndexError", "AssertionError"]),
+        Fault("out=wide if alike else None", "out=wide", "bits of another shape",
+              twins=["elementwise.masked", "elementwise.zeroed", "elementwise.selected"],
+              errors=["ValueError", "TypeError", "AssertionError"]),
+        Fault(" or slope == 0:", ":", "0 times infinity", twins=["elementwise.bent"]),
+        Fault("0 <= slope <= 1", "0 <= slope", "the upper bound of a slope",
+              twins=["elementwise.bent", "elementwise.slope_of_bent"]),
+        Fault(" and x.ndim > 0 ", " ", "the 0-d case", twins=["elementwise.bent"], errors=["TypeError"]),
+        Fault(" or not x.min(initial=0) > _LEAST_OF_EXP[x.dtype.char]", "", "the overflow of exp",
+              twins=["elementwise.logistic"]),
+        Fault('np.size(x) < _LARGE or x.dtype.char not in "fd":\n        return plain_soft_part',
+              "np.size(x) < _LARGE:\n        return plain_soft_part", "the dtypes of soft_part",
+              twins=["elementwise.soft_part"], errors=["UFuncTypeError", "AssertionError"]),
+        Fault("selected(infinite, top, out) if infinite.any() else out", "out", "infinity minus infinity",
+              twins=["elementwise.log_of_powers"]),
+        Fault("else np.maximum(x, zero)", "else np.fmax(x, zero)", "a NaN", twins=["elementwise.positive_part"]),
+        Fault("_ALL_BUT_THE_SIGN[dtype.itemsize])", "integers(-1))", "the sign of 0",
+              twins=["elementwise.relu_slope"]),
+        Fault("slope = 1 - share", "slope = np.subtract(1, share, out=share)", "a copy",
+              twins=["elementwise.silu_slope"], errors=["ValueError", "AssertionError"]),
+        Fault("if t.size <= _PART:", "if 0 < t.size <= _PART:", "the empty case", twins=["elementwise.tanh_slope"],
+              errors=["ValueError", "AssertionError"]),
+    ],
+    "ops/fast/reductions.py": [
+        Fault("n <= _SHORT and not halves", "n <= _SHORT", "sums of float16 in float32",
+              twins=["reductions.reduction_along, sums of float16"]),
+        Fault('if function is np.add or rows.dtype.kind != "f":', "if rows.size:", "a tie of 0 and -0",
+              twins=["reductions.reduction_along"]),
+        Fault(' and settings.get("dtype") in (None, x.dtype)\n        if', "\n        if", "another dtype",
+              twins=["reductions.reduction_along"]),
+        Fault(' and "initial" not in settings', "", "the initial value of a sum",
+              twins=["reductions.reduction_along, sums"]),
+        Fault(" and dtype in (None, x.dtype) and turned", " and turned", "another dtype of a sum",
+              twins=["reductions.sum_over"]),
+        Fault(" if count % n == 0), None)", "), None)", "a rest", twins=["reductions.sum_over"],
+              errors=["ValueError", "AssertionError"]),
+        Fault('x.dtype.char not in "fd" or not x.size', "not x.size", "means of float16 in float32",
+              twins=["reductions.mean_along"]),
+        Fault(" or not x.size:", ":", "the empty case", twins=["reductions.mean_along"], paths=["mean"],
+              errors=["ZeroDivisionError", "AssertionError"]),
+        Fault("limits.tiny / limits.eps < size.min(initial=np.inf) and ", "", "a factor 0",
+              twins=["reductions.other_factors"]),
+    ],
+    "ops/fast/ranks.py": [
+        Fault("~(x < bound) if descending", "x >= bound if descending", "a NaN", twins=["ranks.first_places"]),
+        Fault("if len(found) != k * len(starts):", "if not len(found):", "a tie", twins=["ranks.first_places"],
+              errors=["ValueError", "AssertionError"]),
+        Fault("if places.view(np.uintp).max() >= n:", "if not n:", "a row whose bound is a NaN",
+              twins=["ranks.first_places"]),
+        Fault("not 0 < k <= n // _FEW", "not k <= n // _FEW", "no places", twins=["ranks.first_places"],
+              errors=["IndexError", "ValueError"]),
+        Fault(" or np.isnan(x.max())", "", "a NaN", twins=["ranks.places_at_ranks"]),
+        Fault("if np.count_nonzero(equal) * x.shape[-1] != x.size:", "if not equal.size:", "a tie",
+              twins=["ranks.places_at_ranks"]),
+        Fault("x = x.copy()", "x = x.view()", "a copy", twins=["ranks.first_places", "ranks.places_at_ranks"],
+              errors=["ValueError", "AssertionError"]),
+    ],
+    "ops/fast/powers.py": [
+        Fault("y.ndim or np.result_type(x.dtype, y) != x.dtype", "y.ndim", "an exponent of a wider dtype",
+              twins=["powers.raised"], paths=["power"]),
+        Fault("y.ndim or np.result_type", "np.result_type", "an array of exponents", twins=["powers.raised"],
+              paths=["power"], errors=["ValueError", "AssertionError"]),
+    ],
+    "ops/fast/indices.py": [
+        Fault(' and index.dtype.kind == "i" and', " and", "a mask", twins=["indices.taken"], paths=["getitem"],
+              errors=["IndexError", "AssertionError"]),
+        Fault("x.take(index, 0)", 'x.take(index, 0, mode="clip")', "a negative place", twins=["indices.taken"]),
+        Fault("prod(shape[axis + 1 :])", "prod(shape[axis:])", "a bound", twins=["indices.flat_places"],
+              errors=["ValueError", "AssertionError"]),
+    ],
+    "ops/fast/layout.py": [
+        Fault("if met.shape != shape:", "if not met.size:", "the zeros outside",
+              twins=["rows.correlated_maps", "rows.correlated_images", "rows.correlated_kernels"],
+              paths=["correlate"]),
+        Fault("if met.shape == shape and met[:1, :1].flags.c_contiguous:", "if met.shape == shape:",
+              "rows that are not one piece",
+              twins=["rows.correlated_maps", "rows.correlated_kernels", "depthwise.depthwise_maps"],
+              errors=["ValueError", "AssertionError"]),
+        Fault("images if images.strides[3] == images.itemsize else samples_last(images.transpose(3, 0, 1, 2))",
+              "images", "samples that are not neighbours", twins=["rows.correlated_maps", "rows.correlated_kernels"],
+              errors=["ValueError", "AssertionError"]),
+    ],
+    "ops/fast/normalization.py": [
+        Fault("wide = np.result_type(dtype, np.float64)", "wide = dtype", "a square too large for float16",
+              twins=["normalization.normalized_in_parts", "normalization.gradient_of_x"], paths=["normalized"]),
+        Fault("np.asarray(scale, x.dtype), np.empty_like(x)", "np.asarray(scale, x.dtype), x", "a copy",
+              twins=["normalization.normalized_in_parts"], errors=["ValueError", "AssertionError"]),
+        Fault("more = _mean(centred)\n", "more = np.zeros_like(mean)\n", "the rounding of the mean",
+              twins=["normalization.moments", "normalization.normalized_in_parts"]),
+    ],
+    "ops/fast/gaussian.py": [
+        Fault("x = np.clip(x, -_END, _END)", "x = np.array(x)", "the ends of the table", twins=["gaussian.integral"]),
+        Fault("table[0] = table[0] or -0.0", "table[0] = table[0]", "the sign of 0", twins=["gaussian.integral"]),
+        Fault(" or x.dtype != np.float32 or", " or", "another dtype", twins=["gaussian.integral"],
+              errors=["ValueError", "AssertionError"]),
+    ],
+    "ops/fast/products.py": [
+        Fault("if cut < y.shape[-1]:", "if cut < 0:", "a rest", twins=["products.product"]),
+        Fault("if cut < x.shape[-1]:", "if cut < 0:", "a rest", twins=["products.product"]),
+        Fault("else np.broadcast_shapes(x.shape[:-2], y.shape[:-2])", "else x.shape[:-2]", "stacks that broadcast",
+              twins=["products.product"], errors=["ValueError", "AssertionError"]),
+        Fault("np.result_type(x, y))", "x.dtype)", "the wider dtype", twins=["products.product"], paths=["matmul"],
+              errors=["UFuncTypeError", "AssertionError"]),
+        Fault(" if n % k == 0]", "]", "a length that does not divide",
+              twins=["products.sum_of_products", "rows.correlated_maps"], errors=["ValueError", "AssertionError"]),
+    ],
+    "ops/fast/blocks.py": [
+        Fault("if x_dtype != y_dtype or ", "if ", "another dtype", twins=["blocks.block_of"],
+              errors=["UFuncTypeError", "AssertionError"]),
+        Fault("for some, length in found if some.start < some.stop]", "for some, length in found]", "no rest",
+              twins=["blocks.product_in_blocks"], errors=["ZeroDivisionError"]),
+        Fault("end = stop - (stop - start) % each", "end = stop", "a rest", twins=["blocks.product_in_blocks"],
+              errors=["ValueError", "AssertionError"]),
+        Fault("min(part.stop * block.rows, m)", "part.stop * block.rows", "a bound",
+              twins=["blocks.product_in_blocks"], errors=["ValueError", "AssertionError"]),
+        Fault("0 < columns < n", "columns < n", "strips of no columns", twins=["blocks.block_of"],
+              errors=["ZeroDivisionError"]),
+    ],
+    "ops/fast/pointwise.py": [
+        Fault(" or laid.size != laid.padded", "", "a stride", paths=["correlate", "conv2d"],
+              errors=["WrongGradientError", "ValueError"]),
+        Fault(" or any(a.start for a in laid.inside)", "", "padding", paths=["correlate", "conv2d"],
+              errors=["WrongGradientError", "ValueError"]),
+        Fault("np.add.reduce(found)", "found[0]", "other parts", twins=["pointwise.pointwise_kernels"],
+              errors=["ValueError", "AssertionError"]),
+    ],
+    "ops/fast/phases.py": [
+        Fault("np.empty if covered else np.zeros", "np.empty", "pixels that meet no kernel",
+              twins=["rows.correlated_images", "depthwise.depthwise_images"]),
+        Fault("if k < len(inside):", "if True:", "fewer pixels than phases",
+              twins=["rows.correlated_images", "depthwise.depthwise_images"], errors=["IndexError"]),
+    ],
+    "ops/fast/rings.py": [
+        Fault("ring[:, :, : part.beside.start] = ring[:, :, part.beside.stop :] = 0", "pass", "the zeros beside",
+              twins=["rows.correlated_maps"]),
+        Fault("ring[:, :, :, new % kh] = 0", "pass", "the zeros below", twins=["rows.correlated_maps"]),
+        Fault("end = first + kh\n", "end = first + kh + 1\n", "a bound", twins=["rows.correlated_maps"]),
+    ],
+    "ops/fast/rows.py": [
+        Fault(", found[:, :, :, at.stop :] = 0, 0", " = 0", "the zeros below", twins=["rows.correlated_images"]),
+        Fault("for other in others:", "for other in ():", "other parts", twins=["rows.correlated_kernels"]),
+        Fault("near = maps if maps.flags.c_contiguous else np.empty(maps.shape, maps.dtype)", "near = maps",
+              "maps that are apart", twins=["rows.correlated_images"]),
+        Fault("max(1, _PRODUCT_BYTES //", "max(0, _PRODUCT_BYTES //", "a row too large",
+              twins=["rows.correlated_images"], errors=["ValueError", "AssertionError"]),
+        Fault("if not length:", "if length < 0:", "the empty case", twins=["rows.correlated_kernels"],
+              paths=["correlate_kernels", "conv2d"], errors=["ZeroDivisionError", "ValueError"]),
+        Fault("dots=kh == kw == 1", "dots=kw == 1", "several rows", twins=["rows.correlated_maps"],
+              errors=["ValueError", "AssertionError"]),
+        Fault("found[:, :, : to_rows.start] = found[:, :, to_rows.stop :] = 0", "pass", "the zeros above and below",
+              twins=["rows.correlated_kernels"]),
+    ],
+    "ops/fast/depthwise.py": [
+        Fault("bool(np.isfinite(np.vdot(out, out)) or np.isfinite(out).all())", "True", "a number that is not finite",
+              twins=["depthwise.depthwise_maps"]),
+        Fault("if np.isfinite(kernels).all():", "if kernels.size:", "a number that is not finite",
+              twins=["depthwise.depthwise_kernels"]),
+        Fault("near = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)", "near = out",
+              "maps that are apart", twins=["depthwise.depthwise_images"]),
+        Fault(" or laid.dilation[0] > 1:", ":", "rows that are apart", twins=["depthwise.depthwise_maps"],
+              errors=["ValueError", "AssertionError"]),
+        Fault("(length, columns % length)", "(length,)", "a rest", twins=["depthwise.depthwise_maps"]),
+        Fault("laid.stride == (1, 1) and", "", "a stride", twins=["depthwise.depthwise_kernels"],
+              errors=["ValueError", "AssertionError"]),
+    ],
+    "ops/fast/turning.py": [
+        Fault("if x.strides[0] == x.itemsize:", "if len(x) > 1:", "numbers that are apart",
+              twins=["turning.put_last"], errors=["ValueError", "AssertionError"]),
+        Fault("if not at_a_time:", "if x.ndim < 2:", "a row too large", twins=["turning.put_last"],
+              errors=["ValueError", "AssertionError"]),
+        Fault("range(0, x.shape[1], at_a_time)", "range(0, x.shape[1] - at_a_time + 1, at_a_time)", "a rest",
+              twins=["turning.put_last"]),
+    ],
+    "ops/fast/scans.py": [
+        Fault("if not np.isfinite(out[:, -1, -1]).all():", "if not out.size:", "a number that is not finite",
+              twins=["scans.summed_up"]),
+        Fault(" + out[..., -1:]", "", "a rest", twins=["scans.summed_up"]),
+        Fault(" or not _is_row(x, axis):", ":", "another axis", twins=["scans.summed_up"],
+              errors=["ValueError", "AssertionError"]),
+        Fault('return np.array(np.moveaxis(x, axis, 0), dtype, order="C")',
+              'return np.asarray(np.moveaxis(x, axis, 0), dtype, order="C")', "a copy", twins=["scans.accumulated"],
+              errors=["ValueError", "AssertionError"]),
+        Fault(" and x.ndim > 1 and x.size > 0", " and x.ndim > 1", "the empty case", twins=["scans.in_columns"],
+              errors=["ValueError", "AssertionError"]),
+        Fault("if not x.size or x.dtype == np.float16:", "if x.dtype == np.float16:", "the empty case",
+              twins=["scans.cumprod_slope"], errors=["ValueError"]),
+    ],
+    "ops/fast/softmax.py": [
+        Fault("not (x.min() > -_NEAR and x.max() < _NEAR)", "x.min() <= -_NEAR or x.max() >= _NEAR", "a NaN",
+              twins=["softmax.softmax_values"]),
+        Fault(" and x.max() < _NEAR)", ")", "the overflow of exp", twins=["softmax.softmax_values"]),
+        Fault("if not g.ndim:", "if g is None:", "the 0-d case", twins=["softmax.log_softmax_slope"],
+              errors=["AxisError", "TypeError", "AssertionError"]),
+        Fault("rows = p.ndim and axis in", "rows = axis in", "the 0-d case", twins=["softmax.softmax_slope"],
+              errors=["ValueError", "ShapeError", "AssertionError"]),
+        Fault(", initial=-np.inf", "", "the empty case", twins=["softmax.softmax_values"], errors=["ValueError"]),
+    ],
+    "ops/fast/recurrent.py": [
+        Fault("of_state = gates[2].copy()", "of_state = gates[2]", "a copy", twins=["recurrent, gradients"]),
+        Fault("d_h[...], d_c[...] = 0, 0", "d_h[...] = 0", "the zeros at the end", twins=["recurrent, gradients"]),
+        Fault("if w_hr is None:", "if True:", "a projection", twins=["recurrent"],
+              errors=["ShapeError", "ValueError", "AssertionError"]),
+    ],
+    "engine/scattering.py": [
+        Fault("if len(others) == min(masks, 1):", "if len(others) <= 1:", "a place that is named twice",
+              twins=["scattering.add_at"]),
+        Fault("if total.dtype == np.float16:", "if not total.dtype:", "sums of float16 in float32",
+              spread=["embedding", "getitem", "take"]),
+        Fault("np.where(array < 0, array + n, array)", "array", "a negative place", twins=["scattering.add_at"],
+              errors=["ValueError", "AssertionError"]),
+        Fault("np.size(values) >= _LARGE and total.flags.c_contiguous", "np.size(values) >= _LARGE", "another layout",
+              twins=["scattering.add_at"]),
+        Fault("if counts.max() == 1:", "if counts.size:", "a row that is named twice", twins=["scattering.add_at"]),
+        Fault("values if np.shape(values) == taken else np.broadcast_to(values, taken)", "np.asarray(values)",
+              "values that broadcast", twins=["scattering.add_at"], errors=["ValueError", "AssertionError"]),
+    ],
+}  # fmt: skip
