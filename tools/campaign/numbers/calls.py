@@ -38,6 +38,7 @@ NARROW = {
     "torch.linalg.solve(a, b[:, None])[..., 0]",
     "x * torch.arange(1, 3, 0.5)",
     "x * torch.eye(3, 4)",
+    "F.relu6(x + 3) / 6",
     "torch.vstack([torch.hstack([x * x, y]), torch.hstack([y * y, x])])",
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu.engine import Array, values_of
 from tools.campaign.numbers.calls import NUMPY, numpy_has
-from tools.campaign.numbers.closeness import ABSOLUTE, HIDDEN, Arrays, differing, largest, nudged
+from tools.campaign.numbers.closeness import ABSOLUTE, HIDDEN, Arrays, differing, largest, nudged, unequal
 from tools.campaign.numbers.program import OURS, Program, Side, quiet, wrapped
 
 
@@ -183,14 +183,14 @@ def _pools_padding(program: Program, ours: Any) -> bool:
 def is_rounding(program: Program, stage: str) -> bool:
     """Return whether rounding explains a difference of a program whose calls agree one by one.
 
-    Of values it does: a later call magnifies it. Of gradients it does if it puts a number on the other side of a bend,
-    and those are at multiples of 1/4.
+    Of values it does: a later call magnifies it. Of gradients it does if a number is another one on the way, or on the
+    other side of a bend, and those are at multiples of 1/4.
     """
     if stage not in ("first", "second"):
         return stage == "values"
     with quiet():
         pairs = zip(Ours(program).values(), Theirs(program, program.inputs).values(), strict=True)
-        return any((np.floor(4 * x) != np.floor(4 * y)).any() for x, y in pairs)
+        return any((unequal(x, y, 1e-6, 0.0) | (np.floor(4 * x) != np.floor(4 * y))).any() for x, y in pairs)
 
 
 def _compare(program: Program, ours: "Ours", theirs: "Theirs") -> Finding:
