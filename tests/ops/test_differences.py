@@ -113,6 +113,11 @@ def test_the_second_derivative_through_copysign():
     np.testing.assert_array_equal(found, [2])
 
 
+def test_second_derivatives_of_hypot_near_0():
+    along, across = second(tg.hypot, [2.0**-52], [0.0])
+    np.testing.assert_array_equal([along, across], [[0], [2.0**52]])
+
+
 def test_what_is_no_vector_is_a_stack_of_matrices():
     assert tg.linalg.solve(np.ones((4, 1, 1)), np.ones((1, 3))).shape == (4, 1, 3)
 

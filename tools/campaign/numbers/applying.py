@@ -56,7 +56,9 @@ def positions_of_ties(program: Program, finding: Finding) -> bool:
 
 
 def has_ties(program: Program) -> bool:
-    return any(len(np.unique(x, equal_nan=True)) < x.size for x in program.inputs.values() if x.dtype.kind == "f")
+    """Return whether two elements of the inputs have one size."""
+    sizes = np.concatenate([np.abs(x).ravel() for x in program.inputs.values() if x.dtype.kind == "f"] or [np.zeros(0)])
+    return len(np.unique(sizes, equal_nan=True)) < len(sizes)
 
 
 def whole(x: Any) -> bool:

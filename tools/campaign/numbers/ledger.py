@@ -434,6 +434,16 @@ LEDGER: tuple[Entry, ...] = (
         lambda program, finding: any((x < -3).any() for x in program.inputs.values()),
     ),
     Entry(
+        ("hypot",),
+        "second derivatives near 0",
+        "with all digits",
+        "PyTorch: few digits",
+        "PyTorch subtracts numbers that are nearly equal",
+        f"{DIFFERENCES}test_second_derivatives_of_hypot_near_0",
+        second,
+        composed=True,
+    ),
+    Entry(
         ("copysign",),
         "second derivatives near 0",
         "the derivative",
