@@ -1,4 +1,4 @@
-"""The hooks and the fixture of the pytest plugin: the number of Hypothesis examples, and tests that prove too little.
+"""The hooks and the fixture of the pytest plugin: the number of Hypothesis examples, and a limit on inconclusive ones.
 
 ``pytest --tinygrad-edu-gradients ci`` draws 100 examples for each Hypothesis test, the same in every run, and prints
 what reproduces a failure; ``dev`` draws 25 and ``nightly`` 2,000. Without the option, a suite keeps its own profile.
@@ -9,7 +9,8 @@ The option sets the number of examples. The suite's own profiles, from a conftes
 If the configuration sets the option and the command line sets ``--hypothesis-profile``, the plugin ignores the option.
 
 A test fails if too large a fraction of its Hypothesis examples is inconclusive, because it proves little. The limit is
-0.5, or ``tinygrad_edu_inconclusive`` in the configuration, or the argument of the mark ``not_told`` on a test.
+0.5, or ``tinygrad_edu_max_inconclusive`` in the configuration, or the argument of the mark ``max_inconclusive`` on a
+test.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from hypothesis import settings
 
 OPTION = "--tinygrad-edu-gradients"
-INCONCLUSIVE = "tinygrad_edu_inconclusive"
+LIMIT_KEY = "tinygrad_edu_max_inconclusive"
+LIMIT_MARK = "max_inconclusive"
+LIMIT_HELP = "largest fraction, from 0 to 1, of inconclusive examples"
 PROFILES: dict[str, dict[str, Any]] = {
     "dev": {"max_examples": 25},
     "ci": {"max_examples": 100, "derandomize": True, "print_blob": True},
@@ -39,15 +43,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("tinygrad_edu").addoption(
         OPTION, choices=PROFILES, help="how many examples Hypothesis draws: dev 25, ci 100, nightly 2,000"
     )
-    parser.addini(
-        INCONCLUSIVE, "the largest fraction of a test's examples that may be inconclusive, from 0 to 1", default="0.5"
-    )
+    kind: Any = "float" if pytest.version_tuple >= (8, 4) else "string"  # an older pytest has no floats
+    parser.addini(LIMIT_KEY, f"the {LIMIT_HELP} of each test", type=kind, default=0.5)
 
 
 @pytest.hookimpl(trylast=True)  # after Hypothesis's own plugin and the conftest files loaded their profiles
 def pytest_configure(config: pytest.Config) -> None:
     """Load the profile that was asked for, on top of the suite's own."""
-    config.addinivalue_line("markers", "not_told(part): the part of the examples of this test that need not be told")
+    config.addinivalue_line("markers", f"{LIMIT_MARK}(limit): the {LIMIT_HELP} of this test")
+    _configured_limit(config)
     if _on_command_line(config, "--hypothesis-profile") and not _on_command_line(config, OPTION):
         config.option.tinygrad_edu_gradients = None  # where the processes of xdist find it, too
     if config.getoption(OPTION) is None:
@@ -71,15 +75,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Fail a test of which too many examples could not be told."""
+    """Fail a test if too large a fraction of its examples is inconclusive."""
+    limit = _limit_of(item)
     verdict = sys.modules.get("tinygrad_edu.testing.verdict")
     if verdict is not None:
         verdict.examples.clear()
     yield
     verdict = sys.modules.get("tinygrad_edu.testing.verdict")
     if verdict is not None:
-        mark = item.get_closest_marker("not_told")
-        verdict.require_told(float(mark.args[0] if mark else item.config.getini(INCONCLUSIVE)))
+        verdict.require_conclusive(limit)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -103,6 +107,30 @@ def gradient_rng(request: pytest.FixtureRequest) -> np.random.Generator:
     from numpy.random import default_rng
 
     return default_rng(zlib.crc32(request.node.nodeid.encode()))
+
+
+def _configured_limit(config: pytest.Config) -> float:
+    try:
+        return _fraction(config.getini(LIMIT_KEY))
+    except (TypeError, ValueError, pytest.UsageError) as error:
+        raise pytest.UsageError(f"{LIMIT_KEY} in the configuration must be a number from 0 to 1: {error}") from None
+
+
+def _limit_of(item: pytest.Item) -> float:
+    mark = item.get_closest_marker(LIMIT_MARK)
+    if mark is None:
+        return _configured_limit(item.config)
+    with suppress(TypeError, ValueError):
+        return _fraction(*mark.args, **mark.kwargs)
+    given = mark.args or mark.kwargs or "nothing"
+    mistake = f"@pytest.mark.{LIMIT_MARK} of {item.nodeid} must have a number from 0 to 1, got {given}."
+    pytest.fail(mistake, pytrace=False)
+
+
+def _fraction(limit: Any) -> float:
+    if not 0 <= float(limit) <= 1:
+        raise ValueError(f"got {limit!r}")
+    return float(limit)
 
 
 def _on_command_line(config: pytest.Config, option: str) -> bool:

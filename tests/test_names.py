@@ -13,7 +13,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, name_tables, names
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tools import functions_page, names_page
+from tools import differences_page, functions_page, names_page
 
 PLACES = {
     "Tensor": Tensor([1.0]), "tg": tg, "Module": tg.nn.Identity(), "tg.nn": tg.nn, "tg.nn.init": tg.nn.init,
@@ -326,3 +326,7 @@ def test_a_pair_of_widths_by_itself_is_for_one_axis():
 
 def test_the_page_of_functions_is_what_there_is():
     assert functions_page.PAGE.read_text() == functions_page.page()
+
+
+def test_the_page_of_differences_is_the_ledger():
+    assert differences_page.PAGE.read_text() == differences_page.page()

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tools.torch_table import KINDS, computed, draws_of, write_rows
+from tools.torch_table import KINDS, computed, declarations, draws_of, write_rows
 
 FOLDER = Path(__file__).parents[1] / "tests" / "nn" / "torch" / "layers"
 
@@ -57,10 +57,10 @@ def cases(name: str) -> Iterator[Case]:
     for line in (FOLDER / f"{name}.txt").read_text().splitlines():
         if line and not line.startswith("#"):
             ours, theirs, declared, *call = (part.strip() for part in line.split(" | "))
-            draws, inputs = draws_of(line), {}
-            for declaration in declared.split(","):
-                argument, kind, *lengths = declaration.replace(":", " ").split()
-                inputs[argument] = np.asarray(KINDS[kind](draws, tuple(map(int, lengths))))
+            draws = draws_of(line)
+            inputs = {
+                name: np.asarray(KINDS[kind](draws, shape)) for name, (kind, shape) in declarations(declared).items()
+            }
             yield Case(line, ours, theirs, inputs, call[0] if call else f"m({', '.join(inputs)})")
 
 

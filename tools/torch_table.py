@@ -78,15 +78,22 @@ KINDS: dict[str, Callable[[np.random.RandomState, Shape], Array]] = {
 }
 
 
+def declarations(text: str) -> dict[str, tuple[str, Shape]]:
+    """Read ``x: positive 3 4, y: normal 4``: the kind and the shape of each input by its name."""
+    declared = {}
+    for declaration in text.split(","):
+        name, kind, *lengths = declaration.replace(":", " ").split()
+        declared[name] = kind, tuple(map(int, lengths))
+    return declared
+
+
 def cases(name: str) -> Iterator[Case]:
     """Read the cases of a text: one for each line that is not empty and no comment."""
     for line in (FOLDER / f"{name}.txt").read_text().splitlines():
         if line and not line.startswith("#"):
             ours, theirs, declared = (part.strip() for part in line.split(" | "))
-            draws, inputs = draws_of(line), {}
-            for declaration in declared.split(","):
-                argument, kind, *lengths = declaration.replace(":", " ").split()
-                inputs[argument] = KINDS[kind](draws, tuple(map(int, lengths)))
+            draws = draws_of(line)
+            inputs = {name: KINDS[kind](draws, shape) for name, (kind, shape) in declarations(declared).items()}
             yield Case(line, ours, theirs, inputs)
 
 

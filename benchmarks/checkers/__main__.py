@@ -13,11 +13,11 @@ Three parts, all of them unless some are named:
 - ``nasty``: right gradients of functions that are hard to differentiate by numbers, and the same gradients made wrong,
   ours alone.
 
-A wrong rule is *caught* if the checker raises anything but that it cannot tell, and passes the right twin; who refuses
-both has found nothing (``ALARM``). A right rule that is not passed is a *false alarm*. Ours may also say that it
-*cannot tell*: that is counted apart, and catches nothing. ``-`` stands for what is no wrong rule in a framework: in JAX
-none can keep anything or write into an array, and PyTorch's engine sums a gradient over the broadcast axes itself, and
-casts it.
+A wrong rule is *caught* if the checker raises anything but `Inconclusive`, and passes the right twin; who refuses
+both has found nothing (``ALARM``). A right rule that is not passed is a *false alarm*. Ours may also be
+*inconclusive*: that is counted apart, and catches nothing. ``-`` stands for what is no wrong rule in a framework: in
+JAX none can keep anything or write into an array, and PyTorch's engine sums a gradient over the broadcast axes itself,
+and casts it.
 
 Every check is at one point and with one seed, so that a run can be repeated; JAX and autograd look along one random
 direction, and with another seed either may catch or miss what is near its tolerance. The time is the median over all

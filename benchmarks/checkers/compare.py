@@ -14,9 +14,9 @@ from benchmarks.checkers.frameworks import Check, Checker
 from benchmarks.checkers.right import RIGHT
 from benchmarks.checkers.rule import NotExpressible, Rule, twin
 from benchmarks.checkers.rules import KINDS
-from tinygrad_edu.testing import CannotTell
+from tinygrad_edu.testing import Inconclusive
 
-CELLS = {"caught": "caught", "missed": "MISSED", "cannot tell": "CANNOT TELL", "alarm": "ALARM", "-": "-", "ok": "ok"}
+CELLS = {"caught": "caught", "missed": "MISSED", "inconclusive": "INCONCLUSIVE", "alarm": "ALARM", "-": "-", "ok": "ok"}
 
 
 def said_of(checker: Checker, check: Check, rule: Rule) -> tuple[str, str, float]:
@@ -32,8 +32,8 @@ def said_of(checker: Checker, check: Check, rule: Rule) -> tuple[str, str, float
             check(copied)
     except NotExpressible:
         found = "-"
-    except CannotTell as error:
-        found, said = "cannot tell", str(error)
+    except Inconclusive as error:
+        found, said = "inconclusive", str(error)
     except Exception as error:  # whatever a checker raises is its way to say no
         found, said = "refused", f"{type(error).__name__}: {error}"
     return found, said[:400], 1e3 * (time.perf_counter() - start)
@@ -82,7 +82,7 @@ def installed(package: str) -> str:
 
 
 def row(name: str, cells: Sequence[Any]) -> str:
-    return f"  {name:<44}" + "".join(f"{cell:>12}" for cell in cells)
+    return f"  {name:<44}" + "".join(f"{cell:>14}" for cell in cells)
 
 
 def lines(results: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -112,7 +112,7 @@ def summary(results: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield _cells("right rules at difficult points refused",
                  [f"{count(r['right'], 'alarm')} of {len(r['right'])}" for r in ready])  # fmt: skip
     yield _cells(
-        "cannot tell", [str(count([*w, *r["right"]], "cannot tell")) for w, r in zip(every, ready, strict=True)]
+        "inconclusive", [str(count([*w, *r["right"]], "inconclusive")) for w, r in zip(every, ready, strict=True)]
     )
     times = [statistics.median(v["ms"] for v in found if v["found"] != "-") for found in every]
     yield _cells("a check of a right twin, ms, the median", [f"{ms:.2g}" for ms in times])

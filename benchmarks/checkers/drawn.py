@@ -72,7 +72,7 @@ def search(rule: Rule) -> tuple[str, int, str]:
             warnings.simplefilter("ignore")
             examples()
     except Unsatisfiable:
-        return "cannot tell", tried, ""
+        return "inconclusive", tried, ""
     except Exception as error:  # whatever a check raises
         return "caught", tried, f"{type(error).__name__}: {error}"
     return "missed", tried, ""
@@ -90,5 +90,5 @@ def lines(of: Callable[[Rule], Rule] = lambda rule: rule, kinds: Sequence[str] =
     caught = [tried for word, tried in found if word == "caught"]
     yield (
         f"{len(caught)} of {len(found)} found, half of them within {np.median(caught or [0]):.0f} examples; "
-        f"{sum(word == 'cannot tell' for word, _ in found)} cannot be told; {time.perf_counter() - start:.0f} s"
+        f"{sum(word == 'inconclusive' for word, _ in found)} inconclusive; {time.perf_counter() - start:.0f} s"
     )

@@ -1,8 +1,8 @@
 """How often the checker is wrong about right gradients of nasty functions, and about the same gradients made wrong.
 
 A family is a function and a way to draw its inputs; its gradient is right, or as far off as a factor says. What the
-checker says of each draw is *right*, *wrong* or *cannot tell*. Of the right gradients none should be called wrong, and
-few should not be told; of the wrong ones none should be called right.
+checker says of each draw is *right*, *wrong* or *inconclusive*. Of the right gradients none should be called wrong, and
+few inconclusive; of the wrong ones none should be called right.
 """
 
 import re
@@ -18,10 +18,10 @@ import tinygrad_edu as tg
 from benchmarks.checkers import hard_programs  # noqa: F401 - which adds its families
 from benchmarks.checkers.families import FAMILIES
 from benchmarks.checkers.programs import NETWORKS
-from tinygrad_edu.testing import CannotTell, GradientMismatch, check_vjp
+from tinygrad_edu.testing import GradientMismatch, Inconclusive, check_vjp
 
 FACTORS = (1.0, -1.0, 1.1, 1.001)
-WORDS = ("right", "cannot tell", "wrong")
+WORDS = ("right", "inconclusive", "wrong")
 
 
 @tg.op
@@ -41,8 +41,8 @@ def verdict(f: Callable[..., Any], arrays: Sequence[Any], factor: float, seed: i
             check_vjp(lambda *xs: f(*(scaled(x, factor) for x in xs)), *arrays, order=1, rng=rng)
     except GradientMismatch as error:
         return "wrong", str(error).split("To reproduce")[0]
-    except CannotTell as error:
-        return "cannot tell", str(error)
+    except Inconclusive as error:
+        return "inconclusive", str(error)
     return "right", ""
 
 
@@ -63,7 +63,7 @@ def judged(name: str, draws: int) -> tuple[dict[float, Counter[str]], list[float
 
 
 def lines(draws: int, only: str = "", why: bool = False) -> Iterator[str]:
-    """Yield a line for each family, right/cannot tell/wrong by factor, and the shares of all."""
+    """Yield a line for each family, right/inconclusive/wrong by factor, and the shares of all."""
     totals, times = {factor: Counter[str]() for factor in FACTORS}, []
     of_networks = Counter[str]()
     names = [name for name in FAMILIES if re.search(only, name)]

@@ -94,7 +94,7 @@ def test_the_command_prints_a_table_and_writes_json(monkeypatch, tmp_path, capsy
     assert [v["found"] for v in report["wrong"]["wrong everywhere"]] == ["caught", "caught"]
     assert report["right"][0]["ms"] > 0
     printed = capsys.readouterr().out
-    assert "sign flipped                                      caught" in printed
+    assert "sign flipped                                        caught" in printed
     assert "| wrong rules caught, of all | 2 of 2 |" in printed
 
 

@@ -298,6 +298,14 @@ def test_float32_is_enough_at_the_ends(loss, x, target, value, slope):
     np.testing.assert_allclose([out.item(), *np.ravel(x.grad)], [value, *np.ravel(slope)], rtol=1e-6)
 
 
+def test_an_infinite_score_counts_in_its_own_margins_alone():
+    x = Tensor([0.0, np.inf], requires_grad=True)
+    with np.errstate(invalid="ignore"):
+        out = nn.multilabel_margin_loss(x, [0, -1])
+        out.backward()
+    assert (out.item(), x.grad.tolist()) == (np.inf, [-0.5, 0.5])
+
+
 def test_the_gradient_of_a_probability_of_0_or_1_is_finite_in_float16_too():
     p = Tensor(np.array([0.0, 1.0], np.float16), requires_grad=True)
     binary_cross_entropy(p, [0, 1], reduction="sum").backward()

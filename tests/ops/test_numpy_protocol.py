@@ -228,3 +228,11 @@ def test_numpys_assertions_take_tensors(compare):
             compare(x, A + 1)
     with pytest.raises(DTypeError):
         np.asarray(x)
+
+
+@pytest.mark.parametrize("f", [np.fabs, lambda t: np.float_power(t, 3), lambda t: np.float_power(2.0, t)])
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint64])
+def test_what_numpy_computes_in_floats_is_a_float_of_whole_numbers(f, dtype):
+    found = f(tg.Tensor(np.array([1, 100], np.uint8).astype(dtype)))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.numpy(), f(np.array([1, 100], np.uint8).astype(dtype)), rtol=1e-6)

@@ -200,6 +200,13 @@ def test_the_sum_of_the_weights_is_returned_with_the_average():
     cube = RNG.standard_normal((3, 2, 4))
     np.testing.assert_allclose(tg.average(cube, (2, 0), both[:, 0].T), np.average(cube, (2, 0), both[:, 0].T))
     assert tg.average([[1, 2], [3, 4]], axis=0, weights=[3, 1]).tolist() == [1.5, 2.5]
+    large = np.array([2**63, 2**63], np.uint64)  # whose sum is 0 in uint64
+    assert tg.average(np.array([1.0, 2.0]), weights=large) == 1.5
+    narrow = np.linspace(0.1, 1, 3000, dtype=np.float16)  # whose sum is rounded in float16
+    for x, weights in ((np.arange(4), np.arange(4)), (np.arange(3000, dtype=np.float32), narrow)):
+        for a, b in zip(*(f.average(x, weights=weights, returned=True) for f in (tg, np)), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+            assert a.dtype == b.dtype
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 2**40])
@@ -242,6 +249,10 @@ REFUSED = {
     "topk of fractions": (DTypeError, lambda: tg.topk(X, 1.5)),
     "kthvalue counted from 0": (ShapeError, lambda: tg.kthvalue(X, 0)),
     "quantile beyond 1": (ValueError, lambda: tg.quantile(X, 1.5)),
+    "quantile along an axis beyond the last": (IndexError, lambda: tg.quantile(X, 0.5, axis=2)),
+    "median along an axis beyond the last": (IndexError, lambda: tg.median(X, axis=(0, 2))),
+    "median along an axis of a number": (IndexError, lambda: tg.median(1.0, axis=0)),
+    "percentile along one axis twice": (ValueError, lambda: tg.percentile(X, 50, axis=(0, -2))),
     "quantile by a method unknown": (ValueError, lambda: tg.quantile(X, 0.5, method="cubic")),
     "quantile of nothing": (ShapeError, lambda: tg.quantile(X[:0], 0.5)),
     "average of weight 0": (ZeroDivisionError, lambda: tg.average(X, weights=X - 1)),

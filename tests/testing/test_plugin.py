@@ -197,14 +197,14 @@ def test_another_plugin_may_define_the_names_without_our_prefix(tmp_path):
         "settings.register_profile('gradients', max_examples=7)\n"
         "def pytest_addoption(parser):\n"
         "    parser.addoption('--gradients')\n"
-        "    parser.addini('gradients_not_told', 'theirs', default='theirs')\n"
+        "    parser.addini('max_inconclusive', 'theirs', default='theirs')\n"
         "    parser.addini('inconclusive', 'theirs', default='theirs')\n"
     )
     (tmp_path / "test_it.py").write_text(
         "from hypothesis import settings\n"
         "def test_it(pytestconfig):\n"
         f"    assert [pytestconfig.getoption(name) for name in ('--gradients', '{OPTION}')] == ['theirs', 'dev']\n"
-        "    assert {pytestconfig.getini(name) for name in ('gradients_not_told', 'inconclusive')} == {'theirs'}\n"
+        "    assert {pytestconfig.getini(name) for name in ('max_inconclusive', 'inconclusive')} == {'theirs'}\n"
         "    assert settings.get_profile('gradients').max_examples == 7\n"
     )
     both = run(tmp_path, "-p", "other", "--gradients", "theirs", OPTION, "dev")
@@ -224,7 +224,7 @@ assert find(st.from_type(tinygrad_edu.Tensor), lambda t: True) is not None
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-UNTOLD = """
+INCONCLUSIVE = """
 import unittest
 import numpy as np, pytest
 from hypothesis import given, settings, strategies as st
@@ -239,7 +239,7 @@ def look(x):
 def test_mostly_at_the_kink(x, _):
     look(x)
 
-@pytest.mark.not_told(0.95)
+@pytest.mark.max_inconclusive(0.95)
 @mostly_a_kink
 def test_which_is_meant(x, _):
     look(x)
@@ -259,9 +259,9 @@ def test_its_own_failure():
 """
 
 
-def test_a_test_that_could_tell_little_fails_and_masks_no_other_failure(tmp_path):
-    (tmp_path / "test_it.py").write_text(UNTOLD)
-    (tmp_path / "pytest.ini").write_text("[pytest]\ntinygrad_edu_inconclusive = 0.6\naddopts = --strict-markers\n")
+def test_a_test_of_too_many_inconclusive_examples_fails_and_masks_no_other_failure(tmp_path):
+    (tmp_path / "test_it.py").write_text(INCONCLUSIVE)
+    (tmp_path / "pytest.ini").write_text("[pytest]\ntinygrad_edu_max_inconclusive = 0.6\naddopts = --strict-markers\n")
     (tmp_path / "conftest.py").write_text(
         "from hypothesis import HealthCheck, settings\n"
         "settings.register_profile('theirs', suppress_health_check=list(HealthCheck), derandomize=True,\n"
@@ -270,9 +270,51 @@ def test_a_test_that_could_tell_little_fails_and_masks_no_other_failure(tmp_path
     )
     out = run(tmp_path).stdout
     assert "4 failed, 1 passed" in out
-    assert out.count("could not be told, more than 60%: this test proves little") == 2
+    assert out.count("were inconclusive, and the limit is 0.6: this test proves little") == 2
     assert "AssertionError: of its own" in out
     assert "RuntimeError: of its own, too" in out
+
+
+def outcome(folder, name, configuration, test="def test_it():\n    pass\n"):
+    """Return the exit code of a run with one configuration file and one test, and what it printed."""
+    (folder / name).write_text(configuration)
+    (folder / "test_it.py").write_text(test)
+    result = run(folder)
+    return result.returncode, result.stdout + result.stderr
+
+
+PASSED, FAILED, USAGE_ERROR = pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.USAGE_ERROR
+KEY = "tinygrad_edu_max_inconclusive"
+
+
+@pytest.mark.parametrize("value", ["0", "1", "0.25", "half", "", "1.5", "-0.1", "nan", "inf", "50%"])
+def test_the_limit_of_the_configuration_is_a_number_from_0_to_1(tmp_path, value):
+    code, out = outcome(tmp_path, "pytest.ini", f"[pytest]\n{KEY} = {value}\n")
+    if value in ("0", "1", "0.25"):
+        assert code == PASSED, out
+    else:
+        assert code == USAGE_ERROR
+        assert re.search(f"ERROR: {KEY} in the configuration must be a number from 0 to 1: .*{re.escape(value)}", out)
+        assert "Traceback" not in out
+
+
+@pytest.mark.parametrize("value", ["0.25", "1"])
+@pytest.mark.parametrize("table", ["pytest", "pytest.ini_options"])
+def test_the_limit_may_be_a_number_in_toml(tmp_path, table, value):
+    code, out = outcome(tmp_path, "pyproject.toml", f"[tool.{table}]\n{KEY} = {value}\n")
+    assert code == PASSED, out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given"), [("0", ""), ("limit=1", ""), ("", "nothing"), ("1.5", "(1.5,)"), ("'half'", "('half',)"),
+                             ("None", "(None,)"), ("0.5, 0.6", "(0.5, 0.6)"), ("part=1", "{'part': 1}")],
+)  # fmt: skip
+def test_the_limit_of_a_mark_is_a_number_from_0_to_1(tmp_path, arguments, given):
+    test = f"import pytest\n@pytest.mark.max_inconclusive({arguments})\ndef test_it():\n    print('it ran')\n"
+    code, out = outcome(tmp_path, "pytest.ini", "[pytest]\naddopts = --strict-markers\n", test)
+    assert (code, "it ran" in out) == ((FAILED, False) if given else (PASSED, True)), out
+    said = f"@pytest.mark.max_inconclusive of test_it.py::test_it must have a number from 0 to 1, got {given}."
+    assert (said in out) == bool(given)
 
 
 WRONG = """

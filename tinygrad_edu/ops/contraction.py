@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Array, Cell, Tensor, op, values_of, wrap
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.arithmetic import multiply
+from tinygrad_edu.ops.arithmetic import astype, multiply
 from tinygrad_edu.ops.products import matmul
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.shape import reshape, transpose
@@ -58,10 +58,19 @@ def einsum(*operands: Any, optimize: Any = True) -> Any:
     if np.result_type(*(x.dtype for x in arrays)).kind != "f":
         out = np.asarray(np.einsum(subscripts, *map(values_of, arrays)))
         return wrap(out, None, Cell.new(shared=True)) if any(isinstance(x, Tensor) for x in arrays) else out
-    terms = [_with_distinct_labels(x, labels, lengths) for x, labels in zip(arrays, inputs, strict=True)]
+    same = _in_one_dtype(arrays)
+    terms = [_with_distinct_labels(x, labels, lengths) for x, labels in zip(same, inputs, strict=True)]
     x, labels = _contracted(terms, output, optimize)
     x = _in_order(x, labels, output)
     return reshape(x, x.shape) if any(x is array for array in arrays) else x
+
+
+def _in_one_dtype(arrays: Sequence[Any]) -> list[Any]:
+    """Return the operands in the dtype of the result, so that no partial product is rounded to a narrower one."""
+    tensors = [x.dtype for x in arrays if isinstance(x, Tensor)]
+    floats = [dtype for dtype in tensors if dtype.kind == "f"] or [np.dtype(np.float32)]
+    dtype = np.result_type(*(floats if tensors else [x.dtype for x in arrays]))
+    return [x if x.dtype == dtype else astype(x, dtype) for x in arrays]
 
 
 def _contracted(terms: list[tuple[Any, Labels]], output: Labels, optimize: Any) -> tuple[Any, Labels]:

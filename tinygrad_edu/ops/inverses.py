@@ -73,7 +73,7 @@ def symmetric(x: Any, triangle: str) -> Any:
 
 def mean_with_transpose(x: Any) -> Any:
     """Return (x + x.T) / 2 for each matrix of a stack, the nearest that is symmetric."""
-    return (x + transposed(x)) * 0.5
+    return x * 0.5 + transposed(x) * 0.5  # the sum of whole numbers could overflow
 
 
 @op

@@ -94,7 +94,13 @@ def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
         raise ValueError(f"norm: a norm of vectors has a number as its order, not {ord!r}.")
     if ord is None or np.isfinite(ord):
         return power_norm(x, 2 if ord is None else ord, axes, keepdims)
-    return (max if ord > 0 else min)(abs(x), axes, keepdims)
+    return (_greatest if ord > 0 else min)(abs(x), axes, keepdims)
+
+
+def _greatest(sizes: Any, axis: Any, keepdims: bool = False) -> Any:
+    """Return the greatest of sizes over `axis`; of none it is 0, as in NumPy."""
+    of_none = any(sizes.shape[a] == 0 for a in (axis if isinstance(axis, tuple) else (axis,)))
+    return (sum if of_none else max)(sizes, axis, keepdims)
 
 
 def _floating(x: Any) -> Any:
@@ -116,7 +122,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 
 def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     rest = tuple(a for a in range(x.ndim) if a not in axes)
-    extremum = max if ord == "nuc" or (not isinstance(ord, str | None) and ord > 0) else min
+    extremum = _greatest if ord == "nuc" or (not isinstance(ord, str | None) and ord > 0) else min
     if ord is None or ord in ("fro", "f"):
         out = power_norm(x, 2, axes)
     elif ord in (1, -1, np.inf, -np.inf):
@@ -186,14 +192,14 @@ def cond(x: Any, p: Any = None) -> Any:
     the smallest over the greatest. A condition that is infinite has no derivative here: 0.
     """
     values = np.asarray(np.linalg.cond(values_of(x), p))
-    eye, infinite = np.eye(*np.shape(x)[-2:]), np.isinf(values)
+    eye, infinite = np.eye(*np.shape(x)[-2:], dtype=values.dtype), np.isinf(values)
     x = where(infinite[..., None, None], eye, x) if infinite.any() else x
     if p in (None, 2, -2):
         s = svdvals(x)
         out = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
     else:
         out = norm(x, p, (-2, -1)) * norm(inv(x), p, (-2, -1))
-    return where(infinite, np.inf, out) if infinite.any() else out
+    return where(infinite, np.asarray(np.inf, values.dtype), out) if infinite.any() else out
 
 
 def matrix_rank(x: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:

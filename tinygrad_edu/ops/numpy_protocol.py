@@ -34,6 +34,8 @@ NAMED_OTHERWISE = {
     "real": "identity",
     "rint": "round",
 }  # fmt: skip  (expit is SciPy's)
+# NumPy's functions that compute whole numbers as floats, as those of ours do not.
+FLOATING = frozenset({np.fabs, np.float_power})
 ARGUMENTS_NAMED_OTHERWISE = {"a_min": "min", "a_max": "max"}
 # How NumPy is to do what it does, which changes no value.
 NO_MATTER = frozenset({"optimize", "overwrite_input", "subok"})
@@ -62,6 +64,8 @@ QUESTIONS: frozenset[Any] = frozenset({
 
 def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
     """Answer a NumPy ufunc that met a Tensor."""
+    if ufunc in FLOATING:
+        inputs = tuple(map(_floating, inputs))
     answer = _answer(ufunc)
     if answer is not None and method == "__call__" and not settings:
         return answer(*inputs)
@@ -91,6 +95,11 @@ def array_function(
         return _on_the_values(function, function, inputs, settings)
     arguments = _read(function, answer, inputs, settings)
     return answer(*arguments.inputs, **arguments.settings)
+
+
+def _floating(x: Any) -> Any:
+    """Return a Tensor of whole numbers or booleans as float32."""
+    return ours("astype")(x, np.float32) if isinstance(x, Tensor) and x.dtype.kind != "f" else x
 
 
 # --- Whose answer it is ---

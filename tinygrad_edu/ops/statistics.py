@@ -24,7 +24,7 @@ def median(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
     With a NaN among them, it is that NaN. Of equal elements, the gradient goes to those that `sort` has in the middle.
     """
-    rows = joined(x, axis)
+    rows = _rows(x, axis)
     n = rows.shape[-1]
     middle = _at_ranks(rows, np.arange((n - 1) // 2, n // 2 + 1)) if n else rows
     alone = n % 2 and middle.dtype.kind == "f"
@@ -51,7 +51,7 @@ def quantile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method: 
     -------
     Tensor or ndarray, shape (*q.shape, *the axes that remain)
     """
-    fractions, rows = _fractions(q), joined(x, axis)
+    fractions, rows = _fractions(q), _rows(x, axis)
     n, shape = rows.shape[-1], kept_shape(shape_of(x), axis) if keepdims else rows.shape[:-1]
     if not n:
         raise ShapeError(f"quantile: of no elements there is none; x has the shape {shape_of(x)}, and axis={axis}.")
@@ -71,6 +71,13 @@ def percentile(x: Any, q: Any, axis: Axis = None, keepdims: bool = False, method
     """Return `quantile` of q / 100: q is from 0 to 100."""
     q = q / 100 if isinstance(q, int | float | Tensor) else np.asarray(q) / 100
     return quantile(x, q, axis, keepdims, method)
+
+
+def _rows(x: Any, axis: Axis) -> Any:
+    """Return x with the axes that are reduced joined to one; raise for an axis that x does not have."""
+    if axis is not None:
+        normalize_axis_tuple(axis, len(shape_of(x)))
+    return joined(x, axis)
 
 
 def _fractions(q: Any) -> Any:
@@ -110,7 +117,8 @@ def _at_ranks(rows: Any, ranks: Any) -> Any:
 @op(broadcasts=True)
 def weighted_mean(x: Array, weights: Array, /, axis: Axis, keepdims: bool) -> Array:
     """Return the sum of x times the weights over `axis`, divided by that of the weights, as arrays that broadcast."""
-    return sum(x * weights, axis, keepdims) / sum(weights, axis, keepdims)
+    products = x * weights
+    return sum(products, axis, keepdims) / sum(weights, axis, keepdims, products.dtype)
 
 
 def _weighted_mean_x(g: Any, weights: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
@@ -149,10 +157,13 @@ def average(x: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
         total: Any = np.full(out.shape, x.size / np.maximum(out.size, 1), out.dtype)
     else:
         weights = _spread(weights, x.shape, axis)
+        if weights.dtype.kind != "f":  # whose sum could overflow
+            weights = astype(weights, np.result_type(x.dtype, weights.dtype) if isinstance(x, ndarray) else x.dtype)
         total = sum(weights, axis, keepdims)
         if np.any(values_of(total) == 0):
             raise ZeroDivisionError("average: the weights add up to 0, and nothing can be divided by that.")
         out = weighted_mean(x, weights, axis, keepdims)
+        total = sum(astype(weights, out.dtype), axis, keepdims) if returned else total
     return (out, broadcast_to(total, out.shape)) if returned else out
 
 

@@ -14,8 +14,9 @@ from tinygrad_edu.engine import Array, Tensor, from_numpy, is_grad_enabled, no_g
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.calls import argument_names, title_of
 from tinygrad_edu.testing.differences import largest
+from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.layout import laid_out
-from tinygrad_edu.testing.mismatch import Claim, GradientMismatch
+from tinygrad_edu.testing.mismatch import Claim
 from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.rounding import less_certain, rounding_of
 from tinygrad_edu.testing.rungs import SAFETY
@@ -58,7 +59,7 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
 
     Raises
     ------
-    GradientMismatch, CannotTell, NotDeterministic
+    GradientMismatch, Inconclusive, NotDeterministic
         As in `check_gradient`.
 
     Examples
@@ -91,7 +92,7 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
 
     Raises
     ------
-    GradientMismatch, CannotTell, NotDeterministic
+    GradientMismatch, Inconclusive, NotDeterministic
         As in `check_gradient`.
 
     Examples
@@ -132,7 +133,7 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
         lost += float(np.sum(np.abs(row) * rounding)) + SAFETY * float(rounding_of(lambda c: pulled(c)[0]))
     _demand_close(f"jvp of {title_of(f)}", forward, total, error)
     _demand_equal(f"jvp of {title_of(f)}: <v, J u> and <J' v, u>", *sides, lost)
-    examples["told"] += 1
+    examples["conclusive"] += 1
 
 
 @reproducible

@@ -10,7 +10,7 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import RuleDefinitionError
 from tinygrad_edu.testing.calls import argument_names, title_of
 from tinygrad_edu.testing.dtypes import as_numbers, is_floating, unit_of
-from tinygrad_edu.testing.mismatch import GradientMismatch
+from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.nests import Nest, at_leaves, has_leaves, outline
 from tinygrad_edu.testing.plain import PlainFunction, accepts, as_input, in_one_row, out_of_one_row
 from tinygrad_edu.testing.reproduction import reproducible
@@ -59,8 +59,8 @@ def check_gradient(
     ------
     GradientMismatch
         Where the gradient is wrong, or nested otherwise. None in it says that it is zero.
-    CannotTell
-        Where it cannot be told: f rounds too much, or, as `NotDifferentiableHere`, has a kink or a jump at this point.
+    Inconclusive
+        The check cannot decide: f rounds too much, or, as `NotDifferentiableHere`, has a kink or a jump at this point.
         Inside a Hypothesis test the example is rejected and counted.
     NotDeterministic
         Where f or the gradient returns two results at one point.
@@ -82,7 +82,7 @@ def check_gradient(
     >>> check_gradient(lambda x: np.sum(x**3), lambda x: -3 * x**2, [1.0, -2.0])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    tinygrad_edu.testing.mismatch.GradientMismatch: <lambda>: the gradient of x is wrong: its sign is flipped.
+    tinygrad_edu.testing.failures.GradientMismatch: <lambda>: the gradient of x is wrong: its sign is flipped.
       worst at x[1]: analytic -12, numeric 12 (to within ...), ratio -1
       wrong in 2 of 2 elements
     To reproduce:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
+from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.testing.dtypes import is_floating, unit_of
+from tinygrad_edu.testing.failures import NotDifferentiableHere
 from tinygrad_edu.testing.rounding import jitter
 from tinygrad_edu.testing.rungs import RATIO, SAFETY, Estimate, Scales, Seen, better, estimate
 
@@ -25,18 +26,6 @@ _SMALL = 2.0**-20  # inputs smaller than this part of the largest step get steps
 _ENOUGH = 1e-6  # a relative error below this needs no other steps
 _FAR_BELOW = (2.0**-33, 2.0**-34, 2.0**-35)  # steps at which waves of 1e-9 are wide
 _EPS = float(np.finfo(np.float64).eps)
-
-
-class CannotTell(TinygradError, ArithmeticError):  # noqa: N818 - a verdict, as StopIteration
-    """Whether a gradient is right cannot be told at this point: the message says why."""
-
-
-class NotDifferentiableHere(CannotTell):
-    """The function has a kink or a jump at this point, or is not finite: its numeric derivative means nothing."""
-
-
-class NotDeterministic(TinygradError, AssertionError):  # noqa: N818 - what was found, as pytest and users read it
-    """The function returned two results at one point: it has no derivative to compare with."""
 
 
 class _Line(NamedTuple):

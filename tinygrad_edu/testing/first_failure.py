@@ -23,7 +23,7 @@ class _Seen(NamedTuple):
 _seen: WeakKeyDictionary[Any, dict[type, _Seen]] = WeakKeyDictionary()
 
 
-def told_with(error: Exception, inputs: tuple[Any, ...]) -> str:
+def message_of(error: Exception, inputs: tuple[Any, ...]) -> str:
     """Return the message of an error; in a Hypothesis test with what its first failure said, if that was another."""
     text, run = str(error), _run()
     if run is None:

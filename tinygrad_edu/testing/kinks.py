@@ -7,8 +7,8 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, from_numpy
 from tinygrad_edu.testing.calls import title_of
+from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.literals import code
-from tinygrad_edu.testing.mismatch import GradientMismatch
 from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.rungs import SAFETY
 from tinygrad_edu.testing.verdict import draw_signed, seeded

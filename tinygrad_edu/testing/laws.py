@@ -18,10 +18,11 @@ import numpy as np
 from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad, values_of
 from tinygrad_edu.testing.calls import Call
 from tinygrad_edu.testing.differences import largest
+from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.literals import LAYOUTS
 from tinygrad_edu.testing.mixed_dtypes import check_dtypes
 from tinygrad_edu.testing.reproduction import reproducible
-from tinygrad_edu.testing.verdict import LawBroken, draw_signed, seeded
+from tinygrad_edu.testing.verdict import draw_signed, seeded
 from tinygrad_edu.transforms import vjp
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
@@ -149,16 +150,16 @@ def _lost_of_value(call: Call) -> Array:
 
 
 def _overflown(*gradients: Array) -> Array:
-    """Return where gradients are not finite in float16, which ends at 65,504: nothing is told of them."""
+    """Return where gradients are not finite in float16, which ends at 65,504. The laws do not compare these."""
     narrow = gradients[0].dtype == np.float16
     overflown: Array = np.any([~np.isfinite(x) for x in gradients], axis=0) & narrow
     return overflown
 
 
-def _told(a: Array, b: Array) -> tuple[Array, Array]:
+def _without_overflow(a: Array, b: Array) -> tuple[Array, Array]:
     """Return two gradients with zeros where one of them has overflown."""
-    untold = _overflown(a, b)
-    return np.where(untold, 0, a), np.where(untold, 0, b)
+    overflown = _overflown(a, b)
+    return np.where(overflown, 0, a), np.where(overflown, 0, b)
 
 
 def _close(a: Array, b: Array, rounding: float = 0.0, floor: float | Array = 0.0) -> bool:
@@ -221,10 +222,10 @@ def linear_in_g(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     # Terms that cancel leave their rounding, and they are as large as g times what it is multiplied with.
     larger = max(1.0, *(largest(x) for x in call.arrays))
     for name, m, a, b in zip(call.names, pull(call, both), gradients, pull(call, h), strict=True):
-        untold, rounding, lost = _overflown(m, a, b), _rounding(a), larger * _lost(a, both)
+        overflown, rounding, lost = _overflown(m, a, b), _rounding(a), larger * _lost(a, both)
         m, a, b = (x.astype(np.float64) for x in (m, a, b))
         scale = rounding * largest(2 * np.abs(a) + 3 * np.abs(b)) + lost
-        near = untold | (np.abs(m - (2 * a - 3 * b)) <= scale)
+        near = overflown | (np.abs(m - (2 * a - 3 * b)) <= scale)
         _demand(bool(np.all(near)), call, f"the rule of {name} is not linear in g")
     for name, zero in zip(call.names, pull(call, np.zeros_like(g)), strict=True):
         _demand(not np.any((zero != 0) & ~_overflown(zero)), call, f"the rule of {name} does not give zero for g = 0")
@@ -286,7 +287,7 @@ def used_k_times(call: Call, g: Array, gradients: Sequence[Array]) -> None:
     leaves = [_leaf(x) for x in call.arrays]
     (call(*leaves) + call(*leaves) * 2.0 + call(*leaves) * 4.0).backward(g)
     for name, leaf, once in zip(call.names, leaves, gradients, strict=True):
-        near = _close(*_told(_grad_of(leaf), 7 * once), floor=_lost(once, g))
+        near = _close(*_without_overflow(_grad_of(leaf), 7 * once), floor=_lost(once, g))
         _demand(near, call, f"used three times, {name} does not get the sum of 3 gradients")
 
 
@@ -324,7 +325,7 @@ def one_tensor_as_two_inputs(call: Call, g: Array, _: Sequence[Array]) -> None:
         leaves = [_leaf(array) for array in twice.arrays]
         leaves[b] = leaves[a]
         twice(*leaves).backward(g)
-        near = _close(*_told(_grad_of(leaves[a]), apart[a] + apart[b]), floor=_lost(apart[a], g))
+        near = _close(*_without_overflow(_grad_of(leaves[a]), apart[a] + apart[b]), floor=_lost(apart[a], g))
         both = f"{call.names[a]} and {call.names[b]}"
         _demand(near, twice, f"one Tensor as {both} does not get the sum of their gradients")
 

@@ -1,4 +1,4 @@
-"""GradientMismatch: where a gradient is wrong, by how much, and in what likely way."""
+"""The message of a `GradientMismatch`: where a gradient is wrong, by how much, and in what likely way."""
 
 import contextlib
 import heapq
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.testing.differences import derivative_along
 from tinygrad_edu.testing.dtypes import is_floating, unit_of
+from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.first_failure import is_shrinking
 from tinygrad_edu.testing.rungs import SAFETY, Estimate
 
@@ -22,10 +22,6 @@ _MOST_PROBES = 128  # how often a gradient is halved, in search of the elements 
 _EXACT = 1e-10  # what remains of a float64 computation of a few thousand terms
 _ROUGH = 0.05  # no element that is further off is right, however narrow its dtype
 _TINY = float(np.finfo(np.float64).tiny)
-
-
-class GradientMismatch(TinygradError, AssertionError):  # noqa: N818 - what was found, as pytest and users read it
-    """A gradient differs from the numeric one by more than the numbers' own error."""
 
 
 @dataclass(frozen=True)

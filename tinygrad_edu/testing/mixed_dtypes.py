@@ -13,8 +13,9 @@ import numpy as np
 from tinygrad_edu.engine import Array, Tensor, from_numpy
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.narrow import Cotangents, compare_in_narrow
-from tinygrad_edu.testing.verdict import LawBroken, Rng, draw_signed, seeded
+from tinygrad_edu.testing.verdict import Rng, draw_signed, seeded
 from tinygrad_edu.transforms import vjp
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
@@ -57,7 +58,7 @@ def check_dtypes(call: Call, order: int = 3, rng: Rng | None = None) -> list[flo
     _demand_a_given_dtype(call)
     rng, names = seeded(rng), call.names
     f: _ToTuple = partial(_in_a_tuple, call)
-    cotangents, told = list[Sequence[Array]](), list[float]()
+    cotangents, compared = list[Sequence[Array]](), list[float]()
     for n in range(1, order + 1):
         what = f"op {call.name}" if n == 1 else f"op {call.name}, derivative {n}"
         points = (*call.arrays, *chain(*cotangents))
@@ -66,10 +67,10 @@ def check_dtypes(call: Call, order: int = 3, rng: Rng | None = None) -> list[flo
         if wrong:
             k, how = wrong
             raise LawBroken(f"{what}: the gradient of {names[k]} is wrong in {points[k].dtype}: {how}.")
-        told.append(part)
+        compared.append(part)
         f = partial(_gradients, f, len(points))
         names += tuple(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents[-1])))
-    return told
+    return compared
 
 
 def _demand_a_given_dtype(call: Call) -> None:

@@ -13,13 +13,13 @@ from tinygrad_edu.engine import Array, Cell, Tensor, from_numpy, leaf, no_grad, 
 from tinygrad_edu.errors import DataError, DTypeError, StateDictError
 from tinygrad_edu.ops import concatenate, reshape
 from tinygrad_edu.testing.calls import argument_names
+from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.mismatch import Claim
 from tinygrad_edu.testing.module_runs import run
 from tinygrad_edu.testing.narrow import Cotangents, compare_in_narrow
 from tinygrad_edu.testing.promise import require_promise
 from tinygrad_edu.testing.reproduction import reproducible
 from tinygrad_edu.testing.verdict import (
-    LawBroken,
     Pullback,
     compare,
     copies,

@@ -37,21 +37,21 @@ class Comparison(NamedTuple):
     ----------
     wrong : (int, str) or None
         Which gradient is wrong, by position, and how.
-    told : float
+    compared : float
         The part of the elements that was compared. Those that overflow in a narrow dtype are not.
     """
 
     wrong: tuple[int, str] | None
-    told: float
+    compared: float
 
 
 class _Gap(NamedTuple):
-    """By how much a narrow gradient differs from that in float64, and by how much it may. It is 0 where not told."""
+    """By how much a narrow gradient differs from that in float64, and by how much it may. 0 where not compared."""
 
     off: Array
     wide: Array
     allowed: Array
-    told: Array
+    compared: Array
 
 
 class _Seen(NamedTuple):
@@ -82,7 +82,7 @@ def compare_in_narrow(
     points = (*arrays, *(g for order in cotangents for g in order))
     dtype = min((x.dtype for x in points), key=lambda dtype: dtype.itemsize)
     first = _seen(pull, arrays, cotangents, dtype)
-    told = np.concatenate([np.zeros(0), *(gap.told.ravel() for gap in first.gaps)])
+    compared = np.concatenate([np.zeros(0), *(gap.compared.ravel() for gap in first.gaps)])
     suspects = [k for k, gap in enumerate(first.gaps) if not np.all(np.abs(gap.off) <= gap.allowed)]
     seen = [first]
     for n in range(_NEIGHBOURS if suspects else 0):
@@ -90,7 +90,7 @@ def compare_in_narrow(
         seen.append(_seen(pull, beside[0], beside[1:], dtype))
     inputs = points if len(cotangents) > 1 else [None] * len(points)
     wrong = (found for k in suspects if (found := _wrong_element(seen, k, inputs[k])))
-    return Comparison(next(wrong, None), float(told.mean()) if told.size else 1.0)
+    return Comparison(next(wrong, None), float(compared.mean()) if compared.size else 1.0)
 
 
 def _wrong_element(seen: Sequence[_Seen], k: int, x: Array | None) -> tuple[int, str] | None:
@@ -121,9 +121,9 @@ def _seen(pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, dtype: An
     unit = _UNITS[dtype] * float(np.finfo(dtype).eps) * (_UNITS_OF_HIGHER if len(cotangents) > 1 else 1)
     gaps = []
     for a, b in zip(narrow, wide, strict=True):
-        told = alike & np.isfinite(b) & (np.isfinite(a) | (not may_overflow))
-        allowed = unit * (np.maximum(np.abs(np.where(told, b, 0)), terms) + cotangent)
-        gaps.append(_Gap(np.where(told, a - b, 0), b, allowed, told))
+        compared = alike & np.isfinite(b) & (np.isfinite(a) | (not may_overflow))
+        allowed = unit * (np.maximum(np.abs(np.where(compared, b, 0)), terms) + cotangent)
+        gaps.append(_Gap(np.where(compared, a - b, 0), b, allowed, compared))
     return _Seen(result_off, size, gaps)
 
 

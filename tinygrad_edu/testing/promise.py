@@ -11,8 +11,9 @@ from tinygrad_edu.nn import Lambda, Module
 from tinygrad_edu.nn.coupling import couples_samples, declaration
 from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, WholeBatchNeeded, shard_forward
 from tinygrad_edu.testing.contents import changed, contents
+from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.module_runs import draws, run
-from tinygrad_edu.testing.verdict import LawBroken, Rng, draw_signed
+from tinygrad_edu.testing.verdict import Rng, draw_signed
 from tinygrad_edu.transforms.trees import tree_leaves
 
 __all__ = ["require_promise"]
@@ -32,7 +33,7 @@ def require_promise(module: Any, arrays: Sequence[Array], mode: str, rng: Rng) -
         inside = (_fault(call, rng) for call in _calls_inside(module, arrays))
         fault = next((inner for inner in inside if inner is not None), fault)
     if fault is not None:
-        raise LawBroken(_told(module, mode, fault))
+        raise LawBroken(_message(module, mode, fault))
 
 
 class _Fault(NamedTuple):
@@ -42,7 +43,7 @@ class _Fault(NamedTuple):
     module: Module
 
 
-def _told(module: Module, mode: str, fault: _Fault) -> str:
+def _message(module: Module, mode: str, fault: _Fault) -> str:
     path = next(path for path, part in module.named_modules() if part is fault.module)
     where = f" in its part {path!r} ({type(fault.module).__name__})" if path else ""
     kind = type(module if isinstance(fault.module, Lambda) else fault.module).__name__

@@ -33,7 +33,7 @@ def reproducible(check: Callable[_P, _R]) -> Callable[_P, _R]:
         except TinygradError as error:
             if kept:
                 inner = error.args[0] if error.args else None  # of another check, which this one called
-                text = inner.text if isinstance(inner, Message) else first_failure.told_with(error, args)
+                text = inner.text if isinstance(inner, Message) else first_failure.message_of(error, args)
                 error.args = (Message(text, checked, **kept),)
             raise
 

@@ -92,7 +92,7 @@ def lowered_thresholds(seed: int = 0) -> Iterator[None]:
     >>> with lowered_thresholds():
     ...     probabilities = tg.softmax([0.0, 0.0])  # computed as for a large array
     >>> probabilities
-    array([0.5, 0.5], dtype=float32)
+    array([0.5, 0.5])
     """
     rng, sizes = np.random.default_rng(seed), {}
     for name, threshold in thresholds().items():

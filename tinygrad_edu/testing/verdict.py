@@ -1,8 +1,8 @@
-"""The verdict on a claimed gradient: right, wrong, or that it cannot be told, with the reason.
+"""The verdict on a claimed gradient: right, wrong or inconclusive, with the reason.
 
 Whether the numbers settle is one question, and whether they agree another. The claim has no part in the first: a wrong
 gradient, however large, cannot excuse itself. Before it is called wrong, the rounding is measured that no step shows:
-that of the function beside this point, and that of the claim, behind which at most "cannot tell" may hide. And no
+that of the function beside this point, and that of the claim, behind which only "inconclusive" may hide. And no
 verdict contradicts its own error: what is called wrong lies outside of it, and what is called right would have been
 found if it were not.
 """
@@ -17,20 +17,19 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.errors import DTypeError, TinygradError
+from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.cotangents import even_cotangents, other_cotangents
-from tinygrad_edu.testing.differences import (
-    CannotTell,
+from tinygrad_edu.testing.differences import derivative_along, largest, looked_below, slope_of_affine
+from tinygrad_edu.testing.dtypes import is_floating, is_real, unit_of
+from tinygrad_edu.testing.failures import (
+    GradientMismatch,
+    Inconclusive,
+    LawBroken,
     NotDeterministic,
     NotDifferentiableHere,
-    derivative_along,
-    largest,
-    looked_below,
-    slope_of_affine,
 )
-from tinygrad_edu.testing.dtypes import is_floating, is_real, unit_of
 from tinygrad_edu.testing.layout import laid_out
-from tinygrad_edu.testing.mismatch import Claim, GradientMismatch, element_by_element, wrong_shape, wrong_tangent
+from tinygrad_edu.testing.mismatch import Claim, element_by_element, wrong_shape, wrong_tangent
 from tinygrad_edu.testing.rounding import less_certain, rounding_of
 from tinygrad_edu.testing.rungs import SAFETY, Estimate
 
@@ -46,21 +45,18 @@ _ROUGH = 0.05  # and one less certain than this proves none wrong
 _COARSE = 1e-4  # what rounds no finer is float16
 
 
-class LawBroken(TinygradError, AssertionError):  # noqa: N818 - what was found, as pytest and users read it
-    """A function, an op or a module does not keep one of the laws of its check."""
-
-
-# How many checks inside Hypothesis tests came to a verdict, and how many could not tell: see `plugin`.
+# The numbers of conclusive and of inconclusive checks of the running test. The pytest plugin resets them.
 examples: Counter[str] = Counter()
 
 
-def require_told(part: float) -> None:
-    """Raise where more than this part of the examples, of ten or more, could not be told."""
-    untold, all_of_them = examples["not told"], examples.total()
-    if all_of_them >= 10 and untold > part * all_of_them:
-        raise CannotTell(
-            f"of {all_of_them} checked examples {untold} could not be told, more than {part:.0%}: this test proves "
-            f"little. Draw inputs away from kinks and saturation, or allow more, with @pytest.mark.not_told(0.9)."
+def require_conclusive(limit: float) -> None:
+    """Raise `Inconclusive` if there are ten or more examples and a larger fraction than `limit` is inconclusive."""
+    inconclusive, total = examples["inconclusive"], examples.total()
+    if total >= 10 and inconclusive > limit * total:
+        raise Inconclusive(
+            f"{inconclusive} of {total} examples were inconclusive, and the limit is {limit:g}: this test proves "
+            f"little. Draw inputs away from kinks and saturation, or set a higher limit for it, up to 1, with "
+            f"@pytest.mark.max_inconclusive(limit)."
         )
 
 
@@ -102,7 +98,7 @@ def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
     Parameters
     ----------
     claim : Claim
-        With a random cotangent: whether it can be told is asked of this one.
+        With a random cotangent. The check is inconclusive if the verdict on this claim is.
     rng : numpy.random.Generator
     pullback : callable, optional
         From a cotangent to the gradients that are claimed for it. The slope is what costs, and one serves all
@@ -110,7 +106,7 @@ def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
 
     Raises
     ------
-    GradientMismatch, CannotTell
+    GradientMismatch, Inconclusive
         What else than right it may be.
     DTypeError
         For gradients that are no real numbers.
@@ -123,7 +119,7 @@ def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
     for k, x in enumerate(claim.arrays):
         for direction in draw_directions(rng, x):
             _compare_along(direction, claims, k, rng, pullback)
-        examples["told"] += 1
+        examples["conclusive"] += 1
 
 
 def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, pullback: Pullback | None) -> None:
@@ -141,8 +137,8 @@ def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, 
     if "wrong" in judged:
         slope = less_certain(claim.f, claim.arrays, k, direction, looked_below(f, x, direction, slope), rng)
         judged = [_judge_again(each, k, direction, slope, rng, pullback) for each in asked]
-    # What lies still beside what moves is held to be 0 within its error; the rest is told by the even cotangent.
-    if judged[0] == "cannot tell" and not (has_even and judged[-1] == "right"):
+    # What lies still beside what moves is held to be 0 within its error; the even cotangent decides the rest.
+    if judged[0] == "inconclusive" and not (has_even and judged[-1] == "right"):
         reject(_reason(claim, k, slope))
 
 
@@ -202,7 +198,7 @@ def compare_tangent(claim: Claim, k: int, direction: Array, along: Callable[[Arr
 
     Raises
     ------
-    GradientMismatch, CannotTell
+    GradientMismatch, Inconclusive
         What else than right it may be.
     """
     tangent = claim.gradients[k]
@@ -214,9 +210,9 @@ def compare_tangent(claim: Claim, k: int, direction: Array, along: Callable[[Arr
         found = _judge_tangent(replace(claim, rounding=float(lost)), k, slope)
     if found == "wrong":
         raise wrong_tangent(claim, k, slope, tangent)
-    if found == "cannot tell":
+    if found == "inconclusive":
         reject(_reason(claim, k, slope))
-    examples["told"] += 1
+    examples["conclusive"] += 1
 
 
 def _judge_tangent(claim: Claim, k: int, slope: Estimate) -> str:
@@ -281,18 +277,18 @@ def _verdict(claim: Claim, k: int, unit: float, sums: _Sums) -> str:
     """Judge the gap between the numeric derivative, by a function of some rounding unit, and the analytic one."""
     gap, error, size, claimed = abs(sums.numeric - sums.analytic), sums.error, sums.size, sums.claimed
     if not math.isfinite(size):
-        return "cannot tell"
+        return "inconclusive"
     resolution = math.sqrt(unit) * sums.inside
     allowed = SAFETY * error + _rounding(claim.gradients[k], claimed)
     if not (math.isfinite(gap) and gap <= allowed + SAFETY * claim.rounding):
         nothing = error <= resolution and size <= SAFETY * error
-        return "wrong" if error <= _ROUGH * size or nothing else "cannot tell"
+        return "wrong" if error <= _ROUGH * size or nothing else "inconclusive"
     if sums.moving + claim.rounding <= max(_UNSETTLED, unit**0.4) * size:
         return "right"
     # Of a slope that is small beside the rounding of the values, less can be known, and less is asked.
     little = size <= resolution and error <= _ROUGH * size
     known = gap <= allowed and error <= resolution
-    return "right" if known and (claimed <= 0.1 * error or little) else "cannot tell"
+    return "right" if known and (claimed <= 0.1 * error or little) else "inconclusive"
 
 
 def _unit(g: Array) -> float:
@@ -321,15 +317,15 @@ def settled(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Array) 
     return slope
 
 
-def _reason(claim: Claim, k: int, slope: Estimate) -> CannotTell:
-    """Say why it cannot be told whether the gradient of input `k` is right."""
-    what = f"{claim.name}: whether the gradient of {claim.names[k]} is right cannot be told here"
+def _reason(claim: Claim, k: int, slope: Estimate) -> Inconclusive:
+    """Return the error that says why the verdict on the gradient of input `k` is inconclusive."""
+    what = f"{claim.name}: the check of the gradient of {claim.names[k]} is inconclusive at this point"
     if slope.kinks.any():
         return _kink(slope, what)
     worst = int(np.argmax(np.abs(claim.cotangent) * slope.error))
     value, error = float(slope.value.flat[worst]), float(slope.error.flat[worst])
     if slope.noise.flat[worst] >= 0.2 * error:
-        return CannotTell(f"{what}: the function's own rounding leaves a slope of {value:.3g} to within {error:.1g}.")
+        return Inconclusive(f"{what}: the function's own rounding leaves a slope of {value:.3g} to within {error:.1g}.")
     return NotDifferentiableHere(
         f"{what}: the differences settle at no step; the best say {value:.3g} to within {error:.1g}."
     )
@@ -342,11 +338,11 @@ def _kink(slope: Estimate, what: str) -> NotDifferentiableHere:
     )
 
 
-def reject(error: CannotTell) -> NoReturn:
+def reject(error: Inconclusive) -> NoReturn:
     """Raise; inside a running Hypothesis test reject the example instead, and count it among the events."""
     hypothesis = sys.modules.get("hypothesis")
     if hypothesis is not None and hypothesis.currently_in_test_context():
-        examples["not told"] += 1
-        hypothesis.event("cannot tell" if type(error) is CannotTell else "not differentiable here")
+        examples["inconclusive"] += 1
+        hypothesis.event("inconclusive" if type(error) is Inconclusive else "not differentiable here")
         hypothesis.reject()
     raise type(error)(f"{error} Move the point, or test what your convention promises there directly.")

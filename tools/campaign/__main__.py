@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 from tinygrad_edu.parallel import available_cores
 from tools.campaign import files, forks, kills, programs
+from tools.campaign.numbers import campaign as numbers
 
 # Of each part: its campaign, how often it tries unless told, the figures that must be 0, and its other options.
 PARTS: dict[str, tuple[Callable[..., Counter[str]], int, tuple[str, ...], tuple[str, ...]]] = {
     "programs": (programs.campaign, 100_000, ("silent wrong gradients", "other failures"), ("processes",)),
+    "numbers": (numbers.campaign, 100_000, ("differences",), ("processes",)),
     "kills": (kills.campaign, 200, ("mixtures", "broken files", "tracebacks", "other failures"), ("processes",)),
     "files": (files.campaign, 10_000, ("wrong data", "obscure errors"), ()),
     "forks": (forks.campaign, 200, ("hangs", "other failures"), ()),

@@ -166,7 +166,8 @@ def multilabel_margin_loss(input: Any, target: Any, reduction: Reduction = "mean
         return one_sample(multilabel_margin_loss, x, labels, reduction)
     _require_rows(name, x.shape)
     times = _times_named(name, labels, x.shape)
-    others = keep(relu(1 - x[:, :, None] + x[:, None, :]), (times == 0)[:, None, :])  # [sample, its class, another]
+    compared = (times > 0)[:, :, None] & (times == 0)[:, None, :]  # [sample, its class, another]
+    others = keep(relu(1 - x[:, :, None] + x[:, None, :]), compared)
     losses = sum(multiply(others, times[:, :, None].astype(x.dtype)), axis=(1, 2)) / x.shape[1]
     return reduce_losses(losses, reduction)
 

@@ -43,7 +43,7 @@ def check_jax(f: Callable[..., Any], *arguments: Any, order: int = 1, rng: Rng |
 
     Raises
     ------
-    GradientMismatch, CannotTell, NotDeterministic, LawBroken, DTypeError
+    GradientMismatch, Inconclusive, NotDeterministic, LawBroken, DTypeError
         As in `check_gradient`.
     MissingExtraError
         Without JAX, which the extra ``tinygrad-edu[keras]`` brings.

@@ -36,7 +36,7 @@ def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1
 
     Raises
     ------
-    GradientMismatch, CannotTell, NotDeterministic, LawBroken, DTypeError
+    GradientMismatch, Inconclusive, NotDeterministic, LawBroken, DTypeError
         As in `check_gradient`; the message names the variable by its path.
     MissingExtraError
         Without Keras on JAX, which the extra ``tinygrad-edu[keras]`` brings.

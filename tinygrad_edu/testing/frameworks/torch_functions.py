@@ -42,7 +42,7 @@ def check_torch(function: Any, *inputs: Any, order: int = 1, rng: Rng | None = N
 
     Raises
     ------
-    GradientMismatch, CannotTell, NotDeterministic, LawBroken, DTypeError
+    GradientMismatch, Inconclusive, NotDeterministic, LawBroken, DTypeError
         As in `check_gradient`; the message names the parameter.
     MissingExtraError
         Without PyTorch.

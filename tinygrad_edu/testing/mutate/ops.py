@@ -28,7 +28,7 @@ from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, NOT_MET, OF_SAVED_ARR
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, broadcastable, shapes
 
 EXAMPLES = 100
-NOTHING_TOLD = Unsatisfiable, FailedHealthCheck
+INCONCLUSIVE = Unsatisfiable, FailedHealthCheck
 MUTANT = "from tinygrad_edu.testing.mutate import mutant"
 
 # Before a user's file is loaded: these are for our own ops, also where one of the user's has the same name.
@@ -149,7 +149,7 @@ def killer(broken: Mutant) -> str:
         return type(error).__name__
     met.clear()
     found = first_error(wrong, calls_of(broken.op))
-    if found is not None and not isinstance(found, NOTHING_TOLD):
+    if found is not None and not isinstance(found, INCONCLUSIVE):
         return type(found).__name__
     return NOT_MET if broken.kind in OF_X and not met else ""
 
@@ -157,7 +157,7 @@ def killer(broken: Mutant) -> str:
 def first_error(tried: Op, calls: st.SearchStrategy[Call]) -> Exception | None:
     """Return what the checks raise first, of an op in the place of the one that the calls were drawn for.
 
-    `NOTHING_TOLD` are those of Hypothesis, where the checks can tell nothing of the examples.
+    An `INCONCLUSIVE` error is Hypothesis's: the checks rejected too many examples to decide.
     """
 
     @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, phases=[Phase.generate],

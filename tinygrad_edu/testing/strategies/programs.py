@@ -232,6 +232,7 @@ STEPS: dict[str, Step] = {
     "picked": _expression("tg.pad(V, 1, 'edge')", _has_axes),
     "surround": _expression("tg.pad(V, 1, constant_values=0.5)", _has_axes),
     **{name: _with_settings(name, _not_empty) for name in ("mean", "logsumexp")},
+    "std": _expression("tg.std(tg.stack([V, V * V + 1.5]), 0)"),
     "var": _with_settings("var", lambda value: min((*value.shape, 2)) > 1 and value.ndim > 0),
     **{name: _with_settings(name, _distinct) for name in ("max", "min")},
     "getitem": _index, "scatter": _expression("tg.scatter_add(V, (..., 0), (*V.shape, 2))"),

@@ -1,0 +1,53 @@
+"""The errors of a check that does not pass. `CheckFailed` is the base class of all."""
+
+# ruff: noqa: N818 - each name is a verdict, and pytest prints it
+
+from tinygrad_edu.errors import TinygradError
+
+__all__ = ["CheckFailed", "GradientMismatch", "Inconclusive", "LawBroken", "NotDeterministic", "NotDifferentiableHere"]
+
+
+class CheckFailed(TinygradError):
+    """A check did not pass: the base class of `GradientMismatch`, `LawBroken`, `NotDeterministic` and `Inconclusive`.
+
+    The first three report a fault and are also AssertionErrors. `Inconclusive` reports no fault. A check raises
+    other errors as they are, such as the `DTypeError` for complex inputs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinygrad_edu.testing import CheckFailed, check_gradient
+    >>> for gradient in (np.cos, lambda x: -np.cos(x)):
+    ...     try:
+    ...         check_gradient(lambda x: np.sum(np.sin(x)), gradient, [0.3, -1.2])
+    ...     except CheckFailed as error:
+    ...         print(type(error).__name__)
+    ...     else:
+    ...         print("passed")
+    passed
+    GradientMismatch
+    """
+
+
+class GradientMismatch(CheckFailed, AssertionError):
+    """A gradient differs from the numeric one by more than the numbers' own error."""
+
+
+class LawBroken(CheckFailed, AssertionError):
+    """A function, an op or a module does not keep one of the laws of its check."""
+
+
+class NotDeterministic(CheckFailed, AssertionError):
+    """The function returned two results at one point: it has no derivative to compare with."""
+
+
+class Inconclusive(CheckFailed, ArithmeticError):
+    """The check cannot decide whether a gradient is right at this point; the message gives the reason.
+
+    It is not an AssertionError, because the gradient may be right. Inside a Hypothesis test, a check rejects and counts
+    the example instead of raising; the test fails if too many of its examples are inconclusive.
+    """
+
+
+class NotDifferentiableHere(Inconclusive):
+    """The function has a kink or a jump at this point, or is not finite: its numeric derivative means nothing."""

@@ -1,0 +1,153 @@
+"""Inputs for the campaign: shapes, values, dtypes and memory layouts, drawn from a RandomState."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.literals import LAYOUTS
+from tools.torch_table import KINDS, Shape
+
+Draws = np.random.RandomState
+Declared = dict[str, tuple[str, Shape]]
+
+# The kinds that are masks and whole numbers: no gradient flows to them.
+CONSTANT = frozenset(kind for kind in KINDS if KINDS[kind](Draws(0), (2, 2)).dtype.kind != "f")
+INTEGERS = ("bool", "int8", "uint8", "int16", "int32", "int64", "uint64")
+FLOATS = ("float16", "float32", "float64")
+LENGTHS = (0, 1, 1, 2, 3, 4, 5, 7)
+LARGE = 200_000  # elements, about, of the largest inputs
+# Where functions bend, or their formulas change; beside the ends of the dtype, NaN and infinities.
+BENDS = (-3.0, -1.0, -0.5, 0.0, -0.0, 0.5, 1.0, 2.0, 3.0, 6.0, 20.0, -20.0)
+
+
+class Shares(NamedTuple):
+    """How often inputs are drawn in which way, in percent."""
+
+    ties: int = 20  # all values from a few halves
+    special: int = 20  # some or all of the values from `special_values`
+    layout: int = 40  # not contiguous
+    other_lengths: int = 40
+    other_axes: int = 15
+    large: int = 1
+    calls: tuple[int, ...] = (1, 1, 1, 2, 2, 3, 4)  # how many, one of these
+
+
+SHARES = Shares()
+
+
+def with_chance(draws: Draws, percent: float) -> bool:
+    return bool(draws.uniform(0, 100) < percent)
+
+
+def one_of(draws: Draws, choices: Any) -> Any:
+    return choices[draws.randint(len(choices))]
+
+
+def special_values(dtype: np.dtype[Any]) -> Array:
+    """Return NaN, both infinities and zeros, denormals, and the ends of a dtype; of whole numbers, its ends."""
+    if dtype.kind == "b":
+        return np.array([False, True])
+    if dtype.kind != "f":
+        low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+        return np.array([low, high, low + 1, high - 1, 0, 1], dtype)
+    info: Any = np.finfo(dtype)
+    ends = [info.smallest_subnormal, 3 * info.smallest_subnormal, info.tiny, info.max, info.eps, 1 + info.eps]
+    return np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, *ends, *(-np.array(ends)), *BENDS]).astype(dtype)
+
+
+def shapes(draws: Draws, declared: Declared, shares: Shares, large: bool) -> dict[str, Shape]:
+    """Draw a shape for each input: the declared ones with other lengths, or now and then with other axes."""
+    given = {name: shape for name, (_, shape) in declared.items()}
+    if large:
+        return _enlarged(draws, given)
+    if with_chance(draws, shares.other_axes) and len({given[name] for name in given}) == 1:
+        return _other_axes(draws, given)
+    if not with_chance(draws, shares.other_lengths):
+        return given
+    lengths = {n: one_of(draws, LENGTHS) if with_chance(draws, 50) else n for n in _lengths(given.values())}
+    return {name: tuple(lengths[n] for n in shape) for name, shape in given.items()}
+
+
+def _lengths(given: Iterable[Shape]) -> list[int]:
+    """Return the distinct lengths, which stay equal where they are."""
+    return sorted({n for shape in given for n in shape})
+
+
+def _enlarged(draws: Draws, given: dict[str, Shape]) -> dict[str, Shape]:
+    """Multiply one or two of the lengths until the largest input has hundreds of elements, or up to `LARGE`."""
+    lengths = {n: n for n in _lengths(given.values())}
+    wanted = np.exp(draws.uniform(np.log(300), np.log(LARGE)))
+
+    def largest() -> int:
+        return max(int(np.prod([lengths[n] for n in shape])) for shape in given.values())
+
+    for n in draws.permutation([n for n in lengths if n > 1])[: draws.randint(1, 3)]:
+        power = max(shape.count(n) for shape in given.values())
+        lengths[n] = n * max(1, int((wanted / max(1, largest())) ** (one_of(draws, (0.5, 1.0)) / power)))
+    return {name: tuple(lengths[n] for n in shape) for name, shape in given.items()}
+
+
+def _other_axes(draws: Draws, given: dict[str, Shape]) -> dict[str, Shape]:
+    """Draw one shape of up to four axes; an input may have lengths of 1 instead, or lack the first axes."""
+    common = tuple(one_of(draws, LENGTHS) for _ in range(draws.randint(5)))
+    found = {}
+    for name in given:
+        shape = common
+        if len(given) > 1 and with_chance(draws, 40):
+            shape = tuple(1 if with_chance(draws, 40) else n for n in common)[draws.randint(len(common) + 1) :]
+        found[name] = shape
+    return found
+
+
+def values(draws: Draws, kind: str, shape: Shape, dtype: np.dtype[Any], shares: Shares) -> Array:
+    """Draw values of a kind; in some cases ties or special values instead, in every place or in some."""
+    try:
+        x = np.asarray(KINDS[kind](draws, shape))
+    except (IndexError, ValueError):  # a kind of matrices, and no matrix
+        x = np.asarray(draws.standard_normal(shape))
+    if kind in CONSTANT:
+        return x
+    way = draws.uniform(0, 100)
+    if kind in ("invertible", "definite"):
+        way *= 4
+    if way < shares.ties:
+        x = draws.randint(-4, 5, shape) / 2 * one_of(draws, (1.0, -1.0))
+    x = _as(x, dtype)
+    if shares.ties <= way < shares.ties + shares.special and x.size:
+        special = special_values(dtype)
+        chosen = draws.uniform(size=shape) < one_of(draws, (0.15, 0.15, 1.0))
+        x = np.where(chosen, special[draws.randint(len(special), size=shape)], x)
+    return np.array(x, dtype)
+
+
+def _as(x: Array, dtype: np.dtype[Any]) -> Array:
+    """Convert numbers, without an overflow of unsigned ones."""
+    if dtype.kind == "b":
+        return np.asarray(x > 0)
+    return np.asarray(np.abs(x) if dtype.kind == "u" else x).astype(dtype)
+
+
+def _offset(x: Array) -> Array:
+    """Return a copy of x that begins inside of a larger buffer."""
+    buffer = np.zeros(x.size + 3, x.dtype)
+    copy = buffer[3:].reshape(x.shape)
+    copy[...] = x
+    return copy
+
+
+def _read_only(x: Array) -> Array:
+    copy = np.array(x, order="C")
+    copy.flags.writeable = False
+    return copy
+
+
+ARRANGED: dict[str, Callable[[Array], Array]] = {**LAYOUTS, "offset": _offset, "read-only": _read_only}
+
+
+def arranged(draws: Draws, x: Array, shares: Shares) -> Array:
+    """Return an array of the same shape and dtype, in another memory layout in some cases."""
+    if not x.ndim or not with_chance(draws, shares.layout):
+        return x
+    return ARRANGED[one_of(draws, tuple(ARRANGED))](x)

@@ -1,0 +1,338 @@
+"""The judges: what PyTorch gives in float64, to the second gradient, and what NumPy gives in every dtype."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import tinygrad_edu as tg
+from tinygrad_edu.engine import Array, values_of
+from tools.campaign.numbers.calls import NUMPY, numpy_has
+from tools.campaign.numbers.closeness import ABSOLUTE, HIDDEN, Arrays, differing, largest, nudged
+from tools.campaign.numbers.program import OURS, Program, Side, quiet, wrapped
+
+
+class Finding(NamedTuple):
+    """What a judge says of a program: `kind` of agreement, or a difference with the results of both."""
+
+    kind: str
+    judge: str = ""
+    stage: str = ""  # values, first or second gradients, dtypes, or refusal
+    ours: Any = None
+    theirs: Any = None
+    finite: bool = True  # whether all results are, and of second gradients the first
+
+    @property
+    def is_difference(self) -> bool:
+        return self.kind == "difference"
+
+
+class Cotangents:
+    """The numbers that results, and gradients, are multiplied with: the same for the same shapes."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def of(self, shapes: Sequence[tuple[int, ...]], order: int) -> list[Array]:
+        draws = np.random.RandomState((2 * self.seed + order) % 2**32)
+        drawn = [np.round(draws.standard_normal(shape), 1) for shape in shapes]
+        return [np.asarray(np.where(x == 0, 1.0, x)) for x in drawn]
+
+
+# --- NumPy ---
+
+NUMPYS = Side({"tg": NUMPY, "np": np}, "numpys")
+PLAIN = Side({"tg": tg, "np": np}, "numpys")
+LAPACK = 100  # times the rounding of a sum
+ULPS = 4  # units in the last place
+
+
+def is_numpys(program: Program) -> bool:
+    """Return whether NumPy has all that a program calls."""
+    return all(step.numpys and numpy_has(step.numpys) for step in program.steps)
+
+
+def _numpy_refuses(program: Program) -> bool:
+    return is_numpys(program) and isinstance(attempt(lambda: NUMPYS.run(program, program.inputs)), Exception)
+
+
+def by_numpy(program: Program) -> Finding:
+    """Compare results on plain arrays, with their dtypes; and those on Tensors."""
+    with quiet():
+        theirs = attempt(partial(_run_flat, NUMPYS, program, program.inputs))
+        if isinstance(theirs, AttributeError) or "unexpected keyword" in str(theirs):
+            return Finding("NumPy has no such setting")
+        for judge, side, given in (("NumPy", PLAIN, program.inputs), ("NumPy, Tensors", OURS, as_tensors(program))):
+            ours = attempt(partial(_run_flat, side, program, given))
+            if isinstance(theirs, Exception) or isinstance(ours, Exception):
+                finding = refusal(ours, theirs, judge, "values")
+                if finding.kind != "refused by both":
+                    return finding._replace(kind="difference")
+                continue
+            difference = _numpys_difference(program, judge, ours, theirs)
+            if difference:
+                return difference
+    return Finding("refused by both" if isinstance(theirs, Exception) else "agree")
+
+
+def as_tensors(program: Program) -> dict[str, Any]:
+    """Return the inputs as Tensors in their own memory; constants stay arrays."""
+    return {name: x if name in program.constants else tg.from_numpy(x) for name, x in program.inputs.items()}
+
+
+def _numpys_difference(program: Program, judge: str, ours: list[Any], theirs: list[Any]) -> Finding | None:
+    if len(ours) != len(theirs):
+        return Finding("difference", judge, "shapes", len(ours), len(theirs))
+    for k, (x, y) in enumerate(zip([np.asarray(values_of(x)) for x in ours], map(np.asarray, theirs), strict=True)):
+        allowed = [y.dtype] if judge == "NumPy" or program.names_dtypes else on_tensors(program, y.dtype)
+        wanted = x.dtype if x.dtype in allowed else allowed[0]
+        if x.dtype != wanted:
+            return Finding("difference", judge, "dtypes", x, y.astype(wanted))
+        if x.shape != y.shape:
+            return Finding("difference", judge, "shapes", x.shape, y.shape)
+        slack = 0.0 if program.is_elementwise else _slack(program, y)
+        eps = narrowest(program, wanted, on_tensors=judge != "NumPy")
+        if not same_numbers(x, y.astype(wanted), slack, eps) and (
+            y.dtype == wanted or not same_numbers(x, _converted_first(program, wanted)[k], slack, eps)
+        ):
+            return Finding("difference", judge, "values", x, y.astype(wanted))
+    return None
+
+
+def _slack(program: Program, result: Array) -> float:
+    """Return a number in whose last places a sum of products of the inputs may differ, in another order."""
+    every = list(program.inputs.values())
+    factors = math.prod(max(1.0, largest(x)) for x in every)
+    terms = 1 + max(x.size for x in every) / 50
+    return (
+        terms * max(factors, largest(result)) * (LAPACK if any("linalg" in name for name in program.functions) else 1)
+    )
+
+
+def on_tensors(program: Program, dtype: np.dtype[Any]) -> list[np.dtype[Any]]:
+    """Return the dtypes that a result may have on Tensors, given NumPy's: theirs, or float32 of whole numbers."""
+    if dtype.kind != "f":
+        return [dtype]
+    tensors = [x.dtype for name, x in program.inputs.items() if name not in program.constants]
+    floats = [other for other in tensors if other.kind == "f"]
+    if dtype in floats:
+        return [dtype]
+    float32 = np.dtype(np.float32)
+    return [np.result_type(*floats) if floats else float32, *([float32] if len(floats) < len(tensors) else [])]
+
+
+def _converted_first(program: Program, dtype: np.dtype[Any]) -> list[Array]:
+    """Return what NumPy gives for inputs that are converted to a dtype before."""
+    inputs = {name: x if name in program.constants else x.astype(dtype) for name, x in program.inputs.items()}
+    return [np.asarray(x).astype(dtype) for x in flat(NUMPYS.run(program, inputs))]
+
+
+def narrowest(program: Program, dtype: np.dtype[Any], on_tensors: bool) -> float:
+    """Return the epsilon of a result, or of a narrower dtype that Tensors of whole numbers become on the way."""
+    if dtype.kind != "f":
+        return 0.0
+    dtypes = {x.dtype for name, x in program.inputs.items() if name not in program.constants}
+    contracts = program.functions & {"einsum", "linalg.multi_dot"}  # of which NumPy may round partial products
+    mixed = contracts or (on_tensors and len(dtypes) > 1 and any(other.kind in "iub" for other in dtypes))
+    others = {other if other.kind == "f" else np.dtype(np.float32) for other in dtypes} if mixed else set()
+    return max(float(np.finfo(other).eps) for other in {dtype, *others})
+
+
+def same_numbers(x: Array, y: Array, slack: float, eps: float) -> bool:
+    """Return whether numbers are equal with the signs of zeros, or a few units in the last place apart.
+
+    NumPy computes elementwise functions in blocks, and those of other lengths and layouts differ in the last place.
+    `slack` is a number in the last places of which results may differ too: that of a sum, say, in another order.
+    """
+    if x.dtype.kind != "f":
+        return bool((x == y).all())
+    same = (x == y) & (np.signbit(x) == np.signbit(y)) | np.isnan(x) & np.isnan(y)
+    units = np.spacing(np.maximum(np.abs(x), np.abs(y))) + eps * slack
+    near = (np.abs(x - y) <= ULPS * units) & (x != 0) & (y != 0) | (slack > 0) & (np.abs(x - y) <= ULPS * units) & (
+        x != y
+    )
+    return bool((same | near).all())
+
+
+# --- PyTorch ---
+
+
+def by_pytorch(program: Program) -> Finding:
+    """Compare values, first and second gradients in float64."""
+    with quiet():
+        ours = attempt(lambda: Ours(program))
+        if _pools_padding(program, ours):
+            return Finding("not asked of PyTorch: a window of padding alone, which crashes it")
+        theirs = attempt(lambda: Theirs(program, program.inputs))
+        if isinstance(ours, Exception) and not isinstance(theirs, Exception) and _numpy_refuses(program):
+            return Finding("refused by us and NumPy")
+        if isinstance(theirs, Exception) or isinstance(ours, Exception):
+            return refusal(ours, theirs, "PyTorch", "values")
+        return _compare(program, ours, theirs)
+
+
+def _pools_padding(program: Program, ours: Any) -> bool:
+    """Return whether a pooling window may have seen padding alone: PyTorch's gradient writes outside of its memory."""
+    if isinstance(ours, Exception) or not any("max_pool" in n or "MaxPool" in n for n in program.functions):
+        return False
+    return any(np.isneginf(x).any() for x in ours.values())
+
+
+def is_rounding(program: Program, stage: str) -> bool:
+    """Return whether rounding explains a difference of a program whose calls agree one by one.
+
+    Of values it does: a later call magnifies it. Of gradients it does if it puts a number on the other side of a bend,
+    and those are at multiples of 1/4.
+    """
+    if stage not in ("first", "second"):
+        return stage == "values"
+    with quiet():
+        pairs = zip(Ours(program).values(), Theirs(program, program.inputs).values(), strict=True)
+        return any((np.floor(4 * x) != np.floor(4 * y)).any() for x, y in pairs)
+
+
+def _compare(program: Program, ours: "Ours", theirs: "Theirs") -> Finding:
+    def again(stage: str, number: int) -> Arrays | None:
+        other = attempt(lambda: getattr(Theirs(program, nudged(program.inputs, number), theirs.smooth), stage)())
+        return None if isinstance(other, Exception) else other
+
+    if [x.shape for x in ours.values()] != [x.shape for x in theirs.values()]:
+        shapes = [[x.shape for x in side.values()] for side in (ours, theirs)]
+        return Finding("difference", "PyTorch", "shapes", shapes[0], shapes[1])
+    both = [a and b for a, b in zip(ours.smooth, theirs.smooth, strict=True)]
+    ours.smooth = theirs.smooth = both
+    scale = 0.0 if program.is_elementwise else max(map(largest, program.inputs.values()), default=0.0)
+    finite, hidden = True, ABSOLUTE if program.is_elementwise else HIDDEN
+    for stage in ("values", "first", "second"):
+        if stage != "values" and not (any(both) and program.variables):
+            break
+        found = [attempt(getattr(side, stage)) for side in (ours, theirs)]
+        if any(isinstance(side, Exception) for side in found):
+            return refusal(found[0], found[1], "PyTorch", stage)
+        mine, yours = (list(side) for side in found)
+        if stage == "second":
+            mine = [np.where(np.isfinite(y), x, y) for x, y in zip(mine, yours, strict=True)]
+        place = differing(mine, yours, scale, hidden if stage == "second" else ABSOLUTE, partial(again, stage))
+        if place is not None:
+            return Finding("difference", "PyTorch", stage, mine[place], yours[place], finite)
+        finite = finite and all(np.isfinite(x).all() for x in (*mine, *yours))
+        scale = max([scale, 1.0, *map(largest, yours)])  # rounding of the cotangents, which are about 1
+        if stage != "second" and len(program.steps) > 1 and not all(np.isfinite(y).all() for y in yours):
+            return Finding("agree, and not finite")
+    return Finding("agree")
+
+
+class Ours:
+    """Our results of a program, and their gradients."""
+
+    def __init__(self, program: Program) -> None:
+        self.program, self.given = program, wrapped(program)
+        self.names = program.variables
+        self.cotangents = Cotangents(program.seed)
+        for name in self.names:
+            self.given[name].requires_grad = True
+        self.results = flat(OURS.run(program, self.given))
+        self.smooth = [isinstance(x, tg.Tensor) and x.requires_grad for x in self.results]
+
+    def values(self) -> list[Array]:
+        return [plain(values_of(x)) for x in self.results]
+
+    def _total(self, *given: Any) -> Any:
+        results = flat(OURS.run(self.program, {**self.given, **dict(zip(self.names, given, strict=True))}))
+        smooth = [x for x, is_smooth in zip(results, self.smooth, strict=True) if is_smooth]
+        drawn = self.cotangents.of([x.shape for x in smooth], 1)
+        return sum(((x * c).sum() for x, c in zip(smooth, drawn, strict=True)), tg.Tensor(np.zeros(())))
+
+    def _gradients(self, *given: Any) -> Any:
+        return tg.grad(self._total, tuple(range(len(given))))(*given)
+
+    def _leaves(self) -> list[Any]:
+        return [self.given[name] for name in self.names]
+
+    def first(self) -> list[Array]:
+        return [plain(g.numpy()) for g in self._gradients(*self._leaves())]
+
+    def second(self) -> list[Array]:
+        def total(*given: Any) -> Any:
+            first = self._gradients(*given)
+            drawn = self.cotangents.of([g.shape for g in first], 2)
+            return sum(((g * v).sum() for g, v in zip(first, drawn, strict=True)), tg.Tensor(np.zeros(())))
+
+        return [plain(g.numpy()) for g in tg.grad(total, tuple(range(len(self.names))))(*self._leaves())]
+
+
+class Theirs:
+    """PyTorch's results of a program, and their gradients."""
+
+    def __init__(self, program: Program, inputs: Mapping[str, Array], smooth: Sequence[bool] = ()) -> None:
+        import torch
+
+        self.cotangents = Cotangents(program.seed)
+        given = {name: torch.tensor(np.array(x)) for name, x in inputs.items()}
+        self.leaves = [given[name].requires_grad_() for name in program.variables]
+        self.results = flat(pytorch().run(program, given))
+        self.smooth = list(smooth) or [isinstance(x, torch.Tensor) and x.requires_grad for x in self.results]
+
+    def values(self) -> list[Array]:
+        return [plain(x.detach().numpy() if hasattr(x, "detach") else x) for x in self.results]
+
+    def _pulled(self, outputs: Sequence[Any], order: int) -> list[Any]:
+        import torch
+
+        drawn = self.cotangents.of([tuple(x.shape) for x in outputs], order)
+        total: Any = sum((x * torch.tensor(c)).sum() for x, c in zip(outputs, drawn, strict=True))
+        if not getattr(total, "requires_grad", False):
+            return [torch.zeros_like(x) for x in self.leaves]
+        found = torch.autograd.grad(total, self.leaves, create_graph=True, allow_unused=True)
+        return [torch.zeros_like(x) if g is None else g for x, g in zip(self.leaves, found, strict=True)]
+
+    def _first(self) -> list[Any]:
+        return self._pulled([x for x, is_smooth in zip(self.results, self.smooth, strict=True) if is_smooth], 1)
+
+    def first(self) -> list[Array]:
+        return [plain((g + 0).detach().numpy()) for g in self._first()]
+
+    def second(self) -> list[Array]:
+        return [plain((g + 0).detach().numpy()) for g in self._pulled(self._first(), 2)]
+
+
+def pytorch() -> Side:
+    """Return PyTorch's side."""
+    import torch
+
+    def call(module: Any, state: Mapping[str, Any], *args: Any, **settings: Any) -> Any:
+        return torch.func.functional_call(module, dict(state), args, settings)
+
+    return Side({"torch": torch, "np": np}, "theirs", call)
+
+
+def plain(x: Any) -> Array:
+    """Return numbers as float64, to be compared."""
+    return np.asarray(x).astype(np.float64)
+
+
+def _run_flat(side: Side, program: Program, inputs: Mapping[str, Any]) -> list[Any]:
+    return flat(side.run(program, inputs))
+
+
+def flat(results: Sequence[Sequence[Any]]) -> list[Any]:
+    return [x for each in results for x in each]
+
+
+def attempt(call: Callable[[], Any]) -> Any:
+    """Return what a call gives, or the error that it raises."""
+    try:
+        return call()
+    except Exception as error:
+        return error
+
+
+def refusal(ours: Any, theirs: Any, judge: str, stage: str) -> Finding:
+    """Say who refused, where one or both did."""
+    if isinstance(ours, Exception) and isinstance(theirs, Exception):
+        return Finding("refused by both")
+    if isinstance(theirs, Exception):
+        return Finding(f"refused by {judge} alone", judge, stage, ours, theirs)
+    return Finding("difference", judge, f"{stage}, refused", ours, theirs)
