@@ -651,6 +651,13 @@ def test_local_response_norm_of_any_size(size, channels):
     check_vjp(lambda x: tg.local_response_norm(x, size, 0.5), x)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2, -2])
+def test_cosine_similarity_of_vectors_with_fewer_axes(axis):
+    x, y = np.arange(1.0, 4.0), np.arange(1.0, 19.0).reshape(2, 3, 3)
+    whole = np.broadcast_to(x, y.shape)
+    np.testing.assert_allclose(tg.cosine_similarity(x, y, axis), tg.cosine_similarity(whole, y, axis), rtol=1e-15)
+
+
 def test_labels_out_of_range_and_of_the_wrong_kind():
     logits = tg.Tensor(A)
     with pytest.raises(ValueError, match=r"labels from 0 to 3"):

@@ -458,7 +458,7 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any
     if not -len(shape) <= axis < len(shape):
         raise ShapeError(f"cosine_similarity: axis {axis} of vectors {x1.shape} and {x2.shape}.")
     last = axis - len(shape) if axis >= 0 else axis  # counted from the last, it is the same of both
-    whole = (x if x.shape[last:][:1] == (shape[last],) else broadcast_to(x, shape) for x in (x1, x2))
+    whole = (x if x.ndim >= -last and x.shape[last] == shape[last] else broadcast_to(x, shape) for x in (x1, x2))
     unit1, unit2 = (normalize(x, 2.0, last, eps) for x in whole)
     return sum(unit1 * unit2, last)
 

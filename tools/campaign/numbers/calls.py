@@ -38,6 +38,10 @@ NARROW = {
     "torch.linalg.solve(a, b[:, None])[..., 0]",
     "x * torch.arange(1, 3, 0.5)",
     "x * torch.eye(3, 4)",
+    "F.relu6(x + 3) / 6",
+    "F.pad(x * x, (2, 2, 2, 2))",
+    "torch.tril(x, -1)",
+    "((x * w).sum(0, keepdim=True) / w.sum(0, keepdim=True), w.sum(0, keepdim=True))",
     "torch.vstack([torch.hstack([x * x, y]), torch.hstack([y * y, x])])",
 }
 

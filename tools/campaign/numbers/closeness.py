@@ -63,14 +63,19 @@ def largest(x: Array) -> float:
     return float(np.max(np.abs(x.astype(np.float64)), initial=0, where=np.isfinite(x)))
 
 
-def nudged(inputs: Mapping[str, Array], number: int) -> dict[str, Array]:
-    """Change floating inputs by a few units in the last place; equal numbers stay equal, and plain ones as they are."""
+def nudged(inputs: Mapping[str, Array], number: int, every: bool) -> dict[str, Array]:
+    """Change floating inputs by a few units in the last place; equal numbers stay equal.
+
+    Plain numbers, where functions bend, stay as they are, unless `every` number is to be changed.
+    """
 
     def nudge(x: Array) -> Array:
         if x.dtype.kind != "f":
             return x
         with np.errstate(all="ignore"):
-            plain = ~np.isfinite(x) | ((x * 4 == np.round(x * 4)) & (np.abs(x) < 1000))
+            plain = ~np.isfinite(x) | (x == 0)
+            if not every:
+                plain |= (x * 4 == np.round(x * 4)) & (np.abs(x) < 1000)
             digits = np.abs(np.frexp(np.where(plain, 1, x))[0] * 2.0**40).astype(np.int64)
             steps = np.array([-2, -1, 1, 2])[digits * (2 * number + 3) // 7 % 4]  # a function of the number itself
             return np.where(plain, x, x * (1 + steps * 2.0**-52))

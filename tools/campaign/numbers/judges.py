@@ -10,7 +10,7 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu.engine import Array, values_of
 from tools.campaign.numbers.calls import NUMPY, numpy_has
-from tools.campaign.numbers.closeness import ABSOLUTE, HIDDEN, Arrays, differing, largest, nudged
+from tools.campaign.numbers.closeness import ABSOLUTE, HIDDEN, Arrays, differing, largest, nudged, unequal
 from tools.campaign.numbers.program import OURS, Program, Side, quiet, wrapped
 
 
@@ -183,44 +183,57 @@ def _pools_padding(program: Program, ours: Any) -> bool:
 def is_rounding(program: Program, stage: str) -> bool:
     """Return whether rounding explains a difference of a program whose calls agree one by one.
 
-    Of values it does: a later call magnifies it. Of gradients it does if it puts a number on the other side of a bend,
-    and those are at multiples of 1/4.
+    Of values it does: a later call magnifies it. Of gradients it does if a number is another one on the way, or on the
+    other side of a bend, and those are at multiples of 1/4; or if a change of all inputs in their last digits does.
     """
     if stage not in ("first", "second"):
         return stage == "values"
     with quiet():
-        pairs = zip(Ours(program).values(), Theirs(program, program.inputs).values(), strict=True)
-        return any((np.floor(4 * x) != np.floor(4 * y)).any() for x, y in pairs)
+        sides = Ours(program), Theirs(program, program.inputs)
+        _keep_common(*sides)
+        pairs = zip(sides[0].values(), sides[1].values(), strict=True)
+        if any((unequal(x, y, 1e-6, 0.0) | (np.floor(4 * x) != np.floor(4 * y))).any() for x, y in pairs):
+            return True
+        mine, yours = (getattr(side, stage)() for side in sides)
+        return differing(mine, yours, 1.0, HIDDEN, partial(_moved, program, sides[1].smooth, stage, True)) is None
+
+
+def _moved(program: Program, smooth: Sequence[bool], stage: str, every: bool, number: int) -> Arrays | None:
+    """Return what PyTorch gives for inputs that are changed in their last digits; None where it refuses."""
+    other = attempt(lambda: getattr(Theirs(program, nudged(program.inputs, number, every), smooth), stage)())
+    return None if isinstance(other, Exception) else other
+
+
+def _keep_common(ours: "Ours", theirs: "Theirs") -> None:
+    """Judge the gradients of those results alone that have one on both sides."""
+    ours.smooth = theirs.smooth = [a and b for a, b in zip(ours.smooth, theirs.smooth, strict=True)]
 
 
 def _compare(program: Program, ours: "Ours", theirs: "Theirs") -> Finding:
-    def again(stage: str, number: int) -> Arrays | None:
-        other = attempt(lambda: getattr(Theirs(program, nudged(program.inputs, number), theirs.smooth), stage)())
-        return None if isinstance(other, Exception) else other
-
-    if [x.shape for x in ours.values()] != [x.shape for x in theirs.values()]:
-        shapes = [[x.shape for x in side.values()] for side in (ours, theirs)]
+    shapes = [[x.shape for x in side.values()] for side in (ours, theirs)]
+    if shapes[0] != shapes[1]:
         return Finding("difference", "PyTorch", "shapes", shapes[0], shapes[1])
-    both = [a and b for a, b in zip(ours.smooth, theirs.smooth, strict=True)]
-    ours.smooth = theirs.smooth = both
+    if any(b and not a for a, b in zip(ours.smooth, theirs.smooth, strict=True)):
+        return Finding("difference", "PyTorch", "lost gradient", ours.smooth, theirs.smooth)
+    _keep_common(ours, theirs)
     scale = 0.0 if program.is_elementwise else max(map(largest, program.inputs.values()), default=0.0)
-    finite, hidden = True, ABSOLUTE if program.is_elementwise else HIDDEN
-    for stage in ("values", "first", "second"):
-        if stage != "values" and not (any(both) and program.variables):
-            break
+    hidden = {"second": ABSOLUTE if program.is_elementwise else HIDDEN}
+    finite = True
+    for stage in ("values", "first", "second") if any(ours.smooth) and program.variables else ("values",):
         found = [attempt(getattr(side, stage)) for side in (ours, theirs)]
         if any(isinstance(side, Exception) for side in found):
             return refusal(found[0], found[1], "PyTorch", stage)
-        mine, yours = (list(side) for side in found)
+        mine, yours = found
         if stage == "second":
             mine = [np.where(np.isfinite(y), x, y) for x, y in zip(mine, yours, strict=True)]
-        place = differing(mine, yours, scale, hidden if stage == "second" else ABSOLUTE, partial(again, stage))
+        again = partial(_moved, program, theirs.smooth, stage, False)
+        place = differing(mine, yours, scale, hidden.get(stage, ABSOLUTE), again)
         if place is not None:
             return Finding("difference", "PyTorch", stage, mine[place], yours[place], finite)
         finite = finite and all(np.isfinite(x).all() for x in (*mine, *yours))
-        scale = max([scale, 1.0, *map(largest, yours)])  # rounding of the cotangents, which are about 1
-        if stage != "second" and len(program.steps) > 1 and not all(np.isfinite(y).all() for y in yours):
+        if not finite and len(program.steps) > 1:
             return Finding("agree, and not finite")
+        scale = max([scale, 1.0, *map(largest, yours)])  # rounding of the cotangents, which are about 1
     return Finding("agree")
 
 
