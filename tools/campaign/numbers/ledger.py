@@ -4,11 +4,33 @@
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from tools.campaign.numbers.closeness import largest
+from tools.campaign.numbers.applying import (
+    PRODUCTS,
+    beyond_squares,
+    decided_by_a_zero,
+    empty,
+    finite,
+    gradients,
+    has_infinities,
+    has_nan,
+    has_ties,
+    infinite_products,
+    our_nan,
+    positions_of_ties,
+    refused,
+    refused_by,
+    second,
+    signs_of_zeros,
+    their_nan,
+    ties,
+    ties_or_nan,
+    values,
+    zero_d,
+)
 from tools.campaign.numbers.judges import Finding
 from tools.campaign.numbers.program import Program
 
@@ -18,9 +40,9 @@ DIFFERENCES = "tests/ops/test_differences.py::"
 
 
 class Entry(NamedTuple):
-    """One agreed difference: of which functions ("" for all), when, what each side gives, the reason, and the test.
+    """One agreed difference.
 
-    `applies` says whether a finding about a program is this difference.
+    It is about `functions`, or about any where there are none. `applies` tells whether a finding is this difference.
     """
 
     functions: tuple[str, ...]
@@ -51,147 +73,12 @@ def admitted(program: Program, finding: Finding, composed: bool = False) -> Entr
     return next((entry for entry in entries if entry.admits(program, finding)), None)
 
 
-# --- Predicates ---
-
-
-def _refused(*parts: str) -> Callable[[Program, Finding], bool]:
-    """Return whether we raise, with one of these parts in the message."""
-    return lambda program, finding: isinstance(finding.ours, Exception) and any(p in str(finding.ours) for p in parts)
-
-
-def _refused_by(judge: str, *parts: str) -> Callable[[Program, Finding], bool]:
-    """Return whether they raise, with one of these parts in the message."""
-
-    def applies(program: Program, finding: Finding) -> bool:
-        return finding.judge.startswith(judge) and any(part in str(finding.theirs) for part in parts)
-
-    return applies
-
-
-def _gradients(program: Program, finding: Finding) -> bool:
-    return finding.judge == "PyTorch" and finding.stage in ("first", "second")
-
-
-def _second(program: Program, finding: Finding) -> bool:
-    return finding.judge == "PyTorch" and finding.stage == "second"
-
-
-def _values(program: Program, finding: Finding) -> bool:
-    return finding.stage == "values"
-
-
-def _ties(program: Program, finding: Finding) -> bool:
-    """Gradients differ, and an input has equal elements."""
-    return _gradients(program, finding) and _has_ties(program)
-
-
-def _ties_or_nan(program: Program, finding: Finding) -> bool:
-    """Gradients differ, and an input has equal elements or NaN."""
-    return _gradients(program, finding) and (_has_ties(program) or _has_nan(program))
-
-
-def _positions_of_ties(program: Program, finding: Finding) -> bool:
-    chosen = _has_ties(program) or _has_nan(program)
-    return finding.stage == "values" and chosen and _whole(finding.ours) and _whole(finding.theirs)
-
-
-def _has_ties(program: Program) -> bool:
-    return any(len(np.unique(x, equal_nan=True)) < x.size for x in program.inputs.values() if x.dtype.kind == "f")
-
-
-def _whole(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and bool((np.isfinite(x) & (x == np.round(x))).all())
-
-
-def _apart(finding: Finding) -> Any:
-    """Return the elements of both where they differ."""
-    if not (isinstance(finding.ours, np.ndarray) and isinstance(finding.theirs, np.ndarray)):
-        return None
-    if finding.ours.shape != finding.theirs.shape or finding.ours.dtype.kind != "f":
-        return None
-    with np.errstate(all="ignore"):
-        same = np.abs(finding.ours - finding.theirs) <= 1e-8 * np.abs(finding.theirs) + 1e-12 * largest(finding.theirs)
-    same |= (finding.ours == finding.theirs) | (np.isnan(finding.ours) & np.isnan(finding.theirs))
-    return finding.ours[~same], finding.theirs[~same]
-
-
-def _their_nan(program: Program, finding: Finding) -> bool:
-    """PyTorch gives NaN as a gradient wherever we differ."""
-    apart = _apart(finding)
-    return _gradients(program, finding) and apart is not None and bool(np.isnan(apart[1]).all())
-
-
-def _our_nan(program: Program, finding: Finding) -> bool:
-    """We give NaN as a gradient wherever we differ."""
-    apart = _apart(finding)
-    return _gradients(program, finding) and apart is not None and bool(np.isnan(apart[0]).all())
-
-
-def _finite(program: Program) -> bool:
-    return all(np.isfinite(x).all() for x in program.inputs.values())
-
-
-def _has_infinities(program: Program) -> bool:
-    return any(np.isinf(x).any() for x in program.inputs.values() if x.dtype.kind == "f")
-
-
-def _has_nan(program: Program) -> bool:
-    return any(np.isnan(x).any() for x in program.inputs.values() if x.dtype.kind == "f")
-
-
-def _beyond_squares(program: Program, finding: Finding) -> bool:
-    """Return whether the square of an input is infinite, or 0."""
-    floats = [x for x in program.inputs.values() if x.dtype.kind == "f" and x.size]
-    numbers = np.concatenate([np.abs(x[np.isfinite(x) & (x != 0)]) for x in floats] or [np.zeros(0)])
-    judged = finding.judge == "PyTorch" or bool(program.functions & set(PRODUCTS))
-    return judged and bool(((numbers > 1e100) | (numbers < 1e-100)).any())
-
-
-def _infinite_products(program: Program, finding: Finding) -> bool:
-    """Values or gradients differ where one is not finite, beside an infinity among the inputs."""
-    apart = _apart(finding)
-    judged = finding.judge == "PyTorch" or bool(program.functions & set(PRODUCTS))
-    not_finite = apart is not None and not (np.isfinite(apart[0]) & np.isfinite(apart[1])).any()
-    return judged and not_finite and not _finite(program)
-
-
-def _zero_d(program: Program, finding: Finding) -> bool:
-    return finding.stage == "shapes" and any(not x.ndim for x in program.inputs.values())
-
-
-def _empty(program: Program, finding: Finding) -> bool:
-    return any(not x.size for x in program.inputs.values())
-
-
-def _signs_of_zeros(program: Program, finding: Finding) -> bool:
-    x, y = finding.ours, finding.theirs
-    if not (
-        finding.stage == "values" and isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and x.dtype.kind == "f"
-    ):
-        return False
-    close = np.isclose(x, y, rtol=16 * float(np.finfo(x.dtype).eps), atol=0, equal_nan=True)
-    return finding.judge.startswith("NumPy") and bool(close.all())
-
-
-def _any(program: Program, finding: Finding) -> bool:
-    return True
-
-
-def _decided_by_a_zero(program: Program, finding: Finding) -> bool:
-    telling = {"arctan2", "copysign", "divide", "reciprocal", "rsqrt", "power"}
-    zeros = any((x == 0).any() for x in program.inputs.values())
-    return len(program.steps) > 1 and bool(program.functions & telling) and zeros
-
-
 NORMS = ("batch_norm", "instance_norm", "nn.BatchNorm1D", "nn.BatchNorm2D", "nn.InstanceNorm1D", "nn.InstanceNorm2D")
 POOLS = (
     "max_pool1d", "max_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d", "nn.MaxPool1D", "nn.MaxPool2D",
     "nn.AdaptiveMaxPool1D", "nn.AdaptiveMaxPool2D", "nn.LPPool1D", "nn.LPPool2D",
 )  # fmt: skip
 EXTREMA = ("max", "min", "amax", "amin", "ptp", "maximum", "minimum")
-PRODUCTS = (
-    "dot", "vdot", "inner", "outer", "matmul", "tensordot", "einsum", "kron", "bmm", "linear", "linalg.multi_dot",
-)  # fmt: skip
 
 LEDGER: tuple[Entry, ...] = (
     # --- Values, shapes and dtypes of functions ---
@@ -202,7 +89,7 @@ LEDGER: tuple[Entry, ...] = (
         "NumPy: a TypeError",
         "PyTorch takes lists, and programs that come from there have them",
         "tests/ops/test_forward.py::test_axes_may_be_a_list",
-        _refused_by("NumPy", "'list' object", "unhashable"),
+        refused_by("NumPy", "'list' object", "unhashable"),
     ),
     Entry(
         (*PRODUCTS, "clip", "median", "quantile", "percentile"),
@@ -211,7 +98,7 @@ LEDGER: tuple[Entry, ...] = (
         "NumPy: another sign",
         "a sum does not keep the sign, and the order of its terms depends on the shape",
         f"{DIFFERENCES}test_zeros_are_equal_whatever_their_sign",
-        _signs_of_zeros,
+        signs_of_zeros,
     ),
     Entry(
         ("quantile", "percentile"),
@@ -241,7 +128,7 @@ LEDGER: tuple[Entry, ...] = (
         "NumPy: the constant modulo 256, say",
         "a wrong number would be silent",
         f"{DIFFERENCES}test_a_padding_that_does_not_fit_its_dtype_is_refused",
-        _refused("out of bounds for"),
+        refused("out of bounds for"),
     ),
     Entry(
         ("linalg.multi_dot",),
@@ -250,7 +137,7 @@ LEDGER: tuple[Entry, ...] = (
         "NumPy: their `dot`, if there are two",
         "NumPy's documentation excludes them",
         "tests/ops/test_linalg.py::test_errors",
-        _refused("two or more matrices"),
+        refused("two or more matrices"),
     ),
     Entry(
         ("linalg.pinv", "linalg.cholesky", "linalg.eigh", "linalg.eigvalsh"),
@@ -259,7 +146,7 @@ LEDGER: tuple[Entry, ...] = (
         "NumPy, PyTorch: an empty result",
         "the shape does not depend on the number of elements",
         "tests/ops/test_linalg.py::test_errors",
-        _refused("a stack of square matrices"),
+        refused("a stack of square matrices"),
     ),
     Entry(
         ("median", "quantile", "percentile"),
@@ -277,7 +164,7 @@ LEDGER: tuple[Entry, ...] = (
         "NumPy, PyTorch: NaN, from 0 times infinity",
         "the fraction is that of the element",
         "tests/ops/test_questions.py::test_a_quantile_that_is_an_element_is_that_element_beside_infinities",
-        lambda program, finding: finding.stage in ("values", "first", "second") and _has_infinities(program),
+        lambda program, finding: finding.stage in ("values", "first", "second") and has_infinities(program),
     ),
     Entry(
         ("kthvalue", "topk", "argsort", *POOLS),
@@ -286,7 +173,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: any of them",
         "a stable order repeats",
         "tests/ops/test_questions.py::test_sorting_keeps_the_order_of_equal_elements",
-        _positions_of_ties,
+        positions_of_ties,
     ),
     Entry(
         ("kthvalue", "topk", "sort", "unique", "quantile", "percentile", "median"),
@@ -295,7 +182,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: of any of them",
         "a stable order repeats",
         f"{CONVENTIONS}test_one_of_equal_elements_is_chosen",
-        _ties,
+        ties,
     ),
     Entry(
         (),
@@ -304,7 +191,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: as of one element",
         "NumPy's rule",
         f"{DIFFERENCES}test_an_array_without_axes_has_no_axis",
-        _refused("out of bounds for array of dimension 0"),
+        refused("out of bounds for array of dimension 0"),
     ),
     Entry(
         ("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "sort", "argsort", "topk"),
@@ -313,7 +200,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: no axis",
         "NumPy's rule",
         f"{DIFFERENCES}test_a_scan_of_a_number_has_one_axis",
-        _zero_d,
+        zero_d,
     ),
     Entry(
         ("average",),
@@ -331,7 +218,7 @@ LEDGER: tuple[Entry, ...] = (
         "NumPy: AxisError, though `sum` takes that axis",
         "the same rule for every reduction",
         f"{DIFFERENCES}test_reductions_that_numpy_refuses",
-        _refused_by("NumPy", "out of bounds for array of dimension 0"),
+        refused_by("NumPy", "out of bounds for array of dimension 0"),
     ),
     Entry(
         ("std",),
@@ -340,7 +227,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: the same, with another rounding",
         "the derivative does not exist",
         f"{CONVENTIONS}test_a_constant_has_no_deviation_at_any_order",
-        _ties,
+        ties,
     ),
     Entry(
         ("var", "std"),
@@ -367,7 +254,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: as if the image were copied",
         "the values are not copied",
         f"{DIFFERENCES}test_the_gradient_of_bicubic_where_the_size_stays",
-        lambda program, finding: _gradients(program, finding) and "bicubic" in str(program.steps),
+        lambda program, finding: gradients(program, finding) and "bicubic" in str(program.steps),
     ),
     Entry(
         ("power",),
@@ -392,7 +279,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: does not read the mask",
         "a wrong mask is not hidden",
         "tests/nn/test_attention.py::test_what_does_not_fit_is_refused",
-        _refused("attn_mask has the shape"),
+        refused("attn_mask has the shape"),
     ),
     Entry(
         ("diff",),
@@ -401,7 +288,7 @@ LEDGER: tuple[Entry, ...] = (
         "NumPy: the array",
         "the shape that is needed does not depend on n",
         "tests/ops/test_questions.py::test_what_is_no_call_says_so",
-        _refused("a number has no neighbors", "out of bounds for array"),
+        refused("a number has no neighbors", "out of bounds for array"),
     ),
     Entry(
         ("take", "take_along_axis"),
@@ -410,7 +297,7 @@ LEDGER: tuple[Entry, ...] = (
         "NumPy: an empty result, if the array has no elements",
         "the position does not exist",
         f"{DIFFERENCES}test_nothing_can_be_taken_from_an_axis_of_length_0",
-        _refused("out of bounds for axis"),
+        refused("out of bounds for axis"),
     ),
     Entry(
         (),
@@ -419,7 +306,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: another sign",
         "the signs of zeros are not promised",
         f"{DIFFERENCES}test_zeros_are_equal_whatever_their_sign",
-        _decided_by_a_zero,
+        decided_by_a_zero,
     ),
     Entry(
         ("sign",),
@@ -428,7 +315,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: 0",
         "NumPy's rule",
         f"{DIFFERENCES}test_the_sign_of_nan_is_nan",
-        lambda program, finding: finding.judge == "PyTorch" and _has_nan(program),
+        lambda program, finding: finding.judge == "PyTorch" and has_nan(program),
     ),
     Entry(
         ("put_along_axis",),
@@ -437,7 +324,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch's `scatter`: the first of them",
         "NumPy's rule",
         f"{DIFFERENCES}test_values_that_do_not_fit_their_positions_are_refused",
-        _refused("broadcast_to", "broadcast"),
+        refused("broadcast_to", "broadcast"),
     ),
     # --- Gradients: ties, bends, singular matrices ---
     Entry(
@@ -447,7 +334,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: pooling gives all to one",
         "the rule does not depend on the order of the elements",
         f"{CONVENTIONS}test_ties_in_a_pooling_window_share_evenly",
-        _ties_or_nan,
+        ties_or_nan,
     ),
     Entry(
         ("nn.MaxUnpool1D", "nn.MaxUnpool2D"),
@@ -456,7 +343,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: both have it",
         "the derivative of the result",
         f"{DIFFERENCES}test_unpooling_gives_the_gradient_to_the_element_that_stays",
-        lambda program, finding: _gradients(program, finding) or _has_ties(program),
+        lambda program, finding: gradients(program, finding) or has_ties(program),
     ),
     Entry(
         (
@@ -481,7 +368,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: of the other side, or 0",
         "the derivative does not exist",
         f"{DIFFERENCES}test_second_derivatives_at_bends_are_those_of_one_side",
-        _second,
+        second,
     ),
     Entry(
         ("hardshrink", "softshrink", "relu6", "hardtanh", "nn.Hardshrink", "nn.Softshrink", "nn.ReLU6", "nn.Hardtanh"),
@@ -490,7 +377,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: passes it or not, by the number of elements",
         "a NaN is not hidden",
         f"{CONVENTIONS}test_bends_ends_and_nan_of_the_elementwise_functions",
-        lambda program, finding: _gradients(program, finding) and _has_nan(program),
+        lambda program, finding: gradients(program, finding) and has_nan(program),
     ),
     Entry(
         ("cosine_similarity", "nn.cosine_embedding_loss", "nn.CosineEmbeddingLoss"),
@@ -499,7 +386,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: as if it were longer",
         "the result does not depend on its length there",
         f"{DIFFERENCES}test_a_vector_shorter_than_eps",
-        _gradients,
+        gradients,
     ),
     Entry(
         (
@@ -516,7 +403,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: NaN at the zeros alone, or a number",
         "the derivative does not exist",
         f"{CONVENTIONS}test_norms_and_values_where_they_have_no_derivative",
-        _second,
+        second,
     ),
     Entry(
         (
@@ -553,7 +440,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: few digits, or 0",
         "PyTorch divides by the number",
         f"{DIFFERENCES}test_the_second_derivative_through_copysign",
-        _second,
+        second,
     ),
     Entry(
         ("linalg.solve",),
@@ -571,7 +458,7 @@ LEDGER: tuple[Entry, ...] = (
         "NumPy: 0",
         "0 times NaN is NaN",
         f"{DIFFERENCES}test_a_zero_does_not_hide_nan",
-        lambda program, finding: finding.judge.startswith("NumPy") and not _finite(program),
+        lambda program, finding: finding.judge.startswith("NumPy") and not finite(program),
     ),
     Entry(
         ("clip",),
@@ -580,7 +467,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: to the upper one",
         "the derivative does not exist",
         f"{DIFFERENCES}test_equal_bounds",
-        _ties,
+        ties,
     ),
     Entry(
         ("sinc",),
@@ -589,7 +476,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: NaN at 0, and few digits near it",
         "the limit exists",
         f"{CONVENTIONS}test_bends_ends_and_nan_of_the_elementwise_functions",
-        _gradients,
+        gradients,
     ),
     Entry(
         ("power",),
@@ -598,7 +485,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: 0",
         "it exists",
         f"{DIFFERENCES}test_the_mixed_derivative_of_a_power_with_the_exponent_0",
-        _second,
+        second,
     ),
     Entry(
         ("nn.Embedding",),
@@ -607,7 +494,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: scales once",
         "the second gradient is the transpose of the first",
         f"{DIFFERENCES}test_the_second_gradient_of_an_embedding_scaled_by_frequency",
-        _second,
+        second,
         composed=True,
     ),
     Entry(
@@ -617,7 +504,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch, NumPy: others",
         "they are not unique, or rounding decides",
         "tests/ops/test_linalg.py::test_what_numpy_gives",
-        _values,
+        values,
         composed=True,
     ),
     Entry(
@@ -627,7 +514,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch's `index_add`: broadcasts one position",
         "NumPy's rule",
         f"{DIFFERENCES}test_values_that_do_not_fit_their_positions_are_refused",
-        _refused("not broadcastable"),
+        refused("not broadcastable"),
     ),
     # --- Layers and losses ---
     Entry(
@@ -637,7 +524,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: broadcasts them, with a warning",
         "a loss of the wrong pairs is silent",
         f"{LOSSES}test_a_prediction_is_never_broadcast_against_its_target",
-        _refused("They are compared element by element", "do not fit losses"),
+        refused("They are compared element by element", "do not fit losses"),
     ),
     Entry(
         (
@@ -664,7 +551,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: a number",
         "the loss means nothing",
         f"{LOSSES}test_what_does_not_fit_is_explained",
-        _refused("targets are", "not all from 0 to 1", "are 1 and -1"),
+        refused("targets are", "not all from 0 to 1", "are 1 and -1"),
     ),
     Entry(
         (*NORMS, "nn.GroupNorm"),
@@ -673,7 +560,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: computes, where the layer has no parameters",
         "the layer says for how many it is",
         "tests/nn/test_normalization.py::test_what_does_not_fit_is_refused",
-        _refused("channels along axis", "running_mean of shape", "running_var of shape", "weight of shape"),
+        refused("channels along axis", "running_mean of shape", "running_var of shape", "weight of shape"),
     ),
     Entry(
         (),
@@ -682,7 +569,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: computes along those that there are",
         "the meaning of the axes is part of the call",
         "tests/nn/test_images.py::test_what_does_not_fit_is_explained",
-        _refused(
+        refused(
             "axes, or",
             "has the axes",
             "have the axes",
@@ -712,7 +599,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: an empty result, or zeros",
         "nothing can be continued",
         "tests/nn/test_images.py::test_what_does_not_fit_is_explained",
-        _refused("leaves nothing of an axis", "wide at most", "there must be a pixel in each"),
+        refused("leaves nothing of an axis", "wide at most", "there must be a pixel in each"),
     ),
     Entry(
         (),
@@ -721,7 +608,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: returns early, with another shape, or without reading the settings",
         "the shape does not depend on the number of elements",
         f"{DIFFERENCES}test_nothing_has_the_shape_of_the_formula",
-        lambda program, finding: finding.judge == "PyTorch" and _empty(program, finding) and finding.stage != "second",
+        lambda program, finding: finding.judge == "PyTorch" and empty(program, finding) and finding.stage != "second",
     ),
     Entry(
         ("nn.MultiMarginLoss", "nn.multi_margin_loss", "nn.MultiLabelMarginLoss", "nn.multilabel_margin_loss"),
@@ -730,7 +617,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: a number from unset memory",
         "as the mean of nothing",
         f"{LOSSES}test_the_mean_of_no_losses_is_nan_and_their_sum_0",
-        lambda program, finding: _empty(program, finding),
+        lambda program, finding: empty(program, finding),
     ),
     Entry(
         ("nn.poisson_nll_loss", "nn.PoissonNLLLoss"),
@@ -739,7 +626,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: NaN",
         "Stirling's term counts above 1 alone",
         f"{DIFFERENCES}test_stirlings_term_of_a_small_target_has_no_gradient",
-        _gradients,
+        gradients,
     ),
     Entry(
         (
@@ -756,7 +643,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: NaN, from infinity minus infinity",
         "the limit exists",
         f"{CONVENTIONS}test_binary_cross_entropy_at_its_ends",
-        lambda program, finding: _has_infinities(program),
+        lambda program, finding: has_infinities(program),
     ),
     Entry(
         ("nn.RReLU",),
@@ -765,7 +652,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: 1 in training",
         "NaN is not above 0",
         f"{DIFFERENCES}test_rrelu_treats_nan_as_leaky_relu_does",
-        lambda program, finding: _has_nan(program),
+        lambda program, finding: has_nan(program),
     ),
     Entry(
         ("nn.MultiMarginLoss", "nn.multi_margin_loss", "nn.MultiLabelMarginLoss", "nn.multilabel_margin_loss"),
@@ -783,7 +670,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: NaN",
         "the sum over no classes",
         f"{DIFFERENCES}test_a_sample_of_no_classes_has_no_loss",
-        _empty,
+        empty,
     ),
     Entry(
         ("interpolate", "nn.Upsample", "nn.UpsamplingBilinear2D"),
@@ -792,7 +679,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: NaN where its weight is 0",
         "a pixel of weight 0 does not count",
         f"{CONVENTIONS}test_where_functions_of_networks_have_their_ends",
-        lambda program, finding: not _finite(program),
+        lambda program, finding: not finite(program),
     ),
     Entry(
         ("interpolate", "nn.Upsample", "nn.UpsamplingNearest2D"),
@@ -811,7 +698,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: NaN",
         "the sum has no such term",
         f"{CONVENTIONS}test_logcumsumexp_at_its_ends",
-        _their_nan,
+        their_nan,
     ),
     Entry(
         ("arccosh",),
@@ -820,7 +707,7 @@ LEDGER: tuple[Entry, ...] = (
         "PyTorch: that of the formula",
         "the result is NaN",
         f"{DIFFERENCES}test_outside_of_its_domain_arccosh_has_a_gradient_of_nan",
-        _our_nan,
+        our_nan,
     ),
     Entry(
         (),
@@ -830,8 +717,8 @@ LEDGER: tuple[Entry, ...] = (
         "0 times infinity; a NaN is never hidden",
         f"{CONVENTIONS}test_bends_ends_and_nan_of_the_elementwise_functions",
         lambda program, finding: (
-            (len(program.steps) > 1 or not (finding.finite and _finite(program)))
-            and (_their_nan(program, finding) or _our_nan(program, finding))
+            (len(program.steps) > 1 or not (finding.finite and finite(program)))
+            and (their_nan(program, finding) or our_nan(program, finding))
         ),
     ),
     Entry(
@@ -841,7 +728,7 @@ LEDGER: tuple[Entry, ...] = (
         "NumPy, PyTorch: NaN or infinity, in fewer or more places",
         "0 times infinity, where zeros fill the matrices that are multiplied",
         f"{DIFFERENCES}test_an_infinity_makes_no_number_of_what_it_meets",
-        _infinite_products,
+        infinite_products,
     ),
     Entry(
         (),
@@ -850,6 +737,6 @@ LEDGER: tuple[Entry, ...] = (
         "NumPy, PyTorch: none, or an overflow",
         "the order of operations is not promised",
         "tests/ops/test_linalg.py::test_a_norm_overflows_only_where_it_is_too_large",
-        _beyond_squares,
+        beyond_squares,
     ),
 )

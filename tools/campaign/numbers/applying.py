@@ -1,0 +1,139 @@
+"""When an agreed difference applies: predicates on a program and on what a judge found."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tools.campaign.numbers.closeness import largest
+from tools.campaign.numbers.judges import Finding
+from tools.campaign.numbers.program import Program
+
+PRODUCTS = (
+    "dot", "vdot", "inner", "outer", "matmul", "tensordot", "einsum", "kron", "bmm", "linear", "linalg.multi_dot",
+)  # fmt: skip
+
+
+def refused(*parts: str) -> Callable[[Program, Finding], bool]:
+    """Return whether we raise, with one of these parts in the message."""
+    return lambda program, finding: isinstance(finding.ours, Exception) and any(p in str(finding.ours) for p in parts)
+
+
+def refused_by(judge: str, *parts: str) -> Callable[[Program, Finding], bool]:
+    """Return whether they raise, with one of these parts in the message."""
+
+    def applies(program: Program, finding: Finding) -> bool:
+        return finding.judge.startswith(judge) and any(part in str(finding.theirs) for part in parts)
+
+    return applies
+
+
+def gradients(program: Program, finding: Finding) -> bool:
+    return finding.judge == "PyTorch" and finding.stage in ("first", "second")
+
+
+def second(program: Program, finding: Finding) -> bool:
+    return finding.judge == "PyTorch" and finding.stage == "second"
+
+
+def values(program: Program, finding: Finding) -> bool:
+    return finding.stage == "values"
+
+
+def ties(program: Program, finding: Finding) -> bool:
+    """Gradients differ, and an input has equal elements."""
+    return gradients(program, finding) and has_ties(program)
+
+
+def ties_or_nan(program: Program, finding: Finding) -> bool:
+    """Gradients differ, and an input has equal elements or NaN."""
+    return gradients(program, finding) and (has_ties(program) or has_nan(program))
+
+
+def positions_of_ties(program: Program, finding: Finding) -> bool:
+    chosen = has_ties(program) or has_nan(program)
+    return finding.stage == "values" and chosen and whole(finding.ours) and whole(finding.theirs)
+
+
+def has_ties(program: Program) -> bool:
+    return any(len(np.unique(x, equal_nan=True)) < x.size for x in program.inputs.values() if x.dtype.kind == "f")
+
+
+def whole(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and bool((np.isfinite(x) & (x == np.round(x))).all())
+
+
+def apart(finding: Finding) -> Any:
+    """Return the elements of both where they differ."""
+    if not (isinstance(finding.ours, np.ndarray) and isinstance(finding.theirs, np.ndarray)):
+        return None
+    if finding.ours.shape != finding.theirs.shape or finding.ours.dtype.kind != "f":
+        return None
+    with np.errstate(all="ignore"):
+        same = np.abs(finding.ours - finding.theirs) <= 1e-8 * np.abs(finding.theirs) + 1e-12 * largest(finding.theirs)
+    same |= (finding.ours == finding.theirs) | (np.isnan(finding.ours) & np.isnan(finding.theirs))
+    return finding.ours[~same], finding.theirs[~same]
+
+
+def their_nan(program: Program, finding: Finding) -> bool:
+    """PyTorch gives NaN as a gradient wherever we differ."""
+    places = apart(finding)
+    return gradients(program, finding) and places is not None and bool(np.isnan(places[1]).all())
+
+
+def our_nan(program: Program, finding: Finding) -> bool:
+    """We give NaN as a gradient wherever we differ."""
+    places = apart(finding)
+    return gradients(program, finding) and places is not None and bool(np.isnan(places[0]).all())
+
+
+def finite(program: Program) -> bool:
+    return all(np.isfinite(x).all() for x in program.inputs.values())
+
+
+def has_infinities(program: Program) -> bool:
+    return any(np.isinf(x).any() for x in program.inputs.values() if x.dtype.kind == "f")
+
+
+def has_nan(program: Program) -> bool:
+    return any(np.isnan(x).any() for x in program.inputs.values() if x.dtype.kind == "f")
+
+
+def beyond_squares(program: Program, finding: Finding) -> bool:
+    """Return whether the square of an input is infinite, or 0."""
+    floats = [x for x in program.inputs.values() if x.dtype.kind == "f" and x.size]
+    numbers = np.concatenate([np.abs(x[np.isfinite(x) & (x != 0)]) for x in floats] or [np.zeros(0)])
+    judged = finding.judge == "PyTorch" or bool(program.functions & set(PRODUCTS))
+    return judged and bool(((numbers > 1e100) | (numbers < 1e-100)).any())
+
+
+def infinite_products(program: Program, finding: Finding) -> bool:
+    """Values or gradients differ where one is not finite, beside an infinity among the inputs."""
+    places = apart(finding)
+    judged = finding.judge == "PyTorch" or bool(program.functions & set(PRODUCTS))
+    not_finite = places is not None and not (np.isfinite(places[0]) & np.isfinite(places[1])).any()
+    return judged and not_finite and not finite(program)
+
+
+def zero_d(program: Program, finding: Finding) -> bool:
+    return finding.stage == "shapes" and any(not x.ndim for x in program.inputs.values())
+
+
+def empty(program: Program, finding: Finding) -> bool:
+    return any(not x.size for x in program.inputs.values())
+
+
+def signs_of_zeros(program: Program, finding: Finding) -> bool:
+    x, y = finding.ours, finding.theirs
+    if not (
+        finding.stage == "values" and isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and x.dtype.kind == "f"
+    ):
+        return False
+    close = np.isclose(x, y, rtol=16 * float(np.finfo(x.dtype).eps), atol=0, equal_nan=True)
+    return finding.judge.startswith("NumPy") and bool(close.all())
+
+
+def decided_by_a_zero(program: Program, finding: Finding) -> bool:
+    telling = {"arctan2", "copysign", "divide", "reciprocal", "rsqrt", "power"}
+    zeros = any((x == 0).any() for x in program.inputs.values())
+    return len(program.steps) > 1 and bool(program.functions & telling) and zeros
