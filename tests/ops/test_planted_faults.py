@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tests.ops import test_batches, test_dtypes, test_moves, test_paths, test_twins
-from tests.ops.planted_faults import FAULTS
+from tests.ops.planted_faults import FAULTS, Fault
 from tinygrad_edu.testing.literals import LAYOUTS
 
 PACKAGE = Path(tg.__file__).parent
 SEEDS = st.integers(0, 2**16)
+MOST_EXAMPLES = 2000
+NO_MEAN = pytest.mark.filterwarnings("ignore:(Mean of empty slice|invalid value):RuntimeWarning")
 
 
 def twins(name, data):
@@ -109,12 +111,43 @@ def selected(fault):
 
 
 EVERY = [(file, fault) for file, faults in FAULTS.items() for fault in faults]
+QUICK = {
+    ("ops/fast/ranks.py", "a tie"),
+    ("ops/fast/softmax.py", "the 0-d case"),
+    ("ops/fast/rings.py", "the zeros below"),
+}
+EACH = [
+    pytest.param(
+        file, fault, id=f"{file}: {fault.drops}", marks=[] if (file, fault.drops) in QUICK else pytest.mark.slow
+    )
+    for file, fault in EVERY
+]
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:Mean of empty slice:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
-@pytest.mark.parametrize(("file", "fault"), EVERY, ids=[f"{file}: {fault.drops}" for file, fault in EVERY])
+@NO_MEAN
+@pytest.mark.parametrize(("file", "fault"), EACH)
 def test_a_planted_fault_is_found(file, fault):
     with planted(file, fault):
-        found = first_failure(selected(fault), 2000)
+        found = first_failure(selected(fault), MOST_EXAMPLES)
     assert type(found).__name__ in fault.errors
+
+
+@NO_MEAN
+@pytest.mark.slow
+@pytest.mark.parametrize("law", LAWS)
+def test_without_a_fault_the_laws_hold(law):
+    names = {name for _, fault in EVERY for name in getattr(fault, law)}
+    for name in sorted(names):
+        assert first_failure([(law, name)], 100) is None
+
+
+def test_every_fast_file_has_faults():
+    files = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.joinpath("ops/fast").glob("[!_]*.py")}
+    assert {*files, "engine/scattering.py"} == FAULTS.keys()
+    assert all(len(faults) > 1 for faults in FAULTS.values())
+
+
+def test_a_fault_whose_text_is_gone_is_not_planted():
+    fault = Fault("no such text", "", "nothing")
+    with pytest.raises(AssertionError, match="does not have the old text"), planted("ops/fast/softmax.py", fault):
+        pass
