@@ -25,6 +25,7 @@ PROJECT = Path(__file__).parents[2]
         ("kills --count 2 --processes 1", "0 mixtures, 0 broken files, 0 tracebacks, 0 other failures"),
         ("files --count 1000", "0 wrong data, 0 obscure errors"),
         ("forks --count 20", "0 hangs, 0 other failures"),
+        ("numbers --count 200 --processes 1", "0 differences"),
     ],
 )
 def test_nothing_is_found(options, zeros):
