@@ -210,3 +210,10 @@ def test_nearest_pixels_do_not_depend_on_the_dtype():
     wide, narrow = (tg.interpolate(x.astype(dtype), 10099) for dtype in (np.float64, np.float32))
     np.testing.assert_array_equal(wide, narrow)
     assert wide[0, 0, 2883] == 1696
+
+
+def test_linear_algebra_takes_no_float16():
+    x = tg.Tensor(np.array([[3]], np.int32)) + tg.Tensor(np.array([[0]], np.float16))
+    assert x.dtype == np.float16
+    with pytest.raises(TypeError, match="float16 is unsupported in linalg"):
+        tg.linalg.inv(x)

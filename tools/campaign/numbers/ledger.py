@@ -83,6 +83,15 @@ EXTREMA = ("max", "min", "amax", "amin", "ptp", "maximum", "minimum")
 LEDGER: tuple[Entry, ...] = (
     # --- Values, shapes and dtypes of functions ---
     Entry(
+        (),
+        "linear algebra of an integer and a float16 tensor",
+        "TypeError: a result of both is float16",
+        "NumPy: computes in float64",
+        "an integer follows the dtype of the tensor that it meets, as in PyTorch",
+        f"{DIFFERENCES}test_linear_algebra_takes_no_float16",
+        refused("float16 is unsupported in linalg"),
+    ),
+    Entry(
         ("sum", "mean", "max", "min", "var", "std", "prod", "all", "any", "amax", "amin", "count_nonzero"),
         "`axis` is a list",
         "as a tuple",
