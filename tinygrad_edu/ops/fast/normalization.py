@@ -59,7 +59,7 @@ def moments(x: ndarray) -> ndarray:
 def _read(found: ndarray, eps: float, dtype: Any) -> tuple[ndarray, ndarray, ndarray]:
     """Return the two parts of the mean, and 1 / sqrt(variance + eps): each (1, K, 1)."""
     mean, more, variance = found[:, None, :, None]
-    wide = np.result_type(dtype, np.float64)  # the square of the last would be too large for float16
+    wide = np.result_type(dtype, np.float64)  # float16 has few digits of a small eps
     return mean.astype(dtype), more, 1 / np.sqrt(variance.astype(wide) + eps)
 
 
