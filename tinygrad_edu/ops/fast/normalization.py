@@ -90,8 +90,8 @@ def gradient_of_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: nd
     It is made of g and x without their rounded means, each times a number, plus a number.
     """
     if x.dtype == np.float16:  # the number may be too large for it
-        wide = (part.astype(np.float32) for part in (g, x, weight))
-        return gradient_of_x(*wide, eps, found).astype(np.float16)
+        g, x, weight = (part.astype(np.float32) for part in (g, x, weight))
+        return gradient_of_x(g, x, weight, eps, found).astype(np.float16)
     mean, more, scale = _read(found, eps, x.dtype)
     out = np.empty_like(x)
 
