@@ -16,7 +16,7 @@ from tinygrad_edu.testing.literals import LAYOUTS
 
 PACKAGE = Path(tg.__file__).parent
 SEEDS = st.integers(0, 2**16)
-MOST_EXAMPLES = 2000
+MOST_EXAMPLES = 4000
 NO_MEAN = pytest.mark.filterwarnings("ignore:(Mean of empty slice|invalid value):RuntimeWarning")
 
 

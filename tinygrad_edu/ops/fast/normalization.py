@@ -59,7 +59,7 @@ def moments(x: ndarray) -> ndarray:
 def _read(found: ndarray, eps: float, dtype: Any) -> tuple[ndarray, ndarray, ndarray]:
     """Return the two parts of the mean, and 1 / sqrt(variance + eps): each (1, K, 1)."""
     mean, more, variance = found[:, None, :, None]
-    wide = np.result_type(dtype, np.float64)  # the square of the last would be too large for float16
+    wide = np.result_type(dtype, np.float64)  # float16 has few digits of a small eps
     return mean.astype(dtype), more, 1 / np.sqrt(variance.astype(wide) + eps)
 
 
@@ -89,6 +89,9 @@ def gradient_of_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: nd
 
     It is made of g and x without their rounded means, each times a number, plus a number.
     """
+    if x.dtype == np.float16:  # the number may be too large for it
+        g, x, weight = (part.astype(np.float32) for part in (g, x, weight))
+        return gradient_of_x(g, x, weight, eps, found).astype(np.float16)
     mean, more, scale = _read(found, eps, x.dtype)
     out = np.empty_like(x)
 
