@@ -52,7 +52,7 @@ def draw_calls_of(judge, name):
 
 
 def shows(script, wrong):
-    """Hold that a script fails with what is wrong, and only then."""
+    """Assert that a script passes, and that it fails after the planted fault `wrong`."""
     assert failure_of(script) == ""
     assert "AssertionError" in failure_of(script.replace("warnings.simplefilter", f"{wrong}\nwarnings.simplefilter"))
 

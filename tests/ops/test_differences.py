@@ -38,6 +38,13 @@ def test_nothing_can_be_taken_from_an_axis_of_length_0():
         tg.take(np.zeros((0, 0)), np.array([0]), axis=-1)
 
 
+@pytest.mark.parametrize("optimize", [False, True, "greedy", "optimal"])
+def test_einsum_multiplies_in_the_dtype_of_the_result(optimize):
+    x, y, z = np.full((1, 2), 100, np.int8), np.full((2, 1), 100, np.int8), np.ones((1, 1), np.int32)
+    assert tg.einsum("ij,jk,kl", x, y, z, optimize=optimize) == 20_000
+    assert tg.einsum("ij,jk,kl", x > 0, y > 0, z, optimize=optimize) == 2
+
+
 def test_fractions_of_quantiles_are_float64():
     x = np.arange(5)
     assert tg.quantile(x, np.array([0.3], np.float32)).dtype == np.float64
@@ -93,6 +100,11 @@ def test_unpooling_gives_the_gradient_to_the_element_that_stays():
 def test_second_derivatives_at_bends_are_those_of_one_side(f, at, sides):
     (found,) = second(f, [at])
     assert any(abs(float(found) - side) < 1e-10 for side in sides)
+
+
+def test_the_second_derivative_of_a_probability_next_to_its_ends():
+    found = second(lambda p: nn.binary_cross_entropy(p, np.zeros(2), reduction="sum"), [1e-11, 1e-3])
+    np.testing.assert_allclose(found, [1, 1 / (1 - 1e-3) ** 2], rtol=1e-9)
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")

@@ -352,7 +352,7 @@ def unsigned(function):
     return lambda x: function(x) + x.dtype.type(0)
 
 
-# --- Gradients, and what they are by definition ---
+# --- Gradients, and their definitions ---
 
 
 def pulled_back(function):

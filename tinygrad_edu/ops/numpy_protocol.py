@@ -98,7 +98,7 @@ def array_function(
 
 
 def _floating(x: Any) -> Any:
-    """Return a Tensor of whole numbers or booleans as float32."""
+    """Convert a Tensor of integers or booleans to float32; return anything else unchanged."""
     return ours("astype")(x, np.float32) if isinstance(x, Tensor) and x.dtype.kind != "f" else x
 
 

@@ -1,6 +1,5 @@
 """Random programs, alone and in threads, interrupted at random: each gradient is right, or refused."""
 
-import multiprocessing
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from tools.campaign import computing, going_back, writing
+from tools.campaign.chunks import play_chunks
 from tools.campaign.program import Program, SilentlyWrongError, quiet
 
 Step = Callable[[Program], Any]  # it returns how to take it once more, or nothing
 
 STEPS = 12
 ALL: tuple[Step, ...] = (*computing.STEPS, *writing.STEPS, *going_back.STEPS)
-CHUNK = 250  # programs that a process takes at once
 
 
 def play(seed: int) -> Counter[str]:
@@ -108,14 +107,7 @@ def take(program: Program, count: int, steps: Sequence[Step]) -> None:
 
 def campaign(count: int, seed: int, processes: int, say: Callable[[str], None]) -> Counter[str]:
     """Play so many programs in so many processes; return the figures, and say what failed."""
-    figures = Counter({"silent wrong gradients": 0, "other failures": 0})
-    chunks = [range(first, min(first + CHUNK, seed + count)) for first in range(seed, seed + count, CHUNK)]
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        for more, failed in pool.imap_unordered(play_all, chunks):
-            figures.update(more)
-            for line in failed:
-                say(line)
-    return figures
+    return play_chunks(play_all, range(seed, seed + count), processes, say)
 
 
 def play_all(seeds: Iterable[int]) -> tuple[Counter[str], list[str]]:

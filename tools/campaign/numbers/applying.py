@@ -1,6 +1,7 @@
 """When an agreed difference applies: predicates on a program and on what a judge found."""
 
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,26 @@ def infinite_products(program: Program, finding: Finding) -> bool:
     judged = finding.judge == "PyTorch" or bool(program.functions & set(PRODUCTS))
     not_finite = places is not None and not (np.isfinite(places[0]) & np.isfinite(places[1])).any()
     return judged and not_finite and not finite(program)
+
+
+def integers_overflow(program: Program, finding: Finding) -> bool:
+    """Return whether the product of two integer or boolean inputs may not fit their common dtype."""
+    inputs = [x for x in program.inputs.values() if x.dtype.kind in "iub"]
+    return finding.judge.startswith("NumPy") and any(
+        largest(x) * largest(y) * max(x.size, y.size) > _greatest(np.result_type(x, y))
+        for x, y in combinations(inputs, 2)
+    )
+
+
+def _greatest(dtype: np.dtype[Any]) -> float:
+    return {"b": 1.0, "f": np.inf}.get(dtype.kind) or float(np.iinfo(dtype).max)
+
+
+def next_to_ends(program: Program) -> bool:
+    """Return whether an input is so near to 0 or 1 that PyTorch's 1e-10 changes p (1 - p)."""
+    return any(
+        (np.minimum(np.abs(x), np.abs(1 - x)) < 0.05).any() for x in program.inputs.values() if x.dtype.kind == "f"
+    )
 
 
 def zero_d(program: Program, finding: Finding) -> bool:

@@ -87,7 +87,7 @@ def _layer(ours: str, theirs: str, declared: str, call: str = "") -> Line:
     return Line(ours, theirs, inputs, call or f"m({', '.join(inputs)})", {})
 
 
-# What is public and has a line: functions, methods of a Tensor, layers and losses.
+# Matches the public names in an expression: functions, methods of a Tensor, layers and losses.
 PUBLIC = re.compile(r"\b(?:tg\.(linalg\.\w+|nn\.\w+|\w+)|(nn\.\w+)|np\.(\w+))\b|(?<=[\w)\]])\.(\w+)")
 
 

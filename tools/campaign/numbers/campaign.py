@@ -1,6 +1,5 @@
 """Random calls of everything public, compared with NumPy in all dtypes and with PyTorch in float64."""
 
-import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -9,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tools.campaign.chunks import play_chunks
 from tools.campaign.numbers import drawing
 from tools.campaign.numbers.calls import Line, numpy_has
 from tools.campaign.numbers.judges import Finding, by_numpy, by_pytorch, is_rounding
@@ -16,8 +16,6 @@ from tools.campaign.numbers.ledger import admitted
 from tools.campaign.numbers.program import Program, draw
 from tools.campaign.numbers.reducing import calls_alone, reduced
 from tools.campaign.numbers.script import script
-
-CHUNK = 250  # programs that a process takes at once
 
 
 class Judge(NamedTuple):
@@ -90,11 +88,4 @@ def campaign(count: int, seed: int, processes: int, say: Callable[[str], None]) 
     """Play so many programs in so many processes; return the figures, and say each difference as a script."""
     if not find_spec("torch"):
         say("PyTorch is not installed: every call is compared with NumPy alone.")
-    figures = Counter({"differences": 0})
-    chunks = [range(first, min(first + CHUNK, seed + count)) for first in range(seed, seed + count, CHUNK)]
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        for more, failed in pool.imap_unordered(play_all, chunks):
-            figures.update(more)
-            for text in failed:
-                say(text)
-    return figures
+    return play_chunks(play_all, range(seed, seed + count), processes, say)

@@ -39,18 +39,26 @@ def differing(
     first = _any(ours, theirs, scales)
     if not first:
         return None
-    spread: list[Any] = [np.zeros(x.shape) for x in theirs]
+    rounding = spread(theirs, again)
+    if rounding is None:
+        return None
+    found = _any(ours, theirs, [UNSTABLE * part + scale for part, scale in zip(rounding, scales, strict=True)])
+    return found[0] if found else None
+
+
+def spread(results: Arrays, again: Callable[[int], Arrays | None]) -> Arrays | None:
+    """Return how far results move when `again` computes them from changed inputs; None where that is refused."""
+    largest_moves = [np.zeros(x.shape) for x in results]
     for number in range(3):
         moved = again(number)
         if moved is None:
             return None
         with np.errstate(all="ignore"):
-            for k, (x, y) in enumerate(zip(theirs, moved, strict=True)):
+            for k, (x, y) in enumerate(zip(results, moved, strict=True)):
                 apart = np.where(np.isfinite(x) & np.isfinite(y), np.abs(x - y), np.inf)
                 apart = np.where((x == y) | (np.isnan(x) & np.isnan(y)), 0.0, apart)
-                spread[k] = np.maximum(spread[k], apart)
-    found = _any(ours, theirs, [UNSTABLE * part + scale for part, scale in zip(spread, scales, strict=True)])
-    return found[0] if found else None
+                largest_moves[k] = np.maximum(largest_moves[k], apart)
+    return largest_moves
 
 
 def _any(ours: Arrays, theirs: Arrays, absolute: Sequence[Any]) -> list[int]:
@@ -68,16 +76,17 @@ def nudged(inputs: Mapping[str, Array], number: int, every: bool) -> dict[str, A
 
     Plain numbers, where functions bend, stay as they are, unless `every` number is to be changed.
     """
+    return {
+        name: x * factors(x, number, every).astype(x.dtype) if x.dtype.kind == "f" else x for name, x in inputs.items()
+    }
 
-    def nudge(x: Array) -> Array:
-        if x.dtype.kind != "f":
-            return x
-        with np.errstate(all="ignore"):
-            plain = ~np.isfinite(x) | (x == 0)
-            if not every:
-                plain |= (x * 4 == np.round(x * 4)) & (np.abs(x) < 1000)
-            digits = np.abs(np.frexp(np.where(plain, 1, x))[0] * 2.0**40).astype(np.int64)
-            steps = np.array([-2, -1, 1, 2])[digits * (2 * number + 3) // 7 % 4]  # a function of the number itself
-            return np.where(plain, x, x * (1 + steps * 2.0**-52))
 
-    return {name: nudge(x) for name, x in inputs.items()}
+def factors(x: Array, number: int, every: bool) -> Array:
+    """Return numbers within a few epsilons of 1, to change x with; equal numbers have equal factors."""
+    with np.errstate(all="ignore"):
+        plain = ~np.isfinite(x) | (x == 0)
+        if not every:
+            plain |= (x * 4 == np.round(x * 4)) & (np.abs(x) < 1000)
+        digits = np.abs(np.frexp(np.where(plain, 1, x).astype(np.float64))[0] * 2.0**40).astype(np.int64)
+        steps = np.array([-2, -1, 1, 2])[digits * (2 * number + 3) // 7 % 4]
+        return np.asarray(np.where(plain, 1, 1 + steps * float(np.finfo(x.dtype).eps)))

@@ -1,7 +1,7 @@
 """The judges: what PyTorch gives in float64, to the second gradient, and what NumPy gives in every dtype."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,7 +10,18 @@ import numpy as np
 import tinygrad_edu as tg
 from tinygrad_edu.engine import Array, values_of
 from tools.campaign.numbers.calls import NUMPY, numpy_has
-from tools.campaign.numbers.closeness import ABSOLUTE, HIDDEN, Arrays, differing, largest, nudged, unequal
+from tools.campaign.numbers.closeness import (
+    ABSOLUTE,
+    HIDDEN,
+    UNSTABLE,
+    Arrays,
+    differing,
+    factors,
+    largest,
+    nudged,
+    spread,
+    unequal,
+)
 from tools.campaign.numbers.program import OURS, Program, Side, quiet, wrapped
 
 
@@ -92,23 +103,40 @@ def _numpys_difference(program: Program, judge: str, ours: list[Any], theirs: li
             return Finding("difference", judge, "dtypes", x, y.astype(wanted))
         if x.shape != y.shape:
             return Finding("difference", judge, "shapes", x.shape, y.shape)
-        slack = 0.0 if program.is_elementwise else _slack(program, y)
         eps = narrowest(program, wanted, on_tensors=judge != "NumPy")
-        if not same_numbers(x, y.astype(wanted), slack, eps) and (
-            y.dtype == wanted or not same_numbers(x, _converted_first(program, wanted)[k], slack, eps)
-        ):
+        if not any(same_numbers(x, other, slack, eps) for other, slack in _acceptable(program, k, y, wanted)):
             return Finding("difference", judge, "values", x, y.astype(wanted))
     return None
+
+
+def _acceptable(program: Program, place: int, result: Array, dtype: np.dtype[Any]) -> Iterator[tuple[Array, Any]]:
+    """Yield results to compare with, and for each a number in the last places of which ours may differ.
+
+    They are NumPy's result, and what NumPy gives for inputs that are converted to the dtype before. Linear algebra may
+    magnify the rounding of its inputs: for it the number is measured, with inputs that are changed in the last places.
+    """
+    slack = 0.0 if program.is_elementwise else _slack(program, result)
+    yield result.astype(dtype), slack
+    again = partial(_converted_first, program, dtype)
+    if result.dtype != dtype:
+        yield again()[place], slack
+    if _is_linalg(program) and dtype.kind == "f":
+        moved = spread(again(), lambda number: again(partial(nudged, number=number, every=True)))
+        if moved is not None:
+            magnified = slack + UNSTABLE * moved[place] / float(np.finfo(dtype).eps)
+            yield from ((other, magnified) for other in (result.astype(dtype), again()[place]))
 
 
 def _slack(program: Program, result: Array) -> float:
     """Return a number in whose last places a sum of products of the inputs may differ, in another order."""
     every = list(program.inputs.values())
-    factors = math.prod(max(1.0, largest(x)) for x in every)
+    products = math.prod(max(1.0, largest(x)) for x in every)
     terms = 1 + max(x.size for x in every) / 50
-    return (
-        terms * max(factors, largest(result)) * (LAPACK if any("linalg" in name for name in program.functions) else 1)
-    )
+    return terms * max(products, largest(result)) * (LAPACK if _is_linalg(program) else 1)
+
+
+def _is_linalg(program: Program) -> bool:
+    return any("linalg" in name for name in program.functions)
 
 
 def on_tensors(program: Program, dtype: np.dtype[Any]) -> list[np.dtype[Any]]:
@@ -123,10 +151,12 @@ def on_tensors(program: Program, dtype: np.dtype[Any]) -> list[np.dtype[Any]]:
     return [np.result_type(*floats) if floats else float32, *([float32] if len(floats) < len(tensors) else [])]
 
 
-def _converted_first(program: Program, dtype: np.dtype[Any]) -> list[Array]:
-    """Return what NumPy gives for inputs that are converted to a dtype before."""
+def _converted_first(
+    program: Program, dtype: np.dtype[Any], change: Callable[[dict[str, Array]], dict[str, Array]] = dict
+) -> list[Array]:
+    """Return what NumPy gives for inputs that are converted to a dtype, and changed, before."""
     inputs = {name: x if name in program.constants else x.astype(dtype) for name, x in program.inputs.items()}
-    return [np.asarray(x).astype(dtype) for x in flat(NUMPYS.run(program, inputs))]
+    return [np.asarray(x).astype(dtype) for x in flat(NUMPYS.run(program, change(inputs)))]
 
 
 def narrowest(program: Program, dtype: np.dtype[Any], on_tensors: bool) -> float:
@@ -184,7 +214,8 @@ def is_rounding(program: Program, stage: str) -> bool:
     """Return whether rounding explains a difference of a program whose calls agree one by one.
 
     Of values it does: a later call magnifies it. Of gradients it does if a number is another one on the way, or on the
-    other side of a bend, and those are at multiples of 1/4; or if a change of all inputs in their last digits does.
+    other side of a bend, and those are at multiples of 1/4; or if a change of all inputs and results in their last
+    digits does.
     """
     if stage not in ("first", "second"):
         return stage == "values"
@@ -199,9 +230,19 @@ def is_rounding(program: Program, stage: str) -> bool:
 
 
 def _moved(program: Program, smooth: Sequence[bool], stage: str, every: bool, number: int) -> Arrays | None:
-    """Return what PyTorch gives for inputs that are changed in their last digits; None where it refuses."""
-    other = attempt(lambda: getattr(Theirs(program, nudged(program.inputs, number, every), smooth), stage)())
+    """Return what PyTorch gives for inputs that are changed in their last digits; None where it refuses.
+
+    With `every`, each call's results are changed too, before the next call takes them.
+    """
+    change = partial(_nudged_tensor, number) if every else None
+    other = attempt(lambda: getattr(Theirs(program, nudged(program.inputs, number, every), smooth, change), stage)())
     return None if isinstance(other, Exception) else other
+
+
+def _nudged_tensor(number: int, x: Any) -> Any:
+    import torch
+
+    return x * torch.tensor(factors(plain(x.detach()), number, every=True)) if x.is_floating_point() else x
 
 
 def _keep_common(ours: "Ours", theirs: "Theirs") -> None:
@@ -279,13 +320,19 @@ class Ours:
 class Theirs:
     """PyTorch's results of a program, and their gradients."""
 
-    def __init__(self, program: Program, inputs: Mapping[str, Array], smooth: Sequence[bool] = ()) -> None:
+    def __init__(
+        self,
+        program: Program,
+        inputs: Mapping[str, Array],
+        smooth: Sequence[bool] = (),
+        change: Callable[[Any], Any] | None = None,
+    ) -> None:
         import torch
 
         self.cotangents = Cotangents(program.seed)
         given = {name: torch.tensor(np.array(x)) for name, x in inputs.items()}
         self.leaves = [given[name].requires_grad_() for name in program.variables]
-        self.results = flat(pytorch().run(program, given))
+        self.results = flat(pytorch().run(program, given, change))
         self.smooth = list(smooth) or [isinstance(x, torch.Tensor) and x.requires_grad for x in self.results]
 
     def values(self) -> list[Array]:

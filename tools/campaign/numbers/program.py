@@ -88,14 +88,17 @@ class Side:
     def __init__(self, space: Mapping[str, Any], text: str, call_layer: Callable[..., Any] | None = None) -> None:
         self.space, self.text, self.call_layer = dict(space), text, call_layer
 
-    def run(self, program: Program, inputs: Mapping[str, Any]) -> list[list[Any]]:
-        """Return the results of each call."""
+    def run(
+        self, program: Program, inputs: Mapping[str, Any], change: Callable[[Any], Any] | None = None
+    ) -> list[list[Any]]:
+        """Return the results of each call; with `change`, the next calls take them changed."""
         space, every = {**self.space, **inputs}, []
         for step in program.steps:
             if step.module:
                 space[step.module[0]] = self._layer(step, inputs)
             results = results_in(eval(compiled(getattr(step, self.text)), space))
-            space[step.name] = results[step.part] if results else None
+            result = results[step.part] if results else None
+            space[step.name] = change(result) if change and results else result
             every.append(results)
         return every
 
@@ -265,7 +268,7 @@ def _filled(text: str, settings: Mapping[str, str]) -> str:
 
 
 def wrapped(program: Program) -> dict[str, Any]:
-    """Return the inputs as ours: floating ones as Tensors in their own memory, whole numbers as they are."""
+    """Return floating inputs as Tensors that share their memory, and all other inputs unchanged."""
     return {
         name: tg.from_numpy(x) if x.dtype.kind == "f" and name not in program.constants else x
         for name, x in program.inputs.items()
