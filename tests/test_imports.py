@@ -17,12 +17,13 @@ PACKAGE = Path(tg.__file__).parent
 PROJECT = PACKAGE.parent
 
 # Each room may import from the rooms that are named here, and from itself.
-OPS = {"errors", "name_tables", "names", "engine", "ops"}
+OPS = {"errors", "name_tables", "names", "plain_mode", "engine", "ops"}
 ROOMS = {
     "errors": set(),
     "name_tables": set(),
     "names": {"name_tables"},
     "allocator": set(),
+    "plain_mode": set(),
     "thresholds": set(),
     "caller": set(),
     "_checks": {"errors"},
@@ -34,8 +35,8 @@ ROOMS = {
     "data": {"errors", "names", "_checks", "files", "safetensors_format"},
     "surface": set(),
     "cores": {"errors", "_checks", "thresholds"},
-    "engine": {"errors", "thresholds", "surface", "name_tables", "names", "notebook", "sources"},
-    "ops": {"errors", "thresholds", "engine", "names", "_checks", "cores"},
+    "engine": {"errors", "plain_mode", "thresholds", "surface", "name_tables", "names", "notebook", "sources"},
+    "ops": {"errors", "plain_mode", "thresholds", "engine", "names", "_checks", "cores"},
     "hypothesis_hook": {"engine"},
     "transforms": OPS,
     "nn": OPS | {"_checks", "caller", "files", "safetensors_format", "transforms", "notebook"},
