@@ -28,10 +28,11 @@ from tinygrad_edu.ops.choosing import drop
 from tinygrad_edu.ops.convolution import correlate_images
 from tinygrad_edu.ops.dropout import draw_bits, dropout
 from tinygrad_edu.ops.fast import normalization, softmax
-from tinygrad_edu.ops.fast.elementwise import plain_positive_part, positive_part
+from tinygrad_edu.ops.fast.elementwise import relu_values
 from tinygrad_edu.ops.fast.layout import samples_first, samples_last
-from tinygrad_edu.ops.fast.products import plain_product, product
+from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.ops.normalization import centre, over_rms
+from tinygrad_edu.ops.plain import plain_product, plain_relu_values, plain_softmax_vjp
 from tinygrad_edu.ops.products import linear
 from tinygrad_edu.ops.trigonometry import tanh_gradient
 from tinygrad_edu.parallel import single_threaded_blas
@@ -177,7 +178,7 @@ def normalized_maps() -> TwoWays:
     images, rows = maps.reshape(128, 16, 784), maps.transpose(2, 1, 3, 0).reshape(28, 16, -1)
 
     def in_parts() -> ndarray:
-        out = normalization.normalized_in_parts(rows, weight, bias, 1e-5, normalization.moments(rows))
+        out = normalization.normalize_channels(rows, weight, bias, 1e-5, normalization.moments(rows))
         return out.reshape(28, 16, 28, 128).transpose(3, 1, 0, 2).reshape(images.shape)
 
     return lambda: over_rms(centre(images), 1e-5) * weight + bias, in_parts
@@ -186,7 +187,7 @@ def normalized_maps() -> TwoWays:
 def positive_part_of_maps() -> TwoWays:
     """Take the greater of each number and 0, or what is between 0 and infinity."""
     maps = _draw(*SHARD)
-    return lambda: plain_positive_part(maps), lambda: positive_part(maps)
+    return lambda: plain_relu_values(maps), lambda: relu_values(maps)
 
 
 def gradient_of_a_bias() -> TwoWays:
@@ -210,7 +211,7 @@ def product_by_columns_in_blocks() -> TwoWays:
 def rule_of_softmax() -> TwoWays:
     """Make an array for each step, or call BLAS for the sums, and work in place."""
     g, p = _draw(16, 4, 64, 64), _draw(16, 4, 64, 64)[::-1].copy()
-    return lambda: softmax.plain_softmax_slope(g, p, -1), lambda: softmax.softmax_slope(g, p, -1)
+    return lambda: plain_softmax_vjp(g, p, -1), lambda: softmax.softmax_vjp(g, p, -1)
 
 
 KERNELS = [

@@ -13,6 +13,7 @@ from tinygrad_edu.engine import scattering
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import convolution
 from tinygrad_edu.ops import normalization as composed
+from tinygrad_edu.ops import plain as plain_forms
 from tinygrad_edu.ops import reduction as ops_of_reduction
 from tinygrad_edu.ops import scans as ops_of_scans
 from tinygrad_edu.ops.fast import (
@@ -56,7 +57,7 @@ def equal(found, wanted):
 def test_the_slope_of_tanh_in_parts_keeps_the_layout():
     g, t = np.ones((2, 2, 5, 30)).transpose(3, 0, 1, 2), np.zeros((2, 2, 5, 30)).transpose(3, 0, 1, 2)
     with lowered_thresholds():
-        parts = elementwise.tanh_slope(g, t)
+        parts = elementwise.tanh_vjp(g, t)
     assert parts.strides == t.strides
     assert np.array_equal(parts, g)
 
@@ -69,17 +70,17 @@ def test_whole_powers_as_products(n, dtype):
     most = 3 if dtype == np.float16 else 2 * abs(n) + 2
     with np.errstate(all="ignore"):
         for exponent in (n, np.array(n, dtype), dtype(n)):
-            found, wanted = powers.raised(x, exponent), powers.plain_raised(x, exponent)
+            found, wanted = powers.power_values(x, exponent), plain_forms.plain_power_values(x, exponent)
             assert found.dtype == wanted.dtype == dtype
             np.testing.assert_allclose(found, wanted, rtol=most * float(np.finfo(dtype).eps))
             np.testing.assert_array_equal(np.signbit(found[:4]), np.signbit(wanted[:4]))
-        assert powers.raised(x, np.array(n)).dtype == powers.plain_raised(x, np.array(n)).dtype
+        assert powers.power_values(x, np.array(n)).dtype == plain_forms.plain_power_values(x, np.array(n)).dtype
 
 
 def test_powers_of_integers_are_numpys():
-    assert powers.raised(np.array([2, -3]), 3).tolist() == [8, -27]
+    assert powers.power_values(np.array([2, -3]), 3).tolist() == [8, -27]
     with pytest.raises(ValueError, match="negative integer powers"):
-        powers.raised(np.array([2]), -2)
+        powers.power_values(np.array([2]), -2)
 
 
 # --- Reductions of short rows ---
@@ -92,7 +93,7 @@ def test_extrema_of_zeros_have_the_sign_of_numpys(function, dtype, n):
     x = np.where(np.random.default_rng(0).random((2000, n)) < 0.5, 0, -0.0).astype(dtype)
     for settings in ({}, {"initial": -np.inf if function is np.maximum else np.inf}):
         fast, plain = (
-            f(function, x, -1, **settings) for f in (reductions.reduction_along, reductions.plain_reduction_along)
+            f(function, x, -1, **settings) for f in (reductions.reduce_along, plain_forms.plain_reduce_along)
         )
         np.testing.assert_array_equal(np.signbit(fast), np.signbit(plain), strict=True)
 
@@ -101,9 +102,9 @@ def test_extrema_of_zeros_have_the_sign_of_numpys(function, dtype, n):
 def test_sums_of_short_rows_of_float16_round_once(n):
     x = np.zeros((4000, n), np.float16)
     x[:2, :3] = [[60000, 60000, -60000], [2048, 1, 1]]
-    found = reductions.reduction_along(np.add, x, -1)
+    found = reductions.reduce_along(np.add, x, -1)
     assert found[:2].tolist() == [[60000], [2050]]
-    np.testing.assert_array_equal(found, reductions.plain_reduction_along(np.add, x, -1), strict=True)
+    np.testing.assert_array_equal(found, plain_forms.plain_reduce_along(np.add, x, -1), strict=True)
 
 
 # --- Choosing by rank ---
@@ -117,11 +118,11 @@ def test_choosing_by_rank_in_every_row_of_three_special_values(special, descendi
     for row in product(special, repeat=6):
         x = np.array(row)
         for k in (1, 2):
-            wanted = ranks.plain_first_places(x, k, descending)
-            np.testing.assert_array_equal(ranks.first_places(x, k, descending), wanted)
-            np.testing.assert_array_equal(ranks.first_places(np.stack([x, x[::-1]]), k, descending)[0], wanted)
+            wanted = plain_forms.plain_first_indices(x, k, descending)
+            np.testing.assert_array_equal(ranks.first_indices(x, k, descending), wanted)
+            np.testing.assert_array_equal(ranks.first_indices(np.stack([x, x[::-1]]), k, descending)[0], wanted)
             at = np.arange(k)
-            np.testing.assert_array_equal(ranks.places_at_ranks(x, at), ranks.plain_places_at_ranks(x, at))
+            np.testing.assert_array_equal(ranks.rank_indices(x, at), plain_forms.plain_rank_indices(x, at))
 
 
 # --- Scans of many at once ---
@@ -131,7 +132,7 @@ def test_choosing_by_rank_in_every_row_of_three_special_values(special, descendi
 def test_sums_of_long_rows_are_as_accurate(dtype):
     x = np.random.default_rng(0).standard_normal(10**5).astype(dtype)
     exact = np.cumsum(x, dtype=np.longdouble)
-    found, plain = (np.abs(f(x, 0) - exact).max() for f in (scans.summed_up, scans.plain_summed_up))
+    found, plain = (np.abs(f(x, 0) - exact).max() for f in (scans.cumsum_values, plain_forms.plain_cumsum_values))
     assert found <= plain
 
 
@@ -176,18 +177,18 @@ def units(found, truth):
     return (found - truth) / unit.astype(np.float64)
 
 
-@pytest.mark.parametrize("bell", [gaussian.ERF, gaussian.NORMAL])
+@pytest.mark.parametrize("bell", [plain_forms.ERF, plain_forms.NORMAL])
 def test_integrals_from_a_table(bell):
     """Numbers of all exponents, and many where the result is no constant; also where it is subnormal."""
     magnitudes = np.arange(0, 0x7F800001, 4001, np.uint32).view(np.float32)
     x = np.concatenate([magnitudes, -magnitudes, np.linspace(-15, 15, 500_000), np.linspace(-4e-3, 4e-3, 100_000)])
     x = np.sort(x.astype(np.float32))
-    found = gaussian.integral(x, bell)
+    found = gaussian.bell_integral(x, bell)
     assert found.dtype == np.float32
-    assert np.abs(units(found, gaussian.plain_integral(x.astype(np.float64), bell))).max() < 1.08
+    assert np.abs(units(found, plain_forms.plain_bell_integral(x.astype(np.float64), bell))).max() < 1.08
     assert (np.diff(found) >= -np.spacing(np.abs(found[1:]))).all()
     edges = np.resize(np.array([0, -0.0, 1e-45, -1e-45, np.inf, -np.inf, np.nan, 3e38, -3e38], np.float32), 9000)
-    found, wanted = gaussian.integral(edges, bell), gaussian.plain_integral(edges, bell)
+    found, wanted = gaussian.bell_integral(edges, bell), plain_forms.plain_bell_integral(edges, bell)
     equal(found, wanted)
     equal(np.signbit(found[:9]), np.signbit(wanted[:9]))
 
@@ -215,7 +216,7 @@ def whole_numbers(shape, dtype):
 def test_long_and_thin_products(m, k, n, dtype):
     x, y = whole_numbers((m, k), dtype), whole_numbers((k, n), dtype)
     for x, y in ((x, y), (x[:, ::2], y[::2]), (np.asfortranarray(x), np.asfortranarray(y))):  # noqa: B020
-        wanted, out = products.plain_product(x, y), np.empty((m, n), dtype)
+        wanted, out = plain_forms.plain_product(x, y), np.empty((m, n), dtype)
         found = products.product(x, y)
         assert found.dtype == dtype
         np.testing.assert_array_equal(found, wanted)
@@ -252,7 +253,7 @@ def test_products_in_blocks_have_the_same_bits_on_any_number_of_threads(m, k, n,
         out = np.empty((n, m), dtype).T
         assert in_a_shard(blocks.block_of, x, y) is not None or k == 1500
         assert in_a_shard(products.product, x, y, out) is out
-        np.testing.assert_array_equal(out, products.plain_product(x, y))
+        np.testing.assert_array_equal(out, plain_forms.plain_product(x, y))
         x, y = of_x(rng.standard_normal((m, k)).astype(dtype)), of_y(rng.standard_normal((k, n)).astype(dtype))
         one, *others = (next(map_shards(lambda _: products.product(x, y), 1, count)) for count in (1, 2, 3))  # noqa: B023
         for other in others:
@@ -265,7 +266,7 @@ def test_products_that_are_left_whole(small_blocks):
     assert in_a_shard(blocks.block_of, x, x.T.copy().T) == (32, 32)
     for y in (x.astype(np.float64), x[:, ::2], np.broadcast_to(x[:1], x.shape), x[:, :20], x.astype(int)):
         assert in_a_shard(blocks.block_of, x, y) is None
-        np.testing.assert_array_equal(products.product(x, y), products.plain_product(x, y))
+        np.testing.assert_array_equal(products.product(x, y), plain_forms.plain_product(x, y))
     few, long = np.ones((10, 128), np.float32), np.ones((512, 128), np.float32)
     assert blocks.block_of(few, long.T) == (10, 120)
     assert blocks.block_of(few, np.ones((128, 512), np.float32)) is blocks.block_of(long, few.T) is None
@@ -344,13 +345,14 @@ def test_normalization_in_parts(data, far, seed):
     tolerance = {"rtol": 1e-9, "atol": 1e-9 if not far else 1e-5}
     with lowered_thresholds(seed):
         found = normalization.moments(x)
-        out = normalization.normalized_in_parts(x, weight, bias, eps, found)
+        out = normalization.normalize_channels(x, weight, bias, eps, found)
         gradients = (
-            normalization.gradient_of_x(g, x, weight, eps, found),
-            normalization.gradient_of_weight(g, x, eps, found), normalization.gradient_of_bias(g),
+            normalization.normalize_channels_x(g, x, weight, eps, found),
+            normalization.normalize_channels_weight(g, x, eps, found), normalization.normalize_channels_bias(g),
         )  # fmt: skip
-    np.testing.assert_allclose(found, normalization.plain_moments(x), **tolerance)
-    np.testing.assert_allclose(out, normalization.plain_normalized(x, weight, bias, eps), **tolerance)
+    np.testing.assert_allclose(found, plain_forms.plain_moments(x), **tolerance)
+    mean, variance = (f(x, (0, 2), keepdims=True) for f in (np.mean, np.var))
+    np.testing.assert_allclose(out, weight * (x - mean) / np.sqrt(variance + eps) + bias, **tolerance)
     unit = composed.over_rms(composed.centre(x), eps)
     by_hand = composed.centre(composed._over_rms_x(g * weight, composed.centre(x), unit, eps))
     np.testing.assert_allclose(gradients[0], by_hand, **tolerance)

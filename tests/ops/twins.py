@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.engine import scattering
-from tinygrad_edu.ops import recurrent
+from tinygrad_edu.ops import plain, recurrent
 from tinygrad_edu.ops.fast import (
     blocks,
     depthwise,
@@ -46,6 +46,11 @@ class Twins(NamedTuple):
     plain: Any
     arguments: st.SearchStrategy
     units: int | None = 0
+
+
+def twins(fast, arguments, units=0):
+    """Return a fast function with the plain one that it declares by `faster_than`."""
+    return Twins(fast, getattr(fast, "plain", fast), arguments, units)
 
 
 # --- Arguments ---
@@ -99,7 +104,7 @@ def slopes():
 @st.composite
 def parts_above_0(draw):
     cotangent, x = draw(alike(2))
-    return cotangent, elementwise.plain_positive_part(x)
+    return cotangent, plain.plain_relu_values(x)
 
 
 @st.composite
@@ -185,7 +190,7 @@ def places(draw):
 
 @st.composite
 def bells(draw):
-    return draw(numbers(None, (np.float32, np.float64))), draw(st.sampled_from([gaussian.ERF, gaussian.NORMAL]))
+    return draw(numbers(None, (np.float32, np.float64))), draw(st.sampled_from([plain.ERF, plain.NORMAL]))
 
 
 @st.composite
@@ -198,13 +203,21 @@ def channels(draw, affine=False):
     if not affine:
         return (x,)
     x = draw(st.sampled_from([x, x * x.dtype.type(2.0**-10)]))  # whose variance is less than eps
-    return x, *(draw(arrays((1, k, 1), dtype=dtype)) for _ in range(2)), draw(st.sampled_from([1e-5, 0.25]))
+    weight, bias = (draw(arrays((1, k, 1), dtype=dtype)) for _ in range(2))
+    with np.errstate(all="ignore"):
+        return x, weight, bias, draw(st.sampled_from([1e-5, 0.25])), plain.plain_moments(x)
 
 
 @st.composite
 def gradients_of_channels(draw):
-    x, weight, _, eps = draw(channels(affine=True))
-    return draw(arrays(x.shape, dtype=x.dtype)), x, weight, eps
+    x, weight, _, eps, moments = draw(channels(affine=True))
+    return draw(arrays(x.shape, dtype=x.dtype)), x, weight, eps, moments
+
+
+@st.composite
+def pairs_of_channels(draw):
+    (x,) = draw(channels())
+    return x, draw(arrays(x.shape, dtype=x.dtype))
 
 
 @st.composite
@@ -313,10 +326,6 @@ def last(put):
     return function
 
 
-def by_moments(x, weight, bias, eps):
-    return normalization.normalized_in_parts(x, weight, bias, eps, normalization.moments(x))
-
-
 def in_blocks(x, y, block):
     out = np.zeros((len(x), y.shape[1]), x.dtype)
     if out.size:
@@ -345,6 +354,11 @@ def plainly_with_blocks(x, of_blocks, at_a_time):
 
 def all_steps(function):
     return lambda row, settings: np.asarray(function(row, **settings))
+
+
+def in_dtype(function):
+    """Return a function with its result in the dtype of its first argument."""
+    return lambda x, *others: function(x, *others).astype(x.dtype)
 
 
 def unsigned(function):
@@ -388,107 +402,73 @@ def gradient_of_cumprod(x, settings):
     return np.moveaxis(found, 0, settings["axis"])
 
 
-def gradient_of_x_by_moments(g, x, weight, eps):
-    return normalization.gradient_of_x(g, x, weight, eps, normalization.moments(x))
-
-
-def plain_gradient_of_x(g, x, weight, eps):
-    (unit, scale), wide = standardized(x, eps), g.astype(np.float64)
-    mean = wide.mean((0, 2), keepdims=True)
-    slope = wide - mean - unit * (wide * unit).mean((0, 2), keepdims=True)
-    return (weight * scale * slope).astype(x.dtype)
-
-
-def gradient_of_weight_by_moments(g, x, weight, eps):
-    return normalization.gradient_of_weight(g, x, eps, normalization.moments(x))
-
-
-def plain_gradient_of_weight(g, x, weight, eps):
-    return (g * standardized(x, eps)[0]).sum((0, 2), keepdims=True).astype(x.dtype)
-
-
-def standardized(x, eps):
-    """Return x with mean 0 and variance 1, and the scale; the variance is rounded, so that it may overflow."""
-    mean, variance = x.mean((0, 2), np.float64, keepdims=True), x.var((0, 2), np.float64, keepdims=True)
-    scale = 1 / np.sqrt(variance.astype(x.dtype) + np.float64(eps))
-    return (x - mean) * scale, scale
-
-
 # --- The table ---
 
 OF = elementwise
-REDUCTIONS = reduction(reductions.reduction_along), reduction(reductions.plain_reduction_along)
+REDUCTIONS = reduction(reductions.reduce_along), reduction(plain.plain_reduce_along)
 TWINS = {
-    "elementwise.masked": Twins(OF.masked, OF.plain_masked, masked()),
-    "elementwise.zeroed": Twins(OF.zeroed, OF.plain_zeroed, masked()),
-    "elementwise.selected": Twins(OF.selected, OF.plain_selected, choices()),
-    "elementwise.bent": Twins(OF.bent, OF.plain_bent, slopes()),
-    "elementwise.slope_of_bent": Twins(OF.slope_of_bent, OF.plain_slope_of_bent, slopes()),
-    "elementwise.logistic": Twins(OF.logistic, OF.plain_logistic, alike(1, (*FLOATS, np.int64)), 4),
-    "elementwise.soft_part": Twins(OF.soft_part, OF.plain_soft_part, alike(1, (*FLOATS, np.int64)), 4),
-    "elementwise.log_of_powers": Twins(OF.log_of_powers, OF.plain_log_of_powers, alike(2, (*FLOATS, np.int64)), None),
-    "elementwise.positive_part": Twins(unsigned(OF.positive_part), unsigned(OF.plain_positive_part), alike(1)),
-    "elementwise.relu_slope": Twins(OF.relu_slope, OF.plain_relu_slope, parts_above_0()),
-    "elementwise.silu_slope": Twins(OF.silu_slope, OF.plain_silu_slope, alike(3)),
-    "elementwise.tanh_slope": Twins(OF.tanh_slope, OF.plain_tanh_slope, alike(2)),
-    "powers.raised": Twins(powers.raised, powers.plain_raised, exponents((*SINGLE, np.longdouble)), 20),
-    "powers.raised, float16": Twins(powers.raised, powers.plain_raised, exponents((np.float16,)), 1),
-    "reductions.reduction_along": Twins(*REDUCTIONS, reduced(np.maximum, FLOATS) | reduced(np.minimum, FLOATS)),
-    "reductions.reduction_along, sums": Twins(*REDUCTIONS, reduced(np.add, FLOATS), None),
-    "reductions.reduction_along, sums of float16": Twins(*REDUCTIONS, sums_of_halves(), 1),
-    "reductions.sum_over": Twins(reductions.sum_over, reductions.plain_sum_over, summed(), None),
-    "reductions.mean_along": Twins(reductions.mean_along, reductions.plain_mean_along, along(1)),
-    "ranks.first_places": Twins(ranks.first_places, ranks.plain_first_places, ranked()),
-    "ranks.places_at_ranks": Twins(ranks.places_at_ranks, ranks.plain_places_at_ranks, ranked(one=False)),
-    "scans.accumulated": Twins(scans.accumulated, scans.plain_accumulated, accumulations()),
-    "scans.summed_up": Twins(scans.summed_up, scans.plain_summed_up, along(1), None),
-    "scans.in_columns": Twins(scans.in_columns, scans.plain_in_columns, columns()),
-    "scans.from_columns": Twins(scans.from_columns, scans.plain_from_columns, along(1)),
-    "softmax.softmax_values": Twins(softmax.softmax_values, softmax.plain_softmax_values, along(1, min_dims=0), None),
-    "softmax.log_softmax_slope": Twins(
-        softmax.log_softmax_slope, softmax.plain_log_softmax_slope, along(2, min_dims=0), None
-    ),
-    "softmax.softmax_slope": Twins(softmax.softmax_slope, softmax.plain_softmax_slope, along(2, min_dims=0), None),
-    "gaussian.integral": Twins(gaussian.integral, gaussian.plain_integral, bells(), 2),
+    "elementwise.masked": twins(OF.masked, masked()),
+    "elementwise.zeroed": twins(OF.zeroed, masked()),
+    "elementwise.selected": twins(OF.selected, choices()),
+    "elementwise.leaky_relu_values": twins(OF.leaky_relu_values, slopes()),
+    "elementwise.leaky_relu_slope": twins(OF.leaky_relu_slope, slopes()),
+    "elementwise.sigmoid_values": twins(OF.sigmoid_values, alike(1, (*FLOATS, np.int64)), 4),
+    "elementwise.softplus_values": twins(OF.softplus_values, alike(1, (*FLOATS, np.int64)), 4),
+    "elementwise.logaddexp_values": twins(OF.logaddexp_values, alike(2, (*FLOATS, np.int64)), None),
+    "elementwise.relu_values": Twins(unsigned(OF.relu_values), unsigned(plain.plain_relu_values), alike(1)),
+    "elementwise.relu_vjp": twins(OF.relu_vjp, parts_above_0()),
+    "elementwise.silu_vjp": twins(OF.silu_vjp, alike(3)),
+    "elementwise.tanh_vjp": twins(OF.tanh_vjp, alike(2)),
+    "powers.power_values": twins(powers.power_values, exponents((*SINGLE, np.longdouble)), 20),
+    "powers.power_values, float16": twins(powers.power_values, exponents((np.float16,)), 1),
+    "reductions.reduce_along": Twins(*REDUCTIONS, reduced(np.maximum, FLOATS) | reduced(np.minimum, FLOATS)),
+    "reductions.reduce_along, sums": Twins(*REDUCTIONS, reduced(np.add, FLOATS), None),
+    "reductions.reduce_along, sums of float16": Twins(*REDUCTIONS, sums_of_halves(), 1),
+    "reductions.sum_along": twins(reductions.sum_along, summed(), None),
+    "reductions.mean_along": twins(reductions.mean_along, along(1)),
+    "ranks.first_indices": twins(ranks.first_indices, ranked()),
+    "ranks.rank_indices": twins(ranks.rank_indices, ranked(one=False)),
+    "scans.accumulate": twins(scans.accumulate, accumulations()),
+    "scans.cumsum_values": twins(scans.cumsum_values, along(1), None),
+    "scans.axis_first": twins(scans.axis_first, columns()),
+    "scans.axis_back": twins(scans.axis_back, along(1)),
+    "softmax.softmax_values": twins(softmax.softmax_values, along(1, min_dims=0), None),
+    "softmax.log_softmax_vjp": twins(softmax.log_softmax_vjp, along(2, min_dims=0), None),
+    "softmax.subtract_max": twins(softmax.subtract_max, along(1, min_dims=0)),
+    "softmax.softmax_vjp": twins(softmax.softmax_vjp, along(2, min_dims=0), None),
+    "gaussian.bell_integral": twins(gaussian.bell_integral, bells(), 2),
     "reductions.other_factors": Twins(
         pulled_back(tg.prod), gradient_of_prod, multiplied(), None
     ),
     "scans.cumprod_slope": Twins(
         pulled_back(tg.cumprod), gradient_of_cumprod, multiplied(), None
     ),
-    "indices.taken": Twins(indices.taken, indices.plain_taken, indexed()),
-    "indices.flat_places": Twins(indices.flat_places, indices.plain_flat_places, places()),
+    "indices.getitem_values": twins(indices.getitem_values, indexed()),
+    "indices.flat_indices": twins(indices.flat_indices, places()),
     "scattering.add_at": Twins(
         added(scattering.add_at), added(scattering.plain_add_at), indexed(values=True), None
     ),
-    "normalization.moments": Twins(normalization.moments, normalization.plain_moments, channels(), None),
-    "normalization.normalized_in_parts": Twins(
-        by_moments, normalization.plain_normalized, channels(affine=True), None
+    "normalization.mean_of_products": Twins(
+        in_dtype(normalization.mean_of_products), in_dtype(plain.plain_mean_of_products), pairs_of_channels(), None
     ),
-    "normalization.gradient_of_x": Twins(
-        gradient_of_x_by_moments, plain_gradient_of_x, gradients_of_channels(), None
+    "normalization.moments": twins(normalization.moments, channels(), None),
+    "normalization.normalize_channels": twins(normalization.normalize_channels, channels(affine=True), None),
+    "normalization.normalize_channels_x": twins(normalization.normalize_channels_x, gradients_of_channels(), None),
+    "normalization.normalize_channels_weight": twins(
+        normalization.normalize_channels_weight, gradients_of_channels().map(lambda x: (*x[:2], *x[3:])), None
     ),
-    "normalization.gradient_of_weight": Twins(
-        gradient_of_weight_by_moments, plain_gradient_of_weight, gradients_of_channels(), None
+    "normalization.normalize_channels_bias": twins(
+        normalization.normalize_channels_bias, channels(), None
     ),
-    "normalization.gradient_of_bias": Twins(
-        normalization.gradient_of_bias, lambda g: g.sum((0, 2), keepdims=True), channels(), None
-    ),
-    "products.product": Twins(products.product, products.plain_product, factors(), None),
+    "products.product": twins(products.product, factors(), None),
     "products.product_of_blocks": Twins(with_blocks, plainly_with_blocks, stacks(), None),
-    "products.sum_of_products": Twins(products.sum_of_products, products.plain_sum_of_products, sums(), None),
+    "products.sum_of_products": twins(products.sum_of_products, sums(), None),
     "blocks.product_in_blocks": Twins(in_blocks, lambda x, y, block: x @ y, factors_in_blocks(), None),
     "blocks.block_of": Twins(in_blocks_of_their_own, lambda x, y: x @ y, factors(stacked=False), None),
     "turning.put_last": Twins(last(turning.put_last), last(turning.put_plainly_last), st.tuples(numbers(shapes(2)))),
-    "rows.correlated_maps": Twins(
-        rows.correlated_maps, rows.plain_correlated_maps, correlations("correlate"), None
-    ),
-    "rows.correlated_images": Twins(
-        rows.correlated_images, rows.plain_correlated_images, correlations("correlate_images"), None
-    ),
-    "rows.correlated_kernels": Twins(
-        rows.correlated_kernels, rows.plain_correlated_kernels, correlations("correlate_kernels"), None
-    ),
+    "rows.correlated_maps": twins(rows.correlated_maps, correlations("correlate"), None),
+    "rows.correlated_images": twins(rows.correlated_images, correlations("correlate_images"), None),
+    "rows.correlated_kernels": twins(rows.correlated_kernels, correlations("correlate_kernels"), None),
     "depthwise.depthwise_maps": Twins(
         depthwise.depthwise_maps, rows.plain_correlated_maps, correlations("correlate", True), None
     ),
@@ -519,6 +499,4 @@ WITHOUT_A_TWIN = {
     "products.cut": "says how the correlations are cut",
         "pointwise.lie_by_samples": "says where pointwise functions are used",
     "turning.items_of": "a view", "turning.near_by": "a copy",
-    "normalization.mean_of_products": "the moments",
-    "ranks.sorted_places": "plain alone", "softmax.shifted": "a part of the plain twin",
 }  # fmt: skip

@@ -13,12 +13,12 @@ from tinygrad_edu.ops.arithmetic import abs, multiply, subtract
 from tinygrad_edu.ops.choosing import clip, drop, keep, where
 from tinygrad_edu.ops.fast.elementwise import (
     ZEROS,
-    bent,
-    positive_part,
-    relu_slope,
+    leaky_relu_slope,
+    leaky_relu_values,
+    relu_values,
+    relu_vjp,
     selected,
-    silu_slope,
-    slope_of_bent,
+    silu_vjp,
 )
 from tinygrad_edu.ops.gaussian import normal_cdf
 from tinygrad_edu.ops.indexing import getitem
@@ -38,20 +38,20 @@ __all__ = [
 @op
 def relu(x: Array) -> Array:
     """Return max(x, 0). Its derivative at 0 is 0; a NaN lets the gradient through."""
-    return positive_part(x) if isinstance(x, ndarray) and x.dtype.kind == "f" else np.maximum(x, 0)
+    return relu_values(x) if isinstance(x, ndarray) and x.dtype.kind == "f" else np.maximum(x, 0)
 
 
-relu.vjps(x=lambda g, out: relu_slope(g, out) if g.__class__ is ndarray else drop(g, out == ZEROS[out.dtype]))
+relu.vjps(x=lambda g, out: relu_vjp(g, out) if g.__class__ is ndarray else drop(g, out == ZEROS[out.dtype]))
 
 
 @op(broadcasts=True)
 def leaky(x: Operand, slope: Operand) -> Array:
     """Return x where it is positive, and slope * x elsewhere."""
-    return bent(x, slope)
+    return leaky_relu_values(x, slope)
 
 
 def _leaky_x(g: Any, x: Any, slope: Any) -> Any:
-    return where(x > 0, g, g * slope) if isinstance(slope, Tensor) else g * slope_of_bent(values_of(x), slope)
+    return where(x > 0, g, g * slope) if isinstance(slope, Tensor) else g * leaky_relu_slope(values_of(x), slope)
 
 
 leaky.vjps(x=_leaky_x, slope=lambda g, x: drop(g * x, x > 0))
@@ -206,7 +206,7 @@ def silu_by_share(x: Array, /, share: Array | None = None) -> Array:
 def _silu_by_share_x(g: Any, x: Any, share: Array | None) -> Any:
     share = sigmoid(x) if share is None or isinstance(x, Tensor) else share
     if isinstance(g, ndarray) and isinstance(share, ndarray):
-        return silu_slope(g, x, share)
+        return silu_vjp(g, x, share)
     return g * (share * (1 + x * (1 - share)))
 
 

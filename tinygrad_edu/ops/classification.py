@@ -12,7 +12,7 @@ from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, multiply
 from tinygrad_edu.ops.choosing import drop, keep, maximum
 from tinygrad_edu.ops.fast import softmax as fast
-from tinygrad_edu.ops.fast.elementwise import soft_part
+from tinygrad_edu.ops.fast.elementwise import softplus_values
 from tinygrad_edu.ops.fast.reductions import mean_along
 from tinygrad_edu.ops.logistic import logit, sigmoid
 from tinygrad_edu.ops.powers import exp
@@ -30,7 +30,7 @@ def softmax_along(x: Array, /, axis: int) -> Array:
 @op
 def softmax_gradient(cotangent: Array, p: Array, /, axis: int) -> Array:
     """Return p * (cotangent - sum(cotangent * p)) along `axis`, the rule of p = softmax(x)."""
-    return fast.softmax_slope(cotangent, p, axis)
+    return fast.softmax_vjp(cotangent, p, axis)
 
 
 softmax_along.vjps(x=lambda g, out, axis: softmax_gradient(g, out, axis))
@@ -56,13 +56,13 @@ def softmin(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
 @op
 def log_softmax_along(x: Array, /, axis: int) -> Array:
     """Return log(softmax(x)) along `axis`."""
-    shifted = fast.shifted(as_floating(x), axis)
+    shifted = fast.subtract_max(as_floating(x), axis)
     return np.subtract(shifted, log_of_sum(np.exp(shifted), axis), out=shifted)
 
 
 def _log_softmax_x(g: Any, out: Any, axis: int) -> Any:
     if isinstance(g, ndarray) and isinstance(out, ndarray):
-        return fast.log_softmax_slope(g, out, axis)
+        return fast.log_softmax_vjp(g, out, axis)
     return g - exp(out) * sum(g, axis, keepdims=True)
 
 
@@ -92,7 +92,7 @@ def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none"
     if targets.dtype.kind == "f":
         losses = -np.sum(_to(targets, logits.dtype) * log_softmax(logits, 1), axis=1)
     else:
-        shifted = fast.shifted(logits, 1)
+        shifted = fast.subtract_max(logits, 1)
         of_labels = shifted[places(targets)]
         losses = log_of_sum(np.exp(shifted, out=shifted), 1)[:, 0] - of_labels
     if reduction == "none":
@@ -172,7 +172,7 @@ def sigmoid_cross_entropy(logits: Array, targets: Array) -> Array:
     log(1 + exp(-x)) and 1 - sigmoid(x) = sigmoid(-x), so that neither end loses digits. What is multiplied with a
     target of 0 counts as 0, also where it is infinite.
     """
-    missed, false = soft_part(-logits), soft_part(logits)
+    missed, false = softplus_values(-logits), softplus_values(logits)
     return targets * keep(missed, targets != 0) + (1 - targets) * keep(false, targets != 1)
 
 

@@ -11,7 +11,7 @@ from tinygrad_edu.engine import Array, Tensor, from_numpy, op, shape_of, values_
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
 from tinygrad_edu.ops.choosing import where
-from tinygrad_edu.ops.fast.indices import flat_places
+from tinygrad_edu.ops.fast.indices import flat_indices
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.shape import broadcast_to, reshape
 
@@ -66,7 +66,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
 
 def taken_along(x: Any, places: ndarray, axis: int) -> Any:
     """Return `take_along_axis` at places that are known to be inside, and none of them negative, as is the axis."""
-    return _taken(x, np.asarray(flat_places(places, axis, shape_of(x))))
+    return _taken(x, np.asarray(flat_indices(places, axis, shape_of(x))))
 
 
 def _taken(x: Any, places: ndarray) -> Any:
@@ -140,7 +140,7 @@ def _along(where_: str, shape: tuple[int, ...], indices: Any, axis: int) -> Any:
             outside = f"from {places.min()} to {places.max()}"
             raise IndexError(f"{where_}: indices {outside} are out of bounds for axis {along} of length {n}.")
         places = places % n
-    return np.asarray(flat_places(places, along, shape))
+    return np.asarray(flat_indices(places, along, shape))
 
 
 def _positions(where_: str, indices: Any) -> ndarray:

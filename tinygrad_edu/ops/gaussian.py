@@ -3,7 +3,8 @@
 import math
 
 from tinygrad_edu.engine import Array, op
-from tinygrad_edu.ops.fast.gaussian import ERF, NORMAL, integral
+from tinygrad_edu.ops.fast.gaussian import bell_integral
+from tinygrad_edu.ops.plain import ERF, NORMAL
 from tinygrad_edu.ops.powers import exp
 
 __all__ = ["erf"]
@@ -18,7 +19,7 @@ def erf(x: Array) -> Array:
     MissingExtraError
         Without SciPy.
     """
-    return integral(x, ERF)
+    return bell_integral(x, ERF)
 
 
 erf.vjps(x=lambda g, x: g * (exp(-(x * x)) * (2 / math.sqrt(math.pi))))
@@ -27,7 +28,7 @@ erf.vjps(x=lambda g, x: g * (exp(-(x * x)) * (2 / math.sqrt(math.pi))))
 @op
 def normal_cdf(x: Array) -> Array:
     """Return the probability that a standard normal variable is below x, with all its digits at both ends."""
-    return integral(x, NORMAL)
+    return bell_integral(x, NORMAL)
 
 
 normal_cdf.vjps(x=lambda g, x: g * (exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array, Parts, Tensor, add_at, op
-from tinygrad_edu.ops.fast.indices import taken
+from tinygrad_edu.ops.fast.indices import getitem_values
 
 __all__ = ["getitem", "scatter_add"]
 
@@ -13,7 +13,7 @@ __all__ = ["getitem", "scatter_add"]
 @op
 def getitem(x: Array, /, index: Any) -> Array:
     """Return x[index], for every kind of index that NumPy has: slices, integers, arrays, masks, and mixtures."""
-    return taken(x, index)
+    return getitem_values(x, index)
 
 
 @op

@@ -14,7 +14,7 @@ __all__ = ["logaddexp", "logit", "logsigmoid", "sigmoid", "softplus"]
 @op
 def sigmoid(x: Array) -> Array:
     """Return 1 / (1 + exp(-x)), without overflow at either end."""
-    return elementwise.logistic(x)
+    return elementwise.sigmoid_values(x)
 
 
 sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
@@ -23,7 +23,7 @@ sigmoid.vjps(x=lambda g, out: g * (out * (1 - out)))
 @op
 def logsigmoid(x: Array) -> Array:
     """Return log(sigmoid(x)), with all its digits at both ends."""
-    return np.negative(elementwise.soft_part(-1.0 * np.asarray(x)))
+    return np.negative(elementwise.softplus_values(-1.0 * np.asarray(x)))
 
 
 logsigmoid.vjps(x=lambda g, x: g * sigmoid(-x))
@@ -69,7 +69,7 @@ def softplus(x: Array, /, beta: float = 1.0, threshold: float = 20.0) -> Array:
         Beyond it the derivative is 1. At PyTorch's 20 the value jumps by 2e-9.
     """
     scaled = np.multiply(x, beta)
-    out, beyond = elementwise.soft_part(scaled) / beta, scaled > threshold
+    out, beyond = elementwise.softplus_values(scaled) / beta, scaled > threshold
     return elementwise.selected(beyond, x, out) if np.any(beyond) else out
 
 
@@ -85,7 +85,7 @@ softplus.vjps(x=_softplus_x)
 @op(broadcasts=True)
 def logaddexp(x: Operand, y: Operand) -> Array:
     """Return log(exp(x) + exp(y)), without overflow."""
-    return elementwise.log_of_powers(x, y)
+    return elementwise.logaddexp_values(x, y)
 
 
 logaddexp.vjps(x=lambda g, x, y: g * sigmoid(x - y), y=lambda g, x, y: g * sigmoid(y - x))

@@ -8,7 +8,7 @@ import numpy as np
 from tinygrad_edu.engine import Array, Operand, op, values_of
 from tinygrad_edu.ops.arithmetic import in_dtype_of
 from tinygrad_edu.ops.choosing import drop, where
-from tinygrad_edu.ops.fast.powers import raised
+from tinygrad_edu.ops.fast.powers import power_values
 
 __all__ = [
     "cbrt", "exp", "exp2", "expm1", "hypot", "log", "log1p", "log2", "log10", "power", "rsqrt", "sqrt", "square",
@@ -178,7 +178,7 @@ def power(x: Any, y: Any) -> Array:
     At a zero exponent the derivative with respect to the base is 0 for every base, as in PyTorch, and at a zero base so
     is the one with respect to the exponent; a negative base has a NaN derivative with respect to its exponent.
     """
-    return raised(x, y)
+    return power_values(x, y)
 
 
 def _power_x(g: Any, x: Any, y: Any) -> Any:

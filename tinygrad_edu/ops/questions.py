@@ -9,7 +9,7 @@ from tinygrad_edu._checks import whole_number
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.axes import Axis, plain_axes
-from tinygrad_edu.ops.fast.ranks import plain_sorted_places
+from tinygrad_edu.ops.plain import stable_argsort
 
 __all__ = [
     "all",
@@ -72,7 +72,7 @@ def argsort(
         raise DTypeError(f"argsort: descending is True or False, not {descending!r}; kind goes by its name.")
     values = np.asarray(values_of(x))
     values, along = (values.ravel(), -1) if axis is None else (np.atleast_1d(values), axis)
-    return plain_sorted_places(values.swapaxes(along, -1), descending).swapaxes(along, -1)
+    return stable_argsort(values.swapaxes(along, -1), descending).swapaxes(along, -1)
 
 
 def searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:

@@ -10,7 +10,7 @@ from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, parted, plain_axes, reduced_count
 from tinygrad_edu.ops.choosing import drop, keep, where
-from tinygrad_edu.ops.fast.reductions import mean_along, other_factors, reduction_along, sum_over
+from tinygrad_edu.ops.fast.reductions import mean_along, other_factors, reduce_along, sum_along
 from tinygrad_edu.ops.powers import exp, power_of_2_below, sqrt, square
 from tinygrad_edu.ops.scans import cast, cumprod, neighbor
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
@@ -63,9 +63,9 @@ def sum(x: Array, /, axis: Axis = None, keepdims: bool = False, dtype: DTypeLike
         halves: Array = total.astype(np.float16)
         return halves
     if axis.__class__ is int and x.__class__ is ndarray and x.ndim:
-        return reduction_along(np.add, x, axis, keepdims, dtype=dtype)
+        return reduce_along(np.add, x, axis, keepdims, dtype=dtype)
     if axis.__class__ is tuple and x.__class__ is ndarray:
-        return sum_over(x, axis, keepdims, dtype)
+        return sum_along(x, axis, keepdims, dtype)
     return np.sum(x, axis=plain_axes(axis), keepdims=keepdims, dtype=dtype)
 
 
@@ -234,7 +234,7 @@ def _share(g: Any, x: Any, out: Any, axis: Axis) -> Any:
 @op
 def max(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the greatest element over `axis`. Equal ones share the gradient evenly."""
-    return reduction_along(np.maximum, x, plain_axes(axis), keepdims)
+    return reduce_along(np.maximum, x, plain_axes(axis), keepdims)
 
 
 max.vjps(x=_share)
@@ -243,7 +243,7 @@ max.vjps(x=_share)
 @op
 def min(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return the smallest element over `axis`. Equal ones share the gradient evenly."""
-    return reduction_along(np.minimum, x, plain_axes(axis), keepdims)
+    return reduce_along(np.minimum, x, plain_axes(axis), keepdims)
 
 
 min.vjps(x=_share)
@@ -276,15 +276,15 @@ def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 def log_of_sum(x: Array, axis: Any) -> Array:
     """Return log(sum(x)) over `axis`, keeping it. The sum of very many float16 has no place in float16."""
     if x.dtype == np.float16:
-        return np.log(reduction_along(np.add, x, axis, dtype=np.float32)).astype(x.dtype)
-    return np.log(reduction_along(np.add, x, axis))
+        return np.log(reduce_along(np.add, x, axis, dtype=np.float32)).astype(x.dtype)
+    return np.log(reduce_along(np.add, x, axis))
 
 
 @op
 def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Return log(sum(exp(x))) over `axis`, without overflow: the greatest element is taken out first."""
     axes, x = plain_axes(axis), as_floating(x)
-    top = reduction_along(np.maximum, x, axes, initial=-np.inf)
+    top = reduce_along(np.maximum, x, axes, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0)
     out = log_of_sum(np.exp(x - top), axes) + top
     return out if keepdims or not x.ndim else out.squeeze(axes)

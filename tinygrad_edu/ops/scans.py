@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.choosing import where
-from tinygrad_edu.ops.fast.scans import accumulated, cumprod_slope, from_columns, in_columns, summed_up
+from tinygrad_edu.ops.fast.scans import accumulate, axis_back, axis_first, cumprod_slope, cumsum_values
 from tinygrad_edu.ops.gathering import added_flat, normal_axis
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate
@@ -43,12 +43,12 @@ def recurrence(a: Array, b: Array, /, axis: int, reverse: bool = False) -> Array
     Float16 is computed in float32.
     """
     kind, turn = np.result_type(a, b), slice(None, None, -1 if reverse else 1)
-    factors, added = (in_columns(x, axis, np.result_type(kind, np.float32))[turn] for x in (a, b))
+    factors, added = (axis_first(x, axis, np.result_type(kind, np.float32))[turn] for x in (a, b))
     y = _solved(factors, np.zeros(1, int), added)
     if not np.isfinite(y).all():  # the product of a piece is NaN where a factor is infinite and another one is 0
         y = _walked(factors, np.zeros(1, int), added, np.zeros(added.shape[1:], added.dtype))
     y = y.astype(kind, copy=False)
-    return from_columns(y[turn], axis)
+    return axis_back(y[turn], axis)
 
 
 _AT_ONCE, _WIDE = SizeThreshold(32, least=2), SizeThreshold(4)
@@ -107,7 +107,7 @@ recurrence.vjps(a=_recurrence_a, b=_recurrence_b)
 def cumsum(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None) -> Array:
     """Return the sums of all elements up to each along `axis`; of x flattened if it is None."""
     if dtype is None and axis is not None and np.ndim(x) and x.dtype.kind == "f":
-        return summed_up(x, axis)
+        return cumsum_values(x, axis)
     return np.cumsum(x, axis, dtype)
 
 
@@ -126,7 +126,7 @@ def cumprod(x: Array, /, axis: int | None = None, dtype: DTypeLike | None = None
     No derivative divides by an element, so zeros are like other numbers at every order.
     """
     if dtype is None and axis is not None and np.ndim(x) and x.dtype.kind == "f":
-        return accumulated(np.multiply, x, axis)
+        return accumulate(np.multiply, x, axis)
     return np.cumprod(x, axis, dtype)
 
 
@@ -147,7 +147,7 @@ cumprod.vjps(x=_cumprod_x)
 @op
 def extremum_so_far(x: Array, /, axis: int, largest: bool) -> Array:
     """Return the greatest, or the smallest, of all elements up to each along `axis`."""
-    return accumulated(np.maximum if largest else np.minimum, x, axis)
+    return accumulate(np.maximum if largest else np.minimum, x, axis)
 
 
 def _extremum_so_far_x(g: Any, x: Any, out: Any, axis: int) -> Any:

@@ -7,7 +7,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.ops.fast.ranks import first_places
+from tinygrad_edu.ops.fast.ranks import first_indices
 from tinygrad_edu.ops.gathering import normal_axis, take, take_along_axis, taken_along
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.questions import argsort
@@ -59,7 +59,7 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
     along = normal_axis(axis, len(shape_of(x)))
     _demand_rank("topk", k, 0, shape_of(x)[along])
     values = np.asarray(values_of(x)).swapaxes(along, -1)
-    places = first_places(values, k, largest).swapaxes(along, -1)
+    places = first_indices(values, k, largest).swapaxes(along, -1)
     return taken_along(x, places, along), places
 
 

@@ -11,7 +11,7 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape
 from tinygrad_edu.ops.choosing import where
-from tinygrad_edu.ops.fast.ranks import places_at_ranks
+from tinygrad_edu.ops.fast.ranks import rank_indices
 from tinygrad_edu.ops.gathering import taken_along
 from tinygrad_edu.ops.reduction import as_floating, mean, sum
 from tinygrad_edu.ops.shape import broadcast_to, reshape, transpose
@@ -109,7 +109,7 @@ def _on_the_way(x: Any, y: Any, weight: Any) -> Any:
 def _at_ranks(rows: Any, ranks: Any) -> Any:
     """Return, in place of the last axis, the elements of those ranks along it; of a row with a NaN, that for each."""
     ranks = np.asarray(ranks)
-    places = places_at_ranks(np.asarray(values_of(rows)), ranks.ravel())
+    places = rank_indices(np.asarray(values_of(rows)), ranks.ravel())
     found = taken_along(rows, places, rows.ndim - 1)
     return found if ranks.ndim == 1 else reshape(found, (*rows.shape[:-1], *ranks.shape))
 

@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Array, Operand, op
 from tinygrad_edu.ops.choosing import where
-from tinygrad_edu.ops.fast.elementwise import tanh_slope
+from tinygrad_edu.ops.fast.elementwise import tanh_vjp
 from tinygrad_edu.ops.powers import hypot, sqrt
 
 __all__ = [
@@ -146,7 +146,7 @@ def tanh(x: Array) -> Array:
 @op
 def tanh_gradient(cotangent: Array, t: Array) -> Array:
     """Return cotangent * (1 - t * t), the rule of t = tanh(x)."""
-    return tanh_slope(cotangent, t)
+    return tanh_vjp(cotangent, t)
 
 
 tanh.vjps(x=lambda g, out: tanh_gradient(g, out))

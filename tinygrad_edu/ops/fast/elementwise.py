@@ -5,6 +5,21 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.ops.plain import (
+    plain_leaky_relu_slope,
+    plain_leaky_relu_values,
+    plain_logaddexp_values,
+    plain_masked,
+    plain_relu_values,
+    plain_relu_vjp,
+    plain_selected,
+    plain_sigmoid_values,
+    plain_silu_vjp,
+    plain_softplus_values,
+    plain_tanh_vjp,
+    plain_zeroed,
+)
+from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
 
@@ -23,11 +38,7 @@ class _InEachDtype(dict[Any, ndarray]):
 ZEROS, _INFINITIES = _InEachDtype(0), _InEachDtype(np.inf)
 
 
-def plain_masked(x: ndarray, mask: Any) -> ndarray:
-    """Return x where the mask holds, and 0 elsewhere."""
-    return np.where(mask, x, ZEROS[x.dtype])
-
-
+@faster_than(plain_masked)
 def masked(x: ndarray, mask: Any) -> ndarray:
     """Return `plain_masked`; of a large array by the bits of each element, in a tenth of the time of a choice."""
     if x.size < _LARGE or not _has_bits(x.dtype):
@@ -35,11 +46,7 @@ def masked(x: ndarray, mask: Any) -> ndarray:
     return _with_bits(x, np.negative(_zeros_and_ones(mask)))
 
 
-def plain_zeroed(x: ndarray, mask: Any) -> ndarray:
-    """Return 0 where the mask holds, and x elsewhere."""
-    return np.where(mask, ZEROS[x.dtype], x)
-
-
+@faster_than(plain_zeroed)
 def zeroed(x: ndarray, mask: Any) -> ndarray:
     """Return `plain_zeroed`; of a large array as `masked`, of a small one as a copy with zeros written into it."""
     if x.size >= _LARGE and _has_bits(x.dtype):
@@ -51,11 +58,7 @@ def zeroed(x: ndarray, mask: Any) -> ndarray:
     return out
 
 
-def plain_selected(mask: Any, x: Any, y: Any) -> ndarray:
-    """Return x where the mask holds, and y elsewhere."""
-    return np.where(mask, x, y)
-
-
+@faster_than(plain_selected)
 def selected(mask: Any, x: Any, y: Any) -> ndarray:
     """Return `plain_selected`; of a large array by the bits of each element: the processor has nothing to guess."""
     if mask.__class__ is not ndarray or mask.size < _LARGE_CHOICE or mask.dtype is not _BOOL:
@@ -85,27 +88,21 @@ def _with_bits(x: Any, bits: Any) -> Any:
     return np.bitwise_and(x.view(integers), wide, out=wide if alike else None).view(x.dtype)
 
 
-def plain_bent(x: Any, slope: Any) -> ndarray:
-    """Return x where it is positive, and slope * x elsewhere."""
-    return selected(np.greater(x, 0), x, np.multiply(slope, x))
-
-
-def bent(x: Any, slope: Any) -> ndarray:
-    """Return `plain_bent`; with one number between 0 and 1 as the slope, as the greater of the two."""
+@faster_than(plain_leaky_relu_values)
+def leaky_relu_values(x: Any, slope: Any) -> ndarray:
+    """Return `plain_leaky_relu_values`; with one number between 0 and 1 as the slope, as the greater of the two."""
     if not _falls_short(x, slope) or slope == 0:  # 0 times infinity is none
-        return plain_bent(x, slope)
+        return plain_leaky_relu_values(x, slope)
     out = np.multiply(slope, x)
     return np.maximum(x, out, out=out)
 
 
-def plain_slope_of_bent(x: Any, slope: Any) -> ndarray:
-    """Return 1 where x is positive, and the slope elsewhere."""
-    return selected(np.greater(x, 0), x.dtype.type(1), slope)
-
-
-def slope_of_bent(x: Any, slope: Any) -> ndarray:
-    """Return `plain_slope_of_bent`; with one number between 0 and 1 as the slope, as ones and zeros held above it."""
-    return np.greater(x, 0).astype(x.dtype).clip(slope, 1) if _falls_short(x, slope) else plain_slope_of_bent(x, slope)
+@faster_than(plain_leaky_relu_slope)
+def leaky_relu_slope(x: Any, slope: Any) -> ndarray:
+    """Return `plain_leaky_relu_slope`. A slope between 0 and 1 is the lower bound of ones and zeros."""
+    if not _falls_short(x, slope):
+        return plain_leaky_relu_slope(x, slope)
+    return np.greater(x, 0).astype(x.dtype).clip(slope, 1)
 
 
 def _falls_short(x: Any, slope: Any) -> bool:
@@ -120,16 +117,11 @@ _ALL_BUT_THE_SIGN: dict[int, Any] = {size: integer(np.iinfo(integer).max) for si
 _BOOL = np.dtype(bool)
 
 
-def plain_logistic(x: Any) -> Any:
-    """Return 1 / (1 + exp(-x)), without overflow at either end."""
-    e = np.exp(-1.0 * np.abs(x))  # not -np.abs(x), which wraps around for unsigned numbers
-    return np.maximum(e, np.greater_equal(x, 0)) / (1 + e)  # which is 1 where that holds: no choice, no guess
-
-
-def logistic(x: Any) -> Any:
-    """Return `plain_logistic`; of large arrays by its formula, in one array, where that does not overflow."""
+@faster_than(plain_sigmoid_values)
+def sigmoid_values(x: Any) -> Any:
+    """Return `plain_sigmoid_values`; of large arrays by its formula, in one array, where that does not overflow."""
     if np.size(x) < _LARGE or x.dtype.char not in _LEAST_OF_EXP or not x.min(initial=0) > _LEAST_OF_EXP[x.dtype.char]:
-        return plain_logistic(x)
+        return plain_sigmoid_values(x)
     out = np.negative(x)
     np.exp(out, out=out)
     out += 1
@@ -139,32 +131,24 @@ def logistic(x: Any) -> Any:
 _LEAST_OF_EXP = {"f": -88.0, "d": -709.0}  # of which exp(-x) is still a number
 
 
-def plain_soft_part(x: Any) -> Any:
-    """Return log(1 + exp(x)), without overflow."""
-    return np.logaddexp(0, x)
-
-
-def soft_part(x: Any) -> Any:
-    """Return `plain_soft_part`; of large arrays max(x, 0) plus log(1 + exp(-|x|)), eight times as fast."""
+@faster_than(plain_softplus_values)
+def softplus_values(x: Any) -> Any:
+    """Return `plain_softplus_values`; of large arrays max(x, 0) plus log(1 + exp(-|x|)), eight times as fast."""
     if np.size(x) < _LARGE or x.dtype.char not in "fd":
-        return plain_soft_part(x)
+        return plain_softplus_values(x)
     out = np.abs(x)
     np.negative(out, out=out)
     np.log1p(np.exp(out, out=out), out=out)
-    out += positive_part(x)
+    out += relu_values(x)
     return out
 
 
-def plain_log_of_powers(x: Any, y: Any) -> Any:
-    """Return log(exp(x) + exp(y)), without overflow."""
-    return np.logaddexp(x, y)
-
-
-def log_of_powers(x: Any, y: Any) -> Any:
-    """Return `plain_log_of_powers`; of large arrays the greater plus log(1 + exp(-|x - y|)), eight times as fast."""
+@faster_than(plain_logaddexp_values)
+def logaddexp_values(x: Any, y: Any) -> Any:
+    """Return `plain_logaddexp_values`; of large arrays the greater plus log(1 + exp(-|x - y|)), eight times as fast."""
     dtype = np.result_type(x, y)
     if dtype.char not in "fd" or max(np.size(x), np.size(y)) < _LARGE:
-        return plain_log_of_powers(x, y)
+        return plain_logaddexp_values(x, y)
     top = np.maximum(x, y)
     with np.errstate(invalid="ignore"):
         out = np.subtract(x, y)
@@ -175,24 +159,16 @@ def log_of_powers(x: Any, y: Any) -> Any:
     return selected(infinite, top, out) if infinite.any() else out
 
 
-def plain_positive_part(x: ndarray) -> ndarray:
-    """Return max(x, 0), and NaN where x is."""
-    return np.maximum(x, ZEROS[x.dtype])
-
-
-def positive_part(x: ndarray) -> ndarray:
-    """Return `plain_positive_part`; of large arrays as what lies between 0 and infinity, in a third of the time."""
+@faster_than(plain_relu_values)
+def relu_values(x: ndarray) -> ndarray:
+    """Return `plain_relu_values`; of large arrays as what lies between 0 and infinity, in a third of the time."""
     zero = ZEROS[x.dtype]
     return x.clip(zero, _INFINITIES[x.dtype]) if x.size > _LARGE else np.maximum(x, zero)
 
 
-def plain_relu_slope(cotangent: ndarray, out: ndarray) -> ndarray:
-    """Return the cotangent where the positive part `out` is not 0, and 0 elsewhere."""
-    return zeroed(cotangent, out == ZEROS[out.dtype])
-
-
-def relu_slope(cotangent: ndarray, out: ndarray) -> ndarray:
-    """Return `plain_relu_slope`; of a large array by the bits of each number, which are all 0 of 0 but for the sign.
+@faster_than(plain_relu_vjp)
+def relu_vjp(cotangent: ndarray, out: ndarray) -> ndarray:
+    """Return `plain_relu_vjp`; of a large array by the bits of each number, which are all 0 of 0 but for the sign.
 
     Of small arrays most of the time goes to asking what they are.
     """
@@ -202,7 +178,7 @@ def relu_slope(cotangent: ndarray, out: ndarray) -> ndarray:
         slope[out == zero] = zero
         return slope
     if not _has_bits(dtype) or cotangent.dtype != dtype:
-        return plain_relu_slope(cotangent, out)
+        return plain_relu_vjp(cotangent, out)
     integers = _INTEGERS[dtype.itemsize]
     bits = np.bitwise_and(out.view(integers), _ALL_BUT_THE_SIGN[dtype.itemsize])  # at least 0, and 0 of -0.0 too
     np.negative(bits, out=bits)
@@ -210,13 +186,9 @@ def relu_slope(cotangent: ndarray, out: ndarray) -> ndarray:
     return np.bitwise_and(bits, cotangent.view(integers), out=bits).view(dtype)
 
 
-def plain_silu_slope(cotangent: ndarray, x: ndarray, share: ndarray) -> ndarray:
-    """Return cotangent * share * (1 + x * (1 - share)), where share is sigmoid(x)."""
-    return cotangent * (share * (1 + x * (1 - share)))
-
-
-def silu_slope(cotangent: ndarray, x: ndarray, share: ndarray) -> ndarray:
-    """Return `plain_silu_slope`, in one array."""
+@faster_than(plain_silu_vjp)
+def silu_vjp(cotangent: ndarray, x: ndarray, share: ndarray) -> ndarray:
+    """Return `plain_silu_vjp`, in one array."""
     slope = 1 - share
     slope *= x
     slope += 1
@@ -225,15 +197,11 @@ def silu_slope(cotangent: ndarray, x: ndarray, share: ndarray) -> ndarray:
     return slope
 
 
-def plain_tanh_slope(cotangent: Any, t: Any) -> Any:
-    """Return cotangent * (1 - t * t)."""
-    return cotangent * (1 - t * t)
-
-
-def tanh_slope(cotangent: Any, t: Any) -> Any:
-    """Return `plain_tanh_slope`; of large arrays in parts that stay in the cache."""
+@faster_than(plain_tanh_vjp)
+def tanh_vjp(cotangent: Any, t: Any) -> Any:
+    """Return `plain_tanh_vjp`; of large arrays in parts that stay in the cache."""
     if t.size <= _PART:
-        return plain_tanh_slope(cotangent, t)
+        return plain_tanh_vjp(cotangent, t)
     operands: list[Any] = [cotangent, t, None]
     access: Any = [["readonly"], ["readonly"], ["writeonly", "allocate"]]  # NumPy's type says one list for all
     with np.nditer(operands, ["external_loop", "buffered"], access, buffersize=_PART) as parts:

@@ -12,45 +12,22 @@ the rectangle is at most a 250th, so it may be computed in float32, if F(a) is a
 all of the error function; there its roundings show. No float32 gets a result that is 1.08 units off.
 """
 
-import math
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.ops.plain import Bell, plain_bell_integral
+from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
 
-class Bell(NamedTuple):
-    """What is integrated, scale * exp(rate * x * x); SciPy's name of the integral, and who asks for it."""
-
-    scale: float
-    rate: float
-    name: str
-    asker: str
-
-
-ERF = Bell(2 / math.sqrt(math.pi), -1.0, "erf", "erf")
-NORMAL = Bell(1 / math.sqrt(2 * math.pi), -0.5, "ndtr", "gelu(approximate='none')")
-
-
-def plain_integral(x: Any, bell: Bell) -> Any:
-    """Return the integral by SciPy, in the dtype of x where that is floating point."""
-    try:
-        from scipy import special
-    except ImportError as error:
-        raise MissingExtraError(f"{bell.asker} needs SciPy: pip install 'tinygrad-edu[scipy]'") from error
-    x = np.asarray(x)
-    out = getattr(special, bell.name)(x if x.dtype.kind == "f" else x.astype(np.float64))
-    return out.astype(x.dtype, copy=False) if x.dtype.kind == "f" else out
-
-
-def integral(x: Any, bell: Bell) -> Any:
-    """Return `plain_integral`; of a large float32 array from a table, in parts that stay in the cache."""
+@faster_than(plain_bell_integral)
+def bell_integral(x: Any, bell: Bell) -> Any:
+    """Return `plain_bell_integral`; of a large float32 array from a table, in parts that stay in the cache."""
     if x.__class__ is not ndarray or x.dtype != np.float32 or x.size < _LARGE:
-        return plain_integral(x, bell)
+        return plain_bell_integral(x, bell)
     table = _table(bell)
     operands: list[Any] = [x, None]
     access: Any = [["readonly"], ["writeonly", "allocate"]]  # NumPy's type says one list for all
@@ -81,7 +58,7 @@ def _by_midpoint(x: ndarray, table: ndarray, bell: Bell) -> ndarray:
 def _table(bell: Bell) -> ndarray:
     """Return the integral on the grid, from 0 up and then from the least up: negative counts wrap around."""
     grid = np.arange(2**16, dtype=np.uint16).view(np.int16) * _STEP
-    table: ndarray = plain_integral(grid, bell)
+    table: ndarray = plain_bell_integral(grid, bell)
     table[0] = table[0] or -0.0  # so that the sum is -0 where x is
     return table
 

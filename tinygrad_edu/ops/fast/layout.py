@@ -4,10 +4,13 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.ops.fast.turning import put_last
+from tinygrad_edu.ops.plain import plain_samples_first, plain_samples_last
 from tinygrad_edu.ops.sliding import Window, met_by
+from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import plan
 
 
+@faster_than(plain_samples_last)
 def samples_last(x: ndarray, axis: int = 0) -> ndarray:
     """Return images (N, C, H, W) as (C, H, W, N), one block of memory: a view of those that lie so already.
 
@@ -26,6 +29,7 @@ def samples_together(images: ndarray) -> ndarray:
     return images if images.strides[3] == images.itemsize else samples_last(images.transpose(3, 0, 1, 2))
 
 
+@faster_than(plain_samples_first)
 def samples_first(x: ndarray, axis: int = 0) -> ndarray:
     """Return (C, H, W, N) as (N, C, H, W), a view: the opposite of `samples_last`."""
     return x.transpose((*range(axis), x.ndim - 1, *range(axis, x.ndim - 1)))

@@ -12,6 +12,15 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
+from tinygrad_edu.ops.plain import (
+    plain_mean_of_products,
+    plain_moments,
+    plain_normalize_channels,
+    plain_normalize_channels_bias,
+    plain_normalize_channels_weight,
+    plain_normalize_channels_x,
+)
+from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
 # So many bytes of an array are worked on at a time: a few arrays of that size are in the third-level cache together.
@@ -20,6 +29,7 @@ _PART_BYTES = SizeThreshold(2**21)
 _LARGE = SizeThreshold(2**20)
 
 
+@faster_than(plain_mean_of_products)
 def mean_of_products(x: ndarray, y: ndarray) -> ndarray:
     """Return the mean of x * y over the first and the last axis: (1, K, 1), float64."""
     # A call of BLAS for each row is faster than a product; many rows lose no digits in float64.
@@ -35,12 +45,7 @@ def _of_each_part(function: Callable[[slice], None], x: ndarray) -> None:
     in_parts(function, shares(x.shape[1], 1 + x.nbytes // _PART_BYTES), large=x.size >= _LARGE)
 
 
-def plain_moments(x: ndarray) -> ndarray:
-    """Return of each channel the mean in the dtype of x, what the mean is more than that, and the variance: (3, K)."""
-    mean = x.mean((0, 2), np.float64)
-    return np.stack([mean, mean - mean.astype(x.dtype), x.var((0, 2), np.float64)]).astype(x.dtype)
-
-
+@faster_than(plain_moments)
 def moments(x: ndarray) -> ndarray:
     """Return `plain_moments`."""
     found = np.empty((3, x.shape[1]), x.dtype)
@@ -63,13 +68,9 @@ def _read(found: ndarray, eps: float, dtype: Any) -> tuple[ndarray, ndarray, nda
     return mean.astype(dtype), more, 1 / np.sqrt(variance.astype(wide) + eps)
 
 
-def plain_normalized(x: ndarray, weight: ndarray, bias: ndarray, eps: float) -> ndarray:
-    """Return weight * (x - mean(x)) / sqrt(var(x) + eps) + bias, with a weight and a bias for each channel."""
-    return weight * (x - x.mean((0, 2), keepdims=True)) / np.sqrt(x.var((0, 2), keepdims=True) + eps) + bias
-
-
-def normalized_in_parts(x: ndarray, weight: ndarray, bias: ndarray, eps: float, found: ndarray) -> ndarray:
-    """Return `plain_normalized`, with the moments that were found before."""
+@faster_than(plain_normalize_channels)
+def normalize_channels(x: ndarray, weight: ndarray, bias: ndarray, eps: float, found: ndarray) -> ndarray:
+    """Return `plain_normalize_channels`, with the moments that were found before."""
     mean, more, scale = _read(found, eps, x.dtype)
     scale = weight * scale
     shift = np.asarray(bias - more * scale, x.dtype)
@@ -84,14 +85,15 @@ def normalized_in_parts(x: ndarray, weight: ndarray, bias: ndarray, eps: float, 
     return out
 
 
-def gradient_of_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: ndarray) -> ndarray:
+@faster_than(plain_normalize_channels_x)
+def normalize_channels_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: ndarray) -> ndarray:
     """Return the gradient of x: scale * (g - mean(g) - unit * mean(g * unit)), where unit is x with mean 0, variance 1.
 
     It is made of g and x without their rounded means, each times a number, plus a number.
     """
     if x.dtype == np.float16:  # the number may be too large for it
         g, x, weight = (part.astype(np.float32) for part in (g, x, weight))
-        return gradient_of_x(g, x, weight, eps, found).astype(np.float16)
+        return normalize_channels_x(g, x, weight, eps, found).astype(np.float16)
     mean, more, scale = _read(found, eps, x.dtype)
     out = np.empty_like(x)
 
@@ -109,7 +111,8 @@ def gradient_of_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: nd
     return out
 
 
-def gradient_of_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> ndarray:
+@faster_than(plain_normalize_channels_weight)
+def normalize_channels_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> ndarray:
     """Return the gradient of the weight: of each channel the sum of g * unit, (1, K, 1)."""
     mean, more, scale = _read(found, eps, x.dtype)
     out = np.empty(mean.shape, g.dtype)
@@ -122,6 +125,7 @@ def gradient_of_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> nd
     return out
 
 
-def gradient_of_bias(g: ndarray) -> ndarray:
+@faster_than(plain_normalize_channels_bias)
+def normalize_channels_bias(g: ndarray) -> ndarray:
     """Return the gradient of the bias: the sum of each channel, (1, K, 1)."""
     return np.asarray(_mean(g) * (g.shape[0] * g.shape[2]), g.dtype)

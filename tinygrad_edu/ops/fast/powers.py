@@ -5,21 +5,19 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.ops.plain import plain_power_values
+from tinygrad_edu.plain_mode import faster_than
+
 _NUMBERS = frozenset({int, float, bool})
 # NumPy knows the exponents between -1 and 2 itself, and beyond 8 the roundings of the products add up.
 _PRODUCTS = frozenset({-8, -7, -6, -5, -4, -3, -2, 3, 4, 5, 6, 7, 8})
 
 
-def plain_raised(x: Any, y: Any) -> Any:
-    """Return x ** y."""
-    # NumPy's scalars have a power of their own, which may differ from that of arrays in the last digit.
-    return np.asarray(x) ** y if isinstance(x, np.generic) else x**y
-
-
-def raised(x: Any, y: Any) -> Any:
-    """Return `plain_raised`; of floating-point numbers and a small whole exponent, as a product."""
+@faster_than(plain_power_values)
+def power_values(x: Any, y: Any) -> Any:
+    """Return `plain_power_values`; of floating-point numbers and a small whole exponent, as a product."""
     if x.__class__ is not ndarray:
-        return plain_raised(x, y)
+        return plain_power_values(x, y)
     n = y
     if y.__class__ not in _NUMBERS:
         if y.ndim or np.result_type(x.dtype, y) != x.dtype:

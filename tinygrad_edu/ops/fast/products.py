@@ -13,6 +13,8 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.blas import SMALL, most_in_place
 from tinygrad_edu.ops.fast.blocks import ACROSS, FEWEST, block_of, product_in_blocks
+from tinygrad_edu.ops.plain import plain_product
+from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
 _LONGEST_PIECE = SizeThreshold(512)
@@ -29,11 +31,7 @@ _THIN, _THIN_SUM = map(SizeThreshold, (5000, 1500))
 _SHORTEST_SUM, _LONGEST_SUM, _MANY = map(SizeThreshold, (128, 1024, 128))
 
 
-def plain_product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
-    """Return x @ y, of matrices or stacks of them: (..., m, k), (..., k, n) -> (..., m, n); into `out`, if given."""
-    return np.matmul(x, y, out=out)
-
-
+@faster_than(plain_product)
 def product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
     """Return `plain_product`; a long and thin one in half the time, and a larger one in blocks."""
     (m, k), n = x.shape[-2:], y.shape[-1]
@@ -136,6 +134,7 @@ def plain_product_of_blocks(x: ndarray, blocks: ndarray, out: ndarray) -> None:
     np.matmul(x[:, None, None], blocks, out=out)
 
 
+@faster_than(plain_product_of_blocks)
 def product_of_blocks(x: ndarray, blocks: ndarray, rows: int, out: ndarray) -> None:
     """Do as `plain_product_of_blocks`, with so many rows of x at a time."""
     (groups, pieces, height, k, each), m = blocks.shape, x.shape[1]
@@ -157,6 +156,7 @@ def plain_sum_of_products(x: ndarray, y: ndarray) -> ndarray:
     return np.einsum("gjsmk,gnsk->gjmn", x, y)
 
 
+@faster_than(plain_sum_of_products)
 def sum_of_products(x: ndarray, y: ndarray) -> ndarray:
     """Return `plain_sum_of_products`; cut into pieces that OpenBLAS adds up where they lie, across its registers."""
     (groups, shifts, stack, m, k), n = x.shape, y.shape[1]

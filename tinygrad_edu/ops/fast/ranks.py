@@ -5,38 +5,28 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.ops.plain import plain_first_indices, plain_rank_indices, stable_argsort
+from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
 
-def plain_sorted_places(x: ndarray, descending: bool) -> ndarray:
-    """Return the positions that sort x along its last axis; equal elements keep their order, and a NaN is greatest."""
-    if not descending:
-        return x.argsort(-1, kind="stable")
-    # From behind, equal elements come in reverse, so that turning the order around puts them right.
-    return x.shape[-1] - 1 - x[..., ::-1].argsort(-1, kind="stable")[..., ::-1]
-
-
-def plain_first_places(x: ndarray, k: int, descending: bool) -> ndarray:
-    """Return the first k of `plain_sorted_places`."""
-    return plain_sorted_places(x, descending)[..., :k]
-
-
-def first_places(x: ndarray, k: int, descending: bool) -> ndarray:
-    """Return `plain_first_places`: of a few, what is on their side of the k-th, where nothing else is equal to it."""
+@faster_than(plain_first_indices)
+def first_indices(x: ndarray, k: int, descending: bool) -> ndarray:
+    """Return `plain_first_indices`: of a few, what is on their side of the k-th, where nothing else is equal to it."""
     n = x.shape[-1]
     if not x.size or x.size < _LARGE or not 0 < k <= n // _FEW:
-        return plain_first_places(x, k, descending)
+        return plain_first_indices(x, k, descending)
     rank = n - k if descending else k - 1
     bound = _parted(x, rank)[..., rank, None]
     chosen = ~(x < bound) if descending else x <= bound  # descending, a NaN is chosen too: it is not less
     found = chosen.reshape(-1).nonzero()[0]
     starts = np.arange(0, x.size, n)[:, None]
     if len(found) != k * len(starts):
-        return plain_first_places(x, k, descending)
+        return plain_first_indices(x, k, descending)
     places = found.reshape(-1, k) - starts
     if places.view(np.uintp).max() >= n:  # or negative: ascending, a row whose bound is a NaN has none
-        return plain_first_places(x, k, descending)
-    order = plain_sorted_places(x.reshape(-1).take(found).reshape(-1, k), descending)
+        return plain_first_indices(x, k, descending)
+    order = stable_argsort(x.reshape(-1).take(found).reshape(-1, k), descending)
     return places.reshape(-1).take(order + np.arange(0, places.size, k)[:, None]).reshape(*x.shape[:-1], k)
 
 
@@ -47,22 +37,16 @@ def _parted(x: ndarray, ranks: Any) -> ndarray:
     return x
 
 
-def plain_places_at_ranks(x: ndarray, ranks: ndarray) -> ndarray:
-    """Return the positions of the elements of some ranks along the last axis; of a row with a NaN, that for each."""
-    order = plain_sorted_places(x, False)
-    hidden = np.isnan(np.take_along_axis(x, order[..., -1:], -1))
-    return np.where(hidden, order[..., -1:], order[..., ranks])
-
-
-def places_at_ranks(x: ndarray, ranks: ndarray) -> ndarray:
-    """Return `plain_places_at_ranks`: of a few, where the elements of these ranks are, if nothing else equals them."""
+@faster_than(plain_rank_indices)
+def rank_indices(x: ndarray, ranks: ndarray) -> ndarray:
+    """Return `plain_rank_indices`: of a few, where the elements of these ranks are, if nothing else equals them."""
     if not x.size or len(ranks) * _FEW > x.shape[-1] or np.isnan(x.max()):
-        return plain_places_at_ranks(x, ranks)
+        return plain_rank_indices(x, ranks)
     at_ranks, places = _parted(x, ranks), np.empty((*x.shape[:-1], len(ranks)), np.intp)
     for k, rank in enumerate(ranks):
         equal = x == at_ranks[..., rank, None]
         if np.count_nonzero(equal) * x.shape[-1] != x.size:
-            return plain_places_at_ranks(x, ranks)
+            return plain_rank_indices(x, ranks)
         equal.argmax(-1, out=places[..., k])
     return places
 

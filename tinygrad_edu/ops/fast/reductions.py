@@ -11,16 +11,14 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tinygrad_edu.ops.plain import plain_mean_along, plain_reduce_along, plain_sum_along
+from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
 
-def plain_reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, **settings: Any) -> Any:
-    """Return the reduction of x over `axis`."""
-    return function.reduce(x, axis=axis, keepdims=keepdims, **settings)
-
-
-def reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, **settings: Any) -> Any:
-    """Return `plain_reduction_along`; of many short rows that of a copy in which they are columns.
+@faster_than(plain_reduce_along)
+def reduce_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, **settings: Any) -> Any:
+    """Return `plain_reduce_along`; of many short rows that of a copy in which they are columns.
 
     Sums of rows that are not so short are products with ones, which BLAS adds up in more places side by side; and the
     greatest of each is found faster by `reduceat`, which begins a row in half the time.
@@ -40,7 +38,7 @@ def reduction_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True
             found = function.reduceat(x.reshape(-1), np.arange(0, x.size, n))
             function(found, settings.get("initial", found), out=found)
             return _with_plain_zeros(function, found, rows, settings).reshape(shape)
-    return plain_reduction_along(function, x, axis, keepdims, **settings)
+    return plain_reduce_along(function, x, axis, keepdims, **settings)
 
 
 def _with_plain_zeros(function: np.ufunc, found: ndarray, rows: ndarray, settings: dict[str, Any]) -> ndarray:
@@ -50,7 +48,7 @@ def _with_plain_zeros(function: np.ufunc, found: ndarray, rows: ndarray, setting
     zeros = np.flatnonzero(found == 0)
     tied = rows[zeros]
     if ((tied == 0) & (np.signbit(tied) != np.signbit(found[zeros])[:, None])).any():
-        found[zeros] = plain_reduction_along(function, tied, -1, False, **settings)
+        found[zeros] = plain_reduce_along(function, tied, -1, False, **settings)
     return found
 
 
@@ -59,20 +57,16 @@ def _ones(n: int, dtype: Any) -> ndarray:
     return np.ones(n, dtype)
 
 
-def plain_sum_over(x: ndarray, axes: tuple[int, ...], keepdims: bool, dtype: Any) -> Any:
-    """Return the sum of x over several axes."""
-    return np.sum(x, axis=axes, keepdims=keepdims, dtype=dtype)
-
-
-def sum_over(x: ndarray, axes: tuple[int, ...], keepdims: bool, dtype: Any) -> Any:
-    """Return `plain_sum_over`; of axes that are together one piece of memory, as those of maps are, by rows of that."""
+@faster_than(plain_sum_along)
+def sum_along(x: ndarray, axes: tuple[int, ...], keepdims: bool, dtype: Any) -> Any:
+    """Return `plain_sum_along`. Axes that form one block of memory, as those of maps, are added as rows of it."""
     reduced = normalize_axis_tuple(axes, x.ndim)
     kept = [a for a in range(x.ndim) if a not in reduced]
     turned = x.transpose(*kept, *sorted(reduced, key=x.strides.__getitem__, reverse=True))
     usual = x.size >= _LARGE and x.dtype.char in "fd" and dtype in (None, x.dtype) and turned.flags.c_contiguous
     each = _even_row(prod(x.shape[a] for a in reduced)) if usual else None
     if each is None:
-        return plain_sum_over(x, axes, keepdims, dtype)
+        return plain_sum_along(x, axes, keepdims, dtype)
     sums = np.vecdot(turned.reshape(-1, each), _ones(each, x.dtype)).reshape(*turned.shape[: len(kept)], -1)
     shape = [n if a in kept else 1 for a, n in enumerate(x.shape) if keepdims or a in kept]
     return np.add.reduce(sums, -1).reshape(shape)[()]
@@ -89,18 +83,12 @@ _SHORT, _MIDDLE = map(SizeThreshold, (24, 1000))
 _LARGE = SizeThreshold(4000, least=2)  # a number has no rows
 
 
-def plain_mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
-    """Return the mean over `axis`. Of a number, the axes 0 and -1 are allowed, as NumPy's sum allows them."""
-    if np.ndim(x) == 0 and axis in (0, -1):
-        axis = None
-    return np.mean(x, axis=axis, keepdims=keepdims)
-
-
+@faster_than(plain_mean_along)
 def mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
     """Return `plain_mean_along`, of which NumPy's own, which is written in Python, takes up to four times as long."""
     if x.__class__ is not ndarray or x.dtype.char not in "fd" or not x.size:
         return plain_mean_along(x, axis, keepdims)
-    total = plain_reduction_along(np.add, x, axis, keepdims)
+    total = plain_reduce_along(np.add, x, axis, keepdims)
     return total / (x.size // total.size)
 
 

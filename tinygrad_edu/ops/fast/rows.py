@@ -22,6 +22,7 @@ from tinygrad_edu.ops.fast.products import Cut, cut, product_of_blocks, sum_of_p
 from tinygrad_edu.ops.fast.rings import put_by_ring, ring_cut
 from tinygrad_edu.ops.fast.turning import items_of
 from tinygrad_edu.ops.sliding import Window, add_up, met_by, view_of, windows_of
+from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
 # So many bytes of windows are made at a time: they are still near by when they are multiplied.
@@ -80,6 +81,7 @@ def plain_correlated_maps(
     return maps if bias is None else maps + bias[:, None, None, None]
 
 
+@faster_than(plain_correlated_maps)
 def correlated_maps(
     images: ndarray, weight: ndarray, laid: Window, groups: int, bias: ndarray | None = None
 ) -> ndarray:
@@ -247,6 +249,7 @@ def plain_correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups
     return images[:, *laid.inside]
 
 
+@faster_than(plain_correlated_images)
 def correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
     """Return `plain_correlated_images`: each row is a product of kernels with rows of maps, which slide over them.
 
@@ -348,6 +351,7 @@ def plain_correlated_kernels(maps: ndarray, images: ndarray, laid: Window, group
     return kernels.reshape(len(maps), *kernels.shape[2:])
 
 
+@faster_than(plain_correlated_kernels)
 def correlated_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int) -> ndarray:
     """Return `plain_correlated_kernels`: the sum, over the rows of the maps, of products with their windows.
 

@@ -1,0 +1,269 @@
+"""Array functions in plain NumPy. The folder ``fast`` has a faster form of each."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.errors import MissingExtraError
+
+# --- Element by element ---
+
+
+def plain_masked(x: ndarray, mask: Any) -> ndarray:
+    """Return x where the mask is True, and 0 elsewhere."""
+    return np.where(mask, x, x.dtype.type(0))
+
+
+def plain_zeroed(x: ndarray, mask: Any) -> ndarray:
+    """Return 0 where the mask is True, and x elsewhere."""
+    return np.where(mask, x.dtype.type(0), x)
+
+
+def plain_selected(mask: Any, x: Any, y: Any) -> ndarray:
+    """Return x where the mask is True, and y elsewhere."""
+    return np.where(mask, x, y)
+
+
+def plain_power_values(x: Any, y: Any) -> Any:
+    """Return x ** y."""
+    # NumPy computes the power of a scalar with another function, which may differ in the last digit.
+    return np.asarray(x) ** y if isinstance(x, np.generic) else x**y
+
+
+def plain_sigmoid_values(x: Any) -> Any:
+    """Return 1 / (1 + exp(-x)), without overflow at either end."""
+    e = np.exp(-1.0 * np.abs(x))  # not -np.abs(x), which wraps around for unsigned integers
+    return np.maximum(e, np.greater_equal(x, 0)) / (1 + e)  # the numerator is 1 for x >= 0
+
+
+def plain_softplus_values(x: Any) -> Any:
+    """Return log(1 + exp(x)), without overflow."""
+    return np.logaddexp(0, x)
+
+
+def plain_logaddexp_values(x: Any, y: Any) -> Any:
+    """Return log(exp(x) + exp(y)), without overflow."""
+    return np.logaddexp(x, y)
+
+
+def plain_relu_values(x: ndarray) -> ndarray:
+    """Return max(x, 0), and NaN where x is NaN."""
+    return np.maximum(x, x.dtype.type(0))
+
+
+def plain_relu_vjp(g: ndarray, out: ndarray) -> ndarray:
+    """Return g where the result of relu is not 0, and 0 elsewhere."""
+    return np.where(out == 0, g.dtype.type(0), g)
+
+
+def plain_leaky_relu_values(x: Any, slope: Any) -> ndarray:
+    """Return x where it is positive, and slope * x elsewhere."""
+    return np.where(np.greater(x, 0), x, np.multiply(slope, x))
+
+
+def plain_leaky_relu_slope(x: Any, slope: Any) -> ndarray:
+    """Return 1 where x is positive, and the slope elsewhere."""
+    return np.where(np.greater(x, 0), x.dtype.type(1), slope)
+
+
+def plain_silu_vjp(g: ndarray, x: ndarray, s: ndarray) -> ndarray:
+    """Return g * s * (1 + x * (1 - s)), where s is sigmoid(x)."""
+    return g * (s * (1 + x * (1 - s)))
+
+
+def plain_tanh_vjp(g: Any, out: Any) -> Any:
+    """Return g * (1 - out * out), where out is tanh(x)."""
+    return g * (1 - out * out)
+
+
+# --- Reductions and products ---
+
+
+def plain_reduce_along(function: np.ufunc, x: Any, axis: Any, keepdims: bool = True, **settings: Any) -> Any:
+    """Return ``function.reduce(x, axis)``."""
+    return function.reduce(x, axis=axis, keepdims=keepdims, **settings)
+
+
+def plain_sum_along(x: ndarray, axes: tuple[int, ...], keepdims: bool, dtype: Any) -> Any:
+    """Return the sum of x over several axes."""
+    return np.sum(x, axis=axes, keepdims=keepdims, dtype=dtype)
+
+
+def plain_mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
+    """Return the mean over `axis`. A 0-d array has the axes 0 and -1, as in NumPy's sum."""
+    if np.ndim(x) == 0 and axis in (0, -1):
+        axis = None
+    return np.mean(x, axis=axis, keepdims=keepdims)
+
+
+def plain_product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
+    """Return x @ y for stacks of matrices: (..., m, k), (..., k, n) -> (..., m, n). Write into `out` if given."""
+    return np.matmul(x, y, out=out)
+
+
+# --- Softmax ---
+
+
+def plain_softmax_values(x: ndarray, axis: int) -> ndarray:
+    """Return exp(x) / sum(exp(x)) along `axis`."""
+    e = np.exp(plain_subtract_max(x, axis))
+    total = np.add.reduce(e, axis, np.float32 if e.dtype == np.float16 else e.dtype, keepdims=True)
+    return np.asarray(e / total).astype(e.dtype, copy=False)
+
+
+def plain_subtract_max(x: ndarray, axis: int) -> ndarray:
+    """Return x - max(x) along `axis`, so that exp does not overflow. Softmax does not change."""
+    return np.asarray(x - np.maximum.reduce(x, axis, keepdims=True, initial=-np.inf))
+
+
+def plain_softmax_vjp(g: ndarray, p: ndarray, axis: int) -> ndarray:
+    """Return p * (g - sum(g * p)) along `axis`, where p is the softmax."""
+    return p * (g - np.add.reduce(g * p, axis=axis, keepdims=True))
+
+
+def plain_log_softmax_vjp(g: ndarray, out: ndarray, axis: int) -> ndarray:
+    """Return g - exp(out) * sum(g) along `axis`, where out is the logarithm of the softmax."""
+    return g - np.exp(out) * np.add.reduce(g, axis, keepdims=True)
+
+
+# --- Scans ---
+
+
+def plain_accumulate(function: np.ufunc, x: ndarray, axis: int) -> Any:
+    """Return ``function.accumulate(x, axis)``."""
+    return function.accumulate(x, axis)
+
+
+def plain_cumsum_values(x: ndarray, axis: int) -> Any:
+    """Return the cumulative sum along `axis`."""
+    return np.add.accumulate(x, axis)
+
+
+def plain_axis_first(x: ndarray, axis: int, dtype: Any = None) -> ndarray:
+    """Return a C-contiguous copy of x with `axis` moved to the front."""
+    return np.array(np.moveaxis(x, axis, 0), dtype, order="C")
+
+
+def plain_axis_back(x: ndarray, axis: int) -> ndarray:
+    """Return a C-contiguous array with the first axis moved to `axis`: the inverse of `plain_axis_first`."""
+    return np.ascontiguousarray(np.moveaxis(x, 0, axis))
+
+
+# --- Indices ---
+
+
+def plain_getitem_values(x: ndarray, index: Any) -> Any:
+    """Return x[index]."""
+    return x[index]
+
+
+def plain_flat_indices(indices: ndarray, axis: int, shape: tuple[int, ...]) -> Any:
+    """Return the positions in the flattened array of the elements that ``take_along_axis`` takes."""
+    others = (np.arange(n).reshape(-1, *[1] * (len(shape) - 1 - a)) for a, n in enumerate(shape))
+    return np.ravel_multi_index([indices if a == axis else each for a, each in enumerate(others)], shape)
+
+
+def stable_argsort(x: ndarray, descending: bool) -> ndarray:
+    """Return the indices that sort x along its last axis. Equal elements keep their order, and NaN is the largest."""
+    if not descending:
+        return x.argsort(-1, kind="stable")
+    # In the reversed array equal elements are in reversed order; reversing the result restores it.
+    return x.shape[-1] - 1 - x[..., ::-1].argsort(-1, kind="stable")[..., ::-1]
+
+
+def plain_first_indices(x: ndarray, k: int, descending: bool) -> ndarray:
+    """Return the first k of the indices that sort x along its last axis."""
+    return stable_argsort(x, descending)[..., :k]
+
+
+def plain_rank_indices(x: ndarray, ranks: ndarray) -> ndarray:
+    """Return the indices of the elements of some ranks along the last axis. A row with NaN has the index of a NaN."""
+    order = stable_argsort(x, False)
+    has_nan = np.isnan(np.take_along_axis(x, order[..., -1:], -1))
+    return np.where(has_nan, order[..., -1:], order[..., ranks])
+
+
+# --- Axes of images ---
+
+
+def plain_samples_last(x: ndarray, axis: int = 0) -> ndarray:
+    """Return images (N, C, H, W) as (C, H, W, N). `axis` is that of the samples."""
+    return np.moveaxis(x, axis, -1)
+
+
+def plain_samples_first(x: ndarray, axis: int = 0) -> ndarray:
+    """Return (C, H, W, N) as (N, C, H, W): the inverse of `plain_samples_last`."""
+    return np.moveaxis(x, -1, axis)
+
+
+# --- Normalization of channels, (A, K, B) ---
+
+
+def plain_mean_of_products(x: ndarray, y: ndarray) -> ndarray:
+    """Return the mean of x * y over the first and the last axis: (1, K, 1), float64. The mean of nothing is 0."""
+    total = np.sum(x * y, (0, 2), np.float64, keepdims=True)
+    return total / max(x.shape[0] * x.shape[2], 1)
+
+
+def plain_moments(x: ndarray) -> ndarray:
+    """Return the mean of each channel in the dtype of x, its rounding error, and the variance: (3, K)."""
+    mean = x.mean((0, 2), np.float64)
+    return np.stack([mean, mean - mean.astype(x.dtype), x.var((0, 2), np.float64)]).astype(x.dtype)
+
+
+def plain_standardized(x: ndarray, eps: float, moments: ndarray) -> tuple[ndarray, ndarray]:
+    """Return (x - mean) * scale in float64, and scale = 1 / sqrt(variance + eps): (A, K, B), (1, K, 1)."""
+    mean, error, variance = moments.astype(np.float64)[:, None, :, None]
+    scale = 1 / np.sqrt(variance + eps)
+    return (x - mean - error) * scale, scale
+
+
+def plain_normalize_channels(x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray) -> ndarray:
+    """Return weight * (x - mean) / sqrt(variance + eps) + bias; the weight and the bias are (1, K, 1)."""
+    return np.asarray(weight * plain_standardized(x, eps, moments)[0] + bias).astype(x.dtype)
+
+
+def plain_normalize_channels_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, moments: ndarray) -> ndarray:
+    """Return the gradient of x: weight * scale * (g - mean(g) - s * mean(g * s)), where s is x standardized."""
+    (s, scale), g = plain_standardized(x, eps, moments), g.astype(np.float64)
+    slope = g - g.mean((0, 2), keepdims=True) - s * (g * s).mean((0, 2), keepdims=True)
+    return np.asarray(weight * scale * slope).astype(x.dtype)
+
+
+def plain_normalize_channels_weight(g: ndarray, x: ndarray, eps: float, moments: ndarray) -> ndarray:
+    """Return the gradient of the weight: the sum over each channel of g times x standardized, (1, K, 1)."""
+    return (g * plain_standardized(x, eps, moments)[0]).sum((0, 2), keepdims=True).astype(g.dtype)
+
+
+def plain_normalize_channels_bias(g: ndarray) -> ndarray:
+    """Return the gradient of the bias: the sum over each channel, (1, K, 1)."""
+    return g.sum((0, 2), np.float64, keepdims=True).astype(g.dtype)
+
+
+# --- Integrals ---
+
+
+class Bell(NamedTuple):
+    """The integrand scale * exp(rate * x * x), SciPy's name of its integral, and the public function that needs it."""
+
+    scale: float
+    rate: float
+    name: str
+    asker: str
+
+
+ERF = Bell(2 / math.sqrt(math.pi), -1.0, "erf", "erf")
+NORMAL = Bell(1 / math.sqrt(2 * math.pi), -0.5, "ndtr", "gelu(approximate='none')")
+
+
+def plain_bell_integral(x: Any, bell: Bell) -> Any:
+    """Return the integral from SciPy, in the dtype of a floating-point x."""
+    try:
+        from scipy import special
+    except ImportError as error:
+        raise MissingExtraError(f"{bell.asker} needs SciPy: pip install 'tinygrad-edu[scipy]'") from error
+    x = np.asarray(x)
+    out = getattr(special, bell.name)(x if x.dtype.kind == "f" else x.astype(np.float64))
+    return out.astype(x.dtype, copy=False) if x.dtype.kind == "f" else out
