@@ -14,9 +14,9 @@ from numpy import ndarray
 from benchmarks import workloads
 from benchmarks.cores import available, pin
 from benchmarks.timing import timed
-from tinygrad_edu.ops.convolution import correlate
+from tinygrad_edu.ops.fast.convolution import correlate
 from tinygrad_edu.ops.fast.layout import bordered, samples_first
-from tinygrad_edu.ops.sliding import window
+from tinygrad_edu.ops.sliding_windows import window
 from tinygrad_edu.parallel import single_threaded_blas
 
 

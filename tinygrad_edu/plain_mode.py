@@ -4,13 +4,13 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+_Fast = TypeVar("_Fast", bound=Callable[..., Any])
 
 # Set by the environment when the package is imported; every function is chosen then.
 PLAIN = os.environ.get("TINYGRAD_EDU_PLAIN", "") not in ("", "0")
 
 
-def faster_than(plain: Callable[..., Any]) -> Callable[[Function], Function]:
+def faster_than(plain: Callable[..., Any]) -> Callable[[_Fast], _Fast]:
     """Declare a function as a faster equivalent of `plain`. Plain mode replaces it by `plain`.
 
     The tests hold both equal: a fast function has its plain one as the attribute ``plain``.

@@ -14,7 +14,7 @@ from tinygrad_edu.lessons.__main__ import THE_END, main
 from tinygrad_edu.lessons.cases import Looking
 from tinygrad_edu.lessons.folder import Folder
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS
-from tinygrad_edu.ops.convolution import correlate
+from tinygrad_edu.ops.fast.convolution import correlate
 
 # Under the names of the lessons. What is about lesson 7's recorder, and about the network, is the student's own.
 REAL = SimpleNamespace(

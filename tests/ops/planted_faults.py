@@ -119,11 +119,11 @@ FAULTS = {
     ],
     "ops/fast/normalization.py": [
         Fault("if x.dtype == np.float16:", "if not x.ndim:", "a slope too large for float16",
-              twins=["normalization.normalize_channels_x"]),
+              twins=["normalization.channel_norm_x"]),
         Fault("np.asarray(scale, x.dtype), np.empty_like(x)", "np.asarray(scale, x.dtype), x", "a copy",
-              twins=["normalization.normalize_channels"], errors=["ValueError", "AssertionError"]),
+              twins=["normalization.channel_norm"], errors=["ValueError", "AssertionError"]),
         Fault("more = _mean(centred)\n", "more = np.zeros_like(mean)\n", "the rounding of the mean",
-              twins=["normalization.moments", "normalization.normalize_channels"]),
+              twins=["normalization.moments", "normalization.channel_norm"]),
     ],
     "ops/fast/gaussian.py": [
         Fault("x = np.clip(x, -_END, _END)", "x = np.array(x)", "the ends of the table",
@@ -155,9 +155,9 @@ FAULTS = {
               errors=["ZeroDivisionError"]),
     ],
     "ops/fast/pointwise.py": [
-        Fault(" or laid.size != laid.padded", "", "a stride", paths=["correlate", "conv2d"],
+        Fault(" or window.size != window.padded", "", "a stride", paths=["correlate", "conv2d"],
               errors=["WrongGradientError", "ValueError"]),
-        Fault(" or any(a.start for a in laid.inside)", "", "padding", paths=["correlate", "conv2d"],
+        Fault(" or any(a.start for a in window.inside)", "", "padding", paths=["correlate", "conv2d"],
               errors=["WrongGradientError", "ValueError"]),
         Fault("np.add.reduce(found)", "found[0]", "other parts", twins=["pointwise.pointwise_kernels"],
               errors=["ValueError", "AssertionError"]),
@@ -195,10 +195,10 @@ FAULTS = {
               twins=["depthwise.depthwise_kernels"]),
         Fault("near = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)", "near = out",
               "maps that are apart", twins=["depthwise.depthwise_images"]),
-        Fault(" or laid.dilation[0] > 1:", ":", "rows that are apart", twins=["depthwise.depthwise_maps"],
+        Fault(" or window.dilation[0] > 1:", ":", "rows that are apart", twins=["depthwise.depthwise_maps"],
               errors=["ValueError", "AssertionError"]),
         Fault("(length, columns % length)", "(length,)", "a rest", twins=["depthwise.depthwise_maps"]),
-        Fault("laid.stride == (1, 1) and", "", "a stride", twins=["depthwise.depthwise_kernels"],
+        Fault("window.stride == (1, 1) and", "", "a stride", twins=["depthwise.depthwise_kernels"],
               errors=["ValueError", "AssertionError"]),
     ],
     "ops/fast/turning.py": [
@@ -221,7 +221,7 @@ FAULTS = {
         Fault(" and x.ndim > 1 and x.size > 0", " and x.ndim > 1", "the empty case", twins=["scans.axis_first"],
               errors=["ValueError", "AssertionError"]),
         Fault("if not x.size or x.dtype == np.float16:", "if x.dtype == np.float16:", "the empty case",
-              twins=["scans.cumprod_slope"], errors=["ValueError"]),
+              twins=["scans.cumprod_vjp"], errors=["ValueError"]),
     ],
     "ops/fast/softmax.py": [
         Fault("not (x.min() > -_NEAR and x.max() < _NEAR)", "x.min() <= -_NEAR or x.max() >= _NEAR", "a NaN",

@@ -11,13 +11,13 @@ import tinygrad_edu as tg
 from tinygrad_edu.cores import threads
 from tinygrad_edu.engine import scattering
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops import convolution
 from tinygrad_edu.ops import normalization as composed
 from tinygrad_edu.ops import plain as plain_forms
 from tinygrad_edu.ops import reduction as ops_of_reduction
 from tinygrad_edu.ops import scans as ops_of_scans
 from tinygrad_edu.ops.fast import (
     blocks,
+    convolution,
     depthwise,
     elementwise,
     gaussian,
@@ -34,7 +34,7 @@ from tinygrad_edu.ops.fast import (
     turning,
 )
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
-from tinygrad_edu.ops.sliding import window
+from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.parallel import map_shards
 from tinygrad_edu.testing.strategies import calls
 from tinygrad_edu.testing.thresholds import lowered_thresholds, replaced_thresholds
@@ -151,7 +151,7 @@ def test_derivatives_of_products_by_division(dtype, data):
 
 def _gradient(op, x, axis, g, without_division):
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((ops_of_scans, "cumprod_slope"), (ops_of_reduction, "other_factors")):
+        for module, name in ((ops_of_scans, "cumprod_vjp"), (ops_of_reduction, "other_factors")):
             if without_division:
                 patch.setattr(module, name, lambda *_: None)
         out = op(x, axis=axis)
@@ -162,10 +162,10 @@ def _gradient(op, x, axis, g, without_division):
 def test_products_that_are_not_divided(factors):
     x = np.array(factors, np.float32)
     with np.errstate(all="ignore"):
-        assert scans.cumprod_slope(np.ones_like(x), x, np.cumprod(x), 0) is None
+        assert scans.cumprod_vjp(np.ones_like(x), x, np.cumprod(x), 0) is None
         assert reductions.other_factors(x, np.prod(x)) is None
     small = np.full(2, 1e-30, np.float32)  # of which the parts would be 0
-    assert scans.cumprod_slope(small, small * np.float32(1e15), np.full(2, 1e-15, np.float32), 0) is None
+    assert scans.cumprod_vjp(small, small * np.float32(1e15), np.full(2, 1e-15, np.float32), 0) is None
 
 
 # --- Integrals of a bell, from a table ---
@@ -299,7 +299,7 @@ WIDE = {
 
 def test_the_phases_of_a_long_stride_are_those_that_meet_the_kernel():
     stride = 2**40
-    found = phases._phases(window((1, stride + 5), (1, 3), (1, stride), (0, 1), 1), 1)
+    found = phases._phases(window_of((1, stride + 5), (1, 3), (1, stride), (0, 1), 1), 1)
     assert [(phase.pixels.start, list(phase.met)) for phase in found] == [(0, [0, 1]), (1, [0, 1]), (stride - 1, [1])]
 
 
@@ -345,10 +345,10 @@ def test_normalization_in_parts(data, far, seed):
     tolerance = {"rtol": 1e-9, "atol": 1e-9 if not far else 1e-5}
     with lowered_thresholds(seed):
         found = normalization.moments(x)
-        out = normalization.normalize_channels(x, weight, bias, eps, found)
+        out = normalization.channel_norm(x, weight, bias, eps, found)
         gradients = (
-            normalization.normalize_channels_x(g, x, weight, eps, found),
-            normalization.normalize_channels_weight(g, x, eps, found), normalization.normalize_channels_bias(g),
+            normalization.channel_norm_x(g, x, weight, eps, found),
+            normalization.channel_norm_weight(g, x, eps, found), normalization.channel_norm_bias(g),
         )  # fmt: skip
     np.testing.assert_allclose(found, plain_forms.plain_moments(x), **tolerance)
     mean, variance = (f(x, (0, 2), keepdims=True) for f in (np.mean, np.var))

@@ -11,11 +11,10 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
-from tinygrad_edu.ops import convolution
-from tinygrad_edu.ops.fast import layout, rows, turning
+from tinygrad_edu.ops.fast import convolution, layout, rows, turning
 from tinygrad_edu.ops.fast.layout import region
 from tinygrad_edu.ops.fast.products import Cut
-from tinygrad_edu.ops.sliding import window
+from tinygrad_edu.ops.sliding_windows import window_of
 
 
 def samples_innermost(array):
@@ -80,17 +79,17 @@ def test_images_and_gradients_with_the_samples_outermost_are_turned_once(functio
 @pytest.mark.parametrize("groups", [1, 3])
 @pytest.mark.parametrize("n", [5, 50])
 def test_the_windows_of_one_pixel_are_the_images_themselves(groups, n):
-    images, laid = np.zeros((3, 8, 8, n)), window((8, 8), 1, 1, 0, 1)
-    part = rows._part(range(2, 4), laid, images.shape, images.itemsize, groups, Cut(1, 8, n))
+    images, window = np.zeros((3, 8, 8, n)), window_of((8, 8), 1, 1, 0, 1)
+    part = rows._part(range(2, 4), window, images.shape, images.itemsize, groups, Cut(1, 8, n))
     assert np.shares_memory(rows._windows(images, part), images)
 
 
 @pytest.mark.parametrize("dilation", [1, 2])
 def test_windows_share_their_rows(dilation):
-    images, laid = np.zeros((3, 10, 10, 50)), window((10, 10), 3, 1, 0, dilation)
-    part = range(0, laid.size[0], dilation)
-    windows = rows._windows(images, rows._part(part, laid, images.shape, images.itemsize, 1, Cut(1, 1, 25)))
-    assert windows.shape == (1, 2 * laid.size[1], len(part), 27, 25)
+    images, window = np.zeros((3, 10, 10, 50)), window_of((10, 10), 3, 1, 0, dilation)
+    part = range(0, window.size[0], dilation)
+    windows = rows._windows(images, rows._part(part, window, images.shape, images.itemsize, 1, Cut(1, 1, 25)))
+    assert windows.shape == (1, 2 * window.size[1], len(part), 27, 25)
     assert np.shares_memory(windows[:, :, 0], windows[:, :, 2])
 
 

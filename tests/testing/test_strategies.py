@@ -11,7 +11,7 @@ from hypothesis.errors import NoSuchExample
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.ops.sliding import window as lay
+from tinygrad_edu.ops.sliding_windows import window_of as lay
 from tinygrad_edu.testing import Call, check_gradient, check_op, check_vjp
 from tinygrad_edu.testing.literals import LAYOUTS, code
 from tinygrad_edu.testing.strategies import (

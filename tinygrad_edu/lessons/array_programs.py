@@ -16,7 +16,7 @@ from tinygrad_edu.lessons.short_programs import exact_arrays
 from tinygrad_edu.testing.strategies import broadcastable
 
 # What the functions in a program are of arrays, as a book has them.
-PLAIN: dict[str, Callable[..., Any]] = {
+NUMPY_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tanh": np.tanh,
     "exp": np.exp,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
@@ -45,7 +45,7 @@ class ArrayProgram:
 
     def of(self, functions: Mapping[str, Any], all_of_them: bool = False) -> Callable[..., Any]:
         """Return it as a function, with an engine's functions, to the last value, or to a list of all."""
-        space = {name: functions[name] for name in PLAIN}
+        space = {name: functions[name] for name in NUMPY_FUNCTIONS}
         exec(self._source(f"[{', '.join(self.names)}]" if all_of_them else self.names[-1]), space)
         return space["program"]  # type: ignore[no-any-return]
 
@@ -109,7 +109,7 @@ def array_programs(draw: Any, in_place: bool = True) -> ArrayProgram:
     for _ in range(draw(st.integers(1, 6))):
         new = f"v{len(values)}"
         written = [line.replace("NEW", new) for line in _lines(draw, values)]
-        space: dict[str, Any] = {**PLAIN, **values}
+        space: dict[str, Any] = {**NUMPY_FUNCTIONS, **values}
         exec("\n".join(written), space)
         value = np.asarray(space[new])
         tame = value.size <= _MOST_ELEMENTS and np.max(np.abs(value), initial=0) < _LARGEST

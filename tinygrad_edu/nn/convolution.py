@@ -13,7 +13,7 @@ from tinygrad_edu.nn.linear import affine, require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.padding import FILLINGS, surrounded
 from tinygrad_edu.nn.sharding import require_batch
-from tinygrad_edu.ops.sliding import pair, single
+from tinygrad_edu.ops.sliding_windows import pair, single
 
 __all__ = ["Conv1D", "Conv2D", "ConvTranspose1D", "ConvTranspose2D"]
 

@@ -6,7 +6,7 @@ from tinygrad_edu import ops
 from tinygrad_edu.engine import shape_of
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_batch
-from tinygrad_edu.ops.sliding import Pair
+from tinygrad_edu.ops.sliding_windows import Pair
 
 __all__ = ["Fold", "Unfold"]
 

@@ -13,7 +13,7 @@ from tinygrad_edu.nn.convolution import Numbers, size_between
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.adaptive_pooling import Wanted
-from tinygrad_edu.ops.sliding import pair, single
+from tinygrad_edu.ops.sliding_windows import pair, single
 
 __all__ = [
     "AdaptiveAvgPool1D", "AdaptiveAvgPool2D", "AdaptiveMaxPool1D", "AdaptiveMaxPool2D", "AvgPool1D", "AvgPool2D",

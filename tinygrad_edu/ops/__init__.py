@@ -28,6 +28,7 @@ from tinygrad_edu.ops import (
     logistic,
     normalization,
     padding,
+    patches,
     pooling,
     powers,
     products,
@@ -41,7 +42,6 @@ from tinygrad_edu.ops import (
     splitting,
     statistics,
     trigonometry,
-    windows,
 )
 from tinygrad_edu.ops import creation as creation
 from tinygrad_edu.ops import dropout as dropout
@@ -67,6 +67,7 @@ from tinygrad_edu.ops.logic import *
 from tinygrad_edu.ops.logistic import *
 from tinygrad_edu.ops.normalization import *
 from tinygrad_edu.ops.padding import *
+from tinygrad_edu.ops.patches import *
 from tinygrad_edu.ops.pooling import *
 from tinygrad_edu.ops.powers import *
 from tinygrad_edu.ops.products import *
@@ -80,12 +81,11 @@ from tinygrad_edu.ops.sorting import *
 from tinygrad_edu.ops.splitting import *
 from tinygrad_edu.ops.statistics import *
 from tinygrad_edu.ops.trigonometry import *
-from tinygrad_edu.ops.windows import *
 
 _FILES = (
     logic, arithmetic, choosing, powers, logistic, gaussian, trigonometry, activations, shape, joining, splitting,
     padding, repeating, diagonals, indexing, gathering, questions, scans, reduction, sorting, statistics, products,
-    contraction, classification, cross_entropies, windows, convolution, pooling, adaptive_pooling, resizing,
+    contraction, classification, cross_entropies, patches, convolution, pooling, adaptive_pooling, resizing,
     normalization, embeddings, attention,
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring

@@ -21,7 +21,7 @@ from tinygrad_edu.ops.pooling import avg_pool2d
 from tinygrad_edu.ops.powers import power, rsqrt, square
 from tinygrad_edu.ops.reduction import as_floating, scale_along, sum
 from tinygrad_edu.ops.shape import broadcast_to, inverse, reshape, transpose
-from tinygrad_edu.ops.sliding import single
+from tinygrad_edu.ops.sliding_windows import single
 
 __all__ = [
     "batch_norm", "cosine_similarity", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize",
@@ -106,25 +106,25 @@ def normalized(x: Array, weight: Array, bias: Array, /, eps: float, moments: Arr
     `moments` are those of x, as `fast.moments` finds them, where they are known already.
     """
     x = np.asarray(x, np.result_type(x, weight, bias))
-    return fast.normalize_channels(x, weight, bias, eps, fast.moments(x) if moments is None else moments)
+    return fast.channel_norm(x, weight, bias, eps, fast.moments(x) if moments is None else moments)
 
 
 def _normalized_x(g: Any, x: Any, weight: Any, eps: float, moments: Array | None) -> Any:
     if not _all_arrays(g, x, weight):
         return centre(_over_rms_x(g * weight, centre(x), over_rms(centre(x), eps), eps))
     x = np.asarray(x, g.dtype)
-    return fast.normalize_channels_x(g, x, weight, eps, fast.moments(x) if moments is None else moments)
+    return fast.channel_norm_x(g, x, weight, eps, fast.moments(x) if moments is None else moments)
 
 
 def _normalized_weight(g: Any, x: Any, eps: float, moments: Array | None) -> Any:
     if not _all_arrays(g, x):
         return sum(g * over_rms(centre(x), eps), (0, 2), keepdims=True)
     x = np.asarray(x, g.dtype)
-    return fast.normalize_channels_weight(g, x, eps, fast.moments(x) if moments is None else moments)
+    return fast.channel_norm_weight(g, x, eps, fast.moments(x) if moments is None else moments)
 
 
 def _normalized_bias(g: Any) -> Any:
-    return fast.normalize_channels_bias(g) if _all_arrays(g) else sum(g, (0, 2), keepdims=True)
+    return fast.channel_norm_bias(g) if _all_arrays(g) else sum(g, (0, 2), keepdims=True)
 
 
 def _all_arrays(*values: Any) -> bool:

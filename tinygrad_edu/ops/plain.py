@@ -7,6 +7,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.ops.sliding_windows import Window
 
 # --- Element by element ---
 
@@ -101,6 +102,11 @@ def plain_mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
 def plain_product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray:
     """Return x @ y for stacks of matrices: (..., m, k), (..., k, n) -> (..., m, n). Write into `out` if given."""
     return np.matmul(x, y, out=out)
+
+
+def no_division(*arguments: Any) -> None:
+    """Return None: the plain derivative of a product does not divide by its factors."""
+    return
 
 
 # --- Softmax ---
@@ -198,6 +204,25 @@ def plain_samples_first(x: ndarray, axis: int = 0) -> ndarray:
     return np.moveaxis(x, -1, axis)
 
 
+def plain_im2col_values(x: ndarray, window: Window) -> ndarray:
+    """Return the windows of images as columns: (N, C, H, W) -> (N, C * kh * kw, L)."""
+    top, left = (where.start for where in window.inside)
+    padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
+    patches = np.stack([padded[:, :, i, j] for i in window.rows for j in window.columns], axis=2)
+    return patches.reshape(len(x), x.shape[1] * patches.shape[2], window.size[0] * window.size[1])
+
+
+def plain_col2im_values(columns: ndarray, window: Window) -> ndarray:
+    """Add columns to the windows that they came from: (N, C * kh * kw, L) -> (N, C, H, W)."""
+    places = [(i, j) for i in window.rows for j in window.columns]
+    n, channels = columns.shape[0], columns.shape[1] // len(places)
+    patches = columns.reshape(n, channels, len(places), *window.size)
+    padded = np.zeros((n, channels, *window.padded), columns.dtype)
+    for k, (i, j) in enumerate(places):
+        padded[:, :, i, j] += patches[:, :, k]
+    return padded[:, :, *window.inside]
+
+
 # --- Normalization of channels, (A, K, B) ---
 
 
@@ -220,24 +245,24 @@ def plain_standardized(x: ndarray, eps: float, moments: ndarray) -> tuple[ndarra
     return (x - mean - error) * scale, scale
 
 
-def plain_normalize_channels(x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray) -> ndarray:
+def plain_channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, moments: ndarray) -> ndarray:
     """Return weight * (x - mean) / sqrt(variance + eps) + bias; the weight and the bias are (1, K, 1)."""
     return np.asarray(weight * plain_standardized(x, eps, moments)[0] + bias).astype(x.dtype)
 
 
-def plain_normalize_channels_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, moments: ndarray) -> ndarray:
+def plain_channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, moments: ndarray) -> ndarray:
     """Return the gradient of x: weight * scale * (g - mean(g) - s * mean(g * s)), where s is x standardized."""
     (s, scale), g = plain_standardized(x, eps, moments), g.astype(np.float64)
     slope = g - g.mean((0, 2), keepdims=True) - s * (g * s).mean((0, 2), keepdims=True)
     return np.asarray(weight * scale * slope).astype(x.dtype)
 
 
-def plain_normalize_channels_weight(g: ndarray, x: ndarray, eps: float, moments: ndarray) -> ndarray:
+def plain_channel_norm_weight(g: ndarray, x: ndarray, eps: float, moments: ndarray) -> ndarray:
     """Return the gradient of the weight: the sum over each channel of g times x standardized, (1, K, 1)."""
     return (g * plain_standardized(x, eps, moments)[0]).sum((0, 2), keepdims=True).astype(g.dtype)
 
 
-def plain_normalize_channels_bias(g: ndarray) -> ndarray:
+def plain_channel_norm_bias(g: ndarray) -> ndarray:
     """Return the gradient of the bias: the sum over each channel, (1, K, 1)."""
     return g.sum((0, 2), np.float64, keepdims=True).astype(g.dtype)
 

@@ -12,10 +12,20 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.fast.layout import samples_first, samples_last
 from tinygrad_edu.ops.padding import pad
+from tinygrad_edu.ops.patches import batch_of, im2col, unbatched
 from tinygrad_edu.ops.reduction import mean
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
-from tinygrad_edu.ops.sliding import Pair, Row, Size, Window, pair, require_listable, row, window, windows_of
-from tinygrad_edu.ops.windows import batch_of, im2col, unbatched
+from tinygrad_edu.ops.sliding_windows import (
+    Pair,
+    Row,
+    Size,
+    Window,
+    pair,
+    require_listable,
+    row,
+    window_of,
+    windows_of,
+)
 
 __all__ = ["avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d"]
 
@@ -32,10 +42,10 @@ def greatest(
     `border` says how many pixels, at the top and the bottom, and at the left and the right, are none of the image's:
     numbers that are greater than no other, and whose gradient is 0 even in a window of nothing else.
     """
-    laid = window(x.shape[2:], kernel_size, stride, 0, dilation)
+    window = window_of(x.shape[2:], kernel_size, stride, 0, dilation)
     images = samples_last(x)
-    of_columns = reduce(np.maximum, (images[:, met] for met in laid.rows))
-    out = samples_first(reduce(np.maximum, (of_columns[:, :, met] for met in laid.columns)))
+    of_columns = reduce(np.maximum, (images[:, met] for met in window.rows))
+    out = samples_first(reduce(np.maximum, (of_columns[:, :, met] for met in window.columns)))
     return out.copy("K") if np.may_share_memory(out, x) else out  # a window of one pixel
 
 
@@ -47,12 +57,12 @@ def share_out(
 
     `chosen`, (kh, kw, N, C, rows, columns), says for each place in the window whether its pixel gets a share.
     """
-    laid = window(size, kernel_size, stride, 0, dilation)
+    window = window_of(size, kernel_size, stride, 0, dilation)
     values, chosen = samples_last(values), samples_last(chosen, axis=2)
     shares = keep((values / _count_chosen(chosen)).astype(values.dtype, copy=False), chosen)
     images = np.zeros((len(values), *size, values.shape[-1]), values.dtype)
-    pixels = _pixels(images, laid)
-    if laid.overlap:
+    pixels = _pixels(images, window)
+    if window.overlap:
         for place in np.ndindex(chosen.shape[:2]):
             pixels[place] += shares[place]
     else:
@@ -63,15 +73,15 @@ def share_out(
 @op
 def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: Pair, dilation: Pair = 1) -> Array:
     """Return the mean over the chosen pixels of each window, 0 without any: the transpose of `share_out`."""
-    pixels = _pixels(samples_last(images), window(images.shape[2:], kernel_size, stride, 0, dilation))
+    pixels = _pixels(samples_last(images), window_of(images.shape[2:], kernel_size, stride, 0, dilation))
     chosen = samples_last(chosen, axis=2)
     total = np.add.reduce(keep(pixels, chosen), axis=(0, 1))
     return samples_first((total / _count_chosen(chosen)).astype(images.dtype, copy=False))
 
 
-def _pixels(x: ndarray, laid: Window) -> ndarray:
+def _pixels(x: ndarray, window: Window) -> ndarray:
     """Return a view of images (C, H, W, N) by the places in the window: (kh, kw, C, rows, columns, N)."""
-    return windows_of(x, laid).transpose(1, 2, 0, 3, 4, 5)
+    return windows_of(x, window).transpose(1, 2, 0, 3, 4, 5)
 
 
 def _inside(size: Size, border: Border) -> ndarray:
@@ -90,19 +100,19 @@ def _count_chosen(chosen: ndarray) -> ndarray:
     return np.maximum(count, 1, out=count)
 
 
-def _choose(x: ndarray, out: ndarray, laid: Window, border: Border) -> ndarray:
+def _choose(x: ndarray, out: ndarray, window: Window, border: Border) -> ndarray:
     """Say of the pixels (kh, kw, C, rows, columns, N) of each window whether they are its greatest."""
-    pixels = _pixels(samples_last(x), laid)
+    pixels = _pixels(samples_last(x), window)
     chosen = np.less(pixels, samples_last(out), out=np.empty(pixels.shape, bool))
     np.logical_not(chosen, out=chosen)  # and so, where there is a NaN, each pixel of its window
     if any(map(any, border)):
-        chosen &= _pixels(_inside(x.shape[2:], border), laid)
+        chosen &= _pixels(_inside(x.shape[2:], border), window)
     return chosen
 
 
 def _greatest_x(g: Any, x: Any, out: Any, kernel_size: Pair, stride: Pair, border: Border, dilation: Pair) -> Any:
-    laid = window(x.shape[2:], kernel_size, stride, 0, dilation)
-    chosen = samples_first(_choose(values_of(x), values_of(out), laid, border), axis=2)
+    window = window_of(x.shape[2:], kernel_size, stride, 0, dilation)
+    chosen = samples_first(_choose(values_of(x), values_of(out), window, border), axis=2)
     return share_out(g, chosen, x.shape[2:], kernel_size, stride, dilation)
 
 
@@ -184,18 +194,18 @@ def _pool_greatest(x: Any, placed: Placed, return_indices: bool) -> tuple[Any, A
     out = greatest(padded, kernel, stride, border, dilation)
     if not return_indices:
         return out, None
-    laid = window(padded.shape[2:], kernel, stride, 0, dilation)
-    chosen = samples_first(_choose(values_of(padded), values_of(out), laid, border), axis=2)
-    return out, _positions(chosen, laid, border, x.shape[3])
+    window = window_of(padded.shape[2:], kernel, stride, 0, dilation)
+    chosen = samples_first(_choose(values_of(padded), values_of(out), window, border), axis=2)
+    return out, _positions(chosen, window, border, x.shape[3])
 
 
-def _positions(chosen: ndarray, laid: Window, border: Border, width: int) -> ndarray:
+def _positions(chosen: ndarray, window: Window, border: Border, width: int) -> ndarray:
     """Return where in its image, row by row, the first chosen pixel of each window is."""
     kh, kw, *maps = chosen.shape
     i, j = np.divmod(np.argmax(chosen.reshape(kh * kw, *maps), axis=0), kw)
-    rows, columns = (np.arange(n) * s for n, s in zip(laid.size, laid.stride, strict=True))
-    down = rows[:, None] + i * laid.dilation[0] - border[0][0]
-    return down * width + columns + j * laid.dilation[1] - border[1][0]
+    rows, columns = (np.arange(n) * s for n, s in zip(window.size, window.stride, strict=True))
+    down = rows[:, None] + i * window.dilation[0] - border[0][0]
+    return down * width + columns + j * window.dilation[1] - border[1][0]
 
 
 def avg_pool2d(
@@ -255,15 +265,15 @@ def _pool_mean(x: Any, padding: Size, placed: Placed, count_include_pad: bool, d
     (kh, kw), stride, border, _ = placed
     padded = _padded(x, border, 0)
     n, c, *size = padded.shape
-    laid = window((size[0], size[1]), (kh, kw), stride, 0, 1)
-    out = mean(reshape(im2col(padded, (kh, kw), stride), (n, c, kh * kw, *laid.size)), 2)
+    window = window_of((size[0], size[1]), (kh, kw), stride, 0, 1)
+    out = mean(reshape(im2col(padded, (kh, kw), stride), (n, c, kh * kw, *window.size)), 2)
     if divisor is not None:
         if not divisor:
             raise ValueError("avg_pool: divisor_override is a number to divide by, and not 0.")
         return out * (kh * kw / divisor)
     outside = padding if count_include_pad else (0, 0)  # of the image, up to where pixels count
     if any(max(edges) > o for edges, o in zip(border, outside, strict=True)):
-        spans = zip(laid.size, (kh, kw), laid.stride, x.shape[2:], border, outside, strict=True)
+        spans = zip(window.size, (kh, kw), window.stride, x.shape[2:], border, outside, strict=True)
         rows, columns = (_counted(*span) for span in spans)
         return out * np.asarray(kh * kw / (rows[:, None] * columns), out.dtype)
     return out
@@ -286,7 +296,7 @@ def _placed(
             f"{name}: padding {p[0]}x{p[1]} is more than half of the window {kernel[0]}x{kernel[1]} "
             f"(dilation {d[0]}x{d[1]})."
         )
-    if ceil_mode or any(p):  # which put a border around the image before the windows are laid
+    if ceil_mode or any(p):  # which put a border around the image before the windows are window
         require_listable(kernel)
     if not ceil_mode:
         return kernel, s, ((p[0], p[0]), (p[1], p[1])), d

@@ -23,6 +23,7 @@ from tinygrad_edu.ops.products import linear, matmul
 from tinygrad_edu.ops.shape import reshape, swapaxes
 from tinygrad_edu.ops.splitting import split
 from tinygrad_edu.ops.trigonometry import tanh
+from tinygrad_edu.plain_mode import faster_than
 
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -189,6 +190,12 @@ def _through_steps(g: Any, row: Tensor, kind: str, shapes: Shapes) -> Any:
 recurrent.vjps(row=_recurrent_row)
 
 
+@faster_than(by_steps)
+def all_steps(row: Any, kind: str, shapes: Shapes) -> Any:
+    """Return `recurrent`."""
+    return recurrent(row, kind, shapes)
+
+
 def over_time(
     kind: str, x: Any, states: Sequence[Any], w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None, *w_hr: Any
 ) -> list[Any]:
@@ -217,4 +224,4 @@ def over_time(
     pre = affine_gates(reshape(x, (prod(of_x), inputs)), w_ih, b_ih, gates)
     others = [*states, w_hh, *inside]
     shapes = ((gates, *of_x, hidden), *(tuple(part.shape) for part in others))
-    return unpacked(recurrent(packed([pre, *others]), kind, shapes), _shapes_of_states(kind, shapes))
+    return unpacked(all_steps(packed([pre, *others]), kind, shapes), _shapes_of_states(kind, shapes))

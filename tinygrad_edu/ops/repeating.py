@@ -126,7 +126,7 @@ added_up.vjps(x=lambda g, positions, axis: picked(g, positions, axis))
 
 @op
 def tile(x: Array, /, reps: Any) -> Array:
-    """Return x laid side by side `reps` times along each axis; fewer axes, or fewer numbers, count as 1 in front.
+    """Return x window side by side `reps` times along each axis; fewer axes, or fewer numbers, count as 1 in front.
 
     This is what PyTorch calls ``t.repeat(2, 3)``.
     """

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.choosing import where
-from tinygrad_edu.ops.fast.scans import accumulate, axis_back, axis_first, cumprod_slope, cumsum_values
+from tinygrad_edu.ops.fast.scans import accumulate, axis_back, axis_first, cumprod_vjp, cumsum_values
 from tinygrad_edu.ops.gathering import added_flat, normal_axis
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate
@@ -134,9 +134,9 @@ def _cumprod_x(g: Any, x: Any, out: Any, axis: int | None) -> Any:
     """Return the product before each element, times what follows of it: g[k] + x[k + 1] * (g[k + 1] + ...)."""
     along, factors = axis or 0, in_dtype_of(g, reshape(x, out.shape))
     if isinstance(g, ndarray) and isinstance(out, ndarray) and isinstance(factors, ndarray):
-        slope = cumprod_slope(g, factors, out, along)
-        if slope is not None:
-            return reshape(cast(slope, x.dtype), x.shape)
+        found = cumprod_vjp(g, factors, out, along)
+        if found is not None:
+            return reshape(cast(found, x.dtype), x.shape)
     rest = recurrence(neighbor(factors, along, True, 0), g, along, True)
     return reshape(cast(neighbor(out, along, False, 1) * rest, x.dtype), x.shape)
 

@@ -11,7 +11,7 @@ import tinygrad_edu as tg
 from tinygrad_edu.data import load_embedded
 from tinygrad_edu.engine import from_numpy
 from tinygrad_edu.errors import MissingExtraError
-from tinygrad_edu.lessons.array_programs import PLAIN, array_programs
+from tinygrad_edu.lessons.array_programs import NUMPY_FUNCTIONS, array_programs
 from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, with_cotangent
 from tinygrad_edu.lessons.lesson07_recorder.checks import NAMES as OPS
 from tinygrad_edu.lessons.lesson07_recorder.checks import demand_agreement
@@ -59,9 +59,10 @@ def all_there(mine):
 def values_and_gradients(mine, program):
     """Programs of all kinds compute what NumPy computes, and their gradients are right."""
     found = [_array(x) for x in program.of(vars(mine), all_of_them=True)(*(_leaf(mine, x) for x in program.inputs))]
-    for name, x, wanted in zip(program.names, found, program.of(PLAIN, all_of_them=True)(*program.inputs), strict=True):
-        demand_equal(name, x, wanted)
-    check_engine(program.of(vars(mine)), partial(_leaf, mine), *program.inputs, plain=program.of(PLAIN))
+    wanted = program.of(NUMPY_FUNCTIONS, all_of_them=True)(*program.inputs)
+    for name, x, y in zip(program.names, found, wanted, strict=True):
+        demand_equal(name, x, y)
+    check_engine(program.of(vars(mine)), partial(_leaf, mine), *program.inputs, plain=program.of(NUMPY_FUNCTIONS))
 
 
 @case("names", program=PROGRAMS)
@@ -94,7 +95,10 @@ def forward_mode(mine, program):
         return (f(x) * f(x)).sum() + (x * x * x).sum()
 
     check_gradient(
-        lambda x: program.of(PLAIN)(x, *others), None, x, jvp=lambda x, tangent: _array(mine.jvp(f, x, tangent))
+        lambda x: program.of(NUMPY_FUNCTIONS)(x, *others),
+        None,
+        x,
+        jvp=lambda x, tangent: _array(mine.jvp(f, x, tangent)),
     )
     along = np.cos(np.arange(x.size)).reshape(x.shape)
     demand_equal("of sum(f(x)² + x³), hvp(f, x, u) · u", *_curvatures(mine, energy, x, along))

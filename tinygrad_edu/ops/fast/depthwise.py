@@ -16,7 +16,7 @@ from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.ops.fast.layout import bordered, region
 from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.turning import near_by
-from tinygrad_edu.ops.sliding import Window, met_by, view_of
+from tinygrad_edu.ops.sliding_windows import Window, met_by, view_of
 from tinygrad_edu.thresholds import SizeThreshold
 
 # From so many multiplications on threads share them, in at least so many parts, which are larger than so many bytes.
@@ -38,46 +38,54 @@ def _of_groups(x: ndarray, part: slice, groups: int) -> ndarray:
     return x[part.start * each : part.stop * each]
 
 
-def _long_rows(images: ndarray, laid: Window, groups: int) -> ndarray:
+def _long_rows(images: ndarray, window: Window, groups: int) -> ndarray:
     """Return the windows of images (C, H, W, N) as (groups, C / groups, kh, kw, rows, columns * N).
 
     A view; where the windows are not side by side, of copies, one for each column of the kernel.
     """
-    images = bordered(images, laid)
+    images = bordered(images, window)
     images = images.reshape(groups, len(images) // groups, *images.shape[1:])
     *by_channel, by_row, by_column, _ = images.strides  # the last may be any number, of one sample
-    by_place = laid.dilation[1] * by_column
-    if laid.stride[1] > 1:
-        images = np.stack([images[:, :, :, met] for met in laid.columns], axis=2)
+    by_place = window.dilation[1] * by_column
+    if window.stride[1] > 1:
+        images = np.stack([images[:, :, :, met] for met in window.columns], axis=2)
         *by_channel, by_place, by_row, _, _ = images.strides
-    shape = (*images.shape[:2], len(laid.rows), len(laid.columns), laid.size[0], laid.size[1] * images.shape[-1])
-    steps = *by_channel, laid.dilation[0] * by_row, by_place, laid.stride[0] * by_row, images.itemsize
+    shape = (
+        *images.shape[:2],
+        len(window.rows),
+        len(window.columns),
+        window.size[0],
+        window.size[1] * images.shape[-1],
+    )
+    steps = *by_channel, window.dilation[0] * by_row, by_place, window.stride[0] * by_row, images.itemsize
     return view_of(images, shape, steps)
 
 
-def depthwise_maps(images: ndarray, weight: ndarray, laid: Window, groups: int, bias: ndarray | None = None) -> ndarray:
+def depthwise_maps(
+    images: ndarray, weight: ndarray, window: Window, groups: int, bias: ndarray | None = None
+) -> ndarray:
     """Return the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N).
 
     Plus a bias (out,), if given.
     """
-    maps = np.empty((len(weight), *laid.size, images.shape[3]), np.result_type(images, weight))
-    _put_maps(images, weight, laid, groups, maps, bias)
+    maps = np.empty((len(weight), *window.size, images.shape[3]), np.result_type(images, weight))
+    _put_maps(images, weight, window, groups, maps, bias)
     return maps
 
 
 def _put_maps(
-    images: ndarray, weight: ndarray, laid: Window, groups: int, out: ndarray, bias: ndarray | None = None
+    images: ndarray, weight: ndarray, window: Window, groups: int, out: ndarray, bias: ndarray | None = None
 ) -> None:
     """Write the maps; where their places are apart, as in a phase of a stride, by way of maps whose places are not."""
     near = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:])
     maps = near.reshape(*kernels.shape[:2], *near.shape[1:])
-    bands = _bands(kernels, laid) if _worth_bands(images, weight, laid, maps) else []
+    bands = _bands(kernels, window) if _worth_bands(images, weight, window, maps) else []
 
     def fill(part: slice) -> None:
         some, them = maps[part], _of_groups(images, part, groups)
-        if not bands or not _multiply_bands(them, [band[part] for band in bands], laid, some):
-            _add_up_rows(them, kernels[part], laid, some)
+        if not bands or not _multiply_bands(them, [band[part] for band in bands], window, some):
+            _add_up_rows(them, kernels[part], window, some)
         if bias is not None:
             some += _of_groups(bias, part, groups).reshape(*some.shape[:2], 1, 1, 1)
 
@@ -86,47 +94,47 @@ def _put_maps(
         out[...] = near
 
 
-def _add_up_rows(images: ndarray, kernels: ndarray, laid: Window, out: ndarray) -> None:
+def _add_up_rows(images: ndarray, kernels: ndarray, window: Window, out: ndarray) -> None:
     """Write maps (groups, out / groups, rows, columns, N), each row as a sum of rows of numbers."""
-    windows = _long_rows(images, laid, len(out))
+    windows = _long_rows(images, window, len(out))
     np.einsum("gocij,gcijyl->goyl", kernels, windows, out=out.reshape(*out.shape[:3], windows.shape[5]))
 
 
-def _worth_bands(images: ndarray, weight: ndarray, laid: Window, maps: ndarray) -> bool:
+def _worth_bands(images: ndarray, weight: ndarray, window: Window, maps: ndarray) -> bool:
     """Return whether BLAS multiplies these, where the rows of a window are neighbours, and its calls are worth it."""
-    if images.dtype != weight.dtype or weight.dtype.char not in "fd" or laid.dilation[0] > 1:
+    if images.dtype != weight.dtype or weight.dtype.char not in "fd" or window.dilation[0] > 1:
         return False
-    many = maps.shape[4] >= _FEWEST_SAMPLES and maps.size >= _FEWEST_SUMS * _blocks_of_row(laid)
+    many = maps.shape[4] >= _FEWEST_SAMPLES and maps.size >= _FEWEST_SUMS * _blocks_of_row(window)
     return many and min(weight.shape[2:]) >= _SMALLEST
 
 
-def _blocks_of_row(laid: Window) -> int:
-    return -(-laid.size[1] * laid.stride[1] // _BAND)
+def _blocks_of_row(window: Window) -> int:
+    return -(-window.size[1] * window.stride[1] // _BAND)
 
 
-def _width(laid: Window, windows: int) -> int:
+def _width(window: Window, windows: int) -> int:
     """Return how many columns some windows side by side see together."""
-    return laid.stride[1] * (windows - 1) + laid.columns[-1].start + 1
+    return window.stride[1] * (windows - 1) + window.columns[-1].start + 1
 
 
-def _bands(kernels: ndarray, laid: Window) -> list[ndarray]:
+def _bands(kernels: ndarray, window: Window) -> list[ndarray]:
     """Return bands of kernels (g, o, c, kh, kw), (g, o, windows, kh * c * width), one for the rest of a row, if any.
 
     Of two windows, three columns of the kernel and a stride of 1, a band has four, k0 k1 k2 0 and 0 k0 k1 k2.
     """
-    (*each, c, kh, _), columns, step = kernels.shape, laid.size[1], laid.stride[1]
-    length = -(-columns // _blocks_of_row(laid))
+    (*each, c, kh, _), columns, step = kernels.shape, window.size[1], window.stride[1]
+    length = -(-columns // _blocks_of_row(window))
     bands = []
     for count in filter(None, (length, columns % length)):
-        band = np.zeros((*each, count, kh, c, _width(laid, count)), kernels.dtype)
+        band = np.zeros((*each, count, kh, c, _width(window, count)), kernels.dtype)
         for k in range(count):
-            met = slice(step * k, step * k + _width(laid, 1), laid.dilation[1])
+            met = slice(step * k, step * k + _width(window, 1), window.dilation[1])
             band[:, :, k, :, :, met] = kernels.swapaxes(2, 3)
         bands.append(band.reshape(*each, count, -1))
     return bands
 
 
-def _multiply_bands(images: ndarray, bands: list[ndarray], laid: Window, out: ndarray) -> bool:
+def _multiply_bands(images: ndarray, bands: list[ndarray], window: Window, out: ndarray) -> bool:
     """Write what `_add_up_rows` does, as products; return whether that is right.
 
     Zero times a number that is not finite is not zero. So next to such a number windows would be wrong that do not see
@@ -136,11 +144,11 @@ def _multiply_bands(images: ndarray, bands: list[ndarray], laid: Window, out: nd
         images = near_by(images.transpose(3, 0, 1, 2)).transpose(1, 2, 3, 0)
     groups, start = len(out), 0
     for band in bands:
-        each, count = band.shape[2], (laid.size[1] - start) // band.shape[2]
-        blocks = _blocks(images, laid, range(start, start + each * count, each), groups)
+        each, count = band.shape[2], (window.size[1] - start) // band.shape[2]
+        blocks = _blocks(images, window, range(start, start + each * count, each), groups)
         by_group, by_block, by_row, by_number, _ = blocks.strides
-        shape = groups, 1, laid.size[0], count, band.shape[3], blocks.shape[4]
-        windows = view_of(blocks, shape, (by_group, 0, laid.stride[0] * by_row, by_block, by_number, blocks.itemsize))
+        shape = groups, 1, window.size[0], count, band.shape[3], blocks.shape[4]
+        windows = view_of(blocks, shape, (by_group, 0, window.stride[0] * by_row, by_block, by_number, blocks.itemsize))
         some = out[:, :, :, start : start + each * count]
         with np.errstate(all="ignore"):
             np.matmul(band[:, :, None, None], windows, out=some.reshape(*out.shape[:3], count, each, out.shape[4]))
@@ -148,46 +156,46 @@ def _multiply_bands(images: ndarray, bands: list[ndarray], laid: Window, out: nd
     return bool(np.isfinite(np.vdot(out, out)) or np.isfinite(out).all())  # the first is faster
 
 
-def _blocks(images: ndarray, laid: Window, starts: range, groups: int) -> ndarray:
+def _blocks(images: ndarray, window: Window, starts: range, groups: int) -> ndarray:
     """Return what the windows from each start to the next see, as (groups, starts, H, C / groups * width, N)."""
-    (height, _), top, left = laid.padded, laid.inside[0].start, laid.inside[1].start
-    width = _width(laid, starts.step)
+    (height, _), top, left = window.padded, window.inside[0].start, window.inside[1].start
+    width = _width(window, starts.step)
     images = images.reshape(groups, len(images) // groups, *images.shape[1:]).swapaxes(1, 2)
     blocks = np.empty((groups, len(starts), height, images.shape[2], width, images.shape[4]), images.dtype)
     down, into = met_by(range(-top, height - top), images.shape[1])
     blocks[:, :, : into.start] = blocks[:, :, into.stop :] = 0
     for k, start in enumerate(starts):
-        first = laid.stride[1] * start - left
+        first = window.stride[1] * start - left
         across, beside = met_by(range(first, first + width), images.shape[3])
         blocks[:, k, into, :, : beside.start] = blocks[:, k, into, :, beside.stop :] = 0
         blocks[:, k, into, :, beside] = images[:, down, :, across]
     return blocks.reshape(*blocks.shape[:3], images.shape[2] * width, blocks.shape[5])
 
 
-def depthwise_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
+def depthwise_images(maps: ndarray, weight: ndarray, window: Window, groups: int) -> ndarray:
     """Return the images (C, H, W, N), without their padding, in which each window got its kernels times its maps."""
-    return images_by_phases(_put_maps, maps, weight, laid, groups)
+    return images_by_phases(_put_maps, maps, weight, window, groups)
 
 
-def depthwise_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int) -> ndarray:
+def depthwise_kernels(maps: ndarray, images: ndarray, window: Window, groups: int) -> ndarray:
     """Return the kernels (out, 1, kh, kw): the sum of all windows, each times its place in the maps."""
-    large = maps.size * len(laid.rows) * len(laid.columns) >= _LARGE
-    if _worth_samples(maps, images, laid):
-        kernels = _kernels_along_samples(maps, images, laid, large)
+    large = maps.size * len(window.rows) * len(window.columns) >= _LARGE
+    if _worth_samples(maps, images, window):
+        kernels = _kernels_along_samples(maps, images, window, large)
         if np.isfinite(kernels).all():
             return kernels
-    of_row = laid.size[1] * maps.shape[3]
+    of_row = window.size[1] * maps.shape[3]
 
     def total(part: slice) -> ndarray:
-        return _kernels_along_rows(_of_groups(maps, part, groups), _of_groups(images, part, groups), laid)
+        return _kernels_along_rows(_of_groups(maps, part, groups), _of_groups(images, part, groups), window)
 
     return np.concatenate(in_parts(total, _parts(groups, images), large or of_row > _LONGEST))
 
 
-def _kernels_along_rows(maps: ndarray, images: ndarray, laid: Window) -> ndarray:
+def _kernels_along_rows(maps: ndarray, images: ndarray, window: Window) -> ndarray:
     """Return the kernels (out, 1, kh, kw) as sums along each row of all samples."""
-    (height, width), n, c = laid.size, maps.shape[3], len(images)
-    windows, rows = _long_rows(images, laid, c), region(maps, range(height), range(width))
+    (height, width), n, c = window.size, maps.shape[3], len(images)
+    windows, rows = _long_rows(images, window, c), region(maps, range(height), range(width))
     products = np.empty((c, len(maps) // c, *windows.shape[2:5]), np.result_type(maps, images))
     by_row = 0, 1, 4, 2, 3  # all places of a row before the next: it is near by
     rows = rows.reshape(*products.shape[:2], 1, 1, height, width * n).transpose(*by_row, 5)
@@ -195,28 +203,28 @@ def _kernels_along_rows(maps: ndarray, images: ndarray, laid: Window) -> ndarray
     return products.sum(axis=-1).reshape(len(maps), 1, *products.shape[2:4])
 
 
-def _worth_samples(maps: ndarray, images: ndarray, laid: Window) -> bool:
+def _worth_samples(maps: ndarray, images: ndarray, window: Window) -> bool:
     """Return whether each sample lies by itself, and its rows together are a row to sum along."""
     first = maps.size and all(a.dtype.char in "fd" and a.strides[2] <= a.strides[3] for a in (maps, images))
-    return bool(first) and laid.stride == (1, 1) and _SHORTEST <= laid.size[0] * laid.padded[1] <= _LONGEST
+    return bool(first) and window.stride == (1, 1) and _SHORTEST <= window.size[0] * window.padded[1] <= _LONGEST
 
 
-def _kernels_along_samples(maps: ndarray, images: ndarray, laid: Window, large: bool) -> ndarray:
+def _kernels_along_samples(maps: ndarray, images: ndarray, window: Window, large: bool) -> ndarray:
     """Return `_kernels_along_rows` of all as sums along each sample, which is not turned; of infinite images maybe NaN.
 
-    The rows of the maps are laid as far apart as those of the images, so that all windows meet a place of the kernel in
+    The rows of the maps are as far apart as those of the images, so that all windows meet a place of the kernel in
     one row of numbers. Between the rows of the maps are zeros, which meet what the windows do not see.
     """
-    (c, _, _, n), (rows, columns), (_, width), out = images.shape, laid.size, laid.padded, len(maps)
-    kernel, length = (len(laid.rows), len(laid.columns)), (rows - 1) * width + columns
+    (c, _, _, n), (rows, columns), (_, width), out = images.shape, window.size, window.padded, len(maps)
+    kernel, length = (len(window.rows), len(window.columns)), (rows - 1) * width + columns
 
     def total(part: slice) -> ndarray:
-        padded = np.zeros((part.stop - part.start, c, *laid.padded), images.dtype)
-        padded[:, :, *laid.inside] = images[..., part].transpose(3, 0, 1, 2)
+        padded = np.zeros((part.stop - part.start, c, *window.padded), images.dtype)
+        padded[:, :, *window.inside] = images[..., part].transpose(3, 0, 1, 2)
         spread = np.zeros((len(padded), out, rows, width), maps.dtype)
         spread[..., :columns] = maps[..., part].transpose(3, 0, 1, 2)
         *outside, by_row, by_column = padded.strides
-        by_place = laid.dilation[0] * by_row, laid.dilation[1] * by_column
+        by_place = window.dilation[0] * by_row, window.dilation[1] * by_column
         windows = view_of(padded, (len(padded), c, 1, *kernel, length), (*outside, 0, *by_place, by_column))
         with np.errstate(invalid="ignore"):
             return np.vecdot(windows, spread.reshape(len(padded), c, out // c, 1, 1, -1)[..., :length]).sum(axis=0)

@@ -5,7 +5,7 @@ from numpy import ndarray
 
 from tinygrad_edu.ops.fast.turning import put_last
 from tinygrad_edu.ops.plain import plain_samples_first, plain_samples_last
-from tinygrad_edu.ops.sliding import Window, met_by
+from tinygrad_edu.ops.sliding_windows import Window, met_by
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import plan
 
@@ -35,9 +35,9 @@ def samples_first(x: ndarray, axis: int = 0) -> ndarray:
     return x.transpose((*range(axis), x.ndim - 1, *range(axis, x.ndim - 1)))
 
 
-def bordered(images: ndarray, laid: Window, rows: range | None = None) -> ndarray:
+def bordered(images: ndarray, window: Window, rows: range | None = None) -> ndarray:
     """Return images (C, H, W, N), in any layout, with their padding, or some rows of that: a `region` of them."""
-    (height, width), top, left = laid.padded, laid.inside[0].start, laid.inside[1].start
+    (height, width), top, left = window.padded, window.inside[0].start, window.inside[1].start
     rows = range(height) if rows is None else rows
     return region(images, range(rows.start - top, rows.stop - top, rows.step), range(-left, width - left))
 

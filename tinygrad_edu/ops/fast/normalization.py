@@ -13,12 +13,12 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.ops.plain import (
+    plain_channel_norm,
+    plain_channel_norm_bias,
+    plain_channel_norm_weight,
+    plain_channel_norm_x,
     plain_mean_of_products,
     plain_moments,
-    plain_normalize_channels,
-    plain_normalize_channels_bias,
-    plain_normalize_channels_weight,
-    plain_normalize_channels_x,
 )
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
@@ -68,9 +68,9 @@ def _read(found: ndarray, eps: float, dtype: Any) -> tuple[ndarray, ndarray, nda
     return mean.astype(dtype), more, 1 / np.sqrt(variance.astype(wide) + eps)
 
 
-@faster_than(plain_normalize_channels)
-def normalize_channels(x: ndarray, weight: ndarray, bias: ndarray, eps: float, found: ndarray) -> ndarray:
-    """Return `plain_normalize_channels`, with the moments that were found before."""
+@faster_than(plain_channel_norm)
+def channel_norm(x: ndarray, weight: ndarray, bias: ndarray, eps: float, found: ndarray) -> ndarray:
+    """Return `plain_channel_norm`, with the moments that were found before."""
     mean, more, scale = _read(found, eps, x.dtype)
     scale = weight * scale
     shift = np.asarray(bias - more * scale, x.dtype)
@@ -85,15 +85,15 @@ def normalize_channels(x: ndarray, weight: ndarray, bias: ndarray, eps: float, f
     return out
 
 
-@faster_than(plain_normalize_channels_x)
-def normalize_channels_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: ndarray) -> ndarray:
+@faster_than(plain_channel_norm_x)
+def channel_norm_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, found: ndarray) -> ndarray:
     """Return the gradient of x: scale * (g - mean(g) - unit * mean(g * unit)), where unit is x with mean 0, variance 1.
 
     It is made of g and x without their rounded means, each times a number, plus a number.
     """
     if x.dtype == np.float16:  # the number may be too large for it
         g, x, weight = (part.astype(np.float32) for part in (g, x, weight))
-        return normalize_channels_x(g, x, weight, eps, found).astype(np.float16)
+        return channel_norm_x(g, x, weight, eps, found).astype(np.float16)
     mean, more, scale = _read(found, eps, x.dtype)
     out = np.empty_like(x)
 
@@ -111,8 +111,8 @@ def normalize_channels_x(g: ndarray, x: ndarray, weight: ndarray, eps: float, fo
     return out
 
 
-@faster_than(plain_normalize_channels_weight)
-def normalize_channels_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> ndarray:
+@faster_than(plain_channel_norm_weight)
+def channel_norm_weight(g: ndarray, x: ndarray, eps: float, found: ndarray) -> ndarray:
     """Return the gradient of the weight: of each channel the sum of g * unit, (1, K, 1)."""
     mean, more, scale = _read(found, eps, x.dtype)
     out = np.empty(mean.shape, g.dtype)
@@ -125,7 +125,7 @@ def normalize_channels_weight(g: ndarray, x: ndarray, eps: float, found: ndarray
     return out
 
 
-@faster_than(plain_normalize_channels_bias)
-def normalize_channels_bias(g: ndarray) -> ndarray:
+@faster_than(plain_channel_norm_bias)
+def channel_norm_bias(g: ndarray) -> ndarray:
     """Return the gradient of the bias: the sum of each channel, (1, K, 1)."""
     return np.asarray(_mean(g) * (g.shape[0] * g.shape[2]), g.dtype)

@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.ops.fast.layout import region
-from tinygrad_edu.ops.sliding import Window, window
+from tinygrad_edu.ops.sliding_windows import Window, window_of
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
 # From so many multiplications on threads share the phases.
@@ -46,9 +46,13 @@ class _Phase(NamedTuple):
     apart: int
 
 
-def _phases(laid: Window, axis: int) -> list[_Phase]:
-    step, dilation, kernel = laid.stride[axis], laid.dilation[axis], len((laid.rows, laid.columns)[axis])
-    inside, apart = range(laid.padded[axis])[laid.inside[axis]], dilation // gcd(step, dilation)
+def _phases(window: Window, axis: int) -> list[_Phase]:
+    step, dilation, kernel = (
+        window.stride[axis],
+        window.dilation[axis],
+        len((window.rows, window.columns)[axis]),
+    )
+    inside, apart = range(window.padded[axis])[window.inside[axis]], dilation // gcd(step, dilation)
     found, places_of = [], defaultdict(list)
     for i in range(kernel):
         places_of[(dilation * i - inside.start) % step].append(i)
@@ -69,27 +73,27 @@ class _Way(NamedTuple):
 
 
 @plan
-def _ways(laid: Window, border: bool) -> tuple[list[_Way], tuple[range, range]]:
+def _ways(window: Window, border: bool) -> tuple[list[_Way], tuple[range, range]]:
     """Return the phases, those that meet most first, and rows and columns of maps: all, or those that any phase meets.
 
     Those have a border where phases meet what is outside.
     """
-    both = _phases(laid, 0), _phases(laid, 1)
-    rows, columns = range(laid.size[0]), range(laid.size[1])
+    both = _phases(window, 0), _phases(window, 1)
+    rows, columns = range(window.size[0]), range(window.size[1])
     if border:
         rows, columns = (_all_of([phase.met for phase in phases]) for phases in both)
-    found = [_way(laid, down, across, rows, columns) for down, across in product(*both)]
+    found = [_way(window, down, across, rows, columns) for down, across in product(*both)]
     return sorted(found, key=lambda way: len(way.over.rows) * len(way.over.columns), reverse=True), (rows, columns)
 
 
-def _way(laid: Window, down: _Phase, across: _Phase, rows: range, columns: range) -> _Way:
-    kernel_size = len(laid.rows[down.places]), len(laid.columns[across.places])
-    over = window((len(down.met), len(across.met)), kernel_size, 1, 0, (down.apart, across.apart))
+def _way(window: Window, down: _Phase, across: _Phase, rows: range, columns: range) -> _Way:
+    kernel_size = len(window.rows[down.places]), len(window.columns[across.places])
+    over = window_of((len(down.met), len(across.met)), kernel_size, 1, 0, (down.apart, across.apart))
     return _Way(down, across, over._replace(inside=(_where(rows, down.met), _where(columns, across.met))))
 
 
 def images_by_phases(
-    put: PutMaps, maps: ndarray, weight: ndarray, laid: Window, groups: int, border: bool = True
+    put: PutMaps, maps: ndarray, weight: ndarray, window: Window, groups: int, border: bool = True
 ) -> ndarray:
     """Return images (C, H, W, N), of maps (out, rows, columns, N) and kernels (out, C / groups, kh, kw).
 
@@ -97,11 +101,13 @@ def images_by_phases(
     once and have a border, unless `put` makes its own.
     """
     kernels = weight.reshape(groups, len(weight) // groups, *weight.shape[1:]).swapaxes(1, 2)
-    alone, large = laid.stride == (1, 1), maps.size * weight[0].size >= _LARGE
-    ways, met = _ways(laid, border and not alone)
+    alone, large = window.stride == (1, 1), maps.size * weight[0].size >= _LARGE
+    ways, met = _ways(window, border and not alone)
     shared = maps if alone else region(maps, *met)
-    height, width = (len(range(n)[inside]) for n, inside in zip(laid.padded, laid.inside, strict=True))
-    covered = len(ways) == min(height, laid.stride[0]) * min(width, laid.stride[1])  # else some pixels meet no kernel
+    height, width = (len(range(n)[inside]) for n, inside in zip(window.padded, window.inside, strict=True))
+    covered = len(ways) == min(height, window.stride[0]) * min(
+        width, window.stride[1]
+    )  # else some pixels meet no kernel
     make = np.empty if covered else np.zeros
     images = make((groups * weight.shape[1], height, width, maps.shape[3]), np.result_type(maps, weight))
 

@@ -10,18 +10,19 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
 from tinygrad_edu.ops.fast.products import product
-from tinygrad_edu.ops.sliding import Window
+from tinygrad_edu.ops.sliding_windows import Window
 from tinygrad_edu.thresholds import SizeThreshold
 
 # From so many multiplications on threads share them, in so many parts. Samples of fewer pixels are better turned.
 _LARGE, _PARTS, _FEWEST_PIXELS = map(SizeThreshold, (2**24, 4, 64))
 
 
-def lie_by_samples(laid: Window, *arrays: ndarray) -> bool:
+def lie_by_samples(window: Window, *arrays: ndarray) -> bool:
     """Return whether windows are single pixels, and all of them, of arrays (C, H, W, N) whose samples lie apart."""
-    if len(laid.rows) > 1 or len(laid.columns) > 1 or laid.size != laid.padded or any(a.start for a in laid.inside):
+    kernel = len(window.rows), len(window.columns)
+    if kernel != (1, 1) or window.size != window.padded or any(a.start for a in window.inside):
         return False
-    many = laid.size[0] * laid.size[1] >= _FEWEST_PIXELS
+    many = window.size[0] * window.size[1] >= _FEWEST_PIXELS
     return many and all(a.size and a[..., 0].flags.c_contiguous for a in arrays)
 
 
@@ -31,7 +32,7 @@ def _by_samples(x: ndarray, groups: int) -> ndarray:
     return x.transpose(3, 0, 1, 2).reshape(n, groups, c // groups, height * width)
 
 
-def pointwise_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
+def pointwise_images(maps: ndarray, weight: ndarray, window: Window, groups: int) -> ndarray:
     """Return the images (C, H, W, N), each pixel the sum of kernels (out, C / groups, 1, 1) times its maps."""
     kernels = weight.reshape(groups, len(weight) // groups, weight.shape[1]).swapaxes(1, 2)
     g = _by_samples(maps, groups)
@@ -41,10 +42,10 @@ def pointwise_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) 
         product(kernels, g[part], images[part])
 
     in_parts(fill, shares(len(g), _PARTS), maps.size * weight.shape[1] >= _LARGE)
-    return images.reshape(len(g), groups * weight.shape[1], *laid.size).transpose(1, 2, 3, 0)
+    return images.reshape(len(g), groups * weight.shape[1], *window.size).transpose(1, 2, 3, 0)
 
 
-def pointwise_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int) -> ndarray:
+def pointwise_kernels(maps: ndarray, images: ndarray, window: Window, groups: int) -> ndarray:
     """Return the kernels (out, C / groups, 1, 1): the sum of all pixels, each times its place in the maps."""
     g, x = _by_samples(maps, groups), _by_samples(images, groups).swapaxes(2, 3)
 

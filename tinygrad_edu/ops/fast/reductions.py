@@ -11,7 +11,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.ops.plain import plain_mean_along, plain_reduce_along, plain_sum_along
+from tinygrad_edu.ops.plain import no_division, plain_mean_along, plain_reduce_along, plain_sum_along
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
@@ -92,6 +92,7 @@ def mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
     return total / (x.size // total.size)
 
 
+@faster_than(no_division)
 def other_factors(x: ndarray, product: ndarray) -> ndarray | None:
     """Return for each factor the product of the others: the `product` of all divided by it.
 

@@ -24,7 +24,7 @@ from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
 from tinygrad_edu.ops.fast.layout import samples_together
 from tinygrad_edu.ops.fast.products import Cut, cut
 from tinygrad_edu.ops.fast.turning import items_of
-from tinygrad_edu.ops.sliding import Window, met_by, view_of
+from tinygrad_edu.ops.sliding_windows import Window, met_by, view_of
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
 # Products with fewer samples are slower than those with several columns at a time.
@@ -35,20 +35,26 @@ _ROW, _LARGE = map(SizeThreshold, (3 * 2**19, 2**24))
 _TURNED_BYTES = SizeThreshold(2**23)
 
 
-def ring_cut(weight: ndarray, laid: Window, groups: int, samples: int) -> Cut | None:
+def ring_cut(weight: ndarray, window: Window, groups: int, samples: int) -> Cut | None:
     """Return how products with kernels (out, C / groups, kh, kw) are cut; None where a ring does not pay.
 
     Windows of single pixels are images as they lie.
     """
     kernel = prod(weight.shape[1:])
-    if kernel == weight.shape[1] or weight.size * laid.size[1] * samples < _ROW:
+    if kernel == weight.shape[1] or weight.size * window.size[1] * samples < _ROW:
         return None
     pieces = cut(len(weight) // groups, kernel, 1, samples)
     return pieces if pieces.samples >= _FEWEST_SAMPLES else None
 
 
 def put_by_ring(
-    images: ndarray, weight: ndarray, laid: Window, groups: int, pieces: Cut, maps: ndarray, bias: ndarray | None = None
+    images: ndarray,
+    weight: ndarray,
+    window: Window,
+    groups: int,
+    pieces: Cut,
+    maps: ndarray,
+    bias: ndarray | None = None,
 ) -> None:
     """Write the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N), plus a bias.
 
@@ -57,7 +63,7 @@ def put_by_ring(
     kernels, maps = _rotated(weight, groups, pieces.rows), _by_row(maps, groups, pieces)
     if bias is not None:
         bias = bias.reshape(groups, 1, 1, *maps.shape[4:6], 1)
-    large = weight.size * laid.size[0] * laid.size[1] * images.shape[3] >= _LARGE
+    large = weight.size * window.size[0] * window.size[1] * images.shape[3] >= _LARGE
     threads = threads_of_shard() or allowed_threads(available_cores()) if large else 1
 
     def fill(part: _Part) -> None:
@@ -67,7 +73,7 @@ def put_by_ring(
             if bias is not None:
                 some += bias
 
-    in_parts(fill, _parts(laid, images.shape, images.itemsize, groups, pieces, threads), large)
+    in_parts(fill, _parts(window, images.shape, images.itemsize, groups, pieces, threads), large)
 
 
 def _rotated(weight: ndarray, groups: int, at_a_time: int) -> ndarray:
@@ -145,21 +151,29 @@ def _seen_by(part: _Part, images: ndarray) -> ndarray:
 
 
 @plan
-def _parts(laid: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut, threads: int) -> list[_Part]:
+def _parts(
+    window: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut, threads: int
+) -> list[_Part]:
     """Cut maps of images of a shape (C, H, W, N) into parts, the longest first: all threads end together."""
     count = max(threads, prod(shape) * itemsize // _TURNED_BYTES)
-    rows = [some[part] for some in _alike(laid, 0) for part in shares(len(some), count)]
+    rows = [some[part] for some in _alike(window, 0) for part in shares(len(some), count)]
     parts = [
-        _part(some, columns, laid, shape, itemsize, groups, pieces) for some in rows for columns in _alike(laid, 1)
+        _part(some, columns, window, shape, itemsize, groups, pieces) for some in rows for columns in _alike(window, 1)
     ]
     return sorted(parts, key=lambda part: len(part.rows), reverse=True)
 
 
 def _part(
-    rows: range, columns: range, laid: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut
+    rows: range,
+    columns: range,
+    window: Window,
+    shape: tuple[int, ...],
+    itemsize: int,
+    groups: int,
+    pieces: Cut,
 ) -> _Part:
-    kh, kw, c, each = len(laid.rows), len(laid.columns), shape[0] // groups, pieces.samples
-    (above, lower), (beside, further) = _seen(rows, laid, 0), _seen(columns, laid, 1)
+    kh, kw, c, each = len(window.rows), len(window.columns), shape[0] // groups, pieces.samples
+    (above, lower), (beside, further) = _seen(rows, window, 0), _seen(columns, window, 1)
     (down, there), (across, here) = met_by(above, shape[1]), met_by(beside, shape[2])
     along, number, first = shape[3] // each, each * itemsize, rows.start // rows.step * lower
     column, there = kh * c * number, slice(first + there.start, first + there.stop)
@@ -171,19 +185,19 @@ def _part(
     )  # fmt: skip
 
 
-def _apart(laid: Window, axis: int) -> int:
+def _apart(window: Window, axis: int) -> int:
     """Return how far apart the rows or columns of a window are; a single one counts as touching the next window's."""
-    return laid.dilation[axis] if len((laid.rows, laid.columns)[axis]) > 1 else laid.stride[axis]
+    return window.dilation[axis] if len((window.rows, window.columns)[axis]) > 1 else window.stride[axis]
 
 
-def _alike(laid: Window, axis: int) -> list[range]:
+def _alike(window: Window, axis: int) -> list[range]:
     """Return the rows or columns of the maps, those together whose windows may share rows or columns of the images."""
-    count = _apart(laid, axis) // gcd(laid.stride[axis], _apart(laid, axis))
-    return [some for k in range(count) if (some := range(laid.size[axis])[k::count])]
+    count = _apart(window, axis) // gcd(window.stride[axis], _apart(window, axis))
+    return [some for k in range(count) if (some := range(window.size[axis])[k::count])]
 
 
-def _seen(places: range, laid: Window, axis: int) -> tuple[range, int]:
+def _seen(places: range, window: Window, axis: int) -> tuple[range, int]:
     """Return what some windows that are alike see along an axis, and how many of these further each is."""
-    step, apart, kernel = laid.stride[axis], _apart(laid, axis), len((laid.rows, laid.columns)[axis])
-    first, lower = places.start * step - laid.inside[axis].start, places.step * step // apart
+    step, apart, kernel = window.stride[axis], _apart(window, axis), len((window.rows, window.columns)[axis])
+    first, lower = places.start * step - window.inside[axis].start, places.step * step // apart
     return range(first, first + apart * ((len(places) - 1) * lower + kernel), apart), lower

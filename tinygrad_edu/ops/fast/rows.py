@@ -21,7 +21,7 @@ from tinygrad_edu.ops.fast.phases import images_by_phases
 from tinygrad_edu.ops.fast.products import Cut, cut, product_of_blocks, sum_of_products
 from tinygrad_edu.ops.fast.rings import put_by_ring, ring_cut
 from tinygrad_edu.ops.fast.turning import items_of
-from tinygrad_edu.ops.sliding import Window, add_up, met_by, view_of, windows_of
+from tinygrad_edu.ops.sliding_windows import Window, add_windows, met_by, view_of, windows_of
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
@@ -43,9 +43,9 @@ def _by_group(channels: ndarray, groups: int) -> ndarray:
     return channels.reshape(groups, len(channels) // groups, *channels.shape[1:])
 
 
-def _vertical(laid: Window) -> tuple[int, int]:
+def _vertical(window: Window) -> tuple[int, int]:
     """Return how far apart the windows of two rows are, and the rows of a window; of one row, so far as to touch."""
-    return laid.stride[0], laid.dilation[0] if len(laid.rows) > 1 else laid.stride[0]
+    return window.stride[0], window.dilation[0] if len(window.rows) > 1 else window.stride[0]
 
 
 def _parts(rows: range, apart: int, row: int, multiplications: int) -> tuple[list[range], bool]:
@@ -69,13 +69,13 @@ def _at(part: range) -> slice:
 
 
 def plain_correlated_maps(
-    images: ndarray, weight: ndarray, laid: Window, groups: int, bias: ndarray | None = None
+    images: ndarray, weight: ndarray, window: Window, groups: int, bias: ndarray | None = None
 ) -> ndarray:
     """Return the maps (out, rows, columns, N) of kernels (out, C / groups, kh, kw) on images (C, H, W, N).
 
     Plus a bias (out,) in their dtype, if given.
     """
-    windows = _by_group(windows_of(bordered(images, laid), laid), groups)
+    windows = _by_group(windows_of(bordered(images, window), window), groups)
     maps = np.einsum("gocij,gcijyxn->goyxn", _by_group(weight, groups), windows)
     maps = maps.reshape(len(weight), *maps.shape[2:])
     return maps if bias is None else maps + bias[:, None, None, None]
@@ -83,33 +83,33 @@ def plain_correlated_maps(
 
 @faster_than(plain_correlated_maps)
 def correlated_maps(
-    images: ndarray, weight: ndarray, laid: Window, groups: int, bias: ndarray | None = None
+    images: ndarray, weight: ndarray, window: Window, groups: int, bias: ndarray | None = None
 ) -> ndarray:
     """Return `plain_correlated_maps`: each row is the product of the kernels with the windows of that row.
 
     The bias is added to what was just made, which is near by.
     """
-    maps = np.empty((len(weight), *laid.size, images.shape[3]), np.result_type(images, weight))
-    _put_maps(images, weight, laid, groups, maps, bias)
+    maps = np.empty((len(weight), *window.size, images.shape[3]), np.result_type(images, weight))
+    _put_maps(images, weight, window, groups, maps, bias)
     return maps
 
 
 def _put_maps(
-    images: ndarray, weight: ndarray, laid: Window, groups: int, maps: ndarray, bias: ndarray | None = None
+    images: ndarray, weight: ndarray, window: Window, groups: int, maps: ndarray, bias: ndarray | None = None
 ) -> None:
     """Write the maps, whose places may be apart, as in a phase of a stride: by a ring where that pays, or in blocks."""
-    pieces = ring_cut(weight, laid, groups, images.shape[3])
+    pieces = ring_cut(weight, window, groups, images.shape[3])
     if pieces is not None:
-        put_by_ring(images, weight, laid, groups, pieces, maps, bias)
+        put_by_ring(images, weight, window, groups, pieces, maps, bias)
         return
     near = maps if maps.flags.c_contiguous else np.empty(maps.shape, maps.dtype)  # blocks are of several columns
-    _put_in_blocks(images, weight, laid, groups, near, bias)
+    _put_in_blocks(images, weight, window, groups, near, bias)
     if near is not maps:
         maps[...] = near
 
 
 def _put_in_blocks(
-    images: ndarray, weight: ndarray, laid: Window, groups: int, maps: ndarray, bias: ndarray | None
+    images: ndarray, weight: ndarray, window: Window, groups: int, maps: ndarray, bias: ndarray | None
 ) -> None:
     out, c, kh, kw = weight.shape
     kernels = weight.transpose(0, 2, 1, 3).reshape(groups, out // groups, kh * c * kw)
@@ -121,7 +121,7 @@ def _put_in_blocks(
         if bias is not None:
             some += bias[:, None, None, None]
 
-    in_parts(fill, *_parts_of_maps(laid, images.shape, images.itemsize, out, groups, pieces))
+    in_parts(fill, *_parts_of_maps(window, images.shape, images.itemsize, out, groups, pieces))
 
 
 class _Part(NamedTuple):
@@ -161,31 +161,39 @@ class _Part(NamedTuple):
 
 @plan
 def _parts_of_maps(
-    laid: Window, shape: tuple[int, ...], itemsize: int, out: int, groups: int, pieces: Cut
+    window: Window, shape: tuple[int, ...], itemsize: int, out: int, groups: int, pieces: Cut
 ) -> tuple[list[_Part], bool]:
     """Cut the rows of `out` maps of images of a shape (C, H, W, N) into parts, and say whether they are worth threads.
 
     What the windows of each part see of the images is rows that are `dilation` apart.
     """
-    (step, apart), kernel, (rows, columns) = _vertical(laid), len(laid.rows) * len(laid.columns), laid.size
-    row = laid.stride[0] * shape[0] * len(laid.columns) * columns * shape[3] * itemsize
+    (step, apart), kernel, (rows, columns) = (
+        _vertical(window),
+        len(window.rows) * len(window.columns),
+        window.size,
+    )
+    row = window.stride[0] * shape[0] * len(window.columns) * columns * shape[3] * itemsize
     multiplications = out * rows * columns * shape[3] * kernel * (shape[0] // groups)
     parts, large = _parts(range(rows), apart // gcd(step, apart), row, multiplications)
-    return [_part(part, laid, shape, itemsize, groups, pieces) for part in parts], large
+    return [_part(part, window, shape, itemsize, groups, pieces) for part in parts], large
 
 
-def _part(part: range, laid: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut) -> _Part:
-    (step, apart), (kh, kw), left = _vertical(laid), (len(laid.rows), len(laid.columns)), laid.inside[1].start
-    lower, first = part.step * step // apart, part.start * step - laid.inside[0].start
+def _part(part: range, window: Window, shape: tuple[int, ...], itemsize: int, groups: int, pieces: Cut) -> _Part:
+    (step, apart), (kh, kw), left = (
+        _vertical(window),
+        (len(window.rows), len(window.columns)),
+        window.inside[1].start,
+    )
+    lower, first = part.step * step // apart, part.start * step - window.inside[0].start
     height, c = (len(part) - 1) * lower + kh, shape[0] // groups
-    across, along = laid.size[1] // pieces.columns, shape[3] // pieces.samples
-    each, beside = pieces.columns * pieces.samples, laid.stride[1]
+    across, along = window.size[1] // pieces.columns, shape[3] // pieces.samples
+    each, beside = pieces.columns * pieces.samples, window.stride[1]
     copy, by_row = (groups, across * along, height, c * kw, each), c * kw * each * itemsize
     return _Part(
         rows=_at(part),
-        seen=(range(first, first + apart * height, apart), range(-left, laid.padded[1] - left)),
+        seen=(range(first, first + apart * height, apart), range(-left, window.padded[1] - left)),
         strips=(groups, across, along, height, c, kw, pieces.columns, pieces.samples),
-        apart=(c, pieces.columns * beside, pieces.samples, laid.dilation[1], beside),
+        apart=(c, pieces.columns * beside, pieces.samples, window.dilation[1], beside),
         copy=copy,
         windows=(*copy[:2], len(part), kh * c * kw, each),
         steps=(across * along * height * by_row, height * by_row, lower * by_row, each * itemsize, itemsize),
@@ -242,15 +250,15 @@ def _beside(maps: ndarray, windows: ndarray) -> ndarray:
 # --- The images of which the kernels make the maps, transposed: what the windows get, added up ---
 
 
-def plain_correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
+def plain_correlated_images(maps: ndarray, weight: ndarray, window: Window, groups: int) -> ndarray:
     """Return the images (C, H, W, N), without their padding, in which each window got its kernels times its maps."""
     windows = np.einsum("gocij,goyxn->gcijyxn", _by_group(weight, groups), _by_group(maps, groups))
-    images = add_up(windows.reshape(windows.shape[0] * windows.shape[1], *windows.shape[2:]), laid)
-    return images[:, *laid.inside]
+    images = add_windows(windows.reshape(windows.shape[0] * windows.shape[1], *windows.shape[2:]), window)
+    return images[:, *window.inside]
 
 
 @faster_than(plain_correlated_images)
-def correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int) -> ndarray:
+def correlated_images(maps: ndarray, weight: ndarray, window: Window, groups: int) -> ndarray:
     """Return `plain_correlated_images`: each row is a product of kernels with rows of maps, which slide over them.
 
     Row r of the images gets row i of the kernels times row (r - dilation i) / stride of the maps. So for all r with
@@ -261,11 +269,13 @@ def correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int)
     """
     c, _, kw = weight.shape[1:]
     narrow = 2 * len(weight) * (kw - 1) <= 3 * groups * c * kw  # less to copy than to add
-    if narrow and 4 * laid.stride[1] * laid.size[1] >= 3 * (laid.inside[1].stop - laid.inside[1].start):  # few zeros
-        largest = weight[:, :, :: laid.stride[0], :: laid.stride[1]]
-        by_ring = ring_cut(largest, laid, groups, maps.shape[3]) is not None
-        return images_by_phases(_put_maps, maps, weight, laid, groups, border=not by_ring)
-    images = np.empty((groups, c, *laid.padded, maps.shape[3]), np.result_type(maps, weight))
+    if narrow and 4 * window.stride[1] * window.size[1] >= 3 * (
+        window.inside[1].stop - window.inside[1].start
+    ):  # few zeros
+        largest = weight[:, :, :: window.stride[0], :: window.stride[1]]
+        by_ring = ring_cut(largest, window, groups, maps.shape[3]) is not None
+        return images_by_phases(_put_maps, maps, weight, window, groups, border=not by_ring)
+    images = np.empty((groups, c, *window.padded, maps.shape[3]), np.result_type(maps, weight))
     kernels = _by_group(weight, groups).transpose(0, 2, 4, 3, 1)
 
     def fill(part: _PartOfImages) -> None:
@@ -275,10 +285,10 @@ def correlated_images(maps: ndarray, weight: ndarray, laid: Window, groups: int)
             them = kernels[:, :, :, part.met][:, :, :, ::-1].reshape(groups, c * kw, part.height * kernels.shape[4])
             pieces = cut(*them.shape[1:], *maps.shape[2:])
             windows = _sharing_rows(_some_rows(maps, part.seen, groups, pieces), some.shape[2], 1, part.height)
-            _add_rows(some, them, windows, pieces, laid)
+            _add_rows(some, them, windows, pieces, window)
 
-    in_parts(fill, *_parts_of_images(laid, maps.shape, maps.itemsize, c, groups))
-    return images.reshape(groups * c, *laid.padded, maps.shape[3])[:, *laid.inside]
+    in_parts(fill, *_parts_of_images(window, maps.shape, maps.itemsize, c, groups))
+    return images.reshape(groups * c, *window.padded, maps.shape[3])[:, *window.inside]
 
 
 class _PartOfImages(NamedTuple):
@@ -295,12 +305,12 @@ class _PartOfImages(NamedTuple):
 
 @plan
 def _parts_of_images(
-    laid: Window, shape: tuple[int, ...], itemsize: int, c: int, groups: int
+    window: Window, shape: tuple[int, ...], itemsize: int, c: int, groups: int
 ) -> tuple[list[_PartOfImages], bool]:
     """Cut the rows of images with `c` channels a group, of maps of a shape (out, rows, columns, N), into parts."""
-    (step, apart), (kh, kw) = _vertical(laid), (len(laid.rows), len(laid.columns))
-    row = max(shape[0], groups * c * kw) * laid.size[1] * shape[3] * itemsize
-    inside = range(laid.padded[0])[laid.inside[0]]
+    (step, apart), (kh, kw) = _vertical(window), (len(window.rows), len(window.columns))
+    row = max(shape[0], groups * c * kw) * window.size[1] * shape[3] * itemsize
+    inside = range(window.padded[0])[window.inside[0]]
     parts, large = _parts(inside, lcm(step, apart), row, prod(shape) * c * kh * kw)
     return [_part_of_images(part, step, apart, kh) for part in parts], large
 
@@ -327,56 +337,56 @@ def _some_rows(maps: ndarray, rows: range, groups: int, pieces: Cut) -> ndarray:
     return found.reshape(groups, across * along, len(rows), out // groups, pieces.columns * pieces.samples)
 
 
-def _add_rows(images: ndarray, kernels: ndarray, windows: ndarray, pieces: Cut, laid: Window) -> None:
+def _add_rows(images: ndarray, kernels: ndarray, windows: ndarray, pieces: Cut, window: Window) -> None:
     """Add products of kernels (groups, c * kw, kh * out) and windows to rows of images (groups, c, rows, W, N)."""
     groups, c, rows, _, n = images.shape
-    kw, columns = len(laid.columns), laid.size[1]
+    kw, columns = len(window.columns), window.size[1]
     at_a_time = max(1, _PRODUCT_BYTES // max(1, groups * c * kw * columns * n * images.itemsize))
     for start in range(0, rows, at_a_time):
         some = windows[:, :, start : start + at_a_time]
         strips = np.empty((groups * c * kw, some.shape[2], columns, n), images.dtype)
         product_of_blocks(kernels, some, pieces.rows, _beside(strips, some))
         strips = strips.reshape(groups, c, kw, some.shape[2], columns, n)
-        for j, met in enumerate(laid.columns):
+        for j, met in enumerate(window.columns):
             images[:, :, start : start + at_a_time, met] += strips[:, :, j]
 
 
 # --- The kernels that fit the windows as the maps say ---
 
 
-def plain_correlated_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int) -> ndarray:
+def plain_correlated_kernels(maps: ndarray, images: ndarray, window: Window, groups: int) -> ndarray:
     """Return the kernels (out, C / groups, kh, kw): the sum of all windows, each times its place in the maps."""
-    windows = _by_group(windows_of(bordered(images, laid), laid), groups)
+    windows = _by_group(windows_of(bordered(images, window), window), groups)
     kernels = np.einsum("goyxn,gcijyxn->gocij", _by_group(maps, groups), windows)
     return kernels.reshape(len(maps), *kernels.shape[2:])
 
 
 @faster_than(plain_correlated_kernels)
-def correlated_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int) -> ndarray:
+def correlated_kernels(maps: ndarray, images: ndarray, window: Window, groups: int) -> ndarray:
     """Return `plain_correlated_kernels`: the sum, over the rows of the maps, of products with their windows.
 
     Maps lie as they come, and what meets a row of them is one column of the kernels after the other: with a stride of
     1 the same pixels, some numbers further, and with a larger one pixels that lie so apart. Only where that makes
     products of few rows, or short ones, windows are copied whole.
     """
-    kh, kw, c, out = len(laid.rows), len(laid.columns), len(images) // groups, len(maps) // groups
-    length = laid.size[1] * maps.shape[3]
+    kh, kw, c, out = len(window.rows), len(window.columns), len(images) // groups, len(maps) // groups
+    length = window.size[1] * maps.shape[3]
     if not length:
         return np.zeros((len(maps), c, kh, kw), np.result_type(maps, images))
     short = length < _SHORT_ROW
     at_once = short or kh * c < _FEW_ROWS
 
     def total(part: _Part) -> ndarray:
-        some = region(maps[:, part.rows], range(part.windows[2]), range(laid.size[1]))
+        some = region(maps[:, part.rows], range(part.windows[2]), range(window.size[1]))
         if not at_once:
-            return _sums_by_column(images, some, part, laid)
+            return _sums_by_column(images, some, part, window)
         windows = _windows(images, part)
         if short:
             windows = windows.swapaxes(2, 3).reshape(groups, 1, 1, windows.shape[3], -1)
         return sum_of_products(windows, some.reshape(groups, out, *windows.shape[2::2]))
 
-    whole = Cut(out, laid.size[1], maps.shape[3])
-    first, *others = in_parts(total, *_parts_of_maps(laid, images.shape, images.itemsize, len(maps), groups, whole))
+    whole = Cut(out, window.size[1], maps.shape[3])
+    first, *others = in_parts(total, *_parts_of_maps(window, images.shape, images.itemsize, len(maps), groups, whole))
     for other in others:
         first += other
     if at_once:
@@ -385,15 +395,15 @@ def correlated_kernels(maps: ndarray, images: ndarray, laid: Window, groups: int
     return kernels.reshape(groups * out, c, kh, kw)
 
 
-def _sums_by_column(images: ndarray, maps: ndarray, part: _Part, laid: Window) -> ndarray:
+def _sums_by_column(images: ndarray, maps: ndarray, part: _Part, window: Window) -> ndarray:
     """Return (groups, kw, kh * c, out / groups): some rows of maps, times the windows of images (C, H, W, N).
 
     Columns of the kernel that are a multiple of the stride apart see the same columns of the images, further along.
     """
     groups, _, _, _, c, kw, columns, n = part.strips
     maps = maps.reshape(groups, len(maps) // groups, part.windows[2], columns * n)
-    between, apart = _columns_alike(laid)
-    seen = _columns_apart(images, part, laid)
+    between, apart = _columns_alike(window)
+    seen = _columns_apart(images, part, window)
     found = np.empty((groups, kw, part.kh * c, maps.shape[1]), np.result_type(maps, images))
     for k, x in enumerate(seen):
         by_group, by_row, by_c, by_column, by_n = x.strides
@@ -403,19 +413,19 @@ def _sums_by_column(images: ndarray, maps: ndarray, part: _Part, laid: Window) -
     return found
 
 
-def _columns_alike(laid: Window) -> tuple[int, int]:
+def _columns_alike(window: Window) -> tuple[int, int]:
     """Return how far apart columns of a kernel are that see the same of the images, each how many windows further."""
-    step, dilation = laid.stride[1], laid.dilation[1]
+    step, dilation = window.stride[1], window.dilation[1]
     return step // gcd(step, dilation), dilation // gcd(step, dilation)
 
 
-def _columns_apart(images: ndarray, part: _Part, laid: Window) -> ndarray:
+def _columns_apart(images: ndarray, part: _Part, window: Window) -> ndarray:
     """Return what windows see, (places, groups, rows, c, columns, N), with zeros where that is outside of the images.
 
     First what the first column of a kernel and those alike see, then the second's, and so on.
     """
     groups, _, _, height, c, kw, columns, n = part.strips
-    (between, apart), step, dilation = _columns_alike(laid), laid.stride[1], laid.dilation[1]
+    (between, apart), step, dilation = _columns_alike(window), window.stride[1], window.dilation[1]
     length, left = columns + (kw - 1) // between * apart, part.seen[1].start
     found = np.empty((min(between, kw), groups, height, c, length, n), images.dtype)
     down, to_rows = met_by(part.seen[0], images.shape[1])

@@ -8,7 +8,7 @@ from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu.ops.fast.products import product
-from tinygrad_edu.ops.plain import plain_accumulate, plain_axis_back, plain_axis_first, plain_cumsum_values
+from tinygrad_edu.ops.plain import no_division, plain_accumulate, plain_axis_back, plain_axis_first, plain_cumsum_values
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold
 
@@ -50,7 +50,8 @@ def _is_row(x: ndarray, axis: int) -> bool:
     return axis in (-1, x.ndim - 1)
 
 
-def cumprod_slope(g: ndarray, x: ndarray, products: ndarray, axis: int) -> ndarray | None:
+@faster_than(no_division)
+def cumprod_vjp(g: ndarray, x: ndarray, products: ndarray, axis: int) -> ndarray | None:
     """Return the gradient of x of its `products` along `axis`: the sums of g * products from the end, divided by x.
 
     None where one is 0 or near it, or something is out of range: then it is made without dividing.

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tinygrad_edu.ops.sliding import Size
+from tinygrad_edu.ops.sliding_windows import Size
 
 
 @dataclass(frozen=True)

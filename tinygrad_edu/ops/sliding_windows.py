@@ -87,7 +87,7 @@ def require_listable(kernel: Size) -> None:
 _LONGEST = 2**20  # the list takes half a second
 
 
-def window(size: Size, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Window:
+def window_of(size: Size, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Window:
     """Lay a kernel over images of a size (H, W): (size + 2 padding - dilation (kernel - 1) - 1) // stride + 1 windows.
 
     A remainder is dropped.
@@ -130,14 +130,14 @@ def met_by(places: range, size: int) -> tuple[slice, slice]:
     return slice(start, start + (end - first) * places.step, places.step), slice(first, end)
 
 
-def windows_of(x: ndarray, laid: Window) -> ndarray:
+def windows_of(x: ndarray, window: Window) -> ndarray:
     """Return the windows of images (C, H, W, N) as (C, kh, kw, rows, columns, N).
 
     A view, in which a pixel is visited once for each window that it is in.
     """
-    (si, sj), (di, dj) = laid.stride, laid.dilation
+    (si, sj), (di, dj) = window.stride, window.dilation
     by_c, by_row, by_column, by_n = x.strides
-    shape = (len(x), len(laid.rows), len(laid.columns), *laid.size, x.shape[3])
+    shape = (len(x), len(window.rows), len(window.columns), *window.size, x.shape[3])
     return view_of(x, shape, (by_c, di * by_row, dj * by_column, si * by_row, sj * by_column, by_n))
 
 
@@ -148,16 +148,16 @@ def view_of(x: ndarray, shape: tuple[int, ...], strides: tuple[int, ...]) -> nda
     return as_strided(x, shape, strides)
 
 
-def add_up(windows: ndarray, laid: Window) -> ndarray:
+def add_windows(windows: ndarray, window: Window) -> ndarray:
     """Add windows (C, kh, kw, rows, columns, N) up to images (C, H, W, N): the transpose of `windows_of`.
 
     In two steps, rows and then columns, which are fewer and longer additions than place by place.
     """
     c, _, kw, _, columns, n = windows.shape
-    strips = np.zeros((c, kw, laid.padded[0], columns, n), windows.dtype)
-    for row, met in enumerate(laid.rows):
+    strips = np.zeros((c, kw, window.padded[0], columns, n), windows.dtype)
+    for row, met in enumerate(window.rows):
         strips[:, :, met] += windows[:, row]
-    images = np.zeros((c, *laid.padded, n), windows.dtype)
-    for column, met in enumerate(laid.columns):
+    images = np.zeros((c, *window.padded, n), windows.dtype)
+    for column, met in enumerate(window.columns):
         images[:, :, met] += strips[:, column]
     return images

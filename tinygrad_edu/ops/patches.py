@@ -1,14 +1,15 @@
-"""The windows of images as columns: im2col copies them, and its transpose col2im adds them up."""
+"""im2col and its transpose col2im, and convolution as a matrix product of their columns."""
 
 from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, op
+from tinygrad_edu.engine import Array, op, shape_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.fast.layout import bordered, samples_first, samples_last
-from tinygrad_edu.ops.shape import expand_dims, squeeze
-from tinygrad_edu.ops.sliding import Pair, Size, add_up, pair, window, windows_of
+from tinygrad_edu.ops.fast.im2col import col2im_values, im2col_values
+from tinygrad_edu.ops.products import matmul
+from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze, swapaxes
+from tinygrad_edu.ops.sliding_windows import Pair, Size, pair, window_of
 
 __all__ = ["col2im", "fold", "im2col", "unfold"]
 
@@ -17,14 +18,11 @@ __all__ = ["col2im", "fold", "im2col", "unfold"]
 def im2col(x: Array, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Array:
     """Return the windows of images as columns: (N, C, H, W) -> (N, C * kh * kw, L), for L windows, row by row.
 
-    The layout of PyTorch's ``unfold``. Each setting is a whole number or a pair (vertical, horizontal).
+    The layout of PyTorch's ``unfold``. Each setting is an integer or a pair (vertical, horizontal).
     """
     if x.ndim != 4:
         raise ShapeError(f"images have the shape (N, C, H, W), not {x.shape}.")
-    laid = window(x.shape[2:], kernel_size, stride, padding, dilation)
-    windows = windows_of(bordered(x.transpose(1, 2, 3, 0), laid), laid).copy()
-    c, kh, kw, rows, columns, n = windows.shape
-    return samples_first(windows.reshape(c * kh * kw, rows * columns, n))
+    return im2col_values(x, window_of(x.shape[2:], kernel_size, stride, padding, dilation))
 
 
 @op
@@ -37,22 +35,49 @@ def col2im(
     padding: Pair = 0,
     dilation: Pair = 1,
 ) -> Array:
-    """Add columns up into images of `output_size` (H, W): the transpose of `im2col`, PyTorch's ``fold``."""
+    """Add columns to images of `output_size` (H, W): the transpose of `im2col`, PyTorch's ``fold``."""
     h, w = pair(output_size, "output_size", 1)
-    laid = window((h, w), kernel_size, stride, padding, dilation)
-    kh, kw = len(laid.rows), len(laid.columns)
-    if columns.ndim != 3 or columns.shape[1] % (kh * kw) or columns.shape[2] != laid.size[0] * laid.size[1]:
+    window = window_of((h, w), kernel_size, stride, padding, dilation)
+    kernel, windows = len(window.rows) * len(window.columns), window.size[0] * window.size[1]
+    if columns.ndim != 3 or columns.shape[1] % kernel or columns.shape[2] != windows:
         raise ShapeError(
-            f"columns of shape {columns.shape} for images of {h}x{w}; "
-            f"they need (N, C * {kh * kw}, {laid.size[0] * laid.size[1]})."
+            f"columns of shape {columns.shape} for images of {h}x{w}; they need (N, C * {kernel}, {windows})."
         )
-    n, c = columns.shape[0], columns.shape[1] // (kh * kw)
-    images = add_up(samples_last(columns).reshape(c, kh, kw, *laid.size, n), laid)
-    return samples_first(images[:, *laid.inside])
+    return col2im_values(columns, window)
 
 
 im2col.vjps(x=lambda g, x_shape, **window: col2im(g, x_shape[2:], **window))
 col2im.vjps(columns=lambda g, kernel_size, stride, padding, dilation: im2col(g, kernel_size, stride, padding, dilation))
+
+
+def plain_convolution(x: Any, weight: Any, bias: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Any:
+    """Return a convolution: the product of the kernel matrix with the columns of `im2col`, plus the bias.
+
+    (N, C, H, W), (out, C / groups, kh, kw), (out,) or None -> (N, out, rows, columns)
+    """
+    out, c, kh, kw = shape_of(weight)
+    rows, columns = window_of(x.shape[2:], (kh, kw), stride, padding, dilation).size
+    patches = im2col(x, (kh, kw), stride, padding, dilation)
+    patches = reshape(patches, (len(x), groups, c * kh * kw, rows * columns))
+    kernels = reshape(weight, (groups, out // groups, c * kh * kw))
+    maps = reshape(matmul(kernels, patches), (len(x), out, rows, columns))
+    return maps if bias is None else maps + reshape(bias, (out, 1, 1))
+
+
+def plain_transposed_convolution(
+    x: Any, weight: Any, bias: Any, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Any:
+    """Return the transpose of a convolution of images of `size`: `col2im` adds up the kernels times each pixel.
+
+    (N, C, rows, columns), (C, out / groups, kh, kw), (out,) or None -> (N, out, H, W)
+    """
+    (n, c, rows, columns), (_, out, kh, kw) = x.shape, shape_of(weight)
+    kernels = reshape(weight, (groups, c // groups, out * kh * kw))
+    pixels = reshape(x, (n, groups, c // groups, rows * columns))
+    patches = matmul(swapaxes(kernels, 1, 2), pixels)
+    patches = reshape(patches, (n, groups * out * kh * kw, rows * columns))
+    images = col2im(patches, size, (kh, kw), stride, padding, dilation)
+    return images if bias is None else images + reshape(bias, (groups * out, 1, 1))
 
 
 def unfold(x: Any, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> Any:

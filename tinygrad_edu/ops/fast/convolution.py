@@ -1,0 +1,219 @@
+"""Convolution by the fastest of several forms: three ops that are each other's derivatives, and two with a bias.
+
+Row by row a convolution is a matrix product of windows, in `fast.rows`. Where each channel has kernels of its own it is
+a sum, in `fast.depthwise`. The gradients of kernels of one pixel are products of pixels, in `fast.pointwise`.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import Array, op, shape_of, values_of
+from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
+from tinygrad_edu.ops.fast.layout import samples_first, samples_together
+from tinygrad_edu.ops.fast.pointwise import lie_by_samples, pointwise_images, pointwise_kernels
+from tinygrad_edu.ops.fast.rows import (
+    correlated_images,
+    correlated_kernels,
+    correlated_maps,
+    plain_correlated_images,
+    plain_correlated_kernels,
+    plain_correlated_maps,
+)
+from tinygrad_edu.ops.patches import plain_convolution, plain_transposed_convolution
+from tinygrad_edu.ops.reduction import sum
+from tinygrad_edu.ops.sliding_windows import Pair, Size, Window, window_of
+from tinygrad_edu.plain_mode import faster_than
+from tinygrad_edu.thresholds import SizeThreshold
+
+
+class Form(NamedTuple):
+    """What computes maps, images and kernels of each other."""
+
+    maps: Callable[[ndarray, ndarray, Window, int, ndarray | None], ndarray]
+    images: Callable[[ndarray, ndarray, Window, int], ndarray]
+    kernels: Callable[[ndarray, ndarray, Window, int], ndarray]
+
+
+_OF_NOTHING = Form(plain_correlated_maps, plain_correlated_images, plain_correlated_kernels)
+_BY_ROWS = Form(correlated_maps, correlated_images, correlated_kernels)
+_BY_CHANNELS = Form(depthwise_maps, depthwise_images, depthwise_kernels)
+_BY_SAMPLES = Form(correlated_maps, pointwise_images, pointwise_kernels)
+
+
+def _form(out: int, c: int, groups: int, window: Window, *arrays: ndarray) -> Form:
+    """Return what is fastest for so many maps of so many channels, and for gradients of arrays (C, H, W, N)."""
+    if not out or not c:
+        return _OF_NOTHING
+    if groups > 1 and groups == c and out <= 2 * c:
+        return _BY_CHANNELS
+    return _BY_SAMPLES if lie_by_samples(window, *arrays) else _BY_ROWS
+
+
+@op
+def correlate(
+    x: Array, weight: Array, /, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
+) -> Array:
+    """Return how well each kernel fits each window: (N, C, H, W), (out, C / groups, kh, kw) -> (N, out, rows, columns).
+
+    Of one channel, maps[y, x] is the sum over i, j of kernel[i, j] * image[stride y + dilation i, stride x + dilation
+    j], and with several the sum of that over the channels.
+    """
+    return _maps(x, weight, None, window_of(x.shape[2:], weight.shape[2:], stride, padding, dilation), groups)
+
+
+def _maps(x: Array, weight: Array, bias: Array | None, window: Window, groups: int) -> Array:
+    form = _form(len(weight), x.shape[1], groups, window)
+    return samples_first(form.maps(x.transpose(1, 2, 3, 0), weight, window, groups, bias))
+
+
+@op
+def affine_maps(
+    x: Array, weight: Array, bias: Array, /, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
+) -> Array:
+    """Return correlate(x, weight) plus a bias (out,), a number for each map. It is added to the maps themselves.
+
+    An op for the sum would be a pass more over memory, and an array.
+    """
+    window = window_of(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    if np.result_type(x, weight, bias) == np.result_type(x, weight):
+        return _maps(x, weight, bias, window, groups)
+    return _maps(x, weight, None, window, groups) + bias[:, None, None]
+
+
+@op
+def correlate_images(
+    maps: Array, weight: Array, /, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
+    """Return the images of `size` (H, W) for which <images, x> = <maps, correlate(x, weight)> whatever x is.
+
+    (N, out, rows, columns), (out, C / groups, kh, kw) -> (N, C, H, W): PyTorch's transposed convolution. Which rows
+    of a kernel k meet which rows of the maps m, for images of four rows, a kernel of three, and a padding of 1::
+
+        rows of the images    stride 1: four maps         stride 2: two maps
+        (padding)             k0 m0                       k0 m0
+        0                     k1 m0 + k0 m1               k1 m0
+        1                     k2 m0 + k1 m1 + k0 m2       k2 m0 + k0 m1
+        2                     k2 m1 + k1 m2 + k0 m3       k1 m1
+        3                     k2 m2 + k1 m3               k2 m1
+        (padding)             k2 m3
+
+    With a stride of 1 the kernel slides over the maps upside down. With a stride of 2, rows 1, 3, ... meet other rows
+    of it than rows 0, 2, ..., and each of the two kinds slides by itself.
+
+    Examples
+    --------
+    The digits of a number tell which row of the kernel (1, 10, 100) met which row of the maps (1, 2, 3, 4).
+
+    >>> import numpy as np
+    >>> kernel, maps = np.array([1, 10, 100]).reshape(1, 1, 3, 1), np.array([1, 2, 3, 4]).reshape(1, 1, 4, 1)
+    >>> correlate_images(maps, kernel, (4, 1), 1, (1, 0), 1, 1).ravel()
+    array([ 12, 123, 234, 340])
+    >>> correlate_images(maps[:, :, :2], kernel, (4, 1), 2, (1, 0), 1, 1).ravel()
+    array([ 10, 102,  20, 200])
+    """
+    window, maps = window_of(size, weight.shape[2:], stride, padding, dilation), maps.transpose(1, 2, 3, 0)
+    form = _form(len(weight), groups * weight.shape[1], groups, window, maps)
+    return samples_first(form.images(maps, weight, window, groups))
+
+
+@op
+def affine_images(
+    maps: Array, weight: Array, bias: Array, /, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
+    """Return correlate_images(maps, weight) plus a bias (C,), a number for each channel, added in place."""
+    images = correlate_images(maps, weight, size, stride, padding, dilation, groups)
+    bias = bias[:, None, None]
+    return np.add(images, bias, out=images if np.result_type(images, bias) == images.dtype else None)
+
+
+@op
+def correlate_kernels(
+    maps: Array, x: Array, /, kernel_size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
+    """Return the kernels for which <kernels, weight> = <maps, correlate(x, weight)> whatever weight is.
+
+    (N, out, rows, columns), (N, C, H, W) -> (out, C / groups, kh, kw)
+    """
+    window = window_of(x.shape[2:], kernel_size, stride, padding, dilation)
+    maps, images = maps.transpose(1, 2, 3, 0), x.transpose(1, 2, 3, 0)
+    form = _form(len(maps), len(images), groups, window, maps, images)
+    return form.kernels(maps, images, window, groups)
+
+
+# <maps, correlate(x, weight)> is linear in each of the three, so its derivative with respect to any one of them is a
+# function of the other two, one of these ops; and that is so again for the derivatives of those.
+correlate.vjps(
+    x=lambda g, x_shape, weight, **window: correlate_images(g, weight, x_shape[2:], **window),
+    weight=lambda g, x, weight_shape, **window: correlate_kernels(g, x, weight_shape[2:], **window),
+)
+correlate_images.vjps(
+    maps=lambda g, weight, size, **window: correlate(g, weight, **window),
+    weight=lambda g, maps, weight_shape, size, **window: correlate_kernels(maps, g, weight_shape[2:], **window),
+)
+correlate_kernels.vjps(
+    maps=lambda g, x, kernel_size, **window: correlate(x, g, **window),
+    x=lambda g, maps, x_shape, kernel_size, **window: correlate_images(maps, g, x_shape[2:], **window),
+)
+affine_maps.vjps(**correlate.functions, bias=lambda g: sum(g, axis=(0, 2, 3)))
+affine_images.vjps(**correlate_images.functions, bias=lambda g: sum(g, axis=(0, 2, 3)))
+
+
+@op
+def samples_innermost(x: Array) -> Array:
+    """Return images (N, C, H, W), in memory with all samples of a pixel side by side: a view of those that lie so.
+
+    Its derivative lies so, too. What is computed row by row wants both so; else each rule turns them for itself.
+    """
+    return samples_first(samples_together(x.transpose(1, 2, 3, 0)))
+
+
+samples_innermost.vjps(x=lambda g: samples_innermost(g))
+
+# Two ops that transpose the images, and the gradient of the result, only once pay off from this size on.
+_LARGE = SizeThreshold(2**17)
+
+
+def _transposed_once(compute: Callable[[Any], Any], x: Any, channels: tuple[int, int, int], *window: Any) -> Any:
+    """Compute a result from images, which are transposed before it where each row would be transposed alone.
+
+    `channels` are the number of output channels, of input channels, and of groups; `window` is that of
+    `window_of`.
+    """
+    values = values_of(x)
+    apart = values.size >= _LARGE and values.strides[0] != values.itemsize
+    if not apart or _form(*channels, window_of(*window), values.transpose(1, 2, 3, 0)) is not _BY_ROWS:
+        return compute(x)
+    return samples_innermost(compute(samples_innermost(x)))
+
+
+@faster_than(plain_convolution)
+def convolution(x: Any, weight: Any, bias: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Any:
+    """Return `plain_convolution`, by the fastest form."""
+
+    def compute(x: Any) -> Any:
+        if bias is None:
+            return correlate(x, weight, stride, padding, dilation, groups)
+        return affine_maps(x, weight, bias, stride, padding, dilation, groups)
+
+    out, _, *kernel = shape_of(weight)
+    return _transposed_once(
+        compute, x, (out, x.shape[1], groups), x.shape[2:], tuple(kernel), stride, padding, dilation
+    )
+
+
+@faster_than(plain_transposed_convolution)
+def transposed_convolution(
+    x: Any, weight: Any, bias: Any, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Any:
+    """Return `plain_transposed_convolution`, by the fastest form."""
+
+    def compute(x: Any) -> Any:
+        if bias is None:
+            return correlate_images(x, weight, size, stride, padding, dilation, groups)
+        return affine_images(x, weight, bias, size, stride, padding, dilation, groups)
+
+    c, out, *kernel = shape_of(weight)
+    return _transposed_once(compute, x, (c, groups * out, groups), size, tuple(kernel), stride, padding, dilation)

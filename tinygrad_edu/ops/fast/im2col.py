@@ -1,0 +1,25 @@
+"""im2col and col2im of images with the samples innermost."""
+
+from numpy import ndarray
+
+from tinygrad_edu.ops.fast.layout import bordered, samples_first, samples_last
+from tinygrad_edu.ops.plain import plain_col2im_values, plain_im2col_values
+from tinygrad_edu.ops.sliding_windows import Window, add_windows, windows_of
+from tinygrad_edu.plain_mode import faster_than
+
+
+@faster_than(plain_im2col_values)
+def im2col_values(x: ndarray, window: Window) -> ndarray:
+    """Return `plain_im2col_values`, with the samples of a place side by side in memory."""
+    windows = windows_of(bordered(x.transpose(1, 2, 3, 0), window), window).copy()
+    c, kh, kw, rows, columns, n = windows.shape
+    return samples_first(windows.reshape(c * kh * kw, rows * columns, n))
+
+
+@faster_than(plain_col2im_values)
+def col2im_values(columns: ndarray, window: Window) -> ndarray:
+    """Return `plain_col2im_values`, with the samples of a pixel side by side in memory."""
+    kh, kw = len(window.rows), len(window.columns)
+    n, c = columns.shape[0], columns.shape[1] // (kh * kw)
+    images = add_windows(samples_last(columns).reshape(c, kh, kw, *window.size, n), window)
+    return samples_first(images[:, *window.inside])
