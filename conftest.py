@@ -16,7 +16,15 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
 from tinygrad_edu.lessons.lesson import FINALE, LESSONS
+from tinygrad_edu.plain_mode import PLAIN
 from tools.names_page import side
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out in plain mode what is about the fast one."""
+    left_out = [item for item in items if PLAIN and item.get_closest_marker("fast")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 class OursInADiff(CodeBlockParser):

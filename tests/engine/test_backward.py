@@ -156,6 +156,7 @@ def test_the_cotangent_is_not_written_into():
     assert x.grad.tolist() == [4, 4]
 
 
+@pytest.mark.fast
 def test_a_sum_of_contributions_is_made_once_and_then_added_to_in_place():
     contribution = np.ones(100_000, np.float32)
 
@@ -189,6 +190,7 @@ def scaled(rule):
     return x
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize(
     "part", [np.asfortranarray, lambda made: made.T.copy().T, lambda made: made.ravel().reshape(2, 3)]
 )
@@ -378,6 +380,7 @@ def test_only_the_rules_of_inputs_that_need_a_gradient_run():
     assert w.grad == [6]
 
 
+@pytest.mark.fast
 def test_the_first_convolution_does_not_compute_the_gradient_of_its_images():
     images, kernels = Tensor(np.ones((2, 1, 4, 4))), Tensor(np.ones((3, 1, 2, 2)), requires_grad=True)
     (convolution,) = (node for node in graph(tg.conv2d(images, kernels)) if node.op)
@@ -697,6 +700,7 @@ def test_200_000_ops_need_neither_recursion_nor_stack():
 # --- Many parts of one array ---
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("order", [1, 2])
 def test_many_slices_of_an_array_cost_one_pass_over_it(order):
     """Not an array of zeros for each: 500 of those would be 4 MB, 500 times."""

@@ -15,6 +15,7 @@ from tinygrad_edu.engine.recorder import plain_call
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
 
 
+@pytest.mark.fast
 def test_the_source_of_an_op_is_the_code_that_runs_and_loops_over_nothing():
     @tg.op
     def scale(x, /, by=2.0, *, shift):
@@ -26,6 +27,7 @@ def test_the_source_of_an_op_is_the_code_that_runs_and_loops_over_nothing():
     assert list(inspect.signature(scale.call).parameters) == ["x", "by", "shift"]
 
 
+@pytest.mark.fast
 def test_a_traceback_shows_the_line_of_the_written_out_call():
     @tg.op
     def fails(x):
@@ -45,7 +47,7 @@ def test_a_traceback_shows_the_line_of_the_written_out_call():
 def in_plain_loops(op):
     """Return an op that is declared as another is, and recorded by the plain recorder."""
     twin = Op(op.forward, op.broadcasts, op.promotes, plain_call)
-    twin.vjps(**op.functions)
+    twin.vjps(**op.vjp_functions)
     return twin
 
 

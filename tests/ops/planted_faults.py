@@ -239,7 +239,7 @@ FAULTS = {
         Fault("if w_hr is None:", "if True:", "a projection", twins=["recurrent"],
               errors=["ShapeError", "ValueError", "AssertionError"]),
     ],
-    "engine/scattering.py": [
+    "engine/fast/scatter_add.py": [
         Fault("if len(others) == min(masks, 1):", "if len(others) <= 1:", "a place that is named twice",
               twins=["scattering.add_at"]),
         Fault("if total.dtype == np.float16:", "if not total.dtype:", "sums of float16 in float32",

@@ -38,11 +38,14 @@ def test_nothing_can_be_taken_from_an_axis_of_length_0():
         tg.take(np.zeros((0, 0)), np.array([0]), axis=-1)
 
 
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
 @pytest.mark.parametrize("optimize", [False, True, "greedy", "optimal"])
 def test_einsum_multiplies_in_the_dtype_of_the_result(optimize):
     x, y, z = np.full((1, 2), 100, np.int8), np.full((2, 1), 100, np.int8), np.ones((1, 1), np.int32)
     assert tg.einsum("ij,jk,kl", x, y, z, optimize=optimize) == 20_000
     assert tg.einsum("ij,jk,kl", x > 0, y > 0, z, optimize=optimize) == 2
+    halves = tg.einsum("i,i,i->i", tg.Tensor(np.float16([2])), np.array([-32768]), np.array([1]), optimize=optimize)
+    assert (halves.dtype, halves.item()) == (np.float16, -np.inf)
 
 
 def test_fractions_of_quantiles_are_float64():
@@ -142,6 +145,15 @@ def test_gelu_far_below_0():
     found = tg.gelu(np.array([-6.0]), "tanh")
     t = np.longdouble(np.sqrt(2 / np.pi)) * (-6 - np.longdouble(0.044715) * 216)
     np.testing.assert_allclose(found.astype(float), [float(-6 / (1 + np.exp(-2 * t)))], rtol=1e-12)
+
+
+def test_silu_far_below_0():
+    found = tg.silu(np.array([-727.0]))
+    assert 0 < -found < 1e-310
+
+
+def test_the_condition_of_zero_is_infinite():
+    assert np.isinf(tg.linalg.cond(np.zeros((2, 2))))
 
 
 def test_a_vector_shorter_than_eps():

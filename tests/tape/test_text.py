@@ -88,6 +88,7 @@ def test_the_first_rule_to_make_one_is_pointed_at():
     assert repr(tape.steps((tg.sqrt(x) * 2).sum())).endswith("The first to make an infinity of none: step 2.")
 
 
+@pytest.mark.fast
 def test_modules_fold():
     model = nn.Sequential(nn.Conv2D(1, 2, 3), nn.Sequential(nn.ReLU(), nn.Flatten()), nn.Linear(2 * 4, 3))
     with tape.watch():

@@ -134,10 +134,9 @@ breaks.vjps(
 def test_after_an_error_in_a_rule_the_steps_up_to_it_are_there():
     x = leaf(1.0, 2.0)
     loss = (breaks(x * 2) * 3).sum()
-    with tape.watch() as walks, pytest.raises(WrongGradientError, match="op breaks") as caught:
+    with tape.watch() as walks, pytest.raises(WrongGradientError, match="op breaks: the rule of x"):
         loss.backward()
     (walk,) = walks
-    assert "In the rule of" in caught.value.__notes__[0]
     assert [step.node.op.name for step in walk] == ["sum", "multiply", "breaks"]
     assert not walk.ended
     assert walk[-1].contribution is None
@@ -246,7 +245,7 @@ def test_variadic_ops_tell_their_rules_the_position():
 @pytest.mark.parametrize("name", OPS)
 def test_every_op_of_ours_shows_its_rules(name):
     op = tg.ops.registry[name]
-    for argument in op.functions:
+    for argument in op.vjp_functions:
         text = tape.rule_source(op, argument)
         assert text.startswith(("lambda ", "def ")) or "(" in text
         assert "vjps" not in text

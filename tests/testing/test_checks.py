@@ -35,7 +35,7 @@ def broken(name, **rules):
     """Return the op with other rules."""
     right = tg.ops.registry[name]
     wrong = tg.op(broadcasts=right.broadcasts, promotes=right.promotes)(right.forward)
-    wrong.vjps(**{**right.functions, **rules})
+    wrong.vjps(**{**right.vjp_functions, **rules})
     return wrong
 
 
@@ -170,7 +170,7 @@ def test_a_rule_that_is_wrong_for_some_cotangents_is_caught_and_says_for_which(k
     with pytest.raises(GradientMismatch, match=f"^op sin, with a cotangent that is {kind}: the gradient of x is wrong"):
         check_vjp(wrong, X, order=1)
     with pytest.raises(GradientMismatch, match="with a cotangent that is"):
-        check_gradient(np.sin, lambda x, g: wrong.functions["x"](g, x), X)
+        check_gradient(np.sin, lambda x, g: wrong.vjp_functions["x"](g, x), X)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -258,7 +258,7 @@ def scaled_in(dtype, factor, rule):
 @pytest.mark.parametrize("name", NARROW)
 def test_a_rule_that_is_wrong_in_a_narrow_dtype_alone_is_named(name, dtype, factor):
     inputs, given_settings = NARROW[name]
-    rules = tg.ops.registry[name].functions
+    rules = tg.ops.registry[name].vjp_functions
     wrong = broken(name, **{argument: scaled_in(dtype, factor, rule) for argument, rule in rules.items()})
     with pytest.raises(LawBroken, match=f"the gradient of .* is wrong in {dtype.__name__}: at .* in float64"):
         check_op(wrong, *inputs, **given_settings)
@@ -293,7 +293,7 @@ def test_two_inputs_that_an_op_refuses_to_be_alike():
 
 def test_a_forgotten_rule_is_named_and_an_input_that_needs_none_is_not():
     product = broken("multiply")
-    del product.functions["y"]
+    del product.vjp_functions["y"]
     for check in (lambda: check_op(product, X, Y), lambda: check_vjp(Call(product, [X, Y]), X, Y)):
         with pytest.raises(MissingRuleError, match=r"no rule for its argument y: .*promotes=\('x',\)"):
             check()

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu.engine.debug.promotion import warn_of_float64
 from tinygrad_edu.engine.memory import Cell
 from tinygrad_edu.engine.op import Op
-from tinygrad_edu.engine.promotion import warn_of_float64
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
 

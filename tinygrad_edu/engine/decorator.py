@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, overload
 
-from tinygrad_edu.engine.call import written_call
+from tinygrad_edu.engine.fast.generated_call import generated_call
 from tinygrad_edu.engine.op import Array, Op
 from tinygrad_edu.engine.tensor import Tensor
 
@@ -20,7 +20,7 @@ class WrittenOp(Op, Generic[Parameters]):
     def __init__(
         self, forward: Callable[Parameters, Any], broadcasts: bool = False, promotes: bool | Iterable[str] = True
     ) -> None:
-        super().__init__(forward, broadcasts, promotes, written_call)
+        super().__init__(forward, broadcasts, promotes, generated_call)
 
     if TYPE_CHECKING:  # a Tensor, or among the first three inputs one, makes a Tensor; arrays make an array
 

@@ -1,4 +1,4 @@
-"""Modes of a thread or task: whether ops are recorded, and who looks at what they compute."""
+"""Thread-local modes: gradient recording, and observers."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Block:
     ----------
     recording : bool
         Whether ops are recorded.
-    watches : tuple of Watch
-        Who looks at the ops that are called, and at the walks back. Where there is one, each node notes its `Origin`.
-    origin : object
-        What the nodes that a rule makes note as theirs: where the op of the rule was called. None outside of rules.
+    observers : tuple of Observer
+        The observers of ops and of backward passes. With one, each node notes its `CallSite`.
+    site : object
+        The call site of the nodes that a vjp makes: that of the op of the vjp. None outside of vjps.
     """
 
-    __slots__ = ("mode", "origin", "outer", "recording", "watches")  # which are read faster than those of a NamedTuple
+    __slots__ = ("mode", "observers", "outer", "recording", "site")  # which are read faster than those of a NamedTuple
 
-    def __init__(self, recording: bool, watches: tuple[Any, ...], origin: Any, mode: Mode, outer: Block | None) -> None:
-        self.recording, self.watches, self.origin, self.mode, self.outer = recording, watches, origin, mode, outer
+    def __init__(self, recording: bool, observers: tuple[Any, ...], site: Any, mode: Mode, outer: Block | None) -> None:
+        self.recording, self.observers, self.site, self.mode, self.outer = recording, observers, site, mode, outer
 
 
 _innermost: ContextVar[Block | None] = ContextVar("tinygrad_edu_mode", default=None)
@@ -47,13 +47,13 @@ def is_grad_enabled() -> bool:
 class Mode:
     """What a block sets, as a context manager or as a decorator of a function; what is None is as around the block.
 
-    Whoever watches around it does so inside too, unless it is `unwatched`.
+    Whoever observers around it does so inside too, unless it is `unobserved`.
     """
 
     def __init__(
-        self, recording: bool | None = None, watch: Any = None, origin: Any = None, unwatched: bool = False
+        self, recording: bool | None = None, observer: Any = None, site: Any = None, unobserved: bool = False
     ) -> None:
-        self._recording, self._watch, self._origin, self._unwatched = recording, watch, origin, unwatched
+        self._recording, self._observer, self._site, self._unobserved = recording, observer, site, unobserved
 
     def __enter__(self) -> None:
         before = innermost_block()
@@ -80,20 +80,20 @@ class Mode:
 
         @wraps(function)
         def in_mode(*args: P.args, **settings: P.kwargs) -> R:
-            with Mode(self._recording, self._watch, self._origin, self._unwatched):
+            with Mode(self._recording, self._observer, self._site, self._unobserved):
                 return function(*args, **settings)
 
         return in_mode
 
     def _opened_in(self, outer: Block | None) -> Block:
-        recording, watches, origin = True, (), None
+        recording, observers, site = True, (), None
         if outer is not None:
-            recording, origin = outer.recording, outer.origin
-            watches = () if self._unwatched else outer.watches
+            recording, site = outer.recording, outer.site
+            observers = () if self._unobserved else outer.observers
         return Block(
             recording if self._recording is None else self._recording,
-            watches if self._watch is None or self._watch in watches else (*watches, self._watch),
-            origin if self._origin is None else self._origin,
+            observers if self._observer is None or self._observer in observers else (*observers, self._observer),
+            site if self._site is None else self._site,
             mode=self,
             outer=outer,
         )

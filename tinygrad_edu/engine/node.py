@@ -30,11 +30,11 @@ class Node:
         Of the result, and so of its gradient.
     grad : ndarray or None
         What the backward walks left here, on a leaf or where it is retained.
-    origin : Origin or str
+    site : CallSite or str
         Where the op was called; not there unless that was inside of `detect_anomaly`.
     """
 
-    __slots__ = ("dtype", "grad", "links", "number", "origin", "rules", "saved", "shape")
+    __slots__ = ("dtype", "grad", "links", "number", "rules", "saved", "shape", "site")
 
     number: int
     rules: Rules
@@ -43,7 +43,7 @@ class Node:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     grad: ndarray | None
-    origin: Any
+    site: Any
 
     @property
     def op(self) -> Op | None:

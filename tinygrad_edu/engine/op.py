@@ -45,31 +45,31 @@ class Rules:
         The inputs' names.
     saves : dict
         What a node saves, each with the list of the inputs whose rules ask for it.
-    calls : list of (callable, dict)
+    functions : list of (callable, dict)
         For each input, the function that `Op.vjps` was given, and by parameter which of the saved values it gets.
-    pullbacks : tuple of (int, callable)
+    vjps : tuple of (int, callable)
         For each input, its position and its rule as the walk calls it: ``pullback(g, saved)`` is its gradient.
     hooks : GradientHooks or None
         What sees the gradient of a node before the rules do. Then the node has these rules for itself.
     """
 
-    __slots__ = ("_places", "calls", "hooks", "names", "op", "pullbacks", "saves")
+    __slots__ = ("_places", "functions", "hooks", "names", "op", "saves", "vjps")
 
     def __init__(self, op: Op | None, names: tuple[str, ...]) -> None:
         self.op, self.names = op, names
         self.saves: dict[Saved, list[int]] = {}
-        self.calls: list[tuple[Callable[..., Any], dict[str, int]]] = []
-        self.pullbacks: tuple[tuple[int, Callable[[Any, Any], Any]], ...] = ()
+        self.functions: list[tuple[Callable[..., Any], dict[str, int]]] = []
+        self.vjps: tuple[tuple[int, Callable[[Any, Any], Any]], ...] = ()
         self.hooks: Any = None
         self._places: dict[Saved, int] = {}
 
     def add(self, function: Callable[..., Any], asked: dict[str, Saved]) -> None:
         """Add the rule of the next input, and what its parameters ask for."""
-        k = len(self.calls)
+        k = len(self.functions)
         for value in asked.values():
             self.saves.setdefault(value, []).append(k)
             self._places.setdefault(value, len(self._places))
-        self.calls.append((function, {parameter: self._places[value] for parameter, value in asked.items()}))
+        self.functions.append((function, {parameter: self._places[value] for parameter, value in asked.items()}))
 
 
 def _pullback(function: Callable[..., Any], places: dict[str, int]) -> Callable[[Any, Any], Any]:
@@ -103,7 +103,7 @@ class Op:
         for any number of them.
     settings : dict
         The other parameters, with their defaults: plain values that no gradient flows to.
-    functions : dict
+    vjp_functions : dict
         By input, the rule that `vjps` was given.
     broadcasts : bool
         Whether the engine sums a gradient back to its input's shape.
@@ -138,7 +138,8 @@ class Op:
         self.slash = Parameter.POSITIONAL_ONLY in kinds
         self.inputs = tuple(p.name for p in parameters if self._is_input(p))
         self.settings = {p.name: p.default for p in parameters if not self._is_input(p)}
-        self.functions: dict[str, Callable[..., Any]] = {}
+        self.vjp_functions: dict[str, Callable[..., Any]] = {}
+        self._rules: dict[int, Rules] = {}
         self._check_names(kinds)
         self.promotes = tuple(promotes) if not isinstance(promotes, bool) else self.inputs if promotes else ()
         for name in self.promotes:
@@ -178,8 +179,9 @@ class Op:
         for argument, function in functions.items():
             self._demand(argument, self.inputs, f"{self.name}.vjps")
             self._asked(argument, function, offered)
-        self.functions = self.functions | functions
-        vars(self).pop("call", None)  # which was written for the rules before
+        self.vjp_functions = self.vjp_functions | functions
+        self._rules = {}
+        vars(self).pop("call", None)  # which was generated for the rules before
         self.__call__ = self._first_call
 
     def __repr__(self) -> str:
@@ -191,7 +193,7 @@ class Op:
 
         from tinygrad_edu.notebook import fold_html
 
-        rules = [(argument, _text_of(function)) for argument, function in self.functions.items()]
+        rules = [(argument, _text_of(function)) for argument, function in self.vjp_functions.items()]
         table = "".join(f"<div>{escape(argument)}<pre>{escape(text)}</pre></div>" for argument, text in rules)
         signature = inspect.signature(self.forward).replace(return_annotation=Parameter.empty)
         plain = signature.replace(
@@ -212,14 +214,18 @@ class Op:
         return self.inputs[0 if self.variadic else k] in self.promotes
 
     def rules(self, count: int) -> Rules:
-        """Return the rules for a call with `count` inputs."""
-        names = self.names(count)
+        """Return the rules for a call with `count` inputs. They are made once."""
+        if count not in self._rules:
+            self._rules[count] = self._make_rules(self.names(count))
+        return self._rules[count]
+
+    def _make_rules(self, names: tuple[str, ...]) -> Rules:
         rules, offered = Rules(self, names), self._offers(names)
-        asked = [self._asked(x, self.functions.get(x, _missing_rule(self.name, x)), offered) for x in self.inputs]
+        asked = [self._asked(x, self.vjp_functions.get(x, _missing_rule(self.name, x)), offered) for x in self.inputs]
         for k in range(len(names)):
             function, takes_k, wanted = asked[0 if self.variadic else k]
             rules.add(partial(function, k=k) if takes_k else function, wanted)
-        rules.pullbacks = tuple((k, _pullback(*call)) for k, call in enumerate(rules.calls))
+        rules.vjps = tuple((k, _pullback(*call)) for k, call in enumerate(rules.functions))
         return rules
 
     def _asked(

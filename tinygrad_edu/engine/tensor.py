@@ -11,13 +11,13 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import memory
-from tinygrad_edu.engine.dropped import asked_by_a_test, warn_of_a_lost_gradient
-from tinygrad_edu.engine.hooks import Hook, HookHandle, hooks_of
+from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, hooks_of
+from tinygrad_edu.engine.debug.lost_gradients import asked_by_a_test, warn_of_a_lost_gradient
 from tinygrad_edu.engine.memory import Cell, Data, lend, writing
 from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.node import Node, leaf
-from tinygrad_edu.engine.protocol import NumberProtocol
-from tinygrad_edu.engine.walk import walk
+from tinygrad_edu.engine.run_backward import backward_pass
+from tinygrad_edu.engine.scalar_protocol import NumberProtocol
 from tinygrad_edu.errors import (
     DTypeError,
     NoGraphError,
@@ -305,7 +305,7 @@ class Tensor(NumberProtocol, Surface):
                 "or it was computed under no_grad() or detached."
             )
         refuse_stale("backward()", "tensor", self)
-        gradients = walk([(self._node, _cotangent(self, gradient))], retain_graph=retain_graph)
+        gradients = backward_pass([(self._node, _cotangent(self, gradient))], retain_graph=retain_graph)
         with memory.lock:
             sums = [g if node.grad is None else np.asarray(node.grad + g) for node, g in gradients.items()]
             # In one call from C: no Ctrl-C comes between two leaves.

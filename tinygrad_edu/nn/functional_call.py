@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Tensor, exchanging
+from tinygrad_edu.engine import Tensor, swap_storage
 from tinygrad_edu.errors import StateDictError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import needs_whole_batch
@@ -44,7 +44,7 @@ def functional_call(model: Module, parameters: Mapping[str, Any], *inputs: Any, 
     needs_whole_batch(f"functional_call: the parameters of {type(model).__name__} are others in all threads meanwhile")
     stand_ins = _stand_ins(model, parameters)
     tensors = [tensor for tensor, _ in stand_ins]
-    exchange, take_back = exchanging(tensors, [given for _, given in stand_ins])
+    exchange, take_back = swap_storage(tensors, [given for _, given in stand_ins])
     try:
         exchange()
         return model(*inputs, **settings)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tinygrad_edu.engine import Tensor, exchanging, values_of, writing
+from tinygrad_edu.engine import Tensor, swap_storage, values_of, writing
 from tinygrad_edu.errors import DTypeError, StateDictError
 
 __all__ = ["IncompatibleKeys", "change_dtype", "write_state"]
@@ -133,7 +133,7 @@ def change_dtype(owner: str, tensors: dict[str, Tensor], dtype: DTypeLike) -> No
             if array is not None and (lost := _lost_in(wanted, array)) is not None:
                 raise DTypeError(f"{owner}.astype: {what} has {lost}, which {wanted} cannot hold. Nothing was changed.")
     before = list({id(t): t for t in changing.values()}.values())
-    exchange, _ = exchanging(before, [_of_dtype(t, wanted) for t in before])
+    exchange, _ = swap_storage(before, [_of_dtype(t, wanted) for t in before])
     with writing(*(t._cell for t in before)):  # graphs that saved the old memory would leave their gradients there
         exchange()
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Parts, Tensor, add_at, op
+from tinygrad_edu.engine import Array, IndexedSlices, Tensor, add_at, op
 from tinygrad_edu.ops.fast.indices import getitem_values
+from tinygrad_edu.plain_mode import faster_than
 
 __all__ = ["getitem", "scatter_add"]
 
@@ -25,7 +26,18 @@ def scatter(*arrays: Array, indices: tuple[Any, ...], shape: tuple[int, ...]) ->
     return out
 
 
-getitem.vjps(x=lambda g, x_shape, index: Parts([g], [index], x_shape, scatter))
+def plain_getitem_vjp(g: Any, x_shape: tuple[int, ...], index: Any) -> Any:
+    """Return the gradient of x: zeros with g added at the index."""
+    return scatter(g, indices=(index,), shape=x_shape)
+
+
+@faster_than(plain_getitem_vjp)
+def getitem_vjp(g: Any, x_shape: tuple[int, ...], index: Any) -> Any:
+    """Return `plain_getitem_vjp` without the zeros: the engine adds up the slices of an array in one array."""
+    return IndexedSlices([g], [index], x_shape, scatter)
+
+
+getitem.vjps(x=getitem_vjp)
 scatter.vjps(arrays=lambda g, k, indices: getitem(g, indices[k]))
 
 

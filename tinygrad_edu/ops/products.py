@@ -88,7 +88,7 @@ def affine_rows(x: Array, weight: Array, bias: Array) -> Array:
 
 
 affine_rows.vjps(
-    **map_rows.functions,
+    **map_rows.vjp_functions,
     bias=lambda g: matmul(_rows(g).T, np.ones(math.prod(g.shape[:-1]), g.dtype)),  # faster than a sum
 )
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Tensor, enable_grad, from_numpy, op, walk, wrap
+from tinygrad_edu.engine import Array, Tensor, backward_pass, enable_grad, from_numpy, op, wrap
 from tinygrad_edu.ops.activations import relu
 from tinygrad_edu.ops.fast import recurrent as fast
 from tinygrad_edu.ops.fast.products import product
@@ -184,7 +184,8 @@ def _through_steps(g: Any, row: Tensor, kind: str, shapes: Shapes) -> Any:
     start: Any = row._node
     with enable_grad():
         twin = by_steps(row, kind, shapes)
-    return walk([(twin._node, g if isinstance(g, Tensor) else from_numpy(g))], frozenset({start}), lift=wrap)[start]
+    g = g if isinstance(g, Tensor) else from_numpy(g)
+    return backward_pass([(twin._node, g)], frozenset({start}), wrap_saved=wrap)[start]
 
 
 recurrent.vjps(row=_recurrent_row)

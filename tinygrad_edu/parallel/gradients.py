@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from tinygrad_edu._checks import generator, whole_number
 from tinygrad_edu.cores.threads import map_shards
-from tinygrad_edu.engine import Node, Tensor, clock, enable_grad, hooked, walk
+from tinygrad_edu.engine import Node, Tensor, backward_pass, clock, enable_grad, hooked
 from tinygrad_edu.errors import AnomalyError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import denominator_of
@@ -261,7 +261,7 @@ class _Batch:
         node = result._node
         if node is None:
             return {}
-        return walk([(node, np.full(result.shape, scale, result.dtype))], unhooked=self.leaves)
+        return backward_pass([(node, np.full(result.shape, scale, result.dtype))], unhooked=self.leaves)
 
     def _gradients(self, found: dict[Node, ndarray]) -> Gradients:
         return [None if node is None else found.get(node) for node in self.nodes]
@@ -325,7 +325,7 @@ class _Batch:
             out = outs[k - own.start]
             outs[k - own.start] = None  # its graph ends with its backward
             seeds = shard_cotangents(whole, found, out, self.slices[k])
-            return ShardSum(0.0, self._gradients(walk(seeds, unhooked=self.leaves)), 0.0)
+            return ShardSum(0.0, self._gradients(backward_pass(seeds, unhooked=self.leaves)), 0.0)
 
         total = self._summed(backward, threads, workers)
         gradients = add_gradients(total.gradients, self._gradients(found))  # those that the loss itself depends on

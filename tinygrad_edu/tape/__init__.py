@@ -2,7 +2,7 @@
 
 `show` prints what was recorded, a row for each node; `steps` runs `backward` and returns each call of a rule; `watch`
 does so for all that happens inside of a ``with``; `page` writes a page on which the walk can be played,
-and `draw` draws the graph. The walk that is shown is the engine's own: see `engine/watching.py`.
+and `draw` draws the graph. The walk that is shown is the engine's own: see `engine/debug/observers.py`.
 """
 
 from tinygrad_edu.tape.drawing import draw

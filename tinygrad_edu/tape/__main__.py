@@ -8,8 +8,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-from tinygrad_edu.engine import Node, WatchedWalk
-from tinygrad_edu.engine.arriving import Arriving
+from tinygrad_edu.engine import Node, PassObserver
 from tinygrad_edu.engine.modes import Mode
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.files import reason, write_result
@@ -32,17 +31,17 @@ class _UpToAWalk(Recording):
         super().__init__()
         self.number, self.begun = number, 0
 
-    def begin(self, arriving: Arriving) -> WatchedWalk:
+    def on_backward(self, gradients: dict[Node, Any]) -> PassObserver:
         self.begun += 1
         if self.begun < self.number:
             self.values.clear()
-            return WatchedWalk()
-        return _TheWalk(self.begin_walk(), arriving)
+            return PassObserver()
+        return _TheWalk(self.begin_walk(), gradients)
 
 
 class _TheWalk(RecordedWalk):
-    def ended(self, gradients: dict[Node, Any]) -> None:
-        super().ended(gradients)
+    def end(self, gradients: dict[Node, Any]) -> None:
+        super().end(gradients)
         raise _Walked
 
 
@@ -57,7 +56,7 @@ def _run(
     sys.modules["__main__"] = main
     names = dict[str, Any]()
     try:
-        with Mode(watch=recording):
+        with Mode(observer=recording):
             exec(compile(source, script, "exec"), vars(main))
     except BaseException as raised:
         names = _variables(raised.__traceback__)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tinygrad_edu.engine import Node, Tensor
-from tinygrad_edu.engine.origin import Origin
+from tinygrad_edu.engine.debug.call_site import CallSite
 from tinygrad_edu.errors import NoGraphError
 from tinygrad_edu.tape.values import memory_of
 
@@ -118,8 +118,8 @@ def _row(index: dict[Node, int], node: Node, seen: set[int], layers: _Layers) ->
         memory, size = memory_of(value)
         row.bytes += 0 if memory in seen else size
         seen.add(memory)
-    called = getattr(node, "origin", None)
-    if isinstance(called, Origin):
+    called = getattr(node, "site", None)
+    if isinstance(called, CallSite):
         row.line, row.code = called.place, called.code
         row.groups = layers.groups(called)
     return row
@@ -131,7 +131,7 @@ class _Layers:
     def __init__(self) -> None:
         self._names: dict[int, tuple[Any, dict[int, str]]] = {}
 
-    def groups(self, called: Origin) -> tuple[RowGroup, ...]:
+    def groups(self, called: CallSite) -> tuple[RowGroup, ...]:
         modules = [module for module in (layer() for layer in called.layers[::-1]) if module is not None]
         groups = [RowGroup(id(module), self._label(modules[0], module)) for module in modules]
         if called.rule:

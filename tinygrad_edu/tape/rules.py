@@ -19,7 +19,7 @@ def rule_source(op: Op, argument: str) -> str:
 
     Where the source cannot be read, as in Python's own prompt before 3.13, it is the head of the function.
     """
-    function = op.functions.get(argument)
+    function = op.vjp_functions.get(argument)
     if function is None:
         return f"{op.name} has no rule for {argument}"
     source = source_of(function)

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Node, Tensor, walk
+from tinygrad_edu.engine import Node, Tensor, backward_pass
 from tinygrad_edu.engine.modes import Mode
 from tinygrad_edu.notebook import table_html
 from tinygrad_edu.tape.naming import Names, named_tensors
@@ -186,8 +186,8 @@ def of(result: Tensor | Walk, names: Names = None, times: bool = False) -> Tape:
 def _timed(node: Node) -> Walk:
     """Walk back from a node with ones, as ``backward()`` would, and return the walk."""
     recording = Recording()
-    with Mode(watch=recording):
-        walk([(node, np.ones(node.shape, node.dtype))], retain_graph=True)
+    with Mode(observer=recording):
+        backward_pass([(node, np.ones(node.shape, node.dtype))], retain_graph=True)
     return recording.walks[-1]
 
 

@@ -12,8 +12,7 @@ from typing import Any, overload
 
 from numpy import ndarray
 
-from tinygrad_edu.engine import Node, Tensor, Watch, WatchedWalk
-from tinygrad_edu.engine.arriving import Arriving
+from tinygrad_edu.engine import Node, Observer, PassObserver, Tensor
 from tinygrad_edu.engine.modes import Mode
 from tinygrad_edu.notebook import array_html, fold_html
 from tinygrad_edu.tape.reading import TapeRow, node_of, rows_behind
@@ -176,7 +175,7 @@ class Walk(Sequence[RuleCall]):
 
 
 @dataclass(eq=False)
-class Recording(Watch):
+class Recording(Observer):
     """What a `watch` keeps: each walk, and the results of the ops.
 
     Attributes
@@ -188,7 +187,7 @@ class Recording(Watch):
     walks: list[Walk] = field(default_factory=list)
     values: dict[Node, Any] = field(default_factory=dict)
 
-    def computed(self, rules: Any, arrays: Any, settings: dict[str, Any], made: Any, called: Any) -> None:
+    def on_op(self, rules: Any, arrays: Any, settings: dict[str, Any], made: Any, site: Any) -> None:
         """Keep the result, and what it was made of."""
         if made._node is not None:
             self.values[made._node] = made._data.copy()
@@ -196,9 +195,9 @@ class Recording(Watch):
                 if parent is not None and parent.op is None:
                     self.values[parent] = array.copy()
 
-    def begin(self, arriving: Arriving) -> WatchedWalk:
+    def on_backward(self, gradients: dict[Node, Any]) -> PassObserver:
         """Begin a Walk."""
-        return RecordedWalk(self.begin_walk(), arriving)
+        return RecordedWalk(self.begin_walk(), gradients)
 
     def begin_walk(self) -> Walk:
         """Return a new Walk, which is one of those that are kept."""
@@ -206,21 +205,21 @@ class Recording(Watch):
         return self.walks[-1]
 
 
-class RecordedWalk(WatchedWalk):
+class RecordedWalk(PassObserver):
     """Fills a Walk while the engine walks."""
 
-    def __init__(self, walk: Walk, arriving: Arriving) -> None:
-        self.walk, self.arriving = walk, arriving
+    def __init__(self, walk: Walk, gradients: dict[Node, Any]) -> None:
+        self.walk, self.gradients = walk, gradients
         self._kept: dict[int, tuple[Any, Any]] = {}
 
-    def rule(self, node: Node, k: int, pullback: Any) -> Any:
-        """Return the rule as one that makes a step."""
-        return partial(self._rule, node, k, pullback)
+    def vjp(self, node: Node, k: int, vjp: Any) -> Any:
+        """Return the vjp as one that makes a step."""
+        return partial(self._step, node, k, vjp)
 
-    def _rule(self, node: Node, k: int, pullback: Any, g: Any, saved: Any) -> Any:
+    def _step(self, node: Node, k: int, vjp: Any, g: Any, saved: Any) -> Any:
         walk, rules = self.walk, node.rules
         walk.rows  # noqa: B018 (before what the nodes saved is freed)
-        function, places = rules.calls[k]
+        function, places = rules.functions[k]
         asked = {name: self._copy(saved[place]) for name, place in places.items()}
         asked |= getattr(function, "keywords", {})  # k, the position among any number of inputs
         for (_, source), value in zip(rules.saves, saved, strict=True):
@@ -232,30 +231,30 @@ class RecordedWalk(WatchedWalk):
         step = RuleCall(node, rules.names[k], parent, self._whole(node, g), asked)
         walk._steps.append(step)
         began = perf_counter()
-        returned = pullback(g, saved)
+        returned = vjp(g, saved)
         step.seconds = perf_counter() - began
         step.returned = copied(returned)
         return returned
 
-    def fitting(self, node: Node, k: int, fit: Any) -> Any:
-        """Return the fitting as one that the step knows of."""
+    def match(self, node: Node, k: int, match: Any) -> Any:
+        """Return the match as one that the step keeps."""
 
-        def fitted(returned: Any) -> Any:
+        def matched(returned: Any) -> Any:
             step, began = self.walk._steps[-1], perf_counter()
-            contribution = fit(returned)
+            contribution = match(returned)
             step.seconds += perf_counter() - began
             step.contribution = step.returned if contribution is returned else copied(contribution)
             return contribution
 
-        return fitted
+        return matched
 
-    def adding(self, add: Any) -> Any:
+    def add(self, add: Any) -> Any:
         """Return the addition as one that keeps what has arrived."""
 
         def added(node: Node, g: Any) -> None:
             walk = self.walk
             add(node, g)
-            total = walk.gradients[node] = copied(self.arriving.gradients[node])
+            total = walk.gradients[node] = copied(self.gradients[node])
             if walk._steps:
                 walk._steps[-1].total = total
             else:
@@ -263,7 +262,7 @@ class RecordedWalk(WatchedWalk):
 
         return added
 
-    def ended(self, gradients: dict[Node, Any]) -> None:
+    def end(self, gradients: dict[Node, Any]) -> None:
         """Keep the gradients as the hooks of leaves left them."""
         self.walk.gradients |= {node: copied(g) for node, g in gradients.items()}
         self.walk.ended = True
@@ -304,7 +303,7 @@ class watch:  # noqa: N801 (used like a function)
 
     def __init__(self) -> None:
         self._recording = Recording()
-        self._mode = Mode(watch=self._recording)
+        self._mode = Mode(observer=self._recording)
 
     def __enter__(self) -> list[Walk]:
         self._mode.__enter__()

@@ -111,9 +111,9 @@ class Call:
             return floats
         arguments = [op.inputs[0] if op.variadic else name for name in names]
         for k in floats:
-            if arguments[k] not in op.functions and op.promoted(k):
+            if arguments[k] not in op.vjp_functions and op.promoted(k):
                 raise _missing_rule(op, arguments[k])
-        return [k for k in floats if arguments[k] in op.functions]
+        return [k for k in floats if arguments[k] in op.vjp_functions]
 
 
 def _missing_rule(op: Op, argument: str) -> MissingRuleError:

@@ -209,7 +209,7 @@ class Script:
         else:
             name = self._line(value.name, value, f"{made}({self.code(value.forward)})")
             self._written[id(value)] = value, name  # its rules may call it
-        rules = (f"{key}={self.code(rule)}" for key, rule in value.functions.items())
+        rules = (f"{key}={self.code(rule)}" for key, rule in value.vjp_functions.items())
         self._body.append(f"{name}.vjps({', '.join(rules)})")
         return name
 

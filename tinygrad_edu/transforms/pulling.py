@@ -10,11 +10,11 @@ from tinygrad_edu.engine import (
     Cell,
     Node,
     Tensor,
+    backward_pass,
     enable_grad,
     is_grad_enabled,
     leaf,
     refuse_stale,
-    walk,
     wrap,
 )
 from tinygrad_edu.errors import DTypeError, ShapeError
@@ -59,11 +59,11 @@ class Called:
     def pull(self, seeds: Seeds) -> Any:
         """Return the cotangents of the arguments, as a tuple of them, from pairs of a result and its cotangent."""
         record = is_grad_enabled() and (any(g.requires_grad for _, g in seeds) or self._outside)
-        found = walk(
+        found = backward_pass(
             [(_node(result), g if record else g._data) for result, g in seeds],
             self._targets,
             retain_graph=True,
-            lift=wrap if record else None,
+            wrap_saved=wrap if record else None,
         )
         return tree_map(lambda node: _gradient(found.get(node), node), self._nodes)
 

@@ -157,8 +157,8 @@ correlate_kernels.vjps(
     maps=lambda g, x, kernel_size, **window: correlate(x, g, **window),
     x=lambda g, maps, x_shape, kernel_size, **window: correlate_images(maps, g, x_shape[2:], **window),
 )
-affine_maps.vjps(**correlate.functions, bias=lambda g: sum(g, axis=(0, 2, 3)))
-affine_images.vjps(**correlate_images.functions, bias=lambda g: sum(g, axis=(0, 2, 3)))
+affine_maps.vjps(**correlate.vjp_functions, bias=lambda g: sum(g, axis=(0, 2, 3)))
+affine_images.vjps(**correlate_images.vjp_functions, bias=lambda g: sum(g, axis=(0, 2, 3)))
 
 
 @op

@@ -51,7 +51,7 @@ def load(path: Path) -> None:
 def ops_of(module: str, chosen: Sequence[str]) -> list[Op]:
     """Return the ops that a loaded file makes, or those chosen of them."""
     made = (x for x in vars(sys.modules[module]).values() if isinstance(x, Op) and x.forward.__module__ == module)
-    return [op for op in dict.fromkeys(made) if op.functions and (not chosen or op.name in chosen)]
+    return [op for op in dict.fromkeys(made) if op.vjp_functions and (not chosen or op.name in chosen)]
 
 
 @dataclass(frozen=True)
@@ -70,20 +70,20 @@ class Mutant:
     def wrong(self) -> Op:
         """Return the op with the broken rule."""
         wrong = op(broadcasts=self.op.broadcasts, promotes=self.op.promotes)(self.op.forward)
-        wrong.vjps(**{**self.op.functions, self.argument: self.rule})
+        wrong.vjps(**{**self.op.vjp_functions, self.argument: self.rule})
         return wrong
 
     def shown(self) -> str:
         """Return what makes it: a diff, or the lines that put the wrapper on."""
         if self.change is not None:
             return _source_of(self.op).diff(self.change)
-        rule = f'{self.op.name}.functions["{self.argument}"]'
+        rule = f'{self.op.name}.vjp_functions["{self.argument}"]'
         return f'{MUTANT}\n{self.op.name}.vjps({self.argument}=mutant("{self.kind}")({rule}))\n'
 
 
 def mutants(right: Op) -> Iterator[Mutant]:
     """Yield every mutant of every rule of an op."""
-    for argument, rule in right.functions.items():
+    for argument, rule in right.vjp_functions.items():
         for kind in (*ANYWHERE, *OURS):
             if kind not in OF_SAVED_ARRAYS or _saves_arrays(right, rule):
                 yield Mutant(right, argument, kind, mutant(kind)(rule))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
-from tinygrad_edu.engine import Array, Tensor, values_of, whole
+from tinygrad_edu.engine import Array, Tensor, densify, values_of
 
 # A rule is called with arrays at first order and with Tensors at higher ones, so its types say little.
 VjpRule = Callable[..., Any]
@@ -47,7 +47,7 @@ def _after(change: Callable[[Any], Any]) -> Wrapper:
 
 
 def _each(change: Callable[[Any], Any], gradients: Any) -> Any:
-    gradients = whole(gradients)
+    gradients = densify(gradients)
     if isinstance(gradients, tuple | list):
         return tuple(_each(change, gradient) for gradient in gradients)
     return None if gradients is None else change(gradients)
@@ -228,7 +228,7 @@ def _data_of(value: Any) -> Any:
 
 def _mutate_g(rule: VjpRule) -> VjpRule:
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
-        out = whole(rule(g, *saved, **named)) * 1
+        out = densify(rule(g, *saved, **named)) * 1
         _data_of(g)[...] *= 1.5
         return out
 
@@ -237,7 +237,7 @@ def _mutate_g(rule: VjpRule) -> VjpRule:
 
 def _mutate_saved(rule: VjpRule) -> VjpRule:
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
-        out = whole(rule(g, *saved, **named)) * 1
+        out = densify(rule(g, *saved, **named)) * 1
         for value in saved:
             if isinstance(_data_of(value), np.ndarray) and _data_of(value).dtype.kind == "f":
                 _with_writing(_data_of(value))[...] *= 1.5
@@ -255,7 +255,7 @@ def _buffered(rule: VjpRule) -> VjpRule:
     buffers: dict[Any, Array] = {}
 
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
-        out = values_of(whole(rule(g, *saved, **named)))
+        out = values_of(densify(rule(g, *saved, **named)))
         buffer = buffers.setdefault((out.shape, out.dtype), np.empty_like(out))
         buffer[...] = out
         return buffer

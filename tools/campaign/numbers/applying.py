@@ -105,7 +105,7 @@ def has_nan(program: Program) -> bool:
 def beyond_squares(program: Program, finding: Finding) -> bool:
     """Return whether the square of an input is infinite, or 0."""
     floats = [x for x in program.inputs.values() if x.dtype.kind == "f" and x.size]
-    numbers = np.concatenate([np.abs(x[np.isfinite(x) & (x != 0)]) for x in floats] or [np.zeros(0)])
+    numbers = np.concatenate([np.abs(x[np.isfinite(x) & (x != 0)], dtype=np.float64) for x in floats] or [np.zeros(0)])
     judged = finding.judge == "PyTorch" or bool(program.functions & set(PRODUCTS))
     return judged and bool(((numbers > 1e100) | (numbers < 1e-100)).any())
 
@@ -118,17 +118,20 @@ def infinite_products(program: Program, finding: Finding) -> bool:
     return judged and not_finite and not finite(program)
 
 
-def integers_overflow(program: Program, finding: Finding) -> bool:
-    """Return whether the product of two integer or boolean inputs may not fit their common dtype."""
-    inputs = [x for x in program.inputs.values() if x.dtype.kind in "iub"]
+def partial_products_overflow(program: Program, finding: Finding) -> bool:
+    """Return whether the product of two inputs may not fit their common dtype, or that of a floating Tensor."""
+    inputs = list(program.inputs.values())
+    floats = [x.dtype for x in inputs if x.dtype.kind == "f"] if finding.judge == "NumPy, Tensors" else []
     return finding.judge.startswith("NumPy") and any(
-        largest(x) * largest(y) * max(x.size, y.size) > _greatest(np.result_type(x, y))
+        largest(x) * largest(y) * max(x.size, y.size) > min(map(_greatest, (np.result_type(x, y), *floats)))
         for x, y in combinations(inputs, 2)
     )
 
 
 def _greatest(dtype: np.dtype[Any]) -> float:
-    return {"b": 1.0, "f": np.inf}.get(dtype.kind) or float(np.iinfo(dtype).max)
+    if dtype.kind == "b":
+        return 1.0
+    return float((np.finfo if dtype.kind == "f" else np.iinfo)(dtype).max)
 
 
 def next_to_ends(program: Program) -> bool:

@@ -31,10 +31,11 @@ from tinygrad_edu.engine.memory import Cell, clock
 from tinygrad_edu.engine.modes import innermost_block
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, Rules
-from tinygrad_edu.engine.recorder import record, recorded
+from tinygrad_edu.engine.recorder import plain_call, record, recorded
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale
 from tinygrad_edu.name_tables import KEYWORDS
 from tinygrad_edu.names import refuse_keywords
+from tinygrad_edu.plain_mode import faster_than
 
 # A line that begins with x is there for each input, one that begins with s for each setting; <x> and <s> are their
 # names. One that begins with k is there where a keyword may come under another library's name. <each ...>, <any ...>
@@ -64,7 +65,7 @@ x         _<x>_node = _<x>_cell = None
       if <all _<x>_cell is None>:
           return _out
       _block = _innermost_block()
-      if _block is not None and _block.watches:
+      if _block is not None and _block.observers:
           return _recorded(_rules, _number, (<each <x>, >), (<each _<x>_data, >), _dict(<given>), _out)
       if _out.__class__ is not _ndarray:
           _out = _result(_op, _out)
@@ -91,7 +92,7 @@ x         _refuse_stale('op <op>', 'argument <x>', <x>)
       return _tensor
 x
 x
-x def _pullback_<x>(_g, _saved):
+x def _vjp_<x>(_g, _saved):
 x     return _rule_<x>(_g<asked>)
 """
 _JOINED_BY = {"each": "", "any": " or ", "all": " and "}
@@ -99,7 +100,8 @@ _JOINED_BY = {"each": "", "any": " or ", "all": " and "}
 _MOST_WRITTEN_OUT = 16
 
 
-def written_call(op: Op) -> Callable[..., Any]:
+@faster_than(plain_call)
+def generated_call(op: Op) -> Callable[..., Any]:
     """Return the call of an op; of one with any number of inputs, a call for each number, written when it comes up."""
     if not op.variadic:
         return _compiled(op, op.rules(1))
@@ -119,10 +121,10 @@ def written_call(op: Op) -> Callable[..., Any]:
 
 
 def source(op: Op, rules: Rules) -> str:
-    """Return the call of an op and its pullbacks, as Python source."""
+    """Return the call of an op and its vjps, as Python source."""
     values = {"op": op.name, "parameters": ", ".join(_parameters(op, rules.names)), "saved": _saved(op, rules)}
     values["given"] = ", ".join(f"{name}={name}" for name in op.settings)
-    asked = {x: _asked(*call) for x, call in zip(rules.names, rules.calls, strict=True)}
+    asked = {x: _asked(*call) for x, call in zip(rules.names, rules.functions, strict=True)}
     text = ""
     for mark, lines in itertools.groupby(_CALL.splitlines(), key=lambda line: line[0]):
         block = "".join(f"{line[2:]}\n" for line in lines)
@@ -194,7 +196,7 @@ def _compiled(op: Op, rules: Rules) -> Callable[..., Any]:
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     space: dict[str, Any] = {
         **{f"_default_{name}": default for name, default in op.settings.items()},
-        **{f"_rule_{x}": rule for x, (rule, _) in zip(rules.names, rules.calls, strict=True)},
+        **{f"_rule_{x}": rule for x, (rule, _) in zip(rules.names, rules.functions, strict=True)},
         "_op": op, "_forward": op.forward, "_rules": rules, "_dict": dict, "_Exception": Exception, "_next": next,
         "_Tensor": Tensor, "_Node": Node, "_Cell": Cell, "_make": object.__new__, "_clock": clock,
         "_ndarray": ndarray, "_shape_of": np.shape, "_FLOAT32": FLOAT32, "_KEPT_AS_GIVEN": KEPT_AS_GIVEN,
@@ -203,7 +205,7 @@ def _compiled(op: Op, rules: Rules) -> Callable[..., Any]:
         "_refuse_keywords": refuse_keywords, "_recorded": recorded,
     }  # fmt: skip
     exec(compile(text, filename, "exec"), space)
-    rules.pullbacks = tuple((k, space[f"_pullback_{x}"]) for k, x in enumerate(rules.names))
+    rules.vjps = tuple((k, space[f"_vjp_{x}"]) for k, x in enumerate(rules.names))
     call: Callable[..., Any] = space[op.name]
     call.__doc__, call.__module__ = op.forward.__doc__, op.forward.__module__
     return call

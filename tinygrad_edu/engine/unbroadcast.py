@@ -1,4 +1,4 @@
-"""What a rule returned, made to fit its input: the engine undoes broadcasting and promotion, and refuses all else."""
+"""Sum the result of a vjp over broadcast axes and cast it to the dtype of the input; refuse any other mismatch."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.arriving import Parts
+from tinygrad_edu.engine.fast.indexed_slices import densify
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.errors import WrongGradientError
 
 
-def fitted(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
+def match_input(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
     """Undo broadcasting and promotion for an op that does them; demand the exact shape and dtype of any other.
 
     `kind` is the class of the gradients in this walk, ndarray or Tensor. A rule may return an array in both: it becomes
@@ -20,8 +20,7 @@ def fitted(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
     """
     op, parent, argument = node.op, node.links[k], node.rules.names[k]
     assert op is not None
-    if isinstance(contribution, Parts):
-        return contribution
+    contribution = densify(contribution)
     if isinstance(contribution, np.generic):
         contribution = np.asarray(contribution)
     where = f"op {op.name}: the rule of {argument}"

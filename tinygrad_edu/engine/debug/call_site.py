@@ -11,10 +11,10 @@ from types import FrameType
 from typing import Any, NamedTuple
 from weakref import ref
 
-_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(__file__))) + os.sep
 
 
-class Origin(NamedTuple):
+class CallSite(NamedTuple):
     """Where an op was called.
 
     Attributes
@@ -33,7 +33,7 @@ class Origin(NamedTuple):
     layers: tuple[ref[Any], ...]
     rule: str = ""
 
-    def in_rule(self, op: str, argument: str) -> Origin:
+    def in_rule(self, op: str, argument: str) -> CallSite:
         """Return that of the ops which a rule of this op calls."""
         return self._replace(rule=f"the rule of op {op} for {argument}")
 
@@ -65,14 +65,14 @@ class Origin(NamedTuple):
         return f" in layer {paths[-1]} ({type(layer).__name__})" if paths[-1] else f" in {type(layer).__name__}"
 
 
-def origin() -> Origin:
+def call_site() -> CallSite:
     """Return where the op is called that is being computed."""
     frames = list(_frames())
     layers = tuple(ref(frame.f_locals["self"]) for frame in frames if _calls_a_module(frame))
     for frame in frames:
         if not frame.f_code.co_filename.startswith((_PACKAGE, "<op ", threading.__file__)):
-            return Origin(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, layers)
-    return Origin("", 0, "", layers)
+            return CallSite(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, layers)
+    return CallSite("", 0, "", layers)
 
 
 def _frames() -> Iterator[FrameType]:

@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from tinygrad_edu.engine.origin import origin
+from tinygrad_edu.engine.debug.call_site import call_site
 from tinygrad_edu.engine.tensor import PARAMETER, Tensor, role_of
 from tinygrad_edu.errors import PromotionWarning
 
@@ -20,7 +20,7 @@ def warn_of_float64(name: str, tensors: Sequence[Tensor]) -> None:
     wide = next((t for t in tensors if t.dtype == np.float64), None)
     if narrow is None or wide is None:
         return
-    called = origin()
+    called = call_site()
     modules = [module for layer in called.layers if (module := layer()) is not None]
     if not modules or _warned.get(id(modules[-1])) is modules[-1]:
         return

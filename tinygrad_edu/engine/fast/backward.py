@@ -1,9 +1,9 @@
-"""The gradients that are on their way: what has arrived at each node, summed, and in which order nodes are passed."""
+"""The backward pass at speed: calls are written out in the loop, and gradients are added in place."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from heapq import heappush
+from collections.abc import Collection
+from heapq import heappop, heappush
 from sys import getrefcount
 from typing import Any, TypeGuard
 from weakref import getweakrefcount
@@ -11,51 +11,76 @@ from weakref import getweakrefcount
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.hooks import hooked
+from tinygrad_edu.engine.backward import (
+    Roots,
+    Targets,
+    WrapSaved,
+    plain_backward_pass,
+    raise_freed,
+    refuse_stale_saved,
+    wrap_saved_values,
+)
+from tinygrad_edu.engine.debug.hooks import hooked
+from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
+from tinygrad_edu.engine.memory import last_change
 from tinygrad_edu.engine.node import Node
-from tinygrad_edu.engine.scattering import add_at
+from tinygrad_edu.engine.unbroadcast import match_input
+from tinygrad_edu.plain_mode import faster_than
 
 
-class Parts:
-    """A gradient that is given at some indices, and is zero elsewhere: what the rule of an index returns.
+@faster_than(plain_backward_pass)
+def fast_backward_pass(
+    seeds: Roots,
+    targets: Targets = None,
+    *,
+    retain_graph: bool = False,
+    wrap_saved: WrapSaved | None = None,
+    unhooked: Collection[Node] = (),
+) -> dict[Node, Any]:
+    """Do what `plain_backward_pass` does."""
+    accumulator = GradientAccumulator(targets, wrap_saved is None)
+    queue, gradients, add = accumulator.queue, accumulator.gradients, accumulator.add
+    kind, keep = ndarray, retain_graph or wrap_saved is not None
+    for root, g in seeds:
+        add(root, g)
+        kind = g.__class__
+    while queue:
+        node = heappop(queue)[1]
+        g = gradients.pop(node)
+        if g.__class__ is IndexedSlices:
+            g = densify(g)
+        saved, links, rules = node.saved, node.links, node.rules
+        if saved is None:
+            raise_freed(node)
+        if last_change[0] > node.number:
+            refuse_stale_saved(node)
+        if wrap_saved is not None:
+            saved = wrap_saved_values(node, wrap_saved)
+        if rules.hooks is not None:
+            g = accumulator.apply_hooks(node, g, kind)
+        for k, vjp in rules.vjps:
+            parent = links[k]
+            if parent is None or (targets is not None and accumulator.is_unreachable(parent)):
+                continue
+            try:
+                contribution = vjp(g, saved)
+            except Exception as error:
+                error.add_note(f"In the rule of {node.op!r} for its argument {rules.names[k]}.")
+                raise
+            if contribution.__class__ is not IndexedSlices and (
+                contribution.__class__ is not kind
+                or contribution.shape != parent.shape
+                or contribution.dtype is not parent.dtype
+            ):
+                contribution = match_input(node, k, kind, contribution)
+            add(parent, contribution)
+        if not keep:
+            node.saved = None
+    saved = g = contribution = None  # so that these names hold no gradient
+    return accumulator.result(kind, unhooked)
 
-    The slices of an array are often many. So each returns its own part alone, and they are added up in one array, where
-    each would otherwise come as an array of zeros as large as the whole. ``parts += g`` takes on more, of any kind.
 
-    Attributes
-    ----------
-    values, indices : list
-        The parts, and where each belongs. What an index names twice gets it twice.
-    shape : tuple of int
-        Of the whole.
-    gather : callable
-        Makes the whole: ``gather(*values, indices=..., shape=...)``, of Tensors a Tensor.
-    """
-
-    __slots__ = ("gather", "indices", "shape", "values")
-
-    def __init__(
-        self, values: list[Any], indices: list[Any], shape: tuple[int, ...], gather: Callable[..., Any]
-    ) -> None:
-        self.values, self.indices, self.shape, self.gather = values, indices, shape, gather
-
-    def __iadd__(self, g: Any) -> Parts:
-        self.values += g.values if g.__class__ is Parts else [g]
-        self.indices += g.indices if g.__class__ is Parts else [...]
-        return self
-
-    def add_to(self, total: ndarray) -> None:
-        """Add each part to an array, where it belongs."""
-        for value, index in zip(self.values, self.indices, strict=True):
-            add_at(total, index, value)
-
-
-def whole(g: Any) -> Any:
-    """Return a gradient that may be in parts as one array, or Tensor."""
-    return g.gather(*g.values, indices=tuple(g.indices), shape=g.shape) if g.__class__ is Parts else g
-
-
-class Arriving:
+class GradientAccumulator:
     """The gradients that are on their way: at each node, the sum of what has arrived so far.
 
     The first contribution to a sum may be somebody else's array, and is only borrowed. A second makes a sum that is our
@@ -70,10 +95,10 @@ class Arriving:
         gather.
     """
 
-    __slots__ = ("gradients", "in_place", "oldest", "owned", "retained", "targets", "waiting")
+    __slots__ = ("gradients", "in_place", "oldest", "owned", "queue", "retained", "targets")
 
     def __init__(self, targets: frozenset[Node] | None, in_place: bool) -> None:
-        self.waiting: list[tuple[int, Node]] = []
+        self.queue: list[tuple[int, Node]] = []
         self.gradients: dict[Node, Any] = {}
         self.retained: dict[Node, Any] = {}
         self.owned: set[Node] = set()
@@ -86,35 +111,36 @@ class Arriving:
         if so_far is None:
             self.gradients[node] = g
             if node.links and not (self.targets and node in self.targets):
-                heappush(self.waiting, (-node.number, node))
-        elif node in self.owned and g.__class__ is not Parts:
+                heappush(self.queue, (-node.number, node))
+        elif node in self.owned and g.__class__ is not IndexedSlices:
             so_far += g
-        elif g.__class__ is Parts or so_far.__class__ is Parts:
-            self._add_parts(node, so_far, g)
+        elif g.__class__ is IndexedSlices or so_far.__class__ is IndexedSlices:
+            self._add_slices(node, so_far, g)
         else:
             self.gradients[node] = so_far + g
             if self.in_place and g.size > 1:  # one element is added out of place in half the time
                 self.owned.add(node)
 
-    def _add_parts(self, node: Node, so_far: Any, g: Any) -> None:
+    def _add_slices(self, node: Node, so_far: Any, g: Any) -> None:
         """Add up, where one of the two is in parts, in an array of our own; or list them, to be added up as Tensors."""
-        parts, other = (g, so_far) if g.__class__ is Parts else (so_far, g)
+        parts, other = (g, so_far) if g.__class__ is IndexedSlices else (so_far, g)
         if not self.in_place:
-            total = so_far if node in self.owned else Parts([], [], parts.shape, parts.gather)
+            total = so_far if node in self.owned else IndexedSlices([], [], parts.shape, parts.gather)
             if total is not so_far:
                 total += so_far
             total += g
         else:
-            total = other if node in self.owned else whole(other) if other.__class__ is Parts else np.array(other)
+            is_dense = other.__class__ is not IndexedSlices
+            total = np.array(other) if is_dense and node not in self.owned else densify(other)
             parts.add_to(total)
         self.gradients[node] = total
         self.owned.add(node)
 
-    def is_in_vain(self, node: Node) -> bool:
+    def is_unreachable(self, node: Node) -> bool:
         """Whether no path leads from a node to a target."""
         return node.number < self.oldest or (not node.links and node not in self.targets)
 
-    def passed(self, node: Node, g: Any, kind: type[Any]) -> Any:
+    def apply_hooks(self, node: Node, g: Any, kind: type[Any]) -> Any:
         """Return the gradient of a node that the walk passes as its hooks make it, and keep it where it is retained."""
         g = hooked(node, g, kind)
         if node.rules.hooks.retains:
@@ -126,13 +152,13 @@ class Arriving:
         """Return the gradients where the walk ended, and those retained, each in memory that nobody else holds."""
         gradients = self.gradients
         for node in [node for node in gradients if node.rules.hooks and node not in unhooked]:
-            gradients[node] = hooked(node, whole(gradients[node]), kind)
+            gradients[node] = hooked(node, densify(gradients[node]), kind)
             self.owned.discard(node)
         gradients |= self.retained
         self.retained = {}  # or these would be references more
         for node in gradients:  # without a name for each gradient, which would be a reference more
-            if gradients[node].__class__ is Parts:
-                gradients[node] = whole(gradients[node])
+            if gradients[node].__class__ is IndexedSlices:
+                gradients[node] = densify(gradients[node])
             elif self.in_place and node not in self.owned and not _is_free(gradients, node):
                 gradients[node] = np.array(gradients[node])
         return gradients

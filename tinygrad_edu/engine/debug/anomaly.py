@@ -10,16 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.arriving import Arriving
+from tinygrad_edu.engine.debug.call_site import CallSite
+from tinygrad_edu.engine.debug.observers import VJP, Add, Match, Observer, PassObserver, site_of
 from tinygrad_edu.engine.modes import Mode
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, Rules
-from tinygrad_edu.engine.origin import Origin
-from tinygrad_edu.engine.watching import Add, Fit, WalkedRule, Watch, WatchedWalk, called_at
 from tinygrad_edu.errors import AnomalyError
 
 _Values = dict[str, Any]
-_Called = Origin | str
+_Called = CallSite | str
 _KINDS: dict[str, Callable[[Any], Any]] = {"NaN": np.isnan, "infinite": np.isinf}
 
 
@@ -52,47 +51,47 @@ def detect_anomaly() -> Mode:
       x: float32 of shape (2,), 0.0 to 1.0
       result: float32 of shape (2,), 0.0, 1 x -inf
     """
-    return Mode(watch=_ANOMALIES)
+    return Mode(observer=_ANOMALIES)
 
 
-class _Anomalies(Watch):
+class _Anomalies(Observer):
     """What looks at every number, and at nothing else."""
 
-    def computed(self, rules: Rules, arrays: Iterable[Any], settings: _Values, made: Any, called: _Called) -> None:
+    def on_op(self, rules: Rules, arrays: Iterable[Any], settings: _Values, made: Any, called: _Called) -> None:
         op = rules.op
         assert op is not None
         inputs = dict(zip(rules.names, arrays, strict=True))
         computed = _Computed(op, called, inputs, settings, lambda parts: op.forward(*parts.values(), **settings))
         computed.look("result", made)
 
-    def begin(self, arriving: Arriving) -> WatchedWalk:
-        return _Examined(arriving)
+    def on_backward(self, gradients: dict[Node, Any]) -> PassObserver:
+        return _Examined(gradients)
 
 
-class _Examined(WatchedWalk):
+class _Examined(PassObserver):
     """A walk of which the rules, the fitting and the sums are looked at."""
 
-    def __init__(self, arriving: Arriving) -> None:
-        self.arriving = arriving
+    def __init__(self, gradients: dict[Node, Any]) -> None:
+        self.gradients = gradients
 
-    def rule(self, node: Node, k: int, pullback: WalkedRule) -> WalkedRule:
-        return partial(_examined_rule, node, k, pullback)
+    def vjp(self, node: Node, k: int, vjp: VJP) -> VJP:
+        return partial(_examined_vjp, node, k, vjp)
 
-    def fitting(self, node: Node, k: int, fit: Fit) -> Fit:
+    def match(self, node: Node, k: int, match: Match) -> Match:
         def examined(contribution: Any) -> Any:
             assert node.op is not None
-            fit_in, what = fit(contribution), f"gradient of {node.rules.names[k]}"
-            made = _Computed(node.op, called_at(node), {what: contribution}, {}, lambda parts: parts[what])
-            made.look(f"fitted {what}", fit_in)
-            return fit_in
+            matched, what = match(contribution), f"gradient of {node.rules.names[k]}"
+            made = _Computed(node.op, site_of(node), {what: contribution}, {}, lambda parts: parts[what])
+            made.look(f"fitted {what}", matched)
+            return matched
 
         return examined
 
-    def adding(self, add: Add) -> Add:
-        gradients = self.arriving.gradients
+    def add(self, add: Add) -> Add:
+        gradients = self.gradients
 
         def examined(node: Node, g: Any) -> None:
-            held, called = _kinds((gradients.get(node), g)), called_at(node)
+            held, called = _kinds((gradients.get(node), g)), site_of(node)
             add(node, g)
             for kind in _kinds(gradients[node]) - held:
                 where = f"the result of op {node.op.name}" if node.op is not None else "a leaf"
@@ -107,17 +106,17 @@ class _Examined(WatchedWalk):
 _ANOMALIES = _Anomalies()
 
 
-def _examined_rule(node: Node, k: int, pullback: WalkedRule, g: Any, saved: tuple[Any, ...]) -> Any:
-    op, rules, called = node.op, node.rules, called_at(node)
+def _examined_vjp(node: Node, k: int, vjp: VJP, g: Any, saved: tuple[Any, ...]) -> Any:
+    op, rules, called = node.op, node.rules, site_of(node)
     assert op is not None
-    contribution = pullback(g, saved)
+    contribution = vjp(g, saved)
     kept = [(each, x) for each, x in zip(rules.saves, saved, strict=True) if x is not None]
     values = {"g": g} | {each.name: x for each, x in kept if each.source is not None}
     others = {each.name: x for each, x in kept if each.source is None}
 
     def again(parts: _Values) -> Any:
         given = others | parts
-        return pullback(given["g"], tuple(given.get(each.name) for each in rules.saves))
+        return vjp(given["g"], tuple(given.get(each.name) for each in rules.saves))
 
     _Computed(op, called, values, others, again).look(f"gradient of {rules.names[k]}", contribution)
     return contribution
@@ -127,7 +126,7 @@ class _Computed(NamedTuple):
     """How something was computed: of `values`, of which it may be an element by element, and of `others`."""
 
     op: Op
-    called: Origin | str
+    called: CallSite | str
     values: _Values
     others: _Values
     again: Callable[[_Values], Any]

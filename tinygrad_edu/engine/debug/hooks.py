@@ -70,7 +70,7 @@ def hooks_of(node: Node) -> GradientHooks:
         if node.rules.hooks is None:
             shared = node.rules
             own = Rules(shared.op, shared.names)
-            own.saves, own.calls, own.pullbacks = shared.saves, shared.calls, shared.pullbacks
+            own.saves, own.functions, own.vjps = shared.saves, shared.functions, shared.vjps
             own.hooks = GradientHooks()
             node.rules = own
         hooks: GradientHooks = node.rules.hooks

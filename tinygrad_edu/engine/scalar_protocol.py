@@ -7,7 +7,7 @@ import operator
 
 from numpy import ndarray
 
-from tinygrad_edu.engine.dropped import warn_of_a_plain_number
+from tinygrad_edu.engine.debug.lost_gradients import warn_of_a_plain_number
 from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.node import Node
 

@@ -1,0 +1,165 @@
+"""The backward pass in plain loops: from a result to the leaves, newest node first.
+
+An input is older than the result, so a node that leaves the queue has received its whole gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from heapq import heappop, heappush
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine.debug.hooks import hooked
+from tinygrad_edu.engine.memory import last_change
+from tinygrad_edu.engine.node import Node
+from tinygrad_edu.engine.unbroadcast import match_input
+from tinygrad_edu.errors import GraphFreedError, StaleValueError
+
+Roots = Iterable[tuple[Node, Any]]
+Targets = frozenset[Node] | None
+# Makes the Tensor again that a saved array was, from the array, its node and its cell.
+WrapSaved = Callable[[Any, Any, Any], Any]
+
+
+def plain_backward_pass(
+    seeds: Roots,
+    targets: Targets = None,
+    *,
+    retain_graph: bool = False,
+    wrap_saved: WrapSaved | None = None,
+    unhooked: Collection[Node] = (),
+    accumulator: PlainAccumulator | None = None,
+    pull: CallVJP | None = None,
+) -> dict[Node, Any]:
+    """Do what `backward_pass` does. `accumulator` and `pull` are those of observers."""
+    accumulator, pull, kind = accumulator or PlainAccumulator(targets), pull or call_vjp, ndarray
+    for node, g in seeds:
+        accumulator.add(node, g)
+        kind = type(g)
+    while accumulator.queue:
+        node = heappop(accumulator.queue)[1]
+        g, saved = accumulator.gradients.pop(node), saved_values(node, wrap_saved)
+        if node.rules.hooks is not None:
+            g = accumulator.apply_hooks(node, g, kind)
+        for k, vjp in node.rules.vjps:
+            parent = node.links[k]
+            if parent is not None and accumulator.is_needed(parent):
+                accumulator.add(parent, pull(node, k, vjp, g, saved, kind))
+        if not retain_graph and wrap_saved is None:
+            node.saved = None
+    saved = g = None  # so that these names hold no gradient
+    return accumulator.result(kind, unhooked)
+
+
+def call_vjp(node: Node, k: int, vjp: Callable[[Any, Any], Any], g: Any, saved: Any, kind: type[Any]) -> Any:
+    """Return the gradient of input k: its vjp, summed over broadcast axes and cast to the dtype of the input."""
+    try:
+        contribution = vjp(g, saved)
+    except Exception as error:
+        error.add_note(f"In the rule of {node.op!r} for its argument {node.rules.names[k]}.")
+        raise
+    return match_input(node, k, kind, contribution)
+
+
+CallVJP = Callable[[Node, int, Callable[[Any, Any], Any], Any, Any, type[Any]], Any]
+
+
+class PlainAccumulator:
+    """Adds up the gradient of each node, and orders the nodes that the pass has yet to visit.
+
+    Attributes
+    ----------
+    gradients : dict of Node to gradient
+        The sum of the contributions so far.
+    queue : list of (int, Node)
+        A heap of nodes, newest first. Leaves and targets are not in it: the pass ends there.
+    retained : dict of Node to gradient
+        The gradients of visited nodes that ``retain_grad()`` was called on.
+    """
+
+    def __init__(self, targets: Targets) -> None:
+        self.gradients: dict[Node, Any] = {}
+        self.queue: list[tuple[int, Node]] = []
+        self.retained: dict[Node, Any] = {}
+        self.targets = targets
+
+    def add(self, node: Node, g: Any) -> None:
+        """Add a contribution to the gradient of a node. Its first one puts the node into the queue."""
+        if node in self.gradients:
+            self.gradients[node] = self.gradients[node] + g
+            return
+        self.gradients[node] = g
+        if node.links and node not in (self.targets or ()):
+            heappush(self.queue, (-node.number, node))
+
+    def is_needed(self, node: Node) -> bool:
+        """Return whether a path may lead from a node to a target. Without targets, every node is needed."""
+        if self.targets is None or node in self.targets:
+            return True
+        return bool(node.links) and node.number > min((target.number for target in self.targets), default=0)
+
+    def apply_hooks(self, node: Node, g: Any, kind: type[Any]) -> Any:
+        """Return the gradient of a visited node as its hooks leave it, and keep it where it is retained."""
+        g = hooked(node, g, kind)
+        if node.rules.hooks.retains:
+            self.retained[node] = g
+        return g
+
+    def result(self, kind: type[Any], unhooked: Collection[Node]) -> dict[Node, Any]:
+        """Return the gradients of the leaves or targets, and the retained ones, each in memory of its own."""
+        for node in self.gradients:
+            if node.rules.hooks is not None and node not in unhooked:
+                self.gradients[node] = hooked(node, self.gradients[node], kind)
+        gradients = self.gradients | self.retained
+        return {node: np.array(g) if kind is ndarray else g for node, g in gradients.items()}
+
+
+def saved_values(node: Node, wrap_saved: WrapSaved | None) -> Any:
+    """Return what a node saved for its vjps; as Tensors with `wrap_saved`, so that they record their operations."""
+    if node.saved is None:
+        raise_freed(node)
+    if last_change[0] > node.number:
+        refuse_stale_saved(node)
+    return node.saved if wrap_saved is None else wrap_saved_values(node, wrap_saved)
+
+
+def wrap_saved_values(node: Node, wrap_saved: WrapSaved) -> tuple[Any, ...]:
+    """Return the saved arrays of a node as the Tensors that they were."""
+    nodes, cells = (*node.parents, node), node.cells
+    return tuple(
+        value
+        if value is None or source is None or cells[source] is None
+        else wrap_saved(value, nodes[source], cells[source])
+        for value, (_, source) in zip(node.saved, node.rules.saves, strict=True)
+    )
+
+
+def refuse_stale_saved(node: Node) -> None:
+    """Raise if a saved value that a vjp needs was changed in place."""
+    op, names, parents, cells = node.op, node.rules.names, node.parents, node.cells
+    assert op is not None
+    for value, askers in node.rules.saves.items():
+        source = value.source
+        cell = None if source is None else cells[source]
+        if source is None or cell is None or cell.changed <= node.number:
+            continue
+        for k in askers:
+            if parents[k] is not None:
+                raise StaleValueError(
+                    f"op {op.name}: the rule of {names[k]} saved {(*names, 'its result')[source]}, which was changed "
+                    f"in place since. "
+                    f"Call backward() before the change, or change a copy: t = t + 1 makes one, t += 1 does not."
+                )
+
+
+def raise_freed(node: Node) -> NoReturn:
+    """Raise for a node whose saved values were freed."""
+    op = node.op
+    assert op is not None
+    raise GraphFreedError(
+        f"backward() a second time through op {op.name} (shape {node.shape}): its saved values were freed by the "
+        f"first. Pass retain_graph=True to the first call, or compute the result again."
+    )

@@ -1,0 +1,1 @@
+"""What observes the engine: hooks, observers of ops and backward passes, and warnings. Nothing else needs it."""

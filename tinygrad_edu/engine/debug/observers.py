@@ -1,0 +1,128 @@
+"""Observers of the ops that are called and of backward passes: `detect_anomaly` and the tape.
+
+The recorder and `backward_pass` ask for observers. Without one, none of this runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any
+
+from tinygrad_edu.engine.backward import PlainAccumulator, Roots, Targets, WrapSaved, plain_backward_pass
+from tinygrad_edu.engine.debug.call_site import CallSite, call_site
+from tinygrad_edu.engine.modes import Mode, innermost_block
+from tinygrad_edu.engine.node import Node
+from tinygrad_edu.engine.op import Rules
+from tinygrad_edu.engine.unbroadcast import match_input
+
+_UNKNOWN = "Called outside of detect_anomaly(): with the forward inside, too, this would say where."
+
+VJP = Callable[[Any, Any], Any]
+Match = Callable[[Any], Any]
+Add = Callable[[Node, Any], None]
+
+
+class PassObserver:
+    """Observes one backward pass. Each method gets a step of the pass, and may wrap it."""
+
+    def vjp(self, node: Node, k: int, vjp: VJP) -> VJP:
+        """Return the vjp of input k, as ``vjp(g, saved)``."""
+        return vjp
+
+    def match(self, node: Node, k: int, match: Match) -> Match:
+        """Return the step that undoes broadcasting and promotion, as ``match(contribution)``."""
+        return match
+
+    def add(self, add: Add) -> Add:
+        """Return the step that adds a contribution to the gradient of a node, as ``add(node, contribution)``."""
+        return add
+
+    def end(self, gradients: dict[Node, Any]) -> None:
+        """Observe the result of the pass."""
+
+
+class Observer:
+    """Observes the ops and the backward passes inside of a ``with Mode(observer=...)``."""
+
+    def on_op(self, rules: Rules, arrays: Any, settings: dict[str, Any], made: Any, site: CallSite | str) -> None:
+        """Observe the Tensor that an op made, its inputs and settings, and where it was called."""
+
+    def on_backward(self, gradients: dict[Node, Any]) -> PassObserver:
+        """Return the observer of a pass that begins. `gradients` will hold the sums of the contributions so far."""
+        return PassObserver()
+
+
+def observers() -> tuple[Observer, ...]:
+    """Return the observers of this thread or task."""
+    block = innermost_block()
+    return () if block is None else block.observers
+
+
+def site_of_call() -> CallSite | str:
+    """Return where the op is called that is computed now. An op that a vjp calls has the site of the op of the vjp."""
+    block = innermost_block()
+    assert block is not None
+    return call_site() if block.site is None else block.site
+
+
+def site_of(node: Node) -> CallSite | str:
+    """Return where the op of a node was called."""
+    return getattr(node, "site", _UNKNOWN)
+
+
+def observed_backward_pass(
+    seeds: Roots,
+    targets: Targets = None,
+    *,
+    retain_graph: bool = False,
+    wrap_saved: WrapSaved | None = None,
+    unhooked: Collection[Node] = (),
+) -> dict[Node, Any]:
+    """Run the plain backward pass with each of its steps wrapped by the observers."""
+    accumulator = PlainAccumulator(targets)
+    passes = [observer.on_backward(accumulator.gradients) for observer in observers()]
+    vars(accumulator)["add"] = _observed_add(passes, accumulator.add)
+    gradients = plain_backward_pass(
+        seeds,
+        targets,
+        retain_graph=retain_graph,
+        wrap_saved=wrap_saved,
+        unhooked=unhooked,
+        accumulator=accumulator,
+        pull=partial(_observed_vjp, passes),
+    )
+    for each in passes:
+        each.end(gradients)
+    return gradients
+
+
+def _observed_add(passes: list[PassObserver], add: Add) -> Add:
+    def at_site(node: Node, g: Any) -> None:
+        with Mode(site=site_of(node)):  # of Tensors the addition is an op
+            add(node, g)
+
+    observed: Add = at_site
+    for each in passes:
+        observed = each.add(observed)
+    return observed
+
+
+def _observed_vjp(passes: list[PassObserver], node: Node, k: int, vjp: VJP, g: Any, saved: Any, kind: type[Any]) -> Any:
+    match: Match = partial(match_input, node, k, kind)
+    for each in passes:
+        vjp, match = each.vjp(node, k, vjp), each.match(node, k, match)
+    with Mode(site=_site_in_rule(node, k)):
+        try:
+            contribution = vjp(g, saved)
+        except Exception as error:
+            error.add_note(f"In the rule of {node.op!r} for its argument {node.rules.names[k]}.")
+            raise
+        return match(contribution)
+
+
+def _site_in_rule(node: Node, k: int) -> CallSite | str:
+    """Return the site of the ops that a vjp calls."""
+    site, op = site_of(node), node.op
+    assert op is not None
+    return site.in_rule(op.name, node.rules.names[k]) if isinstance(site, CallSite) else site

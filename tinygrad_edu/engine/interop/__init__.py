@@ -1,0 +1,1 @@
+"""Tensors on the memory of NumPy and of other libraries."""

@@ -1,0 +1,21 @@
+"""Array functions of the engine in plain NumPy. The folder ``fast`` has a faster form of each."""
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+
+def plain_densify(g: Any) -> Any:
+    """Return a gradient as it is: in plain mode each is dense."""
+    return g
+
+
+def plain_add_at(total: ndarray, index: Any, values: Any) -> None:
+    """Add values to the elements at an index, in place. An element that the index names twice is added twice."""
+    if total.dtype != np.float16:
+        np.add.at(total, index, values)
+        return
+    wide = total.astype(np.float32)  # in float16, 2048 + 1 is 2048
+    np.add.at(wide, index, values)
+    total[...] = wide
