@@ -44,6 +44,12 @@ def is_grad_enabled() -> bool:
     return block is None or block.recording
 
 
+def observers() -> tuple[Any, ...]:
+    """Return the observers of this thread or task."""
+    block = innermost_block()
+    return () if block is None else block.observers
+
+
 class Mode:
     """What a block sets, as a context manager or as a decorator of a function; what is None is as around the block.
 

@@ -6,11 +6,6 @@ import numpy as np
 from numpy import ndarray
 
 
-def plain_densify(g: Any) -> Any:
-    """Return a gradient as it is: in plain mode each is dense."""
-    return g
-
-
 def plain_add_at(total: ndarray, index: Any, values: Any) -> None:
     """Add values to the elements at an index, in place. An element that the index names twice is added twice."""
     if total.dtype != np.float16:

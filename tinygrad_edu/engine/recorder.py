@@ -14,9 +14,9 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine.arguments import KEPT_AS_GIVEN, cell_of, explain, follow, frozen, operand, result, setting
-from tinygrad_edu.engine.debug.observers import observers, site_of_call
+from tinygrad_edu.engine.debug.observers import site_of_call
 from tinygrad_edu.engine.memory import clock
-from tinygrad_edu.engine.modes import is_grad_enabled
+from tinygrad_edu.engine.modes import is_grad_enabled, observers
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, Rules
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale, wrap
@@ -29,12 +29,12 @@ def plain_call(op: Op) -> Callable[..., Any]:
 
     @wraps(op.forward)
     def call(*args: Any, **keywords: Any) -> Any:
-        others = keywords.keys() - signature.parameters.keys()
-        if others:
-            refuse_keywords(op.name, others, op.settings)
         try:
             bound = signature.bind(*args, **keywords)
         except TypeError as error:
+            others = keywords.keys() - signature.parameters.keys()
+            if others:
+                refuse_keywords(op.name, others, op.settings)
             raise TypeError(f"{op.name}() got other arguments than it takes: {error}") from None
         bound.apply_defaults()
         given = bound.arguments

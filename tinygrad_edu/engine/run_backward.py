@@ -6,8 +6,9 @@ from collections.abc import Collection
 from typing import Any
 
 from tinygrad_edu.engine.backward import Roots, Targets, WrapSaved
-from tinygrad_edu.engine.debug.observers import observed_backward_pass, observers
+from tinygrad_edu.engine.debug.observers import observed_backward_pass
 from tinygrad_edu.engine.fast.backward import fast_backward_pass
+from tinygrad_edu.engine.modes import observers
 from tinygrad_edu.engine.node import Node
 
 

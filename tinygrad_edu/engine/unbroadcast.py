@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.fast.indexed_slices import densify
+from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.errors import WrongGradientError
 
@@ -20,7 +20,8 @@ def match_input(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
     """
     op, parent, argument = node.op, node.links[k], node.rules.names[k]
     assert op is not None
-    contribution = densify(contribution)
+    if isinstance(contribution, IndexedSlices):
+        contribution = densify(contribution)
     if isinstance(contribution, np.generic):
         contribution = np.asarray(contribution)
     where = f"op {op.name}: the rule of {argument}"

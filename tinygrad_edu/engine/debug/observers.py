@@ -11,7 +11,7 @@ from typing import Any
 
 from tinygrad_edu.engine.backward import PlainAccumulator, Roots, Targets, WrapSaved, plain_backward_pass
 from tinygrad_edu.engine.debug.call_site import CallSite, call_site
-from tinygrad_edu.engine.modes import Mode, innermost_block
+from tinygrad_edu.engine.modes import Mode, innermost_block, observers
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Rules
 from tinygrad_edu.engine.unbroadcast import match_input
@@ -51,12 +51,6 @@ class Observer:
     def on_backward(self, gradients: dict[Node, Any]) -> PassObserver:
         """Return the observer of a pass that begins. `gradients` will hold the sums of the contributions so far."""
         return PassObserver()
-
-
-def observers() -> tuple[Observer, ...]:
-    """Return the observers of this thread or task."""
-    block = innermost_block()
-    return () if block is None else block.observers
 
 
 def site_of_call() -> CallSite | str:

@@ -8,8 +8,6 @@ from typing import Any
 from numpy import ndarray
 
 from tinygrad_edu.engine.fast.scatter_add import add_at
-from tinygrad_edu.engine.plain import plain_densify
-from tinygrad_edu.plain_mode import faster_than
 
 
 class IndexedSlices:
@@ -46,7 +44,6 @@ class IndexedSlices:
             add_at(total, index, value)
 
 
-@faster_than(plain_densify)
 def densify(g: Any) -> Any:
     """Return a gradient as one array or Tensor."""
     return g.gather(*g.values, indices=tuple(g.indices), shape=g.shape) if g.__class__ is IndexedSlices else g

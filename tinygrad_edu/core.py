@@ -1,0 +1,91 @@
+"""The core: the lines that one training step of a small network runs in plain mode.
+
+``python -m tinygrad_edu.core`` prints the files in the order in which the step enters them, and the lines of each that
+run. ``--code`` prints the lines themselves.
+"""
+
+import argparse
+import linecache
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.nn import Conv2D, Dropout, Flatten, Linear, Sequential, Tanh, cross_entropy
+from tinygrad_edu.optim import SGD
+from tinygrad_edu.plain_mode import PLAIN
+
+_PACKAGE = Path(__file__).parent
+
+
+def training_step() -> Callable[[], None]:
+    """Return a step: forward, loss, backward and update of a small convolutional network for MNIST."""
+    rng = np.random.default_rng(0)
+    model = Sequential(
+        Conv2D(1, 4, 3, rng=rng), Tanh(), Dropout(0.5, rng=rng), Flatten(), Linear(4 * 26 * 26, 10, rng=rng)
+    )
+    optimizer = SGD(model.parameters(), lr=0.1)
+    images, labels = rng.standard_normal((8, 1, 28, 28), np.float32), rng.integers(0, 10, 8)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        cross_entropy(model(images), labels).backward()
+        optimizer.step()
+
+    return step
+
+
+def executed_lines(function: Callable[[], Any]) -> dict[str, list[int]]:
+    """Call a function and return the lines of the package that it runs, by file, in the order of the first calls."""
+    lines: dict[str, set[int]] = {}
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        file = Path(frame.f_code.co_filename)
+        if not file.is_relative_to(_PACKAGE):
+            return None
+        if event == "line":
+            lines.setdefault(file.relative_to(_PACKAGE).as_posix(), set()).add(frame.f_lineno)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    finally:
+        sys.settrace(before)
+    lines.pop("core.py", None)
+    return {file: sorted(numbers) for file, numbers in lines.items()}
+
+
+def core() -> dict[str, list[int]]:
+    """Return the lines that a step runs, after two steps that fill caches."""
+    step = training_step()
+    step()
+    step()
+    return executed_lines(step)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the core; start a process in plain mode if this one is not."""
+    parser = argparse.ArgumentParser("python -m tinygrad_edu.core", description=__doc__)
+    parser.add_argument("--code", action="store_true", help="print the lines, not only their numbers")
+    options = parser.parse_args(arguments)
+    if not PLAIN:
+        command = [sys.executable, "-m", "tinygrad_edu.core", *(["--code"] if options.code else [])]
+        return subprocess.call(command, env={**os.environ, "TINYGRAD_EDU_PLAIN": "1"})
+    lines = core()
+    for file, numbers in lines.items():
+        print(f"{len(numbers):4} lines  {file}")
+        for number in numbers if options.code else ():
+            print(f"  {number:4}  {linecache.getline(str(_PACKAGE / file), number).rstrip()}")
+    print(f"{sum(map(len, lines.values())):4} lines in {len(lines)} files")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
