@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.optim.fast import updates as fast
-from tinygrad_edu.optim.fast.step import has_fast_form
+from tinygrad_edu.optim.fast.chunks import elementwise
 from tinygrad_edu.optim.optimizer import Optimizer
 from tinygrad_edu.optim.settings import FLAG, NON_NEGATIVE, setting
 from tinygrad_edu.optim.state import Slot, count_step
@@ -58,10 +57,10 @@ class Adagrad(Optimizer):
     eps: float = setting(default=1e-10, rule=NON_NEGATIVE)
     maximize: bool = setting(default=False, rule=FLAG, kw_only=True)
 
-    @has_fast_form(fast.adagrad)
+    @elementwise
     def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
         """Update one parameter in place."""
-        g = with_weight_decay(param, grad, group)
-        state["sum"] += g * g
+        grad, total = with_weight_decay(param, grad, group), state["sum"]
+        total += grad * grad
         lr = group["lr"] / (1 + (count_step(state) - 1) * group["lr_decay"])
-        param -= lr * g / (np.sqrt(state["sum"]) + group["eps"])
+        param -= lr * (grad / (np.sqrt(total) + group["eps"]))

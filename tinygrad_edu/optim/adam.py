@@ -1,13 +1,13 @@
 """Adam: step = running mean of the gradients / their running RMS; and AdamW."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.optim.fast import updates as fast
-from tinygrad_edu.optim.fast.step import has_fast_form
+from tinygrad_edu.optim.fast.chunks import elementwise
 from tinygrad_edu.optim.optimizer import Optimizer
 from tinygrad_edu.optim.settings import BETAS, FLAG, NON_NEGATIVE, one_of, setting
 from tinygrad_edu.optim.state import Slot, count_step
@@ -67,20 +67,22 @@ class Adam(Optimizer):
     maximize: bool = setting(default=False, rule=FLAG, kw_only=True)
     decoupled_weight_decay: bool = setting(default=False, rule=FLAG, kw_only=True)
 
-    @has_fast_form(fast.adam)
+    @elementwise
     def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
         """Update one parameter in place."""
         (beta1, beta2), t = group["betas"], count_step(state)
         m, v = state["exp_avg"], state["exp_avg_sq"]
-        g = with_weight_decay(param, grad, group)
+        grad = with_weight_decay(param, grad, group)
         m *= beta1
-        m += (1 - beta1) * g
+        m += (1 - beta1) * grad
         v *= beta2
-        v += (1 - beta2) * (g * g)
+        v += (1 - beta2) * (grad * grad)
         if group["amsgrad"]:
             v = np.maximum(state["max_exp_avg_sq"], v, out=state["max_exp_avg_sq"])
-        rms = np.sqrt(v / (1 - beta2**t))
-        param -= group["lr"] * (m / (1 - beta1**t)) / (rms + group["eps"])
+        # Both bias corrections are two numbers here: dividing the arrays would take two passes more.
+        root = math.sqrt(1 - beta2**t)
+        lr, eps = group["lr"] * root / (1 - beta1**t), group["eps"] * root
+        param -= lr * (m / (np.sqrt(v) + eps))
 
 
 class AdamW(Adam):

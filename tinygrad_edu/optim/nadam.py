@@ -1,13 +1,13 @@
 """NAdam: Adam with Nesterov's momentum."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.optim.fast import updates as fast
-from tinygrad_edu.optim.fast.step import has_fast_form
+from tinygrad_edu.optim.fast.chunks import elementwise
 from tinygrad_edu.optim.optimizer import Optimizer
 from tinygrad_edu.optim.settings import BETAS, FLAG, NON_NEGATIVE, setting
 from tinygrad_edu.optim.state import Slot, count_step
@@ -55,7 +55,7 @@ class NAdam(Optimizer):
     decoupled_weight_decay: bool = setting(default=False, rule=FLAG)
     maximize: bool = setting(default=False, rule=FLAG, kw_only=True)
 
-    @has_fast_form(fast.nadam)
+    @elementwise
     def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
         """Update one parameter in place."""
         (beta1, beta2), t = group["betas"], count_step(state)
@@ -63,10 +63,13 @@ class NAdam(Optimizer):
         mu, mu_next = (beta1 * (1 - 0.96 ** (k * group["momentum_decay"]) / 2) for k in (t, t + 1))
         state["mu_product"] *= mu
         product = float(state["mu_product"])
-        g = with_weight_decay(param, grad, group)
+        grad = with_weight_decay(param, grad, group)
         m *= beta1
-        m += (1 - beta1) * g
+        m += (1 - beta1) * grad
         v *= beta2
-        v += (1 - beta2) * (g * g)
-        direction = mu_next / (1 - product * mu_next) * m + (1 - mu) / (1 - product) * g
-        param -= group["lr"] * direction / (np.sqrt(v / (1 - beta2**t)) + group["eps"])
+        v += (1 - beta2) * (grad * grad)
+        # The bias corrections are three numbers here: dividing the arrays would take more passes.
+        root = math.sqrt(1 - beta2**t)
+        lr, eps = group["lr"] * root * (1 - mu) / (1 - product), group["eps"] * root
+        ahead = mu_next / (1 - product * mu_next) * (1 - product) / (1 - mu)
+        param -= lr * ((grad + ahead * m) / (np.sqrt(v) + eps))

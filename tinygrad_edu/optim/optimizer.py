@@ -11,8 +11,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor, writing
 from tinygrad_edu.errors import NoGraphError
-from tinygrad_edu.optim.fast.scratch import Scratch
-from tinygrad_edu.optim.fast.step import update_in_chunks
+from tinygrad_edu.optim.fast.chunks import update_in_chunks
 from tinygrad_edu.optim.groups import (
     OwnerRefs,
     base_rates,
@@ -83,7 +82,7 @@ class Optimizer(HasSettings):
     array([ 0.75, -1.75], dtype=float32)
     """
 
-    __slots__ = ("_owner_refs", "_scratch", "defaults", "param_groups", "state")
+    __slots__ = ("_owner_refs", "defaults", "param_groups", "state")
 
     params: Any
     lr: float = setting(default=1e-3, rule=NON_NEGATIVE)
@@ -94,7 +93,7 @@ class Optimizer(HasSettings):
         self.defaults = defaults_of(type(self), values, settings)
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, ndarray]] = {}
-        self._scratch, self._owner_refs = Scratch(), OwnerRefs()
+        self._owner_refs = OwnerRefs()
         for group in groups_of(where, params):
             self.add_param_group(group)
         if not self._parameters():

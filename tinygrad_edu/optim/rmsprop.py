@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.optim.fast import updates as fast
-from tinygrad_edu.optim.fast.step import has_fast_form
+from tinygrad_edu.optim.fast.chunks import elementwise
 from tinygrad_edu.optim.optimizer import Optimizer
 from tinygrad_edu.optim.settings import FLAG, FRACTION, NON_NEGATIVE, setting
 from tinygrad_edu.optim.state import Slot, count_step
@@ -64,22 +63,23 @@ class RMSprop(Optimizer):
     centered: bool = setting(default=False, rule=FLAG)
     maximize: bool = setting(default=False, rule=FLAG, kw_only=True)
 
-    @has_fast_form(fast.rmsprop)
+    @elementwise
     def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
         """Update one parameter in place."""
         count_step(state)
         v, alpha = state["square_avg"], group["alpha"]
-        g = with_weight_decay(param, grad, group)
+        grad = with_weight_decay(param, grad, group)
         v *= alpha
-        v += (1 - alpha) * (g * g)
+        v += (1 - alpha) * (grad * grad)
         if group["centered"]:
             mean = state["grad_avg"]
             mean *= alpha
-            mean += (1 - alpha) * g
+            mean += (1 - alpha) * grad
             v = np.maximum(v - mean * mean, 0)  # rounding can make it negative
-        step = g / (np.sqrt(v) + group["eps"])
+        direction = grad / (np.sqrt(v) + group["eps"])
         if group["momentum"]:
-            state["momentum_buffer"] *= group["momentum"]
-            state["momentum_buffer"] += step
-            step = state["momentum_buffer"]
-        param -= group["lr"] * step
+            buffer = state["momentum_buffer"]
+            buffer *= group["momentum"]
+            buffer += direction
+            direction = buffer
+        param -= group["lr"] * direction

@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.optim.fast import updates as fast
-from tinygrad_edu.optim.fast.step import has_fast_form
+from tinygrad_edu.optim.fast.chunks import elementwise
 from tinygrad_edu.optim.optimizer import Optimizer
 from tinygrad_edu.optim.settings import FINITE, FLAG, NON_NEGATIVE, setting
 from tinygrad_edu.optim.state import Slot
@@ -69,16 +68,21 @@ class SGD(Optimizer):
             raise ValueError("SGD: nesterov=True requires a momentum, such as 0.9, and no dampening.")
         return checked
 
-    @has_fast_form(fast.sgd)
+    @elementwise
     def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
         """Update one parameter in place."""
-        g = with_weight_decay(param, grad, group)
-        if group["momentum"]:
-            if "momentum_buffer" not in state:
-                state["momentum_buffer"] = np.array(g)
-            else:
-                state["momentum_buffer"] *= group["momentum"]
-                state["momentum_buffer"] += (1 - group["dampening"]) * g
+        lr, momentum = group["lr"], group["momentum"]
+        grad = with_weight_decay(param, grad, group)
+        if not momentum:
+            param -= lr * grad
+            return
+        if "momentum_buffer" in state:
             buffer = state["momentum_buffer"]
-            g = g + group["momentum"] * buffer if group["nesterov"] else buffer
-        param -= group["lr"] * g
+            buffer *= momentum
+            buffer += (1 - group["dampening"]) * grad
+        else:
+            buffer = state["momentum_buffer"] = np.array(grad)
+        if group["nesterov"]:
+            param -= lr * grad
+            lr *= momentum
+        param -= lr * buffer

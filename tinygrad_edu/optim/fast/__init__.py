@@ -1,1 +1,1 @@
-"""Faster updates of the built-in optimizers: in place, in chunks that fit the cache, on several threads."""
+"""Faster steps: the same updates in chunks that fit the cache, shared over threads."""
