@@ -11,13 +11,26 @@ from tinygrad_edu.optim.muon import Muon
 from tinygrad_edu.optim.nadam import NAdam
 from tinygrad_edu.optim.optimizer import Optimizer
 from tinygrad_edu.optim.rmsprop import RMSprop
-from tinygrad_edu.optim.settings import setting
+from tinygrad_edu.optim.settings import hyperparameter
 from tinygrad_edu.optim.sgd import SGD
 from tinygrad_edu.optim.state import Slot
 
 __all__ = [
-    "SGD", "Adagrad", "Adam", "AdamW", "Lion", "MovingAverage", "Muon", "NAdam", "Optimizer", "RMSprop",
-    "Slot", "clip_grad_norm", "clip_grad_value", "schedules", "setting",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Lion",
+    "MovingAverage",
+    "Muon",
+    "NAdam",
+    "Optimizer",
+    "RMSprop",
+    "Slot",
+    "clip_grad_norm",
+    "clip_grad_value",
+    "hyperparameter",
+    "schedules",
 ]  # fmt: skip
 
 # To a type checker, which reads no globals(), a __getattr__ would make every name right.

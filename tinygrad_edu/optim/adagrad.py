@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from tinygrad_edu.optim.fast.chunks import elementwise
 from tinygrad_edu.optim.optimizer import Optimizer
-from tinygrad_edu.optim.settings import FLAG, NON_NEGATIVE, setting
+from tinygrad_edu.optim.settings import FLAG, NON_NEGATIVE, hyperparameter
 from tinygrad_edu.optim.state import Slot, count_step
 from tinygrad_edu.optim.weight_decay import with_weight_decay
 
@@ -50,12 +50,12 @@ class Adagrad(Optimizer):
 
     state_slots: ClassVar = {"step": Slot(scalar=True), "sum": Slot(initial="initial_accumulator_value")}
 
-    lr: float = setting(default=1e-2, rule=NON_NEGATIVE)
-    lr_decay: float = setting(default=0.0, rule=NON_NEGATIVE)
-    weight_decay: float = setting(default=0.0, rule=NON_NEGATIVE)
-    initial_accumulator_value: float = setting(default=0.0, rule=NON_NEGATIVE)
-    eps: float = setting(default=1e-10, rule=NON_NEGATIVE)
-    maximize: bool = setting(default=False, rule=FLAG, kw_only=True)
+    lr: float = hyperparameter(default=1e-2, rule=NON_NEGATIVE)
+    lr_decay: float = hyperparameter(default=0.0, rule=NON_NEGATIVE)
+    weight_decay: float = hyperparameter(default=0.0, rule=NON_NEGATIVE)
+    initial_accumulator_value: float = hyperparameter(default=0.0, rule=NON_NEGATIVE)
+    eps: float = hyperparameter(default=1e-10, rule=NON_NEGATIVE)
+    maximize: bool = hyperparameter(default=False, rule=FLAG, kw_only=True)
 
     @elementwise
     def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:

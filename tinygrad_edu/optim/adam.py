@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from tinygrad_edu.optim.fast.chunks import elementwise
 from tinygrad_edu.optim.optimizer import Optimizer
-from tinygrad_edu.optim.settings import BETAS, FLAG, NON_NEGATIVE, one_of, setting
+from tinygrad_edu.optim.settings import BETAS, FLAG, NON_NEGATIVE, hyperparameter, one_of
 from tinygrad_edu.optim.state import Slot, count_step
 from tinygrad_edu.optim.weight_decay import with_weight_decay
 
@@ -59,13 +59,13 @@ class Adam(Optimizer):
         "step": Slot(scalar=True), "exp_avg": Slot(), "exp_avg_sq": Slot(), "max_exp_avg_sq": Slot(when="amsgrad"),
     }  # fmt: skip
 
-    lr: float = setting(default=1e-3, rule=NON_NEGATIVE)
-    betas: tuple[float, float] = setting(default=(0.9, 0.999), rule=BETAS)
-    eps: float = setting(default=1e-8, rule=NON_NEGATIVE)
-    weight_decay: float = setting(default=0.0, rule=NON_NEGATIVE)
-    amsgrad: bool = setting(default=False, rule=FLAG)
-    maximize: bool = setting(default=False, rule=FLAG, kw_only=True)
-    decoupled_weight_decay: bool = setting(default=False, rule=FLAG, kw_only=True)
+    lr: float = hyperparameter(default=1e-3, rule=NON_NEGATIVE)
+    betas: tuple[float, float] = hyperparameter(default=(0.9, 0.999), rule=BETAS)
+    eps: float = hyperparameter(default=1e-8, rule=NON_NEGATIVE)
+    weight_decay: float = hyperparameter(default=0.0, rule=NON_NEGATIVE)
+    amsgrad: bool = hyperparameter(default=False, rule=FLAG)
+    maximize: bool = hyperparameter(default=False, rule=FLAG, kw_only=True)
+    decoupled_weight_decay: bool = hyperparameter(default=False, rule=FLAG, kw_only=True)
 
     @elementwise
     def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
@@ -103,5 +103,5 @@ class AdamW(Adam):
 
     __slots__ = ()
 
-    weight_decay: float = setting(default=1e-2, rule=NON_NEGATIVE)
-    decoupled_weight_decay: bool = setting(default=True, rule=one_of(True), init=False)
+    weight_decay: float = hyperparameter(default=1e-2, rule=NON_NEGATIVE)
+    decoupled_weight_decay: bool = hyperparameter(default=True, rule=one_of(True), init=False)

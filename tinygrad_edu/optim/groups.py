@@ -80,7 +80,7 @@ def group_of(where: str, given: Any, defaults: Group) -> Group:
     return {**defaults, **group}
 
 
-def labels(groups: Iterable[Group], first: int = 0) -> list[str]:
+def parameter_labels(groups: Iterable[Group], first: int = 0) -> list[str]:
     """Return the names of the parameters in messages: their numbers, counted from `first`, and names if known."""
     names = [name for group in groups for name in group.get("param_names") or [None] * len(group["params"])]
     return [f"parameter {k}" + (f" ({name})" if name else "") for k, name in enumerate(names, first)]

@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from tinygrad_edu.optim.fast.chunks import elementwise
 from tinygrad_edu.optim.optimizer import Optimizer
-from tinygrad_edu.optim.settings import BETAS, NON_NEGATIVE, setting
+from tinygrad_edu.optim.settings import BETAS, NON_NEGATIVE, hyperparameter
 from tinygrad_edu.optim.state import Slot
 
 
@@ -43,9 +43,9 @@ class Lion(Optimizer):
 
     state_slots: ClassVar = {"exp_avg": Slot()}
 
-    lr: float = setting(default=1e-4, rule=NON_NEGATIVE)
-    betas: tuple[float, float] = setting(default=(0.9, 0.99), rule=BETAS)
-    weight_decay: float = setting(default=0.0, rule=NON_NEGATIVE)
+    lr: float = hyperparameter(default=1e-4, rule=NON_NEGATIVE)
+    betas: tuple[float, float] = hyperparameter(default=(0.9, 0.99), rule=BETAS)
+    weight_decay: float = hyperparameter(default=0.0, rule=NON_NEGATIVE)
 
     @elementwise
     def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:

@@ -9,7 +9,15 @@ from numpy import ndarray
 
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.optim.optimizer import Optimizer
-from tinygrad_edu.optim.settings import FLAG, FRACTION, NON_NEGATIVE, THREE_NUMBERS, integer_below, one_of, setting
+from tinygrad_edu.optim.settings import (
+    FLAG,
+    FRACTION,
+    NON_NEGATIVE,
+    THREE_NUMBERS,
+    hyperparameter,
+    integer_below,
+    one_of,
+)
 from tinygrad_edu.optim.state import Slot
 
 
@@ -62,14 +70,14 @@ class Muon(Optimizer):
 
     state_slots: ClassVar = {"momentum_buffer": Slot()}
 
-    lr: float = setting(default=1e-3, rule=NON_NEGATIVE)
-    weight_decay: float = setting(default=0.1, rule=NON_NEGATIVE)
-    momentum: float = setting(default=0.95, rule=FRACTION)
-    nesterov: bool = setting(default=True, rule=FLAG)
-    ns_coefficients: tuple[float, float, float] = setting(default=(3.4445, -4.775, 2.0315), rule=THREE_NUMBERS)
-    eps: float = setting(default=1e-7, rule=NON_NEGATIVE)
-    ns_steps: int = setting(default=5, rule=integer_below(100))
-    adjust_lr_fn: str | None = setting(default=None, rule=one_of(None, "original", "match_rms_adamw"))
+    lr: float = hyperparameter(default=1e-3, rule=NON_NEGATIVE)
+    weight_decay: float = hyperparameter(default=0.1, rule=NON_NEGATIVE)
+    momentum: float = hyperparameter(default=0.95, rule=FRACTION)
+    nesterov: bool = hyperparameter(default=True, rule=FLAG)
+    ns_coefficients: tuple[float, float, float] = hyperparameter(default=(3.4445, -4.775, 2.0315), rule=THREE_NUMBERS)
+    eps: float = hyperparameter(default=1e-7, rule=NON_NEGATIVE)
+    ns_steps: int = hyperparameter(default=5, rule=integer_below(100))
+    adjust_lr_fn: str | None = hyperparameter(default=None, rule=one_of(None, "original", "match_rms_adamw"))
 
     def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
         """Update one parameter in place."""

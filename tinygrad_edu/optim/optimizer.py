@@ -19,8 +19,8 @@ from tinygrad_edu.optim.groups import (
     check_unique,
     group_of,
     groups_of,
-    labels,
     learning_rate,
+    parameter_labels,
     reference_rate,
 )
 from tinygrad_edu.optim.settings import (
@@ -29,14 +29,13 @@ from tinygrad_edu.optim.settings import (
     HasSettings,
     checked,
     defaults_of,
+    hyperparameter,
     init_of,
-    setting,
-    settings_of,
 )
 from tinygrad_edu.optim.state import Slot, add_missing, read_state
 from tinygrad_edu.plain_mode import faster_than
 
-ParamWithGroup = tuple[Tensor, dict[str, Any]]
+ParamToUpdate = tuple[Tensor, ndarray, dict[str, Any]]  # with its gradient and its settings
 
 
 class Optimizer(HasSettings):
@@ -49,7 +48,7 @@ class Optimizer(HasSettings):
         messages. A frozen parameter is skipped until it is unfrozen. Dicts are parameter groups: each has ``"params"``,
         and the settings that differ from the defaults.
     lr : float, default 1e-3
-        The learning rate. A subclass has further settings, each declared by `setting`.
+        The learning rate. A subclass has further settings, each declared by `hyperparameter`.
 
     Attributes
     ----------
@@ -85,12 +84,12 @@ class Optimizer(HasSettings):
     __slots__ = ("_owner_refs", "defaults", "param_groups", "state")
 
     params: Any
-    lr: float = setting(default=1e-3, rule=NON_NEGATIVE)
+    lr: float = hyperparameter(default=1e-3, rule=NON_NEGATIVE)
     state_slots: ClassVar[Mapping[str, Slot]] = {}
 
     def __init__(self, params: Any, *values: Any, **settings: Any) -> None:
         where = type(self).__name__
-        self.defaults = defaults_of(type(self), values, settings)
+        self.defaults = defaults_of(where, self._settings, values, settings)
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, ndarray]] = {}
         self._owner_refs = OwnerRefs()
@@ -103,7 +102,7 @@ class Optimizer(HasSettings):
         """Give the class an ``__init__`` with its settings as arguments, unless it defines or inherits another."""
         super().__init_subclass__()
         if cls.__init__ is Optimizer.__init__ or "__signature__" in vars(cls.__init__):
-            cls.__init__ = init_of(cls, Optimizer.__init__)  # type: ignore[method-assign]
+            cls.__init__ = init_of(cls._settings, Optimizer.__init__)  # type: ignore[method-assign]
 
     def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
         """Update one parameter in place. Every optimizer defines this method; `step` calls it.
@@ -136,7 +135,7 @@ class Optimizer(HasSettings):
             updated then.
         """
         params = self._params_with_grad()
-        with writing(*(p._cell for p, _ in params)):
+        with writing(*(p._cell for p, _, _ in params)):
             update_all(self, params)
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:
@@ -150,7 +149,7 @@ class Optimizer(HasSettings):
         where, taken = type(self).__name__, self._parameters()
         group = group_of(where, param_group, self.defaults)
         group.update(self._checked(group))
-        for label, p in zip(labels([group], len(taken)), group["params"], strict=True):
+        for label, p in zip(parameter_labels([group], len(taken)), group["params"], strict=True):
             self._check_parameter(label, p)
         check_unique(where, group, taken)
         self._owner_refs.add(param_group["params"], group["params"])
@@ -266,19 +265,19 @@ class Optimizer(HasSettings):
 
     def _checked(self, group: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings of a group, or raise for an invalid one."""
-        return checked(type(self).__name__, settings_of(type(self)), group)
+        return checked(type(self).__name__, self._settings, group)
 
-    def _params_with_grad(self) -> list[ParamWithGroup]:
-        """Return each parameter that has a gradient, with its settings, or raise for one that cannot be updated."""
-        found, without = list[ParamWithGroup](), list[Tensor]()
+    def _params_with_grad(self) -> list[ParamToUpdate]:
+        """Return each parameter that has a gradient, or raise for one that cannot be updated."""
+        found, without = list[ParamToUpdate](), list[Tensor]()
         for group in self.param_groups:
             settings = self._checked(group)
             for p in group["params"]:
-                node = p._node  # quicker than p.grad
+                node = p._node
                 if node is None or (node.op is None and node.grad is None):
                     without.append(p)
                 elif node.op is None and p._data.flags.writeable:
-                    found.append((p, settings))
+                    found.append((p, node.grad, settings))
                 else:
                     self._check_parameter(self._label(p), p)
         for p in self._owner_refs.replaced(without) if without else ():
@@ -290,17 +289,17 @@ class Optimizer(HasSettings):
         return found
 
     def _label(self, p: Tensor) -> str:
-        return dict(zip(map(id, self._parameters()), labels(self.param_groups), strict=True))[id(p)]
+        return dict(zip(map(id, self._parameters()), parameter_labels(self.param_groups), strict=True))[id(p)]
 
     def _state_of(self, p: Tensor, group: Mapping[str, Any]) -> dict[str, ndarray]:
         """Return the state of a parameter, with the initial arrays of new slots."""
         return add_missing(self.state.setdefault(p, {}), self.state_slots, p._data, group)
 
 
-def update_each(optimizer: Optimizer, params: list[ParamWithGroup]) -> None:
+def update_each(optimizer: Optimizer, params: list[ParamToUpdate]) -> None:
     """Update parameters one after the other."""
-    for p, group in params:
-        optimizer.update(p._data, p.grad, optimizer._state_of(p, group), group)  # type: ignore[arg-type]
+    for p, grad, group in params:
+        optimizer.update(p._data, grad, optimizer._state_of(p, group), group)
 
 
 update_all = faster_than(update_each)(update_in_chunks)

@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from tinygrad_edu.optim.fast.chunks import elementwise
 from tinygrad_edu.optim.optimizer import Optimizer
-from tinygrad_edu.optim.settings import FLAG, FRACTION, NON_NEGATIVE, setting
+from tinygrad_edu.optim.settings import FLAG, FRACTION, NON_NEGATIVE, hyperparameter
 from tinygrad_edu.optim.state import Slot, count_step
 from tinygrad_edu.optim.weight_decay import with_weight_decay
 
@@ -55,13 +55,13 @@ class RMSprop(Optimizer):
         "grad_avg": Slot(when="centered"),
     }  # fmt: skip
 
-    lr: float = setting(default=1e-2, rule=NON_NEGATIVE)
-    alpha: float = setting(default=0.99, rule=FRACTION)
-    eps: float = setting(default=1e-8, rule=NON_NEGATIVE)
-    weight_decay: float = setting(default=0.0, rule=NON_NEGATIVE)
-    momentum: float = setting(default=0.0, rule=NON_NEGATIVE)
-    centered: bool = setting(default=False, rule=FLAG)
-    maximize: bool = setting(default=False, rule=FLAG, kw_only=True)
+    lr: float = hyperparameter(default=1e-2, rule=NON_NEGATIVE)
+    alpha: float = hyperparameter(default=0.99, rule=FRACTION)
+    eps: float = hyperparameter(default=1e-8, rule=NON_NEGATIVE)
+    weight_decay: float = hyperparameter(default=0.0, rule=NON_NEGATIVE)
+    momentum: float = hyperparameter(default=0.0, rule=NON_NEGATIVE)
+    centered: bool = hyperparameter(default=False, rule=FLAG)
+    maximize: bool = hyperparameter(default=False, rule=FLAG, kw_only=True)
 
     @elementwise
     def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cache
 from inspect import Parameter, Signature
 from operator import index
-from typing import Any, NamedTuple, dataclass_transform
+from typing import Any, ClassVar, NamedTuple, dataclass_transform
 
 import numpy as np
 
@@ -29,7 +28,7 @@ class Rule(NamedTuple):
 ANY_VALUE = Rule("any value", lambda value: value)
 
 
-def setting(*, default: Any, rule: Rule = ANY_VALUE, kw_only: bool = False, init: bool = True) -> Any:
+def hyperparameter(*, default: Any, rule: Rule = ANY_VALUE, kw_only: bool = False, init: bool = True) -> Any:
     """Declare a setting of an optimizer class, as `dataclasses.field` declares a field.
 
     Parameters
@@ -47,7 +46,7 @@ def setting(*, default: Any, rule: Rule = ANY_VALUE, kw_only: bool = False, init
     --------
     >>> from tinygrad_edu import Tensor, optim
     >>> class Clipped(optim.Optimizer):
-    ...     limit: float = setting(default=1.0, rule=NON_NEGATIVE)
+    ...     limit: float = hyperparameter(default=1.0, rule=NON_NEGATIVE)
     >>> optimizer = Clipped([Tensor(1.0, requires_grad=True)], lr=0.5)
     >>> optimizer.limit = 2
     >>> optimizer.param_groups[0]["limit"]
@@ -95,43 +94,38 @@ class Setting:
         return values[0]
 
 
-@dataclass_transform(field_specifiers=(setting,))
+@dataclass_transform(field_specifiers=(hyperparameter,))
 class HasSettings(OurKeywords):
-    """Base class that tells type checkers that the settings are arguments of ``__init__``."""
+    """Base class that collects the settings. To type checkers they are arguments of ``__init__``, as in a dataclass."""
 
     __slots__ = ()
 
+    _settings: ClassVar[dict[str, Setting]]  # those of a base class come first
 
-@cache
-def _settings_of(kind: Any) -> dict[str, Setting]:
-    members = {name: member for each in reversed(kind.__mro__) for name, member in vars(each).items()}
-    return {name: member for name, member in members.items() if isinstance(member, Setting)}
-
-
-def settings_of(kind: type) -> dict[str, Setting]:
-    """Return the settings of an optimizer class by name, those of its base class first."""
-    return _settings_of(kind)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        members = {name: member for each in reversed(cls.__mro__) for name, member in vars(each).items()}
+        cls._settings = {name: member for name, member in members.items() if isinstance(member, Setting)}
 
 
-def init_of(kind: type, init: Callable[..., None]) -> Callable[..., None]:
-    """Return an ``__init__`` that calls `init` and has the settings of a class as its signature."""
+def init_of(settings: Mapping[str, Setting], init: Callable[..., None]) -> Callable[..., None]:
+    """Return an ``__init__`` that calls `init` and has the settings as its signature."""
 
-    def __init__(*args: Any, **settings: Any) -> None:  # noqa: N807
-        init(*args, **settings)
+    def __init__(*args: Any, **given: Any) -> None:  # noqa: N807
+        init(*args, **given)
 
     kinds = {False: Parameter.POSITIONAL_OR_KEYWORD, True: Parameter.KEYWORD_ONLY}
-    settings = sorted(settings_of(kind).items(), key=lambda item: item[1].kw_only)
+    listed = sorted((each for each in settings.values() if each.init), key=lambda each: each.kw_only)
     arguments = [Parameter(name, kinds[False]) for name in ("self", "params")]
-    arguments += [Parameter(name, kinds[each.kw_only], default=each.default) for name, each in settings if each.init]
+    arguments += [Parameter(each.name, kinds[each.kw_only], default=each.default) for each in listed]
     vars(__init__)["__signature__"] = Signature(arguments)
     return __init__
 
 
-def defaults_of(kind: Any, values: Any, given: Any) -> dict[str, Any]:
-    """Return the value of each setting of a class, from the arguments of its ``__init__``."""
-    settings = settings_of(kind)
+def defaults_of(where: str, settings: Mapping[str, Setting], values: Any, given: Any) -> dict[str, Any]:
+    """Return the value of each setting, from the positional and keyword arguments of ``__init__``."""
     if unknown := given.keys() - settings:
-        refuse_keywords(kind.__name__, unknown, settings)
+        refuse_keywords(where, unknown, settings)
     positional = [name for name, each in settings.items() if each.init and not each.kw_only]
     defaults = {name: each.default for name, each in settings.items()}
     return {**defaults, **dict(zip(positional, values, strict=False)), **given}

@@ -8,7 +8,7 @@ from numpy import ndarray
 
 from tinygrad_edu.optim.fast.chunks import elementwise
 from tinygrad_edu.optim.optimizer import Optimizer
-from tinygrad_edu.optim.settings import FINITE, FLAG, NON_NEGATIVE, setting
+from tinygrad_edu.optim.settings import FINITE, FLAG, NON_NEGATIVE, hyperparameter
 from tinygrad_edu.optim.state import Slot
 from tinygrad_edu.optim.weight_decay import with_weight_decay
 
@@ -55,12 +55,12 @@ class SGD(Optimizer):
 
     state_slots: ClassVar = {"momentum_buffer": Slot(initial=None, when="momentum")}
 
-    lr: float = setting(default=1e-3, rule=NON_NEGATIVE)
-    momentum: float = setting(default=0.0, rule=NON_NEGATIVE)
-    dampening: float = setting(default=0.0, rule=FINITE)
-    weight_decay: float = setting(default=0.0, rule=NON_NEGATIVE)
-    nesterov: bool = setting(default=False, rule=FLAG)
-    maximize: bool = setting(default=False, rule=FLAG, kw_only=True)
+    lr: float = hyperparameter(default=1e-3, rule=NON_NEGATIVE)
+    momentum: float = hyperparameter(default=0.0, rule=NON_NEGATIVE)
+    dampening: float = hyperparameter(default=0.0, rule=FINITE)
+    weight_decay: float = hyperparameter(default=0.0, rule=NON_NEGATIVE)
+    nesterov: bool = hyperparameter(default=False, rule=FLAG)
+    maximize: bool = hyperparameter(default=False, rule=FLAG, kw_only=True)
 
     def _checked(self, group: Mapping[str, Any]) -> dict[str, Any]:
         checked = super()._checked(group)
@@ -71,18 +71,17 @@ class SGD(Optimizer):
     @elementwise
     def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
         """Update one parameter in place."""
-        lr, momentum = group["lr"], group["momentum"]
-        grad = with_weight_decay(param, grad, group)
-        if not momentum:
+        lr, grad = group["lr"], with_weight_decay(param, grad, group)
+        if not group["momentum"]:
             param -= lr * grad
             return
         if "momentum_buffer" in state:
             buffer = state["momentum_buffer"]
-            buffer *= momentum
+            buffer *= group["momentum"]
             buffer += (1 - group["dampening"]) * grad
         else:
             buffer = state["momentum_buffer"] = np.array(grad)
         if group["nesterov"]:
             param -= lr * grad
-            lr *= momentum
+            lr *= group["momentum"]
         param -= lr * buffer

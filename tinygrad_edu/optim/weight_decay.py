@@ -11,11 +11,10 @@ def with_weight_decay(param: ndarray, grad: ndarray, group: Mapping[str, Any]) -
 
     A decoupled weight decay instead shrinks the parameter in place, to (1 - lr * weight_decay) * param.
     """
-    decay = group["weight_decay"]
-    if group["maximize"]:
-        grad = -grad
-    if decay and group.get("decoupled_weight_decay"):
-        param *= 1 - group["lr"] * decay
-    elif decay:
-        grad = grad + decay * param
+    grad = -grad if group["maximize"] else grad
+    if not group["weight_decay"]:
+        return grad
+    if not group.get("decoupled_weight_decay"):
+        return grad + float(group["weight_decay"]) * param
+    param *= 1 - group["lr"] * group["weight_decay"]
     return grad

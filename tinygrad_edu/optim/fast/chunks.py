@@ -29,30 +29,33 @@ def elementwise(update: Update) -> Update:
     return update
 
 
-def update_in_chunks(optimizer: Any, params: list[tuple[Tensor, dict[str, Any]]]) -> None:
+def update_in_chunks(optimizer: Any, params: list[tuple[Tensor, ndarray, dict[str, Any]]]) -> None:
     """Update parameters; an elementwise update in chunks, on several threads if the parameters are large."""
     can_cut = hasattr(type(optimizer).update, "elementwise")
     calls: list[Callable[[], None]] = []
-    for p, group in params:
+    for p, grad, group in params:
         state = optimizer._state_of(p, group)
         if can_cut and p._data.ndim and p._data.nbytes > _CHUNK_BYTES and _is_complete(optimizer, state, group):
-            calls += _chunks(optimizer, p, state, group)
+            calls += _chunks(optimizer, p._data, grad, state, group)
         else:
-            calls.append(partial(optimizer.update, p._data, p.grad, state, group))
-    in_parts(lambda update: update(), calls, can_cut and _are_worth_threads(optimizer, params), multiplies=False)
+            calls.append(partial(optimizer.update, p._data, grad, state, group))
+    large = can_cut and _are_worth_threads(optimizer, [p for p, _, _ in params])
+    in_parts(lambda update: update(), calls, large, multiplies=False)
 
 
-def _chunks(optimizer: Any, p: Tensor, state: dict[str, ndarray], group: Any) -> list[Callable[[], None]]:
+def _chunks(
+    optimizer: Any, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Any
+) -> list[Callable[[], None]]:
     """Return the update of each chunk. The first updates the scalars of the state, the others copies of them."""
     scalars = {name: array for name, array in state.items() if optimizer.state_slots[name].scalar}
     arrays = {name: array for name, array in state.items() if name not in scalars}
-    param, grad, calls = p._data, p.grad, list[Callable[[], None]]()
+    calls: list[Callable[[], None]] = []
     rows = max(1, _CHUNK_BYTES * len(param) // param.nbytes)
     for start in range(0, len(param), rows):
         chunk = slice(start, start + rows)
         part = {name: array[chunk] for name, array in arrays.items()}
         part |= {name: array.copy() for name, array in scalars.items()} if start else scalars
-        calls.append(partial(optimizer.update, param[chunk], grad[chunk], part, group))  # type: ignore[index]
+        calls.append(partial(optimizer.update, param[chunk], grad[chunk], part, group))
     return calls
 
 
@@ -61,11 +64,11 @@ def _is_complete(optimizer: Any, state: dict[str, ndarray], group: Any) -> bool:
     return all(name in state for name, slot in optimizer.state_slots.items() if slot.is_used(group))
 
 
-def _are_worth_threads(optimizer: Any, params: list[tuple[Tensor, Any]]) -> bool:
+def _are_worth_threads(optimizer: Any, params: list[Tensor]) -> bool:
     """Return whether threads may share the parameters: large enough together, and none overlaps another."""
-    large = [p for p, _ in params if p._data.nbytes > _CHUNK_BYTES]
+    large = [p for p in params if p._data.nbytes > _CHUNK_BYTES]
     read = sum(p._data.size * (2 + len(optimizer.state[p])) for p in large)
-    return read >= _ENOUGH and _are_disjoint(p._data for p, _ in params)
+    return read >= _ENOUGH and _are_disjoint(p._data for p in params)
 
 
 def _are_disjoint(arrays: Iterable[ndarray]) -> bool:
