@@ -16,22 +16,9 @@ from tinygrad_edu.optim.sgd import SGD
 from tinygrad_edu.optim.state import Slot
 
 __all__ = [
-    "SGD",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Lion",
-    "MovingAverage",
-    "Muon",
-    "NAdam",
-    "Optimizer",
-    "RMSprop",
-    "Slot",
-    "clip_grad_norm",
-    "clip_grad_value",
-    "hyperparameter",
-    "schedules",
+    "SGD", "Adagrad", "Adam", "AdamW", "Lion", "MovingAverage", "Muon", "NAdam", "Optimizer", "RMSprop", "Slot",
+    "clip_grad_norm", "clip_grad_value", "hyperparameter", "schedules",
 ]  # fmt: skip
 
-# To a type checker, which reads no globals(), a __getattr__ would make every name right.
+# Set in globals(), which type checkers do not read: a __getattr__ would make every name valid for them.
 globals()["__getattr__"] = _missing_from("tg.optim", __all__)
