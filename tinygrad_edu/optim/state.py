@@ -29,8 +29,8 @@ class Slot(NamedTuple):
         The value of its elements before the first update, or the name of the setting that holds it. None: `update`
         itself adds the array to the state.
     scalar : bool
-        Whether it is one float32 number, such as a step count. Compute with ``float(state["step"])``, in full precision.
-        Else it has the shape and dtype of the parameter.
+        Whether it is one float32 number, such as a step count; compute with ``float(state["step"])``. Else it has the
+        shape and dtype of the parameter.
     when : str, optional
         The setting that must be true (or not 0) for the parameter to have the array.
 
