@@ -39,7 +39,7 @@ class OwnerRefs(dict[int, Callable[[], Any]]):
                 yield p
 
 
-def listed(where: str, params: Any) -> list[Any]:
+def as_list(where: str, params: Any) -> list[Any]:
     """Return parameters or groups as a list, or raise DTypeError if they are not in a list."""
     if isinstance(params, Tensor | Mapping | str | set | frozenset) or not isinstance(params, Iterable):
         raise DTypeError(
@@ -51,7 +51,7 @@ def listed(where: str, params: Any) -> list[Any]:
 
 def groups_of(where: str, params: Any) -> list[Any]:
     """Return the `params` argument of an optimizer as a list of groups."""
-    given = listed(where, params)
+    given = as_list(where, params)
     if any(isinstance(group, Mapping) for group in given):
         return given
     return [{"params": params if isinstance(params, list) else given}]
@@ -73,7 +73,7 @@ def group_of(where: str, given: Any, defaults: Group) -> Group:
         raise DTypeError(f'{where}: a parameter group is a dict such as {{"params": [w], "lr": 0.1}}, not {given!r}.')
     for name in given.keys() - {"params", "param_names", INITIAL_LR, *defaults}:
         raise ValueError(f"{where}: a parameter group has no setting {name!r}; it may have {', '.join(defaults)}.")
-    found = listed(where, [given["params"]] if isinstance(given["params"], Tensor) else given["params"])
+    found = as_list(where, [given["params"]] if isinstance(given["params"], Tensor) else given["params"])
     group = {**given, "params": found}
     if any(isinstance(item, tuple) for item in found):
         group["param_names"], group["params"] = _unzipped(where, found)
