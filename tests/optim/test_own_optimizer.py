@@ -129,6 +129,11 @@ def test_the_constructor_has_the_settings_as_arguments_unless_the_class_writes_a
     assert Centered.lr is not optim.Optimizer.lr
 
 
+def test_a_misspelt_attribute_is_an_error():
+    with pytest.raises(AttributeError, match="Centered has no 'momentun'; did you mean 'momentum'"):
+        Centered([leaf([1.0])]).momentun = 0.1
+
+
 class Misnamed(optim.Optimizer):
     def __init__(self, params, rho):
         super().__init__(params, rho=rho)

@@ -46,8 +46,6 @@ class Adagrad(Optimizer):
     array([ 0.75, -1.75], dtype=float32)
     """
 
-    __slots__ = ()
-
     state_slots: ClassVar = {"step": Slot(scalar=True), "sum": Slot(initial="initial_accumulator_value")}
 
     lr: float = hyperparameter(default=1e-2, rule=NON_NEGATIVE)

@@ -53,8 +53,6 @@ class Adam(Optimizer):
     array([ 0.27, -1.26], dtype=float32)
     """
 
-    __slots__ = ()
-
     state_slots: ClassVar = {
         "step": Slot(scalar=True), "exp_avg": Slot(), "exp_avg_sq": Slot(), "max_exp_avg_sq": Slot(when="amsgrad"),
     }  # fmt: skip
@@ -100,8 +98,6 @@ class AdamW(Adam):
     >>> w.numpy()
     array([0.75], dtype=float32)
     """
-
-    __slots__ = ()
 
     weight_decay: float = hyperparameter(default=1e-2, rule=NON_NEGATIVE)
     decoupled_weight_decay: bool = hyperparameter(default=True, rule=one_of(True), init=False)

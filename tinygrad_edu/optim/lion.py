@@ -39,8 +39,6 @@ class Lion(Optimizer):
     array([ 0.75, -1.75], dtype=float32)
     """
 
-    __slots__ = ()
-
     state_slots: ClassVar = {"exp_avg": Slot()}
 
     lr: float = hyperparameter(default=1e-4, rule=NON_NEGATIVE)

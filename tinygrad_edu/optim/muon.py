@@ -66,8 +66,6 @@ class Muon(Optimizer):
            [0. , 3.7]], dtype=float32)
     """
 
-    __slots__ = ()
-
     state_slots: ClassVar = {"momentum_buffer": Slot()}
 
     lr: float = hyperparameter(default=1e-3, rule=NON_NEGATIVE)

@@ -40,8 +40,6 @@ class NAdam(Optimizer):
     array([ 0.74, -1.74], dtype=float32)
     """
 
-    __slots__ = ()
-
     state_slots: ClassVar = {
         "step": Slot(scalar=True), "mu_product": Slot(initial=1.0, scalar=True),
         "exp_avg": Slot(), "exp_avg_sq": Slot(),

@@ -48,8 +48,6 @@ class RMSprop(Optimizer):
     array([ 0.5, -1.5], dtype=float32)
     """
 
-    __slots__ = ()
-
     state_slots: ClassVar = {
         "step": Slot(scalar=True), "square_avg": Slot(), "momentum_buffer": Slot(when="momentum"),
         "grad_avg": Slot(when="centered"),

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
 from operator import index
-from typing import Any, ClassVar, NamedTuple, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, dataclass_transform
 
 import numpy as np
 
-from tinygrad_edu.names import OurKeywords, refuse_keywords
+from tinygrad_edu.names import OurKeywords, missing_name, refuse_keywords
 
 INITIAL_LR = "initial_lr"  # PyTorch's key in a group for the rate that a schedule scales
 
@@ -98,9 +98,14 @@ class Setting:
 class HasSettings(OurKeywords):
     """Base class that collects the settings. To type checkers they are arguments of ``__init__``, as in a dataclass."""
 
-    __slots__ = ()
-
     _settings: ClassVar[dict[str, Setting]]  # those of a base class come first
+
+    if not TYPE_CHECKING:  # which would allow any attribute
+
+        def __setattr__(self, name, value):
+            if not hasattr(type(self), name):
+                raise missing_name(type(self).__name__, name, self._settings)
+            super().__setattr__(name, value)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -51,8 +51,6 @@ class SGD(Optimizer):
     array([ 0.125, -0.25 ], dtype=float32)
     """
 
-    __slots__ = ()
-
     state_slots: ClassVar = {"momentum_buffer": Slot(initial=None, when="momentum")}
 
     lr: float = hyperparameter(default=1e-3, rule=NON_NEGATIVE)
