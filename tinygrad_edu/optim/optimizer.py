@@ -247,7 +247,7 @@ class Optimizer(HasSettings):
         """
         groups, state = read_state(self, state_dict)
         # One call from C: no Ctrl-C can come between the two.
-        deque(map(setattr, repeat(self), ("param_groups", "state"), (groups, state)), maxlen=0)
+        deque(map(object.__setattr__, repeat(self), ("param_groups", "state"), (groups, state)), maxlen=0)
 
     def __repr__(self) -> str:
         groups = [
