@@ -81,6 +81,7 @@ class Optimizer(HasSettings):
     array([ 0.75, -1.75], dtype=float32)
     """
 
+    # Also the names that __setattr__ accepts; subclasses have a __dict__, so that type checkers accept settings.
     __slots__ = ("_owner_refs", "defaults", "param_groups", "state")
 
     params: Any
