@@ -103,7 +103,10 @@ def test_every_name_of_pytorch_is_here_or_has_an_answer():
 @pytest.mark.peers
 def test_constructors_take_what_pytorchs_take_in_their_order():
     torch = pytest.importorskip("torch")
-    pairs = [(getattr(torch.optim, name), getattr(tg.optim, name)) for name in tg.optim.__all__ if name[0] in "SARN"]
+    pairs = [
+        (getattr(torch.optim, name), getattr(tg.optim, name))
+        for name in ("SGD", "Adagrad", "Adam", "AdamW", "RMSprop", "NAdam")
+    ]
     for name in torch.nn.modules.__all__:
         ours = getattr(tg.nn, re.sub(r"(\d)d$", r"\1D", name), None)
         pairs += [(getattr(torch.nn, name), ours)] if ours else []

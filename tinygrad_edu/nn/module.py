@@ -30,12 +30,9 @@ Part = TypeVar("Part")
 _CONTAINERS = (list, tuple, dict)
 _HOLDING = (Tensor, *_CONTAINERS)  # what a tensor of the state may be in
 
-# How often a parameter or a module in an attribute got another in its place: optimizers look again when this changes.
-parts_replaced = [0]
 
-
-class Listed(list[Part]):
-    """A list that knows which module made it: how an optimizer finds out that its parameters are no longer those.
+class OwnedList(list[Part]):
+    """A list of the parameters of a module, with a reference to it: optimizers detect replaced parameters by it.
 
     Attributes
     ----------
@@ -138,8 +135,6 @@ class Module(KnownToShards):
             if len(others) < len(self._roles):
                 vars(self)["_roles"] = others
             self._keep_roles(_held({name: value}))
-        if isinstance(before, Module) or (isinstance(before, Tensor) and role_of(before) == PARAMETER):
-            parts_replaced[0] += value is not before
 
     def __delattr__(self, name: str) -> None:
         if in_shard() and not was_made(self):
@@ -152,11 +147,11 @@ class Module(KnownToShards):
 
     def parameters(self) -> list[Tensor]:
         """Return the parameters, frozen ones too, each once."""
-        return Listed(self, (tensor for _, tensor in self.named_parameters()))
+        return OwnedList(self, (tensor for _, tensor in self.named_parameters()))
 
     def named_parameters(self) -> list[tuple[str, Tensor]]:
         """Return the parameters, frozen ones too, with their names; a shared one once, under the first of its names."""
-        return Listed(self, (named for named in _once(self._tensors().items()) if role_of(named[1]) == PARAMETER))
+        return OwnedList(self, (named for named in _once(self._tensors().items()) if role_of(named[1]) == PARAMETER))
 
     def buffers(self) -> list[Tensor]:
         """Return the tensors of the state that are no parameters, each once."""

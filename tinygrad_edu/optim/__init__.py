@@ -1,22 +1,24 @@
-"""Optimizers, which change parameters in place; what is done to gradients and weights beside; and schedules."""
+"""Optimizers, gradient clipping, weight averaging and learning-rate schedules."""
 
 from tinygrad_edu.names import missing_from as _missing_from
 from tinygrad_edu.optim import schedules
 from tinygrad_edu.optim.adagrad import Adagrad
 from tinygrad_edu.optim.adam import Adam, AdamW
-from tinygrad_edu.optim.averages import MovingAverage
 from tinygrad_edu.optim.clipping import clip_grad_norm, clip_grad_value
+from tinygrad_edu.optim.ema import MovingAverage
 from tinygrad_edu.optim.lion import Lion
 from tinygrad_edu.optim.muon import Muon
 from tinygrad_edu.optim.nadam import NAdam
 from tinygrad_edu.optim.optimizer import Optimizer
 from tinygrad_edu.optim.rmsprop import RMSprop
+from tinygrad_edu.optim.settings import hyperparameter
 from tinygrad_edu.optim.sgd import SGD
+from tinygrad_edu.optim.state import Slot
 
 __all__ = [
-    "SGD", "Adagrad", "Adam", "AdamW", "Lion", "MovingAverage", "Muon", "NAdam", "Optimizer", "RMSprop",
-    "clip_grad_norm", "clip_grad_value", "schedules",
+    "SGD", "Adagrad", "Adam", "AdamW", "Lion", "MovingAverage", "Muon", "NAdam", "Optimizer", "RMSprop", "Slot",
+    "clip_grad_norm", "clip_grad_value", "hyperparameter", "schedules",
 ]  # fmt: skip
 
-# To a type checker, which reads no globals(), a __getattr__ would make every name right.
+# Set in globals(), which type checkers do not read: a __getattr__ would make every name valid for them.
 globals()["__getattr__"] = _missing_from("tg.optim", __all__)

@@ -1,15 +1,16 @@
-"""Adagrad: a step as long as the gradient is large beside the root of the sum of its squares."""
+"""Adagrad: step = gradient / root of the sum of all squared gradients."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Tensor
-from tinygrad_edu.optim.formulas import counted, descend, downhill
-from tinygrad_edu.optim.optimizer import GroupSettings, MovePart, Optimizer
-from tinygrad_edu.optim.settings import AT_LEAST_0, FLAG, Setting
+from tinygrad_edu.optim.fast.chunks import elementwise
+from tinygrad_edu.optim.optimizer import Optimizer
+from tinygrad_edu.optim.settings import FLAG, NON_NEGATIVE, hyperparameter
+from tinygrad_edu.optim.state import Slot, count_step
+from tinygrad_edu.optim.weight_decay import with_weight_decay
 
 
 class Adagrad(Optimizer):
@@ -21,22 +22,23 @@ class Adagrad(Optimizer):
     Parameters
     ----------
     params : iterable
-        As for every `Optimizer`, as are the errors.
-    lr : float
+        As for every `Optimizer`, which also lists the errors.
+    lr : float, default 1e-2
         The learning rate.
-    lr_decay : float
-        How fast the learning rate sinks.
-    weight_decay : float
-        Pulls every parameter towards 0.
-    initial_accumulator_value : float
-        What the sum begins at, when the parameter is added.
-    eps : float
-        Keeps the denominator from 0.
-    maximize : bool
-        Go up.
+    lr_decay : float, default 0.0
+        The rate at which the learning rate decreases.
+    weight_decay : float, default 0.0
+        Adds weight_decay * p to the gradient.
+    initial_accumulator_value : float, default 0.0
+        The value of the sum before the first step of a parameter.
+    eps : float, default 1e-10
+        Added to the denominator, so that it is not 0.
+    maximize : bool, default False
+        Maximize instead of minimize.
 
     Examples
     --------
+    >>> from tinygrad_edu import Tensor
     >>> w = Tensor([1.0, -2.0], requires_grad=True)
     >>> w.grad = [2.0, -4.0]
     >>> Adagrad([w], lr=0.25).step()
@@ -44,60 +46,19 @@ class Adagrad(Optimizer):
     array([ 0.75, -1.75], dtype=float32)
     """
 
-    __slots__ = ()
-    _counts = ("step",)
-    _remembers = ("sum",)
+    state_slots: ClassVar = {"step": Slot(scalar=True), "sum": Slot(initial="initial_accumulator_value")}
 
-    lr_decay = Setting(AT_LEAST_0)
-    weight_decay = Setting(AT_LEAST_0)
-    initial_accumulator_value = Setting(AT_LEAST_0)
-    eps = Setting(AT_LEAST_0)
-    maximize = Setting(FLAG)
+    lr: float = hyperparameter(default=1e-2, rule=NON_NEGATIVE)
+    lr_decay: float = hyperparameter(default=0.0, rule=NON_NEGATIVE)
+    weight_decay: float = hyperparameter(default=0.0, rule=NON_NEGATIVE)
+    initial_accumulator_value: float = hyperparameter(default=0.0, rule=NON_NEGATIVE)
+    eps: float = hyperparameter(default=1e-10, rule=NON_NEGATIVE)
+    maximize: bool = hyperparameter(default=False, rule=FLAG, kw_only=True)
 
-    def __init__(
-        self,
-        params: Any,
-        lr: float = 1e-2,
-        lr_decay: float = 0.0,
-        weight_decay: float = 0.0,
-        initial_accumulator_value: float = 0.0,
-        eps: float = 1e-10,
-        *,
-        maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            lr=lr,
-            lr_decay=lr_decay,
-            weight_decay=weight_decay,
-            initial_accumulator_value=initial_accumulator_value,
-            eps=eps,
-            maximize=maximize,
-        )
-
-    def add_param_group(self, param_group: Mapping[str, Any]) -> None:
-        """Take on more parameters, and begin their sums, as PyTorch does."""
-        super().add_param_group(param_group)
-        group = self.param_groups[-1]
-        for p in group["params"]:
-            self._state_of(p, group)
-
-    def _begin(self, name: str, p: Tensor, s: GroupSettings) -> ndarray:
-        begun = super()._begin(name, p, s)
-        if name == "sum":
-            begun += s["initial_accumulator_value"]
-        return begun
-
-    def _moves(self, p: Tensor, s: GroupSettings) -> MovePart:
-        rate = s["lr"] / (1 + (counted(self._state_of(p, s)) - 1) * s["lr_decay"])
-
-        def move(w: ndarray, g: ndarray, a: ndarray, b: ndarray, total: ndarray) -> None:
-            g = downhill(w, g, s, a)
-            np.multiply(g, g, out=b)
-            total += b
-            np.sqrt(total, out=b)
-            b += s["eps"]
-            np.divide(g, b, out=b)
-            descend(w, b, rate, b)
-
-        return move
+    @elementwise
+    def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
+        """Update one parameter in place."""
+        grad, total = with_weight_decay(param, grad, group), state["sum"]
+        total += grad * grad
+        lr = group["lr"] / (1 + (count_step(state) - 1) * group["lr_decay"])
+        param -= lr * (grad / (np.sqrt(total) + group["eps"]))

@@ -1,4 +1,4 @@
-"""Clipping: gradients are made smaller, in place, before a step."""
+"""Gradient clipping, by the norm of all gradients or by value."""
 
 import math
 from collections import deque
@@ -11,36 +11,36 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError, ReadOnlyError
-from tinygrad_edu.optim.groups import listed
+from tinygrad_edu.optim.groups import as_list
 
 __all__ = ["clip_grad_norm", "clip_grad_value"]
 
 
 def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_type: float = 2.0) -> float:
-    """Multiply all gradients with one number, so that together, as one vector, their norm is at most `max_norm`.
+    """Scale all gradients by one factor, so that their norm, as one vector, is at most `max_norm`.
 
-    As PyTorch's ``clip_grad_norm_``, it multiplies with max_norm / (norm + 1e-6) where that is less than 1.
+    As in PyTorch's ``clip_grad_norm_``, the factor is max_norm / (norm + 1e-6), if that is less than 1.
 
     Parameters
     ----------
     parameters : iterable of Tensor, or Tensor
-        Those without a gradient do not count.
+        Parameters without a gradient are ignored.
     max_norm : float
-    norm_type : float
-        The p of the norm, greater than 0; ``math.inf``, or "inf", for the greatest absolute value.
+    norm_type : float, default 2.0
+        The order of the norm, greater than 0; ``math.inf`` or "inf" for the maximum absolute value.
 
     Returns
     -------
     float
-        The norm before. Where it is infinite, the infinite gradients become NaN, and the others 0; where it is NaN,
-        all become NaN.
+        The norm before clipping. If it is infinite, infinite gradients become NaN and the others 0; if it is NaN, all
+        become NaN.
 
     Raises
     ------
     ValueError
-        For a `max_norm` less than 0, or a `norm_type` that is not greater than 0. Then no gradient was changed.
+        For a `max_norm` less than 0, or a `norm_type` that is not greater than 0. No gradient is changed then.
     DTypeError, ReadOnlyError
-        For a parameter that is no Tensor, and a gradient in memory that cannot be written to. Likewise.
+        For a parameter that is not a Tensor, and a gradient in read-only memory. No gradient is changed then.
 
     Examples
     --------
@@ -57,18 +57,18 @@ def clip_grad_norm(parameters: Iterable[Tensor] | Tensor, max_norm: float, norm_
     if not order > 0:
         raise ValueError(f"clip_grad_norm: norm_type is a number greater than 0, or math.inf, not {norm_type!r}.")
     gradients = _gradients("clip_grad_norm", parameters)
-    with np.errstate(all="ignore"):  # infinite gradients are an answer, too
+    with np.errstate(all="ignore"):  # an infinite norm is a valid result
         norms = [_norm(g, order) for g in gradients if g.size]
         norm = float(np.linalg.norm(norms, order)) if norms else 0.0
         share = most / (norm + 1e-6)
         if not share >= 1:
-            # In one call from C: no Ctrl-C comes between two gradients.
+            # One call from C: no Ctrl-C can come between two gradients.
             deque(map(np.multiply, gradients, repeat(share), gradients), maxlen=0)
     return norm
 
 
 def clip_grad_value(parameters: Iterable[Tensor] | Tensor, clip_value: float) -> None:
-    """Bring every element of the gradients into the range from -clip_value to clip_value.
+    """Clip every element of the gradients to [-clip_value, clip_value].
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def clip_grad_value(parameters: Iterable[Tensor] | Tensor, clip_value: float) ->
     Raises
     ------
     ValueError, DTypeError, ReadOnlyError
-        For a `clip_value` less than 0, and as for `clip_grad_norm`. Then no gradient was changed.
+        For a `clip_value` less than 0, and as for `clip_grad_norm`. No gradient is changed then.
 
     Examples
     --------
@@ -93,21 +93,21 @@ def clip_grad_value(parameters: Iterable[Tensor] | Tensor, clip_value: float) ->
         raise ValueError(f"clip_grad_value: clip_value is a number of at least 0, not {clip_value!r}.")
     gradients = _gradients("clip_grad_value", parameters)
     clipped = [np.clip(g, -most, most) for g in gradients]
-    deque(map(np.ndarray.__setitem__, gradients, repeat(...), clipped), maxlen=0)  # in one call from C, too
+    deque(map(np.ndarray.__setitem__, gradients, repeat(...), clipped), maxlen=0)  # one call from C, too
 
 
 def _gradients(where: str, parameters: Any) -> list[ndarray]:
-    """Return the gradients of parameters, or say which cannot be changed."""
-    found = [parameters] if isinstance(parameters, Tensor) else listed(where, parameters)
+    """Return the gradients of parameters, or raise for one that cannot be changed."""
+    found = [parameters] if isinstance(parameters, Tensor) else as_list(where, parameters)
     for k, p in enumerate(found):
         if not isinstance(p, Tensor):
             raise DTypeError(f"{where}: parameter {k} is a {type(p).__name__}, and must be a Tensor.")
         if p.grad is not None and not p.grad.flags.writeable:
             raise ReadOnlyError(
-                f"{where}: the gradient of parameter {k}, of shape {p.shape}, is in memory that cannot be written to: "
+                f"{where}: the gradient of parameter {k}, of shape {p.shape}, is in read-only memory: "
                 f"give the parameter a copy, p.grad = p.grad.copy()."
             )
-    # One that is there twice would be changed twice.
+    # A parameter given twice must not be changed twice.
     return list({id(p.grad): p.grad for p in found if p.grad is not None}.values())
 
 
@@ -119,7 +119,7 @@ def _number(value: Any) -> float:
 
 
 def _norm(g: ndarray, norm_type: float) -> float:
-    wide = g.ravel(order="K").astype(np.result_type(g, np.float32), copy=False)  # squares of float16 overflow soon
+    wide = g.ravel(order="K").astype(np.result_type(g, np.float32), copy=False)  # squares of float16 overflow
     norm = float(np.linalg.norm(wide, norm_type))
     if math.isfinite(norm):
         return norm

@@ -1,4 +1,4 @@
-"""Parameter groups: which parameters are moved with which settings, and what is said of those that cannot be."""
+"""Parameter groups: read and validate the parameters and settings that an optimizer is given."""
 
 from __future__ import annotations
 
@@ -7,42 +7,40 @@ from typing import Any
 
 from tinygrad_edu.engine import Tensor, refuse_read_only
 from tinygrad_edu.errors import DTypeError, NoGraphError
-from tinygrad_edu.optim.settings import AT_LEAST_0, INITIAL_LR, checked
+from tinygrad_edu.optim.settings import INITIAL_LR, NON_NEGATIVE, check
 
 Group = dict[str, Any]
 
 
-class Owners(dict[int, Callable[[], Any]]):
-    """A weak reference, by the id of a parameter, to the module that listed it. A copy has other parameters, and none.
+class OwnerRefs(dict[int, Callable[[], Any]]):
+    """Weak references to the modules whose ``parameters()`` the optimizer was given, by the id of each parameter.
 
-    A model that was listed whole, ``model.parameters()``, can be asked later whether its parameters are still those.
+    A copied optimizer has other parameters, and starts with no references.
     """
 
-    looked = -1  # what `parts_replaced` was when all were still there
-
     def __reduce__(self) -> tuple[Any, ...]:
-        return Owners, ()
+        return OwnerRefs, ()
 
-    def add(self, params: Any, listed: list[Tensor]) -> None:
-        """Note who listed `params`, where that is known."""
-        if owner := getattr(params, "owner", None):
-            self.update((id(p), owner) for p in listed)
+    def add(self, listed: Any, params: list[Tensor]) -> None:
+        """Record the module that returned the list `listed`, if a module did."""
+        if owner := getattr(listed, "owner", None):
+            self.update((id(p), owner) for p in params)
 
-    def lost(self, tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-        """Yield those of the tensors, by label, that are no parameter any more of the module that listed them."""
+    def replaced(self, params: list[Tensor]) -> Iterator[Tensor]:
+        """Yield each parameter that its module no longer holds."""
         held: dict[int, set[int]] = {}
-        for name, p in tensors.items():
+        for p in params:
             model = self.get(id(p), lambda: None)()
             if model is None:
                 continue
             if id(model) not in held:
                 held[id(model)] = set(map(id, model.parameters()))
             if id(p) not in held[id(model)]:
-                yield name, p
+                yield p
 
 
-def listed(where: str, params: Any) -> list[Any]:
-    """Return parameters, or groups of them, as a list, or say what was given in their place."""
+def as_list(where: str, params: Any) -> list[Any]:
+    """Return parameters or groups as a list, or raise DTypeError if they are not in a list."""
     if isinstance(params, Tensor | Mapping | str | set | frozenset) or not isinstance(params, Iterable):
         raise DTypeError(
             f"{where}: parameters is a list of tensors, not one {type(params).__name__}: pass model.parameters(), or "
@@ -52,15 +50,15 @@ def listed(where: str, params: Any) -> list[Any]:
 
 
 def groups_of(where: str, params: Any) -> list[Any]:
-    """Return what an optimizer is given, parameters or groups of them, as a list of groups."""
-    given = listed(where, params)
+    """Return the `params` argument of an optimizer as a list of groups."""
+    given = as_list(where, params)
     if any(isinstance(group, Mapping) for group in given):
         return given
     return [{"params": params if isinstance(params, list) else given}]
 
 
 def group_of(where: str, given: Any, defaults: Group) -> Group:
-    """Return a group made whole: a list of its parameters, and the defaults where it has no setting of its own.
+    """Return a complete group: its parameters as a list, and the defaults for settings that it does not have.
 
     Parameters
     ----------
@@ -69,33 +67,33 @@ def group_of(where: str, given: Any, defaults: Group) -> Group:
     given : mapping
         With ``"params"``: tensors, or pairs of a name and a tensor.
     defaults : dict
-        The settings.
+        The settings of the optimizer.
     """
     if not isinstance(given, Mapping) or "params" not in given:
         raise DTypeError(f'{where}: a parameter group is a dict such as {{"params": [w], "lr": 0.1}}, not {given!r}.')
     for name in given.keys() - {"params", "param_names", INITIAL_LR, *defaults}:
         raise ValueError(f"{where}: a parameter group has no setting {name!r}; it may have {', '.join(defaults)}.")
-    found = listed(where, [given["params"]] if isinstance(given["params"], Tensor) else given["params"])
+    found = as_list(where, [given["params"]] if isinstance(given["params"], Tensor) else given["params"])
     group = {**given, "params": found}
     if any(isinstance(item, tuple) for item in found):
         group["param_names"], group["params"] = _unzipped(where, found)
     return {**defaults, **group}
 
 
-def label(group: Group, k: int, first: int = 0) -> str:
-    """Return what messages call a parameter: its number, counted from `first`, and its name where there is one."""
-    names = group.get("param_names")
-    return f"parameter {first + k}" + (f" ({names[k]})" if names else "")
+def parameter_labels(groups: Iterable[Group], first: int = 0) -> list[str]:
+    """Return the names of the parameters in messages: their numbers, counted from `first`, and names if known."""
+    names = [name for group in groups for name in group.get("param_names") or [None] * len(group["params"])]
+    return [f"parameter {k}" + (f" ({name})" if name else "") for k, name in enumerate(names, first)]
 
 
-def refuse(where: str, label: str, p: Any) -> None:
-    """Raise for what is no parameter, frozen or not, in memory that can be written to."""
+def check_parameter(where: str, label: str, p: Any) -> None:
+    """Raise unless `p` is a leaf that requires a gradient, or a frozen parameter, in writable memory."""
     if not isinstance(p, Tensor):
         raise DTypeError(f"{where}: {label} is a {type(p).__name__}, and must be a Tensor.")
     if not p.requires_grad and not p.frozen:
         raise NoGraphError(f"{where}: {label}, of shape {p.shape}, does not require a gradient.")
     if p.requires_grad:
-        refuse_read_only(f"{where} moves {label}", p)
+        refuse_read_only(f"{where} updates {label}", p)
     if not p.is_leaf:
         raise NoGraphError(
             f"{where}: {label}, of shape {p.shape}, was computed by an op: changing it would be lost at the "
@@ -103,39 +101,38 @@ def refuse(where: str, label: str, p: Any) -> None:
         )
 
 
-def refuse_twice(where: str, group: Group, taken: list[Tensor]) -> None:
-    """Raise where a parameter of a group is in it twice, or one of those that are taken."""
+def check_unique(where: str, group: Group, taken: list[Tensor]) -> None:
+    """Raise if a parameter of the group occurs twice, or is in `taken`."""
     seen = set(map(id, taken))
     for k, p in enumerate(group["params"], len(taken)):
         if id(p) in seen:
             raise ValueError(
-                f"{where}: parameter {k}, of shape {p.shape}, is there twice, and would move twice a step."
+                f"{where}: parameter {k}, of shape {p.shape}, is there twice: a step would update it twice."
             )
         seen.add(id(p))
 
 
 def learning_rate(where: str, value: Any, name: str = "lr") -> float:
-    """Return a learning rate as a float, or raise the ValueError that says what it may be."""
-    rate: float = checked(where, {name: AT_LEAST_0}, {name: value})[name]
+    """Return a learning rate as a float, or raise ValueError."""
+    rate: float = check(where, name, NON_NEGATIVE, value)
     return rate
 
 
 def base_rates(where: str, groups: Iterable[Mapping[str, Any]]) -> list[float]:
-    """Return the learning rate that each group had before a schedule changed it."""
+    """Return the learning rate of each group before a schedule changed it."""
     return [learning_rate(where, group.get(INITIAL_LR, group["lr"]), INITIAL_LR) for group in groups]
 
 
 def reference_rate(where: str, schedule: Any, bases: list[float], lr: float) -> float:
-    """Return the base rate of the groups that a schedule is for, among groups of different base rates."""
+    """Return the base rate that a schedule refers to, if the groups have different base rates."""
     made_with = getattr(schedule, "base_lr", None)
     first = schedule(0) if made_with is None else made_with
     rate = first if first in bases else lr
     if not rate or rate not in bases:
         raise ValueError(
-            f"{where}: the parameter groups have the learning rates {bases}, and the schedule is for none of them: a "
-            f"schedule is for the groups with the rate that it was made with, or that a function of your own begins "
-            f"with, here {first}, or else with the lr of the optimizer, which is {lr}. Make the schedule, or the "
-            f"optimizer, with the learning rate of a group."
+            f"{where}: the schedule matches none of the learning rates {bases} of the parameter groups. The lr of the "
+            f"schedule (of your own function, its value at step 0) is {first}, and the lr of the optimizer is {lr}: "
+            f"one of them must be the learning rate of a group."
         )
     return rate
 
@@ -143,5 +140,5 @@ def reference_rate(where: str, schedule: Any, bases: list[float], lr: float) -> 
 def _unzipped(where: str, pairs: list[Any]) -> tuple[list[str], list[Any]]:
     for pair in pairs:
         if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
-            raise DTypeError(f"{where}: parameters are all with names, pairs (name, tensor), or all without: {pair!r}.")
+            raise DTypeError(f"{where}: parameters are either all pairs (name, tensor) or all tensors, not {pair!r}.")
     return [name for name, _ in pairs], [p for _, p in pairs]

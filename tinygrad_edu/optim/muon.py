@@ -1,54 +1,63 @@
-"""Muon: a step along the matrix nearest to the momentum whose singular values are all about 1."""
+"""Muon: step = the momentum with its singular values set to about 1."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.optim.formulas import descend
-from tinygrad_edu.optim.optimizer import GroupSettings, Optimizer
-from tinygrad_edu.optim.settings import AT_LEAST_0, FLAG, SHARE, THREE, Setting, one_of, whole_number_below
+from tinygrad_edu.optim.optimizer import Optimizer
+from tinygrad_edu.optim.settings import (
+    FLAG,
+    FRACTION,
+    NON_NEGATIVE,
+    THREE_NUMBERS,
+    hyperparameter,
+    integer_below,
+    one_of,
+)
+from tinygrad_edu.optim.state import Slot
 
 
 class Muon(Optimizer):
-    """Muon, as in PyTorch, for matrices: p -= lr * lr' * O(momentum), where O makes all singular values about 1.
+    """Muon, as in PyTorch, for matrices: p -= lr * lr' * O(M), where O sets all singular values of M to about 1.
 
-    The momentum is the running mean of the gradients, m, or with Nesterov's (1 - momentum) * g + momentum * m. Before,
-    p shrinks to (1 - lr * weight_decay) * p. From K. Jordan and others, "Muon: an optimizer for hidden layers in neural
-    networks", 2024. Biases, embeddings and the first and last layer are for another optimizer, such as `AdamW`.
+    M is the running mean m of the gradients, or (1 - momentum) * g + momentum * m with Nesterov's momentum. Before the
+    step, p shrinks to (1 - lr * weight_decay) * p. Use another optimizer, such as `AdamW`, for biases, embeddings and
+    the first and last layer. From K. Jordan and others, "Muon: an optimizer for hidden layers in neural networks",
+    2024.
 
     Parameters
     ----------
     params : iterable
-        Matrices. Else, and in the errors, as for every `Optimizer`; `ShapeError` for a parameter that is no matrix.
-    lr : float
+        Matrices; `ShapeError` for any other shape. Else as for every `Optimizer`, which also lists the errors.
+    lr : float, default 1e-3
         The learning rate.
-    weight_decay : float
-        Shrinks every parameter, decoupled from its gradient.
-    momentum : float
-        How much of m remains from one step to the next.
-    nesterov : bool
-        Look ahead along m.
-    ns_coefficients : (float, float, float)
-        Of the polynomial that takes the singular values nearer to 1.
-    eps : float
-        What a norm is at least.
-    ns_steps : int
-        How often it does so, from 0 to 99.
-    adjust_lr_fn : str, optional
-        What lr' is for a matrix (A, B): "original", which is also None, is sqrt(max(1, A / B)); "match_rms_adamw" is
-        0.2 * sqrt(max(A, B)).
+    weight_decay : float, default 0.1
+        Shrinks every parameter, independently of its gradient.
+    momentum : float, default 0.95
+        The factor of m in each step.
+    nesterov : bool, default True
+        Use Nesterov's momentum.
+    ns_coefficients : (float, float, float), default (3.4445, -4.775, 2.0315)
+        The coefficients of the Newton-Schulz polynomial, which brings singular values closer to 1.
+    eps : float, default 1e-7
+        The minimum of the norm that M is divided by.
+    ns_steps : int, default 5
+        The number of Newton-Schulz steps, from 0 to 99.
+    adjust_lr_fn : str, default None
+        Defines lr' of a matrix of shape (A, B): sqrt(max(1, A / B)) for "original" and None, 0.2 * sqrt(max(A, B)) for
+        "match_rms_adamw".
 
     Notes
     -----
-    PyTorch computes O in bfloat16, and gives two digits of it. Here it is of the dtype of the parameter.
+    PyTorch computes O in bfloat16, which gives two digits. Here it has the dtype of the parameter.
 
     Examples
     --------
+    >>> from tinygrad_edu import Tensor
     >>> w = Tensor([[3.0, 0.0], [0.0, 4.0]], requires_grad=True)
     >>> w.grad = [[1.0, 0.0], [0.0, 2.0]]
     >>> Muon([w], lr=0.5, weight_decay=0.0).step()
@@ -57,86 +66,55 @@ class Muon(Optimizer):
            [0. , 3.7]], dtype=float32)
     """
 
-    __slots__ = ()
-    _remembers = ("momentum_buffer",)
+    state_slots: ClassVar = {"momentum_buffer": Slot()}
 
-    weight_decay = Setting(AT_LEAST_0)
-    momentum = Setting(SHARE)
-    nesterov = Setting(FLAG)
-    ns_coefficients = Setting(THREE)
-    eps = Setting(AT_LEAST_0)
-    ns_steps = Setting(whole_number_below(100))
-    adjust_lr_fn = Setting(one_of(None, "original", "match_rms_adamw"))
+    lr: float = hyperparameter(default=1e-3, rule=NON_NEGATIVE)
+    weight_decay: float = hyperparameter(default=0.1, rule=NON_NEGATIVE)
+    momentum: float = hyperparameter(default=0.95, rule=FRACTION)
+    nesterov: bool = hyperparameter(default=True, rule=FLAG)
+    ns_coefficients: tuple[float, float, float] = hyperparameter(default=(3.4445, -4.775, 2.0315), rule=THREE_NUMBERS)
+    eps: float = hyperparameter(default=1e-7, rule=NON_NEGATIVE)
+    ns_steps: int = hyperparameter(default=5, rule=integer_below(100))
+    adjust_lr_fn: str | None = hyperparameter(default=None, rule=one_of(None, "original", "match_rms_adamw"))
 
-    def __init__(
-        self,
-        params: Any,
-        lr: float = 1e-3,
-        weight_decay: float = 0.1,
-        momentum: float = 0.95,
-        nesterov: bool = True,
-        ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
-        eps: float = 1e-7,
-        ns_steps: int = 5,
-        adjust_lr_fn: str | None = None,
-    ) -> None:
-        super().__init__(
-            params,
-            lr=lr,
-            weight_decay=weight_decay,
-            momentum=momentum,
-            nesterov=nesterov,
-            ns_coefficients=ns_coefficients,
-            eps=eps,
-            ns_steps=ns_steps,
-            adjust_lr_fn=adjust_lr_fn,
-        )
+    def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
+        """Update one parameter in place."""
+        m, momentum = state["momentum_buffer"], group["momentum"]
+        m *= momentum
+        m += (1 - momentum) * grad
+        direction = (1 - momentum) * grad + momentum * m if group["nesterov"] else m
+        direction = orthogonalized(direction, group["ns_coefficients"], group["eps"], group["ns_steps"])
+        param *= 1 - group["lr"] * group["weight_decay"]
+        param -= self._adjusted_lr(param.shape, group) * direction
 
-    def _refuse(self, label: str, p: Any) -> None:
-        super()._refuse(label, p)
+    def _check_parameter(self, label: str, p: Any) -> None:
+        super()._check_parameter(label, p)
         if p.ndim != 2:
             raise ShapeError(
-                f"Muon: {label} has shape {p.shape}, and Muon moves matrices: give it the weights of hidden linear "
-                f"layers, and the rest to another optimizer, such as AdamW."
+                f"Muon: {label} has shape {p.shape}, and Muon updates matrices: give it the weights of hidden linear "
+                f"layers, and the other parameters to another optimizer, such as AdamW."
             )
 
-    def _move(self, p: Tensor, s: GroupSettings) -> None:
-        m, momentum, w = self._state_of(p, s)["momentum_buffer"], s["momentum"], p._data
-        wide = (min(p.shape), max(p.shape))
-        x, y, gram, polynomial = self._scratch.arrays(p.dtype, wide, wide, wide[:1] * 2, wide[:1] * 2)
-        tall = p.shape != wide
-        turned, spare = (x.T, y.T) if tall else (x, y)
-        np.multiply(p.grad, 1 - momentum, out=turned)  # type: ignore[arg-type]
-        m *= momentum
-        m += turned
-        if s["nesterov"]:
-            np.multiply(m, momentum, out=spare)
-            turned += spare
+    def _adjusted_lr(self, shape: tuple[int, ...], group: Mapping[str, Any]) -> float:
+        rows, columns = shape
+        if group["adjust_lr_fn"] == "match_rms_adamw":
+            factor = 0.2 * math.sqrt(max(rows, columns))
         else:
-            np.copyto(turned, m)
-        x /= max(np.linalg.norm(x), s["eps"])
-        for _ in range(s["ns_steps"]):
-            _towards_1(x, y, gram, polynomial, s["ns_coefficients"])
-            x, y = y, x
-        w *= 1 - s["lr"] * s["weight_decay"]
-        descend(w, x.T if tall else x, s["lr"] * _adjusted(s["adjust_lr_fn"], *p.shape), y.T if tall else y)
+            factor = math.sqrt(max(1, rows / columns))
+        return float(group["lr"] * factor)
 
 
-def _towards_1(x: ndarray, out: ndarray, gram: ndarray, polynomial: ndarray, coefficients: Sequence[float]) -> None:
-    """Let out = a * x + b * (x x^T) x + c * (x x^T)^2 x: the same polynomial of each singular value."""
+def orthogonalized(matrix: ndarray, coefficients: Sequence[float], eps: float, steps: int) -> ndarray:
+    """Return the matrix with its singular values set to about 1, by Newton-Schulz iteration.
+
+    Each step applies the polynomial a * x + b * (x x^T) x + c * (x x^T)^2 x, which maps each singular value s to
+    a * s + b * s**3 + c * s**5.
+    """
     a, b, c = coefficients
-    np.matmul(x, x.T, out=gram)
-    np.matmul(gram, gram.T, out=polynomial)  # as the product of a matrix with its transpose it costs half
-    polynomial *= c
-    gram *= b
-    polynomial += gram
-    np.matmul(polynomial, x, out=out)
-    x *= a
-    out += x
-
-
-def _adjusted(rule: str | None, rows: int, columns: int) -> float:
-    """Return what the learning rate of a matrix is multiplied with."""
-    if rule == "match_rms_adamw":
-        return 0.2 * math.sqrt(max(rows, columns))
-    return math.sqrt(max(1, rows / columns))
+    is_tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if is_tall else matrix
+    x = x / max(float(np.linalg.norm(x)), eps)
+    for _ in range(steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * (gram @ gram.T)) @ x  # BLAS multiplies by a transpose at half the cost
+    return x.T if is_tall else x

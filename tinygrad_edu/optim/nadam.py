@@ -1,35 +1,38 @@
-"""NAdam: Adam that looks ahead, as Nesterov's momentum does."""
+"""NAdam: Adam with Nesterov's momentum."""
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Tensor
-from tinygrad_edu.optim.formulas import average_of_gradients, average_of_squares, counted, descend, downhill
-from tinygrad_edu.optim.optimizer import GroupSettings, MovePart, Optimizer
-from tinygrad_edu.optim.settings import AT_LEAST_0, BETAS, FLAG, Setting
+from tinygrad_edu.optim.fast.chunks import elementwise
+from tinygrad_edu.optim.optimizer import Optimizer
+from tinygrad_edu.optim.settings import BETAS, FLAG, NON_NEGATIVE, hyperparameter
+from tinygrad_edu.optim.state import Slot, count_step
+from tinygrad_edu.optim.weight_decay import with_weight_decay
 
 
 class NAdam(Optimizer):
     """NAdam, as in PyTorch: p -= lr * (mu' * m / (1 - M') + (1 - mu) * g / (1 - M)) / (sqrt(v) + eps).
 
-    m and v are those of `Adam`, m here without its divisor. The momentum of step t is
-    mu = beta1 * (1 - 0.96**(t * momentum_decay) / 2), mu' that of the next step, M and M' the products of all so far.
-    From T. Dozat, "Incorporating Nesterov momentum into Adam", ICLR 2016 workshop.
+    m and v are those of `Adam`, m without its bias correction. The momentum of step t is
+    mu = beta1 * (1 - 0.96**(t * momentum_decay) / 2), and mu' is that of step t + 1. M is the product of the momenta of
+    steps 1 to t, and M' = M * mu'. From T. Dozat, "Incorporating Nesterov momentum into Adam", ICLR 2016 workshop.
 
     Parameters
     ----------
     params : iterable
-        As for every `Optimizer`, as are the errors.
+        As for every `Optimizer`, which also lists the errors.
     lr, betas, eps, weight_decay, decoupled_weight_decay, maximize
         As for `Adam`.
-    momentum_decay : float
-        How fast the momentum rises to beta1.
+    momentum_decay : float, default 4e-3
+        The rate at which the momentum rises to beta1.
 
     Examples
     --------
+    >>> from tinygrad_edu import Tensor
     >>> w = Tensor([1.0, -2.0], requires_grad=True)
     >>> w.grad = [2.0, -4.0]
     >>> NAdam([w], lr=0.25).step()
@@ -37,62 +40,34 @@ class NAdam(Optimizer):
     array([ 0.74, -1.74], dtype=float32)
     """
 
-    __slots__ = ()
-    _counts = ("step", "mu_product")
-    _remembers = ("exp_avg", "exp_avg_sq")
+    state_slots: ClassVar = {
+        "step": Slot(scalar=True), "mu_product": Slot(initial=1.0, scalar=True),
+        "exp_avg": Slot(), "exp_avg_sq": Slot(),
+    }  # fmt: skip
 
-    betas = Setting(BETAS)
-    eps = Setting(AT_LEAST_0)
-    weight_decay = Setting(AT_LEAST_0)
-    momentum_decay = Setting(AT_LEAST_0)
-    decoupled_weight_decay = Setting(FLAG)
-    maximize = Setting(FLAG)
+    lr: float = hyperparameter(default=2e-3, rule=NON_NEGATIVE)
+    betas: tuple[float, float] = hyperparameter(default=(0.9, 0.999), rule=BETAS)
+    eps: float = hyperparameter(default=1e-8, rule=NON_NEGATIVE)
+    weight_decay: float = hyperparameter(default=0.0, rule=NON_NEGATIVE)
+    momentum_decay: float = hyperparameter(default=4e-3, rule=NON_NEGATIVE)
+    decoupled_weight_decay: bool = hyperparameter(default=False, rule=FLAG)
+    maximize: bool = hyperparameter(default=False, rule=FLAG, kw_only=True)
 
-    def __init__(
-        self,
-        params: Any,
-        lr: float = 2e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        momentum_decay: float = 4e-3,
-        decoupled_weight_decay: bool = False,
-        *,
-        maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            lr=lr,
-            betas=betas,
-            eps=eps,
-            weight_decay=weight_decay,
-            momentum_decay=momentum_decay,
-            decoupled_weight_decay=decoupled_weight_decay,
-            maximize=maximize,
-        )
-
-    def _begin(self, name: str, p: Tensor, s: GroupSettings) -> ndarray:
-        return np.ones((), np.float32) if name == "mu_product" else super()._begin(name, p, s)
-
-    def _moves(self, p: Tensor, s: GroupSettings) -> MovePart:
-        state, (beta1, beta2) = self._state_of(p, s), s["betas"]
-        t = counted(state)
-        mu, mu_next = (beta1 * (1 - 0.96 ** (k * s["momentum_decay"]) / 2) for k in (t, t + 1))
+    @elementwise
+    def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
+        """Update one parameter in place."""
+        (beta1, beta2), t = group["betas"], count_step(state)
+        m, v = state["exp_avg"], state["exp_avg_sq"]
+        mu, mu_next = (beta1 * (1 - 0.96 ** (k * group["momentum_decay"]) / 2) for k in (t, t + 1))
         state["mu_product"] *= mu
         product = float(state["mu_product"])
+        grad = with_weight_decay(param, grad, group)
+        m *= beta1
+        m += (1 - beta1) * grad
+        v *= beta2
+        v += (1 - beta2) * (grad * grad)
+        # The bias corrections are three numbers here: dividing the arrays would take more passes.
         root = math.sqrt(1 - beta2**t)
-        rate, share = s["lr"] * root * (1 - mu) / (1 - product), s["eps"] * root
+        lr, eps = group["lr"] * root * (1 - mu) / (1 - product), group["eps"] * root
         ahead = mu_next / (1 - product * mu_next) * (1 - product) / (1 - mu)
-
-        def move(w: ndarray, g: ndarray, a: ndarray, b: ndarray, m: ndarray, v: ndarray) -> None:
-            g = downhill(w, g, s, a)
-            average_of_gradients(m, g, beta1, b)
-            average_of_squares(v, g, beta2, b)
-            np.multiply(m, ahead, out=b)
-            np.add(g, b, out=a)
-            np.sqrt(v, out=b)
-            b += share
-            a /= b
-            descend(w, a, rate, a)
-
-        return move
+        param -= lr * ((grad + ahead * m) / (np.sqrt(v) + eps))

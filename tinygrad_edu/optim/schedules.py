@@ -1,8 +1,7 @@
-"""Learning rates that change: each schedule is a function of the number of the step (or epoch), counted from 0.
+"""Learning-rate schedules: functions of the number of the step (or epoch), counted from 0.
 
-Being functions, they are put together as such: `warm_up` begins before any other. `Optimizer.apply_schedule` sets the
-rates of all parameter groups, and groups with different rates keep their ratio. `Plateau` depends on a metric, and is a
-function of that.
+Functions compose: `warm_up` takes any other schedule. `Optimizer.apply_schedule` sets the rates of all parameter
+groups; groups with different rates keep their ratio. `Plateau` is a function of a metric.
 
 >>> from tinygrad_edu.optim import SGD
 >>> from tinygrad_edu import Tensor
@@ -32,11 +31,11 @@ def constant(lr: float) -> Schedule:
     >>> constant(0.1)(1000)
     0.1
     """
-    return _made_with(lr, lambda number: lr)
+    return _with_base_lr(lr, lambda number: lr)
 
 
 def step(lr: float, step_size: int, gamma: float = 0.1) -> Schedule:
-    """Return the schedule that begins at `lr` and is multiplied with `gamma` after each `step_size` steps.
+    """Return the schedule that starts at `lr` and is multiplied by `gamma` after each `step_size` steps.
 
     Examples
     --------
@@ -44,13 +43,13 @@ def step(lr: float, step_size: int, gamma: float = 0.1) -> Schedule:
     [8.0, 8.0, 4.0, 4.0, 2.0, 2.0]
     """
     _demand("step", "step_size", step_size, step_size >= 1, "a number of at least 1")
-    return _made_with(lr, lambda number: lr * gamma ** (number // step_size))
+    return _with_base_lr(lr, lambda number: lr * gamma ** (number // step_size))
 
 
 def multi_step(lr: float, milestones: Sequence[float], gamma: float = 0.1) -> Schedule:
-    """Return the schedule that begins at `lr` and is multiplied with `gamma` at each of the steps `milestones`.
+    """Return the schedule that starts at `lr` and is multiplied by `gamma` at each step in `milestones`.
 
-    At one that is there twice, it is so twice.
+    A milestone given twice counts twice.
 
     Examples
     --------
@@ -58,25 +57,25 @@ def multi_step(lr: float, milestones: Sequence[float], gamma: float = 0.1) -> Sc
     [8.0, 4.0, 4.0, 4.0, 2.0, 2.0]
     """
     steps = list(milestones)
-    return _made_with(lr, lambda number: lr * gamma ** sum(number >= milestone for milestone in steps))
+    return _with_base_lr(lr, lambda number: lr * gamma ** sum(number >= milestone for milestone in steps))
 
 
 def exponential(lr: float, gamma: float) -> Schedule:
-    """Return the schedule that begins at `lr` and is multiplied with `gamma` after each step.
+    """Return the schedule that starts at `lr` and is multiplied by `gamma` after each step.
 
     Examples
     --------
     >>> [exponential(8.0, gamma=0.5)(number) for number in range(4)]
     [8.0, 4.0, 2.0, 1.0]
     """
-    return _made_with(lr, lambda number: lr * gamma**number)
+    return _with_base_lr(lr, lambda number: lr * gamma**number)
 
 
 def cosine(lr: float, steps: float, eta_min: float = 0.0) -> Schedule:
-    """Return the schedule that sinks from `lr` to `eta_min` at `steps`, along half a wave of the cosine, and stays.
+    """Return the schedule that falls from `lr` to `eta_min` in `steps` steps, as half a cosine wave, and stays there.
 
-    From I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017; no restarts.
-    PyTorch's ``CosineAnnealingLR`` has the same numbers up to `steps`, and rises again after that.
+    From I. Loshchilov and F. Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017. It has no
+    restarts. PyTorch's ``CosineAnnealingLR`` has the same values up to `steps`, and rises again afterwards.
 
     Examples
     --------
@@ -84,7 +83,7 @@ def cosine(lr: float, steps: float, eta_min: float = 0.0) -> Schedule:
     [1.0, 0.854, 0.5, 0.146, 0.0, 0.0]
     """
     _demand("cosine", "steps", steps, steps > 0, "a number greater than 0")
-    return _made_with(lr, lambda number: _half_wave(lr, eta_min, number / steps))
+    return _with_base_lr(lr, lambda number: _half_wave(lr, eta_min, number / steps))
 
 
 def one_cycle(
@@ -94,7 +93,7 @@ def one_cycle(
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> Schedule:
-    """Return the schedule that rises to `max_lr` and sinks to nearly 0, each along half a wave of the cosine.
+    """Return the schedule that rises to `max_lr` and falls to nearly 0, each as half a cosine wave.
 
     From L. Smith and N. Topin, "Super-convergence: very fast training of neural networks using large learning rates",
     2018, in the form of PyTorch's ``OneCycleLR``.
@@ -102,15 +101,15 @@ def one_cycle(
     Parameters
     ----------
     max_lr : float
-        Reached at the step ``pct_start * total_steps - 1``.
+        The maximum, reached at step ``pct_start * total_steps - 1``.
     total_steps : int
-        After the last of them, it stays.
-    pct_start : float
-        The share of the steps in which it rises; more than ``1 / total_steps``.
-    div_factor : float
-        It begins at ``max_lr / div_factor``.
-    final_div_factor : float
-        It ends at what it began at, divided by this.
+        The number of steps. The rate stays constant afterwards.
+    pct_start : float, default 0.3
+        The fraction of the steps in which the rate rises; more than ``1 / total_steps``.
+    div_factor : float, default 25.0
+        The rate starts at ``max_lr / div_factor``.
+    final_div_factor : float, default 1e4
+        The rate ends at its start divided by this.
 
     Examples
     --------
@@ -129,20 +128,20 @@ def one_cycle(
             return _half_wave(begin, max_lr, number / top)
         return _half_wave(max_lr, end, (number - top) / (total_steps - 1 - top))
 
-    return _made_with(max_lr, schedule)
+    return _with_base_lr(max_lr, schedule)
 
 
 def warm_up(schedule: Schedule, steps: int, start_factor: float = 1 / 3) -> Schedule:
-    """Return a schedule with steps before it in which the learning rate rises to where it begins, in a straight line.
+    """Return a schedule whose rate rises linearly to ``schedule(0)``, and then follows `schedule`.
 
     Parameters
     ----------
     schedule : callable
-        It is asked from its 0 on, once the warm-up is over.
+        Called with steps from 0 on, after the warm-up.
     steps : int
-        How long it takes.
-    start_factor : float
-        The share of ``schedule(0)`` that it begins at.
+        The length of the warm-up.
+    start_factor : float, default 1/3
+        The warm-up starts at this fraction of ``schedule(0)``.
 
     Examples
     --------
@@ -156,44 +155,44 @@ def warm_up(schedule: Schedule, steps: int, start_factor: float = 1 / 3) -> Sche
             return schedule(number - steps)
         return schedule(0) * (start_factor + (1 - start_factor) * number / steps)
 
-    return _made_with(getattr(schedule, "base_lr", None), warmed)
+    return _with_base_lr(getattr(schedule, "base_lr", None), warmed)
 
 
 @dataclass
 class Plateau:
-    """The schedule that multiplies the learning rate with `factor` where a metric has got no better for a while.
+    """The schedule that multiplies the learning rate by `factor` when a metric stops improving.
 
-    Call it with the metric once an epoch, and it returns the learning rate of the next; as PyTorch's
-    ``ReduceLROnPlateau`` it counts the calls in which the metric is no better than the best so far.
+    Call it with the metric once an epoch. It returns the learning rate of the next epoch. As PyTorch's
+    ``ReduceLROnPlateau``, it counts the calls in which the metric does not improve on the best so far.
 
     Parameters
     ----------
     lr : float
-        The learning rate; it is the one that was returned last.
+        The learning rate, updated by each call.
     mode : "min" or "max"
         Whether a lower or a higher metric is better.
-    factor : float
-        Below 1.
-    patience : int
-        How many calls in a row may be no better.
-    threshold : float
-        By how much a metric must be better to count: a share of the best, or with ``threshold_mode="abs"`` a number.
+    factor : float, default 0.1
+        Less than 1.
+    patience : int, default 10
+        The number of calls in a row that may bring no improvement.
+    threshold : float, default 1e-4
+        The smallest improvement that counts: a fraction of the best, or absolute with ``threshold_mode="abs"``.
     threshold_mode : "rel" or "abs"
-    cooldown : int
-        How many calls after a reduction are not counted.
-    min_lr : float
-        Where it stops.
+    cooldown : int, default 0
+        The number of calls after a reduction that are not counted.
+    min_lr : float, default 0.0
+        The minimum of the learning rate.
 
     Attributes
     ----------
     best : float
         The best metric so far.
     bad, cooling : int
-        How many calls in a row were no better, and how many more are not counted.
+        The number of calls in a row without an improvement, and of further calls that are not counted.
 
     Notes
     -----
-    ``vars(plateau)`` is all that it depends on: what to save, and to `update` later.
+    ``vars(plateau)`` is its complete state: save it, and `update` it later.
 
     Examples
     --------
@@ -222,7 +221,7 @@ class Plateau:
         self.best = math.inf if self.mode == "min" else -math.inf
 
     def __call__(self, metric: float) -> float:
-        """Return the learning rate after one more metric. NaN is never better."""
+        """Return the learning rate after one more metric. NaN is no improvement."""
         metric = float(metric)
         better = self._is_better(metric)
         if better:
@@ -232,7 +231,7 @@ class Plateau:
             self.cooling, self.bad = self.cooling - 1, 0
         if self.bad > self.patience:
             lower = max(self.lr * self.factor, self.min_lr)
-            self.lr = lower if self.lr - lower > 1e-8 else self.lr  # as in PyTorch, too little is nothing
+            self.lr = lower if self.lr - lower > 1e-8 else self.lr  # as in PyTorch, a smaller change is ignored
             self.cooling, self.bad = self.cooldown, 0
         return self.lr
 
@@ -244,8 +243,8 @@ class Plateau:
         return sign * metric < sign * self.best - margin
 
 
-def _made_with(lr: float | None, schedule: Schedule) -> Schedule:
-    """Note the learning rate that a schedule was made with: that of the groups that it is for."""
+def _with_base_lr(lr: float | None, schedule: Schedule) -> Schedule:
+    """Record the learning rate of a schedule, by which `apply_schedule` finds its groups."""
     vars(schedule)["base_lr"] = lr
     return schedule
 
@@ -259,5 +258,5 @@ def _demand(where: str, name: str, value: object, holds: bool, words: str) -> No
         raise ValueError(f"{where}: {name} is {words}, not {value!r}.")
 
 
-# To a type checker, which reads no globals(), a __getattr__ would make every name right.
+# Set in globals(), which type checkers do not read: a __getattr__ would make every name valid for them.
 globals()["__getattr__"] = _missing_from("tg.optim.schedules", __all__)

@@ -1,45 +1,71 @@
-"""The settings of optimizers: what each may be, and how it is read and set for all parameter groups at once."""
+"""Settings of optimizers: descriptors that check a value and set it in every parameter group."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cache
+from inspect import Parameter, Signature
 from operator import index
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, dataclass_transform
 
 import numpy as np
 
-INITIAL_LR = "initial_lr"  # in a group: the rate that a schedule scales, under PyTorch's name
+from tinygrad_edu.names import OurKeywords, missing_name, refuse_keywords
+
+INITIAL_LR = "initial_lr"  # PyTorch's key in a group for the rate that a schedule scales
 
 
 class Rule(NamedTuple):
-    """What a setting may be, in words, and a function that returns such a value, cleaned, or raises for any other."""
+    """The valid values of a setting, in words, and a function that returns a value to compute with.
 
-    words: str
-    clean: Callable[[Any], Any]
+    The function raises TypeError or ValueError for an invalid value.
+    """
+
+    expected: str
+    convert: Callable[[Any], Any]
 
 
-def checked(where: str, rules: Mapping[str, Rule], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of settings, cleaned, or raise the ValueError that says what one of them may be."""
-    try:
-        return {name: rule.clean(values[name]) for name, rule in rules.items()}
-    except (TypeError, ValueError):
-        for name, rule in rules.items():
-            try:
-                rule.clean(values[name])
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"{where}: {name} is {rule.words}, not {values[name]!r}.") from error
-        raise
+ANY_VALUE = Rule("any value", lambda value: value)
+
+
+def hyperparameter(*, default: Any, rule: Rule = ANY_VALUE, kw_only: bool = False, init: bool = True) -> Any:
+    """Declare a setting of an optimizer class, as `dataclasses.field` declares a field.
+
+    Parameters
+    ----------
+    default
+        The default value.
+    rule : Rule
+        Checks each value. The rules of the built-in optimizers are in this module.
+    kw_only : bool
+        Whether ``__init__`` takes it by keyword only.
+    init : bool
+        Whether ``__init__`` takes it at all.
+
+    Examples
+    --------
+    >>> from tinygrad_edu import Tensor, optim
+    >>> class Clipped(optim.Optimizer):
+    ...     limit: float = hyperparameter(default=1.0, rule=NON_NEGATIVE)
+    >>> optimizer = Clipped([Tensor(1.0, requires_grad=True)], lr=0.5)
+    >>> optimizer.limit = 2
+    >>> optimizer.param_groups[0]["limit"]
+    2.0
+    >>> optimizer.limit = -2.0
+    Traceback (most recent call last):
+        ...
+    ValueError: Clipped: limit is a finite number of at least 0, not -2.0.
+    """
+    return Setting(default, rule, kw_only, init)
 
 
 class Setting:
-    """A setting of an optimizer: the attribute reads or sets it in all parameter groups, which must agree on it."""
+    """The attribute of a setting: reads or sets its value in all parameter groups."""
 
-    __slots__ = ("name", "rule")
+    __slots__ = ("default", "init", "kw_only", "name", "rule")
 
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
+    def __init__(self, default: Any, rule: Rule, kw_only: bool, init: bool) -> None:
+        self.default, self.rule, self.kw_only, self.init = default, rule, kw_only, init
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -50,17 +76,17 @@ class Setting:
         return self._common(optimizer, f'Read that of one group, param_groups[0]["{self.name}"].')
 
     def __set__(self, optimizer: Any, value: Any) -> None:
-        cleaned = checked(type(optimizer).__name__, {self.name: self.rule}, {self.name: value})
+        checked = check(type(optimizer).__name__, self.name, self.rule, value)
         help = f'Assign that of each group, param_groups[0]["{self.name}"] = {value!r}'
         by_schedule = ", or scale them together, with apply_schedule(schedule, step)" if self.name == "lr" else ""
         self._common(optimizer, f"{help}{by_schedule}.")
         for group in optimizer.param_groups:
-            group.update(cleaned)
+            group[self.name] = checked
             if self.name == "lr":
-                group.pop(INITIAL_LR, None)  # the next schedule begins at the rate that was assigned
+                group.pop(INITIAL_LR, None)  # the next schedule starts from the assigned rate
 
     def _common(self, optimizer: Any, help: str) -> Any:
-        """Return the value that all groups have, or raise with what to do instead."""
+        """Return the value that all groups share, or raise with the alternative."""
         values = [group[self.name] for group in optimizer.param_groups]
         if any(value != values[0] for value in values):
             where = type(optimizer).__name__
@@ -68,70 +94,121 @@ class Setting:
         return values[0]
 
 
-@cache
-def rules_of(kind: Any) -> dict[str, Rule]:
-    """Return the rule of each setting of a class of optimizers, by name."""
-    members = {name: getattr(kind, name) for name in dir(kind)}
-    return {name: member.rule for name, member in members.items() if isinstance(member, Setting)}
+@dataclass_transform(field_specifiers=(hyperparameter,))
+class HasSettings(OurKeywords):
+    """Base class that collects the settings. To type checkers they are arguments of ``__init__``, as in a dataclass."""
+
+    _settings: ClassVar[dict[str, Setting]]  # those of a base class come first
+
+    if not TYPE_CHECKING:  # which would allow any attribute
+
+        def __setattr__(self, name, value):
+            if not hasattr(type(self), name):
+                raise missing_name(type(self).__name__, name, self._settings)
+            super().__setattr__(name, value)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        members = {name: member for each in reversed(cls.__mro__) for name, member in vars(each).items()}
+        cls._settings = {name: member for name, member in members.items() if isinstance(member, Setting)}
 
 
-def _number_in(low: float, high: float, below: float = math.inf) -> Callable[[Any], float]:
-    def clean(value: Any) -> float:
-        number: float = value if value.__class__ is float else _number(value)
-        if not low <= number <= high or number >= below:
-            raise ValueError
-        return number
+def init_of(settings: Mapping[str, Setting], init: Callable[..., None]) -> Callable[..., None]:
+    """Return an ``__init__`` that calls `init` and has the settings as its signature."""
 
-    return clean
+    def __init__(*args: Any, **given: Any) -> None:  # noqa: N807
+        init(*args, **given)
 
-
-def _number(value: Any) -> float:
-    if isinstance(value, str | bool | np.bool_) or np.ndim(value):
-        raise TypeError
-    return float(value)  # a NumPy scalar, from a schedule say, would compute in its own precision
+    kinds = {False: Parameter.POSITIONAL_OR_KEYWORD, True: Parameter.KEYWORD_ONLY}
+    listed = sorted((each for each in settings.values() if each.init), key=lambda each: each.kw_only)
+    arguments = [Parameter(name, kinds[False]) for name in ("self", "params")]
+    arguments += [Parameter(each.name, kinds[each.kw_only], default=each.default) for each in listed]
+    vars(__init__)["__signature__"] = Signature(arguments)
+    return __init__
 
 
-def _numbers(count: int, clean: Callable[[Any], float]) -> Callable[[Any], tuple[float, ...]]:
-    def clean_all(values: Any) -> tuple[float, ...]:
-        if len(values) != count:
-            raise ValueError
-        return tuple(clean(value) for value in values)
-
-    return clean_all
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError
-    return bool(value)
+def defaults_of(where: str, settings: Mapping[str, Setting], values: Any, given: Any) -> dict[str, Any]:
+    """Return the value of each setting, from the positional and keyword arguments of ``__init__``."""
+    if unknown := given.keys() - settings:
+        refuse_keywords(where, unknown, settings)
+    positional = [name for name, each in settings.items() if each.init and not each.kw_only]
+    defaults = {name: each.default for name, each in settings.items()}
+    return {**defaults, **dict(zip(positional, values, strict=False)), **given}
 
 
-def whole_number_below(high: int) -> Rule:
-    """Return the rule of a count."""
+def check(where: str, name: str, rule: Rule, value: Any) -> Any:
+    """Return a value, converted, or raise ValueError with the valid values."""
+    try:
+        return rule.convert(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {name} is {rule.expected}, not {value!r}.") from error
 
-    def clean(value: Any) -> int:
-        if isinstance(value, bool) or not 0 <= index(value) < high:
-            raise ValueError
-        return index(value)
 
-    return Rule(f"a whole number from 0 to {high - 1}", clean)
+def checked(where: str, settings: Mapping[str, Setting], group: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a group, converted, or raise ValueError for the first invalid one."""
+    try:
+        return {name: each.rule.convert(group[name]) for name, each in settings.items()}
+    except (TypeError, ValueError):
+        return {name: check(where, name, each.rule, group[name]) for name, each in settings.items()}
 
 
 def one_of(*choices: Any) -> Rule:
     """Return the rule of a setting that is one of these values."""
 
-    def clean(value: Any) -> Any:
+    def convert(value: Any) -> Any:
         if value not in choices:
             raise ValueError
         return value
 
-    return Rule(" or ".join(map(repr, choices)), clean)
+    return Rule(" or ".join(map(repr, choices)), convert)
 
 
-_MOST = float(np.finfo(float).max)
-AT_LEAST_0 = Rule("a finite number of at least 0", _number_in(0, _MOST))
-FINITE = Rule("a finite number", _number_in(-_MOST, _MOST))
-SHARE = Rule("a number from 0 to 1", _number_in(0, 1))
-BETAS = Rule("two numbers from 0 to below 1", _numbers(2, _number_in(0, 1, below=1)))
-THREE = Rule("three finite numbers", _numbers(3, FINITE.clean))
+def integer_below(stop: int) -> Rule:
+    """Return the rule of an integer in [0, stop)."""
+
+    def convert(value: Any) -> int:
+        if isinstance(value, bool) or not 0 <= index(value) < stop:
+            raise ValueError
+        return index(value)
+
+    return Rule(f"a whole number from 0 to {stop - 1}", convert)
+
+
+def _number_in(low: float, high: float) -> Callable[[Any], float]:
+    def convert(value: Any) -> float:
+        number: float = value if value.__class__ is float else _number(value)
+        if low <= number <= high:
+            return number
+        raise ValueError
+
+    return convert
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str | bool | np.bool_) or np.ndim(value):
+        raise TypeError
+    return float(value)  # a NumPy scalar would compute in its own precision
+
+
+def _tuple_of(count: int, convert: Callable[[Any], float]) -> Callable[[Any], tuple[float, ...]]:
+    def convert_all(values: Any) -> tuple[float, ...]:
+        if len(values) != count:
+            raise ValueError
+        return tuple(map(convert, values))
+
+    return convert_all
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise TypeError
+
+
+_MAX = float(np.finfo(float).max)
+NON_NEGATIVE = Rule("a finite number of at least 0", _number_in(0, _MAX))
+FINITE = Rule("a finite number", _number_in(-_MAX, _MAX))
+FRACTION = Rule("a number from 0 to 1", _number_in(0, 1))
+BETAS = Rule("two numbers from 0 to below 1", _tuple_of(2, _number_in(0, math.nextafter(1, 0))))
+THREE_NUMBERS = Rule("three finite numbers", _tuple_of(3, FINITE.convert))
 FLAG = Rule("True or False", _flag)

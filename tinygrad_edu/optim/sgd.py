@@ -1,4 +1,4 @@
-"""Stochastic gradient descent, with momentum."""
+"""SGD: step = gradient, or its momentum buffer."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -6,38 +6,41 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Tensor
-from tinygrad_edu.optim.formulas import descend, downhill
-from tinygrad_edu.optim.optimizer import GroupSettings, MovePart, Optimizer
-from tinygrad_edu.optim.settings import AT_LEAST_0, FINITE, FLAG, Setting
+from tinygrad_edu.optim.fast.chunks import elementwise
+from tinygrad_edu.optim.optimizer import Optimizer
+from tinygrad_edu.optim.settings import FINITE, FLAG, NON_NEGATIVE, hyperparameter
+from tinygrad_edu.optim.state import Slot
+from tinygrad_edu.optim.weight_decay import with_weight_decay
 
 
 class SGD(Optimizer):
     """Gradient descent with momentum, Nesterov's momentum and weight decay; the formulas are PyTorch's.
 
-    With g = grad + weight_decay * p, the velocity is g at first, and momentum * velocity + (1 - dampening) * g from
-    then on. A step is p -= lr * velocity, or with Nesterov's momentum p -= lr * (g + momentum * velocity).
+    With g = grad + weight_decay * p, the momentum buffer is b = g in the first step, and
+    momentum * b + (1 - dampening) * g afterwards. The step is p -= lr * b, or p -= lr * (g + momentum * b) with
+    Nesterov's momentum, or p -= lr * g without momentum.
 
     Parameters
     ----------
     params : iterable
-        As for every `Optimizer`, as are the errors. It, like each of the settings, is PyTorch's, and each setting may
-        be changed between steps: see `schedules`.
-    lr : float
+        As for every `Optimizer`, which also lists the errors. The settings are PyTorch's. Each may change between
+        steps: see `schedules`.
+    lr : float, default 1e-3
         The learning rate.
-    momentum : float
-        How much of the velocity remains from one step to the next.
-    dampening : float
-        How much of a gradient is kept out of the velocity.
-    weight_decay : float
-        Pulls every parameter towards 0.
-    nesterov : bool
-        Look ahead along the velocity. Needs a momentum, and no dampening.
-    maximize : bool
-        Go up.
+    momentum : float, default 0.0
+        The factor of the buffer in each step; 0 for no buffer.
+    dampening : float, default 0.0
+        The part of a gradient that is not added to the buffer.
+    weight_decay : float, default 0.0
+        Adds weight_decay * p to the gradient.
+    nesterov : bool, default False
+        Nesterov's momentum: requires momentum > 0 and dampening = 0.
+    maximize : bool, default False
+        Maximize instead of minimize.
 
     Examples
     --------
+    >>> from tinygrad_edu import Tensor
     >>> w = Tensor([1.0, -2.0], requires_grad=True)
     >>> optimizer = SGD([w], lr=0.25)
     >>> for _ in range(3):
@@ -48,59 +51,35 @@ class SGD(Optimizer):
     array([ 0.125, -0.25 ], dtype=float32)
     """
 
-    __slots__ = ()
-    _remembers_for: ClassVar = {"momentum_buffer": "momentum"}
+    state_slots: ClassVar = {"momentum_buffer": Slot(initial=None, when="momentum")}
 
-    momentum = Setting(AT_LEAST_0)
-    dampening = Setting(FINITE)
-    weight_decay = Setting(AT_LEAST_0)
-    nesterov = Setting(FLAG)
-    maximize = Setting(FLAG)
+    lr: float = hyperparameter(default=1e-3, rule=NON_NEGATIVE)
+    momentum: float = hyperparameter(default=0.0, rule=NON_NEGATIVE)
+    dampening: float = hyperparameter(default=0.0, rule=FINITE)
+    weight_decay: float = hyperparameter(default=0.0, rule=NON_NEGATIVE)
+    nesterov: bool = hyperparameter(default=False, rule=FLAG)
+    maximize: bool = hyperparameter(default=False, rule=FLAG, kw_only=True)
 
-    def __init__(
-        self,
-        params: Any,
-        lr: float = 1e-3,
-        momentum: float = 0.0,
-        dampening: float = 0.0,
-        weight_decay: float = 0.0,
-        nesterov: bool = False,
-        *,
-        maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            lr=lr,
-            momentum=momentum,
-            dampening=dampening,
-            weight_decay=weight_decay,
-            nesterov=nesterov,
-            maximize=maximize,
-        )
+    def _checked(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        checked = super()._checked(group)
+        if checked["nesterov"] and (not checked["momentum"] or checked["dampening"]):
+            raise ValueError("SGD: nesterov=True requires a momentum, such as 0.9, and no dampening.")
+        return checked
 
-    def _settings(self, group: Mapping[str, Any]) -> GroupSettings:
-        s = super()._settings(group)
-        if s["nesterov"] and (not s["momentum"] or s["dampening"]):
-            raise ValueError(
-                "SGD: nesterov=True looks ahead along the velocity: give it a momentum, such as 0.9, and no dampening."
-            )
-        return s
-
-    def _moves(self, p: Tensor, s: GroupSettings) -> MovePart:
-        lr, momentum = s["lr"], s["momentum"]
-        begun = s["dampening"] and "momentum_buffer" in self.state.get(p, ())
-        share = 1 - s["dampening"] if begun else 1.0
-
-        def move(w: ndarray, g: ndarray, a: ndarray, b: ndarray, *velocity: ndarray) -> None:
-            g = downhill(w, g, s, a)
-            if not velocity:
-                descend(w, g, lr, b)
-                return
-            (v,) = velocity
-            v *= momentum
-            v += g if share == 1 else np.multiply(g, share, out=b)
-            if s["nesterov"]:
-                descend(w, g, lr, b)
-            descend(w, v, lr * momentum if s["nesterov"] else lr, b)
-
-        return move
+    @elementwise
+    def update(self, param: ndarray, grad: ndarray, state: dict[str, ndarray], group: Mapping[str, Any]) -> None:
+        """Update one parameter in place."""
+        lr, grad = group["lr"], with_weight_decay(param, grad, group)
+        if not group["momentum"]:
+            param -= lr * grad
+            return
+        if "momentum_buffer" in state:
+            buffer = state["momentum_buffer"]
+            buffer *= group["momentum"]
+            buffer += (1 - group["dampening"]) * grad
+        else:
+            buffer = state["momentum_buffer"] = np.array(grad)
+        if group["nesterov"]:
+            param -= lr * grad
+            lr *= group["momentum"]
+        param -= lr * buffer

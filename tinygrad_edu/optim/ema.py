@@ -1,4 +1,4 @@
-"""Averages of weights over the steps of a training, to evaluate with in place of the last ones."""
+"""Exponential moving average of parameters, to evaluate a model with."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor, refuse_read_only, values_of, writing
 from tinygrad_edu.errors import DTypeError, StateDictError
-from tinygrad_edu.optim.groups import listed
+from tinygrad_edu.optim.groups import as_list
 
 
 class MovingAverage:
     """The exponential moving average of parameters: average = decay * average + (1 - decay) * parameter.
 
-    It begins at the parameters of the first `update`, as that of PyTorch's ``AveragedModel`` with ``get_ema_avg_fn``.
+    The first `update` copies the parameters, as PyTorch's ``AveragedModel`` with ``get_ema_avg_fn`` does.
 
     Parameters
     ----------
     parameters : iterable of Tensor
         ``model.parameters()``.
-    decay : float
+    decay : float, default 0.999
         From 0 to 1.
 
     Attributes
     ----------
     averages : list of ndarray
-        One for each parameter.
+        One array for each parameter.
     n_averaged : int
-        How many updates there were.
+        The number of updates.
 
     Raises
     ------
     ValueError
-        For a decay that is not from 0 to 1, or no parameters.
+        For a decay outside [0, 1], or no parameters.
     DTypeError
-        For what is no list of parameters, or a parameter that is no Tensor.
+        If `parameters` is not a list, or holds anything but tensors.
 
     Examples
     --------
@@ -59,7 +59,7 @@ class MovingAverage:
     def __init__(self, parameters: Iterable[Tensor], decay: float = 0.999) -> None:
         if not (isinstance(decay, int | float | np.number) and 0 <= decay <= 1):
             raise ValueError(f"MovingAverage: decay is a number from 0 to 1, not {decay!r}.")
-        self.parameters, self.decay, self.n_averaged = listed("MovingAverage", parameters), float(decay), 0
+        self.parameters, self.decay, self.n_averaged = as_list("MovingAverage", parameters), float(decay), 0
         for k, p in enumerate(self.parameters):
             if not isinstance(p, Tensor):
                 raise DTypeError(f"MovingAverage: parameter {k} is a {type(p).__name__}, and must be a Tensor.")
@@ -68,22 +68,22 @@ class MovingAverage:
         self.averages = [p.numpy().copy() for p in self.parameters]
 
     def update(self) -> None:
-        """Take on the parameters as they are now: after each step of the optimizer."""
+        """Update the averages with the present parameters. Call it after each step of the optimizer."""
         now, share = [p.numpy().copy() for p in self.parameters], 1 - self.decay
         if self.n_averaged:
             now = [np.asarray(a + (x - a) * share) for a, x in zip(self.averages, now, strict=True)]
-        self._take_over(now, self.n_averaged + 1)
+        self._set_averages(now, self.n_averaged + 1)
 
     @contextmanager
     def swap(self) -> Iterator[None]:
-        """Let the parameters be the averages inside, and what they were before again afterwards, whatever happens.
+        """Set the parameters to their averages inside the block, and restore them afterwards, also after an error.
 
-        What is written into them inside is overwritten at the end.
+        The end of the block overwrites changes of the parameters inside.
 
         Raises
         ------
         ReadOnlyError
-            For a parameter in memory that cannot be written to. Then nothing was written.
+            For a parameter in read-only memory. Nothing is written then.
         """
         for k, p in enumerate(self.parameters):
             refuse_read_only(f"MovingAverage.swap writes parameter {k}", p)
@@ -95,16 +95,16 @@ class MovingAverage:
             self._write(before)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return a copy of the averages, in the order of the parameters, and of the number of updates: what to save."""
+        """Return a copy of the averages, in the order of the parameters, and the number of updates."""
         return {"n_averaged": self.n_averaged, "averages": [a.copy() for a in self.averages]}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned.
+        """Load the result of `state_dict`.
 
         Raises
         ------
         StateDictError
-            Where it is not of the same parameters. Then nothing was loaded.
+            If the shapes are not those of the parameters. Nothing is loaded then.
         """
         saved = [np.asarray(values_of(a)) for a in state_dict.get("averages", ())]
         shapes, here = [a.shape for a in saved], [a.shape for a in self.averages]
@@ -113,14 +113,14 @@ class MovingAverage:
                 f"MovingAverage: the saved averages have the shapes {shapes}, and here they are {here}."
             )
         arrays = [a.astype(p.dtype) for a, p in zip(saved, self.parameters, strict=True)]
-        self._take_over(arrays, int(state_dict["n_averaged"]))
+        self._set_averages(arrays, int(state_dict["n_averaged"]))
 
-    def _take_over(self, averages: list[ndarray], n_averaged: int) -> None:
-        # In one call from C: no Ctrl-C comes between the two.
+    def _set_averages(self, averages: list[ndarray], n_averaged: int) -> None:
+        # One call from C: no Ctrl-C can come between the two.
         deque(map(setattr, repeat(self), ("averages", "n_averaged"), (averages, n_averaged)), maxlen=0)
 
     def _write(self, values: list[ndarray]) -> None:
         memories = [p._data for p in self.parameters]
         with writing(*(p._cell for p in self.parameters)):
-            # In one call from C: no Ctrl-C comes between two parameters.
+            # One call from C: no Ctrl-C can come between two parameters.
             deque(map(np.ndarray.__setitem__, memories, repeat(...), values), maxlen=0)

@@ -1,0 +1,1 @@
+"""Faster steps: the same updates in chunks that fit the cache, shared over threads."""

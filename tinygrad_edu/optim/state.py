@@ -1,0 +1,163 @@
+"""State of optimizers: the arrays that each parameter has beside it, and reading them from a state dict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import Tensor, values_of
+from tinygrad_edu.errors import StateDictError
+from tinygrad_edu.optim.groups import base_rates
+from tinygrad_edu.optim.settings import INITIAL_LR
+
+# Settings of PyTorch's kernels and schedulers in its groups: none changes the result of a step.
+_PYTORCH_ONLY = frozenset(
+    ("foreach", "fused", "capturable", "differentiable", "max_lr", "min_lr", "max_momentum", "base_momentum")
+)
+State = dict[Tensor, dict[str, ndarray]]
+
+
+class Slot(NamedTuple):
+    """An array in the state of each parameter, such as a momentum buffer.
+
+    Parameters
+    ----------
+    initial : float, str or None
+        The value of its elements before the first update, or the name of the setting that holds it. None: `update`
+        itself adds the array to the state.
+    scalar : bool
+        Whether it is one float32 number, such as a step count; compute with ``float(state["step"])``. Else it has the
+        shape and dtype of the parameter.
+    when : str, optional
+        The setting that must be true (or not 0) for the parameter to have the array.
+
+    Examples
+    --------
+    >>> Slot(initial=1.0).new(np.zeros(2), {})
+    array([1., 1.])
+    """
+
+    initial: float | str | None = 0.0
+    scalar: bool = False
+    when: str | None = None
+
+    def is_used(self, group: Mapping[str, Any]) -> bool:
+        """Return whether parameters with these settings have the array."""
+        return self.when is None or bool(group[self.when])
+
+    def new(self, param: ndarray, group: Mapping[str, Any]) -> ndarray:
+        """Return the array before the first update."""
+        zeros = np.zeros((), np.float32) if self.scalar else np.zeros(param.shape, param.dtype)
+        initial = group[self.initial] if isinstance(self.initial, str) else self.initial
+        if initial:
+            zeros += initial
+        return zeros
+
+
+def add_missing(
+    state: dict[str, ndarray], slots: Mapping[str, Slot], param: ndarray, group: Mapping[str, Any]
+) -> dict[str, ndarray]:
+    """Add the initial arrays that the state of a parameter does not have yet, and return it."""
+    for name, slot in slots.items():
+        if name not in state and slot.initial is not None and slot.is_used(group):
+            state[name] = slot.new(param, group)
+    return state
+
+
+def count_step(state: Mapping[str, ndarray]) -> float:
+    """Increment ``state["step"]`` and return it: 1 for the first step."""
+    step = state["step"]
+    step += 1
+    return float(step)
+
+
+def read_state(optimizer: Any, saved: Any) -> tuple[list[dict[str, Any]], State]:
+    """Return the parameter groups and the state that `saved` gives an optimizer, or raise with everything wrong."""
+    pairs = _pairs(optimizer, saved)
+    groups = [_group(mine, theirs) for mine, theirs in pairs]
+    faults = [f"group {k}: {fault}" for k, group in enumerate(groups) for fault in _group_faults(optimizer, group)]
+    params = {
+        number: (p, group)
+        for group, (_, theirs) in zip(groups, pairs, strict=True)
+        for number, p in zip(theirs["params"], group["params"], strict=True)
+    }
+    state: State = {p: {} for number, (p, _) in params.items() if number in saved["state"]}
+    faults += [f"unexpected: a state of parameter {number}" for number in saved["state"] if number not in params]
+    for number, (p, group) in {} if faults else params.items():
+        if p in state:
+            entries = saved["state"][number]
+            faults += [f"parameter {number}: {fault}" for fault in _fill(state[p], optimizer, p, group, entries)]
+    if faults:
+        raise StateDictError(
+            f"this state dict does not fit {type(optimizer).__name__}, and nothing was loaded:\n  "
+            + "\n  ".join(faults)
+            + "\nBuild the optimizer as the saved one was built."
+        )
+    return [{**group, **optimizer._checked(group)} for group in groups], state
+
+
+def _pairs(optimizer: Any, saved: Any) -> list[tuple[dict[str, Any], Mapping[str, Any]]]:
+    """Return each parameter group with its saved group."""
+    where = type(optimizer).__name__
+    if not isinstance(saved, Mapping) or not {"state", "param_groups"} <= saved.keys():
+        raise StateDictError(f'{where}: the state dict of an optimizer has the keys "state" and "param_groups".')
+    here = [len(group["params"]) for group in optimizer.param_groups]
+    there = [len(group.get("params", ())) for group in saved["param_groups"]]
+    if here != there:
+        raise StateDictError(
+            f"{where}: the saved groups have {there} parameters, and those here {here}. Nothing was loaded: build the "
+            f"optimizer over the same groups first."
+        )
+    return list(zip(optimizer.param_groups, saved["param_groups"], strict=True))
+
+
+def _group(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the saved settings of a group with the present parameters and their names."""
+    settings = {name: value for name, value in theirs.items() if name not in _PYTORCH_ONLY}
+    names = {"param_names": mine["param_names"]} if "param_names" in mine else {}
+    return {**names, **settings, "params": list(mine["params"])}
+
+
+def _group_faults(optimizer: Any, group: Mapping[str, Any]) -> Iterator[str]:
+    missing = optimizer.defaults.keys() - group.keys()
+    yield from (f"missing: the setting {name}" for name in sorted(missing))
+    unknown = group.keys() - {"params", "param_names", INITIAL_LR, *optimizer.defaults}
+    yield from (f"unexpected: the setting {name}" for name in sorted(unknown))
+    if len(group.get("param_names", group["params"])) != len(group["params"]):
+        yield "wrong: there is not one of the param_names for each parameter"
+    if not missing:
+        try:
+            optimizer._checked(group)
+            base_rates(type(optimizer).__name__, [group])
+        except ValueError as error:
+            yield f"wrong: {error}"
+
+
+def _fill(state: dict[str, ndarray], optimizer: Any, p: Tensor, group: Any, entries: Any) -> Iterator[str]:
+    """Copy the saved arrays of a parameter into its state, and yield everything wrong with them."""
+    found = {name: value for name, value in entries.items() if value is not None}
+    slots: Mapping[str, Slot] = optimizer.state_slots
+    for name, slot in slots.items():
+        if name in found:
+            try:
+                state[name] = _fitted(found[name], slot.new(p._data, group))
+            except Exception as error:
+                yield f"wrong: {name} {error}"
+        elif slot.initial is not None and slot.when is None:
+            yield f"missing: {name}"
+    yield from (f"unexpected: {name}" for name in found if name not in slots)
+
+
+def _fitted(value: Any, like: ndarray) -> ndarray:
+    """Return a copy of a saved value as an array of the shape and dtype of `like`, or raise ValueError."""
+    array = np.asarray(values_of(value))
+    if array.shape != like.shape or array.dtype.kind not in "fiu":
+        raise ValueError(f"has shape {array.shape} and dtype {array.dtype}, and needs {like.shape} and {like.dtype}")
+    with np.errstate(over="ignore"):
+        cast = array.astype(like.dtype)
+    if np.any(np.isinf(cast) & np.isfinite(array)):
+        raise ValueError(f"has a number that {like.dtype} cannot hold")
+    return cast
