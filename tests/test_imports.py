@@ -38,6 +38,7 @@ ROOMS = {
     "engine": {"errors", "plain_mode", "thresholds", "surface", "name_tables", "names", "notebook", "sources"},
     "ops": {"errors", "plain_mode", "thresholds", "engine", "names", "_checks", "cores"},
     "hypothesis_hook": {"engine"},
+    "core": OPS | {"nn", "optim"},
     "transforms": OPS,
     "nn": OPS | {"_checks", "caller", "files", "safetensors_format", "transforms", "notebook"},
     "optim": OPS | {"thresholds", "cores", "transforms", "nn"},
