@@ -17,17 +17,10 @@ MOST_LINES, MOST_FILES = 380, 32
 MOST_MARKED = 30
 
 
-def run_plainly(*command, **settings):
+def run_plainly(*command, timeout=None):
     environment = {**os.environ, "TINYGRAD_EDU_PLAIN": "1"}
-    return subprocess.run(
-        [sys.executable, *command],
-        cwd=PROJECT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        **settings,
-    )
+    settings = {"env": environment, "capture_output": True, "text": True, "timeout": timeout}
+    return subprocess.run([sys.executable, *command], cwd=PROJECT, check=False, **settings)
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ PROJECT = Path(__file__).parent.parent
 PAGE = PROJECT / "docs" / "core.md"
 TEXT = """# The core in {total} lines
 
-A training step of a small convolutional network runs {total} lines in {count} files of this package. They are the idea:
-tensors, ops with their derivatives, the graph, the backward pass, layers, a loss and an optimizer. Everything else makes
-them faster, safer or more observable, or adds more ops and layers.
+A training step of a small convolutional network runs {total} lines in {count} files of this package. They are the
+idea: tensors, ops with their derivatives, the graph, the backward pass, layers, a loss and an optimizer. Everything else
+makes them faster, safer or more observable, or adds more ops and layers.
 
 The package runs only these lines in *plain mode*, which an environment variable sets:
 
@@ -23,10 +23,11 @@ python -m tinygrad_edu.core --code    # prints the lines
 ```
 
 In plain mode each function that is only faster, in a folder `fast`, is replaced by the plain one that it names in
-`@faster_than`. A convolution is then [the product of the kernel matrix with `im2col(x)`](../tinygrad_edu/ops/patches.py),
-the call of an op is [a loop over its inputs](../tinygrad_edu/engine/recorder.py), and the backward pass is
-[one function](../tinygrad_edu/engine/backward.py). You can step through all of it with a debugger. The test suite runs in
-both modes.
+`@faster_than`. A convolution is then
+[the product of the kernel matrix with `im2col(x)`](../tinygrad_edu/ops/patches.py), the call of an op is
+[a loop over its inputs](../tinygrad_edu/engine/recorder.py), and the backward pass is
+[one function](../tinygrad_edu/engine/backward.py). You can step through all of it with a debugger. The test suite runs
+in both modes.
 
 The files in the order in which a step enters them:
 
