@@ -133,8 +133,8 @@ def test_every_room_has_a_place_in_the_order():
         ("tinygrad_edu.ops.products", "from tinygrad_edu import nn as n", "tinygrad_edu.nn"),
         ("tinygrad_edu.nn.linear", "class A:\n  from tinygrad_edu.optim import SGD", "tinygrad_edu.optim"),
         ("tinygrad_edu.data.mnist", "from tinygrad_edu.engine import Tensor", "tinygrad_edu.engine"),
-        ("tinygrad_edu.testing.laws", "from models import mnist_conv", "models.mnist_conv"),
-        ("tinygrad_edu.testing.laws", "import tinygrad_edu.training", "tinygrad_edu.training"),
+        ("tinygrad_edu.testing.laws.op_laws", "from models import mnist_conv", "models.mnist_conv"),
+        ("tinygrad_edu.testing.laws.op_laws", "import tinygrad_edu.training", "tinygrad_edu.training"),
         ("tinygrad_edu.engine", "if TYPE_CHECKING:\n  pass\nelse:\n  from .ops import exp", "tinygrad_edu.ops"),
     ],
 )

@@ -8,7 +8,7 @@ from models import char_gpt, char_lstm, diffusion, mnist_conv, mnist_lenet, mnis
 from models import spirals as spiral_arms
 from tinygrad_edu import nn
 from tinygrad_edu.nn.coupling import couples_samples
-from tinygrad_edu.testing.promise import require_promise
+from tinygrad_edu.testing.laws.sample_independence import require_promise
 
 RNG = np.random.default_rng(0)
 IMAGES, CODES, LABELS = RNG.random((3, 1, 28, 28)), RNG.integers(0, 9, (3, 8)), RNG.integers(0, 9, 3)

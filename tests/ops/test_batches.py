@@ -9,9 +9,9 @@ from tests.ops.batches import BATCHES
 from tests.ops.groups import in_groups
 from tests.ops.rounding import assert_same
 from tinygrad_edu.testing import Call
+from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.strategies import calls, special_calls
 from tinygrad_edu.testing.thresholds import lowered_thresholds
-from tinygrad_edu.testing.verdict import draw_signed
 from tinygrad_edu.transforms import vjp
 
 

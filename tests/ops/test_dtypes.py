@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.testing import Call
-from tinygrad_edu.testing.mixed_dtypes import check_dtypes
+from tinygrad_edu.testing.laws.mixed_dtypes import check_dtypes
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
 
 FLOATS = (np.float16, np.float32, np.float64)

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tests.ops.groups import in_groups
 from tests.ops.rounding import assert_same
 from tinygrad_edu.engine import Tensor, from_numpy, values_of
-from tinygrad_edu.testing.literals import LAYOUTS
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS
+from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.strategies import OP_CALLS, QUESTION_CALLS, special_calls
 from tinygrad_edu.testing.thresholds import lowered_thresholds
-from tinygrad_edu.testing.verdict import draw_signed
 from tinygrad_edu.transforms import vjp
 
 

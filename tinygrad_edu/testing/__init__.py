@@ -5,11 +5,7 @@ differentiate; the other checks take functions of Tensors. The strategies for Hy
 ``tinygrad_edu.testing.strategies``, and need the extra ``tinygrad-edu[testing]``.
 """
 
-from tinygrad_edu.testing.additive import check_additive
-from tinygrad_edu.testing.calls import Call
-from tinygrad_edu.testing.checks import check_jvp, check_linear, check_vjp
-from tinygrad_edu.testing.claims import check_gradient
-from tinygrad_edu.testing.differences import directional_derivative
+from tinygrad_edu.testing.additive_check import check_additive
 from tinygrad_edu.testing.failures import (
     CheckFailed,
     GradientMismatch,
@@ -18,11 +14,15 @@ from tinygrad_edu.testing.failures import (
     NotDeterministic,
     NotDifferentiableHere,
 )
-from tinygrad_edu.testing.frameworks import check_jax, check_keras, check_torch
-from tinygrad_edu.testing.kinks import check_subgradient
-from tinygrad_edu.testing.laws import check_op
-from tinygrad_edu.testing.modules import check_module
-from tinygrad_edu.testing.rungs import Estimate
+from tinygrad_edu.testing.gradient_check import check_gradient
+from tinygrad_edu.testing.interop import check_jax, check_keras, check_torch
+from tinygrad_edu.testing.module_check import check_module
+from tinygrad_edu.testing.numeric.extrapolation import Estimate
+from tinygrad_edu.testing.numeric.finite_differences import directional_derivative
+from tinygrad_edu.testing.op_call import Call
+from tinygrad_edu.testing.op_check import check_op
+from tinygrad_edu.testing.subgradient_check import check_subgradient
+from tinygrad_edu.testing.tensor_checks import check_jvp, check_linear, check_vjp
 
 __all__ = [
     "Call", "CheckFailed", "Estimate", "GradientMismatch", "Inconclusive", "LawBroken", "NotDeterministic",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from tinygrad_edu.testing.mutate.instead import PASSED_UNMET
+from tinygrad_edu.testing.mutate.pytest_runner import PASSED_UNMET
 from tinygrad_edu.testing.mutate.sources import Change, Source, changes, rules_in, wrapped
 from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, NOT_MET, OF_X
 
@@ -76,7 +76,7 @@ class Suite:
         with tempfile.TemporaryDirectory() as folder:
             changed = Path(folder) / "text.py"
             changed.write_text(text, "utf-8")
-            here = "tinygrad_edu.testing.mutate.instead"
+            here = "tinygrad_edu.testing.mutate.pytest_runner"
             one_process = ["-n", "0"] if find_spec("xdist") else []  # another would read the file itself
             command = [sys.executable, "-m", here, str(path), str(changed), *self.tests, "-x", "-q", *one_process]
             kept = {"HYPOTHESIS_STORAGE_DIRECTORY": folder, "PYTHONDONTWRITEBYTECODE": "1"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tinygrad_edu.engine import Array, Tensor
-from tinygrad_edu.testing.literals import LAYOUTS
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tinygrad_edu.testing.strategies.numbers import distinct_numbers, numbers_of_all_sizes, ordinary_numbers
 
 Shape = tuple[int, ...]

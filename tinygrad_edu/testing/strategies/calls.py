@@ -5,7 +5,7 @@
 """
 
 from tinygrad_edu.engine import Op
-from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy
 from tinygrad_edu.testing.strategies.op_calls.activations import ACTIVATIONS
 from tinygrad_edu.testing.strategies.op_calls.elementwise import ELEMENTWISE
@@ -13,7 +13,7 @@ from tinygrad_edu.testing.strategies.op_calls.images import IMAGES
 from tinygrad_edu.testing.strategies.op_calls.layers import LAYERS
 from tinygrad_edu.testing.strategies.op_calls.linalg import LINALG
 from tinygrad_edu.testing.strategies.op_calls.networks import NETWORKS
-from tinygrad_edu.testing.strategies.op_calls.questions import QUESTION_CALLS
+from tinygrad_edu.testing.strategies.op_calls.nondifferentiable import QUESTION_CALLS
 from tinygrad_edu.testing.strategies.op_calls.ranking import RANKING
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION
 from tinygrad_edu.testing.strategies.op_calls.scans import SCANS

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.literals import LAYOUTS, Namer, code, described
+from tinygrad_edu.testing.arrays.code_repr import Namer, code, described
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tinygrad_edu.testing.strategies.arrays import arrays, broadcastable, masks
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION_SETTINGS
 from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE_SETTINGS

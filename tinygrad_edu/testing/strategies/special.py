@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.calls import Call
-from tinygrad_edu.testing.literals import LAYOUTS
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, positions
 from tinygrad_edu.testing.strategies.calls import calls
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, axes, broadcastable, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import one_input
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import (
     Shape,
     Strategy,

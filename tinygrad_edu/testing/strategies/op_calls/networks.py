@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import (
     Strategy,
     arrays,

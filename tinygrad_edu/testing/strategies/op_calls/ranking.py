@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, one_input
 from tinygrad_edu.testing.strategies.op_calls.several import first_of

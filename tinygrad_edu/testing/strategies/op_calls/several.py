@@ -12,7 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu import ops
-from tinygrad_edu.testing.calls import Call, resolve
+from tinygrad_edu.testing.op_call import Call, resolve
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, broadcastable, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import Settings, SettingsFor, one_axis
 

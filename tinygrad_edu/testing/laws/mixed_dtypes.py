@@ -1,0 +1,116 @@
+"""The law of dtypes: the derivatives of a call by narrow inputs, or by inputs of several dtypes, up to the third order.
+
+The derivative of order n + 1 is that of the function (inputs, cotangents) -> gradients of order n, as in `check_vjp`.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Array, Tensor, from_numpy
+from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.testing.failures import LawBroken
+from tinygrad_edu.testing.numeric.low_precision import Cotangents, compare_in_narrow
+from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
+from tinygrad_edu.testing.op_call import Call
+from tinygrad_edu.transforms import vjp
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+_ToTuple = Callable[..., tuple[Tensor, ...]]
+
+
+@np.errstate(all="ignore")
+def check_dtypes(call: Call, order: int = 3, rng: Rng | None = None) -> list[float]:
+    """Check the derivatives of a call with float16 or float32 among the dtypes of its inputs.
+
+    Each gradient exists, has the shape and the dtype of the input or the cotangent that it is taken by, and has the
+    value that float64 gives for the same numbers, as far as the narrowest of the dtypes can hold it.
+
+    Parameters
+    ----------
+    call : Call
+    order : int
+        The highest order of derivatives.
+    rng : numpy.random.Generator, optional
+        Draws the cotangents; without it they are the same in every run.
+
+    Returns
+    -------
+    list of float
+        For each order, the part of the elements of the gradients whose values were compared. Values that overflow in a
+        narrow dtype are not.
+
+    Raises
+    ------
+    LawBroken
+        Naming the op, the order, and the input or cotangent.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> check_dtypes(Call("multiply", [np.ones(2, np.float16), np.ones(2)]))
+    [1.0, 1.0, 1.0]
+    """
+    _demand_a_given_dtype(call)
+    rng, names = seeded(rng), call.names
+    f: _ToTuple = partial(_in_a_tuple, call)
+    cotangents, compared = list[Sequence[Array]](), list[float]()
+    for n in range(1, order + 1):
+        what = f"op {call.name}" if n == 1 else f"op {call.name}, derivative {n}"
+        points = (*call.arrays, *chain(*cotangents))
+        cotangents.append(_fitting_cotangents(what, f, points, names, rng))
+        wrong, part = compare_in_narrow(partial(_pull, f), call.arrays, cotangents, rng)
+        if wrong:
+            k, how = wrong
+            raise LawBroken(f"{what}: the gradient of {names[k]} is wrong in {points[k].dtype}: {how}.")
+        compared.append(part)
+        f = partial(_gradients, f, len(points))
+        names += tuple(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents[-1])))
+    return compared
+
+
+def _demand_a_given_dtype(call: Call) -> None:
+    given, out = {x.dtype for x in call.arrays}, call(*map(from_numpy, call.arrays))
+    if getattr(call.function, "promotes", True) and out.dtype not in given:
+        raise LawBroken(f"op {call.name}: its result is {out.dtype}, and its tensors are {given}.")
+
+
+def _in_a_tuple(call: Call, *inputs: Any) -> tuple[Tensor, ...]:
+    return (call(*inputs),)
+
+
+def _gradients(f: _ToTuple, count: int, *inputs: Any) -> tuple[Tensor, ...]:
+    """Return the gradients of f by the first `count` inputs, of which the others are the cotangents."""
+    _, pullback = vjp(f, *inputs[:count])
+    gradients: tuple[Tensor, ...] = pullback(inputs[count:])
+    return gradients
+
+
+def _pull(f: _ToTuple, arrays: Sequence[Array], cotangents: Cotangents) -> tuple[Array, Sequence[Array]]:
+    """Return what f gives of arrays and the lower cotangents, in one array, and its gradients by them."""
+    out, pullback = vjp(f, *arrays, *chain(*cotangents[:-1]))
+    gradients = pullback(tuple(cotangents[-1]))
+    return np.concatenate([np.zeros(0), *(x.numpy().ravel() for x in out)]), [g.numpy() for g in gradients]
+
+
+def _fitting_cotangents(
+    what: str, f: _ToTuple, points: Sequence[Array], names: Sequence[str], rng: Rng
+) -> Sequence[Array]:
+    """Draw the cotangents of what f gives, and demand that its gradients are there and fit the points."""
+    try:
+        out, pullback = vjp(f, *points)
+        cotangents = tuple(draw_signed(rng, x.shape).astype(x.dtype, copy=False) for x in out)
+        gradients = pullback(cotangents)
+    except TinygradError as error:
+        raise LawBroken(f"{error} In {what}.") from error
+    for name, x, gradient in zip(names, points, gradients, strict=True):
+        if gradient.shape != x.shape or gradient.dtype != x.dtype:
+            raise LawBroken(
+                f"{what}: the gradient of {name} is {gradient.dtype} of shape {gradient.shape}, "
+                f"and {name} is {x.dtype} of shape {x.shape}."
+            )
+    return cotangents

@@ -1,0 +1,42 @@
+"""Runs pytest with another text in the place of one file, which stays as it is: a process of its own for each mutant.
+
+``python -m tinygrad_edu.testing.mutate.pytest_runner my_ops.py text.py ...``, and what follows is pytest's.
+"""
+
+import builtins
+import os
+import sys
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType
+
+import pytest
+
+from tinygrad_edu.testing.mutate.wrappers import met, mutant
+
+# What this ends with where the tests pass and the condition of a wrapper was never met.
+PASSED_UNMET = 100
+
+
+def read_instead(path: Path, text: str) -> None:
+    """Let every import of a file run this text, in which `mutant` is a name."""
+    builtins.mutant = mutant  # type: ignore[attr-defined]
+    get_code = SourceFileLoader.get_code
+
+    def get_other_code(loader: SourceFileLoader, name: str) -> CodeType | None:
+        own = os.path.exists(loader.path) and os.path.samefile(loader.path, path)
+        return compile(text, loader.path, "exec", dont_inherit=True) if own else get_code(loader, name)
+
+    SourceFileLoader.get_code = get_other_code  # type: ignore[assignment,method-assign]
+
+
+def run_pytest() -> None:
+    """Run pytest, which must not rewrite assertions, for then it reads files by itself."""
+    path, text, *options = sys.argv[1:]
+    read_instead(Path(path), Path(text).read_text("utf-8"))
+    code = pytest.main(["--assert=plain", "-p", "no:cacheprovider", *options])
+    sys.exit(PASSED_UNMET if code == 0 and not met else code)
+
+
+if __name__ == "__main__":
+    run_pytest()

@@ -1,0 +1,167 @@
+"""Call: an op (or any function of tensors) with the inputs and settings to call it with, printed as code."""
+
+import contextlib
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import ops
+from tinygrad_edu.engine import Array, Op
+from tinygrad_edu.errors import MissingRuleError
+from tinygrad_edu.testing.arrays.code_repr import Namer, code, described
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+
+class Call:
+    """One call of an op: a function of those inputs that a derivative is asked of, the others held fixed.
+
+    Parameters
+    ----------
+    function : str or callable
+        The name of an op or function of `tinygrad_edu.ops`, or of an op that a module of yours has under this name;
+        or an `Op`, or a function of tensors.
+    inputs : sequence of array_like
+    differentiable : sequence of int, optional
+        The positions of the inputs to differentiate by; by default every floating-point one that has a rule.
+    **settings
+        What else the function is called with.
+
+    Raises
+    ------
+    LookupError
+        For a name that no op has.
+
+    Attributes
+    ----------
+    arrays : tuple of ndarray
+        The differentiable inputs.
+    names : tuple of str
+        Their names.
+
+    Examples
+    --------
+    >>> call = Call("sum", [np.array([[1.0, 2.0]])], axis=1)
+    >>> call
+    Call('sum', [np.array([[1.0, 2.0]])], axis=1)
+    >>> call(*call.arrays)
+    array([3.])
+    """
+
+    def __init__(
+        self,
+        function: str | Callable[..., Any],
+        inputs: Sequence[Any],
+        differentiable: Sequence[int] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.function = resolve(function) if isinstance(function, str) else function
+        self.inputs = tuple(np.asarray(x) if isinstance(x, np.generic) else x for x in inputs)
+        self.settings = settings
+        self._given = differentiable
+        names = argument_names(self.function, len(self.inputs))
+        self.differentiable = tuple(self._with_rules(names) if differentiable is None else differentiable)
+        self.arrays: tuple[Array, ...] = tuple(self.inputs[k] for k in self.differentiable)
+        self.names = tuple(names[k] for k in self.differentiable)
+
+    @property
+    def name(self) -> str:
+        """The name of the op or function."""
+        return str(getattr(self.function, "__name__", self.function))
+
+    def __call__(self, *arrays: Any) -> Any:
+        """Call the function, with `arrays` (arrays or Tensors) in the place of the differentiable inputs."""
+        inputs = list(self.inputs)
+        for k, x in zip(self.differentiable, arrays, strict=True):
+            inputs[k] = x
+        return self.function(*inputs, **self.settings)
+
+    def __repr__(self) -> str:
+        return self.written(described)
+
+    def written(self, name: Namer) -> str:
+        """Return the call as code, with a name for what is no literal."""
+        known = _ours(self.name) is self.function
+        parts = [repr(self.name) if known else name(self.function), code(list(self.inputs), name)]
+        if self._given is not None:
+            parts.append(f"differentiable={tuple(self._given)}")
+        parts += [f"{key}={code(value, name)}" for key, value in self.settings.items()]
+        return f"{name(type(self))}({', '.join(parts)})"
+
+    def replaced(self, arrays: Sequence[Any]) -> "Call":
+        """Return the same call of other differentiable inputs."""
+        inputs = list(self.inputs)
+        for k, x in zip(self.differentiable, arrays, strict=True):
+            inputs[k] = x
+        return Call(self.function, inputs, self._given, **self.settings)
+
+    def map_arrays(self, function: Callable[[Array], Array]) -> "Call":
+        """Return the same call with `function` applied to every input that is an array."""
+        inputs = [function(x) if isinstance(x, np.ndarray) else x for x in self.inputs]
+        return Call(self.function, inputs, self._given, **self.settings)
+
+    def _with_rules(self, names: tuple[str, ...]) -> list[int]:
+        op = self.function
+        floats = [k for k, x in enumerate(self.inputs) if np.asarray(x).dtype.kind == "f"]
+        if not isinstance(op, Op):
+            return floats
+        arguments = [op.inputs[0] if op.variadic else name for name in names]
+        for k in floats:
+            if arguments[k] not in op.functions and op.promoted(k):
+                raise _missing_rule(op, arguments[k])
+        return [k for k in floats if arguments[k] in op.functions]
+
+
+def _missing_rule(op: Op, argument: str) -> MissingRuleError:
+    """Return the error for an input of numbers that are computed with, and that no gradient would reach."""
+    others = tuple(name for name in op.promotes if name != argument)
+    return MissingRuleError(
+        f"op {op.name} has no rule for its argument {argument}: define one with {op.name}.vjps({argument}=lambda g, "
+        f"...: ...). If {argument} is a condition, a mask or an index, say which inputs are computed with: "
+        f"@op(promotes={others})."
+    )
+
+
+def resolve(name: str) -> Any:
+    """Return the op or function of `tinygrad_edu.ops` or its `linalg` of that name; or else an op of a loaded module.
+
+    Raises
+    ------
+    LookupError
+        Where there is none.
+    """
+    if (ours := _ours(name)) is not None:
+        return ours
+    for module in list(sys.modules.values()):
+        if isinstance(theirs := getattr(module, "__dict__", {}).get(name), Op):
+            return theirs
+    raise LookupError(f"no module has an op {name!r}: give the op itself, Call({name}, [...]).")
+
+
+def _ours(name: str) -> Any:
+    return ops.registry.get(name, getattr(ops, name, getattr(ops.linalg, name, None)))
+
+
+def argument_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
+    """Return the names of a function's first `count` positional arguments; x0, x1, ... where it does not say."""
+    names: Sequence[str] = ()
+    if isinstance(function, Op | Call):
+        names = function.names(count) if isinstance(function, Op) else function.names
+    else:
+        with contextlib.suppress(TypeError, ValueError):  # of what is written in C
+            parameters = inspect.signature(getattr(function, "forward", function)).parameters.values()
+            names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return tuple(names[k] if k < len(names) else f"x{k}" for k in range(count))
+
+
+def title_of(function: Any) -> str:
+    """Return what a function is called in a message: the same in every run."""
+    if isinstance(function, Op | Call):
+        return f"op {function.name}"
+    if isinstance(function, partial):
+        return title_of(function.func)
+    return str(getattr(function, "__name__", type(function).__name__))

@@ -1,0 +1,69 @@
+"""What is remembered of a running Hypothesis test: its first failure, before shrinking made a special case of it."""
+
+import sys
+from types import FrameType
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from tinygrad_edu.testing.arrays.array_tree import map_leaves
+
+__tracebackhide__ = True
+
+
+class _Seen(NamedTuple):
+    """The first line of a message, and the shapes of the arrays that it was about."""
+
+    headline: str
+    shapes: str
+
+
+# By run of a test, and by kind of error: Hypothesis shrinks each kind for itself.
+_seen: WeakKeyDictionary[Any, dict[type, _Seen]] = WeakKeyDictionary()
+
+
+def message_of(error: Exception, inputs: tuple[Any, ...]) -> str:
+    """Return the message of an error; in a Hypothesis test with what its first failure said, if that was another."""
+    text, run = str(error), _run()
+    if run is None:
+        return text
+    now = _Seen(text.split("\n")[0], _shapes(inputs))
+    first = _seen.setdefault(run, {}).setdefault(type(error), now)
+    return text if first.headline == now.headline else f"{text}\n  first seen at {first.shapes}: {first.headline}"
+
+
+def is_shrinking(kind: type) -> bool:
+    """Whether nobody will read the message of a failure: a first of its kind was seen, and this is not the last."""
+    run = _run()
+    if run is None or kind not in _seen.get(run, {}):
+        return False
+    from hypothesis.control import current_build_context
+
+    return not current_build_context().is_final
+
+
+def _run() -> Any:
+    """Return what Hypothesis makes for one run of one test, and drops at its end; None outside of a test."""
+    hypothesis = sys.modules.get("hypothesis")
+    if hypothesis is None or not hypothesis.currently_in_test_context():
+        return None
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "wrapped_test" and frame.f_globals.get("__name__") == "hypothesis.core":
+            return frame.f_locals.get("state")
+        frame = frame.f_back
+    return None
+
+
+def _shapes(inputs: tuple[Any, ...]) -> str:
+    arrays: dict[int, Any] = {}  # a Call's are given again
+
+    def visit(_: str, x: Any) -> None:
+        if hasattr(x, "shape") or isinstance(x, float | list):
+            arrays[id(x)] = x
+
+    for part in inputs:
+        map_leaves(visit, tuple(getattr(part, "arrays", (part,))))
+    shapes = [str(tuple(np.shape(x))) for x in arrays.values()]
+    return f"shape{'s' * (len(shapes) > 1)} {', '.join(shapes) or '()'}"

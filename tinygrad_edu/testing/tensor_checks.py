@@ -1,0 +1,307 @@
+"""The checks of a derivative: against finite differences, of vjp against jvp, and of linear functions exactly.
+
+The cotangent and the direction are random and have no tiny entries: an all-ones cotangent cannot see a wrong softmax.
+Everything runs in float64. Two numbers may differ by what the error estimate of the differences allows, and no more.
+"""
+
+from collections.abc import Sequence
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Array, Tensor, from_numpy, is_grad_enabled, no_grad, values_of
+from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.testing.arrays.layouts import laid_out
+from tinygrad_edu.testing.claim import Claim
+from tinygrad_edu.testing.decision import EXACT, compare, settled
+from tinygrad_edu.testing.failures import GradientMismatch
+from tinygrad_edu.testing.numeric.extrapolation import SAFETY
+from tinygrad_edu.testing.numeric.finite_differences import largest
+from tinygrad_edu.testing.numeric.rounding import less_certain, rounding_of
+from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_signed, seeded
+from tinygrad_edu.testing.op_call import argument_names, title_of
+from tinygrad_edu.testing.purity import copies, require_deterministic, require_unwritten
+from tinygrad_edu.testing.report.inconclusive import examples
+from tinygrad_edu.testing.report.reproduction import reproducible
+from tinygrad_edu.transforms import Function, jvp, tree_leaves, vjp
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+_CANCELLED = 2.0**-48  # what remains of terms as large as a direction times a cotangent, where they cancel
+
+
+@reproducible
+def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None) -> None:
+    """Check the derivatives of a function of Tensors against finite differences, up to the given order.
+
+    The derivative of order n + 1 is checked as that of the function (inputs, cotangent) -> gradients of order n.
+
+    Parameters
+    ----------
+    f : callable
+        Of Tensors, to a Tensor, or to nested lists, tuples and dicts of them. A `Call` and an `Op` are such functions.
+    *arrays : array_like, floating
+        The point; turned into float64.
+    order : int
+        1, 2 or 3.
+    rng : numpy.random.Generator, optional
+        As in `check_gradient`.
+
+    Raises
+    ------
+    GradientMismatch, Inconclusive, NotDeterministic
+        As in `check_gradient`.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> check_vjp(lambda x, y: tg.tanh(x @ y), np.ones((2, 3)), np.ones(3), order=3)
+    """
+    rng = seeded(rng)
+    points = _points(f, arrays)
+    names, title = argument_names(f, len(points)), title_of(f)
+    scale, affine = 0.0, 0
+    for n in range(1, order + 1):
+        cotangents = _check_once(f, points, names, f"{title}, derivative {n}" if n > 1 else title, rng, scale, affine)
+        # A gradient is a sum of terms as large as its cotangent, however small it is: that of a saturated tanh.
+        scale = max(scale, *(float(np.max(np.abs(g), initial=0)) for g in cotangents), 0.0)
+        f, points, affine = _pullback_of(f, points), points + cotangents, affine + len(cotangents)
+        names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
+
+
+@reproducible
+def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
+    """Check the forward derivative of a function of Tensors: against differences, and against the reverse one.
+
+    The second is the identity <v, J u> = <J' v, u>, for a random direction u and cotangent v.
+
+    Parameters
+    ----------
+    f, *arrays, rng
+        As in `check_vjp`.
+
+    Raises
+    ------
+    GradientMismatch, Inconclusive, NotDeterministic
+        As in `check_gradient`.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> check_jvp(lambda x: tg.softmax(x), np.array([0.5, 1.0, -2.0]))
+    """
+    rng = seeded(rng)
+    points = _points(f, arrays)
+    value = _value_of(f, points)
+    parts = [draw_directions(rng, x) for x in points]
+    directions = [np.sum(each, axis=0) for each in parts]
+    out, pullback = vjp(f, *points)
+    cotangents = _cotangents(out, rng)
+
+    def pushed(factor: float) -> Array:
+        with no_grad():
+            return _join(_floating(jvp(f, points, [factor * u for u in directions])[1]))
+
+    def pulled(factor: float) -> tuple[float, float]:
+        with no_grad():
+            return _inner(pullback(_like(out, [factor * v for v in cotangents])), directions)
+
+    forward, row = pushed(1.0), _join(cotangents)
+    along = [(k, u) for k, each in enumerate(parts) for u in each]
+    here = value(*points).copy()
+    slopes = [settled(partial(_at, value, points, k), points[k], u, here) for k, u in along]
+    lost = _CANCELLED * max(map(largest, directions), default=0.0)
+    total = np.sum([np.zeros(forward.shape), *(slope.value for slope in slopes)], axis=0)
+    error = SAFETY * np.sum([np.zeros(forward.shape), *(slope.error for slope in slopes)], axis=0)
+    error += EXACT * np.max(np.abs(forward), initial=0) + lost
+    sides, lost = (_inner([forward], [row]), pulled(1.0)), lost * float(np.sum(np.abs(row)))
+    if not (np.all(np.abs(forward - total) <= error) and _are_equal(*sides, lost)):
+        aside = [less_certain(value, points, k, u, slope, rng) for (k, u), slope in zip(along, slopes, strict=True)]
+        noise = np.sum([a.error - slope.error for a, slope in zip(aside, slopes, strict=True)], axis=0)
+        rounding = SAFETY * (noise + rounding_of(pushed))
+        error += rounding
+        lost += float(np.sum(np.abs(row) * rounding)) + SAFETY * float(rounding_of(lambda c: pulled(c)[0]))
+    _demand_close(f"jvp of {title_of(f)}", forward, total, error)
+    _demand_equal(f"jvp of {title_of(f)}: <v, J u> and <J' v, u>", *sides, lost)
+    examples["conclusive"] += 1
+
+
+@reproducible
+def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
+    """Check a linear function of Tensors exactly, with no differences: <f(u), v> = <u, vjp(v)>, and linearity itself.
+
+    Parameters
+    ----------
+    f : callable
+        Linear in all its inputs together: ``f(a u + b w) = a f(u) + b f(w)``.
+    *arrays : array_like
+        Only their shapes matter.
+    rng : numpy.random.Generator, optional
+        As in `check_gradient`.
+
+    Raises
+    ------
+    GradientMismatch
+        Where f is not linear, or its vjp is not its transpose.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> check_linear(lambda x: tg.sum(x, axis=0), np.zeros((3, 2)))
+    """
+    rng = seeded(rng)
+    u, w = ([draw_signed(rng, np.shape(a)) for a in arrays] for _ in range(2))
+    value = _value_of(f, u)
+    out, pullback = vjp(f, *u)
+    cotangents = _cotangents(out, rng)
+    with no_grad():
+        back = pullback(_like(out, cotangents))
+    name = title_of(f)
+    mixed = value(*(2 * a - 3 * b for a, b in zip(u, w, strict=True)))
+    parts = 2 * value(*u), 3 * value(*w)
+    if not np.all(np.abs(mixed - (parts[0] - parts[1])) <= EXACT * np.max(np.abs(parts), initial=1)):
+        raise GradientMismatch(f"{name} is not linear: f(2 u - 3 w) is not 2 f(u) - 3 f(w).")
+    lost = _CANCELLED * sum(float(np.sum(np.abs(v))) for v in cotangents) * max(map(largest, u), default=0.0)
+    _demand_equal(f"{name}: <f(u), v> and <u, vjp(v)>", _inner(_floating(out), cotangents), _inner(back, u), lost)
+
+
+# --- The parts ---
+
+
+def _points(f: Function, arrays: Sequence[Any]) -> tuple[Array, ...]:
+    """Return the arrays that f is checked at, in float64; those of a `Call` unless others are given."""
+    points = [np.asarray(values_of(a)) for a in arrays or getattr(f, "arrays", ())]
+    for a in points:
+        if a.dtype.kind not in "fiu":
+            raise DTypeError(f"a derivative is taken at real numbers, not at an array of dtype {a.dtype}.")
+    return tuple(a if a.dtype == np.float64 else laid_out(a.astype(np.float64), a) for a in points)
+
+
+def _floating(out: Any) -> list[Tensor]:
+    """Return the floating-point tensors (and arrays) among results."""
+    return [t for t in map(_as_tensor, tree_leaves(out)) if t.dtype.kind == "f"]
+
+
+def _as_tensor(x: Any) -> Tensor:
+    return x if isinstance(x, Tensor) else Tensor(x)
+
+
+def _ravel(a: Any) -> Array:
+    values: Array = (a.numpy() if isinstance(a, Tensor) else np.asarray(a)).reshape(-1)
+    return values
+
+
+def _join(parts: Sequence[Any]) -> Array:
+    """Return several arrays in one row; one alone as it is."""
+    if len(parts) == 1:
+        return parts[0].numpy() if isinstance(parts[0], Tensor) else np.asarray(parts[0])
+    return np.concatenate([np.zeros(0), *map(_ravel, parts)])
+
+
+def _apart(joined: Array, parts: Sequence[Array]) -> list[Array]:
+    """Return the arrays, of the shapes and dtypes of `parts`, that `_join` put in one row."""
+    pieces = np.split(joined.reshape(-1), np.cumsum([part.size for part in parts])[:-1])
+    return [piece.reshape(part.shape).astype(part.dtype) for piece, part in zip(pieces, parts, strict=False)]
+
+
+def _value_of(f: Function, points: Sequence[Array]) -> Function:
+    """Return f as a function of arrays, copied in the layouts of `points` (f may write into its own), to one array."""
+
+    def value(*arrays: Array) -> Array:
+        with no_grad():
+            return _join(_floating(f(*map(from_numpy, map(laid_out, arrays, points)))))
+
+    return value
+
+
+def _cotangents(out: Any, rng: Rng) -> tuple[Array, ...]:
+    return tuple(draw_signed(rng, t.shape).astype(t.dtype, copy=False) for t in _floating(out))
+
+
+def _like(out: Any, cotangents: Any) -> Any:
+    """Put cotangents in the places of the floating-point results of `out`; zeros in the other places."""
+    remaining = iter(cotangents)
+
+    def rebuild(tree: Any) -> Any:
+        if isinstance(tree, dict):
+            return {key: rebuild(part) for key, part in tree.items()}
+        if isinstance(tree, list | tuple):
+            return type(tree)([rebuild(part) for part in tree])
+        return next(remaining) if _as_tensor(tree).dtype.kind == "f" else np.zeros(np.shape(tree))
+
+    return rebuild(out)
+
+
+def _pullback_of(f: Function, points: Sequence[Array]) -> Function:
+    """Return the function (inputs, cotangents) -> gradients: a function of Tensors, to be differentiated in turn.
+
+    At the point itself, where most of its values are asked for, all cotangents are pulled through one record.
+    """
+    count, at_points = len(points), cache(lambda: vjp(f, *map(from_numpy, copies(points))))
+
+    def pulled(*inputs: Any) -> Any:
+        here = not is_grad_enabled() and all(np.array_equal(x.numpy(), p) for x, p in zip(inputs, points, strict=False))
+        out, pullback = at_points() if here else vjp(f, *inputs[:count])
+        return pullback(_like(out, inputs[count:]))
+
+    return pulled
+
+
+def _check_once(
+    f: Function,
+    points: tuple[Array, ...],
+    names: tuple[str, ...],
+    title: str,
+    rng: Rng,
+    scale: float,
+    affine: int,
+) -> tuple[Array, ...]:
+    """Check the first derivative of f, and return the cotangents that it was checked with."""
+    value = _value_of(f, points)
+    require_deterministic(title, value, points)
+    given = copies(points)
+    out, pullback = vjp(f, *map(from_numpy, given))
+    cotangents = _cotangents(out, rng)
+
+    def gradients(joined: Array) -> tuple[Array, ...]:
+        with no_grad():
+            return tuple(g.numpy() for g in pullback(_like(out, _apart(joined, cotangents))))
+
+    row = _join(cotangents)
+    claimed = gradients(row)
+    require_unwritten(title, names, given, points)
+    plain = value(*points).copy()  # it may lie in memory that f writes into again
+    if not np.allclose(_join(_floating(out)), plain, rtol=EXACT, atol=EXACT, equal_nan=True):
+        raise GradientMismatch(f"{title}: its value is another when it is recorded than under no_grad().")
+    compare(Claim(title, value, points, names, plain, row, claimed, scale, affine=affine), rng, gradients)
+    return cotangents
+
+
+def _at(value: Function, points: tuple[Array, ...], k: int, x: Array) -> Any:
+    return value(*points[:k], x, *points[k + 1 :])
+
+
+def _inner(a: Any, b: Any) -> tuple[float, float]:
+    """Return the inner product of two lists of arrays, and the sum of the absolute values of its terms."""
+    terms = np.concatenate([np.zeros(0), *(_ravel(x) * _ravel(y) for x, y in zip(a, b, strict=True))])
+    return float(np.sum(terms)), float(np.sum(np.abs(terms)))
+
+
+def _demand_close(what: str, forward: Array, total: Array, error: Array) -> None:
+    """Raise where an element of a forward derivative is further from the numeric one than `error`."""
+    if not np.all(np.abs(forward - total) <= error):
+        worst = np.unravel_index(np.argmax(np.abs(forward - total) - error), total.shape)
+        raise GradientMismatch(
+            f"{what}: element {tuple(map(int, worst))} of the result is {forward[worst]}, "
+            f"and numerically {total[worst]}."
+        )
+
+
+def _are_equal(left: tuple[float, float], right: tuple[float, float], lost: float) -> bool:
+    return abs(left[0] - right[0]) <= EXACT * max(left[1], right[1]) + lost
+
+
+def _demand_equal(what: str, left: tuple[float, float], right: tuple[float, float], lost: float) -> None:
+    if not _are_equal(left, right, lost):
+        raise GradientMismatch(f"{what} differ: {left[0]} and {right[0]}.")
