@@ -94,7 +94,7 @@ def pytest_runtest_makereport(
     reproduction = sys.modules.get("tinygrad_edu.testing.report.reproduction")
     lines = ""
     if reproduction is not None and call.excinfo is not None and item.config.getoption("showcapture") == "all":
-        lines = reproduction.taken_from(call.excinfo.value)
+        lines = reproduction.reproduction_lines(call.excinfo.value)
     report = yield
     if lines:
         report.sections.append(("To reproduce", lines))

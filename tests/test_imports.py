@@ -17,11 +17,12 @@ PACKAGE = Path(tg.__file__).parent
 PROJECT = PACKAGE.parent
 
 # Each room may import from the rooms that are named here, and from itself.
-OPS = {"errors", "name_tables", "names", "plain_mode", "engine", "ops"}
+OPS = {"errors", "pytree", "name_tables", "names", "plain_mode", "engine", "ops"}
 ROOMS = {
     "errors": set(),
     "name_tables": set(),
     "names": {"name_tables"},
+    "pytree": {"errors"},
     "allocator": set(),
     "plain_mode": set(),
     "thresholds": set(),
@@ -32,7 +33,7 @@ ROOMS = {
     "safetensors_format": {"errors"},
     "sources": set(),
     "notebook": set(),
-    "data": {"errors", "names", "_checks", "files", "safetensors_format"},
+    "data": {"errors", "pytree", "names", "_checks", "files", "safetensors_format"},
     "surface": set(),
     "cores": {"errors", "_checks", "thresholds"},
     "engine": {"errors", "plain_mode", "thresholds", "surface", "name_tables", "names", "notebook", "sources"},

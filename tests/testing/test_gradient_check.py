@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.errors import DTypeError, RuleDefinitionError
+from tinygrad_edu.pytree import tree_map_with_path
 from tinygrad_edu.testing import GradientMismatch, LawBroken, NotDeterministic, check_gradient, strategies
-from tinygrad_edu.testing.arrays.array_tree import map_leaves
+from tinygrad_edu.testing.arrays.array_tree import is_number_list
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, is_real, unit_of
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 
@@ -93,13 +94,18 @@ RIGHT = {
 }  # fmt: skip
 
 
+def map_arrays(f, tree):
+    """Apply f to each leaf of a pytree, and to each list of numbers."""
+    return tree_map_with_path(lambda _, leaf: f(leaf), tree, is_leaf=is_number_list)
+
+
 def spoiled(claimed, k):
     """Return a derivative whose `k`-th part is another."""
 
     @functools.wraps(claimed)
     def wrong(*point):
         parts = iter(range(100))
-        return map_leaves(lambda _, g: g if g is None or next(parts) != k else 1.5 * as_numbers(g) + 1, claimed(*point))
+        return map_arrays(lambda g: g if next(parts) != k else 1.5 * as_numbers(g) + 1, claimed(*point))
 
     return wrong
 
@@ -171,7 +177,7 @@ REFUSED = {
     "complex input": ([np.sum, np.ones_like, X + 1j], DTypeError, "real numbers, not at an array of dtype complex128"),
     "complex result": ([lambda x: np.sum(x) * 1j, np.ones_like, X], DTypeError, "returned complex numbers"),
     "complex gradient": ([np.sum, lambda x: 1 + 0j * x, X], DTypeError, "gradient of a has real numbers"),
-    "no result": ([lambda x: None, np.ones_like, X], DTypeError, "<lambda> returned None: there is no number in it"),
+    "no result": ([lambda x: None, np.ones_like, X], DTypeError, "<lambda> returned None: it holds no number"),
     "nothing claimed": ([np.sum, None, X], RuleDefinitionError, "claims nothing"),
     "no cotangent": ([lambda x: x**2, lambda x: 2 * x, X], RuleDefinitionError,
                      r"cannot be called as grad\(x, cotangent\): it is <lambda>\(x\).*takes the cotangent last"),
@@ -189,7 +195,7 @@ REFUSED = {
              "gradient of y is wrong: it is zero.\n  grad returned None, which says that it is zero, for y\n"),
     "None for all": ([np.sum, lambda x: None, X], GradientMismatch, "it is zero"),
     "infinite": ([np.sum, lambda x: np.inf, 1.0], GradientMismatch, "it holds inf"),
-    "f writes": ([writes, lambda x: 2 + 0 * x, X], LawBroken, "^writes writes into its input x: "),
+    "f writes": ([writes, lambda x: 2 + 0 * x, X], LawBroken, "^writes writes into its input x, so "),
     "f writes into labels": ([writes_labels, lambda x, labels: 0 * x, X, LABELS], LawBroken, "its input labels"),
     "grad writes": ([lambda x: x**2, writes_cotangent, X], LawBroken, "of <lambda> writes into its input the cot"),
     "a slope, not a gradient": ([np.sin, np.cos, X], LawBroken, "the derivative of sin writes into its input the cot"),
@@ -231,16 +237,16 @@ def is_input(value):
 def test_arguments_of_any_nest(point, data):
     """The sum of the sines of all that is an input; with one wrong part, unless there is none."""
     inputs = []
-    map_leaves(lambda _, x: inputs.append(x) if is_input(x) else None, tuple(point))
+    map_arrays(lambda x: inputs.append(x) if is_input(x) else None, tuple(point))
 
     def total(*point):
         sines = []
-        map_leaves(lambda _, x: sines.append(np.sum(np.sin(x))) if is_input(x) else None, point)
+        map_arrays(lambda x: sines.append(np.sum(np.sin(x))) if is_input(x) else None, point)
         return np.sum(sines)
 
     def gradient(*point, wrong=-1):
         parts = iter(range(100))
-        return map_leaves(lambda _, x: np.cos(x) + 2 * (next(parts) == wrong) if is_input(x) else None, point)
+        return map_arrays(lambda x: np.cos(x) + 2 * (next(parts) == wrong) if is_input(x) else None, point)
 
     if not inputs:
         with pytest.raises(DTypeError, match="there is no input"):

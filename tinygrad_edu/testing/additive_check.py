@@ -9,9 +9,9 @@ from tinygrad_edu.engine import Tensor, from_numpy
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.nn.additive import denominator_of
 from tinygrad_edu.nn.samples import as_arrays, samples, some_samples
+from tinygrad_edu.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.numeric.sampling import seeded
-from tinygrad_edu.transforms.trees import tree_leaves, tree_map
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 

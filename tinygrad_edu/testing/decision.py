@@ -23,8 +23,8 @@ from tinygrad_edu.testing.failures import (
     NotDifferentiableHere,
 )
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate
-from tinygrad_edu.testing.numeric.finite_differences import derivative_along, largest, looked_below, slope_of_affine
-from tinygrad_edu.testing.numeric.rounding import less_certain, rounding_of
+from tinygrad_edu.testing.numeric.finite_differences import affine_slope, check_smaller_steps, derivative_along, largest
+from tinygrad_edu.testing.numeric.rounding import add_jitter, jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, even_cotangents, other_cotangents
 from tinygrad_edu.testing.report.inconclusive import examples, reject
 from tinygrad_edu.testing.report.mismatch import element_by_element, wrong_shape, wrong_tangent
@@ -74,7 +74,7 @@ def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, 
     claim = claims[0]
     f, x = claim.of_input(k), claim.arrays[k]
     if k >= len(claim.arrays) - claim.affine:
-        slope = slope_of_affine(f, x, direction)
+        slope = affine_slope(f, x, direction)
         asked, _ = _asked(claims, k, slope, rng, pullback)
         if all(found == "right" for found, _ in _judge(asked, k, direction, slope)):
             return  # and else the differences say what rounds, and what is wrong
@@ -82,7 +82,7 @@ def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, 
     asked, has_even = _asked(claims, k, slope, rng, pullback)
     judged = [found for found, _ in _judge(asked, k, direction, slope)]
     if "wrong" in judged:
-        slope = less_certain(claim.f, claim.arrays, k, direction, looked_below(f, x, direction, slope), rng)
+        slope = add_jitter(claim.f, claim.arrays, k, direction, check_smaller_steps(f, x, direction, slope), rng)
         judged = [_judge_again(each, k, direction, slope, rng, pullback) for each in asked]
     # What lies still beside what moves is held to be 0 within its error; the even cotangent decides the rest.
     if judged[0] == "inconclusive" and not (has_even and judged[-1] == "right"):
@@ -103,7 +103,7 @@ def _judge_again(claim: Claim, k: int, direction: Array, slope: Estimate, rng: R
     """Return the verdict, and raise if it is that a gradient is wrong by more than rounding leaves of it."""
     ((found, sums),) = _judge([claim], k, direction, slope)
     if found != "right" and pullback is not None:  # which is linear
-        lost = rounding_of(lambda c: np.sum(np.asarray(pullback(c * claim.cotangent)[k]) * direction))
+        lost = jitter_of_linear(lambda c: np.sum(np.asarray(pullback(c * claim.cotangent)[k]) * direction))
         ((found, sums),) = _judge([replace(claim, rounding=float(lost))], k, direction, slope)
     if found == "wrong":
         two = f"along a random direction it is {sums.analytic:.10g}, and numerically {sums.numeric:.10g}"
@@ -152,8 +152,8 @@ def compare_tangent(claim: Claim, k: int, direction: Array, along: Callable[[Arr
     slope = _slope(claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale)
     found = _judge_tangent(claim, k, slope)
     if found == "wrong":
-        slope = less_certain(claim.f, claim.arrays, k, direction, slope, rng)
-        lost = rounding_of(lambda c: np.sum(claim.cotangent * along(c * direction)))
+        slope = add_jitter(claim.f, claim.arrays, k, direction, slope, rng)
+        lost = jitter_of_linear(lambda c: np.sum(claim.cotangent * along(c * direction)))
         found = _judge_tangent(replace(claim, rounding=float(lost)), k, slope)
     if found == "wrong":
         raise wrong_tangent(claim, k, slope, tangent)
@@ -205,10 +205,10 @@ def _judge_terms(claims: Sequence[Claim], k: int, slope: Estimate, terms: Array)
     moving = np.where(still, 0, error)
     added = (terms, np.abs(terms), cotangents * value, *(weights * x for x in (np.abs(value), error, moving, inside)))
     sums = map(_Sums._make, zip(*(x.sum(axis=1).tolist() for x in added), strict=True))
-    return [(_verdict(claim, k, slope.unit, each), each) for claim, each in zip(claims, sums, strict=True)]
+    return [(_decide(claim, k, slope.unit, each), each) for claim, each in zip(claims, sums, strict=True)]
 
 
-def _verdict(claim: Claim, k: int, unit: float, sums: _Sums) -> str:
+def _decide(claim: Claim, k: int, unit: float, sums: _Sums) -> str:
     """Judge the gap between the numeric derivative, by a function of some rounding unit, and the analytic one."""
     gap, error, size, claimed = abs(sums.numeric - sums.analytic), sums.error, sums.size, sums.claimed
     if not math.isfinite(size):
@@ -244,7 +244,7 @@ def _slope(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Array, s
         reject(error)
 
 
-def settled(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Array) -> Estimate:
+def smooth_slope(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Array) -> Estimate:
     """Return the derivative along a direction, given f(x), where there is no kink."""
     slope = _slope(f, x, direction, at_x)
     if slope.kinks.any():

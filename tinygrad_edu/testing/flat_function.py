@@ -1,4 +1,4 @@
-"""A function of nested arguments, whoever wrote it, as what the verdict knows: of some float64 arrays, to one array."""
+"""FlatFunction: a function of nested arguments as a function of float64 arrays that returns one array."""
 
 import inspect
 from collections.abc import Sequence
@@ -9,9 +9,10 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.testing.arrays.array_tree import Nest, arrays_in
+from tinygrad_edu.pytree import tree_leaves_with_path
+from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating
-from tinygrad_edu.testing.arrays.layouts import laid_out
+from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.purity import require_unwritten
 from tinygrad_edu.transforms import Function
@@ -20,23 +21,23 @@ __tracebackhide__ = True  # pytest shows the line of the test, and with --full-t
 
 
 @dataclass(frozen=True)
-class PlainFunction:
-    """A function at a point.
+class FlatFunction:
+    """A function of any framework, and the arguments to check its gradient at.
 
     Attributes
     ----------
     name : str
-        For messages.
+        Its name in messages.
     f : callable
-    point : Nest
-        Its arguments.
+    point : ArrayTree
+        The arguments.
     scale : float
         As in `Claim`.
     """
 
     name: str
     f: Function
-    point: Nest
+    point: ArrayTree
     scale: float = 0.0
 
     def __post_init__(self) -> None:
@@ -53,65 +54,65 @@ class PlainFunction:
         return tuple(leaf.name for leaf in self.point.leaves)
 
     def arguments(self, arrays: Sequence[Array]) -> tuple[Any, ...]:
-        """Return the arguments, all arrays copied, with other ones as inputs."""
-        return self.point.copied(arrays, lambda x: laid_out(x, x) if isinstance(x, np.ndarray) else x)
+        """Return the arguments with `arrays` as inputs. All arrays are copied."""
+        return self.point.copied(arrays, lambda x: copy_with_layout_of(x, x) if isinstance(x, np.ndarray) else x)
 
     def value(self, *arrays: Array) -> Array:
         """Return the result as one array."""
-        return in_one_row(self._nest(self.f(*self.arguments(arrays))).arrays)
+        return ravel_arrays(self._tree(self.f(*self.arguments(arrays))).arrays)
 
-    def result(self) -> Nest:
+    def result(self) -> ArrayTree:
         """Return the result at the point."""
-        return self._nest(_unwritten(self.name, self.f, self.arguments(self.arrays), self.point.names))
+        return self._tree(_unwritten(self.name, self.f, self.arguments(self.arrays), self.point.names))
 
     def derivative(self, claimed: Function, last: Sequence[Any], names: Sequence[str]) -> Any:
-        """Return what a claimed derivative says at the point, of a cotangent or of tangents, so named."""
+        """Return a claimed derivative at the point for a cotangent or tangents `last`, whose names are given."""
         arguments, names = (*self.arguments(self.arrays), *last), (*self.point.names, *names)
         return _unwritten(f"the derivative of {self.name}", claimed, arguments, names)
 
     def claim(self, value: Array, cotangent: Array, gradients: tuple[Array, ...]) -> Claim:
-        """Return what is claimed of the inputs, at which the function has a value."""
+        """Return the claim that these are the gradients at the point."""
         return Claim(self.name, self.value, self.arrays, self.names, value, cotangent, gradients, self.scale)
 
-    def _nest(self, out: Any) -> Nest:
-        result = Nest((out,), ("",), as_numbers)
+    def _tree(self, out: Any) -> ArrayTree:
+        result = ArrayTree((out,), ("",), as_numbers)
         if not result.leaves:
-            raise DTypeError(f"{self.name} returned {out!r:.80}: there is no number in it to differentiate.")
+            raise DTypeError(f"{self.name} returned {out!r:.80}: it holds no number to differentiate.")
         return result
 
 
 def require_inputs(name: str, arrays: Sequence[Array]) -> None:
-    """Raise where there is nothing to differentiate by."""
+    """Raise `DTypeError` if there is no input to differentiate with respect to."""
     if not arrays:
         raise DTypeError(
-            f"{name}: there is no input to differentiate by: integers, strings and objects are held fixed. "
-            f"Write a number as 2.0, and give an array in float64."
+            f"{name}: there is no input to differentiate with respect to: integers, strings and objects are "
+            f"constants. Write a number as 2.0, and pass an array in float64."
         )
 
 
 def as_input(value: Any) -> Array | None:
-    """Return an argument in float64, and in its layout, if it is to be differentiated by; None if it is held fixed."""
+    """Return an argument as a float64 array with its memory layout, or None if it is a constant."""
     array = as_numbers(value)
     if array is None or not (isinstance(value, list) or is_floating(array.dtype) or array.dtype.kind == "c"):
         return None
     if array.dtype.kind == "c":
         raise DTypeError(f"a derivative is taken at real numbers, not at an array of dtype {array.dtype}.")
-    return laid_out(array.astype(np.float64), array)
+    return copy_with_layout_of(array.astype(np.float64), array)
 
 
-def in_one_row(arrays: Sequence[Array]) -> Array:
-    """Return arrays in one row; one alone as it is."""
+def ravel_arrays(arrays: Sequence[Array]) -> Array:
+    """Return several arrays as one 1-D array; a single array keeps its shape."""
     return np.array(arrays[0]) if len(arrays) == 1 else np.concatenate([x.reshape(-1) for x in arrays])
 
 
-def out_of_one_row(row: Array, like: Sequence[Array]) -> list[Array]:
-    """Return the arrays that `in_one_row` has put in one row."""
-    parts = np.split(row.reshape(-1), np.cumsum([x.size for x in like])[:-1])
+def unravel_arrays(vector: Array, like: Sequence[Array]) -> list[Array]:
+    """Return the arrays that `ravel_arrays` joined, in the shapes of `like`."""
+    parts = np.split(vector.reshape(-1), np.cumsum([x.size for x in like]))[:-1]
     return [part.reshape(x.shape) for part, x in zip(parts, like, strict=True)]
 
 
 def accepts(function: Function, count: int) -> bool:
-    """Whether a function can be called with so many arguments; of one that does not say, it is taken to be so."""
+    """Whether a function can be called with `count` arguments; True if its signature is unknown."""
     try:
         inspect.signature(function).bind(*range(count))
     except TypeError:
@@ -122,7 +123,7 @@ def accepts(function: Function, count: int) -> bool:
 
 
 def _unwritten(name: str, function: Function, arguments: Sequence[Any], names: Sequence[str]) -> Any:
-    """Call a function, and raise where it writes into what it is given."""
+    """Call a function; raise `LawBroken` if it writes into its arguments."""
     given = dict(zip(names, arguments, strict=True))
     before = {path: x.copy() for path, x in _numbers_in(given).items()}
     result = function(*arguments)
@@ -132,5 +133,6 @@ def _unwritten(name: str, function: Function, arguments: Sequence[Any], names: S
 
 
 def _numbers_in(arguments: dict[str, Any]) -> dict[str, Array]:
-    found = {path: x for name, argument in arguments.items() for path, x in arrays_in(argument, name).items()}
-    return {path: x for path, x in found.items() if x.dtype.kind in "fiubc"}
+    """Return the numeric arrays among arguments by their paths."""
+    pairs = (pair for name, argument in arguments.items() for pair in tree_leaves_with_path(argument, name))
+    return {path: x for path, x in pairs if isinstance(x, np.ndarray) and x.dtype.kind in "fiubc"}

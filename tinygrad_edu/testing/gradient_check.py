@@ -8,13 +8,13 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import RuleDefinitionError
-from tinygrad_edu.testing.arrays.array_tree import Nest, at_leaves, has_leaves, outline
+from tinygrad_edu.testing.arrays.array_tree import ArrayTree, has_leaves, match_leaves, outline
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, unit_of
 from tinygrad_edu.testing.decision import EXACT, compare, compare_tangent
 from tinygrad_edu.testing.failures import GradientMismatch
-from tinygrad_edu.testing.flat_function import PlainFunction, accepts, as_input, in_one_row, out_of_one_row
+from tinygrad_edu.testing.flat_function import FlatFunction, accepts, as_input, ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
-from tinygrad_edu.testing.numeric.rounding import rounding_of
+from tinygrad_edu.testing.numeric.rounding import jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_signed, seeded
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.purity import require_deterministic
@@ -90,8 +90,8 @@ def check_gradient(
     """
     if grad is None and jvp is None:
         raise RuleDefinitionError("check_gradient(f, None, ...) claims nothing: give a grad, a jvp, or both.")
-    point = Nest(arguments, argument_names(f, len(arguments)), as_input)
-    plain = PlainFunction(title_of(f), f, point)
+    point = ArrayTree(arguments, argument_names(f, len(arguments)), as_input)
+    plain = FlatFunction(title_of(f), f, point)
     if grad is not None:
         check_pullback(plain, grad, seeded(rng))
     if jvp is not None:
@@ -101,11 +101,11 @@ def check_gradient(
 # --- The reverse derivative ---
 
 
-def check_pullback(plain: PlainFunction, grad: Function, rng: Rng, takes_cotangent: bool | None = None) -> None:
+def check_pullback(plain: FlatFunction, grad: Function, rng: Rng, takes_cotangent: bool | None = None) -> None:
     """Check the claimed gradient of a plain function, whose signature says whether it takes a cotangent, if not you."""
     result = plain.result()
     require_deterministic(plain.name, plain.value, plain.arrays)
-    out = in_one_row(result.arrays)
+    out = ravel_arrays(result.arrays)
     if takes_cotangent is None:
         takes_cotangent = _takes_cotangent(plain, grad, out.size)
     cotangent = draw_signed(rng, out.shape) if takes_cotangent else np.ones(out.shape)
@@ -122,9 +122,9 @@ def check_pullback(plain: PlainFunction, grad: Function, rng: Rng, takes_cotange
         raise _with_none(mismatch, plain.names, claimed(cotangent)) from None
 
 
-def _claimed(plain: PlainFunction, grad: Function, result: Nest | None, cotangent: Array) -> list[Any]:
+def _claimed(plain: FlatFunction, grad: Function, result: ArrayTree | None, cotangent: Array) -> list[Any]:
     """Return what `grad` returns for each input, given a cotangent nested as the result, or none without a result."""
-    last = result.copied(out_of_one_row(cotangent, result.arrays), lambda _: None) if result else ()
+    last = result.copied(unravel_arrays(cotangent, result.arrays), lambda _: None) if result else ()
     return _by_input(plain, plain.derivative(grad, last, ["the cotangent"][: len(last)]))
 
 
@@ -139,7 +139,7 @@ def _with_none(mismatch: GradientMismatch, names: tuple[str, ...], claimed: list
     )
 
 
-def _takes_cotangent(plain: PlainFunction, grad: Function, size: int) -> bool:
+def _takes_cotangent(plain: FlatFunction, grad: Function, size: int) -> bool:
     """Whether a gradient is called with a cotangent: that of one element is not if it can do without."""
     count = len(plain.point.parts)
     if size == 1 and accepts(grad, count):
@@ -154,13 +154,13 @@ def _takes_cotangent(plain: PlainFunction, grad: Function, size: int) -> bool:
     )
 
 
-def _by_input(plain: PlainFunction, claimed: Any) -> list[Any]:
+def _by_input(plain: FlatFunction, claimed: Any) -> list[Any]:
     """Return what is claimed of each input: in the nest of all arguments, of those with inputs, or of the only one."""
     parts = plain.point.parts
     wanted = tuple(part for part in parts if has_leaves(part))
-    found = [gradients for nest in (parts, wanted) if (gradients := at_leaves(nest, claimed)) is not None]
+    found = [gradients for nest in (parts, wanted) if (gradients := match_leaves(nest, claimed)) is not None]
     only = wanted[0] if len(wanted) == 1 else wanted
-    alone = at_leaves(only, claimed)
+    alone = match_leaves(only, claimed)
     if alone is not None and (not isinstance(claimed, list | tuple) or _have_shapes(alone, plain.arrays)):
         found.append(alone)
     if not found:
@@ -191,11 +191,11 @@ def _row(arrays: tuple[Array, ...]) -> Array:
 # --- The forward derivative ---
 
 
-def check_pushforward(plain: PlainFunction, jvp: Function, rng: Rng) -> None:
+def check_pushforward(plain: FlatFunction, jvp: Function, rng: Rng) -> None:
     """Check the claimed forward derivative of a plain function, along one direction for each input and along all."""
     result = plain.result()
     require_deterministic(plain.name, plain.value, plain.arrays)
-    out = in_one_row(result.arrays)
+    out = ravel_arrays(result.arrays)
     weights = draw_signed(rng, out.shape)
     directions = [draw_directions(rng, x) for x in plain.arrays]
     whole = [np.sum(parts, axis=0) for parts in directions]
@@ -209,29 +209,29 @@ def check_pushforward(plain: PlainFunction, jvp: Function, rng: Rng) -> None:
     off, unit = np.abs(together - added), unit_of(together.dtype) if is_floating(together.dtype) else 0
     allowed = max(EXACT, 64 * unit) * size
     if not np.all(off <= allowed):
-        allowed += SAFETY * rounding_of(lambda c: _tangent(plain, jvp, [c * x for x in whole], result))
+        allowed += SAFETY * jitter_of_linear(lambda c: _tangent(plain, jvp, [c * x for x in whole], result))
     if not np.all(off <= allowed):
         raise GradientMismatch(
             f"{plain.name}: the forward derivative along all inputs is not the sum of those of each."
         )
 
 
-def _tangent_along(plain: PlainFunction, jvp: Function, result: Nest, k: int, direction: Array) -> Array:
+def _tangent_along(plain: FlatFunction, jvp: Function, result: ArrayTree, k: int, direction: Array) -> Array:
     """Return the tangent of the result along a direction of input `k` alone."""
     zeros = [np.zeros(x.shape) for x in plain.arrays]
     return _tangent(plain, jvp, [*zeros[:k], direction, *zeros[k + 1 :]], result)
 
 
-def _tangent(plain: PlainFunction, jvp: Function, tangents: list[Array], result: Nest) -> Array:
+def _tangent(plain: FlatFunction, jvp: Function, tangents: list[Array], result: ArrayTree) -> Array:
     """Return the tangent of the result as one array."""
     nested = plain.point.copied(tangents, lambda _: None)
     wanted = [k for k, part in enumerate(plain.point.parts) if has_leaves(part)]
     names = [f"the tangent of {plain.point.names[k]}" for k in wanted]
     claimed = plain.derivative(jvp, [nested[k] for k in wanted], names)
-    found = at_leaves(result.parts[0], claimed)
+    found = match_leaves(result.parts[0], claimed)
     if found is None or not _have_shapes(found, result.arrays):
         raise GradientMismatch(
             f"{plain.name}: the forward derivative is {outline(claimed)}, and is to be nested as the result: "
             f"{outline(result.parts[0])}."
         )
-    return in_one_row(_filled_in(found, result.arrays))
+    return ravel_arrays(_filled_in(found, result.arrays))

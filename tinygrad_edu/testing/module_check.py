@@ -12,17 +12,17 @@ import numpy as np
 from tinygrad_edu.engine import Array, Cell, Tensor, from_numpy, leaf, no_grad, values_of
 from tinygrad_edu.errors import DataError, DTypeError, StateDictError
 from tinygrad_edu.ops import concatenate, reshape
+from tinygrad_edu.pytree import tree_leaves
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.decision import Pullback, compare
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.laws.module_replay import run
-from tinygrad_edu.testing.laws.sample_independence import require_promise
-from tinygrad_edu.testing.numeric.low_precision import Cotangents, compare_in_narrow
+from tinygrad_edu.testing.laws.sample_independence import require_sample_independence
+from tinygrad_edu.testing.numeric.low_precision import Cotangents, compare_in_low_precision
 from tinygrad_edu.testing.numeric.sampling import draw_signed, seeded
 from tinygrad_edu.testing.op_call import argument_names
 from tinygrad_edu.testing.purity import copies, require_deterministic, require_unwritten
 from tinygrad_edu.testing.report.reproduction import reproducible
-from tinygrad_edu.transforms.trees import tree_leaves
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
@@ -94,7 +94,7 @@ def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = No
         for mode in ("train", "eval"):
             getattr(module, mode)()
             with _in_float64(module):
-                require_promise(module, _astype(arrays, np.float64), mode, rng)
+                require_sample_independence(module, _astype(arrays, np.float64), mode, rng)
                 _gradients_are_right(module, arrays, mode, rng)
             _gradients_are_float32(module, arrays, rng)
         with _in_float64(module):
@@ -270,7 +270,7 @@ def _gradients_are_float32(module: Any, arrays: Sequence[Array], rng: np.random.
         out = _evaluate(module, narrow)
     _require(out.dtype == np.float32, module, f"float32 inputs and parameters give a result of {out.dtype}")
     g = draw_signed(rng, out.shape).astype(np.float32)
-    wrong, _ = compare_in_narrow(pull, (*inputs, *parameters), [[g]], rng)
+    wrong, _ = compare_in_low_precision(pull, (*inputs, *parameters), [[g]], rng)
     if wrong:
         k, how = wrong
         raise LawBroken(f"{_title(module)}: the gradient of {labels[k]} is wrong in float32: {how}.\n{module!r}")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.arrays.layouts import laid_out
+from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.failures import LawBroken, NotDeterministic
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
@@ -14,7 +14,7 @@ __tracebackhide__ = True  # pytest shows the line of the test, and with --full-t
 
 def copies(arrays: Sequence[Array]) -> list[Array]:
     """Copy arrays, keeping their memory layouts, before a call of a function that may write into them."""
-    return [laid_out(x, x) for x in arrays]
+    return [copy_with_layout_of(x, x) for x in arrays]
 
 
 def require_unwritten(name: str, names: Sequence[str], arrays: Sequence[Array], before: Sequence[Array]) -> None:

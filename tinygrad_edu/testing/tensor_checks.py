@@ -12,19 +12,21 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Tensor, from_numpy, is_grad_enabled, no_grad, values_of
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.testing.arrays.layouts import laid_out
+from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.claim import Claim
-from tinygrad_edu.testing.decision import EXACT, compare, settled
+from tinygrad_edu.testing.decision import EXACT, compare, smooth_slope
 from tinygrad_edu.testing.failures import GradientMismatch
+from tinygrad_edu.testing.flat_function import ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import largest
-from tinygrad_edu.testing.numeric.rounding import less_certain, rounding_of
+from tinygrad_edu.testing.numeric.rounding import add_jitter, jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_signed, seeded
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.purity import copies, require_deterministic, require_unwritten
 from tinygrad_edu.testing.report.inconclusive import examples
 from tinygrad_edu.testing.report.reproduction import reproducible
-from tinygrad_edu.transforms import Function, jvp, tree_leaves, vjp
+from tinygrad_edu.transforms import Function, jvp, vjp
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
@@ -110,18 +112,18 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     forward, row = pushed(1.0), _join(cotangents)
     along = [(k, u) for k, each in enumerate(parts) for u in each]
     here = value(*points).copy()
-    slopes = [settled(partial(_at, value, points, k), points[k], u, here) for k, u in along]
+    slopes = [smooth_slope(partial(_at, value, points, k), points[k], u, here) for k, u in along]
     lost = _CANCELLED * max(map(largest, directions), default=0.0)
     total = np.sum([np.zeros(forward.shape), *(slope.value for slope in slopes)], axis=0)
     error = SAFETY * np.sum([np.zeros(forward.shape), *(slope.error for slope in slopes)], axis=0)
     error += EXACT * np.max(np.abs(forward), initial=0) + lost
     sides, lost = (_inner([forward], [row]), pulled(1.0)), lost * float(np.sum(np.abs(row)))
     if not (np.all(np.abs(forward - total) <= error) and _are_equal(*sides, lost)):
-        aside = [less_certain(value, points, k, u, slope, rng) for (k, u), slope in zip(along, slopes, strict=True)]
+        aside = [add_jitter(value, points, k, u, slope, rng) for (k, u), slope in zip(along, slopes, strict=True)]
         noise = np.sum([a.error - slope.error for a, slope in zip(aside, slopes, strict=True)], axis=0)
-        rounding = SAFETY * (noise + rounding_of(pushed))
+        rounding = SAFETY * (noise + jitter_of_linear(pushed))
         error += rounding
-        lost += float(np.sum(np.abs(row) * rounding)) + SAFETY * float(rounding_of(lambda c: pulled(c)[0]))
+        lost += float(np.sum(np.abs(row) * rounding)) + SAFETY * float(jitter_of_linear(lambda c: pulled(c)[0]))
     _demand_close(f"jvp of {title_of(f)}", forward, total, error)
     _demand_equal(f"jvp of {title_of(f)}: <v, J u> and <J' v, u>", *sides, lost)
     examples["conclusive"] += 1
@@ -175,7 +177,7 @@ def _points(f: Function, arrays: Sequence[Any]) -> tuple[Array, ...]:
     for a in points:
         if a.dtype.kind not in "fiu":
             raise DTypeError(f"a derivative is taken at real numbers, not at an array of dtype {a.dtype}.")
-    return tuple(a if a.dtype == np.float64 else laid_out(a.astype(np.float64), a) for a in points)
+    return tuple(a if a.dtype == np.float64 else copy_with_layout_of(a.astype(np.float64), a) for a in points)
 
 
 def _floating(out: Any) -> list[Tensor]:
@@ -187,22 +189,9 @@ def _as_tensor(x: Any) -> Tensor:
     return x if isinstance(x, Tensor) else Tensor(x)
 
 
-def _ravel(a: Any) -> Array:
-    values: Array = (a.numpy() if isinstance(a, Tensor) else np.asarray(a)).reshape(-1)
-    return values
-
-
 def _join(parts: Sequence[Any]) -> Array:
-    """Return several arrays in one row; one alone as it is."""
-    if len(parts) == 1:
-        return parts[0].numpy() if isinstance(parts[0], Tensor) else np.asarray(parts[0])
-    return np.concatenate([np.zeros(0), *map(_ravel, parts)])
-
-
-def _apart(joined: Array, parts: Sequence[Array]) -> list[Array]:
-    """Return the arrays, of the shapes and dtypes of `parts`, that `_join` put in one row."""
-    pieces = np.split(joined.reshape(-1), np.cumsum([part.size for part in parts])[:-1])
-    return [piece.reshape(part.shape).astype(part.dtype) for piece, part in zip(pieces, parts, strict=False)]
+    """Return tensors or arrays as one array."""
+    return ravel_arrays([np.asarray(values_of(part)) for part in parts]) if parts else np.zeros(0)
 
 
 def _value_of(f: Function, points: Sequence[Array]) -> Function:
@@ -210,7 +199,7 @@ def _value_of(f: Function, points: Sequence[Array]) -> Function:
 
     def value(*arrays: Array) -> Array:
         with no_grad():
-            return _join(_floating(f(*map(from_numpy, map(laid_out, arrays, points)))))
+            return _join(_floating(f(*map(from_numpy, map(copy_with_layout_of, arrays, points)))))
 
     return value
 
@@ -220,17 +209,9 @@ def _cotangents(out: Any, rng: Rng) -> tuple[Array, ...]:
 
 
 def _like(out: Any, cotangents: Any) -> Any:
-    """Put cotangents in the places of the floating-point results of `out`; zeros in the other places."""
+    """Return the pytree `out` with cotangents in place of its floating-point results, and zeros elsewhere."""
     remaining = iter(cotangents)
-
-    def rebuild(tree: Any) -> Any:
-        if isinstance(tree, dict):
-            return {key: rebuild(part) for key, part in tree.items()}
-        if isinstance(tree, list | tuple):
-            return type(tree)([rebuild(part) for part in tree])
-        return next(remaining) if _as_tensor(tree).dtype.kind == "f" else np.zeros(np.shape(tree))
-
-    return rebuild(out)
+    return tree_map(lambda x: next(remaining) if _as_tensor(x).dtype.kind == "f" else np.zeros(np.shape(x)), out)
 
 
 def _pullback_of(f: Function, points: Sequence[Array]) -> Function:
@@ -266,7 +247,7 @@ def _check_once(
 
     def gradients(joined: Array) -> tuple[Array, ...]:
         with no_grad():
-            return tuple(g.numpy() for g in pullback(_like(out, _apart(joined, cotangents))))
+            return tuple(g.numpy() for g in pullback(_like(out, unravel_arrays(joined, cotangents))))
 
     row = _join(cotangents)
     claimed = gradients(row)
@@ -284,7 +265,9 @@ def _at(value: Function, points: tuple[Array, ...], k: int, x: Array) -> Any:
 
 def _inner(a: Any, b: Any) -> tuple[float, float]:
     """Return the inner product of two lists of arrays, and the sum of the absolute values of its terms."""
-    terms = np.concatenate([np.zeros(0), *(_ravel(x) * _ravel(y) for x, y in zip(a, b, strict=True))])
+    terms = np.concatenate(
+        [np.zeros(0), *(np.ravel(values_of(x)) * np.ravel(values_of(y)) for x, y in zip(a, b, strict=True))]
+    )
     return float(np.sum(terms)), float(np.sum(np.abs(terms)))
 
 

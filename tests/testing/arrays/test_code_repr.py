@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.lib.stride_tricks import sliding_window_view
 
 from tinygrad_edu.testing.arrays.code_repr import code
-from tinygrad_edu.testing.arrays.layouts import same_layout
+from tinygrad_edu.testing.arrays.layouts import copy_with_strides
 from tinygrad_edu.testing.report.repro_script import Script
 
 A = np.arange(24.0).reshape(2, 3, 4)
@@ -48,8 +48,8 @@ def test_an_array_is_made_again(kind):
     y = again(x)
     np.testing.assert_array_equal(y, x, strict=True)
     assert layout(y) == layout(x)
-    assert layout(same_layout(x))[0] == layout(x)[0]
-    np.testing.assert_array_equal(same_layout(x), x, strict=True)
+    assert layout(copy_with_strides(x))[0] == layout(x)[0]
+    np.testing.assert_array_equal(copy_with_strides(x), x, strict=True)
 
 
 @given(

@@ -150,6 +150,6 @@ def test_what_is_missing_is_named_with_a_line_to_install_it(check, package, monk
 
 
 def test_the_example_of_the_page():
-    page = (Path(__file__).parents[2] / "docs" / "testing_gradients.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "testing_gradients.md").read_text()
     (example,) = [block for block in re.findall(r"```py\n(.*?)```", page, re.DOTALL) if block.startswith("import jax")]
     exec(example, {"__name__": "example"})

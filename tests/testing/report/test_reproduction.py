@@ -28,7 +28,7 @@ from tinygrad_edu.testing import (
     check_subgradient,
     check_vjp,
 )
-from tinygrad_edu.testing.report.reproduction import reproducible, taken_from
+from tinygrad_edu.testing.report.reproduction import reproducible, reproduction_lines
 from tinygrad_edu.testing.strategies import Program, calls
 
 X = np.random.default_rng(5).uniform(0.5, 2.0, (3, 4))
@@ -370,9 +370,9 @@ def test_lines_are_taken_from_each_error_of_a_group():
             FAILURES[name]()
         errors.append(caught.value)
     lines = [str(error).partition("\nTo reproduce:\n")[2] for error in errors]
-    assert taken_from(ExceptionGroup("two", [*errors, ValueError()])) == "\n\n".join(lines)
+    assert reproduction_lines(ExceptionGroup("two", [*errors, ValueError()])) == "\n\n".join(lines)
     assert all(str(error).endswith("\nTo reproduce: see below.") for error in errors)
-    assert taken_from(ValueError("of another")) == ""
+    assert reproduction_lines(ValueError("of another")) == ""
 
 
 @reproducible

@@ -1,9 +1,8 @@
-"""Nests of lists, tuples and dicts, as functions take and return them: the arrays in them, by name, and put back.
+"""ArrayTree: nested arguments or results of a function, and the arrays in them with their paths.
 
-A list of plain numbers is one array, as NumPy reads it; any other list, tuple or dict is a nest.
+A list of plain numbers is one array, as for NumPy. Any other list, tuple or dict is a pytree.
 """
 
-import copy
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,22 +11,23 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array
+from tinygrad_edu.pytree import tree_leaves, tree_map, tree_map_with_path
 from tinygrad_edu.testing.arrays.dtypes import as_numbers
-from tinygrad_edu.testing.arrays.layouts import laid_out
+from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """One array of a nest.
+    """One array of an `ArrayTree`.
 
     Attributes
     ----------
     index : int
-        Its place among all of the nest.
+        Its position among the arrays of the tree.
     name : str
-        The path to it, as code: ``params['w']``.
+        Its path as code, such as ``params['w']``.
     array : ndarray
     is_number : bool
         Whether it was given as a plain number.
@@ -39,8 +39,8 @@ class Leaf:
     is_number: bool
 
 
-class Nest:
-    """A row of nested values, with the arrays in it apart.
+class ArrayTree:
+    """A sequence of pytrees with a `Leaf` in place of each array.
 
     Parameters
     ----------
@@ -48,20 +48,20 @@ class Nest:
     names : sequence of str
         One for each part.
     to_array : callable
-        From a value to the array that it is, or to None if it is to stay as it is.
+        Returns a value as an array, or None for a value that stays as it is.
 
     Attributes
     ----------
     parts : tuple
-        The nest, with a `Leaf` for each array.
+        The pytrees, with a `Leaf` for each array.
     names : tuple of str
-        Of the parts.
+        The names of the parts.
     leaves : list of Leaf
 
     Examples
     --------
-    >>> nest = Nest([{"w": 1.5, "n": 3}], ["params"], lambda value: as_numbers(value) if value == 1.5 else None)
-    >>> [leaf.name for leaf in nest.leaves], nest.filled([2.0], other=str)
+    >>> tree = ArrayTree([{"w": 1.5, "n": 3}], ["params"], lambda value: as_numbers(value) if value == 1.5 else None)
+    >>> [leaf.name for leaf in tree.leaves], tree.filled([2.0], other=str)
     (["params['w']"], ({'w': 2.0, 'n': '3'},))
     """
 
@@ -69,77 +69,51 @@ class Nest:
         self.leaves: list[Leaf] = []
         self.names = tuple(names)
 
-        def visit(name: str, value: Any) -> Any:
+        def visit(path: str, value: Any) -> Any:
             array = to_array(value)
             if array is None:
                 return value
-            is_number = isinstance(value, numbers.Number | np.generic)
-            self.leaves.append(Leaf(len(self.leaves), name, array, is_number))
+            self.leaves.append(Leaf(len(self.leaves), path, array, isinstance(value, numbers.Number | np.generic)))
             return self.leaves[-1]
 
-        self.parts = tuple(map_leaves(visit, part, name) for part, name in zip(parts, names, strict=True))
+        pairs = zip(parts, names, strict=True)
+        self.parts = tuple(tree_map_with_path(visit, part, name, is_number_list) for part, name in pairs)
 
     @property
     def arrays(self) -> tuple[Array, ...]:
-        """The arrays of the nest."""
+        """The arrays of the tree."""
         return tuple(leaf.array for leaf in self.leaves)
 
     def filled(self, values: Sequence[Any], other: Callable[[Any], Any]) -> tuple[Any, ...]:
-        """Return the nest with `values` in the places of its arrays, and with `other` of everything else."""
-        return tuple(
-            map_leaves(lambda _, value: values[value.index] if isinstance(value, Leaf) else other(value), part)
-            for part in self.parts
-        )
+        """Return the parts with `values` in place of the arrays, and ``other(x)`` in place of every other leaf x."""
+        filled: tuple[Any, ...] = tree_map(lambda x: values[x.index] if isinstance(x, Leaf) else other(x), self.parts)
+        return filled
 
     def copied(self, values: Sequence[Any], other: Callable[[Any], Any]) -> tuple[Any, ...]:
-        """Return the nest with copies of `values`, each a number or laid out in memory as the array in its place."""
+        """Return the parts as `filled` does, with copies of `values` in the memory layouts of the arrays."""
         pairs = zip(self.leaves, values, strict=True)
         return self.filled(
-            [np.asarray(x)[()] if leaf.is_number else laid_out(x, leaf.array) for leaf, x in pairs], other
+            [np.asarray(x)[()] if leaf.is_number else copy_with_layout_of(x, leaf.array) for leaf, x in pairs], other
         )
-
-
-def map_leaves(visit: Callable[[str, Any], Any], tree: Any, name: str = "") -> Any:
-    """Return a nest with ``visit(name, value)`` in the place of each value that is no nest."""
-    if isinstance(tree, dict):
-        result = copy.copy(tree)  # of its own class, whatever its constructor takes
-        for key, part in tree.items():
-            result[key] = map_leaves(visit, part, f"{name}[{key!r}]")
-        return result
-    if isinstance(tree, list | tuple) and not _is_array(tree):
-        fields = getattr(tree, "_fields", None)
-        names = [f"{name}.{field}" for field in fields] if fields else [f"{name}[{k}]" for k in range(len(tree))]
-        parts = [map_leaves(visit, part, path) for part, path in zip(tree, names, strict=True)]
-        return type(tree)(*parts) if fields else parts if isinstance(tree, list) else tuple(parts)
-    return visit(name, tree)
-
-
-def arrays_in(tree: Any, name: str = "") -> dict[str, Array]:
-    """Return the NumPy arrays of a nest, by their names."""
-    found: dict[str, Array] = {}
-    map_leaves(lambda path, x: found.update({path: x}) if isinstance(x, np.ndarray) else None, tree, name)
-    return found
 
 
 def has_leaves(part: Any) -> bool:
-    """Whether a part of a `Nest` holds any of its arrays."""
-    found: list[Any] = []
-    map_leaves(lambda _, value: found.append(value) if isinstance(value, Leaf) else None, part)
-    return bool(found)
+    """Whether a part of an `ArrayTree` holds any of its arrays."""
+    return any(isinstance(leaf, Leaf) for leaf in tree_leaves(part))
 
 
-def at_leaves(tree: Any, other: Any) -> list[Any] | None:
-    """Return what stands in `other` in the places of the leaves of `tree`; None where it is nested otherwise.
+def match_leaves(tree: Any, other: Any) -> list[Any] | None:
+    """Return the values in `other` at the leaves of `tree`, or None if the structures differ.
 
-    None stands for a nest of None, and an array for the list of its rows. In the places of other things than leaves
-    there may be nothing, None or zeros.
+    In `other`, None matches a whole pytree, and an array matches a list of its rows. A dict key without leaves may be
+    missing, and its value may be None or zeros.
     """
     if isinstance(tree, dict | list | tuple):
         others = _parts_beside(tree, other)
         if others is None:
             return None
         parts = tree.values() if isinstance(tree, dict) else tree
-        found = [at_leaves(*pair) for pair in zip(parts, others, strict=True)]
+        found = [match_leaves(*pair) for pair in zip(parts, others, strict=True)]
         return None if any(part is None for part in found) else [x for part in found for x in part or ()]
     nothing = other is None or _is_float0(other)
     numbers = None if nothing else as_numbers(other)
@@ -149,7 +123,7 @@ def at_leaves(tree: Any, other: Any) -> list[Any] | None:
 
 
 def _parts_beside(tree: Any, other: Any) -> list[Any] | None:
-    """Return the parts of `other`, one for each of `tree`; None where they are others."""
+    """Return the parts of `other` that match those of `tree`, or None if they do not match."""
     if other is None:
         return [None] * len(tree)
     if isinstance(tree, dict):
@@ -161,32 +135,32 @@ def _parts_beside(tree: Any, other: Any) -> list[Any] | None:
 
 
 def _is_float0(value: Any) -> bool:
-    """Whether a value is what JAX returns as the gradient of an integer."""
+    """Whether a value has the dtype float0, JAX's gradient of an integer."""
     return getattr(getattr(value, "dtype", None), "names", None) == ("float0",)
 
 
 class _Words(str):
-    """Words that are their own repr."""
+    """A string whose repr has no quotes."""
 
     __slots__ = ()
     __repr__ = str.__str__
 
 
 def outline(tree: Any) -> str:
-    """Return how a nest is made, with shapes for arrays."""
+    """Return the repr of a pytree with shapes for arrays."""
 
     def words(_: str, value: Any) -> _Words:
         array = value.array if isinstance(value, Leaf) else as_numbers(value)
         of_shape = f"an array of shape {array.shape}" if array is not None and array.shape else "a number"
         return _Words(f"{value!r:.40}" if array is None else of_shape)
 
-    return repr(map_leaves(words, tree))
+    return repr(tree_map_with_path(words, tree, is_leaf=is_number_list))
 
 
-def _is_array(tree: Any) -> bool:
-    """Whether a list holds plain numbers, in rows of one length."""
+def is_number_list(tree: Any) -> bool:
+    """Whether a value is a list of plain numbers, or of such lists with equal lengths."""
     if not isinstance(tree, list) or not tree:
         return False
     if all(isinstance(part, list) for part in tree):
-        return all(map(_is_array, tree)) and len({np.shape(part) for part in tree}) == 1
+        return all(map(is_number_list, tree)) and len({np.shape(part) for part in tree}) == 1
     return all(isinstance(part, numbers.Real) and not isinstance(part, bool) for part in tree)

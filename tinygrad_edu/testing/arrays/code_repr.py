@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.arrays.layouts import fortran, same_layout, strided
+from tinygrad_edu.testing.arrays.layouts import copy_with_strides, fortran, strided
 
 _TOO_LARGE = 2000
 _ALIGNMENT = 16  # bytes: an array that NumPy allocates begins at a multiple
@@ -79,7 +79,7 @@ def _array_code(x: Array, name: Namer) -> str:
         return _contiguous(x, name)
     if not x.flags.writeable:
         kept = x[tuple(slice(1 if n > 1 and s == 0 else None) for n, s in zip(x.shape, x.strides, strict=True))]
-        return f"np.broadcast_to({_array_code(same_layout(kept), name)}, {x.shape})"
+        return f"np.broadcast_to({_array_code(copy_with_strides(kept), name)}, {x.shape})"
     if min(x.strides, default=0) < 0:
         turned = tuple(slice(None, None, -1 if s < 0 else None) for s in x.strides)
         return f"{_array_code(x[turned], name)}[{', '.join('::-1' if part.step else ':' for part in turned)}]"
@@ -89,7 +89,7 @@ def _array_code(x: Array, name: Namer) -> str:
     for way, arrange in _WAYS.items():
         if _steps(arrange(contiguous)) == _steps(x):
             return way.replace("CONTIGUOUS", _contiguous(contiguous, name))
-    memory: Any = same_layout(x).base
+    memory: Any = copy_with_strides(x).base
     if not any(s % x.itemsize for s in x.strides):
         memory = memory.view(x.dtype)
     return f"np.ndarray({x.shape}, {_dtype(x, name)}, {_contiguous(memory, name)}, strides={x.strides})"

@@ -46,7 +46,7 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
 }  # fmt: skip
 
 
-def same_layout(x: Array) -> Array:
+def copy_with_strides(x: Array) -> Array:
     """Return a copy of x with the same strides, in memory of its own that can be written to."""
     if not x.size or x.dtype.hasobject:
         return x.copy()
@@ -56,14 +56,14 @@ def same_layout(x: Array) -> Array:
     return again
 
 
-def laid_out(values: Array, like: Array) -> Array:
+def copy_with_layout_of(values: Array, like: Array) -> Array:
     """Return a copy of `values` with the memory layout of `like`: the order of the axes, their directions, and gaps.
 
     Where `like` repeats its values, with a stride of 0, the copy has them all.
 
     Examples
     --------
-    >>> laid_out(np.zeros((2, 3)), np.ones((3, 2)).T[::-1]).strides
+    >>> copy_with_layout_of(np.zeros((2, 3)), np.ones((3, 2)).T[::-1]).strides
     (-8, 16)
     """
     if like.flags.c_contiguous:

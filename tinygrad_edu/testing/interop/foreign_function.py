@@ -10,20 +10,20 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, MissingExtraError, RuleDefinitionError
-from tinygrad_edu.testing.arrays.array_tree import Nest
-from tinygrad_edu.testing.flat_function import PlainFunction, as_input, require_inputs
+from tinygrad_edu.testing.arrays.array_tree import ArrayTree
+from tinygrad_edu.testing.flat_function import FlatFunction, as_input, require_inputs
 from tinygrad_edu.testing.gradient_check import check_pullback
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
-TheirFunction = Callable[..., Sequence[Any]]
+ArrayFunction = Callable[..., Sequence[Any]]
 Load = Callable[[Sequence[Array]], list[Any]]  # makes their arrays of the inputs, and of cotangents after them
 Session = Callable[[bool], AbstractContextManager[Load]]
 
 
 @dataclass(frozen=True)
-class Theirs:
+class ForeignFunction:
     """A function of another framework at a point, and how the framework differentiates.
 
     Attributes
@@ -41,14 +41,14 @@ class Theirs:
     """
 
     name: str
-    f: TheirFunction
+    f: ArrayFunction
     arrays: tuple[Array, ...]
     names: tuple[str, ...]
-    pulled: Callable[[TheirFunction, int, bool], TheirFunction]
+    pulled: Callable[[ArrayFunction, int, bool], ArrayFunction]
     session: Session
 
 
-def check_theirs(theirs: Theirs, order: int, rng: Rng | None) -> None:
+def check_foreign(theirs: ForeignFunction, order: int, rng: Rng | None) -> None:
     """Check the derivatives of a framework's function, up to an order: in float64, or where it refuses, in its own."""
     if order < 1:
         raise RuleDefinitionError(f"order={order} checks nothing: give 1, 2 or 3.")
@@ -66,7 +66,7 @@ def check_theirs(theirs: Theirs, order: int, rng: Rng | None) -> None:
     raise refusals[0]
 
 
-def _try_once(theirs: Theirs, load: Load) -> None:
+def _try_once(theirs: ForeignFunction, load: Load) -> None:
     results = theirs.f(*load(theirs.arrays))
     if not results:
         raise DTypeError(f"{theirs.name} returned no floating-point array: there is nothing to differentiate.")
@@ -74,13 +74,13 @@ def _try_once(theirs: Theirs, load: Load) -> None:
     theirs.pulled(theirs.f, len(theirs.arrays), False)(*load((*theirs.arrays, *cotangents)))
 
 
-def _check_orders(theirs: Theirs, load: Load, order: int, rng: Rng) -> None:
+def _check_orders(theirs: ForeignFunction, load: Load, order: int, rng: Rng) -> None:
     """Check one derivative after the other, each as a function of the inputs and of all cotangents before."""
     f, arrays, names = theirs.f, theirs.arrays, theirs.names
     for n in range(1, order + 1):
         title = theirs.name if n == 1 else f"{theirs.name}, derivative {n}"
         scale = 0.0 if n == 1 else 1.0  # a gradient adds up terms as large as its cotangents
-        plain = PlainFunction(title, _on_arrays(f, load), Nest(arrays, names, as_input), scale)
+        plain = FlatFunction(title, _on_arrays(f, load), ArrayTree(arrays, names, as_input), scale)
         pulled = _on_arrays(theirs.pulled(f, len(arrays), False), load)
         check_pullback(plain, lambda *given, pulled=pulled: pulled(*given[:-1], *given[-1]), rng, takes_cotangent=True)
         cotangents = tuple(draw_signed(rng, x.shape) for x in plain.result().arrays)
@@ -88,7 +88,7 @@ def _check_orders(theirs: Theirs, load: Load, order: int, rng: Rng) -> None:
         names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
 
 
-def _on_arrays(f: TheirFunction, load: Load) -> Callable[..., list[Any]]:
+def _on_arrays(f: ArrayFunction, load: Load) -> Callable[..., list[Any]]:
     """Return their function as one of arrays of NumPy."""
     return lambda *arrays: list(f(*load(arrays)))
 

@@ -10,9 +10,9 @@ from typing import Any, cast
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.arrays.array_tree import Nest
+from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.flat_function import as_input
-from tinygrad_edu.testing.interop.foreign_function import Load, TheirFunction, Theirs, check_theirs, required
+from tinygrad_edu.testing.interop.foreign_function import ArrayFunction, ForeignFunction, Load, check_foreign, required
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.report.reproduction import reproducible
@@ -73,7 +73,7 @@ def check_jax_function(
 
     found, structure = jax.tree_util.tree_flatten_with_path(tuple(arguments))
     paths = [names[path[0].idx] + jax.tree_util.keystr(path[1:]) for path, _ in found]
-    point = Nest([leaf for _, leaf in found], paths, as_input)
+    point = ArrayTree([leaf for _, leaf in found], paths, as_input)
     dtypes = [np.dtype(getattr(leaf, "dtype", np.float32)) for _, leaf in found if as_input(leaf) is not None]
 
     def has_fractions(x: Any) -> bool:
@@ -85,11 +85,11 @@ def check_jax_function(
 
     inputs = tuple(leaf.name for leaf in point.leaves)
     compiled = _compiled(flat, point.arrays)
-    theirs = Theirs(title, compiled, point.arrays, inputs, _pulled, partial(_session, session, dtypes))
-    check_theirs(theirs, order, rng)
+    theirs = ForeignFunction(title, compiled, point.arrays, inputs, _pulled, partial(_session, session, dtypes))
+    check_foreign(theirs, order, rng)
 
 
-def _compiled(f: TheirFunction, arrays: Sequence[Array]) -> TheirFunction:
+def _compiled(f: ArrayFunction, arrays: Sequence[Array]) -> ArrayFunction:
     """Return f compiled, unless it looks at values, or is another program each time, and so draws random numbers."""
     import jax
 
@@ -99,10 +99,10 @@ def _compiled(f: TheirFunction, arrays: Sequence[Array]) -> TheirFunction:
         return f
     programs = {re.sub("0x[0-9a-f]+", "", str(program)) for program in (first, second)}
     alike = len(programs) == 1 and all(map(np.array_equal, first.consts, second.consts))
-    return cast(TheirFunction, jax.jit(f)) if alike else f
+    return cast(ArrayFunction, jax.jit(f)) if alike else f
 
 
-def _pulled(f: TheirFunction, count: int, again: bool) -> TheirFunction:
+def _pulled(f: ArrayFunction, count: int, again: bool) -> ArrayFunction:
     import jax
 
     def pulled(*arrays: Any) -> list[Any]:

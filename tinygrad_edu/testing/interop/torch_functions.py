@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.arrays.array_tree import Nest
+from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.flat_function import as_input
-from tinygrad_edu.testing.interop.foreign_function import Load, TheirFunction, Theirs, check_theirs, required
+from tinygrad_edu.testing.interop.foreign_function import ArrayFunction, ForeignFunction, Load, check_foreign, required
 from tinygrad_edu.testing.numeric.sampling import Rng
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.report.reproduction import reproducible
@@ -59,10 +59,10 @@ def check_torch(function: Any, *inputs: Any, order: int = 1, rng: Rng | None = N
     names = argument_names(function.forward if is_module else function, len(inputs))
     parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
     theirs: list[Any] = []
-    point = Nest(inputs, names, partial(_as_input, theirs))
-    values = Nest([p.detach() for p in parameters.values()], [*parameters], as_input)
-    check_theirs(
-        Theirs(
+    point = ArrayTree(inputs, names, partial(_as_input, theirs))
+    values = ArrayTree([p.detach() for p in parameters.values()], [*parameters], as_input)
+    check_foreign(
+        ForeignFunction(
             _title(function),
             partial(_results, function, point, len(parameters)),
             (*values.arrays, *point.arrays),
@@ -94,7 +94,7 @@ def _as_input(theirs: list[Any], value: Any) -> Array | None:
     return array
 
 
-def _results(function: Any, point: Nest, parameters: int, *tensors: Any) -> list[Any]:
+def _results(function: Any, point: ArrayTree, parameters: int, *tensors: Any) -> list[Any]:
     """Call the function, with the same random numbers each time, and return the tensors with fractions."""
     import torch
 
@@ -118,7 +118,7 @@ def _tensors(out: Any) -> Iterator[Any]:
             yield from _tensors(part)
 
 
-def _pulled(f: TheirFunction, count: int, again: bool) -> TheirFunction:
+def _pulled(f: ArrayFunction, count: int, again: bool) -> ArrayFunction:
     import torch
 
     def pulled(*tensors: Any) -> list[Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from tinygrad_edu.engine import Array, Tensor, from_numpy
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.testing.failures import LawBroken
-from tinygrad_edu.testing.numeric.low_precision import Cotangents, compare_in_narrow
+from tinygrad_edu.testing.numeric.low_precision import Cotangents, compare_in_low_precision
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.transforms import vjp
@@ -63,7 +63,7 @@ def check_dtypes(call: Call, order: int = 3, rng: Rng | None = None) -> list[flo
         what = f"op {call.name}" if n == 1 else f"op {call.name}, derivative {n}"
         points = (*call.arrays, *chain(*cotangents))
         cotangents.append(_fitting_cotangents(what, f, points, names, rng))
-        wrong, part = compare_in_narrow(partial(_pull, f), call.arrays, cotangents, rng)
+        wrong, part = compare_in_low_precision(partial(_pull, f), call.arrays, cotangents, rng)
         if wrong:
             k, how = wrong
             raise LawBroken(f"{what}: the gradient of {names[k]} is wrong in {points[k].dtype}: {how}.")

@@ -10,18 +10,18 @@ from tinygrad_edu.engine import Array, Tensor, from_numpy, values_of
 from tinygrad_edu.nn import Lambda, Module
 from tinygrad_edu.nn.coupling import couples_samples, declaration
 from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, WholeBatchNeeded, shard_forward
+from tinygrad_edu.pytree import tree_leaves
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.laws.module_replay import draws, run
 from tinygrad_edu.testing.laws.module_snapshot import changed, contents
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
-from tinygrad_edu.transforms.trees import tree_leaves
 
-__all__ = ["require_promise"]
+__all__ = ["require_sample_independence"]
 
 __tracebackhide__ = True
 
 
-def require_promise(module: Any, arrays: Sequence[Array], mode: str, rng: Rng) -> None:
+def require_sample_independence(module: Any, arrays: Sequence[Array], mode: str, rng: Rng) -> None:
     """Raise `LawBroken` where a module declares ``couples_samples = False`` and a call does not keep that.
 
     Modules that declare True or nothing, and inputs of different lengths, are not held to it.

@@ -44,7 +44,7 @@ class Estimate:
     ----------
     value : ndarray of float64
     error : ndarray of float64
-        An estimate of the absolute error of `value`, out of the numbers themselves. Infinite where nothing settled.
+        The estimated absolute error of `value`; infinite where the extrapolation does not converge.
     kinks : ndarray of bool
         Where the error comes from a slope that jumps, at this very point or within the distance `near`.
     near : ndarray of float64
@@ -90,7 +90,7 @@ class Scales(NamedTuple):
     terms: Array | None = None
 
 
-class _Rungs(NamedTuple):
+class _Table(NamedTuple):
     """Arrays of a row for each step, with a column for each element; the steps themselves are one column."""
 
     steps: Array
@@ -105,7 +105,7 @@ class _Rungs(NamedTuple):
 
 def estimate(seen: Seen, scales: Scales) -> tuple[Estimate, bool]:
     """Return the best estimate of at least four steps, and whether smaller steps will not be better."""
-    rungs = _rungs(seen, scales)
+    rungs = _table(seen, scales)
     best = _best(rungs)
     value, error, rounding, size = (at(best, a) for a in (rungs.values, rungs.errors, rungs.rounding, rungs.sizes))
     error = np.maximum(error, _stairs(rungs, value, best))
@@ -127,7 +127,7 @@ def _rows(parts: Sequence[Any]) -> Array:
     return np.array(parts).reshape(len(parts), -1)
 
 
-def _rungs(seen: Seen, scales: Scales) -> _Rungs:
+def _table(seen: Seen, scales: Scales) -> _Table:
     """Estimate the derivative and its error from each three neighbouring steps."""
     h, central, second, sizes = (_rows(part) for part in seen)
     with np.errstate(all="ignore"):
@@ -153,10 +153,10 @@ def _rungs(seen: Seen, scales: Scales) -> _Rungs:
         known = np.isfinite(errors) & np.isfinite(values)
     if not known.all():
         errors, values = np.where(known, errors, np.inf), np.nan_to_num(values)
-    return _Rungs(h[2:-1], values, jumps, rounding, noise, sizes, flat, errors)
+    return _Table(h[2:-1], values, jumps, rounding, noise, sizes, flat, errors)
 
 
-def _best(rungs: _Rungs) -> Array:
+def _best(rungs: _Table) -> Array:
     """Choose the rung of each element: that of the least relative error, or of the least error if none is small."""
     with np.errstate(all="ignore"):
         known = np.isfinite(rungs.errors) & (rungs.values != 0)
@@ -166,7 +166,7 @@ def _best(rungs: _Rungs) -> Array:
     return best
 
 
-def _kinks(rungs: _Rungs, best: Array, value: Array, error: Array, scales: Scales) -> Array:
+def _kinks(rungs: _Table, best: Array, value: Array, error: Array, scales: Scales) -> Array:
     """Whether the error is that of a jump of the slope, which the next step shows as well."""
     jump, next_jump = at(best, rungs.jumps), at(np.minimum(best + 1, len(rungs.jumps) - 1), rungs.jumps)
     rounding = at(best, rungs.rounding) + scales.unit * scales.point / rungs.steps[best, 0]
@@ -176,7 +176,7 @@ def _kinks(rungs: _Rungs, best: Array, value: Array, error: Array, scales: Scale
     return kinks
 
 
-def _stairs(rungs: _Rungs, value: Array, best: Array) -> Array:
+def _stairs(rungs: _Table, value: Array, best: Array) -> Array:
     """Return how far off a value may be that is the slope of one stair: larger steps show how f rounds.
 
     Three of them in a row exclude it; or it is 0, and each of them moves.
@@ -193,11 +193,11 @@ def _stairs(rungs: _Rungs, value: Array, best: Array) -> Array:
     return error
 
 
-def _places(rungs: _Rungs) -> Array:
+def _places(rungs: _Table) -> Array:
     return np.arange(len(rungs.values))[:, None]
 
 
-def _is_exhausted(rungs: _Rungs, value: Array, error: Array, best: Array) -> Array:
+def _is_exhausted(rungs: _Table, value: Array, error: Array, best: Array) -> Array:
     """Whether smaller steps will not help: the error is small enough, or is rounding alone and grew with each step."""
     passed = _places(rungs) > best + 1
     rounding = (rungs.noise <= _QUIET * rungs.sizes) & (SAFETY * rungs.rounding >= rungs.errors)

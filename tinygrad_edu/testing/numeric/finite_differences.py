@@ -98,7 +98,7 @@ def derivative_along(f: Callable[[Array], Any], x: Array, direction: Array, at_x
     return found
 
 
-def slope_of_affine(f: Callable[[Array], Any], x: Array, direction: Array) -> Estimate:
+def affine_slope(f: Callable[[Array], Any], x: Array, direction: Array) -> Estimate:
     """Return the derivative of an affine function along a direction: any step is right, and one says all.
 
     It is as good as the function is affine, and what it rounds is not asked.
@@ -110,7 +110,7 @@ def slope_of_affine(f: Callable[[Array], Any], x: Array, direction: Array) -> Es
     return Estimate(value, nothing, nothing > 0, nothing + np.inf, nothing, size, nothing + 1, unit)
 
 
-def looked_below(f: Callable[[Array], Any], x: Array, direction: Array, found: Estimate) -> Estimate:
+def check_smaller_steps(f: Callable[[Array], Any], x: Array, direction: Array, found: Estimate) -> Estimate:
     """Return an estimate, less certain where steps far below those that it took agree on another slope: waves in f."""
     line = _Line(f, x, direction, np.zeros(0), {})
     smallest = np.min(np.abs(x), initial=np.inf, where=np.isfinite(x) & (x != 0) & (direction != 0))

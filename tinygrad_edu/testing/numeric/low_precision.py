@@ -63,7 +63,7 @@ class _Seen(NamedTuple):
 
 
 @np.errstate(all="ignore")
-def compare_in_narrow(
+def compare_in_low_precision(
     pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, rng: np.random.Generator
 ) -> Comparison:
     """Compare gradients in the dtypes of `arrays` with those of the same numbers in float64.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.arrays.layouts import laid_out
+from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.numeric.extrapolation import Estimate
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
@@ -38,7 +38,7 @@ def jitter(values: Array) -> Array:
     return np.asarray(np.sqrt(np.mean(smooth**2, axis=0) / 20))  # 1 + 9 + 9 + 1
 
 
-def less_certain(
+def add_jitter(
     f: Callable[..., Any], arrays: Sequence[Array], k: int, direction: Array, found: Estimate, rng: np.random.Generator
 ) -> Estimate:
     """Return an estimate of the slope along a direction of input `k`, less certain where f jitters at the best step."""
@@ -58,14 +58,16 @@ def _jitter_around(f: Callable[..., Any], arrays: Sequence[Array], unit: float, 
 
     def values() -> Iterator[Array]:
         for count in range(1, _POINTS + 1):  # not the point itself, at which f may jump
-            yield np.asarray(f(*(laid_out(x + count * u, x) for x, u in zip(arrays, ray, strict=True))), np.float64)
+            yield np.asarray(
+                f(*(copy_with_layout_of(x + count * u, x) for x, u in zip(arrays, ray, strict=True))), np.float64
+            )
 
     with contextlib.suppress(Exception), np.errstate(all="ignore"):  # not every function takes what is not round
         return _known(jitter(np.stack([*values()])))
     return np.zeros(())
 
 
-def rounding_of(linear: Callable[[float], Any]) -> Array:
+def jitter_of_linear(linear: Callable[[float], Any]) -> Array:
     """Return the jitter of what a linear function returns for some multiples of an argument, divided by them."""
     multiples = 1 + _APART * np.arange(1, _POINTS + 1)
     with np.errstate(all="ignore"):  # of what is claimed, which may be infinite

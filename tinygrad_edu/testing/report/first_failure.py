@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from tinygrad_edu.testing.arrays.array_tree import map_leaves
+from tinygrad_edu.pytree import tree_leaves
 
 __tracebackhide__ = True
 
@@ -57,13 +57,8 @@ def _run() -> Any:
 
 
 def _shapes(inputs: tuple[Any, ...]) -> str:
-    arrays: dict[int, Any] = {}  # a Call's are given again
-
-    def visit(_: str, x: Any) -> None:
-        if hasattr(x, "shape") or isinstance(x, float | list):
-            arrays[id(x)] = x
-
-    for part in inputs:
-        map_leaves(visit, tuple(getattr(part, "arrays", (part,))))
+    """Return the shapes of the arrays among inputs. A `Call` and its own arrays are both given; count them once."""
+    leaves = (leaf for part in inputs for leaf in tree_leaves(getattr(part, "arrays", part)))
+    arrays = {id(x): x for x in leaves if hasattr(x, "shape") or isinstance(x, float)}
     shapes = [str(tuple(np.shape(x))) for x in arrays.values()]
     return f"shape{'s' * (len(shapes) > 1)} {', '.join(shapes) or '()'}"

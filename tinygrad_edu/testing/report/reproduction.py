@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import TinygradError
-from tinygrad_edu.testing.arrays.layouts import same_layout
+from tinygrad_edu.testing.arrays.layouts import copy_with_strides
 from tinygrad_edu.testing.op_call import Call, argument_names
 from tinygrad_edu.testing.report import first_failure
 from tinygrad_edu.testing.report.repro_script import Script
@@ -27,7 +27,7 @@ def reproducible(check: Callable[_P, _R]) -> Callable[_P, _R]:
     @functools.wraps(check)
     def checked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         drawn = any(hasattr(x, "example") for x in args)  # from a strategy: then the failing call is one further in
-        kept = {} if drawn else {"args": _as_it_is(args, {}), "kwargs": _as_it_is(kwargs, {})}
+        kept = {} if drawn else {"args": _snapshot(args, {}), "kwargs": _snapshot(kwargs, {})}
         try:
             return check(*args, **kwargs)
         except TinygradError as error:
@@ -69,30 +69,30 @@ class Message:
         return str, (str(self),)
 
 
-def taken_from(error: BaseException) -> str:
+def reproduction_lines(error: BaseException) -> str:
     """Return the lines in the message of an error, or of a group of them, to be printed where they can be copied."""
     errors = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     own = [message.take() for message in error.args[:1] if isinstance(message, Message)]
-    return "\n\n".join([*own, *filter(None, map(taken_from, errors))])
+    return "\n\n".join([*own, *filter(None, map(reproduction_lines, errors))])
 
 
-def _as_it_is(value: Any, copies: dict[int, Any]) -> Any:
+def _snapshot(value: Any, copies: dict[int, Any]) -> Any:
     """Return a value that keeps what a check, a rule or the user may change: arrays, and the state of a Generator."""
     if id(value) in copies:
         return copies[id(value)]
     if isinstance(value, np.ndarray):
-        kept: Any = same_layout(value)
+        kept: Any = copy_with_strides(value)
         kept.flags.writeable = value.flags.writeable
     elif isinstance(value, Tensor):
         kept = Tensor(value.numpy().copy(), value.requires_grad)
     elif isinstance(value, Call):
-        kept = value.map_arrays(lambda x: _as_it_is(x, copies))
+        kept = value.map_arrays(lambda x: _snapshot(x, copies))
     elif isinstance(value, np.random.Generator):
         kept = copy.deepcopy(value)
     elif type(value) in (list, tuple):
-        kept = type(value)(_as_it_is(part, copies) for part in value)
+        kept = type(value)(_snapshot(part, copies) for part in value)
     elif type(value) is dict:
-        kept = {key: _as_it_is(part, copies) for key, part in value.items()}
+        kept = {key: _snapshot(part, copies) for key, part in value.items()}
     else:
         return value
     copies[id(value)] = kept

@@ -13,7 +13,7 @@ from tinygrad_edu.testing.strategies.op_calls.images import IMAGES
 from tinygrad_edu.testing.strategies.op_calls.layers import LAYERS
 from tinygrad_edu.testing.strategies.op_calls.linalg import LINALG
 from tinygrad_edu.testing.strategies.op_calls.networks import NETWORKS
-from tinygrad_edu.testing.strategies.op_calls.nondifferentiable import QUESTION_CALLS
+from tinygrad_edu.testing.strategies.op_calls.nondifferentiable import NONDIFFERENTIABLE_CALLS
 from tinygrad_edu.testing.strategies.op_calls.ranking import RANKING
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION
 from tinygrad_edu.testing.strategies.op_calls.scans import SCANS
@@ -42,9 +42,9 @@ def calls(op: str | Op) -> Strategy[Call]:
     Raises
     ------
     LookupError
-        For an op without an entry in `OP_CALLS` and `QUESTION_CALLS`.
+        For an op without an entry in `OP_CALLS` and `NONDIFFERENTIABLE_CALLS`.
     """
     name = op.name if isinstance(op, Op) else op
-    if name not in OP_CALLS and name not in QUESTION_CALLS:
+    if name not in OP_CALLS and name not in NONDIFFERENTIABLE_CALLS:
         raise LookupError(f"op {name} has no strategy: add one, OP_CALLS[{name!r}] = a strategy of Call.")
-    return OP_CALLS[name] if name in OP_CALLS else QUESTION_CALLS[name]
+    return OP_CALLS[name] if name in OP_CALLS else NONDIFFERENTIABLE_CALLS[name]

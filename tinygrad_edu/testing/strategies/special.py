@@ -49,7 +49,7 @@ def special_calls(draw: Any, name: str, dtypes: tuple[Any, ...] = (np.float64, n
     Parameters
     ----------
     name : str
-        A name in `OP_CALLS` or `QUESTION_CALLS`.
+        A name in `OP_CALLS` or `NONDIFFERENTIABLE_CALLS`.
     dtypes : tuple of dtype
         What the dtype of all differentiable inputs is drawn from.
     """

@@ -45,7 +45,7 @@ def _order(shape: Any) -> Strategy[Settings]:
     return st.builds(lambda axis, down: {**axis, "descending": down}, axis_or_none(shape), st.booleans())
 
 
-QUESTION_CALLS: dict[str, Strategy[Call]] = {
+NONDIFFERENTIABLE_CALLS: dict[str, Strategy[Call]] = {
     **{name: _questions(name) for name in ("isfinite", "isinf", "isnan", "logical_not", "flatnonzero")},
     **{name: _comparisons(name) for name in ("isclose", "logical_and", "logical_or", "logical_xor")},
     **{name: _questions(name, along) for name in ("all", "any", "count_nonzero")},

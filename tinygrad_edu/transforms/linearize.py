@@ -1,4 +1,4 @@
-"""A function called once, and the way back through what it did: what every transform is made of."""
+"""Linearized: one recorded call of a function, and its pullback. Every transform uses it."""
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -19,32 +19,32 @@ from tinygrad_edu.engine import (
 )
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.shape import identity
-from tinygrad_edu.transforms.trees import as_tensors, tree_leaves, tree_map
+from tinygrad_edu.pytree import tree_leaves, tree_map
 
-__all__ = ["Called", "Function", "Seeds", "seed"]
+__all__ = ["Function", "Linearized", "as_tensors"]
 
 Function = Callable[..., Any]
-Seeds = list[tuple[Tensor, Tensor]]
 
 
-class Called:
-    """One call of a function, recorded: its result, and the cotangents that its arguments get from those of results.
+class Linearized:
+    """One recorded call of a function, which maps cotangents of its result to cotangents of its arguments.
 
     Parameters
     ----------
     f : callable
-        Of tensors, to tensors; both may be nested.
+        Takes tensors and returns tensors; both may be nested.
     args : sequence
         Floating point. A list of plain numbers is one tensor.
     has_aux : bool
-        Whether f returns a pair, of which only the first is differentiated.
+        Whether f returns a pair. Only its first part is differentiated.
 
     Attributes
     ----------
     out
-        What f returned, as it was recorded: what to pull from.
+        The recorded result of f.
     result, aux
-        What f returned, and the rest, for the caller: without the record, where nobody outside can ask for it.
+        The result and the auxiliary data, for the caller. They are detached from the graph unless they depend on a
+        tensor outside of the call that requires a gradient.
     """
 
     def __init__(self, f: Function, args: Iterable[Any], has_aux: bool) -> None:
@@ -54,13 +54,15 @@ class Called:
         with enable_grad():
             result = f(*inputs)
         self.out, aux = _pair(result) if has_aux else (result, None)
-        self.result, self.aux = (_cut(part, self._targets) for part in (self.out, aux))
+        self.result, self.aux = (_detach(part, self._targets) for part in (self.out, aux))
 
-    def pull(self, seeds: Seeds) -> Any:
-        """Return the cotangents of the arguments, as a tuple of them, from pairs of a result and its cotangent."""
-        record = is_grad_enabled() and (any(g.requires_grad for _, g in seeds) or self._outside)
+    def pullback(self, out: Any, cotangents: Any) -> Any:
+        """Return the cotangents of the arguments, for cotangents of `out`: the recorded result or a part of it."""
+        pairs: list[tuple[Tensor, Tensor]] = []
+        tree_map(lambda result, g: pairs.extend(_pair_cotangent(result, g)), out, cotangents)
+        record = is_grad_enabled() and (any(g.requires_grad for _, g in pairs) or self._outside)
         found = walk(
-            [(_node(result), g if record else g._data) for result, g in seeds],
+            [(_node(result), g if record else g._data) for result, g in pairs],
             self._targets,
             retain_graph=True,
             lift=wrap if record else None,
@@ -72,8 +74,18 @@ class Called:
         return _reaches_outside(self.out, self._targets)
 
 
+def as_tensors(x: Any) -> Any:
+    """Return nested lists of plain numbers as one tensor, and any other pytree with a tensor for each leaf."""
+    if isinstance(x, Tensor):
+        return x
+    leaves = list(tree_leaves(x)) if isinstance(x, list | tuple) else []
+    if leaves and all(isinstance(leaf, int | float) for leaf in leaves):
+        return Tensor(x)
+    return tree_map(lambda leaf: leaf if isinstance(leaf, Tensor) else Tensor(leaf), x)
+
+
 def _input(tensor: Tensor) -> Tensor:
-    """Give an argument a node of its own, which the walk can stop at; what it was computed from stays behind it."""
+    """Give an argument a node of its own, where the backward pass stops."""
     if not tensor.requires_grad:
         return wrap(tensor._data, leaf(tensor._data), tensor._cell)
     with enable_grad():
@@ -90,13 +102,13 @@ def _pair(result: Any) -> tuple[Any, Any]:
     if isinstance(result, tuple) and len(result) == 2:
         return result
     raise DTypeError(
-        "has_aux=True: the function returns a pair, the result to differentiate and the rest; this one returned "
+        "has_aux=True: the function must return a pair (result, aux), and it returned "
         f"{f'a tuple of {len(result)}' if isinstance(result, tuple) else f'a {type(result).__name__}'}."
     )
 
 
 def _reaches_outside(results: Any, targets: frozenset[Node]) -> bool:
-    """Whether results depend on tensors outside: an argument that was itself computed, or a captured leaf."""
+    """Whether results depend on tensors outside of the call: computed arguments, or leaves that f captured."""
     if any(target.op is not None for target in targets):
         return True
     roots = [x._node for x in tree_leaves(results) if isinstance(x, Tensor) and x._node is not None]
@@ -111,15 +123,15 @@ def _reaches_outside(results: Any, targets: frozenset[Node]) -> bool:
     return False
 
 
-def _cut(results: Any, targets: frozenset[Node]) -> Any:
-    """Cut results off from the arguments, unless somebody outside can still ask for a gradient through them."""
+def _detach(results: Any, targets: frozenset[Node]) -> Any:
+    """Detach results, unless they depend on a tensor outside of the call that requires a gradient."""
     if is_grad_enabled() and _reaches_outside(results, targets):
         return results
     return tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, results)
 
 
-def seed(result: Any, g: Any) -> Seeds:
-    """Pair a result with its cotangent, in its shape and dtype; a result that does not depend on the arguments not."""
+def _pair_cotangent(result: Any, g: Any) -> list[tuple[Tensor, Tensor]]:
+    """Return a result with its cotangent, cast to its dtype; nothing for a result that needs no backward pass."""
     if not isinstance(result, Tensor) or result._node is None:
         return []
     refuse_stale("the pullback", "result", result)
@@ -130,7 +142,7 @@ def seed(result: Any, g: Any) -> Seeds:
 
 
 def _gradient(g: Any, node: Node) -> Tensor:
-    """Return a gradient in memory of its own; zeros where the result does not depend on the argument."""
+    """Return a gradient that shares no memory; zeros if the result does not depend on the argument."""
     if isinstance(g, Tensor):
         copy: Tensor = identity(g)
         return copy
