@@ -244,14 +244,6 @@ def _slope(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Array, s
         reject(error)
 
 
-def smooth_slope(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Array) -> Estimate:
-    """Return the derivative along a direction, given f(x), where there is no kink."""
-    slope = _slope(f, x, direction, at_x)
-    if slope.kinks.any():
-        reject(_kink(slope, "not differentiable"))
-    return slope
-
-
 def _reason(claim: Claim, k: int, slope: Estimate) -> Inconclusive:
     """Return the error that says why the verdict on the gradient of input `k` is inconclusive."""
     what = f"{claim.name}: the check of the gradient of {claim.names[k]} is inconclusive at this point"
