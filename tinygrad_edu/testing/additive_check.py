@@ -1,4 +1,4 @@
-"""check_additive: the denominator that a loss declares is the one that it divides by."""
+"""check_additive: check that a loss is additive over samples, with its declared denominator."""
 
 from collections.abc import Callable
 from typing import Any

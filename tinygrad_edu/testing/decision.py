@@ -33,30 +33,29 @@ __tracebackhide__ = True  # pytest shows the line of the test, and with --full-t
 
 Pullback = Callable[[Array], tuple[Array, ...]]
 
-EXACT = 1e-10  # what remains of a float64 computation of a few thousand terms
-_UNSETTLED = 1e-4  # a numeric derivative less certain than this proves no gradient right
-_ROUGH = 0.05  # and one less certain than this proves none wrong
-_COARSE = 1e-4  # what rounds no finer is float16
+EXACT = 1e-10  # the relative rounding error of a float64 computation with a few thousand terms
+_UNCERTAIN = 1e-4  # a numeric derivative with a larger relative error confirms no gradient
+_ROUGH = 0.05  # a numeric derivative with a larger relative error refutes no gradient
+_COARSE = 1e-4  # the rounding unit of float16 is larger
 
 
 def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
-    """Compare each input's gradient with the differences along random directions.
+    """Compare the gradient of each input with finite differences along random directions.
 
     Parameters
     ----------
     claim : Claim
-        With a random cotangent. The check is inconclusive if the verdict on this claim is.
+        Its cotangent is random. The check is inconclusive if the decision on this claim is.
     rng : numpy.random.Generator
     pullback : callable, optional
-        From a cotangent to the gradients that are claimed for it. The slope is what costs, and one serves all
-        cotangents: so those of `other_cotangents` are tried too.
+        Maps a cotangent to the claimed gradients. If it is given, `other_cotangents` are tested with the same slopes.
 
     Raises
     ------
     GradientMismatch, Inconclusive
-        What else than right it may be.
+        The gradient is wrong, or the check cannot decide.
     DTypeError
-        For gradients that are no real numbers.
+        A gradient is complex.
     """
     claims = [claim]
     if pullback is not None:
@@ -70,29 +69,29 @@ def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
 
 
 def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, pullback: Pullback | None) -> None:
-    """Compare the gradients of input `k`, of several claims of one function, with the derivative along a direction."""
+    """Compare the gradients of input `k` in several claims with the numeric derivative along a direction."""
     claim = claims[0]
     f, x = claim.of_input(k), claim.arrays[k]
     if k >= len(claim.arrays) - claim.affine:
         slope = affine_slope(f, x, direction)
-        asked, _ = _asked(claims, k, slope, rng, pullback)
+        asked, _ = _testable(claims, k, slope, rng, pullback)
         if all(found == "right" for found, _ in _judge(asked, k, direction, slope)):
-            return  # and else the differences say what rounds, and what is wrong
+            return  # otherwise finite differences tell rounding from a wrong gradient
     slope = _slope(f, x, direction, claim.value, claim.scale)
-    asked, has_even = _asked(claims, k, slope, rng, pullback)
+    asked, has_even = _testable(claims, k, slope, rng, pullback)
     judged = [found for found, _ in _judge(asked, k, direction, slope)]
     if "wrong" in judged:
         slope = add_jitter(claim.f, claim.arrays, k, direction, check_smaller_steps(f, x, direction, slope), rng)
         judged = [_judge_again(each, k, direction, slope, rng, pullback) for each in asked]
-    # What lies still beside what moves is held to be 0 within its error; the even cotangent decides the rest.
+    # A slope of 0 beside larger ones counts as 0 within its error; the even cotangent decides about the others.
     if judged[0] == "inconclusive" and not (has_even and judged[-1] == "right"):
         reject(_reason(claim, k, slope))
 
 
-def _asked(
+def _testable(
     claims: Sequence[Claim], k: int, slope: Estimate, rng: Rng, pullback: Pullback | None
 ) -> tuple[list[Claim], bool]:
-    """Return the claims that a slope can judge, and whether the last of them is that of an even cotangent."""
+    """Return the claims that a slope can test, and whether the last one has an even cotangent."""
     claim, even = claims[0], [] if pullback is None else even_cotangents(slope, rng)
     unit = max(slope.unit, _unit(claim.gradients[k]))
     others = [each for each in claims[1:] if _in_range(each.cotangent, unit)]
@@ -100,9 +99,9 @@ def _asked(
 
 
 def _judge_again(claim: Claim, k: int, direction: Array, slope: Estimate, rng: Rng, pullback: Pullback | None) -> str:
-    """Return the verdict, and raise if it is that a gradient is wrong by more than rounding leaves of it."""
+    """Decide again with the measured rounding of the claim; raise if the gradient is still wrong."""
     ((found, sums),) = _judge([claim], k, direction, slope)
-    if found != "right" and pullback is not None:  # which is linear
+    if found != "right" and pullback is not None:
         lost = jitter_of_linear(lambda c: np.sum(np.asarray(pullback(c * claim.cotangent)[k]) * direction))
         ((found, sums),) = _judge([replace(claim, rounding=float(lost))], k, direction, slope)
     if found == "wrong":
@@ -112,13 +111,13 @@ def _judge_again(claim: Claim, k: int, direction: Array, slope: Estimate, rng: R
 
 
 def _claim(claim: Claim, kind: str, g: Array, pullback: Pullback) -> Claim:
-    """Return the claim of the same gradient under another cotangent."""
+    """Return the claim with another cotangent and its gradients."""
     gradients = tuple(map(np.asarray, pullback(g)))
     return replace(claim, name=f"{claim.name}, with a cotangent that is {kind}", cotangent=g, gradients=gradients)
 
 
 def _require_gradients(claim: Claim) -> None:
-    """Demand one gradient for each input, of its shape, and of real numbers."""
+    """Require one real gradient for each input, of the input's shape."""
     if len(claim.gradients) != len(claim.arrays):
         raise GradientMismatch(f"{claim.name}: {len(claim.gradients)} gradients for {len(claim.arrays)} inputs.")
     for k, (x, g) in enumerate(zip(claim.arrays, claim.gradients, strict=True)):
@@ -131,22 +130,22 @@ def _require_gradients(claim: Claim) -> None:
 
 
 def compare_tangent(claim: Claim, k: int, direction: Array, along: Callable[[Array], Array], rng: Rng) -> None:
-    """Compare a claimed forward derivative along a direction of input `k`, of f's shape, with the differences.
+    """Compare a claimed forward derivative along a direction of input `k` with finite differences.
 
     Parameters
     ----------
     claim : Claim
-        Whose gradient of input `k` is that derivative.
+        Its gradient of input `k` is the forward derivative, of the shape of the result.
     k : int
     direction : ndarray
     along : callable
-        From any direction of input `k` to the derivative that is claimed.
+        Maps a direction of input `k` to the claimed forward derivative.
     rng : numpy.random.Generator
 
     Raises
     ------
     GradientMismatch, Inconclusive
-        What else than right it may be.
+        The derivative is wrong, or the check cannot decide.
     """
     tangent = claim.gradients[k]
     slope = _slope(claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale)
@@ -163,31 +162,31 @@ def compare_tangent(claim: Claim, k: int, direction: Array, along: Callable[[Arr
 
 
 def _judge_tangent(claim: Claim, k: int, slope: Estimate) -> str:
-    """Return the verdict on a forward derivative along a direction of input `k`."""
-    with np.errstate(all="ignore"):  # of what is claimed, which may be infinite
+    """Decide about a forward derivative along a direction of input `k`."""
+    with np.errstate(all="ignore"):  # a claimed derivative may be infinite
         return _judge_terms([claim], k, slope, (claim.cotangent * claim.gradients[k]).reshape(1, -1))[0][0]
 
 
 def _in_range(g: Array, unit: float) -> bool:
-    """Whether numbers so large, or so small, can be computed with: float16 ends at 65,504, and its digits at 6e-5."""
+    """Whether a cotangent is neither too large nor too small for float16, whose range is 6e-5 to 65,504."""
     return unit < _COARSE or not g.any() or 0.1 < largest(g) < 10
 
 
 class _Sums(NamedTuple):
-    """What is compared: sums over the numbers of a result, each times its cotangent."""
+    """Sums over the elements of a result, weighted by the cotangent."""
 
     analytic: float
-    claimed: float  # the size of the terms of the analytic one
+    claimed: float  # the sum of the absolute terms of `analytic`
     numeric: float
-    size: float
+    size: float  # the sum of the absolute terms of `numeric`
     error: float
-    moving: float  # the error of what does not lie still
-    inside: float  # how large the numbers are that were rounded
+    moving: float  # the error of elements whose slope is not 0
+    inside: float  # the magnitude of the numbers that were rounded
 
 
 def _judge(claims: Sequence[Claim], k: int, direction: Array, slope: Estimate) -> list[tuple[str, _Sums]]:
-    """Return the verdict on the gradient of input `k` of each claim, which one slope judges, and what it compares."""
-    with np.errstate(all="ignore"):  # of what is claimed, which may be infinite
+    """Return the decision about the gradient of input `k` of each claim, and the sums that it compares."""
+    with np.errstate(all="ignore"):  # a claimed derivative may be infinite
         return _judge_terms(claims, k, slope, _rows([claim.gradients[k] for claim in claims]) * direction.reshape(-1))
 
 
@@ -196,11 +195,11 @@ def _rows(arrays: Sequence[Array]) -> Array:
 
 
 def _judge_terms(claims: Sequence[Claim], k: int, slope: Estimate, terms: Array) -> list[tuple[str, _Sums]]:
-    """Return the verdict on claimed derivatives, given a row of terms for each, and what it compares."""
+    """Return the decisions about claimed derivatives, given a row of terms for each, and the compared sums."""
     claim, cotangents = claims[0], _rows([claim.cotangent for claim in claims])
     weights, value, error = np.abs(cotangents), slope.value.reshape(-1), slope.error.reshape(-1)
     inside = np.maximum(slope.size, largest(claim.arrays[k])).reshape(-1)
-    # Of what does not move at all no more can be known, and it is no part of what moves.
+    # The error of an element that does not move cannot be reduced, and it does not count for the others.
     still = (value == 0) & (error <= np.sqrt(slope.unit) * slope.size.reshape(-1)) & (claim.scale > 0)
     moving = np.where(still, 0, error)
     added = (terms, np.abs(terms), cotangents * value, *(weights * x for x in (np.abs(value), error, moving, inside)))
@@ -209,7 +208,7 @@ def _judge_terms(claims: Sequence[Claim], k: int, slope: Estimate, terms: Array)
 
 
 def _decide(claim: Claim, k: int, unit: float, sums: _Sums) -> str:
-    """Judge the gap between the numeric derivative, by a function of some rounding unit, and the analytic one."""
+    """Decide by the gap between the numeric and the analytic derivative, given the function's rounding unit."""
     gap, error, size, claimed = abs(sums.numeric - sums.analytic), sums.error, sums.size, sums.claimed
     if not math.isfinite(size):
         return "inconclusive"
@@ -218,9 +217,9 @@ def _decide(claim: Claim, k: int, unit: float, sums: _Sums) -> str:
     if not (math.isfinite(gap) and gap <= allowed + SAFETY * claim.rounding):
         nothing = error <= resolution and size <= SAFETY * error
         return "wrong" if error <= _ROUGH * size or nothing else "inconclusive"
-    if sums.moving + claim.rounding <= max(_UNSETTLED, unit**0.4) * size:
+    if sums.moving + claim.rounding <= max(_UNCERTAIN, unit**0.4) * size:
         return "right"
-    # Of a slope that is small beside the rounding of the values, less can be known, and less is asked.
+    # A slope that is small beside the rounding of the values needs less accuracy.
     little = size <= resolution and error <= _ROUGH * size
     known = gap <= allowed and error <= resolution
     return "right" if known and (claimed <= 0.1 * error or little) else "inconclusive"
@@ -231,7 +230,7 @@ def _unit(g: Array) -> float:
 
 
 def _rounding(g: Array, claimed: float) -> float:
-    """Return what rounding may leave of a claimed derivative; of float16 and bfloat16 each element by itself."""
+    """Return the rounding error that a claimed derivative may have."""
     if 64 * _unit(g) <= EXACT:
         return EXACT * claimed
     return min(64 * _unit(g) * claimed, _ROUGH * float(np.linalg.norm(g.astype(np.float64))))
@@ -245,7 +244,7 @@ def _slope(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Array, s
 
 
 def _reason(claim: Claim, k: int, slope: Estimate) -> Inconclusive:
-    """Return the error that says why the verdict on the gradient of input `k` is inconclusive."""
+    """Return the error that says why the decision about the gradient of input `k` is inconclusive."""
     what = f"{claim.name}: the check of the gradient of {claim.names[k]} is inconclusive at this point"
     if slope.kinks.any():
         return _kink(slope, what)
@@ -254,7 +253,7 @@ def _reason(claim: Claim, k: int, slope: Estimate) -> Inconclusive:
     if slope.noise.flat[worst] >= 0.2 * error:
         return Inconclusive(f"{what}: the function's own rounding leaves a slope of {value:.3g} to within {error:.1g}.")
     return NotDifferentiableHere(
-        f"{what}: the differences settle at no step; the best say {value:.3g} to within {error:.1g}."
+        f"{what}: the differences converge at no step; the best estimate is {value:.3g} to within {error:.1g}."
     )
 
 

@@ -1,4 +1,4 @@
-"""check_gradient: a claimed derivative of any function of plain arrays, reverse or forward, whoever wrote it."""
+"""check_gradient: check a reverse or forward derivative of any function of arrays."""
 
 import inspect
 from functools import partial

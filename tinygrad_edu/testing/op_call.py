@@ -1,4 +1,4 @@
-"""Call: an op (or any function of tensors) with the inputs and settings to call it with, printed as code."""
+"""Call: an op or function of tensors with its inputs and settings. Its repr is code."""
 
 import contextlib
 import inspect

@@ -1,4 +1,4 @@
-"""What a gradient may be at a kink: along every direction between the slope behind and the slope ahead."""
+"""check_subgradient: check that a gradient at a kink lies between the one-sided slopes."""
 
 from collections.abc import Callable
 from typing import Any

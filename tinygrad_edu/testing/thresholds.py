@@ -1,4 +1,4 @@
-"""Small thresholds, so that small inputs take the paths of large ones."""
+"""Lower the size thresholds of fast code, so that small inputs test it."""
 
 import sys
 from collections.abc import Iterator, Mapping

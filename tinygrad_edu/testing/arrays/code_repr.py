@@ -1,4 +1,4 @@
-"""Values as code: an array, with its memory layout, printed so that pasting it gives the same array again."""
+"""code: the repr of a value as code that makes the same value, with the memory layout of arrays."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Anybody's numbers as arrays of NumPy, and what their dtypes are: real, floating-point, and how coarse."""
+"""Arrays of any library as NumPy arrays, and properties of their dtypes."""
 
 import numbers
 from typing import Any

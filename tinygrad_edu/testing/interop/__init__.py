@@ -1,4 +1,4 @@
-"""The gradients that PyTorch, JAX and Keras compute of anybody's function, checked in one line each."""
+"""check_torch, check_jax and check_keras: check the gradients of functions of other frameworks."""
 
 from tinygrad_edu.testing.interop.jax_functions import check_jax
 from tinygrad_edu.testing.interop.keras_layers import check_keras

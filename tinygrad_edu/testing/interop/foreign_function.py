@@ -1,4 +1,4 @@
-"""A function of another framework, put to the check of plain functions: order by order, in float64 where it can."""
+"""ForeignFunction: a function of another framework, checked order by order, in float64 if possible."""
 
 import importlib
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""check_jax: the gradients that JAX computes of a function of pytrees."""
+"""check_jax: check the gradients that JAX computes of a function of pytrees."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence

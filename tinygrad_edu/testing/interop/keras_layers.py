@@ -1,4 +1,4 @@
-"""check_keras: the gradients of a layer or model of Keras, on its JAX backend."""
+"""check_keras: check the gradients of a Keras layer or model on the JAX backend."""
 
 import inspect
 from collections.abc import Iterator

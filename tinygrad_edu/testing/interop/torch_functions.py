@@ -1,4 +1,4 @@
-"""check_torch: the gradients that PyTorch computes of a function or a Module."""
+"""check_torch: check the gradients that PyTorch computes of a function or Module."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Calls of a module that can be repeated: each with the same random numbers."""
+"""Call a module repeatedly with the same random numbers."""
 
 import copy
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What a module holds, as values that can be compared: a call that changes any of it has a side effect."""
+"""Snapshots of the attributes of a module, to detect side effects of a call."""
 
 from collections import deque
 from collections.abc import Hashable

@@ -1,4 +1,4 @@
-"""What ``couples_samples = False`` promises of a module: its rows, its results and its side effects."""
+"""Check that a module with ``couples_samples = False`` computes each sample independently."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

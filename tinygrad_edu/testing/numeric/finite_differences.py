@@ -1,7 +1,6 @@
-"""Numeric derivatives of functions of arrays, with an error that they show themselves. Forward values only.
+"""Numeric directional derivatives of functions of arrays, with error estimates.
 
-How the derivative and its error come from the values at several steps is said in `rungs`. Here is which steps are
-taken, and what the function is asked.
+This file chooses the steps and evaluates the function; `extrapolation` computes the derivative and its error.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,28 +13,28 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.testing.arrays.dtypes import is_floating, unit_of
 from tinygrad_edu.testing.failures import NotDifferentiableHere
-from tinygrad_edu.testing.numeric.extrapolation import RATIO, SAFETY, Estimate, Scales, Seen, better, estimate
+from tinygrad_edu.testing.numeric.extrapolation import RATIO, SAFETY, Estimate, Samples, Scales, better, estimate
 from tinygrad_edu.testing.numeric.rounding import jitter
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
-_TOP, _LAST = 2.0**-5, 2.0**-40  # the steps, times the scale of the input if that is above 1
-_BESIDE = 2.0**-20  # a step that is small, and large beside the rounding of float32
-_CLOSE, _POINTS = 2.0**-22, 7  # the step, times the same scale, and the number of points that show the jitter of f
-_SMALL = 2.0**-20  # inputs smaller than this part of the largest step get steps of their own scale besides
-_ENOUGH = 1e-6  # a relative error below this needs no other steps
-_FAR_BELOW = (2.0**-33, 2.0**-34, 2.0**-35)  # steps at which waves of 1e-9 are wide
+_FIRST, _LAST = 2.0**-5, 2.0**-40  # the largest and smallest step, relative to the input's scale if that is above 1
+_SMALL_STEP = 2.0**-20  # small, but much larger than the rounding of float32
+_CLOSE, _POINTS = 2.0**-22, 7  # the distance, at the same scale, and the number of points that measure jitter
+_SMALL = 2.0**-20  # inputs smaller than this part of the largest step also get steps at their own scale
+_ACCURATE = 1e-6  # a relative error below this needs no other steps
+_TINY_STEPS = (2.0**-33, 2.0**-34, 2.0**-35)  # at these steps, waves of length 1e-9 are resolved
 _EPS = float(np.finfo(np.float64).eps)
 
 
 class _Line(NamedTuple):
-    """A function along a direction through a point."""
+    """A function on the line through a point along a direction."""
 
     f: Callable[[Array], Any]
     x: Array
     direction: Array
     center: Array
-    values: dict[float, Array]  # by the step
+    values: dict[float, Array]  # the cached values by step
 
 
 def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, scale: float = 0.0) -> Estimate:
@@ -44,27 +43,26 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
     Parameters
     ----------
     f : callable
-        Of a float64 array of the shape of `x`, to an array (or number).
+        Takes a float64 array of the shape of `x`, and returns an array or a number.
     x : array_like, floating
     direction : array_like
-        Of the shape of `x`.
+        An array of the shape of `x`.
     scale : float
-        The greatest size of the numbers that f may add up, where they may be larger than their sum: f rounds as they
-        do. How large they are its jitter shows, unless it is too wide a stair for that.
+        An upper bound of the terms that f adds, if they may be larger than their sum. Default: 0, they are not.
 
     Returns
     -------
     Estimate
-        Of the shape of f(x).
+        Its arrays have the shape of f(x).
 
     Raises
     ------
     ShapeError
-        For a direction of another shape.
+        The direction has another shape.
     DTypeError
-        For a complex result.
+        f(x) is complex.
     NotDifferentiableHere
-        Where f(x) itself is not finite.
+        f(x) is not finite.
 
     Examples
     --------
@@ -82,28 +80,25 @@ def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, sc
 
 
 def derivative_along(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, scale: float = 0.0) -> Estimate:
-    """Return the same of float64 arrays, where f(x) is known: it serves every direction."""
+    """Return `directional_derivative` for float64 arrays, given f(x)."""
     center, unit = _value_and_unit(at_x)
     if not np.all(np.isfinite(center)):
         raise NotDifferentiableHere(f"the function is not finite at this point: {center[~np.isfinite(center)][0]}.")
     line = _Line(f, x, direction, center, {0.0: center})
     point = largest(x[direction != 0])
-    first = max(point, 1.0) * _TOP
-    scales = Scales(max(unit, _unit_inside(line, first * RATIO)), point, scale)
-    found = _descend(line, scales, _from(first, first * _LAST / _TOP))
+    first = max(point, 1.0) * _FIRST
+    scales = Scales(max(unit, _internal_unit(line, first * RATIO)), point, scale)
+    found = _refine(line, scales, _steps_between(first, first * _LAST / _FIRST))
     for steps in _other_steps(x[direction != 0], first):
-        if _is_settled(found):
+        if _is_accurate(found):
             break
-        found = better(found, _descend(line, scales, steps))
+        found = better(found, _refine(line, scales, steps))
     return found
 
 
 def affine_slope(f: Callable[[Array], Any], x: Array, direction: Array) -> Estimate:
-    """Return the derivative of an affine function along a direction: any step is right, and one says all.
-
-    It is as good as the function is affine, and what it rounds is not asked.
-    """
-    (ahead, unit), (behind, _) = (_asked(f, x + step * direction) for step in (1.0, -1.0))
+    """Return the derivative of an affine function along a direction, by one step and without an error estimate."""
+    (ahead, unit), (behind, _) = (_evaluate(f, x + step * direction) for step in (1.0, -1.0))
     with np.errstate(all="ignore"):
         value, size = (ahead - behind) / 2, np.maximum(np.abs(ahead), np.abs(behind))
     nothing = np.zeros(value.shape)
@@ -111,29 +106,29 @@ def affine_slope(f: Callable[[Array], Any], x: Array, direction: Array) -> Estim
 
 
 def check_smaller_steps(f: Callable[[Array], Any], x: Array, direction: Array, found: Estimate) -> Estimate:
-    """Return an estimate, less certain where steps far below those that it took agree on another slope: waves in f."""
+    """Return an estimate with a larger error where much smaller steps agree on another slope: f has short waves."""
     line = _Line(f, x, direction, np.zeros(0), {})
     smallest = np.min(np.abs(x), initial=np.inf, where=np.isfinite(x) & (x != 0) & (direction != 0))
     point = largest(x[direction != 0])
-    steps = [min(max(point, 1.0), float(smallest) / _SMALL) * h for h in _FAR_BELOW]
+    steps = [min(max(point, 1.0), float(smallest) / _SMALL) * h for h in _TINY_STEPS]
     with np.errstate(all="ignore"):
         slopes = np.stack([(_value(line, h) - _value(line, -h)) / (2 * h) for h in steps])
         apart, spread = np.min(np.abs(slopes - found.value), axis=0), np.ptp(slopes, axis=0)
         rounding = found.unit * (found.size + point * np.abs(found.value)) / steps[-1]
-        # What is rounded to steps of its own shows slopes of 0, or no two alike.
+        # A function that rounds coarsely shows slopes of 0 instead, or different ones.
         waves = (spread < apart / 4) & (apart > SAFETY * found.error + 2 * rounding) & np.all(slopes != 0, axis=0)
     return replace(found, error=np.where(waves, found.error + apart, found.error))
 
 
 def largest(x: Array) -> float:
-    """Return the greatest absolute value that is finite, or 0."""
+    """Return the largest finite absolute value, or 0."""
     return float(np.max(np.abs(x), initial=0, where=np.isfinite(x)))
 
 
-def _asked(f: Callable[[Array], Any], x: Any) -> tuple[Array, float]:
-    """Return f(x) in float64, and the rounding unit of the dtype that it came in."""
+def _evaluate(f: Callable[[Array], Any], x: Any) -> tuple[Array, float]:
+    """Return f(x) in float64, and the rounding unit of its dtype."""
     with np.errstate(all="ignore"):
-        return _value_and_unit(f(np.asarray(x)))  # NumPy makes scalars of what is computed of 0-d arrays
+        return _value_and_unit(f(np.asarray(x)))  # arithmetic on 0-d arrays returns NumPy scalars
 
 
 def _value_and_unit(result: Any) -> tuple[Array, float]:
@@ -142,44 +137,44 @@ def _value_and_unit(result: Any) -> tuple[Array, float]:
     if out.dtype == np.float64:
         return out.copy(), _EPS
     if out.dtype.kind == "c":
-        raise DTypeError("the function returned complex numbers: check its real and its imaginary part, each alone.")
+        raise DTypeError("the function returned complex numbers: check its real and its imaginary part separately.")
     unit = unit_of(out.dtype) if is_floating(out.dtype) else _EPS
     return out.astype(np.float64), max(unit, _EPS)
 
 
 def _value(line: _Line, step: float) -> Array:
     if step not in line.values:
-        line.values[step] = _asked(line.f, line.x + step * line.direction)[0]
+        line.values[step] = _evaluate(line.f, line.x + step * line.direction)[0]
     return line.values[step]
 
 
-def _unit_inside(line: _Line, small: float) -> float:
-    """Return the eps of the narrowest dtype that f computes in, as a small step and a very small one show it."""
+def _internal_unit(line: _Line, small: float) -> float:
+    """Return the eps of the lowest precision that f computes in, inferred from a small and a very small step."""
     units = []
-    for step in (small, _BESIDE):
-        units += [unit for unit in [_unit_shown(line, step)] if unit is not None]
-        if _EPS in units:  # there is no finer one
+    for step in (small, _SMALL_STEP):
+        units += [unit for unit in [_unit_at_step(line, step)] if unit is not None]
+        if _EPS in units:
             break
     return min(units, default=_EPS)
 
 
-def _unit_shown(line: _Line, step: float) -> float | None:
-    """Return the eps of the narrowest dtype to which the point can be rounded, as are the results that it changes."""
+def _unit_at_step(line: _Line, step: float) -> float | None:
+    """Return the eps of the lowest precision that changes no result: neither by rounding it nor by rounding x."""
     point, out, unit = line.x + step * line.direction, _value(line, step), _EPS
     changed = out[out != line.center]
     for dtype in (np.float32, np.float16):
         with np.errstate(all="ignore"):
             narrow, rounded = changed.astype(dtype), point.astype(dtype).astype(np.float64)
-        if not (np.array_equal(narrow, changed) and np.array_equal(_asked(line.f, rounded)[0], out)):
+        if not (np.array_equal(narrow, changed) and np.array_equal(_evaluate(line.f, rounded)[0], out)):
             break
         unit = float(np.finfo(dtype).eps)
     return unit if changed.size else None
 
 
 def _terms(line: _Line, unit: float, most: float) -> Array:
-    """Return how large the numbers are that f adds up: their rounding is its jitter at points close to each other.
+    """Return the magnitude of the terms that f adds, from its jitter at points close to each other.
 
-    Where nothing moves, f may be a wide stair, and the numbers as large as `most`.
+    If the values do not move at all, the terms may be as large as `most`.
     """
     with np.errstate(all="ignore"):
         step = max(largest(line.x[line.direction != 0]), 1.0) * _CLOSE
@@ -188,39 +183,39 @@ def _terms(line: _Line, unit: float, most: float) -> Array:
         return np.where(moves, np.fmin(jitter(values) / unit, most), most)
 
 
-def _from(first: float, last: float) -> list[float]:
+def _steps_between(first: float, last: float) -> list[float]:
     return [first * RATIO**k for k in range(int(np.log(last / first) / np.log(RATIO)) + 1)]
 
 
 def _other_steps(x: Array, first: float) -> Iterator[list[float]]:
-    """Yield larger steps, for what is noisy; and those of the smallest number in x, which none of the others fits."""
-    yield _from(first / _TOP, first * RATIO**2)
+    """Yield larger steps, for noisy functions, and steps that suit the smallest number in x."""
+    yield _steps_between(first / _FIRST, first * RATIO**2)
     sizes = np.abs(x[np.isfinite(x) & (x != 0)])
     if sizes.size and (smallest := float(sizes.min())) < _SMALL * first:
-        yield _from(smallest / 4, smallest * 2.0**-28)
+        yield _steps_between(smallest / 4, smallest * 2.0**-28)
 
 
-def _descend(line: _Line, scales: Scales, steps: Sequence[float]) -> Estimate:
-    """Take one step after the other, until no element can be known better by a smaller one."""
-    seen = Seen([], [], [], [])
+def _refine(line: _Line, scales: Scales, steps: Sequence[float]) -> Estimate:
+    """Evaluate f at decreasing steps until no smaller step can improve an element."""
+    samples = Samples([], [], [], [])
     for count, h in enumerate(steps, 1):
         with np.errstate(all="ignore"):
             ahead, behind = _value(line, h), _value(line, -h)
-            seen.steps.append(h)
-            seen.central.append((ahead - behind) / (2 * h))
-            seen.second.append((ahead - line.center + (behind - line.center)) / h)
-            seen.sizes.append(np.maximum(np.maximum(np.abs(ahead), np.abs(behind)), np.abs(line.center)))
+            samples.steps.append(h)
+            samples.central.append((ahead - behind) / (2 * h))
+            samples.second.append((ahead - line.center + (behind - line.center)) / h)
+            samples.sizes.append(np.maximum(np.maximum(np.abs(ahead), np.abs(behind)), np.abs(line.center)))
         if (count >= 4 and count % 2 == 0) or h == steps[-1]:
-            found, exhausted = estimate(seen, scales)
+            found, exhausted = estimate(samples, scales)
             if not exhausted and scales.most and scales.terms is None:
                 scales = scales._replace(terms=_terms(line, scales.unit, scales.most))
-                found, exhausted = estimate(seen, scales)
+                found, exhausted = estimate(samples, scales)
             if exhausted:
                 break
     return found
 
 
-def _is_settled(found: Estimate) -> bool:
-    """Whether other steps need not be tried."""
+def _is_accurate(found: Estimate) -> bool:
+    """Whether the estimate is accurate enough without other steps."""
     zero = (np.abs(found.value) <= SAFETY * found.error) & (found.error <= np.sqrt(found.unit) * found.size)
-    return bool(np.all((found.error <= _ENOUGH * np.abs(found.value)) | zero))
+    return bool(np.all((found.error <= _ACCURATE * np.abs(found.value)) | zero))

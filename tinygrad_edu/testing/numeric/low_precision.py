@@ -1,7 +1,7 @@
-"""The gradient in float32 and float16, held to that in float64 at the very same point, by what the dtype can hold.
+"""Compare gradients in float32 and float16 with the float64 gradients at the same point.
 
-A narrow gradient is off by the rounding inside, which no formula bounds: it is amplified where terms cancel. But at
-points some units of the last place away it is off by other amounts, while a wrong rule is off by the same one.
+No formula bounds the rounding error of a low-precision gradient, because cancellation amplifies it. But the rounding
+error varies between neighbouring points, while the error of a wrong vjp does not.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,30 +15,30 @@ from tinygrad_edu.testing.numeric.finite_differences import largest
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
-# The cotangents of each order: of the result, then of its gradients, then of theirs.
+# The cotangents of each order: of the result, of its gradients, and of their gradients.
 Cotangents = Sequence[Sequence[Array]]
-# Of arrays and cotangents, the result of the order below, in one array, and its gradients.
+# Maps arrays and cotangents to the result of the order below, as one array, and its gradients.
 Pull = Callable[[Sequence[Array], Cotangents], tuple[Array, Sequence[Array]]]
 
-# Of a gradient, and of the largest cotangent: it may be the difference of terms as large as that.
+# The allowed rounding units of a gradient, relative to itself and to the largest cotangent.
 _UNITS = {np.dtype(np.float32): 64.0, np.dtype(np.float16): 1.0}
-_UNITS_OF_HIGHER = 64.0  # times as many of a higher derivative: its terms, as large as the largest gradient, cancel
-_NEIGHBOURS, _AWAY = 12, 16  # how many points beside this one, and how many units away
-_SPREADS = 4.0  # how many standard deviations their mean may be off
-_ALIKE = 0.1  # results further apart are those of other random numbers, or drowned in rounding
-_PASSED_ON = 16.0  # where the function is another in the narrow dtype, its gradient is, by some times as much
-_MODERATE = 1e3  # of numbers up to here no overflow makes NaN, except in float16
+_UNITS_OF_HIGHER = 64.0  # the factor for higher derivatives, whose terms are as large as the largest gradient
+_NEIGHBOURS, _AWAY = 12, 16  # the number of neighbouring points, and their largest distance in units
+_SPREADS = 4.0  # the allowed mean error in standard deviations
+_ALIKE = 0.1  # results that differ by more come from other random numbers or are dominated by rounding
+_PASSED_ON = 16.0  # the allowed relative error of a gradient as a multiple of the relative error of the result
+_MODERATE = 1e3  # numbers up to this size do not overflow, except in float16
 
 
 class Comparison(NamedTuple):
-    """What comes of a comparison of narrow gradients with those in float64.
+    """The result of comparing low-precision gradients with float64 gradients.
 
     Attributes
     ----------
     wrong : (int, str) or None
-        Which gradient is wrong, by position, and how.
+        The position of a wrong gradient and a description, or None.
     compared : float
-        The part of the elements that was compared. Those that overflow in a narrow dtype are not.
+        The fraction of elements that were compared. Elements that overflow are not.
     """
 
     wrong: tuple[int, str] | None
@@ -46,7 +46,7 @@ class Comparison(NamedTuple):
 
 
 class _Gap(NamedTuple):
-    """By how much a narrow gradient differs from that in float64, and by how much it may. 0 where not compared."""
+    """The actual and allowed difference of a low-precision gradient from float64; 0 for elements not compared."""
 
     off: Array
     wide: Array
@@ -55,7 +55,7 @@ class _Gap(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """By how much results in a narrow dtype differ, relative to the largest, its size, and gaps of gradients."""
+    """The relative differences of low-precision results, the largest result, and the gaps of the gradients."""
 
     result_off: Array
     size: float
@@ -71,13 +71,14 @@ def compare_in_low_precision(
     Parameters
     ----------
     pull : callable
-        Of arrays and cotangents of any floating-point dtype: the result and its gradients, first those by the arrays.
+        Maps arrays and cotangents of any floating-point dtype to the result and its gradients. The gradients with
+        respect to the arrays come first.
     arrays : sequence of ndarray, floating
-        All or some of them narrow.
+        At least one has low precision.
     cotangents : sequence of sequences of ndarray
-        For each order, in the dtypes of what they are the cotangents of.
+        The cotangents of each order.
     rng : numpy.random.Generator
-        Draws the points beside this one, which are looked at only if it raises a suspicion.
+        Draws neighbouring points, which are evaluated only if a gradient differs by more than allowed.
     """
     points = (*arrays, *(g for order in cotangents for g in order))
     dtype = min((x.dtype for x in points), key=lambda dtype: dtype.itemsize)
@@ -94,10 +95,10 @@ def compare_in_low_precision(
 
 
 def _wrong_element(seen: Sequence[_Seen], k: int, x: Array | None) -> tuple[int, str] | None:
-    """Return how the k-th gradient is wrong at the first of some points, if it is off alike at all of them.
+    """Return how the k-th gradient is wrong at the first point, if it is wrong by the same amount at all points.
 
-    `x` is the input of a gradient of a higher order. If the result is off by a part of itself that depends on x, its
-    gradient is off by as much over x, even where the gradient itself is 0.
+    `x` is the input of a higher-order gradient. A relative error of the result that depends on x causes an error of the
+    gradient of that size divided by x, even if the gradient is 0.
     """
     gap, slopes = seen[0].gaps[k], np.asarray(largest(seen[0].gaps[k].wide))
     if x is not None:
@@ -109,7 +110,7 @@ def _wrong_element(seen: Sequence[_Seen], k: int, x: Array | None) -> tuple[int,
 
 
 def _seen(pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, dtype: Any) -> _Seen:
-    """Compare the gradients by all arrays with those of the same numbers in float64."""
+    """Compare all gradients with the float64 gradients at the same numbers."""
     out, narrow = pull(arrays, cotangents)
     wide_arrays, *wide_cotangents = ([x.astype(np.float64) for x in level] for level in (arrays, *cotangents))
     wide_out, wide = pull(wide_arrays, wide_cotangents)
@@ -128,10 +129,7 @@ def _seen(pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, dtype: An
 
 
 def _moved(x: Array, dtype: Any, rng: np.random.Generator, by_largest: bool = False) -> Array:
-    """Return x, each number some units larger or smaller, in the same memory layout.
-
-    They are units of each number, or of the largest one: added to that, a smaller number is rounded to its units.
-    """
+    """Return x with each number moved by some units in the last place: its own units, or those of the largest."""
     unit = float(np.finfo(dtype).eps) * (largest(x) if by_largest else x)
     return np.asarray(x + unit * rng.integers(-_AWAY, _AWAY + 1, x.shape), x.dtype)
 

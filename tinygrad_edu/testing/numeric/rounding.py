@@ -1,8 +1,9 @@
-"""What rounding leaves of a derivative, numeric or claimed: its jitter between points that are next to each other.
+"""Measure the rounding error of a numeric or claimed derivative by its jitter between neighbouring points.
 
-No step shows the rounding of what it does not move: of (0.1 + 0.2 - 0.3) x each says 5.6e-17, and the sum in another
-order is 2.8e-17. But some units of the last place away the sum is another, of either sign; and so is a claim for some
-multiple of the cotangent, in which it is linear. What is wrong, is wrong there by the same amount.
+Finite differences do not show the rounding of terms that the step does not change: each step gives 5.6e-17 as the slope
+of (0.1 + 0.2 - 0.3) x, and 2.8e-17 if the sum is in another order. A few units in the last place away, the rounding
+error is another, and a wrong gradient is wrong by the same amount. A claimed gradient is linear in its cotangent, so
+its jitter is measured over multiples of the cotangent.
 """
 
 import contextlib
@@ -19,14 +20,14 @@ from tinygrad_edu.testing.numeric.extrapolation import Estimate
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
 _POINTS = 12
-_UNITS = 16  # how far they are from each other, in units of the last place
-_APART = 2.0**-20  # the distance between the multiples of a cotangent: what is not linear in it does not jump so soon
+_UNITS = 16  # the distance of neighbouring points, in units in the last place
+_APART = 2.0**-20  # the distance of the multiples of a cotangent
 
 
 def jitter(values: Array) -> Array:
-    """Return the standard deviation of what is not smooth in values at points in a row.
+    """Return the standard deviation of the noise in values at equally spaced points.
 
-    Third differences leave nothing else (J. J. Moré and S. M. Wild, "Estimating computational noise", 2011).
+    Third differences remove the smooth part (J. J. Moré and S. M. Wild, "Estimating computational noise", 2011).
 
     Examples
     --------
@@ -41,7 +42,7 @@ def jitter(values: Array) -> Array:
 def add_jitter(
     f: Callable[..., Any], arrays: Sequence[Array], k: int, direction: Array, found: Estimate, rng: np.random.Generator
 ) -> Estimate:
-    """Return an estimate of the slope along a direction of input `k`, less certain where f jitters at the best step."""
+    """Add the jitter of f at the best step to the error of a slope along a direction of input `k`."""
     rounding = np.zeros(found.value.shape)
     for h in np.unique(found.step):
         ahead, behind = (
@@ -53,24 +54,24 @@ def add_jitter(
 
 
 def _jitter_around(f: Callable[..., Any], arrays: Sequence[Array], unit: float, rng: np.random.Generator) -> Array:
-    """Return the jitter of f along a ray from a point, on which each number moves by a part of itself."""
+    """Return the jitter of f along a ray from a point. Each input moves in proportion to its size."""
     ray = [_UNITS * unit * x * rng.choice([-1.0, 1.0], x.shape) * rng.uniform(0.5, 1.5, x.shape) for x in arrays]
 
     def values() -> Iterator[Array]:
-        for count in range(1, _POINTS + 1):  # not the point itself, at which f may jump
+        for count in range(1, _POINTS + 1):  # without the point itself, where f may jump
             yield np.asarray(
                 f(*(copy_with_layout_of(x + count * u, x) for x, u in zip(arrays, ray, strict=True))), np.float64
             )
 
-    with contextlib.suppress(Exception), np.errstate(all="ignore"):  # not every function takes what is not round
+    with contextlib.suppress(Exception), np.errstate(all="ignore"):  # f may accept only special numbers
         return _known(jitter(np.stack([*values()])))
     return np.zeros(())
 
 
 def jitter_of_linear(linear: Callable[[float], Any]) -> Array:
-    """Return the jitter of what a linear function returns for some multiples of an argument, divided by them."""
+    """Return the jitter of ``linear(c) / c`` over multiples c of an argument of a linear function."""
     multiples = 1 + _APART * np.arange(1, _POINTS + 1)
-    with np.errstate(all="ignore"):  # of what is claimed, which may be infinite
+    with np.errstate(all="ignore"):  # a claimed derivative may be infinite
         return _known(jitter(np.stack([np.asarray(linear(float(c)), np.float64) / c for c in multiples])))
 
 

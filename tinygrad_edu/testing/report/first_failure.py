@@ -1,4 +1,4 @@
-"""What is remembered of a running Hypothesis test: its first failure, before shrinking made a special case of it."""
+"""Remember the first failure of a Hypothesis test, before shrinking simplifies its example."""
 
 import sys
 from types import FrameType

@@ -1,4 +1,4 @@
-"""The message of a `GradientMismatch`: where a gradient is wrong, by how much, and in what likely way."""
+"""The message of a `GradientMismatch`: which elements are wrong, by how much, and the likely mistake."""
 
 import contextlib
 import heapq

@@ -1,4 +1,4 @@
-"""Script: lines of code that make values again in a fresh process: functions imported or copied, arrays literals."""
+"""Script: code that makes given values in a new process, from imports, copied definitions and literals."""
 
 import hashlib
 import importlib

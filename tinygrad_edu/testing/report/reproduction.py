@@ -1,4 +1,4 @@
-"""What a failure prints below itself: lines that repeat it when they are pasted into a fresh process."""
+"""Add to each failure the code that reproduces it."""
 
 import copy
 import functools

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for everything that a gradient test draws. They need the extra ``tinygrad-edu[testing]``."""
+"""Hypothesis strategies for gradient tests. They need the extra ``tinygrad-edu[testing]``."""
 
 from tinygrad_edu.errors import MissingExtraError
 

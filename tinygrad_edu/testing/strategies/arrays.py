@@ -1,4 +1,4 @@
-"""Shapes, arrays of every memory layout, tensors, axes, labels and masks. They shrink to small round numbers."""
+"""Strategies of shapes, arrays of every memory layout, tensors, axes, labels and masks."""
 
 from collections.abc import Sequence
 from functools import lru_cache

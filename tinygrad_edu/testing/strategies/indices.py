@@ -1,4 +1,4 @@
-"""Indices of an array: basic, advanced, boolean, and all of them mixed. Positions are often repeated."""
+"""Strategies of array indices: basic, advanced and boolean ones, mixed, often with repeated positions."""
 
 from functools import lru_cache
 from typing import Any

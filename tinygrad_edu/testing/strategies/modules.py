@@ -1,4 +1,4 @@
-"""Modules: random nests of layers, with an input that fits them."""
+"""Strategies of modules: random nested layers, with a matching input."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Calls with special values: NaN, infinities, zeros of both signs, the ends of the range, and ties."""
+"""Calls with special values: NaN, infinities, signed zeros, the largest and smallest numbers, ties."""
 
 from typing import Any
 

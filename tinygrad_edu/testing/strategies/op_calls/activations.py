@@ -1,4 +1,4 @@
-"""Calls of the activations, away from their bends."""
+"""Calls of activations, away from their kinks."""
 
 from typing import Any
 

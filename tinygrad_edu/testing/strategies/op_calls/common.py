@@ -1,4 +1,4 @@
-"""Calls of ops of one input and of two, and settings that many ops have: an axis, several axes."""
+"""Calls of unary and binary ops, and common settings such as axes."""
 
 from collections.abc import Callable
 from math import prod

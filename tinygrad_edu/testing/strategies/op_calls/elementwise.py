@@ -1,4 +1,4 @@
-"""Calls of the ops on one element at a time."""
+"""Calls of elementwise ops."""
 
 from typing import Any
 

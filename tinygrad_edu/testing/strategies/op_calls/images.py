@@ -1,4 +1,4 @@
-"""Calls of the ops on images: windows, convolution, pooling, resizing; with rows as images with a height of 1."""
+"""Calls of image ops in one and two dimensions: windows, convolution, pooling, resizing."""
 
 from math import prod
 from typing import Any

@@ -1,4 +1,4 @@
-"""Calls of the functions that layers are: linear maps, normalization, embedding, attention."""
+"""Calls of layer functions: linear, normalization, embedding, attention."""
 
 from math import prod
 from typing import Any

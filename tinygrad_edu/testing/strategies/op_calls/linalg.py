@@ -1,4 +1,4 @@
-"""Calls of the products of arrays of any number of axes, and of linear algebra."""
+"""Calls of array products and linear algebra."""
 
 from math import prod
 from typing import Any

@@ -1,4 +1,4 @@
-"""Calls of the ops of networks: products, classification, dropout."""
+"""Calls of network ops: products, classification losses, dropout."""
 
 from typing import Any
 

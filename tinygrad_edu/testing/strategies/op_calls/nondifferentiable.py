@@ -1,4 +1,4 @@
-"""Calls of functions without a derivative, whose results are booleans, positions or counts."""
+"""Calls of non-differentiable functions, which return booleans, positions or counts."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Calls of what chooses elements: by their position along an axis, by their rank, and weighted."""
+"""Calls of functions that select elements by position or rank, and of weighted means."""
 
 from typing import Any
 

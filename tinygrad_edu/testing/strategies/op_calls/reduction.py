@@ -1,4 +1,4 @@
-"""Calls of the reductions, and of what works along an axis."""
+"""Calls of reductions and of functions along an axis."""
 
 from typing import Any
 

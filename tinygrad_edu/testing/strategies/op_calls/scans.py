@@ -1,4 +1,4 @@
-"""Calls of the scans along an axis."""
+"""Calls of scans along an axis."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Calls of the ops that move elements: shapes, repetitions, borders, diagonals, indices."""
+"""Calls of ops that move elements: reshaping, repeating, padding, diagonals, indexing."""
 
 from math import prod
 from typing import Any
