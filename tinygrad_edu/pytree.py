@@ -9,7 +9,7 @@ from typing import Any
 
 from tinygrad_edu.errors import ShapeError
 
-__all__ = ["tree_leaves", "tree_leaves_with_path", "tree_map", "tree_map_with_path"]
+__all__ = ["tree_leaves", "tree_map", "tree_map_with_path"]
 
 IsLeaf = Callable[[Any], bool]
 
@@ -94,13 +94,6 @@ def tree_leaves(tree: Any) -> Iterator[Any]:
             yield from tree_leaves(part)
     elif tree is not None:
         yield tree
-
-
-def tree_leaves_with_path(tree: Any, path: str = "", is_leaf: IsLeaf = lambda _: False) -> list[tuple[str, Any]]:
-    """Return (path, leaf) for each leaf of a pytree. The parameters are those of `tree_map_with_path`."""
-    found: list[tuple[str, Any]] = []
-    tree_map_with_path(lambda name, leaf: found.append((name, leaf)), tree, path, is_leaf)
-    return found
 
 
 def _require_same_structure(tree: Any, other: Any) -> None:

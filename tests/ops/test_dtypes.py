@@ -53,7 +53,7 @@ def compared(call, dtypes):
     algebra refuses float16.
     """
     with np.errstate(over="ignore"):
-        narrow = call.replaced([x.astype(dtype) for x, dtype in zip(call.arrays, dtypes, strict=True)])
+        narrow = call.with_arrays([x.astype(dtype) for x, dtype in zip(call.arrays, dtypes, strict=True)])
     if any(np.any(np.isinf(x) & np.isfinite(given)) for x, given in zip(narrow.arrays, call.arrays, strict=True)):
         return [False] * ORDER
     out = result_of(narrow)

@@ -151,7 +151,7 @@ def test_a_wrong_denominator_is_found():
 def test_what_cannot_be_checked_is_refused():
     with pytest.raises(DataError, match="<lambda> declares None"):
         check_additive(lambda out, y: out.mean(), SCORES, LABELS)
-    with pytest.raises(DataError, match="There are 1"):
+    with pytest.raises(DataError, match="There are 1, and"):
         check_additive(nn.mse_loss, SCORES[:1], SHARES[:1])
     with pytest.raises(DTypeError, match="denominator of a loss is a number"):
         denominator_of(nn.additive(lambda target: "many")(lambda out, y: out), LABELS)

@@ -178,11 +178,11 @@ REFUSED = {
     "complex result": ([lambda x: np.sum(x) * 1j, np.ones_like, X], DTypeError, "returned complex numbers"),
     "complex gradient": ([np.sum, lambda x: 1 + 0j * x, X], DTypeError, "gradient of a has real numbers"),
     "no result": ([lambda x: None, np.ones_like, X], DTypeError, "<lambda> returned None: it holds no number"),
-    "nothing claimed": ([np.sum, None, X], RuleDefinitionError, "claims nothing"),
+    "nothing claimed": ([np.sum, None, X], RuleDefinitionError, "has nothing to check"),
     "no cotangent": ([lambda x: x**2, lambda x: 2 * x, X], RuleDefinitionError,
                      r"cannot be called as grad\(x, cotangent\): it is <lambda>\(x\).*takes the cotangent last"),
     "no arguments": ([lambda x: np.sum(x), lambda: 1, X], RuleDefinitionError, r"it is <lambda>\(\)"),
-    "text": ([lambda x: np.sum(x), lambda x: "abc", X], GradientMismatch, "the gradient is 'abc', and is to be nested"),
+    "text": ([lambda x: np.sum(x), lambda x: "abc", X], GradientMismatch, "the gradient is 'abc', and must have"),
     "a key is missing": ([loss, lambda *point: ({"w": X.T}, X), PARAMS, X, LABELS], GradientMismatch,
                          r"the gradient is \(\{'w': an array of shape \(4, 3\)\}, an array of shape \(3, 4\)\)"),
     "a key too many": ([lambda p: p["a"], lambda p: {"a": 1.0, "b": 2.0}, {"a": 1.0}], GradientMismatch, "nested"),
@@ -192,7 +192,7 @@ REFUSED = {
     "of another shape": ([lambda x, n: np.sum(x), lambda x, n: (np.ones(4), None), X, 3],
                          GradientMismatch, r"has shape \(4,\), and needs its input's, \(3, 4\)"),
     "None": ([lambda x, y: np.sum(x * y), lambda x, y: (y, None), X, Y], GradientMismatch,
-             "gradient of y is wrong: it is zero.\n  grad returned None, which says that it is zero, for y\n"),
+             "gradient of y is wrong: it is zero.\n  grad returned None, which means zero, for y\n"),
     "None for all": ([np.sum, lambda x: None, X], GradientMismatch, "it is zero"),
     "infinite": ([np.sum, lambda x: np.inf, 1.0], GradientMismatch, "it holds inf"),
     "f writes": ([writes, lambda x: 2 + 0 * x, X], LawBroken, "^writes writes into its input x, so "),
@@ -212,7 +212,7 @@ def test_what_is_no_gradient_is_refused_in_words(name):
 
 @pytest.mark.parametrize("returned", [lambda x, dx: (x**2, 2 * x * dx), lambda x, dx: "abc", lambda x, dx: dx[0]])
 def test_a_tangent_that_is_nested_otherwise(returned):
-    with pytest.raises(GradientMismatch, match="and is to be nested as the result: an array of shape"):
+    with pytest.raises(GradientMismatch, match="and must have the structure of the result: an array of shape"):
         check_gradient(lambda x: x**2, None, X, jvp=returned)
 
 

@@ -10,14 +10,8 @@ other frameworks, and `mutate` breaks vjps to measure how many faults a test sui
 """
 
 # ruff: noqa: I001 - in reading order
-from tinygrad_edu.testing.failures import (
-    CheckFailed,
-    GradientMismatch,
-    Inconclusive,
-    LawBroken,
-    NotDeterministic,
-    NotDifferentiableHere,
-)
+from tinygrad_edu.testing.failures import CheckFailed, GradientMismatch, Inconclusive, LawBroken
+from tinygrad_edu.testing.failures import NotDeterministic, NotDifferentiableHere
 from tinygrad_edu.testing.numeric.extrapolation import Estimate
 from tinygrad_edu.testing.numeric.finite_differences import directional_derivative
 from tinygrad_edu.testing.gradient_check import check_gradient

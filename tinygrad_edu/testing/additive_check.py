@@ -21,24 +21,24 @@ CUTS = 8
 def check_additive(
     loss: Callable[[Any, Any], Any], output: Any, target: Any, rng: np.random.Generator | None = None
 ) -> None:
-    """Check that a loss is additive with the denominator that it declares: see `nn.additive`.
+    """Check that a loss is additive over samples, with its declared denominator; see `nn.additive`.
 
-    For random parts of the samples, the denominators add up to that of the whole, and so do the losses of the parts and
-    their gradients with respect to the output, each times its denominator. The loss is computed in float64.
+    The samples are split into two random parts. The denominators of the parts must add up to that of the whole, and so
+    must the losses and the gradients times their denominators. The loss is computed in float64.
 
     Parameters
     ----------
     loss : callable
-        From an output and a target to a Tensor of one element, with a denominator.
-    output, target : array_like, or nests of them, each (N, ...)
+        Takes an output and a target, and returns a Tensor of one element. It has a denominator.
+    output, target : array_like, or pytrees of them, each (N, ...)
         N is 2 or more.
     rng : numpy.random.Generator, optional
-        Draws the parts; without it they are the same in every run.
+        Draws the parts. Default: a generator with a fixed seed.
 
     Raises
     ------
     LawBroken
-        The denominator does not fit the loss.
+        The loss is not additive with this denominator.
     DataError
         The loss declares no denominator for this target, or there are fewer than two samples.
 
@@ -51,7 +51,7 @@ def check_additive(
     count, rng = samples(output), seeded(rng)
     if count < 2 or denominator_of(loss, target) is None:
         raise DataError(
-            f"check_additive: it needs two samples or more, and a loss with a denominator for its target. There are "
+            f"check_additive needs at least two samples, and a loss with a denominator for its target. There are "
             f"{count}, and {_name(loss)} declares {denominator_of(loss, target)}."
         )
     whole = _scaled(loss, output, target, np.arange(count))
@@ -62,17 +62,17 @@ def check_additive(
             found = np.sum(of_parts, axis=0)
             if not np.allclose(found, total, rtol=1e-9, atol=1e-9 * np.abs(total).max(initial=0.0), equal_nan=True):
                 raise LawBroken(
-                    f"{_name(loss)}: the {what} of {end} and {count - end} samples do not add up to those of all of "
-                    f"them, each times its denominator: {found} and {total}."
+                    f"{_name(loss)}: the {what} of {end} and {count - end} samples, times their denominators, add up "
+                    f"to {found}, and those of all samples to {total}."
                 )
 
 
 def _scaled(loss: Any, output: Any, target: Any, rows: Any) -> tuple[float, float, Any]:
-    """Return the denominator for some rows, and times it their loss and its gradient, zero in all other rows."""
+    """Return the denominator for some rows, and their loss and gradient times it. The other rows are zero."""
     out = tree_map(lambda leaf: from_numpy(leaf[rows], leaf.dtype.kind == "f"), output)
     labels = some_samples(target, rows)
     denominator = denominator_of(loss, labels) or 0.0
-    if not denominator:  # the mean of nothing is NaN, and counts for nothing
+    if not denominator:  # the mean of no samples is NaN
         return 0.0, 0.0, np.zeros(sum(leaf.size for leaf in tree_leaves(output)))
     result = loss(out, labels)
     result.backward()

@@ -27,7 +27,7 @@ from tinygrad_edu.testing.numeric.finite_differences import affine_slope, check_
 from tinygrad_edu.testing.numeric.rounding import add_jitter, jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, even_cotangents, other_cotangents
 from tinygrad_edu.testing.report.inconclusive import examples, reject
-from tinygrad_edu.testing.report.mismatch import element_by_element, wrong_shape, wrong_tangent
+from tinygrad_edu.testing.report.mismatch import wrong_gradient, wrong_shape, wrong_tangent
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
@@ -106,7 +106,7 @@ def _judge_again(claim: Claim, k: int, direction: Array, slope: Estimate, rng: R
         ((found, sums),) = _judge([replace(claim, rounding=float(lost))], k, direction, slope)
     if found == "wrong":
         two = f"along a random direction it is {sums.analytic:.10g}, and numerically {sums.numeric:.10g}"
-        raise element_by_element(claim, k, two, rng)
+        raise wrong_gradient(claim, k, two, rng)
     return found
 
 

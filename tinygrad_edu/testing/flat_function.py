@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.pytree import tree_leaves_with_path
+from tinygrad_edu.pytree import tree_map_with_path
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
@@ -134,5 +134,7 @@ def _unwritten(name: str, function: Function, arguments: Sequence[Any], names: S
 
 def _numbers_in(arguments: dict[str, Any]) -> dict[str, Array]:
     """Return the numeric arrays among arguments by their paths."""
-    pairs = (pair for name, argument in arguments.items() for pair in tree_leaves_with_path(argument, name))
-    return {path: x for path, x in pairs if isinstance(x, np.ndarray) and x.dtype.kind in "fiubc"}
+    found: dict[str, Any] = {}
+    for name, argument in arguments.items():
+        tree_map_with_path(found.__setitem__, argument, name)
+    return {path: x for path, x in found.items() if isinstance(x, np.ndarray) and x.dtype.kind in "fiubc"}

@@ -28,46 +28,46 @@ __tracebackhide__ = True  # pytest shows the line of the test, and with --full-t
 def check_gradient(
     f: Function, grad: Function | None, *arguments: Any, jvp: Function | None = None, rng: Rng | None = None
 ) -> None:
-    """Check a claimed gradient of any function of plain arrays: hand-written, or another framework's.
+    """Check a claimed gradient of any function of arrays, hand-written or computed by a framework.
 
     Parameters
     ----------
     f : callable
-        To a number or an array, of whatever framework, or to nested lists, tuples and dicts of them.
+        Returns a number, an array of any framework, or a pytree of them.
     grad : callable or None
-        Of the same arguments, to the gradient of f, nested as the arguments are: one array of each input's shape.
-        If f returns arrays v, it is the gradient of the sum of all ``cotangent * v``, and `grad` takes the cotangent
-        last, nested as the result is. Of one element it may do without, and then it is called without.
+        Takes the same arguments, and returns the gradient of f with the structure of the arguments. If f returns
+        arrays v, it is the gradient of the sum of all ``cotangent * v``: `grad` takes the cotangent as its last
+        argument, with the structure of the result. If the result has one element, this argument is optional.
     *arguments
-        The point. Its inputs are the floating-point arrays, the Python floats and the lists of plain numbers, also in
-        nested lists, tuples and dicts; f gets them in float64, in the memory layout given. Whatever else there is is
-        held fixed: integers (labels, indices, shapes), booleans, strings, objects.
+        The point. The inputs are the floating-point arrays, Python floats and lists of flat numbers in it, also inside
+        of pytrees. f gets them in float64, with their memory layouts. Everything else is constant: integers (labels,
+        indices, shapes), booleans, strings, objects.
     jvp : callable, optional
-        The claimed forward derivative: of the arguments, and then of a tangent for each argument with inputs, nested as
-        that argument is, to the tangent of the result.
+        The claimed forward derivative. It takes the arguments, and then a tangent for each argument that contains
+        inputs, and returns the tangent of the result.
     rng : numpy.random.Generator, optional
-        Draws the cotangent and the directions; without it they are the same in every run.
+        Draws the cotangent and the directions. Default: a generator with a fixed seed.
 
     Raises
     ------
     GradientMismatch
-        Where the gradient is wrong, or nested otherwise. None in it says that it is zero.
+        The gradient is wrong or has another structure. None in it means zero.
     Inconclusive
         The check cannot decide: f rounds too much, or, as `NotDifferentiableHere`, has a kink or a jump at this point.
         Inside a Hypothesis test the example is rejected and counted.
     NotDeterministic
-        Where f or the gradient returns two results at one point.
+        f or the gradient returns two results at one point.
     LawBroken
-        Where f or the gradient writes into its arguments.
+        f or the gradient writes into its arguments.
     DTypeError
-        For complex inputs, results and gradients, and where there is no input.
+        An input, result or gradient is complex, or there is no input.
     RuleDefinitionError
-        Where `grad` takes other arguments.
+        `grad` takes other arguments.
 
     Notes
     -----
-    A function that refuses float64 is checked as one that rounds its inputs, ``lambda x: f(x.astype(np.float32))``. The
-    second derivative is that of `grad`, which is a function, too.
+    To check a function that rejects float64, let it round its inputs: ``lambda x: f(x.astype(np.float32))``. To check a
+    second derivative, pass `grad` as the function.
 
     Examples
     --------
@@ -89,86 +89,84 @@ def check_gradient(
     >>> check_gradient(lambda x: x**3, None, [1.0, -2.0], jvp=lambda x, tangent: 3 * x**2 * tangent)
     """
     if grad is None and jvp is None:
-        raise RuleDefinitionError("check_gradient(f, None, ...) claims nothing: give a grad, a jvp, or both.")
+        raise RuleDefinitionError("check_gradient(f, None, ...) has nothing to check: pass a grad, a jvp, or both.")
     point = ArrayTree(arguments, argument_names(f, len(arguments)), as_input)
-    plain = FlatFunction(title_of(f), f, point)
+    flat = FlatFunction(title_of(f), f, point)
     if grad is not None:
-        check_pullback(plain, grad, seeded(rng))
+        check_pullback(flat, grad, seeded(rng))
     if jvp is not None:
-        check_pushforward(plain, jvp, seeded(rng))
+        check_pushforward(flat, jvp, seeded(rng))
 
 
 # --- The reverse derivative ---
 
 
-def check_pullback(plain: FlatFunction, grad: Function, rng: Rng, takes_cotangent: bool | None = None) -> None:
-    """Check the claimed gradient of a plain function, whose signature says whether it takes a cotangent, if not you."""
-    result = plain.result()
-    require_deterministic(plain.name, plain.value, plain.arrays)
+def check_pullback(flat: FlatFunction, grad: Function, rng: Rng, takes_cotangent: bool | None = None) -> None:
+    """Check the claimed gradient of a function. By default, its signature decides whether it takes a cotangent."""
+    result = flat.result()
+    require_deterministic(flat.name, flat.value, flat.arrays)
     out = ravel_arrays(result.arrays)
     if takes_cotangent is None:
-        takes_cotangent = _takes_cotangent(plain, grad, out.size)
+        takes_cotangent = _takes_cotangent(flat, grad, out.size)
     cotangent = draw_signed(rng, out.shape) if takes_cotangent else np.ones(out.shape)
-    claimed = partial(_claimed, plain, grad, result if takes_cotangent else None)
+    claimed = partial(_claimed, flat, grad, result if takes_cotangent else None)
 
     def pullback(cotangent: Array) -> tuple[Array, ...]:
         factor = 1.0 if takes_cotangent else cotangent.item()
-        return tuple(_scaled(g, factor) for g in _filled_in(claimed(cotangent), plain.arrays))
+        return tuple(_scaled(g, factor) for g in _filled_in(claimed(cotangent), flat.arrays))
 
-    require_deterministic(f"the gradient of {plain.name}", lambda *_: _row(pullback(cotangent)), plain.arrays)
+    require_deterministic(f"the gradient of {flat.name}", lambda *_: _row(pullback(cotangent)), flat.arrays)
     try:
-        compare(plain.claim(out, cotangent, pullback(cotangent)), rng, pullback if takes_cotangent else None)
+        compare(flat.claim(out, cotangent, pullback(cotangent)), rng, pullback if takes_cotangent else None)
     except GradientMismatch as mismatch:
-        raise _with_none(mismatch, plain.names, claimed(cotangent)) from None
+        raise _with_none(mismatch, flat.names, claimed(cotangent)) from None
 
 
-def _claimed(plain: FlatFunction, grad: Function, result: ArrayTree | None, cotangent: Array) -> list[Any]:
-    """Return what `grad` returns for each input, given a cotangent nested as the result, or none without a result."""
+def _claimed(flat: FlatFunction, grad: Function, result: ArrayTree | None, cotangent: Array) -> list[Any]:
+    """Return the result of `grad` for each input. It gets a cotangent if `result` is given."""
     last = result.copied(unravel_arrays(cotangent, result.arrays), lambda _: None) if result else ()
-    return _by_input(plain, plain.derivative(grad, last, ["the cotangent"][: len(last)]))
+    return _by_input(flat, flat.derivative(grad, last, ["the cotangent"][: len(last)]))
 
 
 def _with_none(mismatch: GradientMismatch, names: tuple[str, ...], claimed: list[Any]) -> GradientMismatch:
-    """Return a mismatch that says where the gradient was None."""
+    """Return a mismatch with the names of the inputs whose gradient is None."""
     nothing = [name for name, g in zip(names, claimed, strict=True) if g is None]
     if not nothing:
         return mismatch
     first, _, rest = str(mismatch).partition("\n")
-    return GradientMismatch(
-        f"{first}\n  grad returned None, which says that it is zero, for {', '.join(nothing)}\n{rest}"
-    )
+    return GradientMismatch(f"{first}\n  grad returned None, which means zero, for {', '.join(nothing)}\n{rest}")
 
 
-def _takes_cotangent(plain: FlatFunction, grad: Function, size: int) -> bool:
-    """Whether a gradient is called with a cotangent: that of one element is not if it can do without."""
-    count = len(plain.point.parts)
+def _takes_cotangent(flat: FlatFunction, grad: Function, size: int) -> bool:
+    """Whether `grad` takes a cotangent. It is optional if the result has one element."""
+    count = len(flat.point.parts)
     if size == 1 and accepts(grad, count):
         return False
     if accepts(grad, count + 1):
         return True
-    expected = ", ".join((*plain.point.names, "cotangent"))
+    expected = ", ".join((*flat.point.names, "cotangent"))
     raise RuleDefinitionError(
-        f"the gradient of {plain.name} cannot be called as grad({expected}): it is "
+        f"the gradient of {flat.name} cannot be called as grad({expected}): it is "
         f"{title_of(grad)}{inspect.signature(grad)}. As the gradient of sum(cotangent * result) it takes the cotangent "
-        f"last; only where the result is one element it may do without."
+        f"last, unless the result has one element."
     )
 
 
-def _by_input(plain: FlatFunction, claimed: Any) -> list[Any]:
-    """Return what is claimed of each input: in the nest of all arguments, of those with inputs, or of the only one."""
-    parts = plain.point.parts
+def _by_input(flat: FlatFunction, claimed: Any) -> list[Any]:
+    """Return the gradient of each input, from the structure of all arguments, those with inputs, or the only one."""
+    parts = flat.point.parts
     wanted = tuple(part for part in parts if has_leaves(part))
     found = [gradients for nest in (parts, wanted) if (gradients := match_leaves(nest, claimed)) is not None]
     only = wanted[0] if len(wanted) == 1 else wanted
     alone = match_leaves(only, claimed)
-    if alone is not None and (not isinstance(claimed, list | tuple) or _have_shapes(alone, plain.arrays)):
+    if alone is not None and (not isinstance(claimed, list | tuple) or _have_shapes(alone, flat.arrays)):
         found.append(alone)
     if not found:
         raise GradientMismatch(
-            f"{plain.name}: the gradient is {outline(claimed)}, and is to be nested as the inputs: {outline(only)}. "
-            f"What is held fixed, as integers are, has none, or None."
+            f"{flat.name}: the gradient is {outline(claimed)}, and must have the structure of the inputs: "
+            f"{outline(only)}. Leave out constants such as integers, or return None for them."
         )
-    return next((gradients for gradients in found if _have_shapes(gradients, plain.arrays)), found[0])
+    return next((gradients for gradients in found if _have_shapes(gradients, flat.arrays)), found[0])
 
 
 def _have_shapes(gradients: list[Any], arrays: tuple[Array, ...]) -> bool:
@@ -176,7 +174,7 @@ def _have_shapes(gradients: list[Any], arrays: tuple[Array, ...]) -> bool:
 
 
 def _filled_in(claimed: list[Any], like: tuple[Array, ...]) -> list[Array]:
-    """Return what is claimed as arrays, with zeros for None."""
+    """Return gradients as arrays, with zeros for None."""
     return [np.zeros(x.shape) if g is None else np.array(as_numbers(g)) for g, x in zip(claimed, like, strict=True)]
 
 
@@ -191,47 +189,47 @@ def _row(arrays: tuple[Array, ...]) -> Array:
 # --- The forward derivative ---
 
 
-def check_pushforward(plain: FlatFunction, jvp: Function, rng: Rng) -> None:
-    """Check the claimed forward derivative of a plain function, along one direction for each input and along all."""
-    result = plain.result()
-    require_deterministic(plain.name, plain.value, plain.arrays)
+def check_pushforward(flat: FlatFunction, jvp: Function, rng: Rng) -> None:
+    """Check the claimed forward derivative of a function, along a direction of each input and along all of them."""
+    result = flat.result()
+    require_deterministic(flat.name, flat.value, flat.arrays)
     out = ravel_arrays(result.arrays)
     weights = draw_signed(rng, out.shape)
-    directions = [draw_directions(rng, x) for x in plain.arrays]
+    directions = [draw_directions(rng, x) for x in flat.arrays]
     whole = [np.sum(parts, axis=0) for parts in directions]
-    together = _tangent(plain, jvp, whole, result)
+    together = _tangent(flat, jvp, whole, result)
     added, size = np.zeros(together.shape), np.abs(together)
     for k, direction in ((k, part) for k, parts in enumerate(directions) for part in parts):
-        along = partial(_tangent_along, plain, jvp, result, k)
+        along = partial(_tangent_along, flat, jvp, result, k)
         tangent = along(direction)
-        compare_tangent(plain.claim(out, weights, (tangent,) * len(plain.arrays)), k, direction, along, rng)
+        compare_tangent(flat.claim(out, weights, (tangent,) * len(flat.arrays)), k, direction, along, rng)
         added, size = added + tangent, size + np.abs(tangent)
     off, unit = np.abs(together - added), unit_of(together.dtype) if is_floating(together.dtype) else 0
     allowed = max(EXACT, 64 * unit) * size
     if not np.all(off <= allowed):
-        allowed += SAFETY * jitter_of_linear(lambda c: _tangent(plain, jvp, [c * x for x in whole], result))
+        allowed += SAFETY * jitter_of_linear(lambda c: _tangent(flat, jvp, [c * x for x in whole], result))
     if not np.all(off <= allowed):
         raise GradientMismatch(
-            f"{plain.name}: the forward derivative along all inputs is not the sum of those of each."
+            f"{flat.name}: the forward derivative along all inputs is not the sum of those along each input."
         )
 
 
-def _tangent_along(plain: FlatFunction, jvp: Function, result: ArrayTree, k: int, direction: Array) -> Array:
+def _tangent_along(flat: FlatFunction, jvp: Function, result: ArrayTree, k: int, direction: Array) -> Array:
     """Return the tangent of the result along a direction of input `k` alone."""
-    zeros = [np.zeros(x.shape) for x in plain.arrays]
-    return _tangent(plain, jvp, [*zeros[:k], direction, *zeros[k + 1 :]], result)
+    zeros = [np.zeros(x.shape) for x in flat.arrays]
+    return _tangent(flat, jvp, [*zeros[:k], direction, *zeros[k + 1 :]], result)
 
 
-def _tangent(plain: FlatFunction, jvp: Function, tangents: list[Array], result: ArrayTree) -> Array:
+def _tangent(flat: FlatFunction, jvp: Function, tangents: list[Array], result: ArrayTree) -> Array:
     """Return the tangent of the result as one array."""
-    nested = plain.point.copied(tangents, lambda _: None)
-    wanted = [k for k, part in enumerate(plain.point.parts) if has_leaves(part)]
-    names = [f"the tangent of {plain.point.names[k]}" for k in wanted]
-    claimed = plain.derivative(jvp, [nested[k] for k in wanted], names)
+    nested = flat.point.copied(tangents, lambda _: None)
+    wanted = [k for k, part in enumerate(flat.point.parts) if has_leaves(part)]
+    names = [f"the tangent of {flat.point.names[k]}" for k in wanted]
+    claimed = flat.derivative(jvp, [nested[k] for k in wanted], names)
     found = match_leaves(result.parts[0], claimed)
     if found is None or not _have_shapes(found, result.arrays):
         raise GradientMismatch(
-            f"{plain.name}: the forward derivative is {outline(claimed)}, and is to be nested as the result: "
+            f"{flat.name}: the forward derivative is {outline(claimed)}, and must have the structure of the result: "
             f"{outline(result.parts[0])}."
         )
     return ravel_arrays(_filled_in(found, result.arrays))

@@ -1,6 +1,6 @@
-"""check_module: the derivatives of a module by every parameter and input, and what else a module promises.
+"""check_module: check the gradients of a module with respect to its parameters and inputs, and its other properties.
 
-A module is whatever has ``named_parameters``, ``state_dict``, ``load_state_dict``, ``train`` and ``eval``.
+A module has the methods ``named_parameters``, ``state_dict``, ``load_state_dict``, ``train`` and ``eval``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,42 +29,42 @@ __tracebackhide__ = True  # pytest shows the line of the test, and with --full-t
 
 @reproducible
 def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = None) -> None:
-    """Check the gradients of a module by its parameters and floating-point inputs, in training and evaluation.
+    """Check the gradients of a module with respect to its parameters and inputs, in training and evaluation mode.
 
-    Also: in float32 its results are float32, and its gradients those of float64 as far as float32 goes; it does not
-    write into its inputs; what `state_dict` saves brings the module back after its parameters were changed; and it
-    keeps what ``couples_samples = False`` promises, if it declares that. The module is left as it was. Masks of dropout
-    are the same in every run of it: the state of each Generator in the module is set back. Frozen parameters are held
-    fixed.
+    It also checks that float32 inputs give float32 results and correct float32 gradients, that the module does not
+    write into its inputs, that `load_state_dict` restores the state that `state_dict` saved, and that samples are
+    independent if the module declares ``couples_samples = False``. Afterwards the module is unchanged. Every call
+    starts with the same states of the Generators in the module, so dropout uses the same masks. Frozen parameters are
+    constant.
 
     Parameters
     ----------
     module : Module
     *inputs : array_like
-        A batch; integer inputs (labels, say) are held fixed. Or one Hypothesis strategy, of a batch or of a tuple of
-        inputs: then as many are drawn and checked as the profile of Hypothesis says.
+        A batch. Integer inputs such as labels are constant. Or one Hypothesis strategy of a batch or of a tuple of
+        inputs; the Hypothesis profile sets the number of examples.
     rng : numpy.random.Generator, optional
-        Draws the cotangent and the directions; without it they are the same in every run.
+        Draws the cotangent and the directions. Default: a generator with a fixed seed.
 
     Raises
     ------
     GradientMismatch, NotDifferentiableHere
         As in `check_gradient`; the message names the parameter.
     LawBroken
-        For the rest.
+        Another property does not hold.
     DataError
-        For a strategy inside a Hypothesis test.
+        A strategy is passed inside a Hypothesis test.
     DTypeError
-        For a module of PyTorch or Keras: `check_torch` and `check_keras` take those.
+        The module is PyTorch's or Keras's: use `check_torch` or `check_keras`.
 
     Notes
     -----
-    A result may be a nest of arrays. Its floating-point arrays are checked together, as one vector.
+    The floating-point arrays of a nested result are checked together, as one vector.
 
     A module that declares ``couples_samples = False`` is called with parts of the batch, and with a batch in which some
-    samples are replaced. Results and gradients of the other samples must stay as they are, every array in the result
-    needs the samples on its first axis, and no attribute, buffer, list, dict or array that the module holds may change.
-    A call that draws random numbers is not compared with parts of the batch, because these would draw other numbers.
+    samples are replaced. The results and gradients of the other samples must not change, every array in the result
+    needs the samples on its first axis, and no attribute, buffer, list, dict or array of the module may change. A call
+    that draws random numbers is not compared with parts of the batch, because those would draw other numbers.
 
     Examples
     --------
@@ -104,17 +104,17 @@ def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = No
 
 
 def _for_all(module: Any, strategy: Any, rng: np.random.Generator | None) -> None:
-    """Check a module at as many inputs as the profile of Hypothesis says, each time with the same random numbers."""
+    """Check a module at inputs from a strategy, each time with the same random numbers."""
     from hypothesis import currently_in_test_context, given, settings
 
     if currently_in_test_context():
         raise DataError(
-            "check_module draws from a strategy by itself, and not inside a Hypothesis test: there, draw the inputs "
-            "with @given, and give it what was drawn."
+            "check_module takes no strategy inside a Hypothesis test: draw the inputs with @given, and pass the drawn "
+            "inputs."
         )
     seed, deadline = seeded(rng).integers(2**63), settings().deadline
     if deadline == settings.get_profile("default").deadline:
-        deadline = None  # the 200 ms that nobody asked for are no measure of a whole module
+        deadline = None  # Hypothesis's default of 200 ms is too short for a module
 
     @settings(deadline=deadline)
     @given(strategy)
@@ -139,9 +139,9 @@ def _require(holds: bool, module: Any, law: str) -> None:
 
 @contextmanager
 def _holding(module: Any, values: Sequence[Array], dtype: Any) -> Iterator[None]:
-    """Let the parameters hold other arrays for a while, of any dtype, and the module be as it was afterwards.
+    """Replace the parameters by arrays of any dtype during the context.
 
-    Frozen parameters keep their values, in the dtype given if that is wider.
+    Frozen parameters keep their values, in the given dtype if it is wider.
     """
     trained = _parameters(module)
     parameters = [*trained, *(p for _, p in module.named_parameters() if p.frozen)]
@@ -160,7 +160,7 @@ def _holding(module: Any, values: Sequence[Array], dtype: Any) -> Iterator[None]
             p._data, p._cell = p._data.astype(np.promote_types(p.dtype, dtype)), Cell.new()
         yield
     except BaseException:
-        with suppress(StateDictError):  # a tensor that the module made meanwhile: what was found about it is told
+        with suppress(StateDictError):  # the module made a tensor meanwhile; raise the first error instead
             put_back()
         raise
     put_back()
@@ -171,7 +171,7 @@ def _in_float64(module: Any) -> AbstractContextManager[None]:
 
 
 def _run(module: Any, inputs: Sequence[Any]) -> Any:
-    """Return the result of a call; of a nest, its floating-point arrays in one row."""
+    """Return the result of a call; if it is nested, its floating-point arrays as one array."""
     out = run(module, inputs)
     leaves = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor | np.ndarray)]
     if out is not leaves[0]:
@@ -186,7 +186,7 @@ def _evaluate(module: Any, arrays: Sequence[Array]) -> Array:
 
 
 def _recorded(module: Any, arrays: Sequence[Array]) -> tuple[Array, Pullback]:
-    """Return the result, and from its cotangent the gradients by the floating-point inputs and by the parameters."""
+    """Return the result and its pullback, to the gradients of the floating-point inputs and of the parameters."""
     leaves = [from_numpy(x, requires_grad=x.dtype.kind == "f") for x in arrays]
     out = _run(module, leaves)
     wanted = [*(t for t in leaves if t.requires_grad), *_parameters(module)]
@@ -211,7 +211,7 @@ def _floating(arrays: Sequence[Array]) -> list[Array]:
 
 
 def _replaced(arrays: Sequence[Array], floating: Sequence[Array]) -> list[Array]:
-    """Return `arrays` with others in the place of the floating-point ones."""
+    """Return `arrays` with `floating` in place of the floating-point ones."""
     remaining = iter(floating)
     return [next(remaining) if x.dtype.kind == "f" else x for x in arrays]
 
@@ -232,7 +232,7 @@ def _labels(module: Any, arrays: Sequence[Array]) -> tuple[str, ...]:
 
 
 def _gradients_are_right(module: Any, arrays: Sequence[Array], mode: str, rng: np.random.Generator) -> None:
-    """Compare the gradient by each input and parameter with differences."""
+    """Compare the gradient of each input and parameter with finite differences."""
     wide, parameters = _astype(arrays, np.float64), _parameters(module)
     inputs = _floating(wide)
     points = (*inputs, *(p._data.copy() for p in parameters))
@@ -254,7 +254,7 @@ def _gradients_are_right(module: Any, arrays: Sequence[Array], mode: str, rng: n
 
 
 def _gradients_are_float32(module: Any, arrays: Sequence[Array], rng: np.random.Generator) -> None:
-    """In float32, results and gradients are float32, and the gradients those of float64."""
+    """Check that float32 inputs and parameters give float32 results, and the float64 gradients up to rounding."""
     parameters = [p._data.copy() for p in _parameters(module)]
     if any(p.dtype != np.float32 for p in parameters):
         return
@@ -277,7 +277,7 @@ def _gradients_are_float32(module: Any, arrays: Sequence[Array], rng: np.random.
 
 
 def _state_comes_back(module: Any, arrays: Sequence[Array]) -> None:
-    """Bring back what the module computed from a saved state, which does not change with the module."""
+    """Check that a saved state does not change with the module, and that loading it restores the results."""
     before, saved = _evaluate(module, arrays), module.state_dict()
     kept = {name: np.array(values) for name, values in saved.items()}
     for _, p in module.named_parameters():

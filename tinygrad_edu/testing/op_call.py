@@ -18,23 +18,23 @@ __tracebackhide__ = True  # pytest shows the line of the test, and with --full-t
 
 
 class Call:
-    """One call of an op: a function of those inputs that a derivative is asked of, the others held fixed.
+    """One call of an op, as a function of its differentiable inputs. Its other inputs are constant.
 
     Parameters
     ----------
     function : str or callable
-        The name of an op or function of `tinygrad_edu.ops`, or of an op that a module of yours has under this name;
-        or an `Op`, or a function of tensors.
+        An `Op`, a function of tensors, or a name: of an op or function of `tinygrad_edu.ops`, or of an op in any
+        imported module.
     inputs : sequence of array_like
     differentiable : sequence of int, optional
-        The positions of the inputs to differentiate by; by default every floating-point one that has a rule.
+        The positions of the inputs to differentiate with respect to. Default: every floating-point input with a vjp.
     **settings
-        What else the function is called with.
+        Keyword arguments of the function.
 
     Raises
     ------
     LookupError
-        For a name that no op has.
+        No op has this name.
 
     Attributes
     ----------
@@ -74,17 +74,17 @@ class Call:
         return str(getattr(self.function, "__name__", self.function))
 
     def __call__(self, *arrays: Any) -> Any:
-        """Call the function, with `arrays` (arrays or Tensors) in the place of the differentiable inputs."""
+        """Call the function with `arrays` (arrays or Tensors) as the differentiable inputs."""
         inputs = list(self.inputs)
         for k, x in zip(self.differentiable, arrays, strict=True):
             inputs[k] = x
         return self.function(*inputs, **self.settings)
 
     def __repr__(self) -> str:
-        return self.written(described)
+        return self.to_code(described)
 
-    def written(self, name: Namer) -> str:
-        """Return the call as code, with a name for what is no literal."""
+    def to_code(self, name: Namer) -> str:
+        """Return the call as code, with ``name(x)`` for each x that is no literal."""
         known = _ours(self.name) is self.function
         parts = [repr(self.name) if known else name(self.function), code(list(self.inputs), name)]
         if self._given is not None:
@@ -92,15 +92,15 @@ class Call:
         parts += [f"{key}={code(value, name)}" for key, value in self.settings.items()]
         return f"{name(type(self))}({', '.join(parts)})"
 
-    def replaced(self, arrays: Sequence[Any]) -> "Call":
-        """Return the same call of other differentiable inputs."""
+    def with_arrays(self, arrays: Sequence[Any]) -> "Call":
+        """Return the call with other differentiable inputs."""
         inputs = list(self.inputs)
         for k, x in zip(self.differentiable, arrays, strict=True):
             inputs[k] = x
         return Call(self.function, inputs, self._given, **self.settings)
 
     def map_arrays(self, function: Callable[[Array], Array]) -> "Call":
-        """Return the same call with `function` applied to every input that is an array."""
+        """Return the call with `function` applied to each input that is an array."""
         inputs = [function(x) if isinstance(x, np.ndarray) else x for x in self.inputs]
         return Call(self.function, inputs, self._given, **self.settings)
 
@@ -117,7 +117,7 @@ class Call:
 
 
 def _missing_rule(op: Op, argument: str) -> MissingRuleError:
-    """Return the error for an input of numbers that are computed with, and that no gradient would reach."""
+    """Return the error for an input that the op promotes, but has no vjp for."""
     others = tuple(name for name in op.promotes if name != argument)
     return MissingRuleError(
         f"op {op.name} has no rule for its argument {argument}: define one with {op.name}.vjps({argument}=lambda g, "
@@ -127,19 +127,19 @@ def _missing_rule(op: Op, argument: str) -> MissingRuleError:
 
 
 def resolve(name: str) -> Any:
-    """Return the op or function of `tinygrad_edu.ops` or its `linalg` of that name; or else an op of a loaded module.
+    """Return the op or function with a name: from `tinygrad_edu.ops`, its `linalg`, or an op from any imported module.
 
     Raises
     ------
     LookupError
-        Where there is none.
+        There is none.
     """
     if (ours := _ours(name)) is not None:
         return ours
     for module in list(sys.modules.values()):
         if isinstance(theirs := getattr(module, "__dict__", {}).get(name), Op):
             return theirs
-    raise LookupError(f"no module has an op {name!r}: give the op itself, Call({name}, [...]).")
+    raise LookupError(f"no module has an op {name!r}: pass the op itself, Call({name}, [...]).")
 
 
 def _ours(name: str) -> Any:
@@ -147,19 +147,19 @@ def _ours(name: str) -> Any:
 
 
 def argument_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
-    """Return the names of a function's first `count` positional arguments; x0, x1, ... where it does not say."""
+    """Return the names of a function's first `count` positional arguments; x0, x1, ... if they are unknown."""
     names: Sequence[str] = ()
     if isinstance(function, Op | Call):
         names = function.names(count) if isinstance(function, Op) else function.names
     else:
-        with contextlib.suppress(TypeError, ValueError):  # of what is written in C
+        with contextlib.suppress(TypeError, ValueError):  # a function written in C may have no signature
             parameters = inspect.signature(getattr(function, "forward", function)).parameters.values()
             names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return tuple(names[k] if k < len(names) else f"x{k}" for k in range(count))
 
 
 def title_of(function: Any) -> str:
-    """Return what a function is called in a message: the same in every run."""
+    """Return the name of a function for messages. It is the same in every run."""
     if isinstance(function, Op | Call):
         return f"op {function.name}"
     if isinstance(function, partial):

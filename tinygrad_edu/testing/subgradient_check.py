@@ -25,27 +25,27 @@ _ROUNDING = 1e-9
 def check_subgradient(
     f: Callable[..., Any], *arrays: Any, cotangent: Any = None, rng: np.random.Generator | None = None
 ) -> None:
-    """Check that along random directions the gradient lies between the one-sided slopes: a convention may choose there.
+    """Check that the gradient lies between the one-sided slopes along random directions.
 
-    Where f is smooth the two slopes are one, and so it must be the derivative there too. Along a direction that moves
-    all elements, ties show: the greatest of several changes as one of them does, so their gradients add up to that of
-    one.
+    Where f is smooth, both slopes equal the derivative. At a kink the gradient is a convention, such as 0 for relu at
+    0. Every direction moves all elements, so the check also holds at ties: the gradients of tied maxima add up to that
+    of one maximum.
 
     Parameters
     ----------
     f : callable
-        Of Tensors, to one Tensor.
+        Takes Tensors and returns one Tensor.
     *arrays : array_like, floating
-        The point; turned into float64.
+        The point, which is converted to float64.
     cotangent : array_like, optional
-        Of the result; random, with no tiny entries, unless given.
+        A cotangent of the result. Default: a random one.
     rng : numpy.random.Generator, optional
-        Draws it, and the directions; without it, they are the same in every run.
+        Draws the cotangent and the directions. Default: a generator with a fixed seed.
 
     Raises
     ------
     GradientMismatch
-        Naming the input, the slope that is claimed, and the two that it should lie between.
+        The gradient does not lie between the slopes. The message names the input and the three numbers.
 
     Examples
     --------
@@ -71,13 +71,13 @@ def _check_along(
     slack = SAFETY * float(np.abs(g * error).sum()) + _ROUNDING * (1 + abs(low) + abs(high))
     if not low - slack <= claimed <= high + slack:
         raise GradientMismatch(
-            f"{title_of(f)}: the gradient of input {k} is no subgradient: along {code(direction)} it says "
-            f"{claimed:.10g}, and the slopes behind and ahead allow what lies between {low:.10g} and {high:.10g}."
+            f"{title_of(f)}: the gradient of input {k} is no subgradient: along {code(direction)} it is "
+            f"{claimed:.10g}, and the one-sided slopes are {low:.10g} and {high:.10g}."
         )
 
 
 def _one_sided(f: Callable[..., Any], points: list[Array], k: int, direction: Array) -> tuple[Array, Array, Array]:
-    """Return the slopes of each result along a direction, behind the point and ahead of it, and their error."""
+    """Return the left and right slopes of each result along a direction, and their error."""
 
     def value(offset: float) -> Array:
         moved = [*points[:k], points[k] + offset * direction, *points[k + 1 :]]
@@ -88,7 +88,7 @@ def _one_sided(f: Callable[..., Any], points: list[Array], k: int, direction: Ar
     h = _STEP * max(1.0, float(np.max(np.abs(points[k]), initial=0)))
 
     def slope(step: float) -> Array:
-        """Combine two steps so that the error linear in the step cancels."""
+        """Return a one-sided slope from two steps, without the error term that is linear in the step."""
         return 4 * (value(step / 2) - center) / step - (value(step) - center) / step
 
     behind, ahead = slope(-h / 2), slope(h / 2)

@@ -1,10 +1,10 @@
-"""The checks of a derivative: against finite differences, of vjp against jvp, and of linear functions exactly.
+"""check_vjp, check_jvp and check_linear: check the derivatives of functions of Tensors, in float64.
 
-The cotangent and the direction are random and have no tiny entries: an all-ones cotangent cannot see a wrong softmax.
-Everything runs in float64. Two numbers may differ by what the error estimate of the differences allows, and no more.
+The cotangents and directions are random and have no tiny entries. With an all-ones cotangent, a wrong vjp of softmax
+would pass. The tolerance is the error estimate of the finite differences.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -30,7 +30,7 @@ from tinygrad_edu.transforms import Function, jvp, vjp
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
-_CANCELLED = 2.0**-48  # what remains of terms as large as a direction times a cotangent, where they cancel
+_CANCELLED = 2.0**-48  # the rounding error of a sum that cancels, relative to direction times cotangent
 
 
 @reproducible
@@ -42,9 +42,9 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
     Parameters
     ----------
     f : callable
-        Of Tensors, to a Tensor, or to nested lists, tuples and dicts of them. A `Call` and an `Op` are such functions.
+        Takes Tensors, and returns a Tensor or a pytree of Tensors. It may be a `Call` or an `Op`.
     *arrays : array_like, floating
-        The point; turned into float64.
+        The point, which is converted to float64.
     order : int
         1, 2 or 3.
     rng : numpy.random.Generator, optional
@@ -66,7 +66,7 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
     scale, affine = 0.0, 0
     for n in range(1, order + 1):
         cotangents = _check_once(f, points, names, f"{title}, derivative {n}" if n > 1 else title, rng, scale, affine)
-        # A gradient is a sum of terms as large as its cotangent, however small it is: that of a saturated tanh.
+        # A small gradient, such as that of a saturated tanh, may be a sum of terms as large as its cotangent.
         scale = max(scale, *(float(np.max(np.abs(g), initial=0)) for g in cotangents), 0.0)
         f, points, affine = _pullback_of(f, points), points + cotangents, affine + len(cotangents)
         names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
@@ -74,9 +74,9 @@ def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None)
 
 @reproducible
 def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
-    """Check the forward derivative of a function of Tensors: against differences, and against the reverse one.
+    """Check the forward derivative of a function of Tensors against finite differences and the reverse derivative.
 
-    The second is the identity <v, J u> = <J' v, u>, for a random direction u and cotangent v.
+    The latter is the identity <v, J u> = <J' v, u>, for a random direction u and cotangent v.
 
     Parameters
     ----------
@@ -108,54 +108,41 @@ def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
     def tangent_along(k: int, direction: Array) -> Array:
         return tangent([direction if i == k else np.zeros(x.shape) for i, x in enumerate(points)])
 
+    def pulled(factor: float) -> Any:
+        with no_grad():
+            return pullback(_like(out, [factor * v for v in cotangents]))
+
     claim = Claim(title, value, points, argument_names(f, len(points)), here, row, ())
     parts = [draw_directions(rng, x) for x in points]
     for k, direction in ((k, u) for k, each in enumerate(parts) for u in each):
         claimed = replace(claim, gradients=(tangent_along(k, direction),) * len(points))
         compare_tangent(claimed, k, direction, partial(tangent_along, k), rng)
-    _require_transpose(title, tangent, pullback, [np.sum(each, axis=0) for each in parts], out, cotangents)
-
-
-def _require_transpose(
-    title: str,
-    tangent: Callable[[Sequence[Array]], Array],
-    pullback: Function,
-    directions: Sequence[Array],
-    out: Any,
-    cotangents: Sequence[Array],
-) -> None:
-    """Raise unless <v, J u> = <J' v, u>, for the directions u and the cotangents v."""
-    row = _join(cotangents)
-
-    def pulled(factor: float) -> tuple[float, float]:
-        with no_grad():
-            return _inner(pullback(_like(out, [factor * v for v in cotangents])), directions)
-
-    sides = _inner([tangent(directions)], [row]), pulled(1.0)
+    directions = [np.sum(each, axis=0) for each in parts]
+    sides = _inner([tangent(directions)], [row]), _inner(pulled(1.0), directions)
     lost = _CANCELLED * max(map(largest, directions), default=0.0) * float(np.sum(np.abs(row)))
     if not _are_equal(*sides, lost):
         forward = jitter_of_linear(lambda c: np.sum(row * tangent([c * u for u in directions])))
-        lost += SAFETY * float(forward + jitter_of_linear(lambda c: pulled(c)[0]))
+        lost += SAFETY * float(forward + jitter_of_linear(lambda c: _inner(pulled(c), directions)[0]))
     _demand_equal(f"{title}: <v, J u> and <J' v, u>", *sides, lost)
 
 
 @reproducible
 def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
-    """Check a linear function of Tensors exactly, with no differences: <f(u), v> = <u, vjp(v)>, and linearity itself.
+    """Check a linear function of Tensors without finite differences: linearity, and <f(u), v> = <u, vjp(v)>.
 
     Parameters
     ----------
     f : callable
-        Linear in all its inputs together: ``f(a u + b w) = a f(u) + b f(w)``.
+        A function that is linear in all its inputs together: ``f(a u + b w) = a f(u) + b f(w)``.
     *arrays : array_like
-        Only their shapes matter.
+        Only their shapes are used.
     rng : numpy.random.Generator, optional
         As in `check_gradient`.
 
     Raises
     ------
     GradientMismatch
-        Where f is not linear, or its vjp is not its transpose.
+        f is not linear, or its vjp is not its transpose.
 
     Examples
     --------
@@ -182,7 +169,7 @@ def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
 
 
 def _points(f: Function, arrays: Sequence[Any]) -> tuple[Array, ...]:
-    """Return the arrays that f is checked at, in float64; those of a `Call` unless others are given."""
+    """Return the point in float64. Default: the arrays of a `Call`."""
     points = [np.asarray(values_of(a)) for a in arrays or getattr(f, "arrays", ())]
     for a in points:
         if a.dtype.kind not in "fiu":
@@ -205,7 +192,7 @@ def _join(parts: Sequence[Any]) -> Array:
 
 
 def _value_of(f: Function, points: Sequence[Array]) -> Function:
-    """Return f as a function of arrays, copied in the layouts of `points` (f may write into its own), to one array."""
+    """Return f as a function of arrays that returns one array. It copies them in the layouts of `points`."""
 
     def value(*arrays: Array) -> Array:
         with no_grad():
@@ -225,9 +212,9 @@ def _like(out: Any, cotangents: Any) -> Any:
 
 
 def _pullback_of(f: Function, points: Sequence[Array]) -> Function:
-    """Return the function (inputs, cotangents) -> gradients: a function of Tensors, to be differentiated in turn.
+    """Return the function (inputs, cotangents) -> gradients of Tensors, for the check of the next order.
 
-    At the point itself, where most of its values are asked for, all cotangents are pulled through one record.
+    It records f once at the point itself, where most of its values are computed.
     """
     count, at_points = len(points), cache(lambda: vjp(f, *map(from_numpy, copies(points))))
 
@@ -248,7 +235,7 @@ def _check_once(
     scale: float,
     affine: int,
 ) -> tuple[Array, ...]:
-    """Check the first derivative of f, and return the cotangents that it was checked with."""
+    """Check the first derivative of f, and return the cotangents of the check."""
     value = _value_of(f, points)
     require_deterministic(title, value, points)
     given = copies(points)
@@ -262,9 +249,9 @@ def _check_once(
     row = _join(cotangents)
     claimed = gradients(row)
     require_unwritten(title, names, given, points)
-    plain = value(*points).copy()  # it may lie in memory that f writes into again
+    plain = value(*points).copy()  # f may write into this memory again
     if not np.allclose(_join(_floating(out)), plain, rtol=EXACT, atol=EXACT, equal_nan=True):
-        raise GradientMismatch(f"{title}: its value is another when it is recorded than under no_grad().")
+        raise GradientMismatch(f"{title}: its recorded value differs from its value under no_grad().")
     compare(Claim(title, value, points, names, plain, row, claimed, scale, affine=affine), rng, gradients)
     return cotangents
 

@@ -11,13 +11,13 @@ from tinygrad_edu.testing.arrays.layouts import copy_with_strides, fortran, stri
 
 _TOO_LARGE = 2000
 _ALIGNMENT = 16  # bytes: an array that NumPy allocates begins at a multiple
-_PLAIN = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))  # what NumPy makes of Python's own numbers
+_PLAIN = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))  # the dtypes of Python's numbers
 
 Namer = Callable[[Any], str]
 
 
 def described(value: Any) -> str:
-    """Return what stands for a value that is no literal: its name, if it has one."""
+    """Return the name of a value that is no literal, or a description."""
     if isinstance(value, np.ndarray):
         return f"<an array of shape {value.shape} and dtype {value.dtype}, too large to print>"
     name = str(getattr(value, "__name__", None) or repr(value))
@@ -31,7 +31,7 @@ def code(value: Any, name: Namer = described) -> str:
     ----------
     value
     name : callable
-        Of what is none of these, or an array too large to print, to what stands for it. See `Script`.
+        Returns an expression for any other object, and for an array that is too large to print. See `Script`.
 
     Examples
     --------
@@ -74,7 +74,7 @@ _WAYS: dict[str, Callable[[Array], Array]] = {
 
 
 def _array_code(x: Array, name: Namer) -> str:
-    """Write an array in the plainest way that gives its very layout; where none does, as a view on a row of memory."""
+    """Return the simplest code for an array with this memory layout; if there is none, a view of a buffer."""
     if not x.size or x.dtype.hasobject:
         return _contiguous(x, name)
     if not x.flags.writeable:
@@ -96,7 +96,7 @@ def _array_code(x: Array, name: Namer) -> str:
 
 
 def _steps(x: Array) -> list[int]:
-    """Return the strides that matter: not those of axes of length 1."""
+    """Return the strides of the axes that are longer than 1."""
     return [s for n, s in zip(x.shape, x.strides, strict=True) if n > 1]
 
 

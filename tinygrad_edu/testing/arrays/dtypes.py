@@ -12,17 +12,17 @@ __tracebackhide__ = True  # pytest shows the line of the test, and with --full-t
 
 
 def is_real(dtype: np.dtype[Any]) -> bool:
-    """Whether values of a dtype are real numbers, or booleans, which count as 0 and 1."""
+    """Whether a dtype holds real numbers or booleans, including ml_dtypes."""
     return dtype.kind in "fiub" or (dtype.kind == "V" and np.can_cast(dtype, np.float64))  # ml_dtypes are of kind V
 
 
 def is_floating(dtype: np.dtype[Any]) -> bool:
-    """Whether a dtype holds fractions."""
+    """Whether a dtype is floating point, including ml_dtypes."""
     return dtype.kind == "f" or (dtype.kind == "V" and is_real(dtype) and bool(np.asarray(0.5).astype(dtype)))
 
 
 def unit_of(dtype: np.dtype[Any]) -> float:
-    """Return the distance from 1 to the next number of a floating-point dtype: 2**-7 for bfloat16.
+    """Return the eps of a floating-point dtype, such as 2**-7 for bfloat16.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def unit_of(dtype: np.dtype[Any]) -> float:
 
 
 def as_numbers(value: Any) -> Array | None:
-    """Return a number, a list of numbers or anybody's array as an array of NumPy; None for what holds no numbers."""
+    """Return a number, a list of numbers or an array of any library as a NumPy array; None for any other object."""
     value = values_of(value)
     if hasattr(value, "detach") and hasattr(value, "dtype"):
         return _of_torch(value)
@@ -46,13 +46,13 @@ def as_numbers(value: Any) -> Array | None:
         return None
     try:
         array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError):  # keys of JAX's random numbers; lists of what makes no array
+    except (TypeError, ValueError, RuntimeError):  # JAX's random keys, and lists of other objects
         return None
     return array if is_real(array.dtype) or array.dtype.kind == "c" else None
 
 
 def _of_torch(tensor: Any) -> Array | None:
-    """Return a tensor of PyTorch, which makes no array of NumPy of what is sparse, nor of bfloat16."""
+    """Return a PyTorch tensor as an array, also if it is sparse or bfloat16."""
     tensor = tensor.detach().cpu().to_dense()
     if str(tensor.dtype) != "torch.bfloat16":
         return as_numbers(tensor.numpy())

@@ -25,7 +25,7 @@ def backwards(x: Array) -> Array:
 
 
 def stride0(x: Array) -> Array:
-    """Return x's first row, repeated to the shape of x with a stride of 0, read-only: other values, but legal ones."""
+    """Return x's first row, broadcast to the shape of x: read-only, with stride 0."""
     return np.broadcast_to(np.array(x[:1]), x.shape)
 
 
@@ -39,7 +39,7 @@ def readonly(x: Array) -> Array:
     return np.broadcast_to(np.array(x, order="C"), x.shape)
 
 
-# What an op may be given instead of a contiguous array. Each gives an array of the same shape and dtype.
+# Functions that copy an array to another memory layout. Shape and dtype stay the same.
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "fortran": fortran, "strided": strided, "backwards": backwards, "stride0": stride0,
     "offset": offset, "readonly": readonly,
@@ -47,7 +47,7 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
 
 
 def copy_with_strides(x: Array) -> Array:
-    """Return a copy of x with the same strides, in memory of its own that can be written to."""
+    """Return a writeable copy of x with the same strides."""
     if not x.size or x.dtype.hasobject:
         return x.copy()
     low, high = np.lib.array_utils.byte_bounds(x)
@@ -57,9 +57,9 @@ def copy_with_strides(x: Array) -> Array:
 
 
 def copy_with_layout_of(values: Array, like: Array) -> Array:
-    """Return a copy of `values` with the memory layout of `like`: the order of the axes, their directions, and gaps.
+    """Return a copy of `values` with the axis order, axis directions and gaps of `like`.
 
-    Where `like` repeats its values, with a stride of 0, the copy has them all.
+    An axis of stride 0 becomes an ordinary axis.
 
     Examples
     --------

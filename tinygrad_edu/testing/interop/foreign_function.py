@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,87 +19,93 @@ from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
 ArrayFunction = Callable[..., Sequence[Any]]
-Load = Callable[[Sequence[Array]], list[Any]]  # makes their arrays of the inputs, and of cotangents after them
+Load = Callable[[Sequence[Array]], list[Any]]  # converts inputs, and then cotangents, to arrays of the framework
 Session = Callable[[bool], AbstractContextManager[Load]]
 
 
 @dataclass(frozen=True)
 class ForeignFunction:
-    """A function of another framework at a point, and how the framework differentiates.
+    """A function of another framework, the inputs to check it at, and the framework's derivative.
 
     Attributes
     ----------
     name : str
     f : callable
-        Of their arrays, to a list of their arrays: the results that have fractions.
+        Takes arrays of the framework, and returns a list of the floating-point results.
     arrays, names
-        The inputs, as arrays of NumPy.
-    pulled : callable
-        From a function as `f` and its number of inputs to the function (inputs, cotangents) -> gradients. The third
-        argument is whether that one is to be differentiated in turn.
+        The inputs as NumPy arrays, and their names.
+    vjp_function : callable
+        Maps a function like `f`, its number of inputs, and whether its derivative must be differentiable, to the
+        function (inputs, cotangents) -> gradients.
     session : callable
-        To a context in which the framework computes: in float64 if the argument is true, otherwise in its own dtypes.
+        Returns a context in which the framework computes in float64 if the argument is true, or in its own dtypes.
     """
 
     name: str
     f: ArrayFunction
     arrays: tuple[Array, ...]
     names: tuple[str, ...]
-    pulled: Callable[[ArrayFunction, int, bool], ArrayFunction]
+    vjp_function: Callable[[ArrayFunction, int, bool], ArrayFunction]
     session: Session
 
 
-def check_foreign(theirs: ForeignFunction, order: int, rng: Rng | None) -> None:
-    """Check the derivatives of a framework's function, up to an order: in float64, or where it refuses, in its own."""
+def check_foreign(foreign: ForeignFunction, order: int, rng: Rng | None) -> None:
+    """Check the derivatives of a function up to an order, in float64, or in its own dtypes if it rejects float64."""
     if order < 1:
-        raise RuleDefinitionError(f"order={order} checks nothing: give 1, 2 or 3.")
-    require_inputs(theirs.name, theirs.arrays)
+        raise RuleDefinitionError(f"order={order} checks nothing: pass 1, 2 or 3.")
+    require_inputs(foreign.name, foreign.arrays)
     refusals: list[Exception] = []
     for wide in (True, False):
-        with theirs.session(wide) as load:
+        with foreign.session(wide) as load:
             try:
-                _try_once(theirs, load)
+                _try_once(foreign, load)
             except Exception as refusal:
                 refusals.append(refusal)
                 continue
-            _check_orders(theirs, load, order, seeded(rng))
+            _check_orders(foreign, load, order, seeded(rng))
             return
     raise refusals[0]
 
 
-def _try_once(theirs: ForeignFunction, load: Load) -> None:
-    results = theirs.f(*load(theirs.arrays))
+def _try_once(foreign: ForeignFunction, load: Load) -> None:
+    results = foreign.f(*load(foreign.arrays))
     if not results:
-        raise DTypeError(f"{theirs.name} returned no floating-point array: there is nothing to differentiate.")
+        raise DTypeError(f"{foreign.name} returned no floating-point array: there is nothing to differentiate.")
     cotangents = [np.ones(tuple(out.shape)) for out in results]
-    theirs.pulled(theirs.f, len(theirs.arrays), False)(*load((*theirs.arrays, *cotangents)))
+    foreign.vjp_function(foreign.f, len(foreign.arrays), False)(*load((*foreign.arrays, *cotangents)))
 
 
-def _check_orders(theirs: ForeignFunction, load: Load, order: int, rng: Rng) -> None:
-    """Check one derivative after the other, each as a function of the inputs and of all cotangents before."""
-    f, arrays, names = theirs.f, theirs.arrays, theirs.names
+def _check_orders(foreign: ForeignFunction, load: Load, order: int, rng: Rng) -> None:
+    """Check each derivative, as a function of the inputs and of all lower-order cotangents."""
+    f, arrays, names = foreign.f, foreign.arrays, foreign.names
     for n in range(1, order + 1):
-        title = theirs.name if n == 1 else f"{theirs.name}, derivative {n}"
+        title = foreign.name if n == 1 else f"{foreign.name}, derivative {n}"
         scale = 0.0 if n == 1 else 1.0  # a gradient adds up terms as large as its cotangents
-        plain = FlatFunction(title, _on_arrays(f, load), ArrayTree(arrays, names, as_input), scale)
-        pulled = _on_arrays(theirs.pulled(f, len(arrays), False), load)
-        check_pullback(plain, lambda *given, pulled=pulled: pulled(*given[:-1], *given[-1]), rng, takes_cotangent=True)
-        cotangents = tuple(draw_signed(rng, x.shape) for x in plain.result().arrays)
-        f, arrays = theirs.pulled(f, len(arrays), True), (*arrays, *cotangents)
+        flat = FlatFunction(title, _on_arrays(f, load), ArrayTree(arrays, names, as_input), scale)
+        gradients_of = _on_arrays(foreign.vjp_function(f, len(arrays), False), load)
+        check_pullback(flat, partial(_with_cotangents, gradients_of), rng, takes_cotangent=True)
+        cotangents = tuple(draw_signed(rng, x.shape) for x in flat.result().arrays)
+        f, arrays = foreign.vjp_function(f, len(arrays), True), (*arrays, *cotangents)
         names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
 
 
+def _with_cotangents(gradients_of: ArrayFunction, *given: Any) -> Sequence[Any]:
+    """Call (inputs, cotangents) -> gradients with the cotangents as one list, as `check_pullback` passes them."""
+    return gradients_of(*given[:-1], *given[-1])
+
+
 def _on_arrays(f: ArrayFunction, load: Load) -> Callable[..., list[Any]]:
-    """Return their function as one of arrays of NumPy."""
+    """Return a function of the framework's arrays as a function of NumPy arrays."""
     return lambda *arrays: list(f(*load(arrays)))
 
 
 def required(name: str, asker: str, install: str) -> Any:
-    """Import a package, or say how to install it.
+    """Import a package.
 
     Raises
     ------
     MissingExtraError
+        It is not installed. The message says how to install it.
     """
     try:
         return importlib.import_module(name)

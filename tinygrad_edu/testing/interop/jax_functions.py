@@ -26,27 +26,26 @@ Outer = Callable[[bool], AbstractContextManager[None]]
 def check_jax(f: Callable[..., Any], *arguments: Any, order: int = 1, rng: Rng | None = None) -> None:
     """Check the gradients that JAX computes of a function, and of the ``jax.custom_vjp`` and ``custom_jvp`` in it.
 
-    By every floating-point leaf of the arguments; integers, booleans, keys of random numbers and everything else is
-    held fixed. JAX computes in 64 bits meanwhile; of what refuses that, gradients in its own dtypes are checked as far
-    as those allow.
+    The inputs are the floating-point leaves of the arguments. Everything else, such as integers and random keys, is
+    constant. JAX computes in float64 during the check, or in the function's own dtypes if it rejects float64.
 
     Parameters
     ----------
     f : callable
-        To an array, or to a pytree of arrays.
+        Returns an array or a pytree of arrays.
     *arguments
         Pytrees.
     order : int
-        Up to which derivative: 2 checks the reverse derivative of the reverse derivative, too.
+        The highest order of derivatives. With 2, the gradient of the gradient is checked too.
     rng : numpy.random.Generator, optional
-        Draws the cotangents and the directions; without it they are the same in every run.
+        Draws the cotangents and the directions. Default: a generator with a fixed seed.
 
     Raises
     ------
     GradientMismatch, Inconclusive, NotDeterministic, LawBroken, DTypeError
         As in `check_gradient`.
     MissingExtraError
-        Without JAX, which the extra ``tinygrad-edu[keras]`` brings.
+        JAX is not installed; the extra ``tinygrad-edu[keras]`` installs it.
 
     Examples
     --------
@@ -68,7 +67,7 @@ def check_jax_function(
     rng: Rng | None,
     session: Outer = lambda wide: nullcontext(),
 ) -> None:
-    """Do what `check_jax` does, under these names; `session` may prepare for float64."""
+    """Check a function as `check_jax` does, with a title and names for messages. `session` may prepare float64."""
     import jax
 
     found, structure = jax.tree_util.tree_flatten_with_path(tuple(arguments))
@@ -85,31 +84,31 @@ def check_jax_function(
 
     inputs = tuple(leaf.name for leaf in point.leaves)
     compiled = _compiled(flat, point.arrays)
-    theirs = ForeignFunction(title, compiled, point.arrays, inputs, _pulled, partial(_session, session, dtypes))
-    check_foreign(theirs, order, rng)
+    foreign = ForeignFunction(title, compiled, point.arrays, inputs, _vjp_function, partial(_session, session, dtypes))
+    check_foreign(foreign, order, rng)
 
 
 def _compiled(f: ArrayFunction, arrays: Sequence[Array]) -> ArrayFunction:
-    """Return f compiled, unless it looks at values, or is another program each time, and so draws random numbers."""
+    """Return f compiled, unless its control flow depends on values or it draws random numbers while it is traced."""
     import jax
 
     try:
         first, second = (jax.make_jaxpr(lambda *inputs: f(*inputs))(*arrays) for _ in range(2))  # the same is cached
-    except Exception:  # of any kind: it is raised again where f is called
+    except Exception:  # the call of f raises it create_graph
         return f
     programs = {re.sub("0x[0-9a-f]+", "", str(program)) for program in (first, second)}
     alike = len(programs) == 1 and all(map(np.array_equal, first.consts, second.consts))
     return cast(ArrayFunction, jax.jit(f)) if alike else f
 
 
-def _pulled(f: ArrayFunction, count: int, again: bool) -> ArrayFunction:
+def _vjp_function(f: ArrayFunction, count: int, create_graph: bool) -> ArrayFunction:
     import jax
 
-    def pulled(*arrays: Any) -> list[Any]:
+    def gradients_of(*arrays: Any) -> list[Any]:
         out, pullback = jax.vjp(f, *arrays[:count])
         return list(pullback([g.astype(x.dtype) for g, x in zip(arrays[count:], out, strict=True)]))
 
-    return pulled
+    return gradients_of
 
 
 @contextmanager
@@ -127,5 +126,5 @@ def _session(outer: Outer, dtypes: Sequence[Any], wide: bool) -> Iterator[Load]:
 def _in_64_bits() -> Any:
     import jax
 
-    # In older ones it is an experiment.
+    # It is experimental in older versions.
     return jax.enable_x64(True) if hasattr(jax, "enable_x64") else import_module("jax.experimental").enable_x64()

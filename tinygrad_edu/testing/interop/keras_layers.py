@@ -20,17 +20,17 @@ __tracebackhide__ = True  # pytest shows the line of the test, and with --full-t
 
 @reproducible
 def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1, rng: Rng | None = None) -> None:
-    """Check the gradients of a layer or model of Keras by each trainable variable and floating-point input.
+    """Check the gradients of a Keras layer or model with respect to its trainable variables and inputs.
 
-    As `check_jax` does, in float64 where the layer can. The layer is built if it is not, and else left as it was: what
-    it would update, as the averages of a normalization, is held fixed, and so is the state of its random numbers.
+    It computes like `check_jax`. The layer is built if necessary, and otherwise unchanged: variables that a call
+    updates, such as running means and random states, are constant.
 
     Parameters
     ----------
     layer : keras.Layer or keras.Model
     *inputs : array_like
     training : bool
-        The mode to call it in.
+        The mode of the call. Default: False.
     order, rng
         As in `check_jax`.
 
@@ -39,7 +39,7 @@ def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1
     GradientMismatch, Inconclusive, NotDeterministic, LawBroken, DTypeError
         As in `check_gradient`; the message names the variable by its path.
     MissingExtraError
-        Without Keras on JAX, which the extra ``tinygrad-edu[keras]`` brings.
+        Keras on JAX is not installed; the extra ``tinygrad-edu[keras]`` installs it.
 
     Examples
     --------
@@ -61,27 +61,20 @@ def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1
     mode = {"training": training} if "training" in inspect.signature(layer.call).parameters else {}
 
     def function(*values: Any) -> Any:
-        with keras.StatelessScope() as scope:  # what the layer assigns is forgotten at its end
+        with keras.StatelessScope() as scope:  # it discards assignments of the layer
             for variable, value in zip(variables, values, strict=False):
                 scope.add_update((variable, value))
             return layer(*values[len(variables) :], **mode)
 
     arguments = argument_names(layer.call, len(inputs))
     names = (*(variable.path for variable in variables), *arguments)
-    check_jax_function(
-        f"layer {type(layer).__name__}",
-        function,
-        (*(variable.value for variable in variables), *inputs),
-        names,
-        order,
-        rng,
-        partial(_session, keras, layer),
-    )
+    point, session = (*(variable.value for variable in variables), *inputs), partial(_session, keras, layer)
+    check_jax_function(f"layer {type(layer).__name__}", function, point, names, order, rng, session)
 
 
 @contextmanager
 def _session(keras: Any, layer: Any, wide: bool) -> Iterator[None]:
-    """Let a layer and those in it compute in float64, if wide."""
+    """Let a layer and its sublayers compute in float64, if wide."""
     floatx, policies = keras.config.floatx(), [(part, part.dtype_policy) for part in layer._flatten_layers()]
     try:
         with _float64_stays() if wide else nullcontext():
@@ -96,6 +89,6 @@ def _session(keras: Any, layer: Any, wide: bool) -> Iterator[None]:
 
 
 def _float64_stays() -> AbstractContextManager[Any]:
-    """Take out of a table of Keras that two arrays of float64 make one of float32, if it has that table."""
+    """Remove float64 from Keras's table of dtypes that it promotes to 32 bits, if it has that table."""
     dtypes = import_module("keras.src.backend.common.dtypes")
     return mock.patch.dict(getattr(dtypes, "BIT64_TO_BIT32_DTYPE", {}), float64="float64")

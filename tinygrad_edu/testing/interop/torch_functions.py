@@ -23,29 +23,29 @@ __tracebackhide__ = True  # pytest shows the line of the test, and with --full-t
 def check_torch(function: Any, *inputs: Any, order: int = 1, rng: Rng | None = None) -> None:
     """Check the gradients that PyTorch computes of a function or Module, and of the autograd Functions in it.
 
-    By every parameter of a Module that requires a gradient, and every floating-point tensor or array among the inputs;
-    everything else is held fixed. The parameters, buffers and inputs are float64 meanwhile; of what refuses that,
-    gradients in its own dtypes are checked as far as those allow. The Module is checked in the mode that it is in, and
-    left as it was. PyTorch's random numbers are the same in each call, so dropout can be checked.
+    The inputs are the parameters of a Module that require a gradient, and the floating-point tensors and arrays among
+    the arguments. Everything else is constant. Parameters, buffers and inputs are float64 during the check, or keep
+    their dtypes if the function rejects float64. The Module is checked in its current mode, and unchanged afterwards.
+    PyTorch's random numbers are the same in each call, so dropout can be checked.
 
     Parameters
     ----------
     function : callable or torch.nn.Module
-        To a tensor, or to nested lists, tuples, dicts and dataclasses. Parameters that a function has from outside are
-        not seen: give the Module.
+        Returns a tensor, or a pytree of tensors and dataclasses. To check parameters, pass the Module and not a
+        function that uses it.
     *inputs
-        Tensors and arrays, also in nested lists, tuples and dicts; and what is held fixed.
+        Pytrees of tensors, arrays and constants.
     order : int
-        Up to which derivative: 2 checks the backward of the backward, too.
+        The highest order of derivatives. With 2, the backward of the backward is checked too.
     rng : numpy.random.Generator, optional
-        Draws the cotangents and the directions; without it they are the same in every run.
+        Draws the cotangents and the directions. Default: a generator with a fixed seed.
 
     Raises
     ------
     GradientMismatch, Inconclusive, NotDeterministic, LawBroken, DTypeError
         As in `check_gradient`; the message names the parameter.
     MissingExtraError
-        Without PyTorch.
+        PyTorch is not installed.
 
     Examples
     --------
@@ -58,21 +58,13 @@ def check_torch(function: Any, *inputs: Any, order: int = 1, rng: Rng | None = N
     module = function if is_module else torch.nn.Module()
     names = argument_names(function.forward if is_module else function, len(inputs))
     parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
-    theirs: list[Any] = []
-    point = ArrayTree(inputs, names, partial(_as_input, theirs))
+    tensors_in: list[Any] = []
+    point = ArrayTree(inputs, names, partial(_as_input, tensors_in))
     values = ArrayTree([p.detach() for p in parameters.values()], [*parameters], as_input)
-    check_foreign(
-        ForeignFunction(
-            _title(function),
-            partial(_results, function, point, len(parameters)),
-            (*values.arrays, *point.arrays),
-            (*parameters, *(leaf.name for leaf in point.leaves)),
-            _pulled,
-            partial(_session, module, [*parameters.values()], theirs),
-        ),
-        order,
-        rng,
-    )
+    f = partial(_results, function, point, len(parameters))
+    session = partial(_session, module, [*parameters.values()], tensors_in)
+    arrays, paths = (*values.arrays, *point.arrays), (*parameters, *(leaf.name for leaf in point.leaves))
+    check_foreign(ForeignFunction(_title(function), f, arrays, paths, _vjp_function, session), order, rng)
 
 
 def _title(function: Any) -> str:
@@ -84,21 +76,21 @@ def _title(function: Any) -> str:
     return f"module {name}" if isinstance(function, torch.nn.Module) else name
 
 
-def _as_input(theirs: list[Any], value: Any) -> Array | None:
-    """Return a tensor or an array that is an input, and note it; plain numbers are none to PyTorch."""
+def _as_input(tensors_in: list[Any], value: Any) -> Array | None:
+    """Return a tensor or an array as an input, and append its tensor to `tensors_in`. Plain numbers are no inputs."""
     import torch
 
     array = as_input(value) if hasattr(value, "dtype") and hasattr(value, "shape") else None
     if array is not None:
-        theirs.append(value if isinstance(value, torch.Tensor) else torch.tensor(np.array(value)))
+        tensors_in.append(value if isinstance(value, torch.Tensor) else torch.tensor(np.array(value)))
     return array
 
 
 def _results(function: Any, point: ArrayTree, parameters: int, *tensors: Any) -> list[Any]:
-    """Call the function, with the same random numbers each time, and return the tensors with fractions."""
+    """Call the function with a fixed seed, and return the floating-point tensors."""
     import torch
 
-    inputs = [x.clone() for x in tensors[parameters:]]  # which may be written into, as a leaf may not
+    inputs = [x.clone() for x in tensors[parameters:]]  # in-place ops are allowed on clones, but not on leaves
     given = point.filled(inputs, lambda x: torch.as_tensor(x) if isinstance(x, np.ndarray) else x)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -106,7 +98,7 @@ def _results(function: Any, point: ArrayTree, parameters: int, *tensors: Any) ->
 
 
 def _tensors(out: Any) -> Iterator[Any]:
-    """Yield the tensors with fractions in a nested result."""
+    """Yield the floating-point tensors in a nested result."""
     if hasattr(out, "is_floating_point"):
         if out.is_floating_point() or out.is_complex():
             yield out
@@ -118,24 +110,24 @@ def _tensors(out: Any) -> Iterator[Any]:
             yield from _tensors(part)
 
 
-def _pulled(f: ArrayFunction, count: int, again: bool) -> ArrayFunction:
+def _vjp_function(f: ArrayFunction, count: int, create_graph: bool) -> ArrayFunction:
     import torch
 
-    def pulled(*tensors: Any) -> list[Any]:
+    def gradients_of(*tensors: Any) -> list[Any]:
         inputs, results = tensors[:count], f(*tensors[:count])
         pairs = [(out, g.to(out)) for out, g in zip(results, tensors[count:], strict=True) if out.requires_grad]
         if not pairs:
             return [torch.zeros_like(x) for x in inputs]
         outs, cotangents = zip(*pairs, strict=True)
-        gradients = torch.autograd.grad(outs, inputs, cotangents, create_graph=again, allow_unused=True)
+        gradients = torch.autograd.grad(outs, inputs, cotangents, create_graph=create_graph, allow_unused=True)
         return [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, gradients, strict=True)]
 
-    return pulled
+    return gradients_of
 
 
 @contextmanager
 def _session(module: Any, parameters: list[Any], inputs: list[Any], wide: bool) -> Iterator[Load]:
-    """Let a module's parameters and buffers be float64, if wide, and put everything back afterwards."""
+    """Convert a module's parameters and buffers to float64, if wide, during the context."""
     import torch
 
     def converted(tensor: Any) -> Any:

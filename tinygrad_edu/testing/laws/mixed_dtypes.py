@@ -1,4 +1,4 @@
-"""The law of dtypes: the derivatives of a call by narrow inputs, or by inputs of several dtypes, up to the third order.
+"""check_dtypes: check the derivatives of a call with low-precision or mixed dtypes, up to the third order.
 
 The derivative of order n + 1 is that of the function (inputs, cotangents) -> gradients of order n, as in `check_vjp`.
 """
@@ -27,8 +27,8 @@ _ToTuple = Callable[..., tuple[Tensor, ...]]
 def check_dtypes(call: Call, order: int = 3, rng: Rng | None = None) -> list[float]:
     """Check the derivatives of a call with float16 or float32 among the dtypes of its inputs.
 
-    Each gradient exists, has the shape and the dtype of the input or the cotangent that it is taken by, and has the
-    value that float64 gives for the same numbers, as far as the narrowest of the dtypes can hold it.
+    Each gradient has the shape and dtype of its input or cotangent, and the value of the float64 gradient, up to the
+    rounding of the lowest precision.
 
     Parameters
     ----------
@@ -36,18 +36,17 @@ def check_dtypes(call: Call, order: int = 3, rng: Rng | None = None) -> list[flo
     order : int
         The highest order of derivatives.
     rng : numpy.random.Generator, optional
-        Draws the cotangents; without it they are the same in every run.
+        Draws the cotangents. Default: a generator with a fixed seed.
 
     Returns
     -------
     list of float
-        For each order, the part of the elements of the gradients whose values were compared. Values that overflow in a
-        narrow dtype are not.
+        For each order, the fraction of gradient elements that were compared. Elements that overflow are not.
 
     Raises
     ------
     LawBroken
-        Naming the op, the order, and the input or cotangent.
+        A gradient is wrong. The message names the op, the order, and the input or cotangent.
 
     Examples
     --------
@@ -84,14 +83,14 @@ def _in_a_tuple(call: Call, *inputs: Any) -> tuple[Tensor, ...]:
 
 
 def _gradients(f: _ToTuple, count: int, *inputs: Any) -> tuple[Tensor, ...]:
-    """Return the gradients of f by the first `count` inputs, of which the others are the cotangents."""
+    """Return the gradients of f at the first `count` inputs, for the other inputs as cotangents."""
     _, pullback = vjp(f, *inputs[:count])
     gradients: tuple[Tensor, ...] = pullback(inputs[count:])
     return gradients
 
 
 def _pull(f: _ToTuple, arrays: Sequence[Array], cotangents: Cotangents) -> tuple[Array, Sequence[Array]]:
-    """Return what f gives of arrays and the lower cotangents, in one array, and its gradients by them."""
+    """Return f at arrays and the lower-order cotangents, as one array, and its gradients with respect to them."""
     out, pullback = vjp(f, *arrays, *chain(*cotangents[:-1]))
     gradients = pullback(tuple(cotangents[-1]))
     return np.concatenate([np.zeros(0), *(x.numpy().ravel() for x in out)]), [g.numpy() for g in gradients]
@@ -100,7 +99,7 @@ def _pull(f: _ToTuple, arrays: Sequence[Array], cotangents: Cotangents) -> tuple
 def _fitting_cotangents(
     what: str, f: _ToTuple, points: Sequence[Array], names: Sequence[str], rng: Rng
 ) -> Sequence[Array]:
-    """Draw the cotangents of what f gives, and demand that its gradients are there and fit the points."""
+    """Draw the cotangents of the results of f, and require gradients with the shapes and dtypes of the points."""
     try:
         out, pullback = vjp(f, *points)
         cotangents = tuple(draw_signed(rng, x.shape).astype(x.dtype, copy=False) for x in out)

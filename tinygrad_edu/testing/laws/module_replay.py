@@ -9,16 +9,16 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor
 
-__all__ = ["draws", "run"]
+__all__ = ["is_random", "run"]
 
 
 def run(module: Any, inputs: Sequence[Any], **settings: Any) -> Any:
-    """Call a module, and set every Generator in it back to where it was."""
+    """Call a module, and restore the state of every Generator in it."""
     with _same_randomness(module):
         return module(*inputs, **settings)
 
 
-def draws(module: Any, inputs: Sequence[Any], **settings: Any) -> bool:
+def is_random(module: Any, inputs: Sequence[Any], **settings: Any) -> bool:
     """Return whether a call draws random numbers from a Generator in the module."""
     with _same_randomness(module) as before:
         module(*inputs, **settings)

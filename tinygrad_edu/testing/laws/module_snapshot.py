@@ -11,20 +11,20 @@ import numpy as np
 from tinygrad_edu.engine import Op, Tensor, values_of
 from tinygrad_edu.nn import Module
 
-__all__ = ["changed", "contents"]
+__all__ = ["first_change", "snapshot"]
 
-Contents = dict[str, Hashable]
+Snapshot = dict[str, Hashable]
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic)
 _OPAQUE = (Module, Op, np.random.Generator, type, FunctionType, ModuleType)
 
 
-def contents(module: Module) -> Contents:
-    """Return what each attribute of a module and of the modules in it holds, by the path to the attribute.
+def snapshot(module: Module) -> Snapshot:
+    """Return the contents of every attribute of a module and its submodules, by path, as hashable values.
 
-    Cached properties are left out: they depend on no input.
+    Cached properties are left out, because they depend on no input.
     """
-    held, seen = Contents(), set[int]()
+    held, seen = Snapshot(), set[int]()
     for path, part in module.named_modules():
         for name, value in vars(part).items():
             if not isinstance(getattr(type(part), name, None), cached_property):
@@ -32,14 +32,14 @@ def contents(module: Module) -> Contents:
     return held
 
 
-def changed(before: Contents, after: Contents) -> str:
-    """Return the path of the first attribute that is new, gone or changed; nothing where there is none."""
+def first_change(before: Snapshot, after: Snapshot) -> str:
+    """Return the path of the first attribute that was added, removed or changed, or an empty string."""
     paths = (path for path in before | after if (path in before, before.get(path)) != (path in after, after.get(path)))
     return next(paths, "")
 
 
 def _frozen(value: Any, seen: set[int]) -> Hashable:
-    """Return the identity and the contents of a value: of arrays the bytes, of objects their attributes."""
+    """Return the identity and the contents of a value: the bytes of an array, or the attributes of an object."""
     if isinstance(value, _PLAIN):
         return type(value), repr(value)
     if isinstance(value, tuple):

@@ -24,12 +24,12 @@ from tinygrad_edu.transforms import vjp
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
-# How many rounding units two sums of the same terms may differ by, which add them up in another order of memory.
+# The allowed difference, in rounding units, of two sums of the same terms in another order.
 _UNITS = {np.dtype(np.float64): 5e4, np.dtype(np.float32): 256, np.dtype(np.float16): 64}
 
 
 def pull(call: Call, g: Array, wanted: Sequence[int] | None = None) -> list[Array]:
-    """Return the gradients that ``backward(g)`` leaves on the inputs, all or those at the positions `wanted`."""
+    """Return the gradients that ``backward(g)`` computes for the inputs at the positions `wanted`. Default: all."""
     wanted = range(len(call.arrays)) if wanted is None else wanted
     leaves = [_leaf(x, k in wanted) for k, x in enumerate(call.arrays)]
     call(*leaves).backward(g)
@@ -37,7 +37,7 @@ def pull(call: Call, g: Array, wanted: Sequence[int] | None = None) -> list[Arra
 
 
 def _leaf(x: Array, requires_grad: bool = True) -> Tensor:
-    """Return a leaf on the very memory of x, so that its layout reaches the op."""
+    """Return a leaf that shares the memory of x, so that the op gets its layout."""
     return from_numpy(x, requires_grad)
 
 
@@ -51,10 +51,10 @@ def _demand(holds: bool, call: Call, law: str) -> None:
 
 
 def _takes(call: Call) -> bool:
-    """Whether an op takes these inputs: some take no float16, as NumPy's linear algebra, or not every value."""
+    """Whether an op accepts these inputs. NumPy's linear algebra accepts no float16, for example."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # that a number which is held fixed overflows in the dtype of the tensors
+            warnings.simplefilter("error")  # a constant may overflow in the dtype of the tensors
             call(*map(_leaf, call.arrays))
     except Exception:
         return False
@@ -62,22 +62,22 @@ def _takes(call: Call) -> bool:
 
 
 def _rounding(*arrays: Array) -> float:
-    """Return the relative error that rounding may leave, of the narrowest dtype among arrays."""
+    """Return the allowed relative rounding error for the lowest precision among arrays."""
     dtypes = {x.dtype for x in arrays if x.dtype in _UNITS} or {np.dtype(np.float64)}
     return max(_UNITS[dtype] * float(np.finfo(dtype).eps) for dtype in dtypes)
 
 
 def _lost(gradient: Array, g: Array) -> float:
-    """Return what rounding may leave of a gradient that is a small difference of terms that are as large as g."""
+    """Return the allowed rounding error of a gradient whose terms are as large as g and cancel."""
     units = 16 if gradient.dtype == np.float64 else _UNITS.get(gradient.dtype, 0)
     return units * float(np.finfo(gradient.dtype).eps) * largest(g)
 
 
 def _lost_of_value(call: Call) -> Array:
-    """Return what rounding may leave of each number of a value, where its terms cancel and are added in any order.
+    """Return the allowed rounding error of each element of a value whose terms cancel.
 
-    Of a sum of n terms it is at most n units of the sum of their magnitudes. A term is what an input's number adds to
-    the value: it times its derivative.
+    A sum of n terms has an error of at most n units of the sum of their magnitudes. The terms are the input elements
+    times their derivatives.
     """
     value = np.asarray(call(*call.arrays))
     terms = np.zeros(value.shape)
@@ -91,14 +91,14 @@ def _lost_of_value(call: Call) -> Array:
 
 
 def _overflown(*gradients: Array) -> Array:
-    """Return where gradients are not finite in float16, which ends at 65,504. The laws do not compare these."""
+    """Return where float16 gradients overflow. The laws do not compare these elements."""
     narrow = gradients[0].dtype == np.float16
     overflown: Array = np.any([~np.isfinite(x) for x in gradients], axis=0) & narrow
     return overflown
 
 
 def _without_overflow(a: Array, b: Array) -> tuple[Array, Array]:
-    """Return two gradients with zeros where one of them has overflown."""
+    """Return two gradients with zeros where one of them overflows."""
     overflown = _overflown(a, b)
     return np.where(overflown, 0, a), np.where(overflown, 0, b)
 
@@ -118,13 +118,13 @@ def _same(a: Array, b: Array) -> bool:
 
 
 def forward_is_plain(call: Call, reference: Callable[..., Any] | None = None) -> None:
-    """On arrays an op is its forward function; on Tensors it computes the same; and both equal the reference."""
+    """Check that an op computes the same on arrays and Tensors, and equals the reference."""
     plain = np.asarray(call(*call.arrays))
     recorded = call(*map(_leaf, call.arrays)).numpy()
-    # What is plain follows the dtype of Tensors, and beside arrays NumPy takes the wider one.
+    # A constant array takes the dtype of Tensors, but NumPy promotes an array to the wider dtype.
     follows = recorded.dtype != plain.dtype and recorded.dtype in {x.dtype for x in call.arrays}
     same = _close(recorded, plain) if follows else _same(recorded, plain)
-    _demand(same, call, "on Tensors it computes something else than on plain arrays")
+    _demand(same, call, "its result on Tensors differs from its result on plain arrays")
     if reference is not None:
         expected = np.asarray(reference(*call.inputs, **call.settings))
         _demand(plain.dtype == expected.dtype, call, f"its dtype is {plain.dtype}, its reference's {expected.dtype}")
@@ -132,17 +132,17 @@ def forward_is_plain(call: Call, reference: Callable[..., Any] | None = None) ->
 
 
 def records_nothing_under_no_grad(call: Call) -> None:
-    """Under no_grad the result requires no gradient."""
+    """Check that the result requires no gradient under no_grad."""
     with no_grad():
         out = call(*(_leaf(x) for x in call.arrays))
     _demand(not out.requires_grad, call, "it records under no_grad()")
 
 
-# --- The laws of the rules, each of (call, cotangent, the gradients of the two) ---
+# --- The laws of the vjps; each takes the call, a cotangent, and the gradients for both ---
 
 
 def nothing_is_mutated(call: Call, g: Array) -> None:
-    """Neither forward nor backward write into the inputs, the result or the cotangent."""
+    """Check that neither forward nor backward writes into the inputs, the result or the cotangent."""
     leaves = [_leaf(x) for x in call.arrays]
     before = [x.copy() for x in call.arrays]
     out = call(*leaves)
@@ -157,10 +157,10 @@ def nothing_is_mutated(call: Call, g: Array) -> None:
 
 
 def linear_in_g(call: Call, g: Array, gradients: Sequence[Array]) -> None:
-    """Of the gradient that it is given, a rule is a linear function; of zero it makes zero."""
+    """Check that a vjp is linear in its cotangent, and returns zero for zero."""
     h = -0.75 * np.flip(g)
     both = np.asarray(2 * g - 3 * h)
-    # Terms that cancel leave their rounding, and they are as large as g times what it is multiplied with.
+    # The terms may cancel, and are as large as g times an input.
     larger = max(1.0, *(largest(x) for x in call.arrays))
     for name, m, a, b in zip(call.names, pull(call, both), gradients, pull(call, h), strict=True):
         overflown, rounding, lost = _overflown(m, a, b), _rounding(a), larger * _lost(a, both)
@@ -173,7 +173,7 @@ def linear_in_g(call: Call, g: Array, gradients: Sequence[Array]) -> None:
 
 
 def gradients_share_no_memory(call: Call, g: Array, gradients: Sequence[Array]) -> None:
-    """No gradient shares memory with another, with an input or with the cotangent."""
+    """Check that no gradient shares memory with another, with an input or with the cotangent."""
     others = [*zip(call.names, call.arrays, strict=True), ("the gradient that the rule is given", g)]
     for k, (name, gradient) in enumerate(zip(call.names, gradients, strict=True)):
         for other, array in [*others, *zip(call.names[:k], gradients[:k], strict=True)]:
@@ -181,18 +181,18 @@ def gradients_share_no_memory(call: Call, g: Array, gradients: Sequence[Array]) 
 
 
 def dtypes_are_kept(call: Call, _: Array, __: Sequence[Array]) -> None:
-    """In float32, in every mixture with float64, and in float16, each gradient has its input's dtype and its value."""
+    """Check dtypes and values of gradients in float32, in float16 and in mixtures with float64."""
     choices: list[Any] = [np.float32, np.float64]
     mixtures = itertools.product(choices, repeat=len(call.arrays)) if len(call.arrays) < 3 else [[np.float32] * 9]
     for dtypes in (*mixtures, [np.float16] * len(call.arrays)):
-        narrow = call.replaced([x.astype(t) for x, t in zip(call.arrays, dtypes, strict=False)])
+        narrow = call.with_arrays([x.astype(t) for x, t in zip(call.arrays, dtypes, strict=False)])
         if np.float32 in dtypes or (np.float16 in dtypes and _takes(narrow)):
             check_dtypes(narrow, order=1)
 
 
 def layouts_agree(call: Call, g: Array, _: Sequence[Array]) -> None:
-    """Arrays and cotangents of any memory layout give what their contiguous copies give."""
-    # Terms that cancel leave their rounding, which is another where they are added in another order.
+    """Check that arrays and cotangents of any memory layout give the same results as contiguous ones."""
+    # The rounding error of terms that cancel depends on the order of the additions.
     scale = max(1.0, *(largest(x) for x in call.arrays))
     lost = 16 * float(np.finfo(g.dtype).eps) * scale * largest(g)
     for layout, arrange in LAYOUTS.items():
@@ -201,15 +201,15 @@ def layouts_agree(call: Call, g: Array, _: Sequence[Array]) -> None:
         seed = _arranged(arrange, g)
         try:
             truth = pull(contiguous, np.array(seed, order="C"))
-        except Exception:  # what the op refuses in any layout: equal elements, as of stride 0, have no inverse
+        except Exception:  # the op rejects these values in any layout, such as a singular matrix with stride 0
             continue
         what = f"with {layout} inputs and gradient"
         found, wanted = (np.asarray(same(*same.arrays)) for same in (arranged, contiguous))
         near = _close(found, wanted) or _close(found, wanted, floor=_lost_of_value(contiguous))
-        _demand(near, call, f"{what}, its value is another")
+        _demand(near, call, f"{what}, its value differs")
         for name, found, wanted in zip(call.names, pull(arranged, seed), truth, strict=True):
             near = _close(found, wanted, floor=lost + _lost(wanted, g))
-            _demand(near, call, f"{what}, the gradient of {name} is another")
+            _demand(near, call, f"{what}, the gradient of {name} differs")
 
 
 def _arranged(arrange: Callable[[Array], Array], x: Array) -> Array:
@@ -217,14 +217,14 @@ def _arranged(arrange: Callable[[Array], Array], x: Array) -> Array:
 
 
 def inputs_are_independent(call: Call, g: Array, gradients: Sequence[Array]) -> None:
-    """Whichever other inputs require a gradient, that of an input is the same."""
+    """Check that the gradient of an input does not depend on which other inputs require one."""
     for k, name in enumerate(call.names):
         (alone,) = pull(call, g, [k])
         _demand(_same(alone, gradients[k]), call, f"the gradient of {name} depends on which other inputs require one")
 
 
 def used_k_times(call: Call, g: Array, gradients: Sequence[Array]) -> None:
-    """Give an input that is used several times the sum of what each use alone would give it."""
+    """Check that an input that is used several times gets the sum of the gradients of all uses."""
     leaves = [_leaf(x) for x in call.arrays]
     (call(*leaves) + call(*leaves) * 2.0 + call(*leaves) * 4.0).backward(g)
     for name, leaf, once in zip(call.names, leaves, gradients, strict=True):
@@ -233,7 +233,7 @@ def used_k_times(call: Call, g: Array, gradients: Sequence[Array]) -> None:
 
 
 def tensors_as_arrays(call: Call, g: Array, gradients: Sequence[Array]) -> None:
-    """On Tensors, where it can be differentiated once more, a rule computes the same as on bare arrays."""
+    """Check that a vjp computes the same on Tensors, for higher derivatives, as on arrays."""
     _, pullback = vjp(call, *call.arrays)
     for name, recorded, plain in zip(call.names, pullback(Tensor(g, requires_grad=True)), gradients, strict=True):
         near = _close(recorded.numpy(), plain, floor=_lost(plain, g))
@@ -241,11 +241,11 @@ def tensors_as_arrays(call: Call, g: Array, gradients: Sequence[Array]) -> None:
 
 
 def each_result_keeps_its_own(call: Call, g: Array, gradients: Sequence[Array]) -> None:
-    """After another call of the op, a result still has the gradients of its own inputs."""
+    """Check that a later call of the op does not change the gradients of an earlier one."""
     other = call.map_arrays(lambda x: np.flip(x) if x.ndim else x * 1)
     leaves = [_leaf(x) for x in call.arrays]
     out = call(*leaves)
-    with contextlib.suppress(Exception):  # which may not take its inputs in reverse
+    with contextlib.suppress(Exception):  # the op may reject reversed inputs
         other(*(_leaf(x) for x in other.arrays))
     out.backward(g)
     for name, leaf, wanted in zip(call.names, leaves, gradients, strict=True):
@@ -253,15 +253,15 @@ def each_result_keeps_its_own(call: Call, g: Array, gradients: Sequence[Array]) 
 
 
 def one_tensor_as_two_inputs(call: Call, g: Array, _: Sequence[Array]) -> None:
-    """Give a Tensor that stands for two inputs, of one shape and dtype, the sum of what they would get."""
+    """Check that a tensor that is passed as two inputs gets the sum of their gradients."""
     for a, b in itertools.combinations(range(len(call.arrays)), 2):
         x, y = call.arrays[a], call.arrays[b]
-        twice = call.replaced([x.copy() if k == b else array for k, array in enumerate(call.arrays)])
+        twice = call.with_arrays([x.copy() if k == b else array for k, array in enumerate(call.arrays)])
         if x.shape != y.shape or x.dtype != y.dtype or not _takes(twice):
             continue
         try:
             apart = pull(twice, g)
-        except np.linalg.LinAlgError:  # singular, and so refused by a rule
+        except np.linalg.LinAlgError:  # a singular matrix
             continue
         leaves = [_leaf(array) for array in twice.arrays]
         leaves[b] = leaves[a]
@@ -272,7 +272,7 @@ def one_tensor_as_two_inputs(call: Call, g: Array, _: Sequence[Array]) -> None:
 
 
 def memory_is_freed(call: Call, g: Array, _: Sequence[Array]) -> None:
-    """After backward() a node keeps none of the arrays of dropped tensors; reference counts alone free them."""
+    """Check that reference counting alone frees the arrays of deleted tensors after backward()."""
     leaves = [_leaf(x.copy()) for x in call.arrays]
     collected = gc.isenabled()
     gc.disable()

@@ -12,8 +12,8 @@ from tinygrad_edu.nn.coupling import couples_samples, declaration
 from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, WholeBatchNeeded, shard_forward
 from tinygrad_edu.pytree import tree_leaves
 from tinygrad_edu.testing.failures import LawBroken
-from tinygrad_edu.testing.laws.module_replay import draws, run
-from tinygrad_edu.testing.laws.module_snapshot import changed, contents
+from tinygrad_edu.testing.laws.module_replay import is_random, run
+from tinygrad_edu.testing.laws.module_snapshot import first_change, snapshot
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
 
 __all__ = ["require_sample_independence"]
@@ -22,9 +22,9 @@ __tracebackhide__ = True
 
 
 def require_sample_independence(module: Any, arrays: Sequence[Array], mode: str, rng: Rng) -> None:
-    """Raise `LawBroken` where a module declares ``couples_samples = False`` and a call does not keep that.
+    """Raise `LawBroken` if a module declares ``couples_samples = False`` and its samples are not independent.
 
-    Modules that declare True or nothing, and inputs of different lengths, are not held to it.
+    Modules that declare True or nothing, and inputs of different lengths, are not checked.
     """
     if not isinstance(module, Module) or couples_samples(module) is not False or not _count(arrays):
         return
@@ -37,7 +37,7 @@ def require_sample_independence(module: Any, arrays: Sequence[Array], mode: str,
 
 
 class _Fault(NamedTuple):
-    """How the promise is broken, and by which module."""
+    """How samples depend on each other, and in which module."""
 
     text: str
     module: Module
@@ -55,27 +55,27 @@ def _message(module: Module, mode: str, fault: _Fault) -> str:
 
 
 class _Call(NamedTuple):
-    """A call of a module: with a batch, and with settings by keyword."""
+    """A call of a module with a batch and keyword arguments."""
 
     module: Module
     inputs: Sequence[Array]
     settings: dict[str, Any]
 
     def of(self, inputs: Sequence[Array]) -> "_Call":
-        """Return the same call with other inputs."""
+        """Return the call with other inputs."""
         return self._replace(inputs=inputs)
 
 
 def _fault(call: _Call, rng: Rng) -> _Fault | None:
-    """Return how a module breaks the promise in a call, and in such calls with parts of its inputs."""
+    """Return the fault of a module in a call, or None."""
     module, active, declares = call.module, list[Module](), declaration(call.module) is False
-    before, signal, text = contents(module), "", ""
+    before, signal, text = snapshot(module), "", ""
     with _noting(module, failed=active.append):
         try:
             text = _coupling(call, declares, rng)
         except WholeBatchNeeded as needed:
             signal = str(needed)
-    path = changed(before, contents(module))
+    path = first_change(before, snapshot(module))
     if SETS_ATTRIBUTE in signal:
         return _Fault(f"a call changes what it holds ({signal})", active[0] if active else module)
     if path:
@@ -86,7 +86,7 @@ def _fault(call: _Call, rng: Rng) -> _Fault | None:
 
 
 def _has_property(module: Module) -> bool:
-    """Return whether a class declares by a property, and so leaves the answer to its settings or to its parts."""
+    """Return whether a class declares `couples_samples` as a property, which may depend on settings and submodules."""
     return isinstance(getattr(type(module), "couples_samples", None), property)
 
 
@@ -94,7 +94,7 @@ def _has_property(module: Module) -> bool:
 
 
 class _Result:
-    """The result of a call in a shard, whose gradients can be asked for."""
+    """The result of a call in a shard, and its gradients."""
 
     def __init__(self, call: _Call) -> None:
         self.parameters = [p for p in call.module.parameters() if p.requires_grad]
@@ -105,7 +105,7 @@ class _Result:
         self.rows = [np.array(values_of(leaf)) for leaf in self.leaves]
 
     def gradients(self, cotangents: Sequence[Array]) -> tuple[list[Array], list[Array]]:
-        """Return the gradients by the floating-point inputs, and by the parameters."""
+        """Return the gradients with respect to the floating-point inputs, and to the parameters."""
         inputs = [x for x in self.inputs if x.requires_grad]
         for x in (*inputs, *self.parameters):
             x.grad = None
@@ -117,23 +117,23 @@ class _Result:
 
 
 def _coupling(call: _Call, declares: bool, rng: Rng) -> str:
-    """Say which rows differ when samples are left out or replaced, or nothing."""
+    """Return which rows differ when samples are left out or replaced, or an empty string."""
     count, whole = _count(call.inputs), _Result(call)
     if not _all_same(whole.rows, _Result(call).rows):
-        return ""  # a call draws numbers from elsewhere: `require_deterministic` says so
+        return ""  # the call draws random numbers from elsewhere; `require_deterministic` raises for that
     for rows in whole.rows:
         if rows.shape[:1] != (count,):
             lacks = f"its result has an array of shape {rows.shape}, without the axis of the {count} samples first"
             return lacks if declares else ""
     cotangents = [draw_signed(rng, rows.shape) for rows in whole.rows]
     fault = _replacing(call, whole, cotangents, rng) if count > 1 else ""
-    if fault or count < 2 or draws(call.module, whole.inputs, **call.settings):  # parts would draw other numbers
+    if fault or count < 2 or is_random(call.module, whole.inputs, **call.settings):  # parts would draw other numbers
         return fault
     return _cutting(call, whole, cotangents, rng)
 
 
 def _replacing(call: _Call, whole: _Result, cotangents: list[Array], rng: Rng) -> str:
-    """Say what of a sample differs where others are replaced by it, or nothing."""
+    """Return what of a sample differs when other samples are replaced by it, or an empty string."""
     gradients, _ = whole.gradients(cotangents)
     halves = np.array_split(rng.permutation(_count(call.inputs)), 2)
     for kept, others in (halves, halves[::-1]):
@@ -150,7 +150,7 @@ def _replacing(call: _Call, whole: _Result, cotangents: list[Array], rng: Rng) -
 
 
 def _cutting(call: _Call, whole: _Result, cotangents: list[Array], rng: Rng) -> str:
-    """Say how a batch differs from its parts, or nothing."""
+    """Return how a batch differs from its parts, or an empty string."""
     count, (gradients, totals) = _count(call.inputs), whole.gradients(cotangents)
     cuts = np.sort(rng.choice(np.arange(1, count), rng.integers(1, min(count, 8)), replace=False))
     sums = [np.zeros(total.shape) for total in totals]
@@ -172,9 +172,9 @@ def _cutting(call: _Call, whole: _Result, cotangents: list[Array], rng: Rng) -> 
 
 
 def _new_row(x: Array, k: int) -> Array:
-    """Return a row to replace others by: row k, or another one where all rows of floating-point numbers are alike."""
+    """Return a row to replace others with: row k, or another one if all floating-point rows are equal."""
     alike = x.dtype.kind == "f" and (x == x[:1]).all()
-    return np.asarray(0.5 * x[k] + 0.25 if alike else x[k])  # what is positive, or between 0 and 1, stays so
+    return np.asarray(0.5 * x[k] + 0.25 if alike else x[k])  # keeps positive numbers positive, and (0, 1) in (0, 1)
 
 
 def _with_rows(x: Array, places: Array, row: Array) -> Array:
@@ -188,7 +188,7 @@ def _all_same(found: Sequence[Array], wanted: Sequence[Array]) -> bool:
 
 
 def _same(found: Array, wanted: Array) -> bool:
-    """Return whether two arrays are alike, but for rounding errors of numbers of their size, or of 1."""
+    """Return whether two arrays are equal up to rounding errors relative to their largest element, or to 1."""
     if found.shape != wanted.shape or wanted.dtype.kind != "f":
         return np.array_equal(found, wanted)
     rounding = 1e-9 if wanted.dtype == np.float64 else 1e-5
@@ -197,7 +197,7 @@ def _same(found: Array, wanted: Array) -> bool:
 
 
 def _count(inputs: Sequence[Array]) -> int:
-    """Return how many samples the inputs have; 0 where their first axes differ."""
+    """Return the number of samples; 0 if the first axes of the inputs differ."""
     lengths = {x.shape[:1] for x in inputs}
     return lengths.pop()[0] if len(lengths) == 1 and () not in lengths else 0
 
@@ -206,9 +206,9 @@ def _count(inputs: Sequence[Array]) -> int:
 
 
 def _calls_inside(module: Module, arrays: Sequence[Array]) -> list[_Call]:
-    """Return the calls of the modules inside with the samples of a batch, an inner one before those around it.
+    """Return the calls of submodules with the samples of a batch, innermost first.
 
-    Those that declare None, as `LSTM` does, are left out: the module around them declares for them.
+    Submodules that declare None, as `LSTM` does, are left out, because the outer module declares for them.
     """
     calls, count = list[_Call](), arrays[0].shape[:1]
     others = {id(part) for part in module.modules() if _has_property(part) and declaration(part) is None}
@@ -229,7 +229,7 @@ def _noting(
     failed: Callable[[Module], Any] = lambda part: None,
     done: Callable[[Module, tuple[Any, ...], dict[str, Any]], Any] = lambda part, inputs, settings: None,
 ) -> Iterator[None]:
-    """Tell which modules need the whole batch, and which calls are done, from within, until the end of the context."""
+    """Report the modules that need the whole batch, and the calls of submodules, during the context."""
 
     def noted(part: Module, forward: Callable[..., Any]) -> Callable[..., Any]:
         def call(*inputs: Any, **settings: Any) -> Any:

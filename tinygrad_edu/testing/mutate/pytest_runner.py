@@ -1,6 +1,6 @@
-"""Runs pytest with another text in the place of one file, which stays as it is: a process of its own for each mutant.
+"""Run pytest on a mutant: imports of one file read another text, and the file itself does not change.
 
-``python -m tinygrad_edu.testing.mutate.pytest_runner my_ops.py text.py ...``, and what follows is pytest's.
+``python -m tinygrad_edu.testing.mutate.pytest_runner my_ops.py text.py ...``; pytest gets the other arguments.
 """
 
 import builtins
@@ -14,12 +14,12 @@ import pytest
 
 from tinygrad_edu.testing.mutate.wrappers import met, mutant
 
-# What this ends with where the tests pass and the condition of a wrapper was never met.
+# The exit code if the tests pass and the condition of the wrapper was never met.
 PASSED_UNMET = 100
 
 
 def read_instead(path: Path, text: str) -> None:
-    """Let every import of a file run this text, in which `mutant` is a name."""
+    """Let every import of a file run `text` instead, with `mutant` as a builtin."""
     builtins.mutant = mutant  # type: ignore[attr-defined]
     get_code = SourceFileLoader.get_code
 
@@ -31,7 +31,7 @@ def read_instead(path: Path, text: str) -> None:
 
 
 def run_pytest() -> None:
-    """Run pytest, which must not rewrite assertions, for then it reads files by itself."""
+    """Run pytest without assertion rewriting, which would read the file itself."""
     path, text, *options = sys.argv[1:]
     read_instead(Path(path), Path(text).read_text("utf-8"))
     code = pytest.main(["--assert=plain", "-p", "no:cacheprovider", *options])

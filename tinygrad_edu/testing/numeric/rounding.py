@@ -16,6 +16,7 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.numeric.extrapolation import Estimate
+from tinygrad_edu.testing.numeric.sampling import draw_signed
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
@@ -55,7 +56,7 @@ def add_jitter(
 
 def _jitter_around(f: Callable[..., Any], arrays: Sequence[Array], unit: float, rng: np.random.Generator) -> Array:
     """Return the jitter of f along a ray from a point. Each input moves in proportion to its size."""
-    ray = [_UNITS * unit * x * rng.choice([-1.0, 1.0], x.shape) * rng.uniform(0.5, 1.5, x.shape) for x in arrays]
+    ray = [_UNITS * unit * x * draw_signed(rng, x.shape) for x in arrays]
 
     def values() -> Iterator[Array]:
         for count in range(1, _POINTS + 1):  # without the point itself, where f may jump

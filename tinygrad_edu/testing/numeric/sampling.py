@@ -60,5 +60,4 @@ def even_cotangents(slope: Estimate, rng: Rng) -> list[tuple[str, Array]]:
     if not known.any() or not np.all(known | still) or (most <= _UNEVEN * least and not still.any()):
         return []
     weights = np.divide(least, sizes, out=np.zeros(sizes.shape), where=known)
-    signs = rng.choice([-1.0, 1.0], sizes.shape)
-    return [("even in all slopes", weights * signs * rng.uniform(0.5, 1.5, sizes.shape))]
+    return [("even in all slopes", weights * draw_signed(rng, sizes.shape))]

@@ -13,18 +13,18 @@ __tracebackhide__ = True
 
 
 class _Seen(NamedTuple):
-    """The first line of a message, and the shapes of the arrays that it was about."""
+    """The first line of a message, and the shapes of the arrays."""
 
     headline: str
     shapes: str
 
 
-# By run of a test, and by kind of error: Hypothesis shrinks each kind for itself.
+# The first failure of each run of a test and each error class, because Hypothesis shrinks each class separately.
 _seen: WeakKeyDictionary[Any, dict[type, _Seen]] = WeakKeyDictionary()
 
 
 def message_of(error: Exception, inputs: tuple[Any, ...]) -> str:
-    """Return the message of an error; in a Hypothesis test with what its first failure said, if that was another."""
+    """Return the message of an error. In a Hypothesis test, append the first failure if its message is another."""
     text, run = str(error), _run()
     if run is None:
         return text
@@ -34,7 +34,7 @@ def message_of(error: Exception, inputs: tuple[Any, ...]) -> str:
 
 
 def is_shrinking(kind: type) -> bool:
-    """Whether nobody will read the message of a failure: a first of its kind was seen, and this is not the last."""
+    """Whether Hypothesis is shrinking a failure of this class, so that nobody reads the message."""
     run = _run()
     if run is None or kind not in _seen.get(run, {}):
         return False
@@ -44,7 +44,7 @@ def is_shrinking(kind: type) -> bool:
 
 
 def _run() -> Any:
-    """Return what Hypothesis makes for one run of one test, and drops at its end; None outside of a test."""
+    """Return Hypothesis's state object of the running test, or None outside of a test."""
     hypothesis = sys.modules.get("hypothesis")
     if hypothesis is None or not hypothesis.currently_in_test_context():
         return None

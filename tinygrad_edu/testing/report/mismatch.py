@@ -22,12 +22,12 @@ __tracebackhide__ = True  # pytest shows the line of the test, and with --full-t
 
 _MOST_PROBES = 128  # how often a gradient is halved, in search of the elements that are wrong
 _EXACT = 1e-10  # what remains of a float64 computation of a few thousand terms
-_ROUGH = 0.05  # no element that is further off is right, however narrow its dtype
+_ROUGH = 0.05  # an element with a larger relative error is wrong in any dtype
 _TINY = float(np.finfo(np.float64).tiny)
 
 
 def wrong_shape(claim: Claim, k: int) -> GradientMismatch:
-    """Return the error for a gradient whose shape is not its input's."""
+    """Return the error for a gradient whose shape differs from its input's."""
     x, g = claim.arrays[k], claim.gradients[k]
     extra = g.ndim - x.ndim
     fits = extra >= 0 and all(n in (1, m) for n, m in zip(x.shape, g.shape[extra:], strict=True))
@@ -70,8 +70,8 @@ class _Wrong(NamedTuple):
     error: float
 
 
-def element_by_element(claim: Claim, k: int, found: str, rng: np.random.Generator) -> GradientMismatch:
-    """Return the error for a wrong gradient of input `k`: which elements are wrong, and by what simple mistake."""
+def wrong_gradient(claim: Claim, k: int, found: str, rng: np.random.Generator) -> GradientMismatch:
+    """Return the error for a wrong gradient of input `k`. It lists the wrong elements and the likely mistake."""
     title, size = f"{claim.name}: the gradient of {claim.names[k]} is wrong", claim.arrays[k].size
     if is_shrinking(GradientMismatch):
         return GradientMismatch(f"{title}: {found}.")
@@ -103,7 +103,7 @@ def _probe(claim: Claim, k: int, direction: Array) -> _Probe:
 
 
 def _gap(g: Array, probe: _Probe, rounding: float) -> float:
-    """Return how far a gradient is from what a probe says, in units of what they may differ by."""
+    """Return the difference between a gradient and a probe, relative to the allowed difference."""
     with np.errstate(all="ignore"):
         terms = g * probe.direction
         off = float(np.abs(np.sum(terms) - probe.value))
@@ -116,7 +116,7 @@ def _rounding(g: Array) -> float:
 
 
 def _wrong_elements(claim: Claim, k: int, rng: np.random.Generator) -> tuple[list[_Wrong], bool]:
-    """Return elements that are wrong, and whether these are all: what is wrong somewhere is halved, the worst first."""
+    """Return wrong elements by bisection, the worst half first, and whether these are all wrong elements."""
     g, shape, wrong = claim.gradients[k], claim.arrays[k].shape, []
     parts, asked = [(-np.inf, 0, np.arange(g.size))], 0
     while parts and asked < _MOST_PROBES:
@@ -134,11 +134,11 @@ def _wrong_elements(claim: Claim, k: int, rng: np.random.Generator) -> tuple[lis
     return wrong, not parts
 
 
-# --- In what way: each guess is what the right gradient would be, and is held to the derivative along directions ---
+# --- The likely mistake: each guess implies a right gradient, which is compared with numeric derivatives ---
 
 
 def _guess(claim: Claim, k: int, partly_right: bool, rng: np.random.Generator) -> str:
-    """Say in words what would turn the right gradient into the wrong one; nothing if no simple mistake does."""
+    """Return a description of the likely mistake, or nothing if no simple one explains the gradient."""
     g = np.asarray(claim.gradients[k], np.float64)
     if not np.all(np.isfinite(g)):
         return f"it holds {g[~np.isfinite(g)][0]}"
@@ -149,7 +149,7 @@ def _guess(claim: Claim, k: int, partly_right: bool, rng: np.random.Generator) -
 
 @dataclass(frozen=True)
 class _Clues:
-    """A wrong gradient, and what is known of the right one."""
+    """A wrong gradient, and probes of the right one."""
 
     claim: Claim
     k: int
@@ -165,7 +165,7 @@ class _Clues:
         return finite and all(_gap(right, probe, rounding) <= 1 for probe in probes or self.probes)
 
     def is_special(self) -> bool:
-        """Whether the numbers at this point are so few that some constant always fits."""
+        """Whether the point has so few distinct numbers that some constant factor always fits."""
         return np.unique(np.concatenate([x.ravel() for x in self.claim.arrays])).size < 3
 
 
@@ -192,7 +192,7 @@ def _whole(clues: _Clues) -> Iterator[str]:
 
 
 def _of_inputs(clues: _Clues) -> Iterator[str]:
-    """Guesses about inputs that stand for one another, or lie the other way round."""
+    """Guesses about swapped or transposed inputs."""
     claim, k, g = clues.claim, clues.k, clues.g
 
     def is_gradient(claim: Claim, of: int) -> bool:
@@ -211,7 +211,7 @@ def _of_inputs(clues: _Clues) -> Iterator[str]:
 
 
 def _partial(clues: _Clues) -> Iterator[str]:
-    """Guesses about what is used in the wrong place, and about a term too many or too few."""
+    """Guesses about wrong factors, and about missing or extra terms."""
     claim, g = clues.claim, clues.g
     out = np.asarray(claim.value, np.float64)
     values = {"the cotangent": claim.cotangent, "the result": out, "the input": claim.arrays[clues.k]}
@@ -239,7 +239,7 @@ def _partial(clues: _Clues) -> Iterator[str]:
 
 
 def _factors(clues: _Clues, values: dict[str, Array]) -> Iterator[str]:
-    """Guesses about a factor that is one of the values, or stands where another belongs."""
+    """Guesses about a missing, extra or exchanged factor that is one of the values."""
     with np.errstate(all="ignore"):
         for name, a in values.items():
             if clues.fit(clues.g / a):
@@ -252,7 +252,7 @@ def _factors(clues: _Clues, values: dict[str, Array]) -> Iterator[str]:
 
 
 def _is_summed_over(clues: _Clues, axis: int, a: Array) -> bool:
-    """Whether what is wrong is `a` times numbers that are the same along an axis: it is right where these cancel."""
+    """Whether the error is `a` times numbers that are constant along an axis, so that they can cancel."""
     signed = [draw_signed(clues.rng, a.shape) for _ in range(2)]
     directions = [(u - u.mean(axis, keepdims=True)) / a for u in signed]
     return clues.fit(clues.g, [_probe(clues.claim, clues.k, u) for u in directions])

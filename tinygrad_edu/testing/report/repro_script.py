@@ -21,20 +21,20 @@ from tinygrad_edu.testing.arrays import code_repr
 _MOST_COMMENTS = 20
 
 
-class _Unknown(Exception):  # noqa: N818 - what is said of a value, and no failure
-    """A value cannot be written as code; the message says what it is."""
+class _Unknown(Exception):  # noqa: N818 - control flow, and no failure
+    """A value cannot be written as code. The message describes it."""
 
 
 class _Clash(Exception):  # noqa: N818
-    """A name in the source of a value means something else in the source of another."""
+    """A name has another meaning in the source of another value."""
 
 
 class Script:
-    """The lines that make values again: imports, definitions, and for each value a name or an expression.
+    """Lines of code that make values: imports, definitions, and a name or an expression for each value.
 
-    What can be imported is imported from where it lives. Of other functions, ops and classes the source is copied, with
-    the values of the names in it. Large arrays, and objects of other kinds, are put into files. What is none of these
-    is left to be filled in, with a comment that says what it was.
+    Objects of importable modules are imported. The source of other functions, ops and classes is copied, along with the
+    values of its names. Large arrays and other objects are saved to files. Code for a value that cannot be saved is
+    ``...``, with a comment that describes the value.
 
     Examples
     --------
@@ -49,28 +49,28 @@ class Script:
         self._imports = ["import numpy as np"]
         self._body: list[str] = []
         self._taken: dict[str, Any] = {"np": np}
-        self._written: dict[int, tuple[Any, str]] = {}  # by the id of a value, which is kept so that its id is
+        self._written: dict[int, tuple[Any, str]] = {}  # by the id of a value, which is kept alive
 
     @property
     def lines(self) -> list[str]:
-        """What is to be run before the expressions."""
+        """The code that must run before the expressions."""
         return self._imports + self._body
 
     def code(self, value: Any, hint: str = "") -> str:
-        """Return an expression for a value; what needs a name of its own is called `hint`, or similarly."""
+        """Return an expression for a value. If it needs a variable, its name is derived from `hint`."""
         return code_repr.code(value, lambda part: self._name(part, hint))
 
     def assign(self, hint: str, value: Any) -> str:
-        """Give a value a name, and return it."""
+        """Assign a value to a variable, and return the variable's name."""
         expression = self.code(value, hint)
         return expression if expression.isidentifier() else self._line(hint, value, expression)
 
     def meaning(self, name: str) -> Any:
-        """Return what a name stands for."""
+        """Return the value of a name."""
         return self._taken[name]
 
     def search(self, folder: str) -> None:
-        """Let modules be found in a folder."""
+        """Add a folder to sys.path."""
         if folder:
             self._bind("sys", sys)
             self._import(f"sys.path.insert(0, {folder!r})")
@@ -88,14 +88,14 @@ class Script:
         return self._written[id(value)][1]
 
     def _expression(self, value: Any, hint: str) -> str:
-        if hasattr(type(value), "written"):
-            written: str = value.written(lambda part: self.code(part, hint))
+        if hasattr(type(value), "to_code"):
+            written: str = value.to_code(lambda part: self.code(part, hint))
             return written
         place = place_of(value)
         return self._write(value, hint) if place is None else self._imported(place, hint)
 
     def _apart(self, value: Any) -> str:
-        """Write a function that makes the value, so that the names in its source are its own."""
+        """Write a function that makes the value, so that its names are local."""
         inner = Script()
         expression = inner.code(value)
         lines = [f"    {line}" for line in inner.lines if line]  # none is empty: at a prompt it would be the end
@@ -106,7 +106,7 @@ class Script:
     # --- Names and lines ---
 
     def _claim(self, name: str, value: Any) -> bool:
-        """Whether a name can stand for the value, as it does from now on."""
+        """Bind a name to the value if it is free, and return whether it is bound to it."""
         free = name.isidentifier() and not keyword.iskeyword(name)
         return free and self._taken.setdefault(name, value) is value
 
@@ -120,7 +120,7 @@ class Script:
         return name
 
     def _bind(self, name: str, value: Any) -> None:
-        """Let a name that stands in copied source have its value."""
+        """Bind a name of copied source to its value."""
         if self._taken.get(name) is value:
             return
         if not self._claim(name, value):
@@ -141,7 +141,7 @@ class Script:
         self._import(f"from {place.module} import {head}{'' if name == head else f' as {name}'}")
         return f"{name}.{rest}" if rest else name
 
-    # --- What is no literal and cannot be imported, by its type ---
+    # --- Values that are neither literals nor importable, by type ---
 
     @singledispatchmethod
     def _write(self, value: Any, hint: str) -> str:
@@ -214,9 +214,9 @@ class Script:
         return name
 
     def _copied(self, value: Any, hint: str, owner: Any, decorator: str = "") -> str:
-        """Copy the definition of a function or class, and return the name it has, or the expression of a lambda.
+        """Copy the definition of a function or class, and return its name, or the expression of a lambda.
 
-        The name stands for the `owner`, which is the value itself or an op made of it.
+        The name is bound to the `owner`: the value itself, or the op that has it as its forward function.
         """
         source, wrapped = source_of(value), vars(value).get("__wrapped__")
         if source is None:
@@ -238,7 +238,7 @@ class Script:
 
 
 def _file(content: bytes, ending: str) -> str:
-    """Write a file whose name is made of its content, so that the same failure makes the same file."""
+    """Write a file named by a hash of its content, so that the same failure writes the same file."""
     path = Path(tempfile.gettempdir()) / f"gradient_failure_{hashlib.sha256(content).hexdigest()[:16]}.{ending}"
     try:
         path.write_bytes(content)
@@ -248,7 +248,7 @@ def _file(content: bytes, ending: str) -> str:
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles what names classes and functions; those that cannot be imported are looked for among the script's."""
+    """Pickles references to classes and functions. Those that cannot be imported refer to definitions of the script."""
 
     def __init__(self, file: io.BytesIO, script: Script) -> None:
         super().__init__(file)
@@ -267,7 +267,7 @@ class _Pickler(pickle.Pickler):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads what a `_Pickler` wrote, while the script was not run yet."""
+    """Reads the output of a `_Pickler` before the script ran."""
 
     def __init__(self, file: io.BytesIO, script: Script) -> None:
         super().__init__(file)
@@ -285,6 +285,6 @@ def _pickled(script: Script, value: Any) -> bytes:
         _Pickler(file, script).dump(value)
         file.seek(0)
         _Unpickler(file, script).load()
-    except Exception as error:  # whatever an object's own way to be pickled may raise
+    except Exception as error:  # an object's own pickling may raise any error
         raise _Unknown(f"{type(value).__name__}, which cannot be pickled: {error}") from error
     return file.getvalue()

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.pytree import tree_map
 from tinygrad_edu.testing.arrays.layouts import copy_with_strides
 from tinygrad_edu.testing.op_call import Call, argument_names
 from tinygrad_edu.testing.report import first_failure
@@ -22,17 +23,17 @@ _R = TypeVar("_R")
 
 
 def reproducible(check: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Let every error of this package that a check ends with say how to repeat it: the call, as it was at its start."""
+    """Decorate a check so that its errors contain code that repeats the call, with the arguments it started with."""
 
     @functools.wraps(check)
     def checked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        drawn = any(hasattr(x, "example") for x in args)  # from a strategy: then the failing call is one further in
+        drawn = any(hasattr(x, "example") for x in args)  # from a strategy: then an inner call fails
         kept = {} if drawn else {"args": _snapshot(args, {}), "kwargs": _snapshot(kwargs, {})}
         try:
             return check(*args, **kwargs)
         except TinygradError as error:
             if kept:
-                inner = error.args[0] if error.args else None  # of another check, which this one called
+                inner = error.args[0] if error.args else None  # the message of a check that this one called
                 text = inner.text if isinstance(inner, Message) else first_failure.message_of(error, args)
                 error.args = (Message(text, checked, **kept),)
             raise
@@ -41,7 +42,7 @@ def reproducible(check: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 class Message:
-    """What went wrong, with the lines that repeat it. They are written when they are read: few failures ever are."""
+    """The message of an error, with code that reproduces it. The code is written when the message is read."""
 
     def __init__(self, text: str, check: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.text, self._call, self._taken = text, (check, args, kwargs), False
@@ -50,11 +51,11 @@ class Message:
     def _lines(self) -> str:
         try:
             return "\n".join(_lines(*self._call))
-        except Exception as error:  # nothing may hide what went wrong
-            return f"# The lines could not be written: {error!r}"
+        except Exception as error:  # it must not hide the failure
+            return f"# The code could not be written: {error!r}"
 
     def take(self) -> str:
-        """Return the lines to paste; from now on, the message says that they stand below."""
+        """Return the code. From now on the message refers to it instead of containing it."""
         self._taken = True
         return self._lines
 
@@ -70,37 +71,33 @@ class Message:
 
 
 def reproduction_lines(error: BaseException) -> str:
-    """Return the lines in the message of an error, or of a group of them, to be printed where they can be copied."""
+    """Return the code in the message of an error or of an exception group, to print it without a margin."""
     errors = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     own = [message.take() for message in error.args[:1] if isinstance(message, Message)]
     return "\n\n".join([*own, *filter(None, map(reproduction_lines, errors))])
 
 
-def _snapshot(value: Any, copies: dict[int, Any]) -> Any:
-    """Return a value that keeps what a check, a rule or the user may change: arrays, and the state of a Generator."""
+def _snapshot(arguments: Any, copies: dict[int, Any]) -> Any:
+    """Return a pytree with copies of its arrays, tensors, calls and Generators. `copies` holds them by id."""
+    return tree_map(lambda x: copies.setdefault(id(x), _copied(x, copies)), arguments)
+
+
+def _copied(value: Any, copies: dict[int, Any]) -> Any:
     if id(value) in copies:
         return copies[id(value)]
     if isinstance(value, np.ndarray):
-        kept: Any = copy_with_strides(value)
-        kept.flags.writeable = value.flags.writeable
-    elif isinstance(value, Tensor):
-        kept = Tensor(value.numpy().copy(), value.requires_grad)
-    elif isinstance(value, Call):
-        kept = value.map_arrays(lambda x: _snapshot(x, copies))
-    elif isinstance(value, np.random.Generator):
-        kept = copy.deepcopy(value)
-    elif type(value) in (list, tuple):
-        kept = type(value)(_snapshot(part, copies) for part in value)
-    elif type(value) is dict:
-        kept = {key: _snapshot(part, copies) for key, part in value.items()}
-    else:
-        return value
-    copies[id(value)] = kept
-    return kept
+        array: Any = copy_with_strides(value)
+        array.flags.writeable = value.flags.writeable
+        return array
+    if isinstance(value, Tensor):
+        return Tensor(value.numpy().copy(), value.requires_grad)
+    if isinstance(value, Call):
+        return value.map_arrays(lambda x: copies.setdefault(id(x), _copied(x, copies)))
+    return copy.deepcopy(value) if isinstance(value, np.random.Generator) else value
 
 
 def _lines(check: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
-    """Return the lines of a script that calls a check."""
+    """Return the lines of code that call a check."""
     script = Script()
     name = script.code(check)
     hints = [p.name for p in inspect.signature(check).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]

@@ -1,7 +1,6 @@
-"""For each op, what it can be called with: legal inputs away from kinks, and every setting. A table, `OP_CALLS`.
+"""OP_CALLS: a strategy of calls for each op, with valid inputs away from kinks and all settings.
 
-`Call` says which inputs are differentiated: floating-point ones that have a rule. An op of yours gets an entry with
-``OP_CALLS["cube"] = one_input(cube)``, or any other strategy of `Call`.
+For your own op, add an entry such as ``OP_CALLS["cube"] = one_input(cube)``, or any other strategy of `Call`.
 """
 
 from tinygrad_edu.engine import Op
@@ -21,28 +20,18 @@ from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL
 from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE
 
 OP_CALLS: dict[str, Strategy[Call]] = {
-    **ELEMENTWISE,
-    **ACTIVATIONS,
-    **SHAPE,
-    **JOINING,
-    **SEVERAL,
-    **REDUCTION,
-    **SCANS,
-    **RANKING,
-    **NETWORKS,
-    **LINALG,
-    **IMAGES,
-    **LAYERS,
-}
+    **ELEMENTWISE, **ACTIVATIONS, **SHAPE, **JOINING, **SEVERAL, **REDUCTION, **SCANS, **RANKING, **NETWORKS, **LINALG,
+    **IMAGES, **LAYERS,
+}  # fmt: skip
 
 
 def calls(op: str | Op) -> Strategy[Call]:
-    """Draw a call of an op: its inputs, with every kind of shape and layout that it takes, and its settings.
+    """Draw a call of an op: inputs of all shapes and layouts that it accepts, and its settings.
 
     Raises
     ------
     LookupError
-        For an op without an entry in `OP_CALLS` and `NONDIFFERENTIABLE_CALLS`.
+        The op has no entry in `OP_CALLS` and `NONDIFFERENTIABLE_CALLS`.
     """
     name = op.name if isinstance(op, Op) else op
     if name not in OP_CALLS and name not in NONDIFFERENTIABLE_CALLS:
