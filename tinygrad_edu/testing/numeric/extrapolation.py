@@ -67,7 +67,7 @@ class Estimate:
     unit: float
 
 
-class Samples(NamedTuple):
+class Differences(NamedTuple):
     """The differences of a function along a direction, for each step."""
 
     steps: list[float]
@@ -101,9 +101,9 @@ class _Table(NamedTuple):
     errors: Array
 
 
-def estimate(samples: Samples, scales: Scales) -> tuple[Estimate, bool]:
+def estimate(differences: Differences, scales: Scales) -> tuple[Estimate, bool]:
     """Return the best estimate from at least four steps, and whether smaller steps cannot improve it."""
-    table = _table(samples, scales)
+    table = _table(differences, scales)
     best = _best(table)
     value, error, rounding, size = (at(best, a) for a in (table.values, table.errors, table.rounding, table.sizes))
     error = np.maximum(error, _stair_error(table, value, best))
@@ -111,7 +111,7 @@ def estimate(samples: Samples, scales: Scales) -> tuple[Estimate, bool]:
     near = np.where(table.jumps > _SEEN * table.rounding, table.steps, np.inf).min(axis=0)
     exhausted = bool(_is_exhausted(table, value, error, best).all())
     parts = (value, error, kinks, near, rounding, size, table.steps[best, 0])
-    value, error, kinks, near, rounding, size, step = (part.reshape(samples.central[0].shape) for part in parts)
+    value, error, kinks, near, rounding, size, step = (part.reshape(differences.central[0].shape) for part in parts)
     return Estimate(value, error, kinks, near, rounding, size, step, scales.unit), exhausted
 
 
@@ -125,9 +125,9 @@ def _rows(parts: Sequence[Any]) -> Array:
     return np.array(parts).reshape(len(parts), -1)
 
 
-def _table(samples: Samples, scales: Scales) -> _Table:
+def _table(differences: Differences, scales: Scales) -> _Table:
     """Return the derivative and its error from every three neighbouring steps."""
-    h, central, second, sizes = (_rows(part) for part in samples)
+    h, central, second, sizes = (_rows(part) for part in differences)
     with np.errstate(all="ignore"):
         slopes = (central[1:] - RATIO**2 * central[:-1]) / (1 - RATIO**2)
         jumps = np.abs(second[1:] - RATIO * second[:-1])[1:-1] / (1 - RATIO)

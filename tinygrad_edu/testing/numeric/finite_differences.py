@@ -13,7 +13,7 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.testing.arrays.dtypes import is_floating, unit_of
 from tinygrad_edu.testing.failures import NotDifferentiableHere
-from tinygrad_edu.testing.numeric.extrapolation import RATIO, SAFETY, Estimate, Samples, Scales, better, estimate
+from tinygrad_edu.testing.numeric.extrapolation import RATIO, SAFETY, Differences, Estimate, Scales, better, estimate
 from tinygrad_edu.testing.numeric.rounding import jitter
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
@@ -197,19 +197,19 @@ def _other_steps(x: Array, first: float) -> Iterator[list[float]]:
 
 def _refine(line: _Line, scales: Scales, steps: Sequence[float]) -> Estimate:
     """Evaluate f at decreasing steps until no smaller step can improve an element."""
-    samples = Samples([], [], [], [])
+    differences = Differences([], [], [], [])
     for count, h in enumerate(steps, 1):
         with np.errstate(all="ignore"):
             ahead, behind = _value(line, h), _value(line, -h)
-            samples.steps.append(h)
-            samples.central.append((ahead - behind) / (2 * h))
-            samples.second.append((ahead - line.center + (behind - line.center)) / h)
-            samples.sizes.append(np.maximum(np.maximum(np.abs(ahead), np.abs(behind)), np.abs(line.center)))
+            differences.steps.append(h)
+            differences.central.append((ahead - behind) / (2 * h))
+            differences.second.append((ahead - line.center + (behind - line.center)) / h)
+            differences.sizes.append(np.maximum(np.maximum(np.abs(ahead), np.abs(behind)), np.abs(line.center)))
         if (count >= 4 and count % 2 == 0) or h == steps[-1]:
-            found, exhausted = estimate(samples, scales)
+            found, exhausted = estimate(differences, scales)
             if not exhausted and scales.most and scales.terms is None:
                 scales = scales._replace(terms=_terms(line, scales.unit, scales.most))
-                found, exhausted = estimate(samples, scales)
+                found, exhausted = estimate(differences, scales)
             if exhausted:
                 break
     return found
