@@ -114,6 +114,8 @@ def _rebuild(tree: Any, parts: list[Any]) -> Any:
     """Return a list, tuple or dict like `tree` with other parts."""
     if isinstance(tree, list):
         return parts
+    if type(tree) is dict:
+        return dict(zip(tree, parts, strict=True))
     if isinstance(tree, dict):
         result = copy.copy(tree)  # keeps the type of a subclass whose constructor takes other arguments
         result.update(zip(tree, parts, strict=True))
