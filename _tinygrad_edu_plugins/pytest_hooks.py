@@ -77,13 +77,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Fail a test if too large a fraction of its examples is inconclusive."""
     limit = _limit_of(item)
-    verdict = sys.modules.get("tinygrad_edu.testing.verdict")
-    if verdict is not None:
-        verdict.examples.clear()
+    inconclusive = sys.modules.get("tinygrad_edu.testing.report.inconclusive")
+    if inconclusive is not None:
+        inconclusive.examples.clear()
     yield
-    verdict = sys.modules.get("tinygrad_edu.testing.verdict")
-    if verdict is not None:
-        verdict.require_conclusive(limit)
+    inconclusive = sys.modules.get("tinygrad_edu.testing.report.inconclusive")
+    if inconclusive is not None:
+        inconclusive.require_conclusive(limit)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -91,10 +91,10 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Print what reproduces a failure in a section of its own: pytest puts a margin before each line of a message."""
-    reproduction = sys.modules.get("tinygrad_edu.testing.reproduction")
+    reproduction = sys.modules.get("tinygrad_edu.testing.report.reproduction")
     lines = ""
     if reproduction is not None and call.excinfo is not None and item.config.getoption("showcapture") == "all":
-        lines = reproduction.taken_from(call.excinfo.value)
+        lines = reproduction.reproduction_lines(call.excinfo.value)
     report = yield
     if lines:
         report.sections.append(("To reproduce", lines))

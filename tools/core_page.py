@@ -12,7 +12,7 @@ PAGE = PROJECT / "docs" / "core.md"
 TEXT = """# The core in {total} lines
 
 A training step of a small convolutional network runs {total} lines in {count} files of this package. They are the
-idea: tensors, ops with their derivatives, the graph, the backward pass, layers, a loss and an optimizer. Everything else
+idea: tensors, ops with their derivatives, the graph, the backward pass, layers, a loss and an optimizer. The rest
 makes them faster, safer or more observable, or adds more ops and layers.
 
 The package runs only these lines in *plain mode*, which an environment variable sets:

@@ -8,7 +8,7 @@ from models import char_gpt, char_lstm, diffusion, mnist_conv, mnist_lenet, mnis
 from models import spirals as spiral_arms
 from tinygrad_edu import nn
 from tinygrad_edu.nn.coupling import couples_samples
-from tinygrad_edu.testing.promise import require_promise
+from tinygrad_edu.testing.laws.sample_independence import require_sample_independence
 
 RNG = np.random.default_rng(0)
 IMAGES, CODES, LABELS = RNG.random((3, 1, 28, 28)), RNG.integers(0, 9, (3, 8)), RNG.integers(0, 9, 3)
@@ -40,4 +40,4 @@ def test_a_model_declares_what_is_true(make, batch, coupled):
     assert couples_samples(model.eval()) is False
     for mode in ("train", "eval"):
         getattr(model, mode)()
-        require_promise(model, batch, mode, np.random.default_rng(2))
+        require_sample_independence(model, batch, mode, np.random.default_rng(2))

@@ -12,7 +12,7 @@ from tinygrad_edu.engine import values_of
 from tinygrad_edu.nn.coupling import couples_samples, declaration
 from tinygrad_edu.nn.losses.common import LossModule
 from tinygrad_edu.nn.sharding import WholeBatchNeeded, shard_forward
-from tinygrad_edu.transforms.trees import tree_leaves
+from tinygrad_edu.pytree import tree_leaves
 
 LAYERS = {
     name: cls

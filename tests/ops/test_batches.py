@@ -9,9 +9,9 @@ from tests.ops.batches import BATCHES
 from tests.ops.groups import in_groups
 from tests.ops.rounding import assert_same
 from tinygrad_edu.testing import Call
+from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.strategies import calls, special_calls
 from tinygrad_edu.testing.thresholds import lowered_thresholds
-from tinygrad_edu.testing.verdict import draw_signed
 from tinygrad_edu.transforms import vjp
 
 
@@ -86,7 +86,7 @@ def hold_repeated(data, names, size):
     name = data.draw(st.sampled_from(names))
     call = data.draw(calls(name))
     dtype = data.draw(st.sampled_from([np.float64, np.float32]))
-    call = call.replaced([x.astype(dtype) for x in call.arrays])
+    call = call.with_arrays([x.astype(dtype) for x in call.arrays])
     for batch in BATCHES[name](call)[:1]:
         if any(x.size for x, axis in zip(call.inputs, batch.inputs, strict=True) if axis is not None):
             hold_many(call, batch, size)

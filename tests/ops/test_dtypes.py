@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.testing import Call
-from tinygrad_edu.testing.mixed_dtypes import check_dtypes
+from tinygrad_edu.testing.laws.mixed_dtypes import check_dtypes
 from tinygrad_edu.testing.strategies import OP_CALLS, calls
 
 FLOATS = (np.float16, np.float32, np.float64)
@@ -53,7 +53,7 @@ def compared(call, dtypes):
     algebra refuses float16.
     """
     with np.errstate(over="ignore"):
-        narrow = call.replaced([x.astype(dtype) for x, dtype in zip(call.arrays, dtypes, strict=True)])
+        narrow = call.with_arrays([x.astype(dtype) for x, dtype in zip(call.arrays, dtypes, strict=True)])
     if any(np.any(np.isinf(x) & np.isfinite(given)) for x, given in zip(narrow.arrays, call.arrays, strict=True)):
         return [False] * ORDER
     out = result_of(narrow)

@@ -16,7 +16,7 @@ from tinygrad_edu.errors import DTypeError, MissingExtraError, ShapeError, Tinyg
 from tinygrad_edu.ops import dropout
 from tinygrad_edu.ops.scans import recurrence
 from tinygrad_edu.testing import check_vjp
-from tinygrad_edu.testing.laws import forward_is_plain
+from tinygrad_edu.testing.laws.op_laws import forward_is_plain
 from tinygrad_edu.testing.strategies import OP_CALLS, arrays, calls, illegal_windows, shapes
 from tinygrad_edu.testing.strategies.op_calls.several import JOINING, SEVERAL, in_one, in_rows, of_a_list
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tests.ops.groups import in_groups
 from tests.ops.rounding import assert_same
 from tinygrad_edu.engine import Tensor, from_numpy, values_of
-from tinygrad_edu.testing.literals import LAYOUTS
-from tinygrad_edu.testing.strategies import OP_CALLS, QUESTION_CALLS, special_calls
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS
+from tinygrad_edu.testing.numeric.sampling import draw_signed
+from tinygrad_edu.testing.strategies import NONDIFFERENTIABLE_CALLS, OP_CALLS, special_calls
 from tinygrad_edu.testing.thresholds import lowered_thresholds
-from tinygrad_edu.testing.verdict import draw_signed
 from tinygrad_edu.transforms import vjp
 
 
@@ -36,7 +36,7 @@ def results(call, arrange):
     return [out.numpy(), *gradients, *pullback(np.ones((), total.dtype))]
 
 
-@pytest.mark.parametrize("names", **in_groups([*OP_CALLS, *QUESTION_CALLS]))
+@pytest.mark.parametrize("names", **in_groups([*OP_CALLS, *NONDIFFERENTIABLE_CALLS]))
 @given(data=st.data(), seed=st.integers(0, 2**16), layout=st.sampled_from(["contiguous", *LAYOUTS]))
 def test_a_result_depends_neither_on_thresholds_nor_on_layouts(names, data, seed, layout):
     call = data.draw(st.sampled_from(names).flatmap(special_calls))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import tinygrad_edu as tg
 from tests.ops import test_batches, test_dtypes, test_moves, test_paths, test_twins
 from tests.ops.planted_faults import FAULTS, Fault
-from tinygrad_edu.testing.literals import LAYOUTS
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 
 PACKAGE = Path(tg.__file__).parent
 SEEDS = st.integers(0, 2**16)

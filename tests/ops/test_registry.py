@@ -4,7 +4,7 @@ import pytest
 
 from tinygrad_edu import ops
 from tinygrad_edu.ops import registry
-from tinygrad_edu.testing.strategies import OP_CALLS, QUESTION_CALLS, calls
+from tinygrad_edu.testing.strategies import NONDIFFERENTIABLE_CALLS, OP_CALLS, calls
 
 # Those of tg.linalg that are no functions of numbers alone: they return several results, read one triangle, take a
 # list, or have no derivative. They are composed of ops, and test_linalg.py tests them.
@@ -19,7 +19,7 @@ def test_every_op_has_a_strategy():
 
 def test_every_public_function_has_a_strategy():
     assert set(ops.linalg.__all__) - OTHERS_OF_LINALG <= set(OP_CALLS)
-    assert set(ops.__all__) <= {*OP_CALLS, *QUESTION_CALLS}
+    assert set(ops.__all__) <= {*OP_CALLS, *NONDIFFERENTIABLE_CALLS}
 
 
 def test_every_strategy_is_of_an_op_or_function_that_exists():

@@ -29,9 +29,9 @@ from tinygrad_edu.ops.fast import (
     turning,
 )
 from tinygrad_edu.ops.sliding_windows import window_of
+from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, calls, masks, shapes, special_arrays
 from tinygrad_edu.testing.strategies.arrays import positions
-from tinygrad_edu.testing.verdict import draw_signed
 from tinygrad_edu.transforms import vjp
 
 SINGLE = (np.float64, np.float32)

@@ -359,5 +359,5 @@ def test_a_failure_shows_the_line_of_the_test_and_what_can_be_pasted(tmp_path):
 def test_the_whole_trace_is_there_when_it_is_asked_for(tmp_path):
     (tmp_path / "test_it.py").write_text(WRONG)
     out = run(tmp_path, "--full-trace", "--show-capture=no", "-k", "gradient").stdout
-    assert "tinygrad_edu/testing/verdict.py" in out
+    assert "tinygrad_edu/testing/decision.py" in out
     assert re.search(r"\nE +check_gradient\(f, grad, x\)\n", out)

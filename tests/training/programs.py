@@ -42,8 +42,8 @@ from tests.training.program_models import (
 from tinygrad_edu import nn, optim
 from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.parallel import shards
+from tinygrad_edu.pytree import tree_leaves, tree_map
 from tinygrad_edu.training import Checkpoints, Metric, evaluating, evaluation, fit
-from tinygrad_edu.transforms.trees import tree_leaves, tree_map
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ positions = st.sampled_from([0, 1, -1, (0,), (1, 0), (0, -1), [1]])
 
 def filled(nest, rng):
     """Return a nest with drawn numbers in the places of the zeros."""
-    return tg.transforms.trees.tree_map(lambda x: np.array(rng.standard_normal(np.shape(x))), nest)
+    return tg.pytree.tree_map(lambda x: np.array(rng.standard_normal(np.shape(x))), nest)
 
 
 def mixing(library, result, aux, seed, *args):

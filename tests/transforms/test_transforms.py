@@ -390,9 +390,9 @@ def test_the_gradient_is_of_one_number(result):
 
 def test_a_structure_of_another_shape_is_a_shape_error():
     x = {"a": Tensor([1.0]), "b": Tensor([2.0])}
-    with pytest.raises(ShapeError, match="a dict of"):
+    with pytest.raises(ShapeError, match="a dict with the keys"):
         tg.jvp(lambda x: x["a"] * x["b"], (x,), ({"a": [1.0]},))
-    with pytest.raises(ShapeError, match="2 parts"):
+    with pytest.raises(ShapeError, match="a tuple of length 2"):
         tg.vjp(lambda x: (x, x), 1.0)[1]((1.0,))
 
 
@@ -461,7 +461,7 @@ def test_every_transform_returns_what_stands_beside_the_result(name):
 @pytest.mark.parametrize("result", [lambda x: x, lambda x: (x, x, x), lambda x: [x, x]])
 def test_without_a_pair_has_aux_is_an_error(result):
     for name in ("grad", "value_and_grad", "jacobian", "hessian"):
-        with pytest.raises(DTypeError, match=r"has_aux=True: the function returns a pair, .* this one returned a"):
+        with pytest.raises(DTypeError, match=r"has_aux=True: the function must return a pair .* returned a"):
             getattr(tg, name)(result, has_aux=True)(2.0)
     with pytest.raises(NonScalarBackwardError, match="has_aux=True"):
         tg.grad(with_aux)(2.0)

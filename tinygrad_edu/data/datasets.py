@@ -14,6 +14,7 @@ from tinygrad_edu.data.collating import default_collate
 from tinygrad_edu.data.prefetching import Stopped
 from tinygrad_edu.data.samples import Samples, is_map_style
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
+from tinygrad_edu.pytree import tree_map
 
 __all__ = ["ArrayRows", "Collate", "Fetched", "Indices", "MapDataset", "Read", "Seed", "StreamDataset", "samples_from"]
 
@@ -29,7 +30,7 @@ class Fetched:
     Attributes
     ----------
     batch : Any
-        A nest of arrays, or whatever `collate` made of the samples.
+        The result of `collate`: a pytree of arrays.
     count : int
         Number of samples.
     """
@@ -47,7 +48,7 @@ class Fetched:
         """
         if (rows.start, rows.stop) == (0, self.count):
             return self.batch
-        return _map_leaves(lambda leaf: self._rows(leaf, rows), self.batch)
+        return tree_map(lambda leaf: self._rows(leaf, rows), self.batch)
 
     def _rows(self, leaf: Any, rows: slice) -> Any:
         if np.shape(leaf)[:1] != (self.count,):
@@ -234,14 +235,3 @@ def _noted(place: str) -> Iterator[None]:
     except Exception as error:
         error.add_note(f"In a DataLoader, {place}.")
         raise
-
-
-def _map_leaves(function: Callable[[Any], Any], nest: Any) -> Any:
-    if isinstance(nest, dict):
-        return {key: _map_leaves(function, part) for key, part in nest.items()}
-    if isinstance(nest, tuple | list):
-        parts = [_map_leaves(function, part) for part in nest]
-        if isinstance(nest, list):
-            return parts
-        return type(nest)(*parts) if hasattr(nest, "_fields") else tuple(parts)
-    return function(nest)

@@ -10,6 +10,7 @@ from tinygrad_edu._checks import generator
 from tinygrad_edu.data.datasets import Fetched
 from tinygrad_edu.data.samples import Samples
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.pytree import tree_leaves
 
 __all__ = ["Augment", "LazyBatch"]
 
@@ -59,15 +60,8 @@ class LazyBatch:
         return self._samples.take(slice(rows.start, rows.stop) if isinstance(rows, range) else rows)
 
 
-def _arrays(nest: Any) -> list[Any]:
-    """Return the arrays in a nest of dicts, tuples and lists, without the gaps."""
-    if isinstance(nest, dict | tuple | list):
-        return [array for part in (nest.values() if isinstance(nest, dict) else nest) for array in _arrays(part)]
-    return [] if nest is None else [nest]
-
-
 def _require_same_number(taken: Any, changed: Any) -> None:
-    wanted, found = len(_arrays(taken)[0]), [np.shape(array)[:1] for array in _arrays(changed)]
+    wanted, found = len(next(tree_leaves(taken))), [np.shape(array)[:1] for array in tree_leaves(changed)]
     if not found or any(length != (wanted,) for length in found):
         raise ShapeError(
             f"augment got {wanted} samples, and returned arrays of the lengths {[*found]}. It changes each sample "

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_edu.errors import TinygradError
 from tinygrad_edu.testing import check_gradient
-from tinygrad_edu.testing.reproduction import Message
+from tinygrad_edu.testing.report.reproduction import Message
 
 
 class Looking(NamedTuple):

@@ -7,7 +7,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor, from_numpy
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.transforms.trees import tree_leaves, tree_map
+from tinygrad_edu.pytree import tree_leaves, tree_map
 
 __all__ = ["as_arrays", "as_inputs", "inputs_and_target", "samples", "some_samples"]
 

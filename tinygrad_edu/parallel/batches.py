@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.samples import as_arrays, samples, some_samples
-from tinygrad_edu.transforms.trees import tree_leaves
+from tinygrad_edu.pytree import tree_leaves
 
 __all__ = ["ArrayBatch", "SampledBatch"]
 

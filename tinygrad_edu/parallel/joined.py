@@ -9,7 +9,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Node, Tensor, from_numpy, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
-from tinygrad_edu.transforms.trees import tree_leaves, tree_map
+from tinygrad_edu.pytree import tree_leaves, tree_map
 
 __all__ = ["Detached", "detached", "join", "records_between", "require_samples_first", "shard_cotangents"]
 

@@ -11,7 +11,7 @@ from numpy import ndarray
 from tinygrad_edu.cores.blas import allowed_threads, available_cores
 from tinygrad_edu.errors import FailedWorkerError, LostWorkerError, WorkersDifferError
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
-from tinygrad_edu.transforms.trees import tree_leaves
+from tinygrad_edu.pytree import tree_leaves
 
 __all__ = ["ALONE", "Workers", "any_of", "gather", "on_all", "require_alike"]
 

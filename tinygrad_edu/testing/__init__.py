@@ -1,28 +1,27 @@
-"""Prove that a derivative is right: of an op of this project, of your own op, of a model, or of any function.
+"""Check the derivatives of ops, models and any other function against finite differences.
 
-`check_gradient` needs nothing but plain arrays; `check_torch`, `check_jax` and `check_keras` take what those frameworks
-differentiate; the other checks take functions of Tensors. The strategies for Hypothesis are in
-``tinygrad_edu.testing.strategies``, and need the extra ``tinygrad-edu[testing]``.
+`check_gradient` takes functions of arrays; `check_torch`, `check_jax` and `check_keras` take functions of those
+frameworks; the other checks take functions of Tensors. The Hypothesis strategies are in
+``tinygrad_edu.testing.strategies`` and need the extra ``tinygrad-edu[testing]``.
+
+The imports below are in reading order: `numeric` estimates derivatives, `decision` compares a claimed gradient with an
+estimate, and `report` describes a failure. `laws` holds the checks that need no numeric derivative, `interop` those of
+other frameworks, and `mutate` breaks vjps to measure how many faults a test suite detects.
 """
 
-from tinygrad_edu.testing.additive import check_additive
-from tinygrad_edu.testing.calls import Call
-from tinygrad_edu.testing.checks import check_jvp, check_linear, check_vjp
-from tinygrad_edu.testing.claims import check_gradient
-from tinygrad_edu.testing.differences import directional_derivative
-from tinygrad_edu.testing.failures import (
-    CheckFailed,
-    GradientMismatch,
-    Inconclusive,
-    LawBroken,
-    NotDeterministic,
-    NotDifferentiableHere,
-)
-from tinygrad_edu.testing.frameworks import check_jax, check_keras, check_torch
-from tinygrad_edu.testing.kinks import check_subgradient
-from tinygrad_edu.testing.laws import check_op
-from tinygrad_edu.testing.modules import check_module
-from tinygrad_edu.testing.rungs import Estimate
+# ruff: noqa: I001 - in reading order
+from tinygrad_edu.testing.failures import CheckFailed, GradientMismatch, Inconclusive, LawBroken
+from tinygrad_edu.testing.failures import NotDeterministic, NotDifferentiableHere
+from tinygrad_edu.testing.numeric.extrapolation import Estimate
+from tinygrad_edu.testing.numeric.finite_differences import directional_derivative
+from tinygrad_edu.testing.gradient_check import check_gradient
+from tinygrad_edu.testing.op_call import Call
+from tinygrad_edu.testing.tensor_checks import check_jvp, check_linear, check_vjp
+from tinygrad_edu.testing.subgradient_check import check_subgradient
+from tinygrad_edu.testing.op_check import check_op
+from tinygrad_edu.testing.module_check import check_module
+from tinygrad_edu.testing.additive_check import check_additive
+from tinygrad_edu.testing.interop import check_jax, check_keras, check_torch
 
 __all__ = [
     "Call", "CheckFailed", "Estimate", "GradientMismatch", "Inconclusive", "LawBroken", "NotDeterministic",

@@ -1,4 +1,4 @@
-"""Small thresholds, so that small inputs take the paths of large ones."""
+"""Lower the size thresholds of fast code, so that small inputs test it."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,13 +12,13 @@ from tinygrad_edu.thresholds import PLANS, SizeThreshold
 
 __tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
 
-# The function that says how large a product OpenBLAS multiplies without copies: 0 on many processors.
+# The function that returns the largest product that OpenBLAS computes without copies: 0 on many processors.
 IN_PLACE = "most_in_place"
 _IN_PLACE_SIZES = 0, 1, 20, 1000, 1_000_000
 
 
 def thresholds() -> dict[str, SizeThreshold]:
-    """Return the thresholds of all modules of the package that are imported, by their dotted names.
+    """Return the thresholds of all imported modules of the package, by their dotted names.
 
     Examples
     --------
@@ -37,14 +37,14 @@ def _places(modules: tuple[str, ...]) -> list[tuple[str, str]]:
 
 @contextmanager
 def replaced_thresholds(sizes: Mapping[str, int], in_place: int | None = None) -> Iterator[None]:
-    """Give thresholds other sizes inside.
+    """Set thresholds to other sizes during the context.
 
     Parameters
     ----------
     sizes : mapping of str to int
-        By the names that `thresholds` returns. Others keep theirs.
+        Sizes by the names that `thresholds` returns. The other thresholds do not change.
     in_place : int, optional
-        How many multiplications of a product BLAS does without copies. Default: as on this processor.
+        The largest number of multiplications for which BLAS copies nothing. Default: as on this processor.
     """
     replacements: dict[str, Any] = {name: SizeThreshold(size) for name, size in sizes.items()}
     if in_place is not None:
@@ -82,9 +82,9 @@ def _forget_plans() -> None:
 
 @contextmanager
 def lowered_thresholds(seed: int = 0) -> Iterator[None]:
-    """Lower thresholds inside: all of them to 1 for seed 0; for another seed, each to a random size or not at all.
+    """Lower thresholds during the context: all to 1 for seed 0, and to random sizes for another seed.
 
-    The sizes are drawn one by one, since some thresholds are upper bounds: lowered to 1, these exclude the fast form.
+    A threshold that is an upper bound excludes the fast code if it is 1, so some random sizes are larger.
 
     Examples
     --------

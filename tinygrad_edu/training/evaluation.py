@@ -24,9 +24,9 @@ from tinygrad_edu.parallel.joined import detached, join
 from tinygrad_edu.parallel.pairwise import PairwiseSum, share
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
+from tinygrad_edu.pytree import tree_map
 from tinygrad_edu.training.batches import Batches, has_order, is_one_batch, sampled, untaken
 from tinygrad_edu.training.metrics import Metric
-from tinygrad_edu.transforms.trees import tree_map
 
 __all__ = ["SHARD_SIZE", "arrays_of", "evaluate", "evaluate_sharded", "evaluating"]
 

@@ -13,8 +13,8 @@ from tinygrad_edu.parallel import map_shards, shards
 from tinygrad_edu.parallel.pairwise import share
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
+from tinygrad_edu.pytree import tree_map
 from tinygrad_edu.training.evaluation import SHARD_SIZE, arrays_of, evaluating
-from tinygrad_edu.transforms.trees import tree_map
 
 __all__ = ["predict"]
 

@@ -1,17 +1,17 @@
-"""Functions of functions: gradients, products with Jacobians, and second derivatives. All stand on the one walk.
+"""Function transforms: gradients, Jacobian products, Jacobians and Hessians, all by the backward pass.
 
-Arguments and results may be Tensors, arrays and numbers, and lists, tuples and dicts of them. What a transform returns
-is recorded where somebody outside can ask for a gradient of it: ``grad(grad(f))`` is the second derivative, and
-``.backward()`` goes through a gradient. Where nobody can, the rules run on bare arrays and nothing is kept.
+Arguments and results are Tensors, arrays and numbers, or pytrees of them: nested lists, tuples and dicts. A transform
+records its result if its argument requires a gradient, so ``grad(grad(f))`` is the second derivative. Otherwise the
+backward pass runs on plain arrays and keeps no graph.
 
-A function that returns more than what is differentiated returns a pair, the result and the rest, and ``has_aux=True``
-says so: the transform returns the rest, too. The order of what is returned is JAX's.
+A function may return auxiliary data beside its result, as a pair; pass ``has_aux=True``. As in JAX, the transform
+returns it as well.
 """
 
+# ruff: noqa: I001 - in reading order
+from tinygrad_edu.transforms.linearize import Function
+from tinygrad_edu.transforms.products import jvp, vjp
 from tinygrad_edu.transforms.gradients import grad, hvp, value_and_grad
 from tinygrad_edu.transforms.jacobians import hessian, jacobian
-from tinygrad_edu.transforms.products import jvp, vjp
-from tinygrad_edu.transforms.pulling import Function
-from tinygrad_edu.transforms.trees import tree_leaves
 
-__all__ = ["Function", "grad", "hessian", "hvp", "jacobian", "jvp", "tree_leaves", "value_and_grad", "vjp"]
+__all__ = ["Function", "grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]

@@ -1,4 +1,4 @@
-"""Gradients of functions to one number, and products with their second derivatives."""
+"""grad, value_and_grad and hvp: derivatives of functions that return one number."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,18 +7,18 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import NonScalarBackwardError
-from tinygrad_edu.transforms.choosing import chosen
+from tinygrad_edu.transforms.argnums import require_function, select_argnums
+from tinygrad_edu.transforms.linearize import Function, as_tensors
 from tinygrad_edu.transforms.products import vjp
-from tinygrad_edu.transforms.pulling import Function
-from tinygrad_edu.transforms.trees import as_tensors
 
 __all__ = ["grad", "hvp", "value_and_grad"]
 
 
 def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
-    """Return a function that computes f and its gradient: of f's one-element result, by the arguments `argnums`.
+    """Return the function that computes the value of `f` and its gradient with respect to the arguments `argnums`.
 
-    It returns ``(value, gradient)``; with `has_aux`, ``((value, aux), gradient)``. The rest is as in `grad`.
+    It returns ``(value, gradient)``; with `has_aux`, ``((value, aux), gradient)``. Parameters and errors are those of
+    `grad`.
 
     Examples
     --------
@@ -26,11 +26,11 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool 
     >>> float(value), gradient.numpy()
     (5.0, array([2., 4.], dtype=float32))
     """
-    choose = chosen(f, argnums)
+    require_function(f)
 
-    def function(*args: Any, **settings: Any) -> tuple[Any, Any]:
-        of_these, these = choose(args, settings)
-        out, pullback, *aux = vjp(of_these, *these, has_aux=has_aux)
+    def function(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        of_selected, selected = select_argnums(f, argnums, args, kwargs)
+        out, pullback, *aux = vjp(of_selected, *selected, has_aux=has_aux)
         if not isinstance(out, Tensor) or out.size != 1:
             raise NonScalarBackwardError(
                 f"the gradient is taken of a function to one number; this one returned {out!r}. Use jacobian or vjp; "
@@ -49,20 +49,21 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
     Parameters
     ----------
     f : callable
-        Of floating-point tensors (in the positions `argnums`), or nests of them, to a tensor of one element.
+        Takes floating-point tensors or pytrees of them at `argnums`, and returns a tensor of one element.
     argnums : int or sequence of int
-        Which arguments to differentiate by, each once; -1 is the last. Several give a tuple of gradients.
+        Positions of the arguments to differentiate with respect to; negative ones count from the end. A sequence gives
+        a tuple of gradients.
     has_aux : bool
-        Whether f returns a pair: the number, and whatever else it is to return. Then ``(gradient, aux)`` is returned.
+        Whether f returns a pair: the number, and auxiliary data. Then the new function returns ``(gradient, aux)``.
 
     Raises
     ------
     DTypeError
-        For an f that is no function; when it is called, if with `has_aux` f does not return a pair.
+        f is no function. The new function raises it if `has_aux` is true and f returns no pair.
     ValueError
-        When it is called, for a position that is out of range or named twice.
+        The new function raises it for a position that is out of range or named twice.
     NonScalarBackwardError
-        When it is called, if f does not return a tensor of one element.
+        The new function raises it if f returns no tensor of one element.
 
     Examples
     --------
@@ -75,15 +76,15 @@ def grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -
     """
     both = value_and_grad(f, argnums, has_aux)
 
-    def function(*args: Any, **settings: Any) -> Any:
-        value, gradient = both(*args, **settings)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
 
     return function
 
 
 def hvp(f: Function, x: Any, v: Any, has_aux: bool = False) -> Any:
-    """Return the Hessian of `f` at `x` times `v`, without forming the Hessian; with `has_aux` also the rest.
+    """Return the Hessian of `f` at `x` times `v`, without forming the Hessian; with `has_aux`, ``(product, aux)``.
 
     Examples
     --------

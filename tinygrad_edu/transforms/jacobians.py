@@ -1,4 +1,4 @@
-"""Jacobians and Hessians as wholes: a walk back for each element of the result."""
+"""jacobian and hessian: whole matrices, by one backward pass for each element of the result."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,9 +8,9 @@ import numpy as np
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.ops import reshape, stack
-from tinygrad_edu.transforms.choosing import chosen
-from tinygrad_edu.transforms.pulling import Called, Function, seed
-from tinygrad_edu.transforms.trees import tree_map
+from tinygrad_edu.pytree import tree_map
+from tinygrad_edu.transforms.argnums import require_function, select_argnums
+from tinygrad_edu.transforms.linearize import Function, Linearized
 
 __all__ = ["hessian", "jacobian"]
 
@@ -21,26 +21,27 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
     Parameters
     ----------
     f : callable
-        Of floating-point tensors (in the positions `argnums`), to tensors; both may be nested.
+        Takes floating-point tensors at `argnums` and returns tensors; both may be nested.
     argnums : int or sequence of int
-        Which arguments to differentiate by, each once; -1 is the last. Several give a tuple of Jacobians.
+        Positions of the arguments to differentiate with respect to; negative ones count from the end. A sequence gives
+        a tuple of Jacobians.
     has_aux : bool
-        Whether f returns a pair: the result, and whatever else it is to return. Then ``(jacobian, aux)`` is returned.
+        Whether f returns a pair: the result, and auxiliary data. Then the new function returns ``(jacobian, aux)``.
 
     Returns
     -------
     callable
-        What it returns is nested as the result is, and each tensor in that stands for a tuple, where `argnums` is a
-        sequence, of nests like the arguments: ``jacobian(f, (0, 1))(x, y)["out"][1]["weight"]`` is the derivative of
-        ``f(x, y)["out"]`` by ``y["weight"]``.
+        It returns the result's pytree. In place of each tensor is the argument's pytree of derivatives, or a tuple of
+        those if `argnums` is a sequence: ``jacobian(f, (0, 1))(x, y)["out"][1]["weight"]`` is the derivative of
+        ``f(x, y)["out"]`` with respect to ``y["weight"]``.
 
     Raises
     ------
     DTypeError
-        For an f that is no function; when it is called, if f returns something else than tensors, or with `has_aux`
-        no pair.
+        f is no function. The new function raises it if f returns anything else than tensors, or no pair although
+        `has_aux` is true.
     ValueError
-        When it is called, for a position that is out of range or named twice.
+        The new function raises it for a position that is out of range or named twice.
 
     Examples
     --------
@@ -51,11 +52,10 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
     >>> float(by_x), float(by_y)
     (3.0, 2.0)
     """
-    choose = chosen(f, argnums)
+    require_function(f)
 
-    def function(*args: Any, **settings: Any) -> Any:
-        of_these, these = choose(args, settings)
-        call = Called(of_these, these, has_aux)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        call = Linearized(*select_argnums(f, argnums, args, kwargs), has_aux)
         several = isinstance(argnums, Sequence)
         found = tree_map(lambda out: _derivatives(call, out) if several else _derivatives(call, out)[0], call.out)
         return (found, call.aux) if has_aux else found
@@ -63,23 +63,23 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = Fals
     return function
 
 
-def _derivatives(call: Called, out: Any) -> Any:
-    """Return the derivatives of one tensor that was returned by all arguments."""
+def _derivatives(call: Linearized, out: Any) -> Any:
+    """Return the derivatives of one tensor of the result with respect to all arguments."""
     if not isinstance(out, Tensor):
         raise DTypeError(
-            f"jacobian: the function must return tensors, and returned a {type(out).__name__}. What is not to be "
-            "differentiated it returns as the second of a pair, with has_aux=True."
+            f"jacobian: the function must return tensors, and returned a {type(out).__name__}. Return auxiliary data "
+            "as the second of a pair, with has_aux=True."
         )
     basis = np.eye(out.size, dtype=out.dtype).reshape(out.size, *out.shape)
-    rows = [call.pull(seed(out, direction)) for direction in basis] or [call.pull([])]
+    rows = [call.pullback(out, direction) for direction in basis] or [call.pullback(None, None)]
     return tree_map(lambda first, *rest: reshape(stack([first, *rest])[: out.size], out.shape + first.shape), *rows)
 
 
 def hessian(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
     """Return the function that computes the Hessian of `f`: of shape out.shape + x.shape + x.shape.
 
-    It is the Jacobian of the Jacobian, and `jacobian` says how that is nested: of a function to one number, by two
-    tensors it is a tuple of two tuples, and by a dict of parameters a dict of dicts.
+    It is the Jacobian of the Jacobian, and nested like it: with respect to two tensors it is a tuple of two tuples, and
+    with respect to a dict of parameters it is a dict of dicts.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Products with Jacobians, without the Jacobian: from the left, which is the walk, and from the right."""
+"""vjp and jvp: products with the Jacobian that do not form it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,39 +6,40 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Tensor
-from tinygrad_edu.transforms.pulling import Called, Function, Seeds, seed
-from tinygrad_edu.transforms.trees import as_tensors, tree_map
+from tinygrad_edu.pytree import tree_map
+from tinygrad_edu.transforms.linearize import Function, Linearized, as_tensors
 
 __all__ = ["jvp", "vjp"]
 
 
 def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
-    """Return f(*args) and its pullback: from a cotangent of the result to the cotangent of each argument.
+    """Return f(*args) and its pullback, which maps a cotangent of the result to the cotangents of the arguments.
 
     Parameters
     ----------
     f : callable
-        Of tensors, to tensors; both may be nested.
+        Takes tensors and returns tensors; both may be nested.
     *args
         Floating point. A list of plain numbers is one tensor.
     has_aux : bool
-        Whether f returns a pair: the result, and whatever else it is to return, which is not differentiated.
+        Whether f returns a pair: the result, and auxiliary data, which is not differentiated.
 
     Returns
     -------
     out
-        What f returned.
+        The result of f.
     pullback : callable
-        Of something shaped like `out`; returns a tuple shaped like `args`. May be called many times.
+        Takes a pytree with the structure of `out` and returns a tuple with the structure of `args`. It can be called
+        many times.
     aux
-        With `has_aux`, the rest of what f returned.
+        With `has_aux`, the auxiliary data.
 
     Raises
     ------
     DTypeError
-        With `has_aux`, f does not return a pair.
+        `has_aux` is true and f returns no pair.
     ShapeError
-        From the pullback, for a cotangent that is not shaped like the result.
+        A cotangent has another shape or structure than the result. The pullback raises it.
 
     Examples
     --------
@@ -46,18 +47,16 @@ def vjp(f: Function, *args: Any, has_aux: bool = False) -> tuple[Any, ...]:
     >>> [float(g) for g in pullback(1.0)]
     [4.0, 3.0]
     """
-    call = Called(f, args, has_aux)
+    call = Linearized(f, args, has_aux)
 
     def pullback(cotangents: Any) -> Any:
-        seeds: Seeds = []
-        tree_map(lambda result, g: seeds.extend(seed(result, g)), call.out, cotangents)
-        return call.pull(seeds)
+        return call.pullback(call.out, cotangents)
 
     return (call.result, pullback, call.aux) if has_aux else (call.result, pullback)
 
 
 def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
-    """Return f(*args) and its directional derivative: the Jacobian times `tangents`; with `has_aux` also the rest.
+    """Return f(*args) and its directional derivative: the Jacobian times `tangents`.
 
     The pullback is linear, so its own pullback is its transpose, and the transpose of a transposed Jacobian is the
     Jacobian (J. Townsend, "A new trick for calculating Jacobian vector products", 2017).
@@ -67,14 +66,14 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
     f, has_aux
         As in `vjp`.
     args, tangents : sequence
-        The arguments, and for each a direction, shaped like it.
+        The arguments, and a direction with the structure of each.
 
     Returns
     -------
     out, direction
-        Both shaped like what f returns.
+        Both have the structure of the result of f.
     aux
-        With `has_aux`, the rest of what f returned.
+        With `has_aux`, the auxiliary data.
 
     Examples
     --------

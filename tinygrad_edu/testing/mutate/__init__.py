@@ -1,8 +1,8 @@
-"""The mutation suite: rules broken on purpose in many ways, and the count of those that your tests notice.
+"""Mutation testing of vjps: break vjps on purpose, and count the mutants that a test suite detects.
 
-A test of a gradient that passes says little, unless it would fail for a wrong one. The command
-``python -m tinygrad_edu.testing.mutate my_ops.py`` breaks each rule of a file in some sixty ways, and asks the checks
-of this package, or ``--tests`` of yours, about each. `mutant` breaks a rule by hand.
+A passing gradient test means little unless it fails for a wrong gradient. The command ``python -m
+tinygrad_edu.testing.mutate my_ops.py`` breaks each vjp of a file in about sixty ways, and runs the checks of this
+package, or your tests with ``--tests``, on each mutant. `mutant` breaks a single vjp.
 """
 
 from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, OURS, mutant

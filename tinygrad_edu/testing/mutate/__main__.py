@@ -1,9 +1,9 @@
-"""The command: breaks the rules of a file in every way there is, and says which of the mutants nothing noticed.
+"""Break each vjp of a file in every known way, and report the mutants that no test detects.
 
-``python -m tinygrad_edu.testing.mutate my_ops.py`` asks `check_vjp` and `check_op` about every mutant of every op of
-the file, on calls that `OP_CALLS` or the op's inputs say how to draw. ``--tests tests/`` asks the tests of pytest
-instead, about everything in the file that looks like a rule, whatever framework it is for: a ``backward``, a
-``softplus_grad``, what is given to ``defvjp``. ``my_ops.py:softplus_grad`` names it.
+``python -m tinygrad_edu.testing.mutate my_ops.py`` runs `check_vjp` and `check_op` on every mutant of every op in the
+file, with calls from `OP_CALLS`, or from the op's inputs. ``--tests tests/`` runs pytest instead, on mutants of every
+function that looks like a vjp of any framework: a ``backward``, a ``softplus_grad``, or an argument of ``defvjp``.
+``my_ops.py:softplus_grad`` selects one.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from tinygrad_edu.testing.mutate.wrappers import NOT_MET
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the score and the survivors; return 1 where too many survive, 2 where nothing can be said."""
+    """Print the score and the survivors; return 1 if too many survive, 2 if the suite cannot run."""
     given = _parsed(arguments)
     path, _, names = given.file.partition(".py:")
     chosen = tuple(names.split(",")) if names else ()
@@ -54,7 +54,7 @@ Judged = Iterator[tuple[Any, str]]
 
 
 def _by_tests(source: Source, chosen: Sequence[str], given: argparse.Namespace) -> Judged | str:
-    """Return each mutant of a file with what the tests kill it by; or what stands in the way."""
+    """Return each mutant of a file with the result of the tests, or an error message."""
     mutants = [m for m in changed_files(source, chosen) if re.search(given.k, str(m))]
     if not mutants:
         return f"{source.path} has no function that looks like a rule; name one, as in {source.path}:softplus_grad."
@@ -65,7 +65,7 @@ def _by_tests(source: Source, chosen: Sequence[str], given: argparse.Namespace) 
 
 
 def _by_checks(source: Source, chosen: tuple[str, ...], given: argparse.Namespace) -> Judged | str:
-    """Return each mutant of the ops of a file with what the checks kill it by; or what stands in the way."""
+    """Return each mutant of the ops of a file with the result of the checks, or an error message."""
     import tinygrad_edu.testing.strategies  # noqa: F401 - which says what to install
     from tinygrad_edu.testing.mutate import ops
 
@@ -93,7 +93,7 @@ def _judged(pool: Executor, killer: Callable[[Any], str], work: Sequence[Any], m
 
 
 def _progress(judged: Iterable[Any], total: int) -> Iterable[Any]:
-    """Show how far it is, on a terminal, if rich is installed."""
+    """Show a progress bar on a terminal, if rich is installed."""
     try:
         from rich.console import Console
         from rich.progress import track

@@ -1,7 +1,7 @@
-"""The mutants of an `Op`, and which of them the public checks kill, in this process.
+"""Make the mutants of an `Op`, and find those that the public checks kill, in this process.
 
-A mutant is killed where `check_vjp`, to the second order, or `check_op` fails in one of the examples that the profile
-``ci`` would draw: 100, the same in every run.
+A check kills a mutant if `check_vjp` of order 2 or `check_op` fails for one of 100 examples, which are the same in
+every run.
 """
 
 import ast
@@ -39,7 +39,7 @@ BUILT_IN = dict(OP_CALLS)
 
 
 def load(path: Path) -> None:
-    """Import a file, as if it were run where it lies."""
+    """Import a file, with its folder first in sys.path."""
     sys.path.insert(0, str(path.resolve().parent))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
@@ -49,14 +49,14 @@ def load(path: Path) -> None:
 
 
 def ops_of(module: str, chosen: Sequence[str]) -> list[Op]:
-    """Return the ops that a loaded file makes, or those chosen of them."""
+    """Return the ops that a loaded file defines, or the chosen ones."""
     made = (x for x in vars(sys.modules[module]).values() if isinstance(x, Op) and x.forward.__module__ == module)
     return [op for op in dict.fromkeys(made) if op.vjp_functions and (not chosen or op.name in chosen)]
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """An op with one rule broken; `change` says how, where that is a change of its source."""
+    """An op with one broken vjp. `change` is the source change, if it was broken by one."""
 
     op: Op
     argument: str
@@ -68,13 +68,13 @@ class Mutant:
         return f"{self.op.name}.{self.argument}: {self.kind}"
 
     def wrong(self) -> Op:
-        """Return the op with the broken rule."""
+        """Return the op with the broken vjp."""
         wrong = op(broadcasts=self.op.broadcasts, promotes=self.op.promotes)(self.op.forward)
         wrong.vjps(**{**self.op.vjp_functions, self.argument: self.rule})
         return wrong
 
     def shown(self) -> str:
-        """Return what makes it: a diff, or the lines that put the wrapper on."""
+        """Return code that makes the mutant: a diff, or the lines that apply the wrapper."""
         if self.change is not None:
             return _source_of(self.op).diff(self.change)
         rule = f'{self.op.name}.vjp_functions["{self.argument}"]'
@@ -82,7 +82,7 @@ class Mutant:
 
 
 def mutants(right: Op) -> Iterator[Mutant]:
-    """Yield every mutant of every rule of an op."""
+    """Yield every mutant of every vjp of an op."""
     for argument, rule in right.vjp_functions.items():
         for kind in (*ANYWHERE, *OURS):
             if kind not in OF_SAVED_ARRAYS or _saves_arrays(right, rule):
@@ -101,7 +101,7 @@ def mutants_of(module: str, chosen: tuple[str, ...]) -> list[Mutant]:
 
 
 def nth_killer(module: str, chosen: tuple[str, ...], n: int) -> str:
-    """Return what kills a mutant that cannot be sent to another process: it is found by its number there."""
+    """Return the result for the n-th mutant. Another process finds it by number, because mutants cannot be pickled."""
     return killer(mutants_of(module, chosen)[n])
 
 
@@ -122,13 +122,13 @@ _rules = functools.cache(rules_of_ops)  # a file has those of many ops
 
 
 def _offered(right: Op, function: FunctionNode) -> list[str]:
-    """Return what a rule may name, what it does name first."""
+    """Return the argument names that a vjp may use, those that it uses first."""
     names = ["g"] if right.variadic else [*right.inputs, "out", "g"]
     return sorted(names, key=lambda name: name not in [a.arg for a in function.args.args])
 
 
 def _compiled(source: Source, function: FunctionNode, change: Change, right: Op) -> VjpRule:
-    """Return the changed function, alone, among the names of the op's module."""
+    """Return the changed function, compiled with the global names of the op's module."""
     start, end = source.span(function)
     text = source.edited(change.edits, start, end)
     space = dict(vars(sys.modules[right.forward.__module__]))
@@ -155,7 +155,7 @@ def killer(broken: Mutant) -> str:
 
 
 def first_error(tried: Op, calls: st.SearchStrategy[Call]) -> Exception | None:
-    """Return what the checks raise first, of an op in the place of the one that the calls were drawn for.
+    """Return the first error of the checks for an op, on calls that were drawn for the right op.
 
     An `INCONCLUSIVE` error is Hypothesis's: the checks rejected too many examples to decide.
     """
@@ -177,7 +177,7 @@ def first_error(tried: Op, calls: st.SearchStrategy[Call]) -> Exception | None:
 
 
 def calls_of(right: Op) -> st.SearchStrategy[Call]:
-    """Return the strategy that `OP_CALLS` has for an op; without one, arrays of shapes that broadcast if it does."""
+    """Return the strategy of an op in `OP_CALLS`. Default: arrays of one shape, or of shapes that broadcast."""
     calls = OP_CALLS.get(right.name)
     of_another = calls is BUILT_IN.get(right.name) and registry.get(right.name) is not right
     return _any_call(right) if calls is None or of_another else calls
@@ -185,7 +185,7 @@ def calls_of(right: Op) -> st.SearchStrategy[Call]:
 
 @st.composite
 def _any_call(draw: Any, right: Op) -> Call:
-    """Draw a call of an op that takes arrays of any values, of one shape or of shapes that broadcast."""
+    """Draw a call of an op with arrays of any values, of one shape or of shapes that broadcast."""
     count = 2 if right.variadic else len(right.inputs)
     of = draw(broadcastable(count)) if right.broadcasts and count > 1 else (draw(shapes()),) * count
     return Call(right, [draw(arrays(shape)) for shape in of])

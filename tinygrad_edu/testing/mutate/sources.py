@@ -1,6 +1,6 @@
-"""Rules broken from inside: every single change of the source of a function, as edits of the text of its file.
+"""Mutants by source changes: all single changes of a function, as edits of the text of its file.
 
-One place is changed at a time: an operator, an operand, a call, a sign, a comparison, a number, a name.
+A change replaces one operator, operand, call, sign, comparison, number or name.
 """
 
 import ast
@@ -15,7 +15,7 @@ FunctionNode = ast.Lambda | ast.FunctionDef
 
 @dataclass(frozen=True)
 class Edit:
-    """New text for a part of a file, which is from `start` to before `end`, in bytes."""
+    """New text for the bytes `start` to `end` of a file."""
 
     start: int
     end: int
@@ -24,14 +24,14 @@ class Edit:
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that a mutant does otherwise, in words and as edits."""
+    """One change of a mutant: a description, and the edits."""
 
     kind: str
     edits: tuple[Edit, ...]
 
 
 class Source:
-    """A file of Python: its text, its tree, and where in the text the nodes of the tree are."""
+    """A Python file: its text, its syntax tree, and the positions of the nodes."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.text = path, path.read_text("utf-8")
@@ -41,12 +41,12 @@ class Source:
             self._lines.append(self._lines[-1] + len(line))
 
     def span(self, node: ast.expr | ast.stmt | ast.arg) -> tuple[int, int]:
-        """Return where a node begins and ends, in bytes."""
+        """Return the first byte of a node, and the first byte after it."""
         lines = self._lines[node.lineno - 1], self._lines[(node.end_lineno or node.lineno) - 1]
         return lines[0] + node.col_offset, lines[1] + (node.end_col_offset or 0)
 
     def edited(self, edits: Sequence[Edit], start: int = 0, end: int | None = None) -> str:
-        """Return the text, or a part of it, with edits made."""
+        """Return the text, or a part of it, after edits."""
         parts, place = [], start
         for edit in sorted(edits, key=lambda edit: edit.start):
             parts += [self.text.encode()[place : edit.start], edit.text.encode()]
@@ -87,7 +87,7 @@ def changes(source: Source, function: FunctionNode, offered: Sequence[str] = ())
 
 
 def _in_order(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a node and all below it, in the order in which they are read."""
+    """Yield a node and its descendants in reading order."""
     yield node
     if not isinstance(node, ast.JoinedStr):  # the nodes inside of an f-string do not say where they are
         for child in ast.iter_child_nodes(node):
@@ -95,7 +95,7 @@ def _in_order(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _assigned(body: Sequence[ast.AST]) -> list[str]:
-    """Return the names that a function gives to values."""
+    """Return the names that a function assigns to."""
     nodes = (node for statement in body for node in _in_order(statement))
     return [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
 
@@ -137,7 +137,7 @@ def _replacements(node: ast.AST, names: Sequence[str]) -> Iterator[tuple[str, as
 
 
 def wrapped(source: Source, function: FunctionNode, kind: str) -> Change:
-    """Return the change that puts a wrapper around a function, by the name `mutant`."""
+    """Return the change that wraps a function with `mutant`."""
     start, end = source.span(function)
     if isinstance(function, ast.FunctionDef):
         return Change(kind, (Edit(start, start, f'@mutant("{kind}")\n{" " * function.col_offset}'),))
@@ -148,7 +148,7 @@ def wrapped(source: Source, function: FunctionNode, kind: str) -> Change:
 
 
 def rules_of_ops(source: Source) -> dict[tuple[str, str], FunctionNode | None]:
-    """Return the functions in a file's calls of `vjps`, by op and argument; None for what is not written there."""
+    """Return the functions in a file's calls of `vjps`, by op and argument; None for a function from elsewhere."""
     defined = {node.name: node for node in source.tree.body if isinstance(node, ast.FunctionDef)}
     found: dict[tuple[str, str], FunctionNode | None] = {}
     for node in ast.walk(source.tree):
@@ -166,7 +166,7 @@ _DEFINING = ("defvjp", "defvjp_argnum", "vjps", "register_autograd", "defvjps")
 
 
 def rules_in(source: Source, chosen: Sequence[str] = ()) -> dict[str, FunctionNode]:
-    """Return the functions of a file that look like rules of some framework, by name; or those that are chosen.
+    """Return the functions of a file that look like vjps of a framework, by name, or the chosen ones.
 
     They are what is named ``backward``, ``softplus_grad``, ``softplus_vjp``, ``softplus_bwd``, and every function that
     is given to ``defvjp`` and its like.
@@ -193,7 +193,7 @@ def _named_functions(node: ast.AST, inside: str = "") -> Iterator[tuple[str, Fun
 
 
 def _given_to(call: ast.Call, functions: dict[str, FunctionNode]) -> Iterator[tuple[str, FunctionNode]]:
-    """Yield the lambdas among the arguments of a call, and the functions, but for the first, that it names."""
+    """Yield the lambdas among the arguments of a call, and the functions that it names after the first one."""
     owner = ast.unparse(call.func).rpartition(".")[0] or ast.unparse(call.args[0])
     keywords = [(f"{owner}.{keyword.arg}", keyword.value) for keyword in call.keywords]
     for name, value in [*((f"{owner}.{k}", value) for k, value in enumerate(call.args)), *keywords]:

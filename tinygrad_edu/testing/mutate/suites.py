@@ -1,7 +1,7 @@
-"""The mutants of a file in which functions are rules, of any framework, and which of them a pytest suite kills.
+"""Make the mutants of a file with vjps of any framework, and find those that a pytest suite kills.
 
-Each is run in a process of its own, which reads the changed text in the place of the file. The file, and what pytest
-and Hypothesis keep beside it, stay as they are.
+Each mutant runs in its own process, which reads the changed text in place of the file. The file and the caches of
+pytest and Hypothesis do not change.
 """
 
 import os
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from tinygrad_edu.testing.mutate.instead import PASSED_UNMET
+from tinygrad_edu.testing.mutate.pytest_runner import PASSED_UNMET
 from tinygrad_edu.testing.mutate.sources import Change, Source, changes, rules_in, wrapped
 from tinygrad_edu.testing.mutate.wrappers import ANYWHERE, NOT_MET, OF_X
 
@@ -43,21 +43,21 @@ def changed_files(source: Source, chosen: Sequence[str] = ()) -> Iterator[Change
 
 
 class Suite:
-    """Tests that pytest runs, and how long they may take.
+    """Tests that pytest runs, and their time limit.
 
     Parameters
     ----------
     tests : sequence of str
-        What pytest is called with: folders, files, options.
+        The arguments of pytest: folders, files, options.
     timeout : float, optional
-        Seconds; without it, ten times as long as without a change.
+        Seconds. Default: ten times the duration of the tests without a mutant.
     """
 
     def __init__(self, tests: Sequence[str], timeout: float | None = None) -> None:
         self.tests, self.timeout = tests, timeout
 
     def first_error(self, source: Source) -> str:
-        """Return what pytest says where the tests fail without any change, or nothing; and measure their time."""
+        """Return the output of pytest if the tests fail without a mutant, or nothing. Measures their duration."""
         start = time.perf_counter()
         result = self._run(source.path, source.text, None)
         self.timeout = self.timeout or 10 + 10 * (time.perf_counter() - start)
@@ -76,7 +76,7 @@ class Suite:
         with tempfile.TemporaryDirectory() as folder:
             changed = Path(folder) / "text.py"
             changed.write_text(text, "utf-8")
-            here = "tinygrad_edu.testing.mutate.instead"
+            here = "tinygrad_edu.testing.mutate.pytest_runner"
             one_process = ["-n", "0"] if find_spec("xdist") else []  # another would read the file itself
             command = [sys.executable, "-m", here, str(path), str(changed), *self.tests, "-x", "-q", *one_process]
             kept = {"HYPOTHESIS_STORAGE_DIRECTORY": folder, "PYTHONDONTWRITEBYTECODE": "1"}

@@ -1,8 +1,8 @@
-"""Rules broken from outside: tables of wrappers, each of which makes of a right rule a wrong one, in one way.
+"""Mutants by wrappers: tables of functions that turn a right vjp into a wrong one.
 
-A rule is any function from a cotangent, and what was saved, to a gradient or several. What is in `ANYWHERE` is made of
-operators alone, and breaks rules of NumPy, PyTorch, JAX and autograd as it breaks those of an op. What is in `OURS`
-touches what only a rule of an `Op` has: Tensors, memory, dtypes.
+A vjp maps a cotangent and saved values to one or several gradients. The wrappers in `ANYWHERE` use operators only, so
+they work for vjps of NumPy, PyTorch, JAX and autograd as well. The wrappers in `OURS` need a vjp of an `Op`: they
+change Tensors, memory and dtypes.
 """
 
 import inspect
@@ -24,7 +24,7 @@ Condition = Callable[[Any], Any]
 
 
 def mutant(kind: str) -> Wrapper:
-    """Return the wrapper of that name, of `ANYWHERE` or `OURS`: what it makes of a rule has the rule's signature.
+    """Return the wrapper of that name from `ANYWHERE` or `OURS`. A wrapped vjp keeps its signature.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def mutant(kind: str) -> Wrapper:
 
 
 def _after(change: Callable[[Any], Any]) -> Wrapper:
-    """Change what the rule returns: the gradient, or each of several."""
+    """Change each gradient that the vjp returns."""
     return lambda rule: lambda *given, **named: _each(change, rule(*given, **named))
 
 
@@ -65,7 +65,7 @@ def _where_x(condition: Condition) -> Wrapper:
 
 
 def _conditional(rule: VjpRule, condition: Callable[[Any, Any], Any], error: float) -> VjpRule:
-    """Make gradients wrong where the condition holds, or all over if it holds for an array of another shape."""
+    """Make gradients wrong where the condition holds, or everywhere if its array has another shape."""
     first = _takes_the_cotangent_first(rule)
 
     def wrong(*given: Any, **named: Any) -> Any:
@@ -95,7 +95,7 @@ def _noted(part: Any) -> Any:
 
 
 def _takes_the_cotangent_first(rule: VjpRule) -> bool:
-    """Whether a rule is like (g, *saved); PyTorch's is like (ctx, *g) and JAX's like (saved, g)."""
+    """Whether a vjp has the signature (g, *saved); PyTorch's have (ctx, *g), and JAX's (saved, g)."""
     first, *_, last = [*inspect.signature(rule).parameters] * 2 or [""] * 2
     if first.startswith(("ctx", "self", "res")):
         return False
@@ -106,7 +106,7 @@ _COTANGENTS = ("g", "ct", "cot")
 
 
 def _arrays_in(values: Any) -> Iterator[Any]:
-    """Yield the floating-point arrays among nested arguments, those that a PyTorch context saves too."""
+    """Yield the floating-point arrays in nested arguments, including those that a PyTorch context saved."""
     for value in values:
         if isinstance(value, tuple | list):
             yield from _arrays_in(value)
@@ -117,7 +117,7 @@ def _arrays_in(values: Any) -> Iterator[Any]:
 
 
 def _fitting(holds: Any, gradient: Any) -> Any:
-    """Return a condition of an array of another shape as one bool."""
+    """Return a condition as it is if it has the gradient's shape, and as one bool otherwise."""
     return holds if getattr(holds, "shape", ()) in ((), gradient.shape) else holds.any()
 
 
@@ -202,7 +202,7 @@ def _is_contiguous(x: Any) -> bool:
 
 
 def _cut(gradient: Any) -> Any:
-    """Lose the last element."""
+    """Set the last element to zero."""
     keep = np.ones(gradient.shape, gradient.dtype)
     keep.reshape(-1)[-1:] = 0
     return gradient * keep
@@ -251,7 +251,7 @@ def _with_writing(array: Array) -> Array:
 
 
 def _buffered(rule: VjpRule) -> VjpRule:
-    """Return the same memory every time."""
+    """Return the same buffer in every call."""
     buffers: dict[Any, Array] = {}
 
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
@@ -264,7 +264,7 @@ def _buffered(rule: VjpRule) -> VjpRule:
 
 
 def _stale(rule: VjpRule) -> VjpRule:
-    """Use the saved values of the first call of each kind."""
+    """Use the saved values of the first call with the same shapes."""
     first: dict[Any, tuple[Any, ...]] = {}
 
     def wrong(g: Any, *saved: Any, **named: Any) -> Any:
@@ -279,7 +279,7 @@ def _copied(saved: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _constant_saved(rule: VjpRule) -> VjpRule:
-    """Hold the saved values fixed: right at first order, wrong at second."""
+    """Detach the saved values: the first derivative is right, the second one wrong."""
     return lambda g, *saved, **named: rule(g, *map(values_of, saved), **named)
 
 

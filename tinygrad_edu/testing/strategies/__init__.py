@@ -1,4 +1,4 @@
-"""Hypothesis strategies for everything that a gradient test draws. They need the extra ``tinygrad-edu[testing]``."""
+"""Hypothesis strategies for gradient tests. They need the extra ``tinygrad-edu[testing]``."""
 
 from tinygrad_edu.errors import MissingExtraError
 
@@ -14,13 +14,33 @@ from tinygrad_edu.testing.strategies.calls import OP_CALLS, calls
 from tinygrad_edu.testing.strategies.indices import indices
 from tinygrad_edu.testing.strategies.modules import modules
 from tinygrad_edu.testing.strategies.op_calls.common import one_input, two_inputs
-from tinygrad_edu.testing.strategies.op_calls.questions import QUESTION_CALLS
+from tinygrad_edu.testing.strategies.op_calls.nondifferentiable import NONDIFFERENTIABLE_CALLS
 from tinygrad_edu.testing.strategies.programs import STEPS, Program, programs
 from tinygrad_edu.testing.strategies.special import special_arrays, special_calls, special_values
 from tinygrad_edu.testing.strategies.windows import WindowProblem, illegal_windows, windows
 
 __all__ = [
-    "OP_CALLS", "QUESTION_CALLS", "STEPS", "Program", "WindowProblem", "arrays", "axes", "broadcastable", "calls",
-    "illegal_windows", "indices", "labels", "masks", "modules", "one_input", "programs", "shapes",
-    "special_arrays", "special_calls", "special_values", "tensors", "two_inputs", "windows",
+    "NONDIFFERENTIABLE_CALLS",
+    "OP_CALLS",
+    "STEPS",
+    "Program",
+    "WindowProblem",
+    "arrays",
+    "axes",
+    "broadcastable",
+    "calls",
+    "illegal_windows",
+    "indices",
+    "labels",
+    "masks",
+    "modules",
+    "one_input",
+    "programs",
+    "shapes",
+    "special_arrays",
+    "special_calls",
+    "special_values",
+    "tensors",
+    "two_inputs",
+    "windows",
 ]  # fmt: skip

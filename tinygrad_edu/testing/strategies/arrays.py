@@ -1,4 +1,4 @@
-"""Shapes, arrays of every memory layout, tensors, axes, labels and masks. They shrink to small round numbers."""
+"""Strategies of shapes, arrays of every memory layout, tensors, axes, labels and masks."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tinygrad_edu.engine import Array, Tensor
-from tinygrad_edu.testing.literals import LAYOUTS
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tinygrad_edu.testing.strategies.numbers import distinct_numbers, numbers_of_all_sizes, ordinary_numbers
 
 Shape = tuple[int, ...]
@@ -23,9 +23,9 @@ _LAYOUT_OF_DISTINCT = st.sampled_from(["contiguous", *(name for name in LAYOUTS 
 
 @lru_cache
 def shapes(min_dims: int = 0, max_dims: int = 5, empty: bool = True) -> Strategy[Shape]:
-    """Draw a shape of 64 elements at most: 0-d, with axes of length 1, now and then with long ones, or with many.
+    """Draw a shape of at most 64 elements: 0-d, with axes of length 1, with long axes, or with many axes.
 
-    Unless ``empty=False``, now and then an axis has the length 0. More than three axes are short.
+    Unless ``empty=False``, an axis may have length 0. If there are more than three axes, they are short.
     """
     few = max(min_dims, min(3, max_dims))
 
@@ -33,7 +33,7 @@ def shapes(min_dims: int = 0, max_dims: int = 5, empty: bool = True) -> Strategy
         return hnp.array_shapes(min_dims=least_dims, max_dims=most_dims, min_side=least, max_side=most)
 
     usual = [of(ndim, ndim, 1, 4) for ndim in range(min_dims, few + 1)]
-    # An axis of length 1 hides what goes along it, so most arrays of several axes have none.
+    # An axis of length 1 hides errors along it, so most shapes with several axes have none.
     longer = [of(ndim, ndim, 2, 4) for ndim in range(max(min_dims, 2), few + 1)]
     alike = [shape.map(lambda shape: shape[:1] * len(shape)) for shape in longer]  # show a forgotten transposition
     kinds = [*usual, *longer, *longer, *alike]
@@ -48,7 +48,7 @@ def shapes(min_dims: int = 0, max_dims: int = 5, empty: bool = True) -> Strategy
 
 @lru_cache
 def broadcastable(count: int = 2, max_dims: int = 4, empty: bool = True) -> Strategy[tuple[Shape, ...]]:
-    """Draw `count` shapes that broadcast: each is a common shape with axes of length 1 put in and left out, or not."""
+    """Draw `count` shapes that broadcast. Some have axes of length 1, or fewer axes."""
     few = min(max_dims, 3)
 
     def of(most_dims: int, least: int, most: int, least_dims: int = 0) -> Strategy[tuple[Shape, ...]]:
@@ -74,27 +74,27 @@ def arrays(
 ) -> Strategy[Array]:
     """Draw an array of numbers.
 
-    Most are ordinary numbers: multiples of 1/32, from 0, or the bound that is next to it, to 8 beyond. One array in six
-    has numbers of all sizes between the bounds, from 1e-8 on: 1, 2 and 5 times the powers of ten.
+    Most arrays have multiples of 1/32 within 8 of zero, or of the bound that is closest to zero. One array in six has
+    numbers of all magnitudes between the bounds, from 1e-8: 1, 2 and 5 times the powers of ten.
 
     Parameters
     ----------
     shape : tuple of int, or strategy of such, optional
     low, high : float
-        Bounds of the values, which are among them. They hold in every dtype.
+        Inclusive bounds of the values, in every dtype.
     away_from : sequence of float
-        Where a kink is: no value is closer to one than an eighth; if the bounds are less than 1 apart, than an eighth
-        of that.
+        Kinks. The distance of each value from a kink is at least 1/8, or 1/8 of the distance of the bounds if that is
+        less than 1.
     distinct : bool
-        All values differ, by an eighth if that many fit between the bounds.
+        Whether all values differ, by 1/8 if that many fit between the bounds.
     dtype : dtype
     layouts : bool
-        Draw the memory layout too: contiguous, Fortran, strided, reversed, and of stride 0 (unless distinct).
+        Whether to draw the memory layout: contiguous, Fortran, strided, reversed, and stride 0 unless distinct.
 
     Raises
     ------
     DataError
-        Where there is no such number, or not as many distinct ones as an array has elements.
+        There is no such number, or there are fewer distinct ones than an array has elements.
 
     Examples
     --------
@@ -140,14 +140,14 @@ def positions(shape: Shape, n: int) -> Strategy[Array]:
 
 
 def tensors(requires_grad: bool | None = None, **settings: Any) -> Strategy[Tensor]:
-    """Draw a Tensor: a leaf with or without a gradient (both, unless said), of `arrays(**settings)`."""
+    """Draw a leaf Tensor from `arrays(**settings)`. By default `requires_grad` is drawn too."""
     flags = st.booleans() if requires_grad is None else st.just(requires_grad)
     return st.builds(Tensor, arrays(layouts=False, **settings), flags)
 
 
 @lru_cache
 def axes(ndim: int, none: bool = True, several: bool = True) -> Strategy[Any]:
-    """Draw what the keyword `axis` takes for an array of `ndim` axes: None, a position or a tuple, of either sign."""
+    """Draw an `axis` argument for an array with `ndim` axes: None, a position or a tuple, of either sign."""
     kinds: list[Strategy[Any]] = [st.integers(-ndim, ndim - 1)] if ndim else []
     if several:
         kinds.append(hnp.valid_tuple_axes(ndim))

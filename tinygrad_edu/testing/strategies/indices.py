@@ -1,4 +1,4 @@
-"""Indices of an array: basic, advanced, boolean, and all of them mixed. Positions are often repeated."""
+"""Strategies of array indices: basic, advanced and boolean ones, mixed, often with repeated positions."""
 
 from functools import lru_cache
 from typing import Any
@@ -21,9 +21,9 @@ _KINDS = st.sampled_from(["slice", "position", "mask", *["array"] * 4])
 def indices(shape: Shape) -> Strategy[Any]:
     """Draw an index for an array of that shape.
 
-    It is a basic one, with ``...`` and new axes; an array of positions of the first axis, or one for each axis; a mask;
-    or slices, positions, arrays and masks beside each other. In most of the arrays positions are repeated, also as the
-    negative number that means the same; some are of int32 or uint8.
+    It is a basic index with ``...`` and new axes, an index array for the first axis or for each axis, a mask, or a
+    mixture of slices, integers, arrays and masks. Most index arrays repeat positions, also as equivalent negative
+    numbers. Some have dtype int32 or uint8.
     """
     kinds = [hnp.basic_indices(shape, allow_newaxis=True), masks(shape), *[_mixed(shape)] * 3]
     if shape and all(shape):
@@ -40,7 +40,7 @@ def _rows(draw: Any, n: int) -> Array:
 
 
 def _index_array(draw: Any, n: int, shape: Shape, repeated: int | None) -> Array:
-    """Draw positions of an axis of length n, each from either end; all of them, or the first few repeated."""
+    """Draw positive and negative positions of an axis of length n: independent ones, or the first few repeated."""
     drawn, dtype = draw(positions(shape, 2 * n)), draw(_DTYPES)
     position = np.resize(drawn.ravel()[:repeated] // 2, shape)
     from_the_end = n * (drawn % 2) if dtype.kind == "i" else 0
@@ -49,7 +49,7 @@ def _index_array(draw: Any, n: int, shape: Shape, repeated: int | None) -> Array
 
 @st.composite
 def _mixed(draw: Any, shape: Shape) -> Any:
-    """Draw for some axes, on either side of a ``...``, what indexes them; the arrays and masks broadcast together."""
+    """Draw a mixed index for some axes on either side of ``...``. The arrays and masks in it broadcast together."""
     repeated, length = draw(_REPEATED), draw(_LENGTHS)
     parts: list[Any] = []
     if draw(st.booleans()):

@@ -1,4 +1,4 @@
-"""Modules: random nests of layers, with an input that fits them."""
+"""Strategies of modules: random nested layers, with a matching input."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ _SMOOTH = ("Tanh", "Sigmoid", "Softmax", "LogSoftmax")
 
 @st.composite
 def modules(draw: Any, images: bool | None = None) -> tuple[Any, Array]:
-    """Draw a Sequential, with other Sequentials and Residuals in it, and a float64 batch for it.
+    """Draw a Sequential with nested Sequentials and Residuals, and a float64 batch for it.
 
     Parameters
     ----------
     images : bool, optional
-        Whether the batch is one of images (N, C, H, W) and the first layers are convolutions and pooling; else it is
-        of vectors (N, features). Either, unless said.
+        Whether the batch has images (N, C, H, W), and convolutions and pooling come first. Otherwise it has vectors
+        (N, features). Default: either.
     """
     from tinygrad_edu import nn
 

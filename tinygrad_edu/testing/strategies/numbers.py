@@ -1,4 +1,4 @@
-"""Which numbers an array is drawn from: a few hundred at most, the simplest of them first.
+"""The numbers that arrays are drawn from: at most a few hundred, the simplest first.
 
 Ordinary numbers are multiples of 1/32, up to 8: exact, and short to print. Numbers of all sizes are 1, 2 and 5 times
 the powers of ten, from 1e-8 to the bounds.
@@ -59,12 +59,12 @@ def numbers_of_all_sizes(low: float, high: float, away_from: tuple[float, ...], 
 
 @lru_cache
 def distinct_numbers(size: int, low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:
-    """Return so many different numbers, next to 0 and in order: an eighth apart, or closer where they must be.
+    """Return `size` distinct sorted numbers near 0 with a distance of 1/8, or less if they do not fit.
 
     Raises
     ------
     DataError
-        Where there are fewer.
+        There are fewer such numbers.
     """
     nearest, found = _nearest_to_0(low, high), np.empty(0, dtype)
     for gap in _GAPS if dtype.kind == "f" else _WHOLE:
@@ -82,7 +82,7 @@ def distinct_numbers(size: int, low: float, high: float, away_from: tuple[float,
 
 
 def _between_kinks(low: float, high: float, away_from: tuple[float, ...]) -> Iterator[tuple[float, float]]:
-    """Yield the intervals that are left between the bounds, some of them empty."""
+    """Yield the intervals between the bounds that exclude kinks. Some are empty."""
     apart = margin(low, high)
     for kink in sorted(away_from):
         yield low, min(kink - apart, high)
@@ -97,7 +97,7 @@ def _nearest_to_0(low: float, high: float) -> float:
 
 
 def _multiples(grid: Fraction, first: float, last: float) -> range:
-    """Return by which whole numbers the multiples of `grid` between two numbers are multiplied."""
+    """Return the integers k for which ``k * grid`` lies between two numbers."""
     return range(ceil(Fraction(first) / grid), floor(Fraction(last) / grid) + 1)
 
 
@@ -106,12 +106,12 @@ def _times(grid: Fraction, multiples: range) -> list[float]:
 
 
 def margin(low: float, high: float) -> float:
-    """Return how far from a kink a number between the bounds must be."""
+    """Return the required distance from a kink."""
     return min(_MARGIN, (high - low) / 8)
 
 
 def _that_fit(numbers: list[float], low: float, high: float, away_from: tuple[float, ...], dtype: np.dtype) -> Array:
-    """Return those that a dtype holds, as it rounds them, within the bounds and away from kinks; the simplest first."""
+    """Return numbers rounded to a dtype, within the bounds and away from kinks, the simplest first."""
     with np.errstate(over="ignore", invalid="ignore"):  # what a dtype cannot hold becomes something out of bounds
         rounded = dict.fromkeys(np.array(numbers).astype(dtype).tolist())
     numbers = [x for x in rounded if low <= x <= high and all(abs(x - a) >= margin(low, high) for a in away_from)]

@@ -1,7 +1,7 @@
 """Programs: random graphs of ops, with shared subexpressions, views, in-place steps and several results.
 
-A program is Python source that works on arrays and on tensors alike. It is drawn line by line: each line is run on
-the arrays as it is drawn, so that the next one knows shapes and values, and keeps them tame and away from kinks.
+A program is Python source for arrays and tensors. Each line runs when it is drawn, so the next line depends on its
+shape and values, which stay moderate and away from kinks.
 """
 
 import re
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.literals import LAYOUTS, Namer, code, described
+from tinygrad_edu.testing.arrays.code_repr import Namer, code, described
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tinygrad_edu.testing.strategies.arrays import arrays, broadcastable, masks
 from tinygrad_edu.testing.strategies.op_calls.reduction import REDUCTION_SETTINGS
 from tinygrad_edu.testing.strategies.op_calls.shape import SHAPE_SETTINGS
@@ -45,10 +46,10 @@ class Program:
         return self._function(*inputs)
 
     def __repr__(self) -> str:
-        return self.written(described)
+        return self.to_code(described)
 
-    def written(self, name: Namer) -> str:
-        """Return the program as code, with a name for what is no literal."""
+    def to_code(self, name: Namer) -> str:
+        """Return the program as code, with ``name(x)`` for each x that is no literal."""
         return f'{name(type(self))}({code(list(self.arrays), name)}, """{self.source}""")'
 
 
@@ -61,7 +62,7 @@ class _Draft:
         self.lines: list[str] = []
 
     def name(self, fits: Callable[[Array], bool] = lambda value: True) -> str:
-        """Draw one of the names whose value fits; the newest come first."""
+        """Draw a name with a suitable value, preferably a new one."""
         names = [name for name, value in self.values.items() if fits(value)]
         return str(self.draw(st.sampled_from(names[::-1]))) if names else ""
 
@@ -255,7 +256,7 @@ STEPS: dict[str, Step] = {
 
 @st.composite
 def programs(draw: Any, max_steps: int = 8) -> Program:
-    """Draw a program of one to three inputs and up to `max_steps` steps; what no step uses is its result."""
+    """Draw a program of one to three inputs and up to `max_steps` steps. Its results are the unused values."""
     shapes = draw(broadcastable(draw(st.integers(1, 3)), max_dims=2))
     inputs = [draw(arrays(shape, -2.0, 2.0, layouts=False)) for shape in shapes]
     draft = _Draft(draw, inputs)

@@ -1,4 +1,4 @@
-"""Calls with special values: NaN, infinities, zeros of both signs, the ends of the range, and ties."""
+"""Calls with special values: NaN, infinities, signed zeros, the largest and smallest numbers, ties."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.calls import Call
-from tinygrad_edu.testing.literals import LAYOUTS
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, positions
 from tinygrad_edu.testing.strategies.calls import calls
 
@@ -18,7 +18,7 @@ _ANY_LAYOUT = st.sampled_from([*["contiguous"] * len(LAYOUTS), *LAYOUTS])  # man
 
 
 def special_values(dtype: Any) -> list[float]:
-    """Return the special values of a floating-point dtype, as short as they round to it.
+    """Return the special values of a floating-point dtype.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def special_values(dtype: Any) -> list[float]:
 def special_arrays(
     draw: Any, shape: Shape | Strategy[Shape] | None = None, dtype: Any = np.float64, layouts: bool = True
 ) -> Array:
-    """Draw an array in which special values replace up to three numbers, in any memory layout unless said."""
+    """Draw an array with up to three special values, in any memory layout by default."""
     (x,) = _with_special_values(draw, [np.array(draw(arrays(shape, layouts=False)), dtype)])
     layout = draw(_ANY_LAYOUT) if layouts and x.ndim and x.size else "contiguous"
     return x if layout == "contiguous" else LAYOUTS[layout](x)
@@ -44,24 +44,24 @@ def special_arrays(
 
 @st.composite
 def special_calls(draw: Any, name: str, dtypes: tuple[Any, ...] = (np.float64, np.float32, np.float16)) -> Call:
-    """Draw a call of an op with contiguous arrays of one dtype, in which special values replace up to three numbers.
+    """Draw a call of an op with contiguous arrays of one dtype, which have up to three special values.
 
     Parameters
     ----------
     name : str
-        A name in `OP_CALLS` or `QUESTION_CALLS`.
+        A name in `OP_CALLS` or `NONDIFFERENTIABLE_CALLS`.
     dtypes : tuple of dtype
         What the dtype of all differentiable inputs is drawn from.
     """
     call, dtype = draw(calls(name)), draw(st.sampled_from(dtypes))
     with np.errstate(over="ignore"):
         drawn = [np.array(x, dtype, order="C") for x in call.arrays]
-    special: Call = call.replaced(_with_special_values(draw, drawn))
+    special: Call = call.with_arrays(_with_special_values(draw, drawn))
     return special
 
 
 def _with_special_values(draw: Any, given: list[Array]) -> list[Array]:
-    """Replace up to three numbers of contiguous arrays of one dtype, in place; or give an array only a few values."""
+    """Replace up to three elements of contiguous arrays of one dtype in place, or let an array have few values."""
     filled = [x for x in given if x.size]
     if filled and draw(_ONE_IN_FOUR) == 3:
         x = draw(st.sampled_from(filled))

@@ -1,6 +1,6 @@
-"""Problems of convolution and pooling: legal combinations of size, kernel, stride, padding, dilation, and one-off ones.
+"""Strategies of convolution and pooling windows: valid sizes, kernels, strides, paddings and dilations.
 
-Everything is drawn so that it fits; `illegal_windows` then makes the image one pixel too small.
+`illegal_windows` makes the image one pixel too small.
 """
 
 from dataclasses import asdict, dataclass
@@ -23,12 +23,12 @@ class WindowProblem:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All but the size of the image, as keywords of `im2col`."""
+        """The keyword arguments of `im2col`."""
         return {key: value for key, value in asdict(self).items() if key != "size"}
 
     @property
     def output(self) -> Size:
-        """How many windows fit, by rows and columns."""
+        """The number of rows and columns of windows."""
         rows, columns = (
             (n + 2 * p - d * (k - 1) - 1) // s + 1
             for n, k, s, p, d in zip(self.size, self.kernel_size, self.stride, self.padding, self.dilation, strict=True)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.literals import LAYOUTS
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS
 from tools.torch_table import KINDS, Shape
 
 Draws = np.random.RandomState

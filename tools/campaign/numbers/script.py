@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.literals import code
+from tinygrad_edu.testing.arrays.code_repr import code
 from tools.campaign.numbers.judges import Cotangents, Finding, Ours, Theirs, attempt
 from tools.campaign.numbers.program import Program, Step, quiet
 from tools.campaign.numbers.reducing import GENERIC, MANY, generic

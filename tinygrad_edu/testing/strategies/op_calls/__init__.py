@@ -1,1 +1,1 @@
-"""For each op, what it can be called with: legal inputs away from kinks, and every setting."""
+"""Strategies of calls of each op: valid inputs away from kinks, and all settings."""

@@ -1,17 +1,17 @@
-"""Calls of the activations, away from their bends."""
+"""Calls of activations, away from their kinks."""
 
 from typing import Any
 
 from hypothesis import strategies as st
 
-from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, axes, broadcastable, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import one_input
 
 
 @st.composite
 def _bent(draw: Any, name: str, choices: dict[str, Any], bends: Any) -> Call:
-    """Draw settings from what is listed for each, and numbers away from the bends that it has with them."""
+    """Draw settings from the given lists, and numbers away from the kinks that they imply."""
     settings = {key: draw(st.sampled_from(some)) for key, some in choices.items()}
     return Call(name, [draw(arrays(low=-7.0, high=7.0, away_from=bends(**settings)))], **settings)
 

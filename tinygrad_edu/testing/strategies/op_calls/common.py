@@ -1,4 +1,4 @@
-"""Calls of ops of one input and of two, and settings that many ops have: an axis, several axes."""
+"""Calls of unary and binary ops, and common settings such as axes."""
 
 from collections.abc import Callable
 from math import prod
@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import (
     Shape,
     Strategy,
@@ -39,7 +39,7 @@ def one_input(
     least_size: int = 0,
     **values: Any,
 ) -> Call:
-    """Draw a call of an op of one input, whose values are `arrays(**values)`, with the settings drawn for its shape."""
+    """Draw a call of a unary op, with an input from `arrays(**values)` and settings for its shape."""
     shape = draw(shapes(least_axes, empty=not least_size))
     if prod(shape) < least_size:
         shape = (least_size, *shape[1:])
@@ -49,7 +49,7 @@ def one_input(
 
 @st.composite
 def two_inputs(draw: Any, name: Any, x: Settings | None = None, y: Settings | None = None) -> Call:
-    """Draw a call of an op of two inputs that broadcast.
+    """Draw a call of a binary op with inputs that broadcast.
 
     Now and then one is an array of integers or booleans, or the second a Python number: these are held fixed.
     """
@@ -63,7 +63,7 @@ def two_inputs(draw: Any, name: Any, x: Settings | None = None, y: Settings | No
 
 
 def conditions(shape: Shape) -> Strategy[Array]:
-    """Draw a mask: of booleans, or of 0 and 1."""
+    """Draw a mask of booleans, or of zeros and ones."""
     return masks(shape) | masks(shape).map(lambda mask: mask.astype(np.int64))
 
 
@@ -73,13 +73,13 @@ def along(shape: Shape) -> Strategy[Settings]:
 
 
 def reduced(shape: Shape, axis: Any) -> int:
-    """Return how many elements a reduction over `axis` takes together."""
+    """Return the number of elements in each reduction over `axis`."""
     every = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     return prod(shape[a] for a in every)
 
 
 def along_at_least(least: int) -> SettingsFor:
-    """Return a strategy like `along`, of reductions of at least so many elements."""
+    """Return a strategy like `along`, of reductions over at least that many elements."""
     return lambda shape: along(shape).filter(lambda s: reduced(shape, s["axis"]) >= least)
 
 

@@ -1,11 +1,11 @@
-"""Calls of the ops on one element at a time."""
+"""Calls of elementwise ops."""
 
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import (
     Strategy,
     arrays,
@@ -52,7 +52,7 @@ def _tanh_gradients(draw: Any) -> Call:
 
 @st.composite
 def _divisions(draw: Any, name: str) -> Call:
-    """Draw operands whose quotients are all away from whole numbers, where floor jumps."""
+    """Draw operands whose quotients are away from integers, where floor jumps."""
     of_x, of_y = draw(broadcastable())
     x = 2 * np.round(draw(arrays(of_x, -1.0, 1.0))) + draw(st.sampled_from([0.25, 0.3]))
     y = draw(arrays(of_y, away_from=(0.0,)))
@@ -61,7 +61,7 @@ def _divisions(draw: Any, name: str) -> Call:
 
 @st.composite
 def _powers(draw: Any) -> Call:
-    """Draw a positive base and any exponent; or any base but 0 and whole exponents, held fixed; or a number as one."""
+    """Draw a positive base and any exponent, or a nonzero base and a constant integer exponent, or a number as one."""
     of_x, of_y = draw(broadcastable())
     kind = draw(st.sampled_from(("any exponent", "whole exponents", "a number as exponent", "a number as base")))
     if kind == "a number as exponent":
@@ -108,7 +108,7 @@ def _masked_fills(draw: Any) -> Call:
 
 @st.composite
 def _away_from_the_origin(draw: Any, name: str) -> Call:
-    """Draw operands that are not both 0; now and then one is a Python number, which is held fixed."""
+    """Draw operands that are not both 0. One may be a Python number, which is constant."""
     of_x, of_y = draw(broadcastable())
     x, y = draw(arrays(of_x, **ANY_SIZE)), draw(arrays(of_y, **ANY_SIZE, **NO_ZERO))
     if name == "arctan2":
@@ -119,7 +119,7 @@ def _away_from_the_origin(draw: Any, name: str) -> Call:
 
 
 def _one_of(**settings: Any) -> SettingsFor:
-    """Return a strategy of settings, each of what is listed for it."""
+    """Return a strategy of settings, each from its list."""
     return lambda shape: st.fixed_dictionaries({name: st.sampled_from(some) for name, some in settings.items()})
 
 

@@ -1,4 +1,4 @@
-"""Calls of the ops on images: windows, convolution, pooling, resizing; with rows as images with a height of 1."""
+"""Calls of image ops in one and two dimensions: windows, convolution, pooling, resizing."""
 
 from math import prod
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, masks
 from tinygrad_edu.testing.strategies.windows import WindowProblem, windows
 
@@ -49,7 +49,7 @@ def _unfoldings(draw: Any, name: str) -> Call:
 
 @st.composite
 def _correlations(draw: Any, name: str) -> Call:
-    """Draw a correlation, with a bias or without, or one of the two ops that are its rules."""
+    """Draw a correlation with or without a bias, or one of the two ops that compute its vjps."""
     window, groups = draw(windows()), draw(_GROUPS)
     each = st.integers(1, 2 if groups < 3 else 1)
     per_group, out = draw(each), groups * draw(each)
@@ -101,7 +101,7 @@ def _of_a_row(settings: dict[str, Any]) -> dict[str, Any]:
 
 @st.composite
 def _transposed_convolutions(draw: Any, name: str) -> Call:
-    """Draw small maps and kernels, and a padding that leaves something of the result."""
+    """Draw small maps and kernels, and a padding that does not crop the whole result."""
     n, groups = draw(_SAMPLES), draw(_GROUPS)
     size = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
     kernel_size = draw(st.tuples(st.integers(1, 4), st.integers(1, 3)))
@@ -156,7 +156,7 @@ def _greatests(draw: Any) -> Call:
 
 @st.composite
 def _choices(draw: Any, name: str) -> Call:
-    """Draw what pooling's rule is made of: the chosen pixels of each window, also none."""
+    """Draw the inputs of the vjp of pooling: the selected pixels of each window, or none."""
     window = draw(windows(max_padding=0))
     images = draw(_images(window))
     maps = (*images.shape[:2], *window.output)
@@ -197,7 +197,7 @@ def _interpolations(draw: Any) -> Call:
 
 @st.composite
 def _resamplings(draw: Any, name: str) -> Call:
-    """Draw tables of any taps and weights, 0 among them."""
+    """Draw tables of taps and weights, which may be 0."""
     shape = [draw(st.integers(1, 3)) for _ in range(draw(st.integers(1, 3)))]
     axis = draw(st.integers(-len(shape), len(shape) - 1))
     length, taps, size = shape[axis], draw(st.integers(1, 3)), draw(st.integers(1, 4))

@@ -1,4 +1,4 @@
-"""Calls of the functions that layers are: linear maps, normalization, embedding, attention."""
+"""Calls of layer functions: linear, normalization, embedding, attention."""
 
 from math import prod
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, broadcastable, labels, masks, shapes
 
 _EPS = st.sampled_from([1e-5, 0.25])
@@ -150,7 +150,7 @@ def _embeddings(draw: Any, name: str) -> Call:
 
 
 def _uneven(x: Any) -> Any:
-    """Return other numbers, with no sums among them that cancel."""
+    """Return numbers whose sums do not cancel."""
     return x / 2 + np.sqrt(np.arange(2.0, x.size + 2)).reshape(x.shape) / 4
 
 
@@ -185,7 +185,7 @@ def _affine_gates(draw: Any) -> Call:
 
 @st.composite
 def _recurrent_layers(draw: Any) -> Call:
-    """Draw a row of all that a recurrent layer needs; of relu, what the gates get outweighs what the states add."""
+    """Draw the inputs of a recurrent layer. For relu, the inputs of the gates outweigh the states."""
     kind = draw(st.sampled_from(["RNN_TANH", "RNN_RELU", "LSTM", "GRU"]))
     steps, samples, hidden = (draw(st.integers(1, 3)) for _ in range(3))
     gates, shown = {"LSTM": 4, "GRU": 3}.get(kind, 1), hidden

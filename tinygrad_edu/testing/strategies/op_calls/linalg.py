@@ -1,4 +1,4 @@
-"""Calls of the products of arrays of any number of axes, and of linear algebra."""
+"""Calls of array products and linear algebra."""
 
 from math import prod
 from typing import Any
@@ -8,7 +8,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import Settings
 

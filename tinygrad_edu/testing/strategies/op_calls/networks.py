@@ -1,11 +1,11 @@
-"""Calls of the ops of networks: products, classification, dropout."""
+"""Calls of network ops: products, classification losses, dropout."""
 
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import (
     Strategy,
     arrays,
@@ -35,7 +35,7 @@ def _products(draw: Any) -> Call:
 
 @st.composite
 def _classifications(draw: Any, name: str) -> Call:
-    """Draw logits with labels, or with probabilities, which are differentiated too."""
+    """Draw logits with labels, or with differentiable probabilities."""
     samples, classes = draw(st.integers(1, 3)), draw(st.integers(1, 4))
     positions = draw(shapes(0, 1, empty=False))
     logits = draw(arrays((samples, classes, *positions), **MARGINS_OF_40))
@@ -46,7 +46,7 @@ def _classifications(draw: Any, name: str) -> Call:
 
 @st.composite
 def _weighted_classifications(draw: Any) -> Call:
-    """Draw the same, also with weights of the classes, smoothed, and with labels that do not count."""
+    """Draw the same with class weights, label smoothing and ignored labels."""
     call = draw(_classifications("cross_entropy"))
     logits, targets = call.inputs
     classes, weights, ignored = logits.shape[1], [], -100

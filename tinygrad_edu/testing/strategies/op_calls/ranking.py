@@ -1,4 +1,4 @@
-"""Calls of what chooses elements: by their position along an axis, by their rank, and weighted."""
+"""Calls of functions that select elements by position or rank, and of weighted means."""
 
 from typing import Any
 
@@ -6,19 +6,19 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.engine import Array
-from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, one_input
 from tinygrad_edu.testing.strategies.op_calls.several import first_of
 
 
 def _whole(shape: Shape, low: int, high: int) -> Strategy[Array]:
-    """Draw an array of whole numbers from `low` to `high`."""
+    """Draw an integer array with elements from `low` to `high`."""
     return arrays(shape, low, high, layouts=False).map(lambda x: np.round(x).astype(np.int64))
 
 
 def _with_axis(shape: Shape, axis: int, n: int) -> Shape:
-    """Return a shape with another length of one axis."""
+    """Return a shape with axis `axis` of length `n`."""
     return tuple(n if a == axis % len(shape) else m for a, m in enumerate(shape))
 
 
@@ -36,7 +36,7 @@ def _takes(draw: Any) -> Call:
 
 @st.composite
 def _positions(draw: Any, shape: Shape, least: int = 0) -> Settings:
-    """Draw an axis, or None, and positions along it; across it they now and then broadcast."""
+    """Draw an axis, or None, and positions along it, which may broadcast across it."""
     axis = draw(axes(len(shape), several=False))
     laid = shape if axis is not None else (int(np.prod(shape)),)
     along = -1 if axis is None else axis
@@ -86,7 +86,7 @@ def _quantiles(draw: Any, name: str, scale: float = 1.0) -> Call:
 
 @st.composite
 def _averages(draw: Any, name: str) -> Call:
-    """Draw weights of every element, or of one axis or several; they are differentiated, too."""
+    """Draw differentiable weights for every element, or along some axes."""
     shape = draw(shapes(0, empty=False))
     settings = draw(along(shape))
     chosen = range(len(shape)) if settings["axis"] is None else np.atleast_1d(settings["axis"]).astype(int)
@@ -103,7 +103,7 @@ def _averages(draw: Any, name: str) -> Call:
 
 @st.composite
 def _chosen(draw: Any, name: str) -> Call:
-    """Draw how many of the first elements of an order along an axis, or which of them."""
+    """Draw the `k` of topk or kthvalue, and an axis."""
     shape = draw(shapes(1, empty=False))
     axis = draw(axes(len(shape), none=False, several=False))
     settings = {"k": draw(st.integers(1, shape[axis])), "axis": axis}

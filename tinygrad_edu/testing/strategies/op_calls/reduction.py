@@ -1,11 +1,11 @@
-"""Calls of the reductions, and of what works along an axis."""
+"""Calls of reductions and of functions along an axis."""
 
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, masks, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import (
     ANY_SIZE,

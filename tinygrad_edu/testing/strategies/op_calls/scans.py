@@ -1,11 +1,11 @@
-"""Calls of the scans along an axis."""
+"""Calls of scans along an axis."""
 
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import ANY_SIZE, MARGINS_OF_40, axis_or_none, one_input
 

@@ -1,6 +1,6 @@
-"""Calls of the functions of several arrays, or with several results: joining, splitting, grids.
+"""Calls of functions with several arrays or several results: joining, splitting, grids.
 
-A call has one result, so these results are laid one after the other: the function is wrapped, and its own is in
+A call has one result, so a wrapper concatenates several results. The function itself is
 ``call.function.__wrapped__``.
 """
 
@@ -12,13 +12,13 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu import ops
-from tinygrad_edu.testing.calls import Call, resolve
+from tinygrad_edu.testing.op_call import Call, resolve
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, broadcastable, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import Settings, SettingsFor, one_axis
 
 
 def of_a_list(function: str | Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of one list, or the one of that name, as one of the arrays in it."""
+    """Return a function of a list, given itself or its name, as a function of the arrays in the list."""
     of_list = resolve(function) if isinstance(function, str) else function
 
     def wrapped(*inputs: Any, **settings: Any) -> Any:
@@ -28,7 +28,7 @@ def of_a_list(function: str | Callable[..., Any]) -> Callable[..., Any]:
 
 
 def in_one(function: str | Callable[..., Any], concatenate: Callable[..., Any] = ops.concatenate) -> Callable[..., Any]:
-    """Return a function of several results as one of a single result: their elements, one after the other."""
+    """Return a function with several results as a function with one result, their concatenation."""
     of_several = resolve(function) if isinstance(function, str) else function
 
     def wrapped(*inputs: Any, **settings: Any) -> Any:
@@ -39,7 +39,7 @@ def in_one(function: str | Callable[..., Any], concatenate: Callable[..., Any] =
 
 
 def first_of(function: str | Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of several results as one of the first of them."""
+    """Return a function with several results as a function of the first result."""
     of_several = resolve(function) if isinstance(function, str) else function
 
     def wrapped(*inputs: Any, **settings: Any) -> Any:
@@ -49,7 +49,7 @@ def first_of(function: str | Callable[..., Any]) -> Callable[..., Any]:
 
 
 def in_rows(function: str | Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of nested lists as one of the arrays in them, so many to a row; of one list, if to none."""
+    """Return a function of nested lists as a function of the arrays in them, `columns` per row; 0 for one list."""
     of_rows = resolve(function) if isinstance(function, str) else function
 
     def wrapped(*inputs: Any, columns: int) -> Any:
@@ -60,7 +60,7 @@ def in_rows(function: str | Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _printed_as(wrapper: str, wrapped: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a wrapped function the code that makes it as its name, so that the repr of a call is code."""
+    """Set the name of a wrapped function to the code that makes it, so that the repr of a call is code."""
     wraps(function)(wrapped)
     wrapped.__name__ = f"{wrapper}({function.__name__!r})"
     return wrapped

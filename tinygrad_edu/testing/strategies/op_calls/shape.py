@@ -1,4 +1,4 @@
-"""Calls of the ops that move elements: shapes, repetitions, borders, diagonals, indices."""
+"""Calls of ops that move elements: reshaping, repeating, padding, diagonals, indexing."""
 
 from math import prod
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.testing.calls import Call
+from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import (
     Shape,
     Strategy,
@@ -24,7 +24,7 @@ from tinygrad_edu.testing.strategies.op_calls.common import (
 
 @st.composite
 def _reshapings(draw: Any, shape: Shape) -> Settings:
-    """Factor the size anew; one length may be given as -1."""
+    """Draw another shape of the same size. One length may be -1."""
     lengths: list[int] = []
     rest = prod(shape)
     for _ in range(draw(st.integers(0, 2))):
@@ -68,7 +68,7 @@ def _larger_shapes(draw: Any, shape: Shape) -> Settings:
 
 @st.composite
 def _widths(draw: Any, shape: Shape, most: int = 2) -> Any:
-    """Draw what `pad_width` takes, and `constant_values`: a number, a pair, a pair for each axis."""
+    """Draw `pad_width` and `constant_values`: a number, a pair, or a pair for each axis."""
     pairs = st.tuples(st.integers(0, most), st.integers(0, most))
     for_each = pairs if len(shape) == 1 else st.tuples(pairs)
     return draw(st.integers(0, most) | for_each | st.tuples(*[pairs] * len(shape)))
@@ -198,7 +198,7 @@ def _matrices_or_diagonals(draw: Any) -> Call:
 
 @st.composite
 def _positions(draw: Any, name: str) -> Call:
-    """Draw positions along an axis: some of them several times, now and then one, or all, many times; or a disorder."""
+    """Draw positions along an axis: repeated ones, a single one many times, or a permutation."""
     shape = draw(shapes(1))
     axis = draw(st.integers(0, len(shape) - 1))
     n = shape[axis] if name == "picked" else draw(st.integers(1, 3) | st.just(80))

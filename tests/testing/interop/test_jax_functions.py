@@ -1,0 +1,155 @@
+"""check_jax and check_keras: right functions pass, wrong rules in them are named, and nothing of theirs is changed."""
+
+import os
+
+os.environ["KERAS_BACKEND"] = "jax"
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinygrad_edu.errors import DTypeError, MissingExtraError, RuleDefinitionError
+from tinygrad_edu.testing import GradientMismatch, NotDeterministic, check_jax, check_keras, check_module
+
+keras = pytest.importorskip("keras", reason="an extra: pip install '.[keras]'")
+jax = pytest.importorskip("jax")
+jnp, layers = jax.numpy, keras.layers
+
+X = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+PARAMS = {"w": jnp.ones((3, 2)), "b": [jnp.zeros(2), "bias"], "steps": 2}
+
+
+def sine(factor=1.0, only=None):
+    """Return a sine whose rule is wrong by a factor, and that takes one dtype if it must."""
+
+    @jax.custom_vjp
+    def sin(x):
+        if only is not None and x.dtype != only:
+            raise TypeError(f"only {only}")
+        return jnp.sin(x)
+
+    sin.defvjp(lambda x: (sin(x), x), lambda x, g: (factor * g * jnp.cos(x),))
+    return sin
+
+
+def flat_at_second_order():
+    sin = jax.custom_vjp(jnp.sin)
+    sin.defvjp(lambda x: (jnp.sin(x), x), lambda x, g: (g * jax.lax.stop_gradient(jnp.cos(x)),))
+    return sin
+
+
+def dropped(key, x):
+    return jnp.where(jax.random.bernoulli(key, 0.5, x.shape), x * x, 0)
+
+
+def linear(params, x):
+    return {"out": jnp.tanh(x @ params["w"] + params["b"][0]) * params["steps"], "n": jnp.arange(3), "name": 1.0}
+
+
+RIGHT = {
+    "pytrees": (linear, [PARAMS, X[0]], 2),
+    "a rule": (sine(), [X[0]], 2),
+    "right once": (flat_at_second_order(), [X[0]], 1),
+    "random numbers": (dropped, [jax.random.key(0), X[0]], 1),
+    "numbers": (lambda x, n: x**n, [2.0, 3], 1),
+    "half a byte short": (lambda x: x * x, [jnp.float16(2)], 1),
+    "only float32": (sine(only=jnp.float32), [X[0]], 1),
+    "a loop": (lambda w, x: jax.lax.scan(lambda h, v: (jnp.tanh(w * h + v), h), 0.0, x), [2.0, X[0]], 1),
+    "looks at values": (lambda x: x * x if x[0] > 0 else x, [X[0]], 1),
+    "bfloat16 inside": (lambda x: jnp.sum(x.astype(jnp.bfloat16) * 2), [X[0]], 1),
+}
+WRONG = {
+    "a rule": (sine(1.001), [X[0]], 1, r"^sin: the gradient of x is wrong: it is 1.001 times"),
+    "in a pytree": (lambda p: sine(1.001)(p["w"]), [{"v": 1.0, "w": X[0]}], 1, r"gradient of p\['w'\] is wrong"),
+    "only float32": (sine(1.01, jnp.float32), [X[0]], 1, "it is 1.0100.* times"),
+    "second order": (flat_at_second_order(), [X[0]], 2, "sin, derivative 2: the gradient of x is wrong: it is zero"),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_what_jax_differentiates_rightly_passes(name):
+    f, point, order = RIGHT[name]
+    check_jax(f, *point, order=order)
+    assert jnp.ones(1).dtype == jnp.float32
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_rule_of_jax_is_named(name):
+    f, point, order, words = WRONG[name]
+    with pytest.raises(GradientMismatch, match=words):
+        check_jax(f, *point, order=order)
+
+
+def test_errors_of_the_function_come_through():
+    with pytest.raises(NotDeterministic):
+        check_jax(lambda x: x * np.random.default_rng().random(), X[0])
+    with pytest.raises(DTypeError, match="check_keras takes a layer or model, not a function"):
+        check_keras(lambda x: x, X)
+    with pytest.raises(DTypeError, match="check_module takes modules of tinygrad_edu; for those of keras, check_keras"):
+        check_module(layers.Dense(1), X)
+    with pytest.raises(ZeroDivisionError):
+        check_jax(lambda x: x / (1 // 0), X)
+    with pytest.raises(DTypeError, match="complex"):
+        check_jax(lambda x: x * 1j, X[0])
+    with pytest.raises(RuleDefinitionError, match="order=0 checks nothing"):
+        check_jax(lambda x: x, X, order=0)
+    with pytest.raises(DTypeError, match="returned no floating-point array"):
+        check_jax(lambda x: 3, X)
+
+
+class Wrong(keras.Layer):
+    def build(self, shape):
+        self.w = self.add_weight(shape=shape[-1:], name="w", initializer="ones")
+
+    def call(self, x):
+        return sine(1.01)(x * self.w)
+
+
+def network():
+    return keras.Sequential([layers.Dense(2), layers.BatchNormalization(), layers.Dropout(0.5)])
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_a_model_of_keras_is_checked_and_left_as_it_was(training):
+    model = network()
+    model.build(X.shape)
+    before = [np.asarray(variable.value) for variable in model.variables]
+    check_keras(model, X, training=training)
+    for variable, value in zip(model.variables, before, strict=True):
+        assert np.array_equal(variable.value, value)
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"} == {keras.config.floatx()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", [layers.LSTM(1), layers.GRU(1), layers.LayerNormalization()], ids=lambda x: x.name)
+def test_layers_compute_in_float64_throughout(layer):
+    check_keras(layer, X[None], order=2)
+
+
+def test_labels_of_a_layer_are_held_fixed():
+    check_keras(layers.Embedding(5, 2), np.array([[1, 3, 1]]))
+
+
+def test_a_layer_of_nested_inputs():
+    check_keras(layers.Concatenate(axis=1), [X, X[:, :1]])
+
+
+def test_a_wrong_layer_is_named():
+    with pytest.raises(GradientMismatch, match=r"^layer Wrong: the gradient of wrong/w is wrong: it is 1.01 times"):
+        check_keras(Wrong(), X)
+
+
+@pytest.mark.parametrize(("check", "package"), [(check_jax, "jax"), (check_keras, "keras")])
+def test_what_is_missing_is_named_with_a_line_to_install_it(check, package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=rf"needs {package}: pip install 'tinygrad-edu\[keras\]'"):
+        check(None, X)
+
+
+def test_the_example_of_the_page():
+    page = (Path(__file__).parents[3] / "docs" / "testing_gradients.md").read_text()
+    (example,) = [block for block in re.findall(r"```py\n(.*?)```", page, re.DOTALL) if block.startswith("import jax")]
+    exec(example, {"__name__": "example"})

@@ -1,0 +1,179 @@
+"""check_torch: right functions and modules pass, wrong rules in them are named, and modules are left as they were."""
+
+import dataclasses
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinygrad_edu.errors import DTypeError, MissingExtraError
+from tinygrad_edu.testing import GradientMismatch, check_module, check_torch
+
+
+def test_what_is_missing_is_named_with_a_line_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match="check_torch needs torch: pip install torch"):
+        check_torch(None, np.ones(3))
+
+
+@pytest.fixture(scope="module")
+def torch():
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    return torch
+
+
+def sine(torch, factor=1.0, only=None, once=False):
+    """Return a sine whose rule is wrong by a factor, or at the second order, and that takes one dtype if it must."""
+
+    class Sine(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            if only is not None and x.dtype != only:
+                raise TypeError(f"only {only}")
+            ctx.save_for_backward(x)
+            return x.sin()
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return factor * g * (x.detach() if once else x).cos()
+
+    return Sine.apply
+
+
+def network(torch):
+    nn = torch.nn
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Linear(4, 2))
+
+
+def tied(torch):
+    nn = torch.nn
+    net = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3))
+    net[2].weight = net[0].weight
+    return net
+
+
+def model(torch, factor=1.0):
+    """Return a Module of nested inputs and results, a frozen part, and a rule that is wrong by a factor."""
+
+    @dataclasses.dataclass
+    class Out:
+        loss: object
+        more: object
+
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer1 = torch.nn.Linear(3, 2)
+            self.frozen = torch.nn.Linear(2, 2).requires_grad_(False)
+
+        def forward(self, batch, scale, name=None):
+            h = self.frozen(sine(torch, factor)(self.layer1(batch["x"]))) * scale
+            return Out((h**2).sum(), {"h": [h, 3], "labels": batch["labels"]})
+
+    return Model()
+
+
+def outside(net):
+    return lambda x: net(x).tanh()
+
+
+# Of PyTorch, x, and labels: a function or Module, its inputs, and the order.
+RIGHT = {
+    "linear": lambda torch, x, k: (torch.nn.Linear(3, 2), [x], 2),
+    "to the third order": lambda torch, x, k: (torch.tanh, [x[0]], 3),
+    "network": lambda torch, x, k: (network(torch), [x], 1),
+    "network in evaluation": lambda torch, x, k: (network(torch).eval(), [x], 1),
+    "shared parameter": lambda torch, x, k: (tied(torch), [x], 1),
+    "nested": lambda torch, x, k: (model(torch), [{"x": x, "labels": k}, 2.0], 1),
+    "recurrent": lambda torch, x, k: (torch.nn.LSTM(3, 2), [x[:, None]], 1),
+    "embedding": lambda torch, x, k: (torch.nn.Embedding(5, 3), [k], 1),
+    "labels": lambda torch, x, k: (torch.nn.functional.cross_entropy, [x, k], 2),
+    "arrays": lambda torch, x, k: (torch.nn.functional.cross_entropy, [x.numpy()[::-1], k.numpy()], 1),
+    "a rule": lambda torch, x, k: (sine(torch), [x], 2),
+    "right once": lambda torch, x, k: (sine(torch, once=True), [x], 1),
+    "only float32": lambda torch, x, k: (sine(torch, only=torch.float32), [x], 1),
+    "bfloat16": lambda torch, x, k: (torch.nn.Linear(3, 2).bfloat16(), [x.bfloat16()], 1),
+    "parameters from outside": lambda torch, x, k: (outside(torch.nn.Linear(3, 2)), [x], 1),
+    "identity": lambda torch, x, k: (lambda x: x, [x], 2),
+    "sparse": lambda torch, x, k: (torch.nn.EmbeddingBag(5, 3, sparse=True), [k[None]], 1),
+    "constant": lambda torch, x, k: (lambda x: torch.ones(3), [x], 1),
+}
+WRONG = {
+    "a rule": lambda torch, x, k: (sine(torch, 1.001), [x], 1, "^Sine.apply: the gradient of x0 is wrong: it is 1.001"),
+    "in a module": lambda torch, x, k: (model(torch, 1.01), [{"x": x, "labels": k}, 2.0], 1,
+                                        "^module Model: the gradient of layer1.weight is wrong: it is 1.01 times"),
+    "of an input": lambda torch, x, k: (lambda p: p["x"] * p["x"].detach(), [{"x": x}], 1,
+                                        r"gradient of p\['x'\] is wrong: it is half"),
+    "detached": lambda torch, x, k: (torch.detach, [x], 1, "it is zero"),
+    "only float32": lambda torch, x, k: (sine(torch, 1.01, torch.float32), [x], 1, r"it is 1.01|it is 1.00999"),
+    "second order": lambda torch, x, k: (sine(torch, once=True), [x], 2, "derivative 2: .* is wrong: it is zero"),
+}  # fmt: skip
+
+
+def inputs(torch):
+    """Return a batch and labels; and let the parameters that are made next be the same in every run."""
+    torch.manual_seed(1)
+    return torch.randn(4, 3), torch.tensor([0, 2, 1, 2])
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", RIGHT)
+def test_what_pytorch_differentiates_rightly_passes(name, torch):
+    f, point, order = RIGHT[name](torch, *inputs(torch))
+    check_torch(f, *point, order=order)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_rule_of_pytorch_is_named(name, torch):
+    f, point, order, words = WRONG[name](torch, *inputs(torch))
+    with pytest.raises(GradientMismatch, match=words):
+        check_torch(f, *point, order=order)
+
+
+@pytest.mark.peers
+def test_a_module_is_left_as_it_was(torch):
+    (x, _), net = inputs(torch), network(torch)
+    memory = {name: (value, value.data_ptr(), value.clone()) for name, value in net.state_dict(keep_vars=True).items()}
+    random = torch.random.get_rng_state()
+    check_torch(net, x)
+    failing = type("Failing", (torch.nn.Module,), {"forward": lambda self, x: 1 // 0})
+    with pytest.raises(ZeroDivisionError):
+        check_torch(torch.nn.Sequential(net, failing()), x)
+    for name, value in net.state_dict(keep_vars=True).items():
+        same, address, before = memory[name]
+        assert value is same
+        assert value.data_ptr() == address
+        assert value.dtype == before.dtype
+        assert torch.equal(value, before)
+    assert torch.equal(torch.random.get_rng_state(), random)
+    assert net.training
+    assert all(p.grad is None for p in net.parameters())
+
+
+@pytest.mark.peers
+def test_what_cannot_be_checked_says_why(torch):
+    x, labels = inputs(torch)
+    with pytest.raises(DTypeError, match="there is no input to differentiate with respect to"):
+        check_torch(lambda k: k, labels)
+    with pytest.raises(DTypeError, match="returned no floating-point array"):
+        check_torch(lambda x: x.sum().item(), x)
+    with pytest.raises(DTypeError, match="complex"):
+        check_torch(torch.fft.fft, x)
+    with pytest.raises(DTypeError, match="check_module takes modules of tinygrad_edu; for those of torch, check_torch"):
+        check_module(torch.nn.ReLU(), x)
+
+
+@pytest.mark.peers
+def test_the_example_of_the_page(torch):
+    page = (Path(__file__).parents[3] / "docs" / "testing_gradients.md").read_text()
+    (example,) = [
+        block for block in re.findall(r"```py\n(.*?)```", page, re.DOTALL) if block.startswith("import torch")
+    ]
+    exec(example, {"__name__": "example"})

@@ -1,0 +1,387 @@
+"""What a failure prints is pasted into a fresh process, and fails there in the same way."""
+
+import functools
+import json
+import pickle
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tests.testing.test_tensor_checks import LAWLESS, WRONG, broken
+from tinygrad_edu import nn
+from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.testing import (
+    Call,
+    check_gradient,
+    check_jvp,
+    check_linear,
+    check_module,
+    check_op,
+    check_subgradient,
+    check_vjp,
+)
+from tinygrad_edu.testing.report.reproduction import reproducible, reproduction_lines
+from tinygrad_edu.testing.strategies import Program, calls
+
+X = np.random.default_rng(5).uniform(0.5, 2.0, (3, 4))
+FAILURES = {}
+
+
+def failure(name, check, *args, **kwargs):
+    """Put a check that fails into the table."""
+    assert name not in FAILURES
+    FAILURES[name] = functools.partial(check, *args, **kwargs)
+
+
+# --- Every check, of ops that are wrong or lawless ---
+
+for kind, (op, inputs, options, _) in WRONG.items():
+    call = Call(op, inputs, **options)
+    failure(f"check_vjp of a Call: {kind}", check_vjp, call, *call.arrays, order=1)
+    failure(f"check_jvp: {kind}", check_jvp, call, *call.arrays)
+    failure(f"check_subgradient: {kind}", check_subgradient, call, *call.arrays)
+    if not options:
+        failure(f"check_vjp of an op: {kind}", check_vjp, op, *inputs)
+for kind, (op, inputs, _) in LAWLESS.items():
+    failure(f"check_op: {kind}", check_op, op, *inputs)
+    failure(f"check_op of a Call: {kind}", check_op, Call(op, [np.asfortranarray(x) for x in inputs]))
+
+# --- Every kind of array ---
+
+
+@tg.op
+def thirds(x):
+    """Divide by three, and say that the slope is a half."""
+    return x / 3
+
+
+thirds.vjps(x=lambda g: g / 2)
+
+ARRAYS = {
+    "0-d": np.array(1.5), "float32": X.astype(np.float32), "float16": X.astype(np.float16),
+    "uint8": np.arange(6, dtype="u1"), "a list": [1.0, 2.0], "a number": 2.0, "Fortran": np.asfortranarray(X),
+    "reversed": X[::-1, ::-1], "transposed": X[None].T,
+    "strided": np.repeat(X, 2, -1)[..., ::2], "a part": X[1:, ::2], "read-only": np.broadcast_to(X[:1], (3, 4)),
+    "large": np.linspace(0, 1, 3000), "-0": np.array([-0.0, 1e-300]), "a Tensor": tg.Tensor(X),
+}  # fmt: skip
+for kind, x in ARRAYS.items():
+    failure(f"an array: {kind}", check_vjp, thirds, x)
+failure("a label beside the array", check_op, Call("getitem", [X], index=(np.array([0, 0]), slice(None), None)),
+        reference=lambda x, index: x[index] + 1)  # fmt: skip
+
+failure("an op by its name", check_vjp, Call("thirds", [X]), X)
+
+
+def test_the_name_of_an_op_of_no_module_is_refused():
+    with pytest.raises(LookupError, match=r"no module has an op 'sixths': pass the op itself, Call\(sixths"):
+        Call("sixths", [X])
+
+
+# --- Every kind of function ---
+
+
+def a_factor(factor):
+    """Return a function of a closure, and its gradient with another factor."""
+    return lambda x: np.sum(factor * x), lambda x, other=factor + 1: np.full(x.shape, other)
+
+
+def times(factor):
+    def with_another(x):
+        return np.full(x.shape, factor)
+
+    return with_another
+
+
+def counts_down(n, x):
+    return x if n == 0 else counts_down(n - 1, x) * 2.0
+
+
+def counts_down_thirds(x):
+    return counts_down(2, thirds(x))
+
+
+class Scale:
+    """Scales what it is called with; its gradient forgets to."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, x):
+        return np.sum(self.factor * x)
+
+    def of(self, x):
+        return self.factor * thirds(x)
+
+
+def local_things():
+    class Local(nn.Module):
+        def __init__(self):
+            self.scale = tg.Tensor(np.full(4, 0.1, np.float32), requires_grad=True)
+
+        def forward(self, x):
+            return thirds(x * self.scale)
+
+    @functools.wraps(np.sum)
+    def total(*args, **kwargs):
+        return np.sum(*args, **kwargs) * factor
+
+    factor = 3
+    return Local, total
+
+
+class Importable(nn.Module):
+    def __init__(self):
+        self.scale = tg.Tensor(np.full(4, 0.1, np.float32), requires_grad=True)
+
+    def forward(self, x):
+        return thirds(x * self.scale)
+
+
+class Mixing(nn.Module):
+    couples_samples = False
+
+    def forward(self, x):
+        return x - tg.mean(x, axis=0, keepdims=True)
+
+
+def random_rate(x):
+    return np.random.default_rng().random() * x
+
+
+LOCAL, TOTAL = local_things()
+FUNCTIONS = {
+    "a lambda": lambda x: thirds(x), "the second of two": (lambda x: x, lambda x: thirds(x) * 2.0)[1],
+    "in two lines": lambda x: (thirds(x) +
+                               thirds(x)), "a partial": functools.partial(lambda k, x: thirds(x) * k, 3.0),
+    "a method": Scale(2.5).of, "a recursion": lambda x: counts_down(2, thirds(x)), "by name": counts_down_thirds,
+    "with a default": next(lambda x, k=k: thirds(x) * k for k in (2.0, 3.0)), "a module": nn.Lambda(thirds),
+}  # fmt: skip
+for kind, f in FUNCTIONS.items():
+    failure(f"a function: {kind}", check_vjp, f, X)
+failure("a program", check_linear, Program([X], "def f(x0):\n    v = x0[::-1]\n    return v * v"), X)
+failure("a gradient with closures", check_gradient, *a_factor(2.0), X)
+failure("closures of one name", check_gradient, a_factor(2.0)[0], times(3.0), X)
+failure("an object that is called", check_gradient, Scale(2.0), np.ones_like, X)
+failure("a function that is wrapped", check_gradient, TOTAL, np.ones_like, X)
+failure("a function of NumPy", check_gradient, np.sin, lambda x, g: g * np.sin(x), X)
+failure("not deterministic", check_gradient, random_rate, lambda x, g: g, X)
+failure("not linear", check_linear, lambda x, y: x * y, X, X)
+failure("a kink", check_vjp, tg.relu, np.zeros(2))
+failure("a shape", check_vjp, broken("sum", x=lambda g: g * 1.0), X)
+failure("a dtype", check_vjp, tg.exp, np.array([True]))
+
+# --- Modules, generators and other options ---
+
+failure("a module", check_module, Importable(), X)
+failure("a local module", check_module, LOCAL(), X)
+failure("modules in modules", check_module, nn.Sequential(nn.Dropout(0.5, rng=np.random.default_rng(1)), LOCAL()), X)
+failure("a law of modules", check_module, Mixing(), X)
+failure("a new generator", check_vjp, thirds, X, rng=np.random.default_rng(12))
+failure("a reference", check_op, tg.sin, X, reference=np.cos)
+failure("a reference of several", check_op, tg.multiply, X, X[0], reference=lambda x, y: x * y * X[0, 0])
+failure("a setting", check_op, tg.sum, X, axis=(0, -1), keepdims=True, reference=np.mean)
+failure("a cotangent", check_subgradient, thirds, X - 1, cotangent=X)
+
+
+def used_generator(check, *args):
+    """Check with a generator that has drawn already, and so cannot be made of its seed."""
+    rng = np.random.Generator(np.random.MT19937(3))
+    rng.normal(size=10)
+    check(*args, rng=rng)
+
+
+failure("a used generator", used_generator, check_vjp, thirds, X)
+
+
+def methods_only_by_decorators():
+    class Slope:
+        @staticmethod
+        def f(x):
+            return np.sin(x)
+
+        @classmethod
+        def wrong(cls, x, g):
+            return g * cls.f(x)
+
+    check_gradient(Slope.f, lambda x, g: Slope.wrong(x, g), X)
+
+
+FAILURES["a class of static methods"] = methods_only_by_decorators
+
+
+def calls_itself():
+    itself = broken("exp", x=lambda g, x: 2.0 * g * itself(x))
+    return itself
+
+
+failure("an op that its rule calls", check_vjp, calls_itself(), X)
+
+# --- Inside Hypothesis ---
+
+
+def scaled(rule):
+    """Return the rule, wrong by a hundredth."""
+
+    @functools.wraps(rule)
+    def wrong(*args, **kwargs):
+        return rule(*args, **kwargs) * 1.01
+
+    return wrong
+
+
+def drawn(name):
+    """Fail on drawn calls of an op whose first rule is wrong."""
+    right = tg.ops.registry[name]
+    first = right.inputs[0]
+    wrong = broken(name, **{first: scaled(right.vjp_functions[first])})
+
+    @settings(database=None, max_examples=10, derandomize=True, phases=(Phase.generate, Phase.shrink))
+    @given(calls(name))
+    def test(call):
+        same = Call(wrong, call.inputs, call.differentiable, **call.settings)
+        check_vjp(same, *same.arrays, order=1)
+
+    test()
+
+
+for name in ("matmul", "softmax_along", "inv"):
+    failure(f"drawn calls of {name}", drawn, name)
+
+
+def drawn_inputs():
+    check_module(Importable(), st.just(X))
+
+
+failure("drawn inputs of a module", drawn_inputs)
+
+
+# --- Pasting ---
+
+PASTE = """
+import json, sys, types, warnings
+warnings.simplefilter("error")
+for text in json.load(sys.stdin):
+    sys.modules["__main__"] = main = types.ModuleType("__main__")
+    try:
+        exec(compile(text, "<pasted>", "exec"), main.__dict__)
+        print(json.dumps(["no error", ""]))
+    except Exception as error:
+        print(json.dumps([type(error).__name__, str(error).splitlines()[0]]))
+"""
+
+
+def printed(name):
+    """Return what a failure is, its first line, and its lines to paste."""
+    with pytest.raises(TinygradError) as caught:
+        FAILURES[name]()
+    message, _, lines = str(caught.value).partition("\nTo reproduce:\n")
+    return [type(caught.value).__name__, message.splitlines()[0]], lines
+
+
+def pasted(texts):
+    """Run each text in a module of its own, all in a process of their own, and return how each failed."""
+    result = subprocess.run(
+        [sys.executable, "-c", PASTE], input=json.dumps(texts), capture_output=True, text=True, check=False
+    )
+    assert not result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_a_hundred_failures_are_the_same_when_they_are_pasted():
+    assert len(FAILURES) >= 100
+    heads, texts = zip(*map(printed, FAILURES), strict=True)
+    found = dict(zip(FAILURES, pasted(texts), strict=True))
+    assert found == dict(zip(FAILURES, heads, strict=True))
+
+
+@pytest.mark.parametrize("name", ["a local module", "an array: large"])
+def test_lines_can_be_pasted_at_a_prompt(name, tmp_path):
+    (kind, head), lines = printed(name)
+    at_prompt = subprocess.run(
+        [sys.executable, "-i", "-q"], input=lines + "\n", capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert f".{kind}: {head}\n" in at_prompt.stderr, at_prompt.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAILURES)
+def test_each_failure_in_a_process_of_its_own(name, tmp_path):
+    head, lines = printed(name)
+    (tmp_path / "pasted.py").write_text(lines)
+    alone = subprocess.run([sys.executable, "pasted.py"], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert f".{head[0]}: {head[1]}\n" in alone.stderr, alone.stderr
+
+
+# --- What cannot be written ---
+
+
+class Locked:
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def __call__(self, x):
+        return np.sin(x)
+
+
+def test_what_cannot_be_written_is_said():
+    space = {"np": np}
+    exec("def nowhere(x, g):\n    return g * np.sin(x)", space)
+    with pytest.raises(TinygradError) as caught:
+        check_gradient(Locked(), space["nowhere"], X[0])
+    lines = str(caught.value).splitlines()
+    assert "f = ...  # to be filled in: Locked, which cannot be pickled: cannot pickle '_thread.lock' object" in lines
+    assert any(
+        re.match(r"grad = \.\.\.  # to be filled in: .*nowhere of module .*, which cannot be imported", line)
+        for line in lines
+    )
+
+
+def test_a_large_array_is_one_file_however_often_it_is_printed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for _ in range(3):
+        printed("an array: large")
+    assert len(list(tmp_path.iterdir())) == 1
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    with pytest.raises(TinygradError):
+        FAILURES["an array: large"]()
+    assert not path.exists()  # nobody read the message
+
+
+def test_an_error_can_be_pickled():
+    with pytest.raises(TinygradError) as caught:
+        FAILURES["a function: a lambda"]()
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (type(again), str(again)) == (type(caught.value), str(caught.value))
+
+
+def test_lines_are_taken_from_each_error_of_a_group():
+    errors = []
+    for name in ("a function: a lambda", "a law of modules"):
+        with pytest.raises(TinygradError) as caught:
+            FAILURES[name]()
+        errors.append(caught.value)
+    lines = [str(error).partition("\nTo reproduce:\n")[2] for error in errors]
+    assert reproduction_lines(ExceptionGroup("two", [*errors, ValueError()])) == "\n\n".join(lines)
+    assert all(str(error).endswith("\nTo reproduce: see below.") for error in errors)
+    assert reproduction_lines(ValueError("of another")) == ""
+
+
+@reproducible
+def check_once(f, x):
+    check_vjp(f, x, order=1)
+
+
+def test_a_check_that_calls_another_is_the_one_to_repeat():
+    with pytest.raises(TinygradError) as caught:
+        check_once(thirds, X)
+    assert str(caught.value).count("To reproduce:") == 1
+    assert str(caught.value).endswith("check_once(thirds, x)")

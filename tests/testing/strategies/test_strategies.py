@@ -1,0 +1,326 @@
+"""The strategies draw what they say, in every variety, and shrink to something that a person can read."""
+
+from math import prod
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import Phase, find, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
+
+import tinygrad_edu as tg
+from tinygrad_edu.errors import DataError
+from tinygrad_edu.ops.sliding_windows import window_of as lay
+from tinygrad_edu.testing import Call, check_gradient, check_op, check_vjp
+from tinygrad_edu.testing.arrays.code_repr import code
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS
+from tinygrad_edu.testing.strategies import (
+    OP_CALLS,
+    arrays,
+    axes,
+    broadcastable,
+    calls,
+    illegal_windows,
+    indices,
+    labels,
+    one_input,
+    shapes,
+    tensors,
+    windows,
+)
+from tinygrad_edu.testing.strategies.numbers import numbers_of_all_sizes, ordinary_numbers
+from tinygrad_edu.testing.strategies.op_calls import several
+
+SEARCH = settings(max_examples=2000, database=None, derandomize=True, deadline=None)
+DRAW = settings(SEARCH, phases=[Phase.generate])
+
+
+def finds(strategy, condition):
+    """Return the smallest example."""
+    return find(strategy, condition, settings=SEARCH)
+
+
+def draws(strategy, condition):
+    """Return any example."""
+    return find(strategy, condition, settings=DRAW)
+
+
+# --- Variety ---
+
+
+@pytest.mark.parametrize("wanted", [(), (1,), (0,), (2, 3), (1, 0), (2, 1, 2), (8,), (6, 2), (1, 2, 2, 1), (2,) * 5])
+def test_shapes_of_every_kind(wanted):
+    assert finds(shapes(), lambda shape: shape == wanted) == wanted
+
+
+@given(shapes())
+def test_shapes_are_small(shape):
+    assert prod(shape) <= 64
+
+
+@given(broadcastable(3))
+def test_broadcastable_shapes_broadcast(group):
+    np.broadcast_shapes(*group)
+
+
+STRIDES = {
+    "contiguous": lambda x: x.flags.c_contiguous,
+    "fortran": lambda x: x.flags.f_contiguous and not x.flags.c_contiguous,
+    "strided": lambda x: x.strides[-1] == 16,
+    "reversed": lambda x: x.strides[0] < 0,
+    "stride 0": lambda x: x.strides[0] == 0,
+}
+
+
+@pytest.mark.parametrize("layout", STRIDES)
+def test_arrays_of_every_layout(layout):
+    draws(arrays((2, 3)), STRIDES[layout])
+
+
+BOUNDS = [(-3, 3), (0.51, 0.52), (1e-6, 1e-3), (-3, 1e5), (-1e8, 1e8), (0.1, 0.3), (2, 2), (-7, -1e-3), (0, 1e300)]
+DTYPES = [np.float64, np.float32, np.float16, np.int64, np.uint8, np.bool_]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("low", "high"), BOUNDS)
+def test_numbers_are_few_short_and_within_any_bounds(low, high, dtype):
+    bounds = low, high, (), np.dtype(dtype)
+    try:
+        found = np.concatenate([ordinary_numbers(*bounds), numbers_of_all_sizes(*bounds)])
+    except DataError:
+        assert dtype not in (np.float64, np.float32)  # no whole number, or none that is so small, lies between them
+        return
+    assert found.dtype == dtype
+    assert found.size <= 1024
+    assert all(low <= x <= high for x in found.tolist())
+    if dtype == np.float64:
+        assert all(x == float(f"{x:.6g}") for x in found.tolist())
+
+
+@given(st.data(), st.sampled_from(BOUNDS[:-1]), st.sampled_from(DTYPES[:3]), st.booleans())
+def test_arrays_keep_to_their_bounds_and_away_from_kinks(data, bounds, dtype, distinct):
+    low, high = bounds
+    kinks, margin = ([], 0) if low == high else ([low, (low + high) / 2], min(1, high - low) / 8)
+    try:
+        x = data.draw(arrays((2, 3), low, high, kinks, distinct and low < high, dtype)).astype(np.float64)
+    except DataError:
+        assert dtype == np.float16
+        return
+    assert np.all((low <= x) & (x <= high))
+    assert all(np.all(np.abs(x - kink) >= margin) for kink in kinks)
+
+
+@pytest.mark.parametrize(("settings", "gap"), [
+    ({}, 0.125), ({"low": 0, "high": 0.5}, 0.015625), ({"dtype": np.int64, "low": -50, "high": 50}, 1),
+    ({"away_from": (0,), "high": 1e9}, 0.125),
+])  # fmt: skip
+def test_distinct_arrays_have_no_ties(settings, gap):
+    @given(arrays((4, 6), distinct=True, **settings))
+    def no_ties(x):
+        assert np.all(np.diff(np.sort(x, axis=None)) >= gap)
+
+    no_ties()
+
+
+@pytest.mark.parametrize(("settings", "what"), [
+    ({"low": 1, "high": 0}, "the smaller one first"), ({"high": np.inf}, "two finite bounds"),
+    ({"away_from": (0, 0.2, 0.4, 0.6, 0.8, 1), "low": 0, "high": 1}, "no number of float64 is between 0.0 and 1.0"),
+    ({"low": 0.25, "high": 0.75, "dtype": np.int64}, "no number of int64"),
+    ({"shape": (9,), "distinct": True, "dtype": np.int64}, "9 distinct numbers of int64"),
+])  # fmt: skip
+def test_bounds_that_leave_no_number(settings, what):
+    with pytest.raises(DataError, match=what) as caught:
+        draws(arrays(**{"shape": (1,), **settings}), lambda x: True)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_array_has_numbers_of_all_sizes():
+    draws(arrays((3,), -1e8, 1e8), lambda x: np.max(np.abs(x)) >= 1e10 * np.min(np.abs(x)) > 0)
+    draws(arrays((2,)), lambda x: 0 < np.min(np.abs(x)) <= 1e-7)
+
+
+@given(st.data(), shapes())
+def test_axes_are_what_numpy_takes(data, shape):
+    np.sum(np.zeros(shape), axis=data.draw(axes(len(shape))))
+
+
+def test_axes_from_either_end():
+    draws(axes(3), lambda axis: isinstance(axis, tuple) and len(axis) > 1 and min(axis) < 0 <= max(axis))
+
+
+@given(st.data(), shapes())
+def test_indices_are_what_numpy_takes(data, shape):
+    np.zeros(shape)[data.draw(indices(shape))]
+
+
+INDICES = {
+    "basic": lambda index: isinstance(index, tuple) and any(isinstance(part, slice) for part in index),
+    "repeated": lambda index: isinstance(index, np.ndarray) and index.dtype != bool and len(set(index)) < index.size,
+    "boolean": lambda index: isinstance(index, np.ndarray) and index.dtype == bool,
+    "mixed": lambda index: isinstance(index, tuple) and {np.ndarray, slice} <= set(map(type, index)),
+    "new axis": lambda index: isinstance(index, tuple) and any(part is None for part in index),
+    "array after ...": lambda index: isinstance(index, tuple) and kinds(index)[:2] == [type(...), np.ndarray],
+    "array and new axis": lambda index: isinstance(index, tuple) and {np.ndarray, type(None)} <= {*kinds(index)},
+    "uint8": lambda index: isinstance(index, tuple) and any(getattr(part, "dtype", "") == np.uint8 for part in index),
+}
+
+
+def kinds(index):
+    return [type(part) for part in index]
+
+
+@pytest.mark.parametrize("kind", INDICES)
+def test_indices_of_every_kind(kind):
+    draws(indices((3, 2)), INDICES[kind])
+
+
+def added_is_not_assigned(index, shape):
+    added, assigned = np.zeros(shape), np.zeros(shape)
+    values = np.random.default_rng(0).uniform(1, 2, added[index].shape)
+    np.add.at(added, index, values)
+    assigned[index] = values
+    return not np.array_equal(added, assigned)
+
+
+@pytest.mark.parametrize("name", ["getitem", "scatter_add"])
+def test_25_examples_find_that_repeated_positions_are_assigned(name):
+    def shows(call):
+        return added_is_not_assigned(call.settings["index"], call.settings.get("shape", call.arrays[0].shape))
+
+    def found(seed):
+        try:
+            return find(calls(name), shows, settings=settings(DRAW, max_examples=25), random=Random(seed))
+        except NoSuchExample:
+            return None
+
+    assert sum(found(seed) is not None for seed in range(20)) >= 19
+
+
+def of_dtype(kind):
+    return lambda call: any(isinstance(x, np.ndarray) and x.dtype.kind == kind for x in call.inputs)
+
+
+CALLS = {
+    "three groups": ("conv2d", lambda call: call.settings["groups"] == 3),
+    "a kernel of five": ("correlate", lambda call: max(call.arrays[1].shape[2:]) == 5),
+    "an empty batch": ("conv2d", lambda call: call.arrays[0].shape[0] == 0),
+    "a batch of three": ("max_pool2d", lambda call: call.arrays[0].shape[0] == 3 and call.arrays[0].ndim == 4),
+    "integers": ("multiply", of_dtype("i")), "bytes": ("add", of_dtype("u")), "booleans": ("subtract", of_dtype("b")),
+    "a mask of integers": ("where", of_dtype("i")),
+    "a long axis": ("sort", lambda call: max(call.arrays[0].shape, default=0) == 8),
+    "five axes": ("softmax", lambda call: call.arrays[0].ndim == 5),
+    "several axes from the end": ("sum", lambda call: isinstance(call.settings["axis"], tuple)
+                                  and sum(a < 0 for a in call.settings["axis"]) > 1),
+    "all sizes": ("multiply", lambda call: call.arrays[0].size > 1 and np.ptp(np.abs(call.arrays[0])) > 1e6),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CALLS)
+def test_calls_of_every_kind(what):
+    name, wanted = CALLS[what]
+    draws(calls(name), wanted)
+
+
+@given(labels((2, 3), 4))
+def test_labels_are_in_range(found):
+    assert found.shape == (2, 3)
+    assert found.dtype == np.int64
+    assert np.all((found >= 0) & (found < 4))
+
+
+@given(windows())
+def test_windows_fit(window):
+    assert lay(window.size, **window.settings).size == window.output
+
+
+@given(illegal_windows())
+def test_illegal_windows_are_illegal_by_one_pixel(window):
+    with pytest.raises(tg.errors.ShapeError):
+        lay(window.size, **window.settings)
+    lay((window.size[0] + 2, window.size[1] + 2), **window.settings)
+
+
+# --- Reprs that are code ---
+
+
+@given(arrays(dtype=np.float32) | arrays() | arrays(dtype=np.float64).map(lambda x: x > 0))
+def test_code_makes_the_same_array_again(x):
+    again = eval(code(x), {"np": np, **LAYOUTS})
+    np.testing.assert_array_equal(again, x)
+    assert again.dtype == x.dtype
+    assert x.size < 2 or x.flags.c_contiguous == again.flags.c_contiguous
+
+
+def test_code_of_values_that_are_not_finite():
+    x = np.array([np.nan, np.inf, -np.inf])
+    np.testing.assert_array_equal(eval(code(x), {"np": np}), x)
+
+
+@pytest.mark.parametrize("name", OP_CALLS)
+@given(data=st.data())
+@settings(max_examples=10)
+def test_the_repr_of_a_call_is_code(name, data):
+    call = data.draw(calls(name))
+    again = eval(repr(call), {"np": np, "Call": Call, **vars(several), **LAYOUTS})
+    assert repr(again) == repr(call)
+    for ours, theirs in zip(again.arrays, call.arrays, strict=True):
+        np.testing.assert_array_equal(ours, theirs, strict=True)
+    again(*again.arrays)  # not to the same bits: LAPACK's depend on where in memory an array begins
+
+
+# --- Shrinking ---
+
+
+def test_arrays_shrink_to_round_numbers():
+    x = finds(arrays((2,)), lambda x: np.sum(x) > 1.0)
+    assert code(x) in ("np.array([0.0, 2.0])", "np.array([2.0, 0.0])", "np.array([1.0, 1.0])")
+
+
+def test_calls_shrink_to_something_small():
+    call = finds(calls("sum"), lambda call: call.arrays[0].size > 1)
+    assert repr(call).count(",") <= 4
+
+
+# --- What the pages say can be written ---
+
+
+@tg.op
+def cube(x):
+    return x * x * x
+
+
+cube.vjps(x=lambda g, x: 3 * g * x * x)
+
+
+def test_a_strategy_for_ones_own_op(monkeypatch):
+    monkeypatch.setitem(OP_CALLS, "cube", one_input(cube))
+
+    @given(calls(cube))
+    def laws(call):
+        check_vjp(call, *call.arrays)
+        check_op(call)
+
+    laws()
+
+
+@given(tensors())
+def test_laws_of_drawn_tensors(t):
+    check_op(cube, t)
+
+
+@given(arrays())
+def test_a_gradient_by_drawn_arrays(x):
+    check_gradient(lambda x: np.sum(x**3), lambda x: 3 * x**2, x)
+
+
+# --- Tensors, in a suite that never imports the strategies ---
+
+
+def test_tensors_with_and_without_a_gradient():
+    assert finds(tensors(), lambda t: t.requires_grad and t.size > 1).requires_grad
+    assert not finds(tensors(False), lambda t: t.size > 1).requires_grad
+
+
+def test_from_type_of_a_tensor():
+    assert isinstance(finds(st.from_type(tg.Tensor), lambda t: t.ndim == 2), tg.Tensor)

@@ -1,0 +1,211 @@
+"""The verdict: right, wrong or inconclusive. A right gradient is never called wrong, nor a wrong one right."""
+
+import contextlib
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from benchmarks.checkers.__main__ import main
+from benchmarks.checkers.families import FAMILIES
+from benchmarks.checkers.nasty import verdict
+from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.testing import (
+    Call,
+    GradientMismatch,
+    Inconclusive,
+    NotDeterministic,
+    NotDifferentiableHere,
+    check_gradient,
+    check_jvp,
+    check_vjp,
+    directional_derivative,
+)
+from tinygrad_edu.testing.report.inconclusive import examples, require_conclusive
+
+# Of these the slope is 0, or smaller than what rounding leaves of it: nobody can see a wrong sign.
+WITHOUT_SLOPE = {
+    "1e15 + sum of sines", "mean of x - mean", "sum of a softmax", "sum of a layer norm", "constant", "tanh at 25",
+    "steep sigmoid, anywhere", "tanh at 18", "tanh at 40", "sigmoid at 40", "cross entropy at a margin of 40",
+    "cross entropy at a margin of 100", "softmax at a margin of 40", "softmax at a margin of 100",
+    "lookup alone: steps, slope 0", "of nothing",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if not name.startswith("relu network 32 x 512")])
+def test_right_is_never_called_wrong_and_wrong_never_right(name):
+    f, draw = FAMILIES[name]
+    arrays = [np.asarray(x) for x in draw(np.random.default_rng(7))]
+    found, why = verdict(f, arrays, 1.0, 7)
+    assert found in ("right", "inconclusive"), why
+    if name not in WITHOUT_SLOPE:
+        assert verdict(f, arrays, -1.0, 7)[0] in ("wrong", "inconclusive")
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name.startswith(("relu", "LeNet"))])
+def test_networks_with_kinks_are_conclusive(name):
+    f, draw = FAMILIES[name]
+    assert verdict(f, [np.asarray(x) for x in draw(np.random.default_rng(1))], 1.0, 1) == ("right", "")
+
+
+def test_the_command_counts(capsys):
+    assert main(["nasty", "--draws", "2", "--only", "^sin"]) == 0
+    assert "times -1: 0.00 % right, 0.00 % inconclusive, 100.00 % wrong" in capsys.readouterr().out
+
+
+OF_ALL_SIZES = ("reciprocal", "log", "cbrt", "rsqrt", "tanh", "arctan", "arcsinh", "erf", "hardshrink", "elu", "abs")
+
+
+@pytest.mark.parametrize("name", OF_ALL_SIZES)
+@pytest.mark.parametrize("seed", range(3))
+def test_numbers_of_all_sizes_in_one_array(name, seed):
+    """A step that suits the large ones jumps over the pole or the bend of the small ones."""
+    x = 10.0 ** np.random.default_rng(seed).permutation([-6, -3, 0, 1, 4, 7])
+    f = getattr(tg, name, None) or getattr(tg.nn, name)
+    assert verdict(f, [x], 1.0, seed)[0] in ("right", "inconclusive")
+    assert verdict(f, [x], -1.0, seed)[0] in ("wrong", "inconclusive")
+
+
+@pytest.mark.parametrize("seed", range(60, 80))
+def test_a_square_of_what_cancels_to_0_has_no_slope(seed):
+    """Its rounding is none of the result, which is 0, but of the terms: it looks like a slope of 1e-17."""
+    x = np.array([[0.0, 0.0], [3.0, -0.5]])
+    y = np.array([[0.0, 0.0], [0.0, -0.5]])
+
+    def product(x, y):
+        return (x + y) * y + x
+
+    def gradient(x, y, g):
+        slope = 2 * g * product(x, y)
+        return slope * (1 + y), slope * (x + 2 * y)
+
+    check_gradient(lambda x, y: product(x, y) ** 2, gradient, x, y, rng=np.random.default_rng(seed))
+
+
+def _ordered(order):
+    """Return a sum in one order of addition: 0.1 + 0.2 - 0.3 is 5.6e-17, and -0.3 + 0.2 + 0.1 half of that."""
+    return lambda a: sum(a[k] for k in order)
+
+
+# Right gradients, of which rounding is all or a part: f is linear in what moves, and no step shows how it rounds.
+OF_ROUNDING = {
+    "weighted mean of one": (
+        Call("weighted_mean", [np.array([0.1]), np.array([1.5])], axis=None, keepdims=False), [[0.1], [1.5]]),
+    "bilinear": (tg.bilinear, [[0.0], np.ones(3), [[[1.0] * 3], [[1.0] * 3], [[0.1, -0.1, 1e-8]]]]),
+    "product over a divisor": (lambda a, b, c: (a * b / b - a) * c, [[-2.0, 0.3], [1e-3, 0.7], [-3.7e8, 4.7]]),
+    "two products": (lambda a, b, c: a * b + a * c - a * (b + c), [[0.3, -1.2], [5e3, 0.1], [-1e4, 4.2e-7]]),
+    "squares": (lambda a, b, c: ((a - b) * (a + b) - (a * a - b * b)) * c, [[3e-8, 0.7], [5e3, -9.3], [-1e4, 1e-8]]),
+    "sine and cosine": (lambda x, c: (tg.sin(x) ** 2 + tg.cos(x) ** 2) * c, [[0.3, -2.3], [1e7, 1e-7]]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_ROUNDING)
+@pytest.mark.parametrize("seed", range(5))
+def test_what_rounding_leaves_is_not_wrong(name, seed):
+    f, arrays = OF_ROUNDING[name]
+    for check in (check_vjp, partial(check_vjp, order=3), check_jvp):
+        with contextlib.suppress(Inconclusive):
+            check(f, *map(np.asarray, arrays), rng=np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("a", [[0.1, 0.2, -0.3], [7e-5, 1361.7, -1361.7], [1e-8, 1e8, -1e8], [-0.9, 0.9, -1, 3e-7, 1]])
+def test_another_order_of_addition_is_not_wrong(a):
+    here, there = _ordered(range(len(a))), _ordered(range(len(a))[::-1])
+    x, a = np.array([1.5, -0.7]), np.array(a)
+
+    def gradient(x, a, g):
+        return there(a) * g, np.full(len(a), np.sum(x * g))
+
+    def tangent(x, a, dx, da):
+        return there(a) * dx + x * np.sum(da)
+
+    with contextlib.suppress(Inconclusive):
+        check_gradient(lambda x, a: x * here(a), gradient, x, a)
+    with contextlib.suppress(Inconclusive):
+        check_gradient(lambda x, a: x * here(a), None, x, a, jvp=tangent)
+    with pytest.raises(GradientMismatch):
+        check_gradient(lambda x, a: x * here(a), lambda x, a, g: (here(a) * g, np.full(len(a), 1.001 * x @ g)), x, a)
+
+
+@pytest.mark.parametrize("size", [1e5, 1e12, 1e20])
+def test_rounding_in_a_wrong_gradient_does_not_make_it_right(size):
+    with pytest.raises((GradientMismatch, Inconclusive)):
+        check_gradient(np.sin, lambda x, g: (size * g + 1.01 * g * np.cos(x)) - size * g, np.array([0.3, -1.2]))
+
+
+def test_a_small_result_beside_a_large_one_is_seen():
+    def f(x):
+        return np.array([1e8 * np.sin(x[0]), 1e-8 * np.exp(x[1])])
+
+    def gradient(x, g):
+        return np.array([1e8 * np.cos(x[0]) * g[0], 0 * g[1]])
+
+    with pytest.raises(GradientMismatch, match=r"with a cotangent that is even in all slopes: .* is wrong"):
+        check_gradient(f, gradient, [0.4, 0.5])
+
+
+@pytest.mark.parametrize("factor", [-1.0, 1.1])
+def test_a_large_offset_excuses_no_wrong_gradient(factor):
+    """That used to pass: the rounding of 1e13 was taken for the error, and the error for agreement."""
+    x = np.array([0.3, -1.2, 0.8])
+    with pytest.raises((GradientMismatch, Inconclusive)):
+        check_gradient(lambda x: 1e13 + np.sum(np.sin(x)), lambda x: factor * np.cos(x), x)
+
+
+@pytest.mark.parametrize("claim", [np.nan, np.inf, 1e300])
+def test_a_claim_cannot_excuse_itself(claim):
+    with pytest.raises(GradientMismatch):
+        check_gradient(lambda x: np.sum(np.sin(x)), lambda x: x * 0 + claim, [0.3, 1.0])
+
+
+def test_a_function_that_draws_is_called_that():
+    rng = np.random.default_rng(0)
+    with pytest.raises(NotDeterministic, match=r"<lambda> is not deterministic: .* differ in 3 of 3 elements"):
+        check_vjp(lambda x: x * rng.random(3), np.ones(3))
+    with pytest.raises(NotDeterministic):
+        check_gradient(lambda x: np.sum(x * rng.random(3)), np.ones_like, np.ones(3))
+
+
+def test_complex_numbers_are_refused():
+    with pytest.raises(DTypeError, match="returned complex numbers"):
+        directional_derivative(lambda x: x * 1j, [1.0], [1.0])
+    with pytest.raises(DTypeError, match=r"gradient of x has real numbers"):
+        check_gradient(lambda x: np.sum(x), lambda x: x * 0 + (1 + 1e-20j), [1.0])
+
+
+def test_what_is_said_of_a_kink_is_true():
+    """It is near, and how near."""
+    with pytest.raises(NotDifferentiableHere, match=r"jumps, at a kink within a distance of \de-1\d\."):
+        check_vjp(tg.relu, [0.0])
+    with pytest.raises(Inconclusive, match="own rounding leaves a slope of"):
+        check_gradient(lambda x: 1e13 + np.sum(np.sin(x)), np.cos, [0.3, -1.2, 0.8], rng=np.random.default_rng(2))
+
+
+@given(st.floats(0.1, 3), st.integers(0, 9))
+@settings(max_examples=50)
+def test_float32_inside_is_seen(x, seed):
+    """The result is float64, its digits are not."""
+    found = directional_derivative(lambda x: np.sin(x.astype(np.float32)).astype(np.float64), [x, 2 * x], [1.0, 0.7])
+    assert found.unit == np.finfo(np.float32).eps
+    assert np.all(np.abs(found.value - np.cos([x, 2 * x]) * [1.0, 0.7]) <= 8 * found.error)
+
+
+def test_what_is_flat_is_no_narrow_dtype():
+    for f in (np.ones_like, np.sign, lambda x: np.clip(x, 5, 6), lambda x: x * 0 + 0.1):
+        assert directional_derivative(f, [0.25, 1.0], [1.0, 0.7]).unit == np.finfo(np.float64).eps
+
+
+def test_too_many_inconclusive_examples_fail_a_test():
+    before = examples.copy()
+    try:
+        examples.clear()
+        examples.update({"conclusive": 6, "inconclusive": 6})
+        require_conclusive(0.5)
+        with pytest.raises(Inconclusive, match=r"6 of 12 examples were inconclusive, and the limit is 0\.4: "):
+            require_conclusive(0.4)
+    finally:
+        examples.clear()
+        examples.update(before)

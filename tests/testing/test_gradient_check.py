@@ -1,0 +1,299 @@
+"""check_gradient on anybody's functions: nests, what is held fixed, dtypes, layouts, forward mode, what is refused."""
+
+import functools
+import math
+from collections import OrderedDict, namedtuple
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_edu as tg
+from tinygrad_edu.errors import DTypeError, RuleDefinitionError
+from tinygrad_edu.pytree import tree_map_with_path
+from tinygrad_edu.testing import GradientMismatch, LawBroken, NotDeterministic, check_gradient, strategies
+from tinygrad_edu.testing.arrays.array_tree import is_number_list
+from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, is_real, unit_of
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS
+
+RNG = np.random.default_rng(5)
+X, Y = RNG.uniform(0.5, 2.0, (3, 4)), RNG.uniform(0.5, 2.0, (3, 4))
+LABELS = np.array([0, 2, 1])
+PARAMS = {"w": RNG.normal(size=(4, 3)), "b": [RNG.normal(size=3)], "name": "linear"}
+Line = namedtuple("Line", "slope height")
+
+
+def loss(params, x, labels):
+    logits = x @ params["w"] + params["b"][0]
+    return np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(x)), labels])
+
+
+def loss_gradient(params, x, labels):
+    e = np.exp(x @ params["w"] + params["b"][0])
+    g = (e / e.sum(axis=1, keepdims=True) - np.eye(e.shape[1])[labels]) / len(x)
+    return {"w": x.T @ g, "b": [g.sum(axis=0)]}, g @ params["w"].T
+
+
+class Scale:
+    """A function with parameters inside, as an object and by its methods."""
+
+    factor = 3.0
+
+    def __call__(self, x, power):
+        return self.factor * np.sum(x**power)
+
+    def pull(self, x, power):
+        return self.factor * power * x ** (power - 1)
+
+
+# A function, its gradient, a point, and the names of the inputs.
+RIGHT = {
+    "number": (lambda x: x**2, lambda x: 2 * x, [3.0], ["x"]),
+    "float stays float": (lambda x: math.sin(x), lambda x: math.cos(x), [0.5], ["x"]),
+    "list of ints": (lambda x: np.sum(x**2), lambda x: 2 * x, [[1, 2]], ["x"]),
+    "list of lists": (lambda x: np.sum(x**2), lambda x: (2 * x).tolist(), [[[1.0, 2], [3, 4]]], ["x"]),
+    "ragged": (lambda x: np.sum(x[0]) * np.sum(x[1]), lambda x: [[x[1].sum()], [x[0].sum()] * 2],
+               [[[1.0], [2.0, 3.0]]], ["x[0]", "x[1]"]),
+    "labels": (loss, loss_gradient, [PARAMS, X, LABELS], ["params['w']", "params['b'][0]", "x"]),
+    "None for labels": (loss, lambda *point: (*loss_gradient(*point), None), [PARAMS, X, LABELS],
+                        ["params['w']", "params['b'][0]", "x"]),
+    "zeros for labels": (loss, lambda *point: [*loss_gradient(*point), 0 * LABELS], [PARAMS, X, LABELS],
+                         ["params['w']", "params['b'][0]", "x"]),
+    "named tuple": (lambda line: np.sum(line.slope * X + line.height), lambda line: Line(X.sum(), 12.0),
+                    [Line(2.0, 1.0)], ["line.slope", "line.height"]),
+    "plain tuple for a named one": (lambda line: np.sum(line.slope * X), lambda line: (X.sum(), 0.0), [Line(2.0, 1.0)],
+                                    ["line.slope", "line.height"]),
+    "rows of one array": (lambda x, y: x * y**2, lambda x, y: np.array([y**2, 2 * x * y]), [2.0, 3.0], ["x", "y"]),
+    "ordered dict": (lambda p: np.sum(p["a"] * p["b"]), lambda p: {"a": p["b"], "b": p["a"]},
+                     [OrderedDict(a=X, b=Y)], ["p['a']", "p['b']"]),
+    "int exponent": (lambda x, n: np.sum(x**n), lambda x, n: n * x ** (n - 1), [X, 3], ["x"]),
+    "shape and flag": (lambda x, shape, flag: np.sum(x.reshape(shape)[0]) if flag else None,
+                       lambda x, shape, flag: [[1] * 4, [0] * 4, [0] * 4],
+                       [X, (3, 4), True], ["x"]),
+    "one element, cotangent": (lambda x: x**2, lambda x, g: 2 * x * g, [[3.0]], ["x"]),
+    "one element, none": (lambda x: x**2, lambda x: 2 * x, [[3.0]], ["x"]),
+    "one element of two axes": (lambda x: np.sum(x**2, keepdims=True), lambda x, g: 2 * x * g, [X], ["x"]),
+    "optional cotangent": (lambda x: np.sum(x**2), lambda x, g=1.0: 2 * x * g, [X], ["x"]),
+    "any arguments": (lambda x: x**2, lambda *point: 2 * point[0] * point[1], [X], ["x"]),
+    "nested result": (lambda x: {"a": x * x, "b": [np.sum(x), "info", None, 3]},
+                      lambda x, g: 2 * x * g["a"] + g["b"][0] if g["b"][1] is None else None, [X], ["x"]),
+    "list of numbers as result": (lambda x: [float(x[0]) ** 2, float(x[1])], lambda x, g: [2 * x[0] * g[0], g[1]],
+                                  [[3.0, 4.0]], ["x"]),
+    "ints": (lambda x: np.sum(np.abs(x)), lambda x: np.sign(x).astype(int), [X], ["x"]),
+    "booleans": (lambda x: np.sum(np.maximum(x, 1.0)), lambda x: x > 1, [X], ["x"]),
+    "float32": (lambda x: np.sum(np.sin(x)), lambda x: np.cos(x).astype(np.float32), [X], ["x"]),
+    "float16": (lambda x: np.sum(np.sin(x)), lambda x: np.cos(x).astype(np.float16), [X], ["x"]),
+    "float16 point": (lambda x: np.sum(np.sin(x)), np.cos, [X.astype(np.float16)], ["x"]),
+    "bound method": (Scale(), Scale().pull, [X, 2], ["x"]),
+    "partial": (functools.partial(lambda x, y: np.sum(x * y), y=Y), lambda x: Y, [X], ["x"]),
+    "tensors": (lambda x: tg.sum(tg.sin(tg.Tensor(x))), tg.grad(lambda x: tg.sum(tg.sin(x))), [tg.Tensor(X)], ["x"]),
+    "second derivative": (lambda x: 3 * x**2, lambda x, g: 6 * x * g, [X], ["x"]),
+    "third derivative": (lambda x, g: 6 * x * g, lambda x, g, h: (6 * g * h, 6 * x * h), [X, Y], ["x", "g"]),
+}  # fmt: skip
+
+
+def map_arrays(f, tree):
+    """Apply f to each leaf of a pytree, and to each list of numbers."""
+    return tree_map_with_path(lambda _, leaf: f(leaf), tree, is_leaf=is_number_list)
+
+
+def spoiled(claimed, k):
+    """Return a derivative whose `k`-th part is another."""
+
+    @functools.wraps(claimed)
+    def wrong(*point):
+        parts = iter(range(100))
+        return map_arrays(lambda g: g if next(parts) != k else 1.5 * as_numbers(g) + 1, claimed(*point))
+
+    return wrong
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_gradient_passes_and_a_wrong_part_of_it_is_named(name):
+    f, grad, point, names = RIGHT[name]
+    check_gradient(f, grad, *point)
+    for k in range(1 if name == "rows of one array" else len(names)):
+        with pytest.raises(GradientMismatch) as caught:
+            check_gradient(f, spoiled(grad, k), *point)
+        assert f"the gradient of {names[k]} is wrong" in str(caught.value)
+
+
+# A function, its forward derivative, and a point.
+FORWARD = {
+    "number": (lambda x: x**2, lambda x, dx: 2 * x * dx, [3.0]),
+    "matrices": (lambda x, y: x @ y, lambda x, y, dx, dy: dx @ y + x @ dy, [X, Y.T]),
+    "a label": (lambda x, k: x[k], lambda x, k, dx: dx[k], [X, LABELS]),
+    "nests": (lambda p, flag: {"v": p["a"] * p["b"][0], "n": [flag]},
+              lambda p, flag, dp: {"v": dp["a"] * p["b"][0] + p["a"] * dp["b"][0], "n": [None]},
+              [{"a": X, "b": [2.0, "c"]}, True]),
+    "float32": (np.sin, lambda x, dx: (np.cos(x) * dx).astype(np.float32), [X]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORWARD)
+def test_a_right_forward_derivative_passes_and_a_wrong_one_does_not(name):
+    f, jvp, point = FORWARD[name]
+    check_gradient(f, None, *point, jvp=jvp)
+    with pytest.raises(GradientMismatch, match=r"the forward derivative along .* is wrong.\n  worst in element"):
+        check_gradient(f, None, *point, jvp=spoiled(jvp, 0))
+
+
+def test_both_derivatives_at_once():
+    check_gradient(lambda x: x**2, lambda x, g: 2 * x * g, X, jvp=lambda x, dx: 2 * x * dx)
+    with pytest.raises(GradientMismatch, match="the gradient of x is wrong: it is half"):
+        check_gradient(lambda x: x**2, lambda x, g: x * g, X, jvp=lambda x, dx: 2 * x * dx)
+    with pytest.raises(GradientMismatch, match=r"forward derivative along x is wrong.\n.*ratio 0.5"):
+        check_gradient(lambda x: x**2, lambda x, g: 2 * x * g, X, jvp=lambda x, dx: x * dx)
+
+
+def test_a_forward_derivative_adds_up():
+    with pytest.raises(GradientMismatch, match="along all inputs is not the sum"):
+        check_gradient(lambda x, y: x * y, None, X, Y, jvp=lambda x, y, dx, dy: dx * y + x * dy + dx * dy)
+
+
+# --- What is no gradient, and why ---
+
+
+def writes(x):
+    x *= 2
+    return np.sum(x)
+
+
+def writes_labels(x, labels):
+    labels[0] = 1
+    return np.sum(x[labels])
+
+
+def writes_cotangent(x, g):
+    g *= 2 * x
+    return g
+
+
+NOISE = np.random.default_rng(0)
+REFUSED = {
+    "no input": ([lambda x: x**2, lambda x: 2 * x, 3], DTypeError, "there is no input .* Write a number as 2.0"),
+    "complex input": ([np.sum, np.ones_like, X + 1j], DTypeError, "real numbers, not at an array of dtype complex128"),
+    "complex result": ([lambda x: np.sum(x) * 1j, np.ones_like, X], DTypeError, "returned complex numbers"),
+    "complex gradient": ([np.sum, lambda x: 1 + 0j * x, X], DTypeError, "gradient of a has real numbers"),
+    "no result": ([lambda x: None, np.ones_like, X], DTypeError, "<lambda> returned None: it holds no number"),
+    "nothing claimed": ([np.sum, None, X], RuleDefinitionError, "has nothing to check"),
+    "no cotangent": ([lambda x: x**2, lambda x: 2 * x, X], RuleDefinitionError,
+                     r"cannot be called as grad\(x, cotangent\): it is <lambda>\(x\).*takes the cotangent last"),
+    "no arguments": ([lambda x: np.sum(x), lambda: 1, X], RuleDefinitionError, r"it is <lambda>\(\)"),
+    "text": ([lambda x: np.sum(x), lambda x: "abc", X], GradientMismatch, "the gradient is 'abc', and must have"),
+    "a key is missing": ([loss, lambda *point: ({"w": X.T}, X), PARAMS, X, LABELS], GradientMismatch,
+                         r"the gradient is \(\{'w': an array of shape \(4, 3\)\}, an array of shape \(3, 4\)\)"),
+    "a key too many": ([lambda p: p["a"], lambda p: {"a": 1.0, "b": 2.0}, {"a": 1.0}], GradientMismatch, "structure"),
+    "too few": ([lambda x, y: np.sum(x * y), lambda x, y: y, X, Y], GradientMismatch, "structure of the inputs"),
+    "of an integer": ([lambda x, n: x**n, lambda x, n: (n * x ** (n - 1), x**n * np.log(x)), 2.0, 3],
+                      GradientMismatch, "Leave out constants such as integers, or return None"),
+    "of another shape": ([lambda x, n: np.sum(x), lambda x, n: (np.ones(4), None), X, 3],
+                         GradientMismatch, r"has shape \(4,\), and needs its input's, \(3, 4\)"),
+    "None": ([lambda x, y: np.sum(x * y), lambda x, y: (y, None), X, Y], GradientMismatch,
+             "gradient of y is wrong: it is zero.\n  grad returned None, which means zero, for y\n"),
+    "None for all": ([np.sum, lambda x: None, X], GradientMismatch, "it is zero"),
+    "infinite": ([np.sum, lambda x: np.inf, 1.0], GradientMismatch, "it holds inf"),
+    "f writes": ([writes, lambda x: 2 + 0 * x, X], LawBroken, "^writes writes into its input x, so "),
+    "f writes into labels": ([writes_labels, lambda x, labels: 0 * x, X, LABELS], LawBroken, "its input labels"),
+    "grad writes": ([lambda x: x**2, writes_cotangent, X], LawBroken, "of <lambda> writes into its input the cot"),
+    "a slope, not a gradient": ([np.sin, np.cos, X], LawBroken, "the derivative of sin writes into its input the cot"),
+    "grad draws": ([np.sum, lambda x: 1 + 1e-9 * NOISE.random(x.shape), X], NotDeterministic, "^the gradient of sum"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_gradient_is_refused_in_words(name):
+    arguments, error, words = REFUSED[name]
+    with pytest.raises(error, match=words):
+        check_gradient(*arguments)
+
+
+@pytest.mark.parametrize("returned", [lambda x, dx: (x**2, 2 * x * dx), lambda x, dx: "abc", lambda x, dx: dx[0]])
+def test_a_tangent_that_is_nested_otherwise(returned):
+    with pytest.raises(GradientMismatch, match="and must have the structure of the result: an array of shape"):
+        check_gradient(lambda x: x**2, None, X, jvp=returned)
+
+
+def test_a_none_that_is_true():
+    check_gradient(lambda x, y: np.sum(x), lambda x, y: (np.ones_like(x), None), X, Y)
+
+
+# --- Any nest, any layout, any dtype ---
+
+leaves = strategies.arrays() | st.floats(-2, 2) | st.integers(0, 9) | st.sampled_from(["text", None, True, LABELS])
+nests = st.recursive(leaves, lambda inner: st.one_of(
+    st.lists(inner, max_size=3), st.tuples(inner, inner), st.builds(Line, inner, inner),
+    st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
+), max_leaves=6)  # fmt: skip
+
+
+def is_input(value):
+    return isinstance(value, list | float) or (isinstance(value, np.ndarray) and value.dtype.kind == "f")
+
+
+@given(st.lists(nests, min_size=1, max_size=3), st.data())
+def test_arguments_of_any_nest(point, data):
+    """The sum of the sines of all that is an input; with one wrong part, unless there is none."""
+    inputs = []
+    map_arrays(lambda x: inputs.append(x) if is_input(x) else None, tuple(point))
+
+    def total(*point):
+        sines = []
+        map_arrays(lambda x: sines.append(np.sum(np.sin(x))) if is_input(x) else None, point)
+        return np.sum(sines)
+
+    def gradient(*point, wrong=-1):
+        parts = iter(range(100))
+        return map_arrays(lambda x: np.cos(x) + 2 * (next(parts) == wrong) if is_input(x) else None, point)
+
+    if not inputs:
+        with pytest.raises(DTypeError, match="there is no input"):
+            check_gradient(total, gradient, *point)
+        return
+    check_gradient(total, gradient, *point)
+    wrong = data.draw(st.sampled_from([k for k, x in enumerate(inputs) if np.size(x)] or [None]))
+    with pytest.raises(GradientMismatch) if wrong is not None else nullcontext():
+        check_gradient(total, functools.partial(gradient, wrong=wrong), *point)
+
+
+@pytest.mark.parametrize("layout", ["fortran", "strided", "backwards", "transposed", "reversed columns", "gaps"])
+def test_functions_get_the_layout_that_is_given(layout):
+    more = {"transposed": np.transpose, "reversed columns": lambda x: x[:, ::-2], "gaps": lambda x: x[::2, 1:3]}
+    x = {**LAYOUTS, **more}[layout](X)
+    seen = []
+
+    def f(x):
+        seen.append(x)
+        return np.sum(np.sin(x))
+
+    check_gradient(f, np.cos, x)
+    for copy in seen:
+        assert not np.shares_memory(copy, x)
+        assert np.array_equal(np.sign(copy.strides), np.sign(x.strides))
+        assert np.array_equal(np.argsort(np.abs(copy.strides)), np.argsort(np.abs(x.strides)))
+        assert copy.flags.forc == x.flags.forc
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("size", [1, 30, 3000])
+def test_a_gradient_is_judged_by_the_rounding_of_its_dtype(sign, size):
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    x = np.random.default_rng(size).normal(size=size)
+    for dtype in (np.float32, np.float16, bfloat16):
+        point = (lambda x: np.sum(np.sin(x)), lambda x: sign * np.cos(x).astype(dtype), x)  # noqa: B023
+        if sign == 1:
+            check_gradient(*point)
+        else:
+            with pytest.raises(GradientMismatch):
+                check_gradient(*point)
+
+
+def test_dtypes_of_others():
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    bfloat16, int4, float0 = np.dtype(ml_dtypes.bfloat16), np.dtype(ml_dtypes.int4), np.dtype([("float0", "V")])
+    assert [unit_of(np.dtype(t)) for t in (np.float64, np.float16, bfloat16)] == [2.0**-52, 2.0**-10, 2.0**-7]
+    assert [(is_real(t), is_floating(t)) for t in (bfloat16, int4, float0, np.dtype("S3"))] == [
+        (True, True), (True, False), (False, False), (False, False)]  # fmt: skip
+    check_gradient(lambda x, n: np.sum(x**2), lambda x, n: (2 * x, np.zeros(3, float0)), X.astype(bfloat16), LABELS)

@@ -1,0 +1,600 @@
+"""The checker itself: it catches wrong rules and says what is wrong, raises no false alarm, and knows a kink."""
+
+import contextlib
+import functools
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import Verbosity, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+
+import tinygrad_edu as tg
+from tinygrad_edu.errors import DTypeError, MissingRuleError, WrongGradientError
+from tinygrad_edu.testing import (
+    Call,
+    GradientMismatch,
+    LawBroken,
+    NotDifferentiableHere,
+    check_gradient,
+    check_jvp,
+    check_linear,
+    check_op,
+    check_vjp,
+    directional_derivative,
+)
+from tinygrad_edu.testing.numeric.finite_differences import SAFETY
+
+RNG = np.random.default_rng(7)
+X, Y = RNG.uniform(0.5, 2.0, (3, 3)), RNG.uniform(0.5, 2.0, (3, 3))
+
+
+def broken(name, **rules):
+    """Return the op with other rules."""
+    right = tg.ops.registry[name]
+    wrong = tg.op(broadcasts=right.broadcasts, promotes=right.promotes)(right.forward)
+    wrong.vjps(**{**right.vjp_functions, **rules})
+    return wrong
+
+
+# --- Wrong values: what check_vjp raises, and the words for it ---
+
+buffers = {}
+WRONG = {
+    "sign flipped": (broken("sin", x=lambda g, x: -g * tg.cos(x)), [X], {}, "its sign is flipped"),
+    "factor 2": (broken("exp", x=lambda g, out: 2 * g * out), [X], {}, "it is twice"),
+    "factor 1/2": (broken("square", x=lambda g, x: g * x), [X], {}, "it is half"),
+    "factor 0.999": (broken("tanh", x=lambda g, out: 0.999 * g * (1 - out * out)), [X], {}, "it is 0.999 times"),
+    "factor 1.0001": (broken("log", x=lambda g, x: 1.0001 * g / x), [X], {}, "it is 1.0001 times"),
+    "operands swapped": (
+        broken("multiply", x=lambda g, x: g * x, y=lambda g, y: g * y), [X, Y], {}, "the inputs are swapped"),
+    "transposition dropped": (
+        broken("matmul", x=lambda g, y: g @ y), [X, Y], {}, "a transposition of y is dropped"),
+    "transposed": (broken("transpose", x=lambda g: g * 1.0), [X], {}, "it is transposed"),
+    "in reverse": (broken("flip", x=lambda g: g * 1.0), [X], {"axis": 1}, "in reversed order along axis 1"),
+    "out for x": (broken("square", x=lambda g, out: g * 2 * out), [X], {}, "a factor is too much: the input"),
+    "term dropped": (
+        broken("softmax_along", x=lambda g, out: g * out), [X], {"axis": 1},
+        "a term that is summed over axis 1 is missing"),
+    "wrong axis": (
+        broken("sum", x=lambda g, x_shape: tg.broadcast_to(tg.reshape(g, (3, 1)), x_shape)), [X], {"axis": 0},
+        "it is transposed"),
+    "term too much": (broken("exp", x=lambda g, out: g * out + g), [X], {}, "a term is too much"),
+    "zero": (broken("abs", x=lambda g: g * 0), [X], {}, "it is zero"),
+    "case missing": (
+        broken("relu", x=lambda g: g * 1.0), [X - 1.25], {}, "elements are right: a term or a case is missing"),
+    "nan": (broken("sqrt", x=lambda g: g * np.nan), [X], {}, "it holds nan"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_wrong_rule_is_caught_and_explained(kind):
+    op, inputs, settings, words = WRONG[kind]
+    call = Call(op, inputs, **settings)
+    with pytest.raises(GradientMismatch, match=words) as caught:
+        check_vjp(call, *call.arrays, order=1)
+    assert str(caught.value).startswith(f"op {op.name}: the gradient of {op.inputs[0]} is wrong")
+
+
+@pytest.mark.parametrize("kind", sorted(set(WRONG) - {"nan"}))
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=10)
+def test_a_wrong_rule_is_caught_at_every_point(kind, seed):
+    op, inputs, given_settings, _ = WRONG[kind]
+    rng = np.random.default_rng(seed)
+    signed = -1 if kind == "case missing" else 1
+    call = Call(op, [signed * rng.uniform(0.5, 2.0, x.shape) for x in inputs], **given_settings)
+    with pytest.raises(GradientMismatch):
+        check_vjp(call, *call.arrays, order=1, rng=rng)
+
+
+def test_a_rule_that_is_right_once_and_wrong_twice_is_caught_at_order_2():
+    once = broken("sin", x=lambda g, x: g * np.cos(x.numpy() if isinstance(x, tg.Tensor) else x))
+    check_vjp(once, X, order=1)
+    with pytest.raises(GradientMismatch, match="op sin, derivative 2: the gradient of x is wrong: it is zero"):
+        check_vjp(once, X, order=2)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-8, 1e-14, 1e-30, 1e-100, 1e-200])
+@pytest.mark.parametrize("factor", [1.0, 0.5, 1.001])
+def test_the_second_derivative_of_a_small_function(size, factor):
+    """It used to be excused: a gradient may add up terms as large as its cotangent, as that of tanh does."""
+
+    @tg.op
+    def cube(x):
+        return size * x**3
+
+    @tg.op
+    def slope(y, x):
+        return 3 * size * y * x**2
+
+    cube.vjps(x=slope)
+    slope.vjps(y=slope, x=lambda g, y, x: factor * 6 * size * g * y * x)
+    check_vjp(cube, X, order=1)
+    with contextlib.nullcontext() if factor == 1 else pytest.raises(GradientMismatch, match="cube, derivative 2"):
+        check_vjp(cube, X)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("factor", [1.0, 0.0, 1.0001, -1.0])
+def test_a_gradient_that_is_wrong_as_a_function_of_the_cotangent(order, factor):
+    @tg.op
+    def passed(g):
+        return g * 1.0
+
+    @tg.op
+    def passed_on(g):
+        return g * 1.0
+
+    passed.vjps(g=lambda g: factor * g)
+    passed_on.vjps(g=lambda g: passed(g))
+    at_order = passed if order == 2 else passed_on
+    wrong = broken("sin", x=lambda g, x: at_order(g) * tg.cos(x))
+    check_vjp(wrong, X, order=order - 1)
+    expected = f"op sin, derivative {order}: the gradient of {'cotangent1' if order == 2 else 'x'} is wrong"
+    with contextlib.nullcontext() if factor == 1 else pytest.raises(GradientMismatch, match=expected):
+        check_vjp(wrong, X, order=3)
+
+
+def test_one_wrong_element_of_many():
+    x = RNG.uniform(0.5, 2.0, 1000)
+
+    def wrong(x):
+        g = 2 * x
+        g[417] *= 1.01
+        return g
+
+    with pytest.raises(GradientMismatch, match=r"worst at x\[417\].*\n  wrong in 1 of 1000 elements"):
+        check_gradient(lambda x: np.sum(x * x), wrong, x)
+    with pytest.raises(GradientMismatch, match=r"worst at x\[41\].*\n  wrong in 1 of 100 elements"):
+        check_gradient(lambda x: np.sum(x * x), lambda x: 2 * x * (1 + 0.01 * (np.arange(100) == 41)), x[:100])
+
+
+# Rules that are wrong for some cotangents alone. No random one, of two signs and between 0.5 and 1.5, is any of these.
+SHOWS_WHERE_G_IS = {
+    "constant": lambda g: np.ptp(g) == 0, "one-hot": lambda g: np.count_nonzero(g) == 1,
+    "partly zero": lambda g: 1 < np.count_nonzero(g) < g.size, "large": lambda g: np.max(np.abs(g)) > 100,
+    "small": lambda g: np.max(np.abs(g)) < 1e-3,
+}  # fmt: skip
+
+
+def wrong_where(holds):
+    return broken("sin", x=lambda g, x: g * tg.cos(x) * (1.003 if holds(g) else 1.0))
+
+
+@pytest.mark.parametrize("kind", SHOWS_WHERE_G_IS)
+def test_a_rule_that_is_wrong_for_some_cotangents_is_caught_and_says_for_which(kind):
+    wrong = wrong_where(SHOWS_WHERE_G_IS[kind])
+    with pytest.raises(GradientMismatch, match=f"^op sin, with a cotangent that is {kind}: the gradient of x is wrong"):
+        check_vjp(wrong, X, order=1)
+    with pytest.raises(GradientMismatch, match="with a cotangent that is"):
+        check_gradient(np.sin, lambda x, g: wrong.vjp_functions["x"](g, x), X)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_rule_that_is_wrong_for_cotangents_of_one_sign_is_caught_of_a_single_number(sign):
+    wrong = broken("sum", x=lambda g, x_shape: tg.broadcast_to(g * (1.003 if sign * g > 0 else 1.0), x_shape))
+    with pytest.raises(GradientMismatch):
+        check_vjp(wrong, X, order=1)
+
+
+# --- Broken laws: what check_op raises ---
+
+
+def mutate_g(g, y):
+    g *= y
+    return g
+
+
+def mutate_x(g, x):
+    x *= 1.5
+    return g * 1.0
+
+
+def into_one_buffer(g):
+    """Return the same memory every time."""
+    buffer = buffers.setdefault((g.shape, g.dtype), np.empty_like(g))
+    buffer[...] = -g
+    return buffer
+
+
+def of_the_last_call():
+    """Return an op that keeps its input where the next call finds it."""
+    kept = {}
+
+    @tg.op
+    def exp_(x):
+        kept["x"] = np.array(x)
+        return np.exp(x)
+
+    exp_.vjps(x=lambda g: g * np.exp(kept["x"]))
+    return exp_
+
+
+def by_memory(g):
+    """Copy an array in the order of its memory, as if that were always the order of its elements."""
+    return np.frombuffer(g.tobytes("A"), g.dtype).reshape(g.shape)
+
+
+LAWLESS = {
+    "dtype widened": (broken("exp", x=lambda g, out: g.astype(np.float64) * out), [X], "float64"),
+    "g mutated": (broken("multiply", x=mutate_g), [X, Y], "writes into the gradient that it is given"),
+    "input mutated": (broken("identity", x=mutate_x), [X], "writes into"),
+    "not linear in g": (broken("negative", x=lambda g: -abs(g)), [X], "not linear in g"),
+    "not zero for zero": (broken("negative", x=lambda g: -g + 1e-3), [X], "not linear in g|zero for g = 0"),
+    "aliasing": (broken("negative", x=into_one_buffer), [X], "does not get the sum of 3 gradients"),
+    "the last input": (of_the_last_call(), [X], "the rule of x uses values of a later call"),
+    "layout": (broken("negative", x=lambda g: by_memory(-g)), [X], "with .* inputs and gradient"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LAWLESS)
+def test_a_broken_law_is_named(kind):
+    op, inputs, words = LAWLESS[kind]
+    with pytest.raises(LawBroken, match=words):
+        check_op(op, *(x.copy() for x in inputs))
+
+
+SMOOTH_IN_ONE = ("exp", "log", "sqrt", "square", "sin", "tanh", "sigmoid", "arctan", "erf", "sum")
+NARROW = {
+    **dict.fromkeys(SMOOTH_IN_ONE, ([X / 2], {})),
+    **dict.fromkeys(("multiply", "divide", "power", "matmul"), ([X, Y], {})),
+    "softmax_along": ([X], {"axis": 1}),
+    "correlate": ([X.reshape(1, 1, 3, 3), Y[:2, :2].reshape(1, 1, 2, 2)], {}),
+}
+
+
+def scaled_in(dtype, factor, rule):
+    @functools.wraps(rule)
+    def wrong(g, *saved, **given):
+        return rule(g * dtype(factor) if g.dtype == dtype else g, *saved, **given)
+
+    return wrong
+
+
+@pytest.mark.parametrize(("dtype", "factor"), [(np.float32, 1.003), (np.float32, 0.9999), (np.float16, 0.98)])
+@pytest.mark.parametrize("name", NARROW)
+def test_a_rule_that_is_wrong_in_a_narrow_dtype_alone_is_named(name, dtype, factor):
+    inputs, given_settings = NARROW[name]
+    rules = tg.ops.registry[name].vjp_functions
+    wrong = broken(name, **{argument: scaled_in(dtype, factor, rule) for argument, rule in rules.items()})
+    with pytest.raises(LawBroken, match=f"the gradient of .* is wrong in {dtype.__name__}: at .* in float64"):
+        check_op(wrong, *inputs, **given_settings)
+
+
+def test_one_tensor_as_two_inputs():
+    @tg.op(broadcasts=True)
+    def product(x, y):
+        return x * y
+
+    product.vjps(x=lambda g, x, y: g * y * (2 if x is y else 1), y=lambda g, x: g * x)
+    with pytest.raises(LawBroken, match="one Tensor as x and y does not get the sum"):
+        check_op(product, X, Y)
+    check_op(product, X, Y[0])
+
+
+def test_a_sum_of_gradients_that_float16_cannot_hold_breaks_no_law():
+    """Of the cotangents 1, 2 and 4 times g the last overflows, and 7 times the gradient does not."""
+    check_op(tg.divide, np.array([50_000, 1, 1], np.float16), np.array([2.75, 1, 1], np.float16))
+
+
+def test_two_inputs_that_an_op_refuses_to_be_alike():
+    @tg.op
+    def quotient_of_others(x, y):
+        if np.array_equal(x, y):
+            raise ValueError("alike")
+        return x / y
+
+    quotient_of_others.vjps(x=lambda g, y: g / y, y=lambda g, x, y: -g * x / (y * y))
+    check_op(quotient_of_others, X, Y)
+
+
+def test_a_forgotten_rule_is_named_and_an_input_that_needs_none_is_not():
+    product = broken("multiply")
+    del product.vjp_functions["y"]
+    for check in (lambda: check_op(product, X, Y), lambda: check_vjp(Call(product, [X, Y]), X, Y)):
+        with pytest.raises(MissingRuleError, match=r"no rule for its argument y: .*promotes=\('x',\)"):
+            check()
+    check_op(tg.ops.registry["where"], np.array([1.0, 0.0]), X[:2, :2], Y[:2, :2])
+
+
+def test_a_wrong_forward_is_caught_by_its_reference():
+    check_op(tg.sin, X, reference=np.sin)
+    with pytest.raises(LawBroken, match="not that of its reference"):
+        check_op(tg.sin, X, reference=np.cos)
+
+
+def test_values_kept_alive_are_caught():
+    kept = []
+    leaking = broken("exp", x=lambda g, x, out: kept.append(x) or g * out)
+    with pytest.raises(LawBroken, match="still kept alive"):
+        check_op(leaking, X)
+
+
+def test_a_rule_that_computes_something_else_on_tensors_is_caught():
+    two_faced = broken("exp", x=lambda g, out: g * out * (2.0 if isinstance(g, tg.Tensor) else 1.0))
+    check_vjp(two_faced, X, order=1)
+    with pytest.raises(LawBroken, match="something else on Tensors"):
+        check_op(two_faced, X)
+    with pytest.raises(GradientMismatch, match="recorded"):
+        check_vjp(two_faced, X, order=2)
+
+
+LAYOUTS_GIVEN = {
+    "fortran": np.asfortranarray(X), "transposed": X.T, "reversed": X[::-1], "strided": np.repeat(X, 2, 0)[::2],
+    "reversed and transposed": X[:, ::-1].T, "in float32": np.asfortranarray(X.astype(np.float32))[::-1],
+    "rows of more": np.hstack([X, X])[:, :3], "0-d": np.array(2.0), "empty": np.ones((0, 3)).T,
+}  # fmt: skip
+
+
+def order_and_signs(x):
+    return [np.sign(x.strides).tolist(), np.argsort(np.abs(x.strides)).tolist(), x.flags.c_contiguous]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS_GIVEN)
+def test_a_layout_given_is_a_layout_kept(layout):
+    x, seen = LAYOUTS_GIVEN[layout], []
+
+    def f(x):
+        seen.append(order_and_signs(x.numpy()))
+        return x * x
+
+    check_vjp(f, x, order=1)
+    assert len(seen) > 4
+    assert all(each == order_and_signs(x) for each in seen)
+
+
+@tg.op
+def squared_in_place(x):
+    x *= x
+    return x * 1
+
+
+@tg.op
+def squared_with_a_rule_that_writes(x):
+    return x * x
+
+
+squared_in_place.vjps(x=lambda g, out: 2 * g * np.sqrt(out))
+squared_with_a_rule_that_writes.vjps(x=lambda g, x: mutate_x(g, x) * 2 * x / 1.5)
+
+
+@pytest.mark.parametrize("f", [squared_in_place, squared_with_a_rule_that_writes])
+def test_a_function_or_rule_that_writes_into_its_input_is_named(f):
+    with pytest.raises(LawBroken, match="writes into its input x"):
+        check_vjp(lambda x: f(x), X, order=1)
+
+
+# --- The other checks ---
+
+
+def test_check_linear_refuses_what_is_not_linear_or_not_transposed():
+    check_linear(lambda x: tg.sum(x, axis=1), X)
+    with pytest.raises(GradientMismatch, match="is not linear"):
+        check_linear(tg.square, X)
+    with pytest.raises(GradientMismatch, match="differ"):
+        check_linear(Call(broken("transpose", x=lambda g: g * 1.0), [X]), X)
+
+
+def test_check_jvp_refuses_a_wrong_rule():
+    check_jvp(lambda x, y: tg.tanh(x @ y), X, Y)
+    with pytest.raises(GradientMismatch, match="the forward derivative along x is wrong"):
+        check_jvp(broken("exp", x=lambda g, out: 1.001 * g * out), X)
+
+
+def test_several_inputs_and_a_cotangent():
+    check_gradient(lambda x, y: np.sum(x * y), lambda x, y: (y, x), X, Y)
+    check_gradient(lambda x, y: x @ y, lambda x, y, v: (v @ y.T, x.T @ v), X, Y)
+    with pytest.raises(GradientMismatch, match="gradient of y"):
+        check_gradient(lambda x, y: x @ y, lambda x, y, v: (v @ y.T, x @ v), X, Y)
+    with pytest.raises(GradientMismatch, match="structure of the inputs"):
+        check_gradient(lambda x, y: np.sum(x * y), lambda x, y: y, X, Y)
+
+
+def test_a_gradient_of_another_shape():
+    def f(x):
+        return np.sum(np.broadcast_to(x, (4, 3)) ** 2)
+
+    with pytest.raises(GradientMismatch, match="not summed over the broadcast axes"):
+        check_gradient(f, lambda x: np.broadcast_to(2 * x, (4, 3)), X[0])
+    with pytest.raises(GradientMismatch, match="It is transposed"):
+        check_gradient(lambda x: np.sum(x**2), lambda x: 2 * x.T, X[:2])
+
+
+def test_a_function_in_float32_is_judged_by_float32():
+    def f(x):
+        return np.sum(np.tanh(x.astype(np.float32)))
+
+    x = RNG.normal(size=20)
+    check_gradient(f, lambda x: (1 - np.tanh(x) ** 2).astype(np.float32), x)
+    with pytest.raises(GradientMismatch):
+        check_gradient(f, lambda x: 0.99 * (1 - np.tanh(x) ** 2), x)
+
+
+def test_structured_results():
+    check_vjp(lambda x, y: {"sum": x + y, "list": [x * y, tg.exp(x)]}, X, Y)
+
+
+def test_complex_and_boolean_points_are_refused():
+    with pytest.raises(DTypeError, match="real numbers"):
+        check_vjp(tg.exp, np.array([True]))
+
+
+def test_errors_of_the_function_itself_come_through():
+    with pytest.raises(WrongGradientError):
+        check_vjp(broken("sum", x=lambda g: g * 1.0), X)
+
+
+def test_the_lines_of_a_mismatch_reproduce_it():
+    call = Call("multiply", [X[::-1], np.asfortranarray(Y)])
+    claim = "the gradient of x is wrong"
+    wrong = broken("multiply", x=lambda g, y: -g * y)
+    with pytest.raises(GradientMismatch, match=claim) as caught:
+        check_vjp(Call(wrong, call.inputs), *call.arrays)
+    lines = str(caught.value).split("To reproduce:\n")[1]
+    space = {"check_vjp": check_vjp, "Call": Call, "multiply": wrong, "strided": None}
+    program = "\n".join(line.strip() for line in lines.splitlines()).replace("'multiply'", "multiply")
+    with pytest.raises(GradientMismatch, match=claim) as again:
+        exec(program, space)
+    assert str(again.value).splitlines()[1] == str(caught.value).splitlines()[1]
+
+
+def test_the_same_in_every_run():
+    messages = set()
+    for _ in range(2):
+        with pytest.raises(GradientMismatch) as caught:
+            check_vjp(WRONG["factor 0.999"][0], X)
+        messages.add(str(caught.value))
+    assert len(messages) == 1
+
+
+# --- No false alarms, and an honest error estimate ---
+
+SMOOTH = {
+    "sin": (np.sin, np.cos), "exp": (np.exp, np.exp), "log": (np.log, lambda x: 1 / x),
+    "tanh": (np.tanh, lambda x: 1 - np.tanh(x) ** 2), "square": (np.square, lambda x: 2 * x),
+    "fifth power": (lambda x: x**5, lambda x: 5 * x**4), "line": (lambda x: 3 * x + 100, lambda x: 3 + 0 * x),
+    "wave on a hill": (lambda x: np.cos(7 * x) + 100, lambda x: -7 * np.sin(7 * x)),
+    "logistic": (lambda x: 1 / (1 + np.exp(-x)), lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", [1e-3, 0.1, 1.0, 30.0])
+@pytest.mark.parametrize("name", SMOOTH)
+def test_the_estimate_is_honest_and_sees_no_kink_in_a_smooth_function(name, scale):
+    f, slope = SMOOTH[name]
+    x = scale * np.random.default_rng(3).uniform(0.05, 1.0, 500)
+    found = directional_derivative(f, x, np.ones_like(x))
+    assert not found.kinks.any()
+    assert np.all(np.abs(found.value - slope(x)) <= SAFETY * found.error + 1e-12 * np.abs(slope(x)))
+    assert np.median(found.error) <= 1e-7 * np.max(np.abs(slope(x)))
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_no_false_alarm_and_no_excuse_in_200_draws(name):
+    f, slope = SMOOTH[name]
+    excused = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(0.05, 2.0, rng.integers(1, 6)) * 10.0 ** rng.integers(-1, 1)
+        try:
+            check_gradient(lambda x: np.sum(f(x)), slope, x, rng=rng)
+        except NotDifferentiableHere:
+            excused += 1
+        with pytest.raises(GradientMismatch):
+            check_gradient(lambda x: np.sum(f(x)), lambda x: 1.001 * slope(x), x, rng=rng)
+    assert excused <= 1
+
+
+# --- Kinks ---
+
+KINKS = {
+    "abs": (np.abs, 0.0), "relu": (lambda x: np.maximum(x, 0), 0.0), "max": (lambda x: np.maximum(x, 1.0), 1.0),
+    "a kink on a hill": (lambda x: np.exp(x) + 0.3 * np.abs(x), 0.0),
+    "clip": (lambda x: np.clip(x, -1, 1), -1.0), "step": (np.floor, 2.0), "sign": (np.sign, 0.0),
+    "nan": (lambda x: np.log(x - 1.0), 0.5), "infinite": (lambda x: 1 / x, 0.0), "root": (np.sqrt, 0.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINKS)
+def test_a_kink_is_not_differentiable(name):
+    f, at = KINKS[name]
+    with np.errstate(all="ignore"), pytest.raises(NotDifferentiableHere):
+        check_gradient(f, lambda x: 0 * x, at)
+
+
+@pytest.mark.parametrize("away", [1e-1, 1e-3, 1e-5])
+def test_beside_a_kink_the_derivative_is_checked(away):
+    check_gradient(lambda x: np.sum(np.abs(x)), np.sign, [away, -away])
+    with pytest.raises(GradientMismatch):
+        check_gradient(lambda x: np.sum(np.abs(x)), lambda x: -np.sign(x), [away, -away])
+
+
+def test_inside_hypothesis_a_kink_is_rejected_and_the_rest_is_checked():
+    seen = []
+
+    @settings(database=None, verbosity=Verbosity.quiet)
+    @given(st.sampled_from([0.0, 1.0, -2.0]))
+    def test(x):
+        seen.append(x)
+        check_gradient(np.abs, np.sign, x)
+
+    test()
+    assert 0.0 in seen
+
+    @settings(database=None, verbosity=Verbosity.quiet)
+    @given(st.sampled_from([0.0, 1.0, -2.0]))
+    def wrong(x):
+        check_gradient(np.abs, lambda x: 0.999 * np.sign(x), x)
+
+    with pytest.raises(GradientMismatch):
+        wrong()
+
+
+def test_inside_hypothesis_nothing_but_kinks_is_no_success():
+    @settings(database=None, verbosity=Verbosity.quiet)
+    @given(st.just(0.0))
+    def test(x):
+        check_gradient(np.abs, np.sign, x)
+
+    with pytest.raises(Unsatisfiable):
+        test()
+
+
+# --- Without Hypothesis ---
+
+
+def test_the_checks_need_no_hypothesis_and_the_strategies_say_what_they_need():
+    program = """
+import sys
+sys.modules["hypothesis"] = None
+import numpy as np
+from tinygrad_edu.errors import MissingExtraError
+from tinygrad_edu.testing import check_gradient
+check_gradient(lambda x: np.sum(x * x), lambda x: 2 * x, [1.0, 2.0])
+try:
+    import tinygrad_edu.testing.strategies
+except MissingExtraError as error:
+    assert "tinygrad-edu[testing]" in str(error), error
+else:
+    raise SystemExit("no error")
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_no_false_alarm_where_all_terms_cancel():
+    """What is left is rounding, and another in each layout."""
+    settings = {"kernel_size": (1, 1), "stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+    maps = np.array([[[[2.5625]], [[-2.5625]]]])
+    call = Call("correlate_kernels", [maps, np.zeros((1, 1, 1, 1))], **settings)
+    for seed in range(20):
+        check_op(call, rng=np.random.default_rng(seed))
+
+
+def test_where_the_terms_of_a_value_cancel_rounding_is_no_alarm_and_a_wrong_value_is():
+    """Of equal columns the first sum is 9e-8, and its terms are added in another order in each layout."""
+    ones = [[1.0] * 3] * 3
+    check_op(tg.vdot, np.array([[[1, -1, 2], [0.2, -0.2, -2], [1e-8] * 3], ones, ones]), np.eye(1, 27)[0])
+
+    @tg.op
+    def summed(x):
+        return np.ravel(x, "K") @ weights
+
+    weights = 1 + 1e-9 * np.arange(27)
+    summed.vjps(x=lambda g, x_shape, x_dtype: tg.reshape(g * weights.astype(x_dtype), x_shape))
+    with pytest.raises(LawBroken, match=r"with .* inputs and gradient, its value differs"):
+        check_op(summed, np.arange(-13.0, 14.0).reshape(3, 3, 3))
+
+
+@pytest.mark.parametrize("x", [4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 40.0])
+def test_no_false_alarm_where_tanh_is_saturated(x):
+    for seed in range(20):
+        check_vjp(tg.tanh, np.array([x]), order=3, rng=np.random.default_rng(seed))
+    check_op(tg.tanh, np.array([x]))
+
+
+def test_a_wrong_slope_of_a_small_gradient_is_found_all_the_same():
+    with pytest.raises(GradientMismatch):
+        check_vjp(broken("tanh", x=lambda g, out: g * (1 - 0.999 * out * out)), np.array([6.0]))

@@ -1,0 +1,96 @@
+"""check_additive: check that a loss is additive over samples, with its declared denominator."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Tensor, from_numpy
+from tinygrad_edu.errors import DataError
+from tinygrad_edu.nn.additive import denominator_of
+from tinygrad_edu.nn.samples import as_arrays, samples, some_samples
+from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.testing.failures import LawBroken
+from tinygrad_edu.testing.numeric.sampling import seeded
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+CUTS = 8
+
+
+def check_additive(
+    loss: Callable[[Any, Any], Any], output: Any, target: Any, rng: np.random.Generator | None = None
+) -> None:
+    """Check that a loss is additive over samples, with its declared denominator; see `nn.additive`.
+
+    The samples are split into two random parts. The denominators of the parts must add up to that of the whole, and so
+    must the losses and the gradients times their denominators. The loss is computed in float64.
+
+    Parameters
+    ----------
+    loss : callable
+        Takes an output and a target, and returns a Tensor of one element. It has a denominator.
+    output, target : array_like, or pytrees of them, each (N, ...)
+        N is 2 or more.
+    rng : numpy.random.Generator, optional
+        Draws the parts. Default: a generator with a fixed seed.
+
+    Raises
+    ------
+    LawBroken
+        The loss is not additive with this denominator.
+    DataError
+        The loss declares no denominator for this target, or there are fewer than two samples.
+
+    Examples
+    --------
+    >>> from tinygrad_edu import nn
+    >>> check_additive(nn.cross_entropy, np.eye(3), np.array([0, 2, -100]))
+    """
+    target, output = as_arrays(target), tree_map(_wide, as_arrays(output))
+    count, rng = samples(output), seeded(rng)
+    if count < 2 or denominator_of(loss, target) is None:
+        raise DataError(
+            f"check_additive needs at least two samples, and a loss with a denominator for its target. There are "
+            f"{count}, and {_name(loss)} declares {denominator_of(loss, target)}."
+        )
+    whole = _scaled(loss, output, target, np.arange(count))
+    for _ in range(CUTS):
+        order, end = rng.permutation(count), int(rng.integers(1, count))
+        parts = [_scaled(loss, output, target, rows) for rows in (order[:end], order[end:])]
+        for what, total, *of_parts in zip(("denominators", "losses", "gradients"), whole, *parts, strict=True):
+            found = np.sum(of_parts, axis=0)
+            if not np.allclose(found, total, rtol=1e-9, atol=1e-9 * np.abs(total).max(initial=0.0), equal_nan=True):
+                raise LawBroken(
+                    f"{_name(loss)}: the {what} of {end} and {count - end} samples, times their denominators, add up "
+                    f"to {found}, and those of all samples to {total}."
+                )
+
+
+def _scaled(loss: Any, output: Any, target: Any, rows: Any) -> tuple[float, float, Any]:
+    """Return the denominator for some rows, and their loss and gradient times it. The other rows are zero."""
+    out = tree_map(lambda leaf: from_numpy(leaf[rows], leaf.dtype.kind == "f"), output)
+    labels = some_samples(target, rows)
+    denominator = denominator_of(loss, labels) or 0.0
+    if not denominator:  # the mean of no samples is NaN
+        return 0.0, 0.0, np.zeros(sum(leaf.size for leaf in tree_leaves(output)))
+    result = loss(out, labels)
+    result.backward()
+    gradients = [_placed(whole, part, rows) for whole, part in zip(tree_leaves(output), tree_leaves(out), strict=True)]
+    return denominator, denominator * result.item(), denominator * np.concatenate(gradients)
+
+
+def _placed(whole: Any, part: Tensor, rows: Any) -> Any:
+    placed = np.zeros(whole.shape)
+    if part.grad is not None:
+        placed[rows] = part.grad
+    return placed.ravel()
+
+
+def _wide(leaf: Any) -> Any:
+    array = np.asarray(leaf.numpy() if isinstance(leaf, Tensor) else leaf)
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def _name(loss: Any) -> str:
+    return str(getattr(loss, "__name__", type(loss).__name__))

@@ -1,0 +1,166 @@
+"""ArrayTree: nested arguments or results of a function, and the arrays in them with their paths.
+
+A list of plain numbers is one array, as for NumPy. Any other list, tuple or dict is a pytree.
+"""
+
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.pytree import tree_leaves, tree_map, tree_map_with_path
+from tinygrad_edu.testing.arrays.dtypes import as_numbers
+from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One array of an `ArrayTree`.
+
+    Attributes
+    ----------
+    index : int
+        Its position among the arrays of the tree.
+    name : str
+        Its path as code, such as ``params['w']``.
+    array : ndarray
+    is_number : bool
+        Whether it was given as a plain number.
+    """
+
+    index: int
+    name: str
+    array: Array
+    is_number: bool
+
+
+class ArrayTree:
+    """A sequence of pytrees with a `Leaf` in place of each array.
+
+    Parameters
+    ----------
+    parts : sequence
+    names : sequence of str
+        One for each part.
+    to_array : callable
+        Returns a value as an array, or None for a value that stays as it is.
+
+    Attributes
+    ----------
+    parts : tuple
+        The pytrees, with a `Leaf` for each array.
+    names : tuple of str
+        The names of the parts.
+    leaves : list of Leaf
+
+    Examples
+    --------
+    >>> tree = ArrayTree([{"w": 1.5, "n": 3}], ["params"], lambda value: as_numbers(value) if value == 1.5 else None)
+    >>> [leaf.name for leaf in tree.leaves], tree.filled([2.0], other=str)
+    (["params['w']"], ({'w': 2.0, 'n': '3'},))
+    """
+
+    def __init__(self, parts: Sequence[Any], names: Sequence[str], to_array: Callable[[Any], Array | None]) -> None:
+        self.leaves: list[Leaf] = []
+        self.names = tuple(names)
+
+        def visit(path: str, value: Any) -> Any:
+            array = to_array(value)
+            if array is None:
+                return value
+            self.leaves.append(Leaf(len(self.leaves), path, array, isinstance(value, numbers.Number | np.generic)))
+            return self.leaves[-1]
+
+        pairs = zip(parts, names, strict=True)
+        self.parts = tuple(tree_map_with_path(visit, part, name, is_number_list) for part, name in pairs)
+
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """The arrays of the tree."""
+        return tuple(leaf.array for leaf in self.leaves)
+
+    def filled(self, values: Sequence[Any], other: Callable[[Any], Any]) -> tuple[Any, ...]:
+        """Return the parts with `values` in place of the arrays, and ``other(x)`` in place of every other leaf x."""
+        filled: tuple[Any, ...] = tree_map(lambda x: values[x.index] if isinstance(x, Leaf) else other(x), self.parts)
+        return filled
+
+    def copied(self, values: Sequence[Any], other: Callable[[Any], Any]) -> tuple[Any, ...]:
+        """Return the parts as `filled` does, with copies of `values` in the memory layouts of the arrays."""
+        pairs = zip(self.leaves, values, strict=True)
+        return self.filled(
+            [np.asarray(x)[()] if leaf.is_number else copy_with_layout_of(x, leaf.array) for leaf, x in pairs], other
+        )
+
+
+def has_leaves(part: Any) -> bool:
+    """Whether a part of an `ArrayTree` holds any of its arrays."""
+    return any(isinstance(leaf, Leaf) for leaf in tree_leaves(part))
+
+
+def match_leaves(tree: Any, other: Any) -> list[Any] | None:
+    """Return the values in `other` at the leaves of `tree`, or None if the structures differ.
+
+    In `other`, None matches a whole pytree, and an array matches a list of its rows. A dict key without leaves may be
+    missing, and its value may be None or zeros.
+    """
+    if isinstance(tree, dict | list | tuple):
+        others = _parts_beside(tree, other)
+        if others is None:
+            return None
+        parts = tree.values() if isinstance(tree, dict) else tree
+        found = [match_leaves(*pair) for pair in zip(parts, others, strict=True)]
+        return None if any(part is None for part in found) else [x for part in found for x in part or ()]
+    nothing = other is None or _is_float0(other)
+    numbers = None if nothing else as_numbers(other)
+    if isinstance(tree, Leaf):
+        return [None] if nothing else None if numbers is None else [other]
+    return [] if nothing or (numbers is not None and not numbers.any()) else None
+
+
+def _parts_beside(tree: Any, other: Any) -> list[Any] | None:
+    """Return the parts of `other` that match those of `tree`, or None if they do not match."""
+    if other is None:
+        return [None] * len(tree)
+    if isinstance(tree, dict):
+        known = isinstance(other, Mapping) and other.keys() <= tree.keys()
+        fits = known and all(key in other or not has_leaves(part) for key, part in tree.items())
+        return [other.get(key) for key in tree] if fits else None
+    length = len(other) if isinstance(other, list | tuple) else (*getattr(other, "shape", ()), None)[0]
+    return list(other) if length == len(tree) else None
+
+
+def _is_float0(value: Any) -> bool:
+    """Whether a value has the dtype float0, JAX's gradient of an integer."""
+    return getattr(getattr(value, "dtype", None), "names", None) == ("float0",)
+
+
+class _Words(str):
+    """A string whose repr has no quotes."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def outline(tree: Any) -> str:
+    """Return the repr of a pytree with shapes for arrays."""
+
+    def words(_: str, value: Any) -> _Words:
+        array = value.array if isinstance(value, Leaf) else as_numbers(value)
+        of_shape = f"an array of shape {array.shape}" if array is not None and array.shape else "a number"
+        return _Words(f"{value!r:.40}" if array is None else of_shape)
+
+    return repr(tree_map_with_path(words, tree, is_leaf=is_number_list))
+
+
+def is_number_list(tree: Any) -> bool:
+    """Whether a value is a list of plain numbers, or of such lists with equal lengths."""
+    if not isinstance(tree, list) or not tree:
+        return False
+    if all(isinstance(part, list) for part in tree):
+        return all(map(is_number_list, tree)) and len({np.shape(part) for part in tree}) == 1
+    return all(isinstance(part, numbers.Real) and not isinstance(part, bool) for part in tree)

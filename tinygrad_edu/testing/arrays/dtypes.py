@@ -1,0 +1,63 @@
+"""Arrays of any library as NumPy arrays, and properties of their dtypes."""
+
+import numbers
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Array, values_of
+from tinygrad_edu.errors import MissingExtraError
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+
+def is_real(dtype: np.dtype[Any]) -> bool:
+    """Whether a dtype holds real numbers or booleans, including ml_dtypes."""
+    return dtype.kind in "fiub" or (dtype.kind == "V" and np.can_cast(dtype, np.float64))  # ml_dtypes are of kind V
+
+
+def is_floating(dtype: np.dtype[Any]) -> bool:
+    """Whether a dtype is floating point, including ml_dtypes."""
+    return dtype.kind == "f" or (dtype.kind == "V" and is_real(dtype) and bool(np.asarray(0.5).astype(dtype)))
+
+
+def unit_of(dtype: np.dtype[Any]) -> float:
+    """Return the eps of a floating-point dtype, such as 2**-7 for bfloat16.
+
+    Examples
+    --------
+    >>> unit_of(np.dtype(np.float16)) == 2.0**-10
+    True
+    """
+    if dtype.kind == "f":
+        return float(np.finfo(dtype).eps)
+    unit = 1.0
+    while float(np.asarray(1 + unit / 2).astype(dtype)) > 1:
+        unit /= 2
+    return unit
+
+
+def as_numbers(value: Any) -> Array | None:
+    """Return a number, a list of numbers or an array of any library as a NumPy array; None for any other object."""
+    value = values_of(value)
+    if hasattr(value, "detach") and hasattr(value, "dtype"):
+        return _of_torch(value)
+    if not (isinstance(value, numbers.Number | list | tuple | np.generic) or hasattr(value, "__array__")):
+        return None
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):  # JAX's random keys, and lists of other objects
+        return None
+    return array if is_real(array.dtype) or array.dtype.kind == "c" else None
+
+
+def _of_torch(tensor: Any) -> Array | None:
+    """Return a PyTorch tensor as an array, also if it is sparse or bfloat16."""
+    tensor = tensor.detach().cpu().to_dense()
+    if str(tensor.dtype) != "torch.bfloat16":
+        return as_numbers(tensor.numpy())
+    try:
+        from ml_dtypes import bfloat16
+    except ImportError as error:
+        raise MissingExtraError("NumPy alone has no bfloat16, as this torch tensor: pip install ml_dtypes") from error
+    return np.asarray(tensor.float().numpy().astype(bfloat16))

@@ -1,0 +1,264 @@
+"""Decide whether a claimed gradient is right or wrong, or that the check is inconclusive.
+
+Two questions are separate: whether the numeric derivative is accurate enough, and whether the claim agrees with it. The
+claim has no influence on the first, so a wrong gradient cannot make its own check inconclusive by being large. Before a
+gradient is called wrong, the rounding errors of the function and of the claim are measured beside the point, because
+finite differences at the point do not show all of them.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.testing.arrays.dtypes import is_floating, is_real, unit_of
+from tinygrad_edu.testing.claim import Claim
+from tinygrad_edu.testing.failures import (
+    GradientMismatch,
+    Inconclusive,
+    NotDifferentiableHere,
+)
+from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate
+from tinygrad_edu.testing.numeric.finite_differences import affine_slope, check_smaller_steps, derivative_along, largest
+from tinygrad_edu.testing.numeric.rounding import add_jitter, jitter_of_linear
+from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, even_cotangents, other_cotangents
+from tinygrad_edu.testing.report.inconclusive import examples, reject
+from tinygrad_edu.testing.report.mismatch import wrong_gradient, wrong_shape, wrong_tangent
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+Pullback = Callable[[Array], tuple[Array, ...]]
+
+EXACT = 1e-10  # the relative rounding error of a float64 computation with a few thousand terms
+_UNCERTAIN = 1e-4  # a numeric derivative with a larger relative error confirms no gradient
+_ROUGH = 0.05  # a numeric derivative with a larger relative error refutes no gradient
+_COARSE = 1e-4  # the rounding unit of float16 is larger
+
+
+def compare(claim: Claim, rng: Rng, pullback: Pullback | None = None) -> None:
+    """Compare the gradient of each input with finite differences along random directions.
+
+    Parameters
+    ----------
+    claim : Claim
+        Its cotangent is random. The check is inconclusive if the decision on this claim is.
+    rng : numpy.random.Generator
+    pullback : callable, optional
+        Maps a cotangent to the claimed gradients. If it is given, `other_cotangents` are tested with the same slopes.
+
+    Raises
+    ------
+    GradientMismatch, Inconclusive
+        The gradient is wrong, or the check cannot decide.
+    DTypeError
+        A gradient is complex.
+    """
+    claims = [claim]
+    if pullback is not None:
+        claims += [_claim(claim, kind, g, pullback) for kind, g in other_cotangents(claim.cotangent, rng)]
+    for each in claims:
+        _require_gradients(each)
+    for k, x in enumerate(claim.arrays):
+        for direction in draw_directions(rng, x):
+            _compare_along(direction, claims, k, rng, pullback)
+        examples["conclusive"] += 1
+
+
+def _compare_along(direction: Array, claims: Sequence[Claim], k: int, rng: Rng, pullback: Pullback | None) -> None:
+    """Compare the gradients of input `k` in several claims with the numeric derivative along a direction."""
+    claim = claims[0]
+    f, x = claim.of_input(k), claim.arrays[k]
+    if k >= len(claim.arrays) - claim.affine:
+        slope = affine_slope(f, x, direction)
+        asked, _ = _testable(claims, k, slope, rng, pullback)
+        if all(found == "right" for found, _ in _judge(asked, k, direction, slope)):
+            return  # otherwise finite differences tell rounding from a wrong gradient
+    slope = _slope(f, x, direction, claim.value, claim.scale)
+    asked, has_even = _testable(claims, k, slope, rng, pullback)
+    judged = [found for found, _ in _judge(asked, k, direction, slope)]
+    if "wrong" in judged:
+        slope = add_jitter(claim.f, claim.arrays, k, direction, check_smaller_steps(f, x, direction, slope), rng)
+        judged = [_judge_again(each, k, direction, slope, rng, pullback) for each in asked]
+    # A slope of 0 beside larger ones counts as 0 within its error; the even cotangent decides about the others.
+    if judged[0] == "inconclusive" and not (has_even and judged[-1] == "right"):
+        reject(_reason(claim, k, slope))
+
+
+def _testable(
+    claims: Sequence[Claim], k: int, slope: Estimate, rng: Rng, pullback: Pullback | None
+) -> tuple[list[Claim], bool]:
+    """Return the claims that a slope can test, and whether the last one has an even cotangent."""
+    claim, even = claims[0], [] if pullback is None else even_cotangents(slope, rng)
+    unit = max(slope.unit, _unit(claim.gradients[k]))
+    others = [each for each in claims[1:] if _in_range(each.cotangent, unit)]
+    return [claim, *others, *(_claim(claim, kind, g, pullback) for kind, g in even if pullback)], bool(even)
+
+
+def _judge_again(claim: Claim, k: int, direction: Array, slope: Estimate, rng: Rng, pullback: Pullback | None) -> str:
+    """Decide again with the measured rounding of the claim; raise if the gradient is still wrong."""
+    ((found, sums),) = _judge([claim], k, direction, slope)
+    if found != "right" and pullback is not None:
+        lost = jitter_of_linear(lambda c: np.sum(np.asarray(pullback(c * claim.cotangent)[k]) * direction))
+        ((found, sums),) = _judge([replace(claim, rounding=float(lost))], k, direction, slope)
+    if found == "wrong":
+        two = f"along a random direction it is {sums.analytic:.10g}, and numerically {sums.numeric:.10g}"
+        raise wrong_gradient(claim, k, two, rng)
+    return found
+
+
+def _claim(claim: Claim, kind: str, g: Array, pullback: Pullback) -> Claim:
+    """Return the claim with another cotangent and its gradients."""
+    gradients = tuple(map(np.asarray, pullback(g)))
+    return replace(claim, name=f"{claim.name}, with a cotangent that is {kind}", cotangent=g, gradients=gradients)
+
+
+def _require_gradients(claim: Claim) -> None:
+    """Require one real gradient for each input, of the input's shape."""
+    if len(claim.gradients) != len(claim.arrays):
+        raise GradientMismatch(f"{claim.name}: {len(claim.gradients)} gradients for {len(claim.arrays)} inputs.")
+    for k, (x, g) in enumerate(zip(claim.arrays, claim.gradients, strict=True)):
+        if g.shape != x.shape:
+            raise wrong_shape(claim, k)
+        if not is_real(g.dtype):
+            raise DTypeError(
+                f"{claim.name}: the gradient of {claim.names[k]} has real numbers, and these are {g.dtype}."
+            )
+
+
+def compare_tangent(claim: Claim, k: int, direction: Array, along: Callable[[Array], Array], rng: Rng) -> None:
+    """Compare a claimed forward derivative along a direction of input `k` with finite differences.
+
+    Parameters
+    ----------
+    claim : Claim
+        Its gradient of input `k` is the forward derivative, of the shape of the result.
+    k : int
+    direction : ndarray
+    along : callable
+        Maps a direction of input `k` to the claimed forward derivative.
+    rng : numpy.random.Generator
+
+    Raises
+    ------
+    GradientMismatch, Inconclusive
+        The derivative is wrong, or the check cannot decide.
+    """
+    tangent = claim.gradients[k]
+    slope = _slope(claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale)
+    found = _judge_tangent(claim, k, slope)
+    if found == "wrong":
+        slope = add_jitter(claim.f, claim.arrays, k, direction, slope, rng)
+        lost = jitter_of_linear(lambda c: np.sum(claim.cotangent * along(c * direction)))
+        found = _judge_tangent(replace(claim, rounding=float(lost)), k, slope)
+    if found == "wrong":
+        raise wrong_tangent(claim, k, slope, tangent)
+    if found == "inconclusive":
+        reject(_reason(claim, k, slope))
+    examples["conclusive"] += 1
+
+
+def _judge_tangent(claim: Claim, k: int, slope: Estimate) -> str:
+    """Decide about a forward derivative along a direction of input `k`."""
+    with np.errstate(all="ignore"):  # a claimed derivative may be infinite
+        return _judge_terms([claim], k, slope, (claim.cotangent * claim.gradients[k]).reshape(1, -1))[0][0]
+
+
+def _in_range(g: Array, unit: float) -> bool:
+    """Whether a cotangent is neither too large nor too small for float16, whose range is 6e-5 to 65,504."""
+    return unit < _COARSE or not g.any() or 0.1 < largest(g) < 10
+
+
+class _Sums(NamedTuple):
+    """Sums over the elements of a result, weighted by the cotangent."""
+
+    analytic: float
+    claimed: float  # the sum of the absolute terms of `analytic`
+    numeric: float
+    size: float  # the sum of the absolute terms of `numeric`
+    error: float
+    moving: float  # the error of elements whose slope is not 0
+    inside: float  # the magnitude of the numbers that were rounded
+
+
+def _judge(claims: Sequence[Claim], k: int, direction: Array, slope: Estimate) -> list[tuple[str, _Sums]]:
+    """Return the decision about the gradient of input `k` of each claim, and the sums that it compares."""
+    with np.errstate(all="ignore"):  # a claimed derivative may be infinite
+        return _judge_terms(claims, k, slope, _rows([claim.gradients[k] for claim in claims]) * direction.reshape(-1))
+
+
+def _rows(arrays: Sequence[Array]) -> Array:
+    return np.array(arrays).reshape(len(arrays), -1)
+
+
+def _judge_terms(claims: Sequence[Claim], k: int, slope: Estimate, terms: Array) -> list[tuple[str, _Sums]]:
+    """Return the decisions about claimed derivatives, given a row of terms for each, and the compared sums."""
+    claim, cotangents = claims[0], _rows([claim.cotangent for claim in claims])
+    weights, value, error = np.abs(cotangents), slope.value.reshape(-1), slope.error.reshape(-1)
+    inside = np.maximum(slope.size, largest(claim.arrays[k])).reshape(-1)
+    # The error of an element that does not move cannot be reduced, and it does not count for the others.
+    still = (value == 0) & (error <= np.sqrt(slope.unit) * slope.size.reshape(-1)) & (claim.scale > 0)
+    moving = np.where(still, 0, error)
+    added = (terms, np.abs(terms), cotangents * value, *(weights * x for x in (np.abs(value), error, moving, inside)))
+    sums = map(_Sums._make, zip(*(x.sum(axis=1).tolist() for x in added), strict=True))
+    return [(_decide(claim, k, slope.unit, each), each) for claim, each in zip(claims, sums, strict=True)]
+
+
+def _decide(claim: Claim, k: int, unit: float, sums: _Sums) -> str:
+    """Decide by the gap between the numeric and the analytic derivative, given the function's rounding unit."""
+    gap, error, size, claimed = abs(sums.numeric - sums.analytic), sums.error, sums.size, sums.claimed
+    if not math.isfinite(size):
+        return "inconclusive"
+    resolution = math.sqrt(unit) * sums.inside
+    allowed = SAFETY * error + _rounding(claim.gradients[k], claimed)
+    if not (math.isfinite(gap) and gap <= allowed + SAFETY * claim.rounding):
+        nothing = error <= resolution and size <= SAFETY * error
+        return "wrong" if error <= _ROUGH * size or nothing else "inconclusive"
+    if sums.moving + claim.rounding <= max(_UNCERTAIN, unit**0.4) * size:
+        return "right"
+    # A slope that is small beside the rounding of the values needs less accuracy.
+    little = size <= resolution and error <= _ROUGH * size
+    known = gap <= allowed and error <= resolution
+    return "right" if known and (claimed <= 0.1 * error or little) else "inconclusive"
+
+
+def _unit(g: Array) -> float:
+    return unit_of(g.dtype) if is_floating(g.dtype) else 0.0
+
+
+def _rounding(g: Array, claimed: float) -> float:
+    """Return the rounding error that a claimed derivative may have."""
+    if 64 * _unit(g) <= EXACT:
+        return EXACT * claimed
+    return min(64 * _unit(g) * claimed, _ROUGH * float(np.linalg.norm(g.astype(np.float64))))
+
+
+def _slope(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Array, scale: float = 0.0) -> Estimate:
+    try:
+        return derivative_along(f, x, direction, at_x, scale)
+    except NotDifferentiableHere as error:
+        reject(error)
+
+
+def _reason(claim: Claim, k: int, slope: Estimate) -> Inconclusive:
+    """Return the error that says why the decision about the gradient of input `k` is inconclusive."""
+    what = f"{claim.name}: the check of the gradient of {claim.names[k]} is inconclusive at this point"
+    if slope.kinks.any():
+        return _kink(slope, what)
+    worst = int(np.argmax(np.abs(claim.cotangent) * slope.error))
+    value, error = float(slope.value.flat[worst]), float(slope.error.flat[worst])
+    if slope.noise.flat[worst] >= 0.2 * error:
+        return Inconclusive(f"{what}: the function's own rounding leaves a slope of {value:.3g} to within {error:.1g}.")
+    return NotDifferentiableHere(
+        f"{what}: the differences converge at no step; the best estimate is {value:.3g} to within {error:.1g}."
+    )
+
+
+def _kink(slope: Estimate, what: str) -> NotDifferentiableHere:
+    at = tuple(map(int, np.argwhere(slope.kinks)[0]))
+    return NotDifferentiableHere(
+        f"{what}: the slope of element {at} of the result jumps, at a kink within a distance of {slope.near[at]:.1g}."
+    )

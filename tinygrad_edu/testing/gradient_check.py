@@ -1,0 +1,235 @@
+"""check_gradient: check a reverse or forward derivative of any function of arrays."""
+
+import inspect
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.errors import RuleDefinitionError
+from tinygrad_edu.testing.arrays.array_tree import ArrayTree, has_leaves, match_leaves, outline
+from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, unit_of
+from tinygrad_edu.testing.decision import EXACT, compare, compare_tangent
+from tinygrad_edu.testing.failures import GradientMismatch
+from tinygrad_edu.testing.flat_function import FlatFunction, accepts, as_input, ravel_arrays, unravel_arrays
+from tinygrad_edu.testing.numeric.extrapolation import SAFETY
+from tinygrad_edu.testing.numeric.rounding import jitter_of_linear
+from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_signed, seeded
+from tinygrad_edu.testing.op_call import argument_names, title_of
+from tinygrad_edu.testing.purity import require_deterministic
+from tinygrad_edu.testing.report.reproduction import reproducible
+from tinygrad_edu.transforms import Function
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+
+@reproducible
+def check_gradient(
+    f: Function, grad: Function | None, *arguments: Any, jvp: Function | None = None, rng: Rng | None = None
+) -> None:
+    """Check a claimed gradient of any function of arrays, hand-written or computed by a framework.
+
+    Parameters
+    ----------
+    f : callable
+        Returns a number, an array of any framework, or a pytree of them.
+    grad : callable or None
+        Takes the same arguments, and returns the gradient of f with the structure of the arguments. If f returns
+        arrays v, it is the gradient of the sum of all ``cotangent * v``: `grad` takes the cotangent as its last
+        argument, with the structure of the result. If the result has one element, this argument is optional.
+    *arguments
+        The point. The inputs are the floating-point arrays, Python floats and lists of flat numbers in it, also inside
+        of pytrees. f gets them in float64, with their memory layouts. Everything else is constant: integers (labels,
+        indices, shapes), booleans, strings, objects.
+    jvp : callable, optional
+        The claimed forward derivative. It takes the arguments, and then a tangent for each argument that contains
+        inputs, and returns the tangent of the result.
+    rng : numpy.random.Generator, optional
+        Draws the cotangent and the directions. Default: a generator with a fixed seed.
+
+    Raises
+    ------
+    GradientMismatch
+        The gradient is wrong or has another structure. None in it means zero.
+    Inconclusive
+        The check cannot decide: f rounds too much, or, as `NotDifferentiableHere`, has a kink or a jump at this point.
+        Inside a Hypothesis test the example is rejected and counted.
+    NotDeterministic
+        f or the gradient returns two results at one point.
+    LawBroken
+        f or the gradient writes into its arguments.
+    DTypeError
+        An input, result or gradient is complex, or there is no input.
+    RuleDefinitionError
+        `grad` takes other arguments.
+
+    Notes
+    -----
+    To check a function that rejects float64, let it round its inputs: ``lambda x: f(x.astype(np.float32))``. To check a
+    second derivative, pass `grad` as the function.
+
+    Examples
+    --------
+    >>> check_gradient(lambda x: np.sum(x**3), lambda x: 3 * x**2, [1.0, -2.0])
+    >>> check_gradient(lambda x: np.sum(x**3), lambda x: -3 * x**2, [1.0, -2.0])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    tinygrad_edu.testing.failures.GradientMismatch: <lambda>: the gradient of x is wrong: its sign is flipped.
+      worst at x[1]: analytic -12, numeric 12 (to within ...), ratio -1
+      wrong in 2 of 2 elements
+    To reproduce:
+    import numpy as np
+    from tinygrad_edu.testing import check_gradient
+    f = lambda x: np.sum(x**3)
+    grad = lambda x: -3 * x**2
+    x = [1.0, -2.0]
+    check_gradient(f, grad, x)
+    >>> check_gradient(lambda x: 3 * x**2, lambda x, cotangent: 6 * x * cotangent, [1.0, -2.0])
+    >>> check_gradient(lambda x: x**3, None, [1.0, -2.0], jvp=lambda x, tangent: 3 * x**2 * tangent)
+    """
+    if grad is None and jvp is None:
+        raise RuleDefinitionError("check_gradient(f, None, ...) has nothing to check: pass a grad, a jvp, or both.")
+    point = ArrayTree(arguments, argument_names(f, len(arguments)), as_input)
+    flat = FlatFunction(title_of(f), f, point)
+    if grad is not None:
+        check_pullback(flat, grad, seeded(rng))
+    if jvp is not None:
+        check_pushforward(flat, jvp, seeded(rng))
+
+
+# --- The reverse derivative ---
+
+
+def check_pullback(flat: FlatFunction, grad: Function, rng: Rng, takes_cotangent: bool | None = None) -> None:
+    """Check the claimed gradient of a function. By default, its signature decides whether it takes a cotangent."""
+    result = flat.result()
+    require_deterministic(flat.name, flat.value, flat.arrays)
+    out = ravel_arrays(result.arrays)
+    if takes_cotangent is None:
+        takes_cotangent = _takes_cotangent(flat, grad, out.size)
+    cotangent = draw_signed(rng, out.shape) if takes_cotangent else np.ones(out.shape)
+    claimed = partial(_claimed, flat, grad, result if takes_cotangent else None)
+
+    def pullback(cotangent: Array) -> tuple[Array, ...]:
+        factor = 1.0 if takes_cotangent else cotangent.item()
+        return tuple(_scaled(g, factor) for g in _filled_in(claimed(cotangent), flat.arrays))
+
+    require_deterministic(f"the gradient of {flat.name}", lambda *_: _row(pullback(cotangent)), flat.arrays)
+    try:
+        compare(flat.claim(out, cotangent, pullback(cotangent)), rng, pullback if takes_cotangent else None)
+    except GradientMismatch as mismatch:
+        raise _with_none(mismatch, flat.names, claimed(cotangent)) from None
+
+
+def _claimed(flat: FlatFunction, grad: Function, result: ArrayTree | None, cotangent: Array) -> list[Any]:
+    """Return the result of `grad` for each input. It gets a cotangent if `result` is given."""
+    last = result.copied(unravel_arrays(cotangent, result.arrays), lambda _: None) if result else ()
+    return _by_input(flat, flat.derivative(grad, last, ["the cotangent"][: len(last)]))
+
+
+def _with_none(mismatch: GradientMismatch, names: tuple[str, ...], claimed: list[Any]) -> GradientMismatch:
+    """Return a mismatch with the names of the inputs whose gradient is None."""
+    nothing = [name for name, g in zip(names, claimed, strict=True) if g is None]
+    if not nothing:
+        return mismatch
+    first, _, rest = str(mismatch).partition("\n")
+    return GradientMismatch(f"{first}\n  grad returned None, which means zero, for {', '.join(nothing)}\n{rest}")
+
+
+def _takes_cotangent(flat: FlatFunction, grad: Function, size: int) -> bool:
+    """Whether `grad` takes a cotangent. It is optional if the result has one element."""
+    count = len(flat.point.parts)
+    if size == 1 and accepts(grad, count):
+        return False
+    if accepts(grad, count + 1):
+        return True
+    expected = ", ".join((*flat.point.names, "cotangent"))
+    raise RuleDefinitionError(
+        f"the gradient of {flat.name} cannot be called as grad({expected}): it is "
+        f"{title_of(grad)}{inspect.signature(grad)}. As the gradient of sum(cotangent * result) it takes the cotangent "
+        f"last, unless the result has one element."
+    )
+
+
+def _by_input(flat: FlatFunction, claimed: Any) -> list[Any]:
+    """Return the gradient of each input, from the structure of all arguments, those with inputs, or the only one."""
+    parts = flat.point.parts
+    wanted = tuple(part for part in parts if has_leaves(part))
+    found = [gradients for nest in (parts, wanted) if (gradients := match_leaves(nest, claimed)) is not None]
+    only = wanted[0] if len(wanted) == 1 else wanted
+    alone = match_leaves(only, claimed)
+    if alone is not None and (not isinstance(claimed, list | tuple) or _have_shapes(alone, flat.arrays)):
+        found.append(alone)
+    if not found:
+        raise GradientMismatch(
+            f"{flat.name}: the gradient is {outline(claimed)}, and must have the structure of the inputs: "
+            f"{outline(only)}. Leave out constants such as integers, or return None for them."
+        )
+    return next((gradients for gradients in found if _have_shapes(gradients, flat.arrays)), found[0])
+
+
+def _have_shapes(gradients: list[Any], arrays: tuple[Array, ...]) -> bool:
+    return all(g.shape == x.shape for g, x in zip(_filled_in(gradients, arrays), arrays, strict=True))
+
+
+def _filled_in(claimed: list[Any], like: tuple[Array, ...]) -> list[Array]:
+    """Return gradients as arrays, with zeros for None."""
+    return [np.zeros(x.shape) if g is None else np.array(as_numbers(g)) for g, x in zip(claimed, like, strict=True)]
+
+
+def _scaled(g: Array, factor: float) -> Array:
+    return np.asarray(g * factor, g.dtype if is_floating(g.dtype) else None)
+
+
+def _row(arrays: tuple[Array, ...]) -> Array:
+    return np.concatenate([x.reshape(-1).astype(np.complex128) for x in arrays])
+
+
+# --- The forward derivative ---
+
+
+def check_pushforward(flat: FlatFunction, jvp: Function, rng: Rng) -> None:
+    """Check the claimed forward derivative of a function, along a direction of each input and along all of them."""
+    result = flat.result()
+    require_deterministic(flat.name, flat.value, flat.arrays)
+    out = ravel_arrays(result.arrays)
+    weights = draw_signed(rng, out.shape)
+    directions = [draw_directions(rng, x) for x in flat.arrays]
+    whole = [np.sum(parts, axis=0) for parts in directions]
+    together = _tangent(flat, jvp, whole, result)
+    added, size = np.zeros(together.shape), np.abs(together)
+    for k, direction in ((k, part) for k, parts in enumerate(directions) for part in parts):
+        along = partial(_tangent_along, flat, jvp, result, k)
+        tangent = along(direction)
+        compare_tangent(flat.claim(out, weights, (tangent,) * len(flat.arrays)), k, direction, along, rng)
+        added, size = added + tangent, size + np.abs(tangent)
+    off, unit = np.abs(together - added), unit_of(together.dtype) if is_floating(together.dtype) else 0
+    allowed = max(EXACT, 64 * unit) * size
+    if not np.all(off <= allowed):
+        allowed += SAFETY * jitter_of_linear(lambda c: _tangent(flat, jvp, [c * x for x in whole], result))
+    if not np.all(off <= allowed):
+        raise GradientMismatch(
+            f"{flat.name}: the forward derivative along all inputs is not the sum of those along each input."
+        )
+
+
+def _tangent_along(flat: FlatFunction, jvp: Function, result: ArrayTree, k: int, direction: Array) -> Array:
+    """Return the tangent of the result along a direction of input `k` alone."""
+    zeros = [np.zeros(x.shape) for x in flat.arrays]
+    return _tangent(flat, jvp, [*zeros[:k], direction, *zeros[k + 1 :]], result)
+
+
+def _tangent(flat: FlatFunction, jvp: Function, tangents: list[Array], result: ArrayTree) -> Array:
+    """Return the tangent of the result as one array."""
+    nested = flat.point.copied(tangents, lambda _: None)
+    wanted = [k for k, part in enumerate(flat.point.parts) if has_leaves(part)]
+    names = [f"the tangent of {flat.point.names[k]}" for k in wanted]
+    claimed = flat.derivative(jvp, [nested[k] for k in wanted], names)
+    found = match_leaves(result.parts[0], claimed)
+    if found is None or not _have_shapes(found, result.arrays):
+        raise GradientMismatch(
+            f"{flat.name}: the forward derivative is {outline(claimed)}, and must have the structure of the result: "
+            f"{outline(result.parts[0])}."
+        )
+    return ravel_arrays(_filled_in(found, result.arrays))

@@ -1,0 +1,113 @@
+"""ForeignFunction: a function of another framework, checked order by order, in float64 if possible."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.errors import DTypeError, MissingExtraError, RuleDefinitionError
+from tinygrad_edu.testing.arrays.array_tree import ArrayTree
+from tinygrad_edu.testing.flat_function import FlatFunction, as_input, require_inputs
+from tinygrad_edu.testing.gradient_check import check_pullback
+from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+ArrayFunction = Callable[..., Sequence[Any]]
+Load = Callable[[Sequence[Array]], list[Any]]  # converts inputs, and then cotangents, to arrays of the framework
+Session = Callable[[bool], AbstractContextManager[Load]]
+
+
+@dataclass(frozen=True)
+class ForeignFunction:
+    """A function of another framework, the inputs to check it at, and the framework's derivative.
+
+    Attributes
+    ----------
+    name : str
+    f : callable
+        Takes arrays of the framework, and returns a list of the floating-point results.
+    arrays, names
+        The inputs as NumPy arrays, and their names.
+    vjp_function : callable
+        Maps a function like `f`, its number of inputs, and whether its derivative must be differentiable, to the
+        function (inputs, cotangents) -> gradients.
+    session : callable
+        Returns a context in which the framework computes in float64 if the argument is true, or in its own dtypes.
+    """
+
+    name: str
+    f: ArrayFunction
+    arrays: tuple[Array, ...]
+    names: tuple[str, ...]
+    vjp_function: Callable[[ArrayFunction, int, bool], ArrayFunction]
+    session: Session
+
+
+def check_foreign(foreign: ForeignFunction, order: int, rng: Rng | None) -> None:
+    """Check the derivatives of a function up to an order, in float64, or in its own dtypes if it rejects float64."""
+    if order < 1:
+        raise RuleDefinitionError(f"order={order} checks nothing: pass 1, 2 or 3.")
+    require_inputs(foreign.name, foreign.arrays)
+    refusals: list[Exception] = []
+    for wide in (True, False):
+        with foreign.session(wide) as load:
+            try:
+                _try_once(foreign, load)
+            except Exception as refusal:
+                refusals.append(refusal)
+                continue
+            _check_orders(foreign, load, order, seeded(rng))
+            return
+    raise refusals[0]
+
+
+def _try_once(foreign: ForeignFunction, load: Load) -> None:
+    results = foreign.f(*load(foreign.arrays))
+    if not results:
+        raise DTypeError(f"{foreign.name} returned no floating-point array: there is nothing to differentiate.")
+    cotangents = [np.ones(tuple(out.shape)) for out in results]
+    foreign.vjp_function(foreign.f, len(foreign.arrays), False)(*load((*foreign.arrays, *cotangents)))
+
+
+def _check_orders(foreign: ForeignFunction, load: Load, order: int, rng: Rng) -> None:
+    """Check each derivative, as a function of the inputs and of all lower-order cotangents."""
+    f, arrays, names = foreign.f, foreign.arrays, foreign.names
+    for n in range(1, order + 1):
+        title = foreign.name if n == 1 else f"{foreign.name}, derivative {n}"
+        scale = 0.0 if n == 1 else 1.0  # a gradient adds up terms as large as its cotangents
+        flat = FlatFunction(title, _on_arrays(f, load), ArrayTree(arrays, names, as_input), scale)
+        gradients_of = _on_arrays(foreign.vjp_function(f, len(arrays), False), load)
+        check_pullback(flat, partial(_with_cotangents, gradients_of), rng, takes_cotangent=True)
+        cotangents = tuple(draw_signed(rng, x.shape) for x in flat.result().arrays)
+        f, arrays = foreign.vjp_function(f, len(arrays), True), (*arrays, *cotangents)
+        names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
+
+
+def _with_cotangents(gradients_of: ArrayFunction, *given: Any) -> Sequence[Any]:
+    """Call (inputs, cotangents) -> gradients with the cotangents as one list, as `check_pullback` passes them."""
+    return gradients_of(*given[:-1], *given[-1])
+
+
+def _on_arrays(f: ArrayFunction, load: Load) -> Callable[..., list[Any]]:
+    """Return a function of the framework's arrays as a function of NumPy arrays."""
+    return lambda *arrays: list(f(*load(arrays)))
+
+
+def required(name: str, asker: str, install: str) -> Any:
+    """Import a package.
+
+    Raises
+    ------
+    MissingExtraError
+        It is not installed. The message says how to install it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingExtraError(f"{asker} needs {name}: {install}") from error

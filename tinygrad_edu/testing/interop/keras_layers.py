@@ -1,0 +1,94 @@
+"""check_keras: check the gradients of a Keras layer or model on the JAX backend."""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from importlib import import_module
+from typing import Any
+from unittest import mock
+
+from tinygrad_edu.errors import DTypeError, MissingExtraError
+from tinygrad_edu.testing.interop.foreign_function import required
+from tinygrad_edu.testing.interop.jax_functions import check_jax_function
+from tinygrad_edu.testing.numeric.sampling import Rng
+from tinygrad_edu.testing.op_call import argument_names
+from tinygrad_edu.testing.report.reproduction import reproducible
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+
+@reproducible
+def check_keras(layer: Any, *inputs: Any, training: bool = False, order: int = 1, rng: Rng | None = None) -> None:
+    """Check the gradients of a Keras layer or model with respect to its trainable variables and inputs.
+
+    It computes like `check_jax`. The layer is built if necessary, and otherwise unchanged: variables that a call
+    updates, such as running means and random states, are constant.
+
+    Parameters
+    ----------
+    layer : keras.Layer or keras.Model
+    *inputs : array_like
+    training : bool
+        The mode of the call. Default: False.
+    order, rng
+        As in `check_jax`.
+
+    Raises
+    ------
+    GradientMismatch, Inconclusive, NotDeterministic, LawBroken, DTypeError
+        As in `check_gradient`; the message names the variable by its path.
+    MissingExtraError
+        Keras on JAX is not installed; the extra ``tinygrad-edu[keras]`` installs it.
+
+    Examples
+    --------
+    ::
+
+        check_keras(keras.layers.Dense(2, activation="tanh"), np.ones((4, 3)))
+    """
+    install = "pip install 'tinygrad-edu[keras]', and set KERAS_BACKEND=jax before Keras is imported"
+    keras = required("keras", "check_keras", install)
+    if keras.backend.backend() != "jax":
+        raise MissingExtraError(f"check_keras needs Keras on JAX, and it runs on {keras.backend.backend()}: {install}")
+    if not isinstance(layer, keras.Layer):
+        raise DTypeError(
+            f"check_keras takes a layer or model, not a {type(layer).__name__}; check_jax takes functions."
+        )
+    if not layer.built:
+        layer(*inputs)
+    variables = layer.trainable_variables
+    mode = {"training": training} if "training" in inspect.signature(layer.call).parameters else {}
+
+    def function(*values: Any) -> Any:
+        with keras.StatelessScope() as scope:  # it discards assignments of the layer
+            for variable, value in zip(variables, values, strict=False):
+                scope.add_update((variable, value))
+            return layer(*values[len(variables) :], **mode)
+
+    arguments = argument_names(layer.call, len(inputs))
+    names = (*(variable.path for variable in variables), *arguments)
+    point, session = (*(variable.value for variable in variables), *inputs), partial(_session, keras, layer)
+    check_jax_function(f"layer {type(layer).__name__}", function, point, names, order, rng, session)
+
+
+@contextmanager
+def _session(keras: Any, layer: Any, wide: bool) -> Iterator[None]:
+    """Let a layer and its sublayers compute in float64, if wide."""
+    floatx, policies = keras.config.floatx(), [(part, part.dtype_policy) for part in layer._flatten_layers()]
+    try:
+        with _float64_stays() if wide else nullcontext():
+            keras.config.set_floatx("float64" if wide else floatx)
+            for part, policy in policies:
+                part.dtype_policy = "float64" if wide else policy
+            yield
+    finally:
+        keras.config.set_floatx(floatx)
+        for part, policy in policies:
+            part.dtype_policy = policy
+
+
+def _float64_stays() -> AbstractContextManager[Any]:
+    """Remove float64 from Keras's table of dtypes that it promotes to 32 bits, if it has that table."""
+    dtypes = import_module("keras.src.backend.common.dtypes")
+    return mock.patch.dict(getattr(dtypes, "BIT64_TO_BIT32_DTYPE", {}), float64="float64")

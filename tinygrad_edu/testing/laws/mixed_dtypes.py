@@ -1,0 +1,115 @@
+"""check_dtypes: check the derivatives of a call with low-precision or mixed dtypes, up to the third order.
+
+The derivative of order n + 1 is that of the function (inputs, cotangents) -> gradients of order n, as in `check_vjp`.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Array, Tensor, from_numpy
+from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.testing.failures import LawBroken
+from tinygrad_edu.testing.numeric.low_precision import Cotangents, compare_in_low_precision
+from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
+from tinygrad_edu.testing.op_call import Call
+from tinygrad_edu.transforms import vjp
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+_ToTuple = Callable[..., tuple[Tensor, ...]]
+
+
+@np.errstate(all="ignore")
+def check_dtypes(call: Call, order: int = 3, rng: Rng | None = None) -> list[float]:
+    """Check the derivatives of a call with float16 or float32 among the dtypes of its inputs.
+
+    Each gradient has the shape and dtype of its input or cotangent, and the value of the float64 gradient, up to the
+    rounding of the lowest precision.
+
+    Parameters
+    ----------
+    call : Call
+    order : int
+        The highest order of derivatives.
+    rng : numpy.random.Generator, optional
+        Draws the cotangents. Default: a generator with a fixed seed.
+
+    Returns
+    -------
+    list of float
+        For each order, the fraction of gradient elements that were compared. Elements that overflow are not.
+
+    Raises
+    ------
+    LawBroken
+        A gradient is wrong. The message names the op, the order, and the input or cotangent.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> check_dtypes(Call("multiply", [np.ones(2, np.float16), np.ones(2)]))
+    [1.0, 1.0, 1.0]
+    """
+    _demand_a_given_dtype(call)
+    rng, names = seeded(rng), call.names
+    f: _ToTuple = partial(_in_a_tuple, call)
+    cotangents, compared = list[Sequence[Array]](), list[float]()
+    for n in range(1, order + 1):
+        what = f"op {call.name}" if n == 1 else f"op {call.name}, derivative {n}"
+        points = (*call.arrays, *chain(*cotangents))
+        cotangents.append(_fitting_cotangents(what, f, points, names, rng))
+        wrong, part = compare_in_low_precision(partial(_pull, f), call.arrays, cotangents, rng)
+        if wrong:
+            k, how = wrong
+            raise LawBroken(f"{what}: the gradient of {names[k]} is wrong in {points[k].dtype}: {how}.")
+        compared.append(part)
+        f = partial(_gradients, f, len(points))
+        names += tuple(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents[-1])))
+    return compared
+
+
+def _demand_a_given_dtype(call: Call) -> None:
+    given, out = {x.dtype for x in call.arrays}, call(*map(from_numpy, call.arrays))
+    if getattr(call.function, "promotes", True) and out.dtype not in given:
+        raise LawBroken(f"op {call.name}: its result is {out.dtype}, and its tensors are {given}.")
+
+
+def _in_a_tuple(call: Call, *inputs: Any) -> tuple[Tensor, ...]:
+    return (call(*inputs),)
+
+
+def _gradients(f: _ToTuple, count: int, *inputs: Any) -> tuple[Tensor, ...]:
+    """Return the gradients of f at the first `count` inputs, for the other inputs as cotangents."""
+    _, pullback = vjp(f, *inputs[:count])
+    gradients: tuple[Tensor, ...] = pullback(inputs[count:])
+    return gradients
+
+
+def _pull(f: _ToTuple, arrays: Sequence[Array], cotangents: Cotangents) -> tuple[Array, Sequence[Array]]:
+    """Return f at arrays and the lower-order cotangents, as one array, and its gradients with respect to them."""
+    out, pullback = vjp(f, *arrays, *chain(*cotangents[:-1]))
+    gradients = pullback(tuple(cotangents[-1]))
+    return np.concatenate([np.zeros(0), *(x.numpy().ravel() for x in out)]), [g.numpy() for g in gradients]
+
+
+def _fitting_cotangents(
+    what: str, f: _ToTuple, points: Sequence[Array], names: Sequence[str], rng: Rng
+) -> Sequence[Array]:
+    """Draw the cotangents of the results of f, and require gradients with the shapes and dtypes of the points."""
+    try:
+        out, pullback = vjp(f, *points)
+        cotangents = tuple(draw_signed(rng, x.shape).astype(x.dtype, copy=False) for x in out)
+        gradients = pullback(cotangents)
+    except TinygradError as error:
+        raise LawBroken(f"{error} In {what}.") from error
+    for name, x, gradient in zip(names, points, gradients, strict=True):
+        if gradient.shape != x.shape or gradient.dtype != x.dtype:
+            raise LawBroken(
+                f"{what}: the gradient of {name} is {gradient.dtype} of shape {gradient.shape}, "
+                f"and {name} is {x.dtype} of shape {x.shape}."
+            )
+    return cotangents

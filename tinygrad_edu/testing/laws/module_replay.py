@@ -1,0 +1,49 @@
+"""Call a module repeatedly with the same random numbers."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Tensor
+
+__all__ = ["is_random", "run"]
+
+
+def run(module: Any, inputs: Sequence[Any], **settings: Any) -> Any:
+    """Call a module, and restore the state of every Generator in it."""
+    with _same_randomness(module):
+        return module(*inputs, **settings)
+
+
+def is_random(module: Any, inputs: Sequence[Any], **settings: Any) -> bool:
+    """Return whether a call draws random numbers from a Generator in the module."""
+    with _same_randomness(module) as before:
+        module(*inputs, **settings)
+        return [generator.bit_generator.state for generator in _generators(module, set())] != before
+
+
+@contextmanager
+def _same_randomness(module: Any) -> Iterator[list[Any]]:
+    generators = list(_generators(module, set()))
+    states = [copy.deepcopy(generator.bit_generator.state) for generator in generators]
+    yield states
+    for generator, state in zip(generators, states, strict=True):
+        generator.bit_generator.state = state
+
+
+def _generators(thing: Any, seen: set[int]) -> Iterator[np.random.Generator]:
+    """Find the Generators in an object's attributes, lists and dicts."""
+    if id(thing) in seen or isinstance(thing, np.ndarray | Tensor | str | type):
+        return
+    seen.add(id(thing))
+    if isinstance(thing, np.random.Generator):
+        yield thing
+    elif isinstance(thing, list | tuple):
+        for part in thing:
+            yield from _generators(part, seen)
+    else:
+        for part in (thing if isinstance(thing, dict) else getattr(thing, "__dict__", {})).values():
+            yield from _generators(part, seen)

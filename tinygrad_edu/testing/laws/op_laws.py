@@ -1,0 +1,298 @@
+"""The laws of a differentiable op that `check_op` checks.
+
+Each law takes a `Call`, a random cotangent and the op's gradients, and raises `LawBroken` if it does not hold.
+"""
+
+import contextlib
+import gc
+import itertools
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Array, Tensor, from_numpy, no_grad
+from tinygrad_edu.testing.arrays.layouts import LAYOUTS
+from tinygrad_edu.testing.failures import LawBroken
+from tinygrad_edu.testing.laws.mixed_dtypes import check_dtypes
+from tinygrad_edu.testing.numeric.finite_differences import largest
+from tinygrad_edu.testing.op_call import Call
+from tinygrad_edu.transforms import vjp
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+# The allowed difference, in rounding units, of two sums of the same terms in another order.
+_UNITS = {np.dtype(np.float64): 5e4, np.dtype(np.float32): 256, np.dtype(np.float16): 64}
+
+
+def pull(call: Call, g: Array, wanted: Sequence[int] | None = None) -> list[Array]:
+    """Return the gradients that ``backward(g)`` computes for the inputs at the positions `wanted`. Default: all."""
+    wanted = range(len(call.arrays)) if wanted is None else wanted
+    leaves = [_leaf(x, k in wanted) for k, x in enumerate(call.arrays)]
+    call(*leaves).backward(g)
+    return [_grad_of(leaves[k]) for k in wanted]
+
+
+def _leaf(x: Array, requires_grad: bool = True) -> Tensor:
+    """Return a leaf that shares the memory of x, so that the op gets its layout."""
+    return from_numpy(x, requires_grad)
+
+
+def _grad_of(leaf: Tensor) -> Array:
+    return np.zeros(leaf.shape, leaf.dtype) if leaf.grad is None else leaf.grad
+
+
+def _demand(holds: bool, call: Call, law: str) -> None:
+    if not holds:
+        raise LawBroken(f"op {call.name}: {law}.")
+
+
+def _takes(call: Call) -> bool:
+    """Whether an op accepts these inputs. NumPy's linear algebra accepts no float16, for example."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a constant may overflow in the dtype of the tensors
+            call(*map(_leaf, call.arrays))
+    except Exception:
+        return False
+    return True
+
+
+def _rounding(*arrays: Array) -> float:
+    """Return the allowed relative rounding error for the lowest precision among arrays."""
+    dtypes = {x.dtype for x in arrays if x.dtype in _UNITS} or {np.dtype(np.float64)}
+    return max(_UNITS[dtype] * float(np.finfo(dtype).eps) for dtype in dtypes)
+
+
+def _lost(gradient: Array, g: Array) -> float:
+    """Return the allowed rounding error of a gradient whose terms are as large as g and cancel."""
+    units = 16 if gradient.dtype == np.float64 else _UNITS.get(gradient.dtype, 0)
+    return units * float(np.finfo(gradient.dtype).eps) * largest(g)
+
+
+def _lost_of_value(call: Call) -> Array:
+    """Return the allowed rounding error of each element of a value whose terms cancel.
+
+    A sum of n terms has an error of at most n units of the sum of their magnitudes. The terms are the input elements
+    times their derivatives.
+    """
+    value = np.asarray(call(*call.arrays))
+    terms = np.zeros(value.shape)
+    for place in np.ndindex(value.shape):
+        seed = np.zeros_like(value)
+        seed[place] = 1
+        slopes = zip(call.arrays, pull(call, seed), strict=True)
+        terms[place] = sum(np.abs(np.multiply(x, slope, dtype=np.float64)).sum() for x, slope in slopes)
+    units = sum(x.size for x in call.arrays)
+    return np.where(np.isfinite(terms), units * float(np.finfo(value.dtype).eps) * terms, 0)
+
+
+def _overflown(*gradients: Array) -> Array:
+    """Return where float16 gradients overflow. The laws do not compare these elements."""
+    narrow = gradients[0].dtype == np.float16
+    overflown: Array = np.any([~np.isfinite(x) for x in gradients], axis=0) & narrow
+    return overflown
+
+
+def _without_overflow(a: Array, b: Array) -> tuple[Array, Array]:
+    """Return two gradients with zeros where one of them overflows."""
+    overflown = _overflown(a, b)
+    return np.where(overflown, 0, a), np.where(overflown, 0, b)
+
+
+def _close(a: Array, b: Array, rounding: float = 0.0, floor: float | Array = 0.0) -> bool:
+    if np.array_equal(a, b):
+        return True
+    scale, rounding = largest(b), max(rounding, _rounding(a, b))
+    return a.shape == b.shape and bool(np.allclose(a, b, rtol=rounding, atol=rounding * scale + floor, equal_nan=True))
+
+
+def _same(a: Array, b: Array) -> bool:
+    return a.dtype == b.dtype and a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
+
+
+# --- The laws of the forward ---
+
+
+def forward_is_plain(call: Call, reference: Callable[..., Any] | None = None) -> None:
+    """Check that an op computes the same on arrays and Tensors, and equals the reference."""
+    plain = np.asarray(call(*call.arrays))
+    recorded = call(*map(_leaf, call.arrays)).numpy()
+    # A constant array takes the dtype of Tensors, but NumPy promotes an array to the wider dtype.
+    follows = recorded.dtype != plain.dtype and recorded.dtype in {x.dtype for x in call.arrays}
+    same = _close(recorded, plain) if follows else _same(recorded, plain)
+    _demand(same, call, "its result on Tensors differs from its result on plain arrays")
+    if reference is not None:
+        expected = np.asarray(reference(*call.inputs, **call.settings))
+        _demand(plain.dtype == expected.dtype, call, f"its dtype is {plain.dtype}, its reference's {expected.dtype}")
+        _demand(_close(plain, expected), call, "its value is not that of its reference")
+
+
+def records_nothing_under_no_grad(call: Call) -> None:
+    """Check that the result requires no gradient under no_grad."""
+    with no_grad():
+        out = call(*(_leaf(x) for x in call.arrays))
+    _demand(not out.requires_grad, call, "it records under no_grad()")
+
+
+# --- The laws of the vjps; each takes the call, a cotangent, and the gradients for both ---
+
+
+def nothing_is_mutated(call: Call, g: Array) -> None:
+    """Check that neither forward nor backward writes into the inputs, the result or the cotangent."""
+    leaves = [_leaf(x) for x in call.arrays]
+    before = [x.copy() for x in call.arrays]
+    out = call(*leaves)
+    value, given = out.numpy().copy(), g.copy()
+    for k, name in enumerate(call.names):
+        _demand(_same(call.arrays[k], before[k]), call, f"its forward writes into {name}")
+    out.backward(g)
+    _demand(_same(g, given), call, "a rule writes into the gradient that it is given")
+    _demand(_same(out.numpy(), value), call, "a rule writes into the result")
+    for k, name in enumerate(call.names):
+        _demand(_same(call.arrays[k], before[k]), call, f"a rule writes into {name}")
+
+
+def linear_in_g(call: Call, g: Array, gradients: Sequence[Array]) -> None:
+    """Check that a vjp is linear in its cotangent, and returns zero for zero."""
+    h = -0.75 * np.flip(g)
+    both = np.asarray(2 * g - 3 * h)
+    # The terms may cancel, and are as large as g times an input.
+    larger = max(1.0, *(largest(x) for x in call.arrays))
+    for name, m, a, b in zip(call.names, pull(call, both), gradients, pull(call, h), strict=True):
+        overflown, rounding, lost = _overflown(m, a, b), _rounding(a), larger * _lost(a, both)
+        m, a, b = (x.astype(np.float64) for x in (m, a, b))
+        scale = rounding * largest(2 * np.abs(a) + 3 * np.abs(b)) + lost
+        near = overflown | (np.abs(m - (2 * a - 3 * b)) <= scale)
+        _demand(bool(np.all(near)), call, f"the rule of {name} is not linear in g")
+    for name, zero in zip(call.names, pull(call, np.zeros_like(g)), strict=True):
+        _demand(not np.any((zero != 0) & ~_overflown(zero)), call, f"the rule of {name} does not give zero for g = 0")
+
+
+def gradients_share_no_memory(call: Call, g: Array, gradients: Sequence[Array]) -> None:
+    """Check that no gradient shares memory with another, with an input or with the cotangent."""
+    others = [*zip(call.names, call.arrays, strict=True), ("the gradient that the rule is given", g)]
+    for k, (name, gradient) in enumerate(zip(call.names, gradients, strict=True)):
+        for other, array in [*others, *zip(call.names[:k], gradients[:k], strict=True)]:
+            _demand(not np.may_share_memory(gradient, array), call, f"the gradient of {name} shares memory of {other}")
+
+
+def dtypes_are_kept(call: Call, _: Array, __: Sequence[Array]) -> None:
+    """Check dtypes and values of gradients in float32, in float16 and in mixtures with float64."""
+    choices: list[Any] = [np.float32, np.float64]
+    mixtures = itertools.product(choices, repeat=len(call.arrays)) if len(call.arrays) < 3 else [[np.float32] * 9]
+    for dtypes in (*mixtures, [np.float16] * len(call.arrays)):
+        narrow = call.with_arrays([x.astype(t) for x, t in zip(call.arrays, dtypes, strict=False)])
+        if np.float32 in dtypes or (np.float16 in dtypes and _takes(narrow)):
+            check_dtypes(narrow, order=1)
+
+
+def layouts_agree(call: Call, g: Array, _: Sequence[Array]) -> None:
+    """Check that arrays and cotangents of any memory layout give the same results as contiguous ones."""
+    # The rounding error of terms that cancel depends on the order of the additions.
+    scale = max(1.0, *(largest(x) for x in call.arrays))
+    lost = 16 * float(np.finfo(g.dtype).eps) * scale * largest(g)
+    for layout, arrange in LAYOUTS.items():
+        arranged = call.map_arrays(partial(_arranged, arrange))
+        contiguous = arranged.map_arrays(lambda x: np.array(x, order="C"))
+        seed = _arranged(arrange, g)
+        try:
+            truth = pull(contiguous, np.array(seed, order="C"))
+        except Exception:  # the op rejects these values in any layout, such as a singular matrix with stride 0
+            continue
+        what = f"with {layout} inputs and gradient"
+        found, wanted = (np.asarray(same(*same.arrays)) for same in (arranged, contiguous))
+        near = _close(found, wanted) or _close(found, wanted, floor=_lost_of_value(contiguous))
+        _demand(near, call, f"{what}, its value differs")
+        for name, found, wanted in zip(call.names, pull(arranged, seed), truth, strict=True):
+            near = _close(found, wanted, floor=lost + _lost(wanted, g))
+            _demand(near, call, f"{what}, the gradient of {name} differs")
+
+
+def _arranged(arrange: Callable[[Array], Array], x: Array) -> Array:
+    return arrange(x) if x.ndim and x.size else x
+
+
+def inputs_are_independent(call: Call, g: Array, gradients: Sequence[Array]) -> None:
+    """Check that the gradient of an input does not depend on which other inputs require one."""
+    for k, name in enumerate(call.names):
+        (alone,) = pull(call, g, [k])
+        _demand(_same(alone, gradients[k]), call, f"the gradient of {name} depends on which other inputs require one")
+
+
+def used_k_times(call: Call, g: Array, gradients: Sequence[Array]) -> None:
+    """Check that an input that is used several times gets the sum of the gradients of all uses."""
+    leaves = [_leaf(x) for x in call.arrays]
+    (call(*leaves) + call(*leaves) * 2.0 + call(*leaves) * 4.0).backward(g)
+    for name, leaf, once in zip(call.names, leaves, gradients, strict=True):
+        near = _close(*_without_overflow(_grad_of(leaf), 7 * once), floor=_lost(once, g))
+        _demand(near, call, f"used three times, {name} does not get the sum of 3 gradients")
+
+
+def tensors_as_arrays(call: Call, g: Array, gradients: Sequence[Array]) -> None:
+    """Check that a vjp computes the same on Tensors, for higher derivatives, as on arrays."""
+    _, pullback = vjp(call, *call.arrays)
+    for name, recorded, plain in zip(call.names, pullback(Tensor(g, requires_grad=True)), gradients, strict=True):
+        near = _close(recorded.numpy(), plain, floor=_lost(plain, g))
+        _demand(near, call, f"the rule of {name} computes something else on Tensors")
+
+
+def each_result_keeps_its_own(call: Call, g: Array, gradients: Sequence[Array]) -> None:
+    """Check that a later call of the op does not change the gradients of an earlier one."""
+    other = call.map_arrays(lambda x: np.flip(x) if x.ndim else x * 1)
+    leaves = [_leaf(x) for x in call.arrays]
+    out = call(*leaves)
+    with contextlib.suppress(Exception):  # the op may reject reversed inputs
+        other(*(_leaf(x) for x in other.arrays))
+    out.backward(g)
+    for name, leaf, wanted in zip(call.names, leaves, gradients, strict=True):
+        _demand(_same(_grad_of(leaf), wanted), call, f"the rule of {name} uses values of a later call")
+
+
+def one_tensor_as_two_inputs(call: Call, g: Array, _: Sequence[Array]) -> None:
+    """Check that a tensor that is passed as two inputs gets the sum of their gradients."""
+    for a, b in itertools.combinations(range(len(call.arrays)), 2):
+        x, y = call.arrays[a], call.arrays[b]
+        twice = call.with_arrays([x.copy() if k == b else array for k, array in enumerate(call.arrays)])
+        if x.shape != y.shape or x.dtype != y.dtype or not _takes(twice):
+            continue
+        try:
+            apart = pull(twice, g)
+        except np.linalg.LinAlgError:  # a singular matrix
+            continue
+        leaves = [_leaf(array) for array in twice.arrays]
+        leaves[b] = leaves[a]
+        twice(*leaves).backward(g)
+        near = _close(*_without_overflow(_grad_of(leaves[a]), apart[a] + apart[b]), floor=_lost(apart[a], g))
+        both = f"{call.names[a]} and {call.names[b]}"
+        _demand(near, twice, f"one Tensor as {both} does not get the sum of their gradients")
+
+
+def memory_is_freed(call: Call, g: Array, _: Sequence[Array]) -> None:
+    """Check that reference counting alone frees the arrays of deleted tensors after backward()."""
+    leaves = [_leaf(x.copy()) for x in call.arrays]
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        out = call(*leaves)
+        node = out._node
+        names, alive = ("the result", *call.names), [weakref.ref(t._data) for t in (out, *leaves)]
+        alive += [weakref.ref(x) for x in node.saved if type(x) is np.ndarray and x.base is None]
+        out.backward(g)
+        del out, leaves
+        names += ("a saved value",) * (len(alive) - len(names))
+        for name, array in zip(names, alive, strict=True):
+            gone = array() is None or any(array() is x for x in call.inputs)
+            _demand(gone, call, f"after backward(), {name} is still kept alive")
+    finally:
+        if collected:
+            gc.enable()
+
+
+LAWS: tuple[Callable[[Call, Array, Sequence[Array]], None], ...] = (
+    linear_in_g, gradients_share_no_memory, dtypes_are_kept, layouts_agree, inputs_are_independent,
+    used_k_times, each_result_keeps_its_own, one_tensor_as_two_inputs, tensors_as_arrays, memory_is_freed,
+)  # fmt: skip

@@ -1,0 +1,255 @@
+"""Check that a module with ``couples_samples = False`` computes each sample independently."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.engine import Array, Tensor, from_numpy, values_of
+from tinygrad_edu.nn import Lambda, Module
+from tinygrad_edu.nn.coupling import couples_samples, declaration
+from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, WholeBatchNeeded, shard_forward
+from tinygrad_edu.pytree import tree_leaves
+from tinygrad_edu.testing.failures import LawBroken
+from tinygrad_edu.testing.laws.module_replay import is_random, run
+from tinygrad_edu.testing.laws.module_snapshot import first_change, snapshot
+from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
+
+__all__ = ["require_sample_independence"]
+
+__tracebackhide__ = True
+
+
+def require_sample_independence(module: Any, arrays: Sequence[Array], mode: str, rng: Rng) -> None:
+    """Raise `LawBroken` if a module declares ``couples_samples = False`` and its samples are not independent.
+
+    Modules that declare True or nothing, and inputs of different lengths, are not checked.
+    """
+    if not isinstance(module, Module) or couples_samples(module) is not False or not _count(arrays):
+        return
+    fault = _fault(_Call(module, arrays, {}), rng)
+    if fault is not None and fault.module is module:
+        inside = (_fault(call, rng) for call in _calls_inside(module, arrays))
+        fault = next((inner for inner in inside if inner is not None), fault)
+    if fault is not None:
+        raise LawBroken(_message(module, mode, fault))
+
+
+class _Fault(NamedTuple):
+    """How samples depend on each other, and in which module."""
+
+    text: str
+    module: Module
+
+
+def _message(module: Module, mode: str, fault: _Fault) -> str:
+    path = next(path for path, part in module.named_modules() if part is fault.module)
+    where = f" in its part {path!r} ({type(fault.module).__name__})" if path else ""
+    kind = type(module if isinstance(fault.module, Lambda) else fault.module).__name__
+    return (
+        f"module {type(module).__name__} ({mode}) declares couples_samples = False, but{where} {fault.text}. Write "
+        f"couples_samples = True in the class {kind}, or change its forward: each row of the results may depend on "
+        f"that row of the inputs alone, and a call may change nothing that the module holds."
+    )
+
+
+class _Call(NamedTuple):
+    """A call of a module with a batch and keyword arguments."""
+
+    module: Module
+    inputs: Sequence[Array]
+    settings: dict[str, Any]
+
+    def of(self, inputs: Sequence[Array]) -> "_Call":
+        """Return the call with other inputs."""
+        return self._replace(inputs=inputs)
+
+
+def _fault(call: _Call, rng: Rng) -> _Fault | None:
+    """Return the fault of a module in a call, or None."""
+    module, active, declares = call.module, list[Module](), declaration(call.module) is False
+    before, signal, text = snapshot(module), "", ""
+    with _noting(module, failed=active.append):
+        try:
+            text = _coupling(call, declares, rng)
+        except WholeBatchNeeded as needed:
+            signal = str(needed)
+    path = first_change(before, snapshot(module))
+    if SETS_ATTRIBUTE in signal:
+        return _Fault(f"a call changes what it holds ({signal})", active[0] if active else module)
+    if path:
+        return _Fault(f"a call changes its {path}", module)
+    if not all(map(_has_property, active[1:])):
+        return _Fault(f"a call needs the whole batch ({signal})", module)
+    return _Fault(text, module) if text else None
+
+
+def _has_property(module: Module) -> bool:
+    """Return whether a class declares `couples_samples` as a property, which may depend on settings and submodules."""
+    return isinstance(getattr(type(module), "couples_samples", None), property)
+
+
+# --- The rows of inputs, results and gradients ---
+
+
+class _Result:
+    """The result of a call in a shard, and its gradients."""
+
+    def __init__(self, call: _Call) -> None:
+        self.parameters = [p for p in call.module.parameters() if p.requires_grad]
+        self.inputs = [from_numpy(x.copy(), requires_grad=x.dtype.kind == "f") for x in call.inputs]
+        with shard_forward():
+            out = run(call.module, self.inputs, **call.settings)
+        self.leaves = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor | np.ndarray)]
+        self.rows = [np.array(values_of(leaf)) for leaf in self.leaves]
+
+    def gradients(self, cotangents: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """Return the gradients with respect to the floating-point inputs, and to the parameters."""
+        inputs = [x for x in self.inputs if x.requires_grad]
+        for x in (*inputs, *self.parameters):
+            x.grad = None
+        for leaf, cotangent in zip(self.leaves, cotangents, strict=True):
+            if isinstance(leaf, Tensor) and leaf.requires_grad:
+                leaf.backward(cotangent.astype(leaf.dtype), retain_graph=True)
+        found = [np.zeros(x.shape) if x.grad is None else np.array(x.grad) for x in (*inputs, *self.parameters)]
+        return found[: len(inputs)], found[len(inputs) :]
+
+
+def _coupling(call: _Call, declares: bool, rng: Rng) -> str:
+    """Return which rows differ when samples are left out or replaced, or an empty string."""
+    count, whole = _count(call.inputs), _Result(call)
+    if not _all_same(whole.rows, _Result(call).rows):
+        return ""  # the call draws random numbers from elsewhere; `require_deterministic` raises for that
+    for rows in whole.rows:
+        if rows.shape[:1] != (count,):
+            lacks = f"its result has an array of shape {rows.shape}, without the axis of the {count} samples first"
+            return lacks if declares else ""
+    cotangents = [draw_signed(rng, rows.shape) for rows in whole.rows]
+    fault = _replacing(call, whole, cotangents, rng) if count > 1 else ""
+    if fault or count < 2 or is_random(call.module, whole.inputs, **call.settings):  # parts would draw other numbers
+        return fault
+    return _cutting(call, whole, cotangents, rng)
+
+
+def _replacing(call: _Call, whole: _Result, cotangents: list[Array], rng: Rng) -> str:
+    """Return what of a sample differs when other samples are replaced by it, or an empty string."""
+    gradients, _ = whole.gradients(cotangents)
+    halves = np.array_split(rng.permutation(_count(call.inputs)), 2)
+    for kept, others in (halves, halves[::-1]):
+        found = _Result(call.of([_with_rows(x, others, _new_row(x, kept[0])) for x in call.inputs]))
+        if not _all_same([rows[kept] for rows in found.rows], [rows[kept] for rows in whole.rows]):
+            return "a sample has another result where other samples are replaced"
+        own = [_with_rows(g, others, np.zeros(g.shape[1:])) for g in cotangents]
+        of_inputs, of_parameters = found.gradients(own)
+        if not _all_same([g[kept] for g in of_inputs], [g[kept] for g in gradients]):
+            return "a sample has another gradient where other samples are replaced"
+        if not _all_same(of_parameters, whole.gradients(own)[1]):
+            return "what a sample adds to the gradient of a parameter differs where other samples are replaced"
+    return ""
+
+
+def _cutting(call: _Call, whole: _Result, cotangents: list[Array], rng: Rng) -> str:
+    """Return how a batch differs from its parts, or an empty string."""
+    count, (gradients, totals) = _count(call.inputs), whole.gradients(cotangents)
+    cuts = np.sort(rng.choice(np.arange(1, count), rng.integers(1, min(count, 8)), replace=False))
+    sums = [np.zeros(total.shape) for total in totals]
+    for part in map(slice, [0, *cuts], [*cuts, count]):
+        which = f"the samples {part.start}:{part.stop} of {count}"
+        try:
+            found = _Result(call.of([x[part] for x in call.inputs]))
+        except Exception as error:
+            return f"with {which} alone it raises {type(error).__name__}: {error}"
+        if not _all_same(found.rows, [rows[part] for rows in whole.rows]):
+            return f"{which} have other results alone than in the batch"
+        of_inputs, of_parameters = found.gradients([g[part] for g in cotangents])
+        if not _all_same(of_inputs, [g[part] for g in gradients]):
+            return f"{which} have other gradients alone than in the batch"
+        sums = [a + b for a, b in zip(sums, of_parameters, strict=True)]
+    if not _all_same(sums, totals):
+        return "the gradients of a parameter by parts of the batch do not add up to the gradient by the whole batch"
+    return ""
+
+
+def _new_row(x: Array, k: int) -> Array:
+    """Return a row to replace others with: row k, or another one if all floating-point rows are equal."""
+    alike = x.dtype.kind == "f" and (x == x[:1]).all()
+    return np.asarray(0.5 * x[k] + 0.25 if alike else x[k])  # keeps positive numbers positive, and (0, 1) in (0, 1)
+
+
+def _with_rows(x: Array, places: Array, row: Array) -> Array:
+    out = x.copy()
+    out[places] = row
+    return out
+
+
+def _all_same(found: Sequence[Array], wanted: Sequence[Array]) -> bool:
+    return len(found) == len(wanted) and all(map(_same, found, wanted))
+
+
+def _same(found: Array, wanted: Array) -> bool:
+    """Return whether two arrays are equal up to rounding errors relative to their largest element, or to 1."""
+    if found.shape != wanted.shape or wanted.dtype.kind != "f":
+        return np.array_equal(found, wanted)
+    rounding = 1e-9 if wanted.dtype == np.float64 else 1e-5
+    size = max(float(np.max(np.abs(x), initial=1, where=np.isfinite(x))) for x in (found, wanted))
+    return np.allclose(found, wanted, rtol=rounding, atol=rounding * size, equal_nan=True)
+
+
+def _count(inputs: Sequence[Array]) -> int:
+    """Return the number of samples; 0 if the first axes of the inputs differ."""
+    lengths = {x.shape[:1] for x in inputs}
+    return lengths.pop()[0] if len(lengths) == 1 and () not in lengths else 0
+
+
+# --- The calls of the modules inside ---
+
+
+def _calls_inside(module: Module, arrays: Sequence[Array]) -> list[_Call]:
+    """Return the calls of submodules with the samples of a batch, innermost first.
+
+    Submodules that declare None, as `LSTM` does, are left out, because the outer module declares for them.
+    """
+    calls, count = list[_Call](), arrays[0].shape[:1]
+    others = {id(part) for part in module.modules() if _has_property(part) and declaration(part) is None}
+
+    def note(part: Module, inputs: tuple[Any, ...], settings: dict[str, Any]) -> None:
+        batches = inputs and all(isinstance(x, Tensor | np.ndarray) and x.shape[:1] == count for x in inputs)
+        if part is not module and batches and id(part) not in others:
+            calls.append(_Call(part, [np.array(values_of(x)) for x in inputs], settings))
+
+    with _noting(module, done=note):
+        run(module, [from_numpy(x.copy()) for x in arrays])
+    return calls
+
+
+@contextmanager
+def _noting(
+    module: Module,
+    failed: Callable[[Module], Any] = lambda part: None,
+    done: Callable[[Module, tuple[Any, ...], dict[str, Any]], Any] = lambda part, inputs, settings: None,
+) -> Iterator[None]:
+    """Report the modules that need the whole batch, and the calls of submodules, during the context."""
+
+    def noted(part: Module, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*inputs: Any, **settings: Any) -> Any:
+            try:
+                out = forward(*inputs, **settings)
+            except WholeBatchNeeded:
+                failed(part)
+                raise
+            done(part, inputs, settings)
+            return out
+
+        return call
+
+    own = [(part, vars(part).get("forward")) for part in module.modules()]
+    for part, _ in own:
+        vars(part)["forward"] = noted(part, part.forward)
+    try:
+        yield
+    finally:
+        for part, forward in own:
+            del vars(part)["forward"]
+            if forward is not None:
+                vars(part)["forward"] = forward

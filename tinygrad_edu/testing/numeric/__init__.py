@@ -1,0 +1,1 @@
+"""Numeric derivatives with error estimates, and the random inputs of checks."""

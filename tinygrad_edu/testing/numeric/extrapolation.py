@@ -1,0 +1,219 @@
+"""Richardson extrapolation of central differences, with an error estimate for each element of the result.
+
+The derivative along a direction u is the limit of F(h) = (f(x + h u) - f(x - h u)) / 2h. Two steps give the
+extrapolated R(h) = (F(r h) - r ** 2 F(h)) / (1 - r ** 2). Its truncation error is O(h ** 4), and its rounding error is
+O(1 / h). The steps decrease by the factor r = 0.38. Each element takes the step with the smallest error estimate,
+which is the sum of:
+
+- the difference between R at this step and at its neighbours;
+- the jump between the one-sided slopes, S(h) = (f(x + h u) - 2 f(x) + f(x - h u)) / h, extrapolated so that its O(h)
+  term cancels. It tends to 0 where f is smooth, and stays where a kink lies within h. F alone detects no kink;
+- the noise of f divided by h. The noise is the largest disagreement of all smaller steps, and at least the rounding
+  of the result and of the point.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+SAFETY = 8.0  # two numbers agree if they differ by at most this many error estimates
+RATIO = (3 - 5**0.5) / 2  # of neighbouring steps; irrational, so that no two steps round alike
+
+_TINY = float(np.finfo(np.float64).tiny)
+_CONVERGED = 1e-10  # a relative error that no smaller step needs to improve
+_SIGNIFICANT = 0.05  # a slope with a smaller relative error differs from 0
+_KINK = 1e-4  # the smallest relative error that a kink is reported for
+_SEEN = 8.0  # a jump of the slope is significant above this multiple of the rounding error
+_NOISY = 0.01  # noise is at most this part of the result
+_QUIET = 1e-6  # rounding is at most this part of the result; more is a wave that the steps are too large for
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A numeric derivative: one number for each element of the function's result.
+
+    Attributes
+    ----------
+    value : ndarray of float64
+    error : ndarray of float64
+        The estimated absolute error of `value`; infinite where the extrapolation does not converge.
+    kinks : ndarray of bool
+        Whether the error comes from a kink: the slope jumps at the point or within the distance `near`.
+    near : ndarray of float64
+        The smallest step with a significant jump of the slope, in units of the direction; infinite if there is none.
+    noise : ndarray of float64
+        The part of the error that is rounding of the function.
+    size : ndarray of float64
+        The largest absolute value of the results that were subtracted.
+    step : ndarray of float64
+        The step with the smallest error.
+    unit : float
+        The rounding unit (eps) of the function's arithmetic.
+    """
+
+    value: Array
+    error: Array
+    kinks: Array
+    near: Array
+    noise: Array
+    size: Array
+    step: Array
+    unit: float
+
+
+class Differences(NamedTuple):
+    """The differences of a function along a direction, for each step."""
+
+    steps: list[float]
+    central: list[Array]
+    second: list[Array]
+    sizes: list[Array]
+
+
+class Scales(NamedTuple):
+    """The magnitudes that rounding errors depend on: the unit, the point, and the terms that the function adds.
+
+    The terms are at most `most`. They are None until they are measured.
+    """
+
+    unit: float
+    point: float
+    most: float
+    terms: Array | None = None
+
+
+class _Table(NamedTuple):
+    """Extrapolated slopes and their errors: a row for each step, and a column for each element."""
+
+    steps: Array
+    values: Array
+    jumps: Array
+    rounding: Array
+    noise: Array
+    sizes: Array
+    flat: Array
+    errors: Array
+
+
+def estimate(differences: Differences, scales: Scales) -> tuple[Estimate, bool]:
+    """Return the best estimate from at least four steps, and whether smaller steps cannot improve it."""
+    table = _table(differences, scales)
+    best = _best(table)
+    value, error, rounding, size = (at(best, a) for a in (table.values, table.errors, table.rounding, table.sizes))
+    error = np.maximum(error, _stair_error(table, value, best))
+    kinks = _kinks(table, best, value, error, scales)
+    near = np.where(table.jumps > _SEEN * table.rounding, table.steps, np.inf).min(axis=0)
+    exhausted = bool(_is_exhausted(table, value, error, best).all())
+    parts = (value, error, kinks, near, rounding, size, table.steps[best, 0])
+    value, error, kinks, near, rounding, size, step = (part.reshape(differences.central[0].shape) for part in parts)
+    return Estimate(value, error, kinks, near, rounding, size, step, scales.unit), exhausted
+
+
+def at(best: Array, column: Array) -> Array:
+    """Return the entry of a table at the best step of each element."""
+    taken: Array = column[best, np.arange(best.size)]
+    return taken
+
+
+def _rows(parts: Sequence[Any]) -> Array:
+    return np.array(parts).reshape(len(parts), -1)
+
+
+def _table(differences: Differences, scales: Scales) -> _Table:
+    """Return the derivative and its error from every three neighbouring steps."""
+    h, central, second, sizes = (_rows(part) for part in differences)
+    with np.errstate(all="ignore"):
+        slopes = (central[1:] - RATIO**2 * central[:-1]) / (1 - RATIO**2)
+        jumps = np.abs(second[1:] - RATIO * second[:-1])[1:-1] / (1 - RATIO)
+        gaps, values = np.abs(slopes[1:] - slopes[:-1]), slopes[1:-1]
+        changes = gaps * h[2:]
+        changes = np.where(np.isfinite(changes), changes, 0)
+        noise = np.maximum.accumulate(changes[::-1])[::-1][1:]  # the maximum over this step and all smaller ones
+        if scales.terms is None:
+            terms = np.where(((central == 0) & (second == 0)).all(axis=0), scales.most, 0)
+        else:
+            terms = scales.terms.reshape(-1)
+        sizes = np.maximum(sizes, terms)[1:-2]
+        # Rounding of the point moves the values by the slope, and the slope by the curvature.
+        moved = scales.point * (np.abs(values) + np.abs(second[2:-1]))
+        rounding = (scales.unit * (sizes + moved) / 4 + noise / 2) / h[2:-1] + _TINY
+        unlike = np.maximum(gaps[:-1], gaps[1:]) + jumps / 4
+        # If a step changes nothing, the rounded intermediate values may be as large as the inputs.
+        flat, largest = (values == 0) & (unlike == 0), sizes.max(axis=0) + scales.point
+        sizes = np.where(flat, largest, sizes)
+        errors = np.where(flat, scales.unit * largest / h[2:-1], unlike + rounding)
+        known = np.isfinite(errors) & np.isfinite(values)
+    if not known.all():
+        errors, values = np.where(known, errors, np.inf), np.nan_to_num(values)
+    return _Table(h[2:-1], values, jumps, rounding, noise, sizes, flat, errors)
+
+
+def _best(table: _Table) -> Array:
+    """Return the step of each element with the smallest relative error; absolute error, if no slope is significant."""
+    with np.errstate(all="ignore"):
+        known = np.isfinite(table.errors) & (table.values != 0)
+        relative = np.where(known, table.errors / np.abs(table.values), np.inf)
+    significant = relative.min(axis=0) <= _SIGNIFICANT
+    best: Array = np.where(significant, relative.argmin(axis=0), table.errors.argmin(axis=0))
+    return best
+
+
+def _kinks(table: _Table, best: Array, value: Array, error: Array, scales: Scales) -> Array:
+    """Whether the error comes from a jump of the slope that the next step confirms."""
+    jump, next_jump = at(best, table.jumps), at(np.minimum(best + 1, len(table.jumps) - 1), table.jumps)
+    rounding = at(best, table.rounding) + scales.unit * scales.point / table.steps[best, 0]
+    kinks: Array = (
+        (error > _KINK * np.abs(value)) & (jump > np.maximum(_SEEN * rounding, error)) & (next_jump > jump / 4)
+    )
+    return kinks
+
+
+def _stair_error(table: _Table, value: Array, best: Array) -> Array:
+    """Return the error of a value that is the slope of one stair of a function that rounds coarsely.
+
+    Three larger steps in a row disagree with it, or it is 0 and no larger step gives 0.
+    """
+    larger = _row_numbers(table) < best
+    noisy = larger & (table.noise <= _NOISY * table.sizes) & (table.jumps <= _SEEN * table.rounding)
+    if not noisy.any():
+        return np.zeros(value.shape)
+    apart = np.abs(table.values - value)
+    apart = np.where(noisy & (apart > SAFETY * table.errors), apart, 0)
+    three = np.minimum(np.minimum(apart[2:], apart[1:-1]), apart[:-2])
+    moving = np.min(np.where(noisy & (table.values != 0), table.errors, np.inf), axis=0)
+    error: Array = np.maximum(np.max(three, axis=0, initial=0), np.where((value == 0) & (moving < np.inf), moving, 0))
+    return error
+
+
+def _row_numbers(table: _Table) -> Array:
+    return np.arange(len(table.values))[:, None]
+
+
+def _is_exhausted(table: _Table, value: Array, error: Array, best: Array) -> Array:
+    """Whether smaller steps cannot help: the error is small enough, or consists of rounding alone."""
+    passed = _row_numbers(table) > best + 1
+    rounding = (table.noise <= _QUIET * table.sizes) & (SAFETY * table.rounding >= table.errors)
+    known = (error <= _CONVERGED * np.abs(value)) | table.flat.all(axis=0)
+    exhausted: Array = known | (passed & (rounding | table.flat)).any(axis=0)
+    return exhausted
+
+
+def better(a: Estimate, b: Estimate) -> Estimate:
+    """Return each element of the estimate with the smaller relative error; absolute error, if none is significant."""
+    with np.errstate(all="ignore"):
+        sure_a, sure_b = (e.error <= _SIGNIFICANT * np.abs(e.value) for e in (a, b))
+        closer = np.where(sure_a & sure_b, b.error * np.abs(a.value) < a.error * np.abs(b.value), b.error < a.error)
+    second = np.where(sure_a == sure_b, closer, sure_b)
+    parts = [np.where(second, y, x) for x, y in zip(_parts(a), _parts(b), strict=True)]
+    value, error, kinks, near, noise, size, step = parts
+    return Estimate(value, error, kinks, near, noise, size, step, a.unit)
+
+
+def _parts(e: Estimate) -> Sequence[Array]:
+    return e.value, e.error, e.kinks, e.near, e.noise, e.size, e.step

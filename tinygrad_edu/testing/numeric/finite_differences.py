@@ -1,0 +1,221 @@
+"""Numeric directional derivatives of functions of arrays, with error estimates.
+
+This file chooses the steps and evaluates the function; `extrapolation` computes the derivative and its error.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.testing.arrays.dtypes import is_floating, unit_of
+from tinygrad_edu.testing.failures import NotDifferentiableHere
+from tinygrad_edu.testing.numeric.extrapolation import RATIO, SAFETY, Differences, Estimate, Scales, better, estimate
+from tinygrad_edu.testing.numeric.rounding import jitter
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+_FIRST, _LAST = 2.0**-5, 2.0**-40  # the largest and smallest step, relative to the input's scale if that is above 1
+_SMALL_STEP = 2.0**-20  # small, but much larger than the rounding of float32
+_CLOSE, _POINTS = 2.0**-22, 7  # the distance, at the same scale, and the number of points that measure jitter
+_SMALL = 2.0**-20  # inputs smaller than this part of the largest step also get steps at their own scale
+_ACCURATE = 1e-6  # a relative error below this needs no other steps
+_TINY_STEPS = (2.0**-33, 2.0**-34, 2.0**-35)  # at these steps, waves of length 1e-9 are resolved
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class _Line(NamedTuple):
+    """A function on the line through a point along a direction."""
+
+    f: Callable[[Array], Any]
+    x: Array
+    direction: Array
+    center: Array
+    values: dict[float, Array]  # the cached values by step
+
+
+def directional_derivative(f: Callable[[Array], Any], x: Any, direction: Any, scale: float = 0.0) -> Estimate:
+    """Return the derivative of `f` at `x` along `direction`, by central differences in float64.
+
+    Parameters
+    ----------
+    f : callable
+        Takes a float64 array of the shape of `x`, and returns an array or a number.
+    x : array_like, floating
+    direction : array_like
+        An array of the shape of `x`.
+    scale : float
+        An upper bound of the terms that f adds, if they may be larger than their sum. Default: 0, they are not.
+
+    Returns
+    -------
+    Estimate
+        Its arrays have the shape of f(x).
+
+    Raises
+    ------
+    ShapeError
+        The direction has another shape.
+    DTypeError
+        f(x) is complex.
+    NotDifferentiableHere
+        f(x) is not finite.
+
+    Examples
+    --------
+    >>> slope = directional_derivative(np.sin, [0.0, 1.0], [1.0, 1.0])
+    >>> bool(np.all(np.abs(slope.value - np.cos([0.0, 1.0])) < 1e-9)), bool(slope.kinks.any())
+    (True, False)
+    >>> directional_derivative(np.abs, [0.0, 1.0], [1.0, 1.0]).kinks
+    array([ True, False])
+    """
+    x, direction = np.asarray(x, np.float64), np.asarray(direction, np.float64)
+    if x.shape != direction.shape:
+        raise ShapeError(f"a direction of shape {direction.shape} at a point of shape {x.shape}.")
+    with np.errstate(all="ignore"):
+        return derivative_along(f, x, direction, f(x.copy()), scale)
+
+
+def derivative_along(f: Callable[[Array], Any], x: Array, direction: Array, at_x: Any, scale: float = 0.0) -> Estimate:
+    """Return `directional_derivative` for float64 arrays, given f(x)."""
+    center, unit = _value_and_unit(at_x)
+    if not np.all(np.isfinite(center)):
+        raise NotDifferentiableHere(f"the function is not finite at this point: {center[~np.isfinite(center)][0]}.")
+    line = _Line(f, x, direction, center, {0.0: center})
+    point = largest(x[direction != 0])
+    first = max(point, 1.0) * _FIRST
+    scales = Scales(max(unit, _internal_unit(line, first * RATIO)), point, scale)
+    found = _refine(line, scales, _steps_between(first, first * _LAST / _FIRST))
+    for steps in _other_steps(x[direction != 0], first):
+        if _is_accurate(found):
+            break
+        found = better(found, _refine(line, scales, steps))
+    return found
+
+
+def affine_slope(f: Callable[[Array], Any], x: Array, direction: Array) -> Estimate:
+    """Return the derivative of an affine function along a direction, by one step and without an error estimate."""
+    (ahead, unit), (behind, _) = (_evaluate(f, x + step * direction) for step in (1.0, -1.0))
+    with np.errstate(all="ignore"):
+        value, size = (ahead - behind) / 2, np.maximum(np.abs(ahead), np.abs(behind))
+    nothing = np.zeros(value.shape)
+    return Estimate(value, nothing, nothing > 0, nothing + np.inf, nothing, size, nothing + 1, unit)
+
+
+def check_smaller_steps(f: Callable[[Array], Any], x: Array, direction: Array, found: Estimate) -> Estimate:
+    """Return an estimate with a larger error where much smaller steps agree on another slope: f has short waves."""
+    line = _Line(f, x, direction, np.zeros(0), {})
+    smallest = np.min(np.abs(x), initial=np.inf, where=np.isfinite(x) & (x != 0) & (direction != 0))
+    point = largest(x[direction != 0])
+    steps = [min(max(point, 1.0), float(smallest) / _SMALL) * h for h in _TINY_STEPS]
+    with np.errstate(all="ignore"):
+        slopes = np.stack([(_value(line, h) - _value(line, -h)) / (2 * h) for h in steps])
+        apart, spread = np.min(np.abs(slopes - found.value), axis=0), np.ptp(slopes, axis=0)
+        rounding = found.unit * (found.size + point * np.abs(found.value)) / steps[-1]
+        # A function that rounds coarsely shows slopes of 0 instead, or different ones.
+        waves = (spread < apart / 4) & (apart > SAFETY * found.error + 2 * rounding) & np.all(slopes != 0, axis=0)
+    return replace(found, error=np.where(waves, found.error + apart, found.error))
+
+
+def largest(x: Array) -> float:
+    """Return the largest finite absolute value, or 0."""
+    return float(np.max(np.abs(x), initial=0, where=np.isfinite(x)))
+
+
+def _evaluate(f: Callable[[Array], Any], x: Any) -> tuple[Array, float]:
+    """Return f(x) in float64, and the rounding unit of its dtype."""
+    with np.errstate(all="ignore"):
+        return _value_and_unit(f(np.asarray(x)))  # arithmetic on 0-d arrays returns NumPy scalars
+
+
+def _value_and_unit(result: Any) -> tuple[Array, float]:
+    """Return a result in float64, and the rounding unit of its dtype."""
+    out = np.asarray(result)
+    if out.dtype == np.float64:
+        return out.copy(), _EPS
+    if out.dtype.kind == "c":
+        raise DTypeError("the function returned complex numbers: check its real and its imaginary part separately.")
+    unit = unit_of(out.dtype) if is_floating(out.dtype) else _EPS
+    return out.astype(np.float64), max(unit, _EPS)
+
+
+def _value(line: _Line, step: float) -> Array:
+    if step not in line.values:
+        line.values[step] = _evaluate(line.f, line.x + step * line.direction)[0]
+    return line.values[step]
+
+
+def _internal_unit(line: _Line, small: float) -> float:
+    """Return the eps of the lowest precision that f computes in, inferred from a small and a very small step."""
+    units = []
+    for step in (small, _SMALL_STEP):
+        units += [unit for unit in [_unit_at_step(line, step)] if unit is not None]
+        if _EPS in units:
+            break
+    return min(units, default=_EPS)
+
+
+def _unit_at_step(line: _Line, step: float) -> float | None:
+    """Return the eps of the lowest precision that changes no result: neither by rounding it nor by rounding x."""
+    point, out, unit = line.x + step * line.direction, _value(line, step), _EPS
+    changed = out[out != line.center]
+    for dtype in (np.float32, np.float16):
+        with np.errstate(all="ignore"):
+            narrow, rounded = changed.astype(dtype), point.astype(dtype).astype(np.float64)
+        if not (np.array_equal(narrow, changed) and np.array_equal(_evaluate(line.f, rounded)[0], out)):
+            break
+        unit = float(np.finfo(dtype).eps)
+    return unit if changed.size else None
+
+
+def _terms(line: _Line, unit: float, most: float) -> Array:
+    """Return the magnitude of the terms that f adds, from its jitter at points close to each other.
+
+    If the values do not move at all, the terms may be as large as `most`.
+    """
+    with np.errstate(all="ignore"):
+        step = max(largest(line.x[line.direction != 0]), 1.0) * _CLOSE
+        values = np.stack([line.center, *(_value(line, k * step) for k in range(1, _POINTS))])
+        moves = np.any(values != line.center, axis=0)
+        return np.where(moves, np.fmin(jitter(values) / unit, most), most)
+
+
+def _steps_between(first: float, last: float) -> list[float]:
+    return [first * RATIO**k for k in range(int(np.log(last / first) / np.log(RATIO)) + 1)]
+
+
+def _other_steps(x: Array, first: float) -> Iterator[list[float]]:
+    """Yield larger steps, for noisy functions, and steps that suit the smallest number in x."""
+    yield _steps_between(first / _FIRST, first * RATIO**2)
+    sizes = np.abs(x[np.isfinite(x) & (x != 0)])
+    if sizes.size and (smallest := float(sizes.min())) < _SMALL * first:
+        yield _steps_between(smallest / 4, smallest * 2.0**-28)
+
+
+def _refine(line: _Line, scales: Scales, steps: Sequence[float]) -> Estimate:
+    """Evaluate f at decreasing steps until no smaller step can improve an element."""
+    differences = Differences([], [], [], [])
+    for count, h in enumerate(steps, 1):
+        with np.errstate(all="ignore"):
+            ahead, behind = _value(line, h), _value(line, -h)
+            differences.steps.append(h)
+            differences.central.append((ahead - behind) / (2 * h))
+            differences.second.append((ahead - line.center + (behind - line.center)) / h)
+            differences.sizes.append(np.maximum(np.maximum(np.abs(ahead), np.abs(behind)), np.abs(line.center)))
+        if (count >= 4 and count % 2 == 0) or h == steps[-1]:
+            found, exhausted = estimate(differences, scales)
+            if not exhausted and scales.most and scales.terms is None:
+                scales = scales._replace(terms=_terms(line, scales.unit, scales.most))
+                found, exhausted = estimate(differences, scales)
+            if exhausted:
+                break
+    return found
+
+
+def _is_accurate(found: Estimate) -> bool:
+    """Whether the estimate is accurate enough without other steps."""
+    zero = (np.abs(found.value) <= SAFETY * found.error) & (found.error <= np.sqrt(found.unit) * found.size)
+    return bool(np.all((found.error <= _ACCURATE * np.abs(found.value)) | zero))

@@ -1,0 +1,140 @@
+"""Compare gradients in float32 and float16 with the float64 gradients at the same point.
+
+No formula bounds the rounding error of a low-precision gradient, because cancellation amplifies it. But the rounding
+error varies between neighbouring points, while the error of a wrong vjp does not.
+"""
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.numeric.finite_differences import largest
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+# The cotangents of each order: of the result, of its gradients, and of their gradients.
+Cotangents = Sequence[Sequence[Array]]
+# Maps arrays and cotangents to the result of the order below, as one array, and its gradients.
+Pull = Callable[[Sequence[Array], Cotangents], tuple[Array, Sequence[Array]]]
+
+# The allowed rounding units of a gradient, relative to itself and to the largest cotangent.
+_UNITS = {np.dtype(np.float32): 64.0, np.dtype(np.float16): 1.0}
+_UNITS_OF_HIGHER = 64.0  # the factor for higher derivatives, whose terms are as large as the largest gradient
+_NEIGHBOURS, _AWAY = 12, 16  # the number of neighbouring points, and their largest distance in units
+_SPREADS = 4.0  # the allowed mean error in standard deviations
+_ALIKE = 0.1  # results that differ by more come from other random numbers or are dominated by rounding
+_PASSED_ON = 16.0  # the allowed relative error of a gradient as a multiple of the relative error of the result
+_MODERATE = 1e3  # numbers up to this size do not overflow, except in float16
+
+
+class Comparison(NamedTuple):
+    """The result of comparing low-precision gradients with float64 gradients.
+
+    Attributes
+    ----------
+    wrong : (int, str) or None
+        The position of a wrong gradient and a description, or None.
+    compared : float
+        The fraction of elements that were compared. Elements that overflow are not.
+    """
+
+    wrong: tuple[int, str] | None
+    compared: float
+
+
+class _Gap(NamedTuple):
+    """The actual and allowed difference of a low-precision gradient from float64; 0 for elements not compared."""
+
+    off: Array
+    wide: Array
+    allowed: Array
+    compared: Array
+
+
+class _Seen(NamedTuple):
+    """The relative differences of low-precision results, the largest result, and the gaps of the gradients."""
+
+    result_off: Array
+    size: float
+    gaps: list[_Gap]
+
+
+@np.errstate(all="ignore")
+def compare_in_low_precision(
+    pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, rng: np.random.Generator
+) -> Comparison:
+    """Compare gradients in the dtypes of `arrays` with those of the same numbers in float64.
+
+    Parameters
+    ----------
+    pull : callable
+        Maps arrays and cotangents of any floating-point dtype to the result and its gradients. The gradients with
+        respect to the arrays come first.
+    arrays : sequence of ndarray, floating
+        At least one has low precision.
+    cotangents : sequence of sequences of ndarray
+        The cotangents of each order.
+    rng : numpy.random.Generator
+        Draws neighbouring points, which are evaluated only if a gradient differs by more than allowed.
+    """
+    points = (*arrays, *(g for order in cotangents for g in order))
+    dtype = min((x.dtype for x in points), key=lambda dtype: dtype.itemsize)
+    first = _seen(pull, arrays, cotangents, dtype)
+    compared = np.concatenate([np.zeros(0), *(gap.compared.ravel() for gap in first.gaps)])
+    suspects = [k for k, gap in enumerate(first.gaps) if not np.all(np.abs(gap.off) <= gap.allowed)]
+    seen = [first]
+    for n in range(_NEIGHBOURS if suspects else 0):
+        beside = [[_moved(x, dtype, rng, n % 2 == 1) for x in level] for level in (arrays, *cotangents)]
+        seen.append(_seen(pull, beside[0], beside[1:], dtype))
+    inputs = points if len(cotangents) > 1 else [None] * len(points)
+    wrong = (found for k in suspects if (found := _wrong_element(seen, k, inputs[k])))
+    return Comparison(next(wrong, None), float(compared.mean()) if compared.size else 1.0)
+
+
+def _wrong_element(seen: Sequence[_Seen], k: int, x: Array | None) -> tuple[int, str] | None:
+    """Return how the k-th gradient is wrong at the first point, if it is wrong by the same amount at all points.
+
+    `x` is the input of a higher-order gradient. A relative error of the result that depends on x causes an error of the
+    gradient of that size divided by x, even if the gradient is 0.
+    """
+    gap, slopes = seen[0].gaps[k], np.asarray(largest(seen[0].gaps[k].wide))
+    if x is not None:
+        slopes = np.maximum(slopes, np.divide(seen[0].size, np.abs(x), out=np.zeros(x.shape), where=x != 0))
+    another = _PASSED_ON * largest(np.mean([each.result_off for each in seen], axis=0)) * slopes
+    off = np.stack([each.gaps[k].off for each in seen])
+    wrong = ~(np.abs(off.mean(axis=0)) <= gap.allowed + another + _SPREADS * off.std(axis=0))
+    return (k, _words(gap, wrong)) if wrong.any() else None
+
+
+def _seen(pull: Pull, arrays: Sequence[Array], cotangents: Cotangents, dtype: Any) -> _Seen:
+    """Compare all gradients with the float64 gradients at the same numbers."""
+    out, narrow = pull(arrays, cotangents)
+    wide_arrays, *wide_cotangents = ([x.astype(np.float64) for x in level] for level in (arrays, *cotangents))
+    wide_out, wide = pull(wide_arrays, wide_cotangents)
+    size, cotangent = largest(wide_out) or 1, prod(max(map(largest, order), default=0) for order in cotangents)
+    terms = max(map(largest, wide), default=0) if len(cotangents) > 1 else 0
+    alike = np.allclose(out, wide_out, rtol=0, atol=_ALIKE * size, equal_nan=True)
+    result_off = np.where(alike & np.isfinite(out), (out - wide_out) / size, 0)
+    may_overflow = dtype == np.float16 or max(cotangent, *map(largest, (*wide_arrays, wide_out, *wide))) > _MODERATE
+    unit = _UNITS[dtype] * float(np.finfo(dtype).eps) * (_UNITS_OF_HIGHER if len(cotangents) > 1 else 1)
+    gaps = []
+    for a, b in zip(narrow, wide, strict=True):
+        compared = alike & np.isfinite(b) & (np.isfinite(a) | (not may_overflow))
+        allowed = unit * (np.maximum(np.abs(np.where(compared, b, 0)), terms) + cotangent)
+        gaps.append(_Gap(np.where(compared, a - b, 0), b, allowed, compared))
+    return _Seen(result_off, size, gaps)
+
+
+def _moved(x: Array, dtype: Any, rng: np.random.Generator, by_largest: bool = False) -> Array:
+    """Return x with each number moved by some units in the last place: its own units, or those of the largest."""
+    unit = float(np.finfo(dtype).eps) * (largest(x) if by_largest else x)
+    return np.asarray(x + unit * rng.integers(-_AWAY, _AWAY + 1, x.shape), x.dtype)
+
+
+def _words(gap: _Gap, wrong: Array) -> str:
+    worst = np.argmax(np.where(wrong, np.nan_to_num(np.abs(gap.off), nan=np.inf), -1))
+    at = tuple(int(i) for i in np.unravel_index(worst, wrong.shape))
+    return f"at {at} it is {gap.wide[at] + gap.off[at]:.7g}, and {gap.wide[at]:.7g} in float64"

@@ -1,0 +1,80 @@
+"""Measure the rounding error of a numeric or claimed derivative by its jitter between neighbouring points.
+
+Finite differences do not show the rounding of terms that the step does not change: each step gives 5.6e-17 as the slope
+of (0.1 + 0.2 - 0.3) x, and 2.8e-17 if the sum is in another order. A few units in the last place away, the rounding
+error is another, and a wrong gradient is wrong by the same amount. A claimed gradient is linear in its cotangent, so
+its jitter is measured over multiples of the cotangent.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
+from tinygrad_edu.testing.numeric.extrapolation import Estimate
+from tinygrad_edu.testing.numeric.sampling import draw_signed
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+_POINTS = 12
+_UNITS = 16  # the distance of neighbouring points, in units in the last place
+_APART = 2.0**-20  # the distance of the multiples of a cotangent
+
+
+def jitter(values: Array) -> Array:
+    """Return the standard deviation of the noise in values at equally spaced points.
+
+    Third differences remove the smooth part (J. J. Moré and S. M. Wild, "Estimating computational noise", 2011).
+
+    Examples
+    --------
+    >>> x = np.arange(12)
+    >>> float(jitter(x**2)), float(jitter(x % 2))
+    (0.0, 0.8944271909999159)
+    """
+    smooth = np.diff(values, 3, axis=0)
+    return np.asarray(np.sqrt(np.mean(smooth**2, axis=0) / 20))  # 1 + 9 + 9 + 1
+
+
+def add_jitter(
+    f: Callable[..., Any], arrays: Sequence[Array], k: int, direction: Array, found: Estimate, rng: np.random.Generator
+) -> Estimate:
+    """Add the jitter of f at the best step to the error of a slope along a direction of input `k`."""
+    rounding = np.zeros(found.value.shape)
+    for h in np.unique(found.step):
+        ahead, behind = (
+            _jitter_around(f, [*arrays[:k], arrays[k] + step * direction, *arrays[k + 1 :]], found.unit, rng)
+            for step in (h, -h)
+        )
+        rounding = np.where(found.step == h, np.maximum(ahead, behind) / h, rounding)
+    return replace(found, error=found.error + rounding, noise=found.noise + rounding)
+
+
+def _jitter_around(f: Callable[..., Any], arrays: Sequence[Array], unit: float, rng: np.random.Generator) -> Array:
+    """Return the jitter of f along a ray from a point. Each input moves in proportion to its size."""
+    ray = [_UNITS * unit * x * draw_signed(rng, x.shape) for x in arrays]
+
+    def values() -> Iterator[Array]:
+        for count in range(1, _POINTS + 1):  # without the point itself, where f may jump
+            yield np.asarray(
+                f(*(copy_with_layout_of(x + count * u, x) for x, u in zip(arrays, ray, strict=True))), np.float64
+            )
+
+    with contextlib.suppress(Exception), np.errstate(all="ignore"):  # f may accept only special numbers
+        return _known(jitter(np.stack([*values()])))
+    return np.zeros(())
+
+
+def jitter_of_linear(linear: Callable[[float], Any]) -> Array:
+    """Return the jitter of ``linear(c) / c`` over multiples c of an argument of a linear function."""
+    multiples = 1 + _APART * np.arange(1, _POINTS + 1)
+    with np.errstate(all="ignore"):  # a claimed derivative may be infinite
+        return _known(jitter(np.stack([np.asarray(linear(float(c)), np.float64) / c for c in multiples])))
+
+
+def _known(rounding: Array) -> Array:
+    return np.where(np.isfinite(rounding), rounding, 0)

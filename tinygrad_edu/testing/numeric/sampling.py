@@ -1,0 +1,63 @@
+"""Random generators, directions and cotangents for checks."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.numeric.extrapolation import Estimate
+
+Rng = np.random.Generator
+
+SEED = 20240229
+_LARGE, _SMALL = 1e3, 1e-4
+_UNEVEN = 1e3  # a random cotangent detects an error in every result if their slopes differ by less than this factor
+_ACCURATE = 1e-4  # a slope with a larger relative error gets no weight of its own
+
+
+def seeded(rng: Rng | None) -> Rng:
+    """Return `rng`, or a new generator with a fixed seed for None."""
+    return np.random.default_rng(SEED) if rng is None else rng
+
+
+def draw_signed(rng: Rng, shape: tuple[int, ...]) -> Array:
+    """Draw numbers of either sign whose magnitude lies between 0.5 and 1.5."""
+    return np.asarray(rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape))
+
+
+def draw_directions(rng: Rng, x: Array) -> list[Array]:
+    """Draw one direction for each order of magnitude in x, because a step that suits 1e6 is too large for 1."""
+    direction, thousands = draw_signed(rng, x.shape), np.zeros(x.shape)
+    np.floor(np.log10(np.abs(x), out=thousands, where=np.isfinite(x) & (np.abs(x) > 1)) / 3, out=thousands)
+    return [np.where(thousands == each, direction, 0) for each in np.unique(thousands)] or [direction]
+
+
+def other_cotangents(g: Array, rng: Rng) -> Iterator[tuple[str, Array]]:
+    """Yield (kind, cotangent) for special kinds of cotangents. `g` is a random one.
+
+    Examples
+    --------
+    >>> dict(other_cotangents(np.array([0.75, -1.25]), np.random.default_rng(1)))["constant"]
+    array([1., 1.])
+    """
+    yield "constant", np.ones_like(g)
+    yield "one-hot", (np.arange(g.size) == rng.integers(max(g.size, 1))).reshape(g.shape).astype(g.dtype)
+    yield "partly zero", np.where(rng.random(g.shape) < 0.5, 0, g)
+    yield "negative", -np.abs(g)
+    yield "large", _LARGE * g
+    yield "small", _SMALL * g
+
+
+def even_cotangents(slope: Estimate, rng: Rng) -> list[tuple[str, Array]]:
+    """Return a cotangent that weights every nonzero slope equally, if a random cotangent does not.
+
+    With a random cotangent, a slope of 1e8 hides a wrong slope of 1e-8.
+    """
+    sizes = np.abs(slope.value)
+    known = (sizes > 0) & (slope.error <= _ACCURATE * sizes)
+    still = (sizes == 0) & (slope.error <= np.sqrt(slope.unit) * slope.size)
+    least, most = np.min(sizes, initial=np.inf, where=known), np.max(sizes, initial=0, where=known)
+    if not known.any() or not np.all(known | still) or (most <= _UNEVEN * least and not still.any()):
+        return []
+    weights = np.divide(least, sizes, out=np.zeros(sizes.shape), where=known)
+    return [("even in all slopes", weights * draw_signed(rng, sizes.shape))]

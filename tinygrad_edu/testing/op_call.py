@@ -1,0 +1,167 @@
+"""Call: an op or function of tensors with its inputs and settings. Its repr is code."""
+
+import contextlib
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu import ops
+from tinygrad_edu.engine import Array, Op
+from tinygrad_edu.errors import MissingRuleError
+from tinygrad_edu.testing.arrays.code_repr import Namer, code, described
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+
+class Call:
+    """One call of an op, as a function of its differentiable inputs. Its other inputs are constant.
+
+    Parameters
+    ----------
+    function : str or callable
+        An `Op`, a function of tensors, or a name: of an op or function of `tinygrad_edu.ops`, or of an op in any
+        imported module.
+    inputs : sequence of array_like
+    differentiable : sequence of int, optional
+        The positions of the inputs to differentiate with respect to. Default: every floating-point input with a vjp.
+    **settings
+        Keyword arguments of the function.
+
+    Raises
+    ------
+    LookupError
+        No op has this name.
+
+    Attributes
+    ----------
+    arrays : tuple of ndarray
+        The differentiable inputs.
+    names : tuple of str
+        Their names.
+
+    Examples
+    --------
+    >>> call = Call("sum", [np.array([[1.0, 2.0]])], axis=1)
+    >>> call
+    Call('sum', [np.array([[1.0, 2.0]])], axis=1)
+    >>> call(*call.arrays)
+    array([3.])
+    """
+
+    def __init__(
+        self,
+        function: str | Callable[..., Any],
+        inputs: Sequence[Any],
+        differentiable: Sequence[int] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.function = resolve(function) if isinstance(function, str) else function
+        self.inputs = tuple(np.asarray(x) if isinstance(x, np.generic) else x for x in inputs)
+        self.settings = settings
+        self._given = differentiable
+        names = argument_names(self.function, len(self.inputs))
+        self.differentiable = tuple(self._with_rules(names) if differentiable is None else differentiable)
+        self.arrays: tuple[Array, ...] = tuple(self.inputs[k] for k in self.differentiable)
+        self.names = tuple(names[k] for k in self.differentiable)
+
+    @property
+    def name(self) -> str:
+        """The name of the op or function."""
+        return str(getattr(self.function, "__name__", self.function))
+
+    def __call__(self, *arrays: Any) -> Any:
+        """Call the function with `arrays` (arrays or Tensors) as the differentiable inputs."""
+        inputs = list(self.inputs)
+        for k, x in zip(self.differentiable, arrays, strict=True):
+            inputs[k] = x
+        return self.function(*inputs, **self.settings)
+
+    def __repr__(self) -> str:
+        return self.to_code(described)
+
+    def to_code(self, name: Namer) -> str:
+        """Return the call as code, with ``name(x)`` for each x that is no literal."""
+        known = _ours(self.name) is self.function
+        parts = [repr(self.name) if known else name(self.function), code(list(self.inputs), name)]
+        if self._given is not None:
+            parts.append(f"differentiable={tuple(self._given)}")
+        parts += [f"{key}={code(value, name)}" for key, value in self.settings.items()]
+        return f"{name(type(self))}({', '.join(parts)})"
+
+    def with_arrays(self, arrays: Sequence[Any]) -> "Call":
+        """Return the call with other differentiable inputs."""
+        inputs = list(self.inputs)
+        for k, x in zip(self.differentiable, arrays, strict=True):
+            inputs[k] = x
+        return Call(self.function, inputs, self._given, **self.settings)
+
+    def map_arrays(self, function: Callable[[Array], Array]) -> "Call":
+        """Return the call with `function` applied to each input that is an array."""
+        inputs = [function(x) if isinstance(x, np.ndarray) else x for x in self.inputs]
+        return Call(self.function, inputs, self._given, **self.settings)
+
+    def _with_rules(self, names: tuple[str, ...]) -> list[int]:
+        op = self.function
+        floats = [k for k, x in enumerate(self.inputs) if np.asarray(x).dtype.kind == "f"]
+        if not isinstance(op, Op):
+            return floats
+        arguments = [op.inputs[0] if op.variadic else name for name in names]
+        for k in floats:
+            if arguments[k] not in op.vjp_functions and op.promoted(k):
+                raise _missing_rule(op, arguments[k])
+        return [k for k in floats if arguments[k] in op.vjp_functions]
+
+
+def _missing_rule(op: Op, argument: str) -> MissingRuleError:
+    """Return the error for an input that the op promotes, but has no vjp for."""
+    others = tuple(name for name in op.promotes if name != argument)
+    return MissingRuleError(
+        f"op {op.name} has no rule for its argument {argument}: define one with {op.name}.vjps({argument}=lambda g, "
+        f"...: ...). If {argument} is a condition, a mask or an index, say which inputs are computed with: "
+        f"@op(promotes={others})."
+    )
+
+
+def resolve(name: str) -> Any:
+    """Return the op or function with a name: from `tinygrad_edu.ops`, its `linalg`, or an op from any imported module.
+
+    Raises
+    ------
+    LookupError
+        There is none.
+    """
+    if (ours := _ours(name)) is not None:
+        return ours
+    for module in list(sys.modules.values()):
+        if isinstance(theirs := getattr(module, "__dict__", {}).get(name), Op):
+            return theirs
+    raise LookupError(f"no module has an op {name!r}: pass the op itself, Call({name}, [...]).")
+
+
+def _ours(name: str) -> Any:
+    return ops.registry.get(name, getattr(ops, name, getattr(ops.linalg, name, None)))
+
+
+def argument_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
+    """Return the names of a function's first `count` positional arguments; x0, x1, ... if they are unknown."""
+    names: Sequence[str] = ()
+    if isinstance(function, Op | Call):
+        names = function.names(count) if isinstance(function, Op) else function.names
+    else:
+        with contextlib.suppress(TypeError, ValueError):  # a function written in C may have no signature
+            parameters = inspect.signature(getattr(function, "forward", function)).parameters.values()
+            names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return tuple(names[k] if k < len(names) else f"x{k}" for k in range(count))
+
+
+def title_of(function: Any) -> str:
+    """Return the name of a function for messages. It is the same in every run."""
+    if isinstance(function, Op | Call):
+        return f"op {function.name}"
+    if isinstance(function, partial):
+        return title_of(function.func)
+    return str(getattr(function, "__name__", type(function).__name__))

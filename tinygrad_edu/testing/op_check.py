@@ -1,0 +1,75 @@
+"""check_op: check the laws of an op. See `laws.op_laws`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import from_numpy, values_of
+from tinygrad_edu.testing.laws import op_laws
+from tinygrad_edu.testing.numeric.sampling import draw_signed, seeded
+from tinygrad_edu.testing.op_call import Call
+from tinygrad_edu.testing.report.reproduction import reproducible
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+
+@reproducible
+def check_op(
+    op: Any, *inputs: Any, reference: Callable[..., Any] | None = None, rng: Any = None, **settings: Any
+) -> None:
+    """Check the laws of an op at the given inputs. No law needs a numeric derivative.
+
+    - A vjp is linear in the cotangent.
+    - A gradient has the shape and dtype of its input. In float32, float16 and mixed precision it equals the float64
+      gradient up to rounding.
+    - An op writes into no input, result or cotangent, and no two gradients share memory.
+    - Strided, reversed, Fortran and stride-0 arrays give the same results as contiguous ones.
+    - A gradient does not depend on which other inputs require one.
+    - An input that is used k times gets the sum of k gradients; so does a tensor that is two inputs.
+    - A later call of the op changes nothing for an earlier one.
+    - Under `no_grad` an op records nothing, and on plain arrays it computes its forward function.
+    - After ``backward()`` the graph keeps no saved array alive.
+
+    The rounding that is allowed depends on the dtypes of the inputs.
+
+    Parameters
+    ----------
+    op : Op, callable, or Call
+        A `Call` already has inputs and settings.
+    *inputs : array_like or Tensor
+        The floating-point inputs with a vjp are differentiated. An input that the op promotes must have a vjp.
+    reference : callable, optional
+        A function of arrays that takes the same settings. The op must return the same values.
+    rng : numpy.random.Generator, optional
+        Draws the cotangents. Default: a generator with a fixed seed.
+    **settings
+        Keyword arguments of the op.
+
+    Raises
+    ------
+    LawBroken
+        A law does not hold. The message names the op, the law and the input.
+    MissingRuleError
+        A promoted input has no vjp.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> check_op(tg.multiply, np.ones((2, 3)), np.ones(3), reference=np.multiply)
+    """
+    call = op if isinstance(op, Call) else Call(op, [np.asarray(values_of(x)) for x in inputs], **settings)
+    rng = seeded(rng)
+    op_laws.forward_is_plain(call, reference)
+    op_laws.records_nothing_under_no_grad(call)
+    if not call.arrays:
+        return
+    out = call(*map(from_numpy, call.arrays))
+    if out.dtype.kind != "f":
+        return
+    g = draw_signed(rng, out.shape).astype(out.dtype, copy=False)
+    with np.errstate(all="ignore"):  # std of equal values has an infinite slope
+        op_laws.nothing_is_mutated(call, g)
+        gradients = op_laws.pull(call, g)
+        for law in op_laws.LAWS:
+            law(call, g, gradients)

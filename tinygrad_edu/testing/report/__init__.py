@@ -1,0 +1,1 @@
+"""Reports of failed and inconclusive checks: messages, and code that reproduces a failure."""

@@ -1,0 +1,258 @@
+"""The message of a `GradientMismatch`: which elements are wrong, by how much, and the likely mistake."""
+
+import contextlib
+import heapq
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from tinygrad_edu.engine import Array
+from tinygrad_edu.testing.arrays.dtypes import is_floating, unit_of
+from tinygrad_edu.testing.claim import Claim
+from tinygrad_edu.testing.failures import GradientMismatch
+from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate
+from tinygrad_edu.testing.numeric.finite_differences import derivative_along
+from tinygrad_edu.testing.numeric.sampling import draw_signed
+from tinygrad_edu.testing.report.first_failure import is_shrinking
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+_MOST_PROBES = 128  # how often a gradient is halved, in search of the elements that are wrong
+_EXACT = 1e-10  # what remains of a float64 computation of a few thousand terms
+_ROUGH = 0.05  # an element with a larger relative error is wrong in any dtype
+_TINY = float(np.finfo(np.float64).tiny)
+
+
+def wrong_shape(claim: Claim, k: int) -> GradientMismatch:
+    """Return the error for a gradient whose shape differs from its input's."""
+    x, g = claim.arrays[k], claim.gradients[k]
+    extra = g.ndim - x.ndim
+    fits = extra >= 0 and all(n in (1, m) for n, m in zip(x.shape, g.shape[extra:], strict=True))
+    axes = tuple(i for i in range(g.ndim) if i < extra or x.shape[i - extra] != g.shape[i])
+    guess = f" It is not summed over the broadcast axes {axes}." if fits else ""
+    if g.shape == x.shape[::-1]:
+        guess = " It is transposed."
+    return GradientMismatch(
+        f"{claim.name}: the gradient of {claim.names[k]} has shape {g.shape}, and needs its input's, {x.shape}.{guess}"
+    )
+
+
+def wrong_tangent(claim: Claim, k: int, slope: Estimate, tangent: Array) -> GradientMismatch:
+    """Return the error for a claimed forward derivative along a random direction of input `k`."""
+    gap = np.abs(np.asarray(tangent, np.float64) - slope.value) - SAFETY * slope.error
+    worst = np.unravel_index(np.argmax(np.where(np.isfinite(gap), gap, np.inf)), gap.shape)
+    a, n, error = float(tangent[worst]), float(slope.value[worst]), float(slope.error[worst])
+    ratio = f", ratio {a / n:.6g}" if n else ""
+    return GradientMismatch(
+        f"{claim.name}: the forward derivative along {claim.names[k]} is wrong.\n"
+        f"  worst in element {tuple(map(int, worst))} of the result: claimed {a:.10g}, numeric {n:.10g} "
+        f"(to within {error:.1g}){ratio}"
+    )
+
+
+class _Probe(NamedTuple):
+    """The numeric derivative of a claim's function along a direction, and its error."""
+
+    direction: Array
+    value: float
+    error: float
+
+
+class _Wrong(NamedTuple):
+    """An element of a gradient that is wrong."""
+
+    at: tuple[int, ...]
+    analytic: float
+    numeric: float
+    error: float
+
+
+def wrong_gradient(claim: Claim, k: int, found: str, rng: np.random.Generator) -> GradientMismatch:
+    """Return the error for a wrong gradient of input `k`. It lists the wrong elements and the likely mistake."""
+    title, size = f"{claim.name}: the gradient of {claim.names[k]} is wrong", claim.arrays[k].size
+    if is_shrinking(GradientMismatch):
+        return GradientMismatch(f"{title}: {found}.")
+    wrong, these_are_all = _wrong_elements(claim, k, rng)
+    right = size - len(wrong) if these_are_all and wrong else 0
+    guess = _guess(claim, k, right > 0, rng)
+    if not guess and right:
+        guess = f"{right} of {size} elements are right: a term or a case is missing"
+    if not wrong:
+        return GradientMismatch(f"{title}: {guess or found}.")
+    index, a, n, error = max(wrong, key=lambda w: np.nan_to_num(abs(w.analytic - w.numeric), nan=np.inf))
+    ratio = f", ratio {a / n:.6g}" if n else ""
+    return GradientMismatch(
+        f"{title}{guess and f': {guess}'}.\n"
+        f"  worst at {claim.names[k]}[{', '.join(map(str, index))}]: "
+        f"analytic {a:.10g}, numeric {n:.10g} (to within {error:.1g}){ratio}\n"
+        f"  wrong in {'' if these_are_all else 'at least '}{len(wrong)} of {size} elements"
+    )
+
+
+# --- Where it is wrong ---
+
+
+def _probe(claim: Claim, k: int, direction: Array) -> _Probe:
+    slope = derivative_along(claim.of_input(k), claim.arrays[k], direction, claim.value, claim.scale)
+    used = claim.cotangent != 0
+    value, error = claim.cotangent[used] * slope.value[used], np.abs(claim.cotangent[used]) * slope.error[used]
+    return _Probe(direction, float(np.sum(value)), float(np.sum(error)))
+
+
+def _gap(g: Array, probe: _Probe, rounding: float) -> float:
+    """Return the difference between a gradient and a probe, relative to the allowed difference."""
+    with np.errstate(all="ignore"):
+        terms = g * probe.direction
+        off = float(np.abs(np.sum(terms) - probe.value))
+        allowed = SAFETY * probe.error + rounding * float(np.sum(np.abs(terms))) + _TINY
+    return off / allowed if np.isfinite(off) else np.inf
+
+
+def _rounding(g: Array) -> float:
+    return min(max(64 * unit_of(g.dtype), _EXACT), _ROUGH) if is_floating(g.dtype) else _EXACT
+
+
+def _wrong_elements(claim: Claim, k: int, rng: np.random.Generator) -> tuple[list[_Wrong], bool]:
+    """Return wrong elements by bisection, the worst half first, and whether these are all wrong elements."""
+    g, shape, wrong = claim.gradients[k], claim.arrays[k].shape, []
+    parts, asked = [(-np.inf, 0, np.arange(g.size))], 0
+    while parts and asked < _MOST_PROBES:
+        places = heapq.heappop(parts)[2]
+        for half in np.array_split(places, 2)[: len(places)]:
+            direction = np.zeros(shape)
+            direction.flat[half] = draw_signed(rng, half.shape) if len(half) > 1 else 1.0
+            probe = _probe(claim, k, direction)
+            gap, asked = _gap(g, probe, _rounding(g)), asked + 1
+            if gap > 1 and len(half) == 1:
+                at = tuple(int(i) for i in np.unravel_index(half[0], shape))
+                wrong.append(_Wrong(at, float(g[at]), probe.value, probe.error))
+            elif gap > 1:
+                heapq.heappush(parts, (-gap, asked, half))
+    return wrong, not parts
+
+
+# --- The likely mistake: each guess implies a right gradient, which is compared with numeric derivatives ---
+
+
+def _guess(claim: Claim, k: int, partly_right: bool, rng: np.random.Generator) -> str:
+    """Return a description of the likely mistake, or nothing if no simple one explains the gradient."""
+    g = np.asarray(claim.gradients[k], np.float64)
+    if not np.all(np.isfinite(g)):
+        return f"it holds {g[~np.isfinite(g)][0]}"
+    probes = [_probe(claim, k, draw_signed(rng, g.shape)) for _ in range(3)]
+    clues = _Clues(claim, k, g, probes, partly_right, rng)
+    return next(itertools.chain(_whole(clues), _of_inputs(clues), _partial(clues)), "")
+
+
+@dataclass(frozen=True)
+class _Clues:
+    """A wrong gradient, and probes of the right one."""
+
+    claim: Claim
+    k: int
+    g: Array
+    probes: list[_Probe]
+    partly_right: bool
+    rng: np.random.Generator
+
+    def fit(self, right: Array, probes: list[_Probe] | None = None) -> bool:
+        """Whether another gradient would be right."""
+        rounding = _rounding(self.claim.gradients[self.k])
+        finite = right.shape == self.g.shape and bool(np.all(np.isfinite(right)))
+        return finite and all(_gap(right, probe, rounding) <= 1 for probe in probes or self.probes)
+
+    def is_special(self) -> bool:
+        """Whether the point has so few distinct numbers that some constant factor always fits."""
+        return np.unique(np.concatenate([x.ravel() for x in self.claim.arrays])).size < 3
+
+
+_FACTORS = {-1.0: "its sign is flipped", 2.0: "it is twice what it should be", 0.5: "it is half of what it should be"}
+
+
+def _whole(clues: _Clues) -> Iterator[str]:
+    """Guesses about the gradient as a whole."""
+    g, largest = clues.g, max(clues.probes, key=lambda probe: abs(probe.value))
+    if not np.any(g):
+        yield "it is zero"
+    elif all(abs(p.value) <= SAFETY * p.error + 1e-9 * np.sum(np.abs(g)) for p in clues.probes):
+        yield "it should be zero"
+    elif (c := float(np.sum(g * largest.direction)) / largest.value) and clues.fit(g / c):
+        named = [words for factor, words in _FACTORS.items() if abs(c - factor) < 1e-6]
+        if named or not clues.is_special():
+            yield named[0] if named else f"it is {c:.8g} times what it should be"
+    for axes in itertools.islice(itertools.permutations(range(g.ndim)), 1, 24):
+        if clues.fit(g.transpose(np.argsort(axes))):
+            yield f"it is transposed (axes {axes})"
+    for axis in range(g.ndim):
+        if clues.fit(np.flip(g, axis)):
+            yield f"it is in reversed order along axis {axis}"
+
+
+def _of_inputs(clues: _Clues) -> Iterator[str]:
+    """Guesses about swapped or transposed inputs."""
+    claim, k, g = clues.claim, clues.k, clues.g
+
+    def is_gradient(claim: Claim, of: int) -> bool:
+        return clues.fit(g, [_probe(claim, of, probe.direction) for probe in clues.probes])
+
+    others = [(i, x, name) for i, (x, name) in enumerate(zip(claim.arrays, claim.names, strict=True)) if i != k]
+    for i, x, name in others:
+        if x.shape == g.shape and is_gradient(claim, i):
+            yield f"it is the gradient of {name}: the inputs are swapped"
+    for i, x, name in others:
+        if x.ndim > 1:
+            with contextlib.suppress(Exception):  # not every input can be transposed
+                arrays = (*claim.arrays[:i], x.swapaxes(-1, -2), *claim.arrays[i + 1 :])
+                if is_gradient(replace(claim, arrays=arrays, value=claim.f(*arrays)), k):
+                    yield f"a transposition of {name} is dropped, or one too many"
+
+
+def _partial(clues: _Clues) -> Iterator[str]:
+    """Guesses about wrong factors, and about missing or extra terms."""
+    claim, g = clues.claim, clues.g
+    out = np.asarray(claim.value, np.float64)
+    values = {"the cotangent": claim.cotangent, "the result": out, "the input": claim.arrays[clues.k]}
+    values |= {claim.names[i]: a for i, a in enumerate(claim.arrays) if i != clues.k}
+    values = {name: a for name, a in values.items() if a.shape == g.shape}
+    if clues.is_special():
+        return
+    if not clues.partly_right:
+        yield from _factors(clues, values)
+    products = {"1": np.ones(g.shape)} | values
+    products |= {f"the cotangent times {name}": claim.cotangent * a for name, a in values.items()
+                 if claim.cotangent.shape == a.shape}  # fmt: skip
+    for name, a in products.items():
+        clear = clues.probes[int(np.argmax([abs(np.sum(a * probe.direction)) for probe in clues.probes]))]
+        with np.errstate(all="ignore"):
+            c = (np.sum(g * clear.direction) - clear.value) / np.sum(a * clear.direction)
+        if clues.fit(g - c * a):
+            times = "" if abs(abs(c) - 1) < 1e-6 else f"{abs(c):.6g} times "
+            yield f"a term is {'too much' if c > 0 else 'missing'}: {times}{name}"
+    for name, a in products.items():
+        for axis in (axis for axis, n in enumerate(g.shape) if n > 1 and np.all(a)):
+            if _is_summed_over(clues, axis, a):
+                multiple = f" (a multiple of {name})" if name != "1" else ""
+                yield f"a term that is summed over axis {axis} is missing or too much{multiple}"
+
+
+def _factors(clues: _Clues, values: dict[str, Array]) -> Iterator[str]:
+    """Guesses about a missing, extra or exchanged factor that is one of the values."""
+    with np.errstate(all="ignore"):
+        for name, a in values.items():
+            if clues.fit(clues.g / a):
+                yield f"a factor is too much: {name}"
+            if clues.fit(clues.g * a):
+                yield f"a factor is missing: {name}"
+        for (this, a), (that, b) in itertools.permutations(values.items(), 2):
+            if clues.fit(clues.g * b / a):
+                yield f"{this} and {that} are mixed up: it is {this} / {that} times what it should be"
+
+
+def _is_summed_over(clues: _Clues, axis: int, a: Array) -> bool:
+    """Whether the error is `a` times numbers that are constant along an axis, so that they can cancel."""
+    signed = [draw_signed(clues.rng, a.shape) for _ in range(2)]
+    directions = [(u - u.mean(axis, keepdims=True)) / a for u in signed]
+    return clues.fit(clues.g, [_probe(clues.claim, clues.k, u) for u in directions])

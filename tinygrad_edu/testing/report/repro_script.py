@@ -1,0 +1,290 @@
+"""Script: code that makes given values in a new process, from imports, copied definitions and literals."""
+
+import hashlib
+import importlib
+import io
+import keyword
+import pickle
+import sys
+import tempfile
+from functools import partial, singledispatchmethod, update_wrapper
+from pathlib import Path
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Op, Tensor, op
+from tinygrad_edu.sources import ImportPath, folder_of, place_of, source_of
+from tinygrad_edu.testing.arrays import code_repr
+
+_MOST_COMMENTS = 20
+
+
+class _Unknown(Exception):  # noqa: N818 - control flow, and no failure
+    """A value cannot be written as code. The message describes it."""
+
+
+class _Clash(Exception):  # noqa: N818
+    """A name has another meaning in the source of another value."""
+
+
+class Script:
+    """Lines of code that make values: imports, definitions, and a name or an expression for each value.
+
+    Objects of importable modules are imported. The source of other functions, ops and classes is copied, along with the
+    values of its names. Large arrays and other objects are saved to files. Code for a value that cannot be saved is
+    ``...``, with a comment that describes the value.
+
+    Examples
+    --------
+    >>> script = Script()
+    >>> script.code((np.sin, partial(sorted, reverse=True), np.array([1.0])))
+    '(np.sin, partial(sorted, reverse=True), np.array([1.0]))'
+    >>> script.lines
+    ['import numpy as np', 'from functools import partial']
+    """
+
+    def __init__(self) -> None:
+        self._imports = ["import numpy as np"]
+        self._body: list[str] = []
+        self._taken: dict[str, Any] = {"np": np}
+        self._written: dict[int, tuple[Any, str]] = {}  # by the id of a value, which is kept alive
+
+    @property
+    def lines(self) -> list[str]:
+        """The code that must run before the expressions."""
+        return self._imports + self._body
+
+    def code(self, value: Any, hint: str = "") -> str:
+        """Return an expression for a value. If it needs a variable, its name is derived from `hint`."""
+        return code_repr.code(value, lambda part: self._name(part, hint))
+
+    def assign(self, hint: str, value: Any) -> str:
+        """Assign a value to a variable, and return the variable's name."""
+        expression = self.code(value, hint)
+        return expression if expression.isidentifier() else self._line(hint, value, expression)
+
+    def meaning(self, name: str) -> Any:
+        """Return the value of a name."""
+        return self._taken[name]
+
+    def search(self, folder: str) -> None:
+        """Add a folder to sys.path."""
+        if folder:
+            self._bind("sys", sys)
+            self._import(f"sys.path.insert(0, {folder!r})")
+
+    def _name(self, value: Any, hint: str) -> str:
+        if id(value) not in self._written:
+            before = list(self._imports), list(self._body), dict(self._taken), dict(self._written)
+            try:
+                expression = self._expression(value, hint)
+            except (_Clash, _Unknown) as what:
+                self._imports, self._body, self._taken, self._written = before
+                text = f"...  # to be filled in: {what}" if isinstance(what, _Unknown) else self._apart(value)
+                expression = self._line(hint, value, text)
+            self._written[id(value)] = value, expression
+        return self._written[id(value)][1]
+
+    def _expression(self, value: Any, hint: str) -> str:
+        if hasattr(type(value), "to_code"):
+            written: str = value.to_code(lambda part: self.code(part, hint))
+            return written
+        place = place_of(value)
+        return self._write(value, hint) if place is None else self._imported(place, hint)
+
+    def _apart(self, value: Any) -> str:
+        """Write a function that makes the value, so that its names are local."""
+        inner = Script()
+        expression = inner.code(value)
+        lines = [f"    {line}" for line in inner.lines if line]  # none is empty: at a prompt it would be the end
+        maker = self._free("make", inner)
+        self._body += [f"def {maker}():", *lines, f"    return {expression}", ""]
+        return f"{maker}()"
+
+    # --- Names and lines ---
+
+    def _claim(self, name: str, value: Any) -> bool:
+        """Bind a name to the value if it is free, and return whether it is bound to it."""
+        free = name.isidentifier() and not keyword.iskeyword(name)
+        return free and self._taken.setdefault(name, value) is value
+
+    def _free(self, hint: str, value: Any) -> str:
+        names = (f"{hint if hint.isidentifier() else 'value'}{k or ''}" for k in range(len(self._taken) + 2))
+        return next(name for name in names if self._claim(name, value))
+
+    def _line(self, hint: str, value: Any, expression: str) -> str:
+        name = self._free(hint, value)
+        self._body.append(f"{name} = {expression}")
+        return name
+
+    def _bind(self, name: str, value: Any) -> None:
+        """Bind a name of copied source to its value."""
+        if self._taken.get(name) is value:
+            return
+        if not self._claim(name, value):
+            raise _Clash
+        if (expression := self.code(value, name)) != name:
+            self._body.append(f"{name} = {expression}")
+
+    def _import(self, line: str) -> None:
+        self._imports += [line] if line not in self._imports else []
+
+    def _imported(self, place: ImportPath, hint: str) -> str:
+        head, _, rest = place.path.partition(".")
+        if place.module in ("numpy", "builtins"):
+            return f"np.{place.path}" if place.module == "numpy" else place.path
+        found = getattr(sys.modules[place.module], head)
+        name = self._free(hint if self._taken.get(hint) is found else head, found)
+        self.search(place.folder)
+        self._import(f"from {place.module} import {head}{'' if name == head else f' as {name}'}")
+        return f"{name}.{rest}" if rest else name
+
+    # --- Values that are neither literals nor importable, by type ---
+
+    @singledispatchmethod
+    def _write(self, value: Any, hint: str) -> str:
+        content = _pickled(self, value)
+        self._bind("pickle", pickle)
+        self._bind("Path", Path)
+        self._body += [f"# {line}" for line in repr(value).splitlines()[:_MOST_COMMENTS]]
+        return self._line(hint or "value", value, f"pickle.loads(Path({_file(content, 'pickle')!r}).read_bytes())")
+
+    @_write.register
+    def _(self, value: np.ndarray, hint: str) -> str:
+        buffer = io.BytesIO()
+        np.save(buffer, value, allow_pickle=value.dtype.hasobject)
+        pickles = ", allow_pickle=True" if value.dtype.hasobject else ""
+        return f"np.load({_file(buffer.getvalue(), 'npy')!r}{pickles})"
+
+    @_write.register
+    def _(self, value: Tensor, hint: str) -> str:
+        flag = ", requires_grad=True" if value.requires_grad else ""
+        return f"{self.code(type(value))}({self.code(np.asarray(value.data))}{flag})"
+
+    @_write.register
+    def _(self, value: np.random.Generator, hint: str) -> str:
+        bits: Any = value.bit_generator
+        seed = getattr(bits.seed_seq, "entropy", None)
+        if isinstance(seed, int) and np.random.default_rng(seed).bit_generator.state == bits.state:
+            return f"np.random.default_rng({seed})"
+        name = self._line(hint or "rng", value, f"np.random.Generator(np.random.{type(bits).__name__}())")
+        self._body.append(f"{name}.bit_generator.state = {self.code(bits.state)}")
+        return name
+
+    @_write.register
+    def _(self, value: ModuleType, hint: str) -> str:
+        folder = folder_of(value.__name__)
+        if folder is None:
+            raise _Unknown(f"the module {value.__name__}")
+        name = self._free(hint or value.__name__.split(".")[-1], value)
+        self.search(folder)
+        self._import(f"import {value.__name__}" + ("" if name == value.__name__ else f" as {name}"))
+        return name
+
+    @_write.register
+    def _(self, value: partial, hint: str) -> str:  # type: ignore[type-arg]
+        parts = [self.code(part) for part in (value.func, *value.args)]
+        parts += [f"{key}={self.code(part)}" for key, part in value.keywords.items()]
+        return f"{self.code(partial)}({', '.join(parts)})"
+
+    @_write.register
+    def _(self, value: MethodType, hint: str) -> str:
+        return f"{self.assign('owner', value.__self__)}.{value.__name__}"
+
+    @_write.register(type)
+    @_write.register(FunctionType)
+    def _(self, value: Any, hint: str) -> str:
+        return self._copied(value, hint, value)
+
+    @_write.register
+    def _(self, value: Op, hint: str) -> str:
+        promotes = "" if value.promotes == value.inputs else f"promotes={value.promotes}"
+        options = ", ".join(option for option in ("broadcasts=True" * value.broadcasts, promotes) if option)
+        made = self.code(op) + f"({options})" * bool(options)
+        copied = source_of(value.forward) if place_of(value.forward) is None else None
+        if copied is not None and copied.name:
+            name = self._copied(value.forward, value.name, value, f"@{made}\n")
+        else:
+            name = self._line(value.name, value, f"{made}({self.code(value.forward)})")
+            self._written[id(value)] = value, name  # its rules may call it
+        rules = (f"{key}={self.code(rule)}" for key, rule in value.vjp_functions.items())
+        self._body.append(f"{name}.vjps({', '.join(rules)})")
+        return name
+
+    def _copied(self, value: Any, hint: str, owner: Any, decorator: str = "") -> str:
+        """Copy the definition of a function or class, and return its name, or the expression of a lambda.
+
+        The name is bound to the `owner`: the value itself, or the op that has it as its forward function.
+        """
+        source, wrapped = source_of(value), vars(value).get("__wrapped__")
+        if source is None:
+            raise _Unknown(f"{value.__qualname__} of module {value.__module__}, which cannot be imported")
+        own = source.name or hint or ("wrapper" if wrapped else "")
+        name = self._free(own, owner) if own else ""
+        if name:
+            self._written[id(owner)] = owner, name  # it may call itself
+        for used, meaning in source.scope.items():
+            self._bind(used, meaning)
+        if source.name:
+            text = decorator + source.text.replace(f" {own}", f" {name}", 1)
+            self._body += [*text.splitlines(), ""]  # an empty line, for a prompt to see the end
+        elif name:
+            self._body.append(f"{name} = {source.text}")
+        if wrapped is not None:
+            self._body.append(f"{self.code(update_wrapper)}({name}, {self.code(wrapped)})")
+        return name or source.text
+
+
+def _file(content: bytes, ending: str) -> str:
+    """Write a file named by a hash of its content, so that the same failure writes the same file."""
+    path = Path(tempfile.gettempdir()) / f"gradient_failure_{hashlib.sha256(content).hexdigest()[:16]}.{ending}"
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise _Unknown(f"it could not be saved: {error}") from error
+    return str(path)
+
+
+class _Pickler(pickle.Pickler):
+    """Pickles references to classes and functions. Those that cannot be imported refer to definitions of the script."""
+
+    def __init__(self, file: io.BytesIO, script: Script) -> None:
+        super().__init__(file)
+        self._script = script
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, ModuleType):
+            return importlib.import_module, (value.__name__,)
+        if not isinstance(value, type | FunctionType | Op):
+            return NotImplemented
+        place = place_of(value)
+        if place is not None and place.path == value.__qualname__:  # as pickle itself would write it
+            self._script.search(place.folder)
+            return NotImplemented
+        return getattr, (sys.modules["__main__"], self._script.assign(value.__name__, value))
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads the output of a `_Pickler` before the script ran."""
+
+    def __init__(self, file: io.BytesIO, script: Script) -> None:
+        super().__init__(file)
+        self._script = script
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("builtins", "getattr"):
+            return lambda _, name: self._script.meaning(name)
+        return super().find_class(module, name)
+
+
+def _pickled(script: Script, value: Any) -> bytes:
+    file = io.BytesIO()
+    try:
+        _Pickler(file, script).dump(value)
+        file.seek(0)
+        _Unpickler(file, script).load()
+    except Exception as error:  # an object's own pickling may raise any error
+        raise _Unknown(f"{type(value).__name__}, which cannot be pickled: {error}") from error
+    return file.getvalue()

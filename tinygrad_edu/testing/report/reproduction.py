@@ -1,0 +1,114 @@
+"""Add to each failure the code that reproduces it."""
+
+import copy
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from tinygrad_edu.engine import Tensor
+from tinygrad_edu.errors import TinygradError
+from tinygrad_edu.pytree import tree_map
+from tinygrad_edu.testing.arrays.layouts import copy_with_strides
+from tinygrad_edu.testing.op_call import Call, argument_names
+from tinygrad_edu.testing.report import first_failure
+from tinygrad_edu.testing.report.repro_script import Script
+
+__tracebackhide__ = True
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def reproducible(check: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Decorate a check so that its errors contain code that repeats the call, with the arguments it started with."""
+
+    @functools.wraps(check)
+    def checked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        drawn = any(hasattr(x, "example") for x in args)  # from a strategy: then an inner call fails
+        kept = {} if drawn else {"args": _snapshot(args, {}), "kwargs": _snapshot(kwargs, {})}
+        try:
+            return check(*args, **kwargs)
+        except TinygradError as error:
+            if kept:
+                inner = error.args[0] if error.args else None  # the message of a check that this one called
+                text = inner.text if isinstance(inner, Message) else first_failure.message_of(error, args)
+                error.args = (Message(text, checked, **kept),)
+            raise
+
+    return checked
+
+
+class Message:
+    """The message of an error, with code that reproduces it. The code is written when the message is read."""
+
+    def __init__(self, text: str, check: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.text, self._call, self._taken = text, (check, args, kwargs), False
+
+    @functools.cached_property
+    def _lines(self) -> str:
+        try:
+            return "\n".join(_lines(*self._call))
+        except Exception as error:  # it must not hide the failure
+            return f"# The code could not be written: {error!r}"
+
+    def take(self) -> str:
+        """Return the code. From now on the message refers to it instead of containing it."""
+        self._taken = True
+        return self._lines
+
+    def __str__(self) -> str:
+        lines = " see below." if self._taken else f"\n{self._lines}"
+        return f"{self.text}\nTo reproduce:{lines}"
+
+    def __repr__(self) -> str:
+        return repr(str(self))
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return str, (str(self),)
+
+
+def reproduction_lines(error: BaseException) -> str:
+    """Return the code in the message of an error or of an exception group, to print it without a margin."""
+    errors = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    own = [message.take() for message in error.args[:1] if isinstance(message, Message)]
+    return "\n\n".join([*own, *filter(None, map(reproduction_lines, errors))])
+
+
+def _snapshot(arguments: Any, copies: dict[int, Any]) -> Any:
+    """Return a pytree with copies of its arrays, tensors, calls and Generators. `copies` holds them by id."""
+    return tree_map(lambda x: copies.setdefault(id(x), _copied(x, copies)), arguments)
+
+
+def _copied(value: Any, copies: dict[int, Any]) -> Any:
+    if id(value) in copies:
+        return copies[id(value)]
+    if isinstance(value, np.ndarray):
+        array: Any = copy_with_strides(value)
+        array.flags.writeable = value.flags.writeable
+        return array
+    if isinstance(value, Tensor):
+        return Tensor(value.numpy().copy(), value.requires_grad)
+    if isinstance(value, Call):
+        return value.map_arrays(lambda x: copies.setdefault(id(x), _copied(x, copies)))
+    return copy.deepcopy(value) if isinstance(value, np.random.Generator) else value
+
+
+def _lines(check: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
+    """Return the lines of code that call a check."""
+    script = Script()
+    name = script.code(check)
+    hints = [p.name for p in inspect.signature(check).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    subjects, arrays = args[: len(hints)], args[len(hints) :]
+    parts = [
+        script.assign("call" if isinstance(x, Call) else hint, x) for hint, x in zip(hints, subjects, strict=False)
+    ]
+    own = getattr(args[0], "arrays", ()) if arrays else ()
+    if own and len(own) == len(arrays) and all(a is b for a, b in zip(own, arrays, strict=True)):
+        parts.append(f"*{parts[0]}.arrays")
+    elif arrays:
+        parts += [script.assign(*pair) for pair in zip(argument_names(args[0], len(arrays)), arrays, strict=True)]
+    parts += [f"{key}={script.code(value, key)}" for key, value in kwargs.items()]
+    return [*script.lines, f"{name}({', '.join(parts)})"]

@@ -1,0 +1,273 @@
+"""check_vjp, check_jvp and check_linear: check the derivatives of functions of Tensors, in float64.
+
+The cotangents and directions are random and have no tiny entries. With an all-ones cotangent, a wrong vjp of softmax
+would pass. The tolerance is the error estimate of the finite differences.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import Array, Tensor, from_numpy, is_grad_enabled, no_grad, values_of
+from tinygrad_edu.errors import DTypeError
+from tinygrad_edu.pytree import tree_leaves, tree_map
+from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
+from tinygrad_edu.testing.claim import Claim
+from tinygrad_edu.testing.decision import EXACT, compare, compare_tangent
+from tinygrad_edu.testing.failures import GradientMismatch
+from tinygrad_edu.testing.flat_function import ravel_arrays, unravel_arrays
+from tinygrad_edu.testing.numeric.extrapolation import SAFETY
+from tinygrad_edu.testing.numeric.finite_differences import largest
+from tinygrad_edu.testing.numeric.rounding import jitter_of_linear
+from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_signed, seeded
+from tinygrad_edu.testing.op_call import argument_names, title_of
+from tinygrad_edu.testing.purity import copies, require_deterministic, require_unwritten
+from tinygrad_edu.testing.report.reproduction import reproducible
+from tinygrad_edu.transforms import Function, jvp, vjp
+
+__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
+
+_CANCELLED = 2.0**-48  # the rounding error of a sum that cancels, relative to direction times cotangent
+
+
+@reproducible
+def check_vjp(f: Function, *arrays: Any, order: int = 2, rng: Rng | None = None) -> None:
+    """Check the derivatives of a function of Tensors against finite differences, up to the given order.
+
+    The derivative of order n + 1 is checked as that of the function (inputs, cotangent) -> gradients of order n.
+
+    Parameters
+    ----------
+    f : callable
+        Takes Tensors, and returns a Tensor or a pytree of Tensors. It may be a `Call` or an `Op`.
+    *arrays : array_like, floating
+        The point, which is converted to float64.
+    order : int
+        1, 2 or 3.
+    rng : numpy.random.Generator, optional
+        As in `check_gradient`.
+
+    Raises
+    ------
+    GradientMismatch, Inconclusive, NotDeterministic
+        As in `check_gradient`.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> check_vjp(lambda x, y: tg.tanh(x @ y), np.ones((2, 3)), np.ones(3), order=3)
+    """
+    rng = seeded(rng)
+    points = _points(f, arrays)
+    names, title = argument_names(f, len(points)), title_of(f)
+    scale, affine = 0.0, 0
+    for n in range(1, order + 1):
+        cotangents = _check_once(f, points, names, f"{title}, derivative {n}" if n > 1 else title, rng, scale, affine)
+        # A small gradient, such as that of a saturated tanh, may be a sum of terms as large as its cotangent.
+        scale = max(scale, *(float(np.max(np.abs(g), initial=0)) for g in cotangents), 0.0)
+        f, points, affine = _pullback_of(f, points), points + cotangents, affine + len(cotangents)
+        names = (*names, *(f"cotangent{n}{'_' * bool(k)}{k or ''}" for k in range(len(cotangents))))
+
+
+@reproducible
+def check_jvp(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
+    """Check the forward derivative of a function of Tensors against finite differences and the reverse derivative.
+
+    The latter is the identity <v, J u> = <J' v, u>, for a random direction u and cotangent v.
+
+    Parameters
+    ----------
+    f, *arrays, rng
+        As in `check_vjp`.
+
+    Raises
+    ------
+    GradientMismatch, Inconclusive, NotDeterministic
+        As in `check_gradient`.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> check_jvp(lambda x: tg.softmax(x), np.array([0.5, 1.0, -2.0]))
+    """
+    rng, title = seeded(rng), f"jvp of {title_of(f)}"
+    points = _points(f, arrays)
+    value = _value_of(f, points)
+    here = require_deterministic(title, value, points)
+    out, pullback = vjp(f, *points)
+    cotangents = _cotangents(out, rng)
+    row = _join(cotangents)
+
+    def tangent(directions: Sequence[Array]) -> Array:
+        with no_grad():
+            return _join(_floating(jvp(f, points, directions)[1]))
+
+    def tangent_along(k: int, direction: Array) -> Array:
+        return tangent([direction if i == k else np.zeros(x.shape) for i, x in enumerate(points)])
+
+    def pulled(factor: float) -> Any:
+        with no_grad():
+            return pullback(_like(out, [factor * v for v in cotangents]))
+
+    claim = Claim(title, value, points, argument_names(f, len(points)), here, row, ())
+    parts = [draw_directions(rng, x) for x in points]
+    for k, direction in ((k, u) for k, each in enumerate(parts) for u in each):
+        claimed = replace(claim, gradients=(tangent_along(k, direction),) * len(points))
+        compare_tangent(claimed, k, direction, partial(tangent_along, k), rng)
+    directions = [np.sum(each, axis=0) for each in parts]
+    sides = _inner([tangent(directions)], [row]), _inner(pulled(1.0), directions)
+    lost = _CANCELLED * max(map(largest, directions), default=0.0) * float(np.sum(np.abs(row)))
+    if not _are_equal(*sides, lost):
+        forward = jitter_of_linear(lambda c: np.sum(row * tangent([c * u for u in directions])))
+        lost += SAFETY * float(forward + jitter_of_linear(lambda c: _inner(pulled(c), directions)[0]))
+    _demand_equal(f"{title}: <v, J u> and <J' v, u>", *sides, lost)
+
+
+@reproducible
+def check_linear(f: Function, *arrays: Any, rng: Rng | None = None) -> None:
+    """Check a linear function of Tensors without finite differences: linearity, and <f(u), v> = <u, vjp(v)>.
+
+    Parameters
+    ----------
+    f : callable
+        A function that is linear in all its inputs together: ``f(a u + b w) = a f(u) + b f(w)``.
+    *arrays : array_like
+        Only their shapes are used.
+    rng : numpy.random.Generator, optional
+        As in `check_gradient`.
+
+    Raises
+    ------
+    GradientMismatch
+        f is not linear, or its vjp is not its transpose.
+
+    Examples
+    --------
+    >>> import tinygrad_edu as tg
+    >>> check_linear(lambda x: tg.sum(x, axis=0), np.zeros((3, 2)))
+    """
+    rng = seeded(rng)
+    u, w = ([draw_signed(rng, np.shape(a)) for a in arrays] for _ in range(2))
+    value = _value_of(f, u)
+    out, pullback = vjp(f, *u)
+    cotangents = _cotangents(out, rng)
+    with no_grad():
+        back = pullback(_like(out, cotangents))
+    name = title_of(f)
+    mixed = value(*(2 * a - 3 * b for a, b in zip(u, w, strict=True)))
+    parts = 2 * value(*u), 3 * value(*w)
+    if not np.all(np.abs(mixed - (parts[0] - parts[1])) <= EXACT * np.max(np.abs(parts), initial=1)):
+        raise GradientMismatch(f"{name} is not linear: f(2 u - 3 w) is not 2 f(u) - 3 f(w).")
+    lost = _CANCELLED * sum(float(np.sum(np.abs(v))) for v in cotangents) * max(map(largest, u), default=0.0)
+    _demand_equal(f"{name}: <f(u), v> and <u, vjp(v)>", _inner(_floating(out), cotangents), _inner(back, u), lost)
+
+
+# --- The parts ---
+
+
+def _points(f: Function, arrays: Sequence[Any]) -> tuple[Array, ...]:
+    """Return the point in float64. Default: the arrays of a `Call`."""
+    points = [np.asarray(values_of(a)) for a in arrays or getattr(f, "arrays", ())]
+    for a in points:
+        if a.dtype.kind not in "fiu":
+            raise DTypeError(f"a derivative is taken at real numbers, not at an array of dtype {a.dtype}.")
+    return tuple(a if a.dtype == np.float64 else copy_with_layout_of(a.astype(np.float64), a) for a in points)
+
+
+def _floating(out: Any) -> list[Tensor]:
+    """Return the floating-point tensors (and arrays) among results."""
+    return [t for t in map(_as_tensor, tree_leaves(out)) if t.dtype.kind == "f"]
+
+
+def _as_tensor(x: Any) -> Tensor:
+    return x if isinstance(x, Tensor) else Tensor(x)
+
+
+def _join(parts: Sequence[Any]) -> Array:
+    """Return tensors or arrays as one array."""
+    return ravel_arrays([np.asarray(values_of(part)) for part in parts]) if parts else np.zeros(0)
+
+
+def _value_of(f: Function, points: Sequence[Array]) -> Function:
+    """Return f as a function of arrays that returns one array. It copies them in the layouts of `points`."""
+
+    def value(*arrays: Array) -> Array:
+        with no_grad():
+            return _join(_floating(f(*map(from_numpy, map(copy_with_layout_of, arrays, points)))))
+
+    return value
+
+
+def _cotangents(out: Any, rng: Rng) -> tuple[Array, ...]:
+    return tuple(draw_signed(rng, t.shape).astype(t.dtype, copy=False) for t in _floating(out))
+
+
+def _like(out: Any, cotangents: Any) -> Any:
+    """Return the pytree `out` with cotangents in place of its floating-point results, and zeros elsewhere."""
+    remaining = iter(cotangents)
+    return tree_map(lambda x: next(remaining) if _as_tensor(x).dtype.kind == "f" else np.zeros(np.shape(x)), out)
+
+
+def _pullback_of(f: Function, points: Sequence[Array]) -> Function:
+    """Return the function (inputs, cotangents) -> gradients of Tensors, for the check of the next order.
+
+    It records f once at the point itself, where most of its values are computed.
+    """
+    count, at_points = len(points), cache(lambda: vjp(f, *map(from_numpy, copies(points))))
+
+    def pulled(*inputs: Any) -> Any:
+        here = not is_grad_enabled() and all(np.array_equal(x.numpy(), p) for x, p in zip(inputs, points, strict=False))
+        out, pullback = at_points() if here else vjp(f, *inputs[:count])
+        return pullback(_like(out, inputs[count:]))
+
+    return pulled
+
+
+def _check_once(
+    f: Function,
+    points: tuple[Array, ...],
+    names: tuple[str, ...],
+    title: str,
+    rng: Rng,
+    scale: float,
+    affine: int,
+) -> tuple[Array, ...]:
+    """Check the first derivative of f, and return the cotangents of the check."""
+    value = _value_of(f, points)
+    require_deterministic(title, value, points)
+    given = copies(points)
+    out, pullback = vjp(f, *map(from_numpy, given))
+    cotangents = _cotangents(out, rng)
+
+    def gradients(joined: Array) -> tuple[Array, ...]:
+        with no_grad():
+            return tuple(g.numpy() for g in pullback(_like(out, unravel_arrays(joined, cotangents))))
+
+    row = _join(cotangents)
+    claimed = gradients(row)
+    require_unwritten(title, names, given, points)
+    plain = value(*points).copy()  # f may write into this memory again
+    if not np.allclose(_join(_floating(out)), plain, rtol=EXACT, atol=EXACT, equal_nan=True):
+        raise GradientMismatch(f"{title}: its recorded value differs from its value under no_grad().")
+    compare(Claim(title, value, points, names, plain, row, claimed, scale, affine=affine), rng, gradients)
+    return cotangents
+
+
+def _inner(a: Any, b: Any) -> tuple[float, float]:
+    """Return the inner product of two lists of arrays, and the sum of the absolute values of its terms."""
+    terms = np.concatenate(
+        [np.zeros(0), *(np.ravel(values_of(x)) * np.ravel(values_of(y)) for x, y in zip(a, b, strict=True))]
+    )
+    return float(np.sum(terms)), float(np.sum(np.abs(terms)))
+
+
+def _are_equal(left: tuple[float, float], right: tuple[float, float], lost: float) -> bool:
+    return abs(left[0] - right[0]) <= EXACT * max(left[1], right[1]) + lost
+
+
+def _demand_equal(what: str, left: tuple[float, float], right: tuple[float, float], lost: float) -> None:
+    if not _are_equal(left, right, lost):
+        raise GradientMismatch(f"{what} differ: {left[0]} and {right[0]}.")

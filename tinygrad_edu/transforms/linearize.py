@@ -1,0 +1,149 @@
+"""Linearized: one recorded call of a function, and its pullback. Every transform uses it."""
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tinygrad_edu.engine import (
+    Cell,
+    Node,
+    Tensor,
+    backward_pass,
+    enable_grad,
+    is_grad_enabled,
+    leaf,
+    refuse_stale,
+    wrap,
+)
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.ops.shape import identity
+from tinygrad_edu.pytree import tree_leaves, tree_map
+
+__all__ = ["Function", "Linearized", "as_tensors"]
+
+Function = Callable[..., Any]
+
+
+class Linearized:
+    """One recorded call of a function, which maps cotangents of its result to cotangents of its arguments.
+
+    Parameters
+    ----------
+    f : callable
+        Takes tensors and returns tensors; both may be nested.
+    args : sequence
+        Floating point. A list of plain numbers is one tensor.
+    has_aux : bool
+        Whether f returns a pair. Only its first part is differentiated.
+
+    Attributes
+    ----------
+    out
+        The recorded result of f.
+    result, aux
+        The result and the auxiliary data, for the caller. They are detached from the graph unless they depend on a
+        tensor outside of the call that requires a gradient.
+    """
+
+    def __init__(self, f: Function, args: Iterable[Any], has_aux: bool) -> None:
+        inputs = tuple(tree_map(_input, as_tensors(x)) for x in args)
+        self._nodes = tree_map(_node, inputs)
+        self._targets = frozenset[Node](tree_leaves(self._nodes))
+        with enable_grad():
+            result = f(*inputs)
+        self.out, aux = _pair(result) if has_aux else (result, None)
+        self.result, self.aux = (_detach(part, self._targets) for part in (self.out, aux))
+
+    def pullback(self, out: Any, cotangents: Any) -> Any:
+        """Return the cotangents of the arguments, for cotangents of `out`: the recorded result or a part of it."""
+        pairs: list[tuple[Tensor, Tensor]] = []
+        tree_map(lambda result, g: pairs.extend(_pair_cotangent(result, g)), out, cotangents)
+        record = is_grad_enabled() and (any(g.requires_grad for _, g in pairs) or self._outside)
+        found = backward_pass(
+            [(_node(result), g if record else g._data) for result, g in pairs],
+            self._targets,
+            retain_graph=True,
+            wrap_saved=wrap if record else None,
+        )
+        return tree_map(lambda node: _gradient(found.get(node), node), self._nodes)
+
+    @cached_property
+    def _outside(self) -> bool:
+        return _reaches_outside(self.out, self._targets)
+
+
+def as_tensors(x: Any) -> Any:
+    """Return nested lists of plain numbers as one tensor, and any other pytree with a tensor for each leaf."""
+    if isinstance(x, Tensor):
+        return x
+    leaves = list(tree_leaves(x)) if isinstance(x, list | tuple) else []
+    if leaves and all(isinstance(leaf, int | float) for leaf in leaves):
+        return Tensor(x)
+    return tree_map(lambda leaf: leaf if isinstance(leaf, Tensor) else Tensor(leaf), x)
+
+
+def _input(tensor: Tensor) -> Tensor:
+    """Give an argument a node of its own, where the backward pass stops."""
+    if not tensor.requires_grad:
+        return wrap(tensor._data, leaf(tensor._data), tensor._cell)
+    with enable_grad():
+        copy: Tensor = identity(tensor)
+        return copy
+
+
+def _node(x: Tensor) -> Node:
+    assert x._node is not None
+    return x._node
+
+
+def _pair(result: Any) -> tuple[Any, Any]:
+    if isinstance(result, tuple) and len(result) == 2:
+        return result
+    raise DTypeError(
+        "has_aux=True: the function must return a pair (result, aux), and it returned "
+        f"{f'a tuple of {len(result)}' if isinstance(result, tuple) else f'a {type(result).__name__}'}."
+    )
+
+
+def _reaches_outside(results: Any, targets: frozenset[Node]) -> bool:
+    """Whether results depend on tensors outside of the call: computed arguments, or leaves that f captured."""
+    if any(target.op is not None for target in targets):
+        return True
+    roots = [x._node for x in tree_leaves(results) if isinstance(x, Tensor) and x._node is not None]
+    stack, seen = [*roots, *targets], set(targets)
+    while stack:
+        node = stack.pop()
+        if node.op is None and node not in targets:
+            return True
+        new = [parent for parent in node.parents if parent is not None and parent not in seen]
+        seen.update(new)
+        stack.extend(new)
+    return False
+
+
+def _detach(results: Any, targets: frozenset[Node]) -> Any:
+    """Detach results, unless they depend on a tensor outside of the call that requires a gradient."""
+    if is_grad_enabled() and _reaches_outside(results, targets):
+        return results
+    return tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, results)
+
+
+def _pair_cotangent(result: Any, g: Any) -> list[tuple[Tensor, Tensor]]:
+    """Return a result with its cotangent, cast to its dtype; nothing for a result that needs no backward pass."""
+    if not isinstance(result, Tensor) or result._node is None:
+        return []
+    refuse_stale("the pullback", "result", result)
+    cotangent = g if isinstance(g, Tensor) else Tensor(g, dtype=result.dtype)
+    if cotangent.shape != result.shape:
+        raise ShapeError(f"a cotangent of shape {cotangent.shape} for a result of shape {result.shape}.")
+    return [(result, cotangent if cotangent.dtype == result.dtype else cotangent.astype(result.dtype))]
+
+
+def _gradient(g: Any, node: Node) -> Tensor:
+    """Return a gradient that shares no memory; zeros if the result does not depend on the argument."""
+    if isinstance(g, Tensor):
+        copy: Tensor = identity(g)
+        return copy
+    return wrap(np.zeros(node.shape, node.dtype) if g is None else np.asarray(g), None, Cell.new(shared=True))
