@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu.cores import threads
-from tinygrad_edu.engine import scattering
+from tinygrad_edu.engine.fast import scatter_add
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops import normalization as composed
 from tinygrad_edu.ops import plain as plain_forms
@@ -195,7 +195,7 @@ def test_integrals_from_a_table(bell):
 
 def test_nothing_is_added_outside():
     with pytest.raises(IndexError, match="out of bounds"):
-        scattering.add_at(np.zeros((3, 8)), np.full(2000, 3), np.ones((2000, 8)))
+        scatter_add.add_at(np.zeros((3, 8)), np.full(2000, 3), np.ones((2000, 8)))
 
 
 # --- Products. Of 120,000 all pieces can be of one length; 120,011 is a prime number. ---

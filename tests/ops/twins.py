@@ -7,7 +7,8 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
-from tinygrad_edu.engine import scattering
+from tinygrad_edu.engine.fast import scatter_add
+from tinygrad_edu.engine.plain import plain_add_at
 from tinygrad_edu.ops import plain, recurrent
 from tinygrad_edu.ops.fast import (
     blocks,
@@ -459,8 +460,8 @@ TWINS = {
     ),
     "indices.getitem_values": twins(indices.getitem_values, indexed()),
     "indices.flat_indices": twins(indices.flat_indices, places()),
-    "scattering.add_at": Twins(
-        added(scattering.add_at), added(scattering.plain_add_at), indexed(values=True), None
+    "scatter_add.add_at": Twins(
+        added(scatter_add.add_at), added(plain_add_at), indexed(values=True), None
     ),
     "normalization.mean_of_products": Twins(
         in_dtype(normalization.mean_of_products), in_dtype(plain.plain_mean_of_products), pairs_of_channels(), None
