@@ -24,7 +24,6 @@ from benchmarks.statistics import median
 from benchmarks.timing import timed
 from tinygrad_edu import nn
 from tinygrad_edu.ops import col2im, conv2d, im2col, matmul
-from tinygrad_edu.ops.choosing import drop
 from tinygrad_edu.ops.convolution import correlate_images
 from tinygrad_edu.ops.dropout import draw_bits, dropout
 from tinygrad_edu.ops.fast import normalization, softmax
@@ -33,6 +32,7 @@ from tinygrad_edu.ops.fast.layout import samples_first, samples_last
 from tinygrad_edu.ops.fast.products import plain_product, product
 from tinygrad_edu.ops.normalization import centre, over_rms
 from tinygrad_edu.ops.products import linear
+from tinygrad_edu.ops.selection import drop
 from tinygrad_edu.ops.trigonometry import tanh_gradient
 from tinygrad_edu.parallel import single_threaded_blas
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tinygrad_edu.parallel.pairwise import PairwiseSum, share
+from tinygrad_edu.parallel.tree_sum import PairwiseSum, share
 
 IMAGE = Path(__file__).parent / "images" / "tree.png"
 SHARDS, WORKERS = 11, 3

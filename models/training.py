@@ -32,7 +32,7 @@ from tinygrad_edu.errors import (
     UnlockedFolderWarning,
 )
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.coupling import Loss
+from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.parallel import Workers, world
 from tinygrad_edu.parallel.workers import gather
 from tinygrad_edu.training import Checkpoints, Epoch, evaluating

@@ -9,7 +9,7 @@ import benchmarks.ours
 from benchmarks import workloads
 from tinygrad_edu import nn
 from tinygrad_edu.parallel import ALONE, Workers, single_threaded_blas, world
-from tinygrad_edu.parallel.reducing import sum_over_workers
+from tinygrad_edu.parallel.allreduce import sum_over_workers
 from tinygrad_edu.parallel.workers import gather as gather_from
 from tinygrad_edu.training import Accuracy, evaluate
 

@@ -13,7 +13,7 @@ from tools.layer_table import cases
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-@pytest.mark.parametrize("name", ["pooling", "padding", "resizing", "folding"])
+@pytest.mark.parametrize("name", ["pooling", "padding", "upsampling", "fold"])
 def test_the_result_of_an_array_is_an_array_of_its_dtype(name, dtype):
     for case in cases(name):
         x = case.inputs["x"].astype(dtype)

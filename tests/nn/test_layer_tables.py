@@ -8,7 +8,7 @@ import pytest
 
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.engine import values_of
-from tinygrad_edu.nn.coupling import as_parts
+from tinygrad_edu.nn.sample_independence import as_parts
 from tinygrad_edu.testing import check_module
 from tools.layer_table import FOLDER, cases, names, results_in
 from tools.torch_table import assert_same, expected

@@ -31,8 +31,8 @@ from tinygrad_edu.errors import (
 from tinygrad_edu.folder_lock import LOCK_FILE
 from tinygrad_edu.training import Checkpoints, EarlyStopping, checkpoints, fit
 from tinygrad_edu.training.checkpoints import STATE
-from tinygrad_edu.training.packing import pack, unpack
-from tinygrad_edu.training.streams import streams_of
+from tinygrad_edu.training.rng_discovery import streams_of
+from tinygrad_edu.training.serialization import pack, unpack
 
 X, Y = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32), np.arange(12) % 2
 

@@ -13,7 +13,7 @@ from tinygrad_edu.errors import CheckpointError, DTypeError
 from tinygrad_edu.training import Accuracy, Checkpoints, evaluate, fit
 from tinygrad_edu.training.batches import untaken
 from tinygrad_edu.training.random_sources import random_sources
-from tinygrad_edu.training.streams import streams_of
+from tinygrad_edu.training.rng_discovery import streams_of
 
 SHARED = np.random.default_rng(5)
 X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)

@@ -17,7 +17,7 @@ from tests.training.program_data import rows_in
 from tests.training.programs import Program, check, check_alone
 from tinygrad_edu import data, nn, optim
 from tinygrad_edu.errors import WholeBatchWarning
-from tinygrad_edu.nn import coupling, module, sharding
+from tinygrad_edu.nn import module, sample_independence, sharding
 from tinygrad_edu.nn.randomness import stream_of
 from tinygrad_edu.parallel import gradients, sharded_model
 from tinygrad_edu.training import evaluation, fit, steps
@@ -230,17 +230,17 @@ def hook_per_shard(patch):
 
 def inherited_declaration(patch):
     """A declaration counts in a subclass that replaces the forward."""
-    patch(coupling, "_covers_forward", lambda module: True)
+    patch(sample_independence, "_covers_forward", lambda module: True)
 
 
 def ignored_hooks(patch):
     """Forward hooks, and a forward that is patched in, are not looked for."""
-    patch(coupling, "is_patched", lambda module: False)
+    patch(sample_independence, "is_patched", lambda module: False)
 
 
 def covered_coupling(patch):
     """False of a module covers True of a module in it."""
-    patch(sharded_model, "declared_by", lambda modules: coupling.declaration(modules[0]))
+    patch(sharded_model, "declared_by", lambda modules: sample_independence.declaration(modules[0]))
 
 
 def copied_denominator(patch):

@@ -12,18 +12,18 @@ from tinygrad_edu.nn import (
     attention,
     containers,
     convolution,
-    dropping,
+    dropout,
     embedding,
-    flattening,
-    folding,
+    flatten,
+    fold,
     linear,
     losses,
     normalization,
     padding,
     pooling,
     recurrent,
-    resizing,
     transformer,
+    upsampling,
 )
 from tinygrad_edu.nn import init as init
 from tinygrad_edu.nn.activations import *
@@ -31,10 +31,10 @@ from tinygrad_edu.nn.additive import additive as additive
 from tinygrad_edu.nn.attention import *
 from tinygrad_edu.nn.containers import *
 from tinygrad_edu.nn.convolution import *
-from tinygrad_edu.nn.dropping import *
+from tinygrad_edu.nn.dropout import *
 from tinygrad_edu.nn.embedding import *
-from tinygrad_edu.nn.flattening import *
-from tinygrad_edu.nn.folding import *
+from tinygrad_edu.nn.flatten import *
+from tinygrad_edu.nn.fold import *
 from tinygrad_edu.nn.functional_call import functional_call as functional_call
 from tinygrad_edu.nn.linear import *
 from tinygrad_edu.nn.losses import *
@@ -45,15 +45,15 @@ from tinygrad_edu.nn.pooling import *
 from tinygrad_edu.nn.randomness import current_stream as current_stream
 from tinygrad_edu.nn.randomness import random_stream as random_stream
 from tinygrad_edu.nn.recurrent import *
-from tinygrad_edu.nn.resizing import *
 from tinygrad_edu.nn.sharding import needs_whole_batch as needs_whole_batch
 from tinygrad_edu.nn.state import IncompatibleKeys as IncompatibleKeys
 from tinygrad_edu.nn.summary import Summary as Summary
 from tinygrad_edu.nn.summary import summary as summary
 from tinygrad_edu.nn.transformer import *
+from tinygrad_edu.nn.upsampling import *
 
 _FILES = (
-    containers, linear, activations, flattening, dropping, padding, convolution, pooling, folding, resizing,
+    containers, linear, activations, flatten, dropout, padding, convolution, pooling, fold, upsampling,
     normalization, embedding, recurrent, attention, transformer, losses,
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring

@@ -9,8 +9,8 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.nn.coupling import CALLS, declared_with, is_patched
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sample_independence import CALLS, declared_with, is_patched
 from tinygrad_edu.transforms.trees import tree_leaves
 
 __all__ = ["additive", "denominator_of", "elements", "label_weights", "rows"]

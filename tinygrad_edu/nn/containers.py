@@ -6,8 +6,8 @@ from typing import Any, Self, overload
 
 from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.nn.coupling import as_parts
 from tinygrad_edu.nn.module import Module, name_of
+from tinygrad_edu.nn.sample_independence import as_parts
 
 __all__ = ["Identity", "Lambda", "ModuleDict", "ModuleList", "Residual", "Sequential"]
 

@@ -12,7 +12,7 @@ from tinygrad_edu import ops
 from tinygrad_edu.engine import Tensor, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import init
-from tinygrad_edu.nn.dropping import Dropout
+from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import by_settings, require_batch

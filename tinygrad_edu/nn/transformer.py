@@ -14,11 +14,11 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.activations import is_elementwise
 from tinygrad_edu.nn.attention import MultiheadAttention
 from tinygrad_edu.nn.containers import ModuleList
-from tinygrad_edu.nn.coupling import as_parts
-from tinygrad_edu.nn.dropping import Dropout
+from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.linear import Linear, require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import LayerNorm
+from tinygrad_edu.nn.sample_independence import as_parts
 from tinygrad_edu.nn.sharding import by_settings
 
 __all__ = [

@@ -10,7 +10,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, Operand, Tensor, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, multiply, subtract
-from tinygrad_edu.ops.choosing import clip, drop, keep, where
+from tinygrad_edu.ops.error_function import normal_cdf
 from tinygrad_edu.ops.fast.elementwise import (
     ZEROS,
     bent,
@@ -20,11 +20,11 @@ from tinygrad_edu.ops.fast.elementwise import (
     silu_slope,
     slope_of_bent,
 )
-from tinygrad_edu.ops.gaussian import normal_cdf
 from tinygrad_edu.ops.indexing import getitem
-from tinygrad_edu.ops.logistic import sigmoid, softplus
 from tinygrad_edu.ops.powers import exp, square
+from tinygrad_edu.ops.selection import clip, drop, keep, where
 from tinygrad_edu.ops.shape import reshape
+from tinygrad_edu.ops.sigmoids import sigmoid, softplus
 from tinygrad_edu.ops.trigonometry import tanh
 
 __all__ = [

@@ -6,10 +6,10 @@ import numpy as np
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.interpolation import means, resized, spans
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.pooling import max_pool2d
 from tinygrad_edu.ops.reduction import max, mean
-from tinygrad_edu.ops.resizing import means, resized, spans
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
 from tinygrad_edu.ops.sliding import Size
 from tinygrad_edu.ops.windows import batch_of, unbatched

@@ -10,13 +10,13 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, multiply
-from tinygrad_edu.ops.choosing import drop, keep, maximum
 from tinygrad_edu.ops.fast import softmax as fast
 from tinygrad_edu.ops.fast.elementwise import soft_part
 from tinygrad_edu.ops.fast.reductions import mean_along
-from tinygrad_edu.ops.logistic import logit, sigmoid
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, sum
+from tinygrad_edu.ops.selection import drop, keep, maximum
+from tinygrad_edu.ops.sigmoids import logit, sigmoid
 
 __all__ = ["log_softmax", "softmax", "softmin"]
 

@@ -9,10 +9,10 @@ from numpy import ndarray
 from tinygrad_edu.engine import Tensor, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, multiply
-from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.classification import as_probabilities, softmax_cross_entropy
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.reduction import mean, sum
+from tinygrad_edu.ops.selection import keep
 from tinygrad_edu.ops.shape import expand_dims, reshape
 
 __all__ = ["cross_entropy"]

@@ -12,10 +12,10 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.errors import MissingRuleError
 from tinygrad_edu.ops.arithmetic import abs, sign
-from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.inverses import mean_with_transpose, solve, symmetric
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.products import matmul, transposed
+from tinygrad_edu.ops.selection import keep
 from tinygrad_edu.ops.shape import broadcast_to
 
 __all__ = ["cholesky", "eigh", "eigvalsh", "qr", "svd", "svdvals"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Tensor, add_at, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.ops.choosing import where
+from tinygrad_edu.ops.selection import where
 
 __all__ = ["embedding"]
 

@@ -8,8 +8,8 @@ from numpy.linalg import LinAlgError
 
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.products import matmul, transposed
+from tinygrad_edu.ops.selection import keep
 from tinygrad_edu.ops.shape import expand_dims, identity, squeeze
 
 __all__ = ["inv", "matrix_power", "pinv", "solve"]

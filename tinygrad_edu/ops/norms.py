@@ -10,11 +10,11 @@ from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, astype, sign
 from tinygrad_edu.ops.axes import Axis
-from tinygrad_edu.ops.choosing import keep, where
 from tinygrad_edu.ops.decompositions import svdvals
 from tinygrad_edu.ops.inverses import inv
 from tinygrad_edu.ops.powers import all_normal, power, power_of_2_below
 from tinygrad_edu.ops.reduction import max, min, sum
+from tinygrad_edu.ops.selection import keep, where
 from tinygrad_edu.ops.shape import broadcast_to, reshape, transpose
 
 __all__ = ["cond", "matrix_norm", "matrix_rank", "norm", "vector_norm"]

@@ -9,10 +9,10 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.fast.layout import samples_first, samples_last
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.reduction import mean
+from tinygrad_edu.ops.selection import keep
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
 from tinygrad_edu.ops.sliding import Pair, Row, Size, Window, pair, require_listable, row, window, windows_of
 from tinygrad_edu.ops.windows import batch_of, im2col, unbatched

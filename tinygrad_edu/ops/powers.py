@@ -7,8 +7,8 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Operand, op, values_of
 from tinygrad_edu.ops.arithmetic import in_dtype_of
-from tinygrad_edu.ops.choosing import drop, where
 from tinygrad_edu.ops.fast.powers import raised
+from tinygrad_edu.ops.selection import drop, where
 
 __all__ = [
     "cbrt", "exp", "exp2", "expm1", "hypot", "log", "log1p", "log2", "log10", "power", "rsqrt", "sqrt", "square",

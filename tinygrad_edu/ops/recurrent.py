@@ -18,9 +18,9 @@ from tinygrad_edu.ops.activations import relu
 from tinygrad_edu.ops.fast import recurrent as fast
 from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.ops.joining import concatenate
-from tinygrad_edu.ops.logistic import sigmoid
 from tinygrad_edu.ops.products import linear, matmul
 from tinygrad_edu.ops.shape import reshape, swapaxes
+from tinygrad_edu.ops.sigmoids import sigmoid
 from tinygrad_edu.ops.splitting import split
 from tinygrad_edu.ops.trigonometry import tanh
 

@@ -9,12 +9,12 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
-from tinygrad_edu.ops.choosing import where
 from tinygrad_edu.ops.fast.scans import accumulated, cumprod_slope, from_columns, in_columns, summed_up
-from tinygrad_edu.ops.gathering import added_flat, normal_axis
+from tinygrad_edu.ops.gather import added_flat, normal_axis
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.powers import exp
+from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape, swapaxes
 from tinygrad_edu.thresholds import SizeThreshold
 

@@ -8,9 +8,9 @@ from numpy import ndarray
 from tinygrad_edu.engine import shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.fast.ranks import first_places
-from tinygrad_edu.ops.gathering import normal_axis, take, take_along_axis, taken_along
+from tinygrad_edu.ops.gather import normal_axis, take, take_along_axis, taken_along
 from tinygrad_edu.ops.indexing import getitem
-from tinygrad_edu.ops.questions import argsort
+from tinygrad_edu.ops.nondifferentiable import argsort
 from tinygrad_edu.ops.shape import reshape, squeeze
 
 __all__ = ["kthvalue", "sort", "topk", "unique"]

@@ -10,10 +10,10 @@ from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape
-from tinygrad_edu.ops.choosing import where
 from tinygrad_edu.ops.fast.ranks import places_at_ranks
-from tinygrad_edu.ops.gathering import taken_along
+from tinygrad_edu.ops.gather import taken_along
 from tinygrad_edu.ops.reduction import as_floating, mean, sum
+from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import broadcast_to, reshape, transpose
 
 __all__ = ["average", "median", "percentile", "quantile"]

@@ -7,9 +7,9 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import Array, Operand, op
-from tinygrad_edu.ops.choosing import where
 from tinygrad_edu.ops.fast.elementwise import tanh_slope
 from tinygrad_edu.ops.powers import hypot, sqrt
+from tinygrad_edu.ops.selection import where
 
 __all__ = [
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cos", "cosh", "sin", "sinc", "sinh",

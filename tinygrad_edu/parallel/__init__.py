@@ -4,7 +4,7 @@ from tinygrad_edu.cores.blas import available_cores, single_threaded_blas
 from tinygrad_edu.cores.threads import map_shards
 from tinygrad_edu.parallel.gradients import sharded_value_and_grad
 from tinygrad_edu.parallel.mpi import world
-from tinygrad_edu.parallel.pairwise import shards
+from tinygrad_edu.parallel.tree_sum import shards
 from tinygrad_edu.parallel.workers import ALONE, Workers
 
 __all__ = [

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn.samples import as_arrays, samples, some_samples
+from tinygrad_edu.nn.batching import as_arrays, samples, some_samples
 from tinygrad_edu.transforms.trees import tree_leaves
 
 __all__ = ["ArrayBatch", "SampledBatch"]

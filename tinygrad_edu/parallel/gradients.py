@@ -18,17 +18,17 @@ from tinygrad_edu.engine import Node, Tensor, clock, enable_grad, hooked, walk
 from tinygrad_edu.errors import AnomalyError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import denominator_of
-from tinygrad_edu.nn.coupling import Loss
+from tinygrad_edu.nn.batching import as_inputs, inputs_and_target
 from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
-from tinygrad_edu.nn.samples import as_inputs, inputs_and_target
+from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
+from tinygrad_edu.parallel.allreduce import sum_over_workers
 from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
 from tinygrad_edu.parallel.joined import Detached, detached, join, records_between, shard_cotangents
 from tinygrad_edu.parallel.packed import PackedSums
-from tinygrad_edu.parallel.pairwise import PairwiseSum, shards, share
-from tinygrad_edu.parallel.reducing import sum_over_workers
 from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum, add_gradients, add_shards, in_c_order
 from tinygrad_edu.parallel.sharded_model import ShardedModel
+from tinygrad_edu.parallel.tree_sum import PairwiseSum, shards, share
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
 
 __all__ = ["LossGradient", "after_hooks", "scalar", "sharded_value_and_grad"]

@@ -11,10 +11,10 @@ from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Cell, Tensor, clock
 from tinygrad_edu.errors import AnomalyError, WholeBatchWarning
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.coupling import declared_by, warn_undeclared
+from tinygrad_edu.nn.batching import as_inputs
 from tinygrad_edu.nn.module import is_buffer
 from tinygrad_edu.nn.randomness import random_stream
-from tinygrad_edu.nn.samples import as_inputs
+from tinygrad_edu.nn.sample_independence import declared_by, warn_undeclared
 from tinygrad_edu.nn.sharding import WholeBatchNeeded, shard_forward
 from tinygrad_edu.parallel.joined import require_samples_first
 

@@ -8,7 +8,7 @@ import numpy as np
 from tinygrad_edu.engine import Tensor, from_numpy
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.nn.additive import denominator_of
-from tinygrad_edu.nn.samples import as_arrays, samples, some_samples
+from tinygrad_edu.nn.batching import as_arrays, samples, some_samples
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.verdict import seeded
 from tinygrad_edu.transforms.trees import tree_leaves, tree_map

@@ -17,7 +17,7 @@ from tinygrad_edu.training.metrics import (
     TopKAccuracy,
 )
 from tinygrad_edu.training.prediction import predict
-from tinygrad_edu.training.steps import Steps, TrainingStep
+from tinygrad_edu.training.train_step import Steps, TrainingStep
 
 __all__ = [
     "Accuracy", "BinaryAccuracy", "Checkpoints", "ConfusionMatrix", "EarlyStopping", "Epoch", "Epochs", "F1Score",

@@ -10,7 +10,7 @@ from tinygrad_edu.data import DataLoader
 from tinygrad_edu.data.lazy_batch import LazyBatch
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.nn.samples import inputs_and_target
+from tinygrad_edu.nn.batching import inputs_and_target
 from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
 
 __all__ = ["Batch", "Batches", "has_order", "is_one_batch", "refuse_iterator", "sampled", "untaken"]

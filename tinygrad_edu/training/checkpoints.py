@@ -19,8 +19,8 @@ from tinygrad_edu.files import open_regular, reason, sync
 from tinygrad_edu.folder_lock import FolderLock
 from tinygrad_edu.nn.saving import decoded, encoded
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather
-from tinygrad_edu.training.packing import pack, unpack
-from tinygrad_edu.training.parts import PartState, copy_part, put_back, read_part, require_part
+from tinygrad_edu.training.checkpoint_state import PartState, copy_part, put_back, read_part, require_part
+from tinygrad_edu.training.serialization import pack, unpack
 
 __all__ = ["Checkpoints"]
 

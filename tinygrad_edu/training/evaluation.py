@@ -13,16 +13,16 @@ from tinygrad_edu.engine import no_grad, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import denominator_of
-from tinygrad_edu.nn.coupling import Loss
+from tinygrad_edu.nn.batching import as_arrays, as_inputs, inputs_and_target, samples
 from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
-from tinygrad_edu.nn.samples import as_arrays, as_inputs, inputs_and_target, samples
+from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.parallel import map_shards, shards, single_threaded_blas
 from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.gradients import scalar
 from tinygrad_edu.parallel.joined import detached, join
-from tinygrad_edu.parallel.pairwise import PairwiseSum, share
 from tinygrad_edu.parallel.sharded_model import ShardedModel
+from tinygrad_edu.parallel.tree_sum import PairwiseSum, share
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
 from tinygrad_edu.training.batches import Batches, has_order, is_one_batch, sampled, untaken
 from tinygrad_edu.training.metrics import Metric

@@ -21,16 +21,16 @@ from tinygrad_edu.errors import (
     StateDictError,
 )
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.coupling import Loss
+from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
 from tinygrad_edu.parallel.workers import ALONE, Workers, any_of, require_alike
 from tinygrad_edu.training.batches import Batches, has_order, refuse_iterator, untaken
+from tinygrad_edu.training.checkpoint_state import has_streams
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.evaluation import evaluate_sharded
 from tinygrad_edu.training.fields import from_fields
 from tinygrad_edu.training.metrics import Metric
-from tinygrad_edu.training.parts import has_streams
-from tinygrad_edu.training.steps import Steps, TrainingStep
+from tinygrad_edu.training.train_step import Steps, TrainingStep
 
 __all__ = ["Epoch", "Epochs", "fit"]
 

@@ -7,11 +7,11 @@ from numpy import ndarray
 
 from tinygrad_edu._checks import whole_number
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.samples import as_arrays, as_inputs, samples, some_samples
+from tinygrad_edu.nn.batching import as_arrays, as_inputs, samples, some_samples
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.parallel import map_shards, shards
-from tinygrad_edu.parallel.pairwise import share
 from tinygrad_edu.parallel.sharded_model import ShardedModel
+from tinygrad_edu.parallel.tree_sum import share
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
 from tinygrad_edu.training.evaluation import SHARD_SIZE, arrays_of, evaluating
 from tinygrad_edu.transforms.trees import tree_map

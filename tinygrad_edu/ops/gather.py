@@ -10,9 +10,9 @@ from numpy.lib.array_utils import normalize_axis_index
 from tinygrad_edu.engine import Array, Tensor, from_numpy, op, shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
-from tinygrad_edu.ops.choosing import where
 from tinygrad_edu.ops.fast.indices import flat_places
 from tinygrad_edu.ops.indexing import getitem
+from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import broadcast_to, reshape
 
 __all__ = ["put_along_axis", "take", "take_along_axis"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_edu.parallel.pairwise import PairwiseSum, blocks, shards, share
+from tinygrad_edu.parallel.tree_sum import PairwiseSum, blocks, shards, share
 
 counts, sizes = st.integers(1, 200), st.integers(1, 70)
 

@@ -14,8 +14,8 @@ from tinygrad_edu.data import DataLoader
 from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import MovingAverage, Optimizer
-from tinygrad_edu.training.packing import pack
-from tinygrad_edu.training.streams import refuse_own_generators, streams_of
+from tinygrad_edu.training.rng_discovery import refuse_own_generators, streams_of
+from tinygrad_edu.training.serialization import pack
 from tinygrad_edu.transforms.trees import tree_leaves
 
 __all__ = ["PartState", "copy_part", "has_streams", "put_back", "read_part", "require_part"]

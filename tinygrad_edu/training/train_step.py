@@ -15,7 +15,7 @@ from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import NonFiniteLossError, OptimizerWarning
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.coupling import Loss
+from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer, clip_grad_norm
 from tinygrad_edu.parallel import single_threaded_blas
 from tinygrad_edu.parallel.batches import SampledBatch
@@ -24,7 +24,7 @@ from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.workers import ALONE, Workers, require_alike
 from tinygrad_edu.training.batches import Batches, has_order, sampled, untaken
-from tinygrad_edu.training.diagnosis import all_finite, diagnosed
+from tinygrad_edu.training.nonfinite import all_finite, diagnosed
 
 __all__ = ["Steps", "TrainingStep"]
 

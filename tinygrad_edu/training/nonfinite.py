@@ -11,7 +11,7 @@ from tinygrad_edu.engine import detect_anomaly, values_of
 from tinygrad_edu.errors import AnomalyError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.training.batches import Batch
-from tinygrad_edu.training.packing import pack
+from tinygrad_edu.training.serialization import pack
 from tinygrad_edu.transforms.trees import tree_map
 
 __all__ = ["all_finite", "diagnosed"]

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.parallel.simulated import on_workers
-from tinygrad_edu.parallel import reducing
-from tinygrad_edu.parallel.pairwise import PairwiseSum, share
-from tinygrad_edu.parallel.reducing import sum_over_workers
+from tinygrad_edu.parallel import allreduce
+from tinygrad_edu.parallel.allreduce import sum_over_workers
+from tinygrad_edu.parallel.tree_sum import PairwiseSum, share
 
 DTYPES = (np.float64, np.float32, np.float16)
 
@@ -117,12 +117,12 @@ def test_of_other_numbers_it_sends_little_more(size, each):
 
 @pytest.mark.parametrize("size", [2, 3, 33, 64, 127, 1000, 1024])
 def test_who_does_what_is_told_by_lists_of_a_few_times_the_workers(size):
-    team = reducing._Team(size, 4 * size)
-    assert len(reducing._parts(team, 0, size, 10**6)) <= 4 * size
+    team = allreduce._Team(size, 4 * size)
+    assert len(allreduce._parts(team, 0, size, 10**6)) <= 4 * size
     for rank in range(0, size, max(size // 5, 1)):
-        groups = reducing._groups(team, rank)
+        groups = allreduce._groups(team, rank)
         assert len(groups) <= 2 * (size - 1).bit_length()
-        rounds = [reducing._round(team, group, rank, 10**6) for group in groups]
+        rounds = [allreduce._round(team, group, rank, 10**6) for group in groups]
         pieces = sum(len(r.kept) + sum(map(len, (*r.given.values(), *r.taken.values()))) for r in rounds)
         assert pieces <= 16 * size
         assert sum(len({*r.given, *r.taken}) for r in rounds) <= 6 * len(groups)

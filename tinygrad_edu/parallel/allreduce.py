@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.parallel.pairwise import PairwiseSum, ShardBlock, blocks, share
+from tinygrad_edu.parallel.tree_sum import PairwiseSum, ShardBlock, blocks, share
 from tinygrad_edu.parallel.workers import Workers
 
 __all__ = ["sum_over_workers"]

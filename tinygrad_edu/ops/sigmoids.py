@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import Array, Operand, op
-from tinygrad_edu.ops.choosing import keep, where
 from tinygrad_edu.ops.fast import elementwise
+from tinygrad_edu.ops.selection import keep, where
 
 __all__ = ["logaddexp", "logit", "logsigmoid", "sigmoid", "softplus"]
 
