@@ -183,7 +183,7 @@ EQUIVALENT = {
 
 
 def is_equivalent(mutant: Mutant) -> bool:
-    if mutant.op.name in ZERO or f"{mutant.op.name}.{mutant.argument}" in ZERO:
+    if mutant.op.__name__ in ZERO or f"{mutant.op.__name__}.{mutant.argument}" in ZERO:
         return mutant.kind not in ("a constant too much", "dtype widened", "dtype narrowed")
     return any(re.fullmatch(pattern, str(mutant)) for pattern in EQUIVALENT)
 

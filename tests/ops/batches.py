@@ -108,7 +108,7 @@ NO_ELEMENTS = {"leaky", "prelu", "glu"}
 ALONG_AN_AXIS = [
     "glu", "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along", "softmax_gradient", "quantile",
     "percentile", "sort", "topk", "kthvalue", "average", "weighted_mean", "median", "prod", "nanmean", "mean",
-    "logsumexp", "max", "min", "amax", "amin", "ptp", "std", "var", "cumprod", "diff", "extremum_so_far", "cumsum",
+    "logsumexp", "max", "min", "amax", "amin", "ptp", "std", "var", "cumprod", "diff", "cumulative_extremum", "cumsum",
     "logcumsumexp", "cummax", "cummin", "recurrence", "normalize", "power_norm", "vector_norm", "norm",
 ]  # fmt: skip
 OF_MATRICES = [

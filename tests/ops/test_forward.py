@@ -344,7 +344,7 @@ REFERENCES = {
     **{name: in_one(parts_by_loop, np.concatenate) for name in ("unbind", "unstack")}, "block": in_rows(np.block),
     "flatten": flatten_by_loop, "surround": np.pad, "picked": lambda x, positions, axis: np.take(x, positions, axis),
     "added_up": added_up_by_loop, "added_flat": added_flat_by_loop,
-    "extremum_so_far": lambda x, axis, largest: (np.maximum if largest else np.minimum).accumulate(x, axis),
+    "cumulative_extremum": lambda x, axis, largest: (np.maximum if largest else np.minimum).accumulate(x, axis),
     "taken_flat": lambda x, places: x.reshape(-1)[places],
     "logsumexp": exact(lambda x, **along: np.log(np.sum(np.exp(x), **along))),
     **{name: exact(naive_softmax) for name in ("softmax", "softmax_along")},

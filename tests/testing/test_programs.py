@@ -17,7 +17,7 @@ NOT_IN_PROGRAMS = {
     "undifferentiable",
     "added_flat", "added_up", "affine_gates", "affine_images", "affine_maps", "affine_rows", "cofactors",
     "cofactors_change", "col2im", "correlate_images", "correlate_kernels", "drop", "dropout",
-    "eigenpairs", "extremum_so_far", "hypot_share", "keep", "linear", "map_rows", "mean_of_chosen", "normal_cdf",
+    "eigenpairs", "cumulative_extremum", "hypot_share", "keep", "linear", "map_rows", "mean_of_chosen", "normal_cdf",
     "one_minus_square", "orthogonal_triangular", "put_diagonal", "recurrence", "resample", "resample_back",
     "rows_added", "rows_at", "recurrent", "share_out", "sinc_derivative", "singular_triplets", "softmax_gradient",
     "samples_innermost", "taken_flat",

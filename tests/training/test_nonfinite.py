@@ -74,7 +74,7 @@ CASES = {
     ),
     "a high learning rate": (
         {"lr": 1e38}, "the loss became inf in epoch 2, batch 1",
-        r"^op softmax_cross_entropy: result is inf", "in failure",
+        r"^op cross_entropy: result is inf", "in failure",
     ),
 }  # fmt: skip
 

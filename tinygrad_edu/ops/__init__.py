@@ -94,7 +94,7 @@ if not TYPE_CHECKING:  # a type checker reads no list that is computed, and take
             setattr(file, name, globals()[name])  # where `pickle` looks for it
 
 registry: dict[str, Op] = {
-    value.name: value
+    value.__name__: value
     for name, file in sys.modules.items()
     if name.startswith(f"{__name__}.")
     for value in vars(file).values()

@@ -44,7 +44,7 @@ def relu(x: Array) -> Array:
 relu.vjps(x=lambda g, out: relu_slope(g, out) if g.__class__ is ndarray else drop(g, out == ZEROS[out.dtype]))
 
 
-@op(broadcasts=True)
+@op(name="leaky_relu", broadcasts=True)
 def leaky(x: Operand, slope: Operand) -> Array:
     """Return x where it is positive, and slope * x elsewhere."""
     return bent(x, slope)
@@ -150,7 +150,7 @@ def _beyond(x: Any, bound: float) -> Any:
 # --- Smooth ones ---
 
 
-@op
+@op(name="elu")
 def exponential_unit(x: Array, /, alpha: float = 1.0, rate: float = 1.0) -> Array:
     """Return x where it is positive, and alpha * (exp(rate * x) - 1) elsewhere."""
     return relu(x) + alpha * np.expm1(rate * np.minimum(x, 0))
@@ -197,7 +197,7 @@ def _of_values(share: Callable[[Any], Any], x: Any) -> Any:
     return share(values) if values.dtype.kind == "f" else None
 
 
-@op
+@op(name="silu")
 def silu_by_share(x: Array, /, share: Array | None = None) -> Array:
     """Return x * sigmoid(x), of which the second is `share` where it is known already: the way back asks again."""
     return x * (sigmoid(x) if share is None else share)
@@ -239,7 +239,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     return gelu_by_cdf(x, _of_values(normal_cdf, x))
 
 
-@op
+@op(name="gelu")
 def gelu_by_cdf(x: Array, /, cdf: Array | None = None) -> Array:
     """Return x * normal_cdf(x), of which the second is `cdf` where it is known already: the way back asks again."""
     return x * (normal_cdf(x) if cdf is None else cdf)
@@ -258,7 +258,7 @@ _CUBIC = _LINEAR * 0.044715
 _SATURATED = 32.0  # from here on the sigmoid below is 0 or 1, and a larger cube could only overflow
 
 
-@op
+@op(name="gelu")
 def gelu_by_tanh(x: Array) -> Array:
     """Return `gelu` in its approximation by tanh. As 0.5 * (1 + tanh(u)) is sigmoid(2 * u), small values are exact."""
     t = np.clip(x, -_SATURATED, _SATURATED)

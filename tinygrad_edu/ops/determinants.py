@@ -31,7 +31,7 @@ def det(x: Array, /) -> Array:
     return np.linalg.det(x)
 
 
-@op
+@op(name="det")
 def cofactors(x: Array) -> Array:
     """Return the derivative of the determinant: for each element, the signed determinant of what is beside its lines.
 
@@ -41,7 +41,7 @@ def cofactors(x: Array) -> Array:
     return sign * (u * _products_without(s)[..., None, :]) @ v
 
 
-@op
+@op(name="det")
 def cofactors_change(direction: Array, x: Array) -> Array:
     """Return the change of the cofactors of x in a direction: linear in that, and its own transpose."""
     sign, u, s, v = _svd(x)
@@ -126,7 +126,7 @@ def _logs(s: ndarray) -> tuple[ndarray, ndarray]:
     return np.log(np.where(zeros, 1, s)), zeros.astype(int)
 
 
-@op
+@op(name="slogdet")
 def logabsdet(x: Array) -> Array:
     """Return the logarithm of the absolute value of the determinant of each matrix, without overflow."""
     return np.asarray(np.linalg.slogdet(x).logabsdet)
@@ -135,7 +135,7 @@ def logabsdet(x: Array) -> Array:
 logabsdet.vjps(x=lambda g, x: _each(g) * transposed(inv(x)))
 
 
-@op
+@op(name="slogdet")
 def sign_of_det(x: Array) -> Array:
     """Return the sign of the determinant of each matrix: -1, 0 or 1. Its derivative is 0."""
     return np.asarray(np.linalg.slogdet(x).sign)

@@ -11,13 +11,13 @@ from tinygrad_edu.ops.selection import where
 __all__ = ["embedding"]
 
 
-@op
+@op(name="embedding")
 def rows_at(weight: Array, /, indices: Array) -> Array:
     """Return the rows of a table by their numbers: (V, D), (...) -> (..., D)."""
     return np.take(weight, indices, axis=0)
 
 
-@op
+@op(name="embedding")
 def rows_added(rows: Array, /, indices: Array, count: int) -> Array:
     """Add rows up in a table of `count`, each where its number says: (..., D), (...) -> (count, D).
 

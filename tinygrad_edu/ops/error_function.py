@@ -24,7 +24,7 @@ def erf(x: Array) -> Array:
 erf.vjps(x=lambda g, x: g * (exp(-(x * x)) * (2 / math.sqrt(math.pi))))
 
 
-@op
+@op(name="gelu")
 def normal_cdf(x: Array) -> Array:
     """Return the probability that a standard normal variable is below x, with all its digits at both ends."""
     return integral(x, NORMAL)

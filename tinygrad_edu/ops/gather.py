@@ -74,13 +74,13 @@ def _taken(x: Any, places: ndarray) -> Any:
     return taken_flat(x, from_numpy(places) if isinstance(x, Tensor) else places)
 
 
-@op(promotes=("x",))
+@op(name="take_along_axis", promotes=("x",))
 def taken_flat(x: Array, places: Array) -> Array:
     """Return the elements of x, flattened, at some places, counted from 0."""
     return x.reshape(-1).take(places, mode="wrap")  # all are inside: NumPy need not look
 
 
-@op(promotes=("x",))
+@op(name="scatter_add", promotes=("x",))
 def added_flat(x: Array, places: Array, /, shape: tuple[int, ...]) -> Array:
     """Return zeros of `shape`, with the elements of x added at places of it flattened: undo `taken_flat`."""
     out = np.zeros(shape, np.float32 if x.dtype == np.float16 else x.dtype)  # 2048 + 1 is 2048 in float16

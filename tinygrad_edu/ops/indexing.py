@@ -16,7 +16,7 @@ def getitem(x: Array, /, index: Any) -> Array:
     return taken(x, index)
 
 
-@op
+@op(name="scatter_add")
 def scatter(*arrays: Array, indices: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
     """Return zeros of `shape` with each of the arrays added at its index."""
     out = np.zeros(shape, np.result_type(*arrays))

@@ -21,7 +21,7 @@ from tinygrad_edu.ops.shape import reshape, transpose
 __all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
 
 
-@op
+@op(name="interpolate")
 def resample(x: Array, /, index: Array, weights: Array, axis: int) -> Array:
     """Return the sums, over k, of weights[k, i] * x[index[k, i]] along `axis`; both tables have a row for each k.
 
@@ -31,7 +31,7 @@ def resample(x: Array, /, index: Array, weights: Array, axis: int) -> Array:
     return reduce(np.add, (_weighed(picked(x, places, axis), factors, axis) for places, factors in table))
 
 
-@op
+@op(name="interpolate")
 def resample_back(y: Array, /, index: Array, weights: Array, axis: int, length: int) -> Array:
     """Add each element of y up to where `resample` took it from, of an axis of that length: its transpose."""
     axis %= y.ndim

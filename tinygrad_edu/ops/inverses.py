@@ -76,7 +76,7 @@ def mean_with_transpose(x: Any) -> Any:
     return x * 0.5 + transposed(x) * 0.5  # the sum of whole numbers could overflow
 
 
-@op
+@op(name="pinv")
 def pseudo_inverse(x: Array, /, rcond: Any = None) -> Array:
     """Return the Moore-Penrose inverse of each matrix. Singular values below `rcond` of the greatest count as 0."""
     return np.linalg.pinv(x) if rcond is None else np.linalg.pinv(x, rcond)

@@ -31,7 +31,7 @@ __all__ = [
 # --- To a mean of 0 and a variance of 1: over all of three axes but the second, or over the second of two ---
 
 
-@op
+@op(name="normalization")
 def mean_product(x: Array, y: Array) -> Array:
     """Return the mean of x * y over the axes A and B: (A, K, B), (A, K, B) -> (1, K, 1); (K, B), (K, B) -> (K, 1)."""
     return _mean_product(x, y)
@@ -56,7 +56,7 @@ mean_product.vjps(
 )
 
 
-@op
+@op(name="normalization")
 def centre(x: Array) -> Array:
     """Return x - mean(x), with axes as in `mean_product`. It is linear, and its own transpose.
 
@@ -72,7 +72,7 @@ def centre(x: Array) -> Array:
 centre.vjps(x=lambda g: centre(g))
 
 
-@op
+@op(name="normalization")
 def over_rms(x: Array, /, eps: float, scale: Array | None = None) -> Array:
     """Return x / sqrt(mean(x * x) + eps), with axes as in `mean_product`.
 
@@ -99,7 +99,7 @@ def _over_rms_x(g: Any, x: Any, out: Any, eps: float, scale: Array | None = None
 over_rms.vjps(x=_over_rms_x)
 
 
-@op(promotes=True)
+@op(name="normalization", promotes=True)
 def normalized(x: Array, weight: Array, bias: Array, /, eps: float, moments: Array | None = None) -> Array:
     """Return weight * over_rms(centre(x)) + bias, (A, K, B), (1, K, 1), (1, K, 1) -> (A, K, B), in few passes.
 

@@ -22,7 +22,7 @@ __all__ = ["cond", "matrix_norm", "matrix_rank", "norm", "vector_norm"]
 # --- Norms of vectors ---
 
 
-@op
+@op(name="norm")
 def power_norm(x: Array, /, p: float, axis: Any, keepdims: bool = False) -> Array:
     """Return (sum(|x| ** p)) ** (1 / p) over `axis`, for a finite p; for 0, how many elements are not 0.
 

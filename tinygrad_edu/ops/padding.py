@@ -16,7 +16,7 @@ __all__ = ["pad"]
 MODES = ("edge", "reflect", "symmetric", "wrap")
 
 
-@op
+@op(name="pad")
 def surround(x: Array, /, pad_width: Any, constant_values: Any) -> Array:
     """Return x surrounded by constants, in its order of memory; the settings are those of `pad`."""
     widths = _widths(pad_width, x.ndim)

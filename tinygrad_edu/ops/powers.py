@@ -77,7 +77,7 @@ def hypot(x: Operand, y: Operand) -> Array:
     return np.hypot(x, y)
 
 
-@op(broadcasts=True)
+@op(name="hypot", broadcasts=True)
 def hypot_share(x: Operand, y: Operand) -> Array:
     """Return x / hypot(x, y), the cosine of the angle at x. A scale cancels out of it."""
     length = np.hypot(x, y)

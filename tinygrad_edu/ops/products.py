@@ -50,7 +50,7 @@ def _matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
 matmul.vjps(x=_matmul_x, y=_matmul_y)
 
 
-@op
+@op(name="linear")
 def map_rows(x: Array, weight: Array) -> Array:
     """Return x @ weight.T: (..., in), (out, in) -> (..., out).
 
@@ -77,7 +77,7 @@ map_rows.vjps(
 )
 
 
-@op
+@op(name="linear")
 def affine_rows(x: Array, weight: Array, bias: Array) -> Array:
     """Return map_rows(x, weight) + bias: (..., in), (out, in), (out,) -> (..., out). It is added to the product itself.
 

@@ -87,7 +87,7 @@ KINDS = {
 # --- All steps ---
 
 
-@op
+@op(name="linear")
 def affine_gates(x: Array, weight: Array, bias: Array, /, gates: int) -> Array:
     """Return linear(x, weight, bias) with each gate apart: (M, I), (gates * H, I), (gates * H,) -> (gates, M, H)."""
     by_gates = weight.reshape(gates, len(weight) // gates, weight.shape[1])

@@ -18,7 +18,7 @@ from tinygrad_edu.thresholds import PLANS, SizeThreshold
 __all__ = ["meshgrid", "repeat", "tile"]
 
 
-@op
+@op(name="take")
 def picked(x: Array, /, positions: ndarray, axis: int) -> Array:
     """Return the elements of x that are at some positions along an axis; some may be named several times."""
     runs, front = _runs(positions), in_front_of(axis)
@@ -30,7 +30,7 @@ def picked(x: Array, /, positions: ndarray, axis: int) -> Array:
     return out
 
 
-@op
+@op(name="scatter_add")
 def added_up(x: Array, /, positions: ndarray, axis: int, length: int) -> Array:
     """Return zeros of that length along an axis, with the elements of x added at the positions: undo `picked`."""
     wide = x.astype(np.float32) if x.dtype == np.float16 else x  # 2048 + 1 is 2048 in float16

@@ -145,22 +145,22 @@ cumprod.vjps(x=_cumprod_x)
 
 
 @op
-def extremum_so_far(x: Array, /, axis: int, largest: bool) -> Array:
+def cumulative_extremum(x: Array, /, axis: int, largest: bool) -> Array:
     """Return the greatest, or the smallest, of all elements up to each along `axis`."""
     return accumulated(np.maximum if largest else np.minimum, x, axis)
 
 
-def _extremum_so_far_x(g: Any, x: Any, out: Any, axis: int) -> Any:
+def _cumulative_extremum_x(g: Any, x: Any, out: Any, axis: int) -> Any:
     """Give the gradient to where the extremum was last attained, or to where the last NaN was."""
     if axis not in (-1, x.ndim - 1):
         g, x, out = (swapaxes(part, axis, -1) for part in (g, x, out))
-        return swapaxes(_extremum_so_far_x(g, x, out, -1), axis, -1)
+        return swapaxes(_cumulative_extremum_x(g, x, out, -1), axis, -1)
     values = values_of(x)
     places = np.flatnonzero((values == values_of(out)) | (values != values))  # where the first of each row is
     return added_flat(g, np.repeat(places, np.diff(places, append=x.size)).reshape(x.shape), x.shape)
 
 
-extremum_so_far.vjps(x=_extremum_so_far_x)
+cumulative_extremum.vjps(x=_cumulative_extremum_x)
 
 
 def cummax(x: Any, axis: int | None = None) -> Any:
@@ -183,7 +183,7 @@ def cummin(x: Any, axis: int | None = None) -> Any:
 
 def _running(x: Any, axis: int | None, largest: bool) -> Any:
     x = reshape(x, -1) if axis is None else x
-    return reshape(x, ()) if np.ndim(x) == 0 else extremum_so_far(x, axis or 0, largest)
+    return reshape(x, ()) if np.ndim(x) == 0 else cumulative_extremum(x, axis or 0, largest)
 
 
 def _column(ndim: int, axis: int) -> tuple[int, ...]:

@@ -19,13 +19,13 @@ def where(condition: Any, x: Operand, y: Operand) -> Array:
     return selected(condition, x, y)
 
 
-@op(broadcasts=True, promotes=("x",))
+@op(name="where", broadcasts=True, promotes=("x",))
 def keep(x: Array, mask: Array) -> Array:
     """Return x where `mask` holds and 0 elsewhere, also in place of a NaN. No gradient flows to the mask."""
     return masked(x if isinstance(x, ndarray) else np.asarray(x), mask)
 
 
-@op(broadcasts=True, promotes=("x",))
+@op(name="where", broadcasts=True, promotes=("x",))
 def drop(x: Array, mask: Array) -> Array:
     """Return 0 where `mask` holds, also in place of a NaN, and x elsewhere. No gradient flows to the mask."""
     return zeroed(x if isinstance(x, ndarray) else np.asarray(x), mask)
@@ -87,7 +87,7 @@ def minimum(x: Operand, y: Operand) -> Array:
 minimum.vjps(x=lambda g, x, y: _share(g, x > y, x == y), y=lambda g, x, y: _share(g, y > x, x == y))
 
 
-@op
+@op(name="clip")
 def clip_to_numbers(x: Array, /, min: float | None, max: float | None) -> Array:
     """Return x held between two numbers, or None for no bound."""
     return np.clip(x, min, max)

@@ -38,7 +38,7 @@ def shaped(x: Any) -> Any:
     return x if isinstance(x, Tensor | ndarray) else np.asarray(x)
 
 
-@op
+@op(name="copy")
 def identity(x: Array) -> Array:
     """Return a copy of x: the same values in memory, and with a node, of its own."""
     return np.array(x)

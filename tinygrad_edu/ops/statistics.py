@@ -114,7 +114,7 @@ def _at_ranks(rows: Any, ranks: Any) -> Any:
     return found if ranks.ndim == 1 else reshape(found, (*rows.shape[:-1], *ranks.shape))
 
 
-@op(broadcasts=True)
+@op(name="average", broadcasts=True)
 def weighted_mean(x: Array, weights: Array, /, axis: Axis, keepdims: bool) -> Array:
     """Return the sum of x times the weights over `axis`, divided by that of the weights, as arrays that broadcast."""
     products = x * weights

@@ -143,7 +143,7 @@ def tanh(x: Array) -> Array:
     return np.tanh(x)
 
 
-@op
+@op(name="tanh")
 def tanh_gradient(cotangent: Array, t: Array) -> Array:
     """Return cotangent * (1 - t * t), the rule of t = tanh(x)."""
     return tanh_slope(cotangent, t)
@@ -162,7 +162,7 @@ def sinc(x: Array) -> Array:
     return np.sinc(x)
 
 
-@op
+@op(name="sinc")
 def sinc_derivative(x: Array, /, order: int) -> Array:
     """Return the derivative of `sinc` of an order that is at least 1, with all its digits near 0 too."""
     x = np.asarray(x)
