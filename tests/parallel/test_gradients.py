@@ -291,8 +291,8 @@ def test_one_input_is_the_same_alone_and_in_a_tuple():
         ((np.ones((3, 2)), np.ones((2, 2))), np.ones(3), r"one row for each sample; .* shapes \(3, 2\), \(2, 2\)"),
         ((np.ones((3, 2)), {"scale": 2.0}), np.ones(3), r"shapes \(3, 2\), \(\)"),
         ((np.ones((3, 2)),), (np.ones(3), np.ones(2)), r"shapes \(3,\), \(2,\)"),
-        ((np.ones((3, 2)),), None, "shapes of nothing"),
-        ((), np.ones(3), "shapes of nothing"),
+        ((np.ones((3, 2)),), None, "shapes none"),
+        ((), np.ones(3), "shapes none"),
     ],
 )
 def test_a_nest_that_is_no_batch_is_refused(inputs, target, message):

@@ -11,7 +11,7 @@ from tinygrad_edu import data, nn, optim
 from tinygrad_edu.data.lazy_batch import LazyBatch
 from tinygrad_edu.errors import CheckpointError, DTypeError
 from tinygrad_edu.training import Accuracy, Checkpoints, evaluate, fit
-from tinygrad_edu.training.batches import untaken
+from tinygrad_edu.training.batches import remaining_batches
 from tinygrad_edu.training.random_sources import random_sources
 from tinygrad_edu.training.rng_discovery import streams_of
 
@@ -124,7 +124,7 @@ def test_a_data_set_trains_as_its_arrays_do():
 def test_what_collate_made_comes_whole_unless_it_is_augmented():
     def kinds(**settings):
         loader = data.DataLoader(Plain(), batch_size=6, rng=np.random.default_rng(0), **settings)
-        return {type(batch) for batch in untaken(loader, loader.draw_order())}
+        return {type(batch) for batch in remaining_batches(loader, loader.draw_order())}
 
     assert kinds() == kinds(workers=1) == kinds(augment=augmented, transform=lambda x, y: (x, y)) == {tuple}
     assert kinds(augment=augmented) == {LazyBatch}

@@ -240,7 +240,7 @@ def ignored_hooks(patch):
 
 def covered_coupling(patch):
     """False of a module covers True of a module in it."""
-    patch(sharded_model, "declared_by", lambda modules: sample_independence.declaration(modules[0]))
+    patch(sharded_model, "modules_couple_samples", lambda modules: sample_independence.declaration(modules[0]))
 
 
 def copied_denominator(patch):

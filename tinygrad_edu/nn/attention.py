@@ -99,7 +99,7 @@ class MultiheadAttention(Module):
         if embed_dim % num_heads:
             raise ShapeError(f"MultiheadAttention: num_heads={num_heads} must divide embed_dim={embed_dim}.")
         if not 0 <= dropout <= 1:
-            raise ValueError(f"MultiheadAttention: dropout is the part to drop, from 0 to 1, not {dropout!r}.")
+            raise ValueError(f"MultiheadAttention: dropout is a probability from 0 to 1, got {dropout!r}.")
         self.head_dim = embed_dim // num_heads
         self.dropout, self.batch_first, self.add_zero_attn = dropout, batch_first, add_zero_attn
         self.rng = init.generator_or_new(rng)

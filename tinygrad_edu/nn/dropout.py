@@ -1,4 +1,4 @@
-"""Dropout: noise in training, by which no unit can rely on another."""
+"""Dropout layers: they zero random elements or channels in training."""
 
 import math
 from typing import Any
@@ -15,8 +15,8 @@ from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
 __all__ = ["AlphaDropout", "Dropout", "Dropout1D", "Dropout2D", "FeatureAlphaDropout"]
 
 
-class Dropping(Module):
-    """What the layers here have in common: in evaluation, or with p = 0, they return the input itself.
+class _DropoutBase(Module):
+    """Base class of the dropout layers. In evaluation, or with p = 0, a layer returns its input.
 
     Attributes
     ----------
@@ -28,56 +28,54 @@ class Dropping(Module):
 
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         if not 0 <= p <= 1:
-            raise ValueError(f"{type(self).__name__}: p is the part to drop, from 0 to 1, not {p!r}.")
+            raise ValueError(f"{type(self).__name__}: p is a probability from 0 to 1, got {p!r}.")
         self.p = float(p)
         self.rng = init.generator_or_new(rng)
 
     def forward(self, x: Any) -> Any:
-        """Drop, in training."""
+        """Apply dropout in training; return x itself in evaluation."""
         if not self.training or self.p == 0:
             return x
         if x.dtype.kind != "f":
-            raise DTypeError(
-                f"{type(self).__name__} scales what it keeps: it needs floating-point values, not {x.dtype}."
-            )
-        return self.dropped(x)
+            raise DTypeError(f"{type(self).__name__} scales its input, which must be floating point, got {x.dtype}.")
+        return self.apply_mask(x)
 
-    def dropped(self, x: Any) -> Any:
-        """Return an input with a part of it dropped. Every layer defines its own."""
+    def apply_mask(self, x: Any) -> Any:
+        """Return x with a random part of it dropped. Each subclass defines this method."""
         raise NotImplementedError
 
-    def bits(self, count: int) -> Any:
-        """Draw bits, each 0 with probability p, as bytes of eight."""
+    def random_bits(self, count: int) -> Any:
+        """Draw `count` bits, packed into bytes. Each is 0 with probability p."""
         return draw_bits(count, self.p, current_stream(self.rng))
 
-    def kept(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        """Draw ones, and zeros with probability p."""
+    def keep_mask(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Draw an array of ones, with zeros at probability p."""
         count = math.prod(shape)
-        return np.unpackbits(self.bits(count), count=count).reshape(shape).astype(dtype)
+        return np.unpackbits(self.random_bits(count), count=count).reshape(shape).astype(dtype)
 
     def extra_repr(self) -> str:
         """Return p."""
         return f"p={self.p}"
 
 
-class Dropout(Dropping):
-    """In training, zero each element with probability `p` and divide the rest by 1 - p; otherwise do nothing.
+class Dropout(_DropoutBase):
+    """In training, zero each element with probability `p` and divide the others by 1 - p.
 
-    The expectation of each element stays what it was, and evaluation returns the input itself.
+    The expected value of each element does not change. In evaluation, the layer returns its input.
 
     Parameters
     ----------
     p : float
-        From 0 to 1; with 1, all are zero.
+        The probability of dropping an element, from 0 to 1.
     rng : numpy.random.Generator, optional
-        Draws the masks. Without it they differ from run to run.
+        Draws the masks. The default is a new generator, whose masks differ from run to run.
 
     Raises
     ------
     ValueError
-        For another p.
+        `p` is not between 0 and 1.
     DTypeError
-        Of `forward`, for an input that is not floating point.
+        `forward` got an input that is not floating point.
 
     Examples
     --------
@@ -88,20 +86,20 @@ class Dropout(Dropping):
     array([1., 1., 1.], dtype=float32)
     """
 
-    def dropped(self, x: Any) -> Any:
-        """Draw a bit for each element, in the order of memory, and keep and scale those whose bit is set."""
-        return dropout(x, self.bits(x.size), scale_of_kept(self.p), memory_order(values_of(x)))
+    def apply_mask(self, x: Any) -> Any:
+        """Draw one bit for each element, in memory order, and scale the elements whose bit is 1."""
+        return dropout(x, self.random_bits(x.size), _scale(self.p), memory_order(values_of(x)))
 
 
-def scale_of_kept(p: float) -> float:
-    """Return 1 / (1 - p), by which what is kept makes up for what is dropped; 0 where nothing is kept."""
+def _scale(p: float) -> float:
+    """Return 1 / (1 - p), the factor of the kept elements; 0 where p is 1."""
     return 1 / (1 - p) if p < 1 else 0.0
 
 
-class Dropout1D(Dropping):
-    """`Dropout` of whole channels of sequences, (N, C, L) or (C, L): their neighbours would tell what is missing.
+class Dropout1D(_DropoutBase):
+    """`Dropout` of whole channels of sequences of shape (N, C, L) or (C, L).
 
-    Parameters and errors are those of `Dropout`; for an input with other axes, ShapeError.
+    Parameters and errors are those of `Dropout`. Any other number of axes raises ShapeError.
 
     Examples
     --------
@@ -112,18 +110,18 @@ class Dropout1D(Dropping):
            [2., 2.]])
     """
 
-    def dropped(self, x: Any) -> Any:
-        """Draw a bit for each channel."""
+    def apply_mask(self, x: Any) -> Any:
+        """Draw one bit for each channel."""
         if x.ndim not in (2, 3):
-            raise ShapeError(f"Dropout1D: sequences have the axes (N, C, L) or (C, L), not the shape {x.shape}.")
-        return x * (self.kept((*x.shape[:-1], 1), x.dtype) * scale_of_kept(self.p))
+            raise ShapeError(f"Dropout1D: the input must have the axes (N, C, L) or (C, L), got the shape {x.shape}.")
+        return x * (self.keep_mask((*x.shape[:-1], 1), x.dtype) * _scale(self.p))
 
 
-class Dropout2D(Dropping):
-    """`Dropout` of whole channels of images, (N, C, H, W): neighbouring pixels would tell what is missing.
+class Dropout2D(_DropoutBase):
+    """`Dropout` of whole channels of images of shape (N, C, H, W).
 
-    Parameters and errors are those of `Dropout`. As in PyTorch, three axes are those of sequences, (N, C, L), and not
-    those of one image; for an input with other axes, ShapeError.
+    Parameters and errors are those of `Dropout`. As in PyTorch, an input with three axes is a batch of sequences
+    (N, C, L), not one image. Any other number of axes raises ShapeError.
 
     Examples
     --------
@@ -134,24 +132,26 @@ class Dropout2D(Dropping):
            [2., 2.]])
     """
 
-    def dropped(self, x: Any) -> Any:
-        """Draw a bit for each channel."""
+    def apply_mask(self, x: Any) -> Any:
+        """Draw one bit for each channel."""
         if x.ndim not in (3, 4):
-            raise ShapeError(f"Dropout2D: images have the axes (N, C, H, W), or (N, C, L), not the shape {x.shape}.")
-        return x * (self.kept(of_channels(x), x.dtype) * scale_of_kept(self.p))
+            raise ShapeError(
+                f"Dropout2D: the input must have the axes (N, C, H, W) or (N, C, L), got the shape {x.shape}."
+            )
+        return x * (self.keep_mask(_channel_shape(x), x.dtype) * _scale(self.p))
 
 
-def of_channels(x: Any) -> tuple[int, ...]:
-    """Return the shape of one number for each channel of each sample."""
+def _channel_shape(x: Any) -> tuple[int, ...]:
+    """Return the shape of a mask with one element for each channel of each sample."""
     return (*x.shape[:2], *[1] * (x.ndim - 2))
 
 
-# What SELU tends to for very negative numbers, which is what a unit that is dropped becomes: -scale * alpha.
-_DROPPED = -1.7580993408473766
+# The limit of SELU at minus infinity, -scale * alpha, which replaces a dropped element.
+_SELU_MINIMUM = -1.7580993408473766
 
 
-class AlphaDropout(Dropping):
-    """Dropout for `SELU`: what is dropped becomes its least value, and all is scaled back to mean 0 and variance 1.
+class AlphaDropout(_DropoutBase):
+    """Dropout for `SELU`: a dropped element becomes SELU's minimum; mean 0 and variance 1 are preserved.
 
     From G. Klambauer and others, "Self-normalizing neural networks", NeurIPS 2017. Parameters and errors are those of
     `Dropout`.
@@ -162,21 +162,21 @@ class AlphaDropout(Dropping):
     array([-0.779,  0.779, -0.779,  0.779])
     """
 
-    def dropped(self, x: Any) -> Any:
-        """Draw a bit for each element."""
-        return self.with_least(x, x.shape)
+    def apply_mask(self, x: Any) -> Any:
+        """Draw one bit for each element."""
+        return self.alpha_dropout(x, x.shape)
 
-    def with_least(self, x: Any, shape: tuple[int, ...]) -> Any:
-        """Draw a bit for each element of a shape that broadcasts to x, and drop and scale by it."""
+    def alpha_dropout(self, x: Any, shape: tuple[int, ...]) -> Any:
+        """Draw a mask of a shape that broadcasts to x, and apply it."""
         if self.p == 1:
             return x * 0.0
-        kept = self.kept(shape, x.dtype)
-        scale = 1 / math.sqrt((1 + self.p * _DROPPED**2) * (1 - self.p))
-        return x * (kept * scale) + (1 - kept - self.p) * (scale * _DROPPED)
+        keep = self.keep_mask(shape, x.dtype)
+        scale = 1 / math.sqrt((1 + self.p * _SELU_MINIMUM**2) * (1 - self.p))
+        return x * (keep * scale) + (1 - keep - self.p) * (scale * _SELU_MINIMUM)
 
 
 class FeatureAlphaDropout(AlphaDropout):
-    """`AlphaDropout` of whole channels: (N, C, ...). Fewer axes are a ShapeError.
+    """`AlphaDropout` of whole channels of an input (N, C, ...). Fewer than two axes raise ShapeError.
 
     Examples
     --------
@@ -185,8 +185,8 @@ class FeatureAlphaDropout(AlphaDropout):
             [ 0.779,  0.779]]])
     """
 
-    def dropped(self, x: Any) -> Any:
-        """Draw a bit for each channel."""
+    def apply_mask(self, x: Any) -> Any:
+        """Draw one bit for each channel."""
         if x.ndim < 2:
-            raise ShapeError(f"FeatureAlphaDropout: the input has the axes (N, C, ...), not the shape {x.shape}.")
-        return self.with_least(x, of_channels(x))
+            raise ShapeError(f"FeatureAlphaDropout: the input must have the axes (N, C, ...), got the shape {x.shape}.")
+        return self.alpha_dropout(x, _channel_shape(x))

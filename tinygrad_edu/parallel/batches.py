@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn.batching import as_arrays, samples, some_samples
+from tinygrad_edu.nn.batching import as_arrays, num_samples, take_samples
 from tinygrad_edu.transforms.trees import tree_leaves
 
 __all__ = ["ArrayBatch", "SampledBatch"]
@@ -37,7 +37,7 @@ class ArrayBatch:
 
     def __init__(self, inputs: tuple[Any, ...], target: Any) -> None:
         self.inputs, self.target = as_arrays(inputs), as_arrays(target)
-        self._count, labels = samples(self.inputs), samples(self.target)
+        self._count, labels = num_samples(self.inputs), num_samples(self.target)
         if self._count != labels:
             shapes = ", ".join(str(np.shape(leaf)) for leaf in tree_leaves((self.inputs, self.target)))
             raise ShapeError(
@@ -50,4 +50,4 @@ class ArrayBatch:
 
     def take(self, part: slice, rng: np.random.Generator | None) -> tuple[Any, ...]:
         """Return some samples, without a copy."""
-        return (*some_samples(self.inputs, part), some_samples(self.target, part))
+        return (*take_samples(self.inputs, part), take_samples(self.target, part))

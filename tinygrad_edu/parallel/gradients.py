@@ -18,17 +18,17 @@ from tinygrad_edu.engine import Node, Tensor, clock, enable_grad, hooked, walk
 from tinygrad_edu.errors import AnomalyError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import denominator_of
-from tinygrad_edu.nn.batching import as_inputs, inputs_and_target
+from tinygrad_edu.nn.batching import as_tensors, inputs_and_target
 from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
 from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
-from tinygrad_edu.parallel.allreduce import sum_over_workers
+from tinygrad_edu.parallel.allreduce import allreduce_sum
 from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
 from tinygrad_edu.parallel.joined import Detached, detached, join, records_between, shard_cotangents
 from tinygrad_edu.parallel.packed import PackedSums
 from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum, add_gradients, add_shards, in_c_order
 from tinygrad_edu.parallel.sharded_model import ShardedModel
-from tinygrad_edu.parallel.tree_sum import PairwiseSum, shards, share
+from tinygrad_edu.parallel.tree_sum import TreeSum, shard_range, shards
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
 
 __all__ = ["LossGradient", "after_hooks", "scalar", "sharded_value_and_grad"]
@@ -48,7 +48,7 @@ def sharded_value_and_grad(
     """Return the loss of a batch and its gradient: those of ``loss(model(x), y)``, to rounding.
 
     A model that declares ``couples_samples = False`` runs in shards, any other on the whole batch. The gradients of the
-    shards are added in the order of one tree, see `pairwise`, and every shard draws from a random stream of its own, so
+    shards are added in the order of one tree, see `tree_sum`, and every shard draws from a random stream of its own, so
     the bits depend neither on the number of threads nor on that of the workers. They do depend on the size of the
     shards.
 
@@ -246,7 +246,7 @@ class _Batch:
         if of_several and denominator == 0:
             return ShardSum(np.nan, [None] * len(self.nodes), 0)
         with random_stream(stream), enable_grad():
-            out = self.model.model(*as_inputs(inputs))
+            out = self.model.model(*as_tensors(inputs))
         result = self._loss(out, target)
         gradients = self._gradients(self._walk(result, 1.0))
         return ShardSum(result.item(), gradients, len(self.batch) if denominator is None else denominator)
@@ -303,7 +303,7 @@ class _Batch:
 
     def joined(self, threads: int, workers: Workers) -> ShardSum:
         """Return the loss of the joined outputs, and the sum over the shards of what it gives back to each."""
-        own = share(len(self.slices), workers.size, workers.rank)
+        own = shard_range(len(self.slices), workers.size, workers.rank)
         outs, own_parts = on_all(workers, lambda: self._outputs(own, threads))
         last = next(clock)
         parts = [part for of_rank in gather(workers, own_parts) for part in of_rank]
@@ -351,8 +351,8 @@ class _Batch:
     def _summed(self, of_shard: Callable[[int], ShardSum], threads: int, workers: Workers) -> ShardSum:
         """Return the sum over all shards, of which this rank computes its own."""
         count = len(self.slices)
-        own = share(count, workers.size, workers.rank)
-        total: PairwiseSum[ShardSum] = PairwiseSum(count, add_shards)
+        own = shard_range(count, workers.size, workers.rank)
+        total: TreeSum[ShardSum] = TreeSum(count, add_shards)
 
         def compute() -> None:
             for k, part in zip(own, map_shards(lambda i: of_shard(own[i]), len(own), threads), strict=True):
@@ -364,7 +364,7 @@ class _Batch:
             return found._replace(gradients=in_c_order(found.gradients))
         layout = PackedSums([t.numpy() for t in self.tensors])
         packed = [(block, layout.pack(part)) for block, part in total.pending]
-        return layout.unpack(sum_over_workers(workers, count, packed, layout.like))
+        return layout.unpack(allreduce_sum(workers, count, packed, layout.like))
 
 
 def scalar(result: Any) -> Tensor:

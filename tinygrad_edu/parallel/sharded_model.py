@@ -11,10 +11,10 @@ from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Cell, Tensor, clock
 from tinygrad_edu.errors import AnomalyError, WholeBatchWarning
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.batching import as_inputs
+from tinygrad_edu.nn.batching import as_tensors
 from tinygrad_edu.nn.module import is_buffer
 from tinygrad_edu.nn.randomness import random_stream
-from tinygrad_edu.nn.sample_independence import declared_by, warn_undeclared
+from tinygrad_edu.nn.sample_independence import modules_couple_samples, warn_undeclared
 from tinygrad_edu.nn.sharding import WholeBatchNeeded, shard_forward
 from tinygrad_edu.parallel.joined import require_samples_first
 
@@ -60,7 +60,7 @@ class ShardedModel:
 
     def is_cut(self) -> bool:
         """Return whether batches are cut, and warn where a declaration is missing."""
-        coupled = declared_by(self._modules_and_buffers())
+        coupled = modules_couple_samples(self._modules_and_buffers())
         if coupled is None:
             warn_undeclared(self.model)
         return coupled is False and self.broken is None
@@ -93,7 +93,7 @@ class ShardedModel:
         """
         count = part.stop - part.start
         with self.in_shard(f"its forward of {count} samples of a batch", stream):
-            out = self.model(*as_inputs(inputs))
+            out = self.model(*as_tensors(inputs))
         if not (isinstance(out, Tensor) and out.shape[:1] == (count,) and id(out) not in self._state):
             require_samples_first(self.name, out, count, self._state)
         return out

@@ -1,8 +1,8 @@
-"""How a batch is cut into shards, who computes which, and in which order their sums are added: pairwise, in one tree.
+"""Cut a batch into shards, assign them to workers, and add their results in the order of one binary tree.
 
-A block is 2**level shards that begin at a multiple of their number; its sum is the sum of its left half plus that of
-its right half. Whoever has both halves can add them, before anybody has the rest; so one process comes to the same bits
-as a thousand, each with some of the shards. Beyond the last shard there is nothing to add.
+A block is 2**level consecutive shards; its first shard is a multiple of 2**level. The sum of a block is the sum of its
+left half plus the sum of its right half. The order of additions is fixed by the tree, so the bits of the sum do not
+depend on how many workers compute the shards.
 """
 
 from collections.abc import Callable
@@ -10,19 +10,19 @@ from typing import Generic, TypeVar
 
 from tinygrad_edu._checks import whole_number
 
-__all__ = ["PairwiseSum", "ShardBlock", "blocks", "shards", "share"]
+__all__ = ["ShardBlock", "TreeSum", "blocks", "shard_range", "shards"]
 
 ShardBlock = tuple[int, int]  # level and index: the shards from index * 2**level to before (index + 1) * 2**level
 Value = TypeVar("Value")
 
 
 def shards(count: int, size: int) -> list[slice]:
-    """Cut `count` samples into slices of `size`, at least 1; the last may be shorter.
+    """Cut `count` samples into slices of `size`. The last slice may be shorter.
 
     Raises
     ------
     DTypeError, DataError
-        Where `size` is not a whole number, or less than 1.
+        `size` is not an integer, or less than 1.
 
     Examples
     --------
@@ -33,33 +33,32 @@ def shards(count: int, size: int) -> list[slice]:
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def share(count: int, workers: int, rank: int) -> range:
-    """Return which of the shards one of the workers computes: consecutive ones, the first worker has the first.
+def shard_range(count: int, workers: int, rank: int) -> range:
+    """Return the consecutive shards that one of the workers computes.
 
-    None has more than the shards divided by the workers, rounded up; as far as that allows, a share is one block, whose
-    sum is one number for each parameter.
+    No worker computes more than ceil(count / workers) shards. Within that limit, the ranges begin and end at the edges
+    of large blocks, because a worker sends one sum for each of its blocks.
 
     Examples
     --------
-    >>> [list(share(5, 3, rank)) for rank in range(3)]
+    >>> [list(shard_range(5, 3, rank)) for rank in range(3)]
     [[0, 1], [2, 3], [4]]
-    >>> [len(share(16, 3, rank)) for rank in range(3)]
+    >>> [len(shard_range(16, 3, rank)) for rank in range(3)]
     [6, 6, 4]
     """
-    most, unit = _over(count, workers), 1
-    while 2 * unit <= most and 2 * unit * _over(_over(count, 2 * unit), workers) <= most:
+    limit, unit = _ceil_div(count, workers), 1
+    while 2 * unit <= limit and 2 * unit * _ceil_div(_ceil_div(count, 2 * unit), workers) <= limit:
         unit *= 2
-    start, stop = (unit * _over(_over(count, unit) * edge, workers) for edge in (rank, rank + 1))
+    start, stop = (unit * _ceil_div(_ceil_div(count, unit) * edge, workers) for edge in (rank, rank + 1))
     return range(min(start, count), min(stop, count))
 
 
-def _over(a: int, b: int) -> int:
-    """Return a / b, rounded up."""
+def _ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
 def blocks(part: range, count: int) -> list[ShardBlock]:
-    """Return the largest blocks that make up some consecutive ones of `count` shards.
+    """Return the largest blocks that make up a range of the `count` shards.
 
     Examples
     --------
@@ -68,30 +67,30 @@ def blocks(part: range, count: int) -> list[ShardBlock]:
     >>> blocks(range(0, 7), 7)
     [(3, 0)]
     """
-    total: PairwiseSum[None] = PairwiseSum(count, lambda left, right: None)
+    total: TreeSum[None] = TreeSum(count, lambda left, right: None)
     for k in part:
         total.push((0, k), None)
     return [block for block, _ in total.pending]
 
 
-class PairwiseSum(Generic[Value]):
-    """Adds the values of blocks, which come in the order of their shards, as soon as two are halves of a block.
+class TreeSum(Generic[Value]):
+    """A running sum over blocks, which adds two values as soon as both halves of a block are there.
 
     Parameters
     ----------
     count : int
-        How many shards there are.
+        The number of shards.
     add : callable
-        Of the values of two halves; it may change the left one.
+        Adds the values of two halves. It may change the left one in place.
 
     Attributes
     ----------
     pending : list of (ShardBlock, value)
-        The blocks that wait for their other half; after the last shard, where all came, the sum is the only one.
+        The blocks whose other half is missing. After all shards were pushed, it holds the total alone.
 
     Examples
     --------
-    >>> total = PairwiseSum(6, lambda a, b: f"({a}+{b})")
+    >>> total = TreeSum(6, lambda a, b: f"({a}+{b})")
     >>> for k in range(6):
     ...     total.push((0, k), str(k))
     >>> total.pending
@@ -103,7 +102,7 @@ class PairwiseSum(Generic[Value]):
         self.pending: list[tuple[ShardBlock, Value]] = []
 
     def push(self, block: ShardBlock, value: Value) -> None:
-        """Take the next block."""
+        """Add the next block. Blocks are pushed in the order of their shards."""
         level, index = block
         while level < self.root:
             if index % 2 and self.pending and self.pending[-1][0] == (level, index - 1):

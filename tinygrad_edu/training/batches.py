@@ -13,7 +13,7 @@ from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn.batching import inputs_and_target
 from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
 
-__all__ = ["Batch", "Batches", "has_order", "is_one_batch", "refuse_iterator", "sampled", "untaken"]
+__all__ = ["Batch", "Batches", "has_order", "is_one_batch", "refuse_iterator", "remaining_batches", "sampled"]
 
 Batch = tuple[Any, ...]
 Batches = Iterable[Batch]
@@ -27,7 +27,7 @@ def sampled(batch: Any) -> SampledBatch:
     return ArrayBatch(tuple(inputs), target)
 
 
-def untaken(batches: Batches, order: Any = None, start: int = 0) -> Iterator[Any]:
+def remaining_batches(batches: Batches, order: Any = None, start: int = 0) -> Iterator[Any]:
     """Return batches, without the first `start`; those of a loader without their samples, unless they are whole.
 
     They are whole where a transform gets them, and where nothing is left to do for the samples of a data set.

@@ -24,7 +24,7 @@ from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
 from tinygrad_edu.parallel.workers import ALONE, Workers, any_of, require_alike
-from tinygrad_edu.training.batches import Batches, has_order, refuse_iterator, untaken
+from tinygrad_edu.training.batches import Batches, has_order, refuse_iterator, remaining_batches
 from tinygrad_edu.training.checkpoint_state import has_streams
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.evaluation import evaluate_sharded
@@ -299,7 +299,7 @@ class _Run:
         if counts[0] < 0 or counts[1] or not _is_order(place.order):
             raise StateDictError(f"the place {place} is not one in a training")
         if has_order(self.batches) and place.batches:
-            untaken(self.batches, place.order, place.batches)
+            remaining_batches(self.batches, place.order, place.batches)
         history = [from_fields(Epoch, epoch, "the history") for epoch in saved["history"]]
         if not isinstance(broken := saved.get("broken"), str | None):
             raise StateDictError(f"the reason for whole batches is {broken!r}")
@@ -353,7 +353,7 @@ class _Run:
         if has_order(self.batches) and not self.place.batches:
             self.place.order = self.batches.draw_order()
         require_alike(self.steps.workers, {"the order of the samples": [self.place.order]})
-        return untaken(self.batches, self.place.order, self.place.batches)
+        return remaining_batches(self.batches, self.place.order, self.place.batches)
 
     def _over(self, evaluated: bool) -> Epoch:
         """Return what the epoch came to, and begin the next one."""

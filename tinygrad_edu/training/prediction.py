@@ -7,11 +7,11 @@ from numpy import ndarray
 
 from tinygrad_edu._checks import whole_number
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.batching import as_arrays, as_inputs, samples, some_samples
+from tinygrad_edu.nn.batching import as_arrays, as_tensors, num_samples, take_samples
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.parallel import map_shards, shards
 from tinygrad_edu.parallel.sharded_model import ShardedModel
-from tinygrad_edu.parallel.tree_sum import share
+from tinygrad_edu.parallel.tree_sum import shard_range
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
 from tinygrad_edu.training.evaluation import SHARD_SIZE, arrays_of, evaluating
 from tinygrad_edu.transforms.trees import tree_map
@@ -50,17 +50,17 @@ def predict(
         The model declares nothing, and no `batch_size` is given; or it breaks its promise.
     """
     inputs = as_arrays(x if isinstance(x, tuple) else (x,))
-    count, sharded = samples(inputs), ShardedModel(model)
+    count, sharded = num_samples(inputs), ShardedModel(model)
     size = max(count, 1) if batch_size is None else whole_number("batch_size", batch_size, 1)
     threads = workers.threads if threads is None else threads
 
     def classes(part: slice, cut: bool) -> Any:
-        given = some_samples(inputs, part)
-        out = sharded.output(given, part, np.random.default_rng(0)) if cut else model(*as_inputs(given))
+        given = take_samples(inputs, part)
+        out = sharded.output(given, part, np.random.default_rng(0)) if cut else model(*as_tensors(given))
         return tree_map(_classes, arrays_of(out))
 
     def of(parts: list[slice], cut: bool) -> list[Any]:
-        own = share(len(parts), workers.size, workers.rank)
+        own = shard_range(len(parts), workers.size, workers.rank)
         found = on_all(workers, lambda: list(map_shards(lambda i: classes(parts[own[i]], cut), len(own), threads)))
         return [each for of_worker in gather(workers, found) for each in of_worker]
 

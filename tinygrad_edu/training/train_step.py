@@ -23,7 +23,7 @@ from tinygrad_edu.parallel.gradients import LossGradient, after_hooks
 from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.workers import ALONE, Workers, require_alike
-from tinygrad_edu.training.batches import Batches, has_order, sampled, untaken
+from tinygrad_edu.training.batches import Batches, has_order, remaining_batches, sampled
 from tinygrad_edu.training.nonfinite import all_finite, diagnosed
 
 __all__ = ["Steps", "TrainingStep"]
@@ -146,7 +146,7 @@ class Steps:
         weights = [self.model.state_dict(), [tensor.numpy() for tensor in self._trained()]]
         require_alike(self.workers, {"the weights": weights, "the random numbers": self.rng.bit_generator.state})
         self.model.train()
-        remaining = untaken(batches, batches.draw_order() if has_order(batches) else None)
+        remaining = remaining_batches(batches, batches.draw_order() if has_order(batches) else None)
         idle = self.others()
         for number in count(first):
             together = [sampled(batch) for batch in islice(remaining, self.accumulate)]
