@@ -141,7 +141,7 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
                 code = 0 if workers.rank else finish(name, options, training, outcome, versions, begin)
                 return int(gather(workers, code)[0])
 
-            return workers.together(end)
+            return workers.collective(end)
 
 
 def package_versions() -> dict[str, str]:
@@ -182,7 +182,7 @@ def _prepared(
             held.enter_context(results.prepare(options.output, names, room))
     except (TinygradError, ValueError, OSError) as error:
         problem = str(error)
-    problems = workers.together(lambda: gather(workers, problem))
+    problems = workers.collective(lambda: gather(workers, problem))
     if training is None or any(problems):
         raise DataError(next(filter(None, problems)))
     return training

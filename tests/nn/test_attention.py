@@ -230,7 +230,7 @@ def test_second_derivatives_are_right():
         (lambda: attention(0, 4, 3), ShapeError, "num_heads=3 must divide embed_dim=4"),
         (lambda: attention(0, 4.0, 2), ShapeError, "embed_dim is a whole number"),
         (lambda: attention(kdim=0), ShapeError, "kdim is a whole number"),
-        (lambda: attention(dropout=1.5), ValueError, "from 0 to 1, not 1.5"),
+        (lambda: attention(dropout=1.5), ValueError, "from 0 to 1, got 1.5"),
         (lambda: attention()(X, X[:2], X), ShapeError, r"key \(2, 2, 4\)"),
         (lambda: attention()(X, X[:, :1], X[:, :1]), ShapeError, r"\(L, N, 4\)"),
         (lambda: attention(batch_first=True)(X, X[:1], X[:1]), ShapeError, r"\(N, L, 4\)"),

@@ -13,7 +13,7 @@ from tinygrad_edu.errors import CheckpointError, DTypeError
 from tinygrad_edu.training import Accuracy, Checkpoints, evaluate, fit
 from tinygrad_edu.training.batches import remaining_batches
 from tinygrad_edu.training.random_sources import random_sources
-from tinygrad_edu.training.rng_discovery import streams_of
+from tinygrad_edu.training.rng_discovery import find_generators
 
 SHARED = np.random.default_rng(5)
 X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
@@ -316,7 +316,7 @@ def test_generators_that_a_call_makes_or_that_only_the_constructor_uses_are_none
 
 def test_the_generator_of_a_sampler_is_part_of_a_checkpoint():
     sampler = data.WeightedRandomSampler(np.ones(20), 5, rng=SHARED)
-    assert streams_of(data.DataLoader(X, sampler=sampler)) == {"sampler.rng": SHARED}
+    assert find_generators(data.DataLoader(X, sampler=sampler)) == {"sampler.rng": SHARED}
 
 
 def test_a_checkpoint_of_another_kind_of_loader_is_refused(tmp_path):

@@ -170,7 +170,7 @@ class LossGradient:
         if len(slices) > 1 and self.model.is_cut():
             self.model.begin_batch([*tensors, *self._buffers_of_loss()])
             cut = _Batch(self, batch, tensors, slices, stream_seeds(rng, len(slices)))
-            found = workers.together(lambda: self._in_shards(cut, threads, workers))
+            found = workers.collective(lambda: self._in_shards(cut, threads, workers))
             if isinstance(found, ShardSum):
                 return found
             if found is not None:
@@ -190,7 +190,7 @@ class LossGradient:
                 computed.extend(map_shards(lambda k: whole.computed(of_several), 1, threads))
             return computed[0]
 
-        result = workers.together(lambda: on_all(workers, compute))
+        result = workers.collective(lambda: on_all(workers, compute))
         return result._replace(gradients=in_c_order(result.gradients))
 
     def _buffers_of_loss(self) -> list[Tensor]:

@@ -100,7 +100,7 @@ class _MPIWorkers:
         self.threads, self._yields = 1, False
         cores = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
         here = (mpi.Get_processor_name(), cores)
-        sharing = Counter(self.together(lambda: gather(self, here)))[here]
+        sharing = Counter(self.collective(lambda: gather(self, here)))[here]
         self._yields = sharing > available_cores()
         self.threads = allowed_threads(max(available_cores() // sharing, 1))
 
@@ -129,7 +129,7 @@ class _MPIWorkers:
         lost = ("ERR_PROC_FAILED", "ERR_REVOKED", "ERR_IN_STATUS")  # the last where one of several messages is lost
         return self._survives and error.Get_error_class() in [getattr(self._mpi, name) for name in lost]
 
-    def together(self, compute: Callable[[], Computed]) -> Computed:
+    def collective(self, compute: Callable[[], Computed]) -> Computed:
         """Return what all compute together; where some of them are lost, those that are left compute it."""
         while True:
             try:

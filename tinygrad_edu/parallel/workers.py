@@ -39,7 +39,7 @@ class Workers(Protocol):
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
         """Send bytes to others, and take in as many as there is room for: contiguous arrays of uint8, by rank."""
 
-    def together(self, compute: Callable[[], Computed]) -> Computed:
+    def collective(self, compute: Callable[[], Computed]) -> Computed:
         """Return what all compute together, once more where one of them is lost: with another rank and size, then."""
 
 
@@ -56,7 +56,7 @@ class _Alone:
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
         """There is nobody to send to."""
 
-    def together(self, compute: Callable[[], Computed]) -> Computed:
+    def collective(self, compute: Callable[[], Computed]) -> Computed:
         """Return what is computed."""
         return compute()
 
@@ -167,7 +167,7 @@ def require_alike(workers: Workers, parts: Mapping[str, Any]) -> None:
     if workers.size == 1:
         return
     own = {name: _checksum(part) for name, part in parts.items()}
-    found = workers.together(lambda: gather(workers, own))
+    found = workers.collective(lambda: gather(workers, own))
     for name in parts:
         others = [str(rank) for rank, theirs in enumerate(found) if theirs[name] != found[0][name]]
         if others:

@@ -24,7 +24,7 @@ from tinygrad_edu.parallel.joined import detached, join
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.tree_sum import TreeSum, shard_range
 from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
-from tinygrad_edu.training.batches import Batches, has_order, is_one_batch, remaining_batches, sampled
+from tinygrad_edu.training.batches import Batches, as_sampled_batch, has_order, is_one_batch, remaining_batches
 from tinygrad_edu.training.metrics import Metric
 from tinygrad_edu.transforms.trees import tree_map
 
@@ -132,10 +132,12 @@ def evaluate_sharded(
     def compute() -> list[Totals]:
         rng = np.random.default_rng(0)
         count = workers.threads if threads is None else threads
-        return [run.sums(batch, rng, count) for batch in map(sampled, remaining_batches(kept, order)) if len(batch)]
+        return [
+            run.sums(batch, rng, count) for batch in map(as_sampled_batch, remaining_batches(kept, order)) if len(batch)
+        ]
 
     with evaluating(model.model):
-        totals = workers.together(compute)
+        totals = workers.collective(compute)
     if metrics and not totals:
         raise DTypeError("evaluate: there are no batches, and so nothing to measure.")
     return {name: each.value(reduce(np.add, [sums[name] for sums in totals])) for name, each in run.metrics.items()}

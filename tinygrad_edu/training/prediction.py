@@ -74,7 +74,7 @@ def predict(
         return of(shards(count, size), cut=False)
 
     with evaluating(model):
-        found = workers.together(compute)
+        found = workers.collective(compute)
     sharded.warn_once()
     return tree_map(lambda *parts: np.concatenate(parts), *found) if found else np.zeros(0, np.int64)
 

@@ -1,4 +1,4 @@
-"""The random generators that a part of a training draws from, wherever it holds them."""
+"""Find the random generators that an object holds or draws from."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -12,24 +12,24 @@ from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.training.random_sources import random_sources
 
-__all__ = ["refuse_own_generators", "streams_of"]
+__all__ = ["find_generators", "reject_unsaved_generators"]
 
-DEEPEST = 4  # functions that call functions
+MAX_DEPTH = 4  # of functions that call functions
 
 
-def streams_of(part: Any) -> dict[str, np.random.Generator]:
-    """Return the generators that are found in a part, by the path that leads to each.
+def find_generators(part: Any) -> dict[str, np.random.Generator]:
+    """Return the generators that a part holds, by path.
 
-    They are looked for in its attributes, for a model in those of all its modules, and in functions there, as the
-    transform of a loader: among the variables from around them, and what a partial holds. Of a loader's sampler, they
-    are those that its code draws from.
+    The search covers the attributes of the part, and of all modules of a model. It also covers functions in attributes,
+    such as the transform of a loader: their closures, globals and partial arguments. For the sampler of a loader, it
+    covers the generators in its code; see `random_sources`.
 
     Examples
     --------
     >>> from tinygrad_edu.data import DataLoader
     >>> rng, noise = np.random.default_rng(0), np.random.default_rng(1)
     >>> loader = DataLoader(np.ones(4), batch_size=2, rng=rng, transform=lambda x: x + noise.normal(size=x.shape))
-    >>> list(streams_of(loader))
+    >>> list(find_generators(loader))
     ['rng', 'transform.noise']
     """
     if isinstance(part, np.random.Generator):
@@ -38,7 +38,7 @@ def streams_of(part: Any) -> dict[str, np.random.Generator]:
     found = {
         f"{path}.{name}".removeprefix("."): stream
         for path, holder in holders
-        for name, stream in _reached(_attributes(holder), DEEPEST)
+        for name, stream in _generators_in(_attributes(holder), MAX_DEPTH)
     }
     if isinstance(part, DataLoader):
         drawn = random_sources(part.sampler)
@@ -46,15 +46,15 @@ def streams_of(part: Any) -> dict[str, np.random.Generator]:
     return found
 
 
-def refuse_own_generators(name: str, loader: DataLoader) -> None:
-    """Raise where a checkpoint of a loader could not bring its samples back to the same random numbers.
+def reject_unsaved_generators(name: str, loader: DataLoader) -> None:
+    """Raise for a loader whose random numbers a checkpoint cannot restore.
 
     Raises
     ------
     DTypeError
-        The data set, or `collate`, draws from a generator of its own. Samples may be fetched ahead, and in several
-        threads, so that its state belongs to no step. Or the sampler, `augment` or `transform` draws from what is no
-        numpy.random.Generator.
+        The data set or `collate` draws from its own generator. Samples are fetched ahead and in several threads, so
+        that generator's state belongs to no step. Or the sampler, `augment` or `transform` draws from something other
+        than a numpy.random.Generator.
     """
     for role, part in (("data set", loader.dataset), ("collate function", loader.collate)):
         for path in random_sources(part):
@@ -78,24 +78,24 @@ def _name(part: Any) -> str:
 
 
 def _attributes(holder: Any) -> dict[str, Any]:
-    """Return the attributes of an object; of a loader, without its data set, which draws ahead of the steps."""
+    """Return the attributes of an object. Leave out the data set of a loader, which draws ahead of the steps."""
     found = getattr(holder, "__dict__", {})
     if isinstance(holder, DataLoader):
         return {name: value for name, value in found.items() if name not in ("dataset", "collate", "sampler")}
     return found
 
 
-def _reached(variables: dict[Any, Any], depth: int) -> Iterator[tuple[str, np.random.Generator]]:
-    """Yield the generators among variables, in lists of theirs, and behind functions."""
+def _generators_in(variables: dict[Any, Any], depth: int) -> Iterator[tuple[str, np.random.Generator]]:
+    """Yield the generators among variables, in lists, and in functions."""
     for name, value in variables.items():
         if isinstance(value, np.random.Generator):
             yield str(name), value
-        elif depth and (inner := _inside(value)):
-            yield from ((f"{name}.{path}", stream) for path, stream in _reached(inner, depth - 1))
+        elif depth and (inner := _members(value)):
+            yield from ((f"{name}.{path}", stream) for path, stream in _generators_in(inner, depth - 1))
 
 
-def _inside(value: Any) -> dict[Any, Any]:
-    """Return what a function refers to, by name, or what is in a list."""
+def _members(value: Any) -> dict[Any, Any]:
+    """Return the members of a dict, list or partial, or the variables of a function, by name."""
     if isinstance(value, dict):
         return value
     if isinstance(value, list | tuple):
@@ -112,15 +112,15 @@ def _inside(value: Any) -> dict[Any, Any]:
 
 
 def _variables(function: FunctionType) -> dict[str, Any]:
-    """Return the variables from around a function that it names, of the function it stands in and of its module."""
+    """Return the closure and global variables that a function names."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     names = {name for name in _names(function.__code__) if name in function.__globals__}
-    outer = {name: cell.cell_contents for name, cell in cells if cell != type(cell)()}  # one without contents is unset
+    outer = {name: cell.cell_contents for name, cell in cells if cell != type(cell)()}  # an empty cell is unset
     return {**{name: function.__globals__[name] for name in sorted(names)}, **outer}
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """Yield the names in a code, and in that of functions and comprehensions inside."""
+    """Yield the names in a code object and in nested functions and comprehensions."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
