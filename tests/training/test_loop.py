@@ -139,15 +139,15 @@ LOADER = data.DataLoader(X, Y, batch_size=4)
         ({"batches": data.DataLoader(X, Y, batch_size=20, drop_last=True)}, "there are no batches to train on"),
         ({"checkpoints": Checkpoints("nowhere", model=line())}, "another part is already named model"),
         ({"resume": True}, "to resume, it needs the checkpoints"),
-        ({"accumulate": 0}, "accumulate must be 1 or more"),
-        ({"shard_size": 0}, "shard_size must be 1 or more"),
+        ({"accumulate": 0}, "accumulate must be an integer >= 1, got 0"),
+        ({"shard_size": 0}, "shard_size must be an integer >= 1, got 0"),
         ({"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": Accuracy}}, r"a is <class .*Accuracy\(\), or a function"),
         ({"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": "accuracy"}}, "a is 'accuracy', neither a Metric nor a"),
         ({"evaluate_on": {"test": []}, "metrics": {"a": Accuracy()}}, "there are no batches"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused(settings, message):
-    with pytest.raises((tg.errors.DTypeError, tg.errors.DataError, tg.errors.ShapeError), match=message):
+    with pytest.raises((tg.errors.DTypeError, ValueError), match=message):
         run_on(**{"batches": LOADER, **settings})
 
 
@@ -389,7 +389,7 @@ def test_early_stopping_gives_the_best_weights_back(settings, values, stops, bes
     assert state(model) == states[best or -1]
 
 
-@pytest.mark.parametrize(("settings", "message"), [({"mode": "best"}, "min"), ({"patience": -1}, "patience must be 0")])
+@pytest.mark.parametrize(("settings", "message"), [({"mode": "best"}, "min"), ({"patience": -1}, "patience must be")])
 def test_early_stopping_refuses_what_cannot_be(settings, message):
     with pytest.raises(ValueError, match=message):
         EarlyStopping(line(), **settings)

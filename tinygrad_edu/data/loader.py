@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.data.datasets import ArrayRows, Collate, Indices, Read, Seed, StreamDataset, samples_from
 from tinygrad_edu.data.lazy_batch import Augment, LazyBatch
 from tinygrad_edu.data.prefetching import map_ahead
@@ -68,11 +68,12 @@ class DataLoader(OurKeywords):
     ------
     ShapeError
         The arrays differ in length.
+    ValueError
+        `batch_size` is less than 1, or `workers` is less than 0.
     DataError
-        `batch_size` is less than 1 or `workers` less than 0, or a `WeightedRandomSampler` has another number of weights
-        than there are samples.
+        The number of weights of a `WeightedRandomSampler` differs from the number of samples.
     DTypeError
-        `batch_size` or `workers` is not a whole number, `rng` is not a Generator where something is to be drawn, or
+        `batch_size` or `workers` is not an integer, `rng` is not a Generator where something is to be drawn, or
         both a stream or a `sampler` and ``shuffle=True`` are given.
 
     Notes
@@ -134,7 +135,7 @@ class DataLoader(OurKeywords):
     ) -> None:
         self._source = samples_from(arrays, collate)
         self.dataset = None if isinstance(self._source, ArrayRows) else self._source.dataset
-        self.batch_size, self.workers = whole_number("batch_size", batch_size, 1), whole_number("workers", workers, 0)
+        self.batch_size, self.workers = integer("batch_size", batch_size, 1), integer("workers", workers, 0)
         self.sampler, self.collate = sampler, collate
         self.shuffle = self._shuffles(shuffle, rng)
         needed = self.shuffle or augment is not None or self._source.needs_rng
@@ -247,7 +248,7 @@ class DataLoader(OurKeywords):
         """
         indices, seed = self._require_order(order)
         size, rows = self.batch_size, range(self._length(indices))
-        start = whole_number("start", start, 0, self._batches_of(len(rows)))
+        start = integer("start", start, 0, self._batches_of(len(rows)))
         places = (rows[i * size : (i + 1) * size] for i in range(start, self._batches_of(len(rows))))
         if not isinstance(self._source, ArrayRows) or self.workers:
             return self._fetched(self._source.reader(indices, seed, start * size, size), places)

@@ -60,9 +60,10 @@ class MultiheadAttention(Module):
 
     Raises
     ------
+    DTypeError, ValueError
+        A size is not an integer >= 1.
     ShapeError
-        For sizes that are not whole numbers of at least 1, or heads that do not divide the features; of `forward`, for
-        inputs and masks that do not fit.
+        The number of heads does not divide `embed_dim`, or `forward` got inputs or masks of other shapes.
     ValueError
         For another `dropout`.
     DTypeError

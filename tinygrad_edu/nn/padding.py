@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
@@ -63,10 +64,10 @@ class _Pad(Module):
 
     def __init__(self, padding: int | Sequence[int]) -> None:
         sides = tuple(padding) if isinstance(padding, Sequence) else (padding,) * (2 * self.axes)
-        if len(sides) != 2 * self.axes or not all(isinstance(n, int | np.integer) for n in sides):
+        if len(sides) != 2 * self.axes:
             which = "(left, right)" if self.axes == 1 else "(left, right, top, bottom)"
-            raise ShapeError(f"{type(self).__name__}: padding is a whole number or {which}, not {padding!r}.")
-        self.padding = tuple(map(int, sides))
+            raise ShapeError(f"{type(self).__name__}: padding must be an integer or {which}, got {padding!r}.")
+        self.padding = tuple(integer(f"{type(self).__name__}: padding", side) for side in sides)
 
     def forward(self, x: Any) -> Any:
         """Put the border around the last axes of x; what else there is in front of them is a batch."""

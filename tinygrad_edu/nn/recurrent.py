@@ -237,10 +237,12 @@ class RNN(_Recurrent):
 
     Raises
     ------
+    DTypeError
+        A size is not an integer.
     ShapeError
-        For a size that is not a whole number of at least 1; of `forward`, for an input or states that do not fit.
+        `forward` got an input or a state of another shape.
     ValueError
-        For another nonlinearity, or a part to drop that is none.
+        A size is less than 1, `nonlinearity` is unknown, or `dropout` is not a probability.
 
     Notes
     -----

@@ -340,9 +340,7 @@ def permutation(x: Any, axis: int = 0, *, rng: np.random.Generator) -> Any:
     draw = _checks.generator(rng).permutation
     shape = shape_of(x)
     if not shape:
-        return _tensor(
-            draw(_checks.whole_number("permutation of a number: it", np.asarray(values_of(x))[()], 0)), False
-        )
+        return _tensor(draw(_checks.integer("permutation: x", np.asarray(values_of(x))[()], 0)), False)
     axis = np.lib.array_utils.normalize_axis_index(axis, len(shape))
     return getitem(x, (*(slice(None),) * axis, draw(shape[axis])))
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype
@@ -215,14 +216,14 @@ def _sizes(lengths: tuple[int, ...], size: Any, scale_factor: Any) -> tuple[tupl
         raise ValueError("interpolate: give either a size or a scale_factor, and not both.")
     given = scale_factor if size is None else size
     each = tuple(given) if isinstance(given, (tuple, list, ndarray)) else (given,) * len(lengths)
-    if len(each) != len(lengths) or not all(n >= 0 for n in each):
+    if len(each) != len(lengths):
         raise ShapeError(f"interpolate: size or scale_factor {given!r} for images with the lengths {lengths}.")
-    if size is None:
-        factors = tuple(float(factor) for factor in each)
-        return tuple(math.floor(n * factor) for n, factor in zip(lengths, factors, strict=True)), factors
-    if not all(isinstance(n, int | np.integer) for n in each):
-        raise ShapeError(f"interpolate: size is a whole number, or one for each direction, not {size!r}.")
-    return tuple(int(n) for n in each), (None,) * len(each)
+    if size is not None:
+        return tuple(integer("interpolate: size", n, 0) for n in each), (None,) * len(each)
+    factors = tuple(map(float, each))
+    if min(factors) < 0:
+        raise ValueError(f"interpolate: scale_factor must be >= 0, got {given!r}.")
+    return tuple(math.floor(n * factor) for n, factor in zip(lengths, factors, strict=True)), factors
 
 
 # --- Channels and pixels ---

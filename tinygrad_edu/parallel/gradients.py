@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.cores.threads import map_shards
 from tinygrad_edu.engine import Node, Tensor, clock, enable_grad, hooked, walk
 from tinygrad_edu.errors import AnomalyError, NonScalarBackwardError, ShapeError
@@ -85,7 +85,7 @@ def sharded_value_and_grad(
         The arrays of the batch are empty or have different lengths.
     NonScalarBackwardError
         The loss is not a Tensor of one element.
-    DTypeError, DataError
+    DTypeError, ValueError
         `rng` is not a Generator, or `shard_size` or `threads` is not an integer of at least 1.
     MissingExtraError
         threadpoolctl is not installed.
@@ -136,7 +136,7 @@ class LossGradient:
 
     def __init__(self, model: Module, loss: Loss, shard_size: int, workers: Workers = ALONE) -> None:
         self.model, self.loss, self.workers = ShardedModel(model), loss, workers
-        self.shard_size = whole_number("shard_size", shard_size, 1)
+        self.shard_size = integer("shard_size", shard_size, 1)
         self._additive: bool | None = None
 
     def __call__(

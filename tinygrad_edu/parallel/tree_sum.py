@@ -8,7 +8,7 @@ depend on how many workers compute the shards.
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from tinygrad_edu._checks import whole_number
+from tinygrad_edu._checks import integer
 
 __all__ = ["ShardBlock", "TreeSum", "blocks", "shard_range", "shards"]
 
@@ -21,7 +21,7 @@ def shards(count: int, size: int) -> list[slice]:
 
     Raises
     ------
-    DTypeError, DataError
+    DTypeError, ValueError
         `size` is not an integer, or less than 1.
 
     Examples
@@ -29,7 +29,7 @@ def shards(count: int, size: int) -> list[slice]:
     >>> shards(70, 32)
     [slice(0, 32, None), slice(32, 64, None), slice(64, 70, None)]
     """
-    size = whole_number("size", size, 1)
+    size = integer("size", size, 1)
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 

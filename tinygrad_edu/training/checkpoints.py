@@ -13,7 +13,7 @@ from typing import Any
 
 from numpy import ndarray
 
-from tinygrad_edu._checks import whole_number
+from tinygrad_edu._checks import integer
 from tinygrad_edu.errors import CheckpointError, DataError, DTypeError, TinygradError
 from tinygrad_edu.files import open_regular, reason, sync
 from tinygrad_edu.folder_lock import FolderLock
@@ -100,7 +100,7 @@ class Checkpoints:
         self, folder: str | os.PathLike[str], every_steps: int | None = None, every_seconds: float = 0.0, **parts: Any
     ) -> None:
         self.folder, self.every_seconds = Path(folder), float(every_seconds)
-        self.every_steps = None if every_steps is None else whole_number("every_steps", every_steps, 1)
+        self.every_steps = None if every_steps is None else integer("every_steps", every_steps, 1)
         for name, part in parts.items():
             if name == POSITION or not name.isidentifier():
                 raise DTypeError(f"Checkpoints: a part cannot be named {name!r}, which files are named after.")

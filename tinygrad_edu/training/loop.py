@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu._checks import whole_number
+from tinygrad_edu._checks import integer
 from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import (
@@ -162,9 +162,9 @@ def fit(
 
     Raises
     ------
-    DTypeError, DataError
-        `batches` is a generator, which the first epoch would leave empty, or has none; a setting that cannot be; or
-        checkpoints in the middle of an epoch of batches that cannot be taken up there.
+    DTypeError, ValueError
+        `batches` is an iterator, or empty; a setting is not valid; or the batches cannot resume in the middle of an
+        epoch, as `checkpoints` asks for.
     NonFiniteLossError
         The loss, or a gradient, became infinite or NaN: the message has the epoch, the batch, and the first op that
         made such a number, with your line that called it.
@@ -191,12 +191,12 @@ def fit(
     >>> epoch.metrics["train_accuracy"] > 0.95
     True
     """
-    epochs = whole_number("epochs", epochs, 0)
+    epochs = integer("epochs", epochs, 0)
     eval_sets = dict(evaluate_on or {})
     for name, each in {"the batches": batches, **eval_sets}.items():
         refuse_iterator(name, each)
     steps = Steps(model, optimizer, loss, rng, schedule, max_norm, accumulate, average, shard_size, workers)
-    evaluate_every = whole_number("evaluate_every", evaluate_every, 1)
+    evaluate_every = integer("evaluate_every", evaluate_every, 1)
     run = _Run(steps, batches, dict(metrics or {}), eval_sets, evaluate_every, [] if history is None else history)
     if checkpoints is not None:
         run.use_checkpoints(checkpoints, resume)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import whole_number
+from tinygrad_edu._checks import integer
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.batching import as_arrays, as_tensors, num_samples, take_samples
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
@@ -51,7 +51,7 @@ def predict(
     """
     inputs = as_arrays(x if isinstance(x, tuple) else (x,))
     count, sharded = num_samples(inputs), ShardedModel(model)
-    size = max(count, 1) if batch_size is None else whole_number("batch_size", batch_size, 1)
+    size = max(count, 1) if batch_size is None else integer("batch_size", batch_size, 1)
     threads = workers.threads if threads is None else threads
 
     def classes(part: slice, cut: bool) -> Any:

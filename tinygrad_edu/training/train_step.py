@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import NonFiniteLossError, OptimizerWarning
@@ -118,7 +118,7 @@ class Steps:
 
     def __post_init__(self) -> None:
         generator(self.rng)
-        whole_number("accumulate", self.accumulate, 1)
+        integer("accumulate", self.accumulate, 1)
         self._gradient = LossGradient(self.model, self.loss, self.shard_size, self.workers)
         self._warned = False
 

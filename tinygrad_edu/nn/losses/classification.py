@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.nn.additive import additive, elements, label_weights, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
@@ -15,7 +16,6 @@ from tinygrad_edu.ops.cross_entropies import (
     loss_of_labels,
     one_sample,
     reduce_losses,
-    require_index,
     require_reduction,
 )
 from tinygrad_edu.ops.reduction import as_floating
@@ -65,7 +65,7 @@ def nll_loss(
     require_reduction(name, reduction)
     if log_p.ndim == 1:
         return one_sample(nll_loss, log_p, labels, reduction, weight=weight, ignore_index=ignore_index)
-    index = require_index(name, ignore_index)
+    index = integer(f"{name}: ignore_index", ignore_index)
     counts = check_labels(name, "log probabilities", log_p.shape, labels, index)
     weight = None if weight is None else class_weight(name, weight, log_p.shape[1], log_p)
     return loss_of_labels(
