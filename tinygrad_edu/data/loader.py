@@ -14,14 +14,14 @@ from tinygrad_edu.data.lazy_batch import Augment, LazyBatch
 from tinygrad_edu.data.prefetching import map_ahead
 from tinygrad_edu.data.samplers import Sampler, WeightedRandomSampler, require_indices
 from tinygrad_edu.errors import DataError, DTypeError
-from tinygrad_edu.names import OurKeywords
+from tinygrad_edu.names import KeywordHints
 
 __all__ = ["DataLoader"]
 
 Order = Indices | tuple[Indices, NDArray[np.uint64]]
 
 
-class DataLoader(OurKeywords):
+class DataLoader(KeywordHints):
     """The batches of an epoch: each loop over this object takes every sample once, `batch_size` at a time.
 
     Parameters

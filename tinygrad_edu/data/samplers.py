@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.errors import DataError, ShapeError
-from tinygrad_edu.names import OurKeywords
+from tinygrad_edu.names import KeywordHints
 
 __all__ = ["Sampler", "WeightedRandomSampler", "require_indices"]
 
@@ -23,7 +23,7 @@ class Sampler(Protocol):
         """Draw them."""
 
 
-class WeightedRandomSampler(OurKeywords):
+class WeightedRandomSampler(KeywordHints):
     """Draw indices with given weights, for ``DataLoader(..., sampler=)``.
 
     Parameters

@@ -19,7 +19,7 @@ from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, Rules
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale, wrap
 from tinygrad_edu.engine.watching import place_of_call, watches
-from tinygrad_edu.names import refuse_keywords
+from tinygrad_edu.names import raise_unexpected_keyword
 
 
 def plain_call(op: Op) -> Callable[..., Any]:
@@ -29,7 +29,7 @@ def plain_call(op: Op) -> Callable[..., Any]:
     def call(*args: Any, **keywords: Any) -> Any:
         others = keywords.keys() - signature.parameters.keys()
         if others:
-            refuse_keywords(op.name, others, op.settings)
+            raise_unexpected_keyword(op.name, others, op.settings)
         bound = signature.bind(*args, **keywords)
         bound.apply_defaults()
         given = bound.arguments

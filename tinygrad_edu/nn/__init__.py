@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING
 
 from tinygrad_edu.engine import HookHandle as HookHandle
-from tinygrad_edu.names import missing_from as _missing_from
+from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
 from tinygrad_edu.nn import (
     activations,
     attention,
@@ -63,4 +63,4 @@ if not TYPE_CHECKING:  # a type checker reads no list that is computed, and take
         "init", "needs_whole_batch", "random_stream", "summary",
     ]  # fmt: skip
     # To a type checker, which reads no globals() either, a __getattr__ would make every name right.
-    globals()["__getattr__"] = _missing_from("tg.nn", __all__)
+    globals()["__getattr__"] = _getattr_with_hints("tg.nn", __all__)

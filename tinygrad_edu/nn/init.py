@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu import _checks
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
-from tinygrad_edu.names import missing_from as _missing_from
+from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
 from tinygrad_edu.ops import creation
 
 __all__ = [
@@ -299,4 +299,4 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
 
 
 # To a type checker, which reads no globals(), a __getattr__ would make every name right.
-globals()["__getattr__"] = _missing_from("tg.nn.init", __all__)
+globals()["__getattr__"] = _getattr_with_hints("tg.nn.init", __all__)

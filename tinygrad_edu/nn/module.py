@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 from tinygrad_edu.engine import BUFFER, PARAMETER, Hook, HookHandle, Tensor, role_of
 from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.name_tables import NAMES
-from tinygrad_edu.names import missing_name
+from tinygrad_edu.names import attribute_error
 from tinygrad_edu.nn.hooks import Hooks
 from tinygrad_edu.nn.saving import read_arrays, write_arrays
 from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, KnownToShards, in_shard, needs_whole_batch, was_made
@@ -115,7 +115,7 @@ class Module(KnownToShards):
 
         def __getattr__(self, name):
             if name in NAMES["Module"]:
-                raise missing_name("Module", name)
+                raise attribute_error("Module", name)
             return object.__getattribute__(self, name)  # raises again, as it did: a property of the module, say
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -11,15 +11,8 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import by_settings
 
 __all__ = [
-    "CALLS",
-    "Loss",
-    "children_couple_samples",
-    "couples_samples",
-    "declaration",
-    "declaration_covers",
-    "is_patched",
-    "modules_couple_samples",
-    "warn_undeclared",
+    "CALLS", "Loss", "children_couple_samples", "couples_samples", "declaration", "declaration_covers", "is_patched",
+    "modules_couple_samples", "warn_undeclared",
 ]  # fmt: skip
 
 Loss = Callable[[Any, Any], Any]

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tinygrad_edu.engine import Cell, guard
-from tinygrad_edu.names import OurKeywords
+from tinygrad_edu.names import KeywordHints
 
 __all__ = [
     "SETS_ATTRIBUTE", "KnownToShards", "WholeBatchNeeded", "by_settings", "in_shard", "needs_whole_batch",
@@ -113,7 +113,7 @@ def require_batch(layer: str, shape: tuple[int, ...], axes: int) -> None:
         needs_whole_batch(f"{layer}: its input of shape {shape} has no axis of samples")
 
 
-class KnownToShards(OurKeywords):
+class KnownToShards(KeywordHints):
     """What `Module` inherits, so that the forward of a shard knows the modules that it made."""
 
     __slots__ = ()

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tinygrad_edu.engine import Op
-from tinygrad_edu.names import with_our_keywords
+from tinygrad_edu.names import with_keyword_hints
 from tinygrad_edu.ops import (
     activations,
     adaptive_pooling,
@@ -90,7 +90,7 @@ if not TYPE_CHECKING:  # a type checker reads no list that is computed, and take
     __all__ = [name for file in _FILES for name in file.__all__]
     for file in _FILES:
         for name in file.__all__:
-            globals()[name] = with_our_keywords(getattr(file, name))
+            globals()[name] = with_keyword_hints(getattr(file, name))
             setattr(file, name, globals()[name])  # where `pickle` looks for it
 
 registry: dict[str, Op] = {

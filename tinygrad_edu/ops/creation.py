@@ -20,25 +20,9 @@ from tinygrad_edu.ops.arithmetic import add, astype, multiply, subtract
 from tinygrad_edu.ops.indexing import getitem
 
 __all__ = [
-    "arange",
-    "empty",
-    "empty_like",
-    "eye",
-    "full",
-    "full_like",
-    "geomspace",
-    "integers",
-    "linspace",
-    "logspace",
-    "normal",
-    "ones",
-    "ones_like",
-    "permutation",
-    "tri",
-    "uniform",
-    "zeros",
-    "zeros_like",
-]
+    "arange", "empty", "empty_like", "eye", "full", "full_like", "geomspace", "integers", "linspace", "logspace",
+    "normal", "ones", "ones_like", "permutation", "tri", "uniform", "zeros", "zeros_like",
+]  # fmt: skip
 
 _Shape = int | Sequence[int]
 

@@ -21,7 +21,7 @@ from tinygrad_edu.engine import (
     writing,
 )
 from tinygrad_edu.errors import DTypeError, LeafInPlaceError, ShapeError
-from tinygrad_edu.names import with_our_keywords
+from tinygrad_edu.names import with_keyword_hints
 from tinygrad_edu.ops import (
     activations,
     arithmetic,
@@ -158,7 +158,7 @@ def values_alone(function: Any) -> Callable[..., Any]:
     ``values, positions = t.max(1)`` would unpack two rows of the values, and nobody would notice: that raises.
     """
     forward, name = getattr(function, "forward", function), function.__name__
-    call = function if isinstance(function, Op) else with_our_keywords(function)
+    call = function if isinstance(function, Op) else with_keyword_hints(function)
 
     def method(self: Tensor, *args: Any, **settings: Any) -> Any:
         out = call(self, *args, **settings)
@@ -377,7 +377,7 @@ def method(name: str, function: Any) -> Callable[..., Any]:
 
     It is a function object of its own on the same code: a method that calls the op would cost a call.
     """
-    code = function.call if isinstance(function, Op) else with_our_keywords(function)
+    code = function.call if isinstance(function, Op) else with_keyword_hints(function)
     forward = getattr(function, "forward", function)
     made = FunctionType(code.__code__, code.__globals__, name, code.__defaults__, code.__closure__)
     made.__kwdefaults__, made.__doc__, made.__module__ = code.__kwdefaults__, forward.__doc__, forward.__module__

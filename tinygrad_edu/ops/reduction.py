@@ -16,20 +16,8 @@ from tinygrad_edu.ops.selection import drop, keep, where
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
 
 __all__ = [
-    "amax",
-    "amin",
-    "logsumexp",
-    "max",
-    "mean",
-    "min",
-    "nanmean",
-    "nansum",
-    "prod",
-    "ptp",
-    "std",
-    "sum",
-    "var",
-]
+    "amax", "amin", "logsumexp", "max", "mean", "min", "nanmean", "nansum", "prod", "ptp", "std", "sum", "var",
+]  # fmt: skip
 
 
 def in_equal_parts(g: Any, count: Any) -> Any:

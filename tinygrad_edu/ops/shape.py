@@ -12,25 +12,9 @@ from tinygrad_edu.engine import Array, Tensor, op, unbroadcast
 from tinygrad_edu.errors import ShapeError
 
 __all__ = [
-    "atleast_1d",
-    "atleast_2d",
-    "atleast_3d",
-    "broadcast_arrays",
-    "broadcast_to",
-    "expand_dims",
-    "flatten",
-    "flip",
-    "fliplr",
-    "flipud",
-    "moveaxis",
-    "ravel",
-    "reshape",
-    "roll",
-    "rot90",
-    "squeeze",
-    "swapaxes",
-    "transpose",
-]
+    "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "broadcast_to", "expand_dims", "flatten", "flip",
+    "fliplr", "flipud", "moveaxis", "ravel", "reshape", "roll", "rot90", "squeeze", "swapaxes", "transpose",
+]  # fmt: skip
 
 
 def shaped(x: Any) -> Any:

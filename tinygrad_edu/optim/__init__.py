@@ -1,6 +1,6 @@
 """Optimizers, which change parameters in place; what is done to gradients and weights beside; and schedules."""
 
-from tinygrad_edu.names import missing_from as _missing_from
+from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
 from tinygrad_edu.optim import schedules
 from tinygrad_edu.optim.adagrad import Adagrad
 from tinygrad_edu.optim.adam import Adam, AdamW
@@ -19,4 +19,4 @@ __all__ = [
 ]  # fmt: skip
 
 # To a type checker, which reads no globals(), a __getattr__ would make every name right.
-globals()["__getattr__"] = _missing_from("tg.optim", __all__)
+globals()["__getattr__"] = _getattr_with_hints("tg.optim", __all__)

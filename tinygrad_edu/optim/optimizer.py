@@ -15,7 +15,7 @@ from numpy.lib.array_utils import byte_bounds
 from tinygrad_edu.cores.threads import in_parts
 from tinygrad_edu.engine import Tensor, writing
 from tinygrad_edu.errors import NoGraphError
-from tinygrad_edu.names import OurKeywords
+from tinygrad_edu.names import KeywordHints
 from tinygrad_edu.nn.module import parts_replaced
 from tinygrad_edu.optim.groups import (
     Owners,
@@ -49,7 +49,7 @@ def _lie_apart(arrays: Iterable[ndarray]) -> bool:
     return all(end <= start for (_, end), (start, _) in pairwise(sorted(byte_bounds(array) for array in arrays)))
 
 
-class Optimizer(OurKeywords):
+class Optimizer(KeywordHints):
     """The base of the optimizers, whose form is PyTorch's: one defines its settings, what it remembers, and `_move`.
 
     Parameters

@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tinygrad_edu.names import missing_from as _missing_from
+from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
 
 __all__ = ["Plateau", "constant", "cosine", "exponential", "multi_step", "one_cycle", "step", "warm_up"]
 
@@ -260,4 +260,4 @@ def _demand(where: str, name: str, value: object, holds: bool, words: str) -> No
 
 
 # To a type checker, which reads no globals(), a __getattr__ would make every name right.
-globals()["__getattr__"] = _missing_from("tg.optim.schedules", __all__)
+globals()["__getattr__"] = _getattr_with_hints("tg.optim.schedules", __all__)
