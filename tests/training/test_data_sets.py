@@ -12,8 +12,7 @@ from tinygrad_edu.data.lazy_batch import LazyBatch
 from tinygrad_edu.errors import CheckpointError, DTypeError
 from tinygrad_edu.training import Accuracy, Checkpoints, evaluate, fit
 from tinygrad_edu.training.batches import remaining_batches
-from tinygrad_edu.training.random_sources import random_sources
-from tinygrad_edu.training.rng_discovery import find_generators
+from tinygrad_edu.training.rng_discovery import find_generators, random_sources
 
 SHARED = np.random.default_rng(5)
 X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)

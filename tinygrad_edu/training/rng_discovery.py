@@ -1,8 +1,12 @@
-"""Find the random generators that an object holds or draws from."""
+"""Find the random generators that an object holds, and those that its code draws from."""
 
+import dis
+import inspect
+import random
 from collections.abc import Iterator
 from functools import partial
-from types import CodeType, FunctionType, MethodType
+from itertools import islice
+from types import CellType, CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -10,11 +14,14 @@ import numpy as np
 from tinygrad_edu.data import DataLoader
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import Module
-from tinygrad_edu.training.random_sources import random_sources
 
-__all__ = ["find_generators", "reject_unsaved_generators"]
+__all__ = ["find_generators", "random_sources", "reject_unsaved_generators"]
 
-MAX_DEPTH = 4  # of functions that call functions
+MAX_DEPTH = 4  # of functions that call functions, in attributes
+CODE_DEPTH = 20  # of functions that call functions, and objects that hold objects, in code
+MAX_ITEMS = 1000  # of one list, which may hold the paths of all samples
+SAMPLE_METHODS = ("__getitem__", "__iter__", "__next__", "__call__")
+SOURCES = np.random.Generator | np.random.RandomState | random.Random
 
 
 def find_generators(part: Any) -> dict[str, np.random.Generator]:
@@ -114,14 +121,127 @@ def _members(value: Any) -> dict[Any, Any]:
 def _variables(function: FunctionType) -> dict[str, Any]:
     """Return the closure and global variables that a function names."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    names = {name for name in _names(function.__code__) if name in function.__globals__}
-    outer = {name: cell.cell_contents for name, cell in cells if cell != type(cell)()}  # an empty cell is unset
+    names = {name for code in _codes(function.__code__) for name in code.co_names if name in function.__globals__}
+    outer = {name: cell.cell_contents for name, cell in cells if cell != CellType()}  # an empty cell is unset
     return {**{name: function.__globals__[name] for name in sorted(names)}, **outer}
 
 
-def _names(code: CodeType) -> Iterator[str]:
-    """Yield the names in a code object and in nested functions and comprehensions."""
-    yield from code.co_names
+# --- The generators that code draws from ---
+
+
+def random_sources(part: Any) -> dict[str, Any]:
+    """Return the generators that a function, or the methods of a data set that give samples, can draw from.
+
+    The search follows the names in the code: attributes, closure variables, functions of the same package, and the
+    global generators of ``numpy.random`` and ``random``. It does not find generators that are made inside a call or
+    that only a library draws from.
+
+    Returns
+    -------
+    dict of str to Generator, RandomState or Random
+        The generators, by path.
+
+    Examples
+    --------
+    >>> class Noisy:
+    ...     def __init__(self, rng):
+    ...         self.rng, self.split = rng, np.random.default_rng(1)
+    ...
+    ...     def __getitem__(self, index):
+    ...         return self.rng.normal() + np.random.rand() + np.random.default_rng(index).random()
+    >>> list(random_sources(Noisy(np.random.default_rng(0))))
+    ['np.random.rand', 'rng']
+    """
+    found: dict[str, Any] = {}
+    for path, source in _sources("", part, CODE_DEPTH, {}):
+        while path in found:  # a variable and an attribute with the same name
+            path += "'"
+        found[path] = source
+    return found
+
+
+def _sources(path: str, value: Any, depth: int, seen: dict[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the paths and the sources that a value leads to."""
+    bound = getattr(value, "__self__", None)
+    if isinstance(value, SOURCES) or isinstance(bound, SOURCES):
+        yield path, value if isinstance(value, SOURCES) else bound
+        return
+    key = (id(value.__func__), id(value.__self__)) if isinstance(value, MethodType) else id(value)
+    if not depth or key in seen or value is None:
+        return
+    seen[key] = value  # keeps it alive, so that its id stays unique
+    for name, inner in _references(value):
+        yield from _sources(f"{path}.{name}".strip("."), inner, depth - 1, seen)
+
+
+def _references(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the names and values that the code of a value refers to, or that it holds."""
+    if type(value) in (dict, list, tuple):
+        named = value.items() if isinstance(value, dict) else enumerate(value)
+        yield from ((str(name), item) for name, item in islice(named, MAX_ITEMS) if not np.isscalar(item))
+    elif isinstance(value, partial):
+        yield from (("func", value.func), *((str(k), arg) for k, arg in enumerate(value.args)), *value.keywords.items())
+    elif isinstance(value, MethodType) and isinstance(value.__func__, FunctionType):
+        yield from _names_in(value.__func__, value.__self__)
+    elif isinstance(value, FunctionType):
+        yield from _names_in(value, None)
+    elif not isinstance(value, ModuleType | type | np.ndarray):
+        methods: list[Any] = [inspect.getattr_static(type(value), name, None) for name in SAMPLE_METHODS]
+        for method in methods:
+            if isinstance(method, FunctionType):
+                yield from _names_in(method, value)
+
+
+def _names_in(function: FunctionType, owner: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the variables, defaults and attributes of its owner that a function names.
+
+    Functions of other packages are left out.
+    """
+    code = function.__code__
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    known = [(name, cell.cell_contents) for name, cell in cells if cell != CellType()]  # an empty cell is unset
+    known += [("default", each) for each in function.__defaults__ or ()]
+    known += (function.__kwdefaults__ or {}).items()
+    names = [name for inner in _codes(code) for name in inner.co_names]
+    known += [each for inner in _codes(code) for each in _globals(inner, function.__globals__)]
+    known += [each for name in dict.fromkeys(names) for each in _of_owner(owner, name, "super" in names)]
+    package = str(function.__module__).partition(".")[0]
+    for name, each in known:
+        if not isinstance(each, FunctionType) or str(each.__module__).partition(".")[0] == package:
+            yield name, each
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Yield a code object and those of nested functions and comprehensions."""
+    yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _names(constant)
+            yield from _codes(constant)
+
+
+def _globals(code: CodeType, variables: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the global variables that a code object names, and attributes of modules: ``np.random.rand``."""
+    path, value = "", None
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            path, value = str(instruction.argval), variables.get(instruction.argval)
+        elif instruction.opname in ("LOAD_ATTR", "LOAD_METHOD") and isinstance(value, ModuleType):
+            path, value = f"{path}.{instruction.argval}", getattr(value, instruction.argval, None)
+        elif instruction.opname != "EXTENDED_ARG":
+            value = None
+        if value is not None:
+            yield path, value
+
+
+def _of_owner(owner: Any, name: str, with_bases: bool) -> Iterator[tuple[str, Any]]:
+    """Yield the attribute of an object, if there is one. Methods are bound to it, also those that super() finds."""
+    found = [] if owner is None else [inspect.getattr_static(owner, name, None)]
+    found += [vars(base).get(name) for base in type(owner).__mro__[1:] if with_bases]
+    for each in found:
+        function = each.fget if isinstance(each, property) else each
+        function = function.__func__ if isinstance(function, staticmethod | classmethod) else function
+        function = getattr(owner, name, None) if isinstance(function, MemberDescriptorType) else function
+        if isinstance(function, FunctionType):
+            yield "", MethodType(function, owner)
+        elif function is not None:
+            yield name, function
