@@ -30,7 +30,7 @@ from tinygrad_edu.ops.fast import normalization, softmax
 from tinygrad_edu.ops.fast.elementwise import plain_positive_part, positive_part
 from tinygrad_edu.ops.fast.layout import samples_first, samples_last
 from tinygrad_edu.ops.fast.products import plain_product, product
-from tinygrad_edu.ops.normalization import centre, over_rms
+from tinygrad_edu.ops.normalization import centre, divide_by_rms
 from tinygrad_edu.ops.products import linear
 from tinygrad_edu.ops.selection import drop
 from tinygrad_edu.ops.trigonometry import tanh_gradient
@@ -180,7 +180,7 @@ def normalized_maps() -> TwoWays:
         out = normalization.normalized_in_parts(rows, weight, bias, 1e-5, normalization.moments(rows))
         return out.reshape(28, 16, 28, 128).transpose(3, 1, 0, 2).reshape(images.shape)
 
-    return lambda: over_rms(centre(images), 1e-5) * weight + bias, in_parts
+    return lambda: divide_by_rms(centre(images), 1e-5) * weight + bias, in_parts
 
 
 def positive_part_of_maps() -> TwoWays:

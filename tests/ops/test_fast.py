@@ -351,8 +351,8 @@ def test_normalization_in_parts(data, far, seed):
         )  # fmt: skip
     np.testing.assert_allclose(found, normalization.plain_moments(x), **tolerance)
     np.testing.assert_allclose(out, normalization.plain_normalized(x, weight, bias, eps), **tolerance)
-    unit = composed.over_rms(composed.centre(x), eps)
-    by_hand = composed.centre(composed._over_rms_x(g * weight, composed.centre(x), unit, eps))
+    unit = composed.divide_by_rms(composed.centre(x), eps)
+    by_hand = composed.centre(composed._divide_by_rms_x(g * weight, composed.centre(x), unit, eps))
     np.testing.assert_allclose(gradients[0], by_hand, **tolerance)
 
 

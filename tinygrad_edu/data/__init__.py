@@ -1,4 +1,4 @@
-"""Digits and other sets to learn from, and the batches that a training loop takes from them."""
+"""Data sets, loaders, samplers and augmentation."""
 
 from tinygrad_edu.data.collating import default_collate
 from tinygrad_edu.data.file_rows import FileRows

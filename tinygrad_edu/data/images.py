@@ -1,4 +1,4 @@
-"""What is done with images before a network reads them: moved, scaled, normalized."""
+"""Image preprocessing: shift, scale and normalize."""
 
 from typing import Any, TypeVar
 

@@ -1,4 +1,4 @@
-"""Batches of samples, to be looped over once an epoch."""
+"""DataLoader: batches of samples, iterated over once an epoch."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""MNIST, the handwritten digits: the part that ships with the package, or a local file."""
+"""MNIST handwritten digits: the part in this package, or a local file."""
 
 import io
 import math

@@ -1,4 +1,4 @@
-"""Calls on threads ahead of the loop that takes their results: bounded, in order, and ended with the loop."""
+"""Prefetching: call functions on threads ahead of the loop, in order and with a bounded queue."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Samplers: objects that draw the indices of the samples of an epoch."""
+"""Samplers: they draw the indices of the samples of an epoch."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""Samples dealt out at random, to be trained on, validated with and tested on."""
+"""Split a data set at random into parts."""
 
 import math
 from collections.abc import Sequence

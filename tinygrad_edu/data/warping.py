@@ -1,7 +1,7 @@
-"""Images that are turned, scaled, sheared, moved and bent a little, each by its own random numbers.
+"""Random affine and elastic warps of images.
 
-A *field* says for each pixel where it is read: so many pixels further down, and so many to the right. Fields of several
-kinds add up, so that an image is read, and blurred a little by that, only once.
+A displacement field holds the offset (down, right) at which to read each pixel. Add the fields of several warps, so that
+an image is interpolated, and blurred, only once.
 """
 
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Modules, layers, losses and where parameters begin: compositions of ops. No derivative is ever written here.
+"""Modules, layers, losses and initializers, all composed of ops.
 
 ``__all__`` in each file says what is public in it.
 """

@@ -1,4 +1,4 @@
-"""Activations: what makes a network more than one affine map. Each is a function of `ops`, and its settings."""
+"""Activation layers. Each applies a function of `ops` with stored settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""MultiheadAttention: each query asks all keys, in several ways at once."""
+"""Multi-head attention."""
 
 from functools import reduce
 from typing import Any

@@ -1,4 +1,4 @@
-"""Modules that hold other modules by name or by number, and those that make one of a plain function."""
+"""Containers of modules, and a module that wraps a function."""
 
 import operator
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping

@@ -1,4 +1,4 @@
-"""Embedding: a table of vectors, looked up by number."""
+"""The embedding layer: a learned table of vectors."""
 
 from typing import Any, Self
 

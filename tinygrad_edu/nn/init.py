@@ -1,6 +1,6 @@
-"""Where parameters begin: random tensors whose scale suits the layer. Every draw comes from the Generator given.
+"""Initializers of parameters. They draw from the Generator that the caller passes.
 
-To begin elsewhere than a layer does, give it another tensor: ``layer.weight = init.kaiming_normal(shape, rng)``.
+To replace the initial values of a layer, assign a tensor: ``layer.weight = init.kaiming_normal(shape, rng)``.
 """
 
 import math
@@ -59,7 +59,7 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
 
 
 def uniform(shape: Sequence[int], a: float, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Tensor:
-    """Return a parameter drawn evenly from [-a, a).
+    """Return a parameter drawn from the uniform distribution on [-a, a).
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def uniform(shape: Sequence[int], a: float, rng: np.random.Generator, dtype: DTy
 
 
 def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """Return the dtype of a parameter that is drawn, or say which there are."""
+    """Return a dtype for random parameters, or raise if it is not float32 or float64."""
     if dtype is None or np.dtype(dtype) not in (np.float32, np.float64):
         raise DTypeError(f"parameters are drawn as float32 or float64, not {dtype!r}; use .astype for another.")
     return np.dtype(dtype)

@@ -1,4 +1,4 @@
-"""Module: what layers and models are. Its parameters are found by walking its plain attributes; nothing is magic."""
+"""Base class of layers and models. Parameters are plain attributes, found by walking them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalization: layers that give what passes a mean of 0 and a variance of 1, and then a scale of their own."""
+"""Normalization layers."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar

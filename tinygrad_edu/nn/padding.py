@@ -1,4 +1,4 @@
-"""Padding layers: a border around images, of a constant or of what they hold themselves. A negative one crops them."""
+"""Padding layers. Negative padding crops."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ __all__ = [
 FILLINGS = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
-def surrounded(name: str, x: Any, border: Sequence[tuple[int, int]], mode: str, value: float = 0) -> Any:
+def pad_images(name: str, x: Any, border: Sequence[tuple[int, int]], mode: str, value: float = 0) -> Any:
     """Return x with a border (before, after) around each of its last axes, filled by one of the modes of `ops.pad`.
 
     As in PyTorch, x is reflected as it was before it is cropped, and continued in a circle as it is afterwards.
@@ -73,7 +73,7 @@ class _Pad(Module):
         """Put the border around the last axes of x; what else there is in front of them is a batch."""
         require_batch(type(self).__name__, shape_of(x), self.axes)
         border = [(self.padding[2 * axis], self.padding[2 * axis + 1]) for axis in reversed(range(self.axes))]
-        return surrounded(type(self).__name__, x, border, self.mode, self.value)
+        return pad_images(type(self).__name__, x, border, self.mode, self.value)
 
     def extra_repr(self) -> str:
         """Return the border."""

@@ -1,4 +1,4 @@
-"""Recurrent layers: RNN, LSTM and GRU over whole sequences, and the cells that take one step."""
+"""Recurrent layers RNN, LSTM and GRU, and their cells."""
 
 import math
 import warnings

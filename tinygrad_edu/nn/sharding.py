@@ -1,4 +1,4 @@
-"""The forward of a shard: calls that need the whole batch leave it."""
+"""The forward of a shard, and the signal for code that needs the whole batch."""
 
 from collections.abc import Collection
 from types import TracebackType

@@ -1,4 +1,4 @@
-"""Transformers: layers of attention and of a small network at each position, stacks of them, and the two together."""
+"""Transformer layers, encoder, decoder and the whole model."""
 
 from collections.abc import Callable
 from copy import deepcopy

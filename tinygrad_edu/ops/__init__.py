@@ -1,4 +1,4 @@
-"""The mathematics: every op. Each file reads like a table of derivatives; ``__all__`` in it says what is public.
+"""The mathematics: every op, next to its derivatives. ``__all__`` of each file lists its public names.
 
 ``registry`` has every `Op` of these files by name. The functions that are composed of ops need no rule of their own.
 """

@@ -1,4 +1,4 @@
-"""Activations: what stands between the layers of a network, one element at a time. Their settings are PyTorch's."""
+"""Activation functions, elementwise, with PyTorch's settings."""
 
 import math
 from collections.abc import Callable
@@ -188,7 +188,7 @@ def selu(x: Any) -> Any:
 
 def silu(x: Any) -> Any:
     """Return x * sigmoid(x)."""
-    return silu_by_share(x, _of_values(sigmoid, x))
+    return silu_from_sigmoid(x, _of_values(sigmoid, x))
 
 
 def _of_values(share: Callable[[Any], Any], x: Any) -> Any:
@@ -198,19 +198,19 @@ def _of_values(share: Callable[[Any], Any], x: Any) -> Any:
 
 
 @op(name="silu")
-def silu_by_share(x: Array, /, share: Array | None = None) -> Array:
+def silu_from_sigmoid(x: Array, /, share: Array | None = None) -> Array:
     """Return x * sigmoid(x), of which the second is `share` where it is known already: the way back asks again."""
     return x * (sigmoid(x) if share is None else share)
 
 
-def _silu_by_share_x(g: Any, x: Any, share: Array | None) -> Any:
+def _silu_from_sigmoid_x(g: Any, x: Any, share: Array | None) -> Any:
     share = sigmoid(x) if share is None or isinstance(x, Tensor) else share
     if isinstance(g, ndarray) and isinstance(share, ndarray):
         return silu_slope(g, x, share)
     return g * (share * (1 + x * (1 - share)))
 
 
-silu_by_share.vjps(x=_silu_by_share_x)
+silu_from_sigmoid.vjps(x=_silu_from_sigmoid_x)
 
 
 def mish(x: Any) -> Any:
@@ -235,22 +235,22 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}.")
     if approximate == "tanh":
-        return gelu_by_tanh(x)
-    return gelu_by_cdf(x, _of_values(normal_cdf, x))
+        return gelu_tanh(x)
+    return gelu_exact(x, _of_values(normal_cdf, x))
 
 
 @op(name="gelu")
-def gelu_by_cdf(x: Array, /, cdf: Array | None = None) -> Array:
+def gelu_exact(x: Array, /, cdf: Array | None = None) -> Array:
     """Return x * normal_cdf(x), of which the second is `cdf` where it is known already: the way back asks again."""
     return x * (normal_cdf(x) if cdf is None else cdf)
 
 
-def _gelu_by_cdf_x(g: Any, x: Any, cdf: Array | None) -> Any:
+def _gelu_exact_x(g: Any, x: Any, cdf: Array | None) -> Any:
     cdf = normal_cdf(x) if cdf is None or isinstance(x, Tensor) else cdf
     return g * (cdf + x * (exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))))
 
 
-gelu_by_cdf.vjps(x=_gelu_by_cdf_x)
+gelu_exact.vjps(x=_gelu_exact_x)
 
 
 _LINEAR = 2 * math.sqrt(2 / math.pi)
@@ -259,19 +259,19 @@ _SATURATED = 32.0  # from here on the sigmoid below is 0 or 1, and a larger cube
 
 
 @op(name="gelu")
-def gelu_by_tanh(x: Array) -> Array:
+def gelu_tanh(x: Array) -> Array:
     """Return `gelu` in its approximation by tanh. As 0.5 * (1 + tanh(u)) is sigmoid(2 * u), small values are exact."""
     t = np.clip(x, -_SATURATED, _SATURATED)
     return x * sigmoid(t * (_LINEAR + _CUBIC * t * t))
 
 
-def _gelu_by_tanh_x(g: Any, x: Any) -> Any:
+def _gelu_tanh_x(g: Any, x: Any) -> Any:
     t = clip(x, -_SATURATED, _SATURATED)
     s = sigmoid(t * (_LINEAR + _CUBIC * t * t))
     return g * (s + t * (s * (1 - s)) * (_LINEAR + 3 * _CUBIC * t * t))
 
 
-gelu_by_tanh.vjps(x=_gelu_by_tanh_x)
+gelu_tanh.vjps(x=_gelu_tanh_x)
 
 
 @op

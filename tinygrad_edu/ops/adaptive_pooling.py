@@ -1,4 +1,4 @@
-"""Adaptive pooling: into maps of a given size, by windows that cover the image as evenly as may be."""
+"""Adaptive pooling: average and maximum over windows that divide an image into a given number of bins."""
 
 from typing import Any
 

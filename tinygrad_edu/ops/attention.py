@@ -1,4 +1,4 @@
-"""Attention: for each query the mean of the values, weighted by how well their keys fit."""
+"""Scaled dot-product attention."""
 
 from __future__ import annotations
 

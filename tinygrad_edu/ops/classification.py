@@ -1,4 +1,4 @@
-"""Softmax, its logarithm, and the cross entropies of a classification, each in one step and without overflow."""
+"""Softmax, log-softmax and cross entropies, each as one numerically stable op."""
 
 import math
 from functools import cache
@@ -183,7 +183,7 @@ sigmoid_cross_entropy.vjps(
 
 
 @op(name="binary_cross_entropy")
-def held_cross_entropy(p: Array, targets: Array) -> Array:
+def clamped_cross_entropy(p: Array, targets: Array) -> Array:
     """Return -targets log(p) - (1 - targets) log(1 - p), element by element, with no logarithm below -100.
 
     So the loss of a probability of 0 or 1 is finite, as in PyTorch. Its derivative by p goes on there: it is that of
@@ -200,7 +200,7 @@ def _variance(p: Any) -> Any:
     return maximum(p * (1 - p), np.asarray(least, p.dtype))
 
 
-held_cross_entropy.vjps(
+clamped_cross_entropy.vjps(
     p=lambda g, p, targets: g * ((p - targets) / _variance(p)),
     targets=lambda g, p: -g * logit(p),
 )

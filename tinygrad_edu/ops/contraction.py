@@ -1,4 +1,4 @@
-"""Sums of products in Einstein's notation: read once, and then done two operands at a time by matrix products."""
+"""einsum: parse the subscripts, then contract two operands at a time by matrix products."""
 
 import math
 from collections import Counter

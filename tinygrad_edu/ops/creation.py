@@ -1,7 +1,7 @@
-"""Making tensors: of zeros and ones, of numbers in a row, and of random numbers that a Generator draws.
+"""Create tensors: constants, ranges and random numbers.
 
-The names and the parameters are NumPy's. What is not said to be of another dtype is float32, but for whole numbers in a
-row or drawn, which are int64. ``requires_grad=True`` makes a leaf, as it does in `Tensor`.
+The names and parameters are NumPy's. The default dtype is float32; integer ranges and random integers are int64.
+``requires_grad=True`` makes a leaf, as in `Tensor`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cross entropy with all its settings: weights of classes, labels that do not count, smoothing; and its reductions."""
+"""Cross entropy with class weights, ignored labels, label smoothing and reductions."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,7 @@
-"""Decompositions of matrices: Cholesky's, eigenvalues of symmetric ones, singular values, orthogonal times triangular.
+"""Matrix decompositions: Cholesky, symmetric eigenvalues, SVD and QR.
 
-An op has one result, so one that finds several matrices returns them joined along an axis, and its rule cuts the result
-and its gradient in the same places.
+An op has one result, so an op that computes several matrices returns them concatenated along an axis. Its derivative
+splits the result and the gradient at the same indices.
 """
 
 from typing import Any, NamedTuple

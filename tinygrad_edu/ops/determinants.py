@@ -1,4 +1,4 @@
-"""Determinants, with derivatives that hold for singular matrices too: by singular values, and not by an inverse."""
+"""Determinants, whose derivatives use singular values and so hold for singular matrices."""
 
 from typing import Any, NamedTuple
 
@@ -42,7 +42,7 @@ def cofactors(x: Array) -> Array:
 
 
 @op(name="det")
-def cofactors_change(direction: Array, x: Array) -> Array:
+def cofactors_jvp(direction: Array, x: Array) -> Array:
     """Return the change of the cofactors of x in a direction: linear in that, and its own transpose."""
     sign, u, s, v = _svd(x)
     turned, pairs = np.swapaxes(u, -1, -2) @ direction @ np.swapaxes(v, -1, -2), _products_without_two(s)
@@ -52,7 +52,7 @@ def cofactors_change(direction: Array, x: Array) -> Array:
 
 
 def _second_change(g: Any, direction: Any, x: Any) -> Any:
-    """Return the change of `cofactors_change` with x, by an inverse; of fewer than three rows there is none."""
+    """Return the change of `cofactors_jvp` with x, by an inverse; of fewer than three rows there is none."""
     if x.shape[-1] < 3:
         return np.zeros(x.shape, x.dtype)
     y = _inverse(x)
@@ -93,8 +93,8 @@ def _each(x: Any) -> Any:
 
 
 det.vjps(x=lambda g, x: _each(g) * cofactors(x))
-cofactors.vjps(x=lambda g, x: cofactors_change(g, x))
-cofactors_change.vjps(direction=lambda g, x: cofactors_change(g, x), x=_second_change)
+cofactors.vjps(x=lambda g, x: cofactors_jvp(g, x))
+cofactors_jvp.vjps(direction=lambda g, x: cofactors_jvp(g, x), x=_second_change)
 
 
 def _svd(x: ndarray) -> tuple[ndarray, ndarray, ndarray, ndarray]:

@@ -1,4 +1,4 @@
-"""Diagonals: taken from matrices, made into matrices, and what lies on either side of one."""
+"""Diagonals and triangles of matrices."""
 
 from typing import Any
 

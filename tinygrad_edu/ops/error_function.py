@@ -1,4 +1,4 @@
-"""The error function and the normal distribution, which SciPy computes: the extra ``scipy`` brings it."""
+"""The error function and the normal CDF, computed by SciPy (the extra ``scipy``)."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Taking elements by index, and its transpose: adding them up where they were taken from."""
+"""Indexing, and its transpose, scatter_add."""
 
 from typing import Any
 

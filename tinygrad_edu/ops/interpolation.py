@@ -1,7 +1,7 @@
-"""Resizing images: interpolation, pooling into a given size, and channels that become pixels and pixels channels.
+"""Image resizing by interpolation, and rearrangement of channels and pixels.
 
-Interpolation treats one axis after the other. Along each, an element of the result is a weighted sum of a few elements
-of the input: a table says which, and with what weights.
+Interpolation is separable. Along each axis, an element of the result is a weighted sum of a few elements of the input.
+A table has their indices and weights.
 """
 
 import math
@@ -16,7 +16,7 @@ from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype
-from tinygrad_edu.ops.repeating import add_at_positions, in_front_of, picked
+from tinygrad_edu.ops.repeating import in_front_of, index_add_array, index_select
 from tinygrad_edu.ops.shape import reshape, transpose
 
 __all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
@@ -29,22 +29,22 @@ def resample(x: Array, /, index: Array, weights: Array, axis: int) -> Array:
     A weight of 0 takes nothing, not even of an infinity.
     """
     table, axis = zip(index, weights, strict=True), axis % x.ndim
-    return reduce(np.add, (_weighed(picked(x, places, axis), factors, axis) for places, factors in table))
+    return reduce(np.add, (_weighed(index_select(x, places, axis), factors, axis) for places, factors in table))
 
 
 @op(name="interpolate")
-def resample_back(y: Array, /, index: Array, weights: Array, axis: int, length: int) -> Array:
+def resample_transpose(y: Array, /, index: Array, weights: Array, axis: int, length: int) -> Array:
     """Add each element of y up to where `resample` took it from, of an axis of that length: its transpose."""
     axis %= y.ndim
     dtype = np.result_type(y, _in_dtype(weights, y.dtype))
     out = np.zeros_like(y, dtype, shape=(*y.shape[:axis], length, *y.shape[axis + 1 :]))
     for places, factors in zip(index, weights, strict=True):
-        add_at_positions(out, _weighed(y, factors, axis), places, axis)
+        index_add_array(out, _weighed(y, factors, axis), places, axis)
     return out
 
 
-resample.vjps(x=lambda g, x_shape, index, weights, axis: resample_back(g, index, weights, axis, x_shape[axis]))
-resample_back.vjps(y=lambda g, index, weights, axis: resample(g, index, weights, axis))
+resample.vjps(x=lambda g, x_shape, index, weights, axis: resample_transpose(g, index, weights, axis, x_shape[axis]))
+resample_transpose.vjps(y=lambda g, index, weights, axis: resample(g, index, weights, axis))
 
 
 def _weighed(x: ndarray, factors: ndarray, axis: int) -> ndarray:

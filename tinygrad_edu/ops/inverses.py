@@ -1,4 +1,4 @@
-"""Inverses, and what is made of them: linear equations, pseudoinverses, powers of matrices."""
+"""Matrix inverse, linear systems, pseudoinverse and matrix powers."""
 
 from functools import reduce
 from typing import Any

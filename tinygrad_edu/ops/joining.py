@@ -1,4 +1,4 @@
-"""Joining arrays: one after the other along an axis, side by side along a new one, or as the blocks of a larger one."""
+"""Join arrays: concatenate, stack and block."""
 
 from typing import Any
 

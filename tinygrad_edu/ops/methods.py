@@ -1,4 +1,4 @@
-"""The operators and methods of Tensor: what Python and NumPy call them, and the op that each of them is."""
+"""The operators and methods of Tensor, and the op that each of them calls."""
 
 import sys
 from collections.abc import Callable

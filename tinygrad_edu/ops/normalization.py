@@ -1,4 +1,4 @@
-"""Normalization: to a mean of 0 and a variance of 1, over some axes; to a length of 1; and the distances of vectors."""
+"""Normalization over axes (batch, layer, group, instance, RMS), unit vectors, and distances."""
 
 import math
 from collections import deque
@@ -73,35 +73,35 @@ centre.vjps(x=lambda g: centre(g))
 
 
 @op(name="normalization")
-def over_rms(x: Array, /, eps: float, scale: Array | None = None) -> Array:
+def divide_by_rms(x: Array, /, eps: float, scale: Array | None = None) -> Array:
     """Return x / sqrt(mean(x * x) + eps), with axes as in `mean_product`.
 
-    `scale` is what x is multiplied with, as `one_over_rms` finds it, where that is known already.
+    `scale` is what x is multiplied with, as `reciprocal_rms` finds it, where that is known already.
     """
-    return np.asarray(x * (one_over_rms(x, eps) if scale is None else scale))
+    return np.asarray(x * (reciprocal_rms(x, eps) if scale is None else scale))
 
 
-def one_over_rms(x: Array, eps: float) -> Array:
+def reciprocal_rms(x: Array, eps: float) -> Array:
     """Return 1 / sqrt(mean(x * x) + eps), of the shape of that mean."""
     return np.asarray(1 / np.sqrt(_mean_product(x, x) + eps))
 
 
-def _over_rms_x(g: Any, x: Any, out: Any, eps: float, scale: Array | None = None) -> Any:
+def _divide_by_rms_x(g: Any, x: Any, out: Any, eps: float, scale: Array | None = None) -> Any:
     # But for eps, the result does not change with the length of x: what would change it is taken from g.
     if not _all_arrays(g, x, out):
         return (g - out * mean_product(g, out)) * rsqrt(mean_product(x, x) + eps)
     slope = out * _mean_product(g, out)
     np.subtract(g, slope, out=slope)
-    slope *= one_over_rms(x, eps) if scale is None else scale
+    slope *= reciprocal_rms(x, eps) if scale is None else scale
     return slope
 
 
-over_rms.vjps(x=_over_rms_x)
+divide_by_rms.vjps(x=_divide_by_rms_x)
 
 
 @op(name="normalization", promotes=True)
 def normalized(x: Array, weight: Array, bias: Array, /, eps: float, moments: Array | None = None) -> Array:
-    """Return weight * over_rms(centre(x)) + bias, (A, K, B), (1, K, 1), (1, K, 1) -> (A, K, B), in few passes.
+    """Return weight * divide_by_rms(centre(x)) + bias, (A, K, B), (1, K, 1), (1, K, 1) -> (A, K, B), in few passes.
 
     `moments` are those of x, as `fast.moments` finds them, where they are known already.
     """
@@ -111,14 +111,14 @@ def normalized(x: Array, weight: Array, bias: Array, /, eps: float, moments: Arr
 
 def _normalized_x(g: Any, x: Any, weight: Any, eps: float, moments: Array | None) -> Any:
     if not _all_arrays(g, x, weight):
-        return centre(_over_rms_x(g * weight, centre(x), over_rms(centre(x), eps), eps))
+        return centre(_divide_by_rms_x(g * weight, centre(x), divide_by_rms(centre(x), eps), eps))
     x = np.asarray(x, g.dtype)
     return fast.gradient_of_x(g, x, weight, eps, fast.moments(x) if moments is None else moments)
 
 
 def _normalized_weight(g: Any, x: Any, eps: float, moments: Array | None) -> Any:
     if not _all_arrays(g, x):
-        return sum(g * over_rms(centre(x), eps), (0, 2), keepdims=True)
+        return sum(g * divide_by_rms(centre(x), eps), (0, 2), keepdims=True)
     x = np.asarray(x, g.dtype)
     return fast.gradient_of_weight(g, x, eps, fast.moments(x) if moments is None else moments)
 
@@ -147,9 +147,9 @@ def _standardized(x: Any, eps: float) -> Any:
     A row whose variance overflows becomes NaN, as in PyTorch, so that divergence shows.
     """
     x = centre(x)
-    scale = one_over_rms(values_of(x), eps)
+    scale = reciprocal_rms(values_of(x), eps)
     scale[scale == 0] = np.nan
-    return over_rms(x, eps, scale)
+    return divide_by_rms(x, eps, scale)
 
 
 def _in_shape(shape: tuple[int, ...], axes: tuple[int, ...] | None, function: Callable[[Any], Any], x: Any) -> Any:
@@ -232,7 +232,7 @@ def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, 
     x = _numbers(x)
     axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
     eps = float(np.finfo(x.dtype if x.dtype.kind == "f" else np.float32).eps) if eps is None else eps
-    return _scaled(_in_shape(_rows(x, axes), None, lambda rows: over_rms(rows, eps), x), weight, None)
+    return _scaled(_in_shape(_rows(x, axes), None, lambda rows: divide_by_rms(rows, eps), x), weight, None)
 
 
 def _rows(x: Any, axes: tuple[int, ...]) -> tuple[int, int]:

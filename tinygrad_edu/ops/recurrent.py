@@ -1,7 +1,7 @@
-"""Recurrence with gates: one step of each kind of recurrent layer, and one op for all steps of a sequence.
+"""Steps of RNN, LSTM and GRU, and one op for all steps of a sequence.
 
-The op has one input, in which all that it needs lies one after the other (`concatenate` puts it there, and takes its
-gradient apart): so that one walk through time gives the gradients of all of it.
+The op has one flat input, the concatenation of the gates, weights and initial states, because an op has one gradient
+for each input, and one backward pass through time computes all of them.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Reductions over axes. A rule spreads the gradient of the result over the elements that made it."""
+"""Reductions over axes."""
 
 from typing import Any
 

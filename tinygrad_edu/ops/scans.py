@@ -1,4 +1,4 @@
-"""Scans: results of one length with what they are made of, each from all elements up to its place along an axis."""
+"""Cumulative operations along an axis, and differences."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.fast.scans import accumulated, cumprod_slope, from_columns, in_columns, summed_up
-from tinygrad_edu.ops.gather import added_flat, normal_axis
+from tinygrad_edu.ops.gather import normal_axis, scatter_add_flat
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.powers import exp
@@ -157,7 +157,7 @@ def _cumulative_extremum_x(g: Any, x: Any, out: Any, axis: int) -> Any:
         return swapaxes(_cumulative_extremum_x(g, x, out, -1), axis, -1)
     values = values_of(x)
     places = np.flatnonzero((values == values_of(out)) | (values != values))  # where the first of each row is
-    return added_flat(g, np.repeat(places, np.diff(places, append=x.size)).reshape(x.shape), x.shape)
+    return scatter_add_flat(g, np.repeat(places, np.diff(places, append=x.size)).reshape(x.shape), x.shape)
 
 
 cumulative_extremum.vjps(x=_cumulative_extremum_x)

@@ -1,4 +1,4 @@
-"""The same elements in another shape, or with their axes or their order turned around. Each rule turns them back."""
+"""Reshape, transpose, broadcast and reverse. Each derivative undoes the change of shape."""
 
 from collections.abc import Sequence
 from math import prod

@@ -1,4 +1,4 @@
-"""The logistic function and its kin: sigmoid, its logarithm, its inverse and its integral, without overflow."""
+"""Numerically stable sigmoid, log-sigmoid, logit, softplus and logaddexp."""
 
 from typing import Any
 

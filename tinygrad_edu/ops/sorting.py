@@ -1,4 +1,4 @@
-"""Sorting, and choosing by rank: the order is a constant, and gradients go to the elements that were chosen."""
+"""Sorting and selection by rank. Gradients go to the selected elements; the order is a constant."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from numpy import ndarray
 from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import shape_of, values_of
 from tinygrad_edu.ops.fast.ranks import first_places
-from tinygrad_edu.ops.gather import normal_axis, take, take_along_axis, taken_along
+from tinygrad_edu.ops.gather import normal_axis, take, take_along, take_along_axis
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.nondifferentiable import argsort
 from tinygrad_edu.ops.shape import reshape, squeeze
@@ -60,7 +60,7 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
     integer("topk: k", k, 0, shape_of(x)[along])
     values = np.asarray(values_of(x)).swapaxes(along, -1)
     places = first_places(values, k, largest).swapaxes(along, -1)
-    return taken_along(x, places, along), places
+    return take_along(x, places, along), places
 
 
 def kthvalue(x: Any, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Any, ndarray]:
@@ -71,7 +71,7 @@ def kthvalue(x: Any, k: int, axis: int = -1, keepdims: bool = False) -> tuple[An
     along = normal_axis(axis, len(shape_of(x)))
     integer("kthvalue: k", k, 1, shape_of(x)[along])
     places = argsort(x, along)[(*[slice(None)] * along, slice(k - 1, k))]
-    values = taken_along(x, places, along)
+    values = take_along(x, places, along)
     return (values, places) if keepdims else (squeeze(values, along), places.squeeze(along))
 
 

@@ -1,4 +1,4 @@
-"""Statistics over axes: the median and other quantiles, which choose elements by their rank, and weighted means."""
+"""Median, quantiles and weighted means over axes."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape
 from tinygrad_edu.ops.fast.ranks import places_at_ranks
-from tinygrad_edu.ops.gather import taken_along
+from tinygrad_edu.ops.gather import take_along
 from tinygrad_edu.ops.reduction import as_floating, mean, sum
 from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import broadcast_to, reshape, transpose
@@ -110,7 +110,7 @@ def _at_ranks(rows: Any, ranks: Any) -> Any:
     """Return, in place of the last axis, the elements of those ranks along it; of a row with a NaN, that for each."""
     ranks = np.asarray(ranks)
     places = places_at_ranks(np.asarray(values_of(rows)), ranks.ravel())
-    found = taken_along(rows, places, rows.ndim - 1)
+    found = take_along(rows, places, rows.ndim - 1)
     return found if ranks.ndim == 1 else reshape(found, (*rows.shape[:-1], *ranks.shape))
 
 

@@ -1,4 +1,4 @@
-"""The trigonometric and the hyperbolic functions, one element at a time."""
+"""Elementwise trigonometric and hyperbolic functions."""
 
 import math
 from typing import Any

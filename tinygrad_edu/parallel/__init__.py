@@ -1,4 +1,4 @@
-"""One batch in many shards, on threads, processes and machines: one mechanism, and the same bits on any of them."""
+"""Sharded computation of a batch on threads, processes and machines, with the same bits on any of them."""
 
 from tinygrad_edu.cores.blas import available_cores, single_threaded_blas
 from tinygrad_edu.cores.threads import map_shards

@@ -1,4 +1,4 @@
-"""Batches of which some samples can be taken."""
+"""Batches from which a slice of samples can be taken."""
 
 from typing import Any, Protocol
 

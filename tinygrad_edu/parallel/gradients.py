@@ -1,8 +1,8 @@
-"""The gradient of the loss of a batch, in shards where the model declares that its samples are independent.
+"""The loss of a batch and its gradient, computed in shards if the model's samples are independent.
 
-Activations of a shard stay in the cache of a core, and shards run on threads and ranks. The loss sees the whole batch:
-the forward runs in shards, the loss on their joined outputs, and its gradient goes back into each shard. A loss that
-declares a denominator is computed in each shard instead, and no outputs are kept.
+The activations of a shard fit in the cache of a core, and shards run on threads and ranks. The forward runs in shards,
+the loss on their joined outputs, and its gradient is split again for the backward of each shard. A loss that declares a
+denominator is computed in each shard, and the outputs are not joined.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The outputs of shards joined to those of the whole batch, and the loss computed on them."""
+"""Join the outputs of shards into the output of the whole batch, and split its gradient."""
 
 from collections.abc import Collection
 from typing import Any

@@ -1,4 +1,4 @@
-"""The workers that mpiexec starts, on one machine or many: MPI carries what they tell each other."""
+"""Workers under mpiexec, which communicate by MPI."""
 
 import atexit
 import os

@@ -1,4 +1,4 @@
-"""The loss and gradients of shards, and their sum."""
+"""The weighted loss and gradients of shards, and their sum."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

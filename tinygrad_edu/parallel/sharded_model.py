@@ -1,4 +1,4 @@
-"""A model whose forward runs in shards, as long as it keeps its promise that samples are independent."""
+"""A model whose forward runs in shards while its samples are independent."""
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager

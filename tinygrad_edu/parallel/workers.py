@@ -1,4 +1,4 @@
-"""The processes that train together, on one machine or many: what they tell each other, and what one is alone."""
+"""The protocol of parallel workers, and collective operations on it."""
 
 import pickle
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Training: the loop, what it measures, when it stops, and checkpoints that it goes on from to the same bits."""
+"""Training loop, metrics, early stopping, and checkpoints."""
 
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.early_stopping import EarlyStopping

@@ -1,4 +1,4 @@
-"""Early stopping: a training ends when a number has got no better for a while, with the best weights."""
+"""Early stopping: stop when a metric has not improved for some epochs, and restore the best weights."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Evaluation: the metrics of a model, in shards where its samples are independent."""
+"""Evaluate the metrics of a model, in shards where its samples are independent."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Metrics of outputs and targets: exact over any batches, because what is added up are counts and sums, not means."""
+"""Metrics, computed from sums and counts so that they are exact over batches."""
 
 import math
 from collections.abc import Callable

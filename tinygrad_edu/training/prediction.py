@@ -1,4 +1,4 @@
-"""Predictions: the most likely class of each image."""
+"""Predict the most likely class of each image."""
 
 from typing import Any
 

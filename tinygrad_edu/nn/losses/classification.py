@@ -1,4 +1,4 @@
-"""Losses of classes: cross entropy and its kin, of logits, logarithms of probabilities, and probabilities."""
+"""Classification losses: cross entropy, negative log likelihood, binary and multilabel losses."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tinygrad_edu.engine import values_of
 from tinygrad_edu.nn.additive import additive, elements, label_weights, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
 from tinygrad_edu.ops import cross_entropy, getitem, logsigmoid, mean, negative
-from tinygrad_edu.ops.classification import held_cross_entropy, places, sigmoid_cross_entropy
+from tinygrad_edu.ops.classification import clamped_cross_entropy, places, sigmoid_cross_entropy
 from tinygrad_edu.ops.cross_entropies import (
     check_labels,
     class_weight,
@@ -139,7 +139,7 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction:
     """
     p, t = _two_classes("binary_cross_entropy", input, target, reduction)
     _probabilities("binary_cross_entropy", "the input has probabilities, such as from Sigmoid()", p)
-    return reduce_losses(times_weight("binary_cross_entropy", held_cross_entropy(p, t), weight), reduction)
+    return reduce_losses(times_weight("binary_cross_entropy", clamped_cross_entropy(p, t), weight), reduction)
 
 
 @additive(elements)

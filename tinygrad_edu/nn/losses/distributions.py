@@ -1,4 +1,4 @@
-"""Losses of distributions: how far one is from another, and how unlikely what was seen is under one."""
+"""Losses between distributions: KL divergence, Gaussian and Poisson negative log likelihood."""
 
 import math
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""Losses with a margin: what is right shall not only win, but win by so much; beyond it there is nothing to gain."""
+"""Margin losses (hinge losses)."""
 
 from typing import Any, Literal
 
