@@ -261,7 +261,7 @@ def repeated_direct_gradients(patch):
 
 def forgotten_promise(patch):
     """A model that broke its promise is believed again in the next batch."""
-    patch(sharded_model.ShardedModel, "give_up", lambda self, reason: None)
+    patch(sharded_model.ShardedModel, "disable_sharding", lambda self, reason: None)
 
 
 def reversed_shards(patch):
@@ -272,7 +272,7 @@ def reversed_shards(patch):
 
 def unseen_graph(patch):
     """A loss that uses what the forward of a shard stored is not noticed."""
-    patch(gradients, "records_between", lambda root, first, last: False)
+    patch(gradients, "has_ops_between", lambda root, first, last: False)
 
 
 def advanced_stream(patch):
@@ -334,7 +334,7 @@ def clipped_apart(patch):
 
 def final_errors(patch):
     """An error in a shard is final."""
-    patch(sharded_model, "whole_batch_shows", lambda what: nullcontext())
+    patch(sharded_model, "whole_batch_on_error", lambda what: nullcontext())
 
 
 def mean_of_evaluated_means(patch):

@@ -357,7 +357,7 @@ def test_workers_that_began_otherwise_are_refused_before_the_first_step(differs,
         steps, model = [], line(seeded("model"))
         loader = data.DataLoader(X, Y, batch_size=4, rng=seeded("loader"))
         told = {"rng": seeded("rng"), "on_step": steps.append, "workers": worker, "shard_size": 2}
-        with pytest.raises(tg.errors.WorkersDifferError, match=f"do not have {named} in common: rank 0 .* rank 1, 2"):
+        with pytest.raises(tg.errors.WorkersDifferError, match=f"{named} of rank 0 differ .* rank 1, 2"):
             run_on(loader, model=model, **told)
         return steps
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.data.datasets import ArrayRows, Collate, Indices, Read, Seed, StreamDataset, samples_from
 from tinygrad_edu.data.lazy_batch import Augment, LazyBatch
-from tinygrad_edu.data.prefetching import map_ahead
+from tinygrad_edu.data.prefetching import prefetch_map
 from tinygrad_edu.data.samplers import Sampler, WeightedRandomSampler, require_indices
 from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.names import KeywordHints
@@ -277,7 +277,7 @@ class DataLoader(KeywordHints):
 
     def _fetched(self, read: Read, places: Iterator[range]) -> Iterator[LazyBatch]:
         threads = min(self.workers, 1) if isinstance(self._source, StreamDataset) else self.workers
-        for fetched in map_ahead(read, places, threads):
+        for fetched in prefetch_map(read, places, threads):
             if not fetched.count or (self.drop_last and fetched.count < self.batch_size):
                 return
             yield LazyBatch(fetched, range(fetched.count), self.augment)

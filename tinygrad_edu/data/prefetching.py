@@ -12,7 +12,7 @@ from typing import Generic, TypeVar, cast
 
 from tinygrad_edu.errors import ForkedError
 
-__all__ = ["Stopped", "map_ahead"]
+__all__ = ["Stopped", "prefetch_map"]
 
 Asked = TypeVar("Asked")
 Made = TypeVar("Made")
@@ -21,7 +21,7 @@ Stopped = Callable[[], bool]
 CALLS_PER_THREAD = 2  # while one result is used, each thread has its next call
 
 
-def map_ahead(function: Callable[[Asked, Stopped], Made], items: Iterable[Asked], threads: int) -> Iterator[Made]:
+def prefetch_map(function: Callable[[Asked, Stopped], Made], items: Iterable[Asked], threads: int) -> Iterator[Made]:
     """Apply a function to items on threads, and yield the results in the order of the items.
 
     Parameters

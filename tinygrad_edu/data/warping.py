@@ -1,7 +1,7 @@
 """Random affine and elastic warps of images.
 
-A displacement field holds the offset (down, right) at which to read each pixel. Add the fields of several warps, so that
-an image is interpolated, and blurred, only once.
+A displacement field holds the offset (down, right) at which to read each pixel. Add the fields of several warps so
+that an image is interpolated, and blurred, only once.
 """
 
 from functools import lru_cache

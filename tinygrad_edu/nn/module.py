@@ -21,7 +21,7 @@ from tinygrad_edu.name_tables import NAMES
 from tinygrad_edu.names import attribute_error
 from tinygrad_edu.nn.hooks import Hooks
 from tinygrad_edu.nn.saving import read_arrays, write_arrays
-from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, KnownToShards, in_shard, needs_whole_batch, was_made
+from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, ShardAware, in_shard, needs_whole_batch, was_made_in_shard
 from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
 from tinygrad_edu.notebook import array_html, fold_html
 
@@ -51,7 +51,7 @@ class Listed(list[Part]):
         return list, (list(self),)
 
 
-class Module(KnownToShards):
+class Module(ShardAware):
     """A function with parameters: write `forward`, and keep tensors and other modules in attributes.
 
     Whatever is in an attribute, also inside nested lists, tuples and dicts, is found, in the order of definition.
@@ -119,7 +119,7 @@ class Module(KnownToShards):
             return object.__getattribute__(self, name)  # raises again, as it did: a property of the module, say
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if in_shard() and not was_made(self):
+        if in_shard() and not was_made_in_shard(self):
             needs_whole_batch(f"{type(self).__name__}: {SETS_ATTRIBUTE} {name}")
         if name == "couples_samples":
             super().__setattr__("_declared_by", _class_with_code(type(self), sys._getframe(1).f_code))
@@ -142,7 +142,7 @@ class Module(KnownToShards):
             parts_replaced[0] += value is not before
 
     def __delattr__(self, name: str) -> None:
-        if in_shard() and not was_made(self):
+        if in_shard() and not was_made_in_shard(self):
             needs_whole_batch(f"{type(self).__name__}: its forward deletes the attribute {name}")
         super().__delattr__(name)
 

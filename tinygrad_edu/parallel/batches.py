@@ -12,13 +12,13 @@ __all__ = ["ArrayBatch", "SampledBatch"]
 
 
 class SampledBatch(Protocol):
-    """A batch whose samples are taken where they are computed."""
+    """A batch with a `take` method, called where the samples are computed."""
 
     def __len__(self) -> int:
         """Return the number of samples."""
 
     def take(self, part: slice, rng: np.random.Generator) -> Any:
-        """Return some samples: the inputs, and last the target. Random augmentation draws from `rng`."""
+        """Return a slice of the samples: the inputs, and last the target. Augmentation draws from `rng`."""
 
 
 class ArrayBatch:
@@ -32,7 +32,7 @@ class ArrayBatch:
     Raises
     ------
     ShapeError
-        They have different lengths.
+        Their lengths differ.
     """
 
     def __init__(self, inputs: tuple[Any, ...], target: Any) -> None:
@@ -49,5 +49,5 @@ class ArrayBatch:
         return self._count
 
     def take(self, part: slice, rng: np.random.Generator | None) -> tuple[Any, ...]:
-        """Return some samples, without a copy."""
+        """Return a slice of the samples, without a copy."""
         return (*take_samples(self.inputs, part), take_samples(self.target, part))

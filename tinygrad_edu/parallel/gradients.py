@@ -24,12 +24,12 @@ from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.parallel.allreduce import allreduce_sum
 from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
-from tinygrad_edu.parallel.joined import Detached, detached, join, records_between, shard_cotangents
+from tinygrad_edu.parallel.joined import Detached, detached, has_ops_between, join, shard_cotangents
 from tinygrad_edu.parallel.packed import PackedSums
 from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum, add_gradients, add_shards, in_c_order
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.tree_sum import TreeSum, shard_range, shards
-from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
+from tinygrad_edu.parallel.workers import ALONE, Workers, allgather, run_on_all
 
 __all__ = ["LossGradient", "after_hooks", "scalar", "sharded_value_and_grad"]
 
@@ -167,14 +167,14 @@ class LossGradient:
         workers = self.workers if workers is None else workers
         threads = workers.threads if threads is None else threads
         slices, state = shards(len(batch), self.shard_size), generator(rng).bit_generator.state
-        if len(slices) > 1 and self.model.is_cut():
+        if len(slices) > 1 and self.model.is_sharded():
             self.model.begin_batch([*tensors, *self._buffers_of_loss()])
             cut = _Batch(self, batch, tensors, slices, stream_seeds(rng, len(slices)))
             found = workers.collective(lambda: self._in_shards(cut, threads, workers))
             if isinstance(found, ShardSum):
                 return found
             if found is not None:
-                self.model.give_up(found)
+                self.model.disable_sharding(found)
             rng.bit_generator.state = state  # the whole batch draws what it would have drawn without shards
         whole = _Batch(self, batch, tensors, [slice(len(batch))], stream_seeds(rng, 1))
         result = self._whole(whole, of_several, threads, workers)
@@ -190,7 +190,7 @@ class LossGradient:
                 computed.extend(map_shards(lambda k: whole.computed(of_several), 1, threads))
             return computed[0]
 
-        result = workers.collective(lambda: on_all(workers, compute))
+        result = workers.collective(lambda: run_on_all(workers, compute))
         return result._replace(gradients=in_c_order(result.gradients))
 
     def _buffers_of_loss(self) -> list[Tensor]:
@@ -209,7 +209,7 @@ class LossGradient:
         if isinstance(batch, ArrayBatch):
             return denominator_of(self.loss, batch.target) is not None
         if self._additive is None:  # of a batch that is not read yet, the first one of a run tells how to begin
-            first = on_all(workers, lambda: inputs_and_target(batch.take(slice(1), np.random.default_rng(0))))
+            first = run_on_all(workers, lambda: inputs_and_target(batch.take(slice(1), np.random.default_rng(0))))
             self._additive = denominator_of(self.loss, first[1]) is not None
         return self._additive
 
@@ -304,22 +304,22 @@ class _Batch:
     def joined(self, threads: int, workers: Workers) -> ShardSum:
         """Return the loss of the joined outputs, and the sum over the shards of what it gives back to each."""
         own = shard_range(len(self.slices), workers.size, workers.rank)
-        outs, own_parts = on_all(workers, lambda: self._outputs(own, threads))
+        outs, own_parts = run_on_all(workers, lambda: self._outputs(own, threads))
         last = next(clock)
-        parts = [part for of_rank in gather(workers, own_parts) for part in of_rank]
+        parts = [part for of_rank in allgather(workers, own_parts) for part in of_rank]
 
         def loss() -> tuple[Any, float, dict[Node, ndarray]]:
             whole = join(self.model.name, [out for out, _ in parts])
             with self.model.loss_errors():
                 result = self._loss(whole, self._target([target for _, target in parts]))
-                if result._node is not None and records_between(result._node, self.model.begin, last):
+                if result._node is not None and has_ops_between(result._node, self.model.begin, last):
                     raise WholeBatchNeeded(
                         f"{self.model.name}: the loss uses tensors that its forward computed, beside its output"
                     )
                 # A rank without a shard may have such a tensor of an earlier batch, whose graph is gone.
                 return whole, result.item(), self._walk(result, 1.0)
 
-        whole, value, found = on_all(workers, lambda: next(map_shards(lambda k: loss(), 1, threads)))
+        whole, value, found = run_on_all(workers, lambda: next(map_shards(lambda k: loss(), 1, threads)))
 
         def backward(k: int) -> ShardSum:
             out = outs[k - own.start]
@@ -358,7 +358,7 @@ class _Batch:
             for k, part in zip(own, map_shards(lambda i: of_shard(own[i]), len(own), threads), strict=True):
                 total.push((0, k), part)
 
-        on_all(workers, compute)
+        run_on_all(workers, compute)
         if workers.size == 1:
             found = total.pending[0][1]
             return found._replace(gradients=in_c_order(found.gradients))

@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.blas import allowed_threads, available_cores
 from tinygrad_edu.errors import ForkedError, LostWorkerError, MissingExtraError
-from tinygrad_edu.parallel.workers import ALONE, Computed, Workers, any_of, gather
+from tinygrad_edu.parallel.workers import ALONE, Computed, Workers, allgather, allreduce_any
 
 __all__ = ["abort", "leave", "without_mpi", "world"]
 
@@ -100,7 +100,7 @@ class _MPIWorkers:
         self.threads, self._yields = 1, False
         cores = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
         here = (mpi.Get_processor_name(), cores)
-        sharing = Counter(self.collective(lambda: gather(self, here)))[here]
+        sharing = Counter(self.collective(lambda: allgather(self, here)))[here]
         self._yields = sharing > available_cores()
         self.threads = allowed_threads(max(available_cores() // sharing, 1))
 
@@ -134,7 +134,7 @@ class _MPIWorkers:
         while True:
             try:
                 if self._survives:
-                    any_of(self, False)  # no one begins before all have got the last result, as `_go_on` believes
+                    allreduce_any(self, False)  # wait until all have the last result, as `_go_on` assumes
                 result = compute()
                 break
             except LostWorkerError:
@@ -152,9 +152,9 @@ class _MPIWorkers:
         while True:
             try:
                 self._begin(self._comm.Shrink())
-                done = gather(self, self._done)
+                done = allgather(self, self._done)
                 first = done.index(max(done))
-                last = gather(self, self._last if self.rank == first else None)[first]
+                last = allgather(self, self._last if self.rank == first else None)[first]
                 return (last,) if self._done < max(done) else None
             except LostWorkerError:  # one more
                 continue

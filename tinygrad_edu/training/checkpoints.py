@@ -18,7 +18,7 @@ from tinygrad_edu.errors import CheckpointError, DataError, DTypeError, Tinygrad
 from tinygrad_edu.files import open_regular, reason, sync
 from tinygrad_edu.folder_lock import FolderLock
 from tinygrad_edu.nn.saving import decoded, encoded
-from tinygrad_edu.parallel.workers import ALONE, Workers, gather
+from tinygrad_edu.parallel.workers import ALONE, Workers, allgather
 from tinygrad_edu.training.checkpoint_state import PartState, capture_copy, capture_state, require_state, restore_state
 from tinygrad_edu.training.serialization import pack, unpack
 
@@ -138,7 +138,7 @@ class Checkpoints:
             Another program has locked it; the message names the process.
         """
         workers = self.workers
-        found = workers.collective(lambda: gather(workers, None if workers.rank else self._lock_error()))
+        found = workers.collective(lambda: allgather(workers, None if workers.rank else self._lock_error()))
         if found[0] is not None:
             raise found[0]
 
@@ -228,7 +228,7 @@ class Checkpoints:
     def _read_on_rank_0(self) -> tuple[Path, dict[str, PartState]] | CheckpointError | None:
         """Return the path and the states of the last checkpoint, as rank 0 reads them."""
         workers = self.workers
-        found: list[Any] = workers.collective(lambda: gather(workers, None if workers.rank else self._last()))
+        found: list[Any] = workers.collective(lambda: allgather(workers, None if workers.rank else self._last()))
         first: tuple[Path, dict[str, PartState]] | CheckpointError | None = found[0]
         return first
 

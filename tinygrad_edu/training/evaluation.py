@@ -23,7 +23,7 @@ from tinygrad_edu.parallel.gradients import scalar
 from tinygrad_edu.parallel.joined import detached, join
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.tree_sum import TreeSum, shard_range
-from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
+from tinygrad_edu.parallel.workers import ALONE, Workers, allgather, run_on_all
 from tinygrad_edu.training.batches import Batches, as_sampled_batch, has_order, is_one_batch, remaining_batches
 from tinygrad_edu.training.metrics import Metric
 from tinygrad_edu.transforms.trees import tree_map
@@ -191,14 +191,14 @@ class _Evaluation:
     def sums(self, batch: SampledBatch, rng: np.random.Generator, threads: int) -> Totals:
         """Return the sums of a batch: over its shards, or of the whole batch."""
         parts, state = shards(len(batch), SHARD_SIZE), rng.bit_generator.state
-        if len(parts) > 1 and self.model.is_cut():
+        if len(parts) > 1 and self.model.is_sharded():
             self.model.begin_batch(self.model.model.parameters())
             try:
                 return self._summed(batch, parts, stream_seeds(rng, len(parts)), threads)
             except WholeBatchNeeded as signal:
-                self.model.give_up(str(signal))
+                self.model.disable_sharding(str(signal))
             rng.bit_generator.state = state
-        found = on_all(self.workers, lambda: next(map_shards(lambda k: self._whole(batch, rng), 1, threads)))
+        found = run_on_all(self.workers, lambda: next(map_shards(lambda k: self._whole(batch, rng), 1, threads)))
         self.model.warn_once()
         return found
 
@@ -223,8 +223,8 @@ class _Evaluation:
         def compute() -> list[tuple[Totals, Any]]:
             return list(map_shards(lambda i: self._shard(batch, parts, seeds, own[i], names), len(own), threads))
 
-        found = on_all(self.workers, compute)
-        of_shards = [each for of_rank in gather(self.workers, found) for each in of_rank]
+        found = run_on_all(self.workers, compute)
+        of_shards = [each for of_rank in allgather(self.workers, found) for each in of_rank]
         missing = {name for sums, _ in of_shards for name in self.metrics.keys() - sums.keys()}
         if any(rest is None for _, rest in of_shards) and missing:  # of some targets, a loss has no denominator
             return self._summed(batch, parts, seeds, threads, missing)

@@ -23,7 +23,7 @@ from tinygrad_edu.errors import (
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
-from tinygrad_edu.parallel.workers import ALONE, Workers, any_of, require_alike
+from tinygrad_edu.parallel.workers import ALONE, Workers, allreduce_any, require_equal
 from tinygrad_edu.training.batches import Batches, has_order, refuse_iterator, remaining_batches
 from tinygrad_edu.training.checkpoint_state import has_generators
 from tinygrad_edu.training.checkpoints import Checkpoints
@@ -344,13 +344,13 @@ class _Run:
 
     def _any_asks(self, stop: Callable[[], bool]) -> bool:
         workers = self.steps.workers
-        return workers.collective(lambda: any_of(workers, stop()))
+        return workers.collective(lambda: allreduce_any(workers, stop()))
 
     def _batches(self) -> Iterator[Any]:
         """Return the remaining batches of this epoch, in a new order or in that of a checkpoint."""
         if has_order(self.batches) and not self.progress.batches:
             self.progress.order = self.batches.draw_order()
-        require_alike(self.steps.workers, {"the order of the samples": [self.progress.order]})
+        require_equal(self.steps.workers, {"the order of the samples": [self.progress.order]})
         return remaining_batches(self.batches, self.progress.order, self.progress.batches)
 
     def _finish_epoch(self, evaluated: bool) -> Epoch:

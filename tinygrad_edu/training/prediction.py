@@ -12,7 +12,7 @@ from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.parallel import map_shards, shards
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.tree_sum import shard_range
-from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
+from tinygrad_edu.parallel.workers import ALONE, Workers, allgather, run_on_all
 from tinygrad_edu.training.evaluation import SHARD_SIZE, arrays_of, evaluating
 from tinygrad_edu.transforms.trees import tree_map
 
@@ -61,16 +61,16 @@ def predict(
 
     def of(parts: list[slice], cut: bool) -> list[Any]:
         own = shard_range(len(parts), workers.size, workers.rank)
-        found = on_all(workers, lambda: list(map_shards(lambda i: classes(parts[own[i]], cut), len(own), threads)))
-        return [each for of_worker in gather(workers, found) for each in of_worker]
+        found = run_on_all(workers, lambda: list(map_shards(lambda i: classes(parts[own[i]], cut), len(own), threads)))
+        return [each for of_worker in allgather(workers, found) for each in of_worker]
 
     def compute() -> list[Any]:
-        if size > SHARD_SIZE and count > SHARD_SIZE and sharded.is_cut():
+        if size > SHARD_SIZE and count > SHARD_SIZE and sharded.is_sharded():
             sharded.begin_batch(model.parameters())
             try:
                 return of(shards(count, SHARD_SIZE), cut=True)
             except WholeBatchNeeded as signal:
-                sharded.give_up(str(signal))
+                sharded.disable_sharding(str(signal))
         return of(shards(count, size), cut=False)
 
     with evaluating(model):

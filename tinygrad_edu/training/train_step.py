@@ -22,7 +22,7 @@ from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.gradients import LossGradient, after_hooks
 from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum
 from tinygrad_edu.parallel.sharded_model import ShardedModel
-from tinygrad_edu.parallel.workers import ALONE, Workers, require_alike
+from tinygrad_edu.parallel.workers import ALONE, Workers, require_equal
 from tinygrad_edu.training.batches import Batches, as_sampled_batch, has_order, remaining_batches
 from tinygrad_edu.training.nonfinite import all_finite, explain_nonfinite
 
@@ -144,14 +144,14 @@ class Steps:
             The weights or the random state differ between workers.
         """
         weights = [self.model.state_dict(), [tensor.numpy() for tensor in self._trained()]]
-        require_alike(self.workers, {"the weights": weights, "the random numbers": self.rng.bit_generator.state})
+        require_equal(self.workers, {"the weights": weights, "the random numbers": self.rng.bit_generator.state})
         self.model.train()
         remaining = remaining_batches(batches, batches.draw_order() if has_order(batches) else None)
         idle = self.others()
         for number in count(first):
             group = [as_sampled_batch(batch) for batch in islice(remaining, self.accumulate)]
             if not group:
-                self._warn_of_idle(idle if number > first else ())
+                self._warn_about_idle(idle if number > first else ())
                 return
             if self.schedule is not None:
                 self.optimizer.apply_schedule(self.schedule, number)
@@ -170,7 +170,7 @@ class Steps:
         for tensor, gradient in zip(tensors, gradients, strict=True):
             if tensor.requires_grad:
                 tensor.grad = gradient
-        self._warn_of_missing(tensors)
+        self._warn_about_missing(tensors)
         if self.max_norm is not None:
             clip_grad_norm(tensors, self.max_norm)
         self.optimizer.step()
@@ -193,7 +193,7 @@ class Steps:
         names = self._names()
         return [tensor for tensor in self._trained() if tensor not in names]
 
-    def _warn_of_missing(self, tensors: list[Tensor]) -> None:
+    def _warn_about_missing(self, tensors: list[Tensor]) -> None:
         """Warn, once, where the optimizer does not hold what got a gradient."""
         held = set(optimizer_parameters(self.optimizer))
         missing = [tensor for tensor in tensors if tensor.grad is not None and tensor not in held]
@@ -204,7 +204,7 @@ class Steps:
                 f"and is not trained. Make it of all parameters, or freeze the others, with requires_grad = False."
             )
 
-    def _warn_of_idle(self, idle: Iterable[Tensor]) -> None:
+    def _warn_about_idle(self, idle: Iterable[Tensor]) -> None:
         """Warn, once, where the optimizer holds parameters that got no gradient in an epoch, of another model say."""
         shapes = [str(tensor.shape) for tensor in idle if tensor.requires_grad]
         if shapes:
