@@ -44,7 +44,7 @@ def told(ranks, *program):
 class Threads:
     """A process without others, of so many threads."""
 
-    rank, size, exchange, together = 0, 1, ALONE.exchange, ALONE.together
+    rank, size, exchange, collective = 0, 1, ALONE.exchange, ALONE.collective
 
     def __init__(self, threads):
         self.threads = threads
