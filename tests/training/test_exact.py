@@ -20,7 +20,7 @@ from tinygrad_edu.errors import WholeBatchWarning
 from tinygrad_edu.nn import module, sample_independence, sharding
 from tinygrad_edu.nn.randomness import stream_of
 from tinygrad_edu.parallel import gradients, sharded_model
-from tinygrad_edu.training import evaluation, fit, steps
+from tinygrad_edu.training import evaluation, fit, train_step
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::tinygrad_edu.errors.WholeBatchWarning", "ignore::tinygrad_edu.errors.OptimizerWarning"
@@ -225,7 +225,7 @@ def hook_per_shard(patch):
     """The hooks of parameters run in each shard."""
     real = gradients.walk
     patch(gradients, "walk", lambda seeds, unhooked: real(seeds))
-    patch(steps, "after_hooks", lambda tensors, gradients: list(gradients))
+    patch(train_step, "after_hooks", lambda tensors, gradients: list(gradients))
 
 
 def inherited_declaration(patch):
@@ -306,13 +306,13 @@ def unseen_inner_hooks(patch):
 
 def untrained_loss(patch):
     """The parameters of the model alone are trained."""
-    patch(steps.Steps, "_trained", lambda self: self.model.parameters())
+    patch(train_step.Steps, "_trained", lambda self: self.model.parameters())
 
 
 def mean_of_batches(patch):
     """The batches of a step have equal weights."""
-    real = steps._mean
-    patch(steps, "_mean", lambda a, b: real(a._replace(weight=1), b._replace(weight=1)))
+    real = train_step._mean
+    patch(train_step, "_mean", lambda a, b: real(a._replace(weight=1), b._replace(weight=1)))
 
 
 def shared_stream(patch):
@@ -328,8 +328,8 @@ def one_of_two_gradients(patch):
 
 def clipped_apart(patch):
     """The gradients are clipped one by one."""
-    real = steps.clip_grad_norm
-    patch(steps, "clip_grad_norm", lambda tensors, norm: [real([t], norm) for t in tensors if t.grad is not None])
+    real = train_step.clip_grad_norm
+    patch(train_step, "clip_grad_norm", lambda tensors, norm: [real([t], norm) for t in tensors if t.grad is not None])
 
 
 def final_errors(patch):
