@@ -96,7 +96,7 @@ def epoch(sizes: workloads.Sizes, fixed: bool) -> Run:
             x, y, batch_size=sizes["batch"], rng=rng, drop_last=True,
             transform=lambda x, y: (data.to_float(data.random_shift(x, sizes["shift"], rng)), y),
         )  # fmt: skip
-        losses = [step.loss for step in steps.over(loader)]
+        losses = [step.loss for step in steps.run(loader)]
         sets = ([(data.to_float(images), labels)] for images, labels in ((x, y), (x_test, y_test)))
         return (float(np.mean(losses)), *(evaluate(model, each, {"accuracy": Accuracy()})["accuracy"] for each in sets))
 

@@ -24,16 +24,16 @@ from benchmarks.statistics import median
 from benchmarks.timing import timed
 from tinygrad_edu import nn
 from tinygrad_edu.ops import col2im, conv2d, im2col, matmul
-from tinygrad_edu.ops.choosing import drop
 from tinygrad_edu.ops.dropout import draw_bits, dropout
 from tinygrad_edu.ops.fast import normalization, softmax
 from tinygrad_edu.ops.fast.convolution import correlate_images
 from tinygrad_edu.ops.fast.elementwise import relu_values
 from tinygrad_edu.ops.fast.layout import samples_first, samples_last
 from tinygrad_edu.ops.fast.products import product
-from tinygrad_edu.ops.normalization import centre, over_rms
+from tinygrad_edu.ops.normalization import centre, divide_by_rms
 from tinygrad_edu.ops.plain import plain_product, plain_relu_values, plain_softmax_vjp
 from tinygrad_edu.ops.products import linear
+from tinygrad_edu.ops.selection import drop
 from tinygrad_edu.ops.trigonometry import tanh_gradient
 from tinygrad_edu.parallel import single_threaded_blas
 
@@ -181,7 +181,7 @@ def normalized_maps() -> TwoWays:
         out = normalization.normalize_channels(rows, weight, bias, 1e-5, normalization.moments(rows))
         return out.reshape(28, 16, 28, 128).transpose(3, 1, 0, 2).reshape(images.shape)
 
-    return lambda: over_rms(centre(images), 1e-5) * weight + bias, in_parts
+    return lambda: divide_by_rms(centre(images), 1e-5) * weight + bias, in_parts
 
 
 def positive_part_of_maps() -> TwoWays:

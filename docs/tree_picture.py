@@ -4,7 +4,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tinygrad_edu.parallel.pairwise import PairwiseSum, share
+from tinygrad_edu.parallel.tree_sum import TreeSum, shard_range
 
 IMAGE = Path(__file__).parent / "images" / "tree.png"
 SHARDS, WORKERS = 11, 3
@@ -29,9 +29,9 @@ def main() -> None:
         axes.annotate("+", above[:2], color="white", ha="center", va="center", fontsize=11, zorder=3)
         return above
 
-    total: PairwiseSum[Place] = PairwiseSum(SHARDS, add)
+    total: TreeSum[Place] = TreeSum(SHARDS, add)
     for worker in range(WORKERS):
-        own = share(SHARDS, WORKERS, worker)
+        own = shard_range(SHARDS, WORKERS, worker)
         for shard in own:
             axes.scatter(shard, 0, s=260, marker="s", color=COLOURS[worker], zorder=2)
             axes.annotate(str(shard), (shard, 0), color="white", ha="center", va="center", fontsize=9, zorder=3)

@@ -74,7 +74,7 @@ def prepare(options: argparse.Namespace) -> Training:
             return epoch
 
         # No generator: what `fit` refuses, a checkpoint that does not fit, is refused when it is called.
-        return map(kept, fitted(checkpoints=checkpoints.also(states=states), **settings))
+        return map(kept, fitted(checkpoints=checkpoints.with_parts(states=states), **settings))
 
     def draw(folder: Path, outcome: Outcome) -> None:
         maps = [probabilities(model, state) for state in states[: outcome.last.epoch + 1]]

@@ -26,7 +26,7 @@ from models.report import as_json, require_extra
 from models.trials import Setting, Trial, TrialError, folder_of, grid, known, run
 from tinygrad_edu.errors import DataError, TinygradError
 from tinygrad_edu.parallel import available_cores, mpi, world
-from tinygrad_edu.parallel.workers import gather
+from tinygrad_edu.parallel.workers import allgather
 
 NAME = "models.sweep"
 TRIALS, LOG = "trials", "log.txt"
@@ -170,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
             stopping.noted(),
         ):
             code = sweep(planned, workers, output, options.quiet) if workers else 0
-        codes: list[int] = gather(world(), code)
+        codes: list[int] = allgather(world(), code)
         return codes[0]  # of all ranks: mpiexec tells that of any
     except (TinygradError, ValueError) as error:
         complain(NAME, " ".join(str(error).split()))
@@ -185,7 +185,7 @@ def prepared(output: Path) -> AbstractContextManager[Any]:
             lock = results.prepare(output, (results.SUMMARY, *FILES), 1 << 20)
         except DataError as error:
             problem = str(error)
-    if problem := gather(world(), problem)[0]:
+    if problem := allgather(world(), problem)[0]:
         raise DataError(problem)
     return lock or nullcontext()
 

@@ -32,9 +32,9 @@ from tinygrad_edu.errors import (
     UnlockedFolderWarning,
 )
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.coupling import Loss
+from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.parallel import Workers, world
-from tinygrad_edu.parallel.workers import gather
+from tinygrad_edu.parallel.workers import allgather
 from tinygrad_edu.training import Checkpoints, Epoch, evaluating
 
 BEST = "best.safetensors"
@@ -139,9 +139,9 @@ def train(name: str, options: argparse.Namespace, prepare: Callable[[], Training
 
             def end() -> int:  # where the first is lost meanwhile, the next one does it
                 code = 0 if workers.rank else finish(name, options, training, outcome, versions, begin)
-                return int(gather(workers, code)[0])
+                return int(allgather(workers, code)[0])
 
-            return workers.together(end)
+            return workers.collective(end)
 
 
 def package_versions() -> dict[str, str]:
@@ -182,7 +182,7 @@ def _prepared(
             held.enter_context(results.prepare(options.output, names, room))
     except (TinygradError, ValueError, OSError) as error:
         problem = str(error)
-    problems = workers.together(lambda: gather(workers, problem))
+    problems = workers.collective(lambda: allgather(workers, problem))
     if training is None or any(problems):
         raise DataError(next(filter(None, problems)))
     return training

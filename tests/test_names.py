@@ -258,7 +258,7 @@ def test_making_a_layer_or_an_optimizer_with_other_arguments_says_what_to_write(
 
 def test_a_constructor_that_answers_looks_as_it_is_written():
     kinds = [getattr(place, name) for place in (tg.nn, tg.optim) for name in place.__all__]
-    kinds = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, names.OurKeywords)]
+    kinds = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, names.KeywordHints)]
     assert len(kinds) > 25
     for kind in kinds:
         shown, written = inspect.signature(kind), inspect.signature(inspect.unwrap(kind.__init__))

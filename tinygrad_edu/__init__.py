@@ -16,7 +16,7 @@ from tinygrad_edu.engine import (
     op,
 )
 from tinygrad_edu.hypothesis_hook import tell_hypothesis as _tell_hypothesis
-from tinygrad_edu.names import missing_name as _missing_name
+from tinygrad_edu.names import attribute_error as _attribute_error
 from tinygrad_edu.ops import *
 from tinygrad_edu.ops import linalg
 from tinygrad_edu.ops.creation import *
@@ -40,7 +40,7 @@ else:
         """Import a room when it is first asked for, which a program of arrays never does; or raise for what is not."""
         if name in ("data", "nn", "optim"):
             return _import_module(f"tinygrad_edu.{name}")
-        raise _missing_name("tg", name, __all__)
+        raise _attribute_error("tg", name, __all__)
 
     def __dir__():
         return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""Checks of arguments that several rooms share: whole numbers, and generators of random numbers."""
+"""Validators of arguments that several rooms share: integers and random generators."""
 
 from __future__ import annotations
 
@@ -6,21 +6,29 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.errors import DataError, DTypeError
+from tinygrad_edu.errors import DTypeError
 
 
-def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """Return `value` as an int, or say which whole numbers `name` may be."""
-    wanted = f"{low} or more" if high is None else f"from {low} to {high}"
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
-        raise DTypeError(f"{name} must be a whole number, {wanted}; got {value!r}, a {type(value).__name__}.")
-    if value < low or (high is not None and value > high):
-        raise DataError(f"{name} must be {wanted}; got {value}.")
+def integer(name: str, value: Any, low: int | None = None, high: int | None = None) -> int:
+    """Return `value` as an int.
+
+    Raises
+    ------
+    DTypeError
+        `value` is not an integer.
+    ValueError
+        `value` is less than `low` or greater than `high`.
+    """
+    limits = "" if low is None else f" >= {low}" if high is None else f" from {low} to {high}"
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise DTypeError(f"{name} must be an integer{limits}, got {value!r} of type {type(value).__name__}.")
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise ValueError(f"{name} must be an integer{limits}, got {value}.")
     return int(value)
 
 
 def generator(rng: Any) -> np.random.Generator:
-    """Return `rng` if it is a NumPy Generator, or say how to make one. A seed would start every layer alike."""
+    """Return `rng` if it is a NumPy Generator. A seed is refused, because every layer would draw the same numbers."""
     if isinstance(rng, np.random.Generator):
         return rng
     raise DTypeError(

@@ -1,6 +1,6 @@
-"""What PyTorch, NumPy and Keras call something, and what it is here: the tables from which errors and a page are made.
+"""Names of PyTorch, NumPy and Keras, and what to write instead: tables for error messages and the docs.
 
-``docs/from_pytorch.md`` is them as a page; ``python -m tools.names_page`` writes it.
+``python -m tools.names_page`` writes them to ``docs/from_pytorch.md``.
 """
 
 _CPU = "leave it out: there is one device, the CPU"
@@ -20,7 +20,7 @@ _DTYPES = {
     "long": "int64", "bool": "bool_",
 }  # fmt: skip
 
-# The layers whose names say how many axes of space there are.
+# Layers whose names end in the number of spatial axes.
 _IN_SPACE = [
     *(f"{name}{n}" for n in (1, 2) for name in (
         "Conv", "ConvTranspose", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool", "LPPool", "MaxUnpool",
@@ -35,7 +35,7 @@ _LAZY = ["LazyLinear", *(
 )]  # fmt: skip
 _OTHER_OPTIMIZERS = ("Adadelta", "Adafactor", "Adamax", "ASGD", "LBFGS", "RAdam", "Rprop", "SparseAdam")
 
-# By place, what is written there and what to write instead: code, or a sentence.
+# For each place, names of other libraries and what to write instead: code, or a sentence.
 NAMES: dict[str, dict[str, str]] = {
     "Tensor": {
         # shapes
@@ -295,7 +295,7 @@ NAMES: dict[str, dict[str, str]] = {
     },
 }
 
-# What a keyword of PyTorch's is here, for what has the second.
+# Keywords of PyTorch, and the keyword used here.
 KEYWORDS = {
     "dim": "axis", "dims": "axis", "keepdim": "keepdims", "dim1": "axis1", "dim2": "axis2", "start_dim": "start_axis",
     "end_dim": "end_axis", "unbiased": "ddof", "correction": "ddof", "repeats": "reps", "indexes": "indices",
@@ -304,7 +304,7 @@ KEYWORDS = {
     "min_value": "min_val", "max_value": "max_val",
 }  # fmt: skip
 
-# The keywords of PyTorch's in whose place there is nothing, and why.
+# Keywords of PyTorch without a counterpart, and why.
 LEFT_OUT = {
     "device": _CPU,
     "inplace": "leave it out: no layer writes into its input",

@@ -1,6 +1,6 @@
-"""When the name is another: how an error says so, of a name that is missing, a keyword, or an argument of a class.
+"""Errors for names and keywords of PyTorch, NumPy and Keras, with a hint to the name used here.
 
-What PyTorch, NumPy and Keras call something, and what it is here, is in `name_tables`.
+`name_tables` has the names of the other libraries and what to write instead.
 """
 
 import sys
@@ -13,8 +13,8 @@ from typing import Any, NoReturn, Self
 from tinygrad_edu.name_tables import KEYWORDS, LEFT_OUT, NAMES
 
 
-def missing_name(place: str, name: str, known: Iterable[str] = ()) -> AttributeError:
-    """Return the error for a name that a place does not have: with what to write instead, or the nearest name."""
+def attribute_error(place: str, name: str, known: Iterable[str] = ()) -> AttributeError:
+    """Return the error for a missing attribute, with a hint: what to write instead, or the closest name."""
     here = NAMES.get(place, {}).get(name)
     if here is not None:
         return AttributeError(f"{place} has no {name!r}: {_sentence(here)}.", name=name)
@@ -24,23 +24,23 @@ def missing_name(place: str, name: str, known: Iterable[str] = ()) -> AttributeE
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that was probably meant, if one is near."""
-    import difflib  # here, because it is needed for errors alone
+    """Return the closest of the known names, or None."""
+    import difflib  # only errors need it
 
     return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
 
 
-def missing_from(place: str, known: Sequence[str]) -> Callable[[str], NoReturn]:
-    """Return the ``__getattr__`` of a module: what is asked for a name that the module does not have."""
+def getattr_with_hints(place: str, known: Sequence[str]) -> Callable[[str], NoReturn]:
+    """Return a ``__getattr__`` for a module, whose errors have hints."""
 
-    def answer(name: str) -> NoReturn:
-        raise missing_name(place, name, known)
+    def module_getattr(name: str) -> NoReturn:
+        raise attribute_error(place, name, known)
 
-    return answer
+    return module_getattr
 
 
-def refuse_keywords(function: str, given: Iterable[str], known: Iterable[str]) -> NoReturn:
-    """Raise for a keyword that a function does not have: with the one that is meant, or those that it has."""
+def raise_unexpected_keyword(function: str, given: Iterable[str], known: Iterable[str]) -> NoReturn:
+    """Raise TypeError for a keyword that a function does not have, with a hint: the right keyword, or all of them."""
     name, known = next(iter(given)), tuple(known)
     here = KEYWORDS.get(name)
     hint = f"{name} of PyTorch is {here} here" if here in known else f"it takes {', '.join(known) or 'none'}"
@@ -49,12 +49,12 @@ def refuse_keywords(function: str, given: Iterable[str], known: Iterable[str]) -
     raise TypeError(f"{function}() got an unexpected keyword argument {name!r}: {hint}.")
 
 
-def with_our_keywords(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of which a keyword of PyTorch's says what it is here; itself, if there is none to say."""
-    wrapped = hasattr(function, "__wrapped__")  # by what does this itself
+def with_keyword_hints(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a function so that keywords of PyTorch raise an error with a hint. Return others unchanged."""
+    wrapped = hasattr(function, "__wrapped__")  # an op, which gives the hints itself
     if wrapped or not isinstance(function, FunctionType):
         return function
-    code = function.__code__  # for two hundred functions at import: `signature` takes ten times as long
+    code = function.__code__  # at import, for two hundred functions: `signature` is ten times slower
     known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     if not set(KEYWORDS.values()) & set(known):
         return function
@@ -63,37 +63,37 @@ def with_our_keywords(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **settings: Any) -> Any:
         for name in settings:
             if name in KEYWORDS and name not in known:
-                refuse_keywords(function.__name__, [name], known[1:])
+                raise_unexpected_keyword(function.__name__, [name], known[1:])
         return function(*args, **settings)
 
     return call
 
 
-class OurKeywords:
-    """What modules and optimizers inherit, so that making one with PyTorch's arguments says what to write here.
+class KeywordHints:
+    """Base class of modules, optimizers and loaders: arguments of PyTorch's classes raise an error with a hint.
 
-    In ``__new__``, which Python calls first: no ``__init__`` is changed for it, and calls cost what they cost.
+    ``__new__`` checks the arguments, because Python calls it before ``__init__``.
     """
 
     __slots__ = ()
 
     def __new__(cls, *args: Any, **settings: Any) -> Self:
-        """Make an instance, if its ``__init__`` takes these arguments."""
+        """Check the arguments against the signature of ``__init__``, and make an instance."""
         init: Any = cls.__init__
-        taken = _taken_by(init) if (args or settings) and isinstance(init, FunctionType) else None
+        taken = _accepted_arguments(init) if (args or settings) and isinstance(init, FunctionType) else None
         if taken:
             known, places = taken
             others = [name for name in settings if name not in known]
             if others:
-                refuse_keywords(cls.__name__, others, known)
+                raise_unexpected_keyword(cls.__name__, others, known)
             if len(args) > places:
-                _refuse_values(cls.__name__, args, known[:places], known[places:])
+                _raise_too_many_values(cls.__name__, args, known[:places], known[places:])
         return super().__new__(cls)
 
 
 @lru_cache
-def _taken_by(init: Callable[..., None]) -> tuple[list[str], int] | None:
-    """Return the names that an ``__init__`` takes, and how many values; nothing where it hands on what there is."""
+def _accepted_arguments(init: Callable[..., None]) -> tuple[list[str], int] | None:
+    """Return the parameter names of an ``__init__`` and its number of positional ones; None if it has ``**kwargs``."""
     takes = list(signature(init).parameters.values())[1:]
     if any(each.kind is Parameter.VAR_KEYWORD for each in takes):
         return None
@@ -103,8 +103,8 @@ def _taken_by(init: Callable[..., None]) -> tuple[list[str], int] | None:
     return known, sum(each.kind is not Parameter.KEYWORD_ONLY for each in takes)
 
 
-def _refuse_values(kind: str, args: Sequence[Any], places: Sequence[str], keywords: Sequence[str]) -> NoReturn:
-    """Raise for more values than a class takes: PyTorch's inplace comes last, and often without its name."""
+def _raise_too_many_values(kind: str, args: Sequence[Any], places: Sequence[str], keywords: Sequence[str]) -> NoReturn:
+    """Raise TypeError for too many positional arguments. PyTorch's `inplace` is often the last of them."""
     takes = f"the values {', '.join(places)}" if places else "no values"
     hint = f"; by keyword also {', '.join(keywords)}" if keywords else ""
     if isinstance(args[-1], bool):
@@ -113,31 +113,34 @@ def _refuse_values(kind: str, args: Sequence[Any], places: Sequence[str], keywor
 
 
 def _sentence(here: str) -> str:
-    """Return what to write instead as it stands in an error: there, nothing is marked as code."""
+    """Return a hint as a sentence without backticks."""
     return ("write " if here.startswith("`") else "") + here.replace("`", "")
 
 
-class _Foreign:
-    """A name on a class that is missing: asking for it raises AttributeError, as for any other that is not there."""
+class _ForeignName:
+    """A descriptor for a name of another library: access raises AttributeError with a hint."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def __get__(self, instance: Any, owner: type) -> NoReturn:
-        raise missing_name("Tensor", self.name)
+        raise attribute_error("Tensor", self.name)
 
     def __set__(self, instance: Any, value: Any) -> NoReturn:
-        raise missing_name("Tensor", self.name)
+        raise attribute_error("Tensor", self.name)
 
 
-class ForeignNames:
-    """What `Tensor` inherits to answer for other libraries' names. A ``__getattr__`` would cost every op a sixth."""
+class NameHints:
+    """Base class of Tensor, with hints for the names of other libraries.
+
+    It has descriptors instead of a ``__getattr__``, which would make every op a sixth slower.
+    """
 
     __slots__ = ()
 
     def __dir__(self) -> list[str]:
-        return sorted(name for name in super().__dir__() if not isinstance(vars(ForeignNames).get(name), _Foreign))
+        return sorted(name for name in super().__dir__() if not isinstance(vars(NameHints).get(name), _ForeignName))
 
 
 for _name in NAMES["Tensor"]:
-    setattr(ForeignNames, _name, _Foreign(_name))
+    setattr(NameHints, _name, _ForeignName(_name))

@@ -9,8 +9,8 @@ import benchmarks.ours
 from benchmarks import workloads
 from tinygrad_edu import nn
 from tinygrad_edu.parallel import ALONE, Workers, single_threaded_blas, world
-from tinygrad_edu.parallel.reducing import sum_over_workers
-from tinygrad_edu.parallel.workers import gather as gather_from
+from tinygrad_edu.parallel.allreduce import allreduce_sum
+from tinygrad_edu.parallel.workers import allgather
 from tinygrad_edu.training import Accuracy, evaluate
 
 Run = Callable[[], float]
@@ -19,7 +19,7 @@ RANK = world().rank
 
 def gather(value: Any) -> list[Any]:
     """Return what each rank gave."""
-    return gather_from(world(), value)
+    return allgather(world(), value)
 
 
 def network(name: str, batch: int, fixed: bool = True) -> tuple[nn.Module, Any, Any]:
@@ -61,7 +61,7 @@ def exchange(elements: int) -> Run:
 
     def run() -> float:
         own = [((0, workers.rank), [np.ones(elements, np.float32)])]
-        return float(sum_over_workers(workers, workers.size, own, like)[0][-1])
+        return float(allreduce_sum(workers, workers.size, own, like)[0][-1])
 
     return run
 

@@ -78,7 +78,7 @@ def compare_classifiers(
     begin = time.perf_counter()
     schedule = optim.schedules.one_cycle(HIGHEST, steps)
     trained = Steps(ours, classifier.optimizer(ours, HIGHEST), cross_entropy, rng, schedule)
-    found = [step.loss for step in trained.over(batches)]
+    found = [step.loss for step in trained.run(batches)]
     middle = time.perf_counter()
     return Comparison(found, _classified(theirs, batches), middle - begin, time.perf_counter() - middle)
 

@@ -97,8 +97,8 @@ def test_an_image_can_leave_the_frame():
     [
         ({"images": np.zeros((28, 28))}, ShapeError, r"\(28, 28\).*needs \(N, H, W\).*image\[None\]"),
         ({"images": np.zeros((1, 1, 1, 2, 2))}, ShapeError, r"\(1, 1, 1, 2, 2\)"),
-        ({"max_shift": -1}, DataError, "max_shift must be 0 or more; got -1"),
-        ({"max_shift": 1.5}, DTypeError, "max_shift must be a whole number, 0 or more; got 1.5, a float"),
+        ({"max_shift": -1}, ValueError, "max_shift must be an integer >= 0, got -1"),
+        ({"max_shift": 1.5}, DTypeError, "max_shift must be an integer >= 0, got 1.5 of type float"),
         ({"rng": np.random}, DTypeError, "rng is a numpy.random.Generator, not"),
     ],
 )

@@ -138,10 +138,10 @@ def test_take_keeps_the_first_training_images_and_every_test_image(n):
 @pytest.mark.parametrize(
     ("n", "error", "message"),
     [
-        (0, DataError, "n must be from 1 to 3; got 0"),
-        (4, DataError, "n must be from 1 to 3; got 4"),
-        (-1, DataError, "n must be from 1 to 3; got -1"),
-        (2.0, DTypeError, "n must be a whole number, from 1 to 3; got 2.0, a float"),
+        (0, ValueError, "n must be an integer from 1 to 3, got 0"),
+        (4, ValueError, "n must be an integer from 1 to 3, got 4"),
+        (-1, ValueError, "n must be an integer from 1 to 3, got -1"),
+        (2.0, DTypeError, "n must be an integer from 1 to 3, got 2.0 of type float"),
     ],
 )
 def test_take_needs_a_number_of_images_that_there_are(n, error, message):

@@ -196,7 +196,7 @@ IMAGES, FIELD = np.zeros((2, 4, 4), np.uint8), np.zeros((2, 2, 4, 4), np.float32
         (lambda: random_affine(IMAGES[0, 0], 5, rng(0)), ShapeError, "size is"),
         (lambda: random_elastic(IMAGES, -1, 4, rng(0)), DataError, "alpha is 0 or more"),
         (lambda: random_elastic(IMAGES, 34, 0, rng(0)), DataError, "sigma above 0"),
-        (lambda: elastic_field(-1, (4, 4), 34, 4, rng(0)), DataError, "count"),
+        (lambda: elastic_field(-1, (4, 4), 34, 4, rng(0)), ValueError, "count"),
         (lambda: elastic_field(1, (4, 0.5), 34, 4, rng(0)), DTypeError, "the width"),
     ],
 )

@@ -79,7 +79,7 @@ def an_infinity_beside_a_nan():
     tg.log(Tensor([np.nan, 0.0]))  # here
 
 
-@makes("op softmax_along: result[0] is nan, of x[0] = -inf,")
+@makes("op softmax: result[0] is nan, of x[0] = -inf,")
 def a_softmax_of_nothing():
     tg.softmax(tg.full(2, -np.inf))  # here
 

@@ -46,7 +46,7 @@ def test_a_traceback_shows_the_line_of_the_written_out_call():
 
 def in_plain_loops(op):
     """Return an op that is declared as another is, and recorded by the plain recorder."""
-    twin = Op(op.forward, op.broadcasts, op.promotes, plain_call)
+    twin = Op(op.forward, op.broadcasts, op.promotes, plain_call, op.name)
     twin.vjps(**op.vjp_functions)
     return twin
 

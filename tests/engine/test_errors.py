@@ -106,7 +106,7 @@ MISTAKES = {
     "multiplying a matrix by a number": (lambda: leaf() @ 2, "ShapeError", ["op matmul", "y int of shape ()"]),
     "reshaping": (lambda: leaf().reshape(4, 2), "ShapeError", ["op reshape", "x float32 of shape (2, 3)"]),
     "joining": (lambda: tg.concatenate([leaf((1, 2)), leaf((1, 3))]), "ShapeError",
-                ["op concat", "arrays0 float32 of shape (1, 2)", "arrays1 float32 of shape (1, 3)"]),
+                ["op concatenate", "arrays0 float32 of shape (1, 2)", "arrays1 float32 of shape (1, 3)"]),
     "backward with a gradient of another shape": (lambda: (leaf() * 1).backward(np.ones(3)), "ShapeError",
                                                   ["the gradient given to backward()", "(2, 3)", "(3,)"]),
     "a grad of another shape": (lambda: new_gradient(leaf(), np.ones(3)), "ShapeError", [".grad", "(2, 3)", "(3,)"]),

@@ -394,7 +394,7 @@ def test_no_op_is_declared_to_broadcast_that_does_not():
     broadcasting = {name for name, op in tg.ops.registry.items() if op.broadcasts}
     assert broadcasting == {
         "where", "keep", "drop", "add", "subtract", "multiply", "divide", "power", "floor_divide", "remainder",
-        "maximum", "minimum", "matmul", "arctan2", "copysign", "fmod", "hypot", "hypot_share", "leaky", "lerp",
+        "maximum", "minimum", "matmul", "arctan2", "copysign", "fmod", "hypot", "hypot_ratio", "leaky", "lerp",
         "logaddexp", "solve", "weighted_mean", "xlogy",
     }  # fmt: skip
 

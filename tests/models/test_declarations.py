@@ -7,7 +7,7 @@ from benchmarks import ours
 from models import char_gpt, char_lstm, diffusion, mnist_conv, mnist_lenet, mnist_vae, pinn, resnet_digits, siamese
 from models import spirals as spiral_arms
 from tinygrad_edu import nn
-from tinygrad_edu.nn.coupling import couples_samples
+from tinygrad_edu.nn.sample_independence import couples_samples
 from tinygrad_edu.testing.laws.sample_independence import require_sample_independence
 
 RNG = np.random.default_rng(0)

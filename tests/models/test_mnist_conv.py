@@ -173,7 +173,7 @@ def test_a_run_that_diverges_is_said_and_saves_its_last_and_best_finite_weights(
     summary = results.read_summary(tmp_path)
     assert summary["end"] == "diverged"
     assert summary["reason"] in out
-    assert ("op map_rows: result" in out and "Called in layer 4 (Linear) at File " in out) == (rate == "1e38")
+    assert ("op linear: result" in out and "Called in layer 4 (Linear) at File " in out) == (rate == "1e38")
     for name in (results.WEIGHTS, training.BEST):
         assert all(np.isfinite(array).all() for array in results.read_weights(tmp_path, name).values())
     assert summary["epochs"] == len(history(tmp_path)) <= 2

@@ -228,9 +228,9 @@ def test_second_derivatives_are_right():
     ("call", "error", "message"),
     [
         (lambda: attention(0, 4, 3), ShapeError, "num_heads=3 must divide embed_dim=4"),
-        (lambda: attention(0, 4.0, 2), ShapeError, "embed_dim is a whole number"),
-        (lambda: attention(kdim=0), ShapeError, "kdim is a whole number"),
-        (lambda: attention(dropout=1.5), ValueError, "from 0 to 1, not 1.5"),
+        (lambda: attention(0, 4.0, 2), DTypeError, "embed_dim must be an integer"),
+        (lambda: attention(kdim=0), ValueError, "kdim must be an integer >= 1, got 0"),
+        (lambda: attention(dropout=1.5), ValueError, "from 0 to 1, got 1.5"),
         (lambda: attention()(X, X[:2], X), ShapeError, r"key \(2, 2, 4\)"),
         (lambda: attention()(X, X[:, :1], X[:, :1]), ShapeError, r"\(L, N, 4\)"),
         (lambda: attention(batch_first=True)(X, X[:1], X[:1]), ShapeError, r"\(N, L, 4\)"),
@@ -245,8 +245,8 @@ def test_second_derivatives_are_right():
         (lambda: nn.TransformerEncoderLayer(4, 2, activation="tanh"), ValueError, "'relu' or 'gelu', not 'tanh'"),
         (lambda: nn.TransformerDecoderLayer(4, 2, activation=nn.Tanh), ValueError, "activation is a function"),
         (lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer, 2), DTypeError, "is a layer, which is copied"),
-        (lambda: nn.TransformerDecoder(nn.Tanh(), 0), ShapeError, "num_layers is a whole number"),
-        (lambda: nn.Transformer.generate_square_subsequent_mask(0), ShapeError, "sz is a whole number"),
+        (lambda: nn.TransformerDecoder(nn.Tanh(), 0), ValueError, "num_layers must be an integer >= 1, got 0"),
+        (lambda: nn.Transformer.generate_square_subsequent_mask(0), ValueError, "sz must be an integer >= 1, got 0"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused(call, error, message):

@@ -13,7 +13,7 @@ from tools.layer_table import cases
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-@pytest.mark.parametrize("name", ["pooling", "padding", "resizing", "folding"])
+@pytest.mark.parametrize("name", ["pooling", "padding", "upsampling", "fold"])
 def test_the_result_of_an_array_is_an_array_of_its_dtype(name, dtype):
     for case in cases(name):
         x = case.inputs["x"].astype(dtype)
@@ -69,14 +69,14 @@ IMAGE, ROW = np.ones((1, 1, 3, 3)), np.ones((1, 1, 3))
         (lambda: nn.AvgPool2D(2, divisor_override=0)(IMAGE), ValueError, "divisor_override is a number to divide by"),
         (lambda: nn.LPPool2D(2, (1, 2, 3)), ShapeError, "kernel_size is a whole number of at least 1, or a pair"),
         (lambda: nn.LPPool1D(0, 2), ValueError, "LPPool1D: norm_type is the p of a p-norm, and not 0"),
-        (lambda: nn.AdaptiveAvgPool2D(0)(IMAGE), ShapeError, "output_size is a whole number of at least 1"),
+        (lambda: nn.AdaptiveAvgPool2D((1, 2, 3))(IMAGE), ShapeError, "output_size must be an integer or 2 integers"),
         (lambda: nn.MaxUnpool1D(2)(ROW, np.array([[[0, 1, 6]]])), ShapeError, "positions in an image"),
         (lambda: nn.MaxUnpool1D(2)(ROW, np.array([[[0, 1, -1]]])), ShapeError, "positions in an image"),
         (lambda: nn.MaxUnpool1D(2)(ROW, np.array([[0, 1, 2]])), ShapeError, r"here \(1, 3\)"),
         (lambda: nn.MaxUnpool1D(2)(ROW, ROW), DTypeError, "indices are whole numbers, not float64"),
         (lambda: nn.MaxUnpool1D(2)(ROW, ROW.astype(int), (8,)), ShapeError, r"from \(5,\) to \(7,\), not \(8,\)"),
-        (lambda: nn.ZeroPad2D((1, 2)), ShapeError, r"ZeroPad2D: padding is a whole number or \(left, right, top, bot"),
-        (lambda: nn.ConstantPad1D(0.5, 1.0), ShapeError, r"padding is a whole number or \(left, right\), not 0.5"),
+        (lambda: nn.ZeroPad2D((1, 2)), ShapeError, r"ZeroPad2D: padding must be an integer or \(left, right, top, bot"),
+        (lambda: nn.ConstantPad1D(0.5, 1.0), DTypeError, "ConstantPad1D: padding must be an integer, got 0.5"),
         (lambda: nn.ZeroPad2D(1)(np.ones(3)), ShapeError, r"one of 2 axes, and the input has the shape \(3,\)"),
         (lambda: nn.ZeroPad1D((-1, -2))(ROW), ShapeError, r"the border \(-1, -2\) leaves nothing of an axis"),
         (lambda: nn.ReflectionPad1D(3)(ROW), ShapeError, r"the border \(3, 3\) of an axis of length 3 can be 2 wide"),

@@ -8,7 +8,7 @@ import pytest
 
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.engine import values_of
-from tinygrad_edu.nn.coupling import as_parts
+from tinygrad_edu.nn.sample_independence import children_couple_samples
 from tinygrad_edu.testing import check_module
 from tools.layer_table import FOLDER, cases, names, results_in
 from tools.torch_table import assert_same, expected
@@ -23,7 +23,7 @@ EXPECTED = expected(FOLDER, names())
 class Called(nn.Module):
     """A module, called as a line of the table says."""
 
-    couples_samples = as_parts
+    couples_samples = children_couple_samples
 
     def __init__(self, case, inputs):
         self.m = eval(case.ours, {"nn": nn, "np": np, **inputs})

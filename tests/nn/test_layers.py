@@ -122,9 +122,6 @@ def test_without_a_generator_layers_differ():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Linear(0, 1), "Linear: in_features is a whole number of at least 1, not 0"),
-        (lambda: Linear(1, 2.0), "Linear: out_features is a whole number of at least 1, not 2.0"),
-        (lambda: Conv2D(1, -1, 3), "Conv2D: out_channels is a whole number of at least 1, not -1"),
         (lambda: Conv2D(2, 3, 3, groups=2), "Conv2D: groups=2 must divide 2 and 3 channels"),
         (lambda: Conv2D(1, 1, 0), "kernel_size is a whole number of at least 1"),
         (lambda: Conv2D(1, 1, 3, stride=(1, 0)), "stride is a whole number of at least 1"),
@@ -186,10 +183,10 @@ def test_unflatten_undoes_flatten_between_any_axes(shape, data):
         (Flatten(), (3,), "axis 1 is out of bounds for array of dimension 1"),
         (Flatten(-1, 0), (3, 4), "flatten goes from an axis to a later one"),
         (Unflatten(2, (1, 2)), (3, 2), "axis 2 is out of bounds for array of dimension 2"),
-        (Unflatten(1, (2, 3)), (3, 5), r"an axis of length 5 cannot be taken apart into \(2, 3\)"),
-        (Unflatten(1, (-1, 3)), (3, 5), "cannot be taken apart"),
-        (Unflatten(1, (-1, -1)), (3, 1), "cannot be taken apart"),
-        (Unflatten(1, (-2, -3)), (3, 6), "cannot be taken apart"),
+        (Unflatten(1, (2, 3)), (3, 5), r"an axis of length 5 cannot be split into \(2, 3\)"),
+        (Unflatten(1, (-1, 3)), (3, 5), "cannot be split"),
+        (Unflatten(1, (-1, -1)), (3, 1), "cannot be split"),
+        (Unflatten(1, (-2, -3)), (3, 6), "cannot be split"),
         (Residual(Linear(3, 1)), (5, 3), r"of an input of shape \(5, 3\) its layers made \(5, 1\)"),
     ],
 )
@@ -264,10 +261,10 @@ def test_dropout_is_a_matter_of_mode_not_of_gradients():
 
 @pytest.mark.parametrize("p", [-0.1, 1.5, float("nan")])
 def test_dropout_refuses_other_probabilities(p):
-    with pytest.raises(ValueError, match="Dropout: p is the part to drop, from 0 to 1"):
+    with pytest.raises(ValueError, match="Dropout: p is a probability from 0 to 1"):
         Dropout(p)
 
 
 def test_dropout_refuses_integers():
-    with pytest.raises(DTypeError, match="Dropout scales what it keeps: it needs floating-point values, not int64"):
+    with pytest.raises(DTypeError, match="Dropout scales its input, which must be floating point, got int64"):
         Dropout(0.3)(np.ones(3, np.int64))

@@ -9,8 +9,8 @@ import tinygrad_edu as tg
 from tests.nn.test_layer_tables import TABLE, made
 from tinygrad_edu import Tensor, nn
 from tinygrad_edu.engine import values_of
-from tinygrad_edu.nn.coupling import couples_samples, declaration
 from tinygrad_edu.nn.losses.common import LossModule
+from tinygrad_edu.nn.sample_independence import couples_samples, declaration
 from tinygrad_edu.nn.sharding import WholeBatchNeeded, shard_forward
 from tinygrad_edu.pytree import tree_leaves
 

@@ -143,7 +143,7 @@ def test_what_does_not_fit_is_refused_by_name():
     with pytest.raises(ShapeError, match="less than hidden_size"):
         made("LSTM", 3, 4, proj_size=4)
     for sizes in ((0, 4), (3, 0), (3, 4, 0)):
-        with pytest.raises(ShapeError, match="at least 1"):
+        with pytest.raises(ValueError, match="must be an integer >= 1, got 0"):
             made("GRU", *sizes)
     with pytest.warns(UserWarning, match="between layers") as noted:
         made("RNN", 3, 4, dropout=0.5)

@@ -75,7 +75,7 @@ def across_axis(call):
     return [along(k, shapes, first.ndim)._replace(out=before + place) for k, place in zip(kept, places, strict=True)]
 
 
-def added_up(call):
+def index_add(call):
     """Return the first axis that a sum goes over: a result without it is the sum over the samples."""
     axis, ndim = call.settings.get("axis"), call.inputs[0].ndim
     over = range(ndim) if axis is None else sorted(a % ndim for a in np.atleast_1d(np.asarray(axis, int)))
@@ -108,8 +108,8 @@ NO_ELEMENTS = {"leaky", "prelu", "glu"}
 ALONG_AN_AXIS = [
     "glu", "softmax", "softmax_along", "softmin", "log_softmax", "log_softmax_along", "softmax_gradient", "quantile",
     "percentile", "sort", "topk", "kthvalue", "average", "weighted_mean", "median", "prod", "nanmean", "mean",
-    "logsumexp", "max", "min", "amax", "amin", "ptp", "std", "var", "cumprod", "diff", "extremum_so_far", "cumsum",
-    "logcumsumexp", "cummax", "cummin", "recurrence", "normalize", "power_norm", "vector_norm", "norm",
+    "logsumexp", "max", "min", "amax", "amin", "ptp", "std", "var", "cumprod", "diff", "cumulative_extremum", "cumsum",
+    "logcumsumexp", "cummax", "cummin", "recurrence", "normalize", "p_norm", "vector_norm", "norm",
 ]  # fmt: skip
 OF_MATRICES = [
     "inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor", "det", "matrix_power", "svdvals",
@@ -126,12 +126,12 @@ OF_BATCHED_ROWS = [
 
 BATCHES = {
     **{name: elementwise for name in {**ELEMENTWISE, **ACTIVATIONS} if name not in NO_ELEMENTS},
-    **dict.fromkeys(["sigmoid_cross_entropy", "held_cross_entropy"], elementwise),
+    **dict.fromkeys(["sigmoid_cross_entropy", "clamped_cross_entropy"], elementwise),
     **dict.fromkeys(ALONG_AN_AXIS, across_axis),
-    **dict.fromkeys(["sum", "nansum"], added_up),
+    **dict.fromkeys(["sum", "nansum"], index_add),
     **dict.fromkeys(OF_MATRICES, before_last(2)),
-    **dict.fromkeys(["matmul", "bmm", "solve", "cofactors_change"], before_last(2, 2)),
-    **dict.fromkeys(["linear", "affine_rows", "map_rows"], before_last(1)),
+    **dict.fromkeys(["matmul", "bmm", "solve", "cofactors_jvp"], before_last(2, 2)),
+    **dict.fromkeys(["linear", "linear_with_bias", "linear_without_bias"], before_last(1)),
     **dict.fromkeys(["bilinear", "pairwise_distance"], before_last(1, 2)),
     "affine_gates": lambda call: [Batch((0, None, None), 1)],
     **dict.fromkeys(["layer_norm", "rms_norm"], layers_before),

@@ -187,7 +187,7 @@ def resample(x, index, weights, axis):
     return np.moveaxis(np.tensordot(matrix, x, (1, axis)), 0, axis)
 
 
-def resample_back(y, index, weights, axis, length):
+def resample_transpose(y, index, weights, axis, length):
     matrix = np.zeros((length, y.shape[axis]))
     for k, i in np.ndindex(*index.shape):
         matrix[index[k, i], i] += weights[k, i]
@@ -299,7 +299,7 @@ def pairwise_distance(x1, x2, p, eps, keepdims):
 # --- Embedding and attention ---
 
 
-def rows_added(rows, indices, count):
+def scatter_add_rows(rows, indices, count):
     out = np.zeros((count, rows.shape[-1]))
     for place in np.ndindex(*indices.shape):
         out[indices[place]] += rows[place]
@@ -365,8 +365,8 @@ ONE_STEP = {
 
 
 NETWORK_REFERENCES = {
-    "map_rows": lambda x, weight: np.einsum("...k,ok->...o", x, weight),
-    "affine_rows": lambda x, weight, bias: np.einsum("...k,ok->...o", x, weight) + bias,
+    "linear_without_bias": lambda x, weight: np.einsum("...k,ok->...o", x, weight),
+    "linear_with_bias": lambda x, weight, bias: np.einsum("...k,ok->...o", x, weight) + bias,
     "linear": lambda x, weight, bias=0.0: x @ weight.T + bias,
     "bilinear": lambda x1, x2, weight, bias=0.0: np.einsum("...i,oij,...j->...o", x1, weight, x2) + bias,
     "conv2d": batched(convolve, 4), "conv1d": of_rows(convolve, kernels=True),
@@ -375,10 +375,10 @@ NETWORK_REFERENCES = {
     "avg_pool2d": batched(avg_pool, 4), "avg_pool1d": of_rows(avg_pool),
     "adaptive_avg_pool2d": batched(adaptive(np.mean), 4), "adaptive_avg_pool1d": adaptive_rows(np.mean),
     "adaptive_max_pool2d": batched(adaptive(np.max), 4), "adaptive_max_pool1d": adaptive_rows(np.max),
-    "interpolate": interpolate, "resample": resample, "resample_back": resample_back,
+    "interpolate": interpolate, "resample": resample, "resample_transpose": resample_transpose,
     "pixel_shuffle": pixel_shuffle, "pixel_unshuffle": pixel_unshuffle, "channel_shuffle": channel_shuffle,
     "mean_product": lambda x, y: mean_of_channels(x * y), "centre": lambda x: x - mean_of_channels(x),
-    "over_rms": lambda x, eps: x / np.sqrt(mean_of_channels(x**2) + eps),
+    "divide_by_rms": lambda x, eps: x / np.sqrt(mean_of_channels(x**2) + eps),
     "normalized": lambda x, weight, bias, eps: affine(standardized(x, (0, 2), eps), weight, bias),
     "layer_norm": layer_norm, "rms_norm": rms_norm, "group_norm": group_norm,
     "batch_norm": running_norm(lambda x: (0, *range(2, x.ndim))),
@@ -386,6 +386,6 @@ NETWORK_REFERENCES = {
     "normalize": normalize, "cosine_similarity": cosine_similarity,
     "pairwise_distance": pairwise_distance,
     "embedding": lambda indices, weight, padding_idx: weight[indices],
-    "rows_at": lambda weight, indices: weight[indices], "rows_added": rows_added,
+    "lookup_rows": lambda weight, indices: weight[indices], "scatter_add_rows": scatter_add_rows,
     "scaled_dot_product_attention": attention, "recurrent": recurrent, "affine_gates": affine_gates,
 }  # fmt: skip

@@ -118,7 +118,11 @@ REFUSED = {
         (ShapeError, ValueError),
         "shape",
     ),
-    "half a number": (lambda: tg.permutation(2.5, rng=np.random.default_rng()), DTypeError, "whole number"),
+    "half a number": (
+        lambda: tg.permutation(2.5, rng=np.random.default_rng()),
+        DTypeError,
+        "must be an integer",
+    ),
 }
 
 

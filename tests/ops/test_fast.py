@@ -353,8 +353,8 @@ def test_normalization_in_parts(data, far, seed):
     np.testing.assert_allclose(found, plain_forms.plain_moments(x), **tolerance)
     mean, variance = (f(x, (0, 2), keepdims=True) for f in (np.mean, np.var))
     np.testing.assert_allclose(out, weight * (x - mean) / np.sqrt(variance + eps) + bias, **tolerance)
-    unit = composed.over_rms(composed.centre(x), eps)
-    by_hand = composed.centre(composed._over_rms_x(g * weight, composed.centre(x), unit, eps))
+    unit = composed.divide_by_rms(composed.centre(x), eps)
+    by_hand = composed.centre(composed._divide_by_rms_x(g * weight, composed.centre(x), unit, eps))
     np.testing.assert_allclose(gradients[0], by_hand, **tolerance)
 
 

@@ -74,14 +74,14 @@ def flatten_by_loop(x, start_axis, end_axis):
     return x.reshape(x.shape or 1)
 
 
-def added_up_by_loop(x, positions, axis, length):
+def index_add_by_loop(x, positions, axis, length):
     out = np.zeros((length, *np.moveaxis(x, axis, 0).shape[1:]))
     for part, position in zip(np.moveaxis(x, axis, 0), positions, strict=True):
         out[position] += part
     return np.moveaxis(out, 0, axis)
 
 
-def added_flat_by_loop(x, places, shape):
+def scatter_add_flat_by_loop(x, places, shape):
     out = np.zeros(shape)
     for at, value in np.ndenumerate(x):
         out.flat[places[at]] += value
@@ -149,7 +149,7 @@ def elu_by_exp(x, alpha, rate=1.0):
     return np.where(x > 0, x, alpha * (np.exp(rate * np.minimum(x, 0)) - 1))
 
 
-def gelu_by_tanh(x):
+def gelu_tanh(x):
     return x * (1 + np.tanh(np.sqrt(np.longdouble(2) / np.pi) * (x + 0.044715 * x**3))) / 2
 
 
@@ -292,7 +292,7 @@ def put_by_loop(x, indices, values, axis):
 
 # What is not listed is NumPy's function of that name.
 REFERENCES = {
-    "clip_to_numbers": np.clip,
+    "clip_by_scalars": np.clip,
     "identity": lambda x: x,
     "keep": lambda x, mask: np.where(mask, x, 0.0), "drop": lambda x, mask: np.where(mask, 0.0, x),
     "tanh_gradient": lambda cotangent, t: cotangent * (1 - t**2),
@@ -307,7 +307,7 @@ REFERENCES = {
     "one_minus_square": lambda x: 1 - x * x,
     "rsqrt": lambda x: 1 / np.sqrt(x), "lerp": lambda x, y, weight: x * (1 - weight) + y * weight,
     "masked_fill": lambda x, mask, value: np.where(mask, value, x), "xlogy": lambda x, y: x * np.log(y * 1.0),
-    "hypot_share": lambda x, y: x / np.sqrt(x * x + y * y), "sinc_derivative": sinc_derivative_by_integral,
+    "hypot_ratio": lambda x, y: x / np.sqrt(x * x + y * y), "sinc_derivative": sinc_derivative_by_integral,
     "logit": lambda x, eps: -np.log(1 / np.clip(x, eps or 0, 1 - (eps or 0)) - 1),
     "logsigmoid": exact(lambda x: -np.log(1 + np.exp(-x))),
     "softplus": exact(
@@ -324,10 +324,10 @@ REFERENCES = {
     "softshrink": lambda x, lambd: np.maximum(x - lambd, 0) - np.maximum(-x - lambd, 0),
     "elu": elu_by_exp, "celu": lambda x, alpha: elu_by_exp(x, alpha, 1 / alpha), "exponential_unit": elu_by_exp,
     "selu": lambda x: 1.0507009873554804934193349852946 * elu_by_exp(x, 1.6732632423543772848170429916717),
-    **dict.fromkeys(("silu", "silu_by_share"), lambda x: x / (1 + np.exp(-x))),
+    **dict.fromkeys(("silu", "silu_from_sigmoid"), lambda x: x / (1 + np.exp(-x))),
     "mish": lambda x: x * np.tanh(np.log(1 + np.exp(x))),
-    "gelu": lambda x, approximate: exact(gelu_by_tanh)(x) if approximate == "tanh" else by_element(gelu_by_erfc)(x),
-    "gelu_by_cdf": by_element(gelu_by_erfc), "gelu_by_tanh": exact(gelu_by_tanh),
+    "gelu": lambda x, approximate: exact(gelu_tanh)(x) if approximate == "tanh" else by_element(gelu_by_erfc)(x),
+    "gelu_exact": by_element(gelu_by_erfc), "gelu_tanh": exact(gelu_tanh),
     "softsign": lambda x: x / (1 + np.abs(x)),
     "tanhshrink": lambda x: np.where(
         np.abs(x) < 0.02, x**3 / 3 - 2 * x**5 / 15 + 17 * x**7 / 315 - 62 * x**9 / 2835, x - np.tanh(x)
@@ -342,17 +342,18 @@ REFERENCES = {
     **{name: of_a_list(getattr(np, name)) for name in JOINING if name not in ("concat", "block")},
     **{name: in_one(getattr(np, name), np.concatenate) for name in SEVERAL if name not in ("unbind", "unstack")},
     **{name: in_one(parts_by_loop, np.concatenate) for name in ("unbind", "unstack")}, "block": in_rows(np.block),
-    "flatten": flatten_by_loop, "surround": np.pad, "picked": lambda x, positions, axis: np.take(x, positions, axis),
-    "added_up": added_up_by_loop, "added_flat": added_flat_by_loop,
-    "extremum_so_far": lambda x, axis, largest: (np.maximum if largest else np.minimum).accumulate(x, axis),
-    "taken_flat": lambda x, places: x.reshape(-1)[places],
+    "flatten": flatten_by_loop, "pad_constant": np.pad, "index_select": lambda x, positions, axis: np.take(x,
+    positions, axis),
+    "index_add": index_add_by_loop, "scatter_add_flat": scatter_add_flat_by_loop,
+    "cumulative_extremum": lambda x, axis, largest: (np.maximum if largest else np.minimum).accumulate(x, axis),
+    "take_flat": lambda x, places: x.reshape(-1)[places],
     "logsumexp": exact(lambda x, **along: np.log(np.sum(np.exp(x), **along))),
     **{name: exact(naive_softmax) for name in ("softmax", "softmax_along")},
     **{name: exact(lambda x, axis: np.log(naive_softmax(x, axis))) for name in (
         "log_softmax", "log_softmax_along",
     )},
     "sigmoid_cross_entropy": exact(lambda x, t: t * np.log(1 + np.exp(-x)) + (1 - t) * np.log(1 + np.exp(x))),
-    "held_cross_entropy": exact(lambda p, t: -t * np.log(p) - (1 - t) * np.log(1 - p)),
+    "clamped_cross_entropy": exact(lambda p, t: -t * np.log(p) - (1 - t) * np.log(1 - p)),
     "softmax_gradient": lambda cotangent, p, axis: p * (cotangent - (cotangent * p).sum(axis, keepdims=True)),
     "softmax_cross_entropy": exact(naive_cross_entropy), "cross_entropy": exact(naive_cross_entropy),
     "im2col": im2col_by_loop, "col2im": col2im_by_loop, "unfold": batched(im2col_by_loop, 4),
@@ -367,7 +368,7 @@ REFERENCES = {
        ("inv", "solve", "det", "svdvals", "matrix_power", "pinv", "norm", "vector_norm", "matrix_norm", "cond")},
     "pseudo_inverse": np.linalg.pinv, "logabsdet": lambda x: np.linalg.slogdet(x)[1],
     "sign_of_det": lambda x: np.sign(np.linalg.det(x)),
-    "cofactors": cofactors_by_minors, "cofactors_change": cofactors_change_by_difference,
+    "cofactors": cofactors_by_minors, "cofactors_jvp": cofactors_change_by_difference,
     "cholesky_factor": lambda x: np.linalg.cholesky((x + np.swapaxes(x, -1, -2)) / 2),
     "eigenvalues": lambda x, UPLO: np.linalg.eigvalsh((x + np.swapaxes(x, -1, -2)) / 2, UPLO),
     "eigenpairs": joined(
@@ -376,7 +377,7 @@ REFERENCES = {
         np.linalg.svd, lambda u, s, v: (u, s[..., None, :], np.swapaxes(v, -1, -2)), lambda s: s[1].shape[-1]),
     "orthogonal_triangular": joined(np.linalg.qr, lambda q, r: (q, np.swapaxes(r, -1, -2))),
     "undifferentiable": lambda x, values, what: values,
-    "power_norm": lambda x, p, axis, keepdims: np.linalg.vector_norm(x, axis=axis, ord=p, keepdims=keepdims),
+    "p_norm": lambda x, p, axis, keepdims: np.linalg.vector_norm(x, axis=axis, ord=p, keepdims=keepdims),
     "topk": topk_by_sorting, "kthvalue": kth_by_sorting,
     **NETWORK_REFERENCES,
 }  # fmt: skip

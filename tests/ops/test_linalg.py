@@ -219,7 +219,7 @@ ERRORS = {
     "cholesky of a rectangle": (lambda: tg.linalg.cholesky(W), np.linalg.LinAlgError, "square"),
     "eigh of a vector": (lambda: tg.linalg.eigh(V), np.linalg.LinAlgError, "square"),
     "eigh, triangle": (lambda: tg.linalg.eigh(A, "X"), ValueError, "triangle"),
-    "matrix_power": (lambda: tg.linalg.matrix_power(A, 0.5), DTypeError, "whole number"),
+    "matrix_power": (lambda: tg.linalg.matrix_power(A, 0.5), DTypeError, "n must be an integer"),
     "matrix_power of a rectangle": (lambda: tg.linalg.matrix_power(W, 2), np.linalg.LinAlgError, "square"),
     "pinv": (lambda: tg.linalg.pinv(A, 0.1, rtol=0.1), ValueError, "two names"),
     "qr, mode": (lambda: tg.linalg.qr(A, "full"), ValueError, "mode"),

@@ -1,8 +1,9 @@
-"""No op lands untested: each has a strategy."""
+"""Every op has a strategy and a name that a user knows."""
 
 import pytest
 
-from tinygrad_edu import ops
+import tinygrad_edu as tg
+from tinygrad_edu import nn, ops
 from tinygrad_edu.ops import registry
 from tinygrad_edu.testing.strategies import NONDIFFERENTIABLE_CALLS, OP_CALLS, calls
 
@@ -11,6 +12,16 @@ from tinygrad_edu.testing.strategies import NONDIFFERENTIABLE_CALLS, OP_CALLS, c
 OTHERS_OF_LINALG = {
     "LinAlgError", "cholesky", "eigh", "eigvalsh", "matrix_rank", "multi_dot", "qr", "slogdet", "svd",
 }  # fmt: skip
+
+# Ops that several public functions share, and Dropout's.
+SHARED = {
+    "cumulative_extremum", "dropout", "normalization", "one_minus_square", "recurrence", "recurrent",
+}  # fmt: skip
+
+
+def test_the_name_of_an_op_in_errors_is_public():
+    public = {*ops.__all__, *ops.linalg.__all__, *nn.__all__, *vars(tg.Tensor)}
+    assert {op.name for op in registry.values()} - public == SHARED
 
 
 def test_every_op_has_a_strategy():

@@ -116,7 +116,7 @@ REFUSED = {
     "stack([a, row])": (ShapeError, r"got \(2, 3\), \(3,\)"), "concatenate([a], dtype=int)": (DTypeError, "same_kind"),
     "hstack([a], dtype=np.float32, casting='no')": (DTypeError, "float64, which 'no' does not let become float32"),
     "block([a, [b]])": (ShapeError, "nested as deep"), "block([])": (ShapeError, "none empty"),
-    "block((a, b))": (DTypeError, "tuple"), "block([[a, b], [row]])": (ShapeError, "op concat"),
+    "block((a, b))": (DTypeError, "tuple"), "block([[a, b], [row]])": (ShapeError, "op concatenate"),
     "split(a, 2, 1)": (ShapeError, "length of 3 does not divide into 2"), "split(a, 0)": (ValueError, "asked for 0"),
     "split(a, 1.5)": (DTypeError, "whole number of parts"), "array_split(a, [[1]])": (DTypeError, "whole number"),
     "split(a, 2, 5)": (ValueError, "axis 5"), "hsplit(number, 1)": (ShapeError, "hsplit needs 1"),

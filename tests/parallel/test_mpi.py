@@ -44,7 +44,7 @@ def told(ranks, *program):
 class Threads:
     """A process without others, of so many threads."""
 
-    rank, size, exchange, together = 0, 1, ALONE.exchange, ALONE.together
+    rank, size, exchange, collective = 0, 1, ALONE.exchange, ALONE.collective
 
     def __init__(self, threads):
         self.threads = threads
@@ -81,7 +81,7 @@ import os, signal, sys, time
 import numpy as np
 from tinygrad_edu import nn, optim
 from tinygrad_edu.parallel import world
-from tinygrad_edu.parallel.workers import any_of, gather
+from tinygrad_edu.parallel.workers import allreduce_any, allgather
 from tinygrad_edu.training import fit
 
 workers, steps = world(), 0
@@ -142,10 +142,10 @@ def test_all_end_where_one_does_and_say_why(end):
 CHILDREN = """
 import json, multiprocessing, os, subprocess, sys
 from tinygrad_edu.parallel import world
-from tinygrad_edu.parallel.workers import any_of, gather
+from tinygrad_edu.parallel.workers import allreduce_any, allgather
 
 def told():
-    return [world().rank, world().size, gather(world(), "alone"), any_of(world(), True)]
+    return [world().rank, world().size, allgather(world(), "alone"), allreduce_any(world(), True)]
 
 def tell(queue):
     queue.put(told())
@@ -175,8 +175,8 @@ if __name__ == "__main__":
     found = [process("spawn"), process("fork"), forked(lambda: None), forked(lambda: 1 / 0)]
     child = subprocess.run([sys.executable, __file__, "alone"], capture_output=True, text=True)
     found.append([*json.loads(child.stdout), child.returncode])
-    ranks = gather(workers, workers.rank)
-    everything = gather(workers, [found, ranks])
+    ranks = allgather(workers, workers.rank)
+    everything = allgather(workers, [found, ranks])
     if not workers.rank:
         print(json.dumps(everything))
 """
@@ -218,9 +218,9 @@ import json, os
 if hasattr(os, "sched_setaffinity") and os.environ["PMI_RANK"] == "2":
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 from tinygrad_edu.parallel import available_cores, world
-from tinygrad_edu.parallel.workers import gather
+from tinygrad_edu.parallel.workers import allgather
 cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-found = gather(world(), [cores, available_cores(), world().threads])
+found = allgather(world(), [cores, available_cores(), world().threads])
 if not world().rank:
     print(json.dumps(found))
 """
@@ -240,7 +240,7 @@ import json, signal, sys
 import numpy as np
 from tinygrad_edu import nn, optim
 from tinygrad_edu.parallel import world
-from tinygrad_edu.parallel.workers import gather
+from tinygrad_edu.parallel.workers import allgather
 from tinygrad_edu.training import fit
 
 workers, done = world(), []
@@ -253,7 +253,7 @@ try:
         stop=lambda: workers.rank == 1 and len(done) == 7,
     ))
 except KeyboardInterrupt:
-    found = gather(workers, len(done))
+    found = allgather(workers, len(done))
     if not workers.rank:
         print(json.dumps(found))
 """

@@ -403,7 +403,7 @@ class ByHand:
     def loss_of(self, batch, of_several):
         """Return the loss of a batch."""
         parts = shards(len(rows_in(batch)), self.program.shard_size)
-        parts = parts if self.is_cut(batch, parts) else [slice(None)]
+        parts = parts if self.is_sharded(batch, parts) else [slice(None)]
         seeds = stream_seeds(self.training.rng, len(parts))
         if of_several and self.denominator is not None and not self.weight(batch):
             return None
@@ -430,7 +430,7 @@ class ByHand:
                 total = total + self.loss(out, target) * (weight / sum(weights))
         return total
 
-    def is_cut(self, batch, parts):
+    def is_sharded(self, batch, parts):
         """Return whether `fit` cuts this batch."""
         program, training = self.program, self.training
         if len(parts) == 1 or self.broken or program.wrapper == "undeclared":

@@ -31,8 +31,8 @@ from tinygrad_edu.errors import (
 from tinygrad_edu.folder_lock import LOCK_FILE
 from tinygrad_edu.training import Checkpoints, EarlyStopping, checkpoints, fit
 from tinygrad_edu.training.checkpoints import STATE
-from tinygrad_edu.training.packing import pack, unpack
-from tinygrad_edu.training.streams import streams_of
+from tinygrad_edu.training.rng_discovery import find_generators
+from tinygrad_edu.training.serialization import pack, unpack
 
 X, Y = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32), np.arange(12) % 2
 
@@ -139,9 +139,9 @@ class Noise:
 )
 def test_the_generators_that_a_function_draws_from_are_found(transform, paths):
     loader = data.DataLoader(X, batch_size=4, transform=transform)
-    assert streams_of(loader) == {f"transform.{path}": SHARED for path in paths}
+    assert find_generators(loader) == {f"transform.{path}": SHARED for path in paths}
     if transform is not None:
-        assert streams_of(nn.Sequential(nn.Lambda(transform))) == {f"0.function.{path}": SHARED for path in paths}
+        assert find_generators(nn.Sequential(nn.Lambda(transform))) == {f"0.function.{path}": SHARED for path in paths}
 
 
 def test_where_there_is_none_nothing_is_loaded(tmp_path):
@@ -494,7 +494,7 @@ def test_on_workers_the_first_locks_for_all_and_all_hear_of_it(tmp_path, monkeyp
     monkeypatch.setattr(folder_lock, "GRACE", 0.0)
 
     def lock(workers):
-        kept = Checkpoints(tmp_path, seen=[]).among(workers)
+        kept = Checkpoints(tmp_path, seen=[]).for_workers(workers)
         try:
             kept.lock()
         except CheckpointError as error:

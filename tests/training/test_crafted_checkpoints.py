@@ -186,14 +186,14 @@ def inside(*path):
 WRONG = {
     "no parts": (("parts",), GONE, "parts is None, which is not a dict"),
     "no files": (("files",), 3, "files is 3, which is not a dict"),
-    "no kind": (inside("model", "kind"), GONE, "the part model has not the entries kind, streams, values"),
+    "no kind": (inside("model", "kind"), GONE, "the part model must have the entries kind, streams, values"),
     "a mark of nothing": (inside("model", "values"), {"array": "w"}, "model is the array 'w', which is missing"),
     "no pairs": (inside("seen", "values"), {"dict": 3}, "seen is a dict of 3, which are not keys and values"),
     "a list as a dict": (inside("plateau", "values"), [], "its part plateau does not fit: it is [], which is not a"),
     "no optimizer": (inside("optimizer", "values"), 3, "state dict of an optimizer has the keys"),
     "a group": (inside("optimizer", "values", "param_groups"), [3], "(AttributeError: 'int' object has no attribute"),
-    "a place": (inside("fit", "values", "place", "step"), "x", "the place has step = 'x', which is not a int"),
-    "a negative place": (inside("fit", "values", "place", "epoch"), -1, "is not one in a training"),
+    "a place": (inside("fit", "values", "progress", "step"), "x", "the progress has step = 'x', which is not a int"),
+    "a negative place": (inside("fit", "values", "progress", "epoch"), -1, "is not a valid progress"),
     "an epoch": (inside("fit", "values", "history", 0, "loss"), None, "the history has loss = None, which is not a"),
     "a field": (inside("fit", "values", "history", 0, "x"), 1, "which does not have the fields epoch, loss, metrics"),
     "an attribute": (inside("stopping", "values", "model"), 3, "which does not have the fields best, calls,"),
@@ -210,8 +210,8 @@ def test_the_error_says_what_is_wrong(wrong, saved):
 
 
 def test_an_order_that_is_none_is_refused(saved):
-    assert "is not one in a training" in saved.judge_array("fit.safetensors", "place.order", lambda a: a + 0.0)
-    assert "an order holds each number" in saved.judge_array("fit.safetensors", "place.order", lambda a: a + 1)
+    assert "is not a valid progress" in saved.judge_array("fit.safetensors", "progress.order", lambda a: a + 0.0)
+    assert "an order holds each number" in saved.judge_array("fit.safetensors", "progress.order", lambda a: a + 1)
 
 
 def test_a_dtype_that_would_be_cast_is_refused(saved):

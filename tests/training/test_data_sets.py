@@ -11,9 +11,8 @@ from tinygrad_edu import data, nn, optim
 from tinygrad_edu.data.lazy_batch import LazyBatch
 from tinygrad_edu.errors import CheckpointError, DTypeError
 from tinygrad_edu.training import Accuracy, Checkpoints, evaluate, fit
-from tinygrad_edu.training.batches import untaken
-from tinygrad_edu.training.random_sources import random_sources
-from tinygrad_edu.training.streams import streams_of
+from tinygrad_edu.training.batches import remaining_batches
+from tinygrad_edu.training.rng_discovery import find_generators, random_sources
 
 SHARED = np.random.default_rng(5)
 X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
@@ -124,7 +123,7 @@ def test_a_data_set_trains_as_its_arrays_do():
 def test_what_collate_made_comes_whole_unless_it_is_augmented():
     def kinds(**settings):
         loader = data.DataLoader(Plain(), batch_size=6, rng=np.random.default_rng(0), **settings)
-        return {type(batch) for batch in untaken(loader, loader.draw_order())}
+        return {type(batch) for batch in remaining_batches(loader, loader.draw_order())}
 
     assert kinds() == kinds(workers=1) == kinds(augment=augmented, transform=lambda x, y: (x, y)) == {tuple}
     assert kinds(augment=augmented) == {LazyBatch}
@@ -316,7 +315,7 @@ def test_generators_that_a_call_makes_or_that_only_the_constructor_uses_are_none
 
 def test_the_generator_of_a_sampler_is_part_of_a_checkpoint():
     sampler = data.WeightedRandomSampler(np.ones(20), 5, rng=SHARED)
-    assert streams_of(data.DataLoader(X, sampler=sampler)) == {"sampler.rng": SHARED}
+    assert find_generators(data.DataLoader(X, sampler=sampler)) == {"sampler.rng": SHARED}
 
 
 def test_a_checkpoint_of_another_kind_of_loader_is_refused(tmp_path):

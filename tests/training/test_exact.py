@@ -17,10 +17,10 @@ from tests.training.program_data import rows_in
 from tests.training.programs import Program, check, check_alone
 from tinygrad_edu import data, nn, optim
 from tinygrad_edu.errors import WholeBatchWarning
-from tinygrad_edu.nn import coupling, module, sharding
+from tinygrad_edu.nn import module, sample_independence, sharding
 from tinygrad_edu.nn.randomness import stream_of
 from tinygrad_edu.parallel import gradients, sharded_model
-from tinygrad_edu.training import evaluation, fit, steps
+from tinygrad_edu.training import evaluation, fit, train_step
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::tinygrad_edu.errors.WholeBatchWarning", "ignore::tinygrad_edu.errors.OptimizerWarning"
@@ -225,22 +225,22 @@ def hook_per_shard(patch):
     """The hooks of parameters run in each shard."""
     real = gradients.walk
     patch(gradients, "walk", lambda seeds, unhooked: real(seeds))
-    patch(steps, "after_hooks", lambda tensors, gradients: list(gradients))
+    patch(train_step, "after_hooks", lambda tensors, gradients: list(gradients))
 
 
 def inherited_declaration(patch):
     """A declaration counts in a subclass that replaces the forward."""
-    patch(coupling, "_covers_forward", lambda module: True)
+    patch(sample_independence, "_covers_forward", lambda module: True)
 
 
 def ignored_hooks(patch):
     """Forward hooks, and a forward that is patched in, are not looked for."""
-    patch(coupling, "is_patched", lambda module: False)
+    patch(sample_independence, "is_patched", lambda module: False)
 
 
 def covered_coupling(patch):
     """False of a module covers True of a module in it."""
-    patch(sharded_model, "declared_by", lambda modules: coupling.declaration(modules[0]))
+    patch(sharded_model, "modules_couple_samples", lambda modules: sample_independence.declaration(modules[0]))
 
 
 def copied_denominator(patch):
@@ -261,7 +261,7 @@ def repeated_direct_gradients(patch):
 
 def forgotten_promise(patch):
     """A model that broke its promise is believed again in the next batch."""
-    patch(sharded_model.ShardedModel, "give_up", lambda self, reason: None)
+    patch(sharded_model.ShardedModel, "disable_sharding", lambda self, reason: None)
 
 
 def reversed_shards(patch):
@@ -272,7 +272,7 @@ def reversed_shards(patch):
 
 def unseen_graph(patch):
     """A loss that uses what the forward of a shard stored is not noticed."""
-    patch(gradients, "records_between", lambda root, first, last: False)
+    patch(gradients, "has_ops_between", lambda root, first, last: False)
 
 
 def advanced_stream(patch):
@@ -306,13 +306,13 @@ def unseen_inner_hooks(patch):
 
 def untrained_loss(patch):
     """The parameters of the model alone are trained."""
-    patch(steps.Steps, "_trained", lambda self: self.model.parameters())
+    patch(train_step.Steps, "_trained", lambda self: self.model.parameters())
 
 
 def mean_of_batches(patch):
     """The batches of a step have equal weights."""
-    real = steps._mean
-    patch(steps, "_mean", lambda a, b: real(a._replace(weight=1), b._replace(weight=1)))
+    real = train_step._mean
+    patch(train_step, "_mean", lambda a, b: real(a._replace(weight=1), b._replace(weight=1)))
 
 
 def shared_stream(patch):
@@ -328,13 +328,13 @@ def one_of_two_gradients(patch):
 
 def clipped_apart(patch):
     """The gradients are clipped one by one."""
-    real = steps.clip_grad_norm
-    patch(steps, "clip_grad_norm", lambda tensors, norm: [real([t], norm) for t in tensors if t.grad is not None])
+    real = train_step.clip_grad_norm
+    patch(train_step, "clip_grad_norm", lambda tensors, norm: [real([t], norm) for t in tensors if t.grad is not None])
 
 
 def final_errors(patch):
     """An error in a shard is final."""
-    patch(sharded_model, "whole_batch_shows", lambda what: nullcontext())
+    patch(sharded_model, "whole_batch_on_error", lambda what: nullcontext())
 
 
 def mean_of_evaluated_means(patch):

@@ -132,22 +132,22 @@ LOADER = data.DataLoader(X, Y, batch_size=4)
         ),
         ({"evaluate_on": {"test": iter(LOADER)}}, "loops over test once an epoch"),
         ({"evaluate_every": 0}, "evaluate_every"),
-        ({"batches": data.DataLoader(X, batch_size=4)}, r"a batch is a tuple \(x, y\), .* This one is a ndarray"),
+        ({"batches": data.DataLoader(X, batch_size=4)}, r"a batch must be a tuple \(x, y\) .* This one is a ndarray"),
         ({"batches": [(X,)]}, "This one has 1 part"),
         ({"batches": [((X, X), Y[:3])], "model": nn.Bilinear(2, 2, 2)}, r"shapes \(12, 2\), \(12, 2\), \(3,\)"),
         ({"rng": 0}, "rng is a numpy.random.Generator, not 0"),
         ({"batches": data.DataLoader(X, Y, batch_size=20, drop_last=True)}, "there are no batches to train on"),
-        ({"checkpoints": Checkpoints("nowhere", model=line())}, "there is another part named model already"),
+        ({"checkpoints": Checkpoints("nowhere", model=line())}, "another part is already named model"),
         ({"resume": True}, "to resume, it needs the checkpoints"),
-        ({"accumulate": 0}, "accumulate must be 1 or more"),
-        ({"shard_size": 0}, "shard_size must be 1 or more"),
+        ({"accumulate": 0}, "accumulate must be an integer >= 1, got 0"),
+        ({"shard_size": 0}, "shard_size must be an integer >= 1, got 0"),
         ({"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": Accuracy}}, r"a is <class .*Accuracy\(\), or a function"),
         ({"evaluate_on": {"test": [(X, Y)]}, "metrics": {"a": "accuracy"}}, "a is 'accuracy', neither a Metric nor a"),
         ({"evaluate_on": {"test": []}, "metrics": {"a": Accuracy()}}, "there are no batches"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused(settings, message):
-    with pytest.raises((tg.errors.DTypeError, tg.errors.DataError, tg.errors.ShapeError), match=message):
+    with pytest.raises((tg.errors.DTypeError, ValueError), match=message):
         run_on(**{"batches": LOADER, **settings})
 
 
@@ -160,7 +160,7 @@ def test_checkpoints_in_the_middle_of_an_epoch_need_batches_that_can_be_taken_up
     assert (
         state(run_on(scaled, checkpoints=Checkpoints(tmp_path))) == state(run_on(list(scaled))) != state(run_on(LOADER))
     )
-    with pytest.raises(tg.errors.DTypeError, match="these are a Scaled"):
+    with pytest.raises(tg.errors.DTypeError, match="not a Scaled"):
         run_on(scaled, checkpoints=Checkpoints(tmp_path, every_steps=1))
 
 
@@ -187,7 +187,7 @@ def stepped(batches, **settings):
     """Return a model after steps over batches, and what the steps were."""
     model = line()
     steps = Steps(model, optim.SGD(model.parameters(), lr=0.5), nn.cross_entropy, np.random.default_rng(0), **settings)
-    return model, list(steps.over(batches))
+    return model, list(steps.run(batches))
 
 
 def test_a_step_is_taken_for_each_batch_and_says_its_loss():
@@ -199,9 +199,9 @@ def test_a_step_is_taken_for_each_batch_and_says_its_loss():
         model, optim.SGD(model.parameters(), lr=0.0), nn.cross_entropy, np.random.default_rng(0),
         schedule=lambda step: numbers.append(step) or 1.0,
     )  # fmt: skip
-    assert list(steps.over([])) == []
+    assert list(steps.run([])) == []
     assert model.training
-    found = list(steps.over([(x, y)] * 3, first=7))
+    found = list(steps.run([(x, y)] * 3, first=7))
     assert numbers[:3] == [7, 8, 9] == [step.number for step in found]
     assert (found[0].samples, found[0].batches) == (4, 1)
     assert found[0].loss == pytest.approx(np.log(2))
@@ -357,7 +357,7 @@ def test_workers_that_began_otherwise_are_refused_before_the_first_step(differs,
         steps, model = [], line(seeded("model"))
         loader = data.DataLoader(X, Y, batch_size=4, rng=seeded("loader"))
         told = {"rng": seeded("rng"), "on_step": steps.append, "workers": worker, "shard_size": 2}
-        with pytest.raises(tg.errors.WorkersDifferError, match=f"do not have {named} in common: rank 0 .* rank 1, 2"):
+        with pytest.raises(tg.errors.WorkersDifferError, match=f"{named} of rank 0 differ .* rank 1, 2"):
             run_on(loader, model=model, **told)
         return steps
 
@@ -389,7 +389,7 @@ def test_early_stopping_gives_the_best_weights_back(settings, values, stops, bes
     assert state(model) == states[best or -1]
 
 
-@pytest.mark.parametrize(("settings", "message"), [({"mode": "best"}, "min"), ({"patience": -1}, "patience must be 0")])
+@pytest.mark.parametrize(("settings", "message"), [({"mode": "best"}, "min"), ({"patience": -1}, "patience must be")])
 def test_early_stopping_refuses_what_cannot_be(settings, message):
     with pytest.raises(ValueError, match=message):
         EarlyStopping(line(), **settings)

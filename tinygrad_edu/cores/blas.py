@@ -11,13 +11,8 @@ from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.thresholds import SizeThreshold
 
 __all__ = [
-    "SMALL",
-    "allowed_threads",
-    "available_cores",
-    "blas_can_be_limited",
-    "most_in_place",
-    "single_threaded_blas",
-]
+    "SMALL", "allowed_threads", "available_cores", "blas_can_be_limited", "most_in_place", "single_threaded_blas",
+]  # fmt: skip
 
 # Where OpenBLAS has kernels for small products, by the name of the processor that it takes this one for; and how many
 # multiplications those are at most.

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Generic, TypeVar
 
-from tinygrad_edu._checks import whole_number
+from tinygrad_edu._checks import integer
 from tinygrad_edu.cores.blas import allowed_threads, available_cores, blas_can_be_limited, single_threaded_blas
 from tinygrad_edu.errors import ForkedError
 
@@ -66,12 +66,12 @@ def map_shards(function: Callable[[int], Result], count: int, threads: int | Non
     ------
     MissingExtraError
         Where threadpoolctl is not installed.
-    DTypeError, DataError
-        Where `threads` is not a whole number, or less than 1.
+    DTypeError, ValueError
+        `threads` is not an integer, or less than 1.
     ForkedError
         In a process that was forked since the first result: the other shards are computed in the one that forked.
     """
-    together = allowed_threads(available_cores()) if threads is None else whole_number("threads", threads, 1)
+    together = allowed_threads(available_cores()) if threads is None else integer("threads", threads, 1)
     return _map_single_threaded(function, count, together)
 
 

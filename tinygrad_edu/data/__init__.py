@@ -1,4 +1,4 @@
-"""Digits and other sets to learn from, and the batches that a training loop takes from them."""
+"""Data sets, loaders, samplers and augmentation."""
 
 from tinygrad_edu.data.collating import default_collate
 from tinygrad_edu.data.file_rows import FileRows
@@ -9,29 +9,13 @@ from tinygrad_edu.data.mnist import Digits, load_embedded, load_file
 from tinygrad_edu.data.samplers import WeightedRandomSampler
 from tinygrad_edu.data.splitting import Subset, random_split
 from tinygrad_edu.data.warping import affine_field, displace, elastic_field, random_affine, random_elastic
-from tinygrad_edu.names import missing_from as _missing_from
+from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
 
 __all__ = [
-    "DataLoader",
-    "Digits",
-    "FileRows",
-    "Subset",
-    "WeightedRandomSampler",
-    "affine_field",
-    "channel_statistics",
-    "default_collate",
-    "displace",
-    "elastic_field",
-    "load_embedded",
-    "load_file",
-    "load_keras",
-    "normalize_channels",
-    "random_affine",
-    "random_elastic",
-    "random_shift",
-    "random_split",
-    "to_float",
-]
+    "DataLoader", "Digits", "FileRows", "Subset", "WeightedRandomSampler", "affine_field", "channel_statistics",
+    "default_collate", "displace", "elastic_field", "load_embedded", "load_file", "load_keras", "normalize_channels",
+    "random_affine", "random_elastic", "random_shift", "random_split", "to_float",
+]  # fmt: skip
 
 # To a type checker, which reads no globals(), a __getattr__ would make every name right.
-globals()["__getattr__"] = _missing_from("tg.data", __all__)
+globals()["__getattr__"] = _getattr_with_hints("tg.data", __all__)

@@ -1,4 +1,4 @@
-"""Samples joined into a batch: each leaf of their nest is stacked along a new first axis."""
+"""Collate samples into a batch: stack each leaf along a new first axis."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

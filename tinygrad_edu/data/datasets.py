@@ -1,4 +1,4 @@
-"""Data sets that give samples one by one: map-style ones, which are indexed, and streams, which are iterated over."""
+"""Map-style data sets, which are indexed, and streams, which are iterated over."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping

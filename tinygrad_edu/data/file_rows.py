@@ -1,4 +1,4 @@
-"""The rows of arrays in files, as of one array: what is asked for is read, so that a set may be larger than memory."""
+"""Rows of arrays in files, read on access."""
 
 import os
 from collections.abc import Iterable

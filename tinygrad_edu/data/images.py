@@ -1,4 +1,4 @@
-"""What is done with images before a network reads them: moved, scaled, normalized."""
+"""Image preprocessing: shift, scale and normalize."""
 
 from typing import Any, TypeVar
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
 
 __all__ = ["channel_statistics", "normalize_channels", "random_shift", "to_float"]
@@ -40,10 +40,10 @@ def random_shift(images: NDArray[X], max_shift: int, rng: np.random.Generator) -
     ------
     ShapeError
         `images` has other than 3 or 4 axes.
-    DataError
+    ValueError
         `max_shift` is negative.
     DTypeError
-        `max_shift` is not a whole number, or `rng` is not a Generator.
+        `max_shift` is not an integer, or `rng` is not a Generator.
 
     Notes
     -----
@@ -57,7 +57,7 @@ def random_shift(images: NDArray[X], max_shift: int, rng: np.random.Generator) -
     >>> moved.shape, moved.dtype, int(moved.sum())
     ((1, 5, 5), dtype('uint8'), 255)
     """
-    far = whole_number("max_shift", max_shift, 0)
+    far = integer("max_shift", max_shift, 0)
     if images.ndim not in (3, 4):
         raise ShapeError(
             f"images has shape {images.shape}; random_shift needs (N, H, W) or (N, C, H, W). "

@@ -1,4 +1,4 @@
-"""The data sets of ``keras.datasets``, images and text: Keras downloads each once, and keeps it in its cache."""
+"""The data sets of ``keras.datasets``."""
 
 import importlib
 import os

@@ -1,4 +1,4 @@
-"""A batch before its samples are taken: who computes a part of it reads and augments that part alone."""
+"""A batch whose samples are read and augmented where they are computed."""
 
 from collections.abc import Callable
 from typing import Any

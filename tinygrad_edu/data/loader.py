@@ -1,4 +1,4 @@
-"""Batches of samples, to be looped over once an epoch."""
+"""DataLoader: batches of samples, iterated over once an epoch."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.data.datasets import ArrayRows, Collate, Indices, Read, Seed, StreamDataset, samples_from
 from tinygrad_edu.data.lazy_batch import Augment, LazyBatch
-from tinygrad_edu.data.prefetching import map_ahead
+from tinygrad_edu.data.prefetching import prefetch_map
 from tinygrad_edu.data.samplers import Sampler, WeightedRandomSampler, require_indices
 from tinygrad_edu.errors import DataError, DTypeError
-from tinygrad_edu.names import OurKeywords
+from tinygrad_edu.names import KeywordHints
 
 __all__ = ["DataLoader"]
 
 Order = Indices | tuple[Indices, NDArray[np.uint64]]
 
 
-class DataLoader(OurKeywords):
+class DataLoader(KeywordHints):
     """The batches of an epoch: each loop over this object takes every sample once, `batch_size` at a time.
 
     Parameters
@@ -68,11 +68,12 @@ class DataLoader(OurKeywords):
     ------
     ShapeError
         The arrays differ in length.
+    ValueError
+        `batch_size` is less than 1, or `workers` is less than 0.
     DataError
-        `batch_size` is less than 1 or `workers` less than 0, or a `WeightedRandomSampler` has another number of weights
-        than there are samples.
+        The number of weights of a `WeightedRandomSampler` differs from the number of samples.
     DTypeError
-        `batch_size` or `workers` is not a whole number, `rng` is not a Generator where something is to be drawn, or
+        `batch_size` or `workers` is not an integer, `rng` is not a Generator where something is to be drawn, or
         both a stream or a `sampler` and ``shuffle=True`` are given.
 
     Notes
@@ -134,7 +135,7 @@ class DataLoader(OurKeywords):
     ) -> None:
         self._source = samples_from(arrays, collate)
         self.dataset = None if isinstance(self._source, ArrayRows) else self._source.dataset
-        self.batch_size, self.workers = whole_number("batch_size", batch_size, 1), whole_number("workers", workers, 0)
+        self.batch_size, self.workers = integer("batch_size", batch_size, 1), integer("workers", workers, 0)
         self.sampler, self.collate = sampler, collate
         self.shuffle = self._shuffles(shuffle, rng)
         needed = self.shuffle or augment is not None or self._source.needs_rng
@@ -247,7 +248,7 @@ class DataLoader(OurKeywords):
         """
         indices, seed = self._require_order(order)
         size, rows = self.batch_size, range(self._length(indices))
-        start = whole_number("start", start, 0, self._batches_of(len(rows)))
+        start = integer("start", start, 0, self._batches_of(len(rows)))
         places = (rows[i * size : (i + 1) * size] for i in range(start, self._batches_of(len(rows))))
         if not isinstance(self._source, ArrayRows) or self.workers:
             return self._fetched(self._source.reader(indices, seed, start * size, size), places)
@@ -276,7 +277,7 @@ class DataLoader(OurKeywords):
 
     def _fetched(self, read: Read, places: Iterator[range]) -> Iterator[LazyBatch]:
         threads = min(self.workers, 1) if isinstance(self._source, StreamDataset) else self.workers
-        for fetched in map_ahead(read, places, threads):
+        for fetched in prefetch_map(read, places, threads):
             if not fetched.count or (self.drop_last and fetched.count < self.batch_size):
                 return
             yield LazyBatch(fetched, range(fetched.count), self.augment)

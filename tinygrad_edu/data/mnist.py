@@ -1,4 +1,4 @@
-"""MNIST, the handwritten digits: the part that ships with the package, or a local file."""
+"""MNIST handwritten digits: the part in this package, or a local file."""
 
 import io
 import math
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from tinygrad_edu._checks import whole_number
+from tinygrad_edu._checks import integer
 from tinygrad_edu.data.npy_header import npy_header
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.files import open_regular
@@ -83,17 +83,17 @@ class Digits:
 
         Raises
         ------
-        DataError
-            `n` is less than 1, or more than there are.
+        ValueError
+            `n` is less than 1, or greater than the number of training images.
         DTypeError
-            `n` is not a whole number.
+            `n` is not an integer.
 
         Examples
         --------
         >>> load_embedded().take(100)
         Digits(100 training images, 10000 test images)
         """
-        n = whole_number("n", n, 1, len(self.x_train))
+        n = integer("n", n, 1, len(self.x_train))
         return replace(self, x_train=self.x_train[:n], y_train=self.y_train[:n])
 
 

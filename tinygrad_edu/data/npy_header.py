@@ -1,4 +1,4 @@
-"""The header of a .npy file: what it says of the array that follows."""
+"""Read the header of a .npy file."""
 
 from tokenize import TokenError
 from typing import IO, Any

@@ -1,4 +1,4 @@
-"""Calls on threads ahead of the loop that takes their results: bounded, in order, and ended with the loop."""
+"""Prefetching: call functions on threads ahead of the loop, in order and with a bounded queue."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from typing import Generic, TypeVar, cast
 
 from tinygrad_edu.errors import ForkedError
 
-__all__ = ["Stopped", "map_ahead"]
+__all__ = ["Stopped", "prefetch_map"]
 
 Asked = TypeVar("Asked")
 Made = TypeVar("Made")
@@ -21,7 +21,7 @@ Stopped = Callable[[], bool]
 CALLS_PER_THREAD = 2  # while one result is used, each thread has its next call
 
 
-def map_ahead(function: Callable[[Asked, Stopped], Made], items: Iterable[Asked], threads: int) -> Iterator[Made]:
+def prefetch_map(function: Callable[[Asked, Stopped], Made], items: Iterable[Asked], threads: int) -> Iterator[Made]:
     """Apply a function to items on threads, and yield the results in the order of the items.
 
     Parameters

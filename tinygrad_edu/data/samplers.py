@@ -1,4 +1,4 @@
-"""Samplers: objects that draw the indices of the samples of an epoch."""
+"""Samplers: they draw the indices of the samples of an epoch."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -6,9 +6,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.errors import DataError, ShapeError
-from tinygrad_edu.names import OurKeywords
+from tinygrad_edu.names import KeywordHints
 
 __all__ = ["Sampler", "WeightedRandomSampler", "require_indices"]
 
@@ -23,7 +23,7 @@ class Sampler(Protocol):
         """Draw them."""
 
 
-class WeightedRandomSampler(OurKeywords):
+class WeightedRandomSampler(KeywordHints):
     """Draw indices with given weights, for ``DataLoader(..., sampler=)``.
 
     Parameters
@@ -44,7 +44,7 @@ class WeightedRandomSampler(OurKeywords):
     DataError
         A weight is negative or not finite, all are 0, or fewer than `num_samples` are positive without replacement.
     DTypeError
-        `num_samples` is not a whole number, or `rng` is not a Generator.
+        `num_samples` is not an integer, or `rng` is not a Generator.
 
     Examples
     --------
@@ -57,7 +57,7 @@ class WeightedRandomSampler(OurKeywords):
 
     def __init__(self, weights: Any, num_samples: int, replacement: bool = True, *, rng: np.random.Generator) -> None:
         self.weights = np.asarray(weights, np.float64)
-        self.num_samples = whole_number("num_samples", num_samples, 1)
+        self.num_samples = integer("num_samples", num_samples, 1)
         self.replacement, self.rng = bool(replacement), generator(rng)
         if self.weights.ndim != 1:
             raise ShapeError(f"weights has the shape {self.weights.shape}; give one weight for each sample.")

@@ -1,4 +1,4 @@
-"""Arrays of one length, whose rows are the samples: checked together, and taken together."""
+"""Arrays of one length, whose rows are the samples."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

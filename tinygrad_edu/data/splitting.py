@@ -1,4 +1,4 @@
-"""Samples dealt out at random, to be trained on, validated with and tested on."""
+"""Split a data set at random into parts."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.data.collating import default_collate
 from tinygrad_edu.data.datasets import MapDataset
 from tinygrad_edu.data.samplers import require_indices
@@ -78,7 +78,7 @@ def random_split(*arrays: Any, lengths: Sequence[float], rng: np.random.Generato
     DataError
         The lengths are neither N nor 1 together, or one is negative.
     DTypeError
-        A length is not a whole number, or `rng` is not a Generator.
+        A length is not an integer, or `rng` is not a Generator.
 
     Examples
     --------
@@ -108,4 +108,4 @@ def _whole_lengths(lengths: Sequence[float], count: int) -> list[int]:
             f"lengths is {lengths}, {sum(lengths)} together, and there are {count} samples: give numbers that add up "
             "to that, or shares that add up to 1."
         )
-    return [whole_number("a length", length, 0) for length in lengths]
+    return [integer("a length", length, 0) for length in lengths]

@@ -1,4 +1,4 @@
-"""An array in a file: what its header says of it, and its rows, while the file is the one that had this header."""
+"""An array in a file, read by rows."""
 
 import json
 import math

@@ -1,7 +1,7 @@
-"""Images that are turned, scaled, sheared, moved and bent a little, each by its own random numbers.
+"""Random affine and elastic warps of images.
 
-A *field* says for each pixel where it is read: so many pixels further down, and so many to the right. Fields of several
-kinds add up, so that an image is read, and blurred a little by that, only once.
+A displacement field holds the offset (down, right) at which to read each pixel. Add the fields of several warps so
+that an image is interpolated, and blurred, only once.
 """
 
 from functools import lru_cache
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
 
 __all__ = ["affine_field", "displace", "elastic_field", "random_affine", "random_elastic"]
@@ -128,7 +128,7 @@ def affine_field(
     DataError
         A range is the wrong way round, or not of finite numbers; a factor is not above 0; a shear reaches 90 degrees.
     DTypeError
-        `rng` is not a Generator, or `count` or a length is not a whole number.
+        `rng` is not a Generator, or `count` or a length is not an integer.
 
     Examples
     --------
@@ -192,7 +192,7 @@ def elastic_field(count: int, size: tuple[int, ...], alpha: float, sigma: float,
     DataError
         `alpha` is negative, `sigma` is not above 0, or one of them is not finite.
     DTypeError
-        `rng` is not a Generator, or `count` or a length is not a whole number.
+        `rng` is not a Generator, or `count` or a length is not an integer.
 
     Notes
     -----
@@ -331,11 +331,11 @@ def _mixed(pixels: NDArray[Any], place: NDArray[np.intp], right: NDArray[Any]) -
 
 def _checked(count: int, size: tuple[int, ...], rng: np.random.Generator) -> tuple[int, int]:
     """Return height and width, or say what of the three is not what it should be."""
-    whole_number("count", count, 0)
+    integer("count", count, 0)
     generator(rng)
     if len(size) != 2:
         raise ShapeError(f"size is (H, W), of images; got {size}.")
-    return whole_number("the height", size[0], 1), whole_number("the width", size[1], 1)
+    return integer("the height", size[0], 1), integer("the width", size[1], 1)
 
 
 def _ends(name: str, value: ArrayLike) -> tuple[float, float]:

@@ -18,9 +18,13 @@ class WrittenOp(Op, Generic[Parameters]):
     __slots__ = ()
 
     def __init__(
-        self, forward: Callable[Parameters, Any], broadcasts: bool = False, promotes: bool | Iterable[str] = True
+        self,
+        forward: Callable[Parameters, Any],
+        broadcasts: bool = False,
+        promotes: bool | Iterable[str] = True,
+        name: str | None = None,
     ) -> None:
-        super().__init__(forward, broadcasts, promotes, generated_call)
+        super().__init__(forward, broadcasts, promotes, generated_call, name)
 
     if TYPE_CHECKING:  # a Tensor, or among the first three inputs one, makes a Tensor; arrays make an array
 
@@ -43,8 +47,10 @@ class _Declare(Protocol):
 @overload
 def op(forward: Callable[Parameters, Any]) -> WrittenOp[Parameters]: ...
 @overload
-def op(*, broadcasts: bool = ..., promotes: bool | Iterable[str] = ...) -> _Declare: ...
-def op(forward: Any = None, *, broadcasts: bool = False, promotes: bool | Iterable[str] = True) -> Any:
+def op(*, broadcasts: bool = ..., promotes: bool | Iterable[str] = ..., name: str | None = ...) -> _Declare: ...
+def op(
+    forward: Any = None, *, broadcasts: bool = False, promotes: bool | Iterable[str] = True, name: str | None = None
+) -> Any:
     """Make an `Op` of a function of arrays: ``@op``, or ``@op(broadcasts=True)``. Its rules come with `Op.vjps`.
 
     The parameters before a ``/`` are the inputs, those after it settings; without a ``/``, the inputs are the
@@ -58,7 +64,9 @@ def op(forward: Any = None, *, broadcasts: bool = False, promotes: bool | Iterab
         Which inputs are numbers that are computed with, and so follow one dtype: plain ones that of the tensors,
         integers that of the floating-point numbers. All, unless given; not conditions, masks, labels and indices, and
         none where the op decides on the dtype of its result.
+    name : str, optional
+        The public function that errors and the tape name. By default the name of the forward.
     """
     if forward is None:
-        return lambda function: WrittenOp(function, broadcasts, promotes)
+        return lambda function: WrittenOp(function, broadcasts, promotes, name)
     return WrittenOp(forward)

@@ -98,6 +98,7 @@ class Op:
     Attributes
     ----------
     name : str
+        The public function that errors and the tape name; `__name__` is that of the forward.
     inputs : tuple of str
         The parameters before a ``/``, or, without one, those that have no default: the tensors. ``*arrays`` stands
         for any number of them.
@@ -129,9 +130,10 @@ class Op:
         broadcasts: bool,
         promotes: bool | Iterable[str],
         make_call: Callable[[Op], Callable[..., Any]],
+        name: str | None = None,
     ) -> None:
         update_wrapper(self, forward)
-        self.name, self.forward, self.broadcasts = forward.__name__, forward, broadcasts
+        self.name, self.forward, self.broadcasts = name or forward.__name__, forward, broadcasts
         parameters = inspect.signature(forward).parameters.values()
         kinds = {p.kind for p in parameters}
         self.variadic = Parameter.VAR_POSITIONAL in kinds

@@ -20,7 +20,7 @@ from tinygrad_edu.engine.modes import is_grad_enabled, observers
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, Rules
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale, wrap
-from tinygrad_edu.names import refuse_keywords
+from tinygrad_edu.names import raise_unexpected_keyword
 
 
 def plain_call(op: Op) -> Callable[..., Any]:
@@ -34,7 +34,7 @@ def plain_call(op: Op) -> Callable[..., Any]:
         except TypeError as error:
             others = keywords.keys() - signature.parameters.keys()
             if others:
-                refuse_keywords(op.name, others, op.settings)
+                raise_unexpected_keyword(op.name, others, op.settings)
             raise TypeError(f"{op.name}() got other arguments than it takes: {error}") from None
         bound.apply_defaults()
         given = bound.arguments

@@ -30,7 +30,7 @@ from tinygrad_edu.errors import (
 if TYPE_CHECKING:
     from tinygrad_edu.surface import Surface
 else:  # what a name means that is another library's
-    from tinygrad_edu.names import ForeignNames as Surface
+    from tinygrad_edu.names import NameHints as Surface
 
 
 # What a tensor is to a module that holds it. The result of an op has no role, so that a call need not set one.

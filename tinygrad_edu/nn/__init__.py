@@ -1,4 +1,4 @@
-"""Modules, layers, losses and where parameters begin: compositions of ops. No derivative is ever written here.
+"""Modules, layers, losses and initializers, all composed of ops.
 
 ``__all__`` in each file says what is public in it.
 """
@@ -6,24 +6,24 @@
 from typing import TYPE_CHECKING
 
 from tinygrad_edu.engine import HookHandle as HookHandle
-from tinygrad_edu.names import missing_from as _missing_from
+from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
 from tinygrad_edu.nn import (
     activations,
     attention,
     containers,
     convolution,
-    dropping,
+    dropout,
     embedding,
-    flattening,
-    folding,
+    flatten,
+    fold,
     linear,
     losses,
     normalization,
     padding,
     pooling,
     recurrent,
-    resizing,
     transformer,
+    upsampling,
 )
 from tinygrad_edu.nn import init as init
 from tinygrad_edu.nn.activations import *
@@ -31,10 +31,10 @@ from tinygrad_edu.nn.additive import additive as additive
 from tinygrad_edu.nn.attention import *
 from tinygrad_edu.nn.containers import *
 from tinygrad_edu.nn.convolution import *
-from tinygrad_edu.nn.dropping import *
+from tinygrad_edu.nn.dropout import *
 from tinygrad_edu.nn.embedding import *
-from tinygrad_edu.nn.flattening import *
-from tinygrad_edu.nn.folding import *
+from tinygrad_edu.nn.flatten import *
+from tinygrad_edu.nn.fold import *
 from tinygrad_edu.nn.functional_call import functional_call as functional_call
 from tinygrad_edu.nn.linear import *
 from tinygrad_edu.nn.losses import *
@@ -45,15 +45,15 @@ from tinygrad_edu.nn.pooling import *
 from tinygrad_edu.nn.randomness import current_stream as current_stream
 from tinygrad_edu.nn.randomness import random_stream as random_stream
 from tinygrad_edu.nn.recurrent import *
-from tinygrad_edu.nn.resizing import *
 from tinygrad_edu.nn.sharding import needs_whole_batch as needs_whole_batch
 from tinygrad_edu.nn.state import IncompatibleKeys as IncompatibleKeys
 from tinygrad_edu.nn.summary import Summary as Summary
 from tinygrad_edu.nn.summary import summary as summary
 from tinygrad_edu.nn.transformer import *
+from tinygrad_edu.nn.upsampling import *
 
 _FILES = (
-    containers, linear, activations, flattening, dropping, padding, convolution, pooling, folding, resizing,
+    containers, linear, activations, flatten, dropout, padding, convolution, pooling, fold, upsampling,
     normalization, embedding, recurrent, attention, transformer, losses,
 )  # fmt: skip
 if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
@@ -63,4 +63,4 @@ if not TYPE_CHECKING:  # a type checker reads no list that is computed, and take
         "init", "needs_whole_batch", "random_stream", "summary",
     ]  # fmt: skip
     # To a type checker, which reads no globals() either, a __getattr__ would make every name right.
-    globals()["__getattr__"] = _missing_from("tg.nn", __all__)
+    globals()["__getattr__"] = _getattr_with_hints("tg.nn", __all__)

@@ -9,8 +9,8 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.nn.coupling import CALLS, declared_with, is_patched
 from tinygrad_edu.nn.module import Module
+from tinygrad_edu.nn.sample_independence import CALLS, declaration_covers, is_patched
 from tinygrad_edu.pytree import tree_leaves
 
 __all__ = ["additive", "denominator_of", "elements", "label_weights", "rows"]
@@ -78,7 +78,7 @@ def _declared(loss: Any) -> Callable[..., Any] | None:
         copied = getattr(getattr(loss, "__wrapped__", None), "denominator", None)  # by functools.wraps
         return None if declared is copied else declared
     calls = CALLS if isinstance(loss, Module) else ("__call__",)
-    return declared if declared_with(loss, "denominator", *calls) else None
+    return declared if declaration_covers(loss, "denominator", *calls) else None
 
 
 # --- The denominators of our own losses ---

@@ -1,4 +1,4 @@
-"""MultiheadAttention: each query asks all keys, in several ways at once."""
+"""Multi-head attention."""
 
 from functools import reduce
 from typing import Any
@@ -60,9 +60,10 @@ class MultiheadAttention(Module):
 
     Raises
     ------
+    DTypeError, ValueError
+        A size is not an integer >= 1.
     ShapeError
-        For sizes that are not whole numbers of at least 1, or heads that do not divide the features; of `forward`, for
-        inputs and masks that do not fit.
+        The number of heads does not divide `embed_dim`, or `forward` got inputs or masks of other shapes.
     ValueError
         For another `dropout`.
     DTypeError
@@ -99,7 +100,7 @@ class MultiheadAttention(Module):
         if embed_dim % num_heads:
             raise ShapeError(f"MultiheadAttention: num_heads={num_heads} must divide embed_dim={embed_dim}.")
         if not 0 <= dropout <= 1:
-            raise ValueError(f"MultiheadAttention: dropout is the part to drop, from 0 to 1, not {dropout!r}.")
+            raise ValueError(f"MultiheadAttention: dropout is a probability from 0 to 1, got {dropout!r}.")
         self.head_dim = embed_dim // num_heads
         self.dropout, self.batch_first, self.add_zero_attn = dropout, batch_first, add_zero_attn
         self.rng = init.generator_or_new(rng)

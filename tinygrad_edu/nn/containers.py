@@ -1,4 +1,4 @@
-"""Modules that hold other modules by name or by number, and those that make one of a plain function."""
+"""Containers of modules, and a module that wraps a function."""
 
 import operator
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
@@ -6,8 +6,8 @@ from typing import Any, Self, overload
 
 from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.nn.coupling import as_parts
 from tinygrad_edu.nn.module import Module, name_of
+from tinygrad_edu.nn.sample_independence import children_couple_samples
 
 __all__ = ["Identity", "Lambda", "ModuleDict", "ModuleList", "Residual", "Sequential"]
 
@@ -73,7 +73,7 @@ class _Container(Module):
     """
 
     layers: dict[str, Any]
-    couples_samples = as_parts
+    couples_samples = children_couple_samples
 
     def forward(self, *inputs: Any, **settings: Any) -> Any:
         """Refuse: modules that are only held have no order."""
@@ -187,7 +187,7 @@ class Sequential(_Series):
     )
     """
 
-    couples_samples = as_parts
+    couples_samples = children_couple_samples
 
     def __init__(self, *layers: Any) -> None:
         given = layers[0] if len(layers) == 1 and isinstance(layers[0], Mapping) else None
@@ -230,7 +230,7 @@ class Residual(Sequential):
     array([ 2.,  6., 12.])
     """
 
-    couples_samples = as_parts
+    couples_samples = children_couple_samples
 
     def forward(self, x: Any) -> Any:
         """Add x to what the layers make of it."""

@@ -1,4 +1,4 @@
-"""Convolutions and their transposes: layers of kernels that slide over images, or over rows."""
+"""Convolution and transposed convolution layers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.linear import affine, require_sizes
 from tinygrad_edu.nn.module import Module
-from tinygrad_edu.nn.padding import FILLINGS, surrounded
+from tinygrad_edu.nn.padding import FILLINGS, pad_images
 from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.sliding_windows import pair, single
 
@@ -102,7 +102,7 @@ class _Convolution(_Kernels):
         require_batch(type(self).__name__, shape_of(x), self.axes + 1)
         padding: Any = self.padding
         if self.padding_mode != "zeros":
-            x, padding = surrounded(type(self).__name__, x, self._border(), FILLINGS[self.padding_mode]), 0
+            x, padding = pad_images(type(self).__name__, x, self._border(), FILLINGS[self.padding_mode]), 0
         return type(self).function(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def _border(self) -> list[tuple[int, int]]:

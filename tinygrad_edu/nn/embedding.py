@@ -1,4 +1,4 @@
-"""Embedding: a table of vectors, looked up by number."""
+"""The embedding layer: a learned table of vectors."""
 
 from typing import Any, Self
 
@@ -43,8 +43,8 @@ class Embedding(Module):
 
     Raises
     ------
-    ShapeError
-        For a size that is not a whole number of at least 1.
+    DTypeError, ValueError
+        A size is not an integer >= 1.
     IndexError, DTypeError
         For a `padding_idx` out of range; of `forward`, for numbers out of range, or that are not whole.
 

@@ -1,4 +1,4 @@
-"""A model as a function of its parameters, for the transforms: `grad`, `jacobian`, `hvp`, `hessian`."""
+"""Call a module with other parameters, for the transforms."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Hooks of a module: functions that it calls before and after its `forward`."""
+"""Forward hooks of a module."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""Where parameters begin: random tensors whose scale suits the layer. Every draw comes from the Generator given.
+"""Initializers of parameters. They draw from the Generator that the caller passes.
 
-To begin elsewhere than a layer does, give it another tensor: ``layer.weight = init.kaiming_normal(shape, rng)``.
+To replace the initial values of a layer, assign a tensor: ``layer.weight = init.kaiming_normal(shape, rng)``.
 """
 
 import math
@@ -13,10 +13,8 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu import _checks
 from tinygrad_edu.engine import Tensor
-from tinygrad_edu.errors import DataError, ShapeError
-from tinygrad_edu.names import missing_from as _missing_from
-from tinygrad_edu.nn.drawing import drawable
-from tinygrad_edu.nn.drawing import uniform_parameter as uniform
+from tinygrad_edu.errors import DataError, DTypeError, ShapeError
+from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
 from tinygrad_edu.ops import creation
 
 __all__ = [
@@ -58,6 +56,37 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
         raise ShapeError(f"a weight has the shape (out, in, ...), not {tuple(shape)}; use init.uniform for a bias.")
     window = math.prod(shape[2:])
     return shape[1] * window, shape[0] * window
+
+
+def uniform(shape: Sequence[int], a: float, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Tensor:
+    """Return a parameter drawn from the uniform distribution on [-a, a).
+
+    Parameters
+    ----------
+    shape : sequence of int
+    a : float
+        The bound.
+    rng : numpy.random.Generator
+    dtype : float32 or float64
+
+    Returns
+    -------
+    Tensor, requiring a gradient
+
+    Examples
+    --------
+    >>> uniform((2, 2), 0.01, np.random.default_rng(0)).numpy()
+    array([[ 0.00701248,  0.00273923],
+           [ 0.00022273, -0.00460427]], dtype=float32)
+    """
+    return creation.uniform(-a, a, tuple(shape), rng=rng, dtype=float_dtype(dtype), requires_grad=True)
+
+
+def float_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return a dtype for random parameters, or raise if it is not float32 or float64."""
+    if dtype is None or np.dtype(dtype) not in (np.float32, np.float64):
+        raise DTypeError(f"parameters are drawn as float32 or float64, not {dtype!r}; use .astype for another.")
+    return np.dtype(dtype)
 
 
 def xavier_uniform(
@@ -134,7 +163,7 @@ def gaussian(
     >>> round(float(values.std()), 2), bool(abs(values.mean()) < 0.02)
     (0.5, True)
     """
-    return creation.normal(mean, std, tuple(shape), rng=rng, dtype=drawable(dtype), requires_grad=True)
+    return creation.normal(mean, std, tuple(shape), rng=rng, dtype=float_dtype(dtype), requires_grad=True)
 
 
 def truncated_normal(
@@ -270,4 +299,4 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
 
 
 # To a type checker, which reads no globals(), a __getattr__ would make every name right.
-globals()["__getattr__"] = _missing_from("tg.nn.init", __all__)
+globals()["__getattr__"] = _getattr_with_hints("tg.nn.init", __all__)

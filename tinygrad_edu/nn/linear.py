@@ -1,4 +1,4 @@
-"""Linear and Bilinear: maps with a weight and a bias, and how parameters like theirs begin."""
+"""Linear and Bilinear layers, and the default initialization of a weight and a bias."""
 
 import math
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
+from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Tensor, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import init
@@ -17,10 +18,9 @@ __all__ = ["Bilinear", "Linear"]
 
 
 def require_sizes(layer: str, **sizes: Any) -> None:
-    """Raise `ShapeError` for a size that is not a whole number of at least 1, by its name."""
+    """Raise an error that names the first size that is not an integer >= 1."""
     for name, size in sizes.items():
-        if not isinstance(size, int | np.integer) or size < 1:
-            raise ShapeError(f"{layer}: {name} is a whole number of at least 1, not {size!r}.")
+        integer(f"{layer}: {name}", size, 1)
 
 
 def affine(
@@ -30,9 +30,9 @@ def affine(
     dtype: DTypeLike,
     outputs: int | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Draw a weight, and a bias for each of the outputs, as PyTorch does: within 1 / sqrt(fan_in).
+    """Return a weight and a bias drawn from [-a, a) with a = 1 / sqrt(fan_in), as in PyTorch.
 
-    There are as many outputs as the weight is long, unless `outputs` says otherwise.
+    The bias has `outputs` elements, by default ``shape[0]``.
     """
     rng = init.generator_or_new(rng)
     bound = 1 / math.sqrt(init.fans(shape)[0])
@@ -61,8 +61,10 @@ class Linear(Module):
 
     Raises
     ------
+    DTypeError, ValueError
+        A size is not an integer >= 1.
     ShapeError
-        For a size that is not a whole number of at least 1; of `forward`, for an input that does not fit.
+        `forward` got an input of another shape.
 
     Examples
     --------
@@ -125,8 +127,10 @@ class Bilinear(Module):
 
     Raises
     ------
+    DTypeError, ValueError
+        A size is not an integer >= 1.
     ShapeError
-        For a size that is not a whole number of at least 1; of `forward`, for inputs that do not fit.
+        `forward` got inputs of other shapes.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Module: what layers and models are. Its parameters are found by walking its plain attributes; nothing is magic."""
+"""Base class of layers and models. Parameters are plain attributes, found by walking them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from numpy.typing import DTypeLike, NDArray
 from tinygrad_edu.engine import BUFFER, PARAMETER, Hook, HookHandle, Tensor, role_of
 from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.name_tables import NAMES
-from tinygrad_edu.names import missing_name
+from tinygrad_edu.names import attribute_error
 from tinygrad_edu.nn.hooks import Hooks
 from tinygrad_edu.nn.saving import read_arrays, write_arrays
-from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, KnownToShards, in_shard, needs_whole_batch, was_made
+from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, ShardAware, in_shard, needs_whole_batch, was_made_in_shard
 from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
 from tinygrad_edu.notebook import array_html, fold_html
 
@@ -48,7 +48,7 @@ class OwnedList(list[Part]):
         return list, (list(self),)
 
 
-class Module(KnownToShards):
+class Module(ShardAware):
     """A function with parameters: write `forward`, and keep tensors and other modules in attributes.
 
     Whatever is in an attribute, also inside nested lists, tuples and dicts, is found, in the order of definition.
@@ -112,11 +112,11 @@ class Module(KnownToShards):
 
         def __getattr__(self, name):
             if name in NAMES["Module"]:
-                raise missing_name("Module", name)
+                raise attribute_error("Module", name)
             return object.__getattribute__(self, name)  # raises again, as it did: a property of the module, say
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if in_shard() and not was_made(self):
+        if in_shard() and not was_made_in_shard(self):
             needs_whole_batch(f"{type(self).__name__}: {SETS_ATTRIBUTE} {name}")
         if name == "couples_samples":
             super().__setattr__("_declared_by", _class_with_code(type(self), sys._getframe(1).f_code))
@@ -137,7 +137,7 @@ class Module(KnownToShards):
             self._keep_roles(_held({name: value}))
 
     def __delattr__(self, name: str) -> None:
-        if in_shard() and not was_made(self):
+        if in_shard() and not was_made_in_shard(self):
             needs_whole_batch(f"{type(self).__name__}: its forward deletes the attribute {name}")
         super().__delattr__(name)
 

@@ -1,4 +1,4 @@
-"""Normalization: layers that give what passes a mean of 0 and a variance of 1, and then a scale of their own."""
+"""Normalization layers."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -50,8 +50,10 @@ class LayerNorm(Module):
 
     Raises
     ------
+    DTypeError, ValueError
+        A length is not an integer >= 1.
     ShapeError
-        Where the lengths are not whole numbers of at least 1; of `forward`, for an input that does not end in them.
+        `forward` got an input whose last axes are not of these lengths.
 
     Examples
     --------
@@ -86,9 +88,10 @@ class LayerNorm(Module):
 
 
 def _normalized_shape(layer: str, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    """Return the lengths of the axes that a layer normalizes over, of at least one."""
+    """Return the lengths of the axes that a layer normalizes over."""
     lengths = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
-    require_sizes(layer, number_of_axes=len(lengths))
+    if not lengths:
+        raise ShapeError(f"{layer}: normalized_shape must have at least one axis, got ().")
     for length in lengths:
         require_sizes(layer, normalized_shape=length)
     return lengths
@@ -117,8 +120,10 @@ class RMSNorm(Module):
 
     Raises
     ------
+    DTypeError, ValueError
+        A length is not an integer >= 1.
     ShapeError
-        Where the lengths are not whole numbers of at least 1; of `forward`, for an input that does not end in them.
+        `forward` got an input whose last axes are not of these lengths.
 
     Examples
     --------
@@ -416,8 +421,10 @@ class LocalResponseNorm(Module):
 
     Raises
     ------
+    DTypeError, ValueError
+        `size` is not an integer >= 1.
     ShapeError
-        For a size that is not a whole number of at least 1; of `forward`, for fewer axes than (N, C, L).
+        `forward` got an input with fewer axes than (N, C, L).
 
     Examples
     --------

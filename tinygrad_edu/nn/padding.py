@@ -1,4 +1,4 @@
-"""Padding layers: a border around images, of a constant or of what they hold themselves. A negative one crops them."""
+"""Padding layers. Negative padding crops."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu import ops
+from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
@@ -20,7 +21,7 @@ __all__ = [
 FILLINGS = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
-def surrounded(name: str, x: Any, border: Sequence[tuple[int, int]], mode: str, value: float = 0) -> Any:
+def pad_images(name: str, x: Any, border: Sequence[tuple[int, int]], mode: str, value: float = 0) -> Any:
     """Return x with a border (before, after) around each of its last axes, filled by one of the modes of `ops.pad`.
 
     As in PyTorch, x is reflected as it was before it is cropped, and continued in a circle as it is afterwards.
@@ -63,16 +64,16 @@ class _Pad(Module):
 
     def __init__(self, padding: int | Sequence[int]) -> None:
         sides = tuple(padding) if isinstance(padding, Sequence) else (padding,) * (2 * self.axes)
-        if len(sides) != 2 * self.axes or not all(isinstance(n, int | np.integer) for n in sides):
+        if len(sides) != 2 * self.axes:
             which = "(left, right)" if self.axes == 1 else "(left, right, top, bottom)"
-            raise ShapeError(f"{type(self).__name__}: padding is a whole number or {which}, not {padding!r}.")
-        self.padding = tuple(map(int, sides))
+            raise ShapeError(f"{type(self).__name__}: padding must be an integer or {which}, got {padding!r}.")
+        self.padding = tuple(integer(f"{type(self).__name__}: padding", side) for side in sides)
 
     def forward(self, x: Any) -> Any:
         """Put the border around the last axes of x; what else there is in front of them is a batch."""
         require_batch(type(self).__name__, shape_of(x), self.axes)
         border = [(self.padding[2 * axis], self.padding[2 * axis + 1]) for axis in reversed(range(self.axes))]
-        return surrounded(type(self).__name__, x, border, self.mode, self.value)
+        return pad_images(type(self).__name__, x, border, self.mode, self.value)
 
     def extra_repr(self) -> str:
         """Return the border."""

@@ -1,4 +1,4 @@
-"""Pooling: one number for each window of an image, or of a row; and back to where the greatest one was."""
+"""Pooling and unpooling layers."""
 
 import math
 from collections.abc import Callable, Sequence

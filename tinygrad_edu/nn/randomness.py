@@ -1,4 +1,4 @@
-"""Which random stream a layer draws from: its own, or that of the shard it is working on."""
+"""The random stream that a layer draws from: its own generator, or the stream of the current shard."""
 
 import os
 from contextvars import ContextVar

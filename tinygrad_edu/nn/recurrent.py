@@ -1,4 +1,4 @@
-"""Recurrent layers: RNN, LSTM and GRU over whole sequences, and the cells that take one step."""
+"""Recurrent layers RNN, LSTM and GRU, and their cells."""
 
 import math
 import warnings
@@ -12,7 +12,7 @@ from tinygrad_edu import ops
 from tinygrad_edu.engine import Tensor, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import init
-from tinygrad_edu.nn.dropping import Dropout
+from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.linear import require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import by_settings, require_batch
@@ -237,10 +237,12 @@ class RNN(_Recurrent):
 
     Raises
     ------
+    DTypeError
+        A size is not an integer.
     ShapeError
-        For a size that is not a whole number of at least 1; of `forward`, for an input or states that do not fit.
+        `forward` got an input or a state of another shape.
     ValueError
-        For another nonlinearity, or a part to drop that is none.
+        A size is less than 1, `nonlinearity` is unknown, or `dropout` is not a probability.
 
     Notes
     -----

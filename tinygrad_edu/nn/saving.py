@@ -1,4 +1,4 @@
-"""Weights in files: the safetensors format, which PyTorch's users read and write, too."""
+"""Read and write weights as safetensors files."""
 
 import os
 from collections.abc import Mapping

@@ -1,15 +1,15 @@
-"""The forward of a shard: calls that need the whole batch leave it."""
+"""The forward of a shard, and the signal for code that needs the whole batch."""
 
 from collections.abc import Collection
 from types import TracebackType
 from typing import Any, Self
 
 from tinygrad_edu.engine import Cell, guard
-from tinygrad_edu.names import OurKeywords
+from tinygrad_edu.names import KeywordHints
 
 __all__ = [
-    "SETS_ATTRIBUTE", "KnownToShards", "WholeBatchNeeded", "by_settings", "in_shard", "needs_whole_batch",
-    "require_batch", "shard_forward", "was_made",
+    "SETS_ATTRIBUTE", "ShardAware", "WholeBatchNeeded", "by_settings", "in_shard", "needs_whole_batch",
+    "require_batch", "shard_forward", "was_made_in_shard",
 ]  # fmt: skip
 
 SETS_ATTRIBUTE = "its forward sets the attribute"  # the reason of `Module.__setattr__`, which `check_module` knows
@@ -113,7 +113,7 @@ def require_batch(layer: str, shape: tuple[int, ...], axes: int) -> None:
         needs_whole_batch(f"{layer}: its input of shape {shape} has no axis of samples")
 
 
-class KnownToShards(OurKeywords):
+class ShardAware(KeywordHints):
     """What `Module` inherits, so that the forward of a shard knows the modules that it made."""
 
     __slots__ = ()
@@ -127,7 +127,7 @@ class KnownToShards(OurKeywords):
         return module
 
 
-def was_made(module: Any) -> bool:
+def was_made_in_shard(module: Any) -> bool:
     """Return whether the forward of a shard under way made this module."""
     shard = _current()
     return shard is not None and id(module) in shard.made

@@ -1,4 +1,4 @@
-"""State dicts: how saved values are read, compared with the tensors that they are for, and written into all at once."""
+"""State dicts: check saved values against tensors, and write them all or none."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What a model is made of: a table of its layers, the shapes they return and how many parameters they hold."""
+"""Summary of a model: a table of layers, output shapes and parameter counts."""
 
 from collections import Counter
 from collections.abc import Iterator

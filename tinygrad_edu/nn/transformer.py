@@ -1,4 +1,4 @@
-"""Transformers: layers of attention and of a small network at each position, stacks of them, and the two together."""
+"""Transformer layers, encoder, decoder and the whole model."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -14,11 +14,11 @@ from tinygrad_edu.nn import init
 from tinygrad_edu.nn.activations import is_elementwise
 from tinygrad_edu.nn.attention import MultiheadAttention
 from tinygrad_edu.nn.containers import ModuleList
-from tinygrad_edu.nn.coupling import as_parts
-from tinygrad_edu.nn.dropping import Dropout
+from tinygrad_edu.nn.dropout import Dropout
 from tinygrad_edu.nn.linear import Linear, require_sizes
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.normalization import LayerNorm
+from tinygrad_edu.nn.sample_independence import children_couple_samples
 from tinygrad_edu.nn.sharding import by_settings
 
 __all__ = [
@@ -34,7 +34,7 @@ _ACTIVATIONS: dict[str, Any] = {"relu": ops.relu, "gelu": ops.gelu}
 def _as_parts_and_activation(layer: Any) -> bool | None:
     """Without batch_first, the samples are on axis 1; a function as the activation declares nothing."""
     known = isinstance(layer.activation, Module) or is_elementwise(layer.activation)
-    return as_parts.__get__(layer) if known else None
+    return children_couple_samples.__get__(layer) if known else None
 
 
 class _Layer(Module):
@@ -292,7 +292,7 @@ class TransformerEncoder(_Stack):
     (5, 3, 8)
     """
 
-    couples_samples = as_parts
+    couples_samples = children_couple_samples
 
     def __init__(
         self,
@@ -340,7 +340,7 @@ class TransformerDecoder(_Stack):
     (5, 3, 8)
     """
 
-    couples_samples = as_parts
+    couples_samples = children_couple_samples
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__(decoder_layer, num_layers, norm)
@@ -399,7 +399,7 @@ class Transformer(Module):
     (5, 3, 8)
     """
 
-    couples_samples = as_parts
+    couples_samples = children_couple_samples
     encoder: Any
     decoder: Any
 

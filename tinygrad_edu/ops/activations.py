@@ -1,4 +1,4 @@
-"""Activations: what stands between the layers of a network, one element at a time. Their settings are PyTorch's."""
+"""Activation functions, elementwise, with PyTorch's settings."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, Operand, Tensor, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, multiply, subtract
-from tinygrad_edu.ops.choosing import clip, drop, keep, where
+from tinygrad_edu.ops.error_function import normal_cdf
 from tinygrad_edu.ops.fast.elementwise import (
     ZEROS,
     leaky_relu_slope,
@@ -20,11 +20,11 @@ from tinygrad_edu.ops.fast.elementwise import (
     selected,
     silu_vjp,
 )
-from tinygrad_edu.ops.gaussian import normal_cdf
 from tinygrad_edu.ops.indexing import getitem
-from tinygrad_edu.ops.logistic import sigmoid, softplus
 from tinygrad_edu.ops.powers import exp, square
+from tinygrad_edu.ops.selection import clip, drop, keep, where
 from tinygrad_edu.ops.shape import reshape
+from tinygrad_edu.ops.sigmoids import sigmoid, softplus
 from tinygrad_edu.ops.trigonometry import tanh
 
 __all__ = [
@@ -44,7 +44,7 @@ def relu(x: Array) -> Array:
 relu.vjps(x=lambda g, out: relu_vjp(g, out) if g.__class__ is ndarray else drop(g, out == ZEROS[out.dtype]))
 
 
-@op(broadcasts=True)
+@op(name="leaky_relu", broadcasts=True)
 def leaky(x: Operand, slope: Operand) -> Array:
     """Return x where it is positive, and slope * x elsewhere."""
     return leaky_relu_values(x, slope)
@@ -150,7 +150,7 @@ def _beyond(x: Any, bound: float) -> Any:
 # --- Smooth ones ---
 
 
-@op
+@op(name="elu")
 def exponential_unit(x: Array, /, alpha: float = 1.0, rate: float = 1.0) -> Array:
     """Return x where it is positive, and alpha * (exp(rate * x) - 1) elsewhere."""
     return relu(x) + alpha * np.expm1(rate * np.minimum(x, 0))
@@ -188,7 +188,7 @@ def selu(x: Any) -> Any:
 
 def silu(x: Any) -> Any:
     """Return x * sigmoid(x)."""
-    return silu_by_share(x, _of_values(sigmoid, x))
+    return silu_from_sigmoid(x, _of_values(sigmoid, x))
 
 
 def _of_values(share: Callable[[Any], Any], x: Any) -> Any:
@@ -197,20 +197,20 @@ def _of_values(share: Callable[[Any], Any], x: Any) -> Any:
     return share(values) if values.dtype.kind == "f" else None
 
 
-@op
-def silu_by_share(x: Array, /, share: Array | None = None) -> Array:
+@op(name="silu")
+def silu_from_sigmoid(x: Array, /, share: Array | None = None) -> Array:
     """Return x * sigmoid(x), of which the second is `share` where it is known already: the way back asks again."""
     return x * (sigmoid(x) if share is None else share)
 
 
-def _silu_by_share_x(g: Any, x: Any, share: Array | None) -> Any:
+def _silu_from_sigmoid_x(g: Any, x: Any, share: Array | None) -> Any:
     share = sigmoid(x) if share is None or isinstance(x, Tensor) else share
     if isinstance(g, ndarray) and isinstance(share, ndarray):
         return silu_vjp(g, x, share)
     return g * (share * (1 + x * (1 - share)))
 
 
-silu_by_share.vjps(x=_silu_by_share_x)
+silu_from_sigmoid.vjps(x=_silu_from_sigmoid_x)
 
 
 def mish(x: Any) -> Any:
@@ -235,22 +235,22 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     if approximate not in ("none", "tanh"):
         raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}.")
     if approximate == "tanh":
-        return gelu_by_tanh(x)
-    return gelu_by_cdf(x, _of_values(normal_cdf, x))
+        return gelu_tanh(x)
+    return gelu_exact(x, _of_values(normal_cdf, x))
 
 
-@op
-def gelu_by_cdf(x: Array, /, cdf: Array | None = None) -> Array:
+@op(name="gelu")
+def gelu_exact(x: Array, /, cdf: Array | None = None) -> Array:
     """Return x * normal_cdf(x), of which the second is `cdf` where it is known already: the way back asks again."""
     return x * (normal_cdf(x) if cdf is None else cdf)
 
 
-def _gelu_by_cdf_x(g: Any, x: Any, cdf: Array | None) -> Any:
+def _gelu_exact_x(g: Any, x: Any, cdf: Array | None) -> Any:
     cdf = normal_cdf(x) if cdf is None or isinstance(x, Tensor) else cdf
     return g * (cdf + x * (exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))))
 
 
-gelu_by_cdf.vjps(x=_gelu_by_cdf_x)
+gelu_exact.vjps(x=_gelu_exact_x)
 
 
 _LINEAR = 2 * math.sqrt(2 / math.pi)
@@ -258,20 +258,20 @@ _CUBIC = _LINEAR * 0.044715
 _SATURATED = 32.0  # from here on the sigmoid below is 0 or 1, and a larger cube could only overflow
 
 
-@op
-def gelu_by_tanh(x: Array) -> Array:
+@op(name="gelu")
+def gelu_tanh(x: Array) -> Array:
     """Return `gelu` in its approximation by tanh. As 0.5 * (1 + tanh(u)) is sigmoid(2 * u), small values are exact."""
     t = np.clip(x, -_SATURATED, _SATURATED)
     return x * sigmoid(t * (_LINEAR + _CUBIC * t * t))
 
 
-def _gelu_by_tanh_x(g: Any, x: Any) -> Any:
+def _gelu_tanh_x(g: Any, x: Any) -> Any:
     t = clip(x, -_SATURATED, _SATURATED)
     s = sigmoid(t * (_LINEAR + _CUBIC * t * t))
     return g * (s + t * (s * (1 - s)) * (_LINEAR + 3 * _CUBIC * t * t))
 
 
-gelu_by_tanh.vjps(x=_gelu_by_tanh_x)
+gelu_tanh.vjps(x=_gelu_tanh_x)
 
 
 @op

@@ -1,16 +1,17 @@
-"""Adaptive pooling: into maps of a given size, by windows that cover the image as evenly as may be."""
+"""Adaptive pooling: average and maximum over windows that divide an image into a given number of bins."""
 
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import ShapeError
+from tinygrad_edu.ops.interpolation import means, resized, spans
 from tinygrad_edu.ops.joining import stack
 from tinygrad_edu.ops.patches import batch_of, unbatched
 from tinygrad_edu.ops.pooling import max_pool2d
 from tinygrad_edu.ops.reduction import max, mean
-from tinygrad_edu.ops.resizing import means, resized, spans
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
 from tinygrad_edu.ops.sliding_windows import Size
 
@@ -74,15 +75,12 @@ def _wanted(name: str, output_size: Wanted, lengths: tuple[int, ...]) -> tuple[i
     given = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * len(lengths)
     if len(given) == 1:
         given = (*given, *given)[: len(lengths)]
-    if len(given) != len(lengths) or any(n is not None and not _is_size(n) for n in given):
-        raise ShapeError(f"{name}: output_size is a whole number of at least 1, or one each way, not {output_size!r}.")
+    if len(given) != len(lengths):
+        raise ShapeError(f"{name}: output_size must be an integer or {len(lengths)} integers, got {output_size!r}.")
     if 0 in lengths:
         raise ShapeError(f"{name}: there is nothing to pool in images of {'x'.join(map(str, lengths))}.")
-    return tuple(length if n is None else int(n) for n, length in zip(given, lengths, strict=True))
-
-
-def _is_size(n: Any) -> bool:
-    return isinstance(n, int | np.integer) and bool(n >= 1)
+    sizes = zip(given, lengths, strict=True)
+    return tuple(length if n is None else integer(f"{name}: output_size", n, 1) for n, length in sizes)
 
 
 def _means(x: Any, size: Any) -> Any:

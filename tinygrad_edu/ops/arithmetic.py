@@ -1,4 +1,4 @@
-"""Arithmetic: sums, products, quotients, remainders, rounding and signs, one element at a time."""
+"""Elementwise arithmetic: sums, products, quotients, remainders, rounding and signs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Attention: for each query the mean of the values, weighted by how well their keys fit."""
+"""Scaled dot-product attention."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.ops.choosing import keep, where
 from tinygrad_edu.ops.classification import softmax
 from tinygrad_edu.ops.dropout import draw_bits, dropout, memory_order
 from tinygrad_edu.ops.products import matmul
+from tinygrad_edu.ops.selection import keep, where
 from tinygrad_edu.ops.shape import broadcast_to, expand_dims, reshape, swapaxes
 
 __all__ = ["scaled_dot_product_attention"]

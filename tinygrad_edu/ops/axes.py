@@ -1,4 +1,4 @@
-"""The axes that a reduction takes: in every form that NumPy has for them, and joined to one."""
+"""Normalize the `axis` argument of reductions, and merge several axes into one."""
 
 import math
 from collections.abc import Sequence

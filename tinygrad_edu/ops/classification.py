@@ -1,4 +1,4 @@
-"""Softmax, its logarithm, and the cross entropies of a classification, each in one step and without overflow."""
+"""Softmax, log-softmax and cross entropies, each as one numerically stable op."""
 
 import math
 from functools import cache
@@ -10,24 +10,24 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, multiply
-from tinygrad_edu.ops.choosing import drop, keep, maximum
 from tinygrad_edu.ops.fast import softmax as fast
 from tinygrad_edu.ops.fast.elementwise import softplus_values
 from tinygrad_edu.ops.fast.reductions import mean_along
-from tinygrad_edu.ops.logistic import logit, sigmoid
 from tinygrad_edu.ops.powers import exp
 from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, sum
+from tinygrad_edu.ops.selection import drop, keep, maximum
+from tinygrad_edu.ops.sigmoids import logit, sigmoid
 
 __all__ = ["log_softmax", "softmax", "softmin"]
 
 
-@op
+@op(name="softmax")
 def softmax_along(x: Array, /, axis: int) -> Array:
     """Return exp(x) / sum(exp(x)) along `axis`."""
     return fast.softmax_values(as_floating(x), axis)
 
 
-@op
+@op(name="softmax")
 def softmax_gradient(cotangent: Array, p: Array, /, axis: int) -> Array:
     """Return p * (cotangent - sum(cotangent * p)) along `axis`, the rule of p = softmax(x)."""
     return fast.softmax_vjp(cotangent, p, axis)
@@ -53,7 +53,7 @@ def softmin(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
     return softmax(multiply(x, -1.0), axis, dtype)  # which is a floating-point number of an unsigned one too
 
 
-@op
+@op(name="log_softmax")
 def log_softmax_along(x: Array, /, axis: int) -> Array:
     """Return log(softmax(x)) along `axis`."""
     shifted = fast.subtract_max(as_floating(x), axis)
@@ -74,7 +74,7 @@ def log_softmax(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
     return log_softmax_along(x if dtype is None else astype(x, dtype), axis)
 
 
-@op(promotes=("logits",))
+@op(name="cross_entropy", promotes=("logits",))
 def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none") -> Array:
     """Return -sum(targets * log_softmax(logits)) along axis 1: one number for each sample (and position).
 
@@ -164,7 +164,7 @@ def _least_probability(dtype: Any) -> ndarray:
 softmax_cross_entropy.vjps(logits=_cross_entropy_logits, targets=_cross_entropy_targets)
 
 
-@op
+@op(name="binary_cross_entropy_with_logits")
 def sigmoid_cross_entropy(logits: Array, targets: Array) -> Array:
     """Return the cross entropy of sigmoid(logits) against probabilities, element by element.
 
@@ -182,8 +182,8 @@ sigmoid_cross_entropy.vjps(
 )
 
 
-@op
-def held_cross_entropy(p: Array, targets: Array) -> Array:
+@op(name="binary_cross_entropy")
+def clamped_cross_entropy(p: Array, targets: Array) -> Array:
     """Return -targets log(p) - (1 - targets) log(1 - p), element by element, with no logarithm below -100.
 
     So the loss of a probability of 0 or 1 is finite, as in PyTorch. Its derivative by p goes on there: it is that of
@@ -200,7 +200,7 @@ def _variance(p: Any) -> Any:
     return maximum(p * (1 - p), np.asarray(least, p.dtype))
 
 
-held_cross_entropy.vjps(
+clamped_cross_entropy.vjps(
     p=lambda g, p, targets: g * ((p - targets) / _variance(p)),
     targets=lambda g, p: -g * logit(p),
 )

@@ -1,4 +1,4 @@
-"""Sums of products in Einstein's notation: read once, and then done two operands at a time by matrix products."""
+"""einsum: parse the subscripts, then contract two operands at a time by matrix products."""
 
 import math
 from collections import Counter
@@ -182,13 +182,13 @@ def _lengths(subscripts: str, inputs: tuple[Labels, ...], shapes: tuple[tuple[in
 # --- One operand: distinct labels, sums, the order of axes ---
 
 
-@op
+@op(name="einsum")
 def take_diagonal(x: Array, /, labels: Labels) -> Array:
     """Return x without the repetitions among the labels of its axes: the elements whose indices agree, as a view."""
     return np.einsum(x, *_as_numbers(labels))
 
 
-@op
+@op(name="einsum")
 def put_diagonal(x: Array, /, labels: Labels, shape: tuple[int, ...]) -> Array:
     """Return zeros of a shape with the elements of x where `take_diagonal` takes them."""
     out = np.zeros(shape, np.asarray(x).dtype)

@@ -1,7 +1,7 @@
-"""Making tensors: of zeros and ones, of numbers in a row, and of random numbers that a Generator draws.
+"""Create tensors: constants, ranges and random numbers.
 
-The names and the parameters are NumPy's. What is not said to be of another dtype is float32, but for whole numbers in a
-row or drawn, which are int64. ``requires_grad=True`` makes a leaf, as it does in `Tensor`.
+The names and parameters are NumPy's. The default dtype is float32; integer ranges and random integers are int64.
+``requires_grad=True`` makes a leaf, as in `Tensor`.
 """
 
 from __future__ import annotations
@@ -20,25 +20,9 @@ from tinygrad_edu.ops.arithmetic import add, astype, multiply, subtract
 from tinygrad_edu.ops.indexing import getitem
 
 __all__ = [
-    "arange",
-    "empty",
-    "empty_like",
-    "eye",
-    "full",
-    "full_like",
-    "geomspace",
-    "integers",
-    "linspace",
-    "logspace",
-    "normal",
-    "ones",
-    "ones_like",
-    "permutation",
-    "tri",
-    "uniform",
-    "zeros",
-    "zeros_like",
-]
+    "arange", "empty", "empty_like", "eye", "full", "full_like", "geomspace", "integers", "linspace", "logspace",
+    "normal", "ones", "ones_like", "permutation", "tri", "uniform", "zeros", "zeros_like",
+]  # fmt: skip
 
 _Shape = int | Sequence[int]
 
@@ -340,9 +324,7 @@ def permutation(x: Any, axis: int = 0, *, rng: np.random.Generator) -> Any:
     draw = _checks.generator(rng).permutation
     shape = shape_of(x)
     if not shape:
-        return _tensor(
-            draw(_checks.whole_number("permutation of a number: it", np.asarray(values_of(x))[()], 0)), False
-        )
+        return _tensor(draw(_checks.integer("permutation: x", np.asarray(values_of(x))[()], 0)), False)
     axis = np.lib.array_utils.normalize_axis_index(axis, len(shape))
     return getitem(x, (*(slice(None),) * axis, draw(shape[axis])))
 

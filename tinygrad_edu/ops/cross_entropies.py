@@ -1,4 +1,4 @@
-"""Cross entropy with all its settings: weights of classes, labels that do not count, smoothing; and its reductions."""
+"""Cross entropy with class weights, ignored labels, label smoothing and reductions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Tensor, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, multiply
-from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.classification import as_probabilities, softmax_cross_entropy
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.reduction import mean, sum
+from tinygrad_edu.ops.selection import keep
 from tinygrad_edu.ops.shape import expand_dims, reshape
 
 __all__ = ["cross_entropy"]
@@ -205,7 +206,9 @@ def one_sample(loss: Callable[..., Any], scores: Any, target: Any, reduction: st
 
 def _of_labels(logits: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float) -> Any:
     labels = values_of(target)
-    counts = check_labels("cross_entropy", "logits", logits.shape, labels, require_index("cross_entropy", ignore_index))
+    counts = check_labels(
+        "cross_entropy", "logits", logits.shape, labels, integer("cross_entropy: ignore_index", ignore_index)
+    )
     if smoothing:
         return _of_smoothed(logits, labels, counts, weight, reduction, smoothing)
     if counts is None and weight is None:
@@ -230,7 +233,7 @@ def _of_probabilities(
 ) -> Any:
     if target.shape != logits.shape:
         raise ShapeError(f"cross_entropy: probabilities of shape {target.shape} for logits of shape {logits.shape}.")
-    if require_index("cross_entropy", ignore_index) >= 0:
+    if integer("cross_entropy: ignore_index", ignore_index) >= 0:
         raise ValueError(f"cross_entropy: ignore_index is a label, {ignore_index}, and these are probabilities.")
     targets = _smooth(target, smoothing) if smoothing else target
     return softmax_cross_entropy(logits, _weighted(targets, weight), reduction)
@@ -244,10 +247,3 @@ def _weighted(targets: Any, weight: Any) -> Any:
     if weight is None:
         return targets
     return multiply(in_dtype_of(weight, targets), reshape(weight, (-1, *[1] * (targets.ndim - 2))))
-
-
-def require_index(name: str, ignore_index: Any) -> int:
-    """Return an index of a class as it is, or say that it is none."""
-    if not isinstance(ignore_index, int | np.integer) or isinstance(ignore_index, bool):
-        raise DTypeError(f"{name}: ignore_index is a whole number, a label that does not count, not {ignore_index!r}.")
-    return int(ignore_index)

@@ -1,7 +1,7 @@
-"""Decompositions of matrices: Cholesky's, eigenvalues of symmetric ones, singular values, orthogonal times triangular.
+"""Matrix decompositions: Cholesky, symmetric eigenvalues, SVD and QR.
 
-An op has one result, so one that finds several matrices returns them joined along an axis, and its rule cuts the result
-and its gradient in the same places.
+An op has one result, so an op that computes several matrices returns them concatenated along an axis. Its derivative
+splits the result and the gradient at the same indices.
 """
 
 from typing import Any, NamedTuple
@@ -12,10 +12,10 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.errors import MissingRuleError
 from tinygrad_edu.ops.arithmetic import abs, sign
-from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.inverses import mean_with_transpose, solve, symmetric
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.products import matmul, transposed
+from tinygrad_edu.ops.selection import keep
 from tinygrad_edu.ops.shape import broadcast_to
 
 __all__ = ["cholesky", "eigh", "eigvalsh", "qr", "svd", "svdvals"]
@@ -51,7 +51,7 @@ def _lower(n: int, dtype: Any, diagonal: float) -> ndarray:
 # --- Cholesky ---
 
 
-@op
+@op(name="cholesky")
 def cholesky_factor(x: Array) -> Array:
     """Return the lower triangular L with L @ L.T = (x + x.T) / 2, for each matrix of a stack."""
     return np.linalg.cholesky(mean_with_transpose(x))
@@ -80,13 +80,13 @@ def cholesky(x: Any, /, *, upper: bool = False) -> Any:
 # --- Eigenvalues ---
 
 
-@op
+@op(name="eigvalsh")
 def eigenvalues(x: Array, /, UPLO: Any = "L") -> Array:
     """Return the eigenvalues of (x + x.T) / 2, ascending."""
     return np.linalg.eigvalsh(mean_with_transpose(x), UPLO)
 
 
-@op
+@op(name="eigh")
 def eigenpairs(x: Array, /, UPLO: Any = "L") -> Array:
     """Return the eigenvalues of (x + x.T) / 2, ascending, and below each its eigenvector: (..., n + 1, n).
 
@@ -156,7 +156,7 @@ def svdvals(x: Array, /) -> Array:
     return np.linalg.svdvals(x)
 
 
-@op
+@op(name="svd")
 def singular_triplets(x: Array, /, full_matrices: bool = False) -> Array:
     """Return the left singular vectors, below each its singular value, and the right one: columns (..., m + 1 + n, k).
 
@@ -206,7 +206,7 @@ svdvals.vjps(x=_svdvals_x)
 singular_triplets.vjps(x=_singular_triplets_x)
 
 
-@op
+@op(name="svd")
 def undifferentiable(x: Array, /, values: Array, what: str) -> Array:
     """Return values that come of x and have no derivative: a gradient that is not 0 is an error."""
     return np.array(values, x.dtype if x.dtype.kind == "f" else None)
@@ -275,7 +275,7 @@ def _symmetric_svd(x: Any, compute_uv: bool) -> Any:
 # --- Orthogonal times triangular ---
 
 
-@op
+@op(name="qr")
 def orthogonal_triangular(x: Array) -> Array:
     """Return Q, and below it the transpose of R, with x = Q @ R: (..., m, n) -> (..., m + n, n), for m >= n."""
     q, r = np.linalg.qr(x)

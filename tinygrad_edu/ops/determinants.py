@@ -1,4 +1,4 @@
-"""Determinants, with derivatives that hold for singular matrices too: by singular values, and not by an inverse."""
+"""Determinants, whose derivatives use singular values and so hold for singular matrices."""
 
 from typing import Any, NamedTuple
 
@@ -31,7 +31,7 @@ def det(x: Array, /) -> Array:
     return np.linalg.det(x)
 
 
-@op
+@op(name="det")
 def cofactors(x: Array) -> Array:
     """Return the derivative of the determinant: for each element, the signed determinant of what is beside its lines.
 
@@ -41,8 +41,8 @@ def cofactors(x: Array) -> Array:
     return sign * (u * _products_without(s)[..., None, :]) @ v
 
 
-@op
-def cofactors_change(direction: Array, x: Array) -> Array:
+@op(name="det")
+def cofactors_jvp(direction: Array, x: Array) -> Array:
     """Return the change of the cofactors of x in a direction: linear in that, and its own transpose."""
     sign, u, s, v = _svd(x)
     turned, pairs = np.swapaxes(u, -1, -2) @ direction @ np.swapaxes(v, -1, -2), _products_without_two(s)
@@ -52,7 +52,7 @@ def cofactors_change(direction: Array, x: Array) -> Array:
 
 
 def _second_change(g: Any, direction: Any, x: Any) -> Any:
-    """Return the change of `cofactors_change` with x, by an inverse; of fewer than three rows there is none."""
+    """Return the change of `cofactors_jvp` with x, by an inverse; of fewer than three rows there is none."""
     if x.shape[-1] < 3:
         return np.zeros(x.shape, x.dtype)
     y = _inverse(x)
@@ -93,8 +93,8 @@ def _each(x: Any) -> Any:
 
 
 det.vjps(x=lambda g, x: _each(g) * cofactors(x))
-cofactors.vjps(x=lambda g, x: cofactors_change(g, x))
-cofactors_change.vjps(direction=lambda g, x: cofactors_change(g, x), x=_second_change)
+cofactors.vjps(x=lambda g, x: cofactors_jvp(g, x))
+cofactors_jvp.vjps(direction=lambda g, x: cofactors_jvp(g, x), x=_second_change)
 
 
 def _svd(x: ndarray) -> tuple[ndarray, ndarray, ndarray, ndarray]:
@@ -126,7 +126,7 @@ def _logs(s: ndarray) -> tuple[ndarray, ndarray]:
     return np.log(np.where(zeros, 1, s)), zeros.astype(int)
 
 
-@op
+@op(name="slogdet")
 def logabsdet(x: Array) -> Array:
     """Return the logarithm of the absolute value of the determinant of each matrix, without overflow."""
     return np.asarray(np.linalg.slogdet(x).logabsdet)
@@ -135,7 +135,7 @@ def logabsdet(x: Array) -> Array:
 logabsdet.vjps(x=lambda g, x: _each(g) * transposed(inv(x)))
 
 
-@op
+@op(name="slogdet")
 def sign_of_det(x: Array) -> Array:
     """Return the sign of the determinant of each matrix: -1, 0 or 1. Its derivative is 0."""
     return np.asarray(np.linalg.slogdet(x).sign)

@@ -1,4 +1,4 @@
-"""Diagonals: taken from matrices, made into matrices, and what lies on either side of one."""
+"""Diagonals and triangles of matrices."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ import numpy as np
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype
-from tinygrad_edu.ops.choosing import drop, keep
 from tinygrad_edu.ops.indexing import scatter_add
 from tinygrad_edu.ops.reduction import sum
+from tinygrad_edu.ops.selection import drop, keep
 from tinygrad_edu.ops.shape import moveaxis, ravel, reshape, shaped
 
 __all__ = ["diag", "diagflat", "diagonal", "trace", "tril", "triu"]

@@ -1,4 +1,4 @@
-"""Dropout, from one random bit for each element."""
+"""Dropout with one random bit for each element."""
 
 from __future__ import annotations
 

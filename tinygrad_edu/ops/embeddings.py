@@ -1,4 +1,4 @@
-"""Embedding: rows of a table by their numbers, and the transpose, which adds rows up where they came from."""
+"""Embedding lookup, and its transpose, which adds rows at their indices."""
 
 from typing import Any
 
@@ -6,19 +6,19 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Tensor, add_at, op, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.ops.choosing import where
+from tinygrad_edu.ops.selection import where
 
 __all__ = ["embedding"]
 
 
-@op
-def rows_at(weight: Array, /, indices: Array) -> Array:
+@op(name="embedding")
+def lookup_rows(weight: Array, /, indices: Array) -> Array:
     """Return the rows of a table by their numbers: (V, D), (...) -> (..., D)."""
     return np.take(weight, indices, axis=0)
 
 
-@op
-def rows_added(rows: Array, /, indices: Array, count: int) -> Array:
+@op(name="embedding")
+def scatter_add_rows(rows: Array, /, indices: Array, count: int) -> Array:
     """Add rows up in a table of `count`, each where its number says: (..., D), (...) -> (count, D).
 
     Of float16 in float32: in a frequent word's sum of thousands, what is added last would be rounded away.
@@ -28,8 +28,8 @@ def rows_added(rows: Array, /, indices: Array, count: int) -> Array:
     return out.astype(rows.dtype, copy=False)
 
 
-rows_at.vjps(weight=lambda g, indices, weight_shape: rows_added(g, indices, weight_shape[0]))
-rows_added.vjps(rows=lambda g, indices: rows_at(g, indices))
+lookup_rows.vjps(weight=lambda g, indices, weight_shape: scatter_add_rows(g, indices, weight_shape[0]))
+scatter_add_rows.vjps(rows=lambda g, indices: lookup_rows(g, indices))
 
 
 def embedding(
@@ -68,7 +68,7 @@ def embedding(
     places = _places(indices, count)
     if max_norm is not None:
         _shorten(weight, np.unique(places), max_norm, norm_type)
-    rows = rows_at(weight, places)
+    rows = lookup_rows(weight, places)
     fixed = values_of(rows)
     if scale_grad_by_freq:
         frequency = np.bincount(places.ravel(), minlength=count)[places][..., None]

@@ -1,4 +1,4 @@
-"""Taking elements by index, and its transpose: adding them up where they were taken from."""
+"""Indexing, and its transpose, scatter_add."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def getitem(x: Array, /, index: Any) -> Array:
     return getitem_values(x, index)
 
 
-@op
+@op(name="scatter_add")
 def scatter(*arrays: Array, indices: tuple[Any, ...], shape: tuple[int, ...]) -> Array:
     """Return zeros of `shape` with each of the arrays added at its index."""
     out = np.zeros(shape, np.result_type(*arrays))

@@ -1,4 +1,4 @@
-"""Inverses, and what is made of them: linear equations, pseudoinverses, powers of matrices."""
+"""Matrix inverse, linear systems, pseudoinverse and matrix powers."""
 
 from functools import reduce
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.linalg import LinAlgError
 
+from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, Tensor, op, values_of
-from tinygrad_edu.errors import DTypeError
-from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.products import matmul, transposed
+from tinygrad_edu.ops.selection import keep
 from tinygrad_edu.ops.shape import expand_dims, identity, squeeze
 
 __all__ = ["inv", "matrix_power", "pinv", "solve"]
@@ -76,7 +76,7 @@ def mean_with_transpose(x: Any) -> Any:
     return x * 0.5 + transposed(x) * 0.5  # the sum of whole numbers could overflow
 
 
-@op
+@op(name="pinv")
 def pseudo_inverse(x: Array, /, rcond: Any = None) -> Array:
     """Return the Moore-Penrose inverse of each matrix. Singular values below `rcond` of the greatest count as 0."""
     return np.linalg.pinv(x) if rcond is None else np.linalg.pinv(x, rcond)
@@ -126,12 +126,11 @@ def matrix_power(x: Any, n: int) -> Any:
     Raises
     ------
     DTypeError
-        If n is no whole number.
+        `n` is not an integer.
     LinAlgError
         If the matrices are not square, or n < 0 and one is singular.
     """
-    if not isinstance(n, int | np.integer):
-        raise DTypeError(f"matrix_power: the exponent is a whole number, not {n!r}.")
+    n = integer("matrix_power: n", n)
     shape = np.shape(x)
     if len(shape) < 2 or shape[-1] != shape[-2]:
         raise LinAlgError(f"matrix_power: a stack of square matrices has a shape (..., n, n), not {shape}.")
@@ -139,7 +138,7 @@ def matrix_power(x: Any, n: int) -> Any:
         values = np.asarray(values_of(x))
         return keep(x, np.False_) + np.eye(shape[-1], dtype=values.dtype)
     squares = [inv(x) if n < 0 else x]
-    bits = [bit == "1" for bit in reversed(f"{abs(int(n)):b}")]
+    bits = [bit == "1" for bit in reversed(f"{abs(n):b}")]
     for _ in bits[1:]:
         squares.append(matmul(squares[-1], squares[-1]))
     factors = [square for square, bit in zip(squares, bits, strict=True) if bit]

@@ -1,4 +1,4 @@
-"""Joining arrays: one after the other along an axis, side by side along a new one, or as the blocks of a larger one."""
+"""Join arrays: concatenate, stack and block."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tinygrad_edu.ops.shape import atleast_1d, atleast_2d, atleast_3d, expand_di
 __all__ = ["block", "column_stack", "concatenate", "dstack", "hstack", "stack", "vstack"]
 
 
-@op
+@op(name="concatenate")
 def concat(*arrays: Array, axis: int, ends: ndarray) -> Array:
     """Return the arrays one after the other along `axis`; of several dtypes, in the widest.
 

@@ -1,6 +1,6 @@
-"""Linear algebra, public as ``tg.linalg``: NumPy's names, for stacks of matrices along the last two axes.
+"""Linear algebra, public as ``tg.linalg``, with NumPy's names. Matrices are in the last two axes.
 
-A matrix that cannot be inverted or decomposed is NumPy's ``LinAlgError``, with a note that names the op.
+A singular matrix, or one without a decomposition, raises NumPy's ``LinAlgError`` with a note that names the op.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The operators and methods of Tensor: what Python and NumPy call them, and the op that each of them is."""
+"""The operators and methods of Tensor, and the op that each of them calls."""
 
 import sys
 from collections.abc import Callable
@@ -21,25 +21,24 @@ from tinygrad_edu.engine import (
     writing,
 )
 from tinygrad_edu.errors import DTypeError, LeafInPlaceError, ShapeError
-from tinygrad_edu.names import with_our_keywords
+from tinygrad_edu.names import with_keyword_hints
 from tinygrad_edu.ops import (
     activations,
     arithmetic,
-    choosing,
     classification,
     diagonals,
-    gathering,
-    gaussian,
+    error_function,
+    gather,
     linalg,
-    logic,
-    logistic,
+    nondifferentiable,
     numpy_protocol,
     powers,
     products,
-    questions,
     reduction,
     repeating,
     scans,
+    selection,
+    sigmoids,
     sorting,
     splitting,
     statistics,
@@ -159,7 +158,7 @@ def values_alone(function: Any) -> Callable[..., Any]:
     ``values, positions = t.max(1)`` would unpack two rows of the values, and nobody would notice: that raises.
     """
     forward, name = getattr(function, "forward", function), function.__name__
-    call = function if isinstance(function, Op) else with_our_keywords(function)
+    call = function if isinstance(function, Op) else with_keyword_hints(function)
 
     def method(self: Tensor, *args: Any, **settings: Any) -> Any:
         out = call(self, *args, **settings)
@@ -242,12 +241,12 @@ METHODS: dict[str, Any] = {
     "arctanh": trigonometry.arctanh,
     "astype": arithmetic.astype,
     "ceil": arithmetic.ceil,
-    "clip": choosing.clip,
+    "clip": selection.clip,
     "copysign": arithmetic.copysign,
     "cos": trigonometry.cos,
     "cosh": trigonometry.cosh,
     "deg2rad": arithmetic.deg2rad,
-    "erf": gaussian.erf,
+    "erf": error_function.erf,
     "exp": powers.exp,
     "exp2": powers.exp2,
     "expm1": powers.expm1,
@@ -255,15 +254,15 @@ METHODS: dict[str, Any] = {
     "fmod": arithmetic.fmod,
     "hardshrink": activations.hardshrink,
     "hypot": powers.hypot,
-    "lerp": choosing.lerp,
+    "lerp": selection.lerp,
     "log": powers.log,
     "log10": powers.log10,
     "log1p": powers.log1p,
     "log2": powers.log2,
-    "logaddexp": logistic.logaddexp,
-    "logit": logistic.logit,
-    "masked_fill": choosing.masked_fill,
-    "nan_to_num": choosing.nan_to_num,
+    "logaddexp": sigmoids.logaddexp,
+    "logit": sigmoids.logit,
+    "masked_fill": selection.masked_fill,
+    "nan_to_num": selection.nan_to_num,
     "positive": arithmetic.positive,
     "prelu": activations.prelu,
     "rad2deg": arithmetic.rad2deg,
@@ -271,7 +270,7 @@ METHODS: dict[str, Any] = {
     "relu": activations.relu,
     "round": arithmetic.round,
     "rsqrt": powers.rsqrt,
-    "sigmoid": logistic.sigmoid,
+    "sigmoid": sigmoids.sigmoid,
     "sin": trigonometry.sin,
     "sinc": trigonometry.sinc,
     "sinh": trigonometry.sinh,
@@ -282,14 +281,14 @@ METHODS: dict[str, Any] = {
     "trunc": arithmetic.trunc,
     "xlogy": powers.xlogy,
     # questions
-    "isclose": logic.isclose,
-    "isfinite": logic.isfinite,
-    "isinf": logic.isinf,
-    "isnan": logic.isnan,
-    "logical_and": logic.logical_and,
-    "logical_not": logic.logical_not,
-    "logical_or": logic.logical_or,
-    "logical_xor": logic.logical_xor,
+    "isclose": nondifferentiable.isclose,
+    "isfinite": nondifferentiable.isfinite,
+    "isinf": nondifferentiable.isinf,
+    "isnan": nondifferentiable.isnan,
+    "logical_and": nondifferentiable.logical_and,
+    "logical_not": nondifferentiable.logical_not,
+    "logical_or": nondifferentiable.logical_or,
+    "logical_xor": nondifferentiable.logical_xor,
     # reductions
     "amax": reduction.amax,
     "amin": reduction.amin,
@@ -315,18 +314,18 @@ METHODS: dict[str, Any] = {
     # sorting, and choosing by position
     "kthvalue": sorting.kthvalue,
     "sort": values_alone(sorting.sort),
-    "take": gathering.take,
+    "take": gather.take,
     "topk": sorting.topk,
     "unique": sorting.unique,
     # questions
-    "all": questions.all,
-    "any": questions.any,
-    "argmax": questions.argmax,
-    "argmin": questions.argmin,
-    "argsort": questions.argsort,
-    "count_nonzero": questions.count_nonzero,
-    "nonzero": questions.nonzero,
-    "searchsorted": questions.searchsorted,
+    "all": nondifferentiable.all,
+    "any": nondifferentiable.any,
+    "argmax": nondifferentiable.argmax,
+    "argmin": nondifferentiable.argmin,
+    "argsort": nondifferentiable.argsort,
+    "count_nonzero": nondifferentiable.count_nonzero,
+    "nonzero": nondifferentiable.nonzero,
+    "searchsorted": nondifferentiable.searchsorted,
     # shapes
     "broadcast_to": shapes.broadcast_to,
     "copy": shapes.identity,
@@ -378,7 +377,7 @@ def method(name: str, function: Any) -> Callable[..., Any]:
 
     It is a function object of its own on the same code: a method that calls the op would cost a call.
     """
-    code = function.call if isinstance(function, Op) else with_our_keywords(function)
+    code = function.call if isinstance(function, Op) else with_keyword_hints(function)
     forward = getattr(function, "forward", function)
     made = FunctionType(code.__code__, code.__globals__, name, code.__defaults__, code.__closure__)
     made.__kwdefaults__, made.__doc__, made.__module__ = code.__kwdefaults__, forward.__doc__, forward.__module__

@@ -1,4 +1,4 @@
-"""Normalization: to a mean of 0 and a variance of 1, over some axes; to a length of 1; and the distances of vectors."""
+"""Normalization over axes (batch, layer, group, instance, RMS), unit vectors, and distances."""
 
 import math
 from collections import deque
@@ -13,13 +13,13 @@ from numpy import ndarray
 from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of, writing
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
-from tinygrad_edu.ops.choosing import clip
 from tinygrad_edu.ops.fast import normalization as fast
 from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.pooling import avg_pool2d
 from tinygrad_edu.ops.powers import power, rsqrt, square
 from tinygrad_edu.ops.reduction import as_floating, scale_along, sum
+from tinygrad_edu.ops.selection import clip
 from tinygrad_edu.ops.shape import broadcast_to, inverse, reshape, transpose
 from tinygrad_edu.ops.sliding_windows import single
 
@@ -31,7 +31,7 @@ __all__ = [
 # --- To a mean of 0 and a variance of 1: over all of three axes but the second, or over the second of two ---
 
 
-@op
+@op(name="normalization")
 def mean_product(x: Array, y: Array) -> Array:
     """Return the mean of x * y over the axes A and B: (A, K, B), (A, K, B) -> (1, K, 1); (K, B), (K, B) -> (K, 1)."""
     return _mean_product(x, y)
@@ -56,7 +56,7 @@ mean_product.vjps(
 )
 
 
-@op
+@op(name="normalization")
 def centre(x: Array) -> Array:
     """Return x - mean(x), with axes as in `mean_product`. It is linear, and its own transpose.
 
@@ -72,36 +72,36 @@ def centre(x: Array) -> Array:
 centre.vjps(x=lambda g: centre(g))
 
 
-@op
-def over_rms(x: Array, /, eps: float, scale: Array | None = None) -> Array:
+@op(name="normalization")
+def divide_by_rms(x: Array, /, eps: float, scale: Array | None = None) -> Array:
     """Return x / sqrt(mean(x * x) + eps), with axes as in `mean_product`.
 
-    `scale` is what x is multiplied with, as `one_over_rms` finds it, where that is known already.
+    `scale` is what x is multiplied with, as `reciprocal_rms` finds it, where that is known already.
     """
-    return np.asarray(x * (one_over_rms(x, eps) if scale is None else scale))
+    return np.asarray(x * (reciprocal_rms(x, eps) if scale is None else scale))
 
 
-def one_over_rms(x: Array, eps: float) -> Array:
+def reciprocal_rms(x: Array, eps: float) -> Array:
     """Return 1 / sqrt(mean(x * x) + eps), of the shape of that mean."""
     return np.asarray(1 / np.sqrt(_mean_product(x, x) + eps))
 
 
-def _over_rms_x(g: Any, x: Any, out: Any, eps: float, scale: Array | None = None) -> Any:
+def _divide_by_rms_x(g: Any, x: Any, out: Any, eps: float, scale: Array | None = None) -> Any:
     # But for eps, the result does not change with the length of x: what would change it is taken from g.
     if not _all_arrays(g, x, out):
         return (g - out * mean_product(g, out)) * rsqrt(mean_product(x, x) + eps)
     slope = out * _mean_product(g, out)
     np.subtract(g, slope, out=slope)
-    slope *= one_over_rms(x, eps) if scale is None else scale
+    slope *= reciprocal_rms(x, eps) if scale is None else scale
     return slope
 
 
-over_rms.vjps(x=_over_rms_x)
+divide_by_rms.vjps(x=_divide_by_rms_x)
 
 
-@op(promotes=True)
+@op(name="normalization", promotes=True)
 def normalized(x: Array, weight: Array, bias: Array, /, eps: float, moments: Array | None = None) -> Array:
-    """Return weight * over_rms(centre(x)) + bias, (A, K, B), (1, K, 1), (1, K, 1) -> (A, K, B), in few passes.
+    """Return weight * divide_by_rms(centre(x)) + bias, (A, K, B), (1, K, 1), (1, K, 1) -> (A, K, B), in few passes.
 
     `moments` are those of x, as `fast.moments` finds them, where they are known already.
     """
@@ -111,14 +111,14 @@ def normalized(x: Array, weight: Array, bias: Array, /, eps: float, moments: Arr
 
 def _normalized_x(g: Any, x: Any, weight: Any, eps: float, moments: Array | None) -> Any:
     if not _all_arrays(g, x, weight):
-        return centre(_over_rms_x(g * weight, centre(x), over_rms(centre(x), eps), eps))
+        return centre(_divide_by_rms_x(g * weight, centre(x), divide_by_rms(centre(x), eps), eps))
     x = np.asarray(x, g.dtype)
     return fast.channel_norm_x(g, x, weight, eps, fast.moments(x) if moments is None else moments)
 
 
 def _normalized_weight(g: Any, x: Any, eps: float, moments: Array | None) -> Any:
     if not _all_arrays(g, x):
-        return sum(g * over_rms(centre(x), eps), (0, 2), keepdims=True)
+        return sum(g * divide_by_rms(centre(x), eps), (0, 2), keepdims=True)
     x = np.asarray(x, g.dtype)
     return fast.channel_norm_weight(g, x, eps, fast.moments(x) if moments is None else moments)
 
@@ -147,9 +147,9 @@ def _standardized(x: Any, eps: float) -> Any:
     A row whose variance overflows becomes NaN, as in PyTorch, so that divergence shows.
     """
     x = centre(x)
-    scale = one_over_rms(values_of(x), eps)
+    scale = reciprocal_rms(values_of(x), eps)
     scale[scale == 0] = np.nan
-    return over_rms(x, eps, scale)
+    return divide_by_rms(x, eps, scale)
 
 
 def _in_shape(shape: tuple[int, ...], axes: tuple[int, ...] | None, function: Callable[[Any], Any], x: Any) -> Any:
@@ -232,7 +232,7 @@ def rms_norm(x: Any, normalized_shape: int | Sequence[int], weight: Any = None, 
     x = _numbers(x)
     axes = _last_axes("rms_norm", x, normalized_shape, weight=weight)
     eps = float(np.finfo(x.dtype if x.dtype.kind == "f" else np.float32).eps) if eps is None else eps
-    return _scaled(_in_shape(_rows(x, axes), None, lambda rows: over_rms(rows, eps), x), weight, None)
+    return _scaled(_in_shape(_rows(x, axes), None, lambda rows: divide_by_rms(rows, eps), x), weight, None)
 
 
 def _rows(x: Any, axes: tuple[int, ...]) -> tuple[int, int]:

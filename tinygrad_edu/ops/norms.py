@@ -1,4 +1,4 @@
-"""Norms of vectors and matrices, and what they measure: conditions and ranks."""
+"""Vector and matrix norms, condition numbers and ranks."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import abs, astype, sign
 from tinygrad_edu.ops.axes import Axis
-from tinygrad_edu.ops.choosing import keep, where
 from tinygrad_edu.ops.decompositions import svdvals
 from tinygrad_edu.ops.inverses import inv
 from tinygrad_edu.ops.powers import all_normal, power, power_of_2_below
 from tinygrad_edu.ops.reduction import max, min, sum
+from tinygrad_edu.ops.selection import keep, where
 from tinygrad_edu.ops.shape import broadcast_to, reshape, transpose
 
 __all__ = ["cond", "matrix_norm", "matrix_rank", "norm", "vector_norm"]
@@ -22,8 +22,8 @@ __all__ = ["cond", "matrix_norm", "matrix_rank", "norm", "vector_norm"]
 # --- Norms of vectors ---
 
 
-@op
-def power_norm(x: Array, /, p: float, axis: Any, keepdims: bool = False) -> Array:
+@op(name="norm")
+def p_norm(x: Array, /, p: float, axis: Any, keepdims: bool = False) -> Array:
     """Return (sum(|x| ** p)) ** (1 / p) over `axis`, for a finite p; for 0, how many elements are not 0.
 
     Where the sum would leave the range of the dtype, it is taken of x over a power of 2 that is as large as x.
@@ -58,7 +58,7 @@ def _scale(size: ndarray, p: float, axis: Any) -> ndarray:
     return power_of_2_below(top)
 
 
-def _power_norm_x(g: Any, x: Any, out: Any, p: float, axis: Any) -> Any:
+def _p_norm_x(g: Any, x: Any, out: Any, p: float, axis: Any) -> Any:
     """Return g times sign(x) |x / out| ** (p - 1), whatever the size of x; 0 where out is, and for p < 1 where x is."""
     kept = tuple(1 if a in axis else n for a, n in enumerate(x.shape))
     g, out = reshape(g, kept), reshape(out, kept)
@@ -69,7 +69,7 @@ def _power_norm_x(g: Any, x: Any, out: Any, p: float, axis: Any) -> Any:
     if not all_normal(values_of(out)):  # out is infinite or has lost digits; a scale cancels out of x / out
         with np.errstate(over="ignore"):
             x = x / _scale(np.abs(values_of(x)), p, axis)
-        out = power_norm(x, p, axis, True)
+        out = p_norm(x, p, axis, True)
     counts = out != 0
     share = x / where(counts, out, 1)
     if p == 2:
@@ -79,7 +79,7 @@ def _power_norm_x(g: Any, x: Any, out: Any, p: float, axis: Any) -> Any:
     return g * sign(x) * keep(power(where(counts, abs(share), 1), p - 1), counts)
 
 
-power_norm.vjps(x=_power_norm_x)
+p_norm.vjps(x=_p_norm_x)
 
 
 def vector_norm(x: Any, /, *, axis: Axis = None, keepdims: bool = False, ord: Any = 2) -> Any:
@@ -93,7 +93,7 @@ def _vector_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     if isinstance(ord, str):
         raise ValueError(f"norm: a norm of vectors has a number as its order, not {ord!r}.")
     if ord is None or np.isfinite(ord):
-        return power_norm(x, 2 if ord is None else ord, axes, keepdims)
+        return p_norm(x, 2 if ord is None else ord, axes, keepdims)
     return (_greatest if ord > 0 else min)(abs(x), axes, keepdims)
 
 
@@ -124,7 +124,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     rest = tuple(a for a in range(x.ndim) if a not in axes)
     extremum = _greatest if ord == "nuc" or (not isinstance(ord, str | None) and ord > 0) else min
     if ord is None or ord in ("fro", "f"):
-        out = power_norm(x, 2, axes)
+        out = p_norm(x, 2, axes)
     elif ord in (1, -1, np.inf, -np.inf):
         added, compared = axes if np.isfinite(ord) else axes[::-1]
         out = extremum(sum(abs(x), added, keepdims=True), compared, keepdims=True)

@@ -1,8 +1,8 @@
-"""How NumPy's own functions reach ours: ``np.sum(t, axis=0)`` is ``tg.sum(t, axis=0)``, because the name is the same.
+"""NumPy's array protocols: ``np.sum(t, axis=0)`` calls ``tg.sum(t, axis=0)``.
 
-NumPy's function is answered by our public function of its name, or of the name in `NAMED_OTHERWISE`. Where there is
-none, it computes on the values alone, if no gradient can get lost: a question (`QUESTIONS`) has none to lose, and
-neither has a Tensor that requires none. All else is refused, with what to write instead.
+A NumPy function calls our public function of the same name, or of the name in `NAMED_OTHERWISE`. If there is none, it
+computes on the values, provided that no gradient is lost: the function has no derivative (`QUESTIONS`), or no Tensor
+requires a gradient. Otherwise it raises an error that says what to write instead.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Padding: an array surrounded by a constant, or by what it holds itself, continued in one of several ways."""
+"""Padding with a constant, or by reflecting, repeating or wrapping the array."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from tinygrad_edu.engine import Array, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.repeating import picked
+from tinygrad_edu.ops.repeating import index_select
 from tinygrad_edu.ops.shape import identity, shaped
 
 __all__ = ["pad"]
@@ -16,9 +16,9 @@ __all__ = ["pad"]
 MODES = ("edge", "reflect", "symmetric", "wrap")
 
 
-@op
-def surround(x: Array, /, pad_width: Any, constant_values: Any) -> Array:
-    """Return x surrounded by constants, in its order of memory; the settings are those of `pad`."""
+@op(name="pad")
+def pad_constant(x: Array, /, pad_width: Any, constant_values: Any) -> Array:
+    """Return x pad_images by constants, in its order of memory; the settings are those of `pad`."""
     widths = _widths(pad_width, x.ndim)
     if np.ndim(constant_values) or widths.dtype.kind not in "iu" or (widths < 0).any():
         return np.pad(x, pad_width, constant_values=constant_values)  # which also says what is wrong
@@ -31,7 +31,7 @@ def _core(widths: ndarray, shape: tuple[int, ...]) -> tuple[slice, ...]:
     return tuple(slice(before, before + n) for (before, _), n in zip(widths.tolist(), shape, strict=True))
 
 
-surround.vjps(x=lambda g, x_shape, pad_width: g[_core(_widths(pad_width, len(x_shape)), x_shape)])
+pad_constant.vjps(x=lambda g, x_shape, pad_width: g[_core(_widths(pad_width, len(x_shape)), x_shape)])
 
 
 def _widths(pad_width: Any, ndim: int) -> ndarray:
@@ -85,7 +85,7 @@ def padded(
 ) -> Any:
     """Return `pad` as ``np.pad``, which cannot be mistaken for PyTorch's: with a pair by itself for each axis."""
     if mode == "constant":
-        return surround(x, pad_width, constant_values)
+        return pad_constant(x, pad_width, constant_values)
     if mode not in MODES:
         raise ValueError(f"pad has the modes constant, {', '.join(MODES)}; not {mode!r}.")
     if reflect_type != "even":
@@ -95,7 +95,7 @@ def padded(
     x = shaped(x)
     borders = [(axis, widths) for axis, widths in enumerate(_widths(values_of(pad_width), x.ndim)) if widths.any()]
     for axis, widths in borders:
-        x = picked(x, _positions(x.shape, axis, widths, mode), axis)
+        x = index_select(x, _positions(x.shape, axis, widths, mode), axis)
     return x if borders else identity(x)
 
 

@@ -9,11 +9,11 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.fast.layout import samples_first, samples_last
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.patches import batch_of, im2col, unbatched
 from tinygrad_edu.ops.reduction import mean
+from tinygrad_edu.ops.selection import keep
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze
 from tinygrad_edu.ops.sliding_windows import (
     Pair,
@@ -33,7 +33,7 @@ Border = tuple[Size, Size]  # above and below, left and right
 Placed = tuple[Size, Size, Border, Size]  # the kernel, its stride, the border of the image, the dilation
 
 
-@op
+@op(name="max_pool2d")
 def greatest(
     x: Array, /, kernel_size: Pair, stride: Pair, border: Border = ((0, 0), (0, 0)), dilation: Pair = 1
 ) -> Array:
@@ -49,7 +49,7 @@ def greatest(
     return out.copy("K") if np.may_share_memory(out, x) else out  # a window of one pixel
 
 
-@op
+@op(name="max_pool2d")
 def share_out(
     values: Array, /, chosen: Array, size: Size, kernel_size: Pair, stride: Pair, dilation: Pair = 1
 ) -> Array:
@@ -70,7 +70,7 @@ def share_out(
     return samples_first(images)
 
 
-@op
+@op(name="max_pool2d")
 def mean_of_chosen(images: Array, /, chosen: Array, kernel_size: Pair, stride: Pair, dilation: Pair = 1) -> Array:
     """Return the mean over the chosen pixels of each window, 0 without any: the transpose of `share_out`."""
     pixels = _pixels(samples_last(images), window_of(images.shape[2:], kernel_size, stride, 0, dilation))

@@ -1,4 +1,4 @@
-"""Powers, roots, exponentials and logarithms, one element at a time."""
+"""Elementwise powers, roots, exponentials and logarithms."""
 
 import math
 from typing import Any
@@ -7,8 +7,8 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Operand, op, values_of
 from tinygrad_edu.ops.arithmetic import in_dtype_of
-from tinygrad_edu.ops.choosing import drop, where
 from tinygrad_edu.ops.fast.powers import power_values
+from tinygrad_edu.ops.selection import drop, where
 
 __all__ = [
     "cbrt", "exp", "exp2", "expm1", "hypot", "log", "log1p", "log2", "log10", "power", "rsqrt", "sqrt", "square",
@@ -77,8 +77,8 @@ def hypot(x: Operand, y: Operand) -> Array:
     return np.hypot(x, y)
 
 
-@op(broadcasts=True)
-def hypot_share(x: Operand, y: Operand) -> Array:
+@op(name="hypot", broadcasts=True)
+def hypot_ratio(x: Operand, y: Operand) -> Array:
     """Return x / hypot(x, y), the cosine of the angle at x. A scale cancels out of it."""
     length = np.hypot(x, y)
     if all_normal(length):
@@ -87,10 +87,10 @@ def hypot_share(x: Operand, y: Operand) -> Array:
     return np.divide(x / scale, np.hypot(x / scale, y / scale))
 
 
-hypot.vjps(x=lambda g, x, y: g * hypot_share(x, y), y=lambda g, x, y: g * hypot_share(y, x))
-hypot_share.vjps(
-    x=lambda g, x, y: g * square(hypot_share(y, x)) / hypot(x, y),
-    y=lambda g, x, y: -g * hypot_share(x, y) * hypot_share(y, x) / hypot(x, y),
+hypot.vjps(x=lambda g, x, y: g * hypot_ratio(x, y), y=lambda g, x, y: g * hypot_ratio(y, x))
+hypot_ratio.vjps(
+    x=lambda g, x, y: g * square(hypot_ratio(y, x)) / hypot(x, y),
+    y=lambda g, x, y: -g * hypot_ratio(x, y) * hypot_ratio(y, x) / hypot(x, y),
 )
 
 

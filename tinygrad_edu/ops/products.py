@@ -1,4 +1,4 @@
-"""Products of arrays: the matrix product, what is composed of it, and the linear maps that layers are."""
+"""Matrix and tensor products, and the linear maps of layers."""
 
 import math
 from typing import Any
@@ -50,8 +50,8 @@ def _matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
 matmul.vjps(x=_matmul_x, y=_matmul_y)
 
 
-@op
-def map_rows(x: Array, weight: Array) -> Array:
+@op(name="linear")
+def linear_without_bias(x: Array, weight: Array) -> Array:
     """Return x @ weight.T: (..., in), (out, in) -> (..., out).
 
     The samples (N, in) are innermost in memory, as in the images that `conv2d` makes: OpenBLAS is faster that way
@@ -71,24 +71,24 @@ def _rows(x: Any) -> Any:
     return x if x.ndim == 2 else reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
-map_rows.vjps(
-    x=lambda g, weight: map_rows(g, weight.T),
+linear_without_bias.vjps(
+    x=lambda g, weight: linear_without_bias(g, weight.T),
     weight=lambda g, x: matmul(_rows(g).T, _rows(x)),
 )
 
 
-@op
-def affine_rows(x: Array, weight: Array, bias: Array) -> Array:
-    """Return map_rows(x, weight) + bias: (..., in), (out, in), (out,) -> (..., out). It is added to the product itself.
+@op(name="linear")
+def linear_with_bias(x: Array, weight: Array, bias: Array) -> Array:
+    """Return x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out).
 
-    An op for the sum would be a pass more over memory, and an array.
+    The bias is added in place, which saves an array and a pass over memory.
     """
-    out = map_rows(x, weight)
+    out = linear_without_bias(x, weight)
     return np.add(out, bias, out=out if np.result_type(out, bias) == out.dtype else None)
 
 
-affine_rows.vjps(
-    **map_rows.vjp_functions,
+linear_with_bias.vjps(
+    **linear_without_bias.vjp_functions,
     bias=lambda g: matmul(_rows(g).T, np.ones(math.prod(g.shape[:-1]), g.dtype)),  # faster than a sum
 )
 
@@ -111,8 +111,8 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     if bias is not None and of_bias not in (of_weight[:-1], (1,), ()):
         raise ShapeError(f"linear: bias of shape {of_bias} for {of_weight[0]} outputs; it needs {of_weight[:1]}.")
     if len(of_weight) == 2 and of_bias == of_weight[:1]:
-        return affine_rows(x, weight, bias)
-    out = map_rows(x, weight) if len(of_weight) == 2 else matmul(x, weight)
+        return linear_with_bias(x, weight, bias)
+    out = linear_without_bias(x, weight) if len(of_weight) == 2 else matmul(x, weight)
     return out if bias is None else out + bias
 
 
@@ -135,7 +135,7 @@ def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
         raise ShapeError(f"bilinear: bias of shape {shape_of(bias)} for {of_weight[0]} outputs.")
     out, n, m = of_weight
     of_all = reshape(transpose(weight, (0, 2, 1)), (out * m, n))
-    halfway = reshape(map_rows(x1, of_all), (*of_x1[:-1], out, m))
+    halfway = reshape(linear_without_bias(x1, of_all), (*of_x1[:-1], out, m))
     result = squeeze(matmul(halfway, expand_dims(x2, -1)), -1)
     return result if bias is None else result + bias
 

@@ -1,7 +1,7 @@
-"""Recurrence with gates: one step of each kind of recurrent layer, and one op for all steps of a sequence.
+"""Steps of RNN, LSTM and GRU, and one op for all steps of a sequence.
 
-The op has one input, in which all that it needs lies one after the other (`concatenate` puts it there, and takes its
-gradient apart): so that one walk through time gives the gradients of all of it.
+The op has one flat input, the concatenation of the gates, weights and initial states, because an op has one gradient
+for each input, and one backward pass through time computes all of them.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,9 +18,9 @@ from tinygrad_edu.ops.activations import relu
 from tinygrad_edu.ops.fast import recurrent as fast
 from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.ops.joining import concatenate
-from tinygrad_edu.ops.logistic import sigmoid
 from tinygrad_edu.ops.products import linear, matmul
 from tinygrad_edu.ops.shape import reshape, swapaxes
+from tinygrad_edu.ops.sigmoids import sigmoid
 from tinygrad_edu.ops.splitting import split
 from tinygrad_edu.ops.trigonometry import tanh
 from tinygrad_edu.plain_mode import faster_than
@@ -88,7 +88,7 @@ KINDS = {
 # --- All steps ---
 
 
-@op
+@op(name="linear")
 def affine_gates(x: Array, weight: Array, bias: Array, /, gates: int) -> Array:
     """Return linear(x, weight, bias) with each gate apart: (M, I), (gates * H, I), (gates * H,) -> (gates, M, H)."""
     by_gates = weight.reshape(gates, len(weight) // gates, weight.shape[1])

@@ -1,4 +1,4 @@
-"""Reductions over axes. A rule spreads the gradient of the result over the elements that made it."""
+"""Reductions over axes."""
 
 from typing import Any
 
@@ -9,27 +9,15 @@ from numpy.typing import DTypeLike
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, parted, plain_axes, reduced_count
-from tinygrad_edu.ops.choosing import drop, keep, where
 from tinygrad_edu.ops.fast.reductions import mean_along, other_factors, reduce_along, sum_along
 from tinygrad_edu.ops.powers import exp, power_of_2_below, sqrt, square
 from tinygrad_edu.ops.scans import cast, cumprod, neighbor
+from tinygrad_edu.ops.selection import drop, keep, where
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
 
 __all__ = [
-    "amax",
-    "amin",
-    "logsumexp",
-    "max",
-    "mean",
-    "min",
-    "nanmean",
-    "nansum",
-    "prod",
-    "ptp",
-    "std",
-    "sum",
-    "var",
-]
+    "amax", "amin", "logsumexp", "max", "mean", "min", "nanmean", "nansum", "prod", "ptp", "std", "sum", "var",
+]  # fmt: skip
 
 
 def in_equal_parts(g: Any, count: Any) -> Any:

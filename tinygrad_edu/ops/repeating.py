@@ -1,4 +1,4 @@
-"""Copies of the elements: whole arrays side by side, each element several times, and grids of coordinates."""
+"""Repeat elements, tile arrays, and make grids of coordinates."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -18,8 +18,8 @@ from tinygrad_edu.thresholds import PLANS, SizeThreshold
 __all__ = ["meshgrid", "repeat", "tile"]
 
 
-@op
-def picked(x: Array, /, positions: ndarray, axis: int) -> Array:
+@op(name="take")
+def index_select(x: Array, /, positions: ndarray, axis: int) -> Array:
     """Return the elements of x that are at some positions along an axis; some may be named several times."""
     runs, front = _runs(positions), in_front_of(axis)
     if runs is None:
@@ -30,16 +30,16 @@ def picked(x: Array, /, positions: ndarray, axis: int) -> Array:
     return out
 
 
-@op
-def added_up(x: Array, /, positions: ndarray, axis: int, length: int) -> Array:
-    """Return zeros of that length along an axis, with the elements of x added at the positions: undo `picked`."""
+@op(name="scatter_add")
+def index_add(x: Array, /, positions: ndarray, axis: int, length: int) -> Array:
+    """Return zeros of that length along an axis, with the elements of x added at the positions: undo `index_select`."""
     wide = x.astype(np.float32) if x.dtype == np.float16 else x  # 2048 + 1 is 2048 in float16
     out = np.zeros_like(wide, shape=(*x.shape[:axis], length, *x.shape[axis + 1 :]))
-    add_at_positions(out, wide, positions, axis)
+    index_add_array(out, wide, positions, axis)
     return out.astype(x.dtype, copy=False)
 
 
-def add_at_positions(out: ndarray, x: ndarray, positions: ndarray, axis: int) -> None:
+def index_add_array(out: ndarray, x: ndarray, positions: ndarray, axis: int) -> None:
     """Add the elements of x to those of `out` that are at some positions along an axis.
 
     One addition takes one run, or one element of each position, which is ten times as fast as ``np.add.at``, unless
@@ -120,8 +120,8 @@ def _runs_of(positions: ndarray, first: int, step: int) -> Iterator[tuple[slice,
         start += count
 
 
-picked.vjps(x=lambda g, x_shape, positions, axis: added_up(g, positions, axis, x_shape[axis]))
-added_up.vjps(x=lambda g, positions, axis: picked(g, positions, axis))
+index_select.vjps(x=lambda g, x_shape, positions, axis: index_add(g, positions, axis, x_shape[axis]))
+index_add.vjps(x=lambda g, positions, axis: index_select(g, positions, axis))
 
 
 @op
@@ -167,7 +167,7 @@ def _repeat_x(g: Any, x_shape: tuple[int, ...], repeats: Any, axis: int | None) 
     if counts.size == 1:
         apart = reshape(g, (*lengths[:along], n, counts.item(), *lengths[along + 1 :]))
         return reshape(sum(apart, axis=along + 1), x_shape)
-    return reshape(added_up(g, np.repeat(np.arange(n), counts), along, n), x_shape)
+    return reshape(index_add(g, np.repeat(np.arange(n), counts), along, n), x_shape)
 
 
 repeat.vjps(x=_repeat_x)

@@ -1,4 +1,4 @@
-"""Scans: results of one length with what they are made of, each from all elements up to its place along an axis."""
+"""Cumulative operations along an axis, and differences."""
 
 import math
 from typing import Any
@@ -9,12 +9,12 @@ from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, Tensor, op, values_of
 from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
-from tinygrad_edu.ops.choosing import where
 from tinygrad_edu.ops.fast.scans import accumulate, axis_back, axis_first, cumprod_vjp, cumsum_values
-from tinygrad_edu.ops.gathering import added_flat, normal_axis
+from tinygrad_edu.ops.gather import normal_axis, scatter_add_flat
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.joining import concatenate
 from tinygrad_edu.ops.powers import exp
+from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import broadcast_to, flip, reshape, swapaxes
 from tinygrad_edu.thresholds import SizeThreshold
 
@@ -145,22 +145,22 @@ cumprod.vjps(x=_cumprod_x)
 
 
 @op
-def extremum_so_far(x: Array, /, axis: int, largest: bool) -> Array:
+def cumulative_extremum(x: Array, /, axis: int, largest: bool) -> Array:
     """Return the greatest, or the smallest, of all elements up to each along `axis`."""
     return accumulate(np.maximum if largest else np.minimum, x, axis)
 
 
-def _extremum_so_far_x(g: Any, x: Any, out: Any, axis: int) -> Any:
+def _cumulative_extremum_x(g: Any, x: Any, out: Any, axis: int) -> Any:
     """Give the gradient to where the extremum was last attained, or to where the last NaN was."""
     if axis not in (-1, x.ndim - 1):
         g, x, out = (swapaxes(part, axis, -1) for part in (g, x, out))
-        return swapaxes(_extremum_so_far_x(g, x, out, -1), axis, -1)
+        return swapaxes(_cumulative_extremum_x(g, x, out, -1), axis, -1)
     values = values_of(x)
     places = np.flatnonzero((values == values_of(out)) | (values != values))  # where the first of each row is
-    return added_flat(g, np.repeat(places, np.diff(places, append=x.size)).reshape(x.shape), x.shape)
+    return scatter_add_flat(g, np.repeat(places, np.diff(places, append=x.size)).reshape(x.shape), x.shape)
 
 
-extremum_so_far.vjps(x=_extremum_so_far_x)
+cumulative_extremum.vjps(x=_cumulative_extremum_x)
 
 
 def cummax(x: Any, axis: int | None = None) -> Any:
@@ -183,7 +183,7 @@ def cummin(x: Any, axis: int | None = None) -> Any:
 
 def _running(x: Any, axis: int | None, largest: bool) -> Any:
     x = reshape(x, -1) if axis is None else x
-    return reshape(x, ()) if np.ndim(x) == 0 else extremum_so_far(x, axis or 0, largest)
+    return reshape(x, ()) if np.ndim(x) == 0 else cumulative_extremum(x, axis or 0, largest)
 
 
 def _column(ndim: int, axis: int) -> tuple[int, ...]:

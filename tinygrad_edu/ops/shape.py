@@ -1,4 +1,4 @@
-"""The same elements in another shape, or with their axes or their order turned around. Each rule turns them back."""
+"""Reshape, transpose, broadcast and reverse. Each derivative undoes the change of shape."""
 
 from collections.abc import Sequence
 from math import prod
@@ -12,25 +12,9 @@ from tinygrad_edu.engine import Array, Tensor, op, unbroadcast
 from tinygrad_edu.errors import ShapeError
 
 __all__ = [
-    "atleast_1d",
-    "atleast_2d",
-    "atleast_3d",
-    "broadcast_arrays",
-    "broadcast_to",
-    "expand_dims",
-    "flatten",
-    "flip",
-    "fliplr",
-    "flipud",
-    "moveaxis",
-    "ravel",
-    "reshape",
-    "roll",
-    "rot90",
-    "squeeze",
-    "swapaxes",
-    "transpose",
-]
+    "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "broadcast_to", "expand_dims", "flatten", "flip",
+    "fliplr", "flipud", "moveaxis", "ravel", "reshape", "roll", "rot90", "squeeze", "swapaxes", "transpose",
+]  # fmt: skip
 
 
 def shaped(x: Any) -> Any:
@@ -38,7 +22,7 @@ def shaped(x: Any) -> Any:
     return x if isinstance(x, Tensor | ndarray) else np.asarray(x)
 
 
-@op
+@op(name="copy")
 def identity(x: Array) -> Array:
     """Return a copy of x: the same values in memory, and with a node, of its own."""
     return np.array(x)

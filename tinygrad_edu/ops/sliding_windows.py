@@ -1,4 +1,4 @@
-"""Sliding windows: how their settings are read, where they lie over images, and what they see, as a view."""
+"""Sliding windows: parse their settings, compute where they meet an image, and view what they see."""
 
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -7,43 +7,37 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.stride_tricks import as_strided
 
+from tinygrad_edu._checks import integer
 from tinygrad_edu.errors import ShapeError
 
 Size = tuple[int, int]
 Pair = int | Size
 Row = int | tuple[int]  # the same of windows over rows (N, C, L)
 
-_WHOLE = (int, np.integer)
 _MOST_PIXELS = np.iinfo(np.intp).max // np.dtype(np.longdouble).itemsize
 
 
 def pair(value: Any, name: str, least: int) -> tuple[int, int]:
-    """Read a setting that is a whole number, alone or in a list, or a pair of them (vertical, horizontal)."""
+    """Return a setting as a pair (vertical, horizontal): an integer stands for both, alone or in a list."""
     both = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(both) == 1:
-        both = (both[0], both[0])
-    if len(both) == 2:
-        a, b = both
-        if isinstance(a, _WHOLE) and isinstance(b, _WHOLE) and a >= least and b >= least:
-            return int(a), int(b)
-    raise ShapeError(f"{name} is a whole number of at least {least}, or a pair of them, not {value!r}.")
+    if len(both) not in (1, 2):
+        raise ShapeError(f"{name} must be an integer or a pair of integers, got {value!r}.")
+    return integer(name, both[0], least), integer(name, both[-1], least)
 
 
 def single(value: Any, name: str, least: int) -> int:
-    """Read a setting of a window over rows: a whole number, alone or in a list."""
+    """Return a setting of a window over rows: an integer, alone or in a list."""
     one = value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
-    if isinstance(one, _WHOLE) and one >= least:
-        return int(one)
-    raise ShapeError(f"{name} is a whole number of at least {least}, not {value!r}.")
+    return integer(name, one, least)
 
 
 def row(value: Any, name: str, least: int) -> Size:
-    """Read a setting of a window over rows (N, C, L) as that of the same window over images (N, C, 1, L)."""
+    """Return a setting of a window over rows (N, C, L) as that of the window over images (N, C, 1, L)."""
     return least, single(value, name, least)
 
 
 class Window(NamedTuple):
-    """Where a kernel meets an image.
+    """The positions at which a kernel meets an image.
 
     Attributes
     ----------
@@ -88,7 +82,7 @@ _LONGEST = 2**20  # the list takes half a second
 
 
 def window_of(size: Size, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Window:
-    """Lay a kernel over images of a size (H, W): (size + 2 padding - dilation (kernel - 1) - 1) // stride + 1 windows.
+    """Return the windows of a kernel over images (H, W): (size + 2 padding - dilation (kernel - 1) - 1) // stride + 1.
 
     A remainder is dropped.
     """
@@ -149,7 +143,7 @@ def view_of(x: ndarray, shape: tuple[int, ...], strides: tuple[int, ...]) -> nda
 
 
 def add_windows(windows: ndarray, window: Window) -> ndarray:
-    """Add windows (C, kh, kw, rows, columns, N) up to images (C, H, W, N): the transpose of `windows_of`.
+    """Add windows (C, kh, kw, rows, columns, N) to images (C, H, W, N): the transpose of `windows_of`.
 
     In two steps, rows and then columns, which are fewer and longer additions than place by place.
     """

@@ -1,16 +1,16 @@
-"""Sorting, and choosing by rank: the order is a constant, and gradients go to the elements that were chosen."""
+"""Sorting and selection by rank. Gradients go to the selected elements; the order is a constant."""
 
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import shape_of, values_of
-from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.fast.ranks import first_indices
-from tinygrad_edu.ops.gathering import normal_axis, take, take_along_axis, taken_along
+from tinygrad_edu.ops.gather import normal_axis, take, take_along, take_along_axis
 from tinygrad_edu.ops.indexing import getitem
-from tinygrad_edu.ops.questions import argsort
+from tinygrad_edu.ops.nondifferentiable import argsort
 from tinygrad_edu.ops.shape import reshape, squeeze
 
 __all__ = ["kthvalue", "sort", "topk", "unique"]
@@ -57,29 +57,22 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = Tr
         values, places = topk(reshape(x, 1), k, 0, largest)
         return (reshape(values, ()), places.reshape(())) if k else (values, places)
     along = normal_axis(axis, len(shape_of(x)))
-    _demand_rank("topk", k, 0, shape_of(x)[along])
+    integer("topk: k", k, 0, shape_of(x)[along])
     values = np.asarray(values_of(x)).swapaxes(along, -1)
     places = first_indices(values, k, largest).swapaxes(along, -1)
-    return taken_along(x, places, along), places
+    return take_along(x, places, along), places
 
 
 def kthvalue(x: Any, k: int, axis: int = -1, keepdims: bool = False) -> tuple[Any, ndarray]:
     """Return the k-th smallest element along `axis`, counted from 1, and its position: as `topk`, a plain array."""
     if len(shape_of(x)) == 0:
-        _demand_rank("kthvalue", k, 1, 1)
+        integer("kthvalue: k", k, 1, 1)
         return reshape(x, ()), np.zeros((), np.intp)
     along = normal_axis(axis, len(shape_of(x)))
-    _demand_rank("kthvalue", k, 1, shape_of(x)[along])
+    integer("kthvalue: k", k, 1, shape_of(x)[along])
     places = argsort(x, along)[(*[slice(None)] * along, slice(k - 1, k))]
-    values = taken_along(x, places, along)
+    values = take_along(x, places, along)
     return (values, places) if keepdims else (squeeze(values, along), places.squeeze(along))
-
-
-def _demand_rank(where: str, k: Any, least: int, n: int) -> None:
-    if not isinstance(k, int | np.integer) or isinstance(k, bool):
-        raise DTypeError(f"{where}: k is a whole number, not {k!r}.")
-    if not least <= k <= n:
-        raise ShapeError(f"{where}: k is from {least} to the length of the axis, {n}; it is {k}.")
 
 
 def unique(

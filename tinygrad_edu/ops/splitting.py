@@ -1,4 +1,4 @@
-"""Splitting an array into parts along an axis. The parts are views, in NumPy's memory order, and none is copied."""
+"""Split an array along an axis into views."""
 
 from itertools import pairwise
 from typing import Any

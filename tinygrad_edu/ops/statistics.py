@@ -1,4 +1,4 @@
-"""Statistics over axes: the median and other quantiles, which choose elements by their rank, and weighted means."""
+"""Median, quantiles and weighted means over axes."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape
-from tinygrad_edu.ops.choosing import where
 from tinygrad_edu.ops.fast.ranks import rank_indices
-from tinygrad_edu.ops.gathering import taken_along
+from tinygrad_edu.ops.gather import take_along
 from tinygrad_edu.ops.reduction import as_floating, mean, sum
+from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import broadcast_to, reshape, transpose
 
 __all__ = ["average", "median", "percentile", "quantile"]
@@ -110,11 +110,11 @@ def _at_ranks(rows: Any, ranks: Any) -> Any:
     """Return, in place of the last axis, the elements of those ranks along it; of a row with a NaN, that for each."""
     ranks = np.asarray(ranks)
     places = rank_indices(np.asarray(values_of(rows)), ranks.ravel())
-    found = taken_along(rows, places, rows.ndim - 1)
+    found = take_along(rows, places, rows.ndim - 1)
     return found if ranks.ndim == 1 else reshape(found, (*rows.shape[:-1], *ranks.shape))
 
 
-@op(broadcasts=True)
+@op(name="average", broadcasts=True)
 def weighted_mean(x: Array, weights: Array, /, axis: Axis, keepdims: bool) -> Array:
     """Return the sum of x times the weights over `axis`, divided by that of the weights, as arrays that broadcast."""
     products = x * weights

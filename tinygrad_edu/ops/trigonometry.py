@@ -1,4 +1,4 @@
-"""The trigonometric and the hyperbolic functions, one element at a time."""
+"""Elementwise trigonometric and hyperbolic functions."""
 
 import math
 from typing import Any
@@ -7,9 +7,9 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import Array, Operand, op
-from tinygrad_edu.ops.choosing import where
 from tinygrad_edu.ops.fast.elementwise import tanh_vjp
 from tinygrad_edu.ops.powers import hypot, sqrt
+from tinygrad_edu.ops.selection import where
 
 __all__ = [
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cos", "cosh", "sin", "sinc", "sinh",
@@ -143,7 +143,7 @@ def tanh(x: Array) -> Array:
     return np.tanh(x)
 
 
-@op
+@op(name="tanh")
 def tanh_gradient(cotangent: Array, t: Array) -> Array:
     """Return cotangent * (1 - t * t), the rule of t = tanh(x)."""
     return tanh_vjp(cotangent, t)
@@ -162,7 +162,7 @@ def sinc(x: Array) -> Array:
     return np.sinc(x)
 
 
-@op
+@op(name="sinc")
 def sinc_derivative(x: Array, /, order: int) -> Array:
     """Return the derivative of `sinc` of an order that is at least 1, with all its digits near 0 too."""
     x = np.asarray(x)

@@ -1,6 +1,6 @@
 """Optimizers, gradient clipping, weight averaging and learning-rate schedules."""
 
-from tinygrad_edu.names import missing_from as _missing_from
+from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
 from tinygrad_edu.optim import schedules
 from tinygrad_edu.optim.adagrad import Adagrad
 from tinygrad_edu.optim.adam import Adam, AdamW
@@ -21,4 +21,4 @@ __all__ = [
 ]  # fmt: skip
 
 # Set in globals(), which type checkers do not read: a __getattr__ would make every name valid for them.
-globals()["__getattr__"] = _missing_from("tg.optim", __all__)
+globals()["__getattr__"] = _getattr_with_hints("tg.optim", __all__)

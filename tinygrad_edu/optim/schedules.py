@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tinygrad_edu.names import missing_from as _missing_from
+from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
 
 __all__ = ["Plateau", "constant", "cosine", "exponential", "multi_step", "one_cycle", "step", "warm_up"]
 
@@ -259,4 +259,4 @@ def _demand(where: str, name: str, value: object, holds: bool, words: str) -> No
 
 
 # Set in globals(), which type checkers do not read: a __getattr__ would make every name valid for them.
-globals()["__getattr__"] = _missing_from("tg.optim.schedules", __all__)
+globals()["__getattr__"] = _getattr_with_hints("tg.optim.schedules", __all__)

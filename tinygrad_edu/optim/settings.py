@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, dataclass_transform
 
 import numpy as np
 
-from tinygrad_edu.names import OurKeywords, missing_name, refuse_keywords
+from tinygrad_edu.names import KeywordHints, attribute_error, raise_unexpected_keyword
 
 INITIAL_LR = "initial_lr"  # PyTorch's key in a group for the rate that a schedule scales
 
@@ -95,7 +95,7 @@ class Setting:
 
 
 @dataclass_transform(field_specifiers=(hyperparameter,))
-class HasSettings(OurKeywords):
+class HasSettings(KeywordHints):
     """Base class that collects the settings. To type checkers they are arguments of ``__init__``, as in a dataclass."""
 
     _settings: ClassVar[dict[str, Setting]]  # those of a base class come first
@@ -104,7 +104,7 @@ class HasSettings(OurKeywords):
 
         def __setattr__(self, name, value):
             if not hasattr(type(self), name):
-                raise missing_name(type(self).__name__, name, self._settings)
+                raise attribute_error(type(self).__name__, name, self._settings)
             super().__setattr__(name, value)
 
     def __init_subclass__(cls) -> None:
@@ -130,7 +130,7 @@ def init_of(settings: Mapping[str, Setting], init: Callable[..., None]) -> Calla
 def defaults_of(where: str, settings: Mapping[str, Setting], values: Any, given: Any) -> dict[str, Any]:
     """Return the value of each setting, from the positional and keyword arguments of ``__init__``."""
     if unknown := given.keys() - settings:
-        refuse_keywords(where, unknown, settings)
+        raise_unexpected_keyword(where, unknown, settings)
     positional = [name for name, each in settings.items() if each.init and not each.kw_only]
     defaults = {name: each.default for name, each in settings.items()}
     return {**defaults, **dict(zip(positional, values, strict=False)), **given}

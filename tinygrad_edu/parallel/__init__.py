@@ -1,10 +1,10 @@
-"""One batch in many shards, on threads, processes and machines: one mechanism, and the same bits on any of them."""
+"""Sharded computation of a batch on threads, processes and machines, with the same bits on any of them."""
 
 from tinygrad_edu.cores.blas import available_cores, single_threaded_blas
 from tinygrad_edu.cores.threads import map_shards
 from tinygrad_edu.parallel.gradients import sharded_value_and_grad
 from tinygrad_edu.parallel.mpi import world
-from tinygrad_edu.parallel.pairwise import shards
+from tinygrad_edu.parallel.tree_sum import shards
 from tinygrad_edu.parallel.workers import ALONE, Workers
 
 __all__ = [

@@ -1,24 +1,24 @@
-"""Batches of which some samples can be taken."""
+"""Batches from which a slice of samples can be taken."""
 
 from typing import Any, Protocol
 
 import numpy as np
 
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.nn.samples import as_arrays, samples, some_samples
+from tinygrad_edu.nn.batching import as_arrays, num_samples, take_samples
 from tinygrad_edu.pytree import tree_leaves
 
 __all__ = ["ArrayBatch", "SampledBatch"]
 
 
 class SampledBatch(Protocol):
-    """A batch whose samples are taken where they are computed."""
+    """A batch with a `take` method, called where the samples are computed."""
 
     def __len__(self) -> int:
         """Return the number of samples."""
 
     def take(self, part: slice, rng: np.random.Generator) -> Any:
-        """Return some samples: the inputs, and last the target. Random augmentation draws from `rng`."""
+        """Return a slice of the samples: the inputs, and last the target. Augmentation draws from `rng`."""
 
 
 class ArrayBatch:
@@ -32,12 +32,12 @@ class ArrayBatch:
     Raises
     ------
     ShapeError
-        They have different lengths.
+        Their lengths differ.
     """
 
     def __init__(self, inputs: tuple[Any, ...], target: Any) -> None:
         self.inputs, self.target = as_arrays(inputs), as_arrays(target)
-        self._count, labels = samples(self.inputs), samples(self.target)
+        self._count, labels = num_samples(self.inputs), num_samples(self.target)
         if self._count != labels:
             shapes = ", ".join(str(np.shape(leaf)) for leaf in tree_leaves((self.inputs, self.target)))
             raise ShapeError(
@@ -49,5 +49,5 @@ class ArrayBatch:
         return self._count
 
     def take(self, part: slice, rng: np.random.Generator | None) -> tuple[Any, ...]:
-        """Return some samples, without a copy."""
-        return (*some_samples(self.inputs, part), some_samples(self.target, part))
+        """Return a slice of the samples, without a copy."""
+        return (*take_samples(self.inputs, part), take_samples(self.target, part))

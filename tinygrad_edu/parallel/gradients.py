@@ -1,8 +1,8 @@
-"""The gradient of the loss of a batch, in shards where the model declares that its samples are independent.
+"""The loss of a batch and its gradient, computed in shards if the model's samples are independent.
 
-Activations of a shard stay in the cache of a core, and shards run on threads and ranks. The loss sees the whole batch:
-the forward runs in shards, the loss on their joined outputs, and its gradient goes back into each shard. A loss that
-declares a denominator is computed in each shard instead, and no outputs are kept.
+The activations of a shard fit in the cache of a core, and shards run on threads and ranks. The forward runs in shards,
+the loss on their joined outputs, and its gradient is split again for the backward of each shard. A loss that declares a
+denominator is computed in each shard, and the outputs are not joined.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,24 +12,24 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.cores.threads import map_shards
 from tinygrad_edu.engine import Node, Tensor, backward_pass, clock, enable_grad, hooked
 from tinygrad_edu.errors import AnomalyError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import denominator_of
-from tinygrad_edu.nn.coupling import Loss
+from tinygrad_edu.nn.batching import as_tensors, inputs_and_target
 from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
-from tinygrad_edu.nn.samples import as_inputs, inputs_and_target
+from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
+from tinygrad_edu.parallel.allreduce import allreduce_sum
 from tinygrad_edu.parallel.batches import ArrayBatch, SampledBatch
-from tinygrad_edu.parallel.joined import Detached, detached, join, records_between, shard_cotangents
+from tinygrad_edu.parallel.joined import Detached, detached, has_ops_between, join, shard_cotangents
 from tinygrad_edu.parallel.packed import PackedSums
-from tinygrad_edu.parallel.pairwise import PairwiseSum, shards, share
-from tinygrad_edu.parallel.reducing import sum_over_workers
 from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum, add_gradients, add_shards, in_c_order
 from tinygrad_edu.parallel.sharded_model import ShardedModel
-from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
+from tinygrad_edu.parallel.tree_sum import TreeSum, shard_range, shards
+from tinygrad_edu.parallel.workers import ALONE, Workers, allgather, run_on_all
 
 __all__ = ["LossGradient", "after_hooks", "scalar", "sharded_value_and_grad"]
 
@@ -48,7 +48,7 @@ def sharded_value_and_grad(
     """Return the loss of a batch and its gradient: those of ``loss(model(x), y)``, to rounding.
 
     A model that declares ``couples_samples = False`` runs in shards, any other on the whole batch. The gradients of the
-    shards are added in the order of one tree, see `pairwise`, and every shard draws from a random stream of its own, so
+    shards are added in the order of one tree, see `tree_sum`, and every shard draws from a random stream of its own, so
     the bits depend neither on the number of threads nor on that of the workers. They do depend on the size of the
     shards.
 
@@ -85,7 +85,7 @@ def sharded_value_and_grad(
         The arrays of the batch are empty or have different lengths.
     NonScalarBackwardError
         The loss is not a Tensor of one element.
-    DTypeError, DataError
+    DTypeError, ValueError
         `rng` is not a Generator, or `shard_size` or `threads` is not an integer of at least 1.
     MissingExtraError
         threadpoolctl is not installed.
@@ -136,7 +136,7 @@ class LossGradient:
 
     def __init__(self, model: Module, loss: Loss, shard_size: int, workers: Workers = ALONE) -> None:
         self.model, self.loss, self.workers = ShardedModel(model), loss, workers
-        self.shard_size = whole_number("shard_size", shard_size, 1)
+        self.shard_size = integer("shard_size", shard_size, 1)
         self._additive: bool | None = None
 
     def __call__(
@@ -167,14 +167,14 @@ class LossGradient:
         workers = self.workers if workers is None else workers
         threads = workers.threads if threads is None else threads
         slices, state = shards(len(batch), self.shard_size), generator(rng).bit_generator.state
-        if len(slices) > 1 and self.model.is_cut():
+        if len(slices) > 1 and self.model.is_sharded():
             self.model.begin_batch([*tensors, *self._buffers_of_loss()])
             cut = _Batch(self, batch, tensors, slices, stream_seeds(rng, len(slices)))
-            found = workers.together(lambda: self._in_shards(cut, threads, workers))
+            found = workers.collective(lambda: self._in_shards(cut, threads, workers))
             if isinstance(found, ShardSum):
                 return found
             if found is not None:
-                self.model.give_up(found)
+                self.model.disable_sharding(found)
             rng.bit_generator.state = state  # the whole batch draws what it would have drawn without shards
         whole = _Batch(self, batch, tensors, [slice(len(batch))], stream_seeds(rng, 1))
         result = self._whole(whole, of_several, threads, workers)
@@ -190,7 +190,7 @@ class LossGradient:
                 computed.extend(map_shards(lambda k: whole.computed(of_several), 1, threads))
             return computed[0]
 
-        result = workers.together(lambda: on_all(workers, compute))
+        result = workers.collective(lambda: run_on_all(workers, compute))
         return result._replace(gradients=in_c_order(result.gradients))
 
     def _buffers_of_loss(self) -> list[Tensor]:
@@ -209,7 +209,7 @@ class LossGradient:
         if isinstance(batch, ArrayBatch):
             return denominator_of(self.loss, batch.target) is not None
         if self._additive is None:  # of a batch that is not read yet, the first one of a run tells how to begin
-            first = on_all(workers, lambda: inputs_and_target(batch.take(slice(1), np.random.default_rng(0))))
+            first = run_on_all(workers, lambda: inputs_and_target(batch.take(slice(1), np.random.default_rng(0))))
             self._additive = denominator_of(self.loss, first[1]) is not None
         return self._additive
 
@@ -246,7 +246,7 @@ class _Batch:
         if of_several and denominator == 0:
             return ShardSum(np.nan, [None] * len(self.nodes), 0)
         with random_stream(stream), enable_grad():
-            out = self.model.model(*as_inputs(inputs))
+            out = self.model.model(*as_tensors(inputs))
         result = self._loss(out, target)
         gradients = self._gradients(self._walk(result, 1.0))
         return ShardSum(result.item(), gradients, len(self.batch) if denominator is None else denominator)
@@ -303,23 +303,23 @@ class _Batch:
 
     def joined(self, threads: int, workers: Workers) -> ShardSum:
         """Return the loss of the joined outputs, and the sum over the shards of what it gives back to each."""
-        own = share(len(self.slices), workers.size, workers.rank)
-        outs, own_parts = on_all(workers, lambda: self._outputs(own, threads))
+        own = shard_range(len(self.slices), workers.size, workers.rank)
+        outs, own_parts = run_on_all(workers, lambda: self._outputs(own, threads))
         last = next(clock)
-        parts = [part for of_rank in gather(workers, own_parts) for part in of_rank]
+        parts = [part for of_rank in allgather(workers, own_parts) for part in of_rank]
 
         def loss() -> tuple[Any, float, dict[Node, ndarray]]:
             whole = join(self.model.name, [out for out, _ in parts])
             with self.model.loss_errors():
                 result = self._loss(whole, self._target([target for _, target in parts]))
-                if result._node is not None and records_between(result._node, self.model.begin, last):
+                if result._node is not None and has_ops_between(result._node, self.model.begin, last):
                     raise WholeBatchNeeded(
                         f"{self.model.name}: the loss uses tensors that its forward computed, beside its output"
                     )
                 # A rank without a shard may have such a tensor of an earlier batch, whose graph is gone.
                 return whole, result.item(), self._walk(result, 1.0)
 
-        whole, value, found = on_all(workers, lambda: next(map_shards(lambda k: loss(), 1, threads)))
+        whole, value, found = run_on_all(workers, lambda: next(map_shards(lambda k: loss(), 1, threads)))
 
         def backward(k: int) -> ShardSum:
             out = outs[k - own.start]
@@ -351,20 +351,20 @@ class _Batch:
     def _summed(self, of_shard: Callable[[int], ShardSum], threads: int, workers: Workers) -> ShardSum:
         """Return the sum over all shards, of which this rank computes its own."""
         count = len(self.slices)
-        own = share(count, workers.size, workers.rank)
-        total: PairwiseSum[ShardSum] = PairwiseSum(count, add_shards)
+        own = shard_range(count, workers.size, workers.rank)
+        total: TreeSum[ShardSum] = TreeSum(count, add_shards)
 
         def compute() -> None:
             for k, part in zip(own, map_shards(lambda i: of_shard(own[i]), len(own), threads), strict=True):
                 total.push((0, k), part)
 
-        on_all(workers, compute)
+        run_on_all(workers, compute)
         if workers.size == 1:
             found = total.pending[0][1]
             return found._replace(gradients=in_c_order(found.gradients))
         layout = PackedSums([t.numpy() for t in self.tensors])
         packed = [(block, layout.pack(part)) for block, part in total.pending]
-        return layout.unpack(sum_over_workers(workers, count, packed, layout.like))
+        return layout.unpack(allreduce_sum(workers, count, packed, layout.like))
 
 
 def scalar(result: Any) -> Tensor:

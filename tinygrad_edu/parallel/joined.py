@@ -1,4 +1,4 @@
-"""The outputs of shards joined to those of the whole batch, and the loss computed on them."""
+"""Join the outputs of shards into the output of the whole batch, and split its gradient."""
 
 from collections.abc import Collection
 from typing import Any
@@ -11,7 +11,7 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.pytree import tree_leaves, tree_map
 
-__all__ = ["Detached", "detached", "join", "records_between", "require_samples_first", "shard_cotangents"]
+__all__ = ["Detached", "detached", "has_ops_between", "join", "require_samples_first", "shard_cotangents"]
 
 ARRAY, CONSTANT, DIFFERENTIABLE = range(3)  # the kinds of leaves
 
@@ -84,7 +84,7 @@ def _concatenated(*parts: ndarray) -> ndarray:
     return np.concatenate(parts, out=whole)
 
 
-def records_between(root: Node, first: int, last: int) -> bool:
+def has_ops_between(root: Node, first: int, last: int) -> bool:
     """Return whether the graph behind a node has an op that was recorded between two times."""
     seen, waiting = {root}, [root]
     while waiting:

@@ -1,4 +1,4 @@
-"""The workers that mpiexec starts, on one machine or many: MPI carries what they tell each other."""
+"""Workers under mpiexec, which communicate by MPI."""
 
 import atexit
 import os
@@ -17,7 +17,7 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.blas import allowed_threads, available_cores
 from tinygrad_edu.errors import ForkedError, LostWorkerError, MissingExtraError
-from tinygrad_edu.parallel.workers import ALONE, Computed, Workers, any_of, gather
+from tinygrad_edu.parallel.workers import ALONE, Computed, Workers, allgather, allreduce_any
 
 __all__ = ["abort", "leave", "without_mpi", "world"]
 
@@ -100,7 +100,7 @@ class _MPIWorkers:
         self.threads, self._yields = 1, False
         cores = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
         here = (mpi.Get_processor_name(), cores)
-        sharing = Counter(self.together(lambda: gather(self, here)))[here]
+        sharing = Counter(self.collective(lambda: allgather(self, here)))[here]
         self._yields = sharing > available_cores()
         self.threads = allowed_threads(max(available_cores() // sharing, 1))
 
@@ -129,12 +129,12 @@ class _MPIWorkers:
         lost = ("ERR_PROC_FAILED", "ERR_REVOKED", "ERR_IN_STATUS")  # the last where one of several messages is lost
         return self._survives and error.Get_error_class() in [getattr(self._mpi, name) for name in lost]
 
-    def together(self, compute: Callable[[], Computed]) -> Computed:
+    def collective(self, compute: Callable[[], Computed]) -> Computed:
         """Return what all compute together; where some of them are lost, those that are left compute it."""
         while True:
             try:
                 if self._survives:
-                    any_of(self, False)  # no one begins before all have got the last result, as `_go_on` believes
+                    allreduce_any(self, False)  # wait until all have the last result, as `_go_on` assumes
                 result = compute()
                 break
             except LostWorkerError:
@@ -152,9 +152,9 @@ class _MPIWorkers:
         while True:
             try:
                 self._begin(self._comm.Shrink())
-                done = gather(self, self._done)
+                done = allgather(self, self._done)
                 first = done.index(max(done))
-                last = gather(self, self._last if self.rank == first else None)[first]
+                last = allgather(self, self._last if self.rank == first else None)[first]
                 return (last,) if self._done < max(done) else None
             except LostWorkerError:  # one more
                 continue

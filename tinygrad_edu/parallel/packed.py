@@ -1,4 +1,4 @@
-"""The gradients of a shard in one flat array for each dtype, for messages between ranks."""
+"""Pack the gradients of a shard into one flat array for each dtype."""
 
 import numpy as np
 from numpy import ndarray

@@ -1,4 +1,4 @@
-"""The loss and gradients of shards, and their sum."""
+"""The weighted loss and gradients of shards, and their sum."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,16 +12,16 @@ Gradients = list[ndarray | None]
 
 
 class ShardSum(NamedTuple):
-    """The loss of some samples and its gradients, each times their share of the batch.
+    """The loss and gradients of some samples, weighted by their share of the batch.
 
     Attributes
     ----------
     value : float
         The loss.
     gradients : list of (ndarray or None)
-        One for each tensor; None where the loss does not depend on it.
+        One for each tensor, or None if the loss does not depend on it.
     weight : float
-        The denominator of an additive loss; of any other, the number of samples.
+        The denominator of an additive loss, or the number of samples of any other loss.
     """
 
     value: float
@@ -30,14 +30,14 @@ class ShardSum(NamedTuple):
 
 
 def add_shards(left: ShardSum, right: ShardSum) -> ShardSum:
-    """Return the sum of two parts. It writes to the gradients of the left one."""
+    """Return the sum of two parts. The gradients of the left part are changed in place."""
     return ShardSum(
         left.value + right.value, add_gradients(left.gradients, right.gradients), left.weight + right.weight
     )
 
 
 def add_gradients(totals: Gradients, parts: Gradients) -> Gradients:
-    """Return the sums of gradients. It writes to the first ones."""
+    """Return the sums of gradients. The first ones are changed in place."""
     return [_added(total, part) for total, part in zip(totals, parts, strict=True)]
 
 
@@ -49,5 +49,5 @@ def _added(total: ndarray | None, part: ndarray | None) -> ndarray | None:
 
 
 def in_c_order(gradients: Sequence[ndarray | None]) -> Gradients:
-    """Return gradients in C order, as ranks receive them: a matrix product of another layout has other bits."""
+    """Return the gradients in C order, as messages deliver them, because the bits of later products depend on it."""
     return [None if g is None else np.asarray(g, order="C") for g in gradients]

@@ -1,4 +1,4 @@
-"""A model whose forward runs in shards, as long as it keeps its promise that samples are independent."""
+"""A model whose forward runs in shards while its samples are independent."""
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,25 +11,25 @@ from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Cell, Tensor, clock
 from tinygrad_edu.errors import AnomalyError, WholeBatchWarning
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.coupling import declared_by, warn_undeclared
+from tinygrad_edu.nn.batching import as_tensors
 from tinygrad_edu.nn.module import is_buffer
 from tinygrad_edu.nn.randomness import random_stream
-from tinygrad_edu.nn.samples import as_inputs
+from tinygrad_edu.nn.sample_independence import modules_couple_samples, warn_undeclared
 from tinygrad_edu.nn.sharding import WholeBatchNeeded, shard_forward
 from tinygrad_edu.parallel.joined import require_samples_first
 
-__all__ = ["ShardedModel", "whole_batch_shows"]
+__all__ = ["ShardedModel", "whole_batch_on_error"]
 
 
 @contextmanager
-def whole_batch_shows(what: str) -> Iterator[None]:
-    """Turn an error inside into `WholeBatchNeeded`: only the whole batch shows whether it is one.
+def whole_batch_on_error(what: str) -> Iterator[None]:
+    """Convert an error inside to `WholeBatchNeeded`, because the whole batch may not raise it.
 
     Raises
     ------
     WholeBatchNeeded
     AnomalyError
-        As it was raised.
+        It is raised unchanged.
     """
     try:
         yield
@@ -40,14 +40,14 @@ def whole_batch_shows(what: str) -> Iterator[None]:
 
 
 class ShardedModel:
-    """A model, and whether its batches are cut into shards.
+    """A model whose batches are cut into shards if its samples are independent.
 
     Attributes
     ----------
     broken : str or None
-        How the model broke its promise. Its batches are computed whole from then on.
+        Why batches are computed whole: how the model violated its declaration.
     begin : int
-        The time of the last call of `begin_batch`.
+        The clock at the last call of `begin_batch`.
     """
 
     def __init__(self, model: Module) -> None:
@@ -58,56 +58,56 @@ class ShardedModel:
         self._state: set[int] = set()
         self._cells: set[Cell] = set()
 
-    def is_cut(self) -> bool:
-        """Return whether batches are cut, and warn where a declaration is missing."""
-        coupled = declared_by(self._modules_and_buffers())
+    def is_sharded(self) -> bool:
+        """Return whether batches are cut into shards. Warn if the model lacks a declaration."""
+        coupled = modules_couple_samples(self._modules_and_buffers())
         if coupled is None:
             warn_undeclared(self.model)
         return coupled is False and self.broken is None
 
     def _modules_and_buffers(self) -> list[Module]:
-        """Return all modules, the model first, and note the buffers, in one walk: it is done for every batch."""
+        """Return all modules, the model first, and store the buffers. It runs once a batch."""
         parts = {id(part): part for _, part in self.model._walk()}.values()
         self._buffers = [part for part in parts if isinstance(part, Tensor) and is_buffer(part)]
         return [part for part in parts if isinstance(part, Module)]
 
     def begin_batch(self, tensors: Iterable[Tensor]) -> None:
-        """Note the tensors that are trained, and the buffers: no output is one, and no forward writes to them."""
+        """Store the trained tensors and the buffers, which a shard may neither return nor write to."""
         state = [*tensors, *self._buffers]
         self._state, self._cells = {*map(id, state)}, {tensor._cell for tensor in state}
         self.begin = next(clock)
 
     def in_shard(self, what: str, stream: np.random.Generator) -> "_InShard":
-        """Compute the forward, or the loss, of a shard inside."""
+        """Return a context manager for the forward or the loss of a shard."""
         return _InShard(self.name, self._cells, what, stream)
 
     def output(self, inputs: Any, part: slice, stream: np.random.Generator) -> Any:
-        """Return the output for a shard.
+        """Return the output of the model for a shard.
 
         Raises
         ------
         WholeBatchNeeded
-            The forward broke the promise, or raised an error: only the whole batch shows whether it is one.
+            The forward violated the declaration, or raised an error, which the whole batch may not raise.
         AnomalyError
-            As the forward raised it.
+            The forward raised it.
         """
         count = part.stop - part.start
         with self.in_shard(f"its forward of {count} samples of a batch", stream):
-            out = self.model(*as_inputs(inputs))
+            out = self.model(*as_tensors(inputs))
         if not (isinstance(out, Tensor) and out.shape[:1] == (count,) and id(out) not in self._state):
             require_samples_first(self.name, out, count, self._state)
         return out
 
     def loss_errors(self) -> AbstractContextManager[None]:
-        """Turn an error of the loss inside into `WholeBatchNeeded`."""
-        return whole_batch_shows(f"{self.name}: the loss of what its shards returned")
+        """Convert an error of the loss inside to `WholeBatchNeeded`."""
+        return whole_batch_on_error(f"{self.name}: the loss of what its shards returned")
 
-    def give_up(self, reason: str) -> None:
-        """Compute batches whole from now on."""
+    def disable_sharding(self, reason: str) -> None:
+        """Compute batches whole from now on, for this reason."""
         self.broken = reason
 
     def warn_once(self) -> None:
-        """Warn if the promise is broken: after a whole batch, which shows that there was no error."""
+        """Warn once that sharding is disabled, after a whole batch has shown that the model works."""
         if self.broken is not None and not self._warned:
             self._warned = True
             warn_caller(
@@ -118,7 +118,7 @@ class ShardedModel:
 
 
 class _InShard(shard_forward):
-    """The forward or the loss of a shard, which draws from a random stream; its errors are not final."""
+    """Context of the forward or the loss of a shard, with its own random stream."""
 
     __slots__ = ("_random", "_what")
 

@@ -1,4 +1,4 @@
-"""The processes that train together, on one machine or many: what they tell each other, and what one is alone."""
+"""The protocol of parallel workers, and collective operations on it."""
 
 import pickle
 from collections.abc import Callable, Mapping
@@ -13,20 +13,20 @@ from tinygrad_edu.errors import FailedWorkerError, LostWorkerError, WorkersDiffe
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.pytree import tree_leaves
 
-__all__ = ["ALONE", "Workers", "any_of", "gather", "on_all", "require_alike"]
+__all__ = ["ALONE", "Workers", "allgather", "allreduce_any", "require_equal", "run_on_all"]
 
 Computed = TypeVar("Computed")
 
 
 class Workers(Protocol):
-    """Processes that take the same steps on the same weights, each with some of the shards of every batch.
+    """Processes that train the same weights, each on some of the shards of every batch.
 
-    All of them call the same functions, in the same order.
+    All workers call the same functions in the same order.
 
     Attributes
     ----------
     rank, size : int
-        The number of this one, from 0, and how many there are.
+        The index of this process, from 0, and the number of processes.
     """
 
     rank: int
@@ -34,48 +34,51 @@ class Workers(Protocol):
 
     @property
     def threads(self) -> int:
-        """How many threads this process may run: its share of the cores."""
+        """The number of threads that this process may run: its share of the cores."""
 
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
-        """Send bytes to others, and take in as many as there is room for: contiguous arrays of uint8, by rank."""
+        """Send and receive contiguous uint8 arrays, by rank. The received arrays are filled in place."""
 
-    def together(self, compute: Callable[[], Computed]) -> Computed:
-        """Return what all compute together, once more where one of them is lost: with another rank and size, then."""
+    def collective(self, compute: Callable[[], Computed]) -> Computed:
+        """Run a function of collective operations on all workers, and repeat it if a worker is lost.
+
+        The repeated call may have another rank and size.
+        """
 
 
 class _Alone:
-    """A process without others."""
+    """A single process."""
 
     rank, size = 0, 1
 
     @property
     def threads(self) -> int:
-        """How many threads this process may run: as many as there are cores."""
+        """The number of threads that this process may run: the number of cores."""
         return allowed_threads(available_cores())
 
     def exchange(self, sent: Mapping[int, ndarray], received: Mapping[int, ndarray]) -> None:
-        """There is nobody to send to."""
+        """Do nothing: there is no other worker."""
 
-    def together(self, compute: Callable[[], Computed]) -> Computed:
-        """Return what is computed."""
+    def collective(self, compute: Callable[[], Computed]) -> Computed:
+        """Return ``compute()``."""
         return compute()
 
 
 ALONE = _Alone()
 
 
-def gather(workers: Workers, value: Any) -> list[Any]:
-    """Return what each of the workers gave, in their order, after log2(size) rounds of messages.
+def allgather(workers: Workers, value: Any) -> list[Any]:
+    """Return the values of all workers, in order of rank, after log2(size) rounds of messages.
 
     Parameters
     ----------
     workers : Workers
     value : Any
-        What can be pickled; a small one, for all of it goes to everybody.
+        Any object that can be pickled. It should be small: it is sent to all workers.
 
     Examples
     --------
-    >>> gather(ALONE, "here")
+    >>> allgather(ALONE, "here")
     ['here']
     """
     found = [value]
@@ -91,8 +94,8 @@ def gather(workers: Workers, value: Any) -> list[Any]:
     return found[first:] + found[:first]
 
 
-def any_of(workers: Workers, flag: bool) -> bool:
-    """Return whether any of the workers says so."""
+def allreduce_any(workers: Workers, flag: bool) -> bool:
+    """Return whether the flag is true on any worker."""
     mine, distance = np.array([flag], np.uint8), 1
     while distance < workers.size:
         theirs = np.empty(1, np.uint8)
@@ -102,19 +105,19 @@ def any_of(workers: Workers, flag: bool) -> bool:
     return bool(mine[0])
 
 
-def on_all(workers: Workers, compute: Callable[[], Computed]) -> Computed:
-    """Return what this rank computes, as soon as no rank has failed; where one has, raise on all of them.
+def run_on_all(workers: Workers, compute: Callable[[], Computed]) -> Computed:
+    """Return ``compute()`` if it succeeds on every rank; otherwise raise an error on all ranks.
 
     Parameters
     ----------
     workers : Workers
     compute : callable
-        It sends no messages.
+        A function that sends no messages.
 
     Raises
     ------
     Exception, WholeBatchNeeded
-        Of this rank, or a copy of that of another one. An exception has precedence over `WholeBatchNeeded`.
+        The error of this rank, or a copy of another rank's. An exception has precedence over `WholeBatchNeeded`.
     """
     if workers.size == 1:
         return compute()
@@ -125,13 +128,13 @@ def on_all(workers: Workers, compute: Callable[[], Computed]) -> Computed:
         raise
     except (Exception, WholeBatchNeeded) as error:
         failure = error
-    if any_of(workers, failure is not None):
+    if allreduce_any(workers, failure is not None):
         raise _first_failure(workers, failure)
     return result
 
 
 def _first_failure(workers: Workers, own: BaseException | None) -> BaseException:
-    failures = gather(workers, None if own is None else _portable(own))
+    failures = allgather(workers, None if own is None else _picklable(own))
     rank = min(range(workers.size), key=lambda k: (failures[k] is None, isinstance(failures[k], WholeBatchNeeded), k))
     first: BaseException = failures[rank]
     if own is not None and isinstance(own, WholeBatchNeeded) == isinstance(first, WholeBatchNeeded) is False:
@@ -141,8 +144,8 @@ def _first_failure(workers: Workers, own: BaseException | None) -> BaseException
     return first
 
 
-def _portable(error: BaseException) -> BaseException:
-    """Return an error as a message can carry it: as itself, or as a `FailedWorkerError` with its text."""
+def _picklable(error: BaseException) -> BaseException:
+    """Return an error that can be pickled: a copy, or a `FailedWorkerError` with its text."""
     try:
         copy: BaseException = pickle.loads(pickle.dumps(error))
     except Exception:
@@ -150,31 +153,31 @@ def _portable(error: BaseException) -> BaseException:
     return copy
 
 
-def require_alike(workers: Workers, parts: Mapping[str, Any]) -> None:
-    """Raise where any of the workers has not what the first one has.
+def require_equal(workers: Workers, parts: Mapping[str, Any]) -> None:
+    """Raise if a worker's values differ from those of rank 0.
 
     Parameters
     ----------
     workers : Workers
     parts : dict of str to nest
-        Of arrays, numbers and strings, by the names that an error gives them.
+        Pytrees of arrays, numbers and strings, by the names that the error uses.
 
     Raises
     ------
     WorkersDifferError
-        On all of them.
+        On all workers.
     """
     if workers.size == 1:
         return
     own = {name: _checksum(part) for name, part in parts.items()}
-    found = workers.together(lambda: gather(workers, own))
+    found = workers.collective(lambda: allgather(workers, own))
     for name in parts:
         others = [str(rank) for rank, theirs in enumerate(found) if theirs[name] != found[0][name]]
         if others:
             raise WorkersDifferError(
-                f"the ranks do not have {name} in common: rank 0 has others than rank {', '.join(others)}. Each builds "
-                f"all that draws random numbers from the same seed: nn.Linear(3, 2, rng=rng), and a DataLoader's, too. "
-                f"Where they began alike, their processors do not compute alike."
+                f"{name} of rank 0 differ from those of rank {', '.join(others)}. Use the same seed on all ranks, for "
+                f"layers, as in nn.Linear(3, 2, rng=rng), and for DataLoaders. If they were equal at first, the "
+                f"processors of the ranks compute different bits."
             )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from tinygrad_edu.engine import Tensor, from_numpy
 from tinygrad_edu.errors import DataError
 from tinygrad_edu.nn.additive import denominator_of
-from tinygrad_edu.nn.samples import as_arrays, samples, some_samples
+from tinygrad_edu.nn.batching import as_arrays, num_samples, take_samples
 from tinygrad_edu.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.numeric.sampling import seeded
@@ -48,7 +48,7 @@ def check_additive(
     >>> check_additive(nn.cross_entropy, np.eye(3), np.array([0, 2, -100]))
     """
     target, output = as_arrays(target), tree_map(_wide, as_arrays(output))
-    count, rng = samples(output), seeded(rng)
+    count, rng = num_samples(output), seeded(rng)
     if count < 2 or denominator_of(loss, target) is None:
         raise DataError(
             f"check_additive needs at least two samples, and a loss with a denominator for its target. There are "
@@ -70,7 +70,7 @@ def check_additive(
 def _scaled(loss: Any, output: Any, target: Any, rows: Any) -> tuple[float, float, Any]:
     """Return the denominator for some rows, and their loss and gradient times it. The other rows are zero."""
     out = tree_map(lambda leaf: from_numpy(leaf[rows], leaf.dtype.kind == "f"), output)
-    labels = some_samples(target, rows)
+    labels = take_samples(target, rows)
     denominator = denominator_of(loss, labels) or 0.0
     if not denominator:  # the mean of no samples is NaN
         return 0.0, 0.0, np.zeros(sum(leaf.size for leaf in tree_leaves(output)))

@@ -1,4 +1,4 @@
-"""Training: the loop, what it measures, when it stops, and checkpoints that it goes on from to the same bits."""
+"""Training loop, metrics, early stopping, and checkpoints."""
 
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.early_stopping import EarlyStopping
@@ -17,7 +17,7 @@ from tinygrad_edu.training.metrics import (
     TopKAccuracy,
 )
 from tinygrad_edu.training.prediction import predict
-from tinygrad_edu.training.steps import Steps, TrainingStep
+from tinygrad_edu.training.train_step import Steps, TrainingStep
 
 __all__ = [
     "Accuracy", "BinaryAccuracy", "Checkpoints", "ConfusionMatrix", "EarlyStopping", "Epoch", "Epochs", "F1Score",

@@ -1,4 +1,4 @@
-"""Checkpoints: folders that hold all that a training run needs to go on to the same bits, each written as a whole."""
+"""Checkpoints: atomic snapshots of a training run, from which it continues to the same bits."""
 
 import hashlib
 import json
@@ -13,19 +13,19 @@ from typing import Any
 
 from numpy import ndarray
 
-from tinygrad_edu._checks import whole_number
+from tinygrad_edu._checks import integer
 from tinygrad_edu.errors import CheckpointError, DataError, DTypeError, TinygradError
 from tinygrad_edu.files import open_regular, reason, sync
 from tinygrad_edu.folder_lock import FolderLock
 from tinygrad_edu.nn.saving import decoded, encoded
-from tinygrad_edu.parallel.workers import ALONE, Workers, gather
-from tinygrad_edu.training.packing import pack, unpack
-from tinygrad_edu.training.parts import PartState, copy_part, put_back, read_part, require_part
+from tinygrad_edu.parallel.workers import ALONE, Workers, allgather
+from tinygrad_edu.training.checkpoint_state import PartState, capture_copy, capture_state, require_state, restore_state
+from tinygrad_edu.training.serialization import pack, unpack
 
 __all__ = ["Checkpoints"]
 
 FORMAT = 1
-KEPT = 2
+KEEP = 2
 STATE = "state.json"
 NAME, STAGED = "checkpoint-", ".writing-"
 POSITION = "position"
@@ -50,7 +50,7 @@ class Checkpoints:
     **parts
         All that changes in training: models, optimizers, averages, loaders, random generators, dicts and lists, and
         what has ``state_dict()`` and ``load_state_dict(values)``. `fit` adds its own. With a part come the generators
-        that it draws from: see `streams.streams_of`.
+        that it draws from: see `rng_discovery.find_generators`.
 
     Raises
     ------
@@ -100,50 +100,50 @@ class Checkpoints:
         self, folder: str | os.PathLike[str], every_steps: int | None = None, every_seconds: float = 0.0, **parts: Any
     ) -> None:
         self.folder, self.every_seconds = Path(folder), float(every_seconds)
-        self.every_steps = None if every_steps is None else whole_number("every_steps", every_steps, 1)
+        self.every_steps = None if every_steps is None else integer("every_steps", every_steps, 1)
         for name, part in parts.items():
             if name == POSITION or not name.isidentifier():
                 raise DTypeError(f"Checkpoints: a part cannot be named {name!r}, which files are named after.")
-            require_part(name, part)
+            require_state(name, part)
         self.parts = parts
         self.workers: Workers = ALONE
         self._lock: FolderLock | None = None
         encoded({})  # or it says now what has to be installed
 
-    def also(self, **parts: Any) -> "Checkpoints":
-        """Return the checkpoints of this run with more parts.
+    def with_parts(self, **parts: Any) -> "Checkpoints":
+        """Return these checkpoints with more parts.
 
         Raises
         ------
         DTypeError
-            Another part has a name of theirs.
+            A name is taken by another part.
         """
         for name in parts.keys() & self.parts.keys():
             if parts[name] is not self.parts[name]:
-                raise DTypeError(f"Checkpoints: there is another part named {name} already; give that another name.")
+                raise DTypeError(f"Checkpoints: another part is already named {name}; rename one of them.")
         found = Checkpoints(self.folder, self.every_steps, self.every_seconds, **{**self.parts, **parts})
-        return found.among(self.workers)
+        return found.for_workers(self.workers)
 
-    def among(self, workers: Workers) -> "Checkpoints":
-        """Let the first of some workers read for all of them what it saves, and return these checkpoints."""
+    def for_workers(self, workers: Workers) -> "Checkpoints":
+        """Let rank 0 lock, save and load for all workers. Return these checkpoints."""
         self.workers = workers
         return self
 
     def lock(self) -> None:
-        """Lock the folder, so that no other program writes into it before `unlock`. Of several workers the first does.
+        """Lock the folder against other programs until `unlock`. With several workers, rank 0 locks it.
 
         Raises
         ------
         CheckpointError
-            Another program has locked it. The message says which.
+            Another program has locked it; the message names the process.
         """
         workers = self.workers
-        found = workers.together(lambda: gather(workers, None if workers.rank else self._refusal()))
+        found = workers.collective(lambda: allgather(workers, None if workers.rank else self._lock_error()))
         if found[0] is not None:
             raise found[0]
 
     def unlock(self) -> None:
-        """Give up the lock on the folder, if these checkpoints hold it. Deleting them does the same."""
+        """Release the lock on the folder, if these checkpoints hold it."""
         if self._lock is not None:
             self._lock.release()
 
@@ -165,12 +165,12 @@ class Checkpoints:
         CheckpointError
             It cannot be written, or another program has locked the folder. Those that were there are as they were.
         """
-        states = {name: read_part(part) for name, part in {**self.parts, POSITION: position}.items()}
+        states = {name: capture_state(part) for name, part in {**self.parts, POSITION: position}.items()}
         try:
             with self._locked().threads:
                 self._remove(self.folder.glob(f"{STAGED}*"))
                 path = self._write(states)
-                self._remove(self._saved()[:-KEPT])
+                self._remove(self._saved()[:-KEEP])
         except OSError as error:
             raise CheckpointError(
                 f"cannot write a checkpoint to {self.folder}: {error.strerror or error}. Those that are there are as "
@@ -192,7 +192,7 @@ class Checkpoints:
             The last one is damaged, of another run or of a newer version, or another program has locked the folder.
             It is left alone, and the parts are as they were.
         """
-        found = self._read_by_the_first()
+        found = self._read_on_rank_0()
         if isinstance(found, CheckpointError):
             raise found
         if found is None:
@@ -200,14 +200,14 @@ class Checkpoints:
         last, states = found
         position: dict[str, Any] = {}
         try:
-            _put_all_back({**self.parts, POSITION: position}, states)
+            _restore_all({**self.parts, POSITION: position}, states)
         except CheckpointError as error:
             self.unlock()
             raise _unfit(last, error) from error
         return position
 
     def _locked(self) -> FolderLock:
-        """Return the lock on the folder, which this takes if it does not hold it."""
+        """Return the lock on the folder, and acquire it if necessary."""
         if self._lock is None or not self._lock.is_held():
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
@@ -216,25 +216,25 @@ class Checkpoints:
                 raise CheckpointError(f"Checkpoints: {error}") from error
         return self._lock
 
-    def _refusal(self) -> CheckpointError | None:
-        """Lock the folder, and return the error if another program has locked it."""
+    def _lock_error(self) -> CheckpointError | None:
+        """Try to lock the folder. Return an error if another program has locked it."""
         try:
-            with suppress(OSError):  # nobody can write there, or `save` says why it cannot
+            with suppress(OSError):  # the folder is not writable; `save` reports it
                 self._locked()
         except CheckpointError as error:
             return error
         return None
 
-    def _read_by_the_first(self) -> tuple[Path, dict[str, PartState]] | CheckpointError | None:
-        """Return what the first of the workers finds: where it is, and what it holds."""
+    def _read_on_rank_0(self) -> tuple[Path, dict[str, PartState]] | CheckpointError | None:
+        """Return the path and the states of the last checkpoint, as rank 0 reads them."""
         workers = self.workers
-        found: list[Any] = workers.together(lambda: gather(workers, None if workers.rank else self._last()))
+        found: list[Any] = workers.collective(lambda: allgather(workers, None if workers.rank else self._last()))
         first: tuple[Path, dict[str, PartState]] | CheckpointError | None = found[0]
         return first
 
     def _last(self) -> tuple[Path, dict[str, PartState]] | CheckpointError | None:
-        """Lock the folder. Return the last checkpoint, or the error that it gives; None where there is none."""
-        if refusal := self._refusal():
+        """Lock the folder and return the last checkpoint, an error, or None if there is no checkpoint."""
+        if refusal := self._lock_error():
             return refusal
         with self._lock.threads if self._lock is not None else nullcontext():
             return self._last_saved()
@@ -254,7 +254,7 @@ class Checkpoints:
             return _unfit(last, error, before)
 
     def _saved(self) -> list[Path]:
-        """Return the checkpoints that are there, the last one last."""
+        """Return the paths of the checkpoints, oldest first."""
         found = [path for path in self.folder.glob(f"{NAME}*") if path.name.removeprefix(NAME).isdecimal()]
         return sorted(found, key=_number)
 
@@ -272,7 +272,7 @@ class Checkpoints:
         return path
 
     def _remove(self, paths: Any) -> None:
-        """Remove folders, each at once to all who look for checkpoints."""
+        """Remove folders. Each is renamed first, so that no reader sees half a checkpoint."""
         for path in list(paths):
             left = self.folder / f"{STAGED}{secrets.token_hex(8)}"
             os.rename(path, left)
@@ -280,7 +280,7 @@ class Checkpoints:
 
 
 def _unfit(path: Path, error: CheckpointError, advice: str = "") -> CheckpointError:
-    """Return the error for a checkpoint that cannot be gone on from. Of the same run, an earlier one fits no better."""
+    """Return the error for a checkpoint that cannot be loaded."""
     why = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split())).removesuffix(".")
     return CheckpointError(f"cannot go on from {path}: {why}.{advice}")
 
@@ -290,7 +290,7 @@ def _number(path: Path) -> int:
 
 
 def _fill(folder: Path, states: Mapping[str, PartState]) -> None:
-    """Write the files of a checkpoint, and bring them to the disk."""
+    """Write the files of a checkpoint, and sync them to disk."""
     parts: dict[str, Any] = {}
     contents: dict[str, bytes] = {}
     for name, state in states.items():
@@ -299,18 +299,18 @@ def _fill(folder: Path, states: Mapping[str, PartState]) -> None:
         if arrays:
             contents[f"{name}.safetensors"] = encoded(arrays)
     run = {"parts": parts, "files": {name: _sha256(content) for name, content in contents.items()}}
-    told = {"format": FORMAT, "sha256": _sha256(_json(run)), **run}
-    contents[STATE] = json.dumps(told, indent=1).encode()
+    manifest = {"format": FORMAT, "sha256": _sha256(_json(run)), **run}
+    contents[STATE] = json.dumps(manifest, indent=1).encode()
     for name, content in contents.items():
         (folder / name).write_bytes(content)
-    for path in (*map(folder.joinpath, contents), folder):  # all after the last: together they take less time
+    for path in (*map(folder.joinpath, contents), folder):  # all at the end, which takes less time
         sync(path)
 
 
 def _read(folder: Path) -> dict[str, PartState]:
-    """Return the states in a checkpoint, once every checksum is right."""
-    told = _told(_content(folder, STATE))
-    parts, files = (_of_kind(dict, told.get(name), name) for name in ("parts", "files"))
+    """Return the states in a checkpoint, after verifying the checksums."""
+    manifest = _manifest(_content(folder, STATE))
+    parts, files = (_require_type(dict, manifest.get(name), name) for name in ("parts", "files"))
     try:
         return {name: _state(name, part, _arrays(folder, name, files)) for name, part in parts.items()}
     except (DataError, RecursionError) as error:
@@ -334,31 +334,31 @@ def _arrays(folder: Path, part: str, files: Mapping[str, Any]) -> dict[str, ndar
 
 
 def _state(name: str, part: Any, arrays: dict[str, ndarray]) -> PartState:
-    """Return the state of a part, of what the file says of it and of its arrays."""
-    _of_kind(dict, part, f"the part {name}")
+    """Return the state of a part from its entry in ``state.json`` and its arrays."""
+    _require_type(dict, part, f"the part {name}")
     if part.keys() != set(PartState._fields):
-        raise CheckpointError(f"{STATE} is wrong: the part {name} has not the entries {', '.join(PartState._fields)}")
+        raise CheckpointError(f"{STATE} is wrong: the part {name} must have the entries {', '.join(PartState._fields)}")
     return PartState(
-        _of_kind(str, part["kind"], f"the kind of {name}"),
-        _of_kind(dict, part["streams"], f"the streams of {name}"),
+        _require_type(str, part["kind"], f"the kind of {name}"),
+        _require_type(dict, part["streams"], f"the streams of {name}"),
         unpack(part["values"], arrays, name),
     )
 
 
-def _of_kind(kind: type, value: Any, what: str) -> Any:
-    """Return a value of ``state.json``, or raise if it is of another type."""
+def _require_type(kind: type, value: Any, what: str) -> Any:
+    """Return a value of ``state.json``, or raise if it has another type."""
     if not isinstance(value, kind):
         raise CheckpointError(f"{STATE} is wrong: {what} is {brief(value)}, which is not a {kind.__name__}")
     return value
 
 
-def _told(content: bytes) -> dict[str, Any]:
-    """Return what ``state.json`` says, without its format and its checksum, which are right."""
+def _manifest(content: bytes) -> dict[str, Any]:
+    """Return the content of ``state.json``, after verifying its format and checksum."""
     try:
-        told: dict[str, Any] = json.loads(content)
-        version, checksum = told.pop("format"), told.pop("sha256")
+        manifest: dict[str, Any] = json.loads(content)
+        version, checksum = manifest.pop("format"), manifest.pop("sha256")
         newer = isinstance(version, int) and version > FORMAT
-        whole = version == FORMAT and checksum == _sha256(_json(told))
+        whole = version == FORMAT and checksum == _sha256(_json(manifest))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         newer = whole = False
     if newer:
@@ -367,7 +367,7 @@ def _told(content: bytes) -> dict[str, Any]:
         )
     if not whole:
         raise CheckpointError(f"{STATE} was cut off or altered")
-    return told
+    return manifest
 
 
 def _content(folder: Path, name: str) -> bytes:
@@ -386,36 +386,36 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _put_all_back(parts: Mapping[str, Any], states: Mapping[str, PartState]) -> None:
-    """Put states back into all parts, or, where one does not fit, into none."""
+def _restore_all(parts: Mapping[str, Any], states: Mapping[str, PartState]) -> None:
+    """Restore the states of all parts, or of none if one does not fit."""
     if parts.keys() != states.keys():
         there, here = (", ".join(sorted(named.keys() - {POSITION})) for named in (states, parts))
         raise CheckpointError(f"it holds the parts {there}, and here are {here}")
-    before = {name: copy_part(part) for name, part in parts.items()}
+    before = {name: capture_copy(part) for name, part in parts.items()}
     touched: list[str] = []
     try:
         for name, part in parts.items():
             touched.append(name)
-            put_back(part, states[name])
+            restore_state(part, states[name])
     except BaseException as error:
-        kept = "".join(_undo(name, parts[name], before[name]) for name in touched)
+        kept = "".join(_roll_back(name, parts[name], before[name]) for name in touched)
         if isinstance(error, Exception):
             last = touched[-1]
-            raise CheckpointError(f"its part {last} does not fit: {_told_of(error, states[last])}{kept}") from error
+            raise CheckpointError(f"its part {last} does not fit: {_describe(error, states[last])}{kept}") from error
         raise
 
 
-def _undo(name: str, part: Any, state: PartState) -> str:
-    """Put back the state that a part had before. Return what to say where it does not take that."""
+def _roll_back(name: str, part: Any, state: PartState) -> str:
+    """Restore the previous state of a part. Return a message if that fails."""
     try:
-        put_back(part, state)
+        restore_state(part, state)
     except Exception as error:
-        return f"; and {name} does not take back its own state: {_told_of(error, state)}"
+        return f"; and {name} does not take back its own state: {_describe(error, state)}"
     return ""
 
 
-def _told_of(error: Exception, state: PartState) -> str:
-    """Return what an error says, with what caused it where the text alone does not tell."""
+def _describe(error: Exception, state: PartState) -> str:
+    """Return the message of an error. For an error that is not ours, include its class and the state."""
     if isinstance(error, TinygradError):
         return str(error)
     return f"it cannot be {brief(state.values)} ({type(error).__name__}: {error})"

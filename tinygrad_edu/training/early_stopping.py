@@ -1,4 +1,4 @@
-"""Early stopping: a training ends when a number has got no better for a while, with the best weights."""
+"""Early stopping: stop when a metric has not improved for some epochs, and restore the best weights."""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from numpy import ndarray
 
-from tinygrad_edu._checks import whole_number
+from tinygrad_edu._checks import integer
 from tinygrad_edu.nn import Module
 from tinygrad_edu.training.fields import from_fields, require_same_arrays
 
@@ -67,7 +67,7 @@ class EarlyStopping:
     ) -> None:
         if mode not in ("min", "max"):
             raise ValueError(f'EarlyStopping: mode is "min" or "max", not {mode!r}.')
-        self.model, self.patience = model, whole_number("patience", patience, 0)
+        self.model, self.patience = model, integer("patience", patience, 0)
         self.mode, self.min_delta = mode, float(min_delta)
         self.best = math.inf if mode == "min" else -math.inf
         self.calls = self.best_call = 0

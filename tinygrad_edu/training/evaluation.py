@@ -1,4 +1,4 @@
-"""Evaluation: the metrics of a model, in shards where its samples are independent."""
+"""Evaluate the metrics of a model, in shards where its samples are independent."""
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,19 +13,19 @@ from tinygrad_edu.engine import no_grad, values_of
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import denominator_of
-from tinygrad_edu.nn.coupling import Loss
+from tinygrad_edu.nn.batching import as_arrays, as_tensors, inputs_and_target, num_samples
 from tinygrad_edu.nn.randomness import loss_stream, random_stream, stream_of, stream_seeds
-from tinygrad_edu.nn.samples import as_arrays, as_inputs, inputs_and_target, samples
+from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.parallel import map_shards, shards, single_threaded_blas
 from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.gradients import scalar
 from tinygrad_edu.parallel.joined import detached, join
-from tinygrad_edu.parallel.pairwise import PairwiseSum, share
 from tinygrad_edu.parallel.sharded_model import ShardedModel
-from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
+from tinygrad_edu.parallel.tree_sum import TreeSum, shard_range
+from tinygrad_edu.parallel.workers import ALONE, Workers, allgather, run_on_all
 from tinygrad_edu.pytree import tree_map
-from tinygrad_edu.training.batches import Batches, has_order, is_one_batch, sampled, untaken
+from tinygrad_edu.training.batches import Batches, as_sampled_batch, has_order, is_one_batch, remaining_batches
 from tinygrad_edu.training.metrics import Metric
 
 __all__ = ["SHARD_SIZE", "arrays_of", "evaluate", "evaluate_sharded", "evaluating"]
@@ -132,10 +132,12 @@ def evaluate_sharded(
     def compute() -> list[Totals]:
         rng = np.random.default_rng(0)
         count = workers.threads if threads is None else threads
-        return [run.sums(batch, rng, count) for batch in map(sampled, untaken(kept, order)) if len(batch)]
+        return [
+            run.sums(batch, rng, count) for batch in map(as_sampled_batch, remaining_batches(kept, order)) if len(batch)
+        ]
 
     with evaluating(model.model):
-        totals = workers.together(compute)
+        totals = workers.collective(compute)
     if metrics and not totals:
         raise DTypeError("evaluate: there are no batches, and so nothing to measure.")
     return {name: each.value(reduce(np.add, [sums[name] for sums in totals])) for name, each in run.metrics.items()}
@@ -169,7 +171,7 @@ class LossValue(Metric):
         The outputs are what the model returns, and not arrays as those of other metrics.
         """
         denominator = denominator_of(self.loss, targets)
-        weight = samples(targets) if denominator is None else denominator
+        weight = num_samples(targets) if denominator is None else denominator
         return np.array([weight * scalar(self.loss(outputs, targets)).item() if weight else 0.0, weight])
 
 
@@ -189,14 +191,14 @@ class _Evaluation:
     def sums(self, batch: SampledBatch, rng: np.random.Generator, threads: int) -> Totals:
         """Return the sums of a batch: over its shards, or of the whole batch."""
         parts, state = shards(len(batch), SHARD_SIZE), rng.bit_generator.state
-        if len(parts) > 1 and self.model.is_cut():
+        if len(parts) > 1 and self.model.is_sharded():
             self.model.begin_batch(self.model.model.parameters())
             try:
                 return self._summed(batch, parts, stream_seeds(rng, len(parts)), threads)
             except WholeBatchNeeded as signal:
-                self.model.give_up(str(signal))
+                self.model.disable_sharding(str(signal))
             rng.bit_generator.state = state
-        found = on_all(self.workers, lambda: next(map_shards(lambda k: self._whole(batch, rng), 1, threads)))
+        found = run_on_all(self.workers, lambda: next(map_shards(lambda k: self._whole(batch, rng), 1, threads)))
         self.model.warn_once()
         return found
 
@@ -206,7 +208,7 @@ class _Evaluation:
         stream = stream_of(seeds[0])
         inputs, target = inputs_and_target(batch.take(slice(len(batch)), stream))
         with random_stream(stream):
-            out = self.model.model(*as_inputs(inputs))
+            out = self.model.model(*as_tensors(inputs))
         with random_stream(loss_stream(seeds[0])):
             target = as_arrays(target)
             sums = self._others(self.metrics, out, target)  # before the losses, which may write into the output
@@ -216,17 +218,17 @@ class _Evaluation:
         self, batch: SampledBatch, parts: list[slice], seeds: ndarray, threads: int, names: Collection[str] = ()
     ) -> Totals:
         """Return the sums over the shards of a batch; those of the named losses, of their joined outputs."""
-        own = share(len(parts), self.workers.size, self.workers.rank)
+        own = shard_range(len(parts), self.workers.size, self.workers.rank)
 
         def compute() -> list[tuple[Totals, Any]]:
             return list(map_shards(lambda i: self._shard(batch, parts, seeds, own[i], names), len(own), threads))
 
-        found = on_all(self.workers, compute)
-        of_shards = [each for of_rank in gather(self.workers, found) for each in of_rank]
+        found = run_on_all(self.workers, compute)
+        of_shards = [each for of_rank in allgather(self.workers, found) for each in of_rank]
         missing = {name for sums, _ in of_shards for name in self.metrics.keys() - sums.keys()}
         if any(rest is None for _, rest in of_shards) and missing:  # of some targets, a loss has no denominator
             return self._summed(batch, parts, seeds, threads, missing)
-        total: PairwiseSum[Totals] = PairwiseSum(len(parts), _add)
+        total: TreeSum[Totals] = TreeSum(len(parts), _add)
         for k, (sums, _) in enumerate(of_shards):
             total.push((0, k), {name: each for name, each in sums.items() if name not in missing})
         return total.pending[0][1] | self._of_joined(missing, [rest for _, rest in of_shards], seeds)

@@ -1,4 +1,4 @@
-"""Dataclasses from the fields that a checkpoint holds, each of the type that the class declares."""
+"""Build dataclasses from saved fields, with a check of their types."""
 
 from collections.abc import Mapping
 from dataclasses import fields

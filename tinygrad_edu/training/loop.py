@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu._checks import whole_number
+from tinygrad_edu._checks import integer
 from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import (
@@ -21,16 +21,16 @@ from tinygrad_edu.errors import (
     StateDictError,
 )
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.coupling import Loss
+from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer
-from tinygrad_edu.parallel.workers import ALONE, Workers, any_of, require_alike
-from tinygrad_edu.training.batches import Batches, has_order, refuse_iterator, untaken
+from tinygrad_edu.parallel.workers import ALONE, Workers, allreduce_any, require_equal
+from tinygrad_edu.training.batches import Batches, has_order, refuse_iterator, remaining_batches
+from tinygrad_edu.training.checkpoint_state import has_generators
 from tinygrad_edu.training.checkpoints import Checkpoints
 from tinygrad_edu.training.evaluation import evaluate_sharded
 from tinygrad_edu.training.fields import from_fields
 from tinygrad_edu.training.metrics import Metric
-from tinygrad_edu.training.parts import has_streams
-from tinygrad_edu.training.steps import Steps, TrainingStep
+from tinygrad_edu.training.train_step import Steps, TrainingStep
 
 __all__ = ["Epoch", "Epochs", "fit"]
 
@@ -66,19 +66,19 @@ class Epoch:
 
 
 @dataclass
-class Place:
-    """Where a run is: after some steps of an epoch, or, with none of them, between two epochs.
+class Progress:
+    """The progress of a run within its epochs.
 
     Attributes
     ----------
     epoch, step : int
-        How many are over.
+        The numbers of completed epochs and steps.
     batches : int
-        How many of the epoch under way are done, in the `order` that was drawn for it.
+        The number of completed batches of the current epoch, in the `order` drawn for it.
     losses, samples : list
-        Of the steps of this epoch.
+        The losses and the numbers of samples of the steps of this epoch.
     seconds : float
-        Spent on them.
+        The time that these steps took.
     """
 
     epoch: int = 0
@@ -90,7 +90,7 @@ class Place:
     seconds: float = 0.0
 
     def add(self, step: TrainingStep) -> None:
-        """Note a step that was taken."""
+        """Add the result of a step."""
         self.step += 1
         self.batches += step.batches
         self.losses.append(step.loss)
@@ -162,9 +162,9 @@ def fit(
 
     Raises
     ------
-    DTypeError, DataError
-        `batches` is a generator, which the first epoch would leave empty, or has none; a setting that cannot be; or
-        checkpoints in the middle of an epoch of batches that cannot be taken up there.
+    DTypeError, ValueError
+        `batches` is an iterator, or empty; a setting is not valid; or the batches cannot resume in the middle of an
+        epoch, as `checkpoints` asks for.
     NonFiniteLossError
         The loss, or a gradient, became infinite or NaN: the message has the epoch, the batch, and the first op that
         made such a number, with your line that called it.
@@ -184,22 +184,22 @@ def fit(
     >>> model = nn.Linear(2, 2, rng=rng)
     >>> optimizer, stopping = optim.SGD(model.parameters(), lr=0.5), EarlyStopping(model, patience=2)
     >>> loader = data.DataLoader(x, y, batch_size=20, rng=rng)
-    >>> told = {"metrics": {"accuracy": Accuracy()}, "evaluate_on": {"train": [(x, y)]}}
-    >>> for epoch in fit(model, optimizer, nn.cross_entropy, loader, 30, rng=rng, **told):
+    >>> settings = {"metrics": {"accuracy": Accuracy()}, "evaluate_on": {"train": [(x, y)]}}
+    >>> for epoch in fit(model, optimizer, nn.cross_entropy, loader, 30, rng=rng, **settings):
     ...     if stopping(epoch.loss):
     ...         break
     >>> epoch.metrics["train_accuracy"] > 0.95
     True
     """
-    epochs = whole_number("epochs", epochs, 0)
-    sets = dict(evaluate_on or {})
-    for name, each in {"the batches": batches, **sets}.items():
+    epochs = integer("epochs", epochs, 0)
+    eval_sets = dict(evaluate_on or {})
+    for name, each in {"the batches": batches, **eval_sets}.items():
         refuse_iterator(name, each)
     steps = Steps(model, optimizer, loss, rng, schedule, max_norm, accumulate, average, shard_size, workers)
-    evaluate_every = whole_number("evaluate_every", evaluate_every, 1)
-    run = _Run(steps, batches, dict(metrics or {}), sets, evaluate_every, [] if history is None else history)
+    evaluate_every = integer("evaluate_every", evaluate_every, 1)
+    run = _Run(steps, batches, dict(metrics or {}), eval_sets, evaluate_every, [] if history is None else history)
     if checkpoints is not None:
-        run.watch(checkpoints, resume)
+        run.use_checkpoints(checkpoints, resume)
     elif resume:
         raise DTypeError("fit(): to resume, it needs the checkpoints: checkpoints=Checkpoints(folder).")
     return Epochs(run.epochs(epochs, on_step, stop))
@@ -251,94 +251,92 @@ def _is_order(order: Any) -> bool:
 
 @dataclass
 class _Run:
-    """A training: how its steps are taken, on what, and where it is."""
+    """A training run: its settings, its data and its progress."""
 
     steps: Steps
     batches: Batches
     metrics: dict[str, Metric | Loss]
-    sets: dict[str, Batches]
+    eval_sets: dict[str, Batches]
     evaluate_every: int
     history: list[Epoch]
-    place: Place = field(default_factory=Place)
-    unseen: bool = False  # whether the last epoch in the history has yet to be yielded, or the loop is busy with it
+    progress: Progress = field(default_factory=Progress)
+    unseen: bool = False  # whether the caller's loop has not finished with the last epoch in the history
     checkpoints: Checkpoints | None = None
-    saved: float = field(default_factory=time.monotonic)  # when it was last, or when the run began
+    saved: float = field(default_factory=time.monotonic)  # the time of the last checkpoint, or of the start
 
-    def watch(self, checkpoints: Checkpoints, resume: bool) -> None:
-        """Let checkpoints hold all of this, and go on after the last one if that is asked for."""
+    def use_checkpoints(self, checkpoints: Checkpoints, resume: bool) -> None:
+        """Add the parts of this run to the checkpoints, lock them, and load the last one if `resume`."""
         if checkpoints.every_steps and not (has_order(self.batches) or isinstance(self.batches, list)):
             raise DTypeError(
-                f"fit(): checkpoints every {checkpoints.every_steps} steps need batches that can be taken up in the "
-                f"middle of an epoch, a tinygrad_edu.data.DataLoader or a list, and these are a "
-                f"{type(self.batches).__name__}."
+                f"fit(): checkpoints every {checkpoints.every_steps} steps need batches that can resume in the middle "
+                f"of an epoch: give a tinygrad_edu.data.DataLoader or a list, not a {type(self.batches).__name__}."
             )
         parts = {"fit": self, "model": self.steps.model, "optimizer": self.steps.optimizer, "rng": self.steps.rng}
         parts |= {"average": self.steps.average} if self.steps.average is not None else {}
         parts |= {"tensors": _Tensors(others)} if (others := self.steps.others()) else {}
-        if isinstance(loss := self.steps.loss, Module) and (loss.state_dict() or has_streams(loss)):
+        if isinstance(loss := self.steps.loss, Module) and (loss.state_dict() or has_generators(loss)):
             parts["loss"] = loss
-        drawn = {"batches": self.batches, **{f"{name}_batches": each for name, each in self.sets.items()}}
-        parts |= {name: each for name, each in drawn.items() if has_streams(each)}
-        self.checkpoints = checkpoints.also(**parts).among(self.steps.workers)
+        drawn = {"batches": self.batches, **{f"{name}_batches": each for name, each in self.eval_sets.items()}}
+        parts |= {name: each for name, each in drawn.items() if has_generators(each)}
+        self.checkpoints = checkpoints.with_parts(**parts).for_workers(self.steps.workers)
         self.checkpoints.lock()
         if resume:
             self.checkpoints.load()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where this is, the epochs that are over, and whether the loop has yet to see the last of them.
-
-        And how the model broke its promise of independent samples: its batches stay whole.
-        """
+        """Return the progress, the history, and why batches are computed whole, if they are."""
         history, broken = [asdict(epoch) for epoch in self.history], self.steps.sharded.broken
-        return {"place": vars(self.place), "history": history, "unseen": self.unseen, "broken": broken}
+        return {"progress": vars(self.progress), "history": history, "unseen": self.unseen, "broken": broken}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Go on from there."""
-        place = from_fields(Place, saved["place"], "the place")
-        counts = min(place.epoch, place.step, place.batches), len(place.losses) - len(place.samples)
-        if counts[0] < 0 or counts[1] or not _is_order(place.order):
-            raise StateDictError(f"the place {place} is not one in a training")
-        if has_order(self.batches) and place.batches:
-            untaken(self.batches, place.order, place.batches)
+        """Restore the state that `state_dict` returned."""
+        progress = from_fields(Progress, saved["progress"], "the progress")
+        counts = min(progress.epoch, progress.step, progress.batches), len(progress.losses) - len(progress.samples)
+        if counts[0] < 0 or counts[1] or not _is_order(progress.order):
+            raise StateDictError(f"{progress} is not a valid progress")
+        if has_order(self.batches) and progress.batches:
+            remaining_batches(self.batches, progress.order, progress.batches)
         history = [from_fields(Epoch, epoch, "the history") for epoch in saved["history"]]
         if not isinstance(broken := saved.get("broken"), str | None):
             raise StateDictError(f"the reason for whole batches is {broken!r}")
-        self.place, self.history[:], self.unseen = place, history, bool(history) and saved.get("unseen") is True
+        self.progress, self.history[:], self.unseen = progress, history, bool(history) and saved.get("unseen") is True
         self.steps.sharded.broken = broken
 
     def epochs(
         self, count: int, on_step: Callable[[TrainingStep], None] | None, stop: Callable[[], bool] | None
     ) -> Iterator[Epoch]:
-        """Train until so many epochs are over, and yield each.
+        """Train until `count` epochs are complete, and yield each.
 
-        The last one is saved before it is yielded, since a loop may end there, and once more when the loop has seen it.
+        The last epoch is saved before it is yielded, because the caller's loop may end there, and again afterwards.
         """
         try:
-            while self.unseen or self.place.epoch < count:
+            while self.unseen or self.progress.epoch < count:
                 if not self.unseen:
                     self._train(on_step, stop)
-                    number = self.place.epoch + 1
-                    self.history.append(self._over(evaluated=number == count or number % self.evaluate_every == 0))
+                    number = self.progress.epoch + 1
+                    self.history.append(
+                        self._finish_epoch(evaluated=number == count or number % self.evaluate_every == 0)
+                    )
                     self.unseen = True
                     if number == count:
                         self._save(always=True)
                 yield self.history[-1]
                 self.unseen = False
-                self._save(always=self.place.epoch >= count)
+                self._save(always=self.progress.epoch >= count)
         finally:
             if self.checkpoints is not None:
                 self.checkpoints.unlock()
 
     def _train(self, on_step: Callable[[TrainingStep], None] | None, stop: Callable[[], bool] | None) -> None:
-        """Take the steps of an epoch that are still to be taken."""
-        place, every = self.place, self.checkpoints.every_steps if self.checkpoints is not None else None
+        """Take the remaining steps of the current epoch."""
+        progress, every = self.progress, self.checkpoints.every_steps if self.checkpoints is not None else None
         last = time.perf_counter()
-        for step in self.steps.over(self._batches(), place.step, place.epoch + 1, place.batches):
-            place.add(step)
-            place.seconds += time.perf_counter() - last
+        for step in self.steps.run(self._batches(), progress.step, progress.epoch + 1, progress.batches):
+            progress.add(step)
+            progress.seconds += time.perf_counter() - last
             if on_step is not None:
                 on_step(step)
-            if every is not None and place.step % every == 0:
+            if every is not None and progress.step % every == 0:
                 self._save()
             if stop is not None and self._any_asks(stop):
                 raise KeyboardInterrupt
@@ -346,40 +344,41 @@ class _Run:
 
     def _any_asks(self, stop: Callable[[], bool]) -> bool:
         workers = self.steps.workers
-        return workers.together(lambda: any_of(workers, stop()))
+        return workers.collective(lambda: allreduce_any(workers, stop()))
 
     def _batches(self) -> Iterator[Any]:
-        """Return the batches of this epoch that are not done: in a new order, or in that of a checkpoint."""
-        if has_order(self.batches) and not self.place.batches:
-            self.place.order = self.batches.draw_order()
-        require_alike(self.steps.workers, {"the order of the samples": [self.place.order]})
-        return untaken(self.batches, self.place.order, self.place.batches)
+        """Return the remaining batches of this epoch, in a new order or in that of a checkpoint."""
+        if has_order(self.batches) and not self.progress.batches:
+            self.progress.order = self.batches.draw_order()
+        require_equal(self.steps.workers, {"the order of the samples": [self.progress.order]})
+        return remaining_batches(self.batches, self.progress.order, self.progress.batches)
 
-    def _over(self, evaluated: bool) -> Epoch:
-        """Return what the epoch came to, and begin the next one."""
-        place = self.place
-        if not place.losses:
+    def _finish_epoch(self, evaluated: bool) -> Epoch:
+        """Return the result of the epoch, and begin the next one."""
+        progress = self.progress
+        if not progress.losses:
             raise DataError(
                 "fit(): there are no batches to train on. A DataLoader with drop_last=True has none where batch_size "
                 "is larger than the number of samples."
             )
         epoch = Epoch(
-            epoch=place.epoch + 1,
-            loss=float(np.average(place.losses, weights=place.samples)),
-            metrics=self._measured() if evaluated else {},
+            epoch=progress.epoch + 1,
+            loss=float(np.average(progress.losses, weights=progress.samples)),
+            metrics=self._evaluate() if evaluated else {},
             learning_rate=self.steps.optimizer.param_groups[0]["lr"],
-            steps=len(place.losses),
-            seconds=place.seconds,
+            steps=len(progress.losses),
+            seconds=progress.seconds,
         )
-        self.place = Place(place.epoch + 1, place.step)
+        self.progress = Progress(progress.epoch + 1, progress.step)
         return epoch
 
-    def _measured(self) -> dict[str, Any]:
+    def _evaluate(self) -> dict[str, Any]:
         average = self.steps.average
         with average.swap() if average is not None else nullcontext():
-            model, workers = self.steps.sharded, self.steps.workers  # what training found out of the model counts here
+            model, workers = self.steps.sharded, self.steps.workers  # keeps the reason to compute batches whole
             found = {
-                name: evaluate_sharded(model, each, self.metrics, workers=workers) for name, each in self.sets.items()
+                name: evaluate_sharded(model, each, self.metrics, workers=workers)
+                for name, each in self.eval_sets.items()
             }
         return {f"{name}_{metric}": value for name, values in found.items() for metric, value in values.items()}
 
@@ -393,5 +392,5 @@ class _Run:
             return
         try:
             self.checkpoints.save()
-        except (CheckpointError, DTypeError) as error:  # the latter for a metric, say, that no file can hold
+        except (CheckpointError, DTypeError) as error:  # DTypeError: a value that no file can hold, such as a metric's
             warn_caller(f"{error} The training goes on without it.", CheckpointWarning)

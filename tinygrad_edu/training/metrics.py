@@ -1,4 +1,4 @@
-"""Metrics of outputs and targets: exact over any batches, because what is added up are counts and sums, not means."""
+"""Metrics, computed from sums and counts so that they are exact over batches."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import whole_number
+from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DataError, DTypeError, ShapeError
 
@@ -105,7 +105,7 @@ class TopKAccuracy(Metric):
     ignore_index: int = -100
 
     def __post_init__(self) -> None:
-        whole_number("k", self.k, 1)
+        integer("k", self.k, 1)
 
     def sums(self, outputs: ndarray, targets: ndarray) -> ndarray:
         """Return how many are right, and how many there are."""

@@ -1,18 +1,18 @@
-"""Predictions: the most likely class of each image."""
+"""Predict the most likely class of each image."""
 
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import whole_number
+from tinygrad_edu._checks import integer
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.samples import as_arrays, as_inputs, samples, some_samples
+from tinygrad_edu.nn.batching import as_arrays, as_tensors, num_samples, take_samples
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
 from tinygrad_edu.parallel import map_shards, shards
-from tinygrad_edu.parallel.pairwise import share
 from tinygrad_edu.parallel.sharded_model import ShardedModel
-from tinygrad_edu.parallel.workers import ALONE, Workers, gather, on_all
+from tinygrad_edu.parallel.tree_sum import shard_range
+from tinygrad_edu.parallel.workers import ALONE, Workers, allgather, run_on_all
 from tinygrad_edu.pytree import tree_map
 from tinygrad_edu.training.evaluation import SHARD_SIZE, arrays_of, evaluating
 
@@ -50,31 +50,31 @@ def predict(
         The model declares nothing, and no `batch_size` is given; or it breaks its promise.
     """
     inputs = as_arrays(x if isinstance(x, tuple) else (x,))
-    count, sharded = samples(inputs), ShardedModel(model)
-    size = max(count, 1) if batch_size is None else whole_number("batch_size", batch_size, 1)
+    count, sharded = num_samples(inputs), ShardedModel(model)
+    size = max(count, 1) if batch_size is None else integer("batch_size", batch_size, 1)
     threads = workers.threads if threads is None else threads
 
     def classes(part: slice, cut: bool) -> Any:
-        given = some_samples(inputs, part)
-        out = sharded.output(given, part, np.random.default_rng(0)) if cut else model(*as_inputs(given))
+        given = take_samples(inputs, part)
+        out = sharded.output(given, part, np.random.default_rng(0)) if cut else model(*as_tensors(given))
         return tree_map(_classes, arrays_of(out))
 
     def of(parts: list[slice], cut: bool) -> list[Any]:
-        own = share(len(parts), workers.size, workers.rank)
-        found = on_all(workers, lambda: list(map_shards(lambda i: classes(parts[own[i]], cut), len(own), threads)))
-        return [each for of_worker in gather(workers, found) for each in of_worker]
+        own = shard_range(len(parts), workers.size, workers.rank)
+        found = run_on_all(workers, lambda: list(map_shards(lambda i: classes(parts[own[i]], cut), len(own), threads)))
+        return [each for of_worker in allgather(workers, found) for each in of_worker]
 
     def compute() -> list[Any]:
-        if size > SHARD_SIZE and count > SHARD_SIZE and sharded.is_cut():
+        if size > SHARD_SIZE and count > SHARD_SIZE and sharded.is_sharded():
             sharded.begin_batch(model.parameters())
             try:
                 return of(shards(count, SHARD_SIZE), cut=True)
             except WholeBatchNeeded as signal:
-                sharded.give_up(str(signal))
+                sharded.disable_sharding(str(signal))
         return of(shards(count, size), cut=False)
 
     with evaluating(model):
-        found = workers.together(compute)
+        found = workers.collective(compute)
     sharded.warn_once()
     return tree_map(lambda *parts: np.concatenate(parts), *found) if found else np.zeros(0, np.int64)
 

@@ -34,7 +34,7 @@ from tinygrad_edu.engine.op import Op, Rules
 from tinygrad_edu.engine.recorder import plain_call, record, recorded
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale
 from tinygrad_edu.name_tables import KEYWORDS
-from tinygrad_edu.names import refuse_keywords
+from tinygrad_edu.names import raise_unexpected_keyword
 from tinygrad_edu.plain_mode import faster_than
 
 # A line that begins with x is there for each input, one that begins with s for each setting; <x> and <s> are their
@@ -44,7 +44,7 @@ from tinygrad_edu.plain_mode import faster_than
 _CALL = """\
   def <op>(<parameters>):
 s     if <s>.__class__ is _Tensor: <s> = _setting(_op, '<s>', <s>)
-k     if _others: _refuse_keywords('<op>', _others, _op.settings)
+k     if _others: _raise_unexpected_keyword('<op>', _others, _op.settings)
       if <all <x>.__class__ is _ndarray>:
           try:
               return _forward(<each <x>, ><given>)
@@ -202,7 +202,7 @@ def _compiled(op: Op, rules: Rules) -> Callable[..., Any]:
         "_ndarray": ndarray, "_shape_of": np.shape, "_FLOAT32": FLOAT32, "_KEPT_AS_GIVEN": KEPT_AS_GIVEN,
         "_innermost_block": innermost_block, "_operand": operand, "_frozen": frozen, "_result": result,
         "_follow": follow, "_explain": explain, "_cell_of": cell_of, "_refuse_stale": refuse_stale, "_setting": setting,
-        "_refuse_keywords": refuse_keywords, "_recorded": recorded,
+        "_raise_unexpected_keyword": raise_unexpected_keyword, "_recorded": recorded,
     }  # fmt: skip
     exec(compile(text, filename, "exec"), space)
     rules.vjps = tuple((k, space[f"_vjp_{x}"]) for k, x in enumerate(rules.names))

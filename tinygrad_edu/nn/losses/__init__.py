@@ -1,4 +1,4 @@
-"""The losses, each as a function and as a module: how far predictions are from their targets, as one number."""
+"""Loss functions, each also as a module."""
 
 from typing import TYPE_CHECKING
 

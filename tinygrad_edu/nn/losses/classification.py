@@ -1,25 +1,25 @@
-"""Losses of classes: cross entropy and its kin, of logits, logarithms of probabilities, and probabilities."""
+"""Classification losses: cross entropy, negative log likelihood, binary and multilabel losses."""
 
 from typing import Any
 
 import numpy as np
 
+from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.nn.additive import additive, elements, label_weights, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
 from tinygrad_edu.ops import cross_entropy, getitem, logsigmoid, mean, negative
-from tinygrad_edu.ops.choosing import keep
-from tinygrad_edu.ops.classification import held_cross_entropy, places, sigmoid_cross_entropy
+from tinygrad_edu.ops.classification import clamped_cross_entropy, places, sigmoid_cross_entropy
 from tinygrad_edu.ops.cross_entropies import (
     check_labels,
     class_weight,
     loss_of_labels,
     one_sample,
     reduce_losses,
-    require_index,
     require_reduction,
 )
 from tinygrad_edu.ops.reduction import as_floating
+from tinygrad_edu.ops.selection import keep
 
 __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "MultiLabelSoftMarginLoss", "NLLLoss", "binary_cross_entropy",
@@ -65,7 +65,7 @@ def nll_loss(
     require_reduction(name, reduction)
     if log_p.ndim == 1:
         return one_sample(nll_loss, log_p, labels, reduction, weight=weight, ignore_index=ignore_index)
-    index = require_index(name, ignore_index)
+    index = integer(f"{name}: ignore_index", ignore_index)
     counts = check_labels(name, "log probabilities", log_p.shape, labels, index)
     weight = None if weight is None else class_weight(name, weight, log_p.shape[1], log_p)
     return loss_of_labels(
@@ -139,7 +139,7 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction:
     """
     p, t = _two_classes("binary_cross_entropy", input, target, reduction)
     _probabilities("binary_cross_entropy", "the input has probabilities, such as from Sigmoid()", p)
-    return reduce_losses(times_weight("binary_cross_entropy", held_cross_entropy(p, t), weight), reduction)
+    return reduce_losses(times_weight("binary_cross_entropy", clamped_cross_entropy(p, t), weight), reduction)
 
 
 @additive(elements)

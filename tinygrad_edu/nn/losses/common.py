@@ -1,4 +1,4 @@
-"""What losses share: the module that keeps their settings, and what they demand of a prediction and its target."""
+"""Shared code of the losses: the module that stores settings, and checks of arguments."""
 
 from collections.abc import Callable
 from typing import Any, Literal

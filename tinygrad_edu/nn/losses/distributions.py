@@ -1,4 +1,4 @@
-"""Losses of distributions: how far one is from another, and how unlikely what was seen is under one."""
+"""Losses between distributions: KL divergence, Gaussian and Poisson negative log likelihood."""
 
 import math
 from typing import Any, Literal
@@ -10,8 +10,8 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.additive import additive, elements
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import exp, expand_dims, log, square, where, xlogy
-from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.cross_entropies import beside, reduce_losses
+from tinygrad_edu.ops.selection import keep
 
 __all__ = ["GaussianNLLLoss", "KLDivLoss", "PoissonNLLLoss", "gaussian_nll_loss", "kl_div", "poisson_nll_loss"]
 

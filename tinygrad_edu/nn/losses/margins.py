@@ -1,4 +1,4 @@
-"""Losses with a margin: what is right shall not only win, but win by so much; beyond it there is nothing to gain."""
+"""Margin losses (hinge losses)."""
 
 from typing import Any, Literal
 
@@ -9,10 +9,10 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.additive import additive, elements, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import clip, getitem, logsigmoid, mean, multiply, negative, relu, square, sum, where
-from tinygrad_edu.ops.choosing import keep
 from tinygrad_edu.ops.classification import places
 from tinygrad_edu.ops.cross_entropies import check_labels, class_weight, one_sample, reduce_losses, require_reduction
 from tinygrad_edu.ops.reduction import as_floating
+from tinygrad_edu.ops.selection import keep
 
 __all__ = [
     "HingeEmbeddingLoss", "MultiLabelMarginLoss", "MultiMarginLoss", "SoftMarginLoss", "hinge_embedding_loss",

@@ -1,4 +1,4 @@
-"""Losses of numbers that should be near others: squared, absolute, and those that turn from one into the other."""
+"""Regression losses: squared, absolute, smooth L1 and Huber."""
 
 from typing import Any
 

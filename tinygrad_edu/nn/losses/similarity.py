@@ -1,4 +1,4 @@
-"""Losses of pairs and triplets: which of two is greater, what is alike, and what is nearer than something else."""
+"""Losses of pairs and triplets."""
 
 from collections.abc import Callable
 from functools import partial

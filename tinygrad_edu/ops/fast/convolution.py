@@ -52,7 +52,7 @@ def _form(out: int, c: int, groups: int, window: Window, *arrays: ndarray) -> Fo
     return _BY_SAMPLES if lie_by_samples(window, *arrays) else _BY_ROWS
 
 
-@op
+@op(name="conv2d")
 def correlate(
     x: Array, weight: Array, /, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
 ) -> Array:
@@ -69,7 +69,7 @@ def _maps(x: Array, weight: Array, bias: Array | None, window: Window, groups: i
     return samples_first(form.maps(x.transpose(1, 2, 3, 0), weight, window, groups, bias))
 
 
-@op
+@op(name="conv2d")
 def affine_maps(
     x: Array, weight: Array, bias: Array, /, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1, groups: int = 1
 ) -> Array:
@@ -83,7 +83,7 @@ def affine_maps(
     return _maps(x, weight, None, window, groups) + bias[:, None, None]
 
 
-@op
+@op(name="conv_transpose2d")
 def correlate_images(
     maps: Array, weight: Array, /, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
@@ -119,7 +119,7 @@ def correlate_images(
     return samples_first(form.images(maps, weight, window, groups))
 
 
-@op
+@op(name="conv_transpose2d")
 def affine_images(
     maps: Array, weight: Array, bias: Array, /, size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
@@ -129,7 +129,7 @@ def affine_images(
     return np.add(images, bias, out=images if np.result_type(images, bias) == images.dtype else None)
 
 
-@op
+@op(name="conv2d")
 def correlate_kernels(
     maps: Array, x: Array, /, kernel_size: Size, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Array:
@@ -161,7 +161,7 @@ affine_maps.vjps(**correlate.vjp_functions, bias=lambda g: sum(g, axis=(0, 2, 3)
 affine_images.vjps(**correlate_images.vjp_functions, bias=lambda g: sum(g, axis=(0, 2, 3)))
 
 
-@op
+@op(name="conv2d")
 def samples_innermost(x: Array) -> Array:
     """Return images (N, C, H, W), in memory with all samples of a pixel side by side: a view of those that lie so.
 

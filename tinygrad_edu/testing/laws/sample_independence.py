@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Array, Tensor, from_numpy, values_of
 from tinygrad_edu.nn import Lambda, Module
-from tinygrad_edu.nn.coupling import couples_samples, declaration
+from tinygrad_edu.nn.sample_independence import couples_samples, declaration
 from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, WholeBatchNeeded, shard_forward
 from tinygrad_edu.pytree import tree_leaves
 from tinygrad_edu.testing.failures import LawBroken

@@ -76,7 +76,7 @@ def _by_checks(source: Source, chosen: tuple[str, ...], given: argparse.Namespac
             return (
                 f"{type(error).__name__}: {error}\nThe checks do not pass op {op.name} as it is, so they tell no "
                 f"mutant from it. If it is right, say what it can be called with, in {source.path}:\n"
-                f"    OP_CALLS[{op.name!r}] = one_input({op.name}, low=..., high=...)"
+                f"    OP_CALLS[{op.__name__!r}] = one_input({op.__name__}, low=..., high=...)"
             )
     mutants = {n: m for n, m in enumerate(ops.mutants_of(module, chosen)) if re.search(given.k, str(m))}
     if not mutants:

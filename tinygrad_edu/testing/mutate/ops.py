@@ -51,7 +51,7 @@ def load(path: Path) -> None:
 def ops_of(module: str, chosen: Sequence[str]) -> list[Op]:
     """Return the ops that a loaded file defines, or the chosen ones."""
     made = (x for x in vars(sys.modules[module]).values() if isinstance(x, Op) and x.forward.__module__ == module)
-    return [op for op in dict.fromkeys(made) if op.vjp_functions and (not chosen or op.name in chosen)]
+    return [op for op in dict.fromkeys(made) if op.vjp_functions and (not chosen or op.__name__ in chosen)]
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,11 @@ class Mutant:
     change: Change | None = None
 
     def __str__(self) -> str:
-        return f"{self.op.name}.{self.argument}: {self.kind}"
+        return f"{self.op.__name__}.{self.argument}: {self.kind}"
 
     def wrong(self) -> Op:
         """Return the op with the broken vjp."""
-        wrong = op(broadcasts=self.op.broadcasts, promotes=self.op.promotes)(self.op.forward)
+        wrong = op(broadcasts=self.op.broadcasts, promotes=self.op.promotes, name=self.op.name)(self.op.forward)
         wrong.vjps(**{**self.op.vjp_functions, self.argument: self.rule})
         return wrong
 
@@ -77,8 +77,8 @@ class Mutant:
         """Return code that makes the mutant: a diff, or the lines that apply the wrapper."""
         if self.change is not None:
             return _source_of(self.op).diff(self.change)
-        rule = f'{self.op.name}.vjp_functions["{self.argument}"]'
-        return f'{MUTANT}\n{self.op.name}.vjps({self.argument}=mutant("{self.kind}")({rule}))\n'
+        rule = f'{self.op.__name__}.vjp_functions["{self.argument}"]'
+        return f'{MUTANT}\n{self.op.__name__}.vjps({self.argument}=mutant("{self.kind}")({rule}))\n'
 
 
 def mutants(right: Op) -> Iterator[Mutant]:
@@ -178,8 +178,9 @@ def first_error(tried: Op, calls: st.SearchStrategy[Call]) -> Exception | None:
 
 def calls_of(right: Op) -> st.SearchStrategy[Call]:
     """Return the strategy of an op in `OP_CALLS`. Default: arrays of one shape, or of shapes that broadcast."""
-    calls = OP_CALLS.get(right.name)
-    of_another = calls is BUILT_IN.get(right.name) and registry.get(right.name) is not right
+    name = right.__name__
+    calls = OP_CALLS.get(name)
+    of_another = calls is BUILT_IN.get(name) and registry.get(name) is not right
     return _any_call(right) if calls is None or of_another else calls
 
 

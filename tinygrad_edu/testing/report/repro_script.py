@@ -201,13 +201,14 @@ class Script:
     @_write.register
     def _(self, value: Op, hint: str) -> str:
         promotes = "" if value.promotes == value.inputs else f"promotes={value.promotes}"
-        options = ", ".join(option for option in ("broadcasts=True" * value.broadcasts, promotes) if option)
+        name = "" if value.name == value.__name__ else f"name={value.name!r}"
+        options = ", ".join(option for option in ("broadcasts=True" * value.broadcasts, promotes, name) if option)
         made = self.code(op) + f"({options})" * bool(options)
         copied = source_of(value.forward) if place_of(value.forward) is None else None
         if copied is not None and copied.name:
-            name = self._copied(value.forward, value.name, value, f"@{made}\n")
+            name = self._copied(value.forward, value.__name__, value, f"@{made}\n")
         else:
-            name = self._line(value.name, value, f"{made}({self.code(value.forward)})")
+            name = self._line(value.__name__, value, f"{made}({self.code(value.forward)})")
             self._written[id(value)] = value, name  # its rules may call it
         rules = (f"{key}={self.code(rule)}" for key, rule in value.vjp_functions.items())
         self._body.append(f"{name}.vjps({', '.join(rules)})")

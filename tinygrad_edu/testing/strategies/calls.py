@@ -33,7 +33,7 @@ def calls(op: str | Op) -> Strategy[Call]:
     LookupError
         The op has no entry in `OP_CALLS` and `NONDIFFERENTIABLE_CALLS`.
     """
-    name = op.name if isinstance(op, Op) else op
+    name = op.__name__ if isinstance(op, Op) else op
     if name not in OP_CALLS and name not in NONDIFFERENTIABLE_CALLS:
         raise LookupError(f"op {name} has no strategy: add one, OP_CALLS[{name!r}] = a strategy of Call.")
     return OP_CALLS[name] if name in OP_CALLS else NONDIFFERENTIABLE_CALLS[name]

@@ -54,7 +54,7 @@ _BENT: dict[str, Any] = {
 }  # fmt: skip
 
 _SMOOTH_ONES = (
-    "sigmoid", "logsigmoid", "silu", "silu_by_share", "mish", "tanhshrink", "normal_cdf", "gelu_by_cdf", "gelu_by_tanh",
+    "sigmoid", "logsigmoid", "silu", "silu_from_sigmoid", "mish", "tanhshrink", "normal_cdf", "gelu_exact", "gelu_tanh",
 )  # fmt: skip
 
 ACTIVATIONS: dict[str, Strategy[Call]] = {

@@ -155,9 +155,9 @@ ELEMENTWISE: dict[str, Strategy[Call]] = {
     **{name: one_input(name, away_from=(-3, -2, -1, 0, 1, 2, 3)) for name in ("floor", "ceil", "trunc")},
     "round": _roundings(), "fmod": _divisions("fmod"), "copysign": two_inputs("copysign", NO_ZERO, NO_ZERO),
     "sinc_derivative": one_input("sinc_derivative", _one_of(order=(1, 2, 3))), "logaddexp": two_inputs("logaddexp"),
-    **{name: _away_from_the_origin(name) for name in ("hypot", "hypot_share", "arctan2")},
+    **{name: _away_from_the_origin(name) for name in ("hypot", "hypot_ratio", "arctan2")},
     "lerp": _lerps(), "masked_fill": _masked_fills(), "xlogy": two_inputs("xlogy", y=_POSITIVE), "logit": _logits(),
     "nan_to_num": one_input("nan_to_num", _one_of(nan=(0.0, 2.5), posinf=(None, 1.0), neginf=(None, -1.0))),
-    **{name: _clips(name) for name in ("clip", "clip_to_numbers")},
+    **{name: _clips(name) for name in ("clip", "clip_by_scalars")},
     "astype": one_input("astype", lambda shape: st.just({"dtype": np.float64})),
 }  # fmt: skip

@@ -204,7 +204,7 @@ def _resamplings(draw: Any, name: str) -> Call:
     index = draw(arrays((taps, size), 0, length - 1, layouts=False)).astype(np.intp)
     weights = draw(arrays((taps, size), layouts=False) | masks((taps, size)))
     settings = {"index": index, "weights": weights, "axis": axis}
-    if name == "resample_back":
+    if name == "resample_transpose":
         shape[axis] = size
         settings["length"] = length
     return Call(name, [draw(arrays(tuple(shape)))], **settings)
@@ -233,6 +233,6 @@ IMAGES: dict[str, Strategy[Call]] = {
     **{name: _poolings(name) for name in ("avg_pool1d", "avg_pool2d")},
     **{name: _adaptive_poolings(name, distinct=True) for name in ("adaptive_max_pool1d", "adaptive_max_pool2d")},
     **{name: _adaptive_poolings(name) for name in ("adaptive_avg_pool1d", "adaptive_avg_pool2d")},
-    "interpolate": _interpolations(), **{name: _resamplings(name) for name in ("resample", "resample_back")},
+    "interpolate": _interpolations(), **{name: _resamplings(name) for name in ("resample", "resample_transpose")},
     **{name: _shuffles(name) for name in ("pixel_shuffle", "pixel_unshuffle", "channel_shuffle")},
 }  # fmt: skip

@@ -16,7 +16,7 @@ _EPS = st.sampled_from([1e-5, 0.25])
 def _linears(draw: Any, name: str) -> Call:
     of_x, out = (*draw(shapes(0, 2)), draw(st.integers(0, 3))), draw(st.integers(1, 3))
     inputs = [draw(arrays(of_x)), draw(arrays((out, of_x[-1])))]
-    if name == "affine_rows":
+    if name == "linear_with_bias":
         inputs.append(draw(arrays((out,))))
     if name == "linear":
         of_weight = draw(st.sampled_from([(out, of_x[-1]), (out, of_x[-1]), (of_x[-1],)]))
@@ -140,10 +140,10 @@ def _distances(draw: Any) -> Call:
 def _embeddings(draw: Any, name: str) -> Call:
     count, width = draw(st.integers(1, 4)), draw(st.integers(1, 3))
     indices = draw(labels(draw(shapes(0, 2)), count))
-    if name == "rows_added":
+    if name == "scatter_add_rows":
         return Call(name, [draw(arrays((*indices.shape, width)))], indices=indices, count=count)
     weight = draw(arrays((count, width)))
-    if name == "rows_at":
+    if name == "lookup_rows":
         return Call(name, [weight], indices=indices)
     unused = sorted({*range(count)} - {*indices.ravel()})  # by which a gradient that is left out is none
     return Call(name, [indices, weight], padding_idx=draw(st.sampled_from([None, *unused])))
@@ -204,14 +204,15 @@ def _recurrent_layers(draw: Any) -> Call:
 
 
 LAYERS: dict[str, Strategy[Call]] = {
-    **{name: _linears(name) for name in ("linear", "map_rows", "affine_rows")}, "bilinear": _bilinears(),
+    **{name: _linears(name) for name in ("linear", "linear_without_bias", "linear_with_bias")},
+    "bilinear": _bilinears(),
     **{name: _last_axes(name) for name in ("layer_norm", "rms_norm")},
     **{name: _by_channel(name) for name in ("group_norm", "batch_norm", "instance_norm")},
-    **{name: _over_two_axes(name) for name in ("mean_product", "centre", "over_rms", "normalized")},
+    **{name: _over_two_axes(name) for name in ("mean_product", "centre", "divide_by_rms", "normalized")},
     "local_response_norm": _response_norms(),
     "normalize": _normalizations(),
     "cosine_similarity": _cosines(), "pairwise_distance": _distances(),
-    **{name: _embeddings(name) for name in ("embedding", "rows_at", "rows_added")},
+    **{name: _embeddings(name) for name in ("embedding", "lookup_rows", "scatter_add_rows")},
     "scaled_dot_product_attention": _attentions(), "recurrent": _recurrent_layers(),
     "affine_gates": _affine_gates(),
 }  # fmt: skip

@@ -168,7 +168,7 @@ def _has_a_slope(x: Array) -> bool:
 @st.composite
 def _cofactors_changes(draw: Any) -> Call:
     x = draw(_invertible())
-    return Call("cofactors_change", [draw(arrays(x.shape)), x])
+    return Call("cofactors_jvp", [draw(arrays(x.shape)), x])
 
 
 @st.composite
@@ -191,7 +191,7 @@ def _power_norms(draw: Any) -> Call:
     shape = draw(shapes(empty=False))
     axis = tuple(draw(st.lists(st.sampled_from(range(len(shape))), unique=True))) if shape else ()
     x = draw(arrays(shape, away_from=(0.0,)))
-    return Call("power_norm", [x], p=draw(_ORDERS), axis=axis, keepdims=draw(st.booleans()))
+    return Call("p_norm", [x], p=draw(_ORDERS), axis=axis, keepdims=draw(st.booleans()))
 
 
 @st.composite
@@ -228,14 +228,14 @@ LINALG: dict[str, Strategy[Call]] = {
     "outer": _all_pairs("outer"), "kron": _all_pairs("kron"), "tensordot": _tensordots(), "einsum": _einsums(),
     **{name: _diagonals(name) for name in ("take_diagonal", "put_diagonal")},
     **{name: _of(name, _invertible()) for name in ("inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor")},
-    "solve": _solves(), "det": _dets(), "cofactors_change": _cofactors_changes(),
+    "solve": _solves(), "det": _dets(), "cofactors_jvp": _cofactors_changes(),
     "matrix_power": _of("matrix_power", _invertible(), n=st.integers(-3, 5)),
     **{name: _of(name, _rectangular()) for name in ("svdvals", "pseudo_inverse")},
     "pinv": _of("pinv", _rectangular(), rcond=st.sampled_from([None, 1e-10])),
     "singular_triplets": _of("singular_triplets", _rectangular(), full_matrices=st.booleans()),
     **{name: _of(name, _symmetric(), UPLO=st.sampled_from("LU")) for name in ("eigenvalues", "eigenpairs")},
     "orthogonal_triangular": _of("orthogonal_triangular", _rectangular(tall=True)),
-    "undifferentiable": _undifferentiables(), "power_norm": _power_norms(),
+    "undifferentiable": _undifferentiables(), "p_norm": _power_norms(),
     "vector_norm": _vector_norms(), "norm": _norms(),
     "matrix_norm": _of("matrix_norm", _rectangular(), ord=_MATRIX_ORDERS, keepdims=st.booleans()),
     "cond": _of("cond", _rectangular(square=True, least=2), p=_MATRIX_ORDERS | st.none()),

@@ -69,7 +69,7 @@ def _binary_classifications(draw: Any) -> Call:
 @st.composite
 def _classifications_by_probabilities(draw: Any) -> Call:
     p = draw(arrays(None, 0.05, 0.95))
-    return Call("held_cross_entropy", [p, draw(arrays(p.shape, 0.0, 1.0))])
+    return Call("clamped_cross_entropy", [p, draw(arrays(p.shape, 0.0, 1.0))])
 
 
 @st.composite
@@ -93,5 +93,5 @@ NETWORKS: dict[str, Strategy[Call]] = {
     )},
     "softmax_gradient": _softmax_gradients(),
     "softmax_cross_entropy": _classifications("softmax_cross_entropy"), "cross_entropy": _weighted_classifications(),
-    "sigmoid_cross_entropy": _binary_classifications(), "held_cross_entropy": _classifications_by_probabilities(),
+    "sigmoid_cross_entropy": _binary_classifications(), "clamped_cross_entropy": _classifications_by_probabilities(),
 }  # fmt: skip

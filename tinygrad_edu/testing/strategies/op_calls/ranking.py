@@ -63,7 +63,7 @@ def _puts(draw: Any) -> Call:
 def _places(draw: Any, name: str) -> Call:
     shape = draw(shapes(0, empty=False))
     places = draw(_whole(draw(shapes(0)), 0, int(np.prod(shape)) - 1))
-    if name == "taken_flat":
+    if name == "take_flat":
         return Call(name, [draw(arrays(shape)), places], (0,))
     return Call(name, [draw(arrays(places.shape)), places], (0,), shape=shape)
 
@@ -113,7 +113,7 @@ def _chosen(draw: Any, name: str) -> Call:
 
 RANKING: dict[str, Strategy[Call]] = {
     "take": _takes(), "take_along_axis": _takes_along(), "put_along_axis": _puts(),
-    "taken_flat": _places("taken_flat"), "added_flat": _places("added_flat"),
+    "take_flat": _places("take_flat"), "scatter_add_flat": _places("scatter_add_flat"),
     "quantile": _quantiles("quantile"), "percentile": _quantiles("percentile", 100.0),
     "sort": one_input("sort", _orders, distinct=True),
     **{name: _averages(name) for name in ("average", "weighted_mean")},

@@ -39,12 +39,12 @@ def _differences(draw: Any) -> Call:
 def _extrema(draw: Any) -> Call:
     shape = draw(shapes(1))
     axis = draw(st.integers(-len(shape), len(shape) - 1))
-    return Call("extremum_so_far", [draw(arrays(shape, distinct=True))], axis=axis, largest=draw(st.booleans()))
+    return Call("cumulative_extremum", [draw(arrays(shape, distinct=True))], axis=axis, largest=draw(st.booleans()))
 
 
 SCANS: dict[str, Strategy[Call]] = {
     "recurrence": _recurrences(), "cumprod": _products(), "diff": _differences(),
-    "extremum_so_far": _extrema(),
+    "cumulative_extremum": _extrema(),
     "cumsum": one_input("cumsum", axis_or_none, **ANY_SIZE),
     "logcumsumexp": one_input("logcumsumexp", axis_or_none, **MARGINS_OF_40),
     **{name: one_input(name, axis_or_none, distinct=True) for name in ("cummax", "cummin")},

@@ -176,7 +176,7 @@ def _scatters(draw: Any, name: str) -> Call:
 # By name, the settings of an op of one input for an input of a given shape.
 SHAPE_SETTINGS: dict[str, SettingsFor] = {
     "reshape": _reshapings, "transpose": _transpositions, "swapaxes": _two_axes, "expand_dims": _new_axes,
-    "squeeze": _squeezings, "broadcast_to": _larger_shapes, "surround": _borders, "pad": _paddings,
+    "squeeze": _squeezings, "broadcast_to": _larger_shapes, "pad_constant": _borders, "pad": _paddings,
     "diagonal": _diagonals, "trace": _diagonals, "moveaxis": _moves, "roll": _rolls, "rot90": _quarters,
     "tile": _tilings, "repeat": _repetitions, "flatten": _flattenings, "tril": _offset, "triu": _offset,
     "ravel": lambda shape: st.fixed_dictionaries({"order": st.sampled_from("CF")}), "diagflat": _offset,
@@ -185,7 +185,8 @@ SHAPE_SETTINGS: dict[str, SettingsFor] = {
     "getitem": lambda shape: st.fixed_dictionaries({"index": indices(shape)}),
 }  # fmt: skip
 LEAST_AXES = {
-    "swapaxes": 1, "surround": 1, "pad": 1, "flipud": 1, "tril": 1, "triu": 1, "fliplr": 2, "diagonal": 2, "trace": 2,
+    "swapaxes": 1, "pad_constant": 1, "pad": 1, "flipud": 1, "tril": 1, "triu": 1, "fliplr": 2, "diagonal": 2,
+    "trace": 2,
     "rot90": 2,
 }  # fmt: skip
 
@@ -201,12 +202,12 @@ def _positions(draw: Any, name: str) -> Call:
     """Draw positions along an axis: repeated ones, a single one many times, or a permutation."""
     shape = draw(shapes(1))
     axis = draw(st.integers(0, len(shape) - 1))
-    n = shape[axis] if name == "picked" else draw(st.integers(1, 3) | st.just(80))
+    n = shape[axis] if name == "index_select" else draw(st.integers(1, 3) | st.just(80))
     some = st.lists(st.integers(0, n - 1), max_size=5) if n else st.just([])
     count = draw(st.sampled_from([24, 96]))
     many = some.map(lambda few: few[:1] * 17) | some.map(lambda few: (few * 24)[:count]) | st.permutations(range(n))
     drawn = np.array(draw(some | many), int)
-    if name == "picked":
+    if name == "index_select":
         return Call(name, [draw(arrays(shape))], positions=drawn, axis=axis)
     parts = (*shape[:axis], len(drawn), *shape[axis + 1 :])
     return Call(name, [draw(arrays(parts))], positions=drawn, axis=axis, length=n)
@@ -218,6 +219,6 @@ SHAPE: dict[str, Strategy[Call]] = {
         name: one_input(name, settings_for, least_axes=LEAST_AXES.get(name, 0))
         for name, settings_for in SHAPE_SETTINGS.items()
     },
-    "diag": _matrices_or_diagonals(), "picked": _positions("picked"), "added_up": _positions("added_up"),
+    "diag": _matrices_or_diagonals(), "index_select": _positions("index_select"), "index_add": _positions("index_add"),
     "getitem": _indexings(), **{name: _scatters(name) for name in ("scatter", "scatter_add")},
 }  # fmt: skip

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.parallel.simulated import on_workers
-from tinygrad_edu.parallel import reducing
-from tinygrad_edu.parallel.pairwise import PairwiseSum, share
-from tinygrad_edu.parallel.reducing import sum_over_workers
+from tinygrad_edu.parallel import allreduce
+from tinygrad_edu.parallel.allreduce import allreduce_sum
+from tinygrad_edu.parallel.tree_sum import TreeSum, shard_range
 
 DTYPES = (np.float64, np.float32, np.float16)
 
@@ -19,7 +19,7 @@ def add(left, right):
 
 def pending(of_shards, part):
     """Return the blocks of some shards, each with its sums."""
-    total = PairwiseSum(len(of_shards), add)
+    total = TreeSum(len(of_shards), add)
     for k in part:
         total.push((0, k), of_shards[k])
     return total.pending
@@ -30,9 +30,9 @@ def summed(size, of_shards):
     like = [np.empty_like(array) for array in of_shards[0]]
 
     def run(worker):
-        own = pending(of_shards, share(len(of_shards), size, worker.rank))
+        own = pending(of_shards, shard_range(len(of_shards), size, worker.rank))
         own = [(block, [array.copy() for array in arrays]) for block, arrays in own]
-        return sum_over_workers(worker, len(of_shards), own, like)
+        return allreduce_sum(worker, len(of_shards), own, like)
 
     return on_workers(size, run)
 
@@ -117,12 +117,12 @@ def test_of_other_numbers_it_sends_little_more(size, each):
 
 @pytest.mark.parametrize("size", [2, 3, 33, 64, 127, 1000, 1024])
 def test_who_does_what_is_told_by_lists_of_a_few_times_the_workers(size):
-    team = reducing._Team(size, 4 * size)
-    assert len(reducing._parts(team, 0, size, 10**6)) <= 4 * size
+    layout = allreduce._Layout(size, 4 * size)
+    assert len(allreduce._segments(layout, 0, size, 10**6)) <= 4 * size
     for rank in range(0, size, max(size // 5, 1)):
-        groups = reducing._groups(team, rank)
+        groups = allreduce._merges(layout, rank)
         assert len(groups) <= 2 * (size - 1).bit_length()
-        rounds = [reducing._round(team, group, rank, 10**6) for group in groups]
-        pieces = sum(len(r.kept) + sum(map(len, (*r.given.values(), *r.taken.values()))) for r in rounds)
+        rounds = [allreduce._plan(layout, group, rank, 10**6) for group in groups]
+        pieces = sum(len(r.keep) + sum(map(len, (*r.send.values(), *r.receive.values()))) for r in rounds)
         assert pieces <= 16 * size
-        assert sum(len({*r.given, *r.taken}) for r in rounds) <= 6 * len(groups)
+        assert sum(len({*r.send, *r.receive}) for r in rounds) <= 6 * len(groups)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinygrad_edu.parallel.pairwise import PairwiseSum, blocks, shards, share
+from tinygrad_edu.parallel.tree_sum import TreeSum, blocks, shard_range, shards
 
 counts, sizes = st.integers(1, 200), st.integers(1, 70)
 
@@ -27,7 +27,7 @@ def test_shards_cover_every_sample_once_in_order(count, size):
 
 @given(counts, sizes)
 def test_each_shard_is_in_one_share_in_order_and_no_share_is_larger_than_it_must_be(count, workers):
-    shares = [share(count, workers, rank) for rank in range(workers)]
+    shares = [shard_range(count, workers, rank) for rank in range(workers)]
     assert [k for part in shares for k in part] == list(range(count))
     assert max(map(len, shares)) == -(-count // workers)
     assert shares[0].start == 0
@@ -36,7 +36,7 @@ def test_each_shard_is_in_one_share_in_order_and_no_share_is_larger_than_it_must
 
 @given(st.integers(0, 7), sizes)
 def test_a_share_is_one_block_where_all_can_be(level, workers):
-    shares = [share(workers << level, workers, rank) for rank in range(workers)]
+    shares = [shard_range(workers << level, workers, rank) for rank in range(workers)]
     assert [blocks(part, workers << level) for part in shares[:-1]] == [[(level, k)] for k in range(workers - 1)]
 
 
@@ -70,14 +70,14 @@ def add(left, right):
 
 def summed(count, part):
     """Return the blocks of some shards, each with how its sum came about."""
-    total = PairwiseSum(count, add)
+    total = TreeSum(count, add)
     for k in part:
         total.push((0, k), str(k))
     return total.pending
 
 
 def joined(count, groups):
-    total = PairwiseSum(count, add)
+    total = TreeSum(count, add)
     for block, value in (each for group in groups for each in group):
         total.push(block, value)
     return total.pending
@@ -100,7 +100,7 @@ def test_the_tree_is_the_same_wherever_the_shards_are_cut_among_workers(count, d
 @given(counts, sizes, st.randoms(use_true_random=False))
 def test_nor_does_it_matter_which_neighbours_add_first(count, workers, random):
     """Neighbours join what they have, in any order, until one has all, as in the rounds of an exchange."""
-    groups = [summed(count, share(count, workers, rank)) for rank in range(workers)]
+    groups = [summed(count, shard_range(count, workers, rank)) for rank in range(workers)]
     while len(groups) > 1:
         i = random.randrange(len(groups) - 1)
         groups[i : i + 2] = [joined(count, groups[i : i + 2])]
@@ -115,6 +115,6 @@ def test_few_blocks_wait(count, data):
 
 
 def test_the_sum_of_nothing_is_pending_nowhere():
-    assert PairwiseSum(0, add).pending == []
-    assert share(0, 3, 1) == range(0)
+    assert TreeSum(0, add).pending == []
+    assert shard_range(0, 3, 1) == range(0)
     assert blocks(range(0), 5) == []

@@ -1,7 +1,7 @@
-"""Resizing images: interpolation, pooling into a given size, and channels that become pixels and pixels channels.
+"""Image resizing by interpolation, and rearrangement of channels and pixels.
 
-Interpolation treats one axis after the other. Along each, an element of the result is a weighted sum of a few elements
-of the input: a table says which, and with what weights.
+Interpolation is separable. Along each axis, an element of the result is a weighted sum of a few elements of the input.
+A table has their indices and weights.
 """
 
 import math
@@ -12,38 +12,39 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
+from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import Array, op
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype
-from tinygrad_edu.ops.repeating import add_at_positions, in_front_of, picked
+from tinygrad_edu.ops.repeating import in_front_of, index_add_array, index_select
 from tinygrad_edu.ops.shape import reshape, transpose
 
 __all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
 
 
-@op
+@op(name="interpolate")
 def resample(x: Array, /, index: Array, weights: Array, axis: int) -> Array:
     """Return the sums, over k, of weights[k, i] * x[index[k, i]] along `axis`; both tables have a row for each k.
 
     A weight of 0 takes nothing, not even of an infinity.
     """
     table, axis = zip(index, weights, strict=True), axis % x.ndim
-    return reduce(np.add, (_weighed(picked(x, places, axis), factors, axis) for places, factors in table))
+    return reduce(np.add, (_weighed(index_select(x, places, axis), factors, axis) for places, factors in table))
 
 
-@op
-def resample_back(y: Array, /, index: Array, weights: Array, axis: int, length: int) -> Array:
+@op(name="interpolate")
+def resample_transpose(y: Array, /, index: Array, weights: Array, axis: int, length: int) -> Array:
     """Add each element of y up to where `resample` took it from, of an axis of that length: its transpose."""
     axis %= y.ndim
     dtype = np.result_type(y, _in_dtype(weights, y.dtype))
     out = np.zeros_like(y, dtype, shape=(*y.shape[:axis], length, *y.shape[axis + 1 :]))
     for places, factors in zip(index, weights, strict=True):
-        add_at_positions(out, _weighed(y, factors, axis), places, axis)
+        index_add_array(out, _weighed(y, factors, axis), places, axis)
     return out
 
 
-resample.vjps(x=lambda g, x_shape, index, weights, axis: resample_back(g, index, weights, axis, x_shape[axis]))
-resample_back.vjps(y=lambda g, index, weights, axis: resample(g, index, weights, axis))
+resample.vjps(x=lambda g, x_shape, index, weights, axis: resample_transpose(g, index, weights, axis, x_shape[axis]))
+resample_transpose.vjps(y=lambda g, index, weights, axis: resample(g, index, weights, axis))
 
 
 def _weighed(x: ndarray, factors: ndarray, axis: int) -> ndarray:
@@ -215,14 +216,14 @@ def _sizes(lengths: tuple[int, ...], size: Any, scale_factor: Any) -> tuple[tupl
         raise ValueError("interpolate: give either a size or a scale_factor, and not both.")
     given = scale_factor if size is None else size
     each = tuple(given) if isinstance(given, (tuple, list, ndarray)) else (given,) * len(lengths)
-    if len(each) != len(lengths) or not all(n >= 0 for n in each):
+    if len(each) != len(lengths):
         raise ShapeError(f"interpolate: size or scale_factor {given!r} for images with the lengths {lengths}.")
-    if size is None:
-        factors = tuple(float(factor) for factor in each)
-        return tuple(math.floor(n * factor) for n, factor in zip(lengths, factors, strict=True)), factors
-    if not all(isinstance(n, int | np.integer) for n in each):
-        raise ShapeError(f"interpolate: size is a whole number, or one for each direction, not {size!r}.")
-    return tuple(int(n) for n in each), (None,) * len(each)
+    if size is not None:
+        return tuple(integer("interpolate: size", n, 0) for n in each), (None,) * len(each)
+    factors = tuple(map(float, each))
+    if min(factors) < 0:
+        raise ValueError(f"interpolate: scale_factor must be >= 0, got {given!r}.")
+    return tuple(math.floor(n * factor) for n, factor in zip(lengths, factors, strict=True)), factors
 
 
 # --- Channels and pixels ---

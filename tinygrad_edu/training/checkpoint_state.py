@@ -1,4 +1,4 @@
-"""The parts of a training run that a checkpoint holds: what is read of each, and how it is put back."""
+"""Capture and restore the state of the parts of a training run."""
 
 import json
 import re
@@ -15,27 +15,27 @@ from tinygrad_edu.errors import DTypeError, StateDictError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.optim import MovingAverage, Optimizer
 from tinygrad_edu.pytree import tree_leaves
-from tinygrad_edu.training.packing import pack
-from tinygrad_edu.training.streams import refuse_own_generators, streams_of
+from tinygrad_edu.training.rng_discovery import find_generators, reject_unsaved_generators
+from tinygrad_edu.training.serialization import pack
 
-__all__ = ["PartState", "copy_part", "has_streams", "put_back", "read_part", "require_part"]
+__all__ = ["PartState", "capture_copy", "capture_state", "has_generators", "require_state", "restore_state"]
 
 
-# Their state_dict() returns a copy, and load_state_dict(copy) puts all of it back.
-COPYING = (Module, Optimizer, MovingAverage)
+# Classes whose state_dict() returns a copy that load_state_dict() restores completely.
+COPIED = (Module, Optimizer, MovingAverage)
 
 
 class PartState(NamedTuple):
-    """What there is to know of a part.
+    """The state of one part.
 
     Attributes
     ----------
     kind : str
-        What the part must be for the rest to fit.
+        A description of the part. A restored part must have the same one.
     streams : dict of str to dict
-        The states of its random generators.
+        The states of its random generators, by path.
     values : Any
-        Nested dicts and lists of arrays, numbers and strings.
+        The state_dict: nested dicts and lists of arrays, numbers and strings.
     """
 
     kind: str
@@ -43,12 +43,12 @@ class PartState(NamedTuple):
     values: Any
 
 
-def require_part(name: str, part: Any) -> None:
-    """Raise for what has no state that could be read, or none that is found."""
+def require_state(name: str, part: Any) -> None:
+    """Raise DTypeError for an object without a state that a checkpoint can hold."""
     if isinstance(part, DataLoader):
-        refuse_own_generators(name, part)
+        reject_unsaved_generators(name, part)
     has_state = hasattr(part, "load_state_dict") or isinstance(part, DataLoader | dict | list)
-    if not has_state and not streams_of(part):
+    if not has_state and not find_generators(part):
         raise DTypeError(
             f"a checkpoint cannot hold {name}, a {type(part).__name__}. It holds models, optimizers, loaders, random "
             f"generators, dicts and lists, and what has state_dict() and load_state_dict(values): of a Plateau, give "
@@ -56,48 +56,48 @@ def require_part(name: str, part: Any) -> None:
         )
 
 
-def has_streams(part: Any) -> bool:
-    """Whether a part draws random numbers, or may do so: a loader."""
-    return isinstance(part, DataLoader) or bool(streams_of(part))
+def has_generators(part: Any) -> bool:
+    """Return whether a part holds random generators, or is a loader, which may draw random numbers."""
+    return isinstance(part, DataLoader) or bool(find_generators(part))
 
 
-def read_part(part: Any) -> PartState:
-    """Return the state of a part, to be written before the part changes."""
-    streams = {name: _plain(stream.bit_generator.state) for name, stream in streams_of(part).items()}
+def capture_state(part: Any) -> PartState:
+    """Return the state of a part. Its values may share memory with the part."""
+    streams = {name: _to_json(stream.bit_generator.state) for name, stream in find_generators(part).items()}
     if isinstance(part, dict | list):
         return PartState(type(part).__name__, streams, part)
     values = part.state_dict() if hasattr(part, "state_dict") else {}
-    return PartState(_kind(part, values), streams, values)
+    return PartState(_fingerprint(part, values), streams, values)
 
 
-def copy_part(part: Any) -> PartState:
+def capture_copy(part: Any) -> PartState:
     """Return a copy of the state of a part."""
-    # A state_dict() of another class may return what its part goes on to change.
-    return read_part(part) if isinstance(part, COPYING) else deepcopy(read_part(part))
+    # The state_dict() of another class may return its live objects.
+    return capture_state(part) if isinstance(part, COPIED) else deepcopy(capture_state(part))
 
 
-def put_back(part: Any, state: PartState) -> None:
-    """Give a part the state that was read of it, or of its like.
+def restore_state(part: Any, state: PartState) -> None:
+    """Restore the state of a part.
 
     Raises
     ------
     StateDictError
-        It is another one. Some of it may be changed then.
+        The state does not fit the part. The part may be partly restored.
     """
-    streams = streams_of(part)
-    _require_same(state.kind, read_part(part).kind)
+    streams = find_generators(part)
+    _require_same(state.kind, capture_state(part).kind)
     _require_same("\n".join(state.streams), "\n".join(streams))
     for name, stream in streams.items():
-        _put_back_stream(name, stream, state.streams[name])
+        _restore_generator(name, stream, state.streams[name])
     if isinstance(part, dict | list):
-        _put_back_items(part, state.values)
+        _restore_items(part, state.values)
     elif hasattr(part, "load_state_dict"):
         part.load_state_dict(state.values)
-        if isinstance(part, COPYING):
-            _require_read_back(state.values, part.state_dict())
+        if isinstance(part, COPIED):
+            _require_same_state(state.values, part.state_dict())
 
 
-def _put_back_items(part: dict[Any, Any] | list[Any], values: Any) -> None:
+def _restore_items(part: dict[Any, Any] | list[Any], values: Any) -> None:
     kind = dict if isinstance(part, dict) else list
     if not isinstance(values, kind):
         raise StateDictError(f"it is {brief(values)}, which is not a {kind.__name__}")
@@ -108,31 +108,31 @@ def _put_back_items(part: dict[Any, Any] | list[Any], values: Any) -> None:
         part[:] = values
 
 
-def _put_back_stream(name: str, stream: Generator, saved: Any) -> None:
-    """Give a generator a state, or raise where it is none of its kind."""
+def _restore_generator(name: str, stream: Generator, saved: Any) -> None:
+    """Restore the state of a generator, or raise if the state is not one of its bit generator."""
     bits, of = stream.bit_generator, f" of {name}" * bool(name)
     kind = saved.get("bit_generator") if isinstance(saved, dict) else saved
     _require_same(str(kind), bits.state["bit_generator"])
     try:
         bits.state = saved
-    except Exception as error:  # NumPy has no one error for this
+    except Exception as error:  # NumPy raises several classes of errors
         raise StateDictError(f"the state{of} is not one of {kind} ({type(error).__name__}: {error})") from error
-    # NumPy cuts some numbers, and reads beyond an array from where a state says.
-    if _plain(bits.state) != saved or not _has_places_within(saved):
+    # NumPy truncates large integers, and does not check positions in the arrays of a state.
+    if _to_json(bits.state) != saved or not _positions_in_bounds(saved):
         raise StateDictError(f"the state{of} is not one of {kind}")
 
 
-def _has_places_within(state: Any) -> bool:
-    """Return whether the places in the arrays of a generator's state are places in them."""
+def _positions_in_bounds(state: Any) -> bool:
+    """Return whether the positions in a generator's state are inside its arrays."""
     places = (("pos", "key"), ("buffer_pos", "buffer"))
     inner = [value for value in state.values() if isinstance(value, dict)]
     return all(0 <= state[at] <= len(state[array]) for at, array in places if at in state) and all(
-        map(_has_places_within, inner)
+        map(_positions_in_bounds, inner)
     )
 
 
-def _require_read_back(saved: Any, here: Any) -> None:
-    """Raise unless what was put back is what was saved: of the same types, and to the last bit."""
+def _require_same_state(saved: Any, here: Any) -> None:
+    """Raise unless the restored state equals the saved one in types, dtypes and bits."""
     arrays: list[dict[str, ndarray]] = [{}, {}]
     texts = [json.dumps(pack(values, found), indent=0) for values, found in zip((saved, here), arrays, strict=True)]
     _require_same(*texts)
@@ -144,21 +144,21 @@ def _require_read_back(saved: Any, here: Any) -> None:
 
 
 def _require_same(saved: str, here: str) -> None:
-    """Raise with the first line that differs."""
+    """Raise an error with the first line that differs."""
     for a, b in zip_longest(saved.splitlines(), here.splitlines(), fillvalue="nothing"):
         if a != b:
             raise StateDictError(f"it has {a.strip()} where there is {b.strip()} here")
 
 
-def _plain(state: Any) -> Any:
-    """Return the state of a bit generator as JSON has it: some keep arrays in it, and take lists, too."""
+def _to_json(state: Any) -> Any:
+    """Convert the arrays in the state of a bit generator to lists, which bit generators accept."""
     if isinstance(state, dict):
-        return {key: _plain(value) for key, value in state.items()}
+        return {key: _to_json(value) for key, value in state.items()}
     return state.tolist() if isinstance(state, ndarray) else state
 
 
-def _kind(part: Any, values: Any) -> str:
-    """Return what a part must be: of a model, all its modules and dtypes; of a loader, how many samples it has."""
+def _fingerprint(part: Any, values: Any) -> str:
+    """Describe a part: a model by its repr and dtypes, a loader by its repr, any other part by its class."""
     if not isinstance(part, Module | DataLoader):
         return type(part).__name__
     dtypes = sorted({str(leaf.dtype) for leaf in tree_leaves(values) if isinstance(leaf, ndarray)})

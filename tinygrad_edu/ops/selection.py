@@ -1,4 +1,4 @@
-"""Choosing, one element at a time: by a condition, the greater of two, what lies within bounds or between two."""
+"""Elementwise selection: where, clip, maximum, minimum and interpolation."""
 
 from typing import Any
 
@@ -19,13 +19,13 @@ def where(condition: Any, x: Operand, y: Operand) -> Array:
     return selected(condition, x, y)
 
 
-@op(broadcasts=True, promotes=("x",))
+@op(name="where", broadcasts=True, promotes=("x",))
 def keep(x: Array, mask: Array) -> Array:
     """Return x where `mask` holds and 0 elsewhere, also in place of a NaN. No gradient flows to the mask."""
     return masked(x if isinstance(x, ndarray) else np.asarray(x), mask)
 
 
-@op(broadcasts=True, promotes=("x",))
+@op(name="where", broadcasts=True, promotes=("x",))
 def drop(x: Array, mask: Array) -> Array:
     """Return 0 where `mask` holds, also in place of a NaN, and x elsewhere. No gradient flows to the mask."""
     return zeroed(x if isinstance(x, ndarray) else np.asarray(x), mask)
@@ -87,13 +87,13 @@ def minimum(x: Operand, y: Operand) -> Array:
 minimum.vjps(x=lambda g, x, y: _share(g, x > y, x == y), y=lambda g, x, y: _share(g, y > x, x == y))
 
 
-@op
-def clip_to_numbers(x: Array, /, min: float | None, max: float | None) -> Array:
+@op(name="clip")
+def clip_by_scalars(x: Array, /, min: float | None, max: float | None) -> Array:
     """Return x held between two numbers, or None for no bound."""
     return np.clip(x, min, max)
 
 
-clip_to_numbers.vjps(x=lambda g, x, min, max: keep(g, _within(x, min, max)))
+clip_by_scalars.vjps(x=lambda g, x, min, max: keep(g, _within(x, min, max)))
 
 
 def _within(x: Any, min: Any, max: Any) -> ndarray:
@@ -112,7 +112,7 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     above `max`, the result is `max`, as in NumPy.
     """
     if not isinstance(min, Tensor) and not isinstance(max, Tensor) and np.ndim(min) == np.ndim(max) == 0:
-        return clip_to_numbers(x, min, max)
+        return clip_by_scalars(x, min, max)
     if min is not None:
         x = where((min > x) | _is_nan(min), min, x)
     if max is not None:

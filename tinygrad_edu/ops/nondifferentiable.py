@@ -1,28 +1,20 @@
-"""Questions: positions, counts and truth values. No derivative goes through them, and they are plain arrays."""
+"""Functions without a derivative: argmax, any, nonzero, comparisons. They return plain arrays."""
 
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import whole_number
+from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.axes import Axis, plain_axes
 from tinygrad_edu.ops.plain import stable_argsort
 
 __all__ = [
-    "all",
-    "any",
-    "argmax",
-    "argmin",
-    "argsort",
-    "count_nonzero",
-    "flatnonzero",
-    "nonzero",
-    "one_hot",
-    "searchsorted",
-]
+    "all", "any", "argmax", "argmin", "argsort", "count_nonzero", "flatnonzero", "isclose", "isfinite", "isinf",
+    "isnan", "logical_and", "logical_not", "logical_or", "logical_xor", "nonzero", "one_hot", "searchsorted",
+]  # fmt: skip
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
@@ -81,17 +73,17 @@ def searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
 
 
 def one_hot(labels: Any, num_classes: int | None = None, dtype: Any = np.int64) -> ndarray:
-    """Return for each label a row of zeros with a 1 in its place: whole numbers, as in PyTorch.
+    """Return a row for each label, with a 1 at the index of the label and 0 elsewhere.
 
-    Beside a Tensor they follow its dtype; as targets of a cross entropy they need ``dtype=np.float32``.
+    The default dtype is an integer one, as in PyTorch. Targets of a cross entropy need ``dtype=np.float32``.
 
     Parameters
     ----------
     labels : array_like of int, of any shape
     num_classes : int, optional
-        The length of the rows; by default, and for PyTorch's -1, one more than the greatest label.
+        The length of the rows. The default, or -1 as in PyTorch, is the largest label plus one.
     dtype : dtype
-        Of the rows.
+        The dtype of the rows.
 
     Returns
     -------
@@ -99,15 +91,64 @@ def one_hot(labels: Any, num_classes: int | None = None, dtype: Any = np.int64) 
     """
     places = np.asarray(values_of(labels))
     if places.dtype.kind not in "iu":
-        raise DTypeError(f"one_hot: labels are whole numbers, not {places.dtype}.")
+        raise DTypeError(f"one_hot: labels must be integers, got {places.dtype}.")
     if num_classes is None or num_classes == -1:
         if not places.size:
-            raise ShapeError("one_hot: of no labels the number of classes cannot be told: give num_classes.")
+            raise ShapeError("one_hot: there are no labels to infer the number of classes from; give num_classes.")
         num_classes = int(places.max()) + 1
-    num_classes = whole_number("num_classes", num_classes, 1)
+    num_classes = integer("one_hot: num_classes", num_classes, 1)
     if places.size and not 0 <= places.min() <= places.max() < num_classes:
         raise ValueError(
             f"one_hot: {num_classes} classes have labels from 0 to {num_classes - 1}; "
             f"these are from {places.min()} to {places.max()}."
         )
     return (places[..., None] == np.arange(num_classes)).astype(dtype)
+
+
+def isnan(x: Any) -> Any:
+    """Return where x is NaN."""
+    return np.isnan(values_of(x))
+
+
+def isinf(x: Any) -> Any:
+    """Return where x is infinite, of either sign."""
+    return np.isinf(values_of(x))
+
+
+def isfinite(x: Any) -> Any:
+    """Return where x is neither infinite nor NaN."""
+    return np.isfinite(values_of(x))
+
+
+def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    """Return where |x - y| <= atol + rtol * |y|: y is what x is compared with.
+
+    Parameters
+    ----------
+    x, y : array_like
+    rtol, atol : float
+        What may be between them, as a part of y and as it is.
+    equal_nan : bool
+        Whether two NaN count as close.
+    """
+    return np.isclose(values_of(x), values_of(y), rtol, atol, equal_nan)
+
+
+def logical_and(x: Any, y: Any) -> Any:
+    """Return where neither x nor y is 0."""
+    return np.logical_and(values_of(x), values_of(y))
+
+
+def logical_or(x: Any, y: Any) -> Any:
+    """Return where x or y is not 0."""
+    return np.logical_or(values_of(x), values_of(y))
+
+
+def logical_xor(x: Any, y: Any) -> Any:
+    """Return where one of x and y is 0, and the other is not."""
+    return np.logical_xor(values_of(x), values_of(y))
+
+
+def logical_not(x: Any) -> Any:
+    """Return where x is 0."""
+    return np.logical_not(values_of(x))

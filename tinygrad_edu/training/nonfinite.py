@@ -1,4 +1,4 @@
-"""Why a step came to numbers that are not finite: what went in held them already, or an op made the first of them."""
+"""Explain a loss or a gradient that is not finite: name the array or the op that holds the first such number."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,9 +12,9 @@ from tinygrad_edu.errors import AnomalyError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.pytree import tree_map
 from tinygrad_edu.training.batches import Batch
-from tinygrad_edu.training.packing import pack
+from tinygrad_edu.training.serialization import pack
 
-__all__ = ["all_finite", "diagnosed"]
+__all__ = ["all_finite", "explain_nonfinite"]
 
 SMALLER = (
     "A smaller learning rate, or gradients that are clipped (max_norm=1.0), may help where numbers grew too large."
@@ -27,40 +27,42 @@ UNEXPLAINED = (
 
 
 def all_finite(gradients: Sequence[ndarray | None]) -> bool:
-    """Whether there is neither NaN nor an infinity in any gradient."""
+    """Return whether all gradients are finite."""
     return all(gradient is None or _is_finite(gradient) for gradient in gradients)
 
 
 def _is_finite(array: ndarray) -> bool:
-    # The sum of the squares is the faster question, and where it overflows, it says nothing.
+    # The sum of squares is faster to compute. If it overflows, the elements decide.
     return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
 
 
-def diagnosed(model: Module, batches: Sequence[Batch], first: int, compute: Callable[[], Any]) -> tuple[str, str]:
-    """Return what made the loss or the gradients of some batches not finite, and what may help.
+def explain_nonfinite(
+    model: Module, batches: Sequence[Batch], first: int, compute: Callable[[], Any]
+) -> tuple[str, str]:
+    """Return the cause of a non-finite loss or gradient, and a suggestion.
 
     Parameters
     ----------
     model : Module
-        Its buffers are as before afterwards: of normalization, say, which counts the batches that it sees.
+        Its buffers are restored afterwards.
     batches : sequence of tuple
     first : int
         The number of the first batch.
     compute : callable
-        Computes the step once more: the same numbers, in this thread, for the line of the user to be found.
+        Repeats the step with the same random numbers, in this thread, so that the user's line can be found.
     """
-    if found := _spoiled({name: parameter.numpy() for name, parameter in model.named_parameters()}):
+    if found := _describe_nonfinite({name: parameter.numpy() for name, parameter in model.named_parameters()}):
         return f"the weights held it already, since the step before: {found}.", SMALLER
     found = ", ".join(
-        filter(None, (_spoiled(_named(batch), f" of batch {k}") for k, batch in enumerate(batches, first)))
+        filter(None, (_describe_nonfinite(_named(batch), f" of batch {k}") for k, batch in enumerate(batches, first)))
     )
     in_batch = f"the batch holds it already: {found}." if found else ""
-    cause = "\n".join(filter(None, (in_batch, _anomaly(model, compute))))
+    cause = "\n".join(filter(None, (in_batch, _first_op(model, compute))))
     return cause or UNEXPLAINED, CLEANER if found else SMALLER
 
 
-def _spoiled(arrays: dict[str, ndarray], where: str = "") -> str:
-    """Return which arrays hold NaN or an infinity, and the first in each."""
+def _describe_nonfinite(arrays: dict[str, ndarray], where: str = "") -> str:
+    """Describe the arrays that hold NaN or infinity, and the first such element of each."""
     found = []
     for name, array in arrays.items():
         bad = ~np.isfinite(array) if array.dtype.kind in "fc" else np.zeros(0, bool)
@@ -73,15 +75,15 @@ def _spoiled(arrays: dict[str, ndarray], where: str = "") -> str:
 
 
 def _named(batch: Batch) -> dict[str, ndarray]:
-    """Return the arrays of a batch by their names: x and y, or x1, x2 and y, and of a nest by their paths."""
+    """Return the arrays of a batch by name: x and y, or x1, x2 and y, with the path inside a pytree."""
     names = ["x"] if len(batch) == 2 else [f"x{k}" for k in range(1, len(batch))]
     arrays: dict[str, ndarray] = {}
     pack(dict(zip([*names, "y"], tree_map(lambda leaf: np.asarray(values_of(leaf)), list(batch)), strict=True)), arrays)
     return arrays
 
 
-def _anomaly(model: Module, compute: Callable[[], Any]) -> str:
-    """Return what `detect_anomaly` says of a computation; nothing if that finds nothing."""
+def _first_op(model: Module, compute: Callable[[], Any]) -> str:
+    """Return the message of `detect_anomaly` for a repeated step, or an empty string."""
     kept = [(buffer, buffer.numpy().copy()) for _, buffer in model.named_buffers()]
     try:
         with detect_anomaly(), np.errstate(all="ignore"):  # the first time, NumPy warned

@@ -1,4 +1,4 @@
-"""Resizing images: interpolation, and channels that become pixels, pixels channels, or are mixed."""
+"""Upsample images, and rearrange channels and pixels."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,25 +17,25 @@ Factor = float | tuple[float, ...] | None
 
 
 class Upsample(Module):
-    """Images in another size, `ops.interpolate` as a module: (N, C, ...) becomes (N, C, ...).
+    """Resize images by interpolation; see `ops.interpolate`.
 
     Parameters
     ----------
     size : int or tuple of int, optional
-        The size of the result; or else
+        The size of the result. Give either `size` or `scale_factor`.
     scale_factor : float or tuple of float, optional
-        how many times that of the input it is, rounded down.
+        The ratio of the size of the result to that of the input. The result is rounded down.
     mode : {"nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear", "area"}
         "linear" is for (N, C, L), "bilinear" and "bicubic" are for (N, C, H, W).
     align_corners : bool, optional
-        Whether the centres of the corner pixels coincide, and not the corners of the images.
+        Whether to align the centres of the corner pixels instead of the corners of the images.
     recompute_scale_factor : bool, optional
-        Whether to go by the sizes as they are rounded, and not by the `scale_factor` given.
+        Whether to interpolate with the ratio of the rounded sizes instead of `scale_factor`.
 
     Raises
     ------
     ShapeError, ValueError
-        Of `forward`, where the input or the settings do not fit: see `ops.interpolate`.
+        `forward` got an input that does not match the settings; see `ops.interpolate`.
 
     Examples
     --------
@@ -63,11 +63,11 @@ class Upsample(Module):
 
     def forward(self, x: Any) -> Any:
         """Apply `ops.interpolate`."""
-        how = self.mode, self.align_corners, self.recompute_scale_factor
-        return ops.interpolate(x, self.size, self.scale_factor, *how)
+        settings = self.mode, self.align_corners, self.recompute_scale_factor
+        return ops.interpolate(x, self.size, self.scale_factor, *settings)
 
     def extra_repr(self) -> str:
-        """Return the size or the factor, and the mode."""
+        """Return the size or the scale factor, and the mode."""
         size = f"size={self.size!r}" if self.scale_factor is None else f"scale_factor={self.scale_factor!r}"
         return f"{size}, mode={self.mode!r}"
 
@@ -86,25 +86,25 @@ class UpsamplingBilinear2D(Upsample):
         super().__init__(size, scale_factor, "bilinear", align_corners=True)
 
 
-class _Rearranged(Module):
-    """A function that puts channels and pixels into other places, by one number."""
+class _Shuffle(Module):
+    """Base class of the layers that rearrange channels and pixels, with one integer setting."""
 
     couples_samples = False
     function: Callable[..., Any]
-    number: str
+    setting: str
 
     def forward(self, x: Any) -> Any:
-        """Apply the function of this layer."""
+        """Apply the function."""
         require_batch(type(self).__name__, shape_of(x), 3)
-        return type(self).function(x, getattr(self, self.number))
+        return type(self).function(x, getattr(self, self.setting))
 
     def extra_repr(self) -> str:
-        """Return the number."""
-        return f"{self.number}={getattr(self, self.number)}"
+        """Return the setting."""
+        return f"{self.setting}={getattr(self, self.setting)}"
 
 
-class PixelShuffle(_Rearranged):
-    """`ops.pixel_shuffle` as a module: (..., C r r, H, W) becomes (..., C, H r, W r), for r = `upscale_factor`.
+class PixelShuffle(_Shuffle):
+    """`ops.pixel_shuffle` as a module: (..., C r r, H, W) -> (..., C, H r, W r), with r = `upscale_factor`.
 
     Examples
     --------
@@ -114,25 +114,25 @@ class PixelShuffle(_Rearranged):
             [2., 3.]]])
     """
 
-    function, number = staticmethod(ops.pixel_shuffle), "upscale_factor"
+    function, setting = staticmethod(ops.pixel_shuffle), "upscale_factor"
 
     def __init__(self, upscale_factor: int) -> None:
         self.upscale_factor = upscale_factor
 
 
-class PixelUnshuffle(_Rearranged):
-    """`ops.pixel_unshuffle` as a module: what `PixelShuffle` did, undone, for r = `downscale_factor`."""
+class PixelUnshuffle(_Shuffle):
+    """`ops.pixel_unshuffle` as a module: the inverse of `PixelShuffle`, with r = `downscale_factor`."""
 
-    function, number = staticmethod(ops.pixel_unshuffle), "downscale_factor"
+    function, setting = staticmethod(ops.pixel_unshuffle), "downscale_factor"
 
     def __init__(self, downscale_factor: int) -> None:
         self.downscale_factor = downscale_factor
 
 
-class ChannelShuffle(_Rearranged):
-    """`ops.channel_shuffle` as a module: (N, C, ...) with the channels of `groups` equal parts in turn."""
+class ChannelShuffle(_Shuffle):
+    """`ops.channel_shuffle` as a module: interleave the channels of `groups` groups of (N, C, ...)."""
 
-    function, number = staticmethod(ops.channel_shuffle), "groups"
+    function, setting = staticmethod(ops.channel_shuffle), "groups"
 
     def __init__(self, groups: int) -> None:
         self.groups = groups

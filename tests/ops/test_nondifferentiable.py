@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import tinygrad_edu as tg
-from tinygrad_edu import ops
 
 X, Y = np.array([0.0, 1.0, np.nan, np.inf]), np.array([[0.0], [1.0], [np.nan]])
 OF_TWO = ["isclose", "logical_and", "logical_or", "logical_xor"]
+ANSWERS = ["isfinite", "isinf", "isnan", "logical_not", *OF_TWO]
 
 
-@pytest.mark.parametrize("name", ops.logic.__all__)
+@pytest.mark.parametrize("name", ANSWERS)
 def test_questions_are_answered_as_numpy_does(name):
     given = (X, Y) if name in OF_TWO else (X,)
     expected, ask = getattr(np, name)(*given), getattr(tg, name)

@@ -1,4 +1,4 @@
-"""The error function and the normal distribution, which SciPy computes: the extra ``scipy`` brings it."""
+"""The error function and the normal CDF, computed by SciPy (the extra ``scipy``)."""
 
 import math
 
@@ -25,7 +25,7 @@ def erf(x: Array) -> Array:
 erf.vjps(x=lambda g, x: g * (exp(-(x * x)) * (2 / math.sqrt(math.pi))))
 
 
-@op
+@op(name="gelu")
 def normal_cdf(x: Array) -> Array:
     """Return the probability that a standard normal variable is below x, with all its digits at both ends."""
     return bell_integral(x, NORMAL)

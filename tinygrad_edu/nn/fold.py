@@ -1,4 +1,4 @@
-"""Unfold and Fold: the windows of images as columns, and columns added up into images."""
+"""Unfold and Fold: extract sliding windows of images as columns (im2col), and add columns to images (col2im)."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ __all__ = ["Fold", "Unfold"]
 
 
 class Unfold(Module):
-    """The windows of images as columns: (N, C, H, W) becomes (N, C * kh * kw, L), for L windows, row by row.
+    """Extract the sliding windows of images as columns: (N, C, H, W) -> (N, C * kh * kw, L), for L windows.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class Unfold(Module):
     Raises
     ------
     ShapeError
-        Of `forward`, where the window does not fit.
+        `forward` got an image smaller than the window.
 
     Examples
     --------
@@ -49,7 +49,7 @@ class Unfold(Module):
 
 
 class Fold(Unfold):
-    """Columns added up into images: (N, C * kh * kw, L) becomes (N, C, H, W). It is the gradient of `Unfold`.
+    """Add columns to images: (N, C * kh * kw, L) -> (N, C, H, W). It is the transpose of `Unfold`.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Fold(Unfold):
     Raises
     ------
     ShapeError
-        Of `forward`, where these columns are not those of such images.
+        The shape of the columns does not match `output_size` and the window.
 
     Examples
     --------

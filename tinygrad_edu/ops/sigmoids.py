@@ -1,12 +1,12 @@
-"""The logistic function and its kin: sigmoid, its logarithm, its inverse and its integral, without overflow."""
+"""Numerically stable sigmoid, log-sigmoid, logit, softplus and logaddexp."""
 
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine import Array, Operand, op
-from tinygrad_edu.ops.choosing import keep, where
 from tinygrad_edu.ops.fast import elementwise
+from tinygrad_edu.ops.selection import keep, where
 
 __all__ = ["logaddexp", "logit", "logsigmoid", "sigmoid", "softplus"]
 

@@ -1,4 +1,4 @@
-"""Taking elements by their positions along an axis, and putting others there. Positions are settings: whole numbers."""
+"""Take and put elements by integer indices along an axis."""
 
 import math
 from typing import Any
@@ -10,9 +10,9 @@ from numpy.lib.array_utils import normalize_axis_index
 from tinygrad_edu.engine import Array, Tensor, from_numpy, op, shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.arithmetic import astype
-from tinygrad_edu.ops.choosing import where
 from tinygrad_edu.ops.fast.indices import flat_indices
 from tinygrad_edu.ops.indexing import getitem
+from tinygrad_edu.ops.selection import where
 from tinygrad_edu.ops.shape import broadcast_to, reshape
 
 __all__ = ["put_along_axis", "take", "take_along_axis"]
@@ -64,32 +64,32 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
     return _taken(x, _along("take_along_axis", shape_of(x), indices, -1 if axis is None else axis))
 
 
-def taken_along(x: Any, places: ndarray, axis: int) -> Any:
+def take_along(x: Any, places: ndarray, axis: int) -> Any:
     """Return `take_along_axis` at places that are known to be inside, and none of them negative, as is the axis."""
     return _taken(x, np.asarray(flat_indices(places, axis, shape_of(x))))
 
 
 def _taken(x: Any, places: ndarray) -> Any:
-    """Return `taken_flat`. Of a Tensor of places, which nobody else has, a node needs no copy."""
-    return taken_flat(x, from_numpy(places) if isinstance(x, Tensor) else places)
+    """Return `take_flat`. Of a Tensor of places, which nobody else has, a node needs no copy."""
+    return take_flat(x, from_numpy(places) if isinstance(x, Tensor) else places)
 
 
-@op(promotes=("x",))
-def taken_flat(x: Array, places: Array) -> Array:
+@op(name="take_along_axis", promotes=("x",))
+def take_flat(x: Array, places: Array) -> Array:
     """Return the elements of x, flattened, at some places, counted from 0."""
     return x.reshape(-1).take(places, mode="wrap")  # all are inside: NumPy need not look
 
 
-@op(promotes=("x",))
-def added_flat(x: Array, places: Array, /, shape: tuple[int, ...]) -> Array:
-    """Return zeros of `shape`, with the elements of x added at places of it flattened: undo `taken_flat`."""
+@op(name="scatter_add", promotes=("x",))
+def scatter_add_flat(x: Array, places: Array, /, shape: tuple[int, ...]) -> Array:
+    """Return zeros of `shape`, with the elements of x added at places of it flattened: undo `take_flat`."""
     out = np.zeros(shape, np.float32 if x.dtype == np.float16 else x.dtype)  # 2048 + 1 is 2048 in float16
     np.add.at(out.reshape(-1), places.reshape(-1), x.reshape(-1))
     return out.astype(x.dtype, copy=False)
 
 
-taken_flat.vjps(x=lambda g, x_shape, places: added_flat(g, places, x_shape))
-added_flat.vjps(x=lambda g, places: taken_flat(g, places))
+take_flat.vjps(x=lambda g, x_shape, places: scatter_add_flat(g, places, x_shape))
+scatter_add_flat.vjps(x=lambda g, places: take_flat(g, places))
 
 
 def put_along_axis(x: Any, indices: Any, values: Any, axis: int | None) -> Any:

@@ -1,4 +1,4 @@
-"""Steps of an optimizer: the gradient of one batch or of several, clipped, and the average updated after it."""
+"""The training step: compute gradients over one or more batches, clip them, and step the optimizer."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -10,21 +10,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu._checks import generator, whole_number
+from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import NonFiniteLossError, OptimizerWarning
 from tinygrad_edu.nn import Module
-from tinygrad_edu.nn.coupling import Loss
+from tinygrad_edu.nn.sample_independence import Loss
 from tinygrad_edu.optim import MovingAverage, Optimizer, clip_grad_norm
 from tinygrad_edu.parallel import single_threaded_blas
 from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.gradients import LossGradient, after_hooks
 from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum
 from tinygrad_edu.parallel.sharded_model import ShardedModel
-from tinygrad_edu.parallel.workers import ALONE, Workers, require_alike
-from tinygrad_edu.training.batches import Batches, has_order, sampled, untaken
-from tinygrad_edu.training.diagnosis import all_finite, diagnosed
+from tinygrad_edu.parallel.workers import ALONE, Workers, require_equal
+from tinygrad_edu.training.batches import Batches, as_sampled_batch, has_order, remaining_batches
+from tinygrad_edu.training.nonfinite import all_finite, explain_nonfinite
 
 __all__ = ["Steps", "TrainingStep"]
 
@@ -39,7 +39,7 @@ class TrainingStep(NamedTuple):
     loss : float
         The loss before the step.
     samples, batches : int
-        How many samples and batches it is the loss of.
+        The numbers of samples and of batches in the step.
     """
 
     number: int
@@ -50,22 +50,22 @@ class TrainingStep(NamedTuple):
 
 @dataclass
 class Steps:
-    """How a model is trained, one step of the optimizer after the other: `over` some batches.
+    """A training setup: `run` takes one optimizer step after another over an iterable of batches.
 
     Parameters
     ----------
     model : Module
     optimizer : Optimizer
-        Everything that it holds is trained: parameters of the model, of the loss if that is a module, and any others.
+        All its parameters are trained: those of the model, of the loss if that is a module, and any others.
     loss : callable
         A function or a module, from the model's output and the target of a batch to a Tensor of one element. It is
         called once a batch. One with a denominator, see `nn.additive`, is called in each shard.
     rng : numpy.random.Generator
-        Seeds what dropout draws.
+        Seeds the random streams of layers such as `nn.Dropout`.
     schedule : callable, optional
-        From the number of the step to its learning rate.
+        A function of the step number that returns the learning rate.
     max_norm : float, optional
-        The norm that all gradients together are clipped to.
+        Clip the norm of all gradients together to this value.
     accumulate : int
         The number of batches in a step. Its loss is the mean of theirs: weighted by their denominators where the loss
         has one, and then equal to the loss of one batch as large as all of them; else by their samples. The last step
@@ -73,9 +73,9 @@ class Steps:
     average : MovingAverage, optional
         Updated after each step.
     shard_size : int
-        How many samples of a batch a core computes at a time. Of large samples, as of long sequences, few are enough.
+        The number of samples in a shard. Use a smaller size for large samples, such as long sequences.
     workers : Workers, optional
-        Processes that take the same steps on the same weights, and share the shards of each batch: `parallel.world`.
+        Processes that take the same steps and share the shards of each batch; see `parallel.world`.
 
     Warns
     -----
@@ -100,7 +100,7 @@ class Steps:
     >>> x = rng.random((64, 2)).astype(np.float32)
     >>> batches = [(x, x @ np.array([[1.0], [2.0]], np.float32))]
     >>> steps = Steps(model, optim.SGD(model.parameters(), lr=0.5), nn.mse_loss, rng)
-    >>> losses = [step.loss for epoch in range(200) for step in steps.over(batches)]
+    >>> losses = [step.loss for epoch in range(200) for step in steps.run(batches)]
     >>> losses[0] > 0.1, losses[-1] < 1e-4
     (True, True)
     """
@@ -118,12 +118,12 @@ class Steps:
 
     def __post_init__(self) -> None:
         generator(self.rng)
-        whole_number("accumulate", self.accumulate, 1)
+        integer("accumulate", self.accumulate, 1)
         self._gradient = LossGradient(self.model, self.loss, self.shard_size, self.workers)
         self._warned = False
 
-    def over(self, batches: Batches, first: int = 0, epoch: int = 1, done: int = 0) -> Iterator[TrainingStep]:
-        """Take the steps of some batches, in training mode, and yield each when it is done.
+    def run(self, batches: Batches, first: int = 0, epoch: int = 1, done: int = 0) -> Iterator[TrainingStep]:
+        """Take one step for every `accumulate` batches, in training mode, and yield the result of each.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class Steps:
         first : int
             The number of the first step.
         epoch, done : int
-            The number of the epoch, and how many of its batches are done already: what an error tells.
+            The number of the epoch, and of its batches already done. Error messages name them.
 
         Raises
         ------
@@ -141,36 +141,36 @@ class Steps:
             `detect_anomaly`, and the message says which op made the first such number, of what, and your line that
             called the op; or that the batch, or the weights, held it already.
         WorkersDifferError
-            The workers have not all the same weights, or do not draw the same random numbers.
+            The weights or the random state differ between workers.
         """
         weights = [self.model.state_dict(), [tensor.numpy() for tensor in self._trained()]]
-        require_alike(self.workers, {"the weights": weights, "the random numbers": self.rng.bit_generator.state})
+        require_equal(self.workers, {"the weights": weights, "the random numbers": self.rng.bit_generator.state})
         self.model.train()
-        remaining = untaken(batches, batches.draw_order() if has_order(batches) else None)
+        remaining = remaining_batches(batches, batches.draw_order() if has_order(batches) else None)
         idle = self.others()
         for number in count(first):
-            together = [sampled(batch) for batch in islice(remaining, self.accumulate)]
-            if not together:
-                self._warn_of_idle(idle if number > first else ())
+            group = [as_sampled_batch(batch) for batch in islice(remaining, self.accumulate)]
+            if not group:
+                self._warn_about_idle(idle if number > first else ())
                 return
             if self.schedule is not None:
                 self.optimizer.apply_schedule(self.schedule, number)
             with single_threaded_blas():  # all ranks must get the same bits from clipping and Muon
-                loss = self._take(together, epoch, done + 1)
+                loss = self._take(group, epoch, done + 1)
             idle = [tensor for tensor in idle if tensor.grad is None]
-            done += len(together)
-            yield TrainingStep(number, loss, sum(map(len, together)), len(together))
+            done += len(group)
+            yield TrainingStep(number, loss, sum(map(len, group)), len(group))
 
-    def _take(self, together: list[SampledBatch], epoch: int, first: int) -> float:
+    def _take(self, batches: list[SampledBatch], epoch: int, first: int) -> float:
         stream, tensors = self.rng.bit_generator.state, self._trained()
-        loss, gradients = self._value_and_grad(together, tensors)
+        loss, gradients = self._value_and_grad(batches, tensors)
         if not (math.isfinite(loss) and all_finite(gradients)):
             self.rng.bit_generator.state = stream
-            raise self._not_finite(loss, gradients, together, epoch, first)
+            raise self._nonfinite_error(loss, gradients, batches, epoch, first)
         for tensor, gradient in zip(tensors, gradients, strict=True):
             if tensor.requires_grad:
                 tensor.grad = gradient
-        self._warn_of_missing(tensors)
+        self._warn_about_missing(tensors)
         if self.max_norm is not None:
             clip_grad_norm(tensors, self.max_norm)
         self.optimizer.step()
@@ -181,7 +181,7 @@ class Steps:
     def _trained(self) -> list[Tensor]:
         """Return the parameters of the model and of the loss, and all others that the optimizer holds, each once."""
         of_loss = self.loss.parameters() if isinstance(self.loss, Module) else []
-        return list(dict.fromkeys((*self.model.parameters(), *of_loss, *held_by(self.optimizer))))
+        return list(dict.fromkeys((*self.model.parameters(), *of_loss, *optimizer_parameters(self.optimizer))))
 
     @property
     def sharded(self) -> ShardedModel:
@@ -193,9 +193,9 @@ class Steps:
         names = self._names()
         return [tensor for tensor in self._trained() if tensor not in names]
 
-    def _warn_of_missing(self, tensors: list[Tensor]) -> None:
+    def _warn_about_missing(self, tensors: list[Tensor]) -> None:
         """Warn, once, where the optimizer does not hold what got a gradient."""
-        held = set(held_by(self.optimizer))
+        held = set(optimizer_parameters(self.optimizer))
         missing = [tensor for tensor in tensors if tensor.grad is not None and tensor not in held]
         if missing:
             names = self._names()
@@ -204,7 +204,7 @@ class Steps:
                 f"and is not trained. Make it of all parameters, or freeze the others, with requires_grad = False."
             )
 
-    def _warn_of_idle(self, idle: Iterable[Tensor]) -> None:
+    def _warn_about_idle(self, idle: Iterable[Tensor]) -> None:
         """Warn, once, where the optimizer holds parameters that got no gradient in an epoch, of another model say."""
         shapes = [str(tensor.shape) for tensor in idle if tensor.requires_grad]
         if shapes:
@@ -224,11 +224,11 @@ class Steps:
         names = {parameter: f"loss.{name}" for name, parameter in of_loss}
         return names | {parameter: name for name, parameter in self.model.named_parameters()}
 
-    def _not_finite(
-        self, loss: float, gradients: Gradients, together: list[SampledBatch], epoch: int, first: int
+    def _nonfinite_error(
+        self, loss: float, gradients: Gradients, batches: list[SampledBatch], epoch: int, first: int
     ) -> NonFiniteLossError:
         """Return the error for a step that is not taken; the random stream is where it was before."""
-        last, tensors = first + len(together) - 1, self._trained()
+        last, tensors = first + len(batches) - 1, self._trained()
         place = f"epoch {epoch}, " + (f"batch {first}" if first == last else f"batches {first} to {last}")
         what = f"the loss became {loss} in {place}"
         if math.isfinite(loss):
@@ -239,26 +239,28 @@ class Steps:
                 if not all_finite([g])
             )
             what = f"the gradient of {name} became infinite or NaN in {place}, of a loss of {loss:.6g}"
-        whole = [batch.take(slice(len(batch)), np.random.default_rng(0)) for batch in together]
-        # Each of the workers looks for itself: who finds it first would let the others wait.
-        cause, help = diagnosed(self.model, whole, first, lambda: self._value_and_grad(together, tensors, 1, ALONE))
+        whole = [batch.take(slice(len(batch)), np.random.default_rng(0)) for batch in batches]
+        # On this worker ALONE: the others may not look for the cause.
+        cause, help = explain_nonfinite(
+            self.model, whole, first, lambda: self._value_and_grad(batches, tensors, 1, ALONE)
+        )
         looked = "and the step was not taken. The cause, looked for with detect_anomaly():"
         return NonFiniteLossError(f"{what}, {looked}\n{cause}\n{help}", what, cause)
 
     def _value_and_grad(
-        self, together: list[SampledBatch], tensors: list[Tensor], threads: int | None = None,
+        self, batches: list[SampledBatch], tensors: list[Tensor], threads: int | None = None,
         workers: Workers | None = None,
     ) -> tuple[float, Gradients]:  # fmt: skip
         """Return the loss of the batches of a step, and its gradients after the hooks of the tensors."""
         found = (
-            self._gradient(batch, tensors, self.rng, threads=threads, workers=workers, of_several=len(together) > 1)
-            for batch in together
+            self._gradient(batch, tensors, self.rng, threads=threads, workers=workers, of_several=len(batches) > 1)
+            for batch in batches
         )
         total = reduce(_mean, found)
         return total.value, after_hooks(tensors, total.gradients)
 
 
-def held_by(optimizer: Optimizer) -> list[Tensor]:
+def optimizer_parameters(optimizer: Optimizer) -> list[Tensor]:
     """Return the parameters of all groups of an optimizer."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 

@@ -1,4 +1,4 @@
-"""Whether a model computes each sample of a batch independently: its classes declare it."""
+"""Tell from the declarations of classes whether a model mixes the samples of a batch."""
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -11,22 +11,22 @@ from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import by_settings
 
 __all__ = [
-    "CALLS", "Loss", "as_parts", "couples_samples", "declaration", "declared_by", "declared_with", "is_patched",
-    "warn_undeclared",
+    "CALLS", "Loss", "children_couple_samples", "couples_samples", "declaration", "declaration_covers", "is_patched",
+    "modules_couple_samples", "warn_undeclared",
 ]  # fmt: skip
 
 Loss = Callable[[Any, Any], Any]
 
-CALLS = ("forward", "__call__")  # the methods that a declaration of a module describes
+CALLS = ("forward", "__call__")  # the methods that `couples_samples` describes
 
-_warned: WeakSet[type] = WeakSet()  # the classes that `warn_undeclared` has named
+_warned: WeakSet[type] = WeakSet()  # the classes that `warn_undeclared` has warned about
 
 
 def couples_samples(model: Module) -> bool | None:
-    """Return whether a model couples the samples of a batch; None where it does not declare that.
+    """Return whether a model mixes the samples of a batch, or None if its classes do not declare it.
 
-    True of any module in the model wins. Forward hooks anywhere in it, which no class knows of, make the answer None.
-    Otherwise the declaration of the model itself counts: False covers the modules inside it that declare nothing.
+    If any module in the model declares True, the result is True. If any module has forward hooks, it is None. Otherwise
+    the model's own declaration counts, and False covers the modules inside that declare nothing.
 
     Examples
     --------
@@ -38,11 +38,11 @@ def couples_samples(model: Module) -> bool | None:
     >>> print(couples_samples(nn.Sequential(nn.Linear(2, 2), lambda x: x - x.mean())))
     None
     """
-    return declared_by(model.modules())
+    return modules_couple_samples(model.modules())
 
 
-def declared_by(modules: list[Module]) -> bool | None:
-    """Return whether a model couples the samples of a batch, given itself and then all modules in it."""
+def modules_couple_samples(modules: list[Module]) -> bool | None:
+    """Return `couples_samples` of a model, given the list of its modules, itself first."""
     declared = [module.couples_samples for module in modules]
     if True in declared:
         return True
@@ -52,58 +52,58 @@ def declared_by(modules: list[Module]) -> bool | None:
 
 
 def declaration(module: Module) -> bool | None:
-    """Return what a module declares of itself.
+    """Return the declaration of one module, or None.
 
-    False counts where the class that declares it also defines `forward`, or inherits that `forward`. A subclass with
-    another `forward`, and a module with forward hooks, declare nothing unless they declare True.
+    False counts only if the class that declares it defines or inherits the `forward` in use. A subclass that overrides
+    `forward`, or a module with forward hooks, declares nothing unless it declares True.
     """
     declared: bool | None = module.couples_samples
     return None if declared is False and (is_patched(module) or not _covers_forward(module)) else declared
 
 
 def is_patched(module: Module) -> bool:
-    """Return whether this one object computes something else than its class does."""
+    """Return whether hooks or an instance attribute change what the module computes."""
     own = vars(module)
     return module.has_forward_hooks or ("forward" in own and "couples_samples" not in own)
 
 
 def _covers_forward(module: Module) -> bool:
-    """Return whether the declaration was made together with the `forward` of the module, or after it."""
+    """Return whether the declaration was made for the `forward` in use."""
     if "couples_samples" not in vars(module):
-        return declared_with(module, "couples_samples", *CALLS)
+        return declaration_covers(module, "couples_samples", *CALLS)
     by = vars(module).get("_declared_by")  # None: code outside of the module's classes declared it
     return by is None or _covers(by, type(module), CALLS)
 
 
-def declared_with(thing: Any, declared: str, *described: str) -> bool:
-    """Return whether the class of a thing that defines `declared` defines or inherits all definitions of `described`.
+def declaration_covers(owner: Any, declared: str, *described: str) -> bool:
+    """Return whether the class that defines `declared` also defines or inherits the methods `described`.
 
-    So a declaration does not count in a subclass that replaces a method that it describes.
+    A declaration does not count in a subclass that overrides a method it describes.
     """
-    cls: Any = type(thing)
+    cls: Any = type(owner)
     return _declared_with(cls, declared, described, *(getattr(cls, name) for name in (declared, *described)))
 
 
 @lru_cache(1024)
 def _declared_with(cls: type, declared: str, described: tuple[str, ...], *definitions: Any) -> bool:
-    """Answer for a class as long as these are its definitions, which code may replace."""
+    """Cache the answer for a class and its current definitions, which code may replace."""
     return _covers(next(base for base in cls.__mro__ if declared in vars(base)), cls, described)
 
 
 def _covers(by: type, cls: type, described: tuple[str, ...]) -> bool:
-    """Return whether a class knows every definition of some methods that ``super()`` finds in another class."""
+    """Return whether `by` derives from every class in the MRO of `cls` that defines one of the methods."""
     return all(issubclass(by, base) for base in cls.__mro__ if not vars(base).keys().isdisjoint(described))
 
 
 @by_settings
-def as_parts(module: Any) -> bool | None:
-    """Whether the modules inside couple samples: the declaration of a container that does nothing else itself."""
+def children_couple_samples(module: Any) -> bool | None:
+    """Whether any child mixes samples: the declaration of a container that only calls its children."""
     answers = [declaration(part) for _, part in module._parts() if isinstance(part, Module)]
     return True if True in answers else None if None in answers else False
 
 
 def warn_undeclared(model: Module) -> None:
-    """Warn, once for each class, that a model declares nothing, and that its batches are not cut into shards."""
+    """Warn once for each class that lacks a declaration, so that batches are not sharded."""
     for module in _undeclared(model):
         cls = type(module)
         if cls in _warned:
@@ -113,10 +113,10 @@ def warn_undeclared(model: Module) -> None:
 
 
 def _undeclared(module: Module) -> Iterator[Module]:
-    """Yield the modules whose declaration is missing: patched ones, those in containers, or else the module itself."""
+    """Yield the modules that lack a declaration: patched ones, children of containers, or the module itself."""
     if patched := list(filter(is_patched, module.modules())):
         yield from patched
-    elif getattr(type(module), "couples_samples", None) is as_parts and _covers_forward(module):
+    elif getattr(type(module), "couples_samples", None) is children_couple_samples and _covers_forward(module):
         for part in module.children():
             yield from _undeclared(part)
     elif declaration(module) is None:
@@ -124,7 +124,7 @@ def _undeclared(module: Module) -> Iterator[Module]:
 
 
 def _own_reason(module: Module) -> str:
-    """Return the docstring of a property that declares None, together with the `forward` of the module."""
+    """Return the docstring of a `couples_samples` property that returned None, which says why."""
     declared = getattr(type(module), "couples_samples", None)
     is_own = isinstance(declared, property) and "couples_samples" not in vars(module) and _covers_forward(module)
     return (is_own and declared.__doc__) or ""

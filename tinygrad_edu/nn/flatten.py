@@ -1,4 +1,4 @@
-"""Flatten and Unflatten: several axes become one, and one becomes several."""
+"""Flatten and Unflatten: merge axes into one, and split one axis."""
 
 import math
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ __all__ = ["Flatten", "Unflatten"]
 
 
 class Flatten(Module):
-    """Make one axis of several: of a batch (N, ...) the rows (N, length), unless said otherwise.
+    """Merge consecutive axes into one. By default, a batch (N, ...) becomes (N, length).
 
     Parameters
     ----------
     start_axis, end_axis : int
-        The first and the last of the axes that become one. Negative ones count from the end.
+        The first and the last of the merged axes. Negative axes count from the end.
 
     Raises
     ------
     AxisError, ShapeError
-        Of `forward`, for an input without these axes, or where the first lies behind the last.
+        `forward` got an input without these axes, or `start_axis` is after `end_axis`.
 
     Examples
     --------
@@ -40,35 +40,35 @@ class Flatten(Module):
 
     @by_settings
     def couples_samples(self) -> bool:
-        """Whether the axis of the samples becomes a part of another one."""
+        """Whether the axis of the samples is merged into another axis."""
         return self.start_axis == 0
 
     def forward(self, x: Any) -> Any:
         """Apply `ops.flatten`."""
         if len(shape_of(x)) + self.start_axis == 0:
-            needs_whole_batch(f"{self!r}: of its input of shape {shape_of(x)} it flattens the axis of the samples")
+            needs_whole_batch(f"{self!r}: it merges the axis of the samples of its input of shape {shape_of(x)}")
         return ops.flatten(x, self.start_axis, self.end_axis)
 
     def extra_repr(self) -> str:
-        """Return the axes, if they are not the usual ones."""
+        """Return the axes if they are not the defaults."""
         axes = (self.start_axis, self.end_axis)
         return "" if axes == (1, -1) else f"start_axis={self.start_axis}, end_axis={self.end_axis}"
 
 
 class Unflatten(Module):
-    """Make several axes of one: what `Flatten` did, undone.
+    """Split one axis into several: the inverse of `Flatten`.
 
     Parameters
     ----------
     axis : int
-        The axis that is taken apart. A negative one counts from the end.
+        The axis to split. A negative axis counts from the end.
     unflattened_size : sequence of int
-        The lengths that it is taken apart into. One may be -1, for what is left.
+        The lengths of the new axes. One of them may be -1; it is inferred.
 
     Raises
     ------
     AxisError, ShapeError
-        Of `forward`, for an input without that axis, or where these are no factors of its length.
+        `forward` got an input without that axis, or the product of the lengths is not its length.
 
     Examples
     --------
@@ -82,20 +82,20 @@ class Unflatten(Module):
 
     @by_settings
     def couples_samples(self) -> bool:
-        """Whether the axis of the samples is taken apart."""
+        """Whether the axis of the samples is split."""
         return self.axis == 0
 
     def forward(self, x: Any) -> Any:
         """Reshape the axis."""
         shape, wanted = shape_of(x), self.unflattened_size
         if len(shape) + self.axis == 0:
-            needs_whole_batch(f"{self!r}: of its input of shape {shape} it takes apart the axis of the samples")
+            needs_whole_batch(f"{self!r}: it splits the axis of the samples of its input of shape {shape}")
         axis = normalize_axis_index(self.axis, len(shape))
         known = math.prod(size for size in wanted if size != -1)
         rest = shape[axis] // known if known else 0
         sizes = tuple(rest if size == -1 else size for size in wanted)
         if wanted.count(-1) > 1 or min(sizes, default=0) < 0 or math.prod(sizes) != shape[axis]:
-            raise ShapeError(f"{self!r}: an axis of length {shape[axis]} cannot be taken apart into {wanted}.")
+            raise ShapeError(f"{self!r}: an axis of length {shape[axis]} cannot be split into {wanted}.")
         return ops.reshape(x, (*shape[:axis], *sizes, *shape[axis + 1 :]))
 
     def extra_repr(self) -> str:

@@ -10,7 +10,7 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.errors import WholeBatchWarning
-from tinygrad_edu.nn.coupling import as_parts, couples_samples, declaration, warn_undeclared
+from tinygrad_edu.nn.sample_independence import children_couple_samples, couples_samples, declaration, warn_undeclared
 from tinygrad_edu.nn.sharding import WholeBatchNeeded, in_shard, needs_whole_batch, shard_forward
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
@@ -134,7 +134,7 @@ class Whole(nn.Module):
 
 
 class Parts(Whole):
-    couples_samples = as_parts
+    couples_samples = children_couple_samples
 
 
 class PartsAndMore(Parts):

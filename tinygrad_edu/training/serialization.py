@@ -1,4 +1,4 @@
-"""Nests of arrays and plain values as JSON and arrays by name, and back, to the last bit."""
+"""Convert pytrees of arrays and plain values to JSON and named arrays, and back, without loss."""
 
 from reprlib import repr as brief
 from typing import Any

@@ -58,10 +58,10 @@ def test_what_drops_nothing_returns_its_input(kind):
 
 
 REFUSED = [
-    (lambda: nn.Dropout1D(1.5), ValueError, "Dropout1D: p is the part to drop, from 0 to 1, not 1.5"),
-    (lambda: nn.AlphaDropout()(np.ones(3, int)), DTypeError, "AlphaDropout scales what it keeps"),
-    (lambda: nn.Dropout1D()(np.ones(3)), ShapeError, r"\(N, C, L\) or \(C, L\), not the shape \(3,\)"),
-    (lambda: nn.Dropout2D()(np.ones((3, 2))), ShapeError, r"images have the axes \(N, C, H, W\)"),
+    (lambda: nn.Dropout1D(1.5), ValueError, "Dropout1D: p is a probability from 0 to 1, got 1.5"),
+    (lambda: nn.AlphaDropout()(np.ones(3, int)), DTypeError, "AlphaDropout scales its input"),
+    (lambda: nn.Dropout1D()(np.ones(3)), ShapeError, r"\(N, C, L\) or \(C, L\), got the shape \(3,\)"),
+    (lambda: nn.Dropout2D()(np.ones((3, 2))), ShapeError, r"must have the axes \(N, C, H, W\)"),
     (lambda: nn.FeatureAlphaDropout()(np.ones(3)), ShapeError, r"\(N, C, \.\.\.\)"),
     (lambda: nn.Dropout(0.5, inplace=True), TypeError, r"Dropout\(\) got .* 'inplace': leave it out"),
     (lambda: nn.ReLU(inplace=True), TypeError, r"ReLU\(\) got .* 'inplace': leave it out"),

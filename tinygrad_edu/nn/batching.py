@@ -1,0 +1,65 @@
+"""Batches as pytrees of arrays whose first axis is the samples."""
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.engine import Tensor, from_numpy
+from tinygrad_edu.errors import DTypeError, ShapeError
+from tinygrad_edu.pytree import tree_leaves, tree_map
+
+__all__ = ["as_arrays", "as_tensors", "inputs_and_target", "num_samples", "take_samples"]
+
+
+def num_samples(nest: Any) -> int:
+    """Return the number of samples: the common length of the first axis of all arrays.
+
+    Raises
+    ------
+    ShapeError
+        The lengths differ, or there is no array.
+    """
+    lengths = {np.shape(leaf)[:1] for leaf in tree_leaves(nest)}
+    if len(lengths) != 1 or not (length := lengths.pop()):
+        shapes = ", ".join(str(np.shape(leaf)) for leaf in tree_leaves(nest)) or "none"
+        raise ShapeError(f"the arrays of a batch must have one row for each sample; got the shapes {shapes}.")
+    return int(length[0])
+
+
+def take_samples(nest: Any, part: slice | ndarray) -> Any:
+    """Index the first axis of each array and Tensor. Other leaves stay as they are."""
+    return tree_map(lambda leaf: leaf[part] if isinstance(leaf, Tensor | ndarray) else leaf, nest)
+
+
+def as_arrays(nest: Any) -> Any:
+    """Convert arrays of other libraries, such as PyTorch tensors, to NumPy arrays without a copy."""
+    return tree_map(_as_array, nest)
+
+
+def _as_array(leaf: Any) -> Any:
+    if isinstance(leaf, Tensor | ndarray) or not hasattr(leaf, "__array__"):
+        return leaf
+    return np.asarray(leaf.detach().cpu() if hasattr(leaf, "detach") else leaf)
+
+
+def as_tensors(nest: Any) -> Any:
+    """Convert the arrays to Tensors without a copy."""
+    return tree_map(lambda leaf: _as_tensor(leaf) if isinstance(leaf, ndarray) else leaf, nest)
+
+
+def _as_tensor(array: ndarray) -> Tensor:
+    tensor = from_numpy(array)
+    tensor._role = None  # not state of a module that stores its input in an attribute
+    return tensor
+
+
+def inputs_and_target(batch: Any) -> tuple[list[Any], Any]:
+    """Split a batch into the inputs of the model and the target."""
+    if not isinstance(batch, tuple | list) or len(batch) < 2:
+        what = f"has {len(batch)} part" if isinstance(batch, tuple | list) else f"is a {type(batch).__name__}"
+        raise DTypeError(
+            f"a batch must be a tuple (x, y) or (x1, x2, y): the inputs of the model, and last the target. This one "
+            f"{what}. Give the DataLoader several arrays, or a transform that returns a tuple: lambda x: (x, x)."
+        )
+    return list(batch[:-1]), batch[-1]

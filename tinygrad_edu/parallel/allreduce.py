@@ -1,0 +1,219 @@
+"""Allreduce: add arrays over workers in the order of the tree, by recursive halving and doubling.
+
+The reduce-scatter phase merges groups of neighbouring workers, two at a time. When two groups merge, each worker
+exchanges elements with partners in the other group and keeps the sums of fewer elements. At the end each worker has the
+total of its own elements. The all-gather phase sends the totals back in the reverse order. A worker takes part in about
+log2(W) merges and has at most two partners in most of them. Where W and the shard ranges are powers of two, a worker
+sends 2 (1 - 1/W) times the elements.
+"""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.parallel.tree_sum import ShardBlock, TreeSum, blocks, shard_range
+from tinygrad_edu.parallel.workers import Workers
+
+__all__ = ["allreduce_sum"]
+
+BlockSums = list[tuple[ShardBlock, list[ndarray]]]  # for each block, one flat array for each dtype
+RankSlices = dict[int, list[slice]]  # slices of an array, by the rank of the partner
+Buffers = list[tuple[list[ndarray], list[RankSlices]]]  # arrays, and which slices of each to send or to fill
+
+
+class _Layout(NamedTuple):
+    """The numbers of workers and of shards."""
+
+    workers: int
+    shards: int
+
+
+class _Merge(NamedTuple):
+    """Two groups of workers that become one: ranks low to middle - 1, and ranks middle to high - 1."""
+
+    low: int
+    middle: int
+    high: int
+
+
+class _Plan(NamedTuple):
+    """The messages of one worker about one array in a merge.
+
+    Attributes
+    ----------
+    before, after : int
+        The number of elements before and after the merge.
+    keep : list of slice
+        The elements that the worker keeps, among those before.
+    send : RankSlices
+        The elements that its partners keep, among those before.
+    receive : RankSlices
+        The elements that its partners send, among those after.
+    """
+
+    before: int
+    after: int
+    keep: list[slice]
+    send: RankSlices
+    receive: RankSlices
+
+
+def allreduce_sum(workers: Workers, count: int, own: BlockSums, templates: list[ndarray]) -> list[ndarray]:
+    """Return the sums of flat arrays over all shards, on every worker.
+
+    Parameters
+    ----------
+    workers : Workers
+    count : int
+        The number of shards.
+    own : list of (ShardBlock, list of ndarray)
+        The sums of the blocks in this worker's `tree_sum.shard_range`.
+    templates : list of ndarray
+        Arrays of the sizes and dtypes of the flat ones.
+    """
+    layout, done = _Layout(workers.size, count), list[list[_Plan]]()
+    for merge in _merges(layout, workers.rank):
+        theirs = _blocks_of(layout, *(merge[1:] if workers.rank < merge.middle else merge[:2]))
+        done.append([_plan(layout, merge, workers.rank, array.size) for array in templates])
+        own = _reduce_scatter(workers, count, own, theirs, done[-1], [array.dtype for array in templates])
+    ((_, arrays),) = own
+    for plans in reversed(done):
+        arrays = _all_gather(workers, arrays, plans)
+    return arrays
+
+
+def _reduce_scatter(
+    workers: Workers, count: int, own: BlockSums, theirs: list[ShardBlock], plans: list[_Plan], dtypes: list[Any]
+) -> BlockSums:
+    """Exchange elements with the other group. Return the sums of the blocks of both, for the elements kept."""
+    received = [(block, [np.empty(r.after, dtype) for r, dtype in zip(plans, dtypes, strict=True)]) for block in theirs]
+    send, receive = [r.send for r in plans], [r.receive for r in plans]
+    _transfer(workers, [(arrays, send) for _, arrays in own], [(arrays, receive) for _, arrays in received])
+    kept = [(block, [_kept(array, r) for array, r in zip(arrays, plans, strict=True)]) for block, arrays in own]
+    total: TreeSum[list[ndarray]] = TreeSum(count, _add)
+    for block, arrays in sorted(kept + received, key=lambda each: each[0][1] << each[0][0]):
+        total.push(block, arrays)
+    return total.pending
+
+
+def _kept(array: ndarray, r: _Plan) -> ndarray:
+    return np.concatenate([array[:0], *(array[piece] for piece in r.keep)])
+
+
+def _add(left: list[ndarray], right: list[ndarray]) -> list[ndarray]:
+    return [np.add(a, b, out=a) for a, b in zip(left, right, strict=True)]
+
+
+def _all_gather(workers: Workers, arrays: list[ndarray], plans: list[_Plan]) -> list[ndarray]:
+    """Send this worker's totals to the other group. Return them together with those received."""
+    whole = [np.empty(r.before, array.dtype) for r, array in zip(plans, arrays, strict=True)]
+    for into, array, r in zip(whole, arrays, plans, strict=True):
+        start = 0
+        for piece in r.keep:
+            into[piece] = array[start : (start := start + piece.stop - piece.start)]
+    _transfer(workers, [(arrays, [r.receive for r in plans])], [(whole, [r.send for r in plans])])
+    return whole
+
+
+def _transfer(workers: Workers, sources: Buffers, targets: Buffers) -> None:
+    """Send each partner its slices of the sources in one message, and fill the slices of the targets."""
+    sent = {rank: np.concatenate([piece.view(np.uint8) for piece in pieces]) for rank, pieces in _by_rank(sources)}
+    awaited = dict(_by_rank(targets))
+    received = {rank: np.empty(sum(piece.nbytes for piece in pieces), np.uint8) for rank, pieces in awaited.items()}
+    workers.exchange(sent, received)
+    for rank, pieces in awaited.items():
+        start = 0
+        for piece in pieces:
+            piece.view(np.uint8)[:] = received[rank][start : (start := start + piece.nbytes)]
+
+
+def _by_rank(buffers: Buffers) -> list[tuple[int, list[ndarray]]]:
+    """Return the slices of all arrays for each partner, in the order of the arrays."""
+    found: dict[int, list[ndarray]] = {}
+    for arrays, pieces_of_each in buffers:
+        for array, pieces in zip(arrays, pieces_of_each, strict=True):
+            for rank, slices in pieces.items():
+                found.setdefault(rank, []).extend(array[piece] for piece in slices)
+    return list(found.items())
+
+
+# --- The plan: it is the same for every step, and so it is cached ---
+
+
+@lru_cache(1024)
+def _merges(layout: _Layout, rank: int) -> list[_Merge]:
+    """Return the merges that a worker takes part in, the smallest first."""
+    found, low, high = [], 0, layout.workers
+    while high - low > 1:
+        found.append(_Merge(low, _middle(layout, low, high), high))
+        low, high = found[-1][:2] if rank < found[-1].middle else found[-1][1:]
+    return found[::-1]
+
+
+@lru_cache(1024)
+def _middle(layout: _Layout, low: int, high: int) -> int:
+    """Return where to split a group: between large blocks, with at least a third of the group on either side.
+
+    Each half then sends the sums of fewer blocks.
+    """
+    margin = max((high - low) // 3, 1)
+
+    def size_of_blocks(rank: int) -> int:
+        start = shard_range(layout.shards, layout.workers, rank).start
+        return start & -start if start < layout.shards else layout.shards
+
+    central = sorted(range(low + margin, high - margin + 1), key=lambda rank: abs(2 * rank - low - high))
+    return max(central, key=size_of_blocks)
+
+
+@lru_cache(1024)
+def _blocks_of(layout: _Layout, low: int, high: int) -> list[ShardBlock]:
+    """Return the blocks of the shards of the workers from `low` to before `high`."""
+    first, last = (shard_range(layout.shards, layout.workers, rank) for rank in (low, high - 1))
+    return blocks(range(first.start, last.stop), layout.shards)
+
+
+@lru_cache(1024)
+def _plan(layout: _Layout, merge: _Merge, rank: int, size: int) -> _Plan:
+    """Return the plan of a worker for an array of `size` elements in a merge."""
+    keep: list[slice] = []
+    send: RankSlices = {}
+    receive: RankSlices = {}
+    before = after = 0
+    for start, cut, stop, left, right in _overlaps(layout, merge, size):
+        if rank in (left, right):
+            lower, upper = slice(before, before + cut - start), slice(before + cut - start, before + stop - start)
+            mine, other, partner = (lower, upper, right) if rank == left else (upper, lower, left)
+            keep.append(mine)
+            send.setdefault(partner, []).append(other)
+            length = mine.stop - mine.start
+            receive.setdefault(partner, []).append(slice(after, after + length))
+            before, after = upper.stop, after + length
+    return _Plan(before, after, keep, send, receive)
+
+
+def _overlaps(layout: _Layout, merge: _Merge, size: int) -> list[tuple[int, int, int, int, int]]:
+    """Return (start, cut, stop, left, right): of the elements start to stop, rank left keeps those before cut."""
+    low, middle, high = merge
+    lefts, rights = _segments(layout, low, middle, size), _segments(layout, middle, high, size)
+    found, i, j, start = [], 0, 0, 0
+    while start < size:
+        (_, left_stop, left), (_, right_stop, right) = lefts[i], rights[j]
+        stop = min(left_stop, right_stop)
+        cut = start + (stop - start) * (middle - low) // (high - low)
+        found.append((start, cut, stop, left, right))
+        i, j, start = i + (left_stop == stop), j + (right_stop == stop), stop
+    return found
+
+
+@lru_cache(1024)
+def _segments(layout: _Layout, low: int, high: int, size: int) -> list[tuple[int, int, int]]:
+    """Return (start, stop, rank): the elements that each worker of a group keeps."""
+    if high - low == 1:
+        return [(0, size, low)]
+    found = []
+    for start, cut, stop, left, right in _overlaps(layout, _Merge(low, _middle(layout, low, high), high), size):
+        found += [(start, cut, left), (cut, stop, right)]
+    return [part for part in found if part[0] < part[1]]
