@@ -49,8 +49,11 @@ def raise_unexpected_keyword(function: str, given: Iterable[str], known: Iterabl
     raise TypeError(f"{function}() got an unexpected keyword argument {name!r}: {hint}.")
 
 
-def with_keyword_hints(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a function so that keywords of PyTorch raise an error with a hint. Return others unchanged."""
+def with_keyword_hints(function: Callable[..., Any], module: str | None = None) -> Callable[..., Any]:
+    """Wrap a function so that keywords of PyTorch raise an error with a hint. Return others unchanged.
+
+    `module` is the module in which `pickle` finds the wrapped function, if it is not that of the function.
+    """
     wrapped = hasattr(function, "__wrapped__")  # an op, which gives the hints itself
     if wrapped or not isinstance(function, FunctionType):
         return function
@@ -66,6 +69,8 @@ def with_keyword_hints(function: Callable[..., Any]) -> Callable[..., Any]:
                 raise_unexpected_keyword(function.__name__, [name], known[1:])
         return function(*args, **settings)
 
+    if module is not None:
+        call.__module__ = module
     return call
 
 

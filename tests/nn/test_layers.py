@@ -123,10 +123,7 @@ def test_without_a_generator_layers_differ():
     ("make", "message"),
     [
         (lambda: Conv2D(2, 3, 3, groups=2), "Conv2D: groups=2 must divide 2 and 3 channels"),
-        (lambda: Conv2D(1, 1, 0), "kernel_size is a whole number of at least 1"),
-        (lambda: Conv2D(1, 1, 3, stride=(1, 0)), "stride is a whole number of at least 1"),
-        (lambda: Conv2D(1, 1, 3, padding=-1), "padding is a whole number of at least 0"),
-        (lambda: MaxPool2D((2, 2, 2)), "kernel_size is a whole number of at least 1, or a pair"),
+        (lambda: MaxPool2D((2, 2, 2)), "kernel_size must be an integer or a pair of integers"),
         (lambda: Linear(3, 2)(np.ones((4, 5))), r"Linear\(3, 2\): the input has shape \(4, 5\).*needs the length 3"),
         (lambda: Linear(3, 2)(1.0), r"the input has shape \(\)"),
         (lambda: Conv2D(3, 2, 1)(np.ones((4, 1, 5, 5))), "images with 1 channels and weight"),
@@ -138,6 +135,19 @@ def test_without_a_generator_layers_differ():
 )
 def test_sizes_that_do_not_fit_are_explained(make, message):
     with pytest.raises(ShapeError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Conv2D(1, 1, 0), "kernel_size must be an integer >= 1, got 0"),
+        (lambda: Conv2D(1, 1, 3, stride=(1, 0)), "stride must be an integer >= 1, got 0"),
+        (lambda: Conv2D(1, 1, 3, padding=-1), "padding must be an integer >= 0, got -1"),
+    ],
+)
+def test_an_integer_out_of_range_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
         make()
 
 

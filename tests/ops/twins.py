@@ -13,11 +13,13 @@ from tinygrad_edu.ops import plain, recurrent
 from tinygrad_edu.ops.fast import (
     blocks,
     depthwise,
+    dropout,
     elementwise,
     gaussian,
     im2col,
     indices,
     layout,
+    linear,
     normalization,
     pointwise,
     powers,
@@ -302,6 +304,21 @@ def pixels(draw, of_kernels=False):
 
 
 @st.composite
+def linear_maps(draw):
+    call = draw(calls("linear_with_bias"))
+    x, weight, bias = (draw(images(x.shape)) for x in call.arrays)
+    return x, weight, draw(st.sampled_from([None, bias]))
+
+
+@st.composite
+def dropouts(draw):
+    call = draw(calls("dropout"))
+    x, settings = call.inputs[0], call.settings
+    bits = settings.get("bits", call.inputs[-1])
+    return draw(numbers(x.shape)), np.asarray(bits), settings["scale"], settings["axes"]
+
+
+@st.composite
 def patches(draw, op):
     call = draw(calls(op))
     x, s = call.arrays[0], call.settings
@@ -475,6 +492,9 @@ TWINS = {
     "normalization.channel_norm_bias": twins(
         normalization.channel_norm_bias, channels(), None
     ),
+    "linear.linear_values": twins(linear.linear_values, linear_maps(), None),
+    "dropout.dropout_values": twins(dropout.dropout_values, dropouts()),
+    "reductions.log_sum": twins(reductions.log_sum, along(1, min_dims=0), None),
     "layout.samples_last": twins(layout.samples_last, st.tuples(numbers(shapes(4, max_dims=4)))),
     "layout.samples_first": twins(layout.samples_first, st.tuples(numbers(shapes(4, max_dims=4)))),
     "im2col.im2col_values": twins(im2col.im2col_values, patches("im2col")),

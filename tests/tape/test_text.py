@@ -100,7 +100,7 @@ def test_modules_fold():
     assert rows[6]["inputs"] == "%2 %3 %6"
     deeper = [row["op"] for row in cells(tape.of(loss).table(fold=2))]
     assert "1.0: ReLU (1 node)" in deeper
-    assert "affine_maps" in deeper  # which a module of depth 1 made, and none of depth 2
+    assert "conv2d" in deeper  # which a module of depth 1 made, and none of depth 2
     assert "test_text.py:" in repr(tape.of(loss))
 
 

@@ -16,7 +16,7 @@ from numpy import ndarray
 from tinygrad_edu.engine.arguments import KEPT_AS_GIVEN, cell_of, explain, follow, frozen, operand, result, setting
 from tinygrad_edu.engine.debug.observers import site_of_call
 from tinygrad_edu.engine.memory import clock
-from tinygrad_edu.engine.modes import is_grad_enabled, observers
+from tinygrad_edu.engine.modes import innermost_block
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, Rules
 from tinygrad_edu.engine.tensor import Tensor, refuse_stale, wrap
@@ -67,9 +67,10 @@ def recorded(
     out = out if out.__class__ is ndarray else result(op, out)
     *arrays, out = follow(op, inputs, arrays, out, settings)  # type: ignore[assignment]
     made = wrap(out, None, cell_of(out, inputs))
-    watching = observers()
+    block = innermost_block()
+    watching = block.observers if block is not None else ()
     site = site_of_call() if watching else ""
-    if is_grad_enabled() and out.dtype.kind == "f" and any(x._node is not None for x in tensors):
+    if (block is None or block.recording) and out.dtype.kind == "f" and any(x._node is not None for x in tensors):
         for name, x in zip(rules.names, inputs, strict=True):
             if x.__class__ is Tensor:
                 refuse_stale(f"op {op.name}", f"argument {name}", x)

@@ -8,7 +8,7 @@ from typing import Any
 from tinygrad_edu.engine.backward import Roots, Targets, WrapSaved
 from tinygrad_edu.engine.debug.observers import observed_backward_pass
 from tinygrad_edu.engine.fast.backward import fast_backward_pass
-from tinygrad_edu.engine.modes import observers
+from tinygrad_edu.engine.modes import innermost_block
 from tinygrad_edu.engine.node import Node
 
 
@@ -41,5 +41,6 @@ def backward_pass(
         The gradient of each leaf or target that was reached, and of each node that retains it: arrays in memory of
         their own, or Tensors.
     """
-    run = observed_backward_pass if observers() else fast_backward_pass
+    block = innermost_block()
+    run = observed_backward_pass if block is not None and block.observers else fast_backward_pass
     return run(seeds, targets, retain_graph=retain_graph, wrap_saved=wrap_saved, unhooked=unhooked)

@@ -188,7 +188,7 @@ class Tensor(NumberProtocol, Surface):
 
     @staticmethod
     def _keeps_grad(node: Node) -> bool:
-        return node.op is None or (node.rules.hooks is not None and node.rules.hooks.retains)
+        return not node.links or (node.rules.hooks is not None and node.rules.hooks.retains)
 
     @property
     def frozen(self) -> bool:
@@ -505,7 +505,8 @@ def refuse_read_only(where: str, tensor: Tensor) -> None:
 def refuse_stale(where: str, argument: str, tensor: Tensor) -> None:
     """Raise if the memory of a computed tensor changed after it was computed: its history is no longer its own."""
     node = tensor._node
-    if node is not None and node.op is not None and tensor._cell.changed > node.number:
+    if node is not None and node.links and tensor._cell.changed > node.number:
+        assert node.op is not None
         raise StaleValueError(
             f"{where}: its {argument} (made by {node.op.name}, shape {node.shape}) shares memory that "
             f"was changed in place after it was computed, so its gradient would belong to other values. "

@@ -18,7 +18,7 @@ def match_input(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
     `kind` is the class of the gradients in this walk, ndarray or Tensor. A rule may return an array in both: it becomes
     a Tensor of its own dtype in a walk of Tensors, because a bare array takes the dtype of the Tensor that it meets.
     """
-    op, parent, argument = node.op, node.links[k], node.rules.names[k]
+    op, parent, argument = node.rules.op, node.links[k], node.rules.names[k]
     assert op is not None
     if isinstance(contribution, IndexedSlices):
         contribution = densify(contribution)

@@ -6,11 +6,11 @@ from typing import Any
 
 from numpy.lib.array_utils import normalize_axis_index
 
-from tinygrad_edu import ops
 from tinygrad_edu.engine import shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import by_settings, needs_whole_batch
+from tinygrad_edu.ops.shape import flatten, reshape
 
 __all__ = ["Flatten", "Unflatten"]
 
@@ -47,7 +47,7 @@ class Flatten(Module):
         """Apply `ops.flatten`."""
         if len(shape_of(x)) + self.start_axis == 0:
             needs_whole_batch(f"{self!r}: it merges the axis of the samples of its input of shape {shape_of(x)}")
-        return ops.flatten(x, self.start_axis, self.end_axis)
+        return flatten(x, self.start_axis, self.end_axis)
 
     def extra_repr(self) -> str:
         """Return the axes if they are not the defaults."""
@@ -96,7 +96,7 @@ class Unflatten(Module):
         sizes = tuple(rest if size == -1 else size for size in wanted)
         if wanted.count(-1) > 1 or min(sizes, default=0) < 0 or math.prod(sizes) != shape[axis]:
             raise ShapeError(f"{self!r}: an axis of length {shape[axis]} cannot be split into {wanted}.")
-        return ops.reshape(x, (*shape[:axis], *sizes, *shape[axis + 1 :]))
+        return reshape(x, (*shape[:axis], *sizes, *shape[axis + 1 :]))
 
     def extra_repr(self) -> str:
         """Return the axis and the sizes."""

@@ -90,8 +90,7 @@ if not TYPE_CHECKING:  # a type checker reads no list that is computed, and take
     __all__ = [name for file in _FILES for name in file.__all__]
     for file in _FILES:
         for name in file.__all__:
-            globals()[name] = with_keyword_hints(getattr(file, name))
-            setattr(file, name, globals()[name])  # where `pickle` looks for it
+            globals()[name] = with_keyword_hints(getattr(file, name), __name__)
 
 registry: dict[str, Op] = {
     value.__name__: value

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Operand, op
+from tinygrad_edu.engine import Array, Operand, Tensor, op
 
 __all__ = [
     "abs", "add", "astype", "ceil", "copysign", "deg2rad", "divide", "floor", "floor_divide", "fmod", "multiply",
@@ -202,3 +202,18 @@ def in_dtype_of(g: Any, value: Any) -> Any:
     if getattr(value, "dtype", None) == g.dtype:
         return value
     return astype(value, g.dtype)
+
+
+def divide_evenly(g: Any, count: Any) -> Any:
+    """Return g / count. In float16 a count beyond 65,504 is infinite: that is divided in float32."""
+    if g.dtype == np.float16:
+        return astype(astype(g, np.float32) / np.asarray(count, np.float32), g.dtype)
+    return g / np.asarray(count, g.dtype)
+
+
+def as_floating(x: Any) -> Any:
+    """Return x as a Tensor or an array of floating-point numbers."""
+    x = x if isinstance(x, Tensor) else np.asarray(x)
+    if x.dtype.kind == "f":
+        return x
+    return astype(x, np.float32 if isinstance(x, Tensor) else np.float64)

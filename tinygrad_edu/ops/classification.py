@@ -9,12 +9,12 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from tinygrad_edu.engine import Array, op, values_of
-from tinygrad_edu.ops.arithmetic import astype, multiply
+from tinygrad_edu.ops.arithmetic import as_floating, astype, divide_evenly, multiply
 from tinygrad_edu.ops.fast import softmax as fast
 from tinygrad_edu.ops.fast.elementwise import softplus_values
-from tinygrad_edu.ops.fast.reductions import mean_along
+from tinygrad_edu.ops.fast.reductions import log_sum, mean_along
 from tinygrad_edu.ops.powers import exp
-from tinygrad_edu.ops.reduction import as_floating, in_equal_parts, log_of_sum, sum
+from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.selection import drop, keep, maximum
 from tinygrad_edu.ops.sigmoids import logit, sigmoid
 
@@ -57,7 +57,7 @@ def softmin(x: Any, axis: int = -1, dtype: DTypeLike | None = None) -> Any:
 def log_softmax_along(x: Array, /, axis: int) -> Array:
     """Return log(softmax(x)) along `axis`."""
     shifted = fast.subtract_max(as_floating(x), axis)
-    return np.subtract(shifted, log_of_sum(np.exp(shifted), axis), out=shifted)
+    return np.subtract(shifted, log_sum(np.exp(shifted), axis), out=shifted)
 
 
 def _log_softmax_x(g: Any, out: Any, axis: int) -> Any:
@@ -94,7 +94,7 @@ def softmax_cross_entropy(logits: Array, targets: Array, reduction: str = "none"
     else:
         shifted = fast.subtract_max(logits, 1)
         of_labels = shifted[places(targets)]
-        losses = log_of_sum(np.exp(shifted, out=shifted), 1)[:, 0] - of_labels
+        losses = log_sum(np.exp(shifted, out=shifted), 1)[:, 0] - of_labels
     if reduction == "none":
         return losses
     return mean_along(losses, None) if reduction == "mean" else losses.sum()
@@ -123,12 +123,12 @@ def _for_each_class(g: Any, reduction: str, shape: tuple[int, ...]) -> Any:
     """Return the gradient of each loss as a factor of an array of that shape, which is (N, C, ...)."""
     if reduction == "none":
         return g[:, None]
-    return in_equal_parts(g, math.prod((shape[0], *shape[2:]))) if reduction == "mean" else g
+    return divide_evenly(g, math.prod((shape[0], *shape[2:]))) if reduction == "mean" else g
 
 
 def _cross_entropy_logits(g: Any, logits: Any, targets: Any, reduction: str) -> Any:
     g = _for_each_class(g, reduction, logits.shape)
-    p = _far_from_subnormal(softmax(logits, 1))
+    p = _far_from_subnormal(softmax_along(logits, 1))
     if targets.dtype.kind != "f":  # one-hot rows add up to 1
         if isinstance(p, ndarray):  # which is new
             p[places(targets)] -= 1

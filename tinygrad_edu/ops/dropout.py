@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from tinygrad_edu.engine import Array, op
-from tinygrad_edu.ops.shape import inverse
-from tinygrad_edu.thresholds import SizeThreshold
-
-# What the eight bits of each byte say, the highest first; and how many bytes are looked up at a time, so that what they
-# say stays in the cache until it is multiplied with.
-_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1)
-_AT_A_TIME = SizeThreshold(16384)
-
-
-@lru_cache(16)
-def _factors(scale: float, dtype: Any) -> Array:
-    """Return what each byte multiplies its eight elements with: (256, 8)."""
-    return _BITS * dtype.type(scale)
+from tinygrad_edu.ops.fast.dropout import dropout_values
 
 
 @op
@@ -29,15 +16,7 @@ def dropout(x: Array, /, bits: Array, scale: float, axes: tuple[int, ...]) -> Ar
 
     `bits` are bytes of eight each, for the elements of ``transpose(x, axes)`` one after the other.
     """
-    ordered = np.ascontiguousarray(x.transpose(axes)) if axes else x
-    factors, mask = _factors(scale, x.dtype), np.empty((len(bits), 8), x.dtype)
-    elements, out = ordered.reshape(-1), mask.reshape(-1)[: x.size]  # the result is where its mask was
-    for start in range(0, len(bits), _AT_A_TIME):
-        part = slice(8 * start, 8 * (start + _AT_A_TIME))
-        looked_up = mask[start : start + _AT_A_TIME]
-        np.take(factors, bits[start : start + _AT_A_TIME], axis=0, out=looked_up, mode="clip")  # without a copy
-        np.multiply(out[part], elements[part], out=out[part])
-    return out.reshape(ordered.shape).transpose(inverse(axes))
+    return dropout_values(x, bits, scale, axes)
 
 
 dropout.vjps(x=lambda g, bits, scale, axes: dropout(g, bits, scale, axes))

@@ -12,13 +12,13 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of, writing
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.ops.arithmetic import astype
+from tinygrad_edu.ops.arithmetic import as_floating, astype
 from tinygrad_edu.ops.fast import normalization as fast
 from tinygrad_edu.ops.norms import vector_norm
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.pooling import avg_pool2d
 from tinygrad_edu.ops.powers import power, rsqrt, square
-from tinygrad_edu.ops.reduction import as_floating, scale_along, sum
+from tinygrad_edu.ops.reduction import scale_along, sum
 from tinygrad_edu.ops.selection import clip
 from tinygrad_edu.ops.shape import broadcast_to, inverse, reshape, transpose
 from tinygrad_edu.ops.sliding_windows import single

@@ -92,6 +92,12 @@ def plain_sum_along(x: ndarray, axes: tuple[int, ...], keepdims: bool, dtype: An
     return np.sum(x, axis=axes, keepdims=keepdims, dtype=dtype)
 
 
+def plain_log_sum(x: ndarray, axis: Any) -> ndarray:
+    """Return log(sum(x)) over `axis`, which stays with length 1. float16 is added in float32."""
+    dtype = np.float32 if x.dtype == np.float16 else x.dtype
+    return np.asarray(np.log(np.add.reduce(x, axis, dtype, keepdims=True))).astype(x.dtype, copy=False)
+
+
 def plain_mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
     """Return the mean over `axis`. A 0-d array has the axes 0 and -1, as in NumPy's sum."""
     if np.ndim(x) == 0 and axis in (0, -1):
@@ -107,6 +113,12 @@ def plain_product(x: ndarray, y: ndarray, out: ndarray | None = None) -> ndarray
 def no_division(*arguments: Any) -> None:
     """Return None: the plain derivative of a product does not divide by its factors."""
     return
+
+
+def plain_linear_values(x: ndarray, weight: ndarray, bias: ndarray | None = None) -> ndarray:
+    """Return x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out)."""
+    out = np.matmul(x, weight.T)
+    return out if bias is None else out + bias
 
 
 # --- Softmax ---
@@ -189,6 +201,19 @@ def plain_rank_indices(x: ndarray, ranks: ndarray) -> ndarray:
     order = stable_argsort(x, False)
     has_nan = np.isnan(np.take_along_axis(x, order[..., -1:], -1))
     return np.where(has_nan, order[..., -1:], order[..., ranks])
+
+
+# --- Dropout ---
+
+
+def plain_dropout_values(x: ndarray, bits: ndarray, scale: float, axes: tuple[int, ...]) -> ndarray:
+    """Return scale * x where the bit of an element is 1, and 0 * x elsewhere.
+
+    `bits` are bytes of eight bits, in the order of the elements of ``transpose(x, axes)``.
+    """
+    ordered = x.transpose(axes)
+    kept = np.unpackbits(bits, count=x.size).reshape(ordered.shape)
+    return np.asarray(ordered * (kept * x.dtype.type(scale))).transpose(np.argsort(axes).astype(int))
 
 
 # --- Axes of images ---

@@ -10,6 +10,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from tinygrad_edu.engine import Array, op, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import multiply
+from tinygrad_edu.ops.fast.linear import linear_values
 from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.ops.shape import expand_dims, reshape, squeeze, swapaxes, transpose
 
@@ -52,18 +53,8 @@ matmul.vjps(x=_matmul_x, y=_matmul_y)
 
 @op(name="linear")
 def linear_without_bias(x: Array, weight: Array) -> Array:
-    """Return x @ weight.T: (..., in), (out, in) -> (..., out).
-
-    The samples (N, in) are innermost in memory, as in the images that `conv2d` makes: OpenBLAS is faster that way
-    round, twice as fast for few samples, and elementwise ops, the loss and the gradients keep the layout. Of sequences,
-    which are added to and normalized as they are, the features stay innermost. The gradient of the weight has the
-    weight's own, so that the optimizer reads both in one direction.
-    """
-    if x.ndim != 2:
-        return product(_rows(x), weight.T).reshape(*x.shape[:-1], len(weight))
-    out = np.empty((len(x), len(weight)), np.result_type(x, weight), "F")
-    product(weight, x.T, out.T)
-    return out
+    """Return x @ weight.T: (..., in), (out, in) -> (..., out)."""
+    return linear_values(x, weight)
 
 
 def _rows(x: Any) -> Any:
@@ -79,12 +70,8 @@ linear_without_bias.vjps(
 
 @op(name="linear")
 def linear_with_bias(x: Array, weight: Array, bias: Array) -> Array:
-    """Return x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out).
-
-    The bias is added in place, which saves an array and a pass over memory.
-    """
-    out = linear_without_bias(x, weight)
-    return np.add(out, bias, out=out if np.result_type(out, bias) == out.dtype else None)
+    """Return x @ weight.T + bias: (..., in), (out, in), (out,) -> (..., out)."""
+    return linear_values(x, weight, bias)
 
 
 linear_with_bias.vjps(

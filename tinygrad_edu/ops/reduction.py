@@ -6,10 +6,10 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from tinygrad_edu.engine import Array, Tensor, op, values_of
-from tinygrad_edu.ops.arithmetic import astype, in_dtype_of, subtract
+from tinygrad_edu.engine import Array, op, values_of
+from tinygrad_edu.ops.arithmetic import as_floating, astype, divide_evenly, in_dtype_of, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape, parted, plain_axes, reduced_count
-from tinygrad_edu.ops.fast.reductions import mean_along, other_factors, reduce_along, sum_along
+from tinygrad_edu.ops.fast.reductions import log_sum, mean_along, other_factors, reduce_along, sum_along
 from tinygrad_edu.ops.powers import exp, power_of_2_below, sqrt, square
 from tinygrad_edu.ops.scans import cast, cumprod, neighbor
 from tinygrad_edu.ops.selection import drop, keep, where
@@ -18,21 +18,6 @@ from tinygrad_edu.ops.shape import broadcast_to, flip, reshape
 __all__ = [
     "amax", "amin", "logsumexp", "max", "mean", "min", "nanmean", "nansum", "prod", "ptp", "std", "sum", "var",
 ]  # fmt: skip
-
-
-def in_equal_parts(g: Any, count: Any) -> Any:
-    """Return g / count. In float16 a count beyond 65,504 is infinite: that is divided in float32."""
-    if g.dtype == np.float16:
-        return astype(astype(g, np.float32) / np.asarray(count, np.float32), g.dtype)
-    return g / np.asarray(count, g.dtype)
-
-
-def as_floating(x: Any) -> Any:
-    """Return x as a Tensor or an array of floating-point numbers."""
-    x = x if isinstance(x, Tensor) else np.asarray(x)
-    if x.dtype.kind == "f":
-        return x
-    return astype(x, np.float32 if isinstance(x, Tensor) else np.float64)
 
 
 def scale_along(x: Any, axis: Axis) -> Any:
@@ -97,7 +82,7 @@ def mean(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
 
 
 def _mean_x(g: Any, x_shape: tuple[int, ...], axis: Axis) -> Any:
-    share = in_equal_parts(g, reduced_count(x_shape, axis))
+    share = divide_evenly(g, reduced_count(x_shape, axis))
     return broadcast_to(reshape(share, kept_shape(x_shape, axis)), x_shape)
 
 
@@ -131,7 +116,7 @@ def _divisor(shape: tuple[int, ...], axis: Axis, ddof: int) -> int:
 
 def _var_x(g: Any, x: Any, axis: Axis, ddof: int) -> Any:
     g = _in_float64(g)
-    share = in_equal_parts(g + g, _divisor(x.shape, axis, ddof))
+    share = divide_evenly(g + g, _divisor(x.shape, axis, ddof))
     return cast(reshape(share, kept_shape(x.shape, axis)) * _centred(x, axis), x.dtype)
 
 
@@ -202,7 +187,7 @@ def _std_x(g: Any, x: Any, out: Any, axis: Axis, ddof: int) -> Any:
     deviation = _centred(x, axis)
     variance = sum(square(deviation), axis, keepdims=True) / divisor
     constant = values_of(variance) == 0
-    share = reshape(in_equal_parts(_in_float64(g), divisor), kept) / sqrt(where(constant, 1, variance))
+    share = reshape(divide_evenly(_in_float64(g), divisor), kept) / sqrt(where(constant, 1, variance))
     return cast(deviation * drop(share, constant), x.dtype)
 
 
@@ -216,7 +201,7 @@ def _share(g: Any, x: Any, out: Any, axis: Axis) -> Any:
     if np.count_nonzero(attains) == out.size and not (out != out).any():
         return keep(reshape(g, kept), attains)  # no ties, and no NaN, which equals nothing
     ties = np.count_nonzero(attains, axis=plain_axes(axis), keepdims=True)
-    return in_equal_parts(keep(reshape(g, kept), attains), ties)  # with a NaN, 0 / 0 for all
+    return divide_evenly(keep(reshape(g, kept), attains), ties)  # with a NaN, 0 / 0 for all
 
 
 @op
@@ -258,14 +243,7 @@ def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     there = ~np.isnan(values_of(x))
     if x.dtype == np.float16:
         return astype(nanmean(astype(x, np.float32), axis, keepdims), np.float16)
-    return in_equal_parts(nansum(x, axis, keepdims), np.sum(there, plain_axes(axis), keepdims=keepdims))
-
-
-def log_of_sum(x: Array, axis: Any) -> Array:
-    """Return log(sum(x)) over `axis`, keeping it. The sum of very many float16 has no place in float16."""
-    if x.dtype == np.float16:
-        return np.log(reduce_along(np.add, x, axis, dtype=np.float32)).astype(x.dtype)
-    return np.log(reduce_along(np.add, x, axis))
+    return divide_evenly(nansum(x, axis, keepdims), np.sum(there, plain_axes(axis), keepdims=keepdims))
 
 
 @op
@@ -274,7 +252,7 @@ def logsumexp(x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     axes, x = plain_axes(axis), as_floating(x)
     top = reduce_along(np.maximum, x, axes, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0)
-    out = log_of_sum(np.exp(x - top), axes) + top
+    out = log_sum(np.exp(x - top), axes) + top
     return out if keepdims or not x.ndim else out.squeeze(axes)
 
 

@@ -8,10 +8,9 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.optim.fast.chunks import elementwise
-from tinygrad_edu.optim.optimizer import Optimizer
+from tinygrad_edu.optim.optimizer import Optimizer, with_weight_decay
 from tinygrad_edu.optim.settings import BETAS, FLAG, NON_NEGATIVE, hyperparameter
 from tinygrad_edu.optim.state import Slot, count_step
-from tinygrad_edu.optim.weight_decay import with_weight_decay
 
 
 class NAdam(Optimizer):

@@ -32,7 +32,7 @@ from tinygrad_edu.optim.settings import (
     hyperparameter,
     init_of,
 )
-from tinygrad_edu.optim.state import Slot, add_missing, read_state
+from tinygrad_edu.optim.state import Slot, read_state
 from tinygrad_edu.plain_mode import faster_than
 
 ParamToUpdate = tuple[Tensor, ndarray, dict[str, Any]]  # with its gradient and its settings
@@ -275,9 +275,9 @@ class Optimizer(HasSettings):
             settings = self._checked(group)
             for p in group["params"]:
                 node = p._node
-                if node is None or (node.op is None and node.grad is None):
+                if node is None or (not node.links and node.grad is None):
                     without.append(p)
-                elif node.op is None and p._data.flags.writeable:
+                elif not node.links and p._data.flags.writeable:
                     found.append((p, node.grad, settings))
                 else:
                     self._check_parameter(self._label(p), p)
@@ -294,7 +294,25 @@ class Optimizer(HasSettings):
 
     def _state_of(self, p: Tensor, group: Mapping[str, Any]) -> dict[str, ndarray]:
         """Return the state of a parameter, with the initial arrays of new slots."""
-        return add_missing(self.state.setdefault(p, {}), self.state_slots, p._data, group)
+        state = self.state.setdefault(p, {})
+        for name, slot in self.state_slots.items():
+            if name not in state and slot.initial is not None and slot.is_used(group):
+                state[name] = slot.new(p._data, group)
+        return state
+
+
+def with_weight_decay(param: ndarray, grad: ndarray, group: Mapping[str, Any]) -> ndarray:
+    """Return the gradient to descend along: negated to maximize, plus weight_decay * param.
+
+    A decoupled weight decay instead shrinks the parameter in place, to (1 - lr * weight_decay) * param.
+    """
+    grad = -grad if group["maximize"] else grad
+    if not group["weight_decay"]:
+        return grad
+    if not group.get("decoupled_weight_decay"):
+        return grad + float(group["weight_decay"]) * param
+    param *= 1 - group["lr"] * group["weight_decay"]
+    return grad
 
 
 def update_each(optimizer: Optimizer, params: list[ParamToUpdate]) -> None:

@@ -57,16 +57,6 @@ class Slot(NamedTuple):
         return zeros
 
 
-def add_missing(
-    state: dict[str, ndarray], slots: Mapping[str, Slot], param: ndarray, group: Mapping[str, Any]
-) -> dict[str, ndarray]:
-    """Add the initial arrays that the state of a parameter does not have yet, and return it."""
-    for name, slot in slots.items():
-        if name not in state and slot.initial is not None and slot.is_used(group):
-            state[name] = slot.new(param, group)
-    return state
-
-
 def count_step(state: Mapping[str, ndarray]) -> float:
     """Increment ``state["step"]`` and return it: 1 for the first step."""
     step = state["step"]

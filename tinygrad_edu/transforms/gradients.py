@@ -8,7 +8,7 @@ import numpy as np
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import NonScalarBackwardError
 from tinygrad_edu.transforms.argnums import require_function, select_argnums
-from tinygrad_edu.transforms.linearize import Function, as_tensors
+from tinygrad_edu.transforms.linearize import Function, to_tensors
 from tinygrad_edu.transforms.products import vjp
 
 __all__ = ["grad", "hvp", "value_and_grad"]
@@ -92,5 +92,5 @@ def hvp(f: Function, x: Any, v: Any, has_aux: bool = False) -> Any:
     array([ 6., 12.], dtype=float32)
     """
     _, pullback, *aux = vjp(grad(f, has_aux=has_aux), x, has_aux=has_aux)
-    (product,) = pullback(as_tensors(v))
+    (product,) = pullback(to_tensors(v))
     return (product, *aux) if has_aux else product

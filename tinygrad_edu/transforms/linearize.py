@@ -21,7 +21,7 @@ from tinygrad_edu.errors import DTypeError, ShapeError
 from tinygrad_edu.ops.shape import identity
 from tinygrad_edu.pytree import tree_leaves, tree_map
 
-__all__ = ["Function", "Linearized", "as_tensors"]
+__all__ = ["Function", "Linearized", "to_tensors"]
 
 Function = Callable[..., Any]
 
@@ -48,7 +48,7 @@ class Linearized:
     """
 
     def __init__(self, f: Function, args: Iterable[Any], has_aux: bool) -> None:
-        inputs = tuple(tree_map(_input, as_tensors(x)) for x in args)
+        inputs = tuple(tree_map(_input, to_tensors(x)) for x in args)
         self._nodes = tree_map(_node, inputs)
         self._targets = frozenset[Node](tree_leaves(self._nodes))
         with enable_grad():
@@ -74,7 +74,7 @@ class Linearized:
         return _reaches_outside(self.out, self._targets)
 
 
-def as_tensors(x: Any) -> Any:
+def to_tensors(x: Any) -> Any:
     """Return nested lists of plain numbers as one tensor, and any other pytree with a tensor for each leaf."""
     if isinstance(x, Tensor):
         return x

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygrad_edu.engine import Tensor
 from tinygrad_edu.pytree import tree_map
-from tinygrad_edu.transforms.linearize import Function, Linearized, as_tensors
+from tinygrad_edu.transforms.linearize import Function, Linearized, to_tensors
 
 __all__ = ["jvp", "vjp"]
 
@@ -83,7 +83,7 @@ def jvp(f: Function, args: Sequence[Any], tangents: Sequence[Any], has_aux: bool
     """
     out, pullback, *aux = vjp(f, *args, has_aux=has_aux)
     _, transposed = vjp(pullback, tree_map(_zero_cotangent, out))
-    (direction,) = transposed(tuple(as_tensors(t) for t in tangents))
+    (direction,) = transposed(tuple(to_tensors(t) for t in tangents))
     return (out, direction, *aux)
 
 

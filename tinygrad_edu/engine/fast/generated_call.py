@@ -192,7 +192,7 @@ def _expressions(op: Op, names: tuple[str, ...]) -> dict[str, str]:
 def _compiled(op: Op, rules: Rules) -> Callable[..., Any]:
     """Compile the source, and show it in tracebacks."""
     text = source(op, rules)
-    filename = f"<op {op.name}, {len(rules.names)} inputs>"
+    filename = f"<op {op.__name__}, {len(rules.names)} inputs>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     space: dict[str, Any] = {
         **{f"_default_{name}": default for name, default in op.settings.items()},

@@ -9,6 +9,7 @@ from tinygrad_edu.engine import values_of
 from tinygrad_edu.nn.additive import additive, elements, label_weights, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared, times_weight
 from tinygrad_edu.ops import cross_entropy, getitem, logsigmoid, mean, negative
+from tinygrad_edu.ops.arithmetic import as_floating
 from tinygrad_edu.ops.classification import clamped_cross_entropy, places, sigmoid_cross_entropy
 from tinygrad_edu.ops.cross_entropies import (
     check_labels,
@@ -18,7 +19,6 @@ from tinygrad_edu.ops.cross_entropies import (
     reduce_losses,
     require_reduction,
 )
-from tinygrad_edu.ops.reduction import as_floating
 from tinygrad_edu.ops.selection import keep
 
 __all__ = [

@@ -7,8 +7,8 @@ from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.ops import multiply
+from tinygrad_edu.ops.arithmetic import as_floating
 from tinygrad_edu.ops.cross_entropies import as_weight, beside, refuse_word, require_reduction
-from tinygrad_edu.ops.reduction import as_floating
 
 Reduction = Literal["mean", "sum", "none"]
 

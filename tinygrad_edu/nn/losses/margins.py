@@ -9,9 +9,9 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.additive import additive, elements, rows
 from tinygrad_edu.nn.losses.common import LossModule, Reduction, compared
 from tinygrad_edu.ops import clip, getitem, logsigmoid, mean, multiply, negative, relu, square, sum, where
+from tinygrad_edu.ops.arithmetic import as_floating
 from tinygrad_edu.ops.classification import places
 from tinygrad_edu.ops.cross_entropies import check_labels, class_weight, one_sample, reduce_losses, require_reduction
-from tinygrad_edu.ops.reduction import as_floating
 from tinygrad_edu.ops.selection import keep
 
 __all__ = [

@@ -11,8 +11,8 @@ from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn.losses.common import LossModule, Reduction
 from tinygrad_edu.nn.losses.margins import require_signs
 from tinygrad_edu.ops import clip, minimum, pairwise_distance, sqrt, square, sum, where
+from tinygrad_edu.ops.arithmetic import as_floating
 from tinygrad_edu.ops.cross_entropies import beside, reduce_losses, require_reduction
-from tinygrad_edu.ops.reduction import as_floating
 
 __all__ = [
     "CosineEmbeddingLoss", "MarginRankingLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss",

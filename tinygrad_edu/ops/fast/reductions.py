@@ -11,7 +11,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tinygrad_edu.ops.plain import no_division, plain_mean_along, plain_reduce_along, plain_sum_along
+from tinygrad_edu.ops.plain import no_division, plain_log_sum, plain_mean_along, plain_reduce_along, plain_sum_along
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold, plan
 
@@ -90,6 +90,13 @@ def mean_along(x: Any, axis: Any, keepdims: bool = False) -> Any:
         return plain_mean_along(x, axis, keepdims)
     total = plain_reduce_along(np.add, x, axis, keepdims)
     return total / (x.size // total.size)
+
+
+@faster_than(plain_log_sum)
+def log_sum(x: ndarray, axis: Any) -> ndarray:
+    """Return `plain_log_sum`."""
+    dtype = np.float32 if x.dtype == np.float16 else x.dtype
+    return np.asarray(np.log(reduce_along(np.add, x, axis, dtype=dtype))).astype(x.dtype, copy=False)
 
 
 @faster_than(no_division)

@@ -1,0 +1,26 @@
+"""Linear maps of rows, faster: the samples innermost in memory, and the bias added in place."""
+
+import numpy as np
+from numpy import ndarray
+
+from tinygrad_edu.ops.fast.products import product
+from tinygrad_edu.ops.plain import plain_linear_values
+from tinygrad_edu.plain_mode import faster_than
+
+
+@faster_than(plain_linear_values)
+def linear_values(x: ndarray, weight: ndarray, bias: ndarray | None = None) -> ndarray:
+    """Return `plain_linear_values`. The samples (N, in) are innermost in memory, as in the images of `conv2d`.
+
+    OpenBLAS is faster that way round, twice as fast for few samples, and elementwise ops, the loss and the gradients
+    keep the layout. Of sequences, which are normalized as they are, the features stay innermost.
+    """
+    if x.ndim == 2:
+        out = np.empty((len(x), len(weight)), np.result_type(x, weight), "F")
+        product(weight, x.T, out.T)
+    else:
+        rows = x.reshape(-1, x.shape[-1]) if x.size else x.reshape(int(np.prod(x.shape[:-1])), x.shape[-1])
+        out = product(rows, weight.T).reshape(*x.shape[:-1], len(weight))
+    if bias is None:
+        return out
+    return np.add(out, bias, out=out if np.result_type(out, bias) == out.dtype else None)
