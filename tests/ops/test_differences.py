@@ -209,6 +209,16 @@ def test_a_nan_among_the_scores_reaches_the_loss():
     assert np.isnan(nn.multilabel_margin_loss(np.array([[NAN, 0.0]]), [[1, -1]]).item())
 
 
+def test_scores_and_labels_have_one_shape():
+    with pytest.raises(ShapeError, match="they need that shape"):
+        nn.multilabel_margin_loss(np.zeros(1), np.array(0))
+
+
+def test_clip_has_the_dtype_of_all_three():
+    given = np.uint8([1]), np.int8([1]), np.float16([0])
+    assert tg.clip(*given).dtype == np.clip(*given).dtype == np.float16
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_outside_of_its_domain_arccosh_has_a_gradient_of_nan():
     np.testing.assert_array_equal(gradient(tg.arccosh, [-2.0]), [NAN])

@@ -113,6 +113,8 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     """
     if not isinstance(min, Tensor) and not isinstance(max, Tensor) and np.ndim(min) == np.ndim(max) == 0:
         return clip_by_scalars(x, min, max)
+    if not any(isinstance(value, Tensor) for value in (x, min, max)):
+        return np.clip(x, min, max)  # one promotion of all three dtypes; two of pairs may be wider
     if min is not None:
         x = where((min > x) | _is_nan(min), min, x)
     if max is not None:

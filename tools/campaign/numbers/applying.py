@@ -134,6 +134,13 @@ def _greatest(dtype: np.dtype[Any]) -> float:
     return float((np.finfo if dtype.kind == "f" else np.iinfo)(dtype).max)
 
 
+def singular(program: Program, finding: Finding) -> bool:
+    """Return whether the rows of an input are dependent, up to rounding."""
+    with np.errstate(all="ignore"):
+        matrices = [x for x in program.inputs.values() if x.ndim > 1 and x.size and np.isfinite(x).all()]
+        return any(bool((np.linalg.cond(x.astype(np.float64)) > 1e12).any()) for x in matrices)
+
+
 def next_to_ends(program: Program) -> bool:
     """Return whether an input is so near to 0 or 1 that PyTorch's 1e-10 changes p (1 - p)."""
     return any(
