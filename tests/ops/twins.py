@@ -306,8 +306,9 @@ def pixels(draw, of_kernels=False):
 @st.composite
 def linear_maps(draw):
     call = draw(calls("linear_with_bias"))
-    x, weight, bias = (draw(images(x.shape)) for x in call.arrays)
-    return x, weight, draw(st.sampled_from([None, bias]))
+    x, weight = (draw(images(x.shape)) for x in call.arrays[:2])
+    dtype = draw(st.sampled_from(SINGLE))
+    return x.astype(dtype), weight.astype(dtype), draw(st.none() | numbers(call.arrays[2].shape, SINGLE))
 
 
 @st.composite

@@ -1,5 +1,7 @@
 """Linear maps of rows, faster: the samples innermost in memory, and the bias added in place."""
 
+import math
+
 import numpy as np
 from numpy import ndarray
 
@@ -19,7 +21,7 @@ def linear_values(x: ndarray, weight: ndarray, bias: ndarray | None = None) -> n
         out = np.empty((len(x), len(weight)), np.result_type(x, weight), "F")
         product(weight, x.T, out.T)
     else:
-        rows = x.reshape(-1, x.shape[-1]) if x.size else x.reshape(int(np.prod(x.shape[:-1])), x.shape[-1])
+        rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
         out = product(rows, weight.T).reshape(*x.shape[:-1], len(weight))
     if bias is None:
         return out
