@@ -68,7 +68,7 @@ def outcome(op, inputs, settings, cotangent):
         out = op(*inputs, **settings)
         if not isinstance(out, Tensor):
             return type(out), out.dtype, out.tobytes()
-        left = [out.dtype, out.shape, out.numpy().tobytes(), out._cell.shared, out.requires_grad]
+        left = [out.dtype, out.shape, out.numpy().tobytes(), out._storage.shared, out.requires_grad]
         if out.requires_grad:
             node = out._node
             left += [[*map(described, node.saved)], [link is None for link in node.links], node.shape, node.dtype]

@@ -9,7 +9,7 @@ from hypothesis import given
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor
-from tinygrad_edu.engine import Cell, wrap
+from tinygrad_edu.engine import Storage, wrap
 from tinygrad_edu.errors import DTypeError, LostGradientWarning, NoGraphError, WrongGradientError
 from tinygrad_edu.testing.strategies import programs
 
@@ -234,7 +234,7 @@ def gradients(program, hooked):
         results = results if isinstance(results, tuple) else (results,)
         total = sum((tg.sum(out * np.cos(np.arange(out.size)).reshape(out.shape)) for out in results), Tensor(0.0))
         for node in nodes_behind(total) if hooked else ():
-            tensor = wrap(np.empty(node.shape, node.dtype), node, Cell.new())
+            tensor = wrap(np.empty(node.shape, node.dtype), node, Storage.new())
             tensor.register_hook(lambda g: None)
             tensor.retain_grad()
         if total.requires_grad:

@@ -290,8 +290,8 @@ def test_a_thread_that_is_slow_to_note_a_change_does_not_hide_the_later_one_of_a
             return time
 
     monkeypatch.setattr(memory, "clock", Clock())
-    monkeypatch.setattr(memory, "last_change", [0])
-    slow, quick = (threading.Thread(target=memory.writing(memory.Cell()).note) for _ in range(2))
+    monkeypatch.setattr(memory, "last_version", [0])
+    slow, quick = (threading.Thread(target=memory.writing(memory.Storage()).note) for _ in range(2))
     slow.start()
     slow_has_its_time.wait(10)
     quick.start()
@@ -299,7 +299,7 @@ def test_a_thread_that_is_slow_to_note_a_change_does_not_hide_the_later_one_of_a
     slow_may_go_on.set()
     slow.join()
     quick.join()
-    assert memory.last_change == [10**9 + 1]
+    assert memory.last_version == [10**9 + 1]
 
 
 def test_shape_and_dtype_of_a_tensor_do_not_change_in_place():

@@ -11,7 +11,7 @@ from tinygrad_edu import Tensor
 from tinygrad_edu.errors import MissingRuleError, RuleDefinitionError, WrongGradientError
 
 LOCALS_OF_THE_WRITTEN_OUT_CALL = [
-    "node", "cell", "tensor", "op", "forward", "rules", "links", "saved", "next", "clock", "kept", "Tensor", "Node",
+    "node", "storage", "tensor", "op", "forward", "rules", "links", "saved", "next", "clock", "kept", "Tensor", "Node",
     "make", "ndarray", "asarray", "shape_of", "error", "plain", "follow", "explain", "share", "FLOAT32", "rule", "vjp",
     "is_grad_enabled", "data",
 ]  # fmt: skip
@@ -36,7 +36,7 @@ def test_an_input_may_have_any_name(name):
     assert (x.grad, y.grad) == ([5.0], [3.0])
 
 
-@pytest.mark.parametrize("name", [*LOCALS_OF_THE_WRITTEN_OUT_CALL, "x_data", "x_node", "x_cell", "default_x"])
+@pytest.mark.parametrize("name", [*LOCALS_OF_THE_WRITTEN_OUT_CALL, "x_data", "x_node", "x_storage", "default_x"])
 def test_a_setting_may_have_any_name(name):
     f = declare(f"def f(x, *, {name}=2): return x * {name}", x=f"lambda g, {name}: g * {name}")
     x = Tensor([3.0], requires_grad=True)

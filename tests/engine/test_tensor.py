@@ -558,9 +558,9 @@ def test_dlpack_shares_the_memory_both_ways():
     borrowed.data[1] = 7
     assert a.tolist() == [5, 7]
     assert np.shares_memory(lent, t.data)
-    assert t._cell.shared
-    assert borrowed._cell.shared
-    assert tg.from_dlpack(t)._cell is t._cell
+    assert t._storage.shared
+    assert borrowed._storage.shared
+    assert tg.from_dlpack(t)._storage is t._storage
 
 
 def test_dlpack_takes_no_gradient_along():
@@ -618,7 +618,7 @@ def test_surface_lists_exactly_what_ops_attach():
     class OfPython:
         """What every class has, in this version of Python."""
 
-        __slots__ = ("_cell", "_data", "_lent", "_node", "_role")
+        __slots__ = ("_data", "_lent", "_node", "_role", "_storage")
         _data: int
 
     others = {*vars(OfPython), "__final__"}

@@ -147,7 +147,7 @@ class Skips(nn.Sequential):
         return x - x.mean(axis=0)
 
 
-def hooked(module, kind="register_forward_hook"):
+def run_hooks(module, kind="register_forward_hook"):
     getattr(module, kind)(lambda *called: None)
     return module
 
@@ -193,10 +193,10 @@ DECLARED = {
     "an object from outside, whose class has another forward": (lambda: declared(OtherForward()), False),
     "an object from outside: True": (lambda: declared(Base(), True), True),
     "an object from outside: None": (lambda: declared(Base(), None), None),
-    "a hook": (lambda: hooked(Base()), None),
-    "a hook before": (lambda: hooked(Base(), "register_forward_pre_hook"), None),
+    "a hook": (lambda: run_hooks(Base()), None),
+    "a hook before": (lambda: run_hooks(Base(), "register_forward_pre_hook"), None),
     "a hook that was removed": (lambda: unhooked(Base()), False),
-    "a hook, and True": (lambda: hooked(Coupled()), True),
+    "a hook, and True": (lambda: run_hooks(Coupled()), True),
     "a patched forward": (lambda: patched(Base()), None),
     "a patched forward that is declared": (lambda: declared(patched(Base())), False),
     "Sequential": (lambda: nn.Sequential(nn.Tanh(), Base()), False),
@@ -214,8 +214,8 @@ MODELS = {
     "one that couples in False": (lambda: Whole(nn.Sequential(Coupled())), True),
     "one that couples in False in False": (lambda: Whole(Whole(Coupled())), True),
     "one that couples beside an undeclared one": (lambda: nn.Sequential(Undeclared(), Coupled()), True),
-    "a hook anywhere": (lambda: Whole(nn.Sequential(hooked(nn.Tanh()))), None),
-    "a hook, and one that couples": (lambda: Whole(hooked(nn.Tanh()), Coupled()), True),
+    "a hook anywhere": (lambda: Whole(nn.Sequential(run_hooks(nn.Tanh()))), None),
+    "a hook, and one that couples": (lambda: Whole(run_hooks(nn.Tanh()), Coupled()), True),
     "a patched forward anywhere": (lambda: Whole(nn.Sequential(patched(nn.Tanh()))), None),
     "batch normalization in training": (lambda: nn.Sequential(nn.BatchNorm1D(3)), True),
     "batch normalization in evaluation": (lambda: nn.Sequential(nn.BatchNorm1D(3)).eval(), False),
@@ -294,7 +294,7 @@ ASKED = {
         "Sub does not declare whether it couples the samples",
     ),
     "a container with another forward": (lambda: fresh("Chain", nn.Sequential)(nn.Tanh()), "Chain does not declare"),
-    "hooks": (lambda: Whole(hooked(fresh("Hooked", nn.Tanh)())), "Hooked has forward hooks or a forward of its own"),
+    "hooks": (lambda: Whole(run_hooks(fresh("Hooked", nn.Tanh)())), "Hooked has forward hooks or a forward of its own"),
     "a setting": (
         lambda: type("Set", (BySetting,), {"forward": lambda self, x: x, "couples_samples": REASON})(None),
         "Set has couples_samples = None with its settings: .* The setting answer is None. Call it in a Module that",

@@ -107,7 +107,7 @@ class CalledOtherwise(Called):
         return nn.mse_loss(out, y, reduction="sum")
 
 
-def hooked():
+def run_hooks():
     loss = nn.CrossEntropyLoss()
     loss.register_forward_hook(lambda module, inputs, out: out * 2)
     return loss
@@ -115,7 +115,7 @@ def hooked():
 
 def test_a_declaration_counts_for_the_function_that_it_was_written_for():
     assert denominator_of(Called(), SHARES) == SHARES.size
-    for loss in (Sharper(), wrapped, CalledOtherwise(), hooked()):
+    for loss in (Sharper(), wrapped, CalledOtherwise(), run_hooks()):
         assert denominator_of(loss, LABELS) is None
     Sharper.denominator = lambda self, target: None
     assert denominator_of(Sharper(), LABELS) is None

@@ -221,7 +221,7 @@ class NormalizesInside(nn.Module):
         return self.layer(x.reshape(-1, FEATURES)).reshape(x.shape)
 
 
-def hooked(rng):
+def run_hooks(rng):
     layer = linear(rng)
     layer.register_forward_hook(lambda module, inputs, out: out - out.mean(axis=0))
     return layer
@@ -472,9 +472,9 @@ UNDECLARED = {
 WHOLE = {
     "couples": Layer(lambda rng: Couples(), cut=False, covered=False),
     "normalizes inside": Layer(lambda rng: NormalizesInside(), cut=False, covered=False),
-    "hook": Layer(hooked, cut=False, covered=False),
+    "hook": Layer(run_hooks, cut=False, covered=False),
     "hook before": Layer(hooked_before, cut=False, covered=False),
-    "hook inside": Layer(lambda rng: nn.Residual(hooked(rng), nn.Tanh()), cut=False, covered=False),
+    "hook inside": Layer(lambda rng: nn.Residual(run_hooks(rng), nn.Tanh()), cut=False, covered=False),
     "patched": Layer(patched, cut=False, covered=False),
 }
 BREAKING = {

@@ -9,14 +9,14 @@ call; `backward.py`, the backward pass; `unbroadcast.py`; `memory.py`, which val
 """
 
 from tinygrad_edu.engine.debug.anomaly import detect_anomaly
-from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, hooked
+from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, run_hooks
 from tinygrad_edu.engine.debug.observers import Observer, PassObserver
 from tinygrad_edu.engine.decorator import op
 from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
 from tinygrad_edu.engine.fast.scatter_add import add_at
 from tinygrad_edu.engine.in_place import in_place
 from tinygrad_edu.engine.interop.borrowing import from_dlpack, from_numpy
-from tinygrad_edu.engine.memory import Cell, clock, guard, writing
+from tinygrad_edu.engine.memory import Storage, clock, guard, writing
 from tinygrad_edu.engine.modes import enable_grad, is_grad_enabled, no_grad
 from tinygrad_edu.engine.node import Node, leaf
 from tinygrad_edu.engine.op import Array, Op, Operand
@@ -40,9 +40,45 @@ from tinygrad_edu.engine.tensor import (
 from tinygrad_edu.engine.unbroadcast import unbroadcast
 
 __all__ = [
-    "BUFFER", "PARAMETER", "Array", "Cell", "Hook", "HookHandle", "IndexedSlices", "Node", "Observer", "Op", "Operand",
-    "PassObserver", "Tensor", "add_at", "backward_pass", "clock", "demand_shape", "densify", "detect_anomaly",
-    "enable_grad", "flag", "from_array", "from_dlpack", "from_numpy", "guard", "hooked", "in_place", "is_grad_enabled",
-    "leaf", "no_grad", "op", "real_numbers", "refuse_read_only", "refuse_stale", "role_of", "shape_of", "swap_storage",
-    "unbroadcast", "values_of", "wrap", "writing",
+    "BUFFER",
+    "PARAMETER",
+    "Array",
+    "Hook",
+    "HookHandle",
+    "IndexedSlices",
+    "Node",
+    "Observer",
+    "Op",
+    "Operand",
+    "PassObserver",
+    "Storage",
+    "Tensor",
+    "add_at",
+    "backward_pass",
+    "clock",
+    "demand_shape",
+    "densify",
+    "detect_anomaly",
+    "enable_grad",
+    "flag",
+    "from_array",
+    "from_dlpack",
+    "from_numpy",
+    "guard",
+    "in_place",
+    "is_grad_enabled",
+    "leaf",
+    "no_grad",
+    "op",
+    "real_numbers",
+    "refuse_read_only",
+    "refuse_stale",
+    "role_of",
+    "run_hooks",
+    "shape_of",
+    "swap_storage",
+    "unbroadcast",
+    "values_of",
+    "wrap",
+    "writing",
 ]  # fmt: skip

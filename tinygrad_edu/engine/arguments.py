@@ -1,4 +1,4 @@
-"""What an op makes of arguments and results that are not simply arrays of one dtype; both ways to call it ask here."""
+"""Arguments and results of ops: conversion, dtype promotion, copies of saved values, and error messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine.debug.promotion import warn_of_float64
-from tinygrad_edu.engine.memory import Cell
+from tinygrad_edu.engine.memory import Storage
 from tinygrad_edu.engine.op import Op
 from tinygrad_edu.engine.tensor import Tensor
 from tinygrad_edu.errors import DTypeError, ShapeError, TinygradError
@@ -20,7 +20,7 @@ KEPT_AS_GIVEN = frozenset({ndarray, float, int, bool})
 
 
 def operand(op: Op, argument: str, value: Any) -> Any:
-    """Make an array of a list or the like, leave NumPy's scalars as they are, and refuse what holds no numbers."""
+    """Convert a list or the like to an array. NumPy scalars stay as they are; values without numbers raise."""
     array = value if isinstance(value, np.generic) else np.asarray(value)
     if array.dtype.kind not in "fiub":
         raise DTypeError(
@@ -47,14 +47,14 @@ def result(op: Op, out: Any) -> ndarray:
     return np.asarray(out)
 
 
-def cell_of(out: ndarray, inputs: tuple[Any, ...]) -> Cell:
-    """Return the cell of the input whose memory the result is a view of, or a new one."""
+def storage_of(out: ndarray, inputs: tuple[Any, ...]) -> Storage:
+    """Return the storage of the input whose memory the result is a view of, or a new one."""
     for x in inputs:
         if x.__class__ is Tensor and np.may_share_memory(out, x._data):
-            cell: Cell = x._cell
-            cell.shared = True
-            return cell
-    return Cell.new()
+            storage: Storage = x._storage
+            storage.shared = True
+            return storage
+    return Storage.new()
 
 
 _IMMUTABLE = (
@@ -63,7 +63,7 @@ _IMMUTABLE = (
 )  # fmt: skip
 
 
-def frozen(op: Op, name: str, value: Any) -> Any:
+def copy_saved(op: Op, name: str, value: Any) -> Any:
     """Return what a node can keep of a plain value: the value itself, or a copy where its owner could change it."""
     kind = value.__class__
     if kind is ndarray and not value.dtype.hasobject:
@@ -75,9 +75,9 @@ def frozen(op: Op, name: str, value: Any) -> Any:
     if isinstance(value, ndarray | memoryview):
         return np.array(value)
     if kind in (tuple, list):
-        return kind(frozen(op, name, part) for part in value)
+        return kind(copy_saved(op, name, part) for part in value)
     if kind is slice:
-        return slice(*(frozen(op, name, part) for part in (value.start, value.stop, value.step)))
+        return slice(*(copy_saved(op, name, part) for part in (value.start, value.stop, value.step)))
     try:
         return deepcopy(value)
     except Exception as error:
@@ -87,13 +87,13 @@ def frozen(op: Op, name: str, value: Any) -> Any:
         ) from error
 
 
-def follow(
+def promote_result(
     op: Op, inputs: tuple[Any, ...], arrays: tuple[Any, ...], out: ndarray, settings: dict[str, Any]
 ) -> tuple[Any, ...]:
-    """Keep a float dtype that no Tensor has out of the result: plain operands follow the tensors they meet.
+    """Return the arrays and the result in the dtype of the floating Tensors: plain operands do not widen it.
 
-    Where the op gave another, it gets what it promotes in the widest dtype of the floating Tensors among that, or among
-    the others, or in float32.
+    If the result has another floating dtype, the promoted inputs are converted to the widest dtype of the floating
+    Tensors among them, or among all inputs, or to float32, and the op is computed again.
     """
     if out.dtype.kind in "iub":
         return *arrays, out
@@ -110,8 +110,8 @@ def follow(
     return *arrays, out
 
 
-def explain(op: Op, error: Exception, arrays: tuple[Any, ...]) -> None:
-    """Say which op failed and on what; a plain ValueError of NumPy's that speaks of shapes is a ShapeError."""
+def add_context(op: Op, error: Exception, arrays: tuple[Any, ...]) -> None:
+    """Add the op and its inputs to an error. A ValueError of NumPy about shapes becomes a ShapeError."""
     if isinstance(error, TinygradError):
         return
     what = ", ".join(

@@ -12,15 +12,15 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.debug.hooks import hooked
-from tinygrad_edu.engine.memory import last_change
+from tinygrad_edu.engine.debug.hooks import run_hooks
+from tinygrad_edu.engine.memory import last_version
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.unbroadcast import match_input
 from tinygrad_edu.errors import GraphFreedError, StaleValueError
 
 Roots = Iterable[tuple[Node, Any]]
 Targets = frozenset[Node] | None
-# Makes the Tensor again that a saved array was, from the array, its node and its cell.
+# Makes the Tensor again that a saved array was, from the array, its node and its storage.
 WrapSaved = Callable[[Any, Any, Any], Any]
 
 
@@ -103,7 +103,7 @@ class PlainAccumulator:
 
     def apply_hooks(self, node: Node, g: Any, kind: type[Any]) -> Any:
         """Return the gradient of a visited node as its hooks leave it, and keep it where it is retained."""
-        g = hooked(node, g, kind)
+        g = run_hooks(node, g, kind)
         if node.rules.hooks.retains:
             self.retained[node] = g
         return g
@@ -112,7 +112,7 @@ class PlainAccumulator:
         """Return the gradients of the leaves or targets, and the retained ones, each in memory of its own."""
         for node in self.gradients:
             if node.rules.hooks is not None and node not in unhooked:
-                self.gradients[node] = hooked(node, self.gradients[node], kind)
+                self.gradients[node] = run_hooks(node, self.gradients[node], kind)
         gradients = self.gradients | self.retained
         return {node: np.array(g) if kind is ndarray else g for node, g in gradients.items()}
 
@@ -121,30 +121,30 @@ def saved_values(node: Node, wrap_saved: WrapSaved | None) -> Any:
     """Return what a node saved for its vjps; as Tensors with `wrap_saved`, so that they record their operations."""
     if node.saved is None:
         raise_freed(node)
-    if last_change[0] > node.number:
+    if last_version[0] > node.number:
         refuse_stale_saved(node)
     return node.saved if wrap_saved is None else wrap_saved_values(node, wrap_saved)
 
 
 def wrap_saved_values(node: Node, wrap_saved: WrapSaved) -> tuple[Any, ...]:
     """Return the saved arrays of a node as the Tensors that they were."""
-    nodes, cells = (*node.parents, node), node.cells
+    nodes, storages = (*node.parents, node), node.storages
     return tuple(
         value
-        if value is None or source is None or cells[source] is None
-        else wrap_saved(value, nodes[source], cells[source])
+        if value is None or source is None or storages[source] is None
+        else wrap_saved(value, nodes[source], storages[source])
         for value, (_, source) in zip(node.saved, node.rules.saves, strict=True)
     )
 
 
 def refuse_stale_saved(node: Node) -> None:
     """Raise if a saved value that a vjp needs was changed in place."""
-    op, names, parents, cells = node.op, node.rules.names, node.parents, node.cells
+    op, names, parents, storages = node.op, node.rules.names, node.parents, node.storages
     assert op is not None
     for value, askers in node.rules.saves.items():
         source = value.source
-        cell = None if source is None else cells[source]
-        if source is None or cell is None or cell.changed <= node.number:
+        storage = None if source is None else storages[source]
+        if source is None or storage is None or storage.version <= node.number:
             continue
         for k in askers:
             if parents[k] is not None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine.memory import Cell, writing
+from tinygrad_edu.engine.memory import Storage, writing
 from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.op import Op
 from tinygrad_edu.engine.tensor import Tensor, demand_shape, refuse_read_only, refuse_stale, wrap
@@ -25,9 +25,9 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
         old = tensor
         if recording:
             _refuse_leaf(op, tensor)
-            old = _snapshot(op, op.inputs[0], tensor)
-            if isinstance(other, Tensor) and other._cell is tensor._cell:
-                other = _snapshot(op, op.inputs[1], other)
+            old = _copy_saved(op, op.inputs[0], tensor)
+            if isinstance(other, Tensor) and other._storage is tensor._storage:
+                other = _copy_saved(op, op.inputs[1], other)
         result = op.call(old, other)
         demand_shape(f"{op.name} in place", result.shape, tensor.shape)
         if not np.can_cast(result.dtype, tensor.dtype, "same_kind"):
@@ -35,7 +35,7 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
         if result._node is not None:
             _refuse_shared_constant(op, tensor)
             result = result.astype(tensor.dtype) if result.dtype != tensor.dtype else result
-        with writing(tensor._cell) as write:
+        with writing(tensor._storage) as write:
             if result._node is not None:
                 tensor._node = result._node  # older than this write, and so stale, until the write is whole
             tensor._data[...] = result._data
@@ -47,15 +47,15 @@ def in_place(op: Op) -> Callable[[Tensor, Any], Tensor]:
     return operator
 
 
-def _snapshot(op: Op, argument: str, tensor: Tensor) -> Tensor:
+def _copy_saved(op: Op, argument: str, tensor: Tensor) -> Tensor:
     """Copy an operand that is about to be overwritten, for the rules that save it."""
     refuse_stale(f"op {op.name}", argument, tensor)
-    return wrap(tensor._data.copy(), tensor._node, Cell.new())
+    return wrap(tensor._data.copy(), tensor._node, Storage.new())
 
 
 def _refuse_leaf(op: Op, tensor: Tensor) -> None:
     node = tensor._node
-    while node is not None and node.op is not None and node.cells[0] is tensor._cell:
+    while node is not None and node.op is not None and node.storages[0] is tensor._storage:
         node = node.parents[0]  # a view of something older
     if node is not None and node.op is None:
         raise LeafInPlaceError(
@@ -65,7 +65,7 @@ def _refuse_leaf(op: Op, tensor: Tensor) -> None:
 
 
 def _refuse_shared_constant(op: Op, tensor: Tensor) -> None:
-    if tensor._node is None and tensor._cell.shared:
+    if tensor._node is None and tensor._storage.shared:
         raise StaleValueError(
             f"{op.name} in place would give a gradient to a constant of shape {tensor.shape} whose memory others "
             f"share, and they would not know of it: write t = t + other, which makes a tensor of its own."

@@ -1,8 +1,8 @@
-"""Memory that changes: who shares it, when it was last written to, and the one way to write to it.
+"""Version counters of memory, and the one way to write to it.
 
-A saved value is stale when its memory was written to after it was saved. One clock counts the recorded ops and the
-writes; each piece of memory has a `Cell`, common to its views, with the time of the last write; and every write goes
-through `writing`, which notes the time.
+A saved value is stale if its memory was written to later. One clock counts the recorded ops and the writes.
+All views of one memory share a `Storage`, whose version is the time of the last write. Every write goes through
+`writing`, which sets the version.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import numpy as np
 from numpy import ndarray
 
 clock = itertools.count(1)
-last_change = [0]
-lock = RLock()  # of what threads share here; a signal handler may come while its own thread holds it
+last_version = [0]  # of all storages
+lock = RLock()  # reentrant: a signal handler may run while its own thread holds it
 
 
 def _renew_lock() -> None:
-    """Forget, in a forked process, who held the lock: a thread that is not there never lets go of it."""
+    """Replace the lock in a forked process: the thread that held it does not exist there."""
     global lock
     lock = RLock()
 
@@ -35,34 +35,34 @@ if hasattr(os, "register_at_fork"):
 
 
 @final
-class Cell:
-    """What is known of a piece of memory, common to its views.
+class Storage:
+    """Version counter of one memory, shared by all its views.
 
     Attributes
     ----------
-    changed : int
-        When it was last written to; 0 for never.
+    version : int
+        The time of the last write, by the clock; 0 if there was none.
     shared : bool
-        Whether others may hold the memory.
+        Whether other objects may hold the memory.
     """
 
-    __slots__ = ("changed", "shared")
+    __slots__ = ("shared", "version")
 
-    changed: int
+    version: int
     shared: bool
 
     @classmethod
-    def new(cls, shared: bool = False) -> Cell:
-        """Return the cell of new memory. An ``__init__`` would cost the call of an op a call of its own."""
-        cell = cls()
-        cell.changed, cell.shared = 0, shared
-        return cell
+    def new(cls, shared: bool = False) -> Storage:
+        """Return the storage of new memory. An ``__init__`` would cost each call of an op another call."""
+        storage = cls()
+        storage.version, storage.shared = 0, shared
+        return storage
 
 
 class Guard(Protocol):
     """Raises before something happens that this thread or task may not do."""
 
-    def before_write(self, cells: tuple[Cell, ...]) -> None:
+    def before_write(self, storages: tuple[Storage, ...]) -> None:
         """Look at the memory that is about to be written to."""
 
     def before_hook(self) -> None:
@@ -73,10 +73,10 @@ guard: ContextVar[Guard | None] = ContextVar("tinygrad_edu_guard", default=None)
 
 
 class writing:  # noqa: N801 (used like a function)
-    """Around every write: ``with writing(cell): ...`` notes that the memory changes, before the write and after it.
+    """Set the version of storages before and after a write: ``with writing(storage): ...`` is around every write.
 
-    Before, so that what was saved of it is stale however the write ends: with Ctrl-C or an error half way, too. After,
-    so that what another thread saved meanwhile is stale as well.
+    The version before makes saved values stale even if Ctrl-C or an error ends the write half way. The version after
+    makes values stale that another thread saved meanwhile.
 
     Attributes
     ----------
@@ -84,14 +84,14 @@ class writing:  # noqa: N801 (used like a function)
         Of the last note.
     """
 
-    __slots__ = ("cells", "time")
+    __slots__ = ("storages", "time")
 
-    def __init__(self, *cells: Cell) -> None:
-        self.cells, self.time = cells, 0
+    def __init__(self, *storages: Storage) -> None:
+        self.storages, self.time = storages, 0
 
     def __enter__(self) -> writing:
         if (guarding := guard.get()) is not None:
-            guarding.before_write(self.cells)
+            guarding.before_write(self.storages)
         self.note()
         return self
 
@@ -99,41 +99,41 @@ class writing:  # noqa: N801 (used like a function)
         self.note()
 
     def note(self) -> None:
-        """Set the clock of the cells. Where there are none, nothing changes."""
-        if not self.cells:
+        """Set the version of each storage to the current time."""
+        if not self.storages:
             return
-        with lock:  # or a thread that is slow to write its time here would take back the later time of another
-            self.time = last_change[0] = next(clock)
-            for cell in self.cells:
-                cell.changed = self.time
+        with lock:  # otherwise a slow thread could replace the later version of another
+            self.time = last_version[0] = next(clock)
+            for storage in self.storages:
+                storage.version = self.time
 
 
-class Data(ndarray[Any, Any]):
-    """What ``t.data`` gives out: the memory of a tensor, which notes what is written into it or into a view of it.
+class TrackedArray(ndarray[Any, Any]):
+    """An array on the memory of a tensor, ``t.data``: a write into it, or into a view of it, sets the version.
 
-    All else is as in any array, and what is computed of it is a plain one.
+    Otherwise it is an ordinary array. Computations with it return plain arrays.
     """
 
-    cell: Cell
+    storage: Storage
     lent: ndarray
 
     def __array_finalize__(self, made_of: Any) -> None:
-        # A view shows the memory that it was made of; a copy has its own.
-        self.cell = (getattr(made_of, "cell", None) if self.base is not None else None) or Cell.new()
+        # A view has the storage of its base; a copy has its own.
+        self.storage = (getattr(made_of, "storage", None) if self.base is not None else None) or Storage.new()
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
         """Compute on plain arrays; ``+=`` and ``out=`` write, and so does ``at``."""
         out = settings.get("out", ())
         if out:
             settings["out"] = tuple(map(plain, out))
-        with writing(*cells_of(inputs[:1] if method == "at" else out)):
+        with writing(*storages_of(inputs[:1] if method == "at" else out)):
             result = getattr(ufunc, method)(*map(plain, inputs), **settings)
         return result if not out else out[0] if len(out) == 1 else out
 
     def __array_function__(self, function: Callable[..., Any], types: Any, inputs: Any, settings: Any) -> Any:
         """Do the same for NumPy's other functions: some write into their first argument, and some into ``out``."""
         written = inputs[:1] if function in WRITERS else (settings.get("out"),)
-        with writing(*cells_of(written)):
+        with writing(*storages_of(written)):
             return super().__array_function__(function, types, inputs, settings)
 
     def __repr__(self) -> str:
@@ -146,8 +146,8 @@ WRITING_METHODS = ("__setitem__", "byteswap", "fill", "partition", "put", "setfi
 
 def _noting(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method, assigned=("__name__",))  # NumPy's docstring would bring its examples
-    def noted(self: Data, *args: Any, **settings: Any) -> Any:
-        with writing(self.cell):
+    def noted(self: TrackedArray, *args: Any, **settings: Any) -> Any:
+        with writing(self.storage):
             return method(self, *args, **settings)
 
     noted.__doc__ = f"Do what ``ndarray.{method.__name__}`` does, and note it."
@@ -155,21 +155,21 @@ def _noting(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 for _name in WRITING_METHODS:
-    setattr(Data, _name, _noting(getattr(ndarray, _name)))
+    setattr(TrackedArray, _name, _noting(getattr(ndarray, _name)))
 
 
 def plain(x: Any) -> Any:
-    """Return the array that a `Data` is, and anything else as it is."""
-    return x.view(ndarray) if isinstance(x, Data) else x
+    """Return a `TrackedArray` as a plain array, and anything else unchanged."""
+    return x.view(ndarray) if isinstance(x, TrackedArray) else x
 
 
-def cells_of(arrays: Any) -> list[Cell]:
-    """Return the cells of those that have one."""
-    return [x.cell for x in arrays if isinstance(x, Data)]
+def storages_of(arrays: Any) -> list[Storage]:
+    """Return the storages of the tracked arrays among some arrays."""
+    return [x.storage for x in arrays if isinstance(x, TrackedArray)]
 
 
-def lend(array: ndarray, cell: Cell) -> Data:
-    """Return an array as one that notes what is written into it."""
-    data = array.view(Data)
-    data.cell, data.lent = cell, array
+def lend(array: ndarray, storage: Storage) -> TrackedArray:
+    """Return a view of an array that sets the version of its storage when it is written to."""
+    data = array.view(TrackedArray)
+    data.storage, data.lent = storage, array
     return data

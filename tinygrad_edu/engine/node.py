@@ -1,4 +1,4 @@
-"""Node: one recorded op, or a leaf; what a graph is made of."""
+"""Nodes of the graph: one recorded op, or a leaf."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.memory import Cell, clock
+from tinygrad_edu.engine.memory import Storage, clock
 from tinygrad_edu.engine.op import Op, Rules
 from tinygrad_edu.errors import IntegerGradientError
 
@@ -18,20 +18,20 @@ class Node:
     Attributes
     ----------
     number : int
-        When it was made. Inputs are older than what is made of them, so this order is a topological order.
+        The time of its creation, by the clock. Inputs are older than results, so the order is topological.
     rules : Rules
-        Those that the op had when it was called.
+        The vjps of the op at the time of the call.
     links : tuple
-        The `parents`, then the `cells`: one tuple, because each is one more object for Python's collector to visit.
-        Empty for a leaf.
+        The `parents`, then the `storages`. One tuple, because Python's garbage collector visits each object. Empty for
+        a leaf.
     saved : tuple, or None
-        What the rules asked for, where their inputs need a gradient. None once freed.
+        The values that the vjps of inputs with a gradient need. None once freed.
     shape, dtype
-        Of the result, and so of its gradient.
+        Of the result and of its gradient.
     grad : ndarray or None
-        What the backward walks left here, on a leaf or where it is retained.
+        The sum of the gradients of all backward passes, for a leaf or a retained gradient.
     site : CallSite or str
-        Where the op was called; not there unless that was inside of `detect_anomaly`.
+        Where the op was called. It is set only where an observer is.
     """
 
     __slots__ = ("dtype", "grad", "links", "number", "rules", "saved", "shape", "site")
@@ -56,8 +56,8 @@ class Node:
         return self.links[: len(self.links) // 2]
 
     @property
-    def cells(self) -> tuple[Cell | None, ...]:
-        """Of each input, and last of the result, the cell of its memory; None for an input that is no Tensor."""
+    def storages(self) -> tuple[Storage | None, ...]:
+        """The storage of each input, and last that of the result; None for an input that is not a Tensor."""
         return self.links[len(self.links) // 2 :]
 
     def __repr__(self) -> str:

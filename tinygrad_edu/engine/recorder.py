@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.arguments import KEPT_AS_GIVEN, cell_of, explain, follow, frozen, operand, result, setting
+from tinygrad_edu.engine.arguments import (
+    KEPT_AS_GIVEN,
+    add_context,
+    copy_saved,
+    operand,
+    promote_result,
+    result,
+    setting,
+    storage_of,
+)
 from tinygrad_edu.engine.debug.observers import site_of_call
 from tinygrad_edu.engine.memory import clock
 from tinygrad_edu.engine.modes import innermost_block
@@ -53,7 +62,7 @@ def record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     try:
         out = op.forward(*arrays, **settings)
     except Exception as error:
-        explain(op, error, arrays)
+        add_context(op, error, arrays)
         raise
     return recorded(rules, number, inputs, arrays, settings, out) if tensors else out
 
@@ -65,8 +74,8 @@ def recorded(
     op, tensors = rules.op, [x for x in inputs if x.__class__ is Tensor]
     assert op is not None
     out = out if out.__class__ is ndarray else result(op, out)
-    *arrays, out = follow(op, inputs, arrays, out, settings)  # type: ignore[assignment]
-    made = wrap(out, None, cell_of(out, inputs))
+    *arrays, out = promote_result(op, inputs, arrays, out, settings)  # type: ignore[assignment]
+    made = wrap(out, None, storage_of(out, inputs))
     block = innermost_block()
     watching = block.observers if block is not None else ()
     site = site_of_call() if watching else ""
@@ -79,9 +88,9 @@ def recorded(
         if watching:
             node.site = site
         nodes = [x._node if x.__class__ is Tensor else None for x in inputs]
-        cells = [x._cell if x.__class__ is Tensor else None for x in inputs]
-        node.links = (*nodes, *cells, made._cell)
-        offered = _offered(op, rules, cells, arrays, out, settings)
+        storages = [x._storage if x.__class__ is Tensor else None for x in inputs]
+        node.links = (*nodes, *storages, made._storage)
+        offered = _offered(op, rules, storages, arrays, out, settings)
         # An input without a gradient has no use for what its rule asks for.
         needs = [any(nodes[k] is not None for k in askers) for askers in rules.saves.values()]
         node.saved = tuple(
@@ -93,15 +102,15 @@ def recorded(
 
 
 def _offered(
-    op: Op, rules: Rules, cells: list[Any], arrays: Any, out: ndarray, settings: dict[str, Any]
+    op: Op, rules: Rules, storages: list[Any], arrays: Any, out: ndarray, settings: dict[str, Any]
 ) -> Callable[[str], Any]:
     """Return how to make what a rule asks for, of its name."""
     values = {"out": out, f"{op.inputs[0]}_shapes": tuple(map(np.shape, arrays)), **settings}
     for x, array in zip(rules.names, arrays, strict=True):
         values |= {x: array, f"{x}_shape": np.shape(array), f"{x}_dtype": getattr(array, "dtype", None)}
     # A plain value is copied when it is saved: nobody would notice if its owner changed it.
-    plain = {*settings, *(x for x, cell in zip(rules.names, cells, strict=True) if cell is None)}
-    return lambda name: frozen(op, name, values[name]) if name in plain else values[name]
+    plain = {*settings, *(x for x, storage in zip(rules.names, storages, strict=True) if storage is None)}
+    return lambda name: copy_saved(op, name, values[name]) if name in plain else values[name]
 
 
 def _data(op: Op, argument: str, x: Any) -> Any:

@@ -9,7 +9,7 @@ from tinygrad_edu.engine.tensor import Tensor
 
 Swap = Callable[[], object]
 
-_PARTS = ("_data", "_cell", "_node")
+_PARTS = ("_data", "_storage", "_node")
 
 
 def swap_storage(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> tuple[Swap, Swap]:

@@ -1,4 +1,4 @@
-"""Tensor: a handle on an array, on the cell of its memory, and on the node that made it. No mathematics here."""
+"""Tensor: a handle on an array, on the storage of its memory, and on the node that made it. No mathematics here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy import ndarray
 from tinygrad_edu.engine import memory
 from tinygrad_edu.engine.debug.hooks import Hook, HookHandle, hooks_of
 from tinygrad_edu.engine.debug.lost_gradients import asked_by_a_test, warn_of_a_lost_gradient
-from tinygrad_edu.engine.memory import Cell, Data, lend, writing
+from tinygrad_edu.engine.memory import Storage, TrackedArray, lend, writing
 from tinygrad_edu.engine.modes import is_grad_enabled
 from tinygrad_edu.engine.node import Node, leaf
 from tinygrad_edu.engine.run_backward import backward_pass
@@ -99,12 +99,12 @@ class Tensor(NumberProtocol, Surface):
     array([2., 4., 6.], dtype=float32)
     """
 
-    __slots__ = ("_cell", "_data", "_lent", "_node", "_role")
+    __slots__ = ("_data", "_lent", "_node", "_role", "_storage")
 
     _data: ndarray
     _node: Node | None
-    _cell: Cell
-    _lent: Data
+    _storage: Storage
+    _lent: TrackedArray
     _role: str | None
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
@@ -120,7 +120,7 @@ class Tensor(NumberProtocol, Surface):
                 f"Tensor([[1, 2]]) is; for one of a shape, there are zeros((2, 3)) and empty((2, 3))."
             )
         self._data = as_array(data, dtype)
-        self._cell = Cell.new()
+        self._storage = Storage.new()
         self._node = leaf(self._data) if flag("requires_grad", requires_grad) else None
         self._role = BUFFER if self._node is None else PARAMETER
 
@@ -129,7 +129,7 @@ class Tensor(NumberProtocol, Surface):
         """The values, as an array on the tensor's memory. Writing into it is noticed: ``p.data -= 0.1 * p.grad``."""
         lent = getattr(self, "_lent", None)
         if lent is None or lent.lent is not self._data:
-            lent = self._lent = lend(self._data, self._cell)
+            lent = self._lent = lend(self._data, self._storage)
         return lent
 
     @data.setter
@@ -251,8 +251,8 @@ class Tensor(NumberProtocol, Surface):
 
     def detach(self) -> Tensor:
         """Return a tensor on the same memory, through which no gradient flows."""
-        self._cell.shared = True
-        made = wrap(self._data, None, self._cell)
+        self._storage.shared = True
+        made = wrap(self._data, None, self._storage)
         if role_of(self) is not None:
             made._role = BUFFER
         return made
@@ -278,7 +278,7 @@ class Tensor(NumberProtocol, Surface):
         values = real_numbers("a Tensor", values)
         demand_shape("assigning to a tensor in place", values.shape, self.shape)
         refuse_read_only("assign", self)
-        with writing(self._cell):
+        with writing(self._storage):
             self._data[...] = values
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
@@ -471,16 +471,16 @@ def shape_of(x: Any) -> tuple[int, ...]:
     return x._data.shape if isinstance(x, Tensor) else np.shape(x)
 
 
-def wrap(array: ndarray, node: Node | None, cell: Cell) -> Tensor:
+def wrap(array: ndarray, node: Node | None, storage: Storage) -> Tensor:
     """Make a Tensor of its three parts, copying nothing."""
     tensor = Tensor.__new__(Tensor)
-    tensor._data, tensor._node, tensor._cell = array, node, cell
+    tensor._data, tensor._node, tensor._storage = array, node, storage
     return tensor
 
 
-def from_array(array: ndarray, requires_grad: bool, cell: Cell) -> Tensor:
+def from_array(array: ndarray, requires_grad: bool, storage: Storage) -> Tensor:
     """Make a Tensor of an array that no op computed, copying nothing."""
-    tensor = wrap(array, leaf(array) if flag("requires_grad", requires_grad) else None, cell)
+    tensor = wrap(array, leaf(array) if flag("requires_grad", requires_grad) else None, storage)
     tensor._role = BUFFER if tensor._node is None else PARAMETER
     return tensor
 
@@ -505,7 +505,7 @@ def refuse_read_only(where: str, tensor: Tensor) -> None:
 def refuse_stale(where: str, argument: str, tensor: Tensor) -> None:
     """Raise if the memory of a computed tensor changed after it was computed: its history is no longer its own."""
     node = tensor._node
-    if node is not None and node.links and tensor._cell.changed > node.number:
+    if node is not None and node.links and tensor._storage.version > node.number:
         assert node.op is not None
         raise StaleValueError(
             f"{where}: its {argument} (made by {node.op.name}, shape {node.shape}) shares memory that "

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from types import TracebackType
 from typing import Any, Self
 
-from tinygrad_edu.engine import Cell, guard
+from tinygrad_edu.engine import Storage, guard
 from tinygrad_edu.names import KeywordHints
 
 __all__ = [
@@ -27,7 +27,7 @@ class shard_forward:  # noqa: N801 (used like a function)
     ----------
     name : str
         What computes it, for messages.
-    state : collection of Cell
+    state : collection of Storage
         The memory of the parameters and buffers, which the forward of a shard may not write to.
 
     Attributes
@@ -45,7 +45,7 @@ class shard_forward:  # noqa: N801 (used like a function)
 
     __slots__ = ("made", "name", "reason", "state", "token")
 
-    def __init__(self, name: str = "the model", state: Collection[Cell] = ()) -> None:
+    def __init__(self, name: str = "the model", state: Collection[Storage] = ()) -> None:
         self.name, self.state, self.made = name, state, set[int]()
         self.reason: str | None = None
 
@@ -62,9 +62,9 @@ class shard_forward:  # noqa: N801 (used like a function)
         """Need the whole batch: a hook gets the gradient of all samples."""
         needs_whole_batch(f"{self.name}: its forward registers a hook")
 
-    def before_write(self, cells: tuple[Cell, ...]) -> None:
+    def before_write(self, storages: tuple[Storage, ...]) -> None:
         """Need the whole batch for a write to the state."""
-        if any(cell in self.state for cell in cells):
+        if any(storage in self.state for storage in storages):
             needs_whole_batch(f"{self.name}: its forward writes to a parameter or a buffer")
 
 

@@ -63,7 +63,7 @@ def _by_name(values: Any) -> dict[str, Any]:
 def _write(pairs: list[tuple[Tensor, NDArray[Any]]]) -> None:
     memories = [tensor._data for tensor, _ in pairs]
     arrays = [_cast(array, tensor.dtype) for tensor, array in pairs]
-    with writing(*(tensor._cell for tensor, _ in pairs)):
+    with writing(*(tensor._storage for tensor, _ in pairs)):
         # In one call from C: no Ctrl-C comes between two tensors.
         deque(map(np.ndarray.__setitem__, memories, repeat(...), arrays), maxlen=0)
 
@@ -134,7 +134,7 @@ def change_dtype(owner: str, tensors: dict[str, Tensor], dtype: DTypeLike) -> No
                 raise DTypeError(f"{owner}.astype: {what} has {lost}, which {wanted} cannot hold. Nothing was changed.")
     before = list({id(t): t for t in changing.values()}.values())
     exchange, _ = swap_storage(before, [_of_dtype(t, wanted) for t in before])
-    with writing(*(t._cell for t in before)):  # graphs that saved the old memory would leave their gradients there
+    with writing(*(t._storage for t in before)):  # graphs that saved the old memory would leave their gradients there
         exchange()
 
 

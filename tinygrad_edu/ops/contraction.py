@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Array, Cell, Tensor, op, values_of, wrap
+from tinygrad_edu.engine import Array, Storage, Tensor, op, values_of, wrap
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import astype, multiply
 from tinygrad_edu.ops.products import matmul
@@ -57,7 +57,7 @@ def einsum(*operands: Any, optimize: Any = True) -> Any:
     lengths = _lengths(subscripts, inputs, tuple(x.shape for x in arrays))
     if np.result_type(*(x.dtype for x in arrays)).kind != "f":
         out = np.asarray(np.einsum(subscripts, *map(values_of, arrays)))
-        return wrap(out, None, Cell.new(shared=True)) if any(isinstance(x, Tensor) for x in arrays) else out
+        return wrap(out, None, Storage.new(shared=True)) if any(isinstance(x, Tensor) for x in arrays) else out
     same = _in_one_dtype(arrays)
     terms = [_with_distinct_labels(x, labels, lengths) for x, labels in zip(same, inputs, strict=True)]
     x, labels = _contracted(terms, output, optimize)

@@ -14,7 +14,7 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import _checks
-from tinygrad_edu.engine import Cell, Tensor, demand_shape, flag, from_array, real_numbers, shape_of, values_of
+from tinygrad_edu.engine import Storage, Tensor, demand_shape, flag, from_array, real_numbers, shape_of, values_of
 from tinygrad_edu.errors import DataError, DTypeError
 from tinygrad_edu.ops.arithmetic import add, astype, multiply, subtract
 from tinygrad_edu.ops.indexing import getitem
@@ -334,7 +334,7 @@ def permutation(x: Any, axis: int = 0, *, rng: np.random.Generator) -> Any:
 
 def _tensor(array: ndarray, requires_grad: bool) -> Tensor:
     """Make a Tensor of an array that nobody else has."""
-    return from_array(array, requires_grad, Cell.new())
+    return from_array(array, requires_grad, Storage.new())
 
 
 def _dtype(where: str, dtype: Any, default: Any = np.float32) -> np.dtype[Any]:

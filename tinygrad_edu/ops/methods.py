@@ -106,7 +106,7 @@ def set_item(self: Tensor, index: Any, values: Any) -> None:
         )
     refuse_read_only("assigning elements", self)
     index, values = plain_index(index), real_numbers("assigning elements", values)
-    with writing(self._cell):
+    with writing(self._storage):
         self._data[index] = values
 
 

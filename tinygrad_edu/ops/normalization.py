@@ -394,7 +394,7 @@ def _moved(x: Any, running_mean: Any, running_var: Any, momentum: float) -> Arra
 def _write(pairs: list[tuple[Any, Array]]) -> None:
     """Write into arrays and Tensors, in one call from C: no Ctrl-C comes between two of them."""
     memories: list[Any] = [running._data if isinstance(running, Tensor) else running for running, _ in pairs]
-    with writing(*(running._cell for running, _ in pairs if isinstance(running, Tensor))):
+    with writing(*(running._storage for running, _ in pairs if isinstance(running, Tensor))):
         deque(map(setitem, memories, repeat(...), [new for _, new in pairs]), maxlen=0)
 
 

@@ -121,6 +121,6 @@ class MovingAverage:
 
     def _write(self, values: list[ndarray]) -> None:
         memories = [p._data for p in self.parameters]
-        with writing(*(p._cell for p in self.parameters)):
+        with writing(*(p._storage for p in self.parameters)):
             # One call from C: no Ctrl-C can come between two parameters.
             deque(map(np.ndarray.__setitem__, memories, repeat(...), values), maxlen=0)

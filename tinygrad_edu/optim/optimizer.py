@@ -136,7 +136,7 @@ class Optimizer(HasSettings):
             updated then.
         """
         params = self._params_with_grad()
-        with writing(*(p._cell for p, _, _ in params)):
+        with writing(*(p._storage for p, _, _ in params)):
             update_all(self, params)
 
     def add_param_group(self, param_group: Mapping[str, Any]) -> None:

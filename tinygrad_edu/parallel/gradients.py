@@ -14,7 +14,7 @@ from numpy import ndarray
 
 from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.cores.threads import map_shards
-from tinygrad_edu.engine import Node, Tensor, backward_pass, clock, enable_grad, hooked
+from tinygrad_edu.engine import Node, Tensor, backward_pass, clock, enable_grad, run_hooks
 from tinygrad_edu.errors import AnomalyError, NonScalarBackwardError, ShapeError
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.additive import denominator_of
@@ -122,7 +122,7 @@ def after_hooks(tensors: Iterable[Tensor], gradients: Iterable[ndarray | None]) 
 def _hooked(node: Node | None, g: ndarray | None) -> ndarray | None:
     if g is None or node is None or not node.rules.hooks:
         return g
-    return np.array(hooked(node, g, ndarray))  # a copy: a hook may keep what it returned
+    return np.array(run_hooks(node, g, ndarray))  # a copy: a hook may keep what it returned
 
 
 class LossGradient:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from tinygrad_edu.caller import warn_caller
-from tinygrad_edu.engine import Cell, Tensor, clock
+from tinygrad_edu.engine import Storage, Tensor, clock
 from tinygrad_edu.errors import AnomalyError, WholeBatchWarning
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.batching import as_tensors
@@ -56,7 +56,7 @@ class ShardedModel:
         self.begin, self._warned = 0, False
         self._buffers: list[Tensor] = []
         self._state: set[int] = set()
-        self._cells: set[Cell] = set()
+        self._storages: set[Storage] = set()
 
     def is_sharded(self) -> bool:
         """Return whether batches are cut into shards. Warn if the model lacks a declaration."""
@@ -74,12 +74,12 @@ class ShardedModel:
     def begin_batch(self, tensors: Iterable[Tensor]) -> None:
         """Store the trained tensors and the buffers, which a shard may neither return nor write to."""
         state = [*tensors, *self._buffers]
-        self._state, self._cells = {*map(id, state)}, {tensor._cell for tensor in state}
+        self._state, self._storages = {*map(id, state)}, {tensor._storage for tensor in state}
         self.begin = next(clock)
 
     def in_shard(self, what: str, stream: np.random.Generator) -> "_InShard":
         """Return a context manager for the forward or the loss of a shard."""
-        return _InShard(self.name, self._cells, what, stream)
+        return _InShard(self.name, self._storages, what, stream)
 
     def output(self, inputs: Any, part: slice, stream: np.random.Generator) -> Any:
         """Return the output of the model for a shard.
@@ -122,7 +122,7 @@ class _InShard(shard_forward):
 
     __slots__ = ("_random", "_what")
 
-    def __init__(self, name: str, state: Collection[Cell], what: str, stream: np.random.Generator) -> None:
+    def __init__(self, name: str, state: Collection[Storage], what: str, stream: np.random.Generator) -> None:
         super().__init__(name, state)
         self._what, self._random = what, random_stream(stream)
 

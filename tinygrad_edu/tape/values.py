@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Cell, IndexedSlices, Tensor, densify, wrap
+from tinygrad_edu.engine import IndexedSlices, Storage, Tensor, densify, wrap
 
 _MOST_SHOWN = 6
 
@@ -56,7 +56,7 @@ def copied(value: Any) -> Any:
     if value.__class__ is IndexedSlices:
         value = densify(value)
     if isinstance(value, Tensor):
-        return wrap(value._data.copy(), value._node, Cell.new())
+        return wrap(value._data.copy(), value._node, Storage.new())
     return value.copy() if isinstance(value, ndarray) else value
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_edu.engine import Array, Cell, Tensor, from_numpy, leaf, no_grad, values_of
+from tinygrad_edu.engine import Array, Storage, Tensor, from_numpy, leaf, no_grad, values_of
 from tinygrad_edu.errors import DataError, DTypeError, StateDictError
 from tinygrad_edu.ops import concatenate, reshape
 from tinygrad_edu.pytree import tree_leaves
@@ -145,19 +145,19 @@ def _holding(module: Any, values: Sequence[Array], dtype: Any) -> Iterator[None]
     """
     trained = _parameters(module)
     parameters = [*trained, *(p for _, p in module.named_parameters() if p.frozen)]
-    kept = [(p._data, p._node, p._cell) for p in parameters]
+    kept = [(p._data, p._node, p._storage) for p in parameters]
     state = module.state_dict()
 
     def put_back() -> None:
-        for p, (data, node, cell) in zip(parameters, kept, strict=True):
-            p._data, p._node, p._cell = data, node, cell
+        for p, (data, node, storage) in zip(parameters, kept, strict=True):
+            p._data, p._node, p._storage = data, node, storage
         module.load_state_dict(state)
 
     try:
         for p, x in zip(trained, values, strict=True):
-            p._data, p._node, p._cell = x, leaf(x), Cell.new()
+            p._data, p._node, p._storage = x, leaf(x), Storage.new()
         for p in parameters[len(trained) :]:
-            p._data, p._cell = p._data.astype(np.promote_types(p.dtype, dtype)), Cell.new()
+            p._data, p._storage = p._data.astype(np.promote_types(p.dtype, dtype)), Storage.new()
         yield
     except BaseException:
         with suppress(StateDictError):  # the module made a tensor meanwhile; raise the first error instead

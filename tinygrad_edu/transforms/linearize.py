@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_edu.engine import (
-    Cell,
     Node,
+    Storage,
     Tensor,
     backward_pass,
     enable_grad,
@@ -87,7 +87,7 @@ def to_tensors(x: Any) -> Any:
 def _input(tensor: Tensor) -> Tensor:
     """Give an argument a node of its own, where the backward pass stops."""
     if not tensor.requires_grad:
-        return wrap(tensor._data, leaf(tensor._data), tensor._cell)
+        return wrap(tensor._data, leaf(tensor._data), tensor._storage)
     with enable_grad():
         copy: Tensor = identity(tensor)
         return copy
@@ -146,4 +146,4 @@ def _gradient(g: Any, node: Node) -> Tensor:
     if isinstance(g, Tensor):
         copy: Tensor = identity(g)
         return copy
-    return wrap(np.zeros(node.shape, node.dtype) if g is None else np.asarray(g), None, Cell.new(shared=True))
+    return wrap(np.zeros(node.shape, node.dtype) if g is None else np.asarray(g), None, Storage.new(shared=True))

@@ -77,7 +77,7 @@ def hooks_of(node: Node) -> GradientHooks:
         return hooks
 
 
-def hooked(node: Node, g: Any, kind: type[Any]) -> Any:
+def run_hooks(node: Node, g: Any, kind: type[Any]) -> Any:
     """Return what the hooks of a node make of its whole gradient. Gradients are of that kind: arrays, or Tensors."""
     for hook in list(node.rules.hooks.values()):
         try:

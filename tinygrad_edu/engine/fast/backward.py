@@ -20,9 +20,9 @@ from tinygrad_edu.engine.backward import (
     refuse_stale_saved,
     wrap_saved_values,
 )
-from tinygrad_edu.engine.debug.hooks import hooked
+from tinygrad_edu.engine.debug.hooks import run_hooks
 from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
-from tinygrad_edu.engine.memory import last_change
+from tinygrad_edu.engine.memory import last_version
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.unbroadcast import match_input
 from tinygrad_edu.plain_mode import faster_than
@@ -52,7 +52,7 @@ def fast_backward_pass(
         saved, links, rules = node.saved, node.links, node.rules
         if saved is None:
             raise_freed(node)
-        if last_change[0] > node.number:
+        if last_version[0] > node.number:
             refuse_stale_saved(node)
         if wrap_saved is not None:
             saved = wrap_saved_values(node, wrap_saved)
@@ -142,7 +142,7 @@ class GradientAccumulator:
 
     def apply_hooks(self, node: Node, g: Any, kind: type[Any]) -> Any:
         """Return the gradient of a node that the walk passes as its hooks make it, and keep it where it is retained."""
-        g = hooked(node, g, kind)
+        g = run_hooks(node, g, kind)
         if node.rules.hooks.retains:
             self.owned.discard(node)
             self.retained[node] = g
@@ -152,7 +152,7 @@ class GradientAccumulator:
         """Return the gradients where the walk ended, and those retained, each in memory that nobody else holds."""
         gradients = self.gradients
         for node in [node for node in gradients if node.rules.hooks and node not in unhooked]:
-            gradients[node] = hooked(node, densify(gradients[node]), kind)
+            gradients[node] = run_hooks(node, densify(gradients[node]), kind)
             self.owned.discard(node)
         gradients |= self.retained
         self.retained = {}  # or these would be references more

@@ -19,15 +19,15 @@ from numpy import ndarray
 from tinygrad_edu.engine.arguments import (
     FLOAT32,
     KEPT_AS_GIVEN,
-    cell_of,
-    explain,
-    follow,
-    frozen,
+    add_context,
+    copy_saved,
     operand,
+    promote_result,
     result,
     setting,
+    storage_of,
 )
-from tinygrad_edu.engine.memory import Cell, clock
+from tinygrad_edu.engine.memory import Storage, clock
 from tinygrad_edu.engine.modes import innermost_block
 from tinygrad_edu.engine.node import Node
 from tinygrad_edu.engine.op import Op, Rules
@@ -49,20 +49,20 @@ k     if _others: _raise_unexpected_keyword('<op>', _others, _op.settings)
           try:
               return _forward(<each <x>, ><given>)
           except _Exception as _error:
-              _explain(_op, _error, (<each <x>, >))
+              _add_context(_op, _error, (<each <x>, >))
               raise
 x     if <x>.__class__ is _Tensor:
-x         _<x>_data = <x>._data; _<x>_node = <x>._node; _<x>_cell = <x>._cell
+x         _<x>_data = <x>._data; _<x>_node = <x>._node; _<x>_storage = <x>._storage
 x     else:
 x         _<x>_data = <x> if <x>.__class__ in _KEPT_AS_GIVEN else _operand(_op, '<x>', <x>)
-x         _<x>_node = _<x>_cell = None
+x         _<x>_node = _<x>_storage = None
       _number = _next(_clock)
       try:
           _out = _forward(<each _<x>_data, ><given>)
       except _Exception as _error:
-          _explain(_op, _error, (<each _<x>_data, >))
+          _add_context(_op, _error, (<each _<x>_data, >))
           raise
-      if <all _<x>_cell is None>:
+      if <all _<x>_storage is None>:
           return _out
       _block = _innermost_block()
       if _block is not None and _block.observers:
@@ -70,24 +70,24 @@ x         _<x>_node = _<x>_cell = None
       if _out.__class__ is not _ndarray:
           _out = _result(_op, _out)
       _dtype = _out.dtype
-      if <any (_<x>_cell is not None and _<x>_data.dtype is not _dtype)>:
-          <each _<x>_data, >_out = _follow(_op, (<each <x>, >), (<each _<x>_data, >), _out, _dict(<given>))
+      if <any (_<x>_storage is not None and _<x>_data.dtype is not _dtype)>:
+          <each _<x>_data, >_out = _promote_result(_op, (<each <x>, >), (<each _<x>_data, >), _out, _dict(<given>))
           _dtype = _out.dtype
       _tensor = _make(_Tensor)
       _tensor._data = _out
       if _out.base is None and <all _out is not _<x>_data>:
-          _tensor._cell = _cell = _Cell(); _cell.changed = 0; _cell.shared = False
+          _tensor._storage = _storage = _Storage(); _storage.version = 0; _storage.shared = False
       else:
-          _tensor._cell = _cell = _cell_of(_out, (<each <x>, >))
+          _tensor._storage = _storage = _storage_of(_out, (<each <x>, >))
       _records = (_block is None or _block.recording) and (_dtype is _FLOAT32 or _dtype.kind == 'f')
       if not _records or <all _<x>_node is None>:
           _tensor._node = None
           return _tensor
-x     if _<x>_node is not None and _<x>_cell.changed:
+x     if _<x>_node is not None and _<x>_storage.version:
 x         _refuse_stale('op <op>', 'argument <x>', <x>)
       _tensor._node = _node = _Node()
       _node.number = _number; _node.rules = _rules; _node.shape = _out.shape; _node.dtype = _dtype
-      _node.links = (<each _<x>_node, ><each _<x>_cell, >_cell)
+      _node.links = (<each _<x>_node, ><each _<x>_storage, >_storage)
       _node.saved = (<saved>)
       return _tensor
 x
@@ -184,9 +184,9 @@ def _expressions(op: Op, names: tuple[str, ...]) -> dict[str, str]:
     code = {"out": "_out", f"{op.inputs[0]}_shapes": f"({''.join(f'_shape_of(_{x}_data), ' for x in names)})"}
     for x in names:
         # A plain array is copied when it is saved: nobody would notice if its owner changed it.
-        code[x] = f"(_{x}_data if _{x}_cell is not None else _frozen(_op, {x!r}, _{x}_data))"
+        code[x] = f"(_{x}_data if _{x}_storage is not None else _copy_saved(_op, {x!r}, _{x}_data))"
         code[f"{x}_shape"], code[f"{x}_dtype"] = f"_shape_of(_{x}_data)", f"_{x}_data.dtype"
-    return code | {name: f"_frozen(_op, {name!r}, {name})" for name in op.settings}
+    return code | {name: f"_copy_saved(_op, {name!r}, {name})" for name in op.settings}
 
 
 def _compiled(op: Op, rules: Rules) -> Callable[..., Any]:
@@ -198,11 +198,12 @@ def _compiled(op: Op, rules: Rules) -> Callable[..., Any]:
         **{f"_default_{name}": default for name, default in op.settings.items()},
         **{f"_rule_{x}": rule for x, (rule, _) in zip(rules.names, rules.functions, strict=True)},
         "_op": op, "_forward": op.forward, "_rules": rules, "_dict": dict, "_Exception": Exception, "_next": next,
-        "_Tensor": Tensor, "_Node": Node, "_Cell": Cell, "_make": object.__new__, "_clock": clock,
+        "_Tensor": Tensor, "_Node": Node, "_Storage": Storage, "_make": object.__new__, "_clock": clock,
         "_ndarray": ndarray, "_shape_of": np.shape, "_FLOAT32": FLOAT32, "_KEPT_AS_GIVEN": KEPT_AS_GIVEN,
-        "_innermost_block": innermost_block, "_operand": operand, "_frozen": frozen, "_result": result,
-        "_follow": follow, "_explain": explain, "_cell_of": cell_of, "_refuse_stale": refuse_stale, "_setting": setting,
-        "_raise_unexpected_keyword": raise_unexpected_keyword, "_recorded": recorded,
+        "_innermost_block": innermost_block, "_operand": operand, "_copy_saved": copy_saved, "_result": result,
+        "_promote_result": promote_result, "_add_context": add_context, "_storage_of": storage_of,
+        "_refuse_stale": refuse_stale, "_setting": setting, "_raise_unexpected_keyword": raise_unexpected_keyword,
+        "_recorded": recorded,
     }  # fmt: skip
     exec(compile(text, filename, "exec"), space)
     rules.vjps = tuple((k, space[f"_vjp_{x}"]) for k, x in enumerate(rules.names))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.memory import Cell
+from tinygrad_edu.engine.memory import Storage
 from tinygrad_edu.engine.tensor import Tensor, from_array
 from tinygrad_edu.errors import DTypeError
 
@@ -30,7 +30,7 @@ def from_numpy(array: ndarray, requires_grad: bool = False) -> Tensor:
             f"{what}; Tensor(values) copies, and takes more."
         )
     array = np.asarray(array)  # of a subclass, such as a memory map, the plain array on the same memory
-    return from_array(array, requires_grad, Cell.new(shared=True))
+    return from_array(array, requires_grad, Storage.new(shared=True))
 
 
 def from_dlpack(x: Any) -> Tensor:
