@@ -147,6 +147,16 @@ def test_gelu_far_below_0():
     np.testing.assert_allclose(found.astype(float), [float(-6 / (1 + np.exp(-2 * t)))], rtol=1e-12)
 
 
+def test_second_derivatives_of_a_product_with_a_factor_near_0():
+    x = np.array([3.0, 5.0, 1e-17])
+    found = second(tg.prod, x)
+    np.testing.assert_allclose(found, [x[1] + x[2] + 0 * x[0], x[0] + x[2], x[0] + x[1]], rtol=1e-12)
+
+
+def test_a_mean_of_many_halves_is_exact():
+    assert tg.nanmean(np.full(4000, 60.0, np.float16)) == 60
+
+
 def test_silu_far_below_0():
     found = tg.silu(np.array([-727.0]))
     assert 0 < -found < 1e-310

@@ -473,6 +473,27 @@ LEDGER: tuple[Entry, ...] = (
         singular,
     ),
     Entry(
+        ("prod", "cumprod"),
+        "second derivatives with a factor near 0",
+        "with all digits",
+        "PyTorch: few digits",
+        "PyTorch divides by the factor",
+        f"{DIFFERENCES}test_second_derivatives_of_a_product_with_a_factor_near_0",
+        second,
+        composed=True,
+    ),
+    Entry(
+        ("nanmean", "nansum"),
+        "float16 sums beyond 2048",
+        "added in float32",
+        "NumPy: in float16, so that it is inexact or infinite",
+        "as `mean` and `sum`",
+        f"{DIFFERENCES}test_a_mean_of_many_halves_is_exact",
+        lambda program, finding: (
+            values(program, finding) and any(x.dtype == np.float16 for x in program.inputs.values())
+        ),
+    ),
+    Entry(
         ("hypot",),
         "second derivatives near 0",
         "with all digits",
