@@ -3,7 +3,6 @@
 Every object that is no list, tuple, dict or None is a leaf. None is a pytree without leaves.
 """
 
-import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -114,10 +113,6 @@ def _rebuild(tree: Any, parts: list[Any]) -> Any:
     """Return a list, tuple or dict like `tree` with other parts."""
     if isinstance(tree, list):
         return parts
-    if type(tree) is dict:
-        return dict(zip(tree, parts, strict=True))
     if isinstance(tree, dict):
-        result = copy.copy(tree)  # keeps the type of a subclass whose constructor takes other arguments
-        result.update(zip(tree, parts, strict=True))
-        return result
+        return dict(zip(tree, parts, strict=True))
     return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)

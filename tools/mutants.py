@@ -131,6 +131,7 @@ EQUIVALENT = {
     "second derivative",
     r"(prod|cumprod)\.x: source: (x|out) for g": "of the place that survives only the dtype is taken, and a wider one "
     "is narrowed in the end",
+    r"prod\.x: source: x for out": "of the place that survives only the type is asked",
     r"cumprod\.x: source: g for out": "of the place that survives only the shape is taken",
     r"(cumprod\.x|recurrence\.b): source: 1 for 0": "no place comes after the one whose factor that is",
     r"logcumsumexp\.x: source: (g|out) for x|logcumsumexp\.x: source: g for out": "of the places that survive only the "

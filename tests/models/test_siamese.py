@@ -41,7 +41,7 @@ def test_a_pair_goes_through_the_network_as_its_images_do():
 
 def test_each_cell_shows_one_digit_in_its_colour():
     images = np.full((3, 28, 28), 255, np.uint8)
-    canvas = siamese.copy_with_layout_of(np.array([[0, 0], [0, 0], [1, 1]]), images, np.array([0, 1, 2]))
+    canvas = siamese.laid_out(np.array([[0, 0], [0, 0], [1, 1]]), images, np.array([0, 1, 2]))
     corners = canvas[-1, 0], canvas[0, -1]
     assert [corner.argmax() for corner in corners] == [2, 1]  # blue below, green above
     np.testing.assert_array_equal(canvas[0, 0], 1)

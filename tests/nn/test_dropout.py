@@ -69,7 +69,7 @@ REFUSED = [
     (lambda: nn.ELU(slope=1.0), TypeError, "it takes alpha"),
     (lambda: nn.RReLU(0.5, 0.25), ValueError, "lower must not be above upper"),
     (lambda: nn.Softmax2D()(np.ones((2, 3))), ShapeError, r"not the shape \(2, 3\)"),
-    (lambda: nn.PReLU(0), ShapeError, "num_parameters"),
+    (lambda: nn.PReLU(0), ValueError, "num_parameters must be an integer >= 1"),
 ]
 
 

@@ -223,8 +223,8 @@ def lost_side_effect(patch):
 
 def hook_per_shard(patch):
     """The hooks of parameters run in each shard."""
-    real = gradients.walk
-    patch(gradients, "walk", lambda seeds, unhooked: real(seeds))
+    real = gradients.backward_pass
+    patch(gradients, "backward_pass", lambda seeds, unhooked: real(seeds))
     patch(train_step, "after_hooks", lambda tensors, gradients: list(gradients))
 
 

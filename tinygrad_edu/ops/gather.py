@@ -55,6 +55,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
 
     Examples
     --------
+    >>> import numpy as np
     >>> take_along_axis(np.array([[3.0, 5.0], [7.0, 9.0]]), [[1], [0]], axis=1)
     array([[5.],
            [7.]])
