@@ -4,7 +4,7 @@
 """
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, wraps
 from inspect import Parameter, signature
 from types import FunctionType
@@ -72,6 +72,12 @@ def with_keyword_hints(function: Callable[..., Any], module: str | None = None) 
     if module is not None:
         call.__module__ = module
     return call
+
+
+def public_names(space: Mapping[str, Any], package: str, *others: str) -> list[str]:
+    """Return the names in a package's namespace that its files define, in the order of their imports, and others."""
+    found = [name for name, value in space.items() if str(getattr(value, "__module__", "")).startswith(f"{package}.")]
+    return [*(name for name in found if not name.startswith("_")), *others]
 
 
 class KeywordHints:

@@ -1,5 +1,7 @@
 """Write ``docs/functions.md`` anew, every public function by its file: ``python -m tools.functions_page``."""
 
+import inspect
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -29,7 +31,8 @@ def row(file: ModuleType) -> str:
 
 def page() -> str:
     """Return the whole page."""
-    files = [*ops._FILES, *(getattr(ops, name) for name in LINALG), ops.linalg, ops.creation]
+    homes = dict.fromkeys(inspect.unwrap(getattr(ops, name)).__module__ for name in vars(ops)["__all__"])
+    files = [*map(sys.modules.__getitem__, homes), *(getattr(ops, name) for name in LINALG), ops.linalg, ops.creation]
     return BEGIN + "\n".join(map(row, files)) + "\n"
 
 

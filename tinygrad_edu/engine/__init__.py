@@ -15,7 +15,7 @@ from tinygrad_edu.engine.decorator import op
 from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
 from tinygrad_edu.engine.fast.scatter_add import add_at
 from tinygrad_edu.engine.in_place import in_place
-from tinygrad_edu.engine.interop.borrowing import from_dlpack, from_numpy
+from tinygrad_edu.engine.interop.conversion import from_dlpack, from_numpy
 from tinygrad_edu.engine.memory import Storage, clock, guard, writing
 from tinygrad_edu.engine.modes import enable_grad, is_grad_enabled, no_grad
 from tinygrad_edu.engine.node import Node, leaf

@@ -3,64 +3,42 @@
 ``__all__`` in each file says what is public in it.
 """
 
+# ruff: noqa: I001
 from typing import TYPE_CHECKING
 
 from tinygrad_edu.engine import HookHandle as HookHandle
 from tinygrad_edu.names import getattr_with_hints as _getattr_with_hints
-from tinygrad_edu.nn import (
-    activations,
-    attention,
-    containers,
-    convolution,
-    dropout,
-    embedding,
-    flatten,
-    fold,
-    linear,
-    losses,
-    normalization,
-    padding,
-    pooling,
-    recurrent,
-    transformer,
-    upsampling,
-)
-from tinygrad_edu.nn import init as init
-from tinygrad_edu.nn.activations import *
-from tinygrad_edu.nn.additive import additive as additive
-from tinygrad_edu.nn.attention import *
-from tinygrad_edu.nn.containers import *
-from tinygrad_edu.nn.convolution import *
-from tinygrad_edu.nn.dropout import *
-from tinygrad_edu.nn.embedding import *
-from tinygrad_edu.nn.flatten import *
-from tinygrad_edu.nn.fold import *
-from tinygrad_edu.nn.functional_call import functional_call as functional_call
-from tinygrad_edu.nn.linear import *
-from tinygrad_edu.nn.losses import *
+from tinygrad_edu.names import public_names as _public_names
+
+# In reading order.
 from tinygrad_edu.nn.module import Module as Module
-from tinygrad_edu.nn.normalization import *
+from tinygrad_edu.nn.containers import *
+from tinygrad_edu.nn.linear import *
+from tinygrad_edu.nn.activations import *
+from tinygrad_edu.nn.flatten import *
+from tinygrad_edu.nn.dropout import *
 from tinygrad_edu.nn.padding import *
+from tinygrad_edu.nn.convolution import *
 from tinygrad_edu.nn.pooling import *
+from tinygrad_edu.nn.fold import *
+from tinygrad_edu.nn.upsampling import *
+from tinygrad_edu.nn.normalization import *
+from tinygrad_edu.nn.embedding import *
+from tinygrad_edu.nn.recurrent import *
+from tinygrad_edu.nn.attention import *
+from tinygrad_edu.nn.transformer import *
+from tinygrad_edu.nn.losses import *
+from tinygrad_edu.nn import init as init
+from tinygrad_edu.nn.additive import additive as additive
+from tinygrad_edu.nn.functional_call import functional_call as functional_call
 from tinygrad_edu.nn.randomness import current_stream as current_stream
 from tinygrad_edu.nn.randomness import random_stream as random_stream
-from tinygrad_edu.nn.recurrent import *
 from tinygrad_edu.nn.sharding import needs_whole_batch as needs_whole_batch
 from tinygrad_edu.nn.state import IncompatibleKeys as IncompatibleKeys
 from tinygrad_edu.nn.summary import Summary as Summary
 from tinygrad_edu.nn.summary import summary as summary
-from tinygrad_edu.nn.transformer import *
-from tinygrad_edu.nn.upsampling import *
 
-_FILES = (
-    containers, linear, activations, flatten, dropout, padding, convolution, pooling, fold, upsampling,
-    normalization, embedding, recurrent, attention, transformer, losses,
-)  # fmt: skip
-if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
-    __all__ = [name for file in _FILES for name in file.__all__]
-    __all__ += [
-        "HookHandle", "IncompatibleKeys", "Module", "Summary", "additive", "current_stream", "functional_call",
-        "init", "needs_whole_batch", "random_stream", "summary",
-    ]  # fmt: skip
-    # To a type checker, which reads no globals() either, a __getattr__ would make every name right.
+if not TYPE_CHECKING:  # a type checker reads no computed list, and takes the names of the star imports
+    __all__ = _public_names(globals(), __name__, "HookHandle", "cross_entropy", "init")
+    # In globals(), which type checkers do not read: a __getattr__ would make every name valid for them.
     globals()["__getattr__"] = _getattr_with_hints("tg.nn", __all__)

@@ -1,14 +1,16 @@
 """Loss functions, each also as a module."""
 
+# ruff: noqa: I001
 from typing import TYPE_CHECKING
 
-from tinygrad_edu.nn.losses import classification, distributions, margins, regression, similarity
+from tinygrad_edu.names import public_names as _public_names
+
+# In reading order.
+from tinygrad_edu.nn.losses.regression import *
 from tinygrad_edu.nn.losses.classification import *
 from tinygrad_edu.nn.losses.distributions import *
 from tinygrad_edu.nn.losses.margins import *
-from tinygrad_edu.nn.losses.regression import *
 from tinygrad_edu.nn.losses.similarity import *
 
-if not TYPE_CHECKING:  # a type checker reads no list that is computed, and takes what the stars bring
-    _FILES = (regression, classification, distributions, margins, similarity)
-    __all__ = [name for file in _FILES for name in file.__all__]
+if not TYPE_CHECKING:  # a type checker reads no computed list, and takes the names of the star imports
+    __all__ = _public_names(globals(), __name__, "cross_entropy")

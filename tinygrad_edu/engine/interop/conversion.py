@@ -1,4 +1,4 @@
-"""Tensors on memory that belongs to somebody else: a NumPy array, or the tensor of another library."""
+"""Tensors from NumPy arrays and from tensors of other libraries, without a copy."""
 
 from typing import Any
 
