@@ -15,7 +15,11 @@ from hypothesis import strategies as st
 
 import tinygrad_edu as tg
 from tinygrad_edu import Tensor, nn, optim
+from tinygrad_edu.engine import values_of, wrap
+from tinygrad_edu.engine.backward import plain_backward_pass
+from tinygrad_edu.engine.fast.backward import fast_backward_pass
 from tinygrad_edu.errors import GraphFreedError, NoGraphError, WrongGradientError
+from tinygrad_edu.testing.strategies import OP_CALLS, calls, programs
 
 
 def test_threads_that_share_a_leaf_lose_no_gradient():
@@ -741,3 +745,41 @@ def test_parts_and_wholes_add_up_in_any_order(lift):
             f(x).backward()
             found = x.grad
         np.testing.assert_array_equal(found, expected)
+
+
+# --- The plain pass and the fast one ---
+
+
+@given(programs() | st.sampled_from(sorted(OP_CALLS.keys() & tg.ops.registry.keys())).flatmap(calls), st.booleans())
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_the_plain_backward_pass_equals_the_fast_one(program, is_recorded):
+    leaves = [Tensor(x, requires_grad=True) for x in program.arrays]
+    results = program(*leaves)
+    results = [x for x in (results if isinstance(results, tuple) else (results,)) if getattr(x, "requires_grad", False)]
+    if leaves:
+        leaves[0].register_hook(lambda g: g * 2)
+    for result in results:
+        result.retain_grad()
+    cotangents = [np.cos(np.arange(x.size)).reshape(x.shape).astype(x.dtype) for x in results]
+    seeds = [(x._node, Tensor(g) if is_recorded else g) for x, g in zip(results, cotangents, strict=True)]
+    settings = {"retain_graph": True, "wrap_saved": wrap if is_recorded else None}
+    for targets in (None, frozenset(x._node for x in leaves[-1:])):
+        found = fast_backward_pass(seeds, targets, **settings)
+        wanted = plain_backward_pass(seeds, targets, **settings)
+        assert found.keys() == wanted.keys()
+        for node, g in wanted.items():
+            assert type(found[node]) is type(g)
+            np.testing.assert_array_equal(np.asarray(values_of(found[node])), np.asarray(values_of(g)))
+
+
+@pytest.mark.parametrize("run", [fast_backward_pass, plain_backward_pass])
+def test_an_error_in_a_rule_has_the_same_note_in_both_passes(run):
+    @tg.op
+    def fails(x):
+        return np.exp(x)
+
+    fails.vjps(x=lambda g, out: g / {}["missing"])
+    out = fails(Tensor([1.0], requires_grad=True))
+    with pytest.raises(KeyError) as caught:
+        run([(out._node, np.ones(1, np.float32))])
+    assert caught.value.__notes__ == ["In the rule of <op fails> for its argument x."]

@@ -1,4 +1,4 @@
-"""The decorator ``@op``: makes an op of a forward function, and says to a type checker what calling it gives."""
+"""The decorator ``@op`` makes an op of a forward function, with the types of its calls for type checkers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tinygrad_edu.engine.tensor import Tensor
 Parameters = ParamSpec("Parameters")
 
 
-class WrittenOp(Op, Generic[Parameters]):
-    """An op whose call is written out. Its parameters are its forward's; of a Tensor it makes a Tensor."""
+class TypedOp(Op, Generic[Parameters]):
+    """An op with the parameters of its forward as its type. It returns a Tensor for a Tensor."""
 
     __slots__ = ()
 
@@ -41,11 +41,11 @@ class WrittenOp(Op, Generic[Parameters]):
 
 
 class _Declare(Protocol):
-    def __call__(self, forward: Callable[Parameters, Any], /) -> WrittenOp[Parameters]: ...
+    def __call__(self, forward: Callable[Parameters, Any], /) -> TypedOp[Parameters]: ...
 
 
 @overload
-def op(forward: Callable[Parameters, Any]) -> WrittenOp[Parameters]: ...
+def op(forward: Callable[Parameters, Any]) -> TypedOp[Parameters]: ...
 @overload
 def op(*, broadcasts: bool = ..., promotes: bool | Iterable[str] = ..., name: str | None = ...) -> _Declare: ...
 def op(
@@ -68,5 +68,5 @@ def op(
         The public function that errors and the tape name. By default the name of the forward.
     """
     if forward is None:
-        return lambda function: WrittenOp(function, broadcasts, promotes, name)
-    return WrittenOp(forward)
+        return lambda function: TypedOp(function, broadcasts, promotes, name)
+    return TypedOp(forward)

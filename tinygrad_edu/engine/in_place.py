@@ -1,4 +1,4 @@
-"""In-place operators: what ``t += other`` does to a graph that has seen t, and where it is refused."""
+"""In-place operators: what ``t += other`` does to the graph, and where it raises."""
 
 from collections.abc import Callable
 from typing import Any

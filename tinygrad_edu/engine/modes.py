@@ -34,7 +34,7 @@ class Block:
 
 
 _innermost: ContextVar[Block | None] = ContextVar("tinygrad_edu_mode", default=None)
-# The written-out call of an op asks this directly: None, outside of all blocks, is a mode that only records.
+# Generated calls ask this directly. None, outside of all blocks, records and has no observers.
 innermost_block: Callable[[], Block | None] = _innermost.get
 
 

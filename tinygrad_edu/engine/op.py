@@ -1,6 +1,6 @@
-"""Op: what is declared of an operation, a forward function of arrays and one derivative rule for each input.
+"""Op: the declaration of an operation, a forward function of arrays and one vjp, or rule, for each input.
 
-Nothing is computed here: how a call computes and records is in `recorder.py`, and again, faster, in `call.py`.
+`recorder.py` calls it and records the call. `fast/generated_call.py` does the same faster.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Operand = Array | float
 
 
 class Saved(NamedTuple):
-    """Something that rules may ask for, by its name: ``x``, ``x_shape``, ``out``, ``axis``.
+    """A value that a rule may ask for, by its name: ``x``, ``x_shape``, ``out``, ``axis``.
 
     Attributes
     ----------
     name : str
     source : int or None
-        Which input's values it is, by position; the number of inputs for the result's; None for a plain value.
+        The position of the input whose values it is; the number of inputs for the result; None for a plain value.
     """
 
     name: str
@@ -35,22 +35,22 @@ class Saved(NamedTuple):
 
 
 class Rules:
-    """The rules of an op for some number of inputs, and what they need saved. The nodes that it records share them.
+    """The rules of an op for a number of inputs, and the values that they save. All nodes of such calls share them.
 
     Attributes
     ----------
     op : Op or None
-        None of a leaf.
+        None for a leaf.
     names : tuple of str
-        The inputs' names.
+        The names of the inputs.
     saves : dict
-        What a node saves, each with the list of the inputs whose rules ask for it.
+        Maps each saved value to the positions of the inputs whose rules ask for it.
     functions : list of (callable, dict)
-        For each input, the function that `Op.vjps` was given, and by parameter which of the saved values it gets.
+        For each input, the function given to `Op.vjps`, and the place of the saved value for each of its parameters.
     vjps : tuple of (int, callable)
-        For each input, its position and its rule as the walk calls it: ``pullback(g, saved)`` is its gradient.
+        For each input, its position and its rule as the backward pass calls it: ``vjp(g, saved)`` is its gradient.
     hooks : GradientHooks or None
-        What sees the gradient of a node before the rules do. Then the node has these rules for itself.
+        The hooks of a node, which then has rules of its own.
     """
 
     __slots__ = ("_places", "functions", "hooks", "names", "op", "saves", "vjps")
@@ -64,7 +64,7 @@ class Rules:
         self._places: dict[Saved, int] = {}
 
     def add(self, function: Callable[..., Any], asked: dict[str, Saved]) -> None:
-        """Add the rule of the next input, and what its parameters ask for."""
+        """Add the rule of the next input, and the values that its parameters ask for."""
         k = len(self.functions)
         for value in asked.values():
             self.saves.setdefault(value, []).append(k)
@@ -72,15 +72,15 @@ class Rules:
         self.functions.append((function, {parameter: self._places[value] for parameter, value in asked.items()}))
 
 
-def _pullback(function: Callable[..., Any], places: dict[str, int]) -> Callable[[Any, Any], Any]:
-    """Return a rule as a function of the gradient and of what the node saved."""
+def _vjp(function: Callable[..., Any], places: dict[str, int]) -> Callable[[Any, Any], Any]:
+    """Return a rule as a function of the gradient and of the saved values of a node."""
     return lambda g, saved: function(g, **{parameter: saved[place] for parameter, place in places.items()})
 
 
-class _Unwritten:
-    """What an op has in place of its call until somebody asks for it: most programs call few of the ops.
+class _MadeAtFirstUse:
+    """Makes the call of an op at its first use: most programs call few of the ops.
 
-    No `cached_property`: that of Python 3.11 has a lock, and a process that is forked meanwhile waits for it for ever.
+    It is no `cached_property`, whose lock in Python 3.11 a forked process may wait for without end.
     """
 
     def __get__(self, op: Op | None, kind: type) -> Any:
@@ -122,7 +122,7 @@ class Op:
     __name__: str
     __qualname__: str
     __wrapped__: Callable[..., Any]
-    call = _Unwritten()
+    call = _MadeAtFirstUse()
 
     def __init__(
         self,
@@ -227,7 +227,7 @@ class Op:
         for k in range(len(names)):
             function, takes_k, wanted = asked[0 if self.variadic else k]
             rules.add(partial(function, k=k) if takes_k else function, wanted)
-        rules.vjps = tuple((k, _pullback(*call)) for k, call in enumerate(rules.functions))
+        rules.vjps = tuple((k, _vjp(*call)) for k, call in enumerate(rules.functions))
         return rules
 
     def _asked(
@@ -252,7 +252,7 @@ class Op:
         return {name: Saved(name, values.get(name)) for name in (*values, *parts, *shapes, *self.settings)}
 
     def _check_names(self, kinds: Set[Any]) -> None:
-        """Refuse names that the written-out call, or a rule, could not tell from its own."""
+        """Refuse names that the generated call, or a rule, uses itself."""
         names = {*self.inputs, *self.settings}
         taken = {"out", *(f"{x}_{what}" for x in self.inputs for what in ("shape", "dtype", "shapes"))}
         if self.variadic:

@@ -1,4 +1,4 @@
-"""What a call of an op does, in plain loops: it computes, and records a node if an input needs a gradient.
+"""The call of an op in plain loops: compute, and record a node if an input needs a gradient.
 
 By default `fast/generated_call.py` runs instead. It does the same in half the time for a small op.
 """

@@ -1,4 +1,4 @@
-"""What Python asks of a tensor as of a number, or of an array: its length and truth, a float, a format."""
+"""Python's protocols of numbers and sequences: length, truth value, conversion to float, format."""
 
 from __future__ import annotations
 

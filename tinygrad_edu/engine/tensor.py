@@ -1,4 +1,4 @@
-"""Tensor: a handle on an array, on the storage of its memory, and on the node that made it. No mathematics here."""
+"""Tensor: an array, the storage of its memory, and the node that made it. No mathematics here."""
 
 from __future__ import annotations
 

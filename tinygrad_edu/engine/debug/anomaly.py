@@ -1,4 +1,4 @@
-"""What `detect_anomaly` looks at: which op, or which rule, was the first to make NaN or an infinity, and of what."""
+"""detect_anomaly: find the first op, or the first rule, that makes NaN or an infinity."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class _Anomalies(Observer):
 
 
 class _Examined(PassObserver):
-    """A walk of which the rules, the fitting and the sums are looked at."""
+    """Examines the rules, the matching and the sums of one backward pass."""
 
     def __init__(self, gradients: dict[Node, Any]) -> None:
         self.gradients = gradients

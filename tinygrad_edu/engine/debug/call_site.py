@@ -1,4 +1,4 @@
-"""Where an op was called: the line outside of this package, and the layer of the model. Noted for `detect_anomaly`."""
+"""Call sites: the line outside of this package that called an op, and the layer of the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hooks: functions that see the gradient of a tensor on the way back, and the handle that takes one away again."""
+"""Hooks: functions that see the gradient of a tensor in the backward pass, and their handles."""
 
 from __future__ import annotations
 

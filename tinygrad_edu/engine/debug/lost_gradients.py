@@ -1,4 +1,4 @@
-"""Values that would leave the graph without anybody saying so: a warning, once at each place, with how to say it."""
+"""Warnings where a gradient is lost, once at each place, with what to write instead."""
 
 import dis
 import math

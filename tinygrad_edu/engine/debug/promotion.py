@@ -1,4 +1,4 @@
-"""float32 that becomes float64 in a module: a warning, once for each model, that names the op and the shapes."""
+"""A warning where float32 becomes float64 in a module, once for each model."""
 
 from collections.abc import Sequence
 from typing import Any

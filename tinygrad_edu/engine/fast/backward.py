@@ -1,4 +1,4 @@
-"""The backward pass at speed: calls are written out in the loop, and gradients are added in place."""
+"""The backward pass at speed: its calls are written out in the loop, and gradients are added in place."""
 
 from __future__ import annotations
 

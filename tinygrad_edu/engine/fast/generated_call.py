@@ -1,7 +1,7 @@
-"""The call of an op, written out: what `recorder.py` says, with no loop and nothing looked up or inspected.
+"""Generated calls: the recorder as source code for one op, without loops or inspection.
 
-The call is the hot path of everything, so it is written as Python source when it is first asked for, as
-`collections.namedtuple` does, and compiled. Print ``inspect.getsource(tg.multiply.call)`` to read one.
+The call is the hot path, so its Python source is generated and compiled at its first use, as `collections.namedtuple`
+does. Print ``inspect.getsource(tg.multiply.call)`` to read one.
 """
 
 from __future__ import annotations
@@ -96,13 +96,13 @@ x def _vjp_<x>(_g, _saved):
 x     return _rule_<x>(_g<asked>)
 """
 _JOINED_BY = {"each": "", "any": " or ", "all": " and "}
-# Calls with more arrays than this are not written out: each number of arrays is a function of its own.
-_MOST_WRITTEN_OUT = 16
+# Calls with more arrays than this are not generated: each number of arrays needs a function of its own.
+_MOST_GENERATED = 16
 
 
 @faster_than(plain_call)
 def generated_call(op: Op) -> Callable[..., Any]:
-    """Return the call of an op; of one with any number of inputs, a call for each number, written when it comes up."""
+    """Return the call of an op. A variadic op gets a call for each number of inputs, when it is first needed."""
     if not op.variadic:
         return _compiled(op, op.rules(1))
     written: dict[int, Callable[..., Any]] = {}
@@ -111,7 +111,7 @@ def generated_call(op: Op) -> Callable[..., Any]:
         count = len(inputs)
         if not count:
             return op.forward(**settings)  # which says what it thinks of that
-        if count > _MOST_WRITTEN_OUT:
+        if count > _MOST_GENERATED:
             return record(op, inputs, op.settings | settings)
         if count not in written:
             written[count] = _compiled(op, op.rules(count))

@@ -1,4 +1,4 @@
-"""Adding values to the elements at an index, in place: what the gradient of taking them is made of."""
+"""Add values to the elements at an index, in place: the gradient of indexing."""
 
 from __future__ import annotations
 
