@@ -26,9 +26,9 @@ from tinygrad_edu import nn
 from tinygrad_edu.ops import col2im, conv2d, im2col, matmul
 from tinygrad_edu.ops.dropout import draw_bits, dropout
 from tinygrad_edu.ops.fast import normalization, softmax
+from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
 from tinygrad_edu.ops.fast.convolution import correlate_images
 from tinygrad_edu.ops.fast.elementwise import relu_values
-from tinygrad_edu.ops.fast.layout import samples_first, samples_last
 from tinygrad_edu.ops.fast.products import product
 from tinygrad_edu.ops.normalization import centre, divide_by_rms
 from tinygrad_edu.ops.plain import plain_product, plain_relu_values, plain_softmax_vjp

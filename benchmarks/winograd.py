@@ -14,8 +14,8 @@ from numpy import ndarray
 from benchmarks import workloads
 from benchmarks.cores import available, pin
 from benchmarks.timing import timed
+from tinygrad_edu.ops.fast.chwn import bordered, samples_first
 from tinygrad_edu.ops.fast.convolution import correlate
-from tinygrad_edu.ops.fast.layout import bordered, samples_first
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.parallel import single_threaded_blas
 

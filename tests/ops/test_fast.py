@@ -17,21 +17,21 @@ from tinygrad_edu.ops import reduction as ops_of_reduction
 from tinygrad_edu.ops import scans as ops_of_scans
 from tinygrad_edu.ops.fast import (
     blocks,
+    conv_gemm,
     convolution,
     depthwise,
     elementwise,
-    gaussian,
+    error_function,
     normalization,
-    phases,
+    partition,
     pointwise,
+    polyphase,
     powers,
     products,
-    ranks,
     reductions,
-    rings,
-    rows,
+    ring_buffer,
     scans,
-    turning,
+    transpose,
 )
 from tinygrad_edu.ops.recurrent import by_steps, recurrent
 from tinygrad_edu.ops.sliding_windows import window_of
@@ -113,16 +113,16 @@ def test_sums_of_short_rows_of_float16_round_once(n):
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("special", [(np.nan, 1, 0), (np.nan, np.inf, -np.inf), (np.inf, 0.0, -0.0)])
 def test_choosing_by_rank_in_every_row_of_three_special_values(special, descending, monkeypatch):
-    monkeypatch.setattr(ranks, "_LARGE", 1)
-    monkeypatch.setattr(ranks, "_FEW", 3)
+    monkeypatch.setattr(partition, "_LARGE", 1)
+    monkeypatch.setattr(partition, "_FEW", 3)
     for row in product(special, repeat=6):
         x = np.array(row)
         for k in (1, 2):
             wanted = plain_forms.plain_first_indices(x, k, descending)
-            np.testing.assert_array_equal(ranks.first_indices(x, k, descending), wanted)
-            np.testing.assert_array_equal(ranks.first_indices(np.stack([x, x[::-1]]), k, descending)[0], wanted)
+            np.testing.assert_array_equal(partition.first_indices(x, k, descending), wanted)
+            np.testing.assert_array_equal(partition.first_indices(np.stack([x, x[::-1]]), k, descending)[0], wanted)
             at = np.arange(k)
-            np.testing.assert_array_equal(ranks.rank_indices(x, at), plain_forms.plain_rank_indices(x, at))
+            np.testing.assert_array_equal(partition.rank_indices(x, at), plain_forms.plain_rank_indices(x, at))
 
 
 # --- Scans of many at once ---
@@ -183,12 +183,12 @@ def test_integrals_from_a_table(bell):
     magnitudes = np.arange(0, 0x7F800001, 4001, np.uint32).view(np.float32)
     x = np.concatenate([magnitudes, -magnitudes, np.linspace(-15, 15, 500_000), np.linspace(-4e-3, 4e-3, 100_000)])
     x = np.sort(x.astype(np.float32))
-    found = gaussian.bell_integral(x, bell)
+    found = error_function.bell_integral(x, bell)
     assert found.dtype == np.float32
     assert np.abs(units(found, plain_forms.plain_bell_integral(x.astype(np.float64), bell))).max() < 1.08
     assert (np.diff(found) >= -np.spacing(np.abs(found[1:]))).all()
     edges = np.resize(np.array([0, -0.0, 1e-45, -1e-45, np.inf, -np.inf, np.nan, 3e38, -3e38], np.float32), 9000)
-    found, wanted = gaussian.bell_integral(edges, bell), plain_forms.plain_bell_integral(edges, bell)
+    found, wanted = error_function.bell_integral(edges, bell), plain_forms.plain_bell_integral(edges, bell)
     equal(found, wanted)
     equal(np.signbit(found[:9]), np.signbit(wanted[:9]))
 
@@ -280,8 +280,10 @@ def test_products_that_are_left_whole(small_blocks):
 
 # --- Correlations, in parts and pieces of any size ---
 
-SHARED_BY_THREADS = rows, rings, phases, depthwise, pointwise, turning, convolution
-PLAIN = convolution.Form(rows.plain_correlated_maps, rows.plain_correlated_images, rows.plain_correlated_kernels)
+SHARED_BY_THREADS = conv_gemm, ring_buffer, polyphase, depthwise, pointwise, transpose, convolution
+PLAIN = convolution.Form(
+    conv_gemm.plain_correlated_maps, conv_gemm.plain_correlated_images, conv_gemm.plain_correlated_kernels
+)
 WIDE = {
     "3x3": ((8, 16, 20, 20), (32, 16, 3, 3), {"padding": 1}),
     "strided": ((16, 8, 21, 21), (64, 8, 3, 3), {"stride": 2}),
@@ -299,7 +301,7 @@ WIDE = {
 
 def test_the_phases_of_a_long_stride_are_those_that_meet_the_kernel():
     stride = 2**40
-    found = phases._phases(window_of((1, stride + 5), (1, 3), (1, stride), (0, 1), 1), 1)
+    found = polyphase._phases(window_of((1, stride + 5), (1, 3), (1, stride), (0, 1), 1), 1)
     assert [(phase.pixels.start, list(phase.met)) for phase in found] == [(0, [0, 1]), (1, [0, 1]), (stride - 1, [1])]
 
 
@@ -313,7 +315,7 @@ def test_correlations_of_many_channels_have_the_same_bits_on_any_number_of_threa
     found = []
     with replaced_thresholds({f"{module.__name__}._LARGE": 1 for module in SHARED_BY_THREADS}, in_place=1_000_000):
         for cores in (1, 2, 3):
-            for module in (threads, rings):
+            for module in (threads, ring_buffer):
                 monkeypatch.setattr(module, "available_cores", lambda cores=cores: cores)
             found.append(all_four(*drawn, settings))
         fast = all_four(x, weight, settings)

@@ -11,8 +11,8 @@ import pytest
 import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.engine import values_of
-from tinygrad_edu.ops.fast import convolution, layout, rows, turning
-from tinygrad_edu.ops.fast.layout import region
+from tinygrad_edu.ops.fast import chwn, conv_gemm, convolution, transpose
+from tinygrad_edu.ops.fast.chwn import region
 from tinygrad_edu.ops.fast.products import Cut
 from tinygrad_edu.ops.sliding_windows import window_of
 
@@ -69,7 +69,7 @@ def test_what_comes_with_the_samples_outermost_leaves_with_them_innermost():
 def test_images_and_gradients_with_the_samples_outermost_are_turned_once(function, monkeypatch):
     turned, rng = [], np.random.default_rng(0)
     monkeypatch.setattr(convolution, "_LARGE", 0)
-    monkeypatch.setattr(layout, "put_last", lambda x, out: turned.append(x.shape) or turning.put_last(x, out))
+    monkeypatch.setattr(chwn, "put_last", lambda x, out: turned.append(x.shape) or transpose.put_last(x, out))
     x, weight = (tg.Tensor(rng.standard_normal(shape), requires_grad=True) for shape in ((5, 3, 8, 8), (3, 3, 2, 2)))
     out = function(x, weight, stride=2)
     out.backward(rng.standard_normal(out.shape))
@@ -80,15 +80,15 @@ def test_images_and_gradients_with_the_samples_outermost_are_turned_once(functio
 @pytest.mark.parametrize("n", [5, 50])
 def test_the_windows_of_one_pixel_are_the_images_themselves(groups, n):
     images, window = np.zeros((3, 8, 8, n)), window_of((8, 8), 1, 1, 0, 1)
-    part = rows._part(range(2, 4), window, images.shape, images.itemsize, groups, Cut(1, 8, n))
-    assert np.shares_memory(rows._windows(images, part), images)
+    part = conv_gemm._part(range(2, 4), window, images.shape, images.itemsize, groups, Cut(1, 8, n))
+    assert np.shares_memory(conv_gemm._windows(images, part), images)
 
 
 @pytest.mark.parametrize("dilation", [1, 2])
 def test_windows_share_their_rows(dilation):
     images, window = np.zeros((3, 10, 10, 50)), window_of((10, 10), 3, 1, 0, dilation)
     part = range(0, window.size[0], dilation)
-    windows = rows._windows(images, rows._part(part, window, images.shape, images.itemsize, 1, Cut(1, 1, 25)))
+    windows = conv_gemm._windows(images, conv_gemm._part(part, window, images.shape, images.itemsize, 1, Cut(1, 1, 25)))
     assert windows.shape == (1, 2 * window.size[1], len(part), 27, 25)
     assert np.shares_memory(windows[:, :, 0], windows[:, :, 2])
 

@@ -112,9 +112,9 @@ def selected(fault):
 
 EVERY = [(file, fault) for file, faults in FAULTS.items() for fault in faults]
 QUICK = {
-    ("ops/fast/ranks.py", "a tie"),
+    ("ops/fast/partition.py", "a tie"),
     ("ops/fast/softmax.py", "the 0-d case"),
-    ("ops/fast/rings.py", "the zeros below"),
+    ("ops/fast/ring_buffer.py", "the zeros below"),
 }
 EACH = [
     pytest.param(

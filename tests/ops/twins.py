@@ -11,24 +11,24 @@ from tinygrad_edu.engine.plain import plain_add_at
 from tinygrad_edu.ops import plain, recurrent
 from tinygrad_edu.ops.fast import (
     blocks,
+    chwn,
+    conv_gemm,
     depthwise,
     dropout,
     elementwise,
-    gaussian,
+    error_function,
     im2col,
     indices,
-    layout,
     linear,
     normalization,
+    partition,
     pointwise,
     powers,
     products,
-    ranks,
     reductions,
-    rows,
     scans,
     softmax,
-    turning,
+    transpose,
 )
 from tinygrad_edu.ops.sliding_windows import window_of
 from tinygrad_edu.testing.numeric.sampling import draw_signed
@@ -464,8 +464,8 @@ TWINS = {
     "reductions.reduce_along, sums of float16": Twins(*REDUCTIONS, sums_of_halves(), 1),
     "reductions.sum_along": twins(reductions.sum_along, summed(), None),
     "reductions.mean_along": twins(reductions.mean_along, along(1)),
-    "ranks.first_indices": twins(ranks.first_indices, ranked()),
-    "ranks.rank_indices": twins(ranks.rank_indices, ranked(one=False)),
+    "partition.first_indices": twins(partition.first_indices, ranked()),
+    "partition.rank_indices": twins(partition.rank_indices, ranked(one=False)),
     "scans.accumulate": twins(scans.accumulate, accumulations()),
     "scans.cumsum_values": twins(scans.cumsum_values, along(1), None),
     "scans.axis_first": twins(scans.axis_first, columns()),
@@ -474,7 +474,7 @@ TWINS = {
     "softmax.log_softmax_vjp": twins(softmax.log_softmax_vjp, along(2, min_dims=0), None),
     "softmax.subtract_max": twins(softmax.subtract_max, along(1, min_dims=0)),
     "softmax.softmax_vjp": twins(softmax.softmax_vjp, along(2, min_dims=0), None),
-    "gaussian.bell_integral": twins(gaussian.bell_integral, bells(), 2),
+    "error_function.bell_integral": twins(error_function.bell_integral, bells(), 2),
     "reductions.other_factors": Twins(
         pulled_back(tg.prod), gradient_of_prod, multiplied(), None
     ),
@@ -501,8 +501,8 @@ TWINS = {
     "linear.linear_values": twins(linear.linear_values, linear_maps(), None),
     "dropout.dropout_values": twins(dropout.dropout_values, dropouts()),
     "reductions.log_sum": twins(reductions.log_sum, along(1, min_dims=0), None),
-    "layout.samples_last": twins(layout.samples_last, st.tuples(numbers(shapes(4, max_dims=4)))),
-    "layout.samples_first": twins(layout.samples_first, st.tuples(numbers(shapes(4, max_dims=4)))),
+    "chwn.samples_last": twins(chwn.samples_last, st.tuples(numbers(shapes(4, max_dims=4)))),
+    "chwn.samples_first": twins(chwn.samples_first, st.tuples(numbers(shapes(4, max_dims=4)))),
     "im2col.im2col_values": twins(im2col.im2col_values, patches("im2col")),
     "im2col.col2im_values": twins(im2col.col2im_values, patches("col2im"), None),
     "products.product": twins(products.product, factors(), None),
@@ -510,25 +510,27 @@ TWINS = {
     "products.sum_of_products": twins(products.sum_of_products, sums(), None),
     "blocks.product_in_blocks": Twins(in_blocks, lambda x, y, block: x @ y, factors_in_blocks(), None),
     "blocks.block_of": Twins(in_blocks_of_their_own, lambda x, y: x @ y, factors(stacked=False), None),
-    "turning.put_last": Twins(last(turning.put_last), last(turning.put_plainly_last), st.tuples(numbers(shapes(2)))),
-    "rows.correlated_maps": twins(rows.correlated_maps, correlations("correlate"), None),
-    "rows.correlated_images": twins(rows.correlated_images, correlations("correlate_images"), None),
-    "rows.correlated_kernels": twins(rows.correlated_kernels, correlations("correlate_kernels"), None),
+    "transpose.put_last": Twins(
+        last(transpose.put_last), last(transpose.put_plainly_last), st.tuples(numbers(shapes(2)))
+    ),
+    "conv_gemm.correlated_maps": twins(conv_gemm.correlated_maps, correlations("correlate"), None),
+    "conv_gemm.correlated_images": twins(conv_gemm.correlated_images, correlations("correlate_images"), None),
+    "conv_gemm.correlated_kernels": twins(conv_gemm.correlated_kernels, correlations("correlate_kernels"), None),
     "depthwise.depthwise_maps": Twins(
-        depthwise.depthwise_maps, rows.plain_correlated_maps, correlations("correlate", True), None
+        depthwise.depthwise_maps, conv_gemm.plain_correlated_maps, correlations("correlate", True), None
     ),
     "depthwise.depthwise_images": Twins(
-        depthwise.depthwise_images, rows.plain_correlated_images, correlations("correlate_images", True), None
+        depthwise.depthwise_images, conv_gemm.plain_correlated_images, correlations("correlate_images", True), None
     ),
     "depthwise.depthwise_kernels": Twins(
-        depthwise.depthwise_kernels, rows.plain_correlated_kernels, correlations("correlate_kernels", True),
+        depthwise.depthwise_kernels, conv_gemm.plain_correlated_kernels, correlations("correlate_kernels", True),
         None,
     ),
     "pointwise.pointwise_images": Twins(
-        pointwise.pointwise_images, rows.plain_correlated_images, pixels(), None
+        pointwise.pointwise_images, conv_gemm.plain_correlated_images, pixels(), None
     ),
     "pointwise.pointwise_kernels": Twins(
-        pointwise.pointwise_kernels, rows.plain_correlated_kernels, pixels(of_kernels=True),
+        pointwise.pointwise_kernels, conv_gemm.plain_correlated_kernels, pixels(of_kernels=True),
         None,
     ),
     "recurrent": Twins(all_steps(recurrent.recurrent), all_steps(recurrent.by_steps), sequences(), None),
@@ -537,12 +539,12 @@ TWINS = {
 
 # Functions of the fast folders that have no twin of their own, and what holds them.
 WITHOUT_A_TWIN = {
-    "layout": "moves images: test_layout.py, and the correlations",
+    "chwn": "moves images: test_layout.py, and the correlations",
     "convolution": "test_patches.py, at every order",
-    "phases": "the correlations of images",
-    "rings": "the correlations of maps and images",
+    "polyphase": "the correlations of images",
+    "ring_buffer": "the correlations of maps and images",
     "recurrent": "by_steps, through the op",
     "products.cut": "says how the correlations are cut",
         "pointwise.lie_by_samples": "says where pointwise functions are used",
-    "turning.items_of": "a view", "turning.near_by": "a copy",
+    "transpose.items_of": "a view", "transpose.near_by": "a copy",
 }  # fmt: skip

@@ -3,7 +3,7 @@
 import math
 
 from tinygrad_edu.engine import Array, op
-from tinygrad_edu.ops.fast.gaussian import bell_integral
+from tinygrad_edu.ops.fast.error_function import bell_integral
 from tinygrad_edu.ops.plain import ERF, NORMAL
 from tinygrad_edu.ops.powers import exp
 

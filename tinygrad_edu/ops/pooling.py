@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import Array, op, values_of
 from tinygrad_edu.errors import ShapeError
-from tinygrad_edu.ops.fast.layout import samples_first, samples_last
+from tinygrad_edu.ops.fast.chwn import samples_first, samples_last
 from tinygrad_edu.ops.padding import pad
 from tinygrad_edu.ops.patches import batch_of, im2col, unbatched
 from tinygrad_edu.ops.reduction import mean

@@ -186,11 +186,6 @@ def _running(x: Any, axis: int | None, largest: bool) -> Any:
     return reshape(x, ()) if np.ndim(x) == 0 else cumulative_extremum(x, axis or 0, largest)
 
 
-def _column(ndim: int, axis: int) -> tuple[int, ...]:
-    """Return the shape that lays a row of numbers along `axis`."""
-    return tuple(-1 if a == axis % ndim else 1 for a in range(ndim))
-
-
 @op
 def logcumsumexp(x: Array, /, axis: int | None = None) -> Array:
     """Return log(cumsum(exp(x))) along `axis`, without overflow; of x flattened if it is None.

@@ -7,7 +7,7 @@ from numpy import ndarray
 
 from tinygrad_edu._checks import integer
 from tinygrad_edu.engine import shape_of, values_of
-from tinygrad_edu.ops.fast.ranks import first_indices
+from tinygrad_edu.ops.fast.partition import first_indices
 from tinygrad_edu.ops.gather import normal_axis, take, take_along, take_along_axis
 from tinygrad_edu.ops.indexing import getitem
 from tinygrad_edu.ops.nondifferentiable import argsort

@@ -10,7 +10,7 @@ from tinygrad_edu.engine import Array, Tensor, op, shape_of, values_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.ops.arithmetic import as_floating, astype, subtract
 from tinygrad_edu.ops.axes import Axis, joined, kept_shape
-from tinygrad_edu.ops.fast.ranks import rank_indices
+from tinygrad_edu.ops.fast.partition import rank_indices
 from tinygrad_edu.ops.gather import take_along
 from tinygrad_edu.ops.reduction import mean, sum
 from tinygrad_edu.ops.selection import where

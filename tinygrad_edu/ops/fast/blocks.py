@@ -1,4 +1,4 @@
-"""Large matrix products, faster: in blocks that OpenBLAS multiplies where they lie.
+"""Large matrix products in blocks, which OpenBLAS multiplies without a copy.
 
 OpenBLAS copies both factors into an order of its own before it multiplies. That is a tenth of the work where one of the
 lengths is 128 or so, and up to a third where the factors lie by columns. On processors with AVX-512 it computes

@@ -1,7 +1,7 @@
-"""Convolution by the fastest of several forms: three ops that are each other's derivatives, and two with a bias.
+"""Convolution in its fastest form: three ops that are each other's derivatives, and two with a bias.
 
-Row by row a convolution is a matrix product of windows, in `fast.rows`. Where each channel has kernels of its own it is
-a sum, in `fast.depthwise`. The gradients of kernels of one pixel are products of pixels, in `fast.pointwise`.
+Row by row a convolution is a matrix product of windows, in `fast.conv_gemm`. Where each channel has kernels of its own
+it is a sum, in `fast.depthwise`. The gradients of kernels of one pixel are products of pixels, in `fast.pointwise`.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,8 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import Array, op, shape_of, values_of
-from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
-from tinygrad_edu.ops.fast.layout import samples_first, samples_together
-from tinygrad_edu.ops.fast.pointwise import lie_by_samples, pointwise_images, pointwise_kernels
-from tinygrad_edu.ops.fast.rows import (
+from tinygrad_edu.ops.fast.chwn import samples_first, samples_together
+from tinygrad_edu.ops.fast.conv_gemm import (
     correlated_images,
     correlated_kernels,
     correlated_maps,
@@ -22,6 +20,8 @@ from tinygrad_edu.ops.fast.rows import (
     plain_correlated_kernels,
     plain_correlated_maps,
 )
+from tinygrad_edu.ops.fast.depthwise import depthwise_images, depthwise_kernels, depthwise_maps
+from tinygrad_edu.ops.fast.pointwise import lie_by_samples, pointwise_images, pointwise_kernels
 from tinygrad_edu.ops.patches import plain_convolution, plain_transposed_convolution
 from tinygrad_edu.ops.reduction import sum
 from tinygrad_edu.ops.sliding_windows import Pair, Size, Window, window_of

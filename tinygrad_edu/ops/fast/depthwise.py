@@ -1,4 +1,4 @@
-"""Correlations of each channel by itself, faster: sums of products of long rows. The twins are in `rows`.
+"""Depthwise convolutions as sums of products of long rows. The plain forms are in `conv_gemm`.
 
 A matrix product of kernels with one channel has so little to multiply that copying its windows would take longer. Here
 they stay where they are: of images laid out with the samples inside, the windows of a row meet one place of the kernel
@@ -13,9 +13,9 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts, shares
-from tinygrad_edu.ops.fast.layout import bordered, region
-from tinygrad_edu.ops.fast.phases import images_by_phases
-from tinygrad_edu.ops.fast.turning import near_by
+from tinygrad_edu.ops.fast.chwn import bordered, region
+from tinygrad_edu.ops.fast.polyphase import images_by_phases
+from tinygrad_edu.ops.fast.transpose import near_by
 from tinygrad_edu.ops.sliding_windows import Window, met_by, view_of
 from tinygrad_edu.thresholds import SizeThreshold
 

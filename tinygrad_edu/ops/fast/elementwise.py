@@ -1,4 +1,4 @@
-"""One element at a time, faster: choosing by a mask, comparing with 0, logistic functions, the derivative of tanh."""
+"""Elementwise functions: selection by a mask, ReLU and its kin, sigmoid, softplus, logaddexp, and vjps."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""im2col and col2im of images with the samples innermost."""
+"""im2col and col2im of images with the samples innermost in memory."""
 
 from numpy import ndarray
 
-from tinygrad_edu.ops.fast.layout import bordered, samples_first, samples_last
+from tinygrad_edu.ops.fast.chwn import bordered, samples_first, samples_last
 from tinygrad_edu.ops.plain import plain_col2im_values, plain_im2col_values
 from tinygrad_edu.ops.sliding_windows import Window, add_windows, windows_of
 from tinygrad_edu.plain_mode import faster_than

@@ -1,4 +1,4 @@
-"""Linear maps of rows, faster: the samples innermost in memory, and the bias added in place."""
+"""Linear maps with the samples innermost in memory, and the bias added in place."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Normalization in few passes over memory: some channels at a time, which stay in the cache until they are done.
+"""Normalization of channels in few passes over memory: some channels at a time, which stay in the cache.
 
 All arrays are (A, K, B), and each of the K channels is normalized by itself. What is subtracted from a channel is its
 mean as its dtype rounds it. Where that is large beside the deviations, what is left has a mean of its own; so that is

@@ -1,7 +1,7 @@
-"""Gradients of kernels of one pixel, faster where each sample lies by itself: products sample by sample.
+"""Gradients of 1x1 convolutions as products, sample by sample, for samples that are contiguous.
 
 The channels of a sample are then a matrix, (C, H * W), which is multiplied as it lies, and so is what comes of it. The
-twins are in `rows`: those turn all samples first, so that they lie inside. That is how maps are made in any case, since
+twins are in `conv_gemm`: those turn all samples first, so that they lie inside. That is how maps are made in any case, since
 all that follows in a network wants them so, and gradients then come back the same way.
 """
 

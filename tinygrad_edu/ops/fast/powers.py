@@ -1,4 +1,4 @@
-"""Powers of arrays by small whole numbers, as products: NumPy's own takes five hundred times as long for x ** 3."""
+"""Powers with small integer exponents as products: NumPy takes five hundred times as long for x ** 3."""
 
 from typing import Any
 

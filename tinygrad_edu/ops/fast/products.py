@@ -1,4 +1,4 @@
-"""The matrix product, faster where it is long: in pieces.
+"""Matrix products that are long and thin, in pieces.
 
 OpenBLAS copies what it multiplies into an order of its own, but on processors with AVX-512 for products of at most a
 million multiplications. In a long and thin product that copy is most of the work, and a stack of short products does

@@ -1,4 +1,4 @@
-"""Recurrent layers over a whole sequence: a loop over the steps in NumPy, and all that can wait in one product.
+"""Recurrent layers over a whole sequence: a loop over the steps in NumPy, and the rest in one product.
 
 The plain twin is `by_steps` in ``ops/recurrent.py``, composed of the same step one after the other. Here, ``states``
 are written step by step; ``gradients`` are found from the last step to the first. Nothing but the states is kept for

@@ -1,4 +1,4 @@
-"""Accumulation along an axis, faster where many are made side by side: each step is one operation on all of them."""
+"""Cumulative operations of many rows side by side: each step is one operation on all of them."""
 
 from itertools import pairwise
 from typing import Any

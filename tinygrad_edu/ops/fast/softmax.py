@@ -1,4 +1,4 @@
-"""Softmax and its derivative, faster: without a maximum where no number is large, and with sums by BLAS."""
+"""Softmax without a maximum where no number is large, and its derivative in place."""
 
 import numpy as np
 from numpy import ndarray

@@ -1,4 +1,4 @@
-"""Correlations of many samples, faster: row by row, of windows in a ring of rows that stays near by.
+"""Convolutions of many samples, row by row, with the windows in a ring buffer of rows that stays in the cache.
 
 In memory a column of the ring holds as many rows of the images as a window has, and the next column follows. So what a
 window sees is one piece, windows overlap, and none is copied: each is a matrix that OpenBLAS multiplies where it lies.
@@ -21,9 +21,9 @@ from numpy import ndarray
 
 from tinygrad_edu.cores.blas import allowed_threads, available_cores
 from tinygrad_edu.cores.threads import in_parts, shares, threads_of_shard
-from tinygrad_edu.ops.fast.layout import samples_together
+from tinygrad_edu.ops.fast.chwn import samples_together
 from tinygrad_edu.ops.fast.products import Cut, cut
-from tinygrad_edu.ops.fast.turning import items_of
+from tinygrad_edu.ops.fast.transpose import items_of
 from tinygrad_edu.ops.sliding_windows import Window, met_by, view_of
 from tinygrad_edu.thresholds import SizeThreshold, plan
 

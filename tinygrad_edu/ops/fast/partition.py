@@ -1,4 +1,4 @@
-"""Choosing by rank, faster: NumPy parts rows at a rank in a fraction of the time that it takes to sort their places."""
+"""Selection by rank with `partition`, which is much faster than sorting."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The images of which kernels make maps: correlations of the maps, phase by phase.
+"""Gradients of images of strided convolutions, by polyphase decomposition: one convolution for each phase.
 
 Pixels whose places have one remainder by the stride meet the same rows and columns of the kernels, backwards, and from
 one such pixel to the next those move on by one over the maps. So each such phase is a correlation with a stride of 1,
@@ -15,7 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts
-from tinygrad_edu.ops.fast.layout import region
+from tinygrad_edu.ops.fast.chwn import region
 from tinygrad_edu.ops.sliding_windows import Window, window_of
 from tinygrad_edu.thresholds import SizeThreshold, plan
 

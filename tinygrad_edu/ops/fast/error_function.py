@@ -1,4 +1,4 @@
-"""The error function and the normal distribution, faster: from the nearest place of a table, on by the midpoint rule.
+"""The error function and the normal CDF from a table, interpolated by the midpoint rule.
 
 Both are integrals F of a bell, F'(x) = scale * exp(rate * x * x), and SciPy computes them one element at a time. Here
 F(a) is looked up for that number a of a grid which is nearest to x. From there to x the bell is taken for a rectangle

@@ -1,9 +1,9 @@
-"""Images laid out as windows want them, faster: samples innermost, and with zeros around."""
+"""Images in the memory layout (C, H, W, N), with the samples innermost, and their padding."""
 
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.ops.fast.turning import put_last
+from tinygrad_edu.ops.fast.transpose import put_last
 from tinygrad_edu.ops.plain import plain_samples_first, plain_samples_last
 from tinygrad_edu.ops.sliding_windows import Window, met_by
 from tinygrad_edu.plain_mode import faster_than

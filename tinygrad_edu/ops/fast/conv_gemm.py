@@ -1,4 +1,4 @@
-"""Correlations, faster: rows of maps or images are matrix products, of windows that share their rows.
+"""Convolutions as matrix products (GEMM): one for each row of the output, of windows that share image rows.
 
 Of a 3x3 kernel, a window and the one below it have two rows in common. In images laid out row by row, with the
 channels inside, the three rows of either are one piece of memory, and a matrix product can read both where they are:
@@ -16,11 +16,11 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.threads import in_parts
-from tinygrad_edu.ops.fast.layout import bordered, region, samples_together
-from tinygrad_edu.ops.fast.phases import images_by_phases
+from tinygrad_edu.ops.fast.chwn import bordered, region, samples_together
+from tinygrad_edu.ops.fast.polyphase import images_by_phases
 from tinygrad_edu.ops.fast.products import Cut, cut, product_of_blocks, sum_of_products
-from tinygrad_edu.ops.fast.rings import put_by_ring, ring_cut
-from tinygrad_edu.ops.fast.turning import items_of
+from tinygrad_edu.ops.fast.ring_buffer import put_by_ring, ring_cut
+from tinygrad_edu.ops.fast.transpose import items_of
 from tinygrad_edu.ops.sliding_windows import Window, add_windows, met_by, view_of, windows_of
 from tinygrad_edu.plain_mode import faster_than
 from tinygrad_edu.thresholds import SizeThreshold, plan

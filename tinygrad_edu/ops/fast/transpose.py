@@ -1,4 +1,4 @@
-"""The first axis made the last, faster: by way of a buffer that is near by.
+"""Transposition of the first axis to the last, through a buffer that stays in the cache.
 
 What is turned is read in columns. Where its rows are some pages apart, all of a column falls into the same few places
 of the cache, and each row that is read drives out another one that is not read to its end.
