@@ -1,5 +1,4 @@
 """Faster equivalents of the functions in `ops/plain.py` and of compositions of ops. Plain mode runs none of them.
 
-Beside each stands its plain twin, in a line or a few; the tests hold the two equal. What it gains is told in
-docs/speed_diary.md.
+`faster_than` declares the plain form of each. The tests hold both equal. docs/speed_diary.md has the measurements.
 """

@@ -1,8 +1,8 @@
 """Gradients of 1x1 convolutions as products, sample by sample, for samples that are contiguous.
 
-The channels of a sample are then a matrix, (C, H * W), which is multiplied as it lies, and so is what comes of it. The
-twins are in `conv_gemm`: those turn all samples first, so that they lie inside. That is how maps are made in any case, since
-all that follows in a network wants them so, and gradients then come back the same way.
+The channels of a sample are a matrix, (C, H * W), and so is their product with the kernels. The plain forms in
+`conv_gemm` first transpose all samples to be innermost. The forward pass does that anyway, because the layers after it
+want that layout; gradients then have it, too.
 """
 
 import numpy as np
