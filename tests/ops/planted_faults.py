@@ -12,8 +12,8 @@ class Fault(NamedTuple):
     old, new : str
         Text that is in the file once, inside a function, and its replacement.
     drops : str
-    twins, paths, batches, moves, spread : sequence of str
-        Names of functions in `TWINS`, and of ops in the laws of these names.
+    twins, paths, batches, moves, spread, passes, recorders, updates : sequence of str
+        Names of functions in `TWINS`, of ops in the laws of these names, and of optimizers in `updates`.
     errors : sequence of str
         The classes of errors that the laws raise.
     """
@@ -26,6 +26,9 @@ class Fault(NamedTuple):
     batches: Sequence[str] = ()
     moves: Sequence[str] = ()
     spread: Sequence[str] = ()
+    passes: Sequence[str] = ()
+    recorders: Sequence[str] = ()
+    updates: Sequence[str] = ()
     errors: Sequence[str] = ("AssertionError",)
 
 
@@ -264,6 +267,29 @@ FAULTS = {
               twins=["dropout.dropout_values"], errors=["ValueError", "AssertionError"]),
         Fault("[: x.size]", "", "the rest of a byte", twins=["dropout.dropout_values"],
               errors=["ValueError", "AssertionError"]),
+    ],
+    "engine/fast/backward.py": [
+        Fault(" or (targets is not None and accumulator.is_unreachable(parent))", "", "where the pass ends",
+              passes=["multiply"]),
+        Fault("wrap_saved is None)\n    queue", "True)\n    queue", "a recorded pass adds nothing in place",
+              passes=["multiply", "getitem"], errors=["AttributeError", "TypeError", "ValueError", "AssertionError"]),
+    ],
+    "engine/fast/indexed_slices.py": [
+        Fault("indices=tuple(g.indices)", "indices=(...,) * len(g.values)", "the indices", passes=["getitem"],
+              errors=["ShapeError", "ValueError", "AssertionError"]),
+        Fault("if g.__class__ is IndexedSlices else g", "if g.__class__ is IndexedSlices and g.indices[1:] else g",
+              "a single slice", passes=["getitem"], errors=["AttributeError", "TypeError", "AssertionError"]),
+    ],
+    "engine/fast/generated_call.py": [
+        Fault("always = len(askers) == len(rules.names)", "always = bool(askers)", "values that no rule needs",
+              recorders=["multiply"]),
+        Fault("if first[k : k + 1] == [name]", "if first", "parameters by keyword", recorders=["im2col"],
+              errors=["AssertionError", "TypeError"]),
+    ],
+    "optim/fast/chunks.py": [
+        Fault(" and _is_complete(optimizer, state, group)", "", "state that the update adds", updates=["SGD"],
+              errors=["KeyError", "ValueError", "AssertionError"]),
+        Fault(" if start else scalars", "", "the step count of the first chunk", updates=["Adam"]),
     ],
     "engine/fast/scatter_add.py": [
         Fault("if len(others) == min(masks, 1):", "if len(others) <= 1:", "a place that is named twice",

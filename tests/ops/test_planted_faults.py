@@ -5,14 +5,21 @@ import inspect
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 import tinygrad_edu as tg
+from tests.engine import test_backward, test_call
 from tests.ops import test_batches, test_dtypes, test_moves, test_paths, test_twins
 from tests.ops.planted_faults import FAULTS, Fault
+from tests.optim import test_chunks
+from tests.optim.test_optimizer import CASES
+from tinygrad_edu.engine import Op
+from tinygrad_edu.engine.fast.generated_call import generated_call
 from tinygrad_edu.testing.arrays.layouts import LAYOUTS
+from tinygrad_edu.testing.strategies import calls
 
 PACKAGE = Path(tg.__file__).parent
 SEEDS = st.integers(0, 2**16)
@@ -42,7 +49,31 @@ def spread(name, data):
     test_dtypes.test_the_gradient_of_many_uses_is_added_in_float32(name)
 
 
-LAWS = {"twins": twins, "paths": paths, "batches": batches, "moves": moves, "spread": spread}
+def passes(name, data):
+    law = test_backward.test_the_plain_backward_pass_equals_the_fast_one.hypothesis.inner_test
+    law(data.draw(calls(name)), data.draw(st.booleans()))
+
+
+def recorders(name, data):
+    """Generate the call of an op once more: the one in the registry was made before the fault."""
+    right = tg.ops.registry[name]
+    fresh = Op(right.forward, right.broadcasts, right.promotes, generated_call, right.name)
+    fresh.vjps(**right.vjp_functions)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(tg.ops.registry, name, fresh)
+        test_call.test_the_plain_recorder_and_the_written_out_call_mean_the_same.hypothesis.inner_test(name, data=data)
+
+
+def updates(name, data):
+    kind, settings = data.draw(st.sampled_from([case for case in CASES if case[0].__name__ == name]))
+    law = test_chunks.test_chunks_give_the_bits_of_whole_parameters.hypothesis.inner_test
+    law(kind, settings, np.float64, data.draw(SEEDS), False)
+
+
+LAWS = {
+    "twins": twins, "paths": paths, "batches": batches, "moves": moves, "spread": spread, "passes": passes,
+    "recorders": recorders, "updates": updates,
+}  # fmt: skip
 
 
 def functions(names):
@@ -142,8 +173,8 @@ def test_without_a_fault_the_laws_hold(law):
 
 
 def test_every_fast_file_has_faults():
-    files = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.joinpath("ops/fast").glob("[!_]*.py")}
-    assert {*files, "engine/fast/scatter_add.py"} == FAULTS.keys()
+    files = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob("*/fast/[!_]*.py")}
+    assert files == FAULTS.keys()
     assert all(len(faults) > 1 for faults in FAULTS.values())
 
 
