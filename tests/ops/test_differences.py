@@ -153,6 +153,10 @@ def test_second_derivatives_of_a_product_with_a_factor_near_0():
     np.testing.assert_allclose(found, [x[1] + x[2] + 0 * x[0], x[0] + x[2], x[0] + x[1]], rtol=1e-12)
 
 
+def test_second_derivatives_of_a_clipped_logit():
+    np.testing.assert_array_equal(second(lambda x: tg.logit(x, 0.3), [0.0, 0.1, 1.0]), np.zeros(3))
+
+
 def test_a_mean_of_many_halves_is_exact():
     assert tg.nanmean(np.full(4000, 60.0, np.float16)) == 60
 

@@ -473,6 +473,16 @@ LEDGER: tuple[Entry, ...] = (
         singular,
     ),
     Entry(
+        ("logit",),
+        "second derivatives at 0 and 1, which `eps` clips",
+        "0, as for every clipped number",
+        "PyTorch: NaN, from 0 times infinity, or a number after other calls",
+        "the result is constant there",
+        f"{DIFFERENCES}test_second_derivatives_of_a_clipped_logit",
+        second,
+        composed=True,
+    ),
+    Entry(
         ("prod", "cumprod"),
         "second derivatives with a factor near 0",
         "with all digits",
