@@ -480,6 +480,8 @@ def test_norms_and_values_where_they_have_no_derivative(f, x, derivative):
         (lambda x: tg.maximum(x, np.nan), [1.0], [1]),
         (tg.max, [np.nan, 1.0], [np.nan, np.nan]),
         (lambda x: tg.clip(x, 0.0, 1.0), [np.nan, 0.5, 2.0], [0, 1, 0]),
+        (lambda x: tg.clip(x, tg.Tensor(0.0), tg.Tensor(1.0)), [np.nan, 0.5, 2.0], [0, 1, 0]),
+        (lambda x: tg.clip(x, None, np.ones(3)), [np.nan, 0.5, 2.0], [0, 1, 0]),
         (tg.std, [3.0, 3.0], [0, 0]),
         (lambda x: tg.std(x, axis=0), [[3.0, 1.0], [3.0, 2.0]], [[0, -0.5], [0, 0.5]]),
         (tg.cummax, [1.0, np.nan, 2.0], [1, 2, 0]),

@@ -123,6 +123,11 @@ def test_equal_bounds(x, low, high):
     assert [float(g) for g in gradient(lambda *y: tg.clip(x, *y), 0.0, 0.0)] == [low, high]
 
 
+def test_nan_between_bounds_in_the_wrong_order():
+    assert [float(g) for g in gradient(tg.clip, NAN, 0.0, -1.0)] == [0, 0, 0]
+    assert [float(g) for g in gradient(tg.clip, 2.0, 0.0, -1.0)] == [0, 0, 1]
+
+
 def test_the_second_derivative_through_copysign():
     found = second(lambda x: tg.copysign(x, np.ones(1)) ** 2, [-2e-16])
     np.testing.assert_array_equal(found, [2])

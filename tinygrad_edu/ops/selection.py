@@ -108,13 +108,14 @@ def _within(x: Any, min: Any, max: Any) -> ndarray:
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     """Return x held between `min` and `max`: numbers, arrays or Tensors that broadcast, or None for no bound.
 
-    The gradient passes to x where min <= x <= max, the bounds included; outside it goes to the bound. Where `min` is
-    above `max`, the result is `max`, as in NumPy.
+    The gradient passes to x where min <= x <= max, the bounds included; outside it goes to the bound. A NaN in x stays
+    NaN and has a gradient of 0. Where `min` is above `max`, the result is `max`, as in NumPy.
     """
     if not isinstance(min, Tensor) and not isinstance(max, Tensor) and np.ndim(min) == np.ndim(max) == 0:
         return clip_by_scalars(x, min, max)
     if not any(isinstance(value, Tensor) for value in (x, min, max)):
         return np.clip(x, min, max)  # one promotion of all three dtypes; two of pairs may be wider
+    x = where(_is_nan(x), values_of(x), x)  # NaN is not between the bounds
     if min is not None:
         x = where((min > x) | _is_nan(min), min, x)
     if max is not None:

@@ -401,6 +401,15 @@ LEDGER: tuple[Entry, ...] = (
         lambda program, finding: gradients(program, finding) and has_nan(program),
     ),
     Entry(
+        ("hardsigmoid", "nn.Hardsigmoid"),
+        "NaN",
+        "a gradient of 0, as `hardsigmoid` of PyTorch",
+        "PyTorch: `relu6(x + 3) / 6`, which the campaign calls for its second derivative, may pass it",
+        "NaN is not between the bounds",
+        f"{CONVENTIONS}test_bends_ends_and_nan_of_the_elementwise_functions",
+        lambda program, finding: gradients(program, finding) and has_nan(program),
+    ),
+    Entry(
         ("cosine_similarity", "nn.cosine_embedding_loss", "nn.CosineEmbeddingLoss"),
         "a vector that is shorter than `eps`",
         "the derivative of the result",
@@ -548,6 +557,15 @@ LEDGER: tuple[Entry, ...] = (
         "the derivative does not exist",
         f"{DIFFERENCES}test_equal_bounds",
         ties,
+    ),
+    Entry(
+        ("clip",),
+        "NaN, and `min` above `max`",
+        "the bounds have a gradient of 0",
+        "PyTorch: `max` has the gradient",
+        "the result is NaN, not `max`",
+        f"{DIFFERENCES}test_nan_between_bounds_in_the_wrong_order",
+        lambda program, finding: gradients(program, finding) and has_nan(program),
     ),
     Entry(
         ("sinc",),
