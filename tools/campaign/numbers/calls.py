@@ -154,6 +154,18 @@ GROWING = frozenset(
         "bilinear",
         "prod",
         "cumprod",
+        "nn.multilabel_margin_loss",
+        "nn.MultiLabelMarginLoss",
+        "scaled_dot_product_attention",
+        "nn.MultiheadAttention",
+        "nn.Transformer",
+        "nn.TransformerDecoder",
+        "nn.TransformerDecoderLayer",
+        "nn.TransformerEncoder",
+        "nn.TransformerEncoderLayer",
+        "nn.RNN",
+        "nn.GRU",
+        "nn.LSTM",
     }
 )
 
