@@ -21,7 +21,7 @@ from tools.names_page import side
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out in plain mode what is about the fast one."""
+    """Deselect the tests with the mark `fast` in plain mode."""
     left_out = [item for item in items if PLAIN and item.get_closest_marker("fast")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]

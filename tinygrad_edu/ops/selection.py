@@ -115,7 +115,8 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Any:
         return clip_by_scalars(x, min, max)
     if not any(isinstance(value, Tensor) for value in (x, min, max)):
         return np.clip(x, min, max)  # one promotion of all three dtypes; two of pairs may be wider
-    x = where(_is_nan(x), values_of(x), x)  # NaN is not between the bounds
+    if (nan := _is_nan(x)).any():
+        x = where(nan, values_of(x), x)  # NaN is not between the bounds
     if min is not None:
         x = where((min > x) | _is_nan(min), min, x)
     if max is not None:

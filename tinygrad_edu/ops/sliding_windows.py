@@ -1,4 +1,4 @@
-"""Sliding windows: parse their settings, compute where they meet an image, and view what they see."""
+"""Sliding windows: their settings, their positions, and a view of an array as windows."""
 
 from functools import lru_cache
 from typing import Any, NamedTuple

@@ -137,7 +137,7 @@ NUMPY = _Numpy()
 OTHERWISE = {"put_along_axis"}  # NumPy's changes its argument
 
 
-# Functions whose result has more elements than their inputs have together, or takes much longer: drawn small.
+# Functions that hold more elements than their inputs have together, or take much longer: drawn small.
 GROWING = frozenset(
     {
         "diag",
