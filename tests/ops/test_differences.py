@@ -166,9 +166,23 @@ def test_a_mean_of_many_halves_is_exact():
     assert tg.nanmean(np.full(4000, 60.0, np.float16)) == 60
 
 
-def test_silu_far_below_0():
-    found = tg.silu(np.array([-727.0]))
-    assert 0 < -found < 1e-310
+def test_sigmoids_far_below_0():
+    x = np.array([-727.0])
+    np.testing.assert_array_equal(tg.sigmoid(x), np.exp(x))
+    for f in (tg.silu, lambda x: gradient(tg.mish, x)):
+        np.testing.assert_allclose(f(x), x * np.exp(x), rtol=2e-3)
+
+
+@pytest.mark.parametrize(("derivative", "f", "x", "wanted"), [
+    (second, tg.logsigmoid, 37.0, -np.exp(-37.0)),
+    (second, tg.softplus, -725.0, np.exp(-725.0)),
+    (gradient, tg.mish, -50.0, -49 * np.exp(-50.0)),
+    (gradient, tg.softsign, 1e12, 1e-24),
+    (gradient, tg.expm1, -50.0, np.exp(-50.0)),
+    (gradient, tg.arcsinh, 1e200, 1e-200),
+])  # fmt: skip
+def test_gradients_on_a_tail(derivative, f, x, wanted):
+    np.testing.assert_allclose(derivative(f, x), wanted, rtol=1e-9)
 
 
 def test_the_condition_of_zero_is_infinite():

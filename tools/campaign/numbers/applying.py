@@ -78,6 +78,17 @@ def apart(finding: Finding) -> Any:
     return finding.ours[~same], finding.theirs[~same]
 
 
+def denormal(program: Program, finding: Finding) -> bool:
+    """We differ from PyTorch in denormal numbers alone."""
+    places = apart(finding)
+    return finding.judge == "PyTorch" and places is not None and all((np.abs(x) < 1e-300).all() for x in places)
+
+
+def on_a_tail(program: Program, finding: Finding) -> bool:
+    """Gradients differ, of numbers far from 0, or of results of other calls."""
+    return gradients(program, finding) and (len(program.steps) > 1 or max(map(largest, program.inputs.values())) > 5)
+
+
 def their_nan(program: Program, finding: Finding) -> bool:
     """PyTorch gives NaN as a gradient wherever we differ."""
     places = apart(finding)
