@@ -166,6 +166,13 @@ def test_a_mean_of_many_halves_is_exact():
     assert tg.nanmean(np.full(4000, 60.0, np.float16)) == 60
 
 
+@pytest.mark.parametrize("p", [1, 1.5, 2, 3])
+def test_a_normalized_number_has_a_gradient_of_0(p):
+    for order, derivative in enumerate((gradient, second), start=1):
+        rounding = 64 * np.finfo(np.float64).eps / 7e-7**order  # of terms of this size, which cancel
+        np.testing.assert_allclose(derivative(lambda x: tg.normalize(x, p, 0), [-7e-7]), [0], atol=rounding)
+
+
 def test_sigmoids_far_below_0():
     x = np.array([-727.0])
     np.testing.assert_array_equal(tg.sigmoid(x), np.exp(x))

@@ -89,6 +89,15 @@ def on_a_tail(program: Program, finding: Finding) -> bool:
     return gradients(program, finding) and (len(program.steps) > 1 or max(map(largest, program.inputs.values())) > 5)
 
 
+def of_one_element(program: Program, finding: Finding) -> bool:
+    """Gradients differ where an axis has the length 1, by no more than the rounding of numbers that cancel."""
+    x = next(iter(program.inputs.values()))
+    places, inverse = apart(finding), 1 / np.abs(x[x != 0]).min(initial=1)
+    cancelled = 64 * float(np.finfo(np.float64).eps) * inverse ** (2 if finding.stage == "second" else 1)
+    small = places is not None and all((np.abs(numbers) <= cancelled).all() for numbers in places)
+    return gradients(program, finding) and 1 in x.shape and small
+
+
 def their_nan(program: Program, finding: Finding) -> bool:
     """PyTorch gives NaN as a gradient wherever we differ."""
     places = apart(finding)

@@ -21,6 +21,7 @@ from tools.campaign.numbers.applying import (
     has_ties,
     infinite_products,
     next_to_ends,
+    of_one_element,
     on_a_tail,
     our_nan,
     partial_products_overflow,
@@ -419,6 +420,15 @@ LEDGER: tuple[Entry, ...] = (
         "the result does not depend on its length there",
         f"{DIFFERENCES}test_a_vector_shorter_than_eps",
         gradients,
+    ),
+    Entry(
+        ("normalize",),
+        "gradients of a vector of one element",
+        "0, up to rounding",
+        "PyTorch: 0, up to another rounding",
+        "the result is the sign of the element",
+        f"{DIFFERENCES}test_a_normalized_number_has_a_gradient_of_0",
+        of_one_element,
     ),
     Entry(
         (
