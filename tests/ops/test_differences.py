@@ -158,6 +158,14 @@ def test_second_derivatives_of_a_product_with_a_factor_near_0():
     np.testing.assert_allclose(found, [x[1] + x[2] + 0 * x[0], x[0] + x[2], x[0] + x[1]], rtol=1e-12)
 
 
+def test_second_derivatives_with_a_variance_below_eps():
+    def loss(x):
+        zero = nn.smooth_l1_loss(x, x, "none")
+        return x * x + nn.gaussian_nll_loss(zero, 0.5 * np.ones(3), zero, reduction="none")
+
+    np.testing.assert_array_equal(second(loss, [0.1, -0.7, 1.3]), [2, 2, 2])
+
+
 def test_second_derivatives_of_a_clipped_logit():
     np.testing.assert_array_equal(second(lambda x: tg.logit(x, 0.3), [0.0, 0.1, 1.0]), np.zeros(3))
 

@@ -292,7 +292,7 @@ def put_by_loop(x, indices, values, axis):
 
 # What is not listed is NumPy's function of that name.
 REFERENCES = {
-    "clip_by_scalars": np.clip,
+    **dict.fromkeys(("clip_by_arrays", "clip_by_scalars"), np.clip),
     "identity": lambda x: x,
     "keep": lambda x, mask: np.where(mask, x, 0.0), "drop": lambda x, mask: np.where(mask, 0.0, x),
     "tanh_gradient": lambda cotangent, t: cotangent * (1 - t**2),

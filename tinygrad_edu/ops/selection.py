@@ -96,36 +96,42 @@ def clip_by_scalars(x: Array, /, min: float | None, max: float | None) -> Array:
 clip_by_scalars.vjps(x=lambda g, x, min, max: keep(g, _within(x, min, max)))
 
 
-def _within(x: Any, min: Any, max: Any) -> ndarray:
-    inside = np.ones(x.shape, bool)
-    if min is not None:
-        inside &= x >= min
-    if max is not None:
-        inside &= x <= max
-    return inside
+@op(name="clip", broadcasts=True)
+def clip_by_arrays(x: Operand, min: Operand, max: Operand) -> Array:
+    """Return x held between two bounds that broadcast against it."""
+    return np.clip(x, min, max)
+
+
+clip_by_arrays.vjps(
+    x=lambda g, x, min, max: keep(g, _within(x, min, max)),
+    min=lambda g, x, min, max: keep(g, (x < min) & (min <= max)),
+    max=lambda g, x, min, max: keep(g, np.maximum(values_of(x), values_of(min)) > max),
+)
+
+
+def _within(x: Any, min: Any, max: Any) -> Any:
+    every = x == x  # all but NaN
+    return (every if min is None else min <= x) & (every if max is None else x <= max)
 
 
 def clip(x: Any, min: Any = None, max: Any = None) -> Any:
     """Return x held between `min` and `max`: numbers, arrays or Tensors that broadcast, or None for no bound.
 
-    The gradient passes to x where min <= x <= max, the bounds included; outside it goes to the bound. A NaN in x stays
-    NaN and has a gradient of 0. Where `min` is above `max`, the result is `max`, as in NumPy.
+    The gradient passes to x where min <= x <= max, the bounds included; outside it goes to the bound. Where one of the
+    three is NaN, the result is NaN and all gradients are 0. Where `min` is above `max`, the result is `max`.
     """
     if not isinstance(min, Tensor) and not isinstance(max, Tensor) and np.ndim(min) == np.ndim(max) == 0:
         return clip_by_scalars(x, min, max)
-    if not any(isinstance(value, Tensor) for value in (x, min, max)):
-        return np.clip(x, min, max)  # one promotion of all three dtypes; two of pairs may be wider
-    if (nan := _is_nan(x)).any():
-        x = where(nan, values_of(x), x)  # NaN is not between the bounds
-    if min is not None:
-        x = where((min > x) | _is_nan(min), min, x)
-    if max is not None:
-        x = where((max < x) | _is_nan(max), max, x)
-    return x
+    given = [y if np.isscalar(y) else np.asarray(values_of(y)) for y in (x, min, max) if y is not None]
+    lowest, greatest = extremes(np.result_type(*given))
+    return clip_by_arrays(x, lowest if min is None else min, greatest if max is None else max)
 
 
-def _is_nan(x: Any) -> Any:
-    return np.not_equal(values_of(x), values_of(x))
+def extremes(dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    """Return the least and the greatest value of a dtype."""
+    if dtype.kind == "f":
+        return -np.inf, np.inf
+    return (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.kind in "iu" else (False, True)
 
 
 @op

@@ -92,9 +92,9 @@ def on_a_tail(program: Program, finding: Finding) -> bool:
 def of_one_element(program: Program, finding: Finding) -> bool:
     """Gradients differ where an axis has the length 1, by no more than the rounding of numbers that cancel."""
     x = next(iter(program.inputs.values()))
-    places, inverse = apart(finding), 1 / np.abs(x[x != 0]).min(initial=1)
-    cancelled = 64 * float(np.finfo(np.float64).eps) * inverse ** (2 if finding.stage == "second" else 1)
-    small = places is not None and all((np.abs(numbers) <= cancelled).all() for numbers in places)
+    places, smallest = apart(finding), np.abs(x[x != 0]).min(initial=1) ** (2 if finding.stage == "second" else 1)
+    rounding = 64 * float(np.finfo(np.float64).eps)
+    small = places is not None and all((np.abs(numbers) * smallest <= rounding).all() for numbers in places)
     return gradients(program, finding) and 1 in x.shape and small
 
 

@@ -507,6 +507,16 @@ LEDGER: tuple[Entry, ...] = (
         composed=True,
     ),
     Entry(
+        ("nn.GaussianNLLLoss", "nn.gaussian_nll_loss"),
+        "second derivatives with a variance below `eps`",
+        "with all digits",
+        "PyTorch: few digits",
+        "terms of the size of 1 / eps², which cancel",
+        f"{DIFFERENCES}test_second_derivatives_with_a_variance_below_eps",
+        second,
+        composed=True,
+    ),
+    Entry(
         ("linalg.cond", "linalg.inv", "linalg.solve", "linalg.matrix_power", "linalg.pinv"),
         "the matrix is singular, up to rounding",
         "numbers of rounding errors; `cond` of 0 is infinite",

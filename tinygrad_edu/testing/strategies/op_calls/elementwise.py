@@ -78,7 +78,7 @@ def _powers(draw: Any) -> Call:
 @st.composite
 def _clips(draw: Any, name: str) -> Call:
     """Draw numbers as bounds, or arrays an eighth beside the multiples of 1/4 that are held between them."""
-    if name == "clip" and draw(st.booleans()):
+    if name == "clip_by_arrays" or (name == "clip" and draw(st.booleans())):
         of_x, of_min, of_max = draw(broadcastable(3))
         x, low, high = (np.floor(draw(arrays(shape)) * 4) / 4 for shape in (of_x, of_min, of_max))
         return Call(name, [x, low - 0.125, high + 0.125])
@@ -158,6 +158,6 @@ ELEMENTWISE: dict[str, Strategy[Call]] = {
     **{name: _away_from_the_origin(name) for name in ("hypot", "hypot_ratio", "arctan2")},
     "lerp": _lerps(), "masked_fill": _masked_fills(), "xlogy": two_inputs("xlogy", y=_POSITIVE), "logit": _logits(),
     "nan_to_num": one_input("nan_to_num", _one_of(nan=(0.0, 2.5), posinf=(None, 1.0), neginf=(None, -1.0))),
-    **{name: _clips(name) for name in ("clip", "clip_by_scalars")},
+    **{name: _clips(name) for name in ("clip", "clip_by_arrays", "clip_by_scalars")},
     "astype": one_input("astype", lambda shape: st.just({"dtype": np.float64})),
 }  # fmt: skip
