@@ -23,13 +23,15 @@ __all__ = [
 ]  # fmt: skip
 
 
-Decorated = TypeVar("Decorated")
+Decorated = TypeVar("Decorated", bound="Activation")
 
 
 @dataclass_transform(eq_default=False)
 def with_settings(kind: type[Decorated]) -> type[Decorated]:
     """Make the annotated attributes of an activation the arguments of its ``__init__``, in their order."""
-    return dataclass(eq=False, repr=False, match_args=False)(kind)
+    made = dataclass(eq=False, repr=False, match_args=False)(kind)
+    made._shown = tuple(vars(made)["__dataclass_fields__"])
+    return made
 
 
 class Activation(Module):
@@ -39,11 +41,7 @@ class Activation(Module):
 
     def extra_repr(self) -> str:
         """Return the settings."""
-        return ", ".join(f"{name}={value!r}" for name, value in self._settings().items())
-
-    def _settings(self) -> dict[str, Any]:
-        names: dict[str, Any] = getattr(self, "__dataclass_fields__", {})
-        return {name: getattr(self, name) for name in names}
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
 
 
 class Elementwise(Activation):
@@ -53,7 +51,7 @@ class Elementwise(Activation):
 
     def forward(self, x: Any) -> Any:
         """Apply the function."""
-        return self.function(x, *self._settings().values())
+        return self.function(x, *(getattr(self, name) for name in self._shown))
 
 
 def is_elementwise(function: Any) -> bool:
@@ -323,6 +321,7 @@ class PReLU(Module):
     """
 
     couples_samples = False
+    _shown = ("num_parameters",)
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:
         require_sizes("PReLU", num_parameters=num_parameters)
@@ -332,10 +331,6 @@ class PReLU(Module):
     def forward(self, x: Any) -> Any:
         """Apply `ops.prelu`."""
         return ops.prelu(x, self.weight)
-
-    def extra_repr(self) -> str:
-        """Return the number of slopes."""
-        return f"num_parameters={self.num_parameters}"
 
 
 class RReLU(Module):
@@ -362,6 +357,7 @@ class RReLU(Module):
     """
 
     couples_samples = False
+    _shown = ("lower", "upper")
 
     def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, *, rng: np.random.Generator | None = None) -> None:
         if not lower <= upper:
@@ -375,7 +371,3 @@ class RReLU(Module):
             return ops.leaky_relu(x, (self.lower + self.upper) / 2)
         slopes = current_stream(self.rng).uniform(self.lower, self.upper, np.shape(x))
         return ops.leaky_relu(x, slopes.astype(np.result_type(x.dtype, np.float16)))
-
-    def extra_repr(self) -> str:
-        """Return the range."""
-        return f"lower={self.lower}, upper={self.upper}"

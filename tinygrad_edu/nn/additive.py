@@ -109,12 +109,8 @@ def rows(target: Any, reduction: str = "mean", **settings: Any) -> float | None:
 
 
 def label_weights(
-    target: Any,
-    weight: Any = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> float | None:
+    target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0,
+) -> float | None:  # fmt: skip
     """Return the sum of the weights of the labels that count; of class probabilities, the number of samples."""
     values = _only_array(target)
     if reduction != "mean" or values is None:

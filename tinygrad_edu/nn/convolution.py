@@ -77,20 +77,10 @@ class _Convolution(_Kernels):
     couples_samples = False
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Numbers,
-        stride: Numbers = 1,
-        padding: Numbers | str = 0,
-        dilation: Numbers = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        *,
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
+        self, in_channels: int, out_channels: int, kernel_size: Numbers, stride: Numbers = 1,
+        padding: Numbers | str = 0, dilation: Numbers = 1, groups: int = 1, bias: bool = True,
+        padding_mode: str = "zeros", *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
         window = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
         self._set_up((in_channels, out_channels), groups, padding_mode, **window, output_padding=0)
         if self.padding == "same" and max(self.stride) > 1:
@@ -185,21 +175,10 @@ class _Transposed(_Kernels):
     couples_samples = False
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Numbers,
-        stride: Numbers = 1,
-        padding: Numbers = 0,
-        output_padding: Numbers = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: Numbers = 1,
-        padding_mode: str = "zeros",
-        *,
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
+        self, in_channels: int, out_channels: int, kernel_size: Numbers, stride: Numbers = 1, padding: Numbers = 0,
+        output_padding: Numbers = 0, groups: int = 1, bias: bool = True, dilation: Numbers = 1,
+        padding_mode: str = "zeros", *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
         window = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
         self._set_up((in_channels, out_channels), groups, padding_mode, **window, output_padding=output_padding)
         self._draw(bias, rng, dtype)

@@ -25,6 +25,7 @@ class _DropoutBase(Module):
     """
 
     couples_samples = False
+    _shown = ("p",)
 
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         if not 0 <= p <= 1:
@@ -52,10 +53,6 @@ class _DropoutBase(Module):
         """Draw an array of ones, with zeros at probability p."""
         count = math.prod(shape)
         return np.unpackbits(self.random_bits(count), count=count).reshape(shape).astype(dtype)
-
-    def extra_repr(self) -> str:
-        """Return p."""
-        return f"p={self.p}"
 
 
 class Dropout(_DropoutBase):

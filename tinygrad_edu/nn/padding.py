@@ -76,18 +76,16 @@ class _Pad(Module):
         return pad_images(type(self).__name__, x, border, self.mode, self.value)
 
     def extra_repr(self) -> str:
-        """Return the border."""
-        return f"{self.padding}"
+        """Return the border, and what it holds where that is a setting."""
+        return super().extra_repr() or f"{self.padding}"
 
 
 class _ConstantPad(_Pad):
+    _shown = ("padding", "value")
+
     def __init__(self, padding: int | Sequence[int], value: float) -> None:
         super().__init__(padding)
         self.value = value
-
-    def extra_repr(self) -> str:
-        """Return the border and what it holds."""
-        return f"padding={self.padding}, value={self.value}"
 
 
 class ConstantPad2D(_ConstantPad):

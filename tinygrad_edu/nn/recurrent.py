@@ -67,8 +67,8 @@ class _Recurrent(Module):
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
-        dropout: float = 0.0, bidirectional: bool = False, *, rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
+        dropout: float = 0.0, bidirectional: bool = False,
+        *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         self.input_size, self.hidden_size, self.num_layers, self.bias = input_size, hidden_size, num_layers, bias
         self.batch_first, self.bidirectional = batch_first, bidirectional
@@ -240,8 +240,8 @@ class RNN(_Recurrent):
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", bias: bool = True,
-        batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False, *,
-        rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+        batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False,
+        *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         self.nonlinearity, self.mode = nonlinearity, _mode("RNN", nonlinearity)
         settings = (num_layers, bias, batch_first, dropout, bidirectional)
@@ -282,8 +282,8 @@ class LSTM(_Recurrent):
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
-        dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0, *,
-        rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+        dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0,
+        *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         self.proj_size = proj_size
         settings = (num_layers, bias, batch_first, dropout, bidirectional)
@@ -361,8 +361,8 @@ class _Cell(Module):
     bias_hh: Tensor | None
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, *,
-        rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+        self, input_size: int, hidden_size: int, bias: bool = True,
+        *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         require_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
@@ -416,8 +416,8 @@ class RNNCell(_Cell):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", *,
-        rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh",
+        *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
     ) -> None:  # fmt: skip
         self.nonlinearity, self.mode = nonlinearity, _mode("RNNCell", nonlinearity)
         super().__init__(input_size, hidden_size, bias, rng=rng, dtype=dtype)

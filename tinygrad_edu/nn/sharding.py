@@ -8,8 +8,8 @@ from tinygrad_edu.engine import Storage, guard
 from tinygrad_edu.names import KeywordHints
 
 __all__ = [
-    "SETS_ATTRIBUTE", "ShardAware", "WholeBatchNeeded", "by_settings", "in_shard", "needs_whole_batch",
-    "require_batch", "shard_forward", "was_made_in_shard",
+    "SETS_ATTRIBUTE", "ShardAware", "WholeBatchNeeded", "by_settings", "is_shared_with_shards", "needs_whole_batch",
+    "require_batch", "shard_forward",
 ]  # fmt: skip
 
 SETS_ATTRIBUTE = "its forward sets the attribute"  # the reason of `Module.__setattr__`, which `check_module` knows
@@ -72,11 +72,6 @@ def _current() -> shard_forward | None:
     return guard.get()  # type: ignore[return-value] # nothing else guards
 
 
-def in_shard() -> bool:
-    """Return whether this thread or task computes the forward of a shard."""
-    return guard.get() is not None
-
-
 def needs_whole_batch(reason: str) -> None:
     """Declare that the call under way couples samples, or changes a module. It raises in a shard, and only there.
 
@@ -127,7 +122,7 @@ class ShardAware(KeywordHints):
         return module
 
 
-def was_made_in_shard(module: Any) -> bool:
-    """Return whether the forward of a shard under way made this module."""
+def is_shared_with_shards(module: Any) -> bool:
+    """Return whether the forward of a shard is under way, and did not make this module itself."""
     shard = _current()
-    return shard is not None and id(module) in shard.made
+    return shard is not None and id(module) not in shard.made
