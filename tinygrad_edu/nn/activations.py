@@ -80,14 +80,12 @@ class AlongAxis(Activation):
 # --- Straight lines with a bend ---
 
 
-@with_settings
 class ReLU(Elementwise):
     """max(x, 0) of each element. At 0 its derivative is 0."""
 
     function = staticmethod(ops.relu)
 
 
-@with_settings
 class ReLU6(Elementwise):
     """min(max(x, 0), 6) of each element."""
 
@@ -111,14 +109,12 @@ class Hardtanh(Elementwise):
     function = staticmethod(ops.hardtanh)
 
 
-@with_settings
 class Hardsigmoid(Elementwise):
     """(x + 3) / 6, held between 0 and 1: a sigmoid of straight lines."""
 
     function = staticmethod(ops.hardsigmoid)
 
 
-@with_settings
 class Hardswish(Elementwise):
     """x * hardsigmoid(x): `SiLU` without exponentials."""
 
@@ -153,28 +149,24 @@ class Threshold(Elementwise):
 # --- Smooth ones ---
 
 
-@with_settings
 class Sigmoid(Elementwise):
     """1 / (1 + exp(-x)) of each element."""
 
     function = staticmethod(ops.sigmoid)
 
 
-@with_settings
 class LogSigmoid(Elementwise):
     """The logarithm of `Sigmoid`, without overflow."""
 
     function = staticmethod(ops.logsigmoid)
 
 
-@with_settings
 class Tanh(Elementwise):
     """The hyperbolic tangent of each element."""
 
     function = staticmethod(ops.tanh)
 
 
-@with_settings
 class Tanhshrink(Elementwise):
     """x - tanh(x) of each element."""
 
@@ -190,7 +182,6 @@ class Softplus(Elementwise):
     function = staticmethod(ops.softplus)
 
 
-@with_settings
 class Softsign(Elementwise):
     """x / (1 + |x|) of each element."""
 
@@ -213,21 +204,18 @@ class CELU(Elementwise):
     function = staticmethod(ops.celu)
 
 
-@with_settings
 class SELU(Elementwise):
     """`ELU`, scaled so that layers keep mean 0 and variance 1: see `AlphaDropout`."""
 
     function = staticmethod(ops.selu)
 
 
-@with_settings
 class SiLU(Elementwise):
     """x * sigmoid(x) of each element."""
 
     function = staticmethod(ops.silu)
 
 
-@with_settings
 class Mish(Elementwise):
     """x * tanh(softplus(x)) of each element."""
 

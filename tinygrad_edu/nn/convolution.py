@@ -20,6 +20,12 @@ __all__ = ["Conv1D", "Conv2D", "ConvTranspose1D", "ConvTranspose2D"]
 Numbers = int | tuple[int, ...]  # one for all axes, or one for each
 
 
+def per_axis(layer: Any, setting: str, value: Any) -> tuple[int, ...]:
+    """Return the number that a setting of the window of a layer is for each axis, or say why it is none."""
+    where, least = f"{type(layer).__name__}: {setting}", 0 if "padding" in setting else 1
+    return pair(value, where, least) if layer.axes == 2 else (single(value, where, least),)
+
+
 class _Kernels(Module):
     """What convolutions and their transposes have in common: settings, and parameters of PyTorch's distribution."""
 
@@ -42,16 +48,10 @@ class _Kernels(Module):
             raise ValueError(f"{name}: padding_mode is one of {', '.join(map(repr, modes))}, not {padding_mode!r}.")
         self.groups, self.padding_mode = groups, padding_mode
         for setting, value in window.items():
-            setattr(self, setting, self._read(value, setting))
-
-    def _read(self, value: Any, setting: str) -> tuple[int, ...] | str:
-        """Read a setting of the window: a number for each axis, or the padding by its name."""
-        where, least = f"{type(self).__name__}: {setting}", 0 if "padding" in setting else 1
-        if isinstance(value, str) and setting == "padding" and not self.transposed:
-            if value in ("same", "valid"):
-                return value
-            raise ShapeError(f"{where} is 'same', 'valid' or whole numbers, not {value!r}.")
-        return pair(value, where, least) if self.axes == 2 else (single(value, where, least),)
+            named = setting == "padding" and isinstance(value, str) and not self.transposed
+            if named and value not in ("same", "valid"):
+                raise ShapeError(f"{name}: padding is 'same', 'valid' or whole numbers, not {value!r}.")
+            setattr(self, setting, value if named else per_axis(self, setting, value))
 
     def _draw(self, bias: bool, rng: np.random.Generator | None, dtype: DTypeLike) -> None:
         first, second = self.in_channels, self.out_channels

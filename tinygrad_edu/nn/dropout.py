@@ -16,13 +16,7 @@ __all__ = ["AlphaDropout", "Dropout", "Dropout1D", "Dropout2D", "FeatureAlphaDro
 
 
 class _DropoutBase(Module):
-    """Base class of the dropout layers. In evaluation, or with p = 0, a layer returns its input.
-
-    Attributes
-    ----------
-    p : float
-    rng : numpy.random.Generator
-    """
+    """Base class of the dropout layers. In evaluation, or with p = 0, a layer returns its input."""
 
     couples_samples = False
     _shown = ("p",)

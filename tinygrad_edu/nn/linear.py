@@ -26,10 +26,7 @@ def require_sizes(layer: str, **sizes: Any) -> None:
 def affine(
     shape: tuple[int, ...], bias: bool, rng: np.random.Generator | None, dtype: DTypeLike, outputs: int | None = None,
 ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-    """Return a weight and a bias drawn from [-a, a) with a = 1 / sqrt(fan_in), as in PyTorch.
-
-    The bias has `outputs` elements, by default ``shape[0]``.
-    """
+    """Return a weight, and a bias of `outputs` or shape[0] elements, drawn from [-a, a) with a = 1 / sqrt(fan_in)."""
     rng = init.generator_or_new(rng)
     bound = 1 / math.sqrt(init.fans(shape)[0])
     weight = init.uniform(shape, bound, rng, dtype)

@@ -24,13 +24,8 @@ FILLINGS = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "cir
 def pad_images(name: str, x: Any, border: Sequence[tuple[int, int]], mode: str, value: float = 0) -> Any:
     """Return x with a border (before, after) around each of its last axes, filled by one of the modes of `ops.pad`.
 
-    As in PyTorch, x is reflected as it was before it is cropped, and continued in a circle as it is afterwards.
-
-    Raises
-    ------
-    ShapeError
-        Where x has too few axes, nothing is left of it, or it is too small to fill the border: a reflection is less
-        wide than x, a circle goes around once.
+    As in PyTorch, x is reflected as it was before it is cropped, and continued in a circle as it is afterwards. A
+    reflection is less wide than x, a circle goes around once.
     """
     if np.ndim(x) < len(border):
         raise ShapeError(f"{name}: the border is one of {len(border)} axes, and the input has the shape {np.shape(x)}.")

@@ -9,11 +9,10 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.engine import shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.nn.convolution import Numbers, size_between
+from tinygrad_edu.nn.convolution import Numbers, per_axis, size_between
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.adaptive_pooling import Wanted
-from tinygrad_edu.ops.sliding_windows import pair, single
 
 __all__ = [
     "AdaptiveAvgPool1D", "AdaptiveAvgPool2D", "AdaptiveMaxPool1D", "AdaptiveMaxPool2D", "AvgPool1D", "AvgPool2D",
@@ -33,13 +32,8 @@ class _Pool(Module):
     def _keep(self, **window: Numbers | None) -> None:
         for name, value in window.items():
             if value is not None:
-                self._numbers(value, name)  # which says what is wrong with it
+                per_axis(self, name, value)  # which says what is wrong with it
             setattr(self, name, value)
-
-    def _numbers(self, value: Any, name: str) -> tuple[int, ...]:
-        """Return the number that a setting is for each axis."""
-        where, least = f"{type(self).__name__}: {name}", int(name != "padding")
-        return pair(value, where, least) if self.axes == 2 else (single(value, where, least),)
 
 
 class _MaxPool(_Pool):
@@ -166,7 +160,7 @@ class AvgPool1D(_AvgPool):
     ) -> None:  # fmt: skip
         super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
         for name in self._shown:  # in tuples, as in PyTorch for this layer alone
-            setattr(self, name, self._numbers(getattr(self, name), name))
+            setattr(self, name, per_axis(self, name, getattr(self, name)))
 
 
 class _LPPool(_Pool):
@@ -193,7 +187,7 @@ class _LPPool(_Pool):
             return greatest(ops.abs(x), **window) if p > 0 else -greatest(-ops.abs(x), **window)
         means = mean(ops.power(x, p), **window)
         zero = values_of(means) == 0  # where the root has no finite derivative
-        sums = ops.masked_fill(means, zero, 1.0) * math.prod(self._numbers(self.kernel_size, "kernel_size"))
+        sums = ops.masked_fill(means, zero, 1.0) * math.prod(per_axis(self, "kernel_size", self.kernel_size))
         return ops.masked_fill(ops.power(sums, 1 / p), zero, 0.0)
 
 
@@ -342,7 +336,7 @@ class _MaxUnpool(_Pool):
         return ops.reshape(images, (*others, *size))
 
     def _size(self, shape: tuple[int, ...], output_size: Sequence[int] | None) -> tuple[int, ...]:
-        kernel, stride, padding = (self._numbers(getattr(self, name), name) for name in self._shown)
+        kernel, stride, padding = (per_axis(self, name, getattr(self, name)) for name in self._shown)
         each = zip(shape[-self.axes :], kernel, stride, padding, strict=True)
         usual = tuple((n - 1) * s + k - 2 * p for n, k, s, p in each)
         least, most = (tuple(n + sign * (s - 1) for n, s in zip(usual, stride, strict=True)) for sign in (-1, 1))

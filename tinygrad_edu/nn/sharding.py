@@ -23,31 +23,22 @@ class WholeBatchNeeded(BaseException):
 class shard_forward:  # noqa: N801 (used like a function)
     """Compute the forward of a shard inside: ``with shard_forward(): ...``.
 
+    It raises `WholeBatchNeeded` if a call needed the whole batch, also where the code around it caught the signal.
+
     Parameters
     ----------
     name : str
         What computes it, for messages.
     state : collection of Storage
         The memory of the parameters and buffers, which the forward of a shard may not write to.
-
-    Attributes
-    ----------
-    reason : str or None
-        Why it needs the whole batch.
-    made : set of int
-        The ids of the modules that the forward made. It may set their attributes: no other thread has them.
-
-    Raises
-    ------
-    WholeBatchNeeded
-        A call needed the whole batch, also where the code around it caught the signal.
     """
 
     __slots__ = ("made", "name", "reason", "state", "token")
 
     def __init__(self, name: str = "the model", state: Collection[Storage] = ()) -> None:
-        self.name, self.state, self.made = name, state, set[int]()
-        self.reason: str | None = None
+        self.name, self.state = name, state
+        self.made = set[int]()  # the ids of the modules that it made, and may change: no other thread has them
+        self.reason: str | None = None  # why it needs the whole batch
 
     def __enter__(self) -> Self:
         self.token = guard.set(self)

@@ -29,7 +29,10 @@ class LossModule(Module):
     function: Callable[..., Any]
     more_reductions: tuple[str, ...] = ()
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        self._set(reduction=reduction)
+
+    def _set(self, **settings: Any) -> None:
         require_reduction(type(self).__name__, settings["reduction"], *self.more_reductions)
         self._shown = tuple(settings)
         for name, value in settings.items():
