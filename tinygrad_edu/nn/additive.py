@@ -52,11 +52,6 @@ def denominator_of(loss: Any, target: Any) -> float | None:
     A function declares ``loss.denominator``, a function of the target; a class declares a method
     ``denominator(self, target)``, together with its `forward` or, of a class that is no Module, its ``__call__``. The
     settings in a ``functools.partial`` count.
-
-    Raises
-    ------
-    DTypeError
-        The denominator is not a real number.
     """
     settings: dict[str, Any] = {}
     while isinstance(loss, partial):

@@ -63,8 +63,7 @@ class _Kernels(Module):
     def extra_repr(self) -> str:
         """Return the sizes, and the settings that are not the usual ones."""
         zeros, ones = (0,) * self.axes, (1,) * self.axes
-        usual = {"padding": zeros, "dilation": ones, "output_padding": zeros, "groups": 1}
-        unusual = "".join(f", {name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name])
+        unusual = self._unusual(padding=zeros, dilation=ones, output_padding=zeros, groups=1)
         without = "" if self.bias is not None else ", bias=False"
         mode = "" if self.padding_mode == "zeros" else f", padding_mode={self.padding_mode}"
         sizes = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"

@@ -117,6 +117,5 @@ class Embedding(Module):
 
     def extra_repr(self) -> str:
         """Return the sizes, and the settings that are not the usual ones."""
-        usual = {"padding_idx": None, "max_norm": None, "norm_type": 2, "scale_grad_by_freq": False}
-        unusual = "".join(f", {name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name])
+        unusual = self._unusual(padding_idx=None, max_norm=None, norm_type=2, scale_grad_by_freq=False)
         return f"{self.num_embeddings}, {self.embedding_dim}{unusual}"

@@ -432,6 +432,10 @@ class Module(ShardAware):
         """Return what the printed form shows between the parentheses."""
         return ", ".join(f"{name}={getattr(self, name)}" for name in self._shown)
 
+    def _unusual(self, **usual: Any) -> str:
+        """Return the settings that are not the usual ones, each after a comma, for the printed form."""
+        return "".join(f", {name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name])
+
     @recursive_repr("...")
     def __repr__(self) -> str:
         shown = [(name, part) for name, part in self._parts() if not isinstance(part, Tensor)]

@@ -172,11 +172,8 @@ class _Recurrent(Module):
 
     def extra_repr(self) -> str:
         """Return the sizes, and the settings that are not the usual ones."""
-        usual = {
-            "proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0, "bidirectional": False,
-        }  # fmt: skip
-        others = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
-        return ", ".join([f"{self.input_size}, {self.hidden_size}", *others])
+        unusual = self._unusual(proj_size=0, num_layers=1, bias=True, batch_first=False, dropout=0, bidirectional=False)
+        return f"{self.input_size}, {self.hidden_size}{unusual}"
 
 
 class RNN(_Recurrent):
@@ -388,8 +385,8 @@ class _Cell(Module):
 
     def extra_repr(self) -> str:
         """Return the sizes, and the settings that are not the usual ones."""
-        others = "" if self.bias else ", bias=False"
-        return f"{self.input_size}, {self.hidden_size}{others}" + (", nonlinearity=relu" if "RELU" in self.mode else "")
+        nonlinearity = ", nonlinearity=relu" if "RELU" in self.mode else ""
+        return f"{self.input_size}, {self.hidden_size}{self._unusual(bias=True)}{nonlinearity}"
 
 
 class RNNCell(_Cell):
