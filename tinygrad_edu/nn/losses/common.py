@@ -62,10 +62,9 @@ class LossModule(Module):
 
 
 def compared(name: str, input: Any, target: Any, reduction: str, *reductions: str) -> tuple[Any, Any]:
-    """Return a prediction, as floating point, and its target in the same dtype, or raise an error.
+    """Return a prediction, as floating point, and its target in the same dtype; both need one shape.
 
-    It is one for what is no reduction, and for different shapes: broadcasting (N, 1) against (N,) would compare each
-    with all.
+    Broadcasting (N, 1) against (N,) would compare each with all.
     """
     require_reduction(name, reduction, *reductions)
     x = as_floating(input)
@@ -79,7 +78,7 @@ def compared(name: str, input: Any, target: Any, reduction: str, *reductions: st
 
 
 def times_weight(name: str, losses: Any, weight: Any, same_shape: bool = False) -> Any:
-    """Return losses, each times its weight, if there are weights; none that would make more losses of them."""
+    """Return losses times their weights, if there are any, which broadcast to the losses or have their shape."""
     if weight is None:
         return losses
     weight = as_weight(name, weight, losses)
