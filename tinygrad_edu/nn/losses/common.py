@@ -44,7 +44,7 @@ class LossModule(Module):
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Apply the function of this loss."""
-        return type(self).function(*inputs, **named, **self._settings())
+        return type(self).function(*inputs, **named, **{name: getattr(self, name) for name in self._shown})
 
     def denominator(self, target: Any) -> float | None:
         """Return the denominator of the function of this loss, with these settings: see `additive`."""
