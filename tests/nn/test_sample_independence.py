@@ -11,7 +11,7 @@ import tinygrad_edu as tg
 from tinygrad_edu import nn
 from tinygrad_edu.errors import WholeBatchWarning
 from tinygrad_edu.nn.sample_independence import children_couple_samples, couples_samples, declaration, warn_undeclared
-from tinygrad_edu.nn.sharding import WholeBatchNeeded, in_shard, needs_whole_batch, shard_forward
+from tinygrad_edu.nn.sharding import WholeBatchNeeded, is_shared_with_shards, needs_whole_batch, shard_forward
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 
@@ -321,6 +321,10 @@ def test_who_declares_is_not_asked(model):
 
 
 # --- The forward of a shard ---
+
+
+def in_shard():
+    return is_shared_with_shards("what was made outside")
 
 
 def test_only_in_a_shard_it_needs_the_whole_batch():

@@ -218,7 +218,7 @@ def cached_verdict(patch):
 
 def lost_side_effect(patch):
     """Attributes that are set in the forward of a shard are not noticed."""
-    patch(module, "in_shard", lambda: False)
+    patch(module, "is_shared_with_shards", lambda module: False)
 
 
 def hook_per_shard(patch):

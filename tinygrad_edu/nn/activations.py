@@ -23,13 +23,15 @@ __all__ = [
 ]  # fmt: skip
 
 
-Decorated = TypeVar("Decorated")
+Decorated = TypeVar("Decorated", bound="Activation")
 
 
 @dataclass_transform(eq_default=False)
 def with_settings(kind: type[Decorated]) -> type[Decorated]:
     """Make the annotated attributes of an activation the arguments of its ``__init__``, in their order."""
-    return dataclass(eq=False, repr=False, match_args=False)(kind)
+    made = dataclass(eq=False, repr=False, match_args=False)(kind)
+    made._shown = tuple(vars(made)["__dataclass_fields__"])
+    return made
 
 
 class Activation(Module):
@@ -39,11 +41,7 @@ class Activation(Module):
 
     def extra_repr(self) -> str:
         """Return the settings."""
-        return ", ".join(f"{name}={value!r}" for name, value in self._settings().items())
-
-    def _settings(self) -> dict[str, Any]:
-        names: dict[str, Any] = getattr(self, "__dataclass_fields__", {})
-        return {name: getattr(self, name) for name in names}
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
 
 
 class Elementwise(Activation):
@@ -53,7 +51,7 @@ class Elementwise(Activation):
 
     def forward(self, x: Any) -> Any:
         """Apply the function."""
-        return self.function(x, *self._settings().values())
+        return self.function(x, *(getattr(self, name) for name in self._shown))
 
 
 def is_elementwise(function: Any) -> bool:
@@ -82,14 +80,12 @@ class AlongAxis(Activation):
 # --- Straight lines with a bend ---
 
 
-@with_settings
 class ReLU(Elementwise):
     """max(x, 0) of each element. At 0 its derivative is 0."""
 
     function = staticmethod(ops.relu)
 
 
-@with_settings
 class ReLU6(Elementwise):
     """min(max(x, 0), 6) of each element."""
 
@@ -113,14 +109,12 @@ class Hardtanh(Elementwise):
     function = staticmethod(ops.hardtanh)
 
 
-@with_settings
 class Hardsigmoid(Elementwise):
     """(x + 3) / 6, held between 0 and 1: a sigmoid of straight lines."""
 
     function = staticmethod(ops.hardsigmoid)
 
 
-@with_settings
 class Hardswish(Elementwise):
     """x * hardsigmoid(x): `SiLU` without exponentials."""
 
@@ -155,28 +149,24 @@ class Threshold(Elementwise):
 # --- Smooth ones ---
 
 
-@with_settings
 class Sigmoid(Elementwise):
     """1 / (1 + exp(-x)) of each element."""
 
     function = staticmethod(ops.sigmoid)
 
 
-@with_settings
 class LogSigmoid(Elementwise):
     """The logarithm of `Sigmoid`, without overflow."""
 
     function = staticmethod(ops.logsigmoid)
 
 
-@with_settings
 class Tanh(Elementwise):
     """The hyperbolic tangent of each element."""
 
     function = staticmethod(ops.tanh)
 
 
-@with_settings
 class Tanhshrink(Elementwise):
     """x - tanh(x) of each element."""
 
@@ -192,7 +182,6 @@ class Softplus(Elementwise):
     function = staticmethod(ops.softplus)
 
 
-@with_settings
 class Softsign(Elementwise):
     """x / (1 + |x|) of each element."""
 
@@ -215,21 +204,18 @@ class CELU(Elementwise):
     function = staticmethod(ops.celu)
 
 
-@with_settings
 class SELU(Elementwise):
     """`ELU`, scaled so that layers keep mean 0 and variance 1: see `AlphaDropout`."""
 
     function = staticmethod(ops.selu)
 
 
-@with_settings
 class SiLU(Elementwise):
     """x * sigmoid(x) of each element."""
 
     function = staticmethod(ops.silu)
 
 
-@with_settings
 class Mish(Elementwise):
     """x * tanh(softplus(x)) of each element."""
 
@@ -323,6 +309,7 @@ class PReLU(Module):
     """
 
     couples_samples = False
+    _shown = ("num_parameters",)
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = np.float32) -> None:
         require_sizes("PReLU", num_parameters=num_parameters)
@@ -332,10 +319,6 @@ class PReLU(Module):
     def forward(self, x: Any) -> Any:
         """Apply `ops.prelu`."""
         return ops.prelu(x, self.weight)
-
-    def extra_repr(self) -> str:
-        """Return the number of slopes."""
-        return f"num_parameters={self.num_parameters}"
 
 
 class RReLU(Module):
@@ -362,6 +345,7 @@ class RReLU(Module):
     """
 
     couples_samples = False
+    _shown = ("lower", "upper")
 
     def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, *, rng: np.random.Generator | None = None) -> None:
         if not lower <= upper:
@@ -375,7 +359,3 @@ class RReLU(Module):
             return ops.leaky_relu(x, (self.lower + self.upper) / 2)
         slopes = current_stream(self.rng).uniform(self.lower, self.upper, np.shape(x))
         return ops.leaky_relu(x, slopes.astype(np.result_type(x.dtype, np.float16)))
-
-    def extra_repr(self) -> str:
-        """Return the range."""
-        return f"lower={self.lower}, upper={self.upper}"

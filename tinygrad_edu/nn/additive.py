@@ -52,11 +52,6 @@ def denominator_of(loss: Any, target: Any) -> float | None:
     A function declares ``loss.denominator``, a function of the target; a class declares a method
     ``denominator(self, target)``, together with its `forward` or, of a class that is no Module, its ``__call__``. The
     settings in a ``functools.partial`` count.
-
-    Raises
-    ------
-    DTypeError
-        The denominator is not a real number.
     """
     settings: dict[str, Any] = {}
     while isinstance(loss, partial):
@@ -109,12 +104,8 @@ def rows(target: Any, reduction: str = "mean", **settings: Any) -> float | None:
 
 
 def label_weights(
-    target: Any,
-    weight: Any = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> float | None:
+    target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0,
+) -> float | None:  # fmt: skip
     """Return the sum of the weights of the labels that count; of class probabilities, the number of samples."""
     values = _only_array(target)
     if reduction != "mean" or values is None:

@@ -13,13 +13,7 @@ __all__ = ["as_arrays", "as_tensors", "inputs_and_target", "num_samples", "take_
 
 
 def num_samples(nest: Any) -> int:
-    """Return the number of samples: the common length of the first axis of all arrays.
-
-    Raises
-    ------
-    ShapeError
-        The lengths differ, or there is no array.
-    """
+    """Return the number of samples: the length of the first axis of all arrays, or ShapeError where it differs."""
     lengths = {np.shape(leaf)[:1] for leaf in tree_leaves(nest)}
     if len(lengths) != 1 or not (length := lengths.pop()):
         shapes = ", ".join(str(np.shape(leaf)) for leaf in tree_leaves(nest)) or "none"

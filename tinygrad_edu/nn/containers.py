@@ -65,12 +65,7 @@ class Lambda(Module):
 
 
 class _Container(Module):
-    """Modules by name. The names of what is in them are PyTorch's: without ``layers.`` in front.
-
-    Attributes
-    ----------
-    layers : dict of str to Module
-    """
+    """Modules by name. The names of what is in them are PyTorch's: without ``layers.`` in front."""
 
     layers: dict[str, Any]
     couples_samples = children_couple_samples

@@ -20,6 +20,12 @@ __all__ = ["Conv1D", "Conv2D", "ConvTranspose1D", "ConvTranspose2D"]
 Numbers = int | tuple[int, ...]  # one for all axes, or one for each
 
 
+def per_axis(layer: Any, setting: str, value: Any) -> tuple[int, ...]:
+    """Return the number that a setting of the window of a layer is for each axis, or say why it is none."""
+    where, least = f"{type(layer).__name__}: {setting}", 0 if "padding" in setting else 1
+    return pair(value, where, least) if layer.axes == 2 else (single(value, where, least),)
+
+
 class _Kernels(Module):
     """What convolutions and their transposes have in common: settings, and parameters of PyTorch's distribution."""
 
@@ -42,16 +48,10 @@ class _Kernels(Module):
             raise ValueError(f"{name}: padding_mode is one of {', '.join(map(repr, modes))}, not {padding_mode!r}.")
         self.groups, self.padding_mode = groups, padding_mode
         for setting, value in window.items():
-            setattr(self, setting, self._read(value, setting))
-
-    def _read(self, value: Any, setting: str) -> tuple[int, ...] | str:
-        """Read a setting of the window: a number for each axis, or the padding by its name."""
-        where, least = f"{type(self).__name__}: {setting}", 0 if "padding" in setting else 1
-        if isinstance(value, str) and setting == "padding" and not self.transposed:
-            if value in ("same", "valid"):
-                return value
-            raise ShapeError(f"{where} is 'same', 'valid' or whole numbers, not {value!r}.")
-        return pair(value, where, least) if self.axes == 2 else (single(value, where, least),)
+            named = setting == "padding" and isinstance(value, str) and not self.transposed
+            if named and value not in ("same", "valid"):
+                raise ShapeError(f"{name}: padding is 'same', 'valid' or whole numbers, not {value!r}.")
+            setattr(self, setting, value if named else per_axis(self, setting, value))
 
     def _draw(self, bias: bool, rng: np.random.Generator | None, dtype: DTypeLike) -> None:
         first, second = self.in_channels, self.out_channels
@@ -63,8 +63,7 @@ class _Kernels(Module):
     def extra_repr(self) -> str:
         """Return the sizes, and the settings that are not the usual ones."""
         zeros, ones = (0,) * self.axes, (1,) * self.axes
-        usual = {"padding": zeros, "dilation": ones, "output_padding": zeros, "groups": 1}
-        unusual = "".join(f", {name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name])
+        unusual = self._unusual(padding=zeros, dilation=ones, output_padding=zeros, groups=1)
         without = "" if self.bias is not None else ", bias=False"
         mode = "" if self.padding_mode == "zeros" else f", padding_mode={self.padding_mode}"
         sizes = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
@@ -77,20 +76,10 @@ class _Convolution(_Kernels):
     couples_samples = False
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Numbers,
-        stride: Numbers = 1,
-        padding: Numbers | str = 0,
-        dilation: Numbers = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        *,
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
+        self, in_channels: int, out_channels: int, kernel_size: Numbers, stride: Numbers = 1,
+        padding: Numbers | str = 0, dilation: Numbers = 1, groups: int = 1, bias: bool = True,
+        padding_mode: str = "zeros", *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
         window = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
         self._set_up((in_channels, out_channels), groups, padding_mode, **window, output_padding=0)
         if self.padding == "same" and max(self.stride) > 1:
@@ -185,21 +174,10 @@ class _Transposed(_Kernels):
     couples_samples = False
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Numbers,
-        stride: Numbers = 1,
-        padding: Numbers = 0,
-        output_padding: Numbers = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: Numbers = 1,
-        padding_mode: str = "zeros",
-        *,
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
+        self, in_channels: int, out_channels: int, kernel_size: Numbers, stride: Numbers = 1, padding: Numbers = 0,
+        output_padding: Numbers = 0, groups: int = 1, bias: bool = True, dilation: Numbers = 1,
+        padding_mode: str = "zeros", *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
         window = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
         self._set_up((in_channels, out_channels), groups, padding_mode, **window, output_padding=output_padding)
         self._draw(bias, rng, dtype)

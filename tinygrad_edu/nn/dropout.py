@@ -16,15 +16,10 @@ __all__ = ["AlphaDropout", "Dropout", "Dropout1D", "Dropout2D", "FeatureAlphaDro
 
 
 class _DropoutBase(Module):
-    """Base class of the dropout layers. In evaluation, or with p = 0, a layer returns its input.
-
-    Attributes
-    ----------
-    p : float
-    rng : numpy.random.Generator
-    """
+    """Base class of the dropout layers. In evaluation, or with p = 0, a layer returns its input."""
 
     couples_samples = False
+    _shown = ("p",)
 
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         if not 0 <= p <= 1:
@@ -52,10 +47,6 @@ class _DropoutBase(Module):
         """Draw an array of ones, with zeros at probability p."""
         count = math.prod(shape)
         return np.unpackbits(self.random_bits(count), count=count).reshape(shape).astype(dtype)
-
-    def extra_repr(self) -> str:
-        """Return p."""
-        return f"p={self.p}"
 
 
 class Dropout(_DropoutBase):

@@ -58,17 +58,10 @@ class Embedding(Module):
     """
 
     def __init__(
-        self,
-        num_embeddings: int,
-        embedding_dim: int,
-        padding_idx: int | None = None,
-        max_norm: float | None = None,
-        norm_type: float = 2.0,
-        scale_grad_by_freq: bool = False,
-        *,
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, max_norm: float | None = None,
+        norm_type: float = 2.0, scale_grad_by_freq: bool = False,
+        *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
         require_sizes("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self._set(num_embeddings, embedding_dim, padding_idx, max_norm, norm_type, scale_grad_by_freq)
         self.weight = init.gaussian((num_embeddings, embedding_dim), 1.0, init.generator_or_new(rng), dtype)
@@ -84,14 +77,9 @@ class Embedding(Module):
 
     @classmethod
     def from_pretrained(
-        cls,
-        embeddings: Any,
-        freeze: bool = True,
-        padding_idx: int | None = None,
-        max_norm: float | None = None,
-        norm_type: float = 2.0,
-        scale_grad_by_freq: bool = False,
-    ) -> Self:
+        cls, embeddings: Any, freeze: bool = True, padding_idx: int | None = None, max_norm: float | None = None,
+        norm_type: float = 2.0, scale_grad_by_freq: bool = False,
+    ) -> Self:  # fmt: skip
         """Return a layer with a copy of these vectors, (num_embeddings, embedding_dim).
 
         They stay as they are, unless `freeze` is False; at `padding_idx`, too, they are not made zeros.
@@ -129,6 +117,5 @@ class Embedding(Module):
 
     def extra_repr(self) -> str:
         """Return the sizes, and the settings that are not the usual ones."""
-        usual = {"padding_idx": None, "max_norm": None, "norm_type": 2, "scale_grad_by_freq": False}
-        unusual = "".join(f", {name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name])
+        unusual = self._unusual(padding_idx=None, max_norm=None, norm_type=2, scale_grad_by_freq=False)
         return f"{self.num_embeddings}, {self.embedding_dim}{unusual}"

@@ -35,6 +35,8 @@ class Flatten(Module):
     ((5, 24), (10, 3, 4))
     """
 
+    _shown = ("start_axis", "end_axis")
+
     def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
         self.start_axis, self.end_axis = start_axis, end_axis
 
@@ -52,7 +54,7 @@ class Flatten(Module):
     def extra_repr(self) -> str:
         """Return the axes if they are not the defaults."""
         axes = (self.start_axis, self.end_axis)
-        return "" if axes == (1, -1) else f"start_axis={self.start_axis}, end_axis={self.end_axis}"
+        return "" if axes == (1, -1) else super().extra_repr()
 
 
 class Unflatten(Module):
@@ -77,6 +79,8 @@ class Unflatten(Module):
     (5, 2, 12)
     """
 
+    _shown = ("axis", "unflattened_size")
+
     def __init__(self, axis: int, unflattened_size: Sequence[int]) -> None:
         self.axis, self.unflattened_size = axis, tuple(unflattened_size)
 
@@ -97,7 +101,3 @@ class Unflatten(Module):
         if wanted.count(-1) > 1 or min(sizes, default=0) < 0 or math.prod(sizes) != shape[axis]:
             raise ShapeError(f"{self!r}: an axis of length {shape[axis]} cannot be split into {wanted}.")
         return reshape(x, (*shape[:axis], *sizes, *shape[axis + 1 :]))
-
-    def extra_repr(self) -> str:
-        """Return the axis and the sizes."""
-        return f"axis={self.axis}, unflattened_size={self.unflattened_size}"

@@ -32,7 +32,7 @@ class Unfold(Module):
            [1., 2., 3.]])
     """
 
-    shown: tuple[str, ...] = ("kernel_size", "dilation", "padding", "stride")
+    _shown: tuple[str, ...] = ("kernel_size", "dilation", "padding", "stride")
     couples_samples = False
 
     def __init__(self, kernel_size: Pair, dilation: Pair = 1, padding: Pair = 0, stride: Pair = 1) -> None:
@@ -42,10 +42,6 @@ class Unfold(Module):
         """Apply `ops.unfold`."""
         require_batch("Unfold", shape_of(x), 3)
         return ops.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
-
-    def extra_repr(self) -> str:
-        """Return the window."""
-        return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
 
 
 class Fold(Unfold):
@@ -70,7 +66,7 @@ class Fold(Unfold):
     array([[[1., 2., 2., 1.]]])
     """
 
-    shown = ("output_size", *Unfold.shown)
+    _shown = ("output_size", *Unfold._shown)
     couples_samples = False
 
     def __init__(

@@ -6,13 +6,7 @@ from tinygrad_edu.engine import Hook
 
 
 class Hooks:
-    """The hooks of a module, in the order in which they came.
-
-    Attributes
-    ----------
-    before, after : dict of int to callable
-        Those that are called before and after ``forward``.
-    """
+    """The hooks of a module, called before and after its ``forward`` in the order in which they came."""
 
     def __init__(self) -> None:
         self.before: dict[int, Hook] = {}

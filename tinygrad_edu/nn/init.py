@@ -167,14 +167,9 @@ def gaussian(
 
 
 def truncated_normal(
-    shape: Sequence[int],
-    std: float,
-    rng: np.random.Generator,
-    dtype: DTypeLike = np.float32,
-    mean: float = 0.0,
-    a: float = -2.0,
-    b: float = 2.0,
-) -> Tensor:
+    shape: Sequence[int], std: float, rng: np.random.Generator, dtype: DTypeLike = np.float32, mean: float = 0.0,
+    a: float = -2.0, b: float = 2.0,
+) -> Tensor:  # fmt: skip
     """Return a parameter drawn from the part of a normal distribution that lies in [a, b].
 
     As PyTorch's ``trunc_normal_``: the mean and the standard deviation are those of the whole distribution, and the
@@ -286,13 +281,8 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
     2.0
     """
     linear = ("linear", *(f"conv{way}{n}d" for way in ("", "_transpose") for n in (1, 2, 3)))
-    gains = {
-        **dict.fromkeys((*linear, "sigmoid"), 1.0),
-        "tanh": 5 / 3,
-        "relu": math.sqrt(2),
-        "leaky_relu": math.sqrt(2 / (1 + param**2)),
-        "selu": 3 / 4,
-    }
+    gains = dict.fromkeys((*linear, "sigmoid"), 1.0)
+    gains |= {"tanh": 5 / 3, "relu": math.sqrt(2), "leaky_relu": math.sqrt(2 / (1 + param**2)), "selu": 3 / 4}
     if nonlinearity not in gains:
         raise DataError(f"calculate_gain: there is no gain for {nonlinearity!r}, only for {', '.join(gains)}.")
     return gains[nonlinearity]

@@ -24,16 +24,9 @@ def require_sizes(layer: str, **sizes: Any) -> None:
 
 
 def affine(
-    shape: tuple[int, ...],
-    bias: bool,
-    rng: np.random.Generator | None,
-    dtype: DTypeLike,
-    outputs: int | None = None,
-) -> tuple[Tensor, Tensor | None]:
-    """Return a weight and a bias drawn from [-a, a) with a = 1 / sqrt(fan_in), as in PyTorch.
-
-    The bias has `outputs` elements, by default ``shape[0]``.
-    """
+    shape: tuple[int, ...], bias: bool, rng: np.random.Generator | None, dtype: DTypeLike, outputs: int | None = None,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """Return a weight, and a bias of `outputs` or shape[0] elements, drawn from [-a, a) with a = 1 / sqrt(fan_in)."""
     rng = init.generator_or_new(rng)
     bound = 1 / math.sqrt(init.fans(shape)[0])
     weight = init.uniform(shape, bound, rng, dtype)
@@ -76,14 +69,9 @@ class Linear(Module):
     couples_samples = False
 
     def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        bias: bool = True,
-        *,
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
+        self, in_features: int, out_features: int, bias: bool = True,
+        *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
         require_sizes("Linear", in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight, self.bias = affine((out_features, in_features), bias, rng, dtype)
@@ -142,15 +130,9 @@ class Bilinear(Module):
     couples_samples = False
 
     def __init__(
-        self,
-        in1_features: int,
-        in2_features: int,
-        out_features: int,
-        bias: bool = True,
-        *,
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
+        self, in1_features: int, in2_features: int, out_features: int, bias: bool = True,
+        *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
         require_sizes("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
         rng, bound = init.generator_or_new(rng), 1 / math.sqrt(in1_features)

@@ -21,7 +21,7 @@ from tinygrad_edu.name_tables import NAMES
 from tinygrad_edu.names import attribute_error
 from tinygrad_edu.nn.hooks import Hooks
 from tinygrad_edu.nn.saving import read_arrays, write_arrays
-from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, ShardAware, in_shard, needs_whole_batch, was_made_in_shard
+from tinygrad_edu.nn.sharding import SETS_ATTRIBUTE, ShardAware, is_shared_with_shards, needs_whole_batch
 from tinygrad_edu.nn.state import IncompatibleKeys, SavedValues, change_dtype, write_state
 from tinygrad_edu.notebook import array_html, fold_html
 
@@ -32,13 +32,7 @@ _HOLDING = (Tensor, *_CONTAINERS)  # what a tensor of the state may be in
 
 
 class OwnedList(list[Part]):
-    """A list of the parameters of a module, with a reference to it: optimizers detect replaced parameters by it.
-
-    Attributes
-    ----------
-    owner : weakref.ref
-        To the module. A copy of the list has none.
-    """
+    """A list with a weak reference to the module whose parameters it has, which optimizers ask; a copy has none."""
 
     def __init__(self, owner: Module, items: Iterable[Part]) -> None:
         super().__init__(items)
@@ -95,6 +89,7 @@ class Module(ShardAware):
 
     training: bool = True
     couples_samples: bool | None = None
+    _shown: tuple[str, ...] = ()  # the settings that the printed form has
     _hooks: Hooks | None = None
     _unsaved: frozenset[str] = frozenset()  # names of buffers that state_dict leaves out
     _roles: Mapping[str, str] = MappingProxyType({})  # of tensors in lists and dicts, whose writes are not seen here
@@ -116,7 +111,7 @@ class Module(ShardAware):
             return object.__getattribute__(self, name)  # raises again, as it did: a property of the module, say
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if in_shard() and not was_made_in_shard(self):
+        if is_shared_with_shards(self):
             needs_whole_batch(f"{type(self).__name__}: {SETS_ATTRIBUTE} {name}")
         if name == "couples_samples":
             super().__setattr__("_declared_by", _class_with_code(type(self), sys._getframe(1).f_code))
@@ -137,7 +132,7 @@ class Module(ShardAware):
             self._keep_roles(_held({name: value}))
 
     def __delattr__(self, name: str) -> None:
-        if in_shard() and not was_made_in_shard(self):
+        if is_shared_with_shards(self):
             needs_whole_batch(f"{type(self).__name__}: its forward deletes the attribute {name}")
         super().__delattr__(name)
 
@@ -205,13 +200,7 @@ class Module(ShardAware):
         self._unsaved = self._unsaved - {name} if persistent else self._unsaved | {name}
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Return parameters, frozen parameters and buffers by name; a shared one under each of its names.
-
-        Raises
-        ------
-        StateDictError
-            Two of them have one name.
-        """
+        """Return parameters, frozen parameters and buffers by name; a shared one under each of its names."""
         found: dict[str, Tensor] = {}
         tensors = [(name, part) for name, part in self._walk() if isinstance(part, Tensor) and role_of(part)]
         for name, part in tensors:
@@ -441,7 +430,11 @@ class Module(ShardAware):
 
     def extra_repr(self) -> str:
         """Return what the printed form shows between the parentheses."""
-        return ""
+        return ", ".join(f"{name}={getattr(self, name)}" for name in self._shown)
+
+    def _unusual(self, **usual: Any) -> str:
+        """Return the settings that are not the usual ones, each after a comma, for the printed form."""
+        return "".join(f", {name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name])
 
     @recursive_repr("...")
     def __repr__(self) -> str:
@@ -546,9 +539,9 @@ def _replaced(
     """Yield each tensor in what an attribute holds, with the path to it and what is to be in its place."""
     if isinstance(before, Tensor):
         yield path, before, value
-    elif _is_container(before) and _is_container(value) and value is not before and id(before) not in above:
+    elif isinstance(before, _CONTAINERS) and isinstance(value, _CONTAINERS) and before is not value:
         new = dict(_items(value))
-        for key, part in _items(before):
+        for key, part in _items(before) if id(before) not in above else ():
             if key in new:
                 yield from _replaced(f"{path}.{key}", part, new[key], above | {id(before)})
 
@@ -576,10 +569,6 @@ def _refusal(path: str, tensor: Tensor, new: Any) -> str:
     )
 
 
-def _is_container(value: Any) -> bool:
-    return isinstance(value, _CONTAINERS)
-
-
 def _items(container: Any) -> Iterable[tuple[Any, Any]]:
     return container.items() if isinstance(container, dict) else enumerate(container)
 
@@ -594,7 +583,7 @@ def _held(container: Any, prefix: str = "", above: frozenset[int] = frozenset())
             continue
         if isinstance(part, (Module, Tensor)):
             yield f"{prefix}{key}", part
-        elif _is_container(part):
+        elif isinstance(part, _CONTAINERS):
             if id(part) not in above:
                 yield from _held(part, f"{prefix}{key}.", above | {id(part)})
         elif callable(part) and not isinstance(part, type):

@@ -64,14 +64,9 @@ class LayerNorm(Module):
     couples_samples = False
 
     def __init__(
-        self,
-        normalized_shape: int | Sequence[int],
-        eps: float = 1e-5,
-        elementwise_affine: bool = True,
-        bias: bool = True,
-        *,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
+        self, normalized_shape: int | Sequence[int], eps: float = 1e-5, elementwise_affine: bool = True,
+        bias: bool = True, *, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
         self.normalized_shape = _normalized_shape("LayerNorm", normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight, self.bias = scale_and_shift(self.normalized_shape, elementwise_affine, bias, dtype)
@@ -134,13 +129,9 @@ class RMSNorm(Module):
     couples_samples = False
 
     def __init__(
-        self,
-        normalized_shape: int | Sequence[int],
-        eps: float | None = None,
-        elementwise_affine: bool = True,
-        *,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
+        self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True,
+        *, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
         self.normalized_shape = _normalized_shape("RMSNorm", normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight, _ = scale_and_shift(self.normalized_shape, elementwise_affine, False, dtype)
@@ -190,15 +181,9 @@ class GroupNorm(Module):
     couples_samples = False
 
     def __init__(
-        self,
-        num_groups: int,
-        num_channels: int,
-        eps: float = 1e-5,
-        affine: bool = True,
-        *,
-        bias: bool = True,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True,
+        *, bias: bool = True, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
         require_sizes("GroupNorm", num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
             raise ShapeError(f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}.")
@@ -230,16 +215,9 @@ class ChannelNorm(Module):
     inputs: ClassVar[tuple[str, ...]]  # the axes that an input may have, each a letter
 
     def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        *,
-        bias: bool = True,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+        track_running_stats: bool = True, *, bias: bool = True, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
         require_sizes(type(self).__name__, num_features=num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
@@ -351,16 +329,9 @@ class InstanceNorm(ChannelNorm):
     """What `InstanceNorm1D` and `InstanceNorm2D` do: see there."""
 
     def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = False,
-        track_running_stats: bool = False,
-        *,
-        bias: bool = True,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = False,
+        track_running_stats: bool = False, *, bias: bool = True, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias, dtype=dtype)
 
     @by_settings
@@ -372,16 +343,9 @@ class InstanceNorm(ChannelNorm):
         """Apply `ops.instance_norm`, to one image as to a batch of one."""
         require_batch(type(self).__name__, shape_of(x), len(self.inputs[0]))
         alone = "N" not in self.axes_of(x)
-        out = ops.instance_norm(
-            ops.expand_dims(x, 0) if alone else x,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training or not self.track_running_stats,
-            self.momentum or 0.0,
-            self.eps,
-        )
+        images = ops.expand_dims(x, 0) if alone else x
+        settings = (self.training or not self.track_running_stats, self.momentum or 0.0, self.eps)
+        out = ops.instance_norm(images, self.running_mean, self.running_var, self.weight, self.bias, *settings)
         return ops.squeeze(out, 0) if alone else out
 
 

@@ -24,13 +24,8 @@ FILLINGS = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "cir
 def pad_images(name: str, x: Any, border: Sequence[tuple[int, int]], mode: str, value: float = 0) -> Any:
     """Return x with a border (before, after) around each of its last axes, filled by one of the modes of `ops.pad`.
 
-    As in PyTorch, x is reflected as it was before it is cropped, and continued in a circle as it is afterwards.
-
-    Raises
-    ------
-    ShapeError
-        Where x has too few axes, nothing is left of it, or it is too small to fill the border: a reflection is less
-        wide than x, a circle goes around once.
+    As in PyTorch, x is reflected as it was before it is cropped, and continued in a circle as it is afterwards. A
+    reflection is less wide than x, a circle goes around once.
     """
     if np.ndim(x) < len(border):
         raise ShapeError(f"{name}: the border is one of {len(border)} axes, and the input has the shape {np.shape(x)}.")
@@ -76,18 +71,16 @@ class _Pad(Module):
         return pad_images(type(self).__name__, x, border, self.mode, self.value)
 
     def extra_repr(self) -> str:
-        """Return the border."""
-        return f"{self.padding}"
+        """Return the border, and what it holds where that is a setting."""
+        return super().extra_repr() or f"{self.padding}"
 
 
 class _ConstantPad(_Pad):
+    _shown = ("padding", "value")
+
     def __init__(self, padding: int | Sequence[int], value: float) -> None:
         super().__init__(padding)
         self.value = value
-
-    def extra_repr(self) -> str:
-        """Return the border and what it holds."""
-        return f"padding={self.padding}, value={self.value}"
 
 
 class ConstantPad2D(_ConstantPad):

@@ -9,11 +9,10 @@ import numpy as np
 from tinygrad_edu import ops
 from tinygrad_edu.engine import shape_of, values_of
 from tinygrad_edu.errors import DTypeError, ShapeError
-from tinygrad_edu.nn.convolution import Numbers, size_between
+from tinygrad_edu.nn.convolution import Numbers, per_axis, size_between
 from tinygrad_edu.nn.module import Module
 from tinygrad_edu.nn.sharding import require_batch
 from tinygrad_edu.ops.adaptive_pooling import Wanted
-from tinygrad_edu.ops.sliding_windows import pair, single
 
 __all__ = [
     "AdaptiveAvgPool1D", "AdaptiveAvgPool2D", "AdaptiveMaxPool1D", "AdaptiveMaxPool2D", "AvgPool1D", "AvgPool2D",
@@ -26,48 +25,34 @@ class _Pool(Module):
 
     axes = 2
     function: Callable[..., Any]
-    shown: tuple[str, ...] = ("kernel_size", "stride", "padding")
+    _shown: tuple[str, ...] = ("kernel_size", "stride", "padding")
     kernel_size: Numbers
     stride: Numbers | None
 
     def _keep(self, **window: Numbers | None) -> None:
         for name, value in window.items():
             if value is not None:
-                self._numbers(value, name)  # which says what is wrong with it
+                per_axis(self, name, value)  # which says what is wrong with it
             setattr(self, name, value)
-
-    def _numbers(self, value: Any, name: str) -> tuple[int, ...]:
-        """Return the number that a setting is for each axis."""
-        where, least = f"{type(self).__name__}: {name}", int(name != "padding")
-        return pair(value, where, least) if self.axes == 2 else (single(value, where, least),)
-
-    def extra_repr(self) -> str:
-        """Return the settings."""
-        return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
 
 
 class _MaxPool(_Pool):
     """What `MaxPool1D` and `MaxPool2D` have in common."""
 
     couples_samples = False
-    shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+    _shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     def __init__(
-        self,
-        kernel_size: Numbers,
-        stride: Numbers | None = None,
-        padding: Numbers = 0,
-        dilation: Numbers = 1,
-        return_indices: bool = False,
-        ceil_mode: bool = False,
-    ) -> None:
+        self, kernel_size: Numbers, stride: Numbers | None = None, padding: Numbers = 0, dilation: Numbers = 1,
+        return_indices: bool = False, ceil_mode: bool = False,
+    ) -> None:  # fmt: skip
         stride = kernel_size if stride is None else stride
         self._keep(kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
     def forward(self, x: Any) -> Any:
         """Apply `ops.max_pool2d`, or that of rows."""
-        window: Any = [getattr(self, name) for name in self.shown]
+        window: Any = [getattr(self, name) for name in self._shown]
         return type(self).function(x, *window, return_indices=self.return_indices)
 
 
@@ -116,21 +101,16 @@ class _AvgPool(_Pool):
     couples_samples = False
 
     def __init__(
-        self,
-        kernel_size: Numbers,
-        stride: Numbers | None = None,
-        padding: Numbers = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: int | None = None,
-    ) -> None:
+        self, kernel_size: Numbers, stride: Numbers | None = None, padding: Numbers = 0, ceil_mode: bool = False,
+        count_include_pad: bool = True, divisor_override: int | None = None,
+    ) -> None:  # fmt: skip
         self._keep(kernel_size=kernel_size, stride=kernel_size if stride is None else stride, padding=padding)
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
         self.divisor_override = divisor_override
 
     def forward(self, x: Any) -> Any:
         """Apply `ops.avg_pool2d`, or that of rows."""
-        window: Any = [getattr(self, name) for name in self.shown]
+        window: Any = [getattr(self, name) for name in self._shown]
         return type(self).function(x, *window, self.ceil_mode, self.count_include_pad, self.divisor_override)
 
 
@@ -175,16 +155,12 @@ class AvgPool1D(_AvgPool):
     function = staticmethod(ops.avg_pool1d)
 
     def __init__(
-        self,
-        kernel_size: Numbers,
-        stride: Numbers | None = None,
-        padding: Numbers = 0,
-        ceil_mode: bool = False,
+        self, kernel_size: Numbers, stride: Numbers | None = None, padding: Numbers = 0, ceil_mode: bool = False,
         count_include_pad: bool = True,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
-        for name in self.shown:  # in tuples, as in PyTorch for this layer alone
-            setattr(self, name, self._numbers(getattr(self, name), name))
+        for name in self._shown:  # in tuples, as in PyTorch for this layer alone
+            setattr(self, name, per_axis(self, name, getattr(self, name)))
 
 
 class _LPPool(_Pool):
@@ -193,7 +169,7 @@ class _LPPool(_Pool):
     couples_samples = False
     mean: Callable[..., Any]
     greatest: Callable[..., Any]
-    shown = ("norm_type", "kernel_size", "stride", "ceil_mode")
+    _shown = ("norm_type", "kernel_size", "stride", "ceil_mode")
 
     def __init__(
         self, norm_type: float, kernel_size: Numbers, stride: Numbers | None = None, ceil_mode: bool = False
@@ -211,7 +187,7 @@ class _LPPool(_Pool):
             return greatest(ops.abs(x), **window) if p > 0 else -greatest(-ops.abs(x), **window)
         means = mean(ops.power(x, p), **window)
         zero = values_of(means) == 0  # where the root has no finite derivative
-        sums = ops.masked_fill(means, zero, 1.0) * math.prod(self._numbers(self.kernel_size, "kernel_size"))
+        sums = ops.masked_fill(means, zero, 1.0) * math.prod(per_axis(self, "kernel_size", self.kernel_size))
         return ops.masked_fill(ops.power(sums, 1 / p), zero, 0.0)
 
 
@@ -260,6 +236,7 @@ class _AdaptivePool(Module):
 
     couples_samples = False
     function: Callable[..., Any]
+    _shown = ("output_size",)
 
     def __init__(self, output_size: Wanted) -> None:
         self.output_size = output_size
@@ -267,10 +244,6 @@ class _AdaptivePool(Module):
     def forward(self, x: Any) -> Any:
         """Apply the function of this layer."""
         return type(self).function(x, self.output_size)
-
-    def extra_repr(self) -> str:
-        """Return the size."""
-        return f"output_size={self.output_size}"
 
 
 class AdaptiveAvgPool2D(_AdaptivePool):
@@ -363,7 +336,7 @@ class _MaxUnpool(_Pool):
         return ops.reshape(images, (*others, *size))
 
     def _size(self, shape: tuple[int, ...], output_size: Sequence[int] | None) -> tuple[int, ...]:
-        kernel, stride, padding = (self._numbers(getattr(self, name), name) for name in self.shown)
+        kernel, stride, padding = (per_axis(self, name, getattr(self, name)) for name in self._shown)
         each = zip(shape[-self.axes :], kernel, stride, padding, strict=True)
         usual = tuple((n - 1) * s + k - 2 * p for n, k, s, p in each)
         least, most = (tuple(n + sign * (s - 1) for n, s in zip(usual, stride, strict=True)) for sign in (-1, 1))

@@ -1,7 +1,6 @@
 """Recurrent layers RNN, LSTM and GRU, and their cells."""
 
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tinygrad_edu import ops
+from tinygrad_edu.caller import warn_caller
 from tinygrad_edu.engine import Tensor, shape_of
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.nn import init
@@ -20,8 +20,6 @@ from tinygrad_edu.ops.recurrent import KINDS, over_time
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell", "pad_sequence"]
 
-ParameterShapes = dict[str, tuple[int, ...] | None]
-
 
 def _mode(layer: str, nonlinearity: str) -> str:
     if nonlinearity not in ("tanh", "relu"):
@@ -29,10 +27,16 @@ def _mode(layer: str, nonlinearity: str) -> str:
     return f"RNN_{nonlinearity.upper()}"
 
 
-def _draw(module: Module, shapes: ParameterShapes, bound: float, rng: Any, dtype: DTypeLike) -> None:
-    """Give a module parameters of these names, drawn from [-bound, bound); None where there is no shape."""
+def _draw(module: Any, suffix: str, inputs: int, proj_size: int, rng: np.random.Generator, dtype: DTypeLike) -> None:
+    """Give a module the parameters of one direction of a layer, whose names end with the suffix."""
+    gates, shown = KINDS[module.mode].gates * module.hidden_size, proj_size or module.hidden_size
+    biases = (gates,) if module.bias else None
+    shapes = {"weight_ih": (gates, inputs), "weight_hh": (gates, shown), "bias_ih": biases, "bias_hh": biases}
+    if proj_size:
+        shapes["weight_hr"] = (shown, module.hidden_size)
     for name, shape in shapes.items():
-        setattr(module, name, None if shape is None else init.uniform(shape, bound, rng, dtype))
+        drawn = None if shape is None else init.uniform(shape, 1 / math.sqrt(module.hidden_size), rng, dtype)
+        setattr(module, f"{name}{suffix}", drawn)
 
 
 def _states(layer: str, hx: Any, shapes: Sequence[tuple[int, ...]], dtype: Any) -> list[Any]:
@@ -58,65 +62,42 @@ def _states(layer: str, hx: Any, shapes: Sequence[tuple[int, ...]], dtype: Any) 
 class _Recurrent(Module):
     """What RNN, LSTM and GRU have in common: layers upon layers, directions side by side, and their parameters."""
 
+    mode: str
+    proj_size = 0
+
     def __init__(
-        self,
-        mode: str,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int,
-        bias: bool,
-        batch_first: bool,
-        dropout: float,
-        bidirectional: bool,
-        proj_size: int,
-        rng: np.random.Generator | None,
-        dtype: DTypeLike,
-    ) -> None:
-        self.mode, self.input_size, self.hidden_size, self.num_layers = mode, input_size, hidden_size, num_layers
-        self.bias, self.batch_first, self.bidirectional, self.proj_size = bias, batch_first, bidirectional, proj_size
+        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
+        dropout: float = 0.0, bidirectional: bool = False,
+        *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
+        self.input_size, self.hidden_size, self.num_layers, self.bias = input_size, hidden_size, num_layers, bias
+        self.batch_first, self.bidirectional = batch_first, bidirectional
         self.dropout, self.rng = Dropout(dropout).p, init.generator_or_new(rng)
         self._check_settings()
         for layer in range(num_layers):
+            inputs = (self.proj_size or hidden_size) * len(self._suffixes(layer)) if layer else input_size
             for suffix in self._suffixes(layer):
-                shapes = {f"{name}{suffix}": shape for name, shape in self._shapes(layer).items()}
-                _draw(self, shapes, 1 / math.sqrt(hidden_size), self.rng, dtype)
+                _draw(self, suffix, inputs, self.proj_size, self.rng, dtype)
 
     def _check_settings(self) -> None:
         name, proj = type(self).__name__, self.proj_size
-        require_sizes(
-            name, input_size=self.input_size, hidden_size=self.hidden_size, num_layers=self.num_layers,
-            **({"proj_size": proj} if proj != 0 else {}),
-        )  # fmt: skip
+        sizes = ("input_size", "hidden_size", "num_layers", *(("proj_size",) if proj != 0 else ()))
+        require_sizes(name, **{size: getattr(self, size) for size in sizes})
         if proj >= self.hidden_size:
             raise ShapeError(
                 f"{name}: proj_size is less than hidden_size, which is {self.hidden_size}, and not {proj}."
             )
         if self.dropout > 0 and self.num_layers == 1:
-            warnings.warn(
-                f"{name}: dropout={self.dropout} is between layers, and num_layers=1 has none between: put a "
-                f"Dropout after it.",
-                stacklevel=4,
-            )
+            what = f"{name}: dropout={self.dropout} is between layers, and num_layers=1 has none between"
+            warn_caller(f"{what}: put a Dropout after it.", UserWarning)
 
     def _suffixes(self, layer: int) -> list[str]:
         """Return what the names of a layer's parameters end with, of each direction."""
         return [f"_l{layer}", f"_l{layer}_reverse"][: 2 if self.bidirectional else 1]
 
-    def _shapes(self, layer: int) -> ParameterShapes:
-        """Return the shape of each parameter of a direction of a layer."""
-        gates, shown = KINDS[self.mode].gates * self.hidden_size, self.proj_size or self.hidden_size
-        inputs = shown * len(self._suffixes(layer)) if layer else self.input_size
-        biases = (gates,) if self.bias else None
-        shapes: ParameterShapes = {
-            "weight_ih": (gates, inputs),
-            "weight_hh": (gates, shown),
-            "bias_ih": biases,
-            "bias_hh": biases,
-        }
-        return shapes | ({"weight_hr": (shown, self.hidden_size)} if self.proj_size else {})
-
     def _parameters_of(self, suffix: str) -> list[Any]:
-        return [getattr(self, f"{name}{suffix}") for name in self._shapes(0)]
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", *(("weight_hr",) if self.proj_size else ()))
+        return [getattr(self, f"{name}{suffix}") for name in names]
 
     @property
     def all_weights(self) -> list[list[Tensor]]:
@@ -191,16 +172,8 @@ class _Recurrent(Module):
 
     def extra_repr(self) -> str:
         """Return the sizes, and the settings that are not the usual ones."""
-        usual = {
-            "proj_size": 0,
-            "num_layers": 1,
-            "bias": True,
-            "batch_first": False,
-            "dropout": 0,
-            "bidirectional": False,
-        }
-        others = [f"{name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value]
-        return ", ".join([f"{self.input_size}, {self.hidden_size}", *others])
+        unusual = self._unusual(proj_size=0, num_layers=1, bias=True, batch_first=False, dropout=0, bidirectional=False)
+        return f"{self.input_size}, {self.hidden_size}{unusual}"
 
 
 class RNN(_Recurrent):
@@ -263,23 +236,13 @@ class RNN(_Recurrent):
     """
 
     def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        nonlinearity: str = "tanh",
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        *,
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
-        self.nonlinearity, mode = nonlinearity, _mode("RNN", nonlinearity)
-        super().__init__(
-            mode, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, rng, dtype
-        )
+        self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh", bias: bool = True,
+        batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False,
+        *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
+        self.nonlinearity, self.mode = nonlinearity, _mode("RNN", nonlinearity)
+        settings = (num_layers, bias, batch_first, dropout, bidirectional)
+        super().__init__(input_size, hidden_size, *settings, rng=rng, dtype=dtype)
 
 
 class LSTM(_Recurrent):
@@ -312,33 +275,16 @@ class LSTM(_Recurrent):
     ((5, 2, 8), (2, 2, 4), (2, 2, 4))
     """
 
+    mode = "LSTM"
+
     def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        proj_size: int = 0,
-        *,
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
-        super().__init__(
-            "LSTM",
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            proj_size,
-            rng,
-            dtype,
-        )
+        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
+        dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0,
+        *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
+        self.proj_size = proj_size
+        settings = (num_layers, bias, batch_first, dropout, bidirectional)
+        super().__init__(input_size, hidden_size, *settings, rng=rng, dtype=dtype)
 
 
 class GRU(_Recurrent):
@@ -362,22 +308,7 @@ class GRU(_Recurrent):
     ((2, 5, 4), (1, 2, 4))
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        *,
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
-        super().__init__(
-            "GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, 0, rng, dtype
-        )
+    mode = "GRU"
 
 
 def pad_sequence(
@@ -420,27 +351,19 @@ class _Cell(Module):
     """What the cells have in common: the parameters of one layer, and one step."""
 
     couples_samples = False
+    mode: str
     weight_ih: Tensor
     weight_hh: Tensor
     bias_ih: Tensor | None
     bias_hh: Tensor | None
 
     def __init__(
-        self,
-        mode: str,
-        input_size: int,
-        hidden_size: int,
-        bias: bool,
-        rng: np.random.Generator | None,
-        dtype: DTypeLike,
-    ) -> None:
+        self, input_size: int, hidden_size: int, bias: bool = True,
+        *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
         require_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
-        self.mode, self.input_size, self.hidden_size, self.bias = mode, input_size, hidden_size, bias
-        gates = KINDS[mode].gates * hidden_size
-        biases = (gates,) if bias else None
-        shapes: ParameterShapes = {"weight_ih": (gates, input_size), "weight_hh": (gates, hidden_size)}
-        shapes |= {"bias_ih": biases, "bias_hh": biases}
-        _draw(self, shapes, 1 / math.sqrt(hidden_size), init.generator_or_new(rng), dtype)
+        self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
+        _draw(self, "", input_size, 0, init.generator_or_new(rng), dtype)
 
     def forward(self, x: Any, hx: Any = None) -> Any:
         """Return the state after one step: of (N, input_size), (N, hidden_size); and the same without N.
@@ -462,8 +385,8 @@ class _Cell(Module):
 
     def extra_repr(self) -> str:
         """Return the sizes, and the settings that are not the usual ones."""
-        others = "" if self.bias else ", bias=False"
-        return f"{self.input_size}, {self.hidden_size}{others}" + (", nonlinearity=relu" if "RELU" in self.mode else "")
+        nonlinearity = ", nonlinearity=relu" if "RELU" in self.mode else ""
+        return f"{self.input_size}, {self.hidden_size}{self._unusual(bias=True)}{nonlinearity}"
 
 
 class RNNCell(_Cell):
@@ -490,17 +413,11 @@ class RNNCell(_Cell):
     """
 
     def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        nonlinearity: str = "tanh",
-        *,
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
-        self.nonlinearity, mode = nonlinearity, _mode("RNNCell", nonlinearity)
-        super().__init__(mode, input_size, hidden_size, bias, rng, dtype)
+        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh",
+        *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
+        self.nonlinearity, self.mode = nonlinearity, _mode("RNNCell", nonlinearity)
+        super().__init__(input_size, hidden_size, bias, rng=rng, dtype=dtype)
 
 
 class LSTMCell(_Cell):
@@ -518,16 +435,7 @@ class LSTMCell(_Cell):
     ((2, 4), (2, 4))
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        *,
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
-        super().__init__("LSTM", input_size, hidden_size, bias, rng, dtype)
+    mode = "LSTM"
 
 
 class GRUCell(_Cell):
@@ -544,13 +452,4 @@ class GRUCell(_Cell):
     (2, 4)
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        *,
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
-        super().__init__("GRU", input_size, hidden_size, bias, rng, dtype)
+    mode = "GRU"

@@ -20,13 +20,7 @@ def encoded(arrays: Mapping[str, ndarray]) -> bytes:
 
 
 def decoded(content: bytes) -> dict[str, ndarray]:
-    """Return the arrays in the content of a safetensors file; bfloat16, which NumPy lacks, as float32.
-
-    Raises
-    ------
-    DataError
-        It is not of that format, or an array has a dtype that NumPy lacks.
-    """
+    """Return the arrays in the content of a safetensors file; bfloat16, which NumPy lacks, as float32."""
     safetensors = package()
     try:
         parts = safetensors.deserialize(content)
@@ -42,24 +36,12 @@ def decoded(content: bytes) -> dict[str, ndarray]:
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, ndarray]) -> None:
-    """Write arrays by name into a safetensors file, in one step: the old file stays until the new one is whole.
-
-    Raises
-    ------
-    DataError
-        The file cannot be written.
-    """
+    """Write arrays by name into a safetensors file, in one step: the old file stays until the new one is whole."""
     write_result("the weights", path, encoded(arrays))
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, ndarray]:
-    """Return the arrays in a safetensors file by name.
-
-    Raises
-    ------
-    DataError
-        The file cannot be read, or is not of that format.
-    """
+    """Return the arrays in a safetensors file by name, or raise DataError for a file of which they cannot be read."""
     try:
         with open_regular(path) as file:
             return decoded(file.read())

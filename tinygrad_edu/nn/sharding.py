@@ -8,8 +8,8 @@ from tinygrad_edu.engine import Storage, guard
 from tinygrad_edu.names import KeywordHints
 
 __all__ = [
-    "SETS_ATTRIBUTE", "ShardAware", "WholeBatchNeeded", "by_settings", "in_shard", "needs_whole_batch",
-    "require_batch", "shard_forward", "was_made_in_shard",
+    "SETS_ATTRIBUTE", "ShardAware", "WholeBatchNeeded", "by_settings", "is_shared_with_shards", "needs_whole_batch",
+    "require_batch", "shard_forward",
 ]  # fmt: skip
 
 SETS_ATTRIBUTE = "its forward sets the attribute"  # the reason of `Module.__setattr__`, which `check_module` knows
@@ -23,31 +23,22 @@ class WholeBatchNeeded(BaseException):
 class shard_forward:  # noqa: N801 (used like a function)
     """Compute the forward of a shard inside: ``with shard_forward(): ...``.
 
+    It raises `WholeBatchNeeded` if a call needed the whole batch, also where the code around it caught the signal.
+
     Parameters
     ----------
     name : str
         What computes it, for messages.
     state : collection of Storage
         The memory of the parameters and buffers, which the forward of a shard may not write to.
-
-    Attributes
-    ----------
-    reason : str or None
-        Why it needs the whole batch.
-    made : set of int
-        The ids of the modules that the forward made. It may set their attributes: no other thread has them.
-
-    Raises
-    ------
-    WholeBatchNeeded
-        A call needed the whole batch, also where the code around it caught the signal.
     """
 
     __slots__ = ("made", "name", "reason", "state", "token")
 
     def __init__(self, name: str = "the model", state: Collection[Storage] = ()) -> None:
-        self.name, self.state, self.made = name, state, set[int]()
-        self.reason: str | None = None
+        self.name, self.state = name, state
+        self.made = set[int]()  # the ids of the modules that it made, and may change: no other thread has them
+        self.reason: str | None = None  # why it needs the whole batch
 
     def __enter__(self) -> Self:
         self.token = guard.set(self)
@@ -70,11 +61,6 @@ class shard_forward:  # noqa: N801 (used like a function)
 
 def _current() -> shard_forward | None:
     return guard.get()  # type: ignore[return-value] # nothing else guards
-
-
-def in_shard() -> bool:
-    """Return whether this thread or task computes the forward of a shard."""
-    return guard.get() is not None
 
 
 def needs_whole_batch(reason: str) -> None:
@@ -127,7 +113,7 @@ class ShardAware(KeywordHints):
         return module
 
 
-def was_made_in_shard(module: Any) -> bool:
-    """Return whether the forward of a shard under way made this module."""
+def is_shared_with_shards(module: Any) -> bool:
+    """Return whether the forward of a shard is under way, and did not make this module itself."""
     shard = _current()
-    return shard is not None and id(module) in shard.made
+    return shard is not None and id(module) not in shard.made

@@ -71,24 +71,16 @@ def _write(pairs: list[tuple[Tensor, NDArray[Any]]]) -> None:
 def _read(name: str, value: Any) -> NDArray[Any]:
     """Copy a saved value: it may be a view of the very memory that is to be written."""
     try:
-        return np.array(_float32_of_bfloat16(np.asarray(_in_numpys_reach(values_of(value)))))
+        found = values_of(value)
+        if hasattr(found, "detach"):  # PyTorch's; NumPy reads no parameter, no memory of a GPU, and no bfloat16
+            found = found.detach().cpu()
+            found = found.float() if str(found.dtype) == "torch.bfloat16" else found
+        array = np.asarray(found)
+        return np.array(array, np.float32 if array.dtype.name == "bfloat16" else None)  # which ml_dtypes adds to NumPy
     except Exception as error:
         raise StateDictError(
             f"load_state_dict: NumPy cannot read {name}, a {type(value).__name__}: {error} Nothing was loaded."
         ) from error
-
-
-def _in_numpys_reach(value: Any) -> Any:
-    """Return a PyTorch tensor as one that NumPy can read: no parameter, in main memory, and not of bfloat16."""
-    if not hasattr(value, "detach"):
-        return value
-    value = value.detach().cpu()
-    return value.float() if str(value.dtype) == "torch.bfloat16" else value
-
-
-def _float32_of_bfloat16(array: NDArray[Any]) -> NDArray[Any]:
-    """Widen what the package ml_dtypes adds to NumPy: each bfloat16 is a float32."""
-    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
 def _cast(array: NDArray[Any], dtype: Any) -> NDArray[Any]:

@@ -51,20 +51,11 @@ class _Layer(Module):
     dropout2: Dropout
 
     def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: _Activation = ops.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        *,
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
+        self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
+        activation: _Activation = ops.relu, layer_norm_eps: float = 1e-5, batch_first: bool = False,
+        norm_first: bool = False, bias: bool = True,
+        *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
         function = _ACTIVATIONS.get(activation) if isinstance(activation, str) else activation
         if not callable(function) or isinstance(function, type):
             raise ValueError(f"{type(self).__name__}: activation is a function, 'relu' or 'gelu', not {activation!r}.")
@@ -204,16 +195,9 @@ class TransformerDecoderLayer(_Layer):
     dropout3: Dropout
 
     def forward(
-        self,
-        tgt: Any,
-        memory: Any,
-        tgt_mask: Any = None,
-        memory_mask: Any = None,
-        tgt_key_padding_mask: Any = None,
-        memory_key_padding_mask: Any = None,
-        tgt_is_causal: bool = False,
-        memory_is_causal: bool = False,
-    ) -> Any:
+        self, tgt: Any, memory: Any, tgt_mask: Any = None, memory_mask: Any = None, tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None, tgt_is_causal: bool = False, memory_is_causal: bool = False,
+    ) -> Any:  # fmt: skip
         """Map a sequence, given a memory of the length S, to the same shape.
 
         Parameters
@@ -256,10 +240,8 @@ class _Stack(Module):
 
 def _twin(layer: Module) -> Module:
     """Return a deep copy that draws from the same Generators: one each would drop the same in every layer."""
-    rngs = [
-        value for module in layer.modules() for value in vars(module).values() if isinstance(value, np.random.Generator)
-    ]
-    return deepcopy(layer, {id(rng): rng for rng in rngs})
+    attributes = [value for module in layer.modules() for value in vars(module).values()]
+    return deepcopy(layer, {id(value): value for value in attributes if isinstance(value, np.random.Generator)})
 
 
 class TransformerEncoder(_Stack):
@@ -295,13 +277,9 @@ class TransformerEncoder(_Stack):
     couples_samples = children_couple_samples
 
     def __init__(
-        self,
-        encoder_layer: Module,
-        num_layers: int,
-        norm: Module | None = None,
-        enable_nested_tensor: bool = True,
+        self, encoder_layer: Module, num_layers: int, norm: Module | None = None, enable_nested_tensor: bool = True,
         mask_check: bool = True,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(encoder_layer, num_layers, norm)
         self.enable_nested_tensor, self.mask_check = enable_nested_tensor, mask_check
 
@@ -346,27 +324,15 @@ class TransformerDecoder(_Stack):
         super().__init__(decoder_layer, num_layers, norm)
 
     def forward(
-        self,
-        tgt: Any,
-        memory: Any,
-        tgt_mask: Any = None,
-        memory_mask: Any = None,
-        tgt_key_padding_mask: Any = None,
-        memory_key_padding_mask: Any = None,
-        tgt_is_causal: bool | None = None,
-        memory_is_causal: bool = False,
-    ) -> Any:
+        self, tgt: Any, memory: Any, tgt_mask: Any = None, memory_mask: Any = None, tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None, tgt_is_causal: bool | None = None, memory_is_causal: bool = False,
+    ) -> Any:  # fmt: skip
         """Pass a sequence through all layers, each with the memory and the masks of `TransformerDecoderLayer`."""
         return self._through(
-            tgt,
-            memory,
-            tgt_mask=tgt_mask,
-            memory_mask=memory_mask,
-            tgt_key_padding_mask=tgt_key_padding_mask,
-            memory_key_padding_mask=memory_key_padding_mask,
-            tgt_is_causal=bool(tgt_is_causal),
+            tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,
+            memory_key_padding_mask=memory_key_padding_mask, tgt_is_causal=bool(tgt_is_causal),
             memory_is_causal=memory_is_causal,
-        )
+        )  # fmt: skip
 
 
 class Transformer(Module):
@@ -404,43 +370,21 @@ class Transformer(Module):
     decoder: Any
 
     def __init__(
-        self,
-        d_model: int = 512,
-        nhead: int = 8,
-        num_encoder_layers: int = 6,
-        num_decoder_layers: int = 6,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: _Activation = ops.relu,
-        custom_encoder: Module | None = None,
-        custom_decoder: Module | None = None,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        *,
-        rng: np.random.Generator | None = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
+        self, d_model: int = 512, nhead: int = 8, num_encoder_layers: int = 6, num_decoder_layers: int = 6,
+        dim_feedforward: int = 2048, dropout: float = 0.1, activation: _Activation = ops.relu,
+        custom_encoder: Module | None = None, custom_decoder: Module | None = None, layer_norm_eps: float = 1e-5,
+        batch_first: bool = False, norm_first: bool = False, bias: bool = True,
+        *, rng: np.random.Generator | None = None, dtype: DTypeLike = np.float32,
+    ) -> None:  # fmt: skip
         rng = init.generator_or_new(rng)
-        sizes: Any = (
-            d_model,
-            nhead,
-            dim_feedforward,
-            dropout,
-            activation,
-            layer_norm_eps,
-            batch_first,
-            norm_first,
-            bias,
-        )
+        settings: Any = (dropout, activation, layer_norm_eps, batch_first, norm_first, bias)
         for name, custom, layer, stack, count in (
             ("encoder", custom_encoder, TransformerEncoderLayer, TransformerEncoder, num_encoder_layers),
             ("decoder", custom_decoder, TransformerDecoderLayer, TransformerDecoder, num_decoder_layers),
         ):
             if custom is None:
                 norm = LayerNorm(d_model, eps=layer_norm_eps, bias=bias, dtype=dtype)
-                custom = stack(layer(*sizes, rng=rng, dtype=dtype), count, norm)
+                custom = stack(layer(d_model, nhead, dim_feedforward, *settings, rng=rng, dtype=dtype), count, norm)
             setattr(self, name, custom)
         for parameter in self.parameters():
             if parameter.ndim > 1:
@@ -448,19 +392,10 @@ class Transformer(Module):
         self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
 
     def forward(
-        self,
-        src: Any,
-        tgt: Any,
-        src_mask: Any = None,
-        tgt_mask: Any = None,
-        memory_mask: Any = None,
-        src_key_padding_mask: Any = None,
-        tgt_key_padding_mask: Any = None,
-        memory_key_padding_mask: Any = None,
-        src_is_causal: bool | None = None,
-        tgt_is_causal: bool | None = None,
-        memory_is_causal: bool = False,
-    ) -> Any:
+        self, src: Any, tgt: Any, src_mask: Any = None, tgt_mask: Any = None, memory_mask: Any = None,
+        src_key_padding_mask: Any = None, tgt_key_padding_mask: Any = None, memory_key_padding_mask: Any = None,
+        src_is_causal: bool | None = None, tgt_is_causal: bool | None = None, memory_is_causal: bool = False,
+    ) -> Any:  # fmt: skip
         """Return what the decoder makes of `tgt`, given what the encoder makes of `src`.
 
         The inputs and masks are those of `TransformerEncoder` and `TransformerDecoder`, by their names. To predict each
@@ -468,15 +403,10 @@ class Transformer(Module):
         """
         memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal)
         return self.decoder(
-            tgt,
-            memory,
-            tgt_mask=tgt_mask,
-            memory_mask=memory_mask,
-            tgt_key_padding_mask=tgt_key_padding_mask,
-            memory_key_padding_mask=memory_key_padding_mask,
-            tgt_is_causal=tgt_is_causal,
+            tgt, memory, tgt_mask=tgt_mask, memory_mask=memory_mask, tgt_key_padding_mask=tgt_key_padding_mask,
+            memory_key_padding_mask=memory_key_padding_mask, tgt_is_causal=tgt_is_causal,
             memory_is_causal=memory_is_causal,
-        )
+        )  # fmt: skip
 
     @staticmethod
     def generate_square_subsequent_mask(sz: int, dtype: DTypeLike = np.float32) -> Tensor:

@@ -47,13 +47,9 @@ class Upsample(Module):
     couples_samples = False
 
     def __init__(
-        self,
-        size: Numbers | None = None,
-        scale_factor: Factor = None,
-        mode: str = "nearest",
-        align_corners: bool | None = None,
-        recompute_scale_factor: bool | None = None,
-    ) -> None:
+        self, size: Numbers | None = None, scale_factor: Factor = None, mode: str = "nearest",
+        align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
+    ) -> None:  # fmt: skip
         if isinstance(scale_factor, tuple | list):
             self.scale_factor: Factor = tuple(map(float, scale_factor))
         else:
@@ -91,16 +87,11 @@ class _Shuffle(Module):
 
     couples_samples = False
     function: Callable[..., Any]
-    setting: str
 
     def forward(self, x: Any) -> Any:
         """Apply the function."""
         require_batch(type(self).__name__, shape_of(x), 3)
-        return type(self).function(x, getattr(self, self.setting))
-
-    def extra_repr(self) -> str:
-        """Return the setting."""
-        return f"{self.setting}={getattr(self, self.setting)}"
+        return type(self).function(x, getattr(self, self._shown[0]))
 
 
 class PixelShuffle(_Shuffle):
@@ -114,7 +105,7 @@ class PixelShuffle(_Shuffle):
             [2., 3.]]])
     """
 
-    function, setting = staticmethod(ops.pixel_shuffle), "upscale_factor"
+    function, _shown = staticmethod(ops.pixel_shuffle), ("upscale_factor",)
 
     def __init__(self, upscale_factor: int) -> None:
         self.upscale_factor = upscale_factor
@@ -123,7 +114,7 @@ class PixelShuffle(_Shuffle):
 class PixelUnshuffle(_Shuffle):
     """`ops.pixel_unshuffle` as a module: the inverse of `PixelShuffle`, with r = `downscale_factor`."""
 
-    function, setting = staticmethod(ops.pixel_unshuffle), "downscale_factor"
+    function, _shown = staticmethod(ops.pixel_unshuffle), ("downscale_factor",)
 
     def __init__(self, downscale_factor: int) -> None:
         self.downscale_factor = downscale_factor
@@ -132,7 +123,7 @@ class PixelUnshuffle(_Shuffle):
 class ChannelShuffle(_Shuffle):
     """`ops.channel_shuffle` as a module: interleave the channels of `groups` groups of (N, C, ...)."""
 
-    function, setting = staticmethod(ops.channel_shuffle), "groups"
+    function, _shown = staticmethod(ops.channel_shuffle), ("groups",)
 
     def __init__(self, groups: int) -> None:
         self.groups = groups

@@ -10,8 +10,8 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor
-from tinygrad_edu.errors import DTypeError, ReadOnlyError
-from tinygrad_edu.optim.groups import as_list
+from tinygrad_edu.errors import ReadOnlyError
+from tinygrad_edu.optim.groups import as_parameters
 
 __all__ = ["clip_grad_norm", "clip_grad_value"]
 
@@ -98,10 +98,8 @@ def clip_grad_value(parameters: Iterable[Tensor] | Tensor, clip_value: float) ->
 
 def _gradients(where: str, parameters: Any) -> list[ndarray]:
     """Return the gradients of parameters, or raise for one that cannot be changed."""
-    found = [parameters] if isinstance(parameters, Tensor) else as_list(where, parameters)
+    found = as_parameters(where, [parameters] if isinstance(parameters, Tensor) else parameters)
     for k, p in enumerate(found):
-        if not isinstance(p, Tensor):
-            raise DTypeError(f"{where}: parameter {k} is a {type(p).__name__}, and must be a Tensor.")
         if p.grad is not None and not p.grad.flags.writeable:
             raise ReadOnlyError(
                 f"{where}: the gradient of parameter {k}, of shape {p.shape}, is in read-only memory: "

@@ -12,8 +12,8 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.engine import Tensor, refuse_read_only, values_of, writing
-from tinygrad_edu.errors import DTypeError, StateDictError
-from tinygrad_edu.optim.groups import as_list
+from tinygrad_edu.errors import StateDictError
+from tinygrad_edu.optim.groups import as_parameters
 
 
 class MovingAverage:
@@ -59,10 +59,7 @@ class MovingAverage:
     def __init__(self, parameters: Iterable[Tensor], decay: float = 0.999) -> None:
         if not (isinstance(decay, int | float | np.number) and 0 <= decay <= 1):
             raise ValueError(f"MovingAverage: decay is a number from 0 to 1, not {decay!r}.")
-        self.parameters, self.decay, self.n_averaged = as_list("MovingAverage", parameters), float(decay), 0
-        for k, p in enumerate(self.parameters):
-            if not isinstance(p, Tensor):
-                raise DTypeError(f"MovingAverage: parameter {k} is a {type(p).__name__}, and must be a Tensor.")
+        self.parameters, self.decay, self.n_averaged = as_parameters("MovingAverage", parameters), float(decay), 0
         if not self.parameters:
             raise ValueError("MovingAverage: there are no parameters to average.")
         self.averages = [p.numpy().copy() for p in self.parameters]

@@ -49,6 +49,19 @@ def as_list(where: str, params: Any) -> list[Any]:
     return list(params)
 
 
+def as_parameters(where: str, params: Any) -> list[Tensor]:
+    """Return parameters as a list, or raise DTypeError for one that is no Tensor."""
+    found = as_list(where, params)
+    for k, p in enumerate(found):
+        _require_tensor(where, f"parameter {k}", p)
+    return found
+
+
+def _require_tensor(where: str, label: str, p: Any) -> None:
+    if not isinstance(p, Tensor):
+        raise DTypeError(f"{where}: {label} is a {type(p).__name__}, and must be a Tensor.")
+
+
 def groups_of(where: str, params: Any) -> list[Any]:
     """Return the `params` argument of an optimizer as a list of groups."""
     given = as_list(where, params)
@@ -58,17 +71,7 @@ def groups_of(where: str, params: Any) -> list[Any]:
 
 
 def group_of(where: str, given: Any, defaults: Group) -> Group:
-    """Return a complete group: its parameters as a list, and the defaults for settings that it does not have.
-
-    Parameters
-    ----------
-    where : str
-        The name of the optimizer, for messages.
-    given : mapping
-        With ``"params"``: tensors, or pairs of a name and a tensor.
-    defaults : dict
-        The settings of the optimizer.
-    """
+    """Return a complete group: its parameters as a list, and the defaults for settings that it does not have."""
     if not isinstance(given, Mapping) or "params" not in given:
         raise DTypeError(f'{where}: a parameter group is a dict such as {{"params": [w], "lr": 0.1}}, not {given!r}.')
     for name in given.keys() - {"params", "param_names", INITIAL_LR, *defaults}:
@@ -80,6 +83,13 @@ def group_of(where: str, given: Any, defaults: Group) -> Group:
     return {**defaults, **group}
 
 
+def _unzipped(where: str, pairs: list[Any]) -> tuple[list[str], list[Any]]:
+    for pair in pairs:
+        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise DTypeError(f"{where}: parameters are either all pairs (name, tensor) or all tensors, not {pair!r}.")
+    return [name for name, _ in pairs], [p for _, p in pairs]
+
+
 def parameter_labels(groups: Iterable[Group], first: int = 0) -> list[str]:
     """Return the names of the parameters in messages: their numbers, counted from `first`, and names if known."""
     names = [name for group in groups for name in group.get("param_names") or [None] * len(group["params"])]
@@ -88,8 +98,7 @@ def parameter_labels(groups: Iterable[Group], first: int = 0) -> list[str]:
 
 def check_parameter(where: str, label: str, p: Any) -> None:
     """Raise unless `p` is a leaf that requires a gradient, or a frozen parameter, in writable memory."""
-    if not isinstance(p, Tensor):
-        raise DTypeError(f"{where}: {label} is a {type(p).__name__}, and must be a Tensor.")
+    _require_tensor(where, label, p)
     if not p.requires_grad and not p.frozen:
         raise NoGraphError(f"{where}: {label}, of shape {p.shape}, does not require a gradient.")
     if p.requires_grad:
@@ -101,29 +110,22 @@ def check_parameter(where: str, label: str, p: Any) -> None:
         )
 
 
-def check_unique(where: str, group: Group, taken: list[Tensor]) -> None:
-    """Raise if a parameter of the group occurs twice, or is in `taken`."""
-    seen = set(map(id, taken))
-    for k, p in enumerate(group["params"], len(taken)):
-        if id(p) in seen:
-            raise ValueError(
-                f"{where}: parameter {k}, of shape {p.shape}, is there twice: a step would update it twice."
-            )
-        seen.add(id(p))
-
-
-def learning_rate(where: str, value: Any, name: str = "lr") -> float:
-    """Return a learning rate as a float, or raise ValueError."""
-    rate: float = check(where, name, NON_NEGATIVE, value)
-    return rate
-
-
 def base_rates(where: str, groups: Iterable[Mapping[str, Any]]) -> list[float]:
     """Return the learning rate of each group before a schedule changed it."""
-    return [learning_rate(where, group.get(INITIAL_LR, group["lr"]), INITIAL_LR) for group in groups]
+    return [check(where, INITIAL_LR, NON_NEGATIVE, group.get(INITIAL_LR, group["lr"])) for group in groups]
 
 
-def reference_rate(where: str, schedule: Any, bases: list[float], lr: float) -> float:
+def set_rates(where: str, groups: list[Group], schedule: Callable[[Any], Any], step: Any, default: float) -> None:
+    """Set the learning rate of all groups by a schedule, as `Optimizer.apply_schedule` says."""
+    lr, bases = check(where, "lr", NON_NEGATIVE, schedule(step)), base_rates(where, groups)
+    equal = all(base == bases[0] for base in bases)
+    reference = bases[0] if equal else _reference_rate(where, schedule, bases, default)
+    rates = [lr if b == reference else check(where, "lr", NON_NEGATIVE, lr * (b / reference)) for b in bases]
+    for group, base, rate in zip(groups, bases, rates, strict=True):
+        group.update({INITIAL_LR: base, "lr": rate})
+
+
+def _reference_rate(where: str, schedule: Any, bases: list[float], lr: float) -> float:
     """Return the base rate that a schedule refers to, if the groups have different base rates."""
     made_with = getattr(schedule, "base_lr", None)
     first = schedule(0) if made_with is None else made_with
@@ -135,10 +137,3 @@ def reference_rate(where: str, schedule: Any, bases: list[float], lr: float) -> 
             f"one of them must be the learning rate of a group."
         )
     return rate
-
-
-def _unzipped(where: str, pairs: list[Any]) -> tuple[list[str], list[Any]]:
-    for pair in pairs:
-        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
-            raise DTypeError(f"{where}: parameters are either all pairs (name, tensor) or all tensors, not {pair!r}.")
-    return [name for name, _ in pairs], [p for _, p in pairs]

@@ -9,15 +9,7 @@ from numpy import ndarray
 
 from tinygrad_edu.errors import ShapeError
 from tinygrad_edu.optim.optimizer import Optimizer
-from tinygrad_edu.optim.settings import (
-    FLAG,
-    FRACTION,
-    NON_NEGATIVE,
-    THREE_NUMBERS,
-    hyperparameter,
-    integer_below,
-    one_of,
-)
+from tinygrad_edu.optim.settings import FLAG, FRACTION, NON_NEGATIVE, TRIPLE, hyperparameter, integer_below, one_of
 from tinygrad_edu.optim.state import Slot
 
 
@@ -72,7 +64,7 @@ class Muon(Optimizer):
     weight_decay: float = hyperparameter(default=0.1, rule=NON_NEGATIVE)
     momentum: float = hyperparameter(default=0.95, rule=FRACTION)
     nesterov: bool = hyperparameter(default=True, rule=FLAG)
-    ns_coefficients: tuple[float, float, float] = hyperparameter(default=(3.4445, -4.775, 2.0315), rule=THREE_NUMBERS)
+    ns_coefficients: tuple[float, float, float] = hyperparameter(default=(3.4445, -4.775, 2.0315), rule=TRIPLE)
     eps: float = hyperparameter(default=1e-7, rule=NON_NEGATIVE)
     ns_steps: int = hyperparameter(default=5, rule=integer_below(100))
     adjust_lr_fn: str | None = hyperparameter(default=None, rule=one_of(None, "original", "match_rms_adamw"))

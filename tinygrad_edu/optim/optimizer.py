@@ -12,26 +12,8 @@ from numpy import ndarray
 from tinygrad_edu.engine import Tensor, writing
 from tinygrad_edu.errors import NoGraphError
 from tinygrad_edu.optim.fast.chunks import update_in_chunks
-from tinygrad_edu.optim.groups import (
-    OwnerRefs,
-    base_rates,
-    check_parameter,
-    check_unique,
-    group_of,
-    groups_of,
-    learning_rate,
-    parameter_labels,
-    reference_rate,
-)
-from tinygrad_edu.optim.settings import (
-    INITIAL_LR,
-    NON_NEGATIVE,
-    HasSettings,
-    checked,
-    defaults_of,
-    hyperparameter,
-    init_of,
-)
+from tinygrad_edu.optim.groups import OwnerRefs, check_parameter, group_of, groups_of, parameter_labels, set_rates
+from tinygrad_edu.optim.settings import NON_NEGATIVE, HasSettings, checked, defaults_of, hyperparameter, init_of
 from tinygrad_edu.optim.state import Slot, read_state
 from tinygrad_edu.plain_mode import faster_than
 
@@ -150,9 +132,12 @@ class Optimizer(HasSettings):
         where, taken = type(self).__name__, self._parameters()
         group = group_of(where, param_group, self.defaults)
         group.update(self._checked(group))
+        seen = set(map(id, taken))
         for label, p in zip(parameter_labels([group], len(taken)), group["params"], strict=True):
             self._check_parameter(label, p)
-        check_unique(where, group, taken)
+            if id(p) in seen:
+                raise ValueError(f"{where}: {label}, of shape {p.shape}, is there twice: a step would update it twice.")
+            seen.add(id(p))
         self._owner_refs.add(param_group["params"], group["params"])
         self.param_groups.append(group)
 
@@ -191,14 +176,7 @@ class Optimizer(HasSettings):
         >>> [group["lr"] for group in optimizer.param_groups]
         [0.125, 0.5]
         """
-        where = type(self).__name__
-        lr = learning_rate(where, schedule(step))
-        bases = base_rates(where, self.param_groups)
-        equal = all(base == bases[0] for base in bases)
-        reference = bases[0] if equal else reference_rate(where, schedule, bases, self.defaults["lr"])
-        rates = [lr if base == reference else learning_rate(where, lr * (base / reference)) for base in bases]
-        for group, base, rate in zip(self.param_groups, bases, rates, strict=True):
-            group.update({INITIAL_LR: base, "lr": rate})
+        set_rates(type(self).__name__, self.param_groups, schedule, step, self.defaults["lr"])
 
     def zero_grad(self) -> None:
         """Set the gradient of each parameter to None."""

@@ -87,12 +87,8 @@ def cosine(lr: float, steps: float, eta_min: float = 0.0) -> Schedule:
 
 
 def one_cycle(
-    max_lr: float,
-    total_steps: int,
-    pct_start: float = 0.3,
-    div_factor: float = 25.0,
-    final_div_factor: float = 1e4,
-) -> Schedule:
+    max_lr: float, total_steps: int, pct_start: float = 0.3, div_factor: float = 25.0, final_div_factor: float = 1e4,
+) -> Schedule:  # fmt: skip
     """Return the schedule that rises to `max_lr` and falls to nearly 0, each as half a cosine wave.
 
     From L. Smith and N. Topin, "Super-convergence: very fast training of neural networks using large learning rates",

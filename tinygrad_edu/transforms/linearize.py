@@ -29,14 +29,7 @@ Function = Callable[..., Any]
 class Linearized:
     """One recorded call of a function, which maps cotangents of its result to cotangents of its arguments.
 
-    Parameters
-    ----------
-    f : callable
-        Takes tensors and returns tensors; both may be nested.
-    args : sequence
-        Floating point. A list of plain numbers is one tensor.
-    has_aux : bool
-        Whether f returns a pair. Only its first part is differentiated.
+    The parameters are those of `vjp`.
 
     Attributes
     ----------

@@ -82,7 +82,7 @@ class CrossEntropyLoss(LossModule):
         self, weight: Any = None, ignore_index: int = -100, reduction: Reduction = "mean",
         label_smoothing: float = 0.0,
     ) -> None:  # fmt: skip
-        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
+        self._set(weight=weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing)
 
 
 class NLLLoss(LossModule):
@@ -91,7 +91,7 @@ class NLLLoss(LossModule):
     function = staticmethod(nll_loss)
 
     def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: Reduction = "mean") -> None:
-        super().__init__(weight=weight, ignore_index=ignore_index, reduction=reduction)
+        self._set(weight=weight, ignore_index=ignore_index, reduction=reduction)
 
 
 # --- Yes or no, once or several times ---
@@ -226,7 +226,7 @@ class BCELoss(LossModule):
     function = staticmethod(binary_cross_entropy)
 
     def __init__(self, weight: Any = None, reduction: Reduction = "mean") -> None:
-        super().__init__(weight=weight, reduction=reduction)
+        self._set(weight=weight, reduction=reduction)
 
 
 class BCEWithLogitsLoss(LossModule):
@@ -235,7 +235,7 @@ class BCEWithLogitsLoss(LossModule):
     function = staticmethod(binary_cross_entropy_with_logits)
 
     def __init__(self, weight: Any = None, reduction: Reduction = "mean", pos_weight: Any = None) -> None:
-        super().__init__(weight=weight, reduction=reduction, pos_weight=pos_weight)
+        self._set(weight=weight, reduction=reduction, pos_weight=pos_weight)
 
 
 class MultiLabelSoftMarginLoss(LossModule):
@@ -244,4 +244,4 @@ class MultiLabelSoftMarginLoss(LossModule):
     function = staticmethod(multilabel_soft_margin_loss)
 
     def __init__(self, weight: Any = None, reduction: Reduction = "mean") -> None:
-        super().__init__(weight=weight, reduction=reduction)
+        self._set(weight=weight, reduction=reduction)

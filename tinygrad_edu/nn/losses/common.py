@@ -29,9 +29,12 @@ class LossModule(Module):
     function: Callable[..., Any]
     more_reductions: tuple[str, ...] = ()
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, reduction: Reduction = "mean") -> None:
+        self._set(reduction=reduction)
+
+    def _set(self, **settings: Any) -> None:
         require_reduction(type(self).__name__, settings["reduction"], *self.more_reductions)
-        self._settings = tuple(settings)
+        self._shown = tuple(settings)
         for name, value in settings.items():
             if name in ("weight", "pos_weight"):
                 refuse_word(type(self).__name__, value)
@@ -41,29 +44,27 @@ class LossModule(Module):
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """Apply the function of this loss."""
-        return type(self).function(*inputs, **named, **{name: getattr(self, name) for name in self._settings})
+        return type(self).function(*inputs, **named, **{name: getattr(self, name) for name in self._shown})
 
     def denominator(self, target: Any) -> float | None:
         """Return the denominator of the function of this loss, with these settings: see `additive`."""
         declared: Any = getattr(type(self).function, "denominator", None)
-        return None if declared is None else declared(target, **{name: getattr(self, name) for name in self._settings})
+        return None if declared is None else declared(target, **self._settings())
 
     def extra_repr(self) -> str:
         """Return the settings: of weights their shape, and no functions and modules."""
-        values = {name: getattr(self, name) for name in self._settings}
+        values = self._settings()
         shown = {name: f"Tensor{x.shape}" if isinstance(x, Tensor) else repr(x) for name, x in values.items()}
         return ", ".join(f"{name}={shown[name]}" for name, x in values.items() if x is not None and not callable(x))
 
+    def _settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._shown}
+
 
 def compared(name: str, input: Any, target: Any, reduction: str, *reductions: str) -> tuple[Any, Any]:
-    """Return a prediction, as floating point, and its target, of the same shape and in the same dtype.
+    """Return a prediction, as floating point, and its target in the same dtype; both need one shape.
 
-    Raises
-    ------
-    ShapeError
-        For different shapes: broadcasting (N, 1) against (N,) would compare each with all.
-    ValueError
-        For what is no reduction.
+    Broadcasting (N, 1) against (N,) would compare each with all.
     """
     require_reduction(name, reduction, *reductions)
     x = as_floating(input)
@@ -77,13 +78,7 @@ def compared(name: str, input: Any, target: Any, reduction: str, *reductions: st
 
 
 def times_weight(name: str, losses: Any, weight: Any, same_shape: bool = False) -> Any:
-    """Return losses, each times its weight, which is 1 if there is none.
-
-    Raises
-    ------
-    ShapeError
-        For weights that would make more losses of them, or, if wanted, of another shape.
-    """
+    """Return losses times their weights, if there are any, which broadcast to the losses or have their shape."""
     if weight is None:
         return losses
     weight = as_weight(name, weight, losses)

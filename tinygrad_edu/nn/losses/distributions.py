@@ -161,7 +161,7 @@ class KLDivLoss(LossModule):
     more_reductions = ("batchmean",)
 
     def __init__(self, reduction: ReductionOfBatches = "mean", log_target: bool = False) -> None:
-        super().__init__(reduction=reduction, log_target=log_target)
+        self._set(reduction=reduction, log_target=log_target)
 
 
 class GaussianNLLLoss(LossModule):
@@ -170,7 +170,7 @@ class GaussianNLLLoss(LossModule):
     function = staticmethod(gaussian_nll_loss)
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: Reduction = "mean") -> None:
-        super().__init__(full=full, eps=eps, reduction=reduction)
+        self._set(full=full, eps=eps, reduction=reduction)
 
 
 class PoissonNLLLoss(LossModule):
@@ -181,4 +181,4 @@ class PoissonNLLLoss(LossModule):
     def __init__(
         self, log_input: bool = True, full: bool = False, eps: float = 1e-8, reduction: Reduction = "mean"
     ) -> None:
-        super().__init__(log_input=log_input, full=full, eps=eps, reduction=reduction)
+        self._set(log_input=log_input, full=full, eps=eps, reduction=reduction)

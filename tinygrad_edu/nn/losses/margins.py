@@ -194,16 +194,13 @@ class HingeEmbeddingLoss(LossModule):
     function = staticmethod(hinge_embedding_loss)
 
     def __init__(self, margin: float = 1.0, reduction: Reduction = "mean") -> None:
-        super().__init__(margin=margin, reduction=reduction)
+        self._set(margin=margin, reduction=reduction)
 
 
 class SoftMarginLoss(LossModule):
     """`soft_margin_loss` as a module."""
 
     function = staticmethod(soft_margin_loss)
-
-    def __init__(self, reduction: Reduction = "mean") -> None:
-        super().__init__(reduction=reduction)
 
 
 class MultiMarginLoss(LossModule):
@@ -214,13 +211,10 @@ class MultiMarginLoss(LossModule):
     def __init__(
         self, p: Literal[1, 2] = 1, margin: float = 1.0, weight: Any = None, reduction: Reduction = "mean"
     ) -> None:
-        super().__init__(p=p, margin=margin, weight=weight, reduction=reduction)
+        self._set(p=p, margin=margin, weight=weight, reduction=reduction)
 
 
 class MultiLabelMarginLoss(LossModule):
     """`multilabel_margin_loss` as a module."""
 
     function = staticmethod(multilabel_margin_loss)
-
-    def __init__(self, reduction: Reduction = "mean") -> None:
-        super().__init__(reduction=reduction)

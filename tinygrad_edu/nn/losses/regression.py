@@ -148,17 +148,11 @@ class MSELoss(LossModule):
 
     function = staticmethod(mse_loss)
 
-    def __init__(self, reduction: Reduction = "mean") -> None:
-        super().__init__(reduction=reduction)
-
 
 class L1Loss(LossModule):
     """`l1_loss` as a module."""
 
     function = staticmethod(l1_loss)
-
-    def __init__(self, reduction: Reduction = "mean") -> None:
-        super().__init__(reduction=reduction)
 
 
 class SmoothL1Loss(LossModule):
@@ -167,7 +161,7 @@ class SmoothL1Loss(LossModule):
     function = staticmethod(smooth_l1_loss)
 
     def __init__(self, reduction: Reduction = "mean", beta: float = 1.0) -> None:
-        super().__init__(reduction=reduction, beta=beta)
+        self._set(reduction=reduction, beta=beta)
 
 
 class HuberLoss(LossModule):
@@ -176,4 +170,4 @@ class HuberLoss(LossModule):
     function = staticmethod(huber_loss)
 
     def __init__(self, reduction: Reduction = "mean", delta: float = 1.0) -> None:
-        super().__init__(reduction=reduction, delta=delta)
+        self._set(reduction=reduction, delta=delta)

@@ -191,7 +191,7 @@ class MarginRankingLoss(LossModule):
     function = staticmethod(margin_ranking_loss)
 
     def __init__(self, margin: float = 0.0, reduction: Reduction = "mean") -> None:
-        super().__init__(margin=margin, reduction=reduction)
+        self._set(margin=margin, reduction=reduction)
 
 
 class CosineEmbeddingLoss(LossModule):
@@ -200,7 +200,7 @@ class CosineEmbeddingLoss(LossModule):
     function = staticmethod(cosine_embedding_loss)
 
     def __init__(self, margin: float = 0.0, reduction: Reduction = "mean") -> None:
-        super().__init__(margin=margin, reduction=reduction)
+        self._set(margin=margin, reduction=reduction)
 
 
 class TripletMarginLoss(LossModule):
@@ -213,7 +213,7 @@ class TripletMarginLoss(LossModule):
         reduction: Reduction = "mean",
     ) -> None:  # fmt: skip
         _require_positive("TripletMarginLoss", margin)
-        super().__init__(margin=margin, p=p, eps=eps, swap=swap, reduction=reduction)
+        self._set(margin=margin, p=p, eps=eps, swap=swap, reduction=reduction)
 
 
 class TripletMarginWithDistanceLoss(LossModule):
@@ -227,4 +227,4 @@ class TripletMarginWithDistanceLoss(LossModule):
     ) -> None:  # fmt: skip
         _require_positive("TripletMarginWithDistanceLoss", margin)
         distance = pairwise_distance if distance_function is None else distance_function
-        super().__init__(distance_function=distance, margin=margin, swap=swap, reduction=reduction)
+        self._set(distance_function=distance, margin=margin, swap=swap, reduction=reduction)
