@@ -75,15 +75,12 @@ def folder_of(module: str) -> str | None:
     if loaded is None or module == "__main__":
         return None
     file = getattr(loaded, "__file__", None)
-    if file is None or module.split(".")[0] == "tinygrad_edu" or _is_installed(Path(file)):
+    parts = module.split(".")
+    if file is None or parts[0] == "tinygrad_edu" or any(Path(file).is_relative_to(each) for each in _installation()):
         return ""
-    path, parts = Path(file).resolve(), module.split(".")
+    path = Path(file).resolve()
     path = path.parent if path.stem == "__init__" else path.with_suffix("")
     return str(path.parents[len(parts) - 1]) if list(path.parts[-len(parts) :]) == parts else None
-
-
-def _is_installed(file: Path) -> bool:
-    return any(file.is_relative_to(folder) for folder in _installation())
 
 
 @functools.cache

@@ -176,14 +176,7 @@ class LossValue(Metric):
 
 
 class _Evaluation:
-    """The metrics of a model, batch by batch.
-
-    Parameters
-    ----------
-    model : ShardedModel
-    metrics : dict of str to Metric
-    workers : Workers
-    """
+    """The metrics of a model, batch by batch."""
 
     def __init__(self, model: ShardedModel, metrics: dict[str, Metric], workers: Workers) -> None:
         self.model, self.metrics, self.workers = model, metrics, workers
