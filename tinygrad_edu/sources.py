@@ -40,7 +40,9 @@ class SourceText(NamedTuple):
 
 def place_of(value: Any) -> ImportPath | None:
     """Return where a fresh process finds this very object, or None."""
-    module, path = getattr(value, "__module__", None), _path(value)
+    module = getattr(value, "__module__", None)
+    path = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
+    path = path if isinstance(path, str) else ""
     if getattr(np, path, None) is value:
         return ImportPath("", "numpy", path)
     if getattr(builtins, path, None) is value:
@@ -52,11 +54,6 @@ def place_of(value: Any) -> ImportPath | None:
         if (found := _path_in(public, path, value)) is not None:
             return ImportPath(folder, public, found)
     return next((ImportPath(folder, module, name) for name, x in vars(sys.modules[module]).items() if x is value), None)
-
-
-def _path(value: Any) -> str:
-    path = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
-    return path if isinstance(path, str) else ""
 
 
 def _path_in(module: str, path: str, value: Any) -> str | None:

@@ -39,25 +39,13 @@ class _Merge(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """The messages of one worker about one array in a merge.
+    """The messages of one worker about one array in a merge."""
 
-    Attributes
-    ----------
-    before, after : int
-        The number of elements before and after the merge.
-    keep : list of slice
-        The elements that the worker keeps, among those before.
-    send : RankSlices
-        The elements that its partners keep, among those before.
-    receive : RankSlices
-        The elements that its partners send, among those after.
-    """
-
-    before: int
-    after: int
-    keep: list[slice]
-    send: RankSlices
-    receive: RankSlices
+    before: int  # elements before the merge
+    after: int  # elements after it
+    keep: list[slice]  # those that the worker keeps, among those before
+    send: RankSlices  # those that its partners keep, among those before
+    receive: RankSlices  # those that its partners send, among those after
 
 
 def allreduce_sum(workers: Workers, count: int, own: BlockSums, templates: list[ndarray]) -> list[ndarray]:

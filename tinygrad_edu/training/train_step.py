@@ -3,9 +3,9 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from itertools import count, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -241,21 +241,14 @@ class Steps:
             what = f"the gradient of {name} became infinite or NaN in {place}, of a loss of {loss:.6g}"
         whole = [batch.take(slice(len(batch)), np.random.default_rng(0)) for batch in batches]
         # On this worker ALONE: the others may not look for the cause.
-        cause, help = explain_nonfinite(
-            self.model, whole, first, lambda: self._value_and_grad(batches, tensors, 1, ALONE)
-        )
+        again = partial(self._value_and_grad, batches, tensors, threads=1, workers=ALONE)
+        cause, help = explain_nonfinite(self.model, whole, first, again)
         looked = "and the step was not taken. The cause, looked for with detect_anomaly():"
         return NonFiniteLossError(f"{what}, {looked}\n{cause}\n{help}", what, cause)
 
-    def _value_and_grad(
-        self, batches: list[SampledBatch], tensors: list[Tensor], threads: int | None = None,
-        workers: Workers | None = None,
-    ) -> tuple[float, Gradients]:  # fmt: skip
+    def _value_and_grad(self, batches: list[SampledBatch], tensors: list[Tensor], **by: Any) -> tuple[float, Gradients]:
         """Return the loss of the batches of a step, and its gradients after the hooks of the tensors."""
-        found = (
-            self._gradient(batch, tensors, self.rng, threads=threads, workers=workers, of_several=len(batches) > 1)
-            for batch in batches
-        )
+        found = (self._gradient(batch, tensors, self.rng, of_several=len(batches) > 1, **by) for batch in batches)
         total = reduce(_mean, found)
         return total.value, after_hooks(tensors, total.gradients)
 
