@@ -8,7 +8,6 @@ from itertools import count, islice
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy import ndarray
 
 from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.caller import warn_caller
@@ -20,7 +19,7 @@ from tinygrad_edu.optim import MovingAverage, Optimizer, clip_grad_norm
 from tinygrad_edu.parallel import single_threaded_blas
 from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.gradients import LossGradient, after_hooks
-from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum
+from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum, add_shards
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.workers import ALONE, Workers, require_equal
 from tinygrad_edu.training.batches import Batches, as_sampled_batch, has_order, remaining_batches
@@ -263,11 +262,8 @@ def _mean(a: ShardSum, b: ShardSum) -> ShardSum:
     if not (a.weight and b.weight):
         return a if a.weight else b
     weight = a.weight + b.weight
-    first, second = a.weight / weight, b.weight / weight
-    gradients = [_weighted(first, x, second, y) for x, y in zip(a.gradients, b.gradients, strict=True)]
-    return ShardSum(first * a.value + second * b.value, gradients, weight)
+    return add_shards(_scaled(a, a.weight / weight), _scaled(b, b.weight / weight))
 
 
-def _weighted(first: float, a: ndarray | None, second: float, b: ndarray | None) -> ndarray | None:
-    parts = [weight * g for weight, g in ((first, a), (second, b)) if g is not None]
-    return sum(parts[1:], parts[0]) if parts else None
+def _scaled(part: ShardSum, share: float) -> ShardSum:
+    return ShardSum(share * part.value, [None if g is None else share * g for g in part.gradients], part.weight)
