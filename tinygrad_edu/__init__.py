@@ -5,16 +5,8 @@ from importlib import import_module as _import_module
 
 from tinygrad_edu import ops
 from tinygrad_edu.allocator import keep_large_buffers as _keep_large_buffers
-from tinygrad_edu.engine import (
-    Tensor,
-    detect_anomaly,
-    enable_grad,
-    from_dlpack,
-    from_numpy,
-    is_grad_enabled,
-    no_grad,
-    op,
-)
+from tinygrad_edu.engine import Tensor, detect_anomaly, enable_grad, from_dlpack, from_numpy, is_grad_enabled, no_grad
+from tinygrad_edu.engine.decorator import op
 from tinygrad_edu.hypothesis_hook import tell_hypothesis as _tell_hypothesis
 from tinygrad_edu.names import attribute_error as _attribute_error
 from tinygrad_edu.ops import *

@@ -2,7 +2,6 @@
 
 import sys
 from importlib import import_module
-from typing import Any
 
 from tinygrad_edu.engine import Tensor
 
@@ -11,9 +10,5 @@ def tell_hypothesis() -> None:
     """Tell Hypothesis, if it is imported, how to draw a Tensor."""
     strategies = sys.modules.get("hypothesis.strategies")
     if strategies is not None:
-        strategies.register_type_strategy(Tensor, _any_tensor)
-
-
-def _any_tensor(_: type) -> Any:
-    # A room above this one, which is there when the first Tensor is drawn.
-    return import_module("tinygrad_edu.testing.strategies").tensors()
+        # A room above this one, which is there when the first Tensor is drawn.
+        strategies.register_type_strategy(Tensor, lambda _: import_module("tinygrad_edu.testing.strategies").tensors())

@@ -134,11 +134,10 @@ class _ForeignName:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, instance: Any, owner: type) -> NoReturn:
+    def __get__(self, instance: Any, owner_or_value: Any) -> NoReturn:
         raise attribute_error("Tensor", self.name)
 
-    def __set__(self, instance: Any, value: Any) -> NoReturn:
-        raise attribute_error("Tensor", self.name)
+    __set__ = __get__
 
 
 class NameHints:

@@ -32,7 +32,8 @@ def array_html(array: ndarray) -> str:
     matrix = array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
     colours = _colours(array)
     if array.size <= _MOST_WRITTEN and matrix.shape[1] <= 6:
-        lines = map(_line, matrix.tolist(), colours.reshape(*matrix.shape, 3))
+        rows = zip(matrix.tolist(), colours.reshape(*matrix.shape, 3), strict=True)
+        lines = (f"<tr>{''.join(map(_cell, *row))}</tr>" for row in rows)
         return f'<table style="border-spacing:2px;border-collapse:separate">{"".join(lines)}</table>'
     tiles = array.reshape(-1, *array.shape[-2:]) if array.ndim > 1 else array.reshape(1, 1, -1)
     shown = colours.reshape(*tiles.shape, 3)[:_MOST_TILES]
@@ -40,10 +41,6 @@ def array_html(array: ndarray) -> str:
     pictures = "".join(_img(tile[:: steps[0], :: steps[1]], array) for tile in shown)
     more = f"; {len(tiles) - _MOST_TILES} more like these" if len(tiles) > _MOST_TILES else ""
     return f"<div>{pictures}</div><small>{_range(array)}{more}</small>"
-
-
-def _line(numbers: list[Any], colours: ndarray) -> str:
-    return f"<tr>{''.join(map(_cell, numbers, colours))}</tr>"
 
 
 def _cell(number: Any, rgb: ndarray) -> str:

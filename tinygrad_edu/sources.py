@@ -40,7 +40,9 @@ class SourceText(NamedTuple):
 
 def place_of(value: Any) -> ImportPath | None:
     """Return where a fresh process finds this very object, or None."""
-    module, path = getattr(value, "__module__", None), _path(value)
+    module = getattr(value, "__module__", None)
+    path = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
+    path = path if isinstance(path, str) else ""
     if getattr(np, path, None) is value:
         return ImportPath("", "numpy", path)
     if getattr(builtins, path, None) is value:
@@ -52,11 +54,6 @@ def place_of(value: Any) -> ImportPath | None:
         if (found := _path_in(public, path, value)) is not None:
             return ImportPath(folder, public, found)
     return next((ImportPath(folder, module, name) for name, x in vars(sys.modules[module]).items() if x is value), None)
-
-
-def _path(value: Any) -> str:
-    path = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
-    return path if isinstance(path, str) else ""
 
 
 def _path_in(module: str, path: str, value: Any) -> str | None:
@@ -75,15 +72,12 @@ def folder_of(module: str) -> str | None:
     if loaded is None or module == "__main__":
         return None
     file = getattr(loaded, "__file__", None)
-    if file is None or module.split(".")[0] == "tinygrad_edu" or _is_installed(Path(file)):
+    parts = module.split(".")
+    if file is None or parts[0] == "tinygrad_edu" or any(Path(file).is_relative_to(each) for each in _installation()):
         return ""
-    path, parts = Path(file).resolve(), module.split(".")
+    path = Path(file).resolve()
     path = path.parent if path.stem == "__init__" else path.with_suffix("")
     return str(path.parents[len(parts) - 1]) if list(path.parts[-len(parts) :]) == parts else None
-
-
-def _is_installed(file: Path) -> bool:
-    return any(file.is_relative_to(folder) for folder in _installation())
 
 
 @functools.cache

@@ -37,7 +37,7 @@ def test_nothing_is_found(options, zeros):
 @pytest.mark.parametrize(
     ("module", "name", "broken"),
     [
-        ("fast.backward", "refuse_stale_saved", lambda node: None),
+        ("backward", "refuse_stale_saved", lambda node: None),
         ("unbroadcast", "unbroadcast", lambda g, shape: np.broadcast_to(g.mean(), shape).copy()),
         ("tensor", "refuse_stale", lambda where, argument, tensor: None),
     ],

@@ -48,16 +48,13 @@ class LazyBatch:
         ShapeError
             The augmentation returns more samples than it got, or fewer.
         """
-        taken = self._raw(part)
+        rows = self._rows[part]
+        taken = self._samples.take(slice(rows.start, rows.stop) if isinstance(rows, range) else rows)
         if self._augment is None:
             return taken
         changed = self._augment(*(taken if isinstance(taken, tuple) else (taken,)), rng=generator(rng))
         _require_same_number(taken, changed)
         return changed
-
-    def _raw(self, part: slice) -> Any:
-        rows = self._rows[part]
-        return self._samples.take(slice(rows.start, rows.stop) if isinstance(rows, range) else rows)
 
 
 def _require_same_number(taken: Any, changed: Any) -> None:

@@ -150,7 +150,8 @@ class DataLoader(KeywordHints):
             _require_sampler(self.sampler, None if stream else len(self._source))
         if (self.sampler is not None and shuffle) or (stream and (shuffle or self.sampler is not None)):
             given = "a stream gives its samples" if stream else "the sampler draws the indices"
-            raise DTypeError(f"DataLoader: {given} in an order of its own, so leave out {_ORDERS[stream]}.")
+            left_out = "shuffle=True and sampler" if stream else "shuffle=True"
+            raise DTypeError(f"DataLoader: {given} in an order of its own, so leave out {left_out}.")
         if shuffle is None:
             return rng is not None and self.sampler is None and not stream
         return shuffle
@@ -289,9 +290,6 @@ class DataLoader(KeywordHints):
                 yield taken
             else:
                 yield self.transform(*taken) if isinstance(taken, tuple) else self.transform(taken)
-
-
-_ORDERS = {False: "shuffle=True", True: "shuffle=True and sampler"}
 
 
 def _require_sampler(sampler: Any, count: int | None) -> None:

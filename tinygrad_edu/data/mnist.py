@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tinygrad_edu._checks import integer
 from tinygrad_edu.data.npy_header import npy_header
 from tinygrad_edu.errors import DataError
-from tinygrad_edu.files import open_regular
+from tinygrad_edu.files import open_regular, reason
 
 EMBEDDED = "mnist_embedded.npz"
 KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -218,14 +218,10 @@ def _load(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, DataError):
-        reason = str(error)
-    elif isinstance(error, OSError):
-        reason = f"{error.strerror or error}."
-    else:
-        reason = f"it is damaged ({type(error).__name__}: {error})."
-    reason = textwrap.shorten(reason, 300, placeholder=" ...")  # a damaged header can be long, and hold anything
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in reason)
+    is_told = isinstance(error, DataError | OSError)
+    told = f"{reason(error)}." if is_told else f"it is damaged ({type(error).__name__}: {error})."
+    told = textwrap.shorten(told, 300, placeholder=" ...")  # a damaged header can be long, and hold anything
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in told)
 
 
 def _check_array(name: str, array: object, tail: tuple[int, ...]) -> None:

@@ -45,7 +45,7 @@ def prefetch_map(function: Callable[[Asked, Stopped], Made], items: Iterable[Ask
     the iterator is closed or garbage collected; then no call begins any more, and none is waited for.
     """
     if not threads:
-        yield from (function(item, _never) for item in items)
+        yield from (function(item, lambda: False) for item in items)
         return
     work, left = _Work(function), iter(items)
     helpers = [Thread(target=work.serve, name="tinygrad_edu data", daemon=True) for _ in range(threads)]
@@ -66,10 +66,6 @@ def prefetch_map(function: Callable[[Asked, Stopped], Made], items: Iterable[Ask
         if not pending and work.is_of_this_process():
             for helper in helpers:  # which have nothing left to do
                 helper.join()
-
-
-def _never() -> bool:
-    return False
 
 
 class _Call(Generic[Asked, Made]):

@@ -154,10 +154,8 @@ def _inverses(
     count: int, degrees: ArrayLike, shear: ArrayLike, scale: ArrayLike, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Draw matrices that lead from a place, as rows and columns from the centre, to the one that is read for it."""
-    turn, lean, factor = (
-        rng.uniform(*_ends(name, ends), count)
-        for name, ends in {"degrees": degrees, "shear": shear, "scale": scale}.items()
-    )
+    ranges = {"degrees": degrees, "shear": shear, "scale": scale}
+    turn, lean, factor = (rng.uniform(*_ends(name, ends), count) for name, ends in ranges.items())
     if np.abs(lean).max(initial=0) >= 90 or factor.min(initial=1) <= 0:
         raise DataError(f"a shear is below 90 degrees, and a scale above 0; got shear={shear!r}, scale={scale!r}.")
     cos, sin, tan = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn)), np.tan(np.deg2rad(lean))

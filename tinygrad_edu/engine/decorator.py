@@ -18,11 +18,7 @@ class TypedOp(Op, Generic[Parameters]):
     __slots__ = ()
 
     def __init__(
-        self,
-        forward: Callable[Parameters, Any],
-        broadcasts: bool = False,
-        promotes: bool | Iterable[str] = True,
-        name: str | None = None,
+        self, forward: Callable[Parameters, Any], broadcasts: bool, promotes: bool | Iterable[str], name: str | None
     ) -> None:
         super().__init__(forward, broadcasts, promotes, generated_call, name)
 
@@ -69,4 +65,4 @@ def op(
     """
     if forward is None:
         return lambda function: TypedOp(function, broadcasts, promotes, name)
-    return TypedOp(forward)
+    return TypedOp(forward, broadcasts, promotes, name)

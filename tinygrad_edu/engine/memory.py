@@ -13,7 +13,6 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from functools import wraps
 from threading import RLock
-from types import TracebackType
 from typing import Any, Protocol, final
 
 import numpy as np
@@ -95,7 +94,7 @@ class writing:  # noqa: N801 (used like a function)
         self.note()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.note()
 
     def note(self) -> None:

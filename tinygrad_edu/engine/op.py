@@ -197,11 +197,9 @@ class Op:
 
         rules = [(argument, _text_of(function)) for argument, function in self.vjp_functions.items()]
         table = "".join(f"<div>{escape(argument)}<pre>{escape(text)}</pre></div>" for argument, text in rules)
-        signature = inspect.signature(self.forward).replace(return_annotation=Parameter.empty)
-        plain = signature.replace(
-            parameters=[p.replace(annotation=Parameter.empty) for p in signature.parameters.values()]
-        )
-        return fold_html(f"op {self.name}{plain}", table, is_open=True)
+        parameters = inspect.signature(self.forward).parameters.values()
+        signature = inspect.Signature([p.replace(annotation=Parameter.empty) for p in parameters])
+        return fold_html(f"op {self.name}{signature}", table, is_open=True)
 
     def __reduce__(self) -> str:
         """Say where an op is found: as of any function, a copy and what a pickle brings back are this one."""

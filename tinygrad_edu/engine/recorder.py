@@ -13,16 +13,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.arguments import (
-    KEPT_AS_GIVEN,
-    add_context,
-    copy_saved,
-    operand,
-    promote_result,
-    result,
-    setting,
-    storage_of,
-)
+from tinygrad_edu.engine import arguments
 from tinygrad_edu.engine.debug.observers import site_of_call
 from tinygrad_edu.engine.memory import clock
 from tinygrad_edu.engine.modes import innermost_block
@@ -57,12 +48,12 @@ def record(op: Op, inputs: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     """Compute an op and, if an input is a Tensor that needs a gradient, record how."""
     rules, tensors = op.rules(len(inputs)), [x for x in inputs if x.__class__ is Tensor]
     arrays = tuple(_data(op, name, x) for name, x in zip(rules.names, inputs, strict=True))
-    settings = {k: setting(op, k, value) if value.__class__ is Tensor else value for k, value in settings.items()}
+    settings = {k: arguments.setting(op, k, x) if x.__class__ is Tensor else x for k, x in settings.items()}
     number = next(clock)  # before the values are read: what is written from here on makes them stale
     try:
         out = op.forward(*arrays, **settings)
     except Exception as error:
-        add_context(op, error, arrays)
+        arguments.add_context(op, error, arrays)
         raise
     return recorded(rules, number, inputs, arrays, settings, out) if tensors else out
 
@@ -73,9 +64,9 @@ def recorded(
     """Make a Tensor of what the forward returned, with a node if an input needs a gradient."""
     op, tensors = rules.op, [x for x in inputs if x.__class__ is Tensor]
     assert op is not None
-    out = out if out.__class__ is ndarray else result(op, out)
-    *arrays, out = promote_result(op, inputs, arrays, out, settings)  # type: ignore[assignment]
-    made = wrap(out, None, storage_of(out, inputs))
+    out = out if out.__class__ is ndarray else arguments.result(op, out)
+    *arrays, out = arguments.promote_result(op, inputs, arrays, out, settings)  # type: ignore[assignment]
+    made = wrap(out, None, arguments.storage_of(out, inputs))
     block = innermost_block()
     watching = block.observers if block is not None else ()
     site = site_of_call() if watching else ""
@@ -110,10 +101,10 @@ def _offered(
         values |= {x: array, f"{x}_shape": np.shape(array), f"{x}_dtype": getattr(array, "dtype", None)}
     # A plain value is copied when it is saved: nobody would notice if its owner changed it.
     plain = {*settings, *(x for x, storage in zip(rules.names, storages, strict=True) if storage is None)}
-    return lambda name: copy_saved(op, name, values[name]) if name in plain else values[name]
+    return lambda name: arguments.copy_saved(op, name, values[name]) if name in plain else values[name]
 
 
 def _data(op: Op, argument: str, x: Any) -> Any:
     if x.__class__ is Tensor:
         return x._data
-    return x if x.__class__ in KEPT_AS_GIVEN else operand(op, argument, x)
+    return x if x.__class__ in arguments.KEPT_AS_GIVEN else arguments.operand(op, argument, x)

@@ -40,16 +40,13 @@ class NumberProtocol:
         return operator.index(self._data)
 
     def __floor__(self) -> int:
-        rounded: int = math.floor(self._data.item())
-        return rounded
+        return math.floor(self._data.item())  # type: ignore[no-any-return]
 
     def __ceil__(self) -> int:
-        rounded: int = math.ceil(self._data.item())
-        return rounded
+        return math.ceil(self._data.item())  # type: ignore[no-any-return]
 
     def __trunc__(self) -> int:
-        rounded: int = math.trunc(self._data.item())
-        return rounded
+        return math.trunc(self._data.item())  # type: ignore[no-any-return]
 
     def __bool__(self) -> bool:
         if self._data.size != 1:

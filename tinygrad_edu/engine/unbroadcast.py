@@ -32,10 +32,9 @@ def match_input(node: Node, k: int, kind: type[Any], contribution: Any) -> Any:
     if contribution.shape != parent.shape:
         contribution = _to_shape(contribution, parent.shape, op.broadcasts, f"{where} returned", argument)
     if contribution.dtype != parent.dtype:
-        if not op.promoted(k) or contribution.dtype != node.dtype:
-            hint = (
-                "" if op.promoted(k) else f" If {argument} follows the dtype of others, name it in @op(promotes=...)."
-            )
+        is_promoted = op.promoted(k)
+        if not is_promoted or contribution.dtype != node.dtype:
+            hint = "" if is_promoted else f" If {argument} follows the dtype of others, name it in @op(promotes=...)."
             raise WrongGradientError(
                 f"{where} returned dtype {contribution.dtype}; the gradient of {argument} has its dtype, "
                 f"{parent.dtype}.{hint}"

@@ -118,31 +118,56 @@ def shown(example: dict[str, Any]) -> str:
     return "\n".join(line for text in lines for line in text.splitlines() if line.strip())
 
 
-def check_engine(f: Callable[..., Any], leaf: Callable[[Any], Any], *points: Any, plain: Any = None) -> None:
-    """Check the gradients of `f` as a student's engine computes them, with `check_gradient`.
+def raised(kind: type[BaseException], call: Callable[[], Any]) -> str:
+    """Return the message of an error of a kind that a call raises; "" where it raises none."""
+    try:
+        call()
+    except kind as error:
+        return str(error)
+    return ""
+
+
+def new_leaf(mine: Any, values: Any = (1.0, 2.0, 3.0)) -> Any:
+    """Return a student's Tensor of a copy of some values, which requires a gradient."""
+    return mine.Tensor(np.array(values, np.float64), requires_grad=True)
+
+
+def check_engine(mine: Any, f: Callable[..., Any], *points: Any, plain: Any = None) -> None:
+    """Check the gradients of a function as a student's engine, a module with a Tensor, computes them.
 
     Parameters
     ----------
+    mine : module
     f : callable
-        Of the student's values, to one.
-    leaf : callable
-        Makes one of a number or an array that a gradient is wanted for.
+        Of Tensors, to one.
     *points
-        The numbers or arrays.
+        The arrays.
     plain : callable, optional
-        The same function of plain numbers or arrays, where `f` does not take them.
+        The same function of arrays, where `f` does not take them.
     """
 
     def gradient(*arguments: Any) -> tuple[Any, ...]:
         *inputs, cotangent = arguments
-        leaves = [leaf(x) for x in inputs]
-        f(*leaves).backward(cotangent)
-        return tuple(x.grad for x in leaves)
+        return _gradients(f, [new_leaf(mine, x) for x in inputs], cotangent)
 
-    check_gradient(plain or named(f), with_cotangent(gradient, len(points)), *points)
+    check_gradient(plain or _named(f), _with_cotangent(gradient, len(points)), *points)
 
 
-def named(f: Callable[..., Any]) -> Callable[..., Any]:
+def _gradients(f: Callable[..., Any], leaves: list[Any], g: Any) -> tuple[Any, ...]:
+    f(*leaves).backward(g)
+    return tuple(x.grad for x in leaves)
+
+
+def check_second_order(grad: Callable[..., Any], f: Callable[..., Any], x: Any) -> None:
+    """Check the gradient of the gradient of a function to one number, as a student's `grad` computes it."""
+
+    def pulled(x: Any, cotangent: Any) -> Any:
+        return np.asarray(grad(lambda x: (grad(f)(x) * cotangent).sum())(x).data)
+
+    check_gradient(lambda x: np.asarray(grad(f)(x).data), _with_cotangent(pulled, 1), x)
+
+
+def _named(f: Callable[..., Any]) -> Callable[..., Any]:
     """Return an op of a student's as a function of its name, for the checker to speak of; any function as it is."""
     if hasattr(f, "__name__"):
         return f
@@ -154,17 +179,9 @@ def named(f: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def check_numbers(
-    f: Callable[..., Any], leaf: Callable[[Any], Any], g: float, *points: float, plain: Any = None
-) -> None:
-    """Check the gradients of g times `f`, a function to one number, as `check_engine` does of arrays."""
-
-    def gradient(*inputs: float) -> tuple[Any, ...]:
-        leaves = [leaf(x) for x in inputs]
-        f(*leaves).backward(g)
-        return tuple(x.grad for x in leaves)
-
-    check_gradient(scaled(plain or f, g), gradient, *points)
+def check_numbers(mine: Any, f: Callable[..., Any], g: float, *points: float, plain: Any = None) -> None:
+    """Check the gradients of g times `f`, a function of a student's Values to one, as `check_engine` does of arrays."""
+    check_gradient(scaled(plain or f, g), lambda *inputs: _gradients(f, [*map(mine.Value, inputs)], g), *points)
 
 
 def scaled(f: Callable[..., Any], g: float) -> Callable[..., Any]:
@@ -178,7 +195,7 @@ def scaled(f: Callable[..., Any], g: float) -> Callable[..., Any]:
     return times_g
 
 
-def with_cotangent(gradient: Callable[..., Any], count: int) -> Callable[..., Any]:
+def _with_cotangent(gradient: Callable[..., Any], count: int) -> Callable[..., Any]:
     """Say of a gradient of any number of inputs that it takes so many, and a cotangent."""
     names = [f"x{k}" for k in range(count)] + ["cotangent"]
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in names]

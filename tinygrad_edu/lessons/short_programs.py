@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import operator
 import string
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-_BINARY = ("+", "-", "*")
+_BINARY = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 _LETTERS = string.ascii_lowercase
 
 
@@ -61,18 +62,14 @@ class ShortProgram:
 
 
 def _computed(name: str, x: Any, y: Any = None) -> Any:
-    if name == "+":
-        return x + y
-    if name == "-":
-        return x - y
-    if name == "*":
-        return x * y
+    if name in _BINARY:
+        return _BINARY[name](x, y)
     return getattr(x, name)() if hasattr(x, name) else getattr(np, name)(x)
 
 
 @st.composite
 def short_programs(
-    draw: Any, methods: tuple[str, ...] = ("tanh",), operators: tuple[str, ...] = _BINARY
+    draw: Any, methods: tuple[str, ...] = ("tanh",), operators: tuple[str, ...] = tuple(_BINARY)
 ) -> ShortProgram:
     """Draw a program of one or two inputs and of up to six steps, each on one of the last values and on any other."""
     count = draw(st.integers(1, 2))

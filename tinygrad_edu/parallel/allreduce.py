@@ -1,10 +1,9 @@
 """Allreduce: add arrays over workers in the order of the tree, by recursive halving and doubling.
 
-The reduce-scatter phase merges groups of neighbouring workers, two at a time. When two groups merge, each worker
-exchanges elements with partners in the other group and keeps the sums of fewer elements. At the end each worker has the
-total of its own elements. The all-gather phase sends the totals back in the reverse order. A worker takes part in about
-log2(W) merges and has at most two partners in most of them. Where W and the shard ranges are powers of two, a worker
-sends 2 (1 - 1/W) times the elements.
+The reduce-scatter phase merges groups of neighbouring workers, two at a time: each worker exchanges elements with
+partners in the other group and keeps the sums of fewer elements, at the end the totals of its own. The all-gather phase
+sends the totals back in the reverse order. A worker takes part in about log2(W) merges, most with one or two partners;
+where W and the shard ranges are powers of two, it sends 2 (1 - 1/W) times the elements.
 """
 
 from functools import lru_cache
@@ -39,25 +38,13 @@ class _Merge(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """The messages of one worker about one array in a merge.
+    """The messages of one worker about one array in a merge."""
 
-    Attributes
-    ----------
-    before, after : int
-        The number of elements before and after the merge.
-    keep : list of slice
-        The elements that the worker keeps, among those before.
-    send : RankSlices
-        The elements that its partners keep, among those before.
-    receive : RankSlices
-        The elements that its partners send, among those after.
-    """
-
-    before: int
-    after: int
-    keep: list[slice]
-    send: RankSlices
-    receive: RankSlices
+    before: int  # elements before the merge
+    after: int  # elements after it
+    keep: list[slice]  # those that the worker keeps, among those before
+    send: RankSlices  # those that its partners keep, among those before
+    receive: RankSlices  # those that its partners send, among those after
 
 
 def allreduce_sum(workers: Workers, count: int, own: BlockSums, templates: list[ndarray]) -> list[ndarray]:

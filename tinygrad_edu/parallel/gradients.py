@@ -168,7 +168,7 @@ class LossGradient:
         threads = workers.threads if threads is None else threads
         slices, state = shards(len(batch), self.shard_size), generator(rng).bit_generator.state
         if len(slices) > 1 and self.model.is_sharded():
-            self.model.begin_batch([*tensors, *self._buffers_of_loss()])
+            self.model.begin_batch([*tensors, *(self.loss.buffers() if isinstance(self.loss, Module) else [])])
             cut = _Batch(self, batch, tensors, slices, stream_seeds(rng, len(slices)))
             found = workers.collective(lambda: self._in_shards(cut, threads, workers))
             if isinstance(found, ShardSum):
@@ -193,9 +193,6 @@ class LossGradient:
         result = workers.collective(lambda: run_on_all(workers, compute))
         return result._replace(gradients=in_c_order(result.gradients))
 
-    def _buffers_of_loss(self) -> list[Tensor]:
-        return self.loss.buffers() if isinstance(self.loss, Module) else []
-
     def _in_shards(self, cut: "_Batch", threads: int, workers: Workers) -> ShardSum | str | None:
         """Return what the shards compute; None for a batch that has to be whole, or a reason for all to be."""
         try:
@@ -215,18 +212,7 @@ class LossGradient:
 
 
 class _Batch:
-    """One batch on its way through a model and back.
-
-    Parameters
-    ----------
-    of : LossGradient
-    batch : SampledBatch
-    tensors : list of Tensor
-    slices : list of slice
-        The samples of its shards.
-    seeds : (S, 4)
-        The seeds of their random streams.
-    """
+    """One batch on its way through a model and back, with the samples of its shards and the seeds of their streams."""
 
     def __init__(
         self, of: LossGradient, batch: SampledBatch, tensors: Sequence[Tensor], slices: list[slice], seeds: ndarray

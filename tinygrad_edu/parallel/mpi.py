@@ -177,9 +177,8 @@ class _MPIWorkers:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # others may be saving
         while not self._all_are_done():
             if self._comm.Iprobe():
-                print(
-                    f"Rank {self.rank} of {self.size} has ended, and another still waits for it.", file=sys.__stderr__
-                )
+                told = f"Rank {self.rank} of {self.size} has ended, and another still waits for it."
+                print(told, file=sys.__stderr__)
                 _end_all(1)
             time.sleep(0.01)  # who waits for one that still works leaves it the core
         if not self._lost:

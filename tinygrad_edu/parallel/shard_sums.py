@@ -31,9 +31,8 @@ class ShardSum(NamedTuple):
 
 def add_shards(left: ShardSum, right: ShardSum) -> ShardSum:
     """Return the sum of two parts. The gradients of the left part are changed in place."""
-    return ShardSum(
-        left.value + right.value, add_gradients(left.gradients, right.gradients), left.weight + right.weight
-    )
+    gradients = add_gradients(left.gradients, right.gradients)
+    return ShardSum(left.value + right.value, gradients, left.weight + right.weight)
 
 
 def add_gradients(totals: Gradients, parts: Gradients) -> Gradients:

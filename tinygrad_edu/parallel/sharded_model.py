@@ -1,7 +1,7 @@
 """A model whose forward runs in shards while its samples are independent."""
 
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,25 +18,7 @@ from tinygrad_edu.nn.sample_independence import modules_couple_samples, warn_und
 from tinygrad_edu.nn.sharding import WholeBatchNeeded, shard_forward
 from tinygrad_edu.parallel.joined import require_samples_first
 
-__all__ = ["ShardedModel", "whole_batch_on_error"]
-
-
-@contextmanager
-def whole_batch_on_error(what: str) -> Iterator[None]:
-    """Convert an error inside to `WholeBatchNeeded`, because the whole batch may not raise it.
-
-    Raises
-    ------
-    WholeBatchNeeded
-    AnomalyError
-        It is raised unchanged.
-    """
-    try:
-        yield
-    except AnomalyError:
-        raise
-    except Exception as error:
-        raise WholeBatchNeeded(f"{what} raised {type(error).__name__}") from error
+__all__ = ["ShardedModel"]
 
 
 class ShardedModel:
@@ -98,9 +80,23 @@ class ShardedModel:
             require_samples_first(self.name, out, count, self._state)
         return out
 
-    def loss_errors(self) -> AbstractContextManager[None]:
-        """Convert an error of the loss inside to `WholeBatchNeeded`."""
-        return whole_batch_on_error(f"{self.name}: the loss of what its shards returned")
+    @contextmanager
+    def loss_errors(self) -> Iterator[None]:
+        """Convert an error of the loss inside to `WholeBatchNeeded`, because the whole batch may not raise it.
+
+        Raises
+        ------
+        WholeBatchNeeded
+        AnomalyError
+            It is raised unchanged.
+        """
+        try:
+            yield
+        except AnomalyError:
+            raise
+        except Exception as error:
+            what = f"the loss of what its shards returned raised {type(error).__name__}"
+            raise WholeBatchNeeded(f"{self.name}: {what}") from error
 
     def disable_sharding(self, reason: str) -> None:
         """Compute batches whole from now on, for this reason."""

@@ -9,11 +9,13 @@ import numpy as np
 from numpy import ndarray
 
 from tinygrad_edu.cores.blas import allowed_threads, available_cores
+from tinygrad_edu.cores.threads import map_shards
 from tinygrad_edu.errors import FailedWorkerError, LostWorkerError, WorkersDifferError
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
+from tinygrad_edu.parallel.tree_sum import shard_range
 from tinygrad_edu.pytree import tree_leaves
 
-__all__ = ["ALONE", "Workers", "allgather", "allreduce_any", "require_equal", "run_on_all"]
+__all__ = ["ALONE", "Workers", "allgather", "allreduce_any", "map_on_all", "require_equal", "run_on_all"]
 
 Computed = TypeVar("Computed")
 
@@ -131,6 +133,13 @@ def run_on_all(workers: Workers, compute: Callable[[], Computed]) -> Computed:
     if allreduce_any(workers, failure is not None):
         raise _first_failure(workers, failure)
     return result
+
+
+def map_on_all(workers: Workers, function: Callable[[int], Computed], count: int, threads: int) -> list[Computed]:
+    """Return the results of all shards, by number, on every rank. Each rank computes its own on threads."""
+    own = shard_range(count, workers.size, workers.rank)
+    found = run_on_all(workers, lambda: list(map_shards(lambda i: function(own[i]), len(own), threads)))
+    return [each for of_rank in allgather(workers, found) for each in of_rank]
 
 
 def _first_failure(workers: Workers, own: BaseException | None) -> BaseException:

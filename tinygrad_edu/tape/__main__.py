@@ -67,10 +67,9 @@ def _run(
 def _variables(trace: TracebackType | None) -> dict[str, Any]:
     """Return the variables of the script's frames, those of the outer ones first."""
     names: dict[str, Any] = {}
-    while trace is not None:
-        if not trace.tb_frame.f_code.co_filename.startswith((_PACKAGE, "<")):
-            names = {**trace.tb_frame.f_locals, **names}
-        trace = trace.tb_next
+    for frame, _ in traceback.walk_tb(trace):
+        if not frame.f_code.co_filename.startswith((_PACKAGE, "<")):
+            names = {**frame.f_locals, **names}
     return names
 
 

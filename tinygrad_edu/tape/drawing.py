@@ -13,7 +13,7 @@ from tinygrad_edu.engine import Tensor
 from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.files import write_result
 from tinygrad_edu.tape.naming import Names
-from tinygrad_edu.tape.reading import TapeRow
+from tinygrad_edu.tape.reading import TapeRow, grouped
 from tinygrad_edu.tape.text import Tape, of
 from tinygrad_edu.tape.values import array_of, in_a_word
 from tinygrad_edu.tape.walking import Walk
@@ -83,18 +83,12 @@ def _graph(tape: Tape, gradients: dict[Any, Any]) -> AGraph:
 
 def _frame(graph: AGraph, rows: list[TapeRow], depth: int) -> None:
     """Put a frame around each run of rows that one module made, or one rule, and the frames of its parts inside."""
-    k = 0
-    while k < len(rows):
-        last, group = k, rows[k].groups[depth] if len(rows[k].groups) > depth else None
-        while group is not None and last + 1 < len(rows) and group in rows[last + 1].groups[depth : depth + 1]:
-            last += 1
+    for group, inside in grouped(rows, depth):
         if group is not None:
-            inside = rows[k : last + 1]
-            name, label = f"cluster_{depth}_{rows[k].index}", f"<{_coloured(group.label, '#6a6f76')}>"
+            name, label = f"cluster_{depth}_{inside[0].index}", f"<{_coloured(group.label, '#6a6f76')}>"
             frame = graph.subgraph([row.index for row in inside], name=name, label=label)
             frame.graph_attr.update(style="rounded", color="#c9c4b8", fontsize=11, labeljust="l")
             _frame(frame, inside, depth + 1)
-        k = last + 1
 
 
 def _label(tape: Tape, row: TapeRow, gradient: Any) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import Node
 from tinygrad_edu.tape.reading import RowGroup, TapeRow
 from tinygrad_edu.tape.text import Tape
 from tinygrad_edu.tape.values import array_of, in_a_word
@@ -50,58 +49,36 @@ class Encoder:
         """Return all of it."""
         rows, steps = [self._row(row) for row in self.walk.rows], [self._step(step) for step in self.walk]
         return {
-            "rows": rows,
-            "steps": steps,
+            "rows": rows, "steps": steps, "ended": self.walk.ended,
             "seeds": [[self.rows[node], self._value(g)] for node, g in self.walk.seeds],
-            "ended": self.walk.ended,
             "ends": [[self.rows[node], self._value(g)] for node, g in self.walk.gradients.items() if node in self.rows],
-            "arrays": self.arrays.items,
-            "texts": self.texts.items,
-            "groups": self.groups.items,
-        }
+            "arrays": self.arrays.items, "texts": self.texts.items, "groups": self.groups.items,
+        }  # fmt: skip
 
     def _row(self, row: TapeRow) -> dict[str, Any]:
         node = row.node
         saved = [[name, self._given(value), ", ".join(rules)] for name, value, rules in row.saved]
         return {
-            "name": self.tape.names.get(node, ""),
-            "op": row.op,
-            "inputs": list(row.inputs),
-            "shape": list(node.shape),
-            "dtype": str(node.dtype),
-            "value": self._result(node),
-            "saved": saved,
-            "bytes": row.bytes,
-            "line": row.line,
-            "code": row.code,
+            "name": self.tape.names.get(node, ""), "op": row.op, "inputs": list(row.inputs), "shape": list(node.shape),
+            "dtype": str(node.dtype), "value": self._value(self.tape.values.get(node)), "saved": saved,
+            "bytes": row.bytes, "line": row.line, "code": row.code,
             "groups": [self._group(group) for group in row.groups],
-        }
+        }  # fmt: skip
 
     def _step(self, step: RuleCall) -> dict[str, Any]:
-        rule = step.rule
         return {
-            "row": self.rows[step.node],
-            "to": self.rows[step.parent],
-            "argument": step.argument,
-            "rule": self._text(rule),
-            "substituted": self._text(step.substituted),
-            "g": self._value(step.g),
+            "row": self.rows[step.node], "to": self.rows[step.parent], "argument": step.argument,
+            "rule": self._text(step.rule), "substituted": self._text(step.substituted), "g": self._value(step.g),
             "asked": [[name, self._given(value)] for name, value in step.asked.items()],
-            "returned": self._value(step.returned),
-            "contribution": self._value(step.contribution),
-            "total": self._value(step.total),
-            "us": round(1e6 * step.seconds, 1),
-            "anomalies": step.anomalies,
-        }
+            "returned": self._value(step.returned), "contribution": self._value(step.contribution),
+            "total": self._value(step.total), "us": round(1e6 * step.seconds, 1), "anomalies": step.anomalies,
+        }  # fmt: skip
 
     def _group(self, group: RowGroup) -> int:
         return self.groups.place(group, lambda: group.label)
 
     def _text(self, text: str) -> int:
         return self.texts.place(text, lambda: text)
-
-    def _result(self, node: Node) -> Any:
-        return self._value(self.tape.values.get(node))
 
     def _given(self, value: Any) -> Any:
         """Return what a rule asked for, which may be None, a setting."""

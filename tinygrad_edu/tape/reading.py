@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from tinygrad_edu.engine import Node, Tensor
@@ -71,6 +72,12 @@ class TapeRow:
     line: str = ""
     code: str = ""
     groups: tuple[RowGroup, ...] = ()
+
+
+def grouped(rows: Iterable[TapeRow], depth: int) -> Iterator[tuple[RowGroup | None, list[TapeRow]]]:
+    """Yield runs of rows with the group of a depth that made them; None with rows that have no group there."""
+    runs = groupby(rows, key=lambda row: row.groups[depth] if len(row.groups) > depth else None)
+    return ((group, list(run)) for group, run in runs)
 
 
 def nodes_behind(roots: Iterable[Node]) -> list[Node]:

@@ -11,12 +11,11 @@ from typing import IO, Any
 import numpy as np
 
 from tinygrad_edu.engine import Node, Tensor, backward_pass
-from tinygrad_edu.engine.modes import Mode
 from tinygrad_edu.notebook import table_html
 from tinygrad_edu.tape.naming import Names, named_tensors
-from tinygrad_edu.tape.reading import RowGroup, TapeRow, node_of, rows_behind
+from tinygrad_edu.tape.reading import RowGroup, TapeRow, grouped, node_of, rows_behind
 from tinygrad_edu.tape.values import array_of, in_a_word, kinds_of
-from tinygrad_edu.tape.walking import Recording, Walk
+from tinygrad_edu.tape.walking import Walk, watch
 
 HEADS = ("row", "name", "op", "inputs", "result", "bytes", "us", "saves", "called at")
 
@@ -124,14 +123,11 @@ def folded(rows: list[TapeRow], depth: int) -> Iterator[TapeRow | tuple[RowGroup
     """Yield rows, and in the place of those that a module of some depth made in one go, the group of them."""
     outermost = {row.groups[0] for row in rows if row.groups}
     level = depth - 1 + (len(outermost) == 1 and any(len(row.groups) > 1 for row in rows))
-    k = 0
-    while k < len(rows):
-        group = rows[k].groups[level] if depth and len(rows[k].groups) > level else None
-        last = k
-        while group is not None and last + 1 < len(rows) and group in rows[last + 1].groups:
-            last += 1
-        yield rows[k] if group is None else (group, rows[k : last + 1])
-        k = last + 1
+    for group, run in grouped(rows, level) if depth else [(None, rows)]:
+        if group is None:
+            yield from run
+        else:
+            yield group, run
 
 
 def _folded(group: RowGroup, rows: list[TapeRow]) -> dict[str, str]:
@@ -185,10 +181,9 @@ def of(result: Tensor | Walk, names: Names = None, times: bool = False) -> Tape:
 
 def _timed(node: Node) -> Walk:
     """Walk back from a node with ones, as ``backward()`` would, and return the walk."""
-    recording = Recording()
-    with Mode(observer=recording):
+    with watch() as walks:
         backward_pass([(node, np.ones(node.shape, node.dtype))], retain_graph=True)
-    return recording.walks[-1]
+    return walks[-1]
 
 
 def show(

@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine import IndexedSlices, Storage, Tensor, densify, wrap
+from tinygrad_edu.engine import Storage, Tensor, densify, wrap
 
 _MOST_SHOWN = 6
 
 
 def array_of(value: Any) -> Any:
     """Return the array of what is a Tensor, in parts or a number, and anything else as it is."""
-    if value.__class__ is IndexedSlices:
-        value = densify(value)
+    value = densify(value)
     if isinstance(value, Tensor):
         return value._data
     return np.asarray(value) if isinstance(value, np.generic | float | int) else value
@@ -53,8 +52,7 @@ def kinds_of(value: Any) -> list[str]:
 
 def copied(value: Any) -> Any:
     """Return a gradient or a saved value that stays as it is now, whoever writes into it later."""
-    if value.__class__ is IndexedSlices:
-        value = densify(value)
+    value = densify(value)
     if isinstance(value, Tensor):
         return wrap(value._data.copy(), value._node, Storage.new())
     return value.copy() if isinstance(value, ndarray) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from html import escape
@@ -68,17 +69,14 @@ class RuleCall:
     @property
     def substituted(self) -> str:
         """The expression of the rule with the values in it; "" where the rule is no single expression."""
-        return substituted(self.rule, {self._first_parameter: self.g, **self.asked})
+        first = self.rule.removeprefix("lambda ").partition(":")[0].partition(",")[0].strip()
+        return substituted(self.rule, {first: self.g, **self.asked})
 
     @property
     def anomalies(self) -> list[str]:
         """Which of NaN and infinities the rule returned, though nothing that went in held them."""
         went_in = [kind for value in (self.g, *self.asked.values()) for kind in kinds_of(value)]
         return [kind for kind in kinds_of(self.returned) if kind not in went_in]
-
-    @property
-    def _first_parameter(self) -> str:
-        return self.rule.removeprefix("lambda ").partition(":")[0].partition(",")[0].strip()
 
     def _repr_html_(self) -> str:
         values = {"g": self.g, **self.asked, "returns": self.returned, "contributes": self.contribution}
@@ -144,9 +142,6 @@ class Walk(Sequence[RuleCall]):
     def __getitem__(self, index: slice) -> Sequence[RuleCall]: ...
     def __getitem__(self, index: Any) -> Any:
         return self._steps[index]
-
-    def __iter__(self) -> Iterator[RuleCall]:
-        return iter(self._steps)
 
     def gradient(self, tensor: Tensor) -> Any:
         """Return what arrived at a tensor, computed or not; None where nothing did.
@@ -283,7 +278,8 @@ class RecordedWalk(PassObserver):
         return self._kept.setdefault(id(value), (value, copied(value)))[1]
 
 
-class watch:  # noqa: N801 (used like a function)
+@contextmanager
+def watch() -> Iterator[list[Walk]]:
     """Keep each walk back that is made inside: ``with tape.watch() as walks``, a list of `Walk`.
 
     With the forward inside, too, the tape knows each result, the line that called each op, and the layer.
@@ -300,17 +296,9 @@ class watch:  # noqa: N801 (used like a function)
     >>> [len(walk) for walk in walks]
     [1, 5]
     """
-
-    def __init__(self) -> None:
-        self._recording = Recording()
-        self._mode = Mode(observer=self._recording)
-
-    def __enter__(self) -> list[Walk]:
-        self._mode.__enter__()
-        return self._recording.walks
-
-    def __exit__(self, *error: object) -> None:
-        self._mode.__exit__(*error)
+    recording = Recording()
+    with Mode(observer=recording):
+        yield recording.walks
 
 
 def steps(result: Tensor, gradient: Any = None, retain_graph: bool = False) -> Walk:

@@ -126,9 +126,8 @@ def _positions_in_bounds(state: Any) -> bool:
     """Return whether the positions in a generator's state are inside its arrays."""
     places = (("pos", "key"), ("buffer_pos", "buffer"))
     inner = [value for value in state.values() if isinstance(value, dict)]
-    return all(0 <= state[at] <= len(state[array]) for at, array in places if at in state) and all(
-        map(_positions_in_bounds, inner)
-    )
+    own = all(0 <= state[at] <= len(state[array]) for at, array in places if at in state)
+    return own and all(map(_positions_in_bounds, inner))
 
 
 def _require_same_state(saved: Any, here: Any) -> None:

@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from reprlib import repr as brief
@@ -137,10 +137,8 @@ class Checkpoints:
         CheckpointError
             Another program has locked it; the message names the process.
         """
-        workers = self.workers
-        found = workers.collective(lambda: allgather(workers, None if workers.rank else self._lock_error()))
-        if found[0] is not None:
-            raise found[0]
+        if error := self._on_rank_0(self._lock_error):
+            raise error
 
     def unlock(self) -> None:
         """Release the lock on the folder, if these checkpoints hold it."""
@@ -192,7 +190,7 @@ class Checkpoints:
             The last one is damaged, of another run or of a newer version, or another program has locked the folder.
             It is left alone, and the parts are as they were.
         """
-        found = self._read_on_rank_0()
+        found = self._on_rank_0(self._last)
         if isinstance(found, CheckpointError):
             raise found
         if found is None:
@@ -225,12 +223,10 @@ class Checkpoints:
             return error
         return None
 
-    def _read_on_rank_0(self) -> tuple[Path, dict[str, PartState]] | CheckpointError | None:
-        """Return the path and the states of the last checkpoint, as rank 0 reads them."""
+    def _on_rank_0(self, compute: Callable[[], Any]) -> Any:
+        """Return what rank 0 computes, on all ranks."""
         workers = self.workers
-        found: list[Any] = workers.collective(lambda: allgather(workers, None if workers.rank else self._last()))
-        first: tuple[Path, dict[str, PartState]] | CheckpointError | None = found[0]
-        return first
+        return workers.collective(lambda: allgather(workers, None if workers.rank else compute()))[0]
 
     def _last(self) -> tuple[Path, dict[str, PartState]] | CheckpointError | None:
         """Lock the folder and return the last checkpoint, an error, or None if there is no checkpoint."""

@@ -22,14 +22,15 @@ from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.gradients import scalar
 from tinygrad_edu.parallel.joined import detached, join
 from tinygrad_edu.parallel.sharded_model import ShardedModel
-from tinygrad_edu.parallel.tree_sum import TreeSum, shard_range
-from tinygrad_edu.parallel.workers import ALONE, Workers, allgather, run_on_all
+from tinygrad_edu.parallel.tree_sum import TreeSum
+from tinygrad_edu.parallel.workers import ALONE, Workers, map_on_all, run_on_all
 from tinygrad_edu.pytree import tree_map
 from tinygrad_edu.training.batches import Batches, as_sampled_batch, has_order, is_one_batch, remaining_batches
 from tinygrad_edu.training.metrics import Metric
 
-__all__ = ["SHARD_SIZE", "arrays_of", "evaluate", "evaluate_sharded", "evaluating"]
+__all__ = ["SHARD_SIZE", "Metrics", "arrays_of", "evaluate", "evaluate_sharded", "evaluating"]
 
+Metrics = Mapping[str, Metric | Loss]
 Totals = dict[str, ndarray]
 
 SHARD_SIZE = 96  # fewer calls than with 64, and what a layer leaves is nearer than with 128
@@ -59,11 +60,7 @@ def evaluating(model: Module) -> Iterator[None]:
 
 
 def evaluate(
-    model: Module,
-    batches: Batches,
-    metrics: Mapping[str, Metric | Loss],
-    threads: int | None = None,
-    workers: Workers = ALONE,
+    model: Module, batches: Batches, metrics: Metrics, threads: int | None = None, workers: Workers = ALONE
 ) -> dict[str, Any]:
     """Return the metrics of a model over all samples of some batches. The model is left in its mode.
 
@@ -117,11 +114,7 @@ def evaluate(
 
 
 def evaluate_sharded(
-    model: ShardedModel,
-    batches: Batches,
-    metrics: Mapping[str, Metric | Loss],
-    threads: int | None = None,
-    workers: Workers = ALONE,
+    model: ShardedModel, batches: Batches, metrics: Metrics, threads: int | None = None, workers: Workers = ALONE
 ) -> dict[str, Any]:
     """Return what `evaluate` does, of a model that may have broken its promise already."""
     run = _Evaluation(model, {name: _metric(name, each) for name, each in metrics.items()}, workers)
@@ -176,14 +169,7 @@ class LossValue(Metric):
 
 
 class _Evaluation:
-    """The metrics of a model, batch by batch.
-
-    Parameters
-    ----------
-    model : ShardedModel
-    metrics : dict of str to Metric
-    workers : Workers
-    """
+    """The metrics of a model, batch by batch."""
 
     def __init__(self, model: ShardedModel, metrics: dict[str, Metric], workers: Workers) -> None:
         self.model, self.metrics, self.workers = model, metrics, workers
@@ -218,13 +204,7 @@ class _Evaluation:
         self, batch: SampledBatch, parts: list[slice], seeds: ndarray, threads: int, names: Collection[str] = ()
     ) -> Totals:
         """Return the sums over the shards of a batch; those of the named losses, of their joined outputs."""
-        own = shard_range(len(parts), self.workers.size, self.workers.rank)
-
-        def compute() -> list[tuple[Totals, Any]]:
-            return list(map_shards(lambda i: self._shard(batch, parts, seeds, own[i], names), len(own), threads))
-
-        found = run_on_all(self.workers, compute)
-        of_shards = [each for of_rank in allgather(self.workers, found) for each in of_rank]
+        of_shards = map_on_all(self.workers, lambda k: self._shard(batch, parts, seeds, k, names), len(parts), threads)
         missing = {name for sums, _ in of_shards for name in self.metrics.keys() - sums.keys()}
         if any(rest is None for _, rest in of_shards) and missing:  # of some targets, a loss has no denominator
             return self._summed(batch, parts, seeds, threads, missing)

@@ -27,9 +27,8 @@ from tinygrad_edu.parallel.workers import ALONE, Workers, allreduce_any, require
 from tinygrad_edu.training.batches import Batches, has_order, refuse_iterator, remaining_batches
 from tinygrad_edu.training.checkpoint_state import has_generators
 from tinygrad_edu.training.checkpoints import Checkpoints
-from tinygrad_edu.training.evaluation import evaluate_sharded
+from tinygrad_edu.training.evaluation import Metrics, evaluate_sharded
 from tinygrad_edu.training.fields import from_fields
-from tinygrad_edu.training.metrics import Metric
 from tinygrad_edu.training.train_step import Steps, TrainingStep
 
 __all__ = ["Epoch", "Epochs", "fit"]
@@ -111,7 +110,7 @@ def fit(
     average: MovingAverage | None = None,
     shard_size: int = 64,
     workers: Workers = ALONE,
-    metrics: Mapping[str, Metric | Loss] | None = None,
+    metrics: Metrics | None = None,
     evaluate_on: Mapping[str, Batches] | None = None,
     evaluate_every: int = 1,
     on_step: Callable[[TrainingStep], None] | None = None,
@@ -255,7 +254,7 @@ class _Run:
 
     steps: Steps
     batches: Batches
-    metrics: dict[str, Metric | Loss]
+    metrics: Metrics
     eval_sets: dict[str, Batches]
     evaluate_every: int
     history: list[Epoch]
@@ -314,9 +313,8 @@ class _Run:
                 if not self.unseen:
                     self._train(on_step, stop)
                     number = self.progress.epoch + 1
-                    self.history.append(
-                        self._finish_epoch(evaluated=number == count or number % self.evaluate_every == 0)
-                    )
+                    is_evaluated = number == count or number % self.evaluate_every == 0
+                    self.history.append(self._finish_epoch(is_evaluated))
                     self.unseen = True
                     if number == count:
                         self._save(always=True)

@@ -53,9 +53,8 @@ def explain_nonfinite(
     """
     if found := _describe_nonfinite({name: parameter.numpy() for name, parameter in model.named_parameters()}):
         return f"the weights held it already, since the step before: {found}.", SMALLER
-    found = ", ".join(
-        filter(None, (_describe_nonfinite(_named(batch), f" of batch {k}") for k, batch in enumerate(batches, first)))
-    )
+    described = (_describe_nonfinite(_named(batch), f" of batch {k}") for k, batch in enumerate(batches, first))
+    found = ", ".join(filter(None, described))
     in_batch = f"the batch holds it already: {found}." if found else ""
     cause = "\n".join(filter(None, (in_batch, _first_op(model, compute))))
     return cause or UNEXPLAINED, CLEANER if found else SMALLER
@@ -68,9 +67,8 @@ def _describe_nonfinite(arrays: dict[str, ndarray], where: str = "") -> str:
         bad = ~np.isfinite(array) if array.dtype.kind in "fc" else np.zeros(0, bool)
         if bad.any():
             first = tuple(map(int, np.argwhere(bad)[0]))
-            found.append(
-                f"{bad.sum()} of {bad.size} elements of {name}{where}, {name}{list(first) or ''} is {array[first]}"
-            )
+            element = f"{name}{list(first) or ''} is {array[first]}"
+            found.append(f"{bad.sum()} of {bad.size} elements of {name}{where}, {element}")
     return ", ".join(found)
 
 

@@ -9,10 +9,9 @@ from tinygrad_edu._checks import integer
 from tinygrad_edu.nn import Module
 from tinygrad_edu.nn.batching import as_arrays, as_tensors, num_samples, take_samples
 from tinygrad_edu.nn.sharding import WholeBatchNeeded
-from tinygrad_edu.parallel import map_shards, shards
+from tinygrad_edu.parallel import shards
 from tinygrad_edu.parallel.sharded_model import ShardedModel
-from tinygrad_edu.parallel.tree_sum import shard_range
-from tinygrad_edu.parallel.workers import ALONE, Workers, allgather, run_on_all
+from tinygrad_edu.parallel.workers import ALONE, Workers, map_on_all
 from tinygrad_edu.pytree import tree_map
 from tinygrad_edu.training.evaluation import SHARD_SIZE, arrays_of, evaluating
 
@@ -20,12 +19,7 @@ __all__ = ["predict"]
 
 
 def predict(
-    model: Module,
-    x: Any,
-    threads: int | None = None,
-    workers: Workers = ALONE,
-    *,
-    batch_size: int | None = None,
+    model: Module, x: Any, threads: int | None = None, workers: Workers = ALONE, *, batch_size: int | None = None
 ) -> Any:
     """Return the most likely class of each of the images x, as integers (N,). The model is left in its mode.
 
@@ -60,9 +54,7 @@ def predict(
         return tree_map(_classes, arrays_of(out))
 
     def of(parts: list[slice], cut: bool) -> list[Any]:
-        own = shard_range(len(parts), workers.size, workers.rank)
-        found = run_on_all(workers, lambda: list(map_shards(lambda i: classes(parts[own[i]], cut), len(own), threads)))
-        return [each for of_worker in allgather(workers, found) for each in of_worker]
+        return map_on_all(workers, lambda k: classes(parts[k], cut), len(parts), threads)
 
     def compute() -> list[Any]:
         if size > SHARD_SIZE and count > SHARD_SIZE and sharded.is_sharded():

@@ -113,9 +113,8 @@ def _members(value: Any) -> dict[Any, Any]:
         return {value.__name__: value.__func__, **getattr(value.__self__, "__dict__", {})}
     if isinstance(value, FunctionType):
         return _variables(value)
-    return (
-        vars(value) if callable(value) and hasattr(value, "__dict__") and not isinstance(value, Module | type) else {}
-    )
+    is_function = callable(value) and hasattr(value, "__dict__") and not isinstance(value, Module | type)
+    return vars(value) if is_function else {}
 
 
 def _variables(function: FunctionType) -> dict[str, Any]:

@@ -3,12 +3,11 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from itertools import count, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy import ndarray
 
 from tinygrad_edu._checks import generator, integer
 from tinygrad_edu.caller import warn_caller
@@ -20,7 +19,7 @@ from tinygrad_edu.optim import MovingAverage, Optimizer, clip_grad_norm
 from tinygrad_edu.parallel import single_threaded_blas
 from tinygrad_edu.parallel.batches import SampledBatch
 from tinygrad_edu.parallel.gradients import LossGradient, after_hooks
-from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum
+from tinygrad_edu.parallel.shard_sums import Gradients, ShardSum, add_shards
 from tinygrad_edu.parallel.sharded_model import ShardedModel
 from tinygrad_edu.parallel.workers import ALONE, Workers, require_equal
 from tinygrad_edu.training.batches import Batches, as_sampled_batch, has_order, remaining_batches
@@ -241,21 +240,14 @@ class Steps:
             what = f"the gradient of {name} became infinite or NaN in {place}, of a loss of {loss:.6g}"
         whole = [batch.take(slice(len(batch)), np.random.default_rng(0)) for batch in batches]
         # On this worker ALONE: the others may not look for the cause.
-        cause, help = explain_nonfinite(
-            self.model, whole, first, lambda: self._value_and_grad(batches, tensors, 1, ALONE)
-        )
+        again = partial(self._value_and_grad, batches, tensors, threads=1, workers=ALONE)
+        cause, help = explain_nonfinite(self.model, whole, first, again)
         looked = "and the step was not taken. The cause, looked for with detect_anomaly():"
         return NonFiniteLossError(f"{what}, {looked}\n{cause}\n{help}", what, cause)
 
-    def _value_and_grad(
-        self, batches: list[SampledBatch], tensors: list[Tensor], threads: int | None = None,
-        workers: Workers | None = None,
-    ) -> tuple[float, Gradients]:  # fmt: skip
+    def _value_and_grad(self, batches: list[SampledBatch], tensors: list[Tensor], **by: Any) -> tuple[float, Gradients]:
         """Return the loss of the batches of a step, and its gradients after the hooks of the tensors."""
-        found = (
-            self._gradient(batch, tensors, self.rng, threads=threads, workers=workers, of_several=len(batches) > 1)
-            for batch in batches
-        )
+        found = (self._gradient(batch, tensors, self.rng, of_several=len(batches) > 1, **by) for batch in batches)
         total = reduce(_mean, found)
         return total.value, after_hooks(tensors, total.gradients)
 
@@ -270,11 +262,8 @@ def _mean(a: ShardSum, b: ShardSum) -> ShardSum:
     if not (a.weight and b.weight):
         return a if a.weight else b
     weight = a.weight + b.weight
-    first, second = a.weight / weight, b.weight / weight
-    gradients = [_weighted(first, x, second, y) for x, y in zip(a.gradients, b.gradients, strict=True)]
-    return ShardSum(first * a.value + second * b.value, gradients, weight)
+    return add_shards(_scaled(a, a.weight / weight), _scaled(b, b.weight / weight))
 
 
-def _weighted(first: float, a: ndarray | None, second: float, b: ndarray | None) -> ndarray | None:
-    parts = [weight * g for weight, g in ((first, a), (second, b)) if g is not None]
-    return sum(parts[1:], parts[0]) if parts else None
+def _scaled(part: ShardSum, share: float) -> ShardSum:
+    return ShardSum(share * part.value, [None if g is None else share * g for g in part.gradients], part.weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from itertools import count
 from typing import Any
 
@@ -11,7 +12,6 @@ from numpy import ndarray
 
 from tinygrad_edu.engine import memory
 from tinygrad_edu.engine.node import Node
-from tinygrad_edu.engine.op import Rules
 from tinygrad_edu.errors import DTypeError, WrongGradientError
 
 Hook = Callable[..., Any]
@@ -68,9 +68,7 @@ def hooks_of(node: Node) -> GradientHooks:
     """Return the hooks of a node, which has rules of its own from then on: the others of its op have none."""
     with memory.lock:
         if node.rules.hooks is None:
-            shared = node.rules
-            own = Rules(shared.op, shared.names)
-            own.saves, own.functions, own.vjps = shared.saves, shared.functions, shared.vjps
+            own = copy(node.rules)
             own.hooks = GradientHooks()
             node.rules = own
         hooks: GradientHooks = node.rules.hooks

@@ -5,11 +5,11 @@ The recorder and `backward_pass` ask for observers. Without one, none of this ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tinygrad_edu.engine.backward import PlainAccumulator, Roots, Targets, WrapSaved, plain_backward_pass
+from tinygrad_edu.engine.backward import PlainAccumulator, Roots, Targets, plain_backward_pass
 from tinygrad_edu.engine.debug.call_site import CallSite, call_site
 from tinygrad_edu.engine.modes import Mode, innermost_block, observers
 from tinygrad_edu.engine.node import Node
@@ -65,27 +65,13 @@ def site_of(node: Node) -> CallSite | str:
     return getattr(node, "site", _UNKNOWN)
 
 
-def observed_backward_pass(
-    seeds: Roots,
-    targets: Targets = None,
-    *,
-    retain_graph: bool = False,
-    wrap_saved: WrapSaved | None = None,
-    unhooked: Collection[Node] = (),
-) -> dict[Node, Any]:
+def observed_backward_pass(seeds: Roots, targets: Targets, **settings: Any) -> dict[Node, Any]:
     """Run the plain backward pass with each of its steps wrapped by the observers."""
     accumulator = PlainAccumulator(targets)
     passes = [observer.on_backward(accumulator.gradients) for observer in observers()]
     vars(accumulator)["add"] = _observed_add(passes, accumulator.add)
-    gradients = plain_backward_pass(
-        seeds,
-        targets,
-        retain_graph=retain_graph,
-        wrap_saved=wrap_saved,
-        unhooked=unhooked,
-        accumulator=accumulator,
-        pull=partial(_observed_vjp, passes),
-    )
+    pull = partial(_observed_vjp, passes)
+    gradients = plain_backward_pass(seeds, targets, accumulator=accumulator, pull=pull, **settings)
     for each in passes:
         each.end(gradients)
     return gradients
@@ -106,17 +92,12 @@ def _observed_vjp(passes: list[PassObserver], node: Node, k: int, vjp: VJP, g: A
     match: Match = partial(match_input, node, k, kind)
     for each in passes:
         vjp, match = each.vjp(node, k, vjp), each.match(node, k, match)
-    with Mode(site=_site_in_rule(node, k)):
+    site, op, argument = site_of(node), node.op, node.rules.names[k]
+    assert op is not None
+    with Mode(site=site.in_rule(op.name, argument) if isinstance(site, CallSite) else site):
         try:
             contribution = vjp(g, saved)
         except Exception as error:
-            error.add_note(f"In the rule of {node.op!r} for its argument {node.rules.names[k]}.")
+            error.add_note(f"In the rule of {op!r} for its argument {argument}.")
             raise
         return match(contribution)
-
-
-def _site_in_rule(node: Node, k: int) -> CallSite | str:
-    """Return the site of the ops that a vjp calls."""
-    site, op = site_of(node), node.op
-    assert op is not None
-    return site.in_rule(op.name, node.rules.names[k]) if isinstance(site, CallSite) else site

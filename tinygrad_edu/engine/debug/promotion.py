@@ -16,7 +16,9 @@ _warned: WeakValueDictionary[int, Any] = WeakValueDictionary()  # models by id: 
 
 def warn_of_float64(name: str, tensors: Sequence[Tensor]) -> None:
     """Warn where an op, by its name, made float64 of float32 and float64 tensors, in a model of float32 parameters."""
-    narrow = next((t for t in tensors if t.dtype == np.float32 and _may_be_trained(t)), None)
+    # Parameters, frozen or not, and what was computed from them.
+    trained = [t for t in tensors if t._node is not None or role_of(t) == PARAMETER]
+    narrow = next((t for t in trained if t.dtype == np.float32), None)
     wide = next((t for t in tensors if t.dtype == np.float64), None)
     if narrow is None or wide is None:
         return
@@ -34,8 +36,3 @@ def warn_of_float64(name: str, tensors: Sequence[Tensor]) -> None:
         f"Convert the float64 values once, where they are made: values.astype(np.float32)."
     )
     warn_explicit(message, PromotionWarning, called.file or __file__, called.line or 1)
-
-
-def _may_be_trained(tensor: Tensor) -> bool:
-    """Whether a tensor is a parameter, frozen or not, or was computed from one."""
-    return tensor._node is not None or role_of(tensor) == PARAMETER

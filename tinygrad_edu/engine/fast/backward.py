@@ -11,15 +11,7 @@ from weakref import getweakrefcount
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.backward import (
-    Roots,
-    Targets,
-    WrapSaved,
-    plain_backward_pass,
-    raise_freed,
-    refuse_stale_saved,
-    wrap_saved_values,
-)
+from tinygrad_edu.engine import backward
 from tinygrad_edu.engine.debug.hooks import run_hooks
 from tinygrad_edu.engine.fast.indexed_slices import IndexedSlices, densify
 from tinygrad_edu.engine.memory import last_version
@@ -28,13 +20,13 @@ from tinygrad_edu.engine.unbroadcast import match_input
 from tinygrad_edu.plain_mode import faster_than
 
 
-@faster_than(plain_backward_pass)
+@faster_than(backward.plain_backward_pass)
 def fast_backward_pass(
-    seeds: Roots,
-    targets: Targets = None,
+    seeds: backward.Roots,
+    targets: backward.Targets = None,
     *,
     retain_graph: bool = False,
-    wrap_saved: WrapSaved | None = None,
+    wrap_saved: backward.WrapSaved | None = None,
     unhooked: Collection[Node] = (),
 ) -> dict[Node, Any]:
     """Do what `plain_backward_pass` does."""
@@ -51,11 +43,11 @@ def fast_backward_pass(
             g = densify(g)
         saved, links, rules = node.saved, node.links, node.rules
         if saved is None:
-            raise_freed(node)
+            backward.raise_freed(node)
         if last_version[0] > node.number:
-            refuse_stale_saved(node)
+            backward.refuse_stale_saved(node)
         if wrap_saved is not None:
-            saved = wrap_saved_values(node, wrap_saved)
+            saved = backward.wrap_saved_values(node, wrap_saved)
         if rules.hooks is not None:
             g = accumulator.apply_hooks(node, g, kind)
         for k, vjp in rules.vjps:
@@ -80,29 +72,18 @@ def fast_backward_pass(
     return accumulator.result(kind, unhooked)
 
 
-class GradientAccumulator:
-    """The gradients that are on their way: at each node, the sum of what has arrived so far.
+class GradientAccumulator(backward.PlainAccumulator):
+    """Adds gradients in place where it owns their sum.
 
     The first contribution to a sum may be somebody else's array, and is only borrowed. A second makes a sum that is our
     own, and from then on it is added in place.
-
-    Attributes
-    ----------
-    retained : dict of Node to gradient
-        Of those that the walk passed, the ones that are kept.
-    waiting : list of (int, Node)
-        A heap of the nodes that the walk will pass, newest first. It ends at leaves and targets, where gradients only
-        gather.
     """
 
-    __slots__ = ("gradients", "in_place", "oldest", "owned", "queue", "retained", "targets")
+    targets: frozenset[Node]
 
-    def __init__(self, targets: frozenset[Node] | None, in_place: bool) -> None:
-        self.queue: list[tuple[int, Node]] = []
-        self.gradients: dict[Node, Any] = {}
-        self.retained: dict[Node, Any] = {}
-        self.owned: set[Node] = set()
-        self.targets, self.in_place = frozenset() if targets is None else targets, in_place
+    def __init__(self, targets: backward.Targets, in_place: bool) -> None:
+        super().__init__(frozenset() if targets is None else targets)
+        self.owned, self.in_place = set[Node](), in_place
         self.oldest = min((node.number for node in self.targets), default=0)
 
     def add(self, node: Node, g: Any) -> None:
@@ -141,12 +122,9 @@ class GradientAccumulator:
         return node.number < self.oldest or (not node.links and node not in self.targets)
 
     def apply_hooks(self, node: Node, g: Any, kind: type[Any]) -> Any:
-        """Return the gradient of a node that the walk passes as its hooks make it, and keep it where it is retained."""
-        g = run_hooks(node, g, kind)
-        if node.rules.hooks.retains:
-            self.owned.discard(node)
-            self.retained[node] = g
-        return g
+        """Do what the plain one does. What is retained is not owned any more."""
+        self.owned.discard(node)
+        return super().apply_hooks(node, g, kind)
 
     def result(self, kind: type[Any], unhooked: Collection[Node] = ()) -> dict[Node, Any]:
         """Return the gradients where the walk ended, and those retained, each in memory that nobody else holds."""

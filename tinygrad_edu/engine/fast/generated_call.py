@@ -16,17 +16,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from tinygrad_edu.engine.arguments import (
-    FLOAT32,
-    KEPT_AS_GIVEN,
-    add_context,
-    copy_saved,
-    operand,
-    promote_result,
-    result,
-    setting,
-    storage_of,
-)
+from tinygrad_edu.engine import arguments
 from tinygrad_edu.engine.memory import Storage, clock
 from tinygrad_edu.engine.modes import innermost_block
 from tinygrad_edu.engine.node import Node
@@ -199,11 +189,11 @@ def _compiled(op: Op, rules: Rules) -> Callable[..., Any]:
         **{f"_rule_{x}": rule for x, (rule, _) in zip(rules.names, rules.functions, strict=True)},
         "_op": op, "_forward": op.forward, "_rules": rules, "_dict": dict, "_Exception": Exception, "_next": next,
         "_Tensor": Tensor, "_Node": Node, "_Storage": Storage, "_make": object.__new__, "_clock": clock,
-        "_ndarray": ndarray, "_shape_of": np.shape, "_FLOAT32": FLOAT32, "_KEPT_AS_GIVEN": KEPT_AS_GIVEN,
-        "_innermost_block": innermost_block, "_operand": operand, "_copy_saved": copy_saved, "_result": result,
-        "_promote_result": promote_result, "_add_context": add_context, "_storage_of": storage_of,
-        "_refuse_stale": refuse_stale, "_setting": setting, "_raise_unexpected_keyword": raise_unexpected_keyword,
-        "_recorded": recorded,
+        "_ndarray": ndarray, "_shape_of": np.shape, "_innermost_block": innermost_block, "_recorded": recorded,
+        "_refuse_stale": refuse_stale, "_raise_unexpected_keyword": raise_unexpected_keyword,
+        "_FLOAT32": arguments.FLOAT32, "_KEPT_AS_GIVEN": arguments.KEPT_AS_GIVEN, "_operand": arguments.operand,
+        "_setting": arguments.setting, "_result": arguments.result, "_promote_result": arguments.promote_result,
+        "_storage_of": arguments.storage_of, "_copy_saved": arguments.copy_saved, "_add_context": arguments.add_context,
     }  # fmt: skip
     exec(compile(text, filename, "exec"), space)
     rules.vjps = tuple((k, space[f"_vjp_{x}"]) for k, x in enumerate(rules.names))

@@ -50,14 +50,8 @@ def add_at(total: ndarray, index: Any, values: Any) -> None:
 def _rows(shape: tuple[int, ...], parts: tuple[Any, ...]) -> tuple[int, ndarray, int, int] | None:
     """Read an index that takes some axes whole and then has an array of whole numbers for each of the next.
 
-    Returns
-    -------
-    front : int
-        How many elements the axes taken whole have.
-    numbers : ndarray of int
-        Which of the rows is named that follow them.
-    count, length : int
-        How many rows there are, and of how many elements.
+    Return how many elements the axes taken whole have, the numbers of the rows that are named behind them, and how many
+    rows there are, and of how many elements. Of any other index, return None.
     """
     start = next((axis for axis, part in enumerate(parts) if not _is_whole(part)), len(parts))
     arrays, lengths = parts[start:], shape[start : len(parts)]

@@ -1,7 +1,6 @@
 """What is checked of the whole engine: the tests of a small engine, which the real one passes, too, and the network."""
 
 from contextlib import suppress
-from functools import partial
 from threading import Thread
 
 import numpy as np
@@ -12,7 +11,7 @@ from tinygrad_edu.data import load_embedded
 from tinygrad_edu.engine import from_numpy
 from tinygrad_edu.errors import MissingExtraError
 from tinygrad_edu.lessons.array_programs import NUMPY_FUNCTIONS, array_programs
-from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, with_cotangent
+from tinygrad_edu.lessons.cases import case, check_engine, check_second_order, demand, demand_equal, new_leaf
 from tinygrad_edu.lessons.lesson07_recorder.checks import NAMES as OPS
 from tinygrad_edu.lessons.lesson07_recorder.checks import demand_agreement
 from tinygrad_edu.testing import check_gradient
@@ -25,17 +24,13 @@ NAMES = [
 PROGRAMS = array_programs()
 
 
-def _leaf(mine, x):
-    return mine.Tensor(np.array(x, np.float64), requires_grad=True)
-
-
 def _array(x):
     return np.asarray(x.data)
 
 
 def _gradients(mine, program, g=1.0, change=None):
     """Return the gradients of g times the sum of a program; `change` may do something to its values before the walk."""
-    leaves = [_leaf(mine, x) for x in program.inputs]
+    leaves = [new_leaf(mine, x) for x in program.inputs]
     values = program.of(vars(mine), all_of_them=True)(*leaves)
     out = values[-1].sum()
     if change is not None:
@@ -58,11 +53,11 @@ def all_there(mine):
 @case("names", program=PROGRAMS)
 def values_and_gradients(mine, program):
     """Programs of all kinds compute what NumPy computes, and their gradients are right."""
-    found = [_array(x) for x in program.of(vars(mine), all_of_them=True)(*(_leaf(mine, x) for x in program.inputs))]
+    found = [_array(x) for x in program.of(vars(mine), all_of_them=True)(*(new_leaf(mine, x) for x in program.inputs))]
     wanted = program.of(NUMPY_FUNCTIONS, all_of_them=True)(*program.inputs)
     for name, x, y in zip(program.names, found, wanted, strict=True):
         demand_equal(name, x, y)
-    check_engine(program.of(vars(mine)), partial(_leaf, mine), *program.inputs, plain=program.of(NUMPY_FUNCTIONS))
+    check_engine(mine, program.of(vars(mine)), *program.inputs, plain=program.of(NUMPY_FUNCTIONS))
 
 
 @case("names", program=PROGRAMS)
@@ -74,13 +69,7 @@ def second_order(mine, program):
         y = program.of(vars(mine))(x, *others)
         return (y * y).sum() + (x * x * x).sum()
 
-    def gradient(x):
-        return mine.grad(energy)(x)
-
-    def pulled(x, cotangent):
-        return _array(mine.grad(lambda x: (gradient(x) * cotangent).sum())(x))
-
-    check_gradient(lambda x: _array(gradient(x)), with_cotangent(pulled, 1), x)
+    check_second_order(mine.grad, energy, x)
 
 
 @case("names", program=array_programs(in_place=False))
@@ -94,12 +83,8 @@ def forward_mode(mine, program):
     def energy(x):
         return (f(x) * f(x)).sum() + (x * x * x).sum()
 
-    check_gradient(
-        lambda x: program.of(NUMPY_FUNCTIONS)(x, *others),
-        None,
-        x,
-        jvp=lambda x, tangent: _array(mine.jvp(f, x, tangent)),
-    )
+    plain = program.of(NUMPY_FUNCTIONS)
+    check_gradient(lambda x: plain(x, *others), None, x, jvp=lambda x, tangent: _array(mine.jvp(f, x, tangent)))
     along = np.cos(np.arange(x.size)).reshape(x.shape)
     demand_equal("of sum(f(x)² + x³), hvp(f, x, u) · u", *_curvatures(mine, energy, x, along))
 
@@ -113,7 +98,7 @@ def _curvatures(mine, energy, x, along):
 @case("names", program=PROGRAMS, a=st.sampled_from([0.0, 1.0, -2.5]))
 def linear(mine, program, a):
     """A pullback is linear; and what arrives at a leaf adds up, over two walks."""
-    leaves = [_leaf(mine, x) for x in program.inputs]
+    leaves = [new_leaf(mine, x) for x in program.inputs]
     out = program.of(vars(mine))(*leaves).sum()
     out.backward(np.asarray(a), retain_graph=True)
     out.backward(np.asarray(1.0))
@@ -148,7 +133,7 @@ def never_silently_wrong(mine, program, place, operator):
 @case("names", program=PROGRAMS)
 def gradients_of_ones_own(mine, program):
     """A gradient has the shape of its leaf, is float64, and shares memory with nothing."""
-    leaves, g = [_leaf(mine, x) for x in program.inputs], np.ones(())
+    leaves, g = [new_leaf(mine, x) for x in program.inputs], np.ones(())
     out = program.of(vars(mine))(*leaves).sum()
     out.backward(g)
     held = [g, *(_array(x) for x in leaves)]
@@ -165,7 +150,7 @@ def gradients_of_ones_own(mine, program):
 @case("names")
 def deep(mine):
     """A chain of 5,000 ops needs no recursion: to compute, to walk, to drop."""
-    x = out = _leaf(mine, 0.5)
+    x = out = new_leaf(mine, 0.5)
     for _ in range(5000):
         out = out + 0.001 * out
     out.backward(np.ones(()))
@@ -176,13 +161,13 @@ def deep(mine):
 @case("names")
 def wide(mine):
     """A value that is used 2,000 times gets 2,000 contributions, and a ladder of 60 doublings is walked once."""
-    x = _leaf(mine, 1.0)
+    x = new_leaf(mine, 1.0)
     total = x * 0.0
     for k in range(2000):
         total = total + x * float(k)
     total.backward(np.ones(()))
     demand_equal("the gradient of the sum of x * k, k below 2000,", np.asarray(x.grad), 1999000.0)
-    x = out = _leaf(mine, 1.0)
+    x = out = new_leaf(mine, 1.0)
     for _ in range(60):
         out = out + out
     out.backward(np.ones(()))
@@ -192,7 +177,7 @@ def wide(mine):
 @case("names")
 def modes(mine):
     """What is computed inside of no_grad is a constant, here, and not in another thread."""
-    x, found = _leaf(mine, 3.0), []
+    x, found = new_leaf(mine, 3.0), []
     with mine.no_grad():
         constant = x * x
         other = Thread(target=lambda: found.append(x * x))
@@ -207,7 +192,7 @@ def modes(mine):
 @case("names")
 def freed(mine):
     """A second walk through a graph raises a FreedError, unless the first was told to retain it."""
-    x = _leaf(mine, 3.0)
+    x = new_leaf(mine, 3.0)
     out = x * x
     out.backward(np.ones(()))
     try:
@@ -260,7 +245,7 @@ def same_logits(mine, drawn):
     weights, images, _ = _net(drawn)
     wanted = _real_logits(weights, images)
     demand_equal("logits(weights, images) of arrays", mine.logits(weights, images), wanted)
-    found = mine.logits({name: _leaf(mine, x) for name, x in weights.items()}, images)
+    found = mine.logits({name: new_leaf(mine, x) for name, x in weights.items()}, images)
     demand_equal("logits(weights, images) of Tensors", _array(found), wanted)
 
 

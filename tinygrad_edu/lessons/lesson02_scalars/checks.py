@@ -7,10 +7,6 @@ from tinygrad_edu.lessons.cases import case, check_numbers, demand, demand_equal
 from tinygrad_edu.lessons.short_programs import cotangents, numbers, short_programs
 
 
-def _check(mine, f, g, *points):
-    check_numbers(f, mine.Value, g, *points)
-
-
 @case("backward")
 def a_leaf(mine):
     """backward() of a leaf leaves 1 in its grad, and backward(3.0) adds 3."""
@@ -41,31 +37,31 @@ def used_twice(mine):
 @case("mul", x=numbers, y=numbers, g=cotangents)
 def products(mine, x, y, g):
     """The rule of x * y."""
-    _check(mine, lambda x, y: x * y, g, x, y)
+    check_numbers(mine, lambda x, y: x * y, g, x, y)
 
 
 @case("power", x=st.integers(1, 96).map(lambda n: n / 32), n=st.sampled_from([-2, -1, 0.5, 2, 3]), g=cotangents)
 def powers(mine, x, n, g):
     """The rule of x ** n."""
-    _check(mine, lambda x: x**n, g, x)
+    check_numbers(mine, lambda x: x**n, g, x)
 
 
 @case("power", x=numbers, g=cotangents)
 def quotients(mine, x, g):
     """The rule of x / (1 + x²), of which each part is there already."""
-    _check(mine, lambda x: x / (1.0 + x * x), g, x)
+    check_numbers(mine, lambda x: x / (1.0 + x * x), g, x)
 
 
 @case("tanh", program=short_programs(methods=("tanh",), operators=()), x=numbers, g=cotangents)
 def tanh(mine, program, x, g):
     """The rule of tanh, and of tanh of tanh."""
-    _check(mine, program, g, *[x] * program.count)
+    check_numbers(mine, program, g, *[x] * program.count)
 
 
 @case("relu", x=numbers.filter(bool), g=cotangents)
 def relu(mine, x, g):
     """The rule of relu."""
-    check_numbers(lambda x: x.relu(), mine.Value, g, x, plain=lambda x: np.maximum(x, 0.0))
+    check_numbers(mine, lambda x: x.relu(), g, x, plain=lambda x: np.maximum(x, 0.0))
 
 
 @case("relu")
@@ -79,7 +75,7 @@ def relu_at_its_corner(mine):
 @case("backward", program=short_programs(), a=numbers, b=numbers, g=cotangents)
 def random_programs(mine, program, a, b, g):
     """Programs that use their values many times over."""
-    _check(mine, program, g, *(a, b)[: program.count])
+    check_numbers(mine, program, g, *(a, b)[: program.count])
 
 
 @case("backward")

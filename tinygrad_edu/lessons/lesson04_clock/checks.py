@@ -80,23 +80,24 @@ def nodes_of_results(mine):
 @case("mul", x=numbers, y=numbers, g=cotangents)
 def products(mine, x, y, g):
     """The rule of x * y, and of 3 * x."""
-    check_numbers(lambda x, y: x * y + 3 * x, mine.Value, g, x, y)
+    check_numbers(mine, lambda x, y: x * y + 3 * x, g, x, y)
 
 
 @case("tanh", x=numbers, g=cotangents)
 def tanh(mine, x, g):
     """The rule of tanh."""
-    check_numbers(lambda x: x.tanh(), mine.Value, g, x, plain=lambda x: np.tanh(x))
+    check_numbers(mine, lambda x: x.tanh(), g, x, plain=lambda x: np.tanh(x))
 
 
 @case("walk", program=short_programs(), a=numbers, b=numbers, g=cotangents)
 def random_programs(mine, program, a, b, g):
     """Programs that use their values many times over."""
-    check_numbers(program, mine.Value, g, *(a, b)[: program.count])
+    check_numbers(mine, program, g, *(a, b)[: program.count])
 
 
 @contextmanager
-def _no_collector():
+def no_collector():
+    """Leave to reference counts alone what is freed inside."""
     gc.disable()
     try:
         yield
@@ -106,7 +107,7 @@ def _no_collector():
 
 def _demand_dropped(mine, hole, compute):
     """Demand that the Values that a result was computed of can go, and the graph with its last Value."""
-    with _no_collector():
+    with no_collector():
         x = mine.Value(0.5)
         out = compute(x)
         value, node = weakref.ref(x), weakref.ref(out.node)

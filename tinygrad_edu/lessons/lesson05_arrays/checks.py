@@ -10,13 +10,13 @@ from tinygrad_edu.testing import check_gradient
 from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, shapes
 
 SMALL = shapes(max_dims=3, empty=False)
-PAIRS = broadcastable(max_dims=3, empty=False).flatmap(
-    lambda pair: st.tuples(*(arrays(shape, layouts=False) for shape in pair))
-)
 
 
-def _check(mine, f, *points):
-    check_engine(f, lambda x: mine.Tensor(x, requires_grad=True), *points)
+def pairs(**bounds):
+    """Draw two arrays whose shapes broadcast."""
+    return broadcastable(max_dims=3, empty=False).flatmap(
+        lambda pair: st.tuples(*(arrays(shape, layouts=False, **bounds) for shape in pair))
+    )
 
 
 @case("unbroadcast", pair=broadcastable(max_dims=4, empty=False))
@@ -50,55 +50,57 @@ def gradients_add_up(mine):
     demand_equal("what x.grad was after the first", before, np.ones(3))
 
 
-@case("unbroadcast", pair=PAIRS)
+@case("unbroadcast", pair=pairs())
 def sums(mine, pair):
     """The rule of x + y, for all shapes that broadcast."""
-    _check(mine, lambda x, y: x + y, *pair)
+    check_engine(mine, lambda x, y: x + y, *pair)
 
 
-@case("mul", pair=PAIRS)
+@case("mul", pair=pairs())
 def products(mine, pair):
     """The rule of x * y, for all shapes that broadcast."""
-    _check(mine, lambda x, y: x * y, *pair)
+    check_engine(mine, lambda x, y: x * y, *pair)
 
 
 @st.composite
-def _matrices(draw):
+def matrices(draw):
+    """Draw two stacks of matrices that can be multiplied."""
     front = draw(broadcastable(max_dims=2, empty=False))
     n, m, k = (draw(st.integers(1, 3)) for _ in range(3))
     return tuple(draw(arrays((*f, *last), layouts=False)) for f, last in zip(front, ((n, m), (m, k)), strict=True))
 
 
-@case("matmul", pair=_matrices())
+@case("matmul", pair=matrices())
 def matrix_products(mine, pair):
     """The rule of x @ y, with axes in front that broadcast."""
-    _check(mine, lambda x, y: x @ y, *pair)
+    check_engine(mine, lambda x, y: x @ y, *pair)
 
 
 @st.composite
-def _summed(draw):
+def summed(draw):
+    """Draw an array, the axes of a sum over it, and whether they stay."""
     x = draw(arrays(SMALL, layouts=False))
     return x, draw(axes(x.ndim)), draw(st.booleans())
 
 
-@case("sum", drawn=_summed())
+@case("sum", drawn=summed())
 def reductions(mine, drawn):
     """The rule of x.sum(axis, keepdims)."""
     x, axis, keepdims = drawn
-    _check(mine, lambda x: x.sum(axis=axis, keepdims=keepdims), x)
+    check_engine(mine, lambda x: x.sum(axis=axis, keepdims=keepdims), x)
 
 
 @case("sum")
 def along_an_axis(mine):
     """The rule of x.sum(axis=1), of a square: a gradient of one axis belongs to the rows, and not to the columns."""
-    _check(mine, lambda x: x.sum(axis=1), np.array([[1.0, 2.0], [3.0, 4.0]]))
+    check_engine(mine, lambda x: x.sum(axis=1), np.array([[1.0, 2.0], [3.0, 4.0]]))
 
 
 @case("reshape", x=arrays(SMALL, layouts=False))
 def reshaped(mine, x):
     """The rule of reshape."""
     shape = (x.size, 1)
-    _check(mine, lambda x: x.reshape(shape), x)
+    check_engine(mine, lambda x: x.reshape(shape), x)
 
 
 @st.composite
@@ -111,13 +113,13 @@ def _turned(draw):
 def transposed(mine, drawn):
     """The rule of transpose, for every order of the axes."""
     x, axes = drawn
-    _check(mine, lambda x: x.transpose(axes), x)
+    check_engine(mine, lambda x: x.transpose(axes), x)
 
 
 @case("transpose")
 def three_axes(mine):
     """The rule of transpose where three axes change places in a circle: the way back is another than the way there."""
-    _check(mine, lambda x: x.transpose((1, 2, 0)), np.arange(8.0).reshape(2, 2, 2))
+    check_engine(mine, lambda x: x.transpose((1, 2, 0)), np.arange(8.0).reshape(2, 2, 2))
 
 
 @case("backward")
@@ -143,4 +145,4 @@ def a_layer(mine):
         out = out.tanh() if isinstance(out, mine.Tensor) else np.tanh(out)
         return (out * out).sum() * (1 / 12)
 
-    _check(mine, layer, rng.normal(size=(4, 2)), rng.normal(size=(2, 3)), rng.normal(size=3))
+    check_engine(mine, layer, rng.normal(size=(4, 2)), rng.normal(size=(2, 3)), rng.normal(size=3))

@@ -5,21 +5,9 @@ import weakref
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal
-from tinygrad_edu.testing.strategies import arrays, axes, broadcastable, shapes
-
-SMALL = shapes(max_dims=3, empty=False)
-
-
-def _pairs(**bounds):
-    return broadcastable(max_dims=3, empty=False).flatmap(
-        lambda pair: st.tuples(*(arrays(shape, layouts=False, **bounds) for shape in pair))
-    )
-
-
-def _check(mine, f, *points):
-    """Check an op, or a function of ops: of arrays it is plain NumPy, and of Tensors it records."""
-    check_engine(f, lambda x: mine.Tensor(x, requires_grad=True), *points)
+from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, raised
+from tinygrad_edu.lessons.lesson05_arrays.checks import SMALL, matrices, pairs, summed
+from tinygrad_edu.testing.strategies import arrays, broadcastable
 
 
 @case("asked")
@@ -30,14 +18,6 @@ def names_of_a_rule(mine):
     demand(mine.asked(lambda g: g) == [], f"of lambda g: g, asked returned {mine.asked(lambda g: g)}.")
 
 
-def _refused(call):
-    try:
-        call()
-    except TypeError as error:
-        return str(error)
-    return ""
-
-
 @case("demand")
 def names_that_are_not_there(mine):
     """A rule that names what its op does not have is refused when the op is defined, by a TypeError."""
@@ -46,11 +26,14 @@ def names_that_are_not_there(mine):
     def scale(x, factor=2):
         return x * factor
 
-    message = _refused(lambda: scale.vjps(x=lambda g, factors: g * factors))
+    message = raised(TypeError, lambda: scale.vjps(x=lambda g, factors: g * factors))
     demand("scale" in message, f"lambda g, factors: ... is not refused by a TypeError that names the op: {message!r}.")
     demand("'factor'" in message, f"the message does not say that 'factor' may be meant: {message!r}.")
-    demand(_refused(lambda: scale.vjps(y=lambda g: g)), "a rule for y, which is no input of scale(x), is not refused.")
-    demand(not _refused(lambda: scale.vjps(x=lambda g, factor: g * factor)), "a right rule is refused.")
+    demand(
+        raised(TypeError, lambda: scale.vjps(y=lambda g: g)),
+        "a rule for y, which is no input of scale(x), is not refused.",
+    )
+    demand(not raised(TypeError, lambda: scale.vjps(x=lambda g, factor: g * factor)), "a right rule is refused.")
 
 
 @case("recorded")
@@ -110,28 +93,28 @@ def rules_that_nobody_needs(mine):
     demand_equal("x.grad of product(x, [3, 3])", x.grad, np.full(2, 3.0))
 
 
-@case("pullback", pair=_pairs())
+@case("pullback", pair=pairs())
 def products(mine, pair):
     """x * y, whose rules know nothing of broadcasting."""
-    _check(mine, mine.multiply, *pair)
+    check_engine(mine, mine.multiply, *pair)
 
 
 @case("pullback", x=arrays(SMALL, low=0.5, high=3.0, layouts=False), n=st.sampled_from([-1, 0.5, 3]))
 def powers(mine, x, n):
     """x ** n, whose rule asks for a setting."""
-    _check(mine, lambda x: mine.power(x, n=n), x)
+    check_engine(mine, lambda x: mine.power(x, n=n), x)
 
 
-@case("divide", pair=_pairs(low=0.5, high=3.0))
+@case("divide", pair=pairs(low=0.5, high=3.0))
 def quotients(mine, pair):
     """The rules of divide."""
-    _check(mine, mine.divide, *pair)
+    check_engine(mine, mine.divide, *pair)
 
 
 @case("exp", x=arrays(SMALL, layouts=False))
 def exponentials(mine, x):
     """The rule of exp."""
-    _check(mine, mine.exp, x)
+    check_engine(mine, mine.exp, x)
 
 
 @case("exp")
@@ -144,7 +127,7 @@ def exp_saves_its_result(mine):
 @case("tanh", x=arrays(SMALL, layouts=False))
 def tanh(mine, x):
     """The rule of tanh."""
-    _check(mine, mine.tanh, x)
+    check_engine(mine, mine.tanh, x)
 
 
 @case("tanh")
@@ -158,20 +141,14 @@ def tanh_saves_its_result(mine):
 def repeated(mine, pair):
     """The rule of broadcast_to."""
     x, to = np.ones(pair[0]), np.broadcast_shapes(*pair)
-    _check(mine, lambda x: mine.broadcast_to(x, shape=to), x)
+    check_engine(mine, lambda x: mine.broadcast_to(x, shape=to), x)
 
 
-@st.composite
-def _summed(draw):
-    x = draw(arrays(SMALL, layouts=False))
-    return x, draw(axes(x.ndim)), draw(st.booleans())
-
-
-@case("sum", drawn=_summed())
+@case("sum", drawn=summed())
 def reductions(mine, drawn):
     """The rule of sum, over any axes."""
     x, axis, keepdims = drawn
-    _check(mine, lambda x: mine.sum(x, axis=axis, keepdims=keepdims), x)
+    check_engine(mine, lambda x: mine.sum(x, axis=axis, keepdims=keepdims), x)
 
 
 @case("sum")
@@ -182,17 +159,10 @@ def sum_saves_no_array(mine):
     demand(not kept, f"it asks for {', '.join(kept)}: the shape of x, and the settings, are enough.")
 
 
-@st.composite
-def _matrices(draw):
-    front = draw(broadcastable(max_dims=2, empty=False))
-    n, m, k = (draw(st.integers(1, 3)) for _ in range(3))
-    return tuple(draw(arrays((*f, *last), layouts=False)) for f, last in zip(front, ((n, m), (m, k)), strict=True))
-
-
-@case("matmul", pair=_matrices())
+@case("matmul", pair=matrices())
 def matrix_products(mine, pair):
     """The rules of matmul, with axes in front that broadcast."""
-    _check(mine, mine.matmul, *pair)
+    check_engine(mine, mine.matmul, *pair)
 
 
 @case("matmul")

@@ -213,9 +213,7 @@ def with_ones(shape, axis):
 
 # hole: sum
 broadcast_to.vjps(x=lambda g, x_shape: unbroadcast(g, x_shape))
-sum.vjps(
-    x=lambda g, x_shape, axis: broadcast_to(reshape(g, shape=with_ones(x_shape, axis)), shape=x_shape),
-)
+sum.vjps(x=lambda g, x_shape, axis: broadcast_to(reshape(g, shape=with_ones(x_shape, axis)), shape=x_shape))
 # end
 
 

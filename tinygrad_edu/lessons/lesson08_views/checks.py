@@ -3,20 +3,16 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal
+from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, new_leaf, raised
 from tinygrad_edu.testing.strategies import arrays
 
 PAIRS = st.tuples(arrays((2, 3), layouts=False), arrays((2, 3), layouts=False))
 
 
-def _leaf(mine, values=(1.0, 2.0, 3.0)):
-    return mine.Tensor(np.array(values), requires_grad=True)
-
-
 @case("assign")
 def writing(mine):
     """assign writes the values, and sets the cell to a later time than that of anything before."""
-    x = _leaf(mine)
+    x = new_leaf(mine)
     x.assign([4.0, 5.0, 6.0])
     demand_equal("x.data after assign", x.data, [4.0, 5.0, 6.0])
     now = next(mine.clock)
@@ -29,7 +25,7 @@ def writing(mine):
 @case("cell_of")
 def views_share_a_cell(mine):
     """A view has the cell of what it is a view of, a view of a view too; and a new array a new cell."""
-    x = _leaf(mine)
+    x = new_leaf(mine)
     view = mine.cell_of(x.data[1:], (2.0, x))
     demand(view is x.cell, "of an array that is a view of an input, cell_of returns another cell than the input's.")
     demand(mine.cell_of(np.ones(3), (x,)) is not x.cell, "of an array of its own, cell_of returns the input's cell.")
@@ -39,17 +35,13 @@ def views_share_a_cell(mine):
 
 
 def _error(mine, call):
-    try:
-        call()
-    except mine.StaleError as error:
-        return str(error)
-    return ""
+    return raised(mine.StaleError, call)
 
 
 @case("guarded")
 def saved_and_changed(mine):
     """backward raises where an op saved a value that was changed since; the error names the op and the value."""
-    x = _leaf(mine)
+    x = new_leaf(mine)
     out = x * x
     x.assign(0.0)
     message = _error(mine, lambda: out.backward(np.ones(3)))
@@ -60,7 +52,7 @@ def saved_and_changed(mine):
 @case("guarded")
 def changed_through_a_view(mine):
     """It raises also where the change was made through a view."""
-    x = _leaf(mine)
+    x = new_leaf(mine)
     view, out = x.reshape((3, 1)), x * x
     view.assign(0.0)
     demand(
@@ -71,7 +63,7 @@ def changed_through_a_view(mine):
 @case("guarded")
 def changed_and_not_saved(mine):
     """It does not raise where what was changed had not been saved."""
-    x = _leaf(mine)
+    x = new_leaf(mine)
     out = mine.lesson06_ops.tanh(x)
     x.assign(0.0)
     message = _error(mine, lambda: out.backward(np.ones(3)))
@@ -82,7 +74,7 @@ def changed_and_not_saved(mine):
 @case("guarded")
 def changed_before(mine):
     """It does not raise where the change came before the op."""
-    x = _leaf(mine)
+    x = new_leaf(mine)
     x.assign([4.0, 5.0, 6.0])
     out = x * x
     message = _error(mine, lambda: out.backward(np.ones(3)))
@@ -93,7 +85,7 @@ def changed_before(mine):
 @case("guarded")
 def changed_result(mine):
     """It raises where a result was changed that its own rule needs."""
-    out = mine.lesson06_ops.tanh(_leaf(mine))
+    out = mine.lesson06_ops.tanh(new_leaf(mine))
     out.assign(0.0)
     demand(_error(mine, lambda: out.backward(np.ones(3))), "tanh saved its result, that was changed, nobody noticed.")
 
@@ -101,7 +93,7 @@ def changed_result(mine):
 @case("kept")
 def arrays_of_others(mine):
     """Of a plain array a node keeps a copy: its owner may change it."""
-    x, weights = _leaf(mine), np.array([2.0, 3.0, 4.0])
+    x, weights = new_leaf(mine), np.array([2.0, 3.0, 4.0])
     out = x * weights
     weights[:] = 0.0
     out.backward(np.ones(3))
@@ -111,7 +103,7 @@ def arrays_of_others(mine):
 @case("kept")
 def arrays_of_tensors(mine):
     """Of a Tensor a node keeps the array itself: a copy would cost memory, and its changes are noted."""
-    x = _leaf(mine)
+    x = new_leaf(mine)
     demand(mine.kept(x, x.data) is x.data, "kept(x, x.data) is a copy.")
     demand(mine.kept(2.0, 2.0) == 2.0, f"kept(2.0, 2.0) is {mine.kept(2.0, 2.0)!r}.")
 
@@ -119,7 +111,7 @@ def arrays_of_tensors(mine):
 @case("demand_fresh")
 def a_view_with_an_old_history(mine):
     """A computed tensor whose memory was changed later cannot be used any more."""
-    t = _leaf(mine) * 1.0
+    t = new_leaf(mine) * 1.0
     view = t.reshape((3, 1))
     demand(not _error(mine, lambda: view * 2.0), "view * 2 raises, and nothing was changed yet.")
     t.assign(0.0)
@@ -132,7 +124,7 @@ def a_view_with_an_old_history(mine):
 @case("demand_fresh")
 def computed_after_the_change(mine):
     """What was computed after the change tells of the values as they are, and can be used."""
-    x = _leaf(mine)
+    x = new_leaf(mine)
     x.assign(0.0)
     view = x.reshape((3, 1))
     message = _error(mine, lambda: view * 2.0)
@@ -150,7 +142,7 @@ def recorded_in_place(mine, pair):
         t += x
         return t
 
-    check_engine(program, lambda x: mine.Tensor(x, requires_grad=True), *pair)
+    check_engine(mine, program, *pair)
 
 
 @case("in_place", x=arrays((2, 3), layouts=False))
@@ -162,13 +154,13 @@ def with_itself(mine, x):
         t *= t
         return t
 
-    check_engine(program, lambda x: mine.Tensor(x, requires_grad=True), x)
+    check_engine(mine, program, x)
 
 
 @case("in_place")
 def what_was_saved_before(mine):
     """What an earlier op saved of t is stale after t += 1, and t itself is not."""
-    x = _leaf(mine)
+    x = new_leaf(mine)
     t = x * 1.0
     earlier = t * t
     t += 1.0

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.lessons.cases import case, demand, demand_equal, with_cotangent
+from tinygrad_edu.lessons.cases import case, check_second_order, demand, demand_equal
 from tinygrad_edu.testing import check_gradient
 from tinygrad_edu.testing.strategies import arrays
 
@@ -69,12 +69,7 @@ def first(mine, name, x):
 @case("lifted", name=NAMES, x=MATRICES)
 def second(mine, name, x):
     """The gradient of the gradient is right."""
-    f = _number(_of(mine, name))
-
-    def pulled(x, cotangent):
-        return mine.grad(lambda x: (mine.grad(f)(x) * cotangent).sum())(x).data
-
-    check_gradient(lambda x: mine.grad(f)(x).data, with_cotangent(pulled, 1), x)
+    check_second_order(mine.grad, _number(_of(mine, name)), x)
 
 
 @case("grad")

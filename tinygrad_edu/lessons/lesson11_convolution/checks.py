@@ -6,8 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
-from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, with_cotangent
-from tinygrad_edu.testing import check_gradient
+from tinygrad_edu.lessons.cases import case, check_engine, check_second_order, demand, demand_equal
 from tinygrad_edu.testing.strategies import arrays
 
 
@@ -80,41 +79,33 @@ def pieces_that_overlap(mine):
     demand_equal("of three ones and the kernel 1, 10, correlate_images", np.ravel(found), [1.0, 11.0, 11.0, 10.0])
 
 
-def _check(mine, f, *points):
-    check_engine(f, lambda x: mine.lesson09_second_order.Tensor(x, requires_grad=True), *points)
-
-
 @case("correlate", images=IMAGES, kernels=KERNELS)
 def rules_of_correlate(mine, images, kernels):
     """Both rules of correlate are right."""
-    _check(mine, mine.correlate, images, kernels)
+    check_engine(mine.lesson09_second_order, mine.correlate, images, kernels)
 
 
 @case("correlate_kernels", maps=MAPS, images=IMAGES)
 def rules_of_correlate_kernels(mine, maps, images):
     """Both rules of correlate_kernels are right."""
-    _check(mine, mine.correlate_kernels, maps, images)
+    check_engine(mine.lesson09_second_order, mine.correlate_kernels, maps, images)
 
 
 @case("correlate_images", maps=MAPS, kernels=KERNELS)
 def rules_of_correlate_images(mine, maps, kernels):
     """Both rules of correlate_images are right."""
-    _check(mine, mine.correlate_images, maps, kernels)
+    check_engine(mine.lesson09_second_order, mine.correlate_images, maps, kernels)
 
 
 @case("correlate", images=IMAGES, kernels=KERNELS)
 def second_order(mine, images, kernels):
     """The gradient of a gradient goes through all three ops, and is right."""
-    grad = mine.lesson09_second_order.grad
 
     def energy(kernels):
         maps = mine.correlate(images, kernels)
         return (maps * maps * maps).sum()
 
-    def pulled(x, cotangent):
-        return grad(lambda x: (grad(energy)(x) * cotangent).sum())(x).data
-
-    check_gradient(lambda x: grad(energy)(x).data, with_cotangent(pulled, 1), kernels)
+    check_second_order(mine.lesson09_second_order.grad, energy, kernels)
 
 
 @case("convolution", images=IMAGES, kernels=KERNELS)
@@ -123,4 +114,4 @@ def a_layer(mine, images, kernels):
     bias = np.arange(1.0, len(kernels) + 1)
     wanted = mine.correlate(images, kernels) + bias[:, np.newaxis, np.newaxis]
     demand_equal("convolution(images, kernels, bias)", mine.convolution(images, kernels, bias), wanted)
-    _check(mine, mine.convolution, images, kernels, bias)
+    check_engine(mine.lesson09_second_order, mine.convolution, images, kernels, bias)

@@ -76,17 +76,11 @@ correlate.vjps(
 # end
 
 # hole: correlate_kernels
-correlate_kernels.vjps(
-    maps=lambda g, images: correlate(images, g),
-    images=lambda g, maps: correlate_images(maps, g),
-)
+correlate_kernels.vjps(maps=lambda g, images: correlate(images, g), images=lambda g, maps: correlate_images(maps, g))
 # end
 
 # hole: correlate_images
-correlate_images.vjps(
-    maps=lambda g, kernels: correlate(g, kernels),
-    kernels=lambda g, maps: correlate_kernels(maps, g),
-)
+correlate_images.vjps(maps=lambda g, kernels: correlate(g, kernels), kernels=lambda g, maps: correlate_kernels(maps, g))
 # end
 
 

@@ -1,35 +1,22 @@
 """What is checked of lesson 12: bytes that are kept and freed, whose memory a sum is, and what is computed again."""
 
-import gc
 import weakref
 from importlib import import_module
 
 import numpy as np
 from hypothesis import strategies as st
 
-from tinygrad_edu.lessons.cases import case, check_engine, demand, demand_equal, with_cotangent
+from tinygrad_edu.lessons.cases import case, check_engine, check_second_order, demand, demand_equal, new_leaf, raised
+from tinygrad_edu.lessons.lesson04_clock.checks import no_collector
 from tinygrad_edu.lessons.short_programs import exact_arrays, short_programs
-from tinygrad_edu.testing import check_gradient
 
 ARRAYS = exact_arrays(2, 3)
 PROGRAMS = short_programs()
 
 
-def _leaf(mine, values=(1.0, 2.0, 3.0)):
-    return mine.Tensor(np.array(values), requires_grad=True)
-
-
 def _of(lesson):
     """Return the student's module of an earlier lesson."""
     return import_module(lesson)
-
-
-def _error(kind, call):
-    try:
-        call()
-    except kind as error:
-        return str(error)
-    return ""
 
 
 # --- What is kept ---
@@ -38,7 +25,7 @@ def _error(kind, call):
 @case("kept_bytes")
 def each_array_once(mine):
     """kept_bytes counts each array that a rule of the graph will need, and each once."""
-    x = _leaf(mine)
+    x = new_leaf(mine)
     for what, out, arrays_kept in (
         ("x * x, which saves x twice,", x * x, 1),
         ("tanh(x), which saves its result,", x.tanh(), 1),
@@ -54,7 +41,7 @@ def each_array_once(mine):
 @case("kept_bytes")
 def of_a_long_graph(mine):
     """kept_bytes needs no recursion, and passes a node once, by however many ways it is reached."""
-    x = _leaf(mine)
+    x = new_leaf(mine)
     for _ in range(3000):
         x = x + x
     demand_equal("kept_bytes of 3000 doublings, to which there are 2 ** 3000 ways,", mine.kept_bytes(x), 0)
@@ -66,7 +53,7 @@ def of_a_long_graph(mine):
 @case("walk", program=PROGRAMS, x=ARRAYS, y=ARRAYS)
 def random_programs(mine, program, x, y):
     """The new walk gives the gradients of programs that use their values many times over."""
-    check_engine(program, lambda x: mine.Tensor(x, requires_grad=True), *(x, y)[: program.count])
+    check_engine(mine, program, *(x, y)[: program.count])
 
 
 def _noting_op(made, alive):
@@ -90,14 +77,11 @@ def _noting_op(made, alive):
 def freed_on_the_way(mine):
     """What a node saved is freed when the walk has passed it, and not only at the end."""
     made, alive = [], []
-    op, x = _noting_op(made, alive), _leaf(mine)
+    op, x = _noting_op(made, alive), new_leaf(mine)
     for _ in range(10):
         x = op(x)
-    gc.disable()
-    try:
+    with no_collector():
         x.backward(np.ones(3))
-    finally:
-        gc.enable()
     demand(
         len(alive) == 10 and all(count <= 12 - k for k, count in enumerate(alive)),
         f"of ten results that ten nodes in a chain saved, alive when the rules ran, newest first: {alive}.",
@@ -107,18 +91,18 @@ def freed_on_the_way(mine):
 @case("walk")
 def a_second_walk(mine):
     """A second walk through what was freed raises a FreedError that names the op; retain_graph=True keeps the graph."""
-    x = _leaf(mine)
+    x = new_leaf(mine)
     out = x.tanh() * 2.0
     out.backward(np.ones(3), retain_graph=True)
     once = x.grad
-    message = _error(mine.FreedError, lambda: out.backward(np.ones(3)))
+    message = raised(mine.FreedError, lambda: out.backward(np.ones(3)))
     demand(not message, f"after backward(g, retain_graph=True), a second one raises: {message}")
     demand_equal("x.grad after both", x.grad, 2 * once)
     for what, call in (
         ("a third backward", lambda: out.backward(np.ones(3))),
         ("the walk of lesson 9", lambda: _of("lesson09_second_order").walk(out.node, mine.Tensor(1.0), {x.node})),
     ):
-        message = _error(mine.FreedError, call)
+        message = raised(mine.FreedError, call)
         demand("multiply" in message, f"{what} through a graph that was freed raises no FreedError of op multiply.")
     demand_equal("x.grad after those", x.grad, 2 * once)
 
@@ -142,7 +126,7 @@ class Watched(np.ndarray):
 @case("walk")
 def one_sum(mine):
     """Of many contributions the walk makes one new array, and writes into that alone."""
-    x, Watched.made, Watched.written = _leaf(mine), 0, ()
+    x, Watched.made, Watched.written = new_leaf(mine), 0, ()
     contributions = [np.full(3, float(k)).view(Watched) for k in range(10)]
     rule = type("Rule", (), {"__call__": lambda self, g: contributions, "pullback": x.tanh().node.rule.pullback})()
     found = mine.walk(mine.Node((x.node,) * 10, rule), np.ones(3))[x.node]
@@ -166,7 +150,7 @@ def _layers(x):
 @case("checkpoint")
 def keeps_its_inputs(mine):
     """checkpoint(f, x) is f(x), and keeps x alone, of all that is computed inside."""
-    x = _leaf(mine)
+    x = new_leaf(mine)
     out = mine.checkpoint(_layers, x)
     demand_equal("checkpoint(f, x)", out.data, _layers(x).data)
     demand_equal("kept_bytes of ten tanh in a checkpoint, of three numbers,", mine.kept_bytes(out), 24)
@@ -179,8 +163,8 @@ def nothing_to_keep(mine):
     constant = mine.Tensor(np.ones(3))
     demand(mine.checkpoint(_layers, constant).node is None, "of an input without a node, the result has one.")
     with _of("lesson07_recorder").no_grad():
-        demand(mine.checkpoint(_layers, _leaf(mine)).node is None, "inside of no_grad, the result has a node.")
-    demand((_leaf(mine) * 2.0).node is not None, "after a checkpoint, nothing is recorded any more.")
+        demand(mine.checkpoint(_layers, new_leaf(mine)).node is None, "inside of no_grad, the result has a node.")
+    demand((new_leaf(mine) * 2.0).node is not None, "after a checkpoint, nothing is recorded any more.")
 
 
 @case("again", program=PROGRAMS, x=ARRAYS, y=ARRAYS)
@@ -193,20 +177,20 @@ def gradients(mine, program, x, y):
     def plain(*inputs):
         return program(*inputs) * 2.0
 
-    check_engine(checkpointed, lambda x: mine.Tensor(x, requires_grad=True), *(x, y)[: program.count], plain=plain)
+    check_engine(mine, checkpointed, *(x, y)[: program.count], plain=plain)
 
 
 @case("again")
 def where_a_gradient_is_wanted(mine):
     """Constants and labels among the inputs, one given twice, one that is not used: each gets what is its own."""
-    x, y = _leaf(mine), _leaf(mine)
+    x, y = new_leaf(mine), new_leaf(mine)
     mine.checkpoint(lambda a, b, c, d: a * b * 3.0 + d, x, x, y, np.ones(3)).backward(np.ones(3))
     demand_equal("of a * b * 3 + d with a and b both x, x.grad", x.grad, 6 * x.data)
     demand_equal("the gradient of an input that is not used", y.grad, np.zeros(3))
-    x, constant = _leaf(mine), mine.Tensor(np.array([0.5, 1.0, 2.0]))
+    x, constant = new_leaf(mine), mine.Tensor(np.array([0.5, 1.0, 2.0]))
     mine.checkpoint(lambda x, c: x * c.tanh(), x, constant).backward(np.ones(3))
     demand_equal("of x * c.tanh() with a Tensor c that requires no gradient, x.grad", x.grad, np.tanh(constant.data))
-    rows, pick = _leaf(mine, np.ones((2, 3))), _of("lesson10_softmax").pick
+    rows, pick = new_leaf(mine, np.ones((2, 3))), _of("lesson10_softmax").pick
     mine.checkpoint(pick, rows, np.array([2, 0])).backward(np.array([5.0, 7.0]))
     demand_equal("the gradient of rows of which labels 2 and 0 are picked", rows.grad, [[0, 0, 5], [7, 0, 0]])
 
@@ -214,7 +198,7 @@ def where_a_gradient_is_wanted(mine):
 @case("again")
 def run_twice(mine):
     """The function runs once on the way forward and once on the way back, also where nothing is recorded there."""
-    x, runs = _leaf(mine), []
+    x, runs = new_leaf(mine), []
 
     def function(x):
         runs.append(1)
@@ -230,11 +214,11 @@ def run_twice(mine):
 @case("again")
 def inside_each_other(mine):
     """A checkpoint in a checkpoint is right, and keeps no more."""
-    x = _leaf(mine)
+    x = new_leaf(mine)
     out = mine.checkpoint(lambda x: mine.checkpoint(_layers, mine.checkpoint(_layers, x)), x)
     demand_equal("kept_bytes of it, for three numbers,", mine.kept_bytes(out), 24)
     out.backward(np.ones(3))
-    other = _leaf(mine)
+    other = new_leaf(mine)
     _layers(_layers(other)).backward(np.ones(3))
     demand_equal("x.grad", x.grad, other.grad)
 
@@ -242,32 +226,28 @@ def inside_each_other(mine):
 @case("again")
 def inputs_that_were_changed(mine):
     """An input that was changed since is stale: the function would compute something else."""
-    x = _leaf(mine)
+    x = new_leaf(mine)
     out = mine.checkpoint(_layers, x)
     x.assign(0.0)
-    message = _error(_of("lesson08_views").StaleError, lambda: out.backward(np.ones(3)))
+    message = raised(_of("lesson08_views").StaleError, lambda: out.backward(np.ones(3)))
     demand(message, "x was changed after checkpoint(f, x), and backward() returned a gradient all the same.")
 
 
 @case("again")
 def what_is_no_input(mine):
     """A function that uses another tensor with a gradient is refused: that gradient would be lost in silence."""
-    x, weight = _leaf(mine), _leaf(mine)
+    x, weight = new_leaf(mine), new_leaf(mine)
     out = mine.checkpoint(lambda x: x * weight, x)
-    message = _error(RuntimeError, lambda: out.backward(np.ones(3)))
+    message = raised(RuntimeError, lambda: out.backward(np.ones(3)))
     demand("no input" in message, "checkpoint(lambda x: x * weight, x): the gradient of weight is lost in silence.")
 
 
 @case("again", x=exact_arrays(2), scale=st.sampled_from([0.5, 1.0, -2.0]))
 def second_order(mine, x, scale):
     """The gradient of a gradient goes through a checkpoint, too."""
-    grad = _of("lesson09_second_order").grad
 
     def energy(x):
         y = mine.checkpoint(lambda x: x * x.tanh() * scale, x)
         return (y * y).sum()
 
-    def pulled(x, cotangent):
-        return grad(lambda x: (grad(energy)(x) * cotangent).sum())(x).data
-
-    check_gradient(lambda x: grad(energy)(x).data, with_cotangent(pulled, 1), x)
+    check_second_order(_of("lesson09_second_order").grad, energy, x)

@@ -315,10 +315,7 @@ def correlate(x, w):
 
 
 # hole: correlate
-correlate.vjps(
-    x=lambda g, w: correlate(tg.pad(g, len(w) - 1), tg.flip(w)),
-    w=lambda g, x: correlate(x, g),
-)
+correlate.vjps(x=lambda g, w: correlate(tg.pad(g, len(w) - 1), tg.flip(w)), w=lambda g, x: correlate(x, g))
 # end
 
 
