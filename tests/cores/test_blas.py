@@ -20,6 +20,7 @@ def blas_threads():
 
 @pytest.fixture
 def two_blas_threads():
+    blas._blas.cache_clear()  # another test may have loaded a BLAS library since: SciPy and PyTorch bring their own
     with threadpoolctl.threadpool_limits(2, user_api="blas"):
         yield blas_threads()
 
