@@ -109,6 +109,7 @@ def test_closed_and_open_gates_are_exact_and_warn_of_nothing(kind):
         assert np.isfinite(layer(np.full((3, 1, 1), x))[0].numpy()).all()
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_kept_for_the_gradient_is_what_the_gates_are_given_and_the_states(kind):
     layer, x = made(kind, 8, 64), Tensor(drawn(32, 16, 8, dtype=np.float32))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from numpy.typing import NDArray
 
+from tinygrad_edu.engine.fast.parameters import parameters
 from tinygrad_edu.errors import MissingRuleError, RuleDefinitionError
 from tinygrad_edu.names import nearest
 
@@ -134,12 +135,12 @@ class Op:
     ) -> None:
         update_wrapper(self, forward)
         self.name, self.forward, self.broadcasts = name or forward.__name__, forward, broadcasts
-        parameters = inspect.signature(forward).parameters.values()
-        kinds = {p.kind for p in parameters}
+        read = list(parameters(forward))
+        kinds = {p.kind for p in read}
         self.variadic = Parameter.VAR_POSITIONAL in kinds
         self.slash = Parameter.POSITIONAL_ONLY in kinds
-        self.inputs = tuple(p.name for p in parameters if self._is_input(p))
-        self.settings = {p.name: p.default for p in parameters if not self._is_input(p)}
+        self.inputs = tuple(p.name for p in read if self._is_input(p))
+        self.settings = {p.name: p.default for p in read if not self._is_input(p)}
         self.vjp_functions: dict[str, Callable[..., Any]] = {}
         self._rules: dict[int, Rules] = {}
         self._check_names(kinds)
@@ -232,7 +233,7 @@ class Op:
         self, argument: str, function: Callable[..., Any], offered: dict[str, Saved]
     ) -> tuple[Callable[..., Any], bool, dict[str, Saved]]:
         """Return the rule of an argument, whether it asks for its position, and what of the offered it asks for."""
-        wanted = list(inspect.signature(function).parameters.values())[1:]
+        wanted = list(parameters(function))[1:]
         names = [p.name for p in wanted if p.kind is not Parameter.VAR_KEYWORD]
         takes_k = self.variadic and "k" in names
         asked = [name for name in names if not (takes_k and name == "k")]

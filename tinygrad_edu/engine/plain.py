@@ -1,5 +1,7 @@
 """Array functions of the engine in plain NumPy. The folder ``fast`` has a faster form of each."""
 
+import inspect
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -14,3 +16,8 @@ def plain_add_at(total: ndarray, index: Any, values: Any) -> None:
     wide = total.astype(np.float32)  # in float16, 2048 + 1 is 2048
     np.add.at(wide, index, values)
     total[...] = wide
+
+
+def plain_parameters(function: Callable[..., Any]) -> Iterable[Any]:
+    """Return the parameters of a function."""
+    return inspect.signature(function).parameters.values()
