@@ -17,11 +17,7 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.arrays.dtypes import is_floating, is_real, unit_of
 from tinygrad_edu.testing.claim import Claim
-from tinygrad_edu.testing.failures import (
-    GradientMismatch,
-    Inconclusive,
-    NotDifferentiableHere,
-)
+from tinygrad_edu.testing.failures import GradientMismatch, Inconclusive, NotDifferentiableHere
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate
 from tinygrad_edu.testing.numeric.finite_differences import affine_slope, check_smaller_steps, derivative_along, largest
 from tinygrad_edu.testing.numeric.rounding import add_jitter, jitter_of_linear

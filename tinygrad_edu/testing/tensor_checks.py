@@ -227,13 +227,7 @@ def _pullback_of(f: Function, points: Sequence[Array]) -> Function:
 
 
 def _check_once(
-    f: Function,
-    points: tuple[Array, ...],
-    names: tuple[str, ...],
-    title: str,
-    rng: Rng,
-    scale: float,
-    affine: int,
+    f: Function, points: tuple[Array, ...], names: tuple[str, ...], title: str, rng: Rng, scale: float, affine: int
 ) -> tuple[Array, ...]:
     """Check the first derivative of f, and return the cotangents of the check."""
     value = _value_of(f, points)

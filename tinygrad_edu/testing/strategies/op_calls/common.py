@@ -9,15 +9,7 @@ from hypothesis import strategies as st
 
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.op_call import Call
-from tinygrad_edu.testing.strategies.arrays import (
-    Shape,
-    Strategy,
-    arrays,
-    axes,
-    broadcastable,
-    masks,
-    shapes,
-)
+from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, broadcastable, masks, shapes
 
 _SECOND_INPUTS = st.sampled_from([*["an array"] * 6, "a number", np.int64, np.uint8, np.bool_])
 

@@ -6,13 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.testing.op_call import Call
-from tinygrad_edu.testing.strategies.arrays import (
-    Strategy,
-    arrays,
-    broadcastable,
-    masks,
-    shapes,
-)
+from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, broadcastable, masks, shapes
 from tinygrad_edu.testing.strategies.op_calls.common import (
     ANY_SIZE,
     MARGINS_OF_40,

@@ -6,20 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.testing.op_call import Call
-from tinygrad_edu.testing.strategies.arrays import (
-    Strategy,
-    arrays,
-    broadcastable,
-    labels,
-    masks,
-    shapes,
-)
-from tinygrad_edu.testing.strategies.op_calls.common import (
-    ANY_SIZE,
-    MARGINS_OF_40,
-    one_axis,
-    one_input,
-)
+from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, broadcastable, labels, masks, shapes
+from tinygrad_edu.testing.strategies.op_calls.common import ANY_SIZE, MARGINS_OF_40, one_axis, one_input
 
 
 @st.composite

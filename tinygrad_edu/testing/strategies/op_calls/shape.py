@@ -7,19 +7,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinygrad_edu.testing.op_call import Call
-from tinygrad_edu.testing.strategies.arrays import (
-    Shape,
-    Strategy,
-    arrays,
-    axes,
-    shapes,
-)
+from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
 from tinygrad_edu.testing.strategies.indices import indices
-from tinygrad_edu.testing.strategies.op_calls.common import (
-    Settings,
-    SettingsFor,
-    one_input,
-)
+from tinygrad_edu.testing.strategies.op_calls.common import Settings, SettingsFor, one_input
 
 
 @st.composite
