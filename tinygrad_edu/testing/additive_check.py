@@ -13,8 +13,6 @@ from tinygrad_edu.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.failures import LawBroken
 from tinygrad_edu.testing.numeric.sampling import seeded
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 CUTS = 8
 
 

@@ -25,8 +25,6 @@ from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, even_cot
 from tinygrad_edu.testing.report.inconclusive import examples, reject
 from tinygrad_edu.testing.report.mismatch import wrong_gradient, wrong_shape, wrong_tangent
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 Pullback = Callable[[Array], tuple[Array, ...]]
 
 EXACT = 1e-10  # the relative rounding error of a float64 computation with a few thousand terms

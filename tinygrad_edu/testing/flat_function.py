@@ -17,8 +17,6 @@ from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.purity import require_unwritten
 from tinygrad_edu.transforms import Function
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 
 @dataclass(frozen=True)
 class FlatFunction:

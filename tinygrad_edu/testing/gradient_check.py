@@ -21,8 +21,6 @@ from tinygrad_edu.testing.purity import require_deterministic
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.transforms import Function
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 
 @reproducible
 def check_gradient(

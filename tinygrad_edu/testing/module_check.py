@@ -24,8 +24,6 @@ from tinygrad_edu.testing.op_call import argument_names
 from tinygrad_edu.testing.purity import copies, require_deterministic, require_unwritten
 from tinygrad_edu.testing.report.reproduction import reproducible
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 
 @reproducible
 def check_module(module: Any, *inputs: Any, rng: np.random.Generator | None = None) -> None:

@@ -14,8 +14,6 @@ from tinygrad_edu.engine import Array, Op
 from tinygrad_edu.errors import MissingRuleError
 from tinygrad_edu.testing.arrays.code_repr import Namer, code, described
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 
 class Call:
     """One call of an op, as a function of its differentiable inputs. Its other inputs are constant.

@@ -28,8 +28,6 @@ from tinygrad_edu.testing.purity import copies, require_deterministic, require_u
 from tinygrad_edu.testing.report.reproduction import reproducible
 from tinygrad_edu.transforms import Function, jvp, vjp
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 _CANCELLED = 2.0**-48  # the rounding error of a sum that cancels, relative to direction times cotangent
 
 

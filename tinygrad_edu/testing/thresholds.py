@@ -10,8 +10,6 @@ import numpy as np
 
 from tinygrad_edu.thresholds import PLANS, SizeThreshold
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 # The function that returns the largest product that OpenBLAS computes without copies: 0 on many processors.
 IN_PLACE = "most_in_place"
 _IN_PLACE_SIZES = 0, 1, 20, 1000, 1_000_000

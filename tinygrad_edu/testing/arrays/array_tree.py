@@ -15,8 +15,6 @@ from tinygrad_edu.pytree import tree_leaves, tree_map, tree_map_with_path
 from tinygrad_edu.testing.arrays.dtypes import as_numbers
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 
 @dataclass(frozen=True)
 class Leaf:

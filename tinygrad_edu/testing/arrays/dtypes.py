@@ -8,8 +8,6 @@ import numpy as np
 from tinygrad_edu.engine import Array, values_of
 from tinygrad_edu.errors import MissingExtraError
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 
 def is_real(dtype: np.dtype[Any]) -> bool:
     """Whether a dtype holds real numbers or booleans, including ml_dtypes."""

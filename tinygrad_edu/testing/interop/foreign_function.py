@@ -16,8 +16,6 @@ from tinygrad_edu.testing.flat_function import FlatFunction, as_input, require_i
 from tinygrad_edu.testing.gradient_check import check_pullback
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 ArrayFunction = Callable[..., Sequence[Any]]
 Load = Callable[[Sequence[Array]], list[Any]]  # converts inputs, and then cotangents, to arrays of the framework
 Session = Callable[[bool], AbstractContextManager[Load]]

@@ -18,8 +18,6 @@ from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed, seeded
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.transforms import vjp
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 _ToTuple = Callable[..., tuple[Tensor, ...]]
 
 

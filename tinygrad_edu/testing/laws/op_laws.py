@@ -22,8 +22,6 @@ from tinygrad_edu.testing.numeric.finite_differences import largest
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.transforms import vjp
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 # The allowed difference, in rounding units, of two sums of the same terms in another order.
 _UNITS = {np.dtype(np.float64): 5e4, np.dtype(np.float32): 256, np.dtype(np.float16): 64}
 

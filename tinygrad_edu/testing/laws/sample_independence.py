@@ -18,8 +18,6 @@ from tinygrad_edu.testing.numeric.sampling import Rng, draw_signed
 
 __all__ = ["require_sample_independence"]
 
-__tracebackhide__ = True
-
 
 def require_sample_independence(module: Any, arrays: Sequence[Array], mode: str, rng: Rng) -> None:
     """Raise `LawBroken` if a module declares ``couples_samples = False`` and its samples are not independent.

@@ -20,8 +20,6 @@ import numpy as np
 
 from tinygrad_edu.engine import Array
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 SAFETY = 8.0  # two numbers agree if they differ by at most this many error estimates
 RATIO = (3 - 5**0.5) / 2  # of neighbouring steps; irrational, so that no two steps round alike
 

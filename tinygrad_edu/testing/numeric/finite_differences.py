@@ -16,8 +16,6 @@ from tinygrad_edu.testing.failures import NotDifferentiableHere
 from tinygrad_edu.testing.numeric.extrapolation import RATIO, SAFETY, Differences, Estimate, Scales, better, estimate
 from tinygrad_edu.testing.numeric.rounding import jitter
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 _FIRST, _LAST = 2.0**-5, 2.0**-40  # the largest and smallest step, relative to the input's scale if that is above 1
 _SMALL_STEP = 2.0**-20  # small, but much larger than the rounding of float32
 _CLOSE, _POINTS = 2.0**-22, 7  # the distance, at the same scale, and the number of points that measure jitter

@@ -13,8 +13,6 @@ import numpy as np
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.numeric.finite_differences import largest
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 # The cotangents of each order: of the result, of its gradients, and of their gradients.
 Cotangents = Sequence[Sequence[Array]]
 # Maps arrays and cotangents to the result of the order below, as one array, and its gradients.

@@ -18,8 +18,6 @@ from tinygrad_edu.testing.numeric.finite_differences import derivative_along
 from tinygrad_edu.testing.numeric.sampling import draw_signed
 from tinygrad_edu.testing.report.first_failure import is_shrinking
 
-__tracebackhide__ = True  # pytest shows the line of the test, and with --full-trace ours
-
 _MOST_PROBES = 128  # how often a gradient is halved, in search of the elements that are wrong
 _EXACT = 1e-10  # what remains of a float64 computation of a few thousand terms
 _ROUGH = 0.05  # an element with a larger relative error is wrong in any dtype
