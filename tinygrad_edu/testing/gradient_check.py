@@ -10,11 +10,11 @@ from tinygrad_edu.engine import Array
 from tinygrad_edu.errors import RuleDefinitionError
 from tinygrad_edu.testing.arrays.array_tree import ArrayTree, has_leaves, match_leaves, outline
 from tinygrad_edu.testing.arrays.dtypes import as_numbers, is_floating, unit_of
-from tinygrad_edu.testing.decision import EXACT, compare, compare_tangent
+from tinygrad_edu.testing.decision import compare, compare_tangent
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.flat_function import FlatFunction, accepts, as_input, ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
-from tinygrad_edu.testing.numeric.rounding import jitter_of_linear
+from tinygrad_edu.testing.numeric.rounding import EXACT, jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_signed, seeded
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.purity import require_deterministic
@@ -202,8 +202,7 @@ def check_pushforward(flat: FlatFunction, jvp: Function, rng: Rng) -> None:
         tangent = along(direction)
         compare_tangent(flat.claim(out, weights, (tangent,) * len(flat.arrays)), k, direction, along, rng)
         added, size = added + tangent, size + np.abs(tangent)
-    off, unit = np.abs(together - added), unit_of(together.dtype) if is_floating(together.dtype) else 0
-    allowed = max(EXACT, 64 * unit) * size
+    off, allowed = np.abs(together - added), max(EXACT, 64 * unit_of(together.dtype)) * size
     if not np.all(off <= allowed):
         allowed += SAFETY * jitter_of_linear(lambda c: _tangent(flat, jvp, [c * x for x in whole], result))
     if not np.all(off <= allowed):

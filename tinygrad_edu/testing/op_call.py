@@ -127,10 +127,7 @@ def _missing_rule(op: Op, argument: str) -> MissingRuleError:
 def resolve(name: str) -> Any:
     """Return the op or function with a name: from `tinygrad_edu.ops`, its `linalg`, or an op from any imported module.
 
-    Raises
-    ------
-    LookupError
-        There is none.
+    Raise `LookupError` if there is none.
     """
     if (ours := _ours(name)) is not None:
         return ours

@@ -16,12 +16,12 @@ from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.pytree import tree_leaves, tree_map
 from tinygrad_edu.testing.arrays.layouts import copy_with_layout_of
 from tinygrad_edu.testing.claim import Claim
-from tinygrad_edu.testing.decision import EXACT, compare, compare_tangent
+from tinygrad_edu.testing.decision import compare, compare_tangent
 from tinygrad_edu.testing.failures import GradientMismatch
 from tinygrad_edu.testing.flat_function import ravel_arrays, unravel_arrays
 from tinygrad_edu.testing.numeric.extrapolation import SAFETY
 from tinygrad_edu.testing.numeric.finite_differences import largest
-from tinygrad_edu.testing.numeric.rounding import jitter_of_linear
+from tinygrad_edu.testing.numeric.rounding import EXACT, jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, draw_signed, seeded
 from tinygrad_edu.testing.op_call import argument_names, title_of
 from tinygrad_edu.testing.purity import copies, require_deterministic, require_unwritten

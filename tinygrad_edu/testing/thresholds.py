@@ -35,14 +35,9 @@ def _places(modules: tuple[str, ...]) -> list[tuple[str, str]]:
 
 @contextmanager
 def replaced_thresholds(sizes: Mapping[str, int], in_place: int | None = None) -> Iterator[None]:
-    """Set thresholds to other sizes during the context.
+    """Set thresholds to other sizes, by the names that `thresholds` returns, during the context.
 
-    Parameters
-    ----------
-    sizes : mapping of str to int
-        Sizes by the names that `thresholds` returns. The other thresholds do not change.
-    in_place : int, optional
-        The largest number of multiplications for which BLAS copies nothing. Default: as on this processor.
+    `in_place` replaces the largest number of multiplications for which BLAS copies nothing on this processor.
     """
     replacements: dict[str, Any] = {name: SizeThreshold(size) for name, size in sizes.items()}
     if in_place is not None:

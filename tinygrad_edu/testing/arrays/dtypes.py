@@ -20,7 +20,7 @@ def is_floating(dtype: np.dtype[Any]) -> bool:
 
 
 def unit_of(dtype: np.dtype[Any]) -> float:
-    """Return the eps of a floating-point dtype, such as 2**-7 for bfloat16.
+    """Return the eps of a floating-point dtype, such as 2**-7 for bfloat16; 0 for any other dtype.
 
     Examples
     --------
@@ -29,8 +29,8 @@ def unit_of(dtype: np.dtype[Any]) -> float:
     """
     if dtype.kind == "f":
         return float(np.finfo(dtype).eps)
-    unit = 1.0
-    while float(np.asarray(1 + unit / 2).astype(dtype)) > 1:
+    unit = float(is_floating(dtype))
+    while unit and float(np.asarray(1 + unit / 2).astype(dtype)) > 1:
         unit /= 2
     return unit
 
