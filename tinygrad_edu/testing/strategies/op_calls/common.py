@@ -1,6 +1,6 @@
-"""Calls of unary and binary ops, and common settings such as axes."""
+"""Calls of ops of one, two or several inputs, and common settings such as axes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -28,15 +28,17 @@ def one_input(
     settings_for: SettingsFor | None = None,
     *,
     least_axes: int = 0,
+    most_axes: int = 5,
     least_size: int = 0,
+    change: Callable[[Array], Array] = lambda x: x,
     **values: Any,
 ) -> Call:
-    """Draw a call of a unary op, with an input from `arrays(**values)` and settings for its shape."""
-    shape = draw(shapes(least_axes, empty=not least_size))
+    """Draw a call of a unary op, with an input from `arrays(**values)` after a change, and settings for its shape."""
+    shape = draw(shapes(least_axes, most_axes, empty=not least_size))
     if prod(shape) < least_size:
         shape = (least_size, *shape[1:])
     settings = draw(settings_for(shape)) if settings_for else {}
-    return Call(name, [draw(arrays(shape, **values))], **settings)
+    return Call(name, [change(draw(arrays(shape, **values)))], **settings)
 
 
 @st.composite
@@ -54,9 +56,25 @@ def two_inputs(draw: Any, name: Any, x: Settings | None = None, y: Settings | No
     return Call(name, [draw(arrays(of_x, **x)), draw(arrays(of_y, **y))])
 
 
+@st.composite
+def inputs_of(
+    draw: Any, /, name: str, shapes: Strategy[Sequence[Shape]], *values: Settings, settings_for: Any = None
+) -> Call:
+    """Draw a call with an input from `arrays(shape, **values)` for each drawn shape, and settings for the first."""
+    drawn = draw(shapes)
+    settings = draw(settings_for(drawn[0])) if settings_for else {}
+    pairs = zip(drawn, [*values, *[Settings()] * len(drawn)], strict=False)
+    return Call(name, [draw(arrays(shape, **of_input)) for shape, of_input in pairs], **settings)
+
+
 def conditions(shape: Shape) -> Strategy[Array]:
     """Draw a mask of booleans, or of zeros and ones."""
     return masks(shape) | masks(shape).map(lambda mask: mask.astype(np.int64))
+
+
+def one_of(**choices: Sequence[Any]) -> SettingsFor:
+    """Return a strategy of settings, each from its list."""
+    return lambda shape: st.fixed_dictionaries({name: st.sampled_from(some) for name, some in choices.items()})
 
 
 def along(shape: Shape) -> Strategy[Settings]:
@@ -75,9 +93,9 @@ def along_at_least(least: int) -> SettingsFor:
     return lambda shape: along(shape).filter(lambda s: reduced(shape, s["axis"]) >= least)
 
 
-def one_axis(shape: Shape) -> Strategy[Settings]:
-    """Draw one axis, from either end."""
-    return st.fixed_dictionaries({"axis": axes(len(shape), none=False, several=False)})
+def one_axis(shape: Shape, **others: Strategy[Any]) -> Strategy[Settings]:
+    """Draw one axis, from either end, and other settings."""
+    return st.fixed_dictionaries({"axis": axes(len(shape), none=False, several=False), **others})
 
 
 def axis_or_none(shape: Shape) -> Strategy[Settings]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import Settings
+from tinygrad_edu.testing.strategies.op_calls.common import Settings, inputs_of
 
 _LENGTHS = st.integers(1, 3)
 
@@ -23,10 +23,10 @@ def _several(draw: Any, count: int, most: int = 3) -> tuple[int, ...]:
 
 
 @st.composite
-def _bmms(draw: Any) -> Call:
+def _stacks_of_two(draw: Any) -> tuple[Shape, Shape]:
     b, n, k, m = _several(draw, 4)
     k = draw(st.sampled_from([k, k, k, 0]))
-    return Call("bmm", [draw(arrays((b, n, k))), draw(arrays((b, k, m)))])
+    return (b, n, k), (b, k, m)
 
 
 @st.composite
@@ -39,15 +39,8 @@ def _sums_over_last(draw: Any, name: str) -> Call:
     return Call(name, [draw(arrays(of_x)), draw(arrays(of_y))])
 
 
-@st.composite
-def _vdots(draw: Any) -> Call:
-    shape = draw(shapes())
-    return Call("vdot", [draw(arrays(shape)), draw(arrays(draw(st.sampled_from([shape, (prod(shape),)]))))])
-
-
-@st.composite
-def _all_pairs(draw: Any, name: str) -> Call:
-    return Call(name, [draw(arrays(draw(shapes(0, 2)))) for _ in range(2)])
+def _one_flat(shape: Shape) -> Strategy[tuple[Shape, Shape]]:
+    return st.sampled_from([(shape, shape), (shape, (prod(shape),))])
 
 
 @st.composite
@@ -224,8 +217,10 @@ def _two_last(ndim: int) -> Strategy[Any]:
 
 
 LINALG: dict[str, Strategy[Call]] = {
-    "bmm": _bmms(), "dot": _sums_over_last("dot"), "inner": _sums_over_last("inner"), "vdot": _vdots(),
-    "outer": _all_pairs("outer"), "kron": _all_pairs("kron"), "tensordot": _tensordots(), "einsum": _einsums(),
+    "bmm": inputs_of("bmm", _stacks_of_two()), "vdot": inputs_of("vdot", shapes().flatmap(_one_flat)),
+    **{name: _sums_over_last(name) for name in ("dot", "inner")},
+    **{name: inputs_of(name, st.tuples(shapes(0, 2), shapes(0, 2))) for name in ("outer", "kron")},
+    "tensordot": _tensordots(), "einsum": _einsums(),
     **{name: _diagonals(name) for name in ("take_diagonal", "put_diagonal")},
     **{name: _of(name, _invertible()) for name in ("inv", "logabsdet", "sign_of_det", "cofactors", "cholesky_factor")},
     "solve": _solves(), "det": _dets(), "cofactors_jvp": _cofactors_changes(),

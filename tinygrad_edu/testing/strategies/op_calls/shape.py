@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
 from tinygrad_edu.testing.strategies.indices import indices
-from tinygrad_edu.testing.strategies.op_calls.common import Settings, SettingsFor, one_input
+from tinygrad_edu.testing.strategies.op_calls.common import Settings, SettingsFor, one_input, one_of
 
 
 @st.composite
@@ -169,22 +169,15 @@ SHAPE_SETTINGS: dict[str, SettingsFor] = {
     "squeeze": _squeezings, "broadcast_to": _larger_shapes, "pad_constant": _borders, "pad": _paddings,
     "diagonal": _diagonals, "trace": _diagonals, "moveaxis": _moves, "roll": _rolls, "rot90": _quarters,
     "tile": _tilings, "repeat": _repetitions, "flatten": _flattenings, "tril": _offset, "triu": _offset,
-    "ravel": lambda shape: st.fixed_dictionaries({"order": st.sampled_from("CF")}), "diagflat": _offset,
+    "ravel": one_of(order="CF"), "diagflat": _offset,
     "fliplr": lambda shape: st.just({}), "flipud": lambda shape: st.just({}),
     "flip": lambda shape: st.fixed_dictionaries({"axis": axes(len(shape))}),
     "getitem": lambda shape: st.fixed_dictionaries({"index": indices(shape)}),
 }  # fmt: skip
 LEAST_AXES = {
-    "swapaxes": 1, "pad_constant": 1, "pad": 1, "flipud": 1, "tril": 1, "triu": 1, "fliplr": 2, "diagonal": 2,
-    "trace": 2,
-    "rot90": 2,
-}  # fmt: skip
-
-
-@st.composite
-def _matrices_or_diagonals(draw: Any) -> Call:
-    shape = draw(shapes(1, 2))
-    return Call("diag", [draw(arrays(shape))], **draw(_offset(shape)))
+    **dict.fromkeys(("swapaxes", "pad_constant", "pad", "flipud", "tril", "triu"), 1),
+    **dict.fromkeys(("fliplr", "diagonal", "trace", "rot90"), 2),
+}
 
 
 @st.composite
@@ -205,10 +198,8 @@ def _positions(draw: Any, name: str) -> Call:
 
 SHAPE: dict[str, Strategy[Call]] = {
     "identity": one_input("identity"),
-    **{
-        name: one_input(name, settings_for, least_axes=LEAST_AXES.get(name, 0))
-        for name, settings_for in SHAPE_SETTINGS.items()
-    },
-    "diag": _matrices_or_diagonals(), "index_select": _positions("index_select"), "index_add": _positions("index_add"),
-    "getitem": _indexings(), **{name: _scatters(name) for name in ("scatter", "scatter_add")},
+    **{name: one_input(name, how, least_axes=LEAST_AXES.get(name, 0)) for name, how in SHAPE_SETTINGS.items()},
+    "diag": one_input("diag", _offset, least_axes=1, most_axes=2), "getitem": _indexings(),
+    **{name: _positions(name) for name in ("index_select", "index_add")},
+    **{name: _scatters(name) for name in ("scatter", "scatter_add")},
 }  # fmt: skip
