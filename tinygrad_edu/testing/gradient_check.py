@@ -110,8 +110,8 @@ def check_pullback(flat: FlatFunction, grad: Function, rng: Rng, takes_cotangent
     claimed = partial(_claimed, flat, grad, result if takes_cotangent else None)
 
     def pullback(cotangent: Array) -> tuple[Array, ...]:
-        factor = 1.0 if takes_cotangent else cotangent.item()
-        return tuple(_scaled(g, factor) for g in _filled_in(claimed(cotangent), flat.arrays))
+        factor, gradients = 1.0 if takes_cotangent else cotangent.item(), _filled_in(claimed(cotangent), flat.arrays)
+        return tuple(np.asarray(g * factor, g.dtype if is_floating(g.dtype) else None) for g in gradients)
 
     require_deterministic(f"the gradient of {flat.name}", lambda *_: _row(pullback(cotangent)), flat.arrays)
     try:
@@ -174,10 +174,6 @@ def _have_shapes(gradients: list[Any], arrays: tuple[Array, ...]) -> bool:
 def _filled_in(claimed: list[Any], like: tuple[Array, ...]) -> list[Array]:
     """Return gradients as arrays, with zeros for None."""
     return [np.zeros(x.shape) if g is None else np.array(as_numbers(g)) for g, x in zip(claimed, like, strict=True)]
-
-
-def _scaled(g: Array, factor: float) -> Array:
-    return np.asarray(g * factor, g.dtype if is_floating(g.dtype) else None)
 
 
 def _row(arrays: tuple[Array, ...]) -> Array:

@@ -41,7 +41,8 @@ def replaced_thresholds(sizes: Mapping[str, int], in_place: int | None = None) -
     """
     replacements: dict[str, Any] = {name: SizeThreshold(size) for name, size in sizes.items()}
     if in_place is not None:
-        replacements |= {f"{module}.{IN_PLACE}": lambda: in_place for module in _modules_with(IN_PLACE)}
+        modules = (name for name in _modules() if IN_PLACE in vars(sys.modules[name]))
+        replacements |= {f"{module}.{IN_PLACE}": lambda: in_place for module in modules}
     before = {name: _replace(name, value) for name, value in replacements.items()}
     try:
         _forget_plans()
@@ -58,10 +59,6 @@ def _replace(dotted: str, value: Any) -> Any:
     names = vars(sys.modules[module])
     before, names[name] = names[name], value
     return before
-
-
-def _modules_with(name: str) -> list[str]:
-    return [module for module in _modules() if name in vars(sys.modules[module])]
 
 
 def _modules() -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import Settings, inputs_of
+from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, inputs_of, one_input, one_of
 
 _LENGTHS = st.integers(1, 3)
 
@@ -164,11 +164,6 @@ def _cofactors_changes(draw: Any) -> Call:
     return Call("cofactors_jvp", [draw(arrays(x.shape)), x])
 
 
-@st.composite
-def _undifferentiables(draw: Any) -> Call:
-    return Call("undifferentiable", [draw(arrays())], values=np.zeros((2, 0)), what="nothing")
-
-
 # --- Norms ---
 
 _ORDERS = st.sampled_from([2, 2, 2, 1, 3, 0, 2.5, 0.5, -1, -2])
@@ -190,10 +185,8 @@ def _power_norms(draw: Any) -> Call:
 @st.composite
 def _vector_norms(draw: Any) -> Call:
     shape = draw(shapes(1, 3, empty=False))
-    ord = draw(_ORDERS | st.sampled_from([np.inf, -np.inf]))
-    return Call(
-        "vector_norm", [draw(_unequal(shape))], axis=draw(axes(len(shape))), ord=ord, keepdims=draw(st.booleans())
-    )
+    settings = {"ord": draw(_ORDERS | st.sampled_from([np.inf, -np.inf])), **draw(along(shape))}
+    return Call("vector_norm", [draw(_unequal(shape))], **settings)
 
 
 _MATRIX_ORDERS = st.sampled_from(["fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf])
@@ -205,15 +198,12 @@ def _norms(draw: Any) -> Call:
     keepdims = draw(st.booleans())
     if draw(st.booleans()):
         x = draw(_rectangular())
-        return Call("norm", [x], ord=draw(_MATRIX_ORDERS | st.none()), axis=draw(_two_last(x.ndim)), keepdims=keepdims)
+        axis = draw(st.sampled_from([(-2, -1), (x.ndim - 1, x.ndim - 2), (x.ndim - 2, -1)]))
+        return Call("norm", [x], ord=draw(_MATRIX_ORDERS | st.none()), axis=axis, keepdims=keepdims)
     shape = draw(shapes(1, 3, empty=False))
     ord, axis = draw(_ORDERS | st.sampled_from([np.inf, -np.inf, None])), draw(axes(len(shape), several=False))
     x = draw(_unequal(shape if axis is not None or ord is None else shape[:1]))
     return Call("norm", [x], ord=ord, axis=axis, keepdims=keepdims)
-
-
-def _two_last(ndim: int) -> Strategy[Any]:
-    return st.sampled_from([(-2, -1), (ndim - 1, ndim - 2), (ndim - 2, -1)])
 
 
 LINALG: dict[str, Strategy[Call]] = {
@@ -230,8 +220,8 @@ LINALG: dict[str, Strategy[Call]] = {
     "singular_triplets": _of("singular_triplets", _rectangular(), full_matrices=st.booleans()),
     **{name: _of(name, _symmetric(), UPLO=st.sampled_from("LU")) for name in ("eigenvalues", "eigenpairs")},
     "orthogonal_triangular": _of("orthogonal_triangular", _rectangular(tall=True)),
-    "undifferentiable": _undifferentiables(), "p_norm": _power_norms(),
-    "vector_norm": _vector_norms(), "norm": _norms(),
+    "undifferentiable": one_input("undifferentiable", one_of(values=[np.zeros((2, 0))], what=["nothing"])),
+    "p_norm": _power_norms(), "vector_norm": _vector_norms(), "norm": _norms(),
     "matrix_norm": _of("matrix_norm", _rectangular(), ord=_MATRIX_ORDERS, keepdims=st.booleans()),
     "cond": _of("cond", _rectangular(square=True, least=2), p=_MATRIX_ORDERS | st.none()),
 }  # fmt: skip
