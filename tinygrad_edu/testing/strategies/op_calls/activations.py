@@ -1,5 +1,6 @@
 """Calls of activations, away from their kinks."""
 
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
@@ -55,5 +56,5 @@ ACTIVATIONS: dict[str, Strategy[Call]] = {
     **{name: _bent(name, *how) for name, how in _BENT.items()},
     **{name: one_input(name) for name in _SMOOTH_ONES},
     "gelu": one_input("gelu", one_of(approximate=("none", "tanh"))),
-    "leaky": inputs_of("leaky", broadcastable(), {"away_from": (0.0,)}), "prelu": _prelus(), "glu": _glus(),
+    "leaky": inputs_of("leaky", broadcastable(), partial(arrays, away_from=(0.0,))), "prelu": _prelus(), "glu": _glus(),
 }  # fmt: skip

@@ -58,13 +58,16 @@ def two_inputs(draw: Any, name: Any, x: Settings | None = None, y: Settings | No
 
 @st.composite
 def inputs_of(
-    draw: Any, /, name: str, shapes: Strategy[Sequence[Shape]], *values: Settings, settings_for: Any = None
+    draw: Any, /, name: Any, shapes: Strategy[Sequence[Shape]], *strategies: Any, settings_for: Any = None
 ) -> Call:
-    """Draw a call with an input from `arrays(shape, **values)` for each drawn shape, and settings for the first."""
+    """Draw a call with an input for each drawn shape, and settings for the first shape.
+
+    A strategy of an input is a function of its shape. Default: `arrays`.
+    """
     drawn = draw(shapes)
     settings = draw(settings_for(drawn[0])) if settings_for else {}
-    pairs = zip(drawn, [*values, *[Settings()] * len(drawn)], strict=False)
-    return Call(name, [draw(arrays(shape, **of_input)) for shape, of_input in pairs], **settings)
+    pairs = zip(drawn, [*strategies, *[arrays] * len(drawn)], strict=False)
+    return Call(name, [draw(of_shape(shape)) for shape, of_shape in pairs], **settings)
 
 
 def conditions(shape: Shape) -> Strategy[Array]:
@@ -98,6 +101,6 @@ def one_axis(shape: Shape, **others: Strategy[Any]) -> Strategy[Settings]:
     return st.fixed_dictionaries({"axis": axes(len(shape), none=False, several=False), **others})
 
 
-def axis_or_none(shape: Shape) -> Strategy[Settings]:
-    """Draw one axis, from either end, or None."""
-    return st.fixed_dictionaries({"axis": axes(len(shape), several=False)})
+def axis_or_none(shape: Shape, **others: Strategy[Any]) -> Strategy[Settings]:
+    """Draw one axis, from either end, or None, and other settings."""
+    return st.fixed_dictionaries({"axis": axes(len(shape), several=False), **others})

@@ -28,18 +28,6 @@ def _extrema(draw: Any, name: str) -> Call:
 
 
 @st.composite
-def _wheres(draw: Any) -> Call:
-    of_condition, of_x, of_y = draw(broadcastable(3))
-    return Call("where", [draw(conditions(of_condition)), draw(arrays(of_x)), draw(arrays(of_y))])
-
-
-@st.composite
-def _masked(draw: Any, name: str) -> Call:
-    of_x, of_mask = draw(broadcastable())
-    return Call(name, [draw(arrays(of_x)), draw(conditions(of_mask))])
-
-
-@st.composite
 def _divisions(draw: Any, name: str) -> Call:
     """Draw operands whose quotients are away from integers, where floor jumps."""
     of_x, of_y = draw(broadcastable())
@@ -118,8 +106,9 @@ NO_ZERO: Settings = {"away_from": (0.0,)}
 
 ELEMENTWISE: dict[str, Strategy[Call]] = {
     **{name: two_inputs(name, ANY_SIZE, ANY_SIZE) for name in ("add", "subtract", "multiply")},
-    "divide": two_inputs("divide", ANY_SIZE, {**ANY_SIZE, **NO_ZERO}), "power": _powers(), "where": _wheres(),
-    **{name: _masked(name) for name in ("keep", "drop")},
+    "divide": two_inputs("divide", ANY_SIZE, {**ANY_SIZE, **NO_ZERO}), "power": _powers(),
+    **{name: inputs_of(name, broadcastable(), arrays, conditions) for name in ("keep", "drop")},
+    "where": inputs_of("where", broadcastable(3), conditions),
     "tanh_gradient": inputs_of("tanh_gradient", shapes().map(lambda shape: (shape, shape))),
     **{name: _divisions(name) for name in ("floor_divide", "remainder")},
     **{name: _extrema(name) for name in ("maximum", "minimum")},

@@ -1,5 +1,6 @@
 """Calls of network ops: products, classification losses, dropout."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,8 @@ def _weighted_classifications(draw: Any) -> Call:
 
 def _with_probabilities(name: str, **values: Any) -> Strategy[Call]:
     """Draw values, and probabilities of the same shape."""
-    return inputs_of(name, shapes().map(lambda shape: (shape, shape)), values, {"low": 0.0, "high": 1.0})
+    strategies = partial(arrays, **values), partial(arrays, low=0.0, high=1.0)
+    return inputs_of(name, shapes().map(lambda shape: (shape, shape)), *strategies)
 
 
 @st.composite

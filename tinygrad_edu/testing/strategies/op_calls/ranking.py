@@ -1,5 +1,6 @@
 """Calls of functions that select elements by position or rank, and of weighted means."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, one_input
+from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, axis_or_none, one_input
 from tinygrad_edu.testing.strategies.op_calls.several import first_of
 
 
@@ -60,11 +61,12 @@ def _places(draw: Any, name: str) -> Call:
     return Call(name, [draw(arrays(places.shape)), places], (0,), shape=shape)
 
 
-def _orders(shape: Shape) -> Strategy[Settings]:
-    return st.fixed_dictionaries({
-        "axis": axes(len(shape), several=False), "descending": st.booleans(),
-        "stable": st.sampled_from([None, True]), "kind": st.sampled_from([None, "heapsort"]),
-    })  # fmt: skip
+_orders = partial(
+    axis_or_none,
+    descending=st.booleans(),
+    stable=st.sampled_from([None, True]),
+    kind=st.sampled_from([None, "heapsort"]),
+)
 
 
 @st.composite
