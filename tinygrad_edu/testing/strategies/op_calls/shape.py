@@ -79,10 +79,8 @@ def _paddings(draw: Any, shape: Shape) -> Settings:
     return {"mode": mode, "pad_width": draw(_widths(shape, 4) | by_axis)}
 
 
-@st.composite
-def _two_axes(draw: Any, shape: Shape) -> Settings:
-    axis = st.integers(-len(shape), len(shape) - 1)
-    return {"axis1": draw(axis), "axis2": draw(axis)}
+def _two_axes(shape: Shape) -> Strategy[Settings]:
+    return st.fixed_dictionaries(dict.fromkeys(("axis1", "axis2"), st.integers(-len(shape), len(shape) - 1)))
 
 
 @st.composite
@@ -116,11 +114,6 @@ def _rolls(draw: Any, shape: Shape) -> Settings:
 
 
 @st.composite
-def _tilings(draw: Any, shape: Shape) -> Settings:
-    return {"reps": draw(st.integers(0, 3) | st.lists(st.integers(0, 2), max_size=4).map(tuple))}
-
-
-@st.composite
 def _repetitions(draw: Any, shape: Shape) -> Settings:
     axis = draw(axes(len(shape), several=False))
     n = prod(shape) if axis is None else shape[axis]
@@ -138,11 +131,6 @@ def _flattenings(draw: Any, shape: Shape) -> Settings:
 
 def _offset(shape: Shape) -> Strategy[Settings]:
     return st.fixed_dictionaries({"k": st.integers(-3, 3)})
-
-
-@st.composite
-def _quarters(draw: Any, shape: Shape) -> Settings:
-    return {"k": draw(st.integers(-3, 5)), "axes": draw(_different_axes(shape))}
 
 
 _INDEXED = st.sampled_from([shapes(1, empty=False)] * 3 + [shapes()]).flatmap(lambda shape: shape)
@@ -163,14 +151,17 @@ def _scatters(draw: Any, name: str) -> Call:
     return Call(name, values, **where, shape=shape)
 
 
+_TILES = st.integers(0, 3) | st.lists(st.integers(0, 2), max_size=4).map(tuple)
+
 # By name, the settings of an op of one input for an input of a given shape.
 SHAPE_SETTINGS: dict[str, SettingsFor] = {
     "reshape": _reshapings, "transpose": _transpositions, "swapaxes": _two_axes, "expand_dims": _new_axes,
     "squeeze": _squeezings, "broadcast_to": _larger_shapes, "pad_constant": _borders, "pad": _paddings,
-    "diagonal": _diagonals, "trace": _diagonals, "moveaxis": _moves, "roll": _rolls, "rot90": _quarters,
-    "tile": _tilings, "repeat": _repetitions, "flatten": _flattenings, "tril": _offset, "triu": _offset,
-    "ravel": one_of(order="CF"), "diagflat": _offset,
-    "fliplr": lambda shape: st.just({}), "flipud": lambda shape: st.just({}),
+    "diagonal": _diagonals, "trace": _diagonals, "moveaxis": _moves, "roll": _rolls,
+    "repeat": _repetitions, "flatten": _flattenings, "tril": _offset, "triu": _offset, "diagflat": _offset,
+    "ravel": one_of(order="CF"), "fliplr": one_of(), "flipud": one_of(),
+    "rot90": lambda shape: st.fixed_dictionaries({"k": st.integers(-3, 5), "axes": _different_axes(shape)}),
+    "tile": lambda shape: st.fixed_dictionaries({"reps": _TILES}),
     "flip": lambda shape: st.fixed_dictionaries({"axis": axes(len(shape))}),
     "getitem": lambda shape: st.fixed_dictionaries({"index": indices(shape)}),
 }  # fmt: skip
