@@ -29,8 +29,9 @@ def _takes(draw: Any) -> Call:
     axis = draw(axes(len(shape), several=False))
     n = int(np.prod(shape)) if axis is None else shape[axis]
     mode = draw(st.sampled_from(["raise", "wrap", "clip"]))
-    indices = _whole(draw(shapes(0, 2)), *((-n, n - 1) if mode == "raise" else (-2 * n, 2 * n)))
-    return Call("take", [draw(arrays(shape))], indices=draw(indices), axis=axis, mode=mode)
+    low, high = (-n, n - 1) if mode == "raise" else (-2 * n, 2 * n)
+    indices = draw(_whole(draw(shapes(0, 2)), low, high))
+    return Call("take", [draw(arrays(shape))], indices=indices, axis=axis, mode=mode)
 
 
 @st.composite
