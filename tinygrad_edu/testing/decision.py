@@ -18,7 +18,7 @@ from tinygrad_edu.errors import DTypeError
 from tinygrad_edu.testing.arrays.dtypes import is_real, unit_of
 from tinygrad_edu.testing.claim import Claim
 from tinygrad_edu.testing.failures import GradientMismatch, Inconclusive, NotDifferentiableHere
-from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate, rows
+from tinygrad_edu.testing.numeric.extrapolation import SAFETY, Estimate, as_rows
 from tinygrad_edu.testing.numeric.finite_differences import affine_slope, check_smaller_steps, derivative_along, largest
 from tinygrad_edu.testing.numeric.rounding import EXACT, ROUGH, add_jitter, jitter_of_linear
 from tinygrad_edu.testing.numeric.sampling import Rng, draw_directions, even_cotangents, other_cotangents
@@ -150,8 +150,8 @@ def _judge(claims: Sequence[Claim], k: int, slope: Estimate, weights: Array) -> 
 
     The claimed derivative is a gradient of input `k`, to weight by the direction, or a tangent, by the cotangent.
     """
-    terms = rows([claim.gradients[k] for claim in claims]) * weights.reshape(-1)
-    claim, cotangents = claims[0], rows([claim.cotangent for claim in claims])
+    terms = as_rows([claim.gradients[k] for claim in claims]) * weights.reshape(-1)
+    claim, cotangents = claims[0], as_rows([claim.cotangent for claim in claims])
     sizes, value, error = np.abs(cotangents), slope.value.reshape(-1), slope.error.reshape(-1)
     inside = np.maximum(slope.size, largest(claim.arrays[k])).reshape(-1)
     # The error of an element that does not move cannot be reduced, and it does not count for the others.

@@ -119,14 +119,14 @@ def at(best: Array, column: Array) -> Array:
     return taken
 
 
-def rows(parts: Sequence[Any]) -> Array:
+def as_rows(parts: Sequence[Any]) -> Array:
     """Return arrays of one size as the rows of one array."""
     return np.array(parts).reshape(len(parts), -1)
 
 
 def _table(differences: Differences, scales: Scales) -> _Table:
     """Return the derivative and its error from every three neighbouring steps."""
-    h, central, second, sizes = (rows(part) for part in differences)
+    h, central, second, sizes = (as_rows(part) for part in differences)
     with np.errstate(all="ignore"):
         slopes = (central[1:] - RATIO**2 * central[:-1]) / (1 - RATIO**2)
         jumps = np.abs(second[1:] - RATIO * second[:-1])[1:-1] / (1 - RATIO)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Strategy, arrays, axes, broadcastable, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import inputs_of, one_input, one_of
+from tinygrad_edu.testing.strategies.op_calls.common import each_of, inputs_of, one_input
 
 
 @st.composite
@@ -55,6 +55,6 @@ _SMOOTH_ONES = (
 ACTIVATIONS: dict[str, Strategy[Call]] = {
     **{name: _bent(name, *how) for name, how in _BENT.items()},
     **{name: one_input(name) for name in _SMOOTH_ONES},
-    "gelu": one_input("gelu", one_of(approximate=("none", "tanh"))),
+    "gelu": one_input("gelu", each_of(approximate=("none", "tanh"))),
     "leaky": inputs_of("leaky", broadcastable(), partial(arrays, away_from=(0.0,))), "prelu": _prelus(), "glu": _glus(),
 }  # fmt: skip

@@ -75,7 +75,7 @@ def conditions(shape: Shape) -> Strategy[Array]:
     return masks(shape) | masks(shape).map(lambda mask: mask.astype(np.int64))
 
 
-def one_of(**choices: Sequence[Any]) -> SettingsFor:
+def each_of(**choices: Sequence[Any]) -> SettingsFor:
     """Return a strategy of settings, each from its list."""
     return lambda shape: st.fixed_dictionaries({name: st.sampled_from(some) for name, some in choices.items()})
 

@@ -12,9 +12,9 @@ from tinygrad_edu.testing.strategies.op_calls.common import (
     MARGINS_OF_40,
     Settings,
     conditions,
+    each_of,
     inputs_of,
     one_input,
-    one_of,
     two_inputs,
 )
 
@@ -122,12 +122,12 @@ ELEMENTWISE: dict[str, Strategy[Call]] = {
     "one_minus_square": one_input("one_minus_square"), "tan": one_input("tan", low=-1.25, high=1.25),
     "arccosh": one_input("arccosh", low=1.125),
     **{name: one_input(name, away_from=(-3, -2, -1, 0, 1, 2, 3)) for name in ("floor", "ceil", "trunc")},
-    "round": one_input("round", one_of(decimals=(0, -1)), change=lambda x: np.floor(x) + 0.25),
+    "round": one_input("round", each_of(decimals=(0, -1)), change=lambda x: np.floor(x) + 0.25),
     "fmod": _divisions("fmod"), "copysign": two_inputs("copysign", NO_ZERO, NO_ZERO),
-    "sinc_derivative": one_input("sinc_derivative", one_of(order=(1, 2, 3))), "logaddexp": two_inputs("logaddexp"),
+    "sinc_derivative": one_input("sinc_derivative", each_of(order=(1, 2, 3))), "logaddexp": two_inputs("logaddexp"),
     **{name: _away_from_the_origin(name) for name in ("hypot", "hypot_ratio", "arctan2")},
     "lerp": _lerps(), "masked_fill": _masked_fills(), "xlogy": two_inputs("xlogy", y=_POSITIVE), "logit": _logits(),
-    "nan_to_num": one_input("nan_to_num", one_of(nan=(0.0, 2.5), posinf=(None, 1.0), neginf=(None, -1.0))),
+    "nan_to_num": one_input("nan_to_num", each_of(nan=(0.0, 2.5), posinf=(None, 1.0), neginf=(None, -1.0))),
     **{name: _clips(name) for name in ("clip", "clip_by_scalars")},
     "astype": one_input("astype", lambda shape: st.just({"dtype": np.float64})),
 }  # fmt: skip

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tinygrad_edu.engine import Array
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, inputs_of, one_input, one_of
+from tinygrad_edu.testing.strategies.op_calls.common import Settings, along, each_of, inputs_of, one_input
 
 _LENGTHS = st.integers(1, 3)
 
@@ -220,7 +220,7 @@ LINALG: dict[str, Strategy[Call]] = {
     "singular_triplets": _of("singular_triplets", _rectangular(), full_matrices=st.booleans()),
     **{name: _of(name, _symmetric(), UPLO=st.sampled_from("LU")) for name in ("eigenvalues", "eigenpairs")},
     "orthogonal_triangular": _of("orthogonal_triangular", _rectangular(tall=True)),
-    "undifferentiable": one_input("undifferentiable", one_of(values=[np.zeros((2, 0))], what=["nothing"])),
+    "undifferentiable": one_input("undifferentiable", each_of(values=[np.zeros((2, 0))], what=["nothing"])),
     "p_norm": _power_norms(), "vector_norm": _vector_norms(), "norm": _norms(),
     "matrix_norm": _of("matrix_norm", _rectangular(), ord=_MATRIX_ORDERS, keepdims=st.booleans()),
     "cond": _of("cond", _rectangular(square=True, least=2), p=_MATRIX_ORDERS | st.none()),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tinygrad_edu import ops
 from tinygrad_edu.testing.op_call import Call, resolve
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, broadcastable, shapes
-from tinygrad_edu.testing.strategies.op_calls.common import Settings, inputs_of, one_axis, one_of
+from tinygrad_edu.testing.strategies.op_calls.common import Settings, each_of, inputs_of, one_axis
 
 
 def of_a_list(function: str | Callable[..., Any]) -> Callable[..., Any]:
@@ -131,7 +131,7 @@ def _layers(draw: Any, name: str) -> Call:
 
 _OF_ONE_SHAPE = st.builds(lambda shape, count: (shape,) * count, shapes(0, 3), st.integers(1, 3))
 _BROADCASTABLE = st.integers(1, 3).flatmap(broadcastable)
-_WAYS = one_of(copy=(False, True), sparse=(False, True), indexing=("xy", "ij"))
+_WAYS = each_of(copy=(False, True), sparse=(False, True), indexing=("xy", "ij"))
 
 SEVERAL: dict[str, Strategy[Call]] = {
     **{name: inputs_of(in_one(name), _BROADCASTABLE) for name in (

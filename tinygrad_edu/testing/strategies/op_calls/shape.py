@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tinygrad_edu.testing.op_call import Call
 from tinygrad_edu.testing.strategies.arrays import Shape, Strategy, arrays, axes, shapes
 from tinygrad_edu.testing.strategies.indices import indices
-from tinygrad_edu.testing.strategies.op_calls.common import Settings, SettingsFor, one_input, one_of
+from tinygrad_edu.testing.strategies.op_calls.common import Settings, SettingsFor, each_of, one_input
 
 
 @st.composite
@@ -159,7 +159,7 @@ SHAPE_SETTINGS: dict[str, SettingsFor] = {
     "squeeze": _squeezings, "broadcast_to": _larger_shapes, "pad_constant": _borders, "pad": _paddings,
     "diagonal": _diagonals, "trace": _diagonals, "moveaxis": _moves, "roll": _rolls,
     "repeat": _repetitions, "flatten": _flattenings, "tril": _offset, "triu": _offset, "diagflat": _offset,
-    "ravel": one_of(order="CF"), "fliplr": one_of(), "flipud": one_of(),
+    "ravel": each_of(order="CF"), "fliplr": each_of(), "flipud": each_of(),
     "rot90": lambda shape: st.fixed_dictionaries({"k": st.integers(-3, 5), "axes": _different_axes(shape)}),
     "tile": lambda shape: st.fixed_dictionaries({"reps": _TILES}),
     "flip": lambda shape: st.fixed_dictionaries({"axis": axes(len(shape))}),
